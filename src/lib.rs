@@ -1,1 +1,36 @@
+//! A self-healing Lambda for throttled Amazon Kinesis Data Streams.
+//!
+//! Something says that a stream may be throttled; every invocation then does the same five steps:
+//!
+//! ```text
+//! signal  →  observe  →  decide  →  act  →  report
+//! ```
+//!
+//! - [`signal`]: what woke us, parsed. An event is only a hint: nothing is decided from it alone.
+//! - [`observe`]: what is true now, read from AWS in one round trip, as an [`observation`].
+//! - [`decide`]: a pure function of signal, observation, [`policy`] and time. It holds by name, or
+//!   names the one change that would stop the throttling.
+//! - [`act`]: carries the decision out, blindly. The intent is written into the stream's [`memory`]
+//!   (a tag) before the change.
+//! - [`report`]: the decision as document, metric, log line and sentence; all four agree.
+//!
+//! [`heal`] is these five steps for one stream. `signal`, `observation`, `policy`, `memory` and
+//! `decide` know no AWS client, no runtime, no clock and no randomness: time comes in as an argument.
 
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+pub mod act;
+pub mod clients;
+//WIP #[cfg(feature = "cli")]
+//WIP pub mod cli;
+pub mod decide;
+pub mod heal;
+//WIP #[cfg(feature = "cli")]
+//WIP pub mod local;
+pub mod memory;
+pub mod observation;
+pub mod observe;
+pub mod policy;
+pub mod report;
+pub mod signal;

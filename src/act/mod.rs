@@ -1,0 +1,244 @@
+//! Decision → AWS: the intent into the stream's tag, then the change, then its AutoFix datum. What to do is decided;
+//! here it is only carried out, or found to be impossible, by name.
+
+use crate::clients::Clients;
+use crate::decide::{Decision, Reason, Remedy, Verdict};
+use crate::memory::{Memory, TAG};
+use crate::observe::{Cause, Look};
+use crate::policy::Mode;
+use crate::report::AutoFix;
+use crate::report::metric::Fix;
+use crate::signal::StreamArn;
+use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_kinesis::types::{ScalingType, StreamMode, StreamModeDetails};
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use std::time::Duration;
+
+/// A change of capacity goes out only if the stream's summary was asked for less than this long ago: AWS's shortest
+/// change takes about four seconds, so none can have begun and ended in between.
+pub const LOOK_GOOD_FOR: Duration = Duration::from_secs(3);
+
+/// A call that was not answered, or throttled to the end.
+#[derive(Debug, thiserror::Error)]
+#[error("{call} of `{stream}` failed, {effect}: {source}")]
+pub struct ActError {
+    /// The call, such as `UpdateShardCount`.
+    pub call: &'static str,
+    /// The stream.
+    pub stream: String,
+    /// What that means for the stream.
+    pub effect: &'static str,
+    /// The SDK's error with its causes.
+    pub source: Cause,
+}
+
+/// An intent that this run has written, and the tag before it.
+#[derive(Clone, Debug)]
+pub struct Intent {
+    memory: Memory,
+    remedy: Remedy,
+    text: String,
+    before: Option<String>,
+}
+
+impl Intent {
+    /// Takes our own intent out of a later look of the same run, so that it is not taken for another run's.
+    pub fn pardon(&self, look: &mut Look) {
+        let tags = &mut look.observation.tags;
+        if tags.get(TAG) == Some(&self.text) {
+            match &self.before {
+                Some(before) => tags.insert(TAG.into(), before.clone()),
+                None => tags.remove(TAG),
+            };
+        }
+    }
+}
+
+/// What came of carrying out a decision.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "one lives at a time, and not for long")]
+pub enum Acted {
+    /// It is done; the decision's verdict says what AWS made of it.
+    Done {
+        /// The decision as it turned out.
+        decision: Decision,
+        /// How the AutoFix datum went out, if a change was counted.
+        auto_fix: Option<AutoFix>,
+        /// Lines for the log that CloudWatch makes metrics of.
+        lines: Vec<Value>,
+        /// AWS's answer did not fit the look: the next signal must look again.
+        surprised: bool,
+    },
+    /// The look has grown too old for a change: look again. Nothing but the intent was written.
+    Stale(Intent),
+}
+
+/// Carries out `decision`, taken on `look`. `earlier`: the intent that this run has already written.
+///
+/// # Errors
+/// A call that AWS did not answer, or throttled to the end.
+pub async fn act(
+    clients: &Clients,
+    stream: &StreamArn,
+    look: &Look,
+    decision: Decision,
+    earlier: Option<Intent>,
+) -> Result<Acted, ActError> {
+    let mut actor = Actor { clients, stream, auto_fix: None, lines: vec![], surprised: false };
+    let decision = match actor.carry_out(look, &decision, earlier).await {
+        Ok(()) => decision,
+        Err(Stop::Hold(reason)) => Decision { verdict: Verdict::Hold(reason), ..decision },
+        Err(Stop::Stale(intent)) => return Ok(Acted::Stale(intent)),
+        Err(Stop::Fail(error)) => return Err(error),
+    };
+    let Actor { auto_fix, lines, surprised, .. } = actor;
+    Ok(Acted::Done { decision, auto_fix, lines, surprised })
+}
+
+/// Why a decision was not carried out.
+enum Stop {
+    Hold(Reason),
+    Stale(Intent),
+    Fail(ActError),
+}
+
+struct Actor<'a> {
+    clients: &'a Clients,
+    stream: &'a StreamArn,
+    auto_fix: Option<AutoFix>,
+    lines: Vec<Value>,
+    surprised: bool,
+}
+
+impl Actor<'_> {
+    async fn carry_out(&mut self, look: &Look, decision: &Decision, earlier: Option<Intent>) -> Result<(), Stop> {
+        if decision.mode != Mode::Heal {
+            return Ok(());
+        }
+        let Verdict::Act(remedy) = &decision.verdict else {
+            if let Some(memory) = &decision.memory {
+                self.write(memory).await?;
+            }
+            self.count_late(decision).await;
+            return Ok(());
+        };
+        let intent = match earlier.filter(|e| e.remedy == *remedy) {
+            Some(announced) => announced,
+            None => self.announce(look, decision, remedy).await?,
+        };
+        self.count_late(decision).await;
+        if look.asked.elapsed() >= LOOK_GOOD_FOR {
+            return Err(Stop::Stale(intent));
+        }
+        self.change(remedy, &intent.memory).await?;
+        let at = intent.memory.change.map_or_else(Utc::now, |change| change.at);
+        self.count(remedy.into(), at).await;
+        Ok(())
+    }
+
+    async fn announce(&self, look: &Look, decision: &Decision, remedy: &Remedy) -> Result<Intent, Stop> {
+        let memory = decision.memory.clone().unwrap_or_default();
+        let text = self.write(&memory).await?;
+        Ok(Intent { memory, remedy: remedy.clone(), text, before: look.observation.tags.get(TAG).cloned() })
+    }
+
+    /// Writes the memory into the tag, and gives the tag's value.
+    async fn write(&self, memory: &Memory) -> Result<String, Stop> {
+        let text = memory.encode().map_err(|e| Stop::Hold(Reason::CannotRemember(e.to_string())))?;
+        let call = self.clients.kinesis.tag_resource().resource_arn(self.stream.to_string()).tags(TAG, &text);
+        match call.send().await {
+            Ok(_) => Ok(text),
+            // Still throttled after its retries: Lambda tries the whole run again.
+            Err(error) if error.code() == Some("LimitExceededException") => {
+                Err(Stop::Fail(self.failed("TagResource", NOTHING_CHANGED, error)))
+            }
+            Err(error) => Err(match self.refused("TagResource", NOTHING_CHANGED, error) {
+                Stop::Hold(Reason::Refused { code, message }) => {
+                    Stop::Hold(Reason::CannotRemember(format!("{code}: {message}")))
+                }
+                other => other,
+            }),
+        }
+    }
+
+    async fn change(&mut self, remedy: &Remedy, memory: &Memory) -> Result<(), Stop> {
+        let stopped = match *remedy {
+            Remedy::ScaleShards { from, to, .. } => self.update_shard_count(from, to).await,
+            Remedy::SwitchToOnDemand { .. } => self.update_stream_mode().await,
+        };
+        if let Err(Stop::Hold(Reason::Refused { code, .. })) = &stopped
+            && code == "LimitExceededException"
+        {
+            self.write(&memory.refuse(remedy.kind(), Utc::now())).await?;
+        }
+        stopped
+    }
+
+    async fn update_shard_count(&mut self, from: u32, to: u32) -> Result<(), Stop> {
+        const CALL: &str = "UpdateShardCount";
+        let call = self.clients.kinesis_once.update_shard_count().stream_arn(self.stream.to_string());
+        let call = call.target_shard_count(i32::try_from(to).unwrap_or(i32::MAX));
+        let answer = call.scaling_type(ScalingType::UniformScaling).send().await;
+        let answer = answer.map_err(|e| self.refused(CALL, MAYBE_CHANGED, e))?;
+        let current = answer.current_shard_count().and_then(|n| u32::try_from(n).ok());
+        self.surprised = current != Some(from);
+        if self.surprised {
+            tracing::warn!(stream = %self.stream, from, ?current, to, "the stream was not as it was seen");
+        }
+        // Somebody else has just made the same change.
+        if current == Some(to) { Err(Stop::Hold(Reason::Resharding)) } else { Ok(()) }
+    }
+
+    async fn update_stream_mode(&self) -> Result<(), Stop> {
+        const CALL: &str = "UpdateStreamMode";
+        let mode = StreamModeDetails::builder().stream_mode(StreamMode::OnDemand).build();
+        let mode = mode.map_err(|e| Stop::Fail(self.failed(CALL, NOTHING_CHANGED, e)))?;
+        let call = self.clients.kinesis_once.update_stream_mode().stream_arn(self.stream.to_string());
+        let answer = call.stream_mode_details(mode).send().await;
+        answer.map(|_| ()).map_err(|e| self.refused(CALL, MAYBE_CHANGED, e))
+    }
+
+    /// What an error of `call` means: an answer of AWS's is a hold, anything else is a failure.
+    fn refused<E>(&self, call: &'static str, effect: &'static str, error: SdkError<E>) -> Stop
+    where
+        E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
+    {
+        // A 5xx, like silence, leaves open whether the call was carried out.
+        let is_answer = error.raw_response().is_some_and(|r| r.status().is_client_error());
+        match error.code() {
+            Some("ResourceInUseException") => Stop::Hold(Reason::Resharding),
+            Some("ResourceNotFoundException") => Stop::Hold(Reason::StreamGone),
+            Some(code) if is_answer => {
+                let message = error.message().unwrap_or("no message").to_owned();
+                Stop::Hold(Reason::Refused { code: code.into(), message })
+            }
+            _ => Stop::Fail(self.failed(call, effect, error)),
+        }
+    }
+
+    fn failed(
+        &self,
+        call: &'static str,
+        effect: &'static str,
+        error: impl std::error::Error + Send + Sync + 'static,
+    ) -> ActError {
+        ActError { call, stream: self.stream.name.clone(), effect, source: Cause::of(error) }
+    }
+
+    /// Counts a change of an earlier run that crashed before it could.
+    async fn count_late(&mut self, decision: &Decision) {
+        if let Some((action, at)) = decision.uncounted {
+            self.count(action, at).await;
+        }
+    }
+
+    async fn count(&mut self, action: &str, at: DateTime<Utc>) {
+        let (auto_fix, line) = Fix { stream: self.stream, action, at }.send(&self.clients.cloudwatch).await;
+        self.auto_fix = Some(auto_fix);
+        self.lines.extend(line);
+    }
+}
+
+const NOTHING_CHANGED: &str = "nothing was changed";
+const MAYBE_CHANGED: &str = "whether it was carried out shows at the next look";

@@ -1,0 +1,140 @@
+//! How much a stream is asked to carry, and how many shards that takes.
+
+use crate::observation::{Minute, MinuteTraffic, Traffic};
+
+/// What a shard takes in, whatever the mode: 1 MiB and 1,000 records a second.
+pub const SHARD_BYTES_PER_SECOND: f64 = 1_048_576.0;
+/// See [`SHARD_BYTES_PER_SECOND`].
+pub const SHARD_RECORDS_PER_SECOND: f64 = 1_000.0;
+/// What a shard gives out to all its polling readers together: 2 MiB a second.
+pub const SHARD_READ_BYTES_PER_SECOND: f64 = 2.0 * SHARD_BYTES_PER_SECOND;
+
+/// How far back the size of a record is looked up when a minute accepted none. Sizes drift with the producers' code
+/// and the time of day; an hour is still this load.
+const SIZE_KNOWN_FOR_MINUTES: i64 = 60;
+
+/// AWS charges a record written by PutRecord in whole units of this.
+const CHARGE_UNIT_BYTES: f64 = 1024.0;
+
+/// A multiple of this share of the current count reshards faster, says AWS's UpdateShardCount documentation.
+const FAST_STEPS_PER_DOUBLING: u32 = 4;
+
+/// The load of one minute: accepted and refused records. Retries count again, since AWS counts them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Offered {
+    /// Per second.
+    pub records: f64,
+    /// Per second, as AWS charges them. `None`: no size is known.
+    pub bytes: Option<f64>,
+}
+
+impl Offered {
+    /// The load of `minute`.
+    pub fn in_minute(traffic: &Traffic, minute: Minute) -> Offered {
+        let now = traffic.minute(minute);
+        let records = now.incoming_records + now.write_throttled;
+        let recent = (0..=SIZE_KNOWN_FOR_MINUTES).map(|ago| traffic.minute(minute.plus(-ago)));
+        let size = recent.into_iter().find_map(|m| charged_size(&m));
+        Offered { records: records / 60.0, bytes: size.map(|size| size * records / 60.0) }
+    }
+
+    /// The shards that would be full to the brim. `None`: no size is known.
+    pub fn shards(&self) -> Option<f64> {
+        Some((self.bytes? / SHARD_BYTES_PER_SECOND).max(self.records / SHARD_RECORDS_PER_SECOND))
+    }
+}
+
+/// The mean size of an accepted record, the part written by PutRecord rounded up to what AWS charges.
+fn charged_size(minute: &MinuteTraffic) -> Option<f64> {
+    if minute.incoming_records <= 0.0 {
+        return None;
+    }
+    let single = minute.put_record_bytes.min(minute.incoming_bytes);
+    let count = minute.put_record_count.min(minute.incoming_records);
+    let mean = if count > 0.0 { single / count } else { 0.0 };
+    let charged = (mean / CHARGE_UNIT_BYTES).ceil() * CHARGE_UNIT_BYTES * count;
+    Some((minute.incoming_bytes - single + charged) / minute.incoming_records)
+}
+
+/// The shards that carry `full` shards' worth of load at `utilization`.
+pub fn shards_at(full: f64, utilization: f64) -> u32 {
+    // Division leaves dust behind: 0.3 / 0.1 must be 3 shards, not 4. The cast saturates.
+    ((full / utilization - 1e-9).ceil().max(1.0)) as u32
+}
+
+/// `target`, or the multiple of 25 % of `from` just above it where that costs at most one shard more and stays
+/// within `bound`.
+pub fn fast_target(from: u32, target: u32, bound: u32) -> u32 {
+    let next = target.saturating_add(1);
+    let is_fast = |t: &u32| u64::from(*t) * u64::from(FAST_STEPS_PER_DOUBLING) % u64::from(from.max(1)) == 0;
+    if is_fast(&target) || next > bound || !is_fast(&next) { target } else { next }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: i64 = 1_000_000;
+
+    fn minute(n: i64) -> Minute {
+        Minute::of(chrono::DateTime::UNIX_EPOCH).plus(START + n)
+    }
+
+    #[test]
+    fn refused_records_count_at_the_mean_size_of_accepted_ones() {
+        let mut traffic = Traffic::default();
+        *traffic.minute_mut(minute(0)) = MinuteTraffic {
+            incoming_bytes: 60.0 * 500_000.0,
+            incoming_records: 60.0 * 500.0,
+            write_throttled: 60.0 * 250.0,
+            ..MinuteTraffic::default()
+        };
+        let offered = Offered::in_minute(&traffic, minute(0));
+        assert_eq!(offered, Offered { records: 750.0, bytes: Some(750_000.0) });
+    }
+
+    #[test]
+    fn put_record_is_charged_in_whole_kibibytes() {
+        let mut traffic = Traffic::default();
+        *traffic.minute_mut(minute(0)) = MinuteTraffic {
+            incoming_bytes: 60.0 * 100.0 * 100.0,
+            incoming_records: 60.0 * 100.0,
+            put_record_bytes: 60.0 * 50.0 * 100.0,
+            put_record_count: 60.0 * 50.0,
+            ..MinuteTraffic::default()
+        };
+        let offered = Offered::in_minute(&traffic, minute(0));
+        assert_eq!(offered.bytes, Some(50.0 * 100.0 + 50.0 * 1024.0));
+    }
+
+    #[test]
+    fn a_minute_without_accepted_records_takes_the_size_of_the_past_hour() {
+        let mut traffic = Traffic::default();
+        traffic.minute_mut(minute(60)).write_throttled = 60.0 * 3_000.0;
+        assert_eq!(Offered::in_minute(&traffic, minute(60)).shards(), None);
+        let earlier = traffic.minute_mut(minute(0));
+        (earlier.incoming_bytes, earlier.incoming_records) = (1000.0, 10.0);
+        assert_eq!(Offered::in_minute(&traffic, minute(60)).bytes, Some(300_000.0));
+        traffic.minute_mut(minute(61)).write_throttled = 60.0;
+        assert_eq!(Offered::in_minute(&traffic, minute(61)).bytes, None, "that was 61 minutes ago");
+    }
+
+    #[test]
+    fn shards_are_rounded_up_but_not_by_dust() {
+        assert_eq!(shards_at(0.3, 0.1), 3);
+        assert_eq!(shards_at(3.0, 0.75), 4);
+        assert_eq!(shards_at(3.001, 0.75), 5);
+        assert_eq!(shards_at(0.0, 0.75), 1);
+        assert_eq!(shards_at(f64::MAX, 0.3), u32::MAX);
+    }
+
+    #[test]
+    fn a_target_is_rounded_up_to_a_quarter_only_for_one_shard() {
+        assert_eq!(fast_target(8, 9, 16), 10);
+        assert_eq!(fast_target(8, 10, 16), 10);
+        assert_eq!(fast_target(8, 9, 9), 9, "the bound wins");
+        assert_eq!(fast_target(12, 13, 24), 13, "15 would cost two more");
+        assert_eq!(fast_target(2, 3, 4), 3);
+        assert_eq!(fast_target(3, 5, 6), 6);
+    }
+}

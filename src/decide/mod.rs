@@ -1,0 +1,261 @@
+//! The product: what to do about a stream, as a pure function. It knows no AWS client, no runtime, no clock and no
+//! randomness, so the same input always gives the same output, and a person can replay any decision.
+
+mod demand;
+mod diagnosis;
+mod settle;
+mod triage;
+mod verdict;
+
+pub use triage::triage;
+pub use verdict::{Bound, Decision, Evidence, Foreign, Healed, NoRoom, Reason, Remedy, Side, Verdict};
+
+use crate::observation::{CapacityMode, Minute, MinuteTraffic, Observation, Status, Stream};
+use crate::policy::{Mode, Policy, StreamPolicy};
+use crate::signal::Signal;
+use chrono::{DateTime, TimeDelta, Utc};
+use diagnosis::Throttled;
+use settle::History;
+
+/// A stream is throttled now if one of this many newest minutes was: one alone may be only half published.
+const RECENT_MINUTES: usize = 2;
+
+/// Decides what to do about the observed stream, from the signal, what is true, what is allowed and the time.
+/// [`triage`] has found that it takes a look.
+pub fn decide(signal: &Signal, observation: &Observation, policy: &Policy, now: DateTime<Utc>) -> Decision {
+    let mut case = Case {
+        signal,
+        observation,
+        policy,
+        now,
+        decision: Decision {
+            verdict: Verdict::Hold(Reason::StreamGone),
+            evidence: Evidence { observed_at: Some(observation.observed_at), ..Evidence::default() },
+            mode: policy.mode.min(signal.mode().unwrap_or(policy.mode)),
+            memory: None,
+            uncounted: None,
+        },
+    };
+    case.decision.verdict = match case.judge() {
+        Ok(remedy) => Verdict::Act(remedy),
+        Err(reason) => Verdict::Hold(reason),
+    };
+    if case.decision.mode != Mode::Heal {
+        (case.decision.memory, case.decision.uncounted) = (None, None);
+    }
+    case.decision
+}
+
+/// A decision without a look: held from the signal alone.
+pub fn hold_unseen(reason: Reason, policy: &Policy) -> Decision {
+    Decision {
+        verdict: Verdict::Hold(reason),
+        evidence: Evidence::default(),
+        mode: policy.mode,
+        memory: None,
+        uncounted: None,
+    }
+}
+
+struct Case<'a> {
+    signal: &'a Signal,
+    observation: &'a Observation,
+    policy: &'a Policy,
+    now: DateTime<Utc>,
+    decision: Decision,
+}
+
+impl<'a> Case<'a> {
+    /// The table of the documents, in its order: `Err` is a hold, by name.
+    fn judge(&mut self) -> Result<Remedy, Reason> {
+        let stream = self.stream()?;
+        let policy = self.allowed()?;
+        self.decision.mode = policy.mode;
+        settle::recall(self.observation).map_err(|e| Reason::BadMemory(e.to_string()))?;
+        if stream.status == Status::Updating {
+            return Err(Reason::Resharding);
+        }
+        let mut history = History::of(self.observation, stream, self.now)?;
+        let remedy = self.weigh(stream, &policy, &mut history);
+        self.decision.uncounted = history.uncounted;
+        self.decision.memory = match &remedy {
+            Ok(remedy) => Some(history.intend(remedy, stream, self.since(&history), self.now)),
+            Err(_) => self.is_news(&history).then_some(history.memory),
+        };
+        remedy
+    }
+
+    fn stream(&self) -> Result<&'a Stream, Reason> {
+        let stream = self.observation.stream.as_ref().ok_or(Reason::StreamGone)?;
+        match (&stream.status, &stream.mode) {
+            (Status::Deleting, _) => Err(Reason::StreamGone),
+            (Status::Creating | Status::Unknown(_), _) | (_, CapacityMode::Unknown(_)) => Err(Reason::NotReady),
+            (Status::Active | Status::Updating, _) => Ok(stream),
+        }
+    }
+
+    fn allowed(&self) -> Result<StreamPolicy, Reason> {
+        let policy = self.policy.for_stream(&self.observation.tags, self.signal.mode());
+        policy.map_err(|e| Reason::BadPolicyTag(e.to_string()))?.ok_or(Reason::OptedOut)
+    }
+
+    /// From the evidence to a remedy or a reason.
+    fn weigh(&mut self, stream: &Stream, policy: &StreamPolicy, history: &mut History) -> Result<Remedy, Reason> {
+        let newest = self.observation.traffic.newest(self.observation.observed_at);
+        self.note(history, newest);
+        history.settled(newest)?;
+        let window = self.window(history.evidence_from, newest);
+        let side = self.throttled_side(&window, history).map_err(|quiet| match quiet {
+            Quiet::Stopped => self.healthy(&window, newest, stream, history),
+            Quiet::Hold(reason) => reason,
+        })?;
+        history.not_refused_lately(self.now)?;
+        let throttled = Throttled {
+            stream,
+            limits: self.observation.limits,
+            traffic: &self.observation.traffic,
+            history,
+            policy,
+            target_utilization: self.policy.target_utilization,
+            window: &window,
+            newest,
+            now: self.now,
+        };
+        throttled.remedy(side, &mut self.decision.evidence)
+    }
+
+    /// The newest minutes that are evidence, oldest first.
+    fn window(&self, from: Option<DateTime<Utc>>, newest: Minute) -> Vec<Minute> {
+        let first = newest.plus(1 - i64::from(self.policy.window_minutes));
+        from.map_or(first, |from| first.max(Minute::from(from))).to(newest).collect()
+    }
+
+    /// Whose throughput is exceeded now. Writes come first: what is not written is lost, what is not read waits.
+    fn throttled_side(&mut self, window: &[Minute], history: &History) -> Result<Side, Quiet> {
+        let needed = if history.in_incident(self.now) { 1 } else { self.policy.confirm_minutes };
+        let minutes: Vec<MinuteTraffic> = window.iter().map(|m| self.observation.traffic.minute(*m)).collect();
+        let mut quiet = Quiet::Stopped;
+        for side in [Side::Writes, Side::Reads] {
+            let seen = Throttling::seen(side, &minutes, self.policy.floor);
+            seen.note(side, &mut self.decision.evidence);
+            if !seen.recent {
+                continue;
+            }
+            if seen.minutes >= needed {
+                return Ok(side);
+            }
+            let hold = match seen.minutes {
+                0 => Reason::Negligible,
+                minutes => Reason::Unconfirmed { minutes, needed },
+            };
+            if !matches!(quiet, Quiet::Hold(Reason::Unconfirmed { .. })) {
+                quiet = Quiet::Hold(hold);
+            }
+        }
+        Err(quiet)
+    }
+
+    /// No throttling in the newest minutes: not known yet, over, or over but for a reader that is far behind.
+    fn healthy(&mut self, window: &[Minute], newest: Minute, stream: &Stream, history: &mut History) -> Reason {
+        if self.signal.time().is_some_and(|time| time >= newest.end()) {
+            return Reason::EvidencePending;
+        }
+        let recent = window.iter().rev().take(RECENT_MINUTES);
+        let age = recent.filter_map(|m| self.observation.traffic.minute(*m).iterator_age_ms).reduce(f64::max);
+        self.decision.evidence.iterator_age_milliseconds = age;
+        let retention_ms = f64::from(stream.retention_hours) * 3_600_000.0;
+        if let Some(age) = age.filter(|age| *age > retention_ms / 2.0) {
+            return Reason::ConsumerSlow { hours_left: ((retention_ms - age) / 3_600_000.0).max(0.0) };
+        }
+        let healed = history.verify(&self.observation.traffic, newest, self.now);
+        self.decision.evidence.time_to_heal_seconds = healed.map(|h| h.took.num_seconds());
+        Reason::Healthy { healed }
+    }
+
+    fn note(&mut self, history: &History, newest: Minute) {
+        let window = self.window(history.evidence_from, newest).len();
+        let evidence = &mut self.decision.evidence;
+        evidence.newest_minute = Some(newest.start());
+        evidence.window_minutes = u32::try_from(window).ok();
+        evidence.memory_lost = history.lost.then_some(true);
+        let spent = |kind| u32::try_from(history.budget(kind, self.now).0).ok();
+        evidence.reshards_last_24_hours = spent(crate::memory::ChangeKind::Scale);
+        evidence.mode_switches_last_24_hours = spent(crate::memory::ChangeKind::Switch);
+    }
+
+    /// When the first throttled minute of the window began.
+    fn since(&self, history: &History) -> DateTime<Utc> {
+        let newest = self.observation.traffic.newest(self.observation.observed_at);
+        let throttled = |m: &Minute| {
+            let traffic = self.observation.traffic.minute(*m);
+            traffic.write_throttled > 0.0 || traffic.read_throttled > 0.0
+        };
+        let window = self.window(history.evidence_from, newest);
+        window.into_iter().find(throttled).unwrap_or(newest).start()
+    }
+
+    /// Whether the memory says something that the tag does not.
+    fn is_news(&self, history: &History) -> bool {
+        let known = settle::recall(self.observation).ok().filter(|(_, lost)| !lost).map(|(memory, _)| memory);
+        known.as_ref() != Some(&history.memory)
+    }
+}
+
+/// Why neither side is throttled enough to act.
+enum Quiet {
+    Stopped,
+    Hold(Reason),
+}
+
+/// What the window shows of one side.
+struct Throttling {
+    /// Throttled at all in the newest minutes.
+    recent: bool,
+    /// Minutes whose share reaches the floor.
+    minutes: u32,
+    /// Refused records or calls.
+    refused: f64,
+    /// The highest share of a minute.
+    share: f64,
+}
+
+impl Throttling {
+    fn seen(side: Side, minutes: &[MinuteTraffic], floor: f64) -> Throttling {
+        let refused = |m: &MinuteTraffic| match side {
+            Side::Writes => (m.write_throttled, m.incoming_records),
+            Side::Reads => (m.read_throttled, m.get_records_calls),
+        };
+        let shares = minutes.iter().map(refused).map(|(refused, served)| match refused {
+            none if none <= 0.0 => 0.0,
+            some => some / (some + served.max(0.0)),
+        });
+        Throttling {
+            recent: minutes.iter().rev().take(RECENT_MINUTES).any(|m| refused(m).0 > 0.0),
+            minutes: shares.clone().map(|share| u32::from(share > 0.0 && share >= floor)).sum(),
+            refused: minutes.iter().map(|m| refused(m).0).sum(),
+            share: shares.fold(0.0, f64::max),
+        }
+    }
+
+    fn note(&self, side: Side, evidence: &mut Evidence) {
+        let most = evidence.throttled_minutes.unwrap_or(0).max(self.minutes);
+        evidence.throttled_minutes = Some(most);
+        match side {
+            Side::Writes => {
+                evidence.write_throttled_records = Some(self.refused);
+                evidence.write_throttled_share = Some(self.share);
+            }
+            Side::Reads => {
+                evidence.read_throttled_calls = Some(self.refused);
+                evidence.read_throttled_share = Some(self.share);
+            }
+        }
+    }
+}
+
+/// How long a throttle signal is answered by the look just made. A storm is thousands of events a second, and the
+/// metrics change once a minute: half a minute loses nothing. After `evidence_pending` the answer may come any second,
+/// but a look each would exceed AWS's call rates: ten seconds.
+pub fn suppress_for(code: &str) -> TimeDelta {
+    TimeDelta::seconds(if code == "evidence_pending" { 10 } else { 30 })
+}

@@ -1,0 +1,194 @@
+//! What the memory says about now: whether a change of ours is under way, done, void or taken back, from when
+//! evidence counts, and what is left of AWS's budgets.
+
+use super::verdict::{Healed, Reason, Remedy};
+use crate::memory::{Change, ChangeKind, Memory, MemoryError, TAG};
+use crate::observation::{CapacityMode, LOOKBACK_HOURS, Minute, Observation, Stream, Traffic};
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+
+/// An intent older than this whose stream is ACTIVE and still at `from` was never carried out: its run is over
+/// (the function's timeout is far shorter).
+const INTENT_VOID_AFTER: TimeDelta = TimeDelta::minutes(2);
+
+/// A change that is found done later than this is taken to have settled then. AWS says that on-demand splits within
+/// 15 minutes and reshards take "a few minutes"; later evidence is surely from after the change.
+const SETTLED_WITHIN: TimeDelta = TimeDelta::minutes(15);
+
+/// A change whose AutoFix datum is not to be read after this long was never counted. CloudWatch shows a new datum
+/// within one to three minutes.
+const COUNTED_WITHIN: TimeDelta = TimeDelta::minutes(5);
+
+/// After a rebuilt memory's newest AutoFix, evidence counts from this long after it.
+const LOST_SETTLES: TimeDelta = TimeDelta::minutes(5);
+
+/// A change that settled longer ago than this, and was never seen to heal, is another incident's.
+const INCIDENT: TimeDelta = TimeDelta::hours(1);
+
+/// AWS's caps in any 24 hours: `UpdateShardCount` ten times, `UpdateStreamMode` twice.
+const RESHARDS_A_DAY: usize = 10;
+const SWITCHES_A_DAY: usize = 2;
+
+/// After one refusal: AWS's rate limits are per second, so a minute is plenty.
+const REFUSED_ONCE: TimeDelta = TimeDelta::seconds(60);
+/// After two in a row it is a quota or a daily cap (the message cannot tell), and asking again soon only makes noise.
+const REFUSED_TWICE: TimeDelta = TimeDelta::hours(1);
+
+/// The memory, read in the light of what the stream is now.
+pub(super) struct History {
+    /// As it should be written.
+    pub memory: Memory,
+    /// The tag was gone.
+    pub lost: bool,
+    /// The change in the memory was only intended.
+    void: bool,
+    /// Evidence from before this never counts.
+    pub evidence_from: Option<DateTime<Utc>>,
+    /// A done change without an AutoFix datum.
+    pub uncounted: Option<(&'static str, DateTime<Utc>)>,
+}
+
+/// The memory on the stream, or one rebuilt from the AutoFix metric when the tag is gone.
+pub(super) fn recall(observation: &Observation) -> Result<(Memory, bool), MemoryError> {
+    if let Some(text) = observation.tags.get(TAG) {
+        return Ok((Memory::parse(text)?, false));
+    }
+    let Traffic { auto_fixes, mode_switches, .. } = &observation.traffic;
+    let Some(newest) = auto_fixes.keys().next_back() else { return Ok((Memory::default(), false)) };
+    let mut memory = Memory { reverts: 1, ..Memory::default() };
+    for (minute, count) in auto_fixes {
+        let switches = mode_switches.get(minute).copied().unwrap_or(0).min(*count);
+        memory.switches.extend((0..switches).map(|_| minute.start()));
+        memory.reshards.extend((switches..*count).take(RESHARDS_A_DAY).map(|_| minute.start()));
+    }
+    let mut change = Change::intent(ChangeKind::Lost, 0, 0, newest.start());
+    change.settled = Some(newest.start() + LOST_SETTLES);
+    Ok((memory.intend(change, false), true))
+}
+
+impl History {
+    /// Reads the memory against an ACTIVE `stream`; holds while a change of ours may be under way.
+    pub fn of(observation: &Observation, stream: &Stream, now: DateTime<Utc>) -> Result<History, Reason> {
+        let (memory, lost) = recall(observation).map_err(|e| Reason::BadMemory(e.to_string()))?;
+        let mut history = History { memory, lost, void: false, evidence_from: None, uncounted: None };
+        let Some(change) = &mut history.memory.change else { return Ok(history) };
+        if change.settled.is_none() {
+            let at_from = stream.mode == CapacityMode::Provisioned && stream.open_shards == change.from;
+            let counted = is_counted(&observation.traffic, change);
+            if at_from && now - change.at < INTENT_VOID_AFTER {
+                return Err(Reason::Settling { changed_at: change.at });
+            }
+            if at_from && !counted {
+                history.void = true;
+                history.evidence_from = change.after;
+                return Ok(history);
+            }
+            change.settled = Some(now.trunc_subsecs(0).min(change.at + SETTLED_WITHIN));
+            history.memory.refused = None;
+            // Counted, and yet where it was before: somebody took it back.
+            history.memory.reverts += u32::from(at_from);
+        }
+        history.evidence_from = change.settled;
+        let sent = change.counted.unwrap_or(change.at).max(change.at);
+        let is_due = now - sent > COUNTED_WITHIN && now - change.at < TimeDelta::hours(LOOKBACK_HOURS);
+        if is_due && is_where_it_was_left(change, stream) && !is_counted(&observation.traffic, change) {
+            change.counted = Some(now.trunc_subsecs(0));
+            history.uncounted = Some((action(change.kind), change.at));
+        }
+        Ok(history)
+    }
+
+    /// Holds until the first full minute after the last change is published.
+    pub fn settled(&self, newest: Minute) -> Result<(), Reason> {
+        match (&self.memory.change, self.evidence_from) {
+            (Some(change), Some(from)) if newest < Minute::from(from) => {
+                Err(Reason::Settling { changed_at: change.at })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether throttling now belongs to the incident of the last change.
+    pub fn in_incident(&self, now: DateTime<Utc>) -> bool {
+        self.unverified().and_then(|change| change.settled).is_some_and(|settled| now - settled < INCIDENT)
+    }
+
+    /// The last change, if nobody has seen yet whether it worked.
+    fn unverified(&self) -> Option<&Change> {
+        let change = self.memory.change.as_ref()?;
+        (!self.void && change.kind != ChangeKind::Lost && change.healed.is_none()).then_some(change)
+    }
+
+    /// The stream is healthy: notes that the last change worked, if it was waiting to be verified.
+    pub fn verify(&mut self, traffic: &Traffic, newest: Minute, now: DateTime<Utc>) -> Option<Healed> {
+        let change = self.unverified().filter(|c| now - c.at < TimeDelta::hours(LOOKBACK_HOURS))?;
+        let (from, to, kind) = (change.from, change.to, change.kind);
+        let since = change.since.unwrap_or(change.at);
+        let throttled = |minute: &Minute| {
+            let traffic = traffic.minute(*minute);
+            traffic.write_throttled > 0.0 || traffic.read_throttled > 0.0
+        };
+        let last = Minute::of(since).to(newest).rev().find(throttled);
+        let took = last.map_or(TimeDelta::zero(), |last| last.end() - since);
+        self.memory.change.as_mut()?.healed = Some(now.trunc_subsecs(0));
+        Some(Healed { from, to, kind, took })
+    }
+
+    /// Changes of this kind in the last 24 hours, and whether AWS allows another.
+    pub fn budget(&self, kind: ChangeKind, now: DateTime<Utc>) -> (usize, bool) {
+        let (times, cap) = match kind {
+            ChangeKind::Switch => (&self.memory.switches, SWITCHES_A_DAY),
+            ChangeKind::Scale | ChangeKind::Lost => (&self.memory.reshards, RESHARDS_A_DAY),
+        };
+        let void = self.memory.change.as_ref().filter(|_| self.void).map(|c| c.at);
+        let day = TimeDelta::hours(LOOKBACK_HOURS);
+        let spent = times.iter().filter(|t| now - **t < day && Some(**t) != void).count();
+        // Two refusals in a row are AWS's word that the budget is spent.
+        let refused = self.memory.refused.is_some_and(|r| r.kind == kind && r.count >= 2 && now - r.at < day);
+        (spent, spent < cap && !refused)
+    }
+
+    /// Holds for a while after AWS refused a change.
+    pub fn not_refused_lately(&self, now: DateTime<Utc>) -> Result<(), Reason> {
+        let Some(refused) = self.memory.refused else { return Ok(()) };
+        let until = refused.at + if refused.count >= 2 { REFUSED_TWICE } else { REFUSED_ONCE };
+        if now < until { Err(Reason::RefusedLately { until }) } else { Ok(()) }
+    }
+
+    /// The memory that announces `remedy`; `since`: when the first throttled minute seen began.
+    pub fn intend(&self, remedy: &Remedy, stream: &Stream, since: DateTime<Utc>, now: DateTime<Utc>) -> Memory {
+        let (from, to) = remedy.shards();
+        let mut change = Change::intent(remedy.kind(), from, to, now);
+        let last = self.memory.change.as_ref();
+        let same = self.in_incident(now).then(|| last?.since).flatten();
+        change.since = Some(same.unwrap_or(since));
+        change.after = self.evidence_from.filter(|t| now - *t < TimeDelta::hours(LOOKBACK_HOURS));
+        let mut memory = self.memory.intend(change, self.void);
+        let ours = last.is_some_and(|c| if self.void { c.from == from } else { is_where_it_was_left(c, stream) });
+        memory.base = Some(memory.base.filter(|_| ours).unwrap_or(from));
+        memory
+    }
+}
+
+/// What the AutoFix datum of a change calls it.
+fn action(kind: ChangeKind) -> &'static str {
+    match kind {
+        ChangeKind::Switch => Remedy::SWITCH_TO_ON_DEMAND,
+        ChangeKind::Scale | ChangeKind::Lost => Remedy::SCALE_SHARDS,
+    }
+}
+
+/// Whether the AutoFix datum of `change` is to be read. Two runs of one incident may both have written an intent,
+/// seconds apart, and the datum carries the time of the one whose call AWS accepted: a neighbouring minute counts.
+fn is_counted(traffic: &Traffic, change: &Change) -> bool {
+    let minute = Minute::of(change.at);
+    traffic.auto_fixes.range(minute.plus(-1)..=minute.plus(1)).any(|(_, count)| *count > 0)
+}
+
+/// Whether the stream is as the change left it.
+fn is_where_it_was_left(change: &Change, stream: &Stream) -> bool {
+    match change.kind {
+        ChangeKind::Scale => stream.mode == CapacityMode::Provisioned && stream.open_shards == change.to,
+        ChangeKind::Switch => stream.mode == CapacityMode::OnDemand,
+        ChangeKind::Lost => false,
+    }
+}

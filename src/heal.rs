@@ -1,0 +1,153 @@
+//! The five steps for one stream: signal → observe → decide → act → report.
+
+use crate::act::{self, ActError, Acted};
+use crate::clients::Clients;
+use crate::decide::{Decision, Foreign, Reason, decide, hold_unseen, suppress_for, triage};
+use crate::observation::Stream;
+use crate::observe::{Observer, ReadError};
+use crate::policy::Policy;
+use crate::report::{AutoFix, Document};
+use crate::signal::{Home, Signal, SignalError, StreamArn};
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+/// How often a run looks before it gives up: once, and once more if the first look has grown old.
+const LOOKS: usize = 2;
+
+/// How many streams' looks a container remembers. Far more than throttle at once; past it, all are forgotten, which costs a look each.
+const LOOKS_REMEMBERED: usize = 1000;
+
+/// Why an invocation failed. Nothing was changed, unless the error says otherwise.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The event could not be understood.
+    #[error("{0}")]
+    Signal(#[from] SignalError),
+    /// AWS could not be read.
+    #[error("{0}")]
+    Read(#[from] ReadError),
+    /// A call that changes something was not answered.
+    #[error("{0}")]
+    Act(#[from] ActError),
+    /// Everything took too long for a safe change.
+    #[error(
+        "`{stream}` could not be looked at and changed within {} s, twice: AWS or the network is slow. Nothing was changed",
+        act::LOOK_GOOD_FOR.as_secs()
+    )]
+    TooSlow {
+        /// The stream.
+        stream: String,
+    },
+}
+
+impl Error {
+    /// A stable name, for the Lambda's `errorType`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Error::Signal(_) => "BadEvent",
+            Error::Read(_) => "ReadFailed",
+            Error::Act(_) => "ActFailed",
+            Error::TooSlow { .. } => "TooSlow",
+        }
+    }
+}
+
+/// What came of an invocation.
+#[derive(Debug)]
+pub struct Healing {
+    /// The decision and what came of it.
+    pub document: Document,
+    /// Lines for the log that CloudWatch makes metrics of.
+    pub lines: Vec<Value>,
+    /// Whether AWS was read.
+    pub looked: bool,
+}
+
+/// Heals one stream at a time. One for each process: it remembers what it has just looked at.
+#[derive(Debug)]
+pub struct Healer {
+    clients: Clients,
+    observer: Observer,
+    policy: Policy,
+    looks: Mutex<HashMap<StreamArn, (DateTime<Utc>, &'static str)>>,
+}
+
+impl Healer {
+    /// A healer that has looked at nothing yet.
+    pub fn new(clients: Clients, policy: Policy) -> Healer {
+        Healer { observer: Observer::new(clients.clone()), clients, policy, looks: Mutex::default() }
+    }
+
+    /// An event, from its payload to its document. `home`: where we live.
+    ///
+    /// # Errors
+    /// See [`Error`]. A hold is no error.
+    pub async fn handle(&self, payload: &Value, home: &Home) -> Result<Healing, Error> {
+        self.heal(&Signal::parse(payload, home)?, home).await
+    }
+
+    /// A signal, from its triage to its document.
+    ///
+    /// # Errors
+    /// See [`Error`]. A hold is no error.
+    pub async fn heal(&self, signal: &Signal, home: &Home) -> Result<Healing, Error> {
+        let held = triage(signal, &self.policy, home).or_else(|| self.just_looked(signal));
+        let (None, Some(stream)) = (&held, signal.stream()) else {
+            let reason = held.unwrap_or(Reason::NotOurs(Foreign::NoStream));
+            return Ok(Healing::unseen(signal, &hold_unseen(reason, &self.policy)));
+        };
+        let mut intent = None;
+        for _ in 0..LOOKS {
+            let mut look = self.observer.look(stream, Utc::now()).await?;
+            if let Some(intent) = &intent {
+                act::Intent::pardon(intent, &mut look);
+            }
+            let decision = decide(signal, &look.observation, &self.policy, Utc::now());
+            match act::act(&self.clients, stream, &look, decision, intent.take()).await? {
+                Acted::Stale(announced) => intent = Some(announced),
+                Acted::Done { decision, auto_fix, lines, surprised } => {
+                    if !surprised {
+                        self.looked(stream, decision.verdict.code());
+                    }
+                    return Ok(Healing::seen(signal, look.observation.stream.as_ref(), &decision, auto_fix, lines));
+                }
+            }
+        }
+        Err(Error::TooSlow { stream: stream.name.clone() })
+    }
+
+    /// Holds a throttle signal that comes right after a look. A person's ask and an alarm always get their own.
+    fn just_looked(&self, signal: &Signal) -> Option<Reason> {
+        let Signal::Throttle(call) = signal else { return None };
+        let looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
+        let (at, code) = looks.get(call.stream.as_ref()?)?;
+        (Utc::now() - *at < suppress_for(code)).then_some(Reason::JustLooked)
+    }
+
+    fn looked(&self, stream: &StreamArn, code: &'static str) {
+        let mut looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
+        if looks.len() >= LOOKS_REMEMBERED {
+            looks.clear();
+        }
+        looks.insert(stream.clone(), (Utc::now(), code));
+    }
+}
+
+impl Healing {
+    fn unseen(signal: &Signal, decision: &Decision) -> Healing {
+        Healing { document: Document::new(signal, None, decision, None), lines: vec![], looked: false }
+    }
+
+    fn seen(
+        signal: &Signal,
+        stream: Option<&Stream>,
+        decision: &Decision,
+        auto_fix: Option<AutoFix>,
+        lines: Vec<Value>,
+    ) -> Healing {
+        Healing { document: Document::new(signal, stream, decision, auto_fix), lines, looked: true }
+    }
+}

@@ -1,0 +1,384 @@
+//! What unthrottle remembers of a stream, kept on the stream itself as the tag [`TAG`].
+//!
+//! The tag's value is words such as `change=scale/4/8/20261120T170440Z`, at most 255 characters of
+//! `[A-Za-z0-9 _./=+@-]` (AWS allows more in most places, but its documents disagree; this is what all allow).
+//! Words with an unknown key are kept, so that an older binary can live with the memory of a newer one.
+//!
+//! | word | meaning |
+//! |---|---|
+//! | `v=1` | this format |
+//! | `change=KIND/FROM/TO/WHEN` | the last change, or the intent of one; the times below are seconds before or after WHEN |
+//! | `after=N` | when the change before it had settled, N s earlier: evidence from before that never counts |
+//! | `since=N` | when the first throttled minute of the incident began, N s earlier |
+//! | `settled=N` | the stream was first found ACTIVE after the change, N s later |
+//! | `healed=N` | throttling was found to have stopped, N s later |
+//! | `counted=N` | the missing AutoFix datum was sent, N s later |
+//! | `base=N` | the shards before the incident |
+//! | `reshards=N-N-…`, `switches=N-N` | the changes of the last 24 h: seconds before WHEN |
+//! | `refused=KIND/N/WHEN` | AWS refused a change, N times in a row |
+//! | `reverts=N` | how often somebody took a change of ours back |
+
+use crate::observation::LOOKBACK_HOURS;
+use chrono::{DateTime, NaiveDateTime, SubsecRound, TimeDelta, Utc};
+use std::fmt::Write as _;
+
+/// The tag's key.
+pub const TAG: &str = "unthrottle.memory";
+
+/// The longest value. AWS documents 255 in one place and 256 in another.
+pub const MAX_LENGTH: usize = 255;
+
+/// ISO 8601 without the characters that a tag must not have.
+const TIME: &str = "%Y%m%dT%H%M%SZ";
+
+/// What unthrottle remembers of one stream.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Memory {
+    /// The last change, or the intent of one.
+    pub change: Option<Change>,
+    /// When each reshard of the last 24 h was made, oldest first; includes the last change.
+    pub reshards: Vec<DateTime<Utc>>,
+    /// When each switch of capacity mode in the last 24 h was made, oldest first; includes the last change.
+    pub switches: Vec<DateTime<Utc>>,
+    /// The shards that the stream had before the incident, kept until they are restored.
+    pub base: Option<u32>,
+    /// AWS's last refusal of a change, until a change is accepted.
+    pub refused: Option<Refusal>,
+    /// How often a change of ours was found to be taken back by somebody.
+    pub reverts: u32,
+    /// Words of a newer version, kept as they are.
+    pub newer: Vec<(String, String)>,
+}
+
+/// A change of a stream's capacity.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change {
+    /// What was done.
+    pub kind: ChangeKind,
+    /// Shards before.
+    pub from: u32,
+    /// Shards after.
+    pub to: u32,
+    /// When the intent was written. The AutoFix datum carries this time.
+    pub at: DateTime<Utc>,
+    /// When the change before this one had settled.
+    pub after: Option<DateTime<Utc>>,
+    /// When the first throttled minute of the incident began.
+    pub since: Option<DateTime<Utc>>,
+    /// When the stream was first found ACTIVE after it.
+    pub settled: Option<DateTime<Utc>>,
+    /// When throttling was found to have stopped after it.
+    pub healed: Option<DateTime<Utc>>,
+    /// When its missing AutoFix datum was sent.
+    pub counted: Option<DateTime<Utc>>,
+}
+
+/// What a [`Change`] did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::Display, strum::EnumString)]
+#[strum(serialize_all = "snake_case")]
+pub enum ChangeKind {
+    /// The shard count was changed.
+    Scale,
+    /// The capacity mode was changed to on-demand.
+    Switch,
+    /// The AutoFix metric knows of it, but the memory was lost.
+    Lost,
+}
+
+/// AWS refused a change with `LimitExceededException`, which is rate, quota and daily cap in one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// What was refused.
+    pub kind: ChangeKind,
+    /// How often in a row.
+    pub count: u32,
+    /// When it was refused last.
+    pub at: DateTime<Utc>,
+}
+
+/// A memory that cannot be read or written. It holds the stream.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MemoryError {
+    /// A word is not `key=value`.
+    #[error("`{0}` is not key=value")]
+    NotAWord(String),
+    /// A word cannot be understood.
+    #[error("`{0}` cannot be read")]
+    Word(String),
+    /// A key stands twice.
+    #[error("`{0}` stands twice")]
+    Twice(String),
+    /// Another format.
+    #[error("its version is {0}, and this binary reads version 1")]
+    Version(String),
+    /// The words do not fit.
+    #[error("it would take {0} characters, and a tag has room for {MAX_LENGTH}")]
+    TooLong(usize),
+}
+
+impl Memory {
+    /// Reads the tag's value.
+    ///
+    /// # Errors
+    /// The first word that cannot be understood.
+    pub fn parse(text: &str) -> Result<Memory, MemoryError> {
+        let mut words = Vec::<(&str, &str)>::new();
+        for word in text.split_whitespace() {
+            let (key, value) = word.split_once('=').ok_or_else(|| MemoryError::NotAWord(word.into()))?;
+            if words.iter().any(|(known, _)| *known == key) {
+                return Err(MemoryError::Twice(key.into()));
+            }
+            words.push((key, value));
+        }
+        match words.iter().find(|(key, _)| *key == "v") {
+            Some((_, "1")) => {}
+            version => return Err(MemoryError::Version(version.map_or("missing", |(_, v)| v).into())),
+        }
+        let mut memory = Memory::default();
+        let change = words.iter().find(|(key, _)| *key == "change").map(|(_, value)| *value);
+        memory.change = change.map(Change::parse).transpose()?;
+        for (key, value) in words {
+            memory.take(key, value).ok_or_else(|| MemoryError::Word(format!("{key}={value}")))?;
+        }
+        Ok(memory)
+    }
+
+    /// Takes one word; `None` if it cannot be understood.
+    fn take(&mut self, key: &str, value: &str) -> Option<()> {
+        let at = self.change.as_ref().map(|c| c.at);
+        let before = |value: &str| at?.checked_sub_signed(seconds(value)?);
+        let later = |value: &str| at?.checked_add_signed(seconds(value)?);
+        match key {
+            "v" | "change" => {}
+            "after" => self.change.as_mut()?.after = Some(before(value)?),
+            "since" => self.change.as_mut()?.since = Some(before(value)?),
+            "settled" => self.change.as_mut()?.settled = Some(later(value)?),
+            "healed" => self.change.as_mut()?.healed = Some(later(value)?),
+            "counted" => self.change.as_mut()?.counted = Some(later(value)?),
+            "base" => self.base = Some(value.parse().ok()?),
+            "reshards" => self.reshards = value.split('-').map(before).collect::<Option<_>>()?,
+            "switches" => self.switches = value.split('-').map(before).collect::<Option<_>>()?,
+            "refused" => self.refused = Some(Refusal::parse(value)?),
+            "reverts" => self.reverts = value.parse().ok()?,
+            _ => self.newer.push((key.into(), value.into())),
+        }
+        Some(())
+    }
+
+    /// The tag's value.
+    ///
+    /// # Errors
+    /// [`MemoryError::TooLong`] when the words of a newer version leave no room.
+    pub fn encode(&self) -> Result<String, MemoryError> {
+        let mut text = String::from("v=1");
+        let mut word = |key: &str, value: &dyn std::fmt::Display| {
+            let _ = write!(text, " {key}={value}"); // writing to a String cannot fail
+        };
+        if let Some(change) = &self.change {
+            let before = |time: DateTime<Utc>| (change.at - time).num_seconds().max(0);
+            let later = |time: DateTime<Utc>| (time - change.at).num_seconds().max(0);
+            let list =
+                |times: &[DateTime<Utc>]| times.iter().map(|t| before(*t).to_string()).collect::<Vec<_>>().join("-");
+            let Change { kind, from, to, at, .. } = change;
+            word("change", &format_args!("{kind}/{from}/{to}/{}", at.format(TIME)));
+            let past = [("after", change.after), ("since", change.since)];
+            past.iter().for_each(|(key, time)| time.iter().for_each(|t| word(key, &before(*t))));
+            let next = [("settled", change.settled), ("healed", change.healed), ("counted", change.counted)];
+            next.iter().for_each(|(key, time)| time.iter().for_each(|t| word(key, &later(*t))));
+            let lists = [("reshards", &self.reshards), ("switches", &self.switches)];
+            lists.iter().filter(|(_, l)| !l.is_empty()).for_each(|(key, l)| word(key, &list(l)));
+        }
+        self.base.iter().for_each(|base| word("base", base));
+        if let Some(Refusal { kind, count, at }) = &self.refused {
+            word("refused", &format_args!("{kind}/{count}/{}", at.format(TIME)));
+        }
+        if self.reverts > 0 {
+            word("reverts", &self.reverts);
+        }
+        self.newer.iter().for_each(|(key, value)| word(key, value));
+        if text.len() > MAX_LENGTH { Err(MemoryError::TooLong(text.len())) } else { Ok(text) }
+    }
+
+    /// The memory that announces `change`: written before the change itself, and never taken back.
+    /// A void intent that it replaces gives its place in the budget back.
+    #[must_use]
+    pub fn intend(&self, change: Change, void: bool) -> Memory {
+        let mut next = self.clone();
+        if void && let Some(gone) = &self.change {
+            next.reshards.retain(|t| *t != gone.at);
+            next.switches.retain(|t| *t != gone.at);
+        }
+        // More than the budget can hold says nothing more, and would not fit the tag.
+        let recent = |times: &mut Vec<DateTime<Utc>>, most: usize| {
+            times.retain(|t| change.at - *t < TimeDelta::hours(LOOKBACK_HOURS));
+            times.drain(..times.len().saturating_sub(most));
+        };
+        match change.kind {
+            ChangeKind::Scale => next.reshards.push(change.at),
+            ChangeKind::Switch => next.switches.push(change.at),
+            ChangeKind::Lost => {}
+        }
+        recent(&mut next.reshards, 10);
+        recent(&mut next.switches, 2);
+        next.change = Some(change);
+        next
+    }
+
+    /// The memory after AWS refused `kind` at `at`.
+    #[must_use]
+    pub fn refuse(&self, kind: ChangeKind, at: DateTime<Utc>) -> Memory {
+        let again = self.refused.filter(|r| r.kind == kind && at - r.at < TimeDelta::hours(LOOKBACK_HOURS));
+        let count = again.map_or(1, |r| r.count.saturating_add(1).min(9));
+        Memory { refused: Some(Refusal { kind, count, at: at.trunc_subsecs(0) }), ..self.clone() }
+    }
+}
+
+impl Change {
+    fn parse(value: &str) -> Result<Change, MemoryError> {
+        let read = || {
+            let mut parts = value.split('/');
+            let (kind, from, to) = (parts.next()?, parts.next()?, parts.next()?);
+            let at = time(parts.next()?)?;
+            let change = Change::intent(kind.parse().ok()?, from.parse().ok()?, to.parse().ok()?, at);
+            parts.next().is_none().then_some(change)
+        };
+        read().ok_or_else(|| MemoryError::Word(format!("change={value}")))
+    }
+
+    /// A change that is about to be made at `at` (cut to whole seconds, as the tag keeps it).
+    pub fn intent(kind: ChangeKind, from: u32, to: u32, at: DateTime<Utc>) -> Change {
+        let at = at.trunc_subsecs(0);
+        Change { kind, from, to, at, after: None, since: None, settled: None, healed: None, counted: None }
+    }
+}
+
+impl Refusal {
+    fn parse(value: &str) -> Option<Refusal> {
+        let mut parts = value.split('/');
+        let (kind, count, at) = (parts.next()?, parts.next()?, parts.next()?);
+        let refusal = Refusal { kind: kind.parse().ok()?, count: count.parse().ok()?, at: time(at)? };
+        parts.next().is_none().then_some(refusal)
+    }
+}
+
+fn time(text: &str) -> Option<DateTime<Utc>> {
+    // Four digits of year: no sum of such a time and a tag's seconds leaves the calendar.
+    let time = NaiveDateTime::parse_from_str(text, TIME).ok()?.and_utc();
+    (text.len() == "20261120T170440Z".len()).then_some(time)
+}
+
+fn seconds(text: &str) -> Option<TimeDelta> {
+    TimeDelta::try_seconds(i64::from(text.parse::<u32>().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn at(seconds: i64) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + TimeDelta::seconds(1_790_000_000 + seconds)
+    }
+
+    /// The most that this version ever writes.
+    fn fullest() -> Memory {
+        let far = TimeDelta::hours(LOOKBACK_HOURS) - TimeDelta::seconds(1);
+        let mut memory = Memory { base: Some(10_000), reverts: 99, ..Memory::default() };
+        memory.reshards = (0..9).map(|i| at(i) - far).collect();
+        memory.switches = vec![at(0) - far, at(1) - far];
+        memory = memory.refuse(ChangeKind::Switch, at(0)).refuse(ChangeKind::Switch, at(1));
+        let mut change = Change::intent(ChangeKind::Scale, 10_000, 10_000, at(0));
+        change.after = Some(at(0) - far);
+        change.since = Some(at(0) - far);
+        change.settled = Some(at(900));
+        change.healed = Some(at(0) + far);
+        change.counted = Some(at(0) + far);
+        memory.intend(change, false)
+    }
+
+    #[test]
+    fn a_memory_reads_as_it_was_written() {
+        for memory in [Memory::default(), fullest()] {
+            let text = memory.encode().expect("fits");
+            assert_eq!(Memory::parse(&text), Ok(memory), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_fullest_memory_fits_a_tag_and_uses_only_its_characters() {
+        let text = fullest().encode().expect("fits");
+        let legal = |c: char| c.is_ascii_alphanumeric() || " _./=+@-".contains(c);
+        assert!(text.chars().all(legal), "{text}");
+        assert!(text.len() <= MAX_LENGTH, "{} characters: {text}", text.len());
+    }
+
+    #[test]
+    fn words_of_a_newer_version_are_kept() {
+        let text = "v=1 change=scale/4/8/20261120T170440Z base=4 lineage=shardId-000000000003/1 told=7";
+        let memory = Memory::parse(text).expect("readable");
+        assert_eq!(memory.encode().as_deref(), Ok(text));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_an_error() {
+        for text in [
+            "",
+            "v=2",
+            "base=4",
+            "v=1 words",
+            "v=1 base=4 base=5",
+            "v=1 base=-4",
+            "v=1 settled=5",
+            "v=1 change=scale/4/8",
+            "v=1 change=scale/4/8/20261120T170440Z/9",
+            "v=1 change=scale/4/8/yesterday",
+            "v=1 change=melt/4/8/20261120T170440Z",
+            "v=1 change=scale/4/8/20261120T170440Z reshards=0-x",
+            "v=1 change=scale/4/8/+2621421231T235959Z",
+            "v=1 refused=scale/2",
+        ] {
+            assert!(Memory::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_memory_without_room_for_the_newer_words_says_so() {
+        let crowded = format!("v=1 newer={}", "x".repeat(240));
+        let memory = Memory::parse(&crowded).expect("readable");
+        let change = Change::intent(ChangeKind::Scale, 4, 8, at(0));
+        assert!(matches!(memory.intend(change, false).encode(), Err(MemoryError::TooLong(_))));
+    }
+
+    #[test]
+    fn an_intent_that_replaces_a_void_one_gives_its_budget_back() {
+        let first = Memory::default().intend(Change::intent(ChangeKind::Scale, 4, 8, at(0)), false);
+        let second = Change::intent(ChangeKind::Scale, 4, 8, at(300));
+        assert_eq!(first.intend(second.clone(), true).reshards, [at(300)]);
+        assert_eq!(first.intend(second, false).reshards, [at(0), at(300)]);
+    }
+
+    #[test]
+    fn refusals_count_only_in_a_row_and_of_one_kind() {
+        let once = Memory::default().refuse(ChangeKind::Scale, at(0));
+        let count = |m: Memory| m.refused.expect("refused").count;
+        assert_eq!(count(once.refuse(ChangeKind::Scale, at(60))), 2);
+        assert_eq!(count(once.refuse(ChangeKind::Switch, at(60))), 1);
+        assert_eq!(count(once.refuse(ChangeKind::Scale, at(100_000))), 1);
+    }
+
+    proptest! {
+        #[test]
+        fn no_tag_value_makes_it_panic(text in ".{0,256}") {
+            let _ = Memory::parse(&text);
+        }
+
+        #[test]
+        fn what_can_be_read_reads_the_same_again(text in "v=1( (change=(scale|switch|lost)/[0-9]{1,3}/[0-9]{1,3}/2026112[0-9]T1704[0-5][0-9]Z|base=[0-9]{1,3}|settled=[0-9]{1,5}|since=[0-9]{1,3}|reshards=[0-9]{1,5}(-[0-9]{1,5}){0,4}|x[a-z]=[a-z0-9]{1,5}|reverts=[0-9])){0,5}") {
+            if let Ok(memory) = Memory::parse(&text) {
+                let again = memory.encode().expect("short");
+                prop_assert_eq!(Memory::parse(&again).expect("readable"), memory);
+            }
+        }
+    }
+}

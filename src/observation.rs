@@ -1,0 +1,248 @@
+//! What is true of one stream, as read from AWS at one moment.
+//!
+//! Distrust it: CloudWatch is one to three minutes behind, and the stream may have changed since it was asked for.
+//! That is why the moment travels with it.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// How long after its end a minute may still be unpublished. CloudWatch documents no figure; one to three minutes
+/// are seen. A minute this old without a datapoint had no traffic. Shorter would take an unpublished minute for an
+/// idle one; longer only delays "healthy" on a stream whose producers have stopped.
+const PUBLISHED_WITHIN_MINUTES: i64 = 5;
+
+/// How far back traffic is read, in hours: the budgets that AWS sets run over 24 hours, and a lost memory is rebuilt
+/// from the AutoFix metric of that time.
+pub const LOOKBACK_HOURS: i64 = 24;
+
+/// A whole minute of UTC, counted from the epoch. CloudWatch's datapoints start on these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Minute(i64);
+
+impl Minute {
+    /// The minute that `time` lies in.
+    pub fn of(time: DateTime<Utc>) -> Minute {
+        Minute(time.timestamp().div_euclid(60))
+    }
+
+    /// The first minute that begins at `time` or later.
+    pub fn from(time: DateTime<Utc>) -> Minute {
+        let minute = Minute::of(time);
+        if minute.start() == time { minute } else { minute.plus(1) }
+    }
+
+    /// Its first moment.
+    pub fn start(self) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + TimeDelta::minutes(self.0)
+    }
+
+    /// The first moment after it.
+    pub fn end(self) -> DateTime<Utc> {
+        self.plus(1).start()
+    }
+
+    /// The minute `minutes` later (or earlier, when negative).
+    #[must_use]
+    pub fn plus(self, minutes: i64) -> Minute {
+        Minute(self.0 + minutes)
+    }
+
+    /// Every minute from this one to `last`, both included.
+    pub fn to(self, last: Minute) -> impl DoubleEndedIterator<Item = Minute> {
+        (self.0..=last.0).map(Minute)
+    }
+}
+
+impl fmt::Display for Minute {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.start().format("%H:%M"))
+    }
+}
+
+/// Everything that a decision rests on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Observation {
+    /// When the stream's summary was asked for.
+    pub observed_at: DateTime<Utc>,
+    /// `None`: there is no such stream.
+    pub stream: Option<Stream>,
+    /// The stream's tags.
+    pub tags: BTreeMap<String, String>,
+    /// What CloudWatch has published.
+    pub traffic: Traffic,
+    /// `None`: AWS would not say (`DescribeLimits` allows one call a second to the whole account), so its own
+    /// refusal is the bound.
+    pub limits: Option<Limits>,
+}
+
+/// A stream's summary.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stream {
+    /// Its name.
+    pub name: String,
+    /// Its ARN.
+    pub arn: String,
+    /// Whether it can be changed now.
+    pub status: Status,
+    /// How its capacity is set.
+    pub mode: CapacityMode,
+    /// Open shards. Means nothing while the stream is not ACTIVE.
+    pub open_shards: u32,
+    /// How long a record is kept.
+    pub retention_hours: u32,
+    /// The shard-level metrics that are switched on.
+    pub shard_level_metrics: Vec<String>,
+}
+
+/// AWS's `StreamStatus`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Status {
+    /// Being made; it has no shards yet.
+    Creating,
+    /// Being deleted.
+    Deleting,
+    /// Ready for a change.
+    Active,
+    /// A change is under way; AWS refuses a second one.
+    Updating,
+    /// A status that this version does not know.
+    Unknown(String),
+}
+
+impl Status {
+    /// AWS's spelling.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Status::Creating => "CREATING",
+            Status::Deleting => "DELETING",
+            Status::Active => "ACTIVE",
+            Status::Updating => "UPDATING",
+            Status::Unknown(status) => status,
+        }
+    }
+}
+
+/// AWS's `StreamMode`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CapacityMode {
+    /// The number of shards is set by its owner.
+    Provisioned,
+    /// The number of shards is set by AWS.
+    OnDemand,
+    /// A mode that this version does not know.
+    Unknown(String),
+}
+
+impl CapacityMode {
+    /// AWS's spelling.
+    pub fn as_str(&self) -> &str {
+        match self {
+            CapacityMode::Provisioned => "PROVISIONED",
+            CapacityMode::OnDemand => "ON_DEMAND",
+            CapacityMode::Unknown(mode) => mode,
+        }
+    }
+}
+
+/// What the account may have in this region (`DescribeLimits`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Shards that the account may have open.
+    pub shard_limit: u32,
+    /// Shards open in provisioned streams; those of on-demand streams do not count.
+    pub open_shards: u32,
+    /// Streams in on-demand mode.
+    pub on_demand_streams: u32,
+    /// Streams that may be in on-demand mode.
+    pub on_demand_stream_limit: u32,
+}
+
+impl Limits {
+    /// Shards that can still be opened.
+    pub fn shards_left(&self) -> u32 {
+        self.shard_limit.saturating_sub(self.open_shards)
+    }
+}
+
+/// One minute of a stream's traffic, as CloudWatch counts it.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct MinuteTraffic {
+    /// Bytes accepted (IncomingBytes).
+    pub incoming_bytes: f64,
+    /// Records accepted (IncomingRecords).
+    pub incoming_records: f64,
+    /// Records refused (WriteProvisionedThroughputExceeded).
+    pub write_throttled: f64,
+    /// Bytes written by PutRecord (PutRecord.Bytes, Sum).
+    pub put_record_bytes: f64,
+    /// Records written by PutRecord (PutRecord.Bytes, SampleCount).
+    pub put_record_count: f64,
+    /// GetRecords calls refused (ReadProvisionedThroughputExceeded).
+    pub read_throttled: f64,
+    /// Bytes read (GetRecords.Bytes, Sum).
+    pub get_records_bytes: f64,
+    /// GetRecords calls answered (GetRecords.Bytes, SampleCount).
+    pub get_records_calls: f64,
+    /// How old the last record read was, at most; milliseconds (GetRecords.IteratorAgeMilliseconds, Maximum).
+    pub iterator_age_ms: Option<f64>,
+}
+
+/// What CloudWatch has published of a stream in the last [`LOOKBACK_HOURS`].
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Traffic {
+    minutes: BTreeMap<Minute, MinuteTraffic>,
+    /// How many changes of ours each minute saw (AutoFix of the stream).
+    pub auto_fixes: BTreeMap<Minute, u32>,
+    /// Those among them that switched the capacity mode.
+    pub mode_switches: BTreeMap<Minute, u32>,
+}
+
+impl Traffic {
+    /// The traffic of a minute. One without a datapoint had none, if it is not newer than [`Traffic::newest`].
+    pub fn minute(&self, minute: Minute) -> MinuteTraffic {
+        self.minutes.get(&minute).copied().unwrap_or_default()
+    }
+
+    /// The same, to be filled in.
+    pub fn minute_mut(&mut self, minute: Minute) -> &mut MinuteTraffic {
+        self.minutes.entry(minute).or_default()
+    }
+
+    /// The newest minute of which something is known: the newest with a datapoint of any metric, or the newest so
+    /// old that it would have been published. Newer ones are unknown, not zero.
+    pub fn newest(&self, observed_at: DateTime<Utc>) -> Minute {
+        let surely = Minute::of(observed_at).plus(-1 - PUBLISHED_WITHIN_MINUTES);
+        self.minutes.keys().next_back().map_or(surely, |newest| (*newest).max(surely))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + TimeDelta::seconds(seconds)
+    }
+
+    #[test]
+    fn a_minute_runs_from_its_start_to_its_end() {
+        let minute = Minute::of(at(125));
+        assert_eq!((minute.start(), minute.end()), (at(120), at(180)));
+        assert_eq!(Minute::from(at(120)), minute);
+        assert_eq!(Minute::from(at(121)), minute.plus(1));
+        assert_eq!(minute.to(minute.plus(2)).count(), 3);
+    }
+
+    #[test]
+    fn a_minute_newer_than_the_newest_datapoint_is_unknown_until_it_is_old() {
+        let now = at(100 * 60 + 30);
+        let mut traffic = Traffic::default();
+        assert_eq!(traffic.newest(now), Minute(94), "five minutes after its end a silent minute was idle");
+        traffic.minute_mut(Minute(98)).incoming_records = 1.0;
+        assert_eq!(traffic.newest(now), Minute(98));
+        assert_eq!(traffic.newest(now + TimeDelta::minutes(10)), Minute(104));
+    }
+}

@@ -1,0 +1,129 @@
+//! AWS → [`Observation`]: everything that a decision rests on, in one round trip.
+
+mod account;
+mod stream;
+mod traffic;
+
+use crate::clients::Clients;
+use crate::observation::{Limits, Observation, Traffic};
+use crate::signal::StreamArn;
+use aws_sdk_kinesis::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use chrono::{DateTime, Utc};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+/// How long a container's copy of the account's limits is good. They change by ticket and by other streams' reshards;
+/// `DescribeLimits` allows one call a second to the whole account.
+const LIMITS_KEPT_FOR: Duration = Duration::from_secs(60);
+
+/// A read that failed. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+#[error("{call} of `{stream}` failed, nothing was changed: {source}{}", hint(.code.as_deref(), .call))]
+pub struct ReadError {
+    /// The call, such as `DescribeStreamSummary`.
+    pub call: &'static str,
+    /// The stream that it was for.
+    pub stream: String,
+    /// AWS's error code, if AWS answered.
+    pub code: Option<String>,
+    /// The SDK's error with its causes.
+    pub source: Cause,
+}
+
+/// An SDK error, shown with all its causes.
+#[derive(Debug)]
+pub struct Cause(Box<dyn std::error::Error + Send + Sync>);
+
+impl Cause {
+    /// Keeps `error` whole.
+    pub fn of(error: impl std::error::Error + Send + Sync + 'static) -> Cause {
+        Cause(Box::new(error))
+    }
+}
+
+impl std::fmt::Display for Cause {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        DisplayErrorContext(self.0.as_ref()).fmt(f)
+    }
+}
+
+impl std::error::Error for Cause {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source()
+    }
+}
+
+fn hint(code: Option<&str>, call: &str) -> String {
+    match code {
+        Some("AccessDeniedException" | "AccessDenied") => {
+            format!(" (allow {call} to the function's role: template.yaml has the statement)")
+        }
+        _ => String::new(),
+    }
+}
+
+impl ReadError {
+    fn new<E>(call: &'static str, stream: &StreamArn, error: SdkError<E>) -> ReadError
+    where
+        E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
+    {
+        let code = error.code().map(Into::into);
+        ReadError { call, stream: stream.name.clone(), code, source: Cause::of(error) }
+    }
+}
+
+/// An observation, and the moment that its age is counted from.
+pub struct Look {
+    /// What was seen.
+    pub observation: Observation,
+    /// When the stream's summary was asked for.
+    pub asked: Instant,
+}
+
+/// Reads streams, and keeps the account's limits for a while.
+#[derive(Debug)]
+pub struct Observer {
+    clients: Clients,
+    limits: Mutex<Option<(Instant, Limits)>>,
+}
+
+impl Observer {
+    /// An observer that has seen nothing yet.
+    pub fn new(clients: Clients) -> Observer {
+        Observer { clients, limits: Mutex::default() }
+    }
+
+    /// Looks at a stream: all reads at once.
+    ///
+    /// # Errors
+    /// The first read that failed after its retries. A stream that is gone is no error.
+    pub async fn look(&self, arn: &StreamArn, observed_at: DateTime<Utc>) -> Result<Look, ReadError> {
+        let asked = Instant::now();
+        let (summary, tags, traffic, limits) = tokio::join!(
+            stream::summary(&self.clients.kinesis, arn),
+            stream::tags(&self.clients.kinesis, arn),
+            traffic::traffic(&self.clients.cloudwatch, arn, observed_at),
+            self.limits(arn),
+        );
+        let Some(summary) = summary? else {
+            let (tags, traffic) = Default::default();
+            let observation = Observation { observed_at, stream: None, tags, traffic, limits: None };
+            return Ok(Look { observation, asked });
+        };
+        let traffic: Traffic = traffic?;
+        let observation = Observation { observed_at, stream: Some(summary), tags: tags?, traffic, limits: limits? };
+        Ok(Look { observation, asked })
+    }
+
+    async fn limits(&self, arn: &StreamArn) -> Result<Option<Limits>, ReadError> {
+        let kept = self.limits.lock().ok().and_then(|kept| *kept);
+        if let Some((_, limits)) = kept.filter(|(read, _)| read.elapsed() < LIMITS_KEPT_FOR) {
+            return Ok(Some(limits));
+        }
+        let limits = account::limits(&self.clients.kinesis, arn).await?;
+        if let (Some(limits), Ok(mut kept)) = (limits, self.limits.lock()) {
+            *kept = Some((Instant::now(), limits));
+        }
+        Ok(limits)
+    }
+}

@@ -1,0 +1,381 @@
+//! What a person allows: the settings of a deployment, and the tags by which one stream narrows them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+
+/// The tag by which a stream sets its own [`Mode`].
+pub const MODE_TAG: &str = "unthrottle.mode";
+/// The tag by which a stream sets its own most shards.
+pub const MAX_SHARDS_TAG: &str = "unthrottle.max-shards";
+/// The tag by which a stream sets its own fewest shards.
+pub const MIN_SHARDS_TAG: &str = "unthrottle.min-shards";
+/// The tag by which a stream allows or denies on-demand mode.
+pub const ON_DEMAND_TAG: &str = "unthrottle.on-demand";
+
+/// More shards than this AWS gives no stream by `UpdateShardCount`.
+pub const AWS_MAX_SHARDS: u32 = 10_000;
+
+/// What unthrottle may do. The order is from strict to free: of two, the smaller one wins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, strum::Display, strum::EnumString)]
+#[strum(serialize_all = "snake_case")]
+pub enum Mode {
+    /// Nothing.
+    Off,
+    /// Look, decide in full, say it, change nothing.
+    Observe,
+    /// Look, decide, change.
+    Heal,
+}
+
+/// Which streams it looks after.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::Display, strum::EnumString)]
+#[strum(serialize_all = "snake_case")]
+pub enum Scope {
+    /// Every stream of the account and region.
+    All,
+    /// Only streams that carry the tag `unthrottle.mode`.
+    Tagged,
+}
+
+/// A switch that a person sets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::Display, strum::EnumString)]
+#[strum(serialize_all = "snake_case")]
+pub enum Permission {
+    /// It may be done.
+    Allow,
+    /// It is never done.
+    Deny,
+}
+
+/// The settings of a deployment. A `Policy` that exists is valid.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Policy {
+    /// `UNTHROTTLE_MODE`. Heals by default: who deploys a healer wants it to heal, every change is bounded,
+    /// and `observe` is one word away.
+    pub mode: Mode,
+    /// `UNTHROTTLE_SCOPE`. All by default: the stream that nobody thought of is the one that pages.
+    pub scope: Scope,
+    /// `UNTHROTTLE_TARGET_UTILIZATION`, a fraction of capacity. 0.75 leaves a third more than the offered load:
+    /// room for uneven keys and growth. Higher throttles again at the next ripple; lower pays for idle shards.
+    pub target_utilization: f64,
+    /// `UNTHROTTLE_WINDOW_MINUTES`: how many published minutes are evidence. Five sees a throttle that comes and
+    /// goes; a long window remembers loads that have gone.
+    pub window_minutes: u32,
+    /// `UNTHROTTLE_CONFIRM_MINUTES`: throttled minutes in the window before the first change of an incident.
+    /// One can be a burst that is over before any reshard is done; two is a load.
+    pub confirm_minutes: u32,
+    /// `UNTHROTTLE_FLOOR`: the throttled share of a minute below which it does not count, a fraction. Producers
+    /// retry one record in a hundred without anybody noticing; a reshard unsettles every consumer.
+    pub floor: f64,
+    /// `UNTHROTTLE_MAX_SHARDS`: never more, about $1,100 a month in us-east-1. It bounds spending.
+    pub max_shards: u32,
+    /// `UNTHROTTLE_MAX_SHARDS_CEILING`: how far a stream's own tag may raise `max_shards`. The same by default, so
+    /// that who may tag a stream may not thereby spend more.
+    pub max_shards_ceiling: u32,
+    /// `UNTHROTTLE_MIN_SHARDS`: restoring never goes below. One is the least that a stream can have.
+    pub min_shards: u32,
+    /// `UNTHROTTLE_ON_DEMAND`: whether a stream may be switched to on-demand mode where AWS's limits leave no room
+    /// for shards. Allowed by default: the alternative is to go on losing records.
+    pub on_demand: Permission,
+    /// `UNTHROTTLE_ROLE_ARN`: our own role, to recognise our own calls. The templates set it.
+    pub role_arn: Option<String>,
+}
+
+impl Default for Policy {
+    fn default() -> Policy {
+        Policy {
+            mode: Mode::Heal,
+            scope: Scope::All,
+            target_utilization: 0.75,
+            window_minutes: 5,
+            confirm_minutes: 2,
+            floor: 0.01,
+            max_shards: 100,
+            max_shards_ceiling: 100,
+            min_shards: 1,
+            on_demand: Permission::Allow,
+            role_arn: None,
+        }
+    }
+}
+
+/// A setting that cannot be used.
+#[derive(Debug, PartialEq, thiserror::Error)]
+#[error("{variable}={value}: must be {allowed}")]
+pub struct InvalidSetting {
+    /// The environment variable.
+    pub variable: &'static str,
+    /// What it was set to.
+    pub value: String,
+    /// What it may be set to.
+    pub allowed: String,
+}
+
+/// A tag of a stream that cannot be used: it holds the stream, and never means "no limit".
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("tag {tag}={value}: must be {allowed}")]
+pub struct InvalidTag {
+    /// The tag's key.
+    pub tag: &'static str,
+    /// Its value.
+    pub value: String,
+    /// What it may be.
+    pub allowed: String,
+}
+
+impl Policy {
+    /// Reads the settings by `get`, usually the environment. An unset or empty variable means the default.
+    ///
+    /// # Errors
+    /// The first variable whose value cannot be used.
+    pub fn from_env(get: impl Fn(&str) -> Option<String>) -> Result<Policy, InvalidSetting> {
+        let settings = Settings { get };
+        let default = Policy::default();
+        let max_shards = settings.number("UNTHROTTLE_MAX_SHARDS", default.max_shards, 1..=AWS_MAX_SHARDS)?;
+        Policy {
+            mode: settings.word("UNTHROTTLE_MODE", default.mode, "heal, observe or off")?,
+            scope: settings.word("UNTHROTTLE_SCOPE", default.scope, "all or tagged")?,
+            target_utilization: settings.number(
+                "UNTHROTTLE_TARGET_UTILIZATION",
+                default.target_utilization,
+                0.3..=0.95,
+            )?,
+            window_minutes: settings.number("UNTHROTTLE_WINDOW_MINUTES", default.window_minutes, 3..=60)?,
+            confirm_minutes: settings.number("UNTHROTTLE_CONFIRM_MINUTES", default.confirm_minutes, 1..=5)?,
+            floor: settings.number("UNTHROTTLE_FLOOR", default.floor, 0.0..=0.5)?,
+            max_shards,
+            max_shards_ceiling: settings.number(
+                "UNTHROTTLE_MAX_SHARDS_CEILING",
+                max_shards,
+                max_shards..=AWS_MAX_SHARDS,
+            )?,
+            min_shards: settings.number("UNTHROTTLE_MIN_SHARDS", default.min_shards, 1..=max_shards)?,
+            on_demand: settings.word("UNTHROTTLE_ON_DEMAND", default.on_demand, "allow or deny")?,
+            role_arn: settings.role()?,
+        }
+        .confirmable()
+    }
+
+    /// A window shorter than the throttled minutes to confirm would never confirm anything.
+    fn confirmable(self) -> Result<Policy, InvalidSetting> {
+        if self.confirm_minutes > self.window_minutes {
+            return Err(InvalidSetting {
+                variable: "UNTHROTTLE_CONFIRM_MINUTES",
+                value: self.confirm_minutes.to_string(),
+                allowed: format!("at most UNTHROTTLE_WINDOW_MINUTES ({})", self.window_minutes),
+            });
+        }
+        Ok(self)
+    }
+
+    /// This policy as the stream's own tags narrow it, and `asked` after that. `Ok(None)`: out of scope.
+    ///
+    /// # Errors
+    /// The first tag that cannot be used.
+    pub fn for_stream(
+        &self,
+        tags: &BTreeMap<String, String>,
+        asked: Option<Mode>,
+    ) -> Result<Option<StreamPolicy>, InvalidTag> {
+        let mode: Option<Mode> = tag(tags, MODE_TAG, "heal, observe or off")?;
+        if self.scope == Scope::Tagged && mode.is_none() {
+            return Ok(None);
+        }
+        let mode = [Some(self.mode), mode, asked].into_iter().flatten().min().unwrap_or(self.mode);
+        if mode == Mode::Off {
+            return Ok(None);
+        }
+        let shards = format!("a whole number from 1 to {AWS_MAX_SHARDS}");
+        let max_shards =
+            tag_shards(tags, MAX_SHARDS_TAG, &shards)?.map_or(self.max_shards, |max| max.min(self.max_shards_ceiling));
+        let min_shards = tag_shards(tags, MIN_SHARDS_TAG, &shards)?.unwrap_or(1).max(self.min_shards.min(max_shards));
+        if min_shards > max_shards {
+            return Err(InvalidTag {
+                tag: MIN_SHARDS_TAG,
+                value: min_shards.to_string(),
+                allowed: format!("at most the stream's maximum ({max_shards})"),
+            });
+        }
+        let own: Option<Permission> = tag(tags, ON_DEMAND_TAG, "allow or deny")?;
+        let denied = [Some(self.on_demand), own].contains(&Some(Permission::Deny));
+        let on_demand = if denied { Permission::Deny } else { Permission::Allow };
+        Ok(Some(StreamPolicy { mode, max_shards, min_shards, on_demand }))
+    }
+}
+
+/// What is allowed for one stream: the settings, narrowed by its tags.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StreamPolicy {
+    /// Never [`Mode::Off`]: such a stream is held.
+    pub mode: Mode,
+    /// Never more shards.
+    pub max_shards: u32,
+    /// Restoring never goes below.
+    pub min_shards: u32,
+    /// Whether it may be switched to on-demand mode.
+    pub on_demand: Permission,
+}
+
+fn tag<T: FromStr>(tags: &BTreeMap<String, String>, key: &'static str, allowed: &str) -> Result<Option<T>, InvalidTag> {
+    let parse = |value: &String| {
+        value.parse().map_err(|_| InvalidTag { tag: key, value: value.clone(), allowed: allowed.into() })
+    };
+    tags.get(key).map(parse).transpose()
+}
+
+fn tag_shards(tags: &BTreeMap<String, String>, key: &'static str, allowed: &str) -> Result<Option<u32>, InvalidTag> {
+    match tag::<u32>(tags, key, allowed)? {
+        Some(shards) if !(1..=AWS_MAX_SHARDS).contains(&shards) => {
+            Err(InvalidTag { tag: key, value: shards.to_string(), allowed: allowed.into() })
+        }
+        shards => Ok(shards),
+    }
+}
+
+struct Settings<F> {
+    get: F,
+}
+
+impl<F: Fn(&str) -> Option<String>> Settings<F> {
+    fn text(&self, variable: &'static str) -> Option<String> {
+        (self.get)(variable).filter(|value| !value.is_empty())
+    }
+
+    fn word<T: FromStr>(&self, variable: &'static str, default: T, allowed: &str) -> Result<T, InvalidSetting> {
+        let Some(value) = self.text(variable) else { return Ok(default) };
+        value.parse().map_err(|_| InvalidSetting { variable, value, allowed: allowed.into() })
+    }
+
+    fn number<T: FromStr + PartialOrd + fmt::Display>(
+        &self,
+        variable: &'static str,
+        default: T,
+        range: RangeInclusive<T>,
+    ) -> Result<T, InvalidSetting> {
+        let Some(value) = self.text(variable) else { return Ok(default) };
+        let number = value.parse().ok().filter(|number| range.contains(number));
+        number.ok_or_else(|| InvalidSetting {
+            variable,
+            value,
+            allowed: format!("a number from {} to {}", range.start(), range.end()),
+        })
+    }
+
+    fn role(&self) -> Result<Option<String>, InvalidSetting> {
+        let variable = "UNTHROTTLE_ROLE_ARN";
+        match self.text(variable) {
+            Some(arn) if !(arn.starts_with("arn:") && arn.contains(":role/")) => Err(InvalidSetting {
+                variable,
+                value: arn,
+                allowed: "the ARN of an IAM role (arn:aws:iam::ACCOUNT:role/NAME)".into(),
+            }),
+            role => Ok(role),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn from(pairs: &[(&str, &str)]) -> Result<Policy, String> {
+        let get = |name: &str| pairs.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
+        Policy::from_env(get).map_err(|e| e.to_string())
+    }
+
+    fn tags(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect()
+    }
+
+    #[test]
+    fn nothing_set_means_the_defaults() {
+        assert_eq!(from(&[]), Ok(Policy::default()));
+        assert_eq!(from(&[("UNTHROTTLE_MODE", "")]), Ok(Policy::default()));
+    }
+
+    #[test]
+    fn an_invalid_value_names_the_variable_the_value_and_what_is_allowed() {
+        let says = |name, value| from(&[(name, value)]).expect_err(name);
+        assert_eq!(says("UNTHROTTLE_MODE", "on"), "UNTHROTTLE_MODE=on: must be heal, observe or off");
+        assert_eq!(
+            says("UNTHROTTLE_TARGET_UTILIZATION", "75"),
+            "UNTHROTTLE_TARGET_UTILIZATION=75: must be a number from 0.3 to 0.95"
+        );
+        assert_eq!(says("UNTHROTTLE_FLOOR", "NaN"), "UNTHROTTLE_FLOOR=NaN: must be a number from 0 to 0.5");
+        assert_eq!(
+            says("UNTHROTTLE_WINDOW_MINUTES", "2"),
+            "UNTHROTTLE_WINDOW_MINUTES=2: must be a number from 3 to 60"
+        );
+        assert_eq!(
+            says("UNTHROTTLE_CONFIRM_MINUTES", "6"),
+            "UNTHROTTLE_CONFIRM_MINUTES=6: must be a number from 1 to 5"
+        );
+        assert_eq!(says("UNTHROTTLE_MAX_SHARDS", "0"), "UNTHROTTLE_MAX_SHARDS=0: must be a number from 1 to 10000");
+        assert_eq!(
+            says("UNTHROTTLE_MAX_SHARDS_CEILING", "50"),
+            "UNTHROTTLE_MAX_SHARDS_CEILING=50: must be a number from 100 to 10000"
+        );
+        assert_eq!(says("UNTHROTTLE_MIN_SHARDS", "101"), "UNTHROTTLE_MIN_SHARDS=101: must be a number from 1 to 100");
+        assert_eq!(says("UNTHROTTLE_ON_DEMAND", "yes"), "UNTHROTTLE_ON_DEMAND=yes: must be allow or deny");
+        assert!(says("UNTHROTTLE_ROLE_ARN", "healer").contains("must be the ARN of an IAM role"));
+        let confirm = from(&[("UNTHROTTLE_WINDOW_MINUTES", "3"), ("UNTHROTTLE_CONFIRM_MINUTES", "4")]);
+        assert!(confirm.expect_err("unreachable").contains("at most UNTHROTTLE_WINDOW_MINUTES (3)"));
+    }
+
+    #[test]
+    fn the_ceiling_is_the_maximum_unless_it_is_set() {
+        let policy = from(&[("UNTHROTTLE_MAX_SHARDS", "12")]).expect("valid");
+        assert_eq!((policy.max_shards, policy.max_shards_ceiling), (12, 12));
+    }
+
+    #[test]
+    fn the_strictest_mode_wins() {
+        let mode = |setting: &str, own: &str, asked| {
+            let policy = from(&[("UNTHROTTLE_MODE", setting)]).expect("valid");
+            policy.for_stream(&tags(&[(MODE_TAG, own)]), asked).expect("valid").map(|p| p.mode)
+        };
+        assert_eq!(mode("heal", "heal", None), Some(Mode::Heal));
+        assert_eq!(mode("heal", "observe", None), Some(Mode::Observe));
+        assert_eq!(mode("observe", "heal", Some(Mode::Heal)), Some(Mode::Observe));
+        assert_eq!(mode("heal", "heal", Some(Mode::Observe)), Some(Mode::Observe));
+        assert_eq!(mode("heal", "off", Some(Mode::Heal)), None);
+        assert_eq!(mode("off", "heal", None), None);
+    }
+
+    #[test]
+    fn a_tag_tightens_and_loosens_only_up_to_the_ceiling() {
+        let policy = Policy { max_shards: 10, max_shards_ceiling: 20, ..Policy::default() };
+        let max = |own| policy.for_stream(&tags(&[(MAX_SHARDS_TAG, own)]), None).map(|p| p.map(|p| p.max_shards));
+        assert_eq!(max("4"), Ok(Some(4)));
+        assert_eq!(max("15"), Ok(Some(15)));
+        assert_eq!(max("5000"), Ok(Some(20)));
+        let deny = Policy { on_demand: Permission::Deny, ..Policy::default() };
+        let own = deny.for_stream(&tags(&[(ON_DEMAND_TAG, "allow")]), None).expect("valid").expect("in scope");
+        assert_eq!(own.on_demand, Permission::Deny, "a tag cannot allow what the setting denies");
+    }
+
+    #[test]
+    fn a_tag_that_cannot_be_read_is_an_error_and_never_no_limit() {
+        for (key, value) in [
+            (MODE_TAG, "HEAL"),
+            (MAX_SHARDS_TAG, "lots"),
+            (MAX_SHARDS_TAG, "0"),
+            (MAX_SHARDS_TAG, "-1"),
+            (MAX_SHARDS_TAG, ""),
+            (MIN_SHARDS_TAG, "101"),
+            (ON_DEMAND_TAG, "maybe"),
+        ] {
+            let error = Policy::default().for_stream(&tags(&[(key, value)]), None).expect_err(key);
+            assert_eq!(error.tag, key);
+        }
+    }
+
+    #[test]
+    fn in_scope_tagged_a_stream_without_the_tag_is_out() {
+        let policy = Policy { scope: Scope::Tagged, ..Policy::default() };
+        assert_eq!(policy.for_stream(&tags(&[("unthrottle.max-shards", "4")]), None), Ok(None));
+        assert!(policy.for_stream(&tags(&[(MODE_TAG, "heal")]), None).expect("valid").is_some());
+    }
+}

@@ -1,0 +1,210 @@
+//! The decision as a JSON document: the Lambda's answer, `--json`, and the log's field `decision`. Only additive
+//! changes are made to it.
+
+use super::metric::AutoFix;
+use super::sentence;
+use crate::decide::{Decision, Evidence, Reason, Remedy, Verdict};
+use crate::observation::{CapacityMode, Stream};
+use crate::policy::Mode;
+use crate::signal::{Caller, Signal};
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+/// The version of the document.
+const VERSION: u8 = 1;
+
+/// What came of an invocation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, strum::Display)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum Outcome {
+    /// The stream was changed.
+    Acted,
+    /// It was left as it is.
+    Held,
+    /// It would have been changed, but may only be observed.
+    Planned,
+    /// An earlier change was found to have stopped the throttling.
+    Healed,
+}
+
+/// The document.
+#[derive(Clone, Debug, Serialize)]
+pub struct Document {
+    /// Of this format.
+    pub version: u8,
+    /// What came of it.
+    pub outcome: Outcome,
+    /// The remedy's or the reason's stable code.
+    pub code: &'static str,
+    /// The stream as it was seen, before any change. `null`: no stream was named.
+    pub stream: Option<StreamDocument>,
+    /// What woke us.
+    pub signal: SignalDocument,
+    /// What is changed, or would be.
+    pub remedy: Option<RemedyDocument>,
+    /// The numbers that the decision rests on.
+    pub evidence: Evidence,
+    /// How the AutoFix metric went out, when a change was counted.
+    pub auto_fix: Option<AutoFix>,
+    /// For a person on call.
+    pub sentence: String,
+}
+
+/// A stream in a [`Document`]. What was not looked at is `null`.
+#[derive(Clone, Debug, Serialize)]
+pub struct StreamDocument {
+    /// Its name.
+    pub name: String,
+    /// Its ARN.
+    pub arn: String,
+    /// AWS's capacity mode.
+    pub mode: Option<String>,
+    /// AWS's stream status.
+    pub status: Option<String>,
+    /// Open shards.
+    pub open_shards: Option<u32>,
+}
+
+/// A signal in a [`Document`].
+#[derive(Clone, Debug, Serialize)]
+pub struct SignalDocument {
+    /// `throttle`, `alarm` or `ask`.
+    pub kind: &'static str,
+    /// The event's id.
+    pub id: Option<String>,
+    /// When what it tells of happened.
+    pub time: Option<DateTime<Utc>>,
+    /// The call that failed, or the alarm's name.
+    pub operation: Option<String>,
+    /// The call's error code, or the alarm's state.
+    pub error_code: Option<String>,
+    /// AWS's or the person's own words.
+    pub error_message: Option<String>,
+    /// Who made the call.
+    pub caller: Option<CallerDocument>,
+}
+
+/// A caller in a [`SignalDocument`].
+#[derive(Clone, Debug, Serialize)]
+pub struct CallerDocument {
+    principal: Option<String>,
+    user_agent: Option<String>,
+    source_ip: Option<String>,
+}
+
+/// A remedy in a [`Document`].
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum RemedyDocument {
+    /// Open shards before and after.
+    Shards {
+        /// Before.
+        from: u32,
+        /// After.
+        to: u32,
+    },
+    /// Capacity mode before and after.
+    Mode {
+        /// Before.
+        from: String,
+        /// After.
+        to: String,
+    },
+}
+
+impl Document {
+    /// The document of a decision on `stream` (`None`: it was not looked at, or is gone).
+    pub fn new(signal: &Signal, stream: Option<&Stream>, decision: &Decision, auto_fix: Option<AutoFix>) -> Document {
+        let outcome = match &decision.verdict {
+            Verdict::Act(_) if decision.mode == Mode::Heal => Outcome::Acted,
+            Verdict::Act(_) => Outcome::Planned,
+            Verdict::Hold(Reason::Healthy { healed: Some(_) }) => Outcome::Healed,
+            Verdict::Hold(_) => Outcome::Held,
+        };
+        Document {
+            version: VERSION,
+            outcome,
+            code: decision.verdict.code(),
+            stream: StreamDocument::new(signal, stream),
+            signal: SignalDocument::new(signal),
+            remedy: match &decision.verdict {
+                Verdict::Act(remedy) => Some(remedy.into()),
+                Verdict::Hold(_) => None,
+            },
+            evidence: decision.evidence.clone(),
+            auto_fix,
+            sentence: sentence::of(signal, stream, decision),
+        }
+    }
+}
+
+impl StreamDocument {
+    fn new(signal: &Signal, seen: Option<&Stream>) -> Option<StreamDocument> {
+        let named = signal.stream()?;
+        Some(StreamDocument {
+            name: named.name.clone(),
+            arn: named.to_string(),
+            mode: seen.map(|s| s.mode.as_str().into()),
+            status: seen.map(|s| s.status.as_str().into()),
+            open_shards: seen.map(|s| s.open_shards),
+        })
+    }
+}
+
+impl SignalDocument {
+    fn new(signal: &Signal) -> SignalDocument {
+        let time = signal.time();
+        match signal {
+            Signal::Throttle(call) => SignalDocument {
+                kind: "throttle",
+                id: call.id.clone(),
+                time,
+                operation: Some(call.operation.clone()),
+                error_code: call.error_code.clone(),
+                error_message: call.error_message.clone(),
+                caller: Some(CallerDocument::new(&call.caller)),
+            },
+            Signal::Alarm(alarm) => SignalDocument {
+                kind: "alarm",
+                id: alarm.id.clone(),
+                time,
+                operation: Some(alarm.name.clone()),
+                error_code: Some(alarm.state.clone()),
+                error_message: alarm.reason.clone(),
+                caller: None,
+            },
+            Signal::Ask(ask) => SignalDocument {
+                kind: "ask",
+                id: None,
+                time,
+                operation: None,
+                error_code: None,
+                error_message: ask.message.clone(),
+                caller: None,
+            },
+        }
+    }
+}
+
+impl CallerDocument {
+    fn new(caller: &Caller) -> CallerDocument {
+        CallerDocument {
+            principal: caller.principal.clone(),
+            user_agent: caller.user_agent.clone(),
+            source_ip: caller.source_ip.clone(),
+        }
+    }
+}
+
+impl From<&Remedy> for RemedyDocument {
+    fn from(remedy: &Remedy) -> RemedyDocument {
+        match remedy {
+            Remedy::ScaleShards { from, to, .. } => RemedyDocument::Shards { from: *from, to: *to },
+            Remedy::SwitchToOnDemand { .. } => RemedyDocument::Mode {
+                from: CapacityMode::Provisioned.as_str().to_owned(),
+                to: CapacityMode::OnDemand.as_str().to_owned(),
+            },
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! The metrics: `AutoFix`, sent and confirmed for each change, and one line in CloudWatch's embedded metric format
+//! (EMF) for each invocation, which costs no call.
+
+use super::document::{Document, Outcome};
+use crate::signal::StreamArn;
+use aws_sdk_cloudwatch::Client;
+use aws_sdk_cloudwatch::error::SdkError;
+use aws_sdk_cloudwatch::primitives::DateTime as AwsTime;
+use aws_sdk_cloudwatch::types::{Dimension, MetricDatum, StandardUnit};
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// The namespace of every metric of ours.
+pub const NAMESPACE: &str = "Unthrottle";
+/// One for each change of a stream.
+pub const AUTO_FIX: &str = "AutoFix";
+/// The dimension that names a stream, as in `AWS/Kinesis`.
+pub const STREAM_NAME: &str = "StreamName";
+/// The dimension that names what was done: a remedy's code.
+pub const ACTION: &str = "Action";
+
+/// How the AutoFix datum of a change went out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AutoFix {
+    /// CloudWatch has it.
+    Confirmed,
+    /// CloudWatch refused it, so it went out as a log line, which CloudWatch makes a metric of.
+    LogLine,
+    /// Nobody knows: CloudWatch did not answer. A later look finds out, and sends it again if it is missing.
+    Unconfirmed,
+}
+
+/// One change to be counted.
+#[derive(Clone, Debug)]
+pub struct Fix<'a> {
+    /// The changed stream.
+    pub stream: &'a StreamArn,
+    /// The remedy's code.
+    pub action: &'a str,
+    /// When its intent was written.
+    pub at: DateTime<Utc>,
+}
+
+impl Fix<'_> {
+    /// Sends the datum. The second value is a line for the log, where CloudWatch refused.
+    pub async fn send(&self, client: &Client) -> (AutoFix, Option<Value>) {
+        let data = self.dimension_sets().map(|dimensions| {
+            let dimensions = dimensions.iter().map(|(n, v)| Dimension::builder().name(*n).value(*v).build());
+            MetricDatum::builder()
+                .metric_name(AUTO_FIX)
+                .set_dimensions(Some(dimensions.collect()))
+                .timestamp(AwsTime::from_secs(self.at.timestamp()))
+                .value(1.0)
+                .unit(StandardUnit::Count)
+                .build()
+        });
+        match client.put_metric_data().namespace(NAMESPACE).set_metric_data(Some(data.into())).send().await {
+            Ok(_) => (AutoFix::Confirmed, None),
+            Err(SdkError::ServiceError(e)) if e.raw().status().is_client_error() => {
+                tracing::warn!(stream = %self.stream, error = %e.err(), "CloudWatch refused the AutoFix metric");
+                (AutoFix::LogLine, Some(self.emf()))
+            }
+            Err(error) => {
+                tracing::warn!(stream = %self.stream, %error, "CloudWatch did not confirm the AutoFix metric");
+                (AutoFix::Unconfirmed, None)
+            }
+        }
+    }
+
+    fn dimension_sets(&self) -> [Vec<(&str, &str)>; 3] {
+        let stream = (STREAM_NAME, self.stream.name.as_str());
+        [vec![], vec![stream], vec![stream, (ACTION, self.action)]]
+    }
+
+    fn emf(&self) -> Value {
+        let sets = self.dimension_sets().map(|set| set.into_iter().map(|(name, _)| name).collect::<Vec<_>>());
+        let metrics = json!([{ "Name": AUTO_FIX, "Unit": "Count" }]);
+        let mut line = emf(self.at, &json!(sets), &metrics);
+        for (name, value) in [(STREAM_NAME, self.stream.name.as_str()), (ACTION, self.action)] {
+            line[name] = value.into();
+        }
+        line[AUTO_FIX] = 1.into();
+        line
+    }
+}
+
+/// What one invocation cost.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Invocation {
+    /// Whether AWS was read.
+    pub looked: bool,
+    /// From the event to the answer.
+    pub duration: Duration,
+    /// Requests sent to AWS, retries included.
+    pub aws_calls: u32,
+    /// Whether it was the container's first.
+    pub cold_start: bool,
+}
+
+impl Invocation {
+    /// The EMF line of an invocation that ended in `document`.
+    pub fn line(&self, document: &Document, now: DateTime<Utc>) -> Value {
+        let metric = |(name, unit): &(&str, &str)| json!({ "Name": name, "Unit": unit });
+        let metrics = [
+            ("Looked", "Count"),
+            ("Held", "Count"),
+            ("DurationMs", "Milliseconds"),
+            ("AwsCalls", "Count"),
+            ("ColdStart", "Count"),
+        ];
+        let metrics: Vec<_> = metrics.iter().map(metric).collect();
+        let mut line = emf(now, &json!([[], ["Reason"]]), &json!(metrics));
+        line["Reason"] = document.code.into();
+        line["Looked"] = u8::from(self.looked).into();
+        line["Held"] = u8::from(matches!(document.outcome, Outcome::Held | Outcome::Healed)).into();
+        // Whole microseconds are precision enough, and keep the line short.
+        line["DurationMs"] = json!((self.duration.as_micros() as f64) / 1000.0);
+        line["AwsCalls"] = self.aws_calls.into();
+        line["ColdStart"] = u8::from(self.cold_start).into();
+        line
+    }
+}
+
+fn emf(time: DateTime<Utc>, dimensions: &Value, metrics: &Value) -> Value {
+    json!({
+        "_aws": {
+            "Timestamp": time.timestamp_millis(),
+            "CloudWatchMetrics": [{ "Namespace": NAMESPACE, "Dimensions": dimensions, "Metrics": metrics }],
+        },
+    })
+}

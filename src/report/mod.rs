@@ -1,0 +1,22 @@
+//! A decision, told four ways that agree: document, log line, metric and sentence.
+
+mod document;
+pub mod metric;
+mod sentence;
+
+pub use document::{Document, Outcome};
+pub use metric::AutoFix;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde_json::{Value, json};
+
+/// The log line of an invocation: the document in the field `decision`, where CloudWatch Logs Insights can query it.
+pub fn log_line(document: &Document, request_id: &str, now: DateTime<Utc>) -> Value {
+    json!({
+        "timestamp": now.to_rfc3339_opts(SecondsFormat::Millis, true),
+        "level": "INFO",
+        "message": document.sentence,
+        "requestId": request_id,
+        "decision": document,
+    })
+}

@@ -1,0 +1,257 @@
+//! The decision in words, for a person who reads it on a phone at 3 a.m.: what was seen, what was done, why, and how
+//! to stop it.
+
+use crate::decide::{Bound, Decision, Evidence, Foreign, Healed, NoRoom, Reason, Remedy, Verdict};
+use crate::memory::ChangeKind;
+use crate::observation::Stream;
+use crate::policy::{MAX_SHARDS_TAG, MODE_TAG, Mode};
+use crate::signal::{Call, Signal};
+
+/// The sentence of a decision on `stream`.
+pub(super) fn of(signal: &Signal, stream: Option<&Stream>, decision: &Decision) -> String {
+    let name = signal.stream().map_or("no stream", |s| s.name.as_str());
+    let text = match &decision.verdict {
+        Verdict::Act(remedy) => act(remedy, &decision.evidence, decision.mode),
+        Verdict::Hold(reason) => hold(reason, signal, stream, &decision.evidence),
+    };
+    format!("{name}: {text}")
+}
+
+fn act(remedy: &Remedy, evidence: &Evidence, mode: Mode) -> String {
+    let seen = throttling(evidence);
+    let (did, why) = match remedy {
+        Remedy::ScaleShards { from, to, partial } => {
+            let needed = evidence.shards_needed.unwrap_or(*to);
+            let offered = offered(evidence);
+            let at = percent(evidence.target_utilization.unwrap_or_default());
+            let why = format!("{offered} {} {needed} shards at {at} utilization{}", needs(evidence), bounded(*partial));
+            (format!("{from} → {to} shards"), why)
+        }
+        Remedy::SwitchToOnDemand { shards, instead_of } => {
+            let limit = match instead_of {
+                NoRoom::AccountQuota => "the account may open no more shards",
+                NoRoom::ReshardBudget => "AWS reshards a stream ten times in 24 hours and no more",
+            };
+            let why = format!("{} {} more than its {shards} shards, and {limit}", offered(evidence), needs(evidence));
+            ("PROVISIONED → ON_DEMAND (grows within about 15 minutes, and can cost several times as much)".into(), why)
+        }
+    };
+    match mode {
+        Mode::Heal => format!("{seen}; {why}. Changed {did}. To stop this: tag the stream {MODE_TAG}=off."),
+        Mode::Observe | Mode::Off => format!("{seen}; {why}. Would change {did}; in observe mode nothing was changed."),
+    }
+}
+
+fn needs(evidence: &Evidence) -> &'static str {
+    if evidence.offered_bytes_per_second.is_none() && evidence.get_records_bytes_per_second.is_none() {
+        // Not one accepted record in an hour: the size of a record is unknown.
+        "of unknown size may need"
+    } else {
+        "need"
+    }
+}
+
+fn bounded(partial: Option<Bound>) -> &'static str {
+    match partial {
+        None => "",
+        Some(Bound::Double) => " (a partial step: AWS at most doubles a stream in one call)",
+        Some(Bound::MaxShards) => " (a partial step: the maximum that you set allows no more)",
+        Some(Bound::AccountQuota) => " (a partial step: the account's shard quota allows no more)",
+    }
+}
+
+/// What was throttled, in how many minutes.
+fn throttling(evidence: &Evidence) -> String {
+    let minutes = evidence.throttled_minutes.unwrap_or_default();
+    let window = evidence.window_minutes.unwrap_or_default();
+    let records = evidence.write_throttled_records.unwrap_or_default();
+    let calls = evidence.read_throttled_calls.unwrap_or_default();
+    let (what, share) = if records > 0.0 {
+        (format!("{records:.0} records refused"), evidence.write_throttled_share)
+    } else {
+        (format!("{calls:.0} GetRecords calls refused"), evidence.read_throttled_share)
+    };
+    let share = percent(share.unwrap_or_default());
+    format!("{what} in {minutes} of the last {window} published minutes (up to {share} of a minute's)")
+}
+
+fn offered(evidence: &Evidence) -> String {
+    if let Some(bytes) = evidence.get_records_bytes_per_second {
+        return format!("{} read", per_second(bytes));
+    }
+    let records = evidence.offered_records_per_second.unwrap_or_default();
+    let bytes = evidence.offered_bytes_per_second.map(|b| format!(" and {}", per_second(b))).unwrap_or_default();
+    format!("offered {records:.0} records/s{bytes} (retries included)")
+}
+
+fn per_second(bytes: f64) -> String {
+    format!("{:.2} MiB/s", bytes / 1_048_576.0)
+}
+
+fn percent(share: f64) -> String {
+    match share * 100.0 {
+        small if small > 0.0 && small < 1.0 => format!("{small:.2} %"),
+        percent => format!("{percent:.0} %"),
+    }
+}
+
+fn hold(reason: &Reason, signal: &Signal, stream: Option<&Stream>, evidence: &Evidence) -> String {
+    match signal {
+        Signal::Throttle(call) => of_call(reason, call),
+        Signal::Alarm(_) | Signal::Ask(_) => None,
+    }
+    .unwrap_or_else(|| of_state(reason, stream, evidence))
+}
+
+/// The sentences that tell of the failed call.
+fn of_call(reason: &Reason, call: &Call) -> Option<String> {
+    let Call { operation, .. } = call;
+    let who = call.caller.principal.as_deref().unwrap_or("somebody whom CloudTrail does not name");
+    let code = call.error_code.as_deref().unwrap_or("no error");
+    let on = call.resource.as_deref().map(|r| format!(" on {r}")).unwrap_or_default();
+    Some(match reason {
+        Reason::NotAThrottle => format!("{operation} ended with {code}, which is no throttle. Nothing to do."),
+        Reason::OwnCall => format!("{operation} was our own call and got {code}. It never wakes us a second time."),
+        Reason::AccessDenied => format!(
+            "{who} may not call kinesis:{operation}{on} ({code}). Capacity cannot help and IAM is never touched: \
+             check that principal's policies (IAM Access Analyzer shows what they allow)."
+        ),
+        Reason::KmsDenied => format!(
+            "KMS refused {operation} of {who}{on} ({code}). Capacity cannot help and keys are never touched: check \
+             the key's state and policy, and the principal's kms: permissions (IAM Access Analyzer shows them)."
+        ),
+        Reason::KmsThrottled => format!(
+            "KMS throttled {operation} of {who} ({code}). Shards cannot help: raise the KMS request quota, or let \
+             producers batch with PutRecords."
+        ),
+        Reason::ControlPlaneThrottled => format!(
+            "{operation} of {who} was throttled ({code}). It is limited per account or consumer, so shards cannot \
+             help: let that caller ({}) cache and back off.",
+            call.caller.user_agent.as_deref().unwrap_or("unknown user agent")
+        ),
+        _ => return None,
+    })
+}
+
+/// The sentences that tell of the stream or of the alarm.
+fn of_state(reason: &Reason, stream: Option<&Stream>, evidence: &Evidence) -> String {
+    let open = stream.map_or(0, |s| s.open_shards);
+    match reason {
+        Reason::NotAThrottle => "the call did not fail by a throttle. Nothing to do.".into(),
+        Reason::OwnCall => "our own call. It never wakes us a second time.".into(),
+        Reason::AccessDenied => "access was denied. IAM is never touched.".into(),
+        Reason::KmsDenied => "KMS denied the call. Keys are never touched.".into(),
+        Reason::KmsThrottled => "KMS throttled the call. Shards cannot help.".into(),
+        Reason::ControlPlaneThrottled => "a control-plane call was throttled. Shards cannot help.".into(),
+        Reason::NotOurs(Foreign::Home) => "it belongs to another account or region. Deploy unthrottle there.".into(),
+        Reason::NotOurs(Foreign::Metric) => "the alarm does not watch a metric of AWS/Kinesis. Nothing to do.".into(),
+        Reason::NotOurs(Foreign::NoStream) => "the event names no data stream that could be looked at.".into(),
+        Reason::Muted => "its alarm is muted by a person, so it is left alone.".into(),
+        Reason::Recovered => "its alarm is no longer in ALARM. Nothing to do.".into(),
+        Reason::JustLooked => {
+            "looked at moments ago. Metrics change once a minute, so this signal adds nothing.".into()
+        }
+        Reason::StreamGone => "there is no such stream (any more).".into(),
+        Reason::NotReady => {
+            let status = stream.map_or("unknown", |s| s.status.as_str());
+            let mode = stream.map_or("unknown", |s| s.mode.as_str());
+            format!("its status is {status} and its capacity mode {mode}. It is left alone until both are understood.")
+        }
+        Reason::OptedOut => {
+            format!("switched off or out of scope (UNTHROTTLE_MODE, UNTHROTTLE_SCOPE, tag {MODE_TAG}).")
+        }
+        Reason::BadPolicyTag(error) => format!("{error}. Nothing is changed until the tag is mended or removed."),
+        Reason::BadMemory(error) => format!(
+            "its tag unthrottle.memory cannot be read: {error}. Nothing is changed until it is mended, or removed \
+             (it is then rebuilt from the AutoFix metric)."
+        ),
+        Reason::Resharding => "a change of its capacity is under way. Looked at again when that is done.".into(),
+        Reason::Settling { changed_at } => format!(
+            "changed by us at {} UTC, and no full minute since is published yet. Waiting to see whether it helped.",
+            changed_at.format("%H:%M:%S")
+        ),
+        Reason::EvidencePending => format!(
+            "CloudWatch has published nothing newer than {} UTC yet (it is 1–3 minutes behind), and no throttling \
+             up to then. Unknown is not zero: looked at again with the next signal.",
+            newest(evidence)
+        ),
+        Reason::Healthy { healed: Some(healed) } => healed_by(healed),
+        Reason::Healthy { healed: None } => {
+            format!("no throttling in the newest published minutes (up to {} UTC). Nothing to do.", newest(evidence))
+        }
+        Reason::ConsumerSlow { hours_left } => format!(
+            "not throttled, but its slowest reader is {:.1} hours behind: in {hours_left:.1} hours unread records \
+             are deleted. Speed up the consumer, or raise the retention now.",
+            evidence.iterator_age_milliseconds.unwrap_or_default() / 3_600_000.0
+        ),
+        Reason::Negligible => format!("{}: below the floor, so not worth a reshard.", throttling(evidence)),
+        Reason::Unconfirmed { minutes, needed } => format!(
+            "{minutes} throttled minute so far, and a change takes {needed}: a burst is over before a reshard is done."
+        ),
+        Reason::RefusedLately { until } => {
+            format!("AWS refused our last change. Not asked again before {} UTC.", until.format("%H:%M:%S"))
+        }
+        Reason::SkewSuspected => format!(
+            "{}; but {} {} only {} of its {open} shards: a few hot shards or keys are the likely cause, and more \
+             shards alone would not cure them. Look at the partition keys.",
+            throttling(evidence),
+            offered(evidence),
+            needs(evidence),
+            evidence.shards_needed.unwrap_or_default()
+        ),
+        Reason::AtMaxShards { max } => format!(
+            "{}; {}. It has {open} shards and the maximum that you set is {max}: raise UNTHROTTLE_MAX_SHARDS or the \
+             tag {MAX_SHARDS_TAG}, or slow the producers.",
+            throttling(evidence),
+            offered(evidence)
+        ),
+        Reason::AtAccountQuota => format!(
+            "{}; the account may open no more shards, and on-demand mode is denied or has no room. Raise the shard \
+             quota (Service Quotas, Kinesis Data Streams).",
+            throttling(evidence)
+        ),
+        Reason::ReshardBudgetSpent => format!(
+            "{}; AWS reshards a stream ten times in 24 hours and no more, and on-demand mode is denied or has no \
+             room. Slow the producers, or split hot shards by hand (SplitShard has no daily cap).",
+            throttling(evidence)
+        ),
+        Reason::OnDemandAdapting => {
+            format!("{}; on-demand capacity is still growing, which takes up to 15 minutes.", throttling(evidence))
+        }
+        Reason::OnDemandCeiling => format!(
+            "{}, and in each of the last three 5-minute blocks: on-demand capacity does not follow. Look for a hot \
+             partition key, and at the stream's quota; warm throughput, or provisioned mode with splits, can help.",
+            throttling(evidence)
+        ),
+        Reason::ReaderCatchingUp => format!(
+            "{}; a reader is working off a backlog and gains ground. New shards cannot drain old ones.",
+            throttling(evidence)
+        ),
+        Reason::TooManyReaders => format!(
+            "{}; {} is within its {open} shards, so it is calls that are too many (5 GetRecords a second for each \
+             shard, shared by all readers). Shards cannot help: poll less often, or give each reader enhanced fan-out.",
+            throttling(evidence),
+            offered(evidence)
+        ),
+        Reason::Refused { code, message } => {
+            format!("{}; AWS refused the change: {code}: {message}. Nothing was changed.", throttling(evidence))
+        }
+        Reason::CannotRemember(error) => format!(
+            "the tag unthrottle.memory cannot be written ({error}), so nothing was changed. Allow kinesis:TagResource \
+             to the function's role, and leave room for one tag."
+        ),
+    }
+}
+
+fn healed_by(healed: &Healed) -> String {
+    let minutes = healed.took.num_minutes().max(1);
+    let change = match healed.kind {
+        ChangeKind::Switch => "the switch to on-demand mode".to_owned(),
+        ChangeKind::Scale | ChangeKind::Lost => format!("the change {} → {} shards", healed.from, healed.to),
+    };
+    format!("healed: throttling has stopped after {change}; it lasted {minutes} min.")
+}
+
+fn newest(evidence: &Evidence) -> String {
+    evidence.newest().map_or_else(|| "an hour".into(), |minute| minute.end().format("%H:%M").to_string())
+}

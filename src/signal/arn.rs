@@ -1,0 +1,93 @@
+//! ARNs of Kinesis data streams.
+
+use super::Home;
+use std::fmt;
+
+/// A stream by its full name: what `arn:aws:kinesis:us-east-1:123456789012:stream/orders` says.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct StreamArn {
+    /// Where the stream lives.
+    pub home: Home,
+    /// 1–128 characters of `[A-Za-z0-9_.-]`.
+    pub name: String,
+}
+
+impl fmt::Display for StreamArn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Home { partition, region, account } = &self.home;
+        write!(f, "arn:{partition}:kinesis:{region}:{account}:stream/{}", self.name)
+    }
+}
+
+impl StreamArn {
+    /// Parses a stream's ARN, or a registered consumer's (`…:stream/NAME/consumer/…`). `None` for anything
+    /// else: queues, and the malformed `arn:aws:kinesis:us-east-1:NAME:stream/null` that CloudTrail writes
+    /// for calls by name (it has a name where the account belongs).
+    pub fn parse(arn: &str) -> Option<StreamArn> {
+        let home = Home::of_arn(arn)?;
+        let mut parts = arn.splitn(6, ':').skip(2);
+        let service = parts.next()?;
+        let resource = parts.nth(2)?;
+        let name = resource.strip_prefix("stream/")?;
+        let name = name.split_once("/consumer/").map_or(name, |(name, _)| name);
+        (service == "kinesis").then(|| StreamArn::new(name, &home)).flatten()
+    }
+
+    /// The stream `name` at `home`; `None` if that can't be a stream's name.
+    pub fn new(name: &str, home: &Home) -> Option<StreamArn> {
+        let legal = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
+        ((1..=128).contains(&name.len()) && name.chars().all(legal))
+            .then(|| StreamArn { home: home.clone(), name: name.into() })
+    }
+
+    /// What a person means by a name or an ARN.
+    pub fn of_name_or_arn(text: &str, home: &Home) -> Option<StreamArn> {
+        if text.starts_with("arn:") { StreamArn::parse(text) } else { StreamArn::new(text, home) }
+    }
+}
+
+pub(super) fn is_partition(text: &str) -> bool {
+    matches!(text, "aws" | "aws-cn" | "aws-us-gov")
+}
+
+pub(super) fn is_account(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name_in(arn: &str) -> Option<String> {
+        StreamArn::parse(arn).map(|s| s.name)
+    }
+
+    #[test]
+    fn a_stream_is_read_from_its_own_arn_and_from_its_consumers() {
+        for partition in ["aws", "aws-cn", "aws-us-gov"] {
+            let arn = format!("arn:{partition}:kinesis:eu-west-1:123456789012:stream/orders.v2");
+            assert_eq!(name_in(&arn).as_deref(), Some("orders.v2"));
+            assert_eq!(StreamArn::parse(&arn).map(|s| s.to_string()), Some(arn));
+        }
+        let consumer = "arn:aws:kinesis:us-east-1:123456789012:stream/orders/consumer/app:1789813511";
+        assert_eq!(name_in(consumer).as_deref(), Some("orders"));
+    }
+
+    #[test]
+    fn what_is_no_stream_is_refused() {
+        for arn in [
+            "arn:aws:kinesis:us-east-1:orders:stream/null",
+            "arn:aws:kinesis:us-east-1:123456789012:queue/orders",
+            "arn:aws:kinesis:us-east-1:123456789012:stream/",
+            "arn:aws:kinesis:us-east-1:123456789012:stream/a/b",
+            "arn:aws:kinesis:us-east-1:123456789012",
+            "arn:aws:sqs:us-east-1:123456789012:stream/orders",
+            "arn:other:kinesis:us-east-1:123456789012:stream/orders",
+            "arn:aws:kinesis::123456789012:stream/orders",
+            "orders",
+            "",
+        ] {
+            assert_eq!(name_in(arn), None, "{arn}");
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! What woke us, as a typed [`Signal`]. Parsing is pure and never panics; it makes no call.
+
+mod alarm;
+mod arn;
+mod cloudtrail;
+
+pub use alarm::Alarm;
+pub use arn::StreamArn;
+pub use cloudtrail::{Call, Caller};
+
+use crate::policy::Mode;
+use aws_lambda_events::eventbridge::EventBridgeEvent;
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+/// The account and region that this function lives in: the only ones it acts in.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Home {
+    /// `aws`, `aws-cn` or `aws-us-gov`.
+    pub partition: String,
+    /// Such as `us-east-1`.
+    pub region: String,
+    /// Twelve digits.
+    pub account: String,
+}
+
+impl Home {
+    /// The home that an ARN of any service names, such as the function's own
+    /// (`arn:aws:lambda:us-east-1:123456789012:function:unthrottle`). `None` if it names none.
+    pub fn of_arn(arn: &str) -> Option<Home> {
+        let mut parts = arn.split(':');
+        let (head, partition, _service) = (parts.next()?, parts.next()?, parts.next()?);
+        let (region, account) = (parts.next()?, parts.next()?);
+        (head == "arn" && arn::is_partition(partition) && !region.is_empty() && arn::is_account(account))
+            .then(|| Home { partition: partition.into(), region: region.into(), account: account.into() })
+    }
+}
+
+/// What woke us. Only a hint that a stream may need help.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Signal {
+    /// An API call on Kinesis failed, seen by CloudTrail.
+    Throttle(Call),
+    /// A CloudWatch alarm, or one contributor of it, changed state.
+    Alarm(Alarm),
+    /// A person asks about one stream.
+    Ask(Ask),
+}
+
+/// `{"stream": "orders"}`: a person asks.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ask {
+    /// The stream to look at.
+    pub stream: StreamArn,
+    /// At most this mode; a stricter setting or tag wins.
+    pub mode: Option<Mode>,
+    /// Why the person asks, for the report.
+    pub message: Option<String>,
+}
+
+/// Why an event could not be understood. Nothing was called and nothing was changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SignalError {
+    /// The payload has none of the shapes that wake us.
+    #[error("expected an EventBridge event (`detail-type`) or an ask such as {{\"stream\": \"orders\"}}, came: {came}")]
+    Shape {
+        /// The payload's type and its first keys.
+        came: String,
+    },
+    /// An EventBridge event of a kind that no rule of ours sends.
+    #[error(
+        "expected `AWS API Call via CloudTrail` from `aws.kinesis`, or `CloudWatch Alarm State Change` or \
+         `CloudWatch Alarm Contributor State Change` from `aws.cloudwatch`, came: `{detail_type}` from `{event_source}`"
+    )]
+    Kind {
+        /// The event's `detail-type`.
+        detail_type: String,
+        /// The event's `source`.
+        event_source: String,
+    },
+    /// A field is missing or has the wrong type.
+    #[error("field `{field}`: {source}")]
+    Field {
+        /// The field's path inside the event.
+        field: String,
+        /// What serde expected there.
+        source: serde_json::Error,
+    },
+    /// A field has a value that cannot be used.
+    #[error("field `{field}`: `{value}` is not {allowed}")]
+    Value {
+        /// The field's path inside the event.
+        field: &'static str,
+        /// The value that came.
+        value: String,
+        /// What is allowed.
+        allowed: &'static str,
+    },
+    /// The scheduled sweep of the fleet, which this version does not have.
+    #[error(
+        "`{{\"sweep\": true}}` was understood, but the sweep of the fleet is not built yet: ask for one stream with {{\"stream\": \"NAME\"}}"
+    )]
+    SweepNotBuilt,
+}
+
+impl Signal {
+    /// Parses an invocation's payload.
+    ///
+    /// # Errors
+    /// [`SignalError`] says what was expected and what came.
+    pub fn parse(payload: &Value, home: &Home) -> Result<Signal, SignalError> {
+        let Some(object) = payload.as_object() else {
+            return Err(SignalError::Shape { came: shape_of(payload) });
+        };
+        if object.contains_key("detail-type") {
+            return Signal::from_event(field("", payload)?, home);
+        }
+        if object.contains_key("stream") {
+            return Ok(Signal::Ask(Ask::parse(payload, home)?));
+        }
+        if object.get("sweep") == Some(&Value::Bool(true)) {
+            return Err(SignalError::SweepNotBuilt);
+        }
+        Err(SignalError::Shape { came: shape_of(payload) })
+    }
+
+    fn from_event(event: EventBridgeEvent, home: &Home) -> Result<Signal, SignalError> {
+        match (event.detail_type.as_str(), event.source.as_str()) {
+            ("AWS API Call via CloudTrail", "aws.kinesis") => Ok(Signal::Throttle(Call::parse(event, home)?)),
+            ("CloudWatch Alarm State Change" | "CloudWatch Alarm Contributor State Change", "aws.cloudwatch") => {
+                Ok(Signal::Alarm(Alarm::parse(event, home)?))
+            }
+            _ => Err(SignalError::Kind { detail_type: event.detail_type, event_source: event.source }),
+        }
+    }
+
+    /// The stream that the signal names, if it names one that can be looked at.
+    pub fn stream(&self) -> Option<&StreamArn> {
+        match self {
+            Signal::Throttle(call) => call.stream.as_ref(),
+            Signal::Alarm(alarm) => alarm.stream.as_ref(),
+            Signal::Ask(ask) => Some(&ask.stream),
+        }
+    }
+
+    /// When what the signal tells of happened. A person's ask tells of nothing that happened.
+    pub fn time(&self) -> Option<DateTime<Utc>> {
+        match self {
+            Signal::Throttle(call) => call.time,
+            Signal::Alarm(alarm) => alarm.time,
+            Signal::Ask(_) => None,
+        }
+    }
+
+    /// The mode that the signal itself asks for.
+    pub fn mode(&self) -> Option<Mode> {
+        match self {
+            Signal::Ask(ask) => ask.mode,
+            Signal::Throttle(_) | Signal::Alarm(_) => None,
+        }
+    }
+}
+
+impl Ask {
+    fn parse(payload: &Value, home: &Home) -> Result<Ask, SignalError> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Raw {
+            stream: String,
+            mode: Option<String>,
+            message: Option<String>,
+        }
+        let raw: Raw = field("", payload)?;
+        let stream = StreamArn::of_name_or_arn(&raw.stream, home).ok_or_else(|| SignalError::Value {
+            field: "stream",
+            value: raw.stream.clone(),
+            allowed: "the name or the ARN of a Kinesis data stream",
+        })?;
+        let mode = match raw.mode.as_deref() {
+            None => None,
+            Some("heal") => Some(Mode::Heal),
+            Some("observe") => Some(Mode::Observe),
+            Some(other) => {
+                return Err(SignalError::Value { field: "mode", value: other.into(), allowed: "heal or observe" });
+            }
+        };
+        Ok(Ask { stream, mode, message: raw.message })
+    }
+}
+
+/// Deserializes `value`, naming the field that does not fit (under `parent`).
+fn field<T: DeserializeOwned>(parent: &str, value: &Value) -> Result<T, SignalError> {
+    serde_path_to_error::deserialize(value).map_err(|e| {
+        let path = e.path().to_string();
+        let field = match (parent, path.as_str()) {
+            ("", path) => path.to_owned(),
+            (parent, ".") => parent.to_owned(),
+            (parent, path) => format!("{parent}.{path}"),
+        };
+        SignalError::Field { field, source: e.into_inner() }
+    })
+}
+
+/// A payload's type and first keys, for an error message.
+fn shape_of(payload: &Value) -> String {
+    match payload {
+        Value::Object(o) if o.is_empty() => "an empty object".into(),
+        Value::Object(o) => {
+            let keys: Vec<_> = o.keys().take(5).map(|k| format!("`{k}`")).collect();
+            format!("an object with {}", keys.join(", "))
+        }
+        Value::Array(_) => "an array".into(),
+        Value::String(_) => "a string".into(),
+        Value::Number(_) => "a number".into(),
+        Value::Bool(_) => "a boolean".into(),
+        Value::Null => "null".into(),
+    }
+}
