@@ -1,0 +1,173 @@
+//! A scene: one stream, its traffic and a signal, told in few words.
+
+#![allow(dead_code, reason = "each test binary uses its part")]
+
+use chrono::{DateTime, TimeDelta, Utc};
+use std::collections::BTreeMap;
+use unthrottle::decide::{Decision, decide};
+use unthrottle::memory::{Change, ChangeKind, Memory, TAG};
+use unthrottle::observation::{CapacityMode, Limits, Minute, MinuteTraffic, Observation, Status, Stream, Traffic};
+use unthrottle::policy::Policy;
+use unthrottle::signal::{Ask, Call, Home, Signal, StreamArn};
+
+pub fn home() -> Home {
+    Home { partition: "aws".into(), region: "us-east-1".into(), account: "123456789012".into() }
+}
+
+/// 17:05:30 on the day of the samples.
+pub fn now() -> DateTime<Utc> {
+    DateTime::from_timestamp(1_795_194_330, 0).expect("in range")
+}
+
+/// The newest published minute: 17:03.
+pub fn newest() -> Minute {
+    Minute::of(now()).plus(-2)
+}
+
+/// A minute of a load offered to `shards` shards, in records of 1 KiB a second: what fits is accepted.
+pub fn offered(per_second: f64, shards: u32) -> MinuteTraffic {
+    let accepted = per_second.min(f64::from(shards) * 1000.0);
+    MinuteTraffic {
+        incoming_records: accepted * 60.0,
+        incoming_bytes: accepted * 60.0 * 1024.0,
+        write_throttled: (per_second - accepted) * 60.0,
+        ..MinuteTraffic::default()
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct Scene {
+    pub signal: Signal,
+    pub observation: Observation,
+    pub policy: Policy,
+    pub now: DateTime<Utc>,
+}
+
+impl Scene {
+    /// A stream of `shards` shards without any traffic, and a throttled PutRecords at 17:03:10.
+    pub fn new(shards: u32) -> Scene {
+        let stream = StreamArn::new("orders", &home()).expect("legal");
+        let call = Call {
+            time: Some(newest().start() + TimeDelta::seconds(10)),
+            operation: "PutRecords".into(),
+            error_code: Some("ProvisionedThroughputExceededException".into()),
+            account: Some(home().account),
+            region: Some(home().region),
+            stream: Some(stream.clone()),
+            ..Call::default()
+        };
+        Scene {
+            signal: Signal::Throttle(call),
+            observation: Observation {
+                observed_at: now(),
+                stream: Some(Stream {
+                    name: stream.name.clone(),
+                    arn: stream.to_string(),
+                    status: Status::Active,
+                    mode: CapacityMode::Provisioned,
+                    open_shards: shards,
+                    retention_hours: 24,
+                    shard_level_metrics: vec![],
+                }),
+                tags: BTreeMap::new(),
+                traffic: Traffic::default(),
+                limits: Some(Limits {
+                    shard_limit: 500,
+                    open_shards: shards,
+                    on_demand_streams: 0,
+                    on_demand_stream_limit: 50,
+                }),
+            },
+            policy: Policy::default(),
+            now: now(),
+        }
+    }
+
+    /// A stream of `shards` shards that was offered `per_second` records of 1 KiB in each of the last ten minutes.
+    pub fn under_load(shards: u32, per_second: f64) -> Scene {
+        Scene::new(shards).minutes(-9..=0, offered(per_second, shards))
+    }
+
+    /// The same traffic in each of these minutes, counted from the newest published one.
+    pub fn minutes(mut self, minutes: std::ops::RangeInclusive<i64>, traffic: MinuteTraffic) -> Scene {
+        for ago in minutes {
+            *self.observation.traffic.minute_mut(newest().plus(ago)) = traffic;
+        }
+        self
+    }
+
+    pub fn with(mut self, change: impl FnOnce(&mut Scene)) -> Scene {
+        change(&mut self);
+        self
+    }
+
+    pub fn stream(mut self, change: impl FnOnce(&mut Stream)) -> Scene {
+        change(self.observation.stream.as_mut().expect("a stream"));
+        self
+    }
+
+    pub fn policy(mut self, change: impl FnOnce(&mut Policy)) -> Scene {
+        change(&mut self.policy);
+        self
+    }
+
+    pub fn call(mut self, change: impl FnOnce(&mut Call)) -> Scene {
+        if let Signal::Throttle(call) = &mut self.signal {
+            change(call);
+        }
+        self
+    }
+
+    pub fn asked(mut self) -> Scene {
+        let stream = StreamArn::new("orders", &home()).expect("legal");
+        self.signal = Signal::Ask(Ask { stream, mode: None, message: None });
+        self
+    }
+
+    pub fn on_demand(self) -> Scene {
+        self.stream(|s| s.mode = CapacityMode::OnDemand)
+    }
+
+    pub fn tag(mut self, key: &str, value: &str) -> Scene {
+        self.observation.tags.insert(key.into(), value.into());
+        self
+    }
+
+    pub fn memory(self, memory: &Memory) -> Scene {
+        let text = memory.encode().expect("fits");
+        self.tag(TAG, &text)
+    }
+
+    /// The AutoFix metric shows a change in that minute.
+    pub fn counted(mut self, at: DateTime<Utc>) -> Scene {
+        *self.observation.traffic.auto_fixes.entry(Minute::of(at)).or_default() += 1;
+        self
+    }
+
+    /// A change of ours, `seconds` before now.
+    pub fn changed(self, from: u32, to: u32, seconds: i64) -> Scene {
+        let memory = scaled(from, to, seconds);
+        self.memory(&memory)
+    }
+
+    pub fn decide(&self) -> Decision {
+        decide(&self.signal, &self.observation, &self.policy, self.now)
+    }
+
+    pub fn code(&self) -> &'static str {
+        self.decide().verdict.code()
+    }
+}
+
+/// The memory of a change of ours, `seconds` before now.
+pub fn scaled(from: u32, to: u32, seconds: i64) -> Memory {
+    Memory::default().intend(Change::intent(ChangeKind::Scale, from, to, now() - TimeDelta::seconds(seconds)), false)
+}
+
+/// The memory of a change of ours that settled.
+pub fn settled(from: u32, to: u32, seconds: i64, after: i64) -> Memory {
+    let mut memory = scaled(from, to, seconds);
+    let change = memory.change.as_mut().expect("just made");
+    change.settled = Some(change.at + TimeDelta::seconds(after));
+    memory
+}

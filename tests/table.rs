@@ -1,0 +1,452 @@
+//! The decision table: one named row for each situation that a person could ask about.
+
+mod common;
+
+use chrono::TimeDelta;
+use common::{Scene, home, newest, now, offered, scaled, settled};
+use unthrottle::decide::{Bound, NoRoom, Reason, Remedy, Verdict, triage};
+use unthrottle::memory::{ChangeKind, Memory};
+use unthrottle::observation::{CapacityMode, Limits, MinuteTraffic, Status};
+use unthrottle::policy::{Mode, Permission, Policy, Scope};
+use unthrottle::signal::{Alarm, Signal, StreamArn};
+
+const EXCEEDED: &str = "ProvisionedThroughputExceededException";
+
+fn unseen(scene: Scene) -> &'static str {
+    let reason = triage(&scene.signal, &scene.policy, &home()).map(Verdict::Hold);
+    reason.as_ref().map_or("look", Verdict::code)
+}
+
+fn call(operation: &str, code: &str) -> Scene {
+    Scene::new(2).call(|c| (c.operation, c.error_code) = (operation.into(), Some(code.into())))
+}
+
+fn alarm(change: impl FnOnce(&mut Alarm)) -> Scene {
+    let mut alarm = Alarm {
+        name: "orders-throttled".into(),
+        state: "ALARM".into(),
+        account: Some(home().account),
+        region: Some(home().region),
+        on_kinesis: true,
+        stream: StreamArn::new("orders", &home()),
+        ..Alarm::default()
+    };
+    change(&mut alarm);
+    Scene::new(2).with(|s| s.signal = Signal::Alarm(alarm))
+}
+
+fn check(rows: Vec<(&str, &str, &str)>) {
+    let wrong: Vec<_> = rows.iter().filter(|(_, want, got)| want != got).collect();
+    assert!(wrong.is_empty(), "(situation, expected, decided): {wrong:#?}");
+}
+
+#[test]
+fn from_the_signal_alone() {
+    let other = StreamArn::parse("arn:aws:kinesis:us-east-1:999999999999:stream/orders");
+    let role = "arn:aws:iam::123456789012:role/ops/unthrottle-role";
+    let own = |by: fn(&mut unthrottle::signal::Caller, String), arn: &str| {
+        let scene = call("PutRecords", EXCEEDED).policy(|p| p.role_arn = Some(role.into()));
+        scene.call(|c| by(&mut c.caller, arn.into()))
+    };
+    let kms_message = "User: u is not authorized to perform: kms:GenerateDataKey on resource: k";
+    let rows = vec![
+        ("a throttled PutRecords", "look", unseen(call("PutRecords", EXCEEDED))),
+        ("a throttled PutRecord", "look", unseen(call("PutRecord", EXCEEDED))),
+        ("a throttled GetRecords", "look", unseen(call("GetRecords", EXCEEDED))),
+        ("an injected throttle", "look", unseen(call("PutRecord", "ThrottlingException"))),
+        ("a dry run", "not_a_throttle", unseen(call("PutRecords", "DryRunOperationException"))),
+        ("a call that succeeded", "not_a_throttle", unseen(Scene::new(2).call(|c| c.error_code = None))),
+        ("an internal failure", "not_a_throttle", unseen(call("PutRecords", "InternalFailure"))),
+        ("a code in another script", "not_a_throttle", unseen(call("PutRecords", "ÀÉ"))),
+        (
+            "an account that is not ours",
+            "not_ours",
+            unseen(call("PutRecords", EXCEEDED).call(|c| c.account = Some("9".repeat(12)))),
+        ),
+        (
+            "a region that is not ours",
+            "not_ours",
+            unseen(call("PutRecords", EXCEEDED).call(|c| c.region = Some("eu-west-1".into()))),
+        ),
+        (
+            "a stream of another account",
+            "not_ours",
+            unseen(call("PutRecords", EXCEEDED).call(|c| c.stream = other.clone())),
+        ),
+        ("our own call, by its role", "own_call", unseen(own(|c, arn| c.role = Some(arn), role))),
+        (
+            "our own call, by its session",
+            "own_call",
+            unseen(own(|c, arn| c.principal = Some(arn), "arn:aws:sts::123456789012:assumed-role/unthrottle-role/f")),
+        ),
+        (
+            "a role whose name begins like ours",
+            "look",
+            unseen(own(|c, arn| c.principal = Some(arn), "arn:aws:sts::123456789012:assumed-role/unthrottle-role-2/f")),
+        ),
+        (
+            "denied, as CloudTrail writes it",
+            "access_denied",
+            unseen(call("PutRecord", "AccessDenied").call(|c| c.stream = None)),
+        ),
+        ("denied, as SDKs see it", "access_denied", unseen(call("PutRecord", "AccessDeniedException"))),
+        ("denied by KMS", "kms_denied", unseen(call("PutRecords", "KMSAccessDeniedException"))),
+        ("a disabled key", "kms_denied", unseen(call("PutRecords", "KMSDisabledException"))),
+        (
+            "denied by KMS, in the message",
+            "kms_denied",
+            unseen(call("PutRecords", "AccessDenied").call(|c| c.error_message = Some(kms_message.into()))),
+        ),
+        ("throttled by KMS", "kms_throttled", unseen(call("PutRecords", "KMSThrottlingException"))),
+        ("a throttled ListShards", "control_plane_throttled", unseen(call("ListShards", "LimitExceededException"))),
+        ("a throttled GetShardIterator", "control_plane_throttled", unseen(call("GetShardIterator", EXCEEDED))),
+        (
+            "a throttled SubscribeToShard",
+            "control_plane_throttled",
+            unseen(call("SubscribeToShard", "LimitExceededException")),
+        ),
+        (
+            "a refused switch of mode",
+            "control_plane_throttled",
+            unseen(call("UpdateStreamMode", "LimitExceededException")),
+        ),
+        (
+            "LimitExceeded is never capacity",
+            "control_plane_throttled",
+            unseen(call("PutRecords", "LimitExceededException")),
+        ),
+        (
+            "an operation that nobody knows",
+            "control_plane_throttled",
+            unseen(call("FrobStream", "ThrottlingException")),
+        ),
+        (
+            "a throttled queue",
+            "not_ours",
+            unseen(call("ReceiveQueueRecords", "ThrottlingException").call(|c| c.stream = None)),
+        ),
+        ("a throttled ListQueues", "control_plane_throttled", unseen(call("ListQueues", "LimitExceededException"))),
+        ("a throttle without a stream", "not_ours", unseen(call("PutRecords", EXCEEDED).call(|c| c.stream = None))),
+        ("an alarm on a stream", "look", unseen(alarm(|_| ()))),
+        ("an alarm on something else", "not_ours", unseen(alarm(|a| (a.on_kinesis, a.stream) = (false, None)))),
+        ("an alarm on several streams", "not_ours", unseen(alarm(|a| a.stream = None))),
+        ("a muted alarm", "muted", unseen(alarm(|a| a.muted_by = Some("rule".into())))),
+        ("an alarm gone back to OK", "recovered", unseen(alarm(|a| a.state = "OK".into()))),
+        ("an alarm without data", "recovered", unseen(alarm(|a| a.state = "INSUFFICIENT_DATA".into()))),
+        ("a person who asks", "look", unseen(Scene::new(2).asked())),
+        ("switched off for all", "opted_out", unseen(Scene::new(2).policy(|p| p.mode = Mode::Off))),
+    ];
+    check(rows);
+}
+
+#[test]
+fn after_looking() {
+    let load = || Scene::under_load(2, 3000.0);
+    let reading = |throttled, bytes, calls, age: fn(i64) -> f64| {
+        (-9..=0).fold(Scene::new(2), |scene, ago| {
+            let minute = MinuteTraffic {
+                read_throttled: throttled,
+                get_records_bytes: bytes,
+                get_records_calls: calls,
+                iterator_age_ms: Some(age(ago)),
+                ..MinuteTraffic::default()
+            };
+            scene.minutes(ago..=ago, minute)
+        })
+    };
+    let mib = 1_048_576.0 * 60.0;
+    let late = |s: &mut Scene| {
+        if let Signal::Throttle(c) = &mut s.signal {
+            c.time = Some(now())
+        }
+    };
+    let refused = |count, seconds| {
+        let once = Memory::default().refuse(ChangeKind::Scale, now() - TimeDelta::seconds(seconds));
+        (1..count).fold(once, |m, _| m.refuse(ChangeKind::Scale, now() - TimeDelta::seconds(seconds)))
+    };
+    let spent = |times: i64| {
+        (0..times).rev().fold(Memory::default(), |m, i| {
+            let change = unthrottle::memory::Change::intent(ChangeKind::Scale, 2, 2, now() - TimeDelta::hours(2 + i));
+            m.intend(change, false)
+        })
+    };
+    let budget_spent = || {
+        let mut memory = spent(10);
+        let change = memory.change.as_mut().expect("just made");
+        let at = change.at;
+        (change.settled, change.healed) = (Some(at), Some(at));
+        load().memory(&memory).counted(at)
+    };
+    let full = |s: &mut Scene| s.observation.limits.as_mut().expect("known").open_shards = 500;
+    let healthy = || Scene::new(2).minutes(-9..=0, offered(1000.0, 2));
+    let slow = |age| {
+        let minute = MinuteTraffic { iterator_age_ms: Some(age), ..offered(1000.0, 2) };
+        Scene::new(2).minutes(-9..=0, minute)
+    };
+    let rows = vec![
+        ("no such stream", "stream_gone", load().with(|s| s.observation.stream = None).code()),
+        ("being deleted", "stream_gone", load().stream(|s| s.status = Status::Deleting).code()),
+        ("being created", "not_ready", load().stream(|s| (s.status, s.open_shards) = (Status::Creating, 0)).code()),
+        ("a status of the future", "not_ready", load().stream(|s| s.status = Status::Unknown("MELTING".into())).code()),
+        ("a mode of the future", "not_ready", load().stream(|s| s.mode = CapacityMode::Unknown("NONE".into())).code()),
+        ("opted out by tag", "opted_out", load().tag("unthrottle.mode", "off").code()),
+        (
+            "opted out by tag, even with another bad tag",
+            "opted_out",
+            load().tag("unthrottle.mode", "off").tag("unthrottle.max-shards", "?").code(),
+        ),
+        ("not tagged in scope tagged", "opted_out", load().policy(|p| p.scope = Scope::Tagged).code()),
+        ("a tag that cannot be read", "bad_policy_tag", load().tag("unthrottle.max-shards", "plenty").code()),
+        ("a memory that cannot be read", "bad_memory", load().tag("unthrottle.memory", "gone fishing").code()),
+        ("a memory of another version", "bad_memory", load().tag("unthrottle.memory", "v=9").code()),
+        ("a change under way", "resharding", load().stream(|s| s.status = Status::Updating).code()),
+        ("an intent of moments ago", "settling", load().changed(2, 4, 30).code()),
+        (
+            "changed, and no minute since published",
+            "settling",
+            load().stream(|s| s.open_shards = 4).changed(2, 4, 60).code(),
+        ),
+        ("an intent that was never carried out", "scale_shards", load().changed(2, 4, 121).code()),
+        ("settled before the last published minute", "scale_shards", load().memory(&settled(1, 2, 400, 60)).code()),
+        ("throttled after the newest minute", "evidence_pending", healthy().with(late).code()),
+        ("throttled in a minute that is published", "healthy", healthy().code()),
+        ("a person asks about a healthy stream", "healthy", healthy().asked().code()),
+        ("a stream that nobody writes to", "healthy", Scene::new(2).asked().code()),
+        ("throttling that stopped three minutes ago", "healthy", healthy().minutes(-6..=-3, offered(3000.0, 2)).code()),
+        (
+            "throttling that stopped when everything did",
+            "healthy",
+            Scene::new(2).minutes(-30..=-10, offered(3000.0, 2)).code(),
+        ),
+        ("a reader 13 of 24 hours behind", "consumer_slow", slow(13.0 * 3_600_000.0).code()),
+        ("a reader 11 of 24 hours behind", "healthy", slow(11.0 * 3_600_000.0).code()),
+        (
+            "one record in a thousand refused",
+            "negligible",
+            Scene::new(2).minutes(-9..=0, MinuteTraffic { write_throttled: 60.0, ..offered(1000.0, 2) }).code(),
+        ),
+        ("one throttled minute", "unconfirmed", healthy().minutes(0..=0, offered(3000.0, 2)).code()),
+        (
+            "one throttled minute, and one is enough",
+            "scale_shards",
+            healthy().minutes(0..=0, offered(3000.0, 2)).policy(|p| p.confirm_minutes = 1).code(),
+        ),
+        (
+            "one throttled minute of the same incident",
+            "scale_shards",
+            healthy().minutes(0..=0, offered(3000.0, 2)).memory(&settled(1, 2, 400, 60)).code(),
+        ),
+        ("refused a moment ago", "refused_lately", load().memory(&refused(1, 50)).code()),
+        ("refused a minute ago", "scale_shards", load().memory(&refused(1, 61)).code()),
+        ("refused twice within the hour", "refused_lately", load().memory(&refused(2, 3590)).code()),
+        ("refused twice, an hour ago", "switch_to_on_demand", load().memory(&refused(2, 3601)).code()),
+        ("more load than shards", "scale_shards", load().code()),
+        ("more load than shards, asked by a person", "scale_shards", load().asked().code()),
+        (
+            "shards enough for the load",
+            "skew_suspected",
+            Scene::new(8).minutes(-9..=0, MinuteTraffic { write_throttled: 60_000.0, ..offered(2000.0, 8) }).code(),
+        ),
+        ("at the user's maximum", "at_max_shards", load().policy(|p| p.max_shards = 2).code()),
+        ("above the user's maximum", "at_max_shards", load().tag("unthrottle.max-shards", "1").code()),
+        (
+            "at the maximum, and AWS has no room either",
+            "at_max_shards",
+            load().policy(|p| p.max_shards = 2).with(full).code(),
+        ),
+        ("no shards left in the account", "switch_to_on_demand", load().with(full).code()),
+        (
+            "no shards left, on-demand denied",
+            "at_account_quota",
+            load().with(full).policy(|p| p.on_demand = Permission::Deny).code(),
+        ),
+        (
+            "no shards left, on-demand denied by tag",
+            "at_account_quota",
+            load().with(full).tag("unthrottle.on-demand", "deny").code(),
+        ),
+        (
+            "no shards left, nor on-demand streams",
+            "at_account_quota",
+            load().with(full).with(|s| s.observation.limits.as_mut().expect("known").on_demand_streams = 50).code(),
+        ),
+        ("ten reshards today", "switch_to_on_demand", budget_spent().code()),
+        (
+            "ten reshards today, on-demand denied",
+            "reshard_budget_spent",
+            budget_spent().policy(|p| p.on_demand = Permission::Deny).code(),
+        ),
+        ("limits that AWS would not tell", "scale_shards", load().with(|s| s.observation.limits = None).code()),
+        ("on-demand, throttled for ten minutes", "on_demand_adapting", load().on_demand().code()),
+        (
+            "on-demand, throttled for fifteen minutes",
+            "on_demand_ceiling",
+            Scene::new(2).minutes(-14..=0, offered(3000.0, 2)).on_demand().code(),
+        ),
+        (
+            "on-demand, throttled once in each block",
+            "on_demand_ceiling",
+            healthy()
+                .minutes(-14..=-14, offered(3000.0, 2))
+                .minutes(-7..=-7, offered(3000.0, 2))
+                .minutes(-1..=0, offered(3000.0, 2))
+                .on_demand()
+                .code(),
+        ),
+        (
+            "a reader that gains ground",
+            "reader_catching_up",
+            reading(9.0, 3.5 * mib, 600.0, |ago| {
+                600_000.0 - 30_000.0 * ago as f64 * -1.0 - 60_000.0 * (ago + 9) as f64
+            })
+            .code(),
+        ),
+        ("readers bound by bytes", "scale_shards", reading(9.0, 3.5 * mib, 600.0, |_| 500.0).code()),
+        ("readers bound by calls", "too_many_readers", reading(60.0, 0.5 * mib, 600.0, |_| 500.0).code()),
+        ("one GetRecords in a thousand refused", "negligible", reading(0.5, 0.5 * mib, 600.0, |_| 500.0).code()),
+        (
+            "on-demand readers bound by bytes",
+            "on_demand_adapting",
+            reading(9.0, 3.5 * mib, 600.0, |_| 500.0).on_demand().code(),
+        ),
+        (
+            "on-demand readers bound by calls",
+            "too_many_readers",
+            reading(60.0, 0.5 * mib, 600.0, |_| 500.0).on_demand().code(),
+        ),
+    ];
+    check(rows);
+}
+
+fn scaled_to(scene: &Scene) -> (u32, u32, Option<Bound>) {
+    match scene.decide().verdict {
+        Verdict::Act(Remedy::ScaleShards { from, to, partial }) => (from, to, partial),
+        other => panic!("no scale_shards: {other:?}"),
+    }
+}
+
+#[test]
+fn the_target_carries_the_offered_load_at_the_target_utilization() {
+    assert_eq!(scaled_to(&Scene::under_load(2, 2200.0)), (2, 3, None));
+    assert_eq!(scaled_to(&Scene::under_load(4, 4600.0)), (4, 7, None), "4.6 of 0.75 is 6.13");
+    assert_eq!(scaled_to(&Scene::under_load(8, 8200.0)), (8, 12, None), "10.9 is 11, and 12 is one and a half times 8");
+    assert_eq!(scaled_to(&Scene::under_load(2, 9000.0)), (2, 4, Some(Bound::Double)));
+}
+
+#[test]
+fn a_partial_step_names_its_bound() {
+    let max = Scene::under_load(4, 9000.0).policy(|p| p.max_shards = 6);
+    assert_eq!(scaled_to(&max), (4, 6, Some(Bound::MaxShards)));
+    let quota = Scene::under_load(4, 9000.0).with(|s| {
+        s.observation.limits =
+            Some(Limits { shard_limit: 500, open_shards: 499, on_demand_streams: 0, on_demand_stream_limit: 50 });
+    });
+    assert_eq!(scaled_to(&quota), (4, 5, Some(Bound::AccountQuota)));
+}
+
+#[test]
+fn a_load_of_unknown_size_doubles_the_stream() {
+    let blind = MinuteTraffic { write_throttled: 600.0, ..MinuteTraffic::default() };
+    assert_eq!(scaled_to(&Scene::new(3).minutes(-9..=0, blind)).1, 6);
+}
+
+#[test]
+fn evidence_from_before_the_last_change_does_not_count() {
+    // 9,000 a second before the change settled, 4,600 after it.
+    let before = Scene::new(4).minutes(-9..=-3, offered(9000.0, 2)).minutes(-2..=0, offered(4600.0, 4));
+    let settled_at = newest().plus(-2).start();
+    let seconds = (now() - settled_at).num_seconds() + 60;
+    assert_eq!(scaled_to(&before.memory(&settled(2, 4, seconds, 60))), (4, 7, None));
+}
+
+#[test]
+fn the_first_look_after_a_change_writes_when_it_settled() {
+    let scene = Scene::under_load(4, 3000.0).memory(&scaled(2, 4, 70));
+    let change = scene.decide().memory.and_then(|m| m.change).expect("news");
+    assert_eq!(change.settled, Some(now()));
+    let late = Scene::under_load(4, 3000.0).memory(&scaled(2, 4, 3600));
+    let change = late.decide().memory.and_then(|m| m.change).expect("news");
+    assert_eq!(change.settled, Some(change.at + TimeDelta::minutes(15)));
+}
+
+#[test]
+fn a_change_that_worked_is_said_to_have_healed_once() {
+    let mut memory = settled(2, 4, 400, 60);
+    let change = memory.change.as_mut().expect("just made");
+    change.since = Some(newest().plus(-9).start());
+    let scene = Scene::new(4).minutes(-9..=-4, offered(3000.0, 2)).minutes(-3..=0, offered(3000.0, 4)).memory(&memory);
+    let decision = scene.clone().counted(now() - TimeDelta::seconds(400)).decide();
+    let Verdict::Hold(Reason::Healthy { healed: Some(healed) }) = decision.verdict else {
+        panic!("not healed: {decision:?}");
+    };
+    assert_eq!((healed.from, healed.to, healed.took), (2, 4, TimeDelta::minutes(6)));
+    let again = scene.memory(&decision.memory.expect("healed is news")).decide();
+    assert_eq!(again.verdict, Verdict::Hold(Reason::Healthy { healed: None }));
+}
+
+#[test]
+fn a_done_change_without_its_datum_is_counted_once() {
+    let scene = Scene::under_load(4, 3000.0).memory(&settled(2, 4, 301, 60));
+    let decision = scene.decide();
+    assert_eq!(decision.uncounted, Some(("scale_shards", now() - TimeDelta::seconds(301))));
+    let again = scene.clone().memory(&decision.memory.expect("counted is news")).decide();
+    assert_eq!(again.uncounted, None, "sent moments ago");
+    assert_eq!(scene.clone().counted(now() - TimeDelta::seconds(301)).decide().uncounted, None);
+    assert_eq!(Scene::under_load(4, 3000.0).memory(&settled(2, 4, 299, 60)).decide().uncounted, None, "too early");
+    assert_eq!(Scene::under_load(2, 3000.0).memory(&scaled(2, 4, 400)).decide().uncounted, None, "void");
+}
+
+#[test]
+fn a_lost_memory_is_rebuilt_from_the_auto_fix_metric() {
+    let fix = now() - TimeDelta::minutes(30);
+    let scene = Scene::under_load(4, 6000.0).counted(fix).counted(fix - TimeDelta::hours(1));
+    let decision = scene.decide();
+    assert_eq!(decision.evidence.memory_lost, Some(true));
+    assert_eq!(decision.evidence.reshards_last_24_hours, Some(2));
+    let memory = decision.memory.expect("an intent");
+    assert_eq!((memory.reverts, memory.reshards.len(), memory.base), (1, 3, Some(4)));
+    let moments_ago = Scene::under_load(4, 6000.0).counted(now() - TimeDelta::minutes(3));
+    assert_eq!(moments_ago.code(), "settling");
+    let ten = (0..10).fold(Scene::under_load(4, 6000.0), |s, i| s.counted(fix - TimeDelta::hours(i)));
+    assert_eq!(ten.policy(|p| p.on_demand = Permission::Deny).code(), "reshard_budget_spent");
+}
+
+#[test]
+fn a_change_that_somebody_took_back_is_not_void() {
+    let at = now() - TimeDelta::seconds(400);
+    let decision = Scene::under_load(2, 3000.0).memory(&scaled(2, 4, 400)).counted(at).decide();
+    assert_eq!(decision.verdict.code(), "settling");
+    assert_eq!(decision.memory.expect("news").reverts, 1);
+}
+
+#[test]
+fn base_is_the_capacity_before_the_incident() {
+    let base = |scene: Scene| scene.decide().memory.expect("an intent").base;
+    assert_eq!(base(Scene::under_load(2, 3000.0)), Some(2));
+    let mut second = settled(1, 2, 400, 60);
+    second.base = Some(1);
+    assert_eq!(base(Scene::under_load(2, 3000.0).memory(&second)), Some(1), "ours, and still where we left it");
+    assert_eq!(base(Scene::under_load(3, 4000.0).memory(&second)), Some(3), "somebody else resized it");
+}
+
+#[test]
+fn a_switch_says_which_limit_of_aws_left_no_room() {
+    let full = Scene::under_load(2, 3000.0).with(|s| s.observation.limits.as_mut().expect("known").open_shards = 500);
+    let switch = Remedy::SwitchToOnDemand { shards: 2, instead_of: NoRoom::AccountQuota };
+    assert_eq!(full.decide().verdict, Verdict::Act(switch));
+}
+
+#[test]
+fn observing_decides_in_full_and_writes_nothing() {
+    let decision = Scene::under_load(2, 3000.0).tag("unthrottle.mode", "observe").decide();
+    assert_eq!((decision.verdict.code(), decision.mode), ("scale_shards", Mode::Observe));
+    assert_eq!((decision.memory, decision.uncounted), (None, None));
+    let settling = Scene::under_load(4, 3000.0).memory(&scaled(2, 4, 400)).policy(|p| p.mode = Mode::Observe).decide();
+    assert_eq!((settling.memory, settling.uncounted), (None, None));
+}
+
+#[test]
+fn the_defaults_heal_every_stream() {
+    let policy = Policy::default();
+    assert_eq!((policy.mode, policy.scope), (Mode::Heal, Scope::All));
+}
