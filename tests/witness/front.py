@@ -3,6 +3,8 @@
 Kinesis calls pass through to kinesis-local as they are. CloudWatch calls arrive in the protocol that today's SDKs
 speak, Smithy RPC v2 CBOR; moto understands only JSON, so they are translated there and back.
 `GET /_calls` answers how often each operation was called.
+
+moto differs from CloudWatch in one way that matters here: a query without dimensions sums every set of dimensions.
 """
 
 import collections
