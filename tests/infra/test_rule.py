@@ -1,0 +1,103 @@
+"""Which events wake the function: the template's own pattern, in an EventBridge that this project did not write."""
+
+import copy
+import itertools
+import json
+
+import boto3
+import pytest
+from moto import mock_aws
+from template import ACTIONS, DEPLOYED, ROOT
+
+PATTERN = DEPLOYED["Resources"]["ThrottleRule"]["Properties"]["EventPattern"]
+ALL = {path.stem: json.loads(path.read_text()) for path in (ROOT / "events").glob("*.json")}
+SAMPLES = {name: event for name, event in ALL.items() if event.get("detail-type") == "AWS API Call via CloudTrail"}
+
+WAKE = {
+    "put_records_throttled__scale_shards",
+    "put_record_throttled_by_name__scale_shards",
+    "put_record_fis_throttled__scale_shards",
+    "get_records_throttled__too_many_readers",
+    "get_shard_iterator_throttled__control_plane_throttled",
+    "put_record_denied__access_denied",
+    "put_records_kms_denied__kms_denied",
+    "put_records_kms_throttled__kms_throttled",
+    # Whose stream it is, is for the function to say.
+    "put_record_other_account__not_ours",
+}
+SLEEP = {
+    "put_records_dry_run__not_a_throttle",
+    "put_records_internal_failure__not_a_throttle",
+    "queue_throttled__not_ours",
+    "own_update_shard_count_refused__own_call",
+    "list_shards_throttled__control_plane_throttled",
+    "update_stream_mode_refused__control_plane_throttled",
+}
+OWN_CALLS = sorted(action.removeprefix("kinesis:") for action in ACTIONS if action.startswith("kinesis:"))
+ERRORS = [
+    "ProvisionedThroughputExceededException",
+    "ThrottlingException",
+    "LimitExceededException",
+    "AccessDenied",
+    "AccessDeniedException",
+    "KMSThrottlingException",
+    "KMSAccessDeniedException",
+]
+
+
+@pytest.fixture(scope="module")
+def wakes():
+    """Puts an event on the bus; says whether the rule sent it on."""
+    with mock_aws():
+        events = boto3.client("events", "us-east-1", aws_access_key_id="none", aws_secret_access_key="none")
+        sqs = boto3.client("sqs", "us-east-1", aws_access_key_id="none", aws_secret_access_key="none")
+        queue = sqs.create_queue(QueueName="woken")["QueueUrl"]
+        arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        events.put_rule(Name="throttle", EventPattern=json.dumps(PATTERN))
+        events.put_targets(Rule="throttle", Targets=[{"Id": "queue", "Arn": arn}])
+
+        def put(event):
+            entry = {"Source": event["source"], "DetailType": event["detail-type"], "Detail": json.dumps(event["detail"])}
+            assert events.put_events(Entries=[entry])["FailedEntryCount"] == 0
+            sent_on = sqs.receive_message(QueueUrl=queue).get("Messages", [])
+            for message in sent_on:
+                sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+            return len(sent_on) == 1
+
+        yield put
+
+
+def test_every_cloudtrail_sample_is_listed():
+    assert set(SAMPLES) == WAKE | SLEEP
+
+
+@pytest.mark.parametrize("name", sorted(WAKE))
+def test_wakes(wakes, name):
+    assert wakes(SAMPLES[name])
+
+
+@pytest.mark.parametrize("name", sorted(SLEEP))
+def test_sleeps(wakes, name):
+    assert not wakes(SAMPLES[name])
+
+
+@pytest.mark.parametrize("operation, error", list(itertools.product(OWN_CALLS, ERRORS)))
+def test_its_own_calls_never_wake_it(wakes, operation, error):
+    event = copy.deepcopy(SAMPLES["put_records_throttled__scale_shards"])
+    event["detail"] |= {"eventName": operation, "errorCode": error}
+    assert not wakes(event)
+
+
+def test_it_may_make_none_of_the_calls_that_wake_it():
+    assert not set(PATTERN["detail"]["eventName"]) & set(OWN_CALLS)
+
+
+def test_a_call_that_succeeded_sleeps(wakes):
+    event = copy.deepcopy(SAMPLES["put_records_throttled__scale_shards"])
+    del event["detail"]["errorCode"], event["detail"]["errorMessage"]
+    assert not wakes(event)
+
+
+def test_other_services_sleep(wakes):
+    event = copy.deepcopy(SAMPLES["put_records_throttled__scale_shards"])
+    assert not wakes(event | {"source": "aws.dynamodb"})
