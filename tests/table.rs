@@ -216,7 +216,7 @@ fn after_looking() {
         (
             "throttling that stopped when everything did",
             "healthy",
-            Scene::new(2).minutes(-30..=-10, offered(3000.0, 2)).code(),
+            Scene::new(2).minutes(-30..=-10, offered(3000.0, 2)).asked().code(),
         ),
         ("a reader 13 of 24 hours behind", "consumer_slow", slow(13.0 * 3_600_000.0).code()),
         ("a reader 11 of 24 hours behind", "healthy", slow(11.0 * 3_600_000.0).code()),

@@ -6,7 +6,7 @@ from cfnlint.api import lint_all
 from template import ACTIONS, DEPLOYED, ROOT, TEMPLATE
 
 FUNCTION = TEMPLATE["Resources"]["Function"]["Properties"]
-SETTINGS = json.loads((ROOT / "tests/settings.json").read_text())
+SETTINGS = json.loads((ROOT / "infra/settings.json").read_text())
 
 
 def parameter(value):

@@ -1,0 +1,244 @@
+//! Laws that hold for every stream, load, memory and setting.
+
+mod common;
+
+use chrono::TimeDelta;
+use common::{Scene, now, offered, settled};
+use proptest::prelude::*;
+use unthrottle::decide::{Decision, Remedy, Verdict};
+use unthrottle::memory::{Change, ChangeKind, Memory};
+use unthrottle::observation::{CapacityMode, Limits, MinuteTraffic, Status};
+use unthrottle::policy::{Mode, Permission};
+
+prop_compose! {
+    /// Any minute of traffic, throttled or not.
+    fn minute()(
+        records in 0.0..2_000_000.0f64,
+        size in 1.0..200_000.0f64,
+        throttled in prop_oneof![Just(0.0), 1.0..5_000_000.0f64],
+        single in 0.0..1.0f64,
+        reads in 0.0..10_000.0f64,
+        read_throttled in prop_oneof![Just(0.0), 1.0..10_000.0f64],
+        read_bytes in 0.0..1e10f64,
+        age in proptest::option::of(0.0..86_400_000.0f64),
+    ) -> MinuteTraffic {
+        MinuteTraffic {
+            incoming_records: records.floor(),
+            incoming_bytes: records.floor() * size,
+            write_throttled: throttled.floor(),
+            put_record_count: (records * single).floor(),
+            put_record_bytes: (records * single).floor() * size,
+            read_throttled: read_throttled.floor(),
+            get_records_bytes: read_bytes,
+            get_records_calls: reads.floor(),
+            iterator_age_ms: age,
+        }
+    }
+}
+
+prop_compose! {
+    /// Any memory, from none to a full one.
+    fn memory()(
+        kind in prop_oneof![Just(None), Just(Some(ChangeKind::Scale)), Just(Some(ChangeKind::Switch))],
+        from in 1u32..200,
+        to in 1u32..200,
+        ago in 0i64..100_000,
+        settled in proptest::option::of(0i64..900),
+        earlier in proptest::collection::vec(1i64..90_000, 0..10),
+        refused in proptest::option::of((1u32..3, 0i64..100_000)),
+    ) -> Memory {
+        let mut memory = Memory::default();
+        let mut earlier: Vec<_> = earlier.into_iter().map(|more| ago + more).collect();
+        earlier.sort_unstable_by(|a, b| b.cmp(a));
+        for before in earlier {
+            memory = memory.intend(Change::intent(ChangeKind::Scale, 1, 1, now() - TimeDelta::seconds(before)), false);
+        }
+        let Some(kind) = kind else { return Memory::default() };
+        memory = memory.intend(Change::intent(kind, from, to, now() - TimeDelta::seconds(ago)), false);
+        let change = memory.change.as_mut().expect("just made");
+        change.settled = settled.map(|s| change.at + TimeDelta::seconds(s));
+        for _ in 0..refused.map_or(0, |r| r.0) {
+            memory = memory.refuse(ChangeKind::Scale, now() - TimeDelta::seconds(refused.expect("some").1));
+        }
+        memory
+    }
+}
+
+prop_compose! {
+    /// Any stream in any traffic under any policy.
+    fn scene()(
+        shards in 1u32..200,
+        on_demand in proptest::bool::weighted(0.2),
+        minutes in proptest::collection::vec(minute(), 0..20),
+        memory in proptest::option::of(memory()),
+        limits in proptest::option::of((0u32..400, 0u32..3)),
+        max in 1u32..300,
+        utilization in 0.3..0.95f64,
+        floor in 0.0..0.5f64,
+        confirm in 1u32..5,
+        window in 5u32..60,
+        deny in any::<bool>(),
+        asked in any::<bool>(),
+    ) -> Scene {
+        let mut scene = Scene::new(shards).policy(|p| {
+            (p.max_shards, p.max_shards_ceiling) = (max, max);
+            (p.target_utilization, p.floor, p.confirm_minutes, p.window_minutes) = (utilization, floor, confirm, window);
+            p.on_demand = if deny { Permission::Deny } else { Permission::Allow };
+        });
+        for (ago, minute) in minutes.into_iter().enumerate() {
+            scene = scene.minutes(-(ago as i64)..=-(ago as i64), minute);
+        }
+        scene.observation.limits = limits.map(|(left, streams)| Limits {
+            shard_limit: shards + left,
+            open_shards: shards,
+            on_demand_streams: streams,
+            on_demand_stream_limit: 2,
+        });
+        if let Some(memory) = memory {
+            scene = scene.memory(&memory);
+        }
+        if on_demand {
+            scene = scene.on_demand();
+        }
+        if asked { scene.asked() } else { scene }
+    }
+}
+
+/// What the stream is right after the remedy: the change is accepted, and the memory written.
+fn after(scene: &Scene, decision: &Decision) -> Scene {
+    let Verdict::Act(remedy) = &decision.verdict else { return scene.clone() };
+    let memory = decision.memory.as_ref().expect("an act announces itself");
+    let scene = scene.clone().memory(memory);
+    match remedy {
+        Remedy::ScaleShards { to, .. } => scene.stream(|s| s.open_shards = *to),
+        Remedy::SwitchToOnDemand { .. } => scene.on_demand(),
+        other => panic!("a remedy without a test: {other:?}"),
+    }
+}
+
+/// The shards that the decision leaves the stream with.
+fn shards(decision: &Decision, open: u32) -> u32 {
+    match decision.verdict {
+        Verdict::Act(Remedy::ScaleShards { to, .. }) => to,
+        _ => open,
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_change_stays_within_every_bound(scene in scene()) {
+        let open = scene.observation.stream.as_ref().expect("a stream").open_shards;
+        let decision = scene.decide();
+        match &decision.verdict {
+            Verdict::Act(Remedy::ScaleShards { from, to, .. }) => {
+                prop_assert_eq!(*from, open);
+                prop_assert!(*to > open, "never down, never in place");
+                prop_assert!(*to <= 2 * open, "never more than double");
+                prop_assert!(*to <= scene.policy.max_shards);
+                if let Some(limits) = scene.observation.limits {
+                    prop_assert!(to - open <= limits.shards_left());
+                }
+                prop_assert!(decision.evidence.reshards_last_24_hours < Some(10));
+            }
+            Verdict::Act(Remedy::SwitchToOnDemand { .. }) => {
+                prop_assert_eq!(scene.policy.on_demand, Permission::Allow);
+                prop_assert!(open < scene.policy.max_shards, "never around the user's maximum");
+                prop_assert!(decision.evidence.mode_switches_last_24_hours < Some(2));
+                prop_assert!(scene.observation.limits.is_none_or(|l| l.on_demand_streams < l.on_demand_stream_limit));
+            }
+            Verdict::Act(other) => prop_assert!(false, "a remedy without a law: {:?}", other),
+            Verdict::Hold(_) => {}
+        }
+    }
+
+    #[test]
+    fn an_act_announces_itself_in_a_memory_that_fits(scene in scene()) {
+        let decision = scene.decide();
+        if let Verdict::Act(remedy) = &decision.verdict {
+            let memory = decision.memory.expect("an intent");
+            let change = memory.change.clone().expect("an intent");
+            prop_assert_eq!((change.from, change.to), remedy.shards());
+            prop_assert_eq!(Memory::parse(&memory.encode().expect("fits")), Ok(memory));
+        }
+    }
+
+    #[test]
+    fn the_same_input_gives_the_same_output(scene in scene()) {
+        prop_assert_eq!(scene.decide(), scene.clone().decide());
+    }
+
+    #[test]
+    fn after_its_own_remedy_it_holds(scene in scene()) {
+        let decision = scene.decide();
+        if let Verdict::Act(_) = decision.verdict {
+            let done = after(&scene, &decision);
+            prop_assert_eq!(done.code(), "settling");
+            prop_assert_eq!(done.clone().stream(|s| s.status = Status::Updating).code(), "resharding");
+            // Not carried out: the intent is young.
+            prop_assert_eq!(scene.memory(decision.memory.as_ref().expect("an intent")).code(), "settling");
+        }
+    }
+
+    #[test]
+    fn a_memory_that_a_hold_writes_is_news_only_once(scene in scene()) {
+        let decision = scene.decide();
+        if let (Verdict::Hold(_), Some(memory)) = (&decision.verdict, &decision.memory) {
+            let again = scene.clone().memory(memory).decide();
+            prop_assert_eq!(again.memory, None);
+        }
+    }
+
+    #[test]
+    fn nothing_is_changed_while_updating(scene in scene()) {
+        prop_assert_eq!(scene.stream(|s| s.status = Status::Updating).code(), "resharding");
+    }
+
+    #[test]
+    fn nothing_is_changed_while_settling(scene in scene(), ago in 0i64..60) {
+        let shards = scene.observation.stream.as_ref().expect("a stream").open_shards;
+        let memory = settled(1, shards, ago + 30, 30);
+        prop_assert_eq!(scene.memory(&memory).code(), "settling");
+    }
+
+    #[test]
+    fn nothing_is_changed_on_a_stream_that_opted_out(scene in scene()) {
+        prop_assert_eq!(scene.clone().tag("unthrottle.mode", "off").code(), "opted_out");
+        let observed = scene.tag("unthrottle.mode", "observe").decide();
+        prop_assert_eq!((observed.memory, observed.mode), (None, Mode::Observe));
+    }
+
+    #[test]
+    fn a_healthy_stream_is_left_alone(scene in scene()) {
+        let mut calm = scene;
+        let minutes = calm.observation.traffic.clone();
+        calm.observation.traffic = unthrottle::observation::Traffic::default();
+        for ago in -20..=0 {
+            let minute = minutes.minute(common::newest().plus(ago));
+            let quiet = MinuteTraffic { write_throttled: 0.0, read_throttled: 0.0, ..minute };
+            calm = calm.minutes(ago..=ago, quiet);
+        }
+        prop_assert!(matches!(calm.decide().verdict, Verdict::Hold(_)));
+    }
+
+    #[test]
+    fn more_offered_load_never_means_fewer_shards(
+        open in 1u32..100,
+        load in 0.0..200_000.0f64,
+        more in 1.0..5.0f64,
+        utilization in 0.3..0.95f64,
+    ) {
+        let decide = |load: f64| {
+            let scene = Scene::new(open).minutes(-9..=0, offered(load, open));
+            shards(&scene.policy(|p| p.target_utilization = utilization).decide(), open)
+        };
+        prop_assert!(decide(load * more) >= decide(load));
+    }
+
+    #[test]
+    fn an_on_demand_stream_is_never_given_a_shard_count(scene in scene()) {
+        let scene = scene.stream(|s| s.mode = CapacityMode::OnDemand);
+        prop_assert!(matches!(scene.decide().verdict, Verdict::Hold(_)));
+    }
+}
