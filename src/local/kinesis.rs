@@ -145,7 +145,7 @@ async fn perform_operation(
             "ValidationException",
             "the local account's commitment is an option that it is started with",
         )),
-        (ListStreams, _) => list_streams(account, &input).await,
+        (ListStreams, _) => list_streams(account, &raw).await,
         _ => dispatch(&account.store, operation, input).await,
     }
 }
@@ -220,6 +220,7 @@ fn stream_in(account: &Account, arn: &str) -> Result<String, Refusal> {
     Ok(name.to_owned())
 }
 
+/// With what ferrokinesis leaves out: summaries, and pages by token.
 async fn list_streams(account: &Account, input: &Value) -> Answer {
     let after = input["ExclusiveStartStreamName"].as_str();
     let after = after.or(input["NextToken"].as_str()).unwrap_or_default();
