@@ -22,12 +22,12 @@
 
 pub mod act;
 pub mod clients;
-//WIP #[cfg(feature = "cli")]
-//WIP pub mod cli;
+#[cfg(feature = "cli")]
+pub mod cli;
 pub mod decide;
 pub mod heal;
-//WIP #[cfg(feature = "cli")]
-//WIP pub mod local;
+#[cfg(feature = "cli")]
+pub mod local;
 pub mod memory;
 pub mod observation;
 pub mod observe;

@@ -1,0 +1,634 @@
+//! CloudWatch: PutMetricData, GetMetricData and ListMetrics in Smithy RPC v2 CBOR, the protocol
+//! that current SDKs speak.
+
+use std::collections::{BTreeMap, HashSet};
+use std::io::Read;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use axum::body::Body;
+use axum::body::to_bytes;
+use axum::extract::{ConnectInfo, Path, Request, State};
+use axum::http::{HeaderName, StatusCode, header};
+use axum::response::{AppendHeaders, IntoResponse, Response};
+use ciborium::Value as Cbor;
+use flate2::read::GzDecoder;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Number, Value};
+
+use super::connection::Line;
+use super::faults::subject_to_faults;
+use super::metrics::{Metrics, Series, Stat, epoch_seconds};
+use super::{Account, lock};
+
+/// CloudWatch's name in the path of a request.
+const SERVICE: &str = "GraniteServiceVersion20100801";
+
+/// The largest request, unpacked (quotas: PutMetricData 1 MB). The other limits here are from
+/// the same page and the API reference:
+/// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_limits.html>
+const MAX_BODY: usize = 1024 * 1024;
+const MAX_METRICS_PER_PUT: usize = 1000;
+const MAX_DIMENSIONS: usize = 30;
+const MAX_VALUES: usize = 150;
+const MAX_QUERIES: usize = 500;
+const MAX_DATAPOINTS: usize = 100_800;
+const METRICS_PER_PAGE: usize = 500;
+
+/// Datapoints older than two weeks, or more than two hours ahead, are refused.
+const OLDEST: f64 = 14.0 * 24.0 * 3600.0;
+const NEWEST: f64 = 2.0 * 3600.0;
+
+/// How far back ListMetrics looks: two weeks.
+const LISTED_MINUTES: i64 = 14 * 24 * 60;
+
+/// An error answer.
+struct Refusal {
+    status: u16,
+    code: &'static str,
+    message: String,
+}
+
+type Answer = Result<Cbor, Refusal>;
+
+/// An HTTP 400 with the name of a shape of CloudWatch's model.
+fn refuse(code: &'static str, message: impl Into<String>) -> Refusal {
+    Refusal {
+        status: 400,
+        code,
+        message: message.into(),
+    }
+}
+
+fn invalid(message: impl Into<String>) -> Refusal {
+    refuse("InvalidParameterValueException", message)
+}
+
+/// What GetMetricData calls an invalid request.
+fn invalid_query(message: impl Into<String>) -> Refusal {
+    refuse("ValidationError", message)
+}
+
+/// Answers one HTTP request.
+pub(super) async fn serve(
+    State(account): State<Arc<Account>>,
+    ConnectInfo(line): ConnectInfo<Line>,
+    Path((service, operation)): Path<(String, String)>,
+    request: Request,
+) -> Response {
+    if service != SERVICE {
+        let message = format!("the local account serves Kinesis and CloudWatch, not {service}");
+        return render_error(404, "UnknownOperationException", &message);
+    }
+    account.count_call("CloudWatch", &operation);
+    let input = input_of(request).await;
+    // In a task of its own: a client that gives up does not stop what it has asked for.
+    let call = tokio::spawn(async move {
+        let work = async { perform(&account, &operation, input) };
+        subject_to_faults(&account, &line, &operation, render_error, work).await
+    });
+    call.await
+        .unwrap_or_else(|error| render_error(500, "InternalServiceFault", &error.to_string()))
+}
+
+fn perform(account: &Account, operation: &str, input: Result<Value, Refusal>) -> Response {
+    match input.and_then(|input| call(account, operation, input)) {
+        Ok(answer) => render(200, &answer, None),
+        Err(refusal) => render_error(refusal.status, refusal.code, &refusal.message),
+    }
+}
+
+fn call(account: &Account, operation: &str, input: Value) -> Answer {
+    let now = SystemTime::now();
+    match operation {
+        "PutMetricData" => put_metric_data(&mut lock(&account.metrics), parse(input)?, now),
+        "GetMetricData" => {
+            let unpublished = unpublished_since(account.options.metric_lag, now);
+            get_metric_data(&lock(&account.metrics), &parse(input)?, unpublished)
+        }
+        "ListMetrics" => list_metrics(&lock(&account.metrics), &parse(input)?, now),
+        _ => Err(refuse(
+            "UnknownOperationException",
+            format!("the local account does not know CloudWatch {operation}"),
+        )),
+    }
+}
+
+// ---- PutMetricData ----
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct PutMetricData {
+    namespace: String,
+    #[serde(default)]
+    metric_data: Vec<Datum>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Datum {
+    metric_name: String,
+    #[serde(default)]
+    dimensions: Vec<Dimension>,
+    /// Epoch seconds.
+    timestamp: Option<f64>,
+    value: Option<f64>,
+    values: Option<Vec<f64>>,
+    counts: Option<Vec<f64>>,
+    statistic_values: Option<StatisticSet>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Dimension {
+    name: String,
+    value: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct StatisticSet {
+    sample_count: f64,
+    sum: f64,
+    minimum: f64,
+    maximum: f64,
+}
+
+/// All of a request's datapoints, or none.
+fn put_metric_data(metrics: &mut Metrics, input: PutMetricData, now: SystemTime) -> Answer {
+    if input.namespace.is_empty() || input.namespace.starts_with("AWS/") {
+        return Err(invalid(format!(
+            "The value '{}' for parameter Namespace is invalid: it must not be empty or begin \
+             with 'AWS/'.",
+            input.namespace
+        )));
+    }
+    if input.metric_data.len() > MAX_METRICS_PER_PUT {
+        return Err(invalid(format!(
+            "The collection MetricData must not have a size greater than {MAX_METRICS_PER_PUT}."
+        )));
+    }
+    let data: Vec<(Series, i64, Stat)> = input
+        .metric_data
+        .into_iter()
+        .map(|datum| datum.checked(&input.namespace, epoch_seconds(now)))
+        .collect::<Result<_, _>>()?;
+    for (series, minute, stat) in data {
+        metrics.add(series, minute, &stat, 1.0);
+    }
+    Ok(Cbor::Map(vec![]))
+}
+
+impl Datum {
+    fn checked(self, namespace: &str, now: f64) -> Result<(Series, i64, Stat), Refusal> {
+        let stat = self.stat()?;
+        let name = self.metric_name;
+        if self.dimensions.len() > MAX_DIMENSIONS {
+            return Err(invalid(format!(
+                "Metric {name} has more than {MAX_DIMENSIONS} dimensions."
+            )));
+        }
+        let timestamp = self.timestamp.unwrap_or(now);
+        if !(now - OLDEST..=now + NEWEST).contains(&timestamp) {
+            return Err(invalid(format!(
+                "The timestamp {timestamp} of metric {name} is more than two weeks in the past or \
+                 two hours in the future."
+            )));
+        }
+        let dimensions = dimensions_of(self.dimensions)?;
+        let series = Series {
+            namespace: namespace.to_owned(),
+            name,
+            dimensions,
+        };
+        Ok((series, (timestamp / 60.0).floor() as i64, stat))
+    }
+
+    /// The samples, in whichever of the three ways they are given.
+    fn stat(&self) -> Result<Stat, Refusal> {
+        match (self.value, &self.values, &self.statistic_values) {
+            (Some(value), None, None) => Ok(Stat::of(value, 1.0)),
+            (None, None, Some(set)) => Ok(Stat {
+                sum: set.sum,
+                count: set.sample_count,
+                minimum: set.minimum,
+                maximum: set.maximum,
+            }),
+            (None, Some(values), None) => self.stat_of(values),
+            (None, None, None) => Err(refuse(
+                "MissingRequiredParameterException",
+                format!("Metric {} has no value.", self.metric_name),
+            )),
+            _ => Err(refuse(
+                "InvalidParameterCombinationException",
+                format!(
+                    "Metric {} must have one of Value, Values and StatisticValues.",
+                    self.metric_name
+                ),
+            )),
+        }
+    }
+
+    fn stat_of(&self, values: &[f64]) -> Result<Stat, Refusal> {
+        let once = vec![1.0; values.len()];
+        let counts = self.counts.as_ref().unwrap_or(&once);
+        if !(1..=MAX_VALUES).contains(&values.len()) || counts.len() != values.len() {
+            return Err(invalid(format!(
+                "Metric {} must have 1 to {MAX_VALUES} Values, and as many Counts or none.",
+                self.metric_name
+            )));
+        }
+        let mut stat = Stat::default();
+        for (value, count) in values.iter().zip(counts) {
+            stat.merge(&Stat::of(*value, *count), 1.0);
+        }
+        Ok(stat)
+    }
+}
+
+/// The set of dimensions that identifies a metric.
+fn dimensions_of(dimensions: Vec<Dimension>) -> Result<BTreeMap<String, String>, Refusal> {
+    dimensions
+        .into_iter()
+        .map(|dimension| match dimension.value {
+            Some(value) if !value.is_empty() => Ok((dimension.name, value)),
+            _ => Err(invalid(format!(
+                "The dimension {} must have a value.",
+                dimension.name
+            ))),
+        })
+        .collect()
+}
+
+// ---- GetMetricData ----
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct GetMetricData {
+    metric_data_queries: Vec<Query>,
+    /// Epoch seconds.
+    start_time: f64,
+    end_time: f64,
+    next_token: Option<String>,
+    scan_by: Option<String>,
+    max_datapoints: Option<usize>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Query {
+    id: String,
+    label: Option<String>,
+    metric_stat: Option<MetricStat>,
+    expression: Option<String>,
+    return_data: Option<bool>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct MetricStat {
+    metric: Metric,
+    /// Seconds.
+    period: i64,
+    stat: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Metric {
+    namespace: String,
+    metric_name: String,
+    #[serde(default)]
+    dimensions: Vec<Dimension>,
+}
+
+/// The minutes from `start` (inclusive) to `end` (exclusive) that are asked for; minutes of
+/// `AWS/…` metrics count only before `unpublished`.
+struct Window {
+    start: i64,
+    end: i64,
+    unpublished: i64,
+}
+
+/// The first minute of an `AWS/…` metric that cannot be read yet.
+fn unpublished_since(lag: Duration, now: SystemTime) -> i64 {
+    if lag.is_zero() {
+        return i64::MAX;
+    }
+    ((epoch_seconds(now) - lag.as_secs_f64()) / 60.0).floor() as i64
+}
+
+/// Answers page by page; the token is how many datapoints were given before. A query whose
+/// datapoints don't all fit is `PartialData`.
+fn get_metric_data(metrics: &Metrics, input: &GetMetricData, unpublished: i64) -> Answer {
+    check_queries(&input.metric_data_queries)?;
+    let window = Window {
+        start: (input.start_time / 60.0).floor() as i64,
+        end: (input.end_time / 60.0).ceil() as i64,
+        unpublished,
+    };
+    if window.start >= window.end {
+        return Err(invalid_query("StartTime must be less than EndTime"));
+    }
+    let mut skip = token(input.next_token.as_deref())?;
+    let given_before = skip;
+    let page = input.max_datapoints.unwrap_or(MAX_DATAPOINTS);
+    let mut room = page.clamp(1, MAX_DATAPOINTS);
+    let mut results = Vec::new();
+    let mut complete = true;
+    for query in &input.metric_data_queries {
+        let mut points = query.datapoints(metrics, &window)?;
+        if input.scan_by.as_deref() != Some("TimestampAscending") {
+            points.reverse();
+        }
+        let before = skip.min(points.len());
+        let given = room.min(points.len() - before);
+        let finished = before + given == points.len();
+        (skip, room) = (skip - before, room - given);
+        complete &= finished;
+        if query.return_data != Some(false) {
+            results.push(query.result(&points[before..before + given], finished));
+        }
+    }
+    let mut answer = vec![field("MetricDataResults", Cbor::Array(results))];
+    if !complete {
+        let next = given_before + page.clamp(1, MAX_DATAPOINTS);
+        answer.push(field("NextToken", text(&next.to_string())));
+    }
+    answer.push(field("Messages", Cbor::Array(vec![])));
+    Ok(Cbor::Map(answer))
+}
+
+fn check_queries(queries: &[Query]) -> Result<(), Refusal> {
+    if !(1..=MAX_QUERIES).contains(&queries.len()) {
+        return Err(invalid_query(format!(
+            "The collection MetricDataQueries must have 1 to {MAX_QUERIES} entries."
+        )));
+    }
+    let mut ids = HashSet::new();
+    for query in queries {
+        if !query
+            .id
+            .starts_with(|first: char| first.is_ascii_lowercase())
+        {
+            return Err(invalid_query(format!(
+                "The value '{}' for parameter Id must begin with a lowercase letter.",
+                query.id
+            )));
+        }
+        if !ids.insert(&query.id) {
+            return Err(invalid_query(format!(
+                "The Id '{}' is not unique.",
+                query.id
+            )));
+        }
+    }
+    Ok(())
+}
+
+impl Query {
+    /// The datapoints, oldest first: the second that each begins with, and its value. Periods are
+    /// counted from the window's start; those without samples have no datapoint.
+    fn datapoints(&self, metrics: &Metrics, window: &Window) -> Result<Vec<(f64, f64)>, Refusal> {
+        let stat = match (&self.metric_stat, &self.expression) {
+            (Some(stat), None) => stat,
+            (None, Some(expression)) => {
+                return Err(invalid_query(format!(
+                    "the local account computes no expressions: '{expression}' of query '{}'",
+                    self.id
+                )));
+            }
+            _ => {
+                return Err(invalid_query(format!(
+                    "The query '{}' must have one of MetricStat and Expression.",
+                    self.id
+                )));
+            }
+        };
+        let statistic = statistic(&stat.stat)?;
+        if stat.period < 60 || stat.period % 60 != 0 {
+            return Err(invalid_query(format!(
+                "the local account keeps whole minutes: Period {} must be a multiple of 60",
+                stat.period
+            )));
+        }
+        let period = stat.period / 60;
+        let mut periods = BTreeMap::<i64, Stat>::new();
+        for (minute, samples) in metrics.minutes(&stat.metric.series()?) {
+            let published = minute < window.unpublished || !stat.metric.is_aws();
+            if published && (window.start..window.end).contains(&minute) {
+                let begin = minute - (minute - window.start) % period;
+                periods.entry(begin).or_default().merge(samples, 1.0);
+            }
+        }
+        Ok(periods
+            .into_iter()
+            .map(|(minute, stat)| (minute as f64 * 60.0, statistic(&stat)))
+            .collect())
+    }
+
+    fn result(&self, points: &[(f64, f64)], complete: bool) -> Cbor {
+        let name = self.metric_stat.as_ref().map(|s| &s.metric.metric_name);
+        let label = self.label.as_ref().or(name).unwrap_or(&self.id);
+        let times = points.iter().map(|(time, _)| timestamp(*time)).collect();
+        let values = points.iter().map(|(_, value)| Cbor::Float(*value));
+        let status = match complete {
+            true => "Complete",
+            false => "PartialData",
+        };
+        Cbor::Map(vec![
+            field("Id", text(&self.id)),
+            field("Label", text(label)),
+            field("Timestamps", Cbor::Array(times)),
+            field("Values", Cbor::Array(values.collect())),
+            field("StatusCode", text(status)),
+        ])
+    }
+}
+
+impl Metric {
+    fn series(&self) -> Result<Series, Refusal> {
+        let mut dimensions = BTreeMap::new();
+        for dimension in &self.dimensions {
+            let value = dimension.value.clone().unwrap_or_default();
+            dimensions.insert(dimension.name.clone(), value);
+        }
+        Ok(Series {
+            namespace: self.namespace.clone(),
+            name: self.metric_name.clone(),
+            dimensions,
+        })
+    }
+
+    /// Whether its minutes come late.
+    fn is_aws(&self) -> bool {
+        self.namespace.starts_with("AWS/")
+    }
+}
+
+fn statistic(name: &str) -> Result<fn(&Stat) -> f64, Refusal> {
+    match name {
+        "Sum" => Ok(|stat| stat.sum),
+        "SampleCount" => Ok(|stat| stat.count),
+        "Average" => Ok(|stat| stat.sum / stat.count),
+        "Minimum" => Ok(|stat| stat.minimum),
+        "Maximum" => Ok(|stat| stat.maximum),
+        _ => Err(invalid_query(format!(
+            "the local account keeps no samples, so it has no statistic '{name}'"
+        ))),
+    }
+}
+
+// ---- ListMetrics ----
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ListMetrics {
+    namespace: Option<String>,
+    metric_name: Option<String>,
+    #[serde(default)]
+    dimensions: Vec<Dimension>,
+    next_token: Option<String>,
+}
+
+fn list_metrics(metrics: &Metrics, input: &ListMetrics, now: SystemTime) -> Answer {
+    let oldest = (epoch_seconds(now) / 60.0) as i64 - LISTED_MINUTES;
+    let skip = token(input.next_token.as_deref())?;
+    let wanted = metrics.series().filter(|series| {
+        input.matches(series) && metrics.minutes(series).any(|(minute, _)| minute >= oldest)
+    });
+    let mut wanted = wanted.skip(skip);
+    let page = wanted.by_ref().take(METRICS_PER_PAGE).map(describe);
+    let mut answer = vec![field("Metrics", Cbor::Array(page.collect()))];
+    if wanted.next().is_some() {
+        let next = skip + METRICS_PER_PAGE;
+        answer.push(field("NextToken", text(&next.to_string())));
+    }
+    Ok(Cbor::Map(answer))
+}
+
+impl ListMetrics {
+    fn matches(&self, series: &Series) -> bool {
+        let same = |wanted: &Option<String>, is: &str| wanted.as_deref().is_none_or(|w| w == is);
+        same(&self.namespace, &series.namespace)
+            && same(&self.metric_name, &series.name)
+            && self.dimensions.iter().all(|wanted| {
+                let value = series.dimensions.get(&wanted.name);
+                value.is_some_and(|value| same(&wanted.value, value))
+            })
+    }
+}
+
+fn describe(series: &Series) -> Cbor {
+    let dimensions = series.dimensions.iter().map(|(name, value)| {
+        Cbor::Map(vec![field("Name", text(name)), field("Value", text(value))])
+    });
+    Cbor::Map(vec![
+        field("Namespace", text(&series.namespace)),
+        field("MetricName", text(&series.name)),
+        field("Dimensions", Cbor::Array(dimensions.collect())),
+    ])
+}
+
+// ---- The protocol ----
+
+/// The CBOR body, unpacked, as JSON: that is what the inputs are read from.
+async fn input_of(request: Request) -> Result<Value, Refusal> {
+    let too_large = || Refusal {
+        status: 413,
+        code: "RequestEntityTooLarge",
+        message: format!("A request has at most {MAX_BODY} bytes."),
+    };
+    let zipped = request.headers().get(header::CONTENT_ENCODING);
+    let zipped = zipped.is_some_and(|encoding| encoding == "gzip");
+    let body = to_bytes(request.into_body(), MAX_BODY);
+    let mut body = body.await.map_err(|_| too_large())?.to_vec();
+    if zipped {
+        let mut unpacked = Vec::new();
+        GzDecoder::new(&body[..])
+            .take(MAX_BODY as u64 + 1)
+            .read_to_end(&mut unpacked)
+            .map_err(|error| refuse("SerializationException", format!("gzip: {error}")))?;
+        body = unpacked;
+    }
+    if body.len() > MAX_BODY {
+        return Err(too_large());
+    }
+    let body: Cbor = ciborium::from_reader(&body[..])
+        .map_err(|error| refuse("SerializationException", format!("CBOR: {error}")))?;
+    Ok(json_of(body))
+}
+
+fn parse<T: DeserializeOwned>(input: Value) -> Result<T, Refusal> {
+    serde_json::from_value(input).map_err(|error| invalid_query(error.to_string()))
+}
+
+/// Tags are dropped: the only one in use says that a number is a timestamp.
+fn json_of(value: Cbor) -> Value {
+    match value {
+        Cbor::Bool(bool) => Value::Bool(bool),
+        Cbor::Integer(integer) => i64::try_from(integer).map_or(Value::Null, Value::from),
+        Cbor::Float(float) => Number::from_f64(float).map_or(Value::Null, Value::Number),
+        Cbor::Text(text) => Value::String(text),
+        Cbor::Array(items) => Value::Array(items.into_iter().map(json_of).collect()),
+        Cbor::Map(fields) => Value::Object(
+            fields
+                .into_iter()
+                .filter_map(|(key, value)| Some((key.into_text().ok()?, json_of(value))))
+                .collect::<Map<_, _>>(),
+        ),
+        Cbor::Tag(_, inner) => json_of(*inner),
+        _ => Value::Null,
+    }
+}
+
+fn token(token: Option<&str>) -> Result<usize, Refusal> {
+    token.map_or(Ok(0), |token| {
+        let skip = token.parse();
+        skip.map_err(|_| refuse("InvalidNextToken", format!("Invalid NextToken {token}")))
+    })
+}
+
+fn field(name: &str, value: Cbor) -> (Cbor, Cbor) {
+    (text(name), value)
+}
+
+fn text(text: &str) -> Cbor {
+    Cbor::Text(text.to_owned())
+}
+
+fn timestamp(epoch_seconds: f64) -> Cbor {
+    Cbor::Tag(1, Box::new(Cbor::Float(epoch_seconds)))
+}
+
+/// The error as the model names it in the body, and as the older protocol named it in a header,
+/// where the SDKs of a formerly AWS-query service look first.
+fn render_error(status: u16, code: &str, message: &str) -> Response {
+    let body = Cbor::Map(vec![
+        field("__type", text(&format!("com.amazonaws.cloudwatch#{code}"))),
+        field("message", text(message)),
+    ]);
+    let fault = if status < 500 { "Sender" } else { "Receiver" };
+    let query_code = match code {
+        "InvalidParameterValueException" => "InvalidParameterValue",
+        "InvalidParameterCombinationException" => "InvalidParameterCombination",
+        "MissingRequiredParameterException" => "MissingParameter",
+        "InternalServiceFault" => "InternalServiceError",
+        other => other,
+    };
+    render(status, &body, Some(format!("{query_code};{fault}")))
+}
+
+fn render(status: u16, body: &Cbor, error: Option<String>) -> Response {
+    let mut bytes = Vec::new();
+    // Writing to memory fails only without any.
+    let _ = ciborium::into_writer(body, &mut bytes);
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = [
+        (header::CONTENT_TYPE, "application/cbor"),
+        (HeaderName::from_static("smithy-protocol"), "rpc-v2-cbor"),
+    ];
+    let error = error.map(|error| ("x-amzn-query-error", error));
+    (status, headers, AppendHeaders(error), Body::from(bytes)).into_response()
+}

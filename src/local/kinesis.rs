@@ -1,0 +1,277 @@
+//! The layer in front of `ferrokinesis`: JSON 1.1 in, AWS's refusals, JSON 1.1 out.
+
+use std::str::FromStr;
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use ferrokinesis::actions::{Operation, dispatch};
+use ferrokinesis::validation::{check_types, check_validations};
+use serde_json::{Map, Value, json};
+
+use super::connection::Line;
+use super::faults::subject_to_faults;
+use super::limits::{Refusal, refuse};
+use super::{Account, capacity, lock, tags, traffic};
+
+const TARGET: &str = "x-amz-target";
+const TARGET_PREFIX: &str = "Kinesis_20131202.";
+const JSON: &str = "application/x-amz-json-1.1";
+
+/// The largest request is PutRecords with 10 MiB of data, a third more in base64.
+const MAX_BODY: usize = 16 * 1024 * 1024;
+
+/// Streams of one ListStreams page (API reference: at most 100, even if `Limit` is larger).
+const STREAMS_PER_PAGE: u64 = 100;
+
+type Answer = Result<Option<Value>, Refusal>;
+
+/// Answers one HTTP request.
+pub(super) async fn serve(
+    State(account): State<Arc<Account>>,
+    ConnectInfo(line): ConnectInfo<Line>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let target = request.headers().get(TARGET).and_then(|t| t.to_str().ok());
+    let name = target.and_then(|target| target.strip_prefix(TARGET_PREFIX));
+    let Some(name) = name.map(str::to_owned) else {
+        return not_served(target.unwrap_or_default());
+    };
+    account.count_call("Kinesis", &name);
+    let (head, body) = request.into_parts();
+    let Ok(body) = to_bytes(body, MAX_BODY).await else {
+        return render_error(413, "SerializationException", "Request body is too large");
+    };
+    // In a task of its own: a client that gives up does not stop what it has asked for.
+    let call = tokio::spawn(async move {
+        let request = axum::http::Request::from_parts(head, body);
+        let work = perform(&account, &name, request, next);
+        subject_to_faults(&account, &line, &name, render_error, work).await
+    });
+    call.await
+        .unwrap_or_else(|error| render_error(500, "InternalFailure", &error.to_string()))
+}
+
+async fn perform(
+    account: &Arc<Account>,
+    name: &str,
+    request: axum::http::Request<Bytes>,
+    next: Next,
+) -> Response {
+    // An event stream, and ferrokinesis's own affair.
+    if name == "SubscribeToShard" {
+        return next.run(request.map(Body::from)).await;
+    }
+    match call(account, name, request.body()).await {
+        Ok(answer) => render(
+            200,
+            answer.map_or_else(Vec::new, |a| a.to_string().into_bytes()),
+        ),
+        Err(refusal) => {
+            let body = serde_json::to_vec(&refusal.body).unwrap_or_default();
+            render(refusal.status_code, body)
+        }
+    }
+}
+
+async fn call(account: &Arc<Account>, name: &str, body: &Bytes) -> Answer {
+    let Ok(operation) = Operation::from_str(name) else {
+        return Err(refuse(
+            "UnknownOperationException",
+            format!("the local account does not know Kinesis {name}"),
+        ));
+    };
+    let Ok(raw) = serde_json::from_slice::<Map<String, Value>>(body) else {
+        return Err(refuse(
+            "SerializationException",
+            format!("the local account reads {JSON} only, and this is no JSON object"),
+        ));
+    };
+    let mut raw = Value::Object(raw);
+    let stream = stream_of(account, operation, &mut raw)?;
+    let id = &account.options.account;
+    lock(&account.rates).admit(operation, stream.as_deref(), id)?;
+    perform_operation(account, operation, stream.as_deref(), raw).await
+}
+
+async fn perform_operation(
+    account: &Arc<Account>,
+    operation: Operation,
+    stream: Option<&str>,
+    mut raw: Value,
+) -> Answer {
+    use Operation::*;
+    if operation == CreateStream {
+        capacity::complete_create_stream(&mut raw);
+    }
+    match (operation, stream) {
+        // Its validation allows characters and lengths that AWS does not, and the reverse.
+        (TagResource | AddTagsToStream, Some(name)) => {
+            return tags::add(account, name, &raw).await;
+        }
+        (UpdateStreamMode, Some(name)) => {
+            return capacity::update_stream_mode(account, name, &raw).await;
+        }
+        (GetRecords, _) => return traffic::get_records(account, stream, raw).await,
+        _ => {}
+    }
+    let input = validated(operation, &raw)?;
+    match (operation, stream) {
+        (CreateStream, Some(name)) => capacity::create_stream(account, name, &raw, input).await,
+        (UpdateShardCount, Some(name)) => capacity::update_shard_count(account, name, input).await,
+        (SplitShard | MergeShards, Some(name)) => {
+            capacity::reshard(account, name, operation, input).await
+        }
+        (UpdateStreamWarmThroughput, Some(name)) => {
+            capacity::update_warm_throughput(account, name, &input).await
+        }
+        (EnableEnhancedMonitoring | DisableEnhancedMonitoring, Some(name)) => {
+            capacity::update_monitoring(account, name, operation, input).await
+        }
+        (DescribeStreamSummary, Some(name)) => {
+            capacity::describe_stream_summary(account, name, input).await
+        }
+        (ListTagsForResource, Some(name)) => tags::list(account, name).await,
+        (PutRecord, Some(name)) => traffic::put_record(account, name, input).await,
+        (PutRecords, Some(name)) => traffic::put_records(account, name, input).await,
+        (GetShardIterator, Some(name)) => traffic::get_shard_iterator(account, name, input).await,
+        (DescribeLimits, _) => capacity::describe_limits(account).await,
+        (DescribeAccountSettings, _) => Ok(Some(account_settings(account))),
+        (UpdateAccountSettings, _) => Err(refuse(
+            "ValidationException",
+            "the local account's commitment is an option that it is started with",
+        )),
+        (ListStreams, _) => list_streams(account, &raw).await,
+        _ => dispatch(&account.store, operation, input).await,
+    }
+}
+
+/// The input as the service's model wants it, without unknown fields.
+pub(super) fn validated(operation: Operation, raw: &Value) -> Result<Value, Refusal> {
+    let rules = operation.validation_rules();
+    let rules: Vec<_> = rules.iter().map(|(name, rule)| (*name, rule)).collect();
+    let input = check_types(raw, &rules)?;
+    check_validations(&input, &rules, None)?;
+    Ok(input)
+}
+
+/// The name of the stream that a request is about. `StreamARN` becomes `StreamName` on the way,
+/// which is all that most operations under us understand.
+fn stream_of(
+    account: &Account,
+    operation: Operation,
+    raw: &mut Value,
+) -> Result<Option<String>, Refusal> {
+    use Operation::*;
+    let arn = ["StreamARN", "ResourceARN", "ConsumerARN"];
+    let arn = arn.iter().find_map(|field| raw[field].as_str());
+    let by_arn = arn.map(|arn| stream_in(account, arn)).transpose()?;
+    let by_name = raw["StreamName"].as_str();
+    if let (Some(of_arn), Some(name)) = (&by_arn, by_name)
+        && of_arn != name
+    {
+        return Err(refuse(
+            "InvalidArgumentException",
+            format!("StreamARN and StreamName do not match: {of_arn} and {name}"),
+        ));
+    }
+    let name = by_arn.or_else(|| by_name.map(str::to_owned));
+    let takes_arn = matches!(
+        operation,
+        UpdateMaxRecordSize
+            | ListStreamConsumers
+            | RegisterStreamConsumer
+            | DescribeStreamConsumer
+            | DeregisterStreamConsumer
+    );
+    if let (Some(fields), Some(name), false) = (raw.as_object_mut(), &name, takes_arn)
+        && fields.remove("StreamARN").is_some()
+    {
+        fields.insert("StreamName".into(), json!(name));
+    }
+    Ok(name)
+}
+
+/// The stream in an ARN of this account: `arn:aws:kinesis:REGION:ACCOUNT:stream/NAME[/…]`.
+fn stream_in(account: &Account, arn: &str) -> Result<String, Refusal> {
+    let parts: Vec<&str> = arn.splitn(6, ':').collect();
+    let (["arn", _, "kinesis", region, owner, resource], true) = (&parts[..], arn.len() <= 2048)
+    else {
+        return Err(refuse(
+            "ValidationException",
+            format!("1 validation error detected: Value '{arn}' is not the ARN of a stream"),
+        ));
+    };
+    let name = resource.strip_prefix("stream/").unwrap_or_default();
+    let name = name.split('/').next().unwrap_or_default();
+    if *owner != account.options.account {
+        return Err(refuse(
+            "UnrecognizedClientException",
+            "The security token included in the request is invalid.",
+        ));
+    }
+    if *region != account.options.region || name.is_empty() {
+        return Err(Refusal::stream_not_found(name, owner));
+    }
+    Ok(name.to_owned())
+}
+
+/// With what ferrokinesis leaves out: summaries, and pages by token.
+async fn list_streams(account: &Account, input: &Value) -> Answer {
+    let after = input["ExclusiveStartStreamName"].as_str();
+    let after = after.or(input["NextToken"].as_str()).unwrap_or_default();
+    let limit = input["Limit"].as_u64().unwrap_or(STREAMS_PER_PAGE);
+    let limit = limit.min(STREAMS_PER_PAGE) as usize;
+    let names = account.store.list_stream_names().await;
+    let mut names = names.into_iter().filter(|name| name.as_str() > after);
+    let page: Vec<String> = names.by_ref().take(limit).collect();
+    let more = names.next().is_some();
+    let mut summaries = Vec::new();
+    for name in &page {
+        if let Ok(stream) = account.store.get_stream(name).await {
+            summaries.push(json!({
+                "StreamName": name,
+                "StreamARN": stream.stream_arn,
+                "StreamStatus": stream.stream_status,
+                "StreamModeDetails": stream.stream_mode_details,
+                "StreamCreationTimestamp": stream.stream_creation_timestamp,
+            }));
+        }
+    }
+    let mut answer = json!({"HasMoreStreams": more, "StreamSummaries": summaries});
+    if more {
+        answer["NextToken"] = json!(page.last());
+    }
+    answer["StreamNames"] = json!(page);
+    Ok(Some(answer))
+}
+
+fn account_settings(account: &Account) -> Value {
+    let status = match account.options.commitment {
+        true => "ENABLED",
+        false => "DISABLED",
+    };
+    json!({"MinimumThroughputBillingCommitment": {"Status": status}})
+}
+
+fn not_served(target: &str) -> Response {
+    render_error(
+        404,
+        "UnknownOperationException",
+        &format!("the local account serves Kinesis and CloudWatch, not '{target}'"),
+    )
+}
+
+fn render_error(status: u16, code: &str, message: &str) -> Response {
+    let body = json!({"__type": code, "message": message});
+    render(status, body.to_string().into_bytes())
+}
+
+fn render(status: u16, body: Vec<u8>) -> Response {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    (status, [(header::CONTENT_TYPE, JSON)], Body::from(body)).into_response()
+}

@@ -1,0 +1,102 @@
+//! The metric store: statistics by series and minute.
+
+use std::collections::BTreeMap;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// A metric's identity: its exact set of dimensions is part of it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Series {
+    pub namespace: String,
+    pub name: String,
+    pub dimensions: BTreeMap<String, String>,
+}
+
+/// The statistics of the samples of one minute, or of several.
+#[derive(Debug, Clone)]
+pub(super) struct Stat {
+    pub sum: f64,
+    pub count: f64,
+    pub minimum: f64,
+    pub maximum: f64,
+}
+
+/// Every series of the account. A minute is whole minutes since the epoch.
+#[derive(Default)]
+pub(super) struct Metrics(BTreeMap<Series, BTreeMap<i64, Stat>>);
+
+impl Series {
+    pub fn new(namespace: &str, name: &str, dimensions: &[(&str, &str)]) -> Self {
+        Self {
+            namespace: namespace.into(),
+            name: name.into(),
+            dimensions: dimensions
+                .iter()
+                .map(|(name, value)| ((*name).into(), (*value).into()))
+                .collect(),
+        }
+    }
+}
+
+impl Default for Stat {
+    fn default() -> Self {
+        Self {
+            sum: 0.0,
+            count: 0.0,
+            minimum: f64::INFINITY,
+            maximum: f64::NEG_INFINITY,
+        }
+    }
+}
+
+impl Stat {
+    /// The same value, so many times.
+    pub fn of(value: f64, times: f64) -> Self {
+        Self {
+            sum: value * times,
+            count: times,
+            minimum: value,
+            maximum: value,
+        }
+    }
+
+    /// Adds the other's samples, each so many times.
+    pub fn merge(&mut self, other: &Self, times: f64) {
+        self.sum += other.sum * times;
+        self.count += other.count * times;
+        self.minimum = self.minimum.min(other.minimum);
+        self.maximum = self.maximum.max(other.maximum);
+    }
+}
+
+impl Metrics {
+    /// Adds samples to a minute, each so many times.
+    pub fn add(&mut self, series: Series, minute: i64, stat: &Stat, times: f64) {
+        let minutes = self.0.entry(series).or_default();
+        minutes.entry(minute).or_default().merge(stat, times);
+    }
+
+    /// The minutes of a series that have samples, oldest first.
+    pub fn minutes(&self, series: &Series) -> impl Iterator<Item = (i64, &Stat)> {
+        self.0
+            .get(series)
+            .into_iter()
+            .flatten()
+            .map(|(minute, stat)| (*minute, stat))
+    }
+
+    /// Every series that has samples.
+    pub fn series(&self) -> impl Iterator<Item = &Series> {
+        self.0.keys()
+    }
+}
+
+/// Seconds since the epoch; a clock set before 1970 reads as 1970.
+pub(super) fn epoch_seconds(time: SystemTime) -> f64 {
+    time.duration_since(UNIX_EPOCH)
+        .map_or(0.0, |elapsed| elapsed.as_secs_f64())
+}
+
+/// The minute that a moment lies in.
+pub(super) fn minute_of(time: SystemTime) -> i64 {
+    (epoch_seconds(time) / 60.0).floor() as i64
+}

@@ -1,0 +1,253 @@
+//! An AWS account in this process: Kinesis and CloudWatch over one plain-HTTP port.
+//!
+//! Real AWS SDK clients, the Lambda binary and the AWS CLI can be pointed at it with
+//! `AWS_ENDPOINT_URL`; any credentials do. Kinesis itself is the crate `ferrokinesis`: streams,
+//! shards, records, and one-second write windows of 1 MiB and 1,000 records per shard. The layer
+//! in front of it adds AWS's own refusals and quotas ([`limits`], [`capacity`], [`tags`]) and
+//! counts the `AWS/Kinesis` metrics from the traffic that really went through ([`traffic`]).
+//! CloudWatch is ours ([`cloudwatch`], [`metrics`]).
+//!
+//! ```no_run
+//! # async fn demo() -> std::io::Result<()> {
+//! use unthrottle::local::{LocalAccount, Options};
+//! let account = LocalAccount::start(Options::default()).await?;
+//! println!("export AWS_ENDPOINT_URL={}", account.url());
+//! # Ok(()) }
+//! ```
+
+mod capacity;
+mod cloudwatch;
+mod connection;
+mod faults;
+mod kinesis;
+mod limits;
+mod metrics;
+mod past;
+mod tags;
+mod traffic;
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::Ipv4Addr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use axum::extract::DefaultBodyLimit;
+use axum::middleware;
+use axum::routing::post;
+use ferrokinesis::store::{Store, StoreOptions};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+use capacity::Ledger;
+use connection::{Line, Lines};
+use limits::Rates;
+use metrics::{Metrics, Series};
+use past::Past;
+
+pub use faults::{Effect, Fault};
+
+/// What the account is like. [`Default`] is a small account that answers as fast as AWS ever has.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The TCP port on 127.0.0.1; 0 picks a free one.
+    pub port: u16,
+    /// The 12-digit account id.
+    pub account: String,
+    /// The one region that the account is in.
+    pub region: String,
+    /// How long a new stream is `CREATING`. Half a second: nothing is learned from waiting longer.
+    pub create_time: Duration,
+    /// How long a stream is `UPDATING` after a change. 4 s: the fastest change observed on AWS (a
+    /// mode switch; 2 → 3 shards took 14 s).
+    pub update_time: Duration,
+    /// Quota of open shards of all provisioned streams together. 500: AWS's own default is 1,000 to
+    /// 20,000, this one can be reached by a test.
+    pub shard_limit: u32,
+    /// Quota of on-demand streams. 50: AWS's default.
+    pub on_demand_limit: u32,
+    /// How long after its end a minute of an `AWS/…` metric becomes readable. Zero: at once, even
+    /// while the minute still runs. On AWS it is one to three minutes. Metrics that clients put
+    /// are readable at once in any case.
+    pub metric_lag: Duration,
+    /// Whether the account has the minimum-throughput billing commitment (On-demand Advantage),
+    /// which warm throughput needs.
+    pub commitment: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            port: 0,
+            account: "123456789012".into(),
+            region: "us-east-1".into(),
+            create_time: Duration::from_millis(500),
+            update_time: Duration::from_secs(4),
+            shard_limit: 500,
+            on_demand_limit: 50,
+            metric_lag: Duration::ZERO,
+            commitment: false,
+        }
+    }
+}
+
+/// A running account. Dropping it stops the server; everything in it is lost.
+pub struct LocalAccount {
+    account: Arc<Account>,
+    url: String,
+    /// Dropped with the account, which is what tells the server to stop.
+    _stop: oneshot::Sender<()>,
+}
+
+impl LocalAccount {
+    /// Opens the account, and returns when it accepts connections.
+    pub async fn start(options: Options) -> std::io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port)).await?;
+        let url = format!("http://{}", listener.local_addr()?);
+        let (kinesis, store) = ferrokinesis::create_app(store_options(&options));
+        let account = Arc::new(Account::new(options, store));
+        let app = kinesis
+            .layer(DefaultBodyLimit::disable())
+            .layer(middleware::from_fn_with_state(
+                account.clone(),
+                kinesis::serve,
+            ))
+            .route(
+                "/service/{service}/operation/{operation}",
+                post(cloudwatch::serve).with_state(account.clone()),
+            );
+        let (stop, stopped) = oneshot::channel::<()>();
+        let server = axum::serve(
+            Lines(listener),
+            app.into_make_service_with_connect_info::<Line>(),
+        )
+        .with_graceful_shutdown(async move {
+            let _ = stopped.await;
+        });
+        tokio::spawn(server.into_future());
+        Ok(Self {
+            account,
+            url,
+            _stop: stop,
+        })
+    }
+
+    /// The address to give to clients as `AWS_ENDPOINT_URL`: `http://127.0.0.1:PORT`.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The ARN that a stream of this name has, or would have, in this account.
+    pub fn stream_arn(&self, name: &str) -> String {
+        self.account.stream_arn(name)
+    }
+
+    /// How often each operation was called, as in `"Kinesis.UpdateShardCount"`. Every HTTP attempt
+    /// counts: retried, refused and faulted ones too.
+    pub fn calls(&self) -> BTreeMap<String, u64> {
+        lock(&self.account.calls).clone()
+    }
+
+    /// Forgets the calls made so far.
+    pub fn reset_calls(&self) {
+        lock(&self.account.calls).clear();
+    }
+
+    /// Makes coming calls go wrong.
+    pub fn add_fault(&self, fault: Fault) {
+        lock(&self.account.faults).push(fault);
+    }
+
+    /// Lets the traffic of the coming `within` of real time stand for the last `minutes` whole
+    /// minutes that ended when the current minute began.
+    ///
+    /// Each record, call and throttle counts `minutes` × 60 s ÷ `within` times, and its metrics are
+    /// accounted in the past, so that a client which knows only the real clock finds full
+    /// one-minute datapoints after a burst of seconds: 5 s can stand for ten minutes. A shard is
+    /// not sped up: one real second is one second of its capacity. That is also why what happens
+    /// in one real second is spread evenly over the stretch of past which that second stands for:
+    /// a shard accepts early in its second and refuses late in it, and so it went in every second
+    /// of those minutes.
+    ///
+    /// After `within`, metrics are real-time again. A second call replaces the first.
+    pub fn live_past(&self, minutes: u32, within: Duration) {
+        *lock(&self.account.past) = Past::begin(minutes, within, Instant::now(), SystemTime::now());
+    }
+
+    /// Puts one sample into any metric, `AWS/…` ones too: for what would otherwise need hours of
+    /// traffic. Its minute is the one that `timestamp` lies in.
+    pub fn put_metric(
+        &self,
+        namespace: &str,
+        name: &str,
+        dimensions: &[(&str, &str)],
+        timestamp: impl Into<SystemTime>,
+        value: f64,
+    ) {
+        let minute = metrics::minute_of(timestamp.into());
+        let series = Series::new(namespace, name, dimensions);
+        lock(&self.account.metrics).add(series, minute, &metrics::Stat::of(value, 1.0), 1.0);
+    }
+}
+
+/// What the two services share.
+struct Account {
+    options: Options,
+    store: Store,
+    /// Taken for as long as a capacity change is decided, so that two racing calls see each other.
+    ledger: tokio::sync::Mutex<Ledger>,
+    rates: Mutex<Rates>,
+    metrics: Mutex<Metrics>,
+    /// Which shard-level metrics are switched on, by stream.
+    monitored: Mutex<HashMap<String, Vec<String>>>,
+    past: Mutex<Option<Past>>,
+    faults: Mutex<Vec<Fault>>,
+    calls: Mutex<BTreeMap<String, u64>>,
+}
+
+impl Account {
+    fn new(options: Options, store: Store) -> Self {
+        Self {
+            options,
+            store,
+            ledger: Default::default(),
+            rates: Default::default(),
+            metrics: Default::default(),
+            monitored: Default::default(),
+            past: Default::default(),
+            faults: Default::default(),
+            calls: Default::default(),
+        }
+    }
+
+    fn stream_arn(&self, name: &str) -> String {
+        let Options {
+            region, account, ..
+        } = &self.options;
+        format!("arn:aws:kinesis:{region}:{account}:stream/{name}")
+    }
+
+    fn count_call(&self, service: &str, operation: &str) {
+        let mut calls = lock(&self.calls);
+        *calls.entry(format!("{service}.{operation}")).or_default() += 1;
+    }
+}
+
+fn store_options(options: &Options) -> StoreOptions {
+    let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    StoreOptions {
+        create_stream_ms: millis(options.create_time),
+        delete_stream_ms: millis(options.create_time),
+        update_stream_ms: millis(options.update_time),
+        // The quota is checked in `capacity`: it must not count on-demand streams.
+        shard_limit: u32::MAX,
+        enforce_limits: true,
+        aws_account_id: options.account.clone(),
+        aws_region: options.region.clone(),
+        ..StoreOptions::default()
+    }
+}
+
+/// Locks; a panic elsewhere leaves nothing half-written here.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
