@@ -21,9 +21,9 @@
 #![warn(missing_docs)]
 
 pub mod act;
-pub mod clients;
 #[cfg(feature = "cli")]
 pub mod cli;
+pub mod clients;
 pub mod decide;
 pub mod heal;
 #[cfg(feature = "cli")]

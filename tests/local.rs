@@ -10,9 +10,8 @@ use aws_sdk_kinesis::config::{BehaviorVersion, Credentials, Region, retry::Retry
 use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_kinesis::primitives::Blob;
 use aws_sdk_kinesis::types::{
-    MetricsName, MinimumThroughputBillingCommitmentOutputStatus as Commitment,
-    PutRecordsRequestEntry, ScalingType, ShardIteratorType, StreamDescriptionSummary, StreamMode,
-    StreamModeDetails, StreamStatus,
+    MetricsName, MinimumThroughputBillingCommitmentOutputStatus as Commitment, PutRecordsRequestEntry, ScalingType,
+    ShardIteratorType, StreamDescriptionSummary, StreamMode, StreamModeDetails, StreamStatus,
 };
 use unthrottle::local::{Effect, Fault, LocalAccount, Options};
 
@@ -26,11 +25,7 @@ struct Lab {
 
 /// Changes long enough to be seen, short enough to be waited for.
 fn quick() -> Options {
-    Options {
-        create_time: Duration::from_millis(20),
-        update_time: Duration::from_millis(300),
-        ..Options::default()
-    }
+    Options { create_time: Duration::from_millis(20), update_time: Duration::from_millis(300), ..Options::default() }
 }
 
 async fn lab() -> Lab {
@@ -91,15 +86,9 @@ impl Lab {
     async fn reshard(&self, name: &str, target: i32) -> Result<(i32, i32), (String, String)> {
         let update = self.kinesis.update_shard_count().stream_name(name);
         let update = update.target_shard_count(target);
-        let answer = update
-            .scaling_type(ScalingType::UniformScaling)
-            .send()
-            .await;
+        let answer = update.scaling_type(ScalingType::UniformScaling).send().await;
         let answer = answer.map_err(code_and_message)?;
-        assert_eq!(
-            answer.stream_arn.as_deref(),
-            Some(self.account.stream_arn(name).as_str())
-        );
+        assert_eq!(answer.stream_arn.as_deref(), Some(self.account.stream_arn(name).as_str()));
         let counts = (answer.current_shard_count, answer.target_shard_count);
         Ok((counts.0.unwrap_or(-1), counts.1.unwrap_or(-1)))
     }
@@ -128,8 +117,7 @@ impl Lab {
     /// The statistic of a stream's metric, by minute, oldest first.
     async fn minutes(&self, name: &str, metric: &str, stat: &str) -> Vec<(i64, f64)> {
         let query = query("m1", metric, stat, &[("StreamName", name)]);
-        self.datapoints(query, minute_now() - 60, minute_now() + 1)
-            .await
+        self.datapoints(query, minute_now() - 60, minute_now() + 1).await
     }
 
     async fn datapoints(&self, query: cw::MetricDataQuery, from: i64, to: i64) -> Vec<(i64, f64)> {
@@ -155,40 +143,27 @@ fn mode(mode: StreamMode) -> StreamModeDetails {
 
 fn record(key: &str, bytes: usize) -> PutRecordsRequestEntry {
     let entry = PutRecordsRequestEntry::builder().partition_key(key);
-    entry
-        .data(Blob::new(vec![b'x'; bytes]))
-        .build()
-        .expect("complete")
+    entry.data(Blob::new(vec![b'x'; bytes])).build().expect("complete")
 }
 
-fn code_and_message<E: ProvideErrorMetadata + Debug, R: Debug>(
-    error: SdkError<E, R>,
-) -> (String, String) {
-    let code = error
-        .code()
-        .unwrap_or_else(|| panic!("no service error: {error:?}"));
+fn code_and_message<E: ProvideErrorMetadata + Debug, R: Debug>(error: SdkError<E, R>) -> (String, String) {
+    let code = error.code().unwrap_or_else(|| panic!("no service error: {error:?}"));
     (code.into(), error.message().unwrap_or_default().into())
 }
 
 /// The code of an error that must be one.
-fn code<T: Debug, E: ProvideErrorMetadata + Debug, R: Debug>(
-    answer: Result<T, SdkError<E, R>>,
-) -> String {
+fn code<T: Debug, E: ProvideErrorMetadata + Debug, R: Debug>(answer: Result<T, SdkError<E, R>>) -> String {
     code_and_message(answer.expect_err("an error")).0
 }
 
 fn minute_now() -> i64 {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .expect("after 1970");
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
     (now.as_secs() / 60) as i64
 }
 
 /// Keeps what must happen within one minute away from its end.
 async fn early_in_the_minute() {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .expect("after 1970");
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
     let left = 60_000 - now.as_millis() as u64 % 60_000;
     if left < 3_000 {
         tokio::time::sleep(Duration::from_millis(left)).await;
@@ -224,14 +199,8 @@ fn query_in(
         .metric_name(metric)
         .set_dimensions(Some(dimensions.collect()))
         .build();
-    let stat = cw::MetricStat::builder()
-        .metric(metric)
-        .period(period)
-        .stat(stat);
-    cw::MetricDataQuery::builder()
-        .id(id)
-        .metric_stat(stat.build())
-        .build()
+    let stat = cw::MetricStat::builder().metric(metric).period(period).stat(stat);
+    cw::MetricDataQuery::builder().id(id).metric_stat(stat.build()).build()
 }
 
 fn points(result: &cw::MetricDataResult) -> Vec<(i64, f64)> {
@@ -240,12 +209,7 @@ fn points(result: &cw::MetricDataResult) -> Vec<(i64, f64)> {
 }
 
 fn fault(operation: &str, skip: u32, times: u32, effect: Effect) -> Fault {
-    Fault {
-        operation: operation.into(),
-        skip,
-        times,
-        effect,
-    }
+    Fault { operation: operation.into(), skip, times, effect }
 }
 
 // ---- Naming a stream ----
@@ -266,35 +230,18 @@ async fn a_stream_is_reached_by_its_arn_alone() {
     let put = kinesis.put_record().stream_arn(&arn).partition_key("k");
     put.data(Blob::new("x")).send().await.expect("PutRecord");
     let put = kinesis.put_records().stream_arn(&arn);
-    put.records(record("k", 1))
-        .send()
-        .await
-        .expect("PutRecords");
+    put.records(record("k", 1)).send().await.expect("PutRecords");
     let list = kinesis.list_tags_for_stream().stream_arn(&arn);
     list.send().await.expect("ListTagsForStream");
     let increase = kinesis.increase_stream_retention_period().stream_arn(&arn);
-    increase
-        .retention_period_hours(48)
-        .send()
-        .await
-        .expect("Increase…");
+    increase.retention_period_hours(48).send().await.expect("Increase…");
     let iterator = kinesis.get_shard_iterator().stream_arn(&arn);
     let iterator = iterator.shard_id("shardId-000000000000");
     let iterator = iterator.shard_iterator_type(ShardIteratorType::TrimHorizon);
-    let iterator = iterator
-        .send()
-        .await
-        .expect("GetShardIterator")
-        .shard_iterator;
-    let get = kinesis
-        .get_records()
-        .stream_arn(&arn)
-        .set_shard_iterator(iterator);
+    let iterator = iterator.send().await.expect("GetShardIterator").shard_iterator;
+    let get = kinesis.get_records().stream_arn(&arn).set_shard_iterator(iterator);
     assert_eq!(get.send().await.expect("GetRecords").records.len(), 2);
-    let update = kinesis
-        .update_shard_count()
-        .stream_arn(&arn)
-        .target_shard_count(2);
+    let update = kinesis.update_shard_count().stream_arn(&arn).target_shard_count(2);
     let update = update.scaling_type(ScalingType::UniformScaling);
     update.send().await.expect("UpdateShardCount");
     lab.active("orders").await;
@@ -306,14 +253,8 @@ async fn a_stream_is_reached_by_its_arn_alone() {
 async fn a_name_and_an_arn_that_disagree_are_refused() {
     let lab = lab().await;
     lab.stream("orders", 1).await;
-    let describe = lab
-        .kinesis
-        .describe_stream_summary()
-        .stream_name("invoices");
-    let answer = describe
-        .stream_arn(lab.account.stream_arn("orders"))
-        .send()
-        .await;
+    let describe = lab.kinesis.describe_stream_summary().stream_name("invoices");
+    let answer = describe.stream_arn(lab.account.stream_arn("orders")).send().await;
     assert_eq!(code(answer), "InvalidArgumentException");
 }
 
@@ -321,34 +262,21 @@ async fn a_name_and_an_arn_that_disagree_are_refused() {
 async fn an_arn_of_another_account_is_an_unrecognized_client() {
     let lab = lab().await;
     let arn = "arn:aws:kinesis:us-east-1:999999999999:stream/orders";
-    let answer = lab
-        .kinesis
-        .describe_stream_summary()
-        .stream_arn(arn)
-        .send()
-        .await;
+    let answer = lab.kinesis.describe_stream_summary().stream_arn(arn).send().await;
     assert_eq!(code(answer), "UnrecognizedClientException");
 }
 
 #[tokio::test]
 async fn a_missing_stream_is_not_found() {
     let lab = lab().await;
-    let answer = lab
-        .kinesis
-        .describe_stream_summary()
-        .stream_name("none")
-        .send()
-        .await;
+    let answer = lab.kinesis.describe_stream_summary().stream_name("none").send().await;
     assert_eq!(code(answer), "ResourceNotFoundException");
     let reshard = lab.reshard("none", 2).await.expect_err("no stream");
     assert_eq!(reshard.0, "ResourceNotFoundException");
     let tag = lab.tag("none", "a", "b").await.expect_err("no stream");
     assert_eq!(tag.0, "ResourceNotFoundException");
     let list = lab.kinesis.list_tags_for_resource();
-    let answer = list
-        .resource_arn(lab.account.stream_arn("none"))
-        .send()
-        .await;
+    let answer = list.resource_arn(lab.account.stream_arn("none")).send().await;
     assert_eq!(code(answer), "ResourceNotFoundException");
 }
 
@@ -357,23 +285,14 @@ async fn streams_are_listed_with_their_mode_and_status_in_pages() {
     let lab = lab().await;
     lab.stream("a", 1).await;
     lab.on_demand_stream("b").await;
-    let first = lab
-        .kinesis
-        .list_streams()
-        .limit(1)
-        .send()
-        .await
-        .expect("a page");
+    let first = lab.kinesis.list_streams().limit(1).send().await.expect("a page");
     assert_eq!(first.stream_names, ["a"]);
     assert!(first.has_more_streams);
     let next = lab.kinesis.list_streams().set_next_token(first.next_token);
     let next = next.send().await.expect("a page");
     let summary = &next.stream_summaries()[0];
     assert_eq!(summary.stream_arn, lab.account.stream_arn("b"));
-    assert_eq!(
-        summary.stream_mode_details,
-        Some(mode(StreamMode::OnDemand))
-    );
+    assert_eq!(summary.stream_mode_details, Some(mode(StreamMode::OnDemand)));
     assert!(!next.has_more_streams);
 }
 
@@ -384,10 +303,7 @@ async fn a_stream_doubles_and_shows_updating_meanwhile() {
     let lab = lab().await;
     lab.stream("orders", 2).await;
     assert_eq!(lab.reshard("orders", 4).await, Ok((2, 4)));
-    assert_eq!(
-        lab.summary("orders").await.stream_status,
-        StreamStatus::Updating
-    );
+    assert_eq!(lab.summary("orders").await.stream_status, StreamStatus::Updating);
     lab.active("orders").await;
     assert_eq!(lab.summary("orders").await.open_shard_count, 4);
 }
@@ -428,14 +344,9 @@ async fn a_stream_that_is_updating_refuses_changes_before_it_looks_at_the_target
     let busy = "Stream orders under account 123456789012 not ACTIVE, instead in state UPDATING";
     let busy = Err(("ResourceInUseException".into(), busy.into()));
     assert_eq!(lab.reshard("orders", 100).await, busy.clone());
-    assert_eq!(
-        lab.switch("orders", StreamMode::OnDemand).await,
-        busy.map(|_: (i32, i32)| ())
-    );
+    assert_eq!(lab.switch("orders", StreamMode::OnDemand).await, busy.map(|_: (i32, i32)| ()));
     let split = lab.kinesis.split_shard().stream_name("orders");
-    let split = split
-        .shard_to_split("shardId-000000000000")
-        .new_starting_hash_key("10");
+    let split = split.shard_to_split("shardId-000000000000").new_starting_hash_key("10");
     assert_eq!(code(split.send().await), "ResourceInUseException");
 }
 
@@ -447,27 +358,18 @@ async fn an_on_demand_stream_cannot_be_resharded() {
     let (refused, _) = lab.reshard("orders", 8).await.expect_err("on-demand");
     assert_eq!(refused, "ValidationException");
     let split = lab.kinesis.split_shard().stream_name("orders");
-    let split = split
-        .shard_to_split("shardId-000000000000")
-        .new_starting_hash_key("10");
+    let split = split.shard_to_split("shardId-000000000000").new_starting_hash_key("10");
     assert_eq!(code(split.send().await), "ValidationException");
 }
 
 #[tokio::test]
 async fn the_eleventh_reshard_of_a_day_is_refused_and_repeating_the_count_is_free() {
-    let lab = lab_with(Options {
-        update_time: Duration::ZERO,
-        ..quick()
-    })
-    .await;
+    let lab = lab_with(Options { update_time: Duration::ZERO, ..quick() }).await;
     lab.stream("orders", 1).await;
     for round in 0..10 {
         let (open, target) = if round % 2 == 0 { (1, 2) } else { (2, 1) };
         assert_eq!(lab.reshard("orders", open).await, Ok((open, open)));
-        assert_eq!(
-            lab.summary("orders").await.stream_status,
-            StreamStatus::Active
-        );
+        assert_eq!(lab.summary("orders").await.stream_status, StreamStatus::Active);
         assert_eq!(lab.reshard("orders", target).await, Ok((open, target)));
         tokio::time::sleep(Duration::from_millis(150)).await;
         lab.active("orders").await;
@@ -483,11 +385,7 @@ async fn the_eleventh_reshard_of_a_day_is_refused_and_repeating_the_count_is_fre
 
 #[tokio::test]
 async fn the_accounts_quota_counts_the_shards_of_all_provisioned_streams() {
-    let lab = lab_with(Options {
-        shard_limit: 6,
-        ..quick()
-    })
-    .await;
+    let lab = lab_with(Options { shard_limit: 6, ..quick() }).await;
     lab.on_demand_stream("free").await;
     lab.stream("a", 2).await;
     lab.stream("b", 2).await;
@@ -506,22 +404,14 @@ async fn a_shard_splits_once() {
     lab.stream("orders", 1).await;
     let half = (1u128 << 127).to_string();
     let split = lab.kinesis.split_shard().stream_name("orders");
-    let split = split
-        .shard_to_split("shardId-000000000000")
-        .new_starting_hash_key(half);
+    let split = split.shard_to_split("shardId-000000000000").new_starting_hash_key(half);
     split.clone().send().await.expect("a split");
-    assert_eq!(
-        lab.summary("orders").await.stream_status,
-        StreamStatus::Updating
-    );
+    assert_eq!(lab.summary("orders").await.stream_status, StreamStatus::Updating);
     lab.active("orders").await;
     assert_eq!(lab.summary("orders").await.open_shard_count, 2);
     let (code, message) = code_and_message(split.send().await.expect_err("closed"));
     assert_eq!(code, "InvalidArgumentException");
-    assert!(
-        message.contains("already been merged or split"),
-        "{message}"
-    );
+    assert!(message.contains("already been merged or split"), "{message}");
 }
 
 // ---- UpdateStreamMode, warm throughput ----
@@ -530,21 +420,13 @@ async fn a_shard_splits_once() {
 async fn a_mode_switch_shows_the_old_mode_until_it_is_done() {
     let lab = lab().await;
     lab.stream("orders", 3).await;
-    lab.switch("orders", StreamMode::OnDemand)
-        .await
-        .expect("a switch");
+    lab.switch("orders", StreamMode::OnDemand).await.expect("a switch");
     let summary = lab.summary("orders").await;
     assert_eq!(summary.stream_status, StreamStatus::Updating);
-    assert_eq!(
-        summary.stream_mode_details,
-        Some(mode(StreamMode::Provisioned))
-    );
+    assert_eq!(summary.stream_mode_details, Some(mode(StreamMode::Provisioned)));
     lab.active("orders").await;
     let summary = lab.summary("orders").await;
-    assert_eq!(
-        summary.stream_mode_details,
-        Some(mode(StreamMode::OnDemand))
-    );
+    assert_eq!(summary.stream_mode_details, Some(mode(StreamMode::OnDemand)));
     assert_eq!(summary.open_shard_count, 3);
 }
 
@@ -556,10 +438,7 @@ async fn the_third_mode_switch_of_a_day_is_refused_and_repeating_the_mode_is_fre
         lab.switch("orders", to.clone()).await.expect("a switch");
         lab.active("orders").await;
         lab.switch("orders", to).await.expect("a repetition");
-        assert_eq!(
-            lab.summary("orders").await.stream_status,
-            StreamStatus::Active
-        );
+        assert_eq!(lab.summary("orders").await.stream_status, StreamStatus::Active);
     }
     let message = "Rate exceeded for stream orders under account 123456789012.";
     let refused = Err(("LimitExceededException".into(), message.into()));
@@ -568,25 +447,14 @@ async fn the_third_mode_switch_of_a_day_is_refused_and_repeating_the_mode_is_fre
 
 #[tokio::test]
 async fn on_demand_streams_have_a_quota() {
-    let lab = lab_with(Options {
-        on_demand_limit: 1,
-        ..quick()
-    })
-    .await;
+    let lab = lab_with(Options { on_demand_limit: 1, ..quick() }).await;
     lab.stream("a", 1).await;
     lab.stream("b", 1).await;
-    lab.switch("a", StreamMode::OnDemand)
-        .await
-        .expect("the first");
-    let (refused, _) = lab
-        .switch("b", StreamMode::OnDemand)
-        .await
-        .expect_err("the second");
+    lab.switch("a", StreamMode::OnDemand).await.expect("the first");
+    let (refused, _) = lab.switch("b", StreamMode::OnDemand).await.expect_err("the second");
     assert_eq!(refused, "LimitExceededException");
     let create = lab.kinesis.create_stream().stream_name("c");
-    let create = create
-        .stream_mode_details(mode(StreamMode::OnDemand))
-        .send();
+    let create = create.stream_mode_details(mode(StreamMode::OnDemand)).send();
     assert_eq!(code(create.await), "LimitExceededException");
 }
 
@@ -595,47 +463,26 @@ async fn warm_throughput_needs_the_commitment() {
     let lab = lab().await;
     lab.on_demand_stream("orders").await;
     let warm = lab.kinesis.update_stream_warm_throughput();
-    let warm = warm
-        .stream_name("orders")
-        .warm_throughput_mibps(8)
-        .send()
-        .await;
+    let warm = warm.stream_name("orders").warm_throughput_mibps(8).send().await;
     let message = "Account 123456789012 is not enabled for minimum throughput billing commitment";
     let refused = ("ValidationException".into(), message.into());
     assert_eq!(code_and_message(warm.expect_err("refused")), refused);
     assert!(lab.summary("orders").await.warm_throughput.is_none());
-    let settings = lab
-        .kinesis
-        .describe_account_settings()
-        .send()
-        .await
-        .expect("settings");
+    let settings = lab.kinesis.describe_account_settings().send().await.expect("settings");
     let commitment = settings.minimum_throughput_billing_commitment.expect("one");
     assert_eq!(commitment.status, Commitment::Disabled);
 }
 
 #[tokio::test]
 async fn warm_throughput_is_capacity_of_on_demand_streams_of_a_committed_account() {
-    let lab = lab_with(Options {
-        commitment: true,
-        ..quick()
-    })
-    .await;
+    let lab = lab_with(Options { commitment: true, ..quick() }).await;
     lab.on_demand_stream("orders").await;
     lab.stream("fixed", 1).await;
-    let settings = lab
-        .kinesis
-        .describe_account_settings()
-        .send()
-        .await
-        .expect("settings");
+    let settings = lab.kinesis.describe_account_settings().send().await.expect("settings");
     let commitment = settings.minimum_throughput_billing_commitment.expect("one");
     assert_eq!(commitment.status, Commitment::Enabled);
 
-    let warm = lab
-        .kinesis
-        .update_stream_warm_throughput()
-        .warm_throughput_mibps(8);
+    let warm = lab.kinesis.update_stream_warm_throughput().warm_throughput_mibps(8);
     let refused = warm.clone().stream_name("fixed").send().await;
     assert_eq!(code(refused), "ValidationException");
     warm.stream_name("orders").send().await.expect("warmed up");
@@ -652,16 +499,8 @@ async fn warm_throughput_is_capacity_of_on_demand_streams_of_a_committed_account
 
 #[tokio::test]
 async fn a_summary_has_the_fields_that_aws_sends() {
-    let lab = lab_with(Options {
-        create_time: Duration::from_millis(300),
-        ..quick()
-    })
-    .await;
-    let create = lab
-        .kinesis
-        .create_stream()
-        .stream_name("orders")
-        .shard_count(2);
+    let lab = lab_with(Options { create_time: Duration::from_millis(300), ..quick() }).await;
+    let create = lab.kinesis.create_stream().stream_name("orders").shard_count(2);
     create.send().await.expect("created");
     let summary = lab.summary("orders").await;
     assert_eq!(summary.stream_status, StreamStatus::Creating);
@@ -672,10 +511,7 @@ async fn a_summary_has_the_fields_that_aws_sends() {
     assert_eq!(summary.open_shard_count, 2);
     assert_eq!(summary.max_record_size_in_kib, Some(1024));
     assert_eq!(summary.channel_count, Some(0));
-    assert_eq!(
-        summary.stream_mode_details,
-        Some(mode(StreamMode::Provisioned))
-    );
+    assert_eq!(summary.stream_mode_details, Some(mode(StreamMode::Provisioned)));
     assert_eq!(summary.stream_arn, lab.account.stream_arn("orders"));
 }
 
@@ -698,16 +534,10 @@ async fn describe_limits_counts_provisioned_shards_only_once_a_second() {
 async fn enabling_shard_metrics_updates_the_stream() {
     let lab = lab().await;
     lab.stream("orders", 1).await;
-    let enable = lab
-        .kinesis
-        .enable_enhanced_monitoring()
-        .stream_name("orders");
+    let enable = lab.kinesis.enable_enhanced_monitoring().stream_name("orders");
     let enable = enable.shard_level_metrics(MetricsName::IncomingBytes);
     enable.clone().send().await.expect("enabled");
-    assert_eq!(
-        lab.summary("orders").await.stream_status,
-        StreamStatus::Updating
-    );
+    assert_eq!(lab.summary("orders").await.stream_status, StreamStatus::Updating);
     assert_eq!(code(enable.send().await), "ResourceInUseException");
     lab.active("orders").await;
 }
@@ -718,35 +548,16 @@ async fn enabling_shard_metrics_updates_the_stream() {
 async fn tags_are_kept_through_every_change() {
     let lab = lab().await;
     lab.stream("orders", 1).await;
-    lab.tag("orders", "unthrottle.mode", "heal")
-        .await
-        .expect("tagged");
-    lab.tag("orders", "unthrottle.memory", "a=1 _./=+-%@")
-        .await
-        .expect("tagged");
+    lab.tag("orders", "unthrottle.mode", "heal").await.expect("tagged");
+    lab.tag("orders", "unthrottle.memory", "a=1 _./=+-%@").await.expect("tagged");
     lab.reshard("orders", 2).await.expect("a change");
-    lab.tag("orders", "unthrottle.mode", "off")
-        .await
-        .expect("tagged while UPDATING");
+    lab.tag("orders", "unthrottle.mode", "off").await.expect("tagged while UPDATING");
     lab.active("orders").await;
     let list = lab.kinesis.list_tags_for_resource();
-    let list = list
-        .resource_arn(lab.account.stream_arn("orders"))
-        .send()
-        .await;
+    let list = list.resource_arn(lab.account.stream_arn("orders")).send().await;
     let list = list.expect("tags");
-    let tags: Vec<_> = list
-        .tags()
-        .iter()
-        .map(|tag| (tag.key.as_str(), tag.value.as_deref()))
-        .collect();
-    assert_eq!(
-        tags,
-        [
-            ("unthrottle.memory", Some("a=1 _./=+-%@")),
-            ("unthrottle.mode", Some("off"))
-        ]
-    );
+    let tags: Vec<_> = list.tags().iter().map(|tag| (tag.key.as_str(), tag.value.as_deref())).collect();
+    assert_eq!(tags, [("unthrottle.memory", Some("a=1 _./=+-%@")), ("unthrottle.mode", Some("off"))]);
 }
 
 #[tokio::test]
@@ -754,29 +565,17 @@ async fn tags_that_aws_would_not_take_are_refused() {
     let lab = lab().await;
     lab.stream("orders", 1).await;
     let long = "x".repeat(257);
-    for (key, value) in [
-        ("a:b", ""),
-        ("a", "b:c"),
-        ("a", "{}"),
-        ("a", &long),
-        ("aws:a", ""),
-    ] {
+    for (key, value) in [("a:b", ""), ("a", "b:c"), ("a", "{}"), ("a", &long), ("aws:a", "")] {
         let (code, _) = lab.tag("orders", key, value).await.expect_err("refused");
         assert_eq!(code, "InvalidArgumentException", "{key} {value}");
     }
-    lab.tag("orders", "a", &"x".repeat(256))
-        .await
-        .expect("256 characters");
+    lab.tag("orders", "a", &"x".repeat(256)).await.expect("256 characters");
     for number in 1..50 {
-        lab.tag("orders", &format!("t{number}"), "")
-            .await
-            .expect("50 tags");
+        lab.tag("orders", &format!("t{number}"), "").await.expect("50 tags");
     }
     let (code, _) = lab.tag("orders", "b", "").await.expect_err("the 51st tag");
     assert_eq!(code, "InvalidArgumentException");
-    lab.tag("orders", "a", "replaced")
-        .await
-        .expect("at 50 tags");
+    lab.tag("orders", "a", "replaced").await.expect("at 50 tags");
 }
 
 // ---- Rates ----
@@ -792,16 +591,10 @@ async fn control_plane_calls_are_throttled_by_operation() {
         let describe = lab.kinesis.describe_stream_summary().stream_name("orders");
         refused.extend(describe.send().await.map_err(code_and_message).err());
     }
-    assert!(
-        began.elapsed() < Duration::from_secs(1),
-        "too slow to be throttled"
-    );
+    assert!(began.elapsed() < Duration::from_secs(1), "too slow to be throttled");
     assert_eq!(refused.len(), 5);
     let message = "Rate exceeded for stream orders under account 123456789012.";
-    assert_eq!(
-        refused[0],
-        ("LimitExceededException".into(), message.into())
-    );
+    assert_eq!(refused[0], ("LimitExceededException".into(), message.into()));
 
     let mut refused = 0;
     for _ in 0..6 {
@@ -820,17 +613,11 @@ async fn a_shard_gives_five_iterators_and_five_answers_a_second() {
     let iterator = iterator.shard_iterator_type(ShardIteratorType::Latest);
     let mut last = None;
     for _ in 0..5 {
-        last = iterator
-            .clone()
-            .send()
-            .await
-            .expect("an iterator")
-            .shard_iterator;
+        last = iterator.clone().send().await.expect("an iterator").shard_iterator;
     }
     let refused = (
         "ProvisionedThroughputExceededException".to_string(),
-        "Rate exceeded for shard shardId-000000000000 in stream orders under account 123456789012."
-            .to_string(),
+        "Rate exceeded for shard shardId-000000000000 in stream orders under account 123456789012.".to_string(),
     );
     let sixth = iterator.send().await.expect_err("the sixth");
     assert_eq!(code_and_message(sixth), refused);
@@ -853,15 +640,8 @@ async fn a_large_answer_blocks_its_shard_until_it_is_paid_for() {
     let lab = lab().await;
     lab.stream("orders", 1).await;
     for round in 0..4 {
-        let put = lab
-            .kinesis
-            .put_record()
-            .stream_name("orders")
-            .partition_key("k");
-        put.data(Blob::new(vec![0; 1 << 20]))
-            .send()
-            .await
-            .expect("accepted");
+        let put = lab.kinesis.put_record().stream_name("orders").partition_key("k");
+        put.data(Blob::new(vec![0; 1 << 20])).send().await.expect("accepted");
         if round < 3 {
             tokio::time::sleep(Duration::from_millis(1050)).await;
         }
@@ -874,15 +654,8 @@ async fn a_large_answer_blocks_its_shard_until_it_is_paid_for() {
     let first = get.clone().limit(4).send().await.expect("4 MiB");
     assert_eq!(first.records.len(), 4);
     // A full page: the reader is behind.
-    assert!(
-        first
-            .millis_behind_latest
-            .is_some_and(|behind| behind < 60_000)
-    );
-    assert_eq!(
-        code(get.clone().send().await),
-        "ProvisionedThroughputExceededException"
-    );
+    assert!(first.millis_behind_latest.is_some_and(|behind| behind < 60_000));
+    assert_eq!(code(get.clone().send().await), "ProvisionedThroughputExceededException");
     tokio::time::sleep(Duration::from_millis(1100)).await;
     get.send().await.expect("paid for");
 }
@@ -894,51 +667,24 @@ async fn a_throttled_record_names_its_shard_and_is_counted() {
     let lab = lab().await;
     lab.stream("orders", 2).await;
     early_in_the_minute().await;
-    let enable = lab
-        .kinesis
-        .enable_enhanced_monitoring()
-        .stream_name("orders");
-    enable
-        .shard_level_metrics(MetricsName::All)
-        .send()
-        .await
-        .expect("enabled");
+    let enable = lab.kinesis.enable_enhanced_monitoring().stream_name("orders");
+    enable.shard_level_metrics(MetricsName::All).send().await.expect("enabled");
 
     // Key "b" belongs to the second half of the hashes: md5("b") begins with 92.
     assert_eq!(lab.put("orders", "b", 500).await, 0);
     assert_eq!(lab.put("orders", "b", 500).await, 0);
     let put = lab.kinesis.put_records().stream_name("orders");
-    let put = put
-        .set_records(Some(vec![record("b", 1); 20]))
-        .send()
-        .await
-        .expect("an answer");
+    let put = put.set_records(Some(vec![record("b", 1); 20])).send().await.expect("an answer");
     assert_eq!(put.failed_record_count, Some(20));
-    let message =
-        "Rate exceeded for shard shardId-000000000001 in stream orders under account 123456789012.";
+    let message = "Rate exceeded for shard shardId-000000000001 in stream orders under account 123456789012.";
     assert_eq!(put.records[0].error_message.as_deref(), Some(message));
     let code = "ProvisionedThroughputExceededException";
     assert_eq!(put.records[0].error_code.as_deref(), Some(code));
-    let put = lab
-        .kinesis
-        .put_record()
-        .stream_name("orders")
-        .partition_key("b");
-    let refused = put
-        .data(Blob::new("x"))
-        .send()
-        .await
-        .expect_err("throttled");
+    let put = lab.kinesis.put_record().stream_name("orders").partition_key("b");
+    let refused = put.data(Blob::new("x")).send().await.expect_err("throttled");
     assert_eq!(code_and_message(refused), (code.into(), message.into()));
-    let put = lab
-        .kinesis
-        .put_record()
-        .stream_name("orders")
-        .partition_key("a");
-    put.data(Blob::new("four"))
-        .send()
-        .await
-        .expect("the other shard");
+    let put = lab.kinesis.put_record().stream_name("orders").partition_key("a");
+    put.data(Blob::new("four")).send().await.expect("the other shard");
 
     let total = async |metric| lab.total("orders", metric).await;
     assert_eq!(total("IncomingRecords").await, 1001.0);
@@ -956,14 +702,9 @@ async fn a_throttled_record_names_its_shard_and_is_counted() {
     let share = lab.minutes("orders", wpte, "Average").await[0].1;
     assert!((share - 21.0 / 1022.0).abs() < 1e-12, "{share}");
 
-    let shard = [
-        ("StreamName", "orders"),
-        ("ShardId", "shardId-000000000001"),
-    ];
+    let shard = [("StreamName", "orders"), ("ShardId", "shardId-000000000001")];
     let query = query("m1", wpte, "Sum", &shard);
-    let points = lab
-        .datapoints(query, minute_now() - 1, minute_now() + 1)
-        .await;
+    let points = lab.datapoints(query, minute_now() - 1, minute_now() + 1).await;
     assert_eq!(points.iter().map(|(_, value)| value).sum::<f64>(), 21.0);
 }
 
@@ -975,10 +716,7 @@ async fn minutes_with_puts_have_a_throttling_datapoint_of_zero_and_idle_ones_hav
     assert_eq!(lab.minutes("orders", wpte, "Sum").await, []);
     early_in_the_minute().await;
     lab.put("orders", "k", 3).await;
-    assert_eq!(
-        lab.minutes("orders", wpte, "Sum").await,
-        [(minute_now(), 0.0)]
-    );
+    assert_eq!(lab.minutes("orders", wpte, "Sum").await, [(minute_now(), 0.0)]);
 }
 
 #[tokio::test]
@@ -1002,9 +740,7 @@ async fn five_seconds_stand_for_ten_full_minutes_of_the_past() {
     tokio::time::sleep(Duration::from_millis(1200)).await;
 
     let incoming = lab.minutes("orders", "IncomingRecords", "Sum").await;
-    let throttled = lab
-        .minutes("orders", "WriteProvisionedThroughputExceeded", "Sum")
-        .await;
+    let throttled = lab.minutes("orders", "WriteProvisionedThroughputExceeded", "Sum").await;
     let window: Vec<i64> = (now - 10..now).collect();
     for metric in [&incoming, &throttled] {
         let filled: Vec<i64> = metric.iter().map(|(minute, _)| *minute).collect();
@@ -1013,16 +749,10 @@ async fn five_seconds_stand_for_ten_full_minutes_of_the_past() {
     let sum = |points: &[(i64, f64)]| points.iter().map(|(_, value)| value).sum::<f64>();
     let offered = sum(&incoming) + sum(&throttled);
     let expected = f64::from(sent) * factor;
-    assert!(
-        (offered / expected - 1.0).abs() < 1e-9,
-        "{offered} {expected}"
-    );
+    assert!((offered / expected - 1.0).abs() < 1e-9, "{offered} {expected}");
     // A shard's second stays a second: about 1,000 records a second were accepted in each minute.
     for (minute, accepted) in &incoming {
-        assert!(
-            (45_000.0..=75_000.0).contains(accepted),
-            "{minute}: {accepted}"
-        );
+        assert!((45_000.0..=75_000.0).contains(accepted), "{minute}: {accepted}");
     }
     assert!(sum(&throttled) > 0.0);
 
@@ -1034,35 +764,18 @@ async fn five_seconds_stand_for_ten_full_minutes_of_the_past() {
 
 #[tokio::test]
 async fn a_minute_of_aws_is_published_with_the_accounts_lag() {
-    let lab = lab_with(Options {
-        metric_lag: Duration::from_secs(120),
-        ..quick()
-    })
-    .await;
+    let lab = lab_with(Options { metric_lag: Duration::from_secs(120), ..quick() }).await;
     early_in_the_minute().await;
     let now = minute_now();
     for minute in now - 5..=now {
         let dimensions = [("StreamName", "orders")];
         let account = &lab.account;
-        account.put_metric(
-            "AWS/Kinesis",
-            "IncomingRecords",
-            &dimensions,
-            time(minute),
-            1.0,
-        );
+        account.put_metric("AWS/Kinesis", "IncomingRecords", &dimensions, time(minute), 1.0);
         account.put_metric("Mine", "IncomingRecords", &dimensions, time(minute), 1.0);
     }
     let published = lab.minutes("orders", "IncomingRecords", "Sum").await;
     assert_eq!(published.last().map(|(minute, _)| *minute), Some(now - 3));
-    let query = query_in(
-        "Mine",
-        "m1",
-        "IncomingRecords",
-        "Sum",
-        &[("StreamName", "orders")],
-        60,
-    );
+    let query = query_in("Mine", "m1", "IncomingRecords", "Sum", &[("StreamName", "orders")], 60);
     assert_eq!(lab.datapoints(query, now - 10, now + 1).await.len(), 6);
 }
 
@@ -1080,33 +793,16 @@ async fn metrics_that_are_put_come_back_in_every_statistic() {
     let set = set.minimum(10.0).maximum(20.0).build();
     let put = lab.cloudwatch.put_metric_data().namespace("unthrottle");
     put.metric_data(datum("m").value(4.0).build())
-        .metric_data(
-            datum("m")
-                .values(1.0)
-                .values(2.0)
-                .counts(3.0)
-                .counts(1.0)
-                .build(),
-        )
+        .metric_data(datum("m").values(1.0).values(2.0).counts(3.0).counts(1.0).build())
         .metric_data(datum("m").statistic_values(set).build())
         .send()
         .await
         .expect("taken");
     let now = minute_now();
-    let expected = [
-        ("Sum", 39.0),
-        ("SampleCount", 7.0),
-        ("Average", 39.0 / 7.0),
-        ("Minimum", 1.0),
-        ("Maximum", 20.0),
-    ];
+    let expected = [("Sum", 39.0), ("SampleCount", 7.0), ("Average", 39.0 / 7.0), ("Minimum", 1.0), ("Maximum", 20.0)];
     for (stat, value) in expected {
         let query = query_in("unthrottle", "m1", "m", stat, &[], 60);
-        assert_eq!(
-            lab.datapoints(query, now, now + 1).await,
-            [(now, value)],
-            "{stat}"
-        );
+        assert_eq!(lab.datapoints(query, now, now + 1).await, [(now, value)], "{stat}");
     }
 }
 
@@ -1115,28 +811,13 @@ async fn a_large_gzipped_put_is_taken() {
     let lab = lab().await;
     early_in_the_minute().await;
     let data = (0..200).map(|number| {
-        let dimension = cw::Dimension::builder()
-            .name("Stream")
-            .value(format!("stream-{number}"));
-        datum("AutoFix")
-            .value(1.0)
-            .dimensions(dimension.build())
-            .build()
+        let dimension = cw::Dimension::builder().name("Stream").value(format!("stream-{number}"));
+        datum("AutoFix").value(1.0).dimensions(dimension.build()).build()
     });
     let put = lab.cloudwatch.put_metric_data().namespace("unthrottle");
-    put.set_metric_data(Some(data.collect()))
-        .send()
-        .await
-        .expect("taken");
+    put.set_metric_data(Some(data.collect())).send().await.expect("taken");
     let now = minute_now();
-    let query = query_in(
-        "unthrottle",
-        "m1",
-        "AutoFix",
-        "Sum",
-        &[("Stream", "stream-199")],
-        60,
-    );
+    let query = query_in("unthrottle", "m1", "AutoFix", "Sum", &[("Stream", "stream-199")], 60);
     assert_eq!(lab.datapoints(query, now, now + 1).await, [(now, 1.0)]);
 }
 
@@ -1144,45 +825,19 @@ async fn a_large_gzipped_put_is_taken() {
 async fn metrics_that_aws_would_not_take_are_refused() {
     let lab = lab().await;
     let put = || lab.cloudwatch.put_metric_data().namespace("unthrottle");
-    let aws = put()
-        .namespace("AWS/Kinesis")
-        .metric_data(datum("m").value(1.0).build());
+    let aws = put().namespace("AWS/Kinesis").metric_data(datum("m").value(1.0).build());
     let refused = aws.send().await.expect_err("AWS/").into_service_error();
-    assert!(
-        refused.is_invalid_parameter_value_exception(),
-        "{refused:?}"
-    );
+    assert!(refused.is_invalid_parameter_value_exception(), "{refused:?}");
     for minutes in [-14 * 24 * 60 - 1, 121] {
-        let late = datum("m")
-            .value(1.0)
-            .timestamp(at(minute_now() + minutes))
-            .build();
-        let refused = put()
-            .metric_data(late)
-            .send()
-            .await
-            .expect_err("out of range");
-        assert!(
-            refused
-                .into_service_error()
-                .is_invalid_parameter_value_exception()
-        );
+        let late = datum("m").value(1.0).timestamp(at(minute_now() + minutes)).build();
+        let refused = put().metric_data(late).send().await.expect_err("out of range");
+        assert!(refused.into_service_error().is_invalid_parameter_value_exception());
     }
-    let none = put()
-        .metric_data(datum("m").build())
-        .send()
-        .await
-        .expect_err("no value");
-    assert!(
-        none.into_service_error()
-            .is_missing_required_parameter_exception()
-    );
+    let none = put().metric_data(datum("m").build()).send().await.expect_err("no value");
+    assert!(none.into_service_error().is_missing_required_parameter_exception());
     let both = datum("m").value(1.0).values(1.0).build();
     let both = put().metric_data(both).send().await.expect_err("two ways");
-    assert!(
-        both.into_service_error()
-            .is_invalid_parameter_combination_exception()
-    );
+    assert!(both.into_service_error().is_invalid_parameter_combination_exception());
     let nothing = lab.cloudwatch.list_metrics().send().await.expect("a list");
     assert_eq!(nothing.metrics(), []);
 }
@@ -1212,10 +867,7 @@ async fn metric_data_comes_newest_first_in_pages() {
     let get = lab.cloudwatch.get_metric_data();
     let get = get.metric_data_queries(query_in("Mine", "a", "a", "Sum", &[], 60));
     let get = get.metric_data_queries(query_in("Mine", "b", "b", "Sum", &[], 60));
-    let get = get
-        .start_time(at(now - 10))
-        .end_time(at(now + 1))
-        .max_datapoints(3);
+    let get = get.start_time(at(now - 10)).end_time(at(now + 1)).max_datapoints(3);
     let mut pages = get.into_paginator().send();
     let (mut a, mut b, mut count) = (Vec::new(), Vec::new(), 0);
     while let Some(page) = pages.next().await {
@@ -1225,10 +877,7 @@ async fn metric_data_comes_newest_first_in_pages() {
         count += 1;
     }
     assert_eq!(count, 3);
-    assert_eq!(
-        a,
-        [(now, 1.0), (now - 1, 1.0), (now - 2, 1.0), (now - 3, 1.0)]
-    );
+    assert_eq!(a, [(now, 1.0), (now - 1, 1.0), (now - 2, 1.0), (now - 3, 1.0)]);
     assert_eq!(b.len(), 4);
 }
 
@@ -1236,38 +885,20 @@ async fn metric_data_comes_newest_first_in_pages() {
 async fn queries_that_cannot_be_answered_are_refused_loudly() {
     let lab = lab().await;
     let get = |queries: Vec<cw::MetricDataQuery>| {
-        let get = lab
-            .cloudwatch
-            .get_metric_data()
-            .set_metric_data_queries(Some(queries));
-        get.start_time(at(minute_now() - 1))
-            .end_time(at(minute_now()))
-            .send()
+        let get = lab.cloudwatch.get_metric_data().set_metric_data_queries(Some(queries));
+        get.start_time(at(minute_now() - 1)).end_time(at(minute_now())).send()
     };
-    let expression = cw::MetricDataQuery::builder()
-        .id("e1")
-        .expression("FILL(m1, 0)")
-        .build();
+    let expression = cw::MetricDataQuery::builder().id("e1").expression("FILL(m1, 0)").build();
     let percentile = query("m1", "IncomingRecords", "p99", &[]);
     let seconds = query_in("Mine", "m1", "m", "Sum", &[], 10);
     let twice = query("m1", "IncomingRecords", "Sum", &[]);
     let many = (0..501).map(|number| query(&format!("m{number}"), "m", "Sum", &[]));
-    for queries in [
-        vec![expression],
-        vec![percentile],
-        vec![seconds],
-        vec![twice.clone(), twice],
-        many.collect(),
-        vec![],
-    ] {
+    for queries in
+        [vec![expression], vec![percentile], vec![seconds], vec![twice.clone(), twice], many.collect(), vec![]]
+    {
         assert_eq!(code(get(queries).await), "ValidationError");
     }
-    let alarms = lab
-        .cloudwatch
-        .describe_alarms()
-        .send()
-        .await
-        .expect_err("not served");
+    let alarms = lab.cloudwatch.describe_alarms().send().await.expect_err("not served");
     let (code, message) = code_and_message(alarms);
     assert_eq!(code, "UnknownOperationException");
     assert!(message.contains("DescribeAlarms"), "{message}");
@@ -1278,11 +909,9 @@ async fn metrics_are_listed_by_namespace_name_and_dimension() {
     let lab = lab().await;
     for (name, stream) in [("a", "x"), ("a", "y"), ("b", "x")] {
         let dimensions = [("StreamName", stream)];
-        lab.account
-            .put_metric("Mine", name, &dimensions, SystemTime::now(), 1.0);
+        lab.account.put_metric("Mine", name, &dimensions, SystemTime::now(), 1.0);
     }
-    lab.account
-        .put_metric("Other", "a", &[], SystemTime::now(), 1.0);
+    lab.account.put_metric("Other", "a", &[], SystemTime::now(), 1.0);
     let list = || lab.cloudwatch.list_metrics();
     let count = async |list: aws_sdk_cloudwatch::operation::list_metrics::builders::ListMetricsFluentBuilder| {
         list.send().await.expect("a list").metrics().len()
@@ -1290,10 +919,7 @@ async fn metrics_are_listed_by_namespace_name_and_dimension() {
     assert_eq!(count(list()).await, 4);
     assert_eq!(count(list().namespace("Mine")).await, 3);
     assert_eq!(count(list().metric_name("a")).await, 3);
-    let x = cw::DimensionFilter::builder()
-        .name("StreamName")
-        .value("x")
-        .build();
+    let x = cw::DimensionFilter::builder().name("StreamName").value("x").build();
     assert_eq!(count(list().dimensions(x)).await, 2);
 }
 
@@ -1303,20 +929,12 @@ async fn metrics_are_listed_by_namespace_name_and_dimension() {
 async fn a_reply_lost_after_the_change_leaves_the_change_made() {
     let lab = lab().await;
     lab.stream("orders", 1).await;
-    lab.account
-        .add_fault(fault("UpdateShardCount", 0, 1, Effect::DropAfter));
-    let update = lab
-        .kinesis
-        .update_shard_count()
-        .stream_name("orders")
-        .target_shard_count(2);
+    lab.account.add_fault(fault("UpdateShardCount", 0, 1, Effect::DropAfter));
+    let update = lab.kinesis.update_shard_count().stream_name("orders").target_shard_count(2);
     let update = update.scaling_type(ScalingType::UniformScaling);
     let lost = update.send().await.expect_err("no reply");
     assert!(matches!(lost, SdkError::DispatchFailure(_)), "{lost:?}");
-    assert_eq!(
-        lab.summary("orders").await.stream_status,
-        StreamStatus::Updating
-    );
+    assert_eq!(lab.summary("orders").await.stream_status, StreamStatus::Updating);
     lab.active("orders").await;
     assert_eq!(lab.summary("orders").await.open_shard_count, 2);
 }
@@ -1325,21 +943,13 @@ async fn a_reply_lost_after_the_change_leaves_the_change_made() {
 async fn a_request_lost_on_the_way_changes_nothing() {
     let lab = lab().await;
     lab.stream("orders", 1).await;
-    lab.account
-        .add_fault(fault("UpdateShardCount", 1, 1, Effect::DropBefore));
+    lab.account.add_fault(fault("UpdateShardCount", 1, 1, Effect::DropBefore));
     lab.reshard("orders", 1).await.expect("the first passes");
-    let update = lab
-        .kinesis
-        .update_shard_count()
-        .stream_name("orders")
-        .target_shard_count(2);
+    let update = lab.kinesis.update_shard_count().stream_name("orders").target_shard_count(2);
     let update = update.scaling_type(ScalingType::UniformScaling);
     let lost = update.send().await.expect_err("no reply");
     assert!(matches!(lost, SdkError::DispatchFailure(_)), "{lost:?}");
-    assert_eq!(
-        lab.summary("orders").await.stream_status,
-        StreamStatus::Active
-    );
+    assert_eq!(lab.summary("orders").await.stream_status, StreamStatus::Active);
     lab.reshard("orders", 2).await.expect("the third passes");
 }
 
@@ -1347,11 +957,7 @@ async fn a_request_lost_on_the_way_changes_nothing() {
 async fn faults_answer_with_any_error_for_as_many_calls_as_asked() {
     let lab = lab().await;
     lab.stream("orders", 1).await;
-    let error = |status, code: &str| Effect::Error {
-        status,
-        code: code.into(),
-        message: "on demand".into(),
-    };
+    let error = |status, code: &str| Effect::Error { status, code: code.into(), message: "on demand".into() };
     let limit = error(400, "LimitExceededException");
     lab.account.add_fault(fault("DescribeLimits", 0, 2, limit));
     for _ in 0..2 {
@@ -1359,24 +965,14 @@ async fn faults_answer_with_any_error_for_as_many_calls_as_asked() {
         let expected = ("LimitExceededException".into(), "on demand".into());
         assert_eq!(code_and_message(limits.expect_err("a fault")), expected);
     }
-    lab.kinesis
-        .describe_limits()
-        .send()
-        .await
-        .expect("the third");
+    lab.kinesis.describe_limits().send().await.expect("the third");
 
-    lab.account.add_fault(fault(
-        "PutMetricData",
-        0,
-        1,
-        error(500, "InternalServiceFault"),
-    ));
+    lab.account.add_fault(fault("PutMetricData", 0, 1, error(500, "InternalServiceFault")));
     let put = lab.cloudwatch.put_metric_data().namespace("unthrottle");
     let put = put.metric_data(datum("m").value(1.0).build());
     let failed = put.clone().send().await.expect_err("a fault");
     assert!(failed.into_service_error().is_internal_service_fault());
-    lab.account
-        .add_fault(fault("PutMetricData", 0, 1, Effect::DropAfter));
+    lab.account.add_fault(fault("PutMetricData", 0, 1, Effect::DropAfter));
     let lost = put.send().await.expect_err("no reply");
     assert!(matches!(lost, SdkError::DispatchFailure(_)), "{lost:?}");
     let list = lab.cloudwatch.list_metrics().send().await.expect("a list");
@@ -1394,10 +990,7 @@ async fn a_delayed_call_is_carried_out_even_if_its_client_gives_up() {
     assert!(gave_up.is_err());
     tokio::time::sleep(Duration::from_millis(500)).await;
     let list = lab.kinesis.list_tags_for_resource();
-    let list = list
-        .resource_arn(lab.account.stream_arn("orders"))
-        .send()
-        .await;
+    let list = list.resource_arn(lab.account.stream_arn("orders")).send().await;
     assert_eq!(list.expect("tags").tags().len(), 1);
 }
 
@@ -1406,28 +999,14 @@ async fn every_attempt_is_counted() {
     let lab = lab().await;
     lab.stream("orders", 1).await;
     lab.account.reset_calls();
-    lab.account
-        .add_fault(fault("UpdateShardCount", 1, 1, Effect::DropBefore));
+    lab.account.add_fault(fault("UpdateShardCount", 1, 1, Effect::DropBefore));
     let _ = lab.reshard("orders", 100).await;
-    let update = lab
-        .kinesis
-        .update_shard_count()
-        .stream_name("orders")
-        .target_shard_count(2);
-    let _ = update
-        .scaling_type(ScalingType::UniformScaling)
-        .send()
-        .await;
+    let update = lab.kinesis.update_shard_count().stream_name("orders").target_shard_count(2);
+    let _ = update.scaling_type(ScalingType::UniformScaling).send().await;
     lab.minutes("orders", "IncomingRecords", "Sum").await;
     let calls: Vec<_> = lab.account.calls().into_iter().collect();
-    let expected = [
-        ("CloudWatch.GetMetricData", 1),
-        ("Kinesis.UpdateShardCount", 2),
-    ];
-    assert_eq!(
-        calls,
-        expected.map(|(name, count)| (name.to_string(), count))
-    );
+    let expected = [("CloudWatch.GetMetricData", 1), ("Kinesis.UpdateShardCount", 2)];
+    assert_eq!(calls, expected.map(|(name, count)| (name.to_string(), count)));
 }
 
 #[tokio::test]

@@ -296,10 +296,7 @@ fn after_looking() {
         (
             "a reader that gains ground",
             "reader_catching_up",
-            reading(9.0, 3.5 * mib, 600.0, |ago| {
-                600_000.0 - 30_000.0 * ago as f64 * -1.0 - 60_000.0 * (ago + 9) as f64
-            })
-            .code(),
+            reading(9.0, 3.5 * mib, 600.0, |ago| 600_000.0 - 30_000.0 * (ago + 9) as f64).code(),
         ),
         ("readers bound by bytes", "scale_shards", reading(9.0, 3.5 * mib, 600.0, |_| 500.0).code()),
         ("readers bound by calls", "too_many_readers", reading(60.0, 0.5 * mib, 600.0, |_| 500.0).code()),

@@ -9,8 +9,7 @@ use ferrokinesis::types::{Stream, StreamMode, StreamStatus};
 use serde_json::{Value, json};
 
 use super::limits::{
-    Refusal, must_be_active, must_be_provisioned, must_be_scalable, open_shards, rate_exceeded,
-    refuse,
+    Refusal, must_be_active, must_be_provisioned, must_be_scalable, open_shards, rate_exceeded, refuse,
 };
 use super::{Account, lock, tags};
 
@@ -60,20 +59,14 @@ fn must_be_left(changes: Option<&Vec<Instant>>, per_day: usize) -> bool {
 
 impl Ledger {
     async fn census(&self, account: &Account) -> Census {
-        let mut census = Census {
-            provisioned_shards: 0,
-            on_demand_streams: 0,
-        };
+        let mut census = Census { provisioned_shards: 0, on_demand_streams: 0 };
         for name in account.store.list_stream_names().await {
             // Deleted since the list was made: gone from the quota, too.
             let Ok(stream) = account.store.get_stream(&name).await else {
                 continue;
             };
             let now = (open_shards(&stream), stream.stream_mode_details.stream_mode);
-            let changing = matches!(
-                stream.stream_status,
-                StreamStatus::Creating | StreamStatus::Updating
-            );
+            let changing = matches!(stream.stream_status, StreamStatus::Creating | StreamStatus::Updating);
             let (planned, mode) = *self.plans.get(&name).filter(|_| changing).unwrap_or(&now);
             match mode {
                 StreamMode::Provisioned => census.provisioned_shards += planned.max(now.0),
@@ -118,12 +111,7 @@ impl Ledger {
     }
 }
 
-pub(super) async fn create_stream(
-    account: &Account,
-    name: &str,
-    raw: &Value,
-    input: Value,
-) -> Answer {
+pub(super) async fn create_stream(account: &Account, name: &str, raw: &Value, input: Value) -> Answer {
     let mut ledger = account.ledger.lock().await;
     let mode = mode_in(raw)?.unwrap_or(StreamMode::Provisioned);
     let tags = tags::parse(&raw["Tags"])?;
@@ -183,12 +171,7 @@ pub(super) async fn update_shard_count(account: &Account, name: &str, input: Val
 }
 
 /// SplitShard and MergeShards.
-pub(super) async fn reshard(
-    account: &Account,
-    name: &str,
-    operation: Operation,
-    input: Value,
-) -> Answer {
+pub(super) async fn reshard(account: &Account, name: &str, operation: Operation, input: Value) -> Answer {
     let mut ledger = account.ledger.lock().await;
     let stream = account.store.get_stream(name).await?;
     must_be_provisioned(&stream, operation)?;
@@ -200,19 +183,13 @@ pub(super) async fn reshard(
     ledger.must_have_room(account, u32::from(split)).await?;
     let answer = dispatch(&account.store, operation, input).await?;
     let planned = open_shards(&stream) + u32::from(split);
-    ledger
-        .plans
-        .insert(name.into(), (planned, StreamMode::Provisioned));
+    ledger.plans.insert(name.into(), (planned, StreamMode::Provisioned));
     Ok(answer)
 }
 
 fn must_be_open(stream: &Stream, shard: Option<&str>, account: &str) -> Result<(), Refusal> {
     let closed = stream.shards.iter().any(|candidate| {
-        Some(candidate.shard_id.as_str()) == shard
-            && candidate
-                .sequence_number_range
-                .ending_sequence_number
-                .is_some()
+        Some(candidate.shard_id.as_str()) == shard && candidate.sequence_number_range.ending_sequence_number.is_some()
     });
     if !closed {
         return Ok(());
@@ -231,10 +208,7 @@ fn must_be_open(stream: &Stream, shard: Option<&str>, account: &str) -> Result<(
 pub(super) async fn update_stream_mode(account: &Arc<Account>, name: &str, raw: &Value) -> Answer {
     let mut ledger = account.ledger.lock().await;
     let Some(mode) = mode_in(raw)? else {
-        return Err(refuse(
-            "ValidationException",
-            "StreamModeDetails must not be null",
-        ));
+        return Err(refuse("ValidationException", "StreamModeDetails must not be null"));
     };
     if !raw["WarmThroughputMiBps"].is_null() {
         must_be_committed(account)?;
@@ -264,11 +238,7 @@ pub(super) async fn update_stream_mode(account: &Arc<Account>, name: &str, raw: 
     Ok(None)
 }
 
-pub(super) async fn update_warm_throughput(
-    account: &Arc<Account>,
-    name: &str,
-    input: &Value,
-) -> Answer {
+pub(super) async fn update_warm_throughput(account: &Arc<Account>, name: &str, input: &Value) -> Answer {
     let mut ledger = account.ledger.lock().await;
     must_be_committed(account)?;
     let stream = account.store.get_stream(name).await?;
@@ -309,20 +279,14 @@ fn must_be_committed(account: &Account) -> Result<(), Refusal> {
     }
     Err(refuse(
         "ValidationException",
-        format!(
-            "Account {} is not enabled for minimum throughput billing commitment",
-            account.options.account
-        ),
+        format!("Account {} is not enabled for minimum throughput billing commitment", account.options.account),
     ))
 }
 
 /// Current and target warm throughput in MiB/s. Never set: what the open shards can take.
 fn warm_throughput(ledger: &Ledger, stream: &Stream) -> (u32, u32) {
     let open = open_shards(stream);
-    let &(before, target) = ledger
-        .warm
-        .get(&stream.stream_name)
-        .unwrap_or(&(open, open));
+    let &(before, target) = ledger.warm.get(&stream.stream_name).unwrap_or(&(open, open));
     match stream.stream_status {
         StreamStatus::Updating => (before, target),
         _ => (target, target),

@@ -54,11 +54,7 @@ type Answer = Result<Cbor, Refusal>;
 
 /// An HTTP 400 with the name of a shape of CloudWatch's model.
 fn refuse(code: &'static str, message: impl Into<String>) -> Refusal {
-    Refusal {
-        status: 400,
-        code,
-        message: message.into(),
-    }
+    Refusal { status: 400, code, message: message.into() }
 }
 
 fn invalid(message: impl Into<String>) -> Refusal {
@@ -88,8 +84,7 @@ pub(super) async fn serve(
         let work = async { perform(&account, &operation, input) };
         subject_to_faults(&account, &line, &operation, render_error, work).await
     });
-    call.await
-        .unwrap_or_else(|error| render_error(500, "InternalServiceFault", &error.to_string()))
+    call.await.unwrap_or_else(|error| render_error(500, "InternalServiceFault", &error.to_string()))
 }
 
 fn perform(account: &Account, operation: &str, input: Result<Value, Refusal>) -> Response {
@@ -108,10 +103,9 @@ fn call(account: &Account, operation: &str, input: Value) -> Answer {
             get_metric_data(&lock(&account.metrics), &parse(input)?, unpublished)
         }
         "ListMetrics" => list_metrics(&lock(&account.metrics), &parse(input)?, now),
-        _ => Err(refuse(
-            "UnknownOperationException",
-            format!("the local account does not know CloudWatch {operation}"),
-        )),
+        _ => {
+            Err(refuse("UnknownOperationException", format!("the local account does not know CloudWatch {operation}")))
+        }
     }
 }
 
@@ -185,9 +179,7 @@ impl Datum {
         let stat = self.stat()?;
         let name = self.metric_name;
         if self.dimensions.len() > MAX_DIMENSIONS {
-            return Err(invalid(format!(
-                "Metric {name} has more than {MAX_DIMENSIONS} dimensions."
-            )));
+            return Err(invalid(format!("Metric {name} has more than {MAX_DIMENSIONS} dimensions.")));
         }
         let timestamp = self.timestamp.unwrap_or(now);
         if !(now - OLDEST..=now + NEWEST).contains(&timestamp) {
@@ -197,11 +189,7 @@ impl Datum {
             )));
         }
         let dimensions = dimensions_of(self.dimensions)?;
-        let series = Series {
-            namespace: namespace.to_owned(),
-            name,
-            dimensions,
-        };
+        let series = Series { namespace: namespace.to_owned(), name, dimensions };
         Ok((series, (timestamp / 60.0).floor() as i64, stat))
     }
 
@@ -209,23 +197,16 @@ impl Datum {
     fn stat(&self) -> Result<Stat, Refusal> {
         match (self.value, &self.values, &self.statistic_values) {
             (Some(value), None, None) => Ok(Stat::of(value, 1.0)),
-            (None, None, Some(set)) => Ok(Stat {
-                sum: set.sum,
-                count: set.sample_count,
-                minimum: set.minimum,
-                maximum: set.maximum,
-            }),
+            (None, None, Some(set)) => {
+                Ok(Stat { sum: set.sum, count: set.sample_count, minimum: set.minimum, maximum: set.maximum })
+            }
             (None, Some(values), None) => self.stat_of(values),
-            (None, None, None) => Err(refuse(
-                "MissingRequiredParameterException",
-                format!("Metric {} has no value.", self.metric_name),
-            )),
+            (None, None, None) => {
+                Err(refuse("MissingRequiredParameterException", format!("Metric {} has no value.", self.metric_name)))
+            }
             _ => Err(refuse(
                 "InvalidParameterCombinationException",
-                format!(
-                    "Metric {} must have one of Value, Values and StatisticValues.",
-                    self.metric_name
-                ),
+                format!("Metric {} must have one of Value, Values and StatisticValues.", self.metric_name),
             )),
         }
     }
@@ -253,10 +234,7 @@ fn dimensions_of(dimensions: Vec<Dimension>) -> Result<BTreeMap<String, String>,
         .into_iter()
         .map(|dimension| match dimension.value {
             Some(value) if !value.is_empty() => Ok((dimension.name, value)),
-            _ => Err(invalid(format!(
-                "The dimension {} must have a value.",
-                dimension.name
-            ))),
+            _ => Err(invalid(format!("The dimension {} must have a value.", dimension.name))),
         })
         .collect()
 }
@@ -362,26 +340,18 @@ fn get_metric_data(metrics: &Metrics, input: &GetMetricData, unpublished: i64) -
 
 fn check_queries(queries: &[Query]) -> Result<(), Refusal> {
     if !(1..=MAX_QUERIES).contains(&queries.len()) {
-        return Err(invalid_query(format!(
-            "The collection MetricDataQueries must have 1 to {MAX_QUERIES} entries."
-        )));
+        return Err(invalid_query(format!("The collection MetricDataQueries must have 1 to {MAX_QUERIES} entries.")));
     }
     let mut ids = HashSet::new();
     for query in queries {
-        if !query
-            .id
-            .starts_with(|first: char| first.is_ascii_lowercase())
-        {
+        if !query.id.starts_with(|first: char| first.is_ascii_lowercase()) {
             return Err(invalid_query(format!(
                 "The value '{}' for parameter Id must begin with a lowercase letter.",
                 query.id
             )));
         }
         if !ids.insert(&query.id) {
-            return Err(invalid_query(format!(
-                "The Id '{}' is not unique.",
-                query.id
-            )));
+            return Err(invalid_query(format!("The Id '{}' is not unique.", query.id)));
         }
     }
     Ok(())
@@ -422,10 +392,7 @@ impl Query {
                 periods.entry(begin).or_default().merge(samples, 1.0);
             }
         }
-        Ok(periods
-            .into_iter()
-            .map(|(minute, stat)| (minute as f64 * 60.0, statistic(&stat)))
-            .collect())
+        Ok(periods.into_iter().map(|(minute, stat)| (minute as f64 * 60.0, statistic(&stat))).collect())
     }
 
     fn result(&self, points: &[(f64, f64)], complete: bool) -> Cbor {
@@ -454,11 +421,7 @@ impl Metric {
             let value = dimension.value.clone().unwrap_or_default();
             dimensions.insert(dimension.name.clone(), value);
         }
-        Ok(Series {
-            namespace: self.namespace.clone(),
-            name: self.metric_name.clone(),
-            dimensions,
-        })
+        Ok(Series { namespace: self.namespace.clone(), name: self.metric_name.clone(), dimensions })
     }
 
     /// Whether its minutes come late.
@@ -474,9 +437,7 @@ fn statistic(name: &str) -> Result<fn(&Stat) -> f64, Refusal> {
         "Average" => Ok(|stat| stat.sum / stat.count),
         "Minimum" => Ok(|stat| stat.minimum),
         "Maximum" => Ok(|stat| stat.maximum),
-        _ => Err(invalid_query(format!(
-            "the local account keeps no samples, so it has no statistic '{name}'"
-        ))),
+        _ => Err(invalid_query(format!("the local account keeps no samples, so it has no statistic '{name}'"))),
     }
 }
 
@@ -495,9 +456,9 @@ struct ListMetrics {
 fn list_metrics(metrics: &Metrics, input: &ListMetrics, now: SystemTime) -> Answer {
     let oldest = (epoch_seconds(now) / 60.0) as i64 - LISTED_MINUTES;
     let skip = token(input.next_token.as_deref())?;
-    let wanted = metrics.series().filter(|series| {
-        input.matches(series) && metrics.minutes(series).any(|(minute, _)| minute >= oldest)
-    });
+    let wanted = metrics
+        .series()
+        .filter(|series| input.matches(series) && metrics.minutes(series).any(|(minute, _)| minute >= oldest));
     let mut wanted = wanted.skip(skip);
     let page = wanted.by_ref().take(METRICS_PER_PAGE).map(describe);
     let mut answer = vec![field("Metrics", Cbor::Array(page.collect()))];
@@ -521,9 +482,10 @@ impl ListMetrics {
 }
 
 fn describe(series: &Series) -> Cbor {
-    let dimensions = series.dimensions.iter().map(|(name, value)| {
-        Cbor::Map(vec![field("Name", text(name)), field("Value", text(value))])
-    });
+    let dimensions = series
+        .dimensions
+        .iter()
+        .map(|(name, value)| Cbor::Map(vec![field("Name", text(name)), field("Value", text(value))]));
     Cbor::Map(vec![
         field("Namespace", text(&series.namespace)),
         field("MetricName", text(&series.name)),
@@ -555,8 +517,8 @@ async fn input_of(request: Request) -> Result<Value, Refusal> {
     if body.len() > MAX_BODY {
         return Err(too_large());
     }
-    let body: Cbor = ciborium::from_reader(&body[..])
-        .map_err(|error| refuse("SerializationException", format!("CBOR: {error}")))?;
+    let body: Cbor =
+        ciborium::from_reader(&body[..]).map_err(|error| refuse("SerializationException", format!("CBOR: {error}")))?;
     Ok(json_of(body))
 }
 
@@ -625,10 +587,8 @@ fn render(status: u16, body: &Cbor, error: Option<String>) -> Response {
     // Writing to memory fails only without any.
     let _ = ciborium::into_writer(body, &mut bytes);
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let headers = [
-        (header::CONTENT_TYPE, "application/cbor"),
-        (HeaderName::from_static("smithy-protocol"), "rpc-v2-cbor"),
-    ];
+    let headers =
+        [(header::CONTENT_TYPE, "application/cbor"), (HeaderName::from_static("smithy-protocol"), "rpc-v2-cbor")];
     let error = error.map(|error| ("x-amzn-query-error", error));
     (status, headers, AppendHeaders(error), Body::from(bytes)).into_response()
 }

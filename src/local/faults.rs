@@ -57,11 +57,7 @@ pub(super) async fn subject_to_faults(
             tokio::time::sleep(time).await;
             return work.await;
         }
-        Some(Effect::Error {
-            status,
-            code,
-            message,
-        }) => return refuse(status, &code, &message),
+        Some(Effect::Error { status, code, message }) => return refuse(status, &code, &message),
         Some(Effect::DropBefore) => {}
         Some(Effect::DropAfter) => drop(work.await),
     }

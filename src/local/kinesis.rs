@@ -52,25 +52,16 @@ pub(super) async fn serve(
         let work = perform(&account, &name, request, next);
         subject_to_faults(&account, &line, &name, render_error, work).await
     });
-    call.await
-        .unwrap_or_else(|error| render_error(500, "InternalFailure", &error.to_string()))
+    call.await.unwrap_or_else(|error| render_error(500, "InternalFailure", &error.to_string()))
 }
 
-async fn perform(
-    account: &Arc<Account>,
-    name: &str,
-    request: axum::http::Request<Bytes>,
-    next: Next,
-) -> Response {
+async fn perform(account: &Arc<Account>, name: &str, request: axum::http::Request<Bytes>, next: Next) -> Response {
     // An event stream, and ferrokinesis's own affair.
     if name == "SubscribeToShard" {
         return next.run(request.map(Body::from)).await;
     }
     match call(account, name, request.body()).await {
-        Ok(answer) => render(
-            200,
-            answer.map_or_else(Vec::new, |a| a.to_string().into_bytes()),
-        ),
+        Ok(answer) => render(200, answer.map_or_else(Vec::new, |a| a.to_string().into_bytes())),
         Err(refusal) => {
             let body = serde_json::to_vec(&refusal.body).unwrap_or_default();
             render(refusal.status_code, body)
@@ -80,10 +71,7 @@ async fn perform(
 
 async fn call(account: &Arc<Account>, name: &str, body: &Bytes) -> Answer {
     let Ok(operation) = Operation::from_str(name) else {
-        return Err(refuse(
-            "UnknownOperationException",
-            format!("the local account does not know Kinesis {name}"),
-        ));
+        return Err(refuse("UnknownOperationException", format!("the local account does not know Kinesis {name}")));
     };
     let Ok(raw) = serde_json::from_slice::<Map<String, Value>>(body) else {
         return Err(refuse(
@@ -123,28 +111,21 @@ async fn perform_operation(
     match (operation, stream) {
         (CreateStream, Some(name)) => capacity::create_stream(account, name, &raw, input).await,
         (UpdateShardCount, Some(name)) => capacity::update_shard_count(account, name, input).await,
-        (SplitShard | MergeShards, Some(name)) => {
-            capacity::reshard(account, name, operation, input).await
-        }
-        (UpdateStreamWarmThroughput, Some(name)) => {
-            capacity::update_warm_throughput(account, name, &input).await
-        }
+        (SplitShard | MergeShards, Some(name)) => capacity::reshard(account, name, operation, input).await,
+        (UpdateStreamWarmThroughput, Some(name)) => capacity::update_warm_throughput(account, name, &input).await,
         (EnableEnhancedMonitoring | DisableEnhancedMonitoring, Some(name)) => {
             capacity::update_monitoring(account, name, operation, input).await
         }
-        (DescribeStreamSummary, Some(name)) => {
-            capacity::describe_stream_summary(account, name, input).await
-        }
+        (DescribeStreamSummary, Some(name)) => capacity::describe_stream_summary(account, name, input).await,
         (ListTagsForResource, Some(name)) => tags::list(account, name).await,
         (PutRecord, Some(name)) => traffic::put_record(account, name, input).await,
         (PutRecords, Some(name)) => traffic::put_records(account, name, input).await,
         (GetShardIterator, Some(name)) => traffic::get_shard_iterator(account, name, input).await,
         (DescribeLimits, _) => capacity::describe_limits(account).await,
         (DescribeAccountSettings, _) => Ok(Some(account_settings(account))),
-        (UpdateAccountSettings, _) => Err(refuse(
-            "ValidationException",
-            "the local account's commitment is an option that it is started with",
-        )),
+        (UpdateAccountSettings, _) => {
+            Err(refuse("ValidationException", "the local account's commitment is an option that it is started with"))
+        }
         (ListStreams, _) => list_streams(account, &raw).await,
         _ => dispatch(&account.store, operation, input).await,
     }
@@ -161,11 +142,7 @@ pub(super) fn validated(operation: Operation, raw: &Value) -> Result<Value, Refu
 
 /// The name of the stream that a request is about. `StreamARN` becomes `StreamName` on the way,
 /// which is all that most operations under us understand.
-fn stream_of(
-    account: &Account,
-    operation: Operation,
-    raw: &mut Value,
-) -> Result<Option<String>, Refusal> {
+fn stream_of(account: &Account, operation: Operation, raw: &mut Value) -> Result<Option<String>, Refusal> {
     use Operation::*;
     let arn = ["StreamARN", "ResourceARN", "ConsumerARN"];
     let arn = arn.iter().find_map(|field| raw[field].as_str());
@@ -199,8 +176,7 @@ fn stream_of(
 /// The stream in an ARN of this account: `arn:aws:kinesis:REGION:ACCOUNT:stream/NAME[/…]`.
 fn stream_in(account: &Account, arn: &str) -> Result<String, Refusal> {
     let parts: Vec<&str> = arn.splitn(6, ':').collect();
-    let (["arn", _, "kinesis", region, owner, resource], true) = (&parts[..], arn.len() <= 2048)
-    else {
+    let (["arn", _, "kinesis", region, owner, resource], true) = (&parts[..], arn.len() <= 2048) else {
         return Err(refuse(
             "ValidationException",
             format!("1 validation error detected: Value '{arn}' is not the ARN of a stream"),
@@ -209,10 +185,7 @@ fn stream_in(account: &Account, arn: &str) -> Result<String, Refusal> {
     let name = resource.strip_prefix("stream/").unwrap_or_default();
     let name = name.split('/').next().unwrap_or_default();
     if *owner != account.options.account {
-        return Err(refuse(
-            "UnrecognizedClientException",
-            "The security token included in the request is invalid.",
-        ));
+        return Err(refuse("UnrecognizedClientException", "The security token included in the request is invalid."));
     }
     if *region != account.options.region || name.is_empty() {
         return Err(Refusal::stream_not_found(name, owner));

@@ -32,10 +32,7 @@ pub(super) fn refuse(code: &str, message: impl AsRef<str>) -> Refusal {
 /// The refusal of a change of the stream beyond a rate or a daily cap: on AWS the message is the
 /// same for both.
 pub(super) fn rate_exceeded(stream: &str, account: &str) -> Refusal {
-    refuse(
-        "LimitExceededException",
-        format!("Rate exceeded for stream {stream} under account {account}."),
-    )
+    refuse("LimitExceededException", format!("Rate exceeded for stream {stream} under account {account}."))
 }
 
 /// The message of a throttled record or read: it names the shard.
@@ -95,10 +92,7 @@ pub(super) fn must_be_scalable(open: u32, target: u32) -> Result<(), Refusal> {
 
 /// Shards that take records.
 pub(super) fn open_shards(stream: &Stream) -> u32 {
-    let open = stream
-        .shards
-        .iter()
-        .filter(|shard| shard.sequence_number_range.ending_sequence_number.is_none());
+    let open = stream.shards.iter().filter(|shard| shard.sequence_number_range.ending_sequence_number.is_none());
     u32::try_from(open.count()).unwrap_or(u32::MAX)
 }
 
@@ -154,12 +148,7 @@ pub(super) struct Rates {
 
 impl Rates {
     /// Refuses a call of a control-plane operation above its rate.
-    pub fn admit(
-        &mut self,
-        operation: Operation,
-        stream: Option<&str>,
-        account: &str,
-    ) -> Result<(), Refusal> {
+    pub fn admit(&mut self, operation: Operation, stream: Option<&str>, account: &str) -> Result<(), Refusal> {
         let Some((rate, per)) = rate_of(operation) else {
             return Ok(());
         };
@@ -170,10 +159,9 @@ impl Rates {
         match (self.allow(key, rate), stream) {
             (true, _) => Ok(()),
             (false, Some(stream)) => Err(rate_exceeded(stream, account)),
-            (false, None) => Err(refuse(
-                "LimitExceededException",
-                format!("Rate exceeded for {operation} under account {account}."),
-            )),
+            (false, None) => {
+                Err(refuse("LimitExceededException", format!("Rate exceeded for {operation} under account {account}.")))
+            }
         }
     }
 
@@ -202,22 +190,16 @@ impl Rates {
     }
 
     fn readable_bytes(&self, place: &str) -> f64 {
-        self.bytes
-            .get(place)
-            .map_or(READ_BYTES_PER_SHARD, |(left, since)| {
-                (left + since.elapsed().as_secs_f64() * READ_BYTES_PER_SHARD)
-                    .min(READ_BYTES_PER_SHARD)
-            })
+        self.bytes.get(place).map_or(READ_BYTES_PER_SHARD, |(left, since)| {
+            (left + since.elapsed().as_secs_f64() * READ_BYTES_PER_SHARD).min(READ_BYTES_PER_SHARD)
+        })
     }
 
     /// Whether one more call fits into the second that ends now. A refused call takes no room.
     fn allow(&mut self, key: String, per_second: usize) -> bool {
         let now = Instant::now();
         let calls = self.calls.entry(key).or_default();
-        while calls
-            .front()
-            .is_some_and(|call| now.duration_since(*call) >= Duration::from_secs(1))
-        {
+        while calls.front().is_some_and(|call| now.duration_since(*call) >= Duration::from_secs(1)) {
             calls.pop_front();
         }
         let room = calls.len() < per_second;

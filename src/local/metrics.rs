@@ -29,34 +29,21 @@ impl Series {
         Self {
             namespace: namespace.into(),
             name: name.into(),
-            dimensions: dimensions
-                .iter()
-                .map(|(name, value)| ((*name).into(), (*value).into()))
-                .collect(),
+            dimensions: dimensions.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect(),
         }
     }
 }
 
 impl Default for Stat {
     fn default() -> Self {
-        Self {
-            sum: 0.0,
-            count: 0.0,
-            minimum: f64::INFINITY,
-            maximum: f64::NEG_INFINITY,
-        }
+        Self { sum: 0.0, count: 0.0, minimum: f64::INFINITY, maximum: f64::NEG_INFINITY }
     }
 }
 
 impl Stat {
     /// The same value, so many times.
     pub fn of(value: f64, times: f64) -> Self {
-        Self {
-            sum: value * times,
-            count: times,
-            minimum: value,
-            maximum: value,
-        }
+        Self { sum: value * times, count: times, minimum: value, maximum: value }
     }
 
     /// Adds the other's samples, each so many times.
@@ -77,11 +64,7 @@ impl Metrics {
 
     /// The minutes of a series that have samples, oldest first.
     pub fn minutes(&self, series: &Series) -> impl Iterator<Item = (i64, &Stat)> {
-        self.0
-            .get(series)
-            .into_iter()
-            .flatten()
-            .map(|(minute, stat)| (*minute, stat))
+        self.0.get(series).into_iter().flatten().map(|(minute, stat)| (*minute, stat))
     }
 
     /// Every series that has samples.
@@ -92,8 +75,7 @@ impl Metrics {
 
 /// Seconds since the epoch; a clock set before 1970 reads as 1970.
 pub(super) fn epoch_seconds(time: SystemTime) -> f64 {
-    time.duration_since(UNIX_EPOCH)
-        .map_or(0.0, |elapsed| elapsed.as_secs_f64())
+    time.duration_since(UNIX_EPOCH).map_or(0.0, |elapsed| elapsed.as_secs_f64())
 }
 
 /// The minute that a moment lies in.

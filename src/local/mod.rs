@@ -107,28 +107,15 @@ impl LocalAccount {
         let account = Arc::new(Account::new(options, store));
         let app = kinesis
             .layer(DefaultBodyLimit::disable())
-            .layer(middleware::from_fn_with_state(
-                account.clone(),
-                kinesis::serve,
-            ))
-            .route(
-                "/service/{service}/operation/{operation}",
-                post(cloudwatch::serve).with_state(account.clone()),
-            );
+            .layer(middleware::from_fn_with_state(account.clone(), kinesis::serve))
+            .route("/service/{service}/operation/{operation}", post(cloudwatch::serve).with_state(account.clone()));
         let (stop, stopped) = oneshot::channel::<()>();
-        let server = axum::serve(
-            Lines(listener),
-            app.into_make_service_with_connect_info::<Line>(),
-        )
-        .with_graceful_shutdown(async move {
-            let _ = stopped.await;
-        });
+        let server = axum::serve(Lines(listener), app.into_make_service_with_connect_info::<Line>())
+            .with_graceful_shutdown(async move {
+                let _ = stopped.await;
+            });
         tokio::spawn(server.into_future());
-        Ok(Self {
-            account,
-            url,
-            _stop: stop,
-        })
+        Ok(Self { account, url, _stop: stop })
     }
 
     /// The address to give to clients as `AWS_ENDPOINT_URL`: `http://127.0.0.1:PORT`.
@@ -220,9 +207,7 @@ impl Account {
     }
 
     fn stream_arn(&self, name: &str) -> String {
-        let Options {
-            region, account, ..
-        } = &self.options;
+        let Options { region, account, .. } = &self.options;
         format!("arn:aws:kinesis:{region}:{account}:stream/{name}")
     }
 

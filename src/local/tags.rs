@@ -20,20 +20,14 @@ const MAX_VALUE: usize = 256;
 /// AddTagsToStream and TagResource: all tags, or none.
 pub(super) async fn add(account: &Account, stream: &str, input: &Value) -> Answer {
     let tags = parse(&input["Tags"])?;
-    account
-        .store
-        .update_stream(stream, |stream| set(stream, tags))
-        .await?;
+    account.store.update_stream(stream, |stream| set(stream, tags)).await?;
     Ok(None)
 }
 
 /// ListTagsForResource of a stream.
 pub(super) async fn list(account: &Account, stream: &str) -> Answer {
     let tags = account.store.get_stream(stream).await?.tags;
-    let tags: Vec<Value> = tags
-        .iter()
-        .map(|(key, value)| json!({"Key": key, "Value": value}))
-        .collect();
+    let tags: Vec<Value> = tags.iter().map(|(key, value)| json!({"Key": key, "Value": value})).collect();
     Ok(Some(json!({ "Tags": tags })))
 }
 
@@ -42,9 +36,7 @@ type Answer = Result<Option<Value>, Refusal>;
 /// The tags of a request, checked.
 pub(super) fn parse(tags: &Value) -> Result<Vec<(String, String)>, Refusal> {
     let tags = tags.as_object().into_iter().flatten();
-    let tags: Vec<_> = tags
-        .map(|(key, value)| (key.clone(), value.as_str().unwrap_or_default().to_owned()))
-        .collect();
+    let tags: Vec<_> = tags.map(|(key, value)| (key.clone(), value.as_str().unwrap_or_default().to_owned())).collect();
     for (key, value) in &tags {
         check(key, value).map_err(|problem| refuse("InvalidArgumentException", problem))?;
     }
@@ -56,10 +48,7 @@ pub(super) fn set(stream: &mut Stream, tags: Vec<(String, String)>) -> Result<()
     let mut all = stream.tags.clone();
     all.extend(tags);
     if all.len() > MAX_TAGS {
-        return Err(refuse(
-            "InvalidArgumentException",
-            format!("A resource cannot have more than {MAX_TAGS} tags."),
-        ));
+        return Err(refuse("InvalidArgumentException", format!("A resource cannot have more than {MAX_TAGS} tags.")));
     }
     stream.tags = all;
     Ok(())
@@ -68,21 +57,15 @@ pub(super) fn set(stream: &mut Stream, tags: Vec<(String, String)>) -> Result<()
 fn check(key: &str, value: &str) -> Result<(), String> {
     let (keyed, valued) = (key.chars().count(), value.chars().count());
     if !(1..=MAX_KEY).contains(&keyed) {
-        return Err(format!(
-            "A tag key has 1 to {MAX_KEY} characters, not {keyed}."
-        ));
+        return Err(format!("A tag key has 1 to {MAX_KEY} characters, not {keyed}."));
     }
     if valued > MAX_VALUE {
-        return Err(format!(
-            "A tag value has at most {MAX_VALUE} characters, not {valued}."
-        ));
+        return Err(format!("A tag value has at most {MAX_VALUE} characters, not {valued}."));
     }
     if key.starts_with("aws:") || !(key.chars().chain(value.chars())).all(is_allowed) {
-        return Err(
-            "Some tags contain invalid characters. Valid characters: Unicode letters, digits, \
+        return Err("Some tags contain invalid characters. Valid characters: Unicode letters, digits, \
              white space, _ . / = + - % @."
-                .into(),
-        );
+            .into());
     }
     Ok(())
 }

@@ -99,13 +99,9 @@ impl Sent {
 
     /// The open shard that the record belongs to.
     fn shard<'a>(&self, stream: &'a Stream) -> &'a str {
-        let hash = self
-            .explicit_hash
-            .unwrap_or_else(|| partition_key_to_hash_key(&self.key));
-        let mut open = stream
-            .shards
-            .iter()
-            .filter(|shard| shard.sequence_number_range.ending_sequence_number.is_none());
+        let hash = self.explicit_hash.unwrap_or_else(|| partition_key_to_hash_key(&self.key));
+        let mut open =
+            stream.shards.iter().filter(|shard| shard.sequence_number_range.ending_sequence_number.is_none());
         open.find(|shard| {
             let range = &shard.hash_key_range;
             (range.start_u128()..=range.end_u128()).contains(&hash)
@@ -197,10 +193,7 @@ pub(super) async fn get_records(account: &Account, name: Option<&str>, raw: Valu
         return dispatch(&account.store, Operation::GetRecords, input).await;
     };
     if name.is_some_and(|name| name != stream) {
-        return Err(refuse(
-            "InvalidArgumentException",
-            "StreamARN does not match the stream of the ShardIterator",
-        ));
+        return Err(refuse("InvalidArgumentException", "StreamARN does not match the stream of the ShardIterator"));
     }
     let id = &account.options.account;
     let admitted = lock(&account.rates).admit_read(Operation::GetRecords, &shard, &stream, id);
