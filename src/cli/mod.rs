@@ -1,1 +1,127 @@
-//! The command line.
+//! The command line: replay an event, explain a stream, run the local account. A person can try everything here on a
+//! laptop, with no AWS account.
+
+mod aws;
+mod console;
+mod explain;
+mod local;
+mod replay;
+mod traffic;
+
+pub use replay::{Replay, replay};
+
+use crate::heal;
+use crate::observe::Cause;
+use crate::policy::InvalidSetting;
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// A self-healing Lambda for throttled Amazon Kinesis Data Streams, on your laptop.
+#[derive(Parser)]
+#[command(name = "unthrottle", version, after_help = AFTER_HELP)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Settings are read from the environment, as the Lambda reads them (UNTHROTTLE_MODE and so on; README.md lists them all).
+Exit codes: 0 done, 1 an AWS or I/O error, 2 bad usage or bad input.";
+
+#[derive(Subcommand)]
+enum Command {
+    /// Give events to the handler that the Lambda runs.
+    ///
+    /// With no option, on a local account in this process: a stream is really throttled, the event is handled, and the
+    /// same traffic goes on. With --endpoint-url, --profile or --region, on that account, which is really changed
+    /// unless --observe is given.
+    Replay(replay::Args),
+    /// Look at a stream of your account, and say what would be done and why. Changes nothing.
+    Explain(explain::Args),
+    /// Run the local account as a server for the AWS CLI and SDKs, until Ctrl-C.
+    Local(local::Args),
+}
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CliError {
+    /// A file cannot be read.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file does not hold JSON.
+    #[error("{}: not JSON: {source}", path.display())]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        source: serde_json::Error,
+    },
+    /// An event cannot be understood.
+    #[error("{}: {source}", path.display())]
+    Event {
+        /// The file.
+        path: PathBuf,
+        /// Which field, and why.
+        source: crate::signal::SignalError,
+    },
+    /// What was typed cannot be used.
+    #[error("{0}")]
+    Usage(String),
+    /// A setting in the environment cannot be used.
+    #[error("{0}")]
+    Setting(#[from] InvalidSetting),
+    /// AWS failed.
+    #[error("{0}")]
+    Heal(#[from] heal::Error),
+    /// A call of this command failed.
+    #[error("{call} failed: {source}")]
+    Aws {
+        /// The call.
+        call: &'static str,
+        /// The SDK's error with its causes.
+        source: Cause,
+    },
+    /// The local account, or the output, failed.
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+    /// Something that must happen did not happen in time.
+    #[error("{0}")]
+    Late(String),
+}
+
+impl CliError {
+    /// The process' exit code: 2 for what the user can mend in the command or its files, 1 for the world.
+    fn code(&self) -> u8 {
+        match self {
+            CliError::File { source, .. } if source.kind() != std::io::ErrorKind::NotFound => 1,
+            CliError::File { .. } | CliError::Json { .. } | CliError::Event { .. } => 2,
+            CliError::Usage(_) | CliError::Setting(_) | CliError::Heal(heal::Error::Signal(_)) => 2,
+            CliError::Heal(_) | CliError::Aws { .. } | CliError::Io(_) | CliError::Late(_) => 1,
+        }
+    }
+}
+
+/// Runs the command that the process' arguments name.
+pub async fn run() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Replay(args) => replay::run(args).await,
+        Command::Explain(args) => explain::run(args).await,
+        Command::Local(args) => local::run(args).await,
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        // The reader of a pipe has seen enough.
+        Err(CliError::Io(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("unthrottle: {error}");
+            ExitCode::from(error.code())
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! `unthrottle explain`.
+
+use super::CliError;
+use super::aws::{AwsArgs, find_stream};
+use super::console::Console;
+use crate::clients::Clients;
+use crate::heal::Healer;
+use crate::policy::{Mode, Policy};
+use crate::report::Document;
+use crate::signal::{Ask, Signal};
+use serde_json::Value;
+
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// The stream's name or ARN
+    stream: String,
+    #[command(flatten)]
+    aws: AwsArgs,
+    /// Print the decision document
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(args: Args) -> Result<(), CliError> {
+    let policy = Policy::from_env(|name| std::env::var(name).ok())?;
+    let clients = Clients::new(&args.aws.config().await?);
+    let stream = find_stream(&clients, &args.stream).await?;
+    let home = stream.home.clone();
+    let signal = Signal::Ask(Ask { stream, mode: Some(Mode::Observe), message: None });
+    let document = Healer::new(clients, policy).heal(&signal, &home).await?.document;
+    if args.json { print_json(&document) } else { print(&document) }
+}
+
+/// The document as one line of JSON.
+pub(super) fn print_json(document: &Document) -> Result<(), CliError> {
+    use std::io::Write;
+    let mut out = std::io::stdout();
+    serde_json::to_writer(&mut out, document).map_err(std::io::Error::from)?;
+    writeln!(out)?;
+    Ok(())
+}
+
+fn print(document: &Document) -> Result<(), CliError> {
+    let mut console = Console::new(false);
+    console.heading(&document.sentence)?;
+    console.step(&format!("{:<34} {} ({})", "decision", document.code, document.outcome))?;
+    if let Some(stream) = &document.stream {
+        let known = |value: Option<&str>| value.unwrap_or("unknown").to_owned();
+        console.step(&format!("{:<34} {}", "mode", known(stream.mode.as_deref())))?;
+        console.step(&format!("{:<34} {}", "status", known(stream.status.as_deref())))?;
+        let shards = stream.open_shards.map(|n| n.to_string());
+        console.step(&format!("{:<34} {}", "open_shards", known(shards.as_deref())))?;
+    }
+    for (name, value) in evidence(document) {
+        console.step(&format!("{name:<34} {value}"))?;
+    }
+    Ok(())
+}
+
+/// The evidence in the words of the document.
+fn evidence(document: &Document) -> Vec<(String, String)> {
+    let Ok(Value::Object(evidence)) = serde_json::to_value(&document.evidence) else { return vec![] };
+    let text = |value: Value| match value {
+        Value::String(text) => text,
+        Value::Number(n) => n.as_f64().map_or_else(|| n.to_string(), |f| ((f * 1000.0).round() / 1000.0).to_string()),
+        other => other.to_string(),
+    };
+    evidence.into_iter().map(|(name, value)| (name, text(value))).collect()
+}

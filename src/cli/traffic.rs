@@ -1,0 +1,141 @@
+//! Real traffic for a stream of the local account: producers and readers that keep their pace however many of their
+//! calls are throttled.
+
+use super::CliError;
+use crate::observe::Cause;
+use aws_sdk_kinesis::Client;
+use aws_sdk_kinesis::error::ProvideErrorMetadata;
+use aws_sdk_kinesis::primitives::Blob;
+use aws_sdk_kinesis::types::{PutRecordsRequestEntry, ShardIteratorType};
+use std::time::Duration;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+/// Ten bursts a second: even enough that a shard's second fills evenly.
+const TICK: Duration = Duration::from_millis(100);
+
+/// The size of a record. Large enough that a few hundred a second fill a shard, and little work is done for them.
+pub(super) const RECORD_BYTES: usize = 10 * 1024;
+
+const EXCEEDED: &str = "ProvisionedThroughputExceededException";
+
+/// What came of a stretch of traffic.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Tally {
+    /// Records written, or calls answered.
+    pub served: u64,
+    /// Records or calls throttled.
+    pub throttled: u64,
+}
+
+impl Tally {
+    /// The throttled share, 0–1.
+    pub fn share(&self) -> f64 {
+        match self.served + self.throttled {
+            0 => 0.0,
+            all => self.throttled as f64 / all as f64,
+        }
+    }
+}
+
+/// Writes `per_second` records of [`RECORD_BYTES`] a second, spread evenly over the stream's key space. Nothing is
+/// retried.
+pub(super) async fn write(client: &Client, arn: &str, per_second: usize, length: Duration) -> Result<Tally, CliError> {
+    let batch = per_second * TICK.as_millis() as usize / 1000;
+    paced(length, |n| {
+        let records = (0..batch).filter_map(|i| record(n * batch + i)).collect();
+        put(client.clone(), arn.to_owned(), records)
+    })
+    .await
+}
+
+/// Record `n`; its explicit hash key walks through the key space by the golden ratio, which is as even as can be.
+fn record(n: usize) -> Option<PutRecordsRequestEntry> {
+    const GOLDEN: u128 = 0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835;
+    PutRecordsRequestEntry::builder()
+        .data(Blob::new(vec![b'x'; RECORD_BYTES]))
+        .partition_key(format!("order-{n}"))
+        .explicit_hash_key((n as u128).wrapping_mul(GOLDEN).to_string())
+        .build()
+        .ok()
+}
+
+async fn put(client: Client, arn: String, records: Vec<PutRecordsRequestEntry>) -> Result<Tally, CliError> {
+    let count = records.len() as u64;
+    let answer = client.put_records().stream_arn(arn).set_records(Some(records)).send().await;
+    let answer = answer.map_err(|e| CliError::Aws { call: "PutRecords", source: Cause::of(e) })?;
+    let throttled = answer.failed_record_count().and_then(|n| u64::try_from(n).ok()).unwrap_or(0).min(count);
+    Ok(Tally { served: count - throttled, throttled })
+}
+
+/// Reads each shard with `readers` readers that poll five times a second, as each of them alone would be allowed to.
+pub(super) async fn read(client: &Client, arn: &str, readers: usize, length: Duration) -> Result<Tally, CliError> {
+    let shards = client.list_shards().stream_arn(arn).send().await;
+    let shards = shards.map_err(|e| CliError::Aws { call: "ListShards", source: Cause::of(e) })?;
+    let mut tasks = JoinSet::new();
+    for shard in shards.shards() {
+        let is_open = shard.sequence_number_range().is_some_and(|r| r.ending_sequence_number().is_none());
+        for _ in 0..if is_open { readers } else { 0 } {
+            tasks.spawn(poll(client.clone(), arn.to_owned(), shard.shard_id().to_owned(), length));
+        }
+    }
+    sum(tasks).await
+}
+
+async fn poll(client: Client, arn: String, shard: String, length: Duration) -> Result<Tally, CliError> {
+    let mut iterator = Some(iterator(&client, &arn, &shard).await?);
+    let (end, mut tally) = (Instant::now() + length, Tally::default());
+    let mut ticks = interval(2 * TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while let (true, Some(from)) = (Instant::now() < end, &iterator) {
+        ticks.tick().await;
+        match client.get_records().stream_arn(&arn).shard_iterator(from).send().await {
+            Ok(answer) => {
+                tally.served += 1;
+                iterator = answer.next_shard_iterator().map(str::to_owned);
+            }
+            Err(error) if error.code() == Some(EXCEEDED) => tally.throttled += 1,
+            Err(error) => return Err(CliError::Aws { call: "GetRecords", source: Cause::of(error) }),
+        }
+    }
+    Ok(tally)
+}
+
+/// A shard's iterator; GetShardIterator allows five calls a second and shard, whoever calls, so it may take a few.
+async fn iterator(client: &Client, arn: &str, shard: &str) -> Result<String, CliError> {
+    let mut tries = 20;
+    loop {
+        let call = client.get_shard_iterator().stream_arn(arn).shard_id(shard);
+        match call.shard_iterator_type(ShardIteratorType::TrimHorizon).send().await {
+            Ok(answer) => return Ok(answer.shard_iterator().unwrap_or_default().to_owned()),
+            Err(error) if error.code() == Some(EXCEEDED) && tries > 0 => tries -= 1,
+            Err(error) => return Err(CliError::Aws { call: "GetShardIterator", source: Cause::of(error) }),
+        }
+        tokio::time::sleep(TICK).await;
+    }
+}
+
+/// Starts one piece of work a tick for `length`, on time even while earlier ones are still under way.
+async fn paced<F>(length: Duration, work: impl Fn(usize) -> F) -> Result<Tally, CliError>
+where
+    F: Future<Output = Result<Tally, CliError>> + Send + 'static,
+{
+    let ticks = (length.as_millis() / TICK.as_millis()) as usize;
+    let mut timer = interval(TICK);
+    let mut tasks = JoinSet::new();
+    for n in 0..ticks {
+        timer.tick().await;
+        tasks.spawn(work(n));
+    }
+    sum(tasks).await
+}
+
+async fn sum(mut tasks: JoinSet<Result<Tally, CliError>>) -> Result<Tally, CliError> {
+    let mut sum = Tally::default();
+    while let Some(tally) = tasks.join_next().await {
+        let tally = tally.map_err(std::io::Error::other)??;
+        sum.served += tally.served;
+        sum.throttled += tally.throttled;
+    }
+    Ok(sum)
+}
