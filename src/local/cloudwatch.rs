@@ -392,7 +392,7 @@ impl Query {
         }
         let period = stat.period / 60;
         let mut periods = BTreeMap::<i64, Stat>::new();
-        for (minute, samples) in metrics.minutes(&stat.metric.series()?) {
+        for (minute, samples) in metrics.minutes(&stat.metric.series()) {
             let published = minute < window.unpublished || !stat.metric.is_aws();
             if published && (window.start..window.end).contains(&minute) {
                 let begin = minute - (minute - window.start) % period;
@@ -425,17 +425,14 @@ impl Query {
 }
 
 impl Metric {
-    fn series(&self) -> Result<Series, Refusal> {
-        let mut dimensions = BTreeMap::new();
-        for dimension in &self.dimensions {
-            let value = dimension.value.clone().unwrap_or_default();
-            dimensions.insert(dimension.name.clone(), value);
-        }
-        Ok(Series {
+    fn series(&self) -> Series {
+        let value = |dimension: &Dimension| dimension.value.clone().unwrap_or_default();
+        let dimensions = self.dimensions.iter().map(|d| (d.name.clone(), value(d)));
+        Series {
             namespace: self.namespace.clone(),
             name: self.metric_name.clone(),
-            dimensions,
-        })
+            dimensions: dimensions.collect(),
+        }
     }
 
     /// Whether its minutes come late.
