@@ -8,7 +8,7 @@ use crate::observe::{Observer, ReadError};
 use crate::policy::Policy;
 use crate::report::{AutoFix, Document};
 use crate::signal::{Home, Signal, SignalError, StreamArn};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound, Utc};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -101,7 +101,7 @@ impl Healer {
         };
         let mut intent = None;
         for _ in 0..LOOKS {
-            let mut look = self.observer.look(stream, Utc::now()).await?;
+            let mut look = self.observer.look(stream, Utc::now().trunc_subsecs(3)).await?;
             if let Some(intent) = &intent {
                 act::Intent::pardon(intent, &mut look);
             }

@@ -1,34 +1,24 @@
-//! CloudWatch: PutMetricData, GetMetricData and ListMetrics in Smithy RPC v2 CBOR, the protocol
-//! that current SDKs speak.
+//! CloudWatch: PutMetricData, GetMetricData and ListMetrics.
 
 use std::collections::{BTreeMap, HashSet};
-use std::io::Read;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use axum::body::Body;
-use axum::body::to_bytes;
-use axum::extract::{ConnectInfo, Path, Request, State};
-use axum::http::{HeaderName, StatusCode, header};
-use axum::response::{AppendHeaders, IntoResponse, Response};
+use axum::extract::Request;
+use axum::response::Response;
 use ciborium::Value as Cbor;
-use flate2::read::GzDecoder;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Number, Value};
+use serde_json::Value;
 
 use super::connection::Line;
 use super::faults::subject_to_faults;
 use super::metrics::{Metrics, Series, Stat, epoch_seconds};
+use super::protocol::{Protocol, Refusal, field, refuse, text, timestamp};
 use super::{Account, lock};
 
-/// CloudWatch's name in the path of a request.
-const SERVICE: &str = "GraniteServiceVersion20100801";
-
-/// The largest request, unpacked (quotas: PutMetricData 1 MB). The other limits here are from
-/// the same page and the API reference:
+/// Limits are from the quotas and the API reference:
 /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_limits.html>
-const MAX_BODY: usize = 1024 * 1024;
 const MAX_METRICS_PER_PUT: usize = 1000;
 const MAX_DIMENSIONS: usize = 30;
 const MAX_VALUES: usize = 150;
@@ -43,19 +33,7 @@ const NEWEST: f64 = 2.0 * 3600.0;
 /// How far back ListMetrics looks: two weeks.
 const LISTED_MINUTES: i64 = 14 * 24 * 60;
 
-/// An error answer.
-struct Refusal {
-    status: u16,
-    code: &'static str,
-    message: String,
-}
-
 type Answer = Result<Cbor, Refusal>;
-
-/// An HTTP 400 with the name of a shape of CloudWatch's model.
-fn refuse(code: &'static str, message: impl Into<String>) -> Refusal {
-    Refusal { status: 400, code, message: message.into() }
-}
 
 fn invalid(message: impl Into<String>) -> Refusal {
     refuse("InvalidParameterValueException", message)
@@ -66,32 +44,29 @@ fn invalid_query(message: impl Into<String>) -> Refusal {
     refuse("ValidationError", message)
 }
 
-/// Answers one HTTP request.
+/// Answers one HTTP request for an operation.
 pub(super) async fn serve(
-    State(account): State<Arc<Account>>,
-    ConnectInfo(line): ConnectInfo<Line>,
-    Path((service, operation)): Path<(String, String)>,
+    account: Arc<Account>,
+    line: Line,
+    protocol: Protocol,
+    operation: String,
     request: Request,
 ) -> Response {
-    if service != SERVICE {
-        let message = format!("the local account serves Kinesis and CloudWatch, not {service}");
-        return render_error(404, "UnknownOperationException", &message);
-    }
     account.count_call("CloudWatch", &operation);
-    let input = input_of(request).await;
+    let input = protocol.input_of(request).await;
     // In a task of its own: a client that gives up does not stop what it has asked for.
     let call = tokio::spawn(async move {
-        let work = async { perform(&account, &operation, input) };
-        subject_to_faults(&account, &line, &operation, render_error, work).await
+        let work = async {
+            match input.and_then(|input| call(&account, &operation, input)) {
+                Ok(answer) => protocol.render(answer),
+                Err(refusal) => protocol.render_error(&refusal),
+            }
+        };
+        let refuse = |status, code: &str, message: &str| protocol.render_error(&Refusal::new(status, code, message));
+        subject_to_faults(&account, &line, &operation, refuse, work).await
     });
-    call.await.unwrap_or_else(|error| render_error(500, "InternalServiceFault", &error.to_string()))
-}
-
-fn perform(account: &Account, operation: &str, input: Result<Value, Refusal>) -> Response {
-    match input.and_then(|input| call(account, operation, input)) {
-        Ok(answer) => render(200, &answer, None),
-        Err(refusal) => render_error(refusal.status, refusal.code, &refusal.message),
-    }
+    call.await
+        .unwrap_or_else(|error| protocol.render_error(&Refusal::new(500, "InternalServiceFault", error.to_string())))
 }
 
 fn call(account: &Account, operation: &str, input: Value) -> Answer {
@@ -385,7 +360,7 @@ impl Query {
         }
         let period = stat.period / 60;
         let mut periods = BTreeMap::<i64, Stat>::new();
-        for (minute, samples) in metrics.minutes(&stat.metric.series()?) {
+        for (minute, samples) in metrics.minutes(&stat.metric.series()) {
             let published = minute < window.unpublished || !stat.metric.is_aws();
             if published && (window.start..window.end).contains(&minute) {
                 let begin = minute - (minute - window.start) % period;
@@ -415,13 +390,10 @@ impl Query {
 }
 
 impl Metric {
-    fn series(&self) -> Result<Series, Refusal> {
-        let mut dimensions = BTreeMap::new();
-        for dimension in &self.dimensions {
-            let value = dimension.value.clone().unwrap_or_default();
-            dimensions.insert(dimension.name.clone(), value);
-        }
-        Ok(Series { namespace: self.namespace.clone(), name: self.metric_name.clone(), dimensions })
+    fn series(&self) -> Series {
+        let value = |dimension: &Dimension| dimension.value.clone().unwrap_or_default();
+        let dimensions = self.dimensions.iter().map(|d| (d.name.clone(), value(d)));
+        Series { namespace: self.namespace.clone(), name: self.metric_name.clone(), dimensions: dimensions.collect() }
     }
 
     /// Whether its minutes come late.
@@ -493,56 +465,10 @@ fn describe(series: &Series) -> Cbor {
     ])
 }
 
-// ---- The protocol ----
-
-/// The CBOR body, unpacked, as JSON: that is what the inputs are read from.
-async fn input_of(request: Request) -> Result<Value, Refusal> {
-    let too_large = || Refusal {
-        status: 413,
-        code: "RequestEntityTooLarge",
-        message: format!("A request has at most {MAX_BODY} bytes."),
-    };
-    let zipped = request.headers().get(header::CONTENT_ENCODING);
-    let zipped = zipped.is_some_and(|encoding| encoding == "gzip");
-    let body = to_bytes(request.into_body(), MAX_BODY);
-    let mut body = body.await.map_err(|_| too_large())?.to_vec();
-    if zipped {
-        let mut unpacked = Vec::new();
-        GzDecoder::new(&body[..])
-            .take(MAX_BODY as u64 + 1)
-            .read_to_end(&mut unpacked)
-            .map_err(|error| refuse("SerializationException", format!("gzip: {error}")))?;
-        body = unpacked;
-    }
-    if body.len() > MAX_BODY {
-        return Err(too_large());
-    }
-    let body: Cbor =
-        ciborium::from_reader(&body[..]).map_err(|error| refuse("SerializationException", format!("CBOR: {error}")))?;
-    Ok(json_of(body))
-}
+// ---- Inputs ----
 
 fn parse<T: DeserializeOwned>(input: Value) -> Result<T, Refusal> {
     serde_json::from_value(input).map_err(|error| invalid_query(error.to_string()))
-}
-
-/// Tags are dropped: the only one in use says that a number is a timestamp.
-fn json_of(value: Cbor) -> Value {
-    match value {
-        Cbor::Bool(bool) => Value::Bool(bool),
-        Cbor::Integer(integer) => i64::try_from(integer).map_or(Value::Null, Value::from),
-        Cbor::Float(float) => Number::from_f64(float).map_or(Value::Null, Value::Number),
-        Cbor::Text(text) => Value::String(text),
-        Cbor::Array(items) => Value::Array(items.into_iter().map(json_of).collect()),
-        Cbor::Map(fields) => Value::Object(
-            fields
-                .into_iter()
-                .filter_map(|(key, value)| Some((key.into_text().ok()?, json_of(value))))
-                .collect::<Map<_, _>>(),
-        ),
-        Cbor::Tag(_, inner) => json_of(*inner),
-        _ => Value::Null,
-    }
 }
 
 fn token(token: Option<&str>) -> Result<usize, Refusal> {
@@ -550,45 +476,4 @@ fn token(token: Option<&str>) -> Result<usize, Refusal> {
         let skip = token.parse();
         skip.map_err(|_| refuse("InvalidNextToken", format!("Invalid NextToken {token}")))
     })
-}
-
-fn field(name: &str, value: Cbor) -> (Cbor, Cbor) {
-    (text(name), value)
-}
-
-fn text(text: &str) -> Cbor {
-    Cbor::Text(text.to_owned())
-}
-
-fn timestamp(epoch_seconds: f64) -> Cbor {
-    Cbor::Tag(1, Box::new(Cbor::Float(epoch_seconds)))
-}
-
-/// The error as the model names it in the body, and as the older protocol named it in a header,
-/// where the SDKs of a formerly AWS-query service look first.
-fn render_error(status: u16, code: &str, message: &str) -> Response {
-    let body = Cbor::Map(vec![
-        field("__type", text(&format!("com.amazonaws.cloudwatch#{code}"))),
-        field("message", text(message)),
-    ]);
-    let fault = if status < 500 { "Sender" } else { "Receiver" };
-    let query_code = match code {
-        "InvalidParameterValueException" => "InvalidParameterValue",
-        "InvalidParameterCombinationException" => "InvalidParameterCombination",
-        "MissingRequiredParameterException" => "MissingParameter",
-        "InternalServiceFault" => "InternalServiceError",
-        other => other,
-    };
-    render(status, &body, Some(format!("{query_code};{fault}")))
-}
-
-fn render(status: u16, body: &Cbor, error: Option<String>) -> Response {
-    let mut bytes = Vec::new();
-    // Writing to memory fails only without any.
-    let _ = ciborium::into_writer(body, &mut bytes);
-    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let headers =
-        [(header::CONTENT_TYPE, "application/cbor"), (HeaderName::from_static("smithy-protocol"), "rpc-v2-cbor")];
-    let error = error.map(|error| ("x-amzn-query-error", error));
-    (status, headers, AppendHeaders(error), Body::from(bytes)).into_response()
 }

@@ -47,7 +47,7 @@ pub(super) async fn subject_to_faults(
     account: &Account,
     line: &Line,
     operation: &str,
-    refuse: fn(u16, &str, &str) -> Response,
+    refuse: impl Fn(u16, &str, &str) -> Response,
     work: impl Future<Output = Response>,
 ) -> Response {
     let effect = next_effect(&mut lock(&account.faults), operation);

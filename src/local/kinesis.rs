@@ -4,8 +4,8 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes, to_bytes};
-use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{StatusCode, header};
+use axum::extract::Request;
+use axum::http::{self, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use ferrokinesis::actions::{Operation, dispatch};
@@ -17,8 +17,6 @@ use super::faults::subject_to_faults;
 use super::limits::{Refusal, refuse};
 use super::{Account, capacity, lock, tags, traffic};
 
-const TARGET: &str = "x-amz-target";
-const TARGET_PREFIX: &str = "Kinesis_20131202.";
 const JSON: &str = "application/x-amz-json-1.1";
 
 /// The largest request is PutRecords with 10 MiB of data, a third more in base64.
@@ -29,18 +27,8 @@ const STREAMS_PER_PAGE: u64 = 100;
 
 type Answer = Result<Option<Value>, Refusal>;
 
-/// Answers one HTTP request.
-pub(super) async fn serve(
-    State(account): State<Arc<Account>>,
-    ConnectInfo(line): ConnectInfo<Line>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let target = request.headers().get(TARGET).and_then(|t| t.to_str().ok());
-    let name = target.and_then(|target| target.strip_prefix(TARGET_PREFIX));
-    let Some(name) = name.map(str::to_owned) else {
-        return not_served(target.unwrap_or_default());
-    };
+/// Answers one HTTP request for an operation.
+pub(super) async fn serve(account: Arc<Account>, line: Line, name: String, request: Request, next: Next) -> Response {
     account.count_call("Kinesis", &name);
     let (head, body) = request.into_parts();
     let Ok(body) = to_bytes(body, MAX_BODY).await else {
@@ -48,14 +36,14 @@ pub(super) async fn serve(
     };
     // In a task of its own: a client that gives up does not stop what it has asked for.
     let call = tokio::spawn(async move {
-        let request = axum::http::Request::from_parts(head, body);
+        let request = http::Request::from_parts(head, body);
         let work = perform(&account, &name, request, next);
         subject_to_faults(&account, &line, &name, render_error, work).await
     });
     call.await.unwrap_or_else(|error| render_error(500, "InternalFailure", &error.to_string()))
 }
 
-async fn perform(account: &Arc<Account>, name: &str, request: axum::http::Request<Bytes>, next: Next) -> Response {
+async fn perform(account: &Arc<Account>, name: &str, request: http::Request<Bytes>, next: Next) -> Response {
     // An event stream, and ferrokinesis's own affair.
     if name == "SubscribeToShard" {
         return next.run(request.map(Body::from)).await;
@@ -231,11 +219,12 @@ fn account_settings(account: &Account) -> Value {
     json!({"MinimumThroughputBillingCommitment": {"Status": status}})
 }
 
-fn not_served(target: &str) -> Response {
+/// What clients of other services get who were pointed here, too.
+pub(super) fn not_served(target: &str) -> Response {
     render_error(
         404,
         "UnknownOperationException",
-        &format!("the local account serves Kinesis and CloudWatch, not '{target}'"),
+        &format!("the local account serves Kinesis and CloudWatch, not {target}"),
     )
 }
 

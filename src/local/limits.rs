@@ -209,3 +209,26 @@ impl Rates {
         room
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_answer_blocks_its_shard_until_it_is_paid_for() {
+        let mut rates = Rates::default();
+        let read = |rates: &mut Rates, shard| {
+            let read = rates.admit_read(Operation::GetRecords, shard, "orders", "123456789012");
+            read.map_err(|refusal| refusal.body.error_type)
+        };
+        rates.charge_read("orders", "small", READ_BYTES_PER_SHARD / 2.0);
+        assert_eq!(read(&mut rates, "small"), Ok(()));
+        rates.charge_read("orders", "large", 5.0 * READ_BYTES_PER_SHARD);
+        let throttled = Err("ProvisionedThroughputExceededException".into());
+        assert_eq!(read(&mut rates, "large"), throttled);
+        assert_eq!(read(&mut rates, "other"), Ok(()));
+        let (_, since) = rates.bytes.get_mut("orders/large").expect("charged");
+        *since -= Duration::from_secs(5);
+        assert_eq!(read(&mut rates, "large"), Ok(()));
+    }
+}

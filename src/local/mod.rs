@@ -3,9 +3,9 @@
 //! Real AWS SDK clients, the Lambda binary and the AWS CLI can be pointed at it with
 //! `AWS_ENDPOINT_URL`; any credentials do. Kinesis itself is the crate `ferrokinesis`: streams,
 //! shards, records, and one-second write windows of 1 MiB and 1,000 records per shard. The layer
-//! in front of it adds AWS's own refusals and quotas ([`limits`], [`capacity`], [`tags`]) and
-//! counts the `AWS/Kinesis` metrics from the traffic that really went through ([`traffic`]).
-//! CloudWatch is ours ([`cloudwatch`], [`metrics`]).
+//! in front of it adds AWS's own refusals and quotas (`limits`, `capacity`, `tags`) and counts the
+//! `AWS/Kinesis` metrics from the traffic that really went through (`traffic`). CloudWatch is ours
+//! (`cloudwatch`, `metrics`).
 //!
 //! ```no_run
 //! # async fn demo() -> std::io::Result<()> {
@@ -23,6 +23,7 @@ mod kinesis;
 mod limits;
 mod metrics;
 mod past;
+mod protocol;
 mod tags;
 mod traffic;
 
@@ -31,8 +32,9 @@ use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use axum::extract::DefaultBodyLimit;
-use axum::middleware;
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, Request, State};
+use axum::middleware::{self, Next};
+use axum::response::Response;
 use axum::routing::post;
 use ferrokinesis::store::{Store, StoreOptions};
 use tokio::net::TcpListener;
@@ -43,6 +45,7 @@ use connection::{Line, Lines};
 use limits::Rates;
 use metrics::{Metrics, Series};
 use past::Past;
+use protocol::Protocol;
 
 pub use faults::{Effect, Fault};
 
@@ -107,8 +110,8 @@ impl LocalAccount {
         let account = Arc::new(Account::new(options, store));
         let app = kinesis
             .layer(DefaultBodyLimit::disable())
-            .layer(middleware::from_fn_with_state(account.clone(), kinesis::serve))
-            .route("/service/{service}/operation/{operation}", post(cloudwatch::serve).with_state(account.clone()));
+            .layer(middleware::from_fn_with_state(account.clone(), by_target))
+            .route("/service/{service}/operation/{operation}", post(by_path).with_state(account.clone()));
         let (stop, stopped) = oneshot::channel::<()>();
         let server = axum::serve(Lines(listener), app.into_make_service_with_connect_info::<Line>())
             .with_graceful_shutdown(async move {
@@ -173,6 +176,45 @@ impl LocalAccount {
         let minute = metrics::minute_of(timestamp.into());
         let series = Series::new(namespace, name, dimensions);
         lock(&self.account.metrics).add(series, minute, &metrics::Stat::of(value, 1.0), 1.0);
+    }
+}
+
+/// What a target or a path calls the services.
+const KINESIS: &str = "Kinesis_20131202";
+const CLOUDWATCH: &str = "GraniteServiceVersion20100801";
+
+/// The JSON protocols name the operation in a header.
+async fn by_target(
+    State(account): State<Arc<Account>>,
+    ConnectInfo(line): ConnectInfo<Line>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let target = request.headers().get("x-amz-target");
+    let target = target.and_then(|target| target.to_str().ok());
+    match target.and_then(|target| target.split_once('.')) {
+        Some((KINESIS, operation)) => {
+            let operation = operation.to_owned();
+            kinesis::serve(account, line, operation, request, next).await
+        }
+        Some((CLOUDWATCH, operation)) => {
+            let operation = operation.to_owned();
+            cloudwatch::serve(account, line, Protocol::Json, operation, request).await
+        }
+        _ => kinesis::not_served(target.unwrap_or("a request without a target")),
+    }
+}
+
+/// RPC v2 CBOR names it in the path.
+async fn by_path(
+    State(account): State<Arc<Account>>,
+    ConnectInfo(line): ConnectInfo<Line>,
+    Path((service, operation)): Path<(String, String)>,
+    request: Request,
+) -> Response {
+    match service.as_str() {
+        CLOUDWATCH => cloudwatch::serve(account, line, Protocol::Cbor, operation, request).await,
+        other => kinesis::not_served(other),
     }
 }
 

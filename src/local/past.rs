@@ -62,3 +62,29 @@ pub(super) fn minutes_now(past: &Option<Past>) -> Vec<(i64, f64)> {
         .and_then(|past| past.spread(Instant::now()))
         .unwrap_or_else(|| vec![((epoch_seconds(SystemTime::now()) / 60.0) as i64, 1.0)])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_happens_at_any_moment_counts_factor_times_within_the_minutes_asked_for() {
+        let now = SystemTime::now();
+        let last = minute_of(now) - 1;
+        for (minutes, millis) in [(10, 5_000), (10, 2_500), (3, 7_000), (60, 1_000), (7, 900)] {
+            let within = Duration::from_millis(millis);
+            let began = Instant::now();
+            let past = Past::begin(minutes, within, began, now).expect("a stretch");
+            let factor = f64::from(minutes) * 60_000.0 / millis as f64;
+            for moment in (0..millis).step_by(100) {
+                let moment = began + Duration::from_millis(moment);
+                let spread = past.spread(moment).expect("within the stretch");
+                let times: f64 = spread.iter().map(|(_, times)| times).sum();
+                assert!((times / factor - 1.0).abs() < 1e-9, "{times} {factor}");
+                let first = last + 1 - i64::from(minutes);
+                assert!(spread.iter().all(|(m, _)| (first..=last).contains(m)));
+            }
+            assert!(past.spread(began + within).is_none());
+        }
+    }
+}

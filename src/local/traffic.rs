@@ -24,11 +24,20 @@ const MAX_RECORDS: u64 = 10_000;
 
 type Answer = Result<Option<Value>, Refusal>;
 
-/// The samples of one call, summed up by metric; `None` is the stream, a name one of its shards.
-#[derive(Default)]
-struct Samples(BTreeMap<(&'static str, Option<String>), Stat>);
+/// The samples of one call.
+struct Samples {
+    /// When the call came, or the past that it stands for: minutes, and how often it counts there.
+    minutes: Vec<(i64, f64)>,
+    /// Summed up by metric; `None` is the stream, a name one of its shards.
+    stats: BTreeMap<(&'static str, Option<String>), Stat>,
+}
 
 impl Samples {
+    /// For a call that comes now.
+    fn new(account: &Account) -> Self {
+        Self { minutes: minutes_now(&lock(&account.past)), stats: BTreeMap::new() }
+    }
+
     /// A sample of a stream-level metric.
     fn add(&mut self, metric: &'static str, value: f64) {
         self.merge(metric, None, value);
@@ -42,7 +51,7 @@ impl Samples {
 
     fn merge(&mut self, metric: &'static str, shard: Option<&str>, value: f64) {
         let key = (metric, shard.map(str::to_owned));
-        let stat = self.0.entry(key).or_default();
+        let stat = self.stats.entry(key).or_default();
         stat.merge(&Stat::of(value, 1.0), 1.0);
     }
 
@@ -57,13 +66,12 @@ impl Samples {
         }
     }
 
-    /// Accounts all of it now, or in the past that now stands for.
+    /// Accounts all of it.
     fn publish(self, account: &Account, stream: &str) {
-        let minutes = minutes_now(&lock(&account.past));
         let monitored = lock(&account.monitored).get(stream).cloned();
         let monitored = monitored.unwrap_or_default();
         let mut metrics = lock(&account.metrics);
-        for ((metric, shard), stat) in self.0 {
+        for ((metric, shard), stat) in self.stats {
             let mut dimensions = vec![("StreamName", stream)];
             if let Some(shard) = &shard {
                 if !monitored.iter().any(|enabled| enabled == metric) {
@@ -72,7 +80,7 @@ impl Samples {
                 dimensions.push(("ShardId", shard));
             }
             let series = Series::new(NAMESPACE, metric, &dimensions);
-            for (minute, times) in &minutes {
+            for (minute, times) in &self.minutes {
                 metrics.add(series.clone(), *minute, &stat, *times);
             }
         }
@@ -119,8 +127,8 @@ fn size_of(record: &Value) -> f64 {
 }
 
 pub(super) async fn put_record(account: &Account, name: &str, input: Value) -> Answer {
+    let mut samples = Samples::new(account);
     let sent = Sent::new(&input);
-    let mut samples = Samples::default();
     let answer = dispatch(&account.store, Operation::PutRecord, input).await;
     let answer = match answer {
         Ok(answer) => {
@@ -144,6 +152,7 @@ pub(super) async fn put_record(account: &Account, name: &str, input: Value) -> A
 }
 
 pub(super) async fn put_records(account: &Account, name: &str, input: Value) -> Answer {
+    let mut samples = Samples::new(account);
     let records = input["Records"].as_array().into_iter().flatten();
     let sent: Vec<Sent> = records.map(Sent::new).collect();
     let answer = dispatch(&account.store, Operation::PutRecords, input).await?;
@@ -153,7 +162,6 @@ pub(super) async fn put_records(account: &Account, name: &str, input: Value) -> 
         Some(0) => None,
         _ => Some(account.store.get_stream(name).await?),
     };
-    let mut samples = Samples::default();
     let (mut accepted, mut throttled, mut bytes) = (0.0, 0.0, 0.0);
     let results = answer["Records"].as_array_mut().into_iter().flatten();
     for (record, result) in sent.iter().zip(results) {
@@ -197,7 +205,7 @@ pub(super) async fn get_records(account: &Account, name: Option<&str>, raw: Valu
     }
     let id = &account.options.account;
     let admitted = lock(&account.rates).admit_read(Operation::GetRecords, &shard, &stream, id);
-    let mut samples = Samples::default();
+    let mut samples = Samples::new(account);
     if let Err(refusal) = admitted {
         samples.add_for_shard("ReadProvisionedThroughputExceeded", &shard, 1.0);
         samples.add("GetRecords.Success", 0.0);

@@ -7,7 +7,7 @@ mod traffic;
 use crate::clients::Clients;
 use crate::observation::{Limits, Observation, Traffic};
 use crate::signal::StreamArn;
-use aws_sdk_kinesis::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
 use chrono::{DateTime, Utc};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -43,7 +43,15 @@ impl Cause {
 
 impl std::fmt::Display for Cause {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        DisplayErrorContext(self.0.as_ref()).fmt(f)
+        let first: &(dyn std::error::Error + 'static) = self.0.as_ref();
+        let causes = std::iter::successors(Some(first), |error| error.source());
+        let mut texts: Vec<String> = causes.map(ToString::to_string).collect();
+        // The SDK says "service error" for what its cause then says in AWS's own words.
+        if texts.len() > 1 && texts[0] == "service error" {
+            texts.remove(0);
+        }
+        texts.dedup();
+        f.write_str(&texts.join(": "))
     }
 }
 

@@ -2,6 +2,7 @@
 //! (EMF) for each invocation, which costs no call.
 
 use super::document::{Document, Outcome};
+use crate::observe::Cause;
 use crate::signal::StreamArn;
 use aws_sdk_cloudwatch::Client;
 use aws_sdk_cloudwatch::error::SdkError;
@@ -64,7 +65,7 @@ impl Fix<'_> {
                 (AutoFix::LogLine, Some(self.emf()))
             }
             Err(error) => {
-                tracing::warn!(stream = %self.stream, %error, "CloudWatch did not confirm the AutoFix metric");
+                tracing::warn!(stream = %self.stream, error = %Cause::of(error), "CloudWatch did not confirm the AutoFix metric");
                 (AutoFix::Unconfirmed, None)
             }
         }

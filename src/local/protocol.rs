@@ -1,0 +1,152 @@
+//! The two protocols that clients speak with CloudWatch: Smithy RPC v2 CBOR (SDKs), and JSON 1.0
+//! (the AWS CLI). Inputs are handled as JSON, answers as CBOR, which has the richer types.
+
+use std::io::Read;
+
+use axum::body::to_bytes;
+use axum::extract::Request;
+use axum::http::{HeaderName, StatusCode, header};
+use axum::response::{AppendHeaders, IntoResponse, Response};
+use ciborium::Value as Cbor;
+use flate2::read::GzDecoder;
+use serde_json::{Map, Number, Value};
+
+/// The largest request, unpacked ([quotas]: PutMetricData 1 MB).
+///
+/// [quotas]: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_limits.html
+const MAX_BODY: usize = 1024 * 1024;
+
+/// How a request is encoded, and therefore its answer.
+#[derive(Clone, Copy)]
+pub(super) enum Protocol {
+    Cbor,
+    Json,
+}
+
+/// An error answer.
+pub(super) struct Refusal {
+    status: u16,
+    code: String,
+    message: String,
+}
+
+impl Refusal {
+    pub fn new(status: u16, code: &str, message: impl Into<String>) -> Self {
+        Self { status, code: code.into(), message: message.into() }
+    }
+}
+
+/// An HTTP 400 with the name of a shape of CloudWatch's model.
+pub(super) fn refuse(code: &str, message: impl Into<String>) -> Refusal {
+    Refusal::new(400, code, message)
+}
+
+impl Protocol {
+    /// The body, unpacked and decoded.
+    pub async fn input_of(self, request: Request) -> Result<Value, Refusal> {
+        let unreadable = |error: String| refuse("SerializationException", error);
+        let body = unpacked(request).await?;
+        match self {
+            Self::Json => serde_json::from_slice(&body).map_err(|e| unreadable(e.to_string())),
+            Self::Cbor => ciborium::from_reader(&body[..]).map(json_of).map_err(|e| unreadable(e.to_string())),
+        }
+    }
+
+    pub fn render(self, answer: Cbor) -> Response {
+        self.respond(200, answer, None)
+    }
+
+    /// The error as the model names it in the body, and as the older protocol named it in a
+    /// header, where the SDKs of a formerly AWS-query service look first.
+    pub fn render_error(self, refusal: &Refusal) -> Response {
+        let Refusal { status, code, message } = refusal;
+        let body = Cbor::Map(vec![
+            field("__type", text(&format!("com.amazonaws.cloudwatch#{code}"))),
+            field("message", text(message)),
+        ]);
+        let fault = if *status < 500 { "Sender" } else { "Receiver" };
+        let query_code = match code.as_str() {
+            "InvalidParameterValueException" => "InvalidParameterValue",
+            "InvalidParameterCombinationException" => "InvalidParameterCombination",
+            "MissingRequiredParameterException" => "MissingParameter",
+            "InternalServiceFault" => "InternalServiceError",
+            other => other,
+        };
+        self.respond(*status, body, Some(format!("{query_code};{fault}")))
+    }
+
+    fn respond(self, status: u16, body: Cbor, error: Option<String>) -> Response {
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let error = AppendHeaders(error.map(|error| ("x-amzn-query-error", error)));
+        match self {
+            Self::Json => {
+                let kind = [(header::CONTENT_TYPE, "application/x-amz-json-1.0")];
+                (status, kind, error, json_of(body).to_string()).into_response()
+            }
+            Self::Cbor => {
+                let kind = [
+                    (header::CONTENT_TYPE, "application/cbor"),
+                    (HeaderName::from_static("smithy-protocol"), "rpc-v2-cbor"),
+                ];
+                let mut bytes = Vec::new();
+                // Writing to memory fails only without any.
+                let _ = ciborium::into_writer(&body, &mut bytes);
+                (status, kind, error, bytes).into_response()
+            }
+        }
+    }
+}
+
+async fn unpacked(request: Request) -> Result<Vec<u8>, Refusal> {
+    let too_large = || {
+        let message = format!("A request has at most {MAX_BODY} bytes.");
+        Refusal::new(413, "RequestEntityTooLarge", message)
+    };
+    let zipped = request.headers().get(header::CONTENT_ENCODING);
+    let zipped = zipped.is_some_and(|encoding| encoding == "gzip");
+    let body = to_bytes(request.into_body(), MAX_BODY).await;
+    let body = body.map_err(|_| too_large())?;
+    if !zipped {
+        return Ok(body.to_vec());
+    }
+    let mut unpacked = Vec::new();
+    GzDecoder::new(&body[..])
+        .take(MAX_BODY as u64 + 1)
+        .read_to_end(&mut unpacked)
+        .map_err(|error| refuse("SerializationException", format!("gzip: {error}")))?;
+    if unpacked.len() > MAX_BODY {
+        return Err(too_large());
+    }
+    Ok(unpacked)
+}
+
+/// Tags are dropped: the only one in use says that a number is a timestamp.
+fn json_of(value: Cbor) -> Value {
+    match value {
+        Cbor::Bool(bool) => Value::Bool(bool),
+        Cbor::Integer(integer) => i64::try_from(integer).map_or(Value::Null, Value::from),
+        Cbor::Float(float) => Number::from_f64(float).map_or(Value::Null, Value::Number),
+        Cbor::Text(text) => Value::String(text),
+        Cbor::Array(items) => Value::Array(items.into_iter().map(json_of).collect()),
+        Cbor::Map(fields) => Value::Object(
+            fields
+                .into_iter()
+                .filter_map(|(key, value)| Some((key.into_text().ok()?, json_of(value))))
+                .collect::<Map<_, _>>(),
+        ),
+        Cbor::Tag(_, inner) => json_of(*inner),
+        _ => Value::Null,
+    }
+}
+
+pub(super) fn field(name: &str, value: Cbor) -> (Cbor, Cbor) {
+    (text(name), value)
+}
+
+pub(super) fn text(text: &str) -> Cbor {
+    Cbor::Text(text.to_owned())
+}
+
+pub(super) fn timestamp(epoch_seconds: f64) -> Cbor {
+    Cbor::Tag(1, Box::new(Cbor::Float(epoch_seconds)))
+}
