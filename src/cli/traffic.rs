@@ -9,7 +9,7 @@ use aws_sdk_kinesis::primitives::Blob;
 use aws_sdk_kinesis::types::{PutRecordsRequestEntry, ShardIteratorType};
 use std::time::Duration;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 
 /// Ten bursts a second: even enough that a shard's second fills evenly.
 const TICK: Duration = Duration::from_millis(100);
@@ -36,17 +36,35 @@ impl Tally {
             all => self.throttled as f64 / all as f64,
         }
     }
+
+    fn add(&mut self, other: Tally) {
+        self.served += other.served;
+        self.throttled += other.throttled;
+    }
 }
 
 /// Writes `per_second` records of [`RECORD_BYTES`] a second, spread evenly over the stream's key space. Nothing is
-/// retried.
+/// retried, and nothing is caught up: on a busy machine the traffic thins out, but never comes in bursts that would
+/// throttle a stream large enough for it.
 pub(super) async fn write(client: &Client, arn: &str, per_second: usize, length: Duration) -> Result<Tally, CliError> {
     let batch = per_second * TICK.as_millis() as usize / 1000;
-    paced(length, |n| {
+    let (end, mut sum) = (Instant::now() + length, Tally::default());
+    let mut ticks = ticks(TICK);
+    for n in 0.. {
+        ticks.tick().await;
+        if Instant::now() >= end {
+            break;
+        }
         let records = (0..batch).filter_map(|i| record(n * batch + i)).collect();
-        put(client.clone(), arn.to_owned(), records)
-    })
-    .await
+        sum.add(put(client, arn, records).await?);
+    }
+    Ok(sum)
+}
+
+fn ticks(period: Duration) -> Interval {
+    let mut ticks = interval(period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
 }
 
 /// Record `n`; its explicit hash key walks through the key space by the golden ratio, which is as even as can be.
@@ -60,7 +78,7 @@ fn record(n: usize) -> Option<PutRecordsRequestEntry> {
         .ok()
 }
 
-async fn put(client: Client, arn: String, records: Vec<PutRecordsRequestEntry>) -> Result<Tally, CliError> {
+async fn put(client: &Client, arn: &str, records: Vec<PutRecordsRequestEntry>) -> Result<Tally, CliError> {
     let count = records.len() as u64;
     let answer = client.put_records().stream_arn(arn).set_records(Some(records)).send().await;
     let answer = answer.map_err(|e| CliError::Aws { call: "PutRecords", source: Cause::of(e) })?;
@@ -85,8 +103,7 @@ pub(super) async fn read(client: &Client, arn: &str, readers: usize, length: Dur
 async fn poll(client: Client, arn: String, shard: String, length: Duration) -> Result<Tally, CliError> {
     let mut iterator = Some(iterator(&client, &arn, &shard).await?);
     let (end, mut tally) = (Instant::now() + length, Tally::default());
-    let mut ticks = interval(2 * TICK);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut ticks = ticks(2 * TICK);
     while let (true, Some(from)) = (Instant::now() < end, &iterator) {
         ticks.tick().await;
         match client.get_records().stream_arn(&arn).shard_iterator(from).send().await {
@@ -115,27 +132,10 @@ async fn iterator(client: &Client, arn: &str, shard: &str) -> Result<String, Cli
     }
 }
 
-/// Starts one piece of work a tick for `length`, on time even while earlier ones are still under way.
-async fn paced<F>(length: Duration, work: impl Fn(usize) -> F) -> Result<Tally, CliError>
-where
-    F: Future<Output = Result<Tally, CliError>> + Send + 'static,
-{
-    let ticks = (length.as_millis() / TICK.as_millis()) as usize;
-    let mut timer = interval(TICK);
-    let mut tasks = JoinSet::new();
-    for n in 0..ticks {
-        timer.tick().await;
-        tasks.spawn(work(n));
-    }
-    sum(tasks).await
-}
-
 async fn sum(mut tasks: JoinSet<Result<Tally, CliError>>) -> Result<Tally, CliError> {
     let mut sum = Tally::default();
     while let Some(tally) = tasks.join_next().await {
-        let tally = tally.map_err(std::io::Error::other)??;
-        sum.served += tally.served;
-        sum.throttled += tally.throttled;
+        sum.add(tally.map_err(std::io::Error::other)??);
     }
     Ok(sum)
 }

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use ferrokinesis::actions::{Operation, dispatch};
-use ferrokinesis::sequence::partition_key_to_hash_key;
+use ferrokinesis::sequence::{SeqObj, parse_sequence, partition_key_to_hash_key, stringify_sequence};
 use ferrokinesis::shard_iterator::decode_shard_iterator;
-use ferrokinesis::types::Stream;
+use ferrokinesis::types::{Shard, Stream};
 use serde_json::{Value, json};
 
 use super::kinesis::validated;
@@ -123,12 +123,35 @@ fn size_of(record: &Value) -> f64 {
     let data = record["Data"].as_str().unwrap_or_default();
     let padding = data.bytes().rev().take_while(|byte| *byte == b'=').count();
     let key = record["PartitionKey"].as_str().unwrap_or_default();
-    (data.len() / 4 * 3 - padding.min(2).min(data.len()) + key.len()) as f64
+    ((data.len() / 4 * 3).saturating_sub(padding.min(2)) + key.len()) as f64
+}
+
+/// Dates new shards now. ferrokinesis dates the shards of a reshard one second ahead, and counts a record where its
+/// shard begins: the traffic of two seconds would be throttled as that of one.
+async fn date_new_shards(account: &Account, name: &str) -> Result<(), Refusal> {
+    let now = epoch_seconds(SystemTime::now()) * 1000.0;
+    let begins = |shard: &Shard| parse_sequence(&shard.sequence_number_range.starting_sequence_number).ok();
+    let is_ahead = |begin: &SeqObj| begin.shard_create_time as f64 > now;
+    let stream = account.store.get_stream(name).await?;
+    if !stream.shards.last().and_then(begins).is_some_and(|begin| is_ahead(&begin)) {
+        return Ok(());
+    }
+    let date = |stream: &mut Stream| {
+        for shard in &mut stream.shards {
+            if let Some(begin) = begins(shard).filter(is_ahead) {
+                let begin = SeqObj { shard_create_time: now as u64, ..begin };
+                shard.sequence_number_range.starting_sequence_number = stringify_sequence(&begin);
+            }
+        }
+        Ok(())
+    };
+    account.store.update_stream(name, date).await
 }
 
 pub(super) async fn put_record(account: &Account, name: &str, input: Value) -> Answer {
     let mut samples = Samples::new(account);
     let sent = Sent::new(&input);
+    date_new_shards(account, name).await?;
     let answer = dispatch(&account.store, Operation::PutRecord, input).await;
     let answer = match answer {
         Ok(answer) => {
@@ -155,6 +178,7 @@ pub(super) async fn put_records(account: &Account, name: &str, input: Value) -> 
     let mut samples = Samples::new(account);
     let records = input["Records"].as_array().into_iter().flatten();
     let sent: Vec<Sent> = records.map(Sent::new).collect();
+    date_new_shards(account, name).await?;
     let answer = dispatch(&account.store, Operation::PutRecords, input).await?;
     let mut answer = answer.unwrap_or_default();
     // Only refused records need it: their part of the answer does not name the shard.

@@ -1,0 +1,51 @@
+//! Every sample in events/ yields the decision that its file name promises, on a local account that is really
+//! throttled where the event needs a stream.
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use std::path::{Path, PathBuf};
+use unthrottle::cli::{Replay, replay};
+use unthrottle::policy::Policy;
+use unthrottle::report::Outcome;
+
+fn main() {
+    let events = Path::new(env!("CARGO_MANIFEST_DIR")).join("events");
+    let files: Vec<PathBuf> =
+        std::fs::read_dir(events).expect("events/ is there").map(|entry| entry.expect("readable").path()).collect();
+    let mut trials: Vec<Trial> = files.iter().cloned().map(sample).collect();
+    trials.push(Trial::test("there_are_at_least_16_samples", move || check(files.len() >= 16, files.len())));
+    libtest_mimic::run(&Arguments::from_args(), trials).exit();
+}
+
+fn sample(path: PathBuf) -> Trial {
+    let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
+    Trial::test(name.clone(), move || {
+        let (_, code) = name.split_once("__").ok_or("a sample is named WHAT__CODE.json")?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        let Replay { document, healing } = runtime.block_on(replay(&path, Policy::default()))?;
+        check(document.code == code, &document)?;
+        check(document.sentence.len() > 30 && document.sentence.ends_with('.'), &document.sentence)?;
+        let Some((before, after, shards)) = healing else {
+            return check(document.outcome == Outcome::Held && document.stream_was_unseen(), &document);
+        };
+        check(before.throttled > 0, before)?;
+        match document.outcome {
+            Outcome::Acted => check(shards == 4 && after.throttled == 0, (shards, after)),
+            _ => check(shards == 2 && after.throttled > 0, (shards, after)),
+        }
+    })
+}
+
+fn check(holds: bool, seen: impl std::fmt::Debug) -> Result<(), Failed> {
+    if holds { Ok(()) } else { Err(format!("{seen:#?}").into()) }
+}
+
+trait Unseen {
+    fn stream_was_unseen(&self) -> bool;
+}
+
+impl Unseen for unthrottle::report::Document {
+    /// Nothing was read from AWS for it.
+    fn stream_was_unseen(&self) -> bool {
+        self.evidence.observed_at.is_none() && self.stream.as_ref().is_none_or(|s| s.status.is_none())
+    }
+}
