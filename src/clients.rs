@@ -12,8 +12,9 @@ use std::time::Duration;
 
 /// One attempt of a call. Kinesis and CloudWatch answer in milliseconds; three seconds is a lost one.
 const ATTEMPT: Duration = Duration::from_secs(3);
-/// A call with its retries. Two looks and a change, each at its worst, end before the function's timeout of 30 s.
-const CALL: Duration = Duration::from_secs(7);
+/// A call with its retries. A run at its worst (a look, the intent, a second look, a change, its datum) takes four of
+/// these and one attempt: it ends before the function's timeout of 30 s.
+const CALL: Duration = Duration::from_secs(6);
 /// Attempts of a call that changes no capacity.
 const ATTEMPTS: u32 = 3;
 /// The first pause between two attempts; the SDK's own second is longer than a look may take.

@@ -190,6 +190,13 @@ pub struct MinuteTraffic {
     pub iterator_age_ms: Option<f64>,
 }
 
+impl MinuteTraffic {
+    /// Whether anything was refused.
+    pub fn is_throttled(&self) -> bool {
+        self.write_throttled > 0.0 || self.read_throttled > 0.0
+    }
+}
+
 /// What CloudWatch has published of a stream in the last [`LOOKBACK_HOURS`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Traffic {

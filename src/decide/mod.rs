@@ -71,16 +71,17 @@ impl<'a> Case<'a> {
         let stream = self.stream()?;
         let policy = self.allowed()?;
         self.decision.mode = policy.mode;
-        settle::recall(self.observation).map_err(|e| Reason::BadMemory(e.to_string()))?;
+        let recalled = settle::recall(self.observation).map_err(|e| Reason::BadMemory(e.to_string()))?;
         if stream.status == Status::Updating {
             return Err(Reason::Resharding);
         }
-        let mut history = History::of(self.observation, stream, self.now)?;
+        let (known, lost) = recalled.clone();
+        let mut history = History::of(recalled, self.observation, stream, self.now)?;
         let remedy = self.weigh(stream, &policy, &mut history);
         self.decision.uncounted = history.uncounted;
         self.decision.memory = match &remedy {
             Ok(remedy) => Some(history.intend(remedy, stream, self.since(&history), self.now)),
-            Err(_) => self.is_news(&history).then_some(history.memory),
+            Err(_) => (lost || history.memory != known).then_some(history.memory),
         };
         remedy
     }
@@ -186,18 +187,9 @@ impl<'a> Case<'a> {
     /// When the first throttled minute of the window began.
     fn since(&self, history: &History) -> DateTime<Utc> {
         let newest = self.observation.traffic.newest(self.observation.observed_at);
-        let throttled = |m: &Minute| {
-            let traffic = self.observation.traffic.minute(*m);
-            traffic.write_throttled > 0.0 || traffic.read_throttled > 0.0
-        };
         let window = self.window(history.evidence_from, newest);
-        window.into_iter().find(throttled).unwrap_or(newest).start()
-    }
-
-    /// Whether the memory says something that the tag does not.
-    fn is_news(&self, history: &History) -> bool {
-        let known = settle::recall(self.observation).ok().filter(|(_, lost)| !lost).map(|(memory, _)| memory);
-        known.as_ref() != Some(&history.memory)
+        let first = window.into_iter().find(|minute| self.observation.traffic.minute(*minute).is_throttled());
+        first.unwrap_or(newest).start()
     }
 }
 

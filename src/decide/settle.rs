@@ -47,7 +47,7 @@ pub(super) struct History {
     pub uncounted: Option<(&'static str, DateTime<Utc>)>,
 }
 
-/// The memory on the stream, or one rebuilt from the AutoFix metric when the tag is gone.
+/// The memory on the stream; or, when the tag is gone, one rebuilt from the AutoFix metric (then `true`).
 pub(super) fn recall(observation: &Observation) -> Result<(Memory, bool), MemoryError> {
     if let Some(text) = observation.tags.get(TAG) {
         return Ok((Memory::parse(text)?, false));
@@ -66,9 +66,13 @@ pub(super) fn recall(observation: &Observation) -> Result<(Memory, bool), Memory
 }
 
 impl History {
-    /// Reads the memory against an ACTIVE `stream`; holds while a change of ours may be under way.
-    pub fn of(observation: &Observation, stream: &Stream, now: DateTime<Utc>) -> Result<History, Reason> {
-        let (memory, lost) = recall(observation).map_err(|e| Reason::BadMemory(e.to_string()))?;
+    /// Reads the recalled memory against an ACTIVE `stream`; holds while a change of ours may be under way.
+    pub fn of(
+        (memory, lost): (Memory, bool),
+        observation: &Observation,
+        stream: &Stream,
+        now: DateTime<Utc>,
+    ) -> Result<History, Reason> {
         let mut history = History { memory, lost, void: false, evidence_from: None, uncounted: None };
         let Some(change) = &mut history.memory.change else { return Ok(history) };
         if change.settled.is_none() {
@@ -123,11 +127,7 @@ impl History {
         let change = self.unverified().filter(|c| now - c.at < TimeDelta::hours(LOOKBACK_HOURS))?;
         let (from, to, kind) = (change.from, change.to, change.kind);
         let since = change.since.unwrap_or(change.at);
-        let throttled = |minute: &Minute| {
-            let traffic = traffic.minute(*minute);
-            traffic.write_throttled > 0.0 || traffic.read_throttled > 0.0
-        };
-        let last = Minute::of(since).to(newest).rev().find(throttled);
+        let last = Minute::of(since).to(newest).rev().find(|minute| traffic.minute(*minute).is_throttled());
         let took = last.map_or(TimeDelta::zero(), |last| last.end() - since);
         self.memory.change.as_mut()?.healed = Some(now.trunc_subsecs(0));
         Some(Healed { from, to, kind, took })

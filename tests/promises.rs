@@ -1,0 +1,177 @@
+//! What the documents promise is what the code does.
+
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use strum::VariantNames;
+use unthrottle::decide::{Reason, Remedy};
+use unthrottle::policy::Policy;
+
+fn read(path: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).expect(path)
+}
+
+/// The rows of the Markdown tables of the README, cell by cell.
+fn rows() -> Vec<Vec<String>> {
+    let rows = read("README.md");
+    let rows = rows.lines().filter(|line| line.starts_with('|'));
+    rows.map(|row| row.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect()).collect()
+}
+
+/// The codes that stand in backticks in the first cell of a row.
+fn documented_codes() -> Vec<String> {
+    let codes = rows().into_iter().filter(|row| row.len() < 4).flat_map(|row| {
+        row[0]
+            .split(", ")
+            .filter_map(|code| code.strip_prefix('`')?.strip_suffix('`').map(str::to_owned))
+            .collect::<Vec<_>>()
+    });
+    codes.collect()
+}
+
+#[test]
+fn every_code_stands_in_the_readme_once_and_no_other_does() {
+    let mut codes: Vec<&str> = Remedy::VARIANTS.iter().chain(Reason::VARIANTS).copied().collect();
+    let mut documented = documented_codes();
+    codes.sort_unstable();
+    documented.sort_unstable();
+    assert_eq!(documented, codes);
+}
+
+#[test]
+fn every_setting_and_its_default_stand_in_the_readme_as_the_templates_have_them() {
+    let settings: Value = serde_json::from_str(&read("infra/settings.json")).expect("JSON");
+    for (name, setting) in settings.as_object().expect("an object") {
+        let row = rows().into_iter().find(|row| row[0] == format!("`{name}`")).expect(name);
+        if setting.get("same_as").is_none() {
+            assert_eq!(row[1], setting["default"].as_str().expect("a string"), "{name}");
+        }
+        let says = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        if let Some(words) = setting["allowed"].as_array() {
+            assert_eq!(row[2], words.iter().map(says).collect::<Vec<_>>().join(", "), "{name}");
+        }
+    }
+}
+
+#[test]
+fn the_settings_of_the_templates_are_those_of_the_code() {
+    let settings: Value = serde_json::from_str(&read("infra/settings.json")).expect("JSON");
+    let settings = settings.as_object().expect("an object");
+    let defaults = |name: &str| settings[name]["default"].as_str().map(str::to_owned);
+    let all = |name: &str| if settings.contains_key(name) { defaults(name) } else { None };
+    assert_eq!(Policy::from_env(all), Ok(Policy::default()), "the same defaults");
+    for (name, setting) in settings {
+        let with = |value: String| {
+            let get = |variable: &str| if variable == name { Some(value.clone()) } else { None };
+            Policy::from_env(get)
+        };
+        for word in setting["allowed"].as_array().into_iter().flatten() {
+            assert!(with(word.as_str().expect("a word").into()).is_ok(), "{name}={word}");
+        }
+        let (Some(min), Some(max)) = (setting["min"].as_f64(), setting["max"].as_f64()) else { continue };
+        // A minimum above the maximum of another setting is refused for that.
+        let max = if name == "UNTHROTTLE_MIN_SHARDS" { 100.0 } else { max };
+        assert!(with(min.to_string()).is_ok(), "{name}={min}");
+        assert!(with(max.to_string()).is_ok(), "{name}={max}");
+        assert!(with((min - 0.01).to_string()).is_err(), "below {name}={min}");
+        assert!(with((max + 1.0).to_string()).is_err(), "above {name}={max}");
+    }
+}
+
+#[test]
+fn every_command_of_the_readme_is_there() {
+    let (readme, makefile) = (read("README.md"), read("Makefile"));
+    for target in readme.lines().filter_map(|l| l.strip_prefix("    make ")?.split_whitespace().next()) {
+        assert!(makefile.lines().any(|l| l.starts_with(&format!("{target}:"))), "make {target}");
+    }
+    let help = |args: &[&str]| {
+        let out = Command::new(env!("CARGO_BIN_EXE_unthrottle")).args(args).arg("--help").output().expect("runs");
+        assert!(out.status.success(), "{args:?}");
+        String::from_utf8(out.stdout).expect("text")
+    };
+    for line in readme.lines().filter_map(|l| l.strip_prefix("    unthrottle ")) {
+        let line = line.split('#').next().unwrap_or_default();
+        let command = line.split_whitespace().next().expect("a command");
+        let help = help(&[command]);
+        for flag in line.split_whitespace().filter(|word| word.starts_with("--")) {
+            assert!(help.contains(flag), "unthrottle {command} {flag}");
+        }
+    }
+}
+
+fn sources(folder: &str) -> Vec<PathBuf> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(folder);
+    if path.is_file() {
+        return vec![path];
+    }
+    let entries = fs::read_dir(&path).expect(folder).map(|entry| entry.expect("readable").path());
+    entries.filter(|p| p.extension().is_some_and(|e| e == "rs")).collect()
+}
+
+#[test]
+fn the_core_knows_no_runtime_no_sdk_no_clock_and_no_randomness() {
+    let impure = [
+        "tokio",
+        "aws_sdk",
+        "aws_config",
+        "aws_smithy",
+        "lambda_runtime",
+        "tracing",
+        "::now()",
+        "Instant",
+        "SystemTime",
+        "rand",
+        "std::env",
+        "std::fs",
+        "std::net",
+        "std::thread",
+        "crate::act",
+        "crate::observe::",
+        "crate::clients",
+        "crate::heal",
+        "crate::report",
+        "HashMap",
+    ];
+    let core = ["decide", "signal", "observation.rs", "memory.rs", "policy.rs"].into_iter().flat_map(sources);
+    let mut read = 0;
+    for path in core {
+        let text = fs::read_to_string(&path).expect("readable");
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        for line in code.lines().filter(|line| !line.trim_start().starts_with("//")) {
+            let found = impure.iter().find(|word| line.contains(**word));
+            assert_eq!(found, None, "{}: {line}", path.display());
+        }
+        read += 1;
+    }
+    assert!(read >= 12, "only {read} files were read");
+}
+
+#[test]
+fn the_lambda_is_built_without_the_command_line_and_with_one_tls_stack() {
+    let tree = |features: &[&str]| {
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args(["tree", "--locked", "--offline", "--edges", "normal", "--prefix", "none"]).args(features);
+        let out = cargo.current_dir(env!("CARGO_MANIFEST_DIR")).output().expect("cargo runs");
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        let names = String::from_utf8(out.stdout).expect("text");
+        names.lines().filter_map(|l| l.split_whitespace().next().map(str::to_owned)).collect::<Vec<_>>()
+    };
+    let (lean, full) = (tree(&["--no-default-features"]), tree(&[]));
+    for cli in ["axum", "ciborium", "clap", "ferrokinesis", "flate2"] {
+        assert!(full.iter().any(|c| c == cli), "{cli} is in the command line");
+    }
+    for absent in ["axum", "ciborium", "clap", "ferrokinesis", "ring", "openssl", "native-tls"] {
+        assert!(!lean.iter().any(|c| c == absent), "{absent} is in the Lambda");
+    }
+}
+
+#[test]
+fn the_lock_file_and_the_samples_name_no_machine() {
+    for path in ["Cargo.lock", "tests/witness/package-lock.json", "README.md", "template.yaml", "Makefile"] {
+        let text = read(path);
+        for trace in ["/work/", "/root/", "/home/", "/tmp/", "\"resolved\""] {
+            assert!(!text.contains(trace), "{path} contains {trace}");
+        }
+    }
+}
