@@ -32,6 +32,12 @@ pub enum Error {
     /// A call that changes something was not answered.
     #[error("{0}")]
     Act(#[from] ActError),
+    /// The function does not know where it lives.
+    #[error("`{function}` is not the ARN of a function: it must name the account and region to act in")]
+    Homeless {
+        /// What the runtime gave as the function's ARN.
+        function: String,
+    },
     /// Everything took too long for a safe change.
     #[error(
         "`{stream}` could not be looked at and changed within {} s, twice: AWS or the network is slow. Nothing was changed",
@@ -44,13 +50,14 @@ pub enum Error {
 }
 
 impl Error {
-    /// A stable name, for the Lambda's `errorType`.
-    pub fn kind(&self) -> &'static str {
+    /// The stable code: the Lambda's `errorType`, and the `Reason` of its metrics.
+    pub fn code(&self) -> &'static str {
         match self {
-            Error::Signal(_) => "BadEvent",
-            Error::Read(_) => "ReadFailed",
-            Error::Act(_) => "ActFailed",
-            Error::TooSlow { .. } => "TooSlow",
+            Error::Signal(_) => "bad_event",
+            Error::Read(_) => "read_failed",
+            Error::Act(_) => "act_failed",
+            Error::Homeless { .. } => "homeless",
+            Error::TooSlow { .. } => "too_slow",
         }
     }
 }

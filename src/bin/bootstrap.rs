@@ -1,11 +1,11 @@
 //! The Lambda: environment → policy and clients, once; then events, one at a time.
 
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 use unthrottle::clients::Clients;
-use unthrottle::heal::{Error, Healer};
+use unthrottle::heal::{Error, Healer, Healing};
 use unthrottle::policy::Policy;
 use unthrottle::report::log_line;
 use unthrottle::report::metric::Invocation;
@@ -34,28 +34,28 @@ impl Function {
     async fn invoke(&self, event: LambdaEvent<Value>) -> Result<Value, Diagnostic> {
         let (started, calls) = (Instant::now(), self.clients.calls());
         let cold_start = !self.warm.swap(true, Ordering::Relaxed);
-        let home = Home::of_arn(&event.context.invoked_function_arn).ok_or_else(|| Diagnostic {
-            error_type: "NoHome".into(),
-            error_message: format!("`{}` is not the ARN of a function", event.context.invoked_function_arn),
-        })?;
-        let healing = self.healer.handle(&event.payload, &home).await.map_err(diagnostic)?;
-        let invocation = Invocation {
-            looked: healing.looked,
-            duration: started.elapsed(),
-            aws_calls: self.clients.calls() - calls,
-            cold_start,
-        };
+        let result = self.heal(&event).await;
         let now = chrono::Utc::now();
+        let (code, looked, held) = match &result {
+            Ok(healing) => (healing.document.code, healing.looked, healing.document.outcome.is_hold()),
+            Err(error) => (error.code(), self.clients.calls() > calls, false),
+        };
+        let (duration, aws_calls) = (started.elapsed(), self.clients.calls() - calls);
+        let invocation = Invocation { looked, held, duration, aws_calls, cold_start };
         // Raw lines: CloudWatch reads a metric, and Logs Insights a field, only from plain JSON.
+        println!("{}", invocation.line(code, now));
+        let healing = result.map_err(|error| {
+            tracing::error!(requestId = event.context.request_id, code, %error, "the invocation failed");
+            Diagnostic { error_type: code.into(), error_message: error.to_string() }
+        })?;
         println!("{}", log_line(&healing.document, &event.context.request_id, now));
-        println!("{}", invocation.line(&healing.document, now));
         healing.lines.iter().for_each(|line| println!("{line}"));
-        serde_json::to_value(healing.document)
-            .map_err(|e| Diagnostic { error_type: "Report".into(), error_message: e.to_string() })
+        Ok(json!(healing.document))
     }
-}
 
-fn diagnostic(error: Error) -> Diagnostic {
-    tracing::error!(kind = error.kind(), %error, "the invocation failed");
-    Diagnostic { error_type: error.kind().into(), error_message: error.to_string() }
+    async fn heal(&self, event: &LambdaEvent<Value>) -> Result<Healing, Error> {
+        let function = &event.context.invoked_function_arn;
+        let home = Home::of_arn(function).ok_or_else(|| Error::Homeless { function: function.clone() })?;
+        self.healer.handle(&event.payload, &home).await
+    }
 }

@@ -113,6 +113,13 @@ pub enum RemedyDocument {
     },
 }
 
+impl Outcome {
+    /// Whether the stream was left as it is.
+    pub fn is_hold(self) -> bool {
+        matches!(self, Outcome::Held | Outcome::Healed)
+    }
+}
+
 impl Document {
     /// The document of a decision on `stream` (`None`: it was not looked at, or is gone).
     pub fn new(signal: &Signal, stream: Option<&Stream>, decision: &Decision, auto_fix: Option<AutoFix>) -> Document {

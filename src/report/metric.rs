@@ -1,7 +1,6 @@
 //! The metrics: `AutoFix`, sent and confirmed for each change, and one line in CloudWatch's embedded metric format
 //! (EMF) for each invocation, which costs no call.
 
-use super::document::{Document, Outcome};
 use crate::observe::Cause;
 use crate::signal::StreamArn;
 use aws_sdk_cloudwatch::Client;
@@ -93,6 +92,8 @@ impl Fix<'_> {
 pub struct Invocation {
     /// Whether AWS was read.
     pub looked: bool,
+    /// Whether the stream was left as it is, by name.
+    pub held: bool,
     /// From the event to the answer.
     pub duration: Duration,
     /// Requests sent to AWS, retries included.
@@ -102,8 +103,8 @@ pub struct Invocation {
 }
 
 impl Invocation {
-    /// The EMF line of an invocation that ended in `document`.
-    pub fn line(&self, document: &Document, now: DateTime<Utc>) -> Value {
+    /// The EMF line of an invocation that ended with the decision or the error of this code.
+    pub fn line(&self, code: &str, now: DateTime<Utc>) -> Value {
         let metric = |(name, unit): &(&str, &str)| json!({ "Name": name, "Unit": unit });
         let metrics = [
             ("Looked", "Count"),
@@ -114,9 +115,9 @@ impl Invocation {
         ];
         let metrics: Vec<_> = metrics.iter().map(metric).collect();
         let mut line = emf(now, &json!([[], ["Reason"]]), &json!(metrics));
-        line["Reason"] = document.code.into();
+        line["Reason"] = code.into();
         line["Looked"] = u8::from(self.looked).into();
-        line["Held"] = u8::from(matches!(document.outcome, Outcome::Held | Outcome::Healed)).into();
+        line["Held"] = u8::from(self.held).into();
         // Whole microseconds are precision enough, and keep the line short.
         line["DurationMs"] = json!((self.duration.as_micros() as f64) / 1000.0);
         line["AwsCalls"] = self.aws_calls.into();
