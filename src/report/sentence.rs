@@ -30,7 +30,7 @@ fn act(remedy: &Remedy, evidence: &Evidence, mode: Mode) -> String {
         Remedy::SwitchToOnDemand { shards, instead_of } => {
             let limit = match instead_of {
                 NoRoom::AccountQuota => "the account may open no more shards",
-                NoRoom::ReshardBudget => "AWS reshards a stream ten times in 24 hours and no more",
+                NoRoom::ReshardBudget => RESHARDS_SPENT,
             };
             let why = format!("{} {} more than its {shards} shards, and {limit}", offered(evidence), needs(evidence));
             ("PROVISIONED → ON_DEMAND (grows within about 15 minutes, and can cost several times as much)".into(), why)
@@ -41,6 +41,8 @@ fn act(remedy: &Remedy, evidence: &Evidence, mode: Mode) -> String {
         Mode::Observe | Mode::Off => format!("{seen}; {why}. Would change {did}; in observe mode nothing was changed."),
     }
 }
+
+const RESHARDS_SPENT: &str = "AWS allows no more reshards of it today (ten in 24 hours, or it refused two in a row)";
 
 fn needs(evidence: &Evidence) -> &'static str {
     if evidence.offered_bytes_per_second.is_none() && evidence.get_records_bytes_per_second.is_none() {
@@ -64,15 +66,28 @@ fn bounded(partial: Option<Bound>) -> &'static str {
 fn throttling(evidence: &Evidence) -> String {
     let minutes = evidence.throttled_minutes.unwrap_or_default();
     let window = evidence.window_minutes.unwrap_or_default();
+    let (what, share) = refused(evidence);
+    format!("{what} in {minutes} of the last {window} published minutes (up to {share} of a minute's)")
+}
+
+/// What was refused, and the highest share of a minute.
+fn refused(evidence: &Evidence) -> (String, String) {
     let records = evidence.write_throttled_records.unwrap_or_default();
     let calls = evidence.read_throttled_calls.unwrap_or_default();
     let (what, share) = if records > 0.0 {
-        (format!("{records:.0} records refused"), evidence.write_throttled_share)
+        (format!("{} records refused", grouped(records)), evidence.write_throttled_share)
     } else {
-        (format!("{calls:.0} GetRecords calls refused"), evidence.read_throttled_share)
+        (format!("{} GetRecords calls refused", grouped(calls)), evidence.read_throttled_share)
     };
-    let share = percent(share.unwrap_or_default());
-    format!("{what} in {minutes} of the last {window} published minutes (up to {share} of a minute's)")
+    (what, percent(share.unwrap_or_default()))
+}
+
+/// A whole number with its thousands apart: 1,234,567.
+fn grouped(number: f64) -> String {
+    let digits = format!("{number:.0}");
+    let groups: Vec<&str> =
+        digits.as_bytes().rchunks(3).rev().map(|group| std::str::from_utf8(group).unwrap_or_default()).collect();
+    groups.join(",")
 }
 
 fn offered(evidence: &Evidence) -> String {
@@ -81,7 +96,7 @@ fn offered(evidence: &Evidence) -> String {
     }
     let records = evidence.offered_records_per_second.unwrap_or_default();
     let bytes = evidence.offered_bytes_per_second.map(|b| format!(" and {}", per_second(b))).unwrap_or_default();
-    format!("offered {records:.0} records/s{bytes} (retries included)")
+    format!("offered {} records/s{bytes} (retries included)", grouped(records))
 }
 
 fn per_second(bytes: f64) -> String {
@@ -155,7 +170,7 @@ fn of_state(reason: &Reason, stream: Option<&Stream>, evidence: &Evidence) -> St
         Reason::NotReady => {
             let status = stream.map_or("unknown", |s| s.status.as_str());
             let mode = stream.map_or("unknown", |s| s.mode.as_str());
-            format!("its status is {status} and its capacity mode {mode}. It is left alone until both are understood.")
+            format!("its status is {status} and its capacity mode {mode}: not ready for a change, so it is left alone.")
         }
         Reason::OptedOut => {
             format!("switched off or out of scope (UNTHROTTLE_MODE, UNTHROTTLE_SCOPE, tag {MODE_TAG}).")
@@ -165,14 +180,14 @@ fn of_state(reason: &Reason, stream: Option<&Stream>, evidence: &Evidence) -> St
             "its tag unthrottle.memory cannot be read: {error}. Nothing is changed until it is mended, or removed \
              (it is then rebuilt from the AutoFix metric)."
         ),
-        Reason::Resharding => "a change of its capacity is under way. Looked at again when that is done.".into(),
+        Reason::Resharding => "a change of its capacity is under way. Looked at again with the next signal.".into(),
         Reason::Settling { changed_at } => format!(
-            "changed by us at {} UTC, and no full minute since is published yet. Waiting to see whether it helped.",
+            "a change of ours, begun at {} UTC, shows in no full published minute yet. Waiting to see whether it helps.",
             changed_at.format("%H:%M:%S")
         ),
         Reason::EvidencePending => format!(
-            "CloudWatch has published nothing newer than {} UTC yet (it is 1–3 minutes behind), and no throttling \
-             up to then. Unknown is not zero: looked at again with the next signal.",
+            "CloudWatch has published nothing newer than {} UTC yet (it is 1–3 minutes behind), and shows no \
+             throttling up to then. Unknown is not zero: looked at again with the next signal.",
             newest(evidence)
         ),
         Reason::Healthy { healed: Some(healed) } => healed_by(healed),
@@ -184,7 +199,10 @@ fn of_state(reason: &Reason, stream: Option<&Stream>, evidence: &Evidence) -> St
              are deleted. Speed up the consumer, or raise the retention now.",
             evidence.iterator_age_milliseconds.unwrap_or_default() / 3_600_000.0
         ),
-        Reason::Negligible => format!("{}: below the floor, so not worth a reshard.", throttling(evidence)),
+        Reason::Negligible => {
+            let (what, share) = refused(evidence);
+            format!("{what}, at most {share} of a minute's: below the floor, so not worth a reshard.")
+        }
         Reason::Unconfirmed { minutes, needed } => format!(
             "{minutes} throttled minute so far, and a change takes {needed}: a burst is over before a reshard is done."
         ),
@@ -211,8 +229,8 @@ fn of_state(reason: &Reason, stream: Option<&Stream>, evidence: &Evidence) -> St
             throttling(evidence)
         ),
         Reason::ReshardBudgetSpent => format!(
-            "{}; AWS reshards a stream ten times in 24 hours and no more, and on-demand mode is denied or has no \
-             room. Slow the producers, or split hot shards by hand (SplitShard has no daily cap).",
+            "{}; {RESHARDS_SPENT}, and on-demand mode is denied or has no room. Slow the producers, or split hot \
+             shards by hand (SplitShard has no daily cap).",
             throttling(evidence)
         ),
         Reason::OnDemandAdapting => {

@@ -8,6 +8,7 @@ use unthrottle::decide::{Decision, decide};
 use unthrottle::memory::{Change, ChangeKind, Memory, TAG};
 use unthrottle::observation::{CapacityMode, Limits, Minute, MinuteTraffic, Observation, Status, Stream, Traffic};
 use unthrottle::policy::Policy;
+use unthrottle::report::Document;
 use unthrottle::signal::{Ask, Call, Home, Signal, StreamArn};
 
 pub fn home() -> Home {
@@ -154,8 +155,13 @@ impl Scene {
         decide(&self.signal, &self.observation, &self.policy, self.now)
     }
 
+    /// The decision's code; its sentence must be one that a person can read.
     pub fn code(&self) -> &'static str {
-        self.decide().verdict.code()
+        let decision = self.decide();
+        let sentence = Document::new(&self.signal, self.observation.stream.as_ref(), &decision, None).sentence;
+        let odd = ["NaN", "inf", "{", "}", "  ", ".."].into_iter().find(|odd| sentence.contains(odd));
+        assert!(odd.is_none() && sentence.starts_with("orders: ") && sentence.ends_with('.'), "{sentence}");
+        decision.verdict.code()
     }
 }
 
