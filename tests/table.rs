@@ -8,6 +8,7 @@ use unthrottle::decide::{Bound, NoRoom, Reason, Remedy, Verdict, triage};
 use unthrottle::memory::{ChangeKind, Memory};
 use unthrottle::observation::{CapacityMode, Limits, MinuteTraffic, Status};
 use unthrottle::policy::{Mode, Permission, Policy, Scope};
+use unthrottle::report::Document;
 use unthrottle::signal::{Alarm, Signal, StreamArn};
 
 const EXCEEDED: &str = "ProvisionedThroughputExceededException";
@@ -345,6 +346,17 @@ fn a_partial_step_names_its_bound() {
 fn a_load_of_unknown_size_doubles_the_stream() {
     let blind = MinuteTraffic { write_throttled: 600.0, ..MinuteTraffic::default() };
     assert_eq!(scaled_to(&Scene::new(3).minutes(-9..=0, blind)).1, 6);
+}
+
+#[test]
+fn the_sentence_tells_of_the_side_that_is_throttled() {
+    let minute =
+        MinuteTraffic { write_throttled: 3.0, read_throttled: 600.0, get_records_calls: 600.0, ..offered(1000.0, 2) };
+    let scene = Scene::new(2).minutes(-9..=0, minute);
+    let decision = scene.decide();
+    let document = Document::new(&scene.signal, scene.observation.stream.as_ref(), &decision, None);
+    assert_eq!(document.code, "too_many_readers");
+    assert!(document.sentence.contains("3,000 GetRecords calls refused"), "{}", document.sentence);
 }
 
 #[test]

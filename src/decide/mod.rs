@@ -143,6 +143,8 @@ impl<'a> Case<'a> {
                 continue;
             }
             if seen.minutes >= needed {
+                self.decision.evidence.throttled_minutes = Some(seen.minutes);
+                self.decision.evidence.throttled_side = Some(side);
                 return Ok(side);
             }
             let hold = match seen.minutes {

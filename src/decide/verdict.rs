@@ -109,7 +109,8 @@ pub enum NoRoom {
 }
 
 /// Whose throughput is exceeded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Side {
     /// Producers'.
     Writes,
@@ -254,6 +255,9 @@ pub struct Evidence {
     /// The minutes looked at: after the last change settled, at most the window.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub window_minutes: Option<u32>,
+    /// Whose throughput is exceeded, where that is confirmed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub throttled_side: Option<Side>,
     /// Throttled minutes in the window: a share at or above the floor.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub throttled_minutes: Option<u32>,

@@ -1,7 +1,7 @@
 //! The decision in words, for a person who reads it on a phone at 3 a.m.: what was seen, what was done, why, and how
 //! to stop it.
 
-use crate::decide::{Bound, Decision, Evidence, Foreign, Healed, NoRoom, Reason, Remedy, Verdict};
+use crate::decide::{Bound, Decision, Evidence, Foreign, Healed, NoRoom, Reason, Remedy, Side, Verdict};
 use crate::memory::ChangeKind;
 use crate::observation::Stream;
 use crate::policy::{MAX_SHARDS_TAG, MODE_TAG, Mode};
@@ -74,7 +74,8 @@ fn throttling(evidence: &Evidence) -> String {
 fn refused(evidence: &Evidence) -> (String, String) {
     let records = evidence.write_throttled_records.unwrap_or_default();
     let calls = evidence.read_throttled_calls.unwrap_or_default();
-    let (what, share) = if records > 0.0 {
+    let of_writes = evidence.throttled_side.map_or(records > 0.0, |side| side == Side::Writes);
+    let (what, share) = if of_writes {
         (format!("{} records refused", grouped(records)), evidence.write_throttled_share)
     } else {
         (format!("{} GetRecords calls refused", grouped(calls)), evidence.read_throttled_share)
