@@ -91,8 +91,6 @@ pub struct Stream {
     pub open_shards: u32,
     /// How long a record is kept.
     pub retention_hours: u32,
-    /// The shard-level metrics that are switched on.
-    pub shard_level_metrics: Vec<String>,
 }
 
 /// AWS's `StreamStatus`.

@@ -30,7 +30,6 @@ fn stream(summary: &StreamDescriptionSummary) -> Stream {
         Some(StreamMode::OnDemand) => CapacityMode::OnDemand,
         other => CapacityMode::Unknown(other.map_or("none", StreamMode::as_str).into()),
     };
-    let metrics = summary.enhanced_monitoring().iter().flat_map(|m| m.shard_level_metrics());
     Stream {
         name: summary.stream_name().into(),
         arn: summary.stream_arn().into(),
@@ -38,7 +37,6 @@ fn stream(summary: &StreamDescriptionSummary) -> Stream {
         mode,
         open_shards: count(summary.open_shard_count()),
         retention_hours: count(summary.retention_period_hours()),
-        shard_level_metrics: metrics.map(|m| m.as_str().to_owned()).collect(),
     }
 }
 

@@ -68,7 +68,6 @@ impl Scene {
                     mode: CapacityMode::Provisioned,
                     open_shards: shards,
                     retention_hours: 24,
-                    shard_level_metrics: vec![],
                 }),
                 tags: BTreeMap::new(),
                 traffic: Traffic::default(),
