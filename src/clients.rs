@@ -6,9 +6,16 @@ use aws_sdk_kinesis::config::retry::RetryConfig;
 use aws_sdk_kinesis::config::timeout::TimeoutConfig;
 use aws_sdk_kinesis::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_kinesis::error::BoxError;
+use aws_smithy_http_client::Connector;
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_smithy_runtime_api::client::http::{HttpClient, HttpConnectorSettings, SharedHttpConnector};
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 
 /// One attempt of a call. Kinesis and CloudWatch answer in milliseconds; three seconds is a lost one.
 const ATTEMPT: Duration = Duration::from_secs(3);
@@ -18,6 +25,8 @@ const CALL: Duration = Duration::from_secs(7);
 const ATTEMPTS: u32 = 3;
 /// The first pause between two attempts; the SDK's own second is longer than a look may take.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
+/// The warm-up takes a few milliseconds; longer, and the first event waits for it.
+const WARM_UP: Duration = Duration::from_secs(1);
 
 /// Clients for what unthrottle calls. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -35,7 +44,8 @@ pub struct Clients {
 impl Clients {
     /// Clients from the environment, as the AWS SDKs read it.
     pub async fn from_env() -> Clients {
-        Clients::new(&aws_config::load_defaults(BehaviorVersion::latest()).await)
+        let config = aws_config::defaults(BehaviorVersion::latest()).http_client(OneConnector::new());
+        Clients::new(&config.load().await)
     }
 
     /// Clients of `config`, with our own retries and time limits.
@@ -58,16 +68,36 @@ impl Clients {
         }
     }
 
-    /// Does once, without a request, what the first call of each client would otherwise do while an event waits:
-    /// credentials, endpoint rules, serialization, signing.
+    /// Does once what the first call of each kind would otherwise do while an event waits: credentials, endpoint rules,
+    /// serialization, signing, connections. Nothing leaves the machine: a server in this process answers.
     pub async fn warm_up(&self) {
-        let kinesis = aws_sdk_kinesis::config::Builder::new().interceptor(Unsent);
-        let cloudwatch = aws_sdk_cloudwatch::config::Builder::new().interceptor(Unsent);
-        let summary = self.kinesis.describe_stream_summary().stream_name("warm-up").customize();
-        let metrics = self.cloudwatch.get_metric_data().customize();
-        tokio::join!(async { drop(summary.config_override(kinesis).send().await) }, async {
-            drop(metrics.config_override(cloudwatch).send().await)
-        },);
+        let Ok(server) = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await else { return };
+        let Ok(address) = server.local_addr() else { return };
+        let calls = self.call_each_once(format!("http://{address}"));
+        // A warm-up that goes wrong costs the first event a little time, and nothing else.
+        tokio::select! { () = answer_all(server) => {}, _ = tokio::time::timeout(WARM_UP, calls) => {} }
+    }
+
+    async fn call_each_once(&self, endpoint: String) {
+        const ARN: &str = "arn:aws:kinesis:us-east-1:123456789012:stream/warm-up";
+        let kinesis = || aws_sdk_kinesis::config::Builder::new().endpoint_url(&endpoint);
+        let cloudwatch = || aws_sdk_cloudwatch::config::Builder::new().endpoint_url(&endpoint);
+        let summary = self.kinesis.describe_stream_summary().stream_arn(ARN);
+        let limits = self.kinesis.describe_limits();
+        let tags = self.kinesis.list_tags_for_resource().resource_arn(ARN);
+        let metrics = self.cloudwatch.get_metric_data();
+        let tag = self.kinesis.tag_resource().resource_arn(ARN);
+        let update = self.kinesis_once.update_shard_count().stream_arn(ARN);
+        let put = self.cloudwatch.put_metric_data();
+        let (_, _, _, _, _, _, _) = tokio::join!(
+            summary.customize().config_override(kinesis()).send(),
+            limits.customize().config_override(kinesis()).send(),
+            tags.customize().config_override(kinesis()).send(),
+            metrics.customize().config_override(cloudwatch()).send(),
+            tag.customize().config_override(kinesis()).send(),
+            update.customize().config_override(kinesis()).send(),
+            put.customize().config_override(cloudwatch()).send(),
+        );
     }
 
     /// How many requests these clients have sent so far, retries included.
@@ -76,23 +106,44 @@ impl Clients {
     }
 }
 
-/// Stops a request before it is sent.
+/// One HTTP connector for all clients. The SDK would make one for each, load the TLS roots for each again, and open
+/// connections for each.
 #[derive(Debug)]
-struct Unsent;
+struct OneConnector(SharedHttpConnector);
 
-impl Intercept for Unsent {
-    fn name(&self) -> &'static str {
-        "send nothing"
+impl OneConnector {
+    fn new() -> OneConnector {
+        // As the SDK's own: rustls, and the proxy of the environment.
+        let connector = Connector::builder().proxy_config(ProxyConfig::from_env());
+        OneConnector(SharedHttpConnector::new(connector.tls_provider(Provider::Rustls(CryptoMode::AwsLc)).build()))
     }
+}
 
-    fn read_before_transmit(
-        &self,
-        _: &BeforeTransmitInterceptorContextRef<'_>,
-        _: &RuntimeComponents,
-        _: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        Err("warming up: not to be sent".into())
+impl HttpClient for OneConnector {
+    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+        self.0.clone()
     }
+}
+
+/// Answers every request with an empty success, for ever.
+async fn answer_all(server: TcpListener) {
+    while let Ok((mut socket, _)) = server.accept().await {
+        tokio::spawn(async move {
+            let mut request = Vec::with_capacity(4096);
+            while !is_whole(&request) && socket.read_buf(&mut request).await.is_ok_and(|read| read > 0) {}
+            let answer =
+                "HTTP/1.1 200 OK\r\nsmithy-protocol: rpc-v2-cbor\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+            drop(socket.write_all(answer.as_bytes()).await);
+        });
+    }
+}
+
+/// Whether an HTTP request has come with all of its body.
+fn is_whole(request: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(request).to_ascii_lowercase();
+    let Some((head, _)) = text.split_once("\r\n\r\n") else { return false };
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse().ok());
+    request.len() >= head.len() + 4 + length.unwrap_or(0)
 }
 
 #[derive(Debug, Default)]
