@@ -262,6 +262,13 @@ async fn what_the_signal_alone_decides_makes_no_call() {
 }
 
 #[tokio::test]
+async fn the_start_of_a_container_makes_no_call() {
+    let stage = Stage::throttled().await;
+    let (_, calls) = stage.calls_of(stage.container()).await;
+    assert_eq!(calls, BTreeMap::new());
+}
+
+#[tokio::test]
 async fn a_throttle_right_after_a_look_and_a_function_that_is_off_make_no_call() {
     let stage = Stage::under(EASY, 2).await;
     let mut container = stage.container().await;

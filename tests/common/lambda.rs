@@ -48,8 +48,16 @@ pub fn target() -> &'static path::Path {
 pub struct Container {
     process: Process,
     events: mpsc::UnboundedSender<Event>,
-    asked: watch::Receiver<Option<Instant>>,
+    asked: watch::Receiver<Asked>,
+    invoked: u32,
     _stop: oneshot::Sender<()>,
+}
+
+/// How often a container has asked for an event.
+#[derive(Clone, Copy, Default)]
+struct Asked {
+    first: Option<Instant>,
+    times: u32,
 }
 
 /// What one invocation came to.
@@ -80,7 +88,7 @@ impl Container {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
         let address = listener.local_addr().expect("bound").to_string();
         let (events, queue) = mpsc::unbounded_channel();
-        let (ask, asked) = watch::channel(None);
+        let (ask, asked) = watch::channel(Asked::default());
         let api = Arc::new(Api { queue: queue.into(), asked: ask, answers: Mutex::default() });
         let routes = Router::new()
             .route("/2018-06-01/runtime/invocation/next", get(next))
@@ -93,18 +101,19 @@ impl Container {
             tokio::select! { _ = axum::serve(listener, routes).into_future() => {}, _ = stopped => {} }
         });
         let process = Process::start(program, &address, endpoint, settings);
-        Container { process, events, asked, _stop: stop }
+        Container { process, events, asked, invoked: 0, _stop: stop }
     }
 
-    /// Waits until the container has asked for its first event; gives the time from the start of its process.
+    /// Waits until the container asks for its next event; gives the time from the start of its process to its first.
     pub async fn asks(&mut self) -> Duration {
-        let asked = within(START, "a first /next", self.asked.wait_for(Option::is_some));
-        let asked = asked.await.expect("the Runtime API lives as long").expect("it was waited for");
-        asked.duration_since(self.process.started)
+        let asked = self.asked.wait_for(|asked| asked.times > self.invoked);
+        let asked = within(START, "a /next", asked).await.expect("the Runtime API lives as long");
+        asked.first.expect("it has asked").duration_since(self.process.started)
     }
 
     /// Gives the container an event, and waits for its answer.
     pub async fn invoke(&mut self, event: &Value) -> Run {
+        self.invoked += 1;
         let from = self.process.log_length();
         let (answer, answered) = oneshot::channel();
         let payload = serde_json::to_vec(event).expect("JSON");
@@ -265,7 +274,7 @@ fn log_file() -> File {
 
 struct Api {
     queue: tokio::sync::Mutex<mpsc::UnboundedReceiver<Event>>,
-    asked: watch::Sender<Option<Instant>>,
+    asked: watch::Sender<Asked>,
     answers: Mutex<HashMap<String, oneshot::Sender<Result<Value, Value>>>>,
 }
 
@@ -286,7 +295,10 @@ impl Api {
 }
 
 async fn next(State(api): State<Arc<Api>>) -> Response {
-    api.asked.send_if_modified(|asked| asked.is_none() && asked.replace(Instant::now()).is_none());
+    api.asked.send_modify(|asked| {
+        asked.first.get_or_insert_with(Instant::now);
+        asked.times += 1;
+    });
     let Some(event) = api.queue.lock().await.recv().await else {
         return StatusCode::GONE.into_response();
     };
