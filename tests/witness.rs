@@ -21,7 +21,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use unthrottle::memory::ChangeKind;
 
-/// Python, moto, the JVM-like start of the Kinesis emulator: 5 s on an idle machine.
+/// Python, moto and the Kinesis emulator: 3 s on an idle machine.
 const START: Duration = Duration::from_secs(60);
 
 /// How long a reshard takes here. Long enough for a look and a change in between, on a busy machine too.
