@@ -25,8 +25,8 @@ infra: .venv/tests ## Check template.yaml: its shape, its permissions, and what 
 	cfn-lint template.yaml
 	pytest --quiet tests/infra
 
-bench: ## Measure
-	cargo bench --locked
+bench: ## Measure the figures that the release build is to keep
+	cargo bench --locked --profile dev --bench figures
 
 lambda: .venv/cargo-lambda ## Build the function for Terraform: target/lambda/bootstrap/bootstrap.zip
 	cargo lambda build --release --arm64 --no-default-features --bin bootstrap --output-format zip

@@ -6,6 +6,15 @@ use aws_sdk_kinesis::config::retry::RetryConfig;
 use aws_sdk_kinesis::config::timeout::TimeoutConfig;
 use aws_sdk_kinesis::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_kinesis::error::BoxError;
+use aws_smithy_http_client::Connector;
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::http::StatusCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -36,7 +45,8 @@ pub struct Clients {
 impl Clients {
     /// Clients from the environment, as the AWS SDKs read it.
     pub async fn from_env() -> Clients {
-        Clients::new(&aws_config::load_defaults(BehaviorVersion::latest()).await)
+        let config = aws_config::defaults(BehaviorVersion::latest()).http_client(OneConnector::new());
+        Clients::new(&config.load().await)
     }
 
     /// Clients of `config`, with our own retries and time limits.
@@ -59,16 +69,29 @@ impl Clients {
         }
     }
 
-    /// Does once, without a request, what the first call of each client would otherwise do while an event waits:
-    /// credentials, endpoint rules, serialization, signing.
+    /// Does once what the first call of each kind would otherwise do while an event waits: credentials, endpoint rules,
+    /// serialization, signing. Nothing is sent.
     pub async fn warm_up(&self) {
-        let kinesis = aws_sdk_kinesis::config::Builder::new().interceptor(Unsent);
-        let cloudwatch = aws_sdk_cloudwatch::config::Builder::new().interceptor(Unsent);
-        let summary = self.kinesis.describe_stream_summary().stream_name("warm-up").customize();
-        let metrics = self.cloudwatch.get_metric_data().customize();
-        tokio::join!(async { drop(summary.config_override(kinesis).send().await) }, async {
-            drop(metrics.config_override(cloudwatch).send().await)
-        },);
+        const ARN: &str = "arn:aws:kinesis:us-east-1:123456789012:stream/warm-up";
+        let kinesis = || aws_sdk_kinesis::config::Builder::new().http_client(Unsent);
+        let cloudwatch = || aws_sdk_cloudwatch::config::Builder::new().http_client(Unsent);
+        let summary = self.kinesis.describe_stream_summary().stream_arn(ARN);
+        let limits = self.kinesis.describe_limits();
+        let tags = self.kinesis.list_tags_for_resource().resource_arn(ARN);
+        let metrics = self.cloudwatch.get_metric_data();
+        let tag = self.kinesis.tag_resource().resource_arn(ARN);
+        let update = self.kinesis_once.update_shard_count().stream_arn(ARN);
+        let put = self.cloudwatch.put_metric_data();
+        // What they answer means nothing, and a warm-up that goes wrong costs the first event a little time.
+        let _ = tokio::join!(
+            summary.customize().config_override(kinesis()).send(),
+            limits.customize().config_override(kinesis()).send(),
+            tags.customize().config_override(kinesis()).send(),
+            metrics.customize().config_override(cloudwatch()).send(),
+            tag.customize().config_override(kinesis()).send(),
+            update.customize().config_override(kinesis()).send(),
+            put.customize().config_override(cloudwatch()).send(),
+        );
     }
 
     /// How many requests these clients have sent so far, retries included.
@@ -77,22 +100,39 @@ impl Clients {
     }
 }
 
-/// Stops a request before it is sent.
+/// One HTTP connector for all clients. The SDK would make one for each, load the TLS roots for each again, and open
+/// connections for each.
 #[derive(Debug)]
+struct OneConnector(SharedHttpConnector);
+
+impl OneConnector {
+    fn new() -> OneConnector {
+        // As the SDK's own: rustls, and the proxy of the environment.
+        let connector = Connector::builder().proxy_config(ProxyConfig::from_env());
+        OneConnector(SharedHttpConnector::new(connector.tls_provider(Provider::Rustls(CryptoMode::AwsLc)).build()))
+    }
+}
+
+impl HttpClient for OneConnector {
+    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+        self.0.clone()
+    }
+}
+
+/// Answers every request with an empty success, and sends none.
+#[derive(Clone, Debug)]
 struct Unsent;
 
-impl Intercept for Unsent {
-    fn name(&self) -> &'static str {
-        "send nothing"
+impl HttpClient for Unsent {
+    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
     }
+}
 
-    fn read_before_transmit(
-        &self,
-        _: &BeforeTransmitInterceptorContextRef<'_>,
-        _: &RuntimeComponents,
-        _: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        Err("warming up: not to be sent".into())
+impl HttpConnector for Unsent {
+    fn call(&self, _: HttpRequest) -> HttpConnectorFuture {
+        let ok = StatusCode::try_from(200_u16).map_err(|e| ConnectorError::other(e.into(), None));
+        HttpConnectorFuture::ready(ok.map(|ok| HttpResponse::new(ok, "".into())))
     }
 }
 

@@ -4,6 +4,7 @@
 use crate::observe::Cause;
 use crate::signal::StreamArn;
 use aws_sdk_cloudwatch::Client;
+use aws_sdk_cloudwatch::config::retry::RetryConfig;
 use aws_sdk_cloudwatch::error::SdkError;
 use aws_sdk_cloudwatch::primitives::DateTime as AwsTime;
 use aws_sdk_cloudwatch::types::{Dimension, MetricDatum, StandardUnit};
@@ -57,7 +58,10 @@ impl Fix<'_> {
                 .unit(StandardUnit::Count)
                 .build()
         });
-        match client.put_metric_data().namespace(NAMESPACE).set_metric_data(Some(data.into())).send().await {
+        let put = client.put_metric_data().namespace(NAMESPACE).set_metric_data(Some(data.into()));
+        // One attempt: CloudWatch adds up what it is sent twice, and a datum whose answer was lost may be there.
+        let once = aws_sdk_cloudwatch::config::Builder::new().retry_config(RetryConfig::disabled());
+        match put.customize().config_override(once).send().await {
             Ok(_) => (AutoFix::Confirmed, None),
             Err(SdkError::ServiceError(e)) if e.raw().status().is_client_error() => {
                 tracing::warn!(stream = %self.stream, error = %e.err(), "CloudWatch refused the AutoFix metric");

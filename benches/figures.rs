@@ -1,0 +1,268 @@
+//! The figures that unthrottle is to keep, measured side by side: the release `bootstrap` under a Lambda Runtime API,
+//! before the local account, which speaks plain HTTP (on AWS each connection costs a TLS handshake more).
+//!
+//! usage: `make bench`, or `cargo bench --bench figures [-- --json]`. Exit code 1: a figure is missed.
+
+#[path = "../tests/common/aws.rs"]
+mod aws;
+#[path = "../tests/common/lambda.rs"]
+mod lambda;
+
+use aws::{Aws, EASY, Load, TOO_MUCH_FOR_TWO, datapoints, sample};
+use lambda::{Container, bootstrap, target};
+use serde_json::{Value, json};
+use std::path::Path;
+use std::process::{Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+use unthrottle::local::{Effect, Fault, LocalAccount, Options};
+
+/// Starts of each program, alternating: the median of fewer wanders with the machine's other work.
+const STARTS: usize = 25;
+
+/// Containers whose first and tenth invocations are compared.
+const CONTAINERS: usize = 15;
+
+/// What a call takes where round trips are counted: far more than everything else together.
+const ROUND_TRIP: Duration = Duration::from_millis(300);
+
+/// Where Linux distributions keep their TLS roots.
+const BUNDLES: [&str; 2] = ["/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/certs/ca-certificates.crt"];
+
+const KIB: f64 = 1024.0;
+
+/// A measured figure and the most that it may be.
+struct Figure {
+    what: &'static str,
+    measured: f64,
+    unit: &'static str,
+    most: f64,
+    detail: String,
+}
+
+impl Figure {
+    fn new(what: &'static str, measured: f64, unit: &'static str, most: f64) -> Figure {
+        Figure { what, measured, unit, most, detail: String::new() }
+    }
+
+    fn detail(self, detail: String) -> Figure {
+        Figure { detail, ..self }
+    }
+
+    fn is_reached(&self) -> bool {
+        self.measured <= self.most
+    }
+
+    fn verdict(&self) -> &'static str {
+        if self.is_reached() { "reached" } else { "missed" }
+    }
+
+    fn row(&self) -> String {
+        let Figure { what, measured, unit, most, detail } = self;
+        format!("{what:<46} {measured:>7.2} {unit:<7} at most {most:>5} {:<8} {detail}", self.verdict())
+    }
+
+    fn json(&self) -> Value {
+        let Figure { what, measured, unit, most, detail } = self;
+        json!({ "what": what, "measured": measured, "unit": unit, "most": most, "reached": self.is_reached(), "detail": detail })
+    }
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    build(&["--bin", "bootstrap"]);
+    build(&["--example", "bare"]);
+    let figures = [round_trips().await, calls().await, size(), start().await, memory().await, cpu().await];
+    let figures: Vec<Figure> = figures.into_iter().flatten().collect();
+    if std::env::args().any(|argument| argument == "--json") {
+        println!("{:#}", json!({ "figures": figures.iter().map(Figure::json).collect::<Vec<_>>() }));
+    } else {
+        figures.iter().for_each(|figure| println!("{}", figure.row()));
+    }
+    if figures.iter().all(Figure::is_reached) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Builds as the Lambda is built; cheap when it is up to date.
+fn build(what: &[&str]) {
+    let cargo = std::env::var_os("CARGO").unwrap_or("cargo".into());
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
+    let status = Command::new(cargo)
+        .args(["build", "--quiet", "--locked", "--release", "--no-default-features"])
+        .args(what)
+        .arg("--manifest-path")
+        .arg(manifest)
+        .arg("--target-dir")
+        .arg(target())
+        // What is printed here is the table.
+        .stdout(Stdio::null())
+        .status();
+    assert!(status.expect("Cargo starts").success(), "cargo build {what:?} failed");
+}
+
+// ---- The stage ----
+
+/// An account with `streams` streams of two shards under the same load.
+async fn stage(streams: usize, load: Load) -> LocalAccount {
+    let options = Options { create_time: Duration::from_millis(1), ..Options::default() };
+    let account = LocalAccount::start(options).await.expect("a free port");
+    let aws = Aws::at(account.url());
+    for n in 0..streams {
+        // CreateStream allows five a second.
+        if n > 0 {
+            tokio::time::sleep(Duration::from_millis(210)).await;
+        }
+        aws.create(&name(n), 2).await;
+        for (metric, at, value) in datapoints(load, 10) {
+            account.put_metric("AWS/Kinesis", metric, &[("StreamName", &name(n))], at, value);
+        }
+    }
+    account.reset_calls();
+    account
+}
+
+fn name(n: usize) -> String {
+    format!("orders-{n}")
+}
+
+/// A person's ask: always looked at.
+fn ask(n: usize) -> Value {
+    json!({ "stream": name(n) })
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+// ---- The figures ----
+
+/// From the signal until AWS has accepted the change, in sequential round trips.
+async fn round_trips() -> Vec<Figure> {
+    const CALLS: [&str; 7] = [
+        "DescribeStreamSummary",
+        "ListTagsForResource",
+        "DescribeLimits",
+        "GetMetricData",
+        "TagResource",
+        "UpdateShardCount",
+        "PutMetricData",
+    ];
+    let account = stage(1, TOO_MUCH_FOR_TWO).await;
+    for operation in CALLS {
+        let effect = Effect::Delay(ROUND_TRIP);
+        account.add_fault(Fault { operation: operation.into(), skip: 0, times: u32::MAX, effect });
+    }
+    let mut container = Container::start(account.url(), &[]).await;
+    let (signal, began) = (ask(0), Instant::now());
+    let change = async {
+        while !account.calls().contains_key("Kinesis.UpdateShardCount") {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        // It has arrived, and is answered one round trip later.
+        began.elapsed() + ROUND_TRIP
+    };
+    let (run, accepted) = tokio::join!(container.invoke(&signal), lambda::within(ROUND_TRIP * 20, "a change", change));
+    assert_eq!(run.outcome(), "acted");
+    let trips = accepted.as_secs_f64() / ROUND_TRIP.as_secs_f64();
+    let figure = Figure::new("signal → change accepted", trips.floor(), "trips", 3.0);
+    vec![figure.detail(format!("{} ms at {} ms a trip", accepted.as_millis(), ROUND_TRIP.as_millis()))]
+}
+
+async fn calls() -> Vec<Figure> {
+    let throttled = stage(1, TOO_MUCH_FOR_TWO).await;
+    let healthy = stage(1, EASY).await;
+    let mut figures = vec![];
+    for (what, account, event, outcome, most) in [
+        ("AWS calls of an acting run", &throttled, ask(0), "acted", 7.0),
+        ("AWS calls of a holding run", &healthy, ask(0), "held", 5.0),
+        ("AWS calls where the signal says all", &healthy, sample("put_record_denied__access_denied"), "held", 0.0),
+    ] {
+        let mut container = Container::start(account.url(), &[]).await;
+        account.reset_calls();
+        assert_eq!(container.invoke(&event).await.outcome(), outcome, "{what}");
+        figures.push(Figure::new(what, account.calls().values().sum::<u64>() as f64, "calls", most));
+    }
+    figures
+}
+
+fn size() -> Vec<Figure> {
+    let bytes = bootstrap().metadata().expect("built").len();
+    vec![Figure::new("size of bootstrap", bytes as f64 / 1e6, "MB", 8.0)]
+}
+
+/// From the start of the process until it asks for its first event. Amazon Linux, which Lambda runs, has its TLS roots
+/// in one file; Debian has them in a folder of links as well, which doubles the work of loading them. So the one file
+/// is named here, and what this machine's own way of finding them costs is shown beside it.
+async fn start() -> Vec<Figure> {
+    let bare = target().join("release/examples/bare");
+    let one_file: Vec<_> = BUNDLES.into_iter().filter(|path| Path::new(path).is_file()).take(1).collect();
+    let one_file: Vec<_> = one_file.into_iter().map(|path| ("SSL_CERT_FILE", path)).collect();
+    let programs = [(bootstrap(), &one_file[..]), (bootstrap(), &[]), (bare, &[])];
+    let mut times = [const { vec![] }; 3];
+    for _ in 0..STARTS {
+        for ((program, settings), times) in programs.iter().zip(&mut times) {
+            let mut container = Container::launch(program.clone(), "http://127.0.0.1:9", settings).await;
+            times.push(container.asks().await.as_secs_f64() * 1000.0);
+        }
+    }
+    let [ours, found, bare] = times.map(median);
+    let figure = Figure::new("process start → first /next, of a bare Lambda's", ours / bare, "×", 5.0);
+    let detail = format!("{ours:.2} and {bare:.2} ms, medians of {STARTS}; {found:.2} with this machine's TLS roots");
+    vec![figure.detail(detail)]
+}
+
+async fn memory() -> Vec<Figure> {
+    let account = stage(1, TOO_MUCH_FOR_TWO).await;
+    let mut container = Container::start(account.url(), &[]).await;
+    let before = peak_kib(container.id());
+    assert_eq!(container.invoke(&ask(0)).await.outcome(), "acted");
+    let figure = Figure::new("peak memory after an acting run", peak_kib(container.id()) / KIB, "MiB", 12.0);
+    vec![figure.detail(format!("{:.2} MiB before it", before / KIB))]
+}
+
+/// The most memory that the process has had resident.
+fn peak_kib(process: u32) -> f64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("Linux, and the process lives");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
+    line.trim().trim_end_matches(" kB").parse().expect("a number")
+}
+
+/// The first event ought to cost no more than later ones: a small function has a tenth of a CPU by then.
+async fn cpu() -> Vec<Figure> {
+    let (first, tenth) = first_and_tenth(10, TOO_MUCH_FOR_TWO, "acted").await;
+    let (held_first, held_tenth) = first_and_tenth(1, EASY, "held").await;
+    let figure = Figure::new("CPU of the first acting run, of the tenth's", first / tenth, "×", 1.5);
+    vec![figure.detail(format!(
+        "{first:.2} and {tenth:.2} ms, medians of {CONTAINERS}; holding {held_first:.2} (4 calls) and {held_tenth:.2} (3)"
+    ))]
+}
+
+/// CPU time of a container's first and tenth invocation, which go round the streams, in ms.
+async fn first_and_tenth(streams: usize, load: Load, outcome: &str) -> (f64, f64) {
+    let (mut first, mut tenth) = (vec![], vec![]);
+    for _ in 0..CONTAINERS {
+        let account = stage(streams, load).await;
+        let mut container = Container::start(account.url(), &[]).await;
+        let mut spent = vec![];
+        for n in 0..10 {
+            let before = cpu_ms(container.id());
+            assert_eq!(container.invoke(&ask(n % streams)).await.outcome(), outcome);
+            container.asks().await;
+            spent.push(cpu_ms(container.id()) - before);
+        }
+        first.push(spent[0]);
+        tenth.push(spent[9]);
+    }
+    (median(first), median(tenth))
+}
+
+/// The time that the process' threads have had a CPU; `utime` and `stime` count in steps of 10 ms.
+fn cpu_ms(process: u32) -> f64 {
+    let threads = Path::new("/proc").join(process.to_string()).join("task").read_dir().expect("the process lives");
+    let on_cpu = threads.map(|thread| {
+        let schedstat = thread.expect("readable").path().join("schedstat");
+        let text = std::fs::read_to_string(schedstat).expect("a thread that lives");
+        let nanoseconds: f64 = text.split(' ').next().and_then(|n| n.parse().ok()).expect("a number");
+        nanoseconds
+    });
+    on_cpu.sum::<f64>() / 1e6
+}

@@ -1,0 +1,182 @@
+//! AWS as a person would ask it, by the SDKs: a stream's state, its traffic, our metric.
+
+#![allow(dead_code, reason = "each test binary uses its part")]
+
+use aws_sdk_cloudwatch::types as cw;
+use aws_sdk_kinesis::config::{BehaviorVersion, Credentials, Region, retry::RetryConfig};
+use aws_sdk_kinesis::error::ProvideErrorMetadata;
+use aws_sdk_kinesis::primitives::Blob;
+use aws_sdk_kinesis::types::{PutRecordsRequestEntry, ScalingType, StreamDescriptionSummary, StreamStatus};
+use chrono::{DateTime, DurationRound, TimeDelta, Utc};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+use unthrottle::memory::{Memory, TAG};
+
+pub const STREAM: &str = "orders";
+pub const STREAM_ARN: &str = "arn:aws:kinesis:us-east-1:123456789012:stream/orders";
+
+/// The longest that any state is waited for; the emulators' changes take a few seconds.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Between two looks at a stream: DescribeStreamSummary allows 20 a second to the whole account.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(150);
+
+/// What a producer offers in a second, in records of 100 bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Load {
+    pub accepted: f64,
+    pub throttled: f64,
+}
+
+/// 3,000 records a second offered to two shards: four carry it at 75 %.
+pub const TOO_MUCH_FOR_TWO: Load = Load { accepted: 2000.0, throttled: 1000.0 };
+pub const EASY: Load = Load { accepted: 500.0, throttled: 0.0 };
+
+const RECORD_BYTES: usize = 100;
+
+pub struct Aws {
+    pub kinesis: aws_sdk_kinesis::Client,
+    pub cloudwatch: aws_sdk_cloudwatch::Client,
+}
+
+impl Aws {
+    pub fn at(url: &str) -> Aws {
+        let credentials = Credentials::new("key", "secret", None, None, "test");
+        let kinesis = aws_sdk_kinesis::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .credentials_provider(credentials.clone())
+            .region(Region::new("us-east-1"))
+            .retry_config(RetryConfig::disabled())
+            .endpoint_url(url);
+        let cloudwatch = aws_sdk_cloudwatch::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .credentials_provider(credentials)
+            .region(Region::new("us-east-1"))
+            .retry_config(RetryConfig::disabled())
+            .endpoint_url(url);
+        Aws {
+            kinesis: aws_sdk_kinesis::Client::from_conf(kinesis.build()),
+            cloudwatch: aws_sdk_cloudwatch::Client::from_conf(cloudwatch.build()),
+        }
+    }
+
+    /// Creates the stream, and waits until it is ACTIVE.
+    pub async fn create(&self, stream: &str, shards: i32) {
+        let create = self.kinesis.create_stream().stream_name(stream).shard_count(shards);
+        create.send().await.expect("created");
+        self.active(stream).await;
+    }
+
+    pub async fn summary(&self, stream: &str) -> StreamDescriptionSummary {
+        let answer = self.kinesis.describe_stream_summary().stream_name(stream).send().await;
+        answer.expect("a stream").stream_description_summary.expect("a summary")
+    }
+
+    /// Waits until the stream is ACTIVE.
+    pub async fn active(&self, stream: &str) -> StreamDescriptionSummary {
+        let look = async {
+            loop {
+                let summary = self.summary(stream).await;
+                if summary.stream_status == StreamStatus::Active {
+                    return summary;
+                }
+                tokio::time::sleep(BETWEEN_LOOKS).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, look).await.expect("the change ends")
+    }
+
+    /// A reshard by somebody else; the error is AWS's code.
+    pub async fn reshard(&self, stream: &str, to: i32) -> Result<(), String> {
+        let update = self.kinesis.update_shard_count().stream_name(stream).target_shard_count(to);
+        let answer = update.scaling_type(ScalingType::UniformScaling).send().await;
+        answer.map(|_| ()).map_err(|error| error.code().expect("an answer").to_owned())
+    }
+
+    /// Offers so many records a second, evenly over the shards; gives how many were accepted and how many throttled.
+    pub async fn drive(&self, stream: &str, per_second: usize, time: Duration) -> (usize, usize) {
+        const BATCH: usize = 500;
+        let pause = Duration::from_secs_f64(BATCH as f64 / per_second as f64);
+        let mut ticks = tokio::time::interval(pause);
+        let end = tokio::time::Instant::now() + time;
+        let (mut accepted, mut throttled, mut key) = (0, 0, 0);
+        while ticks.tick().await < end {
+            let record = |n: usize| {
+                let entry = PutRecordsRequestEntry::builder().partition_key(format!("{:04}", n % 10_000));
+                entry.data(Blob::new([b'x'; RECORD_BYTES - 4])).build().expect("complete")
+            };
+            let records = (key..key + BATCH).map(record).collect();
+            key += BATCH;
+            let put = self.kinesis.put_records().stream_name(stream).set_records(Some(records));
+            let refused = put.send().await.expect("an answer").failed_record_count.unwrap_or_default() as usize;
+            accepted += BATCH - refused;
+            throttled += refused;
+        }
+        (accepted, throttled)
+    }
+
+    pub async fn tag(&self, stream_arn: &str, key: &str, value: &str) {
+        let tag = self.kinesis.tag_resource().resource_arn(stream_arn).tags(key, value);
+        tag.send().await.expect("tagged");
+    }
+
+    pub async fn tags(&self, stream_arn: &str) -> BTreeMap<String, String> {
+        let answer = self.kinesis.list_tags_for_resource().resource_arn(stream_arn).send().await.expect("tags");
+        let tags = answer.tags().iter().map(|tag| (tag.key().to_owned(), tag.value().unwrap_or_default().to_owned()));
+        tags.collect()
+    }
+
+    /// What unthrottle remembers of the stream.
+    pub async fn memory(&self, stream_arn: &str) -> Option<Memory> {
+        let tags = self.tags(stream_arn).await;
+        tags.get(TAG).map(|text| Memory::parse(text).expect("a memory that can be read"))
+    }
+
+    /// The sum of AutoFix in the last day and the coming hour, by minute, with exactly these dimensions.
+    pub async fn auto_fixes(&self, dimensions: &[(&str, &str)]) -> Vec<(DateTime<Utc>, f64)> {
+        let dimensions =
+            dimensions.iter().map(|(name, value)| cw::Dimension::builder().name(*name).value(*value).build());
+        let metric = cw::Metric::builder().namespace("Unthrottle").metric_name("AutoFix");
+        let metric = metric.set_dimensions(Some(dimensions.collect())).build();
+        let stat = cw::MetricStat::builder().metric(metric).period(60).stat("Sum").build();
+        let query = cw::MetricDataQuery::builder().id("m1").metric_stat(stat).build();
+        let now = Utc::now().duration_trunc(TimeDelta::minutes(1)).expect("in range");
+        let time = |at: DateTime<Utc>| aws_sdk_cloudwatch::primitives::DateTime::from_secs(at.timestamp());
+        let get = self.cloudwatch.get_metric_data().metric_data_queries(query);
+        let get = get.start_time(time(now - TimeDelta::days(1))).end_time(time(now + TimeDelta::hours(1)));
+        let answer = get.send().await.expect("metric data");
+        let [result] = answer.metric_data_results() else { panic!("one query, one result: {answer:?}") };
+        let minutes = result.timestamps().iter();
+        let minutes = minutes.map(|t| DateTime::from_timestamp(t.secs(), 0).expect("in range"));
+        minutes.zip(result.values().iter().copied()).collect()
+    }
+
+    /// How many changes CloudWatch has counted with exactly these dimensions.
+    pub async fn auto_fix(&self, dimensions: &[(&str, &str)]) -> f64 {
+        self.auto_fixes(dimensions).await.into_iter().map(|(_, sum)| sum).sum()
+    }
+}
+
+/// The `AWS/Kinesis` datapoints of a load that lasted the last `minutes` whole minutes: metric, time and value.
+pub fn datapoints(load: Load, minutes: i64) -> Vec<(&'static str, DateTime<Utc>, f64)> {
+    let now = Utc::now().duration_trunc(TimeDelta::minutes(1)).expect("in range");
+    let of_minute = |ago: i64| {
+        let at = now - TimeDelta::minutes(ago);
+        let records = load.accepted * 60.0;
+        [
+            ("IncomingRecords", at, records),
+            ("IncomingBytes", at, records * RECORD_BYTES as f64),
+            ("WriteProvisionedThroughputExceeded", at, load.throttled * 60.0),
+        ]
+    };
+    (1..=minutes).flat_map(of_minute).collect()
+}
+
+/// The sample of `events/`.
+pub fn sample(name: &str) -> Value {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("events").join(name).with_extension("json");
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
