@@ -3,9 +3,9 @@
 //! Real AWS SDK clients, the Lambda binary and the AWS CLI can be pointed at it with
 //! `AWS_ENDPOINT_URL`; any credentials do. Kinesis itself is the crate `ferrokinesis`: streams,
 //! shards, records, and one-second write windows of 1 MiB and 1,000 records per shard. The layer
-//! in front of it adds AWS's own refusals and quotas ([`limits`], [`capacity`], [`tags`]) and
-//! counts the `AWS/Kinesis` metrics from the traffic that really went through ([`traffic`]).
-//! CloudWatch is ours ([`cloudwatch`], [`metrics`]).
+//! in front of it adds AWS's own refusals and quotas (`limits`, `capacity`, `tags`) and
+//! counts the `AWS/Kinesis` metrics from the traffic that really went through (`traffic`).
+//! CloudWatch is ours (`cloudwatch`, `metrics`).
 //!
 //! ```no_run
 //! # async fn demo() -> std::io::Result<()> {
