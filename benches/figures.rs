@@ -190,7 +190,7 @@ fn size() -> Vec<Figure> {
 }
 
 /// From the start of the process until it asks for its first event. Amazon Linux, which Lambda runs, has its TLS roots
-/// in one file; Debian has them in a folder of links as well, which doubles the work of loading them. So the one file
+/// in one file; Debian has them in a folder of links as well, which takes half as long again. So the one file
 /// is named here, and what this machine's own way of finding them costs is shown beside it.
 async fn start() -> Vec<Figure> {
     let bare = target().join("release/examples/bare");

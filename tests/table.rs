@@ -237,6 +237,16 @@ fn after_looking() {
             "scale_shards",
             healthy().minutes(0..=0, offered(3000.0, 2)).memory(&settled(1, 2, 400, 60)).code(),
         ),
+        (
+            "an intent that AWS refused",
+            "refused_lately",
+            load().memory(&scaled(2, 4, 30).refuse(ChangeKind::Scale, now() - TimeDelta::seconds(30))).code(),
+        ),
+        (
+            "an intent that AWS refused a minute ago",
+            "scale_shards",
+            load().memory(&scaled(2, 4, 70).refuse(ChangeKind::Scale, now() - TimeDelta::seconds(70))).code(),
+        ),
         ("refused a moment ago", "refused_lately", load().memory(&refused(1, 50)).code()),
         ("refused a minute ago", "scale_shards", load().memory(&refused(1, 61)).code()),
         ("refused twice within the hour", "refused_lately", load().memory(&refused(2, 3590)).code()),

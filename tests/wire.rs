@@ -353,7 +353,7 @@ async fn a_refused_change_is_tried_once_and_remembered() {
     let refused = stage.aws.memory(STREAM_ARN).await.expect("a memory").refused.expect("a refusal");
     assert_eq!((refused.kind, refused.count), (ChangeKind::Scale, 1));
 
-    assert_eq!(container.invoke(&ask()).await.outcome(), "held");
+    assert_eq!(container.invoke(&ask()).await.code(), "refused_lately");
     assert_eq!(container.invoke(&throttle()).await.outcome(), "held");
     assert_eq!(stage.calls("Kinesis.UpdateShardCount"), 1);
     stage.assert_unchanged(2).await;

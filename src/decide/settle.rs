@@ -6,8 +6,8 @@ use crate::memory::{Change, ChangeKind, Memory, MemoryError, TAG};
 use crate::observation::{CapacityMode, LOOKBACK_HOURS, Minute, Observation, Stream, Traffic};
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
-/// An intent older than this whose stream is ACTIVE and still at `from` was never carried out: its run is over
-/// (the function's timeout is far shorter).
+/// An intent older than this whose stream is ACTIVE and still at `from` was never carried out: its run is over (the
+/// function's timeout is far shorter). One that AWS refused is known to be void at once.
 const INTENT_VOID_AFTER: TimeDelta = TimeDelta::minutes(2);
 
 /// A change that is found done later than this is taken to have settled then. AWS says that on-demand splits within
@@ -74,11 +74,13 @@ impl History {
         now: DateTime<Utc>,
     ) -> Result<History, Reason> {
         let mut history = History { memory, lost, void: false, evidence_from: None, uncounted: None };
+        let refused = history.memory.refused;
         let Some(change) = &mut history.memory.change else { return Ok(history) };
         if change.settled.is_none() {
+            let refused = refused.is_some_and(|r| r.kind == change.kind && r.at >= change.at);
             let at_from = stream.mode == CapacityMode::Provisioned && stream.open_shards == change.from;
             let counted = is_counted(&observation.traffic, change);
-            if at_from && now - change.at < INTENT_VOID_AFTER {
+            if at_from && !refused && now - change.at < INTENT_VOID_AFTER {
                 return Err(Reason::Settling { changed_at: change.at });
             }
             if at_from && !counted {
