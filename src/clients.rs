@@ -9,15 +9,13 @@ use aws_sdk_kinesis::error::BoxError;
 use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
-use aws_smithy_runtime_api::client::http::{
-    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
-};
-use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
-use aws_smithy_runtime_api::client::result::ConnectorError;
-use aws_smithy_runtime_api::http::StatusCode;
+use aws_smithy_runtime_api::client::http::{HttpClient, HttpConnectorSettings, SharedHttpConnector};
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 
 /// One attempt of a call. Kinesis and CloudWatch answer in milliseconds; three seconds is a lost one.
 const ATTEMPT: Duration = Duration::from_secs(3);
@@ -28,6 +26,8 @@ const CALL: Duration = Duration::from_secs(6);
 const ATTEMPTS: u32 = 3;
 /// The first pause between two attempts; the SDK's own second is longer than a look may take.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
+/// The warm-up takes a few milliseconds; longer, and the first event waits for it.
+const WARM_UP: Duration = Duration::from_secs(1);
 
 /// Clients for what unthrottle calls. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -70,11 +70,20 @@ impl Clients {
     }
 
     /// Does once what the first call of each kind would otherwise do while an event waits: credentials, endpoint rules,
-    /// serialization, signing. Nothing is sent.
+    /// serialization, signing, connections. Nothing leaves the machine: a server in this process answers. Calls that are
+    /// stopped before they are sent warm too little: `make bench` then shows the first event at twice the tenth's CPU.
     pub async fn warm_up(&self) {
+        let Ok(server) = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await else { return };
+        let Ok(address) = server.local_addr() else { return };
+        let calls = self.call_each_once(format!("http://{address}"));
+        // A warm-up that goes wrong costs the first event a little time, and nothing else.
+        tokio::select! { () = answer_all(server) => {}, _ = tokio::time::timeout(WARM_UP, calls) => {} }
+    }
+
+    async fn call_each_once(&self, endpoint: String) {
         const ARN: &str = "arn:aws:kinesis:us-east-1:123456789012:stream/warm-up";
-        let kinesis = || aws_sdk_kinesis::config::Builder::new().http_client(Unsent);
-        let cloudwatch = || aws_sdk_cloudwatch::config::Builder::new().http_client(Unsent);
+        let kinesis = || aws_sdk_kinesis::config::Builder::new().endpoint_url(&endpoint);
+        let cloudwatch = || aws_sdk_cloudwatch::config::Builder::new().endpoint_url(&endpoint);
         let summary = self.kinesis.describe_stream_summary().stream_arn(ARN);
         let limits = self.kinesis.describe_limits();
         let tags = self.kinesis.list_tags_for_resource().resource_arn(ARN);
@@ -82,8 +91,7 @@ impl Clients {
         let tag = self.kinesis.tag_resource().resource_arn(ARN);
         let update = self.kinesis_once.update_shard_count().stream_arn(ARN);
         let put = self.cloudwatch.put_metric_data();
-        // What they answer means nothing, and a warm-up that goes wrong costs the first event a little time.
-        let _ = tokio::join!(
+        let (_, _, _, _, _, _, _) = tokio::join!(
             summary.customize().config_override(kinesis()).send(),
             limits.customize().config_override(kinesis()).send(),
             tags.customize().config_override(kinesis()).send(),
@@ -119,21 +127,25 @@ impl HttpClient for OneConnector {
     }
 }
 
-/// Answers every request with an empty success, and sends none.
-#[derive(Clone, Debug)]
-struct Unsent;
-
-impl HttpClient for Unsent {
-    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
-        SharedHttpConnector::new(self.clone())
+/// Answers every request with an empty success, for ever.
+async fn answer_all(server: TcpListener) {
+    while let Ok((mut socket, _)) = server.accept().await {
+        tokio::spawn(async move {
+            let mut request = Vec::with_capacity(4096);
+            while !is_whole(&request) && socket.read_buf(&mut request).await.is_ok_and(|read| read > 0) {}
+            let answer =
+                "HTTP/1.1 200 OK\r\nsmithy-protocol: rpc-v2-cbor\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+            drop(socket.write_all(answer.as_bytes()).await);
+        });
     }
 }
 
-impl HttpConnector for Unsent {
-    fn call(&self, _: HttpRequest) -> HttpConnectorFuture {
-        let ok = StatusCode::try_from(200_u16).map_err(|e| ConnectorError::other(e.into(), None));
-        HttpConnectorFuture::ready(ok.map(|ok| HttpResponse::new(ok, "".into())))
-    }
+/// Whether an HTTP request has come with all of its body.
+fn is_whole(request: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(request).to_ascii_lowercase();
+    let Some((head, _)) = text.split_once("\r\n\r\n") else { return false };
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse().ok());
+    request.len() >= head.len() + 4 + length.unwrap_or(0)
 }
 
 #[derive(Debug, Default)]
