@@ -28,6 +28,20 @@ const ROUND_TRIP: Duration = Duration::from_millis(300);
 /// Where Linux distributions keep their TLS roots.
 const BUNDLES: [&str; 2] = ["/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/certs/ca-certificates.crt"];
 
+/// How far back metrics are read.
+const DAY_MINUTES: i64 = 24 * 60;
+
+/// What is read of `AWS/Kinesis`.
+const SERIES: [&str; 7] = [
+    "GetRecords.Bytes",
+    "GetRecords.IteratorAgeMilliseconds",
+    "IncomingBytes",
+    "IncomingRecords",
+    "PutRecord.Bytes",
+    "ReadProvisionedThroughputExceeded",
+    "WriteProvisionedThroughputExceeded",
+];
+
 const KIB: f64 = 1024.0;
 
 /// A measured figure and the most that it may be.
@@ -210,13 +224,21 @@ async fn start() -> Vec<Figure> {
     vec![figure.detail(detail)]
 }
 
+/// With a day of datapoints of every series that is read: as much as a stream in use ever has.
 async fn memory() -> Vec<Figure> {
     let account = stage(1, TOO_MUCH_FOR_TWO).await;
+    for (_, at, _) in datapoints(TOO_MUCH_FOR_TWO, DAY_MINUTES).into_iter().step_by(3) {
+        for metric in SERIES {
+            account.put_metric("AWS/Kinesis", metric, &[("StreamName", &name(0))], at, 1000.0);
+        }
+    }
     let mut container = Container::start(account.url(), &[]).await;
-    let before = peak_kib(container.id());
+    let (before, cpu) = (peak_kib(container.id()), cpu_ms(container.id()));
     assert_eq!(container.invoke(&ask(0)).await.outcome(), "acted");
+    let cpu = cpu_ms(container.id()) - cpu;
     let figure = Figure::new("peak memory after an acting run", peak_kib(container.id()) / KIB, "MiB", 12.0);
-    vec![figure.detail(format!("{:.2} MiB before it", before / KIB))]
+    let detail = format!("{:.2} MiB before it; {cpu:.2} ms of CPU, with a day of every series", before / KIB);
+    vec![figure.detail(detail)]
 }
 
 /// The most memory that the process has had resident.
