@@ -19,6 +19,9 @@ use tokio::net::TcpListener;
 
 /// One attempt of a call. Kinesis and CloudWatch answer in milliseconds; three seconds is a lost one.
 const ATTEMPT: Duration = Duration::from_secs(3);
+/// The attempt of a change of capacity. A look is good for three seconds before it leaves, AWS's shortest change takes
+/// about four: with this, no other change can have begun and ended in between.
+const ATTEMPT_ONCE: Duration = Duration::from_secs(1);
 /// A call with its retries. A run at its worst (a look, the intent, a second look, a change, its datum) takes four of
 /// these and one attempt: it ends before the function's timeout of 30 s.
 const CALL: Duration = Duration::from_secs(6);
@@ -54,16 +57,17 @@ impl Clients {
         let calls = Arc::new(CallCount::default());
         let timeouts = TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT).operation_timeout(CALL).build();
         let retries = RetryConfig::standard().with_max_attempts(ATTEMPTS).with_initial_backoff(FIRST_PAUSE);
-        let kinesis = |retries| {
+        let once = TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_ONCE).build();
+        let kinesis = |retries, timeouts| {
             let config = aws_sdk_kinesis::config::Builder::from(config);
-            let config = config.retry_config(retries).timeout_config(timeouts.clone());
+            let config = config.retry_config(retries).timeout_config(timeouts);
             aws_sdk_kinesis::Client::from_conf(config.interceptor(Counter(calls.clone())).build())
         };
         let cloudwatch = aws_sdk_cloudwatch::config::Builder::from(config);
         let cloudwatch = cloudwatch.retry_config(retries.clone()).timeout_config(timeouts.clone());
         Clients {
-            kinesis: kinesis(retries),
-            kinesis_once: kinesis(RetryConfig::disabled()),
+            kinesis: kinesis(retries, timeouts),
+            kinesis_once: kinesis(RetryConfig::disabled(), once),
             cloudwatch: aws_sdk_cloudwatch::Client::from_conf(cloudwatch.interceptor(Counter(calls.clone())).build()),
             calls,
         }
@@ -73,6 +77,10 @@ impl Clients {
     /// serialization, signing, connections. Nothing leaves the machine: a server in this process answers. Calls that are
     /// stopped before they are sent warm too little: `make bench` then shows the first event at twice the tenth's CPU.
     pub async fn warm_up(&self) {
+        // A proxy would be sent what is meant for the server here.
+        if !ProxyConfig::from_env().is_disabled() {
+            return;
+        }
         let Ok(server) = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await else { return };
         let Ok(address) = server.local_addr() else { return };
         let calls = self.call_each_once(format!("http://{address}"));

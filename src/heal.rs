@@ -2,7 +2,7 @@
 
 use crate::act::{self, ActError, Acted};
 use crate::clients::Clients;
-use crate::decide::{Decision, Foreign, Reason, decide, hold_unseen, suppress_for, triage};
+use crate::decide::{Decision, Foreign, Reason, Verdict, decide, hold_unseen, suppress_for, triage};
 use crate::observation::Stream;
 use crate::observe::{Observer, ReadError};
 use crate::policy::Policy;
@@ -112,7 +112,11 @@ impl Healer {
             if let Some(intent) = &intent {
                 act::Intent::pardon(intent, &mut look);
             }
-            let decision = decide(signal, &look.observation, &self.policy, Utc::now());
+            let mut decision = decide(signal, &look.observation, &self.policy, Utc::now());
+            if intent.is_some() && matches!(decision.verdict, Verdict::Hold(_)) {
+                // An intent is never taken back: it may stand for a change that another run is making.
+                (decision.memory, decision.uncounted) = (None, None);
+            }
             match act::act(&self.clients, stream, &look, decision, intent.take()).await? {
                 Acted::Stale(announced) => intent = Some(announced),
                 Acted::Done { decision, auto_fix, lines, surprised } => {

@@ -15,7 +15,7 @@
 //! | `counted=N` | the missing AutoFix datum was sent, N s later |
 //! | `base=N` | the shards before the incident |
 //! | `reshards=N-N-…`, `switches=N-N` | the changes of the last 24 h: seconds before WHEN |
-//! | `refused=KIND/N/WHEN` | AWS refused a change, N times in a row |
+//! | `refused=KIND/N/WHEN` | AWS refused a change, N times in a row for a limit |
 //! | `reverts=N` | how often somebody took a change of ours back |
 
 use crate::observation::LOOKBACK_HOURS;
@@ -85,12 +85,12 @@ pub enum ChangeKind {
     Lost,
 }
 
-/// AWS refused a change with `LimitExceededException`, which is rate, quota and daily cap in one.
+/// AWS refused a change of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// What was refused.
     pub kind: ChangeKind,
-    /// How often in a row.
+    /// How often in a row with `LimitExceededException`, which is rate, quota and daily cap in one.
     pub count: u32,
     /// When it was refused last.
     pub at: DateTime<Utc>,
@@ -225,11 +225,11 @@ impl Memory {
         next
     }
 
-    /// The memory after AWS refused `kind` at `at`.
+    /// The memory after AWS refused `kind` at `at`; `limit`: with `LimitExceededException`.
     #[must_use]
-    pub fn refuse(&self, kind: ChangeKind, at: DateTime<Utc>) -> Memory {
+    pub fn refuse(&self, kind: ChangeKind, at: DateTime<Utc>, limit: bool) -> Memory {
         let again = self.refused.filter(|r| r.kind == kind && at - r.at < TimeDelta::hours(LOOKBACK_HOURS));
-        let count = again.map_or(1, |r| r.count.saturating_add(1).min(9));
+        let count = again.map_or(0, |r| r.count).saturating_add(u32::from(limit)).min(9);
         Memory { refused: Some(Refusal { kind, count, at: at.trunc_subsecs(0) }), ..self.clone() }
     }
 }
@@ -287,7 +287,7 @@ mod tests {
         let mut memory = Memory { base: Some(10_000), reverts: 99, ..Memory::default() };
         memory.reshards = (0..9).map(|i| at(i) - far).collect();
         memory.switches = vec![at(0) - far, at(1) - far];
-        memory = memory.refuse(ChangeKind::Switch, at(0)).refuse(ChangeKind::Switch, at(1));
+        memory = memory.refuse(ChangeKind::Switch, at(0), true).refuse(ChangeKind::Switch, at(1), true);
         let mut change = Change::intent(ChangeKind::Scale, 10_000, 10_000, at(0));
         change.after = Some(at(0) - far);
         change.since = Some(at(0) - far);
@@ -360,11 +360,12 @@ mod tests {
 
     #[test]
     fn refusals_count_only_in_a_row_and_of_one_kind() {
-        let once = Memory::default().refuse(ChangeKind::Scale, at(0));
+        let once = Memory::default().refuse(ChangeKind::Scale, at(0), true);
         let count = |m: Memory| m.refused.expect("refused").count;
-        assert_eq!(count(once.refuse(ChangeKind::Scale, at(60))), 2);
-        assert_eq!(count(once.refuse(ChangeKind::Switch, at(60))), 1);
-        assert_eq!(count(once.refuse(ChangeKind::Scale, at(100_000))), 1);
+        assert_eq!(count(once.refuse(ChangeKind::Scale, at(60), true)), 2);
+        assert_eq!(count(once.refuse(ChangeKind::Switch, at(60), true)), 1);
+        assert_eq!(count(once.refuse(ChangeKind::Scale, at(100_000), true)), 1);
+        assert_eq!(count(once.refuse(ChangeKind::Scale, at(60), false)), 1, "no limit: it says nothing of the budget");
     }
 
     proptest! {

@@ -5,7 +5,7 @@ mod common;
 use chrono::TimeDelta;
 use common::{Scene, now, offered, settled};
 use proptest::prelude::*;
-use unthrottle::decide::{Decision, Remedy, Verdict};
+use unthrottle::decide::{Decision, Reason, Remedy, Verdict, triage};
 use unthrottle::memory::{Change, ChangeKind, Memory};
 use unthrottle::observation::{CapacityMode, Limits, MinuteTraffic, Status};
 use unthrottle::policy::{Mode, Permission};
@@ -58,7 +58,7 @@ prop_compose! {
         let change = memory.change.as_mut().expect("just made");
         change.settled = settled.map(|s| change.at + TimeDelta::seconds(s));
         for _ in 0..refused.map_or(0, |r| r.0) {
-            memory = memory.refuse(ChangeKind::Scale, now() - TimeDelta::seconds(refused.expect("some").1));
+            memory = memory.refuse(ChangeKind::Scale, now() - TimeDelta::seconds(refused.expect("some").1), true);
         }
         memory
     }
@@ -234,6 +234,17 @@ proptest! {
             shards(&scene.policy(|p| p.target_utilization = utilization).decide(), open)
         };
         prop_assert!(decide(load * more) >= decide(load));
+    }
+
+    #[test]
+    fn a_throttled_call_that_shards_cannot_help_is_never_looked_at(
+        verb in "(Describe|List|Create|Delete|Update|Split|Merge|Get|Put|Tag|Start|Register|Subscribe)",
+        noun in "(Stream|Streams|StreamSummary|Shards|ShardIterator|Limits|ShardCount|Resource|ToShard|[A-Z][a-z]{1,8})",
+        code in "(LimitExceededException|ThrottlingException|ProvisionedThroughputExceededException)",
+    ) {
+        let scene = Scene::new(2).call(|c| (c.operation, c.error_code) = (format!("{verb}{noun}"), Some(code.clone())));
+        let held = triage(&scene.signal, &scene.policy, &common::home());
+        prop_assert_eq!(held, Some(Reason::ControlPlaneThrottled));
     }
 
     #[test]

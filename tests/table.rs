@@ -162,8 +162,8 @@ fn after_looking() {
         }
     };
     let refused = |count, seconds| {
-        let once = Memory::default().refuse(ChangeKind::Scale, now() - TimeDelta::seconds(seconds));
-        (1..count).fold(once, |m, _| m.refuse(ChangeKind::Scale, now() - TimeDelta::seconds(seconds)))
+        let once = Memory::default().refuse(ChangeKind::Scale, now() - TimeDelta::seconds(seconds), true);
+        (1..count).fold(once, |m, _| m.refuse(ChangeKind::Scale, now() - TimeDelta::seconds(seconds), true))
     };
     let spent = |times: i64| {
         (0..times).rev().fold(Memory::default(), |m, i| {
@@ -237,15 +237,26 @@ fn after_looking() {
             "scale_shards",
             healthy().minutes(0..=0, offered(3000.0, 2)).memory(&settled(1, 2, 400, 60)).code(),
         ),
+        ("an intent of 44 seconds", "settling", load().changed(2, 4, 44).code()),
+        ("an intent of 45 seconds, for Lambda's retry", "scale_shards", load().changed(2, 4, 45).code()),
+        ("a memory from the future", "bad_memory", load().changed(2, 4, -3600).code()),
+        (
+            "heavy throttling that has come down to a trace",
+            "negligible",
+            load()
+                .minutes(-1..=-1, offered(1000.0, 2))
+                .minutes(0..=0, MinuteTraffic { write_throttled: 1.0, ..offered(1000.0, 2) })
+                .code(),
+        ),
         (
             "an intent that AWS refused",
             "refused_lately",
-            load().memory(&scaled(2, 4, 30).refuse(ChangeKind::Scale, now() - TimeDelta::seconds(30))).code(),
+            load().memory(&scaled(2, 4, 30).refuse(ChangeKind::Scale, now() - TimeDelta::seconds(30), true)).code(),
         ),
         (
             "an intent that AWS refused a minute ago",
             "scale_shards",
-            load().memory(&scaled(2, 4, 70).refuse(ChangeKind::Scale, now() - TimeDelta::seconds(70))).code(),
+            load().memory(&scaled(2, 4, 70).refuse(ChangeKind::Scale, now() - TimeDelta::seconds(70), true)).code(),
         ),
         ("refused a moment ago", "refused_lately", load().memory(&refused(1, 50)).code()),
         ("refused a minute ago", "scale_shards", load().memory(&refused(1, 61)).code()),
@@ -413,6 +424,67 @@ fn a_done_change_without_its_datum_is_counted_once() {
     assert_eq!(scene.clone().counted(now() - TimeDelta::seconds(301)).decide().uncounted, None);
     assert_eq!(Scene::under_load(4, 3000.0).memory(&settled(2, 4, 299, 60)).decide().uncounted, None, "too early");
     assert_eq!(Scene::under_load(2, 3000.0).memory(&scaled(2, 4, 400)).decide().uncounted, None, "void");
+}
+
+#[test]
+fn a_change_that_aws_refused_and_a_person_made_is_not_ours() {
+    for limit in [true, false] {
+        let at = now() - TimeDelta::seconds(600);
+        let memory = scaled(2, 4, 600).refuse(ChangeKind::Scale, at + TimeDelta::seconds(1), limit);
+        let first = Scene::new(4).minutes(-9..=0, offered(3000.0, 4)).memory(&memory).decide();
+        assert_eq!((first.uncounted, first.evidence.time_to_heal_seconds), (None, None));
+        assert_eq!(first.evidence.reshards_last_24_hours, Some(0));
+        let memory = first.memory.expect("settled is news");
+        let later = Scene::new(4).minutes(-9..=0, offered(3000.0, 4)).memory(&memory).with(|s| {
+            s.now += TimeDelta::minutes(3);
+            s.observation.observed_at = s.now;
+        });
+        let later = later.minutes(1..=3, offered(3000.0, 4)).asked().decide();
+        assert_eq!((later.verdict, later.uncounted), (Verdict::Hold(Reason::Healthy { healed: None }), None));
+    }
+}
+
+#[test]
+fn a_late_datum_is_not_sent_again_before_cloudwatch_shows_it() {
+    let hours = 10 * 3600;
+    let sent = |ago: i64| {
+        let mut memory = settled(2, 4, hours, 60);
+        memory.change.as_mut().expect("just made").counted = Some(now() - TimeDelta::minutes(ago));
+        Scene::new(4).minutes(-9..=0, offered(3000.0, 4)).memory(&memory).decide().uncounted
+    };
+    assert_eq!(sent(6), None, "it may take two hours to be shown");
+    assert_eq!(sent(124), None);
+    assert!(sent(126).is_some());
+}
+
+#[test]
+fn a_change_that_only_the_metric_knows_of_settles_and_spends_its_budget() {
+    let old =
+        || Scene::under_load(4, 6000.0).memory(&settled(2, 4, 7200, 60)).counted(now() - TimeDelta::seconds(7200));
+    assert_eq!(old().code(), "scale_shards");
+    let erased = old().counted(now() - TimeDelta::minutes(3));
+    assert_eq!(erased.code(), "settling");
+    let spent = (0..10).fold(old(), |s, i| s.counted(now() - TimeDelta::hours(1 + i)));
+    assert_eq!(spent.policy(|p| p.on_demand = Permission::Deny).code(), "reshard_budget_spent");
+}
+
+#[test]
+fn a_change_is_not_said_to_have_healed_what_never_throttled_or_was_resized_since() {
+    let healed = |scene: Scene| scene.asked().decide().evidence.time_to_heal_seconds;
+    let memory = settled(2, 4, 400, 60);
+    let throttled = || Scene::new(4).minutes(-9..=-4, offered(3000.0, 2)).minutes(-3..=0, offered(3000.0, 4));
+    assert!(healed(throttled().memory(&memory)).is_some());
+    assert_eq!(healed(Scene::new(4).minutes(-9..=0, offered(3000.0, 4)).memory(&memory)), None, "never throttled");
+    assert_eq!(healed(throttled().stream(|s| s.open_shards = 6).memory(&memory)), None, "resized since");
+}
+
+#[test]
+fn any_number_of_auto_fixes_can_be_read() {
+    let mut scene = Scene::under_load(4, 6000.0);
+    let minute = unthrottle::observation::Minute::of(now() - TimeDelta::minutes(30));
+    scene.observation.traffic.auto_fixes.insert(minute, u32::MAX);
+    scene.observation.traffic.mode_switches.insert(minute, u32::MAX);
+    assert_eq!(scene.policy(|p| p.on_demand = Permission::Deny).code(), "scale_shards", "all were switches");
 }
 
 #[test]

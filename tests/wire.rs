@@ -11,7 +11,7 @@ mod lambda;
 use aws::{Aws, EASY, Load, STREAM, STREAM_ARN, TOO_MUCH_FOR_TWO, datapoints, sample};
 use aws_sdk_kinesis::types::{StreamMode, StreamStatus};
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
-use lambda::{Container, fail_to_start, within};
+use lambda::{Container, fail_to_start, storm, within};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -310,19 +310,7 @@ async fn the_same_event_a_hundred_times_at_once_is_one_change_and_one_auto_fix()
     for _ in 0..10 {
         containers.push(stage.container().await);
     }
-    let storms = containers.into_iter().map(|mut container| {
-        tokio::spawn(async move {
-            let mut outcomes = vec![];
-            for _ in 0..10 {
-                outcomes.push(container.invoke(&throttle()).await.outcome().to_owned());
-            }
-            outcomes
-        })
-    });
-    let mut outcomes = vec![];
-    for storm in storms.collect::<Vec<_>>() {
-        outcomes.extend(storm.await.expect("a document each time"));
-    }
+    let outcomes = storm(containers, &throttle(), 10).await;
     assert_eq!(outcomes.len(), 100);
     assert_eq!(outcomes.iter().filter(|outcome| *outcome == "acted").count(), 1, "{outcomes:?}");
     assert_one_change(&stage).await;
@@ -364,7 +352,7 @@ async fn a_change_that_aws_refused_twice_is_not_tried_again_within_the_hour() {
     let stage = Stage::throttled().await;
     let ago = |minutes| Utc::now() - TimeDelta::minutes(minutes);
     let memory = Memory::default().intend(Change::intent(ChangeKind::Scale, 2, 4, ago(20)), false);
-    let memory = memory.refuse(ChangeKind::Scale, ago(21)).refuse(ChangeKind::Scale, ago(20));
+    let memory = memory.refuse(ChangeKind::Scale, ago(21), true).refuse(ChangeKind::Scale, ago(20), true);
     stage.aws.tag(STREAM_ARN, TAG, &memory.encode().expect("fits")).await;
     let (run, calls) = stage.calls_of(stage.container().await.invoke(&throttle())).await;
     assert_eq!((run.outcome(), run.code()), ("held", "refused_lately"));
@@ -388,7 +376,7 @@ async fn a_tag_that_stays_throttled_is_an_error_and_no_change() {
     stage.refuse("TagResource", FOR_EVER, "LimitExceededException");
     let run = stage.container().await.invoke(&throttle()).await;
     let (kind, message) = run.error();
-    assert_eq!(kind, "ActFailed");
+    assert_eq!(kind, "act_failed");
     assert!(message.contains("TagResource of `orders` failed, nothing was changed"), "{message}");
     assert_eq!((stage.calls("Kinesis.TagResource"), stage.calls("Kinesis.UpdateShardCount")), (3, 0));
     stage.assert_unchanged(2).await;
@@ -431,7 +419,7 @@ async fn a_change_whose_answer_is_lost_is_an_error_and_found_by_the_next_look() 
     let mut container = stage.container().await;
     let run = container.invoke(&throttle()).await;
     let (kind, message) = run.error();
-    assert_eq!(kind, "ActFailed");
+    assert_eq!(kind, "act_failed");
     assert!(message.contains("UpdateShardCount of `orders` failed, whether it was carried out shows"), "{message}");
 
     assert_eq!(container.invoke(&throttle()).await.code(), "resharding", "Lambda tries the event again");
@@ -448,7 +436,7 @@ async fn a_look_that_fails_is_an_error_and_no_change() {
         stage.fault(operation, 0, FOR_EVER, effect);
         let (run, calls) = stage.calls_of(stage.container().await.invoke(&throttle())).await;
         let (kind, message) = run.error();
-        assert_eq!(kind, "ReadFailed");
+        assert_eq!(kind, "read_failed");
         assert!(message.contains(&format!("{operation} of `orders` failed, nothing was changed")), "{message}");
         assert!(!calls.keys().any(|call| is_write(call)), "{calls:?}");
     }
@@ -476,7 +464,7 @@ async fn a_stream_that_cannot_be_looked_at_quickly_is_an_error_and_no_change() {
         stage.fault("DescribeStreamSummary", skip, 1, Effect::Delay(Duration::from_secs(4)));
     }
     let run = stage.container().await.invoke(&throttle()).await;
-    assert_eq!(run.error().0, "TooSlow");
+    assert_eq!(run.error().0, "too_slow");
     assert_eq!(stage.calls("Kinesis.UpdateShardCount"), 0);
     stage.assert_unchanged(2).await;
 }
@@ -548,7 +536,7 @@ async fn what_is_no_event_is_an_error_that_says_what_came_and_makes_no_call() {
     ] {
         let (run, calls) = stage.calls_of(container.invoke(&event)).await;
         let (kind, message) = run.error();
-        assert_eq!(kind, "BadEvent", "{event}");
+        assert_eq!(kind, "bad_event", "{event}");
         assert!(message.contains(says), "{event}: {message}");
         assert_eq!(calls, BTreeMap::new(), "{event}");
     }

@@ -11,7 +11,7 @@ mod lambda;
 use aws::{Aws, EASY, Load, STREAM, STREAM_ARN, TOO_MUCH_FOR_TWO, datapoints, sample};
 use aws_sdk_cloudwatch::types::{Dimension, MetricDatum};
 use aws_sdk_kinesis::types::StreamStatus;
-use lambda::{Container, within};
+use lambda::{Container, storm, within};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -176,19 +176,7 @@ async fn the_same_event_a_hundred_times_at_once_is_one_change_before_the_witness
     for _ in 0..5 {
         containers.push(witness.container().await);
     }
-    let storms = containers.into_iter().map(|mut container| {
-        tokio::spawn(async move {
-            let mut outcomes = vec![];
-            for _ in 0..20 {
-                outcomes.push(container.invoke(&throttle()).await.outcome().to_owned());
-            }
-            outcomes
-        })
-    });
-    let mut outcomes = vec![];
-    for storm in storms.collect::<Vec<_>>() {
-        outcomes.extend(storm.await.expect("a document each time"));
-    }
+    let outcomes = storm(containers, &throttle(), 20).await;
     assert_eq!(outcomes.len(), 100);
     assert_eq!(outcomes.iter().filter(|outcome| *outcome == "acted").count(), 1, "{outcomes:?}");
     assert_eq!(witness.aws.active(STREAM).await.open_shard_count, 4);

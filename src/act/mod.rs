@@ -4,11 +4,13 @@
 use crate::clients::Clients;
 use crate::decide::{Decision, Reason, Remedy, Verdict};
 use crate::memory::{Memory, TAG};
+use crate::observation::CapacityMode;
 use crate::observe::{Cause, Look};
 use crate::policy::Mode;
 use crate::report::AutoFix;
 use crate::report::metric::Fix;
 use crate::signal::StreamArn;
+use aws_sdk_kinesis::config::timeout::{TimeoutConfig, TimeoutConfigBuilder};
 use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_kinesis::types::{ScalingType, StreamMode, StreamModeDetails};
 use chrono::{DateTime, Utc};
@@ -18,6 +20,9 @@ use std::time::Duration;
 /// A change of capacity goes out only if the stream's summary was asked for less than this long ago: AWS's shortest
 /// change takes about four seconds, so none can have begun and ended in between.
 pub const LOOK_GOOD_FOR: Duration = Duration::from_secs(3);
+
+/// What the note of a hold gets at least, however old its look: a tag is written in far less.
+const SHORTEST_CALL: Duration = Duration::from_millis(500);
 
 /// A call that was not answered, or throttled to the end.
 #[derive(Debug, thiserror::Error)]
@@ -43,10 +48,14 @@ pub struct Intent {
 }
 
 impl Intent {
-    /// Takes our own intent out of a later look of the same run, so that it is not taken for another run's.
+    /// Takes our own intent out of a later look of the same run, so that it is not taken for another run's. On a stream
+    /// that has changed meanwhile it stays: it may stand for the change of a run whose intent ours has overwritten.
     pub fn pardon(&self, look: &mut Look) {
+        let (from, _) = self.remedy.shards();
+        let stream = look.observation.stream.as_ref();
+        let unchanged = stream.is_some_and(|s| s.mode == CapacityMode::Provisioned && s.open_shards == from);
         let tags = &mut look.observation.tags;
-        if tags.get(TAG) == Some(&self.text) {
+        if unchanged && tags.get(TAG) == Some(&self.text) {
             match &self.before {
                 Some(before) => tags.insert(TAG.into(), before.clone()),
                 None => tags.remove(TAG),
@@ -116,18 +125,29 @@ impl Actor<'_> {
         if decision.mode != Mode::Heal {
             return Ok(());
         }
-        let Verdict::Act(remedy) = &decision.verdict else {
-            if let Some(memory) = &decision.memory {
-                self.write(memory).await?;
-            }
-            self.count_late(decision).await;
-            return Ok(());
+        let done = match &decision.verdict {
+            Verdict::Act(remedy) => self.heal(look, decision, remedy, earlier).await,
+            Verdict::Hold(_) => self.note(look, decision).await,
         };
+        // A second look finds what is still uncounted again.
+        if let (Some((action, at)), false) = (decision.uncounted, matches!(done, Err(Stop::Stale(_)))) {
+            self.count(action, at).await;
+        }
+        done
+    }
+
+    /// The intent, the change, its datum.
+    async fn heal(
+        &mut self,
+        look: &Look,
+        decision: &Decision,
+        remedy: &Remedy,
+        earlier: Option<Intent>,
+    ) -> Result<(), Stop> {
         let intent = match earlier.filter(|e| e.remedy == *remedy) {
             Some(announced) => announced,
             None => self.announce(look, decision, remedy).await?,
         };
-        self.count_late(decision).await;
         if look.asked.elapsed() >= LOOK_GOOD_FOR {
             return Err(Stop::Stale(intent));
         }
@@ -137,23 +157,36 @@ impl Actor<'_> {
         Ok(())
     }
 
+    /// What a hold has found out. Only while the look is good: a later write could erase the intent of another run.
+    async fn note(&self, look: &Look, decision: &Decision) -> Result<(), Stop> {
+        match &decision.memory {
+            Some(memory) => {
+                let left = LOOK_GOOD_FOR.saturating_sub(look.asked.elapsed()).max(SHORTEST_CALL);
+                self.write(memory, TimeoutConfig::builder().operation_timeout(left)).await.map(|_| ())
+            }
+            None => Ok(()),
+        }
+    }
+
     async fn announce(&self, look: &Look, decision: &Decision, remedy: &Remedy) -> Result<Intent, Stop> {
         let memory = decision.memory.clone().unwrap_or_default();
-        let text = self.write(&memory).await?;
+        let text = self.write(&memory, TimeoutConfig::builder()).await?;
         Ok(Intent { memory, remedy: remedy.clone(), text, before: look.observation.tags.get(TAG).cloned() })
     }
 
-    /// Writes the memory into the tag, and gives the tag's value.
-    async fn write(&self, memory: &Memory) -> Result<String, Stop> {
+    /// Writes the memory into the tag, and gives the tag's value. `timeouts` may be shorter than the client's.
+    async fn write(&self, memory: &Memory, timeouts: TimeoutConfigBuilder) -> Result<String, Stop> {
+        const CALL: &str = "TagResource";
         let text = memory.encode().map_err(|e| Stop::Hold(Reason::CannotRemember(e.to_string())))?;
+        let in_time = aws_sdk_kinesis::config::Builder::new().timeout_config(timeouts.build());
         let call = self.clients.kinesis.tag_resource().resource_arn(self.stream.to_string()).tags(TAG, &text);
-        match call.send().await {
+        match call.customize().config_override(in_time).send().await {
             Ok(_) => Ok(text),
             // Still throttled after its retries: Lambda tries the whole run again.
-            Err(error) if error.code() == Some("LimitExceededException") => {
-                Err(Stop::Fail(self.failed("TagResource", NOTHING_CHANGED, error)))
+            Err(error) if matches!(error.code(), Some("LimitExceededException" | "ThrottlingException")) => {
+                Err(Stop::Fail(self.failed(CALL, NOTHING_CHANGED, error)))
             }
-            Err(error) => Err(match self.refused("TagResource", NOTHING_CHANGED, error) {
+            Err(error) => Err(match self.refused(CALL, NOTHING_CHANGED, error) {
                 Stop::Hold(Reason::Refused { code, message }) => {
                     Stop::Hold(Reason::CannotRemember(format!("{code}: {message}")))
                 }
@@ -167,10 +200,9 @@ impl Actor<'_> {
             Remedy::ScaleShards { from, to, .. } => self.update_shard_count(from, to).await,
             Remedy::SwitchToOnDemand { .. } => self.update_stream_mode().await,
         };
-        if let Err(Stop::Hold(Reason::Refused { code, .. })) = &stopped
-            && code == "LimitExceededException"
-        {
-            self.write(&memory.refuse(remedy.kind(), Utc::now())).await?;
+        if let Err(Stop::Hold(Reason::Refused { code, .. })) = &stopped {
+            let is_limit = code == "LimitExceededException";
+            self.write(&memory.refuse(remedy.kind(), Utc::now(), is_limit), TimeoutConfig::builder()).await?;
         }
         stopped
     }
@@ -224,13 +256,6 @@ impl Actor<'_> {
         error: impl std::error::Error + Send + Sync + 'static,
     ) -> ActError {
         ActError { call, stream: self.stream.name.clone(), effect, source: Cause::of(error) }
-    }
-
-    /// Counts a change of an earlier run that crashed before it could.
-    async fn count_late(&mut self, decision: &Decision) {
-        if let Some((action, at)) = decision.uncounted {
-            self.count(action, at).await;
-        }
     }
 
     async fn count(&mut self, action: &str, at: DateTime<Utc>) {

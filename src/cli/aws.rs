@@ -49,15 +49,23 @@ impl AwsArgs {
 }
 
 /// The stream that `text` names in the account of `clients`: AWS is asked for the ARN that belongs to a name.
+///
+/// # Errors
+/// Bad usage for what can't be a stream of this region; AWS's answer, when there is no such stream.
 pub(super) async fn find_stream(clients: &Clients, text: &str) -> Result<StreamArn, CliError> {
     let bad = || CliError::Usage(format!("`{text}` is not the name or the ARN of a Kinesis data stream"));
-    if text.starts_with("arn:") {
-        return StreamArn::parse(text).ok_or_else(bad);
+    let region = clients.kinesis.config().region().map(|r| r.to_string()).unwrap_or_default();
+    let anywhere = Home { partition: String::new(), region: region.clone(), account: String::new() };
+    let asked = StreamArn::of_name_or_arn(text, &anywhere).ok_or_else(bad)?;
+    if asked.home.region != region {
+        let of = &asked.home.region;
+        return Err(CliError::Usage(format!(
+            "`{text}` is of region {of}, and the region set is {region}: give --region {of}"
+        )));
     }
-    // Only to check the name, before AWS is asked.
-    let anywhere = Home { partition: String::new(), region: String::new(), account: String::new() };
-    StreamArn::new(text, &anywhere).ok_or_else(bad)?;
-    let answer = clients.kinesis.describe_stream_summary().stream_name(text).send().await;
+    let call = clients.kinesis.describe_stream_summary();
+    let call = if text.starts_with("arn:") { call.stream_arn(text) } else { call.stream_name(text) };
+    let answer = call.send().await;
     let answer = answer.map_err(|e| CliError::Aws { call: "DescribeStreamSummary", source: Cause::of(e) })?;
     let arn = answer.stream_description_summary().map(|s| s.stream_arn().to_owned()).unwrap_or_default();
     StreamArn::parse(&arn).ok_or_else(|| CliError::Late(format!("AWS gave `{arn}` as the ARN of `{text}`")))

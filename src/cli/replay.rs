@@ -209,10 +209,26 @@ async fn replay_remote(
     let clients = Clients::new(&aws.config().await?);
     let mut home = event.home();
     let mut signal = event.signal(&home)?;
-    // An ask names its account only in its ARN: for a name, the account is the one that the credentials belong to.
-    if let (Signal::Ask(ask), Some(name)) = (&mut signal, event.payload["stream"].as_str()) {
-        ask.stream = find_stream(&clients, name).await?;
-        home = ask.stream.home.clone();
+    if triage(&signal, &policy, &home).is_none()
+        && let Some(named) = signal.stream()
+    {
+        // An ask names its account only in its ARN: for a name, the account is the one that the credentials belong to.
+        let text = event.payload["stream"].as_str().unwrap_or(&named.name);
+        let found = find_stream(&clients, text).await?;
+        if !matches!(signal, Signal::Ask(_)) && found.home != home {
+            return Err(CliError::Usage(format!(
+                "{}: the event is of account {} in {}, and the credentials and region are of {} in {}",
+                event.path.display(),
+                home.account,
+                home.region,
+                found.home.account,
+                found.home.region
+            )));
+        }
+        home = found.home.clone();
+        if let Signal::Ask(ask) = &mut signal {
+            ask.stream = found;
+        }
     }
     console.step(&format!("account {}, region {}", home.account, home.region))?;
     let document = Healer::new(clients, policy).heal(&signal, &home).await?.document;

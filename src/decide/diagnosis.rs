@@ -87,7 +87,7 @@ impl Throttled<'_> {
         if from >= max {
             return Err(Full::OfOurs(max));
         }
-        if !self.history.budget(ChangeKind::Scale, self.now).1 {
+        if !self.history.budget(ChangeKind::Scale, self.traffic, self.now).1 {
             return Err(Full::OfAws(NoRoom::ReshardBudget));
         }
         let left = self.limits.map_or(AWS_MAX_SHARDS, |l| l.shards_left());
@@ -104,7 +104,7 @@ impl Throttled<'_> {
     /// Whether policy, the day's budget and the account's count of on-demand streams allow the switch.
     fn may_switch(&self) -> bool {
         self.policy.on_demand == Permission::Allow
-            && self.history.budget(ChangeKind::Switch, self.now).1
+            && self.history.budget(ChangeKind::Switch, self.traffic, self.now).1
             && self.limits.is_none_or(|l| l.on_demand_streams < l.on_demand_stream_limit)
     }
 

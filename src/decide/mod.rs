@@ -142,14 +142,14 @@ impl<'a> Case<'a> {
             if !seen.recent {
                 continue;
             }
-            if seen.minutes >= needed {
+            if seen.recent_at_floor && seen.minutes >= needed {
                 self.decision.evidence.throttled_minutes = Some(seen.minutes);
                 self.decision.evidence.throttled_side = Some(side);
                 return Ok(side);
             }
             let hold = match seen.minutes {
-                0 => Reason::Negligible,
-                minutes => Reason::Unconfirmed { minutes, needed },
+                minutes if seen.recent_at_floor => Reason::Unconfirmed { minutes, needed },
+                _ => Reason::Negligible,
             };
             if !matches!(quiet, Quiet::Hold(Reason::Unconfirmed { .. })) {
                 quiet = Quiet::Hold(hold);
@@ -170,7 +170,7 @@ impl<'a> Case<'a> {
         if let Some(age) = age.filter(|age| *age > retention_ms / 2.0) {
             return Reason::ConsumerSlow { hours_left: ((retention_ms - age) / 3_600_000.0).max(0.0) };
         }
-        let healed = history.verify(&self.observation.traffic, newest, self.now);
+        let healed = history.verify(&self.observation.traffic, stream, newest, self.now);
         self.decision.evidence.time_to_heal_seconds = healed.map(|h| h.took.num_seconds());
         Reason::Healthy { healed }
     }
@@ -181,7 +181,8 @@ impl<'a> Case<'a> {
         evidence.newest_minute = Some(newest.start());
         evidence.window_minutes = u32::try_from(window).ok();
         evidence.memory_lost = history.lost.then_some(true);
-        let spent = |kind| u32::try_from(history.budget(kind, self.now).0).ok();
+        evidence.changes_taken_back = Some(history.memory.reverts).filter(|reverts| *reverts > 0);
+        let spent = |kind| u32::try_from(history.budget(kind, &self.observation.traffic, self.now).0).ok();
         evidence.reshards_last_24_hours = spent(crate::memory::ChangeKind::Scale);
         evidence.mode_switches_last_24_hours = spent(crate::memory::ChangeKind::Switch);
     }
@@ -205,6 +206,8 @@ enum Quiet {
 struct Throttling {
     /// Throttled at all in the newest minutes.
     recent: bool,
+    /// Throttled in the newest minutes, by a share that reaches the floor.
+    recent_at_floor: bool,
     /// Minutes whose share reaches the floor.
     minutes: u32,
     /// Refused records or calls.
@@ -223,9 +226,11 @@ impl Throttling {
             none if none <= 0.0 => 0.0,
             some => some / (some + served.max(0.0)),
         });
+        let at_floor = |share| share > 0.0 && share >= floor;
         Throttling {
             recent: minutes.iter().rev().take(RECENT_MINUTES).any(|m| refused(m).0 > 0.0),
-            minutes: shares.clone().map(|share| u32::from(share > 0.0 && share >= floor)).sum(),
+            recent_at_floor: shares.clone().rev().take(RECENT_MINUTES).any(at_floor),
+            minutes: shares.clone().map(|share| u32::from(at_floor(share))).sum(),
             refused: minutes.iter().map(|m| refused(m).0).sum(),
             share: shares.fold(0.0, f64::max),
         }

@@ -5,10 +5,12 @@ use super::verdict::{Healed, Reason, Remedy};
 use crate::memory::{Change, ChangeKind, Memory, MemoryError, TAG};
 use crate::observation::{CapacityMode, LOOKBACK_HOURS, Minute, Observation, Stream, Traffic};
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+use std::collections::BTreeMap;
 
-/// An intent older than this whose stream is ACTIVE and still at `from` was never carried out: its run is over (the
-/// function's timeout is far shorter). One that AWS refused is known to be void at once.
-const INTENT_VOID_AFTER: TimeDelta = TimeDelta::minutes(2);
+/// An intent older than this whose stream is ACTIVE and still at `from` was never carried out: the function's timeout is
+/// 30 s, and a call that was announced leaves within seconds or not at all. It is less than the minute after which
+/// Lambda tries a failed run again, so that this try can make the change. An intent that AWS refused is void at once.
+const INTENT_VOID_AFTER: TimeDelta = TimeDelta::seconds(45);
 
 /// A change that is found done later than this is taken to have settled then. AWS says that on-demand splits within
 /// 15 minutes and reshards take "a few minutes"; later evidence is surely from after the change.
@@ -17,6 +19,15 @@ const SETTLED_WITHIN: TimeDelta = TimeDelta::minutes(15);
 /// A change whose AutoFix datum is not to be read after this long was never counted. CloudWatch shows a new datum
 /// within one to three minutes.
 const COUNTED_WITHIN: TimeDelta = TimeDelta::minutes(5);
+
+/// A datum that is sent this late may take [`OLD_COUNTED_WITHIN`] to be shown (PutMetricData: "between 3 and 24 hours
+/// ago can take as much as 2 hours").
+const OLD: TimeDelta = TimeDelta::hours(3);
+/// See [`OLD`].
+const OLD_COUNTED_WITHIN: TimeDelta = TimeDelta::minutes(125);
+
+/// A memory from further in the future than clocks differ was not written by us.
+const CLOCKS_DIFFER: TimeDelta = TimeDelta::minutes(5);
 
 /// After a rebuilt memory's newest AutoFix, evidence counts from this long after it.
 const LOST_SETTLES: TimeDelta = TimeDelta::minutes(5);
@@ -39,7 +50,7 @@ pub(super) struct History {
     pub memory: Memory,
     /// The tag was gone.
     pub lost: bool,
-    /// The change in the memory was only intended.
+    /// The change in the memory was never made by us.
     void: bool,
     /// Evidence from before this never counts.
     pub evidence_from: Option<DateTime<Utc>>,
@@ -57,7 +68,7 @@ pub(super) fn recall(observation: &Observation) -> Result<(Memory, bool), Memory
     let mut memory = Memory { reverts: 1, ..Memory::default() };
     for (minute, count) in auto_fixes {
         let switches = mode_switches.get(minute).copied().unwrap_or(0).min(*count);
-        memory.switches.extend((0..switches).map(|_| minute.start()));
+        memory.switches.extend((0..switches).take(SWITCHES_A_DAY).map(|_| minute.start()));
         memory.reshards.extend((switches..*count).take(RESHARDS_A_DAY).map(|_| minute.start()));
     }
     let mut change = Change::intent(ChangeKind::Lost, 0, 0, newest.start());
@@ -76,27 +87,33 @@ impl History {
         let mut history = History { memory, lost, void: false, evidence_from: None, uncounted: None };
         let refused = history.memory.refused;
         let Some(change) = &mut history.memory.change else { return Ok(history) };
+        if change.at > now + CLOCKS_DIFFER {
+            return Err(Reason::BadMemory(format!("its last change is of {}, which is yet to come", change.at)));
+        }
+        let counted = is_counted(&observation.traffic, change);
+        history.void = refused.is_some_and(|r| r.kind == change.kind && r.at >= change.at);
         if change.settled.is_none() {
-            let refused = refused.is_some_and(|r| r.kind == change.kind && r.at >= change.at);
             let at_from = stream.mode == CapacityMode::Provisioned && stream.open_shards == change.from;
-            let counted = is_counted(&observation.traffic, change);
-            if at_from && !refused && now - change.at < INTENT_VOID_AFTER {
+            if at_from && !history.void && now - change.at < INTENT_VOID_AFTER {
                 return Err(Reason::Settling { changed_at: change.at });
             }
-            if at_from && !counted {
+            if at_from && (history.void || !counted) {
                 history.void = true;
-                history.evidence_from = change.after;
+                history.evidence_from = newer(&observation.traffic, change).max(change.after);
                 return Ok(history);
             }
             change.settled = Some(now.trunc_subsecs(0).min(change.at + SETTLED_WITHIN));
-            history.memory.refused = None;
+            if !history.void {
+                history.memory.refused = None;
+            }
             // Counted, and yet where it was before: somebody took it back.
             history.memory.reverts += u32::from(at_from);
         }
-        history.evidence_from = change.settled;
+        history.evidence_from = newer(&observation.traffic, change).max(change.settled);
         let sent = change.counted.unwrap_or(change.at).max(change.at);
-        let is_due = now - sent > COUNTED_WITHIN && now - change.at < TimeDelta::hours(LOOKBACK_HOURS);
-        if is_due && is_where_it_was_left(change, stream) && !is_counted(&observation.traffic, change) {
+        let within = if sent - change.at > OLD { OLD_COUNTED_WITHIN } else { COUNTED_WITHIN };
+        let is_due = now - sent > within && now - change.at < TimeDelta::hours(LOOKBACK_HOURS);
+        if is_due && !history.void && !counted && is_where_it_was_left(change, stream) {
             change.counted = Some(now.trunc_subsecs(0));
             history.uncounted = Some((action(change.kind), change.at));
         }
@@ -124,26 +141,34 @@ impl History {
         (!self.void && change.kind != ChangeKind::Lost && change.healed.is_none()).then_some(change)
     }
 
-    /// The stream is healthy: notes that the last change worked, if it was waiting to be verified.
-    pub fn verify(&mut self, traffic: &Traffic, newest: Minute, now: DateTime<Utc>) -> Option<Healed> {
-        let change = self.unverified().filter(|c| now - c.at < TimeDelta::hours(LOOKBACK_HOURS))?;
+    /// The stream is healthy: notes that the last change worked, if it was waiting to be verified, and the stream is
+    /// still as it left it.
+    pub fn verify(&mut self, traffic: &Traffic, stream: &Stream, newest: Minute, now: DateTime<Utc>) -> Option<Healed> {
+        let is_ours = |c: &&Change| is_where_it_was_left(c, stream) && now - c.at < TimeDelta::hours(LOOKBACK_HOURS);
+        let change = self.unverified().filter(is_ours)?;
         let (from, to, kind) = (change.from, change.to, change.kind);
         let since = change.since.unwrap_or(change.at);
         let last = Minute::of(since).to(newest).rev().find(|minute| traffic.minute(*minute).is_throttled());
-        let took = last.map_or(TimeDelta::zero(), |last| last.end() - since);
+        let took = last?.end() - since;
         self.memory.change.as_mut()?.healed = Some(now.trunc_subsecs(0));
         Some(Healed { from, to, kind, took })
     }
 
-    /// Changes of this kind in the last 24 hours, and whether AWS allows another.
-    pub fn budget(&self, kind: ChangeKind, now: DateTime<Utc>) -> (usize, bool) {
-        let (times, cap) = match kind {
-            ChangeKind::Switch => (&self.memory.switches, SWITCHES_A_DAY),
-            ChangeKind::Scale | ChangeKind::Lost => (&self.memory.reshards, RESHARDS_A_DAY),
+    /// Changes of this kind in the last 24 hours, and whether AWS allows another. A memory may have lost some that the
+    /// AutoFix metric still knows of: the larger number counts.
+    pub fn budget(&self, kind: ChangeKind, traffic: &Traffic, now: DateTime<Utc>) -> (usize, bool) {
+        let sum = |counts: &BTreeMap<Minute, u32>| counts.values().fold(0_u32, |sum, n| sum.saturating_add(*n));
+        let switches = sum(&traffic.mode_switches);
+        let (times, metric, cap) = match kind {
+            ChangeKind::Switch => (&self.memory.switches, switches, SWITCHES_A_DAY),
+            ChangeKind::Scale | ChangeKind::Lost => {
+                (&self.memory.reshards, sum(&traffic.auto_fixes).saturating_sub(switches), RESHARDS_A_DAY)
+            }
         };
         let void = self.memory.change.as_ref().filter(|_| self.void).map(|c| c.at);
         let day = TimeDelta::hours(LOOKBACK_HOURS);
         let spent = times.iter().filter(|t| now - **t < day && Some(**t) != void).count();
+        let spent = spent.max(usize::try_from(metric).unwrap_or(usize::MAX));
         // Two refusals in a row are AWS's word that the budget is spent.
         let refused = self.memory.refused.is_some_and(|r| r.kind == kind && r.count >= 2 && now - r.at < day);
         (spent, spent < cap && !refused)
@@ -184,6 +209,13 @@ fn action(kind: ChangeKind) -> &'static str {
 fn is_counted(traffic: &Traffic, change: &Change) -> bool {
     let minute = Minute::of(change.at);
     traffic.auto_fixes.range(minute.plus(-1)..=minute.plus(1)).any(|(_, count)| *count > 0)
+}
+
+/// From when evidence counts because of a change that the AutoFix metric knows of and the memory, overwritten or put
+/// back by somebody, does not.
+fn newer(traffic: &Traffic, change: &Change) -> Option<DateTime<Utc>> {
+    let newest = traffic.auto_fixes.keys().next_back()?;
+    (*newest > Minute::of(change.at).plus(1)).then(|| newest.start() + LOST_SETTLES)
 }
 
 /// Whether the stream is as the change left it.

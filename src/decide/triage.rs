@@ -101,8 +101,8 @@ fn of_alarm(alarm: &Alarm, home: &Home) -> Option<Reason> {
     if alarm.stream.is_none() {
         return Some(Reason::NotOurs(Foreign::NoStream));
     }
-    if alarm.muted_by.is_some() {
-        return Some(Reason::Muted);
+    if let Some(rule) = &alarm.muted_by {
+        return Some(Reason::Muted(rule.clone()));
     }
     (alarm.state != "ALARM").then_some(Reason::Recovered)
 }

@@ -138,8 +138,8 @@ pub enum Reason {
     KmsThrottled,
     /// A call that shards cannot help.
     ControlPlaneThrottled,
-    /// A person muted the alarm.
-    Muted,
+    /// A person muted the alarm, by this rule.
+    Muted(String),
     /// The alarm is no longer in ALARM.
     Recovered,
     /// This container has just looked at the stream.
@@ -306,6 +306,9 @@ pub struct Evidence {
     /// The tag was gone, and the memory was rebuilt from the AutoFix metric.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_lost: Option<bool>,
+    /// How often somebody took a change of ours back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub changes_taken_back: Option<u32>,
     /// From the first throttled minute's start to the last one's end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time_to_heal_seconds: Option<i64>,

@@ -9,6 +9,7 @@ use aws_sdk_cloudwatch::Client;
 use aws_sdk_cloudwatch::primitives::DateTime as AwsTime;
 use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricStat, ScanBy, StatusCode};
 use chrono::{DateTime, TimeDelta, Utc};
+use std::collections::BTreeMap;
 
 /// Seconds. Kinesis publishes its stream metrics once a minute.
 const PERIOD: i32 = 60;
@@ -92,10 +93,14 @@ pub(super) async fn traffic(client: &Client, arn: &StreamArn, now: DateTime<Utc>
 }
 
 fn put(traffic: &mut Traffic, id: &str, minute: Minute, value: f64) {
+    let add = |counts: &mut BTreeMap<Minute, u32>| {
+        let count = counts.entry(minute).or_default();
+        // The cast saturates, too: anybody may write to our metric.
+        *count = count.saturating_add(value as u32);
+    };
     match id {
-        // The casts saturate; a count of changes is small.
-        AUTO_FIX => *traffic.auto_fixes.entry(minute).or_default() += value as u32,
-        MODE_SWITCH => *traffic.mode_switches.entry(minute).or_default() += value as u32,
+        AUTO_FIX => add(&mut traffic.auto_fixes),
+        MODE_SWITCH => add(&mut traffic.mode_switches),
         _ => {
             if let Some(series) = SERIES.iter().find(|s| s.id == id) {
                 (series.put)(traffic.minute_mut(minute), value);

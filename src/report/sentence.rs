@@ -162,7 +162,7 @@ fn of_state(reason: &Reason, stream: Option<&Stream>, evidence: &Evidence) -> St
         Reason::NotOurs(Foreign::Home) => "it belongs to another account or region. Deploy unthrottle there.".into(),
         Reason::NotOurs(Foreign::Metric) => "the alarm does not watch a metric of AWS/Kinesis. Nothing to do.".into(),
         Reason::NotOurs(Foreign::NoStream) => "the event names no data stream that could be looked at.".into(),
-        Reason::Muted => "its alarm is muted by a person, so it is left alone.".into(),
+        Reason::Muted(rule) => format!("its alarm is muted by a person ({rule}), so it is left alone."),
         Reason::Recovered => "its alarm is no longer in ALARM. Nothing to do.".into(),
         Reason::JustLooked => {
             "looked at moments ago. Metrics change once a minute, so this signal adds nothing.".into()
@@ -205,7 +205,7 @@ fn of_state(reason: &Reason, stream: Option<&Stream>, evidence: &Evidence) -> St
             format!("{what}, at most {share} of a minute's: below the floor, so not worth a reshard.")
         }
         Reason::Unconfirmed { minutes, needed } => format!(
-            "{minutes} throttled minute so far, and a change takes {needed}: a burst is over before a reshard is done."
+            "throttled minutes so far: {minutes}; a change takes {needed}, since a burst is over before a reshard is done."
         ),
         Reason::RefusedLately { until } => {
             format!("AWS refused our last change. Not asked again before {} UTC.", until.format("%H:%M:%S"))
@@ -225,14 +225,16 @@ fn of_state(reason: &Reason, stream: Option<&Stream>, evidence: &Evidence) -> St
             offered(evidence)
         ),
         Reason::AtAccountQuota => format!(
-            "{}; the account may open no more shards, and on-demand mode is denied or has no room. Raise the shard \
-             quota (Service Quotas, Kinesis Data Streams).",
-            throttling(evidence)
+            "{}; the account may open no more shards, and {}. Raise the shard quota (Service Quotas, Kinesis Data \
+             Streams).",
+            throttling(evidence),
+            no_switch(evidence)
         ),
         Reason::ReshardBudgetSpent => format!(
-            "{}; {RESHARDS_SPENT}, and on-demand mode is denied or has no room. Slow the producers, or split hot \
-             shards by hand (SplitShard has no daily cap).",
-            throttling(evidence)
+            "{}; {RESHARDS_SPENT}, and {}. Slow the producers or readers, or split hot shards by hand (SplitShard has \
+             no daily cap).",
+            throttling(evidence),
+            no_switch(evidence)
         ),
         Reason::OnDemandAdapting => {
             format!("{}; on-demand capacity is still growing, which takes up to 15 minutes.", throttling(evidence))
@@ -259,6 +261,13 @@ fn of_state(reason: &Reason, stream: Option<&Stream>, evidence: &Evidence) -> St
             "the tag unthrottle.memory cannot be written ({error}), so nothing was changed. Allow kinesis:TagResource \
              to the function's role, and leave room for one tag."
         ),
+    }
+}
+
+fn no_switch(evidence: &Evidence) -> &'static str {
+    match evidence.throttled_side {
+        Some(Side::Reads) => "on-demand mode is not switched on for readers",
+        Some(Side::Writes) | None => "on-demand mode is denied or has no room",
     }
 }
 

@@ -323,3 +323,22 @@ async fn response(State(api): State<Arc<Api>>, Path(id): Path<String>, body: Byt
 async fn error(State(api): State<Arc<Api>>, Path(id): Path<String>, body: Bytes) -> StatusCode {
     api.answer(&id, Err(serde_json::from_slice(&body).expect("JSON")))
 }
+
+/// Invokes all containers at once, each `times` times in a row; the outcomes of all documents.
+pub async fn storm(containers: Vec<Container>, event: &Value, times: usize) -> Vec<String> {
+    let storms = containers.into_iter().map(|mut container| {
+        let event = event.clone();
+        tokio::spawn(async move {
+            let mut outcomes = vec![];
+            for _ in 0..times {
+                outcomes.push(container.invoke(&event).await.outcome().to_owned());
+            }
+            outcomes
+        })
+    });
+    let mut outcomes = vec![];
+    for storm in storms.collect::<Vec<_>>() {
+        outcomes.extend(storm.await.expect("a document each time"));
+    }
+    outcomes
+}
