@@ -115,7 +115,7 @@ impl Healer {
             let mut decision = decide(signal, &look.observation, &self.policy, Utc::now());
             if intent.is_some() && matches!(decision.verdict, Verdict::Hold(_)) {
                 // An intent is never taken back: it may stand for a change that another run is making.
-                (decision.memory, decision.uncounted) = (None, None);
+                (decision.memory, decision.uncounted) = (None, vec![]);
             }
             match act::act(&self.clients, stream, &look, decision, intent.take()).await? {
                 Acted::Stale(announced) => intent = Some(announced),

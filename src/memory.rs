@@ -13,6 +13,7 @@
 //! | `settled=N` | the stream was first found ACTIVE after the change, N s later |
 //! | `healed=N` | throttling was found to have stopped, N s later |
 //! | `counted=N` | the missing AutoFix datum was sent, N s later |
+//! | `owed=KIND/N` | the change before it, N s earlier, whose AutoFix datum was not to be seen yet |
 //! | `base=N` | the shards before the incident |
 //! | `reshards=N-N-…`, `switches=N-N` | the changes of the last 24 h: seconds before WHEN |
 //! | `refused=KIND/N/WHEN` | AWS refused a change, N times in a row for a limit |
@@ -36,6 +37,8 @@ const TIME: &str = "%Y%m%dT%H%M%SZ";
 pub struct Memory {
     /// The last change, or the intent of one.
     pub change: Option<Change>,
+    /// An earlier change whose AutoFix datum was not to be seen when the last one was announced.
+    pub owed: Option<(ChangeKind, DateTime<Utc>)>,
     /// When each reshard of the last 24 h was made, oldest first; includes the last change.
     pub reshards: Vec<DateTime<Utc>>,
     /// When each switch of capacity mode in the last 24 h was made, oldest first; includes the last change.
@@ -156,6 +159,10 @@ impl Memory {
             "settled" => self.change.as_mut()?.settled = Some(later(value)?),
             "healed" => self.change.as_mut()?.healed = Some(later(value)?),
             "counted" => self.change.as_mut()?.counted = Some(later(value)?),
+            "owed" => {
+                let (kind, ago) = value.split_once('/')?;
+                self.owed = Some((kind.parse().ok()?, before(ago)?));
+            }
             "base" => self.base = Some(value.parse().ok()?),
             "reshards" => self.reshards = value.split('-').map(before).collect::<Option<_>>()?,
             "switches" => self.switches = value.split('-').map(before).collect::<Option<_>>()?,
@@ -186,6 +193,9 @@ impl Memory {
             past.iter().for_each(|(key, time)| time.iter().for_each(|t| word(key, &before(*t))));
             let next = [("settled", change.settled), ("healed", change.healed), ("counted", change.counted)];
             next.iter().for_each(|(key, time)| time.iter().for_each(|t| word(key, &later(*t))));
+            if let Some((kind, at)) = self.owed {
+                word("owed", &format_args!("{kind}/{}", before(at)));
+            }
             let lists = [("reshards", &self.reshards), ("switches", &self.switches)];
             lists.iter().filter(|(_, l)| !l.is_empty()).for_each(|(key, l)| word(key, &list(l)));
         }
@@ -281,7 +291,7 @@ mod tests {
         DateTime::UNIX_EPOCH + TimeDelta::seconds(1_790_000_000 + seconds)
     }
 
-    /// The most that this version ever writes.
+    /// The most that this version ever writes: a change that is done and verified forgets what came before it.
     fn fullest() -> Memory {
         let far = TimeDelta::hours(LOOKBACK_HOURS) - TimeDelta::seconds(1);
         let mut memory = Memory { base: Some(10_000), reverts: 99, ..Memory::default() };
@@ -289,8 +299,7 @@ mod tests {
         memory.switches = vec![at(0) - far, at(1) - far];
         memory = memory.refuse(ChangeKind::Switch, at(0), true).refuse(ChangeKind::Switch, at(1), true);
         let mut change = Change::intent(ChangeKind::Scale, 10_000, 10_000, at(0));
-        change.after = Some(at(0) - far);
-        change.since = Some(at(0) - far);
+        memory.owed = Some((ChangeKind::Switch, at(0) - far));
         change.settled = Some(at(900));
         change.healed = Some(at(0) + far);
         change.counted = Some(at(0) + far);
@@ -299,7 +308,11 @@ mod tests {
 
     #[test]
     fn a_memory_reads_as_it_was_written() {
-        for memory in [Memory::default(), fullest()] {
+        let mut announced = fullest();
+        let change = announced.change.as_mut().expect("a change");
+        (change.after, change.since) = (Some(at(-99)), Some(at(-999)));
+        (change.settled, change.healed, change.counted) = (None, None, None);
+        for memory in [Memory::default(), fullest(), announced] {
             let text = memory.encode().expect("fits");
             assert_eq!(Memory::parse(&text), Ok(memory), "{text}");
         }

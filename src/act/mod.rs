@@ -130,8 +130,10 @@ impl Actor<'_> {
             Verdict::Hold(_) => self.note(look, decision).await,
         };
         // A second look finds what is still uncounted again.
-        if let (Some((action, at)), false) = (decision.uncounted, matches!(done, Err(Stop::Stale(_)))) {
-            self.count(action, at).await;
+        if !matches!(done, Err(Stop::Stale(_))) {
+            for (action, at) in &decision.uncounted {
+                self.count(action, *at).await;
+            }
         }
         done
     }

@@ -33,7 +33,7 @@ pub fn decide(signal: &Signal, observation: &Observation, policy: &Policy, now: 
             evidence: Evidence { observed_at: Some(observation.observed_at), ..Evidence::default() },
             mode: policy.mode.min(signal.mode().unwrap_or(policy.mode)),
             memory: None,
-            uncounted: None,
+            uncounted: vec![],
         },
     };
     case.decision.verdict = match case.judge() {
@@ -41,7 +41,7 @@ pub fn decide(signal: &Signal, observation: &Observation, policy: &Policy, now: 
         Err(reason) => Verdict::Hold(reason),
     };
     if case.decision.mode != Mode::Heal {
-        (case.decision.memory, case.decision.uncounted) = (None, None);
+        (case.decision.memory, case.decision.uncounted) = (None, vec![]);
     }
     case.decision
 }
@@ -53,7 +53,7 @@ pub fn hold_unseen(reason: Reason, policy: &Policy) -> Decision {
         evidence: Evidence::default(),
         mode: policy.mode,
         memory: None,
-        uncounted: None,
+        uncounted: vec![],
     }
 }
 
@@ -78,9 +78,12 @@ impl<'a> Case<'a> {
         let (known, lost) = recalled.clone();
         let mut history = History::of(recalled, self.observation, stream, self.now)?;
         let remedy = self.weigh(stream, &policy, &mut history);
-        self.decision.uncounted = history.uncounted;
+        self.decision.uncounted = history.uncounted.clone();
         self.decision.memory = match &remedy {
-            Ok(remedy) => Some(history.intend(remedy, stream, self.since(&history), self.now)),
+            Ok(remedy) => {
+                let since = self.since(&history);
+                Some(history.intend(remedy, stream, &self.observation.traffic, since, self.now))
+            }
             Err(_) => (lost || history.memory != known).then_some(history.memory),
         };
         remedy

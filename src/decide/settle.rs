@@ -54,8 +54,8 @@ pub(super) struct History {
     void: bool,
     /// Evidence from before this never counts.
     pub evidence_from: Option<DateTime<Utc>>,
-    /// A done change without an AutoFix datum.
-    pub uncounted: Option<(&'static str, DateTime<Utc>)>,
+    /// Done changes without an AutoFix datum.
+    pub uncounted: Vec<(&'static str, DateTime<Utc>)>,
 }
 
 /// The memory on the stream; or, when the tag is gone, one rebuilt from the AutoFix metric (then `true`).
@@ -84,13 +84,14 @@ impl History {
         stream: &Stream,
         now: DateTime<Utc>,
     ) -> Result<History, Reason> {
-        let mut history = History { memory, lost, void: false, evidence_from: None, uncounted: None };
+        let mut history = History { memory, lost, void: false, evidence_from: None, uncounted: vec![] };
+        history.settle_debt(&observation.traffic, now);
         let refused = history.memory.refused;
         let Some(change) = &mut history.memory.change else { return Ok(history) };
         if change.at > now + CLOCKS_DIFFER {
             return Err(Reason::BadMemory(format!("its last change is of {}, which is yet to come", change.at)));
         }
-        let counted = is_counted(&observation.traffic, change);
+        let counted = is_counted(&observation.traffic, change.at);
         history.void = refused.is_some_and(|r| r.kind == change.kind && r.at >= change.at);
         if change.settled.is_none() {
             let at_from = stream.mode == CapacityMode::Provisioned && stream.open_shards == change.from;
@@ -103,6 +104,7 @@ impl History {
                 return Ok(history);
             }
             change.settled = Some(now.trunc_subsecs(0).min(change.at + SETTLED_WITHIN));
+            change.after = None;
             if !history.void {
                 history.memory.refused = None;
             }
@@ -115,9 +117,21 @@ impl History {
         let is_due = now - sent > within && now - change.at < TimeDelta::hours(LOOKBACK_HOURS);
         if is_due && !history.void && !counted && is_where_it_was_left(change, stream) {
             change.counted = Some(now.trunc_subsecs(0));
-            history.uncounted = Some((action(change.kind), change.at));
+            history.uncounted.push((action(change.kind), change.at));
         }
         Ok(history)
+    }
+
+    /// The change before the last: its datum is there by now, or is sent.
+    fn settle_debt(&mut self, traffic: &Traffic, now: DateTime<Utc>) {
+        let Some((kind, at)) = self.memory.owed else { return };
+        let counted = is_counted(traffic, at);
+        if counted || now - at > COUNTED_WITHIN {
+            self.memory.owed = None;
+        }
+        if !counted && now - at > COUNTED_WITHIN && now - at < TimeDelta::hours(LOOKBACK_HOURS) {
+            self.uncounted.push((action(kind), at));
+        }
     }
 
     /// Holds until the first full minute after the last change is published.
@@ -150,7 +164,8 @@ impl History {
         let since = change.since.unwrap_or(change.at);
         let last = Minute::of(since).to(newest).rev().find(|minute| traffic.minute(*minute).is_throttled());
         let took = last?.end() - since;
-        self.memory.change.as_mut()?.healed = Some(now.trunc_subsecs(0));
+        let change = self.memory.change.as_mut()?;
+        (change.healed, change.since) = (Some(now.trunc_subsecs(0)), None);
         Some(Healed { from, to, kind, took })
     }
 
@@ -182,7 +197,14 @@ impl History {
     }
 
     /// The memory that announces `remedy`; `since`: when the first throttled minute seen began.
-    pub fn intend(&self, remedy: &Remedy, stream: &Stream, since: DateTime<Utc>, now: DateTime<Utc>) -> Memory {
+    pub fn intend(
+        &self,
+        remedy: &Remedy,
+        stream: &Stream,
+        traffic: &Traffic,
+        since: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Memory {
         let (from, to) = remedy.shards();
         let mut change = Change::intent(remedy.kind(), from, to, now);
         let last = self.memory.change.as_ref();
@@ -192,6 +214,9 @@ impl History {
         let mut memory = self.memory.intend(change, self.void);
         let ours = last.is_some_and(|c| if self.void { c.from == from } else { is_where_it_was_left(c, stream) });
         memory.base = Some(memory.base.filter(|_| ours).unwrap_or(from));
+        let is_owed = |c: &&Change| !self.void && c.counted.is_none() && !is_counted(traffic, c.at);
+        let owed = last.filter(|c| is_where_it_was_left(c, stream)).filter(is_owed);
+        memory.owed = owed.map(|c| (c.kind, c.at)).or(memory.owed);
         memory
     }
 }
@@ -204,10 +229,10 @@ fn action(kind: ChangeKind) -> &'static str {
     }
 }
 
-/// Whether the AutoFix datum of `change` is to be read. Two runs of one incident may both have written an intent,
+/// Whether the AutoFix datum of a change announced at `at` is to be read. Two runs of one incident may both have written an intent,
 /// seconds apart, and the datum carries the time of the one whose call AWS accepted: a neighbouring minute counts.
-fn is_counted(traffic: &Traffic, change: &Change) -> bool {
-    let minute = Minute::of(change.at);
+fn is_counted(traffic: &Traffic, at: DateTime<Utc>) -> bool {
+    let minute = Minute::of(at);
     traffic.auto_fixes.range(minute.plus(-1)..=minute.plus(1)).any(|(_, count)| *count > 0)
 }
 

@@ -19,8 +19,9 @@ pub struct Decision {
     pub mode: Mode,
     /// The memory to write, where it differs from the one that was read. For an act: the intent.
     pub memory: Option<Memory>,
-    /// The code and the time of a done change of ours whose AutoFix datum is missing: to be counted now.
-    pub uncounted: Option<(&'static str, DateTime<Utc>)>,
+    /// The code and the time of each done change of ours whose AutoFix datum is missing: to be counted now. Two runs
+    /// that find the same at once may both count it: a tag cannot be compared and set.
+    pub uncounted: Vec<(&'static str, DateTime<Utc>)>,
 }
 
 /// Act or hold.
