@@ -109,7 +109,7 @@ impl History {
                 history.memory.refused = None;
             }
             // Counted, and yet where it was before: somebody took it back.
-            history.memory.reverts += u32::from(at_from);
+            history.memory.reverts = history.memory.reverts.saturating_add(at_from.into());
         }
         history.evidence_from = newer(&observation.traffic, change).max(change.settled);
         let sent = change.counted.unwrap_or(change.at).max(change.at);
@@ -162,7 +162,8 @@ impl History {
         let change = self.unverified().filter(is_ours)?;
         let (from, to, kind) = (change.from, change.to, change.kind);
         let since = change.since.unwrap_or(change.at);
-        let last = Minute::of(since).to(newest).rev().find(|minute| traffic.minute(*minute).is_throttled());
+        let first = Minute::of(since).max(newest.plus(-60 * LOOKBACK_HOURS));
+        let last = first.to(newest).rev().find(|minute| traffic.minute(*minute).is_throttled());
         let took = last?.end() - since;
         let change = self.memory.change.as_mut()?;
         (change.healed, change.since) = (Some(now.trunc_subsecs(0)), None);
