@@ -3,7 +3,7 @@
 use crate::act::{self, ActError, Acted};
 use crate::clients::Clients;
 use crate::decide::{Decision, Foreign, Reason, Verdict, decide, hold_unseen, suppress_for, triage};
-use crate::observation::Stream;
+use crate::observation::{Observation, Stream};
 use crate::observe::{Observer, ReadError};
 use crate::policy::Policy;
 use crate::report::{AutoFix, Document};
@@ -112,7 +112,7 @@ impl Healer {
             if let Some(intent) = &intent {
                 act::Intent::pardon(intent, &mut look);
             }
-            let mut decision = decide(signal, &look.observation, &self.policy, Utc::now());
+            let mut decision = self.decide(signal, stream, &mut look.observation).await?;
             if intent.is_some() && matches!(decision.verdict, Verdict::Hold(_)) {
                 // An intent is never taken back: it may stand for a change that another run is making.
                 (decision.memory, decision.uncounted) = (None, vec![]);
@@ -128,6 +128,21 @@ impl Healer {
             }
         }
         Err(Error::TooSlow { stream: stream.name.clone() })
+    }
+
+    /// Decides, and looks closer where the decision takes it: each look gives what was wanted, so there are few.
+    async fn decide(
+        &self,
+        signal: &Signal,
+        stream: &StreamArn,
+        observation: &mut Observation,
+    ) -> Result<Decision, Error> {
+        loop {
+            match decide(signal, observation, &self.policy, Utc::now()) {
+                Ok(decision) => return Ok(decision),
+                Err(wants) => self.observer.look_closer(stream, observation, wants).await?,
+            }
+        }
     }
 
     /// Holds a throttle signal that comes right after a look. A person's ask and an alarm always get their own.

@@ -24,6 +24,7 @@ pub mod act;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod clients;
+pub mod cost;
 pub mod decide;
 pub mod heal;
 #[cfg(feature = "cli")]

@@ -10,16 +10,19 @@
 //! | `change=KIND/FROM/TO/WHEN` | the last change, or the intent of one; the times below are seconds before or after WHEN |
 //! | `after=N` | when the change before it had settled, N s earlier: evidence from before that never counts |
 //! | `since=N` | when the first throttled minute of the incident began, N s earlier |
-//! | `settled=N` | the stream was first found ACTIVE after the change, N s later |
-//! | `healed=N` | throttling was found to have stopped, N s later |
-//! | `counted=N` | the missing AutoFix datum was sent, N s later |
+//! | `done=N` | the stream was first found ACTIVE after the change, N s later |
+//! | `heal=N` | throttling was found to have stopped, N s later |
+//! | `sent=N` | the missing AutoFix datum was sent, N s later |
 //! | `owed=KIND/N` | the change before it, N s earlier, whose AutoFix datum was not to be seen yet |
 //! | `base=N` | the shards before the incident |
-//! | `reshards=N-N-…`, `switches=N-N` | the changes of the last 24 h: seconds before WHEN |
-//! | `refused=KIND/N/WHEN` | AWS refused a change, N times in a row for a limit |
+//! | `was=p` | the stream is in on-demand mode because we switched it from provisioned |
+//! | `lines=SHARD.SPLITS.N-…` | a shard that was split N s earlier, as the last of so many splits of one hot line |
+//! | `watch=METRICS.N` | shard-level metrics that we switched on N s earlier: `b`ytes, `r`ecords, `w`rites refused; `off`: switched off again |
+//! | `scales=N-N-…`, `modes=N-N` | the changes of the last 24 h: seconds before WHEN |
+//! | `refused=KIND/N/WHEN` | AWS refused a change, N times in a row for a limit; WHEN is in seconds after the change, where there is one |
 //! | `reverts=N` | how often somebody took a change of ours back |
 
-use crate::observation::LOOKBACK_HOURS;
+use crate::observation::{CapacityMode, LOOKBACK_HOURS, SHARD_METRICS, Stream};
 use chrono::{DateTime, NaiveDateTime, SubsecRound, TimeDelta, Utc};
 use std::fmt::Write as _;
 
@@ -45,6 +48,12 @@ pub struct Memory {
     pub switches: Vec<DateTime<Utc>>,
     /// The shards that the stream had before the incident, kept until they are restored.
     pub base: Option<u32>,
+    /// The stream is in on-demand mode because we switched it.
+    pub was_provisioned: bool,
+    /// The hot lines of shards that were split in the last 24 h.
+    pub lineages: Vec<Lineage>,
+    /// The shard-level metrics that we switched on, or off again.
+    pub watch: Option<Watch>,
     /// AWS's last refusal of a change, until a change is accepted.
     pub refused: Option<Refusal>,
     /// How often a change of ours was found to be taken back by somebody.
@@ -58,9 +67,9 @@ pub struct Memory {
 pub struct Change {
     /// What was done.
     pub kind: ChangeKind,
-    /// Shards before.
+    /// Shards before; for [`ChangeKind::Warm`], MiB a second.
     pub from: u32,
-    /// Shards after.
+    /// The same after.
     pub to: u32,
     /// When the intent was written. The AutoFix datum carries this time.
     pub at: DateTime<Utc>,
@@ -82,11 +91,52 @@ pub struct Change {
 pub enum ChangeKind {
     /// The shard count was changed.
     Scale,
+    /// A shard was split.
+    Split,
     /// The capacity mode was changed to on-demand.
     Switch,
+    /// The capacity mode was changed back to provisioned.
+    Back,
+    /// The warm throughput was raised. Its `from` and `to` are MiB a second.
+    Warm,
+    /// Shard-level metrics were switched on.
+    Watch,
+    /// They were switched off again.
+    Unwatch,
     /// The AutoFix metric knows of it, but the memory was lost.
     Lost,
 }
+
+/// A line of hot shards: the children of each were split because they stayed hot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lineage {
+    /// The number of the shard that was split last.
+    pub shard: u64,
+    /// How many splits of the line there were, each but the first after one child had kept nearly all the heat.
+    pub splits: u32,
+    /// When the last was announced.
+    pub at: DateTime<Utc>,
+}
+
+/// Shard-level metrics for a diagnosis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Watch {
+    /// Those of [`SHARD_METRICS`] that we switched on. `None`: we switched them off again.
+    pub metrics: Option<[bool; 3]>,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+impl Watch {
+    /// The metrics that are on because of us.
+    pub fn ours(&self) -> impl Iterator<Item = &'static str> {
+        let on = self.metrics.unwrap_or_default();
+        SHARD_METRICS.into_iter().zip(on).filter(|(_, on)| *on).map(|(metric, _)| metric)
+    }
+}
+
+/// How the tag names each of [`SHARD_METRICS`].
+const METRIC_LETTERS: [char; 3] = ['b', 'r', 'w'];
 
 /// AWS refused a change of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -156,28 +206,48 @@ impl Memory {
             "v" | "change" => {}
             "after" => self.change.as_mut()?.after = Some(before(value)?),
             "since" => self.change.as_mut()?.since = Some(before(value)?),
-            "settled" => self.change.as_mut()?.settled = Some(later(value)?),
-            "healed" => self.change.as_mut()?.healed = Some(later(value)?),
-            "counted" => self.change.as_mut()?.counted = Some(later(value)?),
+            "done" => self.change.as_mut()?.settled = Some(later(value)?),
+            "heal" => self.change.as_mut()?.healed = Some(later(value)?),
+            "sent" => self.change.as_mut()?.counted = Some(later(value)?),
             "owed" => {
                 let (kind, ago) = value.split_once('/')?;
                 self.owed = Some((kind.parse().ok()?, before(ago)?));
             }
             "base" => self.base = Some(value.parse().ok()?),
-            "reshards" => self.reshards = value.split('-').map(before).collect::<Option<_>>()?,
-            "switches" => self.switches = value.split('-').map(before).collect::<Option<_>>()?,
-            "refused" => self.refused = Some(Refusal::parse(value)?),
+            "was" => self.was_provisioned = (value == "p").then_some(true)?,
+            "lines" => {
+                let line = |line| Lineage::parse(line, before);
+                self.lineages = value.split('-').map(line).collect::<Option<_>>()?;
+            }
+            "watch" => {
+                let (metrics, ago) = value.split_once('.')?;
+                let letters = METRIC_LETTERS.map(|letter| metrics.contains(letter));
+                let on = (metrics != "off").then_some(letters);
+                self.watch = Some(Watch { metrics: on, at: before(ago)? });
+            }
+            "scales" => self.reshards = value.split('-').map(before).collect::<Option<_>>()?,
+            "modes" => self.switches = value.split('-').map(before).collect::<Option<_>>()?,
+            "refused" => self.refused = Some(Refusal::parse(value, at)?),
             "reverts" => self.reverts = value.parse().ok()?,
             _ => self.newer.push((key.into(), value.into())),
         }
         Some(())
     }
 
-    /// The tag's value.
+    /// The tag's value. Where room is short, what no change depends on goes: the count of reverts, and the datum owed.
     ///
     /// # Errors
     /// [`MemoryError::TooLong`] when the words of a newer version leave no room.
     pub fn encode(&self) -> Result<String, MemoryError> {
+        let text = self.words();
+        if text.len() <= MAX_LENGTH {
+            return Ok(text);
+        }
+        let text = Memory { reverts: 0, owed: None, ..self.clone() }.words();
+        if text.len() > MAX_LENGTH { Err(MemoryError::TooLong(text.len())) } else { Ok(text) }
+    }
+
+    fn words(&self) -> String {
         let mut text = String::from("v=1");
         let mut word = |key: &str, value: &dyn std::fmt::Display| {
             let _ = write!(text, " {key}={value}"); // writing to a String cannot fail
@@ -191,23 +261,38 @@ impl Memory {
             word("change", &format_args!("{kind}/{from}/{to}/{}", at.format(TIME)));
             let past = [("after", change.after), ("since", change.since)];
             past.iter().for_each(|(key, time)| time.iter().for_each(|t| word(key, &before(*t))));
-            let next = [("settled", change.settled), ("healed", change.healed), ("counted", change.counted)];
+            let next = [("done", change.settled), ("heal", change.healed), ("sent", change.counted)];
             next.iter().for_each(|(key, time)| time.iter().for_each(|t| word(key, &later(*t))));
             if let Some((kind, at)) = self.owed {
                 word("owed", &format_args!("{kind}/{}", before(at)));
             }
-            let lists = [("reshards", &self.reshards), ("switches", &self.switches)];
+            let lists = [("scales", &self.reshards), ("modes", &self.switches)];
             lists.iter().filter(|(_, l)| !l.is_empty()).for_each(|(key, l)| word(key, &list(l)));
+            if !self.lineages.is_empty() {
+                let line = |l: &Lineage| format!("{}.{}.{}", l.shard, l.splits, before(l.at));
+                word("lines", &self.lineages.iter().map(line).collect::<Vec<_>>().join("-"));
+            }
+            if let Some(Watch { metrics, at }) = self.watch {
+                let letters = |on: [bool; 3]| METRIC_LETTERS.into_iter().zip(on).filter(|(_, on)| *on);
+                let on = metrics.map(|on| letters(on).map(|(letter, _)| letter).collect::<String>());
+                word("watch", &format_args!("{}.{}", on.as_deref().unwrap_or("off"), before(at)));
+            }
+        }
+        if self.was_provisioned {
+            word("was", &"p");
         }
         self.base.iter().for_each(|base| word("base", base));
         if let Some(Refusal { kind, count, at }) = &self.refused {
-            word("refused", &format_args!("{kind}/{count}/{}", at.format(TIME)));
+            match &self.change {
+                Some(change) => word("refused", &format_args!("{kind}/{count}/{}", (*at - change.at).num_seconds())),
+                None => word("refused", &format_args!("{kind}/{count}/{}", at.format(TIME))),
+            }
         }
         if self.reverts > 0 {
             word("reverts", &self.reverts);
         }
         self.newer.iter().for_each(|(key, value)| word(key, value));
-        if text.len() > MAX_LENGTH { Err(MemoryError::TooLong(text.len())) } else { Ok(text) }
+        text
     }
 
     /// The memory that announces `change`: written before the change itself, and never taken back.
@@ -226,9 +311,12 @@ impl Memory {
         };
         match change.kind {
             ChangeKind::Scale => next.reshards.push(change.at),
-            ChangeKind::Switch => next.switches.push(change.at),
-            ChangeKind::Lost => {}
+            ChangeKind::Switch | ChangeKind::Back => next.switches.push(change.at),
+            ChangeKind::Split | ChangeKind::Warm | ChangeKind::Watch | ChangeKind::Unwatch | ChangeKind::Lost => {}
         }
+        let fresh = |at: DateTime<Utc>| change.at - at < TimeDelta::hours(LOOKBACK_HOURS);
+        next.lineages.retain(|line| fresh(line.at));
+        next.watch = next.watch.filter(|watch| watch.metrics.is_some() || fresh(watch.at));
         recent(&mut next.reshards, 10);
         recent(&mut next.switches, 2);
         next.change = Some(change);
@@ -256,6 +344,36 @@ impl Change {
         read().ok_or_else(|| MemoryError::Word(format!("change={value}")))
     }
 
+    /// Whether the stream is still as it was before the change.
+    pub fn is_undone(&self, stream: &Stream) -> bool {
+        let provisioned = stream.mode == CapacityMode::Provisioned;
+        match self.kind {
+            ChangeKind::Scale | ChangeKind::Split | ChangeKind::Switch => {
+                provisioned && stream.open_shards == self.from
+            }
+            ChangeKind::Back => stream.mode == CapacityMode::OnDemand,
+            ChangeKind::Warm => {
+                !provisioned && stream.warm_throughput.is_none_or(|warm| warm.target_mibps == self.from)
+            }
+            ChangeKind::Watch => !stream.shows_shards(),
+            ChangeKind::Unwatch => stream.shows_shards(),
+            ChangeKind::Lost => false,
+        }
+    }
+
+    /// Whether the stream is as the change left it.
+    pub fn is_done(&self, stream: &Stream) -> bool {
+        let provisioned = stream.mode == CapacityMode::Provisioned;
+        match self.kind {
+            ChangeKind::Scale | ChangeKind::Split | ChangeKind::Back => provisioned && stream.open_shards == self.to,
+            ChangeKind::Switch => stream.mode == CapacityMode::OnDemand,
+            ChangeKind::Warm => !provisioned && stream.warm_throughput.is_some_and(|warm| warm.target_mibps == self.to),
+            ChangeKind::Watch => stream.shows_shards() && stream.open_shards == self.to,
+            ChangeKind::Unwatch => !stream.shows_shards() && stream.open_shards == self.to,
+            ChangeKind::Lost => false,
+        }
+    }
+
     /// A change that is about to be made at `at` (cut to whole seconds, as the tag keeps it).
     pub fn intent(kind: ChangeKind, from: u32, to: u32, at: DateTime<Utc>) -> Change {
         let at = at.trunc_subsecs(0);
@@ -263,11 +381,22 @@ impl Change {
     }
 }
 
+impl Lineage {
+    fn parse(value: &str, before: impl Fn(&str) -> Option<DateTime<Utc>>) -> Option<Lineage> {
+        let mut parts = value.split('.');
+        let (shard, splits, ago) = (parts.next()?, parts.next()?, parts.next()?);
+        let line = Lineage { shard: shard.parse().ok()?, splits: splits.parse().ok()?, at: before(ago)? };
+        parts.next().is_none().then_some(line)
+    }
+}
+
 impl Refusal {
-    fn parse(value: &str) -> Option<Refusal> {
+    /// `change`: when the memory's change was announced.
+    fn parse(value: &str, change: Option<DateTime<Utc>>) -> Option<Refusal> {
         let mut parts = value.split('/');
         let (kind, count, at) = (parts.next()?, parts.next()?, parts.next()?);
-        let refusal = Refusal { kind: kind.parse().ok()?, count: count.parse().ok()?, at: time(at)? };
+        let after = || change?.checked_add_signed(TimeDelta::try_seconds(i64::from(at.parse::<i32>().ok()?))?);
+        let refusal = Refusal { kind: kind.parse().ok()?, count: count.parse().ok()?, at: time(at).or_else(after)? };
         parts.next().is_none().then_some(refusal)
     }
 }
@@ -294,12 +423,13 @@ mod tests {
     /// The most that this version ever writes: a change that is done and verified forgets what came before it.
     fn fullest() -> Memory {
         let far = TimeDelta::hours(LOOKBACK_HOURS) - TimeDelta::seconds(1);
-        let mut memory = Memory { base: Some(10_000), reverts: 99, ..Memory::default() };
-        memory.reshards = (0..9).map(|i| at(i) - far).collect();
+        let mut memory = Memory { base: Some(10_000), was_provisioned: true, ..Memory::default() };
+        memory.lineages = (0..2).map(|i| Lineage { shard: 99_990 + i, splits: 2, at: at(0) - far }).collect();
+        memory.watch = Some(Watch { metrics: Some([true; 3]), at: at(0) - far });
+        memory.reshards = (0..10).map(|i| at(i) - far).collect();
         memory.switches = vec![at(0) - far, at(1) - far];
-        memory = memory.refuse(ChangeKind::Switch, at(0), true).refuse(ChangeKind::Switch, at(1), true);
-        let mut change = Change::intent(ChangeKind::Scale, 10_000, 10_000, at(0));
-        memory.owed = Some((ChangeKind::Switch, at(0) - far));
+        memory = memory.refuse(ChangeKind::Unwatch, at(0) + far, true);
+        let mut change = Change::intent(ChangeKind::Unwatch, 10_000, 10_000, at(0));
         change.settled = Some(at(900));
         change.healed = Some(at(0) + far);
         change.counted = Some(at(0) + far);
@@ -312,6 +442,7 @@ mod tests {
         let change = announced.change.as_mut().expect("a change");
         (change.after, change.since) = (Some(at(-99)), Some(at(-999)));
         (change.settled, change.healed, change.counted) = (None, None, None);
+        announced.lineages.push(Lineage { shard: 99_999, splits: 1, at: at(0) });
         for memory in [Memory::default(), fullest(), announced] {
             let text = memory.encode().expect("fits");
             assert_eq!(Memory::parse(&text), Ok(memory), "{text}");
@@ -327,8 +458,18 @@ mod tests {
     }
 
     #[test]
+    fn where_room_is_short_the_words_that_no_change_depends_on_go() {
+        let owed = Some((ChangeKind::Switch, at(-80_000)));
+        let crowded = Memory { reverts: 99, owed, ..fullest() };
+        let text = crowded.encode().expect("fits");
+        assert_eq!(Memory::parse(&text), Ok(fullest()));
+        let roomy = Memory { reverts: 99, owed, reshards: vec![at(0)], ..fullest() };
+        assert_eq!(Memory::parse(&roomy.encode().expect("fits")), Ok(roomy));
+    }
+
+    #[test]
     fn words_of_a_newer_version_are_kept() {
-        let text = "v=1 change=scale/4/8/20261120T170440Z base=4 lineage=shardId-000000000003/1 told=7";
+        let text = "v=1 change=scale/4/8/20261120T170440Z base=4 mood=3/1 told=7";
         let memory = Memory::parse(text).expect("readable");
         assert_eq!(memory.encode().as_deref(), Ok(text));
     }
@@ -342,14 +483,19 @@ mod tests {
             "v=1 words",
             "v=1 base=4 base=5",
             "v=1 base=-4",
-            "v=1 settled=5",
+            "v=1 done=5",
             "v=1 change=scale/4/8",
             "v=1 change=scale/4/8/20261120T170440Z/9",
             "v=1 change=scale/4/8/yesterday",
             "v=1 change=melt/4/8/20261120T170440Z",
-            "v=1 change=scale/4/8/20261120T170440Z reshards=0-x",
+            "v=1 change=scale/4/8/20261120T170440Z scales=0-x",
             "v=1 change=scale/4/8/+2621421231T235959Z",
             "v=1 refused=scale/2",
+            "v=1 refused=scale/2/60",
+            "v=1 lines=3.1.60",
+            "v=1 was=x",
+            "v=1 change=scale/4/8/20261120T170440Z lines=3.1",
+            "v=1 change=scale/4/8/20261120T170440Z watch=brw",
         ] {
             assert!(Memory::parse(text).is_err(), "{text}");
         }
@@ -388,7 +534,7 @@ mod tests {
         }
 
         #[test]
-        fn what_can_be_read_reads_the_same_again(text in "v=1( (change=(scale|switch|lost)/[0-9]{1,3}/[0-9]{1,3}/2026112[0-9]T1704[0-5][0-9]Z|base=[0-9]{1,3}|settled=[0-9]{1,5}|since=[0-9]{1,3}|reshards=[0-9]{1,5}(-[0-9]{1,5}){0,4}|x[a-z]=[a-z0-9]{1,5}|reverts=[0-9])){0,5}") {
+        fn what_can_be_read_reads_the_same_again(text in "v=1( (change=(scale|split|warm|watch|switch|lost)/[0-9]{1,3}/[0-9]{1,3}/2026112[0-9]T1704[0-5][0-9]Z|base=[0-9]{1,3}|done=[0-9]{1,5}|since=[0-9]{1,3}|scales=[0-9]{1,5}(-[0-9]{1,5}){0,4}|x[a-z]=[a-z0-9]{1,5}|lines=[0-9]{1,3}\\.[0-9]\\.[0-9]{1,4}|watch=(off|b?r?w?)\\.[0-9]{1,4}|was=p|reverts=[0-9])){0,5}") {
             if let Ok(memory) = Memory::parse(&text) {
                 let again = memory.encode().expect("short");
                 prop_assert_eq!(Memory::parse(&again).expect("readable"), memory);

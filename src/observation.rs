@@ -4,7 +4,7 @@
 //! That is why the moment travels with it.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// How long after its end a minute may still be unpublished. CloudWatch documents no figure; one to three minutes
@@ -15,6 +15,12 @@ const PUBLISHED_WITHIN_MINUTES: i64 = 5;
 /// How far back traffic is read, in hours: the budgets that AWS sets run over 24 hours, and a lost memory is rebuilt
 /// from the AutoFix metric of that time.
 pub const LOOKBACK_HOURS: i64 = 24;
+
+/// The shard-level metrics that tell a hot shard from an idle one, by AWS's names.
+pub const SHARD_METRICS: [&str; 3] = ["IncomingBytes", "IncomingRecords", "WriteProvisionedThroughputExceeded"];
+
+/// AWS's name for all shard-level metrics together.
+const ALL_SHARD_METRICS: &str = "ALL";
 
 /// A whole minute of UTC, counted from the epoch. CloudWatch's datapoints start on these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -61,7 +67,7 @@ impl fmt::Display for Minute {
 }
 
 /// Everything that a decision rests on.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Observation {
     /// When the stream's summary was asked for.
     pub observed_at: DateTime<Utc>,
@@ -74,6 +80,10 @@ pub struct Observation {
     /// `None`: AWS would not say (`DescribeLimits` allows one call a second to the whole account), so its own
     /// refusal is the bound.
     pub limits: Option<Limits>,
+    /// Its open shards and their traffic. `None`: not read, since only some decisions take it.
+    pub shards: Option<Vec<Shard>>,
+    /// Whether the account has the throughput commitment. `None`: not read.
+    pub commitment: Option<Commitment>,
 }
 
 /// A stream's summary.
@@ -91,6 +101,84 @@ pub struct Stream {
     pub open_shards: u32,
     /// How long a record is kept.
     pub retention_hours: u32,
+    /// Consumers registered for enhanced fan-out.
+    pub consumers: u32,
+    /// The shard-level metrics that are switched on, by AWS's names.
+    pub shard_metrics: BTreeSet<String>,
+    /// On-demand streams of accounts with the throughput commitment only.
+    pub warm_throughput: Option<WarmThroughput>,
+    /// Whether AWS spreads the records over the shards itself (RecordDistributionStrategy AUTO): then no key is hot.
+    pub spreads_records: bool,
+    /// Channels that deliver its data. `None`: AWS did not say.
+    pub channels: Option<u32>,
+    /// Queues on it. `None`: AWS did not say.
+    pub queues: Option<u32>,
+}
+
+impl Stream {
+    /// Whether the shard-level metrics that a diagnosis takes are switched on.
+    pub fn shows_shards(&self) -> bool {
+        self.metrics_off().next().is_none()
+    }
+
+    /// Those of [`SHARD_METRICS`] that are switched off.
+    pub fn metrics_off(&self) -> impl Iterator<Item = &'static str> {
+        let all = self.shard_metrics.contains(ALL_SHARD_METRICS);
+        SHARD_METRICS.into_iter().filter(move |metric| !all && !self.shard_metrics.contains(*metric))
+    }
+
+    /// How many shard-level metrics are switched on, each of which is billed for each shard. There are seven.
+    pub fn shard_metric_count(&self) -> u32 {
+        let all = self.shard_metrics.contains(ALL_SHARD_METRICS);
+        if all { 7 } else { u32::try_from(self.shard_metrics.len()).unwrap_or(7) }
+    }
+
+    /// The region in its ARN; empty if that has none.
+    pub fn region(&self) -> &str {
+        self.arn.split(':').nth(3).unwrap_or_default()
+    }
+}
+
+/// What an on-demand stream is ready to take at once, in MiB a second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WarmThroughput {
+    /// Now.
+    pub current_mibps: u32,
+    /// When the change under way is done.
+    pub target_mibps: u32,
+}
+
+/// Whether the account has the minimum-throughput billing commitment (On-demand Advantage), which is what warm
+/// throughput takes. It is never bought here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Commitment {
+    /// It has, for now.
+    Enabled,
+    /// It has not, or AWS does not mention it.
+    Disabled,
+}
+
+/// An open shard.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Shard {
+    /// Such as `shardId-000000000003`.
+    pub id: String,
+    /// The shard that it was split off.
+    pub parent: Option<String>,
+    /// The hash keys that it takes, from the first to the last.
+    pub first_hash_key: u128,
+    /// See `first_hash_key`.
+    pub last_hash_key: u128,
+    /// Its part of [`SHARD_METRICS`], minute by minute. A minute without a datapoint had none, if its stream's was
+    /// published.
+    pub traffic: Traffic,
+}
+
+impl Shard {
+    /// The number in a shard's id, by which the memory names it.
+    pub fn number_in(id: &str) -> Option<u64> {
+        id.strip_prefix("shardId-")?.parse().ok()
+    }
 }
 
 /// AWS's `StreamStatus`.
@@ -201,6 +289,8 @@ pub struct Traffic {
     minutes: BTreeMap<Minute, MinuteTraffic>,
     /// How many changes of ours each minute saw (AutoFix of the stream).
     pub auto_fixes: BTreeMap<Minute, u32>,
+    /// Those among them that called `UpdateShardCount`.
+    pub reshards: BTreeMap<Minute, u32>,
     /// Those among them that switched the capacity mode.
     pub mode_switches: BTreeMap<Minute, u32>,
 }

@@ -1,5 +1,7 @@
 //! What a person allows: the settings of a deployment, and the tags by which one stream narrows them.
 
+use crate::cost::Prices;
+use crate::observation::LOOKBACK_HOURS;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -16,6 +18,9 @@ pub const ON_DEMAND_TAG: &str = "unthrottle.on-demand";
 
 /// More shards than this AWS gives no stream by `UpdateShardCount`.
 pub const AWS_MAX_SHARDS: u32 = 10_000;
+
+/// More warm throughput than this, 10 GiB/s, AWS gives no stream.
+pub const AWS_MAX_WARM_MIBPS: u32 = 10 * 1024;
 
 /// What unthrottle may do. The order is from strict to free: of two, the smaller one wins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, strum::Display, strum::EnumString)]
@@ -79,6 +84,20 @@ pub struct Policy {
     /// `UNTHROTTLE_ON_DEMAND`: whether a stream may be switched to on-demand mode where AWS's limits leave no room
     /// for shards. Allowed by default: the alternative is to go on losing records.
     pub on_demand: Permission,
+    /// `UNTHROTTLE_DIAGNOSE`: whether shard-level metrics may be switched on to find a hot shard, and off again. Denied
+    /// by default: they cost about $0.90 a shard and month, and a person may want to know first.
+    pub diagnose: Permission,
+    /// `UNTHROTTLE_MAX_WARM_MIBPS`: never more warm throughput, in MiB/s. 200 is what AWS lets a stream have in most
+    /// regions; warm throughput itself costs nothing, the traffic that it admits does.
+    pub max_warm_mibps: u32,
+    /// `UNTHROTTLE_MAX_HOURLY_COST`: no change that would make a stream cost more USD an hour. `None`, the default:
+    /// `max_shards` is the bound.
+    pub max_hourly_cost: Option<f64>,
+    /// What AWS charges: us-east-1's list prices, unless a file says otherwise (`UNTHROTTLE_PRICES_FILE`).
+    pub prices: Prices,
+    /// `UNTHROTTLE_RESTORE_AFTER_HOURS`: how long a stream must be calm before a change is undone; 0, the default: never.
+    /// Going back is a second reshard for every consumer, so a person asks for it.
+    pub restore_after_hours: u32,
     /// `UNTHROTTLE_ROLE_ARN`: our own role, to recognise our own calls. The templates set it.
     pub role_arn: Option<String>,
 }
@@ -96,6 +115,11 @@ impl Default for Policy {
             max_shards_ceiling: 100,
             min_shards: 1,
             on_demand: Permission::Allow,
+            diagnose: Permission::Deny,
+            max_warm_mibps: 200,
+            max_hourly_cost: None,
+            prices: Prices::default(),
+            restore_after_hours: 0,
             role_arn: None,
         }
     }
@@ -153,6 +177,19 @@ impl Policy {
             )?,
             min_shards: settings.number("UNTHROTTLE_MIN_SHARDS", default.min_shards, 1..=max_shards)?,
             on_demand: settings.word("UNTHROTTLE_ON_DEMAND", default.on_demand, "allow or deny")?,
+            diagnose: settings.word("UNTHROTTLE_DIAGNOSE", default.diagnose, "allow or deny")?,
+            max_warm_mibps: settings.number(
+                "UNTHROTTLE_MAX_WARM_MIBPS",
+                default.max_warm_mibps,
+                1..=AWS_MAX_WARM_MIBPS,
+            )?,
+            max_hourly_cost: settings.optional("UNTHROTTLE_MAX_HOURLY_COST", 0.01..=1_000_000.0)?,
+            prices: default.prices,
+            restore_after_hours: settings.number(
+                "UNTHROTTLE_RESTORE_AFTER_HOURS",
+                default.restore_after_hours,
+                0..=LOOKBACK_HOURS as u32,
+            )?,
             role_arn: settings.role()?,
         }
         .confirmable()
@@ -254,9 +291,17 @@ impl<F: Fn(&str) -> Option<String>> Settings<F> {
         default: T,
         range: RangeInclusive<T>,
     ) -> Result<T, InvalidSetting> {
-        let Some(value) = self.text(variable) else { return Ok(default) };
+        Ok(self.optional(variable, range)?.unwrap_or(default))
+    }
+
+    fn optional<T: FromStr + PartialOrd + fmt::Display>(
+        &self,
+        variable: &'static str,
+        range: RangeInclusive<T>,
+    ) -> Result<Option<T>, InvalidSetting> {
+        let Some(value) = self.text(variable) else { return Ok(None) };
         let number = value.parse().ok().filter(|number| range.contains(number));
-        number.ok_or_else(|| InvalidSetting {
+        number.map(Some).ok_or_else(|| InvalidSetting {
             variable,
             value,
             allowed: format!("a number from {} to {}", range.start(), range.end()),

@@ -6,8 +6,8 @@ use chrono::TimeDelta;
 use common::{Scene, now, offered, settled};
 use proptest::prelude::*;
 use unthrottle::decide::{Decision, Reason, Remedy, Verdict, triage};
-use unthrottle::memory::{Change, ChangeKind, Memory};
-use unthrottle::observation::{CapacityMode, Limits, MinuteTraffic, Status};
+use unthrottle::memory::{Change, ChangeKind, Lineage, Memory, TAG, Watch};
+use unthrottle::observation::{CapacityMode, Commitment, Limits, MinuteTraffic, Shard, Status, WarmThroughput};
 use unthrottle::policy::{Mode, Permission};
 
 prop_compose! {
@@ -36,10 +36,18 @@ prop_compose! {
     }
 }
 
+fn kind() -> impl Strategy<Value = ChangeKind> {
+    use ChangeKind::{Back, Lost, Scale, Split, Switch, Unwatch, Warm, Watch};
+    prop_oneof![Just(Scale), Just(Split), Just(Switch), Just(Back), Just(Warm), Just(Watch), Just(Unwatch), Just(Lost)]
+}
+
 prop_compose! {
     /// Any memory, from none to a full one.
     fn memory()(
-        kind in prop_oneof![Just(None), Just(Some(ChangeKind::Scale)), Just(Some(ChangeKind::Switch))],
+        kind in proptest::option::weighted(0.8, kind()),
+        line in proptest::option::of((0u64..50, 1u32..3, 0i64..100_000)),
+        watch in proptest::option::of((any::<[bool; 3]>(), any::<bool>(), 0i64..100_000)),
+        was_provisioned in any::<bool>(),
         from in 1u32..200,
         to in 1u32..200,
         ago in 0i64..100_000,
@@ -57,10 +65,51 @@ prop_compose! {
         memory = memory.intend(Change::intent(kind, from, to, now() - TimeDelta::seconds(ago)), false);
         let change = memory.change.as_mut().expect("just made");
         change.settled = settled.map(|s| change.at + TimeDelta::seconds(s));
+        let at = change.at;
+        memory.lineages = line
+            .map(|(shard, splits, before)| Lineage { shard, splits, at: at - TimeDelta::seconds(before) })
+            .into_iter()
+            .collect();
+        memory.watch = watch
+            .map(|(on, off, before)| Watch { metrics: (!off).then_some(on), at: at - TimeDelta::seconds(before) });
+        memory.was_provisioned = was_provisioned;
         for _ in 0..refused.map_or(0, |r| r.0) {
             memory = memory.refuse(ChangeKind::Scale, now() - TimeDelta::seconds(refused.expect("some").1), true);
         }
         memory
+    }
+}
+
+/// What a closer look shows, and what of it may be changed.
+#[derive(Clone, Debug)]
+struct Closer {
+    /// What each shard is offered; none: no shard-level metrics.
+    loads: Vec<f64>,
+    /// Two of the shards are halves of one.
+    family: bool,
+    warm: Option<(u32, u32)>,
+    committed: bool,
+    diagnose: bool,
+    cost: Option<f64>,
+    max_warm: u32,
+    restore: u32,
+}
+
+prop_compose! {
+    fn closer()(
+        loads in prop_oneof![
+            Just(vec![]),
+            proptest::collection::vec(prop_oneof![0.0..500.0f64, 0.0..9000.0f64], 1..40),
+        ],
+        family in any::<bool>(),
+        warm in proptest::option::of((0u32..300, 0u32..300)),
+        committed in any::<bool>(),
+        diagnose in any::<bool>(),
+        cost in proptest::option::of(0.01..100.0f64),
+        max_warm in 1u32..10_240,
+        restore in 0u32..24,
+    ) -> Closer {
+        Closer { loads, family, warm, committed, diagnose, cost, max_warm, restore }
     }
 }
 
@@ -79,8 +128,22 @@ prop_compose! {
         window in 5u32..60,
         deny in any::<bool>(),
         asked in any::<bool>(),
+        closer in closer(),
     ) -> Scene {
-        let mut scene = Scene::new(shards).policy(|p| {
+        let Closer { loads, family, warm, committed, diagnose, cost, max_warm, restore } = closer;
+        let scene = if loads.is_empty() { Scene::new(shards) } else { Scene::of_shards(&loads) };
+        let shards = scene.observation.stream.as_ref().expect("a stream").open_shards;
+        let scene = if family && shards > 1 { scene.with_family() } else { scene };
+        let scene = scene.with(|s| {
+            s.observation.commitment = Some(if committed { Commitment::Enabled } else { Commitment::Disabled });
+            s.policy.diagnose = if diagnose { Permission::Allow } else { Permission::Deny };
+            (s.policy.max_hourly_cost, s.policy.max_warm_mibps, s.policy.restore_after_hours) = (cost, max_warm, restore);
+        });
+        let scene = scene.stream(|s| {
+            s.warm_throughput =
+                warm.map(|(current_mibps, target_mibps)| WarmThroughput { current_mibps, target_mibps });
+        });
+        let mut scene = scene.policy(|p| {
             (p.max_shards, p.max_shards_ceiling) = (max, max);
             (p.target_utilization, p.floor, p.confirm_minutes, p.window_minutes) = (utilization, floor, confirm, window);
             p.on_demand = if deny { Permission::Deny } else { Permission::Allow };
@@ -109,9 +172,18 @@ fn after(scene: &Scene, decision: &Decision) -> Scene {
     let Verdict::Act(remedy) = &decision.verdict else { return scene.clone() };
     let memory = decision.memory.as_ref().expect("an act announces itself");
     let scene = scene.clone().memory(memory);
+    let scene = scene.with(|s| s.observation.shards = s.observation.shards.as_ref().map(|_| vec![]));
     match remedy {
-        Remedy::ScaleShards { to, .. } => scene.stream(|s| s.open_shards = *to),
+        Remedy::ScaleShards { to, .. } | Remedy::SplitShard { to, .. } => scene.stream(|s| s.open_shards = *to),
         Remedy::SwitchToOnDemand { .. } => scene.on_demand(),
+        Remedy::SwitchToProvisioned { .. } => scene.stream(|s| s.mode = CapacityMode::Provisioned),
+        Remedy::WarmUp { to, .. } => scene.stream(|s| {
+            s.warm_throughput = Some(WarmThroughput { current_mibps: *to, target_mibps: *to });
+        }),
+        Remedy::EnableShardMetrics { .. } => scene.shard_metrics(),
+        Remedy::DisableShardMetrics { metrics, .. } => {
+            scene.stream(|s| s.shard_metrics.retain(|on| !metrics.contains(&on.as_str())))
+        }
         other => panic!("a remedy without a test: {other:?}"),
     }
 }
@@ -142,7 +214,42 @@ proptest! {
                 }
                 prop_assert!(decision.evidence.reshards_last_24_hours < Some(10));
             }
-            Verdict::Act(Remedy::SwitchToOnDemand { .. }) => {
+            Verdict::Act(Remedy::SplitShard { shard, at, from, to }) => {
+                prop_assert_eq!((*from, *to), (open, open + 1));
+                prop_assert!(*to <= scene.policy.max_shards);
+                prop_assert!(scene.observation.limits.is_none_or(|l| l.shards_left() > 0));
+                let shards = scene.observation.shards.as_ref().expect("read");
+                let shard = shards.iter().find(|s| s.id == *shard).expect("an open shard");
+                prop_assert!(shard.first_hash_key + 1 < *at && *at < shard.last_hash_key);
+                prop_assert!(decision.evidence.diagnostic_splits < Some(2));
+            }
+            Verdict::Act(Remedy::WarmUp { from, to, .. }) => {
+                let stream = scene.observation.stream.as_ref().expect("a stream");
+                let warm = stream.warm_throughput.expect("known");
+                prop_assert_eq!(scene.observation.commitment, Some(Commitment::Enabled));
+                prop_assert_eq!(&stream.mode, &CapacityMode::OnDemand);
+                prop_assert_eq!(*from, warm.current_mibps.max(warm.target_mibps));
+                prop_assert!(*to > *from, "an equal or lower value would scale down");
+                prop_assert!(*to <= scene.policy.max_warm_mibps && *to <= 10_240);
+            }
+            Verdict::Act(Remedy::EnableShardMetrics { metrics, .. }) => {
+                prop_assert_eq!(scene.policy.diagnose, Permission::Allow);
+                prop_assert!(!metrics.is_empty());
+            }
+            Verdict::Act(Remedy::DisableShardMetrics { metrics, .. }) => {
+                let ours = scene.observation.tags.get(TAG).map(|t| Memory::parse(t).expect("readable"));
+                let ours: Vec<_> = ours.and_then(|m| m.watch).iter().flat_map(Watch::ours).collect();
+                prop_assert!(metrics.iter().all(|metric| ours.contains(metric)), "never what it did not switch on");
+            }
+            Verdict::Act(Remedy::SwitchToProvisioned { shards }) => {
+                let stream = scene.observation.stream.as_ref().expect("a stream");
+                prop_assert_eq!((stream.channels, stream.queues, *shards), (Some(0), Some(0), stream.open_shards));
+                prop_assert_eq!(decision.evidence.mode_switches_last_24_hours, Some(0));
+                prop_assert!(scene.policy.restore_after_hours > 0);
+            }
+            Verdict::Act(Remedy::SwitchToOnDemand { warm_mibps, .. }) => {
+                let committed = scene.observation.commitment == Some(Commitment::Enabled);
+                prop_assert!(warm_mibps.is_none_or(|warm| committed && warm <= scene.policy.max_warm_mibps));
                 prop_assert_eq!(scene.policy.on_demand, Permission::Allow);
                 prop_assert!(open < scene.policy.max_shards, "never around the user's maximum");
                 prop_assert!(decision.evidence.mode_switches_last_24_hours < Some(2));
@@ -151,6 +258,51 @@ proptest! {
             Verdict::Act(other) => prop_assert!(false, "a remedy without a law: {:?}", other),
             Verdict::Hold(_) => {}
         }
+        if let (Verdict::Act(_), Some(cost)) = (&decision.verdict, decision.cost) {
+            let (before, after) = (cost.before_usd_per_hour, cost.after_usd_per_hour);
+            prop_assert!(before >= 0.0 && after >= 0.0);
+            prop_assert!(scene.policy.max_hourly_cost.is_none_or(|max| after <= max || after <= before));
+        }
+        prop_assert_eq!(decision.cost.is_some(), matches!(decision.verdict, Verdict::Act(_)));
+    }
+
+    #[test]
+    fn more_shards_never_cost_less(scene in scene()) {
+        let decision = scene.decide();
+        if let (Verdict::Act(Remedy::ScaleShards { .. } | Remedy::SplitShard { .. }), Some(cost)) =
+            (&decision.verdict, decision.cost)
+        {
+            prop_assert!(cost.after_usd_per_hour > cost.before_usd_per_hour);
+        }
+    }
+
+    #[test]
+    fn a_line_is_split_twice_a_day_at_most_while_one_child_keeps_the_heat(hot in 1500.0..9000.0f64, idle in 0.0..100.0f64) {
+        // One key: whatever is split, one child has it all.
+        let mut loads = vec![idle; 8];
+        loads[2] = hot;
+        let mut scene = Scene::of_shards(&loads);
+        let mut splits = 0;
+        loop {
+            let decision = scene.decide();
+            let Verdict::Act(Remedy::SplitShard { shard, .. }) = &decision.verdict else {
+                prop_assert_eq!(decision.verdict.code(), "hot_key");
+                break;
+            };
+            splits += 1;
+            let mut memory = decision.memory.clone().expect("an intent");
+            let change = memory.change.as_mut().expect("an intent");
+            // Time passes: the change settled a while ago.
+            change.at = now() - TimeDelta::minutes(20);
+            change.settled = Some(now() - TimeDelta::minutes(19));
+            memory.lineages.iter_mut().for_each(|line| line.at = now() - TimeDelta::minutes(20));
+            let parent = Shard::number_in(shard).expect("a number");
+            loads.push(0.0);
+            let last = loads.len() - 1;
+            scene = Scene::of_shards(&loads).children(parent, [2, last]).memory(&memory);
+            scene = scene.with(|s| s.observation.shards.as_mut().expect("shards")[2].id = format!("shardId-{:012}", 50 + splits));
+        }
+        prop_assert_eq!(splits, 2);
     }
 
     #[test]
@@ -159,7 +311,7 @@ proptest! {
         if let Verdict::Act(remedy) = &decision.verdict {
             let memory = decision.memory.expect("an intent");
             let change = memory.change.clone().expect("an intent");
-            prop_assert_eq!((change.from, change.to), remedy.shards());
+            prop_assert_eq!((change.from, change.to), remedy.step());
             prop_assert_eq!(Memory::parse(&memory.encode().expect("fits")), Ok(memory));
         }
     }
@@ -219,7 +371,12 @@ proptest! {
             let quiet = MinuteTraffic { write_throttled: 0.0, read_throttled: 0.0, ..minute };
             calm = calm.minutes(ago..=ago, quiet);
         }
-        prop_assert!(matches!(calm.decide().verdict, Verdict::Hold(_)));
+        // Only what we did ourselves is undone.
+        let remedy = match calm.decide().verdict {
+            Verdict::Act(remedy) => Some(remedy.kind()),
+            Verdict::Hold(_) => None,
+        };
+        prop_assert!(matches!(remedy, None | Some(ChangeKind::Unwatch | ChangeKind::Back)));
     }
 
     #[test]
@@ -250,6 +407,10 @@ proptest! {
     #[test]
     fn an_on_demand_stream_is_never_given_a_shard_count(scene in scene()) {
         let scene = scene.stream(|s| s.mode = CapacityMode::OnDemand);
-        prop_assert!(matches!(scene.decide().verdict, Verdict::Hold(_)));
+        let shards = matches!(
+            scene.decide().verdict,
+            Verdict::Act(Remedy::ScaleShards { .. } | Remedy::SplitShard { .. } | Remedy::SwitchToOnDemand { .. })
+        );
+        prop_assert!(!shards);
     }
 }

@@ -4,9 +4,9 @@ mod common;
 
 use chrono::TimeDelta;
 use common::{Scene, home, newest, now, offered, scaled, settled};
-use unthrottle::decide::{Bound, NoRoom, Reason, Remedy, Verdict, triage};
-use unthrottle::memory::{ChangeKind, Memory};
-use unthrottle::observation::{CapacityMode, Limits, MinuteTraffic, Status};
+use unthrottle::decide::{Bound, NoRoom, Reason, Remedy, Verdict, Wants, triage};
+use unthrottle::memory::{Change, ChangeKind, Memory, Watch};
+use unthrottle::observation::{CapacityMode, Commitment, Limits, MinuteTraffic, Status};
 use unthrottle::policy::{Mode, Permission, Policy, Scope};
 use unthrottle::report::Document;
 use unthrottle::signal::{Alarm, Signal, StreamArn};
@@ -356,11 +356,23 @@ fn the_target_carries_the_offered_load_at_the_target_utilization() {
 fn a_partial_step_names_its_bound() {
     let max = Scene::under_load(4, 9000.0).policy(|p| p.max_shards = 6);
     assert_eq!(scaled_to(&max), (4, 6, Some(Bound::MaxShards)));
-    let quota = Scene::under_load(4, 9000.0).with(|s| {
-        s.observation.limits =
-            Some(Limits { shard_limit: 500, open_shards: 499, on_demand_streams: 0, on_demand_stream_limit: 50 });
-    });
-    assert_eq!(scaled_to(&quota), (4, 5, Some(Bound::AccountQuota)));
+    let left = |left: u32| {
+        Scene::under_load(8, 9500.0).with(|s| {
+            let open_shards = 500 - left;
+            s.observation.limits =
+                Some(Limits { shard_limit: 500, open_shards, on_demand_streams: 0, on_demand_stream_limit: 50 });
+        })
+    };
+    assert_eq!(scaled_to(&left(12)), (8, 14, None), "8 → 14 goes over 8 + 12 shards");
+    assert_eq!(scaled_to(&left(11)), (8, 12, Some(Bound::AccountQuota)));
+    assert_eq!(scaled_to(&left(8)), (8, 12, Some(Bound::AccountQuota)), "8 → 12 goes over 16");
+    assert_eq!(left(7).policy(|p| p.on_demand = Permission::Deny).code(), "at_account_quota");
+    // $0.015 a shard-hour, and the records: 9 shards, not 10.
+    let bill = |shards: u32| {
+        Scene::under_load(8, 9500.0).decide().cost.map(|c| c.before_usd_per_hour + f64::from(shards - 8) * 0.015)
+    };
+    let dear = Scene::under_load(8, 9500.0).policy(|p| p.max_hourly_cost = Some(bill(9).expect("known") + 0.001));
+    assert_eq!(scaled_to(&dear), (8, 9, Some(Bound::MaxCost)));
 }
 
 #[test]
@@ -505,7 +517,9 @@ fn any_number_of_auto_fixes_can_be_read() {
     let minute = unthrottle::observation::Minute::of(now() - TimeDelta::minutes(30));
     scene.observation.traffic.auto_fixes.insert(minute, u32::MAX);
     scene.observation.traffic.mode_switches.insert(minute, u32::MAX);
-    assert_eq!(scene.policy(|p| p.on_demand = Permission::Deny).code(), "scale_shards", "all were switches");
+    assert_eq!(scene.clone().policy(|p| p.on_demand = Permission::Deny).code(), "scale_shards", "all were switches");
+    scene.observation.traffic.reshards.insert(minute, u32::MAX);
+    assert_eq!(scene.policy(|p| p.on_demand = Permission::Deny).code(), "reshard_budget_spent");
 }
 
 #[test]
@@ -544,7 +558,7 @@ fn base_is_the_capacity_before_the_incident() {
 #[test]
 fn a_switch_says_which_limit_of_aws_left_no_room() {
     let full = Scene::under_load(2, 3000.0).with(|s| s.observation.limits.as_mut().expect("known").open_shards = 500);
-    let switch = Remedy::SwitchToOnDemand { shards: 2, instead_of: NoRoom::AccountQuota };
+    let switch = Remedy::SwitchToOnDemand { shards: 2, warm_mibps: None, instead_of: NoRoom::AccountQuota };
     assert_eq!(full.decide().verdict, Verdict::Act(switch));
 }
 
@@ -561,4 +575,423 @@ fn observing_decides_in_full_and_writes_nothing() {
 fn the_defaults_heal_every_stream() {
     let policy = Policy::default();
     assert_eq!((policy.mode, policy.scope), (Mode::Heal, Scope::All));
+}
+
+/// A line of hot shards as the memory keeps it, an hour old.
+fn line(shard: u64, splits: u32) -> Memory {
+    let at = now() - TimeDelta::hours(1);
+    let mut memory = settled(7, 8, 3600, 60);
+    memory.lineages = vec![unthrottle::memory::Lineage { shard, splits, at }];
+    memory
+}
+
+/// Metrics that we switched on so many minutes ago.
+fn watching(minutes: i64) -> Memory {
+    let at = now() - TimeDelta::minutes(minutes);
+    let mut memory = Memory::default().intend(Change::intent(ChangeKind::Watch, 8, 8, at), false);
+    memory.change.as_mut().expect("just made").settled = Some(at + TimeDelta::seconds(30));
+    memory.watch = Some(Watch { metrics: Some([true; 3]), at });
+    memory
+}
+
+const IDLE: f64 = 100.0;
+
+/// Eight shards, one of them offered so much.
+fn one_hot(load: f64) -> Scene {
+    let mut loads = [IDLE; 8];
+    loads[3] = load;
+    Scene::of_shards(&loads)
+}
+
+#[test]
+fn shard_by_shard() {
+    let one_child = || one_hot(3000.0).children(40, [3, 4]);
+    let skewed = || {
+        let minute = MinuteTraffic { write_throttled: 60_000.0, ..offered(2000.0, 8) };
+        Scene::new(8).minutes(-9..=0, minute)
+    };
+    let diagnose = |scene: Scene| scene.policy(|p| p.diagnose = Permission::Allow);
+    let bursts = || {
+        // Each shard refuses a little in minutes that are hardly used.
+        let burst = MinuteTraffic { write_throttled: 600.0, ..offered(200.0, 1) };
+        let scene = Scene::of_shards(&[200.0; 8])
+            .minutes(-9..=0, MinuteTraffic { write_throttled: 4800.0, ..offered(1600.0, 8) });
+        scene.with(|s| {
+            for shard in s.observation.shards.as_mut().expect("shards") {
+                (-9..=0).for_each(|ago| *shard.traffic.minute_mut(newest().plus(ago)) = burst);
+            }
+        })
+    };
+    let unpublished = |s: &mut Scene| {
+        s.observation.shards.as_mut().expect("shards").iter_mut().for_each(|shard| shard.traffic = Default::default());
+    };
+    let calm = || Scene::new(8).minutes(-9..=0, offered(1000.0, 8));
+    let old = |mut memory: Memory, hours| {
+        let at = now() - TimeDelta::hours(hours);
+        memory.lineages.iter_mut().for_each(|line| line.at = at);
+        if let Some(change) = &mut memory.change {
+            (change.at, change.settled) = (at, Some(at));
+        }
+        memory
+    };
+    let rows = vec![
+        ("every shard is short", "scale_shards", Scene::of_shards(&[1500.0; 8]).code()),
+        (
+            "most shards are short",
+            "scale_shards",
+            Scene::of_shards(&[1900.0, 1900.0, 1900.0, 1900.0, 1900.0, IDLE, IDLE, IDLE]).code(),
+        ),
+        ("one hot shard among idle ones", "split_shard", one_hot(1500.0).code()),
+        ("one shard so hot that the stream looks short", "split_shard", one_hot(9000.0).code()),
+        (
+            "two hot shards among idle ones",
+            "split_shard",
+            Scene::of_shards(&[1500.0, IDLE, IDLE, IDLE, 1400.0, IDLE]).code(),
+        ),
+        ("one of two shards hot", "split_shard", Scene::of_shards(&[1900.0, IDLE]).code()),
+        (
+            "most shards busy, and yet enough of them",
+            "split_shard",
+            Scene::of_shards(&[1100.0, 800.0, 800.0, IDLE, IDLE]).code(),
+        ),
+        ("a single shard, short", "scale_shards", Scene::of_shards(&[1900.0]).code()),
+        (
+            "a single shard, refusing within the minute",
+            "micro_burst",
+            Scene::new(1).minutes(-9..=0, MinuteTraffic { write_throttled: 600.0, ..offered(200.0, 1) }).code(),
+        ),
+        ("bursts within the minute on every shard", "micro_burst", bursts().code()),
+        ("shard-level metrics that are not there yet", "evidence_pending", one_hot(1500.0).with(unpublished).code()),
+        (
+            "shards that somebody is just changing",
+            "resharding",
+            one_hot(1500.0)
+                .with(|s| {
+                    s.observation.shards.as_mut().expect("shards").pop();
+                })
+                .code(),
+        ),
+        ("a split that moved nothing", "split_shard", one_child().memory(&line(40, 1)).code()),
+        ("two splits that moved nothing", "hot_key", one_child().memory(&line(40, 2)).code()),
+        ("two splits that moved nothing, a day ago", "split_shard", one_child().memory(&old(line(40, 2), 25)).code()),
+        ("two splits of another line", "split_shard", one_child().memory(&line(41, 2)).code()),
+        (
+            "a split that divided the heat",
+            "split_shard",
+            Scene::of_shards(&[IDLE, IDLE, 1500.0, 1200.0, IDLE, IDLE])
+                .children(40, [2, 3])
+                .memory(&line(40, 2))
+                .code(),
+        ),
+        (
+            "one child hot, and the memory of it lost",
+            "hot_key",
+            one_child().counted(now() - TimeDelta::minutes(30)).code(),
+        ),
+        (
+            "a hot shard of a single hash key",
+            "hot_key",
+            one_hot(1500.0)
+                .with(|s| {
+                    let shard = &mut s.observation.shards.as_mut().expect("shards")[3];
+                    shard.last_hash_key = shard.first_hash_key + 2;
+                })
+                .code(),
+        ),
+        ("a hot shard at the user's maximum", "at_max_shards", one_hot(1500.0).policy(|p| p.max_shards = 8).code()),
+        (
+            "a hot shard, and the last shard of the account",
+            "split_shard",
+            one_hot(1500.0).with(|s| s.observation.limits.as_mut().expect("known").open_shards = 499).code(),
+        ),
+        (
+            "a hot shard, and no shard left in the account",
+            "at_account_quota",
+            one_hot(1500.0).with(|s| s.observation.limits.as_mut().expect("known").open_shards = 500).code(),
+        ),
+        (
+            "a hot shard, and ten reshards today",
+            "split_shard",
+            (0..10).fold(one_hot(1500.0), |s, i| s.counted(now() - TimeDelta::hours(1 + i))).code(),
+        ),
+        (
+            "a hot shard that is too dear to split",
+            "at_max_cost",
+            one_hot(1500.0).policy(|p| p.max_hourly_cost = Some(0.01)).code(),
+        ),
+        (
+            "short, and more is too dear",
+            "at_max_cost",
+            Scene::under_load(2, 3000.0).policy(|p| p.max_hourly_cost = Some(0.01)).code(),
+        ),
+        (
+            "short, and more can be paid",
+            "scale_shards",
+            Scene::under_load(2, 3000.0).policy(|p| p.max_hourly_cost = Some(100.0)).code(),
+        ),
+        ("skewed, and nobody may look closer", "skew_suspected", skewed().code()),
+        ("skewed, and we may look closer", "enable_shard_metrics", diagnose(skewed()).code()),
+        (
+            "skewed, and a closer look is too dear",
+            "at_max_cost",
+            diagnose(skewed()).policy(|p| p.max_hourly_cost = Some(0.01)).code(),
+        ),
+        (
+            "skewed, looked closer at this morning",
+            "skew_suspected",
+            diagnose(skewed())
+                .memory(&{
+                    let mut memory = watching(300);
+                    memory.watch.as_mut().expect("some").metrics = None;
+                    memory
+                })
+                .code(),
+        ),
+        (
+            "skewed, looked closer at yesterday",
+            "enable_shard_metrics",
+            diagnose(skewed())
+                .memory(&{
+                    let mut memory = watching(60 * 25);
+                    memory.watch.as_mut().expect("some").metrics = None;
+                    memory
+                })
+                .code(),
+        ),
+        (
+            "skewed, and a closer look was refused today",
+            "skew_suspected",
+            diagnose(skewed())
+                .memory(&Memory::default().refuse(ChangeKind::Watch, now() - TimeDelta::hours(2), false))
+                .code(),
+        ),
+        ("skewed, and known to be one key", "hot_key", diagnose(skewed()).memory(&line(40, 2)).code()),
+        ("one hot shard, seen since a minute", "split_shard", one_hot(1500.0).memory(&watching(9)).code()),
+        ("calm, and our metrics still on", "disable_shard_metrics", calm().shard_metrics().memory(&watching(9)).code()),
+        ("calm, and somebody's own metrics on", "healthy", calm().shard_metrics().code()),
+        ("calm, and our metrics off again", "healthy", calm().memory(&watching(9)).code()),
+        ("bursts, watched for ten minutes", "micro_burst", bursts().memory(&watching(10)).code()),
+        ("bursts, watched for an hour", "disable_shard_metrics", bursts().memory(&watching(61)).code()),
+    ];
+    check(rows);
+}
+
+#[test]
+fn on_demand() {
+    let load = |shards, per_second| Scene::new(shards).minutes(-14..=0, offered(per_second, shards));
+    let hours = |hours| TimeDelta::hours(hours);
+    // Switched by us so long ago, and calm ever since.
+    let switched = |ago: i64| {
+        let at = now() - hours(ago);
+        let mut memory = Memory::default().intend(Change::intent(ChangeKind::Switch, 4, 4, at), false);
+        let change = memory.change.as_mut().expect("just made");
+        (change.settled, change.healed) = (Some(at + TimeDelta::minutes(1)), Some(at + TimeDelta::minutes(9)));
+        (memory.was_provisioned, memory.base) = (true, Some(4));
+        let scene = Scene::new(4).minutes(-1439..=0, offered(1000.0, 4)).on_demand().memory(&memory);
+        scene.policy(|p| p.restore_after_hours = 6)
+    };
+    let leap = |shards, per_second| Scene::under_load(shards, per_second).committed();
+    let skewed = || load(8, 2000.0).minutes(-14..=0, MinuteTraffic { write_throttled: 60_000.0, ..offered(2000.0, 8) });
+    let rows = vec![
+        ("committed, and short", "warm_up", load(4, 9000.0).warm(4, 4).code()),
+        ("committed, and being warmed up", "on_demand_adapting", Scene::under_load(4, 9000.0).warm(4, 40).code()),
+        ("committed, and warm enough", "on_demand_ceiling", load(4, 9000.0).warm(40, 40).code()),
+        (
+            "committed, and AWS does not say how warm",
+            "on_demand_ceiling",
+            load(4, 9000.0).on_demand().committed().code(),
+        ),
+        (
+            "committed, at the user's maximum of warm throughput",
+            "on_demand_ceiling",
+            load(4, 9000.0).warm(8, 8).policy(|p| p.max_warm_mibps = 8).code(),
+        ),
+        (
+            "warm throughput without the commitment",
+            "on_demand_ceiling",
+            load(4, 9000.0).warm(4, 4).with(|s| s.observation.commitment = Some(Commitment::Disabled)).code(),
+        ),
+        ("not committed, and growing", "on_demand_adapting", Scene::under_load(4, 9000.0).on_demand().code()),
+        ("not committed, throttled for fifteen minutes", "on_demand_ceiling", load(4, 9000.0).on_demand().code()),
+        ("throttled for fifteen minutes far below capacity", "hot_key", skewed().on_demand().code()),
+        (
+            "the same, and AWS spreads the records",
+            "on_demand_ceiling",
+            skewed().on_demand().stream(|s| s.spreads_records = true).code(),
+        ),
+        (
+            "the same for ten minutes",
+            "on_demand_adapting",
+            skewed().minutes(-14..=-10, offered(2000.0, 8)).on_demand().code(),
+        ),
+        ("provisioned, and needs three times as much", "switch_to_on_demand", leap(4, 9000.0).code()),
+        ("provisioned, and needs twice as much", "scale_shards", leap(4, 6000.0).code()),
+        (
+            "needs three times as much, on-demand denied",
+            "scale_shards",
+            leap(4, 9000.0).policy(|p| p.on_demand = Permission::Deny).code(),
+        ),
+        (
+            "needs three times as much, above the user's maximum",
+            "scale_shards",
+            leap(4, 9000.0).policy(|p| (p.max_shards, p.max_shards_ceiling) = (11, 11)).code(),
+        ),
+        (
+            "needs three times as much, warm throughput below double",
+            "scale_shards",
+            leap(4, 9000.0).policy(|p| p.max_warm_mibps = 8).code(),
+        ),
+        ("needs three times as much, without the commitment", "scale_shards", Scene::under_load(4, 9000.0).code()),
+        ("switched by us, calm for a day", "switch_to_provisioned", switched(30).code()),
+        ("switched by us today: the second switch is a person's", "healthy", switched(23).code()),
+        ("switched by us, and restoring is off", "healthy", switched(30).policy(|p| p.restore_after_hours = 0).code()),
+        ("switched by us, and on-demand is denied", "healthy", switched(30).tag("unthrottle.on-demand", "deny").code()),
+        ("switched by somebody else", "healthy", switched(30).memory(&Memory::default()).code()),
+        (
+            "switched by us, throttled five hours ago",
+            "healthy",
+            switched(30).minutes(-300..=-300, offered(9000.0, 4)).code(),
+        ),
+        ("switched by us, and has channels", "not_restorable", switched(30).stream(|s| s.channels = Some(1)).code()),
+        ("switched by us, and has queues", "not_restorable", switched(30).stream(|s| s.queues = Some(2)).code()),
+        (
+            "switched by us, and AWS does not say whether it has queues",
+            "not_restorable",
+            switched(30).stream(|s| s.queues = None).code(),
+        ),
+        (
+            "switched by us, and its peak needs more shards",
+            "not_restorable",
+            switched(30).minutes(-200..=-200, offered(3900.0, 4)).code(),
+        ),
+        (
+            "switched by us, and the account has no room",
+            "not_restorable",
+            switched(30).with(|s| s.observation.limits.as_mut().expect("known").open_shards = 497).code(),
+        ),
+        (
+            "switched by us, and AWS would not tell its limits",
+            "not_restorable",
+            switched(30).with(|s| s.observation.limits = None).code(),
+        ),
+        (
+            "switched by us, above the user's maximum",
+            "not_restorable",
+            switched(30).policy(|p| (p.max_shards, p.max_shards_ceiling) = (3, 3)).code(),
+        ),
+    ];
+    check(rows);
+}
+
+#[test]
+fn a_decision_says_what_it_takes_beyond_the_first_look() {
+    let unread = |scene: Scene| {
+        let scene = scene.with(|s| (s.observation.shards, s.observation.commitment) = (None, None));
+        scene.look().err()
+    };
+    let shards = Some(Wants { shards: true, commitment: false });
+    let commitment = Some(Wants { shards: false, commitment: true });
+    assert_eq!(unread(one_hot(1500.0)), shards);
+    assert_eq!(unread(Scene::under_load(8, 9500.0)), None, "no shard-level metrics");
+    assert_eq!(unread(Scene::under_load(8, 9500.0).shard_metrics()), shards);
+    assert_eq!(unread(Scene::under_load(501, 600_000.0).shard_metrics()), None, "too many to tell apart");
+    assert_eq!(unread(Scene::new(8).minutes(-9..=0, offered(1000.0, 8)).shard_metrics()), None, "healthy");
+    assert_eq!(unread(Scene::under_load(4, 9000.0).on_demand()), commitment);
+    assert_eq!(unread(Scene::under_load(4, 9000.0)), commitment, "more than double");
+    assert_eq!(unread(Scene::under_load(4, 6000.0)), None);
+    assert_eq!(unread(Scene::under_load(4, 9000.0).policy(|p| p.on_demand = Permission::Deny)), None);
+}
+
+#[test]
+fn the_hottest_shard_is_split_at_its_middle_and_its_line_is_remembered() {
+    let decision = Scene::of_shards(&[IDLE, 1500.0, 1900.0, IDLE, IDLE]).decide();
+    let width = u128::MAX / 5;
+    let split = Remedy::SplitShard {
+        shard: "shardId-000000000002".into(),
+        at: 2 * width + (width - 1) / 2 + 1,
+        from: 5,
+        to: 6,
+    };
+    assert_eq!(decision.verdict, Verdict::Act(split));
+    let memory = decision.memory.expect("an intent");
+    assert_eq!((memory.lineages[0].shard, memory.lineages[0].splits), (2, 1));
+    assert_eq!((memory.reshards.len(), memory.base), (0, Some(5)), "a split is no UpdateShardCount");
+    // Its halves are shards 5 and 6, and one has all of it.
+    let again = one_hot(3000.0).children(40, [3, 4]).memory(&line(40, 1)).decide();
+    let lines = again.memory.expect("an intent").lineages;
+    assert_eq!(lines.last().map(|l| (l.shard, l.splits)), Some((3, 2)));
+}
+
+#[test]
+fn a_producers_error_message_names_a_hot_shard() {
+    // Two shards are busy; the metrics do not show yet that the hotter one refuses records.
+    let scene = Scene::of_shards(&[1200.0, IDLE, 990.0, IDLE, IDLE, IDLE, IDLE]).asked();
+    let says = |message: &str| {
+        let scene = scene.clone().with(|s| {
+            if let Signal::Ask(ask) = &mut s.signal {
+                ask.message = Some(message.into());
+            }
+        });
+        scene.decide().evidence
+    };
+    let message =
+        |shard, stream| format!("Rate exceeded for shard {shard} in stream {stream} under account 123456789012.");
+    let named = says(&message("shardId-000000000002", "orders")).named_shard;
+    assert_eq!(named.as_deref(), Some("shardId-000000000002"));
+    assert_eq!(says(&message("shardId-000000000002", "clicks")).named_shard, None, "another stream");
+    assert_eq!(says("it is slow").named_shard, None);
+    let quiet = Scene::of_shards(&[1200.0, IDLE, 3000.0, IDLE, IDLE, IDLE, IDLE]).with(|s| {
+        let shard = &mut s.observation.shards.as_mut().expect("shards")[2];
+        (-9..=0).for_each(|ago| shard.traffic.minute_mut(newest().plus(ago)).write_throttled = 0.0);
+        (-9..=0).for_each(|ago| shard.traffic.minute_mut(newest().plus(ago)).incoming_records = 60.0 * 1300.0);
+        (-9..=0).for_each(|ago| s.observation.traffic.minute_mut(newest().plus(ago)).write_throttled = 60.0 * 200.0);
+    });
+    let hottest = |scene: &Scene| scene.decide().evidence.hottest_shard;
+    assert_eq!(hottest(&quiet).as_deref(), Some("shardId-000000000000"));
+    let named = quiet.call(|c| c.error_message = Some(message("shardId-000000000002", "orders")));
+    assert_eq!(hottest(&named).as_deref(), Some("shardId-000000000002"));
+}
+
+#[test]
+fn warm_throughput_is_what_the_load_needs_and_never_scales_down() {
+    let warmed = |scene: Scene| match scene.decide().verdict {
+        Verdict::Act(Remedy::WarmUp { from, to, partial }) => Some((from, to, partial)),
+        _ => None,
+    };
+    let load = || Scene::under_load(4, 9000.0);
+    assert_eq!(warmed(load().warm(4, 4)), Some((4, 12, None)), "9 of 0.75");
+    assert_eq!(warmed(load().warm(4, 11)), Some((11, 12, None)));
+    assert_eq!(warmed(load().warm(4, 12)), None, "an equal value would scale down");
+    assert_eq!(warmed(load().warm(20, 4)), None);
+    assert_eq!(warmed(load().warm(4, 4).policy(|p| p.max_warm_mibps = 10)), Some((4, 10, Some(Bound::MaxWarm))));
+    let elsewhere = |scene: Scene| {
+        scene.policy(|p| p.max_warm_mibps = 10_240).stream(|s| s.arn = s.arn.replace("us-east-1", "eu-north-1"))
+    };
+    let large = || Scene::under_load(100, 900_000.0).warm(100, 100);
+    assert_eq!(warmed(elsewhere(large())), Some((100, 200, Some(Bound::StreamCeiling))));
+    assert_eq!(warmed(large().policy(|p| p.max_warm_mibps = 10_240)), Some((100, 1200, None)));
+    let switch = Remedy::SwitchToOnDemand { shards: 4, warm_mibps: Some(12), instead_of: NoRoom::Double };
+    assert_eq!(load().committed().decide().verdict, Verdict::Act(switch));
+}
+
+#[test]
+fn a_change_that_was_announced_and_never_made_leaves_no_trace() {
+    let at = now() - TimeDelta::minutes(10);
+    let announced = |kind, change: fn(&mut Memory, chrono::DateTime<chrono::Utc>)| {
+        let mut memory = Memory::default().intend(Change::intent(kind, 8, 8, at), false);
+        change(&mut memory, at);
+        memory
+    };
+    let calm = || Scene::new(8).minutes(-9..=0, offered(1000.0, 8)).asked();
+    let watch = announced(ChangeKind::Watch, |m, at| m.watch = Some(Watch { metrics: Some([true; 3]), at }));
+    // Somebody else's metrics, switched on later, are not ours to switch off.
+    let void = calm().memory(&watch).decide().memory.expect("news");
+    assert_eq!(void.watch, None);
+    assert_ne!(calm().shard_metrics().memory(&void).code(), "disable_shard_metrics");
+    let switch = announced(ChangeKind::Switch, |m, _| m.was_provisioned = true);
+    assert!(!calm().memory(&switch).decide().memory.expect("news").was_provisioned);
+    let unwatch = announced(ChangeKind::Unwatch, |m, at| m.watch = Some(Watch { metrics: Some([true; 3]), at }));
+    assert_eq!(calm().shard_metrics().memory(&unwatch).code(), "disable_shard_metrics", "tried again");
+    let done = calm().memory(&unwatch).decide().memory.expect("news");
+    assert_eq!(done.watch.map(|watch| watch.metrics), Some(None));
 }

@@ -4,7 +4,6 @@
 use crate::clients::Clients;
 use crate::decide::{Decision, Reason, Remedy, Verdict};
 use crate::memory::{Memory, TAG};
-use crate::observation::CapacityMode;
 use crate::observe::{Cause, Look};
 use crate::policy::Mode;
 use crate::report::AutoFix;
@@ -12,7 +11,7 @@ use crate::report::metric::Fix;
 use crate::signal::StreamArn;
 use aws_sdk_kinesis::config::timeout::{TimeoutConfig, TimeoutConfigBuilder};
 use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_kinesis::types::{ScalingType, StreamMode, StreamModeDetails};
+use aws_sdk_kinesis::types::{MetricsName, ScalingType, StreamMode, StreamModeDetails};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use std::time::Duration;
@@ -51,9 +50,8 @@ impl Intent {
     /// Takes our own intent out of a later look of the same run, so that it is not taken for another run's. On a stream
     /// that has changed meanwhile it stays: it may stand for the change of a run whose intent ours has overwritten.
     pub fn pardon(&self, look: &mut Look) {
-        let (from, _) = self.remedy.shards();
         let stream = look.observation.stream.as_ref();
-        let unchanged = stream.is_some_and(|s| s.mode == CapacityMode::Provisioned && s.open_shards == from);
+        let unchanged = stream.zip(self.memory.change.as_ref()).is_some_and(|(s, change)| change.is_undone(s));
         let tags = &mut look.observation.tags;
         if unchanged && tags.get(TAG) == Some(&self.text) {
             match &self.before {
@@ -155,7 +153,7 @@ impl Actor<'_> {
         }
         self.change(remedy, &intent.memory).await?;
         let at = intent.memory.change.map_or_else(Utc::now, |change| change.at);
-        self.count(remedy.into(), at).await;
+        self.count(Remedy::code_of(remedy.kind()), at).await;
         Ok(())
     }
 
@@ -198,9 +196,16 @@ impl Actor<'_> {
     }
 
     async fn change(&mut self, remedy: &Remedy, memory: &Memory) -> Result<(), Stop> {
-        let stopped = match *remedy {
-            Remedy::ScaleShards { from, to, .. } => self.update_shard_count(from, to).await,
-            Remedy::SwitchToOnDemand { .. } => self.update_stream_mode().await,
+        let stopped = match remedy {
+            Remedy::ScaleShards { from, to, .. } => self.update_shard_count(*from, *to).await,
+            Remedy::SplitShard { shard, at, .. } => self.split_shard(shard, *at).await,
+            Remedy::SwitchToOnDemand { warm_mibps, .. } => {
+                self.update_stream_mode(StreamMode::OnDemand, *warm_mibps).await
+            }
+            Remedy::SwitchToProvisioned { .. } => self.update_stream_mode(StreamMode::Provisioned, None).await,
+            Remedy::WarmUp { to, .. } => self.update_warm_throughput(*to).await,
+            Remedy::EnableShardMetrics { metrics, .. } => self.enable_metrics(metrics).await,
+            Remedy::DisableShardMetrics { metrics, .. } => self.disable_metrics(metrics).await,
         };
         if let Err(Stop::Hold(Reason::Refused { code, .. })) = &stopped {
             let is_limit = code == "LimitExceededException";
@@ -212,7 +217,7 @@ impl Actor<'_> {
     async fn update_shard_count(&mut self, from: u32, to: u32) -> Result<(), Stop> {
         const CALL: &str = "UpdateShardCount";
         let call = self.clients.kinesis_once.update_shard_count().stream_arn(self.stream.to_string());
-        let call = call.target_shard_count(i32::try_from(to).unwrap_or(i32::MAX));
+        let call = call.target_shard_count(whole(to));
         let answer = call.scaling_type(ScalingType::UniformScaling).send().await;
         let answer = answer.map_err(|e| self.refused(CALL, MAYBE_CHANGED, e))?;
         let current = answer.current_shard_count().and_then(|n| u32::try_from(n).ok());
@@ -224,13 +229,37 @@ impl Actor<'_> {
         if current == Some(to) { Err(Stop::Hold(Reason::Resharding)) } else { Ok(()) }
     }
 
-    async fn update_stream_mode(&self) -> Result<(), Stop> {
+    async fn split_shard(&self, shard: &str, at: u128) -> Result<(), Stop> {
+        let call = self.clients.kinesis_once.split_shard().stream_arn(self.stream.to_string());
+        let answer = call.shard_to_split(shard).new_starting_hash_key(at.to_string()).send().await;
+        answer.map(|_| ()).map_err(|e| self.refused("SplitShard", MAYBE_CHANGED, e))
+    }
+
+    async fn update_stream_mode(&self, mode: StreamMode, warm_mibps: Option<u32>) -> Result<(), Stop> {
         const CALL: &str = "UpdateStreamMode";
-        let mode = StreamModeDetails::builder().stream_mode(StreamMode::OnDemand).build();
+        let mode = StreamModeDetails::builder().stream_mode(mode).build();
         let mode = mode.map_err(|e| Stop::Fail(self.failed(CALL, NOTHING_CHANGED, e)))?;
         let call = self.clients.kinesis_once.update_stream_mode().stream_arn(self.stream.to_string());
-        let answer = call.stream_mode_details(mode).send().await;
-        answer.map(|_| ()).map_err(|e| self.refused(CALL, MAYBE_CHANGED, e))
+        let call = call.stream_mode_details(mode).set_warm_throughput_mibps(warm_mibps.map(whole));
+        call.send().await.map(|_| ()).map_err(|e| self.refused(CALL, MAYBE_CHANGED, e))
+    }
+
+    async fn update_warm_throughput(&self, to: u32) -> Result<(), Stop> {
+        let call = self.clients.kinesis_once.update_stream_warm_throughput().stream_arn(self.stream.to_string());
+        let answer = call.warm_throughput_mibps(whole(to)).send().await;
+        answer.map(|_| ()).map_err(|e| self.refused("UpdateStreamWarmThroughput", MAYBE_CHANGED, e))
+    }
+
+    async fn enable_metrics(&self, metrics: &[&str]) -> Result<(), Stop> {
+        let call = self.clients.kinesis_once.enable_enhanced_monitoring().stream_arn(self.stream.to_string());
+        let answer = call.set_shard_level_metrics(Some(names(metrics))).send().await;
+        answer.map(|_| ()).map_err(|e| self.refused("EnableEnhancedMonitoring", MAYBE_CHANGED, e))
+    }
+
+    async fn disable_metrics(&self, metrics: &[&str]) -> Result<(), Stop> {
+        let call = self.clients.kinesis_once.disable_enhanced_monitoring().stream_arn(self.stream.to_string());
+        let answer = call.set_shard_level_metrics(Some(names(metrics))).send().await;
+        answer.map(|_| ()).map_err(|e| self.refused("DisableEnhancedMonitoring", MAYBE_CHANGED, e))
     }
 
     /// What an error of `call` means: an answer of AWS's is a hold, anything else is a failure.
@@ -265,6 +294,15 @@ impl Actor<'_> {
         self.auto_fix = Some(auto_fix);
         self.lines.extend(line);
     }
+}
+
+/// As the SDK counts.
+fn whole(number: u32) -> i32 {
+    i32::try_from(number).unwrap_or(i32::MAX)
+}
+
+fn names(metrics: &[&str]) -> Vec<MetricsName> {
+    metrics.iter().map(|metric| MetricsName::from(*metric)).collect()
 }
 
 const NOTHING_CHANGED: &str = "nothing was changed";

@@ -38,6 +38,11 @@ impl Offered {
         Offered { records: records / 60.0, bytes: size.map(|size| size * records / 60.0) }
     }
 
+    /// The mean size of a record, bytes as AWS charges them.
+    pub fn size(&self) -> Option<f64> {
+        self.bytes.filter(|_| self.records > 0.0).map(|bytes| bytes / self.records)
+    }
+
     /// The shards that would be full to the brim. `None`: no size is known.
     pub fn shards(&self) -> Option<f64> {
         Some((self.bytes? / SHARD_BYTES_PER_SECOND).max(self.records / SHARD_RECORDS_PER_SECOND))

@@ -1,28 +1,53 @@
 //! The product: what to do about a stream, as a pure function. It knows no AWS client, no runtime, no clock and no
 //! randomness, so the same input always gives the same output, and a person can replay any decision.
 
+mod bill;
+mod calm;
 mod demand;
 mod diagnosis;
+mod heat;
+mod on_demand;
+mod room;
 mod settle;
 mod triage;
 mod verdict;
 
 pub use triage::triage;
-pub use verdict::{Bound, Decision, Evidence, Foreign, Healed, NoRoom, Reason, Remedy, Side, Verdict};
+pub use verdict::{Bound, Cost, Decision, Evidence, Foreign, Healed, NoRoom, Reason, Remedy, Side, Verdict};
 
-use crate::observation::{CapacityMode, Minute, MinuteTraffic, Observation, Status, Stream};
+use crate::memory::Lineage;
+use crate::observation::{CapacityMode, Minute, MinuteTraffic, Observation, Shard, Status, Stream};
 use crate::policy::{Mode, Policy, StreamPolicy};
 use crate::signal::Signal;
 use chrono::{DateTime, TimeDelta, Utc};
 use diagnosis::Throttled;
+use heat::Heat;
 use settle::History;
 
 /// A stream is throttled now if one of this many newest minutes was: one alone may be only half published.
 const RECENT_MINUTES: usize = 2;
 
+/// What a decision takes beyond the first look: most take nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[must_use]
+pub struct Wants {
+    /// [`Observation::shards`].
+    pub shards: bool,
+    /// [`Observation::commitment`].
+    pub commitment: bool,
+}
+
 /// Decides what to do about the observed stream, from the signal, what is true, what is allowed and the time.
 /// [`triage`] has found that it takes a look.
-pub fn decide(signal: &Signal, observation: &Observation, policy: &Policy, now: DateTime<Utc>) -> Decision {
+///
+/// # Errors
+/// It takes a closer look: read what is wanted, and ask again.
+pub fn decide(
+    signal: &Signal,
+    observation: &Observation,
+    policy: &Policy,
+    now: DateTime<Utc>,
+) -> Result<Decision, Wants> {
     let mut case = Case {
         signal,
         observation,
@@ -31,19 +56,25 @@ pub fn decide(signal: &Signal, observation: &Observation, policy: &Policy, now: 
         decision: Decision {
             verdict: Verdict::Hold(Reason::StreamGone),
             evidence: Evidence { observed_at: Some(observation.observed_at), ..Evidence::default() },
+            cost: None,
             mode: policy.mode.min(signal.mode().unwrap_or(policy.mode)),
             memory: None,
             uncounted: vec![],
         },
+        wants: Wants::default(),
     };
-    case.decision.verdict = match case.judge() {
+    let verdict = case.judge();
+    if case.wants != Wants::default() {
+        return Err(case.wants);
+    }
+    case.decision.verdict = match verdict {
         Ok(remedy) => Verdict::Act(remedy),
         Err(reason) => Verdict::Hold(reason),
     };
     if case.decision.mode != Mode::Heal {
         (case.decision.memory, case.decision.uncounted) = (None, vec![]);
     }
-    case.decision
+    Ok(case.decision)
 }
 
 /// A decision without a look: held from the signal alone.
@@ -51,6 +82,7 @@ pub fn hold_unseen(reason: Reason, policy: &Policy) -> Decision {
     Decision {
         verdict: Verdict::Hold(reason),
         evidence: Evidence::default(),
+        cost: None,
         mode: policy.mode,
         memory: None,
         uncounted: vec![],
@@ -63,6 +95,7 @@ struct Case<'a> {
     policy: &'a Policy,
     now: DateTime<Utc>,
     decision: Decision,
+    wants: Wants,
 }
 
 impl<'a> Case<'a> {
@@ -81,8 +114,13 @@ impl<'a> Case<'a> {
         self.decision.uncounted = history.uncounted.clone();
         self.decision.memory = match &remedy {
             Ok(remedy) => {
-                let since = self.since(&history);
-                Some(history.intend(remedy, stream, &self.observation.traffic, since, self.now))
+                self.decision.cost = Some(self.cost(remedy, stream, &history));
+                let traffic = &self.observation.traffic;
+                let mut memory = history.intend(remedy, stream, traffic, self.since(&history), self.now);
+                if let (Remedy::SplitShard { shard, .. }, Some(change)) = (remedy, &memory.change) {
+                    memory.lineages = self.lines(shard, &history, change.at);
+                }
+                Some(memory)
             }
             Err(_) => (lost || history.memory != known).then_some(history.memory),
         };
@@ -109,23 +147,47 @@ impl<'a> Case<'a> {
         self.note(history, newest);
         history.settled(newest)?;
         let window = self.window(history.evidence_from, newest);
-        let side = self.throttled_side(&window, history).map_err(|quiet| match quiet {
-            Quiet::Stopped => self.healthy(&window, newest, stream, history),
-            Quiet::Hold(reason) => reason,
-        })?;
+        let side = match self.throttled_side(&window, history) {
+            Ok(side) => side,
+            Err(Quiet::Hold(reason)) => return Err(reason),
+            Err(Quiet::Stopped) => {
+                let reason = self.healthy(&window, newest, stream, history);
+                let is_done = matches!(reason, Reason::Healthy { healed: None });
+                return if is_done { self.undo(stream, policy, history, newest, reason) } else { Err(reason) };
+            }
+        };
         history.not_refused_lately(self.now)?;
         let throttled = Throttled {
+            observation: self.observation,
             stream,
-            limits: self.observation.limits,
-            traffic: &self.observation.traffic,
             history,
+            settings: self.policy,
             policy,
-            target_utilization: self.policy.target_utilization,
             window: &window,
             newest,
+            named_shard: self.signal.named_shard(),
             now: self.now,
         };
-        throttled.remedy(side, &mut self.decision.evidence)
+        let remedy = throttled.remedy(side, &mut self.decision.evidence, &mut self.wants);
+        remedy.or_else(|reason| calm::unwatch_diagnosed(reason, stream, history, self.now))
+    }
+
+    /// The lines of hot shards once `shard` is split.
+    fn lines(&self, shard: &str, history: &History, at: DateTime<Utc>) -> Vec<Lineage> {
+        let window = self.window(history.evidence_from, self.observation.traffic.newest(self.observation.observed_at));
+        let shards = self.observation.shards.as_deref().unwrap_or_default();
+        let heat = Heat::of(shards, &self.observation.traffic, &window);
+        let known = history.lines(self.now);
+        let mut lines = heat.and_then(|heat| heat.lines(heat.load(shard)?, &known)).unwrap_or(known);
+        let splits = self.decision.evidence.diagnostic_splits.unwrap_or_default() + 1;
+        lines.extend(Shard::number_in(shard).map(|shard| Lineage { shard, splits, at }));
+        lines
+    }
+
+    fn cost(&self, remedy: &Remedy, stream: &Stream, history: &History) -> Cost {
+        let newest = self.observation.traffic.newest(self.observation.observed_at);
+        let window = self.window(history.evidence_from, newest);
+        bill::cost(remedy, self.observation, stream, self.policy, &window)
     }
 
     /// The newest minutes that are evidence, oldest first.

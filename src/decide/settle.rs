@@ -2,8 +2,8 @@
 //! evidence counts, and what is left of AWS's budgets.
 
 use super::verdict::{Healed, Reason, Remedy};
-use crate::memory::{Change, ChangeKind, Memory, MemoryError, TAG};
-use crate::observation::{CapacityMode, LOOKBACK_HOURS, Minute, Observation, Stream, Traffic};
+use crate::memory::{Change, ChangeKind, Lineage, Memory, MemoryError, TAG, Watch};
+use crate::observation::{CapacityMode, LOOKBACK_HOURS, Minute, Observation, SHARD_METRICS, Stream, Traffic};
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use std::collections::BTreeMap;
 
@@ -63,17 +63,19 @@ pub(super) fn recall(observation: &Observation) -> Result<(Memory, bool), Memory
     if let Some(text) = observation.tags.get(TAG) {
         return Ok((Memory::parse(text)?, false));
     }
-    let Traffic { auto_fixes, mode_switches, .. } = &observation.traffic;
+    let Traffic { auto_fixes, reshards, mode_switches, .. } = &observation.traffic;
     let Some(newest) = auto_fixes.keys().next_back() else { return Ok((Memory::default(), false)) };
     let mut memory = Memory { reverts: 1, ..Memory::default() };
-    for (minute, count) in auto_fixes {
-        let switches = mode_switches.get(minute).copied().unwrap_or(0).min(*count);
-        memory.switches.extend((0..switches).take(SWITCHES_A_DAY).map(|_| minute.start()));
-        memory.reshards.extend((switches..*count).take(RESHARDS_A_DAY).map(|_| minute.start()));
-    }
+    memory.switches = times(mode_switches, SWITCHES_A_DAY);
+    memory.reshards = times(reshards, RESHARDS_A_DAY);
     let mut change = Change::intent(ChangeKind::Lost, 0, 0, newest.start());
     change.settled = Some(newest.start() + LOST_SETTLES);
     Ok((memory.intend(change, false), true))
+}
+
+/// When each counted change was made, to the minute; of each minute at most so many.
+fn times(counts: &BTreeMap<Minute, u32>, most: usize) -> Vec<DateTime<Utc>> {
+    counts.iter().flat_map(|(minute, count)| (0..*count).take(most).map(|_| minute.start())).collect()
 }
 
 impl History {
@@ -94,13 +96,14 @@ impl History {
         let counted = is_counted(&observation.traffic, change.at);
         history.void = refused.is_some_and(|r| r.kind == change.kind && r.at >= change.at);
         if change.settled.is_none() {
-            let at_from = stream.mode == CapacityMode::Provisioned && stream.open_shards == change.from;
+            let at_from = change.is_undone(stream);
             if at_from && !history.void && now - change.at < INTENT_VOID_AFTER {
                 return Err(Reason::Settling { changed_at: change.at });
             }
             if at_from && (history.void || !counted) {
                 history.void = true;
                 history.evidence_from = newer(&observation.traffic, change).max(change.after);
+                history.forget(stream);
                 return Ok(history);
             }
             change.settled = Some(now.trunc_subsecs(0).min(change.at + SETTLED_WITHIN));
@@ -115,11 +118,28 @@ impl History {
         let sent = change.counted.unwrap_or(change.at).max(change.at);
         let within = if sent - change.at > OLD { OLD_COUNTED_WITHIN } else { COUNTED_WITHIN };
         let is_due = now - sent > within && now - change.at < TimeDelta::hours(LOOKBACK_HOURS);
-        if is_due && !history.void && !counted && is_where_it_was_left(change, stream) {
+        if is_due && !history.void && !counted && change.is_done(stream) {
             change.counted = Some(now.trunc_subsecs(0));
-            history.uncounted.push((action(change.kind), change.at));
+            history.uncounted.push((Remedy::code_of(change.kind), change.at));
         }
+        history.forget(stream);
         Ok(history)
+    }
+
+    /// What we did, and is no longer so: undone by us or by somebody, or never done.
+    fn forget(&mut self, stream: &Stream) {
+        let Memory { change: Some(change), watch, was_provisioned, .. } = &mut self.memory else { return };
+        *was_provisioned &= stream.mode != CapacityMode::Provisioned;
+        let Some(Watch { metrics, at }) = watch else { return };
+        let is_off = |metric: &str| stream.metrics_off().any(|off| off == metric);
+        if metrics.is_none() {
+            return;
+        }
+        if self.void && change.kind == ChangeKind::Watch && *at == change.at {
+            *watch = None;
+        } else if watch.iter().flat_map(Watch::ours).all(is_off) {
+            *watch = Some(Watch { metrics: None, at: change.at });
+        }
     }
 
     /// The change before the last: its datum is there by now, or is sent.
@@ -130,7 +150,7 @@ impl History {
             self.memory.owed = None;
         }
         if !counted && now - at > COUNTED_WITHIN && now - at < TimeDelta::hours(LOOKBACK_HOURS) {
-            self.uncounted.push((action(kind), at));
+            self.uncounted.push((Remedy::code_of(kind), at));
         }
     }
 
@@ -146,19 +166,23 @@ impl History {
 
     /// Whether throttling now belongs to the incident of the last change.
     pub fn in_incident(&self, now: DateTime<Utc>) -> bool {
-        self.unverified().and_then(|change| change.settled).is_some_and(|settled| now - settled < INCIDENT)
+        let watched = self.memory.change.as_ref().filter(|c| !self.void && c.kind == ChangeKind::Watch);
+        let change = self.unverified().or(watched);
+        change.and_then(|change| change.settled).is_some_and(|settled| now - settled < INCIDENT)
     }
 
-    /// The last change, if nobody has seen yet whether it worked.
+    /// The last change, if it was to stop throttling and nobody has seen yet whether it did.
     fn unverified(&self) -> Option<&Change> {
+        use ChangeKind::{Scale, Split, Switch, Warm};
         let change = self.memory.change.as_ref()?;
-        (!self.void && change.kind != ChangeKind::Lost && change.healed.is_none()).then_some(change)
+        let to_heal = matches!(change.kind, Scale | Split | Switch | Warm);
+        (!self.void && to_heal && change.healed.is_none()).then_some(change)
     }
 
     /// The stream is healthy: notes that the last change worked, if it was waiting to be verified, and the stream is
     /// still as it left it.
     pub fn verify(&mut self, traffic: &Traffic, stream: &Stream, newest: Minute, now: DateTime<Utc>) -> Option<Healed> {
-        let is_ours = |c: &&Change| is_where_it_was_left(c, stream) && now - c.at < TimeDelta::hours(LOOKBACK_HOURS);
+        let is_ours = |c: &&Change| c.is_done(stream) && now - c.at < TimeDelta::hours(LOOKBACK_HOURS);
         let change = self.unverified().filter(is_ours)?;
         let (from, to, kind) = (change.from, change.to, change.kind);
         let since = change.since.unwrap_or(change.at);
@@ -174,20 +198,40 @@ impl History {
     /// AutoFix metric still knows of: the larger number counts.
     pub fn budget(&self, kind: ChangeKind, traffic: &Traffic, now: DateTime<Utc>) -> (usize, bool) {
         let sum = |counts: &BTreeMap<Minute, u32>| counts.values().fold(0_u32, |sum, n| sum.saturating_add(*n));
-        let switches = sum(&traffic.mode_switches);
         let (times, metric, cap) = match kind {
-            ChangeKind::Switch => (&self.memory.switches, switches, SWITCHES_A_DAY),
-            ChangeKind::Scale | ChangeKind::Lost => {
-                (&self.memory.reshards, sum(&traffic.auto_fixes).saturating_sub(switches), RESHARDS_A_DAY)
+            ChangeKind::Scale | ChangeKind::Lost => (&self.memory.reshards, sum(&traffic.reshards), RESHARDS_A_DAY),
+            ChangeKind::Switch | ChangeKind::Back => {
+                (&self.memory.switches, sum(&traffic.mode_switches), SWITCHES_A_DAY)
+            }
+            // AWS has no cap on these.
+            ChangeKind::Split | ChangeKind::Warm | ChangeKind::Watch | ChangeKind::Unwatch => {
+                return (0, !self.is_refused(kind, now));
             }
         };
         let void = self.memory.change.as_ref().filter(|_| self.void).map(|c| c.at);
         let day = TimeDelta::hours(LOOKBACK_HOURS);
         let spent = times.iter().filter(|t| now - **t < day && Some(**t) != void).count();
         let spent = spent.max(usize::try_from(metric).unwrap_or(usize::MAX));
-        // Two refusals in a row are AWS's word that the budget is spent.
-        let refused = self.memory.refused.is_some_and(|r| r.kind == kind && r.count >= 2 && now - r.at < day);
-        (spent, spent < cap && !refused)
+        (spent, spent < cap && !self.is_refused(kind, now))
+    }
+
+    /// Whether AWS has said today that there will be no more of these: by two refusals in a row for a limit. What only
+    /// helps a diagnosis, or goes back, is not worth a second try.
+    fn is_refused(&self, kind: ChangeKind, now: DateTime<Utc>) -> bool {
+        let dispensable = matches!(kind, ChangeKind::Watch | ChangeKind::Unwatch | ChangeKind::Back);
+        let last = self.memory.refused.filter(|r| r.kind == kind && now - r.at < TimeDelta::hours(LOOKBACK_HOURS));
+        last.is_some_and(|r| r.count >= 2 || dispensable)
+    }
+
+    /// Whether the memory of the last 24 hours is rebuilt from a metric: the lines are not in that.
+    pub fn is_lost(&self) -> bool {
+        self.lost || self.memory.change.as_ref().is_some_and(|change| change.kind == ChangeKind::Lost)
+    }
+
+    /// The hot lines of the last 24 hours.
+    pub fn lines(&self, now: DateTime<Utc>) -> Vec<Lineage> {
+        let lines = self.memory.lineages.iter().copied();
+        lines.filter(|line| now - line.at < TimeDelta::hours(LOOKBACK_HOURS)).collect()
     }
 
     /// Holds for a while after AWS refused a change.
@@ -206,27 +250,34 @@ impl History {
         since: DateTime<Utc>,
         now: DateTime<Utc>,
     ) -> Memory {
-        let (from, to) = remedy.shards();
+        let (from, to) = remedy.step();
         let mut change = Change::intent(remedy.kind(), from, to, now);
+        let at = change.at;
         let last = self.memory.change.as_ref();
         let same = self.in_incident(now).then(|| last?.since).flatten();
         change.since = Some(same.unwrap_or(since));
         change.after = self.evidence_from.filter(|t| now - *t < TimeDelta::hours(LOOKBACK_HOURS));
         let mut memory = self.memory.intend(change, self.void);
-        let ours = last.is_some_and(|c| if self.void { c.from == from } else { is_where_it_was_left(c, stream) });
-        memory.base = Some(memory.base.filter(|_| ours).unwrap_or(from));
+        let ours = last.is_some_and(|c| if self.void { c.is_undone(stream) } else { c.is_done(stream) });
+        match remedy {
+            Remedy::ScaleShards { .. } | Remedy::SplitShard { .. } => {
+                memory.base = Some(memory.base.filter(|_| ours).unwrap_or(from));
+            }
+            Remedy::SwitchToOnDemand { .. } => {
+                memory.base = Some(memory.base.filter(|_| ours).unwrap_or(from));
+                memory.was_provisioned = true;
+            }
+            Remedy::EnableShardMetrics { metrics, .. } => {
+                let on = SHARD_METRICS.map(|metric| metrics.contains(&metric));
+                memory.watch = Some(Watch { metrics: Some(on), at });
+            }
+            // Found done, it is forgotten.
+            Remedy::SwitchToProvisioned { .. } | Remedy::DisableShardMetrics { .. } | Remedy::WarmUp { .. } => {}
+        }
         let is_owed = |c: &&Change| !self.void && c.counted.is_none() && !is_counted(traffic, c.at);
-        let owed = last.filter(|c| is_where_it_was_left(c, stream)).filter(is_owed);
+        let owed = last.filter(|c| c.is_done(stream)).filter(is_owed);
         memory.owed = owed.map(|c| (c.kind, c.at)).or(memory.owed);
         memory
-    }
-}
-
-/// What the AutoFix datum of a change calls it.
-fn action(kind: ChangeKind) -> &'static str {
-    match kind {
-        ChangeKind::Switch => Remedy::SWITCH_TO_ON_DEMAND,
-        ChangeKind::Scale | ChangeKind::Lost => Remedy::SCALE_SHARDS,
     }
 }
 
@@ -242,13 +293,4 @@ fn is_counted(traffic: &Traffic, at: DateTime<Utc>) -> bool {
 fn newer(traffic: &Traffic, change: &Change) -> Option<DateTime<Utc>> {
     let newest = traffic.auto_fixes.keys().next_back()?;
     (*newest > Minute::of(change.at).plus(1)).then(|| newest.start() + LOST_SETTLES)
-}
-
-/// Whether the stream is as the change left it.
-fn is_where_it_was_left(change: &Change, stream: &Stream) -> bool {
-    match change.kind {
-        ChangeKind::Scale => stream.mode == CapacityMode::Provisioned && stream.open_shards == change.to,
-        ChangeKind::Switch => stream.mode == CapacityMode::OnDemand,
-        ChangeKind::Lost => false,
-    }
 }

@@ -15,6 +15,8 @@ pub struct Decision {
     pub verdict: Verdict,
     /// The numbers it rests on.
     pub evidence: Evidence,
+    /// What the stream costs before and after the remedy.
+    pub cost: Option<Cost>,
     /// What may be done: in [`Mode::Observe`] the verdict is said, and nothing is changed or written.
     pub mode: Mode,
     /// The memory to write, where it differs from the one that was read. For an act: the intent.
@@ -22,6 +24,15 @@ pub struct Decision {
     /// The code and the time of each done change of ours whose AutoFix datum is missing: to be counted now. Two runs
     /// that find the same at once may both count it: a tag cannot be compared and set.
     pub uncounted: Vec<(&'static str, DateTime<Utc>)>,
+}
+
+/// A stream's bill before and after a remedy, at the load that the remedy is to carry.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Cost {
+    /// USD an hour, as it is.
+    pub before_usd_per_hour: f64,
+    /// USD an hour, after the remedy.
+    pub after_usd_per_hour: f64,
 }
 
 /// Act or hold.
@@ -57,34 +68,95 @@ pub enum Remedy {
         /// What kept it from the number of shards that the load needs.
         partial: Option<Bound>,
     },
-    /// `UpdateStreamMode` to on-demand. Adds no capacity at that moment: on-demand grows from observed traffic.
+    /// `SplitShard` of the hottest shard, at the middle of its hash keys.
+    SplitShard {
+        /// Its id.
+        shard: String,
+        /// The first hash key of the second half.
+        at: u128,
+        /// Open shards now.
+        from: u32,
+        /// Open shards afterwards.
+        to: u32,
+    },
+    /// `UpdateStreamMode` to on-demand. Without warm throughput it adds no capacity at that moment: on-demand grows from
+    /// observed traffic.
     SwitchToOnDemand {
         /// Open shards now; the stream keeps them.
         shards: u32,
+        /// The warm throughput that it is given in the same call, in MiB/s; accounts with the commitment only.
+        warm_mibps: Option<u32>,
         /// The limit of AWS's that leaves no room for shards.
         instead_of: NoRoom,
+    },
+    /// `UpdateStreamMode` back to provisioned, of a stream that we had switched.
+    SwitchToProvisioned {
+        /// Open shards now; the stream keeps them.
+        shards: u32,
+    },
+    /// `UpdateStreamWarmThroughput`: more of it, at once.
+    WarmUp {
+        /// MiB/s now.
+        from: u32,
+        /// MiB/s afterwards.
+        to: u32,
+        /// What kept it from what the load needs.
+        partial: Option<Bound>,
+    },
+    /// `EnableEnhancedMonitoring`, to tell a hot shard from an idle one.
+    EnableShardMetrics {
+        /// Open shards; each has these metrics then.
+        shards: u32,
+        /// Those of [`SHARD_METRICS`] that are off.
+        metrics: Vec<&'static str>,
+    },
+    /// `DisableEnhancedMonitoring` of what [`Remedy::EnableShardMetrics`] switched on.
+    DisableShardMetrics {
+        /// Open shards.
+        shards: u32,
+        /// The metrics that we switched on.
+        metrics: Vec<&'static str>,
     },
 }
 
 impl Remedy {
-    /// The code of [`Remedy::ScaleShards`].
-    pub const SCALE_SHARDS: &'static str = "scale_shards";
-    /// The code of [`Remedy::SwitchToOnDemand`].
-    pub const SWITCH_TO_ON_DEMAND: &'static str = "switch_to_on_demand";
-
     /// What the memory calls it.
     pub fn kind(&self) -> ChangeKind {
         match self {
             Remedy::ScaleShards { .. } => ChangeKind::Scale,
+            Remedy::SplitShard { .. } => ChangeKind::Split,
             Remedy::SwitchToOnDemand { .. } => ChangeKind::Switch,
+            Remedy::SwitchToProvisioned { .. } => ChangeKind::Back,
+            Remedy::WarmUp { .. } => ChangeKind::Warm,
+            Remedy::EnableShardMetrics { .. } => ChangeKind::Watch,
+            Remedy::DisableShardMetrics { .. } => ChangeKind::Unwatch,
         }
     }
 
-    /// Shards before and after.
-    pub fn shards(&self) -> (u32, u32) {
+    /// The code of the remedy of this kind: what the AutoFix datum calls it. A change that only the metric knows of
+    /// was most likely a scale.
+    pub fn code_of(kind: ChangeKind) -> &'static str {
+        match kind {
+            ChangeKind::Scale | ChangeKind::Lost => "scale_shards",
+            ChangeKind::Split => "split_shard",
+            ChangeKind::Switch => "switch_to_on_demand",
+            ChangeKind::Back => "switch_to_provisioned",
+            ChangeKind::Warm => "warm_up",
+            ChangeKind::Watch => "enable_shard_metrics",
+            ChangeKind::Unwatch => "disable_shard_metrics",
+        }
+    }
+
+    /// Shards before and after; MiB/s for [`Remedy::WarmUp`].
+    pub fn step(&self) -> (u32, u32) {
         match self {
-            Remedy::ScaleShards { from, to, .. } => (*from, *to),
-            Remedy::SwitchToOnDemand { shards, .. } => (*shards, *shards),
+            Remedy::ScaleShards { from, to, .. }
+            | Remedy::SplitShard { from, to, .. }
+            | Remedy::WarmUp { from, to, .. } => (*from, *to),
+            Remedy::SwitchToOnDemand { shards, .. }
+            | Remedy::SwitchToProvisioned { shards }
+            | Remedy::EnableShardMetrics { shards, .. }
+            | Remedy::DisableShardMetrics { shards, .. } => (*shards, *shards),
         }
     }
 }
@@ -96,17 +168,25 @@ pub enum Bound {
     Double,
     /// The person's maximum.
     MaxShards,
-    /// The shards that the account may still open.
+    /// The shards that the account may still open, those of the reshard itself included.
     AccountQuota,
+    /// The person's maximum of USD an hour.
+    MaxCost,
+    /// The person's maximum of warm throughput.
+    MaxWarm,
+    /// What AWS lets an on-demand stream take in this region.
+    StreamCeiling,
 }
 
-/// The limit of AWS's that leaves no room for a single shard more.
+/// The limit of AWS's that leaves no room for the shards that the load needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoRoom {
     /// The account's shards are all open.
     AccountQuota,
     /// A stream is resharded at most ten times in 24 hours.
     ReshardBudget,
+    /// A stream is at most doubled in one call.
+    Double,
 }
 
 /// Whose throughput is exceeded.
@@ -189,12 +269,24 @@ pub enum Reason {
         /// When it is tried again.
         until: DateTime<Utc>,
     },
-    /// The stream has shards enough for its load: some are hot.
+    /// The stream has shards enough for its load, and nobody sees which are hot.
     SkewSuspected,
+    /// One partition key (or a narrow range of hash keys) is more than a shard takes: splitting does not divide it.
+    HotKey {
+        /// The shard that it is on, where that is known.
+        shard: Option<String>,
+    },
+    /// No shard is busy over a whole minute: bursts within the minute are refused.
+    MicroBurst,
     /// The person's maximum is reached. Never worked around.
     AtMaxShards {
         /// The maximum.
         max: u32,
+    },
+    /// More would cost more than the person's maximum. Never worked around.
+    AtMaxCost {
+        /// The maximum, USD an hour.
+        max: f64,
     },
     /// The account may open no more shards.
     AtAccountQuota,
@@ -204,6 +296,8 @@ pub enum Reason {
     OnDemandAdapting,
     /// On-demand capacity has not followed for 15 minutes.
     OnDemandCeiling,
+    /// A calm stream that we switched to on-demand cannot be switched back.
+    NotRestorable(String),
     /// A reader works off a backlog. New shards cannot drain old ones.
     ReaderCatchingUp,
     /// Readers are bound by calls, not bytes.
@@ -301,6 +395,30 @@ pub struct Evidence {
     /// Switches of capacity mode by us in the last 24 hours; AWS allows two.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mode_switches_last_24_hours: Option<u32>,
+    /// The shard that is offered most, where shard-level metrics show it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hottest_shard: Option<String>,
+    /// What it is offered in the busiest throttled minute, as a share of what a shard takes: 1 is full.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hottest_shard_utilization: Option<f64>,
+    /// Shards that are offered more than the target utilization in that minute.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub busy_shards: Option<u32>,
+    /// Splits of the hottest shard's line in the last 24 hours, each of which left nearly all the heat in one child.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub diagnostic_splits: Option<u32>,
+    /// The shard that a producer's error message names as throttled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub named_shard: Option<String>,
+    /// What the stream costs in on-demand mode at this load, USD an hour; where a person may want to choose.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_demand_usd_per_hour: Option<f64>,
+    /// What it would cost in provisioned mode with the shards that the load needs, USD an hour.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provisioned_usd_per_hour: Option<f64>,
+    /// Warm throughput of an on-demand stream that the load needs, MiB/s.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warm_mibps_needed: Option<u32>,
     /// Shards that the account may still open; absent when AWS would not say.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub account_shards_left: Option<u32>,

@@ -1,7 +1,7 @@
-//! `DescribeLimits`.
+//! `DescribeLimits` and `DescribeAccountSettings`.
 
 use super::ReadError;
-use crate::observation::Limits;
+use crate::observation::{Commitment, Limits};
 use crate::signal::StreamArn;
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::error::ProvideErrorMetadata;
@@ -19,6 +19,17 @@ pub(super) async fn limits(client: &Client, arn: &StreamArn) -> Result<Option<Li
         Err(error) if matches!(error.code(), Some("LimitExceededException" | "ThrottlingException")) => Ok(None),
         Err(error) => Err(ReadError::new("DescribeLimits", arn, error)),
     }
+}
+
+/// Whether the account has the throughput commitment. AWS leaves it out where there is none.
+pub(super) async fn commitment(client: &Client, arn: &StreamArn) -> Result<Commitment, ReadError> {
+    let settings = client.describe_account_settings().send().await;
+    let settings = settings.map_err(|e| ReadError::new("DescribeAccountSettings", arn, e))?;
+    let status = settings.minimum_throughput_billing_commitment().map(|commitment| commitment.status().as_str());
+    Ok(match status {
+        Some("ENABLED" | "ENABLED_UNTIL_EARLIEST_ALLOWED_END") => Commitment::Enabled,
+        _ => Commitment::Disabled,
+    })
 }
 
 /// A count as AWS sends it; it is never negative.

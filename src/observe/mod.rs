@@ -1,11 +1,13 @@
 //! AWS → [`Observation`]: everything that a decision rests on, in one round trip.
 
 mod account;
+mod shards;
 mod stream;
 mod traffic;
 
 use crate::clients::Clients;
-use crate::observation::{Limits, Observation, Traffic};
+use crate::decide::Wants;
+use crate::observation::{Commitment, Limits, Observation};
 use crate::signal::StreamArn;
 use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
 use chrono::{DateTime, Utc};
@@ -15,6 +17,10 @@ use std::time::{Duration, Instant};
 /// How long a container's copy of the account's limits is good. They change by ticket and by other streams' reshards;
 /// `DescribeLimits` allows one call a second to the whole account.
 const LIMITS_KEPT_FOR: Duration = Duration::from_secs(60);
+
+/// How long a container's copy of the account's commitment is good. It lasts 24 hours at least, and one that has ended
+/// since only lets AWS refuse a change.
+const COMMITMENT_KEPT_FOR: Duration = Duration::from_secs(60 * 60);
 
 /// A read that failed. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -88,17 +94,18 @@ pub struct Look {
     pub asked: Instant,
 }
 
-/// Reads streams, and keeps the account's limits for a while.
+/// Reads streams, and keeps what it has read of the account for a while.
 #[derive(Debug)]
 pub struct Observer {
     clients: Clients,
     limits: Mutex<Option<(Instant, Limits)>>,
+    commitment: Mutex<Option<(Instant, Commitment)>>,
 }
 
 impl Observer {
     /// An observer that has seen nothing yet.
     pub fn new(clients: Clients) -> Observer {
-        Observer { clients, limits: Mutex::default() }
+        Observer { clients, limits: Mutex::default(), commitment: Mutex::default() }
     }
 
     /// Looks at a stream: all reads at once.
@@ -113,14 +120,43 @@ impl Observer {
             traffic::traffic(&self.clients.cloudwatch, arn, observed_at),
             self.limits(arn),
         );
-        let Some(summary) = summary? else {
-            let (tags, traffic) = Default::default();
-            let observation = Observation { observed_at, stream: None, tags, traffic, limits: None };
-            return Ok(Look { observation, asked });
-        };
-        let traffic: Traffic = traffic?;
-        let observation = Observation { observed_at, stream: Some(summary), tags: tags?, traffic, limits: limits? };
-        Ok(Look { observation, asked })
+        let seen = Observation { observed_at, ..Observation::default() };
+        let Some(summary) = summary? else { return Ok(Look { observation: seen, asked }) };
+        let (tags, traffic, limits) = (tags?, traffic?, limits?);
+        Ok(Look { observation: Observation { stream: Some(summary), tags, traffic, limits, ..seen }, asked })
+    }
+
+    /// Reads what a decision wants beyond that, into `observation`.
+    ///
+    /// # Errors
+    /// The first read that failed after its retries.
+    pub async fn look_closer(
+        &self,
+        arn: &StreamArn,
+        observation: &mut Observation,
+        wants: Wants,
+    ) -> Result<(), ReadError> {
+        if wants.commitment {
+            observation.commitment = Some(self.commitment(arn).await?);
+        }
+        if wants.shards {
+            let mut open = shards::open_shards(&self.clients.kinesis, arn).await?;
+            shards::measure(&self.clients.cloudwatch, arn, &mut open, observation.observed_at).await?;
+            observation.shards = Some(open);
+        }
+        Ok(())
+    }
+
+    async fn commitment(&self, arn: &StreamArn) -> Result<Commitment, ReadError> {
+        let kept = self.commitment.lock().ok().and_then(|kept| *kept);
+        if let Some((_, commitment)) = kept.filter(|(read, _)| read.elapsed() < COMMITMENT_KEPT_FOR) {
+            return Ok(commitment);
+        }
+        let commitment = account::commitment(&self.clients.kinesis, arn).await?;
+        if let Ok(mut kept) = self.commitment.lock() {
+            *kept = Some((Instant::now(), commitment));
+        }
+        Ok(commitment)
     }
 
     async fn limits(&self, arn: &StreamArn) -> Result<Option<Limits>, ReadError> {

@@ -2,22 +2,29 @@
 
 use super::ReadError;
 use super::account::count;
-use crate::observation::{CapacityMode, Status, Stream};
+use crate::observation::{CapacityMode, Status, Stream, WarmThroughput};
 use crate::signal::StreamArn;
 use aws_sdk_kinesis::Client;
-use aws_sdk_kinesis::types::{StreamDescriptionSummary, StreamMode, StreamStatus};
+use aws_sdk_kinesis::config::interceptors::BeforeDeserializationInterceptorContextRef;
+use aws_sdk_kinesis::config::{ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_kinesis::error::BoxError;
+use aws_sdk_kinesis::types::{RecordDistributionStrategy, StreamDescriptionSummary, StreamMode, StreamStatus};
+use serde_json::Value;
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 
 /// The stream's summary; `None`: there is no such stream.
 pub(super) async fn summary(client: &Client, arn: &StreamArn) -> Result<Option<Stream>, ReadError> {
-    match client.describe_stream_summary().stream_arn(arn.to_string()).send().await {
-        Ok(answer) => Ok(answer.stream_description_summary().map(stream)),
+    let queues = QueueCount::default();
+    let call = client.describe_stream_summary().stream_arn(arn.to_string());
+    match call.customize().interceptor(queues.clone()).send().await {
+        Ok(answer) => Ok(answer.stream_description_summary().map(|summary| stream(summary, queues.read()))),
         Err(error) if error.as_service_error().is_some_and(|e| e.is_resource_not_found_exception()) => Ok(None),
         Err(error) => Err(ReadError::new("DescribeStreamSummary", arn, error)),
     }
 }
 
-fn stream(summary: &StreamDescriptionSummary) -> Stream {
+fn stream(summary: &StreamDescriptionSummary, queues: Option<u32>) -> Stream {
     let status = match summary.stream_status() {
         StreamStatus::Active => Status::Active,
         StreamStatus::Creating => Status::Creating,
@@ -37,6 +44,49 @@ fn stream(summary: &StreamDescriptionSummary) -> Stream {
         mode,
         open_shards: count(summary.open_shard_count()),
         retention_hours: count(summary.retention_period_hours()),
+        consumers: count(summary.consumer_count().unwrap_or_default()),
+        shard_metrics: summary
+            .enhanced_monitoring()
+            .iter()
+            .flat_map(|monitoring| monitoring.shard_level_metrics().iter().map(|metric| metric.as_str().to_owned()))
+            .collect(),
+        warm_throughput: summary.warm_throughput().and_then(|warm| {
+            let (current, target) = (warm.current_mibps()?, warm.target_mibps()?);
+            Some(WarmThroughput { current_mibps: count(current), target_mibps: count(target) })
+        }),
+        spreads_records: summary.record_distribution_strategy() == Some(&RecordDistributionStrategy::Auto),
+        channels: summary.channel_count().map(count),
+        queues,
+    }
+}
+
+/// Reads `QueueCount` from the answer itself: the SDK does not know the field yet.
+#[derive(Clone, Debug, Default)]
+struct QueueCount(Arc<Mutex<Option<u32>>>);
+
+impl QueueCount {
+    fn read(&self) -> Option<u32> {
+        self.0.lock().ok().and_then(|count| *count)
+    }
+}
+
+impl Intercept for QueueCount {
+    fn name(&self) -> &'static str {
+        "read QueueCount"
+    }
+
+    fn read_before_deserialization(
+        &self,
+        context: &BeforeDeserializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let answer = context.response().body().bytes().and_then(|body| serde_json::from_slice::<Value>(body).ok());
+        let count = answer.and_then(|answer| answer["StreamDescriptionSummary"]["QueueCount"].as_u64());
+        if let Ok(mut read) = self.0.lock() {
+            *read = count.and_then(|count| count.try_into().ok());
+        }
+        Ok(())
     }
 }
 

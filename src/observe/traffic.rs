@@ -2,11 +2,13 @@
 
 use super::ReadError;
 use crate::decide::Remedy;
-use crate::observation::{LOOKBACK_HOURS, Minute, MinuteTraffic, Traffic};
+use crate::memory::ChangeKind;
+use crate::observation::{LOOKBACK_HOURS, Minute, MinuteTraffic, SHARD_METRICS, Traffic};
 use crate::report::metric;
 use crate::signal::StreamArn;
 use aws_sdk_cloudwatch::Client;
 use aws_sdk_cloudwatch::primitives::DateTime as AwsTime;
+use aws_sdk_cloudwatch::types::builders::MetricBuilder;
 use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricStat, ScanBy, StatusCode};
 use chrono::{DateTime, TimeDelta, Utc};
 use std::collections::BTreeMap;
@@ -59,22 +61,59 @@ const SERIES: [Series; 9] = [
     },
 ];
 
-const AUTO_FIX: &str = "auto_fix";
-const MODE_SWITCH: &str = "mode_switch";
+/// A metric that shards have, too, and where its values go.
+pub(super) struct WriteSeries {
+    pub letter: &'static str,
+    pub metric: &'static str,
+    pub put: fn(&mut MinuteTraffic, f64),
+}
+
+/// One for each of [`SHARD_METRICS`].
+pub(super) const WRITE_SERIES: [WriteSeries; 3] = [
+    WriteSeries { letter: "b", metric: SHARD_METRICS[0], put: |m, v| m.incoming_bytes = v },
+    WriteSeries { letter: "r", metric: SHARD_METRICS[1], put: |m, v| m.incoming_records = v },
+    WriteSeries { letter: "w", metric: SHARD_METRICS[2], put: |m, v| m.write_throttled = v },
+];
+
+/// The series of AutoFix: the id, the changes that it counts (`None`: all) and where they go.
+const AUTO_FIXES: [(&str, Option<ChangeKind>, Counts); 4] = [
+    ("auto_fix", None, |t| &mut t.auto_fixes),
+    ("reshard", Some(ChangeKind::Scale), |t| &mut t.reshards),
+    ("mode_switch", Some(ChangeKind::Switch), |t| &mut t.mode_switches),
+    ("mode_switch_back", Some(ChangeKind::Back), |t| &mut t.mode_switches),
+];
+
+type Counts = fn(&mut Traffic) -> &mut BTreeMap<Minute, u32>;
 
 /// What CloudWatch has published of the last day, up to the last whole minute.
 pub(super) async fn traffic(client: &Client, arn: &StreamArn, now: DateTime<Utc>) -> Result<Traffic, ReadError> {
+    let mut traffic = Traffic::default();
+    let queries = queries(&arn.name);
+    let lookback = TimeDelta::hours(LOOKBACK_HOURS);
+    read(client, arn, queries, lookback, now, |id, _, minute, value| put(&mut traffic, id, minute, value)).await?;
+    Ok(traffic)
+}
+
+/// Gives each datapoint of `queries`, from `lookback` ago up to the last whole minute, to `put`: the id and the label of
+/// its series, its minute and its value.
+pub(super) async fn read(
+    client: &Client,
+    arn: &StreamArn,
+    queries: Vec<MetricDataQuery>,
+    lookback: TimeDelta,
+    now: DateTime<Utc>,
+    mut put: impl FnMut(&str, &str, Minute, f64),
+) -> Result<(), ReadError> {
     let end = Minute::of(now).start();
-    let start = end - TimeDelta::hours(LOOKBACK_HOURS);
+    let start = end - lookback;
     let mut pages = client
         .get_metric_data()
-        .set_metric_data_queries(Some(queries(&arn.name)))
+        .set_metric_data_queries(Some(queries))
         .start_time(AwsTime::from_secs(start.timestamp()))
         .end_time(AwsTime::from_secs(end.timestamp()))
         .scan_by(ScanBy::TimestampAscending)
         .into_paginator()
         .send();
-    let mut traffic = Traffic::default();
     while let Some(page) = pages.next().await {
         let page = page.map_err(|e| ReadError::new("GetMetricData", arn, e))?;
         for series in page.metric_data_results() {
@@ -84,57 +123,50 @@ pub(super) async fn traffic(client: &Client, arn: &StreamArn, now: DateTime<Utc>
             }
             for (time, value) in series.timestamps().iter().zip(series.values()) {
                 if let Some(time) = DateTime::from_timestamp(time.secs(), 0) {
-                    put(&mut traffic, series.id().unwrap_or_default(), Minute::of(time), *value);
+                    let (id, label) = (series.id().unwrap_or_default(), series.label().unwrap_or_default());
+                    put(id, label, Minute::of(time), *value);
                 }
             }
         }
     }
-    Ok(traffic)
+    Ok(())
 }
 
 fn put(traffic: &mut Traffic, id: &str, minute: Minute, value: f64) {
-    let add = |counts: &mut BTreeMap<Minute, u32>| {
-        let count = counts.entry(minute).or_default();
+    if let Some((_, _, counts)) = AUTO_FIXES.iter().find(|(ours, ..)| *ours == id) {
+        let count = counts(traffic).entry(minute).or_default();
         // The cast saturates, too: anybody may write to our metric.
         *count = count.saturating_add(value as u32);
-    };
-    match id {
-        AUTO_FIX => add(&mut traffic.auto_fixes),
-        MODE_SWITCH => add(&mut traffic.mode_switches),
-        _ => {
-            if let Some(series) = SERIES.iter().find(|s| s.id == id) {
-                (series.put)(traffic.minute_mut(minute), value);
-            }
-        }
+    } else if let Some(series) = SERIES.iter().find(|s| s.id == id) {
+        (series.put)(traffic.minute_mut(minute), value);
     }
 }
 
 fn queries(stream: &str) -> Vec<MetricDataQuery> {
-    let of_stream = dimension(metric::STREAM_NAME, stream);
+    let of_stream = || dimension(metric::STREAM_NAME, stream);
     let kinesis = SERIES.iter().map(|s| {
-        query(s.id, s.statistic, Metric::builder().namespace("AWS/Kinesis").metric_name(s.metric), [of_stream.clone()])
+        query(s.id, s.statistic, Metric::builder().namespace("AWS/Kinesis").metric_name(s.metric), [of_stream()])
     });
-    let ours = || Metric::builder().namespace(metric::NAMESPACE).metric_name(metric::AUTO_FIX);
-    let switch = dimension(metric::ACTION, Remedy::SWITCH_TO_ON_DEMAND);
-    let ours = [
-        query(AUTO_FIX, "Sum", ours(), [of_stream.clone()]),
-        query(MODE_SWITCH, "Sum", ours(), [of_stream.clone(), switch]),
-    ];
+    let ours = AUTO_FIXES.iter().map(|(id, kind, _)| {
+        let action = kind.map(|kind| dimension(metric::ACTION, Remedy::code_of(kind)));
+        let metric = Metric::builder().namespace(metric::NAMESPACE).metric_name(metric::AUTO_FIX);
+        query(id, "Sum", metric, std::iter::once(of_stream()).chain(action))
+    });
     kinesis.chain(ours).collect()
 }
 
-fn query<const N: usize>(
+pub(super) fn query(
     id: &str,
     statistic: &str,
-    metric: aws_sdk_cloudwatch::types::builders::MetricBuilder,
-    dimensions: [Dimension; N],
+    metric: MetricBuilder,
+    dimensions: impl IntoIterator<Item = Dimension>,
 ) -> MetricDataQuery {
-    let metric = metric.set_dimensions(Some(dimensions.into())).build();
+    let metric = metric.set_dimensions(Some(dimensions.into_iter().collect())).build();
     let stat = MetricStat::builder().metric(metric).period(PERIOD).stat(statistic).build();
     MetricDataQuery::builder().id(id).metric_stat(stat).build()
 }
 
-fn dimension(name: &str, value: &str) -> Dimension {
+pub(super) fn dimension(name: &str, value: &str) -> Dimension {
     Dimension::builder().name(name).value(value).build()
 }
 

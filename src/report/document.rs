@@ -3,7 +3,7 @@
 
 use super::metric::AutoFix;
 use super::sentence;
-use crate::decide::{Decision, Evidence, Reason, Remedy, Verdict};
+use crate::decide::{Cost, Decision, Evidence, Reason, Remedy, Verdict};
 use crate::observation::{CapacityMode, Stream};
 use crate::policy::Mode;
 use crate::signal::{Caller, Signal};
@@ -43,6 +43,8 @@ pub struct Document {
     pub signal: SignalDocument,
     /// What is changed, or would be.
     pub remedy: Option<RemedyDocument>,
+    /// What the stream costs before and after that, at the load that it is to carry.
+    pub cost: Option<Cost>,
     /// The numbers that the decision rests on.
     pub evidence: Evidence,
     /// How the AutoFix metric went out, when a change was counted.
@@ -97,11 +99,22 @@ pub struct CallerDocument {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum RemedyDocument {
-    /// Open shards before and after.
-    Shards {
+    /// Open shards before and after; for `warm_up`, MiB/s.
+    Step {
         /// Before.
         from: u32,
         /// After.
+        to: u32,
+    },
+    /// A shard that is split.
+    Split {
+        /// Its id.
+        shard: String,
+        /// The first hash key of its second half, in decimal digits.
+        at: String,
+        /// Open shards before.
+        from: u32,
+        /// Open shards after.
         to: u32,
     },
     /// Capacity mode before and after.
@@ -110,6 +123,14 @@ pub enum RemedyDocument {
         from: String,
         /// After.
         to: String,
+        /// The warm throughput given with it, MiB/s.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        warm_mibps: Option<u32>,
+    },
+    /// Shard-level metrics that are switched on or off.
+    Metrics {
+        /// By AWS's names.
+        metrics: Vec<&'static str>,
     },
 }
 
@@ -139,6 +160,7 @@ impl Document {
                 Verdict::Act(remedy) => Some(remedy.into()),
                 Verdict::Hold(_) => None,
             },
+            cost: decision.cost,
             evidence: decision.evidence.clone(),
             auto_fix,
             sentence: sentence::of(signal, stream, decision),
@@ -206,12 +228,21 @@ impl CallerDocument {
 
 impl From<&Remedy> for RemedyDocument {
     fn from(remedy: &Remedy) -> RemedyDocument {
-        match remedy {
-            Remedy::ScaleShards { from, to, .. } => RemedyDocument::Shards { from: *from, to: *to },
-            Remedy::SwitchToOnDemand { .. } => RemedyDocument::Mode {
-                from: CapacityMode::Provisioned.as_str().to_owned(),
-                to: CapacityMode::OnDemand.as_str().to_owned(),
-            },
+        let mode = |from: CapacityMode, to: CapacityMode, warm_mibps| RemedyDocument::Mode {
+            from: from.as_str().to_owned(),
+            to: to.as_str().to_owned(),
+            warm_mibps,
+        };
+        match remedy.clone() {
+            Remedy::ScaleShards { from, to, .. } | Remedy::WarmUp { from, to, .. } => RemedyDocument::Step { from, to },
+            Remedy::SplitShard { shard, at, from, to } => RemedyDocument::Split { shard, at: at.to_string(), from, to },
+            Remedy::SwitchToOnDemand { warm_mibps, .. } => {
+                mode(CapacityMode::Provisioned, CapacityMode::OnDemand, warm_mibps)
+            }
+            Remedy::SwitchToProvisioned { .. } => mode(CapacityMode::OnDemand, CapacityMode::Provisioned, None),
+            Remedy::EnableShardMetrics { metrics, .. } | Remedy::DisableShardMetrics { metrics, .. } => {
+                RemedyDocument::Metrics { metrics }
+            }
         }
     }
 }

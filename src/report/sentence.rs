@@ -1,9 +1,10 @@
 //! The decision in words, for a person who reads it on a phone at 3 a.m.: what was seen, what was done, why, and how
 //! to stop it.
 
-use crate::decide::{Bound, Decision, Evidence, Foreign, Healed, NoRoom, Reason, Remedy, Side, Verdict};
+use crate::cost::monthly;
+use crate::decide::{Bound, Cost, Decision, Evidence, Foreign, Healed, NoRoom, Reason, Remedy, Side, Verdict};
 use crate::memory::ChangeKind;
-use crate::observation::Stream;
+use crate::observation::{CapacityMode, Stream};
 use crate::policy::{MAX_SHARDS_TAG, MODE_TAG, Mode};
 use crate::signal::{Call, Signal};
 
@@ -11,36 +12,98 @@ use crate::signal::{Call, Signal};
 pub(super) fn of(signal: &Signal, stream: Option<&Stream>, decision: &Decision) -> String {
     let name = signal.stream().map_or("no stream", |s| s.name.as_str());
     let text = match &decision.verdict {
-        Verdict::Act(remedy) => act(remedy, &decision.evidence, decision.mode),
+        Verdict::Act(remedy) => act(remedy, decision),
         Verdict::Hold(reason) => hold(reason, signal, stream, &decision.evidence),
     };
     format!("{name}: {text}")
 }
 
-fn act(remedy: &Remedy, evidence: &Evidence, mode: Mode) -> String {
-    let seen = throttling(evidence);
-    let (did, why) = match remedy {
-        Remedy::ScaleShards { from, to, partial } => {
-            let needed = evidence.shards_needed.unwrap_or(*to);
-            let offered = offered(evidence);
-            let at = percent(evidence.target_utilization.unwrap_or_default());
-            let why = format!("{offered} {} {needed} shards at {at} utilization{}", needs(evidence), bounded(*partial));
-            (format!("{from} → {to} shards"), why)
-        }
-        Remedy::SwitchToOnDemand { shards, instead_of } => {
-            let limit = match instead_of {
-                NoRoom::AccountQuota => "the account may open no more shards",
-                NoRoom::ReshardBudget => RESHARDS_SPENT,
-            };
-            let why = format!("{} {} more than its {shards} shards, and {limit}", offered(evidence), needs(evidence));
-            ("PROVISIONED → ON_DEMAND (grows within about 15 minutes, and can cost several times as much)".into(), why)
-        }
+fn act(remedy: &Remedy, decision: &Decision) -> String {
+    let evidence = &decision.evidence;
+    let seen = match remedy {
+        Remedy::SwitchToProvisioned { .. } | Remedy::DisableShardMetrics { .. } => "not throttled".to_owned(),
+        _ => throttling(evidence),
     };
-    match mode {
-        Mode::Heal => format!("{seen}; {why}. Changed {did}. To stop this: tag the stream {MODE_TAG}=off."),
-        Mode::Observe | Mode::Off => format!("{seen}; {why}. Would change {did}; in observe mode nothing was changed."),
+    let (did, why) = (what(remedy), why(remedy, evidence));
+    let bill = decision.cost.map(|cost| format!(" {}", bill(&cost))).unwrap_or_default();
+    match decision.mode {
+        Mode::Heal => format!("{seen}; {why}. Changed {did}.{bill} To stop this: tag the stream {MODE_TAG}=off."),
+        Mode::Observe | Mode::Off => {
+            format!("{seen}; {why}. Would change {did}; in observe mode nothing was changed.{bill}")
+        }
     }
 }
+
+/// What a remedy changes.
+fn what(remedy: &Remedy) -> String {
+    match remedy {
+        Remedy::ScaleShards { from, to, .. } => format!("{from} → {to} shards"),
+        Remedy::SplitShard { shard, from, to, .. } => {
+            format!("{from} → {to} shards: {shard} split at the middle of its hash keys")
+        }
+        Remedy::SwitchToOnDemand { warm_mibps: None, .. } => {
+            "PROVISIONED → ON_DEMAND (grows within about 15 minutes)".into()
+        }
+        Remedy::SwitchToOnDemand { warm_mibps: Some(warm), .. } => {
+            format!("PROVISIONED → ON_DEMAND with {warm} MiB/s of warm throughput")
+        }
+        Remedy::SwitchToProvisioned { shards } => format!("ON_DEMAND → PROVISIONED, with its {shards} shards"),
+        Remedy::WarmUp { from, to, .. } => format!("{from} → {to} MiB/s of warm throughput"),
+        Remedy::EnableShardMetrics { metrics, .. } => format!("shard-level metrics on ({})", metrics.join(", ")),
+        Remedy::DisableShardMetrics { metrics, .. } => format!("shard-level metrics off ({})", metrics.join(", ")),
+    }
+}
+
+/// What makes a remedy the right one.
+fn why(remedy: &Remedy, evidence: &Evidence) -> String {
+    let at = percent(evidence.target_utilization.unwrap_or_default());
+    match remedy {
+        Remedy::ScaleShards { to, partial, .. } => {
+            let needed = evidence.shards_needed.unwrap_or(*to);
+            let (offered, bounded) = (offered(evidence), bounded(*partial));
+            format!("{offered} {} {needed} shards at {at} utilization{bounded}", needs(evidence))
+        }
+        Remedy::SplitShard { shard, from, .. } => format!(
+            "{shard} is offered {} of what a shard takes, and {} of {from} shards are busy",
+            percent(evidence.hottest_shard_utilization.unwrap_or_default()),
+            evidence.busy_shards.unwrap_or_default()
+        ),
+        Remedy::SwitchToOnDemand { shards, instead_of, .. } => {
+            let limit = match instead_of {
+                NoRoom::AccountQuota => QUOTA_SPENT,
+                NoRoom::ReshardBudget => RESHARDS_SPENT,
+                NoRoom::Double => "AWS at most doubles a stream in one call",
+            };
+            format!("{} {} more than its {shards} shards, and {limit}", offered(evidence), needs(evidence))
+        }
+        Remedy::SwitchToProvisioned { .. } => {
+            "it has been calm for as long as you set, and we had switched it to on-demand mode".into()
+        }
+        Remedy::WarmUp { to, partial, .. } => {
+            let needed = evidence.warm_mibps_needed.unwrap_or(*to);
+            format!("{} need {needed} MiB/s of it at {at} utilization{}", offered(evidence), bounded(*partial))
+        }
+        Remedy::EnableShardMetrics { shards, .. } => format!(
+            "{} {} only {} of its {shards} shards, so some are hot: to see which",
+            offered(evidence),
+            needs(evidence),
+            evidence.shards_needed.unwrap_or_default()
+        ),
+        Remedy::DisableShardMetrics { .. } => "we had switched shard-level metrics on to find a hot shard".into(),
+    }
+}
+
+/// The bill before and after, at list prices.
+fn bill(cost: &Cost) -> String {
+    let Cost { before_usd_per_hour: before, after_usd_per_hour: after } = *cost;
+    format!(
+        "About ${before:.2} → ${after:.2} an hour at this load ({}${:.0} a month).",
+        if after < before { "-" } else { "+" },
+        monthly((after - before).abs())
+    )
+}
+
+const QUOTA_SPENT: &str = "the account's shard quota leaves no room for a reshard";
 
 const RESHARDS_SPENT: &str = "AWS allows no more reshards of it today (ten in 24 hours, or it refused two in a row)";
 
@@ -58,7 +121,12 @@ fn bounded(partial: Option<Bound>) -> &'static str {
         None => "",
         Some(Bound::Double) => " (a partial step: AWS at most doubles a stream in one call)",
         Some(Bound::MaxShards) => " (a partial step: the maximum that you set allows no more)",
-        Some(Bound::AccountQuota) => " (a partial step: the account's shard quota allows no more)",
+        Some(Bound::AccountQuota) => {
+            " (a partial step: the account's shard quota, which short-lived shards count towards, allows no more)"
+        }
+        Some(Bound::MaxCost) => " (a partial step: the hourly cost that you set allows no more)",
+        Some(Bound::MaxWarm) => " (a partial step: UNTHROTTLE_MAX_WARM_MIBPS allows no more)",
+        Some(Bound::StreamCeiling) => " (a partial step: AWS gives a stream no more in this region)",
     }
 }
 
@@ -186,6 +254,11 @@ fn of_state(reason: &Reason, stream: Option<&Stream>, evidence: &Evidence) -> St
             "a change of ours, begun at {} UTC, shows in no full published minute yet. Waiting to see whether it helps.",
             changed_at.format("%H:%M:%S")
         ),
+        Reason::EvidencePending if evidence.throttled_side.is_some() => format!(
+            "{}, but its shard-level metrics of those minutes are not published yet. Unknown is not zero: looked at \
+             again with the next signal.",
+            throttling(evidence)
+        ),
         Reason::EvidencePending => format!(
             "CloudWatch has published nothing newer than {} UTC yet (it is 1–3 minutes behind), and shows no \
              throttling up to then. Unknown is not zero: looked at again with the next signal.",
@@ -211,11 +284,22 @@ fn of_state(reason: &Reason, stream: Option<&Stream>, evidence: &Evidence) -> St
             format!("AWS refused our last change. Not asked again before {} UTC.", until.format("%H:%M:%S"))
         }
         Reason::SkewSuspected => format!(
-            "{}; but {} {} only {} of its {open} shards: a few hot shards or keys are the likely cause, and more \
-             shards alone would not cure them. Look at the partition keys.",
+            "{}; but {} {} only {} of its {open} shards: a few hot shards or keys are the likely cause{}, and more \
+             shards alone would not cure them. Look at the partition keys; UNTHROTTLE_DIAGNOSE=allow lets unthrottle \
+             switch shard-level metrics on, once a day, to find the shard.",
             throttling(evidence),
             offered(evidence),
             needs(evidence),
+            evidence.shards_needed.unwrap_or_default(),
+            evidence.named_shard.as_deref().map(|shard| format!(" (a producer names {shard})")).unwrap_or_default()
+        ),
+        Reason::HotKey { shard } => hot_key(shard.as_deref(), stream, evidence),
+        Reason::MicroBurst => format!(
+            "{}; but {} need only {} of its {open} shards, and none is busy over a whole minute: bursts within the \
+             minute are refused. More shards would stand idle: let producers spread them (batch and linger, jitter \
+             timers, retry with backoff).",
+            throttling(evidence),
+            offered(evidence),
             evidence.shards_needed.unwrap_or_default()
         ),
         Reason::AtMaxShards { max } => format!(
@@ -224,10 +308,17 @@ fn of_state(reason: &Reason, stream: Option<&Stream>, evidence: &Evidence) -> St
             throttling(evidence),
             offered(evidence)
         ),
-        Reason::AtAccountQuota => format!(
-            "{}; the account may open no more shards, and {}. Raise the shard quota (Service Quotas, Kinesis Data \
-             Streams).",
+        Reason::AtMaxCost { max } => format!(
+            "{}; {}. Anything that would help costs more than the ${max:.2} an hour that you set: raise \
+             UNTHROTTLE_MAX_HOURLY_COST, or slow the producers.",
             throttling(evidence),
+            offered(evidence)
+        ),
+        Reason::AtAccountQuota => format!(
+            "{}; {QUOTA_SPENT} ({} left, and short-lived shards count), and {}. Ask for a higher \"Shards per \
+             Region\" in Service Quotas (Amazon Kinesis Data Streams).",
+            throttling(evidence),
+            evidence.account_shards_left.unwrap_or_default(),
             no_switch(evidence)
         ),
         Reason::ReshardBudgetSpent => format!(
@@ -236,13 +327,16 @@ fn of_state(reason: &Reason, stream: Option<&Stream>, evidence: &Evidence) -> St
             throttling(evidence),
             no_switch(evidence)
         ),
+        Reason::NotRestorable(why) => format!(
+            "calm for as long as you set, and we had switched it to on-demand mode, but it is not switched back: {why}."
+        ),
         Reason::OnDemandAdapting => {
             format!("{}; on-demand capacity is still growing, which takes up to 15 minutes.", throttling(evidence))
         }
         Reason::OnDemandCeiling => format!(
-            "{}, and in each of the last three 5-minute blocks: on-demand capacity does not follow. Look for a hot \
-             partition key, and at the stream's quota; warm throughput, or provisioned mode with splits, can help.",
-            throttling(evidence)
+            "{}, and in each of the last three 5-minute blocks: on-demand capacity does not follow. {}",
+            throttling(evidence),
+            options(evidence)
         ),
         Reason::ReaderCatchingUp => format!(
             "{}; a reader is working off a backlog and gains ground. New shards cannot drain old ones.",
@@ -264,7 +358,47 @@ fn of_state(reason: &Reason, stream: Option<&Stream>, evidence: &Evidence) -> St
     }
 }
 
+fn hot_key(shard: Option<&str>, stream: Option<&Stream>, evidence: &Evidence) -> String {
+    let seen = throttling(evidence);
+    if stream.is_some_and(|s| s.mode == CapacityMode::OnDemand) {
+        return format!(
+            "{seen}, for 15 minutes, and {} are less than half of what its shards take: one partition key, or a few, \
+             are more than a shard takes, and on-demand mode does not isolate them. Spread the keys. {}",
+            offered(evidence),
+            options(evidence)
+        );
+    }
+    let where_ = shard.map_or("one shard".to_owned(), |shard| {
+        let load = evidence.hottest_shard_utilization.map(percent);
+        load.map_or(shard.to_owned(), |load| format!("{shard}, offered {load} of what a shard takes,"))
+    });
+    format!(
+        "{seen}; {where_} stays hot however it is split ({} splits in 24 hours left nearly all of it in one child): one \
+         partition key, or a narrow range of them. No capacity cures that: spread the key (a suffix, an explicit hash \
+         key), or aggregate its records.",
+        evidence.diagnostic_splits.unwrap_or(2)
+    )
+}
+
+/// What a person can do for an on-demand stream that throttles, and what it costs.
+fn options(evidence: &Evidence) -> String {
+    let provisioned = match (evidence.provisioned_usd_per_hour, evidence.on_demand_usd_per_hour) {
+        (Some(provisioned), Some(on_demand)) => format!(
+            " Provisioned mode with {} shards: about ${provisioned:.2} an hour at this load, now ${on_demand:.2}.",
+            evidence.shards_needed.unwrap_or_default()
+        ),
+        _ => String::new(),
+    };
+    format!(
+        "You can: look for a hot partition key; ask AWS for a higher stream throughput; buy the throughput commitment, \
+         which warm throughput takes (at least 25 MiB/s in and out for 24 hours, about $3,040 for 30 days).{provisioned}"
+    )
+}
+
 fn no_switch(evidence: &Evidence) -> &'static str {
+    if evidence.hottest_shard.is_some() {
+        return "on-demand mode does not isolate a hot shard";
+    }
     match evidence.throttled_side {
         Some(Side::Reads) => "on-demand mode is not switched on for readers",
         Some(Side::Writes) | None => "on-demand mode is denied or has no room",
@@ -273,9 +407,12 @@ fn no_switch(evidence: &Evidence) -> &'static str {
 
 fn healed_by(healed: &Healed) -> String {
     let minutes = healed.took.num_minutes().max(1);
-    let change = match healed.kind {
+    let Healed { kind, from, to, .. } = healed;
+    let change = match kind {
         ChangeKind::Switch => "the switch to on-demand mode".to_owned(),
-        ChangeKind::Scale | ChangeKind::Lost => format!("the change {} → {} shards", healed.from, healed.to),
+        ChangeKind::Split => format!("the split {from} → {to} shards"),
+        ChangeKind::Warm => format!("the change {from} → {to} MiB/s of warm throughput"),
+        _ => format!("the change {from} → {to} shards"),
     };
     format!("healed: throttling has stopped after {change}; it lasted {minutes} min.")
 }

@@ -8,6 +8,7 @@ pub use alarm::Alarm;
 pub use arn::StreamArn;
 pub use cloudtrail::{Call, Caller};
 
+use crate::observation::Shard;
 use crate::policy::Mode;
 use aws_lambda_events::eventbridge::EventBridgeEvent;
 use chrono::{DateTime, Utc};
@@ -154,6 +155,21 @@ impl Signal {
             Signal::Alarm(alarm) => alarm.time,
             Signal::Ask(_) => None,
         }
+    }
+
+    /// The shard that the error message names as throttled, if it names one of this stream:
+    /// `Rate exceeded for shard shardId-000000000000 in stream orders under account 123456789012.`
+    pub fn named_shard(&self) -> Option<&str> {
+        let message = match self {
+            Signal::Throttle(call) => call.error_message.as_deref()?,
+            Signal::Ask(ask) => ask.message.as_deref()?,
+            Signal::Alarm(_) => return None,
+        };
+        let (_, rest) = message.split_once("Rate exceeded for shard ")?;
+        let (shard, rest) = rest.split_once(" in stream ")?;
+        let stream = rest.split_whitespace().next()?.trim_end_matches('.');
+        let is_ours = self.stream().is_some_and(|s| s.name == stream) && Shard::number_in(shard).is_some();
+        is_ours.then_some(shard)
     }
 
     /// The mode that the signal itself asks for.

@@ -3,10 +3,13 @@
 #![allow(dead_code, reason = "each test binary uses its part")]
 
 use chrono::{DateTime, TimeDelta, Utc};
-use std::collections::BTreeMap;
-use unthrottle::decide::{Decision, decide};
+use std::collections::{BTreeMap, BTreeSet};
+use unthrottle::decide::{Decision, Wants, decide};
 use unthrottle::memory::{Change, ChangeKind, Memory, TAG};
-use unthrottle::observation::{CapacityMode, Limits, Minute, MinuteTraffic, Observation, Status, Stream, Traffic};
+use unthrottle::observation::{
+    CapacityMode, Commitment, Limits, Minute, MinuteTraffic, Observation, SHARD_METRICS, Shard, Status, Stream,
+    Traffic, WarmThroughput,
+};
 use unthrottle::policy::Policy;
 use unthrottle::report::Document;
 use unthrottle::signal::{Ask, Call, Home, Signal, StreamArn};
@@ -68,6 +71,12 @@ impl Scene {
                     mode: CapacityMode::Provisioned,
                     open_shards: shards,
                     retention_hours: 24,
+                    consumers: 0,
+                    shard_metrics: BTreeSet::new(),
+                    warm_throughput: None,
+                    spreads_records: false,
+                    channels: Some(0),
+                    queues: Some(0),
                 }),
                 tags: BTreeMap::new(),
                 traffic: Traffic::default(),
@@ -77,6 +86,8 @@ impl Scene {
                     on_demand_streams: 0,
                     on_demand_stream_limit: 50,
                 }),
+                shards: None,
+                commitment: Some(Commitment::Disabled),
             },
             policy: Policy::default(),
             now: now(),
@@ -94,6 +105,66 @@ impl Scene {
             *self.observation.traffic.minute_mut(newest().plus(ago)) = traffic;
         }
         self
+    }
+
+    /// A stream with shard-level metrics, each shard offered so many records of 1 KiB a second in each of the last ten
+    /// minutes. The shards are numbered from 0, without parents, and share the hash keys evenly.
+    pub fn of_shards(loads: &[f64]) -> Scene {
+        let open = u32::try_from(loads.len()).expect("few");
+        let width = u128::MAX / loads.len() as u128;
+        let shards = loads.iter().enumerate().map(|(i, load)| {
+            let first = width * i as u128;
+            let last = if i + 1 == loads.len() { u128::MAX } else { first + width - 1 };
+            let mut shard = Shard {
+                id: format!("shardId-{i:012}"),
+                parent: None,
+                first_hash_key: first,
+                last_hash_key: last,
+                traffic: Traffic::default(),
+            };
+            for ago in -9..=0 {
+                *shard.traffic.minute_mut(newest().plus(ago)) = offered(*load, 1);
+            }
+            shard
+        });
+        let shards: Vec<Shard> = shards.collect();
+        let sum = |of: fn(&MinuteTraffic) -> f64| shards.iter().map(|s| of(&s.traffic.minute(newest()))).sum::<f64>();
+        let minute = MinuteTraffic {
+            incoming_records: sum(|m| m.incoming_records),
+            incoming_bytes: sum(|m| m.incoming_bytes),
+            write_throttled: sum(|m| m.write_throttled),
+            ..MinuteTraffic::default()
+        };
+        let scene = Scene::new(open).minutes(-9..=0, minute).shard_metrics();
+        scene.with(|s| s.observation.shards = Some(shards))
+    }
+
+    /// The shard-level metrics are switched on.
+    pub fn shard_metrics(self) -> Scene {
+        self.stream(|s| s.shard_metrics = SHARD_METRICS.map(String::from).into())
+    }
+
+    /// These shards are the two halves of the shard with this number.
+    pub fn children(mut self, parent: u64, of: [usize; 2]) -> Scene {
+        let shards = self.observation.shards.as_mut().expect("shards");
+        of.into_iter().for_each(|child| shards[child].parent = Some(format!("shardId-{parent:012}")));
+        self
+    }
+
+    /// The first two shards are halves of shard 40.
+    pub fn with_family(self) -> Scene {
+        if self.observation.shards.is_some() { self.children(40, [0, 1]) } else { self }
+    }
+
+    /// An on-demand stream of an account with the commitment.
+    pub fn warm(self, current: u32, target: u32) -> Scene {
+        let warm = WarmThroughput { current_mibps: current, target_mibps: target };
+        self.on_demand().stream(|s| s.warm_throughput = Some(warm)).committed()
+    }
+
+    /// The account has the throughput commitment.
+    pub fn committed(self) -> Scene {
+        self.with(|s| s.observation.commitment = Some(Commitment::Enabled))
     }
 
     pub fn with(mut self, change: impl FnOnce(&mut Scene)) -> Scene {
@@ -138,8 +209,9 @@ impl Scene {
         self.tag(TAG, &text)
     }
 
-    /// The AutoFix metric shows a change in that minute.
+    /// The AutoFix metric shows a reshard in that minute.
     pub fn counted(mut self, at: DateTime<Utc>) -> Scene {
+        *self.observation.traffic.reshards.entry(Minute::of(at)).or_default() += 1;
         *self.observation.traffic.auto_fixes.entry(Minute::of(at)).or_default() += 1;
         self
     }
@@ -151,6 +223,10 @@ impl Scene {
     }
 
     pub fn decide(&self) -> Decision {
+        self.look().expect("everything that it takes has been read")
+    }
+
+    pub fn look(&self) -> Result<Decision, Wants> {
         decide(&self.signal, &self.observation, &self.policy, self.now)
     }
 
