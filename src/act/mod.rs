@@ -96,7 +96,7 @@ pub async fn act(
     let decision = match actor.carry_out(look, &decision, earlier).await {
         Ok(()) => decision,
         Err(Stop::Hold(reason)) => Decision { verdict: Verdict::Hold(reason), ..decision },
-        Err(Stop::Stale(intent)) => return Ok(Acted::Stale(intent)),
+        Err(Stop::Stale(intent)) => return Ok(Acted::Stale(*intent)),
         Err(Stop::Fail(error)) => return Err(error),
     };
     let Actor { auto_fix, lines, surprised, .. } = actor;
@@ -106,7 +106,7 @@ pub async fn act(
 /// Why a decision was not carried out.
 enum Stop {
     Hold(Reason),
-    Stale(Intent),
+    Stale(Box<Intent>),
     Fail(ActError),
 }
 
@@ -149,7 +149,7 @@ impl Actor<'_> {
             None => self.announce(look, decision, remedy).await?,
         };
         if look.asked.elapsed() >= LOOK_GOOD_FOR {
-            return Err(Stop::Stale(intent));
+            return Err(Stop::Stale(Box::new(intent)));
         }
         self.change(remedy, &intent.memory).await?;
         let at = intent.memory.change.map_or_else(Utc::now, |change| change.at);

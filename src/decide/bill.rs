@@ -15,7 +15,7 @@ pub(super) fn cost(
     window: &[Minute],
 ) -> Cost {
     let before = shape(observation, stream, window);
-    let mut after = before.clone();
+    let mut after = before;
     match remedy {
         Remedy::ScaleShards { to, .. } | Remedy::SplitShard { to, .. } => after.shards = *to,
         Remedy::SwitchToOnDemand { .. } => after.mode = on_demand(observation),
@@ -40,7 +40,7 @@ pub(super) fn in_both_modes(
     shards: u32,
 ) -> (f64, f64) {
     let now = shape(observation, stream, window);
-    let on_demand = Shape { mode: on_demand(observation), ..now.clone() };
+    let on_demand = Shape { mode: on_demand(observation), ..now };
     let provisioned = Shape { mode: BillingMode::Provisioned, shards, ..now };
     let bill = |shape| to_the_hundredth_cent(policy.prices.per_hour(shape));
     (bill(&on_demand), bill(&provisioned))

@@ -102,7 +102,7 @@ pub(super) fn unwatch(stream: &Stream, history: &History, now: DateTime<Utc>, af
     let is_on = |metric: &&str| !stream.metrics_off().any(|off| off == *metric);
     let metrics: Vec<_> = watch.ours().filter(is_on).collect();
     let is_allowed = history.memory.refused.is_none_or(|r| r.kind != ChangeKind::Unwatch);
-    (!metrics.is_empty() && is_allowed).then(|| Remedy::DisableShardMetrics { shards: stream.open_shards, metrics })
+    (!metrics.is_empty() && is_allowed).then_some(Remedy::DisableShardMetrics { shards: stream.open_shards, metrics })
 }
 
 /// The same once a diagnosis has come to an end by name.
