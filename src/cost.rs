@@ -11,7 +11,7 @@
 
 use serde::{Deserialize, Deserializer};
 
-/// Hours that AWS's calculator and worked examples take for a month: a twelfth of 365 days.
+/// Hours that AWS's calculator takes for a month: a twelfth of 365 days.
 const MONTH_HOURS: f64 = 730.0;
 const HOUR_SECONDS: f64 = 3600.0;
 
@@ -23,7 +23,7 @@ const KB: f64 = 1024.0;
 /// $101 with 2^30 bytes and $109 with 10^9. Estimates of AWS's calculator also come out only so (see the tests).
 const GB: f64 = KB * KB * KB;
 
-/// What a record is rounded up to in provisioned mode, in bytes: "25 KB payload chunks", the same page.
+/// What a record is rounded up to in provisioned mode, in bytes: a PUT payload unit of the price list.
 const PUT_UNIT: f64 = 25.0 * KB;
 
 /// What a record is rounded up to in on-demand mode, in bytes: "the nearest 1 KB", the same page.
@@ -182,8 +182,8 @@ impl Prices {
 
     /// What a stream of this shape costs an hour, in USD: never negative, always a number.
     ///
-    /// All records are taken to have the mean size. Rounding up is then exact for equal records, and too low where
-    /// a few large ones raise the mean of many small ones.
+    /// All records are taken to have the mean size. That is exact for equal records; for others, what is billed by
+    /// rounded records is off by less than one unit (25 KB provisioned, 1 KB on-demand) for each, up or down.
     pub fn per_hour(&self, shape: &Shape) -> f64 {
         let load = shape.load.bounded();
         let (shards, consumers) = (f64::from(shape.shards), f64::from(shape.consumers));
@@ -227,8 +227,7 @@ impl Prices {
 
 impl Default for Prices {
     fn default() -> Prices {
-        Prices::parse(include_str!("../infra/prices.json"))
-            .expect("infra/prices.json is part of the program, and its tests read it")
+        Prices::parse(include_str!("../infra/prices.json")).expect("part of the program; tests read it")
     }
 }
 

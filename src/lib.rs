@@ -14,8 +14,9 @@
 //!   (a tag) before the change.
 //! - [`report`]: the decision as document, metric, log line and sentence; all four agree.
 //!
-//! [`heal`] is these five steps for one stream. `signal`, `observation`, `policy`, `memory` and
-//! `decide` know no AWS client, no runtime, no clock and no randomness: time comes in as an argument.
+//! [`heal`] is these five steps for one stream; [`cost`] says what a stream costs. `signal`, `observation`,
+//! `policy`, `memory`, `decide` and `cost` know no AWS client, no runtime, no clock and no randomness: time comes in
+//! as an argument.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]

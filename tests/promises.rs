@@ -133,7 +133,8 @@ fn the_core_knows_no_runtime_no_sdk_no_clock_and_no_randomness() {
         "crate::report",
         "HashMap",
     ];
-    let core = ["decide", "signal", "observation.rs", "memory.rs", "policy.rs"].into_iter().flat_map(sources);
+    let core =
+        ["decide", "signal", "observation.rs", "memory.rs", "policy.rs", "cost.rs"].into_iter().flat_map(sources);
     let mut read = 0;
     for path in core {
         let text = fs::read_to_string(&path).expect("readable");
