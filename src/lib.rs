@@ -35,4 +35,5 @@ pub mod observation;
 pub mod observe;
 pub mod policy;
 pub mod report;
+pub mod settings;
 pub mod signal;

@@ -6,16 +6,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 use unthrottle::clients::Clients;
 use unthrottle::heal::{Error, Healer, Healing};
-use unthrottle::policy::Policy;
 use unthrottle::report::log_line;
 use unthrottle::report::metric::Invocation;
+use unthrottle::settings;
 use unthrottle::signal::Home;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     tracing_subscriber::fmt().json().without_time().with_target(false).with_max_level(tracing::Level::INFO).init();
-    let policy = Policy::from_env(|name| std::env::var(name).ok())
-        .inspect_err(|error| tracing::error!(%error, "the function cannot start with this setting"))?;
+    let policy =
+        settings::read().inspect_err(|error| tracing::error!(%error, "the function cannot start with this setting"))?;
     // Here Lambda gives a full CPU, even to the smallest function.
     let clients = Clients::from_env().await;
     clients.warm_up().await;

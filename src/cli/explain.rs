@@ -5,8 +5,9 @@ use super::aws::{AwsArgs, find_stream};
 use super::console::Console;
 use crate::clients::Clients;
 use crate::heal::Healer;
-use crate::policy::{Mode, Policy};
+use crate::policy::Mode;
 use crate::report::Document;
+use crate::settings;
 use crate::signal::{Ask, Signal};
 use serde_json::Value;
 
@@ -14,6 +15,9 @@ use serde_json::Value;
 pub(super) struct Args {
     /// The stream's name or ARN
     stream: String,
+    /// What a producer was told, such as "Rate exceeded for shard shardId-000000000003 in stream orders …"
+    #[arg(long, value_name = "TEXT")]
+    message: Option<String>,
     #[command(flatten)]
     aws: AwsArgs,
     /// Print the decision document
@@ -22,11 +26,11 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args) -> Result<(), CliError> {
-    let policy = Policy::from_env(|name| std::env::var(name).ok())?;
+    let policy = settings::read()?;
     let clients = Clients::new(&args.aws.config().await?);
     let stream = find_stream(&clients, &args.stream).await?;
     let home = stream.home.clone();
-    let signal = Signal::Ask(Ask { stream, mode: Some(Mode::Observe), message: None });
+    let signal = Signal::Ask(Ask { stream, mode: Some(Mode::Observe), message: args.message });
     let document = Healer::new(clients, policy).heal(&signal, &home).await?.document;
     if args.json { print_json(&document) } else { print(&document) }
 }

@@ -12,7 +12,7 @@ pub use replay::{Replay, replay};
 
 use crate::heal;
 use crate::observe::Cause;
-use crate::policy::InvalidSetting;
+use crate::settings::SettingsError;
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -76,7 +76,7 @@ pub enum CliError {
     Usage(String),
     /// A setting in the environment cannot be used.
     #[error("{0}")]
-    Setting(#[from] InvalidSetting),
+    Setting(#[from] SettingsError),
     /// AWS failed.
     #[error("{0}")]
     Heal(#[from] heal::Error),

@@ -12,6 +12,7 @@ use crate::local::{LocalAccount, Options};
 use crate::observe::Cause;
 use crate::policy::{Mode, Policy};
 use crate::report::Document;
+use crate::settings;
 use crate::signal::{Home, Signal, StreamArn};
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_kinesis::config::Credentials;
@@ -50,7 +51,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args) -> Result<(), CliError> {
-    let mut policy = Policy::from_env(|name| std::env::var(name).ok())?;
+    let mut policy = settings::read()?;
     if args.observe {
         policy.mode = policy.mode.min(Mode::Observe);
     }
