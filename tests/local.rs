@@ -13,7 +13,7 @@ use aws_sdk_kinesis::types::{
     MetricsName, MinimumThroughputBillingCommitmentOutputStatus as Commitment, PutRecordsRequestEntry, ScalingType,
     ShardIteratorType, StreamDescriptionSummary, StreamMode, StreamModeDetails, StreamStatus,
 };
-use unthrottle::local::{Effect, Fault, LocalAccount, Options};
+use unthrottle::local::{self, Effect, Fault, LocalAccount, Options};
 
 // ---- The laboratory ----
 
@@ -475,7 +475,7 @@ async fn warm_throughput_needs_the_commitment() {
 
 #[tokio::test]
 async fn warm_throughput_is_capacity_of_on_demand_streams_of_a_committed_account() {
-    let lab = lab_with(Options { commitment: true, ..quick() }).await;
+    let lab = lab_with(Options { commitment: local::Commitment::Enabled, ..quick() }).await;
     lab.on_demand_stream("orders").await;
     lab.stream("fixed", 1).await;
     let settings = lab.kinesis.describe_account_settings().send().await.expect("settings");

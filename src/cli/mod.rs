@@ -6,9 +6,10 @@ mod console;
 mod explain;
 mod local;
 mod replay;
+mod stage;
 mod traffic;
 
-pub use replay::{Replay, replay};
+pub use replay::{Before, Replay, local_config, replay};
 
 use crate::heal;
 use crate::observe::Cause;

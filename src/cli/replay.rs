@@ -4,36 +4,21 @@ use super::CliError;
 use super::aws::{AwsArgs, find_stream};
 use super::console::Console;
 use super::explain::print_json;
-use super::traffic::{self, RECORD_BYTES, Tally};
+use super::stage::{Set, Stage};
+use super::traffic::Tally;
 use crate::clients::Clients;
 use crate::decide::triage;
 use crate::heal::Healer;
 use crate::local::{LocalAccount, Options};
-use crate::observe::Cause;
 use crate::policy::{Mode, Policy};
 use crate::report::Document;
 use crate::settings;
-use crate::signal::{Home, Signal, StreamArn};
+use crate::signal::{Home, Signal};
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_kinesis::config::Credentials;
-use aws_sdk_kinesis::types::StreamStatus;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 use tokio::time::Instant;
-
-/// The stream of a local replay.
-const SHARDS: u16 = 2;
-/// With records of 10 KiB, half as much again as its shards take.
-const RECORDS_PER_SECOND: usize = 300;
-/// Each alone polls as often as a shard allows; together, three times as often.
-const READERS: usize = 3;
-/// How long traffic is driven before and after.
-const TRAFFIC: Duration = Duration::from_secs(5);
-/// What the traffic before stands for.
-const MINUTES: u32 = 10;
-/// A change on the local account takes four seconds; ten times that is stuck.
-const ACTIVE_WITHIN: Duration = Duration::from_secs(40);
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -86,6 +71,11 @@ impl Event {
         event.signal(&local_home()).map(|_| event)
     }
 
+    /// The code in the name of a sample's file, `SITUATION__CODE.json`: its stage is set for that decision.
+    fn promise(&self) -> Option<&str> {
+        Some(self.path.file_stem()?.to_str()?.split_once("__")?.1)
+    }
+
     fn signal(&self, home: &Home) -> Result<Signal, CliError> {
         Signal::parse(&self.payload, home).map_err(|source| CliError::Event { path: self.path.clone(), source })
     }
@@ -96,8 +86,17 @@ impl Event {
 pub struct Replay {
     /// The decision document.
     pub document: Document,
-    /// The traffic before and after, and the open shards after; absent where the event needs no stream.
-    pub healing: Option<(Tally, Tally, u32)>,
+    /// What became of the stream; absent where the event needs none.
+    pub healing: Option<Before>,
+}
+
+/// A stream before and after a decision.
+#[derive(Clone, Copy, Debug)]
+pub struct Before {
+    /// The traffic before, and the same traffic after; absent where none was driven.
+    pub traffic: Option<(Tally, Tally)>,
+    /// Open shards before and after.
+    pub shards: (u32, u32),
 }
 
 /// Replays an event file on a local account of its own, silently.
@@ -114,7 +113,9 @@ async fn replay_local(event: &Event, mut policy: Policy, console: &mut Console) 
     policy.role_arn.get_or_insert_with(|| format!("arn:aws:iam::{}:role/unthrottle", home.account));
     let signal = event.signal(&home)?;
     let unseen = triage(&signal, &policy, &home).is_some();
-    let account = LocalAccount::start(Options::default()).await?;
+    let stage = Stage::of(event.promise(), is_read(&signal));
+    (stage.policy)(&mut policy);
+    let account = LocalAccount::start(stage.options.clone()).await?;
     let clients = Clients::new(&local_config(account.url()));
     let healer = Healer::new(clients.clone(), policy);
     let Some(stream) = signal.stream().filter(|_| !unseen) else {
@@ -123,82 +124,53 @@ async fn replay_local(event: &Event, mut policy: Policy, console: &mut Console) 
         tell(&document, console)?;
         return Ok(Replay { document, healing: None });
     };
-    let stage = Stage { account, clients, stream, reads: is_read(&signal) };
-    stage.create(console).await?;
-    stage.account.live_past(MINUTES, TRAFFIC);
-    let before = stage.traffic("traffic", console).await?;
-    let document = healer.heal(&signal, &home).await?.document;
+    console.step(&format!("a local account at {}: `{}`, {}", account.url(), stream.name, stage.describe()))?;
+    let again = stage.again;
+    let set = Set::new(stage, account, clients, stream).await?;
+    let shards = set.active().await?;
+    let before = drive("traffic", &set, set.before(), console).await?;
+    let mut document = healer.heal(&signal, &home).await?.document;
     tell(&document, console)?;
-    let shards = stage.active(console).await?;
-    let after = stage.traffic("the same traffic", console).await?;
-    let text = format!(
-        "before: {SHARDS} shards, {:.1} % throttled   after: {shards} shards, {:.1} % throttled",
-        before.share() * 100.0,
-        after.share() * 100.0
-    );
-    console.result(after.throttled == 0, &text)?;
-    Ok(Replay { document, healing: Some((before, after, shards)) })
-}
-
-/// A stream of the local account, and how to load it.
-struct Stage<'a> {
-    account: LocalAccount,
-    clients: Clients,
-    stream: &'a StreamArn,
-    reads: bool,
-}
-
-impl Stage<'_> {
-    async fn create(&self, console: &mut Console) -> Result<(), CliError> {
-        let name = &self.stream.name;
-        console.step(&format!("a local account at {}: creating `{name}` with {SHARDS} shards", self.account.url()))?;
-        let call = self.clients.kinesis.create_stream().stream_name(name).shard_count(SHARDS.into());
-        call.send().await.map_err(|e| CliError::Aws { call: "CreateStream", source: Cause::of(e) })?;
-        self.wait_until_active().await.map(|_| ())
+    if again {
+        set.active().await?;
+        console.step("the same event again")?;
+        document = healer.heal(&signal, &home).await?.document;
+        tell(&document, console)?;
     }
+    let started = Instant::now();
+    let shards = (shards, set.active().await?);
+    console.step(&format!("ACTIVE with {} shards after {:.1} s", shards.1, started.elapsed().as_secs_f64()))?;
+    let traffic = match before {
+        Some(before) => drive("the same traffic", &set, set.traffic(), console).await?.map(|after| (before, after)),
+        None => None,
+    };
+    if let Some((before, after)) = traffic {
+        let text = format!(
+            "before: {} shards, {:.1} % throttled   after: {} shards, {:.1} % throttled",
+            shards.0,
+            before.share() * 100.0,
+            shards.1,
+            after.share() * 100.0
+        );
+        console.result(after.throttled == 0, &text)?;
+    }
+    Ok(Replay { document, healing: Some(Before { traffic, shards }) })
+}
 
-    async fn traffic(&self, what: &str, console: &mut Console) -> Result<Tally, CliError> {
-        let seconds = TRAFFIC.as_secs();
-        let (load, unit) = if self.reads {
-            (format!("{READERS} readers polling each shard five times a second"), "calls")
-        } else {
-            (format!("{RECORDS_PER_SECOND} records of {} KiB a second", RECORD_BYTES / 1024), "records")
-        };
-        console.step(&format!("{what}: {load}, for {seconds} s (shards really throttle) …"))?;
-        let (client, arn) = (&self.clients.kinesis_once, self.stream.to_string());
-        let tally = if self.reads {
-            traffic::read(client, &arn, READERS, TRAFFIC).await?
-        } else {
-            traffic::write(client, &arn, RECORDS_PER_SECOND, TRAFFIC).await?
-        };
-        let Tally { served, throttled } = tally;
+/// Drives traffic, and says so.
+async fn drive(
+    what: &str,
+    set: &Set<'_>,
+    traffic: impl Future<Output = Result<Option<Tally>, CliError>>,
+    console: &mut Console,
+) -> Result<Option<Tally>, CliError> {
+    let (load, unit) = set.load();
+    console.step(&format!("{what}: {load} …"))?;
+    let tally = traffic.await?;
+    if let Some(tally @ Tally { served, throttled }) = tally {
         console.step(&format!("  {served} {unit} served, {throttled} throttled: {:.1} %", tally.share() * 100.0))?;
-        Ok(tally)
     }
-
-    async fn active(&self, console: &mut Console) -> Result<u32, CliError> {
-        let started = Instant::now();
-        let shards = self.wait_until_active().await?;
-        console.step(&format!("ACTIVE with {shards} shards after {:.1} s", started.elapsed().as_secs_f64()))?;
-        Ok(shards)
-    }
-
-    /// Waits until the stream is ACTIVE, and gives its open shards.
-    async fn wait_until_active(&self) -> Result<u32, CliError> {
-        let deadline = Instant::now() + ACTIVE_WITHIN;
-        while Instant::now() < deadline {
-            let call = self.clients.kinesis.describe_stream_summary().stream_arn(self.stream.to_string());
-            let answer = call.send().await;
-            let answer = answer.map_err(|e| CliError::Aws { call: "DescribeStreamSummary", source: Cause::of(e) })?;
-            if let Some(summary) = answer.stream_description_summary()
-                && *summary.stream_status() == StreamStatus::Active
-            {
-                return Ok(u32::try_from(summary.open_shard_count()).unwrap_or(0));
-            }
-            tokio::time::sleep(Duration::from_millis(200)).await;
-        }
-        Err(CliError::Late(format!("`{}` is not ACTIVE after {} s", self.stream.name, ACTIVE_WITHIN.as_secs())))
-    }
+    Ok(tally)
 }
 
 async fn replay_remote(
@@ -272,8 +244,8 @@ fn local_home() -> Home {
     Home { partition: "aws".into(), region, account }
 }
 
-/// A configuration for the local account, whatever the environment says.
-fn local_config(url: &str) -> SdkConfig {
+/// A configuration for the local account at `url`, whatever the environment says.
+pub fn local_config(url: &str) -> SdkConfig {
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .endpoint_url(url)

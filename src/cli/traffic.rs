@@ -43,10 +43,32 @@ impl Tally {
     }
 }
 
-/// Writes `per_second` records of [`RECORD_BYTES`] a second, spread evenly over the stream's key space. Nothing is
+/// A range of hash keys.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Keys {
+    /// Its first.
+    pub first: u128,
+    /// How many there are.
+    pub width: u128,
+}
+
+impl Keys {
+    /// All but the last one.
+    pub fn all() -> Keys {
+        Keys { first: 0, width: u128::MAX }
+    }
+}
+
+/// Writes `per_second` records of [`RECORD_BYTES`] a second, spread evenly over `keys`. Nothing is
 /// retried, and nothing is caught up: on a busy machine the traffic thins out, but never comes in bursts that would
 /// throttle a stream large enough for it.
-pub(super) async fn write(client: &Client, arn: &str, per_second: usize, length: Duration) -> Result<Tally, CliError> {
+pub(super) async fn write(
+    client: &Client,
+    arn: &str,
+    per_second: usize,
+    keys: Keys,
+    length: Duration,
+) -> Result<Tally, CliError> {
     let batch = per_second * TICK.as_millis() as usize / 1000;
     let (end, mut sum) = (Instant::now() + length, Tally::default());
     let mut ticks = ticks(TICK);
@@ -55,7 +77,7 @@ pub(super) async fn write(client: &Client, arn: &str, per_second: usize, length:
         if Instant::now() >= end {
             break;
         }
-        let records = (0..batch).filter_map(|i| record(n * batch + i)).collect();
+        let records = (0..batch).filter_map(|i| record(n * batch + i, keys)).collect();
         sum.add(put(client, arn, records).await?);
     }
     Ok(sum)
@@ -67,13 +89,16 @@ fn ticks(period: Duration) -> Interval {
     ticks
 }
 
-/// Record `n`; its explicit hash key walks through the key space by the golden ratio, which is as even as can be.
-fn record(n: usize) -> Option<PutRecordsRequestEntry> {
-    const GOLDEN: u128 = 0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835;
+/// Record `n`; its explicit hash key walks through `keys` by the golden ratio, which is as even as can be.
+fn record(n: usize, keys: Keys) -> Option<PutRecordsRequestEntry> {
+    const GOLDEN: f64 = 0.618_033_988_749_894_8;
+    let way = (n as f64 * GOLDEN).fract();
+    // The cast saturates at the width's own rounding, and the key stays within.
+    let key = keys.first + ((way * keys.width as f64) as u128).min(keys.width - 1);
     PutRecordsRequestEntry::builder()
         .data(Blob::new(vec![b'x'; RECORD_BYTES]))
         .partition_key(format!("order-{n}"))
-        .explicit_hash_key((n as u128).wrapping_mul(GOLDEN).to_string())
+        .explicit_hash_key(key.to_string())
         .build()
         .ok()
 }

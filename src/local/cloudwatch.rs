@@ -1,6 +1,6 @@
 //! CloudWatch: PutMetricData, GetMetricData and ListMetrics.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -24,6 +24,7 @@ const MAX_DIMENSIONS: usize = 30;
 const MAX_VALUES: usize = 150;
 const MAX_QUERIES: usize = 500;
 const MAX_DATAPOINTS: usize = 100_800;
+const MAX_SEARCHED: usize = 500;
 const METRICS_PER_PAGE: usize = 500;
 
 /// Datapoints older than two weeks, or more than two hours ahead, are refused.
@@ -290,8 +291,10 @@ fn get_metric_data(metrics: &Metrics, input: &GetMetricData, unpublished: i64) -
     let mut room = page.clamp(1, MAX_DATAPOINTS);
     let mut results = Vec::new();
     let mut complete = true;
-    for query in &input.metric_data_queries {
-        let mut points = query.datapoints(metrics, &window)?;
+    let queries = &input.metric_data_queries;
+    let asked = queries.iter().map(|query| Ok((query, query.asked(metrics)?))).collect::<Result<Vec<_>, Refusal>>()?;
+    for (query, asked) in asked.iter().flat_map(|(query, all)| all.iter().map(move |asked| (query, asked))) {
+        let mut points = asked.datapoints(metrics, &window);
         if input.scan_by.as_deref() != Some("TimestampAscending") {
             points.reverse();
         }
@@ -301,7 +304,7 @@ fn get_metric_data(metrics: &Metrics, input: &GetMetricData, unpublished: i64) -
         (skip, room) = (skip - before, room - given);
         complete &= finished;
         if query.return_data != Some(false) {
-            results.push(query.result(&points[before..before + given], finished));
+            results.push(query.result(&asked.label, &points[before..before + given], finished));
         }
     }
     let mut answer = vec![field("MetricDataResults", Cbor::Array(results))];
@@ -332,47 +335,37 @@ fn check_queries(queries: &[Query]) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// One series that a query asks for: a search may ask for many.
+struct Asked {
+    series: Series,
+    label: String,
+    period: i64,
+    statistic: fn(&Stat) -> f64,
+}
+
 impl Query {
-    /// The datapoints, oldest first: the second that each begins with, and its value. Periods are
-    /// counted from the window's start; those without samples have no datapoint.
-    fn datapoints(&self, metrics: &Metrics, window: &Window) -> Result<Vec<(f64, f64)>, Refusal> {
-        let stat = match (&self.metric_stat, &self.expression) {
-            (Some(stat), None) => stat,
+    /// The series that the query asks for.
+    fn asked(&self, metrics: &Metrics) -> Result<Vec<Asked>, Refusal> {
+        match (&self.metric_stat, &self.expression) {
+            (Some(stat), None) => {
+                let label = self.label.clone().unwrap_or_else(|| stat.metric.metric_name.clone());
+                Ok(vec![Asked::new(stat.metric.series(), label, &stat.stat, stat.period)?])
+            }
             (None, Some(expression)) => {
-                return Err(invalid_query(format!(
-                    "the local account computes no expressions: '{expression}' of query '{}'",
-                    self.id
-                )));
+                let search = Search::parse(expression).ok_or_else(|| {
+                    invalid_query(format!(
+                        "the local account computes no expressions but SEARCH('{{NAMESPACE,DIMENSION,…}} \
+                         MetricName=\"…\" DIMENSION=\"…\"', 'STATISTIC', PERIOD): '{expression}' of query '{}'",
+                        self.id
+                    ))
+                })?;
+                search.asked(metrics, self.label.as_deref())
             }
-            _ => {
-                return Err(invalid_query(format!(
-                    "The query '{}' must have one of MetricStat and Expression.",
-                    self.id
-                )));
-            }
-        };
-        let statistic = statistic(&stat.stat)?;
-        if stat.period < 60 || stat.period % 60 != 0 {
-            return Err(invalid_query(format!(
-                "the local account keeps whole minutes: Period {} must be a multiple of 60",
-                stat.period
-            )));
+            _ => Err(invalid_query(format!("The query '{}' must have one of MetricStat and Expression.", self.id))),
         }
-        let period = stat.period / 60;
-        let mut periods = BTreeMap::<i64, Stat>::new();
-        for (minute, samples) in metrics.minutes(&stat.metric.series()) {
-            let published = minute < window.unpublished || !stat.metric.is_aws();
-            if published && (window.start..window.end).contains(&minute) {
-                let begin = minute - (minute - window.start) % period;
-                periods.entry(begin).or_default().merge(samples, 1.0);
-            }
-        }
-        Ok(periods.into_iter().map(|(minute, stat)| (minute as f64 * 60.0, statistic(&stat))).collect())
     }
 
-    fn result(&self, points: &[(f64, f64)], complete: bool) -> Cbor {
-        let name = self.metric_stat.as_ref().map(|s| &s.metric.metric_name);
-        let label = self.label.as_ref().or(name).unwrap_or(&self.id);
+    fn result(&self, label: &str, points: &[(f64, f64)], complete: bool) -> Cbor {
         let times = points.iter().map(|(time, _)| timestamp(*time)).collect();
         let values = points.iter().map(|(_, value)| Cbor::Float(*value));
         let status = match complete {
@@ -389,16 +382,95 @@ impl Query {
     }
 }
 
+impl Asked {
+    /// `period`: seconds.
+    fn new(series: Series, label: String, stat: &str, period: i64) -> Result<Self, Refusal> {
+        if period < 60 || period % 60 != 0 {
+            return Err(invalid_query(format!(
+                "the local account keeps whole minutes: Period {period} must be a multiple of 60"
+            )));
+        }
+        Ok(Self { series, label, period: period / 60, statistic: statistic(stat)? })
+    }
+
+    /// The datapoints, oldest first: the second that each begins with, and its value. Periods are
+    /// counted from the window's start; those without samples have no datapoint.
+    fn datapoints(&self, metrics: &Metrics, window: &Window) -> Vec<(f64, f64)> {
+        let is_aws = self.series.namespace.starts_with("AWS/");
+        let mut periods = BTreeMap::<i64, Stat>::new();
+        for (minute, samples) in metrics.minutes(&self.series) {
+            let published = minute < window.unpublished || !is_aws;
+            if published && (window.start..window.end).contains(&minute) {
+                let begin = minute - (minute - window.start) % self.period;
+                periods.entry(begin).or_default().merge(samples, 1.0);
+            }
+        }
+        periods.into_iter().map(|(minute, stat)| (minute as f64 * 60.0, (self.statistic)(&stat))).collect()
+    }
+}
+
+/// `SEARCH('{AWS/Kinesis,ShardId,StreamName} MetricName="IncomingBytes" StreamName="orders"', 'Sum', 60)`: every series
+/// with exactly these dimensions, and these values. Of the search syntax, what unthrottle uses.
+struct Search {
+    namespace: String,
+    dimensions: BTreeSet<String>,
+    filters: BTreeMap<String, String>,
+    statistic: String,
+    period: i64,
+}
+
+impl Search {
+    fn parse(expression: &str) -> Option<Self> {
+        let inner = expression.trim().strip_prefix("SEARCH(")?.strip_suffix(')')?;
+        let (search, rest) = inner.trim().strip_prefix('\'')?.split_once('\'')?;
+        let (statistic, period) = rest.trim().strip_prefix(',')?.rsplit_once(',')?;
+        let statistic = statistic.trim().strip_prefix('\'')?.strip_suffix('\'')?;
+        let (schema, filters) = search.trim().strip_prefix('{')?.split_once('}')?;
+        let mut schema = schema.split(',').map(|name| name.trim().to_owned());
+        let filter = |word: &str| {
+            let (name, value) = word.split_once('=')?;
+            Some((name.to_owned(), value.strip_prefix('"')?.strip_suffix('"')?.to_owned()))
+        };
+        Some(Self {
+            namespace: schema.next()?,
+            dimensions: schema.collect(),
+            filters: filters.split_whitespace().map(filter).collect::<Option<_>>()?,
+            statistic: statistic.to_owned(),
+            period: period.trim().parse().ok()?,
+        })
+    }
+
+    /// At most 500 series, as on AWS; `label` may have `${PROP('Dim.NAME')}` in it.
+    fn asked(&self, metrics: &Metrics, label: Option<&str>) -> Result<Vec<Asked>, Refusal> {
+        let found = metrics.series().filter(|series| self.finds(series)).take(MAX_SEARCHED);
+        let label_of = |series: &Series| {
+            let default = || series.dimensions.values().cloned().collect::<Vec<_>>().join(" ");
+            label.map_or_else(default, |label| {
+                let fill = |text: String, (name, value): (&String, &String)| {
+                    text.replace(&format!("${{PROP('Dim.{name}')}}"), value)
+                };
+                series.dimensions.iter().fold(label.to_owned(), fill)
+            })
+        };
+        found.map(|series| Asked::new(series.clone(), label_of(series), &self.statistic, self.period)).collect()
+    }
+
+    fn finds(&self, series: &Series) -> bool {
+        let matches = |(name, value): (&String, &String)| match name.as_str() {
+            "MetricName" => series.name == *value,
+            name => series.dimensions.get(name) == Some(value),
+        };
+        series.namespace == self.namespace
+            && series.dimensions.keys().eq(self.dimensions.iter())
+            && self.filters.iter().all(matches)
+    }
+}
+
 impl Metric {
     fn series(&self) -> Series {
         let value = |dimension: &Dimension| dimension.value.clone().unwrap_or_default();
         let dimensions = self.dimensions.iter().map(|d| (d.name.clone(), value(d)));
         Series { namespace: self.namespace.clone(), name: self.metric_name.clone(), dimensions: dimensions.collect() }
-    }
-
-    /// Whether its minutes come late.
-    fn is_aws(&self) -> bool {
-        self.namespace.starts_with("AWS/")
     }
 }
 

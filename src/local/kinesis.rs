@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 use super::connection::Line;
 use super::faults::subject_to_faults;
 use super::limits::{Refusal, refuse};
-use super::{Account, capacity, lock, tags, traffic};
+use super::{Account, Commitment, capacity, lock, tags, traffic};
 
 const JSON: &str = "application/x-amz-json-1.1";
 
@@ -213,8 +213,10 @@ async fn list_streams(account: &Account, input: &Value) -> Answer {
 
 fn account_settings(account: &Account) -> Value {
     let status = match account.options.commitment {
-        true => "ENABLED",
-        false => "DISABLED",
+        Commitment::Absent => return json!({}),
+        Commitment::Disabled => "DISABLED",
+        Commitment::Enabled => "ENABLED",
+        Commitment::EnabledUntilEarliestAllowedEnd => "ENABLED_UNTIL_EARLIEST_ALLOWED_END",
     };
     json!({"MinimumThroughputBillingCommitment": {"Status": status}})
 }

@@ -67,6 +67,13 @@ impl Metrics {
         self.0.get(series).into_iter().flatten().map(|(minute, stat)| (*minute, stat))
     }
 
+    /// Moves every sample so many minutes into the past.
+    pub fn age(&mut self, by: i64) {
+        for minutes in self.0.values_mut() {
+            *minutes = std::mem::take(minutes).into_iter().map(|(minute, stat)| (minute - by, stat)).collect();
+        }
+    }
+
     /// Every series that has samples.
     pub fn series(&self) -> impl Iterator<Item = &Series> {
         self.0.keys()

@@ -72,9 +72,27 @@ pub struct Options {
     /// while the minute still runs. On AWS it is one to three minutes. Metrics that clients put
     /// are readable at once in any case.
     pub metric_lag: Duration,
-    /// Whether the account has the minimum-throughput billing commitment (On-demand Advantage),
-    /// which warm throughput needs.
-    pub commitment: bool,
+    /// The minimum-throughput billing commitment (On-demand Advantage), which warm throughput needs.
+    pub commitment: Commitment,
+}
+
+/// What `DescribeAccountSettings` says of the minimum-throughput billing commitment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Commitment {
+    /// Nothing, which means that there is none.
+    Absent,
+    /// `DISABLED`.
+    Disabled,
+    /// `ENABLED`.
+    Enabled,
+    /// `ENABLED_UNTIL_EARLIEST_ALLOWED_END`: its end is asked for, and has not come.
+    EnabledUntilEarliestAllowedEnd,
+}
+
+impl Commitment {
+    fn is_enabled(self) -> bool {
+        matches!(self, Self::Enabled | Self::EnabledUntilEarliestAllowedEnd)
+    }
 }
 
 impl Default for Options {
@@ -88,7 +106,7 @@ impl Default for Options {
             shard_limit: 500,
             on_demand_limit: 50,
             metric_lag: Duration::ZERO,
-            commitment: false,
+            commitment: Commitment::Disabled,
         }
     }
 }
@@ -158,9 +176,26 @@ impl LocalAccount {
     /// a shard accepts early in its second and refuses late in it, and so it went in every second
     /// of those minutes.
     ///
-    /// After `within`, metrics are real-time again. A second call replaces the first.
+    /// A quarter of a second after `within`, metrics are real-time again. A second call replaces the first.
     pub fn live_past(&self, minutes: u32, within: Duration) {
         *lock(&self.account.past) = Past::begin(minutes, within, Instant::now(), SystemTime::now());
+    }
+
+    /// Lets time pass without waiting for it: all metrics and all spent budgets are as if they were this much older, in
+    /// whole minutes. Streams, shards, records and running changes are not.
+    pub fn age(&self, by: Duration) {
+        let minutes = i64::try_from(by.as_secs() / 60).unwrap_or(i64::MAX);
+        lock(&self.account.metrics).age(minutes);
+        // A capacity change that is being decided right now is of the present.
+        if let Ok(mut ledger) = self.account.ledger.try_lock() {
+            ledger.age(by);
+        }
+    }
+
+    /// Shows these fields in the summary of a stream, whatever they are: for what the account cannot make, such as
+    /// channels and queues. `null` leaves a field out. A second call replaces the first.
+    pub fn describe_as(&self, stream: &str, fields: serde_json::Value) {
+        lock(&self.account.described_as).insert(stream.into(), fields);
     }
 
     /// Puts one sample into any metric, `AWS/…` ones too: for what would otherwise need hours of
@@ -228,6 +263,8 @@ struct Account {
     metrics: Mutex<Metrics>,
     /// Which shard-level metrics are switched on, by stream.
     monitored: Mutex<HashMap<String, Vec<String>>>,
+    /// Fields of summaries that are shown as a test wants them, by stream.
+    described_as: Mutex<HashMap<String, serde_json::Value>>,
     past: Mutex<Option<Past>>,
     faults: Mutex<Vec<Fault>>,
     calls: Mutex<BTreeMap<String, u64>>,
@@ -242,6 +279,7 @@ impl Account {
             rates: Default::default(),
             metrics: Default::default(),
             monitored: Default::default(),
+            described_as: Default::default(),
             past: Default::default(),
             faults: Default::default(),
             calls: Default::default(),

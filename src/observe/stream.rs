@@ -5,7 +5,7 @@ use super::account::count;
 use crate::observation::{CapacityMode, Status, Stream, WarmThroughput};
 use crate::signal::StreamArn;
 use aws_sdk_kinesis::Client;
-use aws_sdk_kinesis::config::interceptors::BeforeDeserializationInterceptorContextRef;
+use aws_sdk_kinesis::config::interceptors::AfterDeserializationInterceptorContextRef;
 use aws_sdk_kinesis::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_kinesis::error::BoxError;
 use aws_sdk_kinesis::types::{RecordDistributionStrategy, StreamDescriptionSummary, StreamMode, StreamStatus};
@@ -75,12 +75,13 @@ impl Intercept for QueueCount {
         "read QueueCount"
     }
 
-    fn read_before_deserialization(
+    fn read_after_deserialization(
         &self,
-        context: &BeforeDeserializationInterceptorContextRef<'_>,
+        context: &AfterDeserializationInterceptorContextRef<'_>,
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
+        // By now the body has been read into memory.
         let answer = context.response().body().bytes().and_then(|body| serde_json::from_slice::<Value>(body).ok());
         let count = answer.and_then(|answer| answer["StreamDescriptionSummary"]["QueueCount"].as_u64());
         if let Ok(mut read) = self.0.lock() {

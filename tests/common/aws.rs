@@ -97,14 +97,38 @@ impl Aws {
 
     /// Offers so many records a second, evenly over the shards; gives how many were accepted and how many throttled.
     pub async fn drive(&self, stream: &str, per_second: usize, time: Duration) -> (usize, usize) {
-        const BATCH: usize = 500;
+        let keys = |n: usize| (format!("{:04}", n % 10_000), None);
+        self.drive_keys(stream, per_second, time, keys).await
+    }
+
+    /// The same, with these hash keys.
+    pub async fn drive_at(
+        &self,
+        stream: &str,
+        per_second: usize,
+        time: Duration,
+        hash_key: impl Fn(usize) -> u128,
+    ) -> (usize, usize) {
+        let keys = |n: usize| ("key".to_owned(), Some(hash_key(n).to_string()));
+        self.drive_keys(stream, per_second, time, keys).await
+    }
+
+    async fn drive_keys(
+        &self,
+        stream: &str,
+        per_second: usize,
+        time: Duration,
+        key_of: impl Fn(usize) -> (String, Option<String>),
+    ) -> (usize, usize) {
+        const BATCH: usize = 100;
         let pause = Duration::from_secs_f64(BATCH as f64 / per_second as f64);
         let mut ticks = tokio::time::interval(pause);
         let end = tokio::time::Instant::now() + time;
         let (mut accepted, mut throttled, mut key) = (0, 0, 0);
         while ticks.tick().await < end {
             let record = |n: usize| {
-                let entry = PutRecordsRequestEntry::builder().partition_key(format!("{:04}", n % 10_000));
+                let (key, hash) = key_of(n);
+                let entry = PutRecordsRequestEntry::builder().partition_key(key).set_explicit_hash_key(hash);
                 entry.data(Blob::new([b'x'; RECORD_BYTES - 4])).build().expect("complete")
             };
             let records = (key..key + BATCH).map(record).collect();

@@ -1,0 +1,412 @@
+//! The local account that a sample event is replayed on: what must be true for the decision that its name promises.
+
+use super::CliError;
+use super::traffic::{self, Keys, RECORD_BYTES, Tally};
+use crate::clients::Clients;
+use crate::local::{Commitment, Effect, Fault, LocalAccount, Options};
+use crate::memory::{Change, ChangeKind, Lineage, Memory, TAG, Watch};
+use crate::observation::SHARD_METRICS;
+use crate::observe::Cause;
+use crate::policy::{MAX_SHARDS_TAG, MODE_TAG, Permission, Policy};
+use crate::signal::StreamArn;
+use aws_sdk_kinesis::types::{MetricsName, StreamMode, StreamModeDetails, StreamStatus};
+use chrono::{TimeDelta, Utc};
+use serde_json::json;
+use std::time::{Duration, SystemTime};
+use tokio::time::Instant;
+
+/// How long traffic is driven before and after.
+const TRAFFIC: Duration = Duration::from_secs(5);
+/// What the traffic before stands for: more than the window, and all of the blocks that on-demand mode is given.
+const MINUTES: u32 = 16;
+/// Each alone polls as often as a shard allows; together, three times as often.
+const READERS: usize = 3;
+/// A change on the local account takes four seconds; ten times that is stuck.
+const ACTIVE_WITHIN: Duration = Duration::from_secs(40);
+/// A stream that is being created for the whole of the replay.
+const FOR_LONG: Duration = Duration::from_secs(600);
+
+/// What goes through the stream.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Load {
+    /// Nothing.
+    None,
+    /// A fifth of what two shards take.
+    Light,
+    /// Half as much again as two shards take.
+    Even,
+    /// Most of what two shards take, on the keys of one of four.
+    HotRange,
+    /// The same on a single key.
+    OneKey,
+    /// Three readers, each of which polls as often as a shard allows.
+    Readers,
+    /// Datapoints of CloudWatch's only, for what takes real minutes: of each minute, the newest first, what was accepted,
+    /// what was refused, and how far readers were behind.
+    Published(&'static [Published]),
+}
+
+/// What CloudWatch published of some minutes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Published {
+    minutes: u32,
+    records: f64,
+    refused: f64,
+    reads_refused: f64,
+    iterator_age: fn(u32) -> Option<Duration>,
+}
+
+const UNREAD: fn(u32) -> Option<Duration> = |_| None;
+const QUIET: Published =
+    Published { minutes: 16, records: 6000.0, refused: 0.0, reads_refused: 0.0, iterator_age: UNREAD };
+
+/// What must be true.
+pub(super) struct Stage {
+    pub options: Options,
+    pub shards: i32,
+    pub load: Load,
+    /// The stream exists.
+    created: bool,
+    on_demand: bool,
+    monitored: Monitored,
+    /// Tags of the stream, and its memory.
+    tags: Vec<(&'static str, String)>,
+    memory: Option<Memory>,
+    /// Fields of its summary that the local account cannot make.
+    summary: Option<serde_json::Value>,
+    fault: Option<Fault>,
+    /// A reshard by somebody else is under way.
+    resharding: bool,
+    /// The event comes a second time, once the first change is done; the second decision counts.
+    pub again: bool,
+    pub policy: fn(&mut Policy),
+}
+
+/// When shard-level metrics are switched on.
+#[derive(Clone, Copy, PartialEq)]
+enum Monitored {
+    Never,
+    BeforeTraffic,
+    AfterTraffic,
+}
+
+impl Stage {
+    /// The stage of a sample whose file name promises `code`: `SITUATION__CODE.json`. Any other event finds a stream of
+    /// two shards that is offered half as much again as it takes, by producers or, for GetRecords, by readers.
+    pub fn of(code: Option<&str>, reads: bool) -> Stage {
+        let stage = Stage {
+            options: Options::default(),
+            shards: 2,
+            load: if reads { Load::Readers } else { Load::Even },
+            created: true,
+            on_demand: false,
+            monitored: Monitored::Never,
+            tags: vec![],
+            memory: None,
+            summary: None,
+            fault: None,
+            resharding: false,
+            again: false,
+            policy: |_| (),
+        };
+        match code.unwrap_or_default() {
+            "split_shard" => Stage { shards: 4, monitored: Monitored::BeforeTraffic, load: Load::HotRange, ..stage },
+            "hot_key" => Stage {
+                shards: 4,
+                monitored: Monitored::BeforeTraffic,
+                load: Load::OneKey,
+                memory: Some(remember(ChangeKind::Split, 4, 4, 60, |memory| {
+                    let at = ago(60);
+                    memory.lineages = vec![Lineage { shard: 1, splits: 2, at }];
+                })),
+                ..stage
+            },
+            "enable_shard_metrics" => {
+                Stage { shards: 4, load: Load::HotRange, policy: |p| p.diagnose = Permission::Allow, ..stage }
+            }
+            "skew_suspected" => Stage { shards: 4, load: Load::HotRange, ..stage },
+            "disable_shard_metrics" => Stage {
+                monitored: Monitored::BeforeTraffic,
+                load: Load::Light,
+                memory: Some(remember(ChangeKind::Watch, 2, 2, 90, |memory| {
+                    memory.watch = Some(Watch { metrics: Some([true; 3]), at: ago(90) });
+                })),
+                ..stage
+            },
+            "evidence_pending" => {
+                Stage { shards: 4, load: Load::HotRange, monitored: Monitored::AfterTraffic, ..stage }
+            }
+            "micro_burst" => {
+                Stage { shards: 1, load: Load::Published(&[Published { refused: 600.0, ..QUIET }]), ..stage }
+            }
+            "negligible" => Stage { load: Load::Published(&[Published { refused: 6.0, ..QUIET }]), ..stage },
+            "unconfirmed" => Stage {
+                load: Load::Published(&[
+                    Published { minutes: 1, records: 120_000.0, refused: 60_000.0, ..QUIET },
+                    QUIET,
+                ]),
+                ..stage
+            },
+            "healthy" => Stage { load: Load::Light, ..stage },
+            "consumer_slow" => Stage {
+                load: Load::Published(&[Published { iterator_age: |_| Some(Duration::from_secs(13 * 3600)), ..QUIET }]),
+                ..stage
+            },
+            "reader_catching_up" => Stage {
+                load: Load::Published(&[Published {
+                    reads_refused: 60.0,
+                    iterator_age: |minute| Some(Duration::from_secs(600 + 30 * u64::from(minute))),
+                    ..QUIET
+                }]),
+                ..stage
+            },
+            "warm_up" => Stage { options: committed(), on_demand: true, ..stage },
+            "on_demand_adapting" => Stage {
+                on_demand: true,
+                load: Load::Published(&[
+                    Published { minutes: 8, records: 120_000.0, refused: 60_000.0, ..QUIET },
+                    QUIET,
+                ]),
+                ..stage
+            },
+            "on_demand_ceiling" => Stage { on_demand: true, ..stage },
+            "switch_to_on_demand" => Stage { options: full(), ..stage },
+            "at_account_quota" => Stage { options: full(), policy: |p| p.on_demand = Permission::Deny, ..stage },
+            "reshard_budget_spent" => Stage {
+                memory: Some(remember(ChangeKind::Scale, 4, 2, 60, |memory| {
+                    memory.reshards = (0..10).map(|n| ago(60 + 60 * n)).rev().collect();
+                })),
+                policy: |p| p.on_demand = Permission::Deny,
+                ..stage
+            },
+            "at_max_shards" => Stage { tags: vec![(MAX_SHARDS_TAG, "2".into())], ..stage },
+            "at_max_cost" => Stage { policy: |p| p.max_hourly_cost = Some(0.01), ..stage },
+            "switch_to_provisioned" => switched(json!({ "ChannelCount": 0, "QueueCount": 0 }), stage),
+            "not_restorable" => switched(json!({ "ChannelCount": 0, "QueueCount": 1 }), stage),
+            "just_looked" | "settling" => Stage { again: true, ..stage },
+            "resharding" => Stage { resharding: true, ..stage },
+            "stream_gone" => Stage { created: false, load: Load::None, ..stage },
+            "not_ready" => {
+                Stage { options: Options { create_time: FOR_LONG, ..stage.options.clone() }, load: Load::None, ..stage }
+            }
+            "opted_out" => Stage { tags: vec![(MODE_TAG, "off".into())], ..stage },
+            "bad_policy_tag" => Stage { tags: vec![(MAX_SHARDS_TAG, "plenty".into())], ..stage },
+            "bad_memory" => Stage { tags: vec![(TAG, "gone fishing".into())], ..stage },
+            "refused" => Stage { fault: Some(refuse("UpdateShardCount", "LimitExceededException")), ..stage },
+            "refused_lately" => {
+                Stage { memory: Some(Memory::default().refuse(ChangeKind::Scale, Utc::now(), true)), ..stage }
+            }
+            "cannot_remember" => Stage { fault: Some(refuse("TagResource", "AccessDeniedException")), ..stage },
+            _ => stage,
+        }
+    }
+
+    /// In words, for the one who watches.
+    pub fn describe(&self) -> String {
+        let mode = if self.on_demand { ", in on-demand mode" } else { "" };
+        format!("{} shards{mode}", self.shards)
+    }
+}
+
+/// So many minutes ago.
+fn ago(minutes: i64) -> chrono::DateTime<Utc> {
+    Utc::now() - TimeDelta::minutes(minutes)
+}
+
+/// The memory of a change of ours, made and settled so many minutes ago.
+fn remember(kind: ChangeKind, from: u32, to: u32, minutes: i64, more: impl FnOnce(&mut Memory)) -> Memory {
+    let mut change = Change::intent(kind, from, to, ago(minutes));
+    change.settled = Some(change.at + TimeDelta::minutes(1));
+    let mut memory = Memory { change: Some(change), ..Memory::default() };
+    more(&mut memory);
+    memory
+}
+
+/// An account with the throughput commitment.
+fn committed() -> Options {
+    Options { commitment: Commitment::Enabled, ..Options::default() }
+}
+
+/// An account without room for one more shard.
+fn full() -> Options {
+    Options { shard_limit: 2, ..Options::default() }
+}
+
+/// A stream that we switched to on-demand mode two days ago, calm since, with these fields of its summary.
+fn switched(summary: serde_json::Value, stage: Stage) -> Stage {
+    let memory = remember(ChangeKind::Switch, 2, 2, 48 * 60, |memory| memory.was_provisioned = true);
+    Stage {
+        on_demand: true,
+        load: Load::Published(&[QUIET]),
+        memory: Some(memory),
+        summary: Some(summary),
+        policy: |p| p.restore_after_hours = 1,
+        ..stage
+    }
+}
+
+fn refuse(operation: &str, code: &str) -> Fault {
+    let effect = Effect::Error { status: 400, code: code.into(), message: "as this sample has it".into() };
+    Fault { operation: operation.into(), skip: 0, times: u32::MAX, effect }
+}
+
+/// A stage that is set: an account, and its stream.
+pub(super) struct Set<'a> {
+    stage: Stage,
+    account: LocalAccount,
+    clients: Clients,
+    stream: &'a StreamArn,
+}
+
+impl Set<'_> {
+    /// Sets the stage on `account`, up to the traffic.
+    pub async fn new(
+        stage: Stage,
+        account: LocalAccount,
+        clients: Clients,
+        stream: &StreamArn,
+    ) -> Result<Set<'_>, CliError> {
+        let set = Set { stage, account, clients, stream };
+        if set.stage.created {
+            set.create().await?;
+        }
+        Ok(set)
+    }
+
+    async fn create(&self) -> Result<(), CliError> {
+        let kinesis = &self.clients.kinesis;
+        let (name, arn) = (&self.stream.name, self.stream.to_string());
+        let create = kinesis.create_stream().stream_name(name).shard_count(self.stage.shards).send().await;
+        create.map_err(|e| failed("CreateStream", e))?;
+        if self.stage.options.create_time == FOR_LONG {
+            return Ok(());
+        }
+        self.wait_until_active().await?;
+        if self.stage.on_demand {
+            let mode = StreamModeDetails::builder().stream_mode(StreamMode::OnDemand).build();
+            let mode = mode.map_err(|e| failed("UpdateStreamMode", e))?;
+            let switch = kinesis.update_stream_mode().stream_arn(&arn).stream_mode_details(mode).send().await;
+            switch.map_err(|e| failed("UpdateStreamMode", e))?;
+            self.wait_until_active().await?;
+        }
+        if self.stage.monitored == Monitored::BeforeTraffic {
+            self.monitor().await?;
+        }
+        let memory = self.stage.memory.as_ref().map(Memory::encode).transpose().map_err(std::io::Error::other)?;
+        for (key, value) in self.stage.tags.iter().cloned().chain(memory.map(|text| (TAG, text))) {
+            let tag = kinesis.tag_resource().resource_arn(&arn).tags(key, value).send().await;
+            tag.map_err(|e| failed("TagResource", e))?;
+        }
+        if let Some(fields) = &self.stage.summary {
+            self.account.describe_as(name, fields.clone());
+        }
+        Ok(())
+    }
+
+    async fn monitor(&self) -> Result<(), CliError> {
+        let metrics = SHARD_METRICS.map(MetricsName::from).into();
+        let enable = self.clients.kinesis.enable_enhanced_monitoring().stream_arn(self.stream.to_string());
+        let enable = enable.set_shard_level_metrics(Some(metrics)).send().await;
+        enable.map_err(|e| failed("EnableEnhancedMonitoring", e))?;
+        self.wait_until_active().await.map(|_| ())
+    }
+
+    /// The traffic of the last minutes, and what else must be so when the event comes. `None`: nothing was driven.
+    pub async fn before(&self) -> Result<Option<Tally>, CliError> {
+        self.account.live_past(MINUTES, TRAFFIC);
+        let tally = self.traffic().await?;
+        if self.stage.monitored == Monitored::AfterTraffic {
+            self.monitor().await?;
+        }
+        if self.stage.resharding {
+            let call = self.clients.kinesis.update_shard_count().stream_arn(self.stream.to_string());
+            let call = call.target_shard_count(self.stage.shards * 2);
+            let call = call.scaling_type(aws_sdk_kinesis::types::ScalingType::UniformScaling).send().await;
+            call.map_err(|e| failed("UpdateShardCount", e))?;
+        }
+        self.stage.fault.iter().for_each(|fault| self.account.add_fault(fault.clone()));
+        Ok(tally)
+    }
+
+    /// Drives the traffic of the stage once.
+    pub async fn traffic(&self) -> Result<Option<Tally>, CliError> {
+        const QUARTER: u128 = u128::MAX / 4 + 1;
+        let (client, arn) = (&self.clients.kinesis_once, self.stream.to_string());
+        let write = |per_second, keys| traffic::write(client, &arn, per_second, keys, TRAFFIC);
+        Ok(Some(match self.stage.load {
+            Load::None => return Ok(None),
+            Load::Published(minutes) => {
+                self.publish(minutes);
+                return Ok(None);
+            }
+            Load::Light => write(40, Keys::all()).await?,
+            Load::Even => write(300, Keys::all()).await?,
+            Load::HotRange => write(150, Keys { first: QUARTER, width: QUARTER }).await?,
+            Load::OneKey => write(150, Keys { first: QUARTER + 7, width: 1 }).await?,
+            Load::Readers => traffic::read(client, &arn, READERS, TRAFFIC).await?,
+        }))
+    }
+
+    /// The traffic in words: what is driven, and what is counted.
+    pub fn load(&self) -> (String, &'static str) {
+        let written = |per_second: u32, keys: &str| {
+            (format!("{per_second} records of {} KiB a second{keys}", RECORD_BYTES / 1024), "records")
+        };
+        match self.stage.load {
+            Load::None => ("nothing".into(), "records"),
+            Load::Published(_) => ("minutes as CloudWatch would show them, put there".into(), "records"),
+            Load::Light => written(40, ""),
+            Load::Even => written(300, ""),
+            Load::HotRange => written(150, ", all for one shard"),
+            Load::OneKey => written(150, ", all with one key"),
+            Load::Readers => (format!("{READERS} readers polling each shard five times a second"), "calls"),
+        }
+    }
+
+    fn publish(&self, stretches: &[Published]) {
+        let stream = [("StreamName", self.stream.name.as_str())];
+        let mut ago = 0;
+        for stretch in stretches {
+            for _ in 0..stretch.minutes {
+                ago += 1;
+                let at = SystemTime::now() - Duration::from_secs(60 * u64::from(ago));
+                let age = (stretch.iterator_age)(ago).map(|age| age.as_secs_f64() * 1000.0);
+                let values = [
+                    ("IncomingRecords", Some(stretch.records)),
+                    ("IncomingBytes", Some(stretch.records * 1024.0)),
+                    ("WriteProvisionedThroughputExceeded", Some(stretch.refused)),
+                    ("ReadProvisionedThroughputExceeded", Some(stretch.reads_refused)),
+                    ("GetRecords.IteratorAgeMilliseconds", age),
+                ];
+                for (metric, value) in values {
+                    value.iter().for_each(|value| self.account.put_metric("AWS/Kinesis", metric, &stream, at, *value));
+                }
+            }
+        }
+    }
+
+    /// Waits until the stream is ACTIVE, and gives its open shards; at once where it does not exist, or never will be.
+    pub async fn active(&self) -> Result<u32, CliError> {
+        let comes = self.stage.created && self.stage.options.create_time != FOR_LONG;
+        if comes { self.wait_until_active().await } else { Ok(0) }
+    }
+
+    async fn wait_until_active(&self) -> Result<u32, CliError> {
+        let deadline = Instant::now() + ACTIVE_WITHIN;
+        while Instant::now() < deadline {
+            let call = self.clients.kinesis.describe_stream_summary().stream_arn(self.stream.to_string());
+            let answer = call.send().await.map_err(|e| failed("DescribeStreamSummary", e))?;
+            if let Some(summary) = answer.stream_description_summary()
+                && *summary.stream_status() == StreamStatus::Active
+            {
+                return Ok(u32::try_from(summary.open_shard_count()).unwrap_or(0));
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        Err(CliError::Late(format!("`{}` is not ACTIVE after {} s", self.stream.name, ACTIVE_WITHIN.as_secs())))
+    }
+}
+
+fn failed(call: &'static str, error: impl std::error::Error + Send + Sync + 'static) -> CliError {
+    CliError::Aws { call, source: Cause::of(error) }
+}
