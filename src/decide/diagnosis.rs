@@ -1,8 +1,6 @@
 //! Why a stream throttles, and what would stop it.
 
-use super::demand::{
-    Offered, SHARD_BYTES_PER_SECOND, SHARD_READ_BYTES_PER_SECOND, SHARD_RECORDS_PER_SECOND, fast_target, shards_at,
-};
+use super::demand::{Offered, SHARD_BYTES_PER_SECOND, SHARD_RECORDS_PER_SECOND, fast_target, shards_at};
 use super::settle::History;
 use super::verdict::{Bound, Evidence, NoRoom, Reason, Remedy, Side};
 use crate::memory::ChangeKind;
@@ -14,9 +12,6 @@ use chrono::{DateTime, Utc};
 /// than growing pains; fewer blocks would blame a stream that is about to be helped.
 const ON_DEMAND_BLOCKS: i64 = 3;
 const ON_DEMAND_BLOCK_MINUTES: i64 = 5;
-
-/// A reader that is less than a minute behind has no backlog: polling alone makes as much.
-const BACKLOG_MS: f64 = 60_000.0;
 
 /// What a diagnosis looks at.
 pub(super) struct Throttled<'a> {
@@ -81,7 +76,7 @@ impl Throttled<'_> {
     }
 
     /// The step towards `needed` shards that every bound allows.
-    fn scale(&self, needed: u32) -> Result<Remedy, Full> {
+    pub(super) fn scale(&self, needed: u32) -> Result<Remedy, Full> {
         let from = self.stream.open_shards;
         let max = self.policy.max_shards;
         if from >= max {
@@ -108,7 +103,7 @@ impl Throttled<'_> {
             && self.limits.is_none_or(|l| l.on_demand_streams < l.on_demand_stream_limit)
     }
 
-    fn on_demand(&self, side: Side) -> Reason {
+    pub(super) fn on_demand(&self, side: Side) -> Reason {
         let throttled = |minute: Minute| {
             let traffic = self.traffic.minute(minute);
             (match side {
@@ -125,36 +120,10 @@ impl Throttled<'_> {
         let lasting = is_evidence && (0..ON_DEMAND_BLOCKS).all(|n| block(n).any(throttled));
         if lasting { Reason::OnDemandCeiling } else { Reason::OnDemandAdapting }
     }
-
-    fn reads(&self, evidence: &mut Evidence) -> Result<Remedy, Reason> {
-        let minutes = self.window.iter().map(|m| self.traffic.minute(*m));
-        let ages: Vec<f64> = minutes.clone().filter_map(|m| m.iterator_age_ms).collect();
-        if let [first, .., last] = ages.as_slice()
-            && *first > BACKLOG_MS
-            && last < first
-        {
-            return Err(Reason::ReaderCatchingUp);
-        }
-        let throttled = minutes.filter(|m| m.read_throttled > 0.0);
-        let bytes = throttled.map(|m| m.get_records_bytes / 60.0).fold(0.0, f64::max);
-        let needed = shards_at(bytes / SHARD_READ_BYTES_PER_SECOND, self.target_utilization);
-        evidence.get_records_bytes_per_second = Some(bytes);
-        evidence.shards_needed = Some(needed);
-        if needed <= self.stream.open_shards {
-            return Err(Reason::TooManyReaders);
-        }
-        if self.stream.mode == CapacityMode::OnDemand {
-            return Err(self.on_demand(Side::Reads));
-        }
-        self.scale(needed).map_err(|full| match full {
-            Full::OfOurs(max) => Reason::AtMaxShards { max },
-            Full::OfAws(limit) => limit.into(),
-        })
-    }
 }
 
 /// Why not one shard more is possible.
-enum Full {
+pub(super) enum Full {
     OfOurs(u32),
     OfAws(NoRoom),
 }

@@ -1,7 +1,7 @@
 //! The decision in words, for a person who reads it on a phone at 3 a.m.: what was seen, what was done, why, and how
 //! to stop it.
 
-use crate::decide::{Bound, Decision, Evidence, Foreign, Healed, NoRoom, Reason, Remedy, Side, Verdict};
+use crate::decide::{Bound, Decision, Evidence, Foreign, Healed, NoRoom, ReadCall, Reason, Remedy, Side, Verdict};
 use crate::memory::ChangeKind;
 use crate::observation::Stream;
 use crate::policy::{MAX_SHARDS_TAG, MODE_TAG, Mode};
@@ -14,7 +14,38 @@ pub(super) fn of(signal: &Signal, stream: Option<&Stream>, decision: &Decision) 
         Verdict::Act(remedy) => act(remedy, &decision.evidence, decision.mode),
         Verdict::Hold(reason) => hold(reason, signal, stream, &decision.evidence),
     };
-    format!("{name}: {text}")
+    format!("{name}: {text}{}", data_loss(decision))
+}
+
+/// A warning that data will be lost, where the decision itself is about something else.
+fn data_loss(decision: &Decision) -> String {
+    match (decision.evidence.data_loss_in_hours, &decision.verdict) {
+        (None, _) | (_, Verdict::Hold(Reason::ConsumerSlow { .. })) => String::new(),
+        (Some(hours), _) => {
+            format!(" A reader is so far behind that unread records are deleted in {hours:.1} hours: raise the retention now.")
+        }
+    }
+}
+
+/// What a reshard does not do for readers that are behind.
+fn backlog(remedy: &Remedy, evidence: &Evidence) -> String {
+    let behind = evidence.backlog_milliseconds().filter(|_| remedy.is_reshard()).map(time);
+    let text = behind.map(|behind| {
+        format!(
+            " Readers are {behind} behind: that backlog stays on the old shards, at 2 MiB/s each, so they catch up no \
+             faster."
+        )
+    });
+    text.unwrap_or_default()
+}
+
+/// Minutes or hours.
+fn time(milliseconds: f64) -> String {
+    match (milliseconds / 60_000.0).round() {
+        1.0 => "1 minute".into(),
+        minutes if minutes < 120.0 => format!("{minutes:.0} minutes"),
+        minutes => format!("{:.1} hours", minutes / 60.0),
+    }
 }
 
 fn act(remedy: &Remedy, evidence: &Evidence, mode: Mode) -> String {
@@ -36,9 +67,12 @@ fn act(remedy: &Remedy, evidence: &Evidence, mode: Mode) -> String {
             ("PROVISIONED → ON_DEMAND (grows within about 15 minutes, and can cost several times as much)".into(), why)
         }
     };
+    let backlog = backlog(remedy, evidence);
     match mode {
-        Mode::Heal => format!("{seen}; {why}. Changed {did}. To stop this: tag the stream {MODE_TAG}=off."),
-        Mode::Observe | Mode::Off => format!("{seen}; {why}. Would change {did}; in observe mode nothing was changed."),
+        Mode::Heal => format!("{seen}; {why}. Changed {did}.{backlog} To stop this: tag the stream {MODE_TAG}=off."),
+        Mode::Observe | Mode::Off => {
+            format!("{seen}; {why}. Would change {did}; in observe mode nothing was changed.{backlog}")
+        }
     }
 }
 
@@ -145,9 +179,15 @@ fn of_call(reason: &Reason, call: &Call) -> Option<String> {
              help: let that caller ({}) cache and back off.",
             call.caller.user_agent.as_deref().unwrap_or("unknown user agent")
         ),
+        Reason::TooManyReaders(ReadCall::SubscribeToShard) => {
+            format!("{operation} of {who}{on} was throttled ({code}). {SUBSCRIBE_LESS}")
+        }
         _ => return None,
     })
 }
+
+const SUBSCRIBE_LESS: &str = "Each registered consumer may subscribe to each shard once a second, so shards cannot \
+    help: give each reader a registered consumer of its own, and back off between re-subscriptions.";
 
 /// The sentences that tell of the stream or of the alarm.
 fn of_state(reason: &Reason, stream: Option<&Stream>, evidence: &Evidence) -> String {
@@ -196,9 +236,10 @@ fn of_state(reason: &Reason, stream: Option<&Stream>, evidence: &Evidence) -> St
             format!("no throttling in the newest published minutes (up to {} UTC). Nothing to do.", newest(evidence))
         }
         Reason::ConsumerSlow { hours_left } => format!(
-            "not throttled, but its slowest reader is {:.1} hours behind: in {hours_left:.1} hours unread records \
-             are deleted. Speed up the consumer, or raise the retention now.",
-            evidence.iterator_age_milliseconds.unwrap_or_default() / 3_600_000.0
+            "not throttled, but its slowest reader is {} behind: in {hours_left:.1} hours unread records are deleted. \
+             Raise the retention now, then look at that consumer: its function's concurrency, the parallelization \
+             factor, the batch size and window, and whether a poison record holds up a shard.",
+            time(evidence.iterator_age_milliseconds.unwrap_or_default())
         ),
         Reason::Negligible => {
             let (what, share) = refused(evidence);
@@ -245,15 +286,16 @@ fn of_state(reason: &Reason, stream: Option<&Stream>, evidence: &Evidence) -> St
             throttling(evidence)
         ),
         Reason::ReaderCatchingUp => format!(
-            "{}; a reader is working off a backlog and gains ground. New shards cannot drain old ones.",
-            throttling(evidence)
-        ),
-        Reason::TooManyReaders => format!(
-            "{}; {} is within its {open} shards, so it is calls that are too many (5 GetRecords a second for each \
-             shard, shared by all readers). Shards cannot help: poll less often, or give each reader enhanced fan-out.",
+            "{}; a reader is working off a backlog and gains ground ({} behind). New shards cannot drain old ones.",
             throttling(evidence),
-            offered(evidence)
+            time(evidence.iterator_age_milliseconds.unwrap_or_default())
         ),
+        Reason::TooManyReaders(ReadCall::GetRecords) => {
+            format!("{}; {} is within its {open} shards. {}", throttling(evidence), offered(evidence), polled(evidence))
+        }
+        Reason::TooManyReaders(ReadCall::SubscribeToShard) => {
+            format!("SubscribeToShard is throttled. {SUBSCRIBE_LESS}")
+        }
         Reason::Refused { code, message } => {
             format!("{}; AWS refused the change: {code}: {message}. Nothing was changed.", throttling(evidence))
         }
@@ -262,6 +304,22 @@ fn of_state(reason: &Reason, stream: Option<&Stream>, evidence: &Evidence) -> St
              to the function's role, and leave room for one tag."
         ),
     }
+}
+
+/// How often readers poll, and what helps when that is too often.
+fn polled(evidence: &Evidence) -> String {
+    let calls = evidence.get_records_calls_per_shard_per_second.unwrap_or_default();
+    let pollers = evidence.implied_pollers.unwrap_or_default();
+    let uneven = if calls < 5.0 {
+        " (on average: some shards get more, or an answer of up to 10 MB keeps its shard busy for 5 s)"
+    } else {
+        ""
+    };
+    format!(
+        "It is calls that are too many: {calls:.1} GetRecords a second to each shard{uneven}, where 5 are shared by all \
+         readers. That is about {pollers} pollers at the usual one call a second. Each polls every shard, so shards \
+         cannot help: have fewer consumers, poll less often, or use enhanced fan-out."
+    )
 }
 
 fn no_switch(evidence: &Evidence) -> &'static str {
