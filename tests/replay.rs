@@ -27,6 +27,9 @@ fn sample(path: PathBuf) -> Trial {
         let Some((before, after, shards)) = healing else {
             return check(document.outcome == Outcome::Held && document.stream_was_unseen(), &document);
         };
+        if code == "consumer_slow" {
+            return check(shards == 2 && (before.throttled, after.throttled) == (0, 0), (before, shards, after));
+        }
         check(before.throttled > 0, before)?;
         match document.outcome {
             Outcome::Acted => check(shards == 4 && after.throttled == 0, (shards, after)),

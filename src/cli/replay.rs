@@ -18,13 +18,15 @@ use aws_sdk_kinesis::config::Credentials;
 use aws_sdk_kinesis::types::StreamStatus;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 /// The stream of a local replay.
 const SHARDS: u16 = 2;
 /// With records of 10 KiB, half as much again as its shards take.
 const RECORDS_PER_SECOND: usize = 300;
+/// A quarter of what its shards take.
+const EASY_RECORDS_PER_SECOND: usize = 50;
 /// Each alone polls as often as a shard allows; together, three times as often.
 const READERS: usize = 3;
 /// How long traffic is driven before and after.
@@ -122,9 +124,10 @@ async fn replay_local(event: &Event, mut policy: Policy, console: &mut Console) 
         tell(&document, console)?;
         return Ok(Replay { document, healing: None });
     };
-    let stage = Stage { account, clients, stream, reads: is_read(&signal) };
+    let stage = Stage { account, clients, stream, load: Load::of(event, &signal) };
     stage.create(console).await?;
     stage.account.live_past(MINUTES, TRAFFIC);
+    stage.fall_behind();
     let before = stage.traffic("traffic", console).await?;
     let document = healer.heal(&signal, &home).await?.document;
     tell(&document, console)?;
@@ -144,7 +147,43 @@ struct Stage<'a> {
     account: LocalAccount,
     clients: Clients,
     stream: &'a StreamArn,
-    reads: bool,
+    load: Load,
+}
+
+/// What the stream lives through.
+#[derive(Clone, Copy, PartialEq)]
+enum Load {
+    /// Producers that write more than it takes.
+    Producers,
+    /// Readers that poll more often than it allows.
+    Readers,
+    /// The same, after an outage: they gain ground.
+    CatchingUp,
+    /// A load that it carries, and a reader that does not keep up.
+    FarBehind,
+}
+
+impl Load {
+    /// What a sample named WHAT__CODE.json needs to yield its code; else what the signal tells of.
+    fn of(event: &Event, signal: &Signal) -> Load {
+        let name = event.path.file_stem().unwrap_or_default().to_string_lossy();
+        match name.split_once("__").map(|(_, code)| code) {
+            Some("reader_catching_up") => Load::CatchingUp,
+            Some("consumer_slow") => Load::FarBehind,
+            _ if is_read(signal) => Load::Readers,
+            _ => Load::Producers,
+        }
+    }
+
+    /// How far readers are behind so many minutes ago, hours. Nobody waits that long for a replay, so this is the one
+    /// metric that is put, not counted.
+    fn hours_behind(self, minutes_ago: u32) -> Option<f64> {
+        match self {
+            Load::Producers | Load::Readers => None,
+            Load::CatchingUp => Some(1.0 + f64::from(minutes_ago) / 60.0),
+            Load::FarBehind => Some(13.0),
+        }
+    }
 }
 
 impl Stage<'_> {
@@ -156,19 +195,30 @@ impl Stage<'_> {
         self.wait_until_active().await.map(|_| ())
     }
 
+    fn fall_behind(&self) {
+        for ago in 1..=MINUTES {
+            let Some(hours) = self.load.hours_behind(ago) else { return };
+            let stream = [("StreamName", self.stream.name.as_str())];
+            let (at, age) = (SystemTime::now() - Duration::from_secs(60) * ago, hours * 3_600_000.0);
+            self.account.put_metric("AWS/Kinesis", "GetRecords.IteratorAgeMilliseconds", &stream, at, age);
+        }
+    }
+
     async fn traffic(&self, what: &str, console: &mut Console) -> Result<Tally, CliError> {
         let seconds = TRAFFIC.as_secs();
-        let (load, unit) = if self.reads {
+        let per_second = if self.load == Load::FarBehind { EASY_RECORDS_PER_SECOND } else { RECORDS_PER_SECOND };
+        let reads = matches!(self.load, Load::Readers | Load::CatchingUp);
+        let (load, unit) = if reads {
             (format!("{READERS} readers polling each shard five times a second"), "calls")
         } else {
-            (format!("{RECORDS_PER_SECOND} records of {} KiB a second", RECORD_BYTES / 1024), "records")
+            (format!("{per_second} records of {} KiB a second", RECORD_BYTES / 1024), "records")
         };
         console.step(&format!("{what}: {load}, for {seconds} s (shards really throttle) …"))?;
         let (client, arn) = (&self.clients.kinesis_once, self.stream.to_string());
-        let tally = if self.reads {
+        let tally = if reads {
             traffic::read(client, &arn, READERS, TRAFFIC).await?
         } else {
-            traffic::write(client, &arn, RECORDS_PER_SECOND, TRAFFIC).await?
+            traffic::write(client, &arn, per_second, TRAFFIC).await?
         };
         let Tally { served, throttled } = tally;
         console.step(&format!("  {served} {unit} served, {throttled} throttled: {:.1} %", tally.share() * 100.0))?;

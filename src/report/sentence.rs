@@ -22,7 +22,9 @@ fn data_loss(decision: &Decision) -> String {
     match (decision.evidence.data_loss_in_hours, &decision.verdict) {
         (None, _) | (_, Verdict::Hold(Reason::ConsumerSlow { .. })) => String::new(),
         (Some(hours), _) => {
-            format!(" A reader is so far behind that unread records are deleted in {hours:.1} hours: raise the retention now.")
+            format!(
+                " A reader is so far behind that unread records are deleted in {hours:.1} hours: raise the retention now."
+            )
         }
     }
 }
