@@ -1,6 +1,7 @@
 //! The decision in words, for a person who reads it on a phone at 3 a.m.: what was seen, what was done, why, and how
 //! to stop it.
 
+use crate::callers::{CallerCount, Group};
 use crate::decide::{Bound, Decision, Evidence, Foreign, Healed, NoRoom, ReadCall, Reason, Remedy, Side, Verdict};
 use crate::memory::ChangeKind;
 use crate::observation::Stream;
@@ -28,6 +29,20 @@ fn data_loss(decision: &Decision) -> String {
         }
     }
 }
+
+/// Who was throttled most, where throttling is what the decision is about.
+pub(super) fn most_refused(decision: &Decision, callers: &Group) -> String {
+    let evidence = &decision.evidence;
+    let is_too_little = matches!(decision.verdict, Verdict::Hold(Reason::Negligible | Reason::Unconfirmed { .. }));
+    let side = evidence.throttled_side.or_else(|| is_too_little.then(|| refused_side(evidence)));
+    let Some(most) = side.and_then(|side| callers.most(side)) else { return String::new() };
+    let CallerCount { principal, user_agent, operation, count } = most;
+    let calls = if *count == 1 { "1 call".to_owned() } else { format!("{} calls", grouped(*count as f64)) };
+    let how = [user_agent.as_deref(), operation.as_deref(), Some(&calls)].into_iter().flatten().collect::<Vec<_>>();
+    format!(" Most refused: {} ({}).", principal.as_deref().unwrap_or(NOBODY), how.join(", "))
+}
+
+const NOBODY: &str = "somebody whom CloudTrail does not name";
 
 /// What a reshard does not do for readers that are behind.
 fn backlog(remedy: &Remedy, evidence: &Evidence) -> String {
@@ -110,13 +125,18 @@ fn throttling(evidence: &Evidence) -> String {
 fn refused(evidence: &Evidence) -> (String, String) {
     let records = evidence.write_throttled_records.unwrap_or_default();
     let calls = evidence.read_throttled_calls.unwrap_or_default();
-    let of_writes = evidence.throttled_side.map_or(records > 0.0, |side| side == Side::Writes);
-    let (what, share) = if of_writes {
+    let (what, share) = if refused_side(evidence) == Side::Writes {
         (format!("{} records refused", grouped(records)), evidence.write_throttled_share)
     } else {
         (format!("{} GetRecords calls refused", grouped(calls)), evidence.read_throttled_share)
     };
     (what, percent(share.unwrap_or_default()))
+}
+
+/// The side that a sentence about refused records or calls is about.
+fn refused_side(evidence: &Evidence) -> Side {
+    let records = evidence.write_throttled_records.unwrap_or_default();
+    evidence.throttled_side.unwrap_or(if records > 0.0 { Side::Writes } else { Side::Reads })
 }
 
 /// A whole number with its thousands apart: 1,234,567.
@@ -158,7 +178,7 @@ fn hold(reason: &Reason, signal: &Signal, stream: Option<&Stream>, evidence: &Ev
 /// The sentences that tell of the failed call.
 fn of_call(reason: &Reason, call: &Call) -> Option<String> {
     let Call { operation, .. } = call;
-    let who = call.caller.principal.as_deref().unwrap_or("somebody whom CloudTrail does not name");
+    let who = call.caller.principal.as_deref().unwrap_or(NOBODY);
     let code = call.error_code.as_deref().unwrap_or("no error");
     let on = call.resource.as_deref().map(|r| format!(" on {r}")).unwrap_or_default();
     Some(match reason {
