@@ -18,6 +18,8 @@ WAKE = {
     "put_record_throttled_by_name__scale_shards",
     "put_record_fis_throttled__scale_shards",
     "get_records_throttled__too_many_readers",
+    "get_records_throttled_after_an_outage__reader_catching_up",
+    "subscribe_to_shard_throttled__too_many_readers",
     "get_shard_iterator_throttled__control_plane_throttled",
     "put_record_denied__access_denied",
     "put_records_kms_denied__kms_denied",
