@@ -21,7 +21,7 @@ use unthrottle::policy::{Permission, Policy};
 use unthrottle::signal::Home;
 
 /// Real seconds of traffic, which stand for [`MINUTES`] of the past.
-const TRAFFIC: Duration = Duration::from_secs(3);
+const TRAFFIC: Duration = Duration::from_secs(2);
 const MINUTES: u32 = 10;
 
 struct Stage {

@@ -176,3 +176,16 @@ fn the_lock_file_and_the_samples_name_no_machine() {
         }
     }
 }
+
+#[test]
+fn every_code_has_a_sample() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("events");
+    let names: Vec<String> = fs::read_dir(folder)
+        .expect("events/")
+        .map(|entry| entry.expect("readable").file_name().to_string_lossy().into_owned())
+        .collect();
+    for code in Remedy::VARIANTS.iter().chain(Reason::VARIANTS) {
+        let sample = format!("__{code}.json");
+        assert!(names.iter().any(|name| name.ends_with(&sample)), "no sample *{sample} in events/");
+    }
+}

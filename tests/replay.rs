@@ -28,7 +28,9 @@ fn sample(path: PathBuf) -> Trial {
             return check(document.outcome == Outcome::Held && document.stream_was_unseen(), &document);
         };
         // The second change of a sample that has two is the one that it tells of.
-        let grows = ["scale_shards", "split_shard", "warm_up", "just_looked", "settling", "resharding"].contains(&code);
+        let is_planned = document.outcome == Outcome::Planned;
+        let grows = !is_planned
+            && ["scale_shards", "split_shard", "warm_up", "just_looked", "settling", "resharding"].contains(&code);
         check(grows == (shards.1 > shards.0), (shards, &document))?;
         let Some((before, after)) = traffic else { return Ok(()) };
         let is_calm = ["healthy", "disable_shard_metrics"].contains(&code);

@@ -16,7 +16,7 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 /// How long traffic is driven before and after.
-const TRAFFIC: Duration = Duration::from_secs(5);
+const TRAFFIC: Duration = Duration::from_secs(3);
 /// What the traffic before stands for: more than the window, and all of the blocks that on-demand mode is given.
 const MINUTES: u32 = 16;
 /// Each alone polls as often as a shard allows; together, three times as often.
@@ -59,6 +59,9 @@ pub(super) struct Published {
 const UNREAD: fn(u32) -> Option<Duration> = |_| None;
 const QUIET: Published =
     Published { minutes: 16, records: 6000.0, refused: 0.0, reads_refused: 0.0, iterator_age: UNREAD };
+
+/// Half as much again as two shards take, in every minute.
+const OVERLOAD: Load = Load::Published(&[Published { records: 120_000.0, refused: 60_000.0, ..QUIET }]);
 
 /// What must be true.
 pub(super) struct Stage {
@@ -113,7 +116,6 @@ impl Stage {
             "split_shard" => Stage { shards: 4, monitored: Monitored::BeforeTraffic, load: Load::HotRange, ..stage },
             "hot_key" => Stage {
                 shards: 4,
-                monitored: Monitored::BeforeTraffic,
                 load: Load::OneKey,
                 memory: Some(remember(ChangeKind::Split, 4, 4, 60, |memory| {
                     let at = ago(60);
@@ -169,34 +171,43 @@ impl Stage {
                 ]),
                 ..stage
             },
-            "on_demand_ceiling" => Stage { on_demand: true, ..stage },
-            "switch_to_on_demand" => Stage { options: full(), ..stage },
-            "at_account_quota" => Stage { options: full(), policy: |p| p.on_demand = Permission::Deny, ..stage },
+            "on_demand_ceiling" => Stage { load: OVERLOAD, on_demand: true, ..stage },
+            "switch_to_on_demand" => Stage { load: OVERLOAD, options: full(), ..stage },
+            "at_account_quota" => {
+                Stage { load: OVERLOAD, options: full(), policy: |p| p.on_demand = Permission::Deny, ..stage }
+            }
             "reshard_budget_spent" => Stage {
+                load: OVERLOAD,
                 memory: Some(remember(ChangeKind::Scale, 4, 2, 60, |memory| {
                     memory.reshards = (0..10).map(|n| ago(60 + 60 * n)).rev().collect();
                 })),
                 policy: |p| p.on_demand = Permission::Deny,
                 ..stage
             },
-            "at_max_shards" => Stage { tags: vec![(MAX_SHARDS_TAG, "2".into())], ..stage },
-            "at_max_cost" => Stage { policy: |p| p.max_hourly_cost = Some(0.01), ..stage },
+            "at_max_shards" => Stage { load: OVERLOAD, tags: vec![(MAX_SHARDS_TAG, "2".into())], ..stage },
+            "at_max_cost" => Stage { load: OVERLOAD, policy: |p| p.max_hourly_cost = Some(0.01), ..stage },
             "switch_to_provisioned" => switched(json!({ "ChannelCount": 0, "QueueCount": 0 }), stage),
             "not_restorable" => switched(json!({ "ChannelCount": 0, "QueueCount": 1 }), stage),
-            "just_looked" | "settling" => Stage { again: true, ..stage },
-            "resharding" => Stage { resharding: true, ..stage },
+            "just_looked" | "settling" => Stage { load: OVERLOAD, again: true, ..stage },
+            "resharding" => Stage { load: OVERLOAD, resharding: true, ..stage },
             "stream_gone" => Stage { created: false, load: Load::None, ..stage },
             "not_ready" => {
                 Stage { options: Options { create_time: FOR_LONG, ..stage.options.clone() }, load: Load::None, ..stage }
             }
-            "opted_out" => Stage { tags: vec![(MODE_TAG, "off".into())], ..stage },
-            "bad_policy_tag" => Stage { tags: vec![(MAX_SHARDS_TAG, "plenty".into())], ..stage },
-            "bad_memory" => Stage { tags: vec![(TAG, "gone fishing".into())], ..stage },
-            "refused" => Stage { fault: Some(refuse("UpdateShardCount", "LimitExceededException")), ..stage },
-            "refused_lately" => {
-                Stage { memory: Some(Memory::default().refuse(ChangeKind::Scale, Utc::now(), true)), ..stage }
+            "opted_out" => Stage { load: OVERLOAD, tags: vec![(MODE_TAG, "off".into())], ..stage },
+            "bad_policy_tag" => Stage { load: OVERLOAD, tags: vec![(MAX_SHARDS_TAG, "plenty".into())], ..stage },
+            "bad_memory" => Stage { load: OVERLOAD, tags: vec![(TAG, "gone fishing".into())], ..stage },
+            "refused" => {
+                Stage { load: OVERLOAD, fault: Some(refuse("UpdateShardCount", "LimitExceededException")), ..stage }
             }
-            "cannot_remember" => Stage { fault: Some(refuse("TagResource", "AccessDeniedException")), ..stage },
+            "refused_lately" => Stage {
+                load: OVERLOAD,
+                memory: Some(Memory::default().refuse(ChangeKind::Scale, Utc::now(), true)),
+                ..stage
+            },
+            "cannot_remember" => {
+                Stage { load: OVERLOAD, fault: Some(refuse("TagResource", "AccessDeniedException")), ..stage }
+            }
             _ => stage,
         }
     }
