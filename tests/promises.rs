@@ -1,6 +1,10 @@
 //! What the documents promise is what the code does.
 
+#[path = "common/lambda.rs"]
+mod lambda;
+
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -51,6 +55,10 @@ fn every_setting_and_its_default_stand_in_the_readme_as_the_templates_have_them(
         if let Some(words) = setting["allowed"].as_array() {
             assert_eq!(row[2], words.iter().map(says).collect::<Vec<_>>().join(", "), "{name}");
         }
+        // How few shards is bounded by how many.
+        if setting.get("min").is_some() && name != "UNTHROTTLE_MIN_SHARDS" {
+            assert_eq!(row[2], format!("{}–{}", says(&setting["min"]), says(&setting["max"])), "{name}");
+        }
     }
 }
 
@@ -76,6 +84,34 @@ fn the_settings_of_the_templates_are_those_of_the_code() {
         assert!(with(max.to_string()).is_ok(), "{name}={max}");
         assert!(with((min - 0.01).to_string()).is_err(), "below {name}={min}");
         assert!(with((max + 1.0).to_string()).is_err(), "above {name}={max}");
+    }
+}
+
+/// The names of the samples in events/, without their extension.
+fn samples() -> Vec<String> {
+    let files = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("events")).expect("events/");
+    let stem = |path: PathBuf| path.file_stem().and_then(|stem| stem.to_str().map(str::to_owned));
+    files.map(|entry| stem(entry.expect("readable").path()).expect("a name")).collect()
+}
+
+#[test]
+fn every_code_has_a_sample_and_no_sample_promises_another() {
+    let samples = samples();
+    let promised: BTreeSet<&str> =
+        samples.iter().map(|name| name.split_once("__").expect("SITUATION__CODE").1).collect();
+    let codes: BTreeSet<&str> = Remedy::VARIANTS.iter().chain(Reason::VARIANTS).copied().collect();
+    assert_eq!(promised, codes);
+}
+
+#[test]
+fn the_lambda_cannot_even_make_the_calls_that_it_never_makes() {
+    let bootstrap = fs::read(lambda::bootstrap()).expect("readable");
+    let has = |call: &str| bootstrap.windows(call.len()).any(|bytes| bytes == call.as_bytes());
+    for call in ["UpdateShardCount", "SplitShard", "UpdateStreamMode", "UpdateStreamWarmThroughput"] {
+        assert!(has(call), "{call} is made, and is not found");
+    }
+    for call in ["UpdateAccountSettings", "UpdateStreamRecordDistributionStrategy"] {
+        assert!(!has(call), "{call} is in the Lambda");
     }
 }
 
