@@ -1,6 +1,7 @@
 //! The five steps for one stream: signal → observe → decide → act → report.
 
 use crate::act::{self, ActError, Acted};
+use crate::callers::{Callers, Group};
 use crate::clients::Clients;
 use crate::decide::{Decision, Foreign, Reason, Verdict, decide, hold_unseen, suppress_for, triage};
 use crate::observation::{Observation, Stream};
@@ -80,12 +81,19 @@ pub struct Healer {
     observer: Observer,
     policy: Policy,
     looks: Mutex<HashMap<StreamArn, (DateTime<Utc>, &'static str)>>,
+    callers: Mutex<Callers>,
 }
 
 impl Healer {
     /// A healer that has looked at nothing yet.
     pub fn new(clients: Clients, policy: Policy) -> Healer {
-        Healer { observer: Observer::new(clients.clone()), clients, policy, looks: Mutex::default() }
+        Healer {
+            observer: Observer::new(clients.clone()),
+            clients,
+            policy,
+            looks: Mutex::default(),
+            callers: Mutex::default(),
+        }
     }
 
     /// An event, from its payload to its document. `home`: where we live.
@@ -101,7 +109,9 @@ impl Healer {
     /// # Errors
     /// See [`Error`]. A hold is no error.
     pub async fn heal(&self, signal: &Signal, home: &Home) -> Result<Healing, Error> {
-        let held = triage(signal, &self.policy, home).or_else(|| self.just_looked(signal));
+        let held = triage(signal, &self.policy, home);
+        self.count_caller(signal, held.as_ref());
+        let held = held.or_else(|| self.just_looked(signal));
         let (None, Some(stream)) = (&held, signal.stream()) else {
             let reason = held.unwrap_or(Reason::NotOurs(Foreign::NoStream));
             return Ok(Healing::unseen(signal, &hold_unseen(reason, &self.policy)));
@@ -123,7 +133,10 @@ impl Healer {
                     if !surprised {
                         self.looked(stream, decision.verdict.code());
                     }
-                    return Ok(Healing::seen(signal, look.observation.stream.as_ref(), &decision, auto_fix, lines));
+                    // Only now: a run that fails leaves them to the next.
+                    let callers = self.callers.lock().unwrap_or_else(PoisonError::into_inner).take(stream);
+                    let stream = look.observation.stream.as_ref();
+                    return Ok(Healing::seen(signal, stream, &decision, auto_fix, lines, &callers));
                 }
             }
         }
@@ -153,6 +166,15 @@ impl Healer {
         (Utc::now() - *at < suppress_for(code)).then_some(Reason::JustLooked)
     }
 
+    /// Counts the caller of a throttled call. Denied calls, our own, and those of other accounts are none.
+    fn count_caller(&self, signal: &Signal, held: Option<&Reason>) {
+        if let (Signal::Throttle(call), None | Some(Reason::ControlPlaneThrottled | Reason::TooManyReaders(_))) =
+            (signal, held)
+        {
+            self.callers.lock().unwrap_or_else(PoisonError::into_inner).add(call);
+        }
+    }
+
     fn looked(&self, stream: &StreamArn, code: &'static str) {
         let mut looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
         if looks.len() >= LOOKS_REMEMBERED {
@@ -173,7 +195,97 @@ impl Healing {
         decision: &Decision,
         auto_fix: Option<AutoFix>,
         lines: Vec<Value>,
+        callers: &Group,
     ) -> Healing {
-        Healing { document: Document::new(signal, stream, decision, auto_fix), lines, looked: true }
+        let document = Document::new(signal, stream, decision, auto_fix).with_callers(decision, callers);
+        Healing { document, lines, looked: true }
+    }
+}
+
+#[cfg(all(test, feature = "cli"))]
+mod tests {
+    use super::*;
+    use crate::local::{Effect, Fault, LocalAccount, Options};
+    use crate::signal::{Ask, Call, Caller};
+    use aws_config::{BehaviorVersion, Region, SdkConfig};
+    use aws_sdk_kinesis::config::{Credentials, SharedCredentialsProvider};
+    use std::time::{Duration, SystemTime};
+
+    fn home() -> Home {
+        Home { partition: "aws".into(), region: "us-east-1".into(), account: "123456789012".into() }
+    }
+
+    fn stream() -> StreamArn {
+        StreamArn::new("orders", &home()).expect("legal")
+    }
+
+    fn throttle(principal: &str, code: &str) -> Signal {
+        let caller = Caller { principal: Some(principal.into()), ..Caller::default() };
+        Signal::Throttle(Call {
+            operation: "PutRecords".into(),
+            error_code: Some(code.into()),
+            caller,
+            stream: Some(stream()),
+            ..Call::default()
+        })
+    }
+
+    /// An account whose stream of two shards is offered three times 1,000 records a second.
+    async fn throttled() -> (LocalAccount, Healer) {
+        let account = LocalAccount::start(Options::default()).await.expect("a free port");
+        let credentials = Credentials::new("local", "local", None, None, "local");
+        let config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .endpoint_url(account.url())
+            .region(Region::new("us-east-1"))
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .build();
+        let clients = Clients::new(&config);
+        clients.kinesis.create_stream().stream_name("orders").shard_count(2).send().await.expect("created");
+        for ago in 1..=10 {
+            let at = SystemTime::now() - Duration::from_secs(60) * ago;
+            for (metric, value) in [
+                ("IncomingRecords", 120_000.0),
+                ("IncomingBytes", 12_000_000.0),
+                ("WriteProvisionedThroughputExceeded", 60_000.0),
+            ] {
+                account.put_metric("AWS/Kinesis", metric, &[("StreamName", "orders")], at, value);
+            }
+        }
+        tokio::time::sleep(Options::default().create_time * 2).await;
+        (account, Healer::new(clients, Policy::default()))
+    }
+
+    #[tokio::test]
+    async fn callers_are_counted_through_failures_and_suppressed_signals_until_the_next_look() {
+        const EXCEEDED: &str = "ProvisionedThroughputExceededException";
+        let (account, healer) = throttled().await;
+        let heal = async |signal: Signal| healer.heal(&signal, &home()).await;
+        let callers = |healing: &Healing| {
+            let callers = healing.document.callers.iter();
+            callers.map(|c| (c.principal.clone().expect("named"), c.count)).collect::<Vec<_>>()
+        };
+
+        account.add_fault(Fault {
+            operation: "DescribeStreamSummary".into(),
+            skip: 0,
+            times: 1,
+            effect: Effect::Error { status: 400, code: "AccessDeniedException".into(), message: "a test".into() },
+        });
+        assert_eq!(heal(throttle("a", EXCEEDED)).await.expect_err("cannot look").code(), "read_failed");
+        assert_eq!(heal(throttle("b", "AccessDenied")).await.expect("held").document.code, "access_denied");
+
+        let acted = heal(throttle("a", EXCEEDED)).await.expect("healed");
+        assert_eq!((acted.document.code, callers(&acted)), ("scale_shards", vec![("a".into(), 2)]));
+        assert!(acted.document.sentence.ends_with(" Most refused: a (PutRecords, 2 calls)."), "{:?}", acted.document);
+
+        let suppressed = heal(throttle("c", EXCEEDED)).await.expect("held");
+        assert_eq!((suppressed.document.code, callers(&suppressed)), ("just_looked", vec![]));
+
+        let ask = || Signal::Ask(Ask { stream: stream(), mode: None, message: None });
+        let asked = heal(ask()).await.expect("held");
+        assert_eq!((asked.document.code, callers(&asked)), ("resharding", vec![("c".into(), 1)]));
+        assert!(!asked.document.sentence.contains("Most refused"), "that is not why it holds");
+        assert_eq!(callers(&heal(ask()).await.expect("held")), []);
     }
 }

@@ -14,14 +14,15 @@
 //!   (a tag) before the change.
 //! - [`report`]: the decision as document, metric, log line and sentence; all four agree.
 //!
-//! [`heal`] is these five steps for one stream; [`cost`] says what a stream costs. `signal`, `observation`,
-//! `policy`, `memory`, `decide` and `cost` know no AWS client, no runtime, no clock and no randomness: time comes in
-//! as an argument.
+//! [`heal`] is these five steps for one stream; [`callers`] counts who was throttled meanwhile, and [`cost`] says what a
+//! stream costs. `signal`, `observation`, `policy`, `memory`, `decide` and `cost` know no AWS client, no runtime, no
+//! clock and no randomness: time comes in as an argument.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
 pub mod act;
+pub mod callers;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod clients;

@@ -5,7 +5,7 @@ mod common;
 use chrono::TimeDelta;
 use common::{Scene, now, offered, settled};
 use proptest::prelude::*;
-use unthrottle::decide::{Decision, Reason, Remedy, Verdict, triage};
+use unthrottle::decide::{Decision, ReadCall, Reason, Remedy, Side, Verdict, triage};
 use unthrottle::memory::{Change, ChangeKind, Lineage, Memory, TAG, Watch};
 use unthrottle::observation::{CapacityMode, Commitment, Limits, MinuteTraffic, Shard, Status, WarmThroughput};
 use unthrottle::policy::{Mode, Permission};
@@ -401,7 +401,49 @@ proptest! {
     ) {
         let scene = Scene::new(2).call(|c| (c.operation, c.error_code) = (format!("{verb}{noun}"), Some(code.clone())));
         let held = triage(&scene.signal, &scene.policy, &common::home());
-        prop_assert_eq!(held, Some(Reason::ControlPlaneThrottled));
+        let subscribes = (verb.as_str(), noun.as_str()) == ("Subscribe", "ToShard");
+        let why = if subscribes { Reason::TooManyReaders(ReadCall::SubscribeToShard) } else { Reason::ControlPlaneThrottled };
+        prop_assert_eq!(held, Some(why));
+    }
+
+    #[test]
+    fn readers_never_switch_the_mode(scene in scene()) {
+        let decision = scene.decide();
+        if decision.evidence.throttled_side == Some(Side::Reads) {
+            let switches = matches!(decision.verdict, Verdict::Act(Remedy::SwitchToOnDemand { .. }));
+            prop_assert!(!switches, "{:?}", decision.verdict);
+        }
+    }
+
+    #[test]
+    fn nothing_is_changed_for_readers_that_gain_ground(
+        shards in 1u32..200,
+        bytes in 0.0..1e12f64,
+        refused in 1.0..100_000.0f64,
+        behind in 60_001.0..86_400_000.0f64,
+        gain in 1.0..10_000.0f64,
+    ) {
+        let scene = (-9..=0).fold(Scene::new(shards), |scene, ago: i64| {
+            let minute = MinuteTraffic {
+                read_throttled: refused,
+                get_records_bytes: bytes,
+                iterator_age_ms: Some(behind - gain * (ago + 4) as f64),
+                ..MinuteTraffic::default()
+            };
+            scene.minutes(ago..=ago, minute)
+        });
+        prop_assert_eq!(scene.code(), "reader_catching_up");
+    }
+
+    #[test]
+    fn what_readers_lack_is_evidence_of_every_look_at_traffic(scene in scene()) {
+        let evidence = scene.decide().evidence;
+        if let Some(newest) = evidence.newest() {
+            let age = |ago: i64| scene.observation.traffic.minute(newest.plus(-ago)).iterator_age_ms;
+            let oldest = age(0).into_iter().chain(age(1)).reduce(f64::max);
+            prop_assert_eq!(evidence.iterator_age_milliseconds, oldest);
+            prop_assert_eq!(evidence.data_loss_in_hours.is_some(), oldest.is_some_and(|age| age > 43_200_000.0));
+        }
     }
 
     #[test]

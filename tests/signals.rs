@@ -107,6 +107,21 @@ fn an_alarm_names_the_one_stream_that_its_metrics_watch() {
     let one = alarm(json!([math, orders, orders]));
     assert_eq!(one.stream.map(|s| s.to_string()), arn("orders"));
     assert_eq!(one.time.map(|t| t.timestamp_millis()), Some(1_795_194_280_989));
+    assert!(one.metrics.is_empty(), "unnamed");
+    let named = |name: &str| {
+        let dimensions = json!({ "StreamName": "orders" });
+        json!({ "metricStat": { "metric": { "namespace": "AWS/Kinesis", "name": name, "dimensions": dimensions } } })
+    };
+    let both = alarm(json!([math, named("SubscribeToShard.Success"), named("SubscribeToShard.RateExceeded")]));
+    let names = both.metrics.iter().map(String::as_str).collect::<Vec<_>>();
+    assert_eq!(names, ["SubscribeToShard.RateExceeded", "SubscribeToShard.Success"]);
+    for query in [
+        r#"SELECT SUM("SubscribeToShard.RateExceeded") FROM SCHEMA("AWS/Kinesis", StreamName) GROUP BY StreamName"#,
+        r#"SELECT SUM( "SubscribeToShard.RateExceeded" ) FROM "AWS/Kinesis""#,
+    ] {
+        let queried = alarm(json!([{ "expression": query }])).metrics;
+        assert!(queried.iter().eq(["SubscribeToShard.RateExceeded"]), "{queried:?}");
+    }
     let two = alarm(json!([orders, metric("AWS/Kinesis", json!({ "StreamName": "clicks" }))]));
     assert_eq!((two.on_kinesis, two.stream), (true, None));
     let ours = alarm(json!([metric("Unthrottle", json!({ "StreamName": "orders" }))]));

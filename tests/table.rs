@@ -36,6 +36,32 @@ fn alarm(change: impl FnOnce(&mut Alarm)) -> Scene {
     Scene::new(2).with(|s| s.signal = Signal::Alarm(alarm))
 }
 
+const REFUSED: &str = "SubscribeToShard.RateExceeded";
+const SUBSCRIBED: &str = "SubscribeToShard.Success";
+
+fn alarm_on(metrics: &[&str]) -> Scene {
+    alarm(|a| a.metrics = metrics.iter().copied().map(str::to_owned).collect())
+}
+
+/// Ten minutes of reading from two shards; `age`: how many milliseconds readers are behind, so many minutes before the
+/// newest.
+fn reading(throttled: f64, bytes: f64, calls: f64, age: impl Fn(i64) -> f64) -> Scene {
+    (-9..=0).fold(Scene::new(2), |scene, ago| {
+        let minute = MinuteTraffic {
+            read_throttled: throttled,
+            get_records_bytes: bytes,
+            get_records_calls: calls,
+            iterator_age_ms: Some(age(ago)),
+            ..MinuteTraffic::default()
+        };
+        scene.minutes(ago..=ago, minute)
+    })
+}
+
+/// A MiB a second, in a minute.
+const MIB: f64 = 1_048_576.0 * 60.0;
+const HOUR: f64 = 3_600_000.0;
+
 fn check(rows: Vec<(&str, &str, &str)>) {
     let wrong: Vec<_> = rows.iter().filter(|(_, want, got)| want != got).collect();
     assert!(wrong.is_empty(), "(situation, expected, decided): {wrong:#?}");
@@ -101,11 +127,24 @@ fn from_the_signal_alone() {
         ("throttled by KMS", "kms_throttled", unseen(call("PutRecords", "KMSThrottlingException"))),
         ("a throttled ListShards", "control_plane_throttled", unseen(call("ListShards", "LimitExceededException"))),
         ("a throttled GetShardIterator", "control_plane_throttled", unseen(call("GetShardIterator", EXCEEDED))),
+        ("too many subscriptions", "too_many_readers", unseen(call("SubscribeToShard", "LimitExceededException"))),
         (
-            "a throttled SubscribeToShard",
-            "control_plane_throttled",
-            unseen(call("SubscribeToShard", "LimitExceededException")),
+            "too many subscriptions, injected",
+            "too_many_readers",
+            unseen(call("SubscribeToShard", "ThrottlingException")),
         ),
+        ("too many subscriptions, by another code", "too_many_readers", unseen(call("SubscribeToShard", EXCEEDED))),
+        (
+            "too many subscriptions to who knows what",
+            "too_many_readers",
+            unseen(call("SubscribeToShard", "LimitExceededException").call(|c| c.stream = None)),
+        ),
+        (
+            "a subscription renewed within 5 seconds",
+            "not_a_throttle",
+            unseen(call("SubscribeToShard", "ResourceInUseException")),
+        ),
+        ("a subscription that is denied", "access_denied", unseen(call("SubscribeToShard", "AccessDeniedException"))),
         (
             "a refused switch of mode",
             "control_plane_throttled",
@@ -131,6 +170,23 @@ fn from_the_signal_alone() {
         ("an alarm on a stream", "look", unseen(alarm(|_| ()))),
         ("an alarm on something else", "not_ours", unseen(alarm(|a| (a.on_kinesis, a.stream) = (false, None)))),
         ("an alarm on several streams", "not_ours", unseen(alarm(|a| a.stream = None))),
+        ("an alarm on subscriptions", "too_many_readers", unseen(alarm_on(&[REFUSED]))),
+        ("an alarm on the share of subscriptions", "too_many_readers", unseen(alarm_on(&[REFUSED, SUBSCRIBED]))),
+        ("an alarm on subscriptions that succeed", "look", unseen(alarm_on(&[SUBSCRIBED]))),
+        (
+            "an alarm on subscriptions and writes",
+            "look",
+            unseen(alarm_on(&[REFUSED, "WriteProvisionedThroughputExceeded"])),
+        ),
+        (
+            "an alarm on subscriptions, gone back to OK",
+            "recovered",
+            unseen(alarm_on(&[REFUSED]).with(|s| {
+                if let Signal::Alarm(a) = &mut s.signal {
+                    a.state = "OK".into();
+                }
+            })),
+        ),
         ("a muted alarm", "muted", unseen(alarm(|a| a.muted_by = Some("rule".into())))),
         ("an alarm gone back to OK", "recovered", unseen(alarm(|a| a.state = "OK".into()))),
         ("an alarm without data", "recovered", unseen(alarm(|a| a.state = "INSUFFICIENT_DATA".into()))),
@@ -143,19 +199,7 @@ fn from_the_signal_alone() {
 #[test]
 fn after_looking() {
     let load = || Scene::under_load(2, 3000.0);
-    let reading = |throttled, bytes, calls, age: fn(i64) -> f64| {
-        (-9..=0).fold(Scene::new(2), |scene, ago| {
-            let minute = MinuteTraffic {
-                read_throttled: throttled,
-                get_records_bytes: bytes,
-                get_records_calls: calls,
-                iterator_age_ms: Some(age(ago)),
-                ..MinuteTraffic::default()
-            };
-            scene.minutes(ago..=ago, minute)
-        })
-    };
-    let mib = 1_048_576.0 * 60.0;
+    let mib = MIB;
     let late = |s: &mut Scene| {
         if let Signal::Throttle(c) = &mut s.signal {
             c.time = Some(now())
@@ -321,6 +365,42 @@ fn after_looking() {
             reading(9.0, 3.5 * mib, 600.0, |ago| 600_000.0 - 30_000.0 * (ago + 9) as f64).code(),
         ),
         ("readers bound by bytes", "scale_shards", reading(9.0, 3.5 * mib, 600.0, |_| 500.0).code()),
+        (
+            "readers bound by bytes on every shard, after an outage",
+            "reader_catching_up",
+            reading(500.0, 4.0 * mib, 600.0, |ago| 20.0 * HOUR - 60_000.0 * ago as f64).code(),
+        ),
+        (
+            "on-demand readers that gain ground",
+            "reader_catching_up",
+            reading(9.0, 4.0 * mib, 600.0, |ago| HOUR - 60_000.0 * ago as f64).on_demand().code(),
+        ),
+        (
+            "readers bound by bytes that lose ground",
+            "scale_shards",
+            reading(9.0, 3.5 * mib, 600.0, |ago| HOUR + 60_000.0 * ago as f64).code(),
+        ),
+        (
+            "readers bound by bytes, and no shards left",
+            "at_account_quota",
+            reading(9.0, 3.5 * mib, 600.0, |_| 500.0).with(full).code(),
+        ),
+        (
+            "readers bound by bytes, at the user's maximum",
+            "at_max_shards",
+            reading(9.0, 3.5 * mib, 600.0, |_| 500.0).policy(|p| p.max_shards = 2).code(),
+        ),
+        (
+            "throttled readers, 13 of 24 hours behind",
+            "too_many_readers",
+            reading(60.0, mib, 600.0, |_| 13.0 * HOUR).code(),
+        ),
+        ("a reader that is later than the retention", "consumer_slow", slow(25.0 * HOUR).code()),
+        (
+            "a reader 13 hours behind, records kept for a week",
+            "healthy",
+            slow(13.0 * HOUR).stream(|s| s.retention_hours = 168).code(),
+        ),
         ("readers bound by calls", "too_many_readers", reading(60.0, 0.5 * mib, 600.0, |_| 500.0).code()),
         ("one GetRecords in a thousand refused", "negligible", reading(0.5, 0.5 * mib, 600.0, |_| 500.0).code()),
         (
@@ -379,6 +459,84 @@ fn a_partial_step_names_its_bound() {
 fn a_load_of_unknown_size_doubles_the_stream() {
     let blind = MinuteTraffic { write_throttled: 600.0, ..MinuteTraffic::default() };
     assert_eq!(scaled_to(&Scene::new(3).minutes(-9..=0, blind)).1, 6);
+}
+
+fn sentence(scene: &Scene) -> String {
+    let decision = scene.decide();
+    Document::new(&scene.signal, scene.observation.stream.as_ref(), &decision, None).sentence
+}
+
+#[test]
+fn call_bound_readers_are_told_how_many_pollers_they_imply() {
+    let scene = reading(60.0, 0.5 * MIB, 600.0, |_| 500.0);
+    let evidence = scene.decide().evidence;
+    assert_eq!(evidence.get_records_calls_per_shard_per_second, Some(5.5), "660 a minute to two shards");
+    assert_eq!(evidence.implied_pollers, Some(6));
+    let says = sentence(&scene);
+    for part in ["5.5 GetRecords a second to each shard", "5 are shared", "6 pollers", "fewer consumers", "fan-out"] {
+        assert!(says.contains(part), "{part}: {says}");
+    }
+    let even = reading(120.0, 0.5 * MIB, 600.0, |_| 500.0).decide().evidence;
+    assert_eq!(even.implied_pollers, Some(6), "six calls a second are six pollers");
+    let hot = reading(60.0, 0.5 * MIB, 180.0, |_| 500.0);
+    assert_eq!((hot.code(), hot.decide().evidence.implied_pollers), ("too_many_readers", Some(2)));
+    assert!(sentence(&hot).contains("on average: some shards get more"));
+    let by_bytes = reading(9.0, 3.5 * MIB, 600.0, |_| 500.0).decide().evidence;
+    assert_eq!((by_bytes.implied_pollers, by_bytes.get_records_calls_per_shard_per_second), (None, Some(5.075)));
+}
+
+#[test]
+fn refused_subscriptions_are_told_by_whom_and_on_what() {
+    let consumer = "arn:aws:kinesis:us-east-1:123456789012:stream/orders/consumer/app:1789813511";
+    let scene = call("SubscribeToShard", "LimitExceededException").call(|c| {
+        c.caller.principal = Some("arn:aws:iam::123456789012:user/reader".into());
+        c.resource = Some(consumer.into());
+    });
+    let said = |scene: &Scene| {
+        let reason = triage(&scene.signal, &scene.policy, &home()).expect("held");
+        let decision = unthrottle::decide::hold_unseen(reason, &scene.policy);
+        Document::new(&scene.signal, None, &decision, None).sentence
+    };
+    let says = said(&scene);
+    for part in
+        ["orders: SubscribeToShard of arn:aws:iam::123456789012:user/reader", consumer, "once a second", "back off"]
+    {
+        assert!(says.contains(part), "{part}: {says}");
+    }
+    assert!(said(&alarm_on(&[REFUSED])).contains("a registered consumer of its own"));
+}
+
+#[test]
+fn a_reshard_is_said_to_leave_the_backlog_where_it_is() {
+    let left = "that backlog stays on the old shards";
+    let scaled = |age: f64| reading(9.0, 3.5 * MIB, 600.0, move |_| age);
+    let late = sentence(&scaled(12.0 * 60_000.0));
+    assert!(late.contains("Readers are 12 minutes behind") && late.contains(left), "{late}");
+    assert!(sentence(&scaled(3.0 * HOUR)).contains("Readers are 3.0 hours behind"));
+    assert!(!sentence(&scaled(60_000.0)).contains(left), "a minute is polling");
+    let late = MinuteTraffic { iterator_age_ms: Some(12.0 * 60_000.0), ..offered(3000.0, 2) };
+    let writes = || Scene::new(2).minutes(-9..=0, late);
+    assert!(sentence(&writes()).contains(left), "whoever is throttled");
+    assert!(sentence(&writes().tag("unthrottle.mode", "observe")).contains(left));
+    let full = writes().with(|s| s.observation.limits.as_mut().expect("known").open_shards = 500);
+    assert_eq!(full.code(), "switch_to_on_demand");
+    assert!(!sentence(&full).contains(left), "no reshard");
+}
+
+#[test]
+fn data_about_to_be_lost_is_said_whatever_is_decided() {
+    let lost = |scene: &Scene| scene.decide().evidence.data_loss_in_hours;
+    let throttled = reading(60.0, 0.5 * MIB, 600.0, |_| 13.0 * HOUR);
+    assert_eq!((throttled.code(), lost(&throttled)), ("too_many_readers", Some(11.0)));
+    assert!(sentence(&throttled).contains("deleted in 11.0 hours: raise the retention now"));
+    let quiet = reading(0.0, 0.5 * MIB, 600.0, |_| 13.0 * HOUR);
+    assert_eq!((quiet.code(), lost(&quiet)), ("consumer_slow", Some(11.0)));
+    for part in ["13.0 hours behind", "in 11.0 hours", "concurrency", "parallelization factor", "batch size", "poison"]
+    {
+        assert!(sentence(&quiet).contains(part), "{part}: {}", sentence(&quiet));
+    }
+    assert_eq!(lost(&reading(60.0, 0.5 * MIB, 600.0, |_| 12.0 * HOUR)), None, "half the retention");
+    assert_eq!(lost(&reading(60.0, 0.5 * MIB, 600.0, |_| 30.0 * HOUR)), Some(0.0));
 }
 
 #[test]

@@ -1,9 +1,7 @@
 //! Why a stream throttles, and what would stop it.
 
 use super::Wants;
-use super::demand::{
-    Offered, SHARD_BYTES_PER_SECOND, SHARD_READ_BYTES_PER_SECOND, SHARD_RECORDS_PER_SECOND, shards_at,
-};
+use super::demand::{Offered, SHARD_BYTES_PER_SECOND, SHARD_RECORDS_PER_SECOND, shards_at};
 use super::heat::{DIAGNOSTIC_SPLITS, Heat, Load, middle};
 use super::room::Full;
 use super::settle::History;
@@ -12,9 +10,6 @@ use crate::memory::ChangeKind;
 use crate::observation::{CapacityMode, Commitment, Limits, Minute, Observation, Shard, Stream, Traffic};
 use crate::policy::{Permission, Policy, StreamPolicy};
 use chrono::{DateTime, TimeDelta, Utc};
-
-/// A reader that is less than a minute behind has no backlog: polling alone makes as much.
-const BACKLOG_MS: f64 = 60_000.0;
 
 /// More shards than this are not told apart: a search of CloudWatch's gives at most 500 series.
 const SHARDS_TOLD_APART: u32 = 500;
@@ -196,28 +191,5 @@ impl Throttled<'_> {
     pub(super) fn is_committed(&self, wants: &mut Wants) -> Result<bool, Reason> {
         wants.commitment = self.observation.commitment.is_none();
         self.observation.commitment.map(|c| c == Commitment::Enabled).ok_or(Reason::EvidencePending)
-    }
-
-    fn reads(&self, evidence: &mut Evidence) -> Result<Remedy, Reason> {
-        let minutes = self.window.iter().map(|m| self.traffic().minute(*m));
-        let ages: Vec<f64> = minutes.clone().filter_map(|m| m.iterator_age_ms).collect();
-        if let [first, .., last] = ages.as_slice()
-            && *first > BACKLOG_MS
-            && last < first
-        {
-            return Err(Reason::ReaderCatchingUp);
-        }
-        let throttled = minutes.filter(|m| m.read_throttled > 0.0);
-        let bytes = throttled.map(|m| m.get_records_bytes / 60.0).fold(0.0, f64::max);
-        let needed = shards_at(bytes / SHARD_READ_BYTES_PER_SECOND, self.settings.target_utilization);
-        evidence.get_records_bytes_per_second = Some(bytes);
-        evidence.shards_needed = Some(needed);
-        if needed <= self.stream.open_shards {
-            return Err(Reason::TooManyReaders);
-        }
-        if self.stream.mode == CapacityMode::OnDemand {
-            return Err(self.growing(Side::Reads, None));
-        }
-        self.scale(needed).map_err(Reason::from)
     }
 }

@@ -7,13 +7,14 @@ mod demand;
 mod diagnosis;
 mod heat;
 mod on_demand;
+mod reads;
 mod room;
 mod settle;
 mod triage;
 mod verdict;
 
 pub use triage::triage;
-pub use verdict::{Bound, Cost, Decision, Evidence, Foreign, Healed, NoRoom, Reason, Remedy, Side, Verdict};
+pub use verdict::{Bound, Cost, Decision, Evidence, Foreign, Healed, NoRoom, ReadCall, Reason, Remedy, Side, Verdict};
 
 use crate::memory::Lineage;
 use crate::observation::{CapacityMode, Minute, MinuteTraffic, Observation, Shard, Status, Stream};
@@ -145,13 +146,14 @@ impl<'a> Case<'a> {
     fn weigh(&mut self, stream: &Stream, policy: &StreamPolicy, history: &mut History) -> Result<Remedy, Reason> {
         let newest = self.observation.traffic.newest(self.observation.observed_at);
         self.note(history, newest);
+        reads::note(&self.observation.traffic, stream, newest, &mut self.decision.evidence);
         history.settled(newest)?;
         let window = self.window(history.evidence_from, newest);
         let side = match self.throttled_side(&window, history) {
             Ok(side) => side,
             Err(Quiet::Hold(reason)) => return Err(reason),
             Err(Quiet::Stopped) => {
-                let reason = self.healthy(&window, newest, stream, history);
+                let reason = self.healthy(newest, stream, history);
                 let is_done = matches!(reason, Reason::Healthy { healed: None });
                 return if is_done { self.undo(stream, policy, history, newest, reason) } else { Err(reason) };
             }
@@ -224,16 +226,12 @@ impl<'a> Case<'a> {
     }
 
     /// No throttling in the newest minutes: not known yet, over, or over but for a reader that is far behind.
-    fn healthy(&mut self, window: &[Minute], newest: Minute, stream: &Stream, history: &mut History) -> Reason {
+    fn healthy(&mut self, newest: Minute, stream: &Stream, history: &mut History) -> Reason {
         if self.signal.time().is_some_and(|time| time >= newest.end()) {
             return Reason::EvidencePending;
         }
-        let recent = window.iter().rev().take(RECENT_MINUTES);
-        let age = recent.filter_map(|m| self.observation.traffic.minute(*m).iterator_age_ms).reduce(f64::max);
-        self.decision.evidence.iterator_age_milliseconds = age;
-        let retention_ms = f64::from(stream.retention_hours) * 3_600_000.0;
-        if let Some(age) = age.filter(|age| *age > retention_ms / 2.0) {
-            return Reason::ConsumerSlow { hours_left: ((retention_ms - age) / 3_600_000.0).max(0.0) };
+        if let Some(hours_left) = self.decision.evidence.data_loss_in_hours {
+            return Reason::ConsumerSlow { hours_left };
         }
         let healed = history.verify(&self.observation.traffic, stream, newest, self.now);
         self.decision.evidence.time_to_heal_seconds = healed.map(|h| h.took.num_seconds());

@@ -1,12 +1,17 @@
 //! What can be decided from the signal alone: no AWS call is made for it.
 
-use super::verdict::{Foreign, Reason};
+use super::verdict::{Foreign, ReadCall, Reason};
 use crate::policy::{Mode, Policy};
 use crate::signal::{Alarm, Call, Caller, Home, Signal};
 
-/// The calls that a stream's capacity serves. `SubscribeToShard` and `GetShardIterator` are limited per consumer and
-/// per account, whatever the shards.
+/// The calls that a stream's capacity serves. `GetShardIterator` is limited per shard and account, whatever is in it.
 const DATA_PLANE: [&str; 3] = ["PutRecord", "PutRecords", "GetRecords"];
+
+/// How a registered consumer begins to be pushed a shard's records: once a second for each consumer and shard, so no
+/// number of shards admits a consumer that subscribes too often.
+const SUBSCRIBE: &str = "SubscribeToShard";
+/// The metric that counts the subscriptions that were refused.
+const SUBSCRIBE_REFUSED: &str = "SubscribeToShard.RateExceeded";
 
 /// What an error code says about the cause.
 enum Cause {
@@ -50,6 +55,9 @@ fn of_call(call: &Call, policy: &Policy, home: &Home) -> Option<Reason> {
 }
 
 fn throttled(call: &Call) -> Option<Reason> {
+    if call.operation == SUBSCRIBE {
+        return Some(Reason::TooManyReaders(ReadCall::SubscribeToShard));
+    }
     // LimitExceededException is declared by every operation but the data plane: never a capacity signal.
     let by_capacity =
         DATA_PLANE.contains(&call.operation.as_str()) && call.error_code.as_deref() != Some("LimitExceededException");
@@ -104,7 +112,16 @@ fn of_alarm(alarm: &Alarm, home: &Home) -> Option<Reason> {
     if let Some(rule) = &alarm.muted_by {
         return Some(Reason::Muted(rule.clone()));
     }
-    (alarm.state != "ALARM").then_some(Reason::Recovered)
+    if alarm.state != "ALARM" {
+        return Some(Reason::Recovered);
+    }
+    is_on_subscriptions(alarm).then_some(Reason::TooManyReaders(ReadCall::SubscribeToShard))
+}
+
+/// Whether the alarm watches refused subscriptions, by themselves or as a share of all, and nothing else.
+fn is_on_subscriptions(alarm: &Alarm) -> bool {
+    let of_subscriptions = |metric: &String| metric.split('.').next() == Some(SUBSCRIBE);
+    alarm.metrics.contains(SUBSCRIBE_REFUSED) && alarm.metrics.iter().all(of_subscriptions)
 }
 
 fn is_elsewhere(home: &Home, account: Option<&str>, region: Option<&str>) -> bool {

@@ -1,6 +1,7 @@
 //! What a decision can be. Every path out of [`decide`](super::decide) is a variant here, and each variant has a
 //! stable snake_case code: the metric dimension, the log field, the JSON value and the word in the documents.
 
+use super::reads::BACKLOG_MS;
 use crate::memory::{ChangeKind, Memory};
 use crate::observation::Minute;
 use crate::policy::Mode;
@@ -120,6 +121,11 @@ pub enum Remedy {
 }
 
 impl Remedy {
+    /// Whether it opens new shards beside the old ones: what is in these stays there until it is read.
+    pub fn is_reshard(&self) -> bool {
+        matches!(self, Remedy::ScaleShards { .. } | Remedy::SplitShard { .. })
+    }
+
     /// What the memory calls it.
     pub fn kind(&self) -> ChangeKind {
         match self {
@@ -300,8 +306,8 @@ pub enum Reason {
     NotRestorable(String),
     /// A reader works off a backlog. New shards cannot drain old ones.
     ReaderCatchingUp,
-    /// Readers are bound by calls, not bytes.
-    TooManyReaders,
+    /// Readers are bound by calls, not bytes: by these.
+    TooManyReaders(ReadCall),
     // While acting.
     /// AWS refused the change.
     Refused {
@@ -312,6 +318,15 @@ pub enum Reason {
     },
     /// The memory cannot be written, so nothing was changed.
     CannotRemember(String),
+}
+
+/// A reader's call whose rate AWS limits, whatever its bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadCall {
+    /// Five a second to each shard, shared by all polling consumers.
+    GetRecords,
+    /// One a second to each shard by each registered consumer. Seen from the signal alone.
+    SubscribeToShard,
 }
 
 /// Why a signal is not ours.
@@ -380,6 +395,14 @@ pub struct Evidence {
     /// Bytes read in the busiest throttled minute, per second.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub get_records_bytes_per_second: Option<f64>,
+    /// GetRecords calls to each open shard in the busiest throttled minute, per second: answered and refused ones,
+    /// retries again. AWS answers five.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub get_records_calls_per_shard_per_second: Option<f64>,
+    /// About how many polling consumers make so many calls, where calls are what is exceeded: each polls every shard
+    /// about once a second.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub implied_pollers: Option<u32>,
     /// The share of capacity that the target is to be used to, 0–1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target_utilization: Option<f64>,
@@ -389,6 +412,9 @@ pub struct Evidence {
     /// The age of the oldest record read in the newest minutes, milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub iterator_age_milliseconds: Option<f64>,
+    /// Hours until the oldest unread record is deleted, where it is older than half the retention.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data_loss_in_hours: Option<f64>,
     /// Reshards of ours in the last 24 hours; AWS allows ten.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reshards_last_24_hours: Option<u32>,
@@ -437,5 +463,10 @@ impl Evidence {
     /// The newest published minute.
     pub fn newest(&self) -> Option<Minute> {
         self.newest_minute.map(Minute::of)
+    }
+
+    /// How far readers are behind, milliseconds; `None` when that is no backlog.
+    pub fn backlog_milliseconds(&self) -> Option<f64> {
+        self.iterator_age_milliseconds.filter(|age| *age > BACKLOG_MS)
     }
 }

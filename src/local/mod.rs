@@ -176,7 +176,7 @@ impl LocalAccount {
     /// a shard accepts early in its second and refuses late in it, and so it went in every second
     /// of those minutes.
     ///
-    /// A quarter of a second after `within`, metrics are real-time again. A second call replaces the first.
+    /// What comes in the quarter of a second after `within` is accounted nowhere; then metrics are real-time again. A second call replaces the first.
     pub fn live_past(&self, minutes: u32, within: Duration) {
         *lock(&self.account.past) = Past::begin(minutes, within, Instant::now(), SystemTime::now());
     }

@@ -9,8 +9,8 @@ use super::metrics::{epoch_seconds, minute_of};
 /// longest sensible past (a day within a second) is 7e-4.
 const NEGLIGIBLE_SHARE: f64 = 1e-6;
 
-/// What comes within this many seconds after the stretch still belongs to its last second: who drives traffic for just so
-/// long stops a little late, and a straggler in the present would be its newest minute.
+/// What comes within this many seconds after the stretch is accounted nowhere: who drives traffic for just so long stops
+/// a little late, and a straggler in the present would be the newest minute.
 const GRACE: f64 = 0.25;
 
 /// How a stretch of real time maps to whole minutes of the past.
@@ -44,7 +44,10 @@ impl Past {
         if elapsed >= self.within + GRACE {
             return None;
         }
-        let second = elapsed.min(self.within - NEGLIGIBLE_SHARE).floor();
+        if elapsed >= self.within {
+            return Some(vec![]);
+        }
+        let second = elapsed.floor();
         let from = self.start + second * self.factor;
         let to = self.start + (second + 1.0).min(self.within) * self.factor;
         let minutes = (from / 60.0).floor() as i64..=(to / 60.0).floor() as i64;
@@ -88,7 +91,7 @@ mod tests {
                 let first = last + 1 - i64::from(minutes);
                 assert!(spread.iter().all(|(m, _)| (first..=last).contains(m)));
             }
-            assert!(past.spread(began + within).is_some(), "a straggler");
+            assert_eq!(past.spread(began + within), Some(vec![]), "a straggler");
             assert!(past.spread(began + within + Duration::from_millis(250)).is_none());
         }
     }

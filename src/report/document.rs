@@ -3,6 +3,7 @@
 
 use super::metric::AutoFix;
 use super::sentence;
+use crate::callers::{CallerCount, Group};
 use crate::decide::{Cost, Decision, Evidence, Reason, Remedy, Verdict};
 use crate::observation::{CapacityMode, Stream};
 use crate::policy::Mode;
@@ -47,6 +48,8 @@ pub struct Document {
     pub cost: Option<Cost>,
     /// The numbers that the decision rests on.
     pub evidence: Evidence,
+    /// Whose throttled calls this container has seen since its last look at the stream: most first, empty when none.
+    pub callers: Vec<CallerCount>,
     /// How the AutoFix metric went out, when a change was counted.
     pub auto_fix: Option<AutoFix>,
     /// For a person on call.
@@ -162,9 +165,18 @@ impl Document {
             },
             cost: decision.cost,
             evidence: decision.evidence.clone(),
+            callers: vec![],
             auto_fix,
             sentence: sentence::of(signal, stream, decision),
         }
+    }
+
+    /// The same, with those whose calls were throttled.
+    #[must_use]
+    pub fn with_callers(mut self, decision: &Decision, callers: &Group) -> Document {
+        self.callers = callers.counts();
+        self.sentence += &sentence::most_refused(decision, callers);
+        self
     }
 }
 

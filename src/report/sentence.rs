@@ -1,8 +1,11 @@
 //! The decision in words, for a person who reads it on a phone at 3 a.m.: what was seen, what was done, why, and how
 //! to stop it.
 
+use crate::callers::{CallerCount, Group};
 use crate::cost::monthly;
-use crate::decide::{Bound, Cost, Decision, Evidence, Foreign, Healed, NoRoom, Reason, Remedy, Side, Verdict};
+use crate::decide::{
+    Bound, Cost, Decision, Evidence, Foreign, Healed, NoRoom, ReadCall, Reason, Remedy, Side, Verdict,
+};
 use crate::memory::ChangeKind;
 use crate::observation::{CapacityMode, Stream};
 use crate::policy::{MAX_SHARDS_TAG, MODE_TAG, Mode};
@@ -15,7 +18,54 @@ pub(super) fn of(signal: &Signal, stream: Option<&Stream>, decision: &Decision) 
         Verdict::Act(remedy) => act(remedy, decision),
         Verdict::Hold(reason) => hold(reason, signal, stream, &decision.evidence),
     };
-    format!("{name}: {text}")
+    format!("{name}: {text}{}", data_loss(decision))
+}
+
+/// A warning that data will be lost, where the decision itself is about something else.
+fn data_loss(decision: &Decision) -> String {
+    match (decision.evidence.data_loss_in_hours, &decision.verdict) {
+        (None, _) | (_, Verdict::Hold(Reason::ConsumerSlow { .. })) => String::new(),
+        (Some(hours), _) => {
+            format!(
+                " A reader is so far behind that unread records are deleted in {hours:.1} hours: raise the retention now."
+            )
+        }
+    }
+}
+
+/// Who was throttled most, where throttling is what the decision is about.
+pub(super) fn most_refused(decision: &Decision, callers: &Group) -> String {
+    let evidence = &decision.evidence;
+    let is_too_little = matches!(decision.verdict, Verdict::Hold(Reason::Negligible | Reason::Unconfirmed { .. }));
+    let side = evidence.throttled_side.or_else(|| is_too_little.then(|| refused_side(evidence)));
+    let Some(most) = side.and_then(|side| callers.most(side)) else { return String::new() };
+    let CallerCount { principal, user_agent, operation, count } = most;
+    let calls = if *count == 1 { "1 call".to_owned() } else { format!("{} calls", grouped(*count as f64)) };
+    let how = [user_agent.as_deref(), operation.as_deref(), Some(&calls)].into_iter().flatten().collect::<Vec<_>>();
+    format!(" Most refused: {} ({}).", principal.as_deref().unwrap_or(NOBODY), how.join(", "))
+}
+
+const NOBODY: &str = "somebody whom CloudTrail does not name";
+
+/// What a reshard does not do for readers that are behind.
+fn backlog(remedy: &Remedy, evidence: &Evidence) -> String {
+    let behind = evidence.backlog_milliseconds().filter(|_| remedy.is_reshard()).map(time);
+    let text = behind.map(|behind| {
+        format!(
+            " Readers are {behind} behind: that backlog stays on the old shards, at 2 MiB/s each, so they catch up no \
+             faster."
+        )
+    });
+    text.unwrap_or_default()
+}
+
+/// Minutes or hours.
+fn time(milliseconds: f64) -> String {
+    match (milliseconds / 60_000.0).round() {
+        1.0 => "1 minute".into(),
+        minutes if minutes < 120.0 => format!("{minutes:.0} minutes"),
+        minutes => format!("{:.1} hours", minutes / 60.0),
+    }
 }
 
 fn act(remedy: &Remedy, decision: &Decision) -> String {
@@ -24,12 +74,14 @@ fn act(remedy: &Remedy, decision: &Decision) -> String {
         Remedy::SwitchToProvisioned { .. } | Remedy::DisableShardMetrics { .. } => "not throttled".to_owned(),
         _ => throttling(evidence),
     };
-    let (did, why) = (what(remedy), why(remedy, evidence));
+    let (did, why, backlog) = (what(remedy), why(remedy, evidence), backlog(remedy, evidence));
     let bill = decision.cost.map(|cost| format!(" {}", bill(&cost))).unwrap_or_default();
     match decision.mode {
-        Mode::Heal => format!("{seen}; {why}. Changed {did}.{bill} To stop this: tag the stream {MODE_TAG}=off."),
+        Mode::Heal => {
+            format!("{seen}; {why}. Changed {did}.{bill}{backlog} To stop this: tag the stream {MODE_TAG}=off.")
+        }
         Mode::Observe | Mode::Off => {
-            format!("{seen}; {why}. Would change {did}; in observe mode nothing was changed.{bill}")
+            format!("{seen}; {why}. Would change {did}; in observe mode nothing was changed.{bill}{backlog}")
         }
     }
 }
@@ -142,13 +194,18 @@ fn throttling(evidence: &Evidence) -> String {
 fn refused(evidence: &Evidence) -> (String, String) {
     let records = evidence.write_throttled_records.unwrap_or_default();
     let calls = evidence.read_throttled_calls.unwrap_or_default();
-    let of_writes = evidence.throttled_side.map_or(records > 0.0, |side| side == Side::Writes);
-    let (what, share) = if of_writes {
+    let (what, share) = if refused_side(evidence) == Side::Writes {
         (format!("{} records refused", grouped(records)), evidence.write_throttled_share)
     } else {
         (format!("{} GetRecords calls refused", grouped(calls)), evidence.read_throttled_share)
     };
     (what, percent(share.unwrap_or_default()))
+}
+
+/// The side that a sentence about refused records or calls is about.
+fn refused_side(evidence: &Evidence) -> Side {
+    let records = evidence.write_throttled_records.unwrap_or_default();
+    evidence.throttled_side.unwrap_or(if records > 0.0 { Side::Writes } else { Side::Reads })
 }
 
 /// A whole number with its thousands apart: 1,234,567.
@@ -190,7 +247,7 @@ fn hold(reason: &Reason, signal: &Signal, stream: Option<&Stream>, evidence: &Ev
 /// The sentences that tell of the failed call.
 fn of_call(reason: &Reason, call: &Call) -> Option<String> {
     let Call { operation, .. } = call;
-    let who = call.caller.principal.as_deref().unwrap_or("somebody whom CloudTrail does not name");
+    let who = call.caller.principal.as_deref().unwrap_or(NOBODY);
     let code = call.error_code.as_deref().unwrap_or("no error");
     let on = call.resource.as_deref().map(|r| format!(" on {r}")).unwrap_or_default();
     Some(match reason {
@@ -213,9 +270,15 @@ fn of_call(reason: &Reason, call: &Call) -> Option<String> {
              help: let that caller ({}) cache and back off.",
             call.caller.user_agent.as_deref().unwrap_or("unknown user agent")
         ),
+        Reason::TooManyReaders(ReadCall::SubscribeToShard) => {
+            format!("{operation} of {who}{on} was throttled ({code}). {SUBSCRIBE_LESS}")
+        }
         _ => return None,
     })
 }
+
+const SUBSCRIBE_LESS: &str = "Each registered consumer may subscribe to each shard once a second, so shards cannot \
+    help: give each reader a registered consumer of its own, and back off between re-subscriptions.";
 
 /// The sentences that tell of the stream or of the alarm.
 fn of_state(reason: &Reason, stream: Option<&Stream>, evidence: &Evidence) -> String {
@@ -269,9 +332,10 @@ fn of_state(reason: &Reason, stream: Option<&Stream>, evidence: &Evidence) -> St
             format!("no throttling in the newest published minutes (up to {} UTC). Nothing to do.", newest(evidence))
         }
         Reason::ConsumerSlow { hours_left } => format!(
-            "not throttled, but its slowest reader is {:.1} hours behind: in {hours_left:.1} hours unread records \
-             are deleted. Speed up the consumer, or raise the retention now.",
-            evidence.iterator_age_milliseconds.unwrap_or_default() / 3_600_000.0
+            "not throttled, but its slowest reader is {} behind: in {hours_left:.1} hours unread records are deleted. \
+             Raise the retention now, then look at that consumer: its function's concurrency, the parallelization \
+             factor, the batch size and window, and whether a poison record holds up a shard.",
+            time(evidence.iterator_age_milliseconds.unwrap_or_default())
         ),
         Reason::Negligible => {
             let (what, share) = refused(evidence);
@@ -339,15 +403,16 @@ fn of_state(reason: &Reason, stream: Option<&Stream>, evidence: &Evidence) -> St
             options(evidence)
         ),
         Reason::ReaderCatchingUp => format!(
-            "{}; a reader is working off a backlog and gains ground. New shards cannot drain old ones.",
-            throttling(evidence)
-        ),
-        Reason::TooManyReaders => format!(
-            "{}; {} is within its {open} shards, so it is calls that are too many (5 GetRecords a second for each \
-             shard, shared by all readers). Shards cannot help: poll less often, or give each reader enhanced fan-out.",
+            "{}; a reader is working off a backlog and gains ground ({} behind). New shards cannot drain old ones.",
             throttling(evidence),
-            offered(evidence)
+            time(evidence.iterator_age_milliseconds.unwrap_or_default())
         ),
+        Reason::TooManyReaders(ReadCall::GetRecords) => {
+            format!("{}; {} is within its {open} shards. {}", throttling(evidence), offered(evidence), polled(evidence))
+        }
+        Reason::TooManyReaders(ReadCall::SubscribeToShard) => {
+            format!("SubscribeToShard is throttled. {SUBSCRIBE_LESS}")
+        }
         Reason::Refused { code, message } => {
             format!("{}; AWS refused the change: {code}: {message}. Nothing was changed.", throttling(evidence))
         }
@@ -392,6 +457,22 @@ fn options(evidence: &Evidence) -> String {
     format!(
         "You can: look for a hot partition key; ask AWS for a higher stream throughput; buy the throughput commitment, \
          which warm throughput takes (at least 25 MiB/s in and out for 24 hours, about $3,040 for 30 days).{provisioned}"
+    )
+}
+
+/// How often readers poll, and what helps when that is too often.
+fn polled(evidence: &Evidence) -> String {
+    let calls = evidence.get_records_calls_per_shard_per_second.unwrap_or_default();
+    let pollers = evidence.implied_pollers.unwrap_or_default();
+    let uneven = if calls < 5.0 {
+        " (on average: some shards get more, or an answer of up to 10 MB keeps its shard busy for 5 s)"
+    } else {
+        ""
+    };
+    format!(
+        "It is calls that are too many: {calls:.1} GetRecords a second to each shard{uneven}, where 5 are shared by all \
+         readers. That is about {pollers} pollers at the usual one call a second. Each polls every shard, so shards \
+         cannot help: have fewer consumers, poll less often, or use enhanced fan-out."
     )
 }
 

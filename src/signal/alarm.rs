@@ -32,6 +32,8 @@ pub struct Alarm {
     pub region: Option<String>,
     /// Whether the alarm watches a metric of `AWS/Kinesis`.
     pub on_kinesis: bool,
+    /// The names of these metrics.
+    pub metrics: BTreeSet<String>,
     /// The stream that it watches, when that is exactly one.
     pub stream: Option<StreamArn>,
 }
@@ -74,6 +76,7 @@ struct MetricStat {
 
 #[derive(Deserialize)]
 struct Metric {
+    name: Option<String>,
     namespace: Option<String>,
     #[serde(default)]
     dimensions: BTreeMap<String, String>,
@@ -95,6 +98,7 @@ impl Alarm {
     pub(super) fn parse(event: EventBridgeEvent, home: &Home) -> Result<Alarm, SignalError> {
         let detail: Detail = field("detail", &event.detail)?;
         let on_kinesis = detail.on_kinesis();
+        let metrics = detail.metric_names();
         let stream = detail.stream_name().filter(|_| on_kinesis).and_then(|name| {
             let at = Home {
                 partition: home.partition.clone(),
@@ -119,6 +123,7 @@ impl Alarm {
             account: event.account,
             region: event.region,
             on_kinesis,
+            metrics,
             stream,
         })
     }
@@ -131,11 +136,23 @@ impl Detail {
         metrics.filter(|m| m.namespace.as_deref() == Some(NAMESPACE))
     }
 
+    /// The Metrics Insights queries of `AWS/Kinesis`: such a one names its namespace in double quotes.
+    fn kinesis_queries(&self) -> impl Iterator<Item = &str> {
+        let expressions = self.configuration.metrics.iter().filter_map(|e| e.expression.as_deref());
+        expressions.filter(|x| x.contains(&format!("\"{NAMESPACE}\"")))
+    }
+
     fn on_kinesis(&self) -> bool {
-        // A Metrics Insights query names its namespace inside the expression, in double quotes.
-        let queried = format!("\"{NAMESPACE}\"");
-        self.kinesis_metrics().next().is_some()
-            || self.configuration.metrics.iter().any(|e| e.expression.as_ref().is_some_and(|x| x.contains(&queried)))
+        self.kinesis_metrics().next().is_some() || self.kinesis_queries().next().is_some()
+    }
+
+    fn metric_names(&self) -> BTreeSet<String> {
+        // SELECT SUM("SubscribeToShard.RateExceeded") FROM …: the first that stands in brackets, with or without quotes.
+        let queried = self.kinesis_queries().filter_map(|query| {
+            let (name, _) = query.split_once('(')?.1.split_once(')')?;
+            Some(name.trim().trim_matches('"'))
+        });
+        self.kinesis_metrics().filter_map(|m| m.name.as_deref()).chain(queried).map(str::to_owned).collect()
     }
 
     /// The contributor's stream, else the one stream that all the metrics name.
