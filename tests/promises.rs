@@ -11,6 +11,7 @@ use std::process::Command;
 use strum::VariantNames;
 use unthrottle::decide::{Reason, Remedy};
 use unthrottle::policy::Policy;
+use unthrottle::signal::{Home, Signal};
 
 fn read(path: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).expect(path)
@@ -133,6 +134,18 @@ fn every_command_of_the_readme_is_there() {
         for flag in line.split_whitespace().filter(|word| word.starts_with("--")) {
             assert!(help.contains(flag), "unthrottle {command} {flag}");
         }
+    }
+}
+
+#[test]
+fn the_ask_of_the_readme_is_understood_and_names_its_shard() {
+    let home = Home::of_arn(lambda::FUNCTION_ARN).expect("an ARN");
+    let readme = read("README.md");
+    let asks: Vec<&str> = readme.lines().filter(|line| line.starts_with("    {")).collect();
+    assert_eq!(asks.len(), 1);
+    for ask in asks {
+        let signal = Signal::parse(&serde_json::from_str(ask).expect("JSON"), &home).expect("an ask");
+        assert_eq!(signal.named_shard(), Some("shardId-000000000003"), "{ask}");
     }
 }
 
