@@ -21,7 +21,7 @@ use unthrottle::policy::{Permission, Policy};
 use unthrottle::signal::Home;
 
 /// Real seconds of traffic, which stand for [`MINUTES`] of the past.
-const TRAFFIC: Duration = Duration::from_secs(2);
+const TRAFFIC: Duration = Duration::from_secs(3);
 const MINUTES: u32 = 10;
 
 struct Stage {
@@ -71,7 +71,7 @@ impl Stage {
         self
     }
 
-    /// Ten minutes of this many records a second, with these hash keys; how many were accepted and how many throttled.
+    /// Ten minutes of this many records of 10 KiB a second, with these hash keys; how many were accepted and how many throttled.
     async fn drive(&self, per_second: usize, hash_key: impl Fn(usize) -> u128) -> (usize, usize) {
         self.account.live_past(MINUTES, TRAFFIC);
         self.aws.drive_at(STREAM, per_second, TRAFFIC, hash_key).await
@@ -137,7 +137,7 @@ fn scattered(i: usize) -> u128 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hot_shard_among_idle_ones_is_split_and_throttles_no_more() {
     let stage = Stage::new(4).await.monitored().await;
-    let (_, throttled) = stage.drive(1700, in_quarter(2)).await;
+    let (_, throttled) = stage.drive(170, in_quarter(2)).await;
     assert!(throttled > 0, "the hot shard really throttles");
     let document = stage.expect("acted", "split_shard").await;
     let remedy = &document["remedy"];
@@ -150,7 +150,7 @@ async fn a_hot_shard_among_idle_ones_is_split_and_throttles_no_more() {
     assert_eq!(stage.aws.auto_fix(&[("StreamName", STREAM), ("Action", "split_shard")]).await, 1.0);
 
     stage.later().await;
-    let (accepted, throttled) = stage.drive(1700, in_quarter(2)).await;
+    let (accepted, throttled) = stage.drive(170, in_quarter(2)).await;
     assert!(accepted > 0 && throttled == 0, "{throttled} throttled after the split");
     stage.expect("healed", "healthy").await;
     assert_eq!(stage.calls().get("Kinesis.UpdateShardCount"), None, "no reshard was spent on it");
@@ -160,12 +160,12 @@ async fn a_hot_shard_among_idle_ones_is_split_and_throttles_no_more() {
 async fn a_single_key_is_split_twice_at_most_and_then_held_by_name() {
     let stage = Stage::new(4).await.monitored().await;
     for _ in 0..2 {
-        assert!(stage.drive(1700, |_| 12345).await.1 > 0);
+        assert!(stage.drive(170, |_| 12345).await.1 > 0);
         stage.expect("acted", "split_shard").await;
         stage.later().await;
     }
     for _ in 0..2 {
-        assert!(stage.drive(1700, |_| 12345).await.1 > 0, "no split helps one key");
+        assert!(stage.drive(170, |_| 12345).await.1 > 0, "no split helps one key");
         let document = stage.expect("held", "hot_key").await;
         assert_eq!(document["evidence"]["diagnostic_splits"], 2);
         stage.later().await;
@@ -177,7 +177,7 @@ async fn a_single_key_is_split_twice_at_most_and_then_held_by_name() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stream_that_is_short_everywhere_is_scaled_though_its_shards_are_seen() {
     let stage = Stage::new(2).await.monitored().await;
-    assert!(stage.drive(3000, everywhere).await.1 > 0);
+    assert!(stage.drive(300, everywhere).await.1 > 0);
     let document = stage.expect("acted", "scale_shards").await;
     assert_eq!(document["evidence"]["busy_shards"], 2);
 }
@@ -185,22 +185,22 @@ async fn a_stream_that_is_short_everywhere_is_scaled_though_its_shards_are_seen(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_skewed_stream_is_looked_at_closer_where_that_is_allowed_and_no_longer_than_needed() {
     let stage = Stage::new(4).await;
-    stage.drive(1700, in_quarter(1)).await;
+    stage.drive(170, in_quarter(1)).await;
     stage.expect("held", "skew_suspected").await;
 
     let stage = stage.policy(|p| p.diagnose = Permission::Allow);
     stage.expect("acted", "enable_shard_metrics").await;
     stage.later().await;
-    stage.drive(1700, in_quarter(1)).await;
+    stage.drive(170, in_quarter(1)).await;
     stage.expect("acted", "split_shard").await;
     stage.later().await;
-    stage.drive(1700, in_quarter(1)).await;
+    stage.drive(170, in_quarter(1)).await;
     stage.expect("healed", "healthy").await;
     stage.expect("acted", "disable_shard_metrics").await;
     let summary = stage.aws.active(STREAM).await;
     assert!(summary.enhanced_monitoring().iter().all(|on| on.shard_level_metrics().is_empty()), "{summary:?}");
     stage.later().await;
-    stage.drive(500, everywhere).await;
+    stage.drive(50, everywhere).await;
     stage.expect("held", "healthy").await;
 }
 
@@ -208,7 +208,7 @@ async fn a_skewed_stream_is_looked_at_closer_where_that_is_allowed_and_no_longer
 async fn a_stream_of_many_shards_is_searched_in_one_call() {
     let stage = Stage::new(160).await.monitored().await;
     let stage = stage.policy(|p| (p.max_shards, p.max_shards_ceiling) = (200, 200));
-    assert!(stage.drive(1700, |i| scattered(i) * (u128::MAX / 160_000 - 1)).await.1 > 0);
+    assert!(stage.drive(170, |i| scattered(i) * (u128::MAX / 160_000 - 1)).await.1 > 0);
     stage.account.reset_calls();
     let document = stage.expect("acted", "split_shard").await;
     assert_eq!(document["remedy"]["shard"], "shardId-000000000000");
@@ -218,11 +218,11 @@ async fn a_stream_of_many_shards_is_searched_in_one_call() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_on_demand_stream_of_an_account_with_the_commitment_is_warmed_up() {
     let stage = Stage::committed(2).await.on_demand().await;
-    assert!(stage.drive(3000, everywhere).await.1 > 0);
+    assert!(stage.drive(300, everywhere).await.1 > 0);
     let document = stage.expect("acted", "warm_up").await;
     assert_eq!((&document["remedy"]["from"], &document["remedy"]["to"]), (&json!(2), &json!(4)));
     stage.later().await;
-    assert_eq!(stage.drive(3000, everywhere).await.1, 0, "warm at once");
+    assert_eq!(stage.drive(300, everywhere).await.1, 0, "warm at once");
     stage.expect("healed", "healthy").await;
     let warm = stage.aws.summary(STREAM).await.warm_throughput.expect("known");
     assert_eq!((warm.current_mibps, warm.target_mibps), (Some(4), Some(4)));
@@ -234,7 +234,7 @@ async fn a_commitment_that_is_coming_to_its_end_still_warms_and_an_absent_one_do
         [(Commitment::EnabledUntilEarliestAllowedEnd, "warm_up"), (Commitment::Absent, "on_demand_adapting")]
     {
         let stage = Stage::with(1, Options { commitment, ..Options::default() }).await.on_demand().await;
-        assert!(stage.drive(1700, everywhere).await.1 > 0);
+        assert!(stage.drive(170, everywhere).await.1 > 0);
         assert_eq!(stage.ask().await["code"], code);
     }
 }
@@ -242,12 +242,12 @@ async fn a_commitment_that_is_coming_to_its_end_still_warms_and_an_absent_one_do
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stream_that_needs_more_than_double_leaps_to_on_demand_with_warm_throughput_in_one_call() {
     let stage = Stage::committed(1).await;
-    assert!(stage.drive(2000, everywhere).await.1 > 0);
+    assert!(stage.drive(200, everywhere).await.1 > 0);
     let document = stage.expect("acted", "switch_to_on_demand").await;
     assert_eq!(document["remedy"], json!({ "from": "PROVISIONED", "to": "ON_DEMAND", "warm_mibps": 3 }));
     assert_eq!(stage.calls().get("Kinesis.UpdateStreamWarmThroughput"), None);
     stage.later().await;
-    assert_eq!(stage.drive(2000, everywhere).await.1, 0);
+    assert_eq!(stage.drive(200, everywhere).await.1, 0);
     stage.expect("healed", "healthy").await;
 }
 
@@ -255,11 +255,11 @@ async fn a_stream_that_needs_more_than_double_leaps_to_on_demand_with_warm_throu
 async fn what_we_switched_to_on_demand_goes_back_when_it_was_calm_and_nothing_needs_it() {
     let stage = Stage::with(2, Options { shard_limit: 2, ..Options::default() }).await;
     let stage = stage.policy(|p| p.restore_after_hours = 1);
-    assert!(stage.drive(3000, everywhere).await.1 > 0);
+    assert!(stage.drive(300, everywhere).await.1 > 0);
     stage.expect("acted", "switch_to_on_demand").await;
     stage.later_by(TimeDelta::hours(36)).await;
     stage.account.describe_as(STREAM, json!({ "QueueCount": 1 }));
-    stage.drive(500, everywhere).await;
+    stage.drive(50, everywhere).await;
     stage.expect("held", "not_restorable").await;
     stage.account.describe_as(STREAM, json!({ "QueueCount": null }));
     stage.expect("held", "not_restorable").await;
@@ -276,22 +276,22 @@ async fn what_aws_refuses_is_held_by_name_and_remembered() {
     // The operation, and a stage on which it is the remedy.
     let hot = || async {
         let stage = Stage::new(4).await.monitored().await;
-        stage.drive(1700, in_quarter(0)).await;
+        stage.drive(170, in_quarter(0)).await;
         stage
     };
     let warm = || async {
         let stage = Stage::committed(1).await.on_demand().await;
-        stage.drive(1700, everywhere).await;
+        stage.drive(170, everywhere).await;
         stage
     };
     let leap = || async {
         let stage = Stage::committed(1).await;
-        stage.drive(2000, everywhere).await;
+        stage.drive(200, everywhere).await;
         stage
     };
     let skew = || async {
         let stage = Stage::new(4).await.policy(|p| p.diagnose = Permission::Allow);
-        stage.drive(1700, in_quarter(0)).await;
+        stage.drive(170, in_quarter(0)).await;
         stage
     };
     let stages = [
@@ -304,7 +304,7 @@ async fn what_aws_refuses_is_held_by_name_and_remembered() {
         stage.refuse(operation, "ResourceInUseException");
         stage.expect("held", "resharding").await;
         stage.later().await;
-        stage.drive(1700, in_quarter(0)).await;
+        stage.drive(170, in_quarter(0)).await;
         for (code, limits) in [("ValidationException", 0), ("LimitExceededException", 1)] {
             stage.refuse(operation, code);
             let document = stage.ask().await;
@@ -316,7 +316,7 @@ async fn what_aws_refuses_is_held_by_name_and_remembered() {
                 break; // Not worth a second try.
             }
             stage.later().await;
-            stage.drive(2000, in_quarter(0)).await;
+            stage.drive(200, in_quarter(0)).await;
         }
         assert_eq!(stage.aws.auto_fix(&[]).await, 0.0, "{operation}: nothing was changed");
     }
@@ -331,7 +331,7 @@ async fn the_days_reshards_that_others_have_spent_are_found_by_awss_refusal() {
         update.scaling_type(ScalingType::UniformScaling).send().await.expect("one of ten");
         stage.aws.active(STREAM).await;
     }
-    assert!(stage.drive(3000, everywhere).await.1 > 0);
+    assert!(stage.drive(300, everywhere).await.1 > 0);
     let document = stage.expect("held", "refused").await;
     assert!(document["sentence"].as_str().is_some_and(|s| s.contains("LimitExceededException")), "{document:#}");
 }
@@ -341,7 +341,7 @@ async fn a_quota_that_aws_would_not_tell_is_found_by_its_refusal() {
     let stage = Stage::with(2, Options { shard_limit: 3, ..Options::default() }).await;
     let effect = Effect::Error { status: 400, code: "LimitExceededException".into(), message: "slow down".into() };
     stage.account.add_fault(Fault { operation: "DescribeLimits".into(), skip: 0, times: 99, effect });
-    assert!(stage.drive(3000, everywhere).await.1 > 0);
+    assert!(stage.drive(300, everywhere).await.1 > 0);
     let document = stage.expect("held", "refused").await;
     assert!(document["sentence"].as_str().is_some_and(|s| s.contains("shard limit")), "{document:#}");
 }

@@ -12,6 +12,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
+use tokio::time::{Instant, MissedTickBehavior};
 use unthrottle::memory::{Memory, TAG};
 
 pub const STREAM: &str = "orders";
@@ -97,38 +98,14 @@ impl Aws {
 
     /// Offers so many records a second, evenly over the shards; gives how many were accepted and how many throttled.
     pub async fn drive(&self, stream: &str, per_second: usize, time: Duration) -> (usize, usize) {
-        let keys = |n: usize| (format!("{:04}", n % 10_000), None);
-        self.drive_keys(stream, per_second, time, keys).await
-    }
-
-    /// The same, with these hash keys.
-    pub async fn drive_at(
-        &self,
-        stream: &str,
-        per_second: usize,
-        time: Duration,
-        hash_key: impl Fn(usize) -> u128,
-    ) -> (usize, usize) {
-        let keys = |n: usize| ("key".to_owned(), Some(hash_key(n).to_string()));
-        self.drive_keys(stream, per_second, time, keys).await
-    }
-
-    async fn drive_keys(
-        &self,
-        stream: &str,
-        per_second: usize,
-        time: Duration,
-        key_of: impl Fn(usize) -> (String, Option<String>),
-    ) -> (usize, usize) {
-        const BATCH: usize = 100;
+        const BATCH: usize = 500;
         let pause = Duration::from_secs_f64(BATCH as f64 / per_second as f64);
         let mut ticks = tokio::time::interval(pause);
         let end = tokio::time::Instant::now() + time;
         let (mut accepted, mut throttled, mut key) = (0, 0, 0);
         while ticks.tick().await < end {
             let record = |n: usize| {
-                let (key, hash) = key_of(n);
-                let entry = PutRecordsRequestEntry::builder().partition_key(key).set_explicit_hash_key(hash);
+                let entry = PutRecordsRequestEntry::builder().partition_key(format!("{:04}", n % 10_000));
                 entry.data(Blob::new([b'x'; RECORD_BYTES - 4])).build().expect("complete")
             };
             let records = (key..key + BATCH).map(record).collect();
@@ -136,6 +113,39 @@ impl Aws {
             let put = self.kinesis.put_records().stream_name(stream).set_records(Some(records));
             let refused = put.send().await.expect("an answer").failed_record_count.unwrap_or_default() as usize;
             accepted += BATCH - refused;
+            throttled += refused;
+        }
+        (accepted, throttled)
+    }
+
+    /// Offers so many records of 10 KiB a second, with these hash keys; gives how many were accepted and how many
+    /// throttled. Nothing is caught up: on a busy machine the traffic thins out, but never comes in bursts.
+    pub async fn drive_at(
+        &self,
+        stream: &str,
+        per_second: usize,
+        time: Duration,
+        hash_key: impl Fn(usize) -> u128,
+    ) -> (usize, usize) {
+        let mut ticks = tokio::time::interval(Duration::from_millis(100));
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let end = Instant::now() + time;
+        let (mut accepted, mut throttled) = (0, 0);
+        for batch in 0.. {
+            ticks.tick().await;
+            if Instant::now() >= end {
+                break;
+            }
+            let record = |n: usize| {
+                let entry =
+                    PutRecordsRequestEntry::builder().partition_key("key").data(Blob::new(vec![b'x'; 10 * 1024]));
+                entry.explicit_hash_key(hash_key(n).to_string()).build().expect("complete")
+            };
+            let count = per_second / 10;
+            let records = (batch * count..(batch + 1) * count).map(record).collect();
+            let put = self.kinesis.put_records().stream_name(stream).set_records(Some(records));
+            let refused = put.send().await.expect("an answer").failed_record_count.unwrap_or_default() as usize;
+            accepted += count - refused;
             throttled += refused;
         }
         (accepted, throttled)
