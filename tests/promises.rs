@@ -1,12 +1,17 @@
 //! What the documents promise is what the code does.
 
+#[path = "common/lambda.rs"]
+mod lambda;
+
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use strum::VariantNames;
 use unthrottle::decide::{Reason, Remedy};
 use unthrottle::policy::Policy;
+use unthrottle::signal::{Home, Signal};
 
 fn read(path: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).expect(path)
@@ -51,6 +56,10 @@ fn every_setting_and_its_default_stand_in_the_readme_as_the_templates_have_them(
         if let Some(words) = setting["allowed"].as_array() {
             assert_eq!(row[2], words.iter().map(says).collect::<Vec<_>>().join(", "), "{name}");
         }
+        // How few shards is bounded by how many.
+        if setting.get("min").is_some() && name != "UNTHROTTLE_MIN_SHARDS" {
+            assert_eq!(row[2], format!("{}–{}", says(&setting["min"]), says(&setting["max"])), "{name}");
+        }
     }
 }
 
@@ -79,6 +88,34 @@ fn the_settings_of_the_templates_are_those_of_the_code() {
     }
 }
 
+/// The names of the samples in events/, without their extension.
+fn samples() -> Vec<String> {
+    let files = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("events")).expect("events/");
+    let stem = |path: PathBuf| path.file_stem().and_then(|stem| stem.to_str().map(str::to_owned));
+    files.map(|entry| stem(entry.expect("readable").path()).expect("a name")).collect()
+}
+
+#[test]
+fn every_code_has_a_sample_and_no_sample_promises_another() {
+    let samples = samples();
+    let promised: BTreeSet<&str> =
+        samples.iter().map(|name| name.split_once("__").expect("SITUATION__CODE").1).collect();
+    let codes: BTreeSet<&str> = Remedy::VARIANTS.iter().chain(Reason::VARIANTS).copied().collect();
+    assert_eq!(promised, codes);
+}
+
+#[test]
+fn the_lambda_cannot_even_make_the_calls_that_it_never_makes() {
+    let bootstrap = fs::read(lambda::bootstrap()).expect("readable");
+    let has = |call: &str| bootstrap.windows(call.len()).any(|bytes| bytes == call.as_bytes());
+    for call in ["UpdateShardCount", "SplitShard", "UpdateStreamMode", "UpdateStreamWarmThroughput"] {
+        assert!(has(call), "{call} is made, and is not found");
+    }
+    for call in ["UpdateAccountSettings", "UpdateStreamRecordDistributionStrategy"] {
+        assert!(!has(call), "{call} is in the Lambda");
+    }
+}
+
 #[test]
 fn every_command_of_the_readme_is_there() {
     let (readme, makefile) = (read("README.md"), read("Makefile"));
@@ -97,6 +134,18 @@ fn every_command_of_the_readme_is_there() {
         for flag in line.split_whitespace().filter(|word| word.starts_with("--")) {
             assert!(help.contains(flag), "unthrottle {command} {flag}");
         }
+    }
+}
+
+#[test]
+fn the_ask_of_the_readme_is_understood_and_names_its_shard() {
+    let home = Home::of_arn(lambda::FUNCTION_ARN).expect("an ARN");
+    let readme = read("README.md");
+    let asks: Vec<&str> = readme.lines().filter(|line| line.starts_with("    {")).collect();
+    assert_eq!(asks.len(), 1);
+    for ask in asks {
+        let signal = Signal::parse(&serde_json::from_str(ask).expect("JSON"), &home).expect("an ask");
+        assert_eq!(signal.named_shard(), Some("shardId-000000000003"), "{ask}");
     }
 }
 
@@ -174,18 +223,5 @@ fn the_lock_file_and_the_samples_name_no_machine() {
         for trace in ["/root/", "/home/", "/tmp/", "\"resolved\""] {
             assert!(!text.contains(trace), "{path} contains {trace}");
         }
-    }
-}
-
-#[test]
-fn every_code_has_a_sample() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("events");
-    let names: Vec<String> = fs::read_dir(folder)
-        .expect("events/")
-        .map(|entry| entry.expect("readable").file_name().to_string_lossy().into_owned())
-        .collect();
-    for code in Remedy::VARIANTS.iter().chain(Reason::VARIANTS) {
-        let sample = format!("__{code}.json");
-        assert!(names.iter().any(|name| name.ends_with(&sample)), "no sample *{sample} in events/");
     }
 }

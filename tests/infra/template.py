@@ -20,15 +20,28 @@ def deployed():
     return sam.translate(template, parameter_values={})
 
 
-def actions():
-    """Every action that any role of the stack allows."""
+def statements():
+    """Every statement of any role of the stack, as (statement, the condition that it stands under or None)."""
     for resource in DEPLOYED["Resources"].values():
         if resource["Type"] == "AWS::IAM::Role":
             assert not resource["Properties"].get("ManagedPolicyArns")
             for policy in resource["Properties"]["Policies"]:
                 for statement in policy["PolicyDocument"]["Statement"]:
-                    yield from [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]
+                    if "Fn::If" in statement:
+                        condition, statement, otherwise = statement["Fn::If"]
+                        assert otherwise == {"Ref": "AWS::NoValue"}
+                        yield statement, condition
+                    else:
+                        yield statement, None
+
+
+def actions_of(statement):
+    """The actions that a statement allows."""
+    assert statement["Effect"] == "Allow" and "NotAction" not in statement and "NotResource" not in statement
+    return [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]
 
 
 DEPLOYED = deployed()
-ACTIONS = set(actions())
+STATEMENTS = list(statements())
+# Under any condition.
+ACTIONS = {action for statement, _ in STATEMENTS for action in actions_of(statement)}

@@ -1,9 +1,11 @@
 """What template.yaml deploys: its settings, its permissions, and CloudFormation that is valid after SAM's transform."""
 
 import json
+import re
 
+import pytest
 from cfnlint.api import lint_all
-from template import ACTIONS, DEPLOYED, ROOT, TEMPLATE
+from template import ACTIONS, DEPLOYED, ROOT, STATEMENTS, TEMPLATE, actions_of
 
 FUNCTION = TEMPLATE["Resources"]["Function"]["Properties"]
 SETTINGS = json.loads((ROOT / "infra/settings.json").read_text())
@@ -22,19 +24,42 @@ def test_every_setting_has_its_default_and_its_bounds():
         declared = parameter(variables[name])
         assert str(declared["Default"]) == setting["default"], name
         assert declared.get("AllowedValues") == setting.get("allowed"), name
-        if "same_as" not in setting:
+        if "same_as" in setting:
+            continue
+        assert declared["Description"].startswith(f"{name}. "), name
+        # A number that may be left out is a string with a pattern.
+        if "AllowedPattern" not in declared:
             assert (declared.get("MinValue"), declared.get("MaxValue")) == (setting.get("min"), setting.get("max")), name
-            assert declared["Description"].startswith(f"{name}. "), name
+
+
+@pytest.mark.parametrize("cost", ["", "0.01", "0.010", "0.1", "0.25", "1", "1.00", "2.5", "99.999", "999999.99", "1000000"])
+def test_a_cost_that_the_code_takes_may_be_given(cost):
+    setting = SETTINGS["UNTHROTTLE_MAX_HOURLY_COST"]
+    assert cost == "" or setting["min"] <= float(cost) <= setting["max"]
+    assert re.search(TEMPLATE["Parameters"]["MaxHourlyCost"]["AllowedPattern"], cost)
+
+
+@pytest.mark.parametrize(
+    "cost", ["0", "0.0", "0.00", "0.009", "-1", "+1", ".5", "01", "1.", "1,5", "1e3", "$5", " 5", "1000001", "1000000.5", "9999999", "none"]
+)
+def test_a_cost_that_the_code_refuses_or_a_person_may_misread_may_not(cost):
+    assert not re.search(TEMPLATE["Parameters"]["MaxHourlyCost"]["AllowedPattern"], cost)
 
 
 def test_the_role_allows_these_actions_and_no_others():
     assert ACTIONS == {
         "kinesis:DescribeStreamSummary",
+        "kinesis:ListShards",
         "kinesis:ListTagsForResource",
+        "kinesis:DescribeAccountSettings",
         "kinesis:DescribeLimits",
         "kinesis:TagResource",
         "kinesis:UpdateShardCount",
         "kinesis:UpdateStreamMode",
+        "kinesis:UpdateStreamWarmThroughput",
+        "kinesis:SplitShard",
+        "kinesis:EnableEnhancedMonitoring",
+        "kinesis:DisableEnhancedMonitoring",
         "cloudwatch:GetMetricData",
         "cloudwatch:PutMetricData",
         "logs:CreateLogStream",
@@ -44,20 +69,53 @@ def test_the_role_allows_these_actions_and_no_others():
 
 
 def test_no_action_is_a_wildcard_or_one_that_is_never_allowed():
-    never = {"CreateStream", "DeleteStream", "SplitShard", "MergeShards", "UpdateAccountSettings"}
+    never = {
+        "CreateStream",
+        "DeleteStream",
+        "MergeShards",
+        # Buys a throughput commitment.
+        "UpdateAccountSettings",
+        # Loses the order of records.
+        "UpdateStreamRecordDistributionStrategy",
+    }
     for action in ACTIONS:
         service, operation = action.split(":")
         assert "*" not in action and service != "iam" and operation not in never, action
 
 
 def test_only_what_has_no_resource_may_touch_every_resource():
-    everywhere = {
-        action
-        for statement in TEMPLATE["Resources"]["Role"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
-        if statement["Resource"] == "*"
-        for action in ([statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"])
+    everywhere = {a for statement, _ in STATEMENTS if statement["Resource"] == "*" for a in actions_of(statement)}
+    assert everywhere == {
+        "kinesis:DescribeAccountSettings",
+        "kinesis:DescribeLimits",
+        "kinesis:UpdateShardCount",
+        "kinesis:UpdateStreamMode",
+        "kinesis:EnableEnhancedMonitoring",
+        "kinesis:DisableEnhancedMonitoring",
+        "cloudwatch:GetMetricData",
+        "cloudwatch:PutMetricData",
     }
-    assert everywhere == {"kinesis:DescribeLimits", "cloudwatch:GetMetricData", "cloudwatch:PutMetricData"}
+
+
+def test_what_changes_a_stream_everywhere_is_bound_to_this_region():
+    region = {"StringEquals": {"aws:RequestedRegion": {"Ref": "AWS::Region"}}}
+    for statement, _ in STATEMENTS:
+        changes = [a for a in actions_of(statement) if re.match("kinesis:(Update|Enable|Disable)", a)]
+        if changes and statement["Resource"] == "*":
+            assert statement["Condition"] == region, statement["Sid"]
+
+
+def test_streams_are_those_of_this_account_and_region():
+    streams = {"Fn::Sub": "arn:${AWS::Partition}:kinesis:${AWS::Region}:${AWS::AccountId}:stream/*"}
+    for statement, _ in STATEMENTS:
+        if any(action.startswith("kinesis:") for action in actions_of(statement)) and statement["Resource"] != "*":
+            assert statement["Resource"] == streams, statement["Sid"]
+
+
+def test_shard_level_metrics_are_switched_on_only_where_a_person_allows_it():
+    conditional = {action: condition for statement, condition in STATEMENTS for action in actions_of(statement) if condition}
+    assert conditional == {"kinesis:EnableEnhancedMonitoring": "MayDiagnose"}
+    assert TEMPLATE["Conditions"]["MayDiagnose"] == {"Fn::Equals": [{"Ref": "Diagnose"}, "allow"]}
 
 
 def test_sam_adds_no_role_of_its_own():
