@@ -1097,3 +1097,102 @@ async fn a_dropped_account_stops_serving() {
     let lost = describe.send().await.expect_err("nobody there");
     assert!(matches!(lost, SdkError::DispatchFailure(_)), "{lost:?}");
 }
+
+// ---- Time, summaries, searches ----
+
+fn search(expression: &str) -> cw::MetricDataQuery {
+    cw::MetricDataQuery::builder().id("s").expression(expression).label("${PROP('Dim.ShardId')}").build()
+}
+
+/// What GetMetricData gives for the last hour: the label and the sum of each series.
+async fn sums(lab: &Lab, query: cw::MetricDataQuery) -> Result<Vec<(String, f64)>, String> {
+    let now = minute_now() * 60;
+    let time = aws_sdk_cloudwatch::primitives::DateTime::from_secs;
+    let get = lab.cloudwatch.get_metric_data().metric_data_queries(query).start_time(time(now - 3600));
+    let answer = get.end_time(time(now + 60)).send().await.map_err(|error| error.code().expect("a code").to_owned())?;
+    let of =
+        |series: &cw::MetricDataResult| (series.label().unwrap_or_default().to_owned(), series.values().iter().sum());
+    Ok(answer.metric_data_results().iter().map(of).collect())
+}
+
+#[tokio::test]
+async fn a_search_finds_each_shard_of_one_stream_and_no_other() {
+    let lab = lab().await;
+    let put = |stream, shard, value| {
+        let dimensions = [("StreamName", stream), ("ShardId", shard)];
+        lab.account.put_metric("AWS/Kinesis", "IncomingBytes", &dimensions, SystemTime::now(), value);
+    };
+    put("orders", "shardId-000000000000", 10.0);
+    put("orders", "shardId-000000000001", 20.0);
+    put("clicks", "shardId-000000000000", 40.0);
+    lab.account.put_metric("AWS/Kinesis", "IncomingBytes", &[("StreamName", "orders")], SystemTime::now(), 30.0);
+    let shards = "{AWS/Kinesis,ShardId,StreamName} MetricName=\"IncomingBytes\" StreamName=\"orders\"";
+    let found = sums(&lab, search(&format!("SEARCH('{shards}', 'Sum', 60)"))).await.expect("found");
+    assert_eq!(found, [("shardId-000000000000".into(), 10.0), ("shardId-000000000001".into(), 20.0)]);
+    for wrong in ["SUM(METRICS())", "SEARCH('orders', 'Sum', 60)", "SEARCH('{AWS/Kinesis} x', 'Sum')"] {
+        assert_eq!(sums(&lab, search(wrong)).await, Err("ValidationError".into()), "{wrong}");
+    }
+}
+
+#[tokio::test]
+async fn time_that_passes_takes_metrics_and_budgets_along() {
+    let lab = lab().await;
+    lab.stream("orders", 2).await;
+    for n in 0..10 {
+        lab.reshard("orders", if n % 2 == 0 { 3 } else { 2 }).await.expect("one of ten");
+        lab.active("orders").await;
+    }
+    let eleventh = || async {
+        let update = lab.kinesis.update_shard_count().stream_name("orders").target_shard_count(3);
+        update.scaling_type(ScalingType::UniformScaling).send().await
+    };
+    assert_eq!(code(eleventh().await), "LimitExceededException");
+    lab.account.put_metric("Any", "Thing", &[], SystemTime::now(), 1.0);
+    let thing = || query_in("Any", "m", "Thing", "Sum", &[], 60);
+    assert_eq!(sums(&lab, thing()).await.expect("there")[0].1, 1.0);
+    lab.account.age(Duration::from_secs(25 * 3600));
+    assert_eq!(sums(&lab, thing()).await.expect("there")[0].1, 0.0, "more than an hour ago");
+    eleventh().await.expect("a new day");
+}
+
+#[tokio::test]
+async fn a_summary_shows_what_it_is_told_to_show() {
+    let lab = lab().await;
+    lab.on_demand_stream("orders").await;
+    assert_eq!(lab.summary("orders").await.channel_count, Some(0));
+    let strategy = lab.summary("orders").await.record_distribution_strategy.expect("shown");
+    assert_eq!(strategy.as_str(), "USER_PARTITION_KEY");
+    lab.account.describe_as("orders", serde_json::json!({ "ChannelCount": 2, "RecordDistributionStrategy": "AUTO" }));
+    let summary = lab.summary("orders").await;
+    assert_eq!(
+        (summary.channel_count, summary.record_distribution_strategy.expect("shown").as_str()),
+        (Some(2), "AUTO")
+    );
+    lab.account.describe_as("orders", serde_json::json!({ "ChannelCount": null }));
+    assert_eq!(lab.summary("orders").await.channel_count, None);
+}
+
+#[tokio::test]
+async fn a_switch_to_on_demand_can_bring_warm_throughput_along() {
+    let lab = lab_with(Options { commitment: local::Commitment::Enabled, ..quick() }).await;
+    lab.stream("orders", 1).await;
+    let arn = lab.account.stream_arn("orders");
+    let switch = lab.kinesis.update_stream_mode().stream_arn(&arn).stream_mode_details(mode(StreamMode::OnDemand));
+    switch.warm_throughput_mibps(6).send().await.expect("switched");
+    assert_eq!(lab.summary("orders").await.stream_status, StreamStatus::Updating);
+    lab.active("orders").await;
+    let summary = lab.summary("orders").await;
+    let warm = summary.warm_throughput.expect("shown");
+    assert_eq!((summary.open_shard_count, warm.current_mibps, warm.target_mibps), (6, Some(6), Some(6)));
+    assert_eq!(summary.stream_mode_details.expect("a mode").stream_mode, StreamMode::OnDemand);
+}
+
+#[tokio::test]
+async fn short_lived_shards_of_a_reshard_count_towards_the_quota() {
+    let lab = lab_with(Options { shard_limit: 9, ..quick() }).await;
+    lab.stream("orders", 4).await;
+    let update = |to| lab.kinesis.update_shard_count().stream_name("orders").target_shard_count(to);
+    let update = |to| update(to).scaling_type(ScalingType::UniformScaling).send();
+    assert_eq!(code(update(7).await), "LimitExceededException", "4 → 7 goes over 4 + 6");
+    update(6).await.expect("4 → 6 goes over 4 + 4");
+}
