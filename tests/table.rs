@@ -806,6 +806,16 @@ fn shard_by_shard() {
             "split_shard",
             Scene::of_shards(&[1500.0, IDLE, IDLE, IDLE, 1400.0, IDLE]).code(),
         ),
+        (
+            "three of eight shards hot, and short",
+            "scale_shards",
+            Scene::of_shards(&[3000.0, 3000.0, 3000.0, IDLE, IDLE, IDLE, IDLE, IDLE]).code(),
+        ),
+        (
+            "two of eight shards hot, and short",
+            "split_shard",
+            Scene::of_shards(&[4000.0, 4000.0, IDLE, IDLE, IDLE, IDLE, IDLE, IDLE]).code(),
+        ),
         ("one of two shards hot", "split_shard", Scene::of_shards(&[1900.0, IDLE]).code()),
         (
             "most shards busy, and yet enough of them",

@@ -14,6 +14,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 /// More shards than this are not told apart: a search of CloudWatch's gives at most 500 series.
 const SHARDS_TOLD_APART: u32 = 500;
 
+/// One shard in so many is few: splitting these, one after the other, is soon done. More of them in a stream that is
+/// short are divided faster by one reshard, which splits them all.
+const FEW: usize = 4;
+
 /// What a diagnosis looks at.
 pub(super) struct Throttled<'a> {
     pub observation: &'a Observation,
@@ -68,7 +72,8 @@ impl Throttled<'_> {
         let hottest = heat.hottest(self.named_shard);
         evidence.hottest_shard = hottest.map(|hot| hot.shard.id.clone());
         evidence.hottest_shard_utilization = hottest.map(|hot| hot.utilization);
-        if needed > open && busy * 2 > shards.len() {
+        let are_few = busy <= 1 || busy * FEW <= shards.len();
+        if needed > open && !are_few {
             return self.more_shards(needed, wants);
         }
         match hottest.filter(|hot| hot.utilization > target) {
@@ -118,7 +123,7 @@ impl Throttled<'_> {
 
     fn split(&self, hot: &Load<'_>, heat: &Heat<'_>, evidence: &mut Evidence) -> Result<Remedy, Reason> {
         let lines = self.history.lines(self.now);
-        let splits = heat.splits(hot, &lines, self.history.is_lost());
+        let splits = heat.splits(hot, &lines, self.history.is_lost(self.now));
         evidence.diagnostic_splits = Some(splits);
         let at = middle(hot.shard.first_hash_key, hot.shard.last_hash_key);
         let is_named = Shard::number_in(&hot.shard.id).is_some();

@@ -224,8 +224,10 @@ impl History {
     }
 
     /// Whether the memory of the last 24 hours is rebuilt from a metric: the lines are not in that.
-    pub fn is_lost(&self) -> bool {
-        self.lost || self.memory.change.as_ref().is_some_and(|change| change.kind == ChangeKind::Lost)
+    pub fn is_lost(&self, now: DateTime<Utc>) -> bool {
+        let day = TimeDelta::hours(LOOKBACK_HOURS);
+        let change = self.memory.change.as_ref();
+        self.lost || change.is_some_and(|change| change.kind == ChangeKind::Lost && now - change.at < day)
     }
 
     /// The hot lines of the last 24 hours.
