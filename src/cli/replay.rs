@@ -114,7 +114,7 @@ async fn replay_local(event: &Event, mut policy: Policy, console: &mut Console) 
     let signal = event.signal(&home)?;
     let unseen = triage(&signal, &policy, &home).is_some();
     let stage = Stage::of(event.promise(), is_read(&signal));
-    (stage.policy)(&mut policy);
+    stage.setting.iter().for_each(|(_, set)| set(&mut policy));
     let account = LocalAccount::start(stage.options.clone()).await?;
     let clients = Clients::new(&local_config(account.url()));
     let healer = Healer::new(clients.clone(), policy);

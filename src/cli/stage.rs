@@ -82,7 +82,8 @@ pub(super) struct Stage {
     resharding: bool,
     /// The event comes a second time, once the first change is done; the second decision counts.
     pub again: bool,
-    pub policy: fn(&mut Policy),
+    /// A setting, as a person would write it, and what it does.
+    pub setting: Option<(&'static str, fn(&mut Policy))>,
 }
 
 /// When shard-level metrics are switched on.
@@ -110,7 +111,7 @@ impl Stage {
             fault: None,
             resharding: false,
             again: false,
-            policy: |_| (),
+            setting: None,
         };
         match code.unwrap_or_default() {
             "split_shard" => Stage { shards: 4, monitored: Monitored::BeforeTraffic, load: Load::HotRange, ..stage },
@@ -123,9 +124,12 @@ impl Stage {
                 })),
                 ..stage
             },
-            "enable_shard_metrics" => {
-                Stage { shards: 4, load: Load::HotRange, policy: |p| p.diagnose = Permission::Allow, ..stage }
-            }
+            "enable_shard_metrics" => Stage {
+                shards: 4,
+                load: Load::HotRange,
+                setting: Some(("UNTHROTTLE_DIAGNOSE=allow", |p| p.diagnose = Permission::Allow)),
+                ..stage
+            },
             "skew_suspected" => Stage { shards: 4, load: Load::HotRange, ..stage },
             "disable_shard_metrics" => Stage {
                 monitored: Monitored::BeforeTraffic,
@@ -173,19 +177,26 @@ impl Stage {
             },
             "on_demand_ceiling" => Stage { load: OVERLOAD, on_demand: true, ..stage },
             "switch_to_on_demand" => Stage { load: OVERLOAD, options: full(), ..stage },
-            "at_account_quota" => {
-                Stage { load: OVERLOAD, options: full(), policy: |p| p.on_demand = Permission::Deny, ..stage }
-            }
+            "at_account_quota" => Stage {
+                load: OVERLOAD,
+                options: full(),
+                setting: Some(("UNTHROTTLE_ON_DEMAND=deny", |p| p.on_demand = Permission::Deny)),
+                ..stage
+            },
             "reshard_budget_spent" => Stage {
                 load: OVERLOAD,
                 memory: Some(remember(ChangeKind::Scale, 4, 2, 60, |memory| {
                     memory.reshards = (0..10).map(|n| ago(60 + 60 * n)).rev().collect();
                 })),
-                policy: |p| p.on_demand = Permission::Deny,
+                setting: Some(("UNTHROTTLE_ON_DEMAND=deny", |p| p.on_demand = Permission::Deny)),
                 ..stage
             },
             "at_max_shards" => Stage { load: OVERLOAD, tags: vec![(MAX_SHARDS_TAG, "2".into())], ..stage },
-            "at_max_cost" => Stage { load: OVERLOAD, policy: |p| p.max_hourly_cost = Some(0.01), ..stage },
+            "at_max_cost" => Stage {
+                load: OVERLOAD,
+                setting: Some(("UNTHROTTLE_MAX_HOURLY_COST=0.01", |p| p.max_hourly_cost = Some(0.01))),
+                ..stage
+            },
             "switch_to_provisioned" => switched(json!({ "ChannelCount": 0, "QueueCount": 0 }), stage),
             "not_restorable" => switched(json!({ "ChannelCount": 0, "QueueCount": 1 }), stage),
             "just_looked" | "settling" => Stage { load: OVERLOAD, again: true, ..stage },
@@ -214,8 +225,25 @@ impl Stage {
 
     /// In words, for the one who watches.
     pub fn describe(&self) -> String {
-        let mode = if self.on_demand { ", in on-demand mode" } else { "" };
-        format!("{} shards{mode}", self.shards)
+        let said = |holds: bool, words: &str| holds.then(|| words.to_owned());
+        let taken = u32::try_from(self.shards).is_ok_and(|shards| self.options.shard_limit <= shards);
+        let parts = [
+            said(!self.created, "no such stream"),
+            said(self.created, &format!("{} shard{}", self.shards, if self.shards == 1 { "" } else { "s" })),
+            said(self.options.create_time == FOR_LONG, "still being created"),
+            said(self.on_demand, "in on-demand mode"),
+            said(self.options.commitment == Commitment::Enabled, "the throughput commitment"),
+            said(taken, "no room for more shards in the account"),
+            said(self.monitored == Monitored::BeforeTraffic, "shard-level metrics on"),
+            said(self.monitored == Monitored::AfterTraffic, "shard-level metrics on since a moment ago"),
+            said(self.resharding, "somebody else's reshard under way"),
+            self.fault.as_ref().map(|fault| format!("AWS refuses {}", fault.operation)),
+            self.summary.as_ref().map(|fields| format!("its summary with {fields}")),
+            self.memory.as_ref().and_then(|memory| Some(format!("{TAG}={}", memory.encode().ok()?))),
+            self.setting.map(|(setting, _)| setting.to_owned()),
+        ];
+        let tags = self.tags.iter().map(|(key, value)| format!("{key}={value}"));
+        parts.into_iter().flatten().chain(tags).collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -251,7 +279,7 @@ fn switched(summary: serde_json::Value, stage: Stage) -> Stage {
         load: Load::Published(&[QUIET]),
         memory: Some(memory),
         summary: Some(summary),
-        policy: |p| p.restore_after_hours = 1,
+        setting: Some(("UNTHROTTLE_RESTORE_AFTER_HOURS=1", |p| p.restore_after_hours = 1)),
         ..stage
     }
 }

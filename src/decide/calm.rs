@@ -68,7 +68,7 @@ impl Case<'_> {
         let open = stream.open_shards;
         let count = |what: &str, count: Option<u32>| match count {
             Some(0) => None,
-            Some(some) => Some(format!("it has {some} {what}, which need on-demand mode")),
+            Some(some) => Some(format!("it has {what} ({some}), which need on-demand mode")),
             None => Some(format!("AWS does not say whether it has {what}")),
         };
         let hindrances = [

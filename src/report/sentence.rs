@@ -116,7 +116,7 @@ fn why(remedy: &Remedy, evidence: &Evidence) -> String {
             format!("{offered} {} {needed} shards at {at} utilization{bounded}", needs(evidence))
         }
         Remedy::SplitShard { shard, from, .. } => format!(
-            "{shard} is offered {} of what a shard takes, and {} of {from} shards are busy",
+            "{shard} is offered {} of what a shard takes (busy shards: {} of {from})",
             percent(evidence.hottest_shard_utilization.unwrap_or_default()),
             evidence.busy_shards.unwrap_or_default()
         ),
