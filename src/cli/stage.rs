@@ -82,9 +82,11 @@ pub(super) struct Stage {
     resharding: bool,
     /// The event comes a second time, once the first change is done; the second decision counts.
     pub again: bool,
-    /// A setting, as a person would write it, and what it does.
-    pub setting: Option<(&'static str, fn(&mut Policy))>,
+    pub setting: Option<Setting>,
 }
+
+/// A setting as a person would write it, and what it does.
+type Setting = (&'static str, fn(&mut Policy));
 
 /// When shard-level metrics are switched on.
 #[derive(Clone, Copy, PartialEq)]
