@@ -108,7 +108,7 @@ pub enum Remedy {
     EnableShardMetrics {
         /// Open shards; each has these metrics then.
         shards: u32,
-        /// Those of [`SHARD_METRICS`] that are off.
+        /// Those of [`SHARD_METRICS`](crate::observation::SHARD_METRICS) that are off.
         metrics: Vec<&'static str>,
     },
     /// `DisableEnhancedMonitoring` of what [`Remedy::EnableShardMetrics`] switched on.
