@@ -338,7 +338,10 @@ proptest! {
         let decision = scene.decide();
         if let (Verdict::Hold(_), Some(memory)) = (&decision.verdict, &decision.memory) {
             let again = scene.clone().memory(memory).decide();
-            prop_assert_eq!(again.memory, None);
+            // A change that is known to have healed may be followed by one that undoes: that is an intent, not the same news.
+            if let Verdict::Hold(_) = again.verdict {
+                prop_assert_eq!(again.memory, None);
+            }
         }
     }
 
