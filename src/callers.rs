@@ -106,6 +106,11 @@ impl Group {
 pub struct Callers(HashMap<StreamArn, Group>);
 
 impl Callers {
+    /// The callers of `stream` so far.
+    pub fn seen(&self, stream: &StreamArn) -> Group {
+        self.0.get(stream).cloned().unwrap_or_default()
+    }
+
     /// Counts a refused call, if it names a stream.
     pub fn add(&mut self, call: &Call) {
         let Some(stream) = &call.stream else { return };

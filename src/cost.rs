@@ -39,6 +39,9 @@ const FREE_RETENTION: u32 = 24;
 /// The retention from which on it is "long-term", in hours: "beyond seven days", the same page.
 const LONG_TERM_RETENTION: u32 = 7 * 24;
 
+/// What an account with on-demand Advantage pays for at least, in and out, in bytes a second.
+const COMMITTED_BYTES_PER_SECOND: f64 = 25.0 * KB * KB;
+
 /// More than this no unit costs, in USD: a price beyond is a slip of the pen. It also keeps every sum finite.
 const MAX_PRICE: f64 = 1e6;
 
@@ -178,6 +181,12 @@ impl Prices {
             .map_err(|e| PricesError { field: e.path().to_string(), source: e.into_inner() })?;
         json.end().map_err(|source| PricesError { field: ".".into(), source })?;
         Ok(prices)
+    }
+
+    /// The least that the throughput commitment costs an account an hour, in USD: 25 MiB/s in and as much out
+    /// (aws.amazon.com/kinesis/data-streams/pricing).
+    pub fn commitment_per_hour(&self) -> f64 {
+        gb_per_hour(COMMITTED_BYTES_PER_SECOND) * (self.advantage_in_gb + self.advantage_out_gb)
     }
 
     /// What a stream of this shape costs an hour, in USD: never negative, always a number.

@@ -12,7 +12,7 @@ use crate::signal::{Home, Signal, SignalError, StreamArn};
 use chrono::{DateTime, SubsecRound, Utc};
 use serde_json::Value;
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// How often a run looks before it gives up: once, and once more if the first look has grown old.
 const LOOKS: usize = 2;
@@ -113,8 +113,9 @@ impl Healer {
         self.count_caller(signal, held.as_ref());
         let held = held.or_else(|| self.just_looked(signal));
         let (None, Some(stream)) = (&held, signal.stream()) else {
-            let reason = held.unwrap_or(Reason::NotOurs(Foreign::NoStream));
-            return Ok(Healing::unseen(signal, &hold_unseen(reason, &self.policy)));
+            let decision = hold_unseen(held.unwrap_or(Reason::NotOurs(Foreign::NoStream)), &self.policy);
+            let callers = signal.stream().map(|stream| self.callers().seen(stream)).unwrap_or_default();
+            return Ok(Healing::unseen(signal, &decision, &callers));
         };
         let mut intent = None;
         for _ in 0..LOOKS {
@@ -134,7 +135,7 @@ impl Healer {
                         self.looked(stream, decision.verdict.code());
                     }
                     // Only now: a run that fails leaves them to the next.
-                    let callers = self.callers.lock().unwrap_or_else(PoisonError::into_inner).take(stream);
+                    let callers = self.callers().take(stream);
                     let stream = look.observation.stream.as_ref();
                     return Ok(Healing::seen(signal, stream, &decision, auto_fix, lines, &callers));
                 }
@@ -171,8 +172,12 @@ impl Healer {
         if let (Signal::Throttle(call), None | Some(Reason::ControlPlaneThrottled | Reason::TooManyReaders(_))) =
             (signal, held)
         {
-            self.callers.lock().unwrap_or_else(PoisonError::into_inner).add(call);
+            self.callers().add(call);
         }
+    }
+
+    fn callers(&self) -> MutexGuard<'_, Callers> {
+        self.callers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn looked(&self, stream: &StreamArn, code: &'static str) {
@@ -185,8 +190,9 @@ impl Healer {
 }
 
 impl Healing {
-    fn unseen(signal: &Signal, decision: &Decision) -> Healing {
-        Healing { document: Document::new(signal, None, decision, None), lines: vec![], looked: false }
+    fn unseen(signal: &Signal, decision: &Decision, callers: &Group) -> Healing {
+        let document = Document::new(signal, None, decision, None).with_callers(decision, callers);
+        Healing { document, lines: vec![], looked: false }
     }
 
     fn seen(
@@ -277,15 +283,16 @@ mod tests {
 
         let acted = heal(throttle("a", EXCEEDED)).await.expect("healed");
         assert_eq!((acted.document.code, callers(&acted)), ("scale_shards", vec![("a".into(), 2)]));
-        assert!(acted.document.sentence.ends_with(" Most refused: a (PutRecords, 2 calls)."), "{:?}", acted.document);
+        let most = " Of the refused calls that CloudTrail showed here, most: a (PutRecords, 2 calls).";
+        assert!(acted.document.sentence.ends_with(most), "{:?}", acted.document);
 
         let suppressed = heal(throttle("c", EXCEEDED)).await.expect("held");
-        assert_eq!((suppressed.document.code, callers(&suppressed)), ("just_looked", vec![]));
+        assert_eq!((suppressed.document.code, callers(&suppressed)), ("just_looked", vec![("c".into(), 1)]));
 
         let ask = || Signal::Ask(Ask { stream: stream(), mode: None, message: None });
         let asked = heal(ask()).await.expect("held");
         assert_eq!((asked.document.code, callers(&asked)), ("resharding", vec![("c".into(), 1)]));
-        assert!(!asked.document.sentence.contains("Most refused"), "that is not why it holds");
+        assert!(!asked.document.sentence.contains("refused calls"), "that is not why it holds");
         assert_eq!(callers(&heal(ask()).await.expect("held")), []);
     }
 }

@@ -74,12 +74,14 @@ pub struct Policy {
     /// `UNTHROTTLE_FLOOR`: the throttled share of a minute below which it does not count, a fraction. Producers
     /// retry one record in a hundred without anybody noticing; a reshard unsettles every consumer.
     pub floor: f64,
-    /// `UNTHROTTLE_MAX_SHARDS`: never more, about $1,100 a month in us-east-1. It bounds spending.
+    /// `UNTHROTTLE_MAX_SHARDS`: never more, about $1,100 a month in us-east-1; nor a switch to on-demand mode for a load
+    /// that needs more.
     pub max_shards: u32,
     /// `UNTHROTTLE_MAX_SHARDS_CEILING`: how far a stream's own tag may raise `max_shards`. The same by default, so
     /// that who may tag a stream may not thereby spend more.
     pub max_shards_ceiling: u32,
-    /// `UNTHROTTLE_MIN_SHARDS`: restoring never goes below. One is the least that a stream can have.
+    /// `UNTHROTTLE_MIN_SHARDS`: a stream with fewer is not switched back to provisioned mode. One is the least that a
+    /// stream can have.
     pub min_shards: u32,
     /// `UNTHROTTLE_ON_DEMAND`: whether a stream may be switched to on-demand mode where AWS's limits leave no room
     /// for shards. Allowed by default: the alternative is to go on losing records.

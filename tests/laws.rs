@@ -214,14 +214,16 @@ proptest! {
                 }
                 prop_assert!(decision.evidence.reshards_last_24_hours < Some(10));
             }
-            Verdict::Act(Remedy::SplitShard { shard, at, from, to }) => {
+            Verdict::Act(Remedy::SplitShard { shard, at, from, to, partial }) => {
                 prop_assert_eq!((*from, *to), (open, open + 1));
                 prop_assert!(*to <= scene.policy.max_shards);
                 prop_assert!(scene.observation.limits.is_none_or(|l| l.shards_left() > 0));
-                let shards = scene.observation.shards.as_ref().expect("read");
+                let read = scene.observation.shards.clone();
+                let shards = read.or_else(|| scene.clone().even_shards().observation.shards).expect("shards");
                 let shard = shards.iter().find(|s| s.id == *shard).expect("an open shard");
                 prop_assert!(shard.first_hash_key + 1 < *at && *at < shard.last_hash_key);
                 prop_assert!(decision.evidence.diagnostic_splits < Some(2));
+                prop_assert!(partial.is_none() || decision.evidence.shards_needed > Some(open));
             }
             Verdict::Act(Remedy::WarmUp { from, to, .. }) => {
                 let stream = scene.observation.stream.as_ref().expect("a stream");
@@ -252,13 +254,14 @@ proptest! {
                 prop_assert!(warm_mibps.is_none_or(|warm| committed && warm <= scene.policy.max_warm_mibps));
                 prop_assert_eq!(scene.policy.on_demand, Permission::Allow);
                 prop_assert!(open < scene.policy.max_shards, "never around the user's maximum");
+                prop_assert!(decision.evidence.shards_needed <= Some(scene.policy.max_shards), "nor beyond it");
                 prop_assert!(decision.evidence.mode_switches_last_24_hours < Some(2));
                 prop_assert!(scene.observation.limits.is_none_or(|l| l.on_demand_streams < l.on_demand_stream_limit));
             }
             Verdict::Act(other) => prop_assert!(false, "a remedy without a law: {:?}", other),
             Verdict::Hold(_) => {}
         }
-        if let (Verdict::Act(_), Some(cost)) = (&decision.verdict, decision.cost) {
+        if let (Verdict::Act(_), Some(cost)) = (&decision.verdict, &decision.cost) {
             let (before, after) = (cost.before_usd_per_hour, cost.after_usd_per_hour);
             prop_assert!(before >= 0.0 && after >= 0.0);
             prop_assert!(scene.policy.max_hourly_cost.is_none_or(|max| after <= max || after <= before));
@@ -287,6 +290,7 @@ proptest! {
             let decision = scene.decide();
             let Verdict::Act(Remedy::SplitShard { shard, .. }) = &decision.verdict else {
                 prop_assert_eq!(decision.verdict.code(), "hot_key");
+                prop_assert_eq!(decision.evidence.diagnostic_splits, Some(2));
                 break;
             };
             splits += 1;

@@ -1,5 +1,5 @@
-//! Every sample in events/ yields the decision that its file name promises, on a local account that is really
-//! throttled where the event needs a stream.
+//! Every sample in events/ yields the decision that its file name promises, on a local account, and what it changes is
+//! changed.
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::path::{Path, PathBuf};
@@ -24,14 +24,17 @@ fn sample(path: PathBuf) -> Trial {
         let Replay { document, healing } = runtime.block_on(replay(&path, Policy::default()))?;
         check(document.code == code, &document)?;
         check(document.sentence.len() > 30 && document.sentence.ends_with('.'), &document.sentence)?;
-        let Some(Before { traffic, shards }) = healing else {
+        let Some(Before { traffic, sizes }) = healing else {
             return check(document.outcome == Outcome::Held && document.stream_was_unseen(), &document);
         };
         // The second change of a sample that has two is the one that it tells of.
         let is_planned = document.outcome == Outcome::Planned;
         let grows = !is_planned
             && ["scale_shards", "split_shard", "warm_up", "just_looked", "settling", "resharding"].contains(&code);
-        check(grows == (shards.1 > shards.0), (shards, &document))?;
+        check(grows == (sizes.1.shards > sizes.0.shards), (sizes, &document))?;
+        let modes = (sizes.0.is_on_demand, sizes.1.is_on_demand);
+        let switches = ["switch_to_on_demand", "switch_to_provisioned"].contains(&code);
+        check(switches == (modes.0 != modes.1), (modes, &document))?;
         let Some((before, after)) = traffic else { return Ok(()) };
         let is_calm = ["healthy", "disable_shard_metrics"].contains(&code);
         check(is_calm != (before.throttled > 0), before)?;

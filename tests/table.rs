@@ -391,6 +391,16 @@ fn after_looking() {
             reading(9.0, 3.5 * mib, 600.0, |_| 500.0).policy(|p| p.max_shards = 2).code(),
         ),
         (
+            "readers refused, by few calls and few bytes",
+            "uneven_reads",
+            reading(60.0, 0.5 * mib, 180.0, |_| 500.0).code(),
+        ),
+        (
+            "readers that drain the shards that we closed",
+            "reader_catching_up",
+            reading(60.0, 0.5 * mib, 600.0, |_| 120_000.0).memory(&settled(1, 2, 300, 60)).code(),
+        ),
+        (
             "throttled readers, 13 of 24 hours behind",
             "too_many_readers",
             reading(60.0, mib, 600.0, |_| 13.0 * HOUR).code(),
@@ -444,9 +454,18 @@ fn a_partial_step_names_its_bound() {
         })
     };
     assert_eq!(scaled_to(&left(12)), (8, 14, None), "8 → 14 goes over 8 + 12 shards");
-    assert_eq!(scaled_to(&left(11)), (8, 12, Some(Bound::AccountQuota)));
-    assert_eq!(scaled_to(&left(8)), (8, 12, Some(Bound::AccountQuota)), "8 → 12 goes over 16");
-    assert_eq!(left(7).policy(|p| p.on_demand = Permission::Deny).code(), "at_account_quota");
+    assert_eq!(scaled_to(&left(11)), (8, 16, None), "doubling takes no short-lived shards");
+    assert_eq!(scaled_to(&left(8)), (8, 16, None));
+    let bounded = |max| left(8).policy(|p| (p.max_shards, p.max_shards_ceiling) = (max, max));
+    assert_eq!(scaled_to(&bounded(15)), (8, 12, Some(Bound::AccountQuota)), "8 → 12 goes over 16");
+    let denied = |left: Scene| left.policy(|p| p.on_demand = Permission::Deny);
+    let widest = denied(left(7)).decide().verdict;
+    let is_partial =
+        |v: &Verdict| matches!(v, Verdict::Act(Remedy::SplitShard { partial: Some(Bound::AccountQuota), .. }));
+    assert!(is_partial(&widest), "one shard more is better than none: {widest:?}");
+    assert_eq!(denied(left(7)).decide().memory.expect("an intent").lineages, [], "nothing is diagnosed by it");
+    assert!(sentence(&denied(left(7))).contains("a partial step: the account's shard quota"));
+    assert_eq!(denied(left(0)).code(), "at_account_quota");
     // $0.015 a shard-hour, and the records: 9 shards, not 10.
     let bill = |shards: u32| {
         Scene::under_load(8, 9500.0).decide().cost.map(|c| c.before_usd_per_hour + f64::from(shards - 8) * 0.015)
@@ -478,9 +497,9 @@ fn call_bound_readers_are_told_how_many_pollers_they_imply() {
     }
     let even = reading(120.0, 0.5 * MIB, 600.0, |_| 500.0).decide().evidence;
     assert_eq!(even.implied_pollers, Some(6), "six calls a second are six pollers");
-    let hot = reading(60.0, 0.5 * MIB, 180.0, |_| 500.0);
-    assert_eq!((hot.code(), hot.decide().evidence.implied_pollers), ("too_many_readers", Some(2)));
-    assert!(sentence(&hot).contains("on average: some shards get more"));
+    let uneven = reading(60.0, 0.5 * MIB, 180.0, |_| 500.0);
+    assert_eq!((uneven.code(), uneven.decide().evidence.implied_pollers), ("uneven_reads", None));
+    assert!(sentence(&uneven).contains("2.0 GetRecords a second to each shard are within"), "{}", sentence(&uneven));
     let by_bytes = reading(9.0, 3.5 * MIB, 600.0, |_| 500.0).decide().evidence;
     assert_eq!((by_bytes.implied_pollers, by_bytes.get_records_calls_per_shard_per_second), (None, Some(5.075)));
 }
@@ -769,6 +788,7 @@ fn shard_by_shard() {
         Scene::new(8).minutes(-9..=0, minute)
     };
     let diagnose = |scene: Scene| scene.policy(|p| p.diagnose = Permission::Allow);
+    let two_hot = || Scene::of_shards(&[IDLE, 1500.0, IDLE, 3000.0, IDLE, IDLE, IDLE, IDLE]);
     let bursts = || {
         // Each shard refuses a little in minutes that are hardly used.
         let burst = MinuteTraffic { write_throttled: 600.0, ..offered(200.0, 1) };
@@ -839,6 +859,113 @@ fn shard_by_shard() {
                 })
                 .code(),
         ),
+        (
+            "every shard short of bytes that PutRecord rounds up",
+            "scale_shards",
+            Scene::of_shards(&[600.0; 4])
+                .with(|s| {
+                    // Records of 1,100 bytes, charged as 2 KiB: 600 a second are 1.17 MiB/s.
+                    let stream = MinuteTraffic {
+                        incoming_records: 4.0 * 500.0 * 60.0,
+                        incoming_bytes: 4.0 * 500.0 * 60.0 * 1100.0,
+                        write_throttled: 4.0 * 100.0 * 60.0,
+                        put_record_bytes: 4.0 * 500.0 * 60.0 * 1100.0,
+                        put_record_count: 4.0 * 500.0 * 60.0,
+                        ..MinuteTraffic::default()
+                    };
+                    let shard = MinuteTraffic {
+                        incoming_records: 500.0 * 60.0,
+                        incoming_bytes: 500.0 * 60.0 * 1100.0,
+                        write_throttled: 100.0 * 60.0,
+                        ..MinuteTraffic::default()
+                    };
+                    for ago in -9..=0 {
+                        *s.observation.traffic.minute_mut(newest().plus(ago)) = stream;
+                        for open in s.observation.shards.as_mut().expect("shards") {
+                            *open.traffic.minute_mut(newest().plus(ago)) = shard;
+                        }
+                    }
+                })
+                .code(),
+        ),
+        (
+            "every shard is short, and its metrics are not there yet",
+            "scale_shards",
+            Scene::of_shards(&[1500.0; 8]).with(unpublished).code(),
+        ),
+        (
+            "one key that is retried, and nobody sees the shards",
+            "skew_suspected",
+            Scene::new(8)
+                .minutes(-9..=0, MinuteTraffic { write_throttled: 60.0 * 59_000.0, ..offered(1000.0, 8) })
+                .code(),
+        ),
+        (
+            "one key that is retried, and the account has the commitment",
+            "skew_suspected",
+            Scene::new(8)
+                .minutes(-9..=0, MinuteTraffic { write_throttled: 60.0 * 59_000.0, ..offered(1000.0, 8) })
+                .committed()
+                .code(),
+        ),
+        (
+            "a single shard that accepts little",
+            "scale_shards",
+            Scene::new(1).minutes(-9..=0, MinuteTraffic { write_throttled: 60.0 * 1900.0, ..offered(400.0, 1) }).code(),
+        ),
+        (
+            "one exhausted key, and another hot shard",
+            "split_shard",
+            two_hot().children(40, [3, 4]).memory(&line(40, 2)).code(),
+        ),
+        (
+            "a third hot shard beside two lines that were split in vain",
+            "split_budget_spent",
+            two_hot()
+                .children(40, [3, 4])
+                .memory(&{
+                    let mut memory = line(40, 2);
+                    memory.lineages.push(unthrottle::memory::Lineage { shard: 41, ..memory.lineages[0] });
+                    memory
+                })
+                .with(|s| s.observation.shards.as_mut().expect("shards")[3].parent = None)
+                .code(),
+        ),
+        (
+            "a hot shard whose split AWS refused twice",
+            "split_budget_spent",
+            one_hot(1500.0)
+                .memory(
+                    &(0..2)
+                        .fold(Memory::default(), |m, _| m.refuse(ChangeKind::Split, now() - TimeDelta::hours(2), true)),
+                )
+                .code(),
+        ),
+        (
+            "a second split of a line that was announced and never made",
+            "split_shard",
+            one_hot(3000.0).memory(&line(3, 2)).code(),
+        ),
+        (
+            "a line that was split twice, and is idle by now",
+            "split_shard",
+            Scene::of_shards(&[0.0, 0.0, IDLE, 1500.0, IDLE, IDLE]).children(40, [0, 1]).memory(&line(40, 1)).code(),
+        ),
+        (
+            "a split line whose other half was split, too",
+            "hot_key",
+            one_hot(3000.0)
+                .with(|s| {
+                    s.observation.shards.as_mut().expect("shards")[3].parent = Some("shardId-000000000040".into());
+                })
+                .memory(&line(40, 2))
+                .code(),
+        ),
+        (
+            "nine hot shards of forty, and enough of them",
+            "scale_shards",
+            Scene::of_shards(&(0..40).map(|i| if i < 9 { 1500.0 } else { IDLE }).collect::<Vec<_>>()).code(),
+        ),
         ("a split that moved nothing", "split_shard", one_child().memory(&line(40, 1)).code()),
         ("two splits that moved nothing", "hot_key", one_child().memory(&line(40, 2)).code()),
         ("two splits that moved nothing, a day ago", "split_shard", one_child().memory(&old(line(40, 2), 25)).code()),
@@ -901,7 +1028,7 @@ fn shard_by_shard() {
         ("skewed, and we may look closer", "enable_shard_metrics", diagnose(skewed()).code()),
         (
             "skewed, and a closer look is too dear",
-            "at_max_cost",
+            "skew_suspected",
             diagnose(skewed()).policy(|p| p.max_hourly_cost = Some(0.01)).code(),
         ),
         (
@@ -935,7 +1062,42 @@ fn shard_by_shard() {
         ),
         ("skewed, and known to be one key", "hot_key", diagnose(skewed()).memory(&line(40, 2)).code()),
         ("one hot shard, seen since a minute", "split_shard", one_hot(1500.0).memory(&watching(9)).code()),
-        ("calm, and our metrics still on", "disable_shard_metrics", calm().shard_metrics().memory(&watching(9)).code()),
+        ("calm, and our metrics on for minutes", "healthy", calm().shard_metrics().memory(&watching(9)).code()),
+        (
+            "calm, and our metrics on for an hour",
+            "disable_shard_metrics",
+            calm().shard_metrics().memory(&watching(61)).code(),
+        ),
+        (
+            "calm, and our metrics have shown a hot shard",
+            "disable_shard_metrics",
+            calm()
+                .shard_metrics()
+                .memory(&{
+                    let mut memory = watching(9);
+                    let at = now() - TimeDelta::minutes(7);
+                    memory.lineages = vec![unthrottle::memory::Lineage { shard: 3, splits: 1, at }];
+                    memory
+                })
+                .code(),
+        ),
+        (
+            "calm, our metrics on for an hour, and switching them off refused today",
+            "healthy",
+            calm()
+                .shard_metrics()
+                .memory(&watching(61).refuse(ChangeKind::Unwatch, now() - TimeDelta::hours(2), false))
+                .code(),
+        ),
+        (
+            "negligible, and our metrics on for an hour",
+            "disable_shard_metrics",
+            Scene::new(8)
+                .minutes(-9..=0, MinuteTraffic { write_throttled: 60.0, ..offered(1000.0, 8) })
+                .shard_metrics()
+                .memory(&watching(61))
+                .code(),
+        ),
         ("calm, and somebody's own metrics on", "healthy", calm().shard_metrics().code()),
         ("calm, and our metrics off again", "healthy", calm().memory(&watching(9)).code()),
         ("bursts, watched for ten minutes", "micro_burst", bursts().memory(&watching(10)).code()),
@@ -1020,6 +1182,36 @@ fn on_demand() {
             "healthy",
             switched(30).minutes(-300..=-300, offered(9000.0, 4)).code(),
         ),
+        (
+            "switched by us, below the user's minimum",
+            "not_restorable",
+            switched(30).policy(|p| p.min_shards = 5).code(),
+        ),
+        (
+            "switched by us, and its cost falls, though not below the maximum",
+            "switch_to_provisioned",
+            switched(30).policy(|p| p.max_hourly_cost = Some(0.01)).code(),
+        ),
+        (
+            "no shards left, and needs more than the user's maximum",
+            "at_account_quota",
+            Scene::under_load(60, 150_000.0)
+                .with(|s| s.observation.limits.as_mut().expect("known").open_shards = 500)
+                .code(),
+        ),
+        (
+            "switched by us, and back by somebody: that was the day's second switch",
+            "at_account_quota",
+            Scene::under_load(4, 9000.0)
+                .with(|s| s.observation.limits.as_mut().expect("known").open_shards = 500)
+                .memory(&{
+                    let at = now() - hours(2);
+                    let mut memory = Memory::default().intend(Change::intent(ChangeKind::Switch, 4, 4, at), false);
+                    memory.change.as_mut().expect("just made").settled = Some(at + TimeDelta::minutes(1));
+                    Memory { was_provisioned: true, ..memory }
+                })
+                .code(),
+        ),
         ("switched by us, and has channels", "not_restorable", switched(30).stream(|s| s.channels = Some(1)).code()),
         ("switched by us, and has queues", "not_restorable", switched(30).stream(|s| s.queues = Some(2)).code()),
         (
@@ -1079,6 +1271,7 @@ fn the_hottest_shard_is_split_at_its_middle_and_its_line_is_remembered() {
         at: 2 * width + (width - 1) / 2 + 1,
         from: 5,
         to: 6,
+        partial: None,
     };
     assert_eq!(decision.verdict, Verdict::Act(split));
     let memory = decision.memory.expect("an intent");
@@ -1144,7 +1337,7 @@ fn warm_throughput_is_what_the_load_needs_and_never_scales_down() {
 
 #[test]
 fn a_change_that_was_announced_and_never_made_leaves_no_trace() {
-    let at = now() - TimeDelta::minutes(10);
+    let at = now() - TimeDelta::minutes(70);
     let announced = |kind, change: fn(&mut Memory, chrono::DateTime<chrono::Utc>)| {
         let mut memory = Memory::default().intend(Change::intent(kind, 8, 8, at), false);
         change(&mut memory, at);
@@ -1162,4 +1355,142 @@ fn a_change_that_was_announced_and_never_made_leaves_no_trace() {
     assert_eq!(calm().shard_metrics().memory(&unwatch).code(), "disable_shard_metrics", "tried again");
     let done = calm().memory(&unwatch).decide().memory.expect("news");
     assert_eq!(done.watch.map(|watch| watch.metrics), Some(None));
+}
+
+/// A gigabyte an hour, in bytes a second.
+const GB_AN_HOUR: f64 = 1_073_741_824.0 / 3600.0;
+
+#[test]
+fn the_bill_has_everything_that_a_change_multiplies() {
+    // 2,000 records of 1 KiB a second are offered: 6.87 GB an hour. Two consumers read them all, records are kept for two
+    // days, and three shard-level metrics are on.
+    let gb = 2000.0 * 1024.0 / GB_AN_HOUR;
+    let stream = |s: Scene| s.stream(|s| (s.consumers, s.retention_hours) = (2, 48)).shard_metrics();
+    let bill = |scene: Scene| {
+        let cost = scene.decide().cost.expect("an act");
+        assert_eq!(cost.prices, "us-east-1 2026-09");
+        (cost.before_usd_per_hour, cost.after_usd_per_hour)
+    };
+    let is = |(before, after): (f64, f64), want: (f64, f64)| {
+        assert!((before - want.0).abs() < 1e-4 && (after - want.1).abs() < 1e-4, "{before} → {after}, not {want:?}");
+    };
+    // A shard: itself, extended retention, two consumers, three metrics.
+    let shard = 0.015 + 0.02 + 2.0 * 0.015 + 3.0 * 0.3 / 730.0;
+    let provisioned = |shards: f64| shards * shard + 2000.0 * 3600.0 / 1e6 * 0.014 + 2.0 * gb * 0.013;
+    let scale = stream(Scene::under_load(1, 2000.0));
+    is(bill(scale.clone()), (provisioned(1.0), provisioned(2.0)));
+
+    let metrics = |shards: f64| shards * 3.0 * 0.3 / 730.0;
+    let kept = gb * 24.0 / 730.0;
+    let on_demand = |shards| 0.04 + gb * 0.08 + 2.0 * gb * 0.05 + kept * 0.1 + metrics(shards);
+    let advantage = |shards| gb * 0.032 + 2.0 * gb * 0.016 + kept * 0.023 + metrics(shards);
+    let full = |s: Scene| s.with(|s| s.observation.limits.as_mut().expect("known").open_shards = 500);
+    is(bill(full(scale.clone())), (provisioned(1.0), on_demand(1.0)));
+    is(bill(full(scale).committed()), (provisioned(1.0), advantage(1.0)));
+    is(bill(stream(Scene::under_load(1, 2000.0)).warm(1, 1)), (advantage(1.0), advantage(1.0)));
+
+    // The busiest minute by weight, not by records: 500 of 4 KiB weigh more than 1,000 of 1 KiB.
+    let heavy =
+        MinuteTraffic { incoming_bytes: 500.0 * 60.0 * 4096.0, incoming_records: 30_000.0, ..MinuteTraffic::default() };
+    let light = Scene::under_load(1, 1500.0).minutes(-2..=-2, heavy);
+    let bytes = 500.0 * 4096.0 / GB_AN_HOUR;
+    is(bill(full(light)), (0.015 + 500.0 * 3600.0 / 1e6 * 0.014, 0.04 + bytes * 0.08));
+}
+
+#[test]
+fn going_back_is_billed_by_what_the_account_has_committed_to() {
+    let calm = |s: Scene| {
+        let at = now() - TimeDelta::hours(30);
+        let mut memory = Memory::default().intend(Change::intent(ChangeKind::Switch, 4, 4, at), false);
+        memory.change.as_mut().expect("just made").settled = Some(at + TimeDelta::minutes(1));
+        memory.was_provisioned = true;
+        s.minutes(-1439..=0, offered(1000.0, 4)).on_demand().memory(&memory).policy(|p| p.restore_after_hours = 6)
+    };
+    let gb = 1000.0 * 1024.0 / GB_AN_HOUR;
+    let provisioned = 4.0 * 0.015 + 3.6 * 0.014;
+    let round = |usd: f64| (usd * 1e4).round() / 1e4;
+    for (commitment, on_demand) in [(Commitment::Disabled, 0.04 + gb * 0.08), (Commitment::Enabled, gb * 0.032)] {
+        let unread = calm(Scene::new(4)).with(|s| s.observation.commitment = None);
+        assert_eq!(unread.look(), Err(Wants { shards: false, commitment: true }));
+        let cost = unread.with(|s| s.observation.commitment = Some(commitment)).decide().cost.expect("an act");
+        assert_eq!((cost.before_usd_per_hour, cost.after_usd_per_hour), (round(on_demand), round(provisioned)));
+    }
+}
+
+#[test]
+fn small_records_are_billed_as_they_are_stored_where_they_are_not_rounded_up() {
+    // 100 bytes each by PutRecord: a KiB each against the shard, 100 bytes each for the consumers.
+    let minute = MinuteTraffic {
+        incoming_records: 60_000.0,
+        incoming_bytes: 6e6,
+        put_record_bytes: 6e6,
+        put_record_count: 60_000.0,
+        write_throttled: 60_000.0,
+        ..MinuteTraffic::default()
+    };
+    let scene = Scene::new(1).minutes(-9..=0, minute).stream(|s| s.consumers = 5);
+    let gb = 2000.0 * 100.0 / GB_AN_HOUR;
+    let want = 0.015 + 5.0 * 0.015 + 7.2 * 0.014 + 5.0 * gb * 0.013;
+    let cost = scene.decide().cost.expect("an act");
+    assert!((cost.before_usd_per_hour - want).abs() < 1e-4, "{cost:?}, not {want}");
+}
+
+#[test]
+fn prices_of_another_region_are_said_to_be() {
+    let here = sentence(&Scene::under_load(2, 3000.0));
+    assert!(!here.contains("at the prices of"), "{here}");
+    let there = sentence(&Scene::under_load(2, 3000.0).stream(|s| s.arn = s.arn.replace("us-east-1", "eu-west-1")));
+    assert!(there.contains("a month, at the prices of us-east-1 2026-09)"), "{there}");
+}
+
+#[test]
+fn what_a_person_can_do_for_an_on_demand_stream_depends_on_why_it_is_at_its_end() {
+    let load = || Scene::new(4).minutes(-14..=0, offered(9000.0, 4));
+    let growth = sentence(&load().on_demand());
+    assert!(growth.contains("buy the throughput commitment") && growth.contains("about $101 a day"), "{growth}");
+    let warm = sentence(&load().warm(40, 40));
+    assert!(!warm.contains("buy") && warm.contains("ask AWS for a higher stream throughput"), "{warm}");
+    let bounded = sentence(&load().warm(8, 8).policy(|p| p.max_warm_mibps = 8));
+    assert!(bounded.contains("It needs 12 MiB/s of warm throughput, and you allow 8"), "{bounded}");
+    let skewed = MinuteTraffic { write_throttled: 60_000.0, ..offered(2000.0, 8) };
+    let key = sentence(&Scene::new(8).minutes(-14..=0, skewed).on_demand());
+    assert!(!key.contains("buy") && key.contains("Spread the keys"), "{key}");
+    let reads = (-14..=0).fold(Scene::new(2).on_demand(), |scene, ago| {
+        let minute = MinuteTraffic {
+            read_throttled: 9.0,
+            get_records_bytes: 3.5 * MIB,
+            get_records_calls: 600.0,
+            ..MinuteTraffic::default()
+        };
+        scene.minutes(ago..=ago, minute)
+    });
+    assert_eq!(reads.code(), "on_demand_ceiling");
+    assert!(sentence(&reads).contains("enhanced fan-out") && !sentence(&reads).contains("buy"), "{}", sentence(&reads));
+}
+
+#[test]
+fn a_hot_key_is_told_by_what_shows_it() {
+    let one_child = || one_hot(3000.0).children(40, [3, 4]);
+    let splits = sentence(&one_child().memory(&line(40, 2)));
+    assert!(splits.contains("(2 splits in 24 hours left nearly all of it in one child)"), "{splits}");
+    let lost = sentence(&one_child().counted(now() - TimeDelta::minutes(30)));
+    assert!(lost.contains("is forgotten with the memory"), "{lost}");
+    let narrow = one_hot(1500.0).with(|s| {
+        let shard = &mut s.observation.shards.as_mut().expect("shards")[3];
+        shard.last_hash_key = shard.first_hash_key + 2;
+    });
+    assert!(sentence(&narrow).contains("too few hash keys"), "{}", sentence(&narrow));
+}
+
+#[test]
+fn on_demand_mode_is_no_way_out_for_the_reason_that_is_said() {
+    let full = |s: Scene| s.with(|s| s.observation.limits.as_mut().expect("known").open_shards = 500);
+    let denied = full(Scene::under_load(2, 3000.0)).policy(|p| p.on_demand = Permission::Deny);
+    assert!(sentence(&denied).contains("you deny on-demand mode"), "{}", sentence(&denied));
+    let seen = full(Scene::of_shards(&[1500.0; 8])).policy(|p| p.on_demand = Permission::Deny);
+    assert!(sentence(&seen).contains("you deny on-demand mode"), "{}", sentence(&seen));
+    let above = full(Scene::under_load(60, 150_000.0));
+    assert!(sentence(&above).contains("beyond the 100 shards that you allow"), "{}", sentence(&above));
+    let hot = full(one_hot(1500.0));
+    assert!(sentence(&hot).contains("does not isolate a hot shard"), "{}", sentence(&hot));
 }

@@ -10,6 +10,7 @@ mod stage;
 mod traffic;
 
 pub use replay::{Before, Replay, local_config, replay};
+pub use stage::Size;
 
 use crate::heal;
 use crate::observe::Cause;
@@ -35,7 +36,8 @@ enum Command {
     /// Give events to the handler that the Lambda runs.
     ///
     /// With no option, on a local account in this process: a stream is really throttled, the event is handled, and the
-    /// same traffic goes on. With --endpoint-url, --profile or --region, on that account, which is really changed
+    /// same traffic goes on. The code in the name of a sample, SITUATION__CODE.json, sets another stage, which is said:
+    /// other streams, settings, or metrics of minutes that nobody could wait for. With --endpoint-url, --profile or --region, on that account, which is really changed
     /// unless --observe is given.
     Replay(replay::Args),
     /// Look at a stream of your account, and say what would be done and why. Changes nothing.

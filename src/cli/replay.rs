@@ -4,7 +4,7 @@ use super::CliError;
 use super::aws::{AwsArgs, find_stream};
 use super::console::Console;
 use super::explain::print_json;
-use super::stage::{Set, Stage};
+use super::stage::{Set, Size, Stage};
 use super::traffic::Tally;
 use crate::clients::Clients;
 use crate::decide::triage;
@@ -95,8 +95,8 @@ pub struct Replay {
 pub struct Before {
     /// The traffic before, and the same traffic after; absent where none was driven.
     pub traffic: Option<(Tally, Tally)>,
-    /// Open shards before and after.
-    pub shards: (u32, u32),
+    /// Its size before and after.
+    pub sizes: (Size, Size),
 }
 
 /// Replays an event file on a local account of its own, silently.
@@ -127,7 +127,7 @@ async fn replay_local(event: &Event, mut policy: Policy, console: &mut Console) 
     console.step(&format!("a local account at {}: `{}`, {}", account.url(), stream.name, stage.describe()))?;
     let again = stage.again;
     let set = Set::new(stage, account, clients, stream).await?;
-    let shards = set.active().await?;
+    let size = set.active().await?;
     let before = drive("traffic", &set, set.before(), console).await?;
     let mut document = healer.heal(&signal, &home).await?.document;
     tell(&document, console)?;
@@ -138,8 +138,8 @@ async fn replay_local(event: &Event, mut policy: Policy, console: &mut Console) 
         tell(&document, console)?;
     }
     let started = Instant::now();
-    let shards = (shards, set.active().await?);
-    console.step(&format!("ACTIVE with {} shards after {:.1} s", shards.1, started.elapsed().as_secs_f64()))?;
+    let sizes = (size, set.active().await?);
+    console.step(&format!("ACTIVE with {} shards after {:.1} s", sizes.1.shards, started.elapsed().as_secs_f64()))?;
     let traffic = match before {
         Some(before) => drive("the same traffic", &set, set.traffic(), console).await?.map(|after| (before, after)),
         None => None,
@@ -147,14 +147,14 @@ async fn replay_local(event: &Event, mut policy: Policy, console: &mut Console) 
     if let Some((before, after)) = traffic {
         let text = format!(
             "before: {} shards, {:.1} % throttled   after: {} shards, {:.1} % throttled",
-            shards.0,
+            sizes.0.shards,
             before.share() * 100.0,
-            shards.1,
+            sizes.1.shards,
             after.share() * 100.0
         );
         console.result(after.throttled == 0, &text)?;
     }
-    Ok(Replay { document, healing: Some(Before { traffic, shards }) })
+    Ok(Replay { document, healing: Some(Before { traffic, sizes }) })
 }
 
 /// Drives traffic, and says so.

@@ -168,6 +168,17 @@ impl Stage {
                 }]),
                 ..stage
             },
+            "uneven_reads" => Stage { load: Load::Published(&[Published { reads_refused: 60.0, ..QUIET }]), ..stage },
+            "split_budget_spent" => {
+                let refuse = |memory: Memory, _| memory.refuse(ChangeKind::Split, ago(120), true);
+                Stage {
+                    shards: 4,
+                    monitored: Monitored::BeforeTraffic,
+                    load: Load::HotRange,
+                    memory: Some((0..2).fold(Memory::default(), refuse)),
+                    ..stage
+                }
+            }
             "warm_up" => Stage { options: committed(), on_demand: true, ..stage },
             "on_demand_adapting" => Stage {
                 on_demand: true,
@@ -289,6 +300,15 @@ fn switched(summary: serde_json::Value, stage: Stage) -> Stage {
 fn refuse(operation: &str, code: &str) -> Fault {
     let effect = Effect::Error { status: 400, code: code.into(), message: "as this sample has it".into() };
     Fault { operation: operation.into(), skip: 0, times: u32::MAX, effect }
+}
+
+/// How large a stream is; [`Size::default`]: there is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Size {
+    /// Open shards.
+    pub shards: u32,
+    /// Whether AWS sets them.
+    pub is_on_demand: bool,
 }
 
 /// A stage that is set: an account, and its stream.
@@ -427,12 +447,12 @@ impl Set<'_> {
     }
 
     /// Waits until the stream is ACTIVE, and gives its open shards; at once where it does not exist, or never will be.
-    pub async fn active(&self) -> Result<u32, CliError> {
+    pub async fn active(&self) -> Result<Size, CliError> {
         let comes = self.stage.created && self.stage.options.create_time != FOR_LONG;
-        if comes { self.wait_until_active().await } else { Ok(0) }
+        if comes { self.wait_until_active().await } else { Ok(Size::default()) }
     }
 
-    async fn wait_until_active(&self) -> Result<u32, CliError> {
+    async fn wait_until_active(&self) -> Result<Size, CliError> {
         let deadline = Instant::now() + ACTIVE_WITHIN;
         while Instant::now() < deadline {
             let call = self.clients.kinesis.describe_stream_summary().stream_arn(self.stream.to_string());
@@ -440,7 +460,12 @@ impl Set<'_> {
             if let Some(summary) = answer.stream_description_summary()
                 && *summary.stream_status() == StreamStatus::Active
             {
-                return Ok(u32::try_from(summary.open_shard_count()).unwrap_or(0));
+                return Ok(Size {
+                    shards: u32::try_from(summary.open_shard_count()).unwrap_or(0),
+                    is_on_demand: summary
+                        .stream_mode_details()
+                        .is_some_and(|m| m.stream_mode() == &StreamMode::OnDemand),
+                });
             }
             tokio::time::sleep(Duration::from_millis(200)).await;
         }

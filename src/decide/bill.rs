@@ -28,7 +28,8 @@ pub(super) fn cost(
         }
     }
     let bill = |shape| to_the_hundredth_cent(policy.prices.per_hour(shape));
-    Cost { before_usd_per_hour: bill(&before), after_usd_per_hour: bill(&after) }
+    let prices = format!("{} {}", policy.prices.region, policy.prices.as_of);
+    Cost { before_usd_per_hour: bill(&before), after_usd_per_hour: bill(&after), prices }
 }
 
 /// The bill in on-demand mode, and in provisioned mode with `shards`.
@@ -49,10 +50,10 @@ pub(super) fn in_both_modes(
 fn shape(observation: &Observation, stream: &Stream, window: &[Minute]) -> Shape {
     let traffic = &observation.traffic;
     let busiest = window.iter().map(|minute| (Offered::in_minute(traffic, *minute), traffic.minute(*minute)));
-    let busiest = busiest.max_by(|(a, _), (b, _)| a.records.total_cmp(&b.records));
+    let busiest = busiest.max_by(|(a, _), (b, _)| a.weight().total_cmp(&b.weight()));
     let load = busiest.map_or(Load::default(), |(offered, minute)| Load {
         records_per_second: offered.records,
-        bytes_per_second: offered.bytes.unwrap_or_default(),
+        bytes_per_second: offered.stored_bytes.unwrap_or_default(),
         read_bytes_per_second: minute.get_records_bytes / 60.0,
     });
     Shape {

@@ -1,8 +1,8 @@
 //! A stream that is not throttled: what of our own doing is to be undone.
 
 use super::Case;
-use super::bill::cost;
 use super::demand::{Offered, shards_at};
+use super::room::is_too_dear;
 use super::settle::History;
 use super::verdict::{Reason, Remedy};
 use crate::memory::ChangeKind;
@@ -10,7 +10,8 @@ use crate::observation::{CapacityMode, Minute, Stream};
 use crate::policy::{Permission, StreamPolicy};
 use chrono::{DateTime, TimeDelta, Utc};
 
-/// Metrics of a diagnosis that has come to an end stay on for so long, for a person to look at the shards.
+/// Metrics stay on for so long without a diagnosis: skew that throttles now and then has an hour to show itself, and a
+/// person to look at the shards.
 const WATCHED_FOR: TimeDelta = TimeDelta::hours(1);
 
 impl Case<'_> {
@@ -23,7 +24,8 @@ impl Case<'_> {
         newest: Minute,
         healthy: Reason,
     ) -> Result<Remedy, Reason> {
-        if let Some(unwatch) = unwatch(stream, history, self.now, TimeDelta::zero()) {
+        let after = if is_diagnosed(history) { TimeDelta::zero() } else { WATCHED_FOR };
+        if let Some(unwatch) = unwatch(stream, history, self.now, after) {
             history.not_refused_lately(self.now)?;
             return Ok(unwatch);
         }
@@ -75,6 +77,8 @@ impl Case<'_> {
             count("channels", stream.channels),
             count("queues", stream.queues),
             (open == 0).then(|| "its number of shards is not known".to_owned()),
+            (open < policy.min_shards)
+                .then(|| format!("it would keep {open} shards, below the minimum of {}", policy.min_shards)),
             (needed > open).then(|| format!("its peak needs {needed} shards, and it would keep {open}")),
             (open > policy.max_shards)
                 .then(|| format!("it would keep {open} shards, above the maximum of {}", policy.max_shards)),
@@ -88,8 +92,9 @@ impl Case<'_> {
             (!history.budget(ChangeKind::Back, traffic, self.now).1)
                 .then(|| "AWS has refused it in the last 24 hours".to_owned()),
             self.policy.max_hourly_cost.and_then(|max| {
-                let after = cost(back, self.observation, stream, self.policy, &[newest]).after_usd_per_hour;
-                (after > max).then(|| format!("it would cost ${after:.2} an hour, above the maximum of ${max:.2}"))
+                let cost = self.bill(back, stream, history);
+                let after = cost.after_usd_per_hour;
+                is_too_dear(&cost, max).then(|| format!("it would cost ${after} an hour, above the maximum of ${max}"))
             }),
         ];
         hindrances.into_iter().flatten().next()
@@ -97,23 +102,31 @@ impl Case<'_> {
 }
 
 /// The shard-level metrics that we switched on `after` ago or longer, and are still on: off again.
-pub(super) fn unwatch(stream: &Stream, history: &History, now: DateTime<Utc>, after: TimeDelta) -> Option<Remedy> {
+fn unwatch(stream: &Stream, history: &History, now: DateTime<Utc>, after: TimeDelta) -> Option<Remedy> {
     let watch = history.memory.watch.filter(|watch| now - watch.at >= after)?;
     let is_on = |metric: &&str| !stream.metrics_off().any(|off| off == *metric);
     let metrics: Vec<_> = watch.ours().filter(is_on).collect();
-    let is_allowed = history.memory.refused.is_none_or(|r| r.kind != ChangeKind::Unwatch);
-    (!metrics.is_empty() && is_allowed).then_some(Remedy::DisableShardMetrics { shards: stream.open_shards, metrics })
+    let is_refused = history.is_refused(ChangeKind::Unwatch, now);
+    (!metrics.is_empty() && !is_refused).then_some(Remedy::DisableShardMetrics { shards: stream.open_shards, metrics })
 }
 
-/// The same once a diagnosis has come to an end by name.
-pub(super) fn unwatch_diagnosed(
+/// Whether the metrics that we switched on have shown a shard to split.
+fn is_diagnosed(history: &History) -> bool {
+    let Some(watch) = history.memory.watch else { return false };
+    history.memory.lineages.iter().any(|line| line.at >= watch.at)
+}
+
+/// The same where a decision holds, and does not wait for something that is to come: metrics cost money.
+pub(super) fn unwatch_in_hold(
     reason: Reason,
     stream: &Stream,
     history: &History,
     now: DateTime<Utc>,
 ) -> Result<Remedy, Reason> {
-    match &reason {
-        Reason::HotKey { .. } | Reason::MicroBurst => unwatch(stream, history, now, WATCHED_FOR).ok_or(reason),
-        _ => Err(reason),
+    use Reason::{EvidencePending, Healthy, RefusedLately, Resharding, Settling, Unconfirmed};
+    match reason {
+        Resharding | Settling { .. } | EvidencePending | Unconfirmed { .. } | RefusedLately { .. } => Err(reason),
+        Healthy { healed: Some(_) } => Err(reason),
+        _ => unwatch(stream, history, now, WATCHED_FOR).ok_or(reason),
     }
 }

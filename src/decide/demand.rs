@@ -24,8 +24,10 @@ const FAST_STEPS_PER_DOUBLING: u32 = 4;
 pub struct Offered {
     /// Per second.
     pub records: f64,
-    /// Per second, as AWS charges them. `None`: no size is known.
+    /// Per second, as AWS charges them against a shard's capacity. `None`: no size is known.
     pub bytes: Option<f64>,
+    /// Per second, as they are stored and read.
+    pub stored_bytes: Option<f64>,
 }
 
 impl Offered {
@@ -34,8 +36,34 @@ impl Offered {
         let now = traffic.minute(minute);
         let records = now.incoming_records + now.write_throttled;
         let recent = (0..=SIZE_KNOWN_FOR_MINUTES).map(|ago| traffic.minute(minute.plus(-ago)));
-        let size = recent.into_iter().find_map(|m| charged_size(&m));
-        Offered { records: records / 60.0, bytes: size.map(|size| size * records / 60.0) }
+        let sizes = recent.into_iter().find_map(|m| Some((charged_size(&m)?, m.incoming_bytes / m.incoming_records)));
+        let per_second = |size: f64| size * records / 60.0;
+        Offered {
+            records: records / 60.0,
+            bytes: sizes.map(|(charged, _)| per_second(charged)),
+            stored_bytes: sizes.map(|(_, stored)| per_second(stored)),
+        }
+    }
+
+    /// What was accepted of `minute`, in full shards.
+    pub fn accepted_shards(traffic: &Traffic, minute: Minute) -> f64 {
+        let now = traffic.minute(minute);
+        let bytes = charged_size(&now).unwrap_or_default() * now.incoming_records / 60.0;
+        (bytes / SHARD_BYTES_PER_SECOND).max(now.incoming_records / 60.0 / SHARD_RECORDS_PER_SECOND)
+    }
+
+    /// How many full shards it is, as far as that is known: to compare loads by.
+    pub fn weight(&self) -> f64 {
+        let bytes = self.bytes.unwrap_or_default() / SHARD_BYTES_PER_SECOND;
+        bytes.max(self.records / SHARD_RECORDS_PER_SECOND)
+    }
+
+    /// How many bytes are charged for one that is stored: the part written by PutRecord is rounded up.
+    pub fn charged_per_stored(&self) -> f64 {
+        match (self.bytes, self.stored_bytes) {
+            (Some(charged), Some(stored)) if stored > 0.0 => charged / stored,
+            _ => 1.0,
+        }
     }
 
     /// The mean size of a record, bytes as AWS charges them.
@@ -95,7 +123,7 @@ mod tests {
             ..MinuteTraffic::default()
         };
         let offered = Offered::in_minute(&traffic, minute(0));
-        assert_eq!(offered, Offered { records: 750.0, bytes: Some(750_000.0) });
+        assert_eq!(offered, Offered { records: 750.0, bytes: Some(750_000.0), stored_bytes: Some(750_000.0) });
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! Why a stream throttles, and what would stop it.
 
 use super::Wants;
-use super::demand::{Offered, SHARD_BYTES_PER_SECOND, SHARD_RECORDS_PER_SECOND, shards_at};
+use super::demand::{Offered, shards_at};
 use super::heat::{DIAGNOSTIC_SPLITS, Heat, Load, middle};
 use super::room::Full;
 use super::settle::History;
-use super::verdict::{Evidence, NoRoom, Reason, Remedy, Side};
+use super::verdict::{Bound, Evidence, HotKeyShown, NoRoom, NoSwitch, Reason, Remedy, Side, SplitBudget, Unseen};
 use crate::memory::ChangeKind;
 use crate::observation::{CapacityMode, Commitment, Limits, Minute, Observation, Shard, Stream, Traffic};
 use crate::policy::{Permission, Policy, StreamPolicy};
@@ -14,9 +14,17 @@ use chrono::{DateTime, TimeDelta, Utc};
 /// More shards than this are not told apart: a search of CloudWatch's gives at most 500 series.
 const SHARDS_TOLD_APART: u32 = 500;
 
-/// One shard in so many is few: splitting these, one after the other, is soon done. More of them in a stream that is
-/// short are divided faster by one reshard, which splits them all.
+/// In a stream that is short, one hot shard in so many is few: splitting these costs far less than a reshard, which
+/// splits them all.
 const FEW: usize = 4;
+/// More than this are never few: they are split one after the other, and each split takes about four minutes until the
+/// next can be told from its metrics. Half an hour is as long as anybody will wait.
+const FEW_AT_MOST: usize = 8;
+
+/// A stream that lacks shards accepts at least this share of what they take, in a minute in which it refuses. One key
+/// fills one shard, however often its records are retried, and retries count as offered. Keys that are merely uneven
+/// leave a third of a stream idle; one that accepts less is not short, or only for seconds.
+const FULL: f64 = 0.6;
 
 /// What a diagnosis looks at.
 pub(super) struct Throttled<'a> {
@@ -42,7 +50,7 @@ impl Throttled<'_> {
         match (&self.stream.mode, side) {
             (CapacityMode::Provisioned, Side::Writes) => self.provisioned_writes(evidence, wants),
             (CapacityMode::OnDemand, Side::Writes) => self.on_demand_writes(evidence, wants),
-            (_, Side::Reads) => self.reads(evidence),
+            (_, Side::Reads) => self.reads(evidence, wants),
             (CapacityMode::Unknown(_), _) => Err(Reason::NotReady),
         }
     }
@@ -61,25 +69,48 @@ impl Throttled<'_> {
         let target = self.settings.target_utilization;
         // Refused records, and not one accepted in an hour: the load is unknown, and one doubling is the step
         // that AWS itself would allow.
-        let needed = self.busiest(evidence).map_or(open.saturating_mul(2), |full| shards_at(full, target));
+        let full = self.busiest(evidence);
+        let needed = full.map_or(open.saturating_mul(2), |full| shards_at(full, target));
         evidence.shards_needed = Some(needed);
+        let is_short = needed > open && (full.is_none() || self.is_full(evidence));
         let Some(shards) = self.shards(wants)? else {
-            return if needed > open { self.more_shards(needed, wants) } else { self.unseen_skew() };
+            return if is_short { self.more_shards(needed, evidence, wants) } else { self.unseen_skew() };
         };
-        let heat = Heat::of(shards, self.traffic(), self.window).ok_or(Reason::EvidencePending)?;
+        let Some(heat) = Heat::of(shards, self.traffic(), self.window) else {
+            // Not published, or a search of CloudWatch's does not find the new shards yet: the stream's own metrics
+            // still tell that it is full.
+            return if is_short { self.more_shards(needed, evidence, wants) } else { Err(Reason::EvidencePending) };
+        };
         let busy = heat.busy(target);
-        evidence.busy_shards = u32::try_from(busy).ok();
-        let hottest = heat.hottest(self.named_shard);
-        evidence.hottest_shard = hottest.map(|hot| hot.shard.id.clone());
-        evidence.hottest_shard_utilization = hottest.map(|hot| hot.utilization);
-        let are_few = busy <= 1 || busy * FEW <= shards.len();
-        if needed > open && !are_few {
-            return self.more_shards(needed, wants);
+        evidence.busy_shards = u32::try_from(busy.len()).ok();
+        let throttled = heat.throttled(self.named_shard);
+        let hot: Vec<&Load<'_>> = throttled.iter().copied().filter(|load| load.utilization > target).collect();
+        note_hottest(throttled.first().copied(), evidence);
+        let is_fair = needed <= open || busy.len() * FEW <= shards.len();
+        let are_few = busy.len() == 1 || (busy.len() <= FEW_AT_MOST && is_fair);
+        if busy.is_empty() && is_short {
+            return self.more_shards(needed, evidence, wants);
         }
-        match hottest.filter(|hot| hot.utilization > target) {
-            Some(hot) => self.split(hot, &heat, evidence),
-            None => Err(Reason::MicroBurst),
+        if hot.is_empty() {
+            return Err(Reason::MicroBurst);
         }
+        if !are_few {
+            // As many equal shards as bring the busy ones down to the target.
+            let mean = busy.iter().sum::<f64>() / busy.len() as f64;
+            let divided = shards_at(mean * f64::from(open), target);
+            return self.more_shards(needed.max(divided), evidence, wants);
+        }
+        self.split(&hot, &heat, evidence)
+    }
+
+    /// Whether the stream accepts so much that the lack of shards may be the cause. One shard is always the cause.
+    fn is_full(&self, evidence: &mut Evidence) -> bool {
+        let throttled = self.window.iter().filter(|m| self.traffic().minute(**m).write_throttled > 0.0);
+        let accepted = throttled.map(|m| Offered::accepted_shards(self.traffic(), *m)).fold(0.0, f64::max);
+        let open = self.stream.open_shards;
+        let utilization = accepted / f64::from(open.max(1));
+        evidence.accepted_utilization = Some(utilization);
+        open <= 1 || utilization >= FULL
     }
 
     /// The shards one by one; `None`: they cannot be told apart.
@@ -88,7 +119,7 @@ impl Throttled<'_> {
         if !self.stream.shows_shards() || !(2..=SHARDS_TOLD_APART).contains(&self.stream.open_shards) {
             return Ok(None);
         }
-        wants.shards = self.observation.shards.is_none();
+        wants.shards |= self.observation.shards.is_none();
         let shards = self.observation.shards.as_deref().ok_or(Reason::EvidencePending)?;
         // The summary and the list differ: somebody has just changed the stream.
         let is_whole = usize::try_from(self.stream.open_shards).is_ok_and(|open| open == shards.len());
@@ -99,70 +130,100 @@ impl Throttled<'_> {
     fn unseen_skew(&self) -> Result<Remedy, Reason> {
         let memory = &self.history.memory;
         let day = TimeDelta::hours(crate::observation::LOOKBACK_HOURS);
-        if self.stream.open_shards == 1 {
+        let open = self.stream.open_shards;
+        if open == 1 {
             return Err(Reason::MicroBurst);
         }
-        if self.history.lines(self.now).iter().any(|line| line.splits >= DIAGNOSTIC_SPLITS) {
-            return Err(Reason::HotKey { shard: None });
+        let spent = self.history.lines(self.now).iter().map(|line| line.splits).max().unwrap_or_default();
+        if spent >= DIAGNOSTIC_SPLITS {
+            return Err(Reason::HotKey { shard: None, shown: HotKeyShown::Splits(spent) });
         }
         // Once a day: what they show, a person reads in the log.
-        let watched = memory.watch.is_some_and(|watch| self.now - watch.at < day);
-        let allowed = self.settings.diagnose == Permission::Allow
-            && self.stream.open_shards <= SHARDS_TOLD_APART
-            && self.history.budget(ChangeKind::Watch, self.traffic(), self.now).1;
-        if watched || !allowed || self.stream.shows_shards() {
-            return Err(Reason::SkewSuspected);
-        }
-        let enable = Remedy::EnableShardMetrics {
-            shards: self.stream.open_shards,
-            metrics: self.stream.metrics_off().collect(),
+        let today = memory.watch.is_some_and(|watch| self.now - watch.at < day);
+        let unseen = match () {
+            () if open > SHARDS_TOLD_APART => Some(Unseen::TooMany),
+            () if today => Some(Unseen::Today),
+            () if self.settings.diagnose == Permission::Deny => Some(Unseen::Denied),
+            () if !self.history.budget(ChangeKind::Watch, self.traffic(), self.now).1 => Some(Unseen::Refused),
+            () => None,
         };
-        self.affordable(&enable)?;
-        Ok(enable)
+        let enable = Remedy::EnableShardMetrics { shards: open, metrics: self.stream.metrics_off().collect() };
+        let unseen = unseen.or_else(|| self.affordable(&enable).err().map(|_| Unseen::TooDear));
+        unseen.map_or(Ok(enable), |unseen| Err(Reason::SkewSuspected(unseen)))
     }
 
-    fn split(&self, hot: &Load<'_>, heat: &Heat<'_>, evidence: &mut Evidence) -> Result<Remedy, Reason> {
-        let lines = self.history.lines(self.now);
-        let splits = heat.splits(hot, &lines, self.history.is_lost(self.now));
-        evidence.diagnostic_splits = Some(splits);
+    /// Splits the hottest of `hot` that is not one key as far as its line tells.
+    fn split(&self, hot: &[&Load<'_>], heat: &Heat<'_>, evidence: &mut Evidence) -> Result<Remedy, Reason> {
+        let found = hot.iter().map(|load| (*load, self.divide(load, heat)));
+        let mut blocked = None;
+        for (load, at) in found {
+            match at {
+                Ok((splits, at)) => {
+                    note_hottest(Some(load), evidence);
+                    evidence.diagnostic_splits = Some(splits);
+                    return self.split_at(&load.shard.id, at, None);
+                }
+                Err(reason) => blocked = blocked.or(Some(reason)),
+            }
+        }
+        if let Some(Reason::HotKey { shown: HotKeyShown::Splits(splits), .. }) = blocked {
+            evidence.diagnostic_splits = Some(splits);
+        }
+        Err(blocked.unwrap_or(Reason::MicroBurst))
+    }
+
+    /// The splits of its line so far, and where to split a hot shard; or why not.
+    fn divide(&self, hot: &Load<'_>, heat: &Heat<'_>) -> Result<(u32, u128), Reason> {
+        let (lines, lost) = (self.history.lines(self.now), self.history.is_lost(self.now));
+        let splits = heat.splits(hot, &lines, lost);
+        let hot_key = |shown| Reason::HotKey { shard: Some(hot.shard.id.clone()), shown };
         let at = middle(hot.shard.first_hash_key, hot.shard.last_hash_key);
-        let is_named = Shard::number_in(&hot.shard.id).is_some();
-        let (Some(at), true, true) = (at, is_named && splits < DIAGNOSTIC_SPLITS, heat.lines(hot, &lines).is_some())
-        else {
-            return Err(Reason::HotKey { shard: Some(hot.shard.id.clone()) });
-        };
+        let at = at.ok_or_else(|| hot_key(HotKeyShown::Narrow))?;
+        if Shard::number_in(&hot.shard.id).is_none() {
+            return Err(Reason::SkewSuspected(Unseen::OddId));
+        }
+        if splits >= DIAGNOSTIC_SPLITS {
+            return Err(hot_key(if lost { HotKeyShown::LostMemory } else { HotKeyShown::Splits(splits) }));
+        }
+        heat.other_lines(hot, &lines).map(|_| (splits, at)).ok_or(Reason::SplitBudgetSpent(SplitBudget::Lines))
+    }
+
+    fn split_at(&self, shard: &str, at: u128, partial: Option<Bound>) -> Result<Remedy, Reason> {
         let from = self.stream.open_shards;
         if from >= self.policy.max_shards {
             return Err(Reason::AtMaxShards { max: self.policy.max_shards });
         }
         if self.limits().is_some_and(|l| l.shards_left() == 0) {
-            return Err(Reason::AtAccountQuota);
+            return Err(Reason::AtAccountQuota(NoSwitch::HotShard));
         }
         if !self.history.budget(ChangeKind::Split, self.traffic(), self.now).1 {
-            return Err(Reason::ReshardBudgetSpent);
+            return Err(Reason::SplitBudgetSpent(SplitBudget::Refused));
         }
-        let split = Remedy::SplitShard { shard: hot.shard.id.clone(), at, from, to: from + 1 };
+        let split = Remedy::SplitShard { shard: shard.into(), at, from, to: from + 1, partial };
         self.affordable(&split)?;
         Ok(split)
     }
 
-    fn more_shards(&self, needed: u32, wants: &mut Wants) -> Result<Remedy, Reason> {
+    fn more_shards(&self, needed: u32, evidence: &mut Evidence, wants: &mut Wants) -> Result<Remedy, Reason> {
+        evidence.shards_needed = Some(needed);
         let open = self.stream.open_shards;
         // With warm throughput a stream leaps to what it needs; shards at most double.
-        if needed > open.saturating_mul(2) && needed <= self.policy.max_shards && self.may_switch() {
+        if needed > open.saturating_mul(2) && self.no_switch(needed).is_none() {
             let warm_mibps = self.warm(needed, wants)?.filter(|warm| *warm > open.saturating_mul(2));
             let leap = Remedy::SwitchToOnDemand { shards: open, warm_mibps, instead_of: NoRoom::Double };
             if warm_mibps.is_some() && self.affordable(&leap).is_ok() {
                 return Ok(leap);
             }
         }
-        let limit = match self.scale(needed) {
+        let limit = match self.scale(needed, wants) {
             Ok(scale) => return Ok(scale),
             Err(Full::OfOurs(reason)) => return Err(reason),
             Err(Full::OfAws(limit)) => limit,
         };
-        if !self.may_switch() {
-            return Err(limit.into());
+        if let Some(no_switch) = self.no_switch(needed) {
+            // One shard more is little, but it is more than none.
+            let widest = if limit == NoRoom::AccountQuota { self.split_widest(wants) } else { None };
+            return widest.ok_or_else(|| limit.without(no_switch));
         }
         let warm_mibps = self.warm(needed, wants)?.filter(|warm| *warm > open);
         let switch = Remedy::SwitchToOnDemand { shards: open, warm_mibps, instead_of: limit };
@@ -170,31 +231,50 @@ impl Throttled<'_> {
         Ok(switch)
     }
 
+    /// The split of the shard with the most hash keys: where the account has room for one shard, but not for the
+    /// short-lived ones of a reshard. SplitShard opens two and closes one.
+    fn split_widest(&self, wants: &mut Wants) -> Option<Remedy> {
+        if self.limits().is_none_or(|l| l.shards_left() == 0) {
+            return None;
+        }
+        wants.shards |= self.observation.shards.is_none();
+        let shards = self.observation.shards.as_deref()?;
+        let widest = shards.iter().max_by_key(|s| s.last_hash_key.saturating_sub(s.first_hash_key))?;
+        let at = middle(widest.first_hash_key, widest.last_hash_key)?;
+        self.split_at(&widest.id, at, Some(Bound::AccountQuota)).ok()
+    }
+
     /// The load of the busiest throttled minute, in full shards; noted as evidence. `None`: no size is known.
     pub(super) fn busiest(&self, evidence: &mut Evidence) -> Option<f64> {
         let throttled = self.window.iter().filter(|m| self.traffic().minute(**m).write_throttled > 0.0);
         let offered = throttled.map(|m| Offered::in_minute(self.traffic(), *m));
-        let weight = |o: &Offered| {
-            let bytes = o.bytes.unwrap_or_default() / SHARD_BYTES_PER_SECOND;
-            bytes.max(o.records / SHARD_RECORDS_PER_SECOND)
-        };
-        let busiest = offered.max_by(|a, b| weight(a).total_cmp(&weight(b)))?;
+        let busiest = offered.max_by(|a, b| a.weight().total_cmp(&b.weight()))?;
         evidence.offered_records_per_second = Some(busiest.records);
         evidence.offered_bytes_per_second = busiest.bytes;
         evidence.offered_includes_retries = Some(true);
         busiest.shards()
     }
 
-    /// Whether policy, the day's budget and the account's count of on-demand streams allow the switch.
-    fn may_switch(&self) -> bool {
-        self.policy.on_demand == Permission::Allow
-            && self.history.budget(ChangeKind::Switch, self.traffic(), self.now).1
-            && self.limits().is_none_or(|l| l.on_demand_streams < l.on_demand_stream_limit)
+    /// Why a stream that needs so many shards is not switched to on-demand mode; `None`: it may be.
+    fn no_switch(&self, needed: u32) -> Option<NoSwitch> {
+        let has_room = self.limits().is_none_or(|l| l.on_demand_streams < l.on_demand_stream_limit);
+        match () {
+            () if self.policy.on_demand == Permission::Deny => Some(NoSwitch::Denied),
+            () if needed > self.policy.max_shards => Some(NoSwitch::AboveMax(self.policy.max_shards)),
+            () if !self.history.budget(ChangeKind::Switch, self.traffic(), self.now).1 => Some(NoSwitch::BudgetSpent),
+            () if !has_room => Some(NoSwitch::Quota),
+            () => None,
+        }
     }
 
     /// Whether the account has the throughput commitment.
     pub(super) fn is_committed(&self, wants: &mut Wants) -> Result<bool, Reason> {
-        wants.commitment = self.observation.commitment.is_none();
+        wants.commitment |= self.observation.commitment.is_none();
         self.observation.commitment.map(|c| c == Commitment::Enabled).ok_or(Reason::EvidencePending)
     }
+}
+
+fn note_hottest(hottest: Option<&Load<'_>>, evidence: &mut Evidence) {
+    evidence.hottest_shard = hottest.map(|hot| hot.shard.id.clone());
+    evidence.hottest_shard_utilization = hottest.map(|hot| hot.utilization);
 }

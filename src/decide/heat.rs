@@ -15,7 +15,7 @@ const PUBLISHED: f64 = 0.5;
 /// that moved nothing, it is one key or too few to tell apart.
 pub(super) const DIAGNOSTIC_SPLITS: u32 = 2;
 
-/// Hot lines that the memory has room for. A stream with more of them has hot keys that a person must see to.
+/// Hot lines that the memory has room for: no other shard is split before one of them has cooled or is a day old.
 const LINES: usize = 2;
 
 /// The load of each open shard in the busiest throttled minute.
@@ -38,26 +38,28 @@ impl<'a> Heat<'a> {
         let refused = |minute: Minute| stream.minute(minute).write_throttled;
         let of_shards = |minute: Minute| shards.iter().map(|s| s.traffic.minute(minute).write_throttled).sum::<f64>();
         let shown = |minute: &&Minute| refused(**minute) > 0.0 && of_shards(**minute) >= refused(**minute) * PUBLISHED;
-        let records = |minute: Minute| Offered::in_minute(stream, minute).records;
-        let minute = *window.iter().filter(shown).max_by(|a, b| records(**a).total_cmp(&records(**b)))?;
-        let size = Offered::in_minute(stream, minute).size();
+        let weight = |minute: Minute| Offered::in_minute(stream, minute).weight();
+        let minute = *window.iter().filter(shown).max_by(|a, b| weight(**a).total_cmp(&weight(**b)))?;
+        let of_stream = Offered::in_minute(stream, minute);
         let load = |shard: &'a Shard| Load {
             shard,
-            utilization: utilization(&Offered::in_minute(&shard.traffic, minute), size),
+            utilization: utilization(&Offered::in_minute(&shard.traffic, minute), &of_stream),
             is_refused: shard.traffic.minute(minute).write_throttled > 0.0,
         };
         Some(Heat { loads: shards.iter().map(load).collect() })
     }
 
-    /// Shards that are offered more than `utilization`.
-    pub fn busy(&self, utilization: f64) -> usize {
-        self.loads.iter().filter(|load| load.utilization > utilization).count()
+    /// The loads of the shards that are offered more than `utilization`, in shares of what a shard takes.
+    pub fn busy(&self, utilization: f64) -> Vec<f64> {
+        self.loads.iter().map(|load| load.utilization).filter(|load| *load > utilization).collect()
     }
 
-    /// The shard that is offered most, of those that refused records and the one that a producer `named`.
-    pub fn hottest(&self, named: Option<&str>) -> Option<&Load<'a>> {
+    /// The shards that refused records, and the one that a producer `named`: what is offered most first.
+    pub fn throttled(&self, named: Option<&str>) -> Vec<&Load<'a>> {
         let throttled = self.loads.iter().filter(|load| load.is_refused || Some(load.shard.id.as_str()) == named);
-        throttled.max_by(|a, b| a.utilization.total_cmp(&b.utilization))
+        let mut throttled: Vec<_> = throttled.collect();
+        throttled.sort_by(|a, b| b.utilization.total_cmp(&a.utilization));
+        throttled
     }
 
     /// The load of the shard with this id.
@@ -68,42 +70,72 @@ impl<'a> Heat<'a> {
     /// How many splits of the line of `hot` there were, each of which left nearly all the heat in one child. `lost`: the
     /// memory of them is gone, and a split that did so counts as the last one allowed.
     pub fn splits(&self, hot: &Load<'_>, lines: &[Lineage], lost: bool) -> u32 {
-        if !self.has_nearly_all(hot) {
-            return 0;
+        // A line that ends in an open shard is one whose last split was announced and never made.
+        let own = lines.iter().find(|line| Some(line.shard) == hot.number());
+        let announced = own.map(|line| Lineage { splits: line.splits.saturating_sub(1), ..*line });
+        let line = announced.or_else(|| lines.iter().find(|line| Some(line.shard) == hot.parent()).copied());
+        match (self.heat_of(hot), line) {
+            (Heated::Evenly | Heated::Hardly, _) | (Heated::Unknown, None) => 0,
+            (Heated::NearlyAll, None) if lost => DIAGNOSTIC_SPLITS,
+            (Heated::NearlyAll, None) => 0,
+            (Heated::NearlyAll | Heated::Unknown, Some(line)) => line.splits,
         }
-        let parent = hot.shard.parent.as_deref().and_then(Shard::number_in);
-        let line = lines.iter().find(|line| Some(line.shard) == parent);
-        line.map_or(if lost { DIAGNOSTIC_SPLITS } else { 0 }, |line| line.splits)
     }
 
-    /// The lines that still mean something: whose last split did not divide the heat. `None`: there is no room for
-    /// another one.
-    pub fn lines(&self, hot: &Load<'_>, lines: &[Lineage]) -> Option<Vec<Lineage>> {
-        let of_hot = |line: &&Lineage| hot.shard.parent.as_deref().and_then(Shard::number_in) == Some(line.shard);
-        let has_hot_child = |line: &&Lineage| {
-            let mut children = self
-                .loads
-                .iter()
-                .filter(|load| load.shard.parent.as_deref().and_then(Shard::number_in) == Some(line.shard));
-            children.any(|child| self.has_nearly_all(child))
+    /// The lines that still mean something: all but those whose last split was seen to divide the heat, and that of
+    /// `hot`, which it carries on. `None`: there is no room for another one.
+    pub fn other_lines(&self, hot: &Load<'_>, lines: &[Lineage]) -> Option<Vec<Lineage>> {
+        let is_divided = |line: &Lineage| {
+            let mut children = self.loads.iter().filter(|load| load.parent() == Some(line.shard));
+            children.any(|child| matches!(self.heat_of(child), Heated::Evenly))
         };
-        let kept: Vec<Lineage> = lines.iter().filter(has_hot_child).copied().collect();
-        let others = kept.iter().filter(|line| !of_hot(line)).count();
-        (others < LINES).then_some(kept)
+        let is_open = |line: &Lineage| self.loads.iter().any(|load| load.number() == Some(line.shard));
+        let is_other = |line: &&Lineage| Some(line.shard) != hot.parent() && !is_open(line) && !is_divided(line);
+        let others: Vec<Lineage> = lines.iter().filter(is_other).copied().collect();
+        (others.len() < LINES).then_some(others)
     }
 
-    /// Whether `child` has nearly all the load of itself and the shard that was split off with it.
-    fn has_nearly_all(&self, child: &Load<'_>) -> bool {
-        let Some(parent) = &child.shard.parent else { return false };
-        let sibling = |load: &&Load| load.shard.parent.as_ref() == Some(parent) && load.shard.id != child.shard.id;
-        let sibling = self.loads.iter().find(sibling);
-        sibling.is_some_and(|other| child.utilization >= NEARLY_ALL * (child.utilization + other.utilization))
+    /// How the heat lies on `child` and the shard that was split off with it.
+    fn heat_of(&self, child: &Load<'_>) -> Heated {
+        let sibling = |load: &&Load| load.parent() == child.parent() && load.shard.id != child.shard.id;
+        let Some(other) = self.loads.iter().find(sibling).filter(|_| child.parent().is_some()) else {
+            return Heated::Unknown;
+        };
+        let both = child.utilization + other.utilization;
+        match child.utilization {
+            _ if both <= 0.0 => Heated::Unknown,
+            mine if mine >= NEARLY_ALL * both => Heated::NearlyAll,
+            _ if other.utilization >= NEARLY_ALL * both => Heated::Hardly,
+            _ => Heated::Evenly,
+        }
     }
 }
 
-/// The share of a shard that `offered` takes; records of unknown size count at `size`, the stream's mean.
-fn utilization(offered: &Offered, size: Option<f64>) -> f64 {
-    let bytes = offered.bytes.or(size.map(|size| size * offered.records)).unwrap_or_default();
+impl Load<'_> {
+    fn number(&self) -> Option<u64> {
+        Shard::number_in(&self.shard.id)
+    }
+
+    fn parent(&self) -> Option<u64> {
+        self.shard.parent.as_deref().and_then(Shard::number_in)
+    }
+}
+
+/// How much of the heat of two shards that were one lies on the first of them.
+enum Heated {
+    NearlyAll,
+    Evenly,
+    Hardly,
+    /// Both are idle, or the other one is no longer open.
+    Unknown,
+}
+
+/// The share of a shard that `offered` takes. A shard's metrics do not tell how its records were written: they are
+/// charged as the stream's are. Records of unknown size count at the stream's mean.
+fn utilization(offered: &Offered, of_stream: &Offered) -> f64 {
+    let known = offered.stored_bytes.map(|stored| stored * of_stream.charged_per_stored());
+    let mean = || of_stream.size().map(|size| size * offered.records);
+    let bytes = known.or_else(mean).unwrap_or_default();
     (bytes / SHARD_BYTES_PER_SECOND).max(offered.records / SHARD_RECORDS_PER_SECOND)
 }
 

@@ -14,7 +14,10 @@ mod triage;
 mod verdict;
 
 pub use triage::triage;
-pub use verdict::{Bound, Cost, Decision, Evidence, Foreign, Healed, NoRoom, ReadCall, Reason, Remedy, Side, Verdict};
+pub use verdict::{
+    Bound, Ceiling, Cost, Decision, Evidence, Foreign, Healed, HotKeyShown, NoRoom, NoSwitch, ReadCall, Reason, Remedy,
+    Side, SplitBudget, Unseen, Verdict,
+};
 
 use crate::memory::Lineage;
 use crate::observation::{CapacityMode, Minute, MinuteTraffic, Observation, Shard, Status, Stream};
@@ -112,13 +115,14 @@ impl<'a> Case<'a> {
         let (known, lost) = recalled.clone();
         let mut history = History::of(recalled, self.observation, stream, self.now)?;
         let remedy = self.weigh(stream, &policy, &mut history);
+        let remedy = remedy.or_else(|reason| calm::unwatch_in_hold(reason, stream, &history, self.now));
         self.decision.uncounted = history.uncounted.clone();
         self.decision.memory = match &remedy {
             Ok(remedy) => {
                 self.decision.cost = Some(self.cost(remedy, stream, &history));
                 let traffic = &self.observation.traffic;
                 let mut memory = history.intend(remedy, stream, traffic, self.since(&history), self.now);
-                if let (Remedy::SplitShard { shard, .. }, Some(change)) = (remedy, &memory.change) {
+                if let (Remedy::SplitShard { shard, partial: None, .. }, Some(change)) = (remedy, &memory.change) {
                     memory.lineages = self.lines(shard, &history, change.at);
                 }
                 Some(memory)
@@ -170,8 +174,7 @@ impl<'a> Case<'a> {
             named_shard: self.signal.named_shard(),
             now: self.now,
         };
-        let remedy = throttled.remedy(side, &mut self.decision.evidence, &mut self.wants);
-        remedy.or_else(|reason| calm::unwatch_diagnosed(reason, stream, history, self.now))
+        throttled.remedy(side, &mut self.decision.evidence, &mut self.wants)
     }
 
     /// The lines of hot shards once `shard` is split.
@@ -180,13 +183,19 @@ impl<'a> Case<'a> {
         let shards = self.observation.shards.as_deref().unwrap_or_default();
         let heat = Heat::of(shards, &self.observation.traffic, &window);
         let known = history.lines(self.now);
-        let mut lines = heat.and_then(|heat| heat.lines(heat.load(shard)?, &known)).unwrap_or(known);
+        let mut lines = heat.and_then(|heat| heat.other_lines(heat.load(shard)?, &known)).unwrap_or(known);
         let splits = self.decision.evidence.diagnostic_splits.unwrap_or_default() + 1;
         lines.extend(Shard::number_in(shard).map(|shard| Lineage { shard, splits, at }));
         lines
     }
 
-    fn cost(&self, remedy: &Remedy, stream: &Stream, history: &History) -> Cost {
+    fn cost(&mut self, remedy: &Remedy, stream: &Stream, history: &History) -> Cost {
+        // What on-demand mode costs depends on it.
+        self.wants.commitment |= stream.mode == CapacityMode::OnDemand && self.observation.commitment.is_none();
+        self.bill(remedy, stream, history)
+    }
+
+    fn bill(&self, remedy: &Remedy, stream: &Stream, history: &History) -> Cost {
         let newest = self.observation.traffic.newest(self.observation.observed_at);
         let window = self.window(history.evidence_from, newest);
         bill::cost(remedy, self.observation, stream, self.policy, &window)

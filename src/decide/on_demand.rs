@@ -4,7 +4,7 @@ use super::Wants;
 use super::bill::in_both_modes;
 use super::demand::shards_at;
 use super::diagnosis::Throttled;
-use super::verdict::{Bound, Evidence, Reason, Remedy, Side};
+use super::verdict::{Bound, Ceiling, Evidence, HotKeyShown, Reason, Remedy, Side};
 use crate::memory::ChangeKind;
 use crate::observation::Minute;
 use crate::policy::AWS_MAX_WARM_MIBPS;
@@ -25,9 +25,8 @@ const SMALL_CEILING_MIBPS: u32 = 200;
 impl Throttled<'_> {
     pub(super) fn on_demand_writes(&self, evidence: &mut Evidence, wants: &mut Wants) -> Result<Remedy, Reason> {
         let full = self.busiest(evidence);
-        if self.is_committed(wants)?
-            && let Some(warm_up) = self.warm_up(full, evidence)
-        {
+        let committed = self.is_committed(wants)?;
+        if committed && let Some(warm_up) = self.warm_up(full, evidence) {
             self.affordable(&warm_up)?;
             return Ok(warm_up);
         }
@@ -39,7 +38,16 @@ impl Throttled<'_> {
             evidence.on_demand_usd_per_hour = Some(on_demand);
             evidence.provisioned_usd_per_hour = Some(provisioned);
         }
-        Err(self.growing(Side::Writes, full))
+        if !committed {
+            evidence.commitment_usd_per_hour = Some(self.settings.prices.commitment_per_hour());
+        }
+        let max = self.settings.max_warm_mibps;
+        let ceiling = match evidence.warm_mibps_needed {
+            Some(needed) if needed > max => Ceiling::MaxWarm(max),
+            _ if committed => Ceiling::Warm,
+            _ => Ceiling::Growth,
+        };
+        Err(self.growing(Side::Writes, full, ceiling))
     }
 
     /// More warm throughput. An equal or lower value would scale the stream *down*: only above both what it has and what
@@ -70,16 +78,16 @@ impl Throttled<'_> {
     }
 
     /// Why an on-demand stream throttles that nothing here helps; `full`: its load in full shards, where that is known.
-    pub(super) fn growing(&self, side: Side, full: Option<f64>) -> Reason {
+    pub(super) fn growing(&self, side: Side, full: Option<f64>, ceiling: Ceiling) -> Reason {
         if !self.is_lasting(side) {
             return Reason::OnDemandAdapting;
         }
         let capacity = f64::from(self.stream.open_shards);
         let is_well_under = full.is_some_and(|full| full < WELL_UNDER * capacity);
         if is_well_under && !self.stream.spreads_records {
-            Reason::HotKey { shard: None }
+            Reason::HotKey { shard: None, shown: HotKeyShown::OnDemand }
         } else {
-            Reason::OnDemandCeiling
+            Reason::OnDemandCeiling(ceiling)
         }
     }
 

@@ -1,9 +1,11 @@
 //! Why readers are throttled or far behind, and what would help them.
 
 use super::RECENT_MINUTES;
+use super::Wants;
 use super::demand::{SHARD_READ_BYTES_PER_SECOND, shards_at};
 use super::diagnosis::Throttled;
-use super::verdict::{Evidence, ReadCall, Reason, Remedy, Side};
+use super::room::Full;
+use super::verdict::{Ceiling, Evidence, NoSwitch, ReadCall, Reason, Remedy, Side};
 use crate::observation::{CapacityMode, Minute, MinuteTraffic, Stream, Traffic};
 
 /// A reader that is less than a minute behind has no backlog: polling alone makes as much.
@@ -16,6 +18,10 @@ const POLLS_PER_SECOND: f64 = 1.0;
 /// The share of the retention that a reader may be behind before data is said to be at risk, 0–1. At half of it, there
 /// is as long left to act as it took to get there.
 const RETENTION_AT_RISK: f64 = 0.5;
+
+/// Calls a second to each shard, on average, from which on it is calls that are too many: AWS answers five, and a reader
+/// that is refused pauses, so that a full shard shows a little less.
+const CALL_BOUND: f64 = 4.0;
 
 const HOUR_MS: f64 = 3_600_000.0;
 
@@ -32,7 +38,7 @@ pub(super) fn note(traffic: &Traffic, stream: &Stream, newest: Minute, evidence:
 
 impl Throttled<'_> {
     /// What would stop the throttling of readers. Never a switch of mode: on-demand gives a shard's readers no more.
-    pub(super) fn reads(&self, evidence: &mut Evidence) -> Result<Remedy, Reason> {
+    pub(super) fn reads(&self, evidence: &mut Evidence, wants: &mut Wants) -> Result<Remedy, Reason> {
         let open = self.stream.open_shards;
         let minutes: Vec<MinuteTraffic> = self.window.iter().map(|m| self.traffic().minute(*m)).collect();
         let busiest = |per_minute: fn(&MinuteTraffic) -> f64| {
@@ -45,17 +51,32 @@ impl Throttled<'_> {
         evidence.get_records_bytes_per_second = Some(bytes);
         evidence.get_records_calls_per_shard_per_second = Some(calls);
         evidence.shards_needed = Some(needed);
-        if is_falling(&minutes) {
+        if self.is_gaining(evidence) {
             return Err(Reason::ReaderCatchingUp);
+        }
+        if needed <= open && calls < CALL_BOUND {
+            return Err(Reason::UnevenReads);
         }
         if needed <= open {
             evidence.implied_pollers = Some(pollers(calls));
             return Err(Reason::TooManyReaders(ReadCall::GetRecords));
         }
         if self.stream.mode == CapacityMode::OnDemand {
-            return Err(self.growing(Side::Reads, None));
+            return Err(self.growing(Side::Reads, None, Ceiling::Reads));
         }
-        self.scale(needed).map_err(Reason::from)
+        self.scale(needed, wants).map_err(|full| match full {
+            Full::OfOurs(reason) => reason,
+            Full::OfAws(limit) => limit.without(NoSwitch::Reads),
+        })
+    }
+
+    /// Whether readers work off a backlog. It does not go away with a change, so minutes from before one count; and right
+    /// after a change of ours, a backlog is what its closed shards still hold.
+    fn is_gaining(&self, evidence: &Evidence) -> bool {
+        let first = self.newest.plus(1 - i64::from(self.settings.window_minutes));
+        let minutes: Vec<MinuteTraffic> = first.to(self.newest).map(|m| self.traffic().minute(m)).collect();
+        let drains = self.history.evidence_from.is_some_and(|from| Minute::from(from) >= first);
+        is_falling(&minutes) || (drains && evidence.backlog_milliseconds().is_some())
     }
 }
 

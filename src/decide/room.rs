@@ -1,10 +1,12 @@
 //! How far a stream may be scaled: what a person allows, what AWS allows, and what it costs.
 
+use super::Wants;
 use super::bill::cost;
 use super::demand::fast_target;
 use super::diagnosis::Throttled;
-use super::verdict::{Bound, Cost, NoRoom, Reason, Remedy};
+use super::verdict::{Bound, Cost, NoRoom, NoSwitch, Reason, Remedy};
 use crate::memory::ChangeKind;
+use crate::observation::Shard;
 
 /// Why not one shard more is possible.
 pub(super) enum Full {
@@ -14,27 +16,19 @@ pub(super) enum Full {
     OfAws(NoRoom),
 }
 
-impl From<Full> for Reason {
-    fn from(full: Full) -> Reason {
-        match full {
-            Full::OfOurs(reason) => reason,
-            Full::OfAws(limit) => limit.into(),
-        }
-    }
-}
-
-impl From<NoRoom> for Reason {
-    fn from(limit: NoRoom) -> Reason {
-        match limit {
-            NoRoom::AccountQuota => Reason::AtAccountQuota,
-            NoRoom::ReshardBudget | NoRoom::Double => Reason::ReshardBudgetSpent,
+impl NoRoom {
+    /// The hold where on-demand mode is no way out, either.
+    pub(super) fn without(self, switch: NoSwitch) -> Reason {
+        match self {
+            NoRoom::AccountQuota => Reason::AtAccountQuota(switch),
+            NoRoom::ReshardBudget | NoRoom::Double => Reason::ReshardBudgetSpent(switch),
         }
     }
 }
 
 impl Throttled<'_> {
-    /// The step towards `needed` shards that every bound allows.
-    pub(super) fn scale(&self, needed: u32) -> Result<Remedy, Full> {
+    /// The step towards `needed` shards that every bound allows. `wants` is set where only the shards' own bounds tell.
+    pub(super) fn scale(&self, needed: u32, wants: &mut Wants) -> Result<Remedy, Full> {
         let from = self.stream.open_shards;
         let max = self.policy.max_shards;
         if from >= max {
@@ -48,10 +42,17 @@ impl Throttled<'_> {
         let top = max.min(double);
         // What a stream costs rises with its shards.
         let most = (from + 1..=top).take_while(|n| self.affordable(&to(*n)).is_ok()).last();
-        let most = most.ok_or_else(|| Full::OfOurs(self.too_dear()))?;
+        let most = most.ok_or_else(|| Full::OfOurs(self.too_dear(&to(from + 1))))?;
         let wanted = fast_target(from, needed.min(most), most);
-        let fits = |to: &u32| self.limits().is_none_or(|l| opened_on_the_way(from, *to) <= l.shards_left());
-        let to = (from + 1..=wanted).rev().find(fits).ok_or(Full::OfAws(NoRoom::AccountQuota))?;
+        let left = self.limits().map_or(u32::MAX, |l| l.shards_left());
+        // At worst no new boundary is an old one.
+        let tight = left < most.saturating_sub(1);
+        wants.shards |= tight && self.observation.shards.is_none();
+        let bounds = self.observation.shards.as_deref().unwrap_or_default();
+        let fits = |to: &u32| !tight || (to - from <= left && opened_on_the_way(bounds, from, *to) <= left);
+        // A little more than wanted may take fewer short-lived shards: doubling takes none.
+        let to = (wanted..=most).find(fits).or_else(|| (from + 1..wanted).rev().find(fits));
+        let to = to.ok_or(Full::OfAws(NoRoom::AccountQuota))?;
         let bound = match to {
             to if to >= needed => None,
             to if to < wanted => Some(Bound::AccountQuota),
@@ -65,37 +66,87 @@ impl Throttled<'_> {
     /// Holds a remedy that would cost more than the person's maximum, and more than now.
     pub(super) fn affordable(&self, remedy: &Remedy) -> Result<(), Reason> {
         let Some(max) = self.settings.max_hourly_cost else { return Ok(()) };
-        let Cost { before_usd_per_hour: before, after_usd_per_hour: after } =
-            cost(remedy, self.observation, self.stream, self.settings, self.window);
-        if after > max && after > before { Err(Reason::AtMaxCost { max }) } else { Ok(()) }
+        let cost = cost(remedy, self.observation, self.stream, self.settings, self.window);
+        if is_too_dear(&cost, max) { Err(self.too_dear(remedy)) } else { Ok(()) }
     }
 
-    fn too_dear(&self) -> Reason {
-        Reason::AtMaxCost { max: self.settings.max_hourly_cost.unwrap_or_default() }
+    fn too_dear(&self, remedy: &Remedy) -> Reason {
+        let cost = cost(remedy, self.observation, self.stream, self.settings, self.window);
+        let max = self.settings.max_hourly_cost.unwrap_or_default();
+        Reason::AtMaxCost { max, would_be: cost.after_usd_per_hour }
     }
+}
+
+/// Whether a change of this cost is beyond a person's maximum of USD an hour. One that saves is not.
+pub(super) fn is_too_dear(cost: &Cost, max: f64) -> bool {
+    cost.after_usd_per_hour > max && cost.after_usd_per_hour > cost.before_usd_per_hour
 }
 
 /// Shards that a reshard opens on its way, beyond those that are open: short-lived ones count towards the account's
 /// quota (UpdateShardCount's documentation). Each boundary between the old shards and each between the new ones is cut
-/// before the pieces are merged: 2 → 3 goes over 4, as was observed.
-pub(super) fn opened_on_the_way(from: u32, to: u32) -> u32 {
-    to.saturating_sub(greatest_common_divisor(from, to))
+/// before the pieces are merged: 2 → 3 goes over 4, as was observed. `open`: the shards; where they are not known, no
+/// boundary is taken to stay.
+fn opened_on_the_way(open: &[Shard], from: u32, to: u32) -> u32 {
+    let new: Vec<u128> = (0..to).map(|n| first_hash_key(n, to)).collect();
+    // Where AWS rounds otherwise, a boundary is less than so many keys off.
+    let near = u128::from(from.max(to));
+    let stays = |shard: &&Shard| {
+        let next = new.partition_point(|new| *new < shard.first_hash_key.saturating_sub(near));
+        new.get(next).is_some_and(|new| new.abs_diff(shard.first_hash_key) <= near)
+    };
+    let kept = open.iter().filter(stays).count().max(1);
+    let pieces = u64::from(from) + u64::from(to) - kept as u64;
+    u32::try_from(pieces.saturating_sub(u64::from(from))).unwrap_or(u32::MAX)
 }
 
-fn greatest_common_divisor(a: u32, b: u32) -> u32 {
-    if b == 0 { a } else { greatest_common_divisor(b, a % b) }
+/// The first hash key of shard `n` of `of` equal ones: ⌊2^128 × n ÷ of⌋.
+fn first_hash_key(n: u32, of: u32) -> u128 {
+    let (n, of) = (u128::from(n), u128::from(of));
+    // 2^128 = (2^128 - 1) + 1, and u128 holds only the first.
+    let (whole, rest) = (u128::MAX / of, u128::MAX % of + 1);
+    whole * n + rest * n / of
 }
 
 #[cfg(test)]
 mod tests {
-    use super::opened_on_the_way;
+    use super::*;
+
+    fn shards(bounds: impl IntoIterator<Item = u128>) -> Vec<Shard> {
+        let shard = |first_hash_key| Shard {
+            id: "shardId-000000000000".into(),
+            parent: None,
+            first_hash_key,
+            last_hash_key: u128::MAX,
+            traffic: Default::default(),
+        };
+        bounds.into_iter().map(shard).collect()
+    }
+
+    fn opened(from: u32, to: u32) -> u32 {
+        opened_on_the_way(&shards((0..from).map(|n| first_hash_key(n, from))), from, to)
+    }
 
     #[test]
     fn a_reshard_opens_short_lived_shards_too() {
-        assert_eq!(opened_on_the_way(2, 3), 2, "2 → 4 → 3 was observed");
-        assert_eq!(opened_on_the_way(4, 8), 4, "doubling splits each shard once");
-        assert_eq!(opened_on_the_way(8, 10), 8);
-        assert_eq!(opened_on_the_way(8, 11), 10);
-        assert_eq!(opened_on_the_way(1, 2), 1);
+        assert_eq!(opened(2, 3), 2, "2 → 4 → 3 was observed");
+        assert_eq!(opened(4, 8), 4, "doubling splits each shard once");
+        assert_eq!(opened(8, 10), 8);
+        assert_eq!(opened(8, 11), 10);
+        assert_eq!(opened(1, 2), 1);
+    }
+
+    #[test]
+    fn shards_that_are_not_equal_share_few_bounds_with_equal_ones() {
+        let eighths = (0..8).map(|n| first_hash_key(n, 8));
+        let split = shards(eighths.chain([first_hash_key(1, 16)]));
+        assert_eq!(opened_on_the_way(&split, 9, 18), 16, "only the middle and the beginning stay");
+        assert_eq!(opened_on_the_way(&[], 9, 18), 17, "unknown: only the beginning");
+    }
+
+    #[test]
+    fn equal_shards_begin_where_aws_lets_them_begin() {
+        assert_eq!(first_hash_key(1, 3), 113_427_455_640_312_821_154_458_202_477_256_070_485);
+        assert_eq!(first_hash_key(1, 4), 1 << 126);
+        assert_eq!((first_hash_key(0, 7), first_hash_key(10_000, 10_000 + 1) < u128::MAX), (0, true));
     }
 }

@@ -103,7 +103,7 @@ impl History {
             if at_from && (history.void || !counted) {
                 history.void = true;
                 history.evidence_from = newer(&observation.traffic, change).max(change.after);
-                history.forget(stream);
+                history.forget(stream, now);
                 return Ok(history);
             }
             change.settled = Some(now.trunc_subsecs(0).min(change.at + SETTLED_WITHIN));
@@ -122,14 +122,19 @@ impl History {
             change.counted = Some(now.trunc_subsecs(0));
             history.uncounted.push((Remedy::code_of(change.kind), change.at));
         }
-        history.forget(stream);
+        history.forget(stream, now);
         Ok(history)
     }
 
     /// What we did, and is no longer so: undone by us or by somebody, or never done.
-    fn forget(&mut self, stream: &Stream) {
-        let Memory { change: Some(change), watch, was_provisioned, .. } = &mut self.memory else { return };
-        *was_provisioned &= stream.mode != CapacityMode::Provisioned;
+    fn forget(&mut self, stream: &Stream, now: DateTime<Utc>) {
+        let Memory { change: Some(change), watch, was_provisioned, switches, .. } = &mut self.memory else { return };
+        if *was_provisioned && stream.mode == CapacityMode::Provisioned {
+            *was_provisioned = false;
+            let is_theirs = !self.void && change.kind != ChangeKind::Back;
+            // AWS counts a person's switch, too.
+            switches.extend(is_theirs.then(|| now.trunc_subsecs(0)));
+        }
         let Some(Watch { metrics, at }) = watch else { return };
         let is_off = |metric: &str| stream.metrics_off().any(|off| off == metric);
         if metrics.is_none() {
@@ -217,7 +222,7 @@ impl History {
 
     /// Whether AWS has said today that there will be no more of these: by two refusals in a row for a limit. What only
     /// helps a diagnosis, or goes back, is not worth a second try.
-    fn is_refused(&self, kind: ChangeKind, now: DateTime<Utc>) -> bool {
+    pub fn is_refused(&self, kind: ChangeKind, now: DateTime<Utc>) -> bool {
         let dispensable = matches!(kind, ChangeKind::Watch | ChangeKind::Unwatch | ChangeKind::Back);
         let last = self.memory.refused.filter(|r| r.kind == kind && now - r.at < TimeDelta::hours(LOOKBACK_HOURS));
         last.is_some_and(|r| r.count >= 2 || dispensable)

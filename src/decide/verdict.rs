@@ -28,12 +28,14 @@ pub struct Decision {
 }
 
 /// A stream's bill before and after a remedy, at the load that the remedy is to carry.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Cost {
     /// USD an hour, as it is.
     pub before_usd_per_hour: f64,
     /// USD an hour, after the remedy.
     pub after_usd_per_hour: f64,
+    /// The region and the month of the list prices, such as `us-east-1 2026-09`.
+    pub prices: String,
 }
 
 /// Act or hold.
@@ -69,7 +71,8 @@ pub enum Remedy {
         /// What kept it from the number of shards that the load needs.
         partial: Option<Bound>,
     },
-    /// `SplitShard` of the hottest shard, at the middle of its hash keys.
+    /// `SplitShard` of the hottest shard, at the middle of its hash keys; or of the widest, where the account's quota has
+    /// room for one shard but not for a reshard.
     SplitShard {
         /// Its id.
         shard: String,
@@ -79,6 +82,8 @@ pub enum Remedy {
         from: u32,
         /// Open shards afterwards.
         to: u32,
+        /// What kept it from a reshard that the whole stream needs.
+        partial: Option<Bound>,
     },
     /// `UpdateStreamMode` to on-demand. Without warm throughput it adds no capacity at that moment: on-demand grows from
     /// observed traffic.
@@ -275,13 +280,18 @@ pub enum Reason {
         /// When it is tried again.
         until: DateTime<Utc>,
     },
-    /// The stream has shards enough for its load, and nobody sees which are hot.
-    SkewSuspected,
+    /// The stream has shards enough for its load, and nobody sees which are hot: the metrics that would show it stay off
+    /// for this reason.
+    SkewSuspected(Unseen),
     /// One partition key (or a narrow range of hash keys) is more than a shard takes: splitting does not divide it.
     HotKey {
         /// The shard that it is on, where that is known.
         shard: Option<String>,
+        /// What shows it.
+        shown: HotKeyShown,
     },
+    /// A shard is hot, and no more are split today.
+    SplitBudgetSpent(SplitBudget),
     /// No shard is busy over a whole minute: bursts within the minute are refused.
     MicroBurst,
     /// The person's maximum is reached. Never worked around.
@@ -293,21 +303,25 @@ pub enum Reason {
     AtMaxCost {
         /// The maximum, USD an hour.
         max: f64,
+        /// What the stream would cost with the least that would help, USD an hour.
+        would_be: f64,
     },
-    /// The account may open no more shards.
-    AtAccountQuota,
-    /// The stream may not be resharded again today.
-    ReshardBudgetSpent,
+    /// The account may open no more shards, and on-demand mode is no way out.
+    AtAccountQuota(NoSwitch),
+    /// The stream may not be resharded again today, and on-demand mode is no way out.
+    ReshardBudgetSpent(NoSwitch),
     /// On-demand capacity is still growing.
     OnDemandAdapting,
     /// On-demand capacity has not followed for 15 minutes.
-    OnDemandCeiling,
+    OnDemandCeiling(Ceiling),
     /// A calm stream that we switched to on-demand cannot be switched back.
     NotRestorable(String),
     /// A reader works off a backlog. New shards cannot drain old ones.
     ReaderCatchingUp,
     /// Readers are bound by calls, not bytes: by these.
     TooManyReaders(ReadCall),
+    /// Readers are refused, though neither their bytes nor their calls are too many for all shards together.
+    UnevenReads,
     // While acting.
     /// AWS refused the change.
     Refused {
@@ -318,6 +332,75 @@ pub enum Reason {
     },
     /// The memory cannot be written, so nothing was changed.
     CannotRemember(String),
+}
+
+/// Why shard-level metrics are not switched on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unseen {
+    /// The person denies it.
+    Denied,
+    /// They were on today already.
+    Today,
+    /// There are too many shards to tell them apart.
+    TooMany,
+    /// They would cost more than the person's maximum.
+    TooDear,
+    /// AWS refused it today.
+    Refused,
+    /// A shard's number cannot be read in its id, so that nothing can be remembered of it.
+    OddId,
+}
+
+/// Why no more shards are split.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SplitBudget {
+    /// As many lines of hot shards as the memory follows were split, and are hot still.
+    Lines,
+    /// AWS has refused it twice in a row.
+    Refused,
+}
+
+/// What shows that one key is hot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HotKeyShown {
+    /// So many splits in 24 hours left nearly all the heat in one child.
+    Splits(u32),
+    /// A split did so, and the memory of the others is lost.
+    LostMemory,
+    /// The shard has too few hash keys to be split.
+    Narrow,
+    /// An on-demand stream throttles for 15 minutes at less than half of what its shards take.
+    OnDemand,
+}
+
+/// Why a stream is not switched to on-demand mode, where that would be a way out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoSwitch {
+    /// The person denies it.
+    Denied,
+    /// The stream needs more than the person's maximum of shards.
+    AboveMax(u32),
+    /// Two switches in 24 hours are all that AWS allows, or it refused them.
+    BudgetSpent,
+    /// The account has all the on-demand streams that it may have.
+    Quota,
+    /// Readers are throttled, and the mode gives a shard's readers no more.
+    Reads,
+    /// One shard is hot, and the mode does not isolate it.
+    HotShard,
+}
+
+/// What an on-demand stream cannot pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ceiling {
+    /// Its own growth; the account has no throughput commitment.
+    Growth,
+    /// The warm throughput that the person allows, MiB/s.
+    MaxWarm(u32),
+    /// What AWS gives a stream with warm throughput.
+    Warm,
+    /// What its shards give to readers.
+    Reads,
 }
 
 /// A reader's call whose rate AWS limits, whatever its bytes.
@@ -389,6 +472,9 @@ pub struct Evidence {
     /// The same in bytes as AWS charges them. Absent when no record's size is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub offered_bytes_per_second: Option<f64>,
+    /// What was accepted in the throttled minute that accepted most, as a share of what all open shards take: 1 is full.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accepted_utilization: Option<f64>,
     /// Whether retries of refused records count as offered (always, where offered load is given).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub offered_includes_retries: Option<bool>,
@@ -436,6 +522,9 @@ pub struct Evidence {
     /// The shard that a producer's error message names as throttled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub named_shard: Option<String>,
+    /// The least that the throughput commitment costs the account, USD an hour; where a person may want to choose.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub commitment_usd_per_hour: Option<f64>,
     /// What the stream costs in on-demand mode at this load, USD an hour; where a person may want to choose.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub on_demand_usd_per_hour: Option<f64>,

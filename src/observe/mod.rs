@@ -7,7 +7,7 @@ mod traffic;
 
 use crate::clients::Clients;
 use crate::decide::Wants;
-use crate::observation::{Commitment, Limits, Observation};
+use crate::observation::{Commitment, Limits, Observation, Stream};
 use crate::signal::StreamArn;
 use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
 use chrono::{DateTime, Utc};
@@ -141,7 +141,10 @@ impl Observer {
         }
         if wants.shards {
             let mut open = shards::open_shards(&self.clients.kinesis, arn).await?;
-            shards::measure(&self.clients.cloudwatch, arn, &mut open, observation.observed_at).await?;
+            // Without these metrics a search finds nothing, and each name costs money.
+            if observation.stream.as_ref().is_some_and(Stream::shows_shards) {
+                shards::measure(&self.clients.cloudwatch, arn, &mut open, observation.observed_at).await?;
+            }
             observation.shards = Some(open);
         }
         Ok(())

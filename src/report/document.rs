@@ -163,7 +163,7 @@ impl Document {
                 Verdict::Act(remedy) => Some(remedy.into()),
                 Verdict::Hold(_) => None,
             },
-            cost: decision.cost,
+            cost: decision.cost.clone(),
             evidence: decision.evidence.clone(),
             callers: vec![],
             auto_fix,
@@ -247,7 +247,9 @@ impl From<&Remedy> for RemedyDocument {
         };
         match remedy.clone() {
             Remedy::ScaleShards { from, to, .. } | Remedy::WarmUp { from, to, .. } => RemedyDocument::Step { from, to },
-            Remedy::SplitShard { shard, at, from, to } => RemedyDocument::Split { shard, at: at.to_string(), from, to },
+            Remedy::SplitShard { shard, at, from, to, .. } => {
+                RemedyDocument::Split { shard, at: at.to_string(), from, to }
+            }
             Remedy::SwitchToOnDemand { warm_mibps, .. } => {
                 mode(CapacityMode::Provisioned, CapacityMode::OnDemand, warm_mibps)
             }

@@ -4,10 +4,11 @@
 use crate::callers::{CallerCount, Group};
 use crate::cost::monthly;
 use crate::decide::{
-    Bound, Cost, Decision, Evidence, Foreign, Healed, NoRoom, ReadCall, Reason, Remedy, Side, Verdict,
+    Bound, Ceiling, Cost, Decision, Evidence, Foreign, Healed, HotKeyShown, NoRoom, NoSwitch, ReadCall, Reason, Remedy,
+    Side, SplitBudget, Unseen, Verdict,
 };
 use crate::memory::ChangeKind;
-use crate::observation::{CapacityMode, Stream};
+use crate::observation::Stream;
 use crate::policy::{MAX_SHARDS_TAG, MODE_TAG, Mode};
 use crate::signal::{Call, Signal};
 
@@ -15,7 +16,7 @@ use crate::signal::{Call, Signal};
 pub(super) fn of(signal: &Signal, stream: Option<&Stream>, decision: &Decision) -> String {
     let name = signal.stream().map_or("no stream", |s| s.name.as_str());
     let text = match &decision.verdict {
-        Verdict::Act(remedy) => act(remedy, decision),
+        Verdict::Act(remedy) => act(remedy, stream, decision),
         Verdict::Hold(reason) => hold(reason, signal, stream, &decision.evidence),
     };
     format!("{name}: {text}{}", data_loss(decision))
@@ -42,7 +43,11 @@ pub(super) fn most_refused(decision: &Decision, callers: &Group) -> String {
     let CallerCount { principal, user_agent, operation, count } = most;
     let calls = if *count == 1 { "1 call".to_owned() } else { format!("{} calls", grouped(*count as f64)) };
     let how = [user_agent.as_deref(), operation.as_deref(), Some(&calls)].into_iter().flatten().collect::<Vec<_>>();
-    format!(" Most refused: {} ({}).", principal.as_deref().unwrap_or(NOBODY), how.join(", "))
+    format!(
+        " Of the refused calls that CloudTrail showed here, most: {} ({}).",
+        principal.as_deref().unwrap_or(NOBODY),
+        how.join(", ")
+    )
 }
 
 const NOBODY: &str = "somebody whom CloudTrail does not name";
@@ -68,14 +73,14 @@ fn time(milliseconds: f64) -> String {
     }
 }
 
-fn act(remedy: &Remedy, decision: &Decision) -> String {
+fn act(remedy: &Remedy, stream: Option<&Stream>, decision: &Decision) -> String {
     let evidence = &decision.evidence;
     let seen = match remedy {
         Remedy::SwitchToProvisioned { .. } | Remedy::DisableShardMetrics { .. } => "not throttled".to_owned(),
         _ => throttling(evidence),
     };
     let (did, why, backlog) = (what(remedy), why(remedy, evidence), backlog(remedy, evidence));
-    let bill = decision.cost.map(|cost| format!(" {}", bill(&cost))).unwrap_or_default();
+    let bill = decision.cost.as_ref().map(|cost| format!(" {}", bill(cost, stream))).unwrap_or_default();
     match decision.mode {
         Mode::Heal => {
             format!("{seen}; {why}. Changed {did}.{bill}{backlog} To stop this: tag the stream {MODE_TAG}=off.")
@@ -115,7 +120,14 @@ fn why(remedy: &Remedy, evidence: &Evidence) -> String {
             let (offered, bounded) = (offered(evidence), bounded(*partial));
             format!("{offered} {} {needed} shards at {at} utilization{bounded}", needs(evidence))
         }
-        Remedy::SplitShard { shard, from, .. } => format!(
+        Remedy::SplitShard { partial: Some(bound), .. } => format!(
+            "{} {} {} shards at {at} utilization{}",
+            offered(evidence),
+            needs(evidence),
+            evidence.shards_needed.unwrap_or_default(),
+            bounded(Some(*bound))
+        ),
+        Remedy::SplitShard { shard, from, partial: None, .. } => format!(
             "{shard} is offered {} of what a shard takes (busy shards: {} of {from})",
             percent(evidence.hottest_shard_utilization.unwrap_or_default()),
             evidence.busy_shards.unwrap_or_default()
@@ -146,10 +158,12 @@ fn why(remedy: &Remedy, evidence: &Evidence) -> String {
 }
 
 /// The bill before and after, at list prices.
-fn bill(cost: &Cost) -> String {
-    let Cost { before_usd_per_hour: before, after_usd_per_hour: after } = *cost;
+fn bill(cost: &Cost, stream: Option<&Stream>) -> String {
+    let Cost { before_usd_per_hour: before, after_usd_per_hour: after, prices } = cost;
+    let is_local = stream.is_none_or(|s| prices.starts_with(&format!("{} ", s.region())));
+    let prices = if is_local { String::new() } else { format!(", at the prices of {prices}") };
     format!(
-        "About ${before:.2} → ${after:.2} an hour at this load ({}${:.0} a month).",
+        "About ${before:.2} → ${after:.2} an hour at this load ({}${:.0} a month{prices}).",
         if after < before { "-" } else { "+" },
         monthly((after - before).abs())
     )
@@ -266,7 +280,7 @@ fn of_call(reason: &Reason, call: &Call) -> Option<String> {
              producers batch with PutRecords."
         ),
         Reason::ControlPlaneThrottled => format!(
-            "{operation} of {who} was throttled ({code}). It is limited per account or consumer, so shards cannot \
+            "{operation} of {who} was throttled ({code}). No stream's capacity serves this call, so shards cannot \
              help: let that caller ({}) cache and back off.",
             call.caller.user_agent.as_deref().unwrap_or("unknown user agent")
         ),
@@ -347,17 +361,27 @@ fn of_state(reason: &Reason, stream: Option<&Stream>, evidence: &Evidence) -> St
         Reason::RefusedLately { until } => {
             format!("AWS refused our last change. Not asked again before {} UTC.", until.format("%H:%M:%S"))
         }
-        Reason::SkewSuspected => format!(
-            "{}; but {} {} only {} of its {open} shards: a few hot shards or keys are the likely cause{}, and more \
-             shards alone would not cure them. Look at the partition keys; UNTHROTTLE_DIAGNOSE=allow lets unthrottle \
-             switch shard-level metrics on, once a day, to find the shard.",
+        Reason::SkewSuspected(unseen) => format!(
+            "{}; but {}: a few hot shards or keys are the likely cause{}, and more shards alone would not cure them. \
+             Look at the partition keys. {}",
             throttling(evidence),
-            offered(evidence),
-            needs(evidence),
-            evidence.shards_needed.unwrap_or_default(),
-            evidence.named_shard.as_deref().map(|shard| format!(" (a producer names {shard})")).unwrap_or_default()
+            idle(evidence, open),
+            evidence.named_shard.as_deref().map(|shard| format!(" (a producer names {shard})")).unwrap_or_default(),
+            undiagnosed(*unseen)
         ),
-        Reason::HotKey { shard } => hot_key(shard.as_deref(), stream, evidence),
+        Reason::HotKey { shard, shown } => hot_key(shard.as_deref(), *shown, evidence),
+        Reason::SplitBudgetSpent(SplitBudget::Lines) => format!(
+            "{}; {} is hot, but two other lines of hot shards were split in 24 hours and are hot still, and the memory \
+             has no room to follow a third. Split it by hand if it has more than one hot key.",
+            throttling(evidence),
+            evidence.hottest_shard.as_deref().unwrap_or("a shard")
+        ),
+        Reason::SplitBudgetSpent(SplitBudget::Refused) => format!(
+            "{}; {} is hot, and AWS has refused twice in a row to split it. Not asked again for 24 hours: split it by \
+             hand, or spread its keys.",
+            throttling(evidence),
+            evidence.hottest_shard.as_deref().unwrap_or("a shard")
+        ),
         Reason::MicroBurst => format!(
             "{}; but {} need only {} of its {open} shards, and none is busy over a whole minute: bursts within the \
              minute are refused. More shards would stand idle: let producers spread them (batch and linger, jitter \
@@ -372,24 +396,24 @@ fn of_state(reason: &Reason, stream: Option<&Stream>, evidence: &Evidence) -> St
             throttling(evidence),
             offered(evidence)
         ),
-        Reason::AtMaxCost { max } => format!(
-            "{}; {}. Anything that would help costs more than the ${max:.2} an hour that you set: raise \
+        Reason::AtMaxCost { max, would_be } => format!(
+            "{}; {}. The least that would help makes it cost ${would_be} an hour, above the ${max} that you set: raise \
              UNTHROTTLE_MAX_HOURLY_COST, or slow the producers.",
             throttling(evidence),
             offered(evidence)
         ),
-        Reason::AtAccountQuota => format!(
+        Reason::AtAccountQuota(switch) => format!(
             "{}; {QUOTA_SPENT} ({} left, and short-lived shards count), and {}. Ask for a higher \"Shards per \
              Region\" in Service Quotas (Amazon Kinesis Data Streams).",
             throttling(evidence),
             evidence.account_shards_left.unwrap_or_default(),
-            no_switch(evidence)
+            no_switch(*switch)
         ),
-        Reason::ReshardBudgetSpent => format!(
+        Reason::ReshardBudgetSpent(switch) => format!(
             "{}; {RESHARDS_SPENT}, and {}. Slow the producers or readers, or split hot shards by hand (SplitShard has \
              no daily cap).",
             throttling(evidence),
-            no_switch(evidence)
+            no_switch(*switch)
         ),
         Reason::NotRestorable(why) => format!(
             "calm for as long as you set, and we had switched it to on-demand mode, but it is not switched back: {why}."
@@ -397,10 +421,10 @@ fn of_state(reason: &Reason, stream: Option<&Stream>, evidence: &Evidence) -> St
         Reason::OnDemandAdapting => {
             format!("{}; on-demand capacity is still growing, which takes up to 15 minutes.", throttling(evidence))
         }
-        Reason::OnDemandCeiling => format!(
+        Reason::OnDemandCeiling(ceiling) => format!(
             "{}, and in each of the last three 5-minute blocks: on-demand capacity does not follow. {}",
             throttling(evidence),
-            options(evidence)
+            options(*ceiling, evidence)
         ),
         Reason::ReaderCatchingUp => format!(
             "{}; a reader is working off a backlog and gains ground ({} behind). New shards cannot drain old ones.",
@@ -413,6 +437,14 @@ fn of_state(reason: &Reason, stream: Option<&Stream>, evidence: &Evidence) -> St
         Reason::TooManyReaders(ReadCall::SubscribeToShard) => {
             format!("SubscribeToShard is throttled. {SUBSCRIBE_LESS}")
         }
+        Reason::UnevenReads => format!(
+            "{}; but {} and {:.1} GetRecords a second to each shard are within what its {open} shards give. Some shards \
+             are read harder than others, or answers of up to 10 MB keep them busy for seconds: look at the shards' \
+             iterator age in the consumer, ask for fewer records a call, or use enhanced fan-out.",
+            throttling(evidence),
+            offered(evidence),
+            evidence.get_records_calls_per_shard_per_second.unwrap_or_default()
+        ),
         Reason::Refused { code, message } => {
             format!("{}; AWS refused the change: {code}: {message}. Nothing was changed.", throttling(evidence))
         }
@@ -423,66 +455,121 @@ fn of_state(reason: &Reason, stream: Option<&Stream>, evidence: &Evidence) -> St
     }
 }
 
-fn hot_key(shard: Option<&str>, stream: Option<&Stream>, evidence: &Evidence) -> String {
-    let seen = throttling(evidence);
-    if stream.is_some_and(|s| s.mode == CapacityMode::OnDemand) {
-        return format!(
-            "{seen}, for 15 minutes, and {} are less than half of what its shards take: one partition key, or a few, \
-             are more than a shard takes, and on-demand mode does not isolate them. Spread the keys. {}",
-            offered(evidence),
-            options(evidence)
-        );
+/// How little of the stream's capacity is used while it throttles.
+fn idle(evidence: &Evidence, open: u32) -> String {
+    let needed = evidence.shards_needed.unwrap_or_default();
+    match evidence.accepted_utilization {
+        Some(accepted) if needed > open => format!(
+            "it accepts no more than {} of what its {open} shards take, however often the refused records are retried",
+            percent(accepted)
+        ),
+        _ => format!("{} {} only {needed} of its {open} shards", offered(evidence), needs(evidence)),
     }
-    let where_ = shard.map_or("one shard".to_owned(), |shard| {
-        let load = evidence.hottest_shard_utilization.map(percent);
-        load.map_or(shard.to_owned(), |load| format!("{shard}, offered {load} of what a shard takes,"))
-    });
+}
+
+/// Why nobody sees which shards are hot.
+fn undiagnosed(unseen: Unseen) -> &'static str {
+    match unseen {
+        Unseen::Denied => {
+            "UNTHROTTLE_DIAGNOSE=allow lets unthrottle switch shard-level metrics on, once a day, to find the shard."
+        }
+        Unseen::Today => "Its shard-level metrics were on today, and are switched on once a day at most.",
+        Unseen::TooMany => "It has more shards than CloudWatch's search tells apart (500).",
+        Unseen::TooDear => "Shard-level metrics would cost more than the UNTHROTTLE_MAX_HOURLY_COST that you set.",
+        Unseen::Refused => "AWS refused to switch its shard-level metrics on; not asked again for 24 hours.",
+        Unseen::OddId => "The hottest shard's id has no number, so that its splits could not be followed.",
+    }
+}
+
+fn hot_key(shard: Option<&str>, shown: HotKeyShown, evidence: &Evidence) -> String {
+    let seen = throttling(evidence);
+    let load = evidence.hottest_shard_utilization.map(percent);
+    let load = load.map(|load| format!(", offered {load} of what a shard takes,")).unwrap_or_default();
+    let shard = shard.map_or("one shard".to_owned(), |shard| format!("{shard}{load}"));
+    let found = match shown {
+        HotKeyShown::OnDemand => {
+            return format!(
+                "{seen}, for 15 minutes, and {} are less than half of what its shards take: one partition key, or a \
+                 few, are more than a shard takes, and on-demand mode does not isolate them. Spread the keys.{}",
+                offered(evidence),
+                provisioned(evidence)
+            );
+        }
+        HotKeyShown::Splits(splits) => {
+            format!("stays hot however it is split ({splits} splits in 24 hours left nearly all of it in one child)")
+        }
+        HotKeyShown::LostMemory => {
+            "has nearly all the heat of the shard that it was split off (how often its line was \
+            split is forgotten with the memory)"
+                .into()
+        }
+        HotKeyShown::Narrow => "has too few hash keys to be split".into(),
+    };
     format!(
-        "{seen}; {where_} stays hot however it is split ({} splits in 24 hours left nearly all of it in one child): one \
-         partition key, or a narrow range of them. No capacity cures that: spread the key (a suffix, an explicit hash \
-         key), or aggregate its records.",
-        evidence.diagnostic_splits.unwrap_or(2)
+        "{seen}; {shard} {found}: one partition key, or a narrow range of them. No capacity cures that: spread the key \
+         (a suffix, an explicit hash key), or aggregate its records."
     )
 }
 
-/// What a person can do for an on-demand stream that throttles, and what it costs.
-fn options(evidence: &Evidence) -> String {
-    let provisioned = match (evidence.provisioned_usd_per_hour, evidence.on_demand_usd_per_hour) {
+/// What provisioned mode would cost an on-demand stream.
+fn provisioned(evidence: &Evidence) -> String {
+    match (evidence.provisioned_usd_per_hour, evidence.on_demand_usd_per_hour) {
         (Some(provisioned), Some(on_demand)) => format!(
-            " Provisioned mode with {} shards: about ${provisioned:.2} an hour at this load, now ${on_demand:.2}.",
+            " Provisioned mode, whose shards can be split one by one, with {}: about ${provisioned:.2} an hour at this \
+             load, now ${on_demand:.2}.",
             evidence.shards_needed.unwrap_or_default()
         ),
         _ => String::new(),
-    };
-    format!(
-        "You can: look for a hot partition key; ask AWS for a higher stream throughput; buy the throughput commitment, \
-         which warm throughput takes (at least 25 MiB/s in and out for 24 hours, about $3,040 for 30 days).{provisioned}"
-    )
+    }
+}
+
+/// What a person can do for an on-demand stream that throttles, and what it costs.
+fn options(ceiling: Ceiling, evidence: &Evidence) -> String {
+    let provisioned = provisioned(evidence);
+    match ceiling {
+        Ceiling::Growth => {
+            let commitment = evidence.commitment_usd_per_hour.unwrap_or_default() * 24.0;
+            format!(
+                "You can: look for a hot partition key; ask AWS for a higher stream throughput; buy the throughput \
+                 commitment, which warm throughput takes (the account then pays for 25 MiB/s in and out at least, about \
+                 ${commitment:.0} a day).{provisioned}"
+            )
+        }
+        Ceiling::MaxWarm(max) => format!(
+            "It needs {} MiB/s of warm throughput, and you allow {max}: raise UNTHROTTLE_MAX_WARM_MIBPS.{provisioned}",
+            evidence.warm_mibps_needed.unwrap_or_default()
+        ),
+        Ceiling::Warm => format!(
+            "Its warm throughput is all that it may have, or all that its load needs. You can: look for a hot partition \
+             key; ask AWS for a higher stream throughput.{provisioned}"
+        ),
+        Ceiling::Reads => "Each shard gives its polling readers 2 MiB/s together, and AWS adds shards for what is \
+            written, not for what is read: use enhanced fan-out, or have fewer consumers."
+            .into(),
+    }
 }
 
 /// How often readers poll, and what helps when that is too often.
 fn polled(evidence: &Evidence) -> String {
     let calls = evidence.get_records_calls_per_shard_per_second.unwrap_or_default();
     let pollers = evidence.implied_pollers.unwrap_or_default();
-    let uneven = if calls < 5.0 {
-        " (on average: some shards get more, or an answer of up to 10 MB keeps its shard busy for 5 s)"
-    } else {
-        ""
-    };
     format!(
-        "It is calls that are too many: {calls:.1} GetRecords a second to each shard{uneven}, where 5 are shared by all \
+        "It is calls that are too many: {calls:.1} GetRecords a second to each shard, where 5 are shared by all \
          readers. That is about {pollers} pollers at the usual one call a second. Each polls every shard, so shards \
          cannot help: have fewer consumers, poll less often, or use enhanced fan-out."
     )
 }
 
-fn no_switch(evidence: &Evidence) -> &'static str {
-    if evidence.hottest_shard.is_some() {
-        return "on-demand mode does not isolate a hot shard";
-    }
-    match evidence.throttled_side {
-        Some(Side::Reads) => "on-demand mode is not switched on for readers",
-        Some(Side::Writes) | None => "on-demand mode is denied or has no room",
+fn no_switch(switch: NoSwitch) -> String {
+    match switch {
+        NoSwitch::Denied => "you deny on-demand mode".into(),
+        NoSwitch::AboveMax(max) => {
+            format!("on-demand mode would go beyond the {max} shards that you allow")
+        }
+        NoSwitch::BudgetSpent => "AWS allows no more switches to on-demand mode today".into(),
+        NoSwitch::Quota => "the account has all the on-demand streams that it may have".into(),
+        NoSwitch::Reads => "on-demand mode is not switched on for readers".into(),
+        NoSwitch::HotShard => "on-demand mode does not isolate a hot shard".into(),
     }
 }
 

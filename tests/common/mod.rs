@@ -111,10 +111,12 @@ impl Scene {
     /// minutes. The shards are numbered from 0, without parents, and share the hash keys evenly.
     pub fn of_shards(loads: &[f64]) -> Scene {
         let open = u32::try_from(loads.len()).expect("few");
-        let width = u128::MAX / loads.len() as u128;
+        let count = loads.len() as u128;
+        // 2^128 × i ÷ count, rounded down: 2^128 itself does not fit.
+        let first = |i: usize| u128::MAX / count * i as u128 + (u128::MAX % count + 1) * i as u128 / count;
         let shards = loads.iter().enumerate().map(|(i, load)| {
-            let first = width * i as u128;
-            let last = if i + 1 == loads.len() { u128::MAX } else { first + width - 1 };
+            let last = if i + 1 == loads.len() { u128::MAX } else { first(i + 1) - 1 };
+            let first = first(i);
             let mut shard = Shard {
                 id: format!("shardId-{i:012}"),
                 parent: None,
@@ -137,6 +139,13 @@ impl Scene {
         };
         let scene = Scene::new(open).minutes(-9..=0, minute).shard_metrics();
         scene.with(|s| s.observation.shards = Some(shards))
+    }
+
+    /// As many open shards as the summary has, of equal width, without metrics of their own.
+    pub fn even_shards(self) -> Scene {
+        let open = self.observation.stream.as_ref().expect("a stream").open_shards;
+        let shards = Scene::of_shards(&vec![0.0; open as usize]).observation.shards;
+        self.with(|s| s.observation.shards = shards)
     }
 
     /// The shard-level metrics are switched on.
@@ -222,8 +231,9 @@ impl Scene {
         self.memory(&memory)
     }
 
+    /// The decision; where it takes the bounds of the shards, and the scene has none, they are of equal width.
     pub fn decide(&self) -> Decision {
-        self.look().expect("everything that it takes has been read")
+        self.look().or_else(|_| self.clone().even_shards().look()).expect("everything that it takes has been read")
     }
 
     pub fn look(&self) -> Result<Decision, Wants> {

@@ -112,10 +112,11 @@ def test_streams_are_those_of_this_account_and_region():
             assert statement["Resource"] == streams, statement["Sid"]
 
 
-def test_shard_level_metrics_are_switched_on_only_where_a_person_allows_it():
+def test_what_a_person_can_deny_is_allowed_only_where_it_is_not():
     conditional = {action: condition for statement, condition in STATEMENTS for action in actions_of(statement) if condition}
-    assert conditional == {"kinesis:EnableEnhancedMonitoring": "MayDiagnose"}
-    assert TEMPLATE["Conditions"]["MayDiagnose"] == {"Fn::Equals": [{"Ref": "Diagnose"}, "allow"]}
+    assert conditional == {"kinesis:EnableEnhancedMonitoring": "MayDiagnose", "kinesis:UpdateStreamMode": "MaySwitch"}
+    for condition, parameter in [("MayDiagnose", "Diagnose"), ("MaySwitch", "OnDemand")]:
+        assert TEMPLATE["Conditions"][condition] == {"Fn::Equals": [{"Ref": parameter}, "allow"]}
 
 
 def test_sam_adds_no_role_of_its_own():
