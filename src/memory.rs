@@ -12,7 +12,7 @@
 //! | `since=N` | when the first throttled minute of the incident began, N s earlier |
 //! | `done=N` | the stream was first found ACTIVE after the change, N s later |
 //! | `heal=N` | throttling was found to have stopped, N s later |
-//! | `sent=N` | the missing AutoFix datum was sent, N s later |
+//! | `sent=N` | its AutoFix datum was found in the metric, or sent because it was missing, N s later |
 //! | `owed=KIND/N` | the change before it, N s earlier, whose AutoFix datum was not to be seen yet |
 //! | `base=N` | the shards before the incident |
 //! | `was=p` | the stream is in on-demand mode because we switched it from provisioned |
@@ -20,7 +20,8 @@
 //! | `watch=METRICS.N` | shard-level metrics that we switched on N s earlier: `b`ytes, `r`ecords, `w`rites refused; `off`: switched off again |
 //! | `scales=N-N-…`, `modes=N-N` | the changes of the last 24 h: seconds before WHEN |
 //! | `refused=KIND/N/WHEN` | AWS refused a change, N times in a row for a limit; WHEN is in seconds after the change, where there is one |
-//! | `reverts=N` | how often somebody took a change of ours back |
+//! | `reverts=N-N` | somebody took a change of ours back, N s earlier |
+//! | `told=CODE/N` | a person was told of a hold of this name, N s later; without a change, WHEN |
 
 use crate::observation::{CapacityMode, LOOKBACK_HOURS, SHARD_METRICS, Stream};
 use chrono::{DateTime, NaiveDateTime, SubsecRound, TimeDelta, Utc};
@@ -56,8 +57,10 @@ pub struct Memory {
     pub watch: Option<Watch>,
     /// AWS's last refusal of a change, until a change is accepted.
     pub refused: Option<Refusal>,
-    /// How often a change of ours was found to be taken back by somebody.
-    pub reverts: u32,
+    /// When changes of ours were found to be taken back by somebody in the last 24 h, oldest first.
+    pub reverts: Vec<DateTime<Utc>>,
+    /// The hold that a person was last told of, by its code, and when.
+    pub told: Option<(String, DateTime<Utc>)>,
     /// Words of a newer version, kept as they are.
     pub newer: Vec<(String, String)>,
 }
@@ -81,7 +84,7 @@ pub struct Change {
     pub settled: Option<DateTime<Utc>>,
     /// When throttling was found to have stopped after it.
     pub healed: Option<DateTime<Utc>>,
-    /// When its missing AutoFix datum was sent.
+    /// When its AutoFix datum was found in the metric, or was sent because it was missing.
     pub counted: Option<DateTime<Utc>>,
 }
 
@@ -103,6 +106,10 @@ pub enum ChangeKind {
     Watch,
     /// They were switched off again.
     Unwatch,
+    /// The shard count was taken back down.
+    Restore,
+    /// Somebody else changed the capacity. Its `to` is 0 where that left the stream in on-demand mode.
+    Theirs,
     /// The AutoFix metric knows of it, but the memory was lost.
     Lost,
 }
@@ -228,13 +235,17 @@ impl Memory {
             "scales" => self.reshards = value.split('-').map(before).collect::<Option<_>>()?,
             "modes" => self.switches = value.split('-').map(before).collect::<Option<_>>()?,
             "refused" => self.refused = Some(Refusal::parse(value, at)?),
-            "reverts" => self.reverts = value.parse().ok()?,
+            "reverts" => self.reverts = value.split('-').map(before).collect::<Option<_>>()?,
+            "told" => {
+                let (code, at_or_after) = value.split_once('/')?;
+                self.told = Some((code.into(), moment(at_or_after, at)?));
+            }
             _ => self.newer.push((key.into(), value.into())),
         }
         Some(())
     }
 
-    /// The tag's value. Where room is short, what no change depends on goes: the count of reverts, and the datum owed.
+    /// The tag's value. Where room is short, what no change depends on goes: what a person was told, and the datum owed.
     ///
     /// # Errors
     /// [`MemoryError::TooLong`] when the words of a newer version leave no room.
@@ -243,7 +254,7 @@ impl Memory {
         if text.len() <= MAX_LENGTH {
             return Ok(text);
         }
-        let text = Memory { reverts: 0, owed: None, ..self.clone() }.words();
+        let text = Memory { told: None, owed: None, ..self.clone() }.words();
         if text.len() > MAX_LENGTH { Err(MemoryError::TooLong(text.len())) } else { Ok(text) }
     }
 
@@ -266,7 +277,7 @@ impl Memory {
             if let Some((kind, at)) = self.owed {
                 word("owed", &format_args!("{kind}/{}", before(at)));
             }
-            let lists = [("scales", &self.reshards), ("modes", &self.switches)];
+            let lists = [("scales", &self.reshards), ("modes", &self.switches), ("reverts", &self.reverts)];
             lists.iter().filter(|(_, l)| !l.is_empty()).for_each(|(key, l)| word(key, &list(l)));
             if !self.lineages.is_empty() {
                 let line = |l: &Lineage| format!("{}.{}.{}", l.shard, l.splits, before(l.at));
@@ -282,14 +293,15 @@ impl Memory {
             word("was", &"p");
         }
         self.base.iter().for_each(|base| word("base", base));
-        if let Some(Refusal { kind, count, at }) = &self.refused {
-            match &self.change {
-                Some(change) => word("refused", &format_args!("{kind}/{count}/{}", (*at - change.at).num_seconds())),
-                None => word("refused", &format_args!("{kind}/{count}/{}", at.format(TIME))),
-            }
+        let when = |time: DateTime<Utc>| match &self.change {
+            Some(change) => (time - change.at).num_seconds().to_string(),
+            None => time.format(TIME).to_string(),
+        };
+        if let Some(Refusal { kind, count, at }) = self.refused {
+            word("refused", &format_args!("{kind}/{count}/{}", when(at)));
         }
-        if self.reverts > 0 {
-            word("reverts", &self.reverts);
+        if let Some((code, at)) = &self.told {
+            word("told", &format_args!("{code}/{}", when(*at)));
         }
         self.newer.iter().for_each(|(key, value)| word(key, value));
         text
@@ -310,15 +322,18 @@ impl Memory {
             times.drain(..times.len().saturating_sub(most));
         };
         match change.kind {
-            ChangeKind::Scale => next.reshards.push(change.at),
+            ChangeKind::Scale | ChangeKind::Restore => next.reshards.push(change.at),
             ChangeKind::Switch | ChangeKind::Back => next.switches.push(change.at),
-            ChangeKind::Split | ChangeKind::Warm | ChangeKind::Watch | ChangeKind::Unwatch | ChangeKind::Lost => {}
+            ChangeKind::Split | ChangeKind::Warm | ChangeKind::Watch | ChangeKind::Unwatch => {}
+            ChangeKind::Lost | ChangeKind::Theirs => {}
         }
         let fresh = |at: DateTime<Utc>| change.at - at < TimeDelta::hours(LOOKBACK_HOURS);
         next.lineages.retain(|line| fresh(line.at));
         next.watch = next.watch.filter(|watch| watch.metrics.is_some() || fresh(watch.at));
         recent(&mut next.reshards, 10);
         recent(&mut next.switches, 2);
+        recent(&mut next.reverts, 2);
+        next.told = next.told.filter(|(_, at)| fresh(*at));
         next.change = Some(change);
         next
     }
@@ -348,7 +363,7 @@ impl Change {
     pub fn is_undone(&self, stream: &Stream) -> bool {
         let provisioned = stream.mode == CapacityMode::Provisioned;
         match self.kind {
-            ChangeKind::Scale | ChangeKind::Split | ChangeKind::Switch => {
+            ChangeKind::Scale | ChangeKind::Split | ChangeKind::Switch | ChangeKind::Restore => {
                 provisioned && stream.open_shards == self.from
             }
             ChangeKind::Back => stream.mode == CapacityMode::OnDemand,
@@ -357,7 +372,7 @@ impl Change {
             }
             ChangeKind::Watch => !stream.shows_shards(),
             ChangeKind::Unwatch => stream.shows_shards(),
-            ChangeKind::Lost => false,
+            ChangeKind::Lost | ChangeKind::Theirs => false,
         }
     }
 
@@ -365,13 +380,35 @@ impl Change {
     pub fn is_done(&self, stream: &Stream) -> bool {
         let provisioned = stream.mode == CapacityMode::Provisioned;
         match self.kind {
-            ChangeKind::Scale | ChangeKind::Split | ChangeKind::Back => provisioned && stream.open_shards == self.to,
+            ChangeKind::Scale | ChangeKind::Split | ChangeKind::Restore | ChangeKind::Back => {
+                provisioned && stream.open_shards == self.to
+            }
             ChangeKind::Switch => stream.mode == CapacityMode::OnDemand,
             ChangeKind::Warm => !provisioned && stream.warm_throughput.is_some_and(|warm| warm.target_mibps == self.to),
             ChangeKind::Watch => stream.shows_shards() && stream.open_shards == self.to,
             ChangeKind::Unwatch => !stream.shows_shards() && stream.open_shards == self.to,
+            ChangeKind::Lost | ChangeKind::Theirs => false,
+        }
+    }
+
+    /// Whether somebody has changed the capacity since: it is not what the done change left. The shards of an on-demand
+    /// stream are AWS's own affair.
+    pub fn is_overridden(&self, stream: &Stream) -> bool {
+        let provisioned = stream.mode == CapacityMode::Provisioned;
+        match self.kind {
+            ChangeKind::Scale | ChangeKind::Split | ChangeKind::Restore | ChangeKind::Back | ChangeKind::Theirs => {
+                size(stream) != self.to
+            }
+            ChangeKind::Watch | ChangeKind::Unwatch => provisioned && stream.open_shards != self.to,
+            ChangeKind::Switch | ChangeKind::Warm => provisioned,
             ChangeKind::Lost => false,
         }
+    }
+
+    /// What somebody else made of the stream, found at `now`; evidence counts from then.
+    pub fn of_theirs(&self, stream: &Stream, now: DateTime<Utc>) -> Change {
+        let change = Change::intent(ChangeKind::Theirs, self.to, size(stream), now);
+        Change { settled: Some(change.at), ..change }
     }
 
     /// A change that is about to be made at `at` (cut to whole seconds, as the tag keeps it).
@@ -394,11 +431,21 @@ impl Refusal {
     /// `change`: when the memory's change was announced.
     fn parse(value: &str, change: Option<DateTime<Utc>>) -> Option<Refusal> {
         let mut parts = value.split('/');
-        let (kind, count, at) = (parts.next()?, parts.next()?, parts.next()?);
-        let after = || change?.checked_add_signed(TimeDelta::try_seconds(i64::from(at.parse::<i32>().ok()?))?);
-        let refusal = Refusal { kind: kind.parse().ok()?, count: count.parse().ok()?, at: time(at).or_else(after)? };
+        let (kind, count, at) = (parts.next()?, parts.next()?, moment(parts.next()?, change)?);
+        let refusal = Refusal { kind: kind.parse().ok()?, count: count.parse().ok()?, at };
         parts.next().is_none().then_some(refusal)
     }
+}
+
+/// The open shards of a provisioned stream; 0 for one in on-demand mode.
+fn size(stream: &Stream) -> u32 {
+    if stream.mode == CapacityMode::Provisioned { stream.open_shards } else { 0 }
+}
+
+/// A time, or seconds after `change`.
+fn moment(text: &str, change: Option<DateTime<Utc>>) -> Option<DateTime<Utc>> {
+    let after = || change?.checked_add_signed(TimeDelta::try_seconds(i64::from(text.parse::<i32>().ok()?))?);
+    time(text).or_else(after)
 }
 
 fn time(text: &str) -> Option<DateTime<Utc>> {
@@ -428,6 +475,7 @@ mod tests {
         memory.watch = Some(Watch { metrics: Some([true; 3]), at: at(0) - far });
         memory.reshards = (0..10).map(|i| at(i) - far).collect();
         memory.switches = vec![at(0) - far, at(1) - far];
+        memory.reverts = vec![at(0) - far, at(1) - far];
         memory = memory.refuse(ChangeKind::Unwatch, at(0) + far, true);
         let mut change = Change::intent(ChangeKind::Unwatch, 10_000, 10_000, at(0));
         change.settled = Some(at(900));
@@ -460,16 +508,17 @@ mod tests {
     #[test]
     fn where_room_is_short_the_words_that_no_change_depends_on_go() {
         let owed = Some((ChangeKind::Switch, at(-80_000)));
-        let crowded = Memory { reverts: 99, owed, ..fullest() };
+        let told = Some(("reshard_budget_spent".to_owned(), at(60)));
+        let crowded = Memory { told: told.clone(), owed, ..fullest() };
         let text = crowded.encode().expect("fits");
         assert_eq!(Memory::parse(&text), Ok(fullest()));
-        let roomy = Memory { reverts: 99, owed, reshards: vec![at(0)], ..fullest() };
+        let roomy = Memory { told, owed, reshards: vec![at(0)], ..fullest() };
         assert_eq!(Memory::parse(&roomy.encode().expect("fits")), Ok(roomy));
     }
 
     #[test]
     fn words_of_a_newer_version_are_kept() {
-        let text = "v=1 change=scale/4/8/20261120T170440Z base=4 mood=3/1 told=7";
+        let text = "v=1 change=scale/4/8/20261120T170440Z base=4 mood=3/1 hue=7";
         let memory = Memory::parse(text).expect("readable");
         assert_eq!(memory.encode().as_deref(), Ok(text));
     }
@@ -534,7 +583,7 @@ mod tests {
         }
 
         #[test]
-        fn what_can_be_read_reads_the_same_again(text in "v=1( (change=(scale|split|warm|watch|switch|lost)/[0-9]{1,3}/[0-9]{1,3}/2026112[0-9]T1704[0-5][0-9]Z|base=[0-9]{1,3}|done=[0-9]{1,5}|since=[0-9]{1,3}|scales=[0-9]{1,5}(-[0-9]{1,5}){0,4}|x[a-z]=[a-z0-9]{1,5}|lines=[0-9]{1,3}\\.[0-9]\\.[0-9]{1,4}|watch=(off|b?r?w?)\\.[0-9]{1,4}|was=p|reverts=[0-9])){0,5}") {
+        fn what_can_be_read_reads_the_same_again(text in "v=1( (change=(scale|split|warm|watch|switch|lost|restore|theirs)/[0-9]{1,3}/[0-9]{1,3}/2026112[0-9]T1704[0-5][0-9]Z|base=[0-9]{1,3}|done=[0-9]{1,5}|since=[0-9]{1,3}|scales=[0-9]{1,5}(-[0-9]{1,5}){0,4}|x[a-z]=[a-z0-9]{1,5}|lines=[0-9]{1,3}\\.[0-9]\\.[0-9]{1,4}|watch=(off|b?r?w?)\\.[0-9]{1,4}|was=p|reverts=[0-9]|told=[a-z_]{1,9}/-?[0-9]{1,4})){0,5}") {
             if let Ok(memory) = Memory::parse(&text) {
                 let again = memory.encode().expect("short");
                 prop_assert_eq!(Memory::parse(&again).expect("readable"), memory);

@@ -84,6 +84,19 @@ pub struct Observation {
     pub shards: Option<Vec<Shard>>,
     /// Whether the account has the throughput commitment. `None`: not read.
     pub commitment: Option<Commitment>,
+    /// What has been changed in the whole account and region.
+    pub fleet: Fleet,
+}
+
+/// Changes of ours in the account and region, whichever streams they were of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Fleet {
+    /// In the last hour, as the AutoFix metric shows them. It is minutes behind.
+    pub changes_last_hour: u32,
+    /// This process' own in that hour, beyond what the metric shows.
+    pub unseen_of_ours: u32,
+    /// How many more the sweep that this look belongs to may make; `None`: it belongs to none.
+    pub left_in_sweep: Option<u32>,
 }
 
 /// A stream's summary.
@@ -289,9 +302,11 @@ pub struct Traffic {
     minutes: BTreeMap<Minute, MinuteTraffic>,
     /// How many changes of ours each minute saw (AutoFix of the stream).
     pub auto_fixes: BTreeMap<Minute, u32>,
-    /// Those among them that called `UpdateShardCount`.
+    /// How many changes of ours each minute saw on all streams (AutoFix without dimensions).
+    pub fleet_fixes: BTreeMap<Minute, u32>,
+    /// Those of the stream that called `UpdateShardCount`.
     pub reshards: BTreeMap<Minute, u32>,
-    /// Those among them that switched the capacity mode.
+    /// Those of the stream that switched the capacity mode.
     pub mode_switches: BTreeMap<Minute, u32>,
 }
 

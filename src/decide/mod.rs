@@ -15,8 +15,8 @@ mod verdict;
 
 pub use triage::triage;
 pub use verdict::{
-    Bound, Ceiling, Cost, Decision, Evidence, Foreign, Healed, HotKeyShown, NoRoom, NoSwitch, ReadCall, Reason, Remedy,
-    Side, SplitBudget, Unseen, Verdict,
+    Bound, Ceiling, Cost, Decision, Evidence, FleetBound, Foreign, Healed, HotKeyShown, NoRoom, NoSwitch, ReadCall,
+    Reason, Remedy, Side, SplitBudget, Unseen, Verdict,
 };
 
 use crate::memory::Lineage;
@@ -41,6 +41,13 @@ pub struct Wants {
     pub commitment: bool,
 }
 
+/// So many changes of ours taken back within 24 hours are no accident.
+const REVERTS: usize = 2;
+
+/// The containers that may change streams before the metric shows their changes: the default of the stack's reserved
+/// concurrency. Each may add its part of the hourly bound to what the metric shows.
+const CONTAINERS: u32 = 5;
+
 /// Decides what to do about the observed stream, from the signal, what is true, what is allowed and the time.
 /// [`triage`] has found that it takes a look.
 ///
@@ -61,6 +68,7 @@ pub fn decide(
             verdict: Verdict::Hold(Reason::StreamGone),
             evidence: Evidence { observed_at: Some(observation.observed_at), ..Evidence::default() },
             cost: None,
+            restore_after_hours: policy.restore_after_hours,
             mode: policy.mode.min(signal.mode().unwrap_or(policy.mode)),
             memory: None,
             uncounted: vec![],
@@ -87,6 +95,7 @@ pub fn hold_unseen(reason: Reason, policy: &Policy) -> Decision {
         verdict: Verdict::Hold(reason),
         evidence: Evidence::default(),
         cost: None,
+        restore_after_hours: policy.restore_after_hours,
         mode: policy.mode,
         memory: None,
         uncounted: vec![],
@@ -114,8 +123,13 @@ impl<'a> Case<'a> {
         }
         let (known, lost) = recalled.clone();
         let mut history = History::of(recalled, self.observation, stream, self.now)?;
-        let remedy = self.weigh(stream, &policy, &mut history);
-        let remedy = remedy.or_else(|reason| calm::unwatch_in_hold(reason, stream, &history, self.now));
+        let remedy = self.weigh(stream, &policy, &mut history).map_err(|reason| self.exhausted(reason, &history));
+        let by_hand = self.signal.undo().is_some();
+        let unwatch = |reason| calm::unwatch_in_hold(reason, stream, &history, self.now);
+        let remedy = remedy.or_else(|reason| if by_hand { Err(reason) } else { unwatch(reason) });
+        // What a person asks for by hand is not held back for the fleet's sake, and a plan changes nothing.
+        let is_bounded = policy.mode == Mode::Heal && !by_hand;
+        let remedy = remedy.and_then(|remedy| if is_bounded { self.within_fleet().map(|()| remedy) } else { Ok(remedy) });
         self.decision.uncounted = history.uncounted.clone();
         self.decision.memory = match &remedy {
             Ok(remedy) => {
@@ -159,9 +173,16 @@ impl<'a> Case<'a> {
             Err(Quiet::Stopped) => {
                 let reason = self.healthy(newest, stream, history);
                 let is_done = matches!(reason, Reason::Healthy { healed: None });
-                return if is_done { self.undo(stream, policy, history, newest, reason) } else { Err(reason) };
+                return match self.signal.undo() {
+                    Some(undo) => self.undo_by_hand(undo, stream, policy, history, newest),
+                    None if is_done => self.undo(stream, policy, history, newest, reason),
+                    None => Err(reason),
+                };
             }
         };
+        if self.signal.undo().is_some() {
+            return Err(Reason::NotRestorable("it is throttled now".into()));
+        }
         history.not_refused_lately(self.now)?;
         let throttled = Throttled {
             observation: self.observation,
@@ -174,7 +195,34 @@ impl<'a> Case<'a> {
             named_shard: self.signal.named_shard(),
             now: self.now,
         };
-        throttled.remedy(side, &mut self.decision.evidence, &mut self.wants)
+        let remedy = throttled.remedy(side, &mut self.decision.evidence, &mut self.wants);
+        match remedy {
+            Ok(raise) if raise.raises() && history.reverts(self.now) >= REVERTS => Err(Reason::TugOfWar),
+            decided => decided,
+        }
+    }
+
+    /// A change of ours did not help, and a hold of this name is all that is left: that is what a person must know.
+    fn exhausted(&self, reason: Reason, history: &History) -> Reason {
+        match (history.in_vain(self.now), &reason) {
+            (Some(change), Reason::SkewSuspected(_) | Reason::MicroBurst) => {
+                Reason::NotHealed { change: Box::new(change.clone()), why: Box::new(reason) }
+            }
+            _ => reason,
+        }
+    }
+
+    /// Whether the fleet has changes left, in the hour and in the sweep that this look belongs to.
+    fn within_fleet(&self) -> Result<(), Reason> {
+        let (fleet, policy) = (self.observation.fleet, self.policy);
+        let a_container = policy.max_changes_per_hour.div_ceil(CONTAINERS);
+        if fleet.changes_last_hour >= policy.max_changes_per_hour || fleet.unseen_of_ours >= a_container {
+            return Err(Reason::FleetLimit(FleetBound::Hour(policy.max_changes_per_hour)));
+        }
+        match fleet.left_in_sweep {
+            Some(0) => Err(Reason::FleetLimit(FleetBound::Sweep(policy.max_changes_per_sweep))),
+            _ => Ok(()),
+        }
     }
 
     /// The lines of hot shards once `shard` is split.
@@ -253,7 +301,7 @@ impl<'a> Case<'a> {
         evidence.newest_minute = Some(newest.start());
         evidence.window_minutes = u32::try_from(window).ok();
         evidence.memory_lost = history.lost.then_some(true);
-        evidence.changes_taken_back = Some(history.memory.reverts).filter(|reverts| *reverts > 0);
+        evidence.changes_taken_back = u32::try_from(history.reverts(self.now)).ok().filter(|reverts| *reverts > 0);
         let spent = |kind| u32::try_from(history.budget(kind, &self.observation.traffic, self.now).0).ok();
         evidence.reshards_last_24_hours = spent(crate::memory::ChangeKind::Scale);
         evidence.mode_switches_last_24_hours = spent(crate::memory::ChangeKind::Switch);

@@ -65,7 +65,7 @@ pub(super) fn recall(observation: &Observation) -> Result<(Memory, bool), Memory
     }
     let Traffic { auto_fixes, reshards, mode_switches, .. } = &observation.traffic;
     let Some(newest) = auto_fixes.keys().next_back() else { return Ok((Memory::default(), false)) };
-    let mut memory = Memory { reverts: 1, ..Memory::default() };
+    let mut memory = Memory { reverts: vec![newest.start()], ..Memory::default() };
     memory.switches = times(mode_switches, SWITCHES_A_DAY);
     memory.reshards = times(reshards, RESHARDS_A_DAY);
     let mut change = Change::intent(ChangeKind::Lost, 0, 0, newest.start());
@@ -94,6 +94,7 @@ impl History {
             return Err(Reason::BadMemory(format!("its last change is of {}, which is yet to come", change.at)));
         }
         let counted = is_counted(&observation.traffic, change.at);
+        let seen_done = change.settled.is_some();
         history.void = refused.is_some_and(|r| r.kind == change.kind && r.at >= change.at);
         if change.settled.is_none() {
             let at_from = change.is_undone(stream);
@@ -111,8 +112,13 @@ impl History {
             if !history.void {
                 history.memory.refused = None;
             }
-            // Counted, and yet where it was before: somebody took it back.
-            history.memory.reverts = history.memory.reverts.saturating_add(at_from.into());
+        }
+        if counted && !history.void {
+            change.counted.get_or_insert(now.trunc_subsecs(0));
+        }
+        if !history.void && newer(&observation.traffic, change).is_none() && change.is_overridden(stream) {
+            history.yield_to_theirs(stream, seen_done, now);
+            return Ok(history);
         }
         history.evidence_from = newer(&observation.traffic, change).max(change.settled);
         let sent = change.counted.unwrap_or(change.at).max(change.at);
@@ -126,15 +132,38 @@ impl History {
         Ok(history)
     }
 
+    /// Somebody else has changed the stream's capacity since: it is theirs now. Evidence restarts, the budgets stay,
+    /// and there is nothing of ours to restore.
+    fn yield_to_theirs(&mut self, stream: &Stream, seen_done: bool, now: DateTime<Utc>) {
+        let Some(ours) = self.memory.change.take() else { return };
+        let theirs = ours.of_theirs(stream, now);
+        let is_recent = now - ours.at < TimeDelta::hours(LOOKBACK_HOURS);
+        let raised = matches!(ours.kind, ChangeKind::Scale | ChangeKind::Split | ChangeKind::Switch);
+        if raised && is_recent && ours.is_undone(stream) {
+            self.memory.reverts.push(theirs.at);
+        }
+        if seen_done && ours.counted.is_none() && is_recent && ours.kind != ChangeKind::Theirs {
+            self.memory.owed = Some((ours.kind, ours.at));
+        }
+        self.memory.base = None;
+        self.evidence_from = theirs.settled;
+        self.memory = self.memory.intend(theirs, false);
+        self.forget(stream, now);
+    }
+
     /// What we did, and is no longer so: undone by us or by somebody, or never done.
     fn forget(&mut self, stream: &Stream, now: DateTime<Utc>) {
-        let Memory { change: Some(change), watch, was_provisioned, switches, .. } = &mut self.memory else { return };
-        if *was_provisioned && stream.mode == CapacityMode::Provisioned {
+        let Memory { change: Some(change), watch, was_provisioned, switches, base, .. } = &mut self.memory else {
+            return;
+        };
+        let provisioned = stream.mode == CapacityMode::Provisioned;
+        if *was_provisioned && provisioned {
             *was_provisioned = false;
             let is_theirs = !self.void && change.kind != ChangeKind::Back;
             // AWS counts a person's switch, too.
             switches.extend(is_theirs.then(|| now.trunc_subsecs(0)));
         }
+        *base = base.filter(|base| !provisioned || stream.open_shards > *base);
         let Some(Watch { metrics, at }) = watch else { return };
         let is_off = |metric: &str| stream.metrics_off().any(|off| off == metric);
         if metrics.is_none() {
@@ -167,6 +196,17 @@ impl History {
             }
             _ => Ok(()),
         }
+    }
+
+    /// The change that was to stop the throttling of now, and has settled.
+    pub fn in_vain(&self, now: DateTime<Utc>) -> Option<&Change> {
+        self.unverified().filter(|change| change.settled.is_some_and(|settled| now - settled < INCIDENT))
+    }
+
+    /// How often somebody has taken a change of ours back in the last 24 hours.
+    pub fn reverts(&self, now: DateTime<Utc>) -> usize {
+        let day = TimeDelta::hours(LOOKBACK_HOURS);
+        self.memory.reverts.iter().filter(|at| now - **at < day).count()
     }
 
     /// Whether throttling now belongs to the incident of the last change.
@@ -204,7 +244,9 @@ impl History {
     pub fn budget(&self, kind: ChangeKind, traffic: &Traffic, now: DateTime<Utc>) -> (usize, bool) {
         let sum = |counts: &BTreeMap<Minute, u32>| counts.values().fold(0_u32, |sum, n| sum.saturating_add(*n));
         let (times, metric, cap) = match kind {
-            ChangeKind::Scale | ChangeKind::Lost => (&self.memory.reshards, sum(&traffic.reshards), RESHARDS_A_DAY),
+            ChangeKind::Scale | ChangeKind::Restore | ChangeKind::Lost | ChangeKind::Theirs => {
+                (&self.memory.reshards, sum(&traffic.reshards), RESHARDS_A_DAY)
+            }
             ChangeKind::Switch | ChangeKind::Back => {
                 (&self.memory.switches, sum(&traffic.mode_switches), SWITCHES_A_DAY)
             }
@@ -223,7 +265,8 @@ impl History {
     /// Whether AWS has said today that there will be no more of these: by two refusals in a row for a limit. What only
     /// helps a diagnosis, or goes back, is not worth a second try.
     pub fn is_refused(&self, kind: ChangeKind, now: DateTime<Utc>) -> bool {
-        let dispensable = matches!(kind, ChangeKind::Watch | ChangeKind::Unwatch | ChangeKind::Back);
+        use ChangeKind::{Back, Restore, Unwatch, Watch};
+        let dispensable = matches!(kind, Watch | Unwatch | Back | Restore);
         let last = self.memory.refused.filter(|r| r.kind == kind && now - r.at < TimeDelta::hours(LOOKBACK_HOURS));
         last.is_some_and(|r| r.count >= 2 || dispensable)
     }
@@ -267,9 +310,9 @@ impl History {
         let mut memory = self.memory.intend(change, self.void);
         let ours = last.is_some_and(|c| if self.void { c.is_undone(stream) } else { c.is_done(stream) });
         match remedy {
-            Remedy::ScaleShards { .. } | Remedy::SplitShard { .. } => {
-                memory.base = Some(memory.base.filter(|_| ours).unwrap_or(from));
-            }
+            // A split is not taken back: merged again, its heat would be, too.
+            Remedy::SplitShard { .. } => memory.base = memory.base.filter(|_| ours),
+            Remedy::ScaleShards { .. } => memory.base = Some(memory.base.filter(|_| ours).unwrap_or(from)),
             Remedy::SwitchToOnDemand { .. } => {
                 memory.base = Some(memory.base.filter(|_| ours).unwrap_or(from));
                 memory.was_provisioned = true;
@@ -279,7 +322,10 @@ impl History {
                 memory.watch = Some(Watch { metrics: Some(on), at });
             }
             // Found done, it is forgotten.
-            Remedy::SwitchToProvisioned { .. } | Remedy::DisableShardMetrics { .. } | Remedy::WarmUp { .. } => {}
+            Remedy::SwitchToProvisioned { .. }
+            | Remedy::DisableShardMetrics { .. }
+            | Remedy::WarmUp { .. }
+            | Remedy::Restore { .. } => {}
         }
         let is_owed = |c: &&Change| !self.void && c.counted.is_none() && !is_counted(traffic, c.at);
         let owed = last.filter(|c| c.is_done(stream)).filter(is_owed);

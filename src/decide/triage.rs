@@ -2,7 +2,7 @@
 
 use super::verdict::{Foreign, ReadCall, Reason};
 use crate::policy::{Mode, Policy};
-use crate::signal::{Alarm, Call, Caller, Home, Signal};
+use crate::signal::{Alarm, Ask, Call, Caller, Home, Signal};
 
 /// The calls that a stream's capacity serves. `GetShardIterator` is limited per shard and account, whatever is in it.
 const DATA_PLANE: [&str; 3] = ["PutRecord", "PutRecords", "GetRecords"];
@@ -27,7 +27,9 @@ pub fn triage(signal: &Signal, policy: &Policy, home: &Home) -> Option<Reason> {
     let reason = match signal {
         Signal::Throttle(call) => of_call(call, policy, home),
         Signal::Alarm(alarm) => of_alarm(alarm, home),
-        Signal::Ask(ask) => (ask.stream.home != *home).then_some(Reason::NotOurs(Foreign::Home)),
+        Signal::Ask(Ask { stream, .. }) | Signal::Sweep(stream) => {
+            (stream.home != *home).then_some(Reason::NotOurs(Foreign::Home))
+        }
     };
     // A switched-off function needs no look to stay off.
     reason.or_else(|| (policy.mode == Mode::Off).then_some(Reason::OptedOut))

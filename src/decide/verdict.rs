@@ -2,7 +2,7 @@
 //! stable snake_case code: the metric dimension, the log field, the JSON value and the word in the documents.
 
 use super::reads::BACKLOG_MS;
-use crate::memory::{ChangeKind, Memory};
+use crate::memory::{Change, ChangeKind, Memory};
 use crate::observation::Minute;
 use crate::policy::Mode;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -18,6 +18,8 @@ pub struct Decision {
     pub evidence: Evidence,
     /// What the stream costs before and after the remedy.
     pub cost: Option<Cost>,
+    /// After how many calm hours it is undone without a person; 0: never.
+    pub restore_after_hours: u32,
     /// What may be done: in [`Mode::Observe`] the verdict is said, and nothing is changed or written.
     pub mode: Mode,
     /// The memory to write, where it differs from the one that was read. For an act: the intent.
@@ -100,6 +102,15 @@ pub enum Remedy {
         /// Open shards now; the stream keeps them.
         shards: u32,
     },
+    /// `UpdateShardCount` back down, of a stream whose shards we had raised.
+    Restore {
+        /// Open shards now.
+        from: u32,
+        /// Open shards afterwards.
+        to: u32,
+        /// What kept it from the shards that the stream had before.
+        partial: Option<Bound>,
+    },
     /// `UpdateStreamWarmThroughput`: more of it, at once.
     WarmUp {
         /// MiB/s now.
@@ -128,7 +139,14 @@ pub enum Remedy {
 impl Remedy {
     /// Whether it opens new shards beside the old ones: what is in these stays there until it is read.
     pub fn is_reshard(&self) -> bool {
-        matches!(self, Remedy::ScaleShards { .. } | Remedy::SplitShard { .. })
+        matches!(self, Remedy::ScaleShards { .. } | Remedy::SplitShard { .. } | Remedy::Restore { .. })
+    }
+
+    /// Whether it gives the stream more capacity, which [`Remedy::Restore`] or [`Remedy::SwitchToProvisioned`] can
+    /// take back.
+    pub fn raises(&self) -> bool {
+        use Remedy::{ScaleShards, SplitShard, SwitchToOnDemand};
+        matches!(self, ScaleShards { .. } | SplitShard { .. } | SwitchToOnDemand { .. })
     }
 
     /// What the memory calls it.
@@ -136,6 +154,7 @@ impl Remedy {
         match self {
             Remedy::ScaleShards { .. } => ChangeKind::Scale,
             Remedy::SplitShard { .. } => ChangeKind::Split,
+            Remedy::Restore { .. } => ChangeKind::Restore,
             Remedy::SwitchToOnDemand { .. } => ChangeKind::Switch,
             Remedy::SwitchToProvisioned { .. } => ChangeKind::Back,
             Remedy::WarmUp { .. } => ChangeKind::Warm,
@@ -148,7 +167,8 @@ impl Remedy {
     /// was most likely a scale.
     pub fn code_of(kind: ChangeKind) -> &'static str {
         match kind {
-            ChangeKind::Scale | ChangeKind::Lost => "scale_shards",
+            ChangeKind::Scale | ChangeKind::Lost | ChangeKind::Theirs => "scale_shards",
+            ChangeKind::Restore => "restore",
             ChangeKind::Split => "split_shard",
             ChangeKind::Switch => "switch_to_on_demand",
             ChangeKind::Back => "switch_to_provisioned",
@@ -163,6 +183,7 @@ impl Remedy {
         match self {
             Remedy::ScaleShards { from, to, .. }
             | Remedy::SplitShard { from, to, .. }
+            | Remedy::Restore { from, to, .. }
             | Remedy::WarmUp { from, to, .. } => (*from, *to),
             Remedy::SwitchToOnDemand { shards, .. }
             | Remedy::SwitchToProvisioned { shards }
@@ -187,6 +208,12 @@ pub enum Bound {
     MaxWarm,
     /// What AWS lets an on-demand stream take in this region.
     StreamCeiling,
+    /// AWS halves a stream at most in one call.
+    Half,
+    /// The peak load of the calm hours.
+    Peak,
+    /// The person's minimum.
+    MinShards,
 }
 
 /// The limit of AWS's that leaves no room for the shards that the load needs.
@@ -314,8 +341,19 @@ pub enum Reason {
     OnDemandAdapting,
     /// On-demand capacity has not followed for 15 minutes.
     OnDemandCeiling(Ceiling),
-    /// A calm stream that we switched to on-demand cannot be switched back.
+    /// What was changed cannot be taken back now.
     NotRestorable(String),
+    /// A change of ours has settled, throttling goes on, and nothing is left to try.
+    NotHealed {
+        /// The change.
+        change: Box<Change>,
+        /// Why nothing is left.
+        why: Box<Reason>,
+    },
+    /// Somebody keeps taking our changes back.
+    TugOfWar,
+    /// More changes than a person allows.
+    FleetLimit(FleetBound),
     /// A reader works off a backlog. New shards cannot drain old ones.
     ReaderCatchingUp,
     /// Readers are bound by calls, not bytes: by these.
@@ -401,6 +439,15 @@ pub enum Ceiling {
     Warm,
     /// What its shards give to readers.
     Reads,
+}
+
+/// What bounds the changes of a whole fleet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FleetBound {
+    /// So many in an hour, in the account and region.
+    Hour(u32),
+    /// So many in one sweep.
+    Sweep(u32),
 }
 
 /// A reader's call whose rate AWS limits, whatever its bytes.
@@ -540,7 +587,7 @@ pub struct Evidence {
     /// The tag was gone, and the memory was rebuilt from the AutoFix metric.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_lost: Option<bool>,
-    /// How often somebody took a change of ours back.
+    /// How often somebody took a change of ours back in the last 24 hours.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub changes_taken_back: Option<u32>,
     /// From the first throttled minute's start to the last one's end.

@@ -75,10 +75,14 @@ pub(super) const WRITE_SERIES: [WriteSeries; 3] = [
     WriteSeries { letter: "w", metric: SHARD_METRICS[2], put: |m, v| m.write_throttled = v },
 ];
 
-/// The series of AutoFix: the id, the changes that it counts (`None`: all) and where they go.
-const AUTO_FIXES: [(&str, Option<ChangeKind>, Counts); 4] = [
+/// The series of AutoFix of all streams.
+const FLEET: &str = "fleet";
+
+/// The series of AutoFix of the stream: the id, the changes that it counts (`None`: all) and where they go.
+const AUTO_FIXES: [(&str, Option<ChangeKind>, Counts); 5] = [
     ("auto_fix", None, |t| &mut t.auto_fixes),
     ("reshard", Some(ChangeKind::Scale), |t| &mut t.reshards),
+    ("restore", Some(ChangeKind::Restore), |t| &mut t.reshards),
     ("mode_switch", Some(ChangeKind::Switch), |t| &mut t.mode_switches),
     ("mode_switch_back", Some(ChangeKind::Back), |t| &mut t.mode_switches),
 ];
@@ -133,8 +137,13 @@ pub(super) async fn read(
 }
 
 fn put(traffic: &mut Traffic, id: &str, minute: Minute, value: f64) {
-    if let Some((_, _, counts)) = AUTO_FIXES.iter().find(|(ours, ..)| *ours == id) {
-        let count = counts(traffic).entry(minute).or_default();
+    let counts = match AUTO_FIXES.iter().find(|(ours, ..)| *ours == id) {
+        Some((_, _, counts)) => Some(counts(traffic)),
+        None if id == FLEET => Some(&mut traffic.fleet_fixes),
+        None => None,
+    };
+    if let Some(counts) = counts {
+        let count = counts.entry(minute).or_default();
         // The cast saturates, too: anybody may write to our metric.
         *count = count.saturating_add(value as u32);
     } else if let Some(series) = SERIES.iter().find(|s| s.id == id) {
@@ -149,10 +158,13 @@ fn queries(stream: &str) -> Vec<MetricDataQuery> {
     });
     let ours = AUTO_FIXES.iter().map(|(id, kind, _)| {
         let action = kind.map(|kind| dimension(metric::ACTION, Remedy::code_of(kind)));
-        let metric = Metric::builder().namespace(metric::NAMESPACE).metric_name(metric::AUTO_FIX);
-        query(id, "Sum", metric, std::iter::once(of_stream()).chain(action))
+        query(id, "Sum", auto_fix(), std::iter::once(of_stream()).chain(action))
     });
-    kinesis.chain(ours).collect()
+    kinesis.chain(ours).chain(std::iter::once(query(FLEET, "Sum", auto_fix(), []))).collect()
+}
+
+fn auto_fix() -> MetricBuilder {
+    Metric::builder().namespace(metric::NAMESPACE).metric_name(metric::AUTO_FIX)
 }
 
 pub(super) fn query(

@@ -49,6 +49,8 @@ pub enum Signal {
     Alarm(Alarm),
     /// A person asks about one stream.
     Ask(Ask),
+    /// The scheduled sweep has found that this stream needs a look.
+    Sweep(StreamArn),
 }
 
 /// `{"stream": "orders"}`: a person asks.
@@ -60,6 +62,15 @@ pub struct Ask {
     pub mode: Option<Mode>,
     /// Why the person asks, for the report.
     pub message: Option<String>,
+    /// The last change is to be taken back.
+    pub undo: Option<Undo>,
+}
+
+/// A person wants a change of ours taken back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Undo {
+    /// To so many shards; `None`: to what was before.
+    pub to: Option<u32>,
 }
 
 /// Why an event could not be understood. Nothing was called and nothing was changed.
@@ -145,6 +156,7 @@ impl Signal {
             Signal::Throttle(call) => call.stream.as_ref(),
             Signal::Alarm(alarm) => alarm.stream.as_ref(),
             Signal::Ask(ask) => Some(&ask.stream),
+            Signal::Sweep(stream) => Some(stream),
         }
     }
 
@@ -153,7 +165,7 @@ impl Signal {
         match self {
             Signal::Throttle(call) => call.time,
             Signal::Alarm(alarm) => alarm.time,
-            Signal::Ask(_) => None,
+            Signal::Ask(_) | Signal::Sweep(_) => None,
         }
     }
 
@@ -163,7 +175,7 @@ impl Signal {
         let message = match self {
             Signal::Throttle(call) => call.error_message.as_deref()?,
             Signal::Ask(ask) => ask.message.as_deref()?,
-            Signal::Alarm(_) => return None,
+            Signal::Alarm(_) | Signal::Sweep(_) => return None,
         };
         let (_, rest) = message.split_once("Rate exceeded for shard ")?;
         let (shard, rest) = rest.split_once(" in stream ")?;
@@ -176,7 +188,15 @@ impl Signal {
     pub fn mode(&self) -> Option<Mode> {
         match self {
             Signal::Ask(ask) => ask.mode,
-            Signal::Throttle(_) | Signal::Alarm(_) => None,
+            Signal::Throttle(_) | Signal::Alarm(_) | Signal::Sweep(_) => None,
+        }
+    }
+
+    /// The change that a person wants taken back.
+    pub fn undo(&self) -> Option<Undo> {
+        match self {
+            Signal::Ask(ask) => ask.undo,
+            Signal::Throttle(_) | Signal::Alarm(_) | Signal::Sweep(_) => None,
         }
     }
 }
@@ -204,7 +224,7 @@ impl Ask {
                 return Err(SignalError::Value { field: "mode", value: other.into(), allowed: "heal or observe" });
             }
         };
-        Ok(Ask { stream, mode, message: raw.message })
+        Ok(Ask { stream, mode, message: raw.message, undo: None })
     }
 }
 
