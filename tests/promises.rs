@@ -216,10 +216,20 @@ fn the_lambda_is_built_without_the_command_line_and_with_one_tls_stack() {
         names.lines().filter_map(|l| l.split_whitespace().next().map(str::to_owned)).collect::<Vec<_>>()
     };
     let (lean, full) = (tree(&["--no-default-features"]), tree(&[]));
-    for cli in ["axum", "ciborium", "clap", "ferrokinesis", "flate2"] {
+    for cli in ["aws-sdk-eventbridge", "aws-sdk-scheduler", "axum", "ciborium", "clap", "ferrokinesis", "flate2"] {
         assert!(full.iter().any(|c| c == cli), "{cli} is in the command line");
     }
-    for absent in ["axum", "ciborium", "clap", "ferrokinesis", "ring", "openssl", "native-tls"] {
+    for absent in [
+        "aws-sdk-eventbridge",
+        "aws-sdk-scheduler",
+        "axum",
+        "ciborium",
+        "clap",
+        "ferrokinesis",
+        "ring",
+        "openssl",
+        "native-tls",
+    ] {
         assert!(!lean.iter().any(|c| c == absent), "{absent} is in the Lambda");
     }
 }

@@ -1,14 +1,16 @@
-//! The command line: replay an event, explain a stream, run the local account. A person can try everything here on a
+//! The command line: replay an event, explain a stream, pause a deployed unthrottle, run the local account. A person can try everything here on a
 //! laptop, with no AWS account.
 
 mod aws;
 mod console;
 mod explain;
 mod local;
+mod pause;
 mod replay;
 mod stage;
 mod traffic;
 
+pub use pause::STACK_TAG;
 pub use replay::{Before, Replay, local_config, replay};
 pub use stage::Size;
 
@@ -42,6 +44,13 @@ enum Command {
     Replay(replay::Args),
     /// Look at a stream of your account, and say what would be done and why. Changes nothing.
     Explain(explain::Args),
+    /// Stop it: disable the rules and the schedules that wake it. Changes no stream.
+    ///
+    /// These are the EventBridge rules of the account and region that carry the tag unthrottle:stack, and the schedules
+    /// of the Scheduler groups that do. Changes under way go on. `unthrottle resume` undoes it.
+    Pause(pause::Args),
+    /// Undo a pause: enable the rules and the schedules that wake it.
+    Resume(pause::Args),
     /// Run the local account as a server for the AWS CLI and SDKs, until Ctrl-C.
     Local(local::Args),
 }
@@ -91,6 +100,12 @@ pub enum CliError {
         /// The SDK's error with its causes.
         source: Cause,
     },
+    /// Nothing is there that could be switched.
+    #[error("{0}")]
+    Missing(String),
+    /// Some of what was to be switched could not be.
+    #[error("{0}")]
+    Partly(String),
     /// The local account, or the output, failed.
     #[error("{0}")]
     Io(#[from] std::io::Error),
@@ -106,6 +121,7 @@ impl CliError {
             CliError::File { source, .. } if source.kind() != std::io::ErrorKind::NotFound => 1,
             CliError::File { .. } | CliError::Json { .. } | CliError::Event { .. } => 2,
             CliError::Usage(_) | CliError::Setting(_) | CliError::Heal(heal::Error::Signal(_)) => 2,
+            CliError::Missing(_) | CliError::Partly(_) => 1,
             CliError::Heal(_) | CliError::Aws { .. } | CliError::Io(_) | CliError::Late(_) => 1,
         }
     }
@@ -116,6 +132,8 @@ pub async fn run() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Replay(args) => replay::run(args).await,
         Command::Explain(args) => explain::run(args).await,
+        Command::Pause(args) => pause::run(args, pause::State::Paused).await,
+        Command::Resume(args) => pause::run(args, pause::State::Resumed).await,
         Command::Local(args) => local::run(args).await,
     };
     match done {

@@ -1,4 +1,4 @@
-//! CloudWatch: PutMetricData, GetMetricData and ListMetrics.
+//! CloudWatch: PutMetricData, GetMetricData, ListMetrics and DescribeAlarmContributors.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
@@ -11,10 +11,12 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::alarms::describe_contributors;
 use super::connection::Line;
-use super::faults::subject_to_faults;
-use super::metrics::{Metrics, Series, Stat, epoch_seconds};
+use super::insights::{Insights, is_query};
+use super::metrics::{Metrics, Series, Stat, epoch_seconds, minute_of};
 use super::protocol::{Protocol, Refusal, field, refuse, text, timestamp};
+use super::service::{Call, unknown};
 use super::{Account, lock};
 
 /// Limits are from the quotas and the API reference:
@@ -34,14 +36,14 @@ const NEWEST: f64 = 2.0 * 3600.0;
 /// How far back ListMetrics looks: two weeks.
 const LISTED_MINUTES: i64 = 14 * 24 * 60;
 
-type Answer = Result<Cbor, Refusal>;
+pub(super) type Answer = Result<Cbor, Refusal>;
 
 fn invalid(message: impl Into<String>) -> Refusal {
     refuse("InvalidParameterValueException", message)
 }
 
 /// What GetMetricData calls an invalid request.
-fn invalid_query(message: impl Into<String>) -> Refusal {
+pub(super) fn invalid_query(message: impl Into<String>) -> Refusal {
     refuse("ValidationError", message)
 }
 
@@ -53,35 +55,29 @@ pub(super) async fn serve(
     operation: String,
     request: Request,
 ) -> Response {
-    account.count_call("CloudWatch", &operation);
     let input = protocol.input_of(request).await;
-    // In a task of its own: a client that gives up does not stop what it has asked for.
-    let call = tokio::spawn(async move {
-        let work = async {
-            match input.and_then(|input| call(&account, &operation, input)) {
-                Ok(answer) => protocol.render(answer),
-                Err(refusal) => protocol.render_error(&refusal),
-            }
-        };
-        let refuse = |status, code: &str, message: &str| protocol.render_error(&Refusal::new(status, code, message));
-        subject_to_faults(&account, &line, &operation, refuse, work).await
-    });
-    call.await
-        .unwrap_or_else(|error| protocol.render_error(&Refusal::new(500, "InternalServiceFault", error.to_string())))
+    let call = Call { account: account.clone(), line, service: "CloudWatch", operation: operation.clone() };
+    let render = move |answer| match answer {
+        Ok(answer) => protocol.render(answer),
+        Err(refusal) => protocol.render_error(&refusal),
+    };
+    call.answer(render, async move { perform(&account, &operation, input?) }).await
 }
 
-fn call(account: &Account, operation: &str, input: Value) -> Answer {
+fn perform(account: &Account, operation: &str, input: Value) -> Answer {
     let now = SystemTime::now();
     match operation {
         "PutMetricData" => put_metric_data(&mut lock(&account.metrics), parse(input)?, now),
         "GetMetricData" => {
             let unpublished = unpublished_since(account.options.metric_lag, now);
-            get_metric_data(&lock(&account.metrics), &parse(input)?, unpublished)
+            get_metric_data(&lock(&account.metrics), &parse(input)?, unpublished, now)
         }
         "ListMetrics" => list_metrics(&lock(&account.metrics), &parse(input)?, now),
-        _ => {
-            Err(refuse("UnknownOperationException", format!("the local account does not know CloudWatch {operation}")))
+        "DescribeAlarmContributors" => {
+            let end = unpublished_since(account.options.metric_lag, now).min(minute_of(now) + 1);
+            describe_contributors(&lock(&account.fleet_alarms), &lock(&account.metrics), &parse(input)?, end)
         }
+        _ => Err(unknown("CloudWatch", operation)),
     }
 }
 
@@ -236,6 +232,8 @@ struct Query {
     label: Option<String>,
     metric_stat: Option<MetricStat>,
     expression: Option<String>,
+    /// Of the expression, in seconds.
+    period: Option<i64>,
     return_data: Option<bool>,
 }
 
@@ -259,10 +257,33 @@ struct Metric {
 
 /// The minutes from `start` (inclusive) to `end` (exclusive) that are asked for; minutes of
 /// `AWS/…` metrics count only before `unpublished`.
-struct Window {
-    start: i64,
+pub(super) struct Window {
+    pub start: i64,
     end: i64,
     unpublished: i64,
+}
+
+impl Window {
+    /// So many minutes before `end`, which is the first that is not published.
+    pub fn until(end: i64, minutes: i64) -> Self {
+        Self { start: end - minutes, end, unpublished: end }
+    }
+
+    /// The samples of a series that are asked for, oldest first.
+    fn samples<'a>(&self, metrics: &'a Metrics, series: &Series) -> impl Iterator<Item = (i64, &'a Stat)> {
+        let is_aws = series.namespace.starts_with("AWS/");
+        let end = if is_aws { self.end.min(self.unpublished) } else { self.end };
+        metrics.minutes(series).filter(move |(minute, _)| (self.start..end).contains(minute))
+    }
+
+    /// All of them together; `None` when there are none.
+    pub fn total(&self, metrics: &Metrics, series: &Series) -> Option<Stat> {
+        let samples = self.samples(metrics, series).map(|(_, stat)| stat.clone());
+        samples.reduce(|mut total, stat| {
+            total.merge(&stat, 1.0);
+            total
+        })
+    }
 }
 
 /// The first minute of an `AWS/…` metric that cannot be read yet.
@@ -275,7 +296,7 @@ fn unpublished_since(lag: Duration, now: SystemTime) -> i64 {
 
 /// Answers page by page; the token is how many datapoints were given before. A query whose
 /// datapoints don't all fit is `PartialData`.
-fn get_metric_data(metrics: &Metrics, input: &GetMetricData, unpublished: i64) -> Answer {
+fn get_metric_data(metrics: &Metrics, input: &GetMetricData, unpublished: i64, now: SystemTime) -> Answer {
     check_queries(&input.metric_data_queries)?;
     let window = Window {
         start: (input.start_time / 60.0).floor() as i64,
@@ -292,7 +313,8 @@ fn get_metric_data(metrics: &Metrics, input: &GetMetricData, unpublished: i64) -
     let mut results = Vec::new();
     let mut complete = true;
     let queries = &input.metric_data_queries;
-    let asked = queries.iter().map(|query| Ok((query, query.asked(metrics)?))).collect::<Result<Vec<_>, Refusal>>()?;
+    let asked = queries.iter().map(|query| Ok((query, query.asked(metrics, &window, now)?)));
+    let asked = asked.collect::<Result<Vec<_>, Refusal>>()?;
     for (query, asked) in asked.iter().flat_map(|(query, all)| all.iter().map(move |asked| (query, asked))) {
         let mut points = asked.datapoints(metrics, &window);
         if input.scan_by.as_deref() != Some("TimestampAscending") {
@@ -332,11 +354,15 @@ fn check_queries(queries: &[Query]) -> Result<(), Refusal> {
             return Err(invalid_query(format!("The Id '{}' is not unique.", query.id)));
         }
     }
+    let insights = queries.iter().filter(|query| query.expression.as_deref().is_some_and(is_query));
+    if insights.count() > 1 {
+        return Err(invalid_query("A GetMetricData call can have only one Metrics Insights query"));
+    }
     Ok(())
 }
 
 /// One series that a query asks for: a search may ask for many.
-struct Asked {
+pub(super) struct Asked {
     series: Series,
     label: String,
     period: i64,
@@ -345,11 +371,22 @@ struct Asked {
 
 impl Query {
     /// The series that the query asks for.
-    fn asked(&self, metrics: &Metrics) -> Result<Vec<Asked>, Refusal> {
+    fn asked(&self, metrics: &Metrics, window: &Window, now: SystemTime) -> Result<Vec<Asked>, Refusal> {
         match (&self.metric_stat, &self.expression) {
             (Some(stat), None) => {
                 let label = self.label.clone().unwrap_or_else(|| stat.metric.metric_name.clone());
                 Ok(vec![Asked::new(stat.metric.series(), label, &stat.stat, stat.period)?])
+            }
+            (None, Some(expression)) if is_query(expression) => {
+                let query = Insights::parse(expression).ok_or_else(|| {
+                    invalid_query(format!(
+                        "the local account queries by no SQL but SELECT SUM|MAX(METRIC) FROM \
+                         SCHEMA(\"NAMESPACE\", DIMENSION) GROUP BY DIMENSION [ORDER BY SUM|MAX() DESC|ASC] \
+                         [LIMIT 1…500]: '{expression}' of query '{}'",
+                        self.id
+                    ))
+                })?;
+                query.asked(metrics, window, self.period, now)
             }
             (None, Some(expression)) => {
                 let search = Search::parse(expression).ok_or_else(|| {
@@ -384,7 +421,7 @@ impl Query {
 
 impl Asked {
     /// `period`: seconds.
-    fn new(series: Series, label: String, stat: &str, period: i64) -> Result<Self, Refusal> {
+    pub fn new(series: Series, label: String, stat: &str, period: i64) -> Result<Self, Refusal> {
         if period < 60 || period % 60 != 0 {
             return Err(invalid_query(format!(
                 "the local account keeps whole minutes: Period {period} must be a multiple of 60"
@@ -396,14 +433,10 @@ impl Asked {
     /// The datapoints, oldest first: the second that each begins with, and its value. Periods are
     /// counted from the window's start; those without samples have no datapoint.
     fn datapoints(&self, metrics: &Metrics, window: &Window) -> Vec<(f64, f64)> {
-        let is_aws = self.series.namespace.starts_with("AWS/");
         let mut periods = BTreeMap::<i64, Stat>::new();
-        for (minute, samples) in metrics.minutes(&self.series) {
-            let published = minute < window.unpublished || !is_aws;
-            if published && (window.start..window.end).contains(&minute) {
-                let begin = minute - (minute - window.start) % self.period;
-                periods.entry(begin).or_default().merge(samples, 1.0);
-            }
+        for (minute, samples) in window.samples(metrics, &self.series) {
+            let begin = minute - (minute - window.start) % self.period;
+            periods.entry(begin).or_default().merge(samples, 1.0);
         }
         periods.into_iter().map(|(minute, stat)| (minute as f64 * 60.0, (self.statistic)(&stat))).collect()
     }
@@ -543,7 +576,8 @@ fn parse<T: DeserializeOwned>(input: Value) -> Result<T, Refusal> {
     serde_json::from_value(input).map_err(|error| invalid_query(error.to_string()))
 }
 
-fn token(token: Option<&str>) -> Result<usize, Refusal> {
+/// How many entries were given before.
+pub(super) fn token(token: Option<&str>) -> Result<usize, Refusal> {
     token.map_or(Ok(0), |token| {
         let skip = token.parse();
         skip.map_err(|_| refuse("InvalidNextToken", format!("Invalid NextToken {token}")))

@@ -11,7 +11,7 @@ use super::{Account, lock};
 /// What shall go wrong, and when.
 #[derive(Debug, Clone)]
 pub struct Fault {
-    /// The operation, of either service, as AWS names it: `UpdateShardCount`.
+    /// The operation, of any service, as AWS names it: `UpdateShardCount`.
     pub operation: String,
     /// How many calls of the operation pass unharmed first.
     pub skip: u32,

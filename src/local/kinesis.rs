@@ -226,7 +226,10 @@ pub(super) fn not_served(target: &str) -> Response {
     render_error(
         404,
         "UnknownOperationException",
-        &format!("the local account serves Kinesis and CloudWatch, not {target}"),
+        &format!(
+            "the local account serves Kinesis and CloudWatch, and of the tagging API, SNS, EventBridge and \
+             EventBridge Scheduler some calls, not {target}"
+        ),
     )
 }
 

@@ -1,11 +1,12 @@
-//! An AWS account in this process: Kinesis and CloudWatch over one plain-HTTP port.
+//! An AWS account in this process: Kinesis, CloudWatch and a few calls of other services over one plain-HTTP port.
 //!
 //! Real AWS SDK clients, the Lambda binary and the AWS CLI can be pointed at it with
 //! `AWS_ENDPOINT_URL`; any credentials do. Kinesis itself is the crate `ferrokinesis`: streams,
 //! shards, records, and one-second write windows of 1 MiB and 1,000 records per shard. The layer
 //! in front of it adds AWS's own refusals and quotas (`limits`, `capacity`, `tags`) and counts the
 //! `AWS/Kinesis` metrics from the traffic that really went through (`traffic`). CloudWatch is ours
-//! (`cloudwatch`, `metrics`).
+//! (`cloudwatch`, `metrics`), and so is the little that there is of the Resource Groups Tagging API (`tagging`), SNS
+//! (`sns`), EventBridge (`eventbridge`) and EventBridge Scheduler (`scheduler`).
 //!
 //! ```no_run
 //! # async fn demo() -> std::io::Result<()> {
@@ -15,15 +16,23 @@
 //! # Ok(()) }
 //! ```
 
+mod alarms;
 mod capacity;
 mod cloudwatch;
 mod connection;
+mod eventbridge;
 mod faults;
+mod fleet;
+mod insights;
 mod kinesis;
 mod limits;
 mod metrics;
 mod past;
 mod protocol;
+mod scheduler;
+mod service;
+mod sns;
+mod tagging;
 mod tags;
 mod traffic;
 
@@ -40,12 +49,15 @@ use ferrokinesis::store::{Store, StoreOptions};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
+use alarms::FleetAlarms;
 use capacity::Ledger;
 use connection::{Line, Lines};
+use eventbridge::Rule;
 use limits::Rates;
 use metrics::{Metrics, Series};
 use past::Past;
 use protocol::Protocol;
+use scheduler::Scheduler;
 
 pub use faults::{Effect, Fault};
 
@@ -111,6 +123,19 @@ impl Default for Options {
     }
 }
 
+/// A message that somebody has published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Published {
+    /// The topic's ARN.
+    pub topic: String,
+    /// The subject, where there is one.
+    pub subject: Option<String>,
+    /// The message.
+    pub message: String,
+    /// The message attributes by name; a binary one is in base64.
+    pub attributes: BTreeMap<String, String>,
+}
+
 /// A running account. Dropping it stops the server; everything in it is lost.
 pub struct LocalAccount {
     account: Arc<Account>,
@@ -129,7 +154,8 @@ impl LocalAccount {
         let app = kinesis
             .layer(DefaultBodyLimit::disable())
             .layer(middleware::from_fn_with_state(account.clone(), by_target))
-            .route("/service/{service}/operation/{operation}", post(by_path).with_state(account.clone()));
+            .route("/service/{service}/operation/{operation}", post(by_path).with_state(account.clone()))
+            .merge(scheduler::routes(account.clone()));
         let (stop, stopped) = oneshot::channel::<()>();
         let server = axum::serve(Lines(listener), app.into_make_service_with_connect_info::<Line>())
             .with_graceful_shutdown(async move {
@@ -212,13 +238,61 @@ impl LocalAccount {
         let series = Series::new(namespace, name, dimensions);
         lock(&self.account.metrics).add(series, minute, &metrics::Stat::of(value, 1.0), 1.0);
     }
+
+    /// Adds provisioned streams that are ACTIVE at once, with these tags: for what no test could create within the
+    /// quotas and rates. They count against the quotas of what comes later.
+    ///
+    /// # Panics
+    /// Without shards.
+    pub async fn add_streams(&self, names: impl IntoIterator<Item = String>, shards: u32, tags: &[(&str, &str)]) {
+        assert!(shards > 0, "a stream has shards");
+        for name in names {
+            fleet::add_stream(&self.account, &name, shards, owned(tags)).await;
+        }
+    }
+
+    /// Adds an alarm on a metric of `AWS/Kinesis` of all streams. Its contributors are the streams whose sum is above
+    /// zero in the newest three minutes that are published.
+    pub fn add_fleet_alarm(&self, name: &str, metric: &str) {
+        lock(&self.account.fleet_alarms).insert(name.into(), metric.into());
+    }
+
+    /// What was published to the account's topics, oldest first.
+    pub fn published(&self) -> Vec<Published> {
+        lock(&self.account.published).clone()
+    }
+
+    /// Adds an enabled EventBridge rule; `BUS/NAME` is one of another bus than the default.
+    pub fn add_rule(&self, name: &str, tags: &[(&str, &str)]) {
+        let rule = Rule { tags: owned(tags), is_enabled: true };
+        lock(&self.account.rules).insert(name.into(), rule);
+    }
+
+    /// Adds an enabled schedule to a group, which gets these tags.
+    pub fn add_schedule(&self, group: &str, group_tags: &[(&str, &str)], name: &str) {
+        let mut scheduler = lock(&self.account.scheduler);
+        scheduler.groups.insert(group.into(), owned(group_tags));
+        scheduler.add(&self.account, group, name);
+    }
+
+    /// Whether there is an enabled rule, or an enabled schedule, of this name.
+    pub fn is_enabled(&self, name: &str) -> bool {
+        let rule = lock(&self.account.rules).get(name).is_some_and(|rule| rule.is_enabled);
+        rule || lock(&self.account.scheduler).is_enabled(name)
+    }
+}
+
+fn owned(tags: &[(&str, &str)]) -> BTreeMap<String, String> {
+    tags.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect()
 }
 
 /// What a target or a path calls the services.
 const KINESIS: &str = "Kinesis_20131202";
 const CLOUDWATCH: &str = "GraniteServiceVersion20100801";
+const TAGGING: &str = "ResourceGroupsTaggingAPI_20170126";
+const EVENTBRIDGE: &str = "AWSEvents";
 
-/// The JSON protocols name the operation in a header.
+/// The JSON protocols name the operation in a header, the query protocol in its form.
 async fn by_target(
     State(account): State<Arc<Account>>,
     ConnectInfo(line): ConnectInfo<Line>,
@@ -236,6 +310,15 @@ async fn by_target(
             let operation = operation.to_owned();
             cloudwatch::serve(account, line, Protocol::Json, operation, request).await
         }
+        Some((TAGGING, operation)) => {
+            let operation = operation.to_owned();
+            tagging::serve(account, line, operation, request).await
+        }
+        Some((EVENTBRIDGE, operation)) => {
+            let operation = operation.to_owned();
+            eventbridge::serve(account, line, operation, request).await
+        }
+        None if sns::is_form(&request) => sns::serve(account, line, request).await,
         _ => kinesis::not_served(target.unwrap_or("a request without a target")),
     }
 }
@@ -253,7 +336,7 @@ async fn by_path(
     }
 }
 
-/// What the two services share.
+/// What the services share.
 struct Account {
     options: Options,
     store: Store,
@@ -265,6 +348,11 @@ struct Account {
     monitored: Mutex<HashMap<String, Vec<String>>>,
     /// Fields of summaries that are shown as a test wants them, by stream.
     described_as: Mutex<HashMap<String, serde_json::Value>>,
+    fleet_alarms: Mutex<FleetAlarms>,
+    published: Mutex<Vec<Published>>,
+    /// By name, or by `BUS/NAME`.
+    rules: Mutex<BTreeMap<String, Rule>>,
+    scheduler: Mutex<Scheduler>,
     past: Mutex<Option<Past>>,
     faults: Mutex<Vec<Fault>>,
     calls: Mutex<BTreeMap<String, u64>>,
@@ -280,15 +368,23 @@ impl Account {
             metrics: Default::default(),
             monitored: Default::default(),
             described_as: Default::default(),
+            fleet_alarms: Default::default(),
+            published: Default::default(),
+            rules: Default::default(),
+            scheduler: Default::default(),
             past: Default::default(),
             faults: Default::default(),
             calls: Default::default(),
         }
     }
 
-    fn stream_arn(&self, name: &str) -> String {
+    fn arn(&self, service: &str, kind: &str, name: &str) -> String {
         let Options { region, account, .. } = &self.options;
-        format!("arn:aws:kinesis:{region}:{account}:stream/{name}")
+        format!("arn:aws:{service}:{region}:{account}:{kind}/{name}")
+    }
+
+    fn stream_arn(&self, name: &str) -> String {
+        self.arn("kinesis", "stream", name)
     }
 
     fn count_call(&self, service: &str, operation: &str) {

@@ -25,9 +25,9 @@ pub(super) enum Protocol {
 
 /// An error answer.
 pub(super) struct Refusal {
-    status: u16,
-    code: String,
-    message: String,
+    pub status: u16,
+    pub code: String,
+    pub message: String,
 }
 
 impl Refusal {
@@ -36,13 +36,13 @@ impl Refusal {
     }
 }
 
-/// An HTTP 400 with the name of a shape of CloudWatch's model.
+/// An HTTP 400 with the name of a shape of the service's model.
 pub(super) fn refuse(code: &str, message: impl Into<String>) -> Refusal {
     Refusal::new(400, code, message)
 }
 
 impl Protocol {
-    /// The body, unpacked and decoded.
+    /// The body, decoded.
     pub async fn input_of(self, request: Request) -> Result<Value, Refusal> {
         let unreadable = |error: String| refuse("SerializationException", error);
         let body = unpacked(request).await?;
@@ -97,7 +97,8 @@ impl Protocol {
     }
 }
 
-async fn unpacked(request: Request) -> Result<Vec<u8>, Refusal> {
+/// The body, unpacked.
+pub(super) async fn unpacked(request: Request) -> Result<Vec<u8>, Refusal> {
     let too_large = || {
         let message = format!("A request has at most {MAX_BODY} bytes.");
         Refusal::new(413, "RequestEntityTooLarge", message)

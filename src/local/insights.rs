@@ -1,0 +1,154 @@
+//! Metrics Insights: of its SQL, what unthrottle uses.
+
+use std::time::SystemTime;
+
+use super::cloudwatch::{Asked, Window, invalid_query};
+use super::metrics::{Metrics, Series, Stat, minute_of};
+use super::protocol::Refusal;
+
+/// Series that a query gives, and those that it looks at; any others are left out ([quotas]).
+///
+/// [quotas]: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch-metrics-insights-limits.html
+const MAX_SERIES: usize = 500;
+const MAX_ANALYSED: usize = 10_000;
+
+/// How far back a query looks. Three hours is what alarms have; for GetMetricData the newest model says two weeks.
+const MAX_MINUTES: i64 = 3 * 60;
+
+/// `SELECT SUM(METRIC) FROM SCHEMA("NAMESPACE", DIMENSION) GROUP BY DIMENSION ORDER BY SUM() DESC LIMIT 500`, where
+/// `MAX` can stand for `SUM` and the last two clauses can be left out.
+pub(super) struct Insights {
+    statistic: &'static str,
+    metric: String,
+    namespace: String,
+    dimension: String,
+    order: Option<Order>,
+    limit: usize,
+}
+
+/// By what the series are sorted.
+struct Order {
+    value: fn(&Stat) -> f64,
+    descending: bool,
+}
+
+/// Whether an expression is a Metrics Insights query.
+pub(super) fn is_query(expression: &str) -> bool {
+    expression.trim_start().get(..6).is_some_and(|word| word.eq_ignore_ascii_case("SELECT"))
+}
+
+impl Insights {
+    pub fn parse(expression: &str) -> Option<Self> {
+        let words = words(expression)?;
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let [
+            "SELECT",
+            function,
+            "(",
+            metric,
+            ")",
+            "FROM",
+            "SCHEMA",
+            "(",
+            namespace,
+            ",",
+            dimension,
+            ")",
+            "GROUP",
+            "BY",
+            group,
+            rest @ ..,
+        ] = &words[..]
+        else {
+            return None;
+        };
+        let (order, rest) = match rest {
+            ["ORDER", "BY", by, "(", ")", direction, rest @ ..] if ["ASC", "DESC"].contains(direction) => {
+                (Some(Order { value: value_of(by)?, descending: *direction == "DESC" }), rest)
+            }
+            ["ORDER", "BY", by, "(", ")", rest @ ..] => (Some(Order { value: value_of(by)?, descending: false }), rest),
+            rest => (None, rest),
+        };
+        let limit = match rest {
+            [] => MAX_SERIES,
+            ["LIMIT", limit] => limit.parse().ok().filter(|limit| (1..=MAX_SERIES).contains(limit))?,
+            _ => return None,
+        };
+        let statistic = match *function {
+            "SUM" => "Sum",
+            "MAX" => "Maximum",
+            _ => return None,
+        };
+        (group == dimension).then(|| Self {
+            statistic,
+            metric: (*metric).to_owned(),
+            namespace: (*namespace).to_owned(),
+            dimension: (*dimension).to_owned(),
+            order,
+            limit,
+        })
+    }
+
+    /// The series that have datapoints in the window, labelled with the value of their group. `period`: seconds.
+    pub fn asked(
+        &self,
+        metrics: &Metrics,
+        window: &Window,
+        period: Option<i64>,
+        now: SystemTime,
+    ) -> Result<Vec<Asked>, Refusal> {
+        let Some(period) = period else {
+            return Err(invalid_query("A Metrics Insights query must have a Period"));
+        };
+        if window.start < minute_of(now) - MAX_MINUTES {
+            return Err(invalid_query("A Metrics Insights query must start within the last 3 hours"));
+        }
+        let found = metrics.series().filter_map(|series| Some((series, self.group_of(series)?))).take(MAX_ANALYSED);
+        let mut found: Vec<(&Series, &String, Stat)> =
+            found.filter_map(|(series, group)| Some((series, group, window.total(metrics, series)?))).collect();
+        if let Some(Order { value, descending }) = self.order {
+            found.sort_by(|(.., a), (.., b)| {
+                let (first, second) = if descending { (b, a) } else { (a, b) };
+                value(first).total_cmp(&value(second))
+            });
+        }
+        found.truncate(self.limit);
+        let asked = |(series, group, _): (&Series, &String, _)| {
+            Asked::new(series.clone(), group.clone(), self.statistic, period)
+        };
+        found.into_iter().map(asked).collect()
+    }
+
+    /// The value of the dimension, of a series that the query looks at.
+    fn group_of<'a>(&self, series: &'a Series) -> Option<&'a String> {
+        let same = series.namespace == self.namespace && series.name == self.metric && series.dimensions.len() == 1;
+        series.dimensions.get(&self.dimension).filter(|_| same)
+    }
+}
+
+fn value_of(function: &str) -> Option<fn(&Stat) -> f64> {
+    match function {
+        "SUM" => Some(|stat| stat.sum),
+        "MAX" => Some(|stat| stat.maximum),
+        _ => None,
+    }
+}
+
+/// The words, and each bracket and comma for itself. A word has letters, digits and underscores; one in double quotes,
+/// which come off, has anything.
+fn words(expression: &str) -> Option<Vec<String>> {
+    let mut words = Vec::new();
+    for (index, part) in expression.split('"').enumerate() {
+        if index % 2 == 1 {
+            words.push(part.to_owned());
+            continue;
+        }
+        let spaced = part.replace('(', " ( ").replace(')', " ) ").replace(',', " , ");
+        words.extend(spaced.split_whitespace().map(str::to_owned));
+        let is_bare = |c: char| c.is_alphanumeric() || c.is_whitespace() || "_(),".contains(c);
+        if !part.chars().all(is_bare) {
+            return None;
+        }
+    }
+    expression.matches('"').count().is_multiple_of(2).then_some(words)
+}

@@ -1,0 +1,155 @@
+//! SNS: Publish to a topic. Every topic of the account is there; nobody subscribes to it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use axum::extract::Request;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use super::connection::Line;
+use super::protocol::{Refusal, refuse, unpacked};
+use super::service::{Call, unknown};
+use super::{Account, Options, Published, kinesis, lock};
+
+/// The version of the service's API, which a request says.
+const VERSION: &str = "2010-03-31";
+
+/// Characters of a subject ([API reference]: less than 100; 100 are taken).
+///
+/// [API reference]: https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
+const MAX_SUBJECT: usize = 100;
+
+/// Bytes of a message together with its attributes (API reference, as above).
+const MAX_MESSAGE: usize = 256 * 1024;
+
+/// Whether a request is in the query protocol.
+pub(super) fn is_form(request: &Request) -> bool {
+    let kind = request.headers().get(header::CONTENT_TYPE);
+    kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/x-www-form-urlencoded"))
+}
+
+/// Answers one HTTP request in the query protocol.
+pub(super) async fn serve(account: Arc<Account>, line: Line, request: Request) -> Response {
+    let form: HashMap<String, String> = match unpacked(request).await {
+        Ok(body) => form_urlencoded::parse(&body).into_owned().collect(),
+        Err(refusal) => return render(Err(refusal)),
+    };
+    let operation = form.get("Action").cloned().unwrap_or_default();
+    if form.get("Version").is_none_or(|version| version != VERSION) {
+        return kinesis::not_served(&format!("the query protocol's {operation}"));
+    }
+    let call = Call { account: account.clone(), line, service: "SNS", operation: operation.clone() };
+    let work = async move {
+        match operation.as_str() {
+            "Publish" => publish(&account, &form),
+            _ => Err(unknown("SNS", &operation)),
+        }
+    };
+    call.answer(render, work).await
+}
+
+/// Keeps the message, and gives its id.
+fn publish(account: &Account, form: &HashMap<String, String>) -> Result<String, Refusal> {
+    let Some(topic) = form.get("TopicArn") else {
+        return Err(invalid("TopicArn Reason: the local account publishes to topics only"));
+    };
+    must_be_here(account, topic)?;
+    let subject = form.get("Subject").cloned();
+    if let Some(subject) = &subject
+        && !is_subject(subject)
+    {
+        return Err(invalid("Subject"));
+    }
+    let Some(message) = form.get("Message").filter(|message| !message.is_empty()) else {
+        return Err(invalid("Empty message"));
+    };
+    let (attributes, bytes) = attributes(form)?;
+    if message.len() + bytes > MAX_MESSAGE {
+        return Err(invalid("Message too long"));
+    }
+    let mut published = lock(&account.published);
+    published.push(Published { topic: topic.clone(), subject, message: message.clone(), attributes });
+    Ok(format!("00000000-0000-0000-0000-{:012x}", published.len()))
+}
+
+fn must_be_here(account: &Account, topic: &str) -> Result<(), Refusal> {
+    let parts: Vec<&str> = topic.split(':').collect();
+    let ["arn", _, "sns", region, owner, name] = parts[..] else {
+        return Err(invalid(format!("TopicArn Reason: '{topic}' is not the ARN of a topic")));
+    };
+    let Options { region: here, account: us, .. } = &account.options;
+    if region != here || owner != us || name.is_empty() {
+        return Err(Refusal::new(404, "NotFound", "Topic does not exist"));
+    }
+    Ok(())
+}
+
+/// ASCII text that begins with a letter, number or punctuation mark, without line breaks and control characters.
+fn is_subject(subject: &str) -> bool {
+    (1..=MAX_SUBJECT).contains(&subject.len())
+        && subject.starts_with(|first: char| first.is_ascii_graphic())
+        && subject.chars().all(|c| c == ' ' || c.is_ascii_graphic())
+}
+
+/// The attributes by name, and the bytes of their names, types and values. A binary value stays base64.
+fn attributes(form: &HashMap<String, String>) -> Result<(BTreeMap<String, String>, usize), Refusal> {
+    let (mut attributes, mut bytes) = (BTreeMap::new(), 0);
+    for entry in 1.. {
+        let field = |field: &str| form.get(&format!("MessageAttributes.entry.{entry}.{field}"));
+        let Some(name) = field("Name") else { break };
+        let kind = field("Value.DataType").map_or("", String::as_str);
+        if !["String", "Number", "Binary"].contains(&kind.split('.').next().unwrap_or_default()) {
+            return Err(refuse(
+                "ParameterValueInvalid",
+                format!("The message attribute '{name}' has an invalid message attribute type '{kind}'."),
+            ));
+        }
+        let value = field("Value.StringValue").or(field("Value.BinaryValue"));
+        let Some(value) = value.filter(|value| !value.is_empty()) else {
+            return Err(refuse(
+                "ParameterValueInvalid",
+                format!(
+                    "The message attribute '{name}' must contain non-empty message attribute value for message \
+                     attribute type '{kind}'."
+                ),
+            ));
+        };
+        bytes += name.len() + kind.len() + value.len();
+        attributes.insert(name.clone(), value.clone());
+    }
+    Ok((attributes, bytes))
+}
+
+/// `problem`: the parameter, and why it cannot be used.
+fn invalid(problem: impl AsRef<str>) -> Refusal {
+    refuse("InvalidParameter", format!("Invalid parameter: {}", problem.as_ref()))
+}
+
+/// The id of a message, or the error, in the query protocol's XML.
+fn render(answer: Result<String, Refusal>) -> Response {
+    let (status, body) = match answer {
+        Ok(id) => (
+            200,
+            format!(
+                "<PublishResponse xmlns=\"http://sns.amazonaws.com/doc/{VERSION}/\"><PublishResult><MessageId>{id}</MessageId></PublishResult><ResponseMetadata><RequestId>{id}</RequestId></ResponseMetadata></PublishResponse>"
+            ),
+        ),
+        Err(Refusal { status, code, message }) => {
+            let fault = if status < 500 { "Sender" } else { "Receiver" };
+            let (code, message) = (escaped(&code), escaped(&message));
+            (
+                status,
+                format!(
+                    "<ErrorResponse xmlns=\"http://sns.amazonaws.com/doc/{VERSION}/\"><Error><Type>{fault}</Type><Code>{code}</Code><Message>{message}</Message></Error><RequestId>none</RequestId></ErrorResponse>"
+                ),
+            )
+        }
+    };
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    (status, [(header::CONTENT_TYPE, "text/xml")], body).into_response()
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
