@@ -42,6 +42,10 @@ pub struct Clients {
     pub kinesis_once: aws_sdk_kinesis::Client,
     /// CloudWatch, with retries.
     pub cloudwatch: aws_sdk_cloudwatch::Client,
+    /// The Resource Groups Tagging API, with retries.
+    pub tagging: aws_sdk_resourcegroupstagging::Client,
+    /// SNS, with retries.
+    pub sns: aws_sdk_sns::Client,
     calls: Arc<CallCount>,
 }
 
@@ -65,10 +69,18 @@ impl Clients {
         };
         let cloudwatch = aws_sdk_cloudwatch::config::Builder::from(config);
         let cloudwatch = cloudwatch.retry_config(retries.clone()).timeout_config(timeouts.clone());
+        let tagging = aws_sdk_resourcegroupstagging::config::Builder::from(config);
+        let tagging = tagging.retry_config(retries.clone()).timeout_config(timeouts.clone());
+        let sns = aws_sdk_sns::config::Builder::from(config);
+        let sns = sns.retry_config(retries.clone()).timeout_config(timeouts.clone());
         Clients {
             kinesis: kinesis(retries, timeouts),
             kinesis_once: kinesis(RetryConfig::disabled(), once),
             cloudwatch: aws_sdk_cloudwatch::Client::from_conf(cloudwatch.interceptor(Counter(calls.clone())).build()),
+            tagging: aws_sdk_resourcegroupstagging::Client::from_conf(
+                tagging.interceptor(Counter(calls.clone())).build(),
+            ),
+            sns: aws_sdk_sns::Client::from_conf(sns.interceptor(Counter(calls.clone())).build()),
             calls,
         }
     }

@@ -3,15 +3,17 @@
 use crate::act::{self, ActError, Acted};
 use crate::callers::{Callers, Group};
 use crate::clients::Clients;
-use crate::decide::{Decision, Foreign, Reason, Verdict, decide, hold_unseen, suppress_for, triage};
-use crate::observation::{Observation, Stream};
+use crate::decide::{Decision, Foreign, Reason, Verdict, Wants, decide, hold_unseen, suppress_for, triage};
+use crate::observation::{Fleet, Minute, Observation};
 use crate::observe::{Observer, ReadError};
-use crate::policy::Policy;
-use crate::report::{AutoFix, Document};
+use crate::policy::{Mode, Policy};
+use crate::report::notice::Notices;
+use crate::report::{AutoFix, Document, metric};
 use crate::signal::{Home, Signal, SignalError, StreamArn};
 use chrono::{DateTime, SubsecRound, Utc};
 use serde_json::Value;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// How often a run looks before it gives up: once, and once more if the first look has grown old.
@@ -72,6 +74,8 @@ pub struct Healing {
     pub lines: Vec<Value>,
     /// Whether AWS was read.
     pub looked: bool,
+    /// Whether a person is to be told.
+    tell: bool,
 }
 
 /// Heals one stream at a time. One for each process: it remembers what it has just looked at.
@@ -82,6 +86,9 @@ pub struct Healer {
     policy: Policy,
     looks: Mutex<HashMap<StreamArn, (DateTime<Utc>, &'static str)>>,
     callers: Mutex<Callers>,
+    /// This process' changes, minute by minute.
+    changes: Mutex<BTreeMap<Minute, u32>>,
+    notices: Notices,
 }
 
 impl Healer {
@@ -93,6 +100,8 @@ impl Healer {
             policy,
             looks: Mutex::default(),
             callers: Mutex::default(),
+            changes: Mutex::default(),
+            notices: Notices::default(),
         }
     }
 
@@ -104,11 +113,47 @@ impl Healer {
         self.heal(&Signal::parse(payload, home)?, home).await
     }
 
+    /// What it is allowed to do.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// What it speaks to AWS by.
+    pub fn clients(&self) -> &Clients {
+        &self.clients
+    }
+
     /// A signal, from its triage to its document.
     ///
     /// # Errors
     /// See [`Error`]. A hold is no error.
     pub async fn heal(&self, signal: &Signal, home: &Home) -> Result<Healing, Error> {
+        self.heal_within(signal, home, None).await
+    }
+
+    /// The same as part of a sweep, which may change so many more streams.
+    ///
+    /// # Errors
+    /// See [`Error`]. A hold is no error.
+    pub async fn heal_within(
+        &self,
+        signal: &Signal,
+        home: &Home,
+        left_in_sweep: Option<&AtomicU32>,
+    ) -> Result<Healing, Error> {
+        let mut healing = self.five_steps(signal, home, left_in_sweep).await?;
+        if healing.tell {
+            healing.lines.extend(self.notices.tell(&self.clients.sns, &self.policy, &healing.document).await);
+        }
+        Ok(healing)
+    }
+
+    async fn five_steps(
+        &self,
+        signal: &Signal,
+        home: &Home,
+        left_in_sweep: Option<&AtomicU32>,
+    ) -> Result<Healing, Error> {
         let held = triage(signal, &self.policy, home);
         self.count_caller(signal, held.as_ref());
         let held = held.or_else(|| self.just_looked(signal));
@@ -123,21 +168,27 @@ impl Healer {
             if let Some(intent) = &intent {
                 act::Intent::pardon(intent, &mut look);
             }
-            let mut decision = self.decide(signal, stream, &mut look.observation).await?;
+            let mut decision = self.decide(signal, stream, &mut look.observation, left_in_sweep).await?;
             if intent.is_some() && matches!(decision.verdict, Verdict::Hold(_)) {
                 // An intent is never taken back: it may stand for a change that another run is making.
                 (decision.memory, decision.uncounted) = (None, vec![]);
             }
-            match act::act(&self.clients, stream, &look, decision, intent.take()).await? {
+            let reserved = is_change(&decision);
+            let acted = act::act(&self.clients, stream, &look, decision, intent.take()).await;
+            let is_made = matches!(&acted, Ok(Acted::Done { decision, .. }) if is_change(decision)) || acted.is_err();
+            if reserved && !is_made {
+                self.give_back(left_in_sweep);
+            }
+            match acted? {
                 Acted::Stale(announced) => intent = Some(announced),
-                Acted::Done { decision, auto_fix, lines, surprised } => {
+                Acted::Done { decision, auto_fix, mut lines, surprised } => {
+                    lines.extend(healed(stream, &decision));
                     if !surprised {
                         self.looked(stream, decision.verdict.code());
                     }
                     // Only now: a run that fails leaves them to the next.
                     let callers = self.callers().take(stream);
-                    let stream = look.observation.stream.as_ref();
-                    return Ok(Healing::seen(signal, stream, &decision, auto_fix, lines, &callers));
+                    return Ok(Healing::seen(signal, &look.observation, &decision, auto_fix, lines, &callers));
                 }
             }
         }
@@ -150,13 +201,44 @@ impl Healer {
         signal: &Signal,
         stream: &StreamArn,
         observation: &mut Observation,
+        left_in_sweep: Option<&AtomicU32>,
     ) -> Result<Decision, Error> {
         loop {
-            match decide(signal, observation, &self.policy, Utc::now()) {
+            match self.decide_within(signal, observation, left_in_sweep) {
                 Ok(decision) => return Ok(decision),
                 Err(wants) => self.observer.look_closer(stream, observation, wants).await?,
             }
         }
+    }
+
+    /// Decides by what the fleet has left, and takes a change of it at once: other streams are decided meanwhile.
+    fn decide_within(
+        &self,
+        signal: &Signal,
+        observation: &mut Observation,
+        left_in_sweep: Option<&AtomicU32>,
+    ) -> Result<Decision, Wants> {
+        let mut own = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Utc::now();
+        let left = left_in_sweep.map(|left| left.load(Ordering::Relaxed));
+        observation.fleet = Fleet { left_in_sweep: left, ..Fleet::of(&observation.traffic, &own, now) };
+        let decision = decide(signal, observation, &self.policy, now)?;
+        if is_change(&decision) {
+            let minute = Minute::of(now);
+            own.retain(|known, _| *known > minute.plus(-60));
+            *own.entry(minute).or_default() += 1;
+            left_in_sweep.inspect(|left| left.store(left.load(Ordering::Relaxed).saturating_sub(1), Ordering::Relaxed));
+        }
+        Ok(decision)
+    }
+
+    /// A change that was taken of what the fleet has left, and not made.
+    fn give_back(&self, left_in_sweep: Option<&AtomicU32>) {
+        let mut own = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(mut newest) = own.last_entry() {
+            *newest.get_mut() = newest.get().saturating_sub(1);
+        }
+        left_in_sweep.inspect(|left| left.store(left.load(Ordering::Relaxed).saturating_add(1), Ordering::Relaxed));
     }
 
     /// Holds a throttle signal that comes right after a look. A person's ask and an alarm always get their own.
@@ -189,22 +271,38 @@ impl Healer {
     }
 }
 
+/// Whether the stream is changed, and not only would be.
+fn is_change(decision: &Decision) -> bool {
+    matches!(decision.verdict, Verdict::Act(_)) && decision.mode == Mode::Heal
+}
+
+/// The metrics of a change that is known to have worked.
+fn healed(stream: &StreamArn, decision: &Decision) -> Option<Value> {
+    match &decision.verdict {
+        Verdict::Hold(Reason::Healthy { healed: Some(healed) }) if decision.mode == Mode::Heal => {
+            Some(metric::healed(stream, healed.took, Utc::now()))
+        }
+        _ => None,
+    }
+}
+
 impl Healing {
     fn unseen(signal: &Signal, decision: &Decision, callers: &Group) -> Healing {
         let document = Document::new(signal, None, decision, None).with_callers(decision, callers);
-        Healing { document, lines: vec![], looked: false }
+        Healing { document, lines: vec![], looked: false, tell: decision.tell }
     }
 
     fn seen(
         signal: &Signal,
-        stream: Option<&Stream>,
+        observation: &Observation,
         decision: &Decision,
         auto_fix: Option<AutoFix>,
         lines: Vec<Value>,
         callers: &Group,
     ) -> Healing {
-        let document = Document::new(signal, stream, decision, auto_fix).with_callers(decision, callers);
-        Healing { document, lines, looked: true }
+        let document = Document::new(signal, observation.stream.as_ref(), decision, auto_fix);
+        let document = document.with_callers(decision, callers).with_config(observation);
+        Healing { document, lines, looked: true, tell: decision.tell }
     }
 }
 
@@ -289,7 +387,7 @@ mod tests {
         let suppressed = heal(throttle("c", EXCEEDED)).await.expect("held");
         assert_eq!((suppressed.document.code, callers(&suppressed)), ("just_looked", vec![("c".into(), 1)]));
 
-        let ask = || Signal::Ask(Ask { stream: stream(), mode: None, message: None });
+        let ask = || Signal::Ask(Ask { stream: stream(), mode: None, message: None, undo: None });
         let asked = heal(ask()).await.expect("held");
         assert_eq!((asked.document.code, callers(&asked)), ("resharding", vec![("c".into(), 1)]));
         assert!(!asked.document.sentence.contains("refused calls"), "that is not why it holds");

@@ -14,7 +14,7 @@
 //!   (a tag) before the change.
 //! - [`report`]: the decision as document, metric, log line and sentence; all four agree.
 //!
-//! [`heal`] is these five steps for one stream; [`callers`] counts who was throttled meanwhile, and [`cost`] says what a
+//! [`heal`] is these five steps for one stream, and [`sweep`] is them for all that need a look; [`callers`] counts who was throttled meanwhile, and [`cost`] says what a
 //! stream costs. `signal`, `observation`, `policy`, `memory`, `decide` and `cost` know no AWS client, no runtime, no
 //! clock and no randomness: time comes in as an argument.
 
@@ -38,3 +38,4 @@ pub mod policy;
 pub mod report;
 pub mod settings;
 pub mod signal;
+pub mod sweep;

@@ -245,7 +245,8 @@ impl Memory {
         Some(())
     }
 
-    /// The tag's value. Where room is short, what no change depends on goes: what a person was told, and the datum owed.
+    /// The tag's value. Where room is short, what no change depends on goes: what a person was told, and the datum owed;
+    /// then the reverts, since a memory so full has no reshards left, either.
     ///
     /// # Errors
     /// [`MemoryError::TooLong`] when the words of a newer version leave no room.
@@ -254,7 +255,9 @@ impl Memory {
         if text.len() <= MAX_LENGTH {
             return Ok(text);
         }
-        let text = Memory { told: None, owed: None, ..self.clone() }.words();
+        let short = Memory { told: None, owed: None, ..self.clone() };
+        let text = short.words();
+        let text = if text.len() <= MAX_LENGTH { text } else { Memory { reverts: vec![], ..short }.words() };
         if text.len() > MAX_LENGTH { Err(MemoryError::TooLong(text.len())) } else { Ok(text) }
     }
 
@@ -475,7 +478,6 @@ mod tests {
         memory.watch = Some(Watch { metrics: Some([true; 3]), at: at(0) - far });
         memory.reshards = (0..10).map(|i| at(i) - far).collect();
         memory.switches = vec![at(0) - far, at(1) - far];
-        memory.reverts = vec![at(0) - far, at(1) - far];
         memory = memory.refuse(ChangeKind::Unwatch, at(0) + far, true);
         let mut change = Change::intent(ChangeKind::Unwatch, 10_000, 10_000, at(0));
         change.settled = Some(at(900));
@@ -509,10 +511,15 @@ mod tests {
     fn where_room_is_short_the_words_that_no_change_depends_on_go() {
         let owed = Some((ChangeKind::Switch, at(-80_000)));
         let told = Some(("reshard_budget_spent".to_owned(), at(60)));
-        let crowded = Memory { told: told.clone(), owed, ..fullest() };
+        let reverts = vec![at(-80_000), at(-70_000)];
+        let crowded = Memory { told: told.clone(), owed, reverts: reverts.clone(), ..fullest() };
         let text = crowded.encode().expect("fits");
         assert_eq!(Memory::parse(&text), Ok(fullest()));
-        let roomy = Memory { told, owed, reshards: vec![at(0)], ..fullest() };
+        let fewer =
+            Memory { told: told.clone(), owed, reverts: reverts.clone(), reshards: vec![at(-9), at(0)], ..fullest() };
+        let kept = Memory::parse(&fewer.encode().expect("fits")).expect("readable");
+        assert_eq!(kept.reverts, reverts);
+        let roomy = Memory { told, owed, lineages: vec![], ..Memory { reshards: vec![at(0)], ..fullest() } };
         assert_eq!(Memory::parse(&roomy.encode().expect("fits")), Ok(roomy));
     }
 

@@ -88,6 +88,21 @@ pub struct Observation {
     pub fleet: Fleet,
 }
 
+impl Fleet {
+    /// The changes of the hour before `now`: what the metric shows, and this process' `own`, minute by minute, beyond it.
+    pub fn of(traffic: &Traffic, own: &BTreeMap<Minute, u32>, now: DateTime<Utc>) -> Fleet {
+        let hour = Minute::of(now).plus(1 - 60)..;
+        let shown = |minute: &Minute| traffic.fleet_fixes.get(minute).copied().unwrap_or_default();
+        let unseen = own.range(hour.clone()).map(|(minute, count)| count.saturating_sub(shown(minute)));
+        let add = |sum: u32, count: u32| sum.saturating_add(count);
+        Fleet {
+            changes_last_hour: traffic.fleet_fixes.range(hour).map(|(_, count)| *count).fold(0, add),
+            unseen_of_ours: unseen.fold(0, add),
+            left_in_sweep: None,
+        }
+    }
+}
+
 /// Changes of ours in the account and region, whichever streams they were of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Fleet {
@@ -126,6 +141,8 @@ pub struct Stream {
     pub channels: Option<u32>,
     /// Queues on it. `None`: AWS did not say.
     pub queues: Option<u32>,
+    /// The KMS key that its records are encrypted with. `None`: they are not.
+    pub kms_key: Option<String>,
 }
 
 impl Stream {

@@ -22,6 +22,12 @@ pub const AWS_MAX_SHARDS: u32 = 10_000;
 /// More warm throughput than this, 10 GiB/s, AWS gives no stream.
 pub const AWS_MAX_WARM_MIBPS: u32 = 10 * 1024;
 
+/// More changes than this nobody allows in an hour or a sweep by intention.
+const MAX_CHANGES: u32 = 10_000;
+
+/// Writes, reads and iterator age have one each; a few more leave the sweep's finding at a few calls.
+const MAX_FLEET_ALARMS: usize = 10;
+
 /// What unthrottle may do. The order is from strict to free: of two, the smaller one wins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, strum::Display, strum::EnumString)]
 #[strum(serialize_all = "snake_case")]
@@ -97,6 +103,16 @@ pub struct Policy {
     pub max_hourly_cost: Option<f64>,
     /// What AWS charges: us-east-1's list prices, unless a file says otherwise (`UNTHROTTLE_PRICES_FILE`).
     pub prices: Prices,
+    /// `UNTHROTTLE_MAX_CHANGES_PER_HOUR`: over the whole account and region. One incident of a shared producer may touch
+    /// dozens of streams; a hundred changes in an hour are more likely a fault, ours or another's, than a hundred loads.
+    pub max_changes_per_hour: u32,
+    /// `UNTHROTTLE_MAX_CHANGES_PER_SWEEP`: a fifth of that, so that one sweep does not spend the hour.
+    pub max_changes_per_sweep: u32,
+    /// `UNTHROTTLE_FLEET_ALARMS`: names of the alarms whose contributors are the throttled streams. None: the sweep asks
+    /// CloudWatch Metrics Insights, which charges for every stream of the account.
+    pub fleet_alarms: Vec<String>,
+    /// `UNTHROTTLE_TOPIC_ARN`: the SNS topic where people are told. `None`: nobody is.
+    pub topic_arn: Option<String>,
     /// `UNTHROTTLE_RESTORE_AFTER_HOURS`: how long a stream must be calm before a change is undone; 0, the default: never.
     /// Going back is a second reshard for every consumer, so a person asks for it.
     pub restore_after_hours: u32,
@@ -121,6 +137,10 @@ impl Default for Policy {
             max_warm_mibps: 200,
             max_hourly_cost: None,
             prices: Prices::default(),
+            max_changes_per_hour: 100,
+            max_changes_per_sweep: 20,
+            fleet_alarms: vec![],
+            topic_arn: None,
             restore_after_hours: 0,
             role_arn: None,
         }
@@ -192,7 +212,27 @@ impl Policy {
                 default.restore_after_hours,
                 0..=LOOKBACK_HOURS as u32,
             )?,
-            role_arn: settings.role()?,
+            max_changes_per_hour: settings.number(
+                "UNTHROTTLE_MAX_CHANGES_PER_HOUR",
+                default.max_changes_per_hour,
+                1..=MAX_CHANGES,
+            )?,
+            max_changes_per_sweep: settings.number(
+                "UNTHROTTLE_MAX_CHANGES_PER_SWEEP",
+                default.max_changes_per_sweep,
+                1..=MAX_CHANGES,
+            )?,
+            fleet_alarms: settings.alarms()?,
+            topic_arn: settings.arn(
+                "UNTHROTTLE_TOPIC_ARN",
+                ":sns:",
+                "the ARN of an SNS topic (arn:aws:sns:REGION:ACCOUNT:NAME)",
+            )?,
+            role_arn: settings.arn(
+                "UNTHROTTLE_ROLE_ARN",
+                ":role/",
+                "the ARN of an IAM role (arn:aws:iam::ACCOUNT:role/NAME)",
+            )?,
         }
         .confirmable()
     }
@@ -310,16 +350,28 @@ impl<F: Fn(&str) -> Option<String>> Settings<F> {
         })
     }
 
-    fn role(&self) -> Result<Option<String>, InvalidSetting> {
-        let variable = "UNTHROTTLE_ROLE_ARN";
+    /// An ARN that has `part` in it.
+    fn arn(&self, variable: &'static str, part: &str, allowed: &str) -> Result<Option<String>, InvalidSetting> {
         match self.text(variable) {
-            Some(arn) if !(arn.starts_with("arn:") && arn.contains(":role/")) => Err(InvalidSetting {
-                variable,
-                value: arn,
-                allowed: "the ARN of an IAM role (arn:aws:iam::ACCOUNT:role/NAME)".into(),
-            }),
-            role => Ok(role),
+            Some(value) if !(value.starts_with("arn:") && value.contains(part)) => {
+                Err(InvalidSetting { variable, value, allowed: allowed.into() })
+            }
+            arn => Ok(arn),
         }
+    }
+
+    /// Names of alarms, with commas between them.
+    fn alarms(&self) -> Result<Vec<String>, InvalidSetting> {
+        let variable = "UNTHROTTLE_FLEET_ALARMS";
+        let text = self.text(variable).unwrap_or_default();
+        let names: Vec<String> =
+            text.split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect();
+        // CloudWatch's longest name; and more alarms than this would make the sweep more than a few calls.
+        if names.len() > MAX_FLEET_ALARMS || names.iter().any(|name| name.len() > 255) {
+            let allowed = format!("at most {MAX_FLEET_ALARMS} names of alarms, with commas between them");
+            return Err(InvalidSetting { variable, value: text, allowed });
+        }
+        Ok(names)
     }
 }
 

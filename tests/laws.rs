@@ -174,7 +174,9 @@ fn after(scene: &Scene, decision: &Decision) -> Scene {
     let scene = scene.clone().memory(memory);
     let scene = scene.with(|s| s.observation.shards = s.observation.shards.as_ref().map(|_| vec![]));
     match remedy {
-        Remedy::ScaleShards { to, .. } | Remedy::SplitShard { to, .. } => scene.stream(|s| s.open_shards = *to),
+        Remedy::ScaleShards { to, .. } | Remedy::SplitShard { to, .. } | Remedy::Restore { to, .. } => {
+            scene.stream(|s| s.open_shards = *to)
+        }
         Remedy::SwitchToOnDemand { .. } => scene.on_demand(),
         Remedy::SwitchToProvisioned { .. } => scene.stream(|s| s.mode = CapacityMode::Provisioned),
         Remedy::WarmUp { to, .. } => scene.stream(|s| {

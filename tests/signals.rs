@@ -6,7 +6,7 @@ use common::home;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use unthrottle::policy::Mode;
-use unthrottle::signal::{Call, Signal};
+use unthrottle::signal::{Call, Event, Signal};
 
 fn parse(payload: &Value) -> Result<Signal, String> {
     Signal::parse(payload, &home()).map_err(|e| e.to_string())
@@ -146,8 +146,7 @@ fn what_is_not_understood_is_an_error_that_says_what_came() {
         (json!([1]), "came: an array"),
         (json!({}), "came: an empty object"),
         (json!({ "Records": [], "x": 1 }), "came: an object with `Records`, `x`"),
-        (json!({ "sweep": true }), "not built yet"),
-        (json!({ "sweep": "yes" }), "an object with `sweep`"),
+        (json!({ "sweep": true }), "an object with `sweep`"),
         (json!({ "stream": 5 }), "field `stream`: invalid type: integer"),
         (json!({ "stream": "two words" }), "field `stream`: `two words` is not the name or the ARN"),
         (json!({ "stream": "orders", "mode": "off" }), "field `mode`: `off` is not heal or observe"),
@@ -223,4 +222,15 @@ fn pointers(value: &Value, path: String, places: &mut Vec<String>) {
         _ => {}
     }
     places.push(path);
+}
+
+#[test]
+fn a_sweep_is_no_signal_of_one_stream() {
+    let event = |payload: &Value| Event::parse(payload, &home());
+    assert_eq!(event(&json!({ "sweep": true })).expect("a sweep"), Event::Sweep);
+    assert!(matches!(event(&json!({ "stream": "orders" })), Ok(Event::One(_))));
+    for odd in [json!({ "sweep": "yes" }), json!({ "sweep": false }), json!({ "sweep": true, "stream": "orders" })] {
+        let error = event(&odd).expect_err("no sweep").to_string();
+        assert!(error.contains("an object with") && error.contains("`sweep`"), "{error}");
+    }
 }

@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use common::{Scene, home, newest, now, offered, scaled, settled};
 use unthrottle::decide::{Bound, NoRoom, Reason, Remedy, Verdict, Wants, triage};
 use unthrottle::memory::{Change, ChangeKind, Memory, Watch};
-use unthrottle::observation::{CapacityMode, Commitment, Limits, MinuteTraffic, Status};
+use unthrottle::observation::{CapacityMode, Commitment, Fleet, Limits, Minute, MinuteTraffic, Status};
 use unthrottle::policy::{Mode, Permission, Policy, Scope};
 use unthrottle::report::Document;
 use unthrottle::signal::{Alarm, Signal, StreamArn};
@@ -707,7 +707,7 @@ fn a_lost_memory_is_rebuilt_from_the_auto_fix_metric() {
     assert_eq!(decision.evidence.memory_lost, Some(true));
     assert_eq!(decision.evidence.reshards_last_24_hours, Some(2));
     let memory = decision.memory.expect("an intent");
-    assert_eq!((memory.reverts, memory.reshards.len(), memory.base), (1, 3, Some(4)));
+    assert_eq!((memory.reverts.len(), memory.reshards.len(), memory.base), (1, 3, Some(4)));
     let moments_ago = Scene::under_load(4, 6000.0).counted(now() - TimeDelta::minutes(3));
     assert_eq!(moments_ago.code(), "settling");
     let ten = (0..10).fold(Scene::under_load(4, 6000.0), |s, i| s.counted(fix - TimeDelta::hours(i)));
@@ -719,7 +719,7 @@ fn a_change_that_somebody_took_back_is_not_void() {
     let at = now() - TimeDelta::seconds(400);
     let decision = Scene::under_load(2, 3000.0).memory(&scaled(2, 4, 400)).counted(at).decide();
     assert_eq!(decision.verdict.code(), "settling");
-    assert_eq!(decision.memory.expect("news").reverts, 1);
+    assert_eq!(decision.memory.expect("news").reverts.len(), 1);
 }
 
 #[test]
@@ -729,7 +729,8 @@ fn base_is_the_capacity_before_the_incident() {
     let mut second = settled(1, 2, 400, 60);
     second.base = Some(1);
     assert_eq!(base(Scene::under_load(2, 3000.0).memory(&second)), Some(1), "ours, and still where we left it");
-    assert_eq!(base(Scene::under_load(3, 4000.0).memory(&second)), Some(3), "somebody else resized it");
+    let theirs = Scene::under_load(3, 4000.0).memory(&second).decide();
+    assert_eq!((theirs.verdict.code(), theirs.memory.expect("news").base), ("settling", None), "somebody resized it");
 }
 
 #[test]
@@ -949,7 +950,10 @@ fn shard_by_shard() {
         (
             "a line that was split twice, and is idle by now",
             "split_shard",
-            Scene::of_shards(&[0.0, 0.0, IDLE, 1500.0, IDLE, IDLE]).children(40, [0, 1]).memory(&line(40, 1)).code(),
+            Scene::of_shards(&[0.0, 0.0, IDLE, 1500.0, IDLE, IDLE, IDLE, IDLE])
+                .children(40, [0, 1])
+                .memory(&line(40, 1))
+                .code(),
         ),
         (
             "a split line whose other half was split, too",
@@ -973,7 +977,7 @@ fn shard_by_shard() {
         (
             "a split that divided the heat",
             "split_shard",
-            Scene::of_shards(&[IDLE, IDLE, 1500.0, 1200.0, IDLE, IDLE])
+            Scene::of_shards(&[IDLE, IDLE, 1500.0, 1200.0, IDLE, IDLE, IDLE, IDLE])
                 .children(40, [2, 3])
                 .memory(&line(40, 2))
                 .code(),
@@ -1199,19 +1203,6 @@ fn on_demand() {
                 .with(|s| s.observation.limits.as_mut().expect("known").open_shards = 500)
                 .code(),
         ),
-        (
-            "switched by us, and back by somebody: that was the day's second switch",
-            "at_account_quota",
-            Scene::under_load(4, 9000.0)
-                .with(|s| s.observation.limits.as_mut().expect("known").open_shards = 500)
-                .memory(&{
-                    let at = now() - hours(2);
-                    let mut memory = Memory::default().intend(Change::intent(ChangeKind::Switch, 4, 4, at), false);
-                    memory.change.as_mut().expect("just made").settled = Some(at + TimeDelta::minutes(1));
-                    Memory { was_provisioned: true, ..memory }
-                })
-                .code(),
-        ),
         ("switched by us, and has channels", "not_restorable", switched(30).stream(|s| s.channels = Some(1)).code()),
         ("switched by us, and has queues", "not_restorable", switched(30).stream(|s| s.queues = Some(2)).code()),
         (
@@ -1276,7 +1267,11 @@ fn the_hottest_shard_is_split_at_its_middle_and_its_line_is_remembered() {
     assert_eq!(decision.verdict, Verdict::Act(split));
     let memory = decision.memory.expect("an intent");
     assert_eq!((memory.lineages[0].shard, memory.lineages[0].splits), (2, 1));
-    assert_eq!((memory.reshards.len(), memory.base), (0, Some(5)), "a split is no UpdateShardCount");
+    assert_eq!(
+        (memory.reshards.len(), memory.base),
+        (0, None),
+        "a split is no UpdateShardCount, and is not taken back by one"
+    );
     // Its halves are shards 5 and 6, and one has all of it.
     let again = one_hot(3000.0).children(40, [3, 4]).memory(&line(40, 1)).decide();
     let lines = again.memory.expect("an intent").lineages;
@@ -1493,4 +1488,309 @@ fn on_demand_mode_is_no_way_out_for_the_reason_that_is_said() {
     assert!(sentence(&above).contains("beyond the 100 shards that you allow"), "{}", sentence(&above));
     let hot = full(one_hot(1500.0));
     assert!(sentence(&hot).contains("does not isolate a hot shard"), "{}", sentence(&hot));
+}
+
+/// The same stream a while later, under the same load, with the memory that was written.
+fn later(scene: &Scene, minutes: i64) -> Scene {
+    let memory = scene.decide().memory.expect("news");
+    let load = scene.observation.traffic.minute(newest());
+    scene.clone().memory(&memory).minutes(1..=minutes, load).asked().with(|s| {
+        s.now += TimeDelta::minutes(minutes);
+        s.observation.observed_at = s.now;
+    })
+}
+
+#[test]
+fn what_somebody_else_changes_is_theirs() {
+    let full = |s: Scene| s.with(|s| s.observation.limits.as_mut().expect("known").open_shards = 500);
+    let switched = || {
+        let at = now() - TimeDelta::hours(2);
+        let mut memory = Memory::default().intend(Change::intent(ChangeKind::Switch, 4, 4, at), false);
+        memory.change.as_mut().expect("just made").settled = Some(at + TimeDelta::minutes(1));
+        full(Scene::under_load(4, 9000.0)).memory(&Memory { was_provisioned: true, ..memory })
+    };
+    // We switched, and somebody switched back: that was the day's second switch, and a revert.
+    assert_eq!(switched().code(), "settling", "evidence restarts");
+    let back = later(&switched(), 5);
+    assert_eq!(back.code(), "at_account_quota");
+    let evidence = back.decide().evidence;
+    assert_eq!((evidence.mode_switches_last_24_hours, evidence.changes_taken_back), (Some(2), Some(1)));
+
+    // Shards were added by hand: what we did is no longer there to restore, and its budget is spent all the same.
+    let scaled = Memory { base: Some(2), ..settled(2, 4, 1200, 60) };
+    let by_hand = Scene::under_load(6, 3000.0).memory(&scaled);
+    assert_eq!(by_hand.code(), "settling");
+    let memory = by_hand.decide().memory.expect("news");
+    assert_eq!((memory.base, memory.reshards.len(), memory.reverts.len()), (None, 1, 0));
+    assert_eq!(later(&by_hand, 5).code(), "healthy");
+}
+
+#[test]
+fn who_takes_our_changes_back_twice_in_a_day_wins() {
+    let taken_back = |scene: Scene| {
+        let scene = scene.memory(&settled(2, 4, 1200, 60)).counted(now() - TimeDelta::seconds(1200));
+        assert_eq!(scene.code(), "settling");
+        scene
+    };
+    let once = later(&taken_back(Scene::under_load(2, 3000.0)), 5);
+    assert_eq!(once.code(), "scale_shards", "once may be an accident");
+    let twice = |hours: i64| {
+        let mut memory = later(&taken_back(Scene::under_load(2, 3000.0)), 5).decide().memory.expect("an intent");
+        memory.change = later(&taken_back(Scene::under_load(2, 3000.0)), 0).decide().memory.and_then(|m| m.change);
+        memory.reverts = vec![now() - TimeDelta::hours(hours), now() - TimeDelta::minutes(30)];
+        let change = Change::intent(ChangeKind::Theirs, 4, 2, now() - TimeDelta::minutes(20));
+        memory.change = Some(Change { settled: Some(change.at), ..change });
+        Scene::under_load(2, 3000.0).memory(&memory)
+    };
+    assert_eq!(twice(3).code(), "tug_of_war");
+    assert!(sentence(&twice(3)).contains("ignore_changes"), "{}", sentence(&twice(3)));
+    assert_eq!(twice(25).code(), "scale_shards", "that was yesterday");
+}
+
+/// Four shards, raised from one by us so many hours ago, and calm since, with a load of so many records a second.
+fn raised(hours: i64, per_second: f64) -> Scene {
+    let at = now() - TimeDelta::hours(hours);
+    let mut memory = Memory::default().intend(Change::intent(ChangeKind::Scale, 2, 4, at), false);
+    let change = memory.change.as_mut().expect("just made");
+    change.settled = Some(at + TimeDelta::minutes(1));
+    (change.healed, change.counted) = (change.settled, change.settled);
+    memory.base = Some(1);
+    let scene = Scene::new(4).minutes(-1439..=0, offered(per_second, 4)).memory(&memory).asked();
+    scene.policy(|p| p.restore_after_hours = 6)
+}
+
+#[test]
+fn shards_are_given_back_when_nothing_needs_them() {
+    let restored = |scene: &Scene| match scene.decide().verdict {
+        Verdict::Act(Remedy::Restore { from, to, partial }) => Some((from, to, partial)),
+        _ => None,
+    };
+    assert_eq!(restored(&raised(7, 500.0)), Some((4, 2, Some(Bound::Half))), "never below half");
+    assert_eq!(restored(&raised(7, 2000.0)), Some((4, 3, Some(Bound::Peak))), "2 of 0.75 are 2.7");
+    let to_base = raised(7, 500.0).with(|s| {
+        let mut memory = Memory::parse(&s.observation.tags["unthrottle.memory"]).expect("readable");
+        memory.base = Some(3);
+        *s = s.clone().memory(&memory);
+    });
+    assert_eq!(restored(&to_base), Some((4, 3, None)), "never below what it was");
+    assert_eq!(restored(&raised(7, 500.0).policy(|p| p.min_shards = 3)), Some((4, 3, Some(Bound::MinShards))));
+    let reads = MinuteTraffic { get_records_bytes: 4.0 * MIB, ..offered(500.0, 4) };
+    assert_eq!(restored(&raised(7, 500.0).minutes(-60..=-60, reads)), Some((4, 3, Some(Bound::Peak))), "or read");
+    let says = sentence(&raised(7, 500.0));
+    assert!(says.contains("Changed 4 → 2 shards") && says.contains("halves"), "{says}");
+    let decision = raised(7, 500.0).decide();
+    assert!(decision.cost.expect("an act").after_usd_per_hour > 0.0);
+    assert_eq!(decision.memory.expect("an intent").base, Some(1), "kept until it is reached");
+
+    let behind = MinuteTraffic { iterator_age_ms: Some(120_000.0), ..offered(500.0, 4) };
+    let rows = vec![
+        ("raised, calm for as long as is set", "restore", raised(7, 500.0).code()),
+        ("raised, and restoring is off", "healthy", raised(7, 500.0).policy(|p| p.restore_after_hours = 0).code()),
+        ("raised five hours ago", "healthy", raised(5, 500.0).code()),
+        ("raised, and its peak needs all of it", "healthy", raised(7, 2900.0).code()),
+        (
+            "raised, and one minute's peak needed all of it",
+            "healthy",
+            raised(7, 500.0).minutes(-300..=-300, offered(2900.0, 4)).code(),
+        ),
+        (
+            "raised, throttled five hours ago",
+            "healthy",
+            raised(7, 500.0).minutes(-300..=-300, offered(5000.0, 4)).code(),
+        ),
+        (
+            "raised, throttled seven hours ago",
+            "restore",
+            raised(8, 500.0).minutes(-420..=-420, offered(5000.0, 4)).code(),
+        ),
+        ("raised, and readers are behind", "healthy", raised(7, 500.0).minutes(0..=0, behind).code()),
+        ("raised, and somebody resized it since", "settling", raised(7, 500.0).stream(|s| s.open_shards = 5).code()),
+        (
+            "raised, and eight reshards today",
+            "healthy",
+            (0..8).fold(raised(7, 500.0), |s, i| s.counted(now() - TimeDelta::hours(7 + i))).code(),
+        ),
+        (
+            "raised, and seven reshards today",
+            "restore",
+            (0..7).fold(raised(7, 500.0), |s, i| s.counted(now() - TimeDelta::hours(7 + i))).code(),
+        ),
+        (
+            "raised, and giving back was refused today",
+            "healthy",
+            raised(7, 500.0)
+                .with(|s| {
+                    let memory = Memory::parse(&s.observation.tags["unthrottle.memory"]).expect("readable");
+                    *s = s.clone().memory(&memory.refuse(ChangeKind::Restore, now() - TimeDelta::hours(2), false));
+                })
+                .code(),
+        ),
+        (
+            "raised, and the account has no room for what it would be",
+            "healthy",
+            raised(7, 500.0).with(|s| s.observation.limits.as_mut().expect("known").open_shards = 499).code(),
+        ),
+        (
+            "never raised",
+            "healthy",
+            Scene::new(4).minutes(-1439..=0, offered(500.0, 4)).policy(|p| p.restore_after_hours = 6).code(),
+        ),
+    ];
+    check(rows);
+}
+
+#[test]
+fn a_person_takes_a_change_back_by_hand() {
+    let by_hand = |scene: Scene, to: Option<u32>| {
+        let scene = scene.policy(|p| p.restore_after_hours = 0).asked();
+        scene.with(|s| {
+            if let Signal::Ask(ask) = &mut s.signal {
+                ask.undo = Some(unthrottle::signal::Undo { to });
+            }
+        })
+    };
+    let step = |scene: &Scene| match scene.decide().verdict {
+        Verdict::Act(Remedy::Restore { from, to, .. }) => Ok((from, to)),
+        _ => Err(sentence(scene)),
+    };
+    assert_eq!(step(&by_hand(raised(2, 500.0), None)), Ok((4, 2)), "no need to wait for calm hours");
+    assert_eq!(step(&by_hand(raised(2, 500.0), Some(3))), Ok((4, 3)));
+    let refused = |scene: &Scene, why: &str| {
+        assert_eq!(scene.code(), "not_restorable");
+        let says = sentence(scene);
+        assert!(says.contains(why) && says.ends_with("Nothing was changed."), "{says}");
+    };
+    refused(&by_hand(raised(2, 500.0), Some(9)), "it has 4 shards, and shards are only taken back");
+    refused(&by_hand(raised(2, 2900.0), None), "the peak of the last hour");
+    refused(&by_hand(Scene::new(4).minutes(-9..=0, offered(500.0, 4)), None), "no change of ours is left");
+    refused(&by_hand(Scene::under_load(2, 3000.0), Some(1)), "it is throttled now");
+    refused(&by_hand(Scene::new(4).on_demand(), None), "it is in on-demand mode");
+    let behind = MinuteTraffic { iterator_age_ms: Some(120_000.0), ..offered(500.0, 4) };
+    refused(&by_hand(raised(2, 500.0).minutes(0..=0, behind), None), "its readers are behind");
+    assert_eq!(by_hand(calm_and_watched(), None).code(), "disable_shard_metrics");
+    // A hand is not held back for the fleet's sake.
+    let many = by_hand(raised(2, 500.0), None).with(|s| s.observation.traffic.fleet_fixes = [(newest(), 500)].into());
+    assert_eq!(step(&many), Ok((4, 2)));
+}
+
+fn calm_and_watched() -> Scene {
+    Scene::new(8).minutes(-9..=0, offered(1000.0, 8)).shard_metrics().memory(&watching(9))
+}
+
+#[test]
+fn a_fleet_is_changed_only_so_often() {
+    let load = || Scene::under_load(2, 3000.0);
+    let with = |fleet: Fleet| load().with(|s| s.observation.fleet = fleet);
+    let hour = |changes_last_hour| Fleet { changes_last_hour, ..Fleet::default() };
+    let unseen = |unseen_of_ours| Fleet { unseen_of_ours, ..Fleet::default() };
+    let sweep = |left| Fleet { left_in_sweep: Some(left), ..Fleet::default() };
+    let rows = vec![
+        ("99 changes in the last hour", "scale_shards", with(hour(99)).code()),
+        ("100 changes in the last hour", "fleet_limit", with(hour(100)).code()),
+        ("19 changes of this container that nobody sees yet", "scale_shards", with(unseen(19)).code()),
+        ("20 changes of this container that nobody sees yet", "fleet_limit", with(unseen(20)).code()),
+        ("the last change of a sweep", "scale_shards", with(sweep(1)).code()),
+        ("no change left in a sweep", "fleet_limit", with(sweep(0)).code()),
+        ("100 changes, and a plan", "scale_shards", with(hour(100)).tag("unthrottle.mode", "observe").code()),
+        (
+            "100 changes, and nothing to change",
+            "healthy",
+            Scene::new(2).minutes(-9..=0, offered(1000.0, 2)).with(|s| s.observation.fleet = hour(100)).code(),
+        ),
+    ];
+    check(rows);
+    let traffic = |counts: &[(i64, u32)]| {
+        let mut scene = load();
+        scene.observation.traffic.fleet_fixes =
+            counts.iter().map(|(ago, n)| (Minute::of(now()).plus(-ago), *n)).collect();
+        scene.observation.traffic
+    };
+    let own = [(Minute::of(now()), 2), (Minute::of(now()).plus(-5), 3), (Minute::of(now()).plus(-90), 9)].into();
+    let fleet = Fleet::of(&traffic(&[(5, 2), (59, 4), (60, 8)]), &own, now());
+    assert_eq!((fleet.changes_last_hour, fleet.unseen_of_ours), (6, 3), "the hour, and ours beyond what it shows");
+}
+
+#[test]
+fn a_change_that_did_not_help_is_said_not_to_have_healed() {
+    let in_vain = || {
+        let minute = MinuteTraffic { write_throttled: 60_000.0, ..offered(2000.0, 8) };
+        let mut memory = settled(4, 8, 600, 60);
+        memory.change.as_mut().expect("just made").counted = Some(now());
+        Scene::new(8).minutes(-9..=0, minute).memory(&memory)
+    };
+    assert_eq!(in_vain().code(), "not_healed");
+    let says = sentence(&in_vain());
+    assert!(says.contains("still throttled after the change 4 → 8 shards") && says.contains("hot shards"), "{says}");
+    assert_eq!(in_vain().policy(|p| p.diagnose = Permission::Allow).code(), "enable_shard_metrics", "the next step");
+    let yesterday = in_vain().with(|s| {
+        let memory = settled(4, 8, 7200, 60);
+        *s = s.clone().memory(&memory).counted(now() - TimeDelta::seconds(7200));
+    });
+    assert_eq!(yesterday.code(), "skew_suspected", "another incident");
+}
+
+#[test]
+fn a_person_is_told_once_an_hour() {
+    let topic = |s: Scene| s.policy(|p| p.topic_arn = Some("arn:aws:sns:us-east-1:123456789012:t".into()));
+    let held = || topic(Scene::under_load(2, 3000.0)).policy(|p| p.max_shards = 2);
+    let first = held().decide();
+    assert!(first.tell);
+    let memory = first.memory.expect("news");
+    assert_eq!(memory.told, Some(("at_max_shards".into(), now())));
+    let again = held().memory(&memory).decide();
+    assert_eq!((again.tell, again.memory), (false, None));
+    let other = held().memory(&memory).with(|s| s.observation.limits.as_mut().expect("known").open_shards = 500);
+    assert!(!other.decide().tell, "still at the maximum");
+    let denied = topic(Scene::under_load(2, 3000.0)).policy(|p| p.on_demand = Permission::Deny).memory(&memory);
+    assert!(denied.with(|s| s.observation.limits.as_mut().expect("known").open_shards = 500).decide().tell, "another");
+    let hour = held().memory(&memory).with(|s| {
+        s.now += TimeDelta::hours(1);
+        s.observation.observed_at = s.now;
+    });
+    let hour = hour.minutes(50..=60, offered(3000.0, 2));
+    assert_eq!((hour.code(), hour.decide().tell), ("at_max_shards", true));
+    assert!(topic(Scene::under_load(2, 3000.0)).decide().tell, "every change");
+    assert!(!Scene::under_load(2, 3000.0).decide().tell, "nobody to tell");
+    assert!(!topic(Scene::new(2).minutes(-9..=0, offered(1000.0, 2))).decide().tell, "nothing to tell");
+    assert!(topic(Scene::under_load(2, 3000.0)).tag("unthrottle.max-shards", "plenty").decide().tell);
+    let unseen = unthrottle::decide::hold_unseen(Reason::AccessDenied, &topic(Scene::new(1)).policy);
+    assert!(unseen.tell);
+}
+
+#[test]
+fn only_streams_with_something_to_do_are_due() {
+    let due = |memory: &Memory| {
+        let tags = [("unthrottle.memory".to_owned(), memory.encode().expect("fits"))].into();
+        unthrottle::decide::is_due(&tags, &Policy { restore_after_hours: 6, ..Policy::default() }, now())
+    };
+    let done = |hours: i64| {
+        let mut memory = settled(2, 4, hours * 3600, 60);
+        let change = memory.change.as_mut().expect("just made");
+        (change.healed, change.counted) = (change.settled, change.settled);
+        memory
+    };
+    let with = |memory: Memory, change: fn(&mut Memory)| {
+        let mut memory = memory;
+        change(&mut memory);
+        memory
+    };
+    assert!(!due(&done(1)), "healed and counted");
+    assert!(due(&scaled(2, 4, 60)), "an intent");
+    assert!(!due(&scaled(2, 4, 25 * 3600)), "of yesterday");
+    assert!(due(&with(done(1), |m| m.change.as_mut().expect("one").healed = None)), "to verify");
+    assert!(due(&with(done(1), |m| m.change.as_mut().expect("one").counted = None)), "no receipt");
+    assert!(
+        due(&with(done(1), |m| m.owed = Some((ChangeKind::Scale, now() - TimeDelta::hours(2))))),
+        "an older receipt"
+    );
+    assert!(due(&with(done(7), |m| m.base = Some(2))), "to restore");
+    assert!(!due(&with(done(5), |m| m.base = Some(2))), "not yet");
+    assert!(due(&watching(61)), "to switch off");
+    assert!(!due(&with(watching(30), |m| m.change.as_mut().expect("one").counted = Some(now()))), "not yet");
+    let tags = |memory: &str, mode: &str| {
+        [("unthrottle.memory".to_owned(), memory.to_owned()), ("unthrottle.mode".to_owned(), mode.to_owned())].into()
+    };
+    let text = scaled(2, 4, 60).encode().expect("fits");
+    assert!(!unthrottle::decide::is_due(&tags(&text, "off"), &Policy::default(), now()));
+    assert!(unthrottle::decide::is_due(&tags("gone fishing", "heal"), &Policy::default(), now()));
 }

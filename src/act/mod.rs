@@ -197,7 +197,9 @@ impl Actor<'_> {
 
     async fn change(&mut self, remedy: &Remedy, memory: &Memory) -> Result<(), Stop> {
         let stopped = match remedy {
-            Remedy::ScaleShards { from, to, .. } => self.update_shard_count(*from, *to).await,
+            Remedy::ScaleShards { from, to, .. } | Remedy::Restore { from, to, .. } => {
+                self.update_shard_count(*from, *to).await
+            }
             Remedy::SplitShard { shard, at, .. } => self.split_shard(shard, *at).await,
             Remedy::SwitchToOnDemand { warm_mibps, .. } => {
                 self.update_stream_mode(StreamMode::OnDemand, *warm_mibps).await

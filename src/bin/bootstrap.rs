@@ -3,13 +3,14 @@
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use unthrottle::clients::Clients;
-use unthrottle::heal::{Error, Healer, Healing};
-use unthrottle::report::log_line;
+use unthrottle::heal::{Error, Healer};
 use unthrottle::report::metric::Invocation;
+use unthrottle::report::{log_line, sweep_line};
 use unthrottle::settings;
-use unthrottle::signal::Home;
+use unthrottle::signal::{Event, Home};
+use unthrottle::sweep::sweep;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
@@ -34,7 +35,11 @@ impl Function {
     async fn invoke(&self, event: LambdaEvent<Value>) -> Result<Value, Diagnostic> {
         let (started, calls) = (Instant::now(), self.clients.calls());
         let cold_start = !self.warm.swap(true, Ordering::Relaxed);
-        let result = self.heal(&event).await;
+        let result = match self.wake(&event) {
+            Ok((Event::Sweep, home)) => return self.sweep(&event, &home, started, cold_start).await,
+            Ok((Event::One(signal), home)) => self.healer.heal(&signal, &home).await,
+            Err(error) => Err(error),
+        };
         let now = chrono::Utc::now();
         let (code, looked, held) = match &result {
             Ok(healing) => (healing.document.code, healing.looked, healing.document.outcome.is_hold()),
@@ -53,9 +58,41 @@ impl Function {
         Ok(json!(healing.document))
     }
 
-    async fn heal(&self, event: &LambdaEvent<Value>) -> Result<Healing, Error> {
+    fn wake(&self, event: &LambdaEvent<Value>) -> Result<(Event, Home), Error> {
         let function = &event.context.invoked_function_arn;
         let home = Home::of_arn(function).ok_or_else(|| Error::Homeless { function: function.clone() })?;
-        self.healer.handle(&event.payload, &home).await
+        Ok((Event::parse(&event.payload, &home)?, home))
     }
+
+    async fn sweep(
+        &self,
+        event: &LambdaEvent<Value>,
+        home: &Home,
+        started: Instant,
+        cold_start: bool,
+    ) -> Result<Value, Diagnostic> {
+        let calls = self.clients.calls();
+        let sweep = sweep(&self.healer, home, Instant::now() + remaining(event)).await;
+        let now = chrono::Utc::now();
+        let code = sweep.as_ref().map_or_else(Error::code, |_| "swept");
+        let aws_calls = self.clients.calls() - calls;
+        // What was looked at and held is counted stream by stream.
+        let invocation = Invocation { duration: started.elapsed(), aws_calls, cold_start, ..Invocation::default() };
+        println!("{}", invocation.line(code, now));
+        let sweep = sweep.map_err(|error| {
+            tracing::error!(requestId = event.context.request_id, code, %error, "the sweep failed");
+            Diagnostic { error_type: code.into(), error_message: error.to_string() }
+        })?;
+        let id = &event.context.request_id;
+        sweep.document.decisions.iter().for_each(|decision| println!("{}", log_line(decision, id, now)));
+        println!("{}", sweep_line(&sweep.document, id, now));
+        sweep.lines.iter().for_each(|line| println!("{line}"));
+        Ok(json!(sweep.document))
+    }
+}
+
+/// How long the invocation may still take.
+fn remaining(event: &LambdaEvent<Value>) -> Duration {
+    let deadline = UNIX_EPOCH + Duration::from_millis(event.context.deadline);
+    deadline.duration_since(SystemTime::now()).unwrap_or_default()
 }

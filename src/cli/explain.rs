@@ -26,11 +26,13 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args) -> Result<(), CliError> {
-    let policy = settings::read()?;
+    let mut policy = settings::read()?;
+    // Nobody is told of what a person asks for himself.
+    policy.topic_arn = None;
     let clients = Clients::new(&args.aws.config().await?);
     let stream = find_stream(&clients, &args.stream).await?;
     let home = stream.home.clone();
-    let signal = Signal::Ask(Ask { stream, mode: Some(Mode::Observe), message: args.message });
+    let signal = Signal::Ask(Ask { stream, mode: Some(Mode::Observe), message: args.message, undo: None });
     let document = Healer::new(clients, policy).heal(&signal, &home).await?.document;
     if args.json { print_json(&document) } else { print(&document) }
 }
@@ -44,7 +46,7 @@ pub(super) fn print_json(document: &Document) -> Result<(), CliError> {
     Ok(())
 }
 
-fn print(document: &Document) -> Result<(), CliError> {
+pub(super) fn print(document: &Document) -> Result<(), CliError> {
     let mut console = Console::new(false);
     console.heading(&document.sentence)?;
     console.step(&format!("{:<34} {} ({})", "decision", document.code, document.outcome))?;

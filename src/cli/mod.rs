@@ -1,13 +1,17 @@
-//! The command line: replay an event, explain a stream, pause a deployed unthrottle, run the local account. A person can try everything here on a
-//! laptop, with no AWS account.
+//! The command line: replay an event, explain a stream, sweep the fleet, take a change back, pause a deployed unthrottle,
+//! run the local account. A person can try everything here on a laptop, with no AWS account.
 
 mod aws;
 mod console;
 mod explain;
+mod history;
 mod local;
 mod pause;
 mod replay;
+mod restore;
+mod runbook;
 mod stage;
+mod sweep;
 mod traffic;
 
 pub use pause::STACK_TAG;
@@ -39,11 +43,22 @@ enum Command {
     ///
     /// With no option, on a local account in this process: a stream is really throttled, the event is handled, and the
     /// same traffic goes on. The code in the name of a sample, SITUATION__CODE.json, sets another stage, which is said:
-    /// other streams, settings, or metrics of minutes that nobody could wait for. With --endpoint-url, --profile or --region, on that account, which is really changed
-    /// unless --observe is given.
+    /// other streams, settings, or metrics of minutes that nobody could wait for. With --endpoint-url, --profile or
+    /// --region, on that account, which is really changed unless --observe is given.
     Replay(replay::Args),
     /// Look at a stream of your account, and say what would be done and why. Changes nothing.
     Explain(explain::Args),
+    /// Look at every stream of your account that needs a look, as the schedule does: throttled ones, changes to verify,
+    /// restores that are due. Really changes them, unless --observe is given.
+    Sweep(sweep::Args),
+    /// What unthrottle has changed on a stream: from its memory, and the AutoFix metric.
+    History(history::Args),
+    /// Take the last change of a stream back, with the checks that an automatic restore makes, but for the calm hours.
+    ///
+    /// Says what would be done; with --yes it is done.
+    Restore(restore::Args),
+    /// Write decision documents as an incident entry in Markdown: what happened, what was changed, how to undo it.
+    Runbook(runbook::Args),
     /// Stop it: disable the rules and the schedules that wake it. Changes no stream.
     ///
     /// These are the EventBridge rules of the account and region that carry the tag unthrottle:stack, and the schedules
@@ -134,6 +149,10 @@ pub async fn run() -> ExitCode {
         Command::Explain(args) => explain::run(args).await,
         Command::Pause(args) => pause::run(args, pause::State::Paused).await,
         Command::Resume(args) => pause::run(args, pause::State::Resumed).await,
+        Command::Sweep(args) => sweep::run(args).await,
+        Command::History(args) => history::run(args).await,
+        Command::Restore(args) => restore::run(args).await,
+        Command::Runbook(args) => runbook::run(&args),
         Command::Local(args) => local::run(args).await,
     };
     match done {

@@ -17,7 +17,9 @@ pub(super) fn cost(
     let before = shape(observation, stream, window);
     let mut after = before;
     match remedy {
-        Remedy::ScaleShards { to, .. } | Remedy::SplitShard { to, .. } => after.shards = *to,
+        Remedy::ScaleShards { to, .. } | Remedy::SplitShard { to, .. } | Remedy::Restore { to, .. } => {
+            after.shards = *to
+        }
         Remedy::SwitchToOnDemand { .. } => after.mode = on_demand(observation),
         Remedy::SwitchToProvisioned { .. } => after.mode = BillingMode::Provisioned,
         // Warm throughput itself is free (how-do-i-size-a-stream.html).

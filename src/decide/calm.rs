@@ -1,18 +1,22 @@
 //! A stream that is not throttled: what of our own doing is to be undone.
 
 use super::Case;
-use super::demand::{Offered, shards_at};
+use super::demand::{Offered, SHARD_READ_BYTES_PER_SECOND, shards_at};
 use super::room::is_too_dear;
-use super::settle::History;
-use super::verdict::{Reason, Remedy};
-use crate::memory::ChangeKind;
+use super::settle::{History, RESHARDS_A_DAY};
+use super::verdict::{Bound, Reason, Remedy};
+use crate::memory::{ChangeKind, Memory};
 use crate::observation::{CapacityMode, Minute, Stream};
 use crate::policy::{Permission, StreamPolicy};
+use crate::signal::Undo;
 use chrono::{DateTime, TimeDelta, Utc};
 
 /// Metrics stay on for so long without a diagnosis: skew that throttles now and then has an hour to show itself, and a
 /// person to look at the shards.
-const WATCHED_FOR: TimeDelta = TimeDelta::hours(1);
+pub(super) const WATCHED_FOR: TimeDelta = TimeDelta::hours(1);
+
+/// Reshards of a day that giving shards back leaves untouched: the next load may need them.
+const RESHARDS_KEPT: usize = 2;
 
 impl Case<'_> {
     /// No throttling, and no change of ours that waits to be verified: what is left to undo.
@@ -24,34 +28,146 @@ impl Case<'_> {
         newest: Minute,
         healthy: Reason,
     ) -> Result<Remedy, Reason> {
-        let after = if is_diagnosed(history) { TimeDelta::zero() } else { WATCHED_FOR };
+        let after = if is_diagnosed(&history.memory) { TimeDelta::zero() } else { WATCHED_FOR };
         if let Some(unwatch) = unwatch(stream, history, self.now, after) {
             history.not_refused_lately(self.now)?;
             return Ok(unwatch);
         }
-        if !self.is_back_due(stream, policy, history, newest) {
+        let hours = i64::from(self.policy.restore_after_hours);
+        if hours == 0 || !self.is_calm(history, newest, hours) {
             return Err(healthy);
         }
-        let back = Remedy::SwitchToProvisioned { shards: stream.open_shards };
-        match self.hindrance(&back, stream, policy, history, newest) {
-            None => Ok(back),
-            Some(why) => Err(Reason::NotRestorable(why)),
+        if self.is_switch_due(stream, policy, history) {
+            return self.switch_back(stream, policy, history, newest, hours);
+        }
+        let Some(base) = history.memory.base.filter(|_| stream.mode == CapacityMode::Provisioned) else {
+            return Err(healthy);
+        };
+        // What stands in the way of giving shards back is no news: they are given back when it has gone.
+        let is_free = history.last_is_done(stream) && self.no_restore(stream, history, true).is_none();
+        let remedy = if is_free { self.restore(stream, policy, newest, hours, base) } else { None };
+        remedy.ok_or(healthy)
+    }
+
+    /// A person wants the last change of ours taken back: the same checks, but for the calm hours.
+    pub(super) fn undo_by_hand(
+        &mut self,
+        undo: Undo,
+        stream: &Stream,
+        policy: &StreamPolicy,
+        history: &History,
+        newest: Minute,
+    ) -> Result<Remedy, Reason> {
+        if let Some(unwatch) = unwatch(stream, history, self.now, TimeDelta::zero()) {
+            return Ok(unwatch);
+        }
+        let hours = i64::from(self.policy.restore_after_hours).max(1);
+        if stream.mode == CapacityMode::OnDemand {
+            let is_ours = history.memory.was_provisioned;
+            return if is_ours && undo.to.is_none() {
+                self.switch_back(stream, policy, history, newest, hours)
+            } else {
+                not_restorable("it is in on-demand mode, and unthrottle has not switched it there")
+            };
+        }
+        let last = history.memory.change.as_ref().filter(|change| change.is_done(stream) && change.to > change.from);
+        let before = history.memory.base.or(last.map(|change| change.from));
+        let Some(target) = undo.to.or(before.filter(|_| history.last_is_done(stream))) else {
+            return not_restorable("no change of ours is left to take back; give the number of shards");
+        };
+        if target >= stream.open_shards {
+            return not_restorable(&format!("it has {} shards, and shards are only taken back", stream.open_shards));
+        }
+        if let Some(why) = self.no_restore(stream, history, false) {
+            return Err(Reason::NotRestorable(why));
+        }
+        let remedy = self.restore(stream, policy, newest, hours, target);
+        let hours = if hours == 1 { "hour".to_owned() } else { format!("{hours} hours") };
+        remedy.ok_or_else(|| {
+            Reason::NotRestorable(format!("the peak of the last {hours}, or your minimum, needs all that it has"))
+        })
+    }
+
+    /// Whether nothing was throttled for so many hours, and nothing of ours changed.
+    fn is_calm(&self, history: &History, newest: Minute, hours: i64) -> bool {
+        let first = newest.plus(1 - 60 * hours);
+        let is_quiet = first.to(newest).all(|minute| !self.observation.traffic.minute(minute).is_throttled());
+        is_quiet && history.evidence_from.is_none_or(|from| from <= first.start())
+    }
+
+    /// What stands in the way of giving shards back, whatever their number.
+    fn no_restore(&self, stream: &Stream, history: &History, is_automatic: bool) -> Option<String> {
+        let (spent, allowed) = history.budget(ChangeKind::Restore, &self.observation.traffic, self.now);
+        let kept = if is_automatic { RESHARDS_KEPT } else { 0 };
+        let behind = self.decision.evidence.backlog_milliseconds();
+        match () {
+            () if behind.is_some() => Some("its readers are behind".into()),
+            () if !allowed => Some("AWS allows no more reshards of it today".into()),
+            () if spent + kept >= RESHARDS_A_DAY => Some(format!(
+                "{spent} of the {RESHARDS_A_DAY} reshards of a day are spent, and two are kept for more load"
+            )),
+            () if is_automatic && !history.lines(self.now).is_empty() => {
+                Some("a hot shard of it was split today".into())
+            }
+            () if stream.open_shards < 2 => Some("it has one shard".into()),
+            () => None,
         }
     }
 
-    /// Whether a switch to on-demand mode that we made is to be undone by now.
-    fn is_back_due(&self, stream: &Stream, policy: &StreamPolicy, history: &History, newest: Minute) -> bool {
-        let hours = i64::from(self.policy.restore_after_hours);
-        let ours = history.memory.was_provisioned && stream.mode == CapacityMode::OnDemand;
-        if hours == 0 || policy.on_demand == Permission::Deny || !ours {
-            return false;
-        }
-        let first = newest.plus(1 - 60 * hours);
+    /// The step from the open shards down towards `target`: no further than AWS, the peak of so many hours, and the
+    /// person's minimum allow. `None`: not one.
+    fn restore(
+        &self,
+        stream: &Stream,
+        policy: &StreamPolicy,
+        newest: Minute,
+        hours: i64,
+        target: u32,
+    ) -> Option<Remedy> {
+        let from = stream.open_shards;
+        let floors = [
+            (target, None),
+            (from.div_ceil(2), Some(Bound::Half)),
+            (self.peak(newest, hours), Some(Bound::Peak)),
+            (policy.min_shards, Some(Bound::MinShards)),
+        ];
+        // Of equal floors the first is the one that is said.
+        let (to, partial) = floors.into_iter().rev().max_by_key(|(shards, _)| *shards)?;
+        let left = self.observation.limits.map_or(u32::MAX, |limits| limits.shards_left());
+        // On the way down no more are opened than there will be.
+        (to < from && to <= left).then_some(Remedy::Restore { from, to, partial })
+    }
+
+    /// The shards that the peak of so many hours needs, written or read.
+    fn peak(&self, newest: Minute, hours: i64) -> u32 {
         let traffic = &self.observation.traffic;
-        let is_calm = first.to(newest).all(|minute| !traffic.minute(minute).is_throttled());
-        let is_settled = history.evidence_from.is_none_or(|from| from <= first.start());
+        let full = newest.plus(1 - 60 * hours).to(newest).map(|minute| {
+            let read = traffic.minute(minute).get_records_bytes / 60.0 / SHARD_READ_BYTES_PER_SECOND;
+            Offered::in_minute(traffic, minute).shards().unwrap_or_default().max(read)
+        });
+        shards_at(full.fold(0.0, f64::max), self.policy.target_utilization)
+    }
+
+    fn is_switch_due(&self, stream: &Stream, policy: &StreamPolicy, history: &History) -> bool {
+        let ours = history.memory.was_provisioned && stream.mode == CapacityMode::OnDemand;
         // AWS allows two switches a day, and one of them is a person's: none of ours may be less than a day old.
-        is_calm && is_settled && history.budget(ChangeKind::Switch, traffic, self.now).0 == 0
+        let (spent, _) = history.budget(ChangeKind::Switch, &self.observation.traffic, self.now);
+        ours && policy.on_demand == Permission::Allow && spent == 0
+    }
+
+    fn switch_back(
+        &self,
+        stream: &Stream,
+        policy: &StreamPolicy,
+        history: &History,
+        newest: Minute,
+        hours: i64,
+    ) -> Result<Remedy, Reason> {
+        let back = Remedy::SwitchToProvisioned { shards: stream.open_shards };
+        match self.hindrance(&back, stream, policy, history, newest, hours) {
+            None => Ok(back),
+            Some(why) => Err(Reason::NotRestorable(why)),
+        }
     }
 
     /// What stands in the way of provisioned mode. What AWS does not say stands in the way, too.
@@ -62,11 +178,10 @@ impl Case<'_> {
         policy: &StreamPolicy,
         history: &History,
         newest: Minute,
+        hours: i64,
     ) -> Option<String> {
         let traffic = &self.observation.traffic;
-        let first = newest.plus(1 - 60 * i64::from(self.policy.restore_after_hours));
-        let peak = first.to(newest).filter_map(|minute| Offered::in_minute(traffic, minute).shards());
-        let needed = shards_at(peak.fold(0.0, f64::max), self.policy.target_utilization);
+        let needed = self.peak(newest, hours);
         let open = stream.open_shards;
         let count = |what: &str, count: Option<u32>| match count {
             Some(0) => None,
@@ -111,9 +226,8 @@ fn unwatch(stream: &Stream, history: &History, now: DateTime<Utc>, after: TimeDe
 }
 
 /// Whether the metrics that we switched on have shown a shard to split.
-fn is_diagnosed(history: &History) -> bool {
-    let Some(watch) = history.memory.watch else { return false };
-    history.memory.lineages.iter().any(|line| line.at >= watch.at)
+pub(super) fn is_diagnosed(memory: &Memory) -> bool {
+    memory.watch.is_some_and(|watch| memory.lineages.iter().any(|line| line.at >= watch.at))
 }
 
 /// The same where a decision holds, and does not wait for something that is to come: metrics cost money.
@@ -129,4 +243,8 @@ pub(super) fn unwatch_in_hold(
         Healthy { healed: Some(_) } => Err(reason),
         _ => unwatch(stream, history, now, WATCHED_FOR).ok_or(reason),
     }
+}
+
+fn not_restorable(why: &str) -> Result<Remedy, Reason> {
+    Err(Reason::NotRestorable(why.into()))
 }

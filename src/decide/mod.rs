@@ -5,6 +5,7 @@ mod bill;
 mod calm;
 mod demand;
 mod diagnosis;
+mod due;
 mod heat;
 mod on_demand;
 mod reads;
@@ -13,6 +14,7 @@ mod settle;
 mod triage;
 mod verdict;
 
+pub use due::is_due;
 pub use triage::triage;
 pub use verdict::{
     Bound, Ceiling, Cost, Decision, Evidence, FleetBound, Foreign, Healed, HotKeyShown, NoRoom, NoSwitch, ReadCall,
@@ -23,7 +25,7 @@ use crate::memory::Lineage;
 use crate::observation::{CapacityMode, Minute, MinuteTraffic, Observation, Shard, Status, Stream};
 use crate::policy::{Mode, Policy, StreamPolicy};
 use crate::signal::Signal;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use diagnosis::Throttled;
 use heat::Heat;
 use settle::History;
@@ -40,6 +42,9 @@ pub struct Wants {
     /// [`Observation::commitment`].
     pub commitment: bool,
 }
+
+/// Who has been told of a hold has an hour to do something before the next message.
+pub const TOLD_FOR: TimeDelta = TimeDelta::hours(1);
 
 /// So many changes of ours taken back within 24 hours are no accident.
 const REVERTS: usize = 2;
@@ -68,6 +73,7 @@ pub fn decide(
             verdict: Verdict::Hold(Reason::StreamGone),
             evidence: Evidence { observed_at: Some(observation.observed_at), ..Evidence::default() },
             cost: None,
+            tell: false,
             restore_after_hours: policy.restore_after_hours,
             mode: policy.mode.min(signal.mode().unwrap_or(policy.mode)),
             memory: None,
@@ -81,7 +87,12 @@ pub fn decide(
     }
     case.decision.verdict = match verdict {
         Ok(remedy) => Verdict::Act(remedy),
-        Err(reason) => Verdict::Hold(reason),
+        Err(reason) => {
+            // What was held before the memory was read is told by the process that holds it.
+            let is_early = matches!(reason, Reason::BadPolicyTag(_) | Reason::BadMemory(_));
+            case.decision.tell |= is_early && policy.topic_arn.is_some();
+            Verdict::Hold(reason)
+        }
     };
     if case.decision.mode != Mode::Heal {
         (case.decision.memory, case.decision.uncounted) = (None, vec![]);
@@ -92,13 +103,14 @@ pub fn decide(
 /// A decision without a look: held from the signal alone.
 pub fn hold_unseen(reason: Reason, policy: &Policy) -> Decision {
     Decision {
-        verdict: Verdict::Hold(reason),
         evidence: Evidence::default(),
         cost: None,
+        tell: policy.topic_arn.is_some() && reason.needs_a_person(),
         restore_after_hours: policy.restore_after_hours,
         mode: policy.mode,
         memory: None,
         uncounted: vec![],
+        verdict: Verdict::Hold(reason),
     }
 }
 
@@ -129,7 +141,9 @@ impl<'a> Case<'a> {
         let remedy = remedy.or_else(|reason| if by_hand { Err(reason) } else { unwatch(reason) });
         // What a person asks for by hand is not held back for the fleet's sake, and a plan changes nothing.
         let is_bounded = policy.mode == Mode::Heal && !by_hand;
-        let remedy = remedy.and_then(|remedy| if is_bounded { self.within_fleet().map(|()| remedy) } else { Ok(remedy) });
+        let remedy =
+            remedy.and_then(|remedy| if is_bounded { self.within_fleet().map(|()| remedy) } else { Ok(remedy) });
+        self.decision.tell = self.policy.topic_arn.is_some() && self.is_news(&remedy, &mut history);
         self.decision.uncounted = history.uncounted.clone();
         self.decision.memory = match &remedy {
             Ok(remedy) => {
@@ -144,6 +158,23 @@ impl<'a> Case<'a> {
             Err(_) => (lost || history.memory != known).then_some(history.memory),
         };
         remedy
+    }
+
+    /// Whether a person is to hear of it: of every change and of every healing, and of a hold that needs one once an hour,
+    /// which the memory notes.
+    fn is_news(&self, remedy: &Result<Remedy, Reason>, history: &mut History) -> bool {
+        let reason = match remedy {
+            Ok(_) | Err(Reason::Healthy { healed: Some(_) }) => return true,
+            Err(reason) if !reason.needs_a_person() => return false,
+            Err(reason) => reason,
+        };
+        let code: &'static str = reason.into();
+        let told = history.memory.told.as_ref().filter(|(_, at)| self.now - *at < TOLD_FOR);
+        if told.is_some_and(|(told, _)| told == code) {
+            return false;
+        }
+        history.memory.told = Some((code.into(), self.now.trunc_subsecs(0)));
+        true
     }
 
     fn stream(&self) -> Result<&'a Stream, Reason> {

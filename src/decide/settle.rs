@@ -18,7 +18,7 @@ const SETTLED_WITHIN: TimeDelta = TimeDelta::minutes(15);
 
 /// A change whose AutoFix datum is not to be read after this long was never counted. CloudWatch shows a new datum
 /// within one to three minutes.
-const COUNTED_WITHIN: TimeDelta = TimeDelta::minutes(5);
+pub(super) const COUNTED_WITHIN: TimeDelta = TimeDelta::minutes(5);
 
 /// A datum that is sent this late may take [`OLD_COUNTED_WITHIN`] to be shown (PutMetricData: "between 3 and 24 hours
 /// ago can take as much as 2 hours").
@@ -36,7 +36,7 @@ const LOST_SETTLES: TimeDelta = TimeDelta::minutes(5);
 const INCIDENT: TimeDelta = TimeDelta::hours(1);
 
 /// AWS's caps in any 24 hours: `UpdateShardCount` ten times, `UpdateStreamMode` twice.
-const RESHARDS_A_DAY: usize = 10;
+pub(super) const RESHARDS_A_DAY: usize = 10;
 const SWITCHES_A_DAY: usize = 2;
 
 /// After one refusal: AWS's rate limits are per second, so a minute is plenty.
@@ -117,7 +117,7 @@ impl History {
             change.counted.get_or_insert(now.trunc_subsecs(0));
         }
         if !history.void && newer(&observation.traffic, change).is_none() && change.is_overridden(stream) {
-            history.yield_to_theirs(stream, seen_done, now);
+            history.yield_to_theirs(stream, &observation.traffic, seen_done, now);
             return Ok(history);
         }
         history.evidence_from = newer(&observation.traffic, change).max(change.settled);
@@ -134,7 +134,7 @@ impl History {
 
     /// Somebody else has changed the stream's capacity since: it is theirs now. Evidence restarts, the budgets stay,
     /// and there is nothing of ours to restore.
-    fn yield_to_theirs(&mut self, stream: &Stream, seen_done: bool, now: DateTime<Utc>) {
+    fn yield_to_theirs(&mut self, stream: &Stream, traffic: &Traffic, seen_done: bool, now: DateTime<Utc>) {
         let Some(ours) = self.memory.change.take() else { return };
         let theirs = ours.of_theirs(stream, now);
         let is_recent = now - ours.at < TimeDelta::hours(LOOKBACK_HOURS);
@@ -144,6 +144,7 @@ impl History {
         }
         if seen_done && ours.counted.is_none() && is_recent && ours.kind != ChangeKind::Theirs {
             self.memory.owed = Some((ours.kind, ours.at));
+            self.settle_debt(traffic, now);
         }
         self.memory.base = None;
         self.evidence_from = theirs.settled;
@@ -203,6 +204,11 @@ impl History {
         self.unverified().filter(|change| change.settled.is_some_and(|settled| now - settled < INCIDENT))
     }
 
+    /// Whether the last change is one of ours, and the stream is as it left it.
+    pub fn last_is_done(&self, stream: &Stream) -> bool {
+        !self.void && self.memory.change.as_ref().is_some_and(|change| change.is_done(stream))
+    }
+
     /// How often somebody has taken a change of ours back in the last 24 hours.
     pub fn reverts(&self, now: DateTime<Utc>) -> usize {
         let day = TimeDelta::hours(LOOKBACK_HOURS);
@@ -218,10 +224,8 @@ impl History {
 
     /// The last change, if it was to stop throttling and nobody has seen yet whether it did.
     fn unverified(&self) -> Option<&Change> {
-        use ChangeKind::{Scale, Split, Switch, Warm};
         let change = self.memory.change.as_ref()?;
-        let to_heal = matches!(change.kind, Scale | Split | Switch | Warm);
-        (!self.void && to_heal && change.healed.is_none()).then_some(change)
+        (!self.void && is_to_heal(change.kind) && change.healed.is_none()).then_some(change)
     }
 
     /// The stream is healthy: notes that the last change worked, if it was waiting to be verified, and the stream is
@@ -332,6 +336,11 @@ impl History {
         memory.owed = owed.map(|c| (c.kind, c.at)).or(memory.owed);
         memory
     }
+}
+
+/// Whether a change of this kind is made to stop throttling.
+pub(super) fn is_to_heal(kind: ChangeKind) -> bool {
+    matches!(kind, ChangeKind::Scale | ChangeKind::Split | ChangeKind::Switch | ChangeKind::Warm)
 }
 
 /// Whether the AutoFix datum of a change announced at `at` is to be read. Two runs of one incident may both have written an intent,

@@ -18,6 +18,8 @@ pub struct Decision {
     pub evidence: Evidence,
     /// What the stream costs before and after the remedy.
     pub cost: Option<Cost>,
+    /// Whether a person is to be told, who has not been told in the last hour.
+    pub tell: bool,
     /// After how many calm hours it is undone without a person; 0: never.
     pub restore_after_hours: u32,
     /// What may be done: in [`Mode::Observe`] the verdict is said, and nothing is changed or written.
@@ -439,6 +441,34 @@ pub enum Ceiling {
     Warm,
     /// What its shards give to readers.
     Reads,
+}
+
+impl Reason {
+    /// Whether it stays until a person does something.
+    pub fn needs_a_person(&self) -> bool {
+        use Reason as R;
+        matches!(
+            self,
+            R::AccessDenied
+                | R::KmsDenied
+                | R::KmsThrottled
+                | R::BadPolicyTag(_)
+                | R::BadMemory(_)
+                | R::ConsumerSlow { .. }
+                | R::HotKey { .. }
+                | R::SplitBudgetSpent(_)
+                | R::AtMaxShards { .. }
+                | R::AtMaxCost { .. }
+                | R::AtAccountQuota(_)
+                | R::ReshardBudgetSpent(_)
+                | R::OnDemandCeiling(_)
+                | R::NotHealed { .. }
+                | R::TugOfWar
+                | R::FleetLimit(_)
+                | R::TooManyReaders(_)
+                | R::CannotRemember(_)
+        )
+    }
 }
 
 /// What bounds the changes of a whole fleet.

@@ -1,6 +1,7 @@
 //! AWS → [`Observation`]: everything that a decision rests on, in one round trip.
 
 mod account;
+pub(crate) mod fleet;
 mod shards;
 mod stream;
 mod traffic;
@@ -81,8 +82,16 @@ impl ReadError {
     where
         E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
     {
+        ReadError::of(call, &stream.name, error)
+    }
+
+    /// The failure of a call for something else than a stream.
+    fn of<E>(call: &'static str, subject: &str, error: SdkError<E>) -> ReadError
+    where
+        E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
+    {
         let code = error.code().map(Into::into);
-        ReadError { call, stream: stream.name.clone(), code, source: Cause::of(error) }
+        ReadError { call, stream: subject.into(), code, source: Cause::of(error) }
     }
 }
 

@@ -57,6 +57,7 @@ fn stream(summary: &StreamDescriptionSummary, queues: Option<u32>) -> Stream {
         spreads_records: summary.record_distribution_strategy() == Some(&RecordDistributionStrategy::Auto),
         channels: summary.channel_count().map(count),
         queues,
+        kms_key: summary.key_id().map(Into::into),
     }
 }
 

@@ -5,11 +5,12 @@ use super::metric::AutoFix;
 use super::sentence;
 use crate::callers::{CallerCount, Group};
 use crate::decide::{Cost, Decision, Evidence, Reason, Remedy, Verdict};
-use crate::observation::{CapacityMode, Stream};
+use crate::observation::{CapacityMode, Observation, Stream};
 use crate::policy::Mode;
 use crate::signal::{Caller, Signal};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The version of the document.
 const VERSION: u8 = 1;
@@ -40,6 +41,8 @@ pub struct Document {
     pub code: &'static str,
     /// The stream as it was seen, before any change. `null`: no stream was named.
     pub stream: Option<StreamDocument>,
+    /// Everything that AWS says of it, before a change: an export, to go back by. `null` where nothing is changed.
+    pub config_before: Option<ConfigDocument>,
     /// What woke us.
     pub signal: SignalDocument,
     /// What is changed, or would be.
@@ -71,10 +74,33 @@ pub struct StreamDocument {
     pub open_shards: Option<u32>,
 }
 
+/// A stream's configuration in a [`Document`].
+#[derive(Clone, Debug, Serialize)]
+pub struct ConfigDocument {
+    /// AWS's capacity mode.
+    pub mode: String,
+    /// Open shards.
+    pub open_shards: u32,
+    /// Warm throughput in MiB/s, now.
+    pub warm_current_mibps: Option<u32>,
+    /// Warm throughput in MiB/s, when the change under way is done.
+    pub warm_target_mibps: Option<u32>,
+    /// How long a record is kept, hours.
+    pub retention_hours: u32,
+    /// The KMS key of its encryption; `null`: none.
+    pub kms_key: Option<String>,
+    /// The shard-level metrics that are on.
+    pub shard_level_metrics: BTreeSet<String>,
+    /// Consumers registered for enhanced fan-out.
+    pub consumers: u32,
+    /// Its tags.
+    pub tags: BTreeMap<String, String>,
+}
+
 /// A signal in a [`Document`].
 #[derive(Clone, Debug, Serialize)]
 pub struct SignalDocument {
-    /// `throttle`, `alarm` or `ask`.
+    /// `throttle`, `alarm`, `ask` or `sweep`.
     pub kind: &'static str,
     /// The event's id.
     pub id: Option<String>,
@@ -158,6 +184,7 @@ impl Document {
             outcome,
             code: decision.verdict.code(),
             stream: StreamDocument::new(signal, stream),
+            config_before: None,
             signal: SignalDocument::new(signal),
             remedy: match &decision.verdict {
                 Verdict::Act(remedy) => Some(remedy.into()),
@@ -176,6 +203,26 @@ impl Document {
     pub fn with_callers(mut self, decision: &Decision, callers: &Group) -> Document {
         self.callers = callers.counts();
         self.sentence += &sentence::most_refused(decision, callers);
+        self
+    }
+}
+
+impl Document {
+    /// The same, with the configuration that the remedy, if it is one, found.
+    #[must_use]
+    pub fn with_config(mut self, observation: &Observation) -> Document {
+        let stream = observation.stream.as_ref().filter(|_| self.remedy.is_some());
+        self.config_before = stream.map(|stream| ConfigDocument {
+            mode: stream.mode.as_str().into(),
+            open_shards: stream.open_shards,
+            warm_current_mibps: stream.warm_throughput.map(|warm| warm.current_mibps),
+            warm_target_mibps: stream.warm_throughput.map(|warm| warm.target_mibps),
+            retention_hours: stream.retention_hours,
+            kms_key: stream.kms_key.clone(),
+            shard_level_metrics: stream.shard_metrics.clone(),
+            consumers: stream.consumers,
+            tags: observation.tags.clone(),
+        });
         self
     }
 }
@@ -215,15 +262,23 @@ impl SignalDocument {
                 error_message: alarm.reason.clone(),
                 caller: None,
             },
-            Signal::Ask(ask) => SignalDocument {
-                kind: "ask",
-                id: None,
-                time,
-                operation: None,
-                error_code: None,
-                error_message: ask.message.clone(),
-                caller: None,
-            },
+            Signal::Ask(ask) => SignalDocument { error_message: ask.message.clone(), ..SignalDocument::bare("ask") },
+            Signal::Sweep(_) => SignalDocument::bare("sweep"),
+        }
+    }
+}
+
+impl SignalDocument {
+    /// One that tells of nothing that happened.
+    fn bare(kind: &'static str) -> SignalDocument {
+        SignalDocument {
+            kind,
+            id: None,
+            time: None,
+            operation: None,
+            error_code: None,
+            error_message: None,
+            caller: None,
         }
     }
 }
@@ -246,7 +301,9 @@ impl From<&Remedy> for RemedyDocument {
             warm_mibps,
         };
         match remedy.clone() {
-            Remedy::ScaleShards { from, to, .. } | Remedy::WarmUp { from, to, .. } => RemedyDocument::Step { from, to },
+            Remedy::ScaleShards { from, to, .. }
+            | Remedy::Restore { from, to, .. }
+            | Remedy::WarmUp { from, to, .. } => RemedyDocument::Step { from, to },
             Remedy::SplitShard { shard, at, from, to, .. } => {
                 RemedyDocument::Split { shard, at: at.to_string(), from, to }
             }

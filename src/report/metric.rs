@@ -91,6 +91,44 @@ impl Fix<'_> {
     }
 }
 
+/// A change that is known to have worked, as a line of EMF: `Healed`, and `TimeToHeal` in seconds, from the first throttled
+/// minute's start to the last one's end.
+pub fn healed(stream: &StreamArn, took: chrono::TimeDelta, now: DateTime<Utc>) -> Value {
+    let metrics = json!([{ "Name": "Healed", "Unit": "Count" }, { "Name": "TimeToHeal", "Unit": "Seconds" }]);
+    let mut line = emf(now, &json!([[], [STREAM_NAME]]), &metrics);
+    line[STREAM_NAME] = stream.name.as_str().into();
+    line["Healed"] = 1.into();
+    line["TimeToHeal"] = took.num_seconds().into();
+    line
+}
+
+/// A stream that a sweep has looked at, as a line of EMF: what an invocation of its own would have counted.
+pub fn looked(code: &str, held: bool, now: DateTime<Utc>) -> Value {
+    let metrics = ["Looked", "Held"].map(|name| json!({ "Name": name, "Unit": "Count" }));
+    let mut line = emf(now, &json!([[], ["Reason"]]), &json!(metrics));
+    line["Reason"] = code.into();
+    (line["Looked"], line["Held"]) = (1.into(), u8::from(held).into());
+    line
+}
+
+/// A message that did not reach its topic, as a line of EMF.
+pub fn untold(now: DateTime<Utc>) -> Value {
+    let mut line = emf(now, &json!([[]]), &json!([{ "Name": "Untold", "Unit": "Count" }]));
+    line["Untold"] = 1.into();
+    line
+}
+
+/// What a sweep found, as a line of EMF: `SweepLooked` streams, `SweepFailed` ones, and `SweepLeft` ones for the next.
+pub fn swept(looked: usize, failed: usize, left: usize, now: DateTime<Utc>) -> Value {
+    let counts = [("SweepLooked", looked), ("SweepFailed", failed), ("SweepLeft", left)];
+    let metrics = counts.map(|(name, _)| json!({ "Name": name, "Unit": "Count" }));
+    let mut line = emf(now, &json!([[]]), &json!(metrics));
+    for (name, count) in counts {
+        line[name] = count.into();
+    }
+    line
+}
+
 /// What one invocation cost.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Invocation {

@@ -4,8 +4,8 @@
 use crate::callers::{CallerCount, Group};
 use crate::cost::monthly;
 use crate::decide::{
-    Bound, Ceiling, Cost, Decision, Evidence, Foreign, Healed, HotKeyShown, NoRoom, NoSwitch, ReadCall, Reason, Remedy,
-    Side, SplitBudget, Unseen, Verdict,
+    Bound, Ceiling, Cost, Decision, Evidence, FleetBound, Foreign, Healed, HotKeyShown, NoRoom, NoSwitch, ReadCall,
+    Reason, Remedy, Side, SplitBudget, Unseen, Verdict,
 };
 use crate::memory::ChangeKind;
 use crate::observation::Stream;
@@ -76,14 +76,18 @@ fn time(milliseconds: f64) -> String {
 fn act(remedy: &Remedy, stream: Option<&Stream>, decision: &Decision) -> String {
     let evidence = &decision.evidence;
     let seen = match remedy {
-        Remedy::SwitchToProvisioned { .. } | Remedy::DisableShardMetrics { .. } => "not throttled".to_owned(),
+        Remedy::SwitchToProvisioned { .. } | Remedy::Restore { .. } => "not throttled".to_owned(),
+        Remedy::DisableShardMetrics { .. } if evidence.throttled_minutes.unwrap_or_default() == 0 => {
+            "not throttled".to_owned()
+        }
         _ => throttling(evidence),
     };
     let (did, why, backlog) = (what(remedy), why(remedy, evidence), backlog(remedy, evidence));
     let bill = decision.cost.as_ref().map(|cost| format!(" {}", bill(cost, stream))).unwrap_or_default();
     match decision.mode {
         Mode::Heal => {
-            format!("{seen}; {why}. Changed {did}.{bill}{backlog} To stop this: tag the stream {MODE_TAG}=off.")
+            let undo = undo(remedy, stream, decision.restore_after_hours);
+            format!("{seen}; {why}. Changed {did}.{backlog} To stop this: tag the stream {MODE_TAG}=off.{bill}{undo}")
         }
         Mode::Observe | Mode::Off => {
             format!("{seen}; {why}. Would change {did}; in observe mode nothing was changed.{bill}{backlog}")
@@ -91,10 +95,21 @@ fn act(remedy: &Remedy, stream: Option<&Stream>, decision: &Decision) -> String 
     }
 }
 
+/// How a change that costs more is taken back.
+fn undo(remedy: &Remedy, stream: Option<&Stream>, restore_after_hours: u32) -> String {
+    let name = stream.map_or("STREAM", |s| s.name.as_str());
+    let by_itself = restore_after_hours > 0 && !matches!(remedy, Remedy::SplitShard { .. });
+    match remedy.raises() {
+        true if by_itself => format!(" It is taken back after {restore_after_hours} calm hours."),
+        true => format!(" To undo it: unthrottle restore {name} --yes."),
+        false => String::new(),
+    }
+}
+
 /// What a remedy changes.
 fn what(remedy: &Remedy) -> String {
     match remedy {
-        Remedy::ScaleShards { from, to, .. } => format!("{from} → {to} shards"),
+        Remedy::ScaleShards { from, to, .. } | Remedy::Restore { from, to, .. } => format!("{from} → {to} shards"),
         Remedy::SplitShard { shard, from, to, .. } => {
             format!("{from} → {to} shards: {shard} split at the middle of its hash keys")
         }
@@ -139,6 +154,9 @@ fn why(remedy: &Remedy, evidence: &Evidence) -> String {
                 NoRoom::Double => "AWS at most doubles a stream in one call",
             };
             format!("{} {} more than its {shards} shards, and {limit}", offered(evidence), needs(evidence))
+        }
+        Remedy::Restore { partial, .. } => {
+            format!("we had raised its shards, and what it carries needs no more{}", bounded(*partial))
         }
         Remedy::SwitchToProvisioned { .. } => {
             "it has been calm for as long as you set, and we had switched it to on-demand mode".into()
@@ -192,6 +210,9 @@ fn bounded(partial: Option<Bound>) -> &'static str {
         }
         Some(Bound::MaxCost) => " (a partial step: the hourly cost that you set allows no more)",
         Some(Bound::MaxWarm) => " (a partial step: UNTHROTTLE_MAX_WARM_MIBPS allows no more)",
+        Some(Bound::Half) => " (a partial step: AWS at most halves a stream in one call)",
+        Some(Bound::Peak) => " (a partial step: the peak load needs so many)",
+        Some(Bound::MinShards) => " (a partial step: the minimum that you set)",
         Some(Bound::StreamCeiling) => " (a partial step: AWS gives a stream no more in this region)",
     }
 }
@@ -253,9 +274,9 @@ fn percent(share: f64) -> String {
 fn hold(reason: &Reason, signal: &Signal, stream: Option<&Stream>, evidence: &Evidence) -> String {
     match signal {
         Signal::Throttle(call) => of_call(reason, call),
-        Signal::Alarm(_) | Signal::Ask(_) => None,
+        Signal::Alarm(_) | Signal::Ask(_) | Signal::Sweep(_) => None,
     }
-    .unwrap_or_else(|| of_state(reason, stream, evidence))
+    .unwrap_or_else(|| of_state(reason, stream, evidence, signal.undo().is_some()))
 }
 
 /// The sentences that tell of the failed call.
@@ -295,7 +316,7 @@ const SUBSCRIBE_LESS: &str = "Each registered consumer may subscribe to each sha
     help: give each reader a registered consumer of its own, and back off between re-subscriptions.";
 
 /// The sentences that tell of the stream or of the alarm.
-fn of_state(reason: &Reason, stream: Option<&Stream>, evidence: &Evidence) -> String {
+fn of_state(reason: &Reason, stream: Option<&Stream>, evidence: &Evidence, by_hand: bool) -> String {
     let open = stream.map_or(0, |s| s.open_shards);
     match reason {
         Reason::NotAThrottle => "the call did not fail by a throttle. Nothing to do.".into(),
@@ -414,6 +435,26 @@ fn of_state(reason: &Reason, stream: Option<&Stream>, evidence: &Evidence) -> St
              no daily cap).",
             throttling(evidence),
             no_switch(*switch)
+        ),
+        Reason::NotRestorable(why) if by_hand => format!("not taken back: {why}. Nothing was changed."),
+        Reason::NotHealed { change, why } => format!(
+            "still throttled after {}, and nothing is left to try. {}",
+            change_in_words(change.kind, change.from, change.to),
+            of_state(why, stream, evidence, by_hand)
+        ),
+        Reason::TugOfWar => format!(
+            "{}, but somebody has taken our changes back twice within 24 hours, so nothing is changed. If Terraform \
+             manages the stream, let it ignore shard_count, stream_mode_details and the tag unthrottle.memory (lifecycle \
+             ignore_changes); if a person does, tag it {MODE_TAG}=off.",
+            throttling(evidence)
+        ),
+        Reason::FleetLimit(FleetBound::Hour(max)) => format!(
+            "it is to be changed, but UNTHROTTLE_MAX_CHANGES_PER_HOUR allows {max} changes in this account and region: \
+             so many may be a fault, not a load. Look at the AutoFix metric, and raise it if they are right.",
+        ),
+        Reason::FleetLimit(FleetBound::Sweep(max)) => format!(
+            "it is to be changed, but this sweep has changed {max} streams, the worst first, which is what \
+             UNTHROTTLE_MAX_CHANGES_PER_SWEEP allows. The next sweep goes on.",
         ),
         Reason::NotRestorable(why) => format!(
             "calm for as long as you set, and we had switched it to on-demand mode, but it is not switched back: {why}."
@@ -576,13 +617,17 @@ fn no_switch(switch: NoSwitch) -> String {
 fn healed_by(healed: &Healed) -> String {
     let minutes = healed.took.num_minutes().max(1);
     let Healed { kind, from, to, .. } = healed;
-    let change = match kind {
+    let change = change_in_words(*kind, *from, *to);
+    format!("healed: throttling has stopped after {change}; it lasted {minutes} min.")
+}
+
+fn change_in_words(kind: ChangeKind, from: u32, to: u32) -> String {
+    match kind {
         ChangeKind::Switch => "the switch to on-demand mode".to_owned(),
         ChangeKind::Split => format!("the split {from} → {to} shards"),
         ChangeKind::Warm => format!("the change {from} → {to} MiB/s of warm throughput"),
         _ => format!("the change {from} → {to} shards"),
-    };
-    format!("healed: throttling has stopped after {change}; it lasted {minutes} min.")
+    }
 }
 
 fn newest(evidence: &Evidence) -> String {

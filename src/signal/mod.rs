@@ -78,7 +78,9 @@ pub struct Undo {
 #[non_exhaustive]
 pub enum SignalError {
     /// The payload has none of the shapes that wake us.
-    #[error("expected an EventBridge event (`detail-type`) or an ask such as {{\"stream\": \"orders\"}}, came: {came}")]
+    #[error(
+        "expected an EventBridge event (`detail-type`), {{\"sweep\": true}}, or an ask such as {{\"stream\": \"orders\"}}, came: {came}"
+    )]
     Shape {
         /// The payload's type and its first keys.
         came: String,
@@ -112,11 +114,29 @@ pub enum SignalError {
         /// What is allowed.
         allowed: &'static str,
     },
-    /// The scheduled sweep of the fleet, which this version does not have.
-    #[error(
-        "`{{\"sweep\": true}}` was understood, but the sweep of the fleet is not built yet: ask for one stream with {{\"stream\": \"NAME\"}}"
-    )]
-    SweepNotBuilt,
+}
+
+/// An invocation's payload.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// About one stream, or none.
+    One(Box<Signal>),
+    /// `{"sweep": true}`: the scheduled look at the fleet.
+    Sweep,
+}
+
+impl Event {
+    /// Parses a payload.
+    ///
+    /// # Errors
+    /// [`SignalError`] says what was expected and what came.
+    pub fn parse(payload: &Value, home: &Home) -> Result<Event, SignalError> {
+        match payload.get("sweep") {
+            None => Ok(Event::One(Box::new(Signal::parse(payload, home)?))),
+            Some(Value::Bool(true)) if payload.as_object().is_some_and(|o| o.len() == 1) => Ok(Event::Sweep),
+            Some(_) => Err(SignalError::Shape { came: shape_of(payload) }),
+        }
+    }
 }
 
 impl Signal {
@@ -133,9 +153,6 @@ impl Signal {
         }
         if object.contains_key("stream") {
             return Ok(Signal::Ask(Ask::parse(payload, home)?));
-        }
-        if object.get("sweep") == Some(&Value::Bool(true)) {
-            return Err(SignalError::SweepNotBuilt);
         }
         Err(SignalError::Shape { came: shape_of(payload) })
     }

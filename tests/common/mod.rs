@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use unthrottle::decide::{Decision, Wants, decide};
 use unthrottle::memory::{Change, ChangeKind, Memory, TAG};
 use unthrottle::observation::{
-    CapacityMode, Commitment, Limits, Minute, MinuteTraffic, Observation, SHARD_METRICS, Shard, Status, Stream,
+    CapacityMode, Commitment, Fleet, Limits, Minute, MinuteTraffic, Observation, SHARD_METRICS, Shard, Status, Stream,
     Traffic, WarmThroughput,
 };
 use unthrottle::policy::Policy;
@@ -77,6 +77,7 @@ impl Scene {
                     spreads_records: false,
                     channels: Some(0),
                     queues: Some(0),
+                    kms_key: None,
                 }),
                 tags: BTreeMap::new(),
                 traffic: Traffic::default(),
@@ -88,6 +89,7 @@ impl Scene {
                 }),
                 shards: None,
                 commitment: Some(Commitment::Disabled),
+                fleet: Fleet::default(),
             },
             policy: Policy::default(),
             now: now(),
@@ -200,7 +202,7 @@ impl Scene {
 
     pub fn asked(mut self) -> Scene {
         let stream = StreamArn::new("orders", &home()).expect("legal");
-        self.signal = Signal::Ask(Ask { stream, mode: None, message: None });
+        self.signal = Signal::Ask(Ask { stream, mode: None, message: None, undo: None });
         self
     }
 

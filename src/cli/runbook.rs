@@ -1,0 +1,137 @@
+//! `unthrottle runbook`: decision documents as an incident entry in Markdown.
+
+use super::CliError;
+use serde_json::Value;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// Decision documents, one or more in a file: the function's answers, or its log lines
+    #[arg(required = true, value_name = "DOCUMENT")]
+    documents: Vec<PathBuf>,
+}
+
+pub(super) fn run(args: &Args) -> Result<(), CliError> {
+    let mut documents = vec![];
+    for path in &args.documents {
+        documents.extend(read(path)?);
+    }
+    documents.sort_by_key(|document| when(document).to_owned());
+    std::io::stdout().write_all(markdown(&documents).as_bytes())?;
+    Ok(())
+}
+
+/// The documents of a file: JSON values one after the other, each a document, or a log line that has one.
+fn read(path: &Path) -> Result<Vec<Value>, CliError> {
+    let text = std::fs::read_to_string(path).map_err(|source| CliError::File { path: path.into(), source })?;
+    let mut documents = vec![];
+    for value in serde_json::Deserializer::from_str(&text).into_iter::<Value>() {
+        let mut value = value.map_err(|source| CliError::Json { path: path.into(), source })?;
+        let is_line = value.get("decision").is_some();
+        let document = if is_line { value["decision"].take() } else { value };
+        if document["outcome"].is_string() && document["sentence"].is_string() && document["evidence"].is_object() {
+            documents.push(document);
+        }
+    }
+    if documents.is_empty() {
+        return Err(CliError::Usage(format!("{}: holds no decision document", path.display())));
+    }
+    Ok(documents)
+}
+
+fn when(document: &Value) -> &str {
+    document["evidence"]["observed_at"].as_str().or(document["signal"]["time"].as_str()).unwrap_or_default()
+}
+
+fn name(document: &Value) -> &str {
+    document["stream"]["name"].as_str().unwrap_or("no stream")
+}
+
+/// The entry.
+fn markdown(documents: &[Value]) -> String {
+    let mut names: Vec<&str> = documents.iter().map(name).collect();
+    names.sort_unstable();
+    names.dedup();
+    let acted: Vec<&Value> = documents.iter().filter(|document| document["outcome"] == "acted").collect();
+    let mut text = format!("# Throttling of {}\n\n## Timeline (UTC)\n\n", names.join(", "));
+    for document in documents {
+        let (outcome, code) = (text_of(document, "outcome"), text_of(document, "code"));
+        line(&mut text, &format!("- {} `{code}` ({outcome}): {}", when(document), text_of(document, "sentence")));
+    }
+    evidence(&mut text, documents);
+    changes(&mut text, &acted);
+    line(&mut text, "\n## What to check for the next 48 hours\n");
+    for name in &names {
+        line(&mut text, &format!("- `unthrottle explain {name}`: no throttling, and nothing that waits"));
+        line(
+            &mut text,
+            &format!("- consumers of {name}: iterator age falls back (a reshard leaves a backlog on closed shards)"),
+        );
+        line(&mut text, &format!("- `unthrottle history {name}`: no further changes; the AutoFix alarm is quiet"));
+    }
+    if !acted.is_empty() {
+        line(&mut text, "- the bill: the table above, for as long as the change stays");
+        line(&mut text, "\n## How to undo\n");
+        for name in names.iter().filter(|name| acted.iter().any(|document| self::name(document) == **name)) {
+            line(
+                &mut text,
+                &format!("- `unthrottle restore {name}` says what would be taken back; with `--yes` it is"),
+            );
+            line(&mut text, &format!("- `unthrottle.mode=off` as a tag of {name} stops further changes"));
+        }
+    }
+    text
+}
+
+/// The numbers of the last document of each stream.
+fn evidence(text: &mut String, documents: &[Value]) {
+    line(text, "\n## Evidence\n\n| stream | what | value |\n|---|---|---|");
+    for (place, document) in documents.iter().enumerate() {
+        let is_last = !documents[place + 1..].iter().any(|later| name(later) == name(document));
+        let numbers = document["evidence"].as_object().filter(|_| is_last);
+        for (what, value) in numbers.into_iter().flatten() {
+            line(text, &format!("| {} | {what} | {} |", name(document), cell(value)));
+        }
+    }
+}
+
+fn changes(text: &mut String, acted: &[&Value]) {
+    line(text, "\n## What was changed\n");
+    if acted.is_empty() {
+        line(text, "Nothing.");
+        return;
+    }
+    line(text, "| when | stream | change | remedy | USD an hour before | after |\n|---|---|---|---|---|---|");
+    for document in acted {
+        let cost =
+            |which: &str| document["cost"][which].as_f64().map_or_else(|| "?".to_owned(), |usd| format!("{usd:.4}"));
+        line(
+            text,
+            &format!(
+                "| {} | {} | `{}` | {} | {} | {} |",
+                when(document),
+                name(document),
+                text_of(document, "code"),
+                cell(&document["remedy"]),
+                cost("before_usd_per_hour"),
+                cost("after_usd_per_hour")
+            ),
+        );
+    }
+}
+
+fn text_of<'a>(document: &'a Value, field: &str) -> &'a str {
+    document[field].as_str().unwrap_or_default()
+}
+
+/// A value in a table: a bar would end the cell.
+fn cell(value: &Value) -> String {
+    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    text.replace('|', "\\|")
+}
+
+fn line(text: &mut String, line: &str) {
+    let _ = writeln!(text, "{line}"); // writing to a String cannot fail
+}

@@ -1,0 +1,71 @@
+//! `unthrottle sweep`.
+
+use super::CliError;
+use super::aws::AwsArgs;
+use super::console::Console;
+use crate::clients::Clients;
+use crate::heal::Healer;
+use crate::observe::Cause;
+use crate::policy::Mode;
+use crate::settings;
+use crate::signal::{Home, StreamArn};
+use crate::sweep::sweep;
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+#[derive(clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    aws: AwsArgs,
+    /// Decide in full and change nothing
+    #[arg(long)]
+    observe: bool,
+    /// Begin no look that could end later than this, in seconds
+    #[arg(long, default_value_t = 900, value_name = "SECONDS")]
+    within: u64,
+    /// Print the summary with a decision document for each stream
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(args: Args) -> Result<(), CliError> {
+    let mut policy = settings::read()?;
+    if args.observe {
+        policy.mode = policy.mode.min(Mode::Observe);
+    }
+    let clients = Clients::new(&args.aws.config().await?);
+    let mut console = Console::new(args.json);
+    let Some(home) = home(&clients).await? else {
+        console.heading("there is no stream in this account and region")?;
+        return Ok(());
+    };
+    console.heading(&format!(
+        "account {}, region {}: looking for streams that need a look …",
+        home.account, home.region
+    ))?;
+    let swept = sweep(&Healer::new(clients, policy), &home, Instant::now() + Duration::from_secs(args.within)).await?;
+    for document in &swept.document.decisions {
+        console.step(&format!("{} ({}): {}", document.code, document.outcome, document.sentence))?;
+    }
+    for failure in &swept.document.failed {
+        console.step(&format!("failed: {}: {}", failure.of, failure.error))?;
+    }
+    console.result(swept.document.failed.is_empty(), &swept.document.sentence)?;
+    if args.json {
+        let mut out = std::io::stdout();
+        serde_json::to_writer(&mut out, &swept.document).map_err(std::io::Error::from)?;
+        writeln!(out)?;
+    }
+    match swept.document.failed.len() {
+        0 => Ok(()),
+        failed => Err(CliError::Partly(format!("{failed} of what the sweep tried failed; the rest was done"))),
+    }
+}
+
+/// The account and region of the credentials, as any one stream's ARN names it.
+async fn home(clients: &Clients) -> Result<Option<Home>, CliError> {
+    let streams = clients.kinesis.list_streams().limit(1).send().await;
+    let streams = streams.map_err(|e| CliError::Aws { call: "ListStreams", source: Cause::of(e) })?;
+    let arn = streams.stream_summaries().first().map(|stream| stream.stream_arn().to_owned());
+    Ok(arn.and_then(|arn| StreamArn::parse(&arn)).map(|stream| stream.home))
+}

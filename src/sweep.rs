@@ -1,0 +1,262 @@
+//! The fleet: the scheduled look that closes every loop. Events get lost, alarms fire once, and nobody tells us when a
+//! change is done; so now and then the streams that need a look get one, and no other stream costs anything.
+
+use crate::clients::Clients;
+use crate::decide::is_due;
+use crate::heal::{Error, Healer, Healing};
+use crate::memory::TAG;
+use crate::observe::{ReadError, fleet};
+use crate::report::{Document, Outcome, metric};
+use crate::signal::{Home, Signal, StreamArn};
+use chrono::{DateTime, Utc};
+use futures_util::StreamExt as _;
+use futures_util::stream;
+use serde::Serialize;
+use serde_json::Value;
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::sync::atomic::AtomicU32;
+use std::time::{Duration, Instant};
+
+/// A look reads a stream's tags, which AWS allows five times a second to a whole account: four leave one to the
+/// invocations that a throttle wakes meanwhile. A look takes well under a second.
+const PACE: Duration = Duration::from_millis(250);
+
+/// Looks under way at once: more would be throttled, and fewer wait where one stream is slow.
+const AT_ONCE: usize = 4;
+
+/// No look begins that would have less time than this before the deadline: the longest that one can take (see
+/// [`crate::clients`]), and some to say what is left.
+const LONGEST_LOOK: Duration = Duration::from_secs(28);
+
+/// What a sweep found and did.
+#[derive(Debug, Serialize)]
+pub struct SweepDocument {
+    /// Of this format.
+    pub version: u8,
+    /// Always `swept`.
+    pub outcome: &'static str,
+    /// Streams that the fleet alarms, or a query, show throttled.
+    pub throttled: usize,
+    /// Streams that carry a memory.
+    pub remembered: usize,
+    /// Those of them with something to verify, to check, to switch off or to take back.
+    pub due: usize,
+    /// Streams that were looked at.
+    pub looked: usize,
+    /// Streams that were changed.
+    pub changed: usize,
+    /// Streams whose last change was found to have worked.
+    pub healed: usize,
+    /// What could not be read or done, and why. The others went on.
+    pub failed: Vec<Failure>,
+    /// Streams that need a look, for which there was no time: the next sweep finds them again.
+    pub left: Vec<String>,
+    /// Requests of the finding, retries included.
+    pub finding_calls: u32,
+    /// One for each stream that was looked at.
+    pub decisions: Vec<Document>,
+    /// For a person.
+    pub sentence: String,
+}
+
+/// What failed in a sweep.
+#[derive(Clone, Debug, Serialize)]
+pub struct Failure {
+    /// The stream, alarm or index.
+    pub of: String,
+    /// The stable code of the error.
+    pub code: &'static str,
+    /// What happened.
+    pub error: String,
+}
+
+/// A sweep's document, and lines for the log that CloudWatch makes metrics of.
+#[derive(Debug)]
+pub struct Sweep {
+    /// What it found and did.
+    pub document: SweepDocument,
+    /// Lines for the log.
+    pub lines: Vec<Value>,
+}
+
+/// The streams that need a look, the worst first.
+struct Found {
+    throttled: usize,
+    remembered: usize,
+    due: usize,
+    queue: Vec<StreamArn>,
+    failed: Vec<Failure>,
+    /// Whether throttled streams were found by a query that CloudWatch charges for.
+    is_charged: bool,
+}
+
+/// Looks at every stream that needs a look, and does what the look decides. `deadline`: when the function is stopped.
+///
+/// # Errors
+/// No index of the fleet could be read. What fails for one stream is in the document, and stops no other.
+pub async fn sweep(healer: &Healer, home: &Home, deadline: Instant) -> Result<Sweep, Error> {
+    let before = healer.clients().calls();
+    let mut found = find(healer, home, Utc::now()).await?;
+    let finding_calls = healer.clients().calls() - before;
+    let changes = AtomicU32::new(healer.policy().max_changes_per_sweep);
+    let (mut healings, mut left) = (vec![], vec![]);
+    let pace = tokio::sync::Mutex::new(tokio::time::interval(PACE));
+    let looks = stream::iter(std::mem::take(&mut found.queue)).map(|stream| async {
+        pace.lock().await.tick().await;
+        if Instant::now() + LONGEST_LOOK > deadline {
+            return (stream, None);
+        }
+        let signal = Signal::Sweep(stream.clone());
+        (stream, Some(healer.heal_within(&signal, home, Some(&changes)).await))
+    });
+    let mut looks = std::pin::pin!(looks.buffer_unordered(AT_ONCE));
+    while let Some((stream, look)) = looks.next().await {
+        match look {
+            Some(Ok(healing)) => healings.push(healing),
+            Some(Err(error)) => {
+                found.failed.push(Failure { of: stream.name, code: error.code(), error: error.to_string() });
+            }
+            None => left.push(stream.name),
+        }
+    }
+    Ok(Sweep::new(found, healings, left, finding_calls, Utc::now()))
+}
+
+async fn find(healer: &Healer, home: &Home, now: DateTime<Utc>) -> Result<Found, Error> {
+    let (clients, policy) = (healer.clients(), healer.policy());
+    let mut failed = vec![];
+    let (throttled, tagged) =
+        tokio::join!(throttled(clients, &policy.fleet_alarms, now, &mut failed), fleet::tagged(clients, TAG));
+    let is_blind = !failed.is_empty() && failed.len() >= policy.fleet_alarms.len().max(1);
+    let tagged = match tagged {
+        Ok(tagged) => tagged,
+        Err(error) if is_blind => return Err(error.into()),
+        Err(error) => {
+            failed.push(failure("memories", &error));
+            vec![]
+        }
+    };
+    let remembered = tagged.len();
+    let due: Vec<StreamArn> = tagged
+        .into_iter()
+        .filter(|(_, tags)| is_due(tags, policy, now))
+        .filter_map(|(arn, _)| StreamArn::parse(&arn))
+        .filter(|stream| stream.home == *home)
+        .collect();
+    let mut worst: Vec<(StreamArn, f64)> =
+        throttled.iter().filter_map(|(name, refused)| Some((StreamArn::new(name, home)?, *refused))).collect();
+    worst.sort_by(|(_, a), (_, b)| b.total_cmp(a));
+    let mut queue: Vec<StreamArn> = worst.into_iter().map(|(stream, _)| stream).collect();
+    let known = queue.len();
+    queue.extend(due.iter().cloned());
+    let mut seen = std::collections::HashSet::new();
+    queue.retain(|stream| seen.insert(stream.clone()));
+    let is_charged = policy.fleet_alarms.is_empty();
+    Ok(Found { throttled: known, remembered, due: due.len(), queue, failed, is_charged })
+}
+
+/// The throttled streams, and how much each refused where that matters.
+async fn throttled(
+    clients: &Clients,
+    alarms: &[String],
+    now: DateTime<Utc>,
+    failed: &mut Vec<Failure>,
+) -> BTreeMap<String, f64> {
+    let mut streams = BTreeMap::new();
+    if alarms.is_empty() {
+        return fleet::queried(clients, now).await.unwrap_or_else(|error| {
+            failed.push(failure("metrics of the fleet", &error));
+            streams
+        });
+    }
+    for alarm in alarms {
+        match fleet::contributors(clients, alarm).await {
+            Ok(names) => streams.extend(names.into_iter().map(|name| (name, 0.0))),
+            Err(error) => failed.push(failure(alarm, &error)),
+        }
+    }
+    let names: Vec<String> = streams.keys().cloned().collect();
+    if names.len() > 1 {
+        // Without an order any of them comes first: that is no reason to look at none.
+        match fleet::severities(clients, &names, now).await {
+            Ok(refused) => streams.iter_mut().for_each(|(name, n)| *n = refused.get(name).copied().unwrap_or_default()),
+            Err(error) => failed.push(failure("order of the throttled streams", &error)),
+        }
+    }
+    streams
+}
+
+fn failure(of: &str, error: &ReadError) -> Failure {
+    Failure { of: of.into(), code: "read_failed", error: error.to_string() }
+}
+
+impl Sweep {
+    fn new(
+        found: Found,
+        healings: Vec<Healing>,
+        mut left: Vec<String>,
+        finding_calls: u32,
+        now: DateTime<Utc>,
+    ) -> Sweep {
+        left.sort_unstable();
+        let of = |outcome| healings.iter().filter(|healing| healing.document.outcome == outcome).count();
+        let (looked, changed, healed) = (healings.len(), of(Outcome::Acted), of(Outcome::Healed));
+        let mut lines = vec![metric::swept(looked, found.failed.len(), left.len(), now)];
+        let mut decisions = Vec::with_capacity(looked);
+        for healing in healings {
+            lines.push(metric::looked(healing.document.code, healing.document.outcome.is_hold(), now));
+            lines.extend(healing.lines);
+            decisions.push(healing.document);
+        }
+        decisions.sort_by_key(|document| (Reverse(document.outcome == Outcome::Acted), name(document)));
+        let Found { throttled, remembered, due, failed, is_charged, .. } = found;
+        let mut document = SweepDocument {
+            version: 1,
+            outcome: "swept",
+            throttled,
+            remembered,
+            due,
+            looked,
+            changed,
+            healed,
+            failed,
+            left,
+            finding_calls,
+            decisions,
+            sentence: String::new(),
+        };
+        document.sentence = document.sentence(is_charged);
+        Sweep { document, lines }
+    }
+}
+
+fn name(document: &Document) -> String {
+    document.stream.as_ref().map(|stream| stream.name.clone()).unwrap_or_default()
+}
+
+impl SweepDocument {
+    fn sentence(&self, is_charged: bool) -> String {
+        let SweepDocument { throttled, remembered, due, looked, changed, healed, failed, left, .. } = self;
+        let held_back = self.decisions.iter().filter(|document| document.code == "fleet_limit").count();
+        let mut text = format!(
+            "swept: {throttled} throttled streams, {due} of {remembered} memories due; {looked} looked at, {changed} \
+             changed, {healed} healed."
+        );
+        if held_back > 0 {
+            text += &format!(" Not changed, because you allow no more at once: {held_back} (the worst came first).");
+        }
+        if !failed.is_empty() {
+            let of: Vec<&str> = failed.iter().map(|failure| failure.of.as_str()).take(5).collect();
+            text += &format!(" Failed: {} ({}).", failed.len(), of.join(", "));
+        }
+        if !left.is_empty() {
+            text += &format!(" No time was left for {}: the next sweep finds them again.", left.len());
+        }
+        if is_charged {
+            text += " No fleet alarm is set (UNTHROTTLE_FLEET_ALARMS), so CloudWatch was asked twice about every stream of \
+                     the account, at about $0.01 for 1,000 streams each time.";
+        }
+        text
+    }
+}
