@@ -240,8 +240,8 @@ impl SweepDocument {
         let SweepDocument { throttled, remembered, due, looked, changed, healed, failed, left, .. } = self;
         let held_back = self.decisions.iter().filter(|document| document.code == "fleet_limit").count();
         let mut text = format!(
-            "swept: {throttled} throttled streams, {due} of {remembered} memories due; {looked} looked at, {changed} \
-             changed, {healed} healed."
+            "swept: throttled {throttled}, memories due {due} of {remembered}; looked at {looked}, changed {changed}, \
+             healed {healed}."
         );
         if held_back > 0 {
             text += &format!(" Not changed, because you allow no more at once: {held_back} (the worst came first).");

@@ -3,7 +3,7 @@
 mod common;
 
 use chrono::TimeDelta;
-use common::{Scene, now, offered, settled};
+use common::{Scene, newest, now, offered, settled};
 use proptest::prelude::*;
 use unthrottle::decide::{Decision, ReadCall, Reason, Remedy, Side, Verdict, triage};
 use unthrottle::memory::{Change, ChangeKind, Lineage, Memory, TAG, Watch};
@@ -37,8 +37,9 @@ prop_compose! {
 }
 
 fn kind() -> impl Strategy<Value = ChangeKind> {
-    use ChangeKind::{Back, Lost, Scale, Split, Switch, Unwatch, Warm, Watch};
-    prop_oneof![Just(Scale), Just(Split), Just(Switch), Just(Back), Just(Warm), Just(Watch), Just(Unwatch), Just(Lost)]
+    use ChangeKind::{Back, Lost, Restore, Scale, Split, Switch, Theirs, Unwatch, Warm, Watch};
+    let raises = prop_oneof![Just(Scale), Just(Split), Just(Switch), Just(Warm)];
+    prop_oneof![raises, Just(Back), Just(Restore), Just(Watch), Just(Unwatch), Just(Lost), Just(Theirs)]
 }
 
 prop_compose! {
@@ -167,6 +168,50 @@ prop_compose! {
     }
 }
 
+prop_compose! {
+    /// A stream that we raised from `base` some hours ago, and that has been written and read ever since.
+    fn raised()(
+        open in 2u32..100,
+        base in 1u32..100,
+        hours in 1i64..48,
+        minutes in proptest::collection::vec((0.0..1.2f64, 0.0..1.2f64), 1..24),
+        restore in 1u32..=24,
+        min in 1u32..20,
+        behind in proptest::option::weighted(0.1, 0.0..600_000.0f64),
+        spent in 0i64..12,
+        left in proptest::option::of(0u32..200),
+        utilization in 0.3..0.95f64,
+    ) -> Scene {
+        let at = now() - TimeDelta::hours(hours);
+        let mut memory = Memory::default().intend(Change::intent(ChangeKind::Scale, base.min(open - 1), open, at), false);
+        let change = memory.change.as_mut().expect("just made");
+        change.settled = Some(at + TimeDelta::minutes(1));
+        (change.healed, change.counted) = (change.settled, change.settled);
+        memory.base = Some(base.min(open - 1));
+        let mut scene = Scene::new(open).memory(&memory).asked();
+        // Each stretch of an hour has a load, in shares of what the shards take.
+        for (hour, (written, read)) in minutes.into_iter().enumerate() {
+            let minute = MinuteTraffic {
+                get_records_bytes: read * f64::from(open) * 2.0 * 1_048_576.0 * 60.0,
+                iterator_age_ms: behind,
+                ..offered(written * f64::from(open) * 1000.0, open)
+            };
+            let last = -60 * hour as i64;
+            scene = scene.minutes(last - 59..=last, minute);
+        }
+        for n in 0..spent {
+            scene = scene.counted(now() - TimeDelta::minutes(60 + 60 * n));
+        }
+        scene.observation.limits = left.map(|left| Limits {
+            shard_limit: open + left,
+            open_shards: open,
+            on_demand_streams: 0,
+            on_demand_stream_limit: 2,
+        });
+        scene.policy(|p| (p.restore_after_hours, p.min_shards, p.target_utilization) = (restore, min, utilization))
+    }
+}
+
 /// What the stream is right after the remedy: the change is accepted, and the memory written.
 fn after(scene: &Scene, decision: &Decision) -> Scene {
     let Verdict::Act(remedy) = &decision.verdict else { return scene.clone() };
@@ -260,6 +305,7 @@ proptest! {
                 prop_assert!(decision.evidence.mode_switches_last_24_hours < Some(2));
                 prop_assert!(scene.observation.limits.is_none_or(|l| l.on_demand_streams < l.on_demand_stream_limit));
             }
+            Verdict::Act(Remedy::Restore { .. }) => {} // has a law of its own
             Verdict::Act(other) => prop_assert!(false, "a remedy without a law: {:?}", other),
             Verdict::Hold(_) => {}
         }
@@ -269,6 +315,30 @@ proptest! {
             prop_assert!(scene.policy.max_hourly_cost.is_none_or(|max| after <= max || after <= before));
         }
         prop_assert_eq!(decision.cost.is_some(), matches!(decision.verdict, Verdict::Act(_)));
+    }
+
+    #[test]
+    fn a_restore_stays_within_every_bound(scene in raised()) {
+        let decision = scene.decide();
+        let open = scene.observation.stream.as_ref().expect("a stream").open_shards;
+        let base = Memory::parse(&scene.observation.tags[TAG]).expect("readable").base.expect("raised");
+        if let Verdict::Act(Remedy::Restore { from, to, .. }) = decision.verdict {
+            prop_assert_eq!(from, open);
+            prop_assert!(to < from && to >= base, "never below what it was");
+            prop_assert!(2 * to >= from, "never below half");
+            prop_assert!(to >= scene.policy.min_shards);
+            let (window, traffic) = (60 * i64::from(scene.policy.restore_after_hours), &scene.observation.traffic);
+            for minute in newest().plus(1 - window).to(newest()).map(|minute| traffic.minute(minute)) {
+                let room = f64::from(to) * scene.policy.target_utilization + 1e-6;
+                prop_assert!(!minute.is_throttled());
+                prop_assert!(minute.incoming_records / 60.0 / 1000.0 <= room, "what is written still fits");
+                prop_assert!(minute.get_records_bytes / 60.0 / 2_097_152.0 <= room, "what is read still fits");
+            }
+            prop_assert!(decision.evidence.reshards_last_24_hours < Some(8), "two are kept for more load");
+            prop_assert!(decision.evidence.iterator_age_milliseconds.is_none_or(|age| age <= 60_000.0));
+            let done = after(&scene, &decision);
+            prop_assert_eq!(done.code(), "settling");
+        }
     }
 
     #[test]

@@ -13,11 +13,13 @@ use crate::local::{LocalAccount, Options};
 use crate::policy::{Mode, Policy};
 use crate::report::Document;
 use crate::settings;
-use crate::signal::{Home, Signal};
+use crate::signal::{self, Home, Signal, StreamArn};
+use crate::sweep::sweep;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_kinesis::config::Credentials;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use tokio::time::Instant;
 
 #[derive(clap::Args)]
@@ -76,9 +78,33 @@ impl Event {
         Some(self.path.file_stem()?.to_str()?.split_once("__")?.1)
     }
 
+    /// The signal; of a sweep, that of the one stream of a local account.
     fn signal(&self, home: &Home) -> Result<Signal, CliError> {
-        Signal::parse(&self.payload, home).map_err(|source| CliError::Event { path: self.path.clone(), source })
+        let bad = |source| CliError::Event { path: self.path.clone(), source };
+        match signal::Event::parse(&self.payload, home).map_err(bad)? {
+            signal::Event::One(signal) => Ok(*signal),
+            signal::Event::Sweep => {
+                let stream = StreamArn::new(SWEPT, home);
+                stream.map(Signal::Sweep).ok_or_else(|| CliError::Usage(format!("`{SWEPT}` is no stream's name")))
+            }
+        }
     }
+}
+
+/// What the stream is called that a sweep finds on the local account.
+const SWEPT: &str = "orders";
+
+/// No look of a replay takes longer.
+const SWEEP_WITHIN: Duration = Duration::from_secs(60);
+
+/// What the handler makes of `signal`. A sweep finds its stream by itself.
+async fn handle(healer: &Healer, signal: &Signal, home: &Home, console: &mut Console) -> Result<Document, CliError> {
+    if !matches!(signal, Signal::Sweep(_)) {
+        return Ok(healer.heal(signal, home).await?.document);
+    }
+    let swept = sweep(healer, home, std::time::Instant::now() + SWEEP_WITHIN).await?.document;
+    console.step(&swept.sentence)?;
+    swept.decisions.into_iter().next().ok_or_else(|| CliError::Late("the sweep found no stream to look at".into()))
 }
 
 /// What a replay on the local account showed.
@@ -129,12 +155,12 @@ async fn replay_local(event: &Event, mut policy: Policy, console: &mut Console) 
     let set = Set::new(stage, account, clients, stream).await?;
     let size = set.active().await?;
     let before = drive("traffic", &set, set.before(), console).await?;
-    let mut document = healer.heal(&signal, &home).await?.document;
+    let mut document = handle(&healer, &signal, &home, console).await?;
     tell(&document, console)?;
     if again {
         set.active().await?;
         console.step("the same event again")?;
-        document = healer.heal(&signal, &home).await?.document;
+        document = handle(&healer, &signal, &home, console).await?;
         tell(&document, console)?;
     }
     let started = Instant::now();
@@ -179,9 +205,12 @@ async fn replay_remote(
     policy: Policy,
     console: &mut Console,
 ) -> Result<Document, CliError> {
-    let clients = Clients::new(&aws.config().await?);
     let mut home = event.home();
     let mut signal = event.signal(&home)?;
+    if let Signal::Sweep(_) = signal {
+        return Err(CliError::Usage(format!("{}: `unthrottle sweep` sweeps your account", event.path.display())));
+    }
+    let clients = Clients::new(&aws.config().await?);
     if triage(&signal, &policy, &home).is_none()
         && let Some(named) = signal.stream()
     {

@@ -8,6 +8,7 @@ use crate::memory::{Change, ChangeKind, Lineage, Memory, TAG, Watch};
 use crate::observation::SHARD_METRICS;
 use crate::observe::Cause;
 use crate::policy::{MAX_SHARDS_TAG, MODE_TAG, Permission, Policy};
+use crate::report::metric::{AUTO_FIX, NAMESPACE};
 use crate::signal::StreamArn;
 use aws_sdk_kinesis::types::{MetricsName, StreamMode, StreamModeDetails, StreamStatus};
 use chrono::{TimeDelta, Utc};
@@ -19,6 +20,10 @@ use tokio::time::Instant;
 const TRAFFIC: Duration = Duration::from_secs(3);
 /// What the traffic before stands for: more than the window, and all of the blocks that on-demand mode is given.
 const MINUTES: u32 = 16;
+/// Of an overload at least this share is throttled: each load is half as much again as its shards take.
+const OVERLOADED: f64 = 0.15;
+/// How often an overload is tried on a busy machine.
+const TRIES: usize = 3;
 /// Each alone polls as often as a shard allows; together, three times as often.
 const READERS: usize = 3;
 /// A change on the local account takes four seconds; ten times that is stuck.
@@ -80,6 +85,8 @@ pub(super) struct Stage {
     fault: Option<Fault>,
     /// A reshard by somebody else is under way.
     resharding: bool,
+    /// Changes of other streams that the AutoFix metric shows.
+    fleet_fixes: u32,
     /// The event comes a second time, once the first change is done; the second decision counts.
     pub again: bool,
     pub setting: Option<Setting>,
@@ -112,6 +119,7 @@ impl Stage {
             summary: None,
             fault: None,
             resharding: false,
+            fleet_fixes: 0,
             again: false,
             setting: None,
         };
@@ -179,6 +187,36 @@ impl Stage {
                     ..stage
                 }
             }
+            "restore" => Stage {
+                shards: 4,
+                load: Load::Published(&[QUIET]),
+                memory: Some(remember(ChangeKind::Scale, 2, 4, 120, |memory| {
+                    memory.base = Some(2);
+                    verified(memory);
+                })),
+                setting: Some(("UNTHROTTLE_RESTORE_AFTER_HOURS=1", |p| p.restore_after_hours = 1)),
+                ..stage
+            },
+            "not_healed" => Stage {
+                shards: 4,
+                load: Load::HotRange,
+                memory: Some(remember(ChangeKind::Scale, 2, 4, 20, |memory| {
+                    verified(memory);
+                    memory.change.iter_mut().for_each(|change| change.healed = None);
+                })),
+                ..stage
+            },
+            "tug_of_war" => Stage {
+                load: OVERLOAD,
+                memory: Some(remember(ChangeKind::Theirs, 4, 2, 20, |memory| memory.reverts = vec![ago(180), ago(20)])),
+                ..stage
+            },
+            "fleet_limit" => Stage {
+                load: OVERLOAD,
+                fleet_fixes: 10,
+                setting: Some(("UNTHROTTLE_MAX_CHANGES_PER_HOUR=10", |p| p.max_changes_per_hour = 10)),
+                ..stage
+            },
             "warm_up" => Stage { options: committed(), on_demand: true, ..stage },
             "on_demand_adapting" => Stage {
                 on_demand: true,
@@ -250,6 +288,7 @@ impl Stage {
             said(self.monitored == Monitored::BeforeTraffic, "shard-level metrics on"),
             said(self.monitored == Monitored::AfterTraffic, "shard-level metrics on since a moment ago"),
             said(self.resharding, "somebody else's reshard under way"),
+            said(self.fleet_fixes > 0, &format!("{} changes of other streams in this hour", self.fleet_fixes)),
             self.fault.as_ref().map(|fault| format!("AWS refuses {}", fault.operation)),
             self.summary.as_ref().map(|fields| format!("its summary with {fields}")),
             self.memory.as_ref().and_then(|memory| Some(format!("{TAG}={}", memory.encode().ok()?))),
@@ -272,6 +311,13 @@ fn remember(kind: ChangeKind, from: u32, to: u32, minutes: i64, more: impl FnOnc
     let mut memory = Memory { change: Some(change), ..Memory::default() };
     more(&mut memory);
     memory
+}
+
+/// Its change was found done, counted, and to have healed.
+fn verified(memory: &mut Memory) {
+    if let Some(change) = &mut memory.change {
+        (change.counted, change.healed) = (change.settled, change.settled);
+    }
 }
 
 /// An account with the throughput commitment.
@@ -358,6 +404,9 @@ impl Set<'_> {
             let tag = kinesis.tag_resource().resource_arn(&arn).tags(key, value).send().await;
             tag.map_err(|e| failed("TagResource", e))?;
         }
+        for _ in 0..self.stage.fleet_fixes {
+            self.account.put_metric(NAMESPACE, AUTO_FIX, &[], SystemTime::now() - Duration::from_secs(600), 1.0);
+        }
         if let Some(fields) = &self.stage.summary {
             self.account.describe_as(name, fields.clone());
         }
@@ -374,8 +423,15 @@ impl Set<'_> {
 
     /// The traffic of the last minutes, and what else must be so when the event comes. `None`: nothing was driven.
     pub async fn before(&self) -> Result<Option<Tally>, CliError> {
-        self.account.live_past(MINUTES, TRAFFIC);
-        let tally = self.traffic().await?;
+        let mut tally = self.traffic_of_the_past().await?;
+        for _ in 1..TRIES {
+            if !self.is_overload() || tally.is_none_or(|tally| tally.share() >= OVERLOADED) {
+                break;
+            }
+            // The machine was too busy to send so much: what was sent moves out of sight.
+            self.account.age(Duration::from_secs(60 * u64::from(2 * MINUTES)));
+            tally = self.traffic_of_the_past().await?;
+        }
         if self.stage.monitored == Monitored::AfterTraffic {
             self.monitor().await?;
         }
@@ -387,6 +443,16 @@ impl Set<'_> {
         }
         self.stage.fault.iter().for_each(|fault| self.account.add_fault(fault.clone()));
         Ok(tally)
+    }
+
+    async fn traffic_of_the_past(&self) -> Result<Option<Tally>, CliError> {
+        self.account.live_past(MINUTES, TRAFFIC);
+        self.traffic().await
+    }
+
+    /// Whether the traffic is more than the stream takes.
+    fn is_overload(&self) -> bool {
+        matches!(self.stage.load, Load::Even | Load::HotRange | Load::OneKey | Load::Readers)
     }
 
     /// Drives the traffic of the stage once.
