@@ -28,6 +28,9 @@ const ROUND_TRIP: Duration = Duration::from_millis(300);
 /// Where Linux distributions keep their TLS roots.
 const BUNDLES: [&str; 2] = ["/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/certs/ca-certificates.crt"];
 
+/// Streams of the fleet that is swept.
+const FLEET: usize = 5000;
+
 /// How far back metrics are read.
 const DAY_MINUTES: i64 = 24 * 60;
 
@@ -85,7 +88,8 @@ impl Figure {
 async fn main() -> ExitCode {
     build(&["--bin", "bootstrap"]);
     build(&["--example", "bare"]);
-    let figures = [round_trips().await, calls().await, size(), start().await, memory().await, cpu().await];
+    let figures =
+        [round_trips().await, calls().await, size(), start().await, memory().await, cpu().await, sweep().await];
     let figures: Vec<Figure> = figures.into_iter().flatten().collect();
     if std::env::args().any(|argument| argument == "--json") {
         println!("{:#}", json!({ "figures": figures.iter().map(Figure::json).collect::<Vec<_>>() }));
@@ -196,6 +200,43 @@ async fn calls() -> Vec<Figure> {
         figures.push(Figure::new(what, account.calls().values().sum::<u64>() as f64, "calls", most));
     }
     figures
+}
+
+/// A sweep over a fleet of which 40 streams throttle and 300 carry a memory, 30 of them with a change to verify.
+async fn sweep() -> Vec<Figure> {
+    const THROTTLED: usize = 40;
+    const DUE: usize = 30;
+    let account = LocalAccount::start(Options::default()).await.expect("a free port");
+    let quiet = "v=1 change=scale/1/2/20261101T000000Z done=60 heal=120 sent=60";
+    let announced = chrono::Utc::now() - chrono::TimeDelta::minutes(20);
+    let unverified = format!("v=1 change=scale/1/2/{} done=60 sent=60", announced.format("%Y%m%dT%H%M%SZ"));
+    let names = |what: &'static str, count: usize| (0..count).map(move |n| format!("{what}-{n}"));
+    account.add_streams(names("idle", FLEET - THROTTLED - 300), 2, &[]).await;
+    account.add_streams(names("healed", 300 - DUE), 2, &[("unthrottle.memory", quiet)]).await;
+    account.add_streams(names("changed", DUE), 2, &[("unthrottle.memory", &unverified)]).await;
+    account.add_streams(names("throttled", THROTTLED), 2, &[]).await;
+    for (metric, at, value) in datapoints(TOO_MUCH_FOR_TWO, 10) {
+        names("throttled", THROTTLED).for_each(|name| {
+            account.put_metric("AWS/Kinesis", metric, &[("StreamName", &name)], at, value);
+        });
+    }
+    account.add_fleet_alarm("writes", "WriteProvisionedThroughputExceeded");
+    account.add_fleet_alarm("reads", "ReadProvisionedThroughputExceeded");
+    let mut container = Container::start(account.url(), &[("UNTHROTTLE_FLEET_ALARMS", "writes,reads")]).await;
+    account.reset_calls();
+    let began = Instant::now();
+    let run = container.sweep().await;
+    let swept = run.document();
+    let took = began.elapsed().as_secs_f64();
+    let number = |field: &str| swept[field].as_f64().expect("a number");
+    assert_eq!(number("looked"), (THROTTLED + DUE) as f64, "{swept:#}");
+    let looks = account.calls()["Kinesis.DescribeStreamSummary"] as f64;
+    let detail = format!("of {FLEET} streams, {THROTTLED} throttled and {DUE} of 300 memories due");
+    vec![
+        Figure::new("calls in which a sweep finds them", number("finding_calls"), "calls", 8.0).detail(detail),
+        Figure::new("looks of a sweep, of streams that need one", looks / number("looked"), "×", 1.0)
+            .detail(format!("{looks} looks in {took:.1} s; changed {}", number("changed"))),
+    ]
 }
 
 fn size() -> Vec<Figure> {

@@ -23,7 +23,7 @@ const ATTEMPT: Duration = Duration::from_secs(3);
 /// about four: with this, no other change can have begun and ended in between.
 const ATTEMPT_ONCE: Duration = Duration::from_secs(1);
 /// A call with its retries. A run at its worst (a look, the intent, a second look, a change, its datum) takes four of
-/// these and one attempt: it ends before the function's timeout of 30 s.
+/// these and one attempt, and a closer look one more: less than 30 s.
 const CALL: Duration = Duration::from_secs(6);
 /// Attempts of a call that changes no capacity.
 const ATTEMPTS: u32 = 3;

@@ -7,8 +7,8 @@ use crate::observation::{CapacityMode, LOOKBACK_HOURS, Minute, Observation, SHAR
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use std::collections::BTreeMap;
 
-/// An intent older than this whose stream is ACTIVE and still at `from` was never carried out: the function's timeout is
-/// 30 s, and a call that was announced leaves within seconds or not at all. It is less than the minute after which
+/// An intent older than this whose stream is ACTIVE and still at `from` was never carried out: a run takes less than 30 s
+/// (see the time limits of the clients), and a call that was announced leaves within seconds or not at all. It is less than the minute after which
 /// Lambda tries a failed run again, so that this try can make the change. An intent that AWS refused is void at once.
 const INTENT_VOID_AFTER: TimeDelta = TimeDelta::seconds(45);
 
