@@ -180,3 +180,13 @@ def test_a_sweep_has_time_for_its_longest_look_many_times_over():
     # An intent outlasts the run that wrote it.
     void = int(in_source(r"const INTENT_VOID_AFTER: TimeDelta = TimeDelta::seconds\((\d+)\);", "decide/settle.rs"))
     assert longest < void
+
+
+def test_the_readme_names_every_action_that_pause_takes():
+    calls = set(re.findall(r"(\w+)\s*\.(get_resources|\w+_rule|list_schedules|get_schedule|update_schedule)\(\)", source("cli/pause.rs")))
+    clients = {"tagging": "tag", "events": "events", "scheduler": "scheduler"}
+    actions = {f"{clients[client]}:{call.title().replace('_', '')}" for client, call in calls}
+    assert len(actions) == 6
+    readme = (ROOT / "README.md").read_text()
+    # An update of a schedule passes its role on.
+    assert [action for action in sorted(actions | {"iam:PassRole"}) if f"`{action}`" not in readme] == []
