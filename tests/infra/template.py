@@ -20,19 +20,23 @@ def deployed():
     return sam.translate(template, parameter_values={})
 
 
-def statements():
-    """Every statement of any role of the stack, as (statement, the condition that it stands under or None)."""
-    for resource in DEPLOYED["Resources"].values():
-        if resource["Type"] == "AWS::IAM::Role":
-            assert not resource["Properties"].get("ManagedPolicyArns")
-            for policy in resource["Properties"]["Policies"]:
-                for statement in policy["PolicyDocument"]["Statement"]:
-                    if "Fn::If" in statement:
-                        condition, statement, otherwise = statement["Fn::If"]
-                        assert otherwise == {"Ref": "AWS::NoValue"}
-                        yield statement, condition
-                    else:
-                        yield statement, None
+def of_type(kind):
+    """The properties of the resources of this type, by their logical names."""
+    return {name: r["Properties"] for name, r in DEPLOYED["Resources"].items() if r["Type"] == kind}
+
+
+def statements(role):
+    """Every statement of a role, as (statement, the condition that it stands under or None)."""
+    role = of_type("AWS::IAM::Role")[role]
+    assert not role.get("ManagedPolicyArns")
+    for policy in role["Policies"]:
+        for statement in policy["PolicyDocument"]["Statement"]:
+            if "Fn::If" in statement:
+                condition, statement, otherwise = statement["Fn::If"]
+                assert otherwise == {"Ref": "AWS::NoValue"}
+                yield statement, condition
+            else:
+                yield statement, None
 
 
 def actions_of(statement):
@@ -42,6 +46,13 @@ def actions_of(statement):
 
 
 DEPLOYED = deployed()
-STATEMENTS = list(statements())
+# The function's own role.
+STATEMENTS = list(statements("Role"))
 # Under any condition.
 ACTIONS = {action for statement, _ in STATEMENTS for action in actions_of(statement)}
+VARIABLES = DEPLOYED["Resources"]["Function"]["Properties"]["Environment"]["Variables"]
+ALARMS = of_type("AWS::CloudWatch::Alarm")
+# The alarms that the function is told of.
+FLEET = [name["Ref"] for name in VARIABLES["UNTHROTTLE_FLEET_ALARMS"]["Fn::Join"][1]]
+# The alarms that tell people of the function.
+OWN = sorted(set(ALARMS) - set(FLEET))

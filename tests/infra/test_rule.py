@@ -1,4 +1,4 @@
-"""Which events wake the function: the template's own pattern, in an EventBridge that this project did not write."""
+"""Which events wake the function: the template's own patterns, in an EventBridge that this project did not write."""
 
 import copy
 import itertools
@@ -7,11 +7,14 @@ import json
 import boto3
 import pytest
 from moto import mock_aws
-from template import ACTIONS, DEPLOYED, ROOT
+from template import ACTIONS, ALARMS, FLEET, OWN, ROOT, of_type
 
-PATTERN = DEPLOYED["Resources"]["ThrottleRule"]["Properties"]["EventPattern"]
+RULES = {name: rule["EventPattern"] for name, rule in of_type("AWS::Events::Rule").items()}
+PATTERN = RULES["ThrottleRule"]
 ALL = {path.stem: json.loads(path.read_text()) for path in (ROOT / "events").glob("*.json")}
 SAMPLES = {name: event for name, event in ALL.items() if event.get("detail-type") == "AWS API Call via CloudTrail"}
+CONTRIBUTOR, STATE = KINDS = ["CloudWatch Alarm Contributor State Change", "CloudWatch Alarm State Change"]
+ALARM_SAMPLES = {name: event for name, event in ALL.items() if event.get("detail-type") in KINDS}
 
 WAKE = {
     "put_records_throttled__scale_shards",
@@ -54,6 +57,8 @@ SLEEP = {
     "update_stream_mode_refused__control_plane_throttled",
 }
 OWN_CALLS = sorted(action.removeprefix("kinesis:") for action in ACTIONS if action.startswith("kinesis:"))
+# What CloudTrail's events of other services have as their source.
+SOURCES = {"cloudwatch": "monitoring", "tag": "tagging"}
 ERRORS = [
     "ProvisionedThroughputExceededException",
     "ThrottlingException",
@@ -65,24 +70,40 @@ ERRORS = [
 ]
 
 
+def arn_of(alarm):
+    return f"arn:aws:cloudwatch:us-east-1:123456789012:alarm:unthrottle-{alarm}"
+
+
+def resolved(pattern):
+    """A pattern with the ARNs that CloudFormation puts in."""
+    if "resources" not in pattern:
+        return pattern
+    return pattern | {"resources": [arn_of(get["Fn::GetAtt"][0]) for get in pattern["resources"]]}
+
+
 @pytest.fixture(scope="module")
 def wakes():
-    """Puts an event on the bus; says whether the rule sent it on."""
+    """Puts an event on the bus; says which rules sent it on."""
     with mock_aws():
         events = boto3.client("events", "us-east-1", aws_access_key_id="none", aws_secret_access_key="none")
         sqs = boto3.client("sqs", "us-east-1", aws_access_key_id="none", aws_secret_access_key="none")
-        queue = sqs.create_queue(QueueName="woken")["QueueUrl"]
-        arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-        events.put_rule(Name="throttle", EventPattern=json.dumps(PATTERN))
-        events.put_targets(Rule="throttle", Targets=[{"Id": "queue", "Arn": arn}])
+        queues = {}
+        for name, pattern in RULES.items():
+            queues[name] = sqs.create_queue(QueueName=name)["QueueUrl"]
+            arn = sqs.get_queue_attributes(QueueUrl=queues[name], AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+            events.put_rule(Name=name, EventPattern=json.dumps(resolved(pattern)))
+            events.put_targets(Rule=name, Targets=[{"Id": "queue", "Arn": arn}])
 
         def put(event):
             entry = {"Source": event["source"], "DetailType": event["detail-type"], "Detail": json.dumps(event["detail"])}
+            entry["Resources"] = event.get("resources", [])
             assert events.put_events(Entries=[entry])["FailedEntryCount"] == 0
-            sent_on = sqs.receive_message(QueueUrl=queue).get("Messages", [])
-            for message in sent_on:
-                sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
-            return len(sent_on) == 1
+            sent_on = []
+            for name, queue in queues.items():
+                for message in sqs.receive_message(QueueUrl=queue).get("Messages", []):
+                    sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+                    sent_on.append(name)
+            return sent_on
 
         yield put
 
@@ -93,19 +114,28 @@ def test_every_cloudtrail_sample_is_listed():
 
 @pytest.mark.parametrize("name", sorted(WAKE))
 def test_wakes(wakes, name):
-    assert wakes(SAMPLES[name])
+    assert wakes(SAMPLES[name]) == ["ThrottleRule"]
 
 
 @pytest.mark.parametrize("name", sorted(SLEEP))
 def test_sleeps(wakes, name):
-    assert not wakes(SAMPLES[name])
+    assert [] == wakes(SAMPLES[name])
 
 
 @pytest.mark.parametrize("operation, error", list(itertools.product(OWN_CALLS, ERRORS)))
 def test_its_own_calls_never_wake_it(wakes, operation, error):
     event = copy.deepcopy(SAMPLES["put_records_throttled__scale_shards"])
     event["detail"] |= {"eventName": operation, "errorCode": error}
-    assert not wakes(event)
+    assert [] == wakes(event)
+
+
+def test_its_calls_of_other_services_never_wake_it(wakes):
+    for action in sorted(ACTIONS):
+        service, operation = action.split(":")
+        event = copy.deepcopy(SAMPLES["put_records_throttled__scale_shards"])
+        event["source"] = f"aws.{SOURCES.get(service, service)}"
+        event["detail"] |= {"eventName": operation, "errorCode": "ThrottlingException"}
+        assert [] == wakes(event), action
 
 
 def test_it_may_make_none_of_the_calls_that_wake_it():
@@ -115,9 +145,34 @@ def test_it_may_make_none_of_the_calls_that_wake_it():
 def test_a_call_that_succeeded_sleeps(wakes):
     event = copy.deepcopy(SAMPLES["put_records_throttled__scale_shards"])
     del event["detail"]["errorCode"], event["detail"]["errorMessage"]
-    assert not wakes(event)
+    assert [] == wakes(event)
 
 
 def test_other_services_sleep(wakes):
     event = copy.deepcopy(SAMPLES["put_records_throttled__scale_shards"])
-    assert not wakes(event | {"source": "aws.dynamodb"})
+    assert [] == wakes(event | {"source": "aws.dynamodb"})
+
+
+def test_there_are_samples_of_alarms_of_both_kinds():
+    assert {event["detail-type"] for event in ALARM_SAMPLES.values()} == set(KINDS)
+
+
+@pytest.mark.parametrize("name", sorted(ALARM_SAMPLES))
+def test_of_alarms_only_the_fleets_wake_it_and_only_in_alarm(wakes, name):
+    event = ALARM_SAMPLES[name]
+    assert [] == wakes(event), "somebody else's alarm"
+    for alarm in FLEET:
+        woken = wakes(event | {"resources": [arn_of(alarm)]})
+        assert woken == (["AlarmRule"] if event["detail"]["state"]["value"] == "ALARM" else []), alarm
+
+
+@pytest.mark.parametrize("alarm", OWN)
+def test_what_tells_people_of_it_never_wakes_it(wakes, alarm):
+    sample = ALARM_SAMPLES["alarm_contributor__scale_shards"]
+    for kind in KINDS:
+        assert [] == wakes(sample | {"detail-type": kind, "resources": [arn_of(alarm)]})
+
+
+def test_the_alarm_rule_is_pinned_to_the_fleet_alarms():
+    assert [get["Fn::GetAtt"] for get in RULES["AlarmRule"]["resources"]] == [[alarm, "Arn"] for alarm in FLEET]
+    assert set(FLEET) == {name for name, alarm in ALARMS.items() if "Metrics" in alarm}

@@ -1,0 +1,192 @@
+"""How the stack watches the fleet: its alarms, the schedule of its sweep, whom it tells, and by what it is stopped."""
+
+import json
+import re
+
+import pytest
+from template import ALARMS, DEPLOYED, FLEET, OWN, ROOT, STATEMENTS, TEMPLATE, VARIABLES, actions_of, of_type, statements
+
+FUNCTION_ARN = {"Fn::GetAtt": ["Function", "Arn"]}
+TOPIC = {"Ref": "Topic"}
+TAG = {"Key": "unthrottle:stack", "Value": {"Ref": "AWS::StackName"}}
+
+
+def source(path):
+    return (ROOT / "src" / path).read_text()
+
+
+def in_source(pattern, path):
+    """The one thing that the code says in this place."""
+    found = re.findall(pattern, source(path), re.DOTALL)
+    assert len(found) == 1, (pattern, found)
+    return found[0]
+
+
+def only(kind):
+    resources = of_type(kind)
+    assert len(resources) == 1, kind
+    return next(iter(resources.items()))
+
+
+def query_of(alarm):
+    (metric,) = ALARMS[alarm]["Metrics"]
+    assert (metric["Period"], metric["ReturnData"]) == (60, True)
+    return metric["Expression"]
+
+
+def test_the_code_is_given_the_fleet_alarms_by_name_and_takes_so_many():
+    assert VARIABLES["UNTHROTTLE_FLEET_ALARMS"] == {"Fn::Join": [",", [{"Ref": name} for name in FLEET]]}
+    assert len(FLEET) <= int(in_source(r"const MAX_FLEET_ALARMS: usize = (\d+);", "policy.rs"))
+
+
+def test_the_fleet_alarms_watch_every_stream_by_its_own_name():
+    # As src/signal/alarm.rs reads them: the namespace in quotes, and the metric in the first brackets.
+    form = r'SELECT (SUM|MAX)\(("?)([\w.]+)\2\) FROM SCHEMA\("AWS/Kinesis", StreamName\) GROUP BY StreamName ORDER BY \1\(\) DESC LIMIT 500'
+    found = [re.fullmatch(form, query_of(alarm)) for alarm in FLEET]
+    assert all(found)
+    # A name with a dot takes quotes.
+    assert all(bool(match[2]) == ("." in match[3]) for match in found)
+    refused = re.findall(r'"(\w+)"', in_source(r"const REFUSED: \[&str; 2\] = (\[.*?\]);", "observe/fleet.rs"))
+    assert [(match[1], match[3]) for match in found] == [
+        *(("SUM", metric) for metric in refused),
+        ("MAX", "GetRecords.IteratorAgeMilliseconds"),
+    ]
+
+
+@pytest.mark.parametrize("name", FLEET)
+def test_a_fleet_alarm_needs_what_a_change_needs_and_takes_silence_for_calm(name):
+    alarm = ALARMS[name]
+    assert (alarm["EvaluationPeriods"], alarm["DatapointsToAlarm"]) == ({"Ref": "WindowMinutes"}, {"Ref": "ConfirmMinutes"})
+    assert (alarm["ComparisonOperator"], alarm["TreatMissingData"]) == ("GreaterThanThreshold", "notBreaching")
+    behind = "IteratorAge" in query_of(name)
+    assert alarm["Threshold"] == ({"Ref": "IteratorAgeAlarmMilliseconds"} if behind else 0)
+    # People hear what comes of it, from the function.
+    assert "AlarmActions" not in alarm
+
+
+def test_readers_are_behind_at_half_of_the_retention_that_a_stream_has_by_default():
+    assert TEMPLATE["Parameters"]["IteratorAgeAlarmMilliseconds"]["Default"] == 12 * 60 * 60 * 1000
+
+
+def test_the_stacks_own_alarms_watch_metrics_that_the_code_sends():
+    watched = {name: (ALARMS[name]["MetricName"], ALARMS[name].get("Dimensions", [])) for name in OWN}
+    assert watched == {
+        "AutoFixAlarm": ("AutoFix", []),
+        "FleetLimitAlarm": ("Held", [{"Name": "Reason", "Value": "fleet_limit"}]),
+        "NoSweepAlarm": ("SweepLooked", []),
+        "UntoldAlarm": ("Untold", []),
+    }
+    metric = source("report/metric.rs")
+    namespace = in_source(r'pub const NAMESPACE: &str = "(\w+)";', "report/metric.rs")
+    for name in OWN:
+        assert ALARMS[name]["Namespace"] == namespace
+        assert f'"{ALARMS[name]["MetricName"]}"' in metric
+        assert ALARMS[name]["AlarmActions"] == [TOPIC]
+    # Each is sent without a dimension, and Held by the reason, too.
+    for function, dimensions in [("swept", "[[]]"), ("untold", "[[]]"), ("looked", '[[], ["Reason"]]')]:
+        body = in_source(rf"pub fn {function}\((.*?)\n}}\n", "report/metric.rs")
+        assert f"&json!({dimensions})" in body, function
+    assert "FleetLimit(" in source("decide/verdict.rs")
+
+
+def test_an_hour_without_a_sweep_is_an_alarm_and_one_of_two_late_sweeps_is_none():
+    alarm = ALARMS["NoSweepAlarm"]
+    seconds = alarm["Period"] * alarm["EvaluationPeriods"]
+    assert seconds == 3600 and "DatapointsToAlarm" not in alarm
+    assert (alarm["Statistic"], alarm["ComparisonOperator"], alarm["Threshold"]) == ("SampleCount", "LessThanThreshold", 1)
+    assert alarm["TreatMissingData"] == "breaching"
+    assert TEMPLATE["Parameters"]["SweepMinutes"]["MaxValue"] * 60 * 2 <= seconds
+
+
+@pytest.mark.parametrize("name", sorted(set(OWN) - {"NoSweepAlarm"}))
+def test_the_other_alarms_take_silence_for_calm(name):
+    assert ALARMS[name]["TreatMissingData"] == "notBreaching"
+
+
+def test_the_schedule_asks_for_a_sweep_and_leaves_a_lost_one_to_the_next():
+    _, schedule = only("AWS::Scheduler::Schedule")
+    target = schedule["Target"]
+    # As src/signal reads it: this and nothing else.
+    assert json.loads(target["Input"]) == {"sweep": True}
+    assert (target["Arn"], target["RoleArn"]) == (FUNCTION_ARN, {"Fn::GetAtt": ["SweepRole", "Arn"]})
+    assert target["RetryPolicy"] == {"MaximumRetryAttempts": 0}
+    assert schedule["GroupName"] == {"Ref": only("AWS::Scheduler::ScheduleGroup")[0]}
+    assert schedule["FlexibleTimeWindow"] == {"Mode": "OFF"}
+
+
+def test_one_minute_is_singular():
+    _, schedule = only("AWS::Scheduler::Schedule")
+    every = ["IsEveryMinute", "rate(1 minute)", {"Fn::Sub": "rate(${SweepMinutes} minutes)"}]
+    assert schedule["ScheduleExpression"] == {"Fn::If": every}
+    assert TEMPLATE["Conditions"]["IsEveryMinute"] == {"Fn::Equals": [{"Ref": "SweepMinutes"}, 1]}
+    minutes = TEMPLATE["Parameters"]["SweepMinutes"]
+    assert (minutes["Default"], minutes["MinValue"]) == (5, 1)
+
+
+def test_the_schedules_role_invokes_the_function_and_only_for_this_group():
+    ((statement, condition),) = statements("SweepRole")
+    assert (actions_of(statement), statement["Resource"], condition) == (["lambda:InvokeFunction"], FUNCTION_ARN, None)
+    (trust,) = of_type("AWS::IAM::Role")["SweepRole"]["AssumeRolePolicyDocument"]["Statement"]
+    assert trust["Principal"] == {"Service": "scheduler.amazonaws.com"}
+    group = {"Fn::GetAtt": [only("AWS::Scheduler::ScheduleGroup")[0], "Arn"]}
+    assert trust["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}, "aws:SourceArn": group}}
+
+
+def test_pause_finds_all_that_wakes_the_function_by_the_tag():
+    assert in_source(r'pub const STACK_TAG: &str = "([^"]+)";', "cli/pause.rs") == TAG["Key"]
+    found = re.findall(r'resource_type_filters\("([^"]+)"\)', source("cli/pause.rs"))
+    assert found == ["events:rule", "scheduler:schedule-group"]
+    rules = of_type("AWS::Events::Rule")
+    for resource in [*rules.values(), only("AWS::Scheduler::ScheduleGroup")[1]]:
+        assert resource["Tags"] == [TAG]
+    for rule in rules.values():
+        assert [target["Arn"] for target in rule["Targets"]] == [FUNCTION_ARN]
+        assert rule.get("State", "ENABLED") == "ENABLED"
+    # Nothing else may, or does.
+    permissions = of_type("AWS::Lambda::Permission").values()
+    assert [p["SourceArn"] for p in permissions] == [{"Fn::GetAtt": [name, "Arn"]} for name in rules]
+    assert all(p["Principal"] == "events.amazonaws.com" for p in permissions)
+    kinds = {resource["Type"] for resource in DEPLOYED["Resources"].values()}
+    assert not kinds & {"AWS::Lambda::EventSourceMapping", "AWS::Lambda::Url"}
+    assert only("AWS::SNS::Subscription")[1]["Protocol"] == "email"
+
+
+def test_what_a_rule_could_not_hand_over_is_kept():
+    _, queue = only("AWS::SQS::QueuePolicy")
+    allowed = next(s for s in queue["PolicyDocument"]["Statement"] if s["Effect"] == "Allow")
+    rules = of_type("AWS::Events::Rule")
+    assert allowed["Condition"] == {"ArnEquals": {"aws:SourceArn": [{"Fn::GetAtt": [name, "Arn"]} for name in rules]}}
+    for rule in rules.values():
+        assert rule["Targets"][0]["DeadLetterConfig"] == {"Arn": {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]}}
+
+
+def test_people_are_told_by_the_topic_and_only_over_tls():
+    assert VARIABLES["UNTHROTTLE_TOPIC_ARN"] == TOPIC
+    (publish,) = [statement for statement, _ in STATEMENTS if "sns:Publish" in actions_of(statement)]
+    assert (publish["Action"], publish["Resource"]) == ("sns:Publish", TOPIC)
+    assert "KmsMasterKeyId" not in only("AWS::SNS::Topic")[1], "CloudWatch must be able to use the key"
+    _, policy = only("AWS::SNS::TopicPolicy")
+    (denied,) = [s for s in policy["PolicyDocument"]["Statement"] if s["Effect"] == "Deny"]
+    assert (denied["Principal"], denied["Action"], denied["Resource"]) == ("*", "sns:Publish", TOPIC)
+    assert denied["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def test_a_sweep_has_time_for_its_longest_look_many_times_over():
+    longest = int(in_source(r"const LONGEST_LOOK: Duration = Duration::from_secs\((\d+)\);", "sweep.rs"))
+    pace = int(in_source(r"const PACE: Duration = Duration::from_millis\((\d+)\);", "sweep.rs"))
+    timeout = DEPLOYED["Resources"]["Function"]["Properties"]["Timeout"]
+    # What the template and README say of a sweep: four streams a second, about a thousand at once.
+    assert 1000 / pace == 4 and 1000 <= (timeout - longest) * 1000 / pace < 1200
+    # An intent outlasts the run that wrote it.
+    void = int(in_source(r"const INTENT_VOID_AFTER: TimeDelta = TimeDelta::seconds\((\d+)\);", "decide/settle.rs"))
+    assert longest < void
+
+
+def test_the_readme_names_every_action_that_pause_takes():
+    calls = set(re.findall(r"(\w+)\s*\.(get_resources|\w+_rule|list_schedules|get_schedule|update_schedule)\(\)", source("cli/pause.rs")))
+    clients = {"tagging": "tag", "events": "events", "scheduler": "scheduler"}
+    actions = {f"{clients[client]}:{call.title().replace('_', '')}" for client, call in calls}
+    assert len(actions) == 6
+    readme = (ROOT / "README.md").read_text()
+    # An update of a schedule passes its role on.
+    assert [action for action in sorted(actions | {"iam:PassRole"}) if f"`{action}`" not in readme] == []
