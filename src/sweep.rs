@@ -25,9 +25,9 @@ const PACE: Duration = Duration::from_millis(250);
 /// Looks under way at once: more would be throttled, and fewer wait where one stream is slow.
 const AT_ONCE: usize = 4;
 
-/// No look begins that would have less time than this before the deadline: the longest that one can take (see
+/// No look begins that would have less time than this before the deadline: the longest that one can take, a person told (see
 /// [`crate::clients`]), and some to say what is left.
-const LONGEST_LOOK: Duration = Duration::from_secs(28);
+const LONGEST_LOOK: Duration = Duration::from_secs(36);
 
 /// What a sweep found and did.
 #[derive(Debug, Serialize)]

@@ -114,13 +114,12 @@ def test_the_schedule_asks_for_a_sweep_and_leaves_a_lost_one_to_the_next():
     assert schedule["FlexibleTimeWindow"] == {"Mode": "OFF"}
 
 
-def test_one_minute_is_singular():
+def test_sweeps_do_not_overlap():
     _, schedule = only("AWS::Scheduler::Schedule")
-    every = ["IsEveryMinute", "rate(1 minute)", {"Fn::Sub": "rate(${SweepMinutes} minutes)"}]
-    assert schedule["ScheduleExpression"] == {"Fn::If": every}
-    assert TEMPLATE["Conditions"]["IsEveryMinute"] == {"Fn::Equals": [{"Ref": "SweepMinutes"}, 1]}
+    assert schedule["ScheduleExpression"] == {"Fn::Sub": "rate(${SweepMinutes} minutes)"}
     minutes = TEMPLATE["Parameters"]["SweepMinutes"]
-    assert (minutes["Default"], minutes["MinValue"]) == (5, 1)
+    assert (minutes["Default"], minutes["MinValue"]) == (5, 5)
+    assert DEPLOYED["Resources"]["Function"]["Properties"]["Timeout"] <= 60 * minutes["MinValue"]
 
 
 def test_the_schedules_role_invokes_the_function_and_only_for_this_group():
