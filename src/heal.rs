@@ -181,7 +181,8 @@ impl Healer {
             }
             match acted? {
                 Acted::Stale(announced) => intent = Some(announced),
-                Acted::Done { decision, auto_fix, mut lines, surprised } => {
+                Acted::Done { mut decision, auto_fix, mut lines, surprised } => {
+                    decision.tell &= is_worth_telling(&decision);
                     lines.extend(healed(stream, &decision));
                     if !surprised {
                         self.looked(stream, decision.verdict.code());
@@ -268,6 +269,14 @@ impl Healer {
             looks.clear();
         }
         looks.insert(stream.clone(), (Utc::now(), code));
+    }
+}
+
+/// AWS may have made a hold of a change.
+fn is_worth_telling(decision: &Decision) -> bool {
+    match &decision.verdict {
+        Verdict::Act(_) | Verdict::Hold(Reason::Healthy { healed: Some(_) }) => true,
+        Verdict::Hold(reason) => reason.needs_a_person(),
     }
 }
 

@@ -5,7 +5,8 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use std::path::{Path, PathBuf};
 use unthrottle::cli::{Before, Replay, replay};
 use unthrottle::policy::Policy;
-use unthrottle::report::Outcome;
+use unthrottle::report::notice::Message;
+use unthrottle::report::{Document, Outcome};
 
 fn main() {
     let events = Path::new(env!("CARGO_MANIFEST_DIR")).join("events");
@@ -24,6 +25,7 @@ fn sample(path: PathBuf) -> Trial {
         let Replay { document, healing } = runtime.block_on(replay(&path, Policy::default()))?;
         check(document.code == code, &document)?;
         check(document.sentence.len() > 30 && document.sentence.ends_with('.'), &document.sentence)?;
+        check_message(&document)?;
         let Some(Before { traffic, sizes }) = healing else {
             return check(document.outcome == Outcome::Held && document.stream_was_unseen(), &document);
         };
@@ -40,6 +42,27 @@ fn sample(path: PathBuf) -> Trial {
         check(is_calm != (before.throttled > 0), before)?;
         check((grows || is_calm) == (after.throttled == 0), after)
     })
+}
+
+/// Whatever is decided, a person could be told of it.
+fn check_message(document: &Document) -> Result<(), Failed> {
+    let message = Message::of(document);
+    let Message { subject, body } = &message;
+    let is_subject = subject.starts_with("[unthrottle] ") && subject.is_ascii() && subject.len() <= 100;
+    let says_what = document.outcome == Outcome::Healed || subject.contains(document.code);
+    check(is_subject && says_what && body.starts_with(&document.sentence), &message)?;
+    if let Some(stream) = &document.stream {
+        let link = format!(
+            "https://us-east-1.console.aws.amazon.com/kinesis/home?region=us-east-1#/streams/details/{}",
+            stream.name
+        );
+        let is_whole = subject.contains(&stream.name) && body.contains(&link) && body.contains("unthrottle.mode=off");
+        let undo = body.contains(&format!("unthrottle restore {} --yes\n", stream.name));
+        // What another account's stream is called says nothing here.
+        let is_ours = stream.arn.contains(":123456789012:");
+        check(!is_ours || (is_whole && undo == (document.outcome == Outcome::Acted)), &message)?;
+    }
+    Ok(())
 }
 
 fn check(holds: bool, seen: impl std::fmt::Debug) -> Result<(), Failed> {

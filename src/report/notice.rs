@@ -33,7 +33,7 @@ impl Notices {
         if !self.is_news(document, Utc::now()) {
             return None;
         }
-        let (subject, body) = (subject(document), body(document));
+        let Message { subject, body } = Message::of(document);
         let call = client.publish().topic_arn(topic).subject(subject).message(&body);
         let call = match serde_json::to_string(document).ok().filter(|json| json.len() + body.len() <= MAX_MESSAGE) {
             Some(json) => {
@@ -65,6 +65,22 @@ impl Notices {
         let is_news = !told.contains_key(&(about.clone(), document.code));
         told.entry((about, document.code)).or_insert(now);
         is_news
+    }
+}
+
+/// What is sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// What and where: 1 to 100 characters of ASCII.
+    pub subject: String,
+    /// For a phone.
+    pub body: String,
+}
+
+impl Message {
+    /// The message that tells of `document`.
+    pub fn of(document: &Document) -> Message {
+        Message { subject: subject(document), body: body(document) }
     }
 }
 
