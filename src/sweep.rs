@@ -136,7 +136,8 @@ async fn find(healer: &Healer, home: &Home, now: DateTime<Utc>) -> Result<Found,
     let mut failed = vec![];
     let (throttled, tagged) =
         tokio::join!(throttled(clients, &policy.fleet_alarms, now, &mut failed), fleet::tagged(clients, TAG));
-    let is_blind = !failed.is_empty() && failed.len() >= policy.fleet_alarms.len().max(1);
+    // Streams were found: then only their order is not known.
+    let is_blind = throttled.is_empty() && failed.len() >= policy.fleet_alarms.len().max(1);
     let tagged = match tagged {
         Ok(tagged) => tagged,
         Err(error) if is_blind => return Err(error.into()),
