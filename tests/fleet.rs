@@ -409,7 +409,6 @@ async fn the_lambda_sweeps_within_its_timeout() {
     let document = run.document();
     let (looked, left) = (document["looked"].as_u64().expect("a count"), document["left"].as_array().expect("names"));
     assert!(looked > 0 && looked + left.len() as u64 == 60, "{}", document["sentence"]);
-    println!("{looked} looks");
     let [swept] = lines_of(&run.lines, "SweepLeft")[..] else { panic!("one line: {:?}", run.lines) };
     assert_eq!(swept["SweepLeft"], left.len());
 }
