@@ -144,8 +144,8 @@ impl Stage {
         self.aws.active(STREAM).await.open_shard_count
     }
 
-    /// `unthrottle ARGS` in this account, as a person types it: its standard output.
-    async fn type_in(&self, args: &[&str]) -> String {
+    /// `unthrottle ARGS` in this account, as a person types it: whether it succeeds, and what it says.
+    async fn try_in(&self, args: &[&str]) -> (bool, String, String) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_unthrottle"));
         command.args(args).env("AWS_ACCESS_KEY_ID", "key").env("AWS_SECRET_ACCESS_KEY", "secret");
         if args[0] != "runbook" {
@@ -153,8 +153,13 @@ impl Stage {
         }
         let out = tokio::task::spawn_blocking(move || command.output()).await.expect("no panic").expect("runs");
         let text = |bytes| String::from_utf8(bytes).expect("text");
-        let (stdout, stderr) = (text(out.stdout), text(out.stderr));
-        assert!(out.status.success(), "{args:?}: {stderr}{stdout}");
+        (out.status.success(), text(out.stdout), text(out.stderr))
+    }
+
+    /// The same, where it succeeds: its standard output.
+    async fn type_in(&self, args: &[&str]) -> String {
+        let (is_success, stdout, stderr) = self.try_in(args).await;
+        assert!(is_success, "{args:?}: {stderr}{stdout}");
         stdout
     }
 
@@ -440,6 +445,26 @@ async fn streams_whose_order_cannot_be_read_are_looked_at_in_any() {
     assert_eq!((found.throttled, found.changed), (2, 2), "{}", found.sentence);
     let of: Vec<&str> = found.failed.iter().map(|failure| failure.of.as_str()).collect();
     assert_eq!(of, ["order of the throttled streams", "memories"]);
+}
+
+#[tokio::test]
+async fn a_person_sweeps_by_hand() {
+    let stage = Stage::empty(Options::default()).await;
+    assert!(stage.type_in(&["sweep"]).await.contains("there is no stream"));
+    stage.account.add_streams([STREAM.into()], 2, &[]).await;
+    stage.offer(STREAM, 3000.0, 2, 1..=10);
+    let observed = stage.type_in_for_json(&["sweep", "--observe", "--json"]).await;
+    assert_eq!(observed["decisions"][0]["outcome"], "planned", "{observed:#}");
+    assert_eq!((stage.calls("Kinesis.TagResource"), stage.shards().await), (0, 2));
+    let short_of_time = stage.type_in_for_json(&["sweep", "--within", "20", "--json"]).await;
+    assert_eq!((&short_of_time["looked"], &short_of_time["left"]), (&json!(0), &json!([STREAM])), "{short_of_time:#}");
+    stage.deny("GetResources", 0, 1);
+    let (is_success, stdout, stderr) = stage.try_in(&["sweep", "--json"]).await;
+    assert!(!is_success && stderr.contains("1 of what the sweep tried failed"), "{stderr}");
+    let swept: Value = serde_json::from_str(&stdout).expect("JSON all the same");
+    assert_eq!((&swept["changed"], &swept["failed"][0]["of"]), (&json!(1), &json!("memories")), "{swept:#}");
+    let told = stage.type_in(&["sweep"]).await;
+    assert!(told.contains("orders: ") && told.contains("swept: 1 throttled"), "{told}");
 }
 
 // ---- Verify ----
@@ -868,7 +893,9 @@ async fn many_containers_at_once_change_a_fifth_each() {
 const LOAD: f64 = 3000.0;
 
 /// Every call of a run that acts, and whether one that is cut off may be carried out all the same.
-const CRASHES: [(&str, &[bool]); 8] = [
+const CRASHES: [(&str, &[bool]); 10] = [
+    ("CloudWatch.DescribeAlarmContributors", &[false]),
+    ("Tagging.GetResources", &[false]),
     ("Kinesis.DescribeStreamSummary", &[false]),
     ("Kinesis.ListTagsForResource", &[false]),
     ("Kinesis.DescribeLimits", &[false]),
@@ -898,7 +925,9 @@ async fn crash(call: &str, is_carried_out: bool) {
     let delay = if is_carried_out { Duration::from_millis(800) } else { Duration::from_secs(3600) };
     stage.fault(operation, 0, 1, Effect::Delay(delay));
     stage.account.reset_calls();
-    let event = sample("put_records_throttled__scale_shards");
+    let throttle = sample("put_records_throttled__scale_shards");
+    let is_finding = ["DescribeAlarmContributors", "GetResources"].contains(&operation);
+    let event = if is_finding { json!({ "sweep": true }) } else { throttle };
     let called = async {
         while stage.calls(call) == 0 {
             tokio::time::sleep(Duration::from_millis(1)).await;
