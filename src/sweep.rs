@@ -17,6 +17,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU32;
 use std::time::{Duration, Instant};
+use tokio::time::MissedTickBehavior;
 
 /// A look reads a stream's tags, which AWS allows five times a second to a whole account: four leave one to the
 /// invocations that a throttle wakes meanwhile. A look takes well under a second.
@@ -101,10 +102,17 @@ pub async fn sweep(healer: &Healer, home: &Home, deadline: Instant) -> Result<Sw
     let finding_calls = healer.clients().calls() - before;
     let changes = AtomicU32::new(healer.policy().max_changes_per_sweep);
     let (mut healings, mut left) = (vec![], vec![]);
-    let pace = tokio::sync::Mutex::new(tokio::time::interval(PACE));
+    let mut pace = tokio::time::interval(PACE);
+    // What slow looks were behind is not made up for: AWS counts each second for itself.
+    pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let pace = tokio::sync::Mutex::new(pace);
+    let is_late = || Instant::now() + LONGEST_LOOK > deadline;
     let looks = stream::iter(std::mem::take(&mut found.queue)).map(|stream| async {
-        pace.lock().await.tick().await;
-        if Instant::now() + LONGEST_LOOK > deadline {
+        // Who will get no turn must not wait for it, or the many that are left would take the sweep beyond its deadline.
+        if !is_late() {
+            pace.lock().await.tick().await;
+        }
+        if is_late() {
             return (stream, None);
         }
         let signal = Signal::Sweep(stream.clone());
@@ -128,7 +136,8 @@ async fn find(healer: &Healer, home: &Home, now: DateTime<Utc>) -> Result<Found,
     let mut failed = vec![];
     let (throttled, tagged) =
         tokio::join!(throttled(clients, &policy.fleet_alarms, now, &mut failed), fleet::tagged(clients, TAG));
-    let is_blind = !failed.is_empty() && failed.len() >= policy.fleet_alarms.len().max(1);
+    // Streams were found: then only their order is not known.
+    let is_blind = throttled.is_empty() && failed.len() >= policy.fleet_alarms.len().max(1);
     let tagged = match tagged {
         Ok(tagged) => tagged,
         Err(error) if is_blind => return Err(error.into()),

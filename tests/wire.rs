@@ -532,7 +532,7 @@ async fn what_is_no_event_is_an_error_that_says_what_came_and_makes_no_call() {
         (json!(["orders"]), "an array"),
         (json!({ "stream": "or ders" }), "stream"),
         (json!({ "stream": STREAM, "mode": "off" }), "mode"),
-        (json!({ "sweep": true }), "sweep"),
+        (json!({ "sweep": false }), "sweep"),
     ] {
         let (run, calls) = stage.calls_of(container.invoke(&event)).await;
         let (kind, message) = run.error();

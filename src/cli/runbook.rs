@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// Decision documents, one or more in a file: the function's answers, or its log lines
+    /// Decision documents, one or more in a file: the function's answers (a sweep's, too), or its log lines
     #[arg(required = true, value_name = "DOCUMENT")]
     documents: Vec<PathBuf>,
 }
@@ -23,17 +23,22 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     Ok(())
 }
 
-/// The documents of a file: JSON values one after the other, each a document, or a log line that has one.
+/// The documents of a file: JSON values one after the other, each a document, a log line that has one, or a sweep's
+/// answer that has many.
 fn read(path: &Path) -> Result<Vec<Value>, CliError> {
     let text = std::fs::read_to_string(path).map_err(|source| CliError::File { path: path.into(), source })?;
     let mut documents = vec![];
     for value in serde_json::Deserializer::from_str(&text).into_iter::<Value>() {
         let mut value = value.map_err(|source| CliError::Json { path: path.into(), source })?;
-        let is_line = value.get("decision").is_some();
-        let document = if is_line { value["decision"].take() } else { value };
-        if document["outcome"].is_string() && document["sentence"].is_string() && document["evidence"].is_object() {
-            documents.push(document);
-        }
+        let mut take = |field| value.get_mut(field).map(Value::take);
+        let found = match (take("decision"), take("decisions")) {
+            (Some(document), _) => vec![document],
+            (None, Some(Value::Array(decisions))) => decisions,
+            _ => vec![value],
+        };
+        documents.extend(found.into_iter().filter(|document| {
+            document["outcome"].is_string() && document["sentence"].is_string() && document["evidence"].is_object()
+        }));
     }
     if documents.is_empty() {
         return Err(CliError::Usage(format!("{}: holds no decision document", path.display())));
