@@ -28,7 +28,7 @@ const AT_ONCE: usize = 4;
 
 /// No look begins that would have less time than this before the deadline: the longest that one can take, a person told (see
 /// [`crate::clients`]), and some to say what is left.
-const LONGEST_LOOK: Duration = Duration::from_secs(36);
+pub const LONGEST_LOOK: Duration = Duration::from_secs(36);
 
 /// What a sweep found and did.
 #[derive(Debug, Serialize)]

@@ -23,7 +23,7 @@ use unthrottle::memory::{Change, ChangeKind, Memory, TAG};
 use unthrottle::policy::{Mode, Policy};
 use unthrottle::report::Outcome;
 use unthrottle::signal::Home;
-use unthrottle::sweep::{Sweep, sweep};
+use unthrottle::sweep::{LONGEST_LOOK, Sweep, sweep};
 
 const TOPIC: &str = "arn:aws:sns:us-east-1:123456789012:notices";
 const ALARMS: [(&str, &str); 2] =
@@ -31,9 +31,6 @@ const ALARMS: [(&str, &str); 2] =
 
 /// Longer than any look may take.
 const LONG: Duration = Duration::from_secs(600);
-
-/// A look begins only if at least this is left before the deadline.
-const LONGEST_LOOK: Duration = Duration::from_secs(28);
 
 const PER_SHARD: f64 = 1000.0;
 const RECORD_BYTES: f64 = 100.0;
@@ -464,7 +461,7 @@ async fn a_person_sweeps_by_hand() {
     let swept: Value = serde_json::from_str(&stdout).expect("JSON all the same");
     assert_eq!((&swept["changed"], &swept["failed"][0]["of"]), (&json!(1), &json!("memories")), "{swept:#}");
     let told = stage.type_in(&["sweep"]).await;
-    assert!(told.contains("orders: ") && told.contains("swept: 1 throttled"), "{told}");
+    assert!(told.contains("orders: ") && told.contains("swept: throttled 1,"), "{told}");
 }
 
 // ---- Verify ----
