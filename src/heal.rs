@@ -74,6 +74,8 @@ pub struct Healing {
     pub lines: Vec<Value>,
     /// Whether AWS was read.
     pub looked: bool,
+    /// Whether the stream stays as it is until a person does something.
+    pub needs_person: bool,
     /// Whether a person is to be told.
     tell: bool,
 }
@@ -274,10 +276,12 @@ impl Healer {
 
 /// AWS may have made a hold of a change.
 fn is_worth_telling(decision: &Decision) -> bool {
-    match &decision.verdict {
-        Verdict::Act(_) | Verdict::Hold(Reason::Healthy { healed: Some(_) }) => true,
-        Verdict::Hold(reason) => reason.needs_a_person(),
-    }
+    matches!(&decision.verdict, Verdict::Act(_) | Verdict::Hold(Reason::Healthy { healed: Some(_) }))
+        || needs_person(decision)
+}
+
+fn needs_person(decision: &Decision) -> bool {
+    matches!(&decision.verdict, Verdict::Hold(reason) if reason.needs_a_person())
 }
 
 /// Whether the stream is changed, and not only would be.
@@ -298,7 +302,7 @@ fn healed(stream: &StreamArn, decision: &Decision) -> Option<Value> {
 impl Healing {
     fn unseen(signal: &Signal, decision: &Decision, callers: &Group) -> Healing {
         let document = Document::new(signal, None, decision, None).with_callers(decision, callers);
-        Healing { document, lines: vec![], looked: false, tell: decision.tell }
+        Healing { document, lines: vec![], looked: false, needs_person: needs_person(decision), tell: decision.tell }
     }
 
     fn seen(
@@ -311,7 +315,7 @@ impl Healing {
     ) -> Healing {
         let document = Document::new(signal, observation.stream.as_ref(), decision, auto_fix);
         let document = document.with_callers(decision, callers).with_config(observation);
-        Healing { document, lines, looked: true, tell: decision.tell }
+        Healing { document, lines, looked: true, needs_person: needs_person(decision), tell: decision.tell }
     }
 }
 

@@ -214,7 +214,8 @@ impl Sweep {
         let mut lines = vec![metric::swept(looked, found.failed.len(), left.len(), now)];
         let mut decisions = Vec::with_capacity(looked);
         for healing in healings {
-            lines.push(metric::looked(healing.document.code, healing.document.outcome.is_hold(), now));
+            let Document { code, outcome, .. } = healing.document;
+            lines.push(metric::looked(code, outcome.is_hold(), healing.needs_person, now));
             lines.extend(healing.lines);
             decisions.push(healing.document);
         }

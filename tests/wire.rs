@@ -166,7 +166,7 @@ async fn a_throttled_stream_is_scaled_end_to_end() {
     assert_eq!(directive["Namespace"], "Unthrottle");
     assert_eq!(directive["Dimensions"], json!([[], ["Reason"]]));
     let metrics = directive["Metrics"].as_array().expect("metrics").iter().map(|m| m["Name"].as_str().expect("a name"));
-    assert_eq!(metrics.collect::<Vec<_>>(), ["Looked", "Held", "DurationMs", "AwsCalls", "ColdStart"]);
+    assert_eq!(metrics.collect::<Vec<_>>(), ["Looked", "Held", "NeedsPerson", "DurationMs", "AwsCalls", "ColdStart"]);
     assert_eq!(run.auto_fix_lines().len(), 0, "CloudWatch has the datum");
 }
 
@@ -254,6 +254,8 @@ async fn what_the_signal_alone_decides_makes_no_call() {
         assert_eq!(calls, BTreeMap::new(), "{name}");
         let cost = run.cost_line();
         assert_eq!((&cost["Looked"], &cost["Held"], &cost["AwsCalls"]), (&json!(0), &json!(1), &json!(0)), "{name}");
+        let needs_person = ["access_denied", "kms_denied", "kms_throttled", "too_many_readers"].contains(&code);
+        assert_eq!(cost["NeedsPerson"], u8::from(needs_person), "{name}");
         heard.push(code.to_owned());
     }
     for code in FROM_THE_SIGNAL_ALONE {

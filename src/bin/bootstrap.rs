@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use unthrottle::clients::Clients;
-use unthrottle::heal::{Error, Healer};
+use unthrottle::heal::{Error, Healer, Healing};
 use unthrottle::report::metric::Invocation;
 use unthrottle::report::{log_line, sweep_line};
 use unthrottle::settings;
@@ -41,12 +41,15 @@ impl Function {
             Err(error) => Err(error),
         };
         let now = chrono::Utc::now();
-        let (code, looked, held) = match &result {
-            Ok(healing) => (healing.document.code, healing.looked, healing.document.outcome.is_hold()),
-            Err(error) => (error.code(), self.clients.calls() > calls, false),
-        };
         let (duration, aws_calls) = (started.elapsed(), self.clients.calls() - calls);
-        let invocation = Invocation { looked, held, duration, aws_calls, cold_start };
+        let cost = Invocation { duration, aws_calls, cold_start, ..Invocation::default() };
+        let (code, invocation) = match &result {
+            Ok(Healing { document, looked, needs_person, .. }) => {
+                let held = document.outcome.is_hold();
+                (document.code, Invocation { looked: *looked, held, needs_person: *needs_person, ..cost })
+            }
+            Err(error) => (error.code(), Invocation { looked: aws_calls > 0, ..cost }),
+        };
         // Raw lines: CloudWatch reads a metric, and Logs Insights a field, only from plain JSON.
         println!("{}", invocation.line(code, now));
         let healing = result.map_err(|error| {

@@ -17,6 +17,8 @@ use std::time::Duration;
 pub const NAMESPACE: &str = "Unthrottle";
 /// One for each change of a stream.
 pub const AUTO_FIX: &str = "AutoFix";
+/// One for each hold that stays until a person does something, told or not.
+pub const NEEDS_PERSON: &str = "NeedsPerson";
 /// The dimension that names a stream, as in `AWS/Kinesis`.
 pub const STREAM_NAME: &str = "StreamName";
 /// The dimension that names what was done: a remedy's code.
@@ -103,11 +105,11 @@ pub fn healed(stream: &StreamArn, took: chrono::TimeDelta, now: DateTime<Utc>) -
 }
 
 /// A stream that a sweep has looked at, as a line of EMF: what an invocation of its own would have counted.
-pub fn looked(code: &str, held: bool, now: DateTime<Utc>) -> Value {
-    let metrics = ["Looked", "Held"].map(|name| json!({ "Name": name, "Unit": "Count" }));
+pub fn looked(code: &str, held: bool, needs_person: bool, now: DateTime<Utc>) -> Value {
+    let metrics = ["Looked", "Held", NEEDS_PERSON].map(|name| json!({ "Name": name, "Unit": "Count" }));
     let mut line = emf(now, &json!([[], ["Reason"]]), &json!(metrics));
     line["Reason"] = code.into();
-    (line["Looked"], line["Held"]) = (1.into(), u8::from(held).into());
+    (line["Looked"], line["Held"], line[NEEDS_PERSON]) = (1.into(), u8::from(held).into(), u8::from(needs_person).into());
     line
 }
 
@@ -136,6 +138,8 @@ pub struct Invocation {
     pub looked: bool,
     /// Whether the stream was left as it is, by name.
     pub held: bool,
+    /// Whether it stays so until a person does something.
+    pub needs_person: bool,
     /// From the event to the answer.
     pub duration: Duration,
     /// Requests sent to AWS, retries included.
@@ -151,6 +155,7 @@ impl Invocation {
         let metrics = [
             ("Looked", "Count"),
             ("Held", "Count"),
+            (NEEDS_PERSON, "Count"),
             ("DurationMs", "Milliseconds"),
             ("AwsCalls", "Count"),
             ("ColdStart", "Count"),
@@ -160,6 +165,7 @@ impl Invocation {
         line["Reason"] = code.into();
         line["Looked"] = u8::from(self.looked).into();
         line["Held"] = u8::from(self.held).into();
+        line[NEEDS_PERSON] = u8::from(self.needs_person).into();
         // Whole microseconds are precision enough, and keep the line short.
         line["DurationMs"] = json!((self.duration.as_micros() as f64) / 1000.0);
         line["AwsCalls"] = self.aws_calls.into();

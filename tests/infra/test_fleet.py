@@ -68,25 +68,49 @@ def test_readers_are_behind_at_half_of_the_retention_that_a_stream_has_by_defaul
     assert TEMPLATE["Parameters"]["IteratorAgeAlarmMilliseconds"]["Default"] == 12 * 60 * 60 * 1000
 
 
+# What watches the code's own metrics, and what watches AWS's of the function and of its queue.
+OF_THE_CODE = [name for name in OWN if ALARMS[name]["Namespace"] == "Unthrottle"]
+OF_AWS = sorted(set(OWN) - set(OF_THE_CODE))
+
+
+def watched(names):
+    return {name: (ALARMS[name]["MetricName"], ALARMS[name].get("Dimensions", [])) for name in names}
+
+
 def test_the_stacks_own_alarms_watch_metrics_that_the_code_sends():
-    watched = {name: (ALARMS[name]["MetricName"], ALARMS[name].get("Dimensions", [])) for name in OWN}
-    assert watched == {
+    assert watched(OF_THE_CODE) == {
         "AutoFixAlarm": ("AutoFix", []),
         "FleetLimitAlarm": ("Held", [{"Name": "Reason", "Value": "fleet_limit"}]),
+        "NeedsPersonAlarm": ("NeedsPerson", []),
         "NoSweepAlarm": ("SweepLooked", []),
         "UntoldAlarm": ("Untold", []),
     }
     metric = source("report/metric.rs")
     namespace = in_source(r'pub const NAMESPACE: &str = "(\w+)";', "report/metric.rs")
-    for name in OWN:
+    for name in OF_THE_CODE:
         assert ALARMS[name]["Namespace"] == namespace
         assert f'"{ALARMS[name]["MetricName"]}"' in metric
-        assert ALARMS[name]["AlarmActions"] == [TOPIC]
     # Each is sent without a dimension, and Held by the reason, too.
     for function, dimensions in [("swept", "[[]]"), ("untold", "[[]]"), ("looked", '[[], ["Reason"]]')]:
         body = in_source(rf"pub fn {function}\((.*?)\n}}\n", "report/metric.rs")
         assert f"&json!({dimensions})" in body, function
     assert "FleetLimit(" in source("decide/verdict.rs")
+
+
+def test_the_function_and_its_queue_are_watched_too():
+    function = [{"Name": "FunctionName", "Value": {"Ref": "Function"}}]
+    queue = [{"Name": "QueueName", "Value": {"Fn::GetAtt": ["DeadLetterQueue", "QueueName"]}}]
+    assert watched(OF_AWS) == {
+        "DeadLettersAlarm": ("ApproximateNumberOfMessagesVisible", queue),
+        "FunctionErrorsAlarm": ("Errors", function),
+        "FunctionThrottlesAlarm": ("Throttles", function),
+    }
+    assert [ALARMS[name]["Namespace"] for name in OF_AWS] == ["AWS/SQS", "AWS/Lambda", "AWS/Lambda"]
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_people_hear_of_each_of_the_stacks_own_alarms(name):
+    assert ALARMS[name]["AlarmActions"] == [TOPIC]
 
 
 def test_an_hour_without_a_sweep_is_an_alarm_and_one_of_two_late_sweeps_is_none():
@@ -163,11 +187,27 @@ def test_people_are_told_by_the_topic_and_only_over_tls():
     assert VARIABLES["UNTHROTTLE_TOPIC_ARN"] == TOPIC
     (publish,) = [statement for statement, _ in STATEMENTS if "sns:Publish" in actions_of(statement)]
     assert (publish["Action"], publish["Resource"]) == ("sns:Publish", TOPIC)
-    assert "KmsMasterKeyId" not in only("AWS::SNS::Topic")[1], "CloudWatch must be able to use the key"
     _, policy = only("AWS::SNS::TopicPolicy")
     (denied,) = [s for s in policy["PolicyDocument"]["Statement"] if s["Effect"] == "Deny"]
     assert (denied["Principal"], denied["Action"], denied["Resource"]) == ("*", "sns:Publish", TOPIC)
     assert denied["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def test_cloudwatch_and_the_function_may_use_the_topics_key():
+    assert only("AWS::SNS::Topic")[1]["KmsMasterKeyId"] == {"Fn::GetAtt": ["TopicKey", "Arn"]}
+    name, key = only("AWS::KMS::Key")
+    account, alarms = key["KeyPolicy"]["Statement"]
+    # Without this nobody could use the key by IAM, nor ever change its policy.
+    assert account["Principal"] == {"AWS": {"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:root"}}
+    assert account["Action"] == "kms:*" and "Condition" not in account
+    assert (alarms["Principal"], alarms["Action"]) == (
+        {"Service": "cloudwatch.amazonaws.com"},
+        ["kms:Decrypt", "kms:GenerateDataKey*"],
+    )
+    assert alarms["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
+    (use,) = [statement for statement, _ in STATEMENTS if "kms:Decrypt" in actions_of(statement)]
+    assert actions_of(use) == ["kms:Decrypt", "kms:GenerateDataKey"]
+    assert use["Resource"] == {"Fn::GetAtt": [name, "Arn"]}
 
 
 def test_a_sweep_has_time_for_its_longest_look_many_times_over():

@@ -69,6 +69,8 @@ def test_the_role_allows_these_actions_and_no_others():
         "cloudwatch:DescribeAlarmContributors",
         "tag:GetResources",
         "sns:Publish",
+        "kms:Decrypt",
+        "kms:GenerateDataKey",
         "logs:CreateLogStream",
         "logs:PutLogEvents",
         "sqs:SendMessage",
@@ -139,3 +141,10 @@ def test_the_transformed_template_is_valid():
     known = "'describealarmcontributors' is not one of"
     findings = [finding for finding in findings if known not in finding.message]
     assert [finding for finding in findings if finding.rule.severity != "informational"] == []
+
+
+def test_every_parameter_has_its_place_and_its_label_in_the_console():
+    interface = TEMPLATE["Metadata"]["AWS::CloudFormation::Interface"]
+    grouped = [name for group in interface["ParameterGroups"] for name in group["Parameters"]]
+    assert sorted(grouped) == sorted(TEMPLATE["Parameters"]) == sorted(interface["ParameterLabels"])
+    assert all(declared["Description"].endswith(".") for declared in TEMPLATE["Parameters"].values())
