@@ -5,18 +5,21 @@
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.tools/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
 
+# This machine's, in Lambda's words.
+ARCHITECTURE := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
+
 help: ## Show these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
 
 demo: ## Watch a throttled stream heal, on this machine, with no AWS account
 	cargo run --quiet --locked -- replay events/put_records_throttled__scale_shards.json
 
-test: .venv/tests tests/witness/node_modules/installed .tools/nextest ## Run every test
-	cargo build --locked --release --no-default-features --bin bootstrap
+test: .venv/tests .venv/cargo-lambda tests/witness/node_modules/installed .tools/nextest ## Run every test
+	sam build --parameter-overrides Architecture=$(ARCHITECTURE)
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
-	cargo nextest run --locked
+	BOOTSTRAP=$(CURDIR)/.aws-sam/build/Function/bootstrap cargo nextest run --locked
 	cargo test --locked --doc
 	$(MAKE) --no-print-directory infra
 
@@ -28,12 +31,12 @@ infra: .venv/tests ## Check template.yaml: its shape, its permissions, and what 
 bench: ## Measure the figures that the release build is to keep
 	cargo bench --locked --profile dev --bench figures
 
-lambda: .venv/cargo-lambda ## Build the function for Terraform: target/lambda/bootstrap/bootstrap.zip
-	cargo lambda build --release --arm64 --no-default-features --bin bootstrap --output-format zip
+lambda: .venv/cargo-lambda ## Build the function for Terraform and StackSets: target/lambda/unthrottle-*.zip
+	python3 infra/package.py
 
 deploy: .venv/tests .venv/cargo-lambda ## Build the stack and deploy it to your AWS account
 	sam build
-	sam deploy --guided
+	sam deploy --guided --capabilities CAPABILITY_NAMED_IAM
 
 deny: ## Check licences and sources of the dependencies, where cargo-deny is installed
 	if cargo deny --version 2>/dev/null; then cargo deny check licenses bans sources; else echo "cargo-deny is not installed"; fi

@@ -10,6 +10,7 @@ use axum::response::{AppendHeaders, IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::Value;
 use std::collections::HashMap;
+use std::env;
 use std::fs::File;
 use std::future::{Future, IntoFuture};
 use std::net::Ipv4Addr;
@@ -33,9 +34,10 @@ const FUNCTION_TIMEOUT: Duration = Duration::from_secs(300);
 /// What a container may take to ask for its first event: about 10 ms on an idle machine.
 const START: Duration = Duration::from_secs(20);
 
-/// The release build of the Lambda. Its own profile and features are what is tested, so Cargo does not build it for us.
+/// The release build of the Lambda: SAM's, of which `make test` tells the place in BOOTSTRAP, or else Cargo's. Its own profile
+/// and features are what is tested, so Cargo does not build it for us.
 pub fn bootstrap() -> PathBuf {
-    let bootstrap = target().join("release/bootstrap");
+    let bootstrap = env::var_os("BOOTSTRAP").map_or_else(|| target().join("release/bootstrap"), PathBuf::from);
     let how = "cargo build --release --no-default-features --bin bootstrap";
     assert!(bootstrap.is_file(), "{} is missing: `make test` builds it, and so does `{how}`", bootstrap.display());
     bootstrap
