@@ -41,6 +41,17 @@ pub enum Error {
         /// What the runtime gave as the function's ARN.
         function: String,
     },
+    /// A look of a sweep took longer than any should.
+    #[error(
+        "the look at `{stream}` took too long and was given up: AWS or the network is slow. The next look ends what it began"
+    )]
+    GivenUp {
+        /// The stream.
+        stream: String,
+    },
+    /// The streams that need a look were not found in the time that a sweep has.
+    #[error("the streams that need a look were not found in time: AWS or the network is slow. Nothing was changed")]
+    SweepTooSlow,
     /// Everything took too long for a safe change.
     #[error(
         "`{stream}` could not be looked at and changed within {} s, twice: AWS or the network is slow. Nothing was changed",
@@ -60,7 +71,7 @@ impl Error {
             Error::Read(_) => "read_failed",
             Error::Act(_) => "act_failed",
             Error::Homeless { .. } => "homeless",
-            Error::TooSlow { .. } => "too_slow",
+            Error::TooSlow { .. } | Error::GivenUp { .. } | Error::SweepTooSlow => "too_slow",
         }
     }
 }
@@ -173,7 +184,7 @@ impl Healer {
             let mut decision = self.decide(signal, stream, &mut look.observation, left_in_sweep).await?;
             if intent.is_some() && matches!(decision.verdict, Verdict::Hold(_)) {
                 // An intent is never taken back: it may stand for a change that another run is making.
-                (decision.memory, decision.uncounted) = (None, vec![]);
+                decision.write_nothing();
             }
             let reserved = is_change(&decision);
             let acted = act::act(&self.clients, stream, &look, decision, intent.take()).await;
@@ -395,7 +406,11 @@ mod tests {
         let acted = heal(throttle("a", EXCEEDED)).await.expect("healed");
         assert_eq!((acted.document.code, callers(&acted)), ("scale_shards", vec![("a".into(), 2)]));
         let most = " Of the refused calls that CloudTrail showed here, most: a (PutRecords, 2 calls).";
-        assert!(acted.document.sentence.ends_with(most), "{:?}", acted.document);
+        assert!(
+            acted.document.sentence.contains(&format!("{most} About $")),
+            "the bill is the end: {:?}",
+            acted.document
+        );
 
         let suppressed = heal(throttle("c", EXCEEDED)).await.expect("held");
         assert_eq!((suppressed.document.code, callers(&suppressed)), ("just_looked", vec![("c".into(), 1)]));

@@ -12,7 +12,8 @@
 //! | `since=N` | when the first throttled minute of the incident began, N s earlier |
 //! | `done=N` | the stream was first found ACTIVE after the change, N s later |
 //! | `heal=N` | throttling was found to have stopped, N s later |
-//! | `sent=N` | its AutoFix datum was found in the metric, or sent because it was missing, N s later |
+//! | `sent=N` | its AutoFix datum was missing, and was sent again, N s later |
+//! | `seen=N` | its AutoFix datum was found in the metric, N s later |
 //! | `owed=KIND/N` | the change before it, N s earlier, whose AutoFix datum was not to be seen yet |
 //! | `base=N` | the shards before the incident |
 //! | `was=p` | the stream is in on-demand mode because we switched it from provisioned |
@@ -20,8 +21,9 @@
 //! | `watch=METRICS.N` | shard-level metrics that we switched on N s earlier: `b`ytes, `r`ecords, `w`rites refused; `off`: switched off again |
 //! | `scales=N-N-…`, `modes=N-N` | the changes of the last 24 h: seconds before WHEN |
 //! | `refused=KIND/N/WHEN` | AWS refused a change, N times in a row for a limit; WHEN is in seconds after the change, where there is one |
-//! | `reverts=N-N` | somebody took a change of ours back, N s earlier |
+//! | `reverts=N-N` | changes of ours, N s earlier, that somebody took back |
 //! | `told=CODE/N` | a person was told of a hold of this name, N s later; without a change, WHEN |
+//! | `tried=N` | the stream was last found not ready to be given back, N s later; without a change, WHEN |
 
 use crate::observation::{CapacityMode, LOOKBACK_HOURS, SHARD_METRICS, Stream};
 use chrono::{DateTime, NaiveDateTime, SubsecRound, TimeDelta, Utc};
@@ -57,10 +59,12 @@ pub struct Memory {
     pub watch: Option<Watch>,
     /// AWS's last refusal of a change, until a change is accepted.
     pub refused: Option<Refusal>,
-    /// When changes of ours were found to be taken back by somebody in the last 24 h, oldest first.
+    /// When the changes of ours in the last 24 h were made that somebody took back, oldest first.
     pub reverts: Vec<DateTime<Utc>>,
     /// The hold that a person was last told of, by its code, and when.
     pub told: Option<(String, DateTime<Utc>)>,
+    /// When something was last in the way of giving the stream back.
+    pub tried: Option<DateTime<Utc>>,
     /// Words of a newer version, kept as they are.
     pub newer: Vec<(String, String)>,
 }
@@ -84,7 +88,9 @@ pub struct Change {
     pub settled: Option<DateTime<Utc>>,
     /// When throttling was found to have stopped after it.
     pub healed: Option<DateTime<Utc>>,
-    /// When its AutoFix datum was found in the metric, or was sent because it was missing.
+    /// When its AutoFix datum was sent again because it was missing.
+    pub sent: Option<DateTime<Utc>>,
+    /// When its AutoFix datum was found in the metric.
     pub counted: Option<DateTime<Utc>>,
 }
 
@@ -215,7 +221,8 @@ impl Memory {
             "since" => self.change.as_mut()?.since = Some(before(value)?),
             "done" => self.change.as_mut()?.settled = Some(later(value)?),
             "heal" => self.change.as_mut()?.healed = Some(later(value)?),
-            "sent" => self.change.as_mut()?.counted = Some(later(value)?),
+            "sent" => self.change.as_mut()?.sent = Some(later(value)?),
+            "seen" => self.change.as_mut()?.counted = Some(later(value)?),
             "owed" => {
                 let (kind, ago) = value.split_once('/')?;
                 self.owed = Some((kind.parse().ok()?, before(ago)?));
@@ -240,13 +247,14 @@ impl Memory {
                 let (code, at_or_after) = value.split_once('/')?;
                 self.told = Some((code.into(), moment(at_or_after, at)?));
             }
+            "tried" => self.tried = Some(moment(value, at)?),
             _ => self.newer.push((key.into(), value.into())),
         }
         Some(())
     }
 
-    /// The tag's value. Where room is short, what no change depends on goes: what a person was told, and the datum owed;
-    /// then the reverts, since a memory so full has no reshards left, either.
+    /// The tag's value. Where room is short, what no change depends on goes: what a person was told, what was tried, and the
+    /// datum owed; then the reverts, since a memory so full has no reshards left, either.
     ///
     /// # Errors
     /// [`MemoryError::TooLong`] when the words of a newer version leave no room.
@@ -255,7 +263,7 @@ impl Memory {
         if text.len() <= MAX_LENGTH {
             return Ok(text);
         }
-        let short = Memory { told: None, owed: None, ..self.clone() };
+        let short = Memory { told: None, tried: None, owed: None, ..self.clone() };
         let text = short.words();
         let text = if text.len() <= MAX_LENGTH { text } else { Memory { reverts: vec![], ..short }.words() };
         if text.len() > MAX_LENGTH { Err(MemoryError::TooLong(text.len())) } else { Ok(text) }
@@ -275,7 +283,9 @@ impl Memory {
             word("change", &format_args!("{kind}/{from}/{to}/{}", at.format(TIME)));
             let past = [("after", change.after), ("since", change.since)];
             past.iter().for_each(|(key, time)| time.iter().for_each(|t| word(key, &before(*t))));
-            let next = [("done", change.settled), ("heal", change.healed), ("sent", change.counted)];
+            // What was found needs no more to be known of what was sent.
+            let sent = change.sent.filter(|_| change.counted.is_none());
+            let next = [("done", change.settled), ("heal", change.healed), ("sent", sent), ("seen", change.counted)];
             next.iter().for_each(|(key, time)| time.iter().for_each(|t| word(key, &later(*t))));
             if let Some((kind, at)) = self.owed {
                 word("owed", &format_args!("{kind}/{}", before(at)));
@@ -306,6 +316,7 @@ impl Memory {
         if let Some((code, at)) = &self.told {
             word("told", &format_args!("{code}/{}", when(*at)));
         }
+        self.tried.iter().for_each(|at| word("tried", &when(*at)));
         self.newer.iter().for_each(|(key, value)| word(key, value));
         text
     }
@@ -337,6 +348,7 @@ impl Memory {
         recent(&mut next.switches, 2);
         recent(&mut next.reverts, 2);
         next.told = next.told.filter(|(_, at)| fresh(*at));
+        next.tried = None;
         next.change = Some(change);
         next
     }
@@ -417,7 +429,7 @@ impl Change {
     /// A change that is about to be made at `at` (cut to whole seconds, as the tag keeps it).
     pub fn intent(kind: ChangeKind, from: u32, to: u32, at: DateTime<Utc>) -> Change {
         let at = at.trunc_subsecs(0);
-        Change { kind, from, to, at, after: None, since: None, settled: None, healed: None, counted: None }
+        Change { kind, from, to, at, after: None, since: None, settled: None, healed: None, sent: None, counted: None }
     }
 }
 
@@ -590,7 +602,7 @@ mod tests {
         }
 
         #[test]
-        fn what_can_be_read_reads_the_same_again(text in "v=1( (change=(scale|split|warm|watch|switch|lost|restore|theirs)/[0-9]{1,3}/[0-9]{1,3}/2026112[0-9]T1704[0-5][0-9]Z|base=[0-9]{1,3}|done=[0-9]{1,5}|since=[0-9]{1,3}|scales=[0-9]{1,5}(-[0-9]{1,5}){0,4}|x[a-z]=[a-z0-9]{1,5}|lines=[0-9]{1,3}\\.[0-9]\\.[0-9]{1,4}|watch=(off|b?r?w?)\\.[0-9]{1,4}|was=p|reverts=[0-9]|told=[a-z_]{1,9}/-?[0-9]{1,4})){0,5}") {
+        fn what_can_be_read_reads_the_same_again(text in "v=1( (change=(scale|split|warm|watch|switch|lost|restore|theirs)/[0-9]{1,3}/[0-9]{1,3}/2026112[0-9]T1704[0-5][0-9]Z|base=[0-9]{1,3}|done=[0-9]{1,5}|since=[0-9]{1,3}|scales=[0-9]{1,5}(-[0-9]{1,5}){0,4}|x[a-z]=[a-z0-9]{1,5}|lines=[0-9]{1,3}\\.[0-9]\\.[0-9]{1,4}|watch=(off|b?r?w?)\\.[0-9]{1,4}|was=p|reverts=[0-9]|sent=[0-9]{1,5}|tried=[0-9]{1,4}|told=[a-z_]{1,9}/-?[0-9]{1,4})){0,5}") {
             if let Ok(memory) = Memory::parse(&text) {
                 let again = memory.encode().expect("short");
                 prop_assert_eq!(Memory::parse(&again).expect("readable"), memory);

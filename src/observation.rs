@@ -325,6 +325,8 @@ pub struct Traffic {
     pub reshards: BTreeMap<Minute, u32>,
     /// Those of the stream that switched the capacity mode.
     pub mode_switches: BTreeMap<Minute, u32>,
+    /// The minutes of those of the stream that somebody took back (Reverted of the stream).
+    pub reverts: BTreeMap<Minute, u32>,
 }
 
 impl Traffic {

@@ -2,7 +2,7 @@
 //! change is done; so now and then the streams that need a look get one, and no other stream costs anything.
 
 use crate::clients::Clients;
-use crate::decide::is_due;
+use crate::decide::{Due, due};
 use crate::heal::{Error, Healer, Healing};
 use crate::memory::TAG;
 use crate::observe::{ReadError, fleet};
@@ -17,7 +17,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU32;
 use std::time::{Duration, Instant};
-use tokio::time::MissedTickBehavior;
+use tokio::time::{MissedTickBehavior, timeout};
 
 /// A look reads a stream's tags, which AWS allows five times a second to a whole account: four leave one to the
 /// invocations that a throttle wakes meanwhile. A look takes well under a second.
@@ -26,9 +26,12 @@ const PACE: Duration = Duration::from_millis(250);
 /// Looks under way at once: more would be throttled, and fewer wait where one stream is slow.
 const AT_ONCE: usize = 4;
 
-/// No look begins that would have less time than this before the deadline: the longest that one can take, a person told (see
-/// [`crate::clients`]), and some to say what is left.
+/// The longest that a look may take, with its change and a person told. One that takes longer is given up, as if the process
+/// had died: the next look ends what it began. No look begins that would have less time than this before the deadline.
 pub const LONGEST_LOOK: Duration = Duration::from_secs(36);
+
+/// To say what a sweep found and what is left.
+const TO_ANSWER: Duration = Duration::from_secs(1);
 
 /// What a sweep found and did.
 #[derive(Debug, Serialize)]
@@ -37,8 +40,10 @@ pub struct SweepDocument {
     pub version: u8,
     /// Always `swept`.
     pub outcome: &'static str,
-    /// Streams that the fleet alarms, or a query, show throttled.
+    /// Streams that have raised a fleet alarm (throttled, or a reader far behind), or that a query shows throttled.
     pub throttled: usize,
+    /// Fleet alarms that tell of no more streams, though more may have raised them.
+    pub full_alarms: Vec<String>,
     /// Streams that carry a memory.
     pub remembered: usize,
     /// Those of them with something to verify, to check, to switch off or to take back.
@@ -84,6 +89,7 @@ pub struct Sweep {
 /// The streams that need a look, the worst first.
 struct Found {
     throttled: usize,
+    full_alarms: Vec<String>,
     remembered: usize,
     due: usize,
     queue: Vec<StreamArn>,
@@ -98,7 +104,9 @@ struct Found {
 /// No index of the fleet could be read. What fails for one stream is in the document, and stops no other.
 pub async fn sweep(healer: &Healer, home: &Home, deadline: Instant) -> Result<Sweep, Error> {
     let before = healer.clients().calls();
-    let mut found = find(healer, home, Utc::now()).await?;
+    let finding = find(healer, home, Utc::now());
+    let time = deadline.saturating_duration_since(Instant::now() + TO_ANSWER);
+    let mut found = timeout(time, finding).await.map_err(|_| Error::SweepTooSlow)??;
     let finding_calls = healer.clients().calls() - before;
     let changes = AtomicU32::new(healer.policy().max_changes_per_sweep);
     let (mut healings, mut left) = (vec![], vec![]);
@@ -106,7 +114,7 @@ pub async fn sweep(healer: &Healer, home: &Home, deadline: Instant) -> Result<Sw
     // What slow looks were behind is not made up for: AWS counts each second for itself.
     pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let pace = tokio::sync::Mutex::new(pace);
-    let is_late = || Instant::now() + LONGEST_LOOK > deadline;
+    let is_late = || Instant::now() + LONGEST_LOOK + TO_ANSWER > deadline;
     let looks = stream::iter(std::mem::take(&mut found.queue)).map(|stream| async {
         // Who will get no turn must not wait for it, or the many that are left would take the sweep beyond its deadline.
         if !is_late() {
@@ -116,7 +124,9 @@ pub async fn sweep(healer: &Healer, home: &Home, deadline: Instant) -> Result<Sw
             return (stream, None);
         }
         let signal = Signal::Sweep(stream.clone());
-        (stream, Some(healer.heal_within(&signal, home, Some(&changes)).await))
+        let look = timeout(LONGEST_LOOK, healer.heal_within(&signal, home, Some(&changes))).await;
+        let look = look.unwrap_or_else(|_| Err(Error::GivenUp { stream: stream.name.clone() }));
+        (stream, Some(look))
     });
     let mut looks = std::pin::pin!(looks.buffer_unordered(AT_ONCE));
     while let Some((stream, look)) = looks.next().await {
@@ -133,9 +143,11 @@ pub async fn sweep(healer: &Healer, home: &Home, deadline: Instant) -> Result<Sw
 
 async fn find(healer: &Healer, home: &Home, now: DateTime<Utc>) -> Result<Found, Error> {
     let (clients, policy) = (healer.clients(), healer.policy());
-    let mut failed = vec![];
-    let (throttled, tagged) =
-        tokio::join!(throttled(clients, &policy.fleet_alarms, now, &mut failed), fleet::tagged(clients, TAG));
+    let (mut failed, mut full_alarms) = (vec![], vec![]);
+    let (throttled, tagged) = tokio::join!(
+        throttled(clients, &policy.fleet_alarms, now, &mut failed, &mut full_alarms),
+        fleet::tagged(clients, TAG)
+    );
     // Streams were found: then only their order is not known.
     let is_blind = throttled.is_empty() && failed.len() >= policy.fleet_alarms.len().max(1);
     let tagged = match tagged {
@@ -147,22 +159,19 @@ async fn find(healer: &Healer, home: &Home, now: DateTime<Utc>) -> Result<Found,
         }
     };
     let remembered = tagged.len();
-    let due: Vec<StreamArn> = tagged
-        .into_iter()
-        .filter(|(_, tags)| is_due(tags, policy, now))
-        .filter_map(|(arn, _)| StreamArn::parse(&arn))
-        .filter(|stream| stream.home == *home)
-        .collect();
+    let due = tagged.into_iter().filter_map(|(arn, tags)| Some((due(&tags, policy, now)?, StreamArn::parse(&arn)?)));
+    let mut due: Vec<(Due, StreamArn)> = due.filter(|(_, stream)| stream.home == *home).collect();
+    due.sort_by_key(|(due, _)| *due);
     let mut worst: Vec<(StreamArn, f64)> =
         throttled.iter().filter_map(|(name, refused)| Some((StreamArn::new(name, home)?, *refused))).collect();
     worst.sort_by(|(_, a), (_, b)| b.total_cmp(a));
     let mut queue: Vec<StreamArn> = worst.into_iter().map(|(stream, _)| stream).collect();
     let known = queue.len();
-    queue.extend(due.iter().cloned());
+    queue.extend(due.iter().map(|(_, stream)| stream.clone()));
     let mut seen = std::collections::HashSet::new();
     queue.retain(|stream| seen.insert(stream.clone()));
     let is_charged = policy.fleet_alarms.is_empty();
-    Ok(Found { throttled: known, remembered, due: due.len(), queue, failed, is_charged })
+    Ok(Found { throttled: known, full_alarms, remembered, due: due.len(), queue, failed, is_charged })
 }
 
 /// The throttled streams, and how much each refused where that matters.
@@ -171,6 +180,7 @@ async fn throttled(
     alarms: &[String],
     now: DateTime<Utc>,
     failed: &mut Vec<Failure>,
+    full: &mut Vec<String>,
 ) -> BTreeMap<String, f64> {
     let mut streams = BTreeMap::new();
     if alarms.is_empty() {
@@ -181,7 +191,10 @@ async fn throttled(
     }
     for alarm in alarms {
         match fleet::contributors(clients, alarm).await {
-            Ok(names) => streams.extend(names.into_iter().map(|name| (name, 0.0))),
+            Ok(names) => {
+                full.extend((names.len() >= fleet::MOST_CONTRIBUTORS).then(|| alarm.clone()));
+                streams.extend(names.into_iter().map(|name| (name, 0.0)));
+            }
             Err(error) => failed.push(failure(alarm, &error)),
         }
     }
@@ -220,11 +233,12 @@ impl Sweep {
             decisions.push(healing.document);
         }
         decisions.sort_by_key(|document| (Reverse(document.outcome == Outcome::Acted), name(document)));
-        let Found { throttled, remembered, due, failed, is_charged, .. } = found;
+        let Found { throttled, full_alarms, remembered, due, failed, is_charged, .. } = found;
         let mut document = SweepDocument {
             version: 1,
             outcome: "swept",
             throttled,
+            full_alarms,
             remembered,
             due,
             looked,
@@ -250,11 +264,18 @@ impl SweepDocument {
         let SweepDocument { throttled, remembered, due, looked, changed, healed, failed, left, .. } = self;
         let held_back = self.decisions.iter().filter(|document| document.code == "fleet_limit").count();
         let mut text = format!(
-            "swept: throttled {throttled}, memories due {due} of {remembered}; looked at {looked}, changed {changed}, \
+            "swept: in alarm {throttled}, memories due {due} of {remembered}; looked at {looked}, changed {changed}, \
              healed {healed}."
         );
         if held_back > 0 {
             text += &format!(" Not changed, because you allow no more at once: {held_back} (the worst came first).");
+        }
+        if !self.full_alarms.is_empty() {
+            text += &format!(
+                " An alarm tells at most {} streams, so others may throttle: {}.",
+                fleet::MOST_CONTRIBUTORS,
+                self.full_alarms.join(", ")
+            );
         }
         if !failed.is_empty() {
             let of: Vec<&str> = failed.iter().map(|failure| failure.of.as_str()).take(5).collect();

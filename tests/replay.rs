@@ -46,7 +46,7 @@ fn sample(path: PathBuf) -> Trial {
 
 /// Whatever is decided, a person could be told of it.
 fn check_message(document: &Document) -> Result<(), Failed> {
-    let message = Message::of(document);
+    let message = Message::of(document, "us-east-1");
     let Message { subject, body } = &message;
     let is_subject = subject.starts_with("[unthrottle] ") && subject.is_ascii() && subject.len() <= 100;
     let says_what = document.outcome == Outcome::Healed || subject.contains(document.code);
@@ -57,12 +57,32 @@ fn check_message(document: &Document) -> Result<(), Failed> {
             stream.name
         );
         let is_whole = subject.contains(&stream.name) && body.contains(&link) && body.contains("unthrottle.mode=off");
-        let undo = body.contains(&format!("unthrottle restore {} --yes\n", stream.name));
         // What another account's stream is called says nothing here.
         let is_ours = stream.arn.contains(":123456789012:");
-        check(!is_ours || (is_whole && undo == (document.outcome == Outcome::Acted)), &message)?;
+        check(!is_ours || is_whole, &message)?;
     }
-    Ok(())
+    let is_acted = document.outcome == Outcome::Acted;
+    check(subject.ends_with("us-east-1") && body.ends_with("unthrottle pause\n"), &message)?;
+    check(body.contains("Undo") == is_acted && document.undo.is_some() == is_acted, &message)?;
+    check_undo(document)
+}
+
+/// The sentence of an act ends with the bill, where there is one, and with what really undoes it.
+fn check_undo(document: &Document) -> Result<(), Failed> {
+    let Some(undo) = &document.undo else { return Ok(()) };
+    let begins = match document.code {
+        "scale_shards" | "split_shard" | "switch_to_on_demand" | "enable_shard_metrics" => "unthrottle restore ",
+        "warm_up" => "aws kinesis update-stream-warm-throughput ",
+        "restore" => "aws kinesis update-shard-count ",
+        "switch_to_provisioned" => "aws kinesis update-stream-mode ",
+        "disable_shard_metrics" => "aws kinesis enable-enhanced-monitoring ",
+        other => return Err(format!("no command undoes {other}").into()),
+    };
+    let by_itself =
+        document.sentence.contains(" It is taken back after ") && document.sentence.ends_with(" calm hours.");
+    let bill = document.sentence.contains(" a month).");
+    check(undo.starts_with(begins) && undo.contains("--region us-east-1") && bill, document)?;
+    check(by_itself || document.sentence.ends_with(&format!(" a month). To undo it: {undo}.")), document)
 }
 
 fn check(holds: bool, seen: impl std::fmt::Debug) -> Result<(), Failed> {

@@ -4,7 +4,7 @@ mod common;
 
 use chrono::TimeDelta;
 use common::{Scene, home, newest, now, offered, scaled, settled};
-use unthrottle::decide::{Bound, NoRoom, Reason, Remedy, Verdict, Wants, triage};
+use unthrottle::decide::{Bound, Due, NoRoom, Reason, Remedy, Verdict, Wants, due as due_of, triage};
 use unthrottle::memory::{Change, ChangeKind, Memory, Watch};
 use unthrottle::observation::{CapacityMode, Commitment, Fleet, Limits, Minute, MinuteTraffic, Status};
 use unthrottle::policy::{Mode, Permission, Policy, Scope};
@@ -638,7 +638,7 @@ fn a_late_datum_is_not_sent_again_before_cloudwatch_shows_it() {
     let hours = 10 * 3600;
     let sent = |ago: i64| {
         let mut memory = settled(2, 4, hours, 60);
-        memory.change.as_mut().expect("just made").counted = Some(now() - TimeDelta::minutes(ago));
+        memory.change.as_mut().expect("just made").sent = Some(now() - TimeDelta::minutes(ago));
         Scene::new(4).minutes(-9..=0, offered(3000.0, 4)).memory(&memory).decide().uncounted
     };
     assert_eq!(sent(6), [], "it may take two hours to be shown");
@@ -712,6 +712,74 @@ fn a_lost_memory_is_rebuilt_from_the_auto_fix_metric() {
     assert_eq!(moments_ago.code(), "settling");
     let ten = (0..10).fold(Scene::under_load(4, 6000.0), |s, i| s.counted(fix - TimeDelta::hours(i)));
     assert_eq!(ten.policy(|p| p.on_demand = Permission::Deny).code(), "reshard_budget_spent");
+}
+
+#[test]
+fn a_memory_without_its_last_change_is_a_lost_one() {
+    let fix = now() - TimeDelta::minutes(3);
+    let told = Memory { told: Some(("at_max_shards".into(), now() - TimeDelta::minutes(1))), ..Memory::default() };
+    let scene = Scene::under_load(4, 6000.0).memory(&told);
+    assert_eq!(scene.code(), "scale_shards", "no change of ours is known");
+    let scene = scene.counted(fix);
+    assert_eq!((scene.code(), scene.decide().evidence.memory_lost), ("settling", Some(true)));
+    assert_eq!(scene.decide().memory.expect("rebuilt").told, told.told, "the rest stays");
+}
+
+#[test]
+fn changes_that_were_taken_back_with_the_memory_are_counted_by_the_metric() {
+    let ago = |minutes| now() - TimeDelta::minutes(minutes);
+    let reverted = |scene: Scene, minutes| {
+        scene.with(|s| {
+            s.observation.traffic.reverts.insert(Minute::of(ago(minutes)), 1);
+        })
+    };
+    let lost = || Scene::under_load(2, 3000.0).counted(ago(30)).counted(ago(90));
+    let first = lost().decide();
+    assert_eq!((first.verdict.code(), first.reverted), ("scale_shards", Some(Minute::of(ago(30)).start())));
+    let again = reverted(lost(), 30).decide();
+    assert_eq!((again.verdict.code(), again.reverted), ("scale_shards", None), "the same change, lost once more");
+    let second = reverted(lost(), 90).decide();
+    assert_eq!((second.verdict.code(), second.reverted), ("tug_of_war", Some(Minute::of(ago(30)).start())));
+    // A memory that was put back knows less than the metric.
+    let back = Scene::under_load(2, 3000.0).memory(&settled(1, 2, 3600, 60)).counted(ago(60));
+    assert_eq!(reverted(reverted(back, 90), 200).code(), "tug_of_war");
+}
+
+#[test]
+fn who_goes_back_to_what_was_before_the_incident_takes_it_back() {
+    // 8 → 10 → 12 shards, and then Terraform's eight.
+    let mut memory = settled(10, 12, 3600, 60);
+    memory.base = Some(8);
+    let reverts = |open, memory: &Memory| {
+        let decision = Scene::under_load(open, 12_000.0).memory(memory).counted(now() - TimeDelta::hours(1)).decide();
+        (decision.memory.expect("news").reverts.len(), decision.reverted.is_some())
+    };
+    assert_eq!(reverts(8, &memory), (1, true), "as before the incident");
+    assert_eq!(reverts(10, &memory), (1, true), "as before the last change");
+    assert_eq!(reverts(11, &memory), (0, false), "somebody's own size");
+    // The last change was not one of capacity.
+    let mut watched = memory.intend(Change::intent(ChangeKind::Watch, 12, 12, now() - TimeDelta::hours(1)), false);
+    watched.change.as_mut().expect("just made").settled = Some(now() - TimeDelta::minutes(55));
+    assert_eq!(reverts(8, &watched), (1, true));
+    let mut switched = settled(4, 4, 3600, 60);
+    switched.change.as_mut().expect("just made").kind = ChangeKind::Switch;
+    assert_eq!(reverts(16, &switched), (1, true), "back from on-demand mode with the shards that it has grown to");
+}
+
+#[test]
+fn a_change_has_worked_once_a_minute_after_it_is_surely_published_whole() {
+    let after = |minutes: i64| {
+        let mut memory = settled(2, 4, 60 * minutes + 60, 0);
+        memory.change.as_mut().expect("just made").counted = Some(now());
+        Scene::new(4).minutes(-9..=0, offered(3000.0, 4)).memory(&memory)
+    };
+    let codes: Vec<_> = (1..6).map(after).map(|s| (s.code(), s.decide().evidence.window_minutes)).collect();
+    let first_healed = codes.iter().position(|(code, _)| *code == "healthy").expect("in the end");
+    assert!(codes[..first_healed].iter().all(|(code, _)| *code == "settling"), "{codes:?}");
+    assert_eq!(codes[first_healed].1, Some(2), "the newest minute may be published in part: {codes:?}");
+    let throttled = after(i64::try_from(first_healed).expect("few"));
+    let throttled = throttled.minutes(0..=0, offered(6000.0, 4));
+    assert_eq!(throttled.code(), "scale_shards", "what throttles needs no second minute");
 }
 
 #[test]
@@ -1691,6 +1759,26 @@ fn a_fleet_is_changed_only_so_often() {
         ("20 changes of this container that nobody sees yet", "fleet_limit", with(unseen(20)).code()),
         ("the last change of a sweep", "scale_shards", with(sweep(1)).code()),
         ("no change left in a sweep", "fleet_limit", with(sweep(0)).code()),
+        (
+            "90 changes in the last hour and 10 of this container that nobody sees yet",
+            "fleet_limit",
+            with(Fleet { changes_last_hour: 90, unseen_of_ours: 10, ..Fleet::default() }).code(),
+        ),
+        (
+            "49 changes in the last hour, and something to give back",
+            "restore",
+            raised(7, 500.0).with(|s| s.observation.fleet = hour(49)).code(),
+        ),
+        (
+            "50 changes in the last hour, and something to give back",
+            "healthy",
+            raised(7, 500.0).with(|s| s.observation.fleet = hour(50)).code(),
+        ),
+        (
+            "no change left in a sweep, and something to give back",
+            "healthy",
+            raised(7, 500.0).with(|s| s.observation.fleet = sweep(0)).code(),
+        ),
         ("100 changes, and a plan", "scale_shards", with(hour(100)).tag("unthrottle.mode", "observe").code()),
         (
             "100 changes, and nothing to change",
@@ -1699,6 +1787,15 @@ fn a_fleet_is_changed_only_so_often() {
         ),
     ];
     check(rows);
+    for (fleet, says) in [
+        (hour(100), "100 streams of this account and region were changed within an hour"),
+        (unseen(20), "has just changed 20 streams, a fifth of what UNTHROTTLE_MAX_CHANGES_PER_HOUR allows"),
+        // A sweep's own bound is said, though the container has reached its fifth, too.
+        (Fleet { unseen_of_ours: 20, ..sweep(0) }, "this sweep has changed 20 streams"),
+    ] {
+        let sentence = sentence(&with(fleet));
+        assert!(sentence.contains(says), "{sentence}");
+    }
     let traffic = |counts: &[(i64, u32)]| {
         let mut scene = load();
         scene.observation.traffic.fleet_fixes =
@@ -1727,6 +1824,11 @@ fn a_change_that_did_not_help_is_said_not_to_have_healed() {
         *s = s.clone().memory(&memory).counted(now() - TimeDelta::seconds(7200));
     });
     assert_eq!(yesterday.code(), "skew_suspected", "another incident");
+    let mut read = settled(1, 2, 600, 60);
+    read.change.as_mut().expect("just made").counted = Some(now());
+    let readers = reading(60.0, 0.5 * MIB, 180.0, |_| 500.0).memory(&read);
+    assert_eq!(readers.code(), "not_healed");
+    assert!(sentence(&readers).contains("Some shards are read harder than others"), "{}", sentence(&readers));
 }
 
 #[test]
@@ -1761,7 +1863,7 @@ fn a_person_is_told_once_an_hour() {
 fn only_streams_with_something_to_do_are_due() {
     let due = |memory: &Memory| {
         let tags = [("unthrottle.memory".to_owned(), memory.encode().expect("fits"))].into();
-        unthrottle::decide::is_due(&tags, &Policy { restore_after_hours: 6, ..Policy::default() }, now())
+        due_of(&tags, &Policy { restore_after_hours: 6, ..Policy::default() }, now()).is_some()
     };
     let done = |hours: i64| {
         let mut memory = settled(2, 4, hours * 3600, 60);
@@ -1784,6 +1886,16 @@ fn only_streams_with_something_to_do_are_due() {
         "an older receipt"
     );
     assert!(due(&with(done(7), |m| m.base = Some(2))), "to restore");
+    assert!(!due(&with(done(7), |m| (m.base, m.tried) = (Some(2), Some(now() - TimeDelta::minutes(59))))), "in vain");
+    assert!(due(&with(done(7), |m| (m.base, m.tried) = (Some(2), Some(now() - TimeDelta::minutes(60))))), "once more");
+    let sent = |minutes| {
+        let mut memory = done(1);
+        let change = memory.change.as_mut().expect("one");
+        (change.counted, change.sent) = (None, Some(now() - TimeDelta::minutes(minutes)));
+        memory
+    };
+    assert!(!due(&sent(2)) && due(&sent(6)), "sent again, and not found yet");
+    assert!(!due(&scaled(2, 4, 60).refuse(ChangeKind::Scale, now(), true)), "never made");
     assert!(!due(&with(done(5), |m| m.base = Some(2))), "not yet");
     assert!(due(&watching(61)), "to switch off");
     assert!(!due(&with(watching(30), |m| m.change.as_mut().expect("one").counted = Some(now()))), "not yet");
@@ -1791,6 +1903,37 @@ fn only_streams_with_something_to_do_are_due() {
         [("unthrottle.memory".to_owned(), memory.to_owned()), ("unthrottle.mode".to_owned(), mode.to_owned())].into()
     };
     let text = scaled(2, 4, 60).encode().expect("fits");
-    assert!(!unthrottle::decide::is_due(&tags(&text, "off"), &Policy::default(), now()));
-    assert!(unthrottle::decide::is_due(&tags("gone fishing", "heal"), &Policy::default(), now()));
+    assert_eq!(due_of(&tags(&text, "off"), &Policy::default(), now()), None);
+    let restores = Policy { restore_after_hours: 6, ..Policy::default() };
+    let due_as = |memory: &Memory, mode: &str| due_of(&tags(&memory.encode().expect("fits"), mode), &restores, now());
+    let raised = with(done(7), |m| m.base = Some(2));
+    assert_eq!(due_as(&raised, "heal"), Some(Due::Restore));
+    assert_eq!(due_as(&raised, "observe"), None, "nothing would come of it");
+    assert_eq!(due_as(&scaled(2, 4, 60), "observe"), Some(Due::Now));
+    assert!(Due::Now < Due::Restore, "what waits to be verified comes first");
+    assert_eq!(due_of(&tags("gone fishing", "heal"), &restores, now()), Some(Due::Now));
+}
+
+#[test]
+fn what_cannot_be_given_back_is_noted_once_an_hour() {
+    let needed = || raised(7, 2900.0);
+    let memory = needed().decide().memory.expect("news");
+    assert_eq!(memory.tried, Some(now()));
+    assert_eq!(needed().memory(&memory).decide().memory, None);
+    let mut old = memory.clone();
+    old.tried = Some(now() - TimeDelta::hours(1));
+    assert_eq!(needed().memory(&old).decide().memory, Some(memory));
+}
+
+#[test]
+fn in_observe_mode_nobody_hears_of_a_healing_that_cannot_be_noted() {
+    let healed = || {
+        let scene = Scene::new(4).minutes(-15..=-8, offered(3000.0, 2)).minutes(-7..=0, offered(3000.0, 4));
+        let scene = scene.memory(&settled(2, 4, 600, 60)).asked();
+        scene.policy(|p| p.topic_arn = Some("arn:aws:sns:us-east-1:123456789012:t".into()))
+    };
+    assert!(matches!(healed().decide().verdict, Verdict::Hold(Reason::Healthy { healed: Some(_) })));
+    assert!(healed().decide().tell);
+    let observed = healed().tag("unthrottle.mode", "observe").decide();
+    assert_eq!((observed.verdict, observed.tell), (Verdict::Hold(Reason::Healthy { healed: None }), false));
 }

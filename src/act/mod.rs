@@ -7,7 +7,7 @@ use crate::memory::{Memory, TAG};
 use crate::observe::{Cause, Look};
 use crate::policy::Mode;
 use crate::report::AutoFix;
-use crate::report::metric::Fix;
+use crate::report::metric::{Fix, Reverted};
 use crate::signal::StreamArn;
 use aws_sdk_kinesis::config::timeout::{TimeoutConfig, TimeoutConfigBuilder};
 use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
@@ -20,7 +20,7 @@ use std::time::Duration;
 /// change takes about four seconds, so none can have begun and ended in between.
 pub const LOOK_GOOD_FOR: Duration = Duration::from_secs(3);
 
-/// What the note of a hold gets at least, however old its look: a tag is written in far less.
+/// The note of a hold is not begun with less time than this: a tag is written in far less.
 const SHORTEST_CALL: Duration = Duration::from_millis(500);
 
 /// A call that was not answered, or throttled to the end.
@@ -92,7 +92,7 @@ pub async fn act(
     decision: Decision,
     earlier: Option<Intent>,
 ) -> Result<Acted, ActError> {
-    let mut actor = Actor { clients, stream, auto_fix: None, lines: vec![], surprised: false };
+    let mut actor = Actor { clients, stream, has_written: false, auto_fix: None, lines: vec![], surprised: false };
     let decision = match actor.carry_out(look, &decision, earlier).await {
         Ok(()) => decision,
         Err(Stop::Hold(reason)) => Decision { verdict: Verdict::Hold(reason), ..decision },
@@ -113,6 +113,8 @@ enum Stop {
 struct Actor<'a> {
     clients: &'a Clients,
     stream: &'a StreamArn,
+    /// Whether the decision's memory is in the tag.
+    has_written: bool,
     auto_fix: Option<AutoFix>,
     lines: Vec<Value>,
     surprised: bool,
@@ -127,10 +129,14 @@ impl Actor<'_> {
             Verdict::Act(remedy) => self.heal(look, decision, remedy, earlier).await,
             Verdict::Hold(_) => self.note(look, decision).await,
         };
-        // A second look finds what is still uncounted again.
-        if !matches!(done, Err(Stop::Stale(_))) {
+        // A look that could not note it finds it again.
+        if self.has_written && !matches!(done, Err(Stop::Stale(_))) {
             for (action, at) in &decision.uncounted {
                 self.count(action, *at).await;
+            }
+            if let Some(at) = decision.reverted {
+                let reverted = Reverted { stream: self.stream, at };
+                self.lines.extend(reverted.send(&self.clients.cloudwatch).await);
             }
         }
         done
@@ -148,6 +154,7 @@ impl Actor<'_> {
             Some(announced) => announced,
             None => self.announce(look, decision, remedy).await?,
         };
+        self.has_written = true;
         if look.asked.elapsed() >= LOOK_GOOD_FOR {
             return Err(Stop::Stale(Box::new(intent)));
         }
@@ -158,14 +165,19 @@ impl Actor<'_> {
     }
 
     /// What a hold has found out. Only while the look is good: a later write could erase the intent of another run.
-    async fn note(&self, look: &Look, decision: &Decision) -> Result<(), Stop> {
-        match &decision.memory {
-            Some(memory) => {
-                let left = LOOK_GOOD_FOR.saturating_sub(look.asked.elapsed()).max(SHORTEST_CALL);
-                self.write(memory, TimeoutConfig::builder().operation_timeout(left)).await.map(|_| ())
-            }
-            None => Ok(()),
+    async fn note(&mut self, look: &Look, decision: &Decision) -> Result<(), Stop> {
+        let Some(memory) = &decision.memory else { return Ok(()) };
+        let left = LOOK_GOOD_FOR.saturating_sub(look.asked.elapsed());
+        if left < SHORTEST_CALL {
+            return match decision.verdict {
+                // What is not noted is found, and told, by the next look.
+                Verdict::Hold(Reason::Healthy { .. }) => Err(Stop::Hold(Reason::Healthy { healed: None })),
+                _ => Ok(()),
+            };
         }
+        self.write(memory, TimeoutConfig::builder().operation_timeout(left)).await?;
+        self.has_written = true;
+        Ok(())
     }
 
     async fn announce(&self, look: &Look, decision: &Decision, remedy: &Remedy) -> Result<Intent, Stop> {

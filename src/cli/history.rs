@@ -5,7 +5,7 @@ use super::aws::{AwsArgs, find_stream};
 use super::console::Console;
 use crate::clients::Clients;
 use crate::decide::Remedy;
-use crate::memory::{Change, ChangeKind, Memory, TAG};
+use crate::memory::{ChangeKind, Memory, MemoryError, TAG};
 use crate::observation::Minute;
 use crate::observe::Cause;
 use crate::report::metric::{ACTION, AUTO_FIX, NAMESPACE, STREAM_NAME};
@@ -35,6 +35,8 @@ pub(super) struct Args {
 #[derive(Serialize)]
 struct History {
     stream: String,
+    /// Why the memory could not be read, and is left out.
+    unreadable_memory: Option<String>,
     changes: Vec<Entry>,
 }
 
@@ -51,6 +53,8 @@ struct Entry {
     to: Option<u32>,
     /// Whether the AutoFix metric has it.
     counted: bool,
+    /// Whether AWS refused it, so that it was never made.
+    refused: bool,
     /// When the stream was found ACTIVE after it, and when throttling was found to have stopped.
     settled: Option<DateTime<Utc>>,
     healed: Option<DateTime<Utc>>,
@@ -59,13 +63,14 @@ struct Entry {
 pub(super) async fn run(args: Args) -> Result<(), CliError> {
     let clients = Clients::new(&args.aws.config().await?);
     let stream = find_stream(&clients, &args.stream).await?;
-    let memory = memory(&clients, &stream).await?;
+    let (memory, unreadable_memory) = match memory(&clients, &stream).await? {
+        Ok(memory) => (memory, None),
+        Err(error) => (Memory::default(), Some(error.to_string())),
+    };
     let mut changes = counted(&clients, &stream, args.days).await?;
-    if let Some(change) = memory.change {
-        remember(&change, &mut changes);
-    }
+    remember(&memory, &mut changes);
     changes.sort_by_key(|entry| std::cmp::Reverse(entry.at));
-    let history = History { stream: stream.name, changes };
+    let history = History { stream: stream.name, unreadable_memory, changes };
     if args.json {
         let mut out = std::io::stdout();
         serde_json::to_writer(&mut out, &history).map_err(std::io::Error::from)?;
@@ -75,12 +80,11 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
     print(&history, args.days)
 }
 
-async fn memory(clients: &Clients, stream: &StreamArn) -> Result<Memory, CliError> {
+async fn memory(clients: &Clients, stream: &StreamArn) -> Result<Result<Memory, MemoryError>, CliError> {
     let answer = clients.kinesis.list_tags_for_resource().resource_arn(stream.to_string()).send().await;
     let answer = answer.map_err(|e| CliError::Aws { call: "ListTagsForResource", source: Cause::of(e) })?;
     let tag = answer.tags().iter().find(|tag| tag.key() == TAG).and_then(|tag| tag.value());
-    // A memory that cannot be read is shown as none: the metric has the changes.
-    Ok(tag.and_then(|text| Memory::parse(text).ok()).unwrap_or_default())
+    Ok(tag.map_or_else(|| Ok(Memory::default()), Memory::parse))
 }
 
 /// What the AutoFix metric knows of, one entry for each action and period.
@@ -118,6 +122,7 @@ async fn counted(clients: &Clients, stream: &StreamArn, days: i64) -> Result<Vec
                     from: None,
                     to: None,
                     counted: true,
+                    refused: false,
                     settled: None,
                     healed: None,
                 });
@@ -127,27 +132,50 @@ async fn counted(clients: &Clients, stream: &StreamArn, days: i64) -> Result<Vec
     Ok(changes)
 }
 
-/// Adds what the memory knows of the last change to its entry, or an entry for it.
-fn remember(change: &Change, changes: &mut Vec<Entry>) {
-    let action = match change.kind {
-        ChangeKind::Lost => return,
+/// Adds what the memory knows of the last change to its entry, or an entry for it; and one for an earlier change that the
+/// metric has not.
+fn remember(memory: &Memory, changes: &mut Vec<Entry>) {
+    let is_known = |kind: ChangeKind, at: DateTime<Utc>, entry: &Entry| {
+        entry.action == action(kind) && Minute::of(entry.at) == Minute::of(at)
+    };
+    let bare = |kind: ChangeKind, at: DateTime<Utc>| Entry {
+        at,
+        action: action(kind).into(),
+        count: 1,
+        from: None,
+        to: None,
+        counted: false,
+        refused: false,
+        settled: None,
+        healed: None,
+    };
+    if let Some((kind, at)) = memory.owed.filter(|(kind, at)| !changes.iter().any(|entry| is_known(*kind, *at, entry)))
+    {
+        changes.push(bare(kind, at));
+    }
+    let Some(change) = memory.change.as_ref().filter(|change| change.kind != ChangeKind::Lost) else { return };
+    let place = changes.iter().position(|entry| is_known(change.kind, change.at, entry));
+    let mut entry = place.map_or_else(|| bare(change.kind, change.at), |place| changes.swap_remove(place));
+    (entry.from, entry.to) = (Some(change.from), Some(change.to));
+    (entry.at, entry.settled, entry.healed) = (change.at, change.settled, change.healed);
+    entry.refused = !entry.counted && memory.refused.is_some_and(|r| r.kind == change.kind && r.at >= change.at);
+    changes.push(entry);
+}
+
+fn action(kind: ChangeKind) -> &'static str {
+    match kind {
         ChangeKind::Theirs => "changed by somebody else",
         kind => Remedy::code_of(kind),
-    };
-    let is_it = |entry: &&mut Entry| entry.action == action && Minute::of(entry.at) == Minute::of(change.at);
-    let known = (Some(change.from), Some(change.to), change.settled, change.healed);
-    if let Some(entry) = changes.iter_mut().find(is_it) {
-        (entry.from, entry.to, entry.settled, entry.healed) = known;
-        entry.at = change.at;
-        return;
     }
-    let (from, to, settled, healed) = known;
-    changes.push(Entry { at: change.at, action: action.into(), count: 1, from, to, counted: false, settled, healed });
 }
 
 fn print(history: &History, days: i64) -> Result<(), CliError> {
     let mut console = Console::new(false);
     console.heading(&format!("{}: changes of the last {days} days, newest first (UTC)", history.stream))?;
+    if let Some(error) = &history.unreadable_memory {
+        console
+            .step(&format!("its memory (tag {TAG}) cannot be read: {error}. This is what the AutoFix metric has:"))?;
+    }
     if history.changes.is_empty() {
         console.step("none")?;
     }
@@ -160,6 +188,7 @@ fn print(history: &History, days: i64) -> Result<(), CliError> {
         let state = match entry {
             Entry { healed: Some(healed), .. } => format!("healed {}", healed.format("%H:%M")),
             Entry { settled: Some(settled), .. } => format!("settled {}", settled.format("%H:%M")),
+            Entry { refused: true, .. } => "refused by AWS".into(),
             Entry { counted: false, .. } => "announced".into(),
             _ => String::new(),
         };

@@ -23,14 +23,11 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
         .map_err(|e| std::io::Error::new(e.kind(), format!("cannot listen on 127.0.0.1:{}: {e}", args.port)))?;
     let url = local.url();
     let mut out = std::io::stdout();
-    writeln!(
-        out,
-        "Kinesis and CloudWatch of account {account} in {region} at {url}, until Ctrl-C. In another terminal:"
-    )?;
+    writeln!(out, "The AWS account {account} in {region} at {url}, until Ctrl-C. In another terminal:")?;
     writeln!(out)?;
     writeln!(
         out,
-        "  export AWS_ENDPOINT_URL={url} AWS_REGION={region} AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local"
+        "  export AWS_ENDPOINT_URL={url} AWS_REGION={region} AWS_DEFAULT_REGION={region} AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local"
     )?;
     writeln!(out, "  aws kinesis create-stream --stream-name orders --shard-count 2")?;
     writeln!(out, "  unthrottle explain orders")?;

@@ -35,7 +35,7 @@ struct Cli {
 
 const AFTER_HELP: &str = "\
 Settings are read from the environment, as the Lambda reads them (UNTHROTTLE_MODE and so on; README.md lists them all).
-Exit codes: 0 done, 1 an AWS or I/O error, 2 bad usage or bad input.";
+Exit codes: 0 done, 1 an AWS or I/O error, or not done, 2 bad usage or bad input.";
 
 #[derive(Subcommand)]
 enum Command {
@@ -53,9 +53,10 @@ enum Command {
     Sweep(sweep::Args),
     /// What unthrottle has changed on a stream: from its memory, and the AutoFix metric.
     History(history::Args),
-    /// Take the last change of a stream back, with the checks that an automatic restore makes, but for the calm hours.
+    /// Take the last change of a stream back, with the checks that an automatic restore makes, but for the calm hours, the
+    /// day after a split, and the two reshards that are kept.
     ///
-    /// Says what would be done; with --yes it is done.
+    /// Says what would be done; with --yes it is done. Exit code 1: it may not be taken back, or not now.
     Restore(restore::Args),
     /// Write decision documents as an incident entry in Markdown: what happened, what was changed, how to undo it.
     Runbook(runbook::Args),
@@ -118,7 +119,7 @@ pub enum CliError {
     /// Nothing is there that could be switched.
     #[error("{0}")]
     Missing(String),
-    /// Some of what was to be switched could not be.
+    /// Not all of what was asked for could be done.
     #[error("{0}")]
     Partly(String),
     /// The local account, or the output, failed.

@@ -6,6 +6,7 @@ use super::explain::{print, print_json};
 use crate::clients::Clients;
 use crate::heal::Healer;
 use crate::policy::Mode;
+use crate::report::Outcome;
 use crate::settings;
 use crate::signal::{Ask, Signal, Undo};
 
@@ -35,5 +36,9 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
     let mode = Some(if args.yes { Mode::Heal } else { Mode::Observe });
     let signal = Signal::Ask(Ask { stream, mode, message: None, undo: Some(Undo { to: args.to }) });
     let document = Healer::new(clients, policy).heal(&signal, &home).await?.document;
-    if args.json { print_json(&document) } else { print(&document) }
+    if args.json { print_json(&document) } else { print(&document) }?;
+    match document.outcome {
+        Outcome::Acted | Outcome::Planned => Ok(()),
+        _ => Err(CliError::Partly(format!("not taken back ({})", document.code))),
+    }
 }

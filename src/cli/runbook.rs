@@ -24,9 +24,12 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
 }
 
 /// The documents of a file: JSON values one after the other, each a document, a log line that has one, or a sweep's
-/// answer that has many.
+/// answer that has many. Lambda's own lines of a log (START, REPORT) are no JSON, and passed over.
 fn read(path: &Path) -> Result<Vec<Value>, CliError> {
+    const OF_LAMBDA: [&str; 5] = ["INIT_START", "START ", "END ", "REPORT ", "XRAY "];
     let text = std::fs::read_to_string(path).map_err(|source| CliError::File { path: path.into(), source })?;
+    let lines = text.lines().filter(|line| !OF_LAMBDA.iter().any(|word| line.starts_with(word)));
+    let text = lines.collect::<Vec<_>>().join("\n");
     let mut documents = vec![];
     for value in serde_json::Deserializer::from_str(&text).into_iter::<Value>() {
         let mut value = value.map_err(|source| CliError::Json { path: path.into(), source })?;
@@ -51,8 +54,11 @@ fn when(document: &Value) -> &str {
 }
 
 fn name(document: &Value) -> &str {
-    document["stream"]["name"].as_str().unwrap_or("no stream")
+    document["stream"]["name"].as_str().unwrap_or(NO_STREAM)
 }
+
+/// What stands for a stream where a document names none: that of a call that was denied.
+const NO_STREAM: &str = "no stream";
 
 /// The entry.
 fn markdown(documents: &[Value]) -> String {
@@ -60,7 +66,10 @@ fn markdown(documents: &[Value]) -> String {
     names.sort_unstable();
     names.dedup();
     let acted: Vec<&Value> = documents.iter().filter(|document| document["outcome"] == "acted").collect();
-    let mut text = format!("# Throttling of {}\n\n## Timeline (UTC)\n\n", names.join(", "));
+    names.retain(|name| *name != NO_STREAM);
+    let title =
+        if names.is_empty() { "Calls of Kinesis".into() } else { format!("Throttling of {}", names.join(", ")) };
+    let mut text = format!("# {title}\n\n## Timeline (UTC)\n\n");
     for document in documents {
         let (outcome, code) = (text_of(document, "outcome"), text_of(document, "code"));
         line(&mut text, &format!("- {} `{code}` ({outcome}): {}", when(document), text_of(document, "sentence")));
@@ -68,6 +77,9 @@ fn markdown(documents: &[Value]) -> String {
     evidence(&mut text, documents);
     changes(&mut text, &acted);
     line(&mut text, "\n## What to check for the next 48 hours\n");
+    if names.is_empty() {
+        line(&mut text, "- that the callers named above are no longer refused");
+    }
     for name in &names {
         line(&mut text, &format!("- `unthrottle explain {name}`: no throttling, and nothing that waits"));
         line(
@@ -79,12 +91,14 @@ fn markdown(documents: &[Value]) -> String {
     if !acted.is_empty() {
         line(&mut text, "- the bill: the table above, for as long as the change stays");
         line(&mut text, "\n## How to undo\n");
-        for name in names.iter().filter(|name| acted.iter().any(|document| self::name(document) == **name)) {
+        for name in &names {
+            let last = acted.iter().rev().find(|document| self::name(document) == *name);
+            let Some(undo) = last.map(|document| text_of(document, "undo")) else { continue };
             line(
                 &mut text,
-                &format!("- `unthrottle restore {name}` says what would be taken back; with `--yes` it is"),
+                &format!("- {name}: `{undo}` (without `--yes`, `unthrottle restore` only says what it would do)"),
             );
-            line(&mut text, &format!("- `unthrottle.mode=off` as a tag of {name} stops further changes"));
+            line(&mut text, &format!("- then `unthrottle.mode=off` as a tag of {name} stops further changes"));
         }
     }
     text
@@ -92,6 +106,9 @@ fn markdown(documents: &[Value]) -> String {
 
 /// The numbers of the last document of each stream.
 fn evidence(text: &mut String, documents: &[Value]) {
+    if documents.iter().all(|document| name(document) == NO_STREAM) {
+        return;
+    }
     line(text, "\n## Evidence\n\n| stream | what | value |\n|---|---|---|");
     for (place, document) in documents.iter().enumerate() {
         let is_last = !documents[place + 1..].iter().any(|later| name(later) == name(document));

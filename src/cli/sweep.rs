@@ -7,9 +7,11 @@ use crate::clients::Clients;
 use crate::heal::Healer;
 use crate::observe::Cause;
 use crate::policy::Mode;
+use crate::report::metric;
 use crate::settings;
 use crate::signal::{Home, StreamArn};
 use crate::sweep::sweep;
+use serde_json::json;
 use std::io::Write;
 use std::time::{Duration, Instant};
 
@@ -36,14 +38,25 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
     let clients = Clients::new(&args.aws.config().await?);
     let mut console = Console::new(args.json);
     let Some(home) = home(&clients).await? else {
-        console.heading("there is no stream in this account and region")?;
+        const NONE: &str = "there is no stream in this account and region";
+        console.heading(NONE)?;
+        if args.json {
+            let nothing = json!({ "version": 1, "outcome": "swept", "looked": 0, "decisions": [], "sentence": NONE });
+            writeln!(std::io::stdout(), "{nothing}")?;
+        }
         return Ok(());
     };
     console.heading(&format!(
         "account {}, region {}: looking for streams that need a look …",
         home.account, home.region
     ))?;
-    let swept = sweep(&Healer::new(clients, policy), &home, Instant::now() + Duration::from_secs(args.within)).await?;
+    let healer = Healer::new(clients.clone(), policy);
+    let swept = sweep(&healer, &home, Instant::now() + Duration::from_secs(args.within)).await?;
+    for line in &swept.lines {
+        if let Some(error) = metric::send_healed(&clients.cloudwatch, line).await {
+            console.step(&format!("CloudWatch did not take a Healed metric: {error}"))?;
+        }
+    }
     for document in &swept.document.decisions {
         console.step(&format!("{} ({}): {}", document.code, document.outcome, document.sentence))?;
     }

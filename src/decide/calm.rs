@@ -24,10 +24,24 @@ impl Case<'_> {
         &mut self,
         stream: &Stream,
         policy: &StreamPolicy,
+        history: &mut History,
+        newest: Minute,
+    ) -> Result<Remedy, Reason> {
+        let undone = self.undo_when_due(stream, policy, history, newest);
+        if undone.is_err() && self.policy.restore_after_hours > 0 && is_raised(&history.memory) {
+            history.tried(self.now);
+        }
+        undone
+    }
+
+    fn undo_when_due(
+        &mut self,
+        stream: &Stream,
+        policy: &StreamPolicy,
         history: &History,
         newest: Minute,
-        healthy: Reason,
     ) -> Result<Remedy, Reason> {
+        const HEALTHY: Reason = Reason::Healthy { healed: None };
         let after = if is_diagnosed(&history.memory) { TimeDelta::zero() } else { WATCHED_FOR };
         if let Some(unwatch) = unwatch(stream, history, self.now, after) {
             history.not_refused_lately(self.now)?;
@@ -35,21 +49,24 @@ impl Case<'_> {
         }
         let hours = i64::from(self.policy.restore_after_hours);
         if hours == 0 || !self.is_calm(history, newest, hours) {
-            return Err(healthy);
+            return Err(HEALTHY);
         }
         if self.is_switch_due(stream, policy, history) {
             return self.switch_back(stream, policy, history, newest, hours);
         }
         let Some(base) = history.memory.base.filter(|_| stream.mode == CapacityMode::Provisioned) else {
-            return Err(healthy);
+            return Err(HEALTHY);
         };
         // What stands in the way of giving shards back is no news: they are given back when it has gone.
         let is_free = history.last_is_done(stream) && self.no_restore(stream, history, true).is_none();
-        let remedy = if is_free { self.restore(stream, policy, newest, hours, base) } else { None };
-        remedy.ok_or(healthy)
+        if !is_free {
+            return Err(HEALTHY);
+        }
+        self.restore(stream, policy, newest, hours, base).map_err(|_| HEALTHY)
     }
 
-    /// A person wants the last change of ours taken back: the same checks, but for the calm hours.
+    /// A person wants the last change of ours taken back: the same checks, but for the calm hours, the day after a split, and
+    /// the reshards kept for more load.
     pub(super) fn undo_by_hand(
         &mut self,
         undo: Undo,
@@ -81,11 +98,7 @@ impl Case<'_> {
         if let Some(why) = self.no_restore(stream, history, false) {
             return Err(Reason::NotRestorable(why));
         }
-        let remedy = self.restore(stream, policy, newest, hours, target);
-        let hours = if hours == 1 { "hour".to_owned() } else { format!("{hours} hours") };
-        remedy.ok_or_else(|| {
-            Reason::NotRestorable(format!("the peak of the last {hours}, or your minimum, needs all that it has"))
-        })
+        self.restore(stream, policy, newest, hours, target).map_err(Reason::NotRestorable)
     }
 
     /// Whether nothing was throttled for so many hours, and nothing of ours changed.
@@ -115,7 +128,7 @@ impl Case<'_> {
     }
 
     /// The step from the open shards down towards `target`: no further than AWS, the peak of so many hours, and the
-    /// person's minimum allow. `None`: not one.
+    /// person's minimum allow. `Err`: why not one.
     fn restore(
         &self,
         stream: &Stream,
@@ -123,7 +136,7 @@ impl Case<'_> {
         newest: Minute,
         hours: i64,
         target: u32,
-    ) -> Option<Remedy> {
+    ) -> Result<Remedy, String> {
         let from = stream.open_shards;
         let floors = [
             (target, None),
@@ -132,10 +145,20 @@ impl Case<'_> {
             (policy.min_shards, Some(Bound::MinShards)),
         ];
         // Of equal floors the first is the one that is said.
-        let (to, partial) = floors.into_iter().rev().max_by_key(|(shards, _)| *shards)?;
+        let highest = floors.into_iter().rev().max_by_key(|(shards, _)| *shards);
+        let (to, partial) = highest.unwrap_or((from, None));
         let left = self.observation.limits.map_or(u32::MAX, |limits| limits.shards_left());
+        if to >= from {
+            let hours = if hours == 1 { "hour".to_owned() } else { format!("{hours} hours") };
+            return Err(format!("the peak of the last {hours}, or your minimum, needs all that it has"));
+        }
         // On the way down no more are opened than there will be.
-        (to < from && to <= left).then_some(Remedy::Restore { from, to, partial })
+        if to > left {
+            return Err(format!(
+                "the account's quota has room for {left} shards, and {to} may be opened on the way down"
+            ));
+        }
+        Ok(Remedy::Restore { from, to, partial })
     }
 
     /// The shards that the peak of so many hours needs, written or read.
@@ -223,6 +246,11 @@ fn unwatch(stream: &Stream, history: &History, now: DateTime<Utc>, after: TimeDe
     let metrics: Vec<_> = watch.ours().filter(is_on).collect();
     let is_refused = history.is_refused(ChangeKind::Unwatch, now);
     (!metrics.is_empty() && !is_refused).then_some(Remedy::DisableShardMetrics { shards: stream.open_shards, metrics })
+}
+
+/// Whether there may be something to give back.
+pub(super) fn is_raised(memory: &Memory) -> bool {
+    memory.base.is_some() || memory.was_provisioned
 }
 
 /// Whether the metrics that we switched on have shown a shard to split.

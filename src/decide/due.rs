@@ -1,21 +1,34 @@
 //! Whether a stream that nothing woke us for needs a look: told from its memory alone, so that a sweep costs the others
 //! nothing.
 
-use super::calm::{WATCHED_FOR, is_diagnosed};
-use super::settle::{COUNTED_WITHIN, is_to_heal};
+use super::calm::{WATCHED_FOR, is_diagnosed, is_raised};
+use super::settle::{COUNTED_WITHIN, TRIED_EVERY, is_to_heal};
 use crate::memory::{ChangeKind, Memory, TAG};
 use crate::observation::LOOKBACK_HOURS;
 use crate::policy::{MODE_TAG, Mode, Policy};
 use chrono::{DateTime, TimeDelta, Utc};
 use std::collections::BTreeMap;
 
-/// Whether a stream with these tags has a change to verify, a receipt to check, something to switch off, or a restore due.
-/// A memory that cannot be read is due: a person must know.
-pub fn is_due(tags: &BTreeMap<String, String>, policy: &Policy, now: DateTime<Utc>) -> bool {
-    let is_off = policy.mode == Mode::Off || tags.get(MODE_TAG).is_some_and(|mode| mode == "off");
-    let Some(text) = tags.get(TAG).filter(|_| !is_off) else { return false };
-    let Ok(memory) = Memory::parse(text) else { return true };
-    has_unsettled(&memory, now) || has_watch(&memory, now) || has_restore(&memory, policy, now)
+/// What a stream needs a look for; the first comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Due {
+    /// A change to verify, a receipt to check, something to switch off, or a memory that cannot be read: a person must know.
+    Now,
+    /// Something to give back, if the load allows it.
+    Restore,
+}
+
+/// What a stream with these tags needs a look for, if for anything.
+pub fn due(tags: &BTreeMap<String, String>, policy: &Policy, now: DateTime<Utc>) -> Option<Due> {
+    let is_set_to = |mode| tags.get(MODE_TAG).is_some_and(|set| set == mode);
+    let text = tags.get(TAG).filter(|_| policy.mode != Mode::Off && !is_set_to("off"))?;
+    let Ok(memory) = Memory::parse(text) else { return Some(Due::Now) };
+    if has_unsettled(&memory, now) || has_watch(&memory, now) {
+        return Some(Due::Now);
+    }
+    // What is only observed would be planned again at every sweep.
+    let may_restore = policy.mode == Mode::Heal && !is_set_to("observe");
+    (may_restore && has_restore(&memory, policy, now)).then_some(Due::Restore)
 }
 
 /// A change that is not known to be done, to have healed, or to be counted. After a day nothing of that can be told.
@@ -23,9 +36,14 @@ fn has_unsettled(memory: &Memory, now: DateTime<Utc>) -> bool {
     let is_owed = |at: DateTime<Utc>| now - at >= COUNTED_WITHIN;
     let owed = memory.owed.is_some_and(|(_, at)| is_owed(at));
     let change = memory.change.as_ref().filter(|change| now - change.at < TimeDelta::hours(LOOKBACK_HOURS));
+    let refused = memory.refused;
     owed || change.is_some_and(|change| {
+        // What AWS has refused was never made. A stream that throttles on is found by that.
+        if refused.is_some_and(|refused| refused.kind == change.kind && refused.at >= change.at) {
+            return false;
+        }
         let is_ours = !matches!(change.kind, ChangeKind::Theirs | ChangeKind::Lost);
-        let is_uncounted = is_ours && change.counted.is_none() && is_owed(change.at);
+        let is_uncounted = is_ours && change.counted.is_none() && is_owed(change.sent.unwrap_or(change.at));
         change.settled.is_none() || (is_to_heal(change.kind) && change.healed.is_none()) || is_uncounted
     })
 }
@@ -35,10 +53,10 @@ fn has_watch(memory: &Memory, now: DateTime<Utc>) -> bool {
     watch.is_some_and(|watch| now - watch.at >= WATCHED_FOR || is_diagnosed(memory))
 }
 
-/// Something to take back, and calm hours enough since the last change.
+/// Something to take back, calm hours enough since the last change, and not tried of late.
 fn has_restore(memory: &Memory, policy: &Policy, now: DateTime<Utc>) -> bool {
     let calm = TimeDelta::hours(i64::from(policy.restore_after_hours));
-    let is_raised = memory.base.is_some() || memory.was_provisioned;
+    let is_raised = is_raised(memory) && memory.tried.is_none_or(|at| now - at >= TRIED_EVERY);
     let since = memory.change.as_ref().map(|change| change.settled.unwrap_or(change.at));
     policy.restore_after_hours > 0 && is_raised && since.is_none_or(|since| now - since >= calm)
 }

@@ -14,7 +14,7 @@ mod settle;
 mod triage;
 mod verdict;
 
-pub use due::is_due;
+pub use due::{Due, due};
 pub use triage::triage;
 pub use verdict::{
     Bound, Ceiling, Cost, Decision, Evidence, FleetBound, Foreign, Healed, HotKeyShown, NoRoom, NoSwitch, ReadCall,
@@ -78,6 +78,7 @@ pub fn decide(
             mode: policy.mode.min(signal.mode().unwrap_or(policy.mode)),
             memory: None,
             uncounted: vec![],
+            reverted: None,
         },
         wants: Wants::default(),
     };
@@ -95,7 +96,11 @@ pub fn decide(
         }
     };
     if case.decision.mode != Mode::Heal {
-        (case.decision.memory, case.decision.uncounted) = (None, vec![]);
+        case.decision.write_nothing();
+        if let Verdict::Hold(Reason::Healthy { healed }) = &mut case.decision.verdict {
+            // What cannot be noted would be news at every look.
+            (*healed, case.decision.tell) = (None, false);
+        }
     }
     Ok(case.decision)
 }
@@ -110,6 +115,7 @@ pub fn hold_unseen(reason: Reason, policy: &Policy) -> Decision {
         mode: policy.mode,
         memory: None,
         uncounted: vec![],
+        reverted: None,
         verdict: Verdict::Hold(reason),
     }
 }
@@ -141,10 +147,12 @@ impl<'a> Case<'a> {
         let remedy = remedy.or_else(|reason| if by_hand { Err(reason) } else { unwatch(reason) });
         // What a person asks for by hand is not held back for the fleet's sake, and a plan changes nothing.
         let is_bounded = policy.mode == Mode::Heal && !by_hand;
-        let remedy =
-            remedy.and_then(|remedy| if is_bounded { self.within_fleet().map(|()| remedy) } else { Ok(remedy) });
+        let remedy = remedy.and_then(|remedy| match self.within_fleet(&remedy) {
+            Err(reason) if is_bounded => Err(reason),
+            _ => Ok(remedy),
+        });
         self.decision.tell = self.policy.topic_arn.is_some() && self.is_news(&remedy, &mut history);
-        self.decision.uncounted = history.uncounted.clone();
+        (self.decision.uncounted, self.decision.reverted) = (history.uncounted.clone(), history.reverted);
         self.decision.memory = match &remedy {
             Ok(remedy) => {
                 self.decision.cost = Some(self.cost(remedy, stream, &history));
@@ -202,12 +210,12 @@ impl<'a> Case<'a> {
             Ok(side) => side,
             Err(Quiet::Hold(reason)) => return Err(reason),
             Err(Quiet::Stopped) => {
-                let reason = self.healthy(newest, stream, history);
-                let is_done = matches!(reason, Reason::Healthy { healed: None });
-                return match self.signal.undo() {
-                    Some(undo) => self.undo_by_hand(undo, stream, policy, history, newest),
-                    None if is_done => self.undo(stream, policy, history, newest, reason),
-                    None => Err(reason),
+                if let Some(undo) = self.signal.undo() {
+                    return self.undo_by_hand(undo, stream, policy, history, newest);
+                }
+                return match self.healthy(newest, stream, history) {
+                    Reason::Healthy { healed: None } => self.undo(stream, policy, history, newest),
+                    reason => Err(reason),
                 };
             }
         };
@@ -236,7 +244,7 @@ impl<'a> Case<'a> {
     /// A change of ours did not help, and a hold of this name is all that is left: that is what a person must know.
     fn exhausted(&self, reason: Reason, history: &History) -> Reason {
         match (history.in_vain(self.now), &reason) {
-            (Some(change), Reason::SkewSuspected(_) | Reason::MicroBurst) => {
+            (Some(change), Reason::SkewSuspected(_) | Reason::MicroBurst | Reason::UnevenReads) => {
                 Reason::NotHealed { change: Box::new(change.clone()), why: Box::new(reason) }
             }
             _ => reason,
@@ -244,16 +252,24 @@ impl<'a> Case<'a> {
     }
 
     /// Whether the fleet has changes left, in the hour and in the sweep that this look belongs to.
-    fn within_fleet(&self) -> Result<(), Reason> {
+    fn within_fleet(&self, remedy: &Remedy) -> Result<(), Reason> {
         let (fleet, policy) = (self.observation.fleet, self.policy);
-        let a_container = policy.max_changes_per_hour.div_ceil(CONTAINERS);
-        if fleet.changes_last_hour >= policy.max_changes_per_hour || fleet.unseen_of_ours >= a_container {
-            return Err(Reason::FleetLimit(FleetBound::Hour(policy.max_changes_per_hour)));
+        let max = policy.max_changes_per_hour;
+        let a_container = max.div_ceil(CONTAINERS);
+        let known = fleet.changes_last_hour.saturating_add(fleet.unseen_of_ours);
+        if remedy.takes_back() {
+            // What is only given back leaves half of the hour to what is to heal, and waits without a word.
+            let is_free =
+                known < max.div_ceil(2) && fleet.unseen_of_ours < a_container && fleet.left_in_sweep != Some(0);
+            return if is_free { Ok(()) } else { Err(Reason::Healthy { healed: None }) };
         }
-        match fleet.left_in_sweep {
-            Some(0) => Err(Reason::FleetLimit(FleetBound::Sweep(policy.max_changes_per_sweep))),
-            _ => Ok(()),
-        }
+        let bound = match () {
+            () if known >= max => FleetBound::Hour(max),
+            () if fleet.left_in_sweep == Some(0) => FleetBound::Sweep(policy.max_changes_per_sweep),
+            () if fleet.unseen_of_ours >= a_container => FleetBound::Container(a_container),
+            () => return Ok(()),
+        };
+        Err(Reason::FleetLimit(bound))
     }
 
     /// The lines of hot shards once `shard` is split.
@@ -320,6 +336,9 @@ impl<'a> Case<'a> {
         }
         if let Some(hours_left) = self.decision.evidence.data_loss_in_hours {
             return Reason::ConsumerSlow { hours_left };
+        }
+        if let Some(changed_at) = history.is_unproven(newest) {
+            return Reason::Settling { changed_at };
         }
         let healed = history.verify(&self.observation.traffic, stream, newest, self.now);
         self.decision.evidence.time_to_heal_seconds = healed.map(|h| h.took.num_seconds());

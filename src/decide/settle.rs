@@ -35,6 +35,9 @@ const LOST_SETTLES: TimeDelta = TimeDelta::minutes(5);
 /// A change that settled longer ago than this, and was never seen to heal, is another incident's.
 const INCIDENT: TimeDelta = TimeDelta::hours(1);
 
+/// How often a stream is looked at only because it might be given back: load that needs the shards may stay for months.
+pub(super) const TRIED_EVERY: TimeDelta = TimeDelta::hours(1);
+
 /// AWS's caps in any 24 hours: `UpdateShardCount` ten times, `UpdateStreamMode` twice.
 pub(super) const RESHARDS_A_DAY: usize = 10;
 const SWITCHES_A_DAY: usize = 2;
@@ -56,16 +59,25 @@ pub(super) struct History {
     pub evidence_from: Option<DateTime<Utc>>,
     /// Done changes without an AutoFix datum.
     pub uncounted: Vec<(&'static str, DateTime<Utc>)>,
+    /// When the change was made that is now found to be taken back.
+    pub reverted: Option<DateTime<Utc>>,
 }
 
-/// The memory on the stream; or, when the tag is gone, one rebuilt from the AutoFix metric (then `true`).
+/// The memory on the stream; or, where the tag or its last change is gone, one rebuilt from our own metrics (then `true`).
+/// Terraform takes the tag back with the shards, so changes that were taken back are in a metric, too.
 pub(super) fn recall(observation: &Observation) -> Result<(Memory, bool), MemoryError> {
-    if let Some(text) = observation.tags.get(TAG) {
-        return Ok((Memory::parse(text)?, false));
+    let text = observation.tags.get(TAG);
+    let mut memory = text.map(|text| Memory::parse(text)).transpose()?.unwrap_or_default();
+    let Traffic { auto_fixes, reshards, mode_switches, reverts, .. } = &observation.traffic;
+    let known: Vec<Minute> = memory.reverts.iter().map(|at| Minute::of(*at)).collect();
+    memory.reverts.extend(reverts.keys().filter(|minute| !known.contains(minute)).map(|minute| minute.start()));
+    memory.reverts.sort_unstable();
+    let Some(newest) = auto_fixes.keys().next_back().filter(|_| memory.change.is_none()) else {
+        return Ok((memory, false));
+    };
+    if !reverts.contains_key(newest) {
+        memory.reverts.push(newest.start());
     }
-    let Traffic { auto_fixes, reshards, mode_switches, .. } = &observation.traffic;
-    let Some(newest) = auto_fixes.keys().next_back() else { return Ok((Memory::default(), false)) };
-    let mut memory = Memory { reverts: vec![newest.start()], ..Memory::default() };
     memory.switches = times(mode_switches, SWITCHES_A_DAY);
     memory.reshards = times(reshards, RESHARDS_A_DAY);
     let mut change = Change::intent(ChangeKind::Lost, 0, 0, newest.start());
@@ -86,7 +98,9 @@ impl History {
         stream: &Stream,
         now: DateTime<Utc>,
     ) -> Result<History, Reason> {
-        let mut history = History { memory, lost, void: false, evidence_from: None, uncounted: vec![] };
+        let mut history = History { memory, lost, void: false, evidence_from: None, uncounted: vec![], reverted: None };
+        history.reverted = history.memory.change.as_ref().filter(|_| lost).map(|change| change.at);
+        history.reverted = history.reverted.filter(|at| !observation.traffic.reverts.contains_key(&Minute::of(*at)));
         history.settle_debt(&observation.traffic, now);
         let refused = history.memory.refused;
         let Some(change) = &mut history.memory.change else { return Ok(history) };
@@ -121,11 +135,11 @@ impl History {
             return Ok(history);
         }
         history.evidence_from = newer(&observation.traffic, change).max(change.settled);
-        let sent = change.counted.unwrap_or(change.at).max(change.at);
+        let sent = change.sent.unwrap_or(change.at).max(change.at);
         let within = if sent - change.at > OLD { OLD_COUNTED_WITHIN } else { COUNTED_WITHIN };
         let is_due = now - sent > within && now - change.at < TimeDelta::hours(LOOKBACK_HOURS);
-        if is_due && !history.void && !counted && change.is_done(stream) {
-            change.counted = Some(now.trunc_subsecs(0));
+        if is_due && !history.void && change.counted.is_none() && change.is_done(stream) {
+            change.sent = Some(now.trunc_subsecs(0));
             history.uncounted.push((Remedy::code_of(change.kind), change.at));
         }
         history.forget(stream, now);
@@ -138,11 +152,11 @@ impl History {
         let Some(ours) = self.memory.change.take() else { return };
         let theirs = ours.of_theirs(stream, now);
         let is_recent = now - ours.at < TimeDelta::hours(LOOKBACK_HOURS);
-        let raised = matches!(ours.kind, ChangeKind::Scale | ChangeKind::Split | ChangeKind::Switch);
-        if raised && is_recent && ours.is_undone(stream) {
-            self.memory.reverts.push(theirs.at);
+        if is_recent && self.is_taken_back(&ours, stream) {
+            self.memory.reverts.push(ours.at);
+            self.reverted = Some(ours.at);
         }
-        if seen_done && ours.counted.is_none() && is_recent && ours.kind != ChangeKind::Theirs {
+        if seen_done && ours.counted.or(ours.sent).is_none() && is_recent && ours.kind != ChangeKind::Theirs {
             self.memory.owed = Some((ours.kind, ours.at));
             self.settle_debt(traffic, now);
         }
@@ -150,6 +164,20 @@ impl History {
         self.evidence_from = theirs.settled;
         self.memory = self.memory.intend(theirs, false);
         self.forget(stream, now);
+    }
+
+    /// Whether somebody went back to what was before our change, or before the incident.
+    fn is_taken_back(&self, ours: &Change, stream: &Stream) -> bool {
+        let to_base = self.memory.base.is_some_and(|base| stream.open_shards <= base);
+        match ours.kind {
+            ChangeKind::Restore | ChangeKind::Back | ChangeKind::Theirs | ChangeKind::Lost => false,
+            // A stream that comes back from on-demand mode keeps the shards that it has grown to.
+            ChangeKind::Switch => true,
+            ChangeKind::Scale | ChangeKind::Split => ours.is_undone(stream) || to_base,
+            ChangeKind::Warm | ChangeKind::Watch | ChangeKind::Unwatch => {
+                stream.mode == CapacityMode::Provisioned && to_base
+            }
+        }
     }
 
     /// What we did, and is no longer so: undone by us or by somebody, or never done.
@@ -196,6 +224,21 @@ impl History {
                 Err(Reason::Settling { changed_at: change.at })
             }
             _ => Ok(()),
+        }
+    }
+
+    /// Whether the last change waits to be verified, and no minute after it is known to be published whole: only one that has
+    /// a newer one is.
+    pub fn is_unproven(&self, newest: Minute) -> Option<DateTime<Utc>> {
+        let change = self.unverified()?;
+        let first = self.evidence_from.map(Minute::from)?;
+        (newest <= first).then_some(change.at)
+    }
+
+    /// Notes, once an hour, that something is in the way of giving the stream back, so that no sweep asks again before.
+    pub fn tried(&mut self, now: DateTime<Utc>) {
+        if self.memory.tried.is_none_or(|at| now - at >= TRIED_EVERY) {
+            self.memory.tried = Some(now.trunc_subsecs(0));
         }
     }
 
@@ -331,7 +374,7 @@ impl History {
             | Remedy::WarmUp { .. }
             | Remedy::Restore { .. } => {}
         }
-        let is_owed = |c: &&Change| !self.void && c.counted.is_none() && !is_counted(traffic, c.at);
+        let is_owed = |c: &&Change| !self.void && c.counted.or(c.sent).is_none() && !is_counted(traffic, c.at);
         let owed = last.filter(|c| c.is_done(stream)).filter(is_owed);
         memory.owed = owed.map(|c| (c.kind, c.at)).or(memory.owed);
         memory

@@ -29,6 +29,16 @@ pub struct Decision {
     /// The code and the time of each done change of ours whose AutoFix datum is missing: to be counted now. Two runs
     /// that find the same at once may both count it: a tag cannot be compared and set.
     pub uncounted: Vec<(&'static str, DateTime<Utc>)>,
+    /// When the change of ours was made that is found to be taken back: to be counted, once the memory is written.
+    pub reverted: Option<DateTime<Utc>>,
+}
+
+impl Decision {
+    /// Leaves the stream's memory, and what is counted by it, as they are.
+    pub fn write_nothing(&mut self) {
+        (self.memory, self.reverted) = (None, None);
+        self.uncounted.clear();
+    }
 }
 
 /// A stream's bill before and after a remedy, at the load that the remedy is to carry.
@@ -149,6 +159,12 @@ impl Remedy {
     pub fn raises(&self) -> bool {
         use Remedy::{ScaleShards, SplitShard, SwitchToOnDemand};
         matches!(self, ScaleShards { .. } | SplitShard { .. } | SwitchToOnDemand { .. })
+    }
+
+    /// Whether it only takes back what we did.
+    pub fn takes_back(&self) -> bool {
+        use Remedy::{DisableShardMetrics, Restore, SwitchToProvisioned};
+        matches!(self, Restore { .. } | SwitchToProvisioned { .. } | DisableShardMetrics { .. })
     }
 
     /// What the memory calls it.
@@ -476,6 +492,8 @@ impl Reason {
 pub enum FleetBound {
     /// So many in an hour, in the account and region.
     Hour(u32),
+    /// So many by one container, which the metric does not show yet.
+    Container(u32),
     /// So many in one sweep.
     Sweep(u32),
 }

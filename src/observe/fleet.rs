@@ -13,6 +13,10 @@ use std::collections::BTreeMap;
 /// How far back throttling is looked for where no alarm tells of it: the window of a decision, and what CloudWatch is late.
 const RECENT: TimeDelta = TimeDelta::minutes(10);
 
+/// The contributors that an alarm tells at most ("A maximum of 100 contributors can be in ALARM state": the CloudWatch user
+/// guide's limits of alarms).
+pub(crate) const MOST_CONTRIBUTORS: usize = 100;
+
 /// More pages than this no index has: a hundred contributors are an alarm's most, and a stream's memory is one of 100 a page.
 const MOST_PAGES: usize = 1000;
 

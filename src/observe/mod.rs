@@ -19,6 +19,9 @@ use std::time::{Duration, Instant};
 /// `DescribeLimits` allows one call a second to the whole account.
 const LIMITS_KEPT_FOR: Duration = Duration::from_secs(60);
 
+/// Limits that AWS would not tell are asked for again after this: its rate is per second.
+const LIMITS_UNKNOWN_FOR: Duration = Duration::from_secs(5);
+
 /// How long a container's copy of the account's commitment is good. It lasts 24 hours at least, and one that has ended
 /// since only lets AWS refuse a change.
 const COMMITMENT_KEPT_FOR: Duration = Duration::from_secs(60 * 60);
@@ -107,14 +110,14 @@ pub struct Look {
 #[derive(Debug)]
 pub struct Observer {
     clients: Clients,
-    limits: Mutex<Option<(Instant, Limits)>>,
+    limits: tokio::sync::Mutex<Option<(Instant, Option<Limits>)>>,
     commitment: Mutex<Option<(Instant, Commitment)>>,
 }
 
 impl Observer {
     /// An observer that has seen nothing yet.
     pub fn new(clients: Clients) -> Observer {
-        Observer { clients, limits: Mutex::default(), commitment: Mutex::default() }
+        Observer { clients, limits: tokio::sync::Mutex::default(), commitment: Mutex::default() }
     }
 
     /// Looks at a stream: all reads at once.
@@ -172,14 +175,16 @@ impl Observer {
     }
 
     async fn limits(&self, arn: &StreamArn) -> Result<Option<Limits>, ReadError> {
-        let kept = self.limits.lock().ok().and_then(|kept| *kept);
-        if let Some((_, limits)) = kept.filter(|(read, _)| read.elapsed() < LIMITS_KEPT_FOR) {
-            return Ok(Some(limits));
+        // Held while it reads: AWS allows one such call a second, and the looks of a sweep begin together.
+        let mut kept = self.limits.lock().await;
+        let is_good = |(read, limits): &(Instant, Option<Limits>)| {
+            read.elapsed() < if limits.is_some() { LIMITS_KEPT_FOR } else { LIMITS_UNKNOWN_FOR }
+        };
+        if let Some((_, limits)) = kept.filter(is_good) {
+            return Ok(limits);
         }
         let limits = account::limits(&self.clients.kinesis, arn).await?;
-        if let (Some(limits), Ok(mut kept)) = (limits, self.limits.lock()) {
-            *kept = Some((Instant::now(), limits));
-        }
+        *kept = Some((Instant::now(), limits));
         Ok(limits)
     }
 }

@@ -78,6 +78,9 @@ pub(super) const WRITE_SERIES: [WriteSeries; 3] = [
 /// The series of AutoFix of all streams.
 const FLEET: &str = "fleet";
 
+/// The series of changes of the stream that somebody took back.
+const REVERTED: &str = "reverted";
+
 /// The series of AutoFix of the stream: the id, the changes that it counts (`None`: all) and where they go.
 const AUTO_FIXES: [(&str, Option<ChangeKind>, Counts); 5] = [
     ("auto_fix", None, |t| &mut t.auto_fixes),
@@ -140,6 +143,7 @@ fn put(traffic: &mut Traffic, id: &str, minute: Minute, value: f64) {
     let counts = match AUTO_FIXES.iter().find(|(ours, ..)| *ours == id) {
         Some((_, _, counts)) => Some(counts(traffic)),
         None if id == FLEET => Some(&mut traffic.fleet_fixes),
+        None if id == REVERTED => Some(&mut traffic.reverts),
         None => None,
     };
     if let Some(counts) = counts {
@@ -158,13 +162,14 @@ fn queries(stream: &str) -> Vec<MetricDataQuery> {
     });
     let ours = AUTO_FIXES.iter().map(|(id, kind, _)| {
         let action = kind.map(|kind| dimension(metric::ACTION, Remedy::code_of(kind)));
-        query(id, "Sum", auto_fix(), std::iter::once(of_stream()).chain(action))
+        query(id, "Sum", of_ours(metric::AUTO_FIX), std::iter::once(of_stream()).chain(action))
     });
-    kinesis.chain(ours).chain(std::iter::once(query(FLEET, "Sum", auto_fix(), []))).collect()
+    let reverted = query(REVERTED, "Sum", of_ours(metric::REVERTED), [of_stream()]);
+    kinesis.chain(ours).chain([reverted, query(FLEET, "Sum", of_ours(metric::AUTO_FIX), [])]).collect()
 }
 
-fn auto_fix() -> MetricBuilder {
-    Metric::builder().namespace(metric::NAMESPACE).metric_name(metric::AUTO_FIX)
+fn of_ours(name: &str) -> MetricBuilder {
+    Metric::builder().namespace(metric::NAMESPACE).metric_name(name)
 }
 
 pub(super) fn query(

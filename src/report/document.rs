@@ -55,8 +55,13 @@ pub struct Document {
     pub callers: Vec<CallerCount>,
     /// How the AutoFix metric went out, when a change was counted.
     pub auto_fix: Option<AutoFix>,
+    /// The command that undoes what was changed. `null` where nothing was.
+    pub undo: Option<String>,
     /// For a person on call.
     pub sentence: String,
+    /// How many bytes of it are its end: the bill, and how to undo it.
+    #[serde(skip)]
+    end: usize,
 }
 
 /// A stream in a [`Document`]. What was not looked at is `null`.
@@ -119,7 +124,7 @@ pub struct SignalDocument {
 /// A caller in a [`SignalDocument`].
 #[derive(Clone, Debug, Serialize)]
 pub struct CallerDocument {
-    principal: Option<String>,
+    pub(super) principal: Option<String>,
     user_agent: Option<String>,
     source_ip: Option<String>,
 }
@@ -179,6 +184,11 @@ impl Document {
             Verdict::Hold(Reason::Healthy { healed: Some(_) }) => Outcome::Healed,
             Verdict::Hold(_) => Outcome::Held,
         };
+        let (text, end) = sentence::of(signal, stream, decision);
+        let acted = match &decision.verdict {
+            Verdict::Act(remedy) if outcome == Outcome::Acted => signal.stream().map(|stream| (remedy, stream)),
+            _ => None,
+        };
         Document {
             version: VERSION,
             outcome,
@@ -194,7 +204,9 @@ impl Document {
             evidence: decision.evidence.clone(),
             callers: vec![],
             auto_fix,
-            sentence: sentence::of(signal, stream, decision),
+            undo: acted.map(|(remedy, stream)| sentence::undo(remedy, stream)),
+            sentence: text + &end,
+            end: end.len(),
         }
     }
 
@@ -202,7 +214,8 @@ impl Document {
     #[must_use]
     pub fn with_callers(mut self, decision: &Decision, callers: &Group) -> Document {
         self.callers = callers.counts();
-        self.sentence += &sentence::most_refused(decision, callers);
+        let end = self.sentence.len() - self.end;
+        self.sentence.insert_str(end, &sentence::most_refused(decision, callers));
         self
     }
 }

@@ -19,6 +19,8 @@ pub const NAMESPACE: &str = "Unthrottle";
 pub const AUTO_FIX: &str = "AutoFix";
 /// One for each hold that stays until a person does something, told or not.
 pub const NEEDS_PERSON: &str = "NeedsPerson";
+/// One for each change of ours that somebody took back, at the time of the change.
+pub const REVERTED: &str = "Reverted";
 /// The dimension that names a stream, as in `AWS/Kinesis`.
 pub const STREAM_NAME: &str = "StreamName";
 /// The dimension that names what was done: a remedy's code.
@@ -50,27 +52,14 @@ pub struct Fix<'a> {
 impl Fix<'_> {
     /// Sends the datum. The second value is a line for the log, where CloudWatch refused.
     pub async fn send(&self, client: &Client) -> (AutoFix, Option<Value>) {
-        let data = self.dimension_sets().map(|dimensions| {
-            let dimensions = dimensions.iter().map(|(n, v)| Dimension::builder().name(*n).value(*v).build());
-            MetricDatum::builder()
-                .metric_name(AUTO_FIX)
-                .set_dimensions(Some(dimensions.collect()))
-                .timestamp(AwsTime::from_secs(self.at.timestamp()))
-                .value(1.0)
-                .unit(StandardUnit::Count)
-                .build()
-        });
-        let put = client.put_metric_data().namespace(NAMESPACE).set_metric_data(Some(data.into()));
-        // One attempt: CloudWatch adds up what it is sent twice, and a datum whose answer was lost may be there.
-        let once = aws_sdk_cloudwatch::config::Builder::new().retry_config(RetryConfig::disabled());
-        match put.customize().config_override(once).send().await {
-            Ok(_) => (AutoFix::Confirmed, None),
-            Err(SdkError::ServiceError(e)) if e.raw().status().is_client_error() => {
-                tracing::warn!(stream = %self.stream, error = %e.err(), "CloudWatch refused the AutoFix metric");
+        match send_once(client, AUTO_FIX, &self.dimension_sets(), self.at).await {
+            Ok(()) => (AutoFix::Confirmed, None),
+            Err(Unsent::Refused(error)) => {
+                tracing::warn!(stream = %self.stream, %error, "CloudWatch refused the AutoFix metric");
                 (AutoFix::LogLine, Some(self.emf()))
             }
-            Err(error) => {
-                tracing::warn!(stream = %self.stream, error = %Cause::of(error), "CloudWatch did not confirm the AutoFix metric");
+            Err(Unsent::Unknown(error)) => {
+                tracing::warn!(stream = %self.stream, %error, "CloudWatch did not confirm the AutoFix metric");
                 (AutoFix::Unconfirmed, None)
             }
         }
@@ -82,15 +71,77 @@ impl Fix<'_> {
     }
 
     fn emf(&self) -> Value {
-        let sets = self.dimension_sets().map(|set| set.into_iter().map(|(name, _)| name).collect::<Vec<_>>());
-        let metrics = json!([{ "Name": AUTO_FIX, "Unit": "Count" }]);
-        let mut line = emf(self.at, &json!(sets), &metrics);
-        for (name, value) in [(STREAM_NAME, self.stream.name.as_str()), (ACTION, self.action)] {
-            line[name] = value.into();
-        }
-        line[AUTO_FIX] = 1.into();
-        line
+        one(AUTO_FIX, &self.dimension_sets(), self.at)
     }
+}
+
+/// A change of ours that somebody took back.
+#[derive(Clone, Copy, Debug)]
+pub struct Reverted<'a> {
+    /// The stream.
+    pub stream: &'a StreamArn,
+    /// When the change was made.
+    pub at: DateTime<Utc>,
+}
+
+impl Reverted<'_> {
+    /// Sends the datum; gives a line for the log, where CloudWatch refused. The memory has it, too.
+    pub async fn send(&self, client: &Client) -> Option<Value> {
+        let sets = [vec![], vec![(STREAM_NAME, self.stream.name.as_str())]];
+        match send_once(client, REVERTED, &sets, self.at).await {
+            Ok(()) => None,
+            Err(Unsent::Refused(_)) => Some(one(REVERTED, &sets, self.at)),
+            Err(Unsent::Unknown(error)) => {
+                tracing::warn!(stream = %self.stream, %error, "CloudWatch did not confirm the Reverted metric");
+                None
+            }
+        }
+    }
+}
+
+/// Names and values of a datum's dimensions.
+type Dimensions<'a> = Vec<(&'a str, &'a str)>;
+
+/// Why CloudWatch may not have a datum.
+enum Unsent {
+    Refused(Cause),
+    /// It did not answer.
+    Unknown(Cause),
+}
+
+/// Sends a count of one, in each of these sets of dimensions. One attempt: CloudWatch adds up what it is sent twice, and a
+/// datum whose answer was lost may be there.
+async fn send_once(client: &Client, name: &str, sets: &[Dimensions<'_>], at: DateTime<Utc>) -> Result<(), Unsent> {
+    let data = sets.iter().map(|dimensions| {
+        let dimensions = dimensions.iter().map(|(n, v)| Dimension::builder().name(*n).value(*v).build());
+        MetricDatum::builder()
+            .metric_name(name)
+            .set_dimensions(Some(dimensions.collect()))
+            .timestamp(AwsTime::from_secs(at.timestamp()))
+            .value(1.0)
+            .unit(StandardUnit::Count)
+            .build()
+    });
+    let put = client.put_metric_data().namespace(NAMESPACE).set_metric_data(Some(data.collect()));
+    let once = aws_sdk_cloudwatch::config::Builder::new().retry_config(RetryConfig::disabled());
+    match put.customize().config_override(once).send().await {
+        Ok(_) => Ok(()),
+        Err(SdkError::ServiceError(e)) if e.raw().status().is_client_error() => {
+            Err(Unsent::Refused(Cause::of(SdkError::ServiceError(e))))
+        }
+        Err(error) => Err(Unsent::Unknown(Cause::of(error))),
+    }
+}
+
+/// The same as a line of EMF.
+fn one(name: &str, sets: &[Dimensions<'_>], at: DateTime<Utc>) -> Value {
+    let names: Vec<Vec<&str>> = sets.iter().map(|set| set.iter().map(|(name, _)| *name).collect()).collect();
+    let mut line = emf(at, &json!(names), &json!([{ "Name": name, "Unit": "Count" }]));
+    for (name, value) in sets.iter().flatten() {
+        line[name] = (*value).into();
+    }
+    line[name] = 1.into();
+    line
 }
 
 /// A change that is known to have worked, as a line of EMF: `Healed`, and `TimeToHeal` in seconds, from the first throttled
@@ -102,6 +153,27 @@ pub fn healed(stream: &StreamArn, took: chrono::TimeDelta, now: DateTime<Utc>) -
     line["Healed"] = 1.into();
     line["TimeToHeal"] = took.num_seconds().into();
     line
+}
+
+/// Sends what a line of [`healed`] tells, from where no log becomes metrics; other lines are passed over. Gives the error.
+pub async fn send_healed(client: &Client, line: &Value) -> Option<Cause> {
+    let (Some(stream), Some(took)) = (line[STREAM_NAME].as_str(), line["TimeToHeal"].as_f64()) else { return None };
+    let of_stream = || Dimension::builder().name(STREAM_NAME).value(stream).build();
+    let metrics = [("Healed", 1.0, StandardUnit::Count), ("TimeToHeal", took, StandardUnit::Seconds)];
+    let data = metrics.iter().flat_map(|(name, value, unit)| {
+        [vec![], vec![of_stream()]].map(|dimensions| {
+            let datum = MetricDatum::builder().metric_name(*name).value(*value).unit(unit.clone());
+            datum.set_dimensions(Some(dimensions)).build()
+        })
+    });
+    client
+        .put_metric_data()
+        .namespace(NAMESPACE)
+        .set_metric_data(Some(data.collect()))
+        .send()
+        .await
+        .err()
+        .map(Cause::of)
 }
 
 /// A stream that a sweep has looked at, as a line of EMF: what an invocation of its own would have counted.

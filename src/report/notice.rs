@@ -21,7 +21,8 @@ const MAX_MESSAGE: usize = 256 * 1024 - 1024;
 /// costs a repeated message each.
 const REMEMBERED: usize = 1000;
 
-/// Tells people, and remembers what it has told: what is held without a look or only observed has no memory on the stream.
+/// Tells people, and remembers what it has told: what is held without a look, or only observed, or for a tag that cannot be
+/// read, is noted in no memory on the stream.
 #[derive(Debug, Default)]
 pub struct Notices(Mutex<HashMap<(String, &'static str), DateTime<Utc>>>);
 
@@ -33,7 +34,7 @@ impl Notices {
         if !self.is_news(document, Utc::now()) {
             return None;
         }
-        let Message { subject, body } = Message::of(document);
+        let Message { subject, body } = Message::of(document, topic.split(':').nth(3).unwrap_or_default());
         let call = client.publish().topic_arn(topic).subject(subject).message(&body);
         let call = match serde_json::to_string(document).ok().filter(|json| json.len() + body.len() <= MAX_MESSAGE) {
             Some(json) => {
@@ -61,7 +62,9 @@ impl Notices {
         if told.len() >= REMEMBERED {
             told.clear();
         }
-        let about = document.stream.as_ref().map(|stream| stream.name.clone()).unwrap_or_default();
+        let about = document.stream.as_ref().map(|stream| stream.name.clone());
+        // A denied call names no stream that can be trusted: whose it is, and on what, tells it from another.
+        let about = about.unwrap_or_else(|| document.sentence.clone());
         let is_news = !told.contains_key(&(about.clone(), document.code));
         told.entry((about, document.code)).or_insert(now);
         is_news
@@ -78,27 +81,33 @@ pub struct Message {
 }
 
 impl Message {
-    /// The message that tells of `document`.
-    pub fn of(document: &Document) -> Message {
-        Message { subject: subject(document), body: body(document) }
+    /// The message that tells of `document`, from the region `home`.
+    pub fn of(document: &Document, home: &str) -> Message {
+        Message { subject: subject(document, home), body: body(document) }
     }
 }
 
 /// What and where, in ASCII.
-fn subject(document: &Document) -> String {
-    let region = document.stream.as_ref().and_then(|s| s.arn.split(':').nth(3)).unwrap_or_default();
-    let name = document.stream.as_ref().map_or("no stream", |s| s.name.as_str());
+fn subject(document: &Document, home: &str) -> String {
+    let region = document.stream.as_ref().and_then(|s| s.arn.split(':').nth(3)).unwrap_or(home);
+    let name = document.stream.as_ref().map_or_else(|| caller(document), |s| s.name.clone());
     let what = match document.outcome {
         Outcome::Healed => "healed".to_owned(),
         outcome => format!("{outcome} {}", document.code),
     };
-    let text = format!("[unthrottle] {what}: {name} {region}");
-    text.chars()
-        .filter(|c| c.is_ascii() && !c.is_ascii_control())
-        .take(MAX_SUBJECT)
-        .collect::<String>()
-        .trim_end()
-        .into()
+    let what = format!("[unthrottle] {what}: ");
+    // A name may be longer than all the room that there is.
+    let room = MAX_SUBJECT.saturating_sub(what.len() + 1 + region.len());
+    let name: String = name.chars().filter(|c| c.is_ascii() && !c.is_ascii_control()).take(room).collect();
+    format!("{what}{name} {region}").trim_end().into()
+}
+
+/// Who called what, where no stream is known: of a role's ARN what follows the account.
+fn caller(document: &Document) -> String {
+    let operation = document.signal.operation.as_deref().unwrap_or("no stream");
+    let principal = document.signal.caller.as_ref().and_then(|caller| caller.principal.as_deref());
+    let principal = principal.map(|arn| arn.splitn(6, ':').nth(5).unwrap_or(arn));
+    principal.map_or_else(|| operation.to_owned(), |principal| format!("{operation} by {principal}"))
 }
 
 /// What a person reads on a phone.
@@ -115,11 +124,14 @@ fn body(document: &Document) -> String {
         text += &format!(
             "\nStream: https://{region}.{console}/kinesis/home?region={region}#/streams/details/{name}/monitoring\n"
         );
-        text += &format!("Why: unthrottle explain {name}\nWhat was changed: unthrottle history {name}\n");
-        if document.outcome == Outcome::Acted {
-            text += &format!("Undo: unthrottle restore {name} --yes\n");
+        text += &format!(
+            "Why: unthrottle explain {name} --region {region}\nWhat was changed: unthrottle history {name} --region {region}\n"
+        );
+        if let Some(undo) = &document.undo {
+            let when = if undo.starts_with("unthrottle") { " (an hour after the load has gone)" } else { "" };
+            text += &format!("Undo{when}: {undo}\n");
         }
-        text += &format!("Switch off: tag the stream {MODE_TAG}=off, or for all: unthrottle pause\n");
+        text += &format!("Switch off (what is to be undone, first): tag the stream {MODE_TAG}=off\n");
     }
-    text
+    text + "Switch all off: unthrottle pause\n"
 }

@@ -10,16 +10,16 @@ use crate::decide::{
 use crate::memory::ChangeKind;
 use crate::observation::Stream;
 use crate::policy::{MAX_SHARDS_TAG, MODE_TAG, Mode};
-use crate::signal::{Call, Signal};
+use crate::signal::{Call, Signal, StreamArn};
 
-/// The sentence of a decision on `stream`.
-pub(super) fn of(signal: &Signal, stream: Option<&Stream>, decision: &Decision) -> String {
+/// The sentence of a decision on `stream`, and what it ends with: the bill of a change, and how it is undone.
+pub(super) fn of(signal: &Signal, stream: Option<&Stream>, decision: &Decision) -> (String, String) {
     let name = signal.stream().map_or("no stream", |s| s.name.as_str());
-    let text = match &decision.verdict {
-        Verdict::Act(remedy) => act(remedy, stream, decision),
-        Verdict::Hold(reason) => hold(reason, signal, stream, &decision.evidence),
+    let (text, end) = match &decision.verdict {
+        Verdict::Act(remedy) => (act(remedy, signal, decision), end(remedy, signal, stream, decision)),
+        Verdict::Hold(reason) => (hold(reason, signal, stream, &decision.evidence), String::new()),
     };
-    format!("{name}: {text}{}", data_loss(decision))
+    (format!("{name}: {text}{}", data_loss(decision)), end)
 }
 
 /// A warning that data will be lost, where the decision itself is about something else.
@@ -73,8 +73,9 @@ fn time(milliseconds: f64) -> String {
     }
 }
 
-fn act(remedy: &Remedy, stream: Option<&Stream>, decision: &Decision) -> String {
+fn act(remedy: &Remedy, signal: &Signal, decision: &Decision) -> String {
     let evidence = &decision.evidence;
+    let by_hand = signal.undo().is_some();
     let seen = match remedy {
         Remedy::SwitchToProvisioned { .. } | Remedy::Restore { .. } => "not throttled".to_owned(),
         Remedy::DisableShardMetrics { .. } if evidence.throttled_minutes.unwrap_or_default() == 0 => {
@@ -82,27 +83,60 @@ fn act(remedy: &Remedy, stream: Option<&Stream>, decision: &Decision) -> String 
         }
         _ => throttling(evidence),
     };
-    let (did, why, backlog) = (what(remedy), why(remedy, evidence), backlog(remedy, evidence));
-    let bill = decision.cost.as_ref().map(|cost| format!(" {}", bill(cost, stream))).unwrap_or_default();
+    let (did, why, backlog) = (what(remedy), why(remedy, evidence, by_hand), backlog(remedy, evidence));
     match decision.mode {
-        Mode::Heal => {
-            let undo = undo(remedy, stream, decision.restore_after_hours);
-            format!("{seen}; {why}. Changed {did}.{backlog} To stop this: tag the stream {MODE_TAG}=off.{bill}{undo}")
+        Mode::Heal => format!("{seen}; {why}. Changed {did}.{backlog} To stop this: tag the stream {MODE_TAG}=off."),
+        Mode::Observe | Mode::Off if by_hand => {
+            format!("{seen}; {why}. Would change {did}; nothing was changed. With --yes it is done.{backlog}")
         }
         Mode::Observe | Mode::Off => {
-            format!("{seen}; {why}. Would change {did}; in observe mode nothing was changed.{bill}{backlog}")
+            format!("{seen}; {why}. Would change {did}; in observe mode nothing was changed.{backlog}")
         }
     }
 }
 
-/// How a change that costs more is taken back.
-fn undo(remedy: &Remedy, stream: Option<&Stream>, restore_after_hours: u32) -> String {
-    let name = stream.map_or("STREAM", |s| s.name.as_str());
-    let by_itself = restore_after_hours > 0 && !matches!(remedy, Remedy::SplitShard { .. });
-    match remedy.raises() {
-        true if by_itself => format!(" It is taken back after {restore_after_hours} calm hours."),
-        true => format!(" To undo it: unthrottle restore {name} --yes."),
-        false => String::new(),
+/// What a change costs, and how it is taken back.
+fn end(remedy: &Remedy, signal: &Signal, stream: Option<&Stream>, decision: &Decision) -> String {
+    let bill = decision.cost.as_ref().map(|cost| format!(" {}", bill(cost, stream))).unwrap_or_default();
+    let undo = match (by_itself(remedy, decision.restore_after_hours), signal.stream()) {
+        _ if decision.mode != Mode::Heal => String::new(),
+        (Some(1), _) => " It is taken back after 1 calm hour.".into(),
+        (Some(hours), _) => format!(" It is taken back after {hours} calm hours."),
+        (None, Some(stream)) => format!(" To undo it: {}.", undo(remedy, stream)),
+        (None, None) => String::new(),
+    };
+    bill + &undo
+}
+
+/// After how many calm hours a change is taken back without a person.
+fn by_itself(remedy: &Remedy, restore_after_hours: u32) -> Option<u32> {
+    let hours = match remedy {
+        Remedy::ScaleShards { .. } => restore_after_hours,
+        // One of AWS's two switches of a day is kept for a person.
+        Remedy::SwitchToOnDemand { .. } => restore_after_hours.max(24),
+        _ => 0,
+    };
+    Some(hours).filter(|hours| *hours > 0 && restore_after_hours > 0)
+}
+
+/// The command that undoes a change. With its region: another may have a stream of this name.
+pub(super) fn undo(remedy: &Remedy, stream: &StreamArn) -> String {
+    let StreamArn { home, name } = stream;
+    let region = &home.region;
+    let aws = |call: &str, with: &str| format!("aws kinesis {call} --region {region} --stream-arn {stream} {with}");
+    match remedy {
+        Remedy::ScaleShards { .. }
+        | Remedy::SplitShard { .. }
+        | Remedy::SwitchToOnDemand { .. }
+        | Remedy::EnableShardMetrics { .. } => format!("unthrottle restore {name} --region {region} --yes"),
+        Remedy::WarmUp { from, .. } => aws("update-stream-warm-throughput", &format!("--warm-throughput-mibps {from}")),
+        Remedy::Restore { from, .. } => {
+            aws("update-shard-count", &format!("--scaling-type UNIFORM_SCALING --target-shard-count {from}"))
+        }
+        Remedy::SwitchToProvisioned { .. } => aws("update-stream-mode", "--stream-mode-details StreamMode=ON_DEMAND"),
+        Remedy::DisableShardMetrics { metrics, .. } => {
+            aws("enable-enhanced-monitoring", &format!("--shard-level-metrics {}", metrics.join(" ")))
+        }
     }
 }
 
@@ -127,7 +161,7 @@ fn what(remedy: &Remedy) -> String {
 }
 
 /// What makes a remedy the right one.
-fn why(remedy: &Remedy, evidence: &Evidence) -> String {
+fn why(remedy: &Remedy, evidence: &Evidence, by_hand: bool) -> String {
     let at = percent(evidence.target_utilization.unwrap_or_default());
     match remedy {
         Remedy::ScaleShards { to, partial, .. } => {
@@ -156,14 +190,19 @@ fn why(remedy: &Remedy, evidence: &Evidence) -> String {
             format!("{} {} more than its {shards} shards, and {limit}", offered(evidence), needs(evidence))
         }
         Remedy::Restore { partial, .. } => {
-            format!("we had raised its shards, and what it carries needs no more{}", bounded(*partial))
+            let asked = if by_hand { "you ask for it" } else { "we had raised its shards" };
+            format!("{asked}, and what it carries needs no more{}", bounded(*partial))
+        }
+        Remedy::SwitchToProvisioned { .. } if by_hand => {
+            "you ask for it, and we had switched it to on-demand mode".into()
         }
         Remedy::SwitchToProvisioned { .. } => {
             "it has been calm for as long as you set, and we had switched it to on-demand mode".into()
         }
         Remedy::WarmUp { to, partial, .. } => {
             let needed = evidence.warm_mibps_needed.unwrap_or(*to);
-            format!("{} need {needed} MiB/s of it at {at} utilization{}", offered(evidence), bounded(*partial))
+            let (offered, bounded) = (offered(evidence), bounded(*partial));
+            format!("{offered} need {needed} MiB/s of warm throughput at {at} utilization{bounded}")
         }
         Remedy::EnableShardMetrics { shards, .. } => format!(
             "{} {} only {} of its {shards} shards, so some are hot: to see which",
@@ -180,8 +219,10 @@ fn bill(cost: &Cost, stream: Option<&Stream>) -> String {
     let Cost { before_usd_per_hour: before, after_usd_per_hour: after, prices } = cost;
     let is_local = stream.is_none_or(|s| prices.starts_with(&format!("{} ", s.region())));
     let prices = if is_local { String::new() } else { format!(", at the prices of {prices}") };
+    // Cents say nothing of a small stream.
+    let digits = if before.max(*after) < 1.0 { 4 } else { 2 };
     format!(
-        "About ${before:.2} → ${after:.2} an hour at this load ({}${:.0} a month{prices}).",
+        "About ${before:.digits$} → ${after:.digits$} an hour at this load ({}${:.0} a month{prices}).",
         if after < before { "-" } else { "+" },
         monthly((after - before).abs())
     )
@@ -444,13 +485,18 @@ fn of_state(reason: &Reason, stream: Option<&Stream>, evidence: &Evidence, by_ha
         ),
         Reason::TugOfWar => format!(
             "{}, but somebody has taken our changes back twice within 24 hours, so nothing is changed. If Terraform \
-             manages the stream, let it ignore shard_count, stream_mode_details and the tag unthrottle.memory (lifecycle \
-             ignore_changes); if a person does, tag it {MODE_TAG}=off.",
+             manages the stream, let it ignore shard_count, stream_mode_details, shard_level_metrics and \
+             tags[\"unthrottle.memory\"] (lifecycle ignore_changes); if a person does, tag it {MODE_TAG}=off.",
             throttling(evidence)
         ),
         Reason::FleetLimit(FleetBound::Hour(max)) => format!(
-            "it is to be changed, but UNTHROTTLE_MAX_CHANGES_PER_HOUR allows {max} changes in this account and region: \
-             so many may be a fault, not a load. Look at the AutoFix metric, and raise it if they are right.",
+            "it is to be changed, but {max} streams of this account and region were changed within an hour, which is what \
+             UNTHROTTLE_MAX_CHANGES_PER_HOUR allows: so many may be a fault, not a load. Look at the AutoFix metric; if \
+             the changes are right, allow more.",
+        ),
+        Reason::FleetLimit(FleetBound::Container(fifth)) => format!(
+            "it is to be changed, but one run after the other has just changed {fifth} streams, a fifth of what \
+             UNTHROTTLE_MAX_CHANGES_PER_HOUR allows, and the AutoFix metric does not show them yet. The next sweep goes on.",
         ),
         Reason::FleetLimit(FleetBound::Sweep(max)) => format!(
             "it is to be changed, but this sweep has changed {max} streams, the worst first, which is what \

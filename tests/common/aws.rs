@@ -170,9 +170,14 @@ impl Aws {
 
     /// The sum of AutoFix in the last day and the coming hour, by minute, with exactly these dimensions.
     pub async fn auto_fixes(&self, dimensions: &[(&str, &str)]) -> Vec<(DateTime<Utc>, f64)> {
+        self.counts("AutoFix", dimensions).await
+    }
+
+    /// The same of another metric of ours.
+    pub async fn counts(&self, metric: &str, dimensions: &[(&str, &str)]) -> Vec<(DateTime<Utc>, f64)> {
         let dimensions =
             dimensions.iter().map(|(name, value)| cw::Dimension::builder().name(*name).value(*value).build());
-        let metric = cw::Metric::builder().namespace("Unthrottle").metric_name("AutoFix");
+        let metric = cw::Metric::builder().namespace("Unthrottle").metric_name(metric);
         let metric = metric.set_dimensions(Some(dimensions.collect())).build();
         let stat = cw::MetricStat::builder().metric(metric).period(60).stat("Sum").build();
         let query = cw::MetricDataQuery::builder().id("m1").metric_stat(stat).build();
