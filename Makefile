@@ -25,8 +25,8 @@ infra: .venv/tests ## Check template.yaml: its shape, its permissions, and what 
 	cfn-lint template.yaml
 	pytest --quiet tests/infra
 
-generate: .venv/tests ## Write what is made of other files: the dashboard in template.yaml, and the StackSets template
-	.venv/bin/python tests/infra/generate.py dashboard
+generate: .venv/tests ## Write what is made of other files: the dashboard in template.yaml, the Config rule, the StackSets template
+	.venv/bin/python tests/infra/generate.py blocks
 	$(MAKE) --no-print-directory stackset
 
 stackset: .venv/tests ## Write infra/stackset/template.json: template.yaml for StackSets, without a transform

@@ -1,4 +1,8 @@
-"""Writes what is made of another file: `dashboard`, a block of template.yaml, or `stackset`, infra/stackset/template.json."""
+"""Writes what is made of another file.
+
+`blocks` writes the dashboard into template.yaml and the Guard rules into config-rule.yaml, `stackset` the template for
+StackSets.
+"""
 
 import json
 import pathlib
@@ -9,10 +13,13 @@ import textwrap
 ROOT = pathlib.Path(__file__).parents[2]
 TEMPLATE = ROOT / "template.yaml"
 DASHBOARD = ROOT / "infra/dashboard/dashboard.json"
+RULES = ROOT / "infra/guardrails/streams.guard"
+CONFIG_RULE = ROOT / "infra/guardrails/config-rule.yaml"
 STACKSET = ROOT / "infra/stackset/template.json"
 
-# What template.yaml has between these lines is infra/dashboard/dashboard.json, indented.
-BODY = re.compile(r"(?<=\n)      DashboardBody: !Sub\n        - \|\n(.*?)(?=        - Region: )", re.DOTALL)
+# The lines around the text of the other file.
+BODY = re.compile(r"(      DashboardBody: !Sub\n        - \|\n)(?:.*?)(        - Region: )", re.DOTALL)
+POLICY = re.compile(r"(          PolicyText: \|\n)(?:.*?)(          EnableDebugLogDelivery: )", re.DOTALL)
 
 # Lambda takes its code only from a bucket in the function's own region.
 CODE = {"S3Bucket": {"Fn::Sub": "${ArtifactBucketPrefix}-${AWS::Region}"}, "S3Key": {"Ref": "ArtifactKey"}}
@@ -31,16 +38,26 @@ PARAMETERS = {
 }
 
 
+def with_block(text, around, block, indent):
+    """A text with a block of it replaced."""
+    assert len(around.findall(text)) == 1, "the block must be there, once"
+    block = textwrap.indent(block, " " * indent)
+    return around.sub(lambda found: found[1] + block + found[2], text)
+
+
 def with_dashboard(template):
     """template.yaml with the dashboard that the file has now."""
-    assert len(BODY.findall(template)) == 1, "the block to be written must be there, once"
-    body = textwrap.indent(DASHBOARD.read_text(), " " * 10)
-    return BODY.sub(lambda _: f"      DashboardBody: !Sub\n        - |\n{body}", template)
+    return with_block(template, BODY, DASHBOARD.read_text(), 10)
+
+
+def with_rules(template):
+    """config-rule.yaml with the rules that the file has now."""
+    return with_block(template, POLICY, RULES.read_text(), 12)
 
 
 def stackset():
     """template.yaml without a transform: what SAM's makes of it, and the code's place as parameters."""
-    # Here, since it reads template.yaml, which `dashboard` writes.
+    # Here, since it reads template.yaml, which `blocks` writes.
     from template import deployed
 
     template = deployed()
@@ -61,8 +78,9 @@ def stackset():
 
 if __name__ == "__main__":
     match sys.argv[1:]:
-        case ["dashboard"]:
+        case ["blocks"]:
             TEMPLATE.write_text(with_dashboard(TEMPLATE.read_text()))
+            CONFIG_RULE.write_text(with_rules(CONFIG_RULE.read_text()))
         case ["stackset"]:
             STACKSET.write_text(stackset())
         case _:
