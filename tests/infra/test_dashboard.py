@@ -3,9 +3,13 @@
 import itertools
 import json
 import re
+import shutil
+import subprocess
 
+import boto3
 import pytest
 from generate import DASHBOARD, with_dashboard
+from moto import mock_aws
 from template import DEPLOYED, ROOT, TEMPLATE
 
 TEXT = DASHBOARD.read_text()
@@ -16,23 +20,38 @@ METRIC = (ROOT / "src/report/metric.rs").read_text()
 BODY = DEPLOYED["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
 
 
-def fn_sub(text, values):
-    """As CloudFormation reads it: `${!` is an escape."""
-    assert "${!" not in text
-    return re.sub(r"\$\{([^}]*)\}", lambda name: values[name[1]], text)
+def fn_sub(text):
+    """As CloudFormation renders it: in a CloudFormation that this project did not write."""
+    template = {"Resources": {"Any": {"Type": "AWS::SNS::Topic"}}, "Outputs": {"Body": {"Value": {"Fn::Sub": [text, PLACES]}}}}
+    with mock_aws():
+        cloudformation = boto3.client("cloudformation", "us-east-1", aws_access_key_id="none", aws_secret_access_key="none")
+        cloudformation.create_stack(StackName="any", TemplateBody=json.dumps(template))
+        return cloudformation.describe_stacks(StackName="any")["Stacks"][0]["Outputs"][0]["OutputValue"]
 
 
-def templatefile(text, values):
-    """As Terraform reads it: `%{` begins a directive, and `$${` and `%%{` are escapes."""
-    assert "%{" not in text and "$$" not in text
-    return re.sub(r"\$\{\s*([A-Za-z_]\w*)\s*\}", lambda name: values[name[1]], text)
+def templatefile(path, folder):
+    """As Terraform renders it. In an empty folder, where it needs no provider."""
+    command = f"jsonencode(templatefile({json.dumps(str(path))}, {json.dumps(PLACES)}))\n"
+    done = subprocess.run(["terraform", "console"], input=command, cwd=folder, capture_output=True, check=True, text=True)
+    # A string in quotes, with JSON's own string in it.
+    return json.loads(json.loads(done.stdout))
 
 
-def test_both_renderings_are_the_same_dashboard():
-    rendered = fn_sub(TEXT, PLACES)
-    assert "${" not in rendered and rendered == templatefile(TEXT, PLACES)
-    assert {p["region"] for w in json.loads(rendered)["widgets"] if "region" in (p := w["properties"])} == {"eu-central-1"}
-    assert set(re.findall(r"\$\{(.*?)\}", TEXT)) == set(PLACES)
+def test_in_cloudformation_it_is_json_with_nothing_left_to_fill_in():
+    rendered = fn_sub(TEXT)
+    assert set(re.findall(r"\$\{(.*?)\}", TEXT)) == set(PLACES) and "${" not in rendered
+    assert {p["region"] for w in json.loads(rendered)["widgets"] if "region" in (p := w["properties"])} == {PLACES["Region"]}
+    assert f"SOURCE '{PLACES['LogGroup']}' | " in rendered
+
+
+def test_terraform_reads_nothing_more_in_it_than_cloudformation():
+    # `$${`, `%{` and `%%{` mean something to Terraform, `${!` to CloudFormation.
+    assert not re.search(r"\$\$|%+\{|\$\{!", TEXT)
+
+
+@pytest.mark.skipif(not shutil.which("terraform"), reason="Terraform is not installed")
+def test_in_terraform_it_is_the_same(tmp_path):
+    assert templatefile(DASHBOARD, tmp_path) == fn_sub(TEXT)
 
 
 def test_the_template_has_the_file():

@@ -4,6 +4,8 @@ import collections
 import collections.abc
 import json
 import re
+import shutil
+import subprocess
 
 import boto3
 import pytest
@@ -228,3 +230,15 @@ def test_the_config_rule_deploys_these_rules():
     assert re.fullmatch(shapes("PolicyRuntime").metadata["pattern"], details["PolicyRuntime"])
     assert len(details["PolicyText"]) <= shapes("PolicyText").metadata["max"]
     assert {d["MessageType"] for d in rule["Source"]["SourceDetails"]} <= set(shapes("MessageType").enum)
+
+
+@pytest.mark.skipif(not shutil.which("terraform"), reason="Terraform is not installed")
+def test_the_guides_terraform_is_terraform_and_ignores_what_is_healed():
+    guide = (FOLDER / "README.md").read_text()
+    blocks = re.findall(r"```hcl\n(.*?)```", guide, re.DOTALL)
+    assert len(blocks) == 2
+    for block in blocks:
+        done = subprocess.run(["terraform", "fmt", "-"], input=block, capture_output=True, text=True)
+        assert (done.returncode, done.stdout) == (0, block), done.stderr
+    (ignored,) = re.findall(r"ignore_changes +(= \[.*\])", guide)
+    assert f"ignore_changes {ignored}" in (ROOT / "README.md").read_text()

@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 
 import boto3
 import pytest
@@ -81,17 +82,21 @@ def test_every_parameter_is_still_one_and_is_used():
     assert groups is None or set(PARAMETERS) <= {p for group in groups for p in group["Parameters"]}
 
 
-@pytest.mark.parametrize("prefix", ["artifacts", "acme-unthrottle-artifacts", "a1b"])
-def test_a_prefix_makes_a_bucket_name_in_every_region(prefix):
+@pytest.mark.parametrize("prefix", ["artifacts", "acme-unthrottle-artifacts", "a1b", "a" * 46])
+def test_a_prefix_that_makes_a_bucket_name_is_taken(prefix):
     assert re.search(PARAMETERS["ArtifactBucketPrefix"]["AllowedPattern"], prefix)
-    for partition in boto3.Session().get_available_partitions():
-        for region in boto3.Session().get_available_regions("lambda", partition_name=partition):
-            assert len("x" * 46 + f"-{region}") <= 63, region
 
 
 @pytest.mark.parametrize("prefix", ["", "-a", "a-", "Artifacts", "my.artifacts", "a" * 47])
 def test_a_prefix_that_makes_none_is_refused(prefix):
     assert not re.search(PARAMETERS["ArtifactBucketPrefix"]["AllowedPattern"], prefix)
+
+
+def test_with_the_longest_prefix_every_regions_bucket_has_a_name_that_s3_takes():
+    session = boto3.Session()
+    partitions = session.get_available_partitions()
+    regions = {r for partition in partitions for r in session.get_available_regions("lambda", partition_name=partition)}
+    assert "ap-southeast-1" in regions and 46 + len("-") + max(map(len, regions)) <= 63
 
 
 def test_names_that_are_one_for_all_regions_carry_the_region():
@@ -112,12 +117,15 @@ def test_it_is_valid_and_small_enough():
 
 
 def test_the_buckets_policy_lets_the_organisation_read_the_zip_and_nothing_else():
-    policy = json.loads((ROOT / "infra/stackset/bucket-policy.json").read_text())
-    allowed, tls = policy["Statement"]
+    (edit,) = re.findall(r'sed "(.*?)" infra/stackset/bucket-policy.json', (ROOT / "infra/stackset/README.md").read_text())
+    edit = edit.replace("$BUCKET", "acme-eu-west-1").replace("$ORGANISATION", "o-exampleorgid")
+    policy = subprocess.run(["sed", edit, ROOT / "infra/stackset/bucket-policy.json"], capture_output=True, check=True, text=True).stdout
+    allowed, tls = json.loads(policy)["Statement"]
     assert (allowed["Effect"], allowed["Principal"], allowed["Action"]) == ("Allow", "*", "s3:GetObject")
-    assert allowed["Resource"] == "arn:aws:s3:::BUCKET/*"
+    assert allowed["Resource"] == "arn:aws:s3:::acme-eu-west-1/*"
     # Without it the zip would be everybody's.
-    assert allowed["Condition"] == {"StringEquals": {"aws:PrincipalOrgID": "ORGANISATION"}}
+    assert allowed["Condition"] == {"StringEquals": {"aws:PrincipalOrgID": "o-exampleorgid"}}
+    assert tls["Resource"] == ["arn:aws:s3:::acme-eu-west-1", "arn:aws:s3:::acme-eu-west-1/*"]
     assert (tls["Effect"], tls["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
 
 
@@ -131,6 +139,12 @@ def commands():
             for line in re.sub(r"\\\n\s*", " ", block).splitlines():
                 for service, operation, rest in re.findall(r"\baws ([a-z0-9-]+) ([a-z0-9-]+)((?:(?!\baws [a-z]).)*)", line):
                     yield pytest.param(service, operation, rest, id=f"{guide.parent.name}-{service}-{operation}")
+
+
+@pytest.mark.parametrize("guide", GUIDES, ids=lambda guide: guide.parent.name)
+def test_a_shell_can_read_the_guides_commands(guide):
+    script = "".join(re.findall(r"```sh\n(.*?)```", guide.read_text(), re.DOTALL))
+    assert script and subprocess.run(["bash", "-n"], input=script, capture_output=True, text=True).stderr == ""
 
 
 @pytest.mark.parametrize("service, operation, rest", list(commands()))
