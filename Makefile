@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test infra bench lambda deploy deny clean
+.PHONY: help demo test infra generate stackset bench lambda deploy deny clean
 
 # Tools that this Makefile installs stay in this folder.
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.tools/bin:$(PATH)
@@ -27,6 +27,13 @@ infra: .venv/tests ## Check template.yaml: its shape, its permissions, and what 
 	AWS_DEFAULT_REGION=us-east-1 sam validate --lint
 	cfn-lint template.yaml
 	pytest --quiet tests/infra
+
+generate: .venv/tests ## Write what is made of other files: the dashboard in template.yaml, the Config rule, the StackSets template
+	.venv/bin/python tests/infra/generate.py blocks
+	$(MAKE) --no-print-directory stackset
+
+stackset: .venv/tests ## Write infra/stackset/template.json: template.yaml for StackSets, without a transform
+	AWS_DEFAULT_REGION=us-east-1 .venv/bin/python tests/infra/generate.py stackset
 
 bench: ## Measure the figures that the release build is to keep
 	cargo bench --locked --profile dev --bench figures

@@ -83,6 +83,7 @@ def test_the_stacks_own_alarms_watch_metrics_that_the_code_sends():
         "FleetLimitAlarm": ("Held", [{"Name": "Reason", "Value": "fleet_limit"}]),
         "NeedsPersonAlarm": ("NeedsPerson", []),
         "NoSweepAlarm": ("SweepLooked", []),
+        "SweepFailedAlarm": ("SweepFailed", []),
         "UntoldAlarm": ("Untold", []),
     }
     metric = source("report/metric.rs")

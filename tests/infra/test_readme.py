@@ -18,8 +18,8 @@ def row(beginning):
 
 def test_the_alarms_are_as_many_as_the_bill_says():
     assert row("three fleet alarms, $0.10 a stream each") == [round(len(FLEET) * ALARM * n, 2) for n in STREAMS]
-    assert row("its own eight alarms, $0.10 each") == [round(len(OWN) * ALARM, 2)] * 3
-    assert (len(FLEET), len(OWN), len(ALARMS)) == (3, 8, 11)
+    assert row("its own nine alarms, $0.10 each") == [round(len(OWN) * ALARM, 2)] * 3
+    assert (len(FLEET), len(OWN), len(ALARMS)) == (3, 9, 12)
 
 
 def test_there_is_one_key_and_one_dashboard():

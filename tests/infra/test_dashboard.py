@@ -1,0 +1,198 @@
+"""The dashboard: one file, for SAM and Terraform, that shows what the code sends and nothing else."""
+
+import itertools
+import json
+import re
+import shutil
+import subprocess
+
+import boto3
+import pytest
+from generate import DASHBOARD, with_dashboard
+from moto import mock_aws
+from template import DEPLOYED, ROOT, TEMPLATE
+
+TEXT = DASHBOARD.read_text()
+PLACES = {"Region": "eu-central-1", "FunctionName": "stack-Function-1a2B", "LogGroup": "/stack/log-Group_1.2", "QueueName": "stack-Queue-1a2B"}
+WIDGETS = json.loads(TEXT)["widgets"]
+TITLES = [widget["properties"].get("title") for widget in WIDGETS]
+METRIC = (ROOT / "src/report/metric.rs").read_text()
+BODY = DEPLOYED["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+
+
+def fn_sub(text):
+    """As CloudFormation renders it: in a CloudFormation that this project did not write."""
+    template = {"Resources": {"Any": {"Type": "AWS::SNS::Topic"}}, "Outputs": {"Body": {"Value": {"Fn::Sub": [text, PLACES]}}}}
+    with mock_aws():
+        cloudformation = boto3.client("cloudformation", "us-east-1", aws_access_key_id="none", aws_secret_access_key="none")
+        cloudformation.create_stack(StackName="any", TemplateBody=json.dumps(template))
+        return cloudformation.describe_stacks(StackName="any")["Stacks"][0]["Outputs"][0]["OutputValue"]
+
+
+def templatefile(path, folder):
+    """As Terraform renders it. In an empty folder, where it needs no provider."""
+    command = f"jsonencode(templatefile({json.dumps(str(path))}, {json.dumps(PLACES)}))\n"
+    done = subprocess.run(["terraform", "console"], input=command, cwd=folder, capture_output=True, check=True, text=True)
+    # A string in quotes, with JSON's own string in it.
+    return json.loads(json.loads(done.stdout))
+
+
+def test_in_cloudformation_it_is_json_with_nothing_left_to_fill_in():
+    rendered = fn_sub(TEXT)
+    assert set(re.findall(r"\$\{(.*?)\}", TEXT)) == set(PLACES) and "${" not in rendered
+    assert {p["region"] for w in json.loads(rendered)["widgets"] if "region" in (p := w["properties"])} == {PLACES["Region"]}
+    assert f"SOURCE '{PLACES['LogGroup']}' | " in rendered
+
+
+def test_terraform_reads_nothing_more_in_it_than_cloudformation():
+    # `$${`, `%{` and `%%{` mean something to Terraform, `${!` to CloudFormation.
+    assert not re.search(r"\$\$|%+\{|\$\{!", TEXT)
+
+
+@pytest.mark.skipif(not shutil.which("terraform"), reason="Terraform is not installed")
+def test_in_terraform_it_is_the_same(tmp_path):
+    assert templatefile(DASHBOARD, tmp_path) == fn_sub(TEXT)
+
+
+def test_the_template_has_the_file():
+    text, values = BODY
+    assert text == TEXT, "make generate"
+    source = (ROOT / "template.yaml").read_text()
+    assert with_dashboard(source) == source
+    assert values == {
+        "Region": {"Ref": "AWS::Region"},
+        "FunctionName": {"Ref": "Function"},
+        "LogGroup": {"Ref": "LogGroup"},
+        "QueueName": {"Fn::GetAtt": ["DeadLetterQueue", "QueueName"]},
+    }
+    # One list of names for all regions of an account.
+    assert TEMPLATE["Resources"]["Dashboard"]["Properties"]["DashboardName"] == {"Fn::Sub": "unthrottle-${AWS::Region}"}
+
+
+def test_no_widget_is_over_another_or_beside_the_grid():
+    taken = {}
+    for title, widget in zip(TITLES, WIDGETS):
+        assert widget["x"] + widget["width"] <= 24, title
+        columns = range(widget["x"], widget["x"] + widget["width"])
+        for cell in itertools.product(columns, range(widget["y"], widget["y"] + widget["height"])):
+            assert taken.setdefault(cell, title) == title
+    # And there is no hole in it.
+    assert len(taken) == 24 * max(widget["y"] + widget["height"] for widget in WIDGETS)
+
+
+def test_it_is_within_cloudwatchs_limits():
+    assert len(WIDGETS) <= 500
+    for widget in WIDGETS:
+        metrics = widget["properties"].get("metrics", [])
+        assert len(metrics) <= 500
+        expressions = [m[-1]["expression"] for m in metrics if isinstance(m[-1], dict) and "expression" in m[-1]]
+        # One query by Metrics Insights in a widget, and no expression over 1,024 characters.
+        assert sum(e.startswith("SELECT") for e in expressions) <= 1
+        assert all(len(e) <= 1024 for e in expressions)
+        ids = [m[-1]["id"] for m in metrics if isinstance(m[-1], dict) and "id" in m[-1]]
+        assert len(ids) == len(set(ids)) and all(re.fullmatch("[a-z][A-Za-z0-9_]*", i) for i in ids)
+    # No limit of a dashboard's own is documented; a template given by hand to CloudFormation has 51,200 bytes.
+    assert len(TEXT) < 16_000
+
+
+def test_every_widget_has_a_title_of_its_own():
+    titles = [title for title, widget in zip(TITLES, WIDGETS) if widget["type"] != "text"]
+    assert all(titles) and len(titles) == len(set(titles))
+    (text,) = [widget["properties"]["markdown"] for widget in WIDGETS if widget["type"] == "text"]
+    # Short enough for a phone, and it comes first.
+    assert WIDGETS[0]["type"] == "text" and len(text) < 1000
+    assert "`unthrottle pause`" in text and "`unthrottle restore STREAM --yes`" in text
+    for quoted in re.findall(r"\*([A-Z][^*]+)\*", text.replace("**", "")):
+        assert any(title and title.startswith(quoted.rstrip("?")) for title in TITLES), quoted
+
+
+def emf_metrics(function):
+    """The metrics of one function of metric.rs, with their sets of dimensions."""
+    ((_, body),) = re.findall(rf"\n( *)pub fn {function}\((.*?)\n\1\}}\n", METRIC, re.DOTALL)
+    (sets,) = re.findall(r"emf\(now, &json!\((\[\[.*?\]\])\), ", body)
+    sets = json.loads(sets.replace("STREAM_NAME", '"StreamName"'))
+    names = set(re.findall(r'"([A-Z]\w+)"', body)) - {"Name", "Unit", "Count", "Seconds", "Milliseconds", "Reason"}
+    return {(name, frozenset(s)) for name in names for s in sets}
+
+
+SENT = {("AutoFix", frozenset(s)) for s in ([], ["StreamName"], ["StreamName", "Action"])}
+SENT = SENT.union(*(emf_metrics(function) for function in ["healed", "looked", "untold", "swept", "line"]))
+
+
+def shown():
+    """What of ours the dashboard shows: each metric with its dimensions."""
+    for widget in WIDGETS:
+        for metric in widget["properties"].get("metrics", []):
+            if metric[0] == "Unthrottle":
+                names = [part for part in metric[2:] if isinstance(part, str)]
+                yield metric[1], frozenset(names[::2])
+            elif isinstance(metric[0], dict):
+                found = re.findall(r"\{Unthrottle,?([\w,]*)\} MetricName=\"(\w+)\"", metric[0]["expression"])
+                assert found or "Unthrottle" not in metric[0]["expression"]
+                yield from ((name, frozenset(dimensions.split(","))) for dimensions, name in found)
+
+
+def test_what_the_code_sends_is_read_right():
+    assert 'pub const NAMESPACE: &str = "Unthrottle";' in METRIC and 'pub const AUTO_FIX: &str = "AutoFix";' in METRIC
+    assert "[vec![], vec![stream], vec![stream, (ACTION, self.action)]]" in METRIC
+    names = {name for name, _ in SENT}
+    assert names == {
+        *("AutoFix", "Healed", "TimeToHeal", "Looked", "Held", "DurationMs", "AwsCalls", "ColdStart"),
+        *("SweepLooked", "SweepFailed", "SweepLeft", "Untold"),
+    }
+    # No function of metric.rs that sends has been forgotten above.
+    assert METRIC.count("= emf(") == 6
+
+
+def test_it_shows_no_metric_of_ours_that_the_code_does_not_send():
+    assert set(shown()) <= SENT
+
+
+def test_it_shows_every_metric_that_the_code_sends():
+    assert {name for name, _ in shown()} == {name for name, _ in SENT}
+
+
+def test_it_shows_what_was_asked_for():
+    assert {("AutoFix", frozenset({"StreamName", "Action"})), ("Held", frozenset({"Reason"})), ("Healed", frozenset())} <= set(shown())
+    for metric in ["WriteProvisionedThroughputExceeded", "ReadProvisionedThroughputExceeded", "IncomingRecords"]:
+        assert metric in TEXT
+    lambda_metrics = set(re.findall(r'"AWS/Lambda", "(\w+)", "FunctionName", "\$\{FunctionName\}"', TEXT))
+    assert {"Errors", "Throttles", "Duration", "ConcurrentExecutions", "AsyncEventsDropped"} <= lambda_metrics
+    assert '"AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", "${QueueName}"' in TEXT
+
+
+def test_the_fleets_queries_are_the_fleet_alarms_with_fewer_streams():
+    queries = {m[0]["expression"] for w in WIDGETS for m in w["properties"].get("metrics", []) if "SELECT" in str(m[0])}
+    alarms = [a["Properties"] for a in DEPLOYED["Resources"].values() if a["Type"] == "AWS::CloudWatch::Alarm"]
+    assert queries == {a["Metrics"][0]["Expression"].replace("LIMIT 500", "LIMIT 20") for a in alarms if "Metrics" in a}
+
+
+def fields_of(struct, path):
+    """The fields of a serialised struct, by name, with their types."""
+    (body,) = re.findall(rf"pub struct {struct} \{{\n(.*?)\n\}}", (ROOT / "src" / path).read_text(), re.DOTALL)
+    return dict(re.findall(r"^    pub (\w+): (.*),$", body, re.MULTILINE))
+
+
+LOG = {
+    "decision": fields_of("Document", "report/document.rs"),
+    "decision.stream": fields_of("StreamDocument", "report/document.rs"),
+    "sweep": fields_of("SweepDocument", "sweep.rs"),
+    # As tracing's JSON writes them, from the names in bootstrap.rs.
+    "fields": dict.fromkeys(["message", *re.findall(r"tracing::error!\(requestId = [\w.]+, (\w+), %(\w+),", (ROOT / "src/bin/bootstrap.rs").read_text())[0]]),
+}
+
+
+@pytest.mark.parametrize("query", [w["properties"]["query"] for w in WIDGETS if w["type"] == "log"])
+def test_the_log_has_every_field_that_a_table_names(query):
+    assert query.startswith("SOURCE '${LogGroup}' | ")
+    named = re.findall(r"\b((?:decision|sweep|fields)(?:\.\w+)+)", query)
+    assert named
+    for field in named:
+        parent, _, name = field.rpartition(".")
+        assert name in LOG[parent], field
+    # The lines that have them.
+    assert '"decision": document' in (source := (ROOT / "src/report/mod.rs").read_text()) and '"sweep": sweep' in source
+    assert ".json().without_time()" in (ROOT / "src/bin/bootstrap.rs").read_text()
+    # What is not a field is an alias, made before it is used.
+    rest = re.sub(r"\b(?:decision|sweep|fields)\.[\w.]+( as \w+)?", "", query)
+    assert set(re.findall(r"[a-z]\w+", rest.split("|", 1)[1])) <= {"filter", "ispresent", "fields", "timestamp", "sort", "desc", "limit", "level"}
