@@ -33,7 +33,9 @@ def terraform(*arguments, folder, stdin=None):
     return done.returncode, done.stdout + done.stderr
 
 
+@functools.cache
 def load(text):
+    """The parser's answer, which nobody changes."""
     return hcl2.loads(text, serialization_options=SerializationOptions(with_comments=False))
 
 
