@@ -20,7 +20,7 @@ test: .venv/tests tests/witness/node_modules/installed .tools/nextest ## Run eve
 	cargo test --locked --doc
 	$(MAKE) --no-print-directory infra
 
-infra: .venv/tests ## Check template.yaml: its shape, its permissions, and what wakes the function
+infra: .venv/tests .tools/bin/checkov ## Check template.yaml and infra/: shape, permissions, what wakes the function
 	AWS_DEFAULT_REGION=us-east-1 sam validate --lint
 	cfn-lint template.yaml
 	pytest --quiet tests/infra
@@ -46,6 +46,13 @@ clean: ## Delete everything that was built or installed here
 	python3 -m venv .venv
 	.venv/bin/pip install --quiet --requirement $<
 	touch $@
+
+# In an environment of its own: it needs other versions of what the tests need.
+.tools/bin/checkov: tests/infra/checkov.txt | .venv/tests
+	uv venv --quiet --clear .tools/checkov
+	uv pip install --quiet --no-cache --python .tools/checkov --requirement $<
+	mkdir -p .tools/bin
+	ln -sf ../checkov/bin/checkov $@
 
 .venv/cargo-lambda:
 	python3 -m venv .venv

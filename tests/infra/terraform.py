@@ -130,14 +130,14 @@ def known(resources):
     """What is known of resources and data sources before anything is deployed: that `aws_x.y.arn` is `<aws_x.y.arn>`."""
     found = {
         "data": {
-            "aws_region": {"this": {"region": f'"{REGION}"'}},
-            "aws_caller_identity": {"this": {"account_id": f'"{ACCOUNT}"'}},
-            "aws_partition": {"this": {"partition": f'"{PARTITION}"'}},
+            "aws_region": {"this": {"region": REGION}},
+            "aws_caller_identity": {"this": {"account_id": ACCOUNT}},
+            "aws_partition": {"this": {"partition": PARTITION}},
         }
     }
     for its_type, named_bodies in resources.items():
         for name, body in named_bodies.items():
-            attributes = {a: f'"<{its_type}.{name}.{a}>"' for a in SCHEMA["resource"][its_type]["attributes"]}
+            attributes = {a: f"<{its_type}.{name}.{a}>" for a in SCHEMA["resource"][its_type]["attributes"]}
             found.setdefault(its_type, {})[name] = [attributes] if "count" in body else attributes
     return found
 
@@ -164,9 +164,9 @@ def program(changed=()):
             evaluated[f'"{its_type}.{name}"'] = {key: plain(value) for key, value in body.items() if key not in {"depends_on", "__is_block__"}}
     outputs = {name: plain(body["value"]) for name, body in named(blocks, "output").items()}
     values = [plain(block) for block in blocks["locals"]]
-    values.append({"known": known(resources), "evaluated": {"resources": evaluated, "outputs": outputs}})
+    values.append({"evaluated": {"resources": evaluated, "outputs": outputs}})
     own = hcl2.dumps({"locals": [{**each, "__is_block__": True} for each in values]})
-    return {"variables.tf": texts["variables.tf"], "program.tf": own}
+    return {"variables.tf": texts["variables.tf"], "program.tf": own, "known.tf.json": json.dumps({"locals": {"known": known(resources)}})}
 
 
 def evaluate(variables, changed=()):
