@@ -50,11 +50,12 @@ def interfaces(declarations):
 
 def body_of(name, declared, code, written_by):
     """What one structure takes; `written_by` is the code that writes it."""
-    required, optional, blocks = [], [], {}
+    required, optional, blocks = {}, {}, {}
     for field, may_be_left_out, its_type in declared[name]:
         if field in NO_ARGUMENTS:
             continue
-        written = re.search(rf"\n +{field}: \{{\n +value: ([^\n]+),\n +isBlock: (true|false),", written_by)
+        form = rf'\n +{field}: \{{\n +value: ([^\n]+),\n +isBlock: (true|false),\n +type: "\w+",\n +storageClassType: "(\w+)"'
+        written = re.search(form, written_by)
         assert written, (name, field)
         if written[2] == "true":
             function = f"function {its_type[0].lower()}{its_type[1:]}ToHclTerraform("
@@ -66,9 +67,8 @@ def body_of(name, declared, code, written_by):
                 **body_of(its_type, declared, code, code[start : code.index("\n}\n", start)]),
             }
         else:
-            (optional if may_be_left_out else required).append(field)
-    found = {"required": sorted(required), "optional": sorted(optional), "blocks": blocks}
-    return {key: value for key, value in found.items() if value}
+            (optional if may_be_left_out else required)[field] = written[3]
+    return {key: value for key, value in {"required": required, "optional": optional, "blocks": blocks}.items() if value}
 
 
 def main():

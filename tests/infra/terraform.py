@@ -2,6 +2,7 @@
 
 import base64
 import functools
+import graphlib
 import json
 import os
 import pathlib
@@ -25,7 +26,7 @@ REGION, ACCOUNT, PARTITION = "eu-central-1", "123456789012", "aws"
 
 def terraform(*arguments, folder, stdin=None):
     """What Terraform says. A machine without it fails the test: nothing is left out in silence."""
-    assert shutil.which("terraform"), "terraform is not installed: the tests need 1.5 or newer on the PATH"
+    assert shutil.which("terraform"), "terraform is not installed: the tests need 1.6 or newer on the PATH"
     # Neither what the user has set, nor a call home.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("TF_")}
     environment |= {"CHECKPOINT_DISABLE": "1", "TF_CLI_CONFIG_FILE": os.devnull, "TF_CLI_ARGS": "-no-color", "TF_DATA_DIR": str(folder / ".terraform")}
@@ -97,6 +98,29 @@ def complaints(body, schema, where):
         yield f"{where}: {name} is missing"
 
 
+# What Terraform makes the provider's type of by itself: a number becomes a text, for one.
+SCALAR = (str, int, float, bool)
+FITS = {
+    "string": lambda value: isinstance(value, SCALAR),
+    "number": lambda value: isinstance(value, (int, float)) and not isinstance(value, bool),
+    "boolean": lambda value: isinstance(value, bool),
+    "stringList": lambda value: isinstance(value, list) and all(isinstance(each, SCALAR) for each in value),
+    "stringMap": lambda value: isinstance(value, dict) and all(isinstance(each, SCALAR) for each in value.values()),
+}
+
+
+def misfits(body, schema, where):
+    """What an evaluated body has that is not of the provider's type."""
+    types = schema.get("required", {}) | schema.get("optional", {})
+    for name, value in body.items():
+        if name in types:
+            if value is not None and not FITS[types[name]](value):
+                yield f"{where}: {name} is no {types[name]}"
+        else:
+            for each in value:
+                yield from misfits(each, schema["blocks"][name], f"{where}.{name}")
+
+
 def without_meta(body):
     return {name: value for name, value in body.items() if name not in META}
 
@@ -140,6 +164,17 @@ def known(resources):
             attributes = {a: f"<{its_type}.{name}.{a}>" for a in SCHEMA["resource"][its_type]["attributes"]}
             found.setdefault(its_type, {})[name] = [attributes] if "count" in body else attributes
     return found
+
+
+def order(blocks):
+    """The resources, each after those that it refers to; an error where they go round in a circle."""
+    resources = of_kind(blocks, "resource")
+    before = {
+        f"{its_type}.{name}": {*re.findall(r"(?<![\w.])(aws_\w+\.\w+)", json.dumps(body))}
+        for its_type, found in resources.items()
+        for name, body in found.items()
+    }
+    return list(graphlib.TopologicalSorter(before).static_order())
 
 
 @functools.cache

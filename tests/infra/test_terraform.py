@@ -1,6 +1,7 @@
 """The Terraform module deploys what template.yaml deploys: the same settings, and the same resources for the same settings."""
 
 import copy
+import graphlib
 import json
 import re
 
@@ -18,8 +19,10 @@ from terraform import (
     complaints,
     evaluate,
     is_block,
+    misfits,
     named,
     of_kind,
+    order,
     parse,
     terraform,
     without_meta,
@@ -94,6 +97,27 @@ def test_a_block_that_may_stand_once_stands_once():
     (body,) = [body for its_type, _, body in RESOURCES if its_type == "aws_scheduler_schedule"]
     twice = {**without_meta(body), "target": body["target"] * 2}
     assert list(complaints(twice, SCHEMA["resource"]["aws_scheduler_schedule"], "sweep")) == ["sweep: target may stand once"]
+
+
+@pytest.mark.parametrize(("argument", "value"), [("threshold", "much"), ("alarm_actions", "topic"), ("dimensions", ["x"]), ("actions_enabled", "yes")])
+def test_a_value_that_is_not_of_the_providers_type_is_found(argument, value):
+    assert list(misfits({argument: value}, SCHEMA["resource"]["aws_cloudwatch_metric_alarm"], "alarm"))
+
+
+def test_every_value_is_of_the_providers_type():
+    resources, _ = evaluate(variables_of(all_different()))
+    assert len(resources) == len(RESOURCES)
+    for address, body in resources.items():
+        assert list(misfits(body, SCHEMA["resource"][address.split(".")[0]], address)) == []
+
+
+def test_no_resource_waits_for_itself():
+    assert len(order(BLOCKS)) == len(RESOURCES)
+    # The function is told of this alarm, which would then need the function.
+    changed = copy.deepcopy(BLOCKS)
+    of_kind(changed, "resource")["aws_cloudwatch_metric_alarm"]["write_throttled"]["ok_actions"] = ["${aws_lambda_function.unthrottle.arn}"]
+    with pytest.raises(graphlib.CycleError):
+        order(changed)
 
 
 # The variables are the template's parameters.
@@ -214,6 +238,10 @@ SETTINGS = {
 }
 
 
+def variables_of(given):
+    return {snake(name): value for name, value in given.items()}
+
+
 def decoded(body):
     """A resource with its JSON read, and its environment as the texts that the provider makes of it."""
     found = copy.deepcopy(body)
@@ -230,7 +258,7 @@ def decoded(body):
 def differences(given, changed=()):
     stack = Stack(given)
     wanted = stack.resources()
-    resources, outputs = evaluate({snake(name): value for name, value in given.items()}, changed)
+    resources, outputs = evaluate(variables_of(given), changed)
     made = {address: decoded(body) for address, body in resources.items()}
     # Its body is one file for both, and has a test of its own.
     assert json.loads(made["aws_cloudwatch_dashboard.unthrottle"].pop("dashboard_body"))
@@ -294,8 +322,8 @@ def test_a_module_that_strays_from_the_template_is_found(old, new, given):
 
 
 def test_what_must_come_first_comes_first():
-    order = {f"{t}.{name}": body["depends_on"] for t, name, body in RESOURCES if "depends_on" in body}
-    assert {address: [first.strip("${}") for first in before] for address, before in order.items()} == {
+    told = {f"{t}.{name}": body["depends_on"] for t, name, body in RESOURCES if "depends_on" in body}
+    assert {address: [first.strip("${}") for first in before] for address, before in told.items()} == {
         # A role of the template's has its permissions in it.
         "aws_lambda_function.unthrottle": ["aws_iam_role_policy.unthrottle"],
         "aws_scheduler_schedule.sweep": ["aws_iam_role_policy.sweep"],

@@ -26,6 +26,6 @@ module "unthrottle" {
 }
 
 output "topic_arn" {
-  description = "Subscribe to it what else should hear of changes and of what needs a person"
+  description = "Whatever else should hear of changes, and of what needs a person, subscribes to it"
   value       = module.unthrottle.topic_arn
 }
