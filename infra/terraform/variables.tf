@@ -2,7 +2,7 @@
 # need of. A number that is whole to the code is refused here unless it is whole.
 
 variable "package" {
-  description = "Path of the function's package: target/lambda/bootstrap/bootstrap.zip after `make lambda`, built for the same architecture."
+  description = "Path of the function's package, the zip that `make lambda` builds. It is built for one architecture, which `architecture` must say."
   type        = string
   nullable    = false
 }

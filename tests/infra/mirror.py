@@ -153,6 +153,12 @@ def renamed(properties, names):
     return {ours: properties.pop(theirs) for theirs, ours in names.items() if theirs in properties}
 
 
+def alone(properties, name):
+    """The one property that there is."""
+    assert list(properties) == [name], (properties, name)
+    return properties[name]
+
+
 def tags(properties):
     found = properties.pop("Tags", [])
     assert all(set(tag) == {"Key", "Value"} for tag in found)
@@ -163,7 +169,8 @@ def function(address, p):
     # Where the code is, is for the module's `package` to say.
     assert set(p.pop("Code")) == {"S3Bucket", "S3Key"}
     assert p.pop("Tags") == [{"Key": "lambda:createdBy", "Value": "SAM"}]
-    (variables,) = [p.pop("Environment").pop("Variables")]
+    environment = p.pop("Environment")
+    variables = environment.pop("Variables")
     names = {"Description": "description", "Handler": "handler", "Runtime": "runtime", "Architectures": "architectures"}
     names |= {"MemorySize": "memory_size", "Timeout": "timeout", "Role": "role"}
     logging = p.pop("LoggingConfig")
@@ -178,13 +185,13 @@ def function(address, p):
         "logging_config": [renamed(logging, {"LogGroup": "log_group", "LogFormat": "log_format"})],
         **renamed(p, names),
     }
-    assert logging == {}
+    assert logging == environment == {}
 
 
 def event_invoke_config(address, p):
-    destination = p.pop("DestinationConfig")
+    destination = alone(alone(p.pop("DestinationConfig"), "OnFailure"), "Destination")
     yield address, {
-        "destination_config": [{"on_failure": [{"destination": destination.pop("OnFailure").pop("Destination")}]}],
+        "destination_config": [{"on_failure": [{"destination": destination}]}],
         **renamed(
             p,
             {
@@ -195,7 +202,6 @@ def event_invoke_config(address, p):
             },
         ),
     }
-    assert destination == {}
 
 
 def log_group(address, p):
@@ -234,7 +240,7 @@ def rule(address, p):
         "arn": target.pop("Arn"),
         # The provider sends 0 for attempts that are left out, EventBridge takes 185.
         "retry_policy": [{"maximum_event_age_in_seconds": retries.pop("MaximumEventAgeInSeconds"), "maximum_retry_attempts": 185}],
-        "dead_letter_config": [{"arn": target.pop("DeadLetterConfig").pop("Arn")}],
+        "dead_letter_config": [{"arn": alone(target.pop("DeadLetterConfig"), "Arn")}],
     }
     assert target == retries == {}
 
@@ -315,7 +321,8 @@ def trail(address, p):
     selectors = []
     for selector in p.pop("AdvancedEventSelectors"):
         fields = selector.pop("FieldSelectors")
-        selectors.append({"name": selector.pop("Name"), "field_selector": [renamed(f, {"Field": "field", "Equals": "equals"}) for f in fields]})
+        made = [renamed(field, {"Field": "field", "Equals": "equals"}) for field in fields]
+        selectors.append({"name": selector.pop("Name"), "field_selector": made})
         assert selector == {} and not any(fields)
     names = {
         "TrailName": "name",
@@ -333,15 +340,21 @@ def bucket(address, p):
     name = label(address)
     here = {"bucket": f"<{address}.id>"}
     yield address, {"bucket_prefix": f"{own_name(address)}-"}
-    (encryption,) = p.pop("BucketEncryption").pop("ServerSideEncryptionConfiguration")
+    (encryption,) = alone(p.pop("BucketEncryption"), "ServerSideEncryptionConfiguration")
     algorithm = renamed(encryption["ServerSideEncryptionByDefault"], {"SSEAlgorithm": "sse_algorithm"})
     assert encryption == {"ServerSideEncryptionByDefault": {}}
-    yield f"aws_s3_bucket_server_side_encryption_configuration.{name}", {**here, "rule": [{"apply_server_side_encryption_by_default": [algorithm]}]}
+    yield f"aws_s3_bucket_server_side_encryption_configuration.{name}", {
+        **here,
+        "rule": [{"apply_server_side_encryption_by_default": [algorithm]}],
+    }
     block = p.pop("PublicAccessBlockConfiguration")
     yield f"aws_s3_bucket_public_access_block.{name}", {**here, **{snake(each): value for each, value in block.items()}}
-    (ownership,) = p.pop("OwnershipControls").pop("Rules")
-    yield f"aws_s3_bucket_ownership_controls.{name}", {**here, "rule": [renamed(ownership, {"ObjectOwnership": "object_ownership"})]}
-    (expiry,) = p.pop("LifecycleConfiguration").pop("Rules")
+    (ownership,) = alone(p.pop("OwnershipControls"), "Rules")
+    yield f"aws_s3_bucket_ownership_controls.{name}", {
+        **here,
+        "rule": [renamed(ownership, {"ObjectOwnership": "object_ownership"})],
+    }
+    (expiry,) = alone(p.pop("LifecycleConfiguration"), "Rules")
     abort = expiry.pop("AbortIncompleteMultipartUpload")
     yield f"aws_s3_bucket_lifecycle_configuration.{name}", {
         **here,

@@ -29,7 +29,7 @@ def terraform(*arguments, folder, stdin=None):
     assert shutil.which("terraform"), "terraform is not installed: the tests need 1.6 or newer on the PATH"
     # Neither what the user has set, nor a call home.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("TF_")}
-    environment |= {"CHECKPOINT_DISABLE": "1", "TF_CLI_CONFIG_FILE": os.devnull, "TF_CLI_ARGS": "-no-color", "TF_DATA_DIR": str(folder / ".terraform")}
+    environment |= {"CHECKPOINT_DISABLE": "1", "TF_CLI_CONFIG_FILE": os.devnull, "TF_CLI_ARGS": "-no-color"}
     done = subprocess.run(["terraform", *arguments], cwd=folder, env=environment, input=stdin, capture_output=True, text=True)
     return done.returncode, done.stdout + done.stderr
 
@@ -178,30 +178,39 @@ def order(blocks):
 
 
 @functools.cache
+def without_resources(stem, text):
+    """One file of the module as a program: its resources and outputs as values of `local.<stem>_…`."""
+    blocks = load(text)
+    assert set(blocks) <= {"terraform", "locals", "resource", "data", "output"}, (stem, set(blocks))
+    resources = {
+        # An order is no value.
+        f'"{its_type}.{name}"': {key: plain(value) for key, value in body.items() if key not in {"depends_on", "__is_block__"}}
+        for its_type, found in of_kind(blocks, "resource").items()
+        for name, body in found.items()
+    }
+    outputs = {name: plain(body["value"]) for name, body in named(blocks, "output").items()}
+    values = [*map(plain, blocks.get("locals", [])), {f"{stem}_resources": resources, f"{stem}_outputs": outputs}]
+    return hcl2.dumps({"locals": [{**each, "__is_block__": True} for each in values]})
+
+
 def program(changed=()):
-    """The module as a program without resources: {file name: text}. `changed` replaces texts in its files, to see what tells."""
+    """The module without resources: {file name: text}. `changed` replaces texts in its files, to see what tells."""
     texts = {path.name: path.read_text() for path in sorted(MODULE.glob("*.tf"))}
     for old, new in changed:
         touched = [name for name, text in texts.items() if old in text]
         assert touched, old
         for name in touched:
             texts[name] = texts[name].replace(old, new)
-    blocks = {}
-    for text in texts.values():
-        for kind, found in load(text).items():
-            blocks.setdefault(kind, []).extend(found)
-    assert set(blocks) <= {"terraform", "variable", "locals", "resource", "data", "output"}, set(blocks)
-    resources = of_kind(blocks, "resource")
-    evaluated = {}
-    for its_type, found in resources.items():
-        for name, body in found.items():
-            # An order is no value.
-            evaluated[f'"{its_type}.{name}"'] = {key: plain(value) for key, value in body.items() if key not in {"depends_on", "__is_block__"}}
-    outputs = {name: plain(body["value"]) for name, body in named(blocks, "output").items()}
-    values = [plain(block) for block in blocks["locals"]]
-    values.append({"evaluated": {"resources": evaluated, "outputs": outputs}})
-    own = hcl2.dumps({"locals": [{**each, "__is_block__": True} for each in values]})
-    return {"variables.tf": texts["variables.tf"], "program.tf": own, "known.tf.json": json.dumps({"locals": {"known": known(resources)}})}
+    # Variables are Terraform's own, and stay as they are.
+    files = {"variables.tf": texts.pop("variables.tf")}
+    blocks = {"resource": [block for text in texts.values() for block in load(text).get("resource", [])]}
+    stems = []
+    for name, text in texts.items():
+        stems.append(name.removesuffix(".tf"))
+        files[name] = without_resources(stems[-1], text)
+    every = {part: "${merge(" + ", ".join(f"local.{stem}_{part}" for stem in stems) + ")}" for part in ["resources", "outputs"]}
+    files["known.tf.json"] = json.dumps({"locals": {"known": known(of_kind(blocks, "resource")), "evaluated": every}})
+    return files
 
 
 def evaluate(variables, changed=()):
@@ -216,7 +225,8 @@ def evaluate(variables, changed=()):
         (folder.parent / "dashboard").mkdir()
         shutil.copy(DASHBOARD, folder.parent / "dashboard")
         (folder / "given.tfvars.json").write_text(json.dumps({"package": "package.zip", **variables}))
-        code, said = terraform("console", "-var-file=given.tfvars.json", folder=folder, stdin="base64encode(jsonencode(local.evaluated))\n")
+        ask = "base64encode(jsonencode(local.evaluated))\n"
+        code, said = terraform("console", "-var-file=given.tfvars.json", folder=folder, stdin=ask)
     found = re.fullmatch(r'\s*"([A-Za-z0-9+/=]+)"\s*', said)
     assert code == 0 and found, said
     evaluated = json.loads(base64.b64decode(found[1]))

@@ -17,8 +17,8 @@ def test_every_finding_is_argued_and_every_argument_is_of_a_finding(tmp_path):
     # These examples are calls of the module, which is checked once.
     for name in ["one-region", "several-regions"]:
         shutil.rmtree(tmp_path / "infra/terraform/examples" / name)
-    command = "checkov --skip-download --framework cloudformation terraform --compact --quiet --output json --soft-fail --directory .".split()
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    command = "checkov --directory . --framework cloudformation terraform --skip-download --quiet --output json --soft-fail"
+    done = subprocess.run(command.split(), cwd=tmp_path, capture_output=True, text=True)
     reports = {report["check_type"]: report for report in json.loads(done.stdout)}
     assert set(reports) == {"cloudformation", "terraform"}, done.stderr
     found = {}

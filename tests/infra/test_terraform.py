@@ -1,11 +1,13 @@
 """The Terraform module deploys what template.yaml deploys: the same settings, and the same resources for the same settings."""
 
 import copy
+import fnmatch
 import graphlib
 import json
 import re
 
 import pytest
+from aws_provider_schema import used
 from mirror import Stack, in_our_words, snake
 from template import DEPLOYED, TEMPLATE
 from terraform import (
@@ -93,13 +95,19 @@ def test_a_name_that_the_provider_does_not_know_and_one_left_out_are_found(its_t
             assert bool(found) == (changed != "left out" or needed), (changed, path, argument)
 
 
+def test_the_schema_kept_here_is_of_what_is_used():
+    assert sorted((kind, name) for kind in ["provider", "resource", "data"] for name in SCHEMA[kind]) == used()
+
+
 def test_a_block_that_may_stand_once_stands_once():
     (body,) = [body for its_type, _, body in RESOURCES if its_type == "aws_scheduler_schedule"]
     twice = {**without_meta(body), "target": body["target"] * 2}
     assert list(complaints(twice, SCHEMA["resource"]["aws_scheduler_schedule"], "sweep")) == ["sweep: target may stand once"]
 
 
-@pytest.mark.parametrize(("argument", "value"), [("threshold", "much"), ("alarm_actions", "topic"), ("dimensions", ["x"]), ("actions_enabled", "yes")])
+@pytest.mark.parametrize(
+    ("argument", "value"), [("threshold", "much"), ("alarm_actions", "topic"), ("dimensions", ["x"]), ("actions_enabled", "yes"), ("namespace", [])]
+)
 def test_a_value_that_is_not_of_the_providers_type_is_found(argument, value):
     assert list(misfits({argument: value}, SCHEMA["resource"]["aws_cloudwatch_metric_alarm"], "alarm"))
 
@@ -115,7 +123,8 @@ def test_no_resource_waits_for_itself():
     assert len(order(BLOCKS)) == len(RESOURCES)
     # The function is told of this alarm, which would then need the function.
     changed = copy.deepcopy(BLOCKS)
-    of_kind(changed, "resource")["aws_cloudwatch_metric_alarm"]["write_throttled"]["ok_actions"] = ["${aws_lambda_function.unthrottle.arn}"]
+    alarm = of_kind(changed, "resource")["aws_cloudwatch_metric_alarm"]["write_throttled"]
+    alarm["ok_actions"] = ["${aws_lambda_function.unthrottle.arn}"]
     with pytest.raises(graphlib.CycleError):
         order(changed)
 
@@ -179,14 +188,13 @@ def cases():
 def test_a_variable_takes_what_its_parameter_takes_and_nothing_else(tmp_path):
     variables = (MODULE / "variables.tf").read_text()
     (tmp_path / "variables.tf").write_text(variables)
-    names = [("name", "unthrottle", True), ("name", "a" * 30, True), ("name", "a" * 31, False), ("name", "Unthrottle", False), ("name", "1a", False)]
+    names = [("unthrottle", True), ("a" * 30, True), ("a" * 31, False), ("Unthrottle", False), ("1a", False), ("a_b", False), ("", False)]
     taken, refused = 0, 0
     runs = []
-    for i, (name, value, takes) in enumerate([*cases(), *names]):
+    for i, (name, value, takes) in enumerate([*cases(), *(("name", *each) for each in names)]):
         given = json.dumps(value)
         expected = "" if takes else f"  expect_failures = [var.{name}]\n"
-        others = "" if name == "package" else '    package = "x"\n'
-        runs.append(f'run "case_{i}" {{\n  command = plan\n  variables {{\n{others}    {name} = {given}\n  }}\n{expected}}}\n')
+        runs.append(f'run "case_{i}" {{\n  command = plan\n  variables {{\n    package = "x"\n    {name} = {given}\n  }}\n{expected}}}\n')
         taken, refused = taken + takes, refused + (not takes)
     (tmp_path / "values.tftest.hcl").write_text("".join(runs))
     code, said = terraform("test", folder=tmp_path)
@@ -371,10 +379,11 @@ def test_an_example_uses_what_there_is(folder, tmp_path):
         assert (folder / bare(body["source"])).resolve() == MODULE
         given = {key: value for key, value in body.items() if key not in {"source", "providers", "__is_block__"}}
         assert set(given) <= set(VARIABLES) and "package" in given
-        # As the README says where `make lambda` leaves it.
+        # Where `make lambda` leaves it.
         package = blocks["locals"][0]["package"] if given["package"] == "${local.package}" else given["package"]
         relative = bare(package).removeprefix("${path.module}/")
-        assert (folder / relative).resolve() == ROOT / "target/lambda/bootstrap/bootstrap.zip"
+        (built,) = re.findall(r"^lambda:.*: (\S+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+        assert fnmatch.fnmatch((folder / relative).resolve(), ROOT / built)
         # Terraform itself says whether the values are legal.
         given["package"] = '"x"'
         values = "".join(f"{key} = {value if isinstance(value, str) else json.dumps(value)}\n" for key, value in given.items())

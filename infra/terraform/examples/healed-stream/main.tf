@@ -19,8 +19,8 @@ provider "aws" {
     tags = { team = "orders" }
   }
 
-  # For all streams of this provider, in `tags` and in `tags_all`, which is what default_tags fill: Terraform neither sees nor
-  # removes this tag. It is unthrottle's memory of a stream.
+  # unthrottle's memory of a stream: the provider leaves this tag out of what it reads, out of `tags` and of `tags_all`, which
+  # has the default_tags in it, too. So Terraform never removes it.
   ignore_tags {
     keys = ["unthrottle.memory"]
   }
