@@ -1,0 +1,44 @@
+output "function_name" {
+  description = "To ask it yourself: invoke it with {\"stream\": \"NAME\"}, or with {\"sweep\": true}"
+  value       = aws_lambda_function.unthrottle.function_name
+}
+
+output "function_arn" {
+  description = "The function"
+  value       = aws_lambda_function.unthrottle.arn
+}
+
+output "role_arn" {
+  description = "The function's role"
+  value       = aws_iam_role.unthrottle.arn
+}
+
+output "rule_arn" {
+  description = "The rule on calls that CloudTrail saw throttled or denied"
+  value       = aws_cloudwatch_event_rule.throttle.arn
+}
+
+output "alarm_rule_arn" {
+  description = "The rule on the fleet alarms"
+  value       = aws_cloudwatch_event_rule.alarm.arn
+}
+
+output "sweep_schedule_arn" {
+  description = "The schedule of the sweep"
+  value       = aws_scheduler_schedule.sweep.arn
+}
+
+output "log_group_name" {
+  description = "The function's log"
+  value       = aws_cloudwatch_log_group.unthrottle.name
+}
+
+output "dead_letter_queue_url" {
+  description = "The queue of events that did not reach the function, or failed in it three times"
+  value       = aws_sqs_queue.dead_letters.url
+}
+
+output "topic_arn" {
+  description = "Subscribe to it to hear what was changed, what healed, what needs a person, and alarms"
+  value       = aws_sns_topic.unthrottle.arn
+}

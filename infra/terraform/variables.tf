@@ -1,0 +1,352 @@
+# The same settings as the parameters of template.yaml, with the same defaults and bounds, and two that CloudFormation has no
+# need of. A number that is whole to the code is refused here unless it is whole.
+
+variable "package" {
+  description = "Path of the function's package, the zip that `make lambda` builds. It is built for one architecture, which `architecture` must say."
+  type        = string
+  nullable    = false
+}
+
+variable "name" {
+  description = "Name of the function, and start of the names of what belongs to it. `unthrottle pause --stack` takes it. The roles are named after the region, so only one unthrottle fits into an account and region."
+  type        = string
+  default     = "unthrottle"
+  nullable    = false
+
+  validation {
+    # The bucket's name allows the least: 37 lower-case characters, of which "-trail-" takes seven.
+    condition     = can(regex("^[a-z][a-z0-9-]{0,29}$", var.name))
+    error_message = "A lower-case letter, then up to 29 lower-case letters, digits and hyphens."
+  }
+}
+
+# What it may do.
+
+variable "mode" {
+  description = "UNTHROTTLE_MODE. heal changes streams, observe only says what it would do, off does nothing."
+  type        = string
+  default     = "heal"
+  nullable    = false
+
+  validation {
+    condition     = contains(["heal", "observe", "off"], var.mode)
+    error_message = "One of heal, observe, off."
+  }
+}
+
+variable "scope" {
+  description = "UNTHROTTLE_SCOPE. all streams, or only those tagged with unthrottle.mode."
+  type        = string
+  default     = "all"
+  nullable    = false
+
+  validation {
+    condition     = contains(["all", "tagged"], var.scope)
+    error_message = "One of all, tagged."
+  }
+}
+
+variable "on_demand" {
+  description = "UNTHROTTLE_ON_DEMAND. Whether a stream may be switched to on-demand when AWS's limits leave no room for shards."
+  type        = string
+  default     = "allow"
+  nullable    = false
+
+  validation {
+    condition     = contains(["allow", "deny"], var.on_demand)
+    error_message = "One of allow, deny."
+  }
+}
+
+variable "diagnose" {
+  description = "UNTHROTTLE_DIAGNOSE. Whether shard-level metrics may be switched on to find a hot shard, and off again. They cost about $0.90 a shard and month."
+  type        = string
+  default     = "deny"
+  nullable    = false
+
+  validation {
+    condition     = contains(["allow", "deny"], var.diagnose)
+    error_message = "One of allow, deny."
+  }
+}
+
+variable "restore_after_hours" {
+  description = "UNTHROTTLE_RESTORE_AFTER_HOURS. Calm hours after which shards that unthrottle had raised are given back, and a stream that it switched to on-demand is switched back. 0 never does."
+  type        = number
+  default     = 0
+  nullable    = false
+
+  validation {
+    condition     = var.restore_after_hours >= 0 && var.restore_after_hours <= 24 && floor(var.restore_after_hours) == var.restore_after_hours
+    error_message = "A whole number from 0 to 24."
+  }
+}
+
+# How far it may go.
+
+variable "max_shards" {
+  description = "UNTHROTTLE_MAX_SHARDS. No stream is scaled above this, nor switched to on-demand for a load that needs more. On-demand bills grow with the traffic; max_hourly_cost bounds spending at the moment of a change."
+  type        = number
+  default     = 100
+  nullable    = false
+
+  validation {
+    condition     = var.max_shards >= 1 && var.max_shards <= 10000 && floor(var.max_shards) == var.max_shards
+    error_message = "A whole number from 1 to 10000."
+  }
+}
+
+variable "max_shards_ceiling" {
+  description = "UNTHROTTLE_MAX_SHARDS_CEILING. How far a stream's own tag may raise its maximum. Empty means max_shards."
+  type        = string
+  default     = ""
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^([1-9][0-9]{0,3}|10000)?$", var.max_shards_ceiling))
+    error_message = "A whole number from 1 to 10000, or empty."
+  }
+}
+
+variable "min_shards" {
+  description = "UNTHROTTLE_MIN_SHARDS. Shards are never taken back below this, and a stream with fewer is not switched back to provisioned mode."
+  type        = number
+  default     = 1
+  nullable    = false
+
+  validation {
+    condition     = var.min_shards >= 1 && var.min_shards <= 10000 && floor(var.min_shards) == var.min_shards
+    error_message = "A whole number from 1 to 10000."
+  }
+}
+
+variable "max_warm_mibps" {
+  description = "UNTHROTTLE_MAX_WARM_MIBPS. No stream is given more warm throughput than this, in MiB/s. Only accounts with the throughput commitment have any."
+  type        = number
+  default     = 200
+  nullable    = false
+
+  validation {
+    condition     = var.max_warm_mibps >= 1 && var.max_warm_mibps <= 10240 && floor(var.max_warm_mibps) == var.max_warm_mibps
+    error_message = "A whole number from 1 to 10240."
+  }
+}
+
+variable "max_hourly_cost" {
+  description = "UNTHROTTLE_MAX_HOURLY_COST. No change that makes a stream cost more USD an hour than this. Empty means no such bound."
+  type        = string
+  default     = ""
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^(0\\.(0[1-9]|[1-9])[0-9]*|[1-9][0-9]{0,5}(\\.[0-9]+)?|1000000)?$", var.max_hourly_cost))
+    error_message = "USD an hour from 0.01 to 1000000, or empty."
+  }
+}
+
+variable "max_changes_per_hour" {
+  description = "UNTHROTTLE_MAX_CHANGES_PER_HOUR. No more changes than this in an hour, over all streams of the account and region."
+  type        = number
+  default     = 100
+  nullable    = false
+
+  validation {
+    condition     = var.max_changes_per_hour >= 1 && var.max_changes_per_hour <= 10000 && floor(var.max_changes_per_hour) == var.max_changes_per_hour
+    error_message = "A whole number from 1 to 10000."
+  }
+}
+
+variable "max_changes_per_sweep" {
+  description = "UNTHROTTLE_MAX_CHANGES_PER_SWEEP. A sweep changes no more streams than this, the worst first."
+  type        = number
+  default     = 20
+  nullable    = false
+
+  validation {
+    condition     = var.max_changes_per_sweep >= 1 && var.max_changes_per_sweep <= 10000 && floor(var.max_changes_per_sweep) == var.max_changes_per_sweep
+    error_message = "A whole number from 1 to 10000."
+  }
+}
+
+# Who is told.
+
+variable "notification_email" {
+  description = "Who is mailed what was changed, what healed, what needs a person, and alarms. Empty mails nobody; the topic takes any subscriber."
+  type        = string
+  default     = ""
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^([^@\\s]+@[^@\\s]+\\.[^@\\s]+)?$", var.notification_email))
+    error_message = "One e-mail address, or empty."
+  }
+}
+
+variable "auto_fix_alarm_threshold" {
+  description = "Changes within five minutes that raise the alarm. 1 tells you of the first; those that follow at once raise no second."
+  type        = number
+  default     = 1
+  nullable    = false
+
+  validation {
+    condition     = var.auto_fix_alarm_threshold >= 1 && floor(var.auto_fix_alarm_threshold) == var.auto_fix_alarm_threshold
+    error_message = "A whole number, 1 or more."
+  }
+}
+
+# What wakes it.
+
+variable "sweep_minutes" {
+  description = "Minutes from one sweep to the next. A sweep looks at the streams that need it, whatever woke the function meanwhile, and takes up to five minutes."
+  type        = number
+  default     = 5
+  nullable    = false
+
+  validation {
+    condition     = var.sweep_minutes >= 5 && var.sweep_minutes <= 30 && floor(var.sweep_minutes) == var.sweep_minutes
+    error_message = "A whole number from 5 to 30."
+  }
+}
+
+variable "iterator_age_alarm_milliseconds" {
+  description = "How old the oldest record read may be, in milliseconds, before the stream is looked at. The default, 12 hours, is half of what a stream keeps unless you set more."
+  type        = number
+  default     = 43200000
+  nullable    = false
+
+  validation {
+    condition     = var.iterator_age_alarm_milliseconds >= 60000 && var.iterator_age_alarm_milliseconds <= 31536000000 && floor(var.iterator_age_alarm_milliseconds) == var.iterator_age_alarm_milliseconds
+    error_message = "A whole number from 60000 to 31536000000."
+  }
+}
+
+variable "data_event_trail" {
+  description = "Whether a CloudTrail trail is made that records the calls of producers and readers. $0.10 for 100,000 calls, throttled or not, so 1,000 calls a second are about $2,600 a month. Without one, and without a trail of yours that records them, the rule on throttled calls never fires; the alarms and the sweep work all the same."
+  type        = string
+  default     = "deny"
+  nullable    = false
+
+  validation {
+    condition     = contains(["allow", "deny"], var.data_event_trail)
+    error_message = "One of allow, deny."
+  }
+}
+
+variable "trail_retention_days" {
+  description = "Days that the records of that trail are kept in their bucket."
+  type        = number
+  default     = 7
+  nullable    = false
+
+  validation {
+    condition     = var.trail_retention_days >= 1 && var.trail_retention_days <= 3650 && floor(var.trail_retention_days) == var.trail_retention_days
+    error_message = "A whole number from 1 to 3650."
+  }
+}
+
+# How it decides.
+
+variable "target_utilization" {
+  description = "UNTHROTTLE_TARGET_UTILIZATION. The share of a shard's capacity that the offered load may use after a change."
+  type        = number
+  default     = 0.75
+  nullable    = false
+
+  validation {
+    condition     = var.target_utilization >= 0.3 && var.target_utilization <= 0.95
+    error_message = "A number from 0.3 to 0.95."
+  }
+}
+
+variable "window_minutes" {
+  description = "UNTHROTTLE_WINDOW_MINUTES. How many minutes of metrics a decision looks at."
+  type        = number
+  default     = 5
+  nullable    = false
+
+  validation {
+    condition     = var.window_minutes >= 3 && var.window_minutes <= 60 && floor(var.window_minutes) == var.window_minutes
+    error_message = "A whole number from 3 to 60."
+  }
+}
+
+variable "confirm_minutes" {
+  description = "UNTHROTTLE_CONFIRM_MINUTES. Throttled minutes in the window before the first change of an incident."
+  type        = number
+  default     = 2
+  nullable    = false
+
+  validation {
+    condition     = var.confirm_minutes >= 1 && var.confirm_minutes <= 5 && floor(var.confirm_minutes) == var.confirm_minutes
+    error_message = "A whole number from 1 to 5."
+  }
+}
+
+variable "floor" {
+  description = "UNTHROTTLE_FLOOR. A throttled share of the records below this is left alone."
+  type        = number
+  default     = 0.01
+  nullable    = false
+
+  validation {
+    condition     = var.floor >= 0 && var.floor <= 0.5
+    error_message = "A number from 0 to 0.5."
+  }
+}
+
+variable "prices_file" {
+  description = "UNTHROTTLE_PRICES_FILE. A file of prices in the function's package, in the form of infra/prices.json. Empty means that one, us-east-1's list prices."
+  type        = string
+  default     = ""
+  nullable    = false
+}
+
+# The function.
+
+variable "architecture" {
+  description = "The processor that the function is built for and runs on. arm64 costs a fifth less."
+  type        = string
+  default     = "arm64"
+  nullable    = false
+
+  validation {
+    condition     = contains(["arm64", "x86_64"], var.architecture)
+    error_message = "One of arm64, x86_64."
+  }
+}
+
+variable "memory_mib" {
+  description = "Memory of the function in MiB."
+  type        = number
+  default     = 128
+  nullable    = false
+
+  validation {
+    condition     = var.memory_mib >= 128 && var.memory_mib <= 10240 && floor(var.memory_mib) == var.memory_mib
+    error_message = "A whole number from 128 to 10240."
+  }
+}
+
+variable "reserved_concurrency" {
+  description = "Runs at the same time, reserved and at most. 0 reserves nothing, for accounts whose concurrency quota leaves nothing to reserve."
+  type        = number
+  default     = 5
+  nullable    = false
+
+  validation {
+    condition     = var.reserved_concurrency >= 0 && var.reserved_concurrency <= 1000 && floor(var.reserved_concurrency) == var.reserved_concurrency
+    error_message = "A whole number from 0 to 1000."
+  }
+}
+
+variable "log_retention_days" {
+  description = "Days that the log is kept."
+  type        = number
+  default     = 30
+  nullable    = false
+
+  validation {
+    condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.log_retention_days)
+    error_message = "One of 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653."
+  }
+}
