@@ -37,7 +37,7 @@ TWIN = {
     "Dashboard": "aws_cloudwatch_dashboard.unthrottle",
     **{
         f"{name}Alarm": "aws_cloudwatch_metric_alarm." + re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
-        for name in ["WriteThrottled", "ReadThrottled", "ReadersBehind", "AutoFix", "NeedsPerson", "FleetLimit", "Untold", "NoSweep"]
+        for name in ["WriteThrottled", "ReadThrottled", "ReadersBehind", "AutoFix", "NeedsPerson", "FleetLimit", "Untold", "NoSweep", "SweepFailed"]
         + ["FunctionErrors", "FunctionThrottles", "DeadLetters"]
     },
 }
@@ -111,12 +111,15 @@ class Stack:
                 case "Fn::Join":
                     return argument[0].join(self.resolve(argument[1]))
                 case "Fn::Sub":
-                    return re.sub(r"\$\{([\w:]+)(?:\.(\w+))?\}", self.substituted, argument)
+                    text, own = argument if isinstance(argument, list) else (argument, {})
+                    return re.sub(r"\$\{([\w:]+)(?:\.(\w+))?\}", lambda match: self.substituted(match, own), text)
             assert not function.startswith("Fn::") and function != "Condition", function
         found = {name: self.resolve(each) for name, each in value.items()}
         return {name: each for name, each in found.items() if each is not NO_VALUE}
 
-    def substituted(self, match):
+    def substituted(self, match, own):
+        if match[1] in own:
+            return str(self.resolve(own[match[1]]))
         return reference(match[1], match[2]) if match[2] else str(self.named(match[1]))
 
     def resources(self):
