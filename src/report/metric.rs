@@ -181,7 +181,8 @@ pub fn looked(code: &str, held: bool, needs_person: bool, now: DateTime<Utc>) ->
     let metrics = ["Looked", "Held", NEEDS_PERSON].map(|name| json!({ "Name": name, "Unit": "Count" }));
     let mut line = emf(now, &json!([[], ["Reason"]]), &json!(metrics));
     line["Reason"] = code.into();
-    (line["Looked"], line["Held"], line[NEEDS_PERSON]) = (1.into(), u8::from(held).into(), u8::from(needs_person).into());
+    (line["Looked"], line["Held"], line[NEEDS_PERSON]) =
+        (1.into(), u8::from(held).into(), u8::from(needs_person).into());
     line
 }
 
