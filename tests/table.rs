@@ -1779,6 +1779,11 @@ fn a_fleet_is_changed_only_so_often() {
             "healthy",
             raised(7, 500.0).with(|s| s.observation.fleet = sweep(0)).code(),
         ),
+        (
+            "100 changes, bursts, and metrics that are on for an hour",
+            "micro_burst",
+            bursts().memory(&watching(61)).with(|s| s.observation.fleet = hour(100)).code(),
+        ),
         ("100 changes, and a plan", "scale_shards", with(hour(100)).tag("unthrottle.mode", "observe").code()),
         (
             "100 changes, and nothing to change",

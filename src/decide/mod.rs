@@ -142,12 +142,15 @@ impl<'a> Case<'a> {
         let (known, lost) = recalled.clone();
         let mut history = History::of(recalled, self.observation, stream, self.now)?;
         let remedy = self.weigh(stream, &policy, &mut history).map_err(|reason| self.exhausted(reason, &history));
+        let held = remedy.as_ref().err().cloned();
         let by_hand = self.signal.undo().is_some();
         let unwatch = |reason| calm::unwatch_in_hold(reason, stream, &history, self.now);
         let remedy = remedy.or_else(|reason| if by_hand { Err(reason) } else { unwatch(reason) });
         // What a person asks for by hand is not held back for the fleet's sake, and a plan changes nothing.
         let is_bounded = policy.mode == Mode::Heal && !by_hand;
         let remedy = remedy.and_then(|remedy| match self.within_fleet(&remedy) {
+            // What is only taken back waits without a word.
+            Err(_) if is_bounded && remedy.takes_back() => Err(held.unwrap_or(Reason::Healthy { healed: None })),
             Err(reason) if is_bounded => Err(reason),
             _ => Ok(remedy),
         });
@@ -257,14 +260,10 @@ impl<'a> Case<'a> {
         let max = policy.max_changes_per_hour;
         let a_container = max.div_ceil(CONTAINERS);
         let known = fleet.changes_last_hour.saturating_add(fleet.unseen_of_ours);
-        if remedy.takes_back() {
-            // What is only given back leaves half of the hour to what is to heal, and waits without a word.
-            let is_free =
-                known < max.div_ceil(2) && fleet.unseen_of_ours < a_container && fleet.left_in_sweep != Some(0);
-            return if is_free { Ok(()) } else { Err(Reason::Healthy { healed: None }) };
-        }
+        // What is only taken back leaves half of the hour to what is to heal.
+        let in_an_hour = if remedy.takes_back() { max.div_ceil(2) } else { max };
         let bound = match () {
-            () if known >= max => FleetBound::Hour(max),
+            () if known >= in_an_hour => FleetBound::Hour(max),
             () if fleet.left_in_sweep == Some(0) => FleetBound::Sweep(policy.max_changes_per_sweep),
             () if fleet.unseen_of_ours >= a_container => FleetBound::Container(a_container),
             () => return Ok(()),
