@@ -849,6 +849,18 @@ fn one_hot(load: f64) -> Scene {
     Scene::of_shards(&loads)
 }
 
+/// Each shard refuses a little in minutes that are hardly used.
+fn bursts() -> Scene {
+    let burst = MinuteTraffic { write_throttled: 600.0, ..offered(200.0, 1) };
+    let scene =
+        Scene::of_shards(&[200.0; 8]).minutes(-9..=0, MinuteTraffic { write_throttled: 4800.0, ..offered(1600.0, 8) });
+    scene.with(|s| {
+        for shard in s.observation.shards.as_mut().expect("shards") {
+            (-9..=0).for_each(|ago| *shard.traffic.minute_mut(newest().plus(ago)) = burst);
+        }
+    })
+}
+
 #[test]
 fn shard_by_shard() {
     let one_child = || one_hot(3000.0).children(40, [3, 4]);
@@ -858,17 +870,6 @@ fn shard_by_shard() {
     };
     let diagnose = |scene: Scene| scene.policy(|p| p.diagnose = Permission::Allow);
     let two_hot = || Scene::of_shards(&[IDLE, 1500.0, IDLE, 3000.0, IDLE, IDLE, IDLE, IDLE]);
-    let bursts = || {
-        // Each shard refuses a little in minutes that are hardly used.
-        let burst = MinuteTraffic { write_throttled: 600.0, ..offered(200.0, 1) };
-        let scene = Scene::of_shards(&[200.0; 8])
-            .minutes(-9..=0, MinuteTraffic { write_throttled: 4800.0, ..offered(1600.0, 8) });
-        scene.with(|s| {
-            for shard in s.observation.shards.as_mut().expect("shards") {
-                (-9..=0).for_each(|ago| *shard.traffic.minute_mut(newest().plus(ago)) = burst);
-            }
-        })
-    };
     let unpublished = |s: &mut Scene| {
         s.observation.shards.as_mut().expect("shards").iter_mut().for_each(|shard| shard.traffic = Default::default());
     };
