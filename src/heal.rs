@@ -206,6 +206,9 @@ impl Healer {
                 }
             }
         }
+        if let Some(intent) = intent {
+            intent.settle(&self.clients, stream).await;
+        }
         Err(Error::TooSlow { stream: stream.name.clone() })
     }
 

@@ -21,7 +21,7 @@
 //! | `watch=METRICS.N` | shard-level metrics that we switched on N s earlier: `b`ytes, `r`ecords, `w`rites refused; `off`: switched off again |
 //! | `scales=N-N-…`, `modes=N-N` | the changes of the last 24 h: seconds before WHEN |
 //! | `refused=KIND/N/WHEN` | AWS refused a change, N times in a row for a limit; WHEN is in seconds after the change, where there is one |
-//! | `reverts=N-N` | changes of ours, N s earlier, that somebody took back |
+//! | `reverts=N.N` | somebody was found to have taken changes of ours back, N s later, or -N s earlier |
 //! | `told=CODE/N` | a person was told of a hold of this name, N s later; without a change, WHEN |
 //! | `tried=N` | the stream was last found not ready to be given back, N s later; without a change, WHEN |
 
@@ -59,7 +59,7 @@ pub struct Memory {
     pub watch: Option<Watch>,
     /// AWS's last refusal of a change, until a change is accepted.
     pub refused: Option<Refusal>,
-    /// When the changes of ours in the last 24 h were made that somebody took back, oldest first.
+    /// When changes of ours were found to be taken back by somebody in the last 24 h, oldest first.
     pub reverts: Vec<DateTime<Utc>>,
     /// The hold that a person was last told of, by its code, and when.
     pub told: Option<(String, DateTime<Utc>)>,
@@ -242,7 +242,7 @@ impl Memory {
             "scales" => self.reshards = value.split('-').map(before).collect::<Option<_>>()?,
             "modes" => self.switches = value.split('-').map(before).collect::<Option<_>>()?,
             "refused" => self.refused = Some(Refusal::parse(value, at)?),
-            "reverts" => self.reverts = value.split('-').map(before).collect::<Option<_>>()?,
+            "reverts" => self.reverts = value.split('.').map(|n| moment(n, at)).collect::<Option<_>>()?,
             "told" => {
                 let (code, at_or_after) = value.split_once('/')?;
                 self.told = Some((code.into(), moment(at_or_after, at)?));
@@ -290,8 +290,12 @@ impl Memory {
             if let Some((kind, at)) = self.owed {
                 word("owed", &format_args!("{kind}/{}", before(at)));
             }
-            let lists = [("scales", &self.reshards), ("modes", &self.switches), ("reverts", &self.reverts)];
+            let lists = [("scales", &self.reshards), ("modes", &self.switches)];
             lists.iter().filter(|(_, l)| !l.is_empty()).for_each(|(key, l)| word(key, &list(l)));
+            if !self.reverts.is_empty() {
+                let ago = |t: &DateTime<Utc>| (*t - *at).num_seconds().to_string();
+                word("reverts", &self.reverts.iter().map(ago).collect::<Vec<_>>().join("."));
+            }
             if !self.lineages.is_empty() {
                 let line = |l: &Lineage| format!("{}.{}.{}", l.shard, l.splits, before(l.at));
                 word("lines", &self.lineages.iter().map(line).collect::<Vec<_>>().join("-"));
@@ -602,7 +606,7 @@ mod tests {
         }
 
         #[test]
-        fn what_can_be_read_reads_the_same_again(text in "v=1( (change=(scale|split|warm|watch|switch|lost|restore|theirs)/[0-9]{1,3}/[0-9]{1,3}/2026112[0-9]T1704[0-5][0-9]Z|base=[0-9]{1,3}|done=[0-9]{1,5}|since=[0-9]{1,3}|scales=[0-9]{1,5}(-[0-9]{1,5}){0,4}|x[a-z]=[a-z0-9]{1,5}|lines=[0-9]{1,3}\\.[0-9]\\.[0-9]{1,4}|watch=(off|b?r?w?)\\.[0-9]{1,4}|was=p|reverts=[0-9]|sent=[0-9]{1,5}|tried=[0-9]{1,4}|told=[a-z_]{1,9}/-?[0-9]{1,4})){0,5}") {
+        fn what_can_be_read_reads_the_same_again(text in "v=1( (change=(scale|split|warm|watch|switch|lost|restore|theirs)/[0-9]{1,3}/[0-9]{1,3}/2026112[0-9]T1704[0-5][0-9]Z|base=[0-9]{1,3}|done=[0-9]{1,5}|since=[0-9]{1,3}|scales=[0-9]{1,5}(-[0-9]{1,5}){0,4}|x[a-z]=[a-z0-9]{1,5}|lines=[0-9]{1,3}\\.[0-9]\\.[0-9]{1,4}|watch=(off|b?r?w?)\\.[0-9]{1,4}|was=p|reverts=-?[0-9]{1,5}|sent=[0-9]{1,5}|tried=[0-9]{1,4}|told=[a-z_]{1,9}/-?[0-9]{1,4})){0,5}") {
             if let Ok(memory) = Memory::parse(&text) {
                 let again = memory.encode().expect("short");
                 prop_assert_eq!(Memory::parse(&again).expect("readable"), memory);

@@ -634,6 +634,20 @@ fn a_change_that_aws_refused_and_a_person_made_is_not_ours() {
 }
 
 #[test]
+fn a_datum_that_stays_missing_is_sent_less_and_less_often() {
+    // Sent again after five minutes, then ten, twenty, and so on.
+    let sent = |made: i64, sent: i64| {
+        let mut memory = settled(2, 4, made * 60, 60);
+        memory.change.as_mut().expect("just made").sent = Some(now() - TimeDelta::minutes(sent));
+        Scene::new(4).minutes(-9..=0, offered(3000.0, 4)).memory(&memory).decide().uncounted.len()
+    };
+    assert_eq!(
+        [(11, 5), (12, 6), (20, 9), (21, 11), (40, 19), (43, 22)].map(|(made, ago)| sent(made, ago)),
+        [0, 0, 0, 1, 0, 1]
+    );
+}
+
+#[test]
 fn a_late_datum_is_not_sent_again_before_cloudwatch_shows_it() {
     let hours = 10 * 3600;
     let sent = |ago: i64| {
@@ -733,13 +747,19 @@ fn changes_that_were_taken_back_with_the_memory_are_counted_by_the_metric() {
             s.observation.traffic.reverts.insert(Minute::of(ago(minutes)), 1);
         })
     };
+    let found = Minute::of(now()).plus(-1).start();
     let lost = || Scene::under_load(2, 3000.0).counted(ago(30)).counted(ago(90));
     let first = lost().decide();
-    assert_eq!((first.verdict.code(), first.reverted), ("scale_shards", Some(Minute::of(ago(30)).start())));
-    let again = reverted(lost(), 30).decide();
-    assert_eq!((again.verdict.code(), again.reverted), ("scale_shards", None), "the same change, lost once more");
-    let second = reverted(lost(), 90).decide();
-    assert_eq!((second.verdict.code(), second.reverted), ("tug_of_war", Some(Minute::of(ago(30)).start())));
+    assert_eq!((first.verdict.code(), first.reverted), ("scale_shards", Some(found)));
+    let again = reverted(lost(), 20).decide();
+    assert_eq!((again.verdict.code(), again.reverted), ("scale_shards", None), "lost once more, and no change since");
+    let second = reverted(lost(), 60).decide();
+    assert_eq!((second.verdict.code(), second.reverted), ("tug_of_war", Some(found)));
+    // What is rebuilt says so itself, before the metric shows it.
+    let memory = second.memory.expect("rebuilt");
+    assert_eq!(memory.reverts, [Minute::of(ago(60)).start(), found]);
+    let noted = reverted(lost().memory(&memory), 60).decide();
+    assert_eq!((noted.verdict.code(), noted.reverted, noted.memory), ("tug_of_war", None, None));
     // A memory that was put back knows less than the metric.
     let back = Scene::under_load(2, 3000.0).memory(&settled(1, 2, 3600, 60)).counted(ago(60));
     assert_eq!(reverted(reverted(back, 90), 200).code(), "tug_of_war");
@@ -764,6 +784,11 @@ fn who_goes_back_to_what_was_before_the_incident_takes_it_back() {
     let mut switched = settled(4, 4, 3600, 60);
     switched.change.as_mut().expect("just made").kind = ChangeKind::Switch;
     assert_eq!(reverts(16, &switched), (1, true), "back from on-demand mode with the shards that it has grown to");
+    let mut warmed = settled(4, 8, 3600, 60);
+    warmed.change.as_mut().expect("just made").kind = ChangeKind::Warm;
+    assert_eq!(reverts(16, &warmed), (0, false), "somebody else had switched it");
+    (warmed.base, warmed.was_provisioned) = (Some(4), true);
+    assert_eq!(reverts(16, &warmed), (1, true));
 }
 
 #[test]
@@ -1900,7 +1925,7 @@ fn only_streams_with_something_to_do_are_due() {
         (change.counted, change.sent) = (None, Some(now() - TimeDelta::minutes(minutes)));
         memory
     };
-    assert!(!due(&sent(2)) && due(&sent(6)), "sent again, and not found yet");
+    assert!(!due(&sent(20)) && due(&sent(31)), "sent again, and not found yet");
     assert!(!due(&scaled(2, 4, 60).refuse(ChangeKind::Scale, now(), true)), "never made");
     assert!(!due(&with(done(5), |m| m.base = Some(2))), "not yet");
     assert!(due(&watching(61)), "to switch off");
@@ -1916,8 +1941,34 @@ fn only_streams_with_something_to_do_are_due() {
     assert_eq!(due_as(&raised, "heal"), Some(Due::Restore));
     assert_eq!(due_as(&raised, "observe"), None, "nothing would come of it");
     assert_eq!(due_as(&scaled(2, 4, 60), "observe"), Some(Due::Now));
+    let watched = with(watching(61), |m| m.change.as_mut().expect("one").counted = Some(now()));
+    assert_eq!((due_as(&watched, "heal"), due_as(&watched, "observe")), (Some(Due::Now), None));
+    let scoped = Policy { scope: Scope::Tagged, ..restores.clone() };
+    let untagged = [("unthrottle.memory".to_owned(), raised.encode().expect("fits"))].into();
+    assert_eq!((due_of(&untagged, &restores, now()), due_of(&untagged, &scoped, now())), (Some(Due::Restore), None));
     assert!(Due::Now < Due::Restore, "what waits to be verified comes first");
     assert_eq!(due_of(&tags("gone fishing", "heal"), &restores, now()), Some(Due::Now));
+}
+
+#[test]
+fn what_was_raised_is_given_back_though_a_later_change_was_never_made() {
+    let memory = |change: fn(&Memory) -> Memory| {
+        let raised = raised(7, 500.0).observation.tags["unthrottle.memory"].clone();
+        change(&Memory::parse(&raised).expect("readable"))
+    };
+    let hours_ago = |hours| now() - TimeDelta::hours(hours);
+    let refused = memory(|m| {
+        let intent = m.intend(Change::intent(ChangeKind::Scale, 4, 8, now() - TimeDelta::hours(7)), false);
+        intent.refuse(ChangeKind::Scale, now() - TimeDelta::hours(7), true)
+    });
+    assert_eq!(raised(7, 500.0).memory(&refused).code(), "restore");
+    let died = memory(|m| m.intend(Change::intent(ChangeKind::Scale, 4, 8, now() - TimeDelta::hours(7)), false));
+    assert_eq!(raised(7, 500.0).memory(&died).code(), "restore");
+    let not_given_back = memory(|m| {
+        let intent = m.intend(Change::intent(ChangeKind::Restore, 4, 2, now() - TimeDelta::hours(30)), false);
+        intent.refuse(ChangeKind::Restore, now() - TimeDelta::hours(30), true)
+    });
+    assert_eq!(raised(31, 500.0).memory(&not_given_back).code(), "restore", "of {}", hours_ago(30));
 }
 
 #[test]

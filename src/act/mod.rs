@@ -44,9 +44,31 @@ pub struct Intent {
     remedy: Remedy,
     text: String,
     before: Option<String>,
+    /// What is to be counted now that the intent says so.
+    owed: Owed,
+}
+
+/// Data that a decision is to send once its memory is written: the memory says that they were.
+#[derive(Clone, Debug, Default)]
+struct Owed {
+    uncounted: Vec<(&'static str, DateTime<Utc>)>,
+    reverted: Option<DateTime<Utc>>,
+}
+
+impl Owed {
+    fn of(decision: &Decision) -> Owed {
+        Owed { uncounted: decision.uncounted.clone(), reverted: decision.reverted }
+    }
 }
 
 impl Intent {
+    /// Sends what was to be counted with it, where the run ends without a change. Gives lines for the log.
+    pub async fn settle(self, clients: &Clients, stream: &StreamArn) -> Vec<Value> {
+        let mut actor = Actor::new(clients, stream);
+        actor.send(&self.owed).await;
+        actor.lines
+    }
+
     /// Takes our own intent out of a later look of the same run, so that it is not taken for another run's. On a stream
     /// that has changed meanwhile it stays: it may stand for the change of a run whose intent ours has overwritten.
     pub fn pardon(&self, look: &mut Look) {
@@ -92,7 +114,7 @@ pub async fn act(
     decision: Decision,
     earlier: Option<Intent>,
 ) -> Result<Acted, ActError> {
-    let mut actor = Actor { clients, stream, has_written: false, auto_fix: None, lines: vec![], surprised: false };
+    let mut actor = Actor::new(clients, stream);
     let decision = match actor.carry_out(look, &decision, earlier).await {
         Ok(()) => decision,
         Err(Stop::Hold(reason)) => Decision { verdict: Verdict::Hold(reason), ..decision },
@@ -113,33 +135,45 @@ enum Stop {
 struct Actor<'a> {
     clients: &'a Clients,
     stream: &'a StreamArn,
-    /// Whether the decision's memory is in the tag.
-    has_written: bool,
+    /// What is to be counted, because the memory in the tag says so.
+    owed: Owed,
     auto_fix: Option<AutoFix>,
     lines: Vec<Value>,
     surprised: bool,
 }
 
-impl Actor<'_> {
+impl<'a> Actor<'a> {
+    fn new(clients: &'a Clients, stream: &'a StreamArn) -> Actor<'a> {
+        Actor { clients, stream, owed: Owed::default(), auto_fix: None, lines: vec![], surprised: false }
+    }
+
     async fn carry_out(&mut self, look: &Look, decision: &Decision, earlier: Option<Intent>) -> Result<(), Stop> {
         if decision.mode != Mode::Heal {
             return Ok(());
         }
         let done = match &decision.verdict {
             Verdict::Act(remedy) => self.heal(look, decision, remedy, earlier).await,
-            Verdict::Hold(_) => self.note(look, decision).await,
+            Verdict::Hold(_) => {
+                self.owed = earlier.map(|intent| intent.owed).unwrap_or_default();
+                self.note(look, decision).await
+            }
         };
         // A look that could not note it finds it again.
-        if self.has_written && !matches!(done, Err(Stop::Stale(_))) {
-            for (action, at) in &decision.uncounted {
-                self.count(action, *at).await;
-            }
-            if let Some(at) = decision.reverted {
-                let reverted = Reverted { stream: self.stream, at };
-                self.lines.extend(reverted.send(&self.clients.cloudwatch).await);
-            }
+        if !matches!(done, Err(Stop::Stale(_))) {
+            let owed = std::mem::take(&mut self.owed);
+            self.send(&owed).await;
         }
         done
+    }
+
+    async fn send(&mut self, owed: &Owed) {
+        for (action, at) in &owed.uncounted {
+            self.count(action, *at).await;
+        }
+        if let Some(at) = owed.reverted {
+            let reverted = Reverted { stream: self.stream, at };
+            self.lines.extend(reverted.send(&self.clients.cloudwatch).await);
+        }
     }
 
     /// The intent, the change, its datum.
@@ -154,7 +188,7 @@ impl Actor<'_> {
             Some(announced) => announced,
             None => self.announce(look, decision, remedy).await?,
         };
-        self.has_written = true;
+        self.owed = intent.owed.clone();
         if look.asked.elapsed() >= LOOK_GOOD_FOR {
             return Err(Stop::Stale(Box::new(intent)));
         }
@@ -176,14 +210,15 @@ impl Actor<'_> {
             };
         }
         self.write(memory, TimeoutConfig::builder().operation_timeout(left)).await?;
-        self.has_written = true;
+        self.owed = Owed::of(decision);
         Ok(())
     }
 
     async fn announce(&self, look: &Look, decision: &Decision, remedy: &Remedy) -> Result<Intent, Stop> {
         let memory = decision.memory.clone().unwrap_or_default();
         let text = self.write(&memory, TimeoutConfig::builder()).await?;
-        Ok(Intent { memory, remedy: remedy.clone(), text, before: look.observation.tags.get(TAG).cloned() })
+        let before = look.observation.tags.get(TAG).cloned();
+        Ok(Intent { memory, remedy: remedy.clone(), text, before, owed: Owed::of(decision) })
     }
 
     /// Writes the memory into the tag, and gives the tag's value. `timeouts` may be shorter than the client's.

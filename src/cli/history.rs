@@ -6,7 +6,6 @@ use super::console::Console;
 use crate::clients::Clients;
 use crate::decide::Remedy;
 use crate::memory::{ChangeKind, Memory, MemoryError, TAG};
-use crate::observation::Minute;
 use crate::observe::Cause;
 use crate::report::metric::{ACTION, AUTO_FIX, NAMESPACE, STREAM_NAME};
 use crate::signal::StreamArn;
@@ -67,8 +66,13 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
         Ok(memory) => (memory, None),
         Err(error) => (Memory::default(), Some(error.to_string())),
     };
-    let mut changes = counted(&clients, &stream, args.days).await?;
-    remember(&memory, &mut changes);
+    let period = match args.days {
+        ..=15 => 60,
+        16..=63 => 300,
+        _ => 3600,
+    };
+    let mut changes = counted(&clients, &stream, args.days, period).await?;
+    remember(&memory, &mut changes, TimeDelta::seconds(period.into()));
     changes.sort_by_key(|entry| std::cmp::Reverse(entry.at));
     let history = History { stream: stream.name, unreadable_memory, changes };
     if args.json {
@@ -88,12 +92,7 @@ async fn memory(clients: &Clients, stream: &StreamArn) -> Result<Result<Memory, 
 }
 
 /// What the AutoFix metric knows of, one entry for each action and period.
-async fn counted(clients: &Clients, stream: &StreamArn, days: i64) -> Result<Vec<Entry>, CliError> {
-    let period = match days {
-        ..=15 => 60,
-        16..=63 => 300,
-        _ => 3600,
-    };
+async fn counted(clients: &Clients, stream: &StreamArn, days: i64, period: i32) -> Result<Vec<Entry>, CliError> {
     let dimension = |name: &str, value: &str| Dimension::builder().name(name).value(value).build();
     let query = |(place, action): (usize, &&str)| {
         let metric = Metric::builder().namespace(NAMESPACE).metric_name(AUTO_FIX);
@@ -134,9 +133,9 @@ async fn counted(clients: &Clients, stream: &StreamArn, days: i64) -> Result<Vec
 
 /// Adds what the memory knows of the last change to its entry, or an entry for it; and one for an earlier change that the
 /// metric has not.
-fn remember(memory: &Memory, changes: &mut Vec<Entry>) {
+fn remember(memory: &Memory, changes: &mut Vec<Entry>, period: TimeDelta) {
     let is_known = |kind: ChangeKind, at: DateTime<Utc>, entry: &Entry| {
-        entry.action == action(kind) && Minute::of(entry.at) == Minute::of(at)
+        entry.action == action(kind) && entry.at <= at && at < entry.at + period
     };
     let bare = |kind: ChangeKind, at: DateTime<Utc>| Entry {
         at,

@@ -38,7 +38,9 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
     let document = Healer::new(clients, policy).heal(&signal, &home).await?.document;
     if args.json { print_json(&document) } else { print(&document) }?;
     match document.outcome {
-        Outcome::Acted | Outcome::Planned => Ok(()),
+        Outcome::Acted => Ok(()),
+        Outcome::Planned if !args.yes => Ok(()),
+        Outcome::Planned => Err(CliError::Partly("not taken back: its mode, or yours, is observe".into())),
         _ => Err(CliError::Partly(format!("not taken back ({})", document.code))),
     }
 }

@@ -91,15 +91,15 @@ fn markdown(documents: &[Value]) -> String {
     if !acted.is_empty() {
         line(&mut text, "- the bill: the table above, for as long as the change stays");
         line(&mut text, "\n## How to undo\n");
-        for name in &names {
-            let last = acted.iter().rev().find(|document| self::name(document) == *name);
-            let Some(undo) = last.map(|document| text_of(document, "undo")) else { continue };
-            line(
-                &mut text,
-                &format!("- {name}: `{undo}` (without `--yes`, `unthrottle restore` only says what it would do)"),
-            );
-            line(&mut text, &format!("- then `unthrottle.mode=off` as a tag of {name} stops further changes"));
+        for document in acted.iter().rev() {
+            let undo = document["undo"].as_str().unwrap_or("unthrottle history tells what it was");
+            line(&mut text, &format!("- `{}` of {}: `{undo}`", text_of(document, "code"), self::name(document)));
         }
+        line(
+            &mut text,
+            "\nWithout `--yes`, `unthrottle restore` only says what it would do. The tag `unthrottle.mode=off` then stops",
+        );
+        line(&mut text, "further changes of a stream.");
     }
     text
 }

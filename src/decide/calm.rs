@@ -28,10 +28,17 @@ impl Case<'_> {
         newest: Minute,
     ) -> Result<Remedy, Reason> {
         let undone = self.undo_when_due(stream, policy, history, newest);
-        if undone.is_err() && self.policy.restore_after_hours > 0 && is_raised(&history.memory) {
-            history.tried(self.now);
+        if undone.is_err() {
+            self.note_tried(history);
         }
         undone
+    }
+
+    /// Something is in the way of giving the stream back, if there is anything to give back.
+    pub(super) fn note_tried(&self, history: &mut History) {
+        if self.policy.restore_after_hours > 0 && is_raised(&history.memory) {
+            history.tried(self.now);
+        }
     }
 
     fn undo_when_due(
@@ -75,7 +82,8 @@ impl Case<'_> {
         history: &History,
         newest: Minute,
     ) -> Result<Remedy, Reason> {
-        if let Some(unwatch) = unwatch(stream, history, self.now, TimeDelta::zero()) {
+        let unwatch = unwatch(stream, history, self.now, TimeDelta::zero());
+        if let Some(unwatch) = unwatch.filter(|_| undo.to.is_none()) {
             return Ok(unwatch);
         }
         let hours = i64::from(self.policy.restore_after_hours).max(1);

@@ -2,10 +2,10 @@
 //! nothing.
 
 use super::calm::{WATCHED_FOR, is_diagnosed, is_raised};
-use super::settle::{COUNTED_WITHIN, TRIED_EVERY, is_to_heal};
+use super::settle::{COUNTED_WITHIN, TRIED_EVERY, counted_by, is_to_heal};
 use crate::memory::{ChangeKind, Memory, TAG};
 use crate::observation::LOOKBACK_HOURS;
-use crate::policy::{MODE_TAG, Mode, Policy};
+use crate::policy::{Mode, Policy};
 use chrono::{DateTime, TimeDelta, Utc};
 use std::collections::BTreeMap;
 
@@ -20,15 +20,17 @@ pub enum Due {
 
 /// What a stream with these tags needs a look for, if for anything.
 pub fn due(tags: &BTreeMap<String, String>, policy: &Policy, now: DateTime<Utc>) -> Option<Due> {
-    let is_set_to = |mode| tags.get(MODE_TAG).is_some_and(|set| set == mode);
-    let text = tags.get(TAG).filter(|_| policy.mode != Mode::Off && !is_set_to("off"))?;
+    let text = tags.get(TAG)?;
+    // A stream whose policy cannot be read is looked at like any other, and then a person hears of it.
+    let mode = policy.for_stream(tags, None).map_or(Some(policy.mode), |policy| policy.map(|policy| policy.mode));
+    let mode = mode.filter(|mode| *mode != Mode::Off)?;
     let Ok(memory) = Memory::parse(text) else { return Some(Due::Now) };
-    if has_unsettled(&memory, now) || has_watch(&memory, now) {
+    // What is only observed would be planned again at every sweep.
+    let may_undo = mode == Mode::Heal;
+    if has_unsettled(&memory, now) || (may_undo && has_watch(&memory, now)) {
         return Some(Due::Now);
     }
-    // What is only observed would be planned again at every sweep.
-    let may_restore = policy.mode == Mode::Heal && !is_set_to("observe");
-    (may_restore && has_restore(&memory, policy, now)).then_some(Due::Restore)
+    (may_undo && has_restore(&memory, policy, now)).then_some(Due::Restore)
 }
 
 /// A change that is not known to be done, to have healed, or to be counted. After a day nothing of that can be told.
@@ -43,7 +45,7 @@ fn has_unsettled(memory: &Memory, now: DateTime<Utc>) -> bool {
             return false;
         }
         let is_ours = !matches!(change.kind, ChangeKind::Theirs | ChangeKind::Lost);
-        let is_uncounted = is_ours && change.counted.is_none() && is_owed(change.sent.unwrap_or(change.at));
+        let is_uncounted = is_ours && change.counted.is_none() && now >= counted_by(change);
         change.settled.is_none() || (is_to_heal(change.kind) && change.healed.is_none()) || is_uncounted
     })
 }

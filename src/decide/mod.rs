@@ -139,7 +139,7 @@ impl<'a> Case<'a> {
         if stream.status == Status::Updating {
             return Err(Reason::Resharding);
         }
-        let (known, lost) = recalled.clone();
+        let settle::Recalled { memory: known, lost, .. } = recalled.clone();
         let mut history = History::of(recalled, self.observation, stream, self.now)?;
         let remedy = self.weigh(stream, &policy, &mut history).map_err(|reason| self.exhausted(reason, &history));
         let held = remedy.as_ref().err().cloned();
@@ -154,6 +154,9 @@ impl<'a> Case<'a> {
             Err(reason) if is_bounded => Err(reason),
             _ => Ok(remedy),
         });
+        if matches!(remedy, Err(Reason::Negligible | Reason::ConsumerSlow { .. })) {
+            self.note_tried(&mut history);
+        }
         self.decision.tell = self.policy.topic_arn.is_some() && self.is_news(&remedy, &mut history);
         (self.decision.uncounted, self.decision.reverted) = (history.uncounted.clone(), history.reverted);
         self.decision.memory = match &remedy {

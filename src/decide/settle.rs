@@ -59,13 +59,22 @@ pub(super) struct History {
     pub evidence_from: Option<DateTime<Utc>>,
     /// Done changes without an AutoFix datum.
     pub uncounted: Vec<(&'static str, DateTime<Utc>)>,
-    /// When the change was made that is now found to be taken back.
+    /// When a change of ours is found to be taken back, if it is only now.
     pub reverted: Option<DateTime<Utc>>,
 }
 
-/// The memory on the stream; or, where the tag or its last change is gone, one rebuilt from our own metrics (then `true`).
-/// Terraform takes the tag back with the shards, so changes that were taken back are in a metric, too.
-pub(super) fn recall(observation: &Observation) -> Result<(Memory, bool), MemoryError> {
+/// What is remembered of a stream.
+#[derive(Clone)]
+pub(super) struct Recalled {
+    pub memory: Memory,
+    /// It, or its last change, was gone, and is rebuilt from our own metrics.
+    pub lost: bool,
+    /// When the loss was found, if it is news: with the memory the last change was taken back, as Terraform does it.
+    reverted: Option<DateTime<Utc>>,
+}
+
+/// The memory on the stream; or, where the tag or its last change is gone, one rebuilt from our own metrics.
+pub(super) fn recall(observation: &Observation) -> Result<Recalled, MemoryError> {
     let text = observation.tags.get(TAG);
     let mut memory = text.map(|text| Memory::parse(text)).transpose()?.unwrap_or_default();
     let Traffic { auto_fixes, reshards, mode_switches, reverts, .. } = &observation.traffic;
@@ -73,16 +82,22 @@ pub(super) fn recall(observation: &Observation) -> Result<(Memory, bool), Memory
     memory.reverts.extend(reverts.keys().filter(|minute| !known.contains(minute)).map(|minute| minute.start()));
     memory.reverts.sort_unstable();
     let Some(newest) = auto_fixes.keys().next_back().filter(|_| memory.change.is_none()) else {
-        return Ok((memory, false));
+        return Ok(Recalled { memory, lost: false, reverted: None });
     };
-    if !reverts.contains_key(newest) {
-        memory.reverts.push(newest.start());
-    }
+    let is_news = memory.reverts.iter().all(|at| Minute::of(*at) < *newest);
+    let reverted = is_news.then(|| found_at(observation.observed_at));
+    memory.reverts.extend(reverted);
     memory.switches = times(mode_switches, SWITCHES_A_DAY);
     memory.reshards = times(reshards, RESHARDS_A_DAY);
     let mut change = Change::intent(ChangeKind::Lost, 0, 0, newest.start());
     change.settled = Some(newest.start() + LOST_SETTLES);
-    Ok((memory.intend(change, false), true))
+    Ok(Recalled { memory: memory.intend(change, false), lost: true, reverted })
+}
+
+/// The time of a revert that is found at `now`: before the minute of any change that the same look makes, so that the two
+/// can be told apart.
+fn found_at(now: DateTime<Utc>) -> DateTime<Utc> {
+    Minute::of(now).plus(-1).start()
 }
 
 /// When each counted change was made, to the minute; of each minute at most so many.
@@ -93,14 +108,12 @@ fn times(counts: &BTreeMap<Minute, u32>, most: usize) -> Vec<DateTime<Utc>> {
 impl History {
     /// Reads the recalled memory against an ACTIVE `stream`; holds while a change of ours may be under way.
     pub fn of(
-        (memory, lost): (Memory, bool),
+        Recalled { memory, lost, reverted }: Recalled,
         observation: &Observation,
         stream: &Stream,
         now: DateTime<Utc>,
     ) -> Result<History, Reason> {
-        let mut history = History { memory, lost, void: false, evidence_from: None, uncounted: vec![], reverted: None };
-        history.reverted = history.memory.change.as_ref().filter(|_| lost).map(|change| change.at);
-        history.reverted = history.reverted.filter(|at| !observation.traffic.reverts.contains_key(&Minute::of(*at)));
+        let mut history = History { memory, lost, void: false, evidence_from: None, uncounted: vec![], reverted };
         history.settle_debt(&observation.traffic, now);
         let refused = history.memory.refused;
         let Some(change) = &mut history.memory.change else { return Ok(history) };
@@ -135,9 +148,7 @@ impl History {
             return Ok(history);
         }
         history.evidence_from = newer(&observation.traffic, change).max(change.settled);
-        let sent = change.sent.unwrap_or(change.at).max(change.at);
-        let within = if sent - change.at > OLD { OLD_COUNTED_WITHIN } else { COUNTED_WITHIN };
-        let is_due = now - sent > within && now - change.at < TimeDelta::hours(LOOKBACK_HOURS);
+        let is_due = now > counted_by(change) && now - change.at < TimeDelta::hours(LOOKBACK_HOURS);
         if is_due && !history.void && change.counted.is_none() && change.is_done(stream) {
             change.sent = Some(now.trunc_subsecs(0));
             history.uncounted.push((Remedy::code_of(change.kind), change.at));
@@ -153,8 +164,8 @@ impl History {
         let theirs = ours.of_theirs(stream, now);
         let is_recent = now - ours.at < TimeDelta::hours(LOOKBACK_HOURS);
         if is_recent && self.is_taken_back(&ours, stream) {
-            self.memory.reverts.push(ours.at);
-            self.reverted = Some(ours.at);
+            self.reverted = Some(found_at(now));
+            self.memory.reverts.extend(self.reverted);
         }
         if seen_done && ours.counted.or(ours.sent).is_none() && is_recent && ours.kind != ChangeKind::Theirs {
             self.memory.owed = Some((ours.kind, ours.at));
@@ -175,7 +186,7 @@ impl History {
             ChangeKind::Switch => true,
             ChangeKind::Scale | ChangeKind::Split => ours.is_undone(stream) || to_base,
             ChangeKind::Warm | ChangeKind::Watch | ChangeKind::Unwatch => {
-                stream.mode == CapacityMode::Provisioned && to_base
+                stream.mode == CapacityMode::Provisioned && (to_base || self.memory.was_provisioned)
             }
         }
     }
@@ -247,9 +258,10 @@ impl History {
         self.unverified().filter(|change| change.settled.is_some_and(|settled| now - settled < INCIDENT))
     }
 
-    /// Whether the last change is one of ours, and the stream is as it left it.
+    /// Whether the last change is one of ours, and the stream is as it left it; or as it was, where it was never made.
     pub fn last_is_done(&self, stream: &Stream) -> bool {
-        !self.void && self.memory.change.as_ref().is_some_and(|change| change.is_done(stream))
+        let change = self.memory.change.as_ref();
+        change.is_some_and(|change| if self.void { change.is_undone(stream) } else { change.is_done(stream) })
     }
 
     /// How often somebody has taken a change of ours back in the last 24 hours.
@@ -379,6 +391,13 @@ impl History {
         memory.owed = owed.map(|c| (c.kind, c.at)).or(memory.owed);
         memory
     }
+}
+
+/// When the AutoFix datum of a change is missing, if it is not found by then. Each time that it was sent in vain, CloudWatch
+/// gets twice as long: it adds up what it is sent twice.
+pub(super) fn counted_by(change: &Change) -> DateTime<Utc> {
+    let sent = change.sent.unwrap_or(change.at).max(change.at);
+    sent + if sent - change.at > OLD { OLD_COUNTED_WITHIN } else { COUNTED_WITHIN.max(sent - change.at) }
 }
 
 /// Whether a change of this kind is made to stop throttling.

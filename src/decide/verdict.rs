@@ -29,7 +29,7 @@ pub struct Decision {
     /// The code and the time of each done change of ours whose AutoFix datum is missing: to be counted now. Two runs
     /// that find the same at once may both count it: a tag cannot be compared and set.
     pub uncounted: Vec<(&'static str, DateTime<Utc>)>,
-    /// When the change of ours was made that is found to be taken back: to be counted, once the memory is written.
+    /// When a change of ours is found to be taken back, if it is only now: to be counted, once the memory is written.
     pub reverted: Option<DateTime<Utc>>,
 }
 

@@ -19,7 +19,7 @@ pub const NAMESPACE: &str = "Unthrottle";
 pub const AUTO_FIX: &str = "AutoFix";
 /// One for each hold that stays until a person does something, told or not.
 pub const NEEDS_PERSON: &str = "NeedsPerson";
-/// One for each change of ours that somebody took back, at the time of the change.
+/// One each time that a change of ours is found to be taken back by somebody.
 pub const REVERTED: &str = "Reverted";
 /// The dimension that names a stream, as in `AWS/Kinesis`.
 pub const STREAM_NAME: &str = "StreamName";
@@ -80,7 +80,7 @@ impl Fix<'_> {
 pub struct Reverted<'a> {
     /// The stream.
     pub stream: &'a StreamArn,
-    /// When the change was made.
+    /// When it was found.
     pub at: DateTime<Utc>,
 }
 
@@ -109,8 +109,7 @@ enum Unsent {
     Unknown(Cause),
 }
 
-/// Sends a count of one, in each of these sets of dimensions. One attempt: CloudWatch adds up what it is sent twice, and a
-/// datum whose answer was lost may be there.
+/// Sends a count of one, in each of these sets of dimensions.
 async fn send_once(client: &Client, name: &str, sets: &[Dimensions<'_>], at: DateTime<Utc>) -> Result<(), Unsent> {
     let data = sets.iter().map(|dimensions| {
         let dimensions = dimensions.iter().map(|(n, v)| Dimension::builder().name(*n).value(*v).build());
@@ -122,7 +121,12 @@ async fn send_once(client: &Client, name: &str, sets: &[Dimensions<'_>], at: Dat
             .unit(StandardUnit::Count)
             .build()
     });
-    let put = client.put_metric_data().namespace(NAMESPACE).set_metric_data(Some(data.collect()));
+    put_once(client, data.collect()).await
+}
+
+/// One attempt: CloudWatch adds up what it is sent twice, and a datum whose answer was lost may be there.
+async fn put_once(client: &Client, data: Vec<MetricDatum>) -> Result<(), Unsent> {
+    let put = client.put_metric_data().namespace(NAMESPACE).set_metric_data(Some(data));
     let once = aws_sdk_cloudwatch::config::Builder::new().retry_config(RetryConfig::disabled());
     match put.customize().config_override(once).send().await {
         Ok(_) => Ok(()),
@@ -166,14 +170,10 @@ pub async fn send_healed(client: &Client, line: &Value) -> Option<Cause> {
             datum.set_dimensions(Some(dimensions)).build()
         })
     });
-    client
-        .put_metric_data()
-        .namespace(NAMESPACE)
-        .set_metric_data(Some(data.collect()))
-        .send()
-        .await
-        .err()
-        .map(Cause::of)
+    match put_once(client, data.collect()).await {
+        Ok(()) => None,
+        Err(Unsent::Refused(error) | Unsent::Unknown(error)) => Some(error),
+    }
 }
 
 /// A stream that a sweep has looked at, as a line of EMF: what an invocation of its own would have counted.

@@ -86,7 +86,7 @@ fn act(remedy: &Remedy, signal: &Signal, decision: &Decision) -> String {
     let (did, why, backlog) = (what(remedy), why(remedy, evidence, by_hand), backlog(remedy, evidence));
     match decision.mode {
         Mode::Heal => format!("{seen}; {why}. Changed {did}.{backlog} To stop this: tag the stream {MODE_TAG}=off."),
-        Mode::Observe | Mode::Off if by_hand => {
+        Mode::Observe | Mode::Off if by_hand && signal.mode() == Some(Mode::Observe) => {
             format!("{seen}; {why}. Would change {did}; nothing was changed. With --yes it is done.{backlog}")
         }
         Mode::Observe | Mode::Off => {
@@ -125,11 +125,18 @@ pub(super) fn undo(remedy: &Remedy, stream: &StreamArn) -> String {
     let region = &home.region;
     let aws = |call: &str, with: &str| format!("aws kinesis {call} --region {region} --stream-arn {stream} {with}");
     match remedy {
-        Remedy::ScaleShards { .. }
-        | Remedy::SplitShard { .. }
-        | Remedy::SwitchToOnDemand { .. }
-        | Remedy::EnableShardMetrics { .. } => format!("unthrottle restore {name} --region {region} --yes"),
-        Remedy::WarmUp { from, .. } => aws("update-stream-warm-throughput", &format!("--warm-throughput-mibps {from}")),
+        Remedy::ScaleShards { .. } | Remedy::SwitchToOnDemand { .. } => {
+            format!("unthrottle restore {name} --region {region} --yes")
+        }
+        // A split is not what a restore goes back from by itself.
+        Remedy::SplitShard { from, .. } => format!("unthrottle restore {name} --region {region} --to {from} --yes"),
+        Remedy::EnableShardMetrics { metrics, .. } => {
+            aws("disable-enhanced-monitoring", &format!("--shard-level-metrics {}", metrics.join(" ")))
+        }
+        // The CLI's own way to spell WarmThroughputMiBps.
+        Remedy::WarmUp { from, .. } => {
+            aws("update-stream-warm-throughput", &format!("--warm-throughput-mi-bps {from}"))
+        }
         Remedy::Restore { from, .. } => {
             aws("update-shard-count", &format!("--scaling-type UNIFORM_SCALING --target-shard-count {from}"))
         }
