@@ -41,9 +41,12 @@ bench: ## Measure the figures that the release build is to keep
 lambda: .venv/cargo-lambda ## Build the function for Terraform and StackSets: target/lambda/unthrottle-*.zip
 	python3 infra/package.py
 
-deploy: .venv/tests .venv/cargo-lambda ## Build the stack and deploy it to your AWS account
-	sam build
-	sam deploy --guided --capabilities CAPABILITY_NAMED_IAM
+deploy: .venv/tests .venv/cargo-lambda ## Build the stack and deploy it to your AWS account; ARCHITECTURE=x86_64 for that
+	sam build --parameter-overrides Architecture=$(DEPLOYED)
+	sam deploy --guided --capabilities CAPABILITY_NAMED_IAM --parameter-overrides Architecture=$(DEPLOYED)
+
+# The template's own default, unless the command line says otherwise.
+DEPLOYED = $(if $(filter command line,$(origin ARCHITECTURE)),$(ARCHITECTURE),arm64)
 
 deny: ## Check licences and sources of the dependencies, where cargo-deny is installed
 	if cargo deny --version 2>/dev/null; then cargo deny check licenses bans sources; else echo "cargo-deny is not installed"; fi

@@ -6,6 +6,5 @@ resource "aws_cloudwatch_dashboard" "unthrottle" {
     FunctionName = aws_lambda_function.unthrottle.function_name
     LogGroup     = aws_cloudwatch_log_group.unthrottle.name
     QueueName    = aws_sqs_queue.dead_letters.name
-    StackName    = var.name
   })
 }

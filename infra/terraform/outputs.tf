@@ -6,6 +6,22 @@ output "function_name" {
 output "function_arn" {
   description = "The function"
   value       = aws_lambda_function.unthrottle.arn
+
+  # What one variable must be because of another: with anything else the function would not start.
+  precondition {
+    condition     = var.confirm_minutes <= var.window_minutes
+    error_message = "confirm_minutes must be at most window_minutes."
+  }
+
+  precondition {
+    condition     = var.min_shards <= var.max_shards
+    error_message = "min_shards must be at most max_shards."
+  }
+
+  precondition {
+    condition     = var.max_shards_ceiling == "" ? true : tonumber(var.max_shards_ceiling) >= var.max_shards
+    error_message = "max_shards_ceiling must be at least max_shards, or empty."
+  }
 }
 
 output "role_arn" {

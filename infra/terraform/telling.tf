@@ -132,7 +132,7 @@ resource "aws_cloudwatch_metric_alarm" "untold" {
 # SampleCount, since a sweep that finds nothing to look at says 0. In ALARM from a deployment to the first sweep, too.
 resource "aws_cloudwatch_metric_alarm" "no_sweep" {
   alarm_name          = "${var.name}-no-sweep"
-  alarm_description   = "No sweep of unthrottle has ended for an hour. It is paused, or its log says why."
+  alarm_description   = "No sweep of unthrottle has ended for an hour. It has just been deployed, it is paused, or its log says why."
   namespace           = "Unthrottle"
   metric_name         = "SweepLooked"
   statistic           = "SampleCount"
@@ -144,17 +144,17 @@ resource "aws_cloudwatch_metric_alarm" "no_sweep" {
   alarm_actions       = [aws_sns_topic.unthrottle.arn]
 }
 
-# One look may fail, and the next sweep looks again.
+# One look may fail, and the next sweep looks again: every sweep of the half hour must have failed in something.
 resource "aws_cloudwatch_metric_alarm" "sweep_failed" {
   alarm_name          = "${var.name}-sweep-failed"
-  alarm_description   = "The sweeps of unthrottle cannot read or change some of what they should, for half an hour. Its log says what and why."
+  alarm_description   = "For half an hour no sweep of unthrottle could read and change all that it should. Its log says what and why."
   namespace           = "Unthrottle"
   metric_name         = "SweepFailed"
-  statistic           = "Sum"
+  statistic           = "Minimum"
   period              = 1800
   evaluation_periods  = 1
   comparison_operator = "GreaterThanThreshold"
-  threshold           = 2
+  threshold           = 0
   treat_missing_data  = "notBreaching"
   alarm_actions       = [aws_sns_topic.unthrottle.arn]
 }
@@ -193,7 +193,7 @@ resource "aws_cloudwatch_metric_alarm" "function_throttles" {
 
 resource "aws_cloudwatch_metric_alarm" "dead_letters" {
   alarm_name          = "${var.name}-dead-letters"
-  alarm_description   = "Events did not reach unthrottle, or failed in it three times. They are in its dead-letter queue. The sweep finds what still throttles; delete them when you have seen why."
+  alarm_description   = "Events did not reach unthrottle, waited five minutes for their turn in a storm, or failed in it three times. They are in its dead-letter queue. The sweep finds what still throttles; purge the queue (aws sqs purge-queue) when you have seen why."
   namespace           = "AWS/SQS"
   metric_name         = "ApproximateNumberOfMessagesVisible"
   dimensions          = { QueueName = aws_sqs_queue.dead_letters.name }

@@ -97,7 +97,7 @@ variable "max_shards" {
 }
 
 variable "max_shards_ceiling" {
-  description = "UNTHROTTLE_MAX_SHARDS_CEILING. How far a stream's own tag may raise its maximum. Empty means max_shards."
+  description = "UNTHROTTLE_MAX_SHARDS_CEILING. How far a stream's own tag may raise its maximum, at least max_shards. Empty means max_shards."
   type        = string
   default     = ""
   nullable    = false
@@ -109,7 +109,7 @@ variable "max_shards_ceiling" {
 }
 
 variable "min_shards" {
-  description = "UNTHROTTLE_MIN_SHARDS. Shards are never taken back below this, and a stream with fewer is not switched back to provisioned mode."
+  description = "UNTHROTTLE_MIN_SHARDS. At most max_shards. Shards are never taken back below this, and a stream with fewer is not switched back to provisioned mode."
   type        = number
   default     = 1
   nullable    = false
@@ -271,7 +271,7 @@ variable "window_minutes" {
 }
 
 variable "confirm_minutes" {
-  description = "UNTHROTTLE_CONFIRM_MINUTES. Throttled minutes in the window before the first change of an incident."
+  description = "UNTHROTTLE_CONFIRM_MINUTES. Throttled minutes in the window before the first change of an incident, at most window_minutes."
   type        = number
   default     = 2
   nullable    = false
@@ -304,7 +304,7 @@ variable "prices_file" {
 # The function.
 
 variable "architecture" {
-  description = "The processor that the function is built for and runs on. arm64 costs a fifth less."
+  description = "The processor that the function runs on, as its package was built for. arm64 costs a fifth less."
   type        = string
   default     = "arm64"
   nullable    = false

@@ -37,6 +37,17 @@ def test_a_sweep_writes_as_many_metrics_as_the_bill_says():
     assert row("the metrics that every sweep writes, $0.30 each") == [round((2 * of_an_invocation + of_a_sweep) * METRIC_OF_OURS, 2)] * 3
 
 
+def test_a_look_reads_as_many_metrics_as_the_bill_says():
+    traffic = (ROOT / "src/observe/traffic.rs").read_text()
+    sizes = [int(n) for n in re.findall(r"const (?:SERIES|AUTO_FIXES): \[.*; (\d+)\] =", traffic)]
+    # And what was taken back, and the changes of the fleet.
+    assert len(sizes) == 2 and sum(sizes) + 2 == 16
+    words = " ".join(README.split())
+    assert f"${16 * 0.01:.2f} for 1,000 looks (a look reads 16 metrics)" in words
+    a_month = 30 * 24 * 12 * 16 * 0.01 / 1000
+    assert f"so ${a_month:.1f}0 a month for a stream that stays in alarm" in words
+
+
 def test_a_stream_that_heals_has_four_metrics_of_its_own():
     # AutoFix by stream, and by stream and action; Healed and TimeToHeal by stream.
     assert f"${4 * METRIC_OF_OURS:.2f} for each stream while it is changed and heals (four metrics" in " ".join(README.split())

@@ -356,7 +356,6 @@ def test_the_dashboard_is_the_same_file_with_its_placeholders_filled():
         "FunctionName": "<aws_lambda_function.unthrottle.function_name>",
         "LogGroup": "<aws_cloudwatch_log_group.unthrottle.name>",
         "QueueName": "<aws_sqs_queue.dead_letters.name>",
-        "StackName": "unthrottle",
     }
     assert set(re.findall(r"[$%]\{([^}]*)\}", text)) <= set(filled)
     resources, _ = evaluate({})
@@ -430,3 +429,30 @@ def test_the_readme_lists_every_variable_and_output():
         expected.append(" ".join(f"| `{name}` | {default} | {json.loads(variable['description'])} |".split()))
     expected += [f"| `{name}` | {json.loads(body['description'])} |" for name, body in named(BLOCKS, "output").items()]
     assert [" ".join(row.split()) for row in rows] == expected
+
+
+@pytest.mark.parametrize(
+    "given, complaint",
+    [
+        ({}, None),
+        ({"confirm_minutes": 5, "window_minutes": 5}, None),
+        ({"confirm_minutes": 4, "window_minutes": 3}, "confirm_minutes must be at most window_minutes."),
+        ({"min_shards": 100}, None),
+        ({"min_shards": 101}, "min_shards must be at most max_shards."),
+        ({"max_shards_ceiling": "100"}, None),
+        ({"max_shards_ceiling": "99"}, "max_shards_ceiling must be at least max_shards, or empty."),
+    ],
+)
+def test_what_one_variable_must_be_because_of_another_is_refused_before_anything_is_made(given, complaint, tmp_path):
+    (tmp_path / "variables.tf").write_text((MODULE / "variables.tf").read_text())
+    (tmp_path / "given.tfvars.json").write_text(json.dumps({"package": "package.zip"} | given))
+    broken = []
+    preconditions = named(BLOCKS, "output")["function_arn"]["precondition"]
+    assert len(preconditions) == 3
+    for rule in preconditions:
+        ask = rule["condition"].removeprefix("${").removesuffix("}") + "\n"
+        code, said = terraform("console", "-var-file=given.tfvars.json", folder=tmp_path, stdin=ask)
+        assert code == 0 and said.strip() in ["true", "false"], said
+        if said.strip() == "false":
+            broken.append(json.loads(rule["error_message"]))
+    assert broken == ([complaint] if complaint else [])
