@@ -23,7 +23,7 @@ test: .venv/tests .venv/cargo-lambda tests/witness/node_modules/installed .tools
 	cargo test --locked --doc
 	$(MAKE) --no-print-directory infra
 
-infra: .venv/tests .tools/bin/checkov ## Check template.yaml and infra/: shape, permissions, what wakes the function
+infra: .venv/tests .venv/cargo-lambda .tools/bin/checkov ## Check template.yaml and infra/: shape, permissions, what wakes the function
 	AWS_DEFAULT_REGION=us-east-1 sam validate --lint
 	cfn-lint template.yaml
 	pytest --quiet tests/infra

@@ -40,14 +40,19 @@ def has_target(target):
     return False
 
 
-def build(architecture):
-    target = TARGETS[architecture]
-    # Where the sources lie is not to be seen in what they become.
+def command(target):
+    return ["cargo", "lambda", "build", "--release", "--locked", "--no-default-features", "--bin", "bootstrap", "--target", target]
+
+
+def flags():
+    """For the compiler: where the sources lie is not to be seen in what they become."""
     cargo_home = os.environ.get("CARGO_HOME", str(pathlib.Path.home() / ".cargo"))
-    remap = [f"--remap-path-prefix={ROOT}=.", f"--remap-path-prefix={cargo_home}=cargo"]
-    environment = os.environ | {"CARGO_ENCODED_RUSTFLAGS": "\x1f".join(remap)}
-    command = ["cargo", "lambda", "build", "--release", "--locked", "--no-default-features", "--bin", "bootstrap", "--target", target]
-    subprocess.run(command, cwd=ROOT, env=environment, check=True)
+    return [f"--remap-path-prefix={ROOT}=.", f"--remap-path-prefix={cargo_home}=cargo"]
+
+
+def build(architecture):
+    environment = os.environ | {"CARGO_ENCODED_RUSTFLAGS": "\x1f".join(flags())}
+    subprocess.run(command(TARGETS[architecture]), cwd=ROOT, env=environment, check=True)
     out = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "lambda"
     package = out / f"unthrottle-{architecture}.zip"
     package.write_bytes(zipped((out / "bootstrap" / "bootstrap").read_bytes()))

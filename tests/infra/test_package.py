@@ -2,8 +2,10 @@
 
 import io
 import pathlib
+import re
 import subprocess
 import sys
+import tomllib
 import zipfile
 
 from template import ROOT, TEMPLATE
@@ -34,3 +36,23 @@ def test_another_architecture_is_refused_by_name():
     made = subprocess.run([sys.executable, ROOT / "infra/package.py", "riscv"], capture_output=True, text=True)
     assert made.returncode == 1
     assert made.stderr == "not an architecture of Lambda: riscv (use arm64 or x86_64)\n"
+
+
+def test_it_is_built_by_options_that_the_tools_have():
+    built = package.command("aarch64-unknown-linux-gnu")
+    said = subprocess.run([*built[:3], "--help"], capture_output=True, text=True, check=True).stdout
+    for option in [word for word in built if word.startswith("--")]:
+        assert re.search(rf"^ +(-\w, )?{option}\b", said, re.MULTILINE), option
+    # The same as SAM's: its own options stand in Cargo.toml.
+    metadata = tomllib.loads((ROOT / "Cargo.toml").read_text())["package"]["metadata"]["lambda"]["build"]
+    assert metadata["no_default_features"] is True and "--no-default-features" in built
+
+
+def test_no_path_of_this_machine_is_in_a_program(tmp_path):
+    (tmp_path / "main.rs").write_text('fn main() { std::env::args().nth(9).expect("nine") ; panic!("here") }')
+    flags = [flag.replace(str(ROOT), str(tmp_path)) for flag in package.flags()]
+    made = []
+    for extra in [[], flags]:
+        subprocess.run(["rustc", *extra, "-o", tmp_path / "main", tmp_path / "main.rs"], check=True)
+        made.append(str(tmp_path).encode() in (tmp_path / "main").read_bytes())
+    assert made == [True, False]
