@@ -10,7 +10,7 @@ import boto3
 import pytest
 from generate import DASHBOARD, with_dashboard
 from moto import mock_aws
-from template import DEPLOYED, ROOT, TEMPLATE
+from template import ALARMS, DEPLOYED, ROOT, TEMPLATE
 
 TEXT = DASHBOARD.read_text()
 PLACES = {"Region": "eu-central-1", "FunctionName": "stack-Function-1a2B", "LogGroup": "/stack/log-Group_1.2", "QueueName": "stack-Queue-1a2B"}
@@ -202,3 +202,14 @@ def test_the_log_has_every_field_that_a_table_names(query):
     # What is not a field is an alias, made before it is used.
     rest = re.sub(r"\b(?:decision|sweep|fields)\.[\w.]+( as \w+)?", "", query)
     assert set(re.findall(r"[a-z]\w+", rest.split("|", 1)[1])) <= {"filter", "ispresent", "fields", "timestamp", "sort", "desc", "limit", "level"}
+
+
+def test_the_readme_names_every_metric_that_the_code_sends_and_no_other():
+    readme = (ROOT / "README.md").read_text()
+    # A point of the list, up to the next.
+    said = re.search(r"^- The \*\*metric\*\*.*?(?=^- )", readme, re.MULTILINE | re.DOTALL)[0]
+    dimensions = {dimension for _, those in SENT for dimension in those}
+    assert set(re.findall(r"`([A-Z]\w+)`", said)) - dimensions - {"Unthrottle"} == {name for name, _ in SENT}
+    # And no alarm watches another.
+    watched = {alarm["MetricName"] for alarm in ALARMS.values() if alarm.get("Namespace") == "Unthrottle"}
+    assert watched <= {name for name, _ in SENT}
