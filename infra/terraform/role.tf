@@ -103,9 +103,9 @@ resource "aws_iam_role_policy" "unthrottle" {
         ]
         Resource = "*"
       },
-      # Which streams need a look. `*`: GetResources finds by tag, and takes no resource. DescribeAlarmContributors is newer
-      # than the service authorization reference that could be read here: if it takes no alarm, an ARN would deny every call,
-      # and the sweep would be blind.
+      # Which streams need a look. `*`: GetResources finds by tag, and takes no resource. No service authorization
+      # reference that could be read has DescribeAlarmContributors: if it takes no alarm, an ARN would deny every call, and
+      # the sweep would be blind.
       {
         Sid    = "FindStreams"
         Effect = "Allow"

@@ -73,7 +73,7 @@ resource "aws_sns_topic_subscription" "email" {
 
 resource "aws_cloudwatch_metric_alarm" "auto_fix" {
   alarm_name          = "${var.name}-auto-fix"
-  alarm_description   = "unthrottle changed the capacity of a stream. Its log says which, why, and how to stop it."
+  alarm_description   = "unthrottle changed a stream. Its log says which, why, and how to stop it."
   namespace           = "Unthrottle"
   metric_name         = "AutoFix"
   statistic           = "Sum"
@@ -87,7 +87,7 @@ resource "aws_cloudwatch_metric_alarm" "auto_fix" {
 
 resource "aws_cloudwatch_metric_alarm" "needs_person" {
   alarm_name          = "${var.name}-needs-person"
-  alarm_description   = "A stream throttles and unthrottle cannot help it. Its log says which, why, and what a person can do."
+  alarm_description   = "A stream, or who calls it, needs a person. The log of unthrottle says which, why, and what to do."
   namespace           = "Unthrottle"
   metric_name         = "NeedsPerson"
   statistic           = "Sum"

@@ -43,7 +43,7 @@ def test_a_look_reads_as_many_metrics_as_the_bill_says():
     # And what was taken back, and the changes of the fleet.
     assert len(sizes) == 2 and sum(sizes) + 2 == 16
     words = " ".join(README.split())
-    assert f"${16 * 0.01:.2f} for 1,000 looks (a look reads 16 metrics)" in words
+    assert f"${16 * 0.01:.2f} for 1,000 looks (a look reads 16 metrics, " in words
     a_month = 30 * 24 * 12 * 16 * 0.01 / 1000
     assert f"so ${a_month:.1f}0 a month for a stream that stays in alarm" in words
 

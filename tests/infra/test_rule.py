@@ -3,6 +3,7 @@
 import copy
 import itertools
 import json
+import re
 
 import boto3
 import pytest
@@ -112,6 +113,25 @@ def test_every_cloudtrail_sample_is_listed():
     assert set(SAMPLES) == WAKE | SLEEP
 
 
+def test_what_people_and_the_schedule_send_is_no_event_of_the_bus(wakes):
+    direct = {name: event for name, event in ALL.items() if name not in SAMPLES and name not in ALARM_SAMPLES}
+    assert direct and all("detail-type" not in event and ("stream" in event or "sweep" in event) for event in direct.values())
+    for name, event in direct.items():
+        assert [] == wakes({"source": "aws.kinesis", "detail-type": "AWS API Call via CloudTrail", "detail": event}), name
+
+
+def test_the_rule_waits_for_the_codes_that_the_code_knows():
+    triage = (ROOT / "src/decide/triage.rs").read_text()
+    (arms,) = re.findall(r"fn cause\(.*?\n    match code \{(.*?)\n    \}\n\}", triage, re.DOTALL)
+    known = set(re.findall(r'"(\w+)"', arms.split("_ if")[0])) - {"kms"}
+    assert 'eq_ignore_ascii_case("KMS")' in arms
+    # Spellings of other clients, which a person may quote.
+    known -= {"Throttling", "ThrottledException"}
+    waits_for = PATTERN["detail"]["errorCode"]
+    assert [code for code in waits_for if not isinstance(code, str)] == [{"prefix": "KMS"}]
+    assert {code for code in waits_for if isinstance(code, str)} == known
+
+
 @pytest.mark.parametrize("name", sorted(WAKE))
 def test_wakes(wakes, name):
     assert wakes(SAMPLES[name]) == ["ThrottleRule"]
@@ -130,12 +150,12 @@ def test_its_own_calls_never_wake_it(wakes, operation, error):
 
 
 def test_its_calls_of_other_services_never_wake_it(wakes):
-    for action in sorted(ACTIONS):
+    for action, error in itertools.product(sorted(ACTIONS), ERRORS):
         service, operation = action.split(":")
         event = copy.deepcopy(SAMPLES["put_records_throttled__scale_shards"])
         event["source"] = f"aws.{SOURCES.get(service, service)}"
-        event["detail"] |= {"eventName": operation, "errorCode": "ThrottlingException"}
-        assert [] == wakes(event), action
+        event["detail"] |= {"eventName": operation, "errorCode": error}
+        assert [] == wakes(event), (action, error)
 
 
 def test_it_may_make_none_of_the_calls_that_wake_it():

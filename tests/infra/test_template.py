@@ -148,3 +148,23 @@ def test_every_parameter_has_its_place_and_its_label_in_the_console():
     grouped = [name for group in interface["ParameterGroups"] for name in group["Parameters"]]
     assert sorted(grouped) == sorted(TEMPLATE["Parameters"]) == sorted(interface["ParameterLabels"])
     assert all(declared["Description"].endswith(".") for declared in TEMPLATE["Parameters"].values())
+
+
+def test_the_role_is_bound_to_the_namespace_and_the_tag_that_the_code_writes():
+    source = lambda path: (ROOT / "src" / path).read_text()
+    (namespace,) = re.findall(r'pub const NAMESPACE: &str = "(\w+)";', source("report/metric.rs"))
+    (tag,) = re.findall(r'pub const TAG: &str = "([\w.]+)";', source("memory.rs"))
+    conditions = {statement["Sid"]: statement.get("Condition") for statement, _ in STATEMENTS}
+    assert conditions["CountFixes"] == {"StringEquals": {"cloudwatch:namespace": namespace}}
+    assert conditions["Remember"] == {"ForAllValues:StringEquals": {"aws:TagKeys": [tag]}}
+
+
+def test_a_storm_neither_takes_the_accounts_concurrency_nor_is_worked_off_for_hours():
+    reserved = TEMPLATE["Parameters"]["ReservedConcurrency"]
+    assert (reserved["Default"], reserved["MinValue"]) == (5, 0)
+    # Each container may change a fifth of what the fleet allows in an hour.
+    (containers,) = re.findall(r"const CONTAINERS: u32 = (\d+);", (ROOT / "src/decide/mod.rs").read_text())
+    assert int(containers) == reserved["Default"]
+    asynchronous = FUNCTION["EventInvokeConfig"]
+    assert (asynchronous["MaximumEventAgeInSeconds"], asynchronous["MaximumRetryAttempts"]) == (300, 2)
+    assert asynchronous["DestinationConfig"]["OnFailure"]["Destination"] == {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]}
