@@ -61,26 +61,23 @@ impl Clients {
         let calls = Arc::new(CallCount::default());
         let timeouts = TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT).operation_timeout(CALL).build();
         let retries = RetryConfig::standard().with_max_attempts(ATTEMPTS).with_initial_backoff(FIRST_PAUSE);
-        let once = TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_ONCE).build();
-        let kinesis = |retries, timeouts| {
-            let config = aws_sdk_kinesis::config::Builder::from(config);
-            let config = config.retry_config(retries).timeout_config(timeouts);
-            aws_sdk_kinesis::Client::from_conf(config.interceptor(Counter(calls.clone())).build())
+        let patient = config.clone().into_builder().retry_config(retries).timeout_config(timeouts).build();
+        let timeouts = TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_ONCE).build();
+        let once = config.clone().into_builder().retry_config(RetryConfig::disabled()).timeout_config(timeouts).build();
+        let counter = || Counter(calls.clone());
+        let kinesis = |config| {
+            let config = aws_sdk_kinesis::config::Builder::from(config).interceptor(counter());
+            aws_sdk_kinesis::Client::from_conf(config.build())
         };
-        let cloudwatch = aws_sdk_cloudwatch::config::Builder::from(config);
-        let cloudwatch = cloudwatch.retry_config(retries.clone()).timeout_config(timeouts.clone());
-        let tagging = aws_sdk_resourcegroupstagging::config::Builder::from(config);
-        let tagging = tagging.retry_config(retries.clone()).timeout_config(timeouts.clone());
-        let sns = aws_sdk_sns::config::Builder::from(config);
-        let sns = sns.retry_config(retries.clone()).timeout_config(timeouts.clone());
+        let cloudwatch = aws_sdk_cloudwatch::config::Builder::from(&patient).interceptor(counter());
+        let tagging = aws_sdk_resourcegroupstagging::config::Builder::from(&patient).interceptor(counter());
+        let sns = aws_sdk_sns::config::Builder::from(&patient).interceptor(counter());
         Clients {
-            kinesis: kinesis(retries, timeouts),
-            kinesis_once: kinesis(RetryConfig::disabled(), once),
-            cloudwatch: aws_sdk_cloudwatch::Client::from_conf(cloudwatch.interceptor(Counter(calls.clone())).build()),
-            tagging: aws_sdk_resourcegroupstagging::Client::from_conf(
-                tagging.interceptor(Counter(calls.clone())).build(),
-            ),
-            sns: aws_sdk_sns::Client::from_conf(sns.interceptor(Counter(calls.clone())).build()),
+            kinesis: kinesis(&patient),
+            kinesis_once: kinesis(&once),
+            cloudwatch: aws_sdk_cloudwatch::Client::from_conf(cloudwatch.build()),
+            tagging: aws_sdk_resourcegroupstagging::Client::from_conf(tagging.build()),
+            sns: aws_sdk_sns::Client::from_conf(sns.build()),
             calls,
         }
     }

@@ -357,6 +357,12 @@ impl Memory {
         next
     }
 
+    /// Whether AWS has refused the last change: it was never made.
+    pub fn is_change_refused(&self) -> bool {
+        let (Some(change), Some(refused)) = (&self.change, &self.refused) else { return false };
+        refused.kind == change.kind && refused.at >= change.at
+    }
+
     /// The memory after AWS refused `kind` at `at`; `limit`: with `LimitExceededException`.
     #[must_use]
     pub fn refuse(&self, kind: ChangeKind, at: DateTime<Utc>, limit: bool) -> Memory {

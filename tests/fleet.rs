@@ -5,11 +5,14 @@
 
 #[path = "common/aws.rs"]
 mod aws;
+#[path = "common/lab.rs"]
+mod lab;
 #[path = "common/lambda.rs"]
 mod lambda;
 
 use aws::{Aws, STREAM, STREAM_ARN, sample};
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
+use lab::early_in_the_minute;
 use lambda::Container;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -183,16 +186,6 @@ fn decisions(sweep: &Sweep) -> Vec<(&str, Outcome, &str)> {
 /// The EMF lines that count this metric.
 fn lines_of<'a>(lines: &'a [Value], metric: &str) -> Vec<&'a Value> {
     lines.iter().filter(|line| line.get(metric).is_some()).collect()
-}
-
-/// Keeps what must happen within one minute away from its end.
-async fn early_in_the_minute(needed: Duration) {
-    let now = Utc::now();
-    let next = now.duration_trunc(TimeDelta::minutes(1)).expect("in range") + TimeDelta::minutes(1);
-    let left = (next - now).to_std().expect("positive");
-    if left < needed {
-        tokio::time::sleep(left).await;
-    }
 }
 
 // ---- A large fleet ----

@@ -2,7 +2,9 @@
 
 #![cfg(feature = "cli")]
 
-use std::fmt::Debug;
+#[path = "common/lab.rs"]
+mod lab;
+
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use aws_sdk_cloudwatch::types as cw;
@@ -13,7 +15,11 @@ use aws_sdk_kinesis::types::{
     MetricsName, MinimumThroughputBillingCommitmentOutputStatus as Commitment, PutRecordsRequestEntry, ScalingType,
     ShardIteratorType, StreamDescriptionSummary, StreamMode, StreamModeDetails, StreamStatus,
 };
+use lab::{code, code_and_message, early_in_the_minute, minute_now};
 use unthrottle::local::{self, Effect, Fault, LocalAccount, Options};
+
+/// What must happen within one minute takes no longer.
+const NEEDED: Duration = Duration::from_secs(3);
 
 // ---- The laboratory ----
 
@@ -144,30 +150,6 @@ fn mode(mode: StreamMode) -> StreamModeDetails {
 fn record(key: &str, bytes: usize) -> PutRecordsRequestEntry {
     let entry = PutRecordsRequestEntry::builder().partition_key(key);
     entry.data(Blob::new(vec![b'x'; bytes])).build().expect("complete")
-}
-
-fn code_and_message<E: ProvideErrorMetadata + Debug, R: Debug>(error: SdkError<E, R>) -> (String, String) {
-    let code = error.code().unwrap_or_else(|| panic!("no service error: {error:?}"));
-    (code.into(), error.message().unwrap_or_default().into())
-}
-
-/// The code of an error that must be one.
-fn code<T: Debug, E: ProvideErrorMetadata + Debug, R: Debug>(answer: Result<T, SdkError<E, R>>) -> String {
-    code_and_message(answer.expect_err("an error")).0
-}
-
-fn minute_now() -> i64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
-    (now.as_secs() / 60) as i64
-}
-
-/// Keeps what must happen within one minute away from its end.
-async fn early_in_the_minute() {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
-    let left = 60_000 - now.as_millis() as u64 % 60_000;
-    if left < 3_000 {
-        tokio::time::sleep(Duration::from_millis(left)).await;
-    }
 }
 
 fn at(minute: i64) -> aws_sdk_cloudwatch::primitives::DateTime {
@@ -622,7 +604,7 @@ async fn a_shard_gives_five_iterators_and_five_answers_a_second() {
     let sixth = iterator.send().await.expect_err("the sixth");
     assert_eq!(code_and_message(sixth), refused);
 
-    early_in_the_minute().await;
+    early_in_the_minute(NEEDED).await;
     let get = lab.kinesis.get_records().set_shard_iterator(last);
     for _ in 0..5 {
         get.clone().send().await.expect("records");
@@ -639,7 +621,7 @@ async fn a_shard_gives_five_iterators_and_five_answers_a_second() {
 async fn a_reader_with_a_full_page_is_behind_and_one_with_the_rest_is_not() {
     let lab = lab().await;
     lab.stream("orders", 1).await;
-    early_in_the_minute().await;
+    early_in_the_minute(NEEDED).await;
     lab.put("orders", "k", 3).await;
     tokio::time::sleep(Duration::from_millis(1100)).await;
     let iterator = lab.kinesis.get_shard_iterator().stream_name("orders");
@@ -663,7 +645,7 @@ async fn a_reader_with_a_full_page_is_behind_and_one_with_the_rest_is_not() {
 async fn a_throttled_record_names_its_shard_and_is_counted() {
     let lab = lab().await;
     lab.stream("orders", 2).await;
-    early_in_the_minute().await;
+    early_in_the_minute(NEEDED).await;
     let enable = lab.kinesis.enable_enhanced_monitoring().stream_name("orders");
     enable.shard_level_metrics(MetricsName::All).send().await.expect("enabled");
 
@@ -711,7 +693,7 @@ async fn minutes_with_puts_have_a_throttling_datapoint_of_zero_and_idle_ones_hav
     lab.stream("orders", 1).await;
     let wpte = "WriteProvisionedThroughputExceeded";
     assert_eq!(lab.minutes("orders", wpte, "Sum").await, []);
-    early_in_the_minute().await;
+    early_in_the_minute(NEEDED).await;
     lab.put("orders", "k", 3).await;
     assert_eq!(lab.minutes("orders", wpte, "Sum").await, [(minute_now(), 0.0)]);
 }
@@ -720,7 +702,7 @@ async fn minutes_with_puts_have_a_throttling_datapoint_of_zero_and_idle_ones_hav
 async fn five_seconds_stand_for_ten_full_minutes_of_the_past() {
     let lab = lab().await;
     lab.stream("orders", 1).await;
-    early_in_the_minute().await;
+    early_in_the_minute(NEEDED).await;
     let (minutes, within) = (10, Duration::from_secs(5));
     let factor = f64::from(minutes) * 60.0 / within.as_secs_f64();
     let now = minute_now();
@@ -780,7 +762,7 @@ async fn an_enhanced_fan_out_consumer_receives_records() {
 #[tokio::test]
 async fn a_minute_of_aws_is_published_with_the_accounts_lag() {
     let lab = lab_with(Options { metric_lag: Duration::from_secs(120), ..quick() }).await;
-    early_in_the_minute().await;
+    early_in_the_minute(NEEDED).await;
     let now = minute_now();
     for minute in now - 5..=now {
         let dimensions = [("StreamName", "orders")];
@@ -803,7 +785,7 @@ fn datum(name: &str) -> cw::builders::MetricDatumBuilder {
 #[tokio::test]
 async fn metrics_that_are_put_come_back_in_every_statistic() {
     let lab = lab().await;
-    early_in_the_minute().await;
+    early_in_the_minute(NEEDED).await;
     let set = cw::StatisticSet::builder().sample_count(2.0).sum(30.0);
     let set = set.minimum(10.0).maximum(20.0).build();
     let put = lab.cloudwatch.put_metric_data().namespace("unthrottle");
@@ -824,7 +806,7 @@ async fn metrics_that_are_put_come_back_in_every_statistic() {
 #[tokio::test]
 async fn a_large_gzipped_put_is_taken() {
     let lab = lab().await;
-    early_in_the_minute().await;
+    early_in_the_minute(NEEDED).await;
     let data = (0..200).map(|number| {
         let dimension = cw::Dimension::builder().name("Stream").value(format!("stream-{number}"));
         datum("AutoFix").value(1.0).dimensions(dimension.build()).build()
@@ -941,7 +923,7 @@ async fn metrics_are_listed_by_namespace_name_and_dimension() {
 #[tokio::test]
 async fn the_aws_cli_speaks_json_with_cloudwatch() {
     let lab = lab().await;
-    early_in_the_minute().await;
+    early_in_the_minute(NEEDED).await;
     let now = minute_now();
     let data = r#"{"MetricName": "m", "Value": 3}"#;
     let put = format!(r#"{{"Namespace": "Mine", "MetricData": [{data}]}}"#);

@@ -3,13 +3,15 @@
 
 #![cfg(feature = "cli")]
 
-use std::fmt::Debug;
+#[path = "common/lab.rs"]
+mod lab;
+
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_sdk_cloudwatch::types::{MetricDataQuery, MetricDataResult, ScanBy};
 use aws_sdk_eventbridge::types::RuleState;
 use aws_sdk_kinesis::config::retry::RetryConfig;
-use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_kinesis::error::ProvideErrorMetadata;
 use aws_sdk_kinesis::types::StreamStatus;
 use aws_sdk_resourcegroupstagging::operation::get_resources::builders::GetResourcesFluentBuilder;
 use aws_sdk_resourcegroupstagging::types::TagFilter;
@@ -17,8 +19,12 @@ use aws_sdk_scheduler::operation::update_schedule::builders::UpdateScheduleFluen
 use aws_sdk_scheduler::primitives::DateTime;
 use aws_sdk_scheduler::types::{FlexibleTimeWindow, FlexibleTimeWindowMode, RetryPolicy, ScheduleState, Target};
 use aws_sdk_sns::types::MessageAttributeValue;
+use lab::{code, code_and_message, early_in_the_minute, minute_now};
 use unthrottle::cli::local_config;
 use unthrottle::local::{Effect, Fault, LocalAccount, Options, Published};
+
+/// What must happen within one minute takes no longer.
+const NEEDED: Duration = Duration::from_secs(5);
 
 // ---- The laboratory ----
 
@@ -103,30 +109,6 @@ impl Lab {
         let window = FlexibleTimeWindow::builder().mode(FlexibleTimeWindowMode::Off).build().expect("complete");
         let update = self.scheduler.update_schedule().group_name(group).name(name).target(target);
         update.flexible_time_window(window).schedule_expression("rate(1 hour)")
-    }
-}
-
-fn code_and_message<E: ProvideErrorMetadata + Debug, R: Debug>(error: SdkError<E, R>) -> (String, String) {
-    let code = error.code().unwrap_or_else(|| panic!("no service error: {error:?}"));
-    (code.into(), error.message().unwrap_or_default().into())
-}
-
-/// The code of an error that must be one.
-fn code<T: Debug, E: ProvideErrorMetadata + Debug, R: Debug>(answer: Result<T, SdkError<E, R>>) -> String {
-    code_and_message(answer.expect_err("an error")).0
-}
-
-fn minute_now() -> i64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
-    (now.as_secs() / 60) as i64
-}
-
-/// Keeps what must happen within one minute away from its end.
-async fn early_in_the_minute() {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
-    let left = 60_000 - now.as_millis() as u64 % 60_000;
-    if left < 5_000 {
-        tokio::time::sleep(Duration::from_millis(left)).await;
     }
 }
 
@@ -256,7 +238,7 @@ async fn bad_filters_are_refused() {
 #[tokio::test]
 async fn the_contributors_are_the_hundred_most_throttled_streams() {
     let lab = lab().await;
-    early_in_the_minute().await;
+    early_in_the_minute(NEEDED).await;
     lab.account.add_fleet_alarm("fleet", THROTTLED);
     for (n, name) in names(0, 130).enumerate() {
         lab.throttle(&name, 1, (n + 1) as f64);
@@ -283,7 +265,7 @@ async fn the_contributors_are_the_hundred_most_throttled_streams() {
 #[tokio::test]
 async fn a_contributor_says_since_when_it_is_in_alarm() {
     let lab = lab().await;
-    early_in_the_minute().await;
+    early_in_the_minute(NEEDED).await;
     lab.account.add_fleet_alarm("fleet", THROTTLED);
     // A gap of two minutes is bridged by the three that are evaluated, a gap of three is not.
     for ago in [20, 9, 6, 5, 2] {
@@ -298,7 +280,7 @@ async fn a_contributor_says_since_when_it_is_in_alarm() {
 #[tokio::test]
 async fn an_alarm_sees_what_is_published() {
     let lab = lab_with(Options { metric_lag: Duration::from_secs(60), ..Options::default() }).await;
-    early_in_the_minute().await;
+    early_in_the_minute(NEEDED).await;
     lab.account.add_fleet_alarm("fleet", THROTTLED);
     lab.throttle("unpublished", 0, 5.0);
     lab.throttle("unpublished", 1, 5.0);
@@ -328,7 +310,7 @@ const FLEET: &str = r#"SELECT SUM(WriteProvisionedThroughputExceeded) FROM SCHEM
 #[tokio::test]
 async fn a_query_gives_the_series_of_each_stream_the_largest_first() {
     let lab = lab().await;
-    early_in_the_minute().await;
+    early_in_the_minute(NEEDED).await;
     lab.throttle("orders", 3, 1.0);
     lab.throttle("orders", 2, 2.0);
     lab.throttle("payments", 2, 2.5);
@@ -355,7 +337,7 @@ async fn a_query_gives_the_series_of_each_stream_the_largest_first() {
 #[tokio::test]
 async fn a_query_gives_at_most_five_hundred_series() {
     let lab = lab().await;
-    early_in_the_minute().await;
+    early_in_the_minute(NEEDED).await;
     for (n, name) in names(0, 5000).enumerate() {
         lab.throttle(&name, 1, n as f64);
     }
@@ -367,7 +349,7 @@ async fn a_query_gives_at_most_five_hundred_series() {
 #[tokio::test]
 async fn other_queries_are_refused() {
     let lab = lab().await;
-    early_in_the_minute().await;
+    early_in_the_minute(NEEDED).await;
     let refused = async |sqls: &[&str], minutes| {
         let (code, message) = lab.queries(sqls, minutes).await.expect_err("an error");
         assert_eq!(code, "ValidationError", "{message}");

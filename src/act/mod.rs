@@ -62,11 +62,9 @@ impl Owed {
 }
 
 impl Intent {
-    /// Sends what was to be counted with it, where the run ends without a change. Gives lines for the log.
-    pub async fn settle(self, clients: &Clients, stream: &StreamArn) -> Vec<Value> {
-        let mut actor = Actor::new(clients, stream);
-        actor.send(&self.owed).await;
-        actor.lines
+    /// Sends what was to be counted with it, where the run ends without a decision.
+    pub async fn settle(self, clients: &Clients, stream: &StreamArn) {
+        Actor::new(clients, stream).send(&self.owed).await;
     }
 
     /// Takes our own intent out of a later look of the same run, so that it is not taken for another run's. On a stream

@@ -1,7 +1,15 @@
 //! What a person sees: steps as they happen, colour only on a terminal.
 
 use clap::builder::styling::{AnsiColor, Style};
+use serde::Serialize;
 use std::io::{self, IsTerminal, Write};
+
+/// A value as one line of JSON on standard output.
+pub(super) fn print_json(value: &impl Serialize) -> io::Result<()> {
+    let mut out = io::stdout();
+    serde_json::to_writer(&mut out, value)?;
+    writeln!(out)
+}
 
 /// Where steps are told: standard output, or standard error when that is kept for JSON.
 pub(super) struct Console {

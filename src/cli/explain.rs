@@ -2,13 +2,13 @@
 
 use super::CliError;
 use super::aws::{AwsArgs, find_stream};
-use super::console::Console;
+use super::console::{Console, print_json};
 use crate::clients::Clients;
 use crate::heal::Healer;
 use crate::policy::Mode;
 use crate::report::Document;
 use crate::settings;
-use crate::signal::{Ask, Signal};
+use crate::signal::{Ask, Signal, StreamArn};
 use serde_json::Value;
 
 #[derive(clap::Args)]
@@ -26,27 +26,33 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args) -> Result<(), CliError> {
+    let of_stream = |stream| Ask { stream, mode: Some(Mode::Observe), message: args.message, undo: None };
+    ask(&args.aws, &args.stream, of_stream, args.json).await.map(|_| ())
+}
+
+/// What a person asks about the stream that `text` names: decided, printed, and given.
+pub(super) async fn ask(
+    aws: &AwsArgs,
+    text: &str,
+    of_stream: impl FnOnce(StreamArn) -> Ask,
+    json: bool,
+) -> Result<Document, CliError> {
     let mut policy = settings::read()?;
     // Nobody is told of what a person asks for himself.
     policy.topic_arn = None;
-    let clients = Clients::new(&args.aws.config().await?);
-    let stream = find_stream(&clients, &args.stream).await?;
+    let clients = Clients::new(&aws.config().await?);
+    let stream = find_stream(&clients, text).await?;
     let home = stream.home.clone();
-    let signal = Signal::Ask(Ask { stream, mode: Some(Mode::Observe), message: args.message, undo: None });
-    let document = Healer::new(clients, policy).heal(&signal, &home).await?.document;
-    if args.json { print_json(&document) } else { print(&document) }
+    let document = Healer::new(clients, policy).heal(&Signal::Ask(of_stream(stream)), &home).await?.document;
+    if json {
+        print_json(&document)?
+    } else {
+        print(&document)?
+    };
+    Ok(document)
 }
 
-/// The document as one line of JSON.
-pub(super) fn print_json(document: &Document) -> Result<(), CliError> {
-    use std::io::Write;
-    let mut out = std::io::stdout();
-    serde_json::to_writer(&mut out, document).map_err(std::io::Error::from)?;
-    writeln!(out)?;
-    Ok(())
-}
-
-pub(super) fn print(document: &Document) -> Result<(), CliError> {
+fn print(document: &Document) -> Result<(), CliError> {
     let mut console = Console::new(false);
     console.heading(&document.sentence)?;
     console.step(&format!("{:<34} {} ({})", "decision", document.code, document.outcome))?;

@@ -2,7 +2,7 @@
 
 use super::CliError;
 use super::aws::{AwsArgs, find_stream};
-use super::console::Console;
+use super::console::{Console, print_json};
 use crate::clients::Clients;
 use crate::decide::Remedy;
 use crate::memory::{ChangeKind, Memory, MemoryError, TAG};
@@ -13,7 +13,6 @@ use aws_sdk_cloudwatch::primitives::DateTime as AwsTime;
 use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricStat};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
-use std::io::Write;
 use strum::VariantNames as _;
 
 #[derive(clap::Args)]
@@ -76,10 +75,7 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
     changes.sort_by_key(|entry| std::cmp::Reverse(entry.at));
     let history = History { stream: stream.name, unreadable_memory, changes };
     if args.json {
-        let mut out = std::io::stdout();
-        serde_json::to_writer(&mut out, &history).map_err(std::io::Error::from)?;
-        writeln!(out)?;
-        return Ok(());
+        return Ok(print_json(&history)?);
     }
     print(&history, args.days)
 }
@@ -157,7 +153,7 @@ fn remember(memory: &Memory, changes: &mut Vec<Entry>, period: TimeDelta) {
     let mut entry = place.map_or_else(|| bare(change.kind, change.at), |place| changes.swap_remove(place));
     (entry.from, entry.to) = (Some(change.from), Some(change.to));
     (entry.at, entry.settled, entry.healed) = (change.at, change.settled, change.healed);
-    entry.refused = !entry.counted && memory.refused.is_some_and(|r| r.kind == change.kind && r.at >= change.at);
+    entry.refused = !entry.counted && memory.is_change_refused();
     changes.push(entry);
 }
 

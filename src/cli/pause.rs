@@ -2,13 +2,12 @@
 
 use super::CliError;
 use super::aws::AwsArgs;
-use super::console::Console;
+use super::console::{Console, print_json};
 use crate::observe::Cause;
 use aws_sdk_resourcegroupstagging::types::TagFilter;
 use aws_sdk_scheduler::types::ScheduleState;
 use chrono::{TimeDelta, Utc};
 use serde::Serialize;
-use std::io::Write;
 
 /// The tag of the rules and the schedule groups that wake a deployed unthrottle. Its value is the stack's name.
 pub const STACK_TAG: &str = "unthrottle:stack";
@@ -182,9 +181,7 @@ impl Work {
 
     fn end(mut self, args: &Args) -> Result<(), CliError> {
         if args.json {
-            let mut out = std::io::stdout();
-            serde_json::to_writer(&mut out, &self.switched).map_err(std::io::Error::from)?;
-            writeln!(out)?;
+            print_json(&self.switched)?;
         }
         if self.failures > 0 {
             return Err(CliError::Partly(format!("{} could not be {}", self.failures, self.to.word())));

@@ -2,8 +2,7 @@
 
 use super::CliError;
 use super::aws::{AwsArgs, find_stream};
-use super::console::Console;
-use super::explain::print_json;
+use super::console::{Console, print_json};
 use super::stage::{Set, Size, Stage};
 use super::traffic::Tally;
 use crate::clients::Clients;

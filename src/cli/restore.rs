@@ -1,14 +1,11 @@
 //! `unthrottle restore`.
 
 use super::CliError;
-use super::aws::{AwsArgs, find_stream};
-use super::explain::{print, print_json};
-use crate::clients::Clients;
-use crate::heal::Healer;
+use super::aws::AwsArgs;
+use super::explain::ask;
 use crate::policy::Mode;
 use crate::report::Outcome;
-use crate::settings;
-use crate::signal::{Ask, Signal, Undo};
+use crate::signal::{Ask, Undo};
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -28,15 +25,9 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args) -> Result<(), CliError> {
-    let mut policy = settings::read()?;
-    policy.topic_arn = None;
-    let clients = Clients::new(&args.aws.config().await?);
-    let stream = find_stream(&clients, &args.stream).await?;
-    let home = stream.home.clone();
     let mode = Some(if args.yes { Mode::Heal } else { Mode::Observe });
-    let signal = Signal::Ask(Ask { stream, mode, message: None, undo: Some(Undo { to: args.to }) });
-    let document = Healer::new(clients, policy).heal(&signal, &home).await?.document;
-    if args.json { print_json(&document) } else { print(&document) }?;
+    let of_stream = |stream| Ask { stream, mode, message: None, undo: Some(Undo { to: args.to }) };
+    let document = ask(&args.aws, &args.stream, of_stream, args.json).await?;
     match document.outcome {
         Outcome::Acted => Ok(()),
         Outcome::Planned if !args.yes => Ok(()),

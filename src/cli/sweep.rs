@@ -2,7 +2,7 @@
 
 use super::CliError;
 use super::aws::AwsArgs;
-use super::console::Console;
+use super::console::{Console, print_json};
 use crate::clients::Clients;
 use crate::heal::Healer;
 use crate::observe::Cause;
@@ -12,7 +12,6 @@ use crate::settings;
 use crate::signal::{Home, StreamArn};
 use crate::sweep::sweep;
 use serde_json::json;
-use std::io::Write;
 use std::time::{Duration, Instant};
 
 #[derive(clap::Args)]
@@ -41,8 +40,7 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
         const NONE: &str = "there is no stream in this account and region";
         console.heading(NONE)?;
         if args.json {
-            let nothing = json!({ "version": 1, "outcome": "swept", "looked": 0, "decisions": [], "sentence": NONE });
-            writeln!(std::io::stdout(), "{nothing}")?;
+            print_json(&json!({ "version": 1, "outcome": "swept", "looked": 0, "decisions": [], "sentence": NONE }))?;
         }
         return Ok(());
     };
@@ -65,9 +63,7 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
     }
     console.result(swept.document.failed.is_empty(), &swept.document.sentence)?;
     if args.json {
-        let mut out = std::io::stdout();
-        serde_json::to_writer(&mut out, &swept.document).map_err(std::io::Error::from)?;
-        writeln!(out)?;
+        print_json(&swept.document)?;
     }
     match swept.document.failed.len() {
         0 => Ok(()),

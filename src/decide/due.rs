@@ -38,12 +38,9 @@ fn has_unsettled(memory: &Memory, now: DateTime<Utc>) -> bool {
     let is_owed = |at: DateTime<Utc>| now - at >= COUNTED_WITHIN;
     let owed = memory.owed.is_some_and(|(_, at)| is_owed(at));
     let change = memory.change.as_ref().filter(|change| now - change.at < TimeDelta::hours(LOOKBACK_HOURS));
-    let refused = memory.refused;
+    // What AWS has refused was never made. A stream that throttles on is found by that.
+    let change = change.filter(|_| !memory.is_change_refused());
     owed || change.is_some_and(|change| {
-        // What AWS has refused was never made. A stream that throttles on is found by that.
-        if refused.is_some_and(|refused| refused.kind == change.kind && refused.at >= change.at) {
-            return false;
-        }
         let is_ours = !matches!(change.kind, ChangeKind::Theirs | ChangeKind::Lost);
         let is_uncounted = is_ours && change.counted.is_none() && now >= counted_by(change);
         change.settled.is_none() || (is_to_heal(change.kind) && change.healed.is_none()) || is_uncounted

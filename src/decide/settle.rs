@@ -115,14 +115,13 @@ impl History {
     ) -> Result<History, Reason> {
         let mut history = History { memory, lost, void: false, evidence_from: None, uncounted: vec![], reverted };
         history.settle_debt(&observation.traffic, now);
-        let refused = history.memory.refused;
+        history.void = history.memory.is_change_refused();
         let Some(change) = &mut history.memory.change else { return Ok(history) };
         if change.at > now + CLOCKS_DIFFER {
             return Err(Reason::BadMemory(format!("its last change is of {}, which is yet to come", change.at)));
         }
         let counted = is_counted(&observation.traffic, change.at);
         let seen_done = change.settled.is_some();
-        history.void = refused.is_some_and(|r| r.kind == change.kind && r.at >= change.at);
         if change.settled.is_none() {
             let at_from = change.is_undone(stream);
             if at_from && !history.void && now - change.at < INTENT_VOID_AFTER {
