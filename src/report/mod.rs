@@ -18,22 +18,22 @@ pub fn sweep_line(document: &SweepDocument, request_id: &str, now: DateTime<Utc>
     if let Some(sweep) = sweep.as_object_mut() {
         sweep.remove("decisions");
     }
-    line(&document.sentence, request_id, now, "sweep", sweep)
+    json!({
+        "timestamp": now.to_rfc3339_opts(SecondsFormat::Millis, true),
+        "level": "INFO",
+        "message": document.sentence,
+        "requestId": request_id,
+        "sweep": sweep,
+    })
 }
 
 /// The log line of an invocation: the document in the field `decision`, where CloudWatch Logs Insights can query it.
 pub fn log_line(document: &Document, request_id: &str, now: DateTime<Utc>) -> Value {
-    line(&document.sentence, request_id, now, "decision", json!(document))
-}
-
-/// A line of the log with `value` in its own field.
-fn line(sentence: &str, request_id: &str, now: DateTime<Utc>, field: &str, value: Value) -> Value {
-    let mut line = json!({
+    json!({
         "timestamp": now.to_rfc3339_opts(SecondsFormat::Millis, true),
         "level": "INFO",
-        "message": sentence,
+        "message": document.sentence,
         "requestId": request_id,
-    });
-    line[field] = value;
-    line
+        "decision": document,
+    })
 }
