@@ -38,4 +38,6 @@ pub mod policy;
 pub mod report;
 pub mod settings;
 pub mod signal;
+#[cfg(feature = "cli")]
+pub mod sim;
 pub mod sweep;

@@ -1,6 +1,7 @@
 //! The command line: replay an event, explain a stream, sweep the fleet, take a change back, pause a deployed unthrottle,
 //! run the local account. A person can try everything here on a laptop, with no AWS account.
 
+mod arena;
 mod aws;
 mod console;
 mod explain;
@@ -67,6 +68,11 @@ enum Command {
     Pause(pause::Args),
     /// Undo a pause: enable the rules and the schedules that wake it.
     Resume(pause::Args),
+    /// Let unthrottle and other policies look after simulated streams, and compare what came of it.
+    ///
+    /// In virtual time, with no AWS account: AWS's limits and durations and CloudWatch's delays are modelled, and
+    /// unthrottle is the very code that the Lambda runs.
+    Arena(arena::Args),
     /// Run the local account as a server for the AWS CLI and SDKs, until Ctrl-C.
     Local(local::Args),
 }
@@ -154,6 +160,7 @@ pub async fn run() -> ExitCode {
         Command::History(args) => history::run(args).await,
         Command::Restore(args) => restore::run(args).await,
         Command::Runbook(args) => runbook::run(&args),
+        Command::Arena(args) => arena::run(&args),
         Command::Local(args) => local::run(args).await,
     };
     match done {

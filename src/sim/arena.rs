@@ -1,0 +1,117 @@
+//! One policy on one workload.
+
+use super::chance::{Chance, RIPPLE};
+use super::ours::Ours;
+use super::peers::{Doubling, Static};
+use super::score::Score;
+use super::workloads::Workload;
+use super::world::World;
+use crate::policy::Policy;
+
+/// Who looks after the stream.
+pub trait Contender {
+    /// A second of the world has passed.
+    fn pass(&mut self, world: &mut World);
+}
+
+/// The policies that can be compared, by their names on the command line.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, strum::Display, strum::EnumString, strum::EnumIter, strum::VariantNames,
+)]
+#[strum(serialize_all = "kebab-case")]
+pub enum Policies {
+    /// unthrottle as it is deployed.
+    Ours,
+    /// unthrottle that gives back what it raised after six calm hours.
+    OursRestoring,
+    /// Nobody.
+    Static,
+    /// "Every throttle event doubles."
+    Doubling,
+}
+
+/// Calm hours before a restore, of [`Policies::OursRestoring`]: a working day's afternoon, so that one night is enough.
+const RESTORE_AFTER_HOURS: u32 = 6;
+
+impl Policies {
+    /// One that has seen nothing yet.
+    pub fn contender(self) -> Box<dyn Contender> {
+        let ours = |restore_after_hours| Box::new(Ours::new(Policy { restore_after_hours, ..Policy::default() }));
+        match self {
+            Policies::Ours => ours(0),
+            Policies::OursRestoring => ours(RESTORE_AFTER_HOURS),
+            Policies::Static => Box::new(Static),
+            Policies::Doubling => Box::<Doubling>::default(),
+        }
+    }
+}
+
+/// The score of a policy on a workload. The same seed always gives the same, and all policies meet the same load.
+pub fn run(workload: &Workload, policy: Policies, seed: u64) -> Score {
+    let mut world = World::new(workload.setup(seed), seed);
+    let mut contender = policy.contender();
+    let mut chance = Chance::new(seed, RIPPLE);
+    for second in 0..workload.hours * 3_600 {
+        let ripple = 1.0 + workload.ripple * (2.0 * chance.fraction() - 1.0);
+        world.pass(workload.load.at(second) * ripple);
+        workload.meddle(&mut world);
+        contender.pass(&mut world);
+    }
+    world.score()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sim::workloads;
+    use strum::IntoEnumIterator as _;
+
+    /// The first hours of a workload: what happens in it has happened by then.
+    fn hours(hours: i64, workload: Workload) -> Workload {
+        Workload { hours: workload.hours.min(hours), ..workload }
+    }
+
+    fn json(workload: &Workload, policy: Policies, seed: u64) -> String {
+        serde_json::to_string(&run(workload, policy, seed)).expect("numbers")
+    }
+
+    #[test]
+    fn a_seed_reproduces_a_run_to_the_byte() {
+        for name in ["step-3.5", "hot-range", "terraform-tags"] {
+            let workload = hours(3, Workload::named(name).expect("known"));
+            for policy in Policies::iter() {
+                assert_eq!(json(&workload, policy, 7), json(&workload, policy, 7), "{name} {policy}");
+            }
+            assert_ne!(json(&workload, Policies::Ours, 7), json(&workload, Policies::Ours, 8), "{name}");
+        }
+    }
+
+    #[test]
+    fn all_policies_meet_the_same_load() {
+        let workload = hours(3, Workload::named("step-2").expect("known"));
+        let offered: Vec<u64> = Policies::iter().map(|policy| run(&workload, policy, 3).offered).collect();
+        // Parts of records are left over in each shard that is closed.
+        assert!(offered.iter().all(|records| records.abs_diff(offered[0]) < 100), "{offered:?}");
+    }
+
+    #[test]
+    fn unthrottle_makes_no_illegal_call_and_loses_less_than_nobody() {
+        for workload in workloads::all().into_iter().map(|workload| hours(6, workload)) {
+            let (ours, nobody) = (run(&workload, Policies::Ours, 1), run(&workload, Policies::Static, 1));
+            assert_eq!(ours.illegal_calls, 0, "{}: {:?}", workload.name, ours.refusals);
+            assert!(ours.throttled <= nobody.throttled, "{}: {ours:?}", workload.name);
+        }
+    }
+
+    #[test]
+    fn what_is_offered_is_accepted_lost_or_still_waits() {
+        for workload in ["step-2", "retry-storm", "bursts"].map(|name| hours(2, Workload::named(name).expect("known")))
+        {
+            let score = run(&workload, Policies::Doubling, 1);
+            let waits = score.offered - score.accepted - score.lost;
+            // Not more than half a minute's load.
+            let most = workload.load.at(workload.hours * 3_600 - 1) * 31.0;
+            assert!((waits as f64) < most, "{}: {waits}", workload.name);
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! What a run leaves to chance, all of it from one seed.
+//!
+//! Everything that is drawn for one purpose has a stream of numbers of its own, so that two policies under the same
+//! seed meet the same load and the same weather, however differently they act.
+
+use super::keys::HashRange;
+use chacha20::ChaCha8Rng;
+use chacha20::rand_core::{Rng as _, SeedableRng as _};
+
+/// The hash keys of a producer.
+pub const KEYS: u64 = 0;
+/// The ripple on a load.
+pub const RIPPLE: u64 = 1;
+/// How late CloudWatch publishes a minute of Kinesis' metrics.
+pub const PUBLISHED: u64 = 2;
+/// How long AWS takes for a change.
+pub const CHANGES: u64 = 3;
+/// When an on-demand stream splits a busy shard.
+pub const GROWTH: u64 = 4;
+/// How late CloudWatch shows the datum of a change.
+pub const RECEIPTS: u64 = 5;
+
+/// Numbers by chance for one purpose.
+#[derive(Debug)]
+pub struct Chance {
+    numbers: ChaCha8Rng,
+}
+
+impl Chance {
+    /// The numbers that `seed` has for `purpose`: one of the constants above.
+    pub fn new(seed: u64, purpose: u64) -> Chance {
+        let mut numbers = ChaCha8Rng::seed_from_u64(seed);
+        numbers.set_stream(purpose);
+        Chance { numbers }
+    }
+
+    /// From 0 up to, but never, 1.
+    pub fn fraction(&mut self) -> f64 {
+        // As many bits as a float holds exactly.
+        (self.numbers.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    /// From `least` to `most`, both included.
+    pub fn between(&mut self, least: i64, most: i64) -> i64 {
+        let width = (most - least + 1).max(1);
+        least + (self.fraction() * width as f64) as i64
+    }
+
+    /// A hash key in `range`.
+    pub fn hash_key(&mut self, range: HashRange) -> u128 {
+        let number = u128::from(self.numbers.next_u64()) << 64 | u128::from(self.numbers.next_u64());
+        match (range.last - range.first).checked_add(1) {
+            Some(width) => range.first + number % width,
+            None => number,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn some(seed: u64, purpose: u64) -> Vec<u64> {
+        let mut chance = Chance::new(seed, purpose);
+        (0..20).map(|_| chance.fraction().to_bits()).collect()
+    }
+
+    #[test]
+    fn one_seed_gives_one_series_for_each_purpose() {
+        assert_eq!(some(1, RIPPLE), some(1, RIPPLE));
+        assert_ne!(some(1, RIPPLE), some(2, RIPPLE));
+        assert_ne!(some(1, RIPPLE), some(1, CHANGES));
+    }
+
+    #[test]
+    fn both_ends_are_drawn_and_nothing_beyond() {
+        let mut chance = Chance::new(1, CHANGES);
+        let drawn: std::collections::BTreeSet<i64> = (0..200).map(|_| chance.between(3, 5)).collect();
+        assert_eq!(drawn, [3, 4, 5].into());
+        let range = HashRange { first: 10, last: 12 };
+        assert!((0..200).all(|_| (10..=12).contains(&chance.hash_key(range))));
+    }
+}

@@ -1,0 +1,96 @@
+//! How many new records producers have, second by second. Nothing that happens to earlier ones changes it: an open loop.
+
+/// Seconds of a day.
+const DAY: i64 = 24 * 60 * 60;
+
+/// A load as a function of time. Rates are records a second, times are seconds of the run.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Load {
+    /// One rate, and another one from then on.
+    Step {
+        /// Before.
+        from: f64,
+        /// After.
+        to: f64,
+        /// When.
+        at: i64,
+    },
+    /// Grows by doubling, evenly within each doubling, and then stays.
+    Growth {
+        /// At the beginning.
+        from: f64,
+        /// How often it doubles.
+        doublings: u32,
+        /// How long each doubling takes.
+        each: i64,
+    },
+    /// Rises from midnight to noon and falls again, smoothly.
+    Day {
+        /// At midnight.
+        low: f64,
+        /// At noon.
+        high: f64,
+    },
+    /// High for the last seconds of each period.
+    Pulse {
+        /// Most of the time.
+        low: f64,
+        /// In each pulse.
+        high: f64,
+        /// From one pulse to the next.
+        every: i64,
+        /// How long a pulse lasts.
+        lasts: i64,
+    },
+}
+
+impl Load {
+    /// Records a second, at that second of the run.
+    pub fn at(self, second: i64) -> f64 {
+        match self {
+            Load::Step { from, to, at } => {
+                if second < at {
+                    from
+                } else {
+                    to
+                }
+            }
+            Load::Growth { from, doublings, each } => {
+                let all = i64::from(doublings) * each;
+                let second = second.clamp(0, all);
+                let (whole, part) = (second / each, (second % each) as f64 / each as f64);
+                (0..whole).fold(from, |rate, _| 2.0 * rate) * (1.0 + part)
+            }
+            Load::Day { low, high } => {
+                let of_day = second.rem_euclid(DAY) as f64 / DAY as f64;
+                let x = 1.0 - (2.0 * of_day - 1.0).abs();
+                // Flat at midnight and at noon; a sine would not be the same number on every machine.
+                low + (high - low) * x * x * (3.0 - 2.0 * x)
+            }
+            Load::Pulse { low, high, every, lasts } => {
+                if second.rem_euclid(every) >= every - lasts {
+                    high
+                } else {
+                    low
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_load_is_what_its_name_says() {
+        let step = Load::Step { from: 10.0, to: 20.0, at: 5 };
+        assert_eq!([step.at(4), step.at(5)], [10.0, 20.0]);
+        let growth = Load::Growth { from: 10.0, doublings: 3, each: 100 };
+        assert_eq!([0, 50, 100, 200, 300, 999].map(|second| growth.at(second)), [10.0, 15.0, 20.0, 40.0, 80.0, 80.0]);
+        let day = Load::Day { low: 10.0, high: 30.0 };
+        assert_eq!([0, 6, 12, 18, 24].map(|hour| day.at(hour * 3_600)), [10.0, 20.0, 30.0, 20.0, 10.0]);
+        let pulse = Load::Pulse { low: 1.0, high: 9.0, every: 60, lasts: 2 };
+        assert_eq!([0, 57, 58, 59, 60].map(|second| pulse.at(second)), [1.0, 1.0, 9.0, 9.0, 1.0]);
+    }
+}

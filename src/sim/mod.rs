@@ -1,0 +1,42 @@
+//! An arena in virtual time: one stream, what is sent to it, AWS's rules, and the policies that are to keep it from
+//! throttling. No AWS, no network, no clock; one seed reproduces a run to the byte.
+//!
+//! - [`world`]: the stream. Its [`shard`]s are token buckets over ranges of hash keys ([`keys`]), its producers send what
+//!   was refused again ([`mod@retry`]), AWS's [`rules`] refuse illegal changes, and [`cloudwatch`] shows it all minutes late.
+//! - [`ours`]: unthrottle itself. It runs the very [`decide`](crate::decide::decide()), memory and settling that the Lambda
+//!   runs, woken by the [`alarm`] and the sweep; nothing about policy is written a second time.
+//! - [`peers`]: what people use instead.
+//! - [`workloads`]: what is sent; [`score`]: what it came to; [`run`]: one policy on one workload.
+//!
+//! The step is a second, and records are not followed one by one: each shard has its keys' share of the load, in whole
+//! records. Sums of floats are the same on every machine, since nothing but the four basic operations and roots is used.
+//!
+//! What is not in it yet: readers, CloudTrail's events, warm throughput (the account has no commitment, so AWS refuses it),
+//! the merges of an on-demand stream whose load has gone, records of different sizes in one stream.
+
+pub mod alarm;
+pub mod arena;
+pub mod chance;
+pub mod cloudwatch;
+pub mod keys;
+pub mod load;
+pub mod ours;
+pub mod peers;
+pub mod retry;
+pub mod rules;
+pub mod score;
+pub mod shard;
+pub mod workloads;
+pub mod world;
+
+pub use arena::{Policies, run};
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+/// The second of the epoch that a run begins at: midnight of 1 January 2026, UTC. Any whole hour would do.
+const BEGINS_AT: i64 = 1_767_225_600;
+
+/// The time at so many seconds of the run.
+pub fn time(second: i64) -> DateTime<Utc> {
+    DateTime::UNIX_EPOCH + TimeDelta::seconds(BEGINS_AT + second)
+}

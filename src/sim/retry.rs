@@ -1,0 +1,203 @@
+//! What producers do with refused records: send them again after a while, or give them up.
+
+/// A policy of retries. The load is open-loop: what is refused does not slow the producer down, it comes on top.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Retry {
+    /// Seconds from each refusal to the next try, the first one first; at least 1 each. After the last: lost.
+    delays: Vec<u32>,
+    /// Of them the longest.
+    longest: u32,
+}
+
+impl Retry {
+    /// A refused record is lost.
+    pub fn never() -> Retry {
+        Retry::after(&[])
+    }
+
+    /// A refused record is sent again after so many seconds, then after so many more. The simulation's step is a
+    /// second, so nothing is sent again in the one in which it was refused.
+    pub fn after(delays: &[u32]) -> Retry {
+        let delays: Vec<u32> = delays.iter().map(|delay| (*delay).max(1)).collect();
+        Retry { longest: delays.iter().copied().max().unwrap_or_default(), delays }
+    }
+
+    /// Doubling from one second on, and given up after 30 s: the time to live of a record in the Kinesis Producer
+    /// Library (`RecordTtl`, 30,000 ms).
+    pub fn patient() -> Retry {
+        Retry::after(&[1, 2, 4, 8, 15])
+    }
+
+    /// Every second for as long: a retry storm.
+    pub fn storm() -> Retry {
+        Retry::after(&[1; 30])
+    }
+
+    fn tries(&self) -> usize {
+        self.delays.len()
+    }
+}
+
+/// The records of one shard that wait to be sent again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// A slot for each coming second, as a ring; in each the records by how often they were sent again before.
+    slots: Vec<u64>,
+    tries: usize,
+    /// The slot of this second.
+    now: usize,
+    all: u64,
+}
+
+impl Waiting {
+    /// Nothing waits.
+    pub fn new(retry: &Retry) -> Waiting {
+        let slots = vec![0; (retry.longest as usize + 1) * retry.tries()];
+        Waiting { slots, tries: retry.tries(), now: 0, all: 0 }
+    }
+
+    /// How many records wait.
+    pub fn all(&self) -> u64 {
+        self.all
+    }
+
+    /// How many records are sent again in this second.
+    pub fn due(&self) -> u64 {
+        if self.all == 0 { 0 } else { self.slots[self.slot(self.now)].iter().sum() }
+    }
+
+    /// The second is over: of the `offered` new records and those that were due, `throttled` were refused, whichever
+    /// they were. Gives the number of those that are lost.
+    pub fn pass(&mut self, offered: u64, throttled: u64, retry: &Retry) -> u64 {
+        let sent = offered + self.due();
+        let (mut lost, mut passed, mut refused) = (0, 0, 0);
+        if throttled > 0 {
+            for again in 0..=self.tries {
+                // Those that are tried for the (again + 1)th time, and their part of the refusals.
+                passed += if again == 0 { offered } else { self.slots[self.slot(self.now)][again - 1] };
+                let part = share(throttled, passed, sent) - refused;
+                refused += part;
+                match retry.delays.get(again) {
+                    Some(delay) => self.wait(again, *delay as usize, part),
+                    None => lost += part,
+                }
+            }
+        }
+        self.leave();
+        lost
+    }
+
+    fn wait(&mut self, again: usize, delay: usize, records: u64) {
+        let slot = self.slot((self.now + delay) % self.seconds());
+        self.slots[slot][again] += records;
+        self.all += records;
+    }
+
+    /// Goes on to the next second.
+    fn leave(&mut self) {
+        if self.all > 0 {
+            let slot = self.slot(self.now);
+            self.all -= self.slots[slot.clone()].iter().sum::<u64>();
+            self.slots[slot].fill(0);
+        }
+        self.now = (self.now + 1) % self.seconds();
+    }
+
+    fn seconds(&self) -> usize {
+        (self.slots.len() / self.tries.max(1)).max(1)
+    }
+
+    fn slot(&self, second: usize) -> std::ops::Range<usize> {
+        second * self.tries..(second + 1) * self.tries
+    }
+
+    /// Takes out the records that go to another shard: this share of those that are here, 0 to 1.
+    #[must_use]
+    pub fn take(&mut self, share_of_it: f64) -> Waiting {
+        let mut taken = Waiting { slots: vec![0; self.slots.len()], all: 0, ..*self };
+        for (here, there) in self.slots.iter_mut().zip(&mut taken.slots) {
+            let records = (*here as f64 * share_of_it.clamp(0.0, 1.0)).round() as u64;
+            *here -= records;
+            *there = records;
+            taken.all += records;
+        }
+        self.all -= taken.all;
+        taken
+    }
+
+    /// Adds records of another shard of the same stream.
+    pub fn add(&mut self, other: &Waiting) {
+        for second in 0..self.seconds() {
+            let here = self.slot((self.now + second) % self.seconds());
+            let there = other.slot((other.now + second) % other.seconds());
+            for (here, there) in self.slots[here].iter_mut().zip(&other.slots[there]) {
+                *here += there;
+            }
+        }
+        self.all += other.all;
+    }
+}
+
+/// `part` of `whole`, as a share of `of`, whole records only.
+fn share(of: u64, part: u64, whole: u64) -> u64 {
+    let share = u128::from(of) * u128::from(part) / u128::from(whole.max(1));
+    u64::try_from(share).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_record_comes_back_when_its_policy_says() {
+        let retry = Retry::after(&[1, 3]);
+        let mut waiting = Waiting::new(&retry);
+        assert_eq!(waiting.pass(10, 10, &retry), 0, "all refused, none lost");
+        assert_eq!(waiting.due(), 10);
+        assert_eq!(waiting.pass(0, 4, &retry), 0, "six are taken");
+        let due: Vec<u64> = (0..3)
+            .map(|_| {
+                let due = waiting.due();
+                waiting.pass(0, due, &retry);
+                due
+            })
+            .collect();
+        assert_eq!(due, [0, 0, 4], "three seconds later");
+        assert_eq!(waiting.all(), 0, "the last try was the second");
+    }
+
+    #[test]
+    fn refusals_are_shared_by_new_records_and_old_ones() {
+        let retry = Retry::after(&[1]);
+        let mut waiting = Waiting::new(&retry);
+        let _ = waiting.pass(100, 100, &retry);
+        // 100 old and 300 new, half of them refused: 50 old ones are lost, 150 new ones come back.
+        assert_eq!(waiting.pass(300, 200, &retry), 50);
+        assert_eq!(waiting.due(), 150);
+    }
+
+    #[test]
+    fn without_retries_what_is_refused_is_lost() {
+        let retry = Retry::never();
+        let mut waiting = Waiting::new(&retry);
+        assert_eq!(waiting.pass(300, 200, &retry), 200);
+        assert_eq!((waiting.due(), waiting.all()), (0, 0));
+    }
+
+    #[test]
+    fn what_moves_to_another_shard_is_neither_lost_nor_doubled() {
+        let retry = Retry::after(&[1, 2, 4]);
+        let mut waiting = Waiting::new(&retry);
+        for _ in 0..5 {
+            let _ = waiting.pass(100, 70, &retry);
+        }
+        let all = waiting.all();
+        let taken = waiting.take(0.3);
+        assert_eq!(waiting.all() + taken.all(), all);
+        let mut other = Waiting::new(&retry);
+        let _ = other.pass(0, 0, &retry);
+        let due = taken.due();
+        other.add(&taken);
+        assert_eq!((other.all(), other.due()), (taken.all(), due), "whatever second the ring stands at");
+    }
+}

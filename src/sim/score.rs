@@ -1,0 +1,146 @@
+//! What a run came to: what producers suffered, what it took to help them, and what it cost.
+
+use super::shard::Second;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// Throttling that comes back within so many seconds is the same incident: longer than any producer here retries, and
+/// than the two minutes between changes that follow each other.
+const SAME_INCIDENT: i64 = 5 * 60;
+
+/// The score of one policy on one workload.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Score {
+    /// Records that producers had to write.
+    pub offered: u64,
+    /// Records that the stream took.
+    pub accepted: u64,
+    /// Refusals: a record that was refused three times counts three times.
+    pub throttled: u64,
+    /// Records that producers gave up.
+    pub lost: u64,
+    /// Seconds in which at least one record was refused.
+    pub throttled_seconds: u64,
+    /// Times that throttling began after five minutes without.
+    pub incidents: usize,
+    /// From the first refusal of an incident to its last, in seconds: the median. `None`: nothing was refused.
+    pub heal_seconds_median: Option<i64>,
+    /// The longest. One that is not healed counts to the end of the run.
+    pub heal_seconds_longest: Option<i64>,
+    /// Changes of capacity that AWS carried out for the policy.
+    pub changes: u64,
+    /// Changes of the policy that AWS refused.
+    pub illegal_calls: u64,
+    /// The same by AWS's error code.
+    pub refusals: BTreeMap<&'static str, u64>,
+    /// The policy's calls of AWS's APIs, looks included.
+    pub calls: u64,
+    /// Open shards, summed up over the hours.
+    pub shard_hours: f64,
+    /// What the stream cost, in USD (list prices, no reader).
+    pub usd: f64,
+}
+
+/// Counts while a run goes on.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    score: Score,
+    shard_seconds: u64,
+    /// First and last throttled second of the incident that is not known to be over.
+    incident: Option<(i64, i64)>,
+    healed_in: Vec<i64>,
+}
+
+impl Tally {
+    /// A second of the run with so many open shards is over.
+    pub fn pass(&mut self, now: i64, second: Second, open_shards: u64) {
+        self.score.offered += second.offered;
+        self.score.accepted += second.accepted;
+        self.score.throttled += second.throttled;
+        self.score.lost += second.lost;
+        self.shard_seconds += open_shards;
+        if second.throttled > 0 {
+            self.score.throttled_seconds += 1;
+            self.throttled_at(now);
+        }
+    }
+
+    fn throttled_at(&mut self, now: i64) {
+        self.incident = match self.incident.take() {
+            Some((first, last)) if now - last <= SAME_INCIDENT => Some((first, now)),
+            over => {
+                self.healed_in.extend(over.map(|(first, last)| last - first + 1));
+                Some((now, now))
+            }
+        };
+    }
+
+    /// So many USD were spent.
+    pub fn spend(&mut self, usd: f64) {
+        self.score.usd += usd;
+    }
+
+    /// The policy called AWS so many times to look.
+    pub fn look(&mut self, calls: u64) {
+        self.score.calls += calls;
+    }
+
+    /// The policy called AWS to write; `refused`: the code of its error.
+    pub fn call(&mut self, refused: Option<&'static str>) {
+        self.score.calls += 1;
+        if let Some(code) = refused {
+            self.score.illegal_calls += 1;
+            *self.score.refusals.entry(code).or_default() += 1;
+        }
+    }
+
+    /// AWS has begun a change of capacity for the policy.
+    pub fn change(&mut self) {
+        self.score.changes += 1;
+    }
+
+    /// The score at the end.
+    pub fn score(&self) -> Score {
+        let mut healed_in = self.healed_in.clone();
+        healed_in.extend(self.incident.map(|(first, last)| last - first + 1));
+        healed_in.sort_unstable();
+        Score {
+            incidents: healed_in.len(),
+            // Of an even number the lower one: a time that was seen.
+            heal_seconds_median: healed_in.get(healed_in.len().saturating_sub(1) / 2).copied(),
+            heal_seconds_longest: healed_in.last().copied(),
+            shard_hours: self.shard_seconds as f64 / 3_600.0,
+            ..self.score.clone()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(throttled: impl IntoIterator<Item = i64>) -> Score {
+        let mut tally = Tally::default();
+        let throttled: Vec<i64> = throttled.into_iter().collect();
+        for now in 0..3_600 {
+            let refused = u64::from(throttled.contains(&now));
+            tally.pass(now, Second { offered: 2, accepted: 2 - refused, throttled: refused, lost: refused }, 4);
+        }
+        tally.score()
+    }
+
+    #[test]
+    fn an_incident_lasts_from_its_first_refusal_to_its_last() {
+        let score = with((100..160).chain(400..410).chain([1_000]).chain(2_000..2_100));
+        assert_eq!((score.incidents, score.throttled_seconds), (3, 171));
+        assert_eq!((score.heal_seconds_median, score.heal_seconds_longest), (Some(100), Some(310)));
+        assert_eq!((score.offered, score.accepted, score.lost), (7_200, 7_029, 171));
+        assert!((score.shard_hours - 4.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_calm_run_has_nothing_to_heal() {
+        let score = with([]);
+        assert_eq!((score.incidents, score.heal_seconds_median, score.heal_seconds_longest), (0, None, None));
+    }
+}

@@ -1,0 +1,254 @@
+//! What is sent to the stream, by name. Every workload begins with a stream that its load fits, at 80 % of its capacity
+//! where nothing else is said: how people run streams that they pay for by the shard.
+
+use super::keys::{HashRange, Keys};
+use super::load::Load;
+use super::retry::Retry;
+use super::rules::Account;
+use super::world::{By, Setup, World};
+use crate::observation::CapacityMode;
+
+/// Shards at the beginning.
+const SHARDS: u32 = 4;
+
+/// 80 % of what they take, in records a second.
+const BASE: f64 = 3_200.0;
+
+/// Bytes of a record: small enough that records fill a shard before bytes do, as logs and clicks are.
+const RECORD_BYTES: u64 = 500;
+
+/// Keys of a producer: so many that no shard has a few per cent more than another.
+const KEYS: u32 = 20_000;
+
+/// How far a second's load is from the mean at most, as a share of it: producers are many, and not in step.
+const RIPPLE: f64 = 0.05;
+
+/// When steps happen, in seconds: after an hour that shows who leaves a calm stream alone.
+const STEP_AT: i64 = 3_600;
+
+/// Somebody who sets the shards back to what he has written down, and Terraform's way of deleting tags that it does not
+/// know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reverts {
+    /// From one apply to the next, in seconds.
+    pub every: i64,
+    /// Whether the tags go, too.
+    pub with_tags: bool,
+}
+
+/// A load and what surrounds it.
+#[derive(Clone, Debug)]
+pub struct Workload {
+    /// What it is called on the command line.
+    pub name: &'static str,
+    /// What it is, for people.
+    pub about: &'static str,
+    /// Whether capacity can stop its throttling.
+    pub is_curable: bool,
+    /// How long it runs.
+    pub hours: i64,
+    /// Records a second.
+    pub load: Load,
+    /// How far a second's load is from it at most, as a share.
+    pub ripple: f64,
+    /// Shards at the beginning.
+    pub shards: u32,
+    /// Capacity mode at the beginning.
+    pub mode: CapacityMode,
+    /// Bytes of a record.
+    pub record_bytes: u64,
+    /// Who has how many of them.
+    pub keys: fn(seed: u64) -> Keys,
+    /// What producers do with refused records.
+    pub retry: fn() -> Retry,
+    /// The rest of the account.
+    pub account: Account,
+    /// Somebody who takes changes back.
+    pub reverts: Option<Reverts>,
+}
+
+impl Workload {
+    /// The one of that name.
+    pub fn named(name: &str) -> Option<Workload> {
+        all().into_iter().find(|workload| workload.name == name)
+    }
+
+    /// The stream at the beginning.
+    pub fn setup(&self, seed: u64) -> Setup {
+        Setup {
+            shards: self.shards,
+            mode: self.mode.clone(),
+            keys: (self.keys)(seed),
+            record_bytes: self.record_bytes,
+            retry: (self.retry)(),
+            account: self.account,
+        }
+    }
+
+    /// What others than the policy do to the stream in this second.
+    pub fn meddle(&self, world: &mut World) {
+        let Some(reverts) = self.reverts.filter(|reverts| world.now() % reverts.every == 0) else { return };
+        if reverts.with_tags {
+            world.untag();
+        }
+        // An apply that AWS refuses fails, and is tried again by the next one.
+        let _ = world.update_shard_count(By::Others, self.shards);
+    }
+
+    /// A calm day at [`BASE`].
+    fn calm(name: &'static str, about: &'static str) -> Workload {
+        Workload {
+            name,
+            about,
+            is_curable: true,
+            hours: 24,
+            load: Load::Step { from: BASE, to: BASE, at: 0 },
+            ripple: RIPPLE,
+            shards: SHARDS,
+            mode: CapacityMode::Provisioned,
+            record_bytes: RECORD_BYTES,
+            keys: |_| Keys::even(KEYS),
+            retry: Retry::patient,
+            account: Account::default(),
+            reverts: None,
+        }
+    }
+
+    fn step(name: &'static str, about: &'static str, times: f64) -> Workload {
+        Workload { load: Load::Step { from: BASE, to: times * BASE, at: STEP_AT }, ..Workload::calm(name, about) }
+    }
+}
+
+/// All of them, in the order in which they are shown.
+pub fn all() -> Vec<Workload> {
+    let mut all = loads();
+    all.extend(shapes());
+    all.extend(surroundings());
+    all
+}
+
+/// One load after another on an ordinary stream.
+fn loads() -> Vec<Workload> {
+    let growth = Load::Growth { from: BASE / 2.0, doublings: 5, each: 24 * 3_600 / 5 };
+    vec![
+        Workload::calm("calm", "nothing happens"),
+        Workload::step("step-1.3", "the load grows by 30 % at once", 1.3),
+        Workload::step("step-2", "the load doubles at once", 2.0),
+        Workload::step("step-3.5", "three and a half times the load at once", 3.5),
+        Workload::step("step-8", "eight times the load at once", 8.0),
+        Workload { load: growth, shards: 2, ..Workload::calm("growth", "32 times the load over a day") },
+        Workload {
+            load: Load::Day { low: BASE / 4.0, high: 2.0 * BASE },
+            hours: 48,
+            ..Workload::calm("diurnal", "two days, eight times more at noon than at midnight")
+        },
+        Workload {
+            load: Load::Pulse { low: BASE, high: 3.0 * BASE, every: 3 * 3_600, lasts: 20 * 60 },
+            ..Workload::calm("spikes", "three times the load for 20 minutes, every three hours")
+        },
+        Workload {
+            load: Load::Pulse { low: BASE / 2.0, high: 2.0 * BASE, every: 3_600, lasts: 1_800 },
+            ..Workload::calm("flapping", "half an hour low, half an hour high")
+        },
+        Workload {
+            load: Load::Pulse { low: BASE / 2.0, high: 3.0 * BASE, every: 60, lasts: 1 },
+            ..Workload::calm("bursts", "one second of three times the load, every minute")
+        },
+    ]
+}
+
+/// Doubled loads of unusual records, keys and producers.
+fn shapes() -> Vec<Workload> {
+    let doubled = |name, about| Workload::step(name, about, 2.0);
+    vec![
+        Workload { record_bytes: 60, ..doubled("tiny-records", "the load doubles, in records of 60 bytes") },
+        Workload {
+            record_bytes: 900 * 1024,
+            // Three of four shards' one record a second.
+            load: Load::Step { from: 2.0, to: 6.0, at: STEP_AT },
+            is_curable: false,
+            ..Workload::calm("large-records", "three times the load, in records of 900 KB: a shard takes one a second")
+        },
+        Workload { retry: Retry::storm, ..doubled("retry-storm", "the load doubles, and is retried every second") },
+        Workload {
+            load: Load::Step { from: BASE / 4.0, to: BASE, at: STEP_AT },
+            keys: |_| Keys::with_a_hot_one(0.6, KEYS),
+            is_curable: false,
+            ..Workload::calm("hot-key", "one key has 60 % of a growing load")
+        },
+        Workload {
+            load: Load::Step { from: BASE / 2.0, to: BASE, at: STEP_AT },
+            keys: |_| Keys::zipf(KEYS),
+            ..Workload::calm(
+                "zipf",
+                "a load that fits in the mean doubles: the first key has a tenth of it, by Zipf's law",
+            )
+        },
+        Workload {
+            load: Load::Step { from: BASE / 4.0, to: BASE / 2.0, at: STEP_AT },
+            keys: |seed| Keys::in_a_hot_range(0.9, HashRange::uniform(SHARDS)[1], KEYS, seed),
+            ..Workload::calm("hot-range", "nine tenths of a doubled load are many keys of one shard")
+        },
+    ]
+}
+
+/// Doubled loads in unusual surroundings.
+fn surroundings() -> Vec<Workload> {
+    let doubled = |name, about| Workload::step(name, about, 2.0);
+    let quota = Account { shard_limit: 1_000, other_shards: 994, ..Account::default() };
+    vec![
+        Workload {
+            reverts: Some(Reverts { every: 3_600, with_tags: false }),
+            ..doubled("terraform", "the load doubles, and somebody sets the shards back every hour")
+        },
+        Workload {
+            reverts: Some(Reverts { every: 3_600, with_tags: true }),
+            ..doubled("terraform-tags", "the same, and the tags are deleted with it")
+        },
+        Workload { account: quota, ..doubled("quota", "the load doubles, and the account may open two more shards") },
+        Workload {
+            mode: CapacityMode::OnDemand,
+            load: Load::Growth { from: BASE, doublings: 2, each: 150 },
+            ..Workload::calm("on-demand-4", "an on-demand stream gets four times its load within five minutes")
+        },
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn each_has_a_name_of_its_own_and_is_found_by_it() {
+        let names: BTreeSet<&str> = all().iter().map(|workload| workload.name).collect();
+        assert_eq!(names.len(), all().len());
+        assert!(names.iter().all(|name| Workload::named(name).is_some_and(|w| w.name == *name)));
+        assert!(Workload::named("none").is_none());
+    }
+
+    #[test]
+    fn each_begins_with_a_load_that_fits() {
+        for workload in all() {
+            let mut world = World::new(workload.setup(1), 1);
+            for second in 0..30 {
+                world.pass(workload.load.at(second));
+            }
+            assert_eq!(world.score().throttled, 0, "{}", workload.name);
+        }
+    }
+
+    #[test]
+    fn each_throttles_a_stream_that_nobody_heals_but_the_calm_one() {
+        for workload in all() {
+            let mut world = World::new(workload.setup(1), 1);
+            for second in 0..workload.hours * 3_600 {
+                world.pass(workload.load.at(second));
+                if world.score().throttled > 0 {
+                    break;
+                }
+            }
+            assert_eq!(world.score().throttled == 0, workload.name == "calm", "{}", workload.name);
+        }
+    }
+}
