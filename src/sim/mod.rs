@@ -9,7 +9,7 @@
 //! - [`workloads`]: what is sent; [`score`]: what it came to; [`run`]: one policy on one workload.
 //!
 //! The step is a second, and records are not followed one by one: each shard has its keys' share of the load, in whole
-//! records. Sums of floats are the same on every machine, since nothing but the four basic operations and roots is used.
+//! records. Loads are the same numbers on every machine, since nothing is used but the four basic operations.
 //!
 //! What is not in it yet: readers, CloudTrail's events, warm throughput (the account has no commitment, so AWS refuses it),
 //! the merges of an on-demand stream whose load has gone, records of different sizes in one stream.

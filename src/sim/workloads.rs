@@ -14,6 +14,9 @@ const SHARDS: u32 = 4;
 /// 80 % of what they take, in records a second.
 const BASE: f64 = 3_200.0;
 
+/// How many times larger a large stream is: 64 shards.
+const WIDE: f64 = 16.0;
+
 /// Bytes of a record: small enough that records fill a shard before bytes do, as logs and clicks are.
 const RECORD_BYTES: u64 = 500;
 
@@ -136,6 +139,11 @@ fn loads() -> Vec<Workload> {
         Workload::step("step-2", "the load doubles at once", 2.0),
         Workload::step("step-3.5", "three and a half times the load at once", 3.5),
         Workload::step("step-8", "eight times the load at once", 8.0),
+        Workload {
+            load: Load::Step { from: WIDE * BASE, to: 1.3 * WIDE * BASE, at: STEP_AT },
+            shards: WIDE as u32 * SHARDS,
+            ..Workload::calm("wide", "the load of 64 shards grows by 30 % at once")
+        },
         Workload { load: growth, shards: 2, ..Workload::calm("growth", "32 times the load over a day") },
         Workload {
             load: Load::Day { low: BASE / 4.0, high: 2.0 * BASE },
