@@ -6,7 +6,7 @@ use super::peers::{Doubling, Static};
 use super::score::Score;
 use super::workloads::Workload;
 use super::world::World;
-use crate::policy::Policy;
+use crate::policy::{Permission, Policy};
 
 /// Who looks after the stream.
 pub trait Contender {
@@ -24,6 +24,8 @@ pub enum Policies {
     Ours,
     /// unthrottle that gives back what it raised after six calm hours.
     OursRestoring,
+    /// unthrottle that may switch on shard-level metrics to find hot shards, which is billed by the shard.
+    OursDiagnosing,
     /// Nobody.
     Static,
     /// "Every throttle event doubles."
@@ -36,10 +38,13 @@ const RESTORE_AFTER_HOURS: u32 = 6;
 impl Policies {
     /// One that has seen nothing yet.
     pub fn contender(self) -> Box<dyn Contender> {
-        let ours = |restore_after_hours| Box::new(Ours::new(Policy { restore_after_hours, ..Policy::default() }));
+        let default = Policy::default();
         match self {
-            Policies::Ours => ours(0),
-            Policies::OursRestoring => ours(RESTORE_AFTER_HOURS),
+            Policies::Ours => Box::new(Ours::new(default)),
+            Policies::OursRestoring => {
+                Box::new(Ours::new(Policy { restore_after_hours: RESTORE_AFTER_HOURS, ..default }))
+            }
+            Policies::OursDiagnosing => Box::new(Ours::new(Policy { diagnose: Permission::Allow, ..default })),
             Policies::Static => Box::new(Static),
             Policies::Doubling => Box::<Doubling>::default(),
         }

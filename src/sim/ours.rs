@@ -166,7 +166,8 @@ fn refused(world: &mut World, memory: Option<&Memory>, remedy: &Remedy, reason: 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sim::keys::Keys;
+    use crate::policy::Permission;
+    use crate::sim::keys::{HashRange, Keys};
     use crate::sim::retry::Retry;
     use crate::sim::rules::Account;
     use crate::sim::world::Setup;
@@ -238,6 +239,36 @@ mod tests {
         assert!(run.world.last().throttled > 0, "no shard can take it");
         assert_eq!(run.world.score().changes, 0, "{:?}", run.ours.decided());
         assert!(run.ours.decided().contains_key("skew_suspected"), "{:?}", run.ours.decided());
+    }
+
+    fn diagnosing() -> Policy {
+        Policy { diagnose: Permission::Allow, ..Policy::default() }
+    }
+
+    #[test]
+    fn a_hot_range_is_found_by_shard_metrics_and_split() {
+        let second = HashRange::uniform(4)[1];
+        let mut run = Run::of(4, Keys::in_a_hot_range(0.9, second, 20_000, 3), diagnosing());
+        run.minutes(120, 1_600.0);
+        assert_eq!(run.world.last().throttled, 0, "{:?}", run.ours.decided());
+        let score = run.world.score();
+        assert_eq!(
+            (run.world.open_shards(), score.changes, score.illegal_calls),
+            (5, 1, 0),
+            "{:?}",
+            run.ours.decided()
+        );
+        assert!(run.ours.decided().contains_key("disable_shard_metrics"), "{:?}", run.ours.decided());
+    }
+
+    #[test]
+    fn a_hot_key_is_split_twice_at_most_and_then_named() {
+        let mut run = Run::of(4, Keys::with_a_hot_one(0.6, 20_000), diagnosing());
+        run.minutes(180, 2_500.0);
+        let score = run.world.score();
+        assert!(score.changes <= 2, "{:?}", run.ours.decided());
+        assert!(run.ours.decided().contains_key("hot_key"), "{:?}", run.ours.decided());
+        assert_eq!(score.illegal_calls, 0);
     }
 
     #[test]
