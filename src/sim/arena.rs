@@ -2,7 +2,7 @@
 
 use super::chance::{Chance, RIPPLE};
 use super::ours::Ours;
-use super::peers::{Doubling, Static};
+use super::peers::{Doubling, Static, Substation};
 use super::score::Score;
 use super::workloads::Workload;
 use super::world::World;
@@ -30,6 +30,8 @@ pub enum Policies {
     Static,
     /// "Every throttle event doubles."
     Doubling,
+    /// Substation's autoscaler.
+    Substation,
 }
 
 /// Calm hours before a restore, of [`Policies::OursRestoring`]: a working day's afternoon, so that one night is enough.
@@ -47,6 +49,7 @@ impl Policies {
             Policies::OursDiagnosing => Box::new(Ours::new(Policy { diagnose: Permission::Allow, ..default })),
             Policies::Static => Box::new(Static),
             Policies::Doubling => Box::<Doubling>::default(),
+            Policies::Substation => Box::<Substation>::default(),
         }
     }
 }

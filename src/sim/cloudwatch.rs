@@ -129,10 +129,20 @@ impl CloudWatch {
         traffic
     }
 
-    /// Records refused in each of the minutes that have appeared, the newest first.
-    pub fn throttled(&self, now: i64) -> impl Iterator<Item = (Minute, u64)> {
+    /// The minutes that have appeared, the newest first.
+    pub fn minutes(&self, now: i64) -> impl Iterator<Item = (Minute, Counts)> {
         let visible = self.minutes.iter().rev().filter(move |published| published.visible_at <= now);
-        visible.map(|published| (published.minute, published.stream.throttled))
+        visible.map(|published| (published.minute, published.stream))
+    }
+
+    /// Records refused in each of them.
+    pub fn throttled(&self, now: i64) -> impl Iterator<Item = (Minute, u64)> {
+        self.minutes(now).map(|(minute, counts)| (minute, counts.throttled))
+    }
+
+    /// Bytes of a record.
+    pub fn record_bytes(&self) -> u64 {
+        self.record_bytes
     }
 
     fn visible(&self, now: i64) -> impl Iterator<Item = &Published> {
