@@ -38,6 +38,6 @@ pub mod policy;
 pub mod report;
 pub mod settings;
 pub mod signal;
-#[cfg(feature = "cli")]
+#[cfg(feature = "sim")]
 pub mod sim;
 pub mod sweep;
