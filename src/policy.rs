@@ -74,11 +74,13 @@ pub struct Policy {
     /// `UNTHROTTLE_WINDOW_MINUTES`: how many published minutes are evidence. Five sees a throttle that comes and
     /// goes; a long window remembers loads that have gone.
     pub window_minutes: u32,
-    /// `UNTHROTTLE_CONFIRM_MINUTES`: throttled minutes in the window before the first change of an incident.
-    /// One can be a burst that is over before any reshard is done; two is a load.
+    /// `UNTHROTTLE_CONFIRM_MINUTES`: throttled minutes in the window before the first change of an incident. One: a
+    /// burst of seconds is told from a load by what a minute accepts (`micro_burst`), and a second minute costs as many
+    /// records again as the first. Two also leaves a burst of a minute alone.
     pub confirm_minutes: u32,
     /// `UNTHROTTLE_FLOOR`: the throttled share of a minute below which it does not count, a fraction. Producers
-    /// retry one record in a hundred without anybody noticing; a reshard unsettles every consumer.
+    /// retry one record in two hundred without anybody noticing, and a reshard unsettles every consumer; a load that grows
+    /// for hours stays just below a larger floor, and is refused a little all the time.
     pub floor: f64,
     /// `UNTHROTTLE_MAX_SHARDS`: never more, about $1,100 a month in us-east-1; nor a switch to on-demand mode for a load
     /// that needs more.
@@ -127,8 +129,8 @@ impl Default for Policy {
             scope: Scope::All,
             target_utilization: 0.75,
             window_minutes: 5,
-            confirm_minutes: 2,
-            floor: 0.01,
+            confirm_minutes: 1,
+            floor: 0.005,
             max_shards: 100,
             max_shards_ceiling: 100,
             min_shards: 1,

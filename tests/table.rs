@@ -270,16 +270,20 @@ fn after_looking() {
             "negligible",
             Scene::new(2).minutes(-9..=0, MinuteTraffic { write_throttled: 60.0, ..offered(1000.0, 2) }).code(),
         ),
-        ("one throttled minute", "unconfirmed", healthy().minutes(0..=0, offered(3000.0, 2)).code()),
+        ("one throttled minute", "scale_shards", healthy().minutes(0..=0, offered(3000.0, 2)).code()),
         (
-            "one throttled minute, and one is enough",
-            "scale_shards",
-            healthy().minutes(0..=0, offered(3000.0, 2)).policy(|p| p.confirm_minutes = 1).code(),
+            "one throttled minute, and two are needed",
+            "unconfirmed",
+            healthy().minutes(0..=0, offered(3000.0, 2)).policy(|p| p.confirm_minutes = 2).code(),
         ),
         (
-            "one throttled minute of the same incident",
+            "one throttled minute of the same incident, and two are needed for the first",
             "scale_shards",
-            healthy().minutes(0..=0, offered(3000.0, 2)).memory(&settled(1, 2, 400, 60)).code(),
+            healthy()
+                .minutes(0..=0, offered(3000.0, 2))
+                .memory(&settled(1, 2, 400, 60))
+                .policy(|p| p.confirm_minutes = 2)
+                .code(),
         ),
         ("an intent of 44 seconds", "settling", load().changed(2, 4, 44).code()),
         ("an intent of 45 seconds, for Lambda's retry", "scale_shards", load().changed(2, 4, 45).code()),
@@ -440,6 +444,20 @@ fn the_target_carries_the_offered_load_at_the_target_utilization() {
     assert_eq!(scaled_to(&Scene::under_load(4, 4600.0)), (4, 7, None), "4.6 of 0.75 is 6.13");
     assert_eq!(scaled_to(&Scene::under_load(8, 8200.0)), (8, 12, None), "10.9 is 11, and 12 is one and a half times 8");
     assert_eq!(scaled_to(&Scene::under_load(2, 9000.0)), (2, 4, Some(Bound::Double)));
+}
+
+#[test]
+fn a_load_that_outgrows_two_changes_of_the_day_gets_twice_what_it_needs() {
+    let after = |changes: i64| {
+        let earlier = (1..changes).rev().map(|hours| now() - TimeDelta::hours(6 + hours));
+        let mut memory = settled(6, 8, 6 * 3_600, 60);
+        memory.reshards = earlier.chain(memory.reshards).collect();
+        Scene::under_load(8, 9000.0).memory(&memory)
+    };
+    assert_eq!(scaled_to(&after(1)), (8, 12, None));
+    assert_eq!(scaled_to(&after(2)), (8, 16, None), "24, but AWS doubles at most");
+    assert_eq!(scaled_to(&after(2).policy(|p| p.max_shards = 14)), (8, 14, None), "it needs 12");
+    assert_eq!(scaled_to(&after(2).policy(|p| p.max_shards = 11)), (8, 11, Some(Bound::MaxShards)));
 }
 
 #[test]
@@ -1667,6 +1685,16 @@ fn shards_are_given_back_when_nothing_needs_them() {
         *s = s.clone().memory(&memory);
     });
     assert_eq!(restored(&to_base), Some((4, 3, None)), "never below what it was");
+    let throttled_at = |taken: f64| {
+        let refused = MinuteTraffic { write_throttled: 6_000.0, ..offered(taken, 4) };
+        raised(7, 1450.0).minutes(-460..=-450, refused).with(|s| {
+            let mut memory = Memory::parse(&s.observation.tags["unthrottle.memory"]).expect("readable");
+            memory.base = Some(2);
+            *s = s.clone().memory(&memory);
+        })
+    };
+    assert_eq!(restored(&throttled_at(2000.0)), Some((4, 2, None)), "two full shards, and 1.45 of 0.75 are 1.9");
+    assert_eq!(restored(&throttled_at(1600.0)), Some((4, 3, Some(Bound::Peak))), "two that throttle when 80 % full");
     assert_eq!(restored(&raised(7, 500.0).policy(|p| p.min_shards = 3)), Some((4, 3, Some(Bound::MinShards))));
     let reads = MinuteTraffic { get_records_bytes: 4.0 * MIB, ..offered(500.0, 4) };
     assert_eq!(restored(&raised(7, 500.0).minutes(-60..=-60, reads)), Some((4, 3, Some(Bound::Peak))), "or read");

@@ -273,7 +273,7 @@ variable "window_minutes" {
 variable "confirm_minutes" {
   description = "UNTHROTTLE_CONFIRM_MINUTES. Throttled minutes in the window before the first change of an incident, at most window_minutes."
   type        = number
-  default     = 2
+  default     = 1
   nullable    = false
 
   validation {
@@ -285,7 +285,7 @@ variable "confirm_minutes" {
 variable "floor" {
   description = "UNTHROTTLE_FLOOR. A throttled share of the records below this is left alone."
   type        = number
-  default     = 0.01
+  default     = 0.005
   nullable    = false
 
   validation {

@@ -161,6 +161,7 @@ impl Stage {
                     Published { minutes: 1, records: 120_000.0, refused: 60_000.0, ..QUIET },
                     QUIET,
                 ]),
+                setting: Some(("UNTHROTTLE_CONFIRM_MINUTES=2", |p| p.confirm_minutes = 2)),
                 ..stage
             },
             "healthy" => Stage { load: Load::Light, ..stage },

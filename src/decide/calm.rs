@@ -6,7 +6,7 @@ use super::room::is_too_dear;
 use super::settle::{History, RESHARDS_A_DAY};
 use super::verdict::{Bound, Reason, Remedy};
 use crate::memory::{ChangeKind, Memory};
-use crate::observation::{CapacityMode, Minute, Stream};
+use crate::observation::{CapacityMode, LOOKBACK_HOURS, Minute, Stream};
 use crate::policy::{Permission, StreamPolicy};
 use crate::signal::Undo;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -149,7 +149,7 @@ impl Case<'_> {
         let floors = [
             (target, None),
             (from.div_ceil(2), Some(Bound::Half)),
-            (self.peak(newest, hours), Some(Bound::Peak)),
+            (self.peak(newest, hours, self.evenness(newest, target)), Some(Bound::Peak)),
             (policy.min_shards, Some(Bound::MinShards)),
         ];
         // Of equal floors the first is the one that is said.
@@ -169,14 +169,25 @@ impl Case<'_> {
         Ok(Remedy::Restore { from, to, partial })
     }
 
-    /// The shards that the peak of so many hours needs, written or read.
-    fn peak(&self, newest: Minute, hours: i64) -> u32 {
+    /// The shards that the peak of so many hours needs, written or read, where each takes the share `even` of what it
+    /// could before the first of them is full.
+    fn peak(&self, newest: Minute, hours: i64, even: f64) -> u32 {
         let traffic = &self.observation.traffic;
         let full = newest.plus(1 - 60 * hours).to(newest).map(|minute| {
             let read = traffic.minute(minute).get_records_bytes / 60.0 / SHARD_READ_BYTES_PER_SECOND;
             Offered::in_minute(traffic, minute).shards().unwrap_or_default().max(read)
         });
-        shards_at(full.fold(0.0, f64::max), self.policy.target_utilization)
+        shards_at(full.fold(0.0, f64::max) / even, self.policy.target_utilization)
+    }
+
+    /// How even the keys are, from 0 to 1: the most that the stream took at `base` shards while it throttled, as a share of
+    /// what they could take. Keys that were uneven then are uneven still.
+    fn evenness(&self, newest: Minute, base: u32) -> f64 {
+        let traffic = &self.observation.traffic;
+        let day = newest.plus(1 - 60 * LOOKBACK_HOURS).to(newest);
+        let throttled = day.filter(|minute| traffic.minute(*minute).write_throttled > 0.0);
+        let taken = throttled.map(|minute| Offered::accepted_shards(traffic, minute)).reduce(f64::max);
+        taken.filter(|taken| *taken > 0.0).map_or(1.0, |taken| (taken / f64::from(base.max(1))).min(1.0))
     }
 
     fn is_switch_due(&self, stream: &Stream, policy: &StreamPolicy, history: &History) -> bool {
@@ -212,7 +223,7 @@ impl Case<'_> {
         hours: i64,
     ) -> Option<String> {
         let traffic = &self.observation.traffic;
-        let needed = self.peak(newest, hours);
+        let needed = self.peak(newest, hours, 1.0);
         let open = stream.open_shards;
         let count = |what: &str, count: Option<u32>| match count {
             Some(0) => None,

@@ -8,6 +8,10 @@ use super::verdict::{Bound, Cost, NoRoom, NoSwitch, Reason, Remedy};
 use crate::memory::ChangeKind;
 use crate::observation::Shard;
 
+/// So many reshards of a day go to what is needed and no further. AWS gives ten: three steps of a single load, each at
+/// most a doubling, are 8 times its beginning, and seven larger ones 128 times that.
+const SMALL_STEPS: usize = 2;
+
 /// Why not one shard more is possible.
 pub(super) enum Full {
     /// A person's bound: never worked around.
@@ -43,7 +47,7 @@ impl Throttled<'_> {
         // What a stream costs rises with its shards.
         let most = (from + 1..=top).take_while(|n| self.affordable(&to(*n)).is_ok()).last();
         let most = most.ok_or_else(|| Full::OfOurs(self.too_dear(&to(from + 1))))?;
-        let wanted = fast_target(from, needed.min(most), most);
+        let wanted = fast_target(from, self.ample(needed).min(most), most);
         let left = self.limits().map_or(u32::MAX, |l| l.shards_left());
         // At worst no new boundary is an old one.
         let tight = left < most.saturating_sub(1);
@@ -61,6 +65,13 @@ impl Throttled<'_> {
             _ => Some(Bound::Double),
         };
         Ok(Remedy::ScaleShards { from, to, partial: bound })
+    }
+
+    /// What to go to where every bound allows it: a load that outgrows one change after the other would spend the day's
+    /// reshards in small steps.
+    fn ample(&self, needed: u32) -> u32 {
+        let (spent, _) = self.history.budget(ChangeKind::Scale, self.traffic(), self.now);
+        if spent < SMALL_STEPS { needed } else { needed.saturating_mul(2) }
     }
 
     /// Holds a remedy that would cost more than the person's maximum, and more than now.

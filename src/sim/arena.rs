@@ -1,6 +1,7 @@
 //! One policy on one workload.
 
 use super::chance::{Chance, RIPPLE};
+use super::limits::{Clairvoyant, Reactive};
 use super::ours::Ours;
 use super::peers::{Doubling, Static, Substation};
 use super::score::Score;
@@ -32,14 +33,18 @@ pub enum Policies {
     Doubling,
     /// Substation's autoscaler.
     Substation,
+    /// Limit: doubles as soon as a published minute shows, to who knows what was really offered, that more is needed.
+    Reactive,
+    /// Limit: knows the future and has planned for it.
+    Clairvoyant,
 }
 
 /// Calm hours before a restore, of [`Policies::OursRestoring`]: a working day's afternoon, so that one night is enough.
 const RESTORE_AFTER_HOURS: u32 = 6;
 
 impl Policies {
-    /// One that has seen nothing yet.
-    pub fn contender(self) -> Box<dyn Contender> {
+    /// One that has seen nothing yet. Only the limits know more of the run than the stream shows.
+    pub fn contender(self, workload: &Workload, seed: u64) -> Box<dyn Contender> {
         let default = Policy::default();
         match self {
             Policies::Ours => Box::new(Ours::new(default)),
@@ -50,18 +55,27 @@ impl Policies {
             Policies::Static => Box::new(Static),
             Policies::Doubling => Box::<Doubling>::default(),
             Policies::Substation => Box::<Substation>::default(),
+            Policies::Reactive => Box::new(Reactive::new(workload, seed)),
+            Policies::Clairvoyant => Box::new(Clairvoyant::new(workload, seed)),
         }
     }
+}
+
+/// New records of each second of the run.
+pub(super) fn loads(workload: &Workload, seed: u64) -> impl Iterator<Item = f64> {
+    let mut chance = Chance::new(seed, RIPPLE);
+    (0..workload.hours * 3_600).map(move |second| {
+        let ripple = 1.0 + workload.ripple * (2.0 * chance.fraction() - 1.0);
+        workload.load.at(second) * ripple
+    })
 }
 
 /// The score of a policy on a workload. The same seed always gives the same, and all policies meet the same load.
 pub fn run(workload: &Workload, policy: Policies, seed: u64) -> Score {
     let mut world = World::new(workload.setup(seed), seed);
-    let mut contender = policy.contender();
-    let mut chance = Chance::new(seed, RIPPLE);
-    for second in 0..workload.hours * 3_600 {
-        let ripple = 1.0 + workload.ripple * (2.0 * chance.fraction() - 1.0);
-        world.pass(workload.load.at(second) * ripple);
+    let mut contender = policy.contender(workload, seed);
+    for records in loads(workload, seed) {
+        world.pass(records);
         workload.meddle(&mut world);
         contender.pass(&mut world);
     }

@@ -5,7 +5,7 @@
 //!   was refused again ([`mod@retry`]), AWS's [`rules`] refuse illegal changes, and [`cloudwatch`] shows it all minutes late.
 //! - [`ours`]: unthrottle itself. It runs the very [`decide`](crate::decide::decide()), memory and settling that the Lambda
 //!   runs, woken by the [`alarm`] and the sweep; nothing about policy is written a second time.
-//! - [`peers`]: what people use instead.
+//! - [`peers`]: what people use instead; [`limits`]: what nobody can do better.
 //! - [`workloads`]: what is sent; [`score`]: what it came to; [`run`]: one policy on one workload.
 //!
 //! The step is a second, and records are not followed one by one: each shard has its keys' share of the load, in whole
@@ -19,6 +19,7 @@ pub mod arena;
 pub mod chance;
 pub mod cloudwatch;
 pub mod keys;
+pub mod limits;
 pub mod load;
 pub mod ours;
 pub mod peers;

@@ -129,6 +129,11 @@ pub(super) fn reshard_seconds(opened: u32, chance: &mut Chance) -> i64 {
     SHORTEST_RESHARD + RESHARD_PER_SHARD * i64::from(opened) + chance.between(0, RESHARD_LONGER)
 }
 
+/// Seconds that such a reshard takes at most.
+pub(super) fn longest_reshard(opened: u32) -> i64 {
+    SHORTEST_RESHARD + RESHARD_PER_SHARD * i64::from(opened) + RESHARD_LONGER
+}
+
 /// Seconds that a switch of the capacity mode takes.
 pub(super) fn switch_seconds() -> i64 {
     SWITCH

@@ -205,6 +205,11 @@ impl World {
         &self.shards
     }
 
+    /// The capacity mode.
+    pub fn mode(&self) -> &CapacityMode {
+        &self.mode
+    }
+
     /// Whether a change is under way.
     pub fn is_updating(&self) -> bool {
         self.running.is_some()
@@ -361,7 +366,7 @@ impl World {
         Ok(open)
     }
 
-    fn may_be_resharded(&self, target: u32) -> Result<(), Refusal> {
+    pub(super) fn may_be_resharded(&self, target: u32) -> Result<(), Refusal> {
         let open = self.open_shards();
         self.must_be_provisioned()?;
         self.must_be_active()?;

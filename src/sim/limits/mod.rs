@@ -1,0 +1,41 @@
+//! What nobody can do better: with the future known ([`clairvoyant`]), and with what the metrics show ([`reactive`]). No tool
+//! can be built like either; the others are held against them.
+
+mod clairvoyant;
+mod reactive;
+
+pub use clairvoyant::Clairvoyant;
+pub use reactive::Reactive;
+
+use super::keys::{HashRange, Keys};
+use super::shard::{BYTES_A_SECOND, RECORDS_A_SECOND};
+use super::workloads::Workload;
+use std::collections::BTreeMap;
+
+/// What so many shards of equal width take of a workload.
+#[derive(Debug)]
+struct Room {
+    keys: Keys,
+    /// Records that a shard takes in a second.
+    of_a_shard: f64,
+    /// The shares of the load that each shard has, by the number of shards; the largest first.
+    shares: BTreeMap<u32, Vec<f64>>,
+}
+
+impl Room {
+    fn of(workload: &Workload, seed: u64) -> Room {
+        let of_a_shard = RECORDS_A_SECOND.min(BYTES_A_SECOND / workload.record_bytes.max(1)) as f64;
+        Room { keys: (workload.keys)(seed), of_a_shard, shares: BTreeMap::new() }
+    }
+
+    /// Records that are refused in a second with so many new ones.
+    fn refused(&mut self, shards: u32, records: f64) -> f64 {
+        let keys = &self.keys;
+        let shares = self.shares.entry(shards).or_insert_with(|| {
+            let mut shares: Vec<f64> = HashRange::uniform(shards).into_iter().map(|range| keys.share(range)).collect();
+            shares.sort_by(|a, b| b.total_cmp(a));
+            shares
+        });
+        shares.iter().map(|share| share * records - self.of_a_shard).take_while(|over| *over > 0.0).sum()
+    }
+}

@@ -1,0 +1,60 @@
+//! Sees what is really offered, as soon as CloudWatch publishes the minute, and then does the most that AWS lets it do.
+
+use super::Room;
+use crate::observation::Minute;
+use crate::sim::arena::Contender;
+use crate::sim::workloads::Workload;
+use crate::sim::world::{By, World};
+
+/// Doubles the shards as long as the newest published minute was throttled and did not fit into those that there are, one
+/// reshard right after the other. It knows the new records of a minute from the retries, and needs neither a second minute
+/// nor a look at what the last change did. It does nothing before a throttle, and takes nothing back.
+#[derive(Debug)]
+pub struct Reactive {
+    room: Room,
+    /// New records of the minutes that are over and not yet published, per second; the oldest first.
+    offered: Vec<(Minute, f64)>,
+    minute: u64,
+}
+
+impl Reactive {
+    /// Of a stream under this workload.
+    pub fn new(workload: &Workload, seed: u64) -> Reactive {
+        Reactive { room: Room::of(workload, seed), offered: vec![], minute: 0 }
+    }
+
+    /// The new records a second of the newest published minute, if it was throttled.
+    fn seen(&mut self, world: &World) -> Option<f64> {
+        let (newest, counts) = world.cloudwatch().minutes(world.now()).next()?;
+        self.offered.retain(|(minute, _)| *minute >= newest);
+        let (_, records) = self.offered.first().filter(|(minute, _)| *minute == newest)?;
+        (counts.throttled > 0).then_some(*records)
+    }
+
+    /// The most shards up to double that AWS opens now, if they take more of it than those that there are.
+    fn target(&mut self, world: &World, records: f64) -> Option<u32> {
+        let open = world.open_shards();
+        let target =
+            (open + 1..=open.saturating_mul(2)).rev().find(|target| world.may_be_resharded(*target).is_ok())?;
+        (self.room.refused(target, records) < self.room.refused(open, records)).then_some(target)
+    }
+}
+
+impl Contender for Reactive {
+    fn pass(&mut self, world: &mut World) {
+        self.minute += world.last().offered;
+        if world.now() % 60 == 0 {
+            self.offered.push((Minute::of(world.time()).plus(-1), self.minute as f64 / 60.0));
+            self.minute = 0;
+        }
+        if world.is_updating() {
+            return;
+        }
+        if let Some(records) = self.seen(world)
+            && let Some(target) = self.target(world, records)
+        {
+            // It was asked for what AWS allows.
+            let _ = world.update_shard_count(By::Policy, target);
+        }
+    }
+}
