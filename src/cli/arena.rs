@@ -2,7 +2,7 @@
 
 use super::CliError;
 use crate::sim::score::Score;
-use crate::sim::workloads::{self, Workload};
+use crate::sim::workloads::{self, Cure, Workload};
 use crate::sim::{Policies, run as compete};
 use serde::Serialize;
 use std::io::Write;
@@ -120,7 +120,11 @@ fn seconds(seconds: Option<i64>) -> String {
 
 /// The runs of one workload, with the least in each column marked where they differ.
 fn table(workload: &Workload, rows: &[Row]) -> String {
-    let cure = if workload.is_curable { "" } else { " (capacity alone cannot cure it)" };
+    let cure = match workload.cure {
+        Cure::Capacity => "",
+        Cure::Person => " (a person takes the cure away)",
+        Cure::Elsewhere => " (capacity cannot cure it)",
+    };
     let mut text = format!("\n{}: {}{cure}\n  {:<15}", workload.name, workload.about, "");
     for column in &COLUMNS {
         text += &format!(" {:>width$} ", column.head, width = column.width);

@@ -1,6 +1,7 @@
 //! What CloudWatch shows of the simulated stream, and from when on.
 
 use super::chance::{Chance, PUBLISHED, RECEIPTS};
+use super::readers::Reads;
 use super::shard::Counts;
 use super::time;
 use crate::decide::Remedy;
@@ -22,6 +23,7 @@ struct Published {
     /// The second of the run in which it appears.
     visible_at: i64,
     stream: Counts,
+    reads: Reads,
     /// Of each shard, by its number, where shard-level metrics are on.
     shards: BTreeMap<u64, Counts>,
 }
@@ -75,10 +77,17 @@ impl CloudWatch {
             return;
         }
         let visible_at = self.minutes.back().map_or(visible_at, |last| visible_at.max(last.visible_at));
-        self.minutes.push_back(Published { minute, visible_at, stream, shards });
+        self.minutes.push_back(Published { minute, visible_at, stream, reads: Reads::default(), shards });
         let first = minute.plus(-60 * LOOKBACK_HOURS);
         while self.minutes.front().is_some_and(|oldest| oldest.minute < first) {
             self.minutes.pop_front();
+        }
+    }
+
+    /// What was read in the minute that was published last.
+    pub fn publish_reads(&mut self, reads: Reads) {
+        if let Some(last) = self.minutes.back_mut() {
+            last.reads = reads;
         }
     }
 
@@ -105,6 +114,10 @@ impl CloudWatch {
             minute.incoming_records = published.stream.accepted as f64;
             minute.incoming_bytes = (published.stream.accepted * self.record_bytes) as f64;
             minute.write_throttled = published.stream.throttled as f64;
+            minute.read_throttled = published.reads.refused.round();
+            minute.get_records_bytes = published.reads.bytes;
+            minute.get_records_calls = published.reads.calls;
+            minute.iterator_age_ms = Some(published.reads.age_ms).filter(|_| published.reads.calls > 0.0);
         }
         let shown = lookback(now, 60 * LOOKBACK_HOURS);
         for receipt in self.receipts.iter().filter(|r| r.visible_at <= now && shown.contains(&r.minute)) {
@@ -138,6 +151,12 @@ impl CloudWatch {
     /// Records refused in each of them.
     pub fn throttled(&self, now: i64) -> impl Iterator<Item = (Minute, u64)> {
         self.minutes(now).map(|(minute, counts)| (minute, counts.throttled))
+    }
+
+    /// What was read in each of them.
+    pub fn reads(&self, now: i64) -> impl Iterator<Item = (Minute, Reads)> {
+        let visible = self.minutes.iter().rev().filter(move |published| published.visible_at <= now);
+        visible.map(|published| (published.minute, published.reads))
     }
 
     /// Bytes of a record.

@@ -1,6 +1,7 @@
 //! What people use instead of unthrottle, by their own rules.
 
 use super::arena::Contender;
+use super::delivery::EVENT_AFTER;
 use super::shard::{BYTES_A_SECOND, Counts, RECORDS_A_SECOND};
 use super::world::{By, World};
 use std::collections::VecDeque;
@@ -12,10 +13,6 @@ pub struct Static;
 impl Contender for Static {
     fn pass(&mut self, _: &mut World) {}
 }
-
-/// From a refused record to the function, in seconds: CloudTrail's events reach EventBridge "within seconds" (Cloud
-/// Custodian's documents), and a function starts in less than one.
-const EVENT_AFTER: i64 = 5;
 
 /// The folk rule: a function on every throttle event, which doubles the shards. It asks how many there are, and calls; what
 /// AWS refuses is the next event's affair. No cooldown, no bound, no memory, nothing taken back. CloudTrail tells only of
@@ -29,7 +26,7 @@ pub struct Doubling {
 impl Contender for Doubling {
     fn pass(&mut self, world: &mut World) {
         let now = world.now();
-        if world.last().throttled > 0 {
+        if world.last().throttled > 0 || !world.events().is_empty() {
             self.events.push_back(now + EVENT_AFTER);
         }
         while self.events.pop_front_if(|at| *at <= now).is_some() {
