@@ -43,6 +43,12 @@ pub enum Policies {
 const RESTORE_AFTER_HOURS: u32 = 6;
 
 impl Policies {
+    /// Whether people can use it today instead of unthrottle.
+    pub fn is_peer(self) -> bool {
+        use Policies::{Clairvoyant, Ours, OursDiagnosing, OursRestoring, Reactive};
+        !matches!(self, Ours | OursRestoring | OursDiagnosing | Reactive | Clairvoyant)
+    }
+
     /// One that has seen nothing yet. Only the limits know more of the run than the stream shows.
     pub fn contender(self, workload: &Workload, seed: u64) -> Box<dyn Contender> {
         let default = Policy::default();

@@ -6,7 +6,8 @@
 //! - [`ours`]: unthrottle itself. It runs the very [`decide`](crate::decide::decide()), memory and settling that the Lambda
 //!   runs, woken by the [`alarm`]s, by CloudTrail's events ([`delivery`]) and by the sweep; nothing about policy is written a second time.
 //! - [`peers`]: what people use instead; [`limits`]: what nobody can do better.
-//! - [`workloads`]: what is sent; [`score`]: what it came to; [`run`]: one policy on one workload.
+//! - [`workloads`]: what is sent; [`score`]: what it came to; [`run`]: one policy on one workload;
+//!   [`figures`]: how good that is.
 //!
 //! The step is a second, and records are not followed one by one: each shard has its keys' share of the load, in whole
 //! records. Loads are the same numbers on every machine, since nothing is used but the four basic operations.
@@ -19,6 +20,7 @@ pub mod arena;
 pub mod chance;
 pub mod cloudwatch;
 pub mod delivery;
+pub mod figures;
 pub mod keys;
 pub mod limits;
 pub mod load;

@@ -8,6 +8,7 @@ use super::retry::Retry;
 use super::rules::Account;
 use super::world::{By, Event, Setup, World};
 use crate::observation::CapacityMode;
+use std::sync::OnceLock;
 
 /// Shards at the beginning.
 const SHARDS: u32 = 4;
@@ -172,7 +173,7 @@ impl Workload {
             shards: SHARDS,
             mode: CapacityMode::Provisioned,
             record_bytes: RECORD_BYTES,
-            keys: |_| Keys::even(KEYS),
+            keys: |_| even(),
             retry: Retry::patient,
             account: Account::default(),
             reshards_spent: 0,
@@ -187,6 +188,12 @@ impl Workload {
     fn step(name: &'static str, about: &'static str, times: f64) -> Workload {
         Workload { load: Load::Step { from: BASE, to: times * BASE, at: STEP_AT }, ..Workload::calm(name, about) }
     }
+}
+
+/// [`KEYS`] with the same share each. Hashing them takes longer than an hour of a run.
+fn even() -> Keys {
+    static EVEN: OnceLock<Keys> = OnceLock::new();
+    EVEN.get_or_init(|| Keys::even(KEYS)).clone()
 }
 
 /// All of them, in the order in which they are shown.
@@ -293,7 +300,10 @@ fn surroundings() -> Vec<Workload> {
             ..doubled("terraform-tags", "the same, and the tags are deleted with it")
         },
         Workload { account: quota, ..doubled("quota", "the load doubles, and the account may open two more shards") },
-        Workload { reshards_spent: 8, ..Workload::step("budget", "eight times the load, and two reshards are left", 8.0) },
+        Workload {
+            reshards_spent: 8,
+            ..Workload::step("budget", "eight times the load, and two reshards are left", 8.0)
+        },
         Workload { mode: CapacityMode::OnDemand, load: quadrupled, ..Workload::calm("on-demand-4", ON_DEMAND_4) },
         Workload {
             mode: CapacityMode::OnDemand,
@@ -301,7 +311,10 @@ fn surroundings() -> Vec<Workload> {
             is_committed: true,
             ..Workload::calm("on-demand-warm", "the same in an account with the throughput commitment")
         },
-        Workload { trail: Trail::Writes, ..doubled("put-record", "the load doubles, and CloudTrail tells of each refusal") },
+        Workload {
+            trail: Trail::Writes,
+            ..doubled("put-record", "the load doubles, and CloudTrail tells of each refusal")
+        },
         Workload {
             trail: Trail::ControlPlane,
             cure: Cure::Elsewhere,

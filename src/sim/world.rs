@@ -15,7 +15,9 @@ use super::time;
 use crate::cost::{BillingMode, Load, Prices, Shape};
 use crate::decide::Wants;
 use crate::memory::{Change, ChangeKind, Memory, TAG};
-use crate::observation::{CapacityMode, Commitment, Limits, Minute, Observation, Shard, Status, Stream, WarmThroughput};
+use crate::observation::{
+    CapacityMode, Commitment, Limits, Minute, Observation, Shard, Status, Stream, WarmThroughput,
+};
 use crate::signal::{Home, StreamArn};
 use chrono::{DateTime, Utc};
 use std::collections::{BTreeMap, BTreeSet};
@@ -796,7 +798,10 @@ mod tests {
         assert_eq!(world.update_warm_throughput(By::Policy, 16), Ok(()));
         assert_eq!(code(world.update_warm_throughput(By::Policy, 32)), "ResourceInUseException");
         pass(&mut world, 120, 1_000.0);
-        assert_eq!((world.open_shards(), world.describe().warm_throughput.map(|warm| warm.current_mibps)), (16, Some(16)));
+        assert_eq!(
+            (world.open_shards(), world.describe().warm_throughput.map(|warm| warm.current_mibps)),
+            (16, Some(16))
+        );
     }
 
     #[test]

@@ -196,9 +196,9 @@ mod tests {
 
     #[test]
     fn it_has_the_shards_before_the_load_comes_and_gives_them_back_at_once() {
-        // 3.8 shards' worth until 01:00, then 9: 4, 8 in the slot before, 10 when it comes, as keys are a little uneven.
+        // 3.8 shards' worth until 01:00, then 9: 10 when it comes, as keys are a little uneven, and half of that in the slot before.
         let planned = plan(Load::Step { from: 3_800.0, to: 9_000.0, at: 3_600 });
-        assert_eq!(changes(&planned), [(11, 8), (12, 10)]);
+        assert_eq!(changes(&planned), [(11, 5), (12, 10)]);
         let pulse = plan(Load::Pulse { low: 3_800.0, high: 5_500.0, every: 12 * 3_600, lasts: 1_800 });
         let up = pulse.iter().filter(|shards| **shards == 6).count();
         assert_eq!((changes(&pulse).len(), up), (3, 12), "half an hour twice: {:?}", changes(&pulse));
