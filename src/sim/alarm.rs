@@ -1,8 +1,6 @@
 //! The alarm on throttled writes, as `template.yaml` deploys it: it tells of a change of state, and of nothing else.
 
 use super::cloudwatch::CloudWatch;
-use super::time;
-use crate::observation::Minute;
 use crate::policy::Policy;
 
 /// CloudWatch looks at an alarm with a period of a minute once a minute, in seconds.
@@ -10,9 +8,6 @@ const EVERY: i64 = 60;
 
 /// From the change of state to the function: EventBridge and Lambda take "seconds".
 const DELIVERED_IN: i64 = 2;
-
-/// A minute that is not there this long after its end will not come (as `observation` takes it).
-const PUBLISHED_WITHIN_MINUTES: i64 = 5;
 
 /// An alarm on the records that a stream refuses.
 #[derive(Clone, Debug)]
@@ -53,8 +48,7 @@ impl Alarm {
     }
 
     fn is_breached(&self, cloudwatch: &CloudWatch, now: i64) -> bool {
-        let surely = Minute::of(time(now)).plus(-1 - PUBLISHED_WITHIN_MINUTES);
-        let newest = cloudwatch.throttled(now).next().map_or(surely, |(minute, _)| minute.max(surely));
+        let newest = cloudwatch.newest(now);
         let window = cloudwatch.throttled(now).take_while(|(minute, _)| *minute > newest.plus(-self.window));
         window.filter(|(_, throttled)| *throttled > 0).count() >= self.confirm
     }
@@ -63,7 +57,9 @@ impl Alarm {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::observation::Minute;
     use crate::sim::shard::Counts;
+    use crate::sim::time;
     use std::collections::BTreeMap;
 
     /// When the alarm tells what, if the minutes refuse so many records each.

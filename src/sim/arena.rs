@@ -2,10 +2,12 @@
 
 use super::chance::{Chance, RIPPLE};
 use super::ours::Ours;
-use super::peers::{Doubling, Static, Substation};
+use super::peers::{
+    ApplicationAutoScaling, AwsAutoscaling, Doubling, Epsagon, OnDemand, ScalingUtils, Static, Substation,
+};
 use super::score::Score;
 use super::workloads::Workload;
-use super::world::World;
+use super::world::{Setup, World};
 use crate::policy::{Permission, Policy};
 
 /// Who looks after the stream.
@@ -32,6 +34,16 @@ pub enum Policies {
     Doubling,
     /// Substation's autoscaler.
     Substation,
+    /// The Kinesis Scaling Utility of AWS Labs, with the numbers of its README.
+    ScalingUtils,
+    /// AWS's sample of an autoscaler on metric-math alarms.
+    AwsAutoscaling,
+    /// Epsagon's autoscaler.
+    Epsagon,
+    /// AWS's sample of a custom resource of Application Auto Scaling.
+    ApplicationAutoScaling,
+    /// Nobody, on a stream that is in on-demand mode from the beginning.
+    OnDemand,
 }
 
 /// Calm hours before a restore, of [`Policies::OursRestoring`]: a working day's afternoon, so that one night is enough.
@@ -50,13 +62,23 @@ impl Policies {
             Policies::Static => Box::new(Static),
             Policies::Doubling => Box::<Doubling>::default(),
             Policies::Substation => Box::<Substation>::default(),
+            Policies::ScalingUtils => Box::<ScalingUtils>::default(),
+            Policies::AwsAutoscaling => Box::<AwsAutoscaling>::default(),
+            Policies::Epsagon => Box::<Epsagon>::default(),
+            Policies::ApplicationAutoScaling => Box::<ApplicationAutoScaling>::default(),
+            Policies::OnDemand => Box::new(OnDemand),
         }
+    }
+
+    /// The stream that it is given: as the workload has it, unless the policy is a capacity mode.
+    pub fn setup(self, setup: Setup) -> Setup {
+        if self == Policies::OnDemand { OnDemand::setup(setup) } else { setup }
     }
 }
 
 /// The score of a policy on a workload. The same seed always gives the same, and all policies meet the same load.
 pub fn run(workload: &Workload, policy: Policies, seed: u64) -> Score {
-    let mut world = World::new(workload.setup(seed), seed);
+    let mut world = World::new(policy.setup(workload.setup(seed)), seed);
     let mut contender = policy.contender();
     let mut chance = Chance::new(seed, RIPPLE);
     for second in 0..workload.hours * 3_600 {
