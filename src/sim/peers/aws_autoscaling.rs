@@ -101,7 +101,8 @@ mod tests {
         let steps = trial::steps(&shards);
         assert_eq!(steps.iter().map(|(_, count)| *count).collect::<Vec<_>>(), [8, 4, 2], "{steps:?}");
         assert!((60 + 283..=60 + 289).contains(&steps[1].0), "{steps:?}");
-        assert!(steps[2].0 - steps[1].0 <= 2, "the same 285 minutes are calm for four shards: {steps:?}");
+        // The same 285 minutes are calm for four shards, but for those that the first period shares with the time before.
+        assert!(steps[2].0 - steps[1].0 <= 5, "{steps:?}");
     }
 
     #[test]

@@ -14,7 +14,6 @@
 use super::super::arena::Contender;
 use super::super::world::{By, World};
 use super::{Alarm, Fill, Window, used};
-use std::collections::VecDeque;
 
 /// One period of five minutes.
 const UP: Window = Window { period: 5, of: 1, confirm: 1, fill: Fill::Zero };
@@ -51,13 +50,13 @@ pub struct Epsagon {
     shards: Option<u32>,
     up: Alarm,
     down: Alarm,
-    told: VecDeque<Told>,
+    told: Vec<Told>,
 }
 
 impl Default for Epsagon {
     fn default() -> Epsagon {
         let (up, down) = (Alarm::new(UP, |share| share >= UP_FROM), Alarm::new(DOWN, |share| share <= DOWN_TO));
-        Epsagon { shards: None, up, down, told: VecDeque::new() }
+        Epsagon { shards: None, up, down, told: vec![] }
     }
 }
 
@@ -100,7 +99,7 @@ impl Epsagon {
         if world.update_shard_count(By::Policy, target).is_ok() {
             self.rewrite(world, target);
         } else if let Some(delay) = RETRIES.get(told.failures) {
-            self.told.push_back(Told { failures: told.failures + 1, at: told.at + delay, ..told });
+            self.told.push(Told { failures: told.failures + 1, at: told.at + delay, ..told });
         }
     }
 
@@ -117,13 +116,14 @@ impl Contender for Epsagon {
         let (now, shards) = (world.now(), *self.shards.get_or_insert(world.open_shards()));
         let told = |up| Told { up, shards, failures: 0, at: now };
         if self.up.tells(world, shards) {
-            self.told.push_back(told(true));
+            self.told.push(told(true));
         }
         // Its actions are switched off for one shard: it tells, and nobody hears it.
         if self.down.tells(world, shards) && shards > 1 {
-            self.told.push_back(told(false));
+            self.told.push(told(false));
         }
-        while let Some(told) = self.told.pop_front_if(|told| told.at <= now) {
+        let due: Vec<Told> = self.told.extract_if(.., |told| told.at <= now).collect();
+        for told in due {
             self.run(world, told);
         }
     }

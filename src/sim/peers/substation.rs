@@ -6,8 +6,7 @@
 //! - ×2 below 5 shards, ×1.75 below 13, ×1.5 below 33, else ×1.25; down by the same factor.
 //! - Not up for 3 minutes after a change, not down for 30.
 //!
-//! Its defects: its tags for the fewest and the most shards are read and never applied; what AWS refuses, it tries again
-//! every minute.
+//! Its defect: its tags for the fewest and the most shards are read and never applied.
 
 use super::super::arena::Contender;
 use super::super::world::{By, World};
@@ -25,6 +24,11 @@ const DOWN: Window = Window { period: 1, of: 60, confirm: 60, fill: Fill::Repeat
 const UP_COOLDOWN: i64 = 3 * 60;
 /// Seconds after a change in which it does not go down.
 const DOWN_COOLDOWN: i64 = 30 * 60;
+
+/// Its calls after a change: the tag, two `PutMetricAlarm`, two `SetAlarmState`.
+const CALLS_OF_A_CHANGE: u64 = 5;
+/// And whenever an alarm has told: the tags. Where it is too early, as many again: `SetAlarmState`.
+const CALLS_IF_TOLD: u64 = 1;
 
 /// Substation's autoscaler.
 ///
@@ -70,14 +74,16 @@ impl Contender for Substation {
         let shards = *self.shards.get_or_insert(world.open_shards());
         if self.is_waiting && !world.is_updating() {
             (self.is_waiting, self.scaled_at) = (false, Some(now));
+            world.called(CALLS_OF_A_CHANGE);
         }
         if now % LOOKS_EVERY != 0 || self.is_waiting {
             return;
         }
         let Some(up) = Substation::told(world, shards) else { return };
+        world.called(CALLS_IF_TOLD);
         let cooldown = if up { UP_COOLDOWN } else { DOWN_COOLDOWN };
         if self.scaled_at.is_some_and(|at| now - at < cooldown) {
-            return;
+            return world.called(CALLS_IF_TOLD);
         }
         let open = world.described().open_shards;
         let target = Substation::step(open, up);
