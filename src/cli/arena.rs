@@ -125,12 +125,13 @@ fn table(workload: &Workload, rows: &[Row]) -> String {
         Cure::Person => " (a person takes the cure away)",
         Cure::Elsewhere => " (capacity cannot cure it)",
     };
-    let mut text = format!("\n{}: {}{cure}\n  {:<15}", workload.name, workload.about, "");
+    let names = Policies::VARIANTS.iter().map(|name| name.len()).max().unwrap_or_default();
+    let mut text = format!("\n{}: {}{cure}\n  {:<names$}", workload.name, workload.about, "");
     for column in &COLUMNS {
         text += &format!(" {:>width$} ", column.head, width = column.width);
     }
     for row in rows {
-        text += &format!("\n  {:<15}", row.policy);
+        text += &format!("\n  {:<names$}", row.policy);
         for column in &COLUMNS {
             let of = |row: &Row| (column.number)(&row.score);
             let is_least =

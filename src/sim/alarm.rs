@@ -1,7 +1,6 @@
 //! The alarms of a stream, as `template.yaml` deploys them: they tell of a change of state, and of nothing else.
 
 use super::cloudwatch::CloudWatch;
-use super::time;
 use crate::observation::Minute;
 use crate::policy::Policy;
 
@@ -10,9 +9,6 @@ const EVERY: i64 = 60;
 
 /// From the change of state to the function: EventBridge and Lambda take "seconds".
 const DELIVERED_IN: i64 = 2;
-
-/// A minute that is not there this long after its end will not come (as `observation` takes it).
-const PUBLISHED_WITHIN_MINUTES: i64 = 5;
 
 /// What an alarm watches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,19 +69,21 @@ impl Alarm {
     }
 
     fn is_breached(&self, cloudwatch: &CloudWatch, now: i64) -> bool {
+        let first = cloudwatch.newest(now).plus(1 - self.window);
         match self.watched {
-            Watched::Writes => self.is_reached(cloudwatch.throttled(now).map(|(minute, n)| (minute, n > 0)), now),
-            Watched::Reads => self.is_reached(cloudwatch.reads(now).map(|(minute, r)| (minute, r.refused >= 0.5)), now),
-            Watched::Age => self.is_reached(cloudwatch.reads(now).map(|(minute, r)| (minute, r.age_ms > OLD_MS)), now),
+            Watched::Writes => self.is_reached(cloudwatch.throttled(now).map(|(minute, n)| (minute, n > 0)), first),
+            Watched::Reads => {
+                self.is_reached(cloudwatch.reads(now).map(|(minute, r)| (minute, r.refused >= 0.5)), first)
+            }
+            Watched::Age => {
+                self.is_reached(cloudwatch.reads(now).map(|(minute, r)| (minute, r.age_ms > OLD_MS)), first)
+            }
         }
     }
 
-    /// Whether enough of the newest minutes breach. They come the newest first.
-    fn is_reached(&self, minutes: impl Iterator<Item = (Minute, bool)>, now: i64) -> bool {
-        let surely = Minute::of(time(now)).plus(-1 - PUBLISHED_WITHIN_MINUTES);
-        let mut minutes = minutes.peekable();
-        let newest = minutes.peek().map_or(surely, |(minute, _)| (*minute).max(surely));
-        let window = minutes.take_while(|(minute, _)| *minute > newest.plus(-self.window));
+    /// Whether enough of the minutes from `first` on breach. They come the newest first.
+    fn is_reached(&self, minutes: impl Iterator<Item = (Minute, bool)>, first: Minute) -> bool {
+        let window = minutes.take_while(|(minute, _)| *minute >= first);
         window.filter(|(_, breaches)| *breaches).count() >= self.confirm
     }
 }
@@ -94,6 +92,7 @@ impl Alarm {
 mod tests {
     use super::*;
     use crate::sim::shard::Counts;
+    use crate::sim::time;
     use std::collections::BTreeMap;
 
     fn twice() -> Policy {

@@ -3,10 +3,12 @@
 use super::chance::{Chance, RIPPLE};
 use super::limits::{Clairvoyant, Reactive};
 use super::ours::Ours;
-use super::peers::{Doubling, Static, Substation};
+use super::peers::{
+    ApplicationAutoScaling, AwsAutoscaling, Doubling, Epsagon, OnDemand, ScalingUtils, Static, Substation,
+};
 use super::score::Score;
 use super::workloads::{Cure, Workload};
-use super::world::World;
+use super::world::{Setup, World};
 use crate::policy::{Permission, Policy};
 
 /// Who looks after the stream.
@@ -33,6 +35,16 @@ pub enum Policies {
     Doubling,
     /// Substation's autoscaler.
     Substation,
+    /// The Kinesis Scaling Utility of AWS Labs, with the numbers of its README.
+    ScalingUtils,
+    /// AWS's sample of an autoscaler on metric-math alarms.
+    AwsAutoscaling,
+    /// Epsagon's autoscaler.
+    Epsagon,
+    /// AWS's sample of a custom resource of Application Auto Scaling.
+    ApplicationAutoScaling,
+    /// Nobody, on a stream that is in on-demand mode from the beginning.
+    OnDemand,
     /// Limit: doubles as soon as a published minute shows, to who knows what was really offered, that more is needed.
     Reactive,
     /// Limit: knows the future and has planned for it.
@@ -58,11 +70,21 @@ impl Policies {
             Policies::OursRestoring => ours(Policy { restore_after_hours: RESTORE_AFTER_HOURS, ..default }),
             Policies::OursDiagnosing => ours(Policy { diagnose: Permission::Allow, ..default }),
             Policies::Static => Box::new(Static),
-            Policies::Doubling => Box::<Doubling>::default(),
+            Policies::Doubling => Box::new(Doubling::new(workload.weather, seed)),
             Policies::Substation => Box::<Substation>::default(),
+            Policies::ScalingUtils => Box::<ScalingUtils>::default(),
+            Policies::AwsAutoscaling => Box::<AwsAutoscaling>::default(),
+            Policies::Epsagon => Box::<Epsagon>::default(),
+            Policies::ApplicationAutoScaling => Box::<ApplicationAutoScaling>::default(),
+            Policies::OnDemand => Box::new(OnDemand),
             Policies::Reactive => Box::new(Reactive::new(workload, seed)),
             Policies::Clairvoyant => Box::new(Clairvoyant::new(workload, seed)),
         }
+    }
+
+    /// The stream that it is given: as the workload has it, unless the policy is a capacity mode.
+    pub fn setup(self, setup: Setup) -> Setup {
+        if self == Policies::OnDemand { OnDemand::setup(setup) } else { setup }
     }
 }
 
@@ -77,7 +99,7 @@ pub(super) fn loads(workload: &Workload, seed: u64) -> impl Iterator<Item = f64>
 
 /// The score of a policy on a workload. The same seed always gives the same, and all policies meet the same load.
 pub fn run(workload: &Workload, policy: Policies, seed: u64) -> Score {
-    let mut world = workload.world(workload.mode.clone(), seed);
+    let mut world = workload.world(policy.setup(workload.setup(seed)), seed);
     let mut contender = policy.contender(workload, seed);
     for records in loads(workload, seed) {
         world.pass(records);

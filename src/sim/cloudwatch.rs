@@ -13,6 +13,9 @@ use std::collections::{BTreeMap, VecDeque};
 /// to three minutes are seen.
 const LATE_BY: (i64, i64) = (60, 180);
 
+/// A minute that is not there this long after its end will not come, in minutes (as `observation` takes it).
+const PUBLISHED_WITHIN_MINUTES: i64 = 5;
+
 /// How far back a shard's traffic is read, in minutes (as `observe::shards` reads it).
 const SHARDS_LOOKBACK: i64 = 65;
 
@@ -78,7 +81,8 @@ impl CloudWatch {
         }
         let visible_at = self.minutes.back().map_or(visible_at, |last| visible_at.max(last.visible_at));
         self.minutes.push_back(Published { minute, visible_at, stream, reads: Reads::default(), shards });
-        let first = minute.plus(-60 * LOOKBACK_HOURS);
+        // A whole day, also seen from the last minute at which this one may not have appeared yet.
+        let first = minute.plus(-60 * LOOKBACK_HOURS - PUBLISHED_WITHIN_MINUTES);
         while self.minutes.front().is_some_and(|oldest| oldest.minute < first) {
             self.minutes.pop_front();
         }
@@ -146,6 +150,12 @@ impl CloudWatch {
     pub fn minutes(&self, now: i64) -> impl Iterator<Item = (Minute, Counts)> {
         let visible = self.minutes.iter().rev().filter(move |published| published.visible_at <= now);
         visible.map(|published| (published.minute, published.stream))
+    }
+
+    /// The newest minute that has appeared, or was silent for certain.
+    pub fn newest(&self, now: i64) -> Minute {
+        let surely = Minute::of(time(now)).plus(-1 - PUBLISHED_WITHIN_MINUTES);
+        self.minutes(now).next().map_or(surely, |(minute, _)| minute.max(surely))
     }
 
     /// Records refused in each of them.

@@ -90,7 +90,9 @@ mod tests {
 
     fn minute(readers: u32, written: f64, shards: u32) -> (Reading, Reads) {
         let mut reading = Reading::new(Readers { first: readers, then: readers, at: 0 }, shards);
-        (0..60).for_each(|now| drop(reading.pass(now, written, shards)));
+        for now in 0..60 {
+            let _ = reading.pass(now, written, shards);
+        }
         let reads = reading.close_minute();
         (reading, reads)
     }

@@ -119,16 +119,20 @@ impl Workload {
         Workload { weather, ..self }
     }
 
-    /// The stream at the beginning, in the mode of `mode`.
-    pub fn world(&self, mode: CapacityMode, seed: u64) -> World {
-        let setup = Setup {
+    /// The stream at the beginning.
+    pub fn setup(&self, seed: u64) -> Setup {
+        Setup {
             shards: self.shards,
-            mode,
+            mode: self.mode.clone(),
             keys: (self.keys)(seed),
             record_bytes: self.record_bytes,
             retry: (self.retry)(),
             account: self.account,
-        };
+        }
+    }
+
+    /// That stream, or what a policy makes of it, in its surroundings.
+    pub fn world(&self, setup: Setup, seed: u64) -> World {
         let mut world = World::new(setup, seed);
         if self.reshards_spent > 0 {
             world = world.with_reshards_spent(self.reshards_spent);
@@ -355,7 +359,7 @@ mod tests {
     #[test]
     fn each_begins_with_a_load_that_fits() {
         for workload in all() {
-            let mut world = workload.world(workload.mode.clone(), 1);
+            let mut world = workload.world(workload.setup(1), 1);
             for second in 0..30 {
                 world.pass(workload.load.at(second));
             }
@@ -366,7 +370,7 @@ mod tests {
     #[test]
     fn each_throttles_a_stream_that_nobody_heals_but_the_calm_one() {
         for workload in all() {
-            let mut world = workload.world(workload.mode.clone(), 1);
+            let mut world = workload.world(workload.setup(1), 1);
             for second in 0..workload.hours * 3_600 {
                 world.pass(workload.load.at(second));
                 if world.score().throttled + world.score().reads_throttled > 0 {

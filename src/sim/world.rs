@@ -469,12 +469,41 @@ impl World {
     fn split(&self, id: &str, at: u128) -> Result<Vec<HashRange>, Refusal> {
         self.must_be_provisioned()?;
         self.must_be_active()?;
-        let shard = self.shards.iter().find(|shard| shard.id() == id);
-        let shard = shard.ok_or_else(|| Refusal::new("ResourceNotFoundException", "There is no such open shard."))?;
+        let shard = &self.shards[self.place_of(id)?];
         let halves = shard.range.split(at);
         let halves = halves.ok_or_else(|| Refusal::new("InvalidArgumentException", "Not a hash key to split at."))?;
         self.setup.account.must_have_room(self.open_shards(), 1)?;
         Ok(self.ranges_with(shard.range, halves))
+    }
+
+    fn place_of(&self, id: &str) -> Result<usize, Refusal> {
+        let place = self.shards.iter().position(|shard| shard.id() == id);
+        place.ok_or_else(|| Refusal::new("ResourceNotFoundException", "There is no such open shard."))
+    }
+
+    /// `MergeShards` of two neighbours, in either order. AWS's daily cap does not count it.
+    ///
+    /// # Errors
+    /// What AWS would say.
+    pub fn merge_shards(&mut self, by: By, id: &str, adjacent: &str) -> Result<(), Refusal> {
+        let ranges = self.merged(id, adjacent);
+        let ranges = self.answer(by, ranges)?;
+        let seconds = reshard_seconds(0, &mut self.changes);
+        self.begin(by, seconds, Becomes::Shards(ranges));
+        Ok(())
+    }
+
+    fn merged(&self, id: &str, adjacent: &str) -> Result<Vec<HashRange>, Refusal> {
+        self.must_be_provisioned()?;
+        self.must_be_active()?;
+        let (one, other) = (self.place_of(id)?, self.place_of(adjacent)?);
+        if one.abs_diff(other) != 1 {
+            return Err(Refusal::new("InvalidArgumentException", "The shards are not adjacent."));
+        }
+        let mut ranges: Vec<HashRange> = self.shards.iter().map(|shard| shard.range).collect();
+        let above = ranges.remove(one.max(other));
+        ranges[one.min(other)].last = above.last;
+        Ok(ranges)
     }
 
     /// `UpdateStreamMode`. The stream keeps its shards; repeating the current mode is free.
@@ -583,6 +612,18 @@ impl World {
     pub fn described(&mut self) -> Stream {
         self.tally.look(1);
         self.describe()
+    }
+
+    /// `ListShards` by the policy: the open ones, by their hash keys.
+    pub fn listed(&mut self) -> &[OpenShard] {
+        self.tally.look(1);
+        &self.shards
+    }
+
+    /// The policy makes so many calls about things that are not in this world, or are read elsewhere: CloudWatch's metrics
+    /// and alarms, parameters.
+    pub fn called(&mut self, calls: u64) {
+        self.tally.look(calls);
     }
 
     /// What the Lambda's first look gives.
@@ -829,6 +870,28 @@ mod tests {
         let first = HashRange::uniform(2)[0];
         assert_eq!(hot(Keys::in_a_hot_range(0.9, first, 20_000, 3)), 0);
         assert!(hot(Keys::with_a_hot_one(0.9, 20_000)) > 500);
+    }
+
+    #[test]
+    fn neighbours_are_merged_and_nothing_is_lost() {
+        let mut world = world(4);
+        pass(&mut world, 60, 4_500.0);
+        let ids: Vec<String> = world.listed().iter().map(OpenShard::id).collect();
+        assert_eq!(code(world.merge_shards(By::Policy, &ids[0], &ids[2])), "InvalidArgumentException");
+        assert_eq!(code(world.merge_shards(By::Policy, &ids[0], &ids[0])), "InvalidArgumentException");
+        assert_eq!(code(world.merge_shards(By::Policy, &ids[0], "shardId-9")), "ResourceNotFoundException");
+        world.merge_shards(By::Policy, &ids[2], &ids[1]).expect("in either order");
+        assert_eq!(code(world.merge_shards(By::Policy, &ids[0], &ids[1])), "ResourceInUseException");
+        pass(&mut world, 60, 4_500.0);
+        let left: Vec<String> = world.shards().iter().map(OpenShard::id).collect();
+        assert_eq!(left, [ids[0].as_str(), "shardId-000000000004", ids[3].as_str()]);
+        assert!((world.shards()[1].share - 0.5).abs() < 0.02);
+        let waiting: u64 = world.shards().iter().map(|shard| shard.waiting.all()).sum();
+        let Score { offered, accepted, lost, .. } = world.score();
+        assert_eq!(offered, accepted + lost + waiting);
+        world.update_stream_mode(By::Policy, CapacityMode::OnDemand).expect("legal");
+        pass(&mut world, 5, 0.0);
+        assert_eq!(code(world.merge_shards(By::Policy, &ids[0], &left[1])), "ValidationException");
     }
 
     #[test]
