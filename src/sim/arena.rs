@@ -25,7 +25,7 @@ pub trait Contender {
 pub enum Policies {
     /// unthrottle as it is deployed.
     Ours,
-    /// unthrottle that gives back what it raised after six calm hours.
+    /// unthrottle that gives back what it raised after three calm hours.
     OursRestoring,
     /// unthrottle that may switch on shard-level metrics to find hot shards, which is billed by the shard.
     OursDiagnosing,
@@ -51,8 +51,9 @@ pub enum Policies {
     Clairvoyant,
 }
 
-/// Calm hours before a restore, of [`Policies::OursRestoring`]: a working day's afternoon, so that one night is enough.
-const RESTORE_AFTER_HOURS: u32 = 6;
+/// Calm hours before a restore, of [`Policies::OursRestoring`]: with fewer, what comes back every three hours finds a stream that
+/// is too small again; with more, nights are paid for.
+const RESTORE_AFTER_HOURS: u32 = 3;
 
 impl Policies {
     /// Whether people can use it today instead of unthrottle.
