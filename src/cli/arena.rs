@@ -1,11 +1,13 @@
 //! `unthrottle arena`.
 
 use super::CliError;
+use super::page::{self, Cell, Clock, Page, Section, Table};
 use crate::sim::score::Score;
 use crate::sim::workloads::{self, Workload};
-use crate::sim::{Policies, run as compete};
+use crate::sim::{Policies, Run, watch};
 use serde::Serialize;
 use std::io::Write;
+use std::path::PathBuf;
 use strum::{IntoEnumIterator as _, VariantNames as _};
 
 #[derive(clap::Args)]
@@ -22,6 +24,9 @@ pub(super) struct Args {
     /// Print a line of JSON for each run
     #[arg(long)]
     json: bool,
+    /// Also write a page with the timeline of each run
+    #[arg(long, value_name = "FILE.html")]
+    report: Option<PathBuf>,
 }
 
 /// One run, as `--json` prints it.
@@ -38,23 +43,30 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let workloads = workloads_of(args.workload.as_deref())?;
     let policies = policies_of(args.policy.as_deref())?;
     let mut out = std::io::stdout().lock();
+    let mut sections = vec![];
     for workload in &workloads {
-        let row = |policy: &Policies| Row {
-            workload: workload.name,
-            policy: policy.to_string(),
-            seed: args.seed,
-            score: compete(workload, *policy, args.seed),
-        };
-        if args.json {
-            for policy in &policies {
-                serde_json::to_writer(&mut out, &row(policy)).map_err(std::io::Error::from)?;
+        let (mut rows, mut runs) = (vec![], vec![]);
+        for policy in &policies {
+            let Run { score, timeline } = watch(workload, *policy, args.seed);
+            let row = Row { workload: workload.name, policy: policy.to_string(), seed: args.seed, score };
+            if args.json {
+                serde_json::to_writer(&mut out, &row).map_err(std::io::Error::from)?;
                 writeln!(out)?;
             }
-        } else {
-            let rows: Vec<Row> = policies.iter().map(row).collect();
+            if args.report.is_some() {
+                let is_open = *policy == Policies::Ours || policies.len() == 1;
+                runs.push(page::Run { name: row.policy.clone(), timeline, clock: Clock::OfRun, is_open });
+            }
+            rows.push(row);
+        }
+        if !args.json {
             out.write_all(table(workload, &rows).as_bytes())?;
         }
         out.flush()?;
+        sections.push(section(workload, &rows, runs));
+    }
+    if let Some(path) = &args.report {
+        page::write(path, &page_of(sections, args.seed).html()?)?;
     }
     if !args.json {
         writeln!(out, "\n* the least in its column. Seed {}; the same seed gives the same numbers.", args.seed)?;
@@ -118,6 +130,41 @@ fn seconds(seconds: Option<i64>) -> String {
     seconds.map_or_else(|| "-".into(), |seconds| seconds.to_string())
 }
 
+/// Whether a row has the least of a column in which they differ.
+fn is_least(column: &Column, rows: &[Row], row: &Row) -> bool {
+    let of = |row: &Row| (column.number)(&row.score);
+    rows.iter().all(|other| of(row) <= of(other)) && rows.iter().any(|other| of(row) < of(other))
+}
+
+/// The runs of one workload on a page.
+fn section(workload: &Workload, rows: &[Row], runs: Vec<page::Run>) -> Section {
+    let cells = |row: &Row| {
+        let cell = |column: &Column| Cell { text: (column.text)(&row.score), is_least: is_least(column, rows, row) };
+        std::iter::once(Cell::from(&row.policy)).chain(COLUMNS.iter().map(cell)).collect()
+    };
+    let heads = std::iter::once("policy").chain(COLUMNS.iter().map(|column| column.head)).map(str::to_owned).collect();
+    let cure = (!workload.is_curable).then(|| "Capacity alone cannot cure it.".to_owned());
+    Section {
+        title: workload.name.into(),
+        about: std::iter::once(workload.about.to_owned()).chain(cure).collect(),
+        tables: vec![Table { heads, rows: rows.iter().map(cells).collect() }],
+        runs,
+    }
+}
+
+fn page_of(sections: Vec<Section>, seed: u64) -> Page {
+    let about = [
+        "Policies that look after a simulated Kinesis stream in virtual time. AWS's limits and durations and CloudWatch's \
+         delays are modelled; unthrottle decides by the very code that the Lambda runs."
+            .to_owned(),
+        format!(
+            "Heal times are in seconds, from the first refusal of an incident to its last. * is the least of its column. \
+             Seed {seed}; the same seed gives the same page."
+        ),
+    ];
+    Page { title: "unthrottle arena".into(), about: about.into(), sections }
+}
+
 /// The runs of one workload, with the least in each column marked where they differ.
 fn table(workload: &Workload, rows: &[Row]) -> String {
     let cure = if workload.is_curable { "" } else { " (capacity alone cannot cure it)" };
@@ -128,10 +175,7 @@ fn table(workload: &Workload, rows: &[Row]) -> String {
     for row in rows {
         text += &format!("\n  {:<15}", row.policy);
         for column in &COLUMNS {
-            let of = |row: &Row| (column.number)(&row.score);
-            let is_least =
-                rows.iter().all(|other| of(row) <= of(other)) && rows.iter().any(|other| of(row) < of(other));
-            let mark = if is_least { "*" } else { " " };
+            let mark = if is_least(column, rows, row) { "*" } else { " " };
             text += &format!(" {:>width$}{mark}", (column.text)(&row.score), width = column.width);
         }
     }

@@ -5,6 +5,7 @@ use super::limits::{Clairvoyant, Reactive};
 use super::ours::Ours;
 use super::peers::{Doubling, Static, Substation};
 use super::score::Score;
+use super::timeline::Timeline;
 use super::workloads::Workload;
 use super::world::World;
 use crate::policy::{Permission, Policy};
@@ -70,8 +71,22 @@ pub(super) fn loads(workload: &Workload, seed: u64) -> impl Iterator<Item = f64>
     })
 }
 
+/// What came of a run.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// In numbers.
+    pub score: Score,
+    /// Minute by minute.
+    pub timeline: Timeline,
+}
+
 /// The score of a policy on a workload. The same seed always gives the same, and all policies meet the same load.
 pub fn run(workload: &Workload, policy: Policies, seed: u64) -> Score {
+    watch(workload, policy, seed).score
+}
+
+/// The same, and what the run looked like.
+pub fn watch(workload: &Workload, policy: Policies, seed: u64) -> Run {
     let mut world = World::new(workload.setup(seed), seed);
     let mut contender = policy.contender(workload, seed);
     for records in loads(workload, seed) {
@@ -79,7 +94,7 @@ pub fn run(workload: &Workload, policy: Policies, seed: u64) -> Score {
         workload.meddle(&mut world);
         contender.pass(&mut world);
     }
-    world.score()
+    Run { score: world.score(), timeline: world.timeline().clone() }
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ struct Published {
     minute: Minute,
     /// The second of the run in which it appears.
     visible_at: i64,
+    record_bytes: u64,
     stream: Counts,
     /// Of each shard, by its number, where shard-level metrics are on.
     shards: BTreeMap<u64, Counts>,
@@ -75,7 +76,7 @@ impl CloudWatch {
             return;
         }
         let visible_at = self.minutes.back().map_or(visible_at, |last| visible_at.max(last.visible_at));
-        self.minutes.push_back(Published { minute, visible_at, stream, shards });
+        self.minutes.push_back(Published { minute, visible_at, record_bytes: self.record_bytes, stream, shards });
         let first = minute.plus(-60 * LOOKBACK_HOURS);
         while self.minutes.front().is_some_and(|oldest| oldest.minute < first) {
             self.minutes.pop_front();
@@ -103,7 +104,7 @@ impl CloudWatch {
         for published in self.visible(now) {
             let minute = traffic.minute_mut(published.minute);
             minute.incoming_records = published.stream.accepted as f64;
-            minute.incoming_bytes = (published.stream.accepted * self.record_bytes) as f64;
+            minute.incoming_bytes = (published.stream.accepted * published.record_bytes) as f64;
             minute.write_throttled = published.stream.throttled as f64;
         }
         let shown = lookback(now, 60 * LOOKBACK_HOURS);
@@ -123,7 +124,7 @@ impl CloudWatch {
             let Some(counts) = published.shards.get(&shard) else { continue };
             let minute = traffic.minute_mut(published.minute);
             minute.incoming_records = counts.accepted as f64;
-            minute.incoming_bytes = (counts.accepted * self.record_bytes) as f64;
+            minute.incoming_bytes = (counts.accepted * published.record_bytes) as f64;
             minute.write_throttled = counts.throttled as f64;
         }
         traffic
@@ -138,6 +139,11 @@ impl CloudWatch {
     /// Records refused in each of them.
     pub fn throttled(&self, now: i64) -> impl Iterator<Item = (Minute, u64)> {
         self.minutes(now).map(|(minute, counts)| (minute, counts.throttled))
+    }
+
+    /// Records of the coming minutes have this size, in bytes.
+    pub fn set_record_bytes(&mut self, record_bytes: u64) {
+        self.record_bytes = record_bytes;
     }
 
     /// Bytes of a record.

@@ -6,7 +6,9 @@
 //! - [`ours`]: unthrottle itself. It runs the very [`decide`](crate::decide::decide()), memory and settling that the Lambda
 //!   runs, woken by the [`alarm`] and the sweep; nothing about policy is written a second time.
 //! - [`peers`]: what people use instead; [`limits`]: what nobody can do better.
-//! - [`workloads`]: what is sent; [`score`]: what it came to; [`run`]: one policy on one workload.
+//! - [`backtest`]: what policies would have made of a stream's past.
+//! - [`workloads`]: what is sent; [`score`]: what it came to, [`timeline`]: what it looked like; [`fn@run`]: one policy on one
+//!   workload.
 //!
 //! The step is a second, and records are not followed one by one: each shard has its keys' share of the load, in whole
 //! records. Loads are the same numbers on every machine, since nothing is used but the four basic operations.
@@ -16,6 +18,7 @@
 
 pub mod alarm;
 pub mod arena;
+pub mod backtest;
 pub mod chance;
 pub mod cloudwatch;
 pub mod keys;
@@ -27,10 +30,11 @@ pub mod retry;
 pub mod rules;
 pub mod score;
 pub mod shard;
+pub mod timeline;
 pub mod workloads;
 pub mod world;
 
-pub use arena::{Policies, run};
+pub use arena::{Policies, Run, run, watch};
 
 use chrono::{DateTime, TimeDelta, Utc};
 

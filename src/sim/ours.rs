@@ -44,7 +44,7 @@ impl Ours {
     /// The five steps for one stream. `left_in_sweep`: how many changes the sweep has left that the look belongs to.
     fn heal(&mut self, world: &mut World, signal: &Signal, left_in_sweep: Option<u32>) {
         if let Some(held) = triage(signal, &self.policy, &home()) {
-            return self.note((&held).into());
+            return self.note(world, (&held).into());
         }
         let mut look = world.look();
         let now = world.time();
@@ -56,10 +56,11 @@ impl Ours {
             }
         };
         let verdict = self.act(world, &look, decision);
-        self.note(verdict.code());
+        self.note(world, verdict.code());
     }
 
-    fn note(&mut self, code: &'static str) {
+    fn note(&mut self, world: &mut World, code: &'static str) {
+        world.mark(code);
         *self.decided.entry(code).or_default() += 1;
     }
 
