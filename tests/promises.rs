@@ -226,9 +226,22 @@ fn the_lambda_is_built_without_the_command_line_and_with_one_tls_stack() {
         names.lines().filter_map(|l| l.split_whitespace().next().map(str::to_owned)).collect::<Vec<_>>()
     };
     let (lean, full) = (tree(&["--no-default-features"]), tree(&[]));
-    for cli in
-        ["aws-sdk-eventbridge", "aws-sdk-scheduler", "axum", "chacha20", "ciborium", "clap", "ferrokinesis", "flate2"]
-    {
+    for cli in [
+        "aws-sdk-eventbridge",
+        "aws-sdk-scheduler",
+        "axum",
+        "chacha20",
+        "ciborium",
+        "clap",
+        "csv",
+        "etcetera",
+        "ferrokinesis",
+        "flate2",
+        "indicatif",
+        "maud",
+        "plotters",
+        "tempfile",
+    ] {
         assert!(full.iter().any(|c| c == cli), "{cli} is in the command line");
     }
     for absent in [
@@ -238,8 +251,14 @@ fn the_lambda_is_built_without_the_command_line_and_with_one_tls_stack() {
         "chacha20",
         "ciborium",
         "clap",
+        "csv",
+        "etcetera",
         "ferrokinesis",
+        "indicatif",
+        "maud",
         "md-5",
+        "plotters",
+        "tempfile",
         "ring",
         "openssl",
         "native-tls",

@@ -7,7 +7,9 @@ mod console;
 mod explain;
 mod history;
 mod local;
+mod page;
 mod pause;
+mod progress;
 mod replay;
 mod restore;
 mod runbook;
@@ -89,6 +91,14 @@ pub enum CliError {
         /// Why.
         source: std::io::Error,
     },
+    /// A file cannot be written.
+    #[error("{}: cannot be written: {source}", path.display())]
+    Unwritten {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// A file does not hold JSON.
     #[error("{}: not JSON: {source}", path.display())]
     Json {
@@ -140,8 +150,12 @@ impl CliError {
     /// The process' exit code: 2 for what the user can mend in the command or its files, 1 for the world.
     fn code(&self) -> u8 {
         match self {
-            CliError::File { source, .. } if source.kind() != std::io::ErrorKind::NotFound => 1,
-            CliError::File { .. } | CliError::Json { .. } | CliError::Event { .. } => 2,
+            CliError::File { source, .. } | CliError::Unwritten { source, .. }
+                if source.kind() != std::io::ErrorKind::NotFound =>
+            {
+                1
+            }
+            CliError::File { .. } | CliError::Unwritten { .. } | CliError::Json { .. } | CliError::Event { .. } => 2,
             CliError::Usage(_) | CliError::Setting(_) | CliError::Heal(heal::Error::Signal(_)) => 2,
             CliError::Missing(_) | CliError::Partly(_) => 1,
             CliError::Heal(_) | CliError::Aws { .. } | CliError::Io(_) | CliError::Late(_) => 1,

@@ -7,6 +7,7 @@ use super::peers::{
     ApplicationAutoScaling, AwsAutoscaling, Doubling, Epsagon, OnDemand, ScalingUtils, Static, Substation,
 };
 use super::score::Score;
+use super::timeline::Timeline;
 use super::workloads::{Cure, Workload};
 use super::world::{Setup, World};
 use crate::policy::{Permission, Policy};
@@ -98,8 +99,22 @@ pub(super) fn loads(workload: &Workload, seed: u64) -> impl Iterator<Item = f64>
     })
 }
 
+/// What came of a run.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// In numbers.
+    pub score: Score,
+    /// Minute by minute.
+    pub timeline: Timeline,
+}
+
 /// The score of a policy on a workload. The same seed always gives the same, and all policies meet the same load.
 pub fn run(workload: &Workload, policy: Policies, seed: u64) -> Score {
+    watch(workload, policy, seed).score
+}
+
+/// The same, and what the run looked like.
+pub fn watch(workload: &Workload, policy: Policies, seed: u64) -> Run {
     let mut world = workload.world(policy.setup(workload.setup(seed)), seed);
     let mut contender = policy.contender(workload, seed);
     for records in loads(workload, seed) {
@@ -109,7 +124,8 @@ pub fn run(workload: &Workload, policy: Policies, seed: u64) -> Score {
     }
     let score = world.score();
     let is_in_vain = workload.cure == Cure::Elsewhere;
-    Score { changes_in_vain: if is_in_vain { score.changes } else { 0 }, ..score }
+    let score = Score { changes_in_vain: if is_in_vain { score.changes } else { 0 }, ..score };
+    Run { score, timeline: world.timeline().clone() }
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ struct Published {
     minute: Minute,
     /// The second of the run in which it appears.
     visible_at: i64,
+    record_bytes: u64,
     stream: Counts,
     reads: Reads,
     /// Of each shard, by its number, where shard-level metrics are on.
@@ -80,7 +81,14 @@ impl CloudWatch {
             return;
         }
         let visible_at = self.minutes.back().map_or(visible_at, |last| visible_at.max(last.visible_at));
-        self.minutes.push_back(Published { minute, visible_at, stream, reads: Reads::default(), shards });
+        self.minutes.push_back(Published {
+            minute,
+            visible_at,
+            record_bytes: self.record_bytes,
+            stream,
+            reads: Reads::default(),
+            shards,
+        });
         // A whole day, also seen from the last minute at which this one may not have appeared yet.
         let first = minute.plus(-60 * LOOKBACK_HOURS - PUBLISHED_WITHIN_MINUTES);
         while self.minutes.front().is_some_and(|oldest| oldest.minute < first) {
@@ -116,7 +124,7 @@ impl CloudWatch {
         for published in self.visible(now) {
             let minute = traffic.minute_mut(published.minute);
             minute.incoming_records = published.stream.accepted as f64;
-            minute.incoming_bytes = (published.stream.accepted * self.record_bytes) as f64;
+            minute.incoming_bytes = (published.stream.accepted * published.record_bytes) as f64;
             minute.write_throttled = published.stream.throttled as f64;
             minute.read_throttled = published.reads.refused.round();
             minute.get_records_bytes = published.reads.bytes;
@@ -140,7 +148,7 @@ impl CloudWatch {
             let Some(counts) = published.shards.get(&shard) else { continue };
             let minute = traffic.minute_mut(published.minute);
             minute.incoming_records = counts.accepted as f64;
-            minute.incoming_bytes = (counts.accepted * self.record_bytes) as f64;
+            minute.incoming_bytes = (counts.accepted * published.record_bytes) as f64;
             minute.write_throttled = counts.throttled as f64;
         }
         traffic
@@ -167,6 +175,11 @@ impl CloudWatch {
     pub fn reads(&self, now: i64) -> impl Iterator<Item = (Minute, Reads)> {
         let visible = self.minutes.iter().rev().filter(move |published| published.visible_at <= now);
         visible.map(|published| (published.minute, published.reads))
+    }
+
+    /// Records of the coming minutes have this size, in bytes.
+    pub fn set_record_bytes(&mut self, record_bytes: u64) {
+        self.record_bytes = record_bytes;
     }
 
     /// Bytes of a record.

@@ -47,11 +47,34 @@ impl Contest {
         peers.min_by_key(|(_, score)| refused(score)).map(|(policy, score)| (*policy, score))
     }
 
+    /// Refusals of ours ÷ those of the reactive limit; `None`: neither refuses anything, or one did not take part.
+    pub fn against_reactive(&self) -> Option<f64> {
+        let (ours, limit) = (self.of(Policies::Ours)?, self.of(Policies::Reactive)?);
+        divide(refused(ours) as f64, refused(limit) as f64)
+    }
+
+    /// The same with the best peer, and which one that is.
+    pub fn against_best_peer(&self) -> Option<(Policies, Option<f64>)> {
+        let (peer, score) = self.best_peer()?;
+        Some((peer, divide(refused(self.of(Policies::Ours)?) as f64, refused(score) as f64)))
+    }
+
+    /// Shard-hours of ours with restore ÷ those of the clairvoyant limit. `None`: one of them was in on-demand mode.
+    pub fn shard_hours(&self) -> Option<f64> {
+        let (ours, limit) = (self.of(Policies::OursRestoring)?, self.of(Policies::Clairvoyant)?);
+        divide(ours.shard_hours, limit.shard_hours).filter(|_| self.is_provisioned(Policies::OursRestoring))
+    }
+
     /// Whether shard-hours are what both pay by.
     fn is_provisioned(&self, policy: Policies) -> bool {
         let is = |policy| self.of(policy).is_some_and(|score: &Score| score.on_demand_hours <= 0.0);
         is(policy) && is(Policies::Clairvoyant)
     }
+}
+
+/// `None`: both are nothing.
+fn divide(ours: f64, other: f64) -> Option<f64> {
+    if ours <= 0.0 && other <= 0.0 { None } else { Some(ours / other) }
 }
 
 /// What was refused: records and calls.
@@ -72,8 +95,7 @@ pub struct Figure {
 
 impl Figure {
     fn of(what: impl Into<String>, ours: f64, other: f64, most: f64) -> Figure {
-        let ratio = if ours <= 0.0 && other <= 0.0 { None } else { Some(ours / other) };
-        Figure { what: what.into(), ratio, most }
+        Figure { what: what.into(), ratio: divide(ours, other), most }
     }
 
     /// Whether it is reached.
@@ -82,7 +104,10 @@ impl Figure {
     }
 }
 
-/// The figures of all workloads together, and then of each that misses one.
+/// So many of [`figures`] are of all workloads together.
+pub const ALL_TOGETHER: usize = 5;
+
+/// The figures of all workloads together, [`ALL_TOGETHER`] of them, and then of each that misses one.
 pub fn figures(contests: &[Contest]) -> Vec<Figure> {
     let curable: Vec<&Contest> = contests.iter().filter(|contest| contest.workload.cure == Cure::Capacity).collect();
     let mut figures = vec![illegal(contests), in_vain(contests)];
@@ -129,18 +154,17 @@ fn shard_hours(contests: &[&Contest]) -> Figure {
 
 fn changes(contests: &[&Contest]) -> Figure {
     let of = |policy| sum(contests, &[policy], |score| score.changes);
-    let (ours, limit) = (of(Policies::Ours), of(Policies::Clairvoyant));
-    Figure::of("changes ÷ clairvoyant", ours, limit, CHANGES_OF_CLAIRVOYANT)
+    let (ours, limit) = (of(Policies::OursRestoring), of(Policies::Clairvoyant));
+    Figure::of("changes with restore ÷ clairvoyant", ours, limit, CHANGES_OF_CLAIRVOYANT)
 }
 
 fn against_reactive(contest: &Contest) -> Option<Figure> {
-    let (ours, limit) = (contest.of(Policies::Ours)?, contest.of(Policies::Reactive)?);
     let what = format!("{}: refused ÷ reactive limit", contest.workload.name);
-    Some(Figure::of(what, refused(ours) as f64, refused(limit) as f64, OF_REACTIVE))
+    Some(Figure { what, ratio: contest.against_reactive(), most: OF_REACTIVE })
 }
 
 fn against_best_peer(contest: &Contest) -> Option<Figure> {
-    let (peer, score) = contest.best_peer()?;
+    let (peer, ratio) = contest.against_best_peer()?;
     let what = format!("{}: refused ÷ best peer ({peer})", contest.workload.name);
-    Some(Figure::of(what, refused(contest.of(Policies::Ours)?) as f64, refused(score) as f64, 1.0))
+    Some(Figure { what, ratio, most: 1.0 })
 }

@@ -2,12 +2,15 @@
 //! throttling. No AWS, no network, no clock; one seed reproduces a run to the byte.
 //!
 //! - [`world`]: the stream. Its [`shard`]s are token buckets over ranges of hash keys ([`keys`]), its producers send what
-//!   was refused again ([`mod@retry`]), its [`readers`] poll it, AWS's [`rules`] refuse illegal changes, and [`cloudwatch`] shows it all minutes late.
+//!   was refused again ([`mod@retry`]), its [`readers`] poll it, AWS's [`rules`] refuse illegal changes, and [`cloudwatch`]
+//!   shows it all minutes late.
 //! - [`ours`]: unthrottle itself. It runs the very [`decide`](crate::decide::decide()), memory and settling that the Lambda
-//!   runs, woken by the [`alarm`]s, by CloudTrail's events ([`delivery`]) and by the sweep; nothing about policy is written a second time.
+//!   runs, woken by the [`alarm`]s, by CloudTrail's events ([`delivery`]) and by the sweep; nothing about policy is written
+//!   a second time.
 //! - [`peers`]: what people use instead; [`limits`]: what nobody can do better.
-//! - [`workloads`]: what is sent; [`score`]: what it came to; [`run`]: one policy on one workload;
-//!   [`figures`]: how good that is.
+//! - [`workloads`]: what is sent; [`score`]: what it came to, [`timeline`]: what it looked like; [`fn@run`]: one policy on one
+//!   workload; [`mod@figures`]: how good that is.
+//! - [`backtest`]: what policies would have made of a stream's past.
 //!
 //! The step is a second, and records are not followed one by one: each shard has its keys' share of the load, in whole
 //! records. Loads are the same numbers on every machine, since nothing is used but the four basic operations.
@@ -17,6 +20,7 @@
 
 pub mod alarm;
 pub mod arena;
+pub mod backtest;
 pub mod chance;
 pub mod cloudwatch;
 pub mod delivery;
@@ -31,10 +35,11 @@ pub mod retry;
 pub mod rules;
 pub mod score;
 pub mod shard;
+pub mod timeline;
 pub mod workloads;
 pub mod world;
 
-pub use arena::{Policies, run};
+pub use arena::{Policies, Run, run, watch};
 
 use chrono::{DateTime, TimeDelta, Utc};
 

@@ -57,11 +57,11 @@ impl Ours {
     /// The five steps for one stream. `left_in_sweep`: how many changes the sweep has left that the look belongs to.
     fn heal(&mut self, world: &mut World, signal: &Signal, left_in_sweep: Option<u32>) {
         if let Some(held) = triage(signal, &self.policy, &home()) {
-            return self.note((&held).into());
+            return self.note(world, (&held).into());
         }
         let is_fresh = |(at, code): (DateTime<Utc>, &str)| world.time() - at < suppress_for(code);
         if matches!(signal, Signal::Throttle(_)) && self.looked.is_some_and(is_fresh) {
-            return self.note((&Reason::JustLooked).into());
+            return self.note(world, (&Reason::JustLooked).into());
         }
         let mut look = world.look();
         let now = world.time();
@@ -74,10 +74,11 @@ impl Ours {
         };
         let verdict = self.act(world, &look, decision);
         self.looked = Some((now, verdict.code()));
-        self.note(verdict.code());
+        self.note(world, verdict.code());
     }
 
-    fn note(&mut self, code: &'static str) {
+    fn note(&mut self, world: &mut World, code: &'static str) {
+        world.mark(code);
         *self.decided.entry(code).or_default() += 1;
     }
 

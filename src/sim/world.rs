@@ -12,9 +12,10 @@ use super::rules::{
 use super::score::{Score, Tally};
 use super::shard::{BYTES_A_SECOND, Counts, OpenShard, RECORDS_A_SECOND, Second};
 use super::time;
+use super::timeline::{Change, Timeline};
 use crate::cost::{BillingMode, Load, Prices, Shape};
 use crate::decide::Wants;
-use crate::memory::{Change, ChangeKind, Memory, TAG};
+use crate::memory::{self, ChangeKind, Memory, TAG};
 use crate::observation::{
     CapacityMode, Commitment, Limits, Minute, Observation, Shard, Status, Stream, WarmThroughput,
 };
@@ -131,6 +132,7 @@ pub struct World {
     growth: Chance,
     prices: Prices,
     tally: Tally,
+    timeline: Timeline,
 }
 
 /// Where the stream lives. The number is AWS's own example account.
@@ -173,6 +175,7 @@ impl World {
             growth: Chance::new(seed, GROWTH),
             prices: Prices::default(),
             tally: Tally::default(),
+            timeline: Timeline::default(),
             setup,
         }
     }
@@ -197,7 +200,7 @@ impl World {
         self.reshards = (2..2 + i64::from(spent)).rev().map(|hours| -3_600 * hours).collect();
         let open = self.open_shards();
         let mut memory = self.reshards.iter().fold(Memory::default(), |memory, at| {
-            memory.intend(Change::intent(ChangeKind::Scale, open, open, time(*at)), false)
+            memory.intend(memory::Change::intent(ChangeKind::Scale, open, open, time(*at)), false)
         });
         if let Some(last) = &mut memory.change {
             (last.settled, last.healed, last.counted) = (Some(last.at), Some(last.at), Some(last.at));
@@ -205,6 +208,18 @@ impl World {
         // So few changes fit into a tag.
         self.tags.extend(memory.encode().ok().map(|text| (TAG.to_owned(), text)));
         self
+    }
+
+    /// The same in a region with these prices.
+    #[must_use]
+    pub fn with_prices(self, prices: Prices) -> World {
+        World { prices, ..self }
+    }
+
+    /// Records are of this size from now on, in bytes. To be called when a minute begins: one minute has one size.
+    pub fn set_record_bytes(&mut self, record_bytes: u64) {
+        self.setup.record_bytes = record_bytes;
+        self.cloudwatch.set_record_bytes(record_bytes);
     }
 
     /// Seconds since the beginning.
@@ -235,6 +250,7 @@ impl World {
         self.last = second;
         self.tally.pass(self.now, second, self.shards.len() as u64);
         self.read(records, second);
+        self.timeline.pass(second);
         self.now += 1;
         if self.now % 60 == 0 {
             self.close_minute();
@@ -299,6 +315,16 @@ impl World {
         self.tally.score()
     }
 
+    /// The run so far.
+    pub fn timeline(&self) -> &Timeline {
+        &self.timeline
+    }
+
+    /// The policy has come to a decision with this code; a change that it made for it is known by it.
+    pub fn mark(&mut self, code: &'static str) {
+        self.timeline.decide(self.now, code);
+    }
+
     fn finish(&mut self) {
         let Some(done) = self.running.take_if(|running| running.until <= self.now) else { return };
         match done.becomes {
@@ -344,6 +370,7 @@ impl World {
             shards.insert(shard.number, std::mem::take(&mut shard.minute));
         }
         let counts = std::mem::take(&mut self.minute);
+        self.timeline.close_minute(self.open_shards(), self.setup.record_bytes);
         self.tally.spend(self.prices.per_hour(&self.shape(counts)) / 60.0);
         if self.mode == CapacityMode::OnDemand {
             self.tally.on_demand_minute();
@@ -715,6 +742,13 @@ impl World {
         if by == By::Policy {
             self.tally.change();
         }
+        let from = self.open_shards();
+        let (code, to) = match &becomes {
+            Becomes::Shards(ranges) => ("reshard", u32::try_from(ranges.len()).unwrap_or(u32::MAX)),
+            Becomes::Mode(_) => ("switch_mode", from),
+            Becomes::Monitored(_) => ("monitor", from),
+        };
+        self.timeline.change(self.now, code, Change { by, from, to });
         self.running = Some(Running { until: self.now + seconds, becomes });
     }
 }

@@ -1,0 +1,99 @@
+use super::*;
+use crate::sim::workloads::Workload;
+use crate::sim::{Policies, watch};
+
+fn page(seed: u64) -> Page {
+    let workload = Workload { hours: 3, ..Workload::named("terraform").expect("known") };
+    let run = |policy: Policies| {
+        let timeline = watch(&workload, policy, seed).timeline;
+        Run { name: policy.to_string(), timeline, clock: Clock::OfRun, is_open: policy == Policies::Ours }
+    };
+    let section = Section {
+        title: workload.name.into(),
+        about: vec!["<b>half & half</b>".into()],
+        tables: vec![Table { heads: vec!["policy".into()], rows: vec![vec!["a\"<script>".into()]] }],
+        runs: [Policies::Ours, Policies::Doubling].map(run).into(),
+    };
+    Page { title: "runs".into(), about: vec![], sections: vec![section] }
+}
+
+/// The body as XML: a browser forgives more.
+fn body(html: &str) -> &str {
+    let begin = html.find("<body").expect("a body");
+    &html[begin..html.find("</html>").expect("an end")]
+}
+
+#[test]
+fn a_page_is_well_formed_and_all_text_in_it_is_text() {
+    let html = page(1).html().expect("drawn");
+    let body = roxmltree::Document::parse(body(&html)).expect("well-formed");
+    let count = |name: &str| body.descendants().filter(|node| node.has_tag_name(name)).count();
+    assert_eq!((count("svg"), count("b"), count("script")), (2, 0, 0));
+    assert!(body.descendants().any(|node| node.text() == Some("<b>half & half</b>")));
+    let points = body.descendants().filter_map(|node| node.attribute("points")).flat_map(str::split_whitespace);
+    assert!(points.clone().count() > 500);
+    assert!(points.flat_map(|point| point.split(',')).all(|pixel| pixel.parse::<i32>().is_ok_and(|p| p >= 0)));
+}
+
+#[test]
+fn each_mark_has_its_code_its_time_and_its_numbers() {
+    let html = page(1).html().expect("drawn");
+    let body = roxmltree::Document::parse(body(&html)).expect("well-formed");
+    let marks: Vec<_> =
+        body.descendants().filter(|n| n.attribute("class").is_some_and(|c| c.contains("mark "))).collect();
+    let title = |of: &str| {
+        let titles = marks.iter().filter_map(|mark| mark.children().find(|n| n.has_tag_name("title"))?.text());
+        titles.into_iter().find(|title| title.contains(of)).map(str::to_owned)
+    };
+    let change = title("scale_shards").expect("a change");
+    assert!(change.starts_with("1:0") && change.ends_with(": 4 → 8 shards"), "{change}");
+    assert!(title("healthy").expect("a hold").ends_with("no capacity changed"));
+    assert!(title("reshard").is_some_and(|title| title.ends_with("8 → 4 shards, by somebody else")));
+    let labels: BTreeSet<&str> = marks
+        .iter()
+        .flat_map(|mark| mark.children())
+        .filter(|n| n.has_tag_name("text"))
+        .filter_map(|n| n.text())
+        .collect();
+    assert!(["scale_shards", "healthy", "reshard"].iter().all(|code| labels.contains(code)), "{labels:?}");
+}
+
+#[test]
+fn a_page_loads_nothing_and_is_the_same_for_the_same_seed() {
+    let html = page(1).html().expect("drawn");
+    for trace in ["http", "//", "src=", "url(", "@import", "<script", "<link"] {
+        assert!(!html.contains(trace), "{trace}");
+    }
+    assert_eq!(html, page(1).html().expect("drawn"));
+    assert_ne!(html, page(2).html().expect("drawn"));
+}
+
+#[test]
+fn every_code_has_a_meaning() {
+    for code in Remedy::VARIANTS.iter().chain(Reason::VARIANTS).chain(&["reshard", "switch_mode"]) {
+        let meanings = meanings(&[*code].into());
+        assert_eq!(meanings.len(), 1, "{code}: {meanings:?}");
+        assert!(meanings[0].1.len() > 10, "{meanings:?}");
+    }
+}
+
+#[test]
+fn a_run_of_nothing_can_be_drawn() {
+    let run = Run { name: "none".into(), timeline: Timeline::default(), clock: Clock::OfRun, is_open: true };
+    assert!(run.html().is_ok());
+}
+
+#[test]
+fn a_file_is_replaced_in_full_or_not_at_all() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("page.html");
+    write(&path, "first").expect("written");
+    write(&path, "second").expect("written");
+    assert_eq!(std::fs::read_to_string(&path).expect("readable"), "second");
+    std::fs::create_dir(folder.path().join("taken")).expect("made");
+    let error = write(&folder.path().join("taken"), "third").expect_err("a folder").to_string();
+    assert!(error.contains("taken: cannot be written"), "{error}");
+    let left = std::fs::read_dir(folder.path()).expect("readable").count();
+    assert_eq!(left, 2, "nothing partial is left");
+    assert!(matches!(write(&folder.path().join("no/page.html"), ""), Err(error) if error.code() == 2));
+}

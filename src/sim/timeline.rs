@@ -1,0 +1,140 @@
+//! What a run looked like, minute by minute: what was sent, what the stream took, how much it could take, and what was
+//! changed or held.
+
+use super::shard::{BYTES_A_SECOND, RECORDS_A_SECOND, Second};
+use super::world::By;
+
+/// One minute of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Slice {
+    /// New records that producers had.
+    pub offered: u64,
+    /// Records that the stream took, for the first time or again.
+    pub accepted: u64,
+    /// Refusals: a record that was refused three times counts three times.
+    pub throttled: u64,
+    /// Open shards at its end.
+    pub open_shards: u32,
+    /// Bytes of a record.
+    pub record_bytes: u64,
+}
+
+impl Slice {
+    /// What the open shards take, in bytes a second.
+    pub fn capacity_bytes(&self) -> f64 {
+        f64::from(self.open_shards) * BYTES_A_SECOND as f64
+    }
+
+    /// What they take, in records a second of this size, if keys are even.
+    pub fn capacity_records(&self) -> f64 {
+        let of_shard = (BYTES_A_SECOND as f64 / self.record_bytes.max(1) as f64).min(RECORDS_A_SECOND as f64);
+        f64::from(self.open_shards) * of_shard
+    }
+}
+
+/// Something that a run is remembered for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// When, in seconds of the run.
+    pub second: i64,
+    /// Its stable code. A change of a policy that has no codes is a `reshard` or a `switch_mode`.
+    pub code: &'static str,
+    /// What was changed; `None` for what was only decided or found.
+    pub change: Option<Change>,
+}
+
+/// A change of capacity that AWS carries out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Who called for it.
+    pub by: By,
+    /// Open shards before.
+    pub from: u32,
+    /// Open shards when it is done.
+    pub to: u32,
+}
+
+/// A run from its beginning.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Timeline {
+    minutes: Vec<Slice>,
+    marks: Vec<Mark>,
+    /// The minute so far.
+    minute: Slice,
+    /// What the policy came to last.
+    decided: Option<&'static str>,
+}
+
+impl Timeline {
+    /// The whole minutes of the run.
+    pub fn minutes(&self) -> &[Slice] {
+        &self.minutes
+    }
+
+    /// What happened, in its order.
+    pub fn marks(&self) -> &[Mark] {
+        &self.marks
+    }
+
+    pub(super) fn pass(&mut self, second: Second) {
+        self.minute.offered += second.offered;
+        self.minute.accepted += second.accepted;
+        self.minute.throttled += second.throttled;
+    }
+
+    pub(super) fn close_minute(&mut self, open_shards: u32, record_bytes: u64) {
+        self.minutes.push(Slice { open_shards, record_bytes, ..std::mem::take(&mut self.minute) });
+    }
+
+    pub(super) fn change(&mut self, second: i64, code: &'static str, change: Change) {
+        self.marks.push(Mark { second, code, change: Some(change) });
+    }
+
+    /// The policy came to this decision. The change of this second is known by it; a hold is marked where it is another
+    /// than the decision before.
+    pub(super) fn decide(&mut self, second: i64, code: &'static str) {
+        let is_its_own = |mark: &&mut Mark| mark.second == second && mark.change.is_some_and(|c| c.by == By::Policy);
+        let is_new = self.decided.replace(code) != Some(code);
+        if let Some(change) = self.marks.last_mut().filter(is_its_own) {
+            change.code = code;
+        } else if is_new {
+            self.marks.push(Mark { second, code, change: None });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_is_known_by_its_decision_and_a_hold_is_marked_once() {
+        let mut timeline = Timeline::default();
+        let change = |by| Change { by, from: 4, to: 8 };
+        timeline.decide(10, "unconfirmed");
+        timeline.decide(20, "unconfirmed");
+        timeline.change(30, "reshard", change(By::Policy));
+        timeline.decide(30, "scale_shards");
+        timeline.decide(40, "settling");
+        timeline.change(50, "reshard", change(By::Others));
+        timeline.decide(50, "resharding");
+        let marks: Vec<_> = timeline.marks().iter().map(|m| (m.second, m.code, m.change.is_some())).collect();
+        assert_eq!(
+            marks,
+            [
+                (10, "unconfirmed", false),
+                (30, "scale_shards", true),
+                (40, "settling", false),
+                (50, "reshard", true),
+                (50, "resharding", false),
+            ]
+        );
+    }
+
+    #[test]
+    fn the_capacity_is_that_of_the_tighter_limit() {
+        let of = |record_bytes| Slice { open_shards: 2, record_bytes, ..Slice::default() };
+        assert_eq!((of(500).capacity_records(), of(500).capacity_bytes()), (2_000.0, 2_097_152.0));
+        assert_eq!(of(2_048).capacity_records(), 1_024.0);
+    }
+}
