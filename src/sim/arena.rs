@@ -10,6 +10,7 @@ use super::score::Score;
 use super::timeline::Timeline;
 use super::workloads::{Cure, Workload};
 use super::world::{Setup, World};
+use crate::observation::Minute;
 use crate::policy::{Permission, Policy};
 
 /// Who looks after the stream.
@@ -65,12 +66,10 @@ impl Policies {
 
     /// One that has seen nothing yet. Only the limits know more of the run than the stream shows.
     pub fn contender(self, workload: &Workload, seed: u64) -> Box<dyn Contender> {
-        let default = Policy::default();
-        let ours = |policy| Box::new(Ours::new(policy, workload.weather, seed));
         match self {
-            Policies::Ours => ours(default),
-            Policies::OursRestoring => ours(Policy { restore_after_hours: RESTORE_AFTER_HOURS, ..default }),
-            Policies::OursDiagnosing => ours(Policy { diagnose: Permission::Allow, ..default }),
+            Policies::Ours | Policies::OursRestoring | Policies::OursDiagnosing => {
+                Box::new(Ours::new(self.policy(), workload.weather, seed))
+            }
             Policies::Static => Box::new(Static),
             Policies::Doubling => Box::new(Doubling::new(workload.weather, seed)),
             Policies::Substation => Box::<Substation>::default(),
@@ -82,6 +81,26 @@ impl Policies {
             Policies::Reactive => Box::new(Reactive::new(workload, seed)),
             Policies::Clairvoyant => Box::new(Clairvoyant::new(workload, seed)),
         }
+    }
+
+    /// unthrottle's settings.
+    fn policy(self) -> Policy {
+        let default = Policy::default();
+        match self {
+            Policies::OursRestoring => Policy { restore_after_hours: RESTORE_AFTER_HOURS, ..default },
+            Policies::OursDiagnosing => Policy { diagnose: Permission::Allow, ..default },
+            _ => default,
+        }
+    }
+
+    /// One for each stream of the workload. Those of unthrottle share a deployment.
+    fn contenders(self, workload: &Workload, seed: u64) -> Vec<Box<dyn Contender>> {
+        let is_ours = !self.is_peer() && !matches!(self, Policies::Reactive | Policies::Clairvoyant);
+        if is_ours && workload.streams > 1 {
+            let fleet = Ours::fleet(&self.policy(), workload.weather, seed, workload.streams);
+            return fleet.into_iter().map(|ours| Box::new(ours) as Box<dyn Contender>).collect();
+        }
+        (0..workload.streams).map(|n| self.contender(workload, seed + u64::from(n))).collect()
     }
 
     /// The stream that it is given: as the workload has it, unless the policy is a capacity mode.
@@ -113,19 +132,38 @@ pub fn run(workload: &Workload, policy: Policies, seed: u64) -> Score {
     watch(workload, policy, seed).score
 }
 
-/// The same, and what the run looked like.
+/// The same, and what the run looked like: of a fleet the first stream.
 pub fn watch(workload: &Workload, policy: Policies, seed: u64) -> Run {
-    let mut world = workload.world(policy.setup(workload.setup(seed)), seed);
-    let mut contender = policy.contender(workload, seed);
+    let world = |seed| workload.world(policy.setup(workload.setup(seed)), seed);
+    let mut worlds: Vec<World> = (0..workload.streams).map(|n| world(seed + u64::from(n))).collect();
+    let mut contenders = policy.contenders(workload, seed);
     for records in loads(workload, seed) {
-        world.pass(records);
-        workload.meddle(&mut world);
-        contender.pass(&mut world);
+        for (world, contender) in worlds.iter_mut().zip(&mut contenders) {
+            world.pass(records);
+            workload.meddle(world);
+            contender.pass(world);
+        }
+        if workload.streams > 1 {
+            tell_each_other(&mut worlds);
+        }
     }
-    let score = world.score();
+    let scores: Vec<Score> = worlds.iter().map(World::score).collect();
+    let score = if let [only] = scores.as_slice() { only.clone() } else { Score::of_fleet(&scores) };
     let is_in_vain = workload.cure == Cure::Elsewhere;
     let score = Score { changes_in_vain: if is_in_vain { score.changes } else { 0 }, ..score };
-    Run { score, timeline: world.timeline().clone() }
+    Run { score, timeline: worlds.first().map(|world| world.timeline().clone()).unwrap_or_default() }
+}
+
+/// The AutoFix metric of the fleet counts the changes of all streams.
+fn tell_each_other(worlds: &mut [World]) {
+    let new: Vec<Vec<Minute>> = worlds.iter().map(|world| world.cloudwatch().counted_at(world.now())).collect();
+    if new.iter().all(Vec::is_empty) {
+        return;
+    }
+    for (n, world) in worlds.iter_mut().enumerate() {
+        let elsewhere = new.iter().enumerate().filter(|(other, _)| *other != n);
+        world.hear(elsewhere.flat_map(|(_, minutes)| minutes.iter().copied()));
+    }
 }
 
 #[cfg(test)]

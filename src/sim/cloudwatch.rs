@@ -35,6 +35,7 @@ struct Published {
 /// The datum of a change of ours.
 #[derive(Clone, Debug)]
 struct Receipt {
+    sent_at: i64,
     /// When it was sent, in seconds of the run: a datum whose time has gone is shown where it belongs.
     visible_at: i64,
     minute: Minute,
@@ -46,6 +47,8 @@ struct Receipt {
 enum Datum {
     /// AutoFix, with the code of the remedy.
     AutoFix(&'static str),
+    /// AutoFix of another stream of the fleet.
+    Elsewhere,
     /// Reverted.
     Reverted,
 }
@@ -108,6 +111,17 @@ impl CloudWatch {
         self.receive(Datum::AutoFix(action), minute, now);
     }
 
+    /// AutoFix of another stream, announced in `minute`.
+    pub fn count_elsewhere(&mut self, minute: Minute, now: i64) {
+        self.receive(Datum::Elsewhere, minute, now);
+    }
+
+    /// The minutes of the stream's own AutoFix that were sent at second `now`.
+    pub fn counted_at(&self, now: i64) -> Vec<Minute> {
+        let own = self.receipts.iter().filter(|receipt| receipt.sent_at == now);
+        own.filter(|receipt| matches!(receipt.action, Datum::AutoFix(_))).map(|receipt| receipt.minute).collect()
+    }
+
     /// Reverted: a change of ours was found to be taken back in `minute`.
     pub fn count_reverted(&mut self, minute: Minute, now: i64) {
         self.receive(Datum::Reverted, minute, now);
@@ -115,7 +129,7 @@ impl CloudWatch {
 
     fn receive(&mut self, action: Datum, minute: Minute, now: i64) {
         let visible_at = now + self.received.between(LATE_BY.0, LATE_BY.1);
-        self.receipts.push(Receipt { visible_at, minute, action });
+        self.receipts.push(Receipt { sent_at: now, visible_at, minute, action });
     }
 
     /// What can be read of the stream at second `now` of the run: the last day, up to the last whole minute.
@@ -202,7 +216,11 @@ fn lookback(now: i64, minutes: i64) -> std::ops::Range<Minute> {
 /// Where a datum counts: AutoFix of the stream, of the fleet (which is this stream), and of its kind.
 fn of(datum: Datum, traffic: &mut Traffic) -> Vec<&mut BTreeMap<Minute, u32>> {
     let Traffic { auto_fixes, fleet_fixes, reshards, mode_switches, reverts, .. } = traffic;
-    let Datum::AutoFix(action) = datum else { return vec![reverts] };
+    let action = match datum {
+        Datum::AutoFix(action) => action,
+        Datum::Elsewhere => return vec![fleet_fixes],
+        Datum::Reverted => return vec![reverts],
+    };
     let is = |kinds: [ChangeKind; 2]| kinds.into_iter().any(|kind| Remedy::code_of(kind) == action);
     let mut counts = vec![auto_fixes, fleet_fixes];
     if is([ChangeKind::Scale, ChangeKind::Restore]) {

@@ -13,7 +13,9 @@ use crate::observation::{CapacityMode, Fleet, Minute, Observation};
 use crate::policy::{Mode, Policy};
 use crate::signal::{self, Signal};
 use chrono::{DateTime, Utc};
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 /// From one sweep to the next, in seconds: the default of `SweepMinutes` in `template.yaml`.
 const SWEEP_EVERY: i64 = 5 * 60;
@@ -21,7 +23,10 @@ const SWEEP_EVERY: i64 = 5 * 60;
 /// The first sweep of a run, in seconds: a schedule is in no step with the minutes that CloudWatch counts.
 const SWEEP_AT: i64 = 137;
 
-/// A deployed unthrottle.
+/// What the function's runs are spread over: the default of `ReservedConcurrency` in `template.yaml`.
+const CONTAINERS: usize = 5;
+
+/// A deployed unthrottle, as one stream meets it.
 #[derive(Debug)]
 pub struct Ours {
     policy: Policy,
@@ -31,7 +36,9 @@ pub struct Ours {
     /// Its container's looks: a throttle right after one is answered by it.
     looked: Option<(DateTime<Utc>, &'static str)>,
     /// Its container's own changes, minute by minute.
-    changes: BTreeMap<Minute, u32>,
+    changes: Rc<RefCell<BTreeMap<Minute, u32>>>,
+    /// The second of the newest sweep, and the changes that it has left.
+    sweep: Rc<Cell<(i64, u32)>>,
     /// How often it came to each decision, by its code.
     decided: BTreeMap<&'static str, u64>,
 }
@@ -44,9 +51,22 @@ impl Ours {
             signals: Delivery::new(weather, seed),
             looked: None,
             policy,
-            changes: BTreeMap::new(),
+            changes: Rc::default(),
+            sweep: Rc::default(),
             decided: BTreeMap::new(),
         }
+    }
+
+    /// So many streams of one deployment, which [`CONTAINERS`] look after, and one sweep.
+    pub fn fleet(policy: &Policy, weather: Weather, seed: u64, streams: u32) -> Vec<Ours> {
+        let containers: [Rc<RefCell<BTreeMap<Minute, u32>>>; CONTAINERS] = Default::default();
+        let sweep = Rc::default();
+        let ours = |n| Ours {
+            changes: Rc::clone(&containers[n % CONTAINERS]),
+            sweep: Rc::clone(&sweep),
+            ..Ours::new(policy.clone(), weather, seed + n as u64)
+        };
+        (0..streams as usize).map(ours).collect()
     }
 
     /// How often it came to each decision, by its code.
@@ -66,7 +86,7 @@ impl Ours {
         let mut look = world.look();
         let now = world.time();
         let decision = loop {
-            look.fleet = Fleet { left_in_sweep, ..Fleet::of(&look.traffic, &self.changes, now) };
+            look.fleet = Fleet { left_in_sweep, ..Fleet::of(&look.traffic, &self.changes.borrow(), now) };
             match decide(signal, &look, &self.policy, now) {
                 Ok(decision) => break decision,
                 Err(wants) => world.look_closer(&mut look, wants),
@@ -96,8 +116,12 @@ impl Ours {
             Verdict::Act(remedy) => match change(world, remedy) {
                 Ok(()) => {
                     let minute = Minute::of(look.observed_at);
-                    self.changes.retain(|known, _| *known > minute.plus(-60));
-                    *self.changes.entry(minute).or_default() += 1;
+                    let mut changes = self.changes.borrow_mut();
+                    changes.retain(|known, _| *known > minute.plus(-60));
+                    *changes.entry(minute).or_default() += 1;
+                    if let Some(left) = look.fleet.left_in_sweep {
+                        self.sweep.set((world.now(), left.saturating_sub(1)));
+                    }
                     let announced = decision.memory.as_ref().and_then(|memory| memory.change.as_ref());
                     let at = announced.map_or(look.observed_at, |change| change.at);
                     world.count(Remedy::code_of(remedy.kind()), at);
@@ -131,8 +155,9 @@ impl Contender for Ours {
         }
         let is_due = |world: &World| due(world.tags(), &self.policy, world.time()).is_some();
         if now % SWEEP_EVERY == SWEEP_AT && (self.alarms.iter().any(Alarm::is_raised) || is_due(world)) {
-            let left = Some(self.policy.max_changes_per_sweep);
-            self.heal(world, &Signal::Sweep(arn()), left);
+            let (swept_at, left) = self.sweep.get();
+            let left = if swept_at == now { left } else { self.policy.max_changes_per_sweep };
+            self.heal(world, &Signal::Sweep(arn()), Some(left));
         }
     }
 }

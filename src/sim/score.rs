@@ -49,6 +49,40 @@ pub struct Score {
     pub usd: f64,
 }
 
+impl Score {
+    /// The scores of a fleet as one: sums; of the times to heal the longest, and the median of the medians.
+    pub fn of_fleet(scores: &[Score]) -> Score {
+        let sum = |of: fn(&Score) -> u64| scores.iter().map(of).sum::<u64>();
+        let add = |of: fn(&Score) -> f64| scores.iter().map(of).sum::<f64>();
+        let mut medians: Vec<i64> = scores.iter().filter_map(|score| score.heal_seconds_median).collect();
+        medians.sort_unstable();
+        let mut refusals = BTreeMap::new();
+        for (code, times) in scores.iter().flat_map(|score| &score.refusals) {
+            *refusals.entry(*code).or_default() += times;
+        }
+        Score {
+            offered: sum(|s| s.offered),
+            accepted: sum(|s| s.accepted),
+            throttled: sum(|s| s.throttled),
+            lost: sum(|s| s.lost),
+            reads_throttled: sum(|s| s.reads_throttled),
+            throttled_seconds: sum(|s| s.throttled_seconds),
+            incidents: scores.iter().map(|score| score.incidents).sum(),
+            heal_seconds_median: medians.get(medians.len().saturating_sub(1) / 2).copied(),
+            heal_seconds_longest: scores.iter().filter_map(|score| score.heal_seconds_longest).max(),
+            changes: sum(|s| s.changes),
+            changes_in_vain: sum(|s| s.changes_in_vain),
+            illegal_calls: sum(|s| s.illegal_calls),
+            refusals,
+            calls: sum(|s| s.calls),
+            shard_hours: add(|s| s.shard_hours),
+            on_demand_hours: add(|s| s.on_demand_hours),
+            over_provision: add(|s| s.over_provision) / scores.len().max(1) as f64,
+            usd: add(|s| s.usd),
+        }
+    }
+}
+
 /// Counts while a run goes on.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {

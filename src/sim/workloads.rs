@@ -49,7 +49,7 @@ pub struct Reverts {
 pub enum Cure {
     /// More capacity.
     Capacity,
-    /// More capacity, if nobody took it away again.
+    /// More capacity, if nobody took it away again, or set a bound.
     Person,
     /// Something that a stream's capacity has nothing to do with.
     Elsewhere,
@@ -81,6 +81,8 @@ pub struct Workload {
     pub load: Load,
     /// How far a second's load is from it at most, as a share.
     pub ripple: f64,
+    /// Streams of the account that all have this load.
+    pub streams: u32,
     /// Shards at the beginning.
     pub shards: u32,
     /// Capacity mode at the beginning.
@@ -174,6 +176,7 @@ impl Workload {
             hours: 24,
             load: Load::Step { from: BASE, to: BASE, at: 0 },
             ripple: RIPPLE,
+            streams: 1,
             shards: SHARDS,
             mode: CapacityMode::Provisioned,
             record_bytes: RECORD_BYTES,
@@ -314,6 +317,13 @@ fn surroundings() -> Vec<Workload> {
             load: quadrupled,
             is_committed: true,
             ..Workload::calm("on-demand-warm", "the same in an account with the throughput commitment")
+        },
+        Workload {
+            streams: 200,
+            hours: 2,
+            load: Load::Step { from: BASE, to: 2.0 * BASE, at: STEP_AT / 6 },
+            cure: Cure::Person,
+            ..Workload::calm("fleet", "the load of 200 streams doubles at once, and 100 changes an hour are allowed")
         },
         Workload {
             trail: Trail::Writes,

@@ -310,6 +310,13 @@ impl World {
         &self.cloudwatch
     }
 
+    /// Other streams of the fleet were changed, in these minutes.
+    pub fn hear(&mut self, elsewhere: impl IntoIterator<Item = Minute>) {
+        for minute in elsewhere {
+            self.cloudwatch.count_elsewhere(minute, self.now);
+        }
+    }
+
     /// The score so far.
     pub fn score(&self) -> Score {
         self.tally.score()
