@@ -20,6 +20,11 @@ pub const GROWTH: u64 = 4;
 /// How late CloudWatch shows the datum of a change.
 pub const RECEIPTS: u64 = 5;
 
+/// How long calls take in a schedule of faults, and who comes first.
+pub const CALLS: u64 = 6;
+/// The first of the schedules of faults; each has a purpose of its own.
+pub const FAULTS: u64 = 1 << 32;
+
 /// Numbers by chance for one purpose.
 #[derive(Debug)]
 pub struct Chance {

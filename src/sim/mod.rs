@@ -7,6 +7,7 @@
 //!   runs, woken by the [`alarm`] and the sweep; nothing about policy is written a second time.
 //! - [`peers`]: what people use instead.
 //! - [`workloads`]: what is sent; [`score`]: what it came to; [`run`]: one policy on one workload.
+//! - [`faults`]: unthrottle under crashes, lost replies, stale reads and people, call by call, and what must hold all the same.
 //!
 //! The step is a second, and records are not followed one by one: each shard has its keys' share of the load, in whole
 //! records. Loads are the same numbers on every machine, since nothing is used but the four basic operations.
@@ -18,6 +19,7 @@ pub mod alarm;
 pub mod arena;
 pub mod chance;
 pub mod cloudwatch;
+pub mod faults;
 pub mod keys;
 pub mod load;
 pub mod ours;

@@ -11,13 +11,14 @@ use crate::memory::{Memory, TAG};
 use crate::observation::{CapacityMode, Fleet, Minute, Observation};
 use crate::policy::{Mode, Policy};
 use crate::signal::{self, Signal};
+use chrono::{DateTime, Utc};
 use std::collections::BTreeMap;
 
 /// From one sweep to the next, in seconds: the default of `SweepMinutes` in `template.yaml`.
-const SWEEP_EVERY: i64 = 5 * 60;
+pub(super) const SWEEP_EVERY: i64 = 5 * 60;
 
 /// The first sweep of a run, in seconds: a schedule is in no step with the minutes that CloudWatch counts.
-const SWEEP_AT: i64 = 137;
+pub(super) const SWEEP_AT: i64 = 137;
 
 /// A deployed unthrottle.
 #[derive(Debug)]
@@ -74,7 +75,7 @@ impl Ours {
             return Verdict::Hold(reason);
         }
         let verdict = match &decision.verdict {
-            Verdict::Act(remedy) => match change(world, remedy) {
+            Verdict::Act(remedy) => match outcome(remedy, &call(world, remedy)) {
                 Ok(()) => {
                     let minute = Minute::of(look.observed_at);
                     self.changes.retain(|known, _| *known > minute.plus(-60));
@@ -100,7 +101,7 @@ impl Contender for Ours {
     fn pass(&mut self, world: &mut World) {
         let now = world.now();
         if let Some(is_raised) = self.alarm.pass(world.cloudwatch(), now) {
-            let signal = alarm_signal(world, is_raised);
+            let signal = alarm_signal(world.time(), is_raised);
             self.heal(world, &signal, None);
         }
         let is_due = |world: &World| due(world.tags(), &self.policy, world.time()).is_some();
@@ -111,9 +112,10 @@ impl Contender for Ours {
     }
 }
 
-fn alarm_signal(world: &World, is_raised: bool) -> Signal {
+/// The alarm's change of state at `time`, as an event tells of it.
+pub(super) fn alarm_signal(time: DateTime<Utc>, is_raised: bool) -> Signal {
     Signal::Alarm(signal::Alarm {
-        time: Some(world.time()),
+        time: Some(time),
         name: "unthrottle-write-throttled".into(),
         state: if is_raised { "ALARM" } else { "OK" }.into(),
         account: Some(home().account),
@@ -131,15 +133,11 @@ fn write(world: &mut World, memory: &Memory) -> Result<(), Reason> {
     world.tag(By::Policy, TAG, &text).map_err(|refusal| Reason::CannotRemember(refusal.to_string()))
 }
 
-/// Makes the change. An `Ok` of AWS's that changed nothing is a reshard of somebody else's.
-fn change(world: &mut World, remedy: &Remedy) -> Result<(), Reason> {
-    let answer = match remedy {
+/// The call that carries out a remedy. Gives the shards that were open, where AWS tells.
+pub(super) fn call(world: &mut World, remedy: &Remedy) -> Result<Option<u32>, Refusal> {
+    let done = match remedy {
         Remedy::ScaleShards { to, .. } | Remedy::Restore { to, .. } => {
-            let current = world.update_shard_count(By::Policy, *to);
-            if current.as_ref() == Ok(to) {
-                return Err(Reason::Resharding);
-            }
-            current.map(|_| ())
+            return world.update_shard_count(By::Policy, *to).map(Some);
         }
         Remedy::SplitShard { shard, at, .. } => world.split_shard(By::Policy, shard, *at),
         // Warm throughput is asked for with it only in accounts with the commitment.
@@ -149,11 +147,22 @@ fn change(world: &mut World, remedy: &Remedy) -> Result<(), Reason> {
         Remedy::EnableShardMetrics { metrics, .. } => world.update_monitoring(By::Policy, metrics, true),
         Remedy::DisableShardMetrics { metrics, .. } => world.update_monitoring(By::Policy, metrics, false),
     };
-    answer.map_err(|Refusal { code, message }| match code {
-        "ResourceInUseException" => Reason::Resharding,
-        "ResourceNotFoundException" => Reason::StreamGone,
-        _ => Reason::Refused { code: code.into(), message },
-    })
+    done.map(|()| None)
+}
+
+/// What `act` makes of the answer. An `Ok` of AWS's that changed nothing is a reshard of somebody else's.
+pub(super) fn outcome(remedy: &Remedy, answer: &Result<Option<u32>, Refusal>) -> Result<(), Reason> {
+    match (answer, remedy) {
+        (Ok(current), Remedy::ScaleShards { to, .. } | Remedy::Restore { to, .. }) if *current == Some(*to) => {
+            Err(Reason::Resharding)
+        }
+        (Ok(_), _) => Ok(()),
+        (Err(Refusal { code, message }), _) => Err(match *code {
+            "ResourceInUseException" => Reason::Resharding,
+            "ResourceNotFoundException" => Reason::StreamGone,
+            code => Reason::Refused { code: code.into(), message: message.clone() },
+        }),
+    }
 }
 
 /// Notes a refusal of AWS's in the memory.

@@ -215,6 +215,21 @@ impl World {
         &self.tags
     }
 
+    /// When the change under way is done, in seconds of the run.
+    pub fn updating_until(&self) -> Option<i64> {
+        self.running.as_ref().map(|running| running.until)
+    }
+
+    /// The stream's summary as it is; nobody has asked for it.
+    pub fn stream(&self) -> Stream {
+        self.describe()
+    }
+
+    /// A stream that was resharded so many seconds before the run began, once for each.
+    pub fn resharded_before(&mut self, seconds: &[i64]) {
+        self.reshards.extend(seconds.iter().map(|ago| -ago));
+    }
+
     /// What CloudWatch shows.
     pub fn cloudwatch(&self) -> &CloudWatch {
         &self.cloudwatch
@@ -466,6 +481,11 @@ impl World {
         self.answer(by, allowed.then_some(()).ok_or_else(refusal))?;
         self.tags.insert(key.to_owned(), value.to_owned());
         Ok(())
+    }
+
+    /// `UntagResource` of one tag.
+    pub fn untag_one(&mut self, key: &str) {
+        self.tags.remove(key);
     }
 
     /// `UntagResource` of every tag that there is.
