@@ -697,7 +697,9 @@ fn a_crashed_change_that_another_followed_is_counted_all_the_same() {
     };
     assert_eq!(later(Scene::under_load(8, 6000.0), 0).uncounted, [], "it may still come");
     let sent = later(Scene::under_load(8, 6000.0), 1);
-    assert_eq!((sent.uncounted, sent.memory.expect("news").owed), (vec![("scale_shards", first)], None));
+    let noted = sent.memory.expect("news");
+    assert_eq!((sent.uncounted, noted.owed), (vec![("scale_shards", first)], memory.owed), "until it is found");
+    assert_eq!(noted.resent, Some(now() + TimeDelta::minutes(1)), "and is not sent again at once");
     let seen = later(Scene::under_load(8, 6000.0).counted(first), 1);
     assert_eq!((seen.uncounted, seen.memory.expect("news").owed), (vec![], None), "it has come");
 }
