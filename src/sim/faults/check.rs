@@ -8,9 +8,8 @@ use super::invocation::LOOK_GOOD_FOR;
 use super::schedule::{Kind, Situation};
 use crate::decide::{Reason, Remedy, Verdict};
 use crate::memory::ChangeKind;
-use crate::observation::{CapacityMode, Minute, Observation, Status, Stream};
+use crate::observation::{Minute, Observation, Status, Stream};
 use crate::policy::{MODE_TAG, Policy};
-use std::collections::BTreeMap;
 
 /// The least seconds after its end that CloudWatch takes for a minute.
 const PUBLISHED_AFTER: i64 = 60;
@@ -97,8 +96,12 @@ struct Made {
     at: i64,
     done: i64,
     kind: ChangeKind,
+    /// The shards that it leaves.
+    to: u32,
     /// A crash or a lost answer may have kept it from being counted, or from being seen to be.
     is_touched: bool,
+    /// The change before it could not be known, so that the datum of that may be taken for this one's.
+    is_blurred: bool,
     counts: u32,
 }
 
@@ -110,8 +113,9 @@ pub(super) struct Check {
     now: i64,
     /// Records offered in each minute, retries again, and those of them that were refused.
     minutes: Vec<(u64, u64)>,
-    /// When the last change of capacity was done, whoever made it.
+    /// When the last change of capacity was done, of ours and of anybody.
     settled: i64,
+    settled_by_anybody: i64,
     made: Vec<Made>,
     /// When people changed its capacity, deleted its tags, and switched it off.
     changed_by_people: Vec<i64>,
@@ -129,6 +133,7 @@ impl Check {
             now: 0,
             minutes: vec![],
             settled: 0,
+            settled_by_anybody: 0,
             made: vec![],
             changed_by_people: vec![],
             untagged: None,
@@ -149,7 +154,7 @@ impl Check {
     /// A person has changed the capacity, and AWS is done with it then.
     pub(super) fn changed_by_person(&mut self, done: i64) {
         self.changed_by_people.push(self.now);
-        self.settled = self.settled.max(done);
+        self.settled_by_anybody = done;
     }
 
     pub(super) fn untagged(&mut self) {
@@ -199,16 +204,17 @@ impl Check {
             return self.must_be_weather(call, refusal);
         }
         let Some(done) = call.done else { return Ok(()) };
-        let kind = call.remedy.kind();
+        let (kind, is_blurred) = (call.remedy.kind(), !self.is_known(call.seen));
         if is_of_capacity(kind) {
             self.must_be_curable(call)?;
-            if self.is_known(call.seen) {
+            if !is_blurred {
                 self.must_be_next(call)?;
                 self.must_be_supported(call)?;
             }
-            self.settled = done;
+            (self.settled, self.settled_by_anybody) = (done, done);
         }
-        self.made.push(Made { run: call.run, at: self.now, done, kind, is_touched: false, counts: 0 });
+        let (_, to) = call.remedy.step();
+        self.made.push(Made { run: call.run, at: self.now, done, kind, to, is_touched: false, is_blurred, counts: 0 });
         Ok(())
     }
 
@@ -234,7 +240,8 @@ impl Check {
     /// A refusal must come of what the run could not know.
     fn must_be_weather(&self, call: &Call<'_>, refusal: &Refusal) -> Checked {
         let seen = call.seen.look.stream.as_ref();
-        let is_as_seen = seen.is_some_and(|seen| (&seen.mode, seen.open_shards) == (&call.before.mode, call.before.open_shards));
+        let is_as_seen =
+            seen.is_some_and(|seen| (&seen.mode, seen.open_shards) == (&call.before.mode, call.before.open_shards));
         let is_weather = match refusal.code {
             "ResourceInUseException" => true,
             _ if !is_as_seen => true,
@@ -251,19 +258,30 @@ impl Check {
     /// Whether our own changes have spent a daily budget of AWS's: these the reads show.
     fn is_spent(&self, kind: ChangeKind) -> bool {
         let (reshards, switches) = budgets(kind);
-        let made = self.made.iter().filter(|made| budgets(made.kind) == (reshards, switches)).count();
+        // A change that is not counted is known by the memory alone.
+        let is_known = |made: &&Made| made.counts > 0 || self.untagged.is_none_or(|at| at < made.at);
+        let made = self.made.iter().filter(|made| budgets(made.kind) == (reshards, switches)).filter(is_known).count();
         let before = if reshards { self.situation.reshards_before().len() } else { 0 };
         (reshards && made + before >= RESHARDS_A_DAY) || (switches && made >= SWITCHES_A_DAY)
     }
 
-    /// Whether the last change of ours can be known at all: not while a person has deleted the memory and the datum is not
-    /// published yet.
+    /// Whether the last change of ours can be known at all: not while its datum is not published yet, and a person has
+    /// deleted the memory of it, or taken the change back, so that it looks as if it had never been made.
     fn is_known(&self, seen: &Seen) -> bool {
         let Some(last) = self.made.last() else { return true };
         let fixes = &seen.look.traffic.auto_fixes;
         let minute = Minute::of(time(last.at));
-        self.untagged.is_none_or(|untagged| untagged < last.at - SAME_CHANGE)
+        let is_blurred = [self.untagged, self.changed_by_people.last().copied()];
+        is_blurred.into_iter().flatten().all(|at| at < last.at - SAME_CHANGE)
             || fixes.range(minute.plus(-1)..=minute.plus(1)).next().is_some()
+    }
+
+    /// The evidence of a run begins here. AWS tells nobody when a person has changed the stream: it shows only by the
+    /// stream's not being as our last change left it.
+    fn evidence_from(&self, before: &Stream) -> i64 {
+        let last = self.made.last().filter(|last| self.untagged.is_none_or(|untagged| untagged < last.at));
+        let is_theirs = last.is_some_and(|last| last.to != before.open_shards);
+        if is_theirs { self.settled_by_anybody } else { self.settled }
     }
 
     fn must_be_next(&self, call: &Call<'_>) -> Checked {
@@ -285,8 +303,9 @@ impl Check {
     }
 
     fn must_be_supported(&self, call: &Call<'_>) -> Checked {
+        let from = self.evidence_from(call.before);
         let evidence = || {
-            let first = usize::try_from((self.settled + 59) / 60).unwrap_or_default();
+            let first = usize::try_from((from + 59) / 60).unwrap_or_default();
             let end = usize::try_from((call.seen.asked - PUBLISHED_AFTER) / 60).unwrap_or_default();
             self.minutes[..end.min(self.minutes.len())].iter().skip(first)
         };
@@ -298,14 +317,15 @@ impl Check {
                 // shards that are told apart are not evenly loaded.
                 let is_exact = self.situation.kind != Kind::NearQuota && !call.before.shows_shards();
                 // One more: AWS reshards faster to a multiple of a quarter.
-                let needed = most.map_or(0, |offered| if is_exact { needs(offered).ceil() as u32 + 1 } else { u32::MAX });
+                let needed =
+                    most.map_or(0, |offered| if is_exact { needs(offered).ceil() as u32 + 1 } else { u32::MAX });
                 let bound = needed.min(2 * from).min(self.policy.max_shards);
                 if to <= bound {
                     return Ok(());
                 }
                 self.fails(
                     Invariant::Supported,
-                    format!("{from} → {to} shards; the minutes since second {} support {bound} ({most:?} records)", self.settled),
+                    format!("{from} → {to} shards; the minutes since second {from} support {bound} ({most:?} records)"),
                 )
             }
             Remedy::Restore { from, to, .. } => {
@@ -318,10 +338,8 @@ impl Check {
                 self.fails(Invariant::Supported, format!("{from} → {to} shards, and the peak was {peak} records"))
             }
             _ if most.is_some() || call.remedy.takes_back() => Ok(()),
-            _ => self.fails(
-                Invariant::Supported,
-                format!("{:?}, and nothing was refused since second {}", call.remedy, self.settled),
-            ),
+            _ => self
+                .fails(Invariant::Supported, format!("{:?}, and nothing was refused since second {from}", call.remedy)),
         }
     }
 
@@ -364,11 +382,13 @@ impl Check {
     pub(super) fn ended(&self, last: Option<&Verdict>) -> Checked {
         for made in self.made.iter().filter(|made| made.counts == 0) {
             // What nobody may look at, or nobody can know of any more, is not counted.
-            let is_beyond = self.off_since.is_some()
+            let is_beyond = made.is_blurred
+                || self.off_since.is_some()
                 || self.untagged.is_some_and(|at| at >= made.at)
                 || self.changed_by_people.iter().any(|by| *by >= made.at);
             if !(made.is_touched && is_beyond) {
-                return self.fails(Invariant::Counted, format!("{} of second {} was never counted", made.kind, made.at));
+                return self
+                    .fails(Invariant::Counted, format!("{} of second {} was never counted", made.kind, made.at));
             }
         }
         let newest = self.minutes.iter().rev().take(3);
@@ -378,7 +398,10 @@ impl Check {
             return Ok(());
         }
         let code = last.map_or("nothing", |verdict| verdict.code());
-        self.fails(Invariant::Ending, format!("{refused} of {offered} records are refused at the end, and the last word is {code}"))
+        self.fails(
+            Invariant::Ending,
+            format!("{refused} of {offered} records are refused at the end, and the last word is {code}"),
+        )
     }
 
     fn fails(&self, invariant: Invariant, why: String) -> Checked {

@@ -15,7 +15,7 @@ pub mod schedule;
 pub mod shrink;
 
 pub use check::Broken;
-pub use play::{Played, play};
+pub use play::{Played, play, retell};
 pub use schedule::Schedule;
 pub use shrink::shrink;
 

@@ -59,25 +59,19 @@ pub fn play(schedule: &Schedule) -> Result<Played, Broken> {
     play_with(schedule, Flaw::None)
 }
 
+/// What happens in it, call by call, each with its time: for a person who looks into a failure.
+pub fn retell(schedule: &Schedule) -> Vec<String> {
+    let mut play = Play::new(schedule, Flaw::None);
+    play.log = Some(vec![]);
+    // How it ends is known.
+    let _ = play.run(schedule);
+    play.log.unwrap_or_default()
+}
+
 /// The same with runs that do something wrong.
 pub(super) fn play_with(schedule: &Schedule, flaw: Flaw) -> Result<Played, Broken> {
     let mut play = Play::new(schedule, flaw);
-    let mut entries = schedule.entries.iter().peekable();
-    while play.world.now() < ENDS {
-        play.pass();
-        let now = play.world.now();
-        while let Some(entry) = entries.next_if(|entry| entry.at <= now) {
-            play.happens(&entry.event)?;
-        }
-        if now == TROUBLE_ENDS {
-            (play.troubles, play.deliveries) = (vec![], vec![]);
-        }
-        play.wake(now);
-        play.go_on()?;
-    }
-    play.check.ended(play.last.as_ref())?;
-    play.played.changes = play.check.changes() as u64;
-    play.played.ended = play.last.as_ref().map_or("nothing", Verdict::code);
+    play.run(schedule)?;
     Ok(play.played)
 }
 
@@ -146,6 +140,8 @@ struct Play {
     runs: Vec<Run>,
     last: Option<Verdict>,
     played: Played,
+    /// What has happened, in words; `None`: nobody wants to know.
+    log: Option<Vec<String>>,
 }
 
 impl Play {
@@ -170,6 +166,34 @@ impl Play {
             runs: vec![],
             last: None,
             played: Played::default(),
+            log: None,
+        }
+    }
+
+    fn run(&mut self, schedule: &Schedule) -> Result<(), Broken> {
+        let mut entries = schedule.entries.iter().peekable();
+        while self.world.now() < ENDS {
+            self.pass();
+            let now = self.world.now();
+            while let Some(entry) = entries.next_if(|entry| entry.at <= now) {
+                self.happens(&entry.event);
+            }
+            if now == TROUBLE_ENDS {
+                (self.troubles, self.deliveries) = (vec![], vec![]);
+            }
+            self.wake(now);
+            self.go_on()?;
+        }
+        self.check.ended(self.last.as_ref())?;
+        self.played.changes = self.check.changes() as u64;
+        self.played.ended = self.last.as_ref().map_or("nothing", Verdict::code);
+        Ok(())
+    }
+
+    fn tell(&mut self, what: impl FnOnce(&World) -> String) {
+        if let Some(log) = &mut self.log {
+            let now = self.world.now();
+            log.push(format!("{:02}:{:02}  {}", now / 60, now % 60, what(&self.world)));
         }
     }
 
@@ -178,10 +202,12 @@ impl Play {
         self.check.pass(&self.world);
         if self.past.is_stream_changed(&self.world) {
             self.past.note(&self.world);
+            self.tell(|world| format!("the stream is {:?} with {} shards", world.stream().status, world.open_shards()));
         }
     }
 
-    fn happens(&mut self, event: &Event) -> Result<(), Broken> {
+    fn happens(&mut self, event: &Event) {
+        self.tell(|_| event.to_string());
         let now = self.world.now();
         match event {
             Event::Signal(hint) => self.queue.push(Job { at: now, wakes: Wakes::of(*hint, now), tries: 0 }),
@@ -189,7 +215,6 @@ impl Play {
             Event::Next(on, trouble) => self.troubles.push((*on, *trouble)),
             Event::Person(deed) => self.does(*deed),
         }
-        Ok(())
     }
 
     /// What a person does; where AWS refuses it, nothing.
@@ -268,8 +293,9 @@ impl Play {
             container: container.clone(),
             flaw: self.flaw,
         };
-        let future = Box::pin(invocation.run());
-        self.runs.push(Run { id: self.played.runs, job, future, wire, container, seen: None, pending: None });
+        let (id, future) = (self.played.runs, Box::pin(invocation.run()));
+        self.tell(|_| format!("run {id} begins: {:?}", job.wakes));
+        self.runs.push(Run { id, job, future, wire, container, seen: None, pending: None });
     }
 
     /// Lets the runs go on, each by a step and then the next, until all of them wait.
@@ -326,6 +352,7 @@ impl Play {
             }
             Poll::Ready(came) => {
                 self.idle.push(run.container.clone());
+                self.tell(|_| format!("run {} ends: {came:?}", run.id));
                 match came {
                     Ok(verdict) if run.seen.is_some() => self.last = Some(verdict),
                     Ok(_) => {}
@@ -339,6 +366,7 @@ impl Play {
     }
 
     fn crash(&mut self, run: &Run) -> Step {
+        self.tell(|_| format!("run {} dies", run.id));
         self.check.touched(run.id);
         if !matches!(run.job.wakes, Wakes::Ask) {
             self.try_again(run);
@@ -422,7 +450,15 @@ impl Play {
                 let done = self.world.updating_until().filter(|_| answer.is_ok());
                 if let Some(seen) = &run.seen {
                     let (run, sent) = (run.id, pending.sent);
-                    self.check.change(&check::Call { run, sent, seen, remedy, before: &before, answer: &answer, done })?;
+                    self.check.change(&check::Call {
+                        run,
+                        sent,
+                        seen,
+                        remedy,
+                        before: &before,
+                        answer: &answer,
+                        done,
+                    })?;
                 }
                 answer.map_or_else(Answer::Refused, Answer::Changed)
             }
@@ -444,6 +480,7 @@ impl Play {
             self.check.touched(run.id);
         }
         self.past.note(&self.world);
+        self.tell(|_| format!("run {}: {}", run.id, brief(&pending.call, &answer)));
         pending.answer = if pending.is_cut { Answer::Silence } else { answer };
         Ok(())
     }
@@ -499,6 +536,20 @@ fn kind(call: &Call) -> On {
         Call::Tag { .. } => On::Tag,
         Call::Change(_) => On::Change,
         Call::Count(..) | Call::CountReverted(_) => On::Count,
+    }
+}
+
+/// A call and its answer in a line.
+fn brief(call: &Call, answer: &Answer) -> String {
+    match (call, answer) {
+        (Call::Look, Answer::Seen(look)) => {
+            let stream = look.stream.as_ref().map(|s| (s.status.as_str(), s.mode.as_str(), s.open_shards));
+            let fixes: Vec<String> = look.traffic.auto_fixes.keys().map(ToString::to_string).collect();
+            let newest = look.traffic.newest(look.observed_at);
+            format!("look: {stream:?} up to {newest}, AutoFix {}; {:?}", fixes.join(" "), look.tags)
+        }
+        (Call::LookCloser(_, wants), _) => format!("{wants:?}"),
+        _ => format!("{call:?} → {answer:?}"),
     }
 }
 

@@ -5,11 +5,7 @@ use super::schedule::Schedule;
 
 /// Leaves out every entry of `schedule` without which `fails` still tells of the same invariant. Gives what is left, and
 /// how that fails.
-pub fn shrink(
-    schedule: &Schedule,
-    broken: Broken,
-    fails: impl Fn(&Schedule) -> Option<Broken>,
-) -> (Schedule, Broken) {
+pub fn shrink(schedule: &Schedule, broken: Broken, fails: impl Fn(&Schedule) -> Option<Broken>) -> (Schedule, Broken) {
     let (mut shortest, mut broken) = (schedule.clone(), broken);
     let mut size = shortest.entries.len().div_ceil(2).max(1);
     loop {

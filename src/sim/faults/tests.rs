@@ -35,3 +35,12 @@ fn some_schedules() {
     let _ = play_with;
     all(1, n);
 }
+
+#[test]
+fn told() {
+    let Ok(n) = std::env::var("TELL") else { return };
+    let schedule = Schedule::drawn(1, n.parse().expect("number"));
+    let broken = play(&schedule).expect_err("fails");
+    let (schedule, broken) = shrink(&schedule, broken, |s| play(s).err());
+    eprintln!("{broken}\n{schedule}\n{}", retell(&schedule).join("\n"));
+}
