@@ -100,7 +100,7 @@ struct Made {
     to: u32,
     /// A crash or a lost answer may have kept it from being counted, or from being seen to be.
     is_touched: bool,
-    /// The change before it could not be known, so that the datum of that may be taken for this one's.
+    /// Something else hides it: the memory of another run, or the datum of a change before it that could not be known.
     is_blurred: bool,
     counts: u32,
 }
@@ -120,6 +120,8 @@ pub(super) struct Check {
     /// When people changed its capacity, deleted its tags, and switched it off.
     changed_by_people: Vec<i64>,
     untagged: Option<i64>,
+    /// When AWS last refused a change of ours.
+    refused: Option<i64>,
     off_since: Option<i64>,
 }
 
@@ -137,6 +139,7 @@ impl Check {
             made: vec![],
             changed_by_people: vec![],
             untagged: None,
+            refused: None,
             off_since: (situation.kind == Kind::OptedOut).then_some(-1),
         }
     }
@@ -177,6 +180,15 @@ impl Check {
         }
     }
 
+    /// A run's change was refused, and it will note that. Where another run makes the same change at the same time, its
+    /// memory is overwritten: if its datum is missing, too, nobody can tell that it was made.
+    pub(super) fn refused(&mut self) {
+        self.refused = Some(self.now);
+        let now = self.now;
+        let last = self.made.last_mut().filter(|last| now - last.at <= SAME_CHANGE);
+        last.into_iter().for_each(|last| last.is_blurred = true);
+    }
+
     fn made_at(&mut self, at: i64) -> Option<&mut Made> {
         let near = self.made.iter_mut().filter(|made| (made.at - at).abs() <= SAME_CHANGE);
         near.min_by_key(|made| (made.at - at).abs())
@@ -201,13 +213,18 @@ impl Check {
         self.must_be_fresh(call)?;
         self.must_be_allowed(call.seen, "a change")?;
         if let Err(refusal) = call.answer {
+            if refusal.code != "ResourceInUseException" {
+                self.refused();
+            }
             return self.must_be_weather(call, refusal);
         }
         let Some(done) = call.done else { return Ok(()) };
-        let (kind, is_blurred) = (call.remedy.kind(), !self.is_known(call.seen));
+        let is_known = self.is_known(call.seen);
+        let is_blurred = !is_known || self.refused.is_some_and(|at| self.now - at <= SAME_CHANGE);
+        let kind = call.remedy.kind();
         if is_of_capacity(kind) {
             self.must_be_curable(call)?;
-            if !is_blurred {
+            if is_known {
                 self.must_be_next(call)?;
                 self.must_be_supported(call)?;
             }

@@ -9,7 +9,9 @@ use super::super::time;
 use super::super::world::{By, World, arn, home};
 use super::check::{self, Broken, Check, Seen};
 use super::invocation::{Answer, Call, Container, Failed, Flaw, Invocation, Wire};
-use super::schedule::{Deed, Delivery, ENDS, Event, Hint, Kind, On, Schedule, Situation, TROUBLE_ENDS, Trouble};
+use super::schedule::{
+    Deed, Delivery, ENDS, Event, Hint, Kind, LATEST, On, Schedule, Situation, TROUBLE_ENDS, Trouble,
+};
 use crate::decide::{Verdict, due};
 use crate::memory::{Change, ChangeKind, Memory, TAG};
 use crate::observation::{CapacityMode, Stream};
@@ -172,7 +174,7 @@ impl Play {
 
     fn run(&mut self, schedule: &Schedule) -> Result<(), Broken> {
         let mut entries = schedule.entries.iter().peekable();
-        while self.world.now() < ENDS {
+        while self.world.now() < ENDS || !self.is_over() {
             self.pass();
             let now = self.world.now();
             while let Some(entry) = entries.next_if(|entry| entry.at <= now) {
@@ -188,6 +190,12 @@ impl Play {
         self.played.changes = self.check.changes() as u64;
         self.played.ended = self.last.as_ref().map_or("nothing", Verdict::code);
         Ok(())
+    }
+
+    /// Whether the stream is healed or held by name. One that is neither is given more time, and that ends, too.
+    fn is_over(&self) -> bool {
+        let now = self.world.now();
+        now >= LATEST || (now % 60 == 0 && self.check.ended(self.last.as_ref()).is_ok())
     }
 
     fn tell(&mut self, what: impl FnOnce(&World) -> String) {
@@ -399,7 +407,8 @@ impl Play {
             Call::Count(..) | Call::CountReverted(_) => PATIENCE.2,
             _ => PATIENCE.0,
         };
-        let usual = TAKES[usize::try_from(self.chance.between(0, TAKES.len() as i64 - 1)).unwrap_or_default()];
+        let slow = TAKES[usize::try_from(self.chance.between(0, TAKES.len() as i64 - 1)).unwrap_or_default()];
+        let usual = if self.world.now() < TROUBLE_ENDS { slow } else { 0 };
         let takes = match trouble {
             Some(Trouble::Slow(seconds)) => seconds,
             Some(Trouble::AnswerLost | Trouble::Failed) => patience + 1,
@@ -424,6 +433,9 @@ impl Play {
     fn carry_out(&mut self, run: &mut Run, pending: &mut Pending) -> Result<(), Broken> {
         let is_refused = pending.trouble == Some(Trouble::Refused);
         let refusal = || Refusal::new("LimitExceededException", "Rate exceeded for the account.");
+        if is_refused && matches!(pending.call, Call::Change(_)) {
+            self.check.refused();
+        }
         let answer = match &pending.call {
             Call::LookCloser(..) if is_refused => Answer::Silence,
             Call::Tag { .. } | Call::Change(_) if is_refused => Answer::Refused(refusal()),

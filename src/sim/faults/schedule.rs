@@ -18,6 +18,10 @@ pub const TROUBLE_ENDS: i64 = 20 * 60;
 /// that is missing is sent after five minutes; a run that failed at the end is tried again for three.
 pub const ENDS: i64 = TROUBLE_ENDS + 30 * 60;
 
+/// A stream that is neither healed nor held by name is given time until then: where the alarm stays raised, the sweep makes
+/// a step in ten minutes, and a hot key takes five.
+pub const LATEST: i64 = ENDS + 60 * 60;
+
 /// Bytes of a record: 1,000 a second fill a shard, by their number.
 const RECORD_BYTES: u64 = 500;
 
