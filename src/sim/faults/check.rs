@@ -82,6 +82,8 @@ pub(super) struct Call<'a> {
     pub sent: i64,
     pub seen: &'a Seen,
     pub remedy: &'a Remedy,
+    /// Whether AWS has told the run the account's limits.
+    pub knows_limits: bool,
     /// The stream as it was then.
     pub before: &'a Stream,
     pub answer: &'a Result<Option<u32>, Refusal>,
@@ -100,7 +102,7 @@ struct Made {
     to: u32,
     /// A crash or a lost answer may have kept it from being counted, or from being seen to be.
     is_touched: bool,
-    /// Something else hides it: the memory of another run, or the datum of a change before it that could not be known.
+    /// Something hides it: the memory that another run wrote at the same time, or the datum of a change before it that could not be known.
     is_blurred: bool,
     counts: u32,
 }
@@ -120,8 +122,10 @@ pub(super) struct Check {
     /// When people changed its capacity, deleted its tags, and switched it off.
     changed_by_people: Vec<i64>,
     untagged: Option<i64>,
-    /// When AWS last refused a change of ours.
-    refused: Option<i64>,
+    /// A memory was written that cannot know of the last change of capacity.
+    is_lost: bool,
+    /// The run that wrote the memory last.
+    writer: u64,
     off_since: Option<i64>,
 }
 
@@ -139,7 +143,8 @@ impl Check {
             made: vec![],
             changed_by_people: vec![],
             untagged: None,
-            refused: None,
+            is_lost: false,
+            writer: 0,
             off_since: (situation.kind == Kind::OptedOut).then_some(-1),
         }
     }
@@ -180,15 +185,6 @@ impl Check {
         }
     }
 
-    /// A run's change was refused, and it will note that. Where another run makes the same change at the same time, its
-    /// memory is overwritten: if its datum is missing, too, nobody can tell that it was made.
-    pub(super) fn refused(&mut self) {
-        self.refused = Some(self.now);
-        let now = self.now;
-        let last = self.made.last_mut().filter(|last| now - last.at <= SAME_CHANGE);
-        last.into_iter().for_each(|last| last.is_blurred = true);
-    }
-
     fn made_at(&mut self, at: i64) -> Option<&mut Made> {
         let near = self.made.iter_mut().filter(|made| (made.at - at).abs() <= SAME_CHANGE);
         near.min_by_key(|made| (made.at - at).abs())
@@ -199,9 +195,14 @@ impl Check {
         self.made.len()
     }
 
-    /// The memory is written.
-    pub(super) fn written(&self, seen: &Seen, answer: &Result<(), Refusal>) -> Checked {
+    /// A run has written the memory. A tag cannot be compared and set: where it looked before another run's change, it may
+    /// have overwritten what that knew.
+    pub(super) fn written(&mut self, run: u64, seen: &Seen, answer: &Result<(), Refusal>) -> Checked {
         self.must_be_allowed(seen, "TagResource")?;
+        self.is_lost |= !self.is_known(seen);
+        self.writer = run;
+        let overwritten = self.made.last_mut().filter(|made| made.run != run && seen.asked - seen.stale <= made.at);
+        overwritten.into_iter().for_each(|made| made.is_blurred = true);
         match answer {
             Ok(()) => Ok(()),
             Err(refusal) => self.fails(Invariant::NoIllegalCall, format!("TagResource: {refusal}")),
@@ -213,14 +214,11 @@ impl Check {
         self.must_be_fresh(call)?;
         self.must_be_allowed(call.seen, "a change")?;
         if let Err(refusal) = call.answer {
-            if refusal.code != "ResourceInUseException" {
-                self.refused();
-            }
             return self.must_be_weather(call, refusal);
         }
         let Some(done) = call.done else { return Ok(()) };
-        let is_known = self.is_known(call.seen);
-        let is_blurred = !is_known || self.refused.is_some_and(|at| self.now - at <= SAME_CHANGE);
+        let is_known = !self.is_lost && self.is_known(call.seen);
+        let is_blurred = !is_known || self.writer != call.run;
         let kind = call.remedy.kind();
         if is_of_capacity(kind) {
             self.must_be_curable(call)?;
@@ -228,7 +226,7 @@ impl Check {
                 self.must_be_next(call)?;
                 self.must_be_supported(call)?;
             }
-            (self.settled, self.settled_by_anybody) = (done, done);
+            (self.settled, self.settled_by_anybody, self.is_lost) = (done, done, false);
         }
         let (_, to) = call.remedy.step();
         self.made.push(Made { run: call.run, at: self.now, done, kind, to, is_touched: false, is_blurred, counts: 0 });
@@ -262,8 +260,8 @@ impl Check {
         let is_weather = match refusal.code {
             "ResourceInUseException" => true,
             _ if !is_as_seen => true,
-            "LimitExceededException" if *refusal == Refusal::quota() => call.seen.look.limits.is_none(),
-            "LimitExceededException" => !self.is_spent(call.remedy.kind()),
+            "LimitExceededException" if *refusal == Refusal::quota() => !call.knows_limits,
+            "LimitExceededException" => !self.is_spent(call.remedy.kind(), call.seen),
             _ => false,
         };
         if is_weather {
@@ -273,10 +271,9 @@ impl Check {
     }
 
     /// Whether our own changes have spent a daily budget of AWS's: these the reads show.
-    fn is_spent(&self, kind: ChangeKind) -> bool {
+    fn is_spent(&self, kind: ChangeKind, seen: &Seen) -> bool {
         let (reshards, switches) = budgets(kind);
-        // A change that is not counted is known by the memory alone.
-        let is_known = |made: &&Made| made.counts > 0 || self.untagged.is_none_or(|at| at < made.at);
+        let is_known = |made: &&Made| self.untagged.is_none_or(|at| at < made.at) || is_published(made, seen);
         let made = self.made.iter().filter(|made| budgets(made.kind) == (reshards, switches)).filter(is_known).count();
         let before = if reshards { self.situation.reshards_before().len() } else { 0 };
         (reshards && made + before >= RESHARDS_A_DAY) || (switches && made >= SWITCHES_A_DAY)
@@ -286,11 +283,8 @@ impl Check {
     /// deleted the memory of it, or taken the change back, so that it looks as if it had never been made.
     fn is_known(&self, seen: &Seen) -> bool {
         let Some(last) = self.made.last() else { return true };
-        let fixes = &seen.look.traffic.auto_fixes;
-        let minute = Minute::of(time(last.at));
         let is_blurred = [self.untagged, self.changed_by_people.last().copied()];
-        is_blurred.into_iter().flatten().all(|at| at < last.at - SAME_CHANGE)
-            || fixes.range(minute.plus(-1)..=minute.plus(1)).next().is_some()
+        is_blurred.into_iter().flatten().all(|at| at < last.at - SAME_CHANGE) || is_published(last, seen)
     }
 
     /// The evidence of a run begins here. AWS tells nobody when a person has changed the stream: it shows only by the
@@ -365,8 +359,8 @@ impl Check {
         let is_legal = match (self.situation.kind, call.remedy.kind()) {
             // What people make of it may be curable.
             _ if !self.changed_by_people.is_empty() => true,
-            // Two splits of a line show that it is one key.
-            (Kind::HotKey, ChangeKind::Split) => splits < 2,
+            // Two splits of a line show that it is one key, to those who remember them.
+            (Kind::HotKey, ChangeKind::Split) => splits < 2 || self.untagged.is_some(),
             (Kind::HotKey | Kind::Bursts | Kind::OnDemand, _) => false,
             _ => true,
         };
@@ -381,8 +375,8 @@ impl Check {
 
     /// AutoFix of a change that was announced at second `at` has reached CloudWatch.
     pub(super) fn counted(&mut self, action: &str, at: i64) -> Checked {
-        // A void intent, and then a person who does the same: nobody can tell that from a change of ours.
-        let is_a_persons = self.changed_by_people.iter().any(|by| *by >= at);
+        // An intent without a change, and a person who does the same: nobody can tell that from a change of ours.
+        let is_a_persons = self.changed_by_people.iter().any(|by| *by >= at - SAME_CHANGE);
         let Some(made) = self.made_at(at) else {
             let why = format!("AutoFix {action} of second {at}, and nothing was changed then");
             return if is_a_persons { Ok(()) } else { self.fails(Invariant::Counted, why) };
@@ -397,9 +391,11 @@ impl Check {
 
     /// All is over; `last`: what came of the last run that looked.
     pub(super) fn ended(&self, last: Option<&Verdict>) -> Checked {
-        for made in self.made.iter().filter(|made| made.counts == 0) {
-            // What nobody may look at, or nobody can know of any more, is not counted.
+        for (n, made) in self.made.iter().enumerate().filter(|(_, made)| made.counts == 0) {
+            // What nobody may look at, or nobody can know of any more, is not counted. A memory has room for one datum that
+            // is owed: where that of the next change is missing, too, it takes the place.
             let is_beyond = made.is_blurred
+                || self.made.get(n + 1).is_some_and(|next| next.is_touched)
                 || self.off_since.is_some()
                 || self.untagged.is_some_and(|at| at >= made.at)
                 || self.changed_by_people.iter().any(|by| *by >= made.at);
@@ -424,6 +420,12 @@ impl Check {
     fn fails(&self, invariant: Invariant, why: String) -> Checked {
         Err(Broken { invariant, at: self.now, why })
     }
+}
+
+/// Whether a look shows the datum of a change.
+fn is_published(made: &Made, seen: &Seen) -> bool {
+    let minute = Minute::of(time(made.at));
+    seen.look.traffic.auto_fixes.range(minute.plus(-1)..=minute.plus(1)).next().is_some()
 }
 
 fn is_of_capacity(kind: ChangeKind) -> bool {

@@ -109,6 +109,13 @@ pub(super) struct Container {
     limits: Option<(i64, Option<Limits>)>,
 }
 
+impl Container {
+    /// Whether AWS has told it the account's limits.
+    pub(super) fn knows_limits(&self) -> bool {
+        self.limits.is_some_and(|(_, limits)| limits.is_some())
+    }
+}
+
 /// A run that failed: Lambda tries it again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Failed {

@@ -433,9 +433,6 @@ impl Play {
     fn carry_out(&mut self, run: &mut Run, pending: &mut Pending) -> Result<(), Broken> {
         let is_refused = pending.trouble == Some(Trouble::Refused);
         let refusal = || Refusal::new("LimitExceededException", "Rate exceeded for the account.");
-        if is_refused && matches!(pending.call, Call::Change(_)) {
-            self.check.refused();
-        }
         let answer = match &pending.call {
             Call::LookCloser(..) if is_refused => Answer::Silence,
             Call::Tag { .. } | Call::Change(_) if is_refused => Answer::Refused(refusal()),
@@ -452,7 +449,7 @@ impl Play {
             Call::Tag { text, .. } => {
                 let answer = self.world.tag(By::Policy, TAG, text);
                 if let Some(seen) = &run.seen {
-                    self.check.written(seen, &answer)?;
+                    self.check.written(run.id, seen, &answer)?;
                 }
                 answer.map_or_else(Answer::Refused, |()| Answer::Done)
             }
@@ -461,16 +458,9 @@ impl Play {
                 let answer = ours::call(&mut self.world, remedy);
                 let done = self.world.updating_until().filter(|_| answer.is_ok());
                 if let Some(seen) = &run.seen {
-                    let (run, sent) = (run.id, pending.sent);
-                    self.check.change(&check::Call {
-                        run,
-                        sent,
-                        seen,
-                        remedy,
-                        before: &before,
-                        answer: &answer,
-                        done,
-                    })?;
+                    let knows_limits = run.container.borrow().knows_limits();
+                    let (run, sent, before, answer) = (run.id, pending.sent, &before, &answer);
+                    self.check.change(&check::Call { run, sent, seen, remedy, knows_limits, before, answer, done })?;
                 }
                 answer.map_or_else(Answer::Refused, Answer::Changed)
             }
