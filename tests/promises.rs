@@ -174,7 +174,7 @@ fn the_core_knows_no_runtime_no_sdk_no_clock_and_no_randomness() {
 
 #[test]
 fn the_arena_leaves_nothing_to_chance_but_its_seed() {
-    assert!(pure(&["sim"], &IMPURE) >= 12);
+    assert!(pure(&["sim", "sim/faults"], &IMPURE) >= 12);
 }
 
 /// What makes the same input give another output.

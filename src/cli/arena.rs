@@ -1,6 +1,6 @@
 //! `unthrottle arena`.
 
-use super::CliError;
+use super::{CliError, faults};
 use crate::sim::score::Score;
 use crate::sim::workloads::{self, Workload};
 use crate::sim::{Policies, run as compete};
@@ -22,6 +22,10 @@ pub(super) struct Args {
     /// Print a line of JSON for each run
     #[arg(long)]
     json: bool,
+    /// Instead, let so many random schedules of crashes, lost replies, stale reads and people play, and check that
+    /// unthrottle never breaks a rule
+    #[arg(long, value_name = "NUMBER", conflicts_with_all = ["workload", "policy"])]
+    faults: Option<u64>,
 }
 
 /// One run, as `--json` prints it.
@@ -35,6 +39,9 @@ struct Row {
 }
 
 pub(super) fn run(args: &Args) -> Result<(), CliError> {
+    if let Some(count) = args.faults {
+        return faults::run(count, args.seed, args.json);
+    }
     let workloads = workloads_of(args.workload.as_deref())?;
     let policies = policies_of(args.policy.as_deref())?;
     let mut out = std::io::stdout().lock();

@@ -425,7 +425,7 @@ impl Check {
 /// Whether a look shows the datum of a change.
 fn is_published(made: &Made, seen: &Seen) -> bool {
     let minute = Minute::of(time(made.at));
-    seen.look.traffic.auto_fixes.range(minute.plus(-1)..=minute.plus(1)).next().is_some()
+    made.counts > 0 && seen.look.traffic.auto_fixes.range(minute.plus(-1)..=minute.plus(1)).next().is_some()
 }
 
 fn is_of_capacity(kind: ChangeKind) -> bool {

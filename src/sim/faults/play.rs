@@ -277,7 +277,8 @@ impl Play {
         if now % SWEEP_EVERY == SWEEP_AT {
             self.queue.push(Job { at: now, wakes: Wakes::Sweep, tries: 0 });
         }
-        for job in self.queue.extract_if(.., |job| job.at <= now).collect::<Vec<_>>() {
+        while let Some(next) = self.queue.iter().position(|job| job.at <= now) {
+            let job = self.queue.remove(next);
             self.begin(job, now);
         }
     }
@@ -308,6 +309,9 @@ impl Play {
 
     /// Lets the runs go on, each by a step and then the next, until all of them wait.
     fn go_on(&mut self) -> Result<(), Broken> {
+        if self.runs.is_empty() {
+            return Ok(());
+        }
         if self.runs.len() > 1 {
             let first = self.chance.between(0, self.runs.len() as i64 - 1);
             self.runs.rotate_left(usize::try_from(first).unwrap_or_default());
