@@ -131,8 +131,15 @@ impl History {
             }
             if at_from && (history.void || !counted) {
                 history.void = true;
+                // That metrics are as they were says nothing of the shards.
+                let of_metrics = matches!(change.kind, ChangeKind::Watch | ChangeKind::Unwatch);
+                let is_theirs = of_metrics && change.is_overridden(stream);
                 history.evidence_from = newer(&observation.traffic, change).max(change.after);
                 history.forget(stream, now);
+                if is_theirs {
+                    history.void = false;
+                    history.yield_to_theirs(stream, &observation.traffic, false, now);
+                }
                 return Ok(history);
             }
             change.settled = Some(now.trunc_subsecs(0).min(change.at + SETTLED_WITHIN));

@@ -370,10 +370,15 @@ impl World {
         self.answer(by, allowed)?;
         if target != open {
             self.reshards.push(self.now);
-            let seconds = reshard_seconds(opened_by(open, target), &mut self.changes);
+            let seconds = reshard_seconds(self.opened_by(target), &mut self.changes);
             self.begin(by, seconds, Becomes::Shards(HashRange::uniform(target)));
         }
         Ok(open)
+    }
+
+    fn opened_by(&self, target: u32) -> u32 {
+        let open: Vec<HashRange> = self.shards.iter().map(|shard| shard.range).collect();
+        opened_by(&open, target)
     }
 
     fn may_be_resharded(&self, target: u32) -> Result<(), Refusal> {
@@ -385,7 +390,7 @@ impl World {
             return Ok(());
         }
         must_be_scalable(open, target)?;
-        self.setup.account.must_have_room(open, opened_by(open, target))?;
+        self.setup.account.must_have_room(open, self.opened_by(target))?;
         must_be_left(&self.reshards, RESHARDS_A_DAY, self.now)
     }
 

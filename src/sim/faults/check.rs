@@ -273,7 +273,7 @@ impl Check {
     /// Whether our own changes have spent a daily budget of AWS's: these the reads show.
     fn is_spent(&self, kind: ChangeKind, seen: &Seen) -> bool {
         let (reshards, switches) = budgets(kind);
-        let is_known = |made: &&Made| self.untagged.is_none_or(|at| at < made.at) || is_published(made, seen);
+        let is_known = |made: &&Made| !self.is_untagged_since(made) || is_published(made, seen);
         let made = self.made.iter().filter(|made| budgets(made.kind) == (reshards, switches)).filter(is_known).count();
         let before = if reshards { self.situation.reshards_before().len() } else { 0 };
         (reshards && made + before >= RESHARDS_A_DAY) || (switches && made >= SWITCHES_A_DAY)
@@ -287,10 +287,15 @@ impl Check {
         is_blurred.into_iter().flatten().all(|at| at < last.at - SAME_CHANGE) || is_published(last, seen)
     }
 
+    /// Whether a person has deleted the memory of a change, or the intent of it.
+    fn is_untagged_since(&self, made: &Made) -> bool {
+        self.untagged.is_some_and(|at| at >= made.at - SAME_CHANGE)
+    }
+
     /// The evidence of a run begins here. AWS tells nobody when a person has changed the stream: it shows only by the
     /// stream's not being as our last change left it.
     fn evidence_from(&self, before: &Stream) -> i64 {
-        let last = self.made.last().filter(|last| self.untagged.is_none_or(|untagged| untagged < last.at));
+        let last = self.made.last().filter(|last| !self.is_untagged_since(last));
         let is_theirs = last.is_some_and(|last| last.to != before.open_shards);
         if is_theirs { self.settled_by_anybody } else { self.settled }
     }
@@ -397,7 +402,7 @@ impl Check {
             let is_beyond = made.is_blurred
                 || self.made.get(n + 1).is_some_and(|next| next.is_touched)
                 || self.off_since.is_some()
-                || self.untagged.is_some_and(|at| at >= made.at)
+                || self.is_untagged_since(made)
                 || self.changed_by_people.iter().any(|by| *by >= made.at);
             if !(made.is_touched && is_beyond) {
                 return self

@@ -129,7 +129,6 @@ pub(super) enum Failed {
 
 /// What a run does wrong, so that the checks can be seen to find it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, strum::EnumIter)]
-#[cfg_attr(not(test), expect(dead_code, reason = "only in the tests of the checks anything is wrong"))]
 pub(super) enum Flaw {
     #[default]
     None,
