@@ -121,8 +121,8 @@ impl History {
             return Err(Reason::BadMemory(format!("its last change is of {}, which is yet to come", change.at)));
         }
         let counted = is_counted(&observation.traffic, change.at);
-        // Where two runs made the same change, the one that was refused may have written last.
-        history.void = is_refused && !(counted && change.is_done(stream));
+        // Of two runs that make the same change, the one that is refused may write last: the datum is the other's.
+        history.void = is_refused && !counted;
         let seen_done = change.settled.is_some();
         if change.settled.is_none() {
             let at_from = change.is_undone(stream);

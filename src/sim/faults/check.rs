@@ -82,8 +82,8 @@ pub(super) struct Call<'a> {
     pub sent: i64,
     pub seen: &'a Seen,
     pub remedy: &'a Remedy,
-    /// Whether AWS has told the run the account's limits.
-    pub knows_limits: bool,
+    /// When AWS told its container the account's limits, if it did.
+    pub limits_of: Option<i64>,
     /// The stream as it was then.
     pub before: &'a Stream,
     pub answer: &'a Result<Option<u32>, Refusal>,
@@ -260,7 +260,11 @@ impl Check {
         let is_weather = match refusal.code {
             "ResourceInUseException" => true,
             _ if !is_as_seen => true,
-            "LimitExceededException" if *refusal == Refusal::quota() => !call.knows_limits,
+            "LimitExceededException" if *refusal == Refusal::quota() => {
+                // They are kept for a minute: only a person's change is newer, or one whose memory a person has deleted.
+                let last = self.made.last().map(|made| made.at).max(self.changed_by_people.last().copied());
+                call.limits_of.is_none_or(|read| Some(read) <= last)
+            }
             "LimitExceededException" => !self.is_spent(call.remedy.kind(), call.seen),
             _ => false,
         };

@@ -110,9 +110,9 @@ pub(super) struct Container {
 }
 
 impl Container {
-    /// Whether AWS has told it the account's limits.
-    pub(super) fn knows_limits(&self) -> bool {
-        self.limits.is_some_and(|(_, limits)| limits.is_some())
+    /// When AWS told it the account's limits, if it did.
+    pub(super) fn limits_of(&self) -> Option<i64> {
+        self.limits.filter(|(_, limits)| limits.is_some()).map(|(read, _)| read)
     }
 }
 

@@ -462,9 +462,9 @@ impl Play {
                 let answer = ours::call(&mut self.world, remedy);
                 let done = self.world.updating_until().filter(|_| answer.is_ok());
                 if let Some(seen) = &run.seen {
-                    let knows_limits = run.container.borrow().knows_limits();
+                    let limits_of = run.container.borrow().limits_of();
                     let (run, sent, before, answer) = (run.id, pending.sent, &before, &answer);
-                    self.check.change(&check::Call { run, sent, seen, remedy, knows_limits, before, answer, done })?;
+                    self.check.change(&check::Call { run, sent, seen, remedy, limits_of, before, answer, done })?;
                 }
                 answer.map_or_else(Answer::Refused, Answer::Changed)
             }
