@@ -15,6 +15,7 @@
 //! | `sent=N` | its AutoFix datum was missing, and was sent again, N s later |
 //! | `seen=N` | its AutoFix datum was found in the metric, N s later |
 //! | `owed=KIND/N` | the change before it, N s earlier, whose AutoFix datum was not to be seen yet |
+//! | `resent=N` | that datum was sent again, N s later, or -N s earlier |
 //! | `base=N` | the shards before the incident |
 //! | `was=p` | the stream is in on-demand mode because we switched it from provisioned |
 //! | `lines=SHARD.SPLITS.N-…` | a shard that was split N s earlier, as the last of so many splits of one hot line |
@@ -45,6 +46,8 @@ pub struct Memory {
     pub change: Option<Change>,
     /// An earlier change whose AutoFix datum was not to be seen when the last one was announced.
     pub owed: Option<(ChangeKind, DateTime<Utc>)>,
+    /// When that datum was sent again because it was missing.
+    pub resent: Option<DateTime<Utc>>,
     /// When each reshard of the last 24 h was made, oldest first; includes the last change.
     pub reshards: Vec<DateTime<Utc>>,
     /// When each switch of capacity mode in the last 24 h was made, oldest first; includes the last change.
@@ -227,6 +230,7 @@ impl Memory {
                 let (kind, ago) = value.split_once('/')?;
                 self.owed = Some((kind.parse().ok()?, before(ago)?));
             }
+            "resent" => self.resent = Some(moment(value, at)?),
             "base" => self.base = Some(value.parse().ok()?),
             "was" => self.was_provisioned = (value == "p").then_some(true)?,
             "lines" => {
@@ -263,7 +267,7 @@ impl Memory {
         if text.len() <= MAX_LENGTH {
             return Ok(text);
         }
-        let short = Memory { told: None, tried: None, owed: None, ..self.clone() };
+        let short = Memory { told: None, tried: None, owed: None, resent: None, ..self.clone() };
         let text = short.words();
         let text = if text.len() <= MAX_LENGTH { text } else { Memory { reverts: vec![], ..short }.words() };
         if text.len() > MAX_LENGTH { Err(MemoryError::TooLong(text.len())) } else { Ok(text) }
@@ -290,6 +294,7 @@ impl Memory {
             if let Some((kind, at)) = self.owed {
                 word("owed", &format_args!("{kind}/{}", before(at)));
             }
+            self.resent.iter().for_each(|t| word("resent", &(*t - *at).num_seconds()));
             let lists = [("scales", &self.reshards), ("modes", &self.switches)];
             lists.iter().filter(|(_, l)| !l.is_empty()).for_each(|(key, l)| word(key, &list(l)));
             if !self.reverts.is_empty() {
@@ -541,7 +546,13 @@ mod tests {
             Memory { told: told.clone(), owed, reverts: reverts.clone(), reshards: vec![at(-9), at(0)], ..fullest() };
         let kept = Memory::parse(&fewer.encode().expect("fits")).expect("readable");
         assert_eq!(kept.reverts, reverts);
-        let roomy = Memory { told, owed, lineages: vec![], ..Memory { reshards: vec![at(0)], ..fullest() } };
+        let roomy = Memory {
+            told,
+            owed,
+            resent: Some(at(-40)),
+            lineages: vec![],
+            ..Memory { reshards: vec![at(0)], ..fullest() }
+        };
         assert_eq!(Memory::parse(&roomy.encode().expect("fits")), Ok(roomy));
     }
 
@@ -612,7 +623,7 @@ mod tests {
         }
 
         #[test]
-        fn what_can_be_read_reads_the_same_again(text in "v=1( (change=(scale|split|warm|watch|switch|lost|restore|theirs)/[0-9]{1,3}/[0-9]{1,3}/2026112[0-9]T1704[0-5][0-9]Z|base=[0-9]{1,3}|done=[0-9]{1,5}|since=[0-9]{1,3}|scales=[0-9]{1,5}(-[0-9]{1,5}){0,4}|x[a-z]=[a-z0-9]{1,5}|lines=[0-9]{1,3}\\.[0-9]\\.[0-9]{1,4}|watch=(off|b?r?w?)\\.[0-9]{1,4}|was=p|reverts=-?[0-9]{1,5}|sent=[0-9]{1,5}|tried=[0-9]{1,4}|told=[a-z_]{1,9}/-?[0-9]{1,4})){0,5}") {
+        fn what_can_be_read_reads_the_same_again(text in "v=1( (change=(scale|split|warm|watch|switch|lost|restore|theirs)/[0-9]{1,3}/[0-9]{1,3}/2026112[0-9]T1704[0-5][0-9]Z|base=[0-9]{1,3}|done=[0-9]{1,5}|since=[0-9]{1,3}|scales=[0-9]{1,5}(-[0-9]{1,5}){0,4}|x[a-z]=[a-z0-9]{1,5}|lines=[0-9]{1,3}\\.[0-9]\\.[0-9]{1,4}|watch=(off|b?r?w?)\\.[0-9]{1,4}|was=p|reverts=-?[0-9]{1,5}|sent=[0-9]{1,5}|resent=-?[0-9]{1,5}|tried=[0-9]{1,4}|told=[a-z_]{1,9}/-?[0-9]{1,4})){0,5}") {
             if let Ok(memory) = Memory::parse(&text) {
                 let again = memory.encode().expect("short");
                 prop_assert_eq!(Memory::parse(&again).expect("readable"), memory);

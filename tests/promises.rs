@@ -174,7 +174,7 @@ fn the_core_knows_no_runtime_no_sdk_no_clock_and_no_randomness() {
 
 #[test]
 fn the_arena_leaves_nothing_to_chance_but_its_seed() {
-    assert!(pure(&["sim", "sim/peers"], &IMPURE) >= 21);
+    assert!(pure(&["sim", "sim/faults", "sim/limits", "sim/peers"], &IMPURE) >= 30);
 }
 
 /// What makes the same input give another output.

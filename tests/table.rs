@@ -700,6 +700,36 @@ fn a_change_is_not_said_to_have_healed_what_never_throttled_or_was_resized_since
 }
 
 #[test]
+fn a_datum_that_is_sent_with_the_next_intent_stays_owed_until_it_is_found() {
+    let memory = Scene::under_load(4, 6000.0).memory(&settled(2, 4, 400, 60)).decide().memory.expect("an intent");
+    assert_eq!(memory.change.map(|change| (change.from, change.at)), Some((4, now())));
+    assert_eq!(memory.owed, Some((ChangeKind::Scale, now() - TimeDelta::seconds(400))));
+    assert_eq!(memory.resent, Some(now()), "or a run that dies now would leave it uncounted for ever");
+}
+
+#[test]
+fn of_two_runs_that_make_one_change_the_refused_one_may_write_last() {
+    let at = now() - TimeDelta::seconds(120);
+    let intent = Memory::default().intend(Change::intent(ChangeKind::Scale, 2, 4, at), false);
+    let refused = intent.refuse(ChangeKind::Scale, at + TimeDelta::seconds(1), true);
+    let found = |scene: Scene| scene.memory(&refused).asked().decide().memory.and_then(|memory| memory.refused);
+    assert_eq!(found(Scene::under_load(4, 6000.0).counted(at)), None, "its datum is there: it was made");
+    assert!(found(Scene::under_load(4, 6000.0)).is_some(), "a person may have made it");
+}
+
+#[test]
+fn a_reshard_of_somebodys_is_noticed_behind_an_intent_of_metrics_that_was_never_made() {
+    let watch = Change::intent(ChangeKind::Watch, 4, 4, now() - TimeDelta::seconds(300));
+    let memory = settled(2, 4, 900, 60).intend(watch, false);
+    let decide = |shards| Scene::under_load(shards, 6000.0).memory(&memory).asked().decide();
+    assert_eq!(decide(4).verdict.code(), "scale_shards");
+    let theirs = decide(2);
+    assert_eq!(theirs.verdict.code(), "settling", "the minutes before tell of four shards");
+    let change = theirs.memory.expect("news").change.expect("theirs");
+    assert_eq!((change.kind, change.to), (ChangeKind::Theirs, 2));
+}
+
+#[test]
 fn a_crashed_change_that_another_followed_is_counted_all_the_same() {
     // The first change crashed before its datum; four minutes later the next step is announced.
     let first = now() - TimeDelta::seconds(270);
@@ -715,7 +745,9 @@ fn a_crashed_change_that_another_followed_is_counted_all_the_same() {
     };
     assert_eq!(later(Scene::under_load(8, 6000.0), 0).uncounted, [], "it may still come");
     let sent = later(Scene::under_load(8, 6000.0), 1);
-    assert_eq!((sent.uncounted, sent.memory.expect("news").owed), (vec![("scale_shards", first)], None));
+    let noted = sent.memory.expect("news");
+    assert_eq!((sent.uncounted, noted.owed), (vec![("scale_shards", first)], memory.owed), "until it is found");
+    assert_eq!(noted.resent, Some(now() + TimeDelta::minutes(1)), "and is not sent again at once");
     let seen = later(Scene::under_load(8, 6000.0).counted(first), 1);
     assert_eq!((seen.uncounted, seen.memory.expect("news").owed), (vec![], None), "it has come");
 }

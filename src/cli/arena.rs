@@ -1,8 +1,8 @@
 //! `unthrottle arena`.
 
-use super::CliError;
 use super::page::{self, Cell, Clock, Page, Section, Table};
 use super::progress::Progress;
+use super::{CliError, faults};
 use crate::sim::delivery::Weather;
 use crate::sim::figures::{ALL_TOGETHER, Contest, Figure, figures};
 use crate::sim::score::Score;
@@ -39,6 +39,10 @@ pub(super) struct Args {
     /// Also write a page with the timeline of each run
     #[arg(long, value_name = "FILE.html")]
     report: Option<PathBuf>,
+    /// Instead, let so many random schedules of crashes, lost replies, stale reads and people play, and check that
+    /// unthrottle never breaks a rule
+    #[arg(long, value_name = "NUMBER", conflicts_with_all = ["workload", "policy", "weather", "markdown", "report"])]
+    faults: Option<u64>,
 }
 
 /// The seed of README.md's table.
@@ -56,6 +60,9 @@ struct Row {
 }
 
 pub(super) fn run(args: &Args) -> Result<(), CliError> {
+    if let Some(count) = args.faults {
+        return faults::run(count, args.seed, args.json);
+    }
     let mut workloads = workloads_of(args.workload.as_deref())?;
     for workload in &mut workloads {
         workload.weather = args.weather;

@@ -5,6 +5,7 @@ mod arena;
 mod aws;
 mod console;
 mod explain;
+mod faults;
 mod history;
 mod local;
 mod page;
@@ -135,6 +136,9 @@ pub enum CliError {
     /// Nothing is there that could be switched.
     #[error("{0}")]
     Missing(String),
+    /// Something that must hold does not.
+    #[error("{0}")]
+    Broken(String),
     /// Not all of what was asked for could be done.
     #[error("{0}")]
     Partly(String),
@@ -157,7 +161,7 @@ impl CliError {
             }
             CliError::File { .. } | CliError::Unwritten { .. } | CliError::Json { .. } | CliError::Event { .. } => 2,
             CliError::Usage(_) | CliError::Setting(_) | CliError::Heal(heal::Error::Signal(_)) => 2,
-            CliError::Missing(_) | CliError::Partly(_) => 1,
+            CliError::Missing(_) | CliError::Broken(_) | CliError::Partly(_) => 1,
             CliError::Heal(_) | CliError::Aws { .. } | CliError::Io(_) | CliError::Late(_) => 1,
         }
     }

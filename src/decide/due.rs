@@ -2,7 +2,7 @@
 //! nothing.
 
 use super::calm::{WATCHED_FOR, is_diagnosed, is_raised};
-use super::settle::{COUNTED_WITHIN, TRIED_EVERY, counted_by, is_to_heal};
+use super::settle::{TRIED_EVERY, counted_by, is_to_heal};
 use crate::memory::{ChangeKind, Memory, TAG};
 use crate::observation::LOOKBACK_HOURS;
 use crate::policy::{Mode, Policy};
@@ -35,14 +35,13 @@ pub fn due(tags: &BTreeMap<String, String>, policy: &Policy, now: DateTime<Utc>)
 
 /// A change that is not known to be done, to have healed, or to be counted. After a day nothing of that can be told.
 fn has_unsettled(memory: &Memory, now: DateTime<Utc>) -> bool {
-    let is_owed = |at: DateTime<Utc>| now - at >= COUNTED_WITHIN;
-    let owed = memory.owed.is_some_and(|(_, at)| is_owed(at));
+    let owed = memory.owed.is_some_and(|(_, at)| now >= counted_by(at, memory.resent));
     let change = memory.change.as_ref().filter(|change| now - change.at < TimeDelta::hours(LOOKBACK_HOURS));
     // What AWS has refused was never made. A stream that throttles on is found by that.
     let change = change.filter(|_| !memory.is_change_refused());
     owed || change.is_some_and(|change| {
         let is_ours = !matches!(change.kind, ChangeKind::Theirs | ChangeKind::Lost);
-        let is_uncounted = is_ours && change.counted.is_none() && now >= counted_by(change);
+        let is_uncounted = is_ours && change.counted.is_none() && now >= counted_by(change.at, change.sent);
         change.settled.is_none() || (is_to_heal(change.kind) && change.healed.is_none()) || is_uncounted
     })
 }

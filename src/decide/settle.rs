@@ -18,7 +18,7 @@ const SETTLED_WITHIN: TimeDelta = TimeDelta::minutes(15);
 
 /// A change whose AutoFix datum is not to be read after this long was never counted. CloudWatch shows a new datum
 /// within one to three minutes.
-pub(super) const COUNTED_WITHIN: TimeDelta = TimeDelta::minutes(5);
+const COUNTED_WITHIN: TimeDelta = TimeDelta::minutes(5);
 
 /// A datum that is sent this late may take [`OLD_COUNTED_WITHIN`] to be shown (PutMetricData: "between 3 and 24 hours
 /// ago can take as much as 2 hours").
@@ -115,12 +115,14 @@ impl History {
     ) -> Result<History, Reason> {
         let mut history = History { memory, lost, void: false, evidence_from: None, uncounted: vec![], reverted };
         history.settle_debt(&observation.traffic, now);
-        history.void = history.memory.is_change_refused();
+        let is_refused = history.memory.is_change_refused();
         let Some(change) = &mut history.memory.change else { return Ok(history) };
         if change.at > now + CLOCKS_DIFFER {
             return Err(Reason::BadMemory(format!("its last change is of {}, which is yet to come", change.at)));
         }
         let counted = is_counted(&observation.traffic, change.at);
+        // Of two runs that make the same change, the one that is refused may write last: the datum is the other's.
+        history.void = is_refused && !counted;
         let seen_done = change.settled.is_some();
         if change.settled.is_none() {
             let at_from = change.is_undone(stream);
@@ -129,8 +131,15 @@ impl History {
             }
             if at_from && (history.void || !counted) {
                 history.void = true;
+                // That metrics are as they were says nothing of the shards.
+                let of_metrics = matches!(change.kind, ChangeKind::Watch | ChangeKind::Unwatch);
+                let is_theirs = of_metrics && change.is_overridden(stream);
                 history.evidence_from = newer(&observation.traffic, change).max(change.after);
                 history.forget(stream, now);
+                if is_theirs {
+                    history.void = false;
+                    history.yield_to_theirs(stream, &observation.traffic, false, now);
+                }
                 return Ok(history);
             }
             change.settled = Some(now.trunc_subsecs(0).min(change.at + SETTLED_WITHIN));
@@ -147,7 +156,7 @@ impl History {
             return Ok(history);
         }
         history.evidence_from = newer(&observation.traffic, change).max(change.settled);
-        let is_due = now > counted_by(change) && now - change.at < TimeDelta::hours(LOOKBACK_HOURS);
+        let is_due = now > counted_by(change.at, change.sent) && now - change.at < TimeDelta::hours(LOOKBACK_HOURS);
         if is_due && !history.void && change.counted.is_none() && change.is_done(stream) {
             change.sent = Some(now.trunc_subsecs(0));
             history.uncounted.push((Remedy::code_of(change.kind), change.at));
@@ -166,8 +175,8 @@ impl History {
             self.reverted = Some(found_at(now));
             self.memory.reverts.extend(self.reverted);
         }
-        if seen_done && ours.counted.or(ours.sent).is_none() && is_recent && ours.kind != ChangeKind::Theirs {
-            self.memory.owed = Some((ours.kind, ours.at));
+        if seen_done && ours.counted.is_none() && is_recent && ours.kind != ChangeKind::Theirs {
+            (self.memory.owed, self.memory.resent) = (Some((ours.kind, ours.at)), ours.sent);
             self.settle_debt(traffic, now);
         }
         self.memory.base = None;
@@ -215,14 +224,14 @@ impl History {
         }
     }
 
-    /// The change before the last: its datum is there by now, or is sent.
+    /// The change before the last: its datum is there by now, or is sent, and stays owed until it is found: a run that dies
+    /// before it has sent what it noted leaves it to a later one.
     fn settle_debt(&mut self, traffic: &Traffic, now: DateTime<Utc>) {
         let Some((kind, at)) = self.memory.owed else { return };
-        let counted = is_counted(traffic, at);
-        if counted || now - at > COUNTED_WITHIN {
-            self.memory.owed = None;
-        }
-        if !counted && now - at > COUNTED_WITHIN && now - at < TimeDelta::hours(LOOKBACK_HOURS) {
+        if is_counted(traffic, at) || now - at >= TimeDelta::hours(LOOKBACK_HOURS) {
+            (self.memory.owed, self.memory.resent) = (None, None);
+        } else if now > counted_by(at, self.memory.resent) {
+            self.memory.resent = Some(now.trunc_subsecs(0));
             self.uncounted.push((Remedy::code_of(kind), at));
         }
     }
@@ -385,18 +394,19 @@ impl History {
             | Remedy::WarmUp { .. }
             | Remedy::Restore { .. } => {}
         }
-        let is_owed = |c: &&Change| !self.void && c.counted.or(c.sent).is_none() && !is_counted(traffic, c.at);
-        let owed = last.filter(|c| c.is_done(stream)).filter(is_owed);
-        memory.owed = owed.map(|c| (c.kind, c.at)).or(memory.owed);
+        let is_owed = |c: &&Change| !self.void && c.counted.is_none() && !is_counted(traffic, c.at);
+        if let Some(owed) = last.filter(|c| c.is_done(stream)).filter(is_owed) {
+            (memory.owed, memory.resent) = (Some((owed.kind, owed.at)), owed.sent);
+        }
         memory
     }
 }
 
-/// When the AutoFix datum of a change is missing, if it is not found by then. Each time that it was sent in vain, CloudWatch
-/// gets twice as long: it adds up what it is sent twice.
-pub(super) fn counted_by(change: &Change) -> DateTime<Utc> {
-    let sent = change.sent.unwrap_or(change.at).max(change.at);
-    sent + if sent - change.at > OLD { OLD_COUNTED_WITHIN } else { COUNTED_WITHIN.max(sent - change.at) }
+/// When the AutoFix datum of a change of `at` is missing, if it is not found by then. Each time that it was `sent` in vain,
+/// CloudWatch gets twice as long: it adds up what it is sent twice.
+pub(super) fn counted_by(at: DateTime<Utc>, sent: Option<DateTime<Utc>>) -> DateTime<Utc> {
+    let sent = sent.unwrap_or(at).max(at);
+    sent + if sent - at > OLD { OLD_COUNTED_WITHIN } else { COUNTED_WITHIN.max(sent - at) }
 }
 
 /// Whether a change of this kind is made to stop throttling.

@@ -22,6 +22,10 @@ pub const RECEIPTS: u64 = 5;
 
 /// What becomes of alarms and events on their way.
 pub const WEATHER: u64 = 6;
+/// How long calls take in a schedule of faults, and who comes first.
+pub const CALLS: u64 = 7;
+/// The first of the schedules of faults; each has a purpose of its own.
+pub const FAULTS: u64 = 1 << 32;
 
 /// Numbers by chance for one purpose.
 #[derive(Debug)]

@@ -11,6 +11,7 @@
 //! - [`workloads`]: what is sent; [`score`]: what it came to, [`timeline`]: what it looked like; [`fn@run`]: one policy on one
 //!   workload; [`mod@figures`]: how good that is.
 //! - [`backtest`]: what policies would have made of a stream's past.
+//! - [`faults`]: unthrottle under crashes, lost replies, stale reads and people, call by call, and what must hold all the same.
 //!
 //! The step is a second, and records are not followed one by one: each shard has its keys' share of the load, in whole
 //! records. Loads are the same numbers on every machine, since nothing is used but the four basic operations.
@@ -24,6 +25,7 @@ pub mod backtest;
 pub mod chance;
 pub mod cloudwatch;
 pub mod delivery;
+pub mod faults;
 pub mod figures;
 pub mod keys;
 pub mod limits;

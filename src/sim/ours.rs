@@ -18,10 +18,10 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 /// From one sweep to the next, in seconds: the default of `SweepMinutes` in `template.yaml`.
-const SWEEP_EVERY: i64 = 5 * 60;
+pub(super) const SWEEP_EVERY: i64 = 5 * 60;
 
 /// The first sweep of a run, in seconds: a schedule is in no step with the minutes that CloudWatch counts.
-const SWEEP_AT: i64 = 137;
+pub(super) const SWEEP_AT: i64 = 137;
 
 /// What the function's runs are spread over: the default of `ReservedConcurrency` in `template.yaml`.
 const CONTAINERS: usize = 5;
@@ -113,7 +113,7 @@ impl Ours {
             return Verdict::Hold(reason);
         }
         let verdict = match &decision.verdict {
-            Verdict::Act(remedy) => match change(world, remedy) {
+            Verdict::Act(remedy) => match outcome(remedy, &call(world, remedy)) {
                 Ok(()) => {
                     let minute = Minute::of(look.observed_at);
                     let mut changes = self.changes.borrow_mut();
@@ -144,7 +144,7 @@ impl Contender for Ours {
         let now = world.now();
         for alarm in &mut self.alarms {
             if let Some(is_raised) = alarm.pass(world.cloudwatch(), now) {
-                self.signals.send(now, alarm_signal(world, alarm.watched(), is_raised));
+                self.signals.send(now, alarm_signal(world.time(), alarm.watched(), is_raised));
             }
         }
         for event in world.events() {
@@ -162,14 +162,15 @@ impl Contender for Ours {
     }
 }
 
-fn alarm_signal(world: &World, watched: Watched, is_raised: bool) -> Signal {
+/// The alarm's change of state at `time`, as an event tells of it.
+pub(super) fn alarm_signal(time: DateTime<Utc>, watched: Watched, is_raised: bool) -> Signal {
     let metric = match watched {
         Watched::Writes => "WriteProvisionedThroughputExceeded",
         Watched::Reads => "ReadProvisionedThroughputExceeded",
         Watched::Age => "GetRecords.IteratorAgeMilliseconds",
     };
     Signal::Alarm(signal::Alarm {
-        time: Some(world.time()),
+        time: Some(time),
         name: "unthrottle".into(),
         state: if is_raised { "ALARM" } else { "OK" }.into(),
         account: Some(home().account),
@@ -199,15 +200,11 @@ fn write(world: &mut World, memory: &Memory) -> Result<(), Reason> {
     world.tag(By::Policy, TAG, &text).map_err(|refusal| Reason::CannotRemember(refusal.to_string()))
 }
 
-/// Makes the change. An `Ok` of AWS's that changed nothing is a reshard of somebody else's.
-fn change(world: &mut World, remedy: &Remedy) -> Result<(), Reason> {
-    let answer = match remedy {
+/// The call that carries out a remedy. Gives the shards that were open, where AWS tells.
+pub(super) fn call(world: &mut World, remedy: &Remedy) -> Result<Option<u32>, Refusal> {
+    let done = match remedy {
         Remedy::ScaleShards { to, .. } | Remedy::Restore { to, .. } => {
-            let current = world.update_shard_count(By::Policy, *to);
-            if current.as_ref() == Ok(to) {
-                return Err(Reason::Resharding);
-            }
-            current.map(|_| ())
+            return world.update_shard_count(By::Policy, *to).map(Some);
         }
         Remedy::SplitShard { shard, at, .. } => world.split_shard(By::Policy, shard, *at),
         // Warm throughput is asked for with it only in accounts with the commitment.
@@ -217,11 +214,22 @@ fn change(world: &mut World, remedy: &Remedy) -> Result<(), Reason> {
         Remedy::EnableShardMetrics { metrics, .. } => world.update_monitoring(By::Policy, metrics, true),
         Remedy::DisableShardMetrics { metrics, .. } => world.update_monitoring(By::Policy, metrics, false),
     };
-    answer.map_err(|Refusal { code, message }| match code {
-        "ResourceInUseException" => Reason::Resharding,
-        "ResourceNotFoundException" => Reason::StreamGone,
-        _ => Reason::Refused { code: code.into(), message },
-    })
+    done.map(|()| None)
+}
+
+/// What `act` makes of the answer. An `Ok` of AWS's that changed nothing is a reshard of somebody else's.
+pub(super) fn outcome(remedy: &Remedy, answer: &Result<Option<u32>, Refusal>) -> Result<(), Reason> {
+    match (answer, remedy) {
+        (Ok(current), Remedy::ScaleShards { to, .. } | Remedy::Restore { to, .. }) if *current == Some(*to) => {
+            Err(Reason::Resharding)
+        }
+        (Ok(_), _) => Ok(()),
+        (Err(Refusal { code, message }), _) => Err(match *code {
+            "ResourceInUseException" => Reason::Resharding,
+            "ResourceNotFoundException" => Reason::StreamGone,
+            code => Reason::Refused { code: code.into(), message: message.clone() },
+        }),
+    }
 }
 
 /// Notes a refusal of AWS's in the memory.

@@ -71,6 +71,10 @@ impl Waiting {
     /// The second is over: of the `offered` new records and those that were due, `throttled` were refused, whichever
     /// they were. Gives the number of those that are lost.
     pub fn pass(&mut self, offered: u64, throttled: u64, retry: &Retry) -> u64 {
+        if self.all == 0 && throttled == 0 {
+            self.leave();
+            return 0;
+        }
         let sent = offered + self.due();
         let (mut lost, mut passed, mut refused) = (0, 0, 0);
         if throttled > 0 {

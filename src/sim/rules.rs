@@ -1,6 +1,7 @@
 //! What AWS refuses, and how long it takes for what it does not: the rules of the simulated account.
 
 use super::chance::Chance;
+use super::keys::HashRange;
 
 /// `UpdateShardCount` calls per stream in 24 hours that AWS carries out (its API reference).
 pub const RESHARDS_A_DAY: usize = 10;
@@ -96,13 +97,15 @@ impl Account {
     }
 }
 
-/// The shards that a reshard opens at most beyond those that are open.
-pub(super) fn opened_by(from: u32, to: u32) -> u32 {
-    if to > from { to - greatest_common_divisor(from, to) } else { 0 }
-}
-
-fn greatest_common_divisor(a: u32, b: u32) -> u32 {
-    if b == 0 { a } else { greatest_common_divisor(b, a % b) }
+/// The shards that a reshard of the `open` ones opens on its way beyond them: one for each boundary of the new ones that is
+/// none of theirs.
+pub(super) fn opened_by(open: &[HashRange], target: u32) -> u32 {
+    if usize::try_from(target).is_ok_and(|target| target <= open.len()) {
+        return 0;
+    }
+    // Widths are rounded down to whole keys: a third of the way is no two sixths, but for a key or two.
+    let is_new = |new: &HashRange| !open.iter().any(|old| old.first.abs_diff(new.first) <= u128::from(target));
+    u32::try_from(HashRange::uniform(target).iter().filter(|new| is_new(new)).count()).unwrap_or(u32::MAX)
 }
 
 /// At most double, at least half: half of an odd count rounds down, since AWS was seen to accept 3 → 1.
@@ -151,9 +154,12 @@ mod tests {
 
     #[test]
     fn a_reshard_goes_over_short_lived_shards() {
-        assert_eq!(opened_by(2, 3), 2, "seen: 2, 4, 3");
-        assert_eq!(opened_by(4, 8), 4);
-        assert_eq!(opened_by(8, 4), 0);
+        let opened = |from, to| opened_by(&HashRange::uniform(from), to);
+        assert_eq!(opened(2, 3), 2, "seen: 2, 4, 3");
+        assert_eq!((opened(4, 8), opened(6, 8), opened(8, 4)), (4, 6, 0));
+        let halves = HashRange::uniform(2);
+        let [first, second] = halves[0].split(halves[0].middle()).expect("two");
+        assert_eq!(opened_by(&[first, second, halves[1]], 4), 1, "three of four are there");
     }
 
     #[test]

@@ -62,7 +62,7 @@ pub enum Trail {
     Silent,
     /// Every second with a refused record: producers call `PutRecord`.
     Writes,
-    /// A tool that lists the shards far too often, from [`STEP_AT`] on, every second.
+    /// A tool that lists the shards far too often, an hour after the beginning, every second.
     ControlPlane,
 }
 

@@ -305,6 +305,21 @@ impl World {
         &self.tags
     }
 
+    /// When the change under way is done, in seconds of the run.
+    pub fn updating_until(&self) -> Option<i64> {
+        self.running.as_ref().map(|running| running.until)
+    }
+
+    /// The stream's summary as it is; nobody has asked for it.
+    pub fn stream(&self) -> Stream {
+        self.describe()
+    }
+
+    /// A stream that was resharded so many seconds before the run began, once for each.
+    pub fn resharded_before(&mut self, seconds: &[i64]) {
+        self.reshards.extend(seconds.iter().map(|ago| -ago));
+    }
+
     /// What CloudWatch shows.
     pub fn cloudwatch(&self) -> &CloudWatch {
         &self.cloudwatch
@@ -469,10 +484,15 @@ impl World {
         self.answer(by, allowed)?;
         if target != open {
             self.reshards.push(self.now);
-            let seconds = reshard_seconds(opened_by(open, target), &mut self.changes);
+            let seconds = reshard_seconds(self.opened_by(target), &mut self.changes);
             self.begin(by, seconds, Becomes::Shards(HashRange::uniform(target)));
         }
         Ok(open)
+    }
+
+    fn opened_by(&self, target: u32) -> u32 {
+        let open: Vec<HashRange> = self.shards.iter().map(|shard| shard.range).collect();
+        opened_by(&open, target)
     }
 
     pub(super) fn may_be_resharded(&self, target: u32) -> Result<(), Refusal> {
@@ -484,7 +504,7 @@ impl World {
             return Ok(());
         }
         must_be_scalable(open, target)?;
-        self.setup.account.must_have_room(open, opened_by(open, target))?;
+        self.setup.account.must_have_room(open, self.opened_by(target))?;
         must_be_left(&self.reshards, RESHARDS_A_DAY, self.now)
     }
 
@@ -579,7 +599,7 @@ impl World {
         self.answer(by, allowed)?;
         let (open, target) = (self.open_shards(), mibps.min(MOST_ON_DEMAND_SHARDS));
         if target > open {
-            let seconds = reshard_seconds(opened_by(open, target), &mut self.changes);
+            let seconds = reshard_seconds(self.opened_by(target), &mut self.changes);
             self.begin(by, seconds, Becomes::Shards(HashRange::uniform(target)));
         }
         Ok(())
@@ -623,6 +643,11 @@ impl World {
         self.answer(by, allowed.then_some(()).ok_or_else(refusal))?;
         self.tags.insert(key.to_owned(), value.to_owned());
         Ok(())
+    }
+
+    /// `UntagResource` of one tag.
+    pub fn untag_one(&mut self, key: &str) {
+        self.tags.remove(key);
     }
 
     /// `UntagResource` of every tag that there is.

@@ -4,6 +4,7 @@
 use super::Room;
 use crate::observation::CapacityMode;
 use crate::sim::arena::{Contender, loads};
+use crate::sim::keys::HashRange;
 use crate::sim::rules::{RESHARDS_A_DAY, longest_reshard, opened_by};
 use crate::sim::workloads::Workload;
 use crate::sim::world::{By, World};
@@ -52,7 +53,7 @@ impl Clairvoyant {
         let planned = self.at(now)?;
         let next = self.at(now / SLOT * SLOT + SLOT)?;
         let begins = SLOT - now % SLOT;
-        let is_time = next > planned && begins <= longest_reshard(opened_by(open, next));
+        let is_time = next > planned && begins <= longest_reshard(opened_by(&HashRange::uniform(open), next));
         Some(if is_time { next } else { planned })
     }
 }

@@ -1,0 +1,113 @@
+//! The invariants hold; and where a run does something wrong, they are found not to.
+
+use super::check::Invariant;
+use super::invocation::Flaw;
+use super::play::play_with;
+use super::schedule::{Entry, Event, Kind, Situation};
+use super::*;
+use strum::IntoEnumIterator as _;
+
+#[test]
+fn a_seed_and_a_place_give_the_same_schedule_and_the_same_end() {
+    let (one, same) = (Schedule::drawn(1, 7), Schedule::drawn(1, 7));
+    assert_eq!(one, same);
+    assert_eq!(play(&one), play(&same));
+    assert_ne!(one, Schedule::drawn(1, 8));
+    assert_ne!(one, Schedule::drawn(2, 7));
+}
+
+#[test]
+fn all_kinds_of_streams_and_of_trouble_are_drawn() {
+    let drawn: Vec<Schedule> = (0..300).map(|index| Schedule::drawn(1, index)).collect();
+    for kind in Kind::iter() {
+        assert!(drawn.iter().any(|schedule| schedule.situation.kind == kind), "{kind}");
+    }
+    let text: String = drawn.iter().map(ToString::to_string).collect();
+    for words in [
+        "was throttled",
+        "alarm was raised",
+        "person asks",
+        "sweep finds",
+        "word is lost",
+        "arrives twice",
+        "s late",
+        "dies before",
+        "dies after",
+        "never answered",
+        "5xx",
+        "for its rate",
+        "sent again",
+        "takes",
+        "s before",
+        "doubles",
+        "halves",
+        "adds a shard",
+        "capacity mode",
+        "deletes the tags",
+        "mode=off",
+        "deletes unthrottle.mode",
+    ] {
+        assert!(text.contains(words), "{words}");
+    }
+}
+
+#[test]
+fn the_first_schedules_hold() {
+    for index in 0..200 {
+        let schedule = Schedule::drawn(1, index);
+        if let Err(broken) = play(&schedule) {
+            let (shortest, broken) = shrink(&schedule, broken, |shorter| play(shorter).err());
+            panic!("{index}: {broken}\n{shortest}\n{}", retell(&shortest).join("\n"));
+        }
+    }
+}
+
+/// What a flaw breaks.
+fn breaks(flaw: Flaw) -> &'static [Invariant] {
+    use Invariant::{Counted, Ending, FreshLook, NoIllegalCall, OneChangeAStep, OptedOut, Supported};
+    match flaw {
+        Flaw::None => &[],
+        Flaw::OldLook => &[FreshLook],
+        Flaw::NoIntent | Flaw::Forgetful => &[OneChangeAStep, Supported, Counted],
+        Flaw::CountsTwice | Flaw::CountsNever | Flaw::CountsFirst => &[Counted],
+        Flaw::DeafToTags => &[OptedOut],
+        Flaw::Doubles => &[Supported],
+        Flaw::Triples => &[NoIllegalCall],
+        Flaw::Idle => &[Ending],
+    }
+}
+
+/// The first schedule in which a flaw shows, cut down.
+fn shown(flaw: Flaw) -> (Schedule, Broken) {
+    let find = |index| {
+        let schedule = Schedule::drawn(1, index);
+        let broken = play_with(&schedule, flaw).err()?;
+        Some(shrink(&schedule, broken, |shorter| play_with(shorter, flaw).err()))
+    };
+    (0..300).find_map(find).unwrap_or_else(|| panic!("{flaw:?} breaks nothing"))
+}
+
+#[test]
+fn each_flaw_is_found_by_a_short_schedule() {
+    for flaw in Flaw::iter().filter(|flaw| *flaw != Flaw::None) {
+        let (shortest, broken) = shown(flaw);
+        assert!(breaks(flaw).contains(&broken.invariant), "{flaw:?}: {broken}\n{shortest}");
+        assert!(shortest.entries.len() <= 3, "{flaw:?}: {broken}\n{shortest}");
+        assert_eq!(play(&shortest).err(), None, "{flaw:?} and not the schedule is to blame\n{shortest}");
+    }
+}
+
+#[test]
+fn shrinking_leaves_what_it_takes_and_nothing_else() {
+    let entries = (0..20).map(|at| Entry { at, event: Event::Person(schedule::Deed::Untag) }).collect();
+    let situation = Situation { kind: Kind::Short, ..Schedule::drawn(1, 0).situation };
+    let schedule = Schedule { seed: 1, situation, entries };
+    let fails = |shorter: &Schedule| {
+        let has = |at: i64| shorter.entries.iter().any(|entry| entry.at == at);
+        let broken = |at| Broken { invariant: Invariant::Counted, at, why: String::new() };
+        (has(3) && has(16)).then(|| broken(shorter.entries.len() as i64))
+    };
+    let (shortest, broken) = shrink(&schedule, fails(&schedule).expect("fails"), fails);
+    assert_eq!(shortest.entries.iter().map(|entry| entry.at).collect::<Vec<_>>(), [3, 16]);
+    assert_eq!(broken.at, 2, "as the shortest fails");
+}
