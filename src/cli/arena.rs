@@ -1,6 +1,7 @@
 //! `unthrottle arena`.
 
 use super::CliError;
+use super::files;
 use super::page::{self, Cell, Clock, Page, Section, Table};
 use crate::sim::score::Score;
 use crate::sim::workloads::{self, Workload};
@@ -66,7 +67,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
         sections.push(section(workload, &rows, runs));
     }
     if let Some(path) = &args.report {
-        page::write(path, &page_of(sections, args.seed).html()?)?;
+        files::write(path, &page_of(sections, args.seed).html()?)?;
     }
     if !args.json {
         writeln!(out, "\n* the least in its column. Seed {}; the same seed gives the same numbers.", args.seed)?;

@@ -15,7 +15,7 @@ use super::keys::Keys;
 use super::ours::Ours;
 use super::peers::Static;
 use super::retry::Retry;
-use super::rules::Account;
+use super::rules::{Account, MOST_SHARDS};
 use super::shard::{BYTES_A_SECOND, RECORDS_A_SECOND};
 use super::timeline::{Mark, Slice, Timeline};
 use super::world::{Setup, World};
@@ -171,11 +171,11 @@ impl History {
         self.minutes.iter().filter_map(size)
     }
 
-    /// The fewest shards that would have refused nothing; at most `most`.
-    pub fn shards_without_throttling(&self, before: &Before, most: u32) -> u32 {
+    /// The fewest shards that would have refused nothing; at most as many as AWS scales a stream to.
+    pub fn shards_without_throttling(&self, before: &Before) -> u32 {
         let needed = self.loads(before.shards).map(|load| (load.fastest() / load.of_shard()).ceil());
         // The cast saturates.
-        (needed.fold(1.0, f64::max) as u32).min(most)
+        (needed.fold(1.0, f64::max) as u32).min(MOST_SHARDS)
     }
 
     /// Lets somebody look after the stream. `passed` is called once for each hour that is over.
@@ -217,9 +217,14 @@ fn size(passed: &Passed) -> Option<u64> {
 }
 
 impl Backtested {
-    /// unthrottle as it is set up, but that it may change streams: that is what is asked.
+    /// These settings, but that this stream may be changed: what would have come of it is what is asked.
+    pub fn allowed(policy: &Policy) -> Policy {
+        Policy { mode: Mode::Heal, scope: Scope::All, ..policy.clone() }
+    }
+
+    /// unthrottle as it is set up, and allowed to change the stream.
     pub fn ours(policy: &Policy) -> Backtested {
-        Backtested::Ours(Box::new(Policy { mode: Mode::Heal, scope: Scope::All, ..policy.clone() }))
+        Backtested::Ours(Box::new(Backtested::allowed(policy)))
     }
 
     /// The same, and what it raised is given back.
@@ -379,7 +384,7 @@ mod tests {
     #[test]
     fn the_best_static_stream_refuses_nothing_and_one_shard_less_does() {
         let history = step();
-        let best = history.shards_without_throttling(&before(4), 10_000);
+        let best = history.shards_without_throttling(&before(4));
         assert_eq!(best, 6);
         assert_eq!(run(&history, 4, &Backtested::Static(best)).score.throttled, 0);
         assert!(run(&history, 4, &Backtested::Static(best - 1)).score.throttled > 0);
