@@ -173,9 +173,11 @@ impl History {
 
     /// The fewest shards that would have refused nothing; at most as many as AWS scales a stream to.
     pub fn shards_without_throttling(&self, before: &Before) -> u32 {
-        let needed = self.loads(before.shards).map(|load| (load.fastest() / load.of_shard()).ceil());
+        let full = self.loads(before.shards).map(|load| load.fastest() / load.of_shard()).fold(1.0, f64::max);
         // The cast saturates.
-        (needed.fold(1.0, f64::max) as u32).min(MOST_SHARDS)
+        let least = (full.ceil() as u32).min(MOST_SHARDS);
+        let hottest = |shards: u32| f64::from(KEYS.div_ceil(shards)) / f64::from(KEYS);
+        (least..MOST_SHARDS).find(|shards| full * hottest(*shards) <= 1.0).unwrap_or(MOST_SHARDS)
     }
 
     /// Lets somebody look after the stream. `passed` is called once for each hour that is over.

@@ -43,8 +43,9 @@ impl Cache {
                 .cache_dir()
                 .join("unthrottle"),
         };
-        // A stream's name has nothing that a file's must not have.
-        let own = [&stream.home.partition, &stream.home.account, &stream.home.region, &stream.name];
+        // `..` is a stream's name, too.
+        let name = format!("stream-{}", stream.name);
+        let own = [&stream.home.partition, &stream.home.account, &stream.home.region, &name];
         let folder = own.iter().fold(folder.join("backtest"), |folder, part| folder.join(part));
         Ok(Cache { folder: Some(folder), stream: stream.to_string() })
     }

@@ -12,8 +12,10 @@ use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricDataRe
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, Utc};
 use std::collections::BTreeMap;
 
+type Field = fn(&mut Passed) -> &mut f64;
+
 /// The metrics, and where their values go. A call gives 100,800 datapoints, and 15 days of all three have 64,800: one call.
-const METRICS: [(&str, fn(&mut Passed) -> &mut f64); 3] = [
+const METRICS: [(&str, Field); 3] = [
     ("IncomingBytes", |passed| &mut passed.bytes),
     ("IncomingRecords", |passed| &mut passed.records),
     ("WriteProvisionedThroughputExceeded", |passed| &mut passed.throttled),
@@ -61,7 +63,11 @@ pub(super) async fn read(
     let from = missing.unwrap_or(today);
     if first_of(from) < end {
         let mut reading = Reading { cache, now, next: from, until: first_of(from), minutes: Day::new() };
-        reading.all(client, stream, end).await?;
+        let done = reading.all(client, stream, end).await;
+        if done.is_err() && reading.next > from {
+            eprintln!("unthrottle: what was read up to {} is kept: run it again to go on from there", reading.next);
+        }
+        done?;
         known.extend(reading.minutes);
     }
     let first = all.first().map_or(first_of(today), |day| first_of(*day));
@@ -95,7 +101,7 @@ impl Reading<'_> {
             .send();
         let mut until = [self.until; METRICS.len()];
         while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| self.failed(Cause::of(error)))?;
+            let page = page.map_err(|error| failed(Cause::of(error)))?;
             for series in page.metric_data_results() {
                 self.add(series, end, &mut until)?;
             }
@@ -113,7 +119,7 @@ impl Reading<'_> {
         };
         // A series that CloudWatch could not read is unknown, and unknown is not zero.
         if matches!(series.status_code(), Some(StatusCode::InternalError | StatusCode::Forbidden)) {
-            return Err(self.failed(Cause::of(std::io::Error::other(format!("CloudWatch could not read {metric}")))));
+            return Err(failed(Cause::of(std::io::Error::other(format!("CloudWatch could not read {metric}")))));
         }
         for (time, sum) in series.timestamps().iter().zip(series.values()) {
             let Some(minute) = DateTime::from_timestamp(time.secs(), 0).map(Minute::of) else { continue };
@@ -138,10 +144,10 @@ impl Reading<'_> {
         }
         Ok(())
     }
+}
 
-    fn failed(&self, source: Cause) -> CliError {
-        CliError::Aws { call: "GetMetricData", source }
-    }
+fn failed(source: Cause) -> CliError {
+    CliError::Aws { call: "GetMetricData", source }
 }
 
 fn queries(stream: &str) -> Vec<MetricDataQuery> {

@@ -158,12 +158,12 @@ impl Report {
             From::Fewest => "the fewest that can have accepted what was accepted; --shards gives another number",
         };
         format!(
-            "{}: {} to {} (UTC), {} minutes with traffic, on {} shards in {} mode, {from}.",
+            "{}: {} to {} (UTC), {} minutes with traffic, on {} in {} mode, {from}.",
             self.name,
             time(self.begins()),
             time(self.ends()),
             self.history.known(),
-            self.before.shards,
+            shards(self.before.shards),
             self.mode()
         )
     }
@@ -200,9 +200,10 @@ impl Report {
         let beyond = self.history.beyond(self.before.shards);
         if beyond > 0 && self.before.mode != CapacityMode::OnDemand {
             caveats.push(format!(
-                "Doubtful: in {beyond} minutes more was accepted than {} shards take, so there were more then: {} at least. \
-                 Give them as --shards.",
-                self.before.shards,
+                "Doubtful: in {beyond} minutes more was accepted than {} {}, so there were more then: {} at least. Give them \
+                 as --shards.",
+                shards(self.before.shards),
+                if self.before.shards == 1 { "takes" } else { "take" },
                 self.history.fewest_shards()
             ));
         }
@@ -315,6 +316,10 @@ impl Report {
         let title = format!("unthrottle backtest: {}", self.name);
         Page { title, about: self.caveats(), sections: vec![section] }
     }
+}
+
+fn shards(number: u32) -> String {
+    format!("{number} shard{}", if number == 1 { "" } else { "s" })
 }
 
 /// The changes of an hour; where it has none, what was decided, each once.

@@ -14,7 +14,7 @@ const WIDTH: i32 = 960;
 /// Room for what the numbers are and for the numbers at the left, and for half of the last time at the right.
 const EDGE: i32 = 12;
 const LEFT: i32 = 72;
-const RIGHT: i32 = 30;
+const RIGHT: i32 = 42;
 /// Height of the chart of the load, and of the one of refusals with the times below it.
 const LOAD: i32 = 220;
 const REFUSED: i32 = 110;

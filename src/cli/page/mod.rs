@@ -201,10 +201,11 @@ fn step(mark: &Mark) -> String {
         None => "decided, and no capacity changed".into(),
         Some(change) => {
             let by = if change.by == By::Others { ", by somebody else" } else { "" };
+            let shards = if change.to == 1 { "shard" } else { "shards" };
             if change.from == change.to {
-                format!("at {} shards{by}", change.from)
+                format!("at {} {shards}{by}", change.from)
             } else {
-                format!("{} → {} shards{by}", change.from, change.to)
+                format!("{} → {} {shards}{by}", change.from, change.to)
             }
         }
     }
