@@ -3,12 +3,18 @@
 use super::CliError;
 use super::files;
 use super::page::{self, Cell, Clock, Page, Section, Table};
+use super::progress::Progress;
+use crate::sim::delivery::Weather;
+use crate::sim::figures::{ALL_TOGETHER, Contest, Figure, figures};
 use crate::sim::score::Score;
-use crate::sim::workloads::{self, Workload};
+use crate::sim::workloads::{self, Cure, Workload};
 use crate::sim::{Policies, Run, watch};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
 use strum::{IntoEnumIterator as _, VariantNames as _};
 
 #[derive(clap::Args)]
@@ -19,60 +25,157 @@ pub(super) struct Args {
     /// Only this policy; all without it
     #[arg(long, value_name = "NAME")]
     policy: Option<String>,
+    /// What becomes of alarms and events on their way: `fair`, or `foul`, which loses, delays and repeats them
+    #[arg(long, value_name = "WEATHER", default_value_t)]
+    weather: Weather,
     /// What is left to chance is drawn from this number: the same one gives the same table
-    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    #[arg(long, value_name = "NUMBER", default_value_t = SEED)]
     seed: u64,
     /// Print a line of JSON for each run
     #[arg(long)]
     json: bool,
+    /// Print the table that README.md has, in Markdown: all workloads, all policies
+    #[arg(long, conflicts_with_all = ["workload", "policy", "json", "report"])]
+    markdown: bool,
     /// Also write a page with the timeline of each run
     #[arg(long, value_name = "FILE.html")]
     report: Option<PathBuf>,
 }
+
+/// The seed of README.md's table.
+const SEED: u64 = 1;
 
 /// One run, as `--json` prints it.
 #[derive(Serialize)]
 struct Row {
     workload: &'static str,
     policy: String,
+    weather: String,
     seed: u64,
     #[serde(flatten)]
     score: Score,
 }
 
 pub(super) fn run(args: &Args) -> Result<(), CliError> {
-    let workloads = workloads_of(args.workload.as_deref())?;
+    let mut workloads = workloads_of(args.workload.as_deref())?;
+    for workload in &mut workloads {
+        workload.weather = args.weather;
+    }
     let policies = policies_of(args.policy.as_deref())?;
-    let mut out = std::io::stdout().lock();
-    let mut sections = vec![];
-    for workload in &workloads {
-        let (mut rows, mut runs) = (vec![], vec![]);
-        for policy in &policies {
-            let Run { score, timeline } = watch(workload, *policy, args.seed);
-            let row = Row { workload: workload.name, policy: policy.to_string(), seed: args.seed, score };
-            if args.json {
-                serde_json::to_writer(&mut out, &row).map_err(std::io::Error::from)?;
-                writeln!(out)?;
+    let mut show = Show { args, out: std::io::stdout().lock(), contests: vec![], sections: vec![] };
+    compete(&workloads, &policies, args.seed, args.report.is_some(), |workload, runs| show.contest(workload, runs))?;
+    show.end(args.workload.is_none() && args.policy.is_none())
+}
+
+/// What is printed, workload by workload, as each is done.
+struct Show<'a> {
+    args: &'a Args,
+    out: std::io::StdoutLock<'static>,
+    contests: Vec<Contest>,
+    sections: Vec<Section>,
+}
+
+impl Show<'_> {
+    fn contest(&mut self, workload: &Workload, runs: Vec<(Policies, Run)>) -> Result<(), CliError> {
+        let row = |(policy, run): &(Policies, Run)| Row {
+            workload: workload.name,
+            policy: policy.to_string(),
+            weather: workload.weather.to_string(),
+            seed: self.args.seed,
+            score: run.score.clone(),
+        };
+        let rows: Vec<Row> = runs.iter().map(row).collect();
+        if self.args.json {
+            for row in &rows {
+                serde_json::to_writer(&mut self.out, row).map_err(std::io::Error::from)?;
+                writeln!(self.out)?;
             }
-            if args.report.is_some() {
-                let is_open = *policy == Policies::Ours || policies.len() == 1;
-                runs.push(page::Run { name: row.policy.clone(), timeline, clock: Clock::OfRun, is_open });
+        } else if !self.args.markdown {
+            self.out.write_all(table(workload, &rows).as_bytes())?;
+        }
+        self.out.flush()?;
+        let scores = runs.iter().map(|(policy, run)| (*policy, run.score.clone())).collect();
+        self.contests.push(Contest { workload: workload.clone(), scores });
+        if self.args.report.is_some() {
+            let is_single = runs.len() == 1;
+            let chart = |(policy, run): (Policies, Run)| {
+                let is_open = policy == Policies::Ours || is_single;
+                page::Run { name: policy.to_string(), timeline: run.timeline, clock: Clock::OfRun, is_open }
+            };
+            self.sections.push(section(workload, &rows, runs.into_iter().map(chart).collect()));
+        }
+        Ok(())
+    }
+
+    /// The figures of the whole arena, if all of it ran.
+    fn end(mut self, is_whole: bool) -> Result<(), CliError> {
+        if self.args.markdown {
+            self.out.write_all(markdown(&self.contests).as_bytes())?;
+        } else if !self.args.json {
+            if is_whole {
+                self.out.write_all(figures_table(&figures(&self.contests)).as_bytes())?;
             }
-            rows.push(row);
+            let seed = self.args.seed;
+            writeln!(self.out, "\n* the least in its column. Seed {seed}; the same seed gives the same numbers.")?;
         }
-        if !args.json {
-            out.write_all(table(workload, &rows).as_bytes())?;
+        match &self.args.report {
+            Some(path) => files::write(path, &page_of(self.sections, self.args.seed).html()?),
+            None => Ok(()),
         }
-        out.flush()?;
-        sections.push(section(workload, &rows, runs));
     }
-    if let Some(path) = &args.report {
-        files::write(path, &page_of(sections, args.seed).html()?)?;
-    }
-    if !args.json {
-        writeln!(out, "\n* the least in its column. Seed {}; the same seed gives the same numbers.", args.seed)?;
-    }
-    Ok(())
+}
+
+/// Runs each policy on each workload, on all cores, and hands the runs of a workload over when it and those before it are
+/// done. `with_timelines`: keep them, which takes memory.
+fn compete(
+    workloads: &[Workload],
+    policies: &[Policies],
+    seed: u64,
+    with_timelines: bool,
+    mut done: impl FnMut(&Workload, Vec<(Policies, Run)>) -> Result<(), CliError>,
+) -> Result<(), CliError> {
+    let jobs = workloads.len() * policies.len();
+    let next = AtomicUsize::new(0);
+    let (sender, results) = mpsc::channel();
+    let work = |sender: mpsc::Sender<(usize, Run)>| {
+        loop {
+            let job = next.fetch_add(1, Ordering::Relaxed);
+            let (Some(workload), policy) = (workloads.get(job / policies.len()), policies[job % policies.len()]) else {
+                break;
+            };
+            let mut run = watch(workload, policy, seed);
+            if !with_timelines {
+                run.timeline = Default::default();
+            }
+            // Nobody listens any more: standard output was closed.
+            if sender.send((job, run)).is_err() {
+                break;
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, Into::into) {
+            let sender = sender.clone();
+            scope.spawn(|| work(sender));
+        }
+        drop(sender);
+        let (mut waiting, mut progress) = (BTreeMap::new(), Progress::new("runs", jobs));
+        let mut shown = 0;
+        for (job, run) in results {
+            progress.step();
+            waiting.insert(job, run);
+            while let Some(workload) = workloads.get(shown)
+                && waiting.range(shown * policies.len()..(shown + 1) * policies.len()).count() == policies.len()
+            {
+                let runs = policies.iter().zip((shown * policies.len()..).map_while(|job| waiting.remove(&job)));
+                progress.clear();
+                done(workload, runs.map(|(policy, run)| (*policy, run)).collect())?;
+                shown += 1;
+            }
+        }
+        progress.clear();
+        Ok(())
+    })
 }
 
 fn workloads_of(name: Option<&str>) -> Result<Vec<Workload>, CliError> {
@@ -100,8 +203,14 @@ struct Column {
     number: fn(&Score) -> f64,
 }
 
-const COLUMNS: [Column; 9] = [
+const COLUMNS: [Column; 12] = [
     Column { head: "throttled", width: 12, text: |s| s.throttled.to_string(), number: |s| s.throttled as f64 },
+    Column {
+        head: "reads thr.",
+        width: 10,
+        text: |s| s.reads_throttled.to_string(),
+        number: |s| s.reads_throttled as f64,
+    },
     Column { head: "lost", width: 12, text: |s| s.lost.to_string(), number: |s| s.lost as f64 },
     Column {
         head: "throttled s",
@@ -124,6 +233,8 @@ const COLUMNS: [Column; 9] = [
     Column { head: "changes", width: 8, text: |s| s.changes.to_string(), number: |s| s.changes as f64 },
     Column { head: "illegal", width: 8, text: |s| s.illegal_calls.to_string(), number: |s| s.illegal_calls as f64 },
     Column { head: "shard-h", width: 10, text: |s| format!("{:.1}", s.shard_hours), number: |s| s.shard_hours },
+    Column { head: "× load", width: 8, text: |s| format!("{:.2}", s.over_provision), number: |s| s.over_provision },
+    Column { head: "calls", width: 8, text: |s| s.calls.to_string(), number: |s| s.calls as f64 },
     Column { head: "$", width: 9, text: |s| format!("{:.2}", s.usd), number: |s| s.usd },
 ];
 
@@ -144,7 +255,7 @@ fn section(workload: &Workload, rows: &[Row], runs: Vec<page::Run>) -> Section {
         std::iter::once(Cell::from(&row.policy)).chain(COLUMNS.iter().map(cell)).collect()
     };
     let heads = std::iter::once("policy").chain(COLUMNS.iter().map(|column| column.head)).map(str::to_owned).collect();
-    let cure = (!workload.is_curable).then(|| "Capacity alone cannot cure it.".to_owned());
+    let cure = Some(cure_of(workload)).filter(|cure| !cure.is_empty()).map(str::to_owned);
     Section {
         title: workload.name.into(),
         about: std::iter::once(workload.about.to_owned()).chain(cure).collect(),
@@ -166,15 +277,70 @@ fn page_of(sections: Vec<Section>, seed: u64) -> Page {
     Page { title: "unthrottle arena".into(), about: about.into(), sections }
 }
 
+/// What can cure it, if more capacity cannot or may not.
+fn cure_of(workload: &Workload) -> &'static str {
+    match workload.cure {
+        Cure::Capacity => "",
+        Cure::Person => "(a person takes the cure away)",
+        Cure::Elsewhere => "(capacity cannot cure it)",
+    }
+}
+
+/// The figures, one on a line; what is missed is said.
+fn figures_table(figures: &[Figure]) -> String {
+    let mut text = "\nFigures, over the workloads that capacity can cure; below them each that is missed:\n".to_owned();
+    for figure in figures {
+        let missed = if figure.is_reached() { "" } else { "  missed" };
+        text += &format!("  {:<62} {:>10}  at most {}{missed}\n", figure.what, ratio(figure.ratio), figure.most);
+    }
+    text
+}
+
+fn ratio(ratio: Option<f64>) -> String {
+    match ratio {
+        None => "-".into(),
+        Some(ratio) if ratio.is_infinite() => "∞".into(),
+        Some(ratio) => format!("{ratio:.2}"),
+    }
+}
+
+/// README.md's table.
+fn markdown(contests: &[Contest]) -> String {
+    let mut text = "| workload | | changes | healed within | refused ÷ reactive limit | refused ÷ best peer | shard-hours with restore ÷ clairvoyant |\n|---|---|---|---|---|---|---|\n".to_owned();
+    for contest in contests {
+        let Some(ours) = contest.of(Policies::Ours) else { continue };
+        let Workload { name, about, .. } = &contest.workload;
+        let cure = cure_of(&contest.workload);
+        let healed = ours.heal_seconds_longest.map_or("-".into(), |seconds| format!("{seconds} s"));
+        let peer =
+            contest.against_best_peer().map_or("-".into(), |(peer, compared)| format!("{} ({peer})", ratio(compared)));
+        let row = [
+            format!("`{name}`"),
+            format!("{about} {cure}").trim_end().to_owned(),
+            ours.changes.to_string(),
+            healed,
+            ratio(contest.against_reactive()),
+            peer,
+            ratio(contest.shard_hours()),
+        ];
+        text += &format!("| {} |\n", row.join(" | "));
+    }
+    for figure in figures(contests).iter().take(ALL_TOGETHER) {
+        text += &format!("\n- {}: {}, at most {}.", figure.what, ratio(figure.ratio), figure.most);
+    }
+    text + "\n"
+}
+
 /// The runs of one workload, with the least in each column marked where they differ.
 fn table(workload: &Workload, rows: &[Row]) -> String {
-    let cure = if workload.is_curable { "" } else { " (capacity alone cannot cure it)" };
-    let mut text = format!("\n{}: {}{cure}\n  {:<15}", workload.name, workload.about, "");
+    let cure = cure_of(workload);
+    let names = Policies::VARIANTS.iter().map(|name| name.len()).max().unwrap_or_default();
+    let mut text = format!("\n{}: {} {cure}\n  {:<names$}", workload.name, workload.about, "");
     for column in &COLUMNS {
         text += &format!(" {:>width$} ", column.head, width = column.width);
     }
     for row in rows {
-        text += &format!("\n  {:<15}", row.policy);
+        text += &format!("\n  {:<names$}", row.policy);
         for column in &COLUMNS {
             let mark = if is_least(column, rows, row) { "*" } else { " " };
             text += &format!(" {:>width$}{mark}", (column.text)(&row.score), width = column.width);
@@ -189,7 +355,7 @@ mod tests {
 
     fn row(policy: Policies, throttled: u64) -> Row {
         let score = Score { throttled, changes: 3, ..Score::default() };
-        Row { workload: "calm", policy: policy.to_string(), seed: 1, score }
+        Row { workload: "calm", policy: policy.to_string(), weather: String::new(), seed: 1, score }
     }
 
     #[test]

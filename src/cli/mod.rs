@@ -11,6 +11,7 @@ mod history;
 mod local;
 mod page;
 mod pause;
+mod progress;
 mod replay;
 mod restore;
 mod runbook;

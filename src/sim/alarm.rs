@@ -1,7 +1,6 @@
-//! The alarm on throttled writes, as `template.yaml` deploys it: it tells of a change of state, and of nothing else.
+//! The alarms of a stream, as `template.yaml` deploys them: they tell of a change of state, and of nothing else.
 
 use super::cloudwatch::CloudWatch;
-use super::time;
 use crate::observation::Minute;
 use crate::policy::Policy;
 
@@ -11,12 +10,24 @@ const EVERY: i64 = 60;
 /// From the change of state to the function: EventBridge and Lambda take "seconds".
 const DELIVERED_IN: i64 = 2;
 
-/// A minute that is not there this long after its end will not come (as `observation` takes it).
-const PUBLISHED_WITHIN_MINUTES: i64 = 5;
+/// What an alarm watches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Watched {
+    /// Refused records.
+    Writes,
+    /// Refused calls of readers.
+    Reads,
+    /// Records that are read more than 12 hours late: the template's default of `IteratorAgeAlarmMilliseconds`.
+    Age,
+}
 
-/// An alarm on the records that a stream refuses.
+/// See [`Watched::Age`].
+const OLD_MS: f64 = 12.0 * 3_600_000.0;
+
+/// An alarm on a stream.
 #[derive(Clone, Debug)]
 pub struct Alarm {
+    watched: Watched,
     /// Of so many minutes (`EvaluationPeriods`)…
     window: i64,
     /// … so many have a refused record (`DatapointsToAlarm`).
@@ -28,9 +39,14 @@ pub struct Alarm {
 
 impl Alarm {
     /// With the template's parameters, which are those of the policy.
-    pub fn of(policy: &Policy) -> Alarm {
+    pub fn on(watched: Watched, policy: &Policy) -> Alarm {
         let (window, confirm) = (i64::from(policy.window_minutes), policy.confirm_minutes as usize);
-        Alarm { window, confirm, is_raised: false, told: None }
+        Alarm { watched, window, confirm, is_raised: false, told: None }
+    }
+
+    /// What it watches.
+    pub fn watched(&self) -> Watched {
+        self.watched
     }
 
     /// Whether it is in ALARM.
@@ -53,10 +69,22 @@ impl Alarm {
     }
 
     fn is_breached(&self, cloudwatch: &CloudWatch, now: i64) -> bool {
-        let surely = Minute::of(time(now)).plus(-1 - PUBLISHED_WITHIN_MINUTES);
-        let newest = cloudwatch.throttled(now).next().map_or(surely, |(minute, _)| minute.max(surely));
-        let window = cloudwatch.throttled(now).take_while(|(minute, _)| *minute > newest.plus(-self.window));
-        window.filter(|(_, throttled)| *throttled > 0).count() >= self.confirm
+        let first = cloudwatch.newest(now).plus(1 - self.window);
+        match self.watched {
+            Watched::Writes => self.is_reached(cloudwatch.throttled(now).map(|(minute, n)| (minute, n > 0)), first),
+            Watched::Reads => {
+                self.is_reached(cloudwatch.reads(now).map(|(minute, r)| (minute, r.refused >= 0.5)), first)
+            }
+            Watched::Age => {
+                self.is_reached(cloudwatch.reads(now).map(|(minute, r)| (minute, r.age_ms > OLD_MS)), first)
+            }
+        }
+    }
+
+    /// Whether enough of the minutes from `first` on breach. They come the newest first.
+    fn is_reached(&self, minutes: impl Iterator<Item = (Minute, bool)>, first: Minute) -> bool {
+        let window = minutes.take_while(|(minute, _)| *minute >= first);
+        window.filter(|(_, breaches)| *breaches).count() >= self.confirm
     }
 }
 
@@ -64,11 +92,16 @@ impl Alarm {
 mod tests {
     use super::*;
     use crate::sim::shard::Counts;
+    use crate::sim::time;
     use std::collections::BTreeMap;
+
+    fn twice() -> Policy {
+        Policy { confirm_minutes: 2, ..Policy::default() }
+    }
 
     /// When the alarm tells what, if the minutes refuse so many records each.
     fn told(throttled: &[u64]) -> Vec<(i64, bool)> {
-        let (mut cloudwatch, mut alarm) = (CloudWatch::new(1, 100), Alarm::of(&Policy::default()));
+        let (mut cloudwatch, mut alarm) = (CloudWatch::new(1, 100), Alarm::on(Watched::Writes, &twice()));
         let mut told = vec![];
         for now in 0..60 * 40 {
             let minute = now / 60 - 1;

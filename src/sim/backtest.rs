@@ -10,7 +10,8 @@
 //! would have seen then, until it changes something. Uneven keys, which more shards may not help, are taken for such
 //! bursts, which they do.
 
-use super::arena::{Contender, Run};
+use super::arena::{Contender, RESTORE_AFTER_HOURS, Run};
+use super::delivery::Weather;
 use super::keys::Keys;
 use super::ours::Ours;
 use super::peers::Static;
@@ -31,8 +32,8 @@ const KEYS: u32 = 1 << 16;
 /// The fewest shards of an on-demand stream: a new one takes 4 MB/s (docs.aws.amazon.com/streams/latest/dev/how-do-i-size-a-stream.html).
 const LEAST_ON_DEMAND: u32 = 4;
 
-/// Calm hours before a restore, where the settings have none: as the arena has it.
-const RESTORE_AFTER_HOURS: u32 = 6;
+/// What is left to chance, such as CloudWatch's delays, is drawn from it: any number would do.
+const SEED: u64 = 1;
 
 /// A record's size, in bytes, before any is known. It is not used for anything but what nobody wrote.
 const ANY_SIZE: u64 = 1024;
@@ -182,7 +183,7 @@ impl History {
 
     /// Lets somebody look after the stream. `passed` is called once for each hour that is over.
     pub fn run(&self, before: &Before, who: &Backtested, prices: &Prices, mut passed: impl FnMut()) -> Run {
-        let mut world = World::new(who.setup(before), 1).with_prices(prices.clone());
+        let mut world = World::new(who.setup(before), SEED).with_prices(prices.clone());
         let mut contender = who.contender();
         for (number, load) in self.loads(before.shards).enumerate() {
             world.set_record_bytes(load.record_bytes);
@@ -254,7 +255,7 @@ impl Backtested {
 
     fn contender(&self) -> Box<dyn Contender> {
         match self {
-            Backtested::Ours(policy) => Box::new(Ours::new(policy.as_ref().clone())),
+            Backtested::Ours(policy) => Box::new(Ours::new(policy.as_ref().clone(), Weather::Fair, SEED)),
             _ => Box::new(Static),
         }
     }

@@ -20,6 +20,9 @@ pub const GROWTH: u64 = 4;
 /// How late CloudWatch shows the datum of a change.
 pub const RECEIPTS: u64 = 5;
 
+/// What becomes of alarms and events on their way.
+pub const WEATHER: u64 = 6;
+
 /// Numbers by chance for one purpose.
 #[derive(Debug)]
 pub struct Chance {

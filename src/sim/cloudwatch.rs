@@ -1,6 +1,7 @@
 //! What CloudWatch shows of the simulated stream, and from when on.
 
 use super::chance::{Chance, PUBLISHED, RECEIPTS};
+use super::readers::Reads;
 use super::shard::Counts;
 use super::time;
 use crate::decide::Remedy;
@@ -11,6 +12,9 @@ use std::collections::{BTreeMap, VecDeque};
 /// A datapoint appears so many seconds after the end of its minute, at least and at most. AWS documents no figure; one
 /// to three minutes are seen.
 const LATE_BY: (i64, i64) = (60, 180);
+
+/// A minute that is not there this long after its end will not come, in minutes (as `observation` takes it).
+const PUBLISHED_WITHIN_MINUTES: i64 = 5;
 
 /// How far back a shard's traffic is read, in minutes (as `observe::shards` reads it).
 const SHARDS_LOOKBACK: i64 = 65;
@@ -23,6 +27,7 @@ struct Published {
     visible_at: i64,
     record_bytes: u64,
     stream: Counts,
+    reads: Reads,
     /// Of each shard, by its number, where shard-level metrics are on.
     shards: BTreeMap<u64, Counts>,
 }
@@ -76,10 +81,25 @@ impl CloudWatch {
             return;
         }
         let visible_at = self.minutes.back().map_or(visible_at, |last| visible_at.max(last.visible_at));
-        self.minutes.push_back(Published { minute, visible_at, record_bytes: self.record_bytes, stream, shards });
-        let first = minute.plus(-60 * LOOKBACK_HOURS);
+        self.minutes.push_back(Published {
+            minute,
+            visible_at,
+            record_bytes: self.record_bytes,
+            stream,
+            reads: Reads::default(),
+            shards,
+        });
+        // A whole day, also seen from the last minute at which this one may not have appeared yet.
+        let first = minute.plus(-60 * LOOKBACK_HOURS - PUBLISHED_WITHIN_MINUTES);
         while self.minutes.front().is_some_and(|oldest| oldest.minute < first) {
             self.minutes.pop_front();
+        }
+    }
+
+    /// What was read in the minute that was published last.
+    pub fn publish_reads(&mut self, reads: Reads) {
+        if let Some(last) = self.minutes.back_mut() {
+            last.reads = reads;
         }
     }
 
@@ -106,6 +126,10 @@ impl CloudWatch {
             minute.incoming_records = published.stream.accepted as f64;
             minute.incoming_bytes = (published.stream.accepted * published.record_bytes) as f64;
             minute.write_throttled = published.stream.throttled as f64;
+            minute.read_throttled = published.reads.refused.round();
+            minute.get_records_bytes = published.reads.bytes;
+            minute.get_records_calls = published.reads.calls;
+            minute.iterator_age_ms = Some(published.reads.age_ms).filter(|_| published.reads.calls > 0.0);
         }
         let shown = lookback(now, 60 * LOOKBACK_HOURS);
         for receipt in self.receipts.iter().filter(|r| r.visible_at <= now && shown.contains(&r.minute)) {
@@ -136,9 +160,21 @@ impl CloudWatch {
         visible.map(|published| (published.minute, published.stream))
     }
 
+    /// The newest minute that has appeared, or was silent for certain.
+    pub fn newest(&self, now: i64) -> Minute {
+        let surely = Minute::of(time(now)).plus(-1 - PUBLISHED_WITHIN_MINUTES);
+        self.minutes(now).next().map_or(surely, |(minute, _)| minute.max(surely))
+    }
+
     /// Records refused in each of them.
     pub fn throttled(&self, now: i64) -> impl Iterator<Item = (Minute, u64)> {
         self.minutes(now).map(|(minute, counts)| (minute, counts.throttled))
+    }
+
+    /// What was read in each of them.
+    pub fn reads(&self, now: i64) -> impl Iterator<Item = (Minute, Reads)> {
+        let visible = self.minutes.iter().rev().filter(move |published| published.visible_at <= now);
+        visible.map(|published| (published.minute, published.reads))
     }
 
     /// Records of the coming minutes have this size, in bytes.

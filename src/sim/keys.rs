@@ -2,6 +2,7 @@
 
 use super::chance::Chance;
 use md5::{Digest, Md5};
+use std::sync::Arc;
 
 /// The hash keys that a shard takes, both ends included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,9 +55,9 @@ pub fn hash_key(partition_key: &str) -> u128 {
 #[derive(Clone, Debug)]
 pub struct Keys {
     /// In order.
-    hashes: Vec<u128>,
+    hashes: Arc<[u128]>,
     /// The weight of all keys before the one at this place; one more than there are keys.
-    below: Vec<f64>,
+    below: Arc<[f64]>,
 }
 
 impl Keys {
@@ -68,7 +69,7 @@ impl Keys {
         for (_, weight) in &weights {
             below.push(below.last().copied().unwrap_or_default() + weight);
         }
-        Keys { hashes: weights.into_iter().map(|(hash, _)| hash).collect(), below }
+        Keys { hashes: weights.into_iter().map(|(hash, _)| hash).collect(), below: below.into() }
     }
 
     /// So many keys, `key-0` and so on, each with as many records as the others.

@@ -2,30 +2,35 @@
 //! throttling. No AWS, no network, no clock; one seed reproduces a run to the byte.
 //!
 //! - [`world`]: the stream. Its [`shard`]s are token buckets over ranges of hash keys ([`keys`]), its producers send what
-//!   was refused again ([`mod@retry`]), AWS's [`rules`] refuse illegal changes, and [`cloudwatch`] shows it all minutes late.
+//!   was refused again ([`mod@retry`]), its [`readers`] poll it, AWS's [`rules`] refuse illegal changes, and [`cloudwatch`]
+//!   shows it all minutes late.
 //! - [`ours`]: unthrottle itself. It runs the very [`decide`](crate::decide::decide()), memory and settling that the Lambda
-//!   runs, woken by the [`alarm`] and the sweep; nothing about policy is written a second time.
+//!   runs, woken by the [`alarm`]s, by CloudTrail's events ([`delivery`]) and by the sweep; nothing about policy is written
+//!   a second time.
 //! - [`peers`]: what people use instead; [`limits`]: what nobody can do better.
-//! - [`backtest`]: what policies would have made of a stream's past.
 //! - [`workloads`]: what is sent; [`score`]: what it came to, [`timeline`]: what it looked like; [`fn@run`]: one policy on one
-//!   workload.
+//!   workload; [`mod@figures`]: how good that is.
+//! - [`backtest`]: what policies would have made of a stream's past.
 //!
 //! The step is a second, and records are not followed one by one: each shard has its keys' share of the load, in whole
 //! records. Loads are the same numbers on every machine, since nothing is used but the four basic operations.
 //!
-//! What is not in it yet: readers, CloudTrail's events, warm throughput (the account has no commitment, so AWS refuses it),
-//! the merges of an on-demand stream whose load has gone, records of different sizes in one stream.
+//! What is not in it: enhanced fan-out, the merges of an on-demand stream whose load has gone, records of different sizes in
+//! one stream.
 
 pub mod alarm;
 pub mod arena;
 pub mod backtest;
 pub mod chance;
 pub mod cloudwatch;
+pub mod delivery;
+pub mod figures;
 pub mod keys;
 pub mod limits;
 pub mod load;
 pub mod ours;
 pub mod peers;
+pub mod readers;
 pub mod retry;
 pub mod rules;
 pub mod score;

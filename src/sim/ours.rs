@@ -1,16 +1,18 @@
-//! unthrottle in the simulated account: the Lambda's own triage, decision, memory and settling, woken by the alarm and by
-//! the sweep. What is written here is only what `heal` and `act` do around them, in virtual time: a look is instant, and
+//! unthrottle in the simulated account: the Lambda's own triage, decision, memory and settling, woken by the alarms,
+//! by CloudTrail's events and by the sweep. What is written here is only what `heal` and `act` do around them, in virtual time: a look is instant, and
 //! AWS answers every call.
 
-use super::alarm::Alarm;
+use super::alarm::{Alarm, Watched};
 use super::arena::Contender;
+use super::delivery::{Delivery, EVENT_AFTER, Weather};
 use super::rules::Refusal;
-use super::world::{By, World, arn, home};
-use crate::decide::{Decision, Reason, Remedy, Verdict, decide, due, triage};
+use super::world::{By, Event, World, arn, home};
+use crate::decide::{Decision, Reason, Remedy, Verdict, decide, due, suppress_for, triage};
 use crate::memory::{Memory, TAG};
 use crate::observation::{CapacityMode, Fleet, Minute, Observation};
 use crate::policy::{Mode, Policy};
 use crate::signal::{self, Signal};
+use chrono::{DateTime, Utc};
 use std::collections::BTreeMap;
 
 /// From one sweep to the next, in seconds: the default of `SweepMinutes` in `template.yaml`.
@@ -23,7 +25,11 @@ const SWEEP_AT: i64 = 137;
 #[derive(Debug)]
 pub struct Ours {
     policy: Policy,
-    alarm: Alarm,
+    alarms: [Alarm; 3],
+    /// Signals on their way.
+    signals: Delivery<Signal>,
+    /// Its container's looks: a throttle right after one is answered by it.
+    looked: Option<(DateTime<Utc>, &'static str)>,
     /// Its container's own changes, minute by minute.
     changes: BTreeMap<Minute, u32>,
     /// How often it came to each decision, by its code.
@@ -31,9 +37,16 @@ pub struct Ours {
 }
 
 impl Ours {
-    /// With these settings.
-    pub fn new(policy: Policy) -> Ours {
-        Ours { alarm: Alarm::of(&policy), policy, changes: BTreeMap::new(), decided: BTreeMap::new() }
+    /// With these settings, and its signals in this weather.
+    pub fn new(policy: Policy, weather: Weather, seed: u64) -> Ours {
+        Ours {
+            alarms: [Watched::Writes, Watched::Reads, Watched::Age].map(|watched| Alarm::on(watched, &policy)),
+            signals: Delivery::new(weather, seed),
+            looked: None,
+            policy,
+            changes: BTreeMap::new(),
+            decided: BTreeMap::new(),
+        }
     }
 
     /// How often it came to each decision, by its code.
@@ -46,6 +59,10 @@ impl Ours {
         if let Some(held) = triage(signal, &self.policy, &home()) {
             return self.note(world, (&held).into());
         }
+        let is_fresh = |(at, code): (DateTime<Utc>, &str)| world.time() - at < suppress_for(code);
+        if matches!(signal, Signal::Throttle(_)) && self.looked.is_some_and(is_fresh) {
+            return self.note(world, (&Reason::JustLooked).into());
+        }
         let mut look = world.look();
         let now = world.time();
         let decision = loop {
@@ -56,6 +73,7 @@ impl Ours {
             }
         };
         let verdict = self.act(world, &look, decision);
+        self.looked = Some((now, verdict.code()));
         self.note(world, verdict.code());
     }
 
@@ -100,29 +118,53 @@ impl Ours {
 impl Contender for Ours {
     fn pass(&mut self, world: &mut World) {
         let now = world.now();
-        if let Some(is_raised) = self.alarm.pass(world.cloudwatch(), now) {
-            let signal = alarm_signal(world, is_raised);
+        for alarm in &mut self.alarms {
+            if let Some(is_raised) = alarm.pass(world.cloudwatch(), now) {
+                self.signals.send(now, alarm_signal(world, alarm.watched(), is_raised));
+            }
+        }
+        for event in world.events() {
+            self.signals.send(now + EVENT_AFTER, throttle_signal(world, *event));
+        }
+        for signal in self.signals.arrived(now) {
             self.heal(world, &signal, None);
         }
         let is_due = |world: &World| due(world.tags(), &self.policy, world.time()).is_some();
-        if now % SWEEP_EVERY == SWEEP_AT && (self.alarm.is_raised() || is_due(world)) {
+        if now % SWEEP_EVERY == SWEEP_AT && (self.alarms.iter().any(Alarm::is_raised) || is_due(world)) {
             let left = Some(self.policy.max_changes_per_sweep);
             self.heal(world, &Signal::Sweep(arn()), left);
         }
     }
 }
 
-fn alarm_signal(world: &World, is_raised: bool) -> Signal {
+fn alarm_signal(world: &World, watched: Watched, is_raised: bool) -> Signal {
+    let metric = match watched {
+        Watched::Writes => "WriteProvisionedThroughputExceeded",
+        Watched::Reads => "ReadProvisionedThroughputExceeded",
+        Watched::Age => "GetRecords.IteratorAgeMilliseconds",
+    };
     Signal::Alarm(signal::Alarm {
         time: Some(world.time()),
-        name: "unthrottle-write-throttled".into(),
+        name: "unthrottle".into(),
         state: if is_raised { "ALARM" } else { "OK" }.into(),
         account: Some(home().account),
         region: Some(home().region),
         on_kinesis: true,
-        metrics: ["WriteProvisionedThroughputExceeded".to_owned()].into(),
+        metrics: [metric.to_owned()].into(),
         stream: Some(arn()),
         ..signal::Alarm::default()
+    })
+}
+
+fn throttle_signal(world: &World, event: Event) -> Signal {
+    Signal::Throttle(signal::Call {
+        time: Some(world.time()),
+        operation: event.operation.into(),
+        error_code: Some(event.code.into()),
+        account: Some(home().account),
+        region: Some(home().region),
+        stream: Some(arn()),
+        ..signal::Call::default()
     })
 }
 
@@ -146,7 +188,7 @@ fn change(world: &mut World, remedy: &Remedy) -> Result<(), Reason> {
         // Warm throughput is asked for with it only in accounts with the commitment.
         Remedy::SwitchToOnDemand { .. } => world.update_stream_mode(By::Policy, CapacityMode::OnDemand),
         Remedy::SwitchToProvisioned { .. } => world.update_stream_mode(By::Policy, CapacityMode::Provisioned),
-        Remedy::WarmUp { .. } => world.update_warm_throughput(By::Policy),
+        Remedy::WarmUp { to, .. } => world.update_warm_throughput(By::Policy, *to),
         Remedy::EnableShardMetrics { metrics, .. } => world.update_monitoring(By::Policy, metrics, true),
         Remedy::DisableShardMetrics { metrics, .. } => world.update_monitoring(By::Policy, metrics, false),
     };
@@ -188,7 +230,7 @@ mod tests {
                 retry: Retry::patient(),
                 account: Account::default(),
             };
-            Run { world: World::new(setup, 1), ours: Ours::new(policy) }
+            Run { world: World::new(setup, 1), ours: Ours::new(policy, Weather::Fair, 1) }
         }
 
         fn minutes(&mut self, minutes: i64, records: f64) {

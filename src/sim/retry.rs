@@ -44,6 +44,8 @@ pub struct Waiting {
     /// A slot for each coming second, as a ring; in each the records by how often they were sent again before.
     slots: Vec<u64>,
     tries: usize,
+    /// How many slots there are: a division for each shard and second would be most of a run.
+    seconds: usize,
     /// The slot of this second.
     now: usize,
     all: u64,
@@ -52,8 +54,8 @@ pub struct Waiting {
 impl Waiting {
     /// Nothing waits.
     pub fn new(retry: &Retry) -> Waiting {
-        let slots = vec![0; (retry.longest as usize + 1) * retry.tries()];
-        Waiting { slots, tries: retry.tries(), now: 0, all: 0 }
+        let (tries, seconds) = (retry.tries(), retry.longest as usize + 1);
+        Waiting { slots: vec![0; seconds * tries], tries, seconds, now: 0, all: 0 }
     }
 
     /// How many records wait.
@@ -88,7 +90,7 @@ impl Waiting {
     }
 
     fn wait(&mut self, again: usize, delay: usize, records: u64) {
-        let slot = self.slot((self.now + delay) % self.seconds());
+        let slot = self.slot((self.now + delay) % self.seconds);
         self.slots[slot][again] += records;
         self.all += records;
     }
@@ -100,11 +102,7 @@ impl Waiting {
             self.all -= self.slots[slot.clone()].iter().sum::<u64>();
             self.slots[slot].fill(0);
         }
-        self.now = (self.now + 1) % self.seconds();
-    }
-
-    fn seconds(&self) -> usize {
-        (self.slots.len() / self.tries.max(1)).max(1)
+        self.now = if self.now + 1 < self.seconds { self.now + 1 } else { 0 };
     }
 
     fn slot(&self, second: usize) -> std::ops::Range<usize> {
@@ -127,9 +125,9 @@ impl Waiting {
 
     /// Adds records of another shard of the same stream.
     pub fn add(&mut self, other: &Waiting) {
-        for second in 0..self.seconds() {
-            let here = self.slot((self.now + second) % self.seconds());
-            let there = other.slot((other.now + second) % other.seconds());
+        for second in 0..self.seconds {
+            let here = self.slot((self.now + second) % self.seconds);
+            let there = other.slot((other.now + second) % other.seconds);
             for (here, there) in self.slots[here].iter_mut().zip(&other.slots[there]) {
                 *here += there;
             }

@@ -19,6 +19,8 @@ pub struct Score {
     pub throttled: u64,
     /// Records that producers gave up.
     pub lost: u64,
+    /// `GetRecords` calls that were refused.
+    pub reads_throttled: u64,
     /// Seconds in which at least one record was refused.
     pub throttled_seconds: u64,
     /// Times that throttling began after five minutes without.
@@ -29,14 +31,20 @@ pub struct Score {
     pub heal_seconds_longest: Option<i64>,
     /// Changes of capacity that AWS carried out for the policy.
     pub changes: u64,
+    /// Of them those of a workload whose throttling capacity cannot stop.
+    pub changes_in_vain: u64,
     /// Changes of the policy that AWS refused.
     pub illegal_calls: u64,
     /// The same by AWS's error code.
     pub refusals: BTreeMap<&'static str, u64>,
     /// The policy's calls of AWS's APIs, looks included.
     pub calls: u64,
-    /// Open shards, summed up over the hours.
+    /// Open shards, summed up over the hours; in on-demand mode AWS chooses them, and bills the traffic.
     pub shard_hours: f64,
+    /// Hours in on-demand mode.
+    pub on_demand_hours: f64,
+    /// Capacity that was paid for, as a multiple of what the offered load would have filled to the brim.
+    pub over_provision: f64,
     /// What the stream cost, in USD (list prices, no reader).
     pub usd: f64,
 }
@@ -46,6 +54,9 @@ pub struct Score {
 pub struct Tally {
     score: Score,
     shard_seconds: u64,
+    /// Shards that the offered load would have filled to the brim, summed up over the seconds.
+    filled: f64,
+    reads_refused: f64,
     /// First and last throttled second of the incident that is not known to be over.
     incident: Option<(i64, i64)>,
     healed_in: Vec<i64>,
@@ -65,6 +76,15 @@ impl Tally {
         }
     }
 
+    /// In a second the new records would have filled so many shards, and so many calls of readers were refused.
+    pub fn fill(&mut self, shards: f64, reads_refused: f64, now: i64) {
+        self.filled += shards;
+        self.reads_refused += reads_refused;
+        if reads_refused > 0.0 {
+            self.throttled_at(now);
+        }
+    }
+
     fn throttled_at(&mut self, now: i64) {
         self.incident = match self.incident.take() {
             Some((first, last)) if now - last <= SAME_INCIDENT => Some((first, now)),
@@ -73,6 +93,11 @@ impl Tally {
                 Some((now, now))
             }
         };
+    }
+
+    /// A minute in on-demand mode is over.
+    pub fn on_demand_minute(&mut self) {
+        self.score.on_demand_hours += 1.0 / 60.0;
     }
 
     /// So many USD were spent.
@@ -109,7 +134,9 @@ impl Tally {
             // Of an even number the lower one: a time that was seen.
             heal_seconds_median: healed_in.get(healed_in.len().saturating_sub(1) / 2).copied(),
             heal_seconds_longest: healed_in.last().copied(),
+            reads_throttled: self.reads_refused.round() as u64,
             shard_hours: self.shard_seconds as f64 / 3_600.0,
+            over_provision: if self.filled > 0.0 { self.shard_seconds as f64 / self.filled } else { 0.0 },
             ..self.score.clone()
         }
     }

@@ -1,18 +1,23 @@
-//! What is sent to the stream, by name. Every workload begins with a stream that its load fits, at 80 % of its capacity
-//! where nothing else is said: how people run streams that they pay for by the shard.
+//! What is sent to the stream, by name. Every workload begins with a stream that its load fits.
 
+use super::delivery::Weather;
 use super::keys::{HashRange, Keys};
 use super::load::Load;
+use super::readers::Readers;
 use super::retry::Retry;
 use super::rules::Account;
-use super::world::{By, Setup, World};
+use super::world::{By, Event, Setup, World};
 use crate::observation::CapacityMode;
+use std::sync::OnceLock;
 
 /// Shards at the beginning.
 const SHARDS: u32 = 4;
 
-/// 80 % of what they take, in records a second.
-const BASE: f64 = 3_200.0;
+/// 65 % of what they take, in records a second: no threshold of any policy is reached, so that all begin alike.
+const BASE: f64 = 2_600.0;
+
+/// 80 %: what little more is too much for. Those that scale by a threshold have acted before.
+const HIGH: f64 = 3_200.0;
 
 /// How many times larger a large stream is: 64 shards.
 const WIDE: f64 = 16.0;
@@ -39,6 +44,28 @@ pub struct Reverts {
     pub with_tags: bool,
 }
 
+/// What stops the throttling of a workload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cure {
+    /// More capacity.
+    Capacity,
+    /// More capacity, if nobody took it away again.
+    Person,
+    /// Something that a stream's capacity has nothing to do with.
+    Elsewhere,
+}
+
+/// What CloudTrail tells of a workload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trail {
+    /// Nothing: partly refused `PutRecords` are HTTP 200.
+    Silent,
+    /// Every second with a refused record: producers call `PutRecord`.
+    Writes,
+    /// A tool that lists the shards far too often, from [`STEP_AT`] on, every second.
+    ControlPlane,
+}
+
 /// A load and what surrounds it.
 #[derive(Clone, Debug)]
 pub struct Workload {
@@ -46,8 +73,8 @@ pub struct Workload {
     pub name: &'static str,
     /// What it is, for people.
     pub about: &'static str,
-    /// Whether capacity can stop its throttling.
-    pub is_curable: bool,
+    /// What can stop its throttling.
+    pub cure: Cure,
     /// How long it runs.
     pub hours: i64,
     /// Records a second.
@@ -66,6 +93,16 @@ pub struct Workload {
     pub retry: fn() -> Retry,
     /// The rest of the account.
     pub account: Account,
+    /// Reshards of the last hours that AWS counts.
+    pub reshards_spent: u32,
+    /// Whether the account has the throughput commitment.
+    pub is_committed: bool,
+    /// Who reads the stream.
+    pub readers: Option<Readers>,
+    /// What CloudTrail tells.
+    pub trail: Trail,
+    /// What becomes of alarms and events.
+    pub weather: Weather,
     /// Somebody who takes changes back.
     pub reverts: Option<Reverts>,
 }
@@ -74,6 +111,12 @@ impl Workload {
     /// The one of that name.
     pub fn named(name: &str) -> Option<Workload> {
         all().into_iter().find(|workload| workload.name == name)
+    }
+
+    /// The same in this weather.
+    #[must_use]
+    pub fn in_weather(self, weather: Weather) -> Workload {
+        Workload { weather, ..self }
     }
 
     /// The stream at the beginning.
@@ -88,8 +131,32 @@ impl Workload {
         }
     }
 
-    /// What others than the policy do to the stream in this second.
+    /// That stream, or what a policy makes of it, in its surroundings.
+    pub fn world(&self, setup: Setup, seed: u64) -> World {
+        let mut world = World::new(setup, seed);
+        if self.reshards_spent > 0 {
+            world = world.with_reshards_spent(self.reshards_spent);
+        }
+        if self.is_committed {
+            world = world.with_commitment();
+        }
+        match self.readers {
+            Some(readers) => world.with_readers(readers),
+            None => world,
+        }
+    }
+
+    /// What others than the policy do in this second.
     pub fn meddle(&self, world: &mut World) {
+        match self.trail {
+            Trail::Writes if world.last().throttled > 0 => {
+                world.tell(Event { operation: "PutRecord", code: "ProvisionedThroughputExceededException" });
+            }
+            Trail::ControlPlane if world.now() >= STEP_AT => {
+                world.tell(Event { operation: "ListShards", code: "LimitExceededException" });
+            }
+            _ => {}
+        }
         let Some(reverts) = self.reverts.filter(|reverts| world.now() % reverts.every == 0) else { return };
         if reverts.with_tags {
             world.untag();
@@ -103,16 +170,21 @@ impl Workload {
         Workload {
             name,
             about,
-            is_curable: true,
+            cure: Cure::Capacity,
             hours: 24,
             load: Load::Step { from: BASE, to: BASE, at: 0 },
             ripple: RIPPLE,
             shards: SHARDS,
             mode: CapacityMode::Provisioned,
             record_bytes: RECORD_BYTES,
-            keys: |_| Keys::even(KEYS),
+            keys: |_| even(),
             retry: Retry::patient,
             account: Account::default(),
+            reshards_spent: 0,
+            is_committed: false,
+            readers: None,
+            trail: Trail::Silent,
+            weather: Weather::Fair,
             reverts: None,
         }
     }
@@ -120,6 +192,12 @@ impl Workload {
     fn step(name: &'static str, about: &'static str, times: f64) -> Workload {
         Workload { load: Load::Step { from: BASE, to: times * BASE, at: STEP_AT }, ..Workload::calm(name, about) }
     }
+}
+
+/// [`KEYS`] with the same share each. Hashing them takes longer than an hour of a run.
+fn even() -> Keys {
+    static EVEN: OnceLock<Keys> = OnceLock::new();
+    EVEN.get_or_init(|| Keys::even(KEYS)).clone()
 }
 
 /// All of them, in the order in which they are shown.
@@ -135,18 +213,21 @@ fn loads() -> Vec<Workload> {
     let growth = Load::Growth { from: BASE / 2.0, doublings: 5, each: 24 * 3_600 / 5 };
     vec![
         Workload::calm("calm", "nothing happens"),
-        Workload::step("step-1.3", "the load grows by 30 % at once", 1.3),
+        Workload {
+            load: Load::Step { from: HIGH, to: 1.3 * HIGH, at: STEP_AT },
+            ..Workload::calm("step-1.3", "the load of a stream that is nearly full grows by 30 % at once")
+        },
         Workload::step("step-2", "the load doubles at once", 2.0),
         Workload::step("step-3.5", "three and a half times the load at once", 3.5),
         Workload::step("step-8", "eight times the load at once", 8.0),
         Workload {
-            load: Load::Step { from: WIDE * BASE, to: 1.3 * WIDE * BASE, at: STEP_AT },
+            load: Load::Step { from: WIDE * HIGH, to: 1.3 * WIDE * HIGH, at: STEP_AT },
             shards: WIDE as u32 * SHARDS,
-            ..Workload::calm("wide", "the load of 64 shards grows by 30 % at once")
+            ..Workload::calm("wide", "the same with 64 shards")
         },
         Workload { load: growth, shards: 2, ..Workload::calm("growth", "32 times the load over a day") },
         Workload {
-            load: Load::Day { low: BASE / 4.0, high: 2.0 * BASE },
+            load: Load::Day { low: HIGH / 4.0, high: 2.0 * HIGH },
             hours: 48,
             ..Workload::calm("diurnal", "two days, eight times more at noon than at midnight")
         },
@@ -160,7 +241,9 @@ fn loads() -> Vec<Workload> {
         },
         Workload {
             load: Load::Pulse { low: BASE / 2.0, high: 3.0 * BASE, every: 60, lasts: 1 },
-            ..Workload::calm("bursts", "one second of three times the load, every minute")
+            // Shards for it would be idle for 59 seconds of 60.
+            cure: Cure::Elsewhere,
+            ..Workload::calm("bursts", "one second of six times the load, every minute")
         },
     ]
 }
@@ -169,7 +252,11 @@ fn loads() -> Vec<Workload> {
 fn shapes() -> Vec<Workload> {
     let doubled = |name, about| Workload::step(name, about, 2.0);
     vec![
-        Workload { record_bytes: 60, ..doubled("tiny-records", "the load doubles, in records of 60 bytes") },
+        Workload {
+            record_bytes: 60,
+            load: Load::Step { from: HIGH, to: 1.6 * HIGH, at: STEP_AT },
+            ..Workload::calm("tiny-records", "60 % more load, in records of 60 bytes")
+        },
         Workload {
             record_bytes: 900 * 1024,
             // Of four records a second: an uneven second must not be too much at the beginning.
@@ -178,13 +265,14 @@ fn shapes() -> Vec<Workload> {
         },
         Workload { retry: Retry::storm, ..doubled("retry-storm", "the load doubles, and is retried every second") },
         Workload {
-            load: Load::Step { from: BASE / 4.0, to: BASE, at: STEP_AT },
+            load: Load::Step { from: HIGH / 4.0, to: HIGH, at: STEP_AT },
             keys: |_| Keys::with_a_hot_one(0.6, KEYS),
-            is_curable: false,
+            cure: Cure::Elsewhere,
+            hours: 6,
             ..Workload::calm("hot-key", "one key has 60 % of a growing load")
         },
         Workload {
-            load: Load::Step { from: BASE / 2.0, to: BASE, at: STEP_AT },
+            load: Load::Step { from: HIGH / 2.0, to: HIGH, at: STEP_AT },
             keys: |_| Keys::zipf(KEYS),
             ..Workload::calm(
                 "zipf",
@@ -192,7 +280,7 @@ fn shapes() -> Vec<Workload> {
             )
         },
         Workload {
-            load: Load::Step { from: BASE / 4.0, to: BASE / 2.0, at: STEP_AT },
+            load: Load::Step { from: HIGH / 4.0, to: HIGH / 2.0, at: STEP_AT },
             keys: |seed| Keys::in_a_hot_range(0.9, HashRange::uniform(SHARDS)[1], KEYS, seed),
             ..Workload::calm("hot-range", "nine tenths of a doubled load are many keys of one shard")
         },
@@ -202,24 +290,58 @@ fn shapes() -> Vec<Workload> {
 /// Doubled loads in unusual surroundings.
 fn surroundings() -> Vec<Workload> {
     let doubled = |name, about| Workload::step(name, about, 2.0);
+    let quadrupled = Load::Growth { from: BASE, doublings: 2, each: 150 };
     let quota = Account { shard_limit: 1_000, other_shards: 994, ..Account::default() };
     vec![
         Workload {
             reverts: Some(Reverts { every: 3_600, with_tags: false }),
+            cure: Cure::Person,
             ..doubled("terraform", "the load doubles, and somebody sets the shards back every hour")
         },
         Workload {
             reverts: Some(Reverts { every: 3_600, with_tags: true }),
+            cure: Cure::Person,
             ..doubled("terraform-tags", "the same, and the tags are deleted with it")
         },
         Workload { account: quota, ..doubled("quota", "the load doubles, and the account may open two more shards") },
         Workload {
+            reshards_spent: 8,
+            ..Workload::step("budget", "eight times the load, and two reshards are left", 8.0)
+        },
+        Workload { mode: CapacityMode::OnDemand, load: quadrupled, ..Workload::calm("on-demand-4", ON_DEMAND_4) },
+        Workload {
             mode: CapacityMode::OnDemand,
-            load: Load::Growth { from: BASE, doublings: 2, each: 150 },
-            ..Workload::calm("on-demand-4", "an on-demand stream gets four times its load within five minutes")
+            load: quadrupled,
+            is_committed: true,
+            ..Workload::calm("on-demand-warm", "the same in an account with the throughput commitment")
+        },
+        Workload {
+            trail: Trail::Writes,
+            ..doubled("put-record", "the load doubles, and CloudTrail tells of each refusal")
+        },
+        Workload {
+            trail: Trail::ControlPlane,
+            cure: Cure::Elsewhere,
+            hours: 6,
+            ..Workload::calm("control-plane", "a calm stream, and a tool whose ListShards are refused every second")
+        },
+        Workload {
+            readers: Some(Readers { first: 3, then: 7, at: STEP_AT }),
+            record_bytes: 100,
+            cure: Cure::Elsewhere,
+            hours: 6,
+            ..Workload::calm("readers-calls", "seven readers poll a stream whose shards answer five calls a second")
+        },
+        Workload {
+            readers: Some(Readers { first: 2, then: 3, at: STEP_AT }),
+            record_bytes: 1_200,
+            ..Workload::calm("readers-bytes", "a third reader wants more bytes than the shards give out")
         },
     ]
 }
+
+/// What [`surroundings`] has twice.
+const ON_DEMAND_4: &str = "an on-demand stream gets four times its load within five minutes";
 
 #[cfg(test)]
 mod tests {
@@ -237,7 +359,7 @@ mod tests {
     #[test]
     fn each_begins_with_a_load_that_fits() {
         for workload in all() {
-            let mut world = World::new(workload.setup(1), 1);
+            let mut world = workload.world(workload.setup(1), 1);
             for second in 0..30 {
                 world.pass(workload.load.at(second));
             }
@@ -248,14 +370,15 @@ mod tests {
     #[test]
     fn each_throttles_a_stream_that_nobody_heals_but_the_calm_one() {
         for workload in all() {
-            let mut world = World::new(workload.setup(1), 1);
+            let mut world = workload.world(workload.setup(1), 1);
             for second in 0..workload.hours * 3_600 {
                 world.pass(workload.load.at(second));
-                if world.score().throttled > 0 {
+                if world.score().throttled + world.score().reads_throttled > 0 {
                     break;
                 }
             }
-            assert_eq!(world.score().throttled == 0, workload.name == "calm", "{}", workload.name);
+            let is_calm = ["calm", "control-plane"].contains(&workload.name);
+            assert_eq!(world.score().throttled + world.score().reads_throttled == 0, is_calm, "{}", workload.name);
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::chance::{CHANGES, Chance, GROWTH};
 use super::cloudwatch::CloudWatch;
 use super::keys::{HashRange, Keys};
+use super::readers::{Readers, Reading};
 use super::retry::{Retry, Waiting};
 use super::rules::{
     Account, MOST_ON_DEMAND_SHARDS, RESHARDS_A_DAY, Refusal, SWITCHES_A_DAY, monitoring_seconds, must_be_left,
@@ -14,7 +15,10 @@ use super::time;
 use super::timeline::{Change, Timeline};
 use crate::cost::{BillingMode, Load, Prices, Shape};
 use crate::decide::Wants;
-use crate::observation::{CapacityMode, Commitment, Limits, Minute, Observation, Shard, Status, Stream};
+use crate::memory::{self, ChangeKind, Memory, TAG};
+use crate::observation::{
+    CapacityMode, Commitment, Limits, Minute, Observation, Shard, Status, Stream, WarmThroughput,
+};
 use crate::signal::{Home, StreamArn};
 use chrono::{DateTime, Utc};
 use std::collections::{BTreeMap, BTreeSet};
@@ -86,10 +90,19 @@ enum Becomes {
     Monitored(BTreeSet<String>),
 }
 
+/// A call that CloudTrail saw throttled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// The operation, as AWS names it.
+    pub operation: &'static str,
+    /// The error code.
+    pub code: &'static str,
+}
+
 /// The stream, and all that happens to it.
 ///
-/// Shards of a reshard take records from the moment in which it is done, all at once. No reader is in this world, and the
-/// account has no throughput commitment.
+/// Shards of a reshard take records from the moment in which it is done, all at once. Nobody reads it, and the account has no
+/// throughput commitment, unless the world is made so.
 #[derive(Debug)]
 pub struct World {
     setup: Setup,
@@ -111,6 +124,9 @@ pub struct World {
     minute: Counts,
     closed: BTreeMap<u64, Counts>,
     last: Second,
+    events: Vec<Event>,
+    reading: Option<Reading>,
+    commitment: Commitment,
     cloudwatch: CloudWatch,
     changes: Chance,
     growth: Chance,
@@ -151,6 +167,9 @@ impl World {
             minute: Counts::default(),
             closed: BTreeMap::new(),
             last: Second::default(),
+            events: vec![],
+            reading: None,
+            commitment: Commitment::Disabled,
             cloudwatch: CloudWatch::new(seed, setup.record_bytes),
             changes: Chance::new(seed, CHANGES),
             growth: Chance::new(seed, GROWTH),
@@ -159,6 +178,36 @@ impl World {
             timeline: Timeline::default(),
             setup,
         }
+    }
+
+    /// The same, read by these.
+    #[must_use]
+    pub fn with_readers(mut self, readers: Readers) -> World {
+        self.reading = Some(Reading::new(readers, self.open_shards()));
+        self
+    }
+
+    /// The same in an account that has the throughput commitment.
+    #[must_use]
+    pub fn with_commitment(mut self) -> World {
+        self.commitment = Commitment::Enabled;
+        self
+    }
+
+    /// The same after so many reshards of the policy, an hour apart, the last one two hours ago.
+    #[must_use]
+    pub fn with_reshards_spent(mut self, spent: u32) -> World {
+        self.reshards = (2..2 + i64::from(spent)).rev().map(|hours| -3_600 * hours).collect();
+        let open = self.open_shards();
+        let mut memory = self.reshards.iter().fold(Memory::default(), |memory, at| {
+            memory.intend(memory::Change::intent(ChangeKind::Scale, open, open, time(*at)), false)
+        });
+        if let Some(last) = &mut memory.change {
+            (last.settled, last.healed, last.counted) = (Some(last.at), Some(last.at), Some(last.at));
+        }
+        // So few changes fit into a tag.
+        self.tags.extend(memory.encode().ok().map(|text| (TAG.to_owned(), text)));
+        self
     }
 
     /// The same in a region with these prices.
@@ -185,6 +234,7 @@ impl World {
 
     /// A second passes in which producers have so many new records for the stream.
     pub fn pass(&mut self, records: f64) {
+        self.events.clear();
         self.finish();
         self.grow();
         let mut second = Second::default();
@@ -199,11 +249,30 @@ impl World {
         self.minute.throttled += second.throttled;
         self.last = second;
         self.tally.pass(self.now, second, self.shards.len() as u64);
+        self.read(records, second);
         self.timeline.pass(second);
         self.now += 1;
         if self.now % 60 == 0 {
             self.close_minute();
         }
+    }
+
+    fn read(&mut self, records: f64, second: Second) {
+        let (shards, bytes) = (self.open_shards(), self.setup.record_bytes);
+        let written = (second.accepted * bytes) as f64;
+        let refused = self.reading.as_mut().map_or(0.0, |reading| reading.pass(self.now, written, shards));
+        let filled = (records * bytes as f64 / BYTES_A_SECOND as f64).max(records / RECORDS_A_SECOND as f64);
+        self.tally.fill(filled, refused, self.now);
+    }
+
+    /// CloudTrail sees a call throttled.
+    pub fn tell(&mut self, event: Event) {
+        self.events.push(event);
+    }
+
+    /// What CloudTrail saw in this second.
+    pub fn events(&self) -> &[Event] {
+        &self.events
     }
 
     /// What came of the last second.
@@ -303,17 +372,23 @@ impl World {
         let counts = std::mem::take(&mut self.minute);
         self.timeline.close_minute(self.open_shards(), self.setup.record_bytes);
         self.tally.spend(self.prices.per_hour(&self.shape(counts)) / 60.0);
+        if self.mode == CapacityMode::OnDemand {
+            self.tally.on_demand_minute();
+        }
         self.plan_growth(counts, &shards);
         if self.monitored.is_empty() {
             shards.clear();
         }
         shards.retain(|_, counts| *counts != Counts::default());
         self.cloudwatch.publish(Minute::of(time(self.now - 1)), counts, shards, self.now);
+        if let Some(reading) = &mut self.reading {
+            self.cloudwatch.publish_reads(reading.close_minute());
+        }
     }
 
     fn shape(&self, minute: Counts) -> Shape {
         let mode = match self.mode {
-            CapacityMode::OnDemand => BillingMode::OnDemand { committed: false },
+            CapacityMode::OnDemand => BillingMode::OnDemand { committed: self.commitment == Commitment::Enabled },
             _ => BillingMode::Provisioned,
         };
         let records_per_second = minute.accepted as f64 / 60.0;
@@ -421,12 +496,41 @@ impl World {
     fn split(&self, id: &str, at: u128) -> Result<Vec<HashRange>, Refusal> {
         self.must_be_provisioned()?;
         self.must_be_active()?;
-        let shard = self.shards.iter().find(|shard| shard.id() == id);
-        let shard = shard.ok_or_else(|| Refusal::new("ResourceNotFoundException", "There is no such open shard."))?;
+        let shard = &self.shards[self.place_of(id)?];
         let halves = shard.range.split(at);
         let halves = halves.ok_or_else(|| Refusal::new("InvalidArgumentException", "Not a hash key to split at."))?;
         self.setup.account.must_have_room(self.open_shards(), 1)?;
         Ok(self.ranges_with(shard.range, halves))
+    }
+
+    fn place_of(&self, id: &str) -> Result<usize, Refusal> {
+        let place = self.shards.iter().position(|shard| shard.id() == id);
+        place.ok_or_else(|| Refusal::new("ResourceNotFoundException", "There is no such open shard."))
+    }
+
+    /// `MergeShards` of two neighbours, in either order. AWS's daily cap does not count it.
+    ///
+    /// # Errors
+    /// What AWS would say.
+    pub fn merge_shards(&mut self, by: By, id: &str, adjacent: &str) -> Result<(), Refusal> {
+        let ranges = self.merged(id, adjacent);
+        let ranges = self.answer(by, ranges)?;
+        let seconds = reshard_seconds(0, &mut self.changes);
+        self.begin(by, seconds, Becomes::Shards(ranges));
+        Ok(())
+    }
+
+    fn merged(&self, id: &str, adjacent: &str) -> Result<Vec<HashRange>, Refusal> {
+        self.must_be_provisioned()?;
+        self.must_be_active()?;
+        let (one, other) = (self.place_of(id)?, self.place_of(adjacent)?);
+        if one.abs_diff(other) != 1 {
+            return Err(Refusal::new("InvalidArgumentException", "The shards are not adjacent."));
+        }
+        let mut ranges: Vec<HashRange> = self.shards.iter().map(|shard| shard.range).collect();
+        let above = ranges.remove(one.max(other));
+        ranges[one.min(other)].last = above.last;
+        Ok(ranges)
     }
 
     /// `UpdateStreamMode`. The stream keeps its shards; repeating the current mode is free.
@@ -459,13 +563,27 @@ impl World {
         must_be_left(&self.switches, SWITCHES_A_DAY, self.now)
     }
 
-    /// `UpdateStreamWarmThroughput`: refused, since the account has no throughput commitment.
+    /// `UpdateStreamWarmThroughput`, in MiB/s: the shards that it takes are opened at once.
     ///
     /// # Errors
-    /// What AWS says to such an account.
-    pub fn update_warm_throughput(&mut self, by: By) -> Result<(), Refusal> {
-        let words = "The account is not enabled for minimum throughput billing commitment";
-        self.answer(by, Err(Refusal::new("ValidationException", words)))
+    /// What AWS would say.
+    pub fn update_warm_throughput(&mut self, by: By, mibps: u32) -> Result<(), Refusal> {
+        let allowed = self.may_be_warmed();
+        self.answer(by, allowed)?;
+        let (open, target) = (self.open_shards(), mibps.min(MOST_ON_DEMAND_SHARDS));
+        if target > open {
+            let seconds = reshard_seconds(opened_by(open, target), &mut self.changes);
+            self.begin(by, seconds, Becomes::Shards(HashRange::uniform(target)));
+        }
+        Ok(())
+    }
+
+    fn may_be_warmed(&self) -> Result<(), Refusal> {
+        if self.commitment != Commitment::Enabled || self.mode != CapacityMode::OnDemand {
+            let words = "The account is not enabled for minimum throughput billing commitment";
+            return Err(Refusal::new("ValidationException", words));
+        }
+        self.must_be_active()
     }
 
     /// `EnableEnhancedMonitoring`, or `DisableEnhancedMonitoring` where not `on`, of metrics by AWS's names.
@@ -523,6 +641,18 @@ impl World {
         self.describe()
     }
 
+    /// `ListShards` by the policy: the open ones, by their hash keys.
+    pub fn listed(&mut self) -> &[OpenShard] {
+        self.tally.look(1);
+        &self.shards
+    }
+
+    /// The policy makes so many calls about things that are not in this world, or are read elsewhere: CloudWatch's metrics
+    /// and alarms, parameters.
+    pub fn called(&mut self, calls: u64) {
+        self.tally.look(calls);
+    }
+
     /// What the Lambda's first look gives.
     pub fn look(&mut self) -> Observation {
         self.tally.look(CALLS_OF_A_LOOK);
@@ -551,7 +681,7 @@ impl World {
         }
         if wants.commitment {
             self.tally.look(1);
-            observation.commitment = Some(Commitment::Disabled);
+            observation.commitment = Some(self.commitment);
         }
     }
 
@@ -565,12 +695,19 @@ impl World {
             retention_hours: RETENTION_HOURS,
             consumers: 0,
             shard_metrics: self.monitored.clone(),
-            warm_throughput: None,
+            warm_throughput: self.warm_throughput(),
             spreads_records: false,
             channels: Some(0),
             queues: Some(0),
             kms_key: None,
         }
+    }
+
+    /// What it has: its shards, at 1 MiB/s each.
+    fn warm_throughput(&self) -> Option<WarmThroughput> {
+        let open = self.open_shards();
+        let has = self.commitment == Commitment::Enabled && self.mode == CapacityMode::OnDemand;
+        has.then_some(WarmThroughput { current_mibps: open, target_mibps: open })
     }
 
     fn limits(&self) -> Limits {
@@ -727,7 +864,28 @@ mod tests {
         pass(&mut world, 60, 6_500.0);
         assert_eq!(world.last().throttled, 0, "not twice the peak");
         assert_eq!(code(world.update_shard_count(By::Policy, 8)), "ValidationException");
-        assert_eq!(code(world.update_warm_throughput(By::Policy)), "ValidationException");
+        assert_eq!(code(world.update_warm_throughput(By::Policy, 16)), "ValidationException");
+    }
+
+    #[test]
+    fn warm_throughput_is_there_at_once_where_the_account_has_committed_itself() {
+        let mut world = World::new(Setup { mode: CapacityMode::OnDemand, ..setup(4) }, 1).with_commitment();
+        assert_eq!(world.update_warm_throughput(By::Policy, 16), Ok(()));
+        assert_eq!(code(world.update_warm_throughput(By::Policy, 32)), "ResourceInUseException");
+        pass(&mut world, 120, 1_000.0);
+        assert_eq!(
+            (world.open_shards(), world.describe().warm_throughput.map(|warm| warm.current_mibps)),
+            (16, Some(16))
+        );
+    }
+
+    #[test]
+    fn reshards_of_yesterday_are_known_to_aws_and_to_the_memory() {
+        let mut world = world(4).with_reshards_spent(9);
+        assert_eq!(Memory::parse(&world.tags()[TAG]).expect("readable").reshards.len(), 9);
+        assert!(world.update_shard_count(By::Policy, 8).is_ok());
+        pass(&mut world, 60, 0.0);
+        assert_eq!(code(world.update_shard_count(By::Policy, 16)), "LimitExceededException");
     }
 
     #[test]
@@ -746,6 +904,28 @@ mod tests {
         let first = HashRange::uniform(2)[0];
         assert_eq!(hot(Keys::in_a_hot_range(0.9, first, 20_000, 3)), 0);
         assert!(hot(Keys::with_a_hot_one(0.9, 20_000)) > 500);
+    }
+
+    #[test]
+    fn neighbours_are_merged_and_nothing_is_lost() {
+        let mut world = world(4);
+        pass(&mut world, 60, 4_500.0);
+        let ids: Vec<String> = world.listed().iter().map(OpenShard::id).collect();
+        assert_eq!(code(world.merge_shards(By::Policy, &ids[0], &ids[2])), "InvalidArgumentException");
+        assert_eq!(code(world.merge_shards(By::Policy, &ids[0], &ids[0])), "InvalidArgumentException");
+        assert_eq!(code(world.merge_shards(By::Policy, &ids[0], "shardId-9")), "ResourceNotFoundException");
+        world.merge_shards(By::Policy, &ids[2], &ids[1]).expect("in either order");
+        assert_eq!(code(world.merge_shards(By::Policy, &ids[0], &ids[1])), "ResourceInUseException");
+        pass(&mut world, 60, 4_500.0);
+        let left: Vec<String> = world.shards().iter().map(OpenShard::id).collect();
+        assert_eq!(left, [ids[0].as_str(), "shardId-000000000004", ids[3].as_str()]);
+        assert!((world.shards()[1].share - 0.5).abs() < 0.02);
+        let waiting: u64 = world.shards().iter().map(|shard| shard.waiting.all()).sum();
+        let Score { offered, accepted, lost, .. } = world.score();
+        assert_eq!(offered, accepted + lost + waiting);
+        world.update_stream_mode(By::Policy, CapacityMode::OnDemand).expect("legal");
+        pass(&mut world, 5, 0.0);
+        assert_eq!(code(world.merge_shards(By::Policy, &ids[0], &left[1])), "ValidationException");
     }
 
     #[test]

@@ -5,8 +5,6 @@ use crate::observation::Minute;
 use crate::sim::backtest::{History, Passed};
 use chrono::{DateTime, DurationRound as _, TimeDelta, Utc};
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Read};
 use std::path::Path;
 
 const COLUMNS: [&str; 4] = ["timestamp", "incoming_bytes", "incoming_records", "write_throttled"];
@@ -22,12 +20,9 @@ const MOST_SECONDS: i64 = 100_000_000_000;
 /// # Errors
 /// The file cannot be read, or the first line that cannot be used.
 pub(super) fn read(path: &Path) -> Result<History, CliError> {
-    let error = |source| CliError::File { path: path.to_owned(), source };
-    let file = File::open(path).map_err(error)?;
-    let known = rows(file).map_err(|problem| match problem {
-        Problem::Io(source) => error(source),
-        Problem::Line(line, problem) => CliError::Line { path: path.to_owned(), line, problem },
-    })?;
+    let text = std::fs::read(path).map_err(|source| CliError::File { path: path.to_owned(), source })?;
+    let known = rows(&text);
+    let known = known.map_err(|Problem { line, problem }| CliError::Line { path: path.to_owned(), line, problem })?;
     let (Some((first, _)), Some((last, _))) = (known.first_key_value(), known.last_key_value()) else {
         return Err(CliError::Line { path: path.to_owned(), line: 1, problem: "no row is in the file".into() });
     };
@@ -36,20 +31,18 @@ pub(super) fn read(path: &Path) -> Result<History, CliError> {
 }
 
 #[derive(Debug)]
-enum Problem {
-    Io(io::Error),
-    /// Its number, and what is wrong with it.
-    Line(u64, String),
+struct Problem {
+    line: u64,
+    problem: String,
 }
 
-fn rows(file: impl Read) -> Result<BTreeMap<Minute, Passed>, Problem> {
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).trim(csv::Trim::All).from_reader(file);
+fn rows(text: &[u8]) -> Result<BTreeMap<Minute, Passed>, Problem> {
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).trim(csv::Trim::All).from_reader(text);
     let mut known = BTreeMap::new();
     let mut record = csv::StringRecord::new();
     let mut is_first = true;
-    while read_record(&mut reader, &mut record)? {
-        let line = record.position().map_or(1, csv::Position::line);
-        let wrong = |problem: String| Problem::Line(line, problem);
+    while read_record(&mut reader, &mut record, text)? {
+        let wrong = |problem: String| Problem { line: line(text, record.position()), problem };
         if std::mem::take(&mut is_first) && is_header(&record).map_err(wrong)? {
             continue;
         }
@@ -70,15 +63,17 @@ fn rows(file: impl Read) -> Result<BTreeMap<Minute, Passed>, Problem> {
     Ok(known)
 }
 
-fn read_record(reader: &mut csv::Reader<impl Read>, record: &mut csv::StringRecord) -> Result<bool, Problem> {
-    reader.read_record(record).map_err(|error| {
-        let line = error.position().map_or(1, csv::Position::line);
-        match error.into_kind() {
-            csv::ErrorKind::Io(error) => Problem::Io(error),
-            csv::ErrorKind::Utf8 { .. } => Problem::Line(line, "not UTF-8 text".into()),
-            other => Problem::Line(line, format!("not CSV: {other:?}")),
-        }
-    })
+fn read_record(reader: &mut csv::Reader<&[u8]>, record: &mut csv::StringRecord, text: &[u8]) -> Result<bool, Problem> {
+    let read = reader.read_record(record);
+    read.map_err(|error| Problem { line: line(text, error.position()), problem: format!("not CSV: {error}") })
+}
+
+/// The line of a record, from 1. The reader's own count leaves empty lines to the record after them.
+fn line(text: &[u8], position: Option<&csv::Position>) -> u64 {
+    let begin = position.map_or(0, |position| usize::try_from(position.byte()).unwrap_or(usize::MAX)).min(text.len());
+    let (before, after) = text.split_at(begin);
+    let empty = after.iter().take_while(|byte| byte.is_ascii_whitespace());
+    1 + before.iter().chain(empty).filter(|byte| **byte == b'\n').count() as u64
 }
 
 /// A line whose first cell is neither a time nor a number must be the header.
@@ -98,6 +93,7 @@ fn row(record: &csv::StringRecord) -> Result<(Minute, Passed), String> {
     if record.len() != COLUMNS.len() {
         return Err(format!("{} columns, and must be {}: {}", record.len(), COLUMNS.len(), COLUMNS.join(",")));
     }
+    let time = time(record.get(0).unwrap_or_default().trim_start_matches('\u{feff}'))?;
     let cell = |place: usize| record.get(place).unwrap_or_default();
     let number = |place: usize| {
         let text = cell(place);
@@ -108,7 +104,7 @@ fn row(record: &csv::StringRecord) -> Result<(Minute, Passed), String> {
     if passed.records == 0.0 && passed.bytes > 0.0 {
         return Err("bytes without records".into());
     }
-    Ok((Minute::of(time(cell(0).trim_start_matches('\u{feff}'))?), passed))
+    Ok((Minute::of(time), passed))
 }
 
 /// RFC 3339, or seconds of the epoch.
@@ -133,7 +129,7 @@ mod tests {
 
     fn wrong(text: &str) -> (u64, String) {
         match rows(text.as_bytes()) {
-            Err(Problem::Line(line, problem)) => (line, problem),
+            Err(Problem { line, problem }) => (line, problem),
             other => panic!("{other:?}"),
         }
     }
@@ -147,7 +143,7 @@ mod tests {
         assert_eq!(passed[1], Passed { bytes: 2000.0, records: 4.0, throttled: 1.5 });
         let minutes: Vec<String> = known.keys().map(|minute| name(*minute)).collect();
         assert_eq!(minutes, ["2026-11-20T13:04Z", "2026-11-20T13:05Z"]);
-        let seconds = rows("1795179840,1000,2,0\n".as_bytes()).expect("right");
+        let seconds = rows(b"1795179840,1000,2,0\n").expect("right");
         assert_eq!(seconds.keys().next(), known.keys().next());
         assert!(rows("\u{feff}timestamp,incoming_bytes,incoming_records,write_throttled\n".as_bytes()).is_ok());
     }
@@ -180,6 +176,6 @@ mod tests {
             assert_eq!(at, line, "{text:?}: {problem}");
             assert!(problem.contains(says), "{text:?}: {problem}");
         }
-        assert!(matches!(rows(b"1795179840,1000,2,\xff\n".as_slice()), Err(Problem::Line(1, _))));
+        assert!(matches!(rows(b"1795179840,1000,2,\xff\n"), Err(Problem { line: 1, .. })));
     }
 }

@@ -3,13 +3,13 @@
 mod cache;
 mod file;
 mod past;
-mod progress;
 mod report;
 
 use super::CliError;
 use super::aws::{AwsArgs, find_stream};
 use super::console::print_json;
 use super::files;
+use super::progress::Progress;
 use crate::clients::Clients;
 use crate::heal;
 use crate::observation::CapacityMode;
@@ -21,10 +21,10 @@ use crate::sim::Run;
 use crate::sim::backtest::{Backtested, Before, History};
 use cache::Cache;
 use chrono::Utc;
-use progress::Progress;
 use report::{From, Report};
 use std::io::Write as _;
 use std::path::PathBuf;
+use std::sync::mpsc;
 use std::thread;
 
 #[derive(clap::Args)]
@@ -138,13 +138,25 @@ fn simulate(case: Case) -> Report {
         Backtested::OnDemand,
         Backtested::Static(best),
     ];
-    let progress = Progress::new("simulated hours", (all.len() * history.minutes().len() / 60) as u64);
-    let run = |who: &Backtested| history.run(&before, who, &policy.prices, || progress.step());
+    let mut progress = Progress::new("simulated hours", all.len() * (history.minutes().len() / 60));
+    let (hour, hours) = mpsc::channel();
+    let run = &|who: &Backtested, hour: mpsc::Sender<()>| {
+        history.run(&before, who, &policy.prices, || {
+            // Who counts the hours does so to the end.
+            let _ = hour.send(());
+        })
+    };
     let runs: Vec<Run> = thread::scope(|scope| {
-        let threads: Vec<_> = all.iter().map(|who| scope.spawn(|| run(who))).collect();
+        let begin = |who| {
+            let hour = hour.clone();
+            scope.spawn(move || run(who, hour))
+        };
+        let threads: Vec<_> = all.iter().map(begin).collect();
+        drop(hour);
+        hours.iter().for_each(|()| progress.step());
         threads.into_iter().map(|t| t.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
     });
-    progress.end();
+    progress.clear();
     let runs = all.into_iter().zip(runs).collect();
     Report { name, history, before, from, prices: policy.prices, runs }
 }

@@ -36,7 +36,8 @@ impl Clairvoyant {
         let peaks: Vec<f64> =
             seconds.chunks(SLOT as usize).map(|slot| slot.iter().copied().fold(0.0, f64::max)).collect();
         let most = most_needed(&mut room, workload, &peaks);
-        Clairvoyant { plan: Planner::new(&mut room, &peaks, most).plan(workload.shards) }
+        let left = RESHARDS_A_DAY.saturating_sub(workload.reshards_spent as usize);
+        Clairvoyant { plan: Planner::new(&mut room, &peaks, most).plan(workload.shards, left) }
     }
 
     /// Shards at that second of the run.
@@ -108,22 +109,23 @@ impl Planner {
         Planner { costs: peaks.iter().map(|peak| (0..=most).map(|shards| cost(shards, *peak)).collect()).collect() }
     }
 
-    /// The shards of each slot, planned day by day. AWS counts 24 hours back from each change: what comes too early the
-    /// next day waits.
-    fn plan(&self, first: u32) -> Vec<u32> {
-        let mut plan: Vec<u32> = vec![];
+    /// The shards of each slot, planned day by day; of the first day's changes so many are `left`. AWS counts 24 hours back
+    /// from each change: what comes too early the next day waits.
+    fn plan(&self, first: u32, left: usize) -> Vec<u32> {
+        let (mut plan, mut left): (Vec<u32>, _) = (vec![], left);
         for day in self.costs.chunks(DAY) {
             let open = plan.last().copied().unwrap_or(first);
-            plan.extend(plan_of_a_day(day, open as usize));
+            plan.extend(plan_of_a_day(day, open as usize, left));
+            left = RESHARDS_A_DAY;
         }
         plan
     }
 }
 
-/// At most as many changes as AWS carries out in a day, from `open` shards on.
-fn plan_of_a_day(costs: &[Vec<f64>], open: usize) -> Vec<u32> {
+/// At most so many changes, from `open` shards on.
+fn plan_of_a_day(costs: &[Vec<f64>], open: usize, changes: usize) -> Vec<u32> {
     let most = costs.first().map_or(0, Vec::len);
-    let mut before = vec![vec![Way { cost: f64::INFINITY, from: open }; most]; RESHARDS_A_DAY + 1];
+    let mut before = vec![vec![Way { cost: f64::INFINITY, from: open }; most]; changes + 1];
     if let Some(way) = before[0].get_mut(open) {
         way.cost = 0.0;
     }
@@ -174,4 +176,50 @@ fn back(ways: &[Ways], mut changes: usize, mut shards: usize) -> Vec<u32> {
     }
     plan.reverse();
     plan
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sim::arena::run;
+    use crate::sim::{Policies, load::Load};
+
+    /// The slots in which the plan changes, and to what.
+    fn changes(plan: &[u32]) -> Vec<(usize, u32)> {
+        (1..plan.len()).filter(|slot| plan[*slot] != plan[slot - 1]).map(|slot| (slot, plan[slot])).collect()
+    }
+
+    fn plan(load: Load) -> Vec<u32> {
+        let calm = Workload::named("calm").expect("known");
+        Clairvoyant::new(&Workload { load, ripple: 0.0, ..calm }, 1).plan
+    }
+
+    #[test]
+    fn it_has_the_shards_before_the_load_comes_and_gives_them_back_at_once() {
+        // 3.8 shards' worth until 01:00, then 9: 10 when it comes, as keys are a little uneven, and half of that in the slot before.
+        let planned = plan(Load::Step { from: 3_800.0, to: 9_000.0, at: 3_600 });
+        assert_eq!(changes(&planned), [(11, 5), (12, 10)]);
+        let pulse = plan(Load::Pulse { low: 3_800.0, high: 5_500.0, every: 12 * 3_600, lasts: 1_800 });
+        let up = pulse.iter().filter(|shards| **shards == 6).count();
+        assert_eq!((changes(&pulse).len(), up), (3, 12), "half an hour twice: {:?}", changes(&pulse));
+    }
+
+    #[test]
+    fn it_makes_no_more_changes_than_aws_does_and_spends_them_where_they_save_most() {
+        let pulse = Load::Pulse { low: 1_800.0, high: 3_800.0, every: 3_600, lasts: 600 };
+        let planned = plan(pulse);
+        assert!(changes(&planned).len() <= RESHARDS_A_DAY, "{:?}", changes(&planned));
+        let costs = vec![vec![f64::INFINITY, 9.0, 2.0, 3.0]; 3];
+        assert_eq!(plan_of_a_day(&costs, 3, 1), [3, 2, 2]);
+        assert_eq!(plan_of_a_day(&costs, 3, 0), [3, 3, 3]);
+    }
+
+    #[test]
+    fn nothing_is_refused_where_the_future_is_known() {
+        for name in ["step-3.5", "spikes", "large-records"] {
+            let workload = Workload { hours: 4, ..Workload::named(name).expect("known") };
+            let score = run(&workload, Policies::Clairvoyant, 3);
+            assert_eq!((score.throttled, score.illegal_calls), (0, 0), "{name}");
+        }
+    }
 }

@@ -6,6 +6,9 @@ use crate::sim::arena::Contender;
 use crate::sim::workloads::Workload;
 use crate::sim::world::{By, World};
 
+/// The share of the refused records that a doubling must take away: one key's load stays, however many shards there are.
+const CLEARLY: f64 = 0.1;
+
 /// Doubles the shards as long as the newest published minute was throttled and did not fit into those that there are, one
 /// reshard right after the other. It knows the new records of a minute from the retries, and needs neither a second minute
 /// nor a look at what the last change did. It does nothing before a throttle, and takes nothing back.
@@ -31,12 +34,13 @@ impl Reactive {
         (counts.throttled > 0).then_some(*records)
     }
 
-    /// The most shards up to double that AWS opens now, if they take more of it than those that there are.
+    /// The most shards up to double that AWS opens now, if what they refuse is clearly less than what those that there are do.
     fn target(&mut self, world: &World, records: f64) -> Option<u32> {
         let open = world.open_shards();
         let target =
             (open + 1..=open.saturating_mul(2)).rev().find(|target| world.may_be_resharded(*target).is_ok())?;
-        (self.room.refused(target, records) < self.room.refused(open, records)).then_some(target)
+        let (now, then) = (self.room.refused(open, records), self.room.refused(target, records));
+        (then < now * (1.0 - CLEARLY)).then_some(target)
     }
 }
 
@@ -56,5 +60,30 @@ impl Contender for Reactive {
             // It was asked for what AWS allows.
             let _ = world.update_shard_count(By::Policy, target);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::sim::Policies;
+    use crate::sim::arena::run;
+    use crate::sim::workloads::Workload;
+
+    #[test]
+    fn it_acts_on_the_first_published_minute_and_then_at_once() {
+        let workload = Workload { hours: 2, ..Workload::named("step-3.5").expect("known") };
+        let score = run(&workload, Policies::Reactive, 1);
+        // The first throttled minute is published one to three minutes after its end, and two doublings follow each other.
+        let healed = score.heal_seconds_longest.expect("throttled");
+        assert_eq!((score.changes, score.incidents, score.illegal_calls), (2, 1, 0));
+        assert!((60 + 60 + 2 * 22..=60 + 180 + 2 * 46 + 30).contains(&healed), "{healed}");
+    }
+
+    #[test]
+    fn it_opens_no_shards_that_take_nothing_away() {
+        let hot = Workload { hours: 2, ..Workload::named("hot-key").expect("known") };
+        assert!(run(&hot, Policies::Reactive, 1).changes <= 1);
+        let bursts = Workload { hours: 2, ..Workload::named("bursts").expect("known") };
+        assert_eq!(run(&bursts, Policies::Reactive, 1).changes, 0, "the mean of a minute fits");
     }
 }

@@ -1,0 +1,170 @@
+//! What the arena is for: figures that say how good unthrottle is, and where it is not.
+//!
+//! They are taken over the workloads that capacity can cure, in fair weather. A run's refusals are its refused records and
+//! refused calls of readers.
+
+use super::arena::Policies;
+use super::score::Score;
+use super::workloads::{Cure, Workload};
+use serde::Serialize;
+
+/// A run refuses at most so many times what the reactive limit refuses: a minute that it waits for evidence costs as much as
+/// the minute before.
+pub const OF_REACTIVE: f64 = 1.35;
+
+/// A peer counts whose shard-hours are at most so many times those of the clairvoyant limit: whoever pays for enough idle
+/// shards is never throttled.
+pub const OF_CLAIRVOYANT_FOR_PEERS: f64 = 2.0;
+
+/// Over all workloads, refusals are at most so many times those of the best peer of each.
+pub const OF_BEST_PEERS: f64 = 0.5;
+
+/// Over all workloads, shard-hours with restore are at most so many times those of the clairvoyant limit.
+pub const SHARD_HOURS_OF_CLAIRVOYANT: f64 = 1.2;
+
+/// Over all workloads, changes are at most so many times those of the clairvoyant limit.
+pub const CHANGES_OF_CLAIRVOYANT: f64 = 1.5;
+
+/// All policies on one workload.
+#[derive(Clone, Debug)]
+pub struct Contest {
+    /// The workload.
+    pub workload: Workload,
+    /// Each policy's score.
+    pub scores: Vec<(Policies, Score)>,
+}
+
+impl Contest {
+    /// The score of a policy, if it took part.
+    pub fn of(&self, policy: Policies) -> Option<&Score> {
+        self.scores.iter().find(|(known, _)| *known == policy).map(|(_, score)| score)
+    }
+
+    /// The peer that lets the least through, of those that do not pay it away.
+    pub fn best_peer(&self) -> Option<(Policies, &Score)> {
+        let most = OF_CLAIRVOYANT_FOR_PEERS * self.of(Policies::Clairvoyant)?.shard_hours;
+        let peers = self.scores.iter().filter(|(policy, score)| policy.is_peer() && score.shard_hours <= most);
+        peers.min_by_key(|(_, score)| refused(score)).map(|(policy, score)| (*policy, score))
+    }
+
+    /// Refusals of ours ÷ those of the reactive limit; `None`: neither refuses anything, or one did not take part.
+    pub fn against_reactive(&self) -> Option<f64> {
+        let (ours, limit) = (self.of(Policies::Ours)?, self.of(Policies::Reactive)?);
+        divide(refused(ours) as f64, refused(limit) as f64)
+    }
+
+    /// The same with the best peer, and which one that is.
+    pub fn against_best_peer(&self) -> Option<(Policies, Option<f64>)> {
+        let (peer, score) = self.best_peer()?;
+        Some((peer, divide(refused(self.of(Policies::Ours)?) as f64, refused(score) as f64)))
+    }
+
+    /// Shard-hours of ours with restore ÷ those of the clairvoyant limit. `None`: one of them was in on-demand mode.
+    pub fn shard_hours(&self) -> Option<f64> {
+        let (ours, limit) = (self.of(Policies::OursRestoring)?, self.of(Policies::Clairvoyant)?);
+        divide(ours.shard_hours, limit.shard_hours).filter(|_| self.is_provisioned(Policies::OursRestoring))
+    }
+
+    /// Whether shard-hours are what both pay by.
+    fn is_provisioned(&self, policy: Policies) -> bool {
+        let is = |policy| self.of(policy).is_some_and(|score: &Score| score.on_demand_hours <= 0.0);
+        is(policy) && is(Policies::Clairvoyant)
+    }
+}
+
+/// `None`: both are nothing.
+fn divide(ours: f64, other: f64) -> Option<f64> {
+    if ours <= 0.0 && other <= 0.0 { None } else { Some(ours / other) }
+}
+
+/// What was refused: records and calls.
+pub fn refused(score: &Score) -> u64 {
+    score.throttled + score.reads_throttled
+}
+
+/// One figure: what it is, as a ratio, and what it should be at most.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Figure {
+    /// What is compared.
+    pub what: String,
+    /// Ours ÷ what it is held against; `None`: both are nothing.
+    pub ratio: Option<f64>,
+    /// What it is to be at most.
+    pub most: f64,
+}
+
+impl Figure {
+    fn of(what: impl Into<String>, ours: f64, other: f64, most: f64) -> Figure {
+        Figure { what: what.into(), ratio: divide(ours, other), most }
+    }
+
+    /// Whether it is reached.
+    pub fn is_reached(&self) -> bool {
+        self.ratio.is_none_or(|ratio| ratio <= self.most)
+    }
+}
+
+/// So many of [`figures`] are of all workloads together.
+pub const ALL_TOGETHER: usize = 5;
+
+/// The figures of all workloads together, [`ALL_TOGETHER`] of them, and then of each that misses one.
+pub fn figures(contests: &[Contest]) -> Vec<Figure> {
+    let curable: Vec<&Contest> = contests.iter().filter(|contest| contest.workload.cure == Cure::Capacity).collect();
+    let mut figures = vec![illegal(contests), in_vain(contests)];
+    figures.extend([against_peers(&curable), shard_hours(&curable), changes(&curable)]);
+    let of_each = curable.iter().flat_map(|contest| [against_reactive(contest), against_best_peer(contest)]);
+    figures.extend(of_each.flatten().filter(|figure| !figure.is_reached()));
+    figures
+}
+
+const OURS: [Policies; 3] = [Policies::Ours, Policies::OursRestoring, Policies::OursDiagnosing];
+
+fn sum(contests: &[impl std::borrow::Borrow<Contest>], policies: &[Policies], of: fn(&Score) -> u64) -> f64 {
+    let scores = contests.iter().flat_map(|contest| policies.iter().filter_map(|policy| contest.borrow().of(*policy)));
+    scores.map(of).sum::<u64>() as f64
+}
+
+fn illegal(contests: &[Contest]) -> Figure {
+    let illegal = sum(contests, &OURS, |score| score.illegal_calls);
+    Figure { what: "calls that AWS refused".into(), ratio: Some(illegal), most: 0.0 }
+}
+
+/// Two diagnostic splits are allowed where they tell a hot key from a hot range.
+fn in_vain(contests: &[Contest]) -> Figure {
+    let in_vain = sum(contests, &OURS[..2], |score| score.changes_in_vain);
+    Figure { what: "changes where capacity cannot help".into(), ratio: Some(in_vain), most: 0.0 }
+}
+
+fn against_peers(contests: &[&Contest]) -> Figure {
+    let both = contests
+        .iter()
+        .filter_map(|contest| Some((refused(contest.of(Policies::Ours)?), refused(contest.best_peer()?.1))));
+    let (ours, peers) = both.fold((0, 0), |(ours, peers), (our, peer)| (ours + our, peers + peer));
+    Figure::of("refused, all workloads ÷ the best peer of each", ours as f64, peers as f64, OF_BEST_PEERS)
+}
+
+fn shard_hours(contests: &[&Contest]) -> Figure {
+    let provisioned = contests.iter().filter(|contest| contest.is_provisioned(Policies::OursRestoring));
+    let both = provisioned.filter_map(|contest| {
+        Some((contest.of(Policies::OursRestoring)?.shard_hours, contest.of(Policies::Clairvoyant)?.shard_hours))
+    });
+    let (ours, limit) = both.fold((0.0, 0.0), |(ours, limit), (our, its)| (ours + our, limit + its));
+    Figure::of("shard-hours with restore ÷ clairvoyant", ours, limit, SHARD_HOURS_OF_CLAIRVOYANT)
+}
+
+fn changes(contests: &[&Contest]) -> Figure {
+    let of = |policy| sum(contests, &[policy], |score| score.changes);
+    let (ours, limit) = (of(Policies::OursRestoring), of(Policies::Clairvoyant));
+    Figure::of("changes with restore ÷ clairvoyant", ours, limit, CHANGES_OF_CLAIRVOYANT)
+}
+
+fn against_reactive(contest: &Contest) -> Option<Figure> {
+    let what = format!("{}: refused ÷ reactive limit", contest.workload.name);
+    Some(Figure { what, ratio: contest.against_reactive(), most: OF_REACTIVE })
+}
+
+fn against_best_peer(contest: &Contest) -> Option<Figure> {
+    let (peer, ratio) = contest.against_best_peer()?;
+    let what = format!("{}: refused ÷ best peer ({peer})", contest.workload.name);
+    Some(Figure { what, ratio, most: 1.0 })
+}

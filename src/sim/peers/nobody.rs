@@ -1,0 +1,26 @@
+//! Nobody: the shards that the stream begins with, and nothing else.
+
+use super::super::arena::Contender;
+use super::super::world::World;
+
+/// The shards that the stream begins with.
+#[derive(Debug)]
+pub struct Static;
+
+impl Contender for Static {
+    fn pass(&mut self, _: &mut World) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::trial;
+    use super::*;
+
+    #[test]
+    fn a_static_stream_stays_as_it_is() {
+        let mut world = World::new(trial::setup(4), 1);
+        let shards = trial::minutes(&mut world, &mut Static, &[2_000.0, 9_000.0, 9_000.0]);
+        assert_eq!(shards, [4, 4, 4]);
+        assert_eq!((world.score().changes, world.score().calls), (0, 0));
+    }
+}

@@ -1,0 +1,139 @@
+//! Substation's autoscaler (brexhq/substation, `cmd/aws/lambda/autoscale/main.go` at 28f1b349): two alarms on the stream's
+//! utilisation, and a cooldown in a tag.
+//!
+//! - Up if at least 0.7 is used in each of the last 5 minutes, down if at most 0.35 is in each of the last 60; a minute
+//!   without a datapoint is as the one before it.
+//! - ×2 below 5 shards, ×1.75 below 13, ×1.5 below 33, else ×1.25; down by the same factor.
+//! - Not up for 3 minutes after a change, not down for 30.
+//!
+//! Its defect: its tags for the fewest and the most shards are read and never applied.
+
+use super::super::arena::Contender;
+use super::super::world::{By, World};
+use super::{Fill, LOOKS_EVERY, Window, used};
+
+/// At least this share of the stream in each of the last five minutes: up.
+const UP_FROM: f64 = 0.7;
+/// See [`UP_FROM`].
+const UP: Window = Window { period: 1, of: 5, confirm: 5, fill: Fill::Repeat };
+/// At most this share in each of the last sixty: down. The threshold for up less 0.35.
+const DOWN_TO: f64 = UP_FROM - 0.35;
+/// See [`DOWN_TO`].
+const DOWN: Window = Window { period: 1, of: 60, confirm: 60, fill: Fill::Repeat };
+/// Seconds after a change in which it does not go up again.
+const UP_COOLDOWN: i64 = 3 * 60;
+/// Seconds after a change in which it does not go down.
+const DOWN_COOLDOWN: i64 = 30 * 60;
+
+/// Its calls after a change: the tag, two `PutMetricAlarm`, two `SetAlarmState`.
+const CALLS_OF_A_CHANGE: u64 = 5;
+/// And whenever an alarm has told: the tags. Where it is too early, as many again: `SetAlarmState`.
+const CALLS_IF_TOLD: u64 = 1;
+
+/// Substation's autoscaler.
+///
+/// An alarm that has told is set to INSUFFICIENT_DATA, so that CloudWatch looks at the same minutes again, under the new
+/// number of shards: it is as if it told every minute that is breached.
+#[derive(Debug, Default)]
+pub struct Substation {
+    /// The number of shards that its alarms are written for.
+    shards: Option<u32>,
+    /// Its change is under way. The tag is written after it.
+    is_waiting: bool,
+    /// `LastScalingEvent`, in seconds of the run.
+    scaled_at: Option<i64>,
+}
+
+impl Substation {
+    /// The shards that it goes to from so many.
+    fn step(shards: u32, up: bool) -> u32 {
+        let factor = match shards {
+            ..5 => 2.0,
+            5..13 => 1.75,
+            13..33 => 1.5,
+            _ => 1.25,
+        };
+        let shards = f64::from(shards);
+        if up { (shards * factor).floor() as u32 } else { (shards / factor).ceil() as u32 }
+    }
+
+    /// What its alarms say: `true` is up.
+    fn told(world: &World, shards: u32) -> Option<bool> {
+        let (cloudwatch, now) = (world.cloudwatch(), world.now());
+        let share = |records| used(cloudwatch, records, 1, shards);
+        if UP.is_breached(cloudwatch, now, |records| share(records) >= UP_FROM) {
+            return Some(true);
+        }
+        DOWN.is_breached(cloudwatch, now, |records| share(records) <= DOWN_TO).then_some(false)
+    }
+}
+
+impl Contender for Substation {
+    fn pass(&mut self, world: &mut World) {
+        let now = world.now();
+        let shards = *self.shards.get_or_insert(world.open_shards());
+        if self.is_waiting && !world.is_updating() {
+            (self.is_waiting, self.scaled_at) = (false, Some(now));
+            world.called(CALLS_OF_A_CHANGE);
+        }
+        if now % LOOKS_EVERY != 0 || self.is_waiting {
+            return;
+        }
+        let Some(up) = Substation::told(world, shards) else { return };
+        world.called(CALLS_IF_TOLD);
+        let cooldown = if up { UP_COOLDOWN } else { DOWN_COOLDOWN };
+        if self.scaled_at.is_some_and(|at| now - at < cooldown) {
+            return world.called(CALLS_IF_TOLD);
+        }
+        let open = world.described().open_shards;
+        let target = Substation::step(open, up);
+        if target != open && world.update_shard_count(By::Policy, target).is_ok() {
+            (self.is_waiting, self.shards) = (true, Some(target));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::trial;
+    use super::*;
+    use crate::sim::keys::Keys;
+    use crate::sim::world::Setup;
+
+    /// The numbers of its factors: 5 → 8, 13 → 19, 33 → 41.
+    #[test]
+    fn it_goes_by_steps_that_grow_smaller() {
+        let up = [1, 2, 4, 5, 12, 13, 32, 33, 100].map(|shards| Substation::step(shards, true));
+        assert_eq!(up, [2, 4, 8, 8, 21, 19, 48, 41, 125]);
+        let down = [1, 2, 4, 5, 8, 13, 33].map(|shards| Substation::step(shards, false));
+        assert_eq!(down, [1, 1, 2, 3, 5, 9, 27]);
+    }
+
+    #[test]
+    fn it_goes_up_at_seven_tenths_and_down_after_a_calm_hour() {
+        // 65 % of four shards for ten minutes, 75 % for twenty, and a tenth of eight for four hours.
+        let loads = [vec![2_600.0; 10], vec![3_000.0; 20], vec![800.0; 240]].concat();
+        let mut world = World::new(trial::setup(4), 1);
+        let shards = trial::minutes(&mut world, &mut Substation::default(), &loads);
+        assert!(shards[..15].iter().all(|n| *n == 4), "five minutes must be published: {shards:?}");
+        assert_eq!(shards[20], 8, "{shards:?}");
+        // 800 of 5,000 is 16 %, of 3,000 27 %; of 2,000 it is 40 %, which is not calm.
+        assert_eq!(trial::counts(&shards[30..]), [8, 5, 3, 2]);
+        let first = shards.iter().skip(30).position(|n| *n < 8).expect("down");
+        assert!((60..=65).contains(&first), "{first}");
+        assert_eq!(world.score().illegal_calls, 0);
+    }
+
+    #[test]
+    fn it_does_not_see_that_one_key_is_hot() {
+        let setup = Setup { keys: Keys::with_a_hot_one(0.9, 20_000), ..trial::setup(4) };
+        let (mut world, mut substation) = (World::new(setup, 1), Substation::default());
+        for _ in 0..3_600 {
+            world.pass(2_500.0);
+            substation.pass(&mut world);
+        }
+        // A shard takes 1,000 of them and the others 250: less than a third of the stream.
+        assert_eq!(world.score().changes, 0);
+        assert!(world.last().throttled > 1_000);
+    }
+}

@@ -1,0 +1,120 @@
+//! The readers that poll a stream: how many calls and bytes they ask of its shards, and how far they fall behind.
+//!
+//! They are taken to read all shards evenly. No reader uses enhanced fan-out.
+
+/// `GetRecords` calls that a shard answers in a second (AWS's quotas page).
+const CALLS_A_SECOND: f64 = 5.0;
+
+/// Bytes that a shard gives all its polling readers in a second (the same page).
+const BYTES_A_SECOND: f64 = 2.0 * 1024.0 * 1024.0;
+
+/// How old a record is when a reader that keeps up reads it, in milliseconds: half of what passes between two polls.
+const KEEPS_UP_MS: f64 = 500.0;
+
+/// Applications that each poll every shard once a second, as the KCL and Lambda do, and read everything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Readers {
+    /// At the beginning.
+    pub first: u32,
+    /// From [`Readers::at`] on.
+    pub then: u32,
+    /// In seconds of the run.
+    pub at: i64,
+}
+
+/// What CloudWatch counts of reads in a minute.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Reads {
+    /// Bytes.
+    pub bytes: f64,
+    /// Calls that were answered.
+    pub calls: f64,
+    /// Calls that were refused.
+    pub refused: f64,
+    /// Age of the oldest record read, in milliseconds.
+    pub age_ms: f64,
+}
+
+/// Where the readers of a stream stand.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    readers: Readers,
+    /// Bytes that wait in the open shards, and in those that a reshard closed: new shards cannot drain old ones.
+    open: f64,
+    closed: f64,
+    shards: u32,
+    closed_shards: u32,
+    minute: Reads,
+}
+
+impl Reading {
+    /// Nothing waits.
+    pub fn new(readers: Readers, shards: u32) -> Reading {
+        Reading { readers, open: 0.0, closed: 0.0, shards, closed_shards: 0, minute: Reads::default() }
+    }
+
+    /// A second passes in which the stream took so many bytes. Gives the calls that were refused.
+    pub fn pass(&mut self, now: i64, written: f64, shards: u32) -> f64 {
+        if shards != self.shards {
+            (self.closed, self.closed_shards) = (self.closed + self.open, self.shards);
+            (self.open, self.shards) = (0.0, shards);
+        }
+        let readers = f64::from(if now < self.readers.at { self.readers.first } else { self.readers.then });
+        self.open += written * readers;
+        let wanted = self.open;
+        let read = wanted.min(BYTES_A_SECOND * f64::from(shards));
+        let drained = self.closed.min(BYTES_A_SECOND * f64::from(self.closed_shards));
+        (self.open, self.closed) = (self.open - read, self.closed - drained);
+        let calls = readers * f64::from(shards);
+        let served = if wanted > 0.0 { read / wanted } else { 1.0 };
+        let answered = calls.min(CALLS_A_SECOND * f64::from(shards)) * served;
+        let behind = (self.open + self.closed) / (written * readers).max(1.0) * 1000.0;
+        self.minute.bytes += read + drained;
+        self.minute.calls += answered;
+        self.minute.refused += calls - answered;
+        self.minute.age_ms = self.minute.age_ms.max(behind.max(KEEPS_UP_MS));
+        calls - answered
+    }
+
+    /// The minute is over.
+    pub fn close_minute(&mut self) -> Reads {
+        std::mem::take(&mut self.minute)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: f64 = 1024.0 * 1024.0;
+
+    fn minute(readers: u32, written: f64, shards: u32) -> (Reading, Reads) {
+        let mut reading = Reading::new(Readers { first: readers, then: readers, at: 0 }, shards);
+        for now in 0..60 {
+            let _ = reading.pass(now, written, shards);
+        }
+        let reads = reading.close_minute();
+        (reading, reads)
+    }
+
+    #[test]
+    fn a_shard_answers_five_calls_a_second() {
+        let (_, reads) = minute(5, 0.1 * MIB, 2);
+        assert_eq!((reads.calls, reads.refused, reads.age_ms), (600.0, 0.0, KEEPS_UP_MS));
+        let (_, reads) = minute(7, 0.1 * MIB, 2);
+        assert_eq!((reads.calls, reads.refused), (600.0, 240.0));
+    }
+
+    #[test]
+    fn what_is_not_read_waits_and_grows_old() {
+        // 2 · 1.5 MiB a second are wanted of one shard that gives 2.
+        let (mut reading, reads) = minute(2, 1.5 * MIB, 1);
+        assert!((reads.bytes - 120.0 * MIB).abs() < 1.0 && reads.refused > 0.0, "{reads:?}");
+        assert!((reads.age_ms - 20_000.0).abs() < 1.0, "60 MiB at 3 a second: {reads:?}");
+        // Two new shards take what is written now; what the old one holds takes half a minute.
+        let passed: Vec<f64> = (60..120).map(|now| reading.pass(now, 1.5 * MIB, 2)).collect();
+        assert_eq!(passed, [0.0; 60]);
+        assert_eq!((reading.open, reading.closed), (0.0, 0.0));
+        assert!((reading.close_minute().bytes - 240.0 * MIB).abs() < 1.0);
+    }
+}
