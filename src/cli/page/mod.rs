@@ -221,7 +221,7 @@ fn legend() -> Markup {
             li .change { "a change of capacity, with its code; what somebody else changed is in another colour" }
             li .hold { "a decision to change nothing, where it is another than the one before" }
         }
-        p { "Each point is the busiest minute of its stretch. Point at a mark to read when it was, and what." }
+        p { "Each point is the busiest minute of its stretch. Point at a mark to read when it was, and what; one that has no room for its code is a short line, and stands in the table below." }
     }
 }
 
