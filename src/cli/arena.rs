@@ -1,5 +1,6 @@
 //! `unthrottle arena`.
 
+use super::files;
 use super::page::{self, Cell, Clock, Page, Section, Table};
 use super::progress::Progress;
 use super::{CliError, faults};
@@ -125,7 +126,7 @@ impl Show<'_> {
             writeln!(self.out, "\n* the least in its column. Seed {seed}; the same seed gives the same numbers.")?;
         }
         match &self.args.report {
-            Some(path) => page::write(path, &page_of(self.sections, self.args.seed).html()?),
+            Some(path) => files::write(path, &page_of(self.sections, self.args.seed).html()?),
             None => Ok(()),
         }
     }

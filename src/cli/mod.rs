@@ -3,9 +3,11 @@
 
 mod arena;
 mod aws;
+mod backtest;
 mod console;
 mod explain;
 mod faults;
+mod files;
 mod history;
 mod local;
 mod page;
@@ -76,6 +78,11 @@ enum Command {
     /// In virtual time, with no AWS account: AWS's limits and durations and CloudWatch's delays are modelled, and
     /// unthrottle is the very code that the Lambda runs.
     Arena(arena::Args),
+    /// What unthrottle and others would have made of a stream's past: changes, throttled records, and the bill.
+    ///
+    /// The past is what CloudWatch keeps minute by minute, or a file. It is sent to a simulated stream again: an estimate,
+    /// and what it rests on is said. Changes nothing; reads are kept, so that a day is read once.
+    Backtest(backtest::Args),
     /// Run the local account as a server for the AWS CLI and SDKs, until Ctrl-C.
     Local(local::Args),
 }
@@ -107,6 +114,16 @@ pub enum CliError {
         path: PathBuf,
         /// Where and why.
         source: serde_json::Error,
+    },
+    /// A line of a file cannot be used.
+    #[error("{}:{line}: {problem}", path.display())]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: u64,
+        /// What is wrong, and what would be right.
+        problem: String,
     },
     /// An event cannot be understood.
     #[error("{}: {source}", path.display())]
@@ -159,7 +176,11 @@ impl CliError {
             {
                 1
             }
-            CliError::File { .. } | CliError::Unwritten { .. } | CliError::Json { .. } | CliError::Event { .. } => 2,
+            CliError::File { .. }
+            | CliError::Unwritten { .. }
+            | CliError::Json { .. }
+            | CliError::Event { .. }
+            | CliError::Line { .. } => 2,
             CliError::Usage(_) | CliError::Setting(_) | CliError::Heal(heal::Error::Signal(_)) => 2,
             CliError::Missing(_) | CliError::Broken(_) | CliError::Partly(_) => 1,
             CliError::Heal(_) | CliError::Aws { .. } | CliError::Io(_) | CliError::Late(_) => 1,
@@ -179,6 +200,7 @@ pub async fn run() -> ExitCode {
         Command::Restore(args) => restore::run(args).await,
         Command::Runbook(args) => runbook::run(&args),
         Command::Arena(args) => arena::run(&args),
+        Command::Backtest(args) => backtest::run(args).await,
         Command::Local(args) => local::run(args).await,
     };
     match done {

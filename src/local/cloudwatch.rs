@@ -25,7 +25,6 @@ const MAX_METRICS_PER_PUT: usize = 1000;
 const MAX_DIMENSIONS: usize = 30;
 const MAX_VALUES: usize = 150;
 const MAX_QUERIES: usize = 500;
-const MAX_DATAPOINTS: usize = 100_800;
 const MAX_SEARCHED: usize = 500;
 const METRICS_PER_PAGE: usize = 500;
 
@@ -70,7 +69,13 @@ fn perform(account: &Account, operation: &str, input: Value) -> Answer {
         "PutMetricData" => put_metric_data(&mut lock(&account.metrics), parse(input)?, now),
         "GetMetricData" => {
             let unpublished = unpublished_since(account.options.metric_lag, now);
-            get_metric_data(&lock(&account.metrics), &parse(input)?, unpublished, now)
+            get_metric_data(
+                &lock(&account.metrics),
+                &parse(input)?,
+                unpublished,
+                now,
+                account.options.datapoints_per_page,
+            )
         }
         "ListMetrics" => list_metrics(&lock(&account.metrics), &parse(input)?, now),
         "DescribeAlarmContributors" => {
@@ -294,9 +299,9 @@ fn unpublished_since(lag: Duration, now: SystemTime) -> i64 {
     ((epoch_seconds(now) - lag.as_secs_f64()) / 60.0).floor() as i64
 }
 
-/// Answers page by page; the token is how many datapoints were given before. A query whose
-/// datapoints don't all fit is `PartialData`.
-fn get_metric_data(metrics: &Metrics, input: &GetMetricData, unpublished: i64, now: SystemTime) -> Answer {
+/// Answers page by page, at most `most` datapoints each; the token is how many were given before. The series come side by
+/// side in the order of their times, which AWS does not document. A query whose datapoints don't all fit is `PartialData`.
+fn get_metric_data(metrics: &Metrics, input: &GetMetricData, unpublished: i64, now: SystemTime, most: usize) -> Answer {
     check_queries(&input.metric_data_queries)?;
     let window = Window {
         start: (input.start_time / 60.0).floor() as i64,
@@ -306,36 +311,46 @@ fn get_metric_data(metrics: &Metrics, input: &GetMetricData, unpublished: i64, n
     if window.start >= window.end {
         return Err(invalid_query("StartTime must be less than EndTime"));
     }
-    let mut skip = token(input.next_token.as_deref())?;
-    let given_before = skip;
-    let page = input.max_datapoints.unwrap_or(MAX_DATAPOINTS);
-    let mut room = page.clamp(1, MAX_DATAPOINTS);
-    let mut results = Vec::new();
-    let mut complete = true;
     let queries = &input.metric_data_queries;
     let asked = queries.iter().map(|query| Ok((query, query.asked(metrics, &window, now)?)));
     let asked = asked.collect::<Result<Vec<_>, Refusal>>()?;
-    for (query, asked) in asked.iter().flat_map(|(query, all)| all.iter().map(move |asked| (query, asked))) {
-        let mut points = asked.datapoints(metrics, &window);
-        if input.scan_by.as_deref() != Some("TimestampAscending") {
+    let asked: Vec<_> = asked.iter().flat_map(|(query, all)| all.iter().map(move |asked| (query, asked))).collect();
+    let is_ascending = input.scan_by.as_deref() == Some("TimestampAscending");
+    let series: Vec<Vec<(f64, f64)>> = asked.iter().map(|(_, asked)| asked.datapoints(metrics, &window)).collect();
+    let skip = token(input.next_token.as_deref())?;
+    let room = input.max_datapoints.unwrap_or(most).clamp(1, most);
+    let all: usize = series.iter().map(Vec::len).sum();
+    let (before, after) = (first_of_all(&series, skip, is_ascending), first_of_all(&series, skip + room, is_ascending));
+    let mut results = Vec::new();
+    for ((query, asked), (mut points, (from, to))) in
+        asked.iter().zip(series.into_iter().zip(before.into_iter().zip(after)))
+    {
+        if !is_ascending {
             points.reverse();
         }
-        let before = skip.min(points.len());
-        let given = room.min(points.len() - before);
-        let finished = before + given == points.len();
-        (skip, room) = (skip - before, room - given);
-        complete &= finished;
         if query.return_data != Some(false) {
-            results.push(query.result(&asked.label, &points[before..before + given], finished));
+            results.push(query.result(&asked.label, &points[from..to], to == points.len()));
         }
     }
     let mut answer = vec![field("MetricDataResults", Cbor::Array(results))];
-    if !complete {
-        let next = given_before + page.clamp(1, MAX_DATAPOINTS);
-        answer.push(field("NextToken", text(&next.to_string())));
+    if skip + room < all {
+        answer.push(field("NextToken", text(&(skip + room).to_string())));
     }
     answer.push(field("Messages", Cbor::Array(vec![])));
     Ok(Cbor::Map(answer))
+}
+
+/// How many datapoints of each series are among the first so many of all, by their times.
+fn first_of_all(series: &[Vec<(f64, f64)>], first: usize, is_ascending: bool) -> Vec<usize> {
+    let points =
+        series.iter().enumerate().flat_map(|(place, points)| points.iter().map(move |(time, _)| (*time, place)));
+    let mut points: Vec<(f64, usize)> = points.collect();
+    points.sort_by(|(a, _), (b, _)| if is_ascending { a.total_cmp(b) } else { b.total_cmp(a) });
+    let mut counts = vec![0; series.len()];
+    for (_, place) in points.into_iter().take(first) {
+        counts[place] += 1;
+    }
+    counts
 }
 
 fn check_queries(queries: &[Query]) -> Result<(), Refusal> {

@@ -86,6 +86,8 @@ pub struct Options {
     pub metric_lag: Duration,
     /// The minimum-throughput billing commitment (On-demand Advantage), which warm throughput needs.
     pub commitment: Commitment,
+    /// Datapoints that one answer of `GetMetricData` has at most. 100,800: AWS's limit, which few requests reach.
+    pub datapoints_per_page: usize,
 }
 
 /// What `DescribeAccountSettings` says of the minimum-throughput billing commitment.
@@ -119,6 +121,7 @@ impl Default for Options {
             on_demand_limit: 50,
             metric_lag: Duration::ZERO,
             commitment: Commitment::Disabled,
+            datapoints_per_page: 100_800,
         }
     }
 }

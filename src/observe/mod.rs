@@ -3,7 +3,7 @@
 mod account;
 pub(crate) mod fleet;
 mod shards;
-mod stream;
+pub(crate) mod stream;
 mod traffic;
 
 use crate::clients::Clients;

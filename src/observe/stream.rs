@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 /// The stream's summary; `None`: there is no such stream.
-pub(super) async fn summary(client: &Client, arn: &StreamArn) -> Result<Option<Stream>, ReadError> {
+pub(crate) async fn summary(client: &Client, arn: &StreamArn) -> Result<Option<Stream>, ReadError> {
     let queues = QueueCount::default();
     let call = client.describe_stream_summary().stream_arn(arn.to_string());
     match call.customize().interceptor(queues.clone()).send().await {
@@ -93,7 +93,7 @@ impl Intercept for QueueCount {
 }
 
 /// The stream's tags. A stream has 50 at most: they come in one answer.
-pub(super) async fn tags(client: &Client, arn: &StreamArn) -> Result<BTreeMap<String, String>, ReadError> {
+pub(crate) async fn tags(client: &Client, arn: &StreamArn) -> Result<BTreeMap<String, String>, ReadError> {
     match client.list_tags_for_resource().resource_arn(arn.to_string()).send().await {
         Ok(answer) => {
             let tags = answer.tags().iter().map(|t| (t.key().to_owned(), t.value().unwrap_or_default().to_owned()));

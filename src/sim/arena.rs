@@ -55,7 +55,7 @@ pub enum Policies {
 
 /// Calm hours before a restore, of [`Policies::OursRestoring`]: with fewer, what comes back every three hours finds a stream that
 /// is too small again; with more, nights are paid for.
-const RESTORE_AFTER_HOURS: u32 = 3;
+pub(super) const RESTORE_AFTER_HOURS: u32 = 3;
 
 impl Policies {
     /// Whether people can use it today instead of unthrottle.

@@ -10,13 +10,13 @@
 //! would have seen then, until it changes something. Uneven keys, which more shards may not help, are taken for such
 //! bursts, which they do.
 
-use super::arena::{Contender, Run};
+use super::arena::{Contender, RESTORE_AFTER_HOURS, Run};
 use super::delivery::Weather;
 use super::keys::Keys;
 use super::ours::Ours;
 use super::peers::Static;
 use super::retry::Retry;
-use super::rules::Account;
+use super::rules::{Account, MOST_SHARDS};
 use super::shard::{BYTES_A_SECOND, RECORDS_A_SECOND};
 use super::timeline::{Mark, Slice, Timeline};
 use super::world::{Setup, World};
@@ -32,8 +32,8 @@ const KEYS: u32 = 1 << 16;
 /// The fewest shards of an on-demand stream: a new one takes 4 MB/s (docs.aws.amazon.com/streams/latest/dev/how-do-i-size-a-stream.html).
 const LEAST_ON_DEMAND: u32 = 4;
 
-/// Calm hours before a restore, where the settings have none: as the arena has it.
-const RESTORE_AFTER_HOURS: u32 = 6;
+/// What is left to chance, such as CloudWatch's delays, is drawn from it: any number would do.
+const SEED: u64 = 1;
 
 /// A record's size, in bytes, before any is known. It is not used for anything but what nobody wrote.
 const ANY_SIZE: u64 = 1024;
@@ -172,16 +172,18 @@ impl History {
         self.minutes.iter().filter_map(size)
     }
 
-    /// The fewest shards that would have refused nothing; at most `most`.
-    pub fn shards_without_throttling(&self, before: &Before, most: u32) -> u32 {
-        let needed = self.loads(before.shards).map(|load| (load.fastest() / load.of_shard()).ceil());
+    /// The fewest shards that would have refused nothing; at most as many as AWS scales a stream to.
+    pub fn shards_without_throttling(&self, before: &Before) -> u32 {
+        let full = self.loads(before.shards).map(|load| load.fastest() / load.of_shard()).fold(1.0, f64::max);
         // The cast saturates.
-        (needed.fold(1.0, f64::max) as u32).min(most)
+        let least = (full.ceil() as u32).min(MOST_SHARDS);
+        let hottest = |shards: u32| f64::from(KEYS.div_ceil(shards)) / f64::from(KEYS);
+        (least..MOST_SHARDS).find(|shards| full * hottest(*shards) <= 1.0).unwrap_or(MOST_SHARDS)
     }
 
     /// Lets somebody look after the stream. `passed` is called once for each hour that is over.
     pub fn run(&self, before: &Before, who: &Backtested, prices: &Prices, mut passed: impl FnMut()) -> Run {
-        let mut world = World::new(who.setup(before), 1).with_prices(prices.clone());
+        let mut world = World::new(who.setup(before), SEED).with_prices(prices.clone());
         let mut contender = who.contender();
         for (number, load) in self.loads(before.shards).enumerate() {
             world.set_record_bytes(load.record_bytes);
@@ -218,9 +220,14 @@ fn size(passed: &Passed) -> Option<u64> {
 }
 
 impl Backtested {
-    /// unthrottle as it is set up, but that it may change streams: that is what is asked.
+    /// These settings, but that this stream may be changed: what would have come of it is what is asked.
+    pub fn allowed(policy: &Policy) -> Policy {
+        Policy { mode: Mode::Heal, scope: Scope::All, ..policy.clone() }
+    }
+
+    /// unthrottle as it is set up, and allowed to change the stream.
     pub fn ours(policy: &Policy) -> Backtested {
-        Backtested::Ours(Box::new(Policy { mode: Mode::Heal, scope: Scope::All, ..policy.clone() }))
+        Backtested::Ours(Box::new(Backtested::allowed(policy)))
     }
 
     /// The same, and what it raised is given back.
@@ -248,7 +255,7 @@ impl Backtested {
 
     fn contender(&self) -> Box<dyn Contender> {
         match self {
-            Backtested::Ours(policy) => Box::new(Ours::new(policy.as_ref().clone(), Weather::Fair, 0)),
+            Backtested::Ours(policy) => Box::new(Ours::new(policy.as_ref().clone(), Weather::Fair, SEED)),
             _ => Box::new(Static),
         }
     }
@@ -380,7 +387,7 @@ mod tests {
     #[test]
     fn the_best_static_stream_refuses_nothing_and_one_shard_less_does() {
         let history = step();
-        let best = history.shards_without_throttling(&before(4), 10_000);
+        let best = history.shards_without_throttling(&before(4));
         assert_eq!(best, 6);
         assert_eq!(run(&history, 4, &Backtested::Static(best)).score.throttled, 0);
         assert!(run(&history, 4, &Backtested::Static(best - 1)).score.throttled > 0);

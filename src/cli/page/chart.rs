@@ -14,7 +14,7 @@ const WIDTH: i32 = 960;
 /// Room for what the numbers are and for the numbers at the left, and for half of the last time at the right.
 const EDGE: i32 = 12;
 const LEFT: i32 = 72;
-const RIGHT: i32 = 30;
+const RIGHT: i32 = 42;
 /// Height of the chart of the load, and of the one of refusals with the times below it.
 const LOAD: i32 = 220;
 const REFUSED: i32 = 110;
@@ -22,10 +22,10 @@ const REFUSED: i32 = 110;
 const GAP: i32 = 10;
 const TIMES: i32 = 24;
 
-/// Points of a line at most: one for two pixels.
-const POINTS: usize = 440;
+/// Points of a line at most: one for three pixels.
+const POINTS: usize = 290;
 
-/// Labels on top of each other at most; further ones are only in the table below the chart.
+/// Labels on top of each other at most. What has no room is a short line, and stands in the table below the chart.
 const LANES: usize = 12;
 const LANE: i32 = 14;
 /// Of a character of a label (11 px, monospaced), and what is left free beside one.
@@ -54,7 +54,7 @@ pub(super) fn draw(run: &Run) -> Result<Markup, CliError> {
             @for (mark, label) in marks.iter().zip(&labels.of_marks) {
                 g .mark .(kind(mark)) {
                     title { (run.clock.exactly(mark.second)) " " (mark.code) ": " (step(mark)) }
-                    line x1=(label.x) x2=(label.x) y1=(label.top(top)) y2=(height - TIMES) {}
+                    line x1=(label.x) x2=(label.x) y1=(label.top(top)) y2=(label.bottom(top)) {}
                     @if label.lane.is_some() {
                         text x=(label.text_x()) y=(label.top(top) + LANE - 4) text-anchor=(label.anchor()) { (mark.code) }
                     }
@@ -242,6 +242,11 @@ impl Label {
     /// Where its line begins; `charts`: where they do.
     fn top(&self, charts: i32) -> i32 {
         self.lane.map_or(charts, |lane| charts - GAP - LANE * (lane as i32 + 1))
+    }
+
+    /// Where it ends: at the axis of times, but for one without a label, which would only hide what is charted.
+    fn bottom(&self, charts: i32) -> i32 {
+        if self.lane.is_some() { charts + LOAD + REFUSED - TIMES } else { charts + GAP }
     }
 
     fn text_x(&self) -> i32 {

@@ -9,8 +9,6 @@ use crate::sim::world::By;
 use chrono::{DateTime, TimeDelta, Utc};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use std::collections::BTreeSet;
-use std::io::Write as _;
-use std::path::Path;
 use strum::VariantNames as _;
 
 const STYLE: &str = include_str!("style.css");
@@ -203,10 +201,11 @@ fn step(mark: &Mark) -> String {
         None => "decided, and no capacity changed".into(),
         Some(change) => {
             let by = if change.by == By::Others { ", by somebody else" } else { "" };
+            let shards = if change.to == 1 { "shard" } else { "shards" };
             if change.from == change.to {
-                format!("at {} shards{by}", change.from)
+                format!("at {} {shards}{by}", change.from)
             } else {
-                format!("{} → {} shards{by}", change.from, change.to)
+                format!("{} → {} {shards}{by}", change.from, change.to)
             }
         }
     }
@@ -222,7 +221,7 @@ fn legend() -> Markup {
             li .change { "a change of capacity, with its code; what somebody else changed is in another colour" }
             li .hold { "a decision to change nothing, where it is another than the one before" }
         }
-        p { "Each point is the busiest minute of its stretch. Point at a mark to read when it was, and what." }
+        p { "Each point is the busiest minute of its stretch. Point at a mark to read when it was, and what; one that has no room for its code is a short line, and stands in the table below." }
     }
 }
 
@@ -244,24 +243,6 @@ fn meanings(codes: &BTreeSet<&str>) -> Vec<(String, String)> {
     let others = others.into_iter().filter(|(code, _)| codes.contains(code));
     meanings.extend(others.map(|(code, meaning)| (code.to_owned(), meaning.to_owned())));
     meanings
-}
-
-/// Writes a file that is there in full or not at all.
-///
-/// # Errors
-/// The file cannot be written.
-pub(super) fn write(path: &Path, text: &str) -> Result<(), CliError> {
-    let error = |source| CliError::Unwritten { path: path.to_owned(), source };
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".unthrottle-");
-    // As any other file; what the user's mask takes away is taken away. A temporary file would be his alone.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.tempfile_in(folder).map_err(error)?;
-    file.write_all(text.as_bytes()).map_err(error)?;
-    file.persist(path).map_err(|failed| error(failed.error))?;
-    Ok(())
 }
 
 #[cfg(test)]

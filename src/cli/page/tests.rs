@@ -82,18 +82,3 @@ fn a_run_of_nothing_can_be_drawn() {
     let run = Run { name: "none".into(), timeline: Timeline::default(), clock: Clock::OfRun, is_open: true };
     assert!(run.html().is_ok());
 }
-
-#[test]
-fn a_file_is_replaced_in_full_or_not_at_all() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("page.html");
-    write(&path, "first").expect("written");
-    write(&path, "second").expect("written");
-    assert_eq!(std::fs::read_to_string(&path).expect("readable"), "second");
-    std::fs::create_dir(folder.path().join("taken")).expect("made");
-    let error = write(&folder.path().join("taken"), "third").expect_err("a folder").to_string();
-    assert!(error.contains("taken: cannot be written"), "{error}");
-    let left = std::fs::read_dir(folder.path()).expect("readable").count();
-    assert_eq!(left, 2, "nothing partial is left");
-    assert!(matches!(write(&folder.path().join("no/page.html"), ""), Err(error) if error.code() == 2));
-}
