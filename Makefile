@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test infra generate stackset bench lambda deploy deny clean
+.PHONY: help demo test infra generate readme stackset bench lambda deploy deny clean
 
 # Tools that this Makefile installs stay in this folder.
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.tools/bin:$(PATH)
@@ -31,6 +31,10 @@ infra: .venv/tests .venv/cargo-lambda .tools/bin/checkov ## Check template.yaml 
 generate: .venv/tests ## Write what is made of other files: the dashboard in template.yaml, the Config rule, the StackSets template
 	.venv/bin/python tests/infra/generate.py blocks
 	$(MAKE) --no-print-directory stackset
+
+readme: ## Write the arena's table into README.md
+	cargo run --locked --quiet --bin unthrottle -- arena --markdown > target/arena.md
+	sed -i -e '/^<!-- arena -->$$/,/^<!-- \/arena -->$$/{//!d}' -e '/^<!-- arena -->$$/r target/arena.md' README.md
 
 stackset: .venv/tests ## Write infra/stackset/template.json: template.yaml for StackSets, without a transform
 	AWS_DEFAULT_REGION=us-east-1 .venv/bin/python tests/infra/generate.py stackset

@@ -451,11 +451,16 @@ fn a_load_that_outgrows_two_changes_of_the_day_gets_twice_what_it_needs() {
     let after = |changes: i64| {
         let earlier = (1..changes).rev().map(|hours| now() - TimeDelta::hours(6 + hours));
         let mut memory = settled(6, 8, 6 * 3_600, 60);
+        memory.change.iter_mut().for_each(|change| change.healed = change.settled);
         memory.reshards = earlier.chain(memory.reshards).collect();
         Scene::under_load(8, 9000.0).memory(&memory)
     };
     assert_eq!(scaled_to(&after(1)), (8, 12, None));
     assert_eq!(scaled_to(&after(2)), (8, 16, None), "24, but AWS doubles at most");
+    let steps = settled(4, 8, 400, 60);
+    let reshards = std::iter::once(now() - TimeDelta::seconds(900)).chain(steps.reshards.clone()).collect();
+    let of_one_incident = Scene::under_load(8, 9000.0).memory(&Memory { reshards, ..steps });
+    assert_eq!(scaled_to(&of_one_incident), (8, 12, None), "no more than is seen of it");
     assert_eq!(scaled_to(&after(2).policy(|p| p.max_shards = 14)), (8, 14, None), "it needs 12");
     assert_eq!(scaled_to(&after(2).policy(|p| p.max_shards = 11)), (8, 11, Some(Bound::MaxShards)));
 }

@@ -8,8 +8,8 @@ use super::verdict::{Bound, Cost, NoRoom, NoSwitch, Reason, Remedy};
 use crate::memory::ChangeKind;
 use crate::observation::Shard;
 
-/// So many reshards of a day go to what is needed and no further. AWS gives ten: three steps of a single load, each at
-/// most a doubling, are 8 times its beginning, and seven larger ones 128 times that.
+/// So many reshards of a day go to what is needed and no further. AWS gives ten: a load that comes back for a third has grown
+/// since the first, and eight doublings are more than any day's growth.
 const SMALL_STEPS: usize = 2;
 
 /// Why not one shard more is possible.
@@ -67,11 +67,12 @@ impl Throttled<'_> {
         Ok(Remedy::ScaleShards { from, to, partial: bound })
     }
 
-    /// What to go to where every bound allows it: a load that outgrows one change after the other would spend the day's
-    /// reshards in small steps.
+    /// What to go to where every bound allows it. A load that outgrows one healed change after the other would spend the
+    /// day's reshards in small steps; the steps of one incident are as large as what is seen of it.
     fn ample(&self, needed: u32) -> u32 {
         let (spent, _) = self.history.budget(ChangeKind::Scale, self.traffic(), self.now);
-        if spent < SMALL_STEPS { needed } else { needed.saturating_mul(2) }
+        let outgrown = spent >= SMALL_STEPS && self.history.is_healed();
+        if outgrown { needed.saturating_mul(2) } else { needed }
     }
 
     /// Holds a remedy that would cost more than the person's maximum, and more than now.

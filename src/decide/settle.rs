@@ -285,6 +285,11 @@ impl History {
         change.and_then(|change| change.settled).is_some_and(|settled| now - settled < INCIDENT)
     }
 
+    /// Whether the last change was seen to stop the throttling.
+    pub fn is_healed(&self) -> bool {
+        !self.void && self.memory.change.as_ref().is_some_and(|change| change.healed.is_some())
+    }
+
     /// The last change, if it was to stop throttling and nobody has seen yet whether it did.
     fn unverified(&self) -> Option<&Change> {
         let change = self.memory.change.as_ref()?;

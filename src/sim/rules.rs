@@ -104,7 +104,11 @@ pub(super) fn opened_by(open: &[HashRange], target: u32) -> u32 {
         return 0;
     }
     // Widths are rounded down to whole keys: a third of the way is no two sixths, but for a key or two.
-    let is_new = |new: &HashRange| !open.iter().any(|old| old.first.abs_diff(new.first) <= u128::from(target));
+    let near = u128::from(target);
+    let is_new = |new: &HashRange| {
+        let next = open.partition_point(|old| old.first < new.first.saturating_sub(near));
+        open.get(next).is_none_or(|old| old.first.abs_diff(new.first) > near)
+    };
     u32::try_from(HashRange::uniform(target).iter().filter(|new| is_new(new)).count()).unwrap_or(u32::MAX)
 }
 

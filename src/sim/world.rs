@@ -504,8 +504,8 @@ impl World {
             return Ok(());
         }
         must_be_scalable(open, target)?;
-        self.setup.account.must_have_room(open, self.opened_by(target))?;
-        must_be_left(&self.reshards, RESHARDS_A_DAY, self.now)
+        must_be_left(&self.reshards, RESHARDS_A_DAY, self.now)?;
+        self.setup.account.must_have_room(open, self.opened_by(target))
     }
 
     /// `SplitShard`, so that the second half begins at the hash key `at`. AWS's daily cap does not count it.

@@ -283,6 +283,12 @@ impl Check {
         (reshards && made + before >= RESHARDS_A_DAY) || (switches && made >= SWITCHES_A_DAY)
     }
 
+    /// Reshards of the day so far, ours and people's.
+    fn reshards_made(&self) -> usize {
+        let made = self.made.iter().filter(|made| budgets(made.kind).0).count();
+        made + self.situation.reshards_before().len() + self.changed_by_people.len()
+    }
+
     /// Whether the last change of ours can be known at all: not while its datum is not published yet, and a person has
     /// deleted the memory of it, or taken the change back, so that it looks as if it had never been made.
     fn is_known(&self, seen: &Seen) -> bool {
@@ -339,6 +345,9 @@ impl Check {
                 // One more: AWS reshards faster to a multiple of a quarter.
                 let needed =
                     most.map_or(0, |offered| if is_exact { needs(offered).ceil() as u32 + 1 } else { u32::MAX });
+                // A load that is back after two reshards of the day has outgrown them: twice what it needs.
+                let is_back = self.reshards_made() >= 2 && evidence().any(|(_, refused)| *refused == 0);
+                let needed = if is_back { needed.saturating_mul(2) } else { needed };
                 let bound = needed.min(2 * from).min(self.policy.max_shards);
                 if to <= bound {
                     return Ok(());
