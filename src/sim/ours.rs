@@ -57,7 +57,7 @@ impl Ours {
         }
     }
 
-    /// So many streams of one deployment, which [`CONTAINERS`] look after, and one sweep.
+    /// So many streams of one deployment, which five containers look after, and one sweep.
     pub fn fleet(policy: &Policy, weather: Weather, seed: u64, streams: u32) -> Vec<Ours> {
         let containers: [Rc<RefCell<BTreeMap<Minute, u32>>>; CONTAINERS] = Default::default();
         let sweep = Rc::default();

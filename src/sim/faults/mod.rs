@@ -4,9 +4,9 @@
 //!
 //! - [`schedule`]: what goes wrong, drawn from a seed; data that can be read, and cut down.
 //! - `invocation`: one run of the Lambda, in single AWS calls.
-//! - [`play`]: a schedule, second by second and call by call.
+//! - [`mod@play`]: a schedule, second by second and call by call.
 //! - [`check`]: what must hold, told from the world's own counters and not by the code that decides.
-//! - [`shrink`]: the shortest schedule that still fails.
+//! - [`mod@shrink`]: the shortest schedule that still fails.
 
 pub mod check;
 mod invocation;
