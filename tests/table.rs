@@ -1732,6 +1732,7 @@ fn shards_are_given_back_when_nothing_needs_them() {
     };
     assert_eq!(restored(&throttled_at(2000.0)), Some((4, 2, None)), "two full shards, and 1.45 of 0.75 are 1.9");
     assert_eq!(restored(&throttled_at(1600.0)), Some((4, 3, Some(Bound::Peak))), "two that throttle when 80 % full");
+    assert_eq!(restored(&throttled_at(500.0)), Some((4, 2, None)), "a burst in a quiet minute");
     assert_eq!(restored(&raised(7, 500.0).policy(|p| p.min_shards = 3)), Some((4, 3, Some(Bound::MinShards))));
     let reads = MinuteTraffic { get_records_bytes: 4.0 * MIB, ..offered(500.0, 4) };
     assert_eq!(restored(&raised(7, 500.0).minutes(-60..=-60, reads)), Some((4, 3, Some(Bound::Peak))), "or read");

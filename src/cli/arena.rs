@@ -15,6 +15,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
+use std::time::Instant;
 use strum::{IntoEnumIterator as _, VariantNames as _};
 
 #[derive(clap::Args)]
@@ -121,6 +122,7 @@ impl Show<'_> {
         } else if !self.args.json {
             if is_whole {
                 self.out.write_all(figures_table(&figures(&self.contests)).as_bytes())?;
+                self.out.write_all(speed(self.args.seed).as_bytes())?;
             }
             let seed = self.args.seed;
             writeln!(self.out, "\n* the least in its column. Seed {seed}; the same seed gives the same numbers.")?;
@@ -262,10 +264,11 @@ fn section(workload: &Workload, rows: &[Row], runs: Vec<page::Run>) -> Section {
         std::iter::once(Cell::from(&row.policy)).chain(COLUMNS.iter().map(cell)).collect()
     };
     let heads = std::iter::once("policy").chain(COLUMNS.iter().map(|column| column.head)).map(str::to_owned).collect();
-    let cure = Some(cure_of(workload)).filter(|cure| !cure.is_empty()).map(str::to_owned);
+    let cure = Some(cure_of(workload).trim()).filter(|cure| !cure.is_empty()).map(str::to_owned);
+    let first_only = (workload.streams > 1).then(|| "The charts show the first stream.".to_owned());
     Section {
         title: workload.name.into(),
-        about: std::iter::once(workload.about.to_owned()).chain(cure).collect(),
+        about: std::iter::once(workload.about.to_owned()).chain(cure).chain(first_only).collect(),
         tables: vec![Table { heads, rows: rows.iter().map(cells).collect() }],
         runs,
     }
@@ -288,8 +291,8 @@ fn page_of(sections: Vec<Section>, seed: u64) -> Page {
 fn cure_of(workload: &Workload) -> &'static str {
     match workload.cure {
         Cure::Capacity => "",
-        Cure::Person => "(a person takes the cure away)",
-        Cure::Elsewhere => "(capacity cannot cure it)",
+        Cure::Person => " (a person, or a bound, is in the way)",
+        Cure::Elsewhere => " (capacity is not the cure)",
     }
 }
 
@@ -301,6 +304,24 @@ fn figures_table(figures: &[Figure]) -> String {
         text += &format!("  {:<62} {:>10}  at most {}{missed}\n", figure.what, ratio(figure.ratio), figure.most);
     }
     text
+}
+
+/// A day of 64 shards takes at most so many seconds of one core.
+const DAY_OF_64_SHARDS: f64 = 0.5;
+
+/// How fast the simulation is, measured now.
+fn speed(seed: u64) -> String {
+    let Some(wide) = Workload::named("wide") else { return String::new() };
+    let begun = Instant::now();
+    let _ = watch(&wide, Policies::Ours, seed);
+    let took = begun.elapsed().as_secs_f64();
+    let missed = match took <= DAY_OF_64_SHARDS {
+        true => "",
+        false if cfg!(debug_assertions) => "  missed (a debug build)",
+        false => "  missed",
+    };
+    let what = "seconds for a day of 64 shards, on one core";
+    format!("  {what:<62} {took:>10.2}  at most {DAY_OF_64_SHARDS}{missed}\n")
 }
 
 fn ratio(ratio: Option<f64>) -> String {
@@ -318,12 +339,16 @@ fn markdown(contests: &[Contest]) -> String {
         let Some(ours) = contest.of(Policies::Ours) else { continue };
         let Workload { name, about, .. } = &contest.workload;
         let cure = cure_of(&contest.workload);
-        let healed = ours.heal_seconds_longest.map_or("-".into(), |seconds| format!("{seconds} s"));
+        let healed = match ours.heal_seconds_longest {
+            None => "-".into(),
+            Some(_) if !ours.is_healed => "not".into(),
+            Some(seconds) => format!("{seconds} s"),
+        };
         let peer =
             contest.against_best_peer().map_or("-".into(), |(peer, compared)| format!("{} ({peer})", ratio(compared)));
         let row = [
             format!("`{name}`"),
-            format!("{about} {cure}").trim_end().to_owned(),
+            format!("{about}{cure}"),
             ours.changes.to_string(),
             healed,
             ratio(contest.against_reactive()),
@@ -333,7 +358,8 @@ fn markdown(contests: &[Contest]) -> String {
         text += &format!("| {} |\n", row.join(" | "));
     }
     for figure in figures(contests).iter().take(ALL_TOGETHER) {
-        text += &format!("\n- {}: {}, at most {}.", figure.what, ratio(figure.ratio), figure.most);
+        let missed = if figure.is_reached() { "" } else { ": **missed**" };
+        text += &format!("\n- {}: {}, at most {}{missed}.", figure.what, ratio(figure.ratio), figure.most);
     }
     text + "\n"
 }
@@ -342,7 +368,7 @@ fn markdown(contests: &[Contest]) -> String {
 fn table(workload: &Workload, rows: &[Row]) -> String {
     let cure = cure_of(workload);
     let names = Policies::VARIANTS.iter().map(|name| name.len()).max().unwrap_or_default();
-    let mut text = format!("\n{}: {} {cure}\n  {:<names$}", workload.name, workload.about, "");
+    let mut text = format!("\n{}: {}{cure}\n  {:<names$}", workload.name, workload.about, "");
     for column in &COLUMNS {
         text += &format!(" {:>width$} ", column.head, width = column.width);
     }

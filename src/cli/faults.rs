@@ -165,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_sum_is_the_same_whatever_the_number_of_cores() {
+    fn the_sum_is_the_same_each_time() {
         let (one, other) = (play_all(40, 3), play_all(40, 3));
         assert_eq!(text(&one), text(&other));
         assert_eq!((one.schedules, one.ended.values().sum::<u64>()), (40, 40));

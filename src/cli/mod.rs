@@ -76,7 +76,7 @@ enum Command {
     /// Let unthrottle and other policies look after simulated streams, and compare what came of it.
     ///
     /// In virtual time, with no AWS account: AWS's limits and durations and CloudWatch's delays are modelled, and
-    /// unthrottle is the very code that the Lambda runs.
+    /// unthrottle decides by the very code that the Lambda runs.
     Arena(arena::Args),
     /// What unthrottle and others would have made of a stream's past: changes, throttled records, and the bill.
     ///

@@ -2,6 +2,7 @@
 
 use super::Case;
 use super::demand::{Offered, SHARD_READ_BYTES_PER_SECOND, shards_at};
+use super::diagnosis::FULL;
 use super::room::is_too_dear;
 use super::settle::{History, RESHARDS_A_DAY};
 use super::verdict::{Bound, Reason, Remedy};
@@ -181,13 +182,14 @@ impl Case<'_> {
     }
 
     /// How even the keys are, from 0 to 1: the most that the stream took at `base` shards while it throttled, as a share of
-    /// what they could take. Keys that were uneven then are uneven still.
+    /// what they could take. Keys that were uneven then are uneven still. A minute that took less than [`FULL`] shows a
+    /// burst or one key, and says nothing of a whole minute's load.
     fn evenness(&self, newest: Minute, base: u32) -> f64 {
         let traffic = &self.observation.traffic;
         let day = newest.plus(1 - 60 * LOOKBACK_HOURS).to(newest);
         let throttled = day.filter(|minute| traffic.minute(*minute).write_throttled > 0.0);
-        let taken = throttled.map(|minute| Offered::accepted_shards(traffic, minute)).reduce(f64::max);
-        taken.filter(|taken| *taken > 0.0).map_or(1.0, |taken| (taken / f64::from(base.max(1))).min(1.0))
+        let taken = throttled.map(|minute| Offered::accepted_shards(traffic, minute) / f64::from(base.max(1)));
+        taken.filter(|taken| *taken >= FULL).reduce(f64::max).map_or(1.0, |taken| taken.min(1.0))
     }
 
     fn is_switch_due(&self, stream: &Stream, policy: &StreamPolicy, history: &History) -> bool {

@@ -24,7 +24,7 @@ const FEW_AT_MOST: usize = 8;
 /// A stream that lacks shards accepts at least this share of what they take, in a minute in which it refuses. One key
 /// fills one shard, however often its records are retried, and retries count as offered. Keys that are merely uneven
 /// leave a third of a stream idle; one that accepts less is not short, or only for seconds.
-const FULL: f64 = 0.6;
+pub(super) const FULL: f64 = 0.6;
 
 /// What a diagnosis looks at.
 pub(super) struct Throttled<'a> {

@@ -21,7 +21,7 @@ pub struct Score {
     pub lost: u64,
     /// `GetRecords` calls that were refused.
     pub reads_throttled: u64,
-    /// Seconds in which at least one record was refused.
+    /// Seconds in which a record, or a call of a reader, was refused.
     pub throttled_seconds: u64,
     /// Times that throttling began after five minutes without.
     pub incidents: usize,
@@ -29,6 +29,8 @@ pub struct Score {
     pub heal_seconds_median: Option<i64>,
     /// The longest. One that is not healed counts to the end of the run.
     pub heal_seconds_longest: Option<i64>,
+    /// Whether the run ends without an incident: nothing was refused in its last five minutes.
+    pub is_healed: bool,
     /// Changes of capacity that AWS carried out for the policy.
     pub changes: u64,
     /// Of them those of a workload whose throttling capacity cannot stop.
@@ -70,6 +72,7 @@ impl Score {
             incidents: scores.iter().map(|score| score.incidents).sum(),
             heal_seconds_median: medians.get(medians.len().saturating_sub(1) / 2).copied(),
             heal_seconds_longest: scores.iter().filter_map(|score| score.heal_seconds_longest).max(),
+            is_healed: scores.iter().all(|score| score.is_healed),
             changes: sum(|s| s.changes),
             changes_in_vain: sum(|s| s.changes_in_vain),
             illegal_calls: sum(|s| s.illegal_calls),
@@ -91,30 +94,27 @@ pub struct Tally {
     /// Shards that the offered load would have filled to the brim, summed up over the seconds.
     filled: f64,
     reads_refused: f64,
+    /// The second that is over.
+    now: i64,
     /// First and last throttled second of the incident that is not known to be over.
     incident: Option<(i64, i64)>,
     healed_in: Vec<i64>,
 }
 
 impl Tally {
-    /// A second of the run with so many open shards is over.
-    pub fn pass(&mut self, now: i64, second: Second, open_shards: u64) {
+    /// A second of the run with so many open shards is over. Its new records would have filled so many shards, and so many
+    /// calls of readers were refused.
+    pub fn pass(&mut self, now: i64, second: Second, open_shards: u64, filled: f64, reads_refused: f64) {
         self.score.offered += second.offered;
         self.score.accepted += second.accepted;
         self.score.throttled += second.throttled;
         self.score.lost += second.lost;
         self.shard_seconds += open_shards;
-        if second.throttled > 0 {
-            self.score.throttled_seconds += 1;
-            self.throttled_at(now);
-        }
-    }
-
-    /// In a second the new records would have filled so many shards, and so many calls of readers were refused.
-    pub fn fill(&mut self, shards: f64, reads_refused: f64, now: i64) {
-        self.filled += shards;
+        self.filled += filled;
         self.reads_refused += reads_refused;
-        if reads_refused > 0.0 {
+        self.now = now;
+        if second.throttled > 0 || reads_refused > 0.0 {
+            self.score.throttled_seconds += 1;
             self.throttled_at(now);
         }
     }
@@ -168,6 +168,7 @@ impl Tally {
             // Of an even number the lower one: a time that was seen.
             heal_seconds_median: healed_in.get(healed_in.len().saturating_sub(1) / 2).copied(),
             heal_seconds_longest: healed_in.last().copied(),
+            is_healed: self.incident.is_none_or(|(_, last)| self.now - last > SAME_INCIDENT),
             reads_throttled: self.reads_refused.round() as u64,
             shard_hours: self.shard_seconds as f64 / 3_600.0,
             over_provision: if self.filled > 0.0 { self.shard_seconds as f64 / self.filled } else { 0.0 },
@@ -185,7 +186,13 @@ mod tests {
         let throttled: Vec<i64> = throttled.into_iter().collect();
         for now in 0..3_600 {
             let refused = u64::from(throttled.contains(&now));
-            tally.pass(now, Second { offered: 2, accepted: 2 - refused, throttled: refused, lost: refused }, 4);
+            tally.pass(
+                now,
+                Second { offered: 2, accepted: 2 - refused, throttled: refused, lost: refused },
+                4,
+                2.0,
+                0.0,
+            );
         }
         tally.score()
     }

@@ -13,6 +13,8 @@ pub struct Slice {
     pub accepted: u64,
     /// Refusals: a record that was refused three times counts three times.
     pub throttled: u64,
+    /// Calls of readers that were refused.
+    pub reads_throttled: u64,
     /// Open shards at its end.
     pub open_shards: u32,
     /// Bytes of a record.
@@ -27,8 +29,9 @@ impl Slice {
 
     /// What they take, in records a second of this size, if keys are even.
     pub fn capacity_records(&self) -> f64 {
-        let of_shard = (BYTES_A_SECOND as f64 / self.record_bytes.max(1) as f64).min(RECORDS_A_SECOND as f64);
-        f64::from(self.open_shards) * of_shard
+        // Whole records only, as a shard takes them.
+        let of_shard = (BYTES_A_SECOND / self.record_bytes.max(1)).min(RECORDS_A_SECOND);
+        f64::from(self.open_shards) * of_shard as f64
     }
 }
 
@@ -55,12 +58,13 @@ pub struct Change {
 }
 
 /// A run from its beginning.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Timeline {
     minutes: Vec<Slice>,
     marks: Vec<Mark>,
-    /// The minute so far.
+    /// The minute so far, and the calls of readers that were refused in it.
     minute: Slice,
+    reads: f64,
     /// What the policy came to last.
     decided: Option<&'static str>,
 }
@@ -76,14 +80,16 @@ impl Timeline {
         &self.marks
     }
 
-    pub(super) fn pass(&mut self, second: Second) {
+    pub(super) fn pass(&mut self, second: Second, reads_refused: f64) {
+        self.reads += reads_refused;
         self.minute.offered += second.offered;
         self.minute.accepted += second.accepted;
         self.minute.throttled += second.throttled;
     }
 
     pub(super) fn close_minute(&mut self, open_shards: u32, record_bytes: u64) {
-        self.minutes.push(Slice { open_shards, record_bytes, ..std::mem::take(&mut self.minute) });
+        let reads_throttled = std::mem::take(&mut self.reads).round() as u64;
+        self.minutes.push(Slice { reads_throttled, open_shards, record_bytes, ..std::mem::take(&mut self.minute) });
     }
 
     pub(super) fn change(&mut self, second: i64, code: &'static str, change: Change) {
@@ -136,5 +142,6 @@ mod tests {
         let of = |record_bytes| Slice { open_shards: 2, record_bytes, ..Slice::default() };
         assert_eq!((of(500).capacity_records(), of(500).capacity_bytes()), (2_000.0, 2_097_152.0));
         assert_eq!(of(2_048).capacity_records(), 1_024.0);
+        assert_eq!(of(900 * 1024).capacity_records(), 2.0, "one a second each");
     }
 }

@@ -226,7 +226,7 @@ fn loads() -> Vec<Workload> {
         Workload {
             load: Load::Step { from: WIDE * HIGH, to: 1.3 * WIDE * HIGH, at: STEP_AT },
             shards: WIDE as u32 * SHARDS,
-            ..Workload::calm("wide", "the same with 64 shards")
+            ..Workload::calm("wide", "as step-1.3, with 64 shards")
         },
         Workload { load: growth, shards: 2, ..Workload::calm("growth", "32 times the load over a day") },
         Workload {
@@ -246,7 +246,10 @@ fn loads() -> Vec<Workload> {
             load: Load::Pulse { low: BASE / 2.0, high: 3.0 * BASE, every: 60, lasts: 1 },
             // Shards for it would be idle for 59 seconds of 60.
             cure: Cure::Elsewhere,
-            ..Workload::calm("bursts", "one second of six times the load, every minute")
+            ..Workload::calm(
+                "bursts",
+                "one second of six times the load, every minute: shards for it would be idle for the other 59",
+            )
         },
     ]
 }

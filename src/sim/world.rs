@@ -248,21 +248,26 @@ impl World {
         self.minute.accepted += second.accepted;
         self.minute.throttled += second.throttled;
         self.last = second;
-        self.tally.pass(self.now, second, self.shards.len() as u64);
-        self.read(records, second);
-        self.timeline.pass(second);
+        let (filled, reads_refused) = (self.filled_by(records), self.read(second));
+        self.tally.pass(self.now, second, self.shards.len() as u64, filled, reads_refused);
+        self.timeline.pass(second, reads_refused);
         self.now += 1;
         if self.now % 60 == 0 {
             self.close_minute();
         }
     }
 
-    fn read(&mut self, records: f64, second: Second) {
-        let (shards, bytes) = (self.open_shards(), self.setup.record_bytes);
-        let written = (second.accepted * bytes) as f64;
-        let refused = self.reading.as_mut().map_or(0.0, |reading| reading.pass(self.now, written, shards));
-        let filled = (records * bytes as f64 / BYTES_A_SECOND as f64).max(records / RECORDS_A_SECOND as f64);
-        self.tally.fill(filled, refused, self.now);
+    /// Calls of readers that are refused.
+    fn read(&mut self, second: Second) -> f64 {
+        let (now, shards) = (self.now, self.open_shards());
+        let written = (second.accepted * self.setup.record_bytes) as f64;
+        self.reading.as_mut().map_or(0.0, |reading| reading.pass(now, written, shards))
+    }
+
+    /// Shards that so many records in a second would fill to the brim.
+    fn filled_by(&self, records: f64) -> f64 {
+        let bytes = records * self.setup.record_bytes as f64 / BYTES_A_SECOND as f64;
+        bytes.max(records / RECORDS_A_SECOND as f64)
     }
 
     /// CloudTrail sees a call throttled.

@@ -158,7 +158,7 @@ impl Report {
             From::Fewest => "the fewest that can have accepted what was accepted; --shards gives another number",
         };
         format!(
-            "{}: {} to {} (UTC), {} minutes with traffic, on {} in {} mode, {from}.",
+            "{}: {} to {} (UTC), {} minutes known, on {} in {} mode, {from}.",
             self.name,
             time(self.begins()),
             time(self.ends()),

@@ -109,7 +109,7 @@ fn load(area: &Area<'_>, timeline: &Timeline, length: i64) -> Result<(), String>
 }
 
 fn refused(area: &Area<'_>, timeline: &Timeline, clock: Clock, length: i64) -> Result<(), String> {
-    let throttled = busiest(timeline, |slice| slice.throttled as f64 / 60.0);
+    let throttled = busiest(timeline, |slice| (slice.throttled + slice.reads_throttled) as f64 / 60.0);
     let most = highest([&throttled]);
     let mut builder = ChartBuilder::on(area);
     builder.margin_left(EDGE).margin_right(RIGHT).y_label_area_size(LEFT - EDGE).x_label_area_size(TIMES);

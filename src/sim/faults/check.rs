@@ -329,9 +329,9 @@ impl Check {
     }
 
     fn must_be_supported(&self, call: &Call<'_>) -> Checked {
-        let from = self.evidence_from(call.before);
+        let since = self.evidence_from(call.before);
         let evidence = || {
-            let first = usize::try_from((from + 59) / 60).unwrap_or_default();
+            let first = usize::try_from((since + 59) / 60).unwrap_or_default();
             let end = usize::try_from((call.seen.asked - PUBLISHED_AFTER) / 60).unwrap_or_default();
             self.minutes[..end.min(self.minutes.len())].iter().skip(first)
         };
@@ -354,7 +354,9 @@ impl Check {
                 }
                 self.fails(
                     Invariant::Supported,
-                    format!("{from} → {to} shards; the minutes since second {from} support {bound} ({most:?} records)"),
+                    format!(
+                        "{from} → {to} shards; the minutes since second {since} support {bound} ({most:?} records)"
+                    ),
                 )
             }
             Remedy::Restore { from, to, .. } => {
@@ -367,8 +369,10 @@ impl Check {
                 self.fails(Invariant::Supported, format!("{from} → {to} shards, and the peak was {peak} records"))
             }
             _ if most.is_some() || call.remedy.takes_back() => Ok(()),
-            _ => self
-                .fails(Invariant::Supported, format!("{:?}, and nothing was refused since second {from}", call.remedy)),
+            _ => self.fails(
+                Invariant::Supported,
+                format!("{:?}, and nothing was refused since second {since}", call.remedy),
+            ),
         }
     }
 

@@ -207,7 +207,7 @@ impl Schedule {
 
 /// Two to four signals within a few seconds, and what goes wrong meanwhile.
 fn crowd(entries: &mut Vec<Entry>, chance: &mut Chance) {
-    // Two throttled minutes are not published before.
+    // Two throttled minutes are published by then: most runs of the crowd have something to decide on.
     let start = chance.between(150, TROUBLE_ENDS - 60);
     for _ in 0..chance.between(2, 4) {
         let at = start + chance.between(0, 4);

@@ -1,4 +1,4 @@
-//! What nobody can do better: with the future known ([`Clairvoyant`]), and with what the metrics show ([`Reactive`]). No tool
+//! What nobody who reshards for writes can do better: with the future known ([`Clairvoyant`]), and with what the metrics show ([`Reactive`]). No tool
 //! can be built like either; the others are held against them.
 
 mod clairvoyant;
