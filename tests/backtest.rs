@@ -217,7 +217,7 @@ fn a_file_is_told_hour_by_hour_with_what_the_estimate_rests_on() {
     let (code, out, err) = of_file(&folder, &["--report", "page.html"]);
     assert_eq!((code, err.as_str()), (0, ""));
     for line in [
-        "2026-11-20 00:00 to 2026-11-20 03:00 (UTC), 180 minutes with traffic, on 2 shards",
+        "2026-11-20 00:00 to 2026-11-20 03:00 (UTC), 180 minutes known, on 2 shards",
         "  as it was                      2      3600000        ?        6.0",
         "  best static                    4            0        0       12.0",
         "  2026-11-20 01:00  scale_shards 2 → 4",
