@@ -18,13 +18,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 /// One attempt of a call. Kinesis and CloudWatch answer in milliseconds; three seconds is a lost one.
-const ATTEMPT: Duration = Duration::from_secs(3);
+pub(crate) const ATTEMPT: Duration = Duration::from_secs(3);
 /// The attempt of a change of capacity. A look is good for three seconds before it leaves, AWS's shortest change takes
 /// about four: with this, no other change can have begun and ended in between.
-const ATTEMPT_ONCE: Duration = Duration::from_secs(1);
+pub(crate) const ATTEMPT_ONCE: Duration = Duration::from_secs(1);
 /// A call with its retries. A run at its worst (a look, the intent, a second look, a change, its datum) takes four of
 /// these and one attempt, and a closer look one more: less than 30 s.
-const CALL: Duration = Duration::from_secs(6);
+pub(crate) const CALL: Duration = Duration::from_secs(6);
 /// Attempts of a call that changes no capacity.
 const ATTEMPTS: u32 = 3;
 /// The first pause between two attempts; the SDK's own second is longer than a look may take.

@@ -1,26 +1,20 @@
 //! The five steps for one stream: signal → observe → decide → act → report.
 
-use crate::act::{self, ActError, Acted};
+use crate::act::{ActError, Aws};
 use crate::callers::{Callers, Group};
 use crate::clients::Clients;
-use crate::decide::{Decision, Foreign, Reason, Verdict, Wants, decide, hold_unseen, suppress_for, triage};
-use crate::observation::{Fleet, Minute, Observation};
+use crate::decide::{Decision, Foreign, Reason, Verdict, hold_unseen, triage};
+use crate::observation::Observation;
 use crate::observe::{Observer, ReadError};
 use crate::policy::{Mode, Policy};
 use crate::report::notice::Notices;
 use crate::report::{AutoFix, Document, metric};
+use crate::run::{self, Container, Failed, Ran, Run};
 use crate::signal::{Home, Signal, SignalError, StreamArn};
-use chrono::{DateTime, SubsecRound, Utc};
+use chrono::Utc;
 use serde_json::Value;
-use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::AtomicU32;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-
-/// How often a run looks before it gives up: once, and once more if the first look has grown old.
-const LOOKS: usize = 2;
-
-/// How many streams' looks a container remembers. Far more than throttle at once; past it, all are forgotten, which costs a look each.
-const LOOKS_REMEMBERED: usize = 1000;
 
 /// Why an invocation failed. Nothing was changed, unless the error says otherwise.
 #[derive(Debug, thiserror::Error)]
@@ -55,7 +49,7 @@ pub enum Error {
     /// Everything took too long for a safe change.
     #[error(
         "`{stream}` could not be looked at and changed within {} s, twice: AWS or the network is slow. Nothing was changed",
-        act::LOOK_GOOD_FOR.as_secs()
+        run::LOOK_GOOD_FOR.as_secs()
     )]
     TooSlow {
         /// The stream.
@@ -97,10 +91,8 @@ pub struct Healer {
     clients: Clients,
     observer: Observer,
     policy: Policy,
-    looks: Mutex<HashMap<StreamArn, (DateTime<Utc>, &'static str)>>,
+    container: Container,
     callers: Mutex<Callers>,
-    /// This process' changes, minute by minute.
-    changes: Mutex<BTreeMap<Minute, u32>>,
     notices: Notices,
 }
 
@@ -111,9 +103,8 @@ impl Healer {
             observer: Observer::new(clients.clone()),
             clients,
             policy,
-            looks: Mutex::default(),
+            container: Container::default(),
             callers: Mutex::default(),
-            changes: Mutex::default(),
             notices: Notices::default(),
         }
     }
@@ -169,101 +160,24 @@ impl Healer {
     ) -> Result<Healing, Error> {
         let held = triage(signal, &self.policy, home);
         self.count_caller(signal, held.as_ref());
-        let held = held.or_else(|| self.just_looked(signal));
+        let held = held.or_else(|| self.container.just_looked(signal, Utc::now()));
         let (None, Some(stream)) = (&held, signal.stream()) else {
             let decision = hold_unseen(held.unwrap_or(Reason::NotOurs(Foreign::NoStream)), &self.policy);
             let callers = signal.stream().map(|stream| self.callers().seen(stream)).unwrap_or_default();
             return Ok(Healing::unseen(signal, &decision, &callers));
         };
-        let mut intent = None;
-        for _ in 0..LOOKS {
-            let mut look = self.observer.look(stream, Utc::now().trunc_subsecs(3)).await?;
-            if let Some(intent) = &intent {
-                act::Intent::pardon(intent, &mut look);
-            }
-            let mut decision = self.decide(signal, stream, &mut look.observation, left_in_sweep).await?;
-            if intent.is_some() && matches!(decision.verdict, Verdict::Hold(_)) {
-                // An intent is never taken back: it may stand for a change that another run is making.
-                decision.write_nothing();
-            }
-            let reserved = is_change(&decision);
-            let acted = act::act(&self.clients, stream, &look, decision, intent.take()).await;
-            let is_made = matches!(&acted, Ok(Acted::Done { decision, .. }) if is_change(decision)) || acted.is_err();
-            if reserved && !is_made {
-                self.give_back(left_in_sweep);
-            }
-            match acted? {
-                Acted::Stale(announced) => intent = Some(announced),
-                Acted::Done { mut decision, auto_fix, mut lines, surprised } => {
-                    decision.tell &= is_worth_telling(&decision);
-                    lines.extend(healed(stream, &decision));
-                    if !surprised {
-                        self.looked(stream, decision.verdict.code());
-                    }
-                    // Only now: a run that fails leaves them to the next.
-                    let callers = self.callers().take(stream);
-                    return Ok(Healing::seen(signal, &look.observation, &decision, auto_fix, lines, &callers));
-                }
-            }
-        }
-        if let Some(intent) = intent {
-            intent.settle(&self.clients, stream).await;
-        }
-        Err(Error::TooSlow { stream: stream.name.clone() })
-    }
-
-    /// Decides, and looks closer where the decision takes it: each look gives what was wanted, so there are few.
-    async fn decide(
-        &self,
-        signal: &Signal,
-        stream: &StreamArn,
-        observation: &mut Observation,
-        left_in_sweep: Option<&AtomicU32>,
-    ) -> Result<Decision, Error> {
-        loop {
-            match self.decide_within(signal, observation, left_in_sweep) {
-                Ok(decision) => return Ok(decision),
-                Err(wants) => self.observer.look_closer(stream, observation, wants).await?,
-            }
-        }
-    }
-
-    /// Decides by what the fleet has left, and takes a change of it at once: other streams are decided meanwhile.
-    fn decide_within(
-        &self,
-        signal: &Signal,
-        observation: &mut Observation,
-        left_in_sweep: Option<&AtomicU32>,
-    ) -> Result<Decision, Wants> {
-        let mut own = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Utc::now();
-        let left = left_in_sweep.map(|left| left.load(Ordering::Relaxed));
-        observation.fleet = Fleet { left_in_sweep: left, ..Fleet::of(&observation.traffic, &own, now) };
-        let decision = decide(signal, observation, &self.policy, now)?;
-        if is_change(&decision) {
-            let minute = Minute::of(now);
-            own.retain(|known, _| *known > minute.plus(-60));
-            *own.entry(minute).or_default() += 1;
-            left_in_sweep.inspect(|left| left.store(left.load(Ordering::Relaxed).saturating_sub(1), Ordering::Relaxed));
-        }
-        Ok(decision)
-    }
-
-    /// A change that was taken of what the fleet has left, and not made.
-    fn give_back(&self, left_in_sweep: Option<&AtomicU32>) {
-        let mut own = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(mut newest) = own.last_entry() {
-            *newest.get_mut() = newest.get().saturating_sub(1);
-        }
-        left_in_sweep.inspect(|left| left.store(left.load(Ordering::Relaxed).saturating_add(1), Ordering::Relaxed));
-    }
-
-    /// Holds a throttle signal that comes right after a look. A person's ask and an alarm always get their own.
-    fn just_looked(&self, signal: &Signal) -> Option<Reason> {
-        let Signal::Throttle(call) = signal else { return None };
-        let looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
-        let (at, code) = looks.get(call.stream.as_ref()?)?;
-        (Utc::now() - *at < suppress_for(code)).then_some(Reason::JustLooked)
+        let mut aws = Aws::new(&self.clients, &self.observer, stream);
+        let run = Run { signal, stream, policy: &self.policy, container: &self.container, left_in_sweep };
+        let Ran { observation, mut decision } = run.go(&mut aws).await.map_err(|failed| match failed {
+            Failed::Call(error) => error,
+            Failed::TooSlow => Error::TooSlow { stream: stream.name.clone() },
+        })?;
+        decision.tell &= is_worth_telling(&decision);
+        let Aws { auto_fix, mut lines, .. } = aws;
+        lines.extend(healed(stream, &decision));
+        // Only now: a run that fails leaves them to the next.
+        let callers = self.callers().take(stream);
+        Ok(Healing::seen(signal, &observation, &decision, auto_fix, lines, &callers))
     }
 
     /// Counts the caller of a throttled call. Denied calls, our own, and those of other accounts are none.
@@ -278,14 +192,6 @@ impl Healer {
     fn callers(&self) -> MutexGuard<'_, Callers> {
         self.callers.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    fn looked(&self, stream: &StreamArn, code: &'static str) {
-        let mut looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
-        if looks.len() >= LOOKS_REMEMBERED {
-            looks.clear();
-        }
-        looks.insert(stream.clone(), (Utc::now(), code));
-    }
 }
 
 /// AWS may have made a hold of a change.
@@ -296,11 +202,6 @@ fn is_worth_telling(decision: &Decision) -> bool {
 
 fn needs_person(decision: &Decision) -> bool {
     matches!(&decision.verdict, Verdict::Hold(reason) if reason.needs_a_person())
-}
-
-/// Whether the stream is changed, and not only would be.
-fn is_change(decision: &Decision) -> bool {
-    matches!(decision.verdict, Verdict::Act(_)) && decision.mode == Mode::Heal
 }
 
 /// The metrics of a change that is known to have worked.

@@ -14,9 +14,10 @@
 //!   (a tag) before the change.
 //! - [`report`]: the decision as document, metric, log line and sentence; all four agree.
 //!
-//! [`heal`] is these five steps for one stream, and [`sweep`] is them for all that need a look; [`callers`] counts who was throttled meanwhile, and [`cost`] says what a
-//! stream costs. `signal`, `observation`, `policy`, `memory`, `decide` and `cost` know no AWS client, no runtime, no
-//! clock and no randomness: time comes in as an argument.
+//! [`heal`] is these five steps for one stream, in the order that `run` gives them, and [`sweep`] is them for all that need
+//! a look; [`callers`] counts who was throttled meanwhile, and [`cost`] says what a stream costs. `signal`, `observation`,
+//! `policy`, `memory`, `decide`, `run` and `cost` know no AWS client, no runtime, no clock and no randomness: time comes in
+//! as an argument.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -36,6 +37,7 @@ pub mod observation;
 pub mod observe;
 pub mod policy;
 pub mod report;
+mod run;
 pub mod settings;
 pub mod signal;
 #[cfg(feature = "sim")]

@@ -6,6 +6,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::time::Duration;
 
 /// How long after its end a minute may still be unpublished. CloudWatch documents no figure; one to three minutes
 /// are seen. A minute this old without a datapoint had no traffic. Shorter would take an unpublished minute for an
@@ -277,6 +278,13 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// How long a container's copy is good. They change by ticket and by other streams' reshards; `DescribeLimits` allows
+    /// one call a second to the whole account. Those that AWS would not tell are asked for again soon: its rate is per
+    /// second.
+    pub fn good_for(told: Option<Limits>) -> Duration {
+        Duration::from_secs(if told.is_some() { 60 } else { 5 })
+    }
+
     /// Shards that can still be opened.
     pub fn shards_left(&self) -> u32 {
         self.shard_limit.saturating_sub(self.open_shards)

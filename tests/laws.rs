@@ -415,8 +415,11 @@ proptest! {
         if let (Verdict::Hold(_), Some(memory)) = (&decision.verdict, &decision.memory) {
             let again = scene.clone().memory(memory).decide();
             // A change that is known to have healed may be followed by one that undoes: that is an intent, not the same news.
-            if let Verdict::Hold(_) = again.verdict {
-                prop_assert_eq!(again.memory, None);
+            // One that cannot be undone is news of its own, and that once, too.
+            if let (Verdict::Hold(_), Some(tried)) = (&again.verdict, &again.memory) {
+                prop_assert_ne!(tried.tried, memory.tried);
+                prop_assert_eq!(&Memory { tried: memory.tried, ..tried.clone() }, memory);
+                prop_assert_eq!(scene.memory(tried).decide().memory, None);
             }
         }
     }

@@ -334,7 +334,7 @@ fn ratio(ratio: Option<f64>) -> String {
 
 /// README.md's table.
 fn markdown(contests: &[Contest]) -> String {
-    let mut text = "| workload | | changes | healed within | refused ÷ reactive limit | refused ÷ best peer | shard-hours with restore ÷ clairvoyant |\n|---|---|---|---|---|---|---|\n".to_owned();
+    let mut text = "| workload | | changes | healed within | refused ÷ reactive limit | refused ÷ best peer | refused in foul weather ÷ fair | shard-hours with restore ÷ clairvoyant |\n|---|---|---|---|---|---|---|---|\n".to_owned();
     for contest in contests {
         let Some(ours) = contest.of(Policies::Ours) else { continue };
         let Workload { name, about, .. } = &contest.workload;
@@ -353,6 +353,7 @@ fn markdown(contests: &[Contest]) -> String {
             healed,
             ratio(contest.against_reactive()),
             peer,
+            ratio(contest.in_foul_weather()),
             ratio(contest.shard_hours()),
         ];
         text += &format!("| {} |\n", row.join(" | "));

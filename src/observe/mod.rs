@@ -15,13 +15,6 @@ use chrono::{DateTime, Utc};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-/// How long a container's copy of the account's limits is good. They change by ticket and by other streams' reshards;
-/// `DescribeLimits` allows one call a second to the whole account.
-const LIMITS_KEPT_FOR: Duration = Duration::from_secs(60);
-
-/// Limits that AWS would not tell are asked for again after this: its rate is per second.
-const LIMITS_UNKNOWN_FOR: Duration = Duration::from_secs(5);
-
 /// How long a container's copy of the account's commitment is good. It lasts 24 hours at least, and one that has ended
 /// since only lets AWS refuse a change.
 const COMMITMENT_KEPT_FOR: Duration = Duration::from_secs(60 * 60);
@@ -98,14 +91,6 @@ impl ReadError {
     }
 }
 
-/// An observation, and the moment that its age is counted from.
-pub struct Look {
-    /// What was seen.
-    pub observation: Observation,
-    /// When the stream's summary was asked for.
-    pub asked: Instant,
-}
-
 /// Reads streams, and keeps what it has read of the account for a while.
 #[derive(Debug)]
 pub struct Observer {
@@ -124,8 +109,7 @@ impl Observer {
     ///
     /// # Errors
     /// The first read that failed after its retries. A stream that is gone is no error.
-    pub async fn look(&self, arn: &StreamArn, observed_at: DateTime<Utc>) -> Result<Look, ReadError> {
-        let asked = Instant::now();
+    pub async fn look(&self, arn: &StreamArn, observed_at: DateTime<Utc>) -> Result<Observation, ReadError> {
         let (summary, tags, traffic, limits) = tokio::join!(
             stream::summary(&self.clients.kinesis, arn),
             stream::tags(&self.clients.kinesis, arn),
@@ -133,9 +117,9 @@ impl Observer {
             self.limits(arn),
         );
         let seen = Observation { observed_at, ..Observation::default() };
-        let Some(summary) = summary? else { return Ok(Look { observation: seen, asked }) };
+        let Some(summary) = summary? else { return Ok(seen) };
         let (tags, traffic, limits) = (tags?, traffic?, limits?);
-        Ok(Look { observation: Observation { stream: Some(summary), tags, traffic, limits, ..seen }, asked })
+        Ok(Observation { stream: Some(summary), tags, traffic, limits, ..seen })
     }
 
     /// Reads what a decision wants beyond that, into `observation`.
@@ -177,10 +161,7 @@ impl Observer {
     async fn limits(&self, arn: &StreamArn) -> Result<Option<Limits>, ReadError> {
         // Held while it reads: AWS allows one such call a second, and the looks of a sweep begin together.
         let mut kept = self.limits.lock().await;
-        let is_good = |(read, limits): &(Instant, Option<Limits>)| {
-            read.elapsed() < if limits.is_some() { LIMITS_KEPT_FOR } else { LIMITS_UNKNOWN_FOR }
-        };
-        if let Some((_, limits)) = kept.filter(is_good) {
+        if let Some((_, limits)) = kept.filter(|(read, limits)| read.elapsed() < Limits::good_for(*limits)) {
             return Ok(limits);
         }
         let limits = account::limits(&self.clients.kinesis, arn).await?;

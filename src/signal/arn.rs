@@ -4,7 +4,7 @@ use super::Home;
 use std::fmt;
 
 /// A stream by its full name: what `arn:aws:kinesis:us-east-1:123456789012:stream/orders` says.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StreamArn {
     /// Where the stream lives.
     pub home: Home,

@@ -1,6 +1,7 @@
 //! One policy on one workload.
 
 use super::chance::{Chance, RIPPLE};
+use super::delivery::Weather;
 use super::limits::{Clairvoyant, Reactive};
 use super::ours::Ours;
 use super::peers::{
@@ -31,6 +32,8 @@ pub enum Policies {
     OursRestoring,
     /// unthrottle that may switch on shard-level metrics to find hot shards, which is billed by the shard.
     OursDiagnosing,
+    /// unthrottle as it is deployed, whose alarms and events are late, come twice, or not at all.
+    OursInFoulWeather,
     /// Nobody.
     Static,
     /// "Every throttle event doubles."
@@ -60,15 +63,20 @@ pub(super) const RESTORE_AFTER_HOURS: u32 = 3;
 impl Policies {
     /// Whether people can use it today instead of unthrottle.
     pub fn is_peer(self) -> bool {
-        use Policies::{Clairvoyant, Ours, OursDiagnosing, OursRestoring, Reactive};
-        !matches!(self, Ours | OursRestoring | OursDiagnosing | Reactive | Clairvoyant)
+        !self.is_ours() && !matches!(self, Policies::Reactive | Policies::Clairvoyant)
+    }
+
+    /// Whether it is unthrottle.
+    pub fn is_ours(self) -> bool {
+        use Policies::{Ours, OursDiagnosing, OursInFoulWeather, OursRestoring};
+        matches!(self, Ours | OursRestoring | OursDiagnosing | OursInFoulWeather)
     }
 
     /// One that has seen nothing yet. Only the limits know more of the run than the stream shows.
     pub fn contender(self, workload: &Workload, seed: u64) -> Box<dyn Contender> {
         match self {
-            Policies::Ours | Policies::OursRestoring | Policies::OursDiagnosing => {
-                Box::new(Ours::new(self.policy(), workload.weather, seed))
+            Policies::Ours | Policies::OursRestoring | Policies::OursDiagnosing | Policies::OursInFoulWeather => {
+                Box::new(Ours::new(self.policy(), self.weather(workload), seed))
             }
             Policies::Static => Box::new(Static),
             Policies::Doubling => Box::new(Doubling::new(workload.weather, seed)),
@@ -93,11 +101,15 @@ impl Policies {
         }
     }
 
+    /// What becomes of its alarms and events.
+    fn weather(self, workload: &Workload) -> Weather {
+        if self == Policies::OursInFoulWeather { Weather::Foul } else { workload.weather }
+    }
+
     /// One for each stream of the workload. Those of unthrottle share a deployment.
     fn contenders(self, workload: &Workload, seed: u64) -> Vec<Box<dyn Contender>> {
-        let is_ours = !self.is_peer() && !matches!(self, Policies::Reactive | Policies::Clairvoyant);
-        if is_ours && workload.streams > 1 {
-            let fleet = Ours::fleet(&self.policy(), workload.weather, seed, workload.streams);
+        if self.is_ours() && workload.streams > 1 {
+            let fleet = Ours::fleet(&self.policy(), self.weather(workload), seed, workload.streams);
             return fleet.into_iter().map(|ours| Box::new(ours) as Box<dyn Contender>).collect();
         }
         (0..workload.streams).map(|n| self.contender(workload, seed + u64::from(n))).collect()

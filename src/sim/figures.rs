@@ -61,6 +61,12 @@ impl Contest {
         Some((peer, divide(refused(self.of(Policies::Ours)?) as f64, refused(score) as f64)))
     }
 
+    /// Refusals of ours in foul weather ÷ those in fair weather; `None`: neither refuses anything, or capacity cannot cure it.
+    pub fn in_foul_weather(&self) -> Option<f64> {
+        let (foul, fair) = (self.of(Policies::OursInFoulWeather)?, self.of(Policies::Ours)?);
+        divide(refused(foul) as f64, refused(fair) as f64).filter(|_| self.workload.cure != Cure::Elsewhere)
+    }
+
     /// Shard-hours of ours with restore ÷ those of the clairvoyant limit. `None`: one of them was in on-demand mode, or has not
     /// healed the stream: shards that are missing cost nothing.
     pub fn shard_hours(&self) -> Option<f64> {
@@ -124,15 +130,14 @@ pub fn figures(contests: &[Contest]) -> Vec<Figure> {
     figures
 }
 
-const OURS: [Policies; 3] = [Policies::Ours, Policies::OursRestoring, Policies::OursDiagnosing];
-
-fn sum(contests: &[impl std::borrow::Borrow<Contest>], policies: &[Policies], of: fn(&Score) -> u64) -> f64 {
-    let scores = contests.iter().flat_map(|contest| policies.iter().filter_map(|policy| contest.borrow().of(*policy)));
-    scores.map(of).sum::<u64>() as f64
+/// Adds up what the policies that are `who` came to.
+fn sum<'a>(contests: impl IntoIterator<Item = &'a Contest>, who: fn(Policies) -> bool, of: fn(&Score) -> u64) -> f64 {
+    let scores = contests.into_iter().flat_map(|contest| &contest.scores).filter(|(policy, _)| who(*policy));
+    scores.map(|(_, score)| of(score)).sum::<u64>() as f64
 }
 
 fn illegal(contests: &[Contest]) -> Figure {
-    let illegal = sum(contests, &OURS, |score| score.illegal_calls);
+    let illegal = sum(contests, Policies::is_ours, |score| score.illegal_calls);
     Figure { what: "calls that AWS refused".into(), ratio: Some(illegal), most: 0.0 }
 }
 
@@ -140,8 +145,11 @@ fn illegal(contests: &[Contest]) -> Figure {
 const DIAGNOSTIC_SPLITS: u64 = 2;
 
 fn in_vain(contests: &[Contest]) -> Figure {
-    let in_vain = sum(contests, &OURS[..2], |score| score.changes_in_vain);
-    let diagnosing = sum(contests, &OURS[2..], |score| score.changes_in_vain.saturating_sub(DIAGNOSTIC_SPLITS));
+    const fn splits(policy: Policies) -> bool {
+        matches!(policy, Policies::OursDiagnosing)
+    }
+    let in_vain = sum(contests, |policy| policy.is_ours() && !splits(policy), |score| score.changes_in_vain);
+    let diagnosing = sum(contests, splits, |score| score.changes_in_vain.saturating_sub(DIAGNOSTIC_SPLITS));
     let what = "changes where capacity is no cure, but for two splits of a hot key";
     Figure { what: what.into(), ratio: Some(in_vain + diagnosing), most: 0.0 }
 }
@@ -164,8 +172,9 @@ fn shard_hours(contests: &[&Contest]) -> Figure {
 }
 
 fn changes(contests: &[&Contest]) -> Figure {
-    let of = |policy| sum(contests, &[policy], |score| score.changes);
-    let (ours, limit) = (of(Policies::OursRestoring), of(Policies::Clairvoyant));
+    let of = |who| sum(contests.iter().copied(), who, |score| score.changes);
+    let ours = of(|policy| policy == Policies::OursRestoring);
+    let limit = of(|policy| policy == Policies::Clairvoyant);
     Figure::of("changes with restore ÷ clairvoyant", ours, limit, CHANGES_OF_CLAIRVOYANT)
 }
 

@@ -4,9 +4,9 @@
 //! - [`world`]: the stream. Its [`shard`]s are token buckets over ranges of hash keys ([`keys`]), its producers send what
 //!   was refused again ([`mod@retry`]), its [`readers`] poll it, AWS's [`rules`] refuse illegal changes, and [`cloudwatch`]
 //!   shows it all minutes late.
-//! - [`ours`]: unthrottle itself. It runs the very [`decide`](crate::decide::decide()), memory and settling that the Lambda
-//!   runs, woken by the [`alarm`]s, by CloudTrail's events ([`delivery`]) and by the sweep; nothing about policy is written
-//!   a second time.
+//! - [`ours`]: unthrottle itself. It runs the very looks, decision, memory and calls that the Lambda runs, in their order,
+//!   woken by the [`alarm`]s, by CloudTrail's events ([`delivery`]) and by the sweep; nothing of it is written a second
+//!   time.
 //! - [`peers`]: what people use instead; [`limits`]: what nobody can do better.
 //! - [`workloads`]: what is sent; [`score`]: what it came to, [`timeline`]: what it looked like; [`fn@run`]: one policy on one
 //!   workload; [`mod@figures`]: how good that is.

@@ -1,21 +1,24 @@
-//! unthrottle in the simulated account: the Lambda's own triage, decision, memory and settling, woken by the alarms,
-//! by CloudTrail's events and by the sweep. What is written here is only what `heal` and `act` do around them, in virtual time: a look is instant, and
-//! AWS answers every call.
+//! unthrottle in the simulated account: the Lambda's own triage and `run`, woken by the alarms, by
+//! CloudTrail's events and by the sweep. A call takes no time here, and AWS answers each.
 
 use super::alarm::{Alarm, Watched};
 use super::arena::Contender;
 use super::delivery::{Delivery, EVENT_AFTER, Weather};
 use super::rules::Refusal;
 use super::world::{By, Event, World, arn, home};
-use crate::decide::{Decision, Reason, Remedy, Verdict, decide, due, suppress_for, triage};
-use crate::memory::{Memory, TAG};
-use crate::observation::{CapacityMode, Fleet, Minute, Observation};
-use crate::policy::{Mode, Policy};
-use crate::signal::{self, Signal};
+use crate::decide::{Remedy, Wants, due, triage};
+use crate::memory::TAG;
+use crate::observation::{CapacityMode, Observation};
+use crate::policy::Policy;
+use crate::run::{Answer, Container, Failed, Look, Ran, Run, Unmade, Wire};
+use crate::signal::{self, Signal, StreamArn};
 use chrono::{DateTime, Utc};
-use std::cell::{Cell, RefCell};
+use futures_util::FutureExt as _;
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 /// From one sweep to the next, in seconds: the default of `SweepMinutes` in `template.yaml`.
 pub(super) const SWEEP_EVERY: i64 = 5 * 60;
@@ -33,14 +36,21 @@ pub struct Ours {
     alarms: [Alarm; 3],
     /// Signals on their way.
     signals: Delivery<Signal>,
-    /// Its container's looks: a throttle right after one is answered by it.
-    looked: Option<(DateTime<Utc>, &'static str)>,
-    /// Its container's own changes, minute by minute.
-    changes: Rc<RefCell<BTreeMap<Minute, u32>>>,
-    /// The second of the newest sweep, and the changes that it has left.
-    sweep: Rc<Cell<(i64, u32)>>,
+    /// By this name it is told from the other streams of its deployment.
+    stream: StreamArn,
+    container: Rc<Container>,
+    sweep: Rc<Sweep>,
     /// How often it came to each decision, by its code.
     decided: BTreeMap<&'static str, u64>,
+}
+
+/// The newest sweep of a deployment.
+#[derive(Debug, Default)]
+struct Sweep {
+    /// Its second.
+    at: Cell<i64>,
+    /// The changes that it has left.
+    left: AtomicU32,
 }
 
 impl Ours {
@@ -49,9 +59,9 @@ impl Ours {
         Ours {
             alarms: [Watched::Writes, Watched::Reads, Watched::Age].map(|watched| Alarm::on(watched, &policy)),
             signals: Delivery::new(weather, seed),
-            looked: None,
+            stream: arn(),
             policy,
-            changes: Rc::default(),
+            container: Rc::default(),
             sweep: Rc::default(),
             decided: BTreeMap::new(),
         }
@@ -59,10 +69,11 @@ impl Ours {
 
     /// So many streams of one deployment, which five containers look after, and one sweep.
     pub fn fleet(policy: &Policy, weather: Weather, seed: u64, streams: u32) -> Vec<Ours> {
-        let containers: [Rc<RefCell<BTreeMap<Minute, u32>>>; CONTAINERS] = Default::default();
+        let containers: [Rc<Container>; CONTAINERS] = Default::default();
         let sweep = Rc::default();
         let ours = |n| Ours {
-            changes: Rc::clone(&containers[n % CONTAINERS]),
+            stream: StreamArn { name: format!("{}-{n}", arn().name), ..arn() },
+            container: Rc::clone(&containers[n % CONTAINERS]),
             sweep: Rc::clone(&sweep),
             ..Ours::new(policy.clone(), weather, seed + n as u64)
         };
@@ -74,68 +85,73 @@ impl Ours {
         &self.decided
     }
 
-    /// The five steps for one stream. `left_in_sweep`: how many changes the sweep has left that the look belongs to.
-    fn heal(&mut self, world: &mut World, signal: &Signal, left_in_sweep: Option<u32>) {
-        if let Some(held) = triage(signal, &self.policy, &home()) {
-            return self.note(world, (&held).into());
-        }
-        let is_fresh = |(at, code): (DateTime<Utc>, &str)| world.time() - at < suppress_for(code);
-        if matches!(signal, Signal::Throttle(_)) && self.looked.is_some_and(is_fresh) {
-            return self.note(world, (&Reason::JustLooked).into());
-        }
-        let mut look = world.look();
-        let now = world.time();
-        let decision = loop {
-            look.fleet = Fleet { left_in_sweep, ..Fleet::of(&look.traffic, &self.changes.borrow(), now) };
-            match decide(signal, &look, &self.policy, now) {
-                Ok(decision) => break decision,
-                Err(wants) => world.look_closer(&mut look, wants),
-            }
+    /// The five steps for one stream.
+    fn heal(&mut self, world: &mut World, signal: &Signal) {
+        let held = triage(signal, &self.policy, &home());
+        let code = match held.or_else(|| self.container.just_looked(signal, world.time())) {
+            Some(reason) => (&reason).into(),
+            None => self.run(world, signal),
         };
-        let verdict = self.act(world, &look, decision);
-        self.looked = Some((now, verdict.code()));
-        self.note(world, verdict.code());
-    }
-
-    fn note(&mut self, world: &mut World, code: &'static str) {
         world.mark(code);
         *self.decided.entry(code).or_default() += 1;
     }
 
-    /// The intent, the change, its datum; or what a hold has found out. Gives what AWS made of the decision.
-    fn act(&mut self, world: &mut World, look: &Observation, decision: Decision) -> Verdict {
-        if decision.mode != Mode::Heal {
-            return decision.verdict;
+    /// Gives the code of what came of it.
+    fn run(&self, world: &mut World, signal: &Signal) -> &'static str {
+        let left_in_sweep = matches!(signal, Signal::Sweep(_)).then_some(&self.sweep.left);
+        let (stream, policy, container) = (&self.stream, &self.policy, &*self.container);
+        let run = Run { signal, stream, policy, container, left_in_sweep };
+        match run.go(&mut At(world)).now_or_never() {
+            Some(Ok(Ran { decision, .. })) => decision.verdict.code(),
+            Some(Err(Failed::Call(refusal))) => refusal.code,
+            Some(Err(Failed::TooSlow)) | None => "too_slow",
         }
-        if let Some(memory) = &decision.memory
-            && let Err(reason) = write(world, memory)
-        {
-            return Verdict::Hold(reason);
-        }
-        let verdict = match &decision.verdict {
-            Verdict::Act(remedy) => match outcome(remedy, &call(world, remedy)) {
-                Ok(()) => {
-                    let minute = Minute::of(look.observed_at);
-                    let mut changes = self.changes.borrow_mut();
-                    changes.retain(|known, _| *known > minute.plus(-60));
-                    *changes.entry(minute).or_default() += 1;
-                    if let Some(left) = look.fleet.left_in_sweep {
-                        self.sweep.set((world.now(), left.saturating_sub(1)));
-                    }
-                    let announced = decision.memory.as_ref().and_then(|memory| memory.change.as_ref());
-                    let at = announced.map_or(look.observed_at, |change| change.at);
-                    world.count(Remedy::code_of(remedy.kind()), at);
-                    decision.verdict
-                }
-                Err(reason) => Verdict::Hold(refused(world, decision.memory.as_ref(), remedy, reason)),
-            },
-            Verdict::Hold(_) => decision.verdict,
-        };
-        for (action, at) in &decision.uncounted {
-            world.count(action, *at);
-        }
-        decision.reverted.inspect(|at| world.count_reverted(*at));
-        verdict
+    }
+}
+
+/// The simulated account, which answers at once.
+struct At<'a>(&'a mut World);
+
+impl Wire for At<'_> {
+    type Error = Refusal;
+
+    fn now(&self) -> DateTime<Utc> {
+        self.0.time()
+    }
+
+    fn clock(&self) -> Duration {
+        Duration::from_secs(self.0.now().unsigned_abs())
+    }
+
+    async fn look(&mut self) -> Result<Look, Refusal> {
+        Ok(Look { observation: self.0.look(), asked: self.clock() })
+    }
+
+    async fn look_closer(&mut self, seen: &mut Observation, wants: Wants) -> Result<(), Refusal> {
+        self.0.look_closer(seen, wants);
+        Ok(())
+    }
+
+    async fn tag(&mut self, text: &str, _: Option<Duration>) -> Result<(), Unmade<Refusal>> {
+        self.0.tag(By::Policy, TAG, text).map_err(Unmade::from)
+    }
+
+    async fn change(&mut self, remedy: &Remedy) -> Result<Option<u32>, Unmade<Refusal>> {
+        call(self.0, remedy).map_err(Unmade::from)
+    }
+
+    async fn count(&mut self, action: &'static str, at: DateTime<Utc>) {
+        self.0.count(action, at);
+    }
+
+    async fn count_reverted(&mut self, at: DateTime<Utc>) {
+        self.0.count_reverted(at);
+    }
+}
+
+impl From<Refusal> for Unmade<Refusal> {
+    fn from(error: Refusal) -> Unmade<Refusal> {
+        Unmade { answer: Some(Answer { code: error.code.into(), message: error.message.clone() }), error }
     }
 }
 
@@ -144,26 +160,27 @@ impl Contender for Ours {
         let now = world.now();
         for alarm in &mut self.alarms {
             if let Some(is_raised) = alarm.pass(world.cloudwatch(), now) {
-                self.signals.send(now, alarm_signal(world.time(), alarm.watched(), is_raised));
+                self.signals.send(now, alarm_signal(&self.stream, world.time(), alarm.watched(), is_raised));
             }
         }
         for event in world.events() {
-            self.signals.send(now + EVENT_AFTER, throttle_signal(world, *event));
+            self.signals.send(now + EVENT_AFTER, throttle_signal(&self.stream, world.time(), *event));
         }
         for signal in self.signals.arrived(now) {
-            self.heal(world, &signal, None);
+            self.heal(world, &signal);
         }
         let is_due = |world: &World| due(world.tags(), &self.policy, world.time()).is_some();
         if now % SWEEP_EVERY == SWEEP_AT && (self.alarms.iter().any(Alarm::is_raised) || is_due(world)) {
-            let (swept_at, left) = self.sweep.get();
-            let left = if swept_at == now { left } else { self.policy.max_changes_per_sweep };
-            self.heal(world, &Signal::Sweep(arn()), Some(left));
+            if self.sweep.at.replace(now) != now {
+                self.sweep.left.store(self.policy.max_changes_per_sweep, Ordering::Relaxed);
+            }
+            self.heal(world, &Signal::Sweep(self.stream.clone()));
         }
     }
 }
 
 /// The alarm's change of state at `time`, as an event tells of it.
-pub(super) fn alarm_signal(time: DateTime<Utc>, watched: Watched, is_raised: bool) -> Signal {
+pub(super) fn alarm_signal(stream: &StreamArn, time: DateTime<Utc>, watched: Watched, is_raised: bool) -> Signal {
     let metric = match watched {
         Watched::Writes => "WriteProvisionedThroughputExceeded",
         Watched::Reads => "ReadProvisionedThroughputExceeded",
@@ -177,27 +194,22 @@ pub(super) fn alarm_signal(time: DateTime<Utc>, watched: Watched, is_raised: boo
         region: Some(home().region),
         on_kinesis: true,
         metrics: [metric.to_owned()].into(),
-        stream: Some(arn()),
+        stream: Some(stream.clone()),
         ..signal::Alarm::default()
     })
 }
 
-fn throttle_signal(world: &World, event: Event) -> Signal {
+/// A refused call at `time`, as CloudTrail tells of it.
+pub(super) fn throttle_signal(stream: &StreamArn, time: DateTime<Utc>, event: Event) -> Signal {
     Signal::Throttle(signal::Call {
-        time: Some(world.time()),
+        time: Some(time),
         operation: event.operation.into(),
         error_code: Some(event.code.into()),
         account: Some(home().account),
         region: Some(home().region),
-        stream: Some(arn()),
+        stream: Some(stream.clone()),
         ..signal::Call::default()
     })
-}
-
-/// Writes the memory into the stream's tag.
-fn write(world: &mut World, memory: &Memory) -> Result<(), Reason> {
-    let text = memory.encode().map_err(|e| Reason::CannotRemember(e.to_string()))?;
-    world.tag(By::Policy, TAG, &text).map_err(|refusal| Reason::CannotRemember(refusal.to_string()))
 }
 
 /// The call that carries out a remedy. Gives the shards that were open, where AWS tells.
@@ -217,32 +229,11 @@ pub(super) fn call(world: &mut World, remedy: &Remedy) -> Result<Option<u32>, Re
     done.map(|()| None)
 }
 
-/// What `act` makes of the answer. An `Ok` of AWS's that changed nothing is a reshard of somebody else's.
-pub(super) fn outcome(remedy: &Remedy, answer: &Result<Option<u32>, Refusal>) -> Result<(), Reason> {
-    match (answer, remedy) {
-        (Ok(current), Remedy::ScaleShards { to, .. } | Remedy::Restore { to, .. }) if *current == Some(*to) => {
-            Err(Reason::Resharding)
-        }
-        (Ok(_), _) => Ok(()),
-        (Err(Refusal { code, message }), _) => Err(match *code {
-            "ResourceInUseException" => Reason::Resharding,
-            "ResourceNotFoundException" => Reason::StreamGone,
-            code => Reason::Refused { code: code.into(), message: message.clone() },
-        }),
-    }
-}
-
-/// Notes a refusal of AWS's in the memory.
-fn refused(world: &mut World, memory: Option<&Memory>, remedy: &Remedy, reason: Reason) -> Reason {
-    let (Reason::Refused { code, .. }, Some(memory)) = (&reason, memory) else { return reason };
-    let memory = memory.refuse(remedy.kind(), world.time(), code == "LimitExceededException");
-    write(world, &memory).err().unwrap_or(reason)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::Permission;
+    use crate::memory::Memory;
+    use crate::policy::{Mode, Permission};
     use crate::sim::keys::{HashRange, Keys};
     use crate::sim::retry::Retry;
     use crate::sim::rules::Account;

@@ -274,7 +274,6 @@ fn shapes() -> Vec<Workload> {
             load: Load::Step { from: HIGH / 4.0, to: HIGH, at: STEP_AT },
             keys: |_| Keys::with_a_hot_one(0.6, KEYS),
             cure: Cure::Elsewhere,
-            hours: 3,
             ..Workload::calm("hot-key", "one key has 60 % of a growing load")
         },
         Workload {
@@ -335,14 +334,12 @@ fn surroundings() -> Vec<Workload> {
         Workload {
             trail: Trail::ControlPlane,
             cure: Cure::Elsewhere,
-            hours: 3,
             ..Workload::calm("control-plane", "a calm stream, and a tool whose ListShards are refused every second")
         },
         Workload {
             readers: Some(Readers { first: 3, then: 7, at: STEP_AT }),
             record_bytes: 100,
             cure: Cure::Elsewhere,
-            hours: 3,
             ..Workload::calm("readers-calls", "seven readers poll a stream whose shards answer five calls a second")
         },
         Workload {

@@ -4,12 +4,13 @@
 use super::super::rules::{RESHARDS_A_DAY, Refusal, SWITCHES_A_DAY};
 use super::super::time;
 use super::super::world::World;
-use super::invocation::LOOK_GOOD_FOR;
+use super::invocation::seconds;
 use super::schedule::{Kind, Situation};
 use crate::decide::{Reason, Remedy, Verdict};
 use crate::memory::ChangeKind;
 use crate::observation::{Minute, Observation, Status, Stream};
 use crate::policy::{MODE_TAG, Policy};
+use crate::run::LOOK_GOOD_FOR;
 
 /// The least seconds after its end that CloudWatch takes for a minute.
 const PUBLISHED_AFTER: i64 = 60;
@@ -236,7 +237,7 @@ impl Check {
     fn must_be_fresh(&self, call: &Call<'_>) -> Checked {
         let age = call.sent - call.seen.asked;
         let status = call.seen.look.stream.as_ref().map(|stream| &stream.status);
-        if age < LOOK_GOOD_FOR && status == Some(&Status::Active) {
+        if age < seconds(LOOK_GOOD_FOR) && status == Some(&Status::Active) {
             return Ok(());
         }
         self.fails(Invariant::FreshLook, format!("a change left {age} s after a look that saw the stream {status:?}"))

@@ -1,34 +1,22 @@
-//! One run of the Lambda for one stream, as the five steps of `heal` and the calls of `act`, in their order. What is AWS's
-//! goes over a [`Wire`]: between any two calls the run stands still, and others may run, or it may be dropped, which is a
-//! crash. The decision is the crate's own [`decide`]; nothing about policy is written a second time.
+//! One run of the Lambda for one stream: its own `run`, over a wire on which each call waits for its answer.
+//! Between any two calls the run stands still, and others may run, or it may be dropped, which is a crash.
 
-use super::super::ours::outcome;
 use super::super::rules::Refusal;
 use super::super::time;
-use super::super::world::home;
-use crate::decide::{Decision, Reason, Remedy, Verdict, Wants, decide, suppress_for, triage};
+use super::super::world::{arn, home};
+use crate::decide::{Remedy, Verdict, Wants, triage};
 use crate::memory::{Memory, TAG};
-use crate::observation::{Fleet, Limits, Minute, Observation};
-use crate::policy::{MODE_TAG, Mode, Policy};
+use crate::observation::{Limits, Observation};
+use crate::policy::{MODE_TAG, Policy};
+use crate::run::{self, Look, Ran, Run, Unmade, Wire};
 use crate::signal::Signal;
-use chrono::{DateTime, TimeDelta, Utc};
-use std::cell::RefCell;
-use std::collections::BTreeMap;
+use chrono::{DateTime, Utc};
+use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::rc::Rc;
+use std::sync::atomic::AtomicU32;
 use std::task::Poll;
-
-/// How often a run looks: `heal`'s `LOOKS`.
-const LOOKS: usize = 2;
-
-/// How long a look is good for a change, in seconds: `act`'s `LOOK_GOOD_FOR`.
-pub(super) const LOOK_GOOD_FOR: i64 = 3;
-
-/// How long a container's copy of the account's limits is good, in seconds, and how long it takes it that AWS would not
-/// tell: `observe`'s `LIMITS_KEPT_FOR` and `LIMITS_UNKNOWN_FOR`.
-const LIMITS_KEPT_FOR: i64 = 60;
-/// See [`LIMITS_KEPT_FOR`].
-const LIMITS_UNKNOWN_FOR: i64 = 5;
+use std::time::Duration;
 
 /// A call of AWS's.
 #[derive(Clone, Debug)]
@@ -40,8 +28,8 @@ pub(super) enum Call {
     /// `TagResource` of the memory.
     Tag {
         text: String,
-        /// Given up after so many seconds; `None`: when the client gives up.
-        within: Option<i64>,
+        /// Given up after so long; `None`: when the client gives up.
+        within: Option<Duration>,
     },
     /// The change.
     Change(Remedy),
@@ -65,16 +53,16 @@ pub(super) enum Answer {
 
 /// Between a run and AWS: a call that waits for its answer.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Wire(Rc<RefCell<Line>>);
+pub(super) struct Line(Rc<RefCell<Waiting>>);
 
 #[derive(Debug, Default)]
-struct Line {
+struct Waiting {
     now: i64,
     call: Option<Call>,
     answer: Option<Answer>,
 }
 
-impl Wire {
+impl Line {
     /// Seconds of the virtual time.
     fn now(&self) -> i64 {
         self.0.borrow().now
@@ -99,21 +87,32 @@ impl Wire {
     }
 }
 
-/// What a container remembers from one run to the next. One that crashes forgets it.
+/// A warm container. One that crashes is gone, and all that it remembers.
 #[derive(Debug, Default)]
 pub(super) struct Container {
-    /// When the stream was last looked at, and what came of it.
-    looked: Option<(i64, &'static str)>,
-    /// Its own changes, minute by minute.
-    changes: BTreeMap<Minute, u32>,
-    limits: Option<(i64, Option<Limits>)>,
+    remembers: run::Container,
+    /// When it asked for the account's limits, and what AWS told.
+    limits: Cell<Option<(i64, Option<Limits>)>>,
 }
 
 impl Container {
     /// When AWS told it the account's limits, if it did.
     pub(super) fn limits_of(&self) -> Option<i64> {
-        self.limits.filter(|(_, limits)| limits.is_some()).map(|(read, _)| read)
+        self.limits.get().filter(|(_, limits)| limits.is_some()).map(|(read, _)| read)
     }
+
+    /// The limits that a look at second `asked` goes by; `read`: as AWS would tell them now.
+    fn limits(&self, asked: i64, read: Option<Limits>) -> Option<Limits> {
+        let is_good = |(at, told): &(i64, Option<Limits>)| asked - at < seconds(Limits::good_for(*told));
+        let kept = self.limits.get().filter(is_good).unwrap_or((asked, read));
+        self.limits.set(Some(kept));
+        kept.1
+    }
+}
+
+/// Whole seconds.
+pub(super) fn seconds(time: Duration) -> i64 {
+    i64::try_from(time.as_secs()).unwrap_or(i64::MAX)
 }
 
 /// A run that failed: Lambda tries it again.
@@ -127,25 +126,27 @@ pub(super) enum Failed {
     TooSlow,
 }
 
-/// What a run does wrong, so that the checks can be seen to find it.
+/// What goes wrong between a run and AWS, so that the checks can be seen to find it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, strum::EnumIter)]
 pub(super) enum Flaw {
     #[default]
     None,
-    /// Changes the stream on a look of any age.
+    /// Takes a look of any age for a fresh one.
     OldLook,
-    /// Does not write its intent.
+    /// Writes no memory.
     NoIntent,
-    /// Does not read the memory.
+    /// Reads no memory.
     Forgetful,
     /// Counts each change twice.
     CountsTwice,
-    /// Counts no change, and none that is missing.
+    /// Counts no change.
     CountsNever,
     /// Counts before it changes.
     CountsFirst,
     /// Does not read the tag that switches it off.
     DeafToTags,
+    /// Takes each record for three.
+    Exaggerates,
     /// Scales to twice the shards, whatever is needed.
     Doubles,
     /// Scales to three times the shards.
@@ -156,315 +157,139 @@ pub(super) enum Flaw {
 
 /// A run, from its signal to what came of it.
 pub(super) struct Invocation {
-    pub(super) wire: Wire,
+    pub(super) line: Line,
     pub(super) signal: Signal,
     pub(super) policy: Rc<Policy>,
-    pub(super) container: Rc<RefCell<Container>>,
+    pub(super) container: Rc<Container>,
     pub(super) flaw: Flaw,
 }
 
-struct Look {
-    seen: Observation,
-    asked: i64,
-}
-
-/// An intent that this run has written, and the tag before it: `act::Intent`.
-struct Intent {
-    memory: Memory,
-    remedy: Remedy,
-    text: String,
-    before: Option<String>,
-    owed: Owed,
-}
-
-/// Data that the memory says were sent: `act::Owed`.
-#[derive(Clone, Default)]
-struct Owed {
-    uncounted: Vec<(&'static str, DateTime<Utc>)>,
-    reverted: Option<DateTime<Utc>>,
-}
-
-impl Owed {
-    fn of(decision: &Decision) -> Owed {
-        Owed { uncounted: decision.uncounted.clone(), reverted: decision.reverted }
-    }
-}
-
-impl Intent {
-    /// `act::Intent::pardon`.
-    fn pardon(&self, look: &mut Look) {
-        let change = self.memory.change.as_ref();
-        let unchanged = look.seen.stream.as_ref().zip(change).is_some_and(|(s, change)| change.is_undone(s));
-        let tags = &mut look.seen.tags;
-        if unchanged && tags.get(TAG) == Some(&self.text) {
-            match &self.before {
-                Some(before) => tags.insert(TAG.into(), before.clone()),
-                None => tags.remove(TAG),
-            };
-        }
-    }
-}
-
 impl Invocation {
-    /// `Healer::five_steps`.
+    /// As `Healer::heal` does it; a sweep of one stream has all its changes left.
     pub(super) async fn run(self) -> Result<Verdict, Failed> {
-        if let Some(held) = triage(&self.signal, &self.policy, &home()).or_else(|| self.just_looked()) {
+        let Invocation { line, signal, policy, container, flaw } = self;
+        let just_looked = || container.remembers.just_looked(&signal, time(line.now()));
+        if let Some(held) = triage(&signal, &policy, &home()).or_else(just_looked) {
             return Ok(Verdict::Hold(held));
         }
-        let mut intent = None::<Intent>;
-        for _ in 0..LOOKS {
-            let mut look = self.look().await?;
-            if let Some(intent) = &intent {
-                intent.pardon(&mut look);
-            }
-            let mut decision = self.decide(&mut look).await?;
-            if intent.is_some() && matches!(decision.verdict, Verdict::Hold(_)) {
-                decision.write_nothing();
-            }
-            let reserved = is_change(&decision);
-            let mut actor = Actor { wire: &self.wire, owed: Owed::default(), surprised: false, flaw: self.flaw };
-            let acted = actor.carry_out(&look, &decision, intent.take()).await;
-            let is_made = matches!(acted, Ok(()) | Err(Stop::Fail));
-            if reserved && !is_made {
-                self.give_back();
-            }
-            let verdict = match acted {
-                Ok(()) => decision.verdict,
-                Err(Stop::Hold(reason)) => Verdict::Hold(reason),
-                Err(Stop::Fail) => return Err(Failed::Act),
-                Err(Stop::Stale(announced)) => {
-                    intent = Some(*announced);
-                    continue;
-                }
-            };
-            if !actor.surprised {
-                self.container.borrow_mut().looked = Some((self.wire.now(), verdict.code()));
-            }
-            return Ok(verdict);
-        }
-        if let Some(Intent { owed, .. }) = intent {
-            Actor { wire: &self.wire, owed: Owed::default(), surprised: false, flaw: self.flaw }.send(&owed).await;
-        }
-        Err(Failed::TooSlow)
-    }
-
-    /// `Healer::just_looked`.
-    fn just_looked(&self) -> Option<Reason> {
-        let (at, code) = self.container.borrow().looked.filter(|_| matches!(self.signal, Signal::Throttle(_)))?;
-        (TimeDelta::seconds(self.wire.now() - at) < suppress_for(code)).then_some(Reason::JustLooked)
-    }
-
-    /// `Observer::look`.
-    async fn look(&self) -> Result<Look, Failed> {
-        let asked = self.wire.now();
-        let Answer::Seen(seen) = self.wire.call(Call::Look).await else { return Err(Failed::Read) };
-        let mut seen = *seen;
-        let mut container = self.container.borrow_mut();
-        let kept = container.limits.filter(|(read, limits)| {
-            asked - read < if limits.is_some() { LIMITS_KEPT_FOR } else { LIMITS_UNKNOWN_FOR }
-        });
-        let (read, limits) = kept.unwrap_or((asked, seen.limits));
-        (container.limits, seen.limits) = (Some((read, limits)), limits);
-        match self.flaw {
-            Flaw::Forgetful => drop(seen.tags.remove(TAG)),
-            Flaw::DeafToTags => drop(seen.tags.remove(MODE_TAG)),
-            _ => {}
-        }
-        Ok(Look { seen, asked })
-    }
-
-    /// `Healer::decide`.
-    async fn decide(&self, look: &mut Look) -> Result<Decision, Failed> {
-        loop {
-            match self.decide_within(&mut look.seen) {
-                Ok(decision) => return Ok(decision),
-                Err(wants) => {
-                    let call = Call::LookCloser(Box::new(look.seen.clone()), wants);
-                    let Answer::Seen(seen) = self.wire.call(call).await else { return Err(Failed::Read) };
-                    look.seen = *seen;
-                }
-            }
-        }
-    }
-
-    /// `Healer::decide_within`; a sweep of one stream has all its changes left.
-    fn decide_within(&self, seen: &mut Observation) -> Result<Decision, Wants> {
-        let now = time(self.wire.now());
-        let own = &mut self.container.borrow_mut().changes;
-        let left_in_sweep = matches!(self.signal, Signal::Sweep(_)).then_some(self.policy.max_changes_per_sweep);
-        seen.fleet = Fleet { left_in_sweep, ..Fleet::of(&seen.traffic, own, now) };
-        let mut decision = decide(&self.signal, seen, &self.policy, now)?;
-        self.flaw.spoil(&mut decision);
-        if is_change(&decision) {
-            let minute = Minute::of(now);
-            own.retain(|known, _| *known > minute.plus(-60));
-            *own.entry(minute).or_default() += 1;
-        }
-        Ok(decision)
-    }
-
-    /// `Healer::give_back`.
-    fn give_back(&self) {
-        if let Some(mut newest) = self.container.borrow_mut().changes.last_entry() {
-            *newest.get_mut() = newest.get().saturating_sub(1);
+        let left = AtomicU32::new(policy.max_changes_per_sweep);
+        let left_in_sweep = matches!(signal, Signal::Sweep(_)).then_some(&left);
+        let mut wire = Spoilt { line: &line, container: &container, flaw, written: String::new() };
+        let (stream, container) = (&arn(), &container.remembers);
+        let run = Run { signal: &signal, stream, policy: &policy, container, left_in_sweep };
+        match run.go(&mut wire).await {
+            Ok(Ran { decision, .. }) => Ok(decision.verdict),
+            Err(run::Failed::Call(failed)) => Err(failed),
+            Err(run::Failed::TooSlow) => Err(Failed::TooSlow),
         }
     }
 }
 
-impl Flaw {
-    fn spoil(self, decision: &mut Decision) {
-        match (self, &mut decision.verdict) {
-            (Flaw::Doubles, Verdict::Act(Remedy::ScaleShards { from, to, .. })) => *to = 2 * *from,
-            (Flaw::Triples, Verdict::Act(Remedy::ScaleShards { from, to, .. })) => *to = 3 * *from,
-            (Flaw::CountsNever, _) => decision.uncounted.clear(),
-            (Flaw::Idle, Verdict::Act(_)) => {
-                decision.write_nothing();
-                decision.verdict = Verdict::Hold(Reason::Healthy { healed: None });
-            }
-            _ => {}
-        }
-    }
-}
-
-/// Whether the stream is changed, and not only would be.
-fn is_change(decision: &Decision) -> bool {
-    matches!(decision.verdict, Verdict::Act(_)) && decision.mode == Mode::Heal
-}
-
-/// Why a decision was not carried out: `act::Stop`.
-enum Stop {
-    Hold(Reason),
-    Stale(Box<Intent>),
-    Fail,
-}
-
-/// `act::Actor`.
-struct Actor<'a> {
-    wire: &'a Wire,
-    owed: Owed,
-    surprised: bool,
+/// A run's line to AWS, spoilt by its flaw.
+struct Spoilt<'a> {
+    line: &'a Line,
+    container: &'a Container,
     flaw: Flaw,
+    /// The tag as it was last written.
+    written: String,
 }
 
-impl Actor<'_> {
-    /// `Actor::carry_out`.
-    async fn carry_out(&mut self, look: &Look, decision: &Decision, earlier: Option<Intent>) -> Result<(), Stop> {
-        if decision.mode != Mode::Heal {
+impl Wire for Spoilt<'_> {
+    type Error = Failed;
+
+    fn now(&self) -> DateTime<Utc> {
+        time(self.line.now())
+    }
+
+    fn clock(&self) -> Duration {
+        if self.flaw == Flaw::OldLook { Duration::ZERO } else { Duration::from_secs(self.line.now().unsigned_abs()) }
+    }
+
+    async fn look(&mut self) -> Result<Look, Failed> {
+        let (asked, second) = (self.clock(), self.line.now());
+        let Answer::Seen(seen) = self.line.call(Call::Look).await else { return Err(Failed::Read) };
+        let mut observation = *seen;
+        observation.limits = self.container.limits(second, observation.limits);
+        match self.flaw {
+            Flaw::Forgetful => drop(observation.tags.remove(TAG)),
+            Flaw::DeafToTags => drop(observation.tags.remove(MODE_TAG)),
+            Flaw::Exaggerates => {
+                let newest = observation.traffic.newest(observation.observed_at);
+                for minute in newest.plus(-EXAGGERATED).to(newest) {
+                    let minute = observation.traffic.minute_mut(minute);
+                    for number in
+                        [&mut minute.incoming_records, &mut minute.incoming_bytes, &mut minute.write_throttled]
+                    {
+                        *number *= 3.0;
+                    }
+                }
+            }
+            _ => {}
+        }
+        Ok(Look { observation, asked })
+    }
+
+    async fn look_closer(&mut self, seen: &mut Observation, wants: Wants) -> Result<(), Failed> {
+        let call = Call::LookCloser(Box::new(seen.clone()), wants);
+        let Answer::Seen(closer) = self.line.call(call).await else { return Err(Failed::Read) };
+        *seen = *closer;
+        Ok(())
+    }
+
+    async fn tag(&mut self, text: &str, within: Option<Duration>) -> Result<(), Unmade<Failed>> {
+        text.clone_into(&mut self.written);
+        if matches!(self.flaw, Flaw::NoIntent | Flaw::Idle) {
             return Ok(());
         }
-        let done = match &decision.verdict {
-            Verdict::Act(remedy) => self.heal(look, decision, remedy, earlier).await,
-            Verdict::Hold(_) => {
-                self.owed = earlier.map(|intent| intent.owed).unwrap_or_default();
-                self.note(look, decision).await
+        match self.line.call(Call::Tag { text: text.into(), within }).await {
+            Answer::Refused(refusal) => Err(refused(refusal)),
+            Answer::Done => Ok(()),
+            _ => Err(SILENCE),
+        }
+    }
+
+    async fn change(&mut self, remedy: &Remedy) -> Result<Option<u32>, Unmade<Failed>> {
+        let mut remedy = remedy.clone();
+        match (self.flaw, &mut remedy) {
+            (Flaw::Idle, remedy) => return Ok(Some(remedy.step().0)),
+            (Flaw::Doubles, Remedy::ScaleShards { from, to, .. }) => *to = 2 * *from,
+            (Flaw::Triples, Remedy::ScaleShards { from, to, .. }) => *to = 3 * *from,
+            (Flaw::CountsFirst, remedy) => {
+                let intent = Memory::parse(&self.written).ok().and_then(|memory| memory.change);
+                let at = intent.map_or_else(|| time(self.line.now()), |intent| intent.at);
+                self.line.call(Call::Count(Remedy::code_of(remedy.kind()), at)).await;
             }
+            _ => {}
+        }
+        match self.line.call(Call::Change(remedy)).await {
+            Answer::Changed(before) => Ok(before),
+            Answer::Refused(refusal) => Err(refused(refusal)),
+            _ => Err(SILENCE),
+        }
+    }
+
+    async fn count(&mut self, action: &'static str, at: DateTime<Utc>) {
+        let times = match self.flaw {
+            Flaw::CountsNever | Flaw::CountsFirst | Flaw::Idle => 0,
+            Flaw::CountsTwice => 2,
+            _ => 1,
         };
-        if !matches!(done, Err(Stop::Stale(_))) {
-            let owed = std::mem::take(&mut self.owed);
-            self.send(&owed).await;
-        }
-        done
-    }
-
-    /// `Actor::send`.
-    async fn send(&self, owed: &Owed) {
-        for (action, at) in &owed.uncounted {
-            self.wire.call(Call::Count(action, *at)).await;
-        }
-        if let Some(at) = owed.reverted {
-            self.wire.call(Call::CountReverted(at)).await;
+        for _ in 0..times {
+            self.line.call(Call::Count(action, at)).await;
         }
     }
 
-    /// `Actor::heal`: the intent, the change, its datum.
-    async fn heal(
-        &mut self,
-        look: &Look,
-        decision: &Decision,
-        remedy: &Remedy,
-        earlier: Option<Intent>,
-    ) -> Result<(), Stop> {
-        let intent = match earlier.filter(|e| e.remedy == *remedy) {
-            Some(announced) => announced,
-            None => self.announce(look, decision, remedy).await?,
-        };
-        self.owed = intent.owed.clone();
-        if self.wire.now() - look.asked >= LOOK_GOOD_FOR && self.flaw != Flaw::OldLook {
-            return Err(Stop::Stale(Box::new(intent)));
-        }
-        let at = intent.memory.change.as_ref().map_or_else(|| time(self.wire.now()), |change| change.at);
-        let datum = Call::Count(Remedy::code_of(remedy.kind()), at);
-        if self.flaw == Flaw::CountsFirst {
-            self.wire.call(datum.clone()).await;
-        }
-        self.change(remedy, &intent.memory).await?;
-        if !matches!(self.flaw, Flaw::CountsNever | Flaw::CountsFirst) {
-            self.wire.call(datum.clone()).await;
-        }
-        if self.flaw == Flaw::CountsTwice {
-            self.wire.call(datum).await;
-        }
-        Ok(())
-    }
-
-    /// `Actor::note`. In whole seconds a look that is not over has time for one more call.
-    async fn note(&mut self, look: &Look, decision: &Decision) -> Result<(), Stop> {
-        let Some(memory) = &decision.memory else { return Ok(()) };
-        let left = LOOK_GOOD_FOR - (self.wire.now() - look.asked);
-        if left <= 0 {
-            return match decision.verdict {
-                Verdict::Hold(Reason::Healthy { .. }) => Err(Stop::Hold(Reason::Healthy { healed: None })),
-                _ => Ok(()),
-            };
-        }
-        self.write(memory, Some(left)).await?;
-        self.owed = Owed::of(decision);
-        Ok(())
-    }
-
-    /// `Actor::announce`.
-    async fn announce(&self, look: &Look, decision: &Decision, remedy: &Remedy) -> Result<Intent, Stop> {
-        let memory = decision.memory.clone().unwrap_or_default();
-        let text = if self.flaw == Flaw::NoIntent { String::new() } else { self.write(&memory, None).await? };
-        let before = look.seen.tags.get(TAG).cloned();
-        Ok(Intent { memory, remedy: remedy.clone(), text, before, owed: Owed::of(decision) })
-    }
-
-    /// `Actor::write`.
-    async fn write(&self, memory: &Memory, within: Option<i64>) -> Result<String, Stop> {
-        let text = memory.encode().map_err(|e| Stop::Hold(Reason::CannotRemember(e.to_string())))?;
-        match self.wire.call(Call::Tag { text: text.clone(), within }).await {
-            Answer::Done => Ok(text),
-            Answer::Refused(refusal) if refusal.code != "LimitExceededException" => {
-                Err(Stop::Hold(Reason::CannotRemember(refusal.to_string())))
-            }
-            _ => Err(Stop::Fail),
-        }
-    }
-
-    /// `Actor::change`.
-    async fn change(&mut self, remedy: &Remedy, memory: &Memory) -> Result<(), Stop> {
-        let answer = match self.wire.call(Call::Change(remedy.clone())).await {
-            Answer::Changed(current) => Ok(current),
-            Answer::Refused(refusal) => Err(refusal),
-            _ => return Err(Stop::Fail),
-        };
-        self.surprised = matches!(answer, Ok(Some(current)) if current != remedy.step().0);
-        let made = outcome(remedy, &answer);
-        if let Err(Reason::Refused { code, .. }) = &made {
-            let now = time(self.wire.now());
-            self.write(&memory.refuse(remedy.kind(), now, code == "LimitExceededException"), None).await?;
-        }
-        made.map_err(Stop::Hold)
+    async fn count_reverted(&mut self, at: DateTime<Utc>) {
+        self.line.call(Call::CountReverted(at)).await;
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Minutes that [`Flaw::Exaggerates`] falsifies: more than the decision's window.
+const EXAGGERATED: i64 = 30;
 
-    #[test]
-    fn a_look_is_good_for_as_long_as_the_lambda_takes_it() {
-        assert_eq!(LOOK_GOOD_FOR as u64, crate::act::LOOK_GOOD_FOR.as_secs());
-    }
+/// Nobody knows whether the call was carried out.
+const SILENCE: Unmade<Failed> = Unmade { answer: None, error: Failed::Act };
+
+fn refused(refusal: Refusal) -> Unmade<Failed> {
+    Unmade { answer: Unmade::from(refusal).answer, error: Failed::Act }
 }

@@ -3,12 +3,12 @@
 use super::super::alarm::{Alarm, Watched};
 use super::super::chance::{CALLS, Chance};
 use super::super::load::Load;
-use super::super::ours::{self, SWEEP_AT, SWEEP_EVERY, alarm_signal};
+use super::super::ours::{self, SWEEP_AT, SWEEP_EVERY, alarm_signal, throttle_signal};
 use super::super::rules::Refusal;
 use super::super::time;
-use super::super::world::{By, World, arn, home};
+use super::super::world::{self, By, World, arn};
 use super::check::{self, Broken, Check, Seen};
-use super::invocation::{Answer, Call, Container, Failed, Flaw, Invocation, Wire};
+use super::invocation::{Answer, Call, Container, Failed, Flaw, Invocation, Line, seconds};
 use super::schedule::{
     Deed, Delivery, ENDS, Event, Hint, Kind, LATEST, On, Schedule, Situation, TROUBLE_ENDS, Trouble,
 };
@@ -16,9 +16,8 @@ use crate::decide::{Verdict, due};
 use crate::memory::{Change, ChangeKind, Memory, TAG};
 use crate::observation::{CapacityMode, Stream};
 use crate::policy::{MODE_TAG, Policy};
-use crate::signal::{self, Ask, Signal};
+use crate::signal::{Ask, Signal};
 use chrono::{DateTime, TimeDelta, Utc};
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -39,6 +38,9 @@ const PATIENCE: (i64, i64, i64) = (6, 1, 3);
 
 /// From one attempt to the next, in seconds.
 const ATTEMPT: i64 = 3;
+
+/// What CloudTrail tells of.
+const REFUSED: world::Event = world::Event { operation: "PutRecord", code: "ProvisionedThroughputExceededException" };
 
 /// What a schedule came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -99,8 +101,8 @@ struct Run {
     id: u64,
     job: Job,
     future: Pin<Box<dyn Future<Output = Result<Verdict, Failed>>>>,
-    wire: Wire,
-    container: Rc<RefCell<Container>>,
+    line: Line,
+    container: Rc<Container>,
     seen: Option<Seen>,
     pending: Option<Pending>,
 }
@@ -138,7 +140,7 @@ struct Play {
     troubles: Vec<(On, Trouble)>,
     deliveries: Vec<Delivery>,
     queue: Vec<Job>,
-    idle: Vec<Rc<RefCell<Container>>>,
+    idle: Vec<Rc<Container>>,
     runs: Vec<Run>,
     last: Option<Verdict>,
     played: Played,
@@ -294,9 +296,9 @@ impl Play {
             return;
         }
         self.played.runs += 1;
-        let (wire, container) = (Wire::default(), self.idle.pop().unwrap_or_default());
+        let (line, container) = (Line::default(), self.idle.pop().unwrap_or_default());
         let invocation = Invocation {
-            wire: wire.clone(),
+            line: line.clone(),
             signal: job.wakes.signal(),
             policy: self.policy.clone(),
             container: container.clone(),
@@ -304,7 +306,7 @@ impl Play {
         };
         let (id, future) = (self.played.runs, Box::pin(invocation.run()));
         self.tell(|_| format!("run {id} begins: {:?}", job.wakes));
-        self.runs.push(Run { id, job, future, wire, container, seen: None, pending: None });
+        self.runs.push(Run { id, job, future, line, container, seen: None, pending: None });
     }
 
     /// Lets the runs go on, each by a step and then the next, until all of them wait.
@@ -344,7 +346,7 @@ impl Play {
                 return Ok(self.crash(run));
             }
         } else if pending.answered_at <= now {
-            run.wire.answer(pending.answer);
+            run.line.answer(pending.answer);
             return Ok(self.poll(run));
         } else {
             run.pending = Some(pending);
@@ -356,10 +358,10 @@ impl Play {
 
     /// Lets a run go on to its next call, or to its end.
     fn poll(&mut self, run: &mut Run) -> Step {
-        run.wire.set_now(self.world.now());
+        run.line.set_now(self.world.now());
         match run.future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Pending => {
-                run.pending = run.wire.taken().map(|call| self.send(call));
+                run.pending = run.line.taken().map(|call| self.send(call));
                 Step::Moved
             }
             Poll::Ready(came) => {
@@ -406,7 +408,7 @@ impl Play {
         let trouble = found.map(|n| self.troubles.remove(n).1);
         self.went_wrong(trouble.map(Trouble::name));
         let patience = match &call {
-            Call::Tag { within: Some(within), .. } => *within,
+            Call::Tag { within: Some(within), .. } => seconds(*within),
             Call::Change(_) => PATIENCE.1,
             Call::Count(..) | Call::CountReverted(_) => PATIENCE.2,
             _ => PATIENCE.0,
@@ -462,7 +464,7 @@ impl Play {
                 let answer = ours::call(&mut self.world, remedy);
                 let done = self.world.updating_until().filter(|_| answer.is_ok());
                 if let Some(seen) = &run.seen {
-                    let limits_of = run.container.borrow().limits_of();
+                    let limits_of = run.container.limits_of();
                     let (run, sent, before, answer) = (run.id, pending.sent, &before, &answer);
                     self.check.change(&check::Call { run, sent, seen, remedy, limits_of, before, answer, done })?;
                 }
@@ -519,18 +521,10 @@ impl Wakes {
 
     fn signal(self) -> Signal {
         match self {
-            Wakes::Alarm(at, is_raised) => alarm_signal(time(at), Watched::Writes, is_raised),
+            Wakes::Alarm(at, is_raised) => alarm_signal(&arn(), time(at), Watched::Writes, is_raised),
             Wakes::Ask => Signal::Ask(Ask { stream: arn(), mode: None, message: None, undo: None }),
             Wakes::Sweep => Signal::Sweep(arn()),
-            Wakes::Throttle(at) => Signal::Throttle(signal::Call {
-                time: Some(time(at)),
-                operation: "PutRecord".into(),
-                error_code: Some("ProvisionedThroughputExceededException".into()),
-                account: Some(home().account),
-                region: Some(home().region),
-                stream: Some(arn()),
-                ..signal::Call::default()
-            }),
+            Wakes::Throttle(at) => throttle_signal(&arn(), time(at), REFUSED),
         }
     }
 }
@@ -610,5 +604,18 @@ impl Past {
     fn at(&self, second: i64) -> &(i64, Stream, BTreeMap<String, String>) {
         let after = self.0.partition_point(|(since, ..)| *since <= second);
         &self.0[after.saturating_sub(1)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clients;
+
+    #[test]
+    fn calls_are_given_up_as_the_clients_give_them_up() {
+        let (call, change, datum) = (clients::CALL, clients::ATTEMPT_ONCE, clients::ATTEMPT);
+        assert_eq!(PATIENCE, (seconds(call), seconds(change), seconds(datum)));
+        assert_eq!(ATTEMPT, seconds(clients::ATTEMPT));
     }
 }
