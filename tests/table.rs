@@ -1716,6 +1716,16 @@ fn shards_are_given_back_when_nothing_needs_them() {
     };
     assert_eq!(restored(&raised(7, 500.0)), Some((4, 2, Some(Bound::Half))), "never below half");
     assert_eq!(restored(&raised(7, 2000.0)), Some((4, 3, Some(Bound::Peak))), "2 of 0.75 are 2.7");
+    let given_back = |minutes: i64| {
+        let at = now() - TimeDelta::minutes(minutes);
+        let mut memory = Memory::default().intend(Change::intent(ChangeKind::Restore, 8, 4, at), false);
+        let change = memory.change.as_mut().expect("just made");
+        (change.settled, change.counted) = (Some(at), Some(at));
+        memory.base = Some(1);
+        raised(7, 500.0).memory(&memory)
+    };
+    assert_eq!(restored(&given_back(70)), Some((4, 2, Some(Bound::Half))), "further down after an hour");
+    assert_eq!(restored(&given_back(55)), None);
     let to_base = raised(7, 500.0).with(|s| {
         let mut memory = Memory::parse(&s.observation.tags["unthrottle.memory"]).expect("readable");
         memory.base = Some(3);

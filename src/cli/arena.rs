@@ -301,7 +301,7 @@ fn figures_table(figures: &[Figure]) -> String {
     let mut text = "\nFigures, over the workloads that capacity can cure; below them each that is missed:\n".to_owned();
     for figure in figures {
         let missed = if figure.is_reached() { "" } else { "  missed" };
-        text += &format!("  {:<62} {:>10}  at most {}{missed}\n", figure.what, ratio(figure.ratio), figure.most);
+        text += &format!("  {:<62} {:>10}  at most {}{missed}\n", figure.what, exact(figure), figure.most);
     }
     text
 }
@@ -332,6 +332,12 @@ fn ratio(ratio: Option<f64>) -> String {
     }
 }
 
+/// A figure, so exactly that it is not taken for what it misses.
+fn exact(figure: &Figure) -> String {
+    let is_close = figure.ratio.is_some_and(|ratio| (ratio - figure.most).abs() < 0.01 && !figure.is_reached());
+    figure.ratio.filter(|_| is_close).map_or_else(|| ratio(figure.ratio), |ratio| format!("{ratio:.4}"))
+}
+
 /// README.md's table.
 fn markdown(contests: &[Contest]) -> String {
     let mut text = "| workload | | changes | healed within | refused ÷ reactive limit | refused ÷ best peer | refused in foul weather ÷ fair | shard-hours with restore ÷ clairvoyant |\n|---|---|---|---|---|---|---|---|\n".to_owned();
@@ -360,7 +366,7 @@ fn markdown(contests: &[Contest]) -> String {
     }
     for figure in figures(contests).iter().take(ALL_TOGETHER) {
         let missed = if figure.is_reached() { "" } else { ": **missed**" };
-        text += &format!("\n- {}: {}, at most {}{missed}.", figure.what, ratio(figure.ratio), figure.most);
+        text += &format!("\n- {}: {}, at most {}{missed}.", figure.what, exact(figure), figure.most);
     }
     text + "\n"
 }

@@ -16,6 +16,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 /// person to look at the shards.
 pub(super) const WATCHED_FOR: TimeDelta = TimeDelta::hours(1);
 
+/// Hours from one restore to the next. The peak of the calm hours is known whatever the shards, so only what the last one
+/// throttles is waited for: most batches of producers come within an hour.
+const RESTORED_FOR: i64 = 1;
+
 /// Reshards of a day that giving shards back leaves untouched: the next load may need them.
 const RESHARDS_KEPT: usize = 2;
 
@@ -110,11 +114,12 @@ impl Case<'_> {
         self.restore(stream, policy, newest, hours, target).map_err(Reason::NotRestorable)
     }
 
-    /// Whether nothing was throttled for so many hours, and nothing of ours changed.
+    /// Whether nothing was throttled for so many hours, and nothing of ours changed for as long as that needs.
     fn is_calm(&self, history: &History, newest: Minute, hours: i64) -> bool {
         let first = newest.plus(1 - 60 * hours);
         let is_quiet = first.to(newest).all(|minute| !self.observation.traffic.minute(minute).is_throttled());
-        is_quiet && history.evidence_from.is_none_or(|from| from <= first.start())
+        let unchanged = newest.plus(1 - 60 * unchanged_for(&history.memory, hours));
+        is_quiet && history.evidence_from.is_none_or(|from| from <= unchanged.start())
     }
 
     /// What stands in the way of giving shards back, whatever their number.
@@ -267,6 +272,12 @@ fn unwatch(stream: &Stream, history: &History, now: DateTime<Utc>, after: TimeDe
     let metrics: Vec<_> = watch.ours().filter(is_on).collect();
     let is_refused = history.is_refused(ChangeKind::Unwatch, now);
     (!metrics.is_empty() && !is_refused).then_some(Remedy::DisableShardMetrics { shards: stream.open_shards, metrics })
+}
+
+/// For how many hours nothing of ours may have changed, where nothing was throttled for `calm` hours.
+pub(super) fn unchanged_for(memory: &Memory, calm: i64) -> i64 {
+    let is_restored = memory.change.as_ref().is_some_and(|change| change.kind == ChangeKind::Restore);
+    if is_restored { calm.min(RESTORED_FOR) } else { calm }
 }
 
 /// Whether there may be something to give back.

@@ -1,7 +1,7 @@
 //! Whether a stream that nothing woke us for needs a look: told from its memory alone, so that a sweep costs the others
 //! nothing.
 
-use super::calm::{WATCHED_FOR, is_diagnosed, is_raised};
+use super::calm::{WATCHED_FOR, is_diagnosed, is_raised, unchanged_for};
 use super::settle::{TRIED_EVERY, counted_by, is_to_heal};
 use crate::memory::{ChangeKind, Memory, TAG};
 use crate::observation::LOOKBACK_HOURS;
@@ -53,7 +53,7 @@ fn has_watch(memory: &Memory, now: DateTime<Utc>) -> bool {
 
 /// Something to take back, calm hours enough since the last change, and not tried of late.
 fn has_restore(memory: &Memory, policy: &Policy, now: DateTime<Utc>) -> bool {
-    let calm = TimeDelta::hours(i64::from(policy.restore_after_hours));
+    let calm = TimeDelta::hours(unchanged_for(memory, i64::from(policy.restore_after_hours)));
     let is_raised = is_raised(memory) && memory.tried.is_none_or(|at| now - at >= TRIED_EVERY);
     let since = memory.change.as_ref().map(|change| change.settled.unwrap_or(change.at));
     policy.restore_after_hours > 0 && is_raised && since.is_none_or(|since| now - since >= calm)

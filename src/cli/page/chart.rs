@@ -40,13 +40,35 @@ const OFFERED: RGBColor = RGBColor(0x2f, 0x6f, 0xde);
 const ACCEPTED: RGBColor = RGBColor(0x2e, 0x9e, 0x5b);
 const THROTTLED: RGBColor = RGBColor(0xd6, 0x45, 0x3d);
 
-pub(super) fn draw(run: &Run) -> Result<Markup, CliError> {
-    let marks = run.timeline.marks();
-    let length = (60 * run.timeline.minutes().len() as i64).max(60);
-    let labels = Labels::of(marks, length);
+/// Of a run so many times longer than its first incident, that is shown again, closer: in the whole it is a line.
+const CLOSER: i64 = 6;
+/// What is shown before an incident, and after it, in seconds; marks so far apart are of two.
+const AROUND: i64 = 10 * 60;
+const APART: i64 = 45 * 60;
+
+/// The seconds of the whole run.
+pub(super) fn whole(timeline: &Timeline) -> Times {
+    Times { first: 0, last: (60 * timeline.minutes().len() as i64).max(60) }
+}
+
+/// Those of the first incident, if it takes little of the run.
+pub(super) fn closer(timeline: &Timeline) -> Option<Times> {
+    let seconds = timeline.marks().iter().map(|mark| mark.second);
+    let begins = timeline.marks().first()?.second;
+    let ends = seconds.fold(begins, |end, second| if second - end < APART { second } else { end });
+    let all = whole(timeline);
+    let first = (begins - AROUND).max(0) / 60 * 60;
+    let last = ((ends + AROUND) / 60 * 60 + 60).min(all.last);
+    ((last - first) * CLOSER < all.last).then_some(Times { first, last })
+}
+
+/// Draws what happened in these seconds of a run.
+pub(super) fn draw(run: &Run, times: Times) -> Result<Markup, CliError> {
+    let marks: Vec<&Mark> = run.timeline.marks().iter().filter(|mark| times.has(mark.second)).collect();
+    let labels = Labels::of(&marks, times);
     let top = LANE * labels.lanes.len() as i32 + GAP;
     let height = top + LOAD + REFUSED;
-    let lines = lines(&run.timeline, run.clock, length, top).map_err(|e| CliError::Io(std::io::Error::other(e)))?;
+    let lines = lines(&run.timeline, run.clock, times, top).map_err(|e| CliError::Io(std::io::Error::other(e)))?;
     let what = format!("{}: offered, accepted and throttled records a second, and capacity", run.name);
     Ok(html! {
         svg viewBox={ "0 0 " (WIDTH) " " (height) } role="img" aria-label=(what) {
@@ -73,14 +95,14 @@ fn kind(mark: &Mark) -> &'static str {
 }
 
 /// The lines of both charts, as the elements of an SVG.
-fn lines(timeline: &Timeline, clock: Clock, length: i64, top: i32) -> Result<String, String> {
+fn lines(timeline: &Timeline, clock: Clock, times: Times, top: i32) -> Result<String, String> {
     let mut svg = String::new();
     {
         let height = top + LOAD + REFUSED;
         let root = SVGBackend::with_string(&mut svg, (WIDTH as u32, height as u32)).into_drawing_area();
         let (above, below) = root.split_vertically(top + LOAD);
-        load(&above.margin(top, 0, 0, 0), timeline, length)?;
-        refused(&below, timeline, clock, length)?;
+        load(&above.margin(top, 0, 0, 0), timeline, times)?;
+        refused(&below, timeline, clock, times)?;
         root.present().map_err(|e| e.to_string())?;
     }
     // The element around them is the page's own.
@@ -90,14 +112,14 @@ fn lines(timeline: &Timeline, clock: Clock, length: i64, top: i32) -> Result<Str
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
-fn load(area: &Area<'_>, timeline: &Timeline, length: i64) -> Result<(), String> {
-    let offered = busiest(timeline, |slice| slice.offered as f64 / 60.0);
-    let accepted = busiest(timeline, |slice| slice.accepted as f64 / 60.0);
-    let capacity = steps(&busiest(timeline, Slice::capacity_records), length);
+fn load(area: &Area<'_>, timeline: &Timeline, times: Times) -> Result<(), String> {
+    let offered = busiest(timeline, times, |slice| slice.offered as f64 / 60.0);
+    let accepted = busiest(timeline, times, |slice| slice.accepted as f64 / 60.0);
+    let capacity = steps(&busiest(timeline, times, Slice::capacity_records), times.last);
     let most = highest([&offered, &accepted, &capacity]);
     let mut builder = ChartBuilder::on(area);
     builder.margin_left(EDGE).margin_right(RIGHT).y_label_area_size(LEFT - EDGE).margin_bottom(GAP);
-    let mut chart = builder.build_cartesian_2d(Times(length), 0.0..most).map_err(|e| e.to_string())?;
+    let mut chart = builder.build_cartesian_2d(times, 0.0..most).map_err(|e| e.to_string())?;
     let mut mesh = chart.configure_mesh();
     mesh.y_desc("records a second").y_labels(5).y_label_formatter(&|rate| short(*rate)).label_style(("sans-serif", 12));
     mesh.light_line_style(TRANSPARENT).bold_line_style(BLACK.mix(0.12)).draw().map_err(|e| e.to_string())?;
@@ -108,12 +130,12 @@ fn load(area: &Area<'_>, timeline: &Timeline, length: i64) -> Result<(), String>
     Ok(())
 }
 
-fn refused(area: &Area<'_>, timeline: &Timeline, clock: Clock, length: i64) -> Result<(), String> {
-    let throttled = busiest(timeline, |slice| (slice.throttled + slice.reads_throttled) as f64 / 60.0);
+fn refused(area: &Area<'_>, timeline: &Timeline, clock: Clock, times: Times) -> Result<(), String> {
+    let throttled = busiest(timeline, times, |slice| (slice.throttled + slice.reads_throttled) as f64 / 60.0);
     let most = highest([&throttled]);
     let mut builder = ChartBuilder::on(area);
     builder.margin_left(EDGE).margin_right(RIGHT).y_label_area_size(LEFT - EDGE).x_label_area_size(TIMES);
-    let mut chart = builder.build_cartesian_2d(Times(length), 0.0..most).map_err(|e| e.to_string())?;
+    let mut chart = builder.build_cartesian_2d(times, 0.0..most).map_err(|e| e.to_string())?;
     let time = |second: &i64| clock.roughly(*second);
     let mut mesh = chart.configure_mesh();
     mesh.y_desc("throttled").y_labels(3).y_label_formatter(&|rate| short(*rate)).label_style(("sans-serif", 12));
@@ -123,37 +145,54 @@ fn refused(area: &Area<'_>, timeline: &Timeline, clock: Clock, length: i64) -> R
     Ok(())
 }
 
-/// The seconds of a run of this length, with times that a person would choose.
-struct Times(i64);
+/// Seconds of a run, whole minutes of it, with times that a person would choose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Times {
+    first: i64,
+    last: i64,
+}
+
+impl Times {
+    fn has(self, second: i64) -> bool {
+        (self.first..=self.last).contains(&second)
+    }
+
+    /// Where a second stands, of so many pixels.
+    fn pixel(self, second: i64, pixels: i32) -> i32 {
+        (i64::from(pixels) * (second.clamp(self.first, self.last) - self.first) / (self.last - self.first)) as i32
+    }
+}
 
 impl Ranged for Times {
     type FormatOption = DefaultFormatting;
     type ValueType = i64;
 
     fn map(&self, second: &i64, (first, last): (i32, i32)) -> i32 {
-        first + (i64::from(last - first) * second / self.0) as i32
+        first + self.pixel(*second, last - first)
     }
 
     fn key_points<Hint: KeyPointHint>(&self, _: Hint) -> Vec<i64> {
-        let step = STEPS.into_iter().find(|step| self.0 / step <= TICKS).unwrap_or(self.0 / TICKS);
-        (0..=self.0 / step).map(|n| n * step).collect()
+        let length = self.last - self.first;
+        let step = STEPS.into_iter().find(|step| length / step <= TICKS).unwrap_or(length / TICKS);
+        ((self.first + step - 1) / step..=self.last / step).map(|n| n * step).collect()
     }
 
     fn range(&self) -> std::ops::Range<i64> {
-        0..self.0
+        self.first..self.last
     }
 }
 
 /// The busiest minute of each stretch, and the second at which the stretch begins.
-fn busiest(timeline: &Timeline, of: impl Fn(&Slice) -> f64) -> Vec<(i64, f64)> {
-    let minutes = timeline.minutes();
+fn busiest(timeline: &Timeline, times: Times, of: impl Fn(&Slice) -> f64) -> Vec<(i64, f64)> {
+    let [first, last] = [times.first, times.last].map(|second| usize::try_from(second / 60).unwrap_or_default());
+    let minutes = timeline.minutes().get(first..last).unwrap_or_default();
     let stretch = minutes.len().div_ceil(POINTS).max(1);
-    let stretches = minutes.chunks(stretch).enumerate();
-    stretches.map(|(n, slices)| ((60 * n * stretch) as i64, slices.iter().map(&of).fold(0.0, f64::max))).collect()
+    let begins = (times.first..).step_by(60 * stretch);
+    begins.zip(minutes.chunks(stretch).map(|slices| slices.iter().map(&of).fold(0.0, f64::max))).collect()
 }
 
 /// The same as a line that is level until it jumps.
-fn steps(points: &[(i64, f64)], length: i64) -> Vec<(i64, f64)> {
+fn steps(points: &[(i64, f64)], end: i64) -> Vec<(i64, f64)> {
     let mut line: Vec<(i64, f64)> = vec![];
     for (second, value) in points {
         if let Some((_, last)) = line.last().copied().filter(|(_, last)| last != value) {
@@ -163,7 +202,7 @@ fn steps(points: &[(i64, f64)], length: i64) -> Vec<(i64, f64)> {
             line.push((*second, *value));
         }
     }
-    line.extend(line.last().map(|(_, last)| (length, *last)));
+    line.extend(line.last().map(|(_, last)| (end, *last)));
     line
 }
 
@@ -202,11 +241,10 @@ struct Label {
 
 impl Labels {
     /// Changes are given their place before holds are.
-    fn of(marks: &[Mark], length: i64) -> Labels {
+    fn of(marks: &[&Mark], times: Times) -> Labels {
         let mut labels = Labels { lanes: vec![], of_marks: vec![] };
-        let width = i64::from(WIDTH - LEFT - RIGHT);
         for mark in marks {
-            let x = LEFT + (mark.second.clamp(0, length) * width / length) as i32;
+            let x = LEFT + times.pixel(mark.second, WIDTH - LEFT - RIGHT);
             labels.of_marks.push(Label { x, ends: x + long(mark) > WIDTH, lane: None });
         }
         for is_change in [true, false] {

@@ -171,12 +171,18 @@ impl Table {
 
 impl Run {
     fn html(&self) -> Result<Markup, CliError> {
-        let chart = chart::draw(self)?;
+        let chart = chart::draw(self, chart::whole(&self.timeline))?;
+        let closer = chart::closer(&self.timeline).filter(|_| self.is_open);
+        let closer = closer.map(|times| chart::draw(self, times)).transpose()?;
         let marks = self.timeline.marks();
         Ok(html! {
             details open=[self.is_open.then_some("")] {
                 summary { (self.name) }
                 div .scroll { (chart) }
+                @if let Some(closer) = closer {
+                    p { "The first incident, closer:" }
+                    div .scroll { (closer) }
+                }
                 @if !marks.is_empty() {
                     details .marks {
                         summary { "changes and holds: " (marks.len()) }

@@ -28,7 +28,7 @@ fn a_page_is_well_formed_and_all_text_in_it_is_text() {
     let html = page(1).html().expect("drawn");
     let body = roxmltree::Document::parse(body(&html)).expect("well-formed");
     let count = |name: &str| body.descendants().filter(|node| node.has_tag_name(name)).count();
-    assert_eq!((count("svg"), count("b"), count("script")), (2, 0, 0));
+    assert_eq!((count("svg"), count("b"), count("script")), (3, 0, 0), "the open one has its first incident, closer");
     assert!(body.descendants().any(|node| node.text() == Some("<b>half & half</b>")));
     let points = body.descendants().filter_map(|node| node.attribute("points")).flat_map(str::split_whitespace);
     assert!(points.clone().count() > 500);
@@ -81,4 +81,23 @@ fn every_code_has_a_meaning() {
 fn a_run_of_nothing_can_be_drawn() {
     let run = Run { name: "none".into(), timeline: Timeline::default(), clock: Clock::OfRun, is_open: true };
     assert!(run.html().is_ok());
+}
+
+#[test]
+fn an_incident_that_is_a_line_of_a_day_is_shown_again_closer() {
+    let day = Workload::named("step-2").expect("known");
+    let run = |workload: &Workload| {
+        let timeline = watch(workload, Policies::Ours, 1).timeline;
+        Run { name: "ours".into(), timeline, clock: Clock::OfRun, is_open: true }
+    };
+    let svgs = |run: &Run| run.html().expect("drawn").into_string().matches("<svg").count();
+    let whole = run(&day);
+    assert_eq!(svgs(&whole), 2);
+    let closer =
+        chart::draw(&whole, chart::closer(&whole.timeline).expect("an incident")).expect("drawn").into_string();
+    assert!(whole.timeline.marks().iter().all(|mark| closer.contains(&Clock::OfRun.exactly(mark.second))), "{closer}");
+    let has = |time: &str| closer.lines().any(|line| line == time);
+    assert!(has("1:00") && !has("0:00") && !has("12:00"), "{closer}");
+    assert_eq!(svgs(&run(&Workload { hours: 2, ..day })), 1, "there it can be seen");
+    assert_eq!(svgs(&run(&Workload::named("calm").expect("known"))), 1);
 }
