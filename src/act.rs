@@ -37,7 +37,7 @@ pub(crate) struct Aws<'a> {
     observer: &'a Observer,
     stream: &'a StreamArn,
     began: Instant,
-    /// How the newest AutoFix datum went out, if a change was counted.
+    /// How the first AutoFix datum went out, which is that of the run's own change where it made one.
     pub auto_fix: Option<AutoFix>,
     /// Lines for the log that CloudWatch makes metrics of.
     pub lines: Vec<Value>,
@@ -98,7 +98,7 @@ impl Wire for Aws<'_> {
 
     async fn count(&mut self, action: &'static str, at: DateTime<Utc>) {
         let (auto_fix, line) = Fix { stream: self.stream, action, at }.send(&self.clients.cloudwatch).await;
-        self.auto_fix = Some(auto_fix);
+        self.auto_fix.get_or_insert(auto_fix);
         self.lines.extend(line);
     }
 

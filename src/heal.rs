@@ -93,6 +93,8 @@ pub struct Healer {
     policy: Policy,
     container: Container,
     callers: Mutex<Callers>,
+    /// Lines of runs that failed.
+    left: Mutex<Vec<Value>>,
     notices: Notices,
 }
 
@@ -105,6 +107,7 @@ impl Healer {
             policy,
             container: Container::default(),
             callers: Mutex::default(),
+            left: Mutex::default(),
             notices: Notices::default(),
         }
     }
@@ -125,6 +128,11 @@ impl Healer {
     /// What it speaks to AWS by.
     pub fn clients(&self) -> &Clients {
         &self.clients
+    }
+
+    /// Lines for the log, as [`Healing::lines`], of runs that have failed since they were last asked for.
+    pub fn lines_of_failed_runs(&self) -> Vec<Value> {
+        std::mem::take(&mut *self.left.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// A signal, from its triage to its document.
@@ -168,12 +176,16 @@ impl Healer {
         };
         let mut aws = Aws::new(&self.clients, &self.observer, stream);
         let run = Run { signal, stream, policy: &self.policy, container: &self.container, left_in_sweep };
-        let Ran { observation, mut decision } = run.go(&mut aws).await.map_err(|failed| match failed {
-            Failed::Call(error) => error,
-            Failed::TooSlow => Error::TooSlow { stream: stream.name.clone() },
+        let ran = run.go(&mut aws).await;
+        let Aws { auto_fix, mut lines, .. } = aws;
+        let Ran { observation, mut decision } = ran.map_err(|failed| {
+            self.left.lock().unwrap_or_else(PoisonError::into_inner).append(&mut lines);
+            match failed {
+                Failed::Call(error) => error,
+                Failed::TooSlow => Error::TooSlow { stream: stream.name.clone() },
+            }
         })?;
         decision.tell &= is_worth_telling(&decision);
-        let Aws { auto_fix, mut lines, .. } = aws;
         lines.extend(healed(stream, &decision));
         // Only now: a run that fails leaves them to the next.
         let callers = self.callers().take(stream);

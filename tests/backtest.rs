@@ -229,7 +229,11 @@ fn a_file_is_told_hour_by_hour_with_what_the_estimate_rests_on() {
     let html = std::fs::read_to_string(folder.join("page.html")).expect("written");
     let body = &html[html.find("<body").expect("a body")..html.find("</html>").expect("an end")];
     let body = roxmltree::Document::parse(body).expect("well-formed");
-    assert_eq!(body.descendants().filter(|node| node.has_tag_name("svg")).count(), 5);
+    assert_eq!(
+        body.descendants().filter(|node| node.has_tag_name("svg")).count(),
+        6,
+        "one for each, and the incident closer"
+    );
     assert!(html.contains("scale_shards: 2 → 4 shards") && !html.contains("http"));
     let (_, again, _) = of_file(&folder, &["--report", "again.html"]);
     assert_eq!(again, out);

@@ -52,6 +52,7 @@ impl Function {
         };
         // Raw lines: CloudWatch reads a metric, and Logs Insights a field, only from plain JSON.
         println!("{}", invocation.line(code, now));
+        self.healer.lines_of_failed_runs().iter().for_each(|line| println!("{line}"));
         let healing = result.map_err(|error| {
             tracing::error!(requestId = event.context.request_id, code, %error, "the invocation failed");
             Diagnostic { error_type: code.into(), error_message: error.to_string() }
@@ -82,6 +83,7 @@ impl Function {
         // What was looked at and held is counted stream by stream.
         let invocation = Invocation { duration: started.elapsed(), aws_calls, cold_start, ..Invocation::default() };
         println!("{}", invocation.line(code, now));
+        self.healer.lines_of_failed_runs().iter().for_each(|line| println!("{line}"));
         let sweep = sweep.map_err(|error| {
             tracing::error!(requestId = event.context.request_id, code, %error, "the sweep failed");
             Diagnostic { error_type: code.into(), error_message: error.to_string() }

@@ -5,7 +5,7 @@ use super::page::{self, Cell, Clock, Page, Section, Table};
 use super::progress::Progress;
 use super::{CliError, faults};
 use crate::sim::delivery::Weather;
-use crate::sim::figures::{ALL_TOGETHER, Contest, Figure, figures};
+use crate::sim::figures::{ALL_TOGETHER, Contest, Figure, OF_BEST_PEER, OF_REACTIVE, figures};
 use crate::sim::score::Score;
 use crate::sim::workloads::{self, Cure, Workload};
 use crate::sim::{Policies, Run, watch};
@@ -26,7 +26,8 @@ pub(super) struct Args {
     /// Only this policy; all without it
     #[arg(long, value_name = "NAME")]
     policy: Option<String>,
-    /// What becomes of alarms and events on their way: `fair`, or `foul`, which loses, delays and repeats them
+    /// What becomes of the alarms and events of unthrottle and of `doubling` on their way: `fair`, or `foul`, which
+    /// loses, delays and repeats them
     #[arg(long, value_name = "WEATHER", default_value_t)]
     weather: Weather,
     /// What is left to chance is drawn from this number: the same one gives the same table
@@ -301,7 +302,12 @@ fn figures_table(figures: &[Figure]) -> String {
     let mut text = "\nFigures, over the workloads that capacity can cure; below them each that is missed:\n".to_owned();
     for figure in figures {
         let missed = if figure.is_reached() { "" } else { "  missed" };
-        text += &format!("  {:<62} {:>10}  at most {}{missed}\n", figure.what, exact(figure), figure.most);
+        text += &format!(
+            "  {:<62} {:>10}  at most {}{missed}\n",
+            figure.what,
+            exact(figure.ratio, figure.most),
+            figure.most
+        );
     }
     text
 }
@@ -332,15 +338,21 @@ fn ratio(ratio: Option<f64>) -> String {
     }
 }
 
-/// A figure, so exactly that it is not taken for what it misses.
-fn exact(figure: &Figure) -> String {
-    let is_close = figure.ratio.is_some_and(|ratio| (ratio - figure.most).abs() < 0.01 && !figure.is_reached());
-    figure.ratio.filter(|_| is_close).map_or_else(|| ratio(figure.ratio), |ratio| format!("{ratio:.4}"))
+/// A ratio, so exactly that it is not taken for one that reaches what it misses.
+fn exact(found: Option<f64>, most: f64) -> String {
+    let is_close = |ratio: &f64| *ratio > most && *ratio - most < 0.01;
+    found.filter(is_close).map_or_else(|| ratio(found), |ratio| format!("{ratio:.4}"))
+}
+
+/// The same in Markdown, bold if it is more than `most`.
+fn against(found: Option<f64>, most: f64) -> String {
+    let text = exact(found, most);
+    if found.is_some_and(|ratio| ratio > most) { format!("**{text}**") } else { text }
 }
 
 /// README.md's table.
 fn markdown(contests: &[Contest]) -> String {
-    let mut text = "| workload | | changes | healed within | refused ÷ reactive limit | refused ÷ best peer | refused in foul weather ÷ fair | shard-hours with restore ÷ clairvoyant |\n|---|---|---|---|---|---|---|---|\n".to_owned();
+    let mut text = "| workload | | changes | healed within | refused ÷ reactive limit | refused ÷ best peer | refused in foul weather ÷ fair | refused with restore ÷ without | shard-hours with restore ÷ clairvoyant |\n|---|---|---|---|---|---|---|---|---|\n".to_owned();
     for contest in contests {
         let Some(ours) = contest.of(Policies::Ours) else { continue };
         let Workload { name, about, .. } = &contest.workload;
@@ -350,23 +362,29 @@ fn markdown(contests: &[Contest]) -> String {
             Some(_) if !ours.is_healed => "not".into(),
             Some(seconds) => format!("{seconds} s"),
         };
-        let peer =
-            contest.against_best_peer().map_or("-".into(), |(peer, compared)| format!("{} ({peer})", ratio(compared)));
+        let is_held = contest.workload.cure == Cure::Capacity;
+        let held = |found, most| if is_held { against(found, most) } else { ratio(found) };
+        let peer = contest.against_best_peer();
+        let peer = peer.map_or("-".into(), |(peer, found)| format!("{} ({peer})", held(found, OF_BEST_PEER)));
         let row = [
             format!("`{name}`"),
             format!("{about}{cure}"),
             ours.changes.to_string(),
             healed,
-            ratio(contest.against_reactive()),
+            held(contest.against_reactive(), OF_REACTIVE),
             peer,
             ratio(contest.in_foul_weather()),
+            ratio(contest.with_restore()),
             ratio(contest.shard_hours()),
         ];
         text += &format!("| {} |\n", row.join(" | "));
     }
+    text += &format!(
+        "\nBold: more than {OF_REACTIVE} times the reactive limit, or more than the best peer, where capacity is the cure.\n"
+    );
     for figure in figures(contests).iter().take(ALL_TOGETHER) {
         let missed = if figure.is_reached() { "" } else { ": **missed**" };
-        text += &format!("\n- {}: {}, at most {}{missed}.", figure.what, exact(figure), figure.most);
+        text += &format!("\n- {}: {}, at most {}{missed}.", figure.what, exact(figure.ratio, figure.most), figure.most);
     }
     text + "\n"
 }

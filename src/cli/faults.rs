@@ -79,7 +79,8 @@ fn play_all(count: u64, seed: u64) -> Sum {
         let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let workers: Vec<_> = (0..cores).map(|_| scope.spawn(work)).collect();
         tell_progress(count, &next, || workers.iter().all(thread::ScopedJoinHandle::is_finished));
-        for (sum, broken) in workers.into_iter().filter_map(|worker| worker.join().ok()) {
+        for worker in workers {
+            let (sum, broken) = worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             all.merge(sum);
             first = [first.take(), broken].into_iter().flatten().min_by_key(|(index, _)| *index);
         }

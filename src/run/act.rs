@@ -39,6 +39,13 @@ impl Owed {
         Owed { uncounted: decision.uncounted.clone(), reverted: decision.reverted }
     }
 
+    /// These, and those of `other` that are not among them.
+    fn and(mut self, other: Owed) -> Owed {
+        let news = other.uncounted.into_iter().filter(|datum| !self.uncounted.contains(datum)).collect::<Vec<_>>();
+        self.uncounted.extend(news);
+        Owed { reverted: self.reverted.or(other.reverted), ..self }
+    }
+
     async fn send<W: Wire>(&self, wire: &mut W) {
         for (action, at) in &self.uncounted {
             wire.count(action, *at).await;
@@ -50,7 +57,7 @@ impl Owed {
 }
 
 impl Intent {
-    /// Sends what was to be counted with it, where the run ends without a decision.
+    /// Sends what was to be counted with it.
     pub(super) async fn settle<W: Wire>(self, wire: &mut W) {
         self.owed.send(wire).await;
     }
@@ -122,12 +129,10 @@ struct Actor<'a, W> {
 
 impl<W: Wire> Actor<'_, W> {
     async fn carry_out(&mut self, decision: &Decision, earlier: Option<Intent>) -> Result<(), Stop<W::Error>> {
+        self.owed = earlier.as_ref().map(|intent| intent.owed.clone()).unwrap_or_default();
         let done = match &decision.verdict {
             Verdict::Act(remedy) => self.heal(decision, remedy, earlier).await,
-            Verdict::Hold(_) => {
-                self.owed = earlier.map(|intent| intent.owed).unwrap_or_default();
-                self.note(decision).await
-            }
+            Verdict::Hold(_) => self.note(decision).await,
         };
         // A look that could not note it finds it again.
         if !matches!(done, Err(Stop::Stale(_))) {
@@ -182,7 +187,8 @@ impl<W: Wire> Actor<'_, W> {
         let memory = decision.memory.clone().unwrap_or_default();
         let text = self.write(&memory, None).await?;
         let before = self.look.observation.tags.get(TAG).cloned();
-        Ok(Intent { memory, remedy: remedy.clone(), text, before, owed: Owed::of(decision) })
+        let owed = self.owed.clone().and(Owed::of(decision));
+        Ok(Intent { memory, remedy: remedy.clone(), text, before, owed })
     }
 
     /// Writes the memory into the tag, and gives the tag's value.

@@ -13,7 +13,7 @@ use crate::decide::{Decision, Verdict, Wants, decide};
 use crate::observation::{Fleet, Observation};
 use crate::policy::{Mode, Policy};
 use crate::signal::{Signal, StreamArn};
-use act::{Acted, act};
+use act::{Acted, Intent, act};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// How often a run looks before it gives up: once, and once more if the first look has grown old.
@@ -52,17 +52,15 @@ pub(crate) enum Failed<E> {
 impl Run<'_> {
     /// Looks, decides and acts.
     pub(crate) async fn go<W: Wire>(&self, wire: &mut W) -> Result<Ran, Failed<W::Error>> {
-        let mut intent: Option<act::Intent> = None;
+        let mut intent: Option<Intent> = None;
         for _ in 0..LOOKS {
-            let mut look = wire.look().await.map_err(Failed::Call)?;
-            if let Some(intent) = &intent {
-                intent.pardon(&mut look.observation);
-            }
-            let mut decision = self.decide(wire, &mut look.observation).await?;
-            if intent.is_some() && matches!(decision.verdict, Verdict::Hold(_)) {
-                // An intent is never taken back: it may stand for a change that another run is making.
-                decision.write_nothing();
-            }
+            let (look, decision) = match self.look(wire, intent.as_ref()).await {
+                Ok(decided) => decided,
+                Err(failed) => {
+                    settle(intent, wire).await;
+                    return Err(failed);
+                }
+            };
             let reserved = is_change(&decision);
             let acted = act(wire, &look, decision, intent.take()).await;
             let is_made = matches!(&acted, Ok(Acted::Done { decision, .. }) if is_change(decision)) || acted.is_err();
@@ -79,10 +77,26 @@ impl Run<'_> {
                 }
             }
         }
-        if let Some(intent) = intent {
-            intent.settle(wire).await;
-        }
+        settle(intent, wire).await;
         Err(Failed::TooSlow)
+    }
+
+    /// Looks and decides; `earlier`: the intent that this run has already written.
+    async fn look<W: Wire>(
+        &self,
+        wire: &mut W,
+        earlier: Option<&Intent>,
+    ) -> Result<(Look, Decision), Failed<W::Error>> {
+        let mut look = wire.look().await.map_err(Failed::Call)?;
+        if let Some(intent) = earlier {
+            intent.pardon(&mut look.observation);
+        }
+        let mut decision = self.decide(wire, &mut look.observation).await?;
+        if earlier.is_some() && matches!(decision.verdict, Verdict::Hold(_)) {
+            // An intent is never taken back: it may stand for a change that another run is making.
+            decision.write_nothing();
+        }
+        Ok((look, decision))
     }
 
     /// Decides, and looks closer where the decision takes it: each look gives what was wanted, so there are few.
@@ -106,6 +120,13 @@ impl Run<'_> {
             container::take(&mut own, now, self.left_in_sweep);
         }
         Ok(decision)
+    }
+}
+
+/// Sends what was to be counted with an intent, where the run ends without a decision.
+async fn settle<W: Wire>(intent: Option<Intent>, wire: &mut W) {
+    if let Some(intent) = intent {
+        intent.settle(wire).await;
     }
 }
 

@@ -237,6 +237,14 @@ impl Backtested {
         Backtested::ours(&Policy { restore_after_hours, ..policy.clone() })
     }
 
+    /// Calm hours before it gives back what it raised, if it does.
+    pub fn restores_after(&self) -> Option<u32> {
+        match self {
+            Backtested::Ours(policy) => Some(policy.restore_after_hours).filter(|hours| *hours > 0),
+            _ => None,
+        }
+    }
+
     fn setup(&self, before: &Before) -> Setup {
         let (shards, mode) = match self {
             Backtested::AsItWas | Backtested::Ours(_) => (before.shards, before.mode.clone()),

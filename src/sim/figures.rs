@@ -12,6 +12,13 @@ use serde::Serialize;
 /// the minute before.
 pub const OF_REACTIVE: f64 = 1.35;
 
+/// Seconds that the reactive limit takes for a cure that is in its hands: eight times the load takes it a quarter of that.
+/// Longer, and it waits for AWS's limits of the day.
+pub const REACTIVE_HEALS_IN: i64 = 3_600;
+
+/// Refusals are at most those of the best peer.
+pub const OF_BEST_PEER: f64 = 1.0;
+
 /// A peer counts whose shard-hours are at most so many times those of the clairvoyant limit: whoever pays for enough idle
 /// shards is never throttled.
 pub const OF_CLAIRVOYANT_FOR_PEERS: f64 = 2.0;
@@ -19,10 +26,10 @@ pub const OF_CLAIRVOYANT_FOR_PEERS: f64 = 2.0;
 /// Over all workloads, refusals are at most so many times those of the best peer of each.
 pub const OF_BEST_PEERS: f64 = 0.5;
 
-/// Over all workloads, shard-hours with restore are at most so many times those of the clairvoyant limit.
+/// Over all workloads that both heal in provisioned mode, shard-hours with restore are at most so many times those of the clairvoyant limit.
 pub const SHARD_HOURS_OF_CLAIRVOYANT: f64 = 1.2;
 
-/// Over all workloads, changes are at most so many times those of the clairvoyant limit.
+/// Over the same, changes with restore are at most so many times those of the clairvoyant limit.
 pub const CHANGES_OF_CLAIRVOYANT: f64 = 1.5;
 
 /// All policies on one workload.
@@ -40,17 +47,19 @@ impl Contest {
         self.scores.iter().find(|(known, _)| *known == policy).map(|(_, score)| score)
     }
 
-    /// The peer that refuses the least, of those that do not pay it away.
+    /// The peer that refuses the least, of those that do not pay it away. What the clairvoyant limit cannot heal has no price.
     pub fn best_peer(&self) -> Option<(Policies, &Score)> {
-        let most = OF_CLAIRVOYANT_FOR_PEERS * self.of(Policies::Clairvoyant)?.shard_hours;
+        let limit = self.of(Policies::Clairvoyant)?;
+        let most = if limit.is_healed { OF_CLAIRVOYANT_FOR_PEERS * limit.shard_hours } else { f64::INFINITY };
         let peers = self.scores.iter().filter(|(policy, score)| policy.is_peer() && score.shard_hours <= most);
         peers.min_by_key(|(_, score)| refused(score)).map(|(policy, score)| (*policy, score))
     }
 
     /// Refusals of ours ÷ those of the reactive limit; `None`: neither refuses anything, one did not take part, or the limit
-    /// cannot heal it: all that it does is to reshard for writes.
+    /// cannot heal it in [`REACTIVE_HEALS_IN`]: all that it does is to reshard for writes.
     pub fn against_reactive(&self) -> Option<f64> {
-        let limit = self.of(Policies::Reactive).filter(|limit| limit.is_healed)?;
+        let heals = |limit: &&Score| limit.is_healed && limit.heal_seconds_longest <= Some(REACTIVE_HEALS_IN);
+        let limit = self.of(Policies::Reactive).filter(heals)?;
         let ours = self.of(Policies::Ours)?;
         divide(refused(ours) as f64, refused(limit) as f64)
     }
@@ -65,6 +74,12 @@ impl Contest {
     pub fn in_foul_weather(&self) -> Option<f64> {
         let (foul, fair) = (self.of(Policies::OursInFoulWeather)?, self.of(Policies::Ours)?);
         divide(refused(foul) as f64, refused(fair) as f64).filter(|_| self.workload.cure != Cure::Elsewhere)
+    }
+
+    /// Refusals of ours with restore ÷ those without; `None` as there.
+    pub fn with_restore(&self) -> Option<f64> {
+        let (with, without) = (self.of(Policies::OursRestoring)?, self.of(Policies::Ours)?);
+        divide(refused(with) as f64, refused(without) as f64).filter(|_| self.workload.cure != Cure::Elsewhere)
     }
 
     /// Shard-hours of ours with restore ÷ those of the clairvoyant limit. `None`: one of them was in on-demand mode, or has not
@@ -144,14 +159,19 @@ fn illegal(contests: &[Contest]) -> Figure {
 /// Splits that tell a hot key from a hot range, where shard-level metrics are allowed.
 const DIAGNOSTIC_SPLITS: u64 = 2;
 
+/// The workload that has a hot key.
+const HOT_KEY: &str = "hot-key";
+
 fn in_vain(contests: &[Contest]) -> Figure {
-    const fn splits(policy: Policies) -> bool {
-        matches!(policy, Policies::OursDiagnosing)
-    }
-    let in_vain = sum(contests, |policy| policy.is_ours() && !splits(policy), |score| score.changes_in_vain);
-    let diagnosing = sum(contests, splits, |score| score.changes_in_vain.saturating_sub(DIAGNOSTIC_SPLITS));
+    let in_vain = contests.iter().flat_map(|contest| {
+        let scores = contest.scores.iter().filter(|(policy, _)| policy.is_ours());
+        scores.map(|(policy, score)| {
+            let splits = *policy == Policies::OursDiagnosing && contest.workload.name == HOT_KEY;
+            score.changes_in_vain.saturating_sub(if splits { DIAGNOSTIC_SPLITS } else { 0 })
+        })
+    });
     let what = "changes where capacity is no cure, but for two splits of a hot key";
-    Figure { what: what.into(), ratio: Some(in_vain + diagnosing), most: 0.0 }
+    Figure { what: what.into(), ratio: Some(in_vain.sum::<u64>() as f64), most: 0.0 }
 }
 
 fn against_peers(what: &str, contests: &[&Contest]) -> Figure {
@@ -172,7 +192,8 @@ fn shard_hours(contests: &[&Contest]) -> Figure {
 }
 
 fn changes(contests: &[&Contest]) -> Figure {
-    let of = |who| sum(contests.iter().copied(), who, |score| score.changes);
+    let alike = || contests.iter().copied().filter(|contest| contest.is_provisioned(Policies::OursRestoring));
+    let of = |who| sum(alike(), who, |score| score.changes);
     let ours = of(|policy| policy == Policies::OursRestoring);
     let limit = of(|policy| policy == Policies::Clairvoyant);
     Figure::of("changes with restore ÷ clairvoyant", ours, limit, CHANGES_OF_CLAIRVOYANT)
@@ -186,7 +207,7 @@ fn against_reactive(contest: &Contest) -> Option<Figure> {
 fn against_best_peer(contest: &Contest) -> Option<Figure> {
     let (peer, ratio) = contest.against_best_peer()?;
     let what = format!("{}: refused ÷ best peer ({peer})", contest.workload.name);
-    Some(Figure { what, ratio, most: 1.0 })
+    Some(Figure { what, ratio, most: OF_BEST_PEER })
 }
 
 #[cfg(test)]
@@ -194,7 +215,8 @@ mod tests {
     use super::*;
 
     fn score(throttled: u64, shard_hours: f64) -> Score {
-        Score { throttled, shard_hours, changes: 2, is_healed: true, ..Score::default() }
+        let heal_seconds_longest = (throttled > 0).then_some(300);
+        Score { throttled, shard_hours, changes: 2, is_healed: true, heal_seconds_longest, ..Score::default() }
     }
 
     fn contest(name: &str, of: impl Fn(Policies) -> Score) -> Contest {
@@ -248,5 +270,7 @@ mod tests {
         };
         let reached = |contest| figure(&[contest], "no cure").is_some_and(|figure| figure.is_reached());
         assert!(reached(of(0, 2)) && !reached(of(0, 3)) && !reached(of(1, 0)));
+        let bursts = Contest { workload: Workload::named("bursts").expect("known"), ..of(0, 1) };
+        assert!(!reached(bursts), "nothing is to be told there");
     }
 }

@@ -20,7 +20,7 @@ use crate::observation::{
     CapacityMode, Commitment, Limits, Minute, Observation, Shard, Status, Stream, WarmThroughput,
 };
 use crate::signal::{Home, StreamArn};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How long a record is kept, in hours: what AWS gives for free.
@@ -664,6 +664,12 @@ impl World {
     pub fn count(&mut self, action: &'static str, at: DateTime<Utc>) {
         self.tally.call(None);
         self.cloudwatch.count(action, Minute::of(at), self.now);
+    }
+
+    /// The same of a change so many seconds before the run, which has long been published.
+    pub fn counted_before(&mut self, action: &'static str, ago: i64) {
+        let minute = Minute::of(self.time() - TimeDelta::seconds(ago));
+        self.cloudwatch.count(action, minute, self.now - ago);
     }
 
     /// `PutMetricData` of Reverted.

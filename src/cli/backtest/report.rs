@@ -59,6 +59,8 @@ pub(super) struct Document {
 #[derive(Serialize)]
 struct Outcome {
     policy: &'static str,
+    /// Calm hours before unthrottle gives back; `null`: never, or it is not unthrottle.
+    restore_after_hours: Option<u32>,
     shards_at_the_beginning: u32,
     shards_at_the_end: u32,
     throttled: f64,
@@ -122,6 +124,7 @@ impl Report {
                     Backtested::OnDemand => "on-demand",
                     Backtested::Static(_) => "best static",
                 },
+                restore_after_hours: who.restores_after(),
                 shards_at_the_beginning: shards(run.timeline.minutes().first()),
                 shards_at_the_end: shards(run.timeline.minutes().last()),
                 throttled: if is_past { self.history.throttled() } else { score.throttled as f64 },
@@ -185,10 +188,15 @@ impl Report {
              beginning, with even keys. If a hot key caused it, no policy would have helped as much as is shown here."
                 .to_owned(),
             format!(
-                "Dollars are list prices ({} {}) for writes, without readers; on-demand mode begins warm, with the shards of then.",
+                "Dollars are list prices ({} {}) for writes, without readers; on-demand mode begins warm, with the shards of then, and four at least.",
                 self.prices.region, self.prices.as_of
             ),
         ];
+        if let Some(hours) = self.runs.iter().filter_map(|(who, _)| who.restores_after()).next_back() {
+            let hours = if hours == 1 { "one calm hour".to_owned() } else { format!("{hours} calm hours") };
+            caveats
+                .push(format!("Restoring gives back what was raised, after {hours} (UNTHROTTLE_RESTORE_AFTER_HOURS)."));
+        }
         let (then, simulated) = (self.history.throttled(), self.simulated());
         // A tenth, and what the ends of bursts leave over: whole seconds and whole records.
         if (then - simulated as f64).abs() > 0.1 * then.max(1_000.0) {

@@ -5,11 +5,11 @@ use super::super::rules::{RESHARDS_A_DAY, Refusal, SWITCHES_A_DAY};
 use super::super::time;
 use super::super::world::World;
 use super::invocation::seconds;
-use super::schedule::{Kind, Situation};
+use super::schedule::{Kind, MANY_SHARDS, Situation};
 use crate::decide::{Reason, Remedy, Verdict};
 use crate::memory::ChangeKind;
 use crate::observation::{Minute, Observation, Status, Stream};
-use crate::policy::{MODE_TAG, Policy};
+use crate::policy::{MODE_TAG, Permission, Policy};
 use crate::run::LOOK_GOOD_FOR;
 
 /// The least seconds after its end that CloudWatch takes for a minute.
@@ -39,6 +39,9 @@ pub enum Invariant {
     /// A target is no higher than the minutes after the last change need, by what the stream was really offered; and no
     /// lower, where it goes down.
     Supported,
+    /// A change is within what a person allows: its kind, its shards, in an hour the changes that its look shows, and USD, by
+    /// its shards alone. A maximum of shards is not worked around by a switch to on-demand mode.
+    Bounded,
     /// Nothing is changed, and no memory is written, on a stream that a person has opted out.
     OptedOut,
     /// Nothing is changed where capacity cannot cure the cause.
@@ -125,9 +128,19 @@ pub(super) struct Check {
     untagged: Option<i64>,
     /// A memory was written that cannot know of the last change of capacity.
     is_lost: bool,
-    /// The run that wrote the memory last.
+    /// The run that wrote the memory last, and what the one before it knew.
     writer: u64,
+    known: Known,
+    known_before: Known,
     off_since: Option<i64>,
+}
+
+/// The stream as a run that wrote the memory saw it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Known {
+    open_shards: u32,
+    /// When the last change of anybody was done.
+    settled: i64,
 }
 
 type Checked = Result<(), Broken>;
@@ -146,6 +159,8 @@ impl Check {
             untagged: None,
             is_lost: false,
             writer: 0,
+            known: Known::default(),
+            known_before: Known::default(),
             off_since: (situation.kind == Kind::OptedOut).then_some(-1),
         }
     }
@@ -201,7 +216,11 @@ impl Check {
     pub(super) fn written(&mut self, run: u64, seen: &Seen, answer: &Result<(), Refusal>) -> Checked {
         self.must_be_allowed(seen, "TagResource")?;
         self.is_lost |= !self.is_known(seen);
-        self.writer = run;
+        if self.writer != run {
+            self.known_before = self.known;
+        }
+        let open_shards = seen.look.stream.as_ref().map_or(0, |stream| stream.open_shards);
+        (self.writer, self.known) = (run, Known { open_shards, settled: self.settled_by_anybody });
         let overwritten = self.made.last_mut().filter(|made| made.run != run && seen.asked - seen.stale <= made.at);
         overwritten.into_iter().for_each(|made| made.is_blurred = true);
         match answer {
@@ -214,6 +233,7 @@ impl Check {
     pub(super) fn change(&mut self, call: &Call<'_>) -> Checked {
         self.must_be_fresh(call)?;
         self.must_be_allowed(call.seen, "a change")?;
+        self.must_be_bounded(call)?;
         if let Err(refusal) = call.answer {
             return self.must_be_weather(call, refusal);
         }
@@ -249,6 +269,42 @@ impl Check {
                 Invariant::OptedOut,
                 format!("{what} by a look of second {}, and {MODE_TAG}=off since second {since}", seen.asked),
             ),
+            _ => Ok(()),
+        }
+    }
+
+    fn must_be_bounded(&self, call: &Call<'_>) -> Checked {
+        let hour = Minute::of(time(call.sent)).plus(1 - 60)..;
+        let shown: u32 = call.seen.look.traffic.fleet_fixes.range(hour).map(|(_, count)| count).sum();
+        let most = self.policy.max_changes_per_hour;
+        if shown >= most {
+            return self
+                .fails(Invariant::Bounded, format!("a change after {shown} in the hour, and {most} are allowed"));
+        }
+        let prices = &self.policy.prices;
+        let (at_least, is_more) = match call.remedy {
+            Remedy::ScaleShards { from, to, .. } => (f64::from(*to) * prices.shard_hour, to > from),
+            Remedy::SplitShard { to, .. } => (f64::from(*to) * prices.shard_hour, true),
+            Remedy::SwitchToOnDemand { .. } => (prices.on_demand_stream_hour, true),
+            _ => (0.0, false),
+        };
+        let allows = |permission| permission == Permission::Allow;
+        let is_allowed = match call.remedy {
+            Remedy::ScaleShards { to, .. } | Remedy::SplitShard { to, .. } => *to <= self.policy.max_shards,
+            Remedy::SwitchToOnDemand { .. } => {
+                allows(self.policy.on_demand) && call.before.open_shards < self.policy.max_shards
+            }
+            Remedy::EnableShardMetrics { .. } => allows(self.policy.diagnose),
+            _ => true,
+        };
+        if !is_allowed {
+            return self.fails(Invariant::Bounded, format!("{:?}, which is not allowed", call.remedy));
+        }
+        match self.policy.max_hourly_cost {
+            Some(most) if is_more && at_least > most => {
+                let remedy = call.remedy;
+                self.fails(Invariant::Bounded, format!("{remedy:?} costs ${at_least} an hour, and ${most} is allowed"))
+            }
             _ => Ok(()),
         }
     }
@@ -308,7 +364,13 @@ impl Check {
     fn evidence_from(&self, before: &Stream) -> i64 {
         let last = self.made.last().filter(|last| !self.is_untagged_since(last));
         let is_theirs = last.is_some_and(|last| last.to != before.open_shards);
-        if is_theirs { self.settled_by_anybody } else { self.settled }
+        // Nor does it show where people have changed it to what it was, as the run before this one saw it.
+        let is_as_known = self.known_before.open_shards == before.open_shards;
+        match () {
+            () if is_theirs && is_as_known => self.known_before.settled,
+            () if is_theirs => self.settled_by_anybody,
+            () => self.settled,
+        }
     }
 
     fn must_be_next(&self, call: &Call<'_>) -> Checked {
@@ -430,7 +492,7 @@ impl Check {
         let newest = self.minutes.iter().rev().take(3);
         let (offered, refused) = newest.fold((0, 0), |(o, r), (offered, refused)| (o + offered, r + refused));
         let is_healed = refused as f64 <= self.policy.floor * offered as f64;
-        if is_healed || self.off_since.is_some() || last.is_some_and(is_held_by_name) {
+        if is_healed || self.off_since.is_some() || last.is_some_and(|verdict| self.is_held_by_name(verdict)) {
             return Ok(());
         }
         let code = last.map_or("nothing", |verdict| verdict.code());
@@ -438,6 +500,35 @@ impl Check {
             Invariant::Ending,
             format!("{refused} of {offered} records are refused at the end, and the last word is {code}"),
         )
+    }
+
+    /// Whether a throttled stream may end with this hold: its name fits what is the matter with the stream.
+    fn is_held_by_name(&self, verdict: &Verdict) -> bool {
+        use Reason as R;
+        let Verdict::Hold(reason) = verdict else { return false };
+        let Situation { kind, max_shards, changes_an_hour, usd_an_hour, .. } = self.situation;
+        // Shards of people's are not equal, and loads are what they make of the stream.
+        let is_peoples = !self.changed_by_people.is_empty();
+        let is_uneven =
+            kind == Kind::HotKey || is_peoples || self.made.iter().any(|made| made.kind == ChangeKind::Split);
+        match reason {
+            // Capacity cures none of these: the producer is to change.
+            R::HotKey { .. } | R::SplitBudgetSpent(_) | R::NotHealed { .. } => is_uneven,
+            // Minutes tell bursts from uneven keys only where shards are told apart.
+            R::SkewSuspected(_) => is_uneven || kind == Kind::Bursts,
+            R::MicroBurst => kind == Kind::Bursts || is_peoples,
+            // The limits of a person and of AWS.
+            R::AtMaxShards { .. } => max_shards < MANY_SHARDS,
+            R::FleetLimit(_) => changes_an_hour < Policy::default().max_changes_per_hour,
+            R::AtMaxCost { .. } => usd_an_hour.is_some(),
+            R::AtAccountQuota(_) => kind == Kind::NearQuota,
+            R::ReshardBudgetSpent(_) => self.reshards_made() >= RESHARDS_A_DAY / 2,
+            // Bounded: AWS's growth by 15 minutes, the pause after two refusals by an hour.
+            R::OnDemandAdapting | R::OnDemandCeiling(_) | R::RefusedLately { .. } => true,
+            // A person takes our changes back.
+            R::TugOfWar => is_peoples || self.untagged.is_some(),
+            _ => false,
+        }
     }
 
     fn fails(&self, invariant: Invariant, why: String) -> Checked {
@@ -460,21 +551,4 @@ fn is_of_capacity(kind: ChangeKind) -> bool {
 fn budgets(kind: ChangeKind) -> (bool, bool) {
     use ChangeKind::{Back, Restore, Scale, Switch};
     (matches!(kind, Scale | Restore), matches!(kind, Switch | Back))
-}
-
-/// A hold that a throttled stream may end with.
-fn is_held_by_name(verdict: &Verdict) -> bool {
-    use Reason as R;
-    let Verdict::Hold(reason) = verdict else { return false };
-    match reason {
-        // Capacity cures none of these; the first three name what the producer is to change.
-        R::HotKey { .. } | R::SkewSuspected(_) | R::MicroBurst | R::SplitBudgetSpent(_) | R::NotHealed { .. } => true,
-        // The limits of a person and of AWS.
-        R::AtMaxShards { .. } | R::AtAccountQuota(_) | R::ReshardBudgetSpent(_) | R::OnDemandCeiling(_) => true,
-        // Bounded: AWS's growth by 15 minutes, the pause after two refusals by an hour.
-        R::OnDemandAdapting | R::RefusedLately { .. } => true,
-        // A person takes our changes back.
-        R::TugOfWar => true,
-        _ => false,
-    }
 }

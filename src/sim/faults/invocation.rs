@@ -7,7 +7,7 @@ use super::super::world::{arn, home};
 use crate::decide::{Remedy, Verdict, Wants, triage};
 use crate::memory::{Memory, TAG};
 use crate::observation::{Limits, Observation};
-use crate::policy::{MODE_TAG, Policy};
+use crate::policy::{MODE_TAG, Permission, Policy};
 use crate::run::{self, Look, Ran, Run, Unmade, Wire};
 use crate::signal::Signal;
 use chrono::{DateTime, Utc};
@@ -145,6 +145,10 @@ pub(super) enum Flaw {
     CountsFirst,
     /// Does not read the tag that switches it off.
     DeafToTags,
+    /// Takes everything for allowed.
+    Headstrong,
+    /// Does not know of the hour's changes.
+    Lavish,
     /// Takes each record for three.
     Exaggerates,
     /// Scales to twice the shards, whatever is needed.
@@ -172,11 +176,22 @@ impl Invocation {
         if let Some(held) = triage(&signal, &policy, &home()).or_else(just_looked) {
             return Ok(Verdict::Hold(held));
         }
+        let allowed = Policy {
+            on_demand: Permission::Allow,
+            diagnose: Permission::Allow,
+            max_shards: u32::MAX,
+            max_shards_ceiling: u32::MAX,
+            max_hourly_cost: None,
+            ..policy.as_ref().clone()
+        };
+        let policy = if flaw == Flaw::Headstrong { &allowed } else { &*policy };
         let left = AtomicU32::new(policy.max_changes_per_sweep);
         let left_in_sweep = matches!(signal, Signal::Sweep(_)).then_some(&left);
         let mut wire = Spoilt { line: &line, container: &container, flaw, written: String::new() };
-        let (stream, container) = (&arn(), &container.remembers);
-        let run = Run { signal: &signal, stream, policy: &policy, container, left_in_sweep };
+        let forgetful = run::Container::default();
+        let container = if flaw == Flaw::Lavish { &forgetful } else { &container.remembers };
+        let stream = &arn();
+        let run = Run { signal: &signal, stream, policy, container, left_in_sweep };
         match run.go(&mut wire).await {
             Ok(Ran { decision, .. }) => Ok(decision.verdict),
             Err(run::Failed::Call(failed)) => Err(failed),
@@ -213,6 +228,7 @@ impl Wire for Spoilt<'_> {
         match self.flaw {
             Flaw::Forgetful => drop(observation.tags.remove(TAG)),
             Flaw::DeafToTags => drop(observation.tags.remove(MODE_TAG)),
+            Flaw::Lavish => observation.traffic.fleet_fixes.clear(),
             Flaw::Exaggerates => {
                 let newest = observation.traffic.newest(observation.observed_at);
                 for minute in newest.plus(-EXAGGERATED).to(newest) {

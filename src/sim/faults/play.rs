@@ -569,7 +569,7 @@ fn remember(world: &mut World, situation: &Situation) {
         let mut change = Change::intent(ChangeKind::Scale, shards.div_ceil(2), shards, time(-ago));
         let later = |seconds| Some(change.at + TimeDelta::seconds(seconds));
         (change.settled, change.counted, change.healed) = (later(30), later(180), later(300));
-        world.count("scale_shards", change.at);
+        world.counted_before("scale_shards", *ago);
         memory = memory.intend(change, false);
     }
     if situation.kind == Kind::Raised {

@@ -6,6 +6,7 @@ use super::super::load::Load;
 use super::super::retry::Retry;
 use super::super::rules::Account;
 use super::super::world::Setup;
+use crate::cost::Prices;
 use crate::observation::CapacityMode;
 use crate::policy::{Permission, Policy};
 use std::fmt;
@@ -21,6 +22,9 @@ pub const ENDS: i64 = TROUBLE_ENDS + 20 * 60;
 /// A stream that is neither healed nor held by name is given time until then: where the alarm stays raised, the sweep makes
 /// a step in ten minutes, and a hot key takes five.
 pub const LATEST: i64 = ENDS + 60 * 60;
+
+/// A person's maximum of shards that nothing here comes near.
+pub(super) const MANY_SHARDS: u32 = 100;
 
 /// Bytes of a record: 1,000 a second fill a shard, by their number.
 const RECORD_BYTES: u64 = 500;
@@ -45,6 +49,10 @@ pub struct Situation {
     pub diagnose: bool,
     /// Whether what was raised is given back after an hour.
     pub restore: bool,
+    /// The person's maximum of changes an hour.
+    pub changes_an_hour: u32,
+    /// The person's maximum of USD an hour.
+    pub usd_an_hour: Option<f64>,
 }
 
 /// What is the matter with a stream.
@@ -201,7 +209,7 @@ impl Schedule {
             entries.push(Entry { at, event: Event::Person(Deed::drawn(&mut chance)) });
         }
         entries.sort_by_key(|entry| entry.at);
-        Schedule { seed: own, situation, entries }
+        Schedule { seed: own, situation: situation.bounded(&mut chance), entries }
     }
 }
 
@@ -259,9 +267,26 @@ impl Situation {
         };
         let shards = u32::try_from(shards).unwrap_or(1);
         let is_tight = chance.fraction() < 0.2;
-        let max_shards = if is_tight { shards + u32::try_from(chance.between(0, 4)).unwrap_or(0) } else { 100 };
+        let max_shards = if is_tight { shards + u32::try_from(chance.between(0, 4)).unwrap_or(0) } else { MANY_SHARDS };
         let mut is = |share: f64| chance.fraction() < share;
-        Situation { kind, shards, load, max_shards, on_demand: is(0.7), diagnose: is(0.5), restore: is(0.5) }
+        let (on_demand, diagnose, restore) = (is(0.7), is(0.5), is(0.5));
+        let (changes_an_hour, usd_an_hour) = (Policy::default().max_changes_per_hour, None);
+        Situation { kind, shards, load, max_shards, on_demand, diagnose, restore, changes_an_hour, usd_an_hour }
+    }
+
+    /// The same, now and then with little that a person allows.
+    fn bounded(mut self, chance: &mut Chance) -> Situation {
+        if chance.fraction() < 0.15 {
+            self.changes_an_hour = u32::try_from(chance.between(1, 3)).unwrap_or(1);
+        }
+        if chance.fraction() < 0.15 {
+            // What the load costs, and up to four times its shards.
+            let prices = Prices::default();
+            let records = f64::from(self.shards) * self.load * 1_000.0;
+            let shards = f64::from(self.shards) * (1.0 + 3.0 * chance.fraction());
+            self.usd_an_hour = Some(records * 3_600.0 / 1e6 * prices.put_units_million + shards * prices.shard_hour);
+        }
+        self
     }
 
     /// The policy of the deployment.
@@ -273,6 +298,8 @@ impl Situation {
             on_demand: permission(self.on_demand),
             diagnose: permission(self.diagnose),
             restore_after_hours: u32::from(self.restore),
+            max_changes_per_hour: self.changes_an_hour,
+            max_hourly_cost: self.usd_an_hour,
             ..Policy::default()
         }
     }
@@ -354,16 +381,17 @@ impl fmt::Display for Schedule {
 
 impl fmt::Display for Situation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Situation { kind, shards, load, max_shards, on_demand, diagnose, restore } = self;
+        let Situation { kind, shards, load, max_shards, on_demand, diagnose, restore, changes_an_hour, .. } = self;
         let word = |is: &bool| if *is { "allowed" } else { "denied" };
         write!(
             f,
             "{kind}: {shards} shards (at most {max_shards}), offered {load:.2} times what they take; on-demand {}, \
-             diagnosis {}, restore {}",
+             diagnosis {}, restore {}; at most {changes_an_hour} changes an hour",
             word(on_demand),
             word(diagnose),
             word(restore)
-        )
+        )?;
+        self.usd_an_hour.map_or(Ok(()), |usd| write!(f, ", ${usd:.4} an hour"))
     }
 }
 

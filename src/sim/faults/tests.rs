@@ -46,6 +46,8 @@ fn all_kinds_of_streams_and_of_trouble_are_drawn() {
         "deletes the tags",
         "mode=off",
         "deletes unthrottle.mode",
+        "at most 2 changes an hour",
+        ", $0.",
     ] {
         assert!(text.contains(words), "{words}");
     }
@@ -64,7 +66,9 @@ fn the_first_schedules_hold() {
 
 /// What a flaw breaks, among other things.
 fn breaks(flaw: Flaw) -> &'static [Invariant] {
-    use Invariant::{Counted, Ending, FreshLook, Incurable, NoIllegalCall, OneChangeAStep, OptedOut, Supported};
+    use Invariant::{
+        Bounded, Counted, Ending, FreshLook, Incurable, NoIllegalCall, OneChangeAStep, OptedOut, Supported,
+    };
     match flaw {
         Flaw::None => &[],
         Flaw::OldLook => &[FreshLook],
@@ -73,7 +77,8 @@ fn breaks(flaw: Flaw) -> &'static [Invariant] {
         Flaw::CountsTwice | Flaw::CountsNever | Flaw::CountsFirst => &[Counted],
         Flaw::DeafToTags => &[OptedOut],
         Flaw::Exaggerates => &[Incurable, Supported],
-        Flaw::Doubles => &[Supported],
+        Flaw::Headstrong | Flaw::Lavish => &[Bounded],
+        Flaw::Doubles => &[Bounded, Supported],
         Flaw::Triples => &[NoIllegalCall],
         Flaw::Idle => &[Ending],
     }
@@ -120,4 +125,35 @@ fn shrinking_leaves_what_it_takes_and_nothing_else() {
     let (shortest, broken) = shrink(&schedule, fails(&schedule).expect("fails"), fails);
     assert_eq!(shortest.entries.iter().map(|entry| entry.at).collect::<Vec<_>>(), [3, 16]);
     assert_eq!(broken.at, 2, "as the shortest fails");
+}
+
+/// A person takes the shards and the tags of a change away, and the run that finds that gives up its second look.
+#[test]
+fn what_was_taken_back_is_counted_though_the_run_that_found_it_fails() {
+    use schedule::{Deed, Hint, On, Trouble};
+    let at = |at, event| Entry { at, event };
+    let found_at = 14 * 60;
+    let entries = vec![
+        at(600, Event::Person(Deed::Halve)),
+        at(600, Event::Person(Deed::Untag)),
+        at(found_at, Event::Next(On::Tag, Trouble::Slow(4))),
+        at(found_at, Event::Signal(Hint::Ask)),
+        at(found_at + 3, Event::Next(On::Look, Trouble::AnswerLost)),
+    ];
+    let situation = Situation {
+        kind: Kind::Short,
+        shards: 4,
+        load: 1.5,
+        max_shards: 100,
+        usd_an_hour: None,
+        changes_an_hour: 100,
+        ..Schedule::drawn(1, 0).situation
+    };
+    let stories =
+        (0..40).map(|seed| retell(&Schedule { seed, situation: situation.clone(), entries: entries.clone() }));
+    let failed: Vec<_> = stories.filter(|story| story.iter().any(|line| line.contains("ends: Err(Read)"))).collect();
+    assert!(!failed.is_empty(), "no run gave up its second look");
+    for story in failed {
+        assert!(story.iter().any(|line| line.contains("CountReverted")), "{}", story.join("\n"));
+    }
 }

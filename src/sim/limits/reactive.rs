@@ -11,7 +11,8 @@ const CLEARLY: f64 = 0.1;
 
 /// Doubles the shards as long as the newest published minute was throttled and did not fit into those that there are, one
 /// reshard right after the other. It knows the new records of a minute from the retries, and needs neither a second minute
-/// nor a look at what the last change did. It does nothing before a throttle, and takes nothing back.
+/// nor a look at what the last change did. It does nothing before a throttle, and takes nothing back. It sees whole minutes, as
+/// the metrics do: while their mean fits, it does nothing about single seconds that do not, and can be beaten there.
 #[derive(Debug)]
 pub struct Reactive {
     room: Room,
