@@ -15,6 +15,7 @@ use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_kinesis::types::{MetricsName, ScalingType, StreamMode, StreamModeDetails};
 use chrono::{DateTime, SubsecRound, Utc};
 use serde_json::Value;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// A call that was not answered, or throttled to the end.
@@ -41,11 +42,24 @@ pub(crate) struct Aws<'a> {
     pub auto_fix: Option<AutoFix>,
     /// Lines for the log that CloudWatch makes metrics of.
     pub lines: Vec<Value>,
+    left: &'a Mutex<Vec<Value>>,
 }
 
 impl<'a> Aws<'a> {
-    pub(crate) fn new(clients: &'a Clients, observer: &'a Observer, stream: &'a StreamArn) -> Aws<'a> {
-        Aws { clients, observer, stream, began: Instant::now(), auto_fix: None, lines: vec![] }
+    /// `left`: where the lines go that nobody has taken when the run is over, or given up.
+    pub(crate) fn new(
+        clients: &'a Clients,
+        observer: &'a Observer,
+        stream: &'a StreamArn,
+        left: &'a Mutex<Vec<Value>>,
+    ) -> Aws<'a> {
+        Aws { clients, observer, stream, began: Instant::now(), auto_fix: None, lines: vec![], left }
+    }
+}
+
+impl Drop for Aws<'_> {
+    fn drop(&mut self) {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner).append(&mut self.lines);
     }
 }
 

@@ -93,7 +93,7 @@ pub struct Healer {
     policy: Policy,
     container: Container,
     callers: Mutex<Callers>,
-    /// Lines of runs that failed.
+    /// Lines of runs that failed or were given up.
     left: Mutex<Vec<Value>>,
     notices: Notices,
 }
@@ -130,7 +130,7 @@ impl Healer {
         &self.clients
     }
 
-    /// Lines for the log, as [`Healing::lines`], of runs that have failed since they were last asked for.
+    /// Lines for the log, as [`Healing::lines`], of runs that have failed or were given up since they were last asked for.
     pub fn lines_of_failed_runs(&self) -> Vec<Value> {
         std::mem::take(&mut *self.left.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -174,18 +174,14 @@ impl Healer {
             let callers = signal.stream().map(|stream| self.callers().seen(stream)).unwrap_or_default();
             return Ok(Healing::unseen(signal, &decision, &callers));
         };
-        let mut aws = Aws::new(&self.clients, &self.observer, stream);
+        let mut aws = Aws::new(&self.clients, &self.observer, stream, &self.left);
         let run = Run { signal, stream, policy: &self.policy, container: &self.container, left_in_sweep };
-        let ran = run.go(&mut aws).await;
-        let Aws { auto_fix, mut lines, .. } = aws;
-        let Ran { observation, mut decision } = ran.map_err(|failed| {
-            self.left.lock().unwrap_or_else(PoisonError::into_inner).append(&mut lines);
-            match failed {
-                Failed::Call(error) => error,
-                Failed::TooSlow => Error::TooSlow { stream: stream.name.clone() },
-            }
+        let Ran { observation, mut decision } = run.go(&mut aws).await.map_err(|failed| match failed {
+            Failed::Call(error) => error,
+            Failed::TooSlow => Error::TooSlow { stream: stream.name.clone() },
         })?;
         decision.tell &= is_worth_telling(&decision);
+        let (auto_fix, mut lines) = (aws.auto_fix, std::mem::take(&mut aws.lines));
         lines.extend(healed(stream, &decision));
         // Only now: a run that fails leaves them to the next.
         let callers = self.callers().take(stream);
@@ -336,5 +332,23 @@ mod tests {
         assert_eq!((asked.document.code, callers(&asked)), ("resharding", vec![("c".into(), 1)]));
         assert!(!asked.document.sentence.contains("refused calls"), "that is not why it holds");
         assert_eq!(callers(&heal(ask()).await.expect("held")), []);
+    }
+    #[tokio::test]
+    async fn a_datum_that_cloudwatch_refuses_is_a_line_though_its_run_fails() {
+        let (account, healer) = throttled().await;
+        // One shard became two a quarter of an hour ago, and that was never counted.
+        let at = (Utc::now() - chrono::TimeDelta::minutes(15)).format("%Y%m%dT%H%M%SZ");
+        let tag = healer.clients().kinesis.tag_resource().resource_arn(stream().to_string());
+        let memory = format!("v=1 change=scale/1/2/{at} done=30 scales=0");
+        tag.tags(crate::memory::TAG, memory).send().await.expect("tagged");
+        for (operation, status) in [("UpdateShardCount", 500), ("PutMetricData", 400)] {
+            let effect = Effect::Error { status, code: "InternalFailure".into(), message: "a test".into() };
+            account.add_fault(Fault { operation: operation.into(), skip: 0, times: 1, effect });
+        }
+        let failed = healer.heal(&throttle("a", "ProvisionedThroughputExceededException"), &home()).await;
+        assert_eq!(failed.expect_err("not answered").code(), "act_failed");
+        let lines = healer.lines_of_failed_runs();
+        assert_eq!((lines.len(), &lines[0]["AutoFix"]), (1, &serde_json::json!(1)), "{lines:?}");
+        assert!(healer.lines_of_failed_runs().is_empty());
     }
 }

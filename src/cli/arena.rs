@@ -126,7 +126,10 @@ impl Show<'_> {
                 self.out.write_all(speed(self.args.seed).as_bytes())?;
             }
             let seed = self.args.seed;
-            writeln!(self.out, "\n* the least in its column. Seed {seed}; the same seed gives the same numbers.")?;
+            writeln!(
+                self.out,
+                "\n* the least in its column. {CALLS} Seed {seed}; the same seed gives the same numbers."
+            )?;
         }
         match &self.args.report {
             Some(path) => files::write(path, &page_of(self.sections, self.args.seed).html()?),
@@ -213,7 +216,8 @@ struct Column {
     number: fn(&Score) -> f64,
 }
 
-const COLUMNS: [Column; 12] = [
+const COLUMNS: [Column; 14] = [
+    Column { head: "offered", width: 12, text: |s| s.offered.to_string(), number: |s| s.offered as f64 },
     Column { head: "throttled", width: 12, text: |s| s.throttled.to_string(), number: |s| s.throttled as f64 },
     Column {
         head: "reads thr.",
@@ -241,12 +245,16 @@ const COLUMNS: [Column; 12] = [
         number: |s| s.heal_seconds_longest.unwrap_or_default() as f64,
     },
     Column { head: "changes", width: 8, text: |s| s.changes.to_string(), number: |s| s.changes as f64 },
+    Column { head: "in vain", width: 8, text: |s| s.changes_in_vain.to_string(), number: |s| s.changes_in_vain as f64 },
     Column { head: "illegal", width: 8, text: |s| s.illegal_calls.to_string(), number: |s| s.illegal_calls as f64 },
     Column { head: "shard-h", width: 10, text: |s| format!("{:.1}", s.shard_hours), number: |s| s.shard_hours },
     Column { head: "× load", width: 8, text: |s| format!("{:.2}", s.over_provision), number: |s| s.over_provision },
     Column { head: "calls", width: 8, text: |s| s.calls.to_string(), number: |s| s.calls as f64 },
     Column { head: "$", width: 9, text: |s| format!("{:.2}", s.usd), number: |s| s.usd },
 ];
+
+const CALLS: &str = "Changes in vain are those of a stream that capacity cannot cure. Calls are those for the stream; a sweep's \
+                     finding, about five for the whole account, is not in them.";
 
 fn seconds(seconds: Option<i64>) -> String {
     seconds.map_or_else(|| "-".into(), |seconds| seconds.to_string())
@@ -282,7 +290,7 @@ fn page_of(sections: Vec<Section>, seed: u64) -> Page {
             .to_owned(),
         format!(
             "Heal times are in seconds, from the first refusal of an incident to its last. * is the least of its column. \
-             Seed {seed}; the same seed gives the same page."
+             {CALLS} Seed {seed}; the same seed gives the same page."
         ),
     ];
     Page { title: "unthrottle arena".into(), about: about.into(), sections }

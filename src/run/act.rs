@@ -105,6 +105,9 @@ pub(super) async fn act<W: Wire>(
     earlier: Option<Intent>,
 ) -> Result<Acted, W::Error> {
     if decision.mode != Mode::Heal {
+        if let Some(intent) = earlier {
+            intent.settle(wire).await;
+        }
         return Ok(Acted::Done { decision, surprised: false });
     }
     let mut actor = Actor { wire, look, owed: Owed::default(), surprised: false };
@@ -178,14 +181,29 @@ impl<W: Wire> Actor<'_, W> {
                 _ => Ok(()),
             };
         }
-        self.write(memory, Some(left)).await?;
+        self.remember(decision, memory, Some(left)).await?;
         self.owed = Owed::of(decision);
         Ok(())
     }
 
+    /// Writes what a decision is to be remembered by. Where nobody knows whether it was written, a revert is counted all the
+    /// same: a look that reads it in the memory takes it for told. What else is owed is looked for in the metric.
+    async fn remember(
+        &mut self,
+        decision: &Decision,
+        memory: &Memory,
+        within: Option<Duration>,
+    ) -> Result<String, Stop<W::Error>> {
+        let written = self.write(memory, within).await;
+        if matches!(written, Err(Stop::Fail(_))) {
+            self.owed.reverted = self.owed.reverted.or(decision.reverted);
+        }
+        written
+    }
+
     async fn announce(&mut self, decision: &Decision, remedy: &Remedy) -> Result<Intent, Stop<W::Error>> {
         let memory = decision.memory.clone().unwrap_or_default();
-        let text = self.write(&memory, None).await?;
+        let text = self.remember(decision, &memory, None).await?;
         let before = self.look.observation.tags.get(TAG).cloned();
         let owed = self.owed.clone().and(Owed::of(decision));
         Ok(Intent { memory, remedy: remedy.clone(), text, before, owed })

@@ -47,18 +47,23 @@ impl Contest {
         self.scores.iter().find(|(known, _)| *known == policy).map(|(_, score)| score)
     }
 
-    /// The peer that refuses the least, of those that do not pay it away. What the clairvoyant limit cannot heal has no price.
+    /// The peer that refuses the least, of those that do not pay it away. What the clairvoyant limit cannot heal has no price;
+    /// there only a peer counts that does heal it.
     pub fn best_peer(&self) -> Option<(Policies, &Score)> {
         let limit = self.of(Policies::Clairvoyant)?;
-        let most = if limit.is_healed { OF_CLAIRVOYANT_FOR_PEERS * limit.shard_hours } else { f64::INFINITY };
-        let peers = self.scores.iter().filter(|(policy, score)| policy.is_peer() && score.shard_hours <= most);
+        let counts = |score: &Score| match limit.is_healed {
+            true => score.shard_hours <= OF_CLAIRVOYANT_FOR_PEERS * limit.shard_hours,
+            false => score.is_healed,
+        };
+        let peers = self.scores.iter().filter(|(policy, score)| policy.is_peer() && counts(score));
         peers.min_by_key(|(_, score)| refused(score)).map(|(policy, score)| (*policy, score))
     }
 
     /// Refusals of ours ÷ those of the reactive limit; `None`: neither refuses anything, one did not take part, or the limit
-    /// cannot heal it in [`REACTIVE_HEALS_IN`]: all that it does is to reshard for writes.
+    /// has not healed it in [`REACTIVE_HEALS_IN`]: all that it does is to reshard for writes.
     pub fn against_reactive(&self) -> Option<f64> {
-        let heals = |limit: &&Score| limit.is_healed && limit.heal_seconds_longest <= Some(REACTIVE_HEALS_IN);
+        let is_soon = |limit: &Score| limit.heal_seconds_longest <= Some(REACTIVE_HEALS_IN);
+        let heals = |limit: &&Score| limit.is_healed && limit.changes > 0 && is_soon(limit);
         let limit = self.of(Policies::Reactive).filter(heals)?;
         let ours = self.of(Policies::Ours)?;
         divide(refused(ours) as f64, refused(limit) as f64)

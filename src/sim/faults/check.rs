@@ -8,7 +8,7 @@ use super::invocation::seconds;
 use super::schedule::{Kind, MANY_SHARDS, Situation};
 use crate::decide::{Reason, Remedy, Verdict};
 use crate::memory::ChangeKind;
-use crate::observation::{Minute, Observation, Status, Stream};
+use crate::observation::{CapacityMode, Minute, Observation, Status, Stream};
 use crate::policy::{MODE_TAG, Permission, Policy};
 use crate::run::LOOK_GOOD_FOR;
 
@@ -18,6 +18,9 @@ const PUBLISHED_AFTER: i64 = 60;
 /// A datum belongs to the change that it is nearest to, in seconds: an intent is written within seconds of its change, and
 /// two changes of ours are minutes apart.
 const SAME_CHANGE: i64 = 90;
+
+/// What loads that wander a little make of a bill, in USD an hour.
+const A_CENT: f64 = 0.01;
 
 /// Records of a minute that a full shard takes.
 const FULL_SHARD: f64 = 60_000.0;
@@ -40,7 +43,7 @@ pub enum Invariant {
     /// lower, where it goes down.
     Supported,
     /// A change is within what a person allows: its kind, its shards, in an hour the changes that its look shows, and USD, by
-    /// its shards alone. A maximum of shards is not worked around by a switch to on-demand mode.
+    /// the records that are new. A maximum of shards is not worked around by a switch to on-demand mode.
     Bounded,
     /// Nothing is changed, and no memory is written, on a stream that a person has opted out.
     OptedOut,
@@ -133,6 +136,8 @@ pub(super) struct Check {
     known: Known,
     known_before: Known,
     off_since: Option<i64>,
+    /// Changes that AWS has refused.
+    refusals: u32,
 }
 
 /// The stream as a run that wrote the memory saw it.
@@ -162,6 +167,7 @@ impl Check {
             known: Known::default(),
             known_before: Known::default(),
             off_since: (situation.kind == Kind::OptedOut).then_some(-1),
+            refusals: 0,
         }
     }
 
@@ -235,6 +241,7 @@ impl Check {
         self.must_be_allowed(call.seen, "a change")?;
         self.must_be_bounded(call)?;
         if let Err(refusal) = call.answer {
+            self.refused();
             return self.must_be_weather(call, refusal);
         }
         let Some(done) = call.done else { return Ok(()) };
@@ -252,6 +259,11 @@ impl Check {
         let (_, to) = call.remedy.step();
         self.made.push(Made { run: call.run, at: self.now, done, kind, to, is_touched: false, is_blurred, counts: 0 });
         Ok(())
+    }
+
+    /// AWS has refused a change.
+    pub(super) fn refused(&mut self) {
+        self.refusals += 1;
     }
 
     fn must_be_fresh(&self, call: &Call<'_>) -> Checked {
@@ -282,10 +294,11 @@ impl Check {
                 .fails(Invariant::Bounded, format!("a change after {shown} in the hour, and {most} are allowed"));
         }
         let prices = &self.policy.prices;
+        let shards = |to: &u32| self.situation.usd_an_hour_for(prices, f64::from(*to));
         let (at_least, is_more) = match call.remedy {
-            Remedy::ScaleShards { from, to, .. } => (f64::from(*to) * prices.shard_hour, to > from),
-            Remedy::SplitShard { to, .. } => (f64::from(*to) * prices.shard_hour, true),
-            Remedy::SwitchToOnDemand { .. } => (prices.on_demand_stream_hour, true),
+            Remedy::ScaleShards { from, to, .. } => (shards(to), to > from),
+            Remedy::SplitShard { to, .. } => (shards(to), true),
+            Remedy::SwitchToOnDemand { .. } => (self.situation.usd_an_hour_on_demand(prices), true),
             _ => (0.0, false),
         };
         let allows = |permission| permission == Permission::Allow;
@@ -301,7 +314,7 @@ impl Check {
             return self.fails(Invariant::Bounded, format!("{:?}, which is not allowed", call.remedy));
         }
         match self.policy.max_hourly_cost {
-            Some(most) if is_more && at_least > most => {
+            Some(most) if is_more && at_least > most + A_CENT => {
                 let remedy = call.remedy;
                 self.fails(Invariant::Bounded, format!("{remedy:?} costs ${at_least} an hour, and ${most} is allowed"))
             }
@@ -474,8 +487,13 @@ impl Check {
         self.fails(Invariant::Counted, why)
     }
 
-    /// All is over; `last`: what came of the last run that looked.
-    pub(super) fn ended(&self, last: Option<&Verdict>) -> Checked {
+    /// Whether a run's last word may be another after a while, so that the end is not seen yet.
+    pub(super) fn waits(last: Option<&Verdict>) -> bool {
+        matches!(last, Some(Verdict::Hold(Reason::OnDemandAdapting | Reason::RefusedLately { .. })))
+    }
+
+    /// All is over, with the stream in this capacity mode; `last`: what came of the last run that looked.
+    pub(super) fn ended(&self, last: Option<&Verdict>, mode: &CapacityMode) -> Checked {
         for (n, made) in self.made.iter().enumerate().filter(|(_, made)| made.counts == 0) {
             // What nobody may look at, or nobody can know of any more, is not counted. A memory has room for one datum that
             // is owed: where that of the next change is missing, too, it takes the place.
@@ -492,7 +510,11 @@ impl Check {
         let newest = self.minutes.iter().rev().take(3);
         let (offered, refused) = newest.fold((0, 0), |(o, r), (offered, refused)| (o + offered, r + refused));
         let is_healed = refused as f64 <= self.policy.floor * offered as f64;
-        if is_healed || self.off_since.is_some() || last.is_some_and(|verdict| self.is_held_by_name(verdict)) {
+        let is_held = last.is_some_and(|verdict| match self.off_since {
+            Some(_) => *verdict == Verdict::Hold(Reason::OptedOut),
+            None => self.is_held_by_name(verdict, mode),
+        });
+        if is_healed || is_held {
             return Ok(());
         }
         let code = last.map_or("nothing", |verdict| verdict.code());
@@ -503,7 +525,7 @@ impl Check {
     }
 
     /// Whether a throttled stream may end with this hold: its name fits what is the matter with the stream.
-    fn is_held_by_name(&self, verdict: &Verdict) -> bool {
+    fn is_held_by_name(&self, verdict: &Verdict, mode: &CapacityMode) -> bool {
         use Reason as R;
         let Verdict::Hold(reason) = verdict else { return false };
         let Situation { kind, max_shards, changes_an_hour, usd_an_hour, .. } = self.situation;
@@ -522,9 +544,11 @@ impl Check {
             R::FleetLimit(_) => changes_an_hour < Policy::default().max_changes_per_hour,
             R::AtMaxCost { .. } => usd_an_hour.is_some(),
             R::AtAccountQuota(_) => kind == Kind::NearQuota,
-            R::ReshardBudgetSpent(_) => self.reshards_made() >= RESHARDS_A_DAY / 2,
-            // Bounded: AWS's growth by 15 minutes, the pause after two refusals by an hour.
-            R::OnDemandAdapting | R::OnDemandCeiling(_) | R::RefusedLately { .. } => true,
+            // Two refusals in a row stand for it, too.
+            R::ReshardBudgetSpent(_) => self.reshards_made() >= RESHARDS_A_DAY / 2 || self.refusals > 1,
+            // AWS's growth takes 15 minutes, and the pause after two refusals an hour: the run goes on for longer.
+            R::OnDemandAdapting | R::OnDemandCeiling(_) => *mode == CapacityMode::OnDemand,
+            R::Refused { .. } | R::RefusedLately { .. } => self.refusals > 0,
             // A person takes our changes back.
             R::TugOfWar => is_peoples || self.untagged.is_some(),
             _ => false,

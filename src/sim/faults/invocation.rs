@@ -145,8 +145,14 @@ pub(super) enum Flaw {
     CountsFirst,
     /// Does not read the tag that switches it off.
     DeafToTags,
-    /// Takes everything for allowed.
-    Headstrong,
+    /// Takes on-demand mode for allowed.
+    Switches,
+    /// Takes shard-level metrics for allowed.
+    Watches,
+    /// Knows no maximum of shards.
+    Widens,
+    /// Knows no maximum of USD an hour.
+    Costly,
     /// Does not know of the hour's changes.
     Lavish,
     /// Takes each record for three.
@@ -157,6 +163,20 @@ pub(super) enum Flaw {
     Triples,
     /// Changes nothing.
     Idle,
+}
+
+impl Flaw {
+    /// What a run takes for allowed.
+    fn allow(self, policy: &Policy) -> Policy {
+        let policy = policy.clone();
+        match self {
+            Flaw::Switches => Policy { on_demand: Permission::Allow, ..policy },
+            Flaw::Watches => Policy { diagnose: Permission::Allow, ..policy },
+            Flaw::Widens => Policy { max_shards: u32::MAX, max_shards_ceiling: u32::MAX, ..policy },
+            Flaw::Costly => Policy { max_hourly_cost: None, ..policy },
+            _ => policy,
+        }
+    }
 }
 
 /// A run, from its signal to what came of it.
@@ -176,15 +196,7 @@ impl Invocation {
         if let Some(held) = triage(&signal, &policy, &home()).or_else(just_looked) {
             return Ok(Verdict::Hold(held));
         }
-        let allowed = Policy {
-            on_demand: Permission::Allow,
-            diagnose: Permission::Allow,
-            max_shards: u32::MAX,
-            max_shards_ceiling: u32::MAX,
-            max_hourly_cost: None,
-            ..policy.as_ref().clone()
-        };
-        let policy = if flaw == Flaw::Headstrong { &allowed } else { &*policy };
+        let policy = &flaw.allow(&policy);
         let left = AtomicU32::new(policy.max_changes_per_sweep);
         let left_in_sweep = matches!(signal, Signal::Sweep(_)).then_some(&left);
         let mut wire = Spoilt { line: &line, container: &container, flaw, written: String::new() };

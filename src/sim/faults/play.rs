@@ -188,7 +188,7 @@ impl Play {
             self.wake(now);
             self.go_on()?;
         }
-        self.check.ended(self.last.as_ref())?;
+        self.ended()?;
         self.played.changes = self.check.changes() as u64;
         self.played.ended = self.last.as_ref().map_or("nothing", Verdict::code);
         Ok(())
@@ -197,7 +197,11 @@ impl Play {
     /// Whether the stream is healed or held by name. One that is neither is given more time, and that ends, too.
     fn is_over(&self) -> bool {
         let now = self.world.now();
-        now >= LATEST || (now % 60 == 0 && self.check.ended(self.last.as_ref()).is_ok())
+        now >= LATEST || (now % 60 == 0 && !Check::waits(self.last.as_ref()) && self.ended().is_ok())
+    }
+
+    fn ended(&self) -> Result<(), Broken> {
+        self.check.ended(self.last.as_ref(), &self.world.stream().mode)
     }
 
     fn tell(&mut self, what: impl FnOnce(&World) -> String) {
@@ -441,7 +445,11 @@ impl Play {
         let refusal = || Refusal::new("LimitExceededException", "Rate exceeded for the account.");
         let answer = match &pending.call {
             Call::LookCloser(..) if is_refused => Answer::Silence,
-            Call::Tag { .. } | Call::Change(_) if is_refused => Answer::Refused(refusal()),
+            Call::Tag { .. } if is_refused => Answer::Refused(refusal()),
+            Call::Change(_) if is_refused => {
+                self.check.refused();
+                Answer::Refused(refusal())
+            }
             Call::Look => {
                 let seen = self.look(pending);
                 run.seen = Some(seen.clone());

@@ -19,15 +19,21 @@ pub const TROUBLE_ENDS: i64 = 20 * 60;
 /// minutes, a datum that is missing is sent after five, and one that was sent twice is seen after three.
 pub const ENDS: i64 = TROUBLE_ENDS + 20 * 60;
 
-/// A stream that is neither healed nor held by name is given time until then: where the alarm stays raised, the sweep makes
-/// a step in ten minutes, and a hot key takes five.
-pub const LATEST: i64 = ENDS + 60 * 60;
+/// A stream that is neither healed nor held by name for good is given time until then: after two refusals AWS is left alone for
+/// an hour, and where the alarm stays raised, the sweep makes a step in ten minutes, and a hot key takes five.
+pub const LATEST: i64 = ENDS + 2 * 60 * 60;
 
 /// A person's maximum of shards that nothing here comes near.
 pub(super) const MANY_SHARDS: u32 = 100;
 
 /// Bytes of a record: 1,000 a second fill a shard, by their number.
 const RECORD_BYTES: u64 = 500;
+
+/// Records a second where one key has six tenths of them: one and a half shards.
+const HOT_RECORDS: f64 = 2_500.0;
+
+/// What an idle stream is offered, as a share of what it takes.
+const IDLE: f64 = 0.1;
 
 /// Keys of a producer whose keys are even: each of a few shards has dozens of them.
 const KEYS: u32 = 400;
@@ -280,13 +286,37 @@ impl Situation {
             self.changes_an_hour = u32::try_from(chance.between(1, 3)).unwrap_or(1);
         }
         if chance.fraction() < 0.15 {
-            // What the load costs, and up to four times its shards.
-            let prices = Prices::default();
-            let records = f64::from(self.shards) * self.load * 1_000.0;
+            // What the load costs on up to four times its shards.
             let shards = f64::from(self.shards) * (1.0 + 3.0 * chance.fraction());
-            self.usd_an_hour = Some(records * 3_600.0 / 1e6 * prices.put_units_million + shards * prices.shard_hour);
+            self.usd_an_hour = Some(self.usd_an_hour_for(&Prices::default(), shards));
         }
         self
+    }
+
+    /// Records a second that are new, at least.
+    fn least_records(&self) -> f64 {
+        match self.kind {
+            Kind::HotKey => HOT_RECORDS,
+            Kind::Bursts => IDLE * self.full(),
+            _ => self.load * self.full(),
+        }
+    }
+
+    /// Records a second that its shards take at the beginning.
+    fn full(&self) -> f64 {
+        f64::from(self.shards) * 1_000.0
+    }
+
+    /// What they cost on so many shards, in USD an hour.
+    pub(super) fn usd_an_hour_for(&self, prices: &Prices, shards: f64) -> f64 {
+        // Each record is one unit: they are small.
+        self.least_records() * 3_600.0 / 1e6 * prices.put_units_million + shards * prices.shard_hour
+    }
+
+    /// What they cost in on-demand mode, in USD an hour.
+    pub(super) fn usd_an_hour_on_demand(&self, prices: &Prices) -> f64 {
+        let gigabytes = self.least_records() * 3_600.0 * RECORD_BYTES as f64 / f64::from(1 << 30);
+        prices.on_demand_stream_hour + gigabytes * prices.on_demand_in_gb
     }
 
     /// The policy of the deployment.
@@ -338,12 +368,11 @@ impl Situation {
 
     /// What is offered, in records a second.
     pub fn offered(&self) -> Load {
-        let full = f64::from(self.shards) * 1_000.0;
+        let full = self.full();
         let steady = |records| Load::Step { from: records, to: records, at: 0 };
         match self.kind {
-            // The hot key has six tenths of it: one and a half shards.
-            Kind::HotKey => steady(2_500.0),
-            Kind::Bursts => Load::Pulse { low: 0.1 * full, high: 3.0 * full, every: 60, lasts: 3 },
+            Kind::HotKey => steady(HOT_RECORDS),
+            Kind::Bursts => Load::Pulse { low: IDLE * full, high: 3.0 * full, every: 60, lasts: 3 },
             _ => steady(self.load * full),
         }
     }

@@ -3,7 +3,7 @@
 use super::check::Invariant;
 use super::invocation::Flaw;
 use super::play::play_with;
-use super::schedule::{Entry, Event, Kind, Situation};
+use super::schedule::{Deed, Entry, Event, Hint, Kind, On, Situation, Trouble};
 use super::*;
 use strum::IntoEnumIterator as _;
 
@@ -77,7 +77,7 @@ fn breaks(flaw: Flaw) -> &'static [Invariant] {
         Flaw::CountsTwice | Flaw::CountsNever | Flaw::CountsFirst => &[Counted],
         Flaw::DeafToTags => &[OptedOut],
         Flaw::Exaggerates => &[Incurable, Supported],
-        Flaw::Headstrong | Flaw::Lavish => &[Bounded],
+        Flaw::Switches | Flaw::Watches | Flaw::Widens | Flaw::Costly | Flaw::Lavish => &[Bounded],
         Flaw::Doubles => &[Bounded, Supported],
         Flaw::Triples => &[NoIllegalCall],
         Flaw::Idle => &[Ending],
@@ -114,7 +114,7 @@ fn each_invariant_can_fail() {
 
 #[test]
 fn shrinking_leaves_what_it_takes_and_nothing_else() {
-    let entries = (0..20).map(|at| Entry { at, event: Event::Person(schedule::Deed::Untag) }).collect();
+    let entries = (0..20).map(|at| Entry { at, event: Event::Person(Deed::Untag) }).collect();
     let situation = Situation { kind: Kind::Short, ..Schedule::drawn(1, 0).situation };
     let schedule = Schedule { seed: 1, situation, entries };
     let fails = |shorter: &Schedule| {
@@ -127,33 +127,36 @@ fn shrinking_leaves_what_it_takes_and_nothing_else() {
     assert_eq!(broken.at, 2, "as the shortest fails");
 }
 
-/// A person takes the shards and the tags of a change away, and the run that finds that gives up its second look.
-#[test]
-fn what_was_taken_back_is_counted_though_the_run_that_found_it_fails() {
-    use schedule::{Deed, Hint, On, Trouble};
+/// A person takes the shards and the tags of a change away, and the run that finds that fails by `troubles`: each so many
+/// seconds after it was asked for.
+fn stories_of_a_revert(troubles: &[(i64, On, Trouble)], end: &str) -> Vec<Vec<String>> {
     let at = |at, event| Entry { at, event };
     let found_at = 14 * 60;
-    let entries = vec![
+    let mut entries = vec![
         at(600, Event::Person(Deed::Halve)),
         at(600, Event::Person(Deed::Untag)),
-        at(found_at, Event::Next(On::Tag, Trouble::Slow(4))),
         at(found_at, Event::Signal(Hint::Ask)),
-        at(found_at + 3, Event::Next(On::Look, Trouble::AnswerLost)),
     ];
-    let situation = Situation {
-        kind: Kind::Short,
-        shards: 4,
-        load: 1.5,
-        max_shards: 100,
-        usd_an_hour: None,
-        changes_an_hour: 100,
-        ..Schedule::drawn(1, 0).situation
-    };
+    entries.extend(troubles.iter().map(|(after, on, trouble)| at(found_at + after, Event::Next(*on, *trouble))));
+    entries.sort_by_key(|entry| entry.at);
+    let kind = Kind::Short;
+    let drawn = Schedule::drawn(1, 0).situation;
+    let (max_shards, changes_an_hour) = (100, 100);
+    let situation = Situation { kind, shards: 4, load: 1.5, max_shards, usd_an_hour: None, changes_an_hour, ..drawn };
     let stories =
         (0..40).map(|seed| retell(&Schedule { seed, situation: situation.clone(), entries: entries.clone() }));
-    let failed: Vec<_> = stories.filter(|story| story.iter().any(|line| line.contains("ends: Err(Read)"))).collect();
-    assert!(!failed.is_empty(), "no run gave up its second look");
-    for story in failed {
-        assert!(story.iter().any(|line| line.contains("CountReverted")), "{}", story.join("\n"));
+    stories.filter(|story| story.iter().any(|line| line.contains(end))).collect()
+}
+
+#[test]
+fn what_was_taken_back_is_counted_though_the_run_that_found_it_fails() {
+    let stale = [(0, On::Tag, Trouble::Slow(4)), (3, On::Look, Trouble::AnswerLost)];
+    let unanswered = [(0, On::Tag, Trouble::AnswerLost)];
+    for (troubles, end) in [(&stale[..], "ends: Err(Read)"), (&unanswered, "ends: Err(Act)")] {
+        let stories = stories_of_a_revert(troubles, end);
+        assert!(!stories.is_empty(), "no run {end}");
+        for story in stories {
+            assert!(story.iter().any(|line| line.contains("CountReverted")), "{}", story.join("\n"));
+        }
     }
 }
