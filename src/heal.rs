@@ -3,12 +3,12 @@
 use crate::act::{ActError, Aws};
 use crate::callers::{Callers, Group};
 use crate::clients::Clients;
-use crate::decide::{Decision, Foreign, Reason, Verdict, hold_unseen, triage};
+use crate::decide::{self, Decision, Foreign, Reason, Verdict, hold_unseen, triage};
 use crate::observation::Observation;
 use crate::observe::{Observer, ReadError};
 use crate::policy::{Mode, Policy};
 use crate::report::notice::Notices;
-use crate::report::{AutoFix, Document, metric};
+use crate::report::{AutoFix, Document, Outcome, metric};
 use crate::run::{self, Container, Failed, Ran, Run};
 use crate::signal::{Home, Signal, SignalError, StreamArn};
 use chrono::Utc;
@@ -223,6 +223,11 @@ fn healed(stream: &StreamArn, decision: &Decision) -> Option<Value> {
 }
 
 impl Healing {
+    /// Whether minutes will tell what comes of it: a change was made, or is not done, or not seen to have worked.
+    pub fn is_under_way(&self) -> bool {
+        self.looked && self.document.outcome != Outcome::Planned && decide::is_under_way(self.document.code)
+    }
+
     fn unseen(signal: &Signal, decision: &Decision, callers: &Group) -> Healing {
         let document = Document::new(signal, None, decision, None).with_callers(decision, callers);
         Healing { document, lines: vec![], looked: false, needs_person: needs_person(decision), tell: decision.tell }

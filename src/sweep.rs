@@ -30,6 +30,9 @@ const AT_ONCE: usize = 4;
 /// had died: the next look ends what it began. No look begins that would have less time than this before the deadline.
 pub const LONGEST_LOOK: Duration = Duration::from_secs(36);
 
+/// How often a sweep that stays looks at what is under way: CloudWatch publishes once a minute.
+pub const AGAIN_EVERY: Duration = Duration::from_secs(60);
+
 /// To say what a sweep found and what is left.
 const TO_ANSWER: Duration = Duration::from_secs(1);
 
@@ -48,8 +51,10 @@ pub struct SweepDocument {
     pub remembered: usize,
     /// Those of them with something to verify, to check, to switch off or to take back.
     pub due: usize,
-    /// Streams that were looked at.
+    /// Looks at streams.
     pub looked: usize,
+    /// Those of them at a stream that was under way when it was looked at before.
+    pub again: usize,
     /// Streams that were changed.
     pub changed: usize,
     /// Streams whose last change was found to have worked.
@@ -60,7 +65,7 @@ pub struct SweepDocument {
     pub left: Vec<String>,
     /// Requests of the finding, retries included.
     pub finding_calls: u32,
-    /// One for each stream that was looked at.
+    /// One for each look.
     pub decisions: Vec<Document>,
     /// For a person.
     pub sentence: String,
@@ -103,42 +108,108 @@ struct Found {
 /// # Errors
 /// No index of the fleet could be read. What fails for one stream is in the document, and stops no other.
 pub async fn sweep(healer: &Healer, home: &Home, deadline: Instant) -> Result<Sweep, Error> {
-    let before = healer.clients().calls();
-    let finding = find(healer, home, Utc::now());
-    let time = deadline.saturating_duration_since(Instant::now() + TO_ANSWER);
-    let mut found = timeout(time, finding).await.map_err(|_| Error::SweepTooSlow)??;
-    let finding_calls = healer.clients().calls() - before;
-    let changes = AtomicU32::new(healer.policy().max_changes_per_sweep);
-    let (mut healings, mut left) = (vec![], vec![]);
-    let mut pace = tokio::time::interval(PACE);
-    // What slow looks were behind is not made up for: AWS counts each second for itself.
-    pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let pace = tokio::sync::Mutex::new(pace);
-    let is_late = || Instant::now() + LONGEST_LOOK + TO_ANSWER > deadline;
-    let looks = stream::iter(std::mem::take(&mut found.queue)).map(|stream| async {
-        // Who will get no turn must not wait for it, or the many that are left would take the sweep beyond its deadline.
-        if !is_late() {
-            pace.lock().await.tick().await;
-        }
-        if is_late() {
-            return (stream, None);
-        }
-        let signal = Signal::Sweep(stream.clone());
-        let look = timeout(LONGEST_LOOK, healer.heal_within(&signal, home, Some(&changes))).await;
-        let look = look.unwrap_or_else(|_| Err(Error::GivenUp { stream: stream.name.clone() }));
-        (stream, Some(look))
-    });
-    let mut looks = std::pin::pin!(looks.buffer_unordered(AT_ONCE));
-    while let Some((stream, look)) = looks.next().await {
-        match look {
-            Some(Ok(healing)) => healings.push(healing),
-            Some(Err(error)) => {
-                found.failed.push(Failure { of: stream.name, code: error.code(), error: error.to_string() });
-            }
-            None => left.push(stream.name),
-        }
+    Sweeper::new(healer, home, deadline).sweep(None).await
+}
+
+/// The same, and stays: what is [under way](Healing::is_under_way) is looked at again each time that `every` has passed, as
+/// long as there is time for it. [`AGAIN_EVERY`] is what the Lambda does.
+///
+/// # Errors
+/// As [`sweep`].
+pub async fn sweep_and_stay(healer: &Healer, home: &Home, deadline: Instant, every: Duration) -> Result<Sweep, Error> {
+    Sweeper::new(healer, home, deadline).sweep(Some(every)).await
+}
+
+struct Sweeper<'a> {
+    healer: &'a Healer,
+    home: &'a Home,
+    deadline: Instant,
+    /// How many more changes it may make.
+    changes: AtomicU32,
+    pace: tokio::sync::Mutex<tokio::time::Interval>,
+}
+
+/// What came of some looks.
+#[derive(Default)]
+struct Looks {
+    healings: Vec<(StreamArn, Healing)>,
+    failed: Vec<Failure>,
+    left: Vec<String>,
+    /// How many of them were at a stream that had been looked at before.
+    again: usize,
+}
+
+impl<'a> Sweeper<'a> {
+    fn new(healer: &'a Healer, home: &'a Home, deadline: Instant) -> Sweeper<'a> {
+        let mut pace = tokio::time::interval(PACE);
+        // What slow looks were behind is not made up for: AWS counts each second for itself.
+        pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let changes = AtomicU32::new(healer.policy().max_changes_per_sweep);
+        Sweeper { healer, home, deadline, changes, pace: tokio::sync::Mutex::new(pace) }
     }
-    Ok(Sweep::new(found, healings, left, finding_calls, Utc::now()))
+
+    async fn sweep(&self, every: Option<Duration>) -> Result<Sweep, Error> {
+        let before = self.healer.clients().calls();
+        let finding = find(self.healer, self.home, Utc::now());
+        let time = self.deadline.saturating_duration_since(Instant::now() + TO_ANSWER);
+        let mut found = timeout(time, finding).await.map_err(|_| Error::SweepTooSlow)??;
+        let finding_calls = self.healer.clients().calls() - before;
+        let mut begun = Instant::now();
+        let mut looks = self.look(std::mem::take(&mut found.queue)).await;
+        let mut under_way = under_way(&looks.healings);
+        while let Some(every) = every
+            && !under_way.is_empty()
+            && !self.is_late(begun + every)
+        {
+            tokio::time::sleep_until((begun + every).into()).await;
+            begun = Instant::now();
+            let more = self.look(std::mem::take(&mut under_way)).await;
+            looks.again += more.healings.len() + more.failed.len();
+            under_way = self::under_way(&more.healings);
+            looks.healings.extend(more.healings);
+            looks.failed.extend(more.failed);
+        }
+        found.failed.append(&mut looks.failed);
+        Ok(Sweep::new(found, looks, finding_calls, Utc::now()))
+    }
+
+    /// Whether a look that begins at `then` may end beyond the deadline.
+    fn is_late(&self, then: Instant) -> bool {
+        then + LONGEST_LOOK + TO_ANSWER > self.deadline
+    }
+
+    /// Looks at these streams, as far as there is time.
+    async fn look(&self, queue: Vec<StreamArn>) -> Looks {
+        let looks = stream::iter(queue).map(|stream| async {
+            // Who will get no turn must not wait for it, or the many that are left would take the sweep beyond its deadline.
+            if !self.is_late(Instant::now()) {
+                self.pace.lock().await.tick().await;
+            }
+            if self.is_late(Instant::now()) {
+                return (stream, None);
+            }
+            let signal = Signal::Sweep(stream.clone());
+            let look = timeout(LONGEST_LOOK, self.healer.heal_within(&signal, self.home, Some(&self.changes))).await;
+            let look = look.unwrap_or_else(|_| Err(Error::GivenUp { stream: stream.name.clone() }));
+            (stream, Some(look))
+        });
+        let mut looks = std::pin::pin!(looks.buffer_unordered(AT_ONCE));
+        let mut came = Looks::default();
+        while let Some((stream, look)) = looks.next().await {
+            match look {
+                Some(Ok(healing)) => came.healings.push((stream, healing)),
+                Some(Err(error)) => {
+                    came.failed.push(Failure { of: stream.name, code: error.code(), error: error.to_string() });
+                }
+                None => came.left.push(stream.name),
+            }
+        }
+        came
+    }
+}
+
+fn under_way(healings: &[(StreamArn, Healing)]) -> Vec<StreamArn> {
+    healings.iter().filter(|(_, healing)| healing.is_under_way()).map(|(stream, _)| stream.clone()).collect()
 }
 
 async fn find(healer: &Healer, home: &Home, now: DateTime<Utc>) -> Result<Found, Error> {
@@ -214,19 +285,14 @@ fn failure(of: &str, error: &ReadError) -> Failure {
 }
 
 impl Sweep {
-    fn new(
-        found: Found,
-        healings: Vec<Healing>,
-        mut left: Vec<String>,
-        finding_calls: u32,
-        now: DateTime<Utc>,
-    ) -> Sweep {
+    fn new(found: Found, looks: Looks, finding_calls: u32, now: DateTime<Utc>) -> Sweep {
+        let Looks { healings, mut left, again, .. } = looks;
         left.sort_unstable();
-        let of = |outcome| healings.iter().filter(|healing| healing.document.outcome == outcome).count();
+        let of = |outcome| healings.iter().filter(|(_, healing)| healing.document.outcome == outcome).count();
         let (looked, changed, healed) = (healings.len(), of(Outcome::Acted), of(Outcome::Healed));
         let mut lines = vec![metric::swept(looked, found.failed.len(), left.len(), now)];
         let mut decisions = Vec::with_capacity(looked);
-        for healing in healings {
+        for (_, healing) in healings {
             let Document { code, outcome, .. } = healing.document;
             lines.push(metric::looked(code, outcome.is_hold(), healing.needs_person, now));
             lines.extend(healing.lines);
@@ -242,6 +308,7 @@ impl Sweep {
             remembered,
             due,
             looked,
+            again,
             changed,
             healed,
             failed,
@@ -267,6 +334,9 @@ impl SweepDocument {
             "swept: in alarm {throttled}, memories due {due} of {remembered}; looked at {looked}, changed {changed}, \
              healed {healed}."
         );
+        if self.again > 0 {
+            text += &format!(" Of these looks, at changes under way: {}.", self.again);
+        }
         if held_back > 0 {
             text += &format!(" Not changed, because you allow no more at once: {held_back} (the worst came first).");
         }

@@ -26,7 +26,7 @@ use unthrottle::memory::{Change, ChangeKind, Memory, TAG};
 use unthrottle::policy::{Mode, Policy};
 use unthrottle::report::Outcome;
 use unthrottle::signal::Home;
-use unthrottle::sweep::{LONGEST_LOOK, Sweep, sweep};
+use unthrottle::sweep::{LONGEST_LOOK, Sweep, SweepDocument, sweep, sweep_and_stay};
 
 const TOPIC: &str = "arn:aws:sns:us-east-1:123456789012:notices";
 const ALARMS: [(&str, &str); 2] =
@@ -326,6 +326,24 @@ async fn a_sweep_over_a_large_fleet_costs_little_and_looks_at_what_needs_it() {
 
     the_next_sweep_finds_the_rest(&stage).await;
     without_fleet_alarms_a_query_finds_them(stage).await;
+}
+
+#[tokio::test]
+async fn a_sweep_that_stays_looks_again_at_what_it_has_changed_and_at_nothing_else() {
+    let stage = Stage::under(3.0 * 2.0 * PER_SHARD, 2, 10).await;
+    stage.account.add_streams(["calm".into()], 1, &[]).await;
+    let every = Duration::from_secs(2);
+    // Time for four looks: at the beginning, and three times two seconds later.
+    let deadline = Instant::now() + LONGEST_LOOK + Duration::from_secs(1) + 3 * every + every / 2;
+    let swept = sweep_and_stay(&stage.healer(), &home(), deadline, every).await.expect("a sweep");
+    let codes: Vec<&str> = swept.document.decisions.iter().map(|decision| decision.code).collect();
+    assert_eq!(codes[0], "scale_shards", "{codes:?}");
+    assert!(codes.len() > 1 && codes[1..].iter().all(|code| ["resharding", "settling"].contains(code)), "{codes:?}");
+    assert!(codes.contains(&"settling"), "the end of the change is seen: {codes:?}");
+    let SweepDocument { looked, again, changed, .. } = swept.document;
+    assert_eq!((looked, again, changed), (codes.len(), codes.len() - 1, 1), "{}", swept.document.sentence);
+    assert!(swept.document.sentence.contains("at changes under way"), "{}", swept.document.sentence);
+    assert!(stage.aws.memory(STREAM_ARN).await.expect("remembered").change.is_some_and(|c| c.settled.is_some()));
 }
 
 /// And the memories that were due are due no more, but for those that nobody can read.

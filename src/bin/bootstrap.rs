@@ -10,7 +10,7 @@ use unthrottle::report::metric::Invocation;
 use unthrottle::report::{log_line, sweep_line};
 use unthrottle::settings;
 use unthrottle::signal::{Event, Home};
-use unthrottle::sweep::sweep;
+use unthrottle::sweep::{AGAIN_EVERY, sweep_and_stay};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
@@ -76,7 +76,7 @@ impl Function {
         cold_start: bool,
     ) -> Result<Value, Diagnostic> {
         let calls = self.clients.calls();
-        let sweep = sweep(&self.healer, home, Instant::now() + remaining(event)).await;
+        let sweep = sweep_and_stay(&self.healer, home, Instant::now() + remaining(event), AGAIN_EVERY).await;
         let now = chrono::Utc::now();
         let code = sweep.as_ref().map_or_else(Error::code, |_| "swept");
         let aws_calls = self.clients.calls() - calls;

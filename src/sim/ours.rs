@@ -6,7 +6,7 @@ use super::arena::Contender;
 use super::delivery::{Delivery, EVENT_AFTER, Weather};
 use super::rules::Refusal;
 use super::world::{By, Event, World, arn, home};
-use crate::decide::{Remedy, Wants, due, triage};
+use crate::decide::{Remedy, Wants, due, is_under_way, triage};
 use crate::memory::TAG;
 use crate::observation::{CapacityMode, Observation};
 use crate::policy::Policy;
@@ -26,6 +26,12 @@ pub(super) const SWEEP_EVERY: i64 = 5 * 60;
 /// The first sweep of a run, in seconds: a schedule is in no step with the minutes that CloudWatch counts.
 pub(super) const SWEEP_AT: i64 = 137;
 
+/// A sweep stays with what is under way, and looks again each time that so many seconds have passed: `sweep`'s `AGAIN_EVERY`.
+pub(super) const AGAIN_EVERY: i64 = 60;
+
+/// For so many seconds: the function's timeout in `template.yaml`, less the longest look.
+pub(super) const STAYS_FOR: i64 = 300 - 37;
+
 /// What the function's runs are spread over: the default of `ReservedConcurrency` in `template.yaml`.
 const CONTAINERS: usize = 5;
 
@@ -40,6 +46,8 @@ pub struct Ours {
     stream: StreamArn,
     container: Rc<Container>,
     sweep: Rc<Sweep>,
+    /// Whether the newest look of the sweep left something under way.
+    is_under_way: bool,
     /// How often it came to each decision, by its code.
     decided: BTreeMap<&'static str, u64>,
 }
@@ -63,6 +71,7 @@ impl Ours {
             policy,
             container: Rc::default(),
             sweep: Rc::default(),
+            is_under_way: false,
             decided: BTreeMap::new(),
         }
     }
@@ -85,8 +94,8 @@ impl Ours {
         &self.decided
     }
 
-    /// The five steps for one stream.
-    fn heal(&mut self, world: &mut World, signal: &Signal) {
+    /// The five steps for one stream. Gives the code of what came of it.
+    fn heal(&mut self, world: &mut World, signal: &Signal) -> &'static str {
         let held = triage(signal, &self.policy, &home());
         let code = match held.or_else(|| self.container.just_looked(signal, world.time())) {
             Some(reason) => (&reason).into(),
@@ -94,9 +103,14 @@ impl Ours {
         };
         world.mark(code);
         *self.decided.entry(code).or_default() += 1;
+        code
     }
 
-    /// Gives the code of what came of it.
+    /// A look of the sweep's. Gives whether something is under way.
+    fn swept(&mut self, world: &mut World) -> bool {
+        is_under_way(self.heal(world, &Signal::Sweep(self.stream.clone())))
+    }
+
     fn run(&self, world: &mut World, signal: &Signal) -> &'static str {
         let left_in_sweep = matches!(signal, Signal::Sweep(_)).then_some(&self.sweep.left);
         let (stream, policy, container) = (&self.stream, &self.policy, &*self.container);
@@ -169,12 +183,17 @@ impl Contender for Ours {
         for signal in self.signals.arrived(now) {
             self.heal(world, &signal);
         }
-        let is_due = |world: &World| due(world.tags(), &self.policy, world.time()).is_some();
-        if now % SWEEP_EVERY == SWEEP_AT && (self.alarms.iter().any(Alarm::is_raised) || is_due(world)) {
+        let since = now - self.sweep.at.get();
+        let is_again = self.is_under_way && since < STAYS_FOR && since % AGAIN_EVERY == 0;
+        if now % SWEEP_EVERY == SWEEP_AT {
             if self.sweep.at.replace(now) != now {
                 self.sweep.left.store(self.policy.max_changes_per_sweep, Ordering::Relaxed);
             }
-            self.heal(world, &Signal::Sweep(self.stream.clone()));
+            let is_found = || self.alarms.iter().any(Alarm::is_raised);
+            self.is_under_way =
+                (is_found() || due(world.tags(), &self.policy, world.time()).is_some()) && self.swept(world);
+        } else if is_again {
+            self.is_under_way = self.swept(world);
         }
     }
 }

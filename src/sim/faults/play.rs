@@ -3,7 +3,7 @@
 use super::super::alarm::{Alarm, Watched};
 use super::super::chance::{CALLS, Chance};
 use super::super::load::Load;
-use super::super::ours::{self, SWEEP_AT, SWEEP_EVERY, alarm_signal, throttle_signal};
+use super::super::ours::{self, AGAIN_EVERY, STAYS_FOR, SWEEP_AT, SWEEP_EVERY, alarm_signal, throttle_signal};
 use super::super::rules::Refusal;
 use super::super::time;
 use super::super::world::{self, By, World, arn};
@@ -12,7 +12,7 @@ use super::invocation::{Answer, Call, Container, Failed, Flaw, Invocation, Line,
 use super::schedule::{
     Deed, Delivery, ENDS, Event, Hint, Kind, LATEST, On, Schedule, Situation, TROUBLE_ENDS, Trouble,
 };
-use crate::decide::{Verdict, due};
+use crate::decide::{Verdict, due, is_under_way};
 use crate::memory::{Change, ChangeKind, Memory, TAG};
 use crate::observation::{CapacityMode, Stream};
 use crate::policy::{MODE_TAG, Policy};
@@ -94,6 +94,8 @@ enum Wakes {
     Alarm(i64, bool),
     Ask,
     Sweep,
+    /// The sweep that began then stays.
+    Again(i64),
 }
 
 /// A run of the Lambda, and its call that is under way.
@@ -372,10 +374,13 @@ impl Play {
                 self.idle.push(run.container.clone());
                 self.tell(|_| format!("run {} ends: {came:?}", run.id));
                 match came {
-                    Ok(verdict) if run.seen.is_some() => self.last = Some(verdict),
+                    Ok(verdict) if run.seen.is_some() => {
+                        self.stay(run, &verdict);
+                        self.last = Some(verdict);
+                    }
                     Ok(_) => {}
                     // A person sees the error, and a sweep goes on with the next stream.
-                    Err(_) if matches!(run.job.wakes, Wakes::Ask | Wakes::Sweep) => {}
+                    Err(_) if matches!(run.job.wakes, Wakes::Ask | Wakes::Sweep | Wakes::Again(_)) => {}
                     Err(_) => self.try_again(run),
                 }
                 Step::Over
@@ -383,10 +388,23 @@ impl Play {
         }
     }
 
+    /// A sweep looks again at what is under way.
+    fn stay(&mut self, run: &Run, verdict: &Verdict) {
+        let began = match run.job.wakes {
+            Wakes::Sweep => run.job.at,
+            Wakes::Again(began) => began,
+            _ => return,
+        };
+        let at = run.job.at + AGAIN_EVERY;
+        if is_under_way(verdict.code()) && at < began + STAYS_FOR {
+            self.queue.push(Job { at, wakes: Wakes::Again(began), tries: 0 });
+        }
+    }
+
     fn crash(&mut self, run: &Run) -> Step {
         self.tell(|_| format!("run {} dies", run.id));
         self.check.touched(run.id);
-        if !matches!(run.job.wakes, Wakes::Ask) {
+        if !matches!(run.job.wakes, Wakes::Ask | Wakes::Again(_)) {
             self.try_again(run);
         }
         Step::Over
@@ -531,7 +549,7 @@ impl Wakes {
         match self {
             Wakes::Alarm(at, is_raised) => alarm_signal(&arn(), time(at), Watched::Writes, is_raised),
             Wakes::Ask => Signal::Ask(Ask { stream: arn(), mode: None, message: None, undo: None }),
-            Wakes::Sweep => Signal::Sweep(arn()),
+            Wakes::Sweep | Wakes::Again(_) => Signal::Sweep(arn()),
             Wakes::Throttle(at) => throttle_signal(&arn(), time(at), REFUSED),
         }
     }
