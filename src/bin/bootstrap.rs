@@ -1,5 +1,8 @@
 //! The Lambda: environment → policy and clients, once; then events, one at a time.
 
+// The futures of a look lie within those of a sweep, deeper than the compiler follows by itself.
+#![recursion_limit = "256"]
+
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicBool, Ordering};
