@@ -57,11 +57,6 @@ impl Owed {
 }
 
 impl Intent {
-    /// Sends what was to be counted with it.
-    pub(super) async fn settle<W: Wire>(self, wire: &mut W) {
-        self.owed.send(wire).await;
-    }
-
     /// Takes our own intent out of a later look of the same run, so that it is not taken for another run's. On a stream
     /// that has changed meanwhile it stays: it may stand for the change of a run whose intent ours has overwritten.
     pub(super) fn pardon(&self, seen: &mut Observation) {
@@ -73,6 +68,13 @@ impl Intent {
                 None => seen.tags.remove(TAG),
             };
         }
+    }
+}
+
+/// Sends what was to be counted with an intent, where no decision is carried out after it.
+pub(super) async fn settle<W: Wire>(intent: Option<Intent>, wire: &mut W) {
+    if let Some(intent) = intent {
+        intent.owed.send(wire).await;
     }
 }
 
@@ -105,9 +107,7 @@ pub(super) async fn act<W: Wire>(
     earlier: Option<Intent>,
 ) -> Result<Acted, W::Error> {
     if decision.mode != Mode::Heal {
-        if let Some(intent) = earlier {
-            intent.settle(wire).await;
-        }
+        settle(earlier, wire).await;
         return Ok(Acted::Done { decision, surprised: false });
     }
     let mut actor = Actor { wire, look, owed: Owed::default(), surprised: false };

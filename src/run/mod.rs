@@ -13,7 +13,7 @@ use crate::decide::{Decision, Verdict, Wants, decide};
 use crate::observation::{Fleet, Observation};
 use crate::policy::{Mode, Policy};
 use crate::signal::{Signal, StreamArn};
-use act::{Acted, Intent, act};
+use act::{Acted, Intent, act, settle};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// How often a run looks before it gives up: once, and once more if the first look has grown old.
@@ -120,13 +120,6 @@ impl Run<'_> {
             container::take(&mut own, now, self.left_in_sweep);
         }
         Ok(decision)
-    }
-}
-
-/// Sends what was to be counted with an intent, where the run ends without a decision.
-async fn settle<W: Wire>(intent: Option<Intent>, wire: &mut W) {
-    if let Some(intent) = intent {
-        intent.settle(wire).await;
     }
 }
 

@@ -77,14 +77,17 @@ impl Contest {
 
     /// Refusals of ours in foul weather ÷ those in fair weather; `None`: neither refuses anything, or capacity cannot cure it.
     pub fn in_foul_weather(&self) -> Option<f64> {
-        let (foul, fair) = (self.of(Policies::OursInFoulWeather)?, self.of(Policies::Ours)?);
-        divide(refused(foul) as f64, refused(fair) as f64).filter(|_| self.workload.cure != Cure::Elsewhere)
+        self.against_ours(Policies::OursInFoulWeather)
     }
 
     /// Refusals of ours with restore ÷ those without; `None` as there.
     pub fn with_restore(&self) -> Option<f64> {
-        let (with, without) = (self.of(Policies::OursRestoring)?, self.of(Policies::Ours)?);
-        divide(refused(with) as f64, refused(without) as f64).filter(|_| self.workload.cure != Cure::Elsewhere)
+        self.against_ours(Policies::OursRestoring)
+    }
+
+    fn against_ours(&self, policy: Policies) -> Option<f64> {
+        let (other, ours) = (self.of(policy)?, self.of(Policies::Ours)?);
+        divide(refused(other) as f64, refused(ours) as f64).filter(|_| self.workload.cure != Cure::Elsewhere)
     }
 
     /// Shard-hours of ours with restore ÷ those of the clairvoyant limit. `None`: one of them was in on-demand mode, or has not
