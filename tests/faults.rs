@@ -31,6 +31,7 @@ fn a_seed_gives_the_same_summary_for_a_person() {
 }
 
 #[test]
-fn schedules_go_with_no_workload() {
-    assert_eq!(arena(&["--faults", "1", "--workload", "calm"]).0, Some(2), "bad usage");
+fn schedules_of_nothing_or_of_a_workload_are_bad_usage() {
+    assert_eq!(arena(&["--faults", "0"]).0, Some(2), "no schedule holds nothing");
+    assert_eq!(arena(&["--faults", "1", "--workload", "calm"]).0, Some(2));
 }

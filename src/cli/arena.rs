@@ -44,7 +44,12 @@ pub(super) struct Args {
     report: Option<PathBuf>,
     /// Instead, let so many random schedules of crashes, lost replies, stale reads and people play, and check that
     /// unthrottle never breaks a rule
-    #[arg(long, value_name = "NUMBER", conflicts_with_all = ["workload", "policy", "weather", "markdown", "report"])]
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        value_parser = clap::value_parser!(u64).range(1..),
+        conflicts_with_all = ["workload", "policy", "weather", "markdown", "report"]
+    )]
     faults: Option<u64>,
 }
 
