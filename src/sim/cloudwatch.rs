@@ -118,8 +118,8 @@ impl CloudWatch {
 
     /// The minutes of the stream's own AutoFix that were sent at second `now`.
     pub fn counted_at(&self, now: i64) -> Vec<Minute> {
-        let own = self.receipts.iter().filter(|receipt| receipt.sent_at == now);
-        own.filter(|receipt| matches!(receipt.action, Datum::AutoFix(_))).map(|receipt| receipt.minute).collect()
+        let new = self.receipts.iter().rev().take_while(|receipt| receipt.sent_at == now);
+        new.filter(|receipt| matches!(receipt.action, Datum::AutoFix(_))).map(|receipt| receipt.minute).collect()
     }
 
     /// Reverted: a change of ours was found to be taken back in `minute`.
