@@ -3,16 +3,17 @@
 use crate::act::{ActError, Aws};
 use crate::callers::{Callers, Group};
 use crate::clients::Clients;
-use crate::decide::{self, Decision, Foreign, Reason, Verdict, hold_unseen, triage};
+use crate::decide::{Decision, Foreign, Reason, Verdict, hold_unseen, triage};
 use crate::observation::Observation;
 use crate::observe::{Observer, ReadError};
 use crate::policy::{Mode, Policy};
 use crate::report::notice::Notices;
-use crate::report::{AutoFix, Document, Outcome, metric};
+use crate::report::{AutoFix, Document, metric};
 use crate::run::{self, Container, Failed, Ran, Run};
 use crate::signal::{Home, Signal, SignalError, StreamArn};
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use serde_json::Value;
+use std::iter;
 use std::sync::atomic::AtomicU32;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -81,6 +82,8 @@ pub struct Healing {
     pub looked: bool,
     /// Whether the stream stays as it is until a person does something.
     pub needs_person: bool,
+    /// Whether a change of the stream is [under way](Verdict::is_under_way).
+    pub is_under_way: bool,
     /// Whether a person is to be told.
     tell: bool,
 }
@@ -223,14 +226,22 @@ fn healed(stream: &StreamArn, decision: &Decision) -> Option<Value> {
 }
 
 impl Healing {
-    /// Whether minutes will tell what comes of it: a change was made, or is not done, or not seen to have worked.
-    pub fn is_under_way(&self) -> bool {
-        self.looked && self.document.outcome != Outcome::Planned && decide::is_under_way(self.document.code)
+    /// The lines for the log where it was a look of a sweep, which counts what an invocation of its own would have.
+    pub fn lines_of_sweep(&self, now: DateTime<Utc>) -> impl Iterator<Item = Value> {
+        let Document { code, outcome, .. } = self.document;
+        iter::once(metric::looked(code, outcome.is_hold(), self.needs_person, now)).chain(self.lines.iter().cloned())
     }
 
     fn unseen(signal: &Signal, decision: &Decision, callers: &Group) -> Healing {
         let document = Document::new(signal, None, decision, None).with_callers(decision, callers);
-        Healing { document, lines: vec![], looked: false, needs_person: needs_person(decision), tell: decision.tell }
+        Healing {
+            document,
+            lines: vec![],
+            looked: false,
+            needs_person: needs_person(decision),
+            is_under_way: false,
+            tell: decision.tell,
+        }
     }
 
     fn seen(
@@ -243,7 +254,15 @@ impl Healing {
     ) -> Healing {
         let document = Document::new(signal, observation.stream.as_ref(), decision, auto_fix);
         let document = document.with_callers(decision, callers).with_config(observation);
-        Healing { document, lines, looked: true, needs_person: needs_person(decision), tell: decision.tell }
+        Healing {
+            document,
+            lines,
+            looked: true,
+            needs_person: needs_person(decision),
+            // What is only observed changes nothing that minutes could tell of.
+            is_under_way: decision.mode == Mode::Heal && decision.verdict.is_under_way(),
+            tell: decision.tell,
+        }
     }
 }
 

@@ -6,15 +6,14 @@ use crate::decide::{Due, due};
 use crate::heal::{Error, Healer, Healing};
 use crate::memory::TAG;
 use crate::observe::{ReadError, fleet};
-use crate::report::{Document, Outcome, metric};
+use crate::report::{Document, Outcome};
 use crate::signal::{Home, Signal, StreamArn};
 use chrono::{DateTime, Utc};
 use futures_util::StreamExt as _;
 use futures_util::stream;
 use serde::Serialize;
-use serde_json::Value;
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicU32;
 use std::time::{Duration, Instant};
 use tokio::time::{MissedTickBehavior, timeout};
@@ -36,6 +35,9 @@ pub const AGAIN_EVERY: Duration = Duration::from_secs(60);
 /// To say what a sweep found and what is left.
 const TO_ANSWER: Duration = Duration::from_secs(1);
 
+/// What a sweep leaves of its time for a look: one that begins with less may end beyond the deadline.
+const RESERVED: Duration = LONGEST_LOOK.saturating_add(TO_ANSWER);
+
 /// What a sweep found and did.
 #[derive(Debug, Serialize)]
 pub struct SweepDocument {
@@ -51,9 +53,9 @@ pub struct SweepDocument {
     pub remembered: usize,
     /// Those of them with something to verify, to check, to switch off or to take back.
     pub due: usize,
-    /// Looks at streams.
+    /// Streams that were looked at.
     pub looked: usize,
-    /// Those of them at a stream that was under way when it was looked at before.
+    /// Further looks at those of them that were under way.
     pub again: usize,
     /// Streams that were changed.
     pub changed: usize,
@@ -65,7 +67,7 @@ pub struct SweepDocument {
     pub left: Vec<String>,
     /// Requests of the finding, retries included.
     pub finding_calls: u32,
-    /// One for each look.
+    /// One for each look: those at a stream that was changed come first, and those at one stream in their order.
     pub decisions: Vec<Document>,
     /// For a person.
     pub sentence: String,
@@ -82,15 +84,6 @@ pub struct Failure {
     pub error: String,
 }
 
-/// A sweep's document, and lines for the log that CloudWatch makes metrics of.
-#[derive(Debug)]
-pub struct Sweep {
-    /// What it found and did.
-    pub document: SweepDocument,
-    /// Lines for the log.
-    pub lines: Vec<Value>,
-}
-
 /// The streams that need a look, the worst first.
 struct Found {
     throttled: usize,
@@ -104,39 +97,53 @@ struct Found {
 }
 
 /// Looks at every stream that needs a look, and does what the look decides. `deadline`: when the function is stopped.
+/// `again_every`: stays, and looks again at what is [under way](crate::decide::Verdict::is_under_way) each time that so much
+/// has passed, as long as there is time; the Lambda's is [`AGAIN_EVERY`]. `each` is given what came of each look when it
+/// ends, to log it.
 ///
 /// # Errors
 /// No index of the fleet could be read. What fails for one stream is in the document, and stops no other.
-pub async fn sweep(healer: &Healer, home: &Home, deadline: Instant) -> Result<Sweep, Error> {
-    Sweeper::new(healer, home, deadline).sweep(None).await
-}
-
-/// The same, and stays: what is [under way](Healing::is_under_way) is looked at again each time that `every` has passed, as
-/// long as there is time for it. [`AGAIN_EVERY`] is what the Lambda does.
-///
-/// # Errors
-/// As [`sweep`].
-pub async fn sweep_and_stay(healer: &Healer, home: &Home, deadline: Instant, every: Duration) -> Result<Sweep, Error> {
-    Sweeper::new(healer, home, deadline).sweep(Some(every)).await
+pub async fn sweep(
+    healer: &Healer,
+    home: &Home,
+    deadline: Instant,
+    again_every: Option<Duration>,
+    mut each: impl FnMut(&Healing),
+) -> Result<SweepDocument, Error> {
+    let before = healer.clients().calls();
+    let time = deadline.saturating_duration_since(Instant::now() + TO_ANSWER);
+    let found = timeout(time, find(healer, home, Utc::now())).await.map_err(|_| Error::SweepTooSlow)??;
+    let finding_calls = healer.clients().calls() - before;
+    let sweeper = Sweeper::new(healer, home, deadline);
+    let (mut queue, mut all) = (found.queue.clone(), Looks::default());
+    loop {
+        let begun = Instant::now();
+        queue = sweeper.look(queue, &mut all, &mut each).await;
+        match again_every.map(|every| begun + every) {
+            Some(next) if !queue.is_empty() && !sweeper.is_late(next) => tokio::time::sleep_until(next.into()).await,
+            _ => break,
+        }
+    }
+    Ok(SweepDocument::new(found, all, finding_calls))
 }
 
 struct Sweeper<'a> {
     healer: &'a Healer,
     home: &'a Home,
     deadline: Instant,
-    /// How many more changes it may make.
+    /// How many more streams it may change.
     changes: AtomicU32,
     pace: tokio::sync::Mutex<tokio::time::Interval>,
 }
 
-/// What came of some looks.
+/// What came of the looks so far.
 #[derive(Default)]
 struct Looks {
-    healings: Vec<(StreamArn, Healing)>,
+    decisions: Vec<Document>,
     failed: Vec<Failure>,
     left: Vec<String>,
-    /// How many of them were at a stream that had been looked at before.
-    again: usize,
+    /// Streams that were changed.
+    changed: BTreeSet<StreamArn>,
 }
 
 impl<'a> Sweeper<'a> {
@@ -148,68 +155,59 @@ impl<'a> Sweeper<'a> {
         Sweeper { healer, home, deadline, changes, pace: tokio::sync::Mutex::new(pace) }
     }
 
-    async fn sweep(&self, every: Option<Duration>) -> Result<Sweep, Error> {
-        let before = self.healer.clients().calls();
-        let finding = find(self.healer, self.home, Utc::now());
-        let time = self.deadline.saturating_duration_since(Instant::now() + TO_ANSWER);
-        let mut found = timeout(time, finding).await.map_err(|_| Error::SweepTooSlow)??;
-        let finding_calls = self.healer.clients().calls() - before;
-        let mut begun = Instant::now();
-        let mut looks = self.look(std::mem::take(&mut found.queue)).await;
-        let mut under_way = under_way(&looks.healings);
-        while let Some(every) = every
-            && !under_way.is_empty()
-            && !self.is_late(begun + every)
-        {
-            tokio::time::sleep_until((begun + every).into()).await;
-            begun = Instant::now();
-            let more = self.look(std::mem::take(&mut under_way)).await;
-            looks.again += more.healings.len() + more.failed.len();
-            under_way = self::under_way(&more.healings);
-            looks.healings.extend(more.healings);
-            looks.failed.extend(more.failed);
-        }
-        found.failed.append(&mut looks.failed);
-        Ok(Sweep::new(found, looks, finding_calls, Utc::now()))
-    }
-
     /// Whether a look that begins at `then` may end beyond the deadline.
     fn is_late(&self, then: Instant) -> bool {
-        then + LONGEST_LOOK + TO_ANSWER > self.deadline
+        then + RESERVED > self.deadline
     }
 
-    /// Looks at these streams, as far as there is time.
-    async fn look(&self, queue: Vec<StreamArn>) -> Looks {
-        let looks = stream::iter(queue).map(|stream| async {
-            // Who will get no turn must not wait for it, or the many that are left would take the sweep beyond its deadline.
-            if !self.is_late(Instant::now()) {
-                self.pace.lock().await.tick().await;
-            }
-            if self.is_late(Instant::now()) {
-                return (stream, None);
-            }
-            let signal = Signal::Sweep(stream.clone());
-            let look = timeout(LONGEST_LOOK, self.healer.heal_within(&signal, self.home, Some(&self.changes))).await;
-            let look = look.unwrap_or_else(|_| Err(Error::GivenUp { stream: stream.name.clone() }));
-            (stream, Some(look))
-        });
-        let mut looks = std::pin::pin!(looks.buffer_unordered(AT_ONCE));
-        let mut came = Looks::default();
+    /// Looks at these streams, as far as there is time. Gives those that are under way.
+    async fn look(&self, queue: Vec<StreamArn>, all: &mut Looks, each: &mut impl FnMut(&Healing)) -> Vec<StreamArn> {
+        let changed = std::mem::take(&mut all.changed);
+        let mut looks = stream::iter(queue).map(|stream| self.look_at(stream, &changed)).buffer_unordered(AT_ONCE);
+        let (mut under_way, mut now_changed) = (vec![], vec![]);
         while let Some((stream, look)) = looks.next().await {
             match look {
-                Some(Ok(healing)) => came.healings.push((stream, healing)),
-                Some(Err(error)) => {
-                    came.failed.push(Failure { of: stream.name, code: error.code(), error: error.to_string() });
+                Some(Ok(healing)) => {
+                    each(&healing);
+                    if healing.document.outcome == Outcome::Acted {
+                        now_changed.push(stream.clone());
+                    }
+                    if healing.is_under_way {
+                        under_way.push(stream);
+                    }
+                    all.decisions.push(healing.document);
                 }
-                None => came.left.push(stream.name),
+                Some(Err(error)) => {
+                    all.failed.push(Failure { of: stream.name, code: error.code(), error: error.to_string() });
+                }
+                None => all.left.push(stream.name),
             }
         }
-        came
+        drop(looks);
+        all.changed = changed;
+        all.changed.extend(now_changed);
+        under_way
     }
-}
 
-fn under_way(healings: &[(StreamArn, Healing)]) -> Vec<StreamArn> {
-    healings.iter().filter(|(_, healing)| healing.is_under_way()).map(|(stream, _)| stream.clone()).collect()
+    /// Looks at a stream, unless it is too late. One that this sweep has changed counts against its bound already.
+    async fn look_at(
+        &self,
+        stream: StreamArn,
+        changed: &BTreeSet<StreamArn>,
+    ) -> (StreamArn, Option<Result<Healing, Error>>) {
+        // Who will get no turn must not wait for it, or the many that are left would take the sweep beyond its deadline.
+        if !self.is_late(Instant::now()) {
+            self.pace.lock().await.tick().await;
+        }
+        if self.is_late(Instant::now()) {
+            return (stream, None);
+        }
+        let signal = Signal::Sweep(stream.clone());
+        let changes = (!changed.contains(&stream)).then_some(&self.changes);
+        let look = timeout(LONGEST_LOOK, self.healer.heal_within(&signal, self.home, changes)).await;
+        let look = look.unwrap_or_else(|_| Err(Error::GivenUp { stream: stream.name.clone() }));
+        (stream, Some(look))
+    }
 }
 
 async fn find(healer: &Healer, home: &Home, now: DateTime<Utc>) -> Result<Found, Error> {
@@ -284,22 +282,19 @@ fn failure(of: &str, error: &ReadError) -> Failure {
     Failure { of: of.into(), code: "read_failed", error: error.to_string() }
 }
 
-impl Sweep {
-    fn new(found: Found, looks: Looks, finding_calls: u32, now: DateTime<Utc>) -> Sweep {
-        let Looks { healings, mut left, again, .. } = looks;
+fn name(document: &Document) -> &str {
+    document.stream.as_ref().map_or("", |stream| &stream.name)
+}
+
+impl SweepDocument {
+    fn new(found: Found, looks: Looks, finding_calls: u32) -> SweepDocument {
+        let Found { throttled, full_alarms, remembered, due, mut failed, is_charged, .. } = found;
+        let Looks { mut decisions, failed: failed_looks, mut left, changed } = looks;
+        failed.extend(failed_looks);
         left.sort_unstable();
-        let of = |outcome| healings.iter().filter(|(_, healing)| healing.document.outcome == outcome).count();
-        let (looked, changed, healed) = (healings.len(), of(Outcome::Acted), of(Outcome::Healed));
-        let mut lines = vec![metric::swept(looked, found.failed.len(), left.len(), now)];
-        let mut decisions = Vec::with_capacity(looked);
-        for (_, healing) in healings {
-            let Document { code, outcome, .. } = healing.document;
-            lines.push(metric::looked(code, outcome.is_hold(), healing.needs_person, now));
-            lines.extend(healing.lines);
-            decisions.push(healing.document);
-        }
-        decisions.sort_by_key(|document| (Reverse(document.outcome == Outcome::Acted), name(document)));
-        let Found { throttled, full_alarms, remembered, due, failed, is_charged, .. } = found;
+        let is_changed = |document: &Document| changed.iter().any(|stream| stream.name == name(document));
+        decisions.sort_by_cached_key(|document| (Reverse(is_changed(document)), name(document).to_owned()));
+        let looked = decisions.chunk_by(|one, next| name(one) == name(next)).count();
         let mut document = SweepDocument {
             version: 1,
             outcome: "swept",
@@ -308,9 +303,9 @@ impl Sweep {
             remembered,
             due,
             looked,
-            again,
-            changed,
-            healed,
+            again: decisions.len() - looked,
+            changed: changed.len(),
+            healed: decisions.iter().filter(|document| document.outcome == Outcome::Healed).count(),
             failed,
             left,
             finding_calls,
@@ -318,15 +313,9 @@ impl Sweep {
             sentence: String::new(),
         };
         document.sentence = document.sentence(is_charged);
-        Sweep { document, lines }
+        document
     }
-}
 
-fn name(document: &Document) -> String {
-    document.stream.as_ref().map(|stream| stream.name.clone()).unwrap_or_default()
-}
-
-impl SweepDocument {
     fn sentence(&self, is_charged: bool) -> String {
         let SweepDocument { throttled, remembered, due, looked, changed, healed, failed, left, .. } = self;
         let held_back = self.decisions.iter().filter(|document| document.code == "fleet_limit").count();
@@ -335,7 +324,7 @@ impl SweepDocument {
              healed {healed}."
         );
         if self.again > 0 {
-            text += &format!(" Of these looks, at changes under way: {}.", self.again);
+            text += &format!(" It stayed and looked again {} times at what was under way.", self.again);
         }
         if held_back > 0 {
             text += &format!(" Not changed, because you allow no more at once: {held_back} (the worst came first).");

@@ -20,13 +20,13 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 use unthrottle::clients::Clients;
-use unthrottle::heal::{Healer, Healing};
+use unthrottle::heal::{Error, Healer, Healing};
 use unthrottle::local::{Effect, Fault, LocalAccount, Options};
 use unthrottle::memory::{Change, ChangeKind, Memory, TAG};
 use unthrottle::policy::{Mode, Policy};
-use unthrottle::report::Outcome;
+use unthrottle::report::{Outcome, metric};
 use unthrottle::signal::Home;
-use unthrottle::sweep::{LONGEST_LOOK, Sweep, SweepDocument, sweep, sweep_and_stay};
+use unthrottle::sweep::{LONGEST_LOOK, SweepDocument, sweep};
 
 const TOPIC: &str = "arn:aws:sns:us-east-1:123456789012:notices";
 const ALARMS: [(&str, &str); 2] =
@@ -75,8 +75,16 @@ impl Stage {
         Healer::new(Clients::new(&unthrottle::cli::local_config(self.account.url())), self.policy.clone())
     }
 
-    async fn sweep(&self) -> Sweep {
-        sweep(&self.healer(), &home(), Instant::now() + LONG).await.expect("a sweep")
+    async fn sweep(&self) -> Swept {
+        self.sweep_until(Instant::now() + LONG, None).await.expect("a sweep")
+    }
+
+    /// The same until then; `again_every`: it stays.
+    async fn sweep_until(&self, deadline: Instant, again_every: Option<Duration>) -> Result<Swept, Error> {
+        let mut lines = vec![];
+        let each = |healing: &Healing| lines.extend(healing.lines_of_sweep(Utc::now()));
+        let document = sweep(&self.healer(), &home(), deadline, again_every, each).await?;
+        Ok(Swept { document, lines })
     }
 
     /// What a new container says to a person who asks.
@@ -178,9 +186,13 @@ async fn ask(healer: &Healer, stream: &str) -> Healing {
 }
 
 /// Name, outcome and code of each decision.
-fn decisions(sweep: &Sweep) -> Vec<(&str, Outcome, &str)> {
-    let documents = sweep.document.decisions.iter();
-    documents.map(|d| (d.stream.as_ref().map_or("", |s| s.name.as_str()), d.outcome, d.code)).collect()
+fn decisions(sweep: &Swept) -> Vec<(&str, Outcome, &str)> {
+    sweep
+        .document
+        .decisions
+        .iter()
+        .map(|d| (d.stream.as_ref().map_or("", |s| s.name.as_str()), d.outcome, d.code))
+        .collect()
 }
 
 /// The EMF lines that count this metric.
@@ -273,9 +285,8 @@ async fn a_sweep_over_a_large_fleet_costs_little_and_looks_at_what_needs_it() {
     stage.deny("ListTagsForResource", 14, 1);
     stage.account.reset_calls();
 
-    let (found, pace) = paced(&stage, sweep(&stage.healer(), &home(), Instant::now() + LONG)).await;
+    let (found, pace) = paced(&stage, stage.sweep()).await;
 
-    let found = found.expect("a sweep");
     let calls = stage.account.calls();
     let document = &found.document;
     let sentence = &document.sentence;
@@ -319,7 +330,7 @@ async fn a_sweep_over_a_large_fleet_costs_little_and_looks_at_what_needs_it() {
     assert!(held.sentence.contains("UNTHROTTLE_MAX_CHANGES_PER_SWEEP"), "{}", held.sentence);
     assert!(sentence.contains("Not changed, because you allow no more at once: 27"), "{sentence}");
     assert!(!sentence.contains("UNTHROTTLE_FLEET_ALARMS"), "{sentence}");
-    let [swept] = lines_of(&found.lines, "SweepLooked")[..] else { panic!("one line: {:?}", found.lines) };
+    let swept = metric::swept(document, Utc::now());
     assert_eq!((&swept["SweepLooked"], &swept["SweepFailed"], &swept["SweepLeft"]), (&json!(70), &json!(1), &json!(0)));
     assert_eq!(lines_of(&found.lines, "Healed").len(), 10);
     assert_eq!(lines_of(&found.lines, "Looked").len(), 70);
@@ -328,28 +339,76 @@ async fn a_sweep_over_a_large_fleet_costs_little_and_looks_at_what_needs_it() {
     without_fleet_alarms_a_query_finds_them(stage).await;
 }
 
+/// A sweep's document, and the lines that its looks log.
+#[derive(Debug)]
+struct Swept {
+    document: SweepDocument,
+    lines: Vec<Value>,
+}
+
+/// How often a sweep of these tests stays for another look.
+const AGAIN_EVERY: Duration = Duration::from_secs(2);
+
+/// Time for so many looks more than one.
+fn until(more: u32) -> Instant {
+    Instant::now() + LONGEST_LOOK + Duration::from_secs(1) + more * AGAIN_EVERY + AGAIN_EVERY / 2
+}
+
 #[tokio::test]
 async fn a_sweep_that_stays_looks_again_at_what_it_has_changed_and_at_nothing_else() {
     let stage = Stage::under(3.0 * 2.0 * PER_SHARD, 2, 10).await;
-    stage.account.add_streams(["calm".into()], 1, &[]).await;
-    let every = Duration::from_secs(2);
-    // Time for four looks: at the beginning, and three times two seconds later.
-    let deadline = Instant::now() + LONGEST_LOOK + Duration::from_secs(1) + 3 * every + every / 2;
-    let swept = sweep_and_stay(&stage.healer(), &home(), deadline, every).await.expect("a sweep");
-    let codes: Vec<&str> = swept.document.decisions.iter().map(|decision| decision.code).collect();
-    assert_eq!(codes[0], "scale_shards", "{codes:?}");
+    stage.account.add_streams(["unreadable".into()], 1, &[(TAG, "v=9")]).await;
+    let swept = stage.sweep_until(until(3), Some(AGAIN_EVERY)).await.expect("a sweep");
+    let all = decisions(&swept);
+    let codes: Vec<&str> = all.iter().filter(|(stream, ..)| *stream == STREAM).map(|(.., code)| *code).collect();
+    assert_eq!((all[0], codes[0]), ((STREAM, Outcome::Acted, "scale_shards"), "scale_shards"), "{all:?}");
     assert!(codes.len() > 1 && codes[1..].iter().all(|code| ["resharding", "settling"].contains(code)), "{codes:?}");
     assert!(codes.contains(&"settling"), "the end of the change is seen: {codes:?}");
-    let SweepDocument { looked, again, changed, .. } = swept.document;
-    assert_eq!((looked, again, changed), (codes.len(), codes.len() - 1, 1), "{}", swept.document.sentence);
-    assert!(swept.document.sentence.contains("at changes under way"), "{}", swept.document.sentence);
+    assert_eq!(all[codes.len()..], [("unreadable", Outcome::Held, "bad_memory")], "once");
+    let SweepDocument { looked, again, changed, sentence, .. } = &swept.document;
+    assert_eq!((*looked, *again, *changed), (2, codes.len() - 1, 1), "{sentence}");
+    assert!(sentence.contains(&format!("looked again {again} times")), "{sentence}");
+    assert_eq!(lines_of(&swept.lines, "Looked").len(), all.len());
     assert!(stage.aws.memory(STREAM_ARN).await.expect("remembered").change.is_some_and(|c| c.settled.is_some()));
+}
+
+#[tokio::test]
+async fn a_stream_that_takes_several_changes_counts_once_against_the_bound_of_a_sweep() {
+    // A minute that ends meanwhile would be one without traffic.
+    early_in_the_minute(Duration::from_secs(12)).await;
+    let stage = Stage::under(6000.0, 2, 4).await.policy(|p| p.max_changes_per_sweep = 1);
+    stage.account.add_streams([throttled(0)], 2, &[]).await;
+    stage.offer(&throttled(0), 3000.0, 2, 1..=4);
+    let passes = async {
+        for _ in 0..2 {
+            tokio::time::sleep(AGAIN_EVERY / 2).await;
+            stage.later(2, 6000.0).await;
+            tokio::time::sleep(AGAIN_EVERY / 2).await;
+        }
+    };
+    let (swept, ()) = tokio::join!(stage.sweep_until(until(2), Some(AGAIN_EVERY)), passes);
+    let swept = swept.expect("a sweep");
+    let (acted, other) = ((STREAM, Outcome::Acted, "scale_shards"), throttled(0));
+    let settling = (STREAM, Outcome::Held, "settling");
+    assert_eq!(decisions(&swept), [acted, settling, acted, (&other, Outcome::Held, "fleet_limit")]);
+    let SweepDocument { changed, healed, .. } = swept.document;
+    assert_eq!((changed, healed), (1, 0), "streams: {}", swept.document.sentence);
+}
+
+#[tokio::test]
+async fn what_fails_or_has_no_time_while_a_sweep_stays_is_said() {
+    let stage = Stage::under(6000.0, 2, 4).await;
+    stage.deny("DescribeStreamSummary", 1, 1);
+    let swept = stage.sweep_until(until(3), Some(AGAIN_EVERY)).await.expect("a sweep").document;
+    let [failure] = &swept.failed[..] else { panic!("one failure: {:?}", swept.failed) };
+    assert_eq!((failure.of.as_str(), failure.code), (STREAM, "read_failed"));
+    assert_eq!((swept.looked, swept.again), (1, 0), "and the next sweep looks again: {}", swept.sentence);
 }
 
 /// And the memories that were due are due no more, but for those that nobody can read.
 async fn the_next_sweep_finds_the_rest(stage: &Stage) {
     stage.throttle_all(1);
-    let rest = sweep(&stage.healer(), &home(), Instant::now() + LONGEST_LOOK + Duration::from_millis(1600)).await;
+    let rest = stage.sweep_until(Instant::now() + LONGEST_LOOK + Duration::from_millis(1600), None).await;
     let rest = rest.expect("a sweep").document;
     // What was changed is due until it has healed, and among the throttled still.
     assert_eq!((rest.throttled, rest.due), (41, 5 + CHANGES), "{}", rest.sentence);
@@ -360,7 +419,7 @@ async fn the_next_sweep_finds_the_rest(stage: &Stage) {
 async fn without_fleet_alarms_a_query_finds_them(stage: Stage) {
     let stage = stage.policy(|p| p.fleet_alarms.clear());
     stage.throttle_all(1);
-    let found = sweep(&stage.healer(), &home(), Instant::now() + LONGEST_LOOK).await.expect("a sweep").document;
+    let found = stage.sweep_until(Instant::now() + LONGEST_LOOK, None).await.expect("a sweep").document;
     assert_eq!((found.throttled, found.looked, found.left.len()), (41, 0, 46), "{}", found.sentence);
     assert!(found.finding_calls <= 8, "{}", found.finding_calls);
     assert!(found.sentence.contains("UNTHROTTLE_FLEET_ALARMS") && found.sentence.contains('$'), "{}", found.sentence);
@@ -398,8 +457,8 @@ async fn due(count: usize) -> Stage {
 async fn looks_that_were_slow_are_not_made_up_for() {
     let stage = due(20).await;
     stage.fault("DescribeStreamSummary", 0, 8, Effect::Delay(Duration::from_secs(2)));
-    let (found, pace) = paced(&stage, sweep(&stage.healer(), &home(), Instant::now() + LONG)).await;
-    assert_eq!(found.expect("a sweep").document.looked, 20);
+    let (found, pace) = paced(&stage, stage.sweep()).await;
+    assert_eq!(found.document.looked, 20);
     assert!(pace <= 5, "{pace} looks in a second");
 }
 
@@ -416,7 +475,7 @@ async fn a_sweep_ends_before_its_deadline_and_says_what_is_left() {
     let stage = due(60).await;
     let started = Instant::now();
     let deadline = started + LONGEST_LOOK + Duration::from_millis(1900);
-    let found = sweep(&stage.healer(), &home(), deadline).await.expect("a sweep").document;
+    let found = stage.sweep_until(deadline, None).await.expect("a sweep").document;
     assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
     assert!((1..=5).contains(&found.looked), "{}", found.sentence);
     assert_eq!(found.looked + found.left.len(), 60);
@@ -446,7 +505,7 @@ async fn an_index_that_cannot_be_read_is_said_and_the_other_is_used() {
     assert_eq!((found.looked, found.failed.len()), (1, 2), "the memory is due: {}", found.sentence);
     stage.deny("DescribeAlarmContributors", 0, 2);
     stage.deny("GetResources", 0, 1);
-    let error = sweep(&stage.healer(), &home(), Instant::now() + LONG).await.expect_err("blind");
+    let error = stage.sweep_until(Instant::now() + LONG, None).await.expect_err("blind");
     assert_eq!(error.code(), "read_failed");
 }
 
@@ -939,8 +998,8 @@ async fn a_container_changes_a_fifth_of_the_hour_before_the_metric_shows_it() {
     let healer = stage.healer();
     assert_eq!(changed(&stage, &healer, ALONE).await.len(), 1);
     assert_eq!(changed(&stage, &healer, ALONE).await.len(), 0, "nor does it by being asked again");
-    let swept = sweep(&healer, &home(), Instant::now() + LONG).await.expect("a sweep");
-    assert_eq!(swept.document.changed, 0, "nor by a sweep: {}", swept.document.sentence);
+    let swept = sweep(&healer, &home(), Instant::now() + LONG, None, |_| ()).await.expect("a sweep");
+    assert_eq!(swept.changed, 0, "nor by a sweep: {}", swept.sentence);
 }
 
 #[tokio::test]
@@ -1083,6 +1142,20 @@ async fn the_lambda_answers_a_sweep_with_a_summary_and_logs_each_decision() {
     stage.account.reset_calls();
     assert_eq!(container.invoke(&json!({ "sweep": false })).await.error().0, "bad_event");
     assert_eq!(stage.account.calls(), none);
+}
+
+/// Lambda's timeout stops it in the end; here the test does.
+#[tokio::test]
+async fn the_lambda_stays_when_the_schedule_asks_and_has_logged_each_look_by_then() {
+    let stage = Stage::under(LOAD, 2, 10).await;
+    let mut container = Container::start(stage.account.url(), &[("UNTHROTTLE_FLEET_ALARMS", "writes,reads")]).await;
+    let event = json!({ "sweep": true, "stay": true });
+    let answer = tokio::time::timeout(Duration::from_secs(6), container.invoke(&event)).await;
+    assert!(answer.is_err(), "a stream is under way: {answer:?}");
+    let lines = container.log();
+    let [line] = lines_of(&lines, "decision")[..] else { panic!("one decision: {lines:#?}") };
+    assert_eq!((&line["decision"]["code"], &line["decision"]["outcome"]), (&json!("scale_shards"), &json!("acted")));
+    assert_eq!((lines_of(&lines, "Looked").len(), lines_of(&lines, "sweep").len()), (1, 0), "{lines:#?}");
 }
 
 // ---- A memory that is lost ----

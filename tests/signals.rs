@@ -227,9 +227,13 @@ fn pointers(value: &Value, path: String, places: &mut Vec<String>) {
 #[test]
 fn a_sweep_is_no_signal_of_one_stream() {
     let event = |payload: &Value| Event::parse(payload, &home());
-    assert_eq!(event(&json!({ "sweep": true })).expect("a sweep"), Event::Sweep);
+    assert_eq!(event(&json!({ "sweep": true })).expect("a sweep"), Event::Sweep { stays: false });
+    assert_eq!(event(&json!({ "sweep": true, "stay": true })).expect("a sweep"), Event::Sweep { stays: true });
     assert!(matches!(event(&json!({ "stream": "orders" })), Ok(Event::One(_))));
-    for odd in [json!({ "sweep": "yes" }), json!({ "sweep": false }), json!({ "sweep": true, "stream": "orders" })] {
+    let unclear = json!({ "sweep": true, "stay": "long" });
+    for odd in
+        [json!({ "sweep": "yes" }), json!({ "sweep": false }), json!({ "sweep": true, "stream": "orders" }), unclear]
+    {
         let error = event(&odd).expect_err("no sweep").to_string();
         assert!(error.contains("an object with") && error.contains("`sweep`"), "{error}");
     }

@@ -8,7 +8,8 @@ resource "aws_lambda_function" "unthrottle" {
   architectures    = [var.architecture]
   # The function waits for a handful of small AWS calls, and the process is far smaller than 128 MiB.
   memory_size = var.memory_mib
-  # For the sweep, which stops before this and leaves the rest to the next one. One event takes seconds.
+  # For the sweep, which stays with what is under way, stops before this and leaves the rest to the next one. One event
+  # takes seconds.
   timeout = 300
   role    = aws_iam_role.unthrottle.arn
   # -1 is the provider's word for no reservation. Its 0 would stop the function.

@@ -17,7 +17,7 @@ resource "aws_scheduler_schedule" "sweep" {
   target {
     arn      = aws_lambda_function.unthrottle.arn
     role_arn = aws_iam_role.sweep.arn
-    input    = jsonencode({ sweep = true })
+    input    = jsonencode({ sweep = true, stay = true })
 
     retry_policy {
       # The next sweep finds what a lost one would have.

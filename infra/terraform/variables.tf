@@ -328,7 +328,7 @@ variable "memory_mib" {
 }
 
 variable "reserved_concurrency" {
-  description = "Runs at the same time, reserved and at most. 0 reserves nothing, for accounts whose concurrency quota leaves nothing to reserve."
+  description = "Runs at the same time, reserved and at most. At least 2, since a sweep may stay for minutes. 0 reserves nothing, for accounts whose concurrency quota leaves nothing to reserve."
   type        = number
   default     = 5
   nullable    = false

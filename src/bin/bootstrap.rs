@@ -1,19 +1,16 @@
 //! The Lambda: environment → policy and clients, once; then events, one at a time.
 
-// The futures of a look lie within those of a sweep, deeper than the compiler follows by itself.
-#![recursion_limit = "256"]
-
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use unthrottle::clients::Clients;
 use unthrottle::heal::{Error, Healer, Healing};
-use unthrottle::report::metric::Invocation;
+use unthrottle::report::metric::{self, Invocation};
 use unthrottle::report::{log_line, sweep_line};
 use unthrottle::settings;
 use unthrottle::signal::{Event, Home};
-use unthrottle::sweep::{AGAIN_EVERY, sweep_and_stay};
+use unthrottle::sweep::{AGAIN_EVERY, sweep};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
@@ -39,7 +36,7 @@ impl Function {
         let (started, calls) = (Instant::now(), self.clients.calls());
         let cold_start = !self.warm.swap(true, Ordering::Relaxed);
         let result = match self.wake(&event) {
-            Ok((Event::Sweep, home)) => return self.sweep(&event, &home, started, cold_start).await,
+            Ok((Event::Sweep { stays }, home)) => return self.sweep(&event, &home, stays, started, cold_start).await,
             Ok((Event::One(signal), home)) => self.healer.heal(&signal, &home).await,
             Err(error) => Err(error),
         };
@@ -75,11 +72,20 @@ impl Function {
         &self,
         event: &LambdaEvent<Value>,
         home: &Home,
+        stays: bool,
         started: Instant,
         cold_start: bool,
     ) -> Result<Value, Diagnostic> {
-        let calls = self.clients.calls();
-        let sweep = sweep_and_stay(&self.healer, home, Instant::now() + remaining(event), AGAIN_EVERY).await;
+        let (calls, id) = (self.clients.calls(), &event.context.request_id);
+        // At once: a sweep may stay for minutes, or die.
+        let log = |healing: &Healing| {
+            let now = chrono::Utc::now();
+            println!("{}", log_line(&healing.document, id, now));
+            healing.lines_of_sweep(now).for_each(|line| println!("{line}"));
+            self.healer.lines_of_failed_runs().iter().for_each(|line| println!("{line}"));
+        };
+        let deadline = Instant::now() + remaining(event);
+        let sweep = sweep(&self.healer, home, deadline, stays.then_some(AGAIN_EVERY), log).await;
         let now = chrono::Utc::now();
         let code = sweep.as_ref().map_or_else(Error::code, |_| "swept");
         let aws_calls = self.clients.calls() - calls;
@@ -88,14 +94,12 @@ impl Function {
         println!("{}", invocation.line(code, now));
         self.healer.lines_of_failed_runs().iter().for_each(|line| println!("{line}"));
         let sweep = sweep.map_err(|error| {
-            tracing::error!(requestId = event.context.request_id, code, %error, "the sweep failed");
+            tracing::error!(requestId = id, code, %error, "the sweep failed");
             Diagnostic { error_type: code.into(), error_message: error.to_string() }
         })?;
-        let id = &event.context.request_id;
-        sweep.document.decisions.iter().for_each(|decision| println!("{}", log_line(decision, id, now)));
-        println!("{}", sweep_line(&sweep.document, id, now));
-        sweep.lines.iter().for_each(|line| println!("{line}"));
-        Ok(json!(sweep.document))
+        println!("{}", sweep_line(&sweep, id, now));
+        println!("{}", metric::swept(&sweep, now));
+        Ok(json!(sweep))
     }
 }
 

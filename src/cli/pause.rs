@@ -189,7 +189,10 @@ impl Work {
         let stack = args.stack.as_ref().map_or_else(String::new, |name| format!(" --stack {name}"));
         let text = match self.to {
             State::Paused => {
-                format!("nothing wakes it now. Changes under way go on. `unthrottle resume{stack}` undoes this.")
+                format!(
+                    "nothing wakes it now. Changes under way go on, and a sweep that is running may make more for up to five \
+                     minutes. `unthrottle resume{stack}` undoes this."
+                )
             }
             State::Resumed => format!("it is awake again. `unthrottle pause{stack}` undoes this."),
         };

@@ -82,7 +82,7 @@ impl Event {
         let bad = |source| CliError::Event { path: self.path.clone(), source };
         match signal::Event::parse(&self.payload, home).map_err(bad)? {
             signal::Event::One(signal) => Ok(*signal),
-            signal::Event::Sweep => {
+            signal::Event::Sweep { .. } => {
                 let stream = StreamArn::new(SWEPT, home);
                 stream.map(Signal::Sweep).ok_or_else(|| CliError::Usage(format!("`{SWEPT}` is no stream's name")))
             }
@@ -101,7 +101,7 @@ async fn handle(healer: &Healer, signal: &Signal, home: &Home, console: &mut Con
     if !matches!(signal, Signal::Sweep(_)) {
         return Ok(healer.heal(signal, home).await?.document);
     }
-    let swept = sweep(healer, home, std::time::Instant::now() + SWEEP_WITHIN).await?.document;
+    let swept = sweep(healer, home, std::time::Instant::now() + SWEEP_WITHIN, None, |_| ()).await?;
     console.step(&swept.sentence)?;
     swept.decisions.into_iter().next().ok_or_else(|| CliError::Late("the sweep found no stream to look at".into()))
 }

@@ -4,10 +4,10 @@ use super::CliError;
 use super::aws::AwsArgs;
 use super::console::{Console, print_json};
 use crate::clients::Clients;
-use crate::heal::Healer;
+use crate::heal::{Healer, Healing};
 use crate::observe::Cause;
 use crate::policy::Mode;
-use crate::report::metric;
+use crate::report::{Document, metric};
 use crate::settings;
 use crate::signal::{Home, StreamArn};
 use crate::sweep::sweep;
@@ -49,23 +49,31 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
         home.account, home.region
     ))?;
     let healer = Healer::new(clients.clone(), policy);
-    let swept = sweep(&healer, &home, Instant::now() + Duration::from_secs(args.within)).await?;
-    for line in &swept.lines {
+    let (mut lines, mut shown) = (vec![], Ok(()));
+    let each = |healing: &Healing| {
+        let Document { code, outcome, sentence, .. } = &healing.document;
+        lines.extend(healing.lines.iter().cloned());
+        // The sweep goes on where nobody reads along any more.
+        if shown.is_ok() {
+            shown = console.step(&format!("{code} ({outcome}): {sentence}"));
+        }
+    };
+    let deadline = Instant::now() + Duration::from_secs(args.within);
+    let swept = sweep(&healer, &home, deadline, None, each).await?;
+    shown?;
+    for line in &lines {
         if let Some(error) = metric::send_healed(&clients.cloudwatch, line).await {
             console.step(&format!("CloudWatch did not take a Healed metric: {error}"))?;
         }
     }
-    for document in &swept.document.decisions {
-        console.step(&format!("{} ({}): {}", document.code, document.outcome, document.sentence))?;
-    }
-    for failure in &swept.document.failed {
+    for failure in &swept.failed {
         console.step(&format!("failed: {}: {}", failure.of, failure.error))?;
     }
-    console.result(swept.document.failed.is_empty(), &swept.document.sentence)?;
+    console.result(swept.failed.is_empty(), &swept.sentence)?;
     if args.json {
-        print_json(&swept.document)?;
+        print_json(&swept)?;
     }
-    match swept.document.failed.len() {
+    match swept.failed.len() {
         0 => Ok(()),
         failed => Err(CliError::Partly(format!("{failed} of what the sweep tried failed; the rest was done"))),
     }

@@ -1,7 +1,6 @@
 //! Whether a stream that nothing woke us for needs a look: told from its memory alone, so that a sweep costs the others
 //! nothing.
 
-use super::Remedy;
 use super::calm::{WATCHED_FOR, is_diagnosed, is_raised, unchanged_for};
 use super::settle::{TRIED_EVERY, counted_by, is_to_heal};
 use crate::memory::{ChangeKind, Memory, TAG};
@@ -9,7 +8,6 @@ use crate::observation::LOOKBACK_HOURS;
 use crate::policy::{Mode, Policy};
 use chrono::{DateTime, TimeDelta, Utc};
 use std::collections::BTreeMap;
-use strum::VariantNames as _;
 
 /// What a stream needs a look for; the first comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,12 +31,6 @@ pub fn due(tags: &BTreeMap<String, String>, policy: &Policy, now: DateTime<Utc>)
         return Some(Due::Now);
     }
     (may_undo && has_restore(&memory, policy, now)).then_some(Due::Restore)
-}
-
-/// Whether a decision of this code waits for what minutes bring: the end of a change, or its first published minute.
-pub fn is_under_way(code: &str) -> bool {
-    let (changed, waits) = (Remedy::VARIANTS, ["resharding", "settling", "evidence_pending"]);
-    changed.contains(&code) || waits.contains(&code)
 }
 
 /// A change that is not known to be done, to have healed, or to be counted. After a day nothing of that can be told.

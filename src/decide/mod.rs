@@ -14,7 +14,7 @@ mod settle;
 mod triage;
 mod verdict;
 
-pub use due::{Due, due, is_under_way};
+pub use due::{Due, due};
 pub use triage::triage;
 pub use verdict::{
     Bound, Ceiling, Cost, Decision, Evidence, FleetBound, Foreign, Healed, HotKeyShown, NoRoom, NoSwitch, ReadCall,

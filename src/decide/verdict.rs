@@ -69,6 +69,14 @@ impl Verdict {
             Verdict::Hold(reason) => reason.into(),
         }
     }
+
+    /// Whether minutes will tell what comes of it: a change was made, or is not done, or not seen to have worked.
+    pub fn is_under_way(&self) -> bool {
+        matches!(
+            self,
+            Verdict::Act(_) | Verdict::Hold(Reason::Resharding | Reason::Settling { .. } | Reason::EvidencePending)
+        )
+    }
 }
 
 /// A change that would stop the throttling. Targets are absolute.

@@ -3,6 +3,7 @@
 
 use crate::observe::Cause;
 use crate::signal::StreamArn;
+use crate::sweep::SweepDocument;
 use aws_sdk_cloudwatch::Client;
 use aws_sdk_cloudwatch::config::retry::RetryConfig;
 use aws_sdk_cloudwatch::error::SdkError;
@@ -194,8 +195,8 @@ pub fn untold(now: DateTime<Utc>) -> Value {
 }
 
 /// What a sweep found, as a line of EMF: `SweepLooked` streams, `SweepFailed` ones, and `SweepLeft` ones for the next.
-pub fn swept(looked: usize, failed: usize, left: usize, now: DateTime<Utc>) -> Value {
-    let counts = [("SweepLooked", looked), ("SweepFailed", failed), ("SweepLeft", left)];
+pub fn swept(SweepDocument { looked, failed, left, .. }: &SweepDocument, now: DateTime<Utc>) -> Value {
+    let counts = [("SweepLooked", *looked), ("SweepFailed", failed.len()), ("SweepLeft", left.len())];
     let metrics = counts.map(|(name, _)| json!({ "Name": name, "Unit": "Count" }));
     let mut line = emf(now, &json!([[]]), &json!(metrics));
     for (name, count) in counts {

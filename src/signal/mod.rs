@@ -14,7 +14,7 @@ use aws_lambda_events::eventbridge::EventBridgeEvent;
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// The account and region that this function lives in: the only ones it acts in.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -121,8 +121,11 @@ pub enum SignalError {
 pub enum Event {
     /// About one stream, or none.
     One(Box<Signal>),
-    /// `{"sweep": true}`: the scheduled look at the fleet.
-    Sweep,
+    /// `{"sweep": true}`: the look at the fleet.
+    Sweep {
+        /// `"stay": true`, as the schedule asks it: to stay with what is under way. A person waits for the answer.
+        stays: bool,
+    },
 }
 
 impl Event {
@@ -133,7 +136,8 @@ impl Event {
     pub fn parse(payload: &Value, home: &Home) -> Result<Event, SignalError> {
         match payload.get("sweep") {
             None => Ok(Event::One(Box::new(Signal::parse(payload, home)?))),
-            Some(Value::Bool(true)) if payload.as_object().is_some_and(|o| o.len() == 1) => Ok(Event::Sweep),
+            Some(_) if *payload == json!({ "sweep": true }) => Ok(Event::Sweep { stays: false }),
+            Some(_) if *payload == json!({ "sweep": true, "stay": true }) => Ok(Event::Sweep { stays: true }),
             Some(_) => Err(SignalError::Shape { came: shape_of(payload) }),
         }
     }

@@ -6,7 +6,7 @@ use super::arena::Contender;
 use super::delivery::{Delivery, EVENT_AFTER, Weather};
 use super::rules::Refusal;
 use super::world::{By, Event, World, arn, home};
-use crate::decide::{Remedy, Wants, due, is_under_way, triage};
+use crate::decide::{Remedy, Verdict, Wants, due, triage};
 use crate::memory::TAG;
 use crate::observation::{CapacityMode, Observation};
 use crate::policy::Policy;
@@ -26,10 +26,10 @@ pub(super) const SWEEP_EVERY: i64 = 5 * 60;
 /// The first sweep of a run, in seconds: a schedule is in no step with the minutes that CloudWatch counts.
 pub(super) const SWEEP_AT: i64 = 137;
 
-/// A sweep stays with what is under way, and looks again each time that so many seconds have passed: `sweep`'s `AGAIN_EVERY`.
+/// A sweep stays with what is under way, and looks again each time that so many seconds have passed.
 pub(super) const AGAIN_EVERY: i64 = 60;
 
-/// For so many seconds: the function's timeout in `template.yaml`, less the longest look.
+/// For so many seconds: the function's timeout in `template.yaml`, less what a sweep leaves for a look.
 pub(super) const STAYS_FOR: i64 = 300 - 37;
 
 /// What the function's runs are spread over: the default of `ReservedConcurrency` in `template.yaml`.
@@ -48,6 +48,8 @@ pub struct Ours {
     sweep: Rc<Sweep>,
     /// Whether the newest look of the sweep left something under way.
     is_under_way: bool,
+    /// Whether the newest sweep has changed the stream: it counts against the sweep's bound once.
+    is_changed: bool,
     /// How often it came to each decision, by its code.
     decided: BTreeMap<&'static str, u64>,
 }
@@ -72,6 +74,7 @@ impl Ours {
             container: Rc::default(),
             sweep: Rc::default(),
             is_under_way: false,
+            is_changed: false,
             decided: BTreeMap::new(),
         }
     }
@@ -94,31 +97,36 @@ impl Ours {
         &self.decided
     }
 
-    /// The five steps for one stream. Gives the code of what came of it.
-    fn heal(&mut self, world: &mut World, signal: &Signal) -> &'static str {
+    /// The five steps for one stream. Gives the verdict, if AWS let it come to one.
+    fn heal(&mut self, world: &mut World, signal: &Signal) -> Option<Verdict> {
         let held = triage(signal, &self.policy, &home());
-        let code = match held.or_else(|| self.container.just_looked(signal, world.time())) {
-            Some(reason) => (&reason).into(),
+        let came = match held.or_else(|| self.container.just_looked(signal, world.time())) {
+            Some(reason) => Ok(Verdict::Hold(reason)),
             None => self.run(world, signal),
         };
+        let code = came.as_ref().map_or_else(|code| *code, Verdict::code);
         world.mark(code);
         *self.decided.entry(code).or_default() += 1;
-        code
+        came.ok()
     }
 
-    /// A look of the sweep's. Gives whether something is under way.
-    fn swept(&mut self, world: &mut World) -> bool {
-        is_under_way(self.heal(world, &Signal::Sweep(self.stream.clone())))
+    /// A look of the sweep's.
+    fn swept(&mut self, world: &mut World) {
+        let verdict = self.heal(world, &Signal::Sweep(self.stream.clone()));
+        self.is_changed |= matches!(verdict, Some(Verdict::Act(_)));
+        self.is_under_way = verdict.is_some_and(|verdict| verdict.is_under_way());
     }
 
-    fn run(&self, world: &mut World, signal: &Signal) -> &'static str {
-        let left_in_sweep = matches!(signal, Signal::Sweep(_)).then_some(&self.sweep.left);
+    /// Gives the verdict, or the code of what failed.
+    fn run(&self, world: &mut World, signal: &Signal) -> Result<Verdict, &'static str> {
+        let is_new = matches!(signal, Signal::Sweep(_)) && !self.is_changed;
+        let left_in_sweep = is_new.then_some(&self.sweep.left);
         let (stream, policy, container) = (&self.stream, &self.policy, &*self.container);
         let run = Run { signal, stream, policy, container, left_in_sweep };
         match run.go(&mut At(world)).now_or_never() {
-            Some(Ok(Ran { decision, .. })) => decision.verdict.code(),
-            Some(Err(Failed::Call(refusal))) => refusal.code,
-            Some(Err(Failed::TooSlow)) | None => "too_slow",
+            Some(Ok(Ran { decision, .. })) => Ok(decision.verdict),
+            Some(Err(Failed::Call(refusal))) => Err(refusal.code),
+            Some(Err(Failed::TooSlow)) | None => Err("too_slow"),
         }
     }
 }
@@ -189,11 +197,12 @@ impl Contender for Ours {
             if self.sweep.at.replace(now) != now {
                 self.sweep.left.store(self.policy.max_changes_per_sweep, Ordering::Relaxed);
             }
-            let is_found = || self.alarms.iter().any(Alarm::is_raised);
-            self.is_under_way =
-                (is_found() || due(world.tags(), &self.policy, world.time()).is_some()) && self.swept(world);
+            (self.is_under_way, self.is_changed) = (false, false);
+            if self.alarms.iter().any(Alarm::is_raised) || due(world.tags(), &self.policy, world.time()).is_some() {
+                self.swept(world);
+            }
         } else if is_again {
-            self.is_under_way = self.swept(world);
+            self.swept(world);
         }
     }
 }
@@ -257,6 +266,11 @@ mod tests {
     use crate::sim::retry::Retry;
     use crate::sim::rules::Account;
     use crate::sim::world::Setup;
+
+    #[test]
+    fn it_looks_again_as_often_as_a_sweep_does() {
+        assert_eq!(AGAIN_EVERY.unsigned_abs(), crate::sweep::AGAIN_EVERY.as_secs());
+    }
 
     struct Run {
         world: World,

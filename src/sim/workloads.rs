@@ -322,10 +322,8 @@ fn surroundings() -> Vec<Workload> {
         },
         Workload {
             streams: 200,
-            hours: 24,
-            load: Load::Step { from: BASE, to: 2.0 * BASE, at: STEP_AT / 6 },
             cure: Cure::Person,
-            ..Workload::calm("fleet", "the load of 200 streams doubles at once, and 100 changes an hour are allowed")
+            ..doubled("fleet", "the load of 200 streams doubles at once, and 100 changes an hour are allowed")
         },
         Workload {
             trail: Trail::Writes,

@@ -132,7 +132,7 @@ def test_the_schedule_asks_for_a_sweep_and_leaves_a_lost_one_to_the_next():
     _, schedule = only("AWS::Scheduler::Schedule")
     target = schedule["Target"]
     # As src/signal reads it: this and nothing else.
-    assert json.loads(target["Input"]) == {"sweep": True}
+    assert json.loads(target["Input"]) == {"sweep": True, "stay": True}
     assert (target["Arn"], target["RoleArn"]) == (FUNCTION_ARN, {"Fn::GetAtt": ["SweepRole", "Arn"]})
     assert target["RetryPolicy"] == {"MaximumRetryAttempts": 0}
     assert schedule["GroupName"] == {"Ref": only("AWS::Scheduler::ScheduleGroup")[0]}
@@ -220,6 +220,10 @@ def test_a_sweep_has_time_for_its_longest_look_many_times_over():
     # An intent outlasts the run that wrote it.
     void = int(in_source(r"const INTENT_VOID_AFTER: TimeDelta = TimeDelta::seconds\((\d+)\);", "decide/settle.rs"))
     assert longest < void
+    # And as the simulation has it.
+    lasts, leaves = (int(n) for n in re.search(r"const STAYS_FOR: i64 = (\d+) - (\d+);", (ROOT / "src/sim/ours.rs").read_text()).groups())
+    answer = int(in_source(r"const TO_ANSWER: Duration = Duration::from_secs\((\d+)\);", "sweep.rs"))
+    assert (lasts, leaves) == (timeout, longest + answer)
 
 
 def test_the_readme_names_every_action_that_pause_takes():

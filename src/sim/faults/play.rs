@@ -12,7 +12,7 @@ use super::invocation::{Answer, Call, Container, Failed, Flaw, Invocation, Line,
 use super::schedule::{
     Deed, Delivery, ENDS, Event, Hint, Kind, LATEST, On, Schedule, Situation, TROUBLE_ENDS, Trouble,
 };
-use crate::decide::{Verdict, due, is_under_way};
+use crate::decide::{Verdict, due};
 use crate::memory::{Change, ChangeKind, Memory, TAG};
 use crate::observation::{CapacityMode, Stream};
 use crate::policy::{MODE_TAG, Policy};
@@ -396,7 +396,7 @@ impl Play {
             _ => return,
         };
         let at = run.job.at + AGAIN_EVERY;
-        if is_under_way(verdict.code()) && at < began + STAYS_FOR {
+        if verdict.is_under_way() && at < began + STAYS_FOR {
             self.queue.push(Job { at, wakes: Wakes::Again(began), tries: 0 });
         }
     }
@@ -404,7 +404,7 @@ impl Play {
     fn crash(&mut self, run: &Run) -> Step {
         self.tell(|_| format!("run {} dies", run.id));
         self.check.touched(run.id);
-        if !matches!(run.job.wakes, Wakes::Ask | Wakes::Again(_)) {
+        if !matches!(run.job.wakes, Wakes::Ask) {
             self.try_again(run);
         }
         Step::Over
@@ -412,6 +412,8 @@ impl Play {
 
     fn try_again(&mut self, run: &Run) {
         let Job { wakes, tries, .. } = run.job;
+        // Of a sweep that has stayed, all is tried again.
+        let wakes = if matches!(wakes, Wakes::Again(_)) { Wakes::Sweep } else { wakes };
         if let Some(after) = TRIED_AGAIN_AFTER.get(tries) {
             self.queue.push(Job { at: self.world.now() + after, wakes, tries: tries + 1 });
         }
