@@ -275,53 +275,49 @@ async fn what_we_switched_to_on_demand_goes_back_when_it_was_calm_and_nothing_ne
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_aws_refuses_is_held_by_name_and_remembered() {
-    // The operation, and a stage on which it is the remedy.
-    let hot = || async {
+    let hot = async {
         let stage = Stage::new(4).await.monitored().await;
         stage.drive(170, in_quarter(0)).await;
-        stage
+        what_aws_refuses(&stage, "SplitShard", ChangeKind::Split).await;
     };
-    let warm = || async {
+    let warm = async {
         let stage = Stage::committed(1).await.on_demand().await;
         stage.drive(170, everywhere).await;
-        stage
+        what_aws_refuses(&stage, "UpdateStreamWarmThroughput", ChangeKind::Warm).await;
     };
-    let leap = || async {
+    let leap = async {
         let stage = Stage::committed(1).await;
         stage.drive(200, everywhere).await;
-        stage
+        what_aws_refuses(&stage, "UpdateStreamMode", ChangeKind::Switch).await;
     };
-    let skew = || async {
+    let skew = async {
         let stage = Stage::new(4).await.policy(|p| p.diagnose = Permission::Allow);
         stage.drive(170, in_quarter(0)).await;
-        stage
+        what_aws_refuses(&stage, "EnableEnhancedMonitoring", ChangeKind::Watch).await;
     };
-    let stages = [
-        ("SplitShard", ChangeKind::Split, hot().await),
-        ("UpdateStreamWarmThroughput", ChangeKind::Warm, warm().await),
-        ("UpdateStreamMode", ChangeKind::Switch, leap().await),
-        ("EnableEnhancedMonitoring", ChangeKind::Watch, skew().await),
-    ];
-    for (operation, kind, stage) in stages {
-        stage.refuse(operation, "ResourceInUseException");
-        stage.expect("held", "resharding").await;
-        stage.later().await;
-        stage.drive(170, in_quarter(0)).await;
-        for (code, limits) in [("ValidationException", 0), ("LimitExceededException", 1)] {
-            stage.refuse(operation, code);
-            let document = stage.ask().await;
-            assert_eq!(document["code"], "refused", "{operation} {code}: {document:#}");
-            let refused = stage.aws.memory(STREAM_ARN).await.and_then(|memory| memory.refused).expect("remembered");
-            assert_eq!((refused.kind, refused.count), (kind, limits), "{operation} {code}");
-            assert_eq!(stage.ask().await["code"], "refused_lately");
-            if kind == ChangeKind::Watch {
-                break; // Not worth a second try.
-            }
-            stage.later().await;
-            stage.drive(200, in_quarter(0)).await;
+    tokio::join!(hot, warm, leap, skew);
+}
+
+/// On a stage where `operation` is the remedy.
+async fn what_aws_refuses(stage: &Stage, operation: &str, kind: ChangeKind) {
+    stage.refuse(operation, "ResourceInUseException");
+    stage.expect("held", "resharding").await;
+    stage.later().await;
+    stage.drive(170, in_quarter(0)).await;
+    for (code, limits) in [("ValidationException", 0), ("LimitExceededException", 1)] {
+        stage.refuse(operation, code);
+        let document = stage.ask().await;
+        assert_eq!(document["code"], "refused", "{operation} {code}: {document:#}");
+        let refused = stage.aws.memory(STREAM_ARN).await.and_then(|memory| memory.refused).expect("remembered");
+        assert_eq!((refused.kind, refused.count), (kind, limits), "{operation} {code}");
+        assert_eq!(stage.ask().await["code"], "refused_lately");
+        if kind == ChangeKind::Watch {
+            break; // Not worth a second try.
         }
-        assert_eq!(stage.aws.auto_fix(&[]).await, 0.0, "{operation}: nothing was changed");
+        stage.later().await;
+        stage.drive(200, in_quarter(0)).await;
     }
+    assert_eq!(stage.aws.auto_fix(&[]).await, 0.0, "{operation}: nothing was changed");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

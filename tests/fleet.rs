@@ -396,7 +396,7 @@ async fn a_stream_that_takes_several_changes_counts_once_against_the_bound_of_a_
 }
 
 #[tokio::test]
-async fn what_fails_or_has_no_time_while_a_sweep_stays_is_said() {
+async fn what_fails_while_a_sweep_stays_is_said() {
     let stage = Stage::under(6000.0, 2, 4).await;
     stage.deny("DescribeStreamSummary", 1, 1);
     let swept = stage.sweep_until(until(3), Some(AGAIN_EVERY)).await.expect("a sweep").document;
