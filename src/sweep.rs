@@ -162,15 +162,15 @@ impl<'a> Sweeper<'a> {
 
     /// Looks at these streams, as far as there is time. Gives those that are under way.
     async fn look(&self, queue: Vec<StreamArn>, all: &mut Looks, each: &mut impl FnMut(&Healing)) -> Vec<StreamArn> {
-        let changed = std::mem::take(&mut all.changed);
+        let changed = all.changed.clone();
         let mut looks = stream::iter(queue).map(|stream| self.look_at(stream, &changed)).buffer_unordered(AT_ONCE);
-        let (mut under_way, mut now_changed) = (vec![], vec![]);
+        let mut under_way = vec![];
         while let Some((stream, look)) = looks.next().await {
             match look {
                 Some(Ok(healing)) => {
                     each(&healing);
                     if healing.document.outcome == Outcome::Acted {
-                        now_changed.push(stream.clone());
+                        all.changed.insert(stream.clone());
                     }
                     if healing.is_under_way {
                         under_way.push(stream);
@@ -183,9 +183,6 @@ impl<'a> Sweeper<'a> {
                 None => all.left.push(stream.name),
             }
         }
-        drop(looks);
-        all.changed = changed;
-        all.changed.extend(now_changed);
         under_way
     }
 

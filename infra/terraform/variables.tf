@@ -285,7 +285,7 @@ variable "confirm_minutes" {
 variable "floor" {
   description = "UNTHROTTLE_FLOOR. A throttled share of the records below this is left alone."
   type        = number
-  default     = 0.005
+  default     = 0.001
   nullable    = false
 
   validation {

@@ -20,10 +20,10 @@ use strum::{IntoEnumIterator as _, VariantNames as _};
 
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// Only this workload; all without it
+    /// Only this workload; all without it. README.md lists them, and so does a wrong name
     #[arg(long, value_name = "NAME")]
     workload: Option<String>,
-    /// Only this policy; all without it
+    /// Only this policy; all without it. A wrong name lists them
     #[arg(long, value_name = "NAME")]
     policy: Option<String>,
     /// What becomes of the alarms and events of unthrottle and of `doubling` on their way: `fair`, or `foul`, which
@@ -221,8 +221,10 @@ struct Column {
     number: fn(&Score) -> f64,
 }
 
+const OFFERED: &str = "offered";
+
 const COLUMNS: [Column; 14] = [
-    Column { head: "offered", width: 12, text: |s| s.offered.to_string(), number: |s| s.offered as f64 },
+    Column { head: OFFERED, width: 12, text: |s| s.offered.to_string(), number: |s| s.offered as f64 },
     Column { head: "throttled", width: 12, text: |s| s.throttled.to_string(), number: |s| s.throttled as f64 },
     Column {
         head: "reads thr.",
@@ -265,8 +267,11 @@ fn seconds(seconds: Option<i64>) -> String {
     seconds.map_or_else(|| "-".into(), |seconds| seconds.to_string())
 }
 
-/// Whether a row has the least of a column in which they differ.
+/// Whether a row has the least of a column in which they differ. What is offered is the same for all, but for rounding.
 fn is_least(column: &Column, rows: &[Row], row: &Row) -> bool {
+    if column.head == OFFERED {
+        return false;
+    }
     let of = |row: &Row| (column.number)(&row.score);
     rows.iter().all(|other| of(row) <= of(other)) && rows.iter().any(|other| of(row) < of(other))
 }

@@ -16,8 +16,8 @@
 //! The step is a second, and records are not followed one by one: each shard has its keys' share of the load, in whole
 //! records. Loads are the same numbers on every machine, since nothing is used but the four basic operations.
 //!
-//! What is not in it: enhanced fan-out, the merges of an on-demand stream whose load has gone, records of different sizes in
-//! one stream.
+//! What is not in it: enhanced fan-out, the merges of an on-demand stream whose load has gone, records of different sizes and
+//! producers of different patience in one stream, and AWS's rates of calls (`UpdateShardCount`: ten a second).
 
 pub mod alarm;
 pub mod arena;

@@ -13,7 +13,8 @@ use std::sync::OnceLock;
 /// Shards at the beginning.
 const SHARDS: u32 = 4;
 
-/// 65 % of what they take, in records a second: no threshold of any policy is reached, so that all begin alike.
+/// 65 % of what they take, in records a second: no threshold of any policy is reached but on-demand mode's own, so that all
+/// begin alike.
 const BASE: f64 = 2_600.0;
 
 /// 80 %: what little more is too much for. Those that scale by a threshold have acted before.
@@ -121,6 +122,11 @@ impl Workload {
         Workload { weather, ..self }
     }
 
+    /// The seconds before the run, as negative numbers, of the reshards that are spent: an hour apart, the last two hours ago.
+    pub fn spent_before(&self) -> impl Iterator<Item = i64> {
+        (2..2 + i64::from(self.reshards_spent)).rev().map(|hours| -3_600 * hours)
+    }
+
     /// The stream at the beginning.
     pub fn setup(&self, seed: u64) -> Setup {
         Setup {
@@ -137,7 +143,7 @@ impl Workload {
     pub fn world(&self, setup: Setup, seed: u64) -> World {
         let mut world = World::new(setup, seed);
         if self.reshards_spent > 0 {
-            world = world.with_reshards_spent(self.reshards_spent);
+            world = world.with_reshards_spent(self.spent_before().collect());
         }
         if self.is_committed {
             world = world.with_commitment();
@@ -296,6 +302,9 @@ fn shapes() -> Vec<Workload> {
 fn surroundings() -> Vec<Workload> {
     let doubled = |name, about| Workload::step(name, about, 2.0);
     let quadrupled = Load::Growth { from: BASE, doublings: 2, each: 150 };
+    // Twice its peak, as AWS has opened for it.
+    let on_demand =
+        |name, about| Workload { mode: CapacityMode::OnDemand, shards: 2 * SHARDS, ..Workload::calm(name, about) };
     let quota = Account { shard_limit: 1_000, other_shards: 994, ..Account::default() };
     vec![
         Workload {
@@ -313,12 +322,11 @@ fn surroundings() -> Vec<Workload> {
             reshards_spent: 8,
             ..Workload::step("budget", "eight times the load, and two reshards are left", 8.0)
         },
-        Workload { mode: CapacityMode::OnDemand, load: quadrupled, ..Workload::calm("on-demand-4", ON_DEMAND_4) },
+        Workload { load: quadrupled, ..on_demand("on-demand-4", ON_DEMAND_4) },
         Workload {
-            mode: CapacityMode::OnDemand,
             load: quadrupled,
             is_committed: true,
-            ..Workload::calm("on-demand-warm", "the same in an account with the throughput commitment")
+            ..on_demand("on-demand-warm", "the same in an account with the throughput commitment")
         },
         Workload {
             streams: 200,

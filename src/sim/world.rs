@@ -194,10 +194,10 @@ impl World {
         self
     }
 
-    /// The same after so many reshards of the policy, an hour apart, the last one two hours ago.
+    /// The same after reshards of the policy in these seconds, before the run.
     #[must_use]
-    pub fn with_reshards_spent(mut self, spent: u32) -> World {
-        self.reshards = (2..2 + i64::from(spent)).rev().map(|hours| -3_600 * hours).collect();
+    pub fn with_reshards_spent(mut self, spent: Vec<i64>) -> World {
+        self.reshards = spent;
         let open = self.open_shards();
         let mut memory = self.reshards.iter().fold(Memory::default(), |memory, at| {
             memory.intend(memory::Change::intent(ChangeKind::Scale, open, open, time(*at)), false)
@@ -924,7 +924,7 @@ mod tests {
 
     #[test]
     fn reshards_of_yesterday_are_known_to_aws_and_to_the_memory() {
-        let mut world = world(4).with_reshards_spent(9);
+        let mut world = world(4).with_reshards_spent((2..11).rev().map(|hours| -3_600 * hours).collect());
         assert_eq!(Memory::parse(&world.tags()[TAG]).expect("readable").reshards.len(), 9);
         assert!(world.update_shard_count(By::Policy, 8).is_ok());
         pass(&mut world, 60, 0.0);

@@ -30,7 +30,6 @@ use std::thread;
 #[derive(clap::Args)]
 pub(super) struct Args {
     /// The stream's name or ARN
-    #[arg(required_unless_present = "csv")]
     stream: Option<String>,
     /// Days before today, whole ones (UTC); today so far comes on top. CloudWatch keeps minutes for 15 days
     #[arg(long, default_value_t = 14, value_name = "DAYS", value_parser = clap::value_parser!(u64).range(1..=14))]

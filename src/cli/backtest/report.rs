@@ -5,6 +5,7 @@ use crate::cost::Prices;
 use crate::observation::CapacityMode;
 use crate::sim::Run;
 use crate::sim::backtest::{Backtested, Before, Demand, History, Hour};
+use crate::sim::rules::Account;
 use crate::sim::timeline::Mark;
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde::Serialize;
@@ -188,8 +189,9 @@ impl Report {
              beginning, with even keys. If a hot key caused it, no policy would have helped as much as is shown here."
                 .to_owned(),
             format!(
-                "Dollars are list prices ({} {}) for writes, without readers; on-demand mode begins warm, with the shards of then, and four at least.",
-                self.prices.region, self.prices.as_of
+                "Dollars are list prices ({} {}) for writes, without readers; on-demand mode begins warm, with the shards of then, and four at least. \
+                 The account is taken to have a quota of {} shards, and no throughput commitment.",
+                self.prices.region, self.prices.as_of, Account::default().shard_limit
             ),
         ];
         if let Some(hours) = self.runs.iter().filter_map(|(who, _)| who.restores_after()).next_back() {

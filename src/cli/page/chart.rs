@@ -115,7 +115,7 @@ type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 fn load(area: &Area<'_>, timeline: &Timeline, times: Times) -> Result<(), String> {
     let offered = busiest(timeline, times, |slice| slice.offered as f64 / 60.0);
     let accepted = busiest(timeline, times, |slice| slice.accepted as f64 / 60.0);
-    let capacity = steps(&busiest(timeline, times, Slice::capacity_records), times.last);
+    let capacity = busiest(timeline, times, Slice::capacity_records);
     let most = highest([&offered, &accepted, &capacity]);
     let mut builder = ChartBuilder::on(area);
     builder.margin_left(EDGE).margin_right(RIGHT).y_label_area_size(LEFT - EDGE).margin_bottom(GAP);
@@ -188,18 +188,19 @@ fn busiest(timeline: &Timeline, times: Times, of: impl Fn(&Slice) -> f64) -> Vec
     let minutes = timeline.minutes().get(first..last).unwrap_or_default();
     let stretch = minutes.len().div_ceil(POINTS).max(1);
     let begins = (times.first..).step_by(60 * stretch);
-    begins.zip(minutes.chunks(stretch).map(|slices| slices.iter().map(&of).fold(0.0, f64::max))).collect()
+    let points = begins.zip(minutes.chunks(stretch).map(|slices| slices.iter().map(&of).fold(0.0, f64::max)));
+    steps(points, times.last)
 }
 
-/// The same as a line that is level until it jumps.
-fn steps(points: &[(i64, f64)], end: i64) -> Vec<(i64, f64)> {
+/// The points as a line that is level until it jumps.
+fn steps(points: impl Iterator<Item = (i64, f64)>, end: i64) -> Vec<(i64, f64)> {
     let mut line: Vec<(i64, f64)> = vec![];
     for (second, value) in points {
-        if let Some((_, last)) = line.last().copied().filter(|(_, last)| last != value) {
-            line.push((*second, last));
+        if let Some((_, last)) = line.last().copied().filter(|(_, last)| *last != value) {
+            line.push((second, last));
         }
-        if line.last().is_none_or(|(_, last)| last != value) {
-            line.push((*second, *value));
+        if line.last().is_none_or(|(_, last)| *last != value) {
+            line.push((second, value));
         }
     }
     line.extend(line.last().map(|(_, last)| (end, *last)));

@@ -222,12 +222,12 @@ fn legend() -> Markup {
         ul .legend {
             li .offered { "offered: new records that producers had, a second" }
             li .accepted { "accepted: what the stream took of them, and of those that were sent again" }
-            li .capacity { "capacity: what its open shards take, if keys are even" }
-            li .throttled { "throttled: refusals a second, in a chart of their own; a record that is refused three times counts three times" }
+            li .capacity { "capacity: what its open shards take of writes, if keys are even" }
+            li .throttled { "throttled: refused records, and refused calls of readers, a second, in a chart of their own; what is refused three times counts three times" }
             li .change { "a change of capacity, with its code; what somebody else changed is in another colour" }
             li .hold { "a decision to change nothing, where it is another than the one before" }
         }
-        p { "Each point is the busiest minute of its stretch. Point at a mark to read when it was, and what; one that has no room for its code is a short line, and stands in the table below." }
+        p { "Each level is the busiest minute of its stretch. Point at a mark to read when it was, and what; one that has no room for its code is a short line, and stands in the table below." }
     }
 }
 

@@ -4,16 +4,17 @@
 use super::super::rules::{RESHARDS_A_DAY, Refusal, SWITCHES_A_DAY};
 use super::super::time;
 use super::super::world::World;
-use super::invocation::seconds;
 use super::schedule::{Kind, MANY_SHARDS, Situation};
 use crate::decide::{Reason, Remedy, Verdict};
 use crate::memory::ChangeKind;
 use crate::observation::{CapacityMode, Minute, Observation, Status, Stream};
 use crate::policy::{MODE_TAG, Permission, Policy};
-use crate::run::LOOK_GOOD_FOR;
 
 /// The least seconds after its end that CloudWatch takes for a minute.
 const PUBLISHED_AFTER: i64 = 60;
+
+/// A change leaves sooner after its look was asked for, in seconds: see [`Invariant::FreshLook`].
+const FRESH: i64 = 3;
 
 /// A datum belongs to the change that it is nearest to, in seconds: an intent is written within seconds of its change, and
 /// two changes of ours are minutes apart.
@@ -269,7 +270,7 @@ impl Check {
     fn must_be_fresh(&self, call: &Call<'_>) -> Checked {
         let age = call.sent - call.seen.asked;
         let status = call.seen.look.stream.as_ref().map(|stream| &stream.status);
-        if age < seconds(LOOK_GOOD_FOR) && status == Some(&Status::Active) {
+        if age < FRESH && status == Some(&Status::Active) {
             return Ok(());
         }
         self.fails(Invariant::FreshLook, format!("a change left {age} s after a look that saw the stream {status:?}"))

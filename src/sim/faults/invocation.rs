@@ -155,6 +155,10 @@ pub(super) enum Flaw {
     Costly,
     /// Does not know of the hour's changes.
     Lavish,
+    /// Does not know of the day's reshards.
+    Spendthrift,
+    /// Takes the account's shard quota for endless.
+    Crowds,
     /// Takes each record for three.
     Exaggerates,
     /// Scales to twice the shards, whatever is needed.
@@ -241,6 +245,8 @@ impl Wire for Spoilt<'_> {
             Flaw::Forgetful => drop(observation.tags.remove(TAG)),
             Flaw::DeafToTags => drop(observation.tags.remove(MODE_TAG)),
             Flaw::Lavish => observation.traffic.fleet_fixes.clear(),
+            Flaw::Spendthrift => forget_reshards(&mut observation),
+            Flaw::Crowds => observation.limits.iter_mut().for_each(|limits| limits.shard_limit = u32::MAX),
             Flaw::Exaggerates => {
                 let newest = observation.traffic.newest(observation.observed_at);
                 for minute in newest.plus(-EXAGGERATED).to(newest) {
@@ -309,6 +315,16 @@ impl Wire for Spoilt<'_> {
 
     async fn count_reverted(&mut self, at: DateTime<Utc>) {
         self.line.call(Call::CountReverted(at)).await;
+    }
+}
+
+fn forget_reshards(observation: &mut Observation) {
+    observation.traffic.reshards.clear();
+    let Some(tag) = observation.tags.get_mut(TAG) else { return };
+    let Ok(mut memory) = Memory::parse(tag) else { return };
+    memory.reshards.clear();
+    if let Ok(text) = memory.encode() {
+        *tag = text;
     }
 }
 

@@ -79,7 +79,7 @@ fn breaks(flaw: Flaw) -> &'static [Invariant] {
         Flaw::Exaggerates => &[Incurable, Supported],
         Flaw::Switches | Flaw::Watches | Flaw::Widens | Flaw::Costly | Flaw::Lavish => &[Bounded],
         Flaw::Doubles => &[Bounded, Supported],
-        Flaw::Triples => &[NoIllegalCall],
+        Flaw::Triples | Flaw::Spendthrift | Flaw::Crowds => &[NoIllegalCall],
         Flaw::Idle => &[Ending],
     }
 }

@@ -1,5 +1,5 @@
-//! Knows the load of the whole run, and has planned for it: first as few refused records as AWS's limits allow, then as few
-//! shard-hours, then as few changes.
+//! Knows the load of the whole run, and has planned for it: first as few refused records as
+//! `UpdateShardCount` and AWS's limits of it allow, then as few shard-hours, then as few changes.
 
 use super::Room;
 use crate::observation::CapacityMode;
@@ -37,8 +37,7 @@ impl Clairvoyant {
         let peaks: Vec<f64> =
             seconds.chunks(SLOT as usize).map(|slot| slot.iter().copied().fold(0.0, f64::max)).collect();
         let most = most_needed(&mut room, workload, &peaks);
-        let left = RESHARDS_A_DAY.saturating_sub(workload.reshards_spent as usize);
-        Clairvoyant { plan: Planner::new(&mut room, &peaks, most).plan(workload.shards, left) }
+        Clairvoyant { plan: Planner::new(&mut room, &peaks, most).plan(workload.shards, workload.spent_before()) }
     }
 
     /// Shards at that second of the run.
@@ -110,30 +109,32 @@ impl Planner {
         Planner { costs: peaks.iter().map(|peak| (0..=most).map(|shards| cost(shards, *peak)).collect()).collect() }
     }
 
-    /// The shards of each slot, planned day by day; of the first day's changes so many are `left`. AWS counts 24 hours back
-    /// from each change: what comes too early the next day waits.
-    fn plan(&self, first: u32, left: usize) -> Vec<u32> {
-        let (mut plan, mut left): (Vec<u32>, _) = (vec![], left);
+    /// The shards of each slot, planned day by day. `spent`: the seconds, before the run, of reshards that AWS still counts.
+    /// It counts 24 hours back from each change: what comes too early the next day waits.
+    fn plan(&self, first: u32, spent: impl Iterator<Item = i64>) -> Vec<u32> {
+        let slot_of_day = |second: i64| usize::try_from((DAY as i64 * SLOT + second) / SLOT + 1).unwrap_or_default();
+        let (mut plan, mut free_from): (Vec<u32>, Vec<usize>) = (vec![], spent.map(slot_of_day).collect());
         for day in self.costs.chunks(DAY) {
             let open = plan.last().copied().unwrap_or(first);
+            let left = |slot: usize| RESHARDS_A_DAY - free_from.iter().filter(|free| **free > slot).count();
             plan.extend(plan_of_a_day(day, open as usize, left));
-            left = RESHARDS_A_DAY;
+            free_from.clear();
         }
         plan
     }
 }
 
-/// At most so many changes, from `open` shards on.
-fn plan_of_a_day(costs: &[Vec<f64>], open: usize, changes: usize) -> Vec<u32> {
+/// From `open` shards on, with at most so many changes by the end of each slot.
+fn plan_of_a_day(costs: &[Vec<f64>], open: usize, changes: impl Fn(usize) -> usize) -> Vec<u32> {
     let most = costs.first().map_or(0, Vec::len);
-    let mut before = vec![vec![Way { cost: f64::INFINITY, from: open }; most]; changes + 1];
+    let mut before = vec![vec![Way { cost: f64::INFINITY, from: open }; most]; RESHARDS_A_DAY + 1];
     if let Some(way) = before[0].get_mut(open) {
         way.cost = 0.0;
     }
     let mut days_ways: Vec<Ways> = vec![];
     for (slot, costs) in costs.iter().enumerate() {
         // The stream is as it is when the day begins.
-        let after = step(&before, costs, slot > 0);
+        let after = step(&before, costs, if slot > 0 { changes(slot) } else { 0 });
         days_ways.push(after.clone());
         before = after;
     }
@@ -145,14 +146,15 @@ fn plan_of_a_day(costs: &[Vec<f64>], open: usize, changes: usize) -> Vec<u32> {
     back(&days_ways, changes, shards)
 }
 
-/// One slot: stay, or come from anything from half to double.
-fn step(before: &Ways, costs: &[f64], may_change: bool) -> Ways {
+/// One slot: stay, or come from anything from half to double, if that makes no more than so many changes.
+fn step(before: &Ways, costs: &[f64], may_make: usize) -> Ways {
     let most = costs.len();
     let mut after = before.clone();
     for changes in 0..before.len() {
         for shards in 1..most {
             let mut best = Way { from: shards, ..before[changes][shards] };
-            let froms = if may_change && changes > 0 { shards.div_ceil(2)..(2 * shards + 2).min(most) } else { 0..0 };
+            let may_change = (1..=may_make).contains(&changes);
+            let froms = if may_change { shards.div_ceil(2)..(2 * shards + 2).min(most) } else { 0..0 };
             for from in froms.filter(|from| *from != shards) {
                 let cost = before[changes - 1][from].cost + CHANGE;
                 if cost < best.cost {
@@ -211,8 +213,15 @@ mod tests {
         let planned = plan(pulse);
         assert!(changes(&planned).len() <= RESHARDS_A_DAY, "{:?}", changes(&planned));
         let costs = vec![vec![f64::INFINITY, 9.0, 2.0, 3.0]; 3];
-        assert_eq!(plan_of_a_day(&costs, 3, 1), [3, 2, 2]);
-        assert_eq!(plan_of_a_day(&costs, 3, 0), [3, 3, 3]);
+        assert_eq!(plan_of_a_day(&costs, 3, |_| 1), [3, 2, 2]);
+        assert_eq!(plan_of_a_day(&costs, 3, |_| 0), [3, 3, 3]);
+        assert_eq!(plan_of_a_day(&costs, 3, |slot| usize::from(slot > 1)), [3, 3, 2], "one more is free by then");
+    }
+
+    #[test]
+    fn what_the_day_before_has_spent_is_free_again_a_day_later() {
+        let score = run(&Workload::named("budget").expect("known"), Policies::Clairvoyant, 1);
+        assert_eq!((score.is_healed, score.illegal_calls), (true, 0), "{score:?}");
     }
 
     #[test]

@@ -9,30 +9,30 @@ use crate::sim::world::{By, World};
 /// The share of the refused records that a doubling must take away: one key's load stays, however many shards there are.
 const CLEARLY: f64 = 0.1;
 
-/// Doubles the shards as long as the newest published minute was throttled and did not fit into those that there are, one
-/// reshard right after the other. It knows the new records of a minute from the retries, and needs neither a second minute
-/// nor a look at what the last change did. It does nothing before a throttle, and takes nothing back. It sees whole minutes, as
-/// the metrics do: while their mean fits, it does nothing about single seconds that do not, and can be beaten there.
+/// Doubles the shards as long as the newest published minute was throttled and its busiest second did not fit into those
+/// that there are, one reshard right after the other. It knows the new records of each second from the retries, and needs
+/// neither a second minute nor a look at what the last change did. It does nothing before a throttle, and takes nothing back.
 #[derive(Debug)]
 pub struct Reactive {
     room: Room,
-    /// New records of the minutes that are over and not yet published, per second; the oldest first.
-    offered: Vec<(Minute, f64)>,
-    minute: u64,
+    /// New records in the busiest second of the minutes that are over and not yet published; the oldest first.
+    busiest: Vec<(Minute, u64)>,
+    /// The same of the minute so far.
+    so_far: u64,
 }
 
 impl Reactive {
     /// Of a stream under this workload.
     pub fn new(workload: &Workload, seed: u64) -> Reactive {
-        Reactive { room: Room::of(workload, seed), offered: vec![], minute: 0 }
+        Reactive { room: Room::of(workload, seed), busiest: vec![], so_far: 0 }
     }
 
-    /// The new records a second of the newest published minute, if it was throttled.
+    /// The new records in the busiest second of the newest published minute, if it was throttled.
     fn seen(&mut self, world: &World) -> Option<f64> {
         let (newest, counts) = world.cloudwatch().minutes(world.now()).next()?;
-        self.offered.retain(|(minute, _)| *minute >= newest);
-        let (_, records) = self.offered.first().filter(|(minute, _)| *minute == newest)?;
-        (counts.throttled > 0).then_some(*records)
+        self.busiest.retain(|(minute, _)| *minute >= newest);
+        let (_, records) = self.busiest.first().filter(|(minute, _)| *minute == newest)?;
+        (counts.throttled > 0).then_some(*records as f64)
     }
 
     /// The most shards up to double that AWS opens now, if what they refuse is clearly less than what those that there are do.
@@ -47,10 +47,9 @@ impl Reactive {
 
 impl Contender for Reactive {
     fn pass(&mut self, world: &mut World) {
-        self.minute += world.last().offered;
+        self.so_far = self.so_far.max(world.last().offered);
         if world.now() % 60 == 0 {
-            self.offered.push((Minute::of(world.time()).plus(-1), self.minute as f64 / 60.0));
-            self.minute = 0;
+            self.busiest.push((Minute::of(world.time()).plus(-1), std::mem::take(&mut self.so_far)));
         }
         if world.is_updating() {
             return;
@@ -85,6 +84,6 @@ mod tests {
         let hot = Workload { hours: 2, ..Workload::named("hot-key").expect("known") };
         assert!(run(&hot, Policies::Reactive, 1).changes <= 1);
         let bursts = Workload { hours: 2, ..Workload::named("bursts").expect("known") };
-        assert_eq!(run(&bursts, Policies::Reactive, 1).changes, 0, "the mean of a minute fits");
+        assert_eq!(run(&bursts, Policies::Reactive, 1).changes, 2, "for a second of six times the load");
     }
 }

@@ -13,7 +13,7 @@
 
 use super::super::arena::Contender;
 use super::super::world::{By, World};
-use super::{Alarm, Fill, Window, used};
+use super::{Alarm, Fill, LAMBDA_RETRIES, Window, used};
 
 /// One period of five minutes.
 const UP: Window = Window { period: 5, of: 1, confirm: 1, fill: Fill::Zero };
@@ -23,10 +23,6 @@ const UP_FROM: f64 = 0.75;
 const DOWN: Window = Window { period: 5, of: 288, confirm: 288, fill: Fill::Zero };
 /// At most so much in each of them.
 const DOWN_TO: f64 = 0.25;
-
-/// Seconds from a failure to the next try, the first one first: Lambda's, of a function that is called asynchronously (its
-/// developer guide, "Error handling").
-const RETRIES: [i64; 2] = [60, 120];
 
 /// Its calls to rewrite the alarms: one `DescribeAlarms`, two `PutMetricAlarm`, two `SetAlarmState`.
 const CALLS_OF_A_REWRITE: u64 = 5;
@@ -98,7 +94,7 @@ impl Epsagon {
         }
         if world.update_shard_count(By::Policy, target).is_ok() {
             self.rewrite(world, target);
-        } else if let Some(delay) = RETRIES.get(told.failures) {
+        } else if let Some(delay) = LAMBDA_RETRIES.get(told.failures) {
             self.told.push(Told { failures: told.failures + 1, at: told.at + delay, ..told });
         }
     }

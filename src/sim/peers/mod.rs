@@ -33,6 +33,10 @@ use crate::observation::Minute;
 /// "Alarm evaluation window"). In seconds.
 const LOOKS_EVERY: i64 = 60;
 
+/// Seconds from a failure to the next try, the first one first: Lambda's, of a function that is called asynchronously (its
+/// developer guide, "Error handling").
+const LAMBDA_RETRIES: [i64; 2] = [60, 120];
+
 /// The share of `shards` shards, 0 to 1 and beyond, that so many accepted records of a period of so many minutes use: of
 /// their bytes or of their records, whichever is more.
 fn used(cloudwatch: &CloudWatch, records: u64, minutes: usize, shards: u32) -> f64 {

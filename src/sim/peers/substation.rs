@@ -5,12 +5,14 @@
 //!   without a datapoint is as the one before it.
 //! - ×2 below 5 shards, ×1.75 below 13, ×1.5 below 33, else ×1.25; down by the same factor.
 //! - Not up for 3 minutes after a change, not down for 30.
+//! - What AWS refuses is tried twice more, after 1 and 2 more minutes, as Lambda does with a function that fails.
 //!
-//! Its defect: its tags for the fewest and the most shards are read and never applied.
+//! Its defects: its tags for the fewest and the most shards are read and never applied; an alarm whose change was refused
+//! three times, or would change nothing, is not reset, stays in ALARM, and tells no more until the load has gone.
 
 use super::super::arena::Contender;
 use super::super::world::{By, World};
-use super::{Fill, LOOKS_EVERY, Window, used};
+use super::{Fill, LAMBDA_RETRIES, LOOKS_EVERY, Window, used};
 
 /// At least this share of the stream in each of the last five minutes: up.
 const UP_FROM: f64 = 0.7;
@@ -42,6 +44,18 @@ pub struct Substation {
     is_waiting: bool,
     /// `LastScalingEvent`, in seconds of the run.
     scaled_at: Option<i64>,
+    /// An alarm that stays in ALARM, as its change was not made.
+    stuck: Option<Stuck>,
+}
+
+/// See [`Substation`].
+#[derive(Clone, Copy, Debug)]
+struct Stuck {
+    up: bool,
+    /// How often AWS has refused.
+    failures: usize,
+    /// When Lambda tries again, in seconds of the run.
+    again_at: Option<i64>,
 }
 
 impl Substation {
@@ -79,7 +93,12 @@ impl Contender for Substation {
         if now % LOOKS_EVERY != 0 || self.is_waiting {
             return;
         }
-        let Some(up) = Substation::told(world, shards) else { return };
+        let told = Substation::told(world, shards);
+        self.stuck.take_if(|stuck| told != Some(stuck.up));
+        let Some(up) = told.filter(|_| self.stuck.is_none_or(|stuck| stuck.again_at.is_some_and(|at| at <= now)))
+        else {
+            return;
+        };
         world.called(CALLS_IF_TOLD);
         let cooldown = if up { UP_COOLDOWN } else { DOWN_COOLDOWN };
         if self.scaled_at.is_some_and(|at| now - at < cooldown) {
@@ -87,8 +106,14 @@ impl Contender for Substation {
         }
         let open = world.described().open_shards;
         let target = Substation::step(open, up);
-        if target != open && world.update_shard_count(By::Policy, target).is_ok() {
-            (self.is_waiting, self.shards) = (true, Some(target));
+        let failures = self.stuck.map_or(0, |stuck| stuck.failures);
+        if target == open {
+            self.stuck = Some(Stuck { up, failures, again_at: None });
+        } else if world.update_shard_count(By::Policy, target).is_ok() {
+            (self.is_waiting, self.shards, self.stuck) = (true, Some(target), None);
+        } else {
+            let again_at = LAMBDA_RETRIES.get(failures).map(|delay| now + delay);
+            self.stuck = Some(Stuck { up, failures: failures + 1, again_at });
         }
     }
 }
@@ -98,6 +123,7 @@ mod tests {
     use super::super::trial;
     use super::*;
     use crate::sim::keys::Keys;
+    use crate::sim::rules::Account;
     use crate::sim::world::Setup;
 
     /// The numbers of its factors: 5 → 8, 13 → 19, 33 → 41.
@@ -122,6 +148,18 @@ mod tests {
         let first = shards.iter().skip(30).position(|n| *n < 8).expect("down");
         assert!((60..=65).contains(&first), "{first}");
         assert_eq!(world.score().illegal_calls, 0);
+    }
+
+    #[test]
+    fn what_aws_refuses_three_times_it_tries_again_when_the_load_has_gone_and_come_back() {
+        let account = Account { shard_limit: 4, ..Account::default() };
+        let mut world = World::new(Setup { account, ..trial::setup(4) }, 1);
+        let refused = |world: &World| world.score().refusals["LimitExceededException"];
+        let mut substation = Substation::default();
+        trial::minutes(&mut world, &mut substation, &[3_900.0; 240]);
+        assert_eq!(refused(&world), 3);
+        trial::minutes(&mut world, &mut substation, &[vec![2_000.0; 30], vec![3_900.0; 60]].concat());
+        assert_eq!(refused(&world), 6);
     }
 
     #[test]
