@@ -2,7 +2,7 @@
 
 use super::files;
 use super::page::{self, Cell, Clock, Page, Section, Table};
-use super::progress::Progress;
+use super::progress::{self, Progress};
 use super::{CliError, faults};
 use crate::sim::delivery::Weather;
 use crate::sim::figures::{ALL_TOGETHER, Contest, Figure, OF_BEST_PEER, OF_REACTIVE, figures};
@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Instant;
 use strum::{IntoEnumIterator as _, VariantNames as _};
 
@@ -179,7 +179,15 @@ fn compete(
         drop(sender);
         let (mut waiting, mut progress) = (BTreeMap::new(), Progress::new("runs", jobs));
         let mut shown = 0;
-        for (job, run) in results {
+        loop {
+            let (job, run) = match results.recv_timeout(progress::EVERY) {
+                Ok(run) => run,
+                Err(RecvTimeoutError::Timeout) => {
+                    progress.show();
+                    continue;
+                }
+                Err(RecvTimeoutError::Disconnected) => break,
+            };
             progress.step();
             waiting.insert(job, run);
             while let Some(workload) = workloads.get(shown)

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 const SILENT_FOR: Duration = Duration::from_secs(1);
 
 /// From one line to the next.
-const EVERY: Duration = Duration::from_millis(200);
+pub(super) const EVERY: Duration = Duration::from_millis(200);
 
 /// How much of so many is done. Says it on standard error, and only on a terminal.
 pub(super) struct Progress {
@@ -28,6 +28,11 @@ impl Progress {
     /// One more is done.
     pub fn step(&mut self) {
         self.done += 1;
+        self.show();
+    }
+
+    /// Says it anew, if it is time to.
+    pub fn show(&mut self) {
         if self.next.is_some_and(|next| Instant::now() >= next) {
             self.say(&format!("\r{} of {} {}", self.done, self.all, self.what));
             (self.next, self.is_shown) = (Some(Instant::now() + EVERY), true);
