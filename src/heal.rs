@@ -146,7 +146,7 @@ impl Healer {
         self.heal_within(signal, home, None).await
     }
 
-    /// The same as part of a sweep, which may change so many more streams.
+    /// The same as part of a sweep, which may change so many more streams; `None`: this one does not count, or no more.
     ///
     /// # Errors
     /// See [`Error`]. A hold is no error.

@@ -109,7 +109,7 @@ pub struct Policy {
     /// `UNTHROTTLE_MAX_CHANGES_PER_HOUR`: over the whole account and region. One incident of a shared producer may touch
     /// dozens of streams; a hundred changes in an hour are more likely a fault, ours or another's, than a hundred loads.
     pub max_changes_per_hour: u32,
-    /// `UNTHROTTLE_MAX_CHANGES_PER_SWEEP`: a fifth of that, so that one sweep does not spend the hour.
+    /// `UNTHROTTLE_MAX_CHANGES_PER_SWEEP`: a fifth of that, so that one sweep does not spend the hour on new streams.
     pub max_changes_per_sweep: u32,
     /// `UNTHROTTLE_FLEET_ALARMS`: names of the alarms whose contributors are the throttled streams. None: the sweep asks
     /// CloudWatch Metrics Insights, which charges for every stream of the account.

@@ -119,7 +119,7 @@ pub async fn sweep(
     loop {
         let begun = Instant::now();
         queue = sweeper.look(queue, &mut all, &mut each).await;
-        match again_every.map(|every| begun + every) {
+        match again_every.map(|every| (begun + every).max(Instant::now())) {
             Some(next) if !queue.is_empty() && !sweeper.is_late(next) => tokio::time::sleep_until(next.into()).await,
             _ => break,
         }
@@ -144,6 +144,12 @@ struct Looks {
     left: Vec<String>,
     /// Streams that were changed.
     changed: BTreeSet<StreamArn>,
+}
+
+impl Looks {
+    fn has_seen(&self, stream: &StreamArn) -> bool {
+        self.decisions.iter().any(|document| name(document) == stream.name)
+    }
 }
 
 impl<'a> Sweeper<'a> {
@@ -180,6 +186,8 @@ impl<'a> Sweeper<'a> {
                 Some(Err(error)) => {
                     all.failed.push(Failure { of: stream.name, code: error.code(), error: error.to_string() });
                 }
+                // What was looked at before is not left.
+                None if all.has_seen(&stream) => {}
                 None => all.left.push(stream.name),
             }
         }

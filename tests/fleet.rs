@@ -187,12 +187,8 @@ async fn ask(healer: &Healer, stream: &str) -> Healing {
 
 /// Name, outcome and code of each decision.
 fn decisions(sweep: &Swept) -> Vec<(&str, Outcome, &str)> {
-    sweep
-        .document
-        .decisions
-        .iter()
-        .map(|d| (d.stream.as_ref().map_or("", |s| s.name.as_str()), d.outcome, d.code))
-        .collect()
+    let documents = sweep.document.decisions.iter();
+    documents.map(|d| (d.stream.as_ref().map_or("", |s| s.name.as_str()), d.outcome, d.code)).collect()
 }
 
 /// The EMF lines that count this metric.

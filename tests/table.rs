@@ -735,6 +735,19 @@ fn a_reshard_of_somebodys_is_noticed_behind_an_intent_of_metrics_that_was_never_
 }
 
 #[test]
+fn a_reshard_of_somebodys_is_noticed_behind_a_change_that_aws_refused() {
+    let at = now() - TimeDelta::seconds(300);
+    let intent = settled(3, 6, 900, 60).intend(Change::intent(ChangeKind::Scale, 6, 10, at), false);
+    let refused = intent.refuse(ChangeKind::Scale, at + TimeDelta::seconds(1), true);
+    let decide = |shards, memory: &Memory| Scene::under_load(shards, 6000.0).memory(memory).asked().decide();
+    let theirs = decide(4, &refused);
+    assert_eq!(theirs.verdict.code(), "settling", "the minutes before may tell of six shards");
+    let memory = theirs.memory.expect("news");
+    assert_eq!(memory.change.as_ref().map(|change| (change.kind, change.to)), Some((ChangeKind::Theirs, 4)));
+    assert_eq!(decide(5, &memory).verdict.code(), "settling", "and so is the next");
+}
+
+#[test]
 fn a_crashed_change_that_another_followed_is_counted_all_the_same() {
     // The first change crashed before its datum; four minutes later the next step is announced.
     let first = now() - TimeDelta::seconds(270);

@@ -60,12 +60,13 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
     };
     let deadline = Instant::now() + Duration::from_secs(args.within);
     let swept = sweep(&healer, &home, deadline, None, each).await?;
-    shown?;
     for line in &lines {
-        if let Some(error) = metric::send_healed(&clients.cloudwatch, line).await {
-            console.step(&format!("CloudWatch did not take a Healed metric: {error}"))?;
+        let untold = metric::send_healed(&clients.cloudwatch, line).await;
+        if let Some(error) = untold.filter(|_| shown.is_ok()) {
+            shown = console.step(&format!("CloudWatch did not take a Healed metric: {error}"));
         }
     }
+    shown?;
     for failure in &swept.failed {
         console.step(&format!("failed: {}: {}", failure.of, failure.error))?;
     }

@@ -129,6 +129,12 @@ impl History {
             if at_from && !history.void && now - change.at < INTENT_VOID_AFTER {
                 return Err(Reason::Settling { changed_at: change.at });
             }
+            // Neither what it was nor what it was to be: somebody else has changed it since.
+            if history.void && !at_from && change.is_overridden(stream) {
+                history.void = false;
+                history.yield_to_theirs(stream, &observation.traffic, false, now);
+                return Ok(history);
+            }
             if at_from && (history.void || !counted) {
                 history.void = true;
                 // That metrics are as they were says nothing of the shards.

@@ -29,7 +29,7 @@ pub(crate) struct Run<'a> {
     pub policy: &'a Policy,
     /// Where it runs.
     pub container: &'a Container,
-    /// How many changes the sweep has left that it is part of.
+    /// How many more streams the sweep may change that it is part of; `None`: it is part of none, or the stream has counted.
     pub left_in_sweep: Option<&'a AtomicU32>,
 }
 

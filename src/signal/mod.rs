@@ -79,7 +79,7 @@ pub struct Undo {
 pub enum SignalError {
     /// The payload has none of the shapes that wake us.
     #[error(
-        "expected an EventBridge event (`detail-type`), {{\"sweep\": true}}, or an ask such as {{\"stream\": \"orders\"}}, came: {came}"
+        "expected an EventBridge event (`detail-type`), {{\"sweep\": true}} (and \"stay\": true), or an ask such as {{\"stream\": \"orders\"}}, came: {came}"
     )]
     Shape {
         /// The payload's type and its first keys.

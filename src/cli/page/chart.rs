@@ -182,7 +182,7 @@ impl Ranged for Times {
     }
 }
 
-/// The busiest minute of each stretch, and the second at which the stretch begins.
+/// The busiest minute of each stretch, from the second at which the stretch begins, as a line of steps.
 fn busiest(timeline: &Timeline, times: Times, of: impl Fn(&Slice) -> f64) -> Vec<(i64, f64)> {
     let [first, last] = [times.first, times.last].map(|second| usize::try_from(second / 60).unwrap_or_default());
     let minutes = timeline.minutes().get(first..last).unwrap_or_default();

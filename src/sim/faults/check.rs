@@ -332,8 +332,9 @@ impl Check {
             "ResourceInUseException" => true,
             _ if !is_as_seen => true,
             "LimitExceededException" if *refusal == Refusal::quota() => {
-                // They are kept for a minute: only a person's change is newer, or one whose memory a person has deleted.
-                let last = self.made.last().map(|made| made.at).max(self.changed_by_people.last().copied());
+                // They are kept for a minute: only a person's change is newer, or one whose memory a person has deleted, and
+                // which was not done yet.
+                let last = self.made.last().map(|made| made.done).max(self.changed_by_people.last().copied());
                 call.limits_of.is_none_or(|read| Some(read) <= last)
             }
             "LimitExceededException" => !self.is_spent(call.remedy.kind(), call.seen),

@@ -116,7 +116,8 @@ impl Planner {
         let (mut plan, mut free_from): (Vec<u32>, Vec<usize>) = (vec![], spent.map(slot_of_day).collect());
         for day in self.costs.chunks(DAY) {
             let open = plan.last().copied().unwrap_or(first);
-            let left = |slot: usize| RESHARDS_A_DAY - free_from.iter().filter(|free| **free > slot).count();
+            let left =
+                |slot: usize| RESHARDS_A_DAY.saturating_sub(free_from.iter().filter(|free| **free > slot).count());
             plan.extend(plan_of_a_day(day, open as usize, left));
             free_from.clear();
         }
