@@ -222,6 +222,7 @@ fn a_file_is_told_hour_by_hour_with_what_the_estimate_rests_on() {
         "  best static                    4            0        0       12.0",
         "  2026-11-20 01:00  scale_shards 2 → 4",
         "An estimate: ",
+        "a quota of 20000 shards, and no throughput commitment",
     ] {
         assert!(out.contains(line), "{line}:\n{out}");
     }
@@ -263,6 +264,8 @@ fn what_is_bad_in_a_command_or_its_file_is_named_and_exits_with_2() {
         let (code, _, err) = told(command(&folder, args).output().expect("runs"));
         assert_eq!(code, 2, "{args:?}: {err}");
     }
+    let (_, _, err) = told(command(&folder, &[]).output().expect("runs"));
+    assert!(err.contains("give a stream, or --csv FILE"), "{err}");
     csv(&folder);
     let (code, _, err) = of_file(&folder, &["--report", "no/page.html"]);
     assert_eq!(code, 2);

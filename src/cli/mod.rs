@@ -69,8 +69,8 @@ enum Command {
     /// Stop it: disable the rules and the schedules that wake it. Changes no stream.
     ///
     /// These are the EventBridge rules of the account and region that carry the tag unthrottle:stack, and the schedules
-    /// of the Scheduler groups that do. Changes under way go on, and a sweep that is running may make
-    /// more for up to five minutes. `unthrottle resume` undoes it.
+    /// of the Scheduler groups that do. Changes under way go on, and a sweep that is running may make more for up to five
+    /// minutes. `unthrottle resume` undoes it.
     Pause(pause::Args),
     /// Undo a pause: enable the rules and the schedules that wake it.
     Resume(pause::Args),

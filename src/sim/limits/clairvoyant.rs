@@ -1,5 +1,5 @@
-//! Knows the load of the whole run, and has planned for it: first as few refused records as
-//! `UpdateShardCount` and AWS's limits of it allow, then as few shard-hours, then as few changes.
+//! Knows the load of the whole run, and has planned for it: first as few refused records as `UpdateShardCount` and AWS's
+//! limits of it allow, then as few shard-hours, then as few changes.
 
 use super::Room;
 use crate::observation::CapacityMode;

@@ -1,5 +1,6 @@
 //! What can hardly be done better by who reshards for writes: with the future known ([`Clairvoyant`]), and with what was
-//! really written, once its minute is published ([`Reactive`]). No tool can be built like either; the others are held against them.
+//! really written, once its minute is published ([`Reactive`]). No tool can be built like either; the others are held
+//! against them.
 
 mod clairvoyant;
 mod reactive;
