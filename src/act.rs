@@ -1,6 +1,7 @@
 //! Decision → AWS: the calls that change something. In which order, and what their answers mean, is `run`'s.
 
 use crate::clients::Clients;
+use crate::clock::Clock;
 use crate::decide::{Remedy, Wants};
 use crate::heal;
 use crate::memory::TAG;
@@ -16,7 +17,7 @@ use aws_sdk_kinesis::types::{MetricsName, ScalingType, StreamMode, StreamModeDet
 use chrono::{DateTime, SubsecRound, Utc};
 use serde_json::Value;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A call that was not answered, or throttled to the end.
 #[derive(Debug, thiserror::Error)]
@@ -34,10 +35,10 @@ pub struct ActError {
 
 /// AWS by its SDK, for one run.
 pub(crate) struct Aws<'a> {
+    time: &'a dyn Clock,
     clients: &'a Clients,
     observer: &'a Observer,
     stream: &'a StreamArn,
-    began: Instant,
     /// How the first AutoFix datum went out, which is that of the run's own change where it made one.
     pub auto_fix: Option<AutoFix>,
     /// Lines for the log that CloudWatch makes metrics of.
@@ -48,12 +49,13 @@ pub(crate) struct Aws<'a> {
 impl<'a> Aws<'a> {
     /// `left`: where the lines go that nobody has taken when the run is over, or given up.
     pub(crate) fn new(
+        time: &'a dyn Clock,
         clients: &'a Clients,
         observer: &'a Observer,
         stream: &'a StreamArn,
         left: &'a Mutex<Vec<Value>>,
     ) -> Aws<'a> {
-        Aws { clients, observer, stream, began: Instant::now(), auto_fix: None, lines: vec![], left }
+        Aws { time, clients, observer, stream, auto_fix: None, lines: vec![], left }
     }
 }
 
@@ -67,16 +69,16 @@ impl Wire for Aws<'_> {
     type Error = heal::Error;
 
     fn now(&self) -> DateTime<Utc> {
-        Utc::now()
+        self.time.now()
     }
 
     fn clock(&self) -> Duration {
-        self.began.elapsed()
+        self.time.elapsed()
     }
 
     async fn look(&mut self) -> Result<Look, heal::Error> {
         let asked = self.clock();
-        let observation = self.observer.look(self.stream, Utc::now().trunc_subsecs(3)).await?;
+        let observation = self.observer.look(self.stream, self.now().trunc_subsecs(3)).await?;
         Ok(Look { observation, asked })
     }
 

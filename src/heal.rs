@@ -3,6 +3,7 @@
 use crate::act::{ActError, Aws};
 use crate::callers::{Callers, Group};
 use crate::clients::Clients;
+use crate::clock::{Clock, SystemClock};
 use crate::decide::{Decision, Foreign, Reason, Verdict, hold_unseen, triage};
 use crate::observation::Observation;
 use crate::observe::{Observer, ReadError};
@@ -15,7 +16,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use std::iter;
 use std::sync::atomic::AtomicU32;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Why an invocation failed. Nothing was changed, unless the error says otherwise.
 #[derive(Debug, thiserror::Error)]
@@ -91,6 +92,7 @@ pub struct Healing {
 /// Heals one stream at a time. One for each process: it remembers what it has just looked at.
 #[derive(Debug)]
 pub struct Healer {
+    clock: Arc<dyn Clock>,
     clients: Clients,
     observer: Observer,
     policy: Policy,
@@ -102,9 +104,10 @@ pub struct Healer {
 }
 
 impl Healer {
-    /// A healer that has looked at nothing yet.
+    /// A healer that has looked at nothing yet, and goes by the machine's clock.
     pub fn new(clients: Clients, policy: Policy) -> Healer {
         Healer {
+            clock: Arc::new(SystemClock),
             observer: Observer::new(clients.clone()),
             clients,
             policy,
@@ -113,6 +116,17 @@ impl Healer {
             left: Mutex::default(),
             notices: Notices::default(),
         }
+    }
+
+    /// The same on another clock: that of a local account.
+    #[must_use]
+    pub fn on(self, clock: impl Clock + 'static) -> Healer {
+        Healer { clock: Arc::new(clock), ..self }
+    }
+
+    /// The clock that it goes by.
+    pub fn clock(&self) -> &dyn Clock {
+        &*self.clock
     }
 
     /// An event, from its payload to its document. `home`: where we live.
@@ -158,7 +172,9 @@ impl Healer {
     ) -> Result<Healing, Error> {
         let mut healing = self.five_steps(signal, home, left_in_sweep).await?;
         if healing.tell {
-            healing.lines.extend(self.notices.tell(&self.clients.sns, &self.policy, &healing.document).await);
+            healing
+                .lines
+                .extend(self.notices.tell(&self.clients.sns, &self.policy, &healing.document, self.clock.now()).await);
         }
         Ok(healing)
     }
@@ -171,13 +187,13 @@ impl Healer {
     ) -> Result<Healing, Error> {
         let held = triage(signal, &self.policy, home);
         self.count_caller(signal, held.as_ref());
-        let held = held.or_else(|| self.container.just_looked(signal, Utc::now()));
+        let held = held.or_else(|| self.container.just_looked(signal, self.clock.now()));
         let (None, Some(stream)) = (&held, signal.stream()) else {
             let decision = hold_unseen(held.unwrap_or(Reason::NotOurs(Foreign::NoStream)), &self.policy);
             let callers = signal.stream().map(|stream| self.callers().seen(stream)).unwrap_or_default();
             return Ok(Healing::unseen(signal, &decision, &callers));
         };
-        let mut aws = Aws::new(&self.clients, &self.observer, stream, &self.left);
+        let mut aws = Aws::new(self.clock(), &self.clients, &self.observer, stream, &self.left);
         let run = Run { signal, stream, policy: &self.policy, container: &self.container, left_in_sweep };
         let Ran { observation, mut decision } = run.go(&mut aws).await.map_err(|failed| match failed {
             Failed::Call(error) => error,
@@ -185,7 +201,7 @@ impl Healer {
         })?;
         decision.tell &= is_worth_telling(&decision);
         let (auto_fix, mut lines) = (aws.auto_fix, std::mem::take(&mut aws.lines));
-        lines.extend(healed(stream, &decision));
+        lines.extend(healed(stream, &decision, self.clock.now()));
         // Only now: a run that fails leaves them to the next.
         let callers = self.callers().take(stream);
         Ok(Healing::seen(signal, &observation, &decision, auto_fix, lines, &callers))
@@ -216,10 +232,10 @@ fn needs_person(decision: &Decision) -> bool {
 }
 
 /// The metrics of a change that is known to have worked.
-fn healed(stream: &StreamArn, decision: &Decision) -> Option<Value> {
+fn healed(stream: &StreamArn, decision: &Decision, now: DateTime<Utc>) -> Option<Value> {
     match &decision.verdict {
         Verdict::Hold(Reason::Healthy { healed: Some(healed) }) if decision.mode == Mode::Heal => {
-            Some(metric::healed(stream, healed.took, Utc::now()))
+            Some(metric::healed(stream, healed.took, now))
         }
         _ => None,
     }

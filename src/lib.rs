@@ -27,6 +27,7 @@ pub mod callers;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod clients;
+pub mod clock;
 pub mod cost;
 pub mod decide;
 pub mod heal;
@@ -37,6 +38,8 @@ pub mod observation;
 pub mod observe;
 pub mod policy;
 pub mod report;
+#[cfg(feature = "sim")]
+pub mod rules;
 mod run;
 pub mod settings;
 pub mod signal;

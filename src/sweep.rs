@@ -15,8 +15,9 @@ use serde::Serialize;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicU32;
-use std::time::{Duration, Instant};
-use tokio::time::{MissedTickBehavior, timeout};
+use std::time::Duration;
+use tokio::sync::Mutex;
+use tokio::time::timeout;
 
 /// A look reads a stream's tags, which AWS allows five times a second to a whole account: four leave one to the
 /// invocations that a throttle wakes meanwhile. A look takes well under a second.
@@ -106,21 +107,21 @@ struct Found {
 pub async fn sweep(
     healer: &Healer,
     home: &Home,
-    deadline: Instant,
+    deadline: DateTime<Utc>,
     again_every: Option<Duration>,
     mut each: impl FnMut(&Healing),
 ) -> Result<SweepDocument, Error> {
-    let before = healer.clients().calls();
-    let time = deadline.saturating_duration_since(Instant::now() + TO_ANSWER);
-    let found = timeout(time, find(healer, home, Utc::now())).await.map_err(|_| Error::SweepTooSlow)??;
+    let (before, clock) = (healer.clients().calls(), healer.clock());
+    let time = (deadline - clock.now()).to_std().unwrap_or_default().saturating_sub(TO_ANSWER);
+    let found = timeout(time, find(healer, home, clock.now())).await.map_err(|_| Error::SweepTooSlow)??;
     let finding_calls = healer.clients().calls() - before;
     let sweeper = Sweeper::new(healer, home, deadline);
     let (mut queue, mut all) = (found.queue.clone(), Looks::default());
     loop {
-        let begun = Instant::now();
+        let begun = clock.now();
         queue = sweeper.look(queue, &mut all, &mut each).await;
-        match again_every.map(|every| (begun + every).max(Instant::now())) {
-            Some(next) if !queue.is_empty() && !sweeper.is_late(next) => tokio::time::sleep_until(next.into()).await,
+        match again_every.map(|every| (begun + every).max(clock.now())) {
+            Some(next) if !queue.is_empty() && !sweeper.is_late(next) => clock.sleep_until(next).await,
             _ => break,
         }
     }
@@ -130,10 +131,11 @@ pub async fn sweep(
 struct Sweeper<'a> {
     healer: &'a Healer,
     home: &'a Home,
-    deadline: Instant,
+    deadline: DateTime<Utc>,
     /// How many more streams it may change.
     changes: AtomicU32,
-    pace: tokio::sync::Mutex<tokio::time::Interval>,
+    /// When the next look may begin.
+    next: Mutex<DateTime<Utc>>,
 }
 
 /// What came of the looks so far.
@@ -153,17 +155,23 @@ impl Looks {
 }
 
 impl<'a> Sweeper<'a> {
-    fn new(healer: &'a Healer, home: &'a Home, deadline: Instant) -> Sweeper<'a> {
-        let mut pace = tokio::time::interval(PACE);
-        // What slow looks were behind is not made up for: AWS counts each second for itself.
-        pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    fn new(healer: &'a Healer, home: &'a Home, deadline: DateTime<Utc>) -> Sweeper<'a> {
         let changes = AtomicU32::new(healer.policy().max_changes_per_sweep);
-        Sweeper { healer, home, deadline, changes, pace: tokio::sync::Mutex::new(pace) }
+        Sweeper { healer, home, deadline, changes, next: Mutex::new(healer.clock().now()) }
     }
 
     /// Whether a look that begins at `then` may end beyond the deadline.
-    fn is_late(&self, then: Instant) -> bool {
+    fn is_late(&self, then: DateTime<Utc>) -> bool {
         then + RESERVED > self.deadline
+    }
+
+    /// Waits for the turn of the next look. What slow looks were behind is not made up for: AWS counts each second for
+    /// itself.
+    async fn take_turn(&self) {
+        let mut next = self.next.lock().await;
+        let clock = self.healer.clock();
+        clock.sleep_until(*next).await;
+        *next = clock.now() + PACE;
     }
 
     /// Looks at these streams, as far as there is time. Gives those that are under way.
@@ -201,10 +209,10 @@ impl<'a> Sweeper<'a> {
         changed: &BTreeSet<StreamArn>,
     ) -> (StreamArn, Option<Result<Healing, Error>>) {
         // Who will get no turn must not wait for it, or the many that are left would take the sweep beyond its deadline.
-        if !self.is_late(Instant::now()) {
-            self.pace.lock().await.tick().await;
+        if !self.is_late(self.healer.clock().now()) {
+            self.take_turn().await;
         }
-        if self.is_late(Instant::now()) {
+        if self.is_late(self.healer.clock().now()) {
             return (stream, None);
         }
         let signal = Signal::Sweep(stream.clone());

@@ -1,5 +1,5 @@
 //! Each diagnosis on the wire: a local account that is really throttled, real SDK clients, and the healer that the
-//! Lambda runs. Time passes by moving what has happened into the past.
+//! Lambda runs. The clock of the account stands until a test moves it.
 
 #![cfg(feature = "cli")]
 
@@ -8,21 +8,20 @@ mod aws;
 
 use aws::{Aws, STREAM, STREAM_ARN};
 use aws_sdk_kinesis::types::{MetricsName, ScalingType, StreamMode, StreamModeDetails};
-use chrono::{TimeDelta, Utc};
+use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use unthrottle::clients::Clients;
 use unthrottle::heal::Healer;
-use unthrottle::local::{Commitment, Effect, Fault, LocalAccount, Options};
-use unthrottle::memory::{ChangeKind, TAG};
+use unthrottle::local::{Clock, Commitment, Effect, Fault, LocalAccount, Options};
+use unthrottle::memory::ChangeKind;
 use unthrottle::observation::SHARD_METRICS;
 use unthrottle::policy::{Permission, Policy};
 use unthrottle::signal::Home;
 
-/// Real seconds of traffic, which stand for [`MINUTES`] of the past.
-const TRAFFIC: Duration = Duration::from_secs(2);
-const MINUTES: u32 = 10;
+/// Seconds of traffic: a minute of metrics, which is what a decision needs.
+const TRAFFIC: usize = 60;
 
 struct Stage {
     account: LocalAccount,
@@ -33,12 +32,15 @@ struct Stage {
 impl Stage {
     /// An account with one stream.
     async fn with(shards: i32, options: Options) -> Stage {
-        let times =
-            Options { create_time: Duration::from_millis(20), update_time: Duration::from_millis(300), ..options };
-        let account = LocalAccount::start(times).await.expect("a free port");
-        let aws = Aws::at(account.url());
+        let options = Options { clock: Clock::standing_at(noon()), ..options };
+        let account = LocalAccount::start(options).await.expect("a free port");
+        let aws = Aws::of(&account);
         aws.create(STREAM, shards).await;
         Stage { account, aws, policy: Policy::default() }
+    }
+
+    fn clock(&self) -> &Clock {
+        self.account.clock()
     }
 
     async fn new(shards: i32) -> Stage {
@@ -71,19 +73,22 @@ impl Stage {
         self
     }
 
-    /// Ten minutes of this many records of 10 KiB a second, with these hash keys; how many were accepted and how many throttled.
+    /// A whole minute of this many records of 10 KiB a second, with these hash keys; how many were accepted and how many
+    /// throttled.
     async fn drive(&self, per_second: usize, hash_key: impl Fn(usize) -> u128) -> (usize, usize) {
-        self.account.live_past(MINUTES, TRAFFIC);
-        self.aws.drive_at(STREAM, per_second, TRAFFIC, hash_key).await
+        let minute = self.clock().now().duration_trunc(TimeDelta::minutes(1)).expect("in range");
+        self.clock().advance_to(minute + TimeDelta::minutes(1)).expect("forwards");
+        self.aws.offer(STREAM, per_second, TRAFFIC, hash_key).await
     }
 
     /// What the healer decides when a person asks. A new container each time: it remembers nothing, so it reads the
     /// account's limits again, and AWS allows one such call a second.
     async fn ask(&self) -> Value {
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        self.clock().advance(Duration::from_secs(1)).expect("a clock that stands");
         let clients = Clients::new(&unthrottle::cli::local_config(self.account.url()));
         let home = Home::of_arn(STREAM_ARN).expect("an ARN");
-        let healing = Healer::new(clients, self.policy.clone()).handle(&json!({ "stream": STREAM }), &home).await;
+        let healer = Healer::new(clients, self.policy.clone()).on(self.clock().clone());
+        let healing = healer.handle(&json!({ "stream": STREAM }), &home).await;
         serde_json::to_value(healing.expect("a decision").document).expect("JSON")
     }
 
@@ -99,16 +104,9 @@ impl Stage {
         self.later_by(TimeDelta::minutes(20)).await;
     }
 
-    async fn later_by(&self, ago: TimeDelta) {
+    async fn later_by(&self, time: TimeDelta) {
         self.aws.active(STREAM).await;
-        self.account.age(ago.to_std().expect("positive"));
-        let Some(mut memory) = self.aws.memory(STREAM_ARN).await else { return };
-        let text = memory.encode().expect("fits");
-        let change = memory.change.as_mut().expect("a change");
-        // All other times in the text count from this one.
-        let when = |at: chrono::DateTime<Utc>| at.format("%Y%m%dT%H%M%SZ").to_string();
-        let text = text.replace(&when(change.at), &when(change.at - ago));
-        self.aws.tag(STREAM_ARN, TAG, &text).await;
+        self.clock().advance(time.to_std().expect("positive")).expect("a clock that stands");
     }
 
     fn refuse(&self, operation: &str, code: &str) {
@@ -119,6 +117,10 @@ impl Stage {
     fn calls(&self) -> BTreeMap<String, u64> {
         self.account.calls()
     }
+}
+
+fn noon() -> DateTime<Utc> {
+    DateTime::from_timestamp(1_795_176_000, 0).expect("in range")
 }
 
 /// Hash keys spread over the `n`th quarter of the range.

@@ -1,9 +1,10 @@
 //! The Lambda: environment → policy and clients, once; then events, one at a time.
 
+use chrono::{DateTime, Utc};
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 use unthrottle::clients::Clients;
 use unthrottle::heal::{Error, Healer, Healing};
 use unthrottle::report::metric::{self, Invocation};
@@ -40,7 +41,7 @@ impl Function {
             Ok((Event::One(signal), home)) => self.healer.heal(&signal, &home).await,
             Err(error) => Err(error),
         };
-        let now = chrono::Utc::now();
+        let now = Utc::now();
         let (duration, aws_calls) = (started.elapsed(), self.clients.calls() - calls);
         let cost = Invocation { duration, aws_calls, cold_start, ..Invocation::default() };
         let (code, invocation) = match &result {
@@ -79,14 +80,14 @@ impl Function {
         let (calls, id) = (self.clients.calls(), &event.context.request_id);
         // At once: a sweep may stay for minutes, or die.
         let log = |healing: &Healing| {
-            let now = chrono::Utc::now();
+            let now = Utc::now();
             println!("{}", log_line(&healing.document, id, now));
             healing.lines_of_sweep(now).for_each(|line| println!("{line}"));
             self.healer.lines_of_failed_runs().iter().for_each(|line| println!("{line}"));
         };
-        let deadline = Instant::now() + remaining(event);
+        let deadline = deadline(event);
         let sweep = sweep(&self.healer, home, deadline, stays.then_some(AGAIN_EVERY), log).await;
-        let now = chrono::Utc::now();
+        let now = Utc::now();
         let code = sweep.as_ref().map_or_else(Error::code, |_| "swept");
         let aws_calls = self.clients.calls() - calls;
         // What was looked at and held is counted stream by stream.
@@ -103,8 +104,8 @@ impl Function {
     }
 }
 
-/// How long the invocation may still take.
-fn remaining(event: &LambdaEvent<Value>) -> Duration {
-    let deadline = UNIX_EPOCH + Duration::from_millis(event.context.deadline);
-    deadline.duration_since(SystemTime::now()).unwrap_or_default()
+/// When Lambda stops the invocation. A time that no calendar has is no time at all.
+fn deadline(event: &LambdaEvent<Value>) -> DateTime<Utc> {
+    let millis = i64::try_from(event.context.deadline).unwrap_or(i64::MAX);
+    DateTime::from_timestamp_millis(millis).unwrap_or_default()
 }

@@ -163,6 +163,9 @@ pub enum CliError {
     /// The local account, or the output, failed.
     #[error("{0}")]
     Io(#[from] std::io::Error),
+    /// The clock of the local account was to go where it cannot.
+    #[error("{0}")]
+    Clock(#[from] crate::local::ClockError),
     /// Something that must happen did not happen in time.
     #[error("{0}")]
     Late(String),
@@ -184,7 +187,7 @@ impl CliError {
             | CliError::Line { .. } => 2,
             CliError::Usage(_) | CliError::Setting(_) | CliError::Heal(heal::Error::Signal(_)) => 2,
             CliError::Missing(_) | CliError::Broken(_) | CliError::Partly(_) => 1,
-            CliError::Heal(_) | CliError::Aws { .. } | CliError::Io(_) | CliError::Late(_) => 1,
+            CliError::Heal(_) | CliError::Aws { .. } | CliError::Io(_) | CliError::Clock(_) | CliError::Late(_) => 1,
         }
     }
 }

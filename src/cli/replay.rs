@@ -16,10 +16,10 @@ use crate::signal::{self, Home, Signal, StreamArn};
 use crate::sweep::sweep;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_kinesis::config::Credentials;
+use chrono::Utc;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tokio::time::Instant;
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -101,7 +101,7 @@ async fn handle(healer: &Healer, signal: &Signal, home: &Home, console: &mut Con
     if !matches!(signal, Signal::Sweep(_)) {
         return Ok(healer.heal(signal, home).await?.document);
     }
-    let swept = sweep(healer, home, std::time::Instant::now() + SWEEP_WITHIN, None, |_| ()).await?;
+    let swept = sweep(healer, home, healer.clock().now() + SWEEP_WITHIN, None, |_| ()).await?;
     console.step(&swept.sentence)?;
     swept.decisions.into_iter().next().ok_or_else(|| CliError::Late("the sweep found no stream to look at".into()))
 }
@@ -138,11 +138,11 @@ async fn replay_local(event: &Event, mut policy: Policy, console: &mut Console) 
     policy.role_arn.get_or_insert_with(|| format!("arn:aws:iam::{}:role/unthrottle", home.account));
     let signal = event.signal(&home)?;
     let unseen = triage(&signal, &policy, &home).is_some();
-    let stage = Stage::of(event.promise(), is_read(&signal));
+    let stage = Stage::of(event.promise(), is_read(&signal), Utc::now());
     stage.setting.iter().for_each(|(_, set)| set(&mut policy));
     let account = LocalAccount::start(stage.options.clone()).await?;
     let clients = Clients::new(&local_config(account.url()));
-    let healer = Healer::new(clients.clone(), policy);
+    let healer = Healer::new(clients.clone(), policy).on(stage.options.clock.clone());
     let Some(stream) = signal.stream().filter(|_| !unseen) else {
         console.step("this event needs no stream: it is decided from the event alone")?;
         let document = healer.heal(&signal, &home).await?.document;
@@ -162,11 +162,12 @@ async fn replay_local(event: &Event, mut policy: Policy, console: &mut Console) 
         document = handle(&healer, &signal, &home, console).await?;
         tell(&document, console)?;
     }
-    let started = Instant::now();
+    let started = set.clock().now();
     let sizes = (size, set.active().await?);
-    console.step(&format!("ACTIVE with {} shards after {:.1} s", sizes.1.shards, started.elapsed().as_secs_f64()))?;
+    let took = (set.clock().now() - started).num_seconds();
+    console.step(&format!("ACTIVE with {} shards after {took} s", sizes.1.shards))?;
     let traffic = match before {
-        Some(before) => drive("the same traffic", &set, set.traffic(), console).await?.map(|after| (before, after)),
+        Some(before) => drive("the same traffic", &set, set.after(), console).await?.map(|after| (before, after)),
         None => None,
     };
     if let Some((before, after)) = traffic {

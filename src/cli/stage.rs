@@ -1,33 +1,31 @@
 //! The local account that a sample event is replayed on: what must be true for the decision that its name promises.
 
 use super::CliError;
-use super::traffic::{self, Keys, RECORD_BYTES, Tally};
+use super::replay::local_config;
+use super::traffic::{Keys, RECORD_BYTES, Tally, Target};
 use crate::clients::Clients;
-use crate::local::{Commitment, Effect, Fault, LocalAccount, Options};
+use crate::local::{Clock, Commitment, Effect, Fault, LocalAccount, Options};
 use crate::memory::{Change, ChangeKind, Lineage, Memory, TAG, Watch};
 use crate::observation::SHARD_METRICS;
 use crate::observe::Cause;
 use crate::policy::{MAX_SHARDS_TAG, MODE_TAG, Permission, Policy};
 use crate::report::metric::{AUTO_FIX, NAMESPACE};
 use crate::signal::StreamArn;
+use aws_sdk_kinesis::Client;
+use aws_sdk_kinesis::config::retry::RetryConfig;
 use aws_sdk_kinesis::types::{MetricsName, StreamMode, StreamModeDetails, StreamStatus};
-use chrono::{TimeDelta, Utc};
+use chrono::{DateTime, DurationRound as _, TimeDelta, Utc};
 use serde_json::json;
-use std::time::{Duration, SystemTime};
-use tokio::time::Instant;
+use std::time::Duration;
 
-/// How long traffic is driven before and after.
-const TRAFFIC: Duration = Duration::from_secs(3);
-/// What the traffic before stands for: more than the window, and all of the blocks that on-demand mode is given.
-const MINUTES: u32 = 16;
-/// Of an overload at least this share is throttled: each load is half as much again as its shards take.
-const OVERLOADED: f64 = 0.15;
-/// How often an overload is tried on a busy machine.
-const TRIES: usize = 3;
+/// Seconds of traffic before the event: a whole minute of metrics, which is what a decision needs.
+const SECONDS_BEFORE: usize = 60;
+/// Seconds of the same traffic after the change: what a shard keeps for a burst is used up in the first.
+const SECONDS_AFTER: usize = 20;
 /// Each alone polls as often as a shard allows; together, three times as often.
 const READERS: usize = 3;
-/// A change on the local account takes four seconds; ten times that is stuck.
-const ACTIVE_WITHIN: Duration = Duration::from_secs(40);
+/// Seconds on the account's clock. A change on the local account takes four; ten times that is stuck.
+const ACTIVE_WITHIN: u32 = 40;
 /// A stream that is being created for the whole of the replay.
 const FOR_LONG: Duration = Duration::from_secs(600);
 
@@ -106,9 +104,11 @@ enum Monitored {
 impl Stage {
     /// The stage of a sample whose file name promises `code`: `SITUATION__CODE.json`. Any other event finds a stream of
     /// two shards that is offered half as much again as it takes, by producers or, for GetRecords, by readers.
-    pub fn of(code: Option<&str>, reads: bool) -> Stage {
+    /// `now`: where the account's clock begins.
+    pub fn of(code: Option<&str>, reads: bool, now: DateTime<Utc>) -> Stage {
+        let past = Past(now);
         let stage = Stage {
-            options: Options::default(),
+            options: Options { clock: Clock::standing_at(now), ..Options::default() },
             shards: 2,
             load: if reads { Load::Readers } else { Load::Even },
             created: true,
@@ -128,8 +128,8 @@ impl Stage {
             "hot_key" => Stage {
                 shards: 4,
                 load: Load::OneKey,
-                memory: Some(remember(ChangeKind::Split, 4, 4, 60, |memory| {
-                    let at = ago(60);
+                memory: Some(past.remember(ChangeKind::Split, 4, 4, 60, |memory| {
+                    let at = past.ago(60);
                     memory.lineages = vec![Lineage { shard: 1, splits: 2, at }];
                 })),
                 ..stage
@@ -144,8 +144,8 @@ impl Stage {
             "disable_shard_metrics" => Stage {
                 monitored: Monitored::BeforeTraffic,
                 load: Load::Light,
-                memory: Some(remember(ChangeKind::Watch, 2, 2, 90, |memory| {
-                    memory.watch = Some(Watch { metrics: Some([true; 3]), at: ago(90) });
+                memory: Some(past.remember(ChangeKind::Watch, 2, 2, 90, |memory| {
+                    memory.watch = Some(Watch { metrics: Some([true; 3]), at: past.ago(90) });
                 })),
                 ..stage
             },
@@ -179,7 +179,7 @@ impl Stage {
             },
             "uneven_reads" => Stage { load: Load::Published(&[Published { reads_refused: 60.0, ..QUIET }]), ..stage },
             "split_budget_spent" => {
-                let refuse = |memory: Memory, _| memory.refuse(ChangeKind::Split, ago(120), true);
+                let refuse = |memory: Memory, _| memory.refuse(ChangeKind::Split, past.ago(120), true);
                 Stage {
                     shards: 4,
                     monitored: Monitored::BeforeTraffic,
@@ -191,7 +191,7 @@ impl Stage {
             "restore" => Stage {
                 shards: 4,
                 load: Load::Published(&[QUIET]),
-                memory: Some(remember(ChangeKind::Scale, 2, 4, 120, |memory| {
+                memory: Some(past.remember(ChangeKind::Scale, 2, 4, 120, |memory| {
                     memory.base = Some(2);
                     verified(memory);
                 })),
@@ -201,7 +201,7 @@ impl Stage {
             "not_healed" => Stage {
                 shards: 4,
                 load: Load::HotRange,
-                memory: Some(remember(ChangeKind::Scale, 2, 4, 20, |memory| {
+                memory: Some(past.remember(ChangeKind::Scale, 2, 4, 20, |memory| {
                     verified(memory);
                     memory.change.iter_mut().for_each(|change| change.healed = None);
                 })),
@@ -209,7 +209,9 @@ impl Stage {
             },
             "tug_of_war" => Stage {
                 load: OVERLOAD,
-                memory: Some(remember(ChangeKind::Theirs, 4, 2, 20, |memory| memory.reverts = vec![ago(180), ago(20)])),
+                memory: Some(past.remember(ChangeKind::Theirs, 4, 2, 20, |memory| {
+                    memory.reverts = vec![past.ago(180), past.ago(20)]
+                })),
                 ..stage
             },
             "fleet_limit" => Stage {
@@ -218,7 +220,11 @@ impl Stage {
                 setting: Some(("UNTHROTTLE_MAX_CHANGES_PER_HOUR=10", |p| p.max_changes_per_hour = 10)),
                 ..stage
             },
-            "warm_up" => Stage { options: committed(), on_demand: true, ..stage },
+            "warm_up" => Stage {
+                options: Options { commitment: Commitment::Enabled, ..stage.options.clone() },
+                on_demand: true,
+                ..stage
+            },
             "on_demand_adapting" => Stage {
                 on_demand: true,
                 load: Load::Published(&[
@@ -228,17 +234,19 @@ impl Stage {
                 ..stage
             },
             "on_demand_ceiling" => Stage { load: OVERLOAD, on_demand: true, ..stage },
-            "switch_to_on_demand" => Stage { load: OVERLOAD, options: full(), ..stage },
+            "switch_to_on_demand" => {
+                Stage { load: OVERLOAD, options: Options { shard_limit: 2, ..stage.options.clone() }, ..stage }
+            }
             "at_account_quota" => Stage {
                 load: OVERLOAD,
-                options: full(),
+                options: Options { shard_limit: 2, ..stage.options.clone() },
                 setting: Some(("UNTHROTTLE_ON_DEMAND=deny", |p| p.on_demand = Permission::Deny)),
                 ..stage
             },
             "reshard_budget_spent" => Stage {
                 load: OVERLOAD,
-                memory: Some(remember(ChangeKind::Scale, 4, 2, 60, |memory| {
-                    memory.reshards = (0..10).map(|n| ago(60 + 60 * n)).rev().collect();
+                memory: Some(past.remember(ChangeKind::Scale, 4, 2, 60, |memory| {
+                    memory.reshards = (0..10).map(|n| past.ago(60 + 60 * n)).rev().collect();
                 })),
                 setting: Some(("UNTHROTTLE_ON_DEMAND=deny", |p| p.on_demand = Permission::Deny)),
                 ..stage
@@ -249,8 +257,8 @@ impl Stage {
                 setting: Some(("UNTHROTTLE_MAX_HOURLY_COST=0.01", |p| p.max_hourly_cost = Some(0.01))),
                 ..stage
             },
-            "switch_to_provisioned" => switched(json!({ "ChannelCount": 0, "QueueCount": 0 }), stage),
-            "not_restorable" => switched(json!({ "ChannelCount": 0, "QueueCount": 1 }), stage),
+            "switch_to_provisioned" => switched(past, json!({ "ChannelCount": 0, "QueueCount": 0 }), stage),
+            "not_restorable" => switched(past, json!({ "ChannelCount": 0, "QueueCount": 1 }), stage),
             "just_looked" | "settling" => Stage { load: OVERLOAD, again: true, ..stage },
             "resharding" => Stage { load: OVERLOAD, resharding: true, ..stage },
             "stream_gone" => Stage { created: false, load: Load::None, ..stage },
@@ -263,11 +271,9 @@ impl Stage {
             "refused" => {
                 Stage { load: OVERLOAD, fault: Some(refuse("UpdateShardCount", "LimitExceededException")), ..stage }
             }
-            "refused_lately" => Stage {
-                load: OVERLOAD,
-                memory: Some(Memory::default().refuse(ChangeKind::Scale, Utc::now(), true)),
-                ..stage
-            },
+            "refused_lately" => {
+                Stage { load: OVERLOAD, memory: Some(Memory::default().refuse(ChangeKind::Scale, now, true)), ..stage }
+            }
             "cannot_remember" => {
                 Stage { load: OVERLOAD, fault: Some(refuse("TagResource", "AccessDeniedException")), ..stage }
             }
@@ -300,18 +306,24 @@ impl Stage {
     }
 }
 
-/// So many minutes ago.
-fn ago(minutes: i64) -> chrono::DateTime<Utc> {
-    Utc::now() - TimeDelta::minutes(minutes)
-}
+/// What was before the time at which the account's clock begins.
+#[derive(Clone, Copy)]
+struct Past(DateTime<Utc>);
 
-/// The memory of a change of ours, made and settled so many minutes ago.
-fn remember(kind: ChangeKind, from: u32, to: u32, minutes: i64, more: impl FnOnce(&mut Memory)) -> Memory {
-    let mut change = Change::intent(kind, from, to, ago(minutes));
-    change.settled = Some(change.at + TimeDelta::minutes(1));
-    let mut memory = Memory { change: Some(change), ..Memory::default() };
-    more(&mut memory);
-    memory
+impl Past {
+    /// So many minutes ago.
+    fn ago(self, minutes: i64) -> DateTime<Utc> {
+        self.0 - TimeDelta::minutes(minutes)
+    }
+
+    /// The memory of a change of ours, made and settled so many minutes ago.
+    fn remember(self, kind: ChangeKind, from: u32, to: u32, minutes: i64, more: impl FnOnce(&mut Memory)) -> Memory {
+        let mut change = Change::intent(kind, from, to, self.ago(minutes));
+        change.settled = Some(change.at + TimeDelta::minutes(1));
+        let mut memory = Memory { change: Some(change), ..Memory::default() };
+        more(&mut memory);
+        memory
+    }
 }
 
 /// Its change was found done, counted, and to have healed.
@@ -321,19 +333,9 @@ fn verified(memory: &mut Memory) {
     }
 }
 
-/// An account with the throughput commitment.
-fn committed() -> Options {
-    Options { commitment: Commitment::Enabled, ..Options::default() }
-}
-
-/// An account without room for one more shard.
-fn full() -> Options {
-    Options { shard_limit: 2, ..Options::default() }
-}
-
 /// A stream that we switched to on-demand mode two days ago, calm since, with these fields of its summary.
-fn switched(summary: serde_json::Value, stage: Stage) -> Stage {
-    let memory = remember(ChangeKind::Switch, 2, 2, 48 * 60, |memory| memory.was_provisioned = true);
+fn switched(past: Past, summary: serde_json::Value, stage: Stage) -> Stage {
+    let memory = past.remember(ChangeKind::Switch, 2, 2, 48 * 60, |memory| memory.was_provisioned = true);
     Stage {
         on_demand: true,
         load: Load::Published(&[QUIET]),
@@ -363,6 +365,8 @@ pub(super) struct Set<'a> {
     stage: Stage,
     account: LocalAccount,
     clients: Clients,
+    /// For traffic: each call is made once, and takes as long as it takes.
+    traffic: Client,
     stream: &'a StreamArn,
 }
 
@@ -374,7 +378,8 @@ impl Set<'_> {
         clients: Clients,
         stream: &StreamArn,
     ) -> Result<Set<'_>, CliError> {
-        let set = Set { stage, account, clients, stream };
+        let config = local_config(account.url()).into_builder().retry_config(RetryConfig::disabled()).build();
+        let set = Set { stage, account, clients, traffic: Client::new(&config), stream };
         if set.stage.created {
             set.create().await?;
         }
@@ -406,7 +411,7 @@ impl Set<'_> {
             tag.map_err(|e| failed("TagResource", e))?;
         }
         for _ in 0..self.stage.fleet_fixes {
-            self.account.put_metric(NAMESPACE, AUTO_FIX, &[], SystemTime::now() - Duration::from_secs(600), 1.0);
+            self.account.put_metric(NAMESPACE, AUTO_FIX, &[], self.account.now() - TimeDelta::minutes(10), 1.0);
         }
         if let Some(fields) = &self.stage.summary {
             self.account.describe_as(name, fields.clone());
@@ -422,17 +427,18 @@ impl Set<'_> {
         self.wait_until_active().await.map(|_| ())
     }
 
+    /// The clock of the account.
+    pub fn clock(&self) -> &Clock {
+        &self.stage.options.clock
+    }
+
     /// The traffic of the last minutes, and what else must be so when the event comes. `None`: nothing was driven.
     pub async fn before(&self) -> Result<Option<Tally>, CliError> {
-        let mut tally = self.traffic_of_the_past().await?;
-        for _ in 1..TRIES {
-            if !self.is_overload() || tally.is_none_or(|tally| tally.share() >= OVERLOADED) {
-                break;
-            }
-            // The machine was too busy to send so much: what was sent moves out of sight.
-            self.account.age(Duration::from_secs(60 * u64::from(2 * MINUTES)));
-            tally = self.traffic_of_the_past().await?;
-        }
+        // From a whole minute on, so that each minute of the traffic is one of the metrics.
+        let now = self.clock().now();
+        let minute = now.duration_trunc(TimeDelta::minutes(1)).unwrap_or(now);
+        self.clock().advance_to(if minute < now { minute + TimeDelta::minutes(1) } else { now })?;
+        let tally = self.traffic(SECONDS_BEFORE).await?;
         if self.stage.monitored == Monitored::AfterTraffic {
             self.monitor().await?;
         }
@@ -446,21 +452,16 @@ impl Set<'_> {
         Ok(tally)
     }
 
-    async fn traffic_of_the_past(&self) -> Result<Option<Tally>, CliError> {
-        self.account.live_past(MINUTES, TRAFFIC);
-        self.traffic().await
+    /// The same traffic after the change.
+    pub async fn after(&self) -> Result<Option<Tally>, CliError> {
+        self.traffic(SECONDS_AFTER).await
     }
 
-    /// Whether the traffic is more than the stream takes.
-    fn is_overload(&self) -> bool {
-        matches!(self.stage.load, Load::Even | Load::HotRange | Load::OneKey | Load::Readers)
-    }
-
-    /// Drives the traffic of the stage once.
-    pub async fn traffic(&self) -> Result<Option<Tally>, CliError> {
+    async fn traffic(&self, seconds: usize) -> Result<Option<Tally>, CliError> {
         const QUARTER: u128 = u128::MAX / 4 + 1;
-        let (client, arn) = (&self.clients.kinesis_once, self.stream.to_string());
-        let write = |per_second, keys| traffic::write(client, &arn, per_second, keys, TRAFFIC);
+        let arn = self.stream.to_string();
+        let stream = Target { client: &self.traffic, arn: &arn, clock: self.clock() };
+        let write = |per_second, keys| stream.write(per_second, keys, seconds);
         Ok(Some(match self.stage.load {
             Load::None => return Ok(None),
             Load::Published(minutes) => {
@@ -471,7 +472,7 @@ impl Set<'_> {
             Load::Even => write(300, Keys::all()).await?,
             Load::HotRange => write(150, Keys { first: QUARTER, width: QUARTER }).await?,
             Load::OneKey => write(150, Keys { first: QUARTER + 7, width: 1 }).await?,
-            Load::Readers => traffic::read(client, &arn, READERS, TRAFFIC).await?,
+            Load::Readers => stream.read(READERS, seconds).await?,
         }))
     }
 
@@ -497,7 +498,7 @@ impl Set<'_> {
         for stretch in stretches {
             for _ in 0..stretch.minutes {
                 ago += 1;
-                let at = SystemTime::now() - Duration::from_secs(60 * u64::from(ago));
+                let at = self.account.now() - TimeDelta::minutes(i64::from(ago));
                 let age = (stretch.iterator_age)(ago).map(|age| age.as_secs_f64() * 1000.0);
                 let values = [
                     ("IncomingRecords", Some(stretch.records)),
@@ -520,8 +521,7 @@ impl Set<'_> {
     }
 
     async fn wait_until_active(&self) -> Result<Size, CliError> {
-        let deadline = Instant::now() + ACTIVE_WITHIN;
-        while Instant::now() < deadline {
+        for _ in 0..ACTIVE_WITHIN {
             let call = self.clients.kinesis.describe_stream_summary().stream_arn(self.stream.to_string());
             let answer = call.send().await.map_err(|e| failed("DescribeStreamSummary", e))?;
             if let Some(summary) = answer.stream_description_summary()
@@ -534,9 +534,9 @@ impl Set<'_> {
                         .is_some_and(|m| m.stream_mode() == &StreamMode::OnDemand),
                 });
             }
-            tokio::time::sleep(Duration::from_millis(200)).await;
+            self.clock().advance(Duration::from_secs(1))?;
         }
-        Err(CliError::Late(format!("`{}` is not ACTIVE after {} s", self.stream.name, ACTIVE_WITHIN.as_secs())))
+        Err(CliError::Late(format!("`{}` is not ACTIVE after {ACTIVE_WITHIN} s", self.stream.name)))
     }
 }
 

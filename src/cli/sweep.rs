@@ -11,8 +11,9 @@ use crate::report::{Document, metric};
 use crate::settings;
 use crate::signal::{Home, StreamArn};
 use crate::sweep::sweep;
+use chrono::Utc;
 use serde_json::json;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -58,7 +59,7 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
             shown = console.step(&format!("{code} ({outcome}): {sentence}"));
         }
     };
-    let deadline = Instant::now() + Duration::from_secs(args.within);
+    let deadline = Utc::now() + Duration::from_secs(args.within);
     let swept = sweep(&healer, &home, deadline, None, each).await?;
     for line in &lines {
         let untold = metric::send_healed(&clients.cloudwatch, line).await;

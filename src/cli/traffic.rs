@@ -1,21 +1,23 @@
-//! Real traffic for a stream of the local account: producers and readers that keep their pace however many of their
-//! calls are throttled.
+//! Traffic for a stream of the local account, second by second of the account's clock. It goes over HTTP and the SDK. How
+//! long it takes depends on the machine; what comes of it does not.
 
 use super::CliError;
+use crate::local::{Clock, ClockError};
 use crate::observe::Cause;
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::error::ProvideErrorMetadata;
 use aws_sdk_kinesis::primitives::Blob;
 use aws_sdk_kinesis::types::{PutRecordsRequestEntry, ShardIteratorType};
 use std::time::Duration;
-use tokio::task::JoinSet;
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 
-/// Ten bursts a second: even enough that a shard's second fills evenly.
-const TICK: Duration = Duration::from_millis(100);
+/// The step of all traffic: AWS's limits of a shard are by the second.
+const SECOND: Duration = Duration::from_secs(1);
 
 /// The size of a record. Large enough that a few hundred a second fill a shard, and little work is done for them.
 pub(super) const RECORD_BYTES: usize = 10 * 1024;
+
+/// Polls of one reader in a second: as many as a shard allows to all of its readers.
+const POLLS: usize = 5;
 
 const EXCEEDED: &str = "ProvisionedThroughputExceededException";
 
@@ -59,34 +61,81 @@ impl Keys {
     }
 }
 
-/// Writes `per_second` records of [`RECORD_BYTES`] a second, spread evenly over `keys`. Nothing is
-/// retried, and nothing is caught up: on a busy machine the traffic thins out, but never comes in bursts that would
-/// throttle a stream large enough for it.
-pub(super) async fn write(
-    client: &Client,
-    arn: &str,
-    per_second: usize,
-    keys: Keys,
-    length: Duration,
-) -> Result<Tally, CliError> {
-    let batch = per_second * TICK.as_millis() as usize / 1000;
-    let (end, mut sum) = (Instant::now() + length, Tally::default());
-    let mut ticks = ticks(TICK);
-    for n in 0.. {
-        ticks.tick().await;
-        if Instant::now() >= end {
-            break;
-        }
-        let records = (0..batch).filter_map(|i| record(n * batch + i, keys)).collect();
-        sum.add(put(client, arn, records).await?);
-    }
-    Ok(sum)
+/// A stream and the clock of its account, which has no other owner meanwhile.
+pub(super) struct Target<'a> {
+    pub client: &'a Client,
+    pub arn: &'a str,
+    pub clock: &'a Clock,
 }
 
-fn ticks(period: Duration) -> Interval {
-    let mut ticks = interval(period);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    ticks
+impl Target<'_> {
+    /// Writes `per_second` records of [`RECORD_BYTES`] in each of so many seconds, spread evenly over `keys`. Nothing is
+    /// sent again. At most 500, which one PutRecords call takes.
+    pub async fn write(&self, per_second: usize, keys: Keys, seconds: usize) -> Result<Tally, CliError> {
+        let mut sum = Tally::default();
+        for second in 0..seconds {
+            let records = (0..per_second).filter_map(|i| record(second * per_second + i, keys)).collect();
+            sum.add(self.put(records).await?);
+            self.let_pass(SECOND)?;
+        }
+        Ok(sum)
+    }
+
+    async fn put(&self, records: Vec<PutRecordsRequestEntry>) -> Result<Tally, CliError> {
+        let count = records.len() as u64;
+        let answer = self.client.put_records().stream_arn(self.arn).set_records(Some(records)).send().await;
+        let answer = answer.map_err(|e| CliError::Aws { call: "PutRecords", source: Cause::of(e) })?;
+        let throttled = answer.failed_record_count().and_then(|n| u64::try_from(n).ok()).unwrap_or(0).min(count);
+        Ok(Tally { served: count - throttled, throttled })
+    }
+
+    /// Reads each shard for so many seconds with `readers` readers that poll [`POLLS`] times in each.
+    pub async fn read(&self, readers: usize, seconds: usize) -> Result<Tally, CliError> {
+        let mut iterators = self.iterators(readers).await?;
+        let mut sum = Tally::default();
+        for _ in 0..seconds {
+            for _ in 0..POLLS {
+                for iterator in &mut iterators {
+                    sum.add(self.poll(iterator).await?);
+                }
+                self.let_pass(SECOND / POLLS as u32)?;
+            }
+        }
+        Ok(sum)
+    }
+
+    async fn poll(&self, iterator: &mut Option<String>) -> Result<Tally, CliError> {
+        let Some(from) = &iterator else { return Ok(Tally::default()) };
+        match self.client.get_records().stream_arn(self.arn).shard_iterator(from).send().await {
+            Ok(answer) => {
+                *iterator = answer.next_shard_iterator().map(str::to_owned);
+                Ok(Tally { served: 1, throttled: 0 })
+            }
+            Err(error) if error.code() == Some(EXCEEDED) => Ok(Tally { served: 0, throttled: 1 }),
+            Err(error) => Err(CliError::Aws { call: "GetRecords", source: Cause::of(error) }),
+        }
+    }
+
+    /// So many iterators for each open shard; a shard gives five in a second.
+    async fn iterators(&self, readers: usize) -> Result<Vec<Option<String>>, CliError> {
+        let shards = self.client.list_shards().stream_arn(self.arn).send().await;
+        let shards = shards.map_err(|e| CliError::Aws { call: "ListShards", source: Cause::of(e) })?;
+        let mut iterators = vec![];
+        for shard in shards.shards() {
+            let is_open = shard.sequence_number_range().is_some_and(|r| r.ending_sequence_number().is_none());
+            for _ in 0..if is_open { readers } else { 0 } {
+                let call = self.client.get_shard_iterator().stream_arn(self.arn).shard_id(shard.shard_id());
+                let answer = call.shard_iterator_type(ShardIteratorType::TrimHorizon).send().await;
+                let answer = answer.map_err(|e| CliError::Aws { call: "GetShardIterator", source: Cause::of(e) })?;
+                iterators.push(answer.shard_iterator);
+            }
+        }
+        Ok(iterators)
+    }
+
+    fn let_pass(&self, time: Duration) -> Result<(), ClockError> {
+        self.clock.advance(time)
+    }
 }
 
 /// Record `n`; its explicit hash key walks through `keys` by the golden ratio, which is as even as can be.
@@ -101,66 +150,4 @@ fn record(n: usize, keys: Keys) -> Option<PutRecordsRequestEntry> {
         .explicit_hash_key(key.to_string())
         .build()
         .ok()
-}
-
-async fn put(client: &Client, arn: &str, records: Vec<PutRecordsRequestEntry>) -> Result<Tally, CliError> {
-    let count = records.len() as u64;
-    let answer = client.put_records().stream_arn(arn).set_records(Some(records)).send().await;
-    let answer = answer.map_err(|e| CliError::Aws { call: "PutRecords", source: Cause::of(e) })?;
-    let throttled = answer.failed_record_count().and_then(|n| u64::try_from(n).ok()).unwrap_or(0).min(count);
-    Ok(Tally { served: count - throttled, throttled })
-}
-
-/// Reads each shard with `readers` readers that poll five times a second, as each of them alone would be allowed to.
-pub(super) async fn read(client: &Client, arn: &str, readers: usize, length: Duration) -> Result<Tally, CliError> {
-    let shards = client.list_shards().stream_arn(arn).send().await;
-    let shards = shards.map_err(|e| CliError::Aws { call: "ListShards", source: Cause::of(e) })?;
-    let mut tasks = JoinSet::new();
-    for shard in shards.shards() {
-        let is_open = shard.sequence_number_range().is_some_and(|r| r.ending_sequence_number().is_none());
-        for _ in 0..if is_open { readers } else { 0 } {
-            tasks.spawn(poll(client.clone(), arn.to_owned(), shard.shard_id().to_owned(), length));
-        }
-    }
-    sum(tasks).await
-}
-
-async fn poll(client: Client, arn: String, shard: String, length: Duration) -> Result<Tally, CliError> {
-    let mut iterator = Some(iterator(&client, &arn, &shard).await?);
-    let (end, mut tally) = (Instant::now() + length, Tally::default());
-    let mut ticks = ticks(2 * TICK);
-    while let (true, Some(from)) = (Instant::now() < end, &iterator) {
-        ticks.tick().await;
-        match client.get_records().stream_arn(&arn).shard_iterator(from).send().await {
-            Ok(answer) => {
-                tally.served += 1;
-                iterator = answer.next_shard_iterator().map(str::to_owned);
-            }
-            Err(error) if error.code() == Some(EXCEEDED) => tally.throttled += 1,
-            Err(error) => return Err(CliError::Aws { call: "GetRecords", source: Cause::of(error) }),
-        }
-    }
-    Ok(tally)
-}
-
-/// A shard's iterator; GetShardIterator allows five calls a second and shard, whoever calls, so it may take a few.
-async fn iterator(client: &Client, arn: &str, shard: &str) -> Result<String, CliError> {
-    let mut tries = 20;
-    loop {
-        let call = client.get_shard_iterator().stream_arn(arn).shard_id(shard);
-        match call.shard_iterator_type(ShardIteratorType::TrimHorizon).send().await {
-            Ok(answer) => return Ok(answer.shard_iterator().unwrap_or_default().to_owned()),
-            Err(error) if error.code() == Some(EXCEEDED) && tries > 0 => tries -= 1,
-            Err(error) => return Err(CliError::Aws { call: "GetShardIterator", source: Cause::of(error) }),
-        }
-        tokio::time::sleep(TICK).await;
-    }
-}
-
-async fn sum(mut tasks: JoinSet<Result<Tally, CliError>>) -> Result<Tally, CliError> {
-    let mut sum = Tally::default();
-    while let Some(tally) = tasks.join_next().await {
-        sum.add(tally.map_err(std::io::Error::other)??);
-    }
-    Ok(sum)
 }

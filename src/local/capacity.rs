@@ -1,31 +1,26 @@
 //! Changes of capacity, with AWS's order of refusals and its quotas.
 
 use std::collections::HashMap;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use chrono::{DateTime, TimeDelta, Utc};
 use ferrokinesis::actions::{Operation, dispatch};
-use ferrokinesis::types::{Stream, StreamMode, StreamStatus};
+use ferrokinesis::sequence::resolve_shard_id;
+use ferrokinesis::types::{
+    EncryptionType, EpochSeconds, Stream, StreamBuilder, StreamMode, StreamModeDetails, StreamStatus,
+};
 use serde_json::{Value, json};
 
-use super::limits::{
-    Refusal, must_be_active, must_be_provisioned, must_be_scalable, open_shards, rate_exceeded, refuse,
-};
+use super::limits::{Refusal, must_be_active, must_be_provisioned, refuse};
+use super::shards::{is_open, new_shard, open_ranges, open_shards, range, reshape};
+use super::transitions::Becomes;
 use super::{Account, lock, tags};
+use crate::rules::{HashRange, ShardQuota, must_accept_on_demand, must_accept_reshard, must_accept_switch};
+use crate::signal::StreamArn;
 
-/// Successful UpdateShardCount calls per stream in 24 h ([API reference]).
-///
-/// [API reference]: https://docs.aws.amazon.com/kinesis/latest/APIReference/API_UpdateShardCount.html
-const RESHARDS_PER_DAY: usize = 10;
-
-/// Switches of the capacity mode per stream in 24 h ([quotas]).
+/// Shards of a new on-demand stream: 4 MiB/s of writes ([quotas]).
 ///
 /// [quotas]: https://docs.aws.amazon.com/streams/latest/dev/service-sizes-and-limits.html
-const SWITCHES_PER_DAY: usize = 2;
-
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// Shards of a new on-demand stream: 4 MiB/s of writes (quotas, as above).
 const ON_DEMAND_SHARDS: u32 = 4;
 
 /// Warm throughput of one stream, in MiB/s: 10 GiB/s (quotas, as above).
@@ -37,8 +32,9 @@ type Answer = Result<Option<Value>, Refusal>;
 /// observed not to reset its daily caps.
 #[derive(Default)]
 pub(super) struct Ledger {
-    reshards: HashMap<String, Vec<Instant>>,
-    switches: HashMap<String, Vec<Instant>>,
+    /// When each reshard and each switch was asked for, in seconds of the epoch.
+    reshards: HashMap<String, Vec<i64>>,
+    switches: HashMap<String, Vec<i64>>,
     /// Where a stream that is `CREATING` or `UPDATING` is going: open shards and mode.
     plans: HashMap<String, (u32, StreamMode)>,
     /// Warm throughput in MiB/s, before the last change and after it.
@@ -51,17 +47,32 @@ struct Census {
     on_demand_streams: u32,
 }
 
-/// A change that AWS allows so often in 24 hours.
-fn must_be_left(changes: Option<&Vec<Instant>>, per_day: usize) -> bool {
-    let recent = changes.into_iter().flatten().filter(|c| c.elapsed() < DAY);
-    recent.count() < per_day
+impl Census {
+    /// Refuses a change that adds provisioned shards beyond the account's quota.
+    fn must_have_place_for(&self, account: &Account, additional: u32) -> Result<(), Refusal> {
+        Ok(self.quota(account).must_have_place_for(additional, &account.home())?)
+    }
+
+    /// Refuses one more on-demand stream beyond the account's quota.
+    fn must_accept_on_demand(&self, account: &Account) -> Result<(), Refusal> {
+        let limit = account.options.on_demand_limit;
+        Ok(must_accept_on_demand(self.on_demand_streams, limit, &account.home())?)
+    }
+
+    fn quota(&self, account: &Account) -> ShardQuota {
+        ShardQuota { limit: account.options.shard_limit, open: self.provisioned_shards }
+    }
+}
+
+fn made<'a>(changes: &'a HashMap<String, Vec<i64>>, stream: &str) -> &'a [i64] {
+    changes.get(stream).map_or(&[], Vec::as_slice)
 }
 
 impl Ledger {
     /// Makes what was spent so much older.
-    pub fn age(&mut self, by: Duration) {
+    pub fn age(&mut self, by: TimeDelta) {
         for times in self.reshards.values_mut().chain(self.switches.values_mut()) {
-            *times = times.iter().filter_map(|time| time.checked_sub(by)).collect();
+            times.iter_mut().for_each(|time| *time -= by.num_seconds());
         }
     }
 
@@ -82,48 +93,6 @@ impl Ledger {
         }
         census
     }
-
-    /// Refuses a reshard whose shards, the short-lived ones included, are more than the account's quota has room for:
-    /// every boundary of the old and of the new shards is cut before the pieces are merged. 2 → 3 was observed to go
-    /// over 4.
-    async fn must_have_room_on_the_way(&self, account: &Account, from: u32, to: u32) -> Result<(), Refusal> {
-        let opened = if to > from { to - greatest_common_divisor(from, to) } else { 0 };
-        self.must_have_room(account, opened).await
-    }
-
-    /// Refuses a change that adds provisioned shards beyond the account's quota.
-    async fn must_have_room(&self, account: &Account, additional: u32) -> Result<(), Refusal> {
-        let current = self.census(account).await.provisioned_shards;
-        let limit = account.options.shard_limit;
-        if additional == 0 || current.saturating_add(additional) <= limit {
-            return Ok(());
-        }
-        Err(refuse(
-            "LimitExceededException",
-            format!(
-                "This request would exceed the shard limit for the account {} in {}. Current shard \
-                 count for the account: {current}. Limit: {limit}. Number of additional shards that \
-                 would have resulted from this request: {additional}.",
-                account.options.account, account.options.region
-            ),
-        ))
-    }
-
-    /// Refuses one more on-demand stream beyond the account's quota.
-    async fn must_have_on_demand_room(&self, account: &Account) -> Result<(), Refusal> {
-        let limit = account.options.on_demand_limit;
-        if self.census(account).await.on_demand_streams < limit {
-            return Ok(());
-        }
-        Err(refuse(
-            "LimitExceededException",
-            format!(
-                "This request would exceed the on-demand stream limit for the account {} in {}. \
-                 Limit: {limit}.",
-                account.options.account, account.options.region
-            ),
-        ))
-    }
 }
 
 pub(super) async fn create_stream(account: &Account, name: &str, raw: &Value, input: Value) -> Answer {
@@ -134,19 +103,42 @@ pub(super) async fn create_stream(account: &Account, name: &str, raw: &Value, in
     if account.store.contains_stream(name).await {
         return Err(Refusal::stream_in_use(name, &account.options.account));
     }
+    let census = ledger.census(account).await;
     match mode {
-        StreamMode::Provisioned => ledger.must_have_room(account, shards).await?,
-        StreamMode::OnDemand => ledger.must_have_on_demand_room(account).await?,
+        StreamMode::Provisioned => census.must_have_place_for(account, shards)?,
+        StreamMode::OnDemand => census.must_accept_on_demand(account)?,
     }
-    dispatch(&account.store, Operation::CreateStream, input).await?;
+    let mut stream = new_stream(account, name, StreamStatus::Creating);
+    stream.stream_mode_details = StreamModeDetails { stream_mode: mode };
+    tags::set(&mut stream, tags)?;
+    account.store.put_stream(name, stream).await?;
     ledger.warm.remove(name);
     ledger.plans.insert(name.into(), (shards, mode));
     lock(&account.monitored).remove(name);
-    let finish = |stream: &mut Stream| {
-        stream.stream_mode_details.stream_mode = mode;
-        tags::set(stream, tags)
+    let open = move |stream: &mut Stream, now| reshape(stream, &HashRange::uniform(shards), now);
+    become_active(account, name, account.options.create_time, open);
+    Ok(None)
+}
+
+/// A stream that is created now and has no shards yet.
+pub(super) fn new_stream(account: &Account, name: &str, status: StreamStatus) -> Stream {
+    let created = EpochSeconds(account.now().timestamp() as f64);
+    StreamBuilder::new(name.to_owned(), account.stream_arn(name), status, created, vec![]).build()
+}
+
+/// Shows a stream that does not take this long to be ACTIVE with shards at once.
+pub(super) fn open_at_once(stream: &mut Stream, shards: u32, now: DateTime<Utc>) {
+    stream.shards = HashRange::uniform(shards).into_iter().enumerate().map(|(n, r)| new_shard(n, r, now)).collect();
+}
+
+pub(super) async fn delete_stream(account: &Account, name: &str) -> Answer {
+    let delete = |stream: &mut Stream| {
+        stream.stream_status = StreamStatus::Deleting;
+        Ok(())
     };
-    account.store.update_stream(name, finish).await?;
+    account.store.update_stream(name, delete).await?;
+    let gone = Becomes::Gone(name.to_owned());
+    lock(&account.transitions).begin(account.now() + account.options.create_time, gone);
     Ok(None)
 }
 
@@ -159,22 +151,17 @@ pub(super) fn complete_create_stream(raw: &mut Value) {
 
 pub(super) async fn update_shard_count(account: &Account, name: &str, input: Value) -> Answer {
     let mut ledger = account.ledger.lock().await;
-    let stream = account.store.get_stream(name).await?;
+    let (stream, arn) = (account.store.get_stream(name).await?, account.arn_of(name));
     let (open, target) = (open_shards(&stream), shards_in(&input, "TargetShardCount"));
-    must_be_provisioned(&stream, Operation::UpdateShardCount)?;
-    must_be_active(&stream, &account.options.account)?;
+    must_be_provisioned(&stream, &arn, Operation::UpdateShardCount)?;
+    must_be_active(&stream, &arn)?;
+    let (quota, now) = (ledger.census(account).await.quota(account), account.now().timestamp());
+    must_accept_reshard(&arn, &open_ranges(&stream), target, made(&ledger.reshards, name), now, quota)?;
     // Repeating the current count changes nothing and is not counted, on AWS neither.
     if target != open {
-        must_be_scalable(open, target)?;
-        ledger.must_have_room_on_the_way(account, open, target).await?;
-        if !must_be_left(ledger.reshards.get(name), RESHARDS_PER_DAY) {
-            return Err(rate_exceeded(name, &account.options.account));
-        }
-        dispatch(&account.store, Operation::UpdateShardCount, input).await?;
-        let plan = (target, StreamMode::Provisioned);
-        ledger.plans.insert(name.into(), plan);
-        let reshards = ledger.reshards.entry(name.into()).or_default();
-        reshards.push(Instant::now());
+        reshard_to(account, name, HashRange::uniform(target)).await?;
+        ledger.plans.insert(name.into(), (target, StreamMode::Provisioned));
+        ledger.reshards.entry(name.into()).or_default().push(now);
     }
     Ok(Some(json!({
         "StreamName": name,
@@ -184,42 +171,96 @@ pub(super) async fn update_shard_count(account: &Account, name: &str, input: Val
     })))
 }
 
+async fn reshard_to(account: &Account, name: &str, ranges: Vec<HashRange>) -> Result<(), Refusal> {
+    hold_updating(account, name, move |stream, now| reshape(stream, &ranges, now)).await
+}
+
 /// SplitShard and MergeShards.
 pub(super) async fn reshard(account: &Account, name: &str, operation: Operation, input: Value) -> Answer {
     let mut ledger = account.ledger.lock().await;
-    let stream = account.store.get_stream(name).await?;
-    must_be_provisioned(&stream, operation)?;
-    must_be_active(&stream, &account.options.account)?;
-    for field in ["ShardToSplit", "ShardToMerge", "AdjacentShardToMerge"] {
-        must_be_open(&stream, input[field].as_str(), &account.options.account)?;
-    }
+    let (stream, arn) = (account.store.get_stream(name).await?, account.arn_of(name));
+    must_be_provisioned(&stream, &arn, operation)?;
+    must_be_active(&stream, &arn)?;
+    let ranges = match operation {
+        Operation::SplitShard => split(&stream, &input, &arn)?,
+        _ => merged(&stream, &input, &arn)?,
+    };
     let split = operation == Operation::SplitShard;
-    ledger.must_have_room(account, u32::from(split)).await?;
-    let answer = dispatch(&account.store, operation, input).await?;
+    ledger.census(account).await.must_have_place_for(account, u32::from(split))?;
     let planned = open_shards(&stream) + u32::from(split);
+    reshard_to(account, name, ranges).await?;
     ledger.plans.insert(name.into(), (planned, StreamMode::Provisioned));
-    Ok(answer)
+    Ok(None)
 }
 
-fn must_be_open(stream: &Stream, shard: Option<&str>, account: &str) -> Result<(), Refusal> {
-    let closed = stream.shards.iter().any(|candidate| {
-        Some(candidate.shard_id.as_str()) == shard && candidate.sequence_number_range.ending_sequence_number.is_some()
-    });
-    if !closed {
-        return Ok(());
+/// The ranges of the open shards after a SplitShard.
+fn split(stream: &Stream, input: &Value, arn: &StreamArn) -> Result<Vec<HashRange>, Refusal> {
+    let whole = open_range(stream, input["ShardToSplit"].as_str(), arn)?;
+    let at = input["NewStartingHashKey"].as_str().unwrap_or_default();
+    let halves = at.parse().ok().filter(|at| *at > whole.first + 1 && *at < whole.last).and_then(|at| whole.split(at));
+    let Some(halves) = halves else {
+        return Err(refuse(
+            "InvalidArgumentException",
+            format!(
+                "NewStartingHashKey {at} used in SplitShard() on shard {} in stream {} under account {} is not both greater \
+                 than one plus the shard's StartingHashKey {} and less than the shard's EndingHashKey {}.",
+                input["ShardToSplit"].as_str().unwrap_or_default(),
+                arn.name,
+                arn.home.account,
+                whole.first,
+                whole.last
+            ),
+        ));
+    };
+    let pieces = |range| if range == whole { halves.to_vec() } else { vec![range] };
+    Ok(open_ranges(stream).into_iter().flat_map(pieces).collect())
+}
+
+/// The ranges of the open shards after a MergeShards.
+fn merged(stream: &Stream, input: &Value, arn: &StreamArn) -> Result<Vec<HashRange>, Refusal> {
+    let ids = ["ShardToMerge", "AdjacentShardToMerge"].map(|field| input[field].as_str());
+    let (one, other) = (open_range(stream, ids[0], arn)?, open_range(stream, ids[1], arn)?);
+    let (low, high) = if one.first < other.first { (one, other) } else { (other, one) };
+    if low.last.checked_add(1) != Some(high.first) {
+        let [one, other] = ids.map(Option::unwrap_or_default);
+        return Err(refuse(
+            "InvalidArgumentException",
+            format!(
+                "Shards {one} and {other} in stream {} under account {} are not an adjacent pair of shards eligible for \
+                 merging",
+                arn.name, arn.home.account
+            ),
+        ));
     }
-    Err(refuse(
-        "InvalidArgumentException",
-        format!(
-            "Shard {} in stream {} under account {account} has already been merged or split, and \
-             thus is not eligible for merging or splitting.",
-            shard.unwrap_or_default(),
-            stream.stream_name
-        ),
-    ))
+    let both = HashRange { first: low.first, last: high.last };
+    let rest = open_ranges(stream).into_iter().filter(|range| *range != high);
+    Ok(rest.map(|range| if range == low { both } else { range }).collect())
 }
 
-pub(super) async fn update_stream_mode(account: &Arc<Account>, name: &str, raw: &Value) -> Answer {
+/// The range of an open shard.
+fn open_range(stream: &Stream, id: Option<&str>, arn: &StreamArn) -> Result<HashRange, Refusal> {
+    let StreamArn { name, home } = arn;
+    let id = id.unwrap_or_default();
+    // Kinesis takes `1` for `shardId-000000000001`, too.
+    let full = resolve_shard_id(id).map(|(full, _)| full).unwrap_or_default();
+    match stream.shards.iter().find(|shard| shard.shard_id == full) {
+        Some(shard) if is_open(shard) => Ok(range(shard)),
+        Some(_) => Err(refuse(
+            "InvalidArgumentException",
+            format!(
+                "Shard {id} in stream {name} under account {} has already been merged or split, and thus is not eligible \
+                 for merging or splitting.",
+                home.account
+            ),
+        )),
+        None => Err(refuse(
+            "ResourceNotFoundException",
+            format!("Could not find shard {id} in stream {name} under account {}.", home.account),
+        )),
+    }
+}
+
+pub(super) async fn update_stream_mode(account: &Account, name: &str, raw: &Value) -> Answer {
     let mut ledger = account.ledger.lock().await;
     let Some(mode) = mode_in(raw)? else {
         return Err(refuse("ValidationException", "StreamModeDetails must not be null"));
@@ -227,42 +268,39 @@ pub(super) async fn update_stream_mode(account: &Arc<Account>, name: &str, raw: 
     if !raw["WarmThroughputMiBps"].is_null() {
         must_be_committed(account)?;
     }
-    let stream = account.store.get_stream(name).await?;
-    must_be_active(&stream, &account.options.account)?;
+    let (stream, arn) = (account.store.get_stream(name).await?, account.arn_of(name));
+    must_be_active(&stream, &arn)?;
     // Repeating the current mode was observed to be free.
     if stream.stream_mode_details.stream_mode == mode {
         return Ok(None);
     }
-    let open = open_shards(&stream);
+    let (open, census) = (open_shards(&stream), ledger.census(account).await);
     match mode {
-        StreamMode::Provisioned => ledger.must_have_room(account, open).await?,
-        StreamMode::OnDemand => ledger.must_have_on_demand_room(account).await?,
+        StreamMode::Provisioned => census.must_have_place_for(account, open)?,
+        StreamMode::OnDemand => census.must_accept_on_demand(account)?,
     }
-    if !must_be_left(ledger.switches.get(name), SWITCHES_PER_DAY) {
-        return Err(rate_exceeded(name, &account.options.account));
-    }
+    let now = account.now().timestamp();
+    must_accept_switch(&arn, made(&ledger.switches, name), now)?;
     let warm = raw["WarmThroughputMiBps"].as_u64().and_then(|warm| u32::try_from(warm).ok());
     let shards = warm.filter(|_| mode == StreamMode::OnDemand).map_or(open, |warm| warm.max(open));
-    if shards > open {
-        let input = json!({"StreamName": name, "TargetShardCount": shards, "ScalingType": "UNIFORM_SCALING"});
-        dispatch(&account.store, Operation::UpdateShardCount, input).await?;
-        let (account, name) = (account.clone(), name.to_owned());
-        tokio::spawn(async move { switch_when_active(&account, &name, mode).await });
-    } else {
-        // The old mode shows until the change is done.
-        hold_updating(account, name, move |stream| stream.stream_mode_details.stream_mode = mode).await?;
-    }
+    // The old mode shows until the change is done.
+    let switch = move |stream: &mut Stream, now| {
+        stream.stream_mode_details.stream_mode = mode;
+        if shards > open {
+            reshape(stream, &HashRange::uniform(shards), now);
+        }
+    };
+    hold_updating(account, name, switch).await?;
     ledger.plans.insert(name.into(), (shards, mode));
     match warm {
         Some(warm) => ledger.warm.insert(name.into(), (open, warm)),
         None => ledger.warm.remove(name),
     };
-    let switches = ledger.switches.entry(name.into()).or_default();
-    switches.push(Instant::now());
+    ledger.switches.entry(name.into()).or_default().push(now);
     Ok(None)
 }
 
-pub(super) async fn update_warm_throughput(account: &Arc<Account>, name: &str, input: &Value) -> Answer {
+pub(super) async fn update_warm_throughput(account: &Account, name: &str, input: &Value) -> Answer {
     let mut ledger = account.ledger.lock().await;
     must_be_committed(account)?;
     let stream = account.store.get_stream(name).await?;
@@ -277,18 +315,13 @@ pub(super) async fn update_warm_throughput(account: &Arc<Account>, name: &str, i
     if let Some(problem) = problem {
         return Err(refuse("ValidationException", problem));
     }
-    must_be_active(&stream, &account.options.account)?;
+    must_be_active(&stream, &account.arn_of(name))?;
     let (_, current) = warm_throughput(&ledger, &stream);
     let (open, target) = (open_shards(&stream), wanted as u32);
-    if target > open {
-        // Warm capacity is capacity: a shard per MiB/s.
-        let input = json!({"StreamName": name, "TargetShardCount": target, "ScalingType": "UNIFORM_SCALING"});
-        dispatch(&account.store, Operation::UpdateShardCount, input).await?;
-    } else {
-        hold_updating(account, name, |_| {}).await?;
-    }
-    let plan = (target.max(open), StreamMode::OnDemand);
-    ledger.plans.insert(name.into(), plan);
+    // Warm capacity is capacity: a shard per MiB/s.
+    let ranges = if target > open { HashRange::uniform(target) } else { open_ranges(&stream) };
+    reshard_to(account, name, ranges).await?;
+    ledger.plans.insert(name.into(), (target.max(open), StreamMode::OnDemand));
     ledger.warm.insert(name.into(), (current, target));
     Ok(Some(json!({
         "StreamARN": stream.stream_arn,
@@ -318,22 +351,39 @@ fn warm_throughput(ledger: &Ledger, stream: &Stream) -> (u32, u32) {
 }
 
 /// EnableEnhancedMonitoring and DisableEnhancedMonitoring.
-pub(super) async fn update_monitoring(
-    account: &Arc<Account>,
-    name: &str,
-    operation: Operation,
-    input: Value,
-) -> Answer {
+pub(super) async fn update_monitoring(account: &Account, name: &str, operation: Operation, input: Value) -> Answer {
     let _ledger = account.ledger.lock().await;
     let stream = account.store.get_stream(name).await?;
-    must_be_active(&stream, &account.options.account)?;
+    must_be_active(&stream, &account.arn_of(name))?;
     let answer = dispatch(&account.store, operation, input).await?;
     let desired = answer.as_ref().map(|a| &a["DesiredShardLevelMetrics"]);
     let desired = desired.and_then(Value::as_array).into_iter().flatten();
     let desired = desired.filter_map(|metric| metric.as_str().map(str::to_owned));
     lock(&account.monitored).insert(name.into(), desired.collect());
-    hold_updating(account, name, |_| {}).await?;
+    hold_updating(account, name, |_, _| {}).await?;
     Ok(answer)
+}
+
+/// StartStreamEncryption and StopStreamEncryption.
+pub(super) async fn update_encryption(account: &Account, name: &str, operation: Operation, input: &Value) -> Answer {
+    let _ledger = account.ledger.lock().await;
+    if input["EncryptionType"] != "KMS" {
+        return Err(refuse("InvalidArgumentException", "EncryptionType must be KMS."));
+    }
+    let (stream, arn) = (account.store.get_stream(name).await?, account.arn_of(name));
+    must_be_active(&stream, &arn)?;
+    let key =
+        (operation == Operation::StartStreamEncryption).then(|| input["KeyId"].as_str().unwrap_or_default().to_owned());
+    if key.is_none() && stream.encryption_type != EncryptionType::Kms {
+        let problem = format!("Stream {name} under account {} is not encrypted with KMS.", arn.home.account);
+        return Err(refuse("InvalidArgumentException", problem));
+    }
+    let encrypt = move |stream: &mut Stream, _| {
+        stream.encryption_type = if key.is_some() { EncryptionType::Kms } else { EncryptionType::None };
+        stream.key_id = key;
+    };
+    hold_updating(account, name, encrypt).await?;
+    Ok(None)
 }
 
 pub(super) async fn describe_limits(account: &Account) -> Answer {
@@ -375,53 +425,30 @@ pub(super) async fn describe_stream_summary(account: &Account, name: &str, input
     Ok(Some(answer))
 }
 
-/// Switches the mode in the moment in which the stream's reshard is done, as one change does on AWS.
-async fn switch_when_active(account: &Account, name: &str, mode: StreamMode) {
-    loop {
-        let switch = |stream: &mut Stream| {
-            let done = stream.stream_status != StreamStatus::Updating;
-            if done {
-                stream.stream_mode_details.stream_mode = mode;
-            }
-            Ok(done)
-        };
-        // Deleted meanwhile: nothing to switch.
-        if account.store.update_stream(name, switch).await.unwrap_or(true) {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-}
-
 /// Shows the stream as `UPDATING` for the account's update time, then changes it.
 async fn hold_updating(
-    account: &Arc<Account>,
+    account: &Account,
     name: &str,
-    change: impl FnOnce(&mut Stream) + Send + 'static,
+    change: impl FnOnce(&mut Stream, DateTime<Utc>) + Send + 'static,
 ) -> Result<(), Refusal> {
     let begin = |stream: &mut Stream| {
         stream.stream_status = StreamStatus::Updating;
         Ok(())
     };
     account.store.update_stream(name, begin).await?;
-    let (account, name) = (account.clone(), name.to_owned());
-    tokio::spawn(async move {
-        tokio::time::sleep(account.options.update_time).await;
-        let finish = |stream: &mut Stream| {
-            // Deleted meanwhile: nothing to finish.
-            if stream.stream_status == StreamStatus::Updating {
-                change(stream);
-                stream.stream_status = StreamStatus::Active;
-            }
-            Ok(())
-        };
-        let _ = account.store.update_stream(&name, finish).await;
-    });
+    become_active(account, name, account.options.update_time, change);
     Ok(())
 }
 
-fn greatest_common_divisor(a: u32, b: u32) -> u32 {
-    if b == 0 { a } else { greatest_common_divisor(b, a % b) }
+/// The stream becomes ACTIVE, changed so, after this time.
+fn become_active(
+    account: &Account,
+    name: &str,
+    after: Duration,
+    change: impl FnOnce(&mut Stream, DateTime<Utc>) + Send + 'static,
+) {
+    let active = Becomes::Active(name.to_owned(), Box::new(change));
+    lock(&account.transitions).begin(account.now() + after, active);
 }
 
 fn mode_in(input: &Value) -> Result<Option<StreamMode>, Refusal> {

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use axum::extract::Request;
 use axum::response::Response;
+use chrono::{DateTime, Utc};
 use ciborium::Value as Cbor;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -64,7 +65,7 @@ pub(super) async fn serve(
 }
 
 fn perform(account: &Account, operation: &str, input: Value) -> Answer {
-    let now = SystemTime::now();
+    let now = account.now();
     match operation {
         "PutMetricData" => put_metric_data(&mut lock(&account.metrics), parse(input)?, now),
         "GetMetricData" => {
@@ -127,7 +128,7 @@ struct StatisticSet {
 }
 
 /// All of a request's datapoints, or none.
-fn put_metric_data(metrics: &mut Metrics, input: PutMetricData, now: SystemTime) -> Answer {
+fn put_metric_data(metrics: &mut Metrics, input: PutMetricData, now: DateTime<Utc>) -> Answer {
     if input.namespace.is_empty() || input.namespace.starts_with("AWS/") {
         return Err(invalid(format!(
             "The value '{}' for parameter Namespace is invalid: it must not be empty or begin \
@@ -146,7 +147,7 @@ fn put_metric_data(metrics: &mut Metrics, input: PutMetricData, now: SystemTime)
         .map(|datum| datum.checked(&input.namespace, epoch_seconds(now)))
         .collect::<Result<_, _>>()?;
     for (series, minute, stat) in data {
-        metrics.add(series, minute, &stat, 1.0);
+        metrics.add(series, minute, &stat);
     }
     Ok(Cbor::Map(vec![]))
 }
@@ -199,7 +200,7 @@ impl Datum {
         }
         let mut stat = Stat::default();
         for (value, count) in values.iter().zip(counts) {
-            stat.merge(&Stat::of(*value, *count), 1.0);
+            stat.merge(&Stat::of(*value, *count));
         }
         Ok(stat)
     }
@@ -285,14 +286,14 @@ impl Window {
     pub fn total(&self, metrics: &Metrics, series: &Series) -> Option<Stat> {
         let samples = self.samples(metrics, series).map(|(_, stat)| stat.clone());
         samples.reduce(|mut total, stat| {
-            total.merge(&stat, 1.0);
+            total.merge(&stat);
             total
         })
     }
 }
 
 /// The first minute of an `AWS/…` metric that cannot be read yet.
-fn unpublished_since(lag: Duration, now: SystemTime) -> i64 {
+fn unpublished_since(lag: Duration, now: DateTime<Utc>) -> i64 {
     if lag.is_zero() {
         return i64::MAX;
     }
@@ -301,7 +302,13 @@ fn unpublished_since(lag: Duration, now: SystemTime) -> i64 {
 
 /// Answers page by page, at most `most` datapoints each; the token is how many were given before. The series come side by
 /// side in the order of their times, which AWS does not document. A query whose datapoints don't all fit is `PartialData`.
-fn get_metric_data(metrics: &Metrics, input: &GetMetricData, unpublished: i64, now: SystemTime, most: usize) -> Answer {
+fn get_metric_data(
+    metrics: &Metrics,
+    input: &GetMetricData,
+    unpublished: i64,
+    now: DateTime<Utc>,
+    most: usize,
+) -> Answer {
     check_queries(&input.metric_data_queries)?;
     let window = Window {
         start: (input.start_time / 60.0).floor() as i64,
@@ -386,7 +393,7 @@ pub(super) struct Asked {
 
 impl Query {
     /// The series that the query asks for.
-    fn asked(&self, metrics: &Metrics, window: &Window, now: SystemTime) -> Result<Vec<Asked>, Refusal> {
+    fn asked(&self, metrics: &Metrics, window: &Window, now: DateTime<Utc>) -> Result<Vec<Asked>, Refusal> {
         match (&self.metric_stat, &self.expression) {
             (Some(stat), None) => {
                 let label = self.label.clone().unwrap_or_else(|| stat.metric.metric_name.clone());
@@ -451,7 +458,7 @@ impl Asked {
         let mut periods = BTreeMap::<i64, Stat>::new();
         for (minute, samples) in window.samples(metrics, &self.series) {
             let begin = minute - (minute - window.start) % self.period;
-            periods.entry(begin).or_default().merge(samples, 1.0);
+            periods.entry(begin).or_default().merge(samples);
         }
         periods.into_iter().map(|(minute, stat)| (minute as f64 * 60.0, (self.statistic)(&stat))).collect()
     }
@@ -545,7 +552,7 @@ struct ListMetrics {
     next_token: Option<String>,
 }
 
-fn list_metrics(metrics: &Metrics, input: &ListMetrics, now: SystemTime) -> Answer {
+fn list_metrics(metrics: &Metrics, input: &ListMetrics, now: DateTime<Utc>) -> Answer {
     let oldest = (epoch_seconds(now) / 60.0) as i64 - LISTED_MINUTES;
     let skip = token(input.next_token.as_deref())?;
     let wanted = metrics

@@ -1,12 +1,14 @@
 //! Calls that go wrong on demand.
 
 use std::future::Future;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
 
 use super::connection::Line;
 use super::{Account, lock};
+use crate::clock::Clock as _;
 
 /// What shall go wrong, and when.
 #[derive(Debug, Clone)]
@@ -25,7 +27,8 @@ pub struct Fault {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Effect {
-    /// It is carried out after this time, even if the client has given up by then.
+    /// It is carried out after this time on the account's clock, even if the client has given up by then. A clock that
+    /// stands moves on by it.
     Delay(Duration),
     /// It is not carried out, and answered with this error.
     Error {
@@ -40,6 +43,10 @@ pub enum Effect {
     DropBefore,
     /// It is carried out, and the connection is closed instead of answered.
     DropAfter,
+    /// It is not carried out, and never answered.
+    HangBefore,
+    /// It is carried out, and never answered.
+    HangAfter,
 }
 
 /// Carries out `work`, a call of `operation`, unless a fault hits it.
@@ -54,15 +61,25 @@ pub(super) async fn subject_to_faults(
     match effect {
         None => return work.await,
         Some(Effect::Delay(time)) => {
-            tokio::time::sleep(time).await;
+            account.options.clock.sleep_until(account.now() + time).await;
             return work.await;
         }
         Some(Effect::Error { status, code, message }) => return refuse(status, &code, &message),
         Some(Effect::DropBefore) => {}
         Some(Effect::DropAfter) => drop(work.await),
+        Some(Effect::HangBefore) => hang(account).await,
+        Some(Effect::HangAfter) => {
+            drop(work.await);
+            hang(account).await;
+        }
     }
     line.cut();
     ().into_response()
+}
+
+async fn hang(account: &Account) {
+    account.hanging.fetch_add(1, Ordering::Release);
+    std::future::pending::<()>().await;
 }
 
 /// The effect of the first fault that is due. A call that a fault lets pass is counted by it.

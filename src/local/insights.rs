@@ -1,6 +1,6 @@
 //! Metrics Insights: of its SQL, what unthrottle uses.
 
-use std::time::SystemTime;
+use chrono::{DateTime, Utc};
 
 use super::cloudwatch::{Asked, Window, invalid_query};
 use super::metrics::{Metrics, Series, Stat, minute_of};
@@ -95,7 +95,7 @@ impl Insights {
         metrics: &Metrics,
         window: &Window,
         period: Option<i64>,
-        now: SystemTime,
+        now: DateTime<Utc>,
     ) -> Result<Vec<Asked>, Refusal> {
         let Some(period) = period else {
             return Err(invalid_query("A Metrics Insights query must have a Period"));

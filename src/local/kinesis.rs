@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 use super::connection::Line;
 use super::faults::subject_to_faults;
 use super::limits::{Refusal, refuse};
-use super::{Account, Commitment, capacity, lock, tags, traffic};
+use super::{Account, Commitment, capacity, consumers, lock, reads, tags, transitions, writes};
 
 const JSON: &str = "application/x-amz-json-1.1";
 
@@ -44,17 +44,27 @@ pub(super) async fn serve(account: Arc<Account>, line: Line, name: String, reque
 }
 
 async fn perform(account: &Arc<Account>, name: &str, request: http::Request<Bytes>, next: Next) -> Response {
-    // An event stream, and ferrokinesis's own affair.
+    transitions::settle(account).await;
     if name == "SubscribeToShard" {
-        return next.run(request.map(Body::from)).await;
+        return subscribe_to_shard(account, request, next).await;
     }
     match call(account, name, request.body()).await {
         Ok(answer) => render(200, answer.map_or_else(Vec::new, |a| a.to_string().into_bytes())),
-        Err(refusal) => {
-            let body = serde_json::to_vec(&refusal.body).unwrap_or_default();
-            render(refusal.status_code, body)
-        }
+        Err(refusal) => render_refusal(&refusal),
     }
+}
+
+/// An event stream, and ferrokinesis's own affair: a subscription lives in real time, as its connection does.
+async fn subscribe_to_shard(account: &Account, request: http::Request<Bytes>, next: Next) -> Response {
+    let (mut head, body) = request.into_parts();
+    let Ok(mut raw) = serde_json::from_slice::<Value>(&body) else {
+        return render_error(400, "SerializationException", "the request is no JSON");
+    };
+    if let Err(refusal) = reads::subscribe_from(account, &mut raw).await {
+        return render_refusal(&refusal);
+    }
+    head.headers.remove(header::CONTENT_LENGTH);
+    next.run(http::Request::from_parts(head, Body::from(raw.to_string()))).await
 }
 
 async fn call(account: &Arc<Account>, name: &str, body: &Bytes) -> Answer {
@@ -69,8 +79,8 @@ async fn call(account: &Arc<Account>, name: &str, body: &Bytes) -> Answer {
     };
     let mut raw = Value::Object(raw);
     let stream = stream_of(account, operation, &mut raw)?;
-    let id = &account.options.account;
-    lock(&account.rates).admit(operation, stream.as_deref(), id)?;
+    let (id, arn) = (&account.options.account, stream.as_deref().map(|name| account.arn_of(name)));
+    lock(&account.rates).admit(operation, arn.as_ref(), id, account.now())?;
     perform_operation(account, operation, stream.as_deref(), raw).await
 }
 
@@ -92,23 +102,29 @@ async fn perform_operation(
         (UpdateStreamMode, Some(name)) => {
             return capacity::update_stream_mode(account, name, &raw).await;
         }
-        (GetRecords, _) => return traffic::get_records(account, stream, raw).await,
+        (GetRecords, _) => return reads::get_records(account, stream, raw).await,
         _ => {}
     }
     let input = validated(operation, &raw)?;
     match (operation, stream) {
         (CreateStream, Some(name)) => capacity::create_stream(account, name, &raw, input).await,
+        (DeleteStream, Some(name)) => capacity::delete_stream(account, name).await,
         (UpdateShardCount, Some(name)) => capacity::update_shard_count(account, name, input).await,
         (SplitShard | MergeShards, Some(name)) => capacity::reshard(account, name, operation, input).await,
         (UpdateStreamWarmThroughput, Some(name)) => capacity::update_warm_throughput(account, name, &input).await,
         (EnableEnhancedMonitoring | DisableEnhancedMonitoring, Some(name)) => {
             capacity::update_monitoring(account, name, operation, input).await
         }
+        (StartStreamEncryption | StopStreamEncryption, Some(name)) => {
+            capacity::update_encryption(account, name, operation, &input).await
+        }
+        (RegisterStreamConsumer, _) => consumers::register(account, &input).await,
+        (DeregisterStreamConsumer, _) => consumers::deregister(account, &input).await,
         (DescribeStreamSummary, Some(name)) => capacity::describe_stream_summary(account, name, input).await,
         (ListTagsForResource, Some(name)) => tags::list(account, name).await,
-        (PutRecord, Some(name)) => traffic::put_record(account, name, input).await,
-        (PutRecords, Some(name)) => traffic::put_records(account, name, input).await,
-        (GetShardIterator, Some(name)) => traffic::get_shard_iterator(account, name, input).await,
+        (PutRecord, Some(name)) => writes::put_record(account, name, input).await,
+        (PutRecords, Some(name)) => writes::put_records(account, name, input).await,
+        (GetShardIterator, Some(name)) => reads::get_shard_iterator(account, name, input).await,
         (DescribeLimits, _) => capacity::describe_limits(account).await,
         (DescribeAccountSettings, _) => Ok(Some(account_settings(account))),
         (UpdateAccountSettings, _) => {
@@ -231,6 +247,10 @@ pub(super) fn not_served(target: &str) -> Response {
              EventBridge Scheduler some calls, not {target}"
         ),
     )
+}
+
+fn render_refusal(refusal: &Refusal) -> Response {
+    render(refusal.status_code, serde_json::to_vec(&refusal.body).unwrap_or_default())
 }
 
 fn render_error(status: u16, code: &str, message: &str) -> Response {

@@ -1,38 +1,27 @@
-//! AWS's rules: the refusals that need nothing but a look, and the rates.
+//! AWS's rates of calls, and its refusals as this account words them. The other limits are in [`crate::rules`].
 
 use std::collections::{HashMap, VecDeque};
-use std::time::{Duration, Instant};
 
+use chrono::{DateTime, TimeDelta, Utc};
 use ferrokinesis::actions::Operation;
 use ferrokinesis::error::KinesisErrorResponse;
 use ferrokinesis::types::{Stream, StreamMode, StreamStatus};
 
+use crate::rules::{self, READ_BYTES_A_SECOND, READ_CALLS_A_SECOND};
+use crate::signal::StreamArn;
+
 /// An error answer of Kinesis.
 pub(super) type Refusal = KinesisErrorResponse;
 
-/// Shards that one stream can be scaled to ([API reference]; more needs a ticket).
-///
-/// [API reference]: https://docs.aws.amazon.com/kinesis/latest/APIReference/API_UpdateShardCount.html
-const MAX_SHARDS_OF_A_STREAM: u32 = 10_000;
-
-/// GetRecords calls per shard and second, and GetShardIterator calls ([quotas]).
-///
-/// [quotas]: https://docs.aws.amazon.com/streams/latest/dev/service-sizes-and-limits.html
-const READS_PER_SHARD: usize = 5;
-
-/// Bytes per second that a shard gives to all its polling readers together (quotas, as above). A
-/// larger answer is given, and blocks the shard until it is paid for: 10 MiB for about 5 s.
-const READ_BYTES_PER_SHARD: f64 = 2.0 * 1024.0 * 1024.0;
+impl From<rules::Refusal> for Refusal {
+    fn from(refusal: rules::Refusal) -> Refusal {
+        refuse(refusal.code, refusal.message)
+    }
+}
 
 /// An HTTP 400 with this error code.
 pub(super) fn refuse(code: &str, message: impl AsRef<str>) -> Refusal {
     Refusal::client_error(code, Some(message.as_ref()))
-}
-
-/// The refusal of a change of the stream beyond a rate or a daily cap: on AWS the message is the
-/// same for both.
-pub(super) fn rate_exceeded(stream: &str, account: &str) -> Refusal {
-    refuse("LimitExceededException", format!("Rate exceeded for stream {stream} under account {account}."))
 }
 
 /// The message of a throttled record or read: it names the shard.
@@ -43,57 +32,14 @@ pub(super) fn shard_throttled(shard: &str, stream: &str, account: &str) -> Refus
     )
 }
 
-pub(super) fn must_be_active(stream: &Stream, account: &str) -> Result<(), Refusal> {
-    if stream.stream_status == StreamStatus::Active {
-        return Ok(());
-    }
-    Err(refuse(
-        "ResourceInUseException",
-        format!(
-            "Stream {} under account {account} not ACTIVE, instead in state {}",
-            stream.stream_name, stream.stream_status
-        ),
-    ))
+pub(super) fn must_be_active(stream: &Stream, arn: &StreamArn) -> Result<(), Refusal> {
+    let is_active = stream.stream_status == StreamStatus::Active;
+    Ok(rules::must_be_active(arn, is_active, stream.stream_status)?)
 }
 
-pub(super) fn must_be_provisioned(stream: &Stream, operation: Operation) -> Result<(), Refusal> {
-    match stream.stream_mode_details.stream_mode {
-        StreamMode::Provisioned => Ok(()),
-        StreamMode::OnDemand => Err(refuse(
-            "ValidationException",
-            format!(
-                "Request is invalid. {operation} is only supported for streams in PROVISIONED mode; \
-                 stream {} is in ON_DEMAND mode.",
-                stream.stream_name
-            ),
-        )),
-    }
-}
-
-/// At most double, at least half. Half of an odd count rounds down: 3 → 1 was accepted by AWS.
-pub(super) fn must_be_scalable(open: u32, target: u32) -> Result<(), Refusal> {
-    let problem = if target > open.saturating_mul(2) {
-        "scale up over double your current open shard count"
-    } else if target < open / 2 {
-        "scale down below half your current open shard count"
-    } else if target > MAX_SHARDS_OF_A_STREAM {
-        "scale up to more than 10000 shards"
-    } else {
-        return Ok(());
-    };
-    Err(refuse(
-        "InvalidArgumentException",
-        format!(
-            "UpdateShardCount cannot {problem}. Current open shard count: {open}, \
-             Target shard count: {target}"
-        ),
-    ))
-}
-
-/// Shards that take records.
-pub(super) fn open_shards(stream: &Stream) -> u32 {
-    let open = stream.shards.iter().filter(|shard| shard.sequence_number_range.ending_sequence_number.is_none());
-    u32::try_from(open.count()).unwrap_or(u32::MAX)
+pub(super) fn must_be_provisioned(stream: &Stream, arn: &StreamArn, operation: Operation) -> Result<(), Refusal> {
+    let is_provisioned = stream.stream_mode_details.stream_mode == StreamMode::Provisioned;
+    Ok(rules::must_be_provisioned(arn, is_provisioned, operation)?)
 }
 
 /// What an operation's rate is counted by.
@@ -141,24 +87,30 @@ fn rate_of(operation: Operation) -> Option<(usize, Per)> {
 /// The calls of the last second, and the reading debts of shards.
 #[derive(Default)]
 pub(super) struct Rates {
-    calls: HashMap<String, VecDeque<Instant>>,
+    calls: HashMap<String, VecDeque<DateTime<Utc>>>,
     /// Bytes that a shard may still give, and since when that is so. Negative: a debt.
-    bytes: HashMap<String, (f64, Instant)>,
+    bytes: HashMap<String, (f64, DateTime<Utc>)>,
 }
 
 impl Rates {
     /// Refuses a call of a control-plane operation above its rate.
-    pub fn admit(&mut self, operation: Operation, stream: Option<&str>, account: &str) -> Result<(), Refusal> {
+    pub fn admit(
+        &mut self,
+        operation: Operation,
+        stream: Option<&StreamArn>,
+        account: &str,
+        now: DateTime<Utc>,
+    ) -> Result<(), Refusal> {
         let Some((rate, per)) = rate_of(operation) else {
             return Ok(());
         };
         let key = match per {
             Per::Account => operation.to_string(),
-            Per::Stream => format!("{operation} {}", stream.unwrap_or_default()),
+            Per::Stream => format!("{operation} {}", stream.map_or("", |stream| &stream.name)),
         };
-        match (self.allow(key, rate), stream) {
+        match (self.allow(key, rate, now), stream) {
             (true, _) => Ok(()),
-            (false, Some(stream)) => Err(rate_exceeded(stream, account)),
+            (false, Some(stream)) => Err(rules::Refusal::rate_exceeded(stream).into()),
             (false, None) => {
                 Err(refuse("LimitExceededException", format!("Rate exceeded for {operation} under account {account}.")))
             }
@@ -173,33 +125,36 @@ impl Rates {
         shard: &str,
         stream: &str,
         account: &str,
+        now: DateTime<Utc>,
     ) -> Result<(), Refusal> {
         let place = format!("{stream}/{shard}");
-        let in_debt = operation == Operation::GetRecords && self.readable_bytes(&place) <= 0.0;
-        if in_debt || !self.allow(format!("{operation} {place}"), READS_PER_SHARD) {
+        let in_debt = operation == Operation::GetRecords && self.readable_bytes(&place, now) <= 0.0;
+        if in_debt || !self.allow(format!("{operation} {place}"), READ_CALLS_A_SECOND as usize, now) {
             return Err(shard_throttled(shard, stream, account));
         }
         Ok(())
     }
 
-    /// Charges a shard for what it gave.
-    pub fn charge_read(&mut self, stream: &str, shard: &str, bytes: f64) {
+    /// Charges a shard for what it gave. A larger answer than a second's share is given, and blocks the shard until it
+    /// is paid for: 10 MiB for about 5 s (the quotas page).
+    pub fn charge_read(&mut self, stream: &str, shard: &str, bytes: f64, now: DateTime<Utc>) {
         let place = format!("{stream}/{shard}");
-        let left = self.readable_bytes(&place) - bytes;
-        self.bytes.insert(place, (left, Instant::now()));
+        let left = self.readable_bytes(&place, now) - bytes;
+        self.bytes.insert(place, (left, now));
     }
 
-    fn readable_bytes(&self, place: &str) -> f64 {
-        self.bytes.get(place).map_or(READ_BYTES_PER_SHARD, |(left, since)| {
-            (left + since.elapsed().as_secs_f64() * READ_BYTES_PER_SHARD).min(READ_BYTES_PER_SHARD)
+    fn readable_bytes(&self, place: &str, now: DateTime<Utc>) -> f64 {
+        const A_SECOND: f64 = READ_BYTES_A_SECOND as f64;
+        self.bytes.get(place).map_or(A_SECOND, |(left, since)| {
+            let passed = (now - *since).as_seconds_f64().max(0.0);
+            (left + passed * A_SECOND).min(A_SECOND)
         })
     }
 
     /// Whether one more call fits into the second that ends now. A refused call takes no room.
-    fn allow(&mut self, key: String, per_second: usize) -> bool {
-        let now = Instant::now();
+    fn allow(&mut self, key: String, per_second: usize, now: DateTime<Utc>) -> bool {
         let calls = self.calls.entry(key).or_default();
-        while calls.front().is_some_and(|call| now.duration_since(*call) >= Duration::from_secs(1)) {
+        while calls.front().is_some_and(|call| now - *call >= TimeDelta::seconds(1)) {
             calls.pop_front();
         }
         let room = calls.len() < per_second;
@@ -214,21 +169,23 @@ impl Rates {
 mod tests {
     use super::*;
 
+    const SECOND: f64 = READ_BYTES_A_SECOND as f64;
+
     #[test]
     fn a_large_answer_blocks_its_shard_until_it_is_paid_for() {
+        let start = DateTime::from_timestamp(1_795_180_000, 0).expect("in range");
         let mut rates = Rates::default();
-        let read = |rates: &mut Rates, shard| {
-            let read = rates.admit_read(Operation::GetRecords, shard, "orders", "123456789012");
+        let read = |rates: &mut Rates, shard, second| {
+            let now = start + TimeDelta::seconds(second);
+            let read = rates.admit_read(Operation::GetRecords, shard, "orders", "123456789012", now);
             read.map_err(|refusal| refusal.body.error_type)
         };
-        rates.charge_read("orders", "small", READ_BYTES_PER_SHARD / 2.0);
-        assert_eq!(read(&mut rates, "small"), Ok(()));
-        rates.charge_read("orders", "large", 5.0 * READ_BYTES_PER_SHARD);
+        rates.charge_read("orders", "small", SECOND / 2.0, start);
+        assert_eq!(read(&mut rates, "small", 0), Ok(()));
+        rates.charge_read("orders", "large", 5.0 * SECOND, start);
         let throttled = Err("ProvisionedThroughputExceededException".into());
-        assert_eq!(read(&mut rates, "large"), throttled);
-        assert_eq!(read(&mut rates, "other"), Ok(()));
-        let (_, since) = rates.bytes.get_mut("orders/large").expect("charged");
-        *since -= Duration::from_secs(5);
-        assert_eq!(read(&mut rates, "large"), Ok(()));
+        assert_eq!([0, 4].map(|second| read(&mut rates, "large", second)), [throttled.clone(), throttled]);
+        assert_eq!(read(&mut rates, "other", 0), Ok(()));
+        assert_eq!(read(&mut rates, "large", 5), Ok(()));
     }
 }

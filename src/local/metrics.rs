@@ -1,7 +1,8 @@
 //! The metric store: statistics by series and minute.
 
 use std::collections::BTreeMap;
-use std::time::{SystemTime, UNIX_EPOCH};
+
+use chrono::{DateTime, Utc};
 
 /// A metric's identity: its exact set of dimensions is part of it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,20 +47,20 @@ impl Stat {
         Self { sum: value * times, count: times, minimum: value, maximum: value }
     }
 
-    /// Adds the other's samples, each so many times.
-    pub fn merge(&mut self, other: &Self, times: f64) {
-        self.sum += other.sum * times;
-        self.count += other.count * times;
+    /// Adds the other's samples.
+    pub fn merge(&mut self, other: &Self) {
+        self.sum += other.sum;
+        self.count += other.count;
         self.minimum = self.minimum.min(other.minimum);
         self.maximum = self.maximum.max(other.maximum);
     }
 }
 
 impl Metrics {
-    /// Adds samples to a minute, each so many times.
-    pub fn add(&mut self, series: Series, minute: i64, stat: &Stat, times: f64) {
+    /// Adds samples to a minute.
+    pub fn add(&mut self, series: Series, minute: i64, stat: &Stat) {
         let minutes = self.0.entry(series).or_default();
-        minutes.entry(minute).or_default().merge(stat, times);
+        minutes.entry(minute).or_default().merge(stat);
     }
 
     /// The minutes of a series that have samples, oldest first.
@@ -80,12 +81,12 @@ impl Metrics {
     }
 }
 
-/// Seconds since the epoch; a clock set before 1970 reads as 1970.
-pub(super) fn epoch_seconds(time: SystemTime) -> f64 {
-    time.duration_since(UNIX_EPOCH).map_or(0.0, |elapsed| elapsed.as_secs_f64())
+/// Seconds since the epoch.
+pub(super) fn epoch_seconds(time: DateTime<Utc>) -> f64 {
+    time.timestamp_micros() as f64 / 1e6
 }
 
 /// The minute that a moment lies in.
-pub(super) fn minute_of(time: SystemTime) -> i64 {
-    (epoch_seconds(time) / 60.0).floor() as i64
+pub(super) fn minute_of(time: DateTime<Utc>) -> i64 {
+    time.timestamp().div_euclid(60)
 }

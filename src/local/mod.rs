@@ -1,12 +1,14 @@
 //! An AWS account in this process: Kinesis, CloudWatch and a few calls of other services over one plain-HTTP port.
 //!
 //! Real AWS SDK clients, the Lambda binary and the AWS CLI can be pointed at it with
-//! `AWS_ENDPOINT_URL`; any credentials do. Kinesis itself is the crate `ferrokinesis`: streams,
-//! shards, records, and one-second write windows of 1 MiB and 1,000 records per shard. The layer
-//! in front of it adds AWS's own refusals and quotas (`limits`, `capacity`, `tags`) and counts the
-//! `AWS/Kinesis` metrics from the traffic that really went through (`traffic`). CloudWatch is ours
-//! (`cloudwatch`, `metrics`), and so is the little that there is of the Resource Groups Tagging API (`tagging`), SNS
-//! (`sns`), EventBridge (`eventbridge`) and EventBridge Scheduler (`scheduler`).
+//! `AWS_ENDPOINT_URL`; any credentials do. The crate `ferrokinesis` checks requests and stores streams and records. The
+//! layer in front of it has what depends on time and on AWS's limits: changes of streams (`capacity`, `transitions`),
+//! shards' capacity (`writes`, `reads`), rates of calls (`limits`), tags (`tags`) and the `AWS/Kinesis` metrics of the
+//! traffic that really came (`samples`). The limits themselves are in [`crate::rules`], which the simulator shares.
+//! CloudWatch is ours (`cloudwatch`, `metrics`), and so is the little that there is of the Resource Groups Tagging API
+//! (`tagging`), SNS (`sns`), EventBridge (`eventbridge`) and EventBridge Scheduler (`scheduler`).
+//!
+//! The account goes by one [`Clock`]: the machine's, or one that a test moves.
 //!
 //! ```no_run
 //! # async fn demo() -> std::io::Result<()> {
@@ -18,8 +20,10 @@
 
 mod alarms;
 mod capacity;
+mod clock;
 mod cloudwatch;
 mod connection;
+mod consumers;
 mod eventbridge;
 mod faults;
 mod fleet;
@@ -27,24 +31,30 @@ mod insights;
 mod kinesis;
 mod limits;
 mod metrics;
-mod past;
 mod protocol;
+mod reads;
+mod records;
+mod samples;
 mod scheduler;
 mod service;
+mod shards;
 mod sns;
 mod tagging;
 mod tags;
-mod traffic;
+mod transitions;
+mod writes;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::post;
+use chrono::{DateTime, TimeDelta, Utc};
 use ferrokinesis::store::{Store, StoreOptions};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -55,10 +65,15 @@ use connection::{Line, Lines};
 use eventbridge::Rule;
 use limits::Rates;
 use metrics::{Metrics, Series};
-use past::Past;
 use protocol::Protocol;
+use records::Records;
 use scheduler::Scheduler;
+use transitions::Transitions;
+use writes::Capacities;
 
+use crate::signal::{Home, StreamArn};
+
+pub use clock::{Clock, ClockError};
 pub use faults::{Effect, Fault};
 
 /// What the account is like. [`Default`] is a small account that answers as fast as AWS ever has.
@@ -70,6 +85,11 @@ pub struct Options {
     pub account: String,
     /// The one region that the account is in.
     pub region: String,
+    /// What time it is in the account.
+    pub clock: Clock,
+    /// Bytes of records that the account keeps, as they are stored: base64, and their places in the order. The oldest are
+    /// dropped first.
+    pub keep_bytes: u64,
     /// How long a new stream is `CREATING`. Half a second: nothing is learned from waiting longer.
     pub create_time: Duration,
     /// How long a stream is `UPDATING` after a change. 4 s: the fastest change observed on AWS (a
@@ -115,6 +135,8 @@ impl Default for Options {
             port: 0,
             account: "123456789012".into(),
             region: "us-east-1".into(),
+            clock: Clock::real(),
+            keep_bytes: KEEP_BYTES,
             create_time: Duration::from_millis(500),
             update_time: Duration::from_secs(4),
             shard_limit: 500,
@@ -125,6 +147,9 @@ impl Default for Options {
         }
     }
 }
+
+/// 256 MiB: minutes of a flood on a few shards, for readers that keep up, and little beside an editor.
+const KEEP_BYTES: u64 = 256 << 20;
 
 /// A message that somebody has published.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -139,12 +164,13 @@ pub struct Published {
     pub attributes: BTreeMap<String, String>,
 }
 
-/// A running account. Dropping it stops the server; everything in it is lost.
+/// A running account. Copies are the same account; dropping the last one stops the server, and everything in it is lost.
+#[derive(Clone)]
 pub struct LocalAccount {
     account: Arc<Account>,
     url: String,
     /// Dropped with the account, which is what tells the server to stop.
-    _stop: oneshot::Sender<()>,
+    _stop: Arc<oneshot::Sender<()>>,
 }
 
 impl LocalAccount {
@@ -165,7 +191,7 @@ impl LocalAccount {
                 let _ = stopped.await;
             });
         tokio::spawn(server.into_future());
-        Ok(Self { account, url, _stop: stop })
+        Ok(Self { account, url, _stop: Arc::new(stop) })
     }
 
     /// The address to give to clients as `AWS_ENDPOINT_URL`: `http://127.0.0.1:PORT`.
@@ -181,7 +207,12 @@ impl LocalAccount {
     /// How often each operation was called, as in `"Kinesis.UpdateShardCount"`. Every HTTP attempt
     /// counts: retried, refused and faulted ones too.
     pub fn calls(&self) -> BTreeMap<String, u64> {
-        lock(&self.account.calls).clone()
+        lock(&self.account.calls).iter().map(|(operation, calls)| (operation.clone(), calls.count)).collect()
+    }
+
+    /// When an operation, named as in [`LocalAccount::calls`], was called: the latest thousand times, the earliest first.
+    pub fn call_times(&self, operation: &str) -> Vec<DateTime<Utc>> {
+        lock(&self.account.calls).get(operation).map_or_else(Vec::new, |calls| calls.latest.iter().copied().collect())
     }
 
     /// Forgets the calls made so far.
@@ -194,31 +225,45 @@ impl LocalAccount {
         lock(&self.account.faults).push(fault);
     }
 
-    /// Lets the traffic of the coming `within` of real time stand for the last `minutes` whole
-    /// minutes that ended when the current minute began.
-    ///
-    /// Each record, call and throttle counts `minutes` × 60 s ÷ `within` times, and its metrics are
-    /// accounted in the past, so that a client which knows only the real clock finds full
-    /// one-minute datapoints after a burst of seconds: 5 s can stand for ten minutes. A shard is
-    /// not sped up: one real second is one second of its capacity. That is also why what happens
-    /// in one real second is spread evenly over the stretch of past which that second stands for:
-    /// a shard accepts early in its second and refuses late in it, and so it went in every second
-    /// of those minutes.
-    ///
-    /// What comes in the quarter of a second after `within` is accounted nowhere; then metrics are real-time again. A second call replaces the first.
-    pub fn live_past(&self, minutes: u32, within: Duration) {
-        *lock(&self.account.past) = Past::begin(minutes, within, Instant::now(), SystemTime::now());
+    /// The clock of the account.
+    pub fn clock(&self) -> &Clock {
+        &self.account.options.clock
     }
 
-    /// Lets time pass without waiting for it: all metrics and all spent budgets are as if they were this much older, in
-    /// whole minutes. Streams, shards, records and running changes are not.
-    pub fn age(&self, by: Duration) {
-        let minutes = i64::try_from(by.as_secs() / 60).unwrap_or(i64::MAX);
-        lock(&self.account.metrics).age(minutes);
-        // A capacity change that is being decided right now is of the present.
-        if let Ok(mut ledger) = self.account.ledger.try_lock() {
-            ledger.age(by);
-        }
+    /// The time in the account.
+    pub fn now(&self) -> DateTime<Utc> {
+        self.account.now()
+    }
+
+    /// Ends all changes of streams and consumers that are under way, now.
+    pub async fn finish_changes(&self) {
+        lock(&self.account.transitions).finish(self.now());
+        transitions::settle(&self.account).await;
+    }
+
+    /// How many calls hang now: see [`Effect::HangBefore`] and [`Effect::HangAfter`].
+    pub fn hanging(&self) -> usize {
+        self.account.hanging.load(Ordering::Acquire)
+    }
+
+    /// Makes all that has happened this much older: metrics in whole minutes, spent budgets, used capacity, and changes
+    /// under way. For programs that know only the machine's clock, which no test can move. Streams, tags and records keep
+    /// their times.
+    pub async fn age(&self, by: Duration) {
+        let by = TimeDelta::from_std(by).unwrap_or(TimeDelta::MAX);
+        let account = &self.account;
+        account.ledger.lock().await.age(by);
+        lock(&account.metrics).age(by.num_minutes());
+        lock(&account.transitions).age(by);
+        lock(&account.capacities).clear();
+        *lock(&account.rates) = Rates::default();
+        transitions::settle(account).await;
+    }
+
+    /// Waits until the account drops its first record because it keeps no more than [`Options::keep_bytes`]. Returns once
+    /// in the life of the account.
+    pub async fn first_drop(&self) {
+        self.account.records.first_drop().await;
     }
 
     /// Shows these fields in the summary of a stream, whatever they are: for what the account cannot make, such as
@@ -237,9 +282,9 @@ impl LocalAccount {
         timestamp: impl Into<SystemTime>,
         value: f64,
     ) {
-        let minute = metrics::minute_of(timestamp.into());
+        let minute = metrics::minute_of(timestamp.into().into());
         let series = Series::new(namespace, name, dimensions);
-        lock(&self.account.metrics).add(series, minute, &metrics::Stat::of(value, 1.0), 1.0);
+        lock(&self.account.metrics).add(series, minute, &metrics::Stat::of(value, 1.0));
     }
 
     /// Adds provisioned streams that are ACTIVE at once, with these tags: for what no test could create within the
@@ -345,6 +390,11 @@ struct Account {
     store: Store,
     /// Taken for as long as a capacity change is decided, so that two racing calls see each other.
     ledger: tokio::sync::Mutex<Ledger>,
+    /// What AWS is busy with.
+    transitions: Mutex<Transitions>,
+    /// What shards have left of their write capacity, by stream.
+    capacities: Mutex<HashMap<String, Capacities>>,
+    records: Records,
     rates: Mutex<Rates>,
     metrics: Mutex<Metrics>,
     /// Which shard-level metrics are switched on, by stream.
@@ -356,9 +406,10 @@ struct Account {
     /// By name, or by `BUS/NAME`.
     rules: Mutex<BTreeMap<String, Rule>>,
     scheduler: Mutex<Scheduler>,
-    past: Mutex<Option<Past>>,
     faults: Mutex<Vec<Fault>>,
-    calls: Mutex<BTreeMap<String, u64>>,
+    /// Calls that are never answered.
+    hanging: AtomicUsize,
+    calls: Mutex<BTreeMap<String, Calls>>,
 }
 
 impl Account {
@@ -367,6 +418,9 @@ impl Account {
             options,
             store,
             ledger: Default::default(),
+            transitions: Default::default(),
+            capacities: Default::default(),
+            records: Default::default(),
             rates: Default::default(),
             metrics: Default::default(),
             monitored: Default::default(),
@@ -375,8 +429,8 @@ impl Account {
             published: Default::default(),
             rules: Default::default(),
             scheduler: Default::default(),
-            past: Default::default(),
             faults: Default::default(),
+            hanging: Default::default(),
             calls: Default::default(),
         }
     }
@@ -390,21 +444,51 @@ impl Account {
         self.arn("kinesis", "stream", name)
     }
 
+    /// The same in parts.
+    fn arn_of(&self, stream: &str) -> StreamArn {
+        StreamArn { home: self.home(), name: stream.to_owned() }
+    }
+
+    fn home(&self) -> Home {
+        let Options { region, account, .. } = &self.options;
+        Home { partition: "aws".into(), region: region.clone(), account: account.clone() }
+    }
+
+    fn now(&self) -> DateTime<Utc> {
+        self.options.clock.now()
+    }
+
     fn count_call(&self, service: &str, operation: &str) {
-        let mut calls = lock(&self.calls);
-        *calls.entry(format!("{service}.{operation}")).or_default() += 1;
+        let now = self.now();
+        lock(&self.calls).entry(format!("{service}.{operation}")).or_default().add(now);
     }
 }
 
+/// How often an operation was called, and when.
+#[derive(Default)]
+struct Calls {
+    count: u64,
+    latest: VecDeque<DateTime<Utc>>,
+}
+
+impl Calls {
+    /// Of how many calls the times are kept: more than any sweep makes, and nothing beside a record.
+    const LATEST: usize = 1000;
+
+    fn add(&mut self, now: DateTime<Utc>) {
+        self.count += 1;
+        if self.latest.len() >= Self::LATEST {
+            self.latest.pop_front();
+        }
+        self.latest.push_back(now);
+    }
+}
+
+/// ferrokinesis stores, and limits nothing: not how much a shard takes, and not how many shards there are.
 fn store_options(options: &Options) -> StoreOptions {
-    let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     StoreOptions {
-        create_stream_ms: millis(options.create_time),
-        delete_stream_ms: millis(options.create_time),
-        update_stream_ms: millis(options.update_time),
-        // The quota is checked in `capacity`: it must not count on-demand streams.
         shard_limit: u32::MAX,
-        enforce_limits: true,
+        enforce_limits: false,
         aws_account_id: options.account.clone(),
         aws_region: options.region.clone(),
         ..StoreOptions::default()

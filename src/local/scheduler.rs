@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use axum::Router;
 use axum::extract::{ConnectInfo, Path, RawQuery, Request, State};
@@ -60,7 +59,7 @@ impl Scheduler {
                 "RoleArn": format!("arn:aws:iam::{}:role/unthrottle", account.options.account),
             },
         });
-        let now = epoch_seconds(SystemTime::now());
+        let now = epoch_seconds(account.now());
         let schedule = schedule(account, group, name, now, with_defaults(&settings));
         self.schedules.insert((group.to_owned(), name.to_owned()), schedule);
     }
@@ -125,7 +124,7 @@ async fn update_schedule(
 ) -> Response {
     let input = Protocol::Json.input_of(request).await;
     let called = account.clone();
-    let work = async move { update(&called, &name, &input?, epoch_seconds(SystemTime::now())) };
+    let work = async move { update(&called, &name, &input?, epoch_seconds(called.now())) };
     call(account, line, "UpdateSchedule").answer(render_json, work).await
 }
 

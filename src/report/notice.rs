@@ -29,9 +29,15 @@ pub struct Notices(Mutex<HashMap<(String, &'static str), DateTime<Utc>>>);
 impl Notices {
     /// Sends `document` to the policy's topic, if it has one and this process has not told the same within the hour. A
     /// failure is no error: it gives a line for the log, which CloudWatch makes a metric of.
-    pub async fn tell(&self, client: &Client, policy: &Policy, document: &Document) -> Option<Value> {
+    pub async fn tell(
+        &self,
+        client: &Client,
+        policy: &Policy,
+        document: &Document,
+        now: DateTime<Utc>,
+    ) -> Option<Value> {
         let topic = policy.topic_arn.as_ref()?;
-        if !self.is_news(document, Utc::now()) {
+        if !self.is_news(document, now) {
             return None;
         }
         let Message { subject, body } = Message::of(document, topic.split(':').nth(3).unwrap_or_default());
@@ -47,7 +53,7 @@ impl Notices {
             Ok(_) => None,
             Err(error) => {
                 tracing::warn!(topic, error = %Cause::of(error), "nobody could be told");
-                Some(metric::untold(Utc::now()))
+                Some(metric::untold(now))
             }
         }
     }

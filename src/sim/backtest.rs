@@ -10,19 +10,20 @@
 //! would have seen then, until it changes something. Uneven keys, which more shards may not help, are taken for such
 //! bursts, which they do.
 
+use super::account::Account;
 use super::arena::{Contender, RESTORE_AFTER_HOURS, Run};
 use super::delivery::Weather;
 use super::keys::Keys;
 use super::ours::Ours;
 use super::peers::Static;
 use super::retry::Retry;
-use super::rules::{Account, MOST_SHARDS};
-use super::shard::{BYTES_A_SECOND, RECORDS_A_SECOND};
 use super::timeline::{Mark, Slice, Timeline};
 use super::world::{Setup, World};
 use crate::cost::Prices;
 use crate::observation::{CapacityMode, Minute};
 use crate::policy::{Mode, Policy, Scope};
+use crate::rules::MAX_SHARDS;
+use crate::rules::{WRITE_BYTES_A_SECOND, WRITE_RECORDS_A_SECOND};
 use std::collections::BTreeMap;
 
 /// Keys of the simulated producers, at equal distances: a shard has one more than another at most, which is below one per
@@ -176,9 +177,9 @@ impl History {
     pub fn shards_without_throttling(&self, before: &Before) -> u32 {
         let full = self.loads(before.shards).map(|load| load.fastest() / load.of_shard()).fold(1.0, f64::max);
         // The cast saturates.
-        let least = (full.ceil() as u32).min(MOST_SHARDS);
+        let least = (full.ceil() as u32).min(MAX_SHARDS);
         let hottest = |shards: u32| f64::from(KEYS.div_ceil(shards)) / f64::from(KEYS);
-        (least..MOST_SHARDS).find(|shards| full * hottest(*shards) <= 1.0).unwrap_or(MOST_SHARDS)
+        (least..MAX_SHARDS).find(|shards| full * hottest(*shards) <= 1.0).unwrap_or(MAX_SHARDS)
     }
 
     /// Lets somebody look after the stream. `passed` is called once for each hour that is over.
@@ -216,7 +217,7 @@ impl History {
 fn size(passed: &Passed) -> Option<u64> {
     let mean = passed.bytes / passed.records;
     // A shard takes no larger one in a second, and the simulation knows no other burst.
-    (passed.records > 0.0 && mean.is_finite()).then(|| (mean.round() as u64).clamp(1, BYTES_A_SECOND))
+    (passed.records > 0.0 && mean.is_finite()).then(|| (mean.round() as u64).clamp(1, WRITE_BYTES_A_SECOND))
 }
 
 impl Backtested {
@@ -296,7 +297,7 @@ impl Load {
 
     /// Records that a shard takes of this size in a second.
     fn of_shard(&self) -> f64 {
-        (BYTES_A_SECOND / self.record_bytes).clamp(1, RECORDS_A_SECOND) as f64
+        (WRITE_BYTES_A_SECOND / self.record_bytes).clamp(1, WRITE_RECORDS_A_SECOND) as f64
     }
 
     /// Records in that second of the minute.

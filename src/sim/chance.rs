@@ -3,7 +3,7 @@
 //! Everything that is drawn for one purpose has a stream of numbers of its own, so that two policies under the same
 //! seed meet the same load and the same weather, however differently they act.
 
-use super::keys::HashRange;
+use crate::rules::HashRange;
 use chacha20::ChaCha8Rng;
 use chacha20::rand_core::{Rng as _, SeedableRng as _};
 

@@ -2,7 +2,7 @@
 //! throttling. No AWS, no network, no clock; one seed reproduces a run to the byte.
 //!
 //! - [`world`]: the stream. Its [`shard`]s are token buckets over ranges of hash keys ([`keys`]), its producers send what
-//!   was refused again ([`mod@retry`]), its [`readers`] poll it, AWS's [`rules`] refuse illegal changes, and [`cloudwatch`]
+//!   was refused again ([`mod@retry`]), its [`readers`] poll it, AWS's [`rules`](crate::rules) refuse illegal changes, which take their [`durations`], and [`cloudwatch`]
 //!   shows it all minutes late.
 //! - [`ours`]: unthrottle itself. It runs the very looks, decision, memory and calls that the Lambda runs, in their order,
 //!   woken by the [`alarm`]s, by CloudTrail's events ([`delivery`]) and by the sweep; nothing of it is written a second
@@ -19,12 +19,14 @@
 //! What is not in it: enhanced fan-out, the merges of an on-demand stream whose load has gone, records of different sizes and
 //! producers of different patience in one stream, and AWS's rates of calls (`UpdateShardCount`: ten a second).
 
+pub mod account;
 pub mod alarm;
 pub mod arena;
 pub mod backtest;
 pub mod chance;
 pub mod cloudwatch;
 pub mod delivery;
+pub mod durations;
 pub mod faults;
 pub mod figures;
 pub mod keys;
@@ -34,7 +36,6 @@ pub mod ours;
 pub mod peers;
 pub mod readers;
 pub mod retry;
-pub mod rules;
 pub mod score;
 pub mod shard;
 pub mod timeline;

@@ -4,12 +4,12 @@
 use super::alarm::{Alarm, Watched};
 use super::arena::Contender;
 use super::delivery::{Delivery, EVENT_AFTER, Weather};
-use super::rules::Refusal;
 use super::world::{By, Event, World, arn, home};
 use crate::decide::{Remedy, Verdict, Wants, due, triage};
 use crate::memory::TAG;
 use crate::observation::{CapacityMode, Observation};
 use crate::policy::Policy;
+use crate::rules::Refusal;
 use crate::run::{Answer, Container, Failed, Look, Ran, Run, Unmade, Wire};
 use crate::signal::{self, Signal, StreamArn};
 use chrono::{DateTime, Utc};
@@ -262,9 +262,10 @@ mod tests {
     use super::*;
     use crate::memory::Memory;
     use crate::policy::{Mode, Permission};
-    use crate::sim::keys::{HashRange, Keys};
+    use crate::rules::HashRange;
+    use crate::sim::account::Account;
+    use crate::sim::keys::Keys;
     use crate::sim::retry::Retry;
-    use crate::sim::rules::Account;
     use crate::sim::world::Setup;
 
     #[test]

@@ -2,11 +2,11 @@
 //!
 //! They are taken to read all shards evenly. No reader uses enhanced fan-out.
 
-/// `GetRecords` calls that a shard answers in a second (AWS's quotas page).
-const CALLS_A_SECOND: f64 = 5.0;
+use crate::rules::{READ_BYTES_A_SECOND, READ_CALLS_A_SECOND};
 
-/// Bytes that a shard gives all its polling readers in a second (the same page).
-const BYTES_A_SECOND: f64 = 2.0 * 1024.0 * 1024.0;
+/// The same as in [`crate::rules`], for shares of calls and bytes.
+const CALLS_A_SECOND: f64 = READ_CALLS_A_SECOND as f64;
+const BYTES_A_SECOND: f64 = READ_BYTES_A_SECOND as f64;
 
 /// How old a record is when a reader that keeps up reads it, in milliseconds: half of what passes between two polls.
 const KEEPS_UP_MS: f64 = 500.0;

@@ -1,8 +1,9 @@
 //! What a run looked like, minute by minute: what was sent, what the stream took, how much it could take, and what was
 //! changed or held.
 
-use super::shard::{BYTES_A_SECOND, RECORDS_A_SECOND, Second};
+use super::shard::Second;
 use super::world::By;
+use crate::rules::{WRITE_BYTES_A_SECOND, WRITE_RECORDS_A_SECOND};
 
 /// One minute of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,13 +25,13 @@ pub struct Slice {
 impl Slice {
     /// What the open shards take, in bytes a second.
     pub fn capacity_bytes(&self) -> f64 {
-        f64::from(self.open_shards) * BYTES_A_SECOND as f64
+        f64::from(self.open_shards) * WRITE_BYTES_A_SECOND as f64
     }
 
     /// What they take, in records a second of this size, if keys are even.
     pub fn capacity_records(&self) -> f64 {
         // Whole records only, as a shard takes them.
-        let of_shard = (BYTES_A_SECOND / self.record_bytes.max(1)).min(RECORDS_A_SECOND);
+        let of_shard = (WRITE_BYTES_A_SECOND / self.record_bytes.max(1)).min(WRITE_RECORDS_A_SECOND);
         f64::from(self.open_shards) * of_shard as f64
     }
 }

@@ -1,13 +1,14 @@
 //! What is sent to the stream, by name. Every workload begins with a stream that its load fits.
 
+use super::account::Account;
 use super::delivery::Weather;
-use super::keys::{HashRange, Keys};
+use super::keys::Keys;
 use super::load::Load;
 use super::readers::Readers;
 use super::retry::Retry;
-use super::rules::Account;
 use super::world::{By, Event, Setup, World};
 use crate::observation::CapacityMode;
+use crate::rules::HashRange;
 use std::sync::OnceLock;
 
 /// Shards at the beginning.

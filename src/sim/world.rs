@@ -1,16 +1,14 @@
 //! One stream in virtual time, a second at a time: its shards, its producers, AWS's rules and CloudWatch's delays.
 
+use super::account::Account;
 use super::chance::{CHANGES, Chance, GROWTH};
 use super::cloudwatch::CloudWatch;
-use super::keys::{HashRange, Keys};
+use super::durations::{MOST_ON_DEMAND_SHARDS, monitoring_seconds, reshard_seconds, switch_seconds};
+use super::keys::Keys;
 use super::readers::{Readers, Reading};
 use super::retry::{Retry, Waiting};
-use super::rules::{
-    Account, MOST_ON_DEMAND_SHARDS, RESHARDS_A_DAY, Refusal, SWITCHES_A_DAY, monitoring_seconds, must_be_left,
-    must_be_scalable, opened_by, reshard_seconds, switch_seconds,
-};
 use super::score::{Score, Tally};
-use super::shard::{BYTES_A_SECOND, Counts, OpenShard, RECORDS_A_SECOND, Second};
+use super::shard::{Counts, OpenShard, Second};
 use super::time;
 use super::timeline::{Change, Timeline};
 use crate::cost::{BillingMode, Load, Prices, Shape};
@@ -18,6 +16,10 @@ use crate::decide::Wants;
 use crate::memory::{self, ChangeKind, Memory, TAG};
 use crate::observation::{
     CapacityMode, Commitment, Limits, Minute, Observation, Shard, Status, Stream, WarmThroughput,
+};
+use crate::rules::{
+    HashRange, Refusal, WRITE_BYTES_A_SECOND, WRITE_RECORDS_A_SECOND, must_accept_on_demand, must_accept_reshard,
+    must_accept_switch, must_be_active, must_be_provisioned, opened_by,
 };
 use crate::signal::{Home, StreamArn};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -32,7 +34,7 @@ const GROWS_FROM_BYTES: u64 = 500 * 1000;
 
 /// Records a second from which on it does: half of what a shard takes, as 500 KB/s is of its bytes. AWS's page gives bytes
 /// only, but its promise of twice the peak needs both.
-const GROWS_FROM_RECORDS: u64 = RECORDS_A_SECOND / 2;
+const GROWS_FROM_RECORDS: u64 = WRITE_RECORDS_A_SECOND / 2;
 
 /// "It splits the shard within 15 minutes" (the same page): in seconds. The least is a guess: a few minutes of traffic
 /// must have been seen.
@@ -105,6 +107,7 @@ pub struct Event {
 /// throughput commitment, unless the world is made so.
 #[derive(Debug)]
 pub struct World {
+    stream: StreamArn,
     setup: Setup,
     now: i64,
     /// By the first hash key.
@@ -150,9 +153,10 @@ impl World {
     pub fn new(setup: Setup, seed: u64) -> World {
         let ranges = HashRange::uniform(setup.shards);
         let shard = |(number, range): (u64, HashRange)| {
-            OpenShard::new(number, None, range, setup.keys.share(range), Waiting::new(&setup.retry))
+            OpenShard::new(number, None, range, setup.keys.share(range), Waiting::new(&setup.retry), 0)
         };
         World {
+            stream: arn(),
             now: 0,
             shards: (0..).zip(ranges).map(shard).collect(),
             next_number: u64::from(setup.shards),
@@ -239,7 +243,7 @@ impl World {
         self.grow();
         let mut second = Second::default();
         for shard in &mut self.shards {
-            let passed = shard.pass(records, self.setup.record_bytes, &self.setup.retry);
+            let passed = shard.pass(self.now, records, self.setup.record_bytes, &self.setup.retry);
             second.offered += passed.offered;
             second.accepted += passed.accepted;
             second.throttled += passed.throttled;
@@ -266,8 +270,8 @@ impl World {
 
     /// Shards that so many records in a second would fill to the brim.
     fn filled_by(&self, records: f64) -> f64 {
-        let bytes = records * self.setup.record_bytes as f64 / BYTES_A_SECOND as f64;
-        bytes.max(records / RECORDS_A_SECOND as f64)
+        let bytes = records * self.setup.record_bytes as f64 / WRITE_BYTES_A_SECOND as f64;
+        bytes.max(records / WRITE_RECORDS_A_SECOND as f64)
     }
 
     /// CloudTrail sees a call throttled.
@@ -386,7 +390,7 @@ impl World {
                 self.closed.insert(shard.number, shard.minute);
             }
             let share = self.setup.keys.share(*range);
-            self.shards.push(OpenShard::new(self.next_number, parent, *range, share, waiting));
+            self.shards.push(OpenShard::new(self.next_number, parent, *range, share, waiting, self.now));
             self.next_number += 1;
         }
     }
@@ -435,7 +439,9 @@ impl World {
     fn plan_growth(&mut self, minute: Counts, shards: &BTreeMap<u64, Counts>) {
         let bytes = |counts: Counts| counts.accepted * self.setup.record_bytes;
         let full = |counts: Counts| {
-            (bytes(counts) as f64 / BYTES_A_SECOND as f64).max(counts.accepted as f64 / RECORDS_A_SECOND as f64) / 60.0
+            (bytes(counts) as f64 / WRITE_BYTES_A_SECOND as f64)
+                .max(counts.accepted as f64 / WRITE_RECORDS_A_SECOND as f64)
+                / 60.0
         };
         self.peak = self.peak.max(full(minute));
         if self.mode != CapacityMode::OnDemand {
@@ -486,31 +492,25 @@ impl World {
     pub fn update_shard_count(&mut self, by: By, target: u32) -> Result<u32, Refusal> {
         let open = self.open_shards();
         let allowed = self.may_be_resharded(target);
-        self.answer(by, allowed)?;
+        let opened = self.answer(by, allowed)?;
         if target != open {
             self.reshards.push(self.now);
-            let seconds = reshard_seconds(self.opened_by(target), &mut self.changes);
+            let seconds = reshard_seconds(opened, &mut self.changes);
             self.begin(by, seconds, Becomes::Shards(HashRange::uniform(target)));
         }
         Ok(open)
     }
 
-    fn opened_by(&self, target: u32) -> u32 {
-        let open: Vec<HashRange> = self.shards.iter().map(|shard| shard.range).collect();
-        opened_by(&open, target)
+    fn ranges(&self) -> Vec<HashRange> {
+        self.shards.iter().map(|shard| shard.range).collect()
     }
 
-    pub(super) fn may_be_resharded(&self, target: u32) -> Result<(), Refusal> {
-        let open = self.open_shards();
-        self.must_be_provisioned()?;
+    /// The shards that the reshard would open on its way.
+    pub(super) fn may_be_resharded(&self, target: u32) -> Result<u32, Refusal> {
+        self.must_be_provisioned("UpdateShardCount")?;
         self.must_be_active()?;
-        // Repeating the current count changes nothing and is not counted.
-        if target == open {
-            return Ok(());
-        }
-        must_be_scalable(open, target)?;
-        must_be_left(&self.reshards, RESHARDS_A_DAY, self.now)?;
-        self.setup.account.must_have_room(open, self.opened_by(target))
+        let quota = self.setup.account.quota(self.open_shards());
+        must_accept_reshard(&self.stream, &self.ranges(), target, &self.reshards, self.now, quota)
     }
 
     /// `SplitShard`, so that the second half begins at the hash key `at`. AWS's daily cap does not count it.
@@ -526,12 +526,12 @@ impl World {
     }
 
     fn split(&self, id: &str, at: u128) -> Result<Vec<HashRange>, Refusal> {
-        self.must_be_provisioned()?;
+        self.must_be_provisioned("SplitShard")?;
         self.must_be_active()?;
         let shard = &self.shards[self.place_of(id)?];
         let halves = shard.range.split(at);
         let halves = halves.ok_or_else(|| Refusal::new("InvalidArgumentException", "Not a hash key to split at."))?;
-        self.setup.account.must_have_room(self.open_shards(), 1)?;
+        self.setup.account.quota(self.open_shards()).must_have_place_for(1, &self.stream.home)?;
         Ok(self.ranges_with(shard.range, halves))
     }
 
@@ -553,13 +553,13 @@ impl World {
     }
 
     fn merged(&self, id: &str, adjacent: &str) -> Result<Vec<HashRange>, Refusal> {
-        self.must_be_provisioned()?;
+        self.must_be_provisioned("MergeShards")?;
         self.must_be_active()?;
         let (one, other) = (self.place_of(id)?, self.place_of(adjacent)?);
         if one.abs_diff(other) != 1 {
             return Err(Refusal::new("InvalidArgumentException", "The shards are not adjacent."));
         }
-        let mut ranges: Vec<HashRange> = self.shards.iter().map(|shard| shard.range).collect();
+        let mut ranges = self.ranges();
         let above = ranges.remove(one.max(other));
         ranges[one.min(other)].last = above.last;
         Ok(ranges)
@@ -585,14 +585,12 @@ impl World {
             return Ok(());
         }
         let account = &self.setup.account;
+        let home = &self.stream.home;
         match mode {
-            CapacityMode::OnDemand if account.other_on_demand >= account.on_demand_limit => {
-                return Err(Refusal::quota());
-            }
-            CapacityMode::OnDemand => {}
-            _ => account.must_have_room(0, self.open_shards())?,
+            CapacityMode::OnDemand => must_accept_on_demand(account.other_on_demand, account.on_demand_limit, home)?,
+            _ => account.quota(0).must_have_place_for(self.open_shards(), home)?,
         }
-        must_be_left(&self.switches, SWITCHES_A_DAY, self.now)
+        must_accept_switch(&self.stream, &self.switches, self.now)
     }
 
     /// `UpdateStreamWarmThroughput`, in MiB/s: the shards that it takes are opened at once.
@@ -604,7 +602,7 @@ impl World {
         self.answer(by, allowed)?;
         let (open, target) = (self.open_shards(), mibps.min(MOST_ON_DEMAND_SHARDS));
         if target > open {
-            let seconds = reshard_seconds(self.opened_by(target), &mut self.changes);
+            let seconds = reshard_seconds(opened_by(&self.ranges(), target), &mut self.changes);
             self.begin(by, seconds, Becomes::Shards(HashRange::uniform(target)));
         }
         Ok(())
@@ -766,11 +764,11 @@ impl World {
     }
 
     fn must_be_active(&self) -> Result<(), Refusal> {
-        if self.running.is_some() { Err(Refusal::not_active()) } else { Ok(()) }
+        must_be_active(&self.stream, self.running.is_none(), "UPDATING")
     }
 
-    fn must_be_provisioned(&self) -> Result<(), Refusal> {
-        if self.mode == CapacityMode::Provisioned { Ok(()) } else { Err(Refusal::not_provisioned()) }
+    fn must_be_provisioned(&self, operation: &str) -> Result<(), Refusal> {
+        must_be_provisioned(&self.stream, self.mode == CapacityMode::Provisioned, operation)
     }
 
     fn answer<T>(&mut self, by: By, answer: Result<T, Refusal>) -> Result<T, Refusal> {

@@ -12,14 +12,14 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
-use tokio::time::{Instant, MissedTickBehavior};
+use unthrottle::local::LocalAccount;
 use unthrottle::memory::{Memory, TAG};
 
 pub const STREAM: &str = "orders";
 pub const STREAM_ARN: &str = "arn:aws:kinesis:us-east-1:123456789012:stream/orders";
 
-/// The longest that any state is waited for; the emulators' changes take a few seconds.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// The longest that any state is waited for: a bound, and no pace. The emulators' changes take a few seconds.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Between two looks at a stream: DescribeStreamSummary allows 20 a second to the whole account.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(150);
@@ -40,6 +40,8 @@ const RECORD_BYTES: usize = 100;
 pub struct Aws {
     pub kinesis: aws_sdk_kinesis::Client,
     pub cloudwatch: aws_sdk_cloudwatch::Client,
+    /// `None`: another emulator, which goes by the machine's clock.
+    local: Option<LocalAccount>,
 }
 
 impl Aws {
@@ -60,6 +62,27 @@ impl Aws {
         Aws {
             kinesis: aws_sdk_kinesis::Client::from_conf(kinesis.build()),
             cloudwatch: aws_sdk_cloudwatch::Client::from_conf(cloudwatch.build()),
+            local: None,
+        }
+    }
+
+    /// A local account.
+    pub fn of(account: &LocalAccount) -> Aws {
+        Aws { local: Some(account.clone()), ..Aws::at(account.url()) }
+    }
+
+    /// What time it is there.
+    pub fn now(&self) -> DateTime<Utc> {
+        self.local.as_ref().map_or_else(Utc::now, LocalAccount::now)
+    }
+
+    /// Lets a change come closer to its end. In a local account, a clock that stands moves on, or else the change ends at
+    /// once; another emulator takes its time.
+    async fn moment(&self) {
+        match &self.local {
+            Some(account) if account.clock().advance(BETWEEN_LOOKS).is_ok() => {}
+            Some(account) => account.finish_changes().await,
+            None => tokio::time::sleep(BETWEEN_LOOKS).await,
         }
     }
 
@@ -83,7 +106,7 @@ impl Aws {
                 if summary.stream_status == StreamStatus::Active {
                     return summary;
                 }
-                tokio::time::sleep(BETWEEN_LOOKS).await;
+                self.moment().await;
             }
         };
         tokio::time::timeout(PATIENCE, look).await.expect("the change ends")
@@ -96,57 +119,28 @@ impl Aws {
         answer.map(|_| ()).map_err(|error| error.code().expect("an answer").to_owned())
     }
 
-    /// Offers so many records a second, evenly over the shards; gives how many were accepted and how many throttled.
-    pub async fn drive(&self, stream: &str, per_second: usize, time: Duration) -> (usize, usize) {
-        const BATCH: usize = 500;
-        let pause = Duration::from_secs_f64(BATCH as f64 / per_second as f64);
-        let mut ticks = tokio::time::interval(pause);
-        let end = tokio::time::Instant::now() + time;
-        let (mut accepted, mut throttled, mut key) = (0, 0, 0);
-        while ticks.tick().await < end {
-            let record = |n: usize| {
-                let entry = PutRecordsRequestEntry::builder().partition_key(format!("{:04}", n % 10_000));
-                entry.data(Blob::new([b'x'; RECORD_BYTES - 4])).build().expect("complete")
-            };
-            let records = (key..key + BATCH).map(record).collect();
-            key += BATCH;
-            let put = self.kinesis.put_records().stream_name(stream).set_records(Some(records));
-            let refused = put.send().await.expect("an answer").failed_record_count.unwrap_or_default() as usize;
-            accepted += BATCH - refused;
-            throttled += refused;
-        }
-        (accepted, throttled)
-    }
-
-    /// Offers so many records of 10 KiB a second, with these hash keys; gives how many were accepted and how many
-    /// throttled. Nothing is caught up: on a busy machine the traffic thins out, but never comes in bursts.
-    pub async fn drive_at(
+    /// Offers so many records of 10 KiB with these hash keys in each of so many seconds of the account's clock; gives how
+    /// many were accepted and how many throttled. The clock must stand. `per_second`: at most 500, one call's worth.
+    pub async fn offer(
         &self,
         stream: &str,
         per_second: usize,
-        time: Duration,
+        seconds: usize,
         hash_key: impl Fn(usize) -> u128,
     ) -> (usize, usize) {
-        let mut ticks = tokio::time::interval(Duration::from_millis(100));
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let end = Instant::now() + time;
+        let clock = self.local.as_ref().expect("a local account").clock();
         let (mut accepted, mut throttled) = (0, 0);
-        for batch in 0.. {
-            ticks.tick().await;
-            if Instant::now() >= end {
-                break;
-            }
+        for second in 0..seconds {
             let record = |n: usize| {
-                let entry =
-                    PutRecordsRequestEntry::builder().partition_key("key").data(Blob::new(vec![b'x'; 10 * 1024]));
+                let entry = PutRecordsRequestEntry::builder().partition_key("key").data(Blob::new([b'x'; 10 * 1024]));
                 entry.explicit_hash_key(hash_key(n).to_string()).build().expect("complete")
             };
-            let count = per_second / 10;
-            let records = (batch * count..(batch + 1) * count).map(record).collect();
+            let records = (second * per_second..(second + 1) * per_second).map(record).collect();
             let put = self.kinesis.put_records().stream_name(stream).set_records(Some(records));
             let refused = put.send().await.expect("an answer").failed_record_count.unwrap_or_default() as usize;
-            accepted += count - refused;
+            accepted += per_second - refused;
             throttled += refused;
+            clock.advance(Duration::from_secs(1)).expect("a clock that stands");
         }
         (accepted, throttled)
     }
@@ -181,7 +175,7 @@ impl Aws {
         let metric = metric.set_dimensions(Some(dimensions.collect())).build();
         let stat = cw::MetricStat::builder().metric(metric).period(60).stat("Sum").build();
         let query = cw::MetricDataQuery::builder().id("m1").metric_stat(stat).build();
-        let now = Utc::now().duration_trunc(TimeDelta::minutes(1)).expect("in range");
+        let now = self.now().duration_trunc(TimeDelta::minutes(1)).expect("in range");
         let time = |at: DateTime<Utc>| aws_sdk_cloudwatch::primitives::DateTime::from_secs(at.timestamp());
         let get = self.cloudwatch.get_metric_data().metric_data_queries(query);
         let get = get.start_time(time(now - TimeDelta::days(1))).end_time(time(now + TimeDelta::hours(1)));
@@ -198,9 +192,9 @@ impl Aws {
     }
 }
 
-/// The `AWS/Kinesis` datapoints of a load that lasted the last `minutes` whole minutes: metric, time and value.
-pub fn datapoints(load: Load, minutes: i64) -> Vec<(&'static str, DateTime<Utc>, f64)> {
-    let now = Utc::now().duration_trunc(TimeDelta::minutes(1)).expect("in range");
+/// The `AWS/Kinesis` datapoints of a load that lasted `minutes` whole minutes before `now`: metric, time and value.
+pub fn datapoints(load: Load, minutes: i64, now: DateTime<Utc>) -> Vec<(&'static str, DateTime<Utc>, f64)> {
+    let now = now.duration_trunc(TimeDelta::minutes(1)).expect("in range");
     let of_minute = |ago: i64| {
         let at = now - TimeDelta::minutes(ago);
         let records = load.accepted * 60.0;

@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 
 import hcl2
+import pytest
 from hcl2.utils import SerializationOptions
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -23,10 +24,16 @@ META = {"count", "depends_on", "lifecycle", "provider"}
 # Where it is deployed, to the evaluation.
 REGION, ACCOUNT, PARTITION = "eu-central-1", "123456789012", "aws"
 
+MISSING = "terraform is not on the PATH (1.6 or newer is needed)"
+
 
 def terraform(*arguments, folder, stdin=None):
-    """What Terraform says. A machine without it fails the test: nothing is left out in silence."""
-    assert shutil.which("terraform"), "terraform is not installed: the tests need 1.6 or newer on the PATH"
+    """Runs Terraform; returns its exit code and its output. Skips the test on a machine that has no Terraform."""
+    if not shutil.which("terraform"):
+        # No package registry has Terraform, so `make test` cannot install it. CI has it, and must not lose these tests.
+        if os.environ.get("CI") == "true":
+            pytest.fail(MISSING, pytrace=False)
+        pytest.skip(MISSING)
     # Neither what the user has set, nor a call home.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("TF_")}
     environment |= {"CHECKPOINT_DISABLE": "1", "TF_CLI_CONFIG_FILE": os.devnull, "TF_CLI_ARGS": "-no-color"}

@@ -3,14 +3,13 @@
 import itertools
 import json
 import re
-import shutil
-import subprocess
 
 import boto3
 import pytest
 from generate import DASHBOARD, with_dashboard
 from moto import mock_aws
 from template import ALARMS, DEPLOYED, ROOT, TEMPLATE
+from terraform import terraform
 
 TEXT = DASHBOARD.read_text()
 PLACES = {"Region": "eu-central-1", "FunctionName": "stack-Function-1a2B", "LogGroup": "/stack/log-Group_1.2", "QueueName": "stack-Queue-1a2B"}
@@ -35,9 +34,10 @@ def fn_sub(text):
 def templatefile(path, folder):
     """As Terraform renders it. In an empty folder, where it needs no provider."""
     command = f"jsonencode(templatefile({json.dumps(str(path))}, {json.dumps(PLACES)}))\n"
-    done = subprocess.run(["terraform", "console"], input=command, cwd=folder, capture_output=True, check=True, text=True)
+    code, said = terraform("console", folder=folder, stdin=command)
+    assert code == 0, said
     # A string in quotes, with JSON's own string in it.
-    return json.loads(json.loads(done.stdout))
+    return json.loads(json.loads(said))
 
 
 def test_in_cloudformation_it_is_json_with_nothing_left_to_fill_in():
@@ -52,7 +52,6 @@ def test_terraform_reads_nothing_more_in_it_than_cloudformation():
     assert not re.search(r"\$\$|%+\{|\$\{!", TEXT)
 
 
-@pytest.mark.skipif(not shutil.which("terraform"), reason="Terraform is not installed")
 def test_in_terraform_it_is_the_same(tmp_path):
     assert templatefile(DASHBOARD, tmp_path) == fn_sub(TEXT)
 

@@ -368,33 +368,43 @@ def test_the_dashboard_is_the_same_file_with_its_placeholders_filled():
 # The examples.
 
 
+def arguments(module):
+    """What an example gives to the module."""
+    return {key: value for key, value in module.items() if key not in {"source", "providers", "__is_block__"}}
+
+
 @pytest.mark.parametrize("folder", EXAMPLES, ids=lambda folder: folder.name)
-def test_an_example_uses_what_there_is(folder, tmp_path):
+def test_an_example_uses_what_there_is(folder):
     blocks = parse(folder)
     aliases = {bare(body["alias"]) for block in blocks["provider"] for body in block.values() if "alias" in body}
     modules = named(blocks, "module")
     outputs = named(BLOCKS, "output")
     for name, body in modules.items():
         assert (folder / bare(body["source"])).resolve() == MODULE
-        given = {key: value for key, value in body.items() if key not in {"source", "providers", "__is_block__"}}
+        given = arguments(body)
         assert set(given) <= set(VARIABLES) and "package" in given
         # Where `make lambda` leaves it.
         package = blocks["locals"][0]["package"] if given["package"] == "${local.package}" else given["package"]
         relative = bare(package).removeprefix("${path.module}/")
         (built,) = re.findall(r"^lambda:.*: (\S+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
         assert fnmatch.fnmatch((folder / relative).resolve(), ROOT / built)
-        # Terraform itself says whether the values are legal.
-        given["package"] = '"x"'
-        values = "".join(f"{key} = {value if isinstance(value, str) else json.dumps(value)}\n" for key, value in given.items())
-        (tmp_path / "variables.tf").write_text((MODULE / "variables.tf").read_text())
-        (tmp_path / "values.tftest.hcl").write_text(f'run "{name}" {{\n  command = plan\n  variables {{\n{values}}}\n}}\n')
-        code, said = terraform("test", folder=tmp_path)
-        assert code == 0 and "1 passed, 0 failed" in said, said
         # Each region has a provider of its own, by the module's only name for it.
         if aliases:
             assert body["providers"] == {"aws": f"${{aws.{name}}}"} and name in aliases
     used = re.findall(r"module\.(\w+)\.(\w+)", (folder / "main.tf").read_text())
     assert {name for name, _ in used} == set(modules) and {output for _, output in used} <= set(outputs)
+
+
+@pytest.mark.parametrize(
+    ("name", "body"), [pytest.param(name, body, id=f"{folder.name}-{name}") for folder in EXAMPLES for name, body in named(parse(folder), "module").items()]
+)
+def test_the_module_takes_the_values_of_an_example(name, body, tmp_path):
+    given = arguments(body) | {"package": '"x"'}
+    values = "".join(f"{key} = {value if isinstance(value, str) else json.dumps(value)}\n" for key, value in given.items())
+    (tmp_path / "variables.tf").write_text((MODULE / "variables.tf").read_text())
+    (tmp_path / "values.tftest.hcl").write_text(f'run "{name}" {{\n  command = plan\n  variables {{\n{values}}}\n}}\n')
+    code, said = terraform("test", folder=tmp_path)
+    assert code == 0 and "1 passed, 0 failed" in said, said
 
 
 def test_the_sample_of_a_healed_stream_lets_be_what_unthrottle_changes():

@@ -9,6 +9,7 @@ environment variables, for example UPDATE_SHARD_COUNT_DURATION=3s; AWS_ACCOUNT_I
 import http.client
 import os
 import pathlib
+import shutil
 import signal
 import socket
 import subprocess
@@ -37,12 +38,18 @@ def free_port():
         return listener.getsockname()[1]
 
 
+def node():
+    """Finds Node.js on the PATH, or else beside this Python, where `make test` installs it."""
+    found = shutil.which("node") or shutil.which("node", path=os.path.dirname(sys.executable))
+    return found or sys.exit("node is not installed: delete tests/witness/node_modules, then `make tests/witness/node_modules/installed` installs it")
+
+
 def start_kinesis(port):
     environment = {"AWS_ACCOUNT_ID": "123456789012", "LOG_LEVEL": "ERROR"} | os.environ
     environment |= {"KINESIS_MOCK_PLAIN_PORT": str(port), "KINESIS_MOCK_TLS_PORT": str(free_port())}
     # It finds its certificate only in its own folder.
     folder = HERE / "node_modules/kinesis-local"
-    child = subprocess.Popen(["node", "-e", NODE], cwd=folder, env=environment, stdin=subprocess.PIPE, stdout=sys.stderr)
+    child = subprocess.Popen([node(), "-e", NODE], cwd=folder, env=environment, stdin=subprocess.PIPE, stdout=sys.stderr)
     for _ in range(300):
         if child.poll() is not None:
             sys.exit(f"kinesis-local ended with {child.returncode}")

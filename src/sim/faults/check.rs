@@ -1,7 +1,6 @@
 //! What must hold, whatever goes wrong. It is told from the world's own counters and from the calls that reached AWS, and
 //! shares nothing with the code that decides.
 
-use super::super::rules::{RESHARDS_A_DAY, Refusal, SWITCHES_A_DAY};
 use super::super::time;
 use super::super::world::World;
 use super::schedule::{Kind, MANY_SHARDS, Situation};
@@ -9,6 +8,7 @@ use crate::decide::{Reason, Remedy, Verdict};
 use crate::memory::ChangeKind;
 use crate::observation::{CapacityMode, Minute, Observation, Status, Stream};
 use crate::policy::{MODE_TAG, Permission, Policy};
+use crate::rules::{RESHARDS_A_DAY, Refusal, SWITCHES_A_DAY};
 
 /// The least seconds after its end that CloudWatch takes for a minute.
 const PUBLISHED_AFTER: i64 = 60;
@@ -331,7 +331,7 @@ impl Check {
         let is_weather = match refusal.code {
             "ResourceInUseException" => true,
             _ if !is_as_seen => true,
-            "LimitExceededException" if *refusal == Refusal::quota() => {
+            "LimitExceededException" if refusal.is_of_a_quota() => {
                 // They are kept for a minute: only a person's change is newer, or one whose memory a person has deleted, and
                 // which was not done yet.
                 let last = self.made.last().map(|made| made.done).max(self.changed_by_people.last().copied());

@@ -1,13 +1,13 @@
 //! One run of the Lambda for one stream: its own `run`, over a wire on which each call waits for its answer.
 //! Between any two calls the run stands still, and others may run, or it may be dropped, which is a crash.
 
-use super::super::rules::Refusal;
 use super::super::time;
 use super::super::world::{arn, home};
 use crate::decide::{Remedy, Verdict, Wants, triage};
 use crate::memory::{Memory, TAG};
 use crate::observation::{Limits, Observation};
 use crate::policy::{MODE_TAG, Permission, Policy};
+use crate::rules::Refusal;
 use crate::run::{self, Look, Ran, Run, Unmade, Wire};
 use crate::signal::Signal;
 use chrono::{DateTime, Utc};

@@ -1,10 +1,10 @@
 //! What goes wrong, and when: data that is drawn from a seed, that a person can read, and of which parts can be left out.
 
+use super::super::account::Account;
 use super::super::chance::{Chance, FAULTS};
 use super::super::keys::Keys;
 use super::super::load::Load;
 use super::super::retry::Retry;
-use super::super::rules::Account;
 use super::super::world::Setup;
 use crate::cost::Prices;
 use crate::observation::CapacityMode;

@@ -3,9 +3,10 @@
 
 use super::Room;
 use crate::observation::CapacityMode;
+use crate::rules::HashRange;
+use crate::rules::{RESHARDS_A_DAY, opened_by};
 use crate::sim::arena::{Contender, loads};
-use crate::sim::keys::HashRange;
-use crate::sim::rules::{RESHARDS_A_DAY, longest_reshard, opened_by};
+use crate::sim::durations::longest_reshard;
 use crate::sim::workloads::Workload;
 use crate::sim::world::{By, World};
 

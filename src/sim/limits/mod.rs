@@ -8,9 +8,10 @@ mod reactive;
 pub use clairvoyant::Clairvoyant;
 pub use reactive::Reactive;
 
-use super::keys::{HashRange, Keys};
-use super::shard::{BYTES_A_SECOND, RECORDS_A_SECOND};
+use super::keys::Keys;
 use super::workloads::Workload;
+use crate::rules::HashRange;
+use crate::rules::{WRITE_BYTES_A_SECOND, WRITE_RECORDS_A_SECOND};
 use std::collections::BTreeMap;
 
 /// What so many shards of equal width take of a workload.
@@ -25,7 +26,7 @@ struct Room {
 
 impl Room {
     fn of(workload: &Workload, seed: u64) -> Room {
-        let of_a_shard = RECORDS_A_SECOND.min(BYTES_A_SECOND / workload.record_bytes.max(1)) as f64;
+        let of_a_shard = WRITE_RECORDS_A_SECOND.min(WRITE_BYTES_A_SECOND / workload.record_bytes.max(1)) as f64;
         Room { keys: (workload.keys)(seed), of_a_shard, shares: BTreeMap::new() }
     }
 

@@ -12,9 +12,9 @@
 //! 300 s, so that it gives back at 16 %; the thresholds are those of the last change, whatever others have done since.
 
 use super::super::arena::Contender;
-use super::super::shard::RECORDS_A_SECOND;
 use super::super::world::{By, World};
 use super::{Fill, LOOKS_EVERY, Window};
+use crate::rules::WRITE_RECORDS_A_SECOND;
 
 /// A minute with more records than the threshold.
 const OUT: Window = Window { period: 1, of: 1, confirm: 1, fill: Fill::Nothing };
@@ -48,7 +48,7 @@ pub struct ApplicationAutoScaling {
 impl ApplicationAutoScaling {
     /// Eighty per cent of the records that its shards take in a minute, or what was deployed.
     fn threshold(&self, deployed: u64) -> u64 {
-        self.shards.map_or(deployed, |shards| u64::from(shards) * RECORDS_A_SECOND * 60 * 80 / 100)
+        self.shards.map_or(deployed, |shards| u64::from(shards) * WRITE_RECORDS_A_SECOND * 60 * 80 / 100)
     }
 
     /// The direction of an alarm that is in ALARM.
@@ -97,7 +97,7 @@ impl Contender for ApplicationAutoScaling {
 mod tests {
     use super::super::trial;
     use super::*;
-    use crate::sim::rules::Account;
+    use crate::sim::account::Account;
     use crate::sim::world::Setup;
 
     #[test]

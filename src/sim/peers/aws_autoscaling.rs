@@ -76,7 +76,7 @@ impl Contender for AwsAutoscaling {
 mod tests {
     use super::super::trial;
     use super::*;
-    use crate::sim::rules::Account;
+    use crate::sim::account::Account;
     use crate::sim::world::Setup;
 
     #[test]

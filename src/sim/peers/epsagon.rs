@@ -129,7 +129,7 @@ impl Contender for Epsagon {
 mod tests {
     use super::super::trial;
     use super::*;
-    use crate::sim::rules::Account;
+    use crate::sim::account::Account;
     use crate::sim::world::Setup;
 
     #[test]

@@ -24,10 +24,10 @@ pub use scaling_utils::ScalingUtils;
 pub use substation::Substation;
 
 use super::cloudwatch::CloudWatch;
-use super::shard::{BYTES_A_SECOND, RECORDS_A_SECOND};
 use super::time;
 use super::world::World;
 use crate::observation::Minute;
+use crate::rules::{WRITE_BYTES_A_SECOND, WRITE_RECORDS_A_SECOND};
 
 /// CloudWatch looks at an alarm once a minute, also at one with a longer period, whose window slides on (its user guide,
 /// "Alarm evaluation window"). In seconds.
@@ -40,9 +40,9 @@ const LAMBDA_RETRIES: [i64; 2] = [60, 120];
 /// The share of `shards` shards, 0 to 1 and beyond, that so many accepted records of a period of so many minutes use: of
 /// their bytes or of their records, whichever is more.
 fn used(cloudwatch: &CloudWatch, records: u64, minutes: usize, shards: u32) -> f64 {
-    let bytes = (records * cloudwatch.record_bytes()) as f64 / BYTES_A_SECOND as f64;
+    let bytes = (records * cloudwatch.record_bytes()) as f64 / WRITE_BYTES_A_SECOND as f64;
     let seconds = 60.0 * minutes as f64 * f64::from(shards);
-    bytes.max(records as f64 / RECORDS_A_SECOND as f64) / seconds
+    bytes.max(records as f64 / WRITE_RECORDS_A_SECOND as f64) / seconds
 }
 
 /// What an alarm takes for a minute without a datapoint.
@@ -143,10 +143,10 @@ impl Alarm {
 #[cfg(test)]
 mod trial {
     use crate::observation::CapacityMode;
+    use crate::sim::account::Account;
     use crate::sim::arena::Contender;
     use crate::sim::keys::Keys;
     use crate::sim::retry::Retry;
-    use crate::sim::rules::Account;
     use crate::sim::world::{Setup, World};
 
     /// A stream with even keys, small records and producers that do not try again.

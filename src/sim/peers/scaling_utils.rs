@@ -14,11 +14,11 @@
 //! which is one call here; then, as after any other error, it begins anew at the next look.
 
 use super::super::arena::Contender;
-use super::super::rules::Refusal;
 use super::super::shard::OpenShard;
 use super::super::world::{By, World};
 use super::used;
 use crate::observation::{Minute, Status};
+use crate::rules::Refusal;
 
 /// Seconds from one look to the next (`checkInterval`).
 const EVERY: i64 = 45;

@@ -122,8 +122,8 @@ impl Contender for Substation {
 mod tests {
     use super::super::trial;
     use super::*;
+    use crate::sim::account::Account;
     use crate::sim::keys::Keys;
-    use crate::sim::rules::Account;
     use crate::sim::world::Setup;
 
     /// The numbers of its factors: 5 → 8, 13 → 19, 33 → 41.

@@ -1,0 +1,141 @@
+//! The records that the account keeps: in their order, and as many as it has been given memory for.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use ferrokinesis::types::StoredRecordRef;
+use tokio::sync::Notify;
+
+use super::limits::Refusal;
+use super::{Account, lock};
+
+/// What a record takes beside its data and its partition key: its sequence number as a key in the store and in the
+/// order of records here, with the maps' own nodes. Measured with records of one byte: about 400 bytes of memory each.
+const BYTES_BESIDE_DATA: u64 = 400;
+
+/// No stream keeps records for a shorter time (Kinesis' quotas page): what is younger need not be looked at.
+const SHORTEST_RETENTION: TimeDelta = TimeDelta::hours(24);
+
+/// The order of all records of the account, and which are kept.
+pub(super) struct Records {
+    /// The next record's place in the order.
+    next: AtomicU64,
+    kept: Mutex<Kept>,
+    /// Rings once: when the first record is dropped for lack of memory.
+    first_drop: Notify,
+}
+
+/// Records that are stored, the oldest first.
+#[derive(Default)]
+struct Kept {
+    queue: VecDeque<Record>,
+    bytes: u64,
+    has_dropped: bool,
+}
+
+struct Record {
+    stream: String,
+    /// Its key in the store.
+    key: String,
+    bytes: u64,
+    arrived: DateTime<Utc>,
+}
+
+impl Default for Records {
+    fn default() -> Records {
+        // 0 is the first sequence number of a shard itself.
+        Records { next: AtomicU64::new(1), kept: Mutex::default(), first_drop: Notify::new() }
+    }
+}
+
+impl Records {
+    /// The place of one more record in the order of all.
+    pub fn take_place(&self) -> u64 {
+        self.next.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The place that the next record will have: all that are stored have lower ones.
+    pub fn next_place(&self) -> u64 {
+        self.next.load(Ordering::Relaxed)
+    }
+
+    /// Waits until a record is dropped for lack of memory.
+    pub async fn first_drop(&self) {
+        self.first_drop.notified().await;
+    }
+}
+
+/// Stores records, each with its key. Drops the oldest of the account where it has too many.
+pub(super) async fn store(
+    account: &Account,
+    stream: &str,
+    batch: &[(String, StoredRecordRef<'_>)],
+) -> Result<(), Refusal> {
+    account.store.put_records_batch(stream, batch).await?;
+    let now = account.now();
+    let dropped = {
+        let mut kept = lock(&account.records.kept);
+        for (key, record) in batch {
+            let bytes = (record.data.len() + record.partition_key.len()) as u64 + BYTES_BESIDE_DATA;
+            kept.bytes += bytes;
+            kept.queue.push_back(Record { stream: stream.to_owned(), key: key.clone(), bytes, arrived: now });
+        }
+        let dropped = kept.drop_beyond(account.options.keep_bytes);
+        if !dropped.is_empty() && !kept.has_dropped {
+            kept.has_dropped = true;
+            account.records.first_drop.notify_one();
+        }
+        dropped
+    };
+    delete(account, dropped).await;
+    expire(account, now).await;
+    Ok(())
+}
+
+impl Kept {
+    /// Takes out the oldest records until the others take this many bytes at most.
+    fn drop_beyond(&mut self, bytes: u64) -> Vec<Record> {
+        let mut dropped = vec![];
+        while self.bytes > bytes
+            && let Some(record) = self.queue.pop_front()
+        {
+            self.bytes -= record.bytes;
+            dropped.push(record);
+        }
+        dropped
+    }
+}
+
+/// Deletes the oldest records whose stream keeps them no longer.
+async fn expire(account: &Account, now: DateTime<Utc>) {
+    loop {
+        let oldest = lock(&account.records.kept).queue.front().map(|record| (record.stream.clone(), record.arrived));
+        let Some((stream, arrived)) = oldest.filter(|(_, arrived)| now - *arrived >= SHORTEST_RETENTION) else {
+            return;
+        };
+        // A stream that is gone keeps nothing.
+        let retention = account.store.get_stream(&stream).await.map_or(0, |stream| stream.retention_period_hours);
+        if now - arrived < TimeDelta::hours(i64::from(retention)) {
+            return;
+        }
+        let record = {
+            let mut kept = lock(&account.records.kept);
+            let record = kept.queue.pop_front_if(|record| record.stream == stream && record.arrived == arrived);
+            kept.bytes -= record.as_ref().map_or(0, |record| record.bytes);
+            record
+        };
+        delete(account, record.into_iter().collect()).await;
+    }
+}
+
+async fn delete(account: &Account, records: Vec<Record>) {
+    let mut by_stream = BTreeMap::<String, Vec<String>>::new();
+    for Record { stream, key, .. } in records {
+        by_stream.entry(stream).or_default().push(key);
+    }
+    for (stream, keys) in by_stream {
+        account.store.delete_record_keys(&stream, &keys).await;
+    }
+}

@@ -1,0 +1,73 @@
+//! The `AWS/Kinesis` metrics, counted from the calls that really came.
+
+use std::collections::BTreeMap;
+
+use super::metrics::{Series, Stat, minute_of};
+use super::{Account, lock};
+
+const NAMESPACE: &str = "AWS/Kinesis";
+
+/// The samples of one call.
+pub(super) struct Samples {
+    /// When the call came.
+    minute: i64,
+    /// Summed up by metric; `None` is the stream, a name one of its shards.
+    stats: BTreeMap<(&'static str, Option<String>), Stat>,
+}
+
+impl Samples {
+    /// For a call that comes now.
+    pub fn new(account: &Account) -> Self {
+        Self { minute: minute_of(account.now()), stats: BTreeMap::new() }
+    }
+
+    /// A sample of a stream-level metric.
+    pub fn add(&mut self, metric: &'static str, value: f64) {
+        self.merge(metric, None, value);
+    }
+
+    /// A sample of a shard-level metric.
+    pub fn add_of_shard(&mut self, metric: &'static str, shard: &str, value: f64) {
+        self.merge(metric, Some(shard), value);
+    }
+
+    /// A sample of a metric that exists at both levels.
+    pub fn add_for_shard(&mut self, metric: &'static str, shard: &str, value: f64) {
+        self.merge(metric, None, value);
+        self.merge(metric, Some(shard), value);
+    }
+
+    fn merge(&mut self, metric: &'static str, shard: Option<&str>, value: f64) {
+        let key = (metric, shard.map(str::to_owned));
+        let stat = self.stats.entry(key).or_default();
+        stat.merge(&Stat::of(value, 1.0));
+    }
+
+    /// Accounts one record: throttles are sampled once per record, as AWS does, so that their
+    /// average is the share of records that were refused.
+    pub fn add_record(&mut self, shard: &str, bytes: f64, accepted: bool) {
+        let throttled = f64::from(u8::from(!accepted));
+        self.add_for_shard("WriteProvisionedThroughputExceeded", shard, throttled);
+        if accepted {
+            self.add_for_shard("IncomingRecords", shard, 1.0);
+            self.add_for_shard("IncomingBytes", shard, bytes);
+        }
+    }
+
+    /// Accounts all of it.
+    pub fn publish(self, account: &Account, stream: &str) {
+        let monitored = lock(&account.monitored).get(stream).cloned();
+        let monitored = monitored.unwrap_or_default();
+        let mut metrics = lock(&account.metrics);
+        for ((metric, shard), stat) in self.stats {
+            let mut dimensions = vec![("StreamName", stream)];
+            if let Some(shard) = &shard {
+                if !monitored.iter().any(|enabled| enabled == metric) {
+                    continue;
+                }
+                dimensions.push(("ShardId", shard));
+            }
+            metrics.add(Series::new(NAMESPACE, metric, &dimensions), self.minute, &stat);
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! The shards of a stream: opened, closed, and found by hash key.
+
+use chrono::{DateTime, Utc};
+use ferrokinesis::sequence::{MAX_SEQ_IX, SeqObj, parse_sequence, shard_id_name, stringify_sequence};
+use ferrokinesis::types::{HashKeyRange, SequenceNumberRange, Shard, Stream};
+
+use crate::rules::HashRange;
+
+/// Whether a shard takes records.
+pub(super) fn is_open(shard: &Shard) -> bool {
+    shard.sequence_number_range.ending_sequence_number.is_none()
+}
+
+/// How many shards take records.
+pub(super) fn open_shards(stream: &Stream) -> u32 {
+    u32::try_from(stream.shards.iter().filter(|shard| is_open(shard)).count()).unwrap_or(u32::MAX)
+}
+
+/// The hash keys of the open shards, in their order.
+pub(super) fn open_ranges(stream: &Stream) -> Vec<HashRange> {
+    let mut ranges: Vec<HashRange> = stream.shards.iter().filter(|shard| is_open(shard)).map(range).collect();
+    ranges.sort_by_key(|range| range.first);
+    ranges
+}
+
+/// The hash keys that a shard takes.
+pub(super) fn range(shard: &Shard) -> HashRange {
+    HashRange { first: shard.hash_key_range.start_u128(), last: shard.hash_key_range.end_u128() }
+}
+
+/// The index and the open shard that a hash key belongs to.
+pub(super) fn shard_of(stream: &Stream, hash_key: u128) -> Option<(usize, &Shard)> {
+    let takes = |shard: &Shard| {
+        let range = range(shard);
+        is_open(shard) && (range.first..=range.last).contains(&hash_key)
+    };
+    stream.shards.iter().enumerate().find(|(_, shard)| takes(shard))
+}
+
+/// Closes the open shards whose ranges are not among `ranges`, and opens those that are new, each as a child of the
+/// first one or two shards that it takes keys from.
+pub(super) fn reshape(stream: &mut Stream, ranges: &[HashRange], now: DateTime<Utc>) {
+    let is_kept = |shard: &Shard| ranges.contains(&range(shard));
+    let closing: Vec<(String, HashRange)> = stream
+        .shards
+        .iter()
+        .filter(|shard| is_open(shard) && !is_kept(shard))
+        .map(|shard| (shard.shard_id.clone(), range(shard)))
+        .collect();
+    let open = open_ranges(stream);
+    for (index, shard) in stream.shards.iter_mut().enumerate() {
+        if is_open(shard) && !ranges.contains(&range(shard)) {
+            shard.sequence_number_range.ending_sequence_number = Some(last_number(index, shard, now));
+        }
+    }
+    for range in ranges.iter().filter(|range| !open.contains(range)) {
+        let mut parents = closing.iter().filter(|(_, closed)| closed.and(*range).is_some()).map(|(id, _)| id.clone());
+        let mut shard = new_shard(stream.shards.len(), *range, now);
+        (shard.parent_shard_id, shard.adjacent_parent_shard_id) = (parents.next(), parents.next());
+        stream.shards.push(shard);
+    }
+}
+
+/// A shard without parents that opens now.
+pub(super) fn new_shard(index: usize, range: HashRange, now: DateTime<Utc>) -> Shard {
+    let index = number(index);
+    Shard {
+        shard_id: shard_id_name(index),
+        hash_key_range: HashKeyRange::new(range.first.to_string(), range.last.to_string()),
+        sequence_number_range: SequenceNumberRange {
+            starting_sequence_number: sequence_number(index, millis(now), 0, now),
+            ending_sequence_number: None,
+        },
+        parent_shard_id: None,
+        adjacent_parent_shard_id: None,
+    }
+}
+
+/// When a shard was opened, in milliseconds of the epoch, as its first sequence number says: whole seconds.
+pub(super) fn opened_at(shard: &Shard) -> u64 {
+    parse_sequence(&shard.sequence_number_range.starting_sequence_number).map_or(0, |first| first.shard_create_time)
+}
+
+/// The sequence number of the record with this `order` among all records, in the shard at `index` that was opened at
+/// `opened_at`.
+pub(super) fn sequence_number(index: i64, opened_at: u64, order: u64, now: DateTime<Utc>) -> String {
+    stringify_sequence(&SeqObj {
+        shard_create_time: opened_at,
+        seq_ix: Some(order),
+        byte1: None,
+        seq_time: Some(millis(now)),
+        seq_rand: None,
+        shard_ix: index,
+        version: 2,
+    })
+}
+
+fn last_number(index: usize, shard: &Shard, now: DateTime<Utc>) -> String {
+    sequence_number(number(index), opened_at(shard), MAX_SEQ_IX, now)
+}
+
+/// As ferrokinesis counts shards.
+pub(super) fn number(index: usize) -> i64 {
+    i64::try_from(index).unwrap_or(i64::MAX)
+}
+
+/// Milliseconds of the epoch; a time before it counts as its beginning.
+pub(super) fn millis(time: DateTime<Utc>) -> u64 {
+    u64::try_from(time.timestamp_millis()).unwrap_or(0)
+}
