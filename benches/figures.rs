@@ -8,7 +8,7 @@ mod aws;
 #[path = "../tests/common/lambda.rs"]
 mod lambda;
 
-use aws::{Aws, EASY, Load, TOO_MUCH_FOR_TWO, datapoints, sample};
+use aws::{EASY, Load, TOO_MUCH_FOR_TWO, datapoints, sample};
 use lambda::{Container, bootstrap, target};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -120,16 +120,10 @@ fn build(what: &[&str]) {
 
 /// An account with `streams` streams of two shards under the same load.
 async fn stage(streams: usize, load: Load) -> LocalAccount {
-    let options = Options { create_time: Duration::from_millis(1), ..Options::default() };
-    let account = LocalAccount::start(options).await.expect("a free port");
-    let aws = Aws::at(account.url());
+    let account = LocalAccount::start(Options::default()).await.expect("a free port");
+    account.add_streams((0..streams).map(name), 2, &[]).await;
     for n in 0..streams {
-        // CreateStream allows five a second.
-        if n > 0 {
-            tokio::time::sleep(Duration::from_millis(210)).await;
-        }
-        aws.create(&name(n), 2).await;
-        for (metric, at, value) in datapoints(load, 10) {
+        for (metric, at, value) in datapoints(load, 10, account.now()) {
             account.put_metric("AWS/Kinesis", metric, &[("StreamName", &name(n))], at, value);
         }
     }
@@ -215,7 +209,7 @@ async fn sweep() -> Vec<Figure> {
     account.add_streams(names("healed", 300 - DUE), 2, &[("unthrottle.memory", quiet)]).await;
     account.add_streams(names("changed", DUE), 2, &[("unthrottle.memory", &unverified)]).await;
     account.add_streams(names("throttled", THROTTLED), 2, &[]).await;
-    for (metric, at, value) in datapoints(TOO_MUCH_FOR_TWO, 10) {
+    for (metric, at, value) in datapoints(TOO_MUCH_FOR_TWO, 10, account.now()) {
         names("throttled", THROTTLED).for_each(|name| {
             account.put_metric("AWS/Kinesis", metric, &[("StreamName", &name)], at, value);
         });
@@ -268,7 +262,7 @@ async fn start() -> Vec<Figure> {
 /// With a day of datapoints of every series that is read: as much as a stream in use ever has.
 async fn memory() -> Vec<Figure> {
     let account = stage(1, TOO_MUCH_FOR_TWO).await;
-    for (_, at, _) in datapoints(TOO_MUCH_FOR_TWO, DAY_MINUTES).into_iter().step_by(3) {
+    for (_, at, _) in datapoints(TOO_MUCH_FOR_TWO, DAY_MINUTES, account.now()).into_iter().step_by(3) {
         for metric in SERIES {
             account.put_metric("AWS/Kinesis", metric, &[("StreamName", &name(0))], at, 1000.0);
         }

@@ -289,7 +289,7 @@ mod tests {
     use crate::signal::{Ask, Call, Caller};
     use aws_config::{BehaviorVersion, Region, SdkConfig};
     use aws_sdk_kinesis::config::{Credentials, SharedCredentialsProvider};
-    use std::time::{Duration, SystemTime};
+    use chrono::TimeDelta;
 
     fn home() -> Home {
         Home { partition: "aws".into(), region: "us-east-1".into(), account: "123456789012".into() }
@@ -313,6 +313,7 @@ mod tests {
     /// An account whose stream of two shards is offered three times 1,000 records a second.
     async fn throttled() -> (LocalAccount, Healer) {
         let account = LocalAccount::start(Options::default()).await.expect("a free port");
+        account.add_streams(["orders".to_owned()], 2, &[]).await;
         let credentials = Credentials::new("local", "local", None, None, "local");
         let config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
@@ -321,9 +322,8 @@ mod tests {
             .credentials_provider(SharedCredentialsProvider::new(credentials))
             .build();
         let clients = Clients::new(&config);
-        clients.kinesis.create_stream().stream_name("orders").shard_count(2).send().await.expect("created");
         for ago in 1..=10 {
-            let at = SystemTime::now() - Duration::from_secs(60) * ago;
+            let at = account.now() - TimeDelta::minutes(ago);
             for (metric, value) in [
                 ("IncomingRecords", 120_000.0),
                 ("IncomingBytes", 12_000_000.0),
@@ -332,7 +332,6 @@ mod tests {
                 account.put_metric("AWS/Kinesis", metric, &[("StreamName", "orders")], at, value);
             }
         }
-        tokio::time::sleep(Options::default().create_time * 2).await;
         (account, Healer::new(clients, Policy::default()))
     }
 
@@ -377,7 +376,7 @@ mod tests {
     async fn a_datum_that_cloudwatch_refuses_is_a_line_though_its_run_fails() {
         let (account, healer) = throttled().await;
         // One shard became two a quarter of an hour ago, and that was never counted.
-        let at = (Utc::now() - chrono::TimeDelta::minutes(15)).format("%Y%m%dT%H%M%SZ");
+        let at = (Utc::now() - TimeDelta::minutes(15)).format("%Y%m%dT%H%M%SZ");
         let tag = healer.clients().kinesis.tag_resource().resource_arn(stream().to_string());
         let memory = format!("v=1 change=scale/1/2/{at} done=30 scales=0");
         tag.tags(crate::memory::TAG, memory).send().await.expect("tagged");

@@ -24,7 +24,7 @@ use tokio::time::timeout;
 const PACE: Duration = Duration::from_millis(250);
 
 /// Looks under way at once: more would be throttled, and fewer wait where one stream is slow.
-const AT_ONCE: usize = 4;
+pub const AT_ONCE: usize = 4;
 
 /// The longest that a look may take, with its change and a person told. One that takes longer is given up, as if the process
 /// had died: the next look ends what it began. No look begins that would have less time than this before the deadline.
@@ -97,9 +97,27 @@ struct Found {
     is_charged: bool,
 }
 
-/// Looks at every stream that needs a look, and does what the look decides. `deadline`: when the function is stopped.
-/// `again_every`: stays, and looks again at what is [under way](crate::decide::Verdict::is_under_way) each time that so much
-/// has passed, as long as there is time; the Lambda's is [`AGAIN_EVERY`]. `each` is given what came of each look when it
+/// How a sweep goes about it.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// When the function is stopped. No look begins that could end later.
+    pub deadline: DateTime<Utc>,
+    /// How often the sweep looks again at what is [under way](crate::decide::Verdict::is_under_way), as long as there is
+    /// time. `None`: it does not stay. The Lambda's is [`AGAIN_EVERY`].
+    pub again_every: Option<Duration>,
+    /// How many looks are under way at once, at most; at least 1. The Lambda's is [`AT_ONCE`]. With more than one, a slow
+    /// look can lose its place to a later one.
+    pub at_once: usize,
+}
+
+impl Plan {
+    /// A sweep that looks once, as fast as AWS's rates allow.
+    pub fn until(deadline: DateTime<Utc>) -> Plan {
+        Plan { deadline, again_every: None, at_once: AT_ONCE }
+    }
+}
+
+/// Looks at every stream that needs a look, and does what the look decides. `each` is given what came of each look when it
 /// ends, to log it.
 ///
 /// # Errors
@@ -107,15 +125,15 @@ struct Found {
 pub async fn sweep(
     healer: &Healer,
     home: &Home,
-    deadline: DateTime<Utc>,
-    again_every: Option<Duration>,
+    plan: Plan,
     mut each: impl FnMut(&Healing),
 ) -> Result<SweepDocument, Error> {
+    let Plan { deadline, again_every, at_once } = plan;
     let (before, clock) = (healer.clients().calls(), healer.clock());
     let time = (deadline - clock.now()).to_std().unwrap_or_default().saturating_sub(TO_ANSWER);
     let found = timeout(time, find(healer, home, clock.now())).await.map_err(|_| Error::SweepTooSlow)??;
     let finding_calls = healer.clients().calls() - before;
-    let sweeper = Sweeper::new(healer, home, deadline);
+    let sweeper = Sweeper::new(healer, home, deadline, at_once);
     let (mut queue, mut all) = (found.queue.clone(), Looks::default());
     loop {
         let begun = clock.now();
@@ -132,6 +150,7 @@ struct Sweeper<'a> {
     healer: &'a Healer,
     home: &'a Home,
     deadline: DateTime<Utc>,
+    at_once: usize,
     /// How many more streams it may change.
     changes: AtomicU32,
     /// When the next look may begin.
@@ -155,9 +174,9 @@ impl Looks {
 }
 
 impl<'a> Sweeper<'a> {
-    fn new(healer: &'a Healer, home: &'a Home, deadline: DateTime<Utc>) -> Sweeper<'a> {
+    fn new(healer: &'a Healer, home: &'a Home, deadline: DateTime<Utc>, at_once: usize) -> Sweeper<'a> {
         let changes = AtomicU32::new(healer.policy().max_changes_per_sweep);
-        Sweeper { healer, home, deadline, changes, next: Mutex::new(healer.clock().now()) }
+        Sweeper { healer, home, deadline, at_once: at_once.max(1), changes, next: Mutex::new(healer.clock().now()) }
     }
 
     /// Whether a look that begins at `then` may end beyond the deadline.
@@ -177,7 +196,7 @@ impl<'a> Sweeper<'a> {
     /// Looks at these streams, as far as there is time. Gives those that are under way.
     async fn look(&self, queue: Vec<StreamArn>, all: &mut Looks, each: &mut impl FnMut(&Healing)) -> Vec<StreamArn> {
         let changed = all.changed.clone();
-        let mut looks = stream::iter(queue).map(|stream| self.look_at(stream, &changed)).buffer_unordered(AT_ONCE);
+        let mut looks = stream::iter(queue).map(|stream| self.look_at(stream, &changed)).buffer_unordered(self.at_once);
         let mut under_way = vec![];
         while let Some((stream, look)) = looks.next().await {
             match look {

@@ -10,9 +10,12 @@ fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).expect("text")
 }
 
+/// The scores that README.md's table is made of, a line for each run. `make readme` writes both.
+const SCORES: &str = "tests/arena.jsonl";
+
 #[test]
-fn the_table_in_the_readme_is_current() {
-    let printed = arena(&["--markdown"]);
+fn the_table_in_the_readme_is_that_of_the_scores() {
+    let printed = arena(&["--markdown", "--scores", SCORES]);
     assert!(printed.status.success(), "{}", text(&printed.stderr));
     let readme = include_str!("../README.md");
     let (_, after) = readme.split_once("<!-- arena -->\n").expect("the mark");
@@ -23,6 +26,40 @@ fn the_table_in_the_readme_is_current() {
     for figure in ["calls that AWS refused", "changes where", "shard-hours with restore", "changes with restore"] {
         let line = table.lines().find(|line| line.starts_with(&format!("- {figure}")));
         assert!(line.is_some_and(|line| !line.contains("missed")), "{figure}: {line:?}");
+    }
+}
+
+/// Runs that are quick, and have between them every policy, every kind of workload and every rule of AWS's.
+const RUN_AGAIN: [(&str, &[&str]); 0] = [];
+
+#[test]
+fn the_scores_are_those_of_the_code() {
+    let known = include_str!("arena.jsonl");
+    for (policy, workloads) in RUN_AGAIN {
+        for workload in workloads {
+            let printed = arena(&["--workload", workload, "--policy", policy, "--json"]);
+            let line = text(&printed.stdout);
+            let same = |line: &&str| line.contains(&format!("\"workload\":\"{workload}\",\"policy\":\"{policy}\","));
+            let known = known.lines().find(same).expect("every run has its line");
+            assert_eq!(line.trim_end(), known, "`make readme` writes the scores and the table anew");
+        }
+    }
+}
+
+#[test]
+fn scores_that_are_not_there_or_not_whole_are_bad_input() {
+    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let (first, _) = include_str!("arena.jsonl").split_once('\n').expect("a line");
+    for (name, content, says) in [
+        ("part.jsonl", first, "no line for"),
+        ("words.jsonl", "words", "words.jsonl:1: "),
+        ("none.jsonl", "", "no line for"),
+    ] {
+        let path = folder.join(name);
+        std::fs::write(&path, content).expect("written");
+        let printed = arena(&["--markdown", "--scores", path.to_str().expect("text")]);
+        assert_eq!(printed.status.code(), Some(2), "{name}");
+        assert!(text(&printed.stderr).contains(says), "{name}: {}", text(&printed.stderr));
     }
 }
 

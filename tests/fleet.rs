@@ -1,32 +1,34 @@
 //! The fleet on the wire: sweeps that find, verify and restore, people who are told, and what holds when a process dies
 //! or a memory is lost. A local account, real SDK clients, the healer that the Lambda runs, and the two binaries.
+//!
+//! The clock of the account stands until a test moves it. Tests with one of the binaries have an account on the machine's
+//! clock, the only one that a binary knows.
 
 #![cfg(feature = "cli")]
 
 #[path = "common/aws.rs"]
 mod aws;
-#[path = "common/lab.rs"]
-mod lab;
 #[path = "common/lambda.rs"]
 mod lambda;
 
 use aws::{Aws, STREAM, STREAM_ARN, sample};
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
-use lab::early_in_the_minute;
 use lambda::Container;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use unthrottle::clients::Clients;
+use unthrottle::clock;
 use unthrottle::heal::{Error, Healer, Healing};
-use unthrottle::local::{Effect, Fault, LocalAccount, Options};
+use unthrottle::local::{Clock, Effect, Fault, LocalAccount, Options};
 use unthrottle::memory::{Change, ChangeKind, Memory, TAG};
 use unthrottle::policy::{Mode, Policy};
 use unthrottle::report::{Outcome, metric};
 use unthrottle::signal::Home;
-use unthrottle::sweep::{LONGEST_LOOK, SweepDocument, sweep};
+use unthrottle::sweep::{LONGEST_LOOK, Plan, SweepDocument, sweep};
 
 const TOPIC: &str = "arn:aws:sns:us-east-1:123456789012:notices";
 const ALARMS: [(&str, &str); 2] =
@@ -44,25 +46,50 @@ struct Stage {
     account: LocalAccount,
     aws: Aws,
     policy: Policy,
+    /// The newest minute of the epoch in which each stream was offered something.
+    offered: Mutex<BTreeMap<String, i64>>,
+}
+
+/// An account whose clock stands at noon.
+fn still() -> Options {
+    let noon = DateTime::from_timestamp(1_795_176_000, 0).expect("in range");
+    Options { clock: Clock::standing_at(noon), ..Options::default() }
+}
+
+/// An account on the machine's clock. A change takes until it is finished: no test depends on how fast it comes to look.
+fn live() -> Options {
+    Options { update_time: Duration::from_secs(3600), ..Options::default() }
 }
 
 impl Stage {
     /// An account without streams, with the two fleet alarms.
     async fn empty(options: Options) -> Stage {
-        let times =
-            Options { create_time: Duration::from_millis(20), update_time: Duration::from_millis(300), ..options };
-        let account = LocalAccount::start(times).await.expect("a free port");
+        let account = LocalAccount::start(options).await.expect("a free port");
         ALARMS.iter().for_each(|(name, metric)| account.add_fleet_alarm(name, metric));
         let fleet_alarms = ALARMS.iter().map(|(name, _)| (*name).to_owned()).collect();
-        Stage { aws: Aws::at(account.url()), account, policy: Policy { fleet_alarms, ..Policy::default() } }
+        let policy = Policy { fleet_alarms, ..Policy::default() };
+        Stage { aws: Aws::of(&account), account, policy, offered: Mutex::default() }
     }
 
     /// The same with one stream, which is offered so many records a second since so many minutes.
     async fn under(per_second: f64, shards: u32, minutes: i64) -> Stage {
-        let stage = Stage::empty(Options::default()).await;
+        Stage::on(still(), per_second, shards, minutes).await
+    }
+
+    async fn on(options: Options, per_second: f64, shards: u32, minutes: i64) -> Stage {
+        let stage = Stage::empty(options).await;
         stage.account.add_streams([STREAM.into()], shards, &[]).await;
         stage.offer(STREAM, per_second, shards, 1..=minutes);
         stage
+    }
+
+    fn now(&self) -> DateTime<Utc> {
+        self.account.now()
+    }
+
+    /// Lets so much pass on a clock that stands.
+    fn pass(&self, time: Duration) {
+        self.account.clock().advance(time).expect("a clock that stands");
     }
 
     fn policy(mut self, change: impl FnOnce(&mut Policy)) -> Stage {
@@ -70,20 +97,28 @@ impl Stage {
         self
     }
 
-    /// A container that remembers nothing.
+    /// A container that remembers nothing. AWS tells the account's limits once a second.
     fn healer(&self) -> Healer {
-        Healer::new(Clients::new(&unthrottle::cli::local_config(self.account.url())), self.policy.clone())
+        let _ = self.account.clock().advance(Duration::from_secs(1));
+        let clients = Clients::new(&unthrottle::cli::local_config(self.account.url()));
+        Healer::new(clients, self.policy.clone()).on(self.account.clock().clone())
     }
 
     async fn sweep(&self) -> Swept {
-        self.sweep_until(Instant::now() + LONG, None).await.expect("a sweep")
+        self.sweep_for(LONG, None).await.expect("a sweep")
     }
 
-    /// The same until then; `again_every`: it stays.
-    async fn sweep_until(&self, deadline: Instant, again_every: Option<Duration>) -> Result<Swept, Error> {
+    /// The same within this time; `again_every`: it stays.
+    async fn sweep_for(&self, time: Duration, again_every: Option<Duration>) -> Result<Swept, Error> {
+        self.sweep_by(&self.healer(), time, again_every).await
+    }
+
+    /// The same by this healer. One look after the other: the order is that of the sweep.
+    async fn sweep_by(&self, healer: &Healer, time: Duration, again_every: Option<Duration>) -> Result<Swept, Error> {
         let mut lines = vec![];
-        let each = |healing: &Healing| lines.extend(healing.lines_of_sweep(Utc::now()));
-        let document = sweep(&self.healer(), &home(), deadline, again_every, each).await?;
+        let each = |healing: &Healing| lines.extend(healing.lines_of_sweep(self.now()));
+        let plan = Plan { again_every, at_once: 1, ..Plan::until(self.now() + time) };
+        let document = sweep(healer, &home(), plan, each).await?;
         Ok(Swept { document, lines })
     }
 
@@ -95,7 +130,7 @@ impl Stage {
     /// Datapoints of a load, in these minutes before now: each shard takes 1,000 records a second, the rest is refused.
     fn offer(&self, stream: &str, per_second: f64, shards: u32, ago: std::ops::RangeInclusive<i64>) {
         let accepted = per_second.min(f64::from(shards) * PER_SHARD);
-        let now = Utc::now().duration_trunc(TimeDelta::minutes(1)).expect("in range");
+        let now = self.now().duration_trunc(TimeDelta::minutes(1)).expect("in range");
         for ago in ago {
             let at = now - TimeDelta::minutes(ago);
             for (metric, value) in [
@@ -105,6 +140,9 @@ impl Stage {
             ] {
                 self.account.put_metric("AWS/Kinesis", metric, &[("StreamName", stream)], at, value);
             }
+            let mut offered = self.offered.lock().expect("no panic");
+            let newest = offered.entry(stream.to_owned()).or_insert(i64::MIN);
+            *newest = (*newest).max(at.timestamp() / 60);
         }
     }
 
@@ -112,18 +150,29 @@ impl Stage {
     async fn later(&self, minutes: i64, per_second: f64) {
         let shards = self.aws.active(STREAM).await.open_shard_count;
         let passed = TimeDelta::minutes(minutes);
-        self.account.age(passed.to_std().expect("positive"));
-        self.offer(STREAM, per_second, u32::try_from(shards).expect("positive"), 1..=minutes.min(60));
+        if self.account.clock().advance(passed.to_std().expect("positive")).is_err() {
+            self.grow_older(passed).await;
+        }
+        // Whatever minute has ended meanwhile, too: without traffic it would be a calm one.
+        let newest = self.offered.lock().expect("no panic").get(STREAM).copied().unwrap_or(i64::MIN);
+        let since = (self.now().timestamp() / 60).saturating_sub(newest) - 1;
+        self.offer(STREAM, per_second, u32::try_from(shards).expect("positive"), 1..=since.min(60));
+    }
+
+    /// For a binary, which knows the machine's clock only: what has happened becomes older.
+    async fn grow_older(&self, by: TimeDelta) {
+        self.account.age(by.to_std().expect("positive")).await;
+        self.offered.lock().expect("no panic").values_mut().for_each(|minute| *minute -= by.num_minutes());
         let Some(mut memory) = self.aws.memory(STREAM_ARN).await else { return };
         let mut text = memory.encode().expect("fits");
         match &mut memory.change {
             // All other times in the text count from this one.
             Some(change) => {
                 let when = |at: DateTime<Utc>| at.format("%Y%m%dT%H%M%SZ").to_string();
-                text = text.replace(&when(change.at), &when(change.at - passed));
+                text = text.replace(&when(change.at), &when(change.at - by));
             }
             None => {
-                memory.told = memory.told.map(|(code, at)| (code, at - passed));
+                memory.told = memory.told.map(|(code, at)| (code, at - by));
                 text = memory.encode().expect("fits");
             }
         }
@@ -202,9 +251,9 @@ const HEALTHY: usize = 4660;
 const THROTTLED: u32 = 40;
 const CHANGES: usize = 12;
 
-/// A memory whose last change, of `kind`, was announced 40 minutes ago and is done, verified and counted.
-fn remembered(kind: ChangeKind, from: u32, to: u32) -> Memory {
-    let at = Utc::now() - TimeDelta::minutes(40);
+/// A memory whose last change, of `kind`, was announced 40 minutes before `now` and is done, verified and counted.
+fn remembered(kind: ChangeKind, from: u32, to: u32, now: DateTime<Utc>) -> Memory {
+    let at = now - TimeDelta::minutes(40);
     let mut change = Change::intent(kind, from, to, at);
     change.since = Some(at - TimeDelta::minutes(4));
     change.settled = Some(change.at + TimeDelta::minutes(2));
@@ -220,7 +269,7 @@ impl Stage {
 
     /// The stream's last change in its memory, changed by `change`.
     async fn remember_change(&self, name: &str, change: impl FnOnce(&mut Change)) {
-        let mut memory = remembered(ChangeKind::Scale, 1, 2);
+        let mut memory = remembered(ChangeKind::Scale, 1, 2, self.now());
         change(memory.change.as_mut().expect("a change"));
         self.remember(name, 2, &memory.encode().expect("fits")).await;
         self.offer(name, 1500.0, 1, 40..=44);
@@ -228,16 +277,16 @@ impl Stage {
     }
 
     fn count_its_change(&self, name: &str) {
-        let at = Utc::now() - TimeDelta::minutes(40);
+        let at = self.now() - TimeDelta::minutes(40);
         self.account.put_metric("Unthrottle", "AutoFix", &[("StreamName", name)], at, 1.0);
     }
 
     /// 5,000 streams: 40 throttle, 300 carry a memory, 30 of these are due. And one throttled stream that is gone.
     async fn fleet() -> Stage {
-        let stage = Stage::empty(Options { shard_limit: 100_000, ..Options::default() }).await;
+        let stage = Stage::empty(Options { shard_limit: 100_000, ..still() }).await;
         stage.account.add_streams((0..HEALTHY).map(|n| format!("healthy-{n:04}")), 1, &[]).await;
         stage.account.add_streams((0..THROTTLED).map(throttled), 1, &[]).await;
-        let settled = remembered(ChangeKind::Scale, 1, 2).encode().expect("fits");
+        let settled = remembered(ChangeKind::Scale, 1, 2, stage.now()).encode().expect("fits");
         for n in 0..270 {
             stage.remember(&format!("settled-{n:03}"), 2, &settled).await;
         }
@@ -281,8 +330,11 @@ async fn a_sweep_over_a_large_fleet_costs_little_and_looks_at_what_needs_it() {
     stage.deny("ListTagsForResource", 14, 1);
     stage.account.reset_calls();
 
-    let (found, pace) = paced(&stage, stage.sweep()).await;
+    let watched = Watched::of(&stage);
+    let healer = stage.healer().on(watched.clone());
+    let found = stage.sweep_by(&healer, LONG, None).await.expect("a sweep");
 
+    let pace = watched.most_in_a_second();
     let calls = stage.account.calls();
     let document = &found.document;
     let sentence = &document.sentence;
@@ -295,7 +347,7 @@ async fn a_sweep_over_a_large_fleet_costs_little_and_looks_at_what_needs_it() {
     assert!(
         ["ListStreams", "ListShards", "DescribeStream"].iter().all(|c| !calls.contains_key(&format!("Kinesis.{c}")))
     );
-    assert!(pace <= 5, "{pace} looks in a second");
+    assert_eq!(pace, 4, "looks in a second");
 
     let [failure] = &document.failed[..] else { panic!("one failure: {:?}", document.failed) };
     assert_eq!((failure.of.as_str(), failure.code), (throttled(THROTTLED - 15).as_str(), "read_failed"));
@@ -326,7 +378,7 @@ async fn a_sweep_over_a_large_fleet_costs_little_and_looks_at_what_needs_it() {
     assert!(held.sentence.contains("UNTHROTTLE_MAX_CHANGES_PER_SWEEP"), "{}", held.sentence);
     assert!(sentence.contains("Not changed, because you allow no more at once: 27"), "{sentence}");
     assert!(!sentence.contains("UNTHROTTLE_FLEET_ALARMS"), "{sentence}");
-    let swept = metric::swept(document, Utc::now());
+    let swept = metric::swept(document, stage.now());
     assert_eq!((&swept["SweepLooked"], &swept["SweepFailed"], &swept["SweepLeft"]), (&json!(70), &json!(1), &json!(0)));
     assert_eq!(lines_of(&found.lines, "Healed").len(), 10);
     assert_eq!(lines_of(&found.lines, "Looked").len(), 70);
@@ -343,18 +395,18 @@ struct Swept {
 }
 
 /// How often a sweep of these tests stays for another look.
-const AGAIN_EVERY: Duration = Duration::from_secs(2);
+const AGAIN_EVERY: Duration = Duration::from_secs(120);
 
 /// Time for so many looks more than one.
-fn until(more: u32) -> Instant {
-    Instant::now() + LONGEST_LOOK + Duration::from_secs(1) + more * AGAIN_EVERY + AGAIN_EVERY / 2
+fn time_for(more: u32) -> Duration {
+    LONGEST_LOOK + Duration::from_secs(1) + more * AGAIN_EVERY + AGAIN_EVERY / 2
 }
 
 #[tokio::test]
 async fn a_sweep_that_stays_looks_again_at_what_it_has_changed_and_at_nothing_else() {
     let stage = Stage::under(3.0 * 2.0 * PER_SHARD, 2, 10).await;
     stage.account.add_streams(["unreadable".into()], 1, &[(TAG, "v=9")]).await;
-    let swept = stage.sweep_until(until(3), Some(AGAIN_EVERY)).await.expect("a sweep");
+    let swept = stage.sweep_for(time_for(3), Some(AGAIN_EVERY)).await.expect("a sweep");
     let all = decisions(&swept);
     let codes: Vec<&str> = all.iter().filter(|(stream, ..)| *stream == STREAM).map(|(.., code)| *code).collect();
     assert_eq!((all[0], codes[0]), ((STREAM, Outcome::Acted, "scale_shards"), "scale_shards"), "{all:?}");
@@ -368,22 +420,43 @@ async fn a_sweep_that_stays_looks_again_at_what_it_has_changed_and_at_nothing_el
     assert!(stage.aws.memory(STREAM_ARN).await.expect("remembered").change.is_some_and(|c| c.settled.is_some()));
 }
 
+/// The clock of a stage whose stream is offered 6,000 records a second while a sweep waits for its next look.
+struct UnderLoad(Arc<Stage>);
+
+impl std::fmt::Debug for UnderLoad {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("UnderLoad")
+    }
+}
+
+impl clock::Clock for UnderLoad {
+    fn now(&self) -> DateTime<Utc> {
+        self.0.now()
+    }
+
+    fn elapsed(&self) -> Duration {
+        clock::Clock::elapsed(self.0.account.clock())
+    }
+
+    fn sleep_until(&self, then: DateTime<Utc>) -> futures_util::future::BoxFuture<'_, ()> {
+        Box::pin(async move {
+            let minutes = (then - self.now()).num_minutes();
+            if minutes > 0 {
+                self.0.later(minutes, 6000.0).await;
+            }
+            clock::Clock::sleep_until(self.0.account.clock(), then).await;
+        })
+    }
+}
+
 #[tokio::test]
 async fn a_stream_that_takes_several_changes_counts_once_against_the_bound_of_a_sweep() {
-    // A minute that ends meanwhile would be one without traffic.
-    early_in_the_minute(Duration::from_secs(12)).await;
     let stage = Stage::under(6000.0, 2, 4).await.policy(|p| p.max_changes_per_sweep = 1);
     stage.account.add_streams([throttled(0)], 2, &[]).await;
     stage.offer(&throttled(0), 3000.0, 2, 1..=4);
-    let passes = async {
-        for _ in 0..2 {
-            tokio::time::sleep(AGAIN_EVERY / 2).await;
-            stage.later(2, 6000.0).await;
-            tokio::time::sleep(AGAIN_EVERY / 2).await;
-        }
-    };
-    let (swept, ()) = tokio::join!(stage.sweep_until(until(2), Some(AGAIN_EVERY)), passes);
-    let swept = swept.expect("a sweep");
+    let stage = Arc::new(stage);
+    let healer = stage.healer().on(UnderLoad(stage.clone()));
+    let swept = stage.sweep_by(&healer, time_for(2), Some(AGAIN_EVERY)).await.expect("a sweep");
     let (acted, other) = ((STREAM, Outcome::Acted, "scale_shards"), throttled(0));
     let settling = (STREAM, Outcome::Held, "settling");
     assert_eq!(decisions(&swept), [acted, settling, acted, (&other, Outcome::Held, "fleet_limit")]);
@@ -395,7 +468,7 @@ async fn a_stream_that_takes_several_changes_counts_once_against_the_bound_of_a_
 async fn what_fails_while_a_sweep_stays_is_said() {
     let stage = Stage::under(6000.0, 2, 4).await;
     stage.deny("DescribeStreamSummary", 1, 1);
-    let swept = stage.sweep_until(until(3), Some(AGAIN_EVERY)).await.expect("a sweep").document;
+    let swept = stage.sweep_for(time_for(3), Some(AGAIN_EVERY)).await.expect("a sweep").document;
     let [failure] = &swept.failed[..] else { panic!("one failure: {:?}", swept.failed) };
     assert_eq!((failure.of.as_str(), failure.code), (STREAM, "read_failed"));
     assert_eq!((swept.looked, swept.again), (1, 0), "and the next sweep looks again: {}", swept.sentence);
@@ -404,7 +477,7 @@ async fn what_fails_while_a_sweep_stays_is_said() {
 /// And the memories that were due are due no more, but for those that nobody can read.
 async fn the_next_sweep_finds_the_rest(stage: &Stage) {
     stage.throttle_all(1);
-    let rest = stage.sweep_until(Instant::now() + LONGEST_LOOK + Duration::from_millis(1600), None).await;
+    let rest = stage.sweep_for(LONGEST_LOOK + Duration::from_millis(1600), None).await;
     let rest = rest.expect("a sweep").document;
     // What was changed is due until it has healed, and among the throttled still.
     assert_eq!((rest.throttled, rest.due), (41, 5 + CHANGES), "{}", rest.sentence);
@@ -415,76 +488,99 @@ async fn the_next_sweep_finds_the_rest(stage: &Stage) {
 async fn without_fleet_alarms_a_query_finds_them(stage: Stage) {
     let stage = stage.policy(|p| p.fleet_alarms.clear());
     stage.throttle_all(1);
-    let found = stage.sweep_until(Instant::now() + LONGEST_LOOK, None).await.expect("a sweep").document;
+    let found = stage.sweep_for(LONGEST_LOOK, None).await.expect("a sweep").document;
     assert_eq!((found.throttled, found.looked, found.left.len()), (41, 0, 46), "{}", found.sentence);
     assert!(found.finding_calls <= 8, "{}", found.finding_calls);
     assert!(found.sentence.contains("UNTHROTTLE_FLEET_ALARMS") && found.sentence.contains('$'), "{}", found.sentence);
 }
 
-/// Waits for `work`; gives the most looks that began in any one second of it.
-async fn paced<T>(stage: &Stage, work: impl Future<Output = T>) -> (T, u64) {
-    let mut work = std::pin::pin!(work);
-    let mut ticks = tokio::time::interval(Duration::from_millis(10));
-    let mut seen: Vec<(Instant, u64)> = vec![];
-    let done = loop {
-        tokio::select! {
-            done = &mut work => break done,
-            _ = ticks.tick() => seen.push((Instant::now(), stage.calls("Kinesis.ListTagsForResource"))),
-        }
-    };
-    seen.push((Instant::now(), stage.calls("Kinesis.ListTagsForResource")));
-    let began = |from: usize| {
-        let (start, before) = seen[from];
-        let second = seen[from..].iter().take_while(|(at, _)| *at - start < Duration::from_secs(1));
-        second.last().map_or(0, |(_, calls)| calls - before)
-    };
-    let most = (0..seen.len()).map(began).max().unwrap_or_default();
-    (done, most)
+/// A clock that remembers when a wait for it was over: that is when the looks of a sweep begin.
+#[derive(Clone, Debug)]
+struct Watched {
+    clock: Clock,
+    ends: Arc<Mutex<Vec<DateTime<Utc>>>>,
+}
+
+impl Watched {
+    fn of(stage: &Stage) -> Watched {
+        Watched { clock: stage.account.clock().clone(), ends: Arc::default() }
+    }
+
+    /// The most looks that began in any one second.
+    fn most_in_a_second(&self) -> usize {
+        let begun = self.ends.lock().expect("no panic");
+        let second = |first: &DateTime<Utc>| *first..*first + TimeDelta::seconds(1);
+        let since = |first: &DateTime<Utc>| begun.iter().filter(|at| second(first).contains(at)).count();
+        begun.iter().map(since).max().unwrap_or_default()
+    }
+}
+
+impl clock::Clock for Watched {
+    fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
+    }
+
+    fn elapsed(&self) -> Duration {
+        clock::Clock::elapsed(&self.clock)
+    }
+
+    fn sleep_until(&self, then: DateTime<Utc>) -> futures_util::future::BoxFuture<'_, ()> {
+        Box::pin(async move {
+            clock::Clock::sleep_until(&self.clock, then).await;
+            self.ends.lock().expect("no panic").push(self.clock.now());
+        })
+    }
 }
 
 /// So many streams whose memory cannot be read: each takes a look, and nothing else.
-async fn due(count: usize) -> Stage {
-    let stage = Stage::empty(Options::default()).await;
+async fn due(options: Options, count: usize) -> Stage {
+    let stage = Stage::empty(options).await;
     stage.account.add_streams((0..count).map(|n| format!("due-{n:02}")), 1, &[(TAG, "v=9")]).await;
     stage
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn looks_that_were_slow_are_not_made_up_for() {
-    let stage = due(20).await;
+    let stage = due(still(), 20).await;
     stage.fault("DescribeStreamSummary", 0, 8, Effect::Delay(Duration::from_secs(2)));
-    let (found, pace) = paced(&stage, stage.sweep()).await;
-    assert_eq!(found.document.looked, 20);
-    assert!(pace <= 5, "{pace} looks in a second");
+    let watched = Watched::of(&stage);
+    let healer = stage.healer().on(watched.clone());
+    // As the Lambda does it, several at once.
+    let swept = sweep(&healer, &home(), Plan::until(stage.now() + LONG), |_| ()).await.expect("a sweep");
+    assert_eq!((swept.looked, watched.most_in_a_second()), (20, 4));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_accounts_limits_are_asked_for_once_however_many_looks_begin() {
-    let stage = due(12).await;
+    let stage = due(still(), 12).await;
     stage.fault("DescribeLimits", 0, 1, Effect::Delay(Duration::from_millis(900)));
-    assert_eq!(stage.sweep().await.document.looked, 12);
+    let swept = sweep(&stage.healer(), &home(), Plan::until(stage.now() + LONG), |_| ()).await.expect("a sweep");
+    assert_eq!(swept.looked, 12);
     assert_eq!(stage.calls("Kinesis.DescribeLimits"), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sweep_ends_before_its_deadline_and_says_what_is_left() {
-    let stage = due(60).await;
-    let started = Instant::now();
-    let deadline = started + LONGEST_LOOK + Duration::from_millis(1900);
-    let found = stage.sweep_until(deadline, None).await.expect("a sweep").document;
-    assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
-    assert!((1..=5).contains(&found.looked), "{}", found.sentence);
+    let stage = due(still(), 60).await;
+    let healer = stage.healer();
+    let deadline = stage.now() + LONGEST_LOOK + Duration::from_millis(1900);
+    let found =
+        stage.sweep_by(&healer, LONGEST_LOOK + Duration::from_millis(1900), None).await.expect("a sweep").document;
+    assert!(stage.now() + LONGEST_LOOK < deadline, "the last look has its time");
+    assert_eq!(found.looked, 4, "one each quarter of a second: {}", found.sentence);
     assert_eq!(found.looked + found.left.len(), 60);
     assert!(found.left.is_sorted() && found.sentence.contains("the next sweep finds them again"), "{}", found.sentence);
 }
 
 #[tokio::test]
 async fn the_lambda_sweeps_within_its_timeout() {
-    let stage = due(60).await;
-    let run = Container::start(stage.account.url(), &[]).await.invoke(&json!({ "sweep": true })).await;
+    let stage = due(live(), 60).await;
+    let mut container = Container::start(stage.account.url(), &[]).await;
+    // Time to begin looks for five seconds, at four a second.
+    let run = container.invoke_until(LONGEST_LOOK + Duration::from_secs(6), &json!({ "sweep": true })).await;
     let document = run.document();
     let (looked, left) = (document["looked"].as_u64().expect("a count"), document["left"].as_array().expect("names"));
-    assert!(looked > 0 && looked + left.len() as u64 == 60, "{}", document["sentence"]);
+    assert!(looked > 0 && !left.is_empty() && looked + left.len() as u64 == 60, "{}", document["sentence"]);
     let [swept] = lines_of(&run.lines, "SweepLeft")[..] else { panic!("one line: {:?}", run.lines) };
     assert_eq!(swept["SweepLeft"], left.len());
 }
@@ -501,7 +597,7 @@ async fn an_index_that_cannot_be_read_is_said_and_the_other_is_used() {
     assert_eq!((found.looked, found.failed.len()), (1, 2), "the memory is due: {}", found.sentence);
     stage.deny("DescribeAlarmContributors", 0, 2);
     stage.deny("GetResources", 0, 1);
-    let error = stage.sweep_until(Instant::now() + LONG, None).await.expect_err("blind");
+    let error = stage.sweep_for(LONG, None).await.expect_err("blind");
     assert_eq!(error.code(), "read_failed");
 }
 
@@ -520,7 +616,7 @@ async fn streams_whose_order_cannot_be_read_are_looked_at_in_any() {
 
 #[tokio::test]
 async fn a_person_sweeps_by_hand() {
-    let stage = Stage::empty(Options::default()).await;
+    let stage = Stage::empty(live()).await;
     assert!(stage.type_in(&["sweep"]).await.contains("there is no stream"));
     assert_eq!(stage.type_in_for_json(&["sweep", "--json"]).await["looked"], 0);
     stage.account.add_streams([STREAM.into()], 2, &[]).await;
@@ -530,8 +626,8 @@ async fn a_person_sweeps_by_hand() {
     assert_eq!((stage.calls("Kinesis.TagResource"), stage.shards().await), (0, 2));
     let short_of_time = stage.type_in_for_json(&["sweep", "--within", "20", "--json"]).await;
     assert_eq!((&short_of_time["looked"], &short_of_time["left"]), (&json!(0), &json!([STREAM])), "{short_of_time:#}");
-    // AWS lists streams five times a second.
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    // AWS lists streams five times a second: that second is over.
+    stage.account.age(Duration::ZERO).await;
     stage.deny("GetResources", 0, 1);
     let (is_success, stdout, stderr) = stage.try_in(&["sweep", "--json"]).await;
     assert!(!is_success && stderr.contains("1 of what the sweep tried failed"), "{stderr}");
@@ -598,7 +694,7 @@ async fn a_healing_that_an_old_look_has_seen_is_noted_and_told_by_the_next() {
 
 #[tokio::test]
 async fn a_hand_does_not_hide_that_a_change_has_healed() {
-    let stage = Stage::under(3000.0, 2, 4).await;
+    let stage = Stage::on(live(), 3000.0, 2, 4).await;
     stage.ask().await;
     stage.later(2, 3000.0).await;
     stage.ask().await;
@@ -613,8 +709,6 @@ async fn a_hand_does_not_hide_that_a_change_has_healed() {
 
 #[tokio::test]
 async fn what_still_throttles_after_a_change_gets_the_next_step() {
-    // A minute that ends meanwhile would be one without traffic.
-    early_in_the_minute(Duration::from_secs(8)).await;
     let stage = Stage::under(6000.0, 2, 4).await;
     assert_eq!(decisions(&stage.sweep().await), [(STREAM, Outcome::Acted, "scale_shards")]);
     stage.later(2, 6000.0).await;
@@ -636,8 +730,8 @@ async fn what_still_throttles_after_a_change_gets_the_next_step() {
 
 impl Stage {
     /// A stream that was scaled from two shards to four, has healed, and was calm since.
-    async fn raised(calm: i64) -> Stage {
-        let stage = Stage::under(3000.0, 2, 4).await;
+    async fn raised(options: Options, calm: i64) -> Stage {
+        let stage = Stage::on(options, 3000.0, 2, 4).await;
         assert_eq!(stage.ask().await.document.outcome, Outcome::Acted);
         stage.later(2, 3000.0).await;
         assert_eq!(stage.ask().await.document.code, "settling");
@@ -650,7 +744,7 @@ impl Stage {
 
 #[tokio::test]
 async fn what_we_have_raised_is_given_back_after_calm_hours_by_a_sweep() {
-    let stage = Stage::raised(30).await.policy(|p| p.restore_after_hours = 1);
+    let stage = Stage::raised(still(), 30).await.policy(|p| p.restore_after_hours = 1);
     assert_eq!(stage.sweep().await.document.looked, 0, "not yet");
     stage.later(60, 500.0).await;
     stage.account.reset_calls();
@@ -672,7 +766,7 @@ async fn what_we_have_raised_is_given_back_after_calm_hours_by_a_sweep() {
 
 #[tokio::test]
 async fn a_peak_in_the_calm_hours_keeps_the_shards_that_it_needs() {
-    let stage = Stage::raised(30).await.policy(|p| p.restore_after_hours = 1);
+    let stage = Stage::raised(still(), 30).await.policy(|p| p.restore_after_hours = 1);
     stage.later(30, 2000.0).await;
     stage.later(40, 500.0).await;
     let found = stage.sweep().await;
@@ -682,7 +776,7 @@ async fn a_peak_in_the_calm_hours_keeps_the_shards_that_it_needs() {
 
 #[tokio::test]
 async fn a_person_takes_a_change_back_by_hand() {
-    let stage = Stage::raised(6).await;
+    let stage = Stage::raised(live(), 6).await;
     let (is_done, too_early, why) = stage.try_in(&["restore", STREAM, "--yes", "--json"]).await;
     let too_early: Value = serde_json::from_str(&too_early).expect("JSON all the same");
     assert_eq!((&too_early["outcome"], &too_early["code"]), (&json!("held"), &json!("not_restorable")));
@@ -729,7 +823,7 @@ async fn a_person_takes_a_change_back_by_hand() {
 
 #[tokio::test]
 async fn what_somebody_has_resized_since_is_theirs_and_never_restored() {
-    let stage = Stage::raised(10).await.policy(|p| p.restore_after_hours = 1);
+    let stage = Stage::raised(still(), 10).await.policy(|p| p.restore_after_hours = 1);
     stage.aws.reshard(STREAM, 6).await.expect("the stream is ACTIVE");
     stage.later(80, 500.0).await;
     assert_eq!(decisions(&stage.sweep().await), [(STREAM, Outcome::Held, "settling")], "evidence restarts");
@@ -783,7 +877,7 @@ fn file(name: &str, text: &str) -> PathBuf {
 
 #[tokio::test]
 async fn a_runbook_is_written_of_the_documents_of_an_incident() {
-    let stage = Stage::under(3000.0, 2, 4).await;
+    let stage = Stage::on(live(), 3000.0, 2, 4).await;
     let explained = stage.type_in(&["explain", STREAM, "--json"]).await;
     let swept = stage.type_in(&["sweep", "--json"]).await;
     stage.later(2, 3000.0).await;
@@ -900,7 +994,7 @@ async fn a_hold_that_needs_a_person_is_told_once_an_hour_whoever_holds_it() {
 
 #[tokio::test]
 async fn each_denied_principal_is_told_of_once_an_hour() {
-    let stage = Stage::empty(Options::default()).await.policy(|p| p.topic_arn = Some(TOPIC.into()));
+    let stage = Stage::empty(still()).await.policy(|p| p.topic_arn = Some(TOPIC.into()));
     let healer = stage.healer();
     for (role, messages) in [("one", 1), ("two", 2), ("one", 2)] {
         let event = sample("put_record_denied__access_denied").to_string();
@@ -963,7 +1057,7 @@ const AMONG_FIVE: Duration = Duration::from_millis(400);
 
 /// Eight streams of one shard, each offered what two carry.
 async fn eight() -> Stage {
-    let stage = Stage::empty(Options::default()).await.policy(|p| p.max_changes_per_hour = 5);
+    let stage = Stage::empty(still()).await.policy(|p| p.max_changes_per_hour = 5);
     stage.account.add_streams((0..8).map(throttled), 1, &[]).await;
     (0..8).for_each(|n| stage.offer(&throttled(n), 1400.0, 1, 1..=10));
     stage
@@ -973,12 +1067,12 @@ async fn eight() -> Stage {
 async fn changed(stage: &Stage, healer: &Healer, pause: Duration) -> Vec<String> {
     let mut changed = vec![];
     for n in 0..8 {
-        tokio::time::sleep(pause).await;
+        stage.pass(pause);
         let document = ask(healer, &throttled(n)).await.document;
         match document.code {
             "scale_shards" => changed.push(throttled(n)),
             "fleet_limit" => assert!(document.sentence.contains("UNTHROTTLE_MAX_CHANGES_PER_HOUR"), "{document:?}"),
-            "resharding" | "settling" => {}
+            "resharding" | "settling" | "healthy" => {}
             _ => panic!("{document:#?}"),
         }
     }
@@ -990,18 +1084,16 @@ async fn changed(stage: &Stage, healer: &Healer, pause: Duration) -> Vec<String>
 #[tokio::test]
 async fn a_container_changes_a_fifth_of_the_hour_before_the_metric_shows_it() {
     let stage = eight().await;
-    early_in_the_minute(Duration::from_secs(10)).await;
     let healer = stage.healer();
     assert_eq!(changed(&stage, &healer, ALONE).await.len(), 1);
     assert_eq!(changed(&stage, &healer, ALONE).await.len(), 0, "nor does it by being asked again");
-    let swept = sweep(&healer, &home(), Instant::now() + LONG, None, |_| ()).await.expect("a sweep");
+    let swept = stage.sweep_by(&healer, LONG, None).await.expect("a sweep").document;
     assert_eq!(swept.changed, 0, "nor by a sweep: {}", swept.sentence);
 }
 
 #[tokio::test]
 async fn containers_together_change_what_the_hour_allows_and_no_more() {
     let stage = eight().await;
-    early_in_the_minute(Duration::from_secs(15)).await;
     let mut all = BTreeSet::new();
     for container in 0..7 {
         let changed = changed(&stage, &stage.healer(), ALONE).await;
@@ -1009,12 +1101,13 @@ async fn containers_together_change_what_the_hour_allows_and_no_more() {
         assert_eq!(changed.len(), expected, "container {container}: {changed:?}");
         all.extend(changed);
         // The minute of the change is over: the metric shows it.
-        stage.account.age(Duration::from_secs(60));
-        (0..8).for_each(|n| stage.offer(&throttled(n), 1400.0, 1, 1..=1));
+        stage.pass(Duration::from_secs(60));
+        let shards = |name: &String| if all.contains(name) { 2 } else { 1 };
+        (0..8).map(throttled).for_each(|name| stage.offer(&name, 1400.0, shards(&name), 1..=1));
     }
     assert_eq!(all.len(), 5);
     // An hour later it goes on.
-    stage.account.age(Duration::from_secs(3600));
+    stage.pass(Duration::from_secs(3600));
     (0..8).for_each(|n| stage.offer(&throttled(n), 1400.0, 1, 1..=10));
     let left = (0..8).map(throttled).find(|name| !all.contains(name)).expect("three are left");
     assert_eq!(ask(&stage.healer(), &left).await.document.outcome, Outcome::Acted);
@@ -1023,7 +1116,6 @@ async fn containers_together_change_what_the_hour_allows_and_no_more() {
 #[tokio::test]
 async fn many_containers_at_once_change_a_fifth_each() {
     let stage = eight().await;
-    early_in_the_minute(Duration::from_secs(10)).await;
     let healers: Vec<Healer> = (0..5).map(|_| stage.healer()).collect();
     let all = futures_util::future::join_all(healers.iter().map(|healer| changed(&stage, healer, AMONG_FIVE))).await;
     assert!(all.iter().all(|changed| changed.len() <= 1), "{all:?}");
@@ -1060,20 +1152,18 @@ async fn a_process_that_dies_during_any_call_leaves_what_sweeps_bring_to_its_end
 }
 
 async fn crash(call: &str, is_carried_out: bool) {
-    let stage = Stage::under(LOAD, 2, 10).await;
+    let stage = Stage::on(live(), LOAD, 2, 10).await;
     let settings = [("UNTHROTTLE_FLEET_ALARMS", "writes,reads"), ("UNTHROTTLE_TOPIC_ARN", TOPIC)];
     let what = format!("{call}, carried out: {is_carried_out}");
     let (_, operation) = call.split_once('.').expect("SERVICE.OPERATION");
     let mut container = Container::start(stage.account.url(), &settings).await;
     // A call that has come is carried out, whoever has died meanwhile; one that comes too late is not.
-    let delay = if is_carried_out { Duration::from_millis(800) } else { Duration::from_secs(3600) };
-    stage.fault(operation, 0, 1, Effect::Delay(delay));
-    stage.account.reset_calls();
+    stage.fault(operation, 0, 1, if is_carried_out { Effect::HangAfter } else { Effect::HangBefore });
     let throttle = sample("put_records_throttled__scale_shards");
     let is_finding = ["DescribeAlarmContributors", "GetResources"].contains(&operation);
     let event = if is_finding { json!({ "sweep": true }) } else { throttle };
     let called = async {
-        while stage.calls(call) == 0 {
+        while stage.account.hanging() == 0 {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };
@@ -1082,9 +1172,6 @@ async fn crash(call: &str, is_carried_out: bool) {
         () = called => {}
     }
     drop(container);
-    if is_carried_out {
-        tokio::time::sleep(delay).await;
-    }
 
     let mut story = vec![];
     for _ in 0..8 {
@@ -1119,7 +1206,7 @@ async fn crash(call: &str, is_carried_out: bool) {
 
 #[tokio::test]
 async fn the_lambda_answers_a_sweep_with_a_summary_and_logs_each_decision() {
-    let stage = Stage::under(LOAD, 2, 10).await;
+    let stage = Stage::on(live(), LOAD, 2, 10).await;
     let mut container = Container::start(stage.account.url(), &[("UNTHROTTLE_FLEET_ALARMS", "writes,reads")]).await;
     let run = container.invoke(&json!({ "sweep": true })).await;
     let document = run.document();
@@ -1143,11 +1230,21 @@ async fn the_lambda_answers_a_sweep_with_a_summary_and_logs_each_decision() {
 /// Lambda's timeout stops it in the end; here the test does.
 #[tokio::test]
 async fn the_lambda_stays_when_the_schedule_asks_and_has_logged_each_look_by_then() {
-    let stage = Stage::under(LOAD, 2, 10).await;
+    let stage = Stage::on(live(), LOAD, 2, 10).await;
     let mut container = Container::start(stage.account.url(), &[("UNTHROTTLE_FLEET_ALARMS", "writes,reads")]).await;
     let event = json!({ "sweep": true, "stay": true });
-    let answer = tokio::time::timeout(Duration::from_secs(6), container.invoke(&event)).await;
-    assert!(answer.is_err(), "a stream is under way: {answer:?}");
+    let log = container.log_reader();
+    let logged = async {
+        while lines_of(&log.lines(0), "decision").is_empty() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        // An answer would come at once.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    };
+    tokio::select! {
+        run = container.invoke(&event) => panic!("a stream is under way: {run:?}"),
+        () = logged => {}
+    }
     let lines = container.log();
     let [line] = lines_of(&lines, "decision")[..] else { panic!("one decision: {lines:#?}") };
     assert_eq!((&line["decision"]["code"], &line["decision"]["outcome"]), (&json!("scale_shards"), &json!("acted")));

@@ -1,11 +1,11 @@
-//! The local account, spoken to by the SDK clients that the Lambda uses.
+//! The local account, spoken to by the SDK clients that the Lambda uses. Its clock stands until a test moves it.
 
 #![cfg(feature = "cli")]
 
 #[path = "common/lab.rs"]
 mod lab;
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use aws_sdk_cloudwatch::types as cw;
 use aws_sdk_kinesis::config::{BehaviorVersion, Credentials, Region, retry::RetryConfig};
@@ -15,11 +15,9 @@ use aws_sdk_kinesis::types::{
     MetricsName, MinimumThroughputBillingCommitmentOutputStatus as Commitment, PutRecordsRequestEntry, ScalingType,
     ShardIteratorType, StreamDescriptionSummary, StreamMode, StreamModeDetails, StreamStatus,
 };
-use lab::{code, code_and_message, early_in_the_minute, minute_now};
-use unthrottle::local::{self, Effect, Fault, LocalAccount, Options};
-
-/// What must happen within one minute takes no longer.
-const NEEDED: Duration = Duration::from_secs(3);
+use chrono::{DateTime, TimeDelta, Utc};
+use lab::{code, code_and_message, noon, within};
+use unthrottle::local::{self, Clock, Effect, Fault, LocalAccount, Options};
 
 // ---- The laboratory ----
 
@@ -29,13 +27,13 @@ struct Lab {
     cloudwatch: aws_sdk_cloudwatch::Client,
 }
 
-/// Changes long enough to be seen, short enough to be waited for.
-fn quick() -> Options {
-    Options { create_time: Duration::from_millis(20), update_time: Duration::from_millis(300), ..Options::default() }
+/// Begins at noon.
+fn still() -> Options {
+    Options { clock: Clock::standing_at(noon()), ..Options::default() }
 }
 
 async fn lab() -> Lab {
-    lab_with(quick()).await
+    lab_with(still()).await
 }
 
 async fn lab_with(options: Options) -> Lab {
@@ -82,11 +80,25 @@ impl Lab {
         answer.stream_description_summary.expect("a summary")
     }
 
-    /// Waits for the end of a change, slowly enough for DescribeStreamSummary's 20 calls a second.
+    /// Lets the time of a change pass, slowly enough for DescribeStreamSummary's 20 calls a second.
     async fn active(&self, name: &str) {
         while self.summary(name).await.stream_status != StreamStatus::Active {
-            tokio::time::sleep(Duration::from_millis(60)).await;
+            self.pass(Duration::from_millis(500));
         }
+    }
+
+    fn pass(&self, time: Duration) {
+        self.account.clock().advance(time).expect("a clock that stands");
+    }
+
+    /// The minute of the epoch that it is.
+    fn minute(&self) -> i64 {
+        self.account.now().timestamp() / 60
+    }
+
+    /// Puts a sample into a metric, now.
+    fn put_metric(&self, namespace: &str, name: &str, dimensions: &[(&str, &str)], value: f64) {
+        self.account.put_metric(namespace, name, dimensions, self.account.now(), value);
     }
 
     async fn reshard(&self, name: &str, target: i32) -> Result<(i32, i32), (String, String)> {
@@ -123,7 +135,7 @@ impl Lab {
     /// The statistic of a stream's metric, by minute, oldest first.
     async fn minutes(&self, name: &str, metric: &str, stat: &str) -> Vec<(i64, f64)> {
         let query = query("m1", metric, stat, &[("StreamName", name)]);
-        self.datapoints(query, minute_now() - 60, minute_now() + 1).await
+        self.datapoints(query, self.minute() - 60, self.minute() + 1).await
     }
 
     async fn datapoints(&self, query: cw::MetricDataQuery, from: i64, to: i64) -> Vec<(i64, f64)> {
@@ -156,8 +168,8 @@ fn at(minute: i64) -> aws_sdk_cloudwatch::primitives::DateTime {
     aws_sdk_cloudwatch::primitives::DateTime::from_secs(minute * 60)
 }
 
-fn time(minute: i64) -> SystemTime {
-    UNIX_EPOCH + Duration::from_secs(minute as u64 * 60)
+fn time(minute: i64) -> DateTime<Utc> {
+    DateTime::UNIX_EPOCH + TimeDelta::minutes(minute)
 }
 
 fn query(id: &str, metric: &str, stat: &str, dimensions: &[(&str, &str)]) -> cw::MetricDataQuery {
@@ -346,16 +358,15 @@ async fn an_on_demand_stream_cannot_be_resharded() {
 
 #[tokio::test]
 async fn the_eleventh_reshard_of_a_day_is_refused_and_repeating_the_count_is_free() {
-    let lab = lab_with(Options { update_time: Duration::ZERO, ..quick() }).await;
+    let lab = lab_with(Options { update_time: Duration::ZERO, ..still() }).await;
     lab.stream("orders", 1).await;
     for round in 0..10 {
         let (open, target) = if round % 2 == 0 { (1, 2) } else { (2, 1) };
         assert_eq!(lab.reshard("orders", open).await, Ok((open, open)));
         assert_eq!(lab.summary("orders").await.stream_status, StreamStatus::Active);
         assert_eq!(lab.reshard("orders", target).await, Ok((open, target)));
-        tokio::time::sleep(Duration::from_millis(150)).await;
+        lab.pass(Duration::from_secs(1));
         lab.active("orders").await;
-        tokio::time::sleep(Duration::from_millis(100)).await;
     }
     let message = "Rate exceeded for stream orders under account 123456789012.";
     let refused = Err(("LimitExceededException".into(), message.into()));
@@ -367,7 +378,7 @@ async fn the_eleventh_reshard_of_a_day_is_refused_and_repeating_the_count_is_fre
 
 #[tokio::test]
 async fn the_accounts_quota_counts_the_shards_of_all_provisioned_streams() {
-    let lab = lab_with(Options { shard_limit: 6, ..quick() }).await;
+    let lab = lab_with(Options { shard_limit: 6, ..still() }).await;
     lab.on_demand_stream("free").await;
     lab.stream("a", 2).await;
     lab.stream("b", 2).await;
@@ -429,7 +440,7 @@ async fn the_third_mode_switch_of_a_day_is_refused_and_repeating_the_mode_is_fre
 
 #[tokio::test]
 async fn on_demand_streams_have_a_quota() {
-    let lab = lab_with(Options { on_demand_limit: 1, ..quick() }).await;
+    let lab = lab_with(Options { on_demand_limit: 1, ..still() }).await;
     lab.stream("a", 1).await;
     lab.stream("b", 1).await;
     lab.switch("a", StreamMode::OnDemand).await.expect("the first");
@@ -457,7 +468,7 @@ async fn warm_throughput_needs_the_commitment() {
 
 #[tokio::test]
 async fn warm_throughput_is_capacity_of_on_demand_streams_of_a_committed_account() {
-    let lab = lab_with(Options { commitment: local::Commitment::Enabled, ..quick() }).await;
+    let lab = lab_with(Options { commitment: local::Commitment::Enabled, ..still() }).await;
     lab.on_demand_stream("orders").await;
     lab.stream("fixed", 1).await;
     let settings = lab.kinesis.describe_account_settings().send().await.expect("settings");
@@ -481,7 +492,7 @@ async fn warm_throughput_is_capacity_of_on_demand_streams_of_a_committed_account
 
 #[tokio::test]
 async fn a_summary_has_the_fields_that_aws_sends() {
-    let lab = lab_with(Options { create_time: Duration::from_millis(300), ..quick() }).await;
+    let lab = lab().await;
     let create = lab.kinesis.create_stream().stream_name("orders").shard_count(2);
     create.send().await.expect("created");
     let summary = lab.summary("orders").await;
@@ -508,7 +519,7 @@ async fn describe_limits_counts_provisioned_shards_only_once_a_second() {
     assert_eq!(limits.on_demand_stream_count_limit, 50);
     let again = lab.kinesis.describe_limits().send().await;
     assert_eq!(code(again), "LimitExceededException");
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    lab.pass(Duration::from_secs(1));
     lab.kinesis.describe_limits().send().await.expect("limits");
 }
 
@@ -566,7 +577,7 @@ async fn tags_that_aws_would_not_take_are_refused() {
 async fn control_plane_calls_are_throttled_by_operation() {
     let lab = lab().await;
     lab.stream("orders", 1).await;
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    lab.pass(Duration::from_secs(1));
     let describe = lab.kinesis.describe_stream_summary().stream_name("orders");
     let mut calls = tokio::task::JoinSet::new();
     for _ in 0..25 {
@@ -604,7 +615,6 @@ async fn a_shard_gives_five_iterators_and_five_answers_a_second() {
     let sixth = iterator.send().await.expect_err("the sixth");
     assert_eq!(code_and_message(sixth), refused);
 
-    early_in_the_minute(NEEDED).await;
     let get = lab.kinesis.get_records().set_shard_iterator(last);
     for _ in 0..5 {
         get.clone().send().await.expect("records");
@@ -621,9 +631,8 @@ async fn a_shard_gives_five_iterators_and_five_answers_a_second() {
 async fn a_reader_with_a_full_page_is_behind_and_one_with_the_rest_is_not() {
     let lab = lab().await;
     lab.stream("orders", 1).await;
-    early_in_the_minute(NEEDED).await;
     lab.put("orders", "k", 3).await;
-    tokio::time::sleep(Duration::from_millis(1100)).await;
+    lab.pass(Duration::from_millis(1100));
     let iterator = lab.kinesis.get_shard_iterator().stream_name("orders");
     let iterator = iterator.shard_id("shardId-000000000000");
     let iterator = iterator.shard_iterator_type(ShardIteratorType::TrimHorizon);
@@ -631,7 +640,7 @@ async fn a_reader_with_a_full_page_is_behind_and_one_with_the_rest_is_not() {
     let get = lab.kinesis.get_records().set_shard_iterator(iterator);
     let page = get.limit(2).send().await.expect("a page");
     let behind = page.millis_behind_latest.expect("always sent");
-    assert!((1000..60_000).contains(&behind), "{behind}");
+    assert_eq!(behind, 1100);
     let get = lab.kinesis.get_records().set_shard_iterator(page.next_shard_iterator);
     let rest = get.limit(2).send().await.expect("a page");
     assert_eq!((rest.records.len(), rest.millis_behind_latest), (1, Some(0)));
@@ -645,7 +654,6 @@ async fn a_reader_with_a_full_page_is_behind_and_one_with_the_rest_is_not() {
 async fn a_throttled_record_names_its_shard_and_is_counted() {
     let lab = lab().await;
     lab.stream("orders", 2).await;
-    early_in_the_minute(NEEDED).await;
     let enable = lab.kinesis.enable_enhanced_monitoring().stream_name("orders");
     enable.shard_level_metrics(MetricsName::All).send().await.expect("enabled");
 
@@ -683,7 +691,7 @@ async fn a_throttled_record_names_its_shard_and_is_counted() {
 
     let shard = [("StreamName", "orders"), ("ShardId", "shardId-000000000001")];
     let query = query("m1", wpte, "Sum", &shard);
-    let points = lab.datapoints(query, minute_now() - 1, minute_now() + 1).await;
+    let points = lab.datapoints(query, lab.minute() - 1, lab.minute() + 1).await;
     assert_eq!(points.iter().map(|(_, value)| value).sum::<f64>(), 21.0);
 }
 
@@ -693,51 +701,212 @@ async fn minutes_with_puts_have_a_throttling_datapoint_of_zero_and_idle_ones_hav
     lab.stream("orders", 1).await;
     let wpte = "WriteProvisionedThroughputExceeded";
     assert_eq!(lab.minutes("orders", wpte, "Sum").await, []);
-    early_in_the_minute(NEEDED).await;
     lab.put("orders", "k", 3).await;
-    assert_eq!(lab.minutes("orders", wpte, "Sum").await, [(minute_now(), 0.0)]);
+    assert_eq!(lab.minutes("orders", wpte, "Sum").await, [(lab.minute(), 0.0)]);
 }
 
 #[tokio::test]
-async fn five_seconds_stand_for_ten_full_minutes_of_the_past() {
+async fn a_minute_of_traffic_is_a_minute_of_metrics_however_long_it_takes() {
     let lab = lab().await;
     lab.stream("orders", 1).await;
-    early_in_the_minute(NEEDED).await;
-    let (minutes, within) = (10, Duration::from_secs(5));
-    let factor = f64::from(minutes) * 60.0 / within.as_secs_f64();
-    let now = minute_now();
-    lab.account.live_past(minutes, within);
-    let began = Instant::now();
-    let mut sent = 0;
-    // Not to the very end: what is sent there may arrive after it.
-    while began.elapsed() < within - Duration::from_millis(500) {
-        lab.put("orders", "k", 250).await;
-        sent += 250;
-        tokio::time::sleep(Duration::from_millis(75)).await;
+    lab.account.clock().advance_to(noon() + TimeDelta::minutes(1)).expect("forwards");
+    let first = lab.minute();
+    for _ in 0..2 * 60 {
+        for _ in 0..3 {
+            lab.put("orders", "k", 400).await;
+        }
+        lab.pass(Duration::from_secs(1));
     }
-    // Until the stretch is over, and its last second of capacity, too.
-    tokio::time::sleep(Duration::from_millis(1600)).await;
+    let minutes = |value| [(first, value), (first + 1, value)];
+    assert_eq!(lab.minutes("orders", "IncomingRecords", "Sum").await, minutes(60_000.0));
+    assert_eq!(lab.minutes("orders", "WriteProvisionedThroughputExceeded", "Sum").await, minutes(12_000.0));
+}
 
-    let incoming = lab.minutes("orders", "IncomingRecords", "Sum").await;
-    let throttled = lab.minutes("orders", "WriteProvisionedThroughputExceeded", "Sum").await;
-    let window: Vec<i64> = (now - 10..now).collect();
-    for metric in [&incoming, &throttled] {
-        let filled: Vec<i64> = metric.iter().map(|(minute, _)| *minute).collect();
-        assert_eq!(filled, window);
+/// The first loop that a new user tries.
+#[tokio::test]
+async fn one_call_a_second_below_the_limit_is_not_throttled_whatever_its_phase() {
+    let lab = lab().await;
+    lab.stream("orders", 1).await;
+    for every_ms in [990, 1_000, 1_010] {
+        for _ in 0..20 {
+            let put = lab.kinesis.put_records().stream_name("orders");
+            let answer = put.set_records(Some(vec![record("k", 10 * 1024); 77])).send().await.expect("an answer");
+            assert_eq!(answer.failed_record_count, Some(0), "76 % of the limit, every {every_ms} ms");
+            lab.pass(Duration::from_millis(every_ms));
+        }
     }
-    let sum = |points: &[(i64, f64)]| points.iter().map(|(_, value)| value).sum::<f64>();
-    let offered = sum(&incoming) + sum(&throttled);
-    let expected = f64::from(sent) * factor;
-    assert!((offered / expected - 1.0).abs() < 1e-9, "{offered} {expected}");
-    // A shard's second stays a second: it took 1,000 records in each.
-    let accepted = sum(&incoming) / factor;
-    assert!((3_000.0..=6_000.0).contains(&accepted), "{accepted}");
-    assert!(sum(&throttled) > 0.0);
+}
 
-    // Real time again.
-    lab.put("orders", "k", 7).await;
-    let incoming = lab.minutes("orders", "IncomingRecords", "Sum").await;
-    assert_eq!(incoming.last().map(|(_, value)| *value), Some(7.0));
+#[tokio::test]
+async fn traffic_for_a_stream_that_is_not_there_is_not_found() {
+    let lab = lab().await;
+    let put = lab.kinesis.put_records().stream_name("none").records(record("k", 1)).send().await;
+    assert_eq!(code(put), "ResourceNotFoundException");
+    let create = lab.kinesis.create_stream().stream_name("new").shard_count(1);
+    create.send().await.expect("created");
+    let put = lab.kinesis.put_record().stream_name("new").partition_key("k").data(Blob::new("x")).send().await;
+    let (code, message) = code_and_message(put.expect_err("it is CREATING"));
+    assert_eq!(code, "ResourceNotFoundException");
+    assert!(message.contains("new"), "{message}");
+}
+
+// ---- What is kept ----
+
+impl Lab {
+    async fn iterator(&self, name: &str, kind: ShardIteratorType) -> Option<String> {
+        let iterator = self.kinesis.get_shard_iterator().stream_name(name).shard_id("shardId-000000000000");
+        iterator.shard_iterator_type(kind).send().await.expect("an iterator").shard_iterator
+    }
+
+    /// The data of what a reader with this iterator gets, and its next iterator.
+    async fn read(&self, iterator: Option<String>) -> (Vec<Vec<u8>>, Option<String>) {
+        let answer = self.kinesis.get_records().set_shard_iterator(iterator).send().await.expect("records");
+        let data = answer.records.into_iter().map(|record| record.data.into_inner());
+        (data.collect(), answer.next_shard_iterator)
+    }
+
+    async fn put_numbered(&self, name: &str, numbers: std::ops::Range<u8>, bytes: usize) {
+        for number in numbers {
+            let put = self.kinesis.put_record().stream_name(name).partition_key("k");
+            put.data(Blob::new(vec![number; bytes])).send().await.expect("taken");
+            self.pass(Duration::from_secs(1));
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_account_keeps_as_many_bytes_as_it_is_given_and_drops_the_oldest_first() {
+    let lab = lab_with(Options { keep_bytes: 1 << 20, ..still() }).await;
+    lab.stream("orders", 1).await;
+    lab.stream("clicks", 1).await;
+    // 100 KiB are 134 KiB in base64: seven fit.
+    lab.put_numbered("clicks", 0..1, 100 * 1024).await;
+    let dropped = lab.account.first_drop();
+    let mut dropped = std::pin::pin!(dropped);
+    lab.put_numbered("orders", 1..8, 100 * 1024).await;
+    within(&mut dropped).await;
+    let none = lab.read(lab.iterator("clicks", ShardIteratorType::TrimHorizon).await).await.0;
+    assert_eq!(none.len(), 0, "the oldest of all streams");
+    lab.put_numbered("orders", 8..12, 100 * 1024).await;
+    let kept = lab.read(lab.iterator("orders", ShardIteratorType::TrimHorizon).await).await.0;
+    let numbers: Vec<u8> = kept.iter().map(|data| data[0]).collect();
+    assert_eq!(numbers, [5, 6, 7, 8, 9, 10, 11], "what it kept is served");
+    let again = tokio::time::timeout(Duration::ZERO, lab.account.first_drop()).await;
+    assert!(again.is_err(), "said once");
+}
+
+#[tokio::test]
+async fn an_account_that_may_keep_nothing_does_not_start() {
+    let error = LocalAccount::start(Options { keep_bytes: 0, ..still() }).await.err().expect("an error");
+    assert!(error.to_string().contains("at least 1"), "{error}");
+}
+
+#[tokio::test]
+async fn a_record_is_served_for_as_long_as_its_stream_keeps_it() {
+    let lab = lab().await;
+    lab.stream("day", 1).await;
+    lab.stream("days", 1).await;
+    let increase = lab.kinesis.increase_stream_retention_period().stream_name("days");
+    increase.retention_period_hours(48).send().await.expect("48 hours");
+    for name in ["day", "days"] {
+        lab.put_numbered(name, 1..3, 10).await;
+    }
+    let count = async |name| lab.read(lab.iterator(name, ShardIteratorType::TrimHorizon).await).await.0.len();
+    lab.pass(Duration::from_secs(24 * 3600 - 10));
+    assert_eq!((count("day").await, count("days").await), (2, 2));
+    lab.pass(Duration::from_secs(10));
+    assert_eq!((count("day").await, count("days").await), (0, 2));
+    lab.pass(Duration::from_secs(24 * 3600));
+    assert_eq!(count("days").await, 0);
+}
+
+// ---- Readers ----
+
+#[tokio::test]
+async fn a_reader_begins_where_it_asks_to() {
+    let lab = lab().await;
+    lab.stream("orders", 1).await;
+    lab.put_numbered("orders", 0..3, 10).await;
+    let since = aws_sdk_kinesis::primitives::DateTime::from_millis(lab.account.now().timestamp_millis());
+    let latest = lab.iterator("orders", ShardIteratorType::Latest).await;
+    lab.put_numbered("orders", 3..5, 10).await;
+    let numbers = |data: Vec<Vec<u8>>| data.iter().map(|data| data[0]).collect::<Vec<_>>();
+    let (all, next) = lab.read(lab.iterator("orders", ShardIteratorType::TrimHorizon).await).await;
+    assert_eq!(numbers(all), [0, 1, 2, 3, 4]);
+    let (rest, next) = lab.read(next).await;
+    assert_eq!((rest.len(), next.is_some()), (0, true), "the shard is open");
+    let (new, _) = lab.read(latest).await;
+    assert_eq!(numbers(new), [3, 4]);
+    let iterator = || lab.kinesis.get_shard_iterator().stream_name("orders").shard_id("shardId-000000000000");
+    let at = iterator().shard_iterator_type(ShardIteratorType::AtTimestamp).timestamp(since).send().await;
+    assert_eq!(numbers(lab.read(at.expect("an iterator").shard_iterator).await.0), [3, 4]);
+    let future = aws_sdk_kinesis::primitives::DateTime::from_secs(lab.account.now().timestamp() + 60);
+    let at = iterator().shard_iterator_type(ShardIteratorType::AtTimestamp).timestamp(future).send().await;
+    assert_eq!(code(at), "InvalidArgumentException");
+    lab.pass(Duration::from_secs(1));
+    let records = lab.kinesis.get_records().set_shard_iterator(next.clone()).send().await.expect("records");
+    assert_eq!(records.records.len(), 0);
+    // Five minutes later an iterator is good no more.
+    lab.pass(Duration::from_secs(301));
+    let old = lab.kinesis.get_records().set_shard_iterator(next).send().await;
+    assert_eq!(code(old), "ExpiredIteratorException");
+}
+
+#[tokio::test]
+async fn a_reader_comes_to_the_end_of_a_closed_shard() {
+    let lab = lab().await;
+    lab.stream("orders", 1).await;
+    lab.put_numbered("orders", 0..2, 10).await;
+    lab.reshard("orders", 2).await.expect("legal");
+    lab.active("orders").await;
+    let (data, next) = lab.read(lab.iterator("orders", ShardIteratorType::TrimHorizon).await).await;
+    assert_eq!(data.len(), 2);
+    assert_eq!(lab.read(next).await, (vec![], None));
+    let shards = lab.kinesis.list_shards().stream_name("orders").send().await.expect("shards");
+    let parents: Vec<_> = shards.shards().iter().map(|shard| shard.parent_shard_id()).collect();
+    assert_eq!(parents, [None, Some("shardId-000000000000"), Some("shardId-000000000000")]);
+}
+
+#[tokio::test]
+async fn neighbours_merge_into_a_child_of_both() {
+    let lab = lab().await;
+    lab.stream("orders", 3).await;
+    let merge = |one: &str, other: &str| {
+        let merge = lab.kinesis.merge_shards().stream_name("orders").shard_to_merge(one);
+        merge.adjacent_shard_to_merge(other).send()
+    };
+    let far = merge("shardId-000000000000", "shardId-000000000002").await;
+    assert_eq!(code(far), "InvalidArgumentException");
+    assert_eq!(code(merge("shardId-000000000000", "shardId-000000000009").await), "ResourceNotFoundException");
+    merge("shardId-000000000001", "shardId-000000000002").await.expect("adjacent");
+    lab.active("orders").await;
+    let shards = lab.kinesis.list_shards().stream_name("orders").send().await.expect("shards");
+    let child = shards.shards().last().expect("four");
+    let parents = (child.parent_shard_id(), child.adjacent_parent_shard_id());
+    assert_eq!(parents, (Some("shardId-000000000001"), Some("shardId-000000000002")));
+    assert_eq!(lab.summary("orders").await.open_shard_count, 2);
+}
+
+#[tokio::test]
+async fn a_stream_is_created_encrypted_and_deleted_in_the_accounts_time() {
+    let lab = lab().await;
+    let create = lab.kinesis.create_stream().stream_name("orders").shard_count(1);
+    create.send().await.expect("created");
+    lab.pass(Duration::from_millis(499));
+    assert_eq!(lab.summary("orders").await.stream_status, StreamStatus::Creating);
+    lab.pass(Duration::from_millis(1));
+    assert_eq!(lab.summary("orders").await.stream_status, StreamStatus::Active);
+    let encrypt = lab.kinesis.start_stream_encryption().stream_name("orders").key_id("alias/aws/kinesis");
+    encrypt.encryption_type(aws_sdk_kinesis::types::EncryptionType::Kms).send().await.expect("encrypted");
+    lab.pass(Duration::from_millis(3_999));
+    assert_eq!(lab.summary("orders").await.stream_status, StreamStatus::Updating);
+    lab.pass(Duration::from_millis(1));
+    assert_eq!(lab.summary("orders").await.key_id.as_deref(), Some("alias/aws/kinesis"));
+    lab.kinesis.delete_stream().stream_name("orders").send().await.expect("deleted");
+    assert_eq!(lab.summary("orders").await.stream_status, StreamStatus::Deleting);
+    lab.pass(Duration::from_millis(500));
+    let gone = lab.kinesis.describe_stream_summary().stream_name("orders").send().await;
+    assert_eq!(code(gone), "ResourceNotFoundException");
 }
 
 #[tokio::test]
@@ -747,7 +916,7 @@ async fn an_enhanced_fan_out_consumer_receives_records() {
     let register = lab.kinesis.register_stream_consumer().consumer_name("c");
     let register = register.stream_arn(lab.account.stream_arn("orders"));
     let consumer = register.send().await.expect("registered").consumer.expect("one");
-    tokio::time::sleep(Duration::from_millis(700)).await;
+    lab.pass(Duration::from_millis(700));
     lab.put("orders", "k", 3).await;
     let start = aws_sdk_kinesis::types::StartingPosition::builder();
     let start = start.r#type(ShardIteratorType::TrimHorizon).build().expect("complete");
@@ -761,9 +930,8 @@ async fn an_enhanced_fan_out_consumer_receives_records() {
 
 #[tokio::test]
 async fn a_minute_of_aws_is_published_with_the_accounts_lag() {
-    let lab = lab_with(Options { metric_lag: Duration::from_secs(120), ..quick() }).await;
-    early_in_the_minute(NEEDED).await;
-    let now = minute_now();
+    let lab = lab_with(Options { metric_lag: Duration::from_secs(120), ..still() }).await;
+    let now = lab.minute();
     for minute in now - 5..=now {
         let dimensions = [("StreamName", "orders")];
         let account = &lab.account;
@@ -785,7 +953,6 @@ fn datum(name: &str) -> cw::builders::MetricDatumBuilder {
 #[tokio::test]
 async fn metrics_that_are_put_come_back_in_every_statistic() {
     let lab = lab().await;
-    early_in_the_minute(NEEDED).await;
     let set = cw::StatisticSet::builder().sample_count(2.0).sum(30.0);
     let set = set.minimum(10.0).maximum(20.0).build();
     let put = lab.cloudwatch.put_metric_data().namespace("unthrottle");
@@ -795,7 +962,7 @@ async fn metrics_that_are_put_come_back_in_every_statistic() {
         .send()
         .await
         .expect("taken");
-    let now = minute_now();
+    let now = lab.minute();
     let expected = [("Sum", 39.0), ("SampleCount", 7.0), ("Average", 39.0 / 7.0), ("Minimum", 1.0), ("Maximum", 20.0)];
     for (stat, value) in expected {
         let query = query_in("unthrottle", "m1", "m", stat, &[], 60);
@@ -806,14 +973,13 @@ async fn metrics_that_are_put_come_back_in_every_statistic() {
 #[tokio::test]
 async fn a_large_gzipped_put_is_taken() {
     let lab = lab().await;
-    early_in_the_minute(NEEDED).await;
     let data = (0..200).map(|number| {
         let dimension = cw::Dimension::builder().name("Stream").value(format!("stream-{number}"));
         datum("AutoFix").value(1.0).dimensions(dimension.build()).build()
     });
     let put = lab.cloudwatch.put_metric_data().namespace("unthrottle");
     put.set_metric_data(Some(data.collect())).send().await.expect("taken");
-    let now = minute_now();
+    let now = lab.minute();
     let query = query_in("unthrottle", "m1", "AutoFix", "Sum", &[("Stream", "stream-199")], 60);
     assert_eq!(lab.datapoints(query, now, now + 1).await, [(now, 1.0)]);
 }
@@ -826,7 +992,7 @@ async fn metrics_that_aws_would_not_take_are_refused() {
     let refused = aws.send().await.expect_err("AWS/").into_service_error();
     assert!(refused.is_invalid_parameter_value_exception(), "{refused:?}");
     for minutes in [-14 * 24 * 60 - 1, 121] {
-        let late = datum("m").value(1.0).timestamp(at(minute_now() + minutes)).build();
+        let late = datum("m").value(1.0).timestamp(at(lab.minute() + minutes)).build();
         let refused = put().metric_data(late).send().await.expect_err("out of range");
         assert!(refused.into_service_error().is_invalid_parameter_value_exception());
     }
@@ -842,7 +1008,7 @@ async fn metrics_that_aws_would_not_take_are_refused() {
 #[tokio::test]
 async fn a_window_includes_its_start_and_excludes_its_end() {
     let lab = lab().await;
-    let now = minute_now();
+    let now = lab.minute();
     for minute in now - 9..=now {
         lab.account.put_metric("Mine", "m", &[], time(minute), 1.0);
     }
@@ -856,7 +1022,7 @@ async fn a_window_includes_its_start_and_excludes_its_end() {
 #[tokio::test]
 async fn metric_data_comes_newest_first_in_pages() {
     let lab = lab().await;
-    let now = minute_now();
+    let now = lab.minute();
     for minute in now - 3..=now {
         lab.account.put_metric("Mine", "a", &[], time(minute), 1.0);
         lab.account.put_metric("Mine", "b", &[], time(minute), 2.0);
@@ -883,7 +1049,7 @@ async fn queries_that_cannot_be_answered_are_refused_loudly() {
     let lab = lab().await;
     let get = |queries: Vec<cw::MetricDataQuery>| {
         let get = lab.cloudwatch.get_metric_data().set_metric_data_queries(Some(queries));
-        get.start_time(at(minute_now() - 1)).end_time(at(minute_now())).send()
+        get.start_time(at(lab.minute() - 1)).end_time(at(lab.minute())).send()
     };
     let expression = cw::MetricDataQuery::builder().id("e1").expression("FILL(m1, 0)").build();
     let percentile = query("m1", "IncomingRecords", "p99", &[]);
@@ -906,9 +1072,9 @@ async fn metrics_are_listed_by_namespace_name_and_dimension() {
     let lab = lab().await;
     for (name, stream) in [("a", "x"), ("a", "y"), ("b", "x")] {
         let dimensions = [("StreamName", stream)];
-        lab.account.put_metric("Mine", name, &dimensions, SystemTime::now(), 1.0);
+        lab.put_metric("Mine", name, &dimensions, 1.0);
     }
-    lab.account.put_metric("Other", "a", &[], SystemTime::now(), 1.0);
+    lab.put_metric("Other", "a", &[], 1.0);
     let list = || lab.cloudwatch.list_metrics();
     let count = async |list: aws_sdk_cloudwatch::operation::list_metrics::builders::ListMetricsFluentBuilder| {
         list.send().await.expect("a list").metrics().len()
@@ -923,8 +1089,7 @@ async fn metrics_are_listed_by_namespace_name_and_dimension() {
 #[tokio::test]
 async fn the_aws_cli_speaks_json_with_cloudwatch() {
     let lab = lab().await;
-    early_in_the_minute(NEEDED).await;
-    let now = minute_now();
+    let now = lab.minute();
     let data = r#"{"MetricName": "m", "Value": 3}"#;
     let put = format!(r#"{{"Namespace": "Mine", "MetricData": [{data}]}}"#);
     let target = "GraniteServiceVersion20100801";
@@ -1043,12 +1208,11 @@ async fn faults_answer_with_any_error_for_as_many_calls_as_asked() {
 async fn a_delayed_call_is_carried_out_even_if_its_client_gives_up() {
     let lab = lab().await;
     lab.stream("orders", 1).await;
-    let delay = Effect::Delay(Duration::from_millis(300));
-    lab.account.add_fault(fault("TagResource", 0, 1, delay));
-    let tag = lab.tag("orders", "a", "b");
-    let gave_up = tokio::time::timeout(Duration::from_millis(100), tag).await;
-    assert!(gave_up.is_err());
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    lab.account.add_fault(fault("TagResource", 0, 1, Effect::HangAfter));
+    tokio::select! {
+        answer = lab.tag("orders", "a", "b") => panic!("it hangs: {answer:?}"),
+        () = within(async { while lab.account.hanging() == 0 { tokio::task::yield_now().await } }) => {}
+    }
     let list = lab.kinesis.list_tags_for_resource();
     let list = list.resource_arn(lab.account.stream_arn("orders")).send().await;
     assert_eq!(list.expect("tags").tags().len(), 1);
@@ -1073,10 +1237,17 @@ async fn every_attempt_is_counted() {
 async fn a_dropped_account_stops_serving() {
     let lab = lab().await;
     lab.stream("orders", 1).await;
-    drop(lab.account);
-    tokio::time::sleep(Duration::from_millis(50)).await;
     let describe = lab.kinesis.describe_stream_summary().stream_name("orders");
-    let lost = describe.send().await.expect_err("nobody there");
+    drop(lab.account);
+    // The server ends when it is told to, which may be a moment later.
+    let lost = within(async {
+        loop {
+            if let Err(lost) = describe.clone().send().await {
+                return lost;
+            }
+        }
+    });
+    let lost = lost.await;
     assert!(matches!(lost, SdkError::DispatchFailure(_)), "{lost:?}");
 }
 
@@ -1088,7 +1259,7 @@ fn search(expression: &str) -> cw::MetricDataQuery {
 
 /// What GetMetricData gives for the last hour: the label and the sum of each series.
 async fn sums(lab: &Lab, query: cw::MetricDataQuery) -> Result<Vec<(String, f64)>, String> {
-    let now = minute_now() * 60;
+    let now = lab.minute() * 60;
     let time = aws_sdk_cloudwatch::primitives::DateTime::from_secs;
     let get = lab.cloudwatch.get_metric_data().metric_data_queries(query).start_time(time(now - 3600));
     let answer = get.end_time(time(now + 60)).send().await.map_err(|error| error.code().expect("a code").to_owned())?;
@@ -1102,12 +1273,12 @@ async fn a_search_finds_each_shard_of_one_stream_and_no_other() {
     let lab = lab().await;
     let put = |stream, shard, value| {
         let dimensions = [("StreamName", stream), ("ShardId", shard)];
-        lab.account.put_metric("AWS/Kinesis", "IncomingBytes", &dimensions, SystemTime::now(), value);
+        lab.put_metric("AWS/Kinesis", "IncomingBytes", &dimensions, value);
     };
     put("orders", "shardId-000000000000", 10.0);
     put("orders", "shardId-000000000001", 20.0);
     put("clicks", "shardId-000000000000", 40.0);
-    lab.account.put_metric("AWS/Kinesis", "IncomingBytes", &[("StreamName", "orders")], SystemTime::now(), 30.0);
+    lab.put_metric("AWS/Kinesis", "IncomingBytes", &[("StreamName", "orders")], 30.0);
     let shards = "{AWS/Kinesis,ShardId,StreamName} MetricName=\"IncomingBytes\" StreamName=\"orders\"";
     let found = sums(&lab, search(&format!("SEARCH('{shards}', 'Sum', 60)"))).await.expect("found");
     assert_eq!(found, [("shardId-000000000000".into(), 10.0), ("shardId-000000000001".into(), 20.0)]);
@@ -1129,10 +1300,10 @@ async fn time_that_passes_takes_metrics_and_budgets_along() {
         update.scaling_type(ScalingType::UniformScaling).send().await
     };
     assert_eq!(code(eleventh().await), "LimitExceededException");
-    lab.account.put_metric("Any", "Thing", &[], SystemTime::now(), 1.0);
+    lab.put_metric("Any", "Thing", &[], 1.0);
     let thing = || query_in("Any", "m", "Thing", "Sum", &[], 60);
     assert_eq!(sums(&lab, thing()).await.expect("there")[0].1, 1.0);
-    lab.account.age(Duration::from_secs(25 * 3600));
+    lab.pass(Duration::from_secs(25 * 3600));
     assert_eq!(sums(&lab, thing()).await.expect("there")[0].1, 0.0, "more than an hour ago");
     eleventh().await.expect("a new day");
 }
@@ -1156,7 +1327,7 @@ async fn a_summary_shows_what_it_is_told_to_show() {
 
 #[tokio::test]
 async fn a_switch_to_on_demand_can_bring_warm_throughput_along() {
-    let lab = lab_with(Options { commitment: local::Commitment::Enabled, ..quick() }).await;
+    let lab = lab_with(Options { commitment: local::Commitment::Enabled, ..still() }).await;
     lab.stream("orders", 1).await;
     let arn = lab.account.stream_arn("orders");
     let switch = lab.kinesis.update_stream_mode().stream_arn(&arn).stream_mode_details(mode(StreamMode::OnDemand));
@@ -1171,7 +1342,7 @@ async fn a_switch_to_on_demand_can_bring_warm_throughput_along() {
 
 #[tokio::test]
 async fn short_lived_shards_of_a_reshard_count_towards_the_quota() {
-    let lab = lab_with(Options { shard_limit: 9, ..quick() }).await;
+    let lab = lab_with(Options { shard_limit: 9, ..still() }).await;
     lab.stream("orders", 4).await;
     let update = |to| lab.kinesis.update_shard_count().stream_name("orders").target_shard_count(to);
     let update = |to| update(to).scaling_type(ScalingType::UniformScaling).send();

@@ -6,7 +6,7 @@
 #[path = "common/lab.rs"]
 mod lab;
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use aws_sdk_cloudwatch::types::{MetricDataQuery, MetricDataResult, ScanBy};
 use aws_sdk_eventbridge::types::RuleState;
@@ -19,12 +19,10 @@ use aws_sdk_scheduler::operation::update_schedule::builders::UpdateScheduleFluen
 use aws_sdk_scheduler::primitives::DateTime;
 use aws_sdk_scheduler::types::{FlexibleTimeWindow, FlexibleTimeWindowMode, RetryPolicy, ScheduleState, Target};
 use aws_sdk_sns::types::MessageAttributeValue;
-use lab::{code, code_and_message, early_in_the_minute, minute_now};
+use chrono::TimeDelta;
+use lab::{code, code_and_message, noon};
 use unthrottle::cli::local_config;
-use unthrottle::local::{Effect, Fault, LocalAccount, Options, Published};
-
-/// What must happen within one minute takes no longer.
-const NEEDED: Duration = Duration::from_secs(5);
+use unthrottle::local::{Clock, Effect, Fault, LocalAccount, Options, Published};
 
 // ---- The laboratory ----
 
@@ -41,8 +39,13 @@ struct Lab {
 const THROTTLED: &str = "WriteProvisionedThroughputExceeded";
 const TOPIC: &str = "arn:aws:sns:us-east-1:123456789012:notices";
 
+/// Begins at noon, and stands there.
+fn still() -> Options {
+    Options { clock: Clock::standing_at(noon()), ..Options::default() }
+}
+
 async fn lab() -> Lab {
-    lab_with(Options::default()).await
+    lab_with(still()).await
 }
 
 async fn lab_with(options: Options) -> Lab {
@@ -60,9 +63,14 @@ async fn lab_with(options: Options) -> Lab {
 }
 
 impl Lab {
+    /// The minute of the epoch that it is.
+    fn minute(&self) -> i64 {
+        self.account.now().timestamp() / 60
+    }
+
     /// A sample of the throttles of a stream, so many minutes ago.
     fn throttle(&self, stream: &str, minutes_ago: i64, value: f64) {
-        let at = UNIX_EPOCH + Duration::from_secs(((minute_now() - minutes_ago) * 60) as u64);
+        let at = self.account.now() - TimeDelta::minutes(minutes_ago);
         self.account.put_metric("AWS/Kinesis", THROTTLED, &[("StreamName", stream)], at, value);
     }
 
@@ -97,7 +105,7 @@ impl Lab {
         let queries = sqls.iter().enumerate().map(query).collect();
         let time = |minute: i64| aws_sdk_cloudwatch::primitives::DateTime::from_secs(minute * 60);
         let get = self.cloudwatch.get_metric_data().set_metric_data_queries(Some(queries));
-        let get = get.start_time(time(minute_now() - minutes)).end_time(time(minute_now() + 1));
+        let get = get.start_time(time(self.minute() - minutes)).end_time(time(self.minute() + 1));
         let answer = get.scan_by(ScanBy::TimestampAscending).send().await.map_err(code_and_message)?;
         Ok(answer.metric_data_results.unwrap_or_default())
     }
@@ -238,16 +246,15 @@ async fn bad_filters_are_refused() {
 #[tokio::test]
 async fn the_contributors_are_the_hundred_most_throttled_streams() {
     let lab = lab().await;
-    early_in_the_minute(NEEDED).await;
     lab.account.add_fleet_alarm("fleet", THROTTLED);
     for (n, name) in names(0, 130).enumerate() {
         lab.throttle(&name, 1, (n + 1) as f64);
     }
     lab.throttle("calm", 1, 0.0);
     lab.throttle("earlier", 3, 1000.0);
-    lab.account.put_metric("AWS/Kinesis", "IncomingBytes", &[("StreamName", "busy")], SystemTime::now(), 5.0);
+    lab.account.put_metric("AWS/Kinesis", "IncomingBytes", &[("StreamName", "busy")], lab.account.now(), 5.0);
     let of_shard = [("StreamName", "orders"), ("ShardId", "shardId-000000000000")];
-    lab.account.put_metric("AWS/Kinesis", THROTTLED, &of_shard, SystemTime::now(), 5.0);
+    lab.account.put_metric("AWS/Kinesis", THROTTLED, &of_shard, lab.account.now(), 5.0);
     let (streams, pages) = lab.contributors("fleet").await;
     assert_eq!(pages, [50, 50]);
     let expected: Vec<_> = names(30, 130).collect();
@@ -258,36 +265,34 @@ async fn the_contributors_are_the_hundred_most_throttled_streams() {
     let reason = "Threshold Crossed: 1 datapoint [130.0] was greater than the threshold (0.0).";
     assert_eq!(first.state_reason(), Some(reason));
     assert_eq!(first.contributor_id().map(str::len), Some(16));
-    lab.account.age(Duration::from_secs(180));
+    lab.account.clock().advance(Duration::from_secs(180)).expect("a clock that stands");
     assert_eq!(lab.contributors("fleet").await, (vec![], vec![0]));
 }
 
 #[tokio::test]
 async fn a_contributor_says_since_when_it_is_in_alarm() {
     let lab = lab().await;
-    early_in_the_minute(NEEDED).await;
     lab.account.add_fleet_alarm("fleet", THROTTLED);
     // A gap of two minutes is bridged by the three that are evaluated, a gap of three is not.
     for ago in [20, 9, 6, 5, 2] {
         lab.throttle("orders", ago, 7.0);
     }
     lab.throttle("payments", 0, 1.0);
-    let now = minute_now();
+    let now = lab.minute();
     let (streams, _) = lab.contributors("fleet").await;
     assert_eq!(streams, [("orders".into(), now - 8), ("payments".into(), now + 1)]);
 }
 
 #[tokio::test]
 async fn an_alarm_sees_what_is_published() {
-    let lab = lab_with(Options { metric_lag: Duration::from_secs(60), ..Options::default() }).await;
-    early_in_the_minute(NEEDED).await;
+    let lab = lab_with(Options { metric_lag: Duration::from_secs(60), ..still() }).await;
     lab.account.add_fleet_alarm("fleet", THROTTLED);
     lab.throttle("unpublished", 0, 5.0);
     lab.throttle("unpublished", 1, 5.0);
     lab.throttle("published", 2, 5.0);
     lab.throttle("old", 5, 5.0);
     let (streams, _) = lab.contributors("fleet").await;
-    assert_eq!(streams, [("published".into(), minute_now() - 1)]);
+    assert_eq!(streams, [("published".into(), lab.minute() - 1)]);
 }
 
 #[tokio::test]
@@ -310,14 +315,13 @@ const FLEET: &str = r#"SELECT SUM(WriteProvisionedThroughputExceeded) FROM SCHEM
 #[tokio::test]
 async fn a_query_gives_the_series_of_each_stream_the_largest_first() {
     let lab = lab().await;
-    early_in_the_minute(NEEDED).await;
     lab.throttle("orders", 3, 1.0);
     lab.throttle("orders", 2, 2.0);
     lab.throttle("payments", 2, 2.5);
     lab.throttle("payments", 2, 0.25);
     lab.throttle("before", 61, 100.0);
     let of_shard = [("StreamName", "orders"), ("ShardId", "shardId-000000000000")];
-    lab.account.put_metric("AWS/Kinesis", THROTTLED, &of_shard, SystemTime::now(), 5.0);
+    lab.account.put_metric("AWS/Kinesis", THROTTLED, &of_shard, lab.account.now(), 5.0);
     let found = async |sql: &str| {
         let results = lab.query(sql).await.expect("series");
         let series = |r: &MetricDataResult| (r.label().expect("a label").to_owned(), r.values().to_vec());
@@ -337,7 +341,6 @@ async fn a_query_gives_the_series_of_each_stream_the_largest_first() {
 #[tokio::test]
 async fn a_query_gives_at_most_five_hundred_series() {
     let lab = lab().await;
-    early_in_the_minute(NEEDED).await;
     for (n, name) in names(0, 5000).enumerate() {
         lab.throttle(&name, 1, n as f64);
     }
@@ -349,7 +352,6 @@ async fn a_query_gives_at_most_five_hundred_series() {
 #[tokio::test]
 async fn other_queries_are_refused() {
     let lab = lab().await;
-    early_in_the_minute(NEEDED).await;
     let refused = async |sqls: &[&str], minutes| {
         let (code, message) = lab.queries(sqls, minutes).await.expect_err("an error");
         assert_eq!(code, "ValidationError", "{message}");
@@ -376,7 +378,7 @@ async fn other_queries_are_refused() {
     let without_period = MetricDataQuery::builder().id("q").expression(FLEET).build();
     let time = |minute: i64| aws_sdk_cloudwatch::primitives::DateTime::from_secs(minute * 60);
     let get = lab.cloudwatch.get_metric_data().metric_data_queries(without_period);
-    let get = get.start_time(time(minute_now() - 5)).end_time(time(minute_now()));
+    let get = get.start_time(time(lab.minute() - 5)).end_time(time(lab.minute()));
     assert!(code_and_message(get.send().await.expect_err("an error")).1.contains("Period"));
 }
 
@@ -540,7 +542,7 @@ async fn an_update_replaces_everything() {
         let get = lab.scheduler.get_schedule().group_name("sweeps").name("sweep");
         get.send().await.expect("a schedule")
     };
-    let soon = DateTime::from_secs((minute_now() + 10) * 60);
+    let soon = DateTime::from_secs((lab.minute() + 10) * 60);
     let retries = RetryPolicy::builder().maximum_retry_attempts(2).build();
     let update = lab.update("sweeps", "sweep").description("every hour").state(ScheduleState::Disabled);
     let mut target = get().await.target.expect("a target");
@@ -568,7 +570,7 @@ async fn an_update_replaces_everything() {
 async fn an_update_that_cannot_be_is_refused() {
     let lab = lab().await;
     lab.account.add_schedule("sweeps", &[], "sweep");
-    let old = DateTime::from_secs((minute_now() - 6) * 60);
+    let old = DateTime::from_secs((lab.minute() - 6) * 60);
     let error = lab.update("sweeps", "sweep").start_date(old).send().await.expect_err("an error");
     assert_eq!(
         code_and_message(error),

@@ -1,5 +1,6 @@
 //! The release `bootstrap` on the wire: events in through a Lambda Runtime API, decisions out, and an AWS account
-//! (the local one) changed or left alone.
+//! (the local one) changed or left alone. The binary knows the machine's clock only: the past of the account is applied
+//! before the event comes.
 
 #![cfg(feature = "cli")]
 
@@ -16,7 +17,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
-use unthrottle::local::{Effect, Fault, LocalAccount, Options};
+use unthrottle::local::{Clock, Effect, Fault, LocalAccount, Options};
 use unthrottle::memory::{Change, ChangeKind, Memory, TAG};
 
 /// Minutes of traffic that a scene begins with: more than the window that is looked at.
@@ -35,14 +36,14 @@ impl Stage {
     /// An account with one stream.
     async fn with(shards: i32, options: Options) -> Stage {
         let account = LocalAccount::start(options).await.expect("a free port");
-        let aws = Aws::at(account.url());
+        let aws = Aws::of(&account);
         aws.create(STREAM, shards).await;
         account.reset_calls();
         Stage { account, aws }
     }
 
     async fn under(load: Load, shards: i32) -> Stage {
-        let stage = Stage::with(shards, quick()).await;
+        let stage = Stage::with(shards, slow()).await;
         stage.load(load);
         stage
     }
@@ -53,7 +54,7 @@ impl Stage {
     }
 
     fn load(&self, load: Load) {
-        for (metric, at, value) in datapoints(load, MINUTES) {
+        for (metric, at, value) in datapoints(load, MINUTES, self.account.now()) {
             self.account.put_metric("AWS/Kinesis", metric, &[("StreamName", STREAM)], at, value);
         }
     }
@@ -98,9 +99,9 @@ impl Stage {
     }
 }
 
-/// Changes long enough to be seen, short enough to be waited for.
-fn quick() -> Options {
-    Options { create_time: Duration::from_millis(20), update_time: Duration::from_secs(1), ..Options::default() }
+/// A change takes until a test ends it: none depends on how fast it comes to look.
+fn slow() -> Options {
+    Options { update_time: Duration::from_secs(3600), ..Options::default() }
 }
 
 fn throttle() -> Value {
@@ -125,12 +126,15 @@ fn total(calls: &BTreeMap<String, u64>) -> u64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_throttled_stream_is_scaled_end_to_end() {
-    let stage = Stage::with(2, Options { update_time: Duration::from_secs(2), ..quick() }).await;
+    let minute = Utc::now().duration_trunc(TimeDelta::minutes(1)).expect("in range");
+    let clock = Clock::standing_at(minute - TimeDelta::seconds(2 * 60 + 30));
+    let stage = Stage::with(2, Options { clock: clock.clone(), ..slow() }).await;
     let mut container = stage.container().await;
-    let burst = Duration::from_secs(5);
-    stage.account.live_past(10, burst);
-    let (accepted, throttled) = stage.aws.drive(STREAM, 3000, burst).await;
+    clock.advance_to(minute - TimeDelta::minutes(2)).expect("forwards");
+    let everywhere = |n: usize| (n * 617 % 1000) as u128 * (u128::MAX / 1000);
+    let (accepted, throttled) = stage.aws.offer(STREAM, 300, 120, everywhere).await;
     assert!(accepted > 0 && throttled > 0, "{accepted} accepted, {throttled} throttled");
+    clock.run().expect("from the past");
 
     let (run, calls) = stage.calls_of(container.invoke(&throttle())).await;
 
@@ -202,7 +206,7 @@ async fn a_healthy_stream_is_left_alone_in_five_calls() {
 
 #[tokio::test]
 async fn a_stream_of_an_account_without_room_for_shards_is_switched_to_on_demand() {
-    let stage = Stage::with(2, Options { shard_limit: 2, ..quick() }).await;
+    let stage = Stage::with(2, Options { shard_limit: 2, ..slow() }).await;
     stage.load(TOO_MUCH_FOR_TWO);
     let run = stage.container().await.invoke(&throttle()).await;
     assert_eq!((run.outcome(), run.code()), ("acted", "switch_to_on_demand"), "{:#}", run.document());

@@ -69,7 +69,7 @@ impl Witness {
             let at = aws_sdk_cloudwatch::primitives::DateTime::from_secs(at.timestamp());
             MetricDatum::builder().metric_name(metric).dimensions(stream).timestamp(at).value(value).build()
         };
-        let data = datapoints(load, 10).into_iter().map(datum).collect();
+        let data = datapoints(load, 10, chrono::Utc::now()).into_iter().map(datum).collect();
         let put = self.aws.cloudwatch.put_metric_data().namespace("AWS/Kinesis").set_metric_data(Some(data));
         put.send().await.expect("metrics");
     }

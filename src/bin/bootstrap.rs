@@ -11,7 +11,7 @@ use unthrottle::report::metric::{self, Invocation};
 use unthrottle::report::{log_line, sweep_line};
 use unthrottle::settings;
 use unthrottle::signal::{Event, Home};
-use unthrottle::sweep::{AGAIN_EVERY, sweep};
+use unthrottle::sweep::{AGAIN_EVERY, Plan, sweep};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
@@ -85,8 +85,8 @@ impl Function {
             healing.lines_of_sweep(now).for_each(|line| println!("{line}"));
             self.healer.lines_of_failed_runs().iter().for_each(|line| println!("{line}"));
         };
-        let deadline = deadline(event);
-        let sweep = sweep(&self.healer, home, deadline, stays.then_some(AGAIN_EVERY), log).await;
+        let plan = Plan { again_every: stays.then_some(AGAIN_EVERY), ..Plan::until(deadline(event)) };
+        let sweep = sweep(&self.healer, home, plan, log).await;
         let now = Utc::now();
         let code = sweep.as_ref().map_or_else(Error::code, |_| "swept");
         let aws_calls = self.clients.calls() - calls;

@@ -9,10 +9,10 @@ use crate::sim::figures::{ALL_TOGETHER, Contest, Figure, OF_BEST_PEER, OF_REACTI
 use crate::sim::score::Score;
 use crate::sim::workloads::{self, Cure, Workload};
 use crate::sim::{Policies, Run, watch};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Instant;
@@ -39,6 +39,9 @@ pub(super) struct Args {
     /// Print the table that README.md has, in Markdown: all workloads, all policies
     #[arg(long, conflicts_with_all = ["workload", "policy", "json", "report"])]
     markdown: bool,
+    /// Take the scores from a file of an earlier `--json`, whose runs it must have all, instead of running anything
+    #[arg(long, value_name = "FILE.jsonl", requires = "markdown")]
+    scores: Option<PathBuf>,
     /// Also write a page with the timeline of each run
     #[arg(long, value_name = "FILE.html")]
     report: Option<PathBuf>,
@@ -57,9 +60,9 @@ pub(super) struct Args {
 const SEED: u64 = 1;
 
 /// One run, as `--json` prints it.
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 struct Row {
-    workload: &'static str,
+    workload: String,
     policy: String,
     weather: String,
     seed: u64,
@@ -71,6 +74,9 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     if let Some(count) = args.faults {
         return faults::run(count, args.seed, args.json);
     }
+    if let Some(path) = &args.scores {
+        return Ok(std::io::stdout().write_all(markdown(&contests_in(path)?).as_bytes())?);
+    }
     let mut workloads = workloads_of(args.workload.as_deref())?;
     for workload in &mut workloads {
         workload.weather = args.weather;
@@ -79,6 +85,30 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let mut show = Show { args, out: std::io::stdout().lock(), contests: vec![], sections: vec![] };
     compete(&workloads, &policies, args.seed, args.report.is_some(), |workload, runs| show.contest(workload, runs))?;
     show.end(args.workload.is_none() && args.policy.is_none())
+}
+
+/// The runs of all workloads by all policies, as `--json` has printed them into a file.
+fn contests_in(path: &Path) -> Result<Vec<Contest>, CliError> {
+    let text = std::fs::read_to_string(path).map_err(|source| CliError::File { path: path.into(), source })?;
+    let row = |(index, line): (usize, &str)| {
+        let bad = |problem: String| CliError::Line { path: path.into(), line: index as u64 + 1, problem };
+        let row: Row = serde_json::from_str(line).map_err(|error| bad(error.to_string()))?;
+        let policy: Policies = row.policy.parse().map_err(|_| bad(format!("no policy is called `{}`", row.policy)))?;
+        Ok((row.workload, policy, row.score))
+    };
+    let rows = text.lines().enumerate().map(row).collect::<Result<Vec<_>, CliError>>()?;
+    let contest = |workload: Workload| {
+        let of_it = rows.iter().filter(|(name, ..)| name == workload.name);
+        let scores: Vec<_> = of_it.map(|(_, policy, score)| (*policy, score.clone())).collect();
+        match Policies::iter().find(|wanted| !scores.iter().any(|(policy, _)| policy == wanted)) {
+            None => Ok(Contest { workload, scores }),
+            Some(missing) => {
+                let problem = format!("{}: no line for {missing} on {}", path.display(), workload.name);
+                Err(CliError::Usage(problem))
+            }
+        }
+    };
+    workloads::all().into_iter().map(contest).collect()
 }
 
 /// What is printed, workload by workload, as each is done.
@@ -92,7 +122,7 @@ struct Show<'a> {
 impl Show<'_> {
     fn contest(&mut self, workload: &Workload, runs: Vec<(Policies, Run)>) -> Result<(), CliError> {
         let row = |(policy, run): &(Policies, Run)| Row {
-            workload: workload.name,
+            workload: workload.name.to_owned(),
             policy: policy.to_string(),
             weather: workload.weather.to_string(),
             seed: self.args.seed,
@@ -439,7 +469,7 @@ mod tests {
 
     fn row(policy: Policies, throttled: u64) -> Row {
         let score = Score { throttled, changes: 3, ..Score::default() };
-        Row { workload: "calm", policy: policy.to_string(), weather: String::new(), seed: 1, score }
+        Row { workload: "calm".into(), policy: policy.to_string(), weather: String::new(), seed: 1, score }
     }
 
     #[test]

@@ -13,10 +13,18 @@ pub(super) struct Args {
     /// Seconds that a minute's metrics are late, as CloudWatch's are
     #[arg(long, default_value_t = 60, value_name = "SECONDS")]
     metric_lag: u64,
+    /// MiB of records that are kept; the oldest are dropped first
+    #[arg(long, default_value_t = 256, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..))]
+    keep_mib: u32,
 }
 
 pub(super) async fn run(args: Args) -> Result<(), CliError> {
-    let options = Options { port: args.port, metric_lag: Duration::from_secs(args.metric_lag), ..Options::default() };
+    let options = Options {
+        port: args.port,
+        metric_lag: Duration::from_secs(args.metric_lag),
+        keep_bytes: u64::from(args.keep_mib) << 20,
+        ..Options::default()
+    };
     let (account, region) = (options.account.clone(), options.region.clone());
     let local = LocalAccount::start(options)
         .await
@@ -32,6 +40,17 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
     writeln!(out, "  aws kinesis create-stream --stream-name orders --shard-count 2")?;
     writeln!(out, "  unthrottle explain orders")?;
     out.flush()?;
-    tokio::signal::ctrl_c().await?;
+    let says_what_is_dropped = async {
+        local.first_drop().await;
+        eprintln!(
+            "unthrottle: {} MiB of records are kept, and the oldest are dropped now. --keep-mib keeps more.",
+            args.keep_mib
+        );
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        done = tokio::signal::ctrl_c() => done?,
+        () = says_what_is_dropped => {}
+    }
     Ok(())
 }

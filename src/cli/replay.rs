@@ -13,7 +13,7 @@ use crate::policy::{Mode, Policy};
 use crate::report::Document;
 use crate::settings;
 use crate::signal::{self, Home, Signal, StreamArn};
-use crate::sweep::sweep;
+use crate::sweep::{Plan, sweep};
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_kinesis::config::Credentials;
 use chrono::Utc;
@@ -101,7 +101,7 @@ async fn handle(healer: &Healer, signal: &Signal, home: &Home, console: &mut Con
     if !matches!(signal, Signal::Sweep(_)) {
         return Ok(healer.heal(signal, home).await?.document);
     }
-    let swept = sweep(healer, home, healer.clock().now() + SWEEP_WITHIN, None, |_| ()).await?;
+    let swept = sweep(healer, home, Plan::until(healer.clock().now() + SWEEP_WITHIN), |_| ()).await?;
     console.step(&swept.sentence)?;
     swept.decisions.into_iter().next().ok_or_else(|| CliError::Late("the sweep found no stream to look at".into()))
 }

@@ -10,7 +10,7 @@ use crate::policy::Mode;
 use crate::report::{Document, metric};
 use crate::settings;
 use crate::signal::{Home, StreamArn};
-use crate::sweep::sweep;
+use crate::sweep::{Plan, sweep};
 use chrono::Utc;
 use serde_json::json;
 use std::time::Duration;
@@ -60,7 +60,7 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
         }
     };
     let deadline = Utc::now() + Duration::from_secs(args.within);
-    let swept = sweep(&healer, &home, deadline, None, each).await?;
+    let swept = sweep(&healer, &home, Plan::until(deadline), each).await?;
     for line in &lines {
         let untold = metric::send_healed(&clients.cloudwatch, line).await;
         if let Some(error) = untold.filter(|_| shown.is_ok()) {

@@ -142,6 +142,7 @@ impl clock::Clock for Clock {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Clock as _;
     use chrono::TimeDelta;
 
     fn noon() -> DateTime<Utc> {

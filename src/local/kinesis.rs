@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::Request;
-use axum::http::{self, StatusCode, header};
-use axum::middleware::Next;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use ferrokinesis::actions::{Operation, dispatch};
 use ferrokinesis::validation::{check_types, check_validations};
@@ -15,6 +14,7 @@ use serde_json::{Map, Value, json};
 use super::connection::Line;
 use super::faults::subject_to_faults;
 use super::limits::{Refusal, refuse};
+use super::subscribe::subscribe_to_shard;
 use super::{Account, Commitment, capacity, consumers, lock, reads, tags, transitions, writes};
 
 const JSON: &str = "application/x-amz-json-1.1";
@@ -28,43 +28,28 @@ const STREAMS_PER_PAGE: u64 = 100;
 type Answer = Result<Option<Value>, Refusal>;
 
 /// Answers one HTTP request for an operation.
-pub(super) async fn serve(account: Arc<Account>, line: Line, name: String, request: Request, next: Next) -> Response {
+pub(super) async fn serve(account: Arc<Account>, line: Line, name: String, request: Request) -> Response {
     account.count_call("Kinesis", &name);
-    let (head, body) = request.into_parts();
-    let Ok(body) = to_bytes(body, MAX_BODY).await else {
+    let Ok(body) = to_bytes(request.into_body(), MAX_BODY).await else {
         return render_error(413, "SerializationException", "Request body is too large");
     };
     // In a task of its own: a client that gives up does not stop what it has asked for.
     let call = tokio::spawn(async move {
-        let request = http::Request::from_parts(head, body);
-        let work = perform(&account, &name, request, next);
+        let work = perform(&account, &name, &body);
         subject_to_faults(&account, &line, &name, render_error, work).await
     });
     call.await.unwrap_or_else(|error| render_error(500, "InternalFailure", &error.to_string()))
 }
 
-async fn perform(account: &Arc<Account>, name: &str, request: http::Request<Bytes>, next: Next) -> Response {
+async fn perform(account: &Arc<Account>, name: &str, body: &Bytes) -> Response {
     transitions::settle(account).await;
     if name == "SubscribeToShard" {
-        return subscribe_to_shard(account, request, next).await;
+        return subscribe_to_shard(account, body).await;
     }
-    match call(account, name, request.body()).await {
+    match call(account, name, body).await {
         Ok(answer) => render(200, answer.map_or_else(Vec::new, |a| a.to_string().into_bytes())),
         Err(refusal) => render_refusal(&refusal),
     }
-}
-
-/// An event stream, and ferrokinesis's own affair: a subscription lives in real time, as its connection does.
-async fn subscribe_to_shard(account: &Account, request: http::Request<Bytes>, next: Next) -> Response {
-    let (mut head, body) = request.into_parts();
-    let Ok(mut raw) = serde_json::from_slice::<Value>(&body) else {
-        return render_error(400, "SerializationException", "the request is no JSON");
-    };
-    if let Err(refusal) = reads::subscribe_from(account, &mut raw).await {
-        return render_refusal(&refusal);
-    }
-    head.headers.remove(header::CONTENT_LENGTH);
-    next.run(http::Request::from_parts(head, Body::from(raw.to_string()))).await
 }
 
 async fn call(account: &Arc<Account>, name: &str, body: &Bytes) -> Answer {
@@ -249,7 +234,7 @@ pub(super) fn not_served(target: &str) -> Response {
     )
 }
 
-fn render_refusal(refusal: &Refusal) -> Response {
+pub(super) fn render_refusal(refusal: &Refusal) -> Response {
     render(refusal.status_code, serde_json::to_vec(&refusal.body).unwrap_or_default())
 }
 

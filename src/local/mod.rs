@@ -39,19 +39,21 @@ mod scheduler;
 mod service;
 mod shards;
 mod sns;
+mod subscribe;
 mod tagging;
 mod tags;
 mod transitions;
 mod writes;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
+use std::io::{Error, ErrorKind};
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, Request, State};
-use axum::middleware::{self, Next};
+use axum::Router;
+use axum::extract::{ConnectInfo, Path, Request, State};
 use axum::response::Response;
 use axum::routing::post;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -175,15 +177,22 @@ pub struct LocalAccount {
 
 impl LocalAccount {
     /// Opens the account, and returns when it accepts connections.
+    ///
+    /// # Errors
+    /// The port is taken, or the account may keep no byte of records.
     pub async fn start(options: Options) -> std::io::Result<Self> {
+        if options.keep_bytes == 0 {
+            let problem = "a local account that keeps no records serves none: give it at least 1 byte";
+            return Err(Error::new(ErrorKind::InvalidInput, problem));
+        }
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port)).await?;
         let url = format!("http://{}", listener.local_addr()?);
-        let (kinesis, store) = ferrokinesis::create_app(store_options(&options));
+        let store = Store::new(store_options(&options));
         let account = Arc::new(Account::new(options, store));
-        let app = kinesis
-            .layer(DefaultBodyLimit::disable())
-            .layer(middleware::from_fn_with_state(account.clone(), by_target))
-            .route("/service/{service}/operation/{operation}", post(by_path).with_state(account.clone()))
+        let app = Router::new()
+            .route("/service/{service}/operation/{operation}", post(by_path))
+            .fallback(by_target)
+            .with_state(account.clone())
             .merge(scheduler::routes(account.clone()));
         let (stop, stopped) = oneshot::channel::<()>();
         let server = axum::serve(Lines(listener), app.into_make_service_with_connect_info::<Line>())
@@ -207,12 +216,7 @@ impl LocalAccount {
     /// How often each operation was called, as in `"Kinesis.UpdateShardCount"`. Every HTTP attempt
     /// counts: retried, refused and faulted ones too.
     pub fn calls(&self) -> BTreeMap<String, u64> {
-        lock(&self.account.calls).iter().map(|(operation, calls)| (operation.clone(), calls.count)).collect()
-    }
-
-    /// When an operation, named as in [`LocalAccount::calls`], was called: the latest thousand times, the earliest first.
-    pub fn call_times(&self, operation: &str) -> Vec<DateTime<Utc>> {
-        lock(&self.account.calls).get(operation).map_or_else(Vec::new, |calls| calls.latest.iter().copied().collect())
+        lock(&self.account.calls).clone()
     }
 
     /// Forgets the calls made so far.
@@ -345,14 +349,13 @@ async fn by_target(
     State(account): State<Arc<Account>>,
     ConnectInfo(line): ConnectInfo<Line>,
     request: Request,
-    next: Next,
 ) -> Response {
     let target = request.headers().get("x-amz-target");
     let target = target.and_then(|target| target.to_str().ok());
     match target.and_then(|target| target.split_once('.')) {
         Some((KINESIS, operation)) => {
             let operation = operation.to_owned();
-            kinesis::serve(account, line, operation, request, next).await
+            kinesis::serve(account, line, operation, request).await
         }
         Some((CLOUDWATCH, operation)) => {
             let operation = operation.to_owned();
@@ -409,7 +412,7 @@ struct Account {
     faults: Mutex<Vec<Fault>>,
     /// Calls that are never answered.
     hanging: AtomicUsize,
-    calls: Mutex<BTreeMap<String, Calls>>,
+    calls: Mutex<BTreeMap<String, u64>>,
 }
 
 impl Account {
@@ -459,28 +462,7 @@ impl Account {
     }
 
     fn count_call(&self, service: &str, operation: &str) {
-        let now = self.now();
-        lock(&self.calls).entry(format!("{service}.{operation}")).or_default().add(now);
-    }
-}
-
-/// How often an operation was called, and when.
-#[derive(Default)]
-struct Calls {
-    count: u64,
-    latest: VecDeque<DateTime<Utc>>,
-}
-
-impl Calls {
-    /// Of how many calls the times are kept: more than any sweep makes, and nothing beside a record.
-    const LATEST: usize = 1000;
-
-    fn add(&mut self, now: DateTime<Utc>) {
-        self.count += 1;
-        if self.latest.len() >= Self::LATEST {
-            self.latest.pop_front();
-        }
-        self.latest.push_back(now);
+        *lock(&self.calls).entry(format!("{service}.{operation}")).or_default() += 1;
     }
 }
 

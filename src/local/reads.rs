@@ -1,4 +1,4 @@
-//! GetShardIterator, GetRecords and SubscribeToShard: where a reader stands, what it is given, and how far it is behind.
+//! GetShardIterator and GetRecords: where a reader stands, what it is given, and how far it is behind.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use ferrokinesis::actions::{Operation, dispatch};
@@ -29,11 +29,17 @@ pub(super) async fn get_shard_iterator(account: &Account, name: &str, input: Val
     let id = &account.options.account;
     let wanted = input["ShardId"].as_str().unwrap_or_default();
     lock(&account.rates).admit_read(Operation::GetShardIterator, wanted, name, id, now)?;
+    let Position { stream, shard, from } = position(account, name, input).await?;
+    Ok(Some(json!({"ShardIterator": create_shard_iterator(&stream, &shard, &from, millis(now))})))
+}
+
+/// The position that an input of GetShardIterator asks for.
+pub(super) async fn position(account: &Account, name: &str, input: Value) -> Result<Position, Refusal> {
     let stream = account.store.get_stream(name).await?;
-    let (index, shard) = shard_in(account, &stream, wanted)?;
+    let (index, shard) = shard_in(account, &stream, input["ShardId"].as_str().unwrap_or_default())?;
     let is = |kind: &str| input["ShardIteratorType"] == kind;
     let from = if !input["StartingSequenceNumber"].is_null() || !(is("LATEST") || is("AT_TIMESTAMP")) {
-        // Only the time of the iterator is wrong: ferrokinesis goes by the machine's clock.
+        // Only the time of this iterator is wrong: ferrokinesis goes by the machine's clock.
         let answer = dispatch(&account.store, Operation::GetShardIterator, input).await?.unwrap_or_default();
         let iterator = answer["ShardIterator"].as_str().unwrap_or_default();
         decode_shard_iterator(iterator).map_err(|_| invalid_iterator())?.3
@@ -42,7 +48,7 @@ pub(super) async fn get_shard_iterator(account: &Account, name: &str, input: Val
     } else {
         at_timestamp(account, &stream, index, input["Timestamp"].as_f64()).await?
     };
-    Ok(Some(json!({"ShardIterator": create_shard_iterator(name, &shard.shard_id, &from, millis(now))})))
+    Ok(Position { stream: name.to_owned(), shard: shard.shard_id.clone(), from })
 }
 
 fn invalid_iterator() -> Refusal {
@@ -93,60 +99,39 @@ async fn at_timestamp(
     Ok(number.unwrap_or_else(|| latest(account, index, &stream.shards[index])))
 }
 
-/// A subscriber's position by a sequence number, where it gives one by the time: ferrokinesis goes by the machine's
-/// clock.
-pub(super) async fn subscribe_from(account: &Account, raw: &mut Value) -> Result<(), Refusal> {
-    let position = &raw["StartingPosition"];
-    let (is_latest, is_timed) = (position["Type"] == "LATEST", position["Type"] == "AT_TIMESTAMP");
-    let consumer = raw["ConsumerARN"].as_str().unwrap_or_default();
-    let name = consumer.split_once(":stream/").and_then(|(_, rest)| rest.split('/').next());
-    let (true, Some(name), Some(wanted)) = (is_latest || is_timed, name, raw["ShardId"].as_str()) else {
-        return Ok(());
-    };
-    let stream = account.store.get_stream(name).await?;
-    let (index, shard) = shard_in(account, &stream, wanted)?;
-    let from = match is_latest {
-        true => latest(account, index, shard),
-        false => at_timestamp(account, &stream, index, position["Timestamp"].as_f64()).await?,
-    };
-    raw["StartingPosition"] = json!({"Type": "AT_SEQUENCE_NUMBER", "SequenceNumber": from});
-    Ok(())
-}
-
 pub(super) async fn get_records(account: &Account, name: Option<&str>, raw: Value) -> Answer {
     let input = validated(Operation::GetRecords, &raw)?;
     let iterator = input["ShardIterator"].as_str().unwrap_or_default();
-    let iterator = Iterator::decode(iterator, account.now())?;
-    let Iterator { stream, shard, .. } = &iterator;
+    let position = Position::decode(iterator, account.now())?;
+    let Position { stream, shard, .. } = &position;
     if name.is_some_and(|name| name != stream) {
         return Err(refuse("InvalidArgumentException", "StreamARN does not match the stream of the ShardIterator"));
     }
     let (id, now) = (&account.options.account, account.now());
     let admitted = lock(&account.rates).admit_read(Operation::GetRecords, shard, stream, id, now);
-    let mut samples = Samples::new(account);
     if let Err(refusal) = admitted {
+        let mut samples = Samples::new(account);
         samples.add_for_shard("ReadProvisionedThroughputExceeded", shard, 1.0);
         samples.add("GetRecords.Success", 0.0);
         samples.publish(account, stream);
         return Err(refusal);
     }
     let limit = input["Limit"].as_u64().unwrap_or(MAX_RECORDS);
-    let read = Read::from(account, &iterator, limit).await?;
+    let read = Read::from(account, &position, limit).await?;
     lock(&account.rates).charge_read(stream, shard, read.bytes, now);
-    read.sample(&mut samples, shard);
-    samples.publish(account, stream);
-    Ok(Some(read.answer(&iterator, now)))
+    read.sample(account, &position);
+    Ok(Some(read.answer(&position, now)))
 }
 
 /// Where a reader stands.
-struct Iterator {
-    stream: String,
-    shard: String,
+pub(super) struct Position {
+    pub stream: String,
+    pub shard: String,
     /// The first sequence number that it has not read.
-    from: String,
+    pub from: String,
 }
 
-impl Iterator {
+impl Position {
     fn decode(iterator: &str, now: DateTime<Utc>) -> Result<Self, Refusal> {
         let (made, stream, shard, from) = decode_shard_iterator(iterator).map_err(|_| invalid_iterator())?;
         let made = i64::try_from(made).ok().and_then(DateTime::from_timestamp_millis).ok_or_else(invalid_iterator)?;
@@ -168,26 +153,27 @@ impl Iterator {
     }
 }
 
-/// What a GetRecords call gave.
-struct Read {
+/// What is read at once.
+pub(super) struct Read {
     /// Sequence numbers and records.
     records: Vec<(String, StoredRecord)>,
     bytes: f64,
     /// How far the reader is behind.
-    age_millis: f64,
+    pub age_millis: f64,
     /// The next sequence number to read. `None`: the shard is closed, and all of it is read.
-    next: Option<String>,
+    pub next: Option<String>,
 }
 
 impl Read {
-    async fn from(account: &Account, iterator: &Iterator, limit: u64) -> Result<Self, Refusal> {
+    /// The records from a position on, `limit` at most.
+    pub async fn from(account: &Account, position: &Position, limit: u64) -> Result<Self, Refusal> {
         let now = account.now();
-        let stream = account.store.get_stream(&iterator.stream).await?;
-        let (index, shard) = shard_in(account, &stream, &iterator.shard)?;
+        let stream = account.store.get_stream(&position.stream).await?;
+        let (index, shard) = shard_in(account, &stream, &position.shard)?;
         let shard_hex = shard_ix_to_hex(number(index));
-        let (first, end) = (format!("{shard_hex}/{}", iterator.from), shard_ix_to_hex(number(index) + 1));
+        let (first, end) = (format!("{shard_hex}/{}", position.from), shard_ix_to_hex(number(index) + 1));
         let most = usize::try_from(limit).unwrap_or(usize::MAX);
-        let found = account.store.get_records_range_limited(&iterator.stream, &first, &end, most).await;
+        let found = account.store.get_records_range_limited(&position.stream, &first, &end, most).await;
         let is_full = found.len() >= most;
         let kept_from = now - TimeDelta::hours(i64::from(stream.retention_period_hours));
         let last = found.last().map(|(key, _)| number_in(key).to_owned());
@@ -203,36 +189,54 @@ impl Read {
             age_millis,
             next: match last {
                 Some(last) => parse_sequence(&last).ok().map(|last| increment_sequence(&last, None)),
-                None if is_open(shard) => Some(iterator.from.clone()),
+                None if is_open(shard) => Some(position.from.clone()),
                 None => None,
             },
             records,
         })
     }
 
-    fn sample(&self, samples: &mut Samples, shard: &str) {
-        let records = self.records.len() as f64;
-        samples.add_for_shard("ReadProvisionedThroughputExceeded", shard, 0.0);
+    /// Counts it as a GetRecords call.
+    fn sample(&self, account: &Account, position: &Position) {
+        let (mut samples, records) = (Samples::new(account), self.records.len() as f64);
+        samples.add_for_shard("ReadProvisionedThroughputExceeded", &position.shard, 0.0);
         samples.add("GetRecords.Success", 1.0);
         samples.add("GetRecords.Records", records);
         samples.add("GetRecords.Bytes", self.bytes);
         samples.add("GetRecords.IteratorAgeMilliseconds", self.age_millis);
-        samples.add_of_shard("OutgoingRecords", shard, records);
-        samples.add_of_shard("OutgoingBytes", shard, self.bytes);
-        samples.add_of_shard("IteratorAgeMilliseconds", shard, self.age_millis);
+        samples.add_of_shard("OutgoingRecords", &position.shard, records);
+        samples.add_of_shard("OutgoingBytes", &position.shard, self.bytes);
+        samples.add_of_shard("IteratorAgeMilliseconds", &position.shard, self.age_millis);
+        samples.publish(account, &position.stream);
     }
 
-    fn answer(&self, iterator: &Iterator, now: DateTime<Utc>) -> Value {
-        let records = self.records.iter().map(|(number, record)| ResponseRecord {
-            partition_key: &record.partition_key,
-            data: &record.data,
-            approximate_arrival_timestamp: EpochSeconds(arrived(record)),
-            sequence_number: number,
-        });
-        let records: Vec<_> = records.collect();
-        let mut answer = json!({"MillisBehindLatest": self.age_millis as u64, "Records": records});
+    /// Counts it as an event of SubscribeToShard.
+    pub fn sample_event(&self, account: &Account, position: &Position) {
+        let (mut samples, records) = (Samples::new(account), self.records.len() as f64);
+        samples.add("SubscribeToShardEvent.Success", 1.0);
+        samples.add("SubscribeToShardEvent.Records", records);
+        samples.add("SubscribeToShardEvent.Bytes", self.bytes);
+        samples.add("SubscribeToShardEvent.MillisBehindLatest", self.age_millis);
+        samples.publish(account, &position.stream);
+    }
+
+    /// The records as they are answered.
+    pub fn records(&self) -> Vec<ResponseRecord<'_>> {
+        self.records
+            .iter()
+            .map(|(number, record)| ResponseRecord {
+                partition_key: &record.partition_key,
+                data: &record.data,
+                approximate_arrival_timestamp: EpochSeconds(arrived(record)),
+                sequence_number: number,
+            })
+            .collect()
+    }
+
+    fn answer(&self, position: &Position, now: DateTime<Utc>) -> Value {
+        let mut answer = json!({"MillisBehindLatest": self.age_millis as u64, "Records": self.records()});
         if let Some(next) = &self.next {
-            let Iterator { stream, shard, .. } = iterator;
+            let Position { stream, shard, .. } = position;
             answer["NextShardIterator"] = json!(create_shard_iterator(stream, shard, next, millis(now)));
         }
         answer

@@ -1,7 +1,8 @@
 //! What a run came to: what producers suffered, what it took to help them, and what it cost.
 
 use super::shard::Second;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// Throttling that comes back within so many seconds is the same incident: longer than any producer here retries, and
@@ -9,7 +10,7 @@ use std::collections::BTreeMap;
 const SAME_INCIDENT: i64 = 5 * 60;
 
 /// The score of one policy on one workload.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Score {
     /// Records that producers had to write.
     pub offered: u64,
@@ -38,7 +39,7 @@ pub struct Score {
     /// Changes of the policy that AWS refused.
     pub illegal_calls: u64,
     /// The same by AWS's error code.
-    pub refusals: BTreeMap<&'static str, u64>,
+    pub refusals: BTreeMap<Cow<'static, str>, u64>,
     /// The policy's calls of AWS's APIs, looks included.
     pub calls: u64,
     /// Open shards, summed up over the hours; in on-demand mode AWS chooses them, and bills the traffic.
@@ -60,7 +61,7 @@ impl Score {
         medians.sort_unstable();
         let mut refusals = BTreeMap::new();
         for (code, times) in scores.iter().flat_map(|score| &score.refusals) {
-            *refusals.entry(*code).or_default() += times;
+            *refusals.entry(code.clone()).or_default() += times;
         }
         Score {
             offered: sum(|s| s.offered),
@@ -149,7 +150,7 @@ impl Tally {
         self.score.calls += 1;
         if let Some(code) = refused {
             self.score.illegal_calls += 1;
-            *self.score.refusals.entry(code).or_default() += 1;
+            *self.score.refusals.entry(Cow::Borrowed(code)).or_default() += 1;
         }
     }
 

@@ -1,11 +1,15 @@
-//! What tests of the local account share: AWS's errors, and the clock that its metrics go by.
+//! What tests of the local account share: AWS's errors, and the clock that it begins with.
 
 #![allow(dead_code, reason = "each test binary uses its part")]
 
 use std::fmt::Debug;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
+use chrono::{DateTime, Utc};
+
+/// How long anything may take that the test waits for: a bound, and no pace.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 pub fn code_and_message<E: ProvideErrorMetadata + Debug, R: Debug>(error: SdkError<E, R>) -> (String, String) {
     let code = error.code().unwrap_or_else(|| panic!("no service error: {error:?}"));
@@ -17,16 +21,12 @@ pub fn code<T: Debug, E: ProvideErrorMetadata + Debug, R: Debug>(answer: Result<
     code_and_message(answer.expect_err("an error")).0
 }
 
-pub fn minute_now() -> i64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
-    (now.as_secs() / 60) as i64
+/// A whole hour.
+pub fn noon() -> DateTime<Utc> {
+    DateTime::from_timestamp(1_795_176_000, 0).expect("in range")
 }
 
-/// Keeps what must happen within one minute away from its end: `needed` is left of it.
-pub async fn early_in_the_minute(needed: Duration) {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
-    let left = Duration::from_millis(60_000 - now.as_millis() as u64 % 60_000);
-    if left < needed {
-        tokio::time::sleep(left).await;
-    }
+/// Waits for `event`, but not for ever.
+pub async fn within<T>(event: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, event).await.unwrap_or_else(|_| panic!("it did not come within {PATIENCE:?}"))
 }

@@ -77,6 +77,8 @@ pub struct Run {
 #[derive(Debug)]
 struct Event {
     payload: Vec<u8>,
+    /// When Lambda would stop it.
+    deadline: SystemTime,
     answer: oneshot::Sender<Result<Value, Value>>,
 }
 
@@ -128,19 +130,37 @@ impl Container {
     }
 
     async fn invoke_within(&mut self, limit: Duration, event: &Value) -> Run {
+        self.run(limit, FUNCTION_TIMEOUT, event).await
+    }
+
+    /// The same where Lambda stops the function after so long.
+    #[allow(dead_code, reason = "each test binary uses its part")]
+    pub async fn invoke_until(&mut self, timeout: Duration, event: &Value) -> Run {
+        self.run(timeout, timeout, event).await
+    }
+
+    /// `limit`: how long an answer is waited for.
+    async fn run(&mut self, limit: Duration, timeout: Duration, event: &Value) -> Run {
         self.invoked += 1;
-        let from = self.process.log_length();
+        let from = self.process.log.length();
         let (answer, answered) = oneshot::channel();
         let payload = serde_json::to_vec(event).expect("JSON");
-        self.events.send(Event { payload, answer }).expect("the Runtime API lives as long");
+        let deadline = SystemTime::now() + timeout;
+        self.events.send(Event { payload, deadline, answer }).expect("the Runtime API lives as long");
         let answer = within(limit, "an answer", answered).await.expect("the container is still there");
         // A line is in the file before the answer is sent.
-        Run { answer, lines: self.process.lines(from) }
+        Run { answer, lines: self.process.log.lines(from) }
     }
 
     /// All that it has written to its log.
     pub fn log(&self) -> Vec<Value> {
-        self.process.lines(0)
+        self.process.log.lines(0)
+    }
+
+    /// The same for while it runs.
+    #[allow(dead_code, reason = "each test binary uses its part")]
+    pub fn log_reader(&self) -> Log {
+        self.process.log.clone()
     }
 
     pub fn id(&self) -> u32 {
@@ -205,11 +225,11 @@ pub fn fail_to_start(settings: &[(&str, &str)]) -> (ExitStatus, String) {
     let end = Instant::now() + START;
     while Instant::now() < end {
         if let Some(status) = process.child.try_wait().expect("a child of ours") {
-            return (status, process.text(0));
+            return (status, process.log.text(0));
         }
         std::thread::sleep(Duration::from_millis(5));
     }
-    panic!("the process did not end within {START:?}; it said: {}", process.text(0))
+    panic!("the process did not end within {START:?}; it said: {}", process.log.text(0))
 }
 
 /// Waits for `event`, but not for ever.
@@ -221,13 +241,13 @@ pub async fn within<T>(time: Duration, what: &str, event: impl Future<Output = T
 struct Process {
     child: Child,
     started: Instant,
-    log: File,
+    log: Log,
 }
 
 impl Process {
     fn start(program: PathBuf, runtime_api: &str, endpoint: &str, settings: &[(&str, &str)]) -> Process {
         let log = log_file();
-        let output = || Stdio::from(log.try_clone().expect("a file handle"));
+        let output = || Stdio::from(log.0.try_clone().expect("a file handle"));
         let mut command = Command::new(program);
         command
             .env_clear()
@@ -253,20 +273,29 @@ impl Process {
         let child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
         Process { child, started, log }
     }
+}
 
-    fn log_length(&self) -> u64 {
-        self.log.metadata().expect("an open file").len()
+/// What a process has written so far.
+#[derive(Clone)]
+pub struct Log(Arc<File>);
+
+impl Log {
+    fn length(&self) -> u64 {
+        self.0.metadata().expect("an open file").len()
     }
 
     fn text(&self, from: u64) -> String {
-        let mut bytes = vec![0; usize::try_from(self.log_length() - from).expect("a short log")];
-        self.log.read_exact_at(&mut bytes, from).expect("an open file");
+        let mut bytes = vec![0; usize::try_from(self.length() - from).expect("a short log")];
+        self.0.read_exact_at(&mut bytes, from).expect("an open file");
         String::from_utf8(bytes).expect("UTF-8")
     }
 
-    fn lines(&self, from: u64) -> Vec<Value> {
+    /// Its lines, without one that is being written.
+    pub fn lines(&self, from: u64) -> Vec<Value> {
         let parse = |line: &str| serde_json::from_str(line).unwrap_or_else(|e| panic!("no JSON ({e}): {line}"));
-        self.text(from).lines().map(parse).collect()
+        let text = self.text(from);
+        let (whole, _) = text.rsplit_once('\n').unwrap_or_default();
+        whole.lines().map(parse).collect()
     }
 }
 
@@ -279,7 +308,7 @@ impl Drop for Process {
 
 /// A file without a name: it is gone with its last handle. A pipe would have to be read while the process runs, and
 /// nobody could tell when all that was written has been read.
-fn log_file() -> File {
+fn log_file() -> Log {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let name = format!("log-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
     let path = std::env::temp_dir().join(format!("unthrottle-{name}"));
@@ -287,7 +316,7 @@ fn log_file() -> File {
     let file = File::options().read(true).append(true).create_new(true).open(&path);
     let file = file.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let _ = std::fs::remove_file(path);
-    file
+    Log(Arc::new(file))
 }
 
 // ---- The Runtime API ----
@@ -325,7 +354,7 @@ async fn next(State(api): State<Arc<Api>>) -> Response {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let id = format!("8476a536-e9f4-11e8-9739-{:012}", COUNT.fetch_add(1, Ordering::Relaxed));
     api.answers().insert(id.clone(), event.answer);
-    let deadline = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970") + FUNCTION_TIMEOUT;
+    let deadline = event.deadline.duration_since(UNIX_EPOCH).expect("after 1970");
     let headers = AppendHeaders([
         ("Content-Type", "application/json".into()),
         ("Lambda-Runtime-Aws-Request-Id", id),
