@@ -68,8 +68,10 @@ generate: .venv/tests ## Write what is made of other files: the dashboard in tem
 	.venv/bin/python tests/infra/generate.py blocks
 	$(MAKE) --no-print-directory stackset
 
-readme: ## Write the arena's table into README.md
-	cargo run --locked --quiet --bin unthrottle -- arena --markdown > target/arena.md
+readme: ## Run the whole arena: write its scores into tests/arena.jsonl, and its table into README.md
+	cargo run --locked --quiet --bin unthrottle -- arena --json > target/arena.jsonl
+	mv target/arena.jsonl tests/arena.jsonl
+	cargo run --locked --quiet --bin unthrottle -- arena --markdown --scores tests/arena.jsonl > target/arena.md
 	sed -i -e '/^<!-- arena -->$$/,/^<!-- \/arena -->$$/{//!d}' -e '/^<!-- arena -->$$/r target/arena.md' README.md
 
 stackset: .venv/tests ## Write infra/stackset/template.json: template.yaml for StackSets, without a transform

@@ -738,6 +738,34 @@ async fn one_call_a_second_below_the_limit_is_not_throttled_whatever_its_phase()
 }
 
 #[tokio::test]
+async fn records_that_aws_would_not_take_are_refused_and_none_of_their_call_is_written() {
+    let lab = lab().await;
+    lab.stream("orders", 1).await;
+    let target = "Kinesis_20131202.PutRecords";
+    let call = |records: &str| format!(r#"{{"StreamName": "orders", "Records": [{records}]}}"#);
+    let good = r#"{"PartitionKey": "k", "Data": "eA=="}"#;
+    for bad in [
+        r#"{"PartitionKey": "k", "Data": "no base64!"}"#,
+        r#"{"PartitionKey": "k", "Data": "eA="}"#,
+        r#"{"PartitionKey": "k"}"#,
+        r#"{"PartitionKey": "k", "Data": 7}"#,
+        r#"{"PartitionKey": "", "Data": "eA=="}"#,
+        r#"{"PartitionKey": "k", "Data": "eA==", "ExplicitHashKey": "x"}"#,
+        "7",
+    ] {
+        let (status, answer) = post(lab.account.url(), target, call(&format!("{good}, {bad}"))).await;
+        assert_eq!(status, "400", "{bad}: {answer}");
+    }
+    let large = lab.kinesis.put_records().stream_name("orders").records(record("k", 1024 * 1024 + 1)).send().await;
+    assert_eq!(code(large), "ValidationException");
+    assert_eq!(lab.read(lab.iterator("orders", ShardIteratorType::TrimHorizon).await).await.0.len(), 0);
+    let (status, _) = post(lab.account.url(), target, call(good)).await;
+    assert_eq!(status, "200");
+    let kept = lab.read(lab.iterator("orders", ShardIteratorType::TrimHorizon).await).await.0;
+    assert_eq!(kept, [b"x".to_vec()]);
+}
+
+#[tokio::test]
 async fn traffic_for_a_stream_that_is_not_there_is_not_found() {
     let lab = lab().await;
     let put = lab.kinesis.put_records().stream_name("none").records(record("k", 1)).send().await;

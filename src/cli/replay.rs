@@ -3,7 +3,7 @@
 use super::CliError;
 use super::aws::{AwsArgs, find_stream};
 use super::console::{Console, print_json};
-use super::stage::{Set, Size, Stage};
+use super::stage::{SECONDS_AFTER, SECONDS_BEFORE, Set, Size, Stage};
 use super::traffic::Tally;
 use crate::clients::Clients;
 use crate::decide::triage;
@@ -153,7 +153,7 @@ async fn replay_local(event: &Event, mut policy: Policy, console: &mut Console) 
     let again = stage.again;
     let set = Set::new(stage, account, clients, stream).await?;
     let size = set.active().await?;
-    let before = drive("traffic", &set, set.before(), console).await?;
+    let before = drive("traffic", set.load(SECONDS_BEFORE), set.before(), console).await?;
     let mut document = handle(&healer, &signal, &home, console).await?;
     tell(&document, console)?;
     if again {
@@ -167,7 +167,10 @@ async fn replay_local(event: &Event, mut policy: Policy, console: &mut Console) 
     let took = (set.clock().now() - started).num_seconds();
     console.step(&format!("ACTIVE with {} shards after {took} s", sizes.1.shards))?;
     let traffic = match before {
-        Some(before) => drive("the same traffic", &set, set.after(), console).await?.map(|after| (before, after)),
+        Some(before) => {
+            let after = drive("the same traffic", set.load(SECONDS_AFTER), set.after(), console).await?;
+            after.map(|after| (before, after))
+        }
         None => None,
     };
     if let Some((before, after)) = traffic {
@@ -186,11 +189,10 @@ async fn replay_local(event: &Event, mut policy: Policy, console: &mut Console) 
 /// Drives traffic, and says so.
 async fn drive(
     what: &str,
-    set: &Set<'_>,
+    (load, unit): (String, &'static str),
     traffic: impl Future<Output = Result<Option<Tally>, CliError>>,
     console: &mut Console,
 ) -> Result<Option<Tally>, CliError> {
-    let (load, unit) = set.load();
     console.step(&format!("{what}: {load} …"))?;
     let tally = traffic.await?;
     if let Some(tally @ Tally { served, throttled }) = tally {

@@ -19,9 +19,9 @@ use serde_json::json;
 use std::time::Duration;
 
 /// Seconds of traffic before the event: a whole minute of metrics, which is what a decision needs.
-const SECONDS_BEFORE: usize = 60;
+pub(super) const SECONDS_BEFORE: usize = 60;
 /// Seconds of the same traffic after the change: what a shard keeps for a burst is used up in the first.
-const SECONDS_AFTER: usize = 20;
+pub(super) const SECONDS_AFTER: usize = 20;
 /// Each alone polls as often as a shard allows; together, three times as often.
 const READERS: usize = 3;
 /// Seconds on the account's clock. A change on the local account takes four; ten times that is stuck.
@@ -476,10 +476,11 @@ impl Set<'_> {
         }))
     }
 
-    /// The traffic in words: what is driven, and what is counted.
-    pub fn load(&self) -> (String, &'static str) {
+    /// So many seconds of the traffic in words: what is driven, and what is counted.
+    pub fn load(&self, seconds: usize) -> (String, &'static str) {
         let written = |per_second: u32, keys: &str| {
-            (format!("{per_second} records of {} KiB a second{keys}", RECORD_BYTES / 1024), "records")
+            let records = format!("{per_second} records of {} KiB a second", RECORD_BYTES / 1024);
+            (format!("{records} for {seconds} s{keys}"), "records")
         };
         match self.stage.load {
             Load::None => ("nothing".into(), "records"),
@@ -488,7 +489,9 @@ impl Set<'_> {
             Load::Even => written(300, ""),
             Load::HotRange => written(150, ", all for one shard"),
             Load::OneKey => written(150, ", all with one key"),
-            Load::Readers => (format!("{READERS} readers polling each shard five times a second"), "calls"),
+            Load::Readers => {
+                (format!("{READERS} readers polling each shard five times a second for {seconds} s"), "calls")
+            }
         }
     }
 

@@ -90,7 +90,9 @@ async fn perform_operation(
         (GetRecords, _) => return reads::get_records(account, stream, raw).await,
         _ => {}
     }
-    let input = validated(operation, &raw)?;
+    let data = if matches!(operation, PutRecord | PutRecords) { writes::take_data(&mut raw) } else { vec![] };
+    let mut input = validated(operation, &raw)?;
+    writes::put_back(&mut input, data);
     match (operation, stream) {
         (CreateStream, Some(name)) => capacity::create_stream(account, name, &raw, input).await,
         (DeleteStream, Some(name)) => capacity::delete_stream(account, name).await,

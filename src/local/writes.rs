@@ -57,6 +57,41 @@ pub(super) fn bytes_of(base64: &str) -> u64 {
     (base64.len() / 4 * 3).saturating_sub(padding.min(2)) as u64
 }
 
+/// Bytes of one record's data, at most ([API reference]).
+///
+/// [API reference]: https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecordsRequestEntry.html
+const MAX_RECORD_BYTES: u64 = 1024 * 1024;
+
+/// Takes the data that is sound out of a PutRecord or PutRecords request, in the order of the records. What is left is
+/// checked field by field: ferrokinesis would decode and copy megabytes for it. Unsound data stays, to be refused there.
+pub(super) fn take_data(raw: &mut Value) -> Vec<Option<String>> {
+    let take = |record: &mut Value| match record.get_mut("Data") {
+        Some(Value::String(data)) if is_sound(data) => Some(std::mem::take(data)),
+        _ => None,
+    };
+    match raw.get_mut("Records").and_then(Value::as_array_mut) {
+        Some(records) => records.iter_mut().map(take).collect(),
+        None => vec![take(raw)],
+    }
+}
+
+fn is_sound(base64: &str) -> bool {
+    base64_simd::STANDARD.check(base64.as_bytes()).is_ok() && bytes_of(base64) <= MAX_RECORD_BYTES
+}
+
+/// Puts the data back into the request, once it is checked.
+pub(super) fn put_back(input: &mut Value, data: Vec<Option<String>>) {
+    let put = |(record, data): (&mut Value, Option<String>)| {
+        if let Some(data) = data {
+            record["Data"] = Value::String(data);
+        }
+    };
+    match input.get_mut("Records").and_then(Value::as_array_mut) {
+        Some(records) => records.iter_mut().zip(data).for_each(put),
+        None => data.into_iter().for_each(|data| put((&mut *input, data))),
+    }
+}
+
 /// What became of a record.
 struct Written {
     shard: String,
