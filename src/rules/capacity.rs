@@ -21,7 +21,7 @@ const BURST_SECONDS: u64 = 1;
 const MILLIS_A_SECOND: u64 = 1_000;
 
 /// The write capacity of one shard: a token bucket for bytes and one for records. Both fill continuously, and both hold
-/// [`BURST_SECONDS`] at most.
+/// what one second brings.
 ///
 /// Time is in whole milliseconds since any moment, and never runs backwards: an earlier time counts as no time at all.
 #[derive(Clone, Debug, PartialEq, Eq)]
