@@ -118,7 +118,8 @@ impl Healer {
         }
     }
 
-    /// The same on another clock: that of a local account.
+    /// The same on another clock: that of a local account. The account's limits that it keeps for a minute still age by the
+    /// machine's clock.
     #[must_use]
     pub fn on(self, clock: impl Clock + 'static) -> Healer {
         Healer { clock: Arc::new(clock), ..self }

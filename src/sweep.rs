@@ -97,7 +97,7 @@ struct Found {
     is_charged: bool,
 }
 
-/// How a sweep goes about it.
+/// When a sweep ends, whether it stays, and how many streams it looks at together.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
     /// When the function is stopped. No look begins that could end later.
@@ -189,7 +189,8 @@ impl<'a> Sweeper<'a> {
     async fn take_turn(&self) {
         let mut next = self.next.lock().await;
         let clock = self.healer.clock();
-        clock.sleep_until(*next).await;
+        // At most a turn: the machine's time may have been set back since.
+        clock.sleep_until((*next).min(clock.now() + PACE)).await;
         *next = clock.now() + PACE;
     }
 

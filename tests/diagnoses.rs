@@ -6,9 +6,9 @@
 #[path = "common/aws.rs"]
 mod aws;
 
-use aws::{Aws, STREAM, STREAM_ARN};
+use aws::{Aws, STREAM, STREAM_ARN, noon};
 use aws_sdk_kinesis::types::{MetricsName, ScalingType, StreamMode, StreamModeDetails};
-use chrono::{DateTime, DurationRound, TimeDelta, Utc};
+use chrono::{DurationRound, TimeDelta};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -117,10 +117,6 @@ impl Stage {
     fn calls(&self) -> BTreeMap<String, u64> {
         self.account.calls()
     }
-}
-
-fn noon() -> DateTime<Utc> {
-    DateTime::from_timestamp(1_795_176_000, 0).expect("in range")
 }
 
 /// Hash keys spread over the `n`th quarter of the range.

@@ -11,7 +11,7 @@ mod aws;
 #[path = "common/lambda.rs"]
 mod lambda;
 
-use aws::{Aws, STREAM, STREAM_ARN, sample};
+use aws::{Aws, STREAM, STREAM_ARN, noon, sample};
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use lambda::Container;
 use serde_json::{Value, json};
@@ -52,8 +52,7 @@ struct Stage {
 
 /// An account whose clock stands at noon.
 fn still() -> Options {
-    let noon = DateTime::from_timestamp(1_795_176_000, 0).expect("in range");
-    Options { clock: Clock::standing_at(noon), ..Options::default() }
+    Options { clock: Clock::standing_at(noon()), ..Options::default() }
 }
 
 /// An account on the machine's clock. A change takes until it is finished: no test depends on how fast it comes to look.
@@ -547,7 +546,8 @@ async fn looks_that_were_slow_are_not_made_up_for() {
     let healer = stage.healer().on(watched.clone());
     // As the Lambda does it, several at once.
     let swept = sweep(&healer, &home(), Plan::until(stage.now() + LONG), |_| ()).await.expect("a sweep");
-    assert_eq!((swept.looked, watched.most_in_a_second()), (20, 4));
+    assert_eq!(swept.looked, 20);
+    assert!((1..=4).contains(&watched.most_in_a_second()), "{watched:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -580,7 +580,8 @@ async fn the_lambda_sweeps_within_its_timeout() {
     let run = container.invoke_until(LONGEST_LOOK + Duration::from_secs(6), &json!({ "sweep": true })).await;
     let document = run.document();
     let (looked, left) = (document["looked"].as_u64().expect("a count"), document["left"].as_array().expect("names"));
-    assert!(looked > 0 && !left.is_empty() && looked + left.len() as u64 == 60, "{}", document["sentence"]);
+    // However slow the machine is: sixty looks would take fifteen seconds.
+    assert!(!left.is_empty() && looked + left.len() as u64 == 60, "{}", document["sentence"]);
     let [swept] = lines_of(&run.lines, "SweepLeft")[..] else { panic!("one line: {:?}", run.lines) };
     assert_eq!(swept["SweepLeft"], left.len());
 }
@@ -690,6 +691,31 @@ async fn a_healing_that_an_old_look_has_seen_is_noted_and_told_by_the_next() {
     assert_eq!(stage.account.published().len(), 1, "the change");
     assert_eq!(stage.ask().await.document.outcome, Outcome::Healed);
     assert_eq!(stage.account.published().len(), 2);
+}
+
+#[tokio::test]
+async fn a_look_that_has_grown_old_is_taken_again_before_the_change() {
+    let stage = Stage::under(3000.0, 2, 10).await;
+    stage.fault("DescribeStreamSummary", 0, 1, Effect::Delay(Duration::from_millis(1600)));
+    stage.fault("TagResource", 0, 1, Effect::Delay(Duration::from_millis(1600)));
+    let healing = stage.ask().await;
+    assert_eq!((healing.document.outcome, healing.document.code), (Outcome::Acted, "scale_shards"));
+    let calls = ["DescribeStreamSummary", "TagResource", "UpdateShardCount"];
+    let calls = calls.map(|call| stage.calls(&format!("Kinesis.{call}")));
+    assert_eq!(calls, [2, 1, 1], "two looks, one intent, one change");
+    assert_eq!(stage.shards().await, 4);
+    assert_eq!(stage.aws.auto_fix(&[("StreamName", STREAM)]).await, 1.0);
+}
+
+#[tokio::test]
+async fn a_stream_that_cannot_be_looked_at_quickly_is_an_error_and_no_change() {
+    let stage = Stage::under(3000.0, 2, 10).await;
+    // Longer than a look is good for.
+    stage.fault("DescribeStreamSummary", 0, 2, Effect::Delay(Duration::from_secs(4)));
+    let failed = stage.healer().handle(&json!({ "stream": STREAM }), &home()).await;
+    assert_eq!(failed.expect_err("too slow").code(), "too_slow");
+    assert_eq!(stage.calls("Kinesis.UpdateShardCount"), 0);
+    assert_eq!((stage.shards().await, stage.aws.auto_fix(&[]).await), (2, 0.0));
 }
 
 #[tokio::test]
@@ -1051,9 +1077,8 @@ async fn a_message_that_is_not_delivered_fails_nothing_and_is_counted() {
 
 // ---- Blast radius ----
 
-/// Between the asks of a container: alone, and among five.
-const ALONE: Duration = Duration::from_millis(60);
-const AMONG_FIVE: Duration = Duration::from_millis(400);
+/// Between two asks: AWS describes 20 streams a second.
+const BETWEEN_ASKS: Duration = Duration::from_millis(60);
 
 /// Eight streams of one shard, each offered what two carry.
 async fn eight() -> Stage {
@@ -1063,11 +1088,11 @@ async fn eight() -> Stage {
     stage
 }
 
-/// The streams that a container changes when it is asked about all eight. `pause`: AWS describes 20 streams a second.
-async fn changed(stage: &Stage, healer: &Healer, pause: Duration) -> Vec<String> {
+/// The streams that a container changes when it is asked about all eight.
+async fn changed(stage: &Stage, healer: &Healer) -> Vec<String> {
     let mut changed = vec![];
     for n in 0..8 {
-        stage.pass(pause);
+        stage.pass(BETWEEN_ASKS);
         let document = ask(healer, &throttled(n)).await.document;
         match document.code {
             "scale_shards" => changed.push(throttled(n)),
@@ -1085,8 +1110,8 @@ async fn changed(stage: &Stage, healer: &Healer, pause: Duration) -> Vec<String>
 async fn a_container_changes_a_fifth_of_the_hour_before_the_metric_shows_it() {
     let stage = eight().await;
     let healer = stage.healer();
-    assert_eq!(changed(&stage, &healer, ALONE).await.len(), 1);
-    assert_eq!(changed(&stage, &healer, ALONE).await.len(), 0, "nor does it by being asked again");
+    assert_eq!(changed(&stage, &healer).await.len(), 1);
+    assert_eq!(changed(&stage, &healer).await.len(), 0, "nor does it by being asked again");
     let swept = stage.sweep_by(&healer, LONG, None).await.expect("a sweep").document;
     assert_eq!(swept.changed, 0, "nor by a sweep: {}", swept.sentence);
 }
@@ -1096,7 +1121,7 @@ async fn containers_together_change_what_the_hour_allows_and_no_more() {
     let stage = eight().await;
     let mut all = BTreeSet::new();
     for container in 0..7 {
-        let changed = changed(&stage, &stage.healer(), ALONE).await;
+        let changed = changed(&stage, &stage.healer()).await;
         let expected = usize::from(container < 5);
         assert_eq!(changed.len(), expected, "container {container}: {changed:?}");
         all.extend(changed);
@@ -1117,7 +1142,7 @@ async fn containers_together_change_what_the_hour_allows_and_no_more() {
 async fn many_containers_at_once_change_a_fifth_each() {
     let stage = eight().await;
     let healers: Vec<Healer> = (0..5).map(|_| stage.healer()).collect();
-    let all = futures_util::future::join_all(healers.iter().map(|healer| changed(&stage, healer, AMONG_FIVE))).await;
+    let all = futures_util::future::join_all(healers.iter().map(|healer| changed(&stage, healer))).await;
     assert!(all.iter().all(|changed| changed.len() <= 1), "{all:?}");
     let made = stage.aws.auto_fix(&[]).await;
     assert!((1.0..=5.0).contains(&made), "{made} changes");

@@ -2,11 +2,14 @@
 
 #![cfg(feature = "cli")]
 
+#[path = "common/aws.rs"]
+mod aws;
 #[path = "common/lab.rs"]
 mod lab;
 
 use std::time::Duration;
 
+use aws::noon;
 use aws_sdk_cloudwatch::types as cw;
 use aws_sdk_kinesis::config::{BehaviorVersion, Credentials, Region, retry::RetryConfig};
 use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
@@ -16,7 +19,7 @@ use aws_sdk_kinesis::types::{
     ShardIteratorType, StreamDescriptionSummary, StreamMode, StreamModeDetails, StreamStatus,
 };
 use chrono::{DateTime, TimeDelta, Utc};
-use lab::{code, code_and_message, noon, within};
+use lab::{code, code_and_message, within};
 use unthrottle::local::{self, Clock, Effect, Fault, LocalAccount, Options};
 
 // ---- The laboratory ----
@@ -821,6 +824,22 @@ async fn an_account_keeps_as_many_bytes_as_it_is_given_and_drops_the_oldest_firs
     assert_eq!(numbers, [5, 6, 7, 8, 9, 10, 11], "what it kept is served");
     let again = tokio::time::timeout(Duration::ZERO, lab.account.first_drop()).await;
     assert!(again.is_err(), "said once");
+    // What a deleted stream had takes no memory: four more fit beside the three of another.
+    lab.stream("other", 1).await;
+    lab.put_numbered("other", 20..23, 100 * 1024).await;
+    lab.kinesis.delete_stream().stream_name("orders").send().await.expect("deleted");
+    lab.pass(Duration::from_secs(1));
+    lab.put_numbered("other", 23..27, 100 * 1024).await;
+    assert_eq!(lab.read(lab.iterator("other", ShardIteratorType::TrimHorizon).await).await.0.len(), 7);
+}
+
+#[tokio::test]
+async fn the_newest_record_is_kept_however_large_it_is() {
+    let lab = lab_with(Options { keep_bytes: 1, ..still() }).await;
+    lab.stream("orders", 1).await;
+    lab.put_numbered("orders", 0..3, 1000 * 1024).await;
+    let kept = lab.read(lab.iterator("orders", ShardIteratorType::TrimHorizon).await).await.0;
+    assert_eq!(kept.iter().map(|data| data[0]).collect::<Vec<_>>(), [2]);
 }
 
 #[tokio::test]
@@ -906,13 +925,18 @@ async fn neighbours_merge_into_a_child_of_both() {
     let far = merge("shardId-000000000000", "shardId-000000000002").await;
     assert_eq!(code(far), "InvalidArgumentException");
     assert_eq!(code(merge("shardId-000000000000", "shardId-000000000009").await), "ResourceNotFoundException");
-    merge("shardId-000000000001", "shardId-000000000002").await.expect("adjacent");
-    lab.active("orders").await;
-    let shards = lab.kinesis.list_shards().stream_name("orders").send().await.expect("shards");
-    let child = shards.shards().last().expect("four");
-    let parents = (child.parent_shard_id(), child.adjacent_parent_shard_id());
-    assert_eq!(parents, (Some("shardId-000000000001"), Some("shardId-000000000002")));
-    assert_eq!(lab.summary("orders").await.open_shard_count, 2);
+    let youngest = async || {
+        lab.active("orders").await;
+        let shards = lab.kinesis.list_shards().stream_name("orders").send().await.expect("shards");
+        let child = shards.shards().last().expect("some").clone();
+        (child.parent_shard_id.expect("one"), child.adjacent_parent_shard_id.expect("another"))
+    };
+    // The first of the request is the parent, wherever it lies.
+    merge("shardId-000000000002", "shardId-000000000001").await.expect("adjacent");
+    assert_eq!(youngest().await, ("shardId-000000000002".into(), "shardId-000000000001".into()));
+    merge("shardId-000000000000", "shardId-000000000003").await.expect("adjacent");
+    assert_eq!(youngest().await, ("shardId-000000000000".into(), "shardId-000000000003".into()));
+    assert_eq!(lab.summary("orders").await.open_shard_count, 1);
 }
 
 #[tokio::test]
@@ -935,6 +959,19 @@ async fn a_stream_is_created_encrypted_and_deleted_in_the_accounts_time() {
     lab.pass(Duration::from_millis(500));
     let gone = lab.kinesis.describe_stream_summary().stream_name("orders").send().await;
     assert_eq!(code(gone), "ResourceNotFoundException");
+}
+
+#[tokio::test]
+async fn a_stream_deleted_twice_and_created_again_stays() {
+    let lab = lab().await;
+    lab.stream("orders", 1).await;
+    for _ in 0..2 {
+        lab.kinesis.delete_stream().stream_name("orders").send().await.expect("deleted");
+        lab.pass(Duration::from_millis(300));
+    }
+    lab.stream("orders", 2).await;
+    lab.pass(Duration::from_secs(60));
+    assert_eq!(lab.summary("orders").await.open_shard_count, 2);
 }
 
 #[tokio::test]

@@ -3,11 +3,14 @@
 
 #![cfg(feature = "cli")]
 
+#[path = "common/aws.rs"]
+mod aws;
 #[path = "common/lab.rs"]
 mod lab;
 
 use std::time::Duration;
 
+use aws::noon;
 use aws_sdk_cloudwatch::types::{MetricDataQuery, MetricDataResult, ScanBy};
 use aws_sdk_eventbridge::types::RuleState;
 use aws_sdk_kinesis::config::retry::RetryConfig;
@@ -20,7 +23,7 @@ use aws_sdk_scheduler::primitives::DateTime;
 use aws_sdk_scheduler::types::{FlexibleTimeWindow, FlexibleTimeWindowMode, RetryPolicy, ScheduleState, Target};
 use aws_sdk_sns::types::MessageAttributeValue;
 use chrono::TimeDelta;
-use lab::{code, code_and_message, noon};
+use lab::{code, code_and_message};
 use unthrottle::cli::local_config;
 use unthrottle::local::{Clock, Effect, Fault, LocalAccount, Options, Published};
 

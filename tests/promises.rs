@@ -172,9 +172,15 @@ fn the_core_knows_no_runtime_no_sdk_no_clock_and_no_randomness() {
     assert!(pure(&core, &[IMPURE.as_slice(), &["rand"]].concat()) >= 16);
 }
 
+/// The decision has its own copy of AWS's limits: an error in either shows as a refused change.
+#[test]
+fn the_decision_does_not_use_the_rules_of_the_accounts_that_it_is_tested_on() {
+    assert!(pure(&["decide", "run", "memory.rs", "policy.rs"], &["crate::rules", "crate::sim", "crate::local"]) >= 12);
+}
+
 #[test]
 fn the_arena_leaves_nothing_to_chance_but_its_seed() {
-    assert!(pure(&["sim", "sim/faults", "sim/limits", "sim/peers"], &IMPURE) >= 30);
+    assert!(pure(&["rules", "sim", "sim/faults", "sim/limits", "sim/peers"], &IMPURE) >= 33);
 }
 
 /// What makes the same input give another output.

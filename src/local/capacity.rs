@@ -15,16 +15,15 @@ use super::limits::{Refusal, must_be_active, must_be_provisioned, refuse};
 use super::shards::{is_open, new_shard, open_ranges, open_shards, range, reshape};
 use super::transitions::Becomes;
 use super::{Account, lock, tags};
-use crate::rules::{HashRange, ShardQuota, must_accept_on_demand, must_accept_reshard, must_accept_switch};
+use crate::rules::{
+    HashRange, MAX_ON_DEMAND_SHARDS, ShardQuota, must_accept_on_demand, must_accept_reshard, must_accept_switch,
+};
 use crate::signal::StreamArn;
 
 /// Shards of a new on-demand stream: 4 MiB/s of writes ([quotas]).
 ///
 /// [quotas]: https://docs.aws.amazon.com/streams/latest/dev/service-sizes-and-limits.html
 const ON_DEMAND_SHARDS: u32 = 4;
-
-/// Warm throughput of one stream, in MiB/s: 10 GiB/s (quotas, as above).
-const MAX_WARM_THROUGHPUT: u64 = 10 * 1024;
 
 type Answer = Result<Option<Value>, Refusal>;
 
@@ -72,7 +71,7 @@ impl Ledger {
     /// Makes what was spent so much older.
     pub fn age(&mut self, by: TimeDelta) {
         for times in self.reshards.values_mut().chain(self.switches.values_mut()) {
-            times.iter_mut().for_each(|time| *time -= by.num_seconds());
+            times.iter_mut().for_each(|time| *time = time.saturating_sub(by.num_seconds()));
         }
     }
 
@@ -188,7 +187,15 @@ pub(super) async fn reshard(account: &Account, name: &str, operation: Operation,
     let split = operation == Operation::SplitShard;
     ledger.census(account).await.must_have_place_for(account, u32::from(split))?;
     let planned = open_shards(&stream) + u32::from(split);
-    reshard_to(account, name, ranges).await?;
+    // The first shard of the request is the parent of a merged one, and the second its neighbour.
+    let parents = ["ShardToMerge", "AdjacentShardToMerge"].map(|field| input[field].as_str().and_then(full_id));
+    let change = move |stream: &mut Stream, now| {
+        reshape(stream, &ranges, now);
+        if let ([Some(parent), Some(adjacent)], Some(child)) = (parents, stream.shards.last_mut()) {
+            (child.parent_shard_id, child.adjacent_parent_shard_id) = (Some(parent), Some(adjacent));
+        }
+    };
+    hold_updating(account, name, change).await?;
     ledger.plans.insert(name.into(), (planned, StreamMode::Provisioned));
     Ok(None)
 }
@@ -237,12 +244,16 @@ fn merged(stream: &Stream, input: &Value, arn: &StreamArn) -> Result<Vec<HashRan
     Ok(rest.map(|range| if range == low { both } else { range }).collect())
 }
 
+/// The id of a shard in full: Kinesis takes `1` for `shardId-000000000001`, too.
+fn full_id(id: &str) -> Option<String> {
+    resolve_shard_id(id).ok().map(|(full, _)| full)
+}
+
 /// The range of an open shard.
 fn open_range(stream: &Stream, id: Option<&str>, arn: &StreamArn) -> Result<HashRange, Refusal> {
     let StreamArn { name, home } = arn;
     let id = id.unwrap_or_default();
-    // Kinesis takes `1` for `shardId-000000000001`, too.
-    let full = resolve_shard_id(id).map(|(full, _)| full).unwrap_or_default();
+    let full = full_id(id).unwrap_or_default();
     match stream.shards.iter().find(|shard| shard.shard_id == full) {
         Some(shard) if is_open(shard) => Ok(range(shard)),
         Some(_) => Err(refuse(
@@ -307,7 +318,7 @@ pub(super) async fn update_warm_throughput(account: &Account, name: &str, input:
     let wanted = input["WarmThroughputMiBps"].as_u64().unwrap_or(u64::MAX);
     let problem = if stream.stream_mode_details.stream_mode == StreamMode::Provisioned {
         Some("UpdateStreamWarmThroughput is only supported for streams in ON_DEMAND mode.")
-    } else if wanted > MAX_WARM_THROUGHPUT {
+    } else if wanted > u64::from(MAX_ON_DEMAND_SHARDS) {
         Some("WarmThroughputMiBps must be at most 10240.")
     } else {
         None

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::BoxFuture;
 
 use super::lock;
@@ -44,6 +44,16 @@ pub enum ClockError {
         /// Where it was to go.
         to: DateTime<Utc>,
     },
+    /// No calendar has such a time.
+    #[error(
+        "the clock of the local account stands at {from} and cannot be moved on by {by:?}: no calendar goes so far"
+    )]
+    TooFar {
+        /// Where it stands.
+        from: DateTime<Utc>,
+        /// By how much it was to be moved.
+        by: Duration,
+    },
     /// The machine's clock cannot be moved.
     #[error("the local account goes by the machine's clock, which cannot be moved: start it with a clock that stands")]
     Real,
@@ -71,11 +81,12 @@ impl Clock {
     /// Lets `by` pass.
     ///
     /// # Errors
-    /// The clock is the machine's.
+    /// The clock is the machine's, or no calendar goes so far.
     pub fn advance(&self, by: Duration) -> Result<(), ClockError> {
         let mut hands = lock(&self.0);
         let Hands::StandingAt(from) = *hands else { return Err(ClockError::Real) };
-        *hands = Hands::StandingAt(from + by);
+        let to = TimeDelta::from_std(by).ok().and_then(|by| from.checked_add_signed(by));
+        *hands = Hands::StandingAt(to.ok_or(ClockError::TooFar { from, by })?);
         Ok(())
     }
 
@@ -117,7 +128,7 @@ impl Default for Clock {
     }
 }
 
-/// Waiting on a clock that stands moves it: whoever waits for it lets the time pass, at once.
+/// A wait on a clock that stands moves the clock, and is over at once.
 impl clock::Clock for Clock {
     fn now(&self) -> DateTime<Utc> {
         Clock::now(self)
@@ -133,8 +144,8 @@ impl clock::Clock for Clock {
     fn sleep_until(&self, then: DateTime<Utc>) -> BoxFuture<'_, ()> {
         match self.advance_to(then) {
             Err(ClockError::Real) => SystemClock.sleep_until(then),
-            // Someone else has moved it beyond `then`: the wait is over.
-            Ok(()) | Err(ClockError::Backwards { .. }) => Box::pin(std::future::ready(())),
+            // Another task has moved it beyond `then`: the wait is over.
+            Ok(()) | Err(ClockError::Backwards { .. } | ClockError::TooFar { .. }) => Box::pin(std::future::ready(())),
         }
     }
 }
@@ -143,7 +154,6 @@ impl clock::Clock for Clock {
 mod tests {
     use super::*;
     use crate::clock::Clock as _;
-    use chrono::TimeDelta;
 
     fn noon() -> DateTime<Utc> {
         DateTime::from_timestamp(1_795_180_000, 0).expect("in range")
@@ -164,6 +174,8 @@ mod tests {
         let error = clock.advance_to(noon() - TimeDelta::seconds(1)).expect_err("backwards");
         assert_eq!(error, ClockError::Backwards { from: noon(), to: noon() - TimeDelta::seconds(1) });
         assert!(error.to_string().contains("cannot be moved back to"), "{error}");
+        assert_eq!(clock.now(), noon());
+        assert!(matches!(clock.advance(Duration::MAX), Err(ClockError::TooFar { .. })));
         assert_eq!(clock.now(), noon());
     }
 

@@ -43,6 +43,8 @@ pub enum Effect {
     DropBefore,
     /// It is carried out, and the connection is closed instead of answered.
     DropAfter,
+    /// It waits until [`LocalAccount::release`](super::LocalAccount::release), and is carried out then.
+    Hold,
     /// It is not carried out, and never answered.
     HangBefore,
     /// It is carried out, and never answered.
@@ -67,6 +69,10 @@ pub(super) async fn subject_to_faults(
         Some(Effect::Error { status, code, message }) => return refuse(status, &code, &message),
         Some(Effect::DropBefore) => {}
         Some(Effect::DropAfter) => drop(work.await),
+        Some(Effect::Hold) => {
+            hold(account).await;
+            return work.await;
+        }
         Some(Effect::HangBefore) => hang(account).await,
         Some(Effect::HangAfter) => {
             drop(work.await);
@@ -80,6 +86,15 @@ pub(super) async fn subject_to_faults(
 async fn hang(account: &Account) {
     account.hanging.fetch_add(1, Ordering::Release);
     std::future::pending::<()>().await;
+}
+
+async fn hold(account: &Account) {
+    let mut released = std::pin::pin!(account.released.notified());
+    // Registered before it is counted: whoever sees it hang can release it.
+    released.as_mut().enable();
+    account.hanging.fetch_add(1, Ordering::Release);
+    released.await;
+    account.hanging.fetch_sub(1, Ordering::Release);
 }
 
 /// The effect of the first fault that is due. A call that a fault lets pass is counted by it.

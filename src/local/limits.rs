@@ -154,9 +154,8 @@ impl Rates {
     /// Whether one more call fits into the second that ends now. A refused call takes no room.
     fn allow(&mut self, key: String, per_second: usize, now: DateTime<Utc>) -> bool {
         let calls = self.calls.entry(key).or_default();
-        while calls.front().is_some_and(|call| now - *call >= TimeDelta::seconds(1)) {
-            calls.pop_front();
-        }
+        // A call in the future is older than a clock that was set back.
+        calls.retain(|call| (TimeDelta::zero()..TimeDelta::seconds(1)).contains(&(now - *call)));
         let room = calls.len() < per_second;
         if room {
             calls.push_back(now);

@@ -59,7 +59,7 @@ use axum::routing::post;
 use chrono::{DateTime, TimeDelta, Utc};
 use ferrokinesis::store::{Store, StoreOptions};
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use alarms::FleetAlarms;
 use capacity::Ledger;
@@ -89,10 +89,10 @@ pub struct Options {
     pub region: String,
     /// What time it is in the account.
     pub clock: Clock,
-    /// Bytes of records that the account keeps, as they are stored: base64, and their places in the order. The oldest are
-    /// dropped first.
+    /// How many bytes of records the account keeps. Records are stored as base64, and each takes about 450 bytes beside its
+    /// data. The oldest are dropped first.
     pub keep_bytes: u64,
-    /// How long a new stream is `CREATING`. Half a second: nothing is learned from waiting longer.
+    /// How long a new stream is `CREATING`, and a deleted one `DELETING`. Half a second: nothing is learned from waiting longer.
     pub create_time: Duration,
     /// How long a stream is `UPDATING` after a change. 4 s: the fastest change observed on AWS (a
     /// mode switch; 2 → 3 shards took 14 s).
@@ -245,9 +245,14 @@ impl LocalAccount {
         transitions::settle(&self.account).await;
     }
 
-    /// How many calls hang now: see [`Effect::HangBefore`] and [`Effect::HangAfter`].
+    /// How many calls hang now: see [`Effect::Hold`], [`Effect::HangBefore`] and [`Effect::HangAfter`].
     pub fn hanging(&self) -> usize {
         self.account.hanging.load(Ordering::Acquire)
+    }
+
+    /// Lets the calls go on that are held now: see [`Effect::Hold`].
+    pub fn release(&self) {
+        self.account.released.notify_waiters();
     }
 
     /// Makes all that has happened this much older: metrics in whole minutes, spent budgets, used capacity, and changes
@@ -410,8 +415,9 @@ struct Account {
     rules: Mutex<BTreeMap<String, Rule>>,
     scheduler: Mutex<Scheduler>,
     faults: Mutex<Vec<Fault>>,
-    /// Calls that are never answered.
+    /// Calls that are not answered.
     hanging: AtomicUsize,
+    released: Notify,
     calls: Mutex<BTreeMap<String, u64>>,
 }
 
@@ -434,6 +440,7 @@ impl Account {
             scheduler: Default::default(),
             faults: Default::default(),
             hanging: Default::default(),
+            released: Notify::new(),
             calls: Default::default(),
         }
     }

@@ -61,6 +61,18 @@ impl Records {
         self.next.load(Ordering::Relaxed)
     }
 
+    /// The records of a deleted stream take no memory any more.
+    pub fn forget(&self, stream: &str) {
+        let mut kept = lock(&self.kept);
+        let mut freed = 0;
+        kept.queue.retain(|record| {
+            let is_kept = record.stream != stream;
+            freed += if is_kept { 0 } else { record.bytes };
+            is_kept
+        });
+        kept.bytes -= freed;
+    }
+
     /// Waits until a record is dropped for lack of memory.
     pub async fn first_drop(&self) {
         self.first_drop.notified().await;
@@ -95,10 +107,12 @@ pub(super) async fn store(
 }
 
 impl Kept {
-    /// Takes out the oldest records until the others take this many bytes at most.
+    /// Takes out the oldest records until the others take this many bytes at most. The newest record always stays: a
+    /// producer got a sequence number for it.
     fn drop_beyond(&mut self, bytes: u64) -> Vec<Record> {
         let mut dropped = vec![];
         while self.bytes > bytes
+            && self.queue.len() > 1
             && let Some(record) = self.queue.pop_front()
         {
             self.bytes -= record.bytes;

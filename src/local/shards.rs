@@ -37,8 +37,9 @@ pub(super) fn shard_of(stream: &Stream, hash_key: u128) -> Option<(usize, &Shard
     stream.shards.iter().enumerate().find(|(_, shard)| takes(shard))
 }
 
-/// Closes the open shards whose ranges are not among `ranges`, and opens those that are new, each as a child of the
-/// first one or two shards that it takes keys from.
+/// Closes the open shards whose ranges are not among `ranges`, and opens those that are new. Each new shard is a child of
+/// the first one or two closed shards whose keys it takes. AWS goes over short-lived shards, so that each has one or two
+/// parents; here a shard that takes the keys of three names two.
 pub(super) fn reshape(stream: &mut Stream, ranges: &[HashRange], now: DateTime<Utc>) {
     let is_kept = |shard: &Shard| ranges.contains(&range(shard));
     let closing: Vec<(String, HashRange)> = stream

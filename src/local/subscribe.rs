@@ -1,5 +1,5 @@
-//! SubscribeToShard: an event stream of what comes into a shard. A subscription lives in real time, as its connection
-//! does; what it is given goes by the account's clock.
+//! SubscribeToShard: an event stream of what comes into a shard. It goes by the account's clock; only the pause between two
+//! looks for new records is a real one.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,12 +7,12 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
+use chrono::{DateTime, TimeDelta, Utc};
 use ferrokinesis::actions::Operation;
 use ferrokinesis::event_stream::{encode_initial_response, encode_subscribe_event};
 use ferrokinesis::types::{ConsumerStatus, Stream};
 use futures_util::stream::{self, StreamExt as _};
 use serde_json::{Value, json};
-use tokio::time::Instant;
 
 use super::kinesis::{render_refusal, validated};
 use super::limits::{Refusal, must_be_active, refuse};
@@ -22,7 +22,7 @@ use super::{Account, transitions};
 /// How long a subscription lasts ([API reference]: up to five minutes).
 ///
 /// [API reference]: https://docs.aws.amazon.com/kinesis/latest/APIReference/API_SubscribeToShard.html
-const LASTS: Duration = Duration::from_secs(5 * 60);
+const LASTS: TimeDelta = TimeDelta::minutes(5);
 
 /// Between two looks for new records. AWS pushes them within about 70 ms.
 const POLL: Duration = Duration::from_millis(70);
@@ -35,7 +35,7 @@ pub(super) async fn subscribe_to_shard(account: &Arc<Account>, body: &Bytes) -> 
     match begin(account, body).await {
         Ok(position) => {
             let events =
-                Subscription { account: account.clone(), position: Some(position), until: Instant::now() + LASTS };
+                Subscription { account: account.clone(), position: Some(position), until: account.now() + LASTS };
             let first = stream::iter([Ok(Bytes::from(encode_initial_response()))]);
             let events = stream::unfold(events, Subscription::next).map(Ok::<_, std::io::Error>);
             let kind = [(header::CONTENT_TYPE, "application/vnd.amazon.eventstream")];
@@ -75,7 +75,7 @@ struct Subscription {
     account: Arc<Account>,
     /// `None`: the shard is closed, and all of it is read.
     position: Option<Position>,
-    until: Instant,
+    until: DateTime<Utc>,
 }
 
 impl Subscription {
@@ -83,7 +83,7 @@ impl Subscription {
     async fn next(mut self) -> Option<(Bytes, Self)> {
         let position = self.position.take()?;
         tokio::time::sleep(POLL).await;
-        if Instant::now() >= self.until {
+        if self.account.now() >= self.until {
             return None;
         }
         transitions::settle(&self.account).await;

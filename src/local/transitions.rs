@@ -1,25 +1,25 @@
-//! What AWS is busy with: streams that are `CREATING`, `UPDATING` or `DELETING`, and consumers that come and go. Each
-//! change is done at its time on the account's clock.
+//! Changes under way: streams that are `CREATING`, `UPDATING` or `DELETING`, and consumers. Each change ends at its time
+//! on the account's clock.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use ferrokinesis::types::{ConsumerStatus, Stream, StreamStatus};
 
 use super::{Account, lock};
 
-/// What a stream becomes in the moment that is given.
+/// How a change alters a stream. The argument is the time at which the change ends.
 pub(super) type Change = Box<dyn FnOnce(&mut Stream, DateTime<Utc>) + Send>;
 
-/// Something that will be done.
+/// How a change ends.
 pub(super) enum Becomes {
-    /// A stream becomes ACTIVE, changed in this way.
+    /// The stream becomes ACTIVE, altered by the change.
     Active(String, Change),
-    /// A stream is gone.
+    /// The stream is deleted.
     Gone(String),
-    /// A consumer, by its ARN, becomes this; `None`: it is gone.
+    /// The consumer with this ARN gets this status; `None`: it is deleted.
     Consumer(String, Option<ConsumerStatus>),
 }
 
-/// What is not done yet.
+/// The changes that have not ended, each with the time at which it ends.
 #[derive(Default)]
 pub(super) struct Transitions(Vec<(DateTime<Utc>, Becomes)>);
 
@@ -28,31 +28,35 @@ impl Transitions {
         self.0.push((done_at, becomes));
     }
 
-    /// Lets `by` of the time pass that each of them takes.
+    /// Brings the end of each change closer by this much.
     pub fn age(&mut self, by: TimeDelta) {
-        self.0.iter_mut().for_each(|(done_at, _)| *done_at -= by);
+        let earlier = |time: DateTime<Utc>| time.checked_sub_signed(by).unwrap_or(DateTime::<Utc>::MIN_UTC);
+        self.0.iter_mut().for_each(|(done_at, _)| *done_at = earlier(*done_at));
     }
 
-    /// Lets all of them be done by now.
+    /// Ends all changes now.
     pub fn finish(&mut self, now: DateTime<Utc>) {
         self.0.iter_mut().for_each(|(done_at, _)| *done_at = now.min(*done_at));
     }
 
-    /// The next one that is done by `now`: the oldest.
+    /// Takes out the change that ended first, of those that have ended by `now`.
     fn next(&mut self, now: DateTime<Utc>) -> Option<(DateTime<Utc>, Becomes)> {
         let due = self.0.iter().enumerate().filter(|(_, (done_at, _))| *done_at <= now);
         let (index, _) = due.min_by_key(|(_, (done_at, _))| *done_at)?;
         Some(self.0.remove(index))
     }
 
+    /// Drops all other changes of a deleted stream: a new stream of the same name must not meet them.
     fn forget(&mut self, gone: &str) {
-        self.0.retain(|(_, becomes)| !matches!(becomes, Becomes::Active(stream, _) if stream == gone));
+        let is_of_it =
+            |becomes: &Becomes| matches!(becomes, Becomes::Active(stream, _) | Becomes::Gone(stream) if stream == gone);
+        self.0.retain(|(_, becomes)| !is_of_it(becomes));
     }
 }
 
-/// Does what is to be done by now. To be called before each look at a stream.
+/// Ends the changes whose time has come. Every call settles before it reads a stream.
 pub(super) async fn settle(account: &Account) {
-    // Held meanwhile: nobody sees half of it.
+    // Held meanwhile, so that no other call sees half of a change.
     let _ledger = account.ledger.lock().await;
     loop {
         let next = lock(&account.transitions).next(account.now());
@@ -61,7 +65,9 @@ pub(super) async fn settle(account: &Account) {
             Some((at, Becomes::Active(name, change))) => activate(account, &name, at, change).await,
             Some((_, Becomes::Gone(name))) => {
                 lock(&account.transitions).forget(&name);
-                // A deletion asked for twice finds nothing the second time.
+                lock(&account.capacities).remove(&name);
+                account.records.forget(&name);
+                // Only a stream that is gone is not found.
                 let _ = account.store.delete_stream(&name).await;
             }
             Some((_, Becomes::Consumer(arn, status))) => set_consumer(account, &arn, status).await,

@@ -1,6 +1,7 @@
 //! PutRecord and PutRecords: the shard of each record, the capacity that it uses, and its place in the order.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use ferrokinesis::sequence::{parse_sequence, shard_ix_to_hex};
@@ -22,8 +23,9 @@ const MAX_BYTES: u64 = 10 * 1024 * 1024;
 
 type Answer = Result<Option<Value>, Refusal>;
 
-/// What the shards of a stream have left, by the place of the shard.
-pub(super) type Capacities = HashMap<usize, WriteCapacity>;
+/// What the shards of a stream have left, by the place of the shard. Held for as long as records are written, so that
+/// they are stored in their order: a reader would miss a record that comes after a later one.
+pub(super) type Capacities = Arc<tokio::sync::Mutex<HashMap<usize, WriteCapacity>>>;
 
 /// A record of a request.
 struct Record<'a> {
@@ -62,8 +64,8 @@ pub(super) fn bytes_of(base64: &str) -> u64 {
 /// [API reference]: https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecordsRequestEntry.html
 const MAX_RECORD_BYTES: u64 = 1024 * 1024;
 
-/// Takes the data that is sound out of a PutRecord or PutRecords request, in the order of the records. What is left is
-/// checked field by field: ferrokinesis would decode and copy megabytes for it. Unsound data stays, to be refused there.
+/// Takes sound data out of a PutRecord or PutRecords request, in the order of the records. ferrokinesis then checks the other
+/// fields: it would decode and copy megabytes of data for its check. Unsound data stays, and ferrokinesis refuses it.
 pub(super) fn take_data(raw: &mut Value) -> Vec<Option<String>> {
     let take = |record: &mut Value| match record.get_mut("Data") {
         Some(Value::String(data)) if is_sound(data) => Some(std::mem::take(data)),
@@ -92,7 +94,7 @@ pub(super) fn put_back(input: &mut Value, data: Vec<Option<String>>) {
     }
 }
 
-/// What became of a record.
+/// The outcome of one record.
 struct Written {
     shard: String,
     /// `None`: it was throttled.
@@ -162,22 +164,20 @@ async fn write(
     records: &[Record<'_>],
     samples: &mut Samples,
 ) -> Result<Vec<Written>, Refusal> {
+    // A stream that is not there gets no entry.
+    account.store.get_stream(name).await?;
+    let capacities = lock(&account.capacities).entry(name.to_owned()).or_default().clone();
+    let mut capacities = capacities.lock().await;
     let stream = account.store.get_stream(name).await?;
     if !matches!(stream.stream_status, StreamStatus::Active | StreamStatus::Updating) {
         return Err(Refusal::stream_not_found(name, &account.options.account));
     }
-    let now = account.now();
-    let (written, batch) = {
-        let mut capacities = lock(&account.capacities);
-        let capacities = capacities.entry(name.to_owned()).or_default();
-        let mut writer = Writer { account, stream: &stream, now, opened: HashMap::new(), batch: vec![] };
-        let written: Vec<Written> = records.iter().map(|record| writer.write(record, capacities)).collect();
-        (written, writer.batch)
-    };
+    let mut writer = Writer { account, stream: &stream, now: account.now(), opened: HashMap::new(), batch: vec![] };
+    let written: Vec<Written> = records.iter().map(|record| writer.write(record, &mut capacities)).collect();
     for (record, written) in records.iter().zip(&written) {
         samples.add_record(&written.shard, record.bytes as f64, written.sequence_number.is_some());
     }
-    records::store(account, name, &batch).await?;
+    records::store(account, name, &writer.batch).await?;
     Ok(written)
 }
 
@@ -192,7 +192,7 @@ struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    fn write(&mut self, record: &Record<'a>, capacities: &mut Capacities) -> Written {
+    fn write(&mut self, record: &Record<'a>, capacities: &mut HashMap<usize, WriteCapacity>) -> Written {
         let Some((index, shard)) = shard_of(self.stream, record.hash_key) else {
             // The open shards of a stream take every key.
             return Written { shard: String::new(), sequence_number: None };

@@ -13,6 +13,10 @@ pub const SWITCHES_A_DAY: usize = 2;
 /// Shards that one stream can be scaled to (API reference of `UpdateShardCount`; more needs a ticket).
 pub const MAX_SHARDS: u32 = 10_000;
 
+/// Shards that an on-demand stream has at most, by growing or as warm throughput: 10 GiB/s in us-east-1 (the quotas page;
+/// 200 MB/s in most other regions), at 1 MiB/s each.
+pub const MAX_ON_DEMAND_SHARDS: u32 = 10 * 1024;
+
 /// Seconds in 24 hours.
 const DAY: i64 = 24 * 60 * 60;
 
@@ -52,9 +56,9 @@ const BEYOND_A_QUOTA: &str = "This request would exceed";
 /// changes under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ShardQuota {
-    /// At most so many may be open.
+    /// The most that may be open.
     pub limit: u32,
-    /// So many are open.
+    /// Those that are open.
     pub open: u32,
 }
 
@@ -164,7 +168,7 @@ pub fn opened_by(open: &[HashRange], target: u32) -> u32 {
     if usize::try_from(target).is_ok_and(|target| target <= open.len()) {
         return 0;
     }
-    // Widths are rounded down to whole keys: a third of the way is no two sixths, but for a key or two.
+    // Widths are rounded down to whole keys, so a boundary at a third and one at two sixths differ by a key or two.
     let near = u128::from(target);
     let is_new = |new: &HashRange| {
         let next = open.partition_point(|old| old.first < new.first.saturating_sub(near));

@@ -2,10 +2,6 @@
 
 use super::chance::Chance;
 
-/// Shards that an on-demand stream grows to by itself: 10 GB/s in us-east-1, where the simulated stream lives (the quotas
-/// page; 200 MB/s in most other regions), at 1 MiB/s each.
-pub const MOST_ON_DEMAND_SHARDS: u32 = 10 * 1024;
-
 /// The shortest that a reshard takes, in seconds: 2 → 3 was seen to take 14.
 const SHORTEST_RESHARD: i64 = 14;
 

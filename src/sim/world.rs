@@ -3,7 +3,7 @@
 use super::account::Account;
 use super::chance::{CHANGES, Chance, GROWTH};
 use super::cloudwatch::CloudWatch;
-use super::durations::{MOST_ON_DEMAND_SHARDS, monitoring_seconds, reshard_seconds, switch_seconds};
+use super::durations::{monitoring_seconds, reshard_seconds, switch_seconds};
 use super::keys::Keys;
 use super::readers::{Readers, Reading};
 use super::retry::{Retry, Waiting};
@@ -18,8 +18,8 @@ use crate::observation::{
     CapacityMode, Commitment, Limits, Minute, Observation, Shard, Status, Stream, WarmThroughput,
 };
 use crate::rules::{
-    HashRange, Refusal, WRITE_BYTES_A_SECOND, WRITE_RECORDS_A_SECOND, must_accept_on_demand, must_accept_reshard,
-    must_accept_switch, must_be_active, must_be_provisioned, opened_by,
+    HashRange, MAX_ON_DEMAND_SHARDS, Refusal, WRITE_BYTES_A_SECOND, WRITE_RECORDS_A_SECOND, must_accept_on_demand,
+    must_accept_reshard, must_accept_switch, must_be_active, must_be_provisioned, opened_by,
 };
 use crate::signal::{Home, StreamArn};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -467,7 +467,7 @@ impl World {
             self.growing.remove(&number);
             let most = (PEAK_TIMES * self.peak).ceil() as u32;
             let shard = self.shards.iter().find(|shard| shard.number == number).map(|shard| shard.range);
-            if let Some(range) = shard.filter(|_| self.open_shards() < most.min(MOST_ON_DEMAND_SHARDS))
+            if let Some(range) = shard.filter(|_| self.open_shards() < most.min(MAX_ON_DEMAND_SHARDS))
                 && let Some(halves) = range.split(range.middle())
             {
                 let ranges = self.ranges_with(range, halves);
@@ -600,7 +600,7 @@ impl World {
     pub fn update_warm_throughput(&mut self, by: By, mibps: u32) -> Result<(), Refusal> {
         let allowed = self.may_be_warmed();
         self.answer(by, allowed)?;
-        let (open, target) = (self.open_shards(), mibps.min(MOST_ON_DEMAND_SHARDS));
+        let (open, target) = (self.open_shards(), mibps.min(MAX_ON_DEMAND_SHARDS));
         if target > open {
             let seconds = reshard_seconds(opened_by(&self.ranges(), target), &mut self.changes);
             self.begin(by, seconds, Becomes::Shards(HashRange::uniform(target)));

@@ -192,6 +192,11 @@ impl Aws {
     }
 }
 
+/// Where clocks that stand begin: a whole hour.
+pub fn noon() -> DateTime<Utc> {
+    DateTime::from_timestamp(1_795_176_000, 0).expect("in range")
+}
+
 /// The `AWS/Kinesis` datapoints of a load that lasted `minutes` whole minutes before `now`: metric, time and value.
 pub fn datapoints(load: Load, minutes: i64, now: DateTime<Utc>) -> Vec<(&'static str, DateTime<Utc>, f64)> {
     let now = now.duration_trunc(TimeDelta::minutes(1)).expect("in range");

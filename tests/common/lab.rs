@@ -6,7 +6,6 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
-use chrono::{DateTime, Utc};
 
 /// How long anything may take that the test waits for: a bound, and no pace.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -19,11 +18,6 @@ pub fn code_and_message<E: ProvideErrorMetadata + Debug, R: Debug>(error: SdkErr
 /// The code of an error that must be one.
 pub fn code<T: Debug, E: ProvideErrorMetadata + Debug, R: Debug>(answer: Result<T, SdkError<E, R>>) -> String {
     code_and_message(answer.expect_err("an error")).0
-}
-
-/// A whole hour.
-pub fn noon() -> DateTime<Utc> {
-    DateTime::from_timestamp(1_795_176_000, 0).expect("in range")
 }
 
 /// Waits for `event`, but not for ever.
