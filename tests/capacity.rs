@@ -20,7 +20,7 @@ use unthrottle::sim::shard::OpenShard;
 /// Bytes of each record's partition key.
 const KEY: &str = "k";
 
-/// Traffic for a stream of some shards: in each second so many records of one size for each shard.
+/// Traffic for a stream of some shards: for each second and shard, the number of records. All have one size.
 #[derive(Clone, Debug)]
 struct Load {
     shards: usize,

@@ -81,7 +81,7 @@ pub(super) struct Stage {
     /// Fields of its summary that the local account cannot make.
     summary: Option<serde_json::Value>,
     fault: Option<Fault>,
-    /// A reshard by somebody else is under way.
+    /// A reshard by another operator is under way.
     resharding: bool,
     /// Changes of other streams that the AutoFix metric shows.
     fleet_fixes: u32,
@@ -294,7 +294,7 @@ impl Stage {
             said(taken, "no room for more shards in the account"),
             said(self.monitored == Monitored::BeforeTraffic, "shard-level metrics on"),
             said(self.monitored == Monitored::AfterTraffic, "shard-level metrics on since a moment ago"),
-            said(self.resharding, "somebody else's reshard under way"),
+            said(self.resharding, "a reshard by another operator under way"),
             said(self.fleet_fixes > 0, &format!("{} changes of other streams in this hour", self.fleet_fixes)),
             self.fault.as_ref().map(|fault| format!("AWS refuses {}", fault.operation)),
             self.summary.as_ref().map(|fields| format!("its summary with {fields}")),
@@ -311,12 +311,12 @@ impl Stage {
 struct Past(DateTime<Utc>);
 
 impl Past {
-    /// So many minutes ago.
+    /// The time `minutes` minutes ago.
     fn ago(self, minutes: i64) -> DateTime<Utc> {
         self.0 - TimeDelta::minutes(minutes)
     }
 
-    /// The memory of a change of ours, made and settled so many minutes ago.
+    /// The memory of a change of ours that was made and settled `minutes` minutes ago.
     fn remember(self, kind: ChangeKind, from: u32, to: u32, minutes: i64, more: impl FnOnce(&mut Memory)) -> Memory {
         let mut change = Change::intent(kind, from, to, self.ago(minutes));
         change.settled = Some(change.at + TimeDelta::minutes(1));
@@ -476,7 +476,7 @@ impl Set<'_> {
         }))
     }
 
-    /// So many seconds of the traffic in words: what is driven, and what is counted.
+    /// `seconds` seconds of the traffic in words, and the unit that is counted.
     pub fn load(&self, seconds: usize) -> (String, &'static str) {
         let written = |per_second: u32, keys: &str| {
             let records = format!("{per_second} records of {} KiB a second", RECORD_BYTES / 1024);

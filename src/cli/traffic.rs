@@ -69,8 +69,8 @@ pub(super) struct Target<'a> {
 }
 
 impl Target<'_> {
-    /// Writes `per_second` records of [`RECORD_BYTES`] in each of so many seconds, spread evenly over `keys`. Nothing is
-    /// sent again. At most 500, which one PutRecords call takes.
+    /// Writes `per_second` records of [`RECORD_BYTES`] in each of `seconds` seconds, spread evenly over `keys`. It sends
+    /// nothing again. `per_second` is at most 500, which one PutRecords call takes.
     pub async fn write(&self, per_second: usize, keys: Keys, seconds: usize) -> Result<Tally, CliError> {
         let mut sum = Tally::default();
         for second in 0..seconds {
@@ -89,7 +89,7 @@ impl Target<'_> {
         Ok(Tally { served: count - throttled, throttled })
     }
 
-    /// Reads each shard for so many seconds with `readers` readers that poll [`POLLS`] times in each.
+    /// Reads each shard for `seconds` seconds with `readers` readers. Each reader polls [`POLLS`] times a second.
     pub async fn read(&self, readers: usize, seconds: usize) -> Result<Tally, CliError> {
         let mut iterators = self.iterators(readers).await?;
         let mut sum = Tally::default();
@@ -116,7 +116,7 @@ impl Target<'_> {
         }
     }
 
-    /// So many iterators for each open shard; a shard gives five in a second.
+    /// `readers` iterators for each open shard. A shard gives five in a second.
     async fn iterators(&self, readers: usize) -> Result<Vec<Option<String>>, CliError> {
         let shards = self.client.list_shards().stream_arn(self.arn).send().await;
         let shards = shards.map_err(|e| CliError::Aws { call: "ListShards", source: Cause::of(e) })?;

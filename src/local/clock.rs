@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_waits_lets_the_time_pass() {
+    async fn a_wait_on_a_clock_that_stands_moves_it() {
         let clock = Clock::standing_at(noon());
         clock.sleep_until(noon() + TimeDelta::hours(5)).await;
         assert_eq!(clock.now(), noon() + TimeDelta::hours(5));

@@ -90,7 +90,7 @@ async fn hang(account: &Account) {
 
 async fn hold(account: &Account) {
     let mut released = std::pin::pin!(account.released.notified());
-    // Registered before it is counted: whoever sees it hang can release it.
+    // Registered before it is counted, so that a test which sees the call hang can release it.
     released.as_mut().enable();
     account.hanging.fetch_add(1, Ordering::Release);
     released.await;

@@ -42,7 +42,7 @@ impl Default for Stat {
 }
 
 impl Stat {
-    /// The same value, so many times.
+    /// `times` samples of one value.
     pub fn of(value: f64, times: f64) -> Self {
         Self { sum: value * times, count: times, minimum: value, maximum: value }
     }
@@ -68,7 +68,7 @@ impl Metrics {
         self.0.get(series).into_iter().flatten().map(|(minute, stat)| (*minute, stat))
     }
 
-    /// Moves every sample so many minutes into the past.
+    /// Moves every sample `by` minutes into the past.
     pub fn age(&mut self, by: i64) {
         for minutes in self.0.values_mut() {
             *minutes = std::mem::take(minutes).into_iter().map(|(minute, stat)| (minute - by, stat)).collect();

@@ -15,7 +15,7 @@ impl HashRange {
     /// Every hash key there is.
     pub const ALL: HashRange = HashRange { first: 0, last: u128::MAX };
 
-    /// The ranges of so many shards of equal width (`UNIFORM_SCALING`): together they take every hash key, and none
+    /// The ranges of `shards` shards of equal width (`UNIFORM_SCALING`). Together they take every hash key, and none
     /// twice. The last one also takes what the division leaves over, as Kinesis has it.
     pub fn uniform(shards: u32) -> Vec<HashRange> {
         let shards = u128::from(shards.max(1));

@@ -13,13 +13,13 @@ const RESHARD_PER_SHARD: i64 = 2;
 /// What chance adds to a reshard, in seconds at most: to the 30 of a single split.
 const RESHARD_LONGER: i64 = 16;
 
-/// A switch of the capacity mode takes so many seconds: about four were seen.
+/// Seconds that a switch of the capacity mode takes: about four were seen.
 const SWITCH: i64 = 4;
 
 /// Switching shard-level metrics shows the stream as UPDATING for "seconds" (seen): taken to be as long as a switch.
 const MONITORING: i64 = 4;
 
-/// Seconds that a reshard takes which opens so many shards on the way.
+/// Seconds that a reshard takes. `opened`: the shards that it opens on its way.
 pub(super) fn reshard_seconds(opened: u32, chance: &mut Chance) -> i64 {
     SHORTEST_RESHARD + RESHARD_PER_SHARD * i64::from(opened) + chance.between(0, RESHARD_LONGER)
 }

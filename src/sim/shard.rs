@@ -75,8 +75,8 @@ impl OpenShard {
         format!("shardId-{:012}", self.number)
     }
 
-    /// The second `now` passes, in which the whole stream is offered so many new records of this size in bytes. They all
-    /// come when it begins.
+    /// The second `now` passes. The whole stream is offered `stream_records` new records of `record_bytes` bytes, all when
+    /// the second begins.
     pub fn pass(&mut self, now: i64, stream_records: f64, record_bytes: u64, retry: &Retry) -> Second {
         let load = stream_records * self.share + self.part;
         let offered = load as u64;

@@ -112,15 +112,15 @@ impl Aws {
         tokio::time::timeout(PATIENCE, look).await.expect("the change ends")
     }
 
-    /// A reshard by somebody else; the error is AWS's code.
+    /// A reshard by another operator; the error is AWS's code.
     pub async fn reshard(&self, stream: &str, to: i32) -> Result<(), String> {
         let update = self.kinesis.update_shard_count().stream_name(stream).target_shard_count(to);
         let answer = update.scaling_type(ScalingType::UniformScaling).send().await;
         answer.map(|_| ()).map_err(|error| error.code().expect("an answer").to_owned())
     }
 
-    /// Offers so many records of 10 KiB with these hash keys in each of so many seconds of the account's clock; gives how
-    /// many were accepted and how many throttled. The clock must stand. `per_second`: at most 500, one call's worth.
+    /// Offers `per_second` records of 10 KiB with these hash keys in each of `seconds` seconds of the account's clock. Gives
+    /// how many were accepted and how many throttled. The clock must stand. `per_second`: at most 500, one call's worth.
     pub async fn offer(
         &self,
         stream: &str,
