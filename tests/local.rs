@@ -7,9 +7,11 @@ mod aws;
 #[path = "common/lab.rs"]
 mod lab;
 
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use aws::noon;
+use aws::{Aws, noon};
 use aws_sdk_cloudwatch::types as cw;
 use aws_sdk_kinesis::config::{BehaviorVersion, Credentials, Region, retry::RetryConfig};
 use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
@@ -840,6 +842,56 @@ async fn the_newest_record_is_kept_however_large_it_is() {
     lab.put_numbered("orders", 0..3, 1000 * 1024).await;
     let kept = lab.read(lab.iterator("orders", ShardIteratorType::TrimHorizon).await).await.0;
     assert_eq!(kept.iter().map(|data| data[0]).collect::<Vec<_>>(), [2]);
+}
+
+/// The next line of what a command prints; `None` at its end. Gives the rest back, too.
+async fn line<R: Read + Send + 'static>(mut from: BufReader<R>) -> (Option<String>, BufReader<R>) {
+    let read = tokio::task::spawn_blocking(move || {
+        let mut line = String::new();
+        let bytes = from.read_line(&mut line).expect("readable");
+        ((bytes > 0).then_some(line), from)
+    });
+    within(read).await.expect("no panic")
+}
+
+/// A command that ends with the test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill().and_then(|()| self.0.wait());
+    }
+}
+
+#[tokio::test]
+async fn the_command_says_once_that_it_drops_records() {
+    let mut local = Command::new(env!("CARGO_BIN_EXE_unthrottle"));
+    local.args(["local", "--port", "0", "--keep-mib", "1"]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut local = Running(local.spawn().expect("it starts"));
+    // Kept open: the command ends when nothing reads what it prints.
+    let (first, _printed) = line(BufReader::new(local.0.stdout.take().expect("piped"))).await;
+    let first = first.expect("a line");
+    let url = first.split_whitespace().find_map(|word| word.strip_suffix(',').filter(|word| word.starts_with("http")));
+    let aws = Aws::at(url.unwrap_or_else(|| panic!("no address: {first}")));
+    aws.create("orders", 2).await;
+    let put = aws.kinesis.put_records().stream_name("orders").set_records(Some(vec![record("k", 100 * 1024); 10]));
+    put.send().await.expect("an answer");
+    let (said, rest) = line(BufReader::new(local.0.stderr.take().expect("piped"))).await;
+    let said = said.expect("a line");
+    assert!(said.contains("--keep-mib (1 MiB)") && said.contains("drops the oldest"), "{said}");
+    let put = aws.kinesis.put_records().stream_name("orders").records(record("a", 900 * 1024)).send().await;
+    put.expect("an answer");
+    drop(local);
+    assert_eq!(line(rest).await.0, None, "once");
+}
+
+#[test]
+fn the_command_refuses_to_keep_nothing() {
+    let out = Command::new(env!("CARGO_BIN_EXE_unthrottle")).args(["local", "--keep-mib", "0"]).output();
+    let out = out.expect("it runs");
+    let said = String::from_utf8(out.stderr).expect("text");
+    assert_eq!(out.status.code(), Some(2), "{said}");
+    assert!(said.contains("'--keep-mib <MIB>'") && said.contains("1.."), "{said}");
 }
 
 #[tokio::test]
