@@ -1356,7 +1356,7 @@ async fn a_dropped_account_stops_serving() {
     lab.stream("orders", 1).await;
     let describe = lab.kinesis.describe_stream_summary().stream_name("orders");
     drop(lab.account);
-    // The server ends when it is told to, which may be a moment later.
+    // The server gets the signal to stop at once, and may end a moment later.
     let lost = within(async {
         loop {
             if let Err(lost) = describe.clone().send().await {

@@ -2,7 +2,7 @@
 //! long it takes depends on the machine; what comes of it does not.
 
 use super::CliError;
-use crate::local::{Clock, ClockError};
+use crate::local::Clock;
 use crate::observe::Cause;
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::error::ProvideErrorMetadata;
@@ -76,7 +76,7 @@ impl Target<'_> {
         for second in 0..seconds {
             let records = (0..per_second).filter_map(|i| record(second * per_second + i, keys)).collect();
             sum.add(self.put(records).await?);
-            self.let_pass(SECOND)?;
+            self.clock.advance(SECOND)?;
         }
         Ok(sum)
     }
@@ -98,7 +98,7 @@ impl Target<'_> {
                 for iterator in &mut iterators {
                     sum.add(self.poll(iterator).await?);
                 }
-                self.let_pass(SECOND / POLLS as u32)?;
+                self.clock.advance(SECOND / POLLS as u32)?;
             }
         }
         Ok(sum)
@@ -131,10 +131,6 @@ impl Target<'_> {
             }
         }
         Ok(iterators)
-    }
-
-    fn let_pass(&self, time: Duration) -> Result<(), ClockError> {
-        self.clock.advance(time)
     }
 }
 

@@ -12,7 +12,7 @@ use ferrokinesis::types::{
 use serde_json::{Value, json};
 
 use super::limits::{Refusal, must_be_active, must_be_provisioned, refuse};
-use super::shards::{is_open, new_shard, open_ranges, open_shards, range, reshape};
+use super::shards::{is_open, open_ranges, open_shards, range, reshape};
 use super::transitions::Becomes;
 use super::{Account, lock, tags};
 use crate::rules::{
@@ -123,11 +123,6 @@ pub(super) async fn create_stream(account: &Account, name: &str, raw: &Value, in
 pub(super) fn new_stream(account: &Account, name: &str, status: StreamStatus) -> Stream {
     let created = EpochSeconds(account.now().timestamp() as f64);
     StreamBuilder::new(name.to_owned(), account.stream_arn(name), status, created, vec![]).build()
-}
-
-/// Shows a stream that does not take this long to be ACTIVE with shards at once.
-pub(super) fn open_at_once(stream: &mut Stream, shards: u32, now: DateTime<Utc>) {
-    stream.shards = HashRange::uniform(shards).into_iter().enumerate().map(|(n, r)| new_shard(n, r, now)).collect();
 }
 
 pub(super) async fn delete_stream(account: &Account, name: &str) -> Answer {

@@ -24,12 +24,12 @@ pub(super) async fn register(account: &Account, input: &Value) -> Answer {
     let name = input["ConsumerName"].as_str().unwrap_or_default();
     account.store.get_stream(&account.store.stream_name_from_arn(stream).unwrap_or_default()).await?;
     let others = account.store.list_consumers_for_stream(stream).await;
-    let mut others = others.iter().filter(|consumer| consumer.consumer_status != ConsumerStatus::Deleting);
+    let others = others.iter().filter(|consumer| consumer.consumer_status != ConsumerStatus::Deleting);
     if others.clone().any(|consumer| consumer.consumer_name == name) {
         let problem = format!("Consumer {name} under stream {stream} already exists.");
         return Err(refuse("ResourceInUseException", problem));
     }
-    if others.by_ref().count() >= MAX_CONSUMERS {
+    if others.count() >= MAX_CONSUMERS {
         let problem = "You have reached the maximum number of registered consumers for this stream.";
         return Err(refuse("LimitExceededException", problem));
     }

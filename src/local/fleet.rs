@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 use ferrokinesis::types::StreamStatus;
 
 use super::Account;
-use super::capacity::{new_stream, open_at_once};
+use super::capacity::new_stream;
+use super::shards::reshape;
+use crate::rules::HashRange;
 
 /// Adds a provisioned stream that is ACTIVE, or puts it in the place of one of the same name.
 pub(super) async fn add_stream(account: &Account, name: &str, shards: u32, tags: BTreeMap<String, String>) {
     let mut stream = new_stream(account, name, StreamStatus::Active);
-    open_at_once(&mut stream, shards, account.now());
+    reshape(&mut stream, &HashRange::uniform(shards), account.now());
     stream.tags = tags;
     // Only a store on disk can refuse a stream.
     let _ = account.store.put_stream(name, stream).await;

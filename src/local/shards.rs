@@ -63,7 +63,7 @@ pub(super) fn reshape(stream: &mut Stream, ranges: &[HashRange], now: DateTime<U
 }
 
 /// A shard without parents that opens now.
-pub(super) fn new_shard(index: usize, range: HashRange, now: DateTime<Utc>) -> Shard {
+fn new_shard(index: usize, range: HashRange, now: DateTime<Utc>) -> Shard {
     let index = number(index);
     Shard {
         shard_id: shard_id_name(index),

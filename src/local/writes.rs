@@ -165,7 +165,9 @@ async fn write(
     samples: &mut Samples,
 ) -> Result<Vec<Written>, Refusal> {
     // A stream that is not there gets no entry.
-    account.store.get_stream(name).await?;
+    if !account.store.contains_stream(name).await {
+        return Err(Refusal::stream_not_found(name, &account.options.account));
+    }
     let capacities = lock(&account.capacities).entry(name.to_owned()).or_default().clone();
     let mut capacities = capacities.lock().await;
     let stream = account.store.get_stream(name).await?;

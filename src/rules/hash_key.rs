@@ -19,7 +19,7 @@ impl HashRange {
     /// twice. The last one also takes what the division leaves over, as Kinesis has it.
     pub fn uniform(shards: u32) -> Vec<HashRange> {
         let shards = u128::from(shards.max(1));
-        // 2^128 ÷ shards, of which 2^128 itself does not fit.
+        // The width is 2^128 ÷ shards. A u128 does not hold 2^128, so the division starts from 2^128 - 1.
         let width = if shards == 1 { u128::MAX } else { u128::MAX / shards + (u128::MAX % shards + 1) / shards };
         let last = |n: u128| if n + 1 == shards { u128::MAX } else { (n + 1) * width - 1 };
         (0..shards).map(|n| HashRange { first: n * width, last: last(n) }).collect()
