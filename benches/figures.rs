@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
-use unthrottle::local::{Effect, Fault, LocalAccount, Options};
+use unthrottle_lab::local::{Effect, Fault, LocalAccount, Options};
 
 /// Starts of each program, alternating: the median of fewer wanders with the machine's other work.
 const STARTS: usize = 25;

@@ -1,15 +1,14 @@
 //! The settings as a process finds them: its environment, and the file of prices that this names.
 
-use crate::cost::{Prices, PricesError};
-use crate::policy::{InvalidSetting, Policy};
 use std::path::PathBuf;
+use unthrottle_core::cost::{Prices, PricesError};
+use unthrottle_core::policy::{InvalidSetting, Policy};
 
 /// The variable that names a file of prices, in the form of `infra/prices.json`: another region's, or your own.
 const PRICES_FILE: &str = "UNTHROTTLE_PRICES_FILE";
 
 /// Settings that cannot be used. Nothing was called.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum SettingsError {
     /// A variable's value.
     #[error("{0}")]

@@ -1,34 +1,34 @@
 //! The fleet: the scheduled look that closes every loop. Events get lost, alarms fire once, and nobody tells us when a
 //! change is done; so now and then the streams that need a look get one, and no other stream costs anything.
 
-use crate::clients::Clients;
-use crate::decide::{Due, due};
-use crate::heal::{Error, Healer, Healing};
-use crate::memory::TAG;
-use crate::observe::{ReadError, fleet};
-use crate::report::{Document, Outcome};
-use crate::signal::{Home, Signal, StreamArn};
+use crate::aws::read::fleet;
+use crate::aws::{Clients, ReadError};
+use crate::error::Error;
+use crate::handler::{Handler, Reply};
 use chrono::{DateTime, Utc};
 use futures_util::StreamExt as _;
 use futures_util::stream;
-use serde::Serialize;
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
+use unthrottle_core::decide::{Pending, pending};
+use unthrottle_core::decision::Outcome;
+use unthrottle_core::memory::TAG;
+use unthrottle_core::report::{Document, Failure, Findings, MOST_CONTRIBUTORS, SweepDocument};
+use unthrottle_core::signal::{Home, Signal, StreamArn};
 
 /// A look reads a stream's tags, which AWS allows five times a second to a whole account: four leave one to the
 /// invocations that a throttle wakes meanwhile. A look takes well under a second.
 const PACE: Duration = Duration::from_millis(250);
 
-/// Looks under way at once: more would be throttled, and fewer wait where one stream is slow.
+/// Checks under way at once: more would be throttled, and fewer wait where one stream is slow.
 pub const AT_ONCE: usize = 4;
 
 /// The longest that a look may take, with its change and a person told. One that takes longer is given up, as if the process
 /// had died: the next look ends what it began. No look begins that would have less time than this before the deadline.
-pub const LONGEST_LOOK: Duration = Duration::from_secs(36);
+pub const LONGEST_CHECK: Duration = Duration::from_secs(36);
 
 /// How often a sweep that stays looks at what is under way: CloudWatch publishes once a minute.
 pub const AGAIN_EVERY: Duration = Duration::from_secs(60);
@@ -37,53 +37,7 @@ pub const AGAIN_EVERY: Duration = Duration::from_secs(60);
 const TO_ANSWER: Duration = Duration::from_secs(1);
 
 /// What a sweep leaves of its time for a look: one that begins with less may end beyond the deadline.
-const RESERVED: Duration = LONGEST_LOOK.saturating_add(TO_ANSWER);
-
-/// What a sweep found and did.
-#[derive(Debug, Serialize)]
-pub struct SweepDocument {
-    /// Of this format.
-    pub version: u8,
-    /// Always `swept`.
-    pub outcome: &'static str,
-    /// Streams that have raised a fleet alarm (throttled, or a reader far behind), or that a query shows throttled.
-    pub throttled: usize,
-    /// Fleet alarms that tell of no more streams, though more may have raised them.
-    pub full_alarms: Vec<String>,
-    /// Streams that carry a memory.
-    pub remembered: usize,
-    /// Those of them with something to verify, to check, to switch off or to take back.
-    pub due: usize,
-    /// Streams that were looked at.
-    pub looked: usize,
-    /// Further looks at those of them that were under way.
-    pub again: usize,
-    /// Streams that were changed.
-    pub changed: usize,
-    /// Streams whose last change was found to have worked.
-    pub healed: usize,
-    /// What could not be read or done, and why. The others went on.
-    pub failed: Vec<Failure>,
-    /// Streams that need a look, for which there was no time: the next sweep finds them again.
-    pub left: Vec<String>,
-    /// Requests of the finding, retries included.
-    pub finding_calls: u32,
-    /// One for each look: those at a stream that was changed come first, and those at one stream in their order.
-    pub decisions: Vec<Document>,
-    /// For a person.
-    pub sentence: String,
-}
-
-/// What failed in a sweep.
-#[derive(Clone, Debug, Serialize)]
-pub struct Failure {
-    /// The stream, alarm or index.
-    pub of: String,
-    /// The stable code of the error.
-    pub code: &'static str,
-    /// What happened.
-    pub error: String,
-}
+const RESERVED: Duration = LONGEST_CHECK.saturating_add(TO_ANSWER);
 
 /// The streams that need a look, the worst first.
 struct Found {
@@ -102,7 +56,7 @@ struct Found {
 pub struct Plan {
     /// When the function is stopped. No look begins that could end later.
     pub deadline: DateTime<Utc>,
-    /// How often the sweep looks again at what is [under way](crate::decide::Verdict::is_under_way), as long as there is
+    /// How often the sweep looks again at what is [under way](unthrottle_core::decision::Verdict::is_under_way), as long as there is
     /// time. `None`: it does not stay. The Lambda's is [`AGAIN_EVERY`].
     pub again_every: Option<Duration>,
     /// How many looks are under way at once, at most; at least 1. The Lambda's is [`AT_ONCE`]. With more than one, a slow
@@ -117,37 +71,37 @@ impl Plan {
     }
 }
 
-/// Looks at every stream that needs a look, and does what the look decides. `each` is given what came of each look when it
+/// Checks at every stream that needs a look, and does what the look decides. `each` is given what came of each look when it
 /// ends, to log it.
 ///
 /// # Errors
 /// No index of the fleet could be read. What fails for one stream is in the document, and stops no other.
 pub async fn sweep(
-    healer: &Healer,
+    handler: &Handler,
     home: &Home,
     plan: Plan,
-    mut each: impl FnMut(&Healing),
+    mut each: impl FnMut(&Reply),
 ) -> Result<SweepDocument, Error> {
     let Plan { deadline, again_every, at_once } = plan;
-    let (before, clock) = (healer.clients().calls(), healer.clock());
+    let (before, clock) = (handler.clients().calls(), handler.clock());
     let time = (deadline - clock.now()).to_std().unwrap_or_default().saturating_sub(TO_ANSWER);
-    let found = timeout(time, find(healer, home, clock.now())).await.map_err(|_| Error::SweepTooSlow)??;
-    let finding_calls = healer.clients().calls() - before;
-    let sweeper = Sweeper::new(healer, home, deadline, at_once);
-    let (mut queue, mut all) = (found.queue.clone(), Looks::default());
+    let found = timeout(time, find(handler, home, clock.now())).await.map_err(|_| Error::SweepTooSlow)??;
+    let finding_calls = handler.clients().calls() - before;
+    let sweeper = Sweeper::new(handler, home, deadline, at_once);
+    let (mut queue, mut all) = (found.queue.clone(), Checks::default());
     loop {
         let begun = clock.now();
-        queue = sweeper.look(queue, &mut all, &mut each).await;
+        queue = sweeper.check(queue, &mut all, &mut each).await;
         match again_every.map(|every| (begun + every).max(clock.now())) {
             Some(next) if !queue.is_empty() && !sweeper.is_late(next) => clock.sleep_until(next).await,
             _ => break,
         }
     }
-    Ok(SweepDocument::new(found, all, finding_calls))
+    Ok(document(found, all, finding_calls))
 }
 
 struct Sweeper<'a> {
-    healer: &'a Healer,
+    handler: &'a Handler,
     home: &'a Home,
     deadline: DateTime<Utc>,
     at_once: usize,
@@ -159,7 +113,7 @@ struct Sweeper<'a> {
 
 /// What came of the looks so far.
 #[derive(Default)]
-struct Looks {
+struct Checks {
     decisions: Vec<Document>,
     failed: Vec<Failure>,
     left: Vec<String>,
@@ -167,16 +121,17 @@ struct Looks {
     changed: BTreeSet<StreamArn>,
 }
 
-impl Looks {
+impl Checks {
     fn has_seen(&self, stream: &StreamArn) -> bool {
-        self.decisions.iter().any(|document| name(document) == stream.name)
+        let is_it = |document: &Document| document.stream.as_ref().is_some_and(|seen| seen.name == stream.name);
+        self.decisions.iter().any(is_it)
     }
 }
 
 impl<'a> Sweeper<'a> {
-    fn new(healer: &'a Healer, home: &'a Home, deadline: DateTime<Utc>, at_once: usize) -> Sweeper<'a> {
-        let changes = AtomicU32::new(healer.policy().max_changes_per_sweep);
-        Sweeper { healer, home, deadline, at_once: at_once.max(1), changes, next: Mutex::new(healer.clock().now()) }
+    fn new(handler: &'a Handler, home: &'a Home, deadline: DateTime<Utc>, at_once: usize) -> Sweeper<'a> {
+        let changes = AtomicU32::new(handler.policy().max_changes_per_sweep);
+        Sweeper { handler, home, deadline, at_once: at_once.max(1), changes, next: Mutex::new(handler.clock().now()) }
     }
 
     /// Whether a look that begins at `then` may end beyond the deadline.
@@ -188,28 +143,29 @@ impl<'a> Sweeper<'a> {
     /// itself.
     async fn take_turn(&self) {
         let mut next = self.next.lock().await;
-        let clock = self.healer.clock();
+        let clock = self.handler.clock();
         // At most a turn: the machine's time may have been set back since.
         clock.sleep_until((*next).min(clock.now() + PACE)).await;
         *next = clock.now() + PACE;
     }
 
-    /// Looks at these streams, as far as there is time. Gives those that are under way.
-    async fn look(&self, queue: Vec<StreamArn>, all: &mut Looks, each: &mut impl FnMut(&Healing)) -> Vec<StreamArn> {
+    /// Checks at these streams, as far as there is time. Gives those that are under way.
+    async fn check(&self, queue: Vec<StreamArn>, all: &mut Checks, each: &mut impl FnMut(&Reply)) -> Vec<StreamArn> {
         let changed = all.changed.clone();
-        let mut looks = stream::iter(queue).map(|stream| self.look_at(stream, &changed)).buffer_unordered(self.at_once);
+        let mut checks =
+            stream::iter(queue).map(|stream| self.check_one(stream, &changed)).buffer_unordered(self.at_once);
         let mut under_way = vec![];
-        while let Some((stream, look)) = looks.next().await {
-            match look {
-                Some(Ok(healing)) => {
-                    each(&healing);
-                    if healing.document.outcome == Outcome::Acted {
+        while let Some((stream, check)) = checks.next().await {
+            match check {
+                Some(Ok(reply)) => {
+                    each(&reply);
+                    if reply.document.outcome == Outcome::Acted {
                         all.changed.insert(stream.clone());
                     }
-                    if healing.is_under_way {
+                    if reply.decision.is_under_way() {
                         under_way.push(stream);
                     }
-                    all.decisions.push(healing.document);
+                    all.decisions.push(reply.document);
                 }
                 Some(Err(error)) => {
                     all.failed.push(Failure { of: stream.name, code: error.code(), error: error.to_string() });
@@ -222,29 +178,29 @@ impl<'a> Sweeper<'a> {
         under_way
     }
 
-    /// Looks at a stream, unless it is too late. One that this sweep has changed counts against its bound already.
-    async fn look_at(
+    /// Checks at a stream, unless it is too late. One that this sweep has changed counts against its bound already.
+    async fn check_one(
         &self,
         stream: StreamArn,
         changed: &BTreeSet<StreamArn>,
-    ) -> (StreamArn, Option<Result<Healing, Error>>) {
+    ) -> (StreamArn, Option<Result<Reply, Error>>) {
         // Who will get no turn must not wait for it, or the many that are left would take the sweep beyond its deadline.
-        if !self.is_late(self.healer.clock().now()) {
+        if !self.is_late(self.handler.clock().now()) {
             self.take_turn().await;
         }
-        if self.is_late(self.healer.clock().now()) {
+        if self.is_late(self.handler.clock().now()) {
             return (stream, None);
         }
         let signal = Signal::Sweep(stream.clone());
         let changes = (!changed.contains(&stream)).then_some(&self.changes);
-        let look = timeout(LONGEST_LOOK, self.healer.heal_within(&signal, self.home, changes)).await;
-        let look = look.unwrap_or_else(|_| Err(Error::GivenUp { stream: stream.name.clone() }));
-        (stream, Some(look))
+        let check = timeout(LONGEST_CHECK, self.handler.run_in_sweep(&signal, self.home, changes)).await;
+        let check = check.unwrap_or_else(|_| Err(Error::GivenUp { stream: stream.name.clone() }));
+        (stream, Some(check))
     }
 }
 
-async fn find(healer: &Healer, home: &Home, now: DateTime<Utc>) -> Result<Found, Error> {
-    let (clients, policy) = (healer.clients(), healer.policy());
+async fn find(handler: &Handler, home: &Home, now: DateTime<Utc>) -> Result<Found, Error> {
+    let (clients, policy) = (handler.clients(), handler.policy());
     let (mut failed, mut full_alarms) = (vec![], vec![]);
     let (throttled, tagged) = tokio::join!(
         throttled(clients, &policy.fleet_alarms, now, &mut failed, &mut full_alarms),
@@ -261,9 +217,10 @@ async fn find(healer: &Healer, home: &Home, now: DateTime<Utc>) -> Result<Found,
         }
     };
     let remembered = tagged.len();
-    let due = tagged.into_iter().filter_map(|(arn, tags)| Some((due(&tags, policy, now)?, StreamArn::parse(&arn)?)));
-    let mut due: Vec<(Due, StreamArn)> = due.filter(|(_, stream)| stream.home == *home).collect();
-    due.sort_by_key(|(due, _)| *due);
+    let remembering =
+        tagged.into_iter().filter_map(|(arn, tags)| Some((pending(&tags, policy, now)?, StreamArn::parse(&arn)?)));
+    let mut due: Vec<(Pending, StreamArn)> = remembering.filter(|(_, stream)| stream.home == *home).collect();
+    due.sort_by_key(|(pending, _)| *pending);
     let mut worst: Vec<(StreamArn, f64)> =
         throttled.iter().filter_map(|(name, refused)| Some((StreamArn::new(name, home)?, *refused))).collect();
     worst.sort_by(|(_, a), (_, b)| b.total_cmp(a));
@@ -294,7 +251,7 @@ async fn throttled(
     for alarm in alarms {
         match fleet::contributors(clients, alarm).await {
             Ok(names) => {
-                full.extend((names.len() >= fleet::MOST_CONTRIBUTORS).then(|| alarm.clone()));
+                full.extend((names.len() >= MOST_CONTRIBUTORS).then(|| alarm.clone()));
                 streams.extend(names.into_iter().map(|name| (name, 0.0)));
             }
             Err(error) => failed.push(failure(alarm, &error)),
@@ -315,71 +272,21 @@ fn failure(of: &str, error: &ReadError) -> Failure {
     Failure { of: of.into(), code: "read_failed", error: error.to_string() }
 }
 
-fn name(document: &Document) -> &str {
-    document.stream.as_ref().map_or("", |stream| &stream.name)
-}
-
-impl SweepDocument {
-    fn new(found: Found, looks: Looks, finding_calls: u32) -> SweepDocument {
-        let Found { throttled, full_alarms, remembered, due, mut failed, is_charged, .. } = found;
-        let Looks { mut decisions, failed: failed_looks, mut left, changed } = looks;
-        failed.extend(failed_looks);
-        left.sort_unstable();
-        let is_changed = |document: &Document| changed.iter().any(|stream| stream.name == name(document));
-        decisions.sort_by_cached_key(|document| (Reverse(is_changed(document)), name(document).to_owned()));
-        let looked = decisions.chunk_by(|one, next| name(one) == name(next)).count();
-        let mut document = SweepDocument {
-            version: 1,
-            outcome: "swept",
-            throttled,
-            full_alarms,
-            remembered,
-            due,
-            looked,
-            again: decisions.len() - looked,
-            changed: changed.len(),
-            healed: decisions.iter().filter(|document| document.outcome == Outcome::Healed).count(),
-            failed,
-            left,
-            finding_calls,
-            decisions,
-            sentence: String::new(),
-        };
-        document.sentence = document.sentence(is_charged);
-        document
-    }
-
-    fn sentence(&self, is_charged: bool) -> String {
-        let SweepDocument { throttled, remembered, due, looked, changed, healed, failed, left, .. } = self;
-        let held_back = self.decisions.iter().filter(|document| document.code == "fleet_limit").count();
-        let mut text = format!(
-            "swept: in alarm {throttled}, memories due {due} of {remembered}; looked at {looked}, changed {changed}, \
-             healed {healed}."
-        );
-        if self.again > 0 {
-            text += &format!(" It stayed and looked again {} times at what was under way.", self.again);
-        }
-        if held_back > 0 {
-            text += &format!(" Not changed, because you allow no more at once: {held_back} (the worst came first).");
-        }
-        if !self.full_alarms.is_empty() {
-            text += &format!(
-                " An alarm tells at most {} streams, so others may throttle: {}.",
-                fleet::MOST_CONTRIBUTORS,
-                self.full_alarms.join(", ")
-            );
-        }
-        if !failed.is_empty() {
-            let of: Vec<&str> = failed.iter().map(|failure| failure.of.as_str()).take(5).collect();
-            text += &format!(" Failed: {} ({}).", failed.len(), of.join(", "));
-        }
-        if !left.is_empty() {
-            text += &format!(" No time was left for {}: the next sweep finds them again.", left.len());
-        }
-        if is_charged {
-            text += " No fleet alarm is set (UNTHROTTLE_FLEET_ALARMS), so CloudWatch was asked twice about every stream of \
-                     the account, at about $0.01 for 1,000 streams each time.";
-        }
-        text
-    }
+fn document(found: Found, checks: Checks, finding_calls: u32) -> SweepDocument {
+    let Found { throttled, full_alarms, remembered, due, mut failed, is_charged, .. } = found;
+    let Checks { decisions, failed: failed_checks, left, changed } = checks;
+    failed.extend(failed_checks);
+    let changed = changed.into_iter().map(|stream| stream.name).collect();
+    SweepDocument::new(Findings {
+        throttled,
+        full_alarms,
+        remembered,
+        due,
+        failed,
+        is_charged,
+        decisions,
+        left,
+        changed,
+        finding_calls,
+    })
 }

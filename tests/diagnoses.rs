@@ -1,7 +1,5 @@
-//! Each diagnosis on the wire: a local account that is really throttled, real SDK clients, and the healer that the
+//! Each diagnosis on the wire: a local account that is really throttled, real SDK clients, and the handler that the
 //! Lambda runs. The clock of the account stands until a test moves it.
-
-#![cfg(feature = "cli")]
 
 #[path = "common/aws.rs"]
 mod aws;
@@ -12,13 +10,13 @@ use chrono::{DurationRound, TimeDelta};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
-use unthrottle::clients::Clients;
-use unthrottle::heal::Healer;
-use unthrottle::local::{Clock, Commitment, Effect, Fault, LocalAccount, Options};
-use unthrottle::memory::ChangeKind;
-use unthrottle::observation::SHARD_METRICS;
-use unthrottle::policy::{Permission, Policy};
-use unthrottle::signal::Home;
+use unthrottle::aws::Clients;
+use unthrottle::handler::Handler;
+use unthrottle_core::memory::ChangeKind;
+use unthrottle_core::observation::SHARD_METRICS;
+use unthrottle_core::policy::{Permission, Policy};
+use unthrottle_core::signal::Home;
+use unthrottle_lab::local::{Clock, Commitment, Effect, Fault, LocalAccount, Options};
 
 /// Seconds of traffic: a minute of metrics, which is what a decision needs.
 const TRAFFIC: usize = 60;
@@ -81,14 +79,14 @@ impl Stage {
         self.aws.offer(STREAM, per_second, TRAFFIC, hash_key).await
     }
 
-    /// What the healer decides when a person asks. A new container each time: it remembers nothing, so it reads the
+    /// What the handler decides when a person asks. A new container each time: it remembers nothing, so it reads the
     /// account's limits again, and AWS allows one such call a second.
     async fn ask(&self) -> Value {
         self.clock().advance(Duration::from_secs(1)).expect("a clock that stands");
-        let clients = Clients::new(&unthrottle::cli::local_config(self.account.url()));
+        let clients = Clients::new(&unthrottle_cli::local_config(self.account.url()));
         let home = Home::of_arn(STREAM_ARN).expect("an ARN");
-        let healer = Healer::new(clients, self.policy.clone()).on(self.clock().clone());
-        let healing = healer.handle(&json!({ "stream": STREAM }), &home).await;
+        let handler = Handler::new(clients, self.policy.clone()).on(self.clock().clone());
+        let healing = handler.handle(&json!({ "stream": STREAM }), &home).await;
         serde_json::to_value(healing.expect("a decision").document).expect("JSON")
     }
 
@@ -281,7 +279,7 @@ async fn what_aws_refuses_is_held_by_name_and_remembered() {
     let warm = async {
         let stage = Stage::committed(1).await.on_demand().await;
         stage.drive(170, everywhere).await;
-        what_aws_refuses(&stage, "UpdateStreamWarmThroughput", ChangeKind::Warm).await;
+        what_aws_refuses(&stage, "UpdateStreamWarmThroughput", ChangeKind::WarmUp).await;
     };
     let leap = async {
         let stage = Stage::committed(1).await;
@@ -291,7 +289,7 @@ async fn what_aws_refuses_is_held_by_name_and_remembered() {
     let skew = async {
         let stage = Stage::new(4).await.policy(|p| p.diagnose = Permission::Allow);
         stage.drive(170, in_quarter(0)).await;
-        what_aws_refuses(&stage, "EnableEnhancedMonitoring", ChangeKind::Watch).await;
+        what_aws_refuses(&stage, "EnableEnhancedMonitoring", ChangeKind::EnableShardMetrics).await;
     };
     tokio::join!(hot, warm, leap, skew);
 }
@@ -309,7 +307,7 @@ async fn what_aws_refuses(stage: &Stage, operation: &str, kind: ChangeKind) {
         let refused = stage.aws.memory(STREAM_ARN).await.and_then(|memory| memory.refused).expect("remembered");
         assert_eq!((refused.kind, refused.count), (kind, limits), "{operation} {code}");
         assert_eq!(stage.ask().await["code"], "refused_lately");
-        if kind == ChangeKind::Watch {
+        if kind == ChangeKind::EnableShardMetrics {
             break; // Not worth a second try.
         }
         stage.later().await;

@@ -1,10 +1,8 @@
 //! The fleet on the wire: sweeps that find, verify and restore, people who are told, and what holds when a process dies
-//! or a memory is lost. A local account, real SDK clients, the healer that the Lambda runs, and the two binaries.
+//! or a memory is lost. A local account, real SDK clients, the handler that the Lambda runs, and the two binaries.
 //!
 //! The clock of the account stands until a test moves it. Tests with one of the binaries have an account on the machine's
 //! clock, the only one that a binary knows.
-
-#![cfg(feature = "cli")]
 
 #[path = "common/aws.rs"]
 mod aws;
@@ -20,15 +18,17 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use unthrottle::clients::Clients;
-use unthrottle::clock;
-use unthrottle::heal::{Error, Healer, Healing};
-use unthrottle::local::{Clock, Effect, Fault, LocalAccount, Options};
-use unthrottle::memory::{Change, ChangeKind, Memory, TAG};
-use unthrottle::policy::{Mode, Policy};
-use unthrottle::report::{Outcome, metric};
-use unthrottle::signal::Home;
-use unthrottle::sweep::{LONGEST_LOOK, Plan, SweepDocument, sweep};
+use unthrottle::Error;
+use unthrottle::aws::Clients;
+use unthrottle::handler::{Handler, Reply};
+use unthrottle::sweep::{LONGEST_CHECK, Plan, SweepDocument, sweep};
+use unthrottle_core::clock;
+use unthrottle_core::decision::Outcome;
+use unthrottle_core::memory::{Change, ChangeKind, Memory, TAG};
+use unthrottle_core::policy::{Mode, Policy};
+use unthrottle_core::report::metric;
+use unthrottle_core::signal::Home;
+use unthrottle_lab::local::{Clock, Effect, Fault, LocalAccount, Options};
 
 const TOPIC: &str = "arn:aws:sns:us-east-1:123456789012:notices";
 const ALARMS: [(&str, &str); 2] =
@@ -97,10 +97,10 @@ impl Stage {
     }
 
     /// A container that remembers nothing. AWS tells the account's limits once a second.
-    fn healer(&self) -> Healer {
+    fn handler(&self) -> Handler {
         let _ = self.account.clock().advance(Duration::from_secs(1));
-        let clients = Clients::new(&unthrottle::cli::local_config(self.account.url()));
-        Healer::new(clients, self.policy.clone()).on(self.account.clock().clone())
+        let clients = Clients::new(&unthrottle_cli::local_config(self.account.url()));
+        Handler::new(clients, self.policy.clone()).on(self.account.clock().clone())
     }
 
     async fn sweep(&self) -> Swept {
@@ -109,21 +109,21 @@ impl Stage {
 
     /// The same within this time; `again_every`: it stays.
     async fn sweep_for(&self, time: Duration, again_every: Option<Duration>) -> Result<Swept, Error> {
-        self.sweep_by(&self.healer(), time, again_every).await
+        self.sweep_by(&self.handler(), time, again_every).await
     }
 
-    /// The same by this healer. One look after the other: the order is that of the sweep.
-    async fn sweep_by(&self, healer: &Healer, time: Duration, again_every: Option<Duration>) -> Result<Swept, Error> {
+    /// The same by this handler. One look after the other: the order is that of the sweep.
+    async fn sweep_by(&self, handler: &Handler, time: Duration, again_every: Option<Duration>) -> Result<Swept, Error> {
         let mut lines = vec![];
-        let each = |healing: &Healing| lines.extend(healing.lines_of_sweep(self.now()));
+        let each = |healing: &Reply| lines.extend(healing.lines_in_sweep(self.now()));
         let plan = Plan { again_every, at_once: 1, ..Plan::until(self.now() + time) };
-        let document = sweep(healer, &home(), plan, each).await?;
+        let document = sweep(handler, &home(), plan, each).await?;
         Ok(Swept { document, lines })
     }
 
     /// What a new container says to a person who asks.
-    async fn ask(&self) -> Healing {
-        ask(&self.healer(), STREAM).await
+    async fn ask(&self) -> Reply {
+        ask(&self.handler(), STREAM).await
     }
 
     /// Datapoints of a load, in these minutes before now: each shard takes 1,000 records a second, the rest is refused.
@@ -171,7 +171,7 @@ impl Stage {
                 text = text.replace(&when(change.at), &when(change.at - by));
             }
             None => {
-                memory.told = memory.told.map(|(code, at)| (code, at - by));
+                memory.notified = memory.notified.map(|(code, at)| (code, at - by));
                 text = memory.encode().expect("fits");
             }
         }
@@ -229,8 +229,8 @@ fn home() -> Home {
     Home::of_arn(STREAM_ARN).expect("an ARN")
 }
 
-async fn ask(healer: &Healer, stream: &str) -> Healing {
-    healer.handle(&json!({ "stream": stream }), &home()).await.expect("a decision")
+async fn ask(handler: &Handler, stream: &str) -> Reply {
+    handler.handle(&json!({ "stream": stream }), &home()).await.expect("a decision")
 }
 
 /// Name, outcome and code of each decision.
@@ -257,7 +257,7 @@ fn remembered(kind: ChangeKind, from: u32, to: u32, now: DateTime<Utc>) -> Memor
     change.since = Some(at - TimeDelta::minutes(4));
     change.settled = Some(change.at + TimeDelta::minutes(2));
     change.healed = Some(change.at + TimeDelta::minutes(4));
-    change.counted = Some(change.at + TimeDelta::minutes(4));
+    change.published = Some(change.at + TimeDelta::minutes(4));
     Memory::default().intend(change, false)
 }
 
@@ -290,10 +290,10 @@ impl Stage {
             stage.remember(&format!("settled-{n:03}"), 2, &settled).await;
         }
         for n in 0..10 {
-            let [unverified, uncounted] = ["unverified", "uncounted"].map(|kind| format!("{kind}-{n}"));
+            let [unverified, unpublished] = ["unverified", "unpublished"].map(|kind| format!("{kind}-{n}"));
             stage.remember_change(&unverified, |change| change.healed = None).await;
             stage.count_its_change(&unverified);
-            stage.remember_change(&uncounted, |change| change.counted = None).await;
+            stage.remember_change(&unpublished, |change| change.published = None).await;
         }
         for n in 0..5 {
             let unsettled = format!("unsettled-{n}");
@@ -330,8 +330,8 @@ async fn a_sweep_over_a_large_fleet_costs_little_and_looks_at_what_needs_it() {
     stage.account.reset_calls();
 
     let watched = Watched::of(&stage);
-    let healer = stage.healer().on(watched.clone());
-    let found = stage.sweep_by(&healer, LONG, None).await.expect("a sweep");
+    let handler = stage.handler().on(watched.clone());
+    let found = stage.sweep_by(&handler, LONG, None).await.expect("a sweep");
 
     let pace = watched.most_in_a_second();
     let calls = stage.account.calls();
@@ -362,7 +362,7 @@ async fn a_sweep_over_a_large_fleet_costs_little_and_looks_at_what_needs_it() {
     expect("gone".into(), "held", "stream_gone");
     for n in 0..10 {
         expect(format!("unverified-{n}"), "healed", "healthy");
-        expect(format!("uncounted-{n}"), "held", "healthy");
+        expect(format!("unpublished-{n}"), "held", "healthy");
     }
     for n in 0..5 {
         expect(format!("unsettled-{n}"), "held", "healthy");
@@ -398,7 +398,7 @@ const AGAIN_EVERY: Duration = Duration::from_secs(120);
 
 /// Time for so many looks more than one.
 fn time_for(more: u32) -> Duration {
-    LONGEST_LOOK + Duration::from_secs(1) + more * AGAIN_EVERY + AGAIN_EVERY / 2
+    LONGEST_CHECK + Duration::from_secs(1) + more * AGAIN_EVERY + AGAIN_EVERY / 2
 }
 
 #[tokio::test]
@@ -454,8 +454,8 @@ async fn a_stream_that_takes_several_changes_counts_once_against_the_bound_of_a_
     stage.account.add_streams([throttled(0)], 2, &[]).await;
     stage.offer(&throttled(0), 3000.0, 2, 1..=4);
     let stage = Arc::new(stage);
-    let healer = stage.healer().on(UnderLoad(stage.clone()));
-    let swept = stage.sweep_by(&healer, time_for(2), Some(AGAIN_EVERY)).await.expect("a sweep");
+    let handler = stage.handler().on(UnderLoad(stage.clone()));
+    let swept = stage.sweep_by(&handler, time_for(2), Some(AGAIN_EVERY)).await.expect("a sweep");
     let (acted, other) = ((STREAM, Outcome::Acted, "scale_shards"), throttled(0));
     let settling = (STREAM, Outcome::Held, "settling");
     assert_eq!(decisions(&swept), [acted, settling, acted, (&other, Outcome::Held, "fleet_limit")]);
@@ -476,7 +476,7 @@ async fn what_fails_while_a_sweep_stays_is_said() {
 /// And the memories that were due are due no more, but for those that nobody can read.
 async fn the_next_sweep_finds_the_rest(stage: &Stage) {
     stage.throttle_all(1);
-    let rest = stage.sweep_for(LONGEST_LOOK + Duration::from_millis(1600), None).await;
+    let rest = stage.sweep_for(LONGEST_CHECK + Duration::from_millis(1600), None).await;
     let rest = rest.expect("a sweep").document;
     // What was changed is due until it has healed, and among the throttled still.
     assert_eq!((rest.throttled, rest.due), (41, 5 + CHANGES), "{}", rest.sentence);
@@ -487,7 +487,7 @@ async fn the_next_sweep_finds_the_rest(stage: &Stage) {
 async fn without_fleet_alarms_a_query_finds_them(stage: Stage) {
     let stage = stage.policy(|p| p.fleet_alarms.clear());
     stage.throttle_all(1);
-    let found = stage.sweep_for(LONGEST_LOOK, None).await.expect("a sweep").document;
+    let found = stage.sweep_for(LONGEST_CHECK, None).await.expect("a sweep").document;
     assert_eq!((found.throttled, found.looked, found.left.len()), (41, 0, 46), "{}", found.sentence);
     assert!(found.finding_calls <= 8, "{}", found.finding_calls);
     assert!(found.sentence.contains("UNTHROTTLE_FLEET_ALARMS") && found.sentence.contains('$'), "{}", found.sentence);
@@ -543,9 +543,9 @@ async fn looks_that_were_slow_are_not_made_up_for() {
     let stage = due(still(), 20).await;
     stage.fault("DescribeStreamSummary", 0, 8, Effect::Delay(Duration::from_secs(2)));
     let watched = Watched::of(&stage);
-    let healer = stage.healer().on(watched.clone());
+    let handler = stage.handler().on(watched.clone());
     // As the Lambda does it, several at once.
-    let swept = sweep(&healer, &home(), Plan::until(stage.now() + LONG), |_| ()).await.expect("a sweep");
+    let swept = sweep(&handler, &home(), Plan::until(stage.now() + LONG), |_| ()).await.expect("a sweep");
     assert_eq!(swept.looked, 20);
     assert!((1..=4).contains(&watched.most_in_a_second()), "{watched:?}");
 }
@@ -554,7 +554,7 @@ async fn looks_that_were_slow_are_not_made_up_for() {
 async fn the_accounts_limits_are_asked_for_once_however_many_looks_begin() {
     let stage = due(still(), 12).await;
     stage.fault("DescribeLimits", 0, 1, Effect::Delay(Duration::from_millis(900)));
-    let swept = sweep(&stage.healer(), &home(), Plan::until(stage.now() + LONG), |_| ()).await.expect("a sweep");
+    let swept = sweep(&stage.handler(), &home(), Plan::until(stage.now() + LONG), |_| ()).await.expect("a sweep");
     assert_eq!(swept.looked, 12);
     assert_eq!(stage.calls("Kinesis.DescribeLimits"), 1);
 }
@@ -562,11 +562,11 @@ async fn the_accounts_limits_are_asked_for_once_however_many_looks_begin() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sweep_ends_before_its_deadline_and_says_what_is_left() {
     let stage = due(still(), 60).await;
-    let healer = stage.healer();
-    let deadline = stage.now() + LONGEST_LOOK + Duration::from_millis(1900);
+    let handler = stage.handler();
+    let deadline = stage.now() + LONGEST_CHECK + Duration::from_millis(1900);
     let found =
-        stage.sweep_by(&healer, LONGEST_LOOK + Duration::from_millis(1900), None).await.expect("a sweep").document;
-    assert!(stage.now() + LONGEST_LOOK < deadline, "the last look has its time");
+        stage.sweep_by(&handler, LONGEST_CHECK + Duration::from_millis(1900), None).await.expect("a sweep").document;
+    assert!(stage.now() + LONGEST_CHECK < deadline, "the last look has its time");
     assert_eq!(found.looked, 4, "one each quarter of a second: {}", found.sentence);
     assert_eq!(found.looked + found.left.len(), 60);
     assert!(found.left.is_sorted() && found.sentence.contains("the next sweep finds them again"), "{}", found.sentence);
@@ -577,7 +577,7 @@ async fn the_lambda_sweeps_within_its_timeout() {
     let stage = due(live(), 60).await;
     let mut container = Container::start(stage.account.url(), &[]).await;
     // Time to begin looks for five seconds, at four a second.
-    let run = container.invoke_until(LONGEST_LOOK + Duration::from_secs(6), &json!({ "sweep": true })).await;
+    let run = container.invoke_until(LONGEST_CHECK + Duration::from_secs(6), &json!({ "sweep": true })).await;
     let document = run.document();
     let (looked, left) = (document["looked"].as_u64().expect("a count"), document["left"].as_array().expect("names"));
     // However slow the machine is: sixty looks would take fifteen seconds.
@@ -712,7 +712,7 @@ async fn a_stream_that_cannot_be_looked_at_quickly_is_an_error_and_no_change() {
     let stage = Stage::under(3000.0, 2, 10).await;
     // Longer than a look is good for.
     stage.fault("DescribeStreamSummary", 0, 2, Effect::Delay(Duration::from_secs(4)));
-    let failed = stage.healer().handle(&json!({ "stream": STREAM }), &home()).await;
+    let failed = stage.handler().handle(&json!({ "stream": STREAM }), &home()).await;
     assert_eq!(failed.expect_err("too slow").code(), "too_slow");
     assert_eq!(stage.calls("Kinesis.UpdateShardCount"), 0);
     assert_eq!((stage.shards().await, stage.aws.auto_fix(&[]).await), (2, 0.0));
@@ -948,7 +948,7 @@ async fn a_runbook_is_written_of_the_documents_of_an_incident() {
 /// Subject, message and document of what was published since the first `skip`.
 fn told(stage: &Stage, skip: usize) -> Vec<(String, String, Value)> {
     let published = stage.account.published().into_iter().skip(skip);
-    let of = |p: unthrottle::local::Published| {
+    let of = |p: unthrottle_lab::local::Published| {
         assert_eq!(p.topic, TOPIC);
         let document = serde_json::from_str(&p.attributes["document"]).expect("JSON");
         (p.subject.expect("a subject"), p.message, document)
@@ -1000,7 +1000,7 @@ async fn a_hold_that_needs_a_person_is_told_once_an_hour_whoever_holds_it() {
     assert_eq!(stage.ask().await.document.code, "at_max_shards");
     let (subject, _) = expect_told(&stage, 0, "held", "at_max_shards");
     assert_eq!(subject, "[unthrottle] held at_max_shards: orders us-east-1");
-    let same = stage.healer();
+    let same = stage.handler();
     for minutes in [0, 10, 48] {
         stage.later(minutes, 3000.0).await;
         for _ in 0..2 {
@@ -1021,14 +1021,14 @@ async fn a_hold_that_needs_a_person_is_told_once_an_hour_whoever_holds_it() {
 #[tokio::test]
 async fn each_denied_principal_is_told_of_once_an_hour() {
     let stage = Stage::empty(still()).await.policy(|p| p.topic_arn = Some(TOPIC.into()));
-    let healer = stage.healer();
+    let handler = stage.handler();
     for (role, messages) in [("one", 1), ("two", 2), ("one", 2)] {
         let event = sample("put_record_denied__access_denied").to_string();
         let event = event
             .replace("role/orders-producer", &format!("role/{role}"))
             .replace("assumed-role/orders-producer", &format!("assumed-role/{role}"));
         let event: Value = serde_json::from_str(&event).expect("JSON");
-        assert_eq!(healer.handle(&event, &home()).await.expect("held").document.code, "access_denied");
+        assert_eq!(handler.handle(&event, &home()).await.expect("held").document.code, "access_denied");
         assert_eq!(stage.account.published().len(), messages, "{:#?}", stage.account.published());
     }
     let published = stage.account.published();
@@ -1041,9 +1041,9 @@ async fn each_denied_principal_is_told_of_once_an_hour() {
 async fn in_observe_mode_a_plan_is_told_once_an_hour_by_each_container() {
     let stage = Stage::under(3000.0, 2, 10).await;
     let stage = stage.policy(|p| (p.topic_arn, p.mode) = (Some(TOPIC.into()), Mode::Observe));
-    let healer = stage.healer();
+    let handler = stage.handler();
     for _ in 0..3 {
-        assert_eq!(ask(&healer, STREAM).await.document.outcome, Outcome::Planned);
+        assert_eq!(ask(&handler, STREAM).await.document.outcome, Outcome::Planned);
     }
     let (subject, body) = expect_told(&stage, 0, "planned", "scale_shards");
     assert_eq!(subject, "[unthrottle] planned scale_shards: orders us-east-1");
@@ -1089,11 +1089,11 @@ async fn eight() -> Stage {
 }
 
 /// The streams that a container changes when it is asked about all eight.
-async fn changed(stage: &Stage, healer: &Healer) -> Vec<String> {
+async fn changed(stage: &Stage, handler: &Handler) -> Vec<String> {
     let mut changed = vec![];
     for n in 0..8 {
         stage.pass(BETWEEN_ASKS);
-        let document = ask(healer, &throttled(n)).await.document;
+        let document = ask(handler, &throttled(n)).await.document;
         match document.code {
             "scale_shards" => changed.push(throttled(n)),
             "fleet_limit" => assert!(document.sentence.contains("UNTHROTTLE_MAX_CHANGES_PER_HOUR"), "{document:?}"),
@@ -1109,10 +1109,10 @@ async fn changed(stage: &Stage, healer: &Healer) -> Vec<String> {
 #[tokio::test]
 async fn a_container_changes_a_fifth_of_the_hour_before_the_metric_shows_it() {
     let stage = eight().await;
-    let healer = stage.healer();
-    assert_eq!(changed(&stage, &healer).await.len(), 1);
-    assert_eq!(changed(&stage, &healer).await.len(), 0, "nor does it by being asked again");
-    let swept = stage.sweep_by(&healer, LONG, None).await.expect("a sweep").document;
+    let handler = stage.handler();
+    assert_eq!(changed(&stage, &handler).await.len(), 1);
+    assert_eq!(changed(&stage, &handler).await.len(), 0, "nor does it by being asked again");
+    let swept = stage.sweep_by(&handler, LONG, None).await.expect("a sweep").document;
     assert_eq!(swept.changed, 0, "nor by a sweep: {}", swept.sentence);
 }
 
@@ -1121,7 +1121,7 @@ async fn containers_together_change_what_the_hour_allows_and_no_more() {
     let stage = eight().await;
     let mut all = BTreeSet::new();
     for container in 0..7 {
-        let changed = changed(&stage, &stage.healer()).await;
+        let changed = changed(&stage, &stage.handler()).await;
         let expected = usize::from(container < 5);
         assert_eq!(changed.len(), expected, "container {container}: {changed:?}");
         all.extend(changed);
@@ -1135,14 +1135,14 @@ async fn containers_together_change_what_the_hour_allows_and_no_more() {
     stage.pass(Duration::from_secs(3600));
     (0..8).for_each(|n| stage.offer(&throttled(n), 1400.0, 1, 1..=10));
     let left = (0..8).map(throttled).find(|name| !all.contains(name)).expect("three are left");
-    assert_eq!(ask(&stage.healer(), &left).await.document.outcome, Outcome::Acted);
+    assert_eq!(ask(&stage.handler(), &left).await.document.outcome, Outcome::Acted);
 }
 
 #[tokio::test]
 async fn many_containers_at_once_change_a_fifth_each() {
     let stage = eight().await;
-    let healers: Vec<Healer> = (0..5).map(|_| stage.healer()).collect();
-    let all = futures_util::future::join_all(healers.iter().map(|healer| changed(&stage, healer))).await;
+    let healers: Vec<Handler> = (0..5).map(|_| stage.handler()).collect();
+    let all = futures_util::future::join_all(healers.iter().map(|handler| changed(&stage, handler))).await;
     assert!(all.iter().all(|changed| changed.len() <= 1), "{all:?}");
     let made = stage.aws.auto_fix(&[]).await;
     assert!((1.0..=5.0).contains(&made), "{made} changes");
@@ -1207,14 +1207,14 @@ async fn crash(call: &str, is_carried_out: bool) {
         let of = |decision: &Value| format!("{}/{}", decision["outcome"], decision["code"]);
         story.extend(document["decisions"].as_array().expect("decisions").iter().map(of));
         let change = stage.aws.memory(STREAM_ARN).await.and_then(|memory| memory.change);
-        if change.is_some_and(|change| change.healed.is_some() && change.counted.is_some()) {
+        if change.is_some_and(|change| change.healed.is_some() && change.published.is_some()) {
             break;
         }
     }
     let memory = stage.aws.memory(STREAM_ARN).await.unwrap_or_else(|| panic!("{what}: no memory: {story:?}"));
     let change = memory.change.as_ref().expect("a change");
     assert_eq!((change.kind, change.from, change.to), (ChangeKind::Scale, 2, 4), "{what}: {story:?}");
-    assert!(change.healed.is_some() && change.counted.is_some(), "{what}: {memory:?} {story:?}");
+    assert!(change.healed.is_some() && change.published.is_some(), "{what}: {memory:?} {story:?}");
     assert_eq!(memory.reshards.len(), 1, "{what}: the budget: {story:?}");
     let shards = stage.aws.kinesis.list_shards().stream_name(STREAM).send().await.expect("shards");
     assert_eq!(shards.shards().len(), 6, "{what}: two were split, once each: {story:?}");

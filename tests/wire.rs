@@ -2,8 +2,6 @@
 //! (the local one) changed or left alone. The binary knows the machine's clock only: the past of the account is applied
 //! before the event comes.
 
-#![cfg(feature = "cli")]
-
 #[path = "common/aws.rs"]
 mod aws;
 #[path = "common/lambda.rs"]
@@ -17,8 +15,8 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
-use unthrottle::local::{Clock, Effect, Fault, LocalAccount, Options};
-use unthrottle::memory::{Change, ChangeKind, Memory, TAG};
+use unthrottle_core::memory::{Change, ChangeKind, Memory, TAG};
+use unthrottle_lab::local::{Clock, Effect, Fault, LocalAccount, Options};
 
 /// Minutes of traffic that a scene begins with: more than the window that is looked at.
 const MINUTES: i64 = 10;
@@ -122,7 +120,7 @@ fn total(calls: &BTreeMap<String, u64>) -> u64 {
     calls.values().sum()
 }
 
-// ---- Healing ----
+// ---- Reply ----
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_throttled_stream_is_scaled_end_to_end() {

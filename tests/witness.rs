@@ -1,8 +1,6 @@
 //! The same healing before a second witness: emulators that this project did not write (`tests/witness/`), with real
 //! UPDATING times and their own idea of AWS's refusals.
 
-#![cfg(feature = "cli")]
-
 #[path = "common/aws.rs"]
 mod aws;
 #[path = "common/lambda.rs"]
@@ -19,7 +17,7 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
-use unthrottle::memory::ChangeKind;
+use unthrottle_core::memory::ChangeKind;
 
 /// Python, moto and the Kinesis emulator: 3 s on an idle machine.
 const START: Duration = Duration::from_secs(60);

@@ -5,13 +5,14 @@ use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
-use unthrottle::clients::Clients;
-use unthrottle::heal::{Error, Healer, Healing};
-use unthrottle::report::metric::{self, Invocation};
-use unthrottle::report::{log_line, sweep_line};
+use unthrottle::Error;
+use unthrottle::aws::Clients;
+use unthrottle::handler::{Handler, Reply};
 use unthrottle::settings;
-use unthrottle::signal::{Event, Home};
 use unthrottle::sweep::{AGAIN_EVERY, Plan, sweep};
+use unthrottle_core::report::metric::{self, Invocation};
+use unthrottle_core::report::{log_line, sweep_line};
+use unthrottle_core::signal::{Event, Home};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
@@ -21,12 +22,12 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     // Here Lambda gives a full CPU, even to the smallest function.
     let clients = Clients::from_env().await;
     clients.warm_up().await;
-    let function = Function { healer: Healer::new(clients.clone(), policy), clients, warm: AtomicBool::new(false) };
+    let function = Function { handler: Handler::new(clients.clone(), policy), clients, warm: AtomicBool::new(false) };
     lambda_runtime::run(service_fn(|event| function.invoke(event))).await
 }
 
 struct Function {
-    healer: Healer,
+    handler: Handler,
     clients: Clients,
     /// Whether this container has had an event before.
     warm: AtomicBool,
@@ -38,29 +39,30 @@ impl Function {
         let cold_start = !self.warm.swap(true, Ordering::Relaxed);
         let result = match self.wake(&event) {
             Ok((Event::Sweep { stays }, home)) => return self.sweep(&event, &home, stays, started, cold_start).await,
-            Ok((Event::One(signal), home)) => self.healer.heal(&signal, &home).await,
+            Ok((Event::One(signal), home)) => self.handler.run(&signal, &home).await,
             Err(error) => Err(error),
         };
         let now = Utc::now();
         let (duration, aws_calls) = (started.elapsed(), self.clients.calls() - calls);
         let cost = Invocation { duration, aws_calls, cold_start, ..Invocation::default() };
         let (code, invocation) = match &result {
-            Ok(Healing { document, looked, needs_person, .. }) => {
+            Ok(Reply { document, decision, is_observed: looked, .. }) => {
                 let held = document.outcome.is_hold();
-                (document.code, Invocation { looked: *looked, held, needs_person: *needs_person, ..cost })
+                let needs_person = decision.needs_person();
+                (document.code, Invocation { looked: *looked, held, needs_person, ..cost })
             }
             Err(error) => (error.code(), Invocation { looked: aws_calls > 0, ..cost }),
         };
         // Raw lines: CloudWatch reads a metric, and Logs Insights a field, only from plain JSON.
         println!("{}", invocation.line(code, now));
-        self.healer.lines_of_failed_runs().iter().for_each(|line| println!("{line}"));
-        let healing = result.map_err(|error| {
+        self.handler.lines_of_failed_runs().iter().for_each(|line| println!("{line}"));
+        let reply = result.map_err(|error| {
             tracing::error!(requestId = event.context.request_id, code, %error, "the invocation failed");
             Diagnostic { error_type: code.into(), error_message: error.to_string() }
         })?;
-        println!("{}", log_line(&healing.document, &event.context.request_id, now));
-        healing.lines.iter().for_each(|line| println!("{line}"));
-        Ok(json!(healing.document))
+        println!("{}", log_line(&reply.document, &event.context.request_id, now));
+        reply.lines.iter().for_each(|line| println!("{line}"));
+        Ok(json!(reply.document))
     }
 
     fn wake(&self, event: &LambdaEvent<Value>) -> Result<(Event, Home), Error> {
@@ -79,21 +81,21 @@ impl Function {
     ) -> Result<Value, Diagnostic> {
         let (calls, id) = (self.clients.calls(), &event.context.request_id);
         // At once: a sweep may stay for minutes, or die.
-        let log = |healing: &Healing| {
+        let log = |reply: &Reply| {
             let now = Utc::now();
-            println!("{}", log_line(&healing.document, id, now));
-            healing.lines_of_sweep(now).for_each(|line| println!("{line}"));
-            self.healer.lines_of_failed_runs().iter().for_each(|line| println!("{line}"));
+            println!("{}", log_line(&reply.document, id, now));
+            reply.lines_in_sweep(now).for_each(|line| println!("{line}"));
+            self.handler.lines_of_failed_runs().iter().for_each(|line| println!("{line}"));
         };
         let plan = Plan { again_every: stays.then_some(AGAIN_EVERY), ..Plan::until(deadline(event)) };
-        let sweep = sweep(&self.healer, home, plan, log).await;
+        let sweep = sweep(&self.handler, home, plan, log).await;
         let now = Utc::now();
         let code = sweep.as_ref().map_or_else(Error::code, |_| "swept");
         let aws_calls = self.clients.calls() - calls;
         // What was looked at and held is counted stream by stream.
         let invocation = Invocation { duration: started.elapsed(), aws_calls, cold_start, ..Invocation::default() };
         println!("{}", invocation.line(code, now));
-        self.healer.lines_of_failed_runs().iter().for_each(|line| println!("{line}"));
+        self.handler.lines_of_failed_runs().iter().for_each(|line| println!("{line}"));
         let sweep = sweep.map_err(|error| {
             tracing::error!(requestId = id, code, %error, "the sweep failed");
             Diagnostic { error_type: code.into(), error_message: error.to_string() }

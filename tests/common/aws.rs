@@ -12,8 +12,8 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
-use unthrottle::local::LocalAccount;
-use unthrottle::memory::{Memory, TAG};
+use unthrottle_core::memory::{Memory, TAG};
+use unthrottle_lab::local::LocalAccount;
 
 pub const STREAM: &str = "orders";
 pub const STREAM_ARN: &str = "arn:aws:kinesis:us-east-1:123456789012:stream/orders";

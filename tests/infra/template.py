@@ -1,7 +1,8 @@
-"""template.yaml as it is written, and as CloudFormation sees it after SAM's transform."""
+"""template.yaml as it is written, and as CloudFormation sees it after SAM's transform; and the Rust sources beside it."""
 
 import copy
 import pathlib
+import re
 
 import boto3
 from samtranslator.parser.parser import Parser
@@ -10,6 +11,27 @@ from samtranslator.yaml_helper import yaml_parse
 
 ROOT = pathlib.Path(__file__).parents[2]
 TEMPLATE = yaml_parse((ROOT / "template.yaml").read_text())
+# The sources of the Lambda and of the crates, without their tests' files.
+SOURCES = sorted([*(ROOT / "src").rglob("*.rs"), *(ROOT / "crates").glob("*/src/**/*.rs")])
+
+
+def rust(*ends):
+    """The one Rust source whose path ends with one of these, such as "report/metric.rs"."""
+    found = [path for path in SOURCES if any(f"/{path.relative_to(ROOT)}".endswith(f"/{end}") for end in ends)]
+    assert len(found) == 1, (ends, found)
+    return found[0]
+
+
+def in_rust(pattern):
+    """What the Rust sources say at the one place that this pattern fits."""
+    found = [match for path in SOURCES for match in re.findall(pattern, path.read_text(), re.DOTALL)]
+    assert len(found) == 1, (pattern, found)
+    return found[0]
+
+
+def functions(text):
+    """The functions of a Rust source: (name, arguments and body)."""
+    return [(name, rest) for _, name, rest in re.findall(r"\n( *)(?:pub(?:\([^)]*\))? )?(?:async )?fn (\w+)\b(.*?)\n\1\}\n", text, re.DOTALL)]
 
 
 def deployed():

@@ -4,22 +4,12 @@ import json
 import re
 
 import pytest
-from template import ALARMS, DEPLOYED, FLEET, OWN, ROOT, STATEMENTS, TEMPLATE, VARIABLES, actions_of, of_type, statements
+from metrics import NAMESPACE, SENT
+from template import ALARMS, DEPLOYED, FLEET, OWN, ROOT, SOURCES, STATEMENTS, TEMPLATE, VARIABLES, actions_of, in_rust, of_type, rust, statements
 
 FUNCTION_ARN = {"Fn::GetAtt": ["Function", "Arn"]}
 TOPIC = {"Ref": "Topic"}
 TAG = {"Key": "unthrottle:stack", "Value": {"Ref": "AWS::StackName"}}
-
-
-def source(path):
-    return (ROOT / "src" / path).read_text()
-
-
-def in_source(pattern, path):
-    """The one thing that the code says in this place."""
-    found = re.findall(pattern, source(path), re.DOTALL)
-    assert len(found) == 1, (pattern, found)
-    return found[0]
 
 
 def only(kind):
@@ -36,17 +26,17 @@ def query_of(alarm):
 
 def test_the_code_is_given_the_fleet_alarms_by_name_and_takes_so_many():
     assert VARIABLES["UNTHROTTLE_FLEET_ALARMS"] == {"Fn::Join": [",", [{"Ref": name} for name in FLEET]]}
-    assert len(FLEET) <= int(in_source(r"const MAX_FLEET_ALARMS: usize = (\d+);", "policy.rs"))
+    assert len(FLEET) <= int(in_rust(r"const MAX_FLEET_ALARMS: usize = (\d+);"))
 
 
 def test_the_fleet_alarms_watch_every_stream_by_its_own_name():
-    # As src/signal/alarm.rs reads them: the namespace in quotes, and the metric in the first brackets.
+    # As the core's signal/alarm.rs reads them: the namespace in quotes, and the metric in the first brackets.
     form = r'SELECT (SUM|MAX)\(("?)([\w.]+)\2\) FROM SCHEMA\("AWS/Kinesis", StreamName\) GROUP BY StreamName ORDER BY \1\(\) DESC LIMIT 500'
     found = [re.fullmatch(form, query_of(alarm)) for alarm in FLEET]
     assert all(found)
     # A name with a dot takes quotes.
     assert all(bool(match[2]) == ("." in match[3]) for match in found)
-    refused = re.findall(r'"(\w+)"', in_source(r"const REFUSED: \[&str; 2\] = (\[.*?\]);", "observe/fleet.rs"))
+    refused = re.findall(r'"(\w+)"', in_rust(r"const REFUSED: \[&str; 2\] = (\[.*?\]);"))
     assert [(match[1], match[3]) for match in found] == [
         *(("SUM", metric) for metric in refused),
         ("MAX", "GetRecords.IteratorAgeMilliseconds"),
@@ -86,16 +76,11 @@ def test_the_stacks_own_alarms_watch_metrics_that_the_code_sends():
         "SweepFailedAlarm": ("SweepFailed", []),
         "UntoldAlarm": ("Untold", []),
     }
-    metric = source("report/metric.rs")
-    namespace = in_source(r'pub const NAMESPACE: &str = "(\w+)";', "report/metric.rs")
     for name in OF_THE_CODE:
-        assert ALARMS[name]["Namespace"] == namespace
-        assert f'"{ALARMS[name]["MetricName"]}"' in metric
-    # Each is sent without a dimension, and Held by the reason, too.
-    for function, dimensions in [("swept", "[[]]"), ("untold", "[[]]"), ("looked", '[[], ["Reason"]]')]:
-        body = in_source(rf"pub fn {function}\((.*?)\n}}\n", "report/metric.rs")
-        assert f"&json!({dimensions})" in body, function
-    assert "FleetLimit(" in source("decide/verdict.rs")
+        alarm = ALARMS[name]
+        assert alarm["Namespace"] == NAMESPACE
+        assert (alarm["MetricName"], frozenset(d["Name"] for d in alarm.get("Dimensions", []))) in SENT
+    assert any(re.search(r"\n    FleetLimit\(", path.read_text()) for path in SOURCES)
 
 
 def test_the_function_and_its_queue_are_watched_too():
@@ -131,7 +116,7 @@ def test_the_other_alarms_take_silence_for_calm(name):
 def test_the_schedule_asks_for_a_sweep_and_leaves_a_lost_one_to_the_next():
     _, schedule = only("AWS::Scheduler::Schedule")
     target = schedule["Target"]
-    # As src/signal reads it: this and nothing else.
+    # As the core's signal reads it: this and nothing else.
     assert json.loads(target["Input"]) == {"sweep": True, "stay": True}
     assert (target["Arn"], target["RoleArn"]) == (FUNCTION_ARN, {"Fn::GetAtt": ["SweepRole", "Arn"]})
     assert target["RetryPolicy"] == {"MaximumRetryAttempts": 0}
@@ -157,8 +142,8 @@ def test_the_schedules_role_invokes_the_function_and_only_for_this_group():
 
 
 def test_pause_finds_all_that_wakes_the_function_by_the_tag():
-    assert in_source(r'pub const STACK_TAG: &str = "([^"]+)";', "cli/pause.rs") == TAG["Key"]
-    found = re.findall(r'resource_type_filters\("([^"]+)"\)', source("cli/pause.rs"))
+    assert in_rust(r'const STACK_TAG: &str = "([^"]+)";') == TAG["Key"]
+    found = re.findall(r'resource_type_filters\("([^"]+)"\)', rust("pause.rs").read_text())
     assert found == ["events:rule", "scheduler:schedule-group"]
     rules = of_type("AWS::Events::Rule")
     for resource in [*rules.values(), only("AWS::Scheduler::ScheduleGroup")[1]]:
@@ -212,25 +197,25 @@ def test_cloudwatch_and_the_function_may_use_the_topics_key():
 
 
 def test_a_sweep_has_time_for_its_longest_look_many_times_over():
-    longest = int(in_source(r"const LONGEST_LOOK: Duration = Duration::from_secs\((\d+)\);", "sweep.rs"))
-    pace = int(in_source(r"const PACE: Duration = Duration::from_millis\((\d+)\);", "sweep.rs"))
+    longest = int(in_rust(r"const LONGEST_\w+: Duration = Duration::from_secs\((\d+)\);"))
+    pace = int(in_rust(r"const PACE: Duration = Duration::from_millis\((\d+)\);"))
     timeout = DEPLOYED["Resources"]["Function"]["Properties"]["Timeout"]
-    # What the template and README say of a sweep: four streams a second, about a thousand at once.
+    # What the template and docs/operations.md say of a sweep: four streams a second, about a thousand at once.
     assert 1000 / pace == 4 and 1000 <= (timeout - longest) * 1000 / pace < 1200
     # An intent outlasts the run that wrote it.
-    void = int(in_source(r"const INTENT_VOID_AFTER: TimeDelta = TimeDelta::seconds\((\d+)\);", "decide/settle.rs"))
+    void = int(in_rust(r"const INTENT_VOID_AFTER: TimeDelta = TimeDelta::seconds\((\d+)\);"))
     assert longest < void
     # And as the simulation has it.
-    lasts, leaves = (int(n) for n in re.search(r"const STAYS_FOR: i64 = (\d+) - (\d+);", (ROOT / "src/sim/ours.rs").read_text()).groups())
-    answer = int(in_source(r"const TO_ANSWER: Duration = Duration::from_secs\((\d+)\);", "sweep.rs"))
+    lasts, leaves = (int(n) for n in in_rust(r"const STAYS_FOR: i64 = (\d+) - (\d+);"))
+    answer = int(in_rust(r"const TO_ANSWER: Duration = Duration::from_secs\((\d+)\);"))
     assert (lasts, leaves) == (timeout, longest + answer)
 
 
-def test_the_readme_names_every_action_that_pause_takes():
-    calls = set(re.findall(r"(\w+)\s*\.(get_resources|\w+_rule|list_schedules|get_schedule|update_schedule)\(\)", source("cli/pause.rs")))
+def test_the_operations_page_names_every_action_that_pause_takes():
+    calls = set(re.findall(r"(\w+)\s*\.(get_resources|\w+_rule|list_schedules|get_schedule|update_schedule)\(\)", rust("pause.rs").read_text()))
     clients = {"tagging": "tag", "events": "events", "scheduler": "scheduler"}
     actions = {f"{clients[client]}:{call.title().replace('_', '')}" for client, call in calls}
     assert len(actions) == 6
-    readme = (ROOT / "README.md").read_text()
+    page = (ROOT / "docs/operations.md").read_text()
     # An update of a schedule passes its role on.
-    assert [action for action in sorted(actions | {"iam:PassRole"}) if f"`{action}`" not in readme] == []
+    assert [action for action in sorted(actions | {"iam:PassRole"}) if f"`{action}`" not in page] == []

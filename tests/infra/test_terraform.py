@@ -9,7 +9,7 @@ import re
 import pytest
 from aws_provider_schema import used
 from mirror import Stack, in_our_words, snake
-from template import DEPLOYED, TEMPLATE
+from template import DEPLOYED, SOURCES, TEMPLATE, in_rust
 from terraform import (
     DASHBOARD,
     META,
@@ -412,10 +412,10 @@ def test_the_sample_of_a_healed_stream_lets_be_what_unthrottle_changes():
     ((its_type, name, body),) = [(t, n, b) for t, found in of_kind(blocks, "resource").items() for n, b in found.items()]
     (lifecycle,) = body["lifecycle"]
     ignored = [each.strip("${}") for each in lifecycle["ignore_changes"]]
-    tag = re.search(r'pub const TAG: &str = "([^"]+)";', (ROOT / "src/memory.rs").read_text())[1]
+    tag = in_rust(r'const TAG: &str = "([^"]+)";')
     assert ignored == ["shard_count", "stream_mode_details", "shard_level_metrics", f'tags["{tag}"]']
-    # As the README has it.
-    assert f"ignore_changes = [{', '.join(ignored)}]" in " ".join((ROOT / "README.md").read_text().split())
+    # As docs/operations.md has it.
+    assert f"ignore_changes = [{', '.join(ignored)}]" in " ".join((ROOT / "docs/operations.md").read_text().split())
     schema = SCHEMA["resource"]["aws_kinesis_stream"]
     takes = {*schema["required"], *schema["optional"], *schema["blocks"]}
     assert {each.split("[")[0] for each in ignored} <= takes
@@ -424,9 +424,9 @@ def test_the_sample_of_a_healed_stream_lets_be_what_unthrottle_changes():
     (ignore,) = provider['"aws"']["ignore_tags"]
     assert ignore["keys"] == [f'"{tag}"'] and "default_tags" in provider['"aws"']
     # The stream's own policy is written in tags that the code reads.
-    policy = (ROOT / "src/policy.rs").read_text()
+    sources = "".join(path.read_text() for path in SOURCES)
     for tag in body["tags"]:
-        assert f"= {tag};" in policy, tag
+        assert f"= {tag};" in sources, tag
     (imported,) = blocks["import"]
     assert imported["to"] == f"${{{its_type}.{name}}}" and imported["id"] == body["name"]
 

@@ -1,0 +1,160 @@
+//! `unthrottle backtest`.
+
+mod cache;
+mod file;
+mod past;
+mod report;
+
+use super::CliError;
+use super::aws::{AwsArgs, find_stream};
+use super::console::print_json;
+use super::files;
+use super::progress::Progress;
+use cache::Cache;
+use chrono::Utc;
+use report::{From, Report};
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::sync::mpsc;
+use std::thread;
+use unthrottle::aws::Clients;
+use unthrottle::aws::read::stream::{summary, tags};
+use unthrottle::settings;
+use unthrottle_core::observation::CapacityMode;
+use unthrottle_core::policy::{MODE_TAG, Policy};
+use unthrottle_core::signal::StreamArn;
+use unthrottle_lab::sim::Run;
+use unthrottle_lab::sim::backtest::{Backtested, Before, History};
+
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// The stream's name or ARN
+    stream: Option<String>,
+    /// Days before today, whole ones (UTC); today so far comes on top. CloudWatch keeps minutes for 15 days
+    #[arg(long, default_value_t = 14, value_name = "DAYS", value_parser = clap::value_parser!(u64).range(1..=14))]
+    days: u64,
+    /// The past from a file instead: timestamp,incoming_bytes,incoming_records,write_throttled, a row for each minute
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["stream", "days", "endpoint_url", "profile", "region"])]
+    csv: Option<PathBuf>,
+    /// How many shards the stream had; without it as many as it has now, or for a file the fewest that fit
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    shards: Option<u32>,
+    /// Keep what is read of CloudWatch here; without it in the user's folder of caches, but nothing with --endpoint-url
+    #[arg(long, value_name = "FOLDER", conflicts_with = "csv")]
+    cache: Option<PathBuf>,
+    #[command(flatten)]
+    aws: AwsArgs,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+    /// Also write a page with the timelines
+    #[arg(long, value_name = "FILE.html")]
+    report: Option<PathBuf>,
+}
+
+/// A past, the stream that it is taken to have happened to, and what is allowed on it.
+struct Case {
+    name: String,
+    history: History,
+    before: Before,
+    from: From,
+    policy: Policy,
+}
+
+pub(super) async fn run(args: Args) -> Result<(), CliError> {
+    let policy = settings::read()?;
+    let case = match (&args.csv, &args.stream) {
+        (Some(path), _) => of_file(path, args.shards, policy)?,
+        (None, Some(stream)) => of_stream(&args, stream, policy).await?,
+        (None, None) => return Err(CliError::Usage("give a stream, or --csv FILE".into())),
+    };
+    if case.history.known() == 0 {
+        return Err(CliError::Missing(format!("CloudWatch has no traffic of `{}` in these days", case.name)));
+    }
+    let report = simulate(case);
+    if let Some(path) = &args.report {
+        files::write(path, &report.page().html()?)?;
+    }
+    if args.json {
+        return Ok(print_json(&report.document())?);
+    }
+    Ok(std::io::stdout().write_all(report.text().as_bytes())?)
+}
+
+fn of_file(path: &std::path::Path, shards: Option<u32>, policy: Policy) -> Result<Case, CliError> {
+    let history = file::read(path)?;
+    let from = if shards.is_some() { From::Given } else { From::Fewest };
+    let before = Before { shards: shards.unwrap_or_else(|| history.fewest_shards()), mode: CapacityMode::Provisioned };
+    Ok(Case { name: path.display().to_string(), history, before, from, policy })
+}
+
+async fn of_stream(args: &Args, text: &str, policy: Policy) -> Result<Case, CliError> {
+    let config = args.aws.config().await?;
+    let clients = Clients::new(&config);
+    let stream = find_stream(&clients, text).await?;
+    let now = summary(&clients.kinesis, &stream).await.map_err(unthrottle::Error::from)?;
+    let now = now.ok_or_else(|| CliError::Missing(format!("there is no stream `{}`", stream.name)))?;
+    let policy = of_tags(&clients, &stream, policy).await?;
+    // An emulator's past is not the account's, whatever it calls itself.
+    let cache = match (&args.cache, config.endpoint_url()) {
+        (None, Some(_)) => Cache::none(&stream),
+        (folder, _) => Cache::of(&stream, folder.as_deref())?,
+    };
+    // Not ours: its time limits are those of a Lambda's short look.
+    let cloudwatch = aws_sdk_cloudwatch::Client::new(&config);
+    let past = past::read(&cloudwatch, &stream, args.days, &cache, Utc::now()).await?;
+    if past.kept > 0 {
+        eprintln!("unthrottle: {} of {} days were kept from before", past.kept, args.days);
+    }
+    let from = if args.shards.is_some() { From::Given } else { From::Now };
+    let before = Before { shards: args.shards.unwrap_or(now.open_shards), mode: now.mode };
+    Ok(Case { name: stream.name, history: past.history, before, from, policy })
+}
+
+/// The settings, narrowed by the stream's own tags. Its mode is left out: what would have been done is the question.
+async fn of_tags(clients: &Clients, stream: &StreamArn, policy: Policy) -> Result<Policy, CliError> {
+    let mut tags = tags(&clients.kinesis, stream).await.map_err(unthrottle::Error::from)?;
+    tags.remove(MODE_TAG);
+    let own = Backtested::allowed(&policy).for_stream(&tags, None);
+    let own = own.map_err(|tag| CliError::Usage(format!("a tag of `{}`: {tag}", stream.name)))?;
+    Ok(match own {
+        Some(own) => {
+            Policy { max_shards: own.max_shards, min_shards: own.min_shards, on_demand: own.on_demand, ..policy }
+        }
+        None => policy,
+    })
+}
+
+/// Lets everybody look after the stream, all at once.
+fn simulate(case: Case) -> Report {
+    let Case { name, history, before, from, policy } = case;
+    let best = history.shards_without_throttling(&before);
+    let all = [
+        Backtested::AsItWas,
+        Backtested::ours(&policy),
+        Backtested::ours_restoring(&policy),
+        Backtested::OnDemand,
+        Backtested::Static(best),
+    ];
+    let mut progress = Progress::new("simulated hours", all.len() * (history.minutes().len() / 60));
+    let (hour, hours) = mpsc::channel();
+    let run = &|who: &Backtested, hour: mpsc::Sender<()>| {
+        history.run(&before, who, &policy.prices, || {
+            // Who counts the hours does so to the end.
+            let _ = hour.send(());
+        })
+    };
+    let runs: Vec<Run> = thread::scope(|scope| {
+        let begin = |who| {
+            let hour = hour.clone();
+            scope.spawn(move || run(who, hour))
+        };
+        let threads: Vec<_> = all.iter().map(begin).collect();
+        drop(hour);
+        hours.iter().for_each(|()| progress.step());
+        threads.into_iter().map(|t| t.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+    });
+    progress.clear();
+    let runs = all.into_iter().zip(runs).collect();
+    Report { name, history, before, from, prices: policy.prices, runs }
+}

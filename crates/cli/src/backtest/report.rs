@@ -1,0 +1,344 @@
+//! What came of a backtest: a table, the hours, and what the estimate rests on.
+
+use crate::page::{self, Clock, Page, Section, Table};
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use serde::Serialize;
+use unthrottle_core::cost::Prices;
+use unthrottle_core::observation::CapacityMode;
+use unthrottle_lab::sim::Run;
+use unthrottle_lab::sim::account::Account;
+use unthrottle_lab::sim::backtest::{Backtested, Before, Demand, History, Hour};
+use unthrottle_lab::sim::timeline::Mark;
+
+/// Where the number of shards is from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum From {
+    /// `--shards`.
+    Given,
+    /// The stream has as many now.
+    Now,
+    /// Fewer could not have accepted what was accepted.
+    Fewest,
+}
+
+pub(super) struct Report {
+    pub name: String,
+    pub history: History,
+    pub before: Before,
+    pub from: From,
+    pub prices: Prices,
+    /// As it was comes first, unthrottle second.
+    pub runs: Vec<(Backtested, Run)>,
+}
+
+/// The document of `--json`. Only additive changes.
+#[derive(Serialize)]
+pub(super) struct Document {
+    version: u32,
+    stream: String,
+    begins: String,
+    ends: String,
+    minutes_with_data: usize,
+    shards: u32,
+    shards_from: From,
+    mode: &'static str,
+    /// Minutes in which more was accepted than so many shards take.
+    minutes_beyond_shards: usize,
+    offered_records_at_least: f64,
+    offered_records_at_most: f64,
+    /// As CloudWatch counted it.
+    throttled: f64,
+    /// By the simulated stream that nobody looks after: the nearer to `throttled`, the better the estimate.
+    throttled_simulated: u64,
+    prices: String,
+    policies: Vec<Outcome>,
+    hours: Vec<Line>,
+    caveats: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Outcome {
+    policy: &'static str,
+    /// Calm hours before unthrottle gives back; `null`: never, or it is not unthrottle.
+    restore_after_hours: Option<u32>,
+    shards_at_the_beginning: u32,
+    shards_at_the_end: u32,
+    throttled: f64,
+    /// Of capacity, in the simulation; `null` where it is not known.
+    changes: Option<u64>,
+    shard_hours: f64,
+    usd: f64,
+}
+
+/// An hour of unthrottle's.
+#[derive(Serialize)]
+struct Line {
+    begins: String,
+    what: Vec<What>,
+    throttled_then: f64,
+    throttled_now: u64,
+}
+
+#[derive(Serialize)]
+struct What {
+    code: &'static str,
+    from: Option<u32>,
+    to: Option<u32>,
+}
+
+const HEADS: [&str; 6] = ["", "shards", "throttled", "changes", "shard-h", "$"];
+
+impl Report {
+    fn begins(&self) -> DateTime<Utc> {
+        self.history.first().start()
+    }
+
+    fn ends(&self) -> DateTime<Utc> {
+        self.begins() + TimeDelta::minutes(self.history.minutes().len() as i64)
+    }
+
+    /// The run of unthrottle.
+    fn ours(&self) -> Option<&Run> {
+        self.runs.iter().find(|(who, _)| matches!(who, Backtested::Ours(_))).map(|(_, run)| run)
+    }
+
+    fn simulated(&self) -> u64 {
+        self.runs.first().map_or(0, |(_, run)| run.score.throttled)
+    }
+
+    fn hours(&self) -> Vec<Hour> {
+        self.ours().map(|run| self.history.hours(&run.timeline)).unwrap_or_default()
+    }
+
+    fn outcomes(&self) -> Vec<Outcome> {
+        let mut restores = [false, true].into_iter();
+        let outcome = |(who, run): &(Backtested, Run)| {
+            let is_past = matches!(who, Backtested::AsItWas);
+            let shards =
+                |slice: Option<&unthrottle_lab::sim::timeline::Slice>| slice.map_or(0, |slice| slice.open_shards);
+            let score = &run.score;
+            Outcome {
+                policy: match who {
+                    Backtested::AsItWas => "as it was",
+                    Backtested::Ours(_) if restores.next() == Some(true) => "unthrottle, restoring",
+                    Backtested::Ours(_) => "unthrottle",
+                    Backtested::OnDemand => "on-demand",
+                    Backtested::Static(_) => "best static",
+                },
+                restore_after_hours: who.restores_after(),
+                shards_at_the_beginning: shards(run.timeline.minutes().first()),
+                shards_at_the_end: shards(run.timeline.minutes().last()),
+                throttled: if is_past { self.history.throttled() } else { score.throttled as f64 },
+                changes: (!is_past).then_some(score.changes),
+                shard_hours: score.shard_hours,
+                usd: score.usd,
+            }
+        };
+        self.runs.iter().map(outcome).collect()
+    }
+
+    /// The cells of the table, under [`HEADS`].
+    fn rows(&self) -> Vec<[String; 6]> {
+        let row = |outcome: Outcome| {
+            let (begin, end) = (outcome.shards_at_the_beginning, outcome.shards_at_the_end);
+            [
+                outcome.policy.to_owned(),
+                if begin == end { begin.to_string() } else { format!("{begin} → {end}") },
+                format!("{:.0}", outcome.throttled),
+                outcome.changes.map_or_else(|| "?".into(), |changes| changes.to_string()),
+                format!("{:.1}", outcome.shard_hours),
+                format!("{:.2}", outcome.usd),
+            ]
+        };
+        self.outcomes().into_iter().map(row).collect()
+    }
+
+    /// What happened to what.
+    fn about(&self) -> String {
+        let time = |time: DateTime<Utc>| time.format("%Y-%m-%d %H:%M");
+        let from = match self.from {
+            From::Given => "as --shards says",
+            From::Now => "as the stream has now: CloudWatch keeps no number of shards",
+            From::Fewest => "the fewest that can have accepted what was accepted; --shards gives another number",
+        };
+        format!(
+            "{}: {} to {} (UTC), {} minutes known, on {} in {} mode, {from}.",
+            self.name,
+            time(self.begins()),
+            time(self.ends()),
+            self.history.known(),
+            shards(self.before.shards),
+            self.mode()
+        )
+    }
+
+    fn mode(&self) -> &'static str {
+        if self.before.mode == CapacityMode::OnDemand { "on-demand" } else { "provisioned" }
+    }
+
+    /// What the estimate rests on, and where it must not be trusted.
+    fn caveats(&self) -> Vec<String> {
+        let Demand { at_least, at_most, busiest_at_least, busiest_at_most } = self.history.demand();
+        let mut caveats = vec![
+            format!(
+                "An estimate: what a stream accepts hides what it was offered. That was {at_least:.0} to {at_most:.0} records, \
+                 {busiest_at_least:.0} to {busiest_at_most:.0} a second in the busiest minute: the accepted ones, and the refused \
+                 ones on top, of which each try counts. The larger number was sent, and nothing of it again."
+            ),
+            "A minute does not show its seconds and keys: what was refused while the minute had room is taken for a burst at its \
+             beginning, with even keys. If a hot key caused it, no policy would have helped as much as is shown here."
+                .to_owned(),
+            format!(
+                "Dollars are list prices ({} {}) for writes, without readers; on-demand mode begins warm, with the shards of then, and four at least. \
+                 The account is taken to have a quota of {} shards, and no throughput commitment.",
+                self.prices.region, self.prices.as_of, Account::default().shard_limit
+            ),
+        ];
+        if let Some(hours) = self.runs.iter().filter_map(|(who, _)| who.restores_after()).next_back() {
+            let hours = if hours == 1 { "one calm hour".to_owned() } else { format!("{hours} calm hours") };
+            caveats
+                .push(format!("Restoring gives back what was raised, after {hours} (UNTHROTTLE_RESTORE_AFTER_HOURS)."));
+        }
+        let (then, simulated) = (self.history.throttled(), self.simulated());
+        // A tenth, and what the ends of bursts leave over: whole seconds and whole records.
+        if (then - simulated as f64).abs() > 0.1 * then.max(1_000.0) {
+            caveats.push(format!(
+                "Doubtful: a simulated stream that nobody looks after refuses {simulated} records where {then:.0} were refused. \
+                 The stream had another number of shards then (--shards), or very uneven keys."
+            ));
+        }
+        let beyond = self.history.beyond(self.before.shards);
+        if beyond > 0 && self.before.mode != CapacityMode::OnDemand {
+            caveats.push(format!(
+                "Doubtful: in {beyond} minutes more was accepted than {} {}, so there were more then: {} at least. Give them \
+                 as --shards.",
+                shards(self.before.shards),
+                if self.before.shards == 1 { "takes" } else { "take" },
+                self.history.fewest_shards()
+            ));
+        }
+        caveats
+    }
+
+    pub fn document(&self) -> Document {
+        let demand = self.history.demand();
+        Document {
+            version: 1,
+            stream: self.name.clone(),
+            begins: self.begins().to_rfc3339_opts(SecondsFormat::Secs, true),
+            ends: self.ends().to_rfc3339_opts(SecondsFormat::Secs, true),
+            minutes_with_data: self.history.known(),
+            shards: self.before.shards,
+            shards_from: self.from,
+            mode: self.mode(),
+            minutes_beyond_shards: self.history.beyond(self.before.shards),
+            offered_records_at_least: demand.at_least,
+            offered_records_at_most: demand.at_most,
+            throttled: self.history.throttled(),
+            throttled_simulated: self.simulated(),
+            prices: format!("{} {}", self.prices.region, self.prices.as_of),
+            policies: self.outcomes(),
+            hours: self.hours().iter().map(|hour| self.line(hour)).collect(),
+            caveats: self.caveats(),
+        }
+    }
+
+    fn begin_of(&self, hour: &Hour) -> DateTime<Utc> {
+        self.begins() + TimeDelta::hours(hour.number as i64)
+    }
+
+    fn line(&self, hour: &Hour) -> Line {
+        let what = |mark: &Mark| What {
+            code: mark.code,
+            from: mark.change.map(|change| change.from),
+            to: mark.change.map(|change| change.to),
+        };
+        Line {
+            begins: self.begin_of(hour).to_rfc3339_opts(SecondsFormat::Secs, true),
+            what: telling(hour).into_iter().map(what).collect(),
+            throttled_then: hour.then,
+            throttled_now: hour.now,
+        }
+    }
+
+    /// When, what, and the refusals of an hour.
+    fn cells(&self, hour: &Hour) -> [String; 3] {
+        let what = |mark: &Mark| match mark.change {
+            Some(change) if change.from != change.to => format!("{} {} → {}", mark.code, change.from, change.to),
+            _ => mark.code.to_owned(),
+        };
+        let what: Vec<String> = telling(hour).into_iter().map(what).collect();
+        [
+            self.begin_of(hour).format("%Y-%m-%d %H:%M").to_string(),
+            if what.is_empty() { "-".into() } else { what.join(", ") },
+            format!("{:.0} → {}", hour.then, hour.now),
+        ]
+    }
+
+    /// The report as it is printed.
+    pub fn text(&self) -> String {
+        let mut text = format!("{}\n\n", self.about());
+        let rows = self.rows();
+        for row in std::iter::once(HEADS.map(str::to_owned)).chain(rows) {
+            let [policy, shards, throttled, changes, hours, usd] = row;
+            text += &format!("  {policy:<22} {shards:>9} {throttled:>12} {changes:>8} {hours:>10} {usd:>10}\n");
+        }
+        let hours = self.hours();
+        if hours.is_empty() {
+            text += "\nNothing was throttled, and unthrottle would have changed nothing.\n";
+        } else {
+            text +=
+                "\nHour by hour, what unthrottle would have done (throttled then → now; calm hours are left out):\n\n";
+        }
+        for hour in &hours {
+            let [when, what, throttled] = self.cells(hour);
+            text += &format!("  {when}  {what:<44} {throttled}\n");
+        }
+        text + "\n" + &self.caveats().join("\n") + "\n"
+    }
+
+    /// The report as a page.
+    pub fn page(&self) -> Page {
+        let cells = |cells: &[String]| cells.iter().map(page::Cell::from).collect();
+        let heads = |heads: &[&str]| heads.iter().map(|head| (*head).to_owned()).collect();
+        let policies =
+            Table { heads: heads(&HEADS), rows: self.rows().iter().map(|row| cells(row.as_slice())).collect() };
+        let hours = self.hours();
+        let hours = Table {
+            heads: heads(&["hour (UTC)", "unthrottle", "throttled then → now"]),
+            rows: hours.iter().map(|hour| cells(&self.cells(hour))).collect(),
+        };
+        let run = |((_, run), outcome): (&(Backtested, Run), Outcome)| page::Run {
+            name: match outcome.policy {
+                "as it was" => "as it was, simulated".into(),
+                policy => policy.to_owned(),
+            },
+            timeline: run.timeline.clone(),
+            clock: Clock::Utc(self.begins()),
+            is_open: matches!(outcome.policy, "as it was" | "unthrottle"),
+        };
+        let section = Section {
+            title: self.name.clone(),
+            about: vec![self.about()],
+            tables: vec![policies, hours],
+            runs: self.runs.iter().zip(self.outcomes()).map(run).collect(),
+        };
+        let title = format!("unthrottle backtest: {}", self.name);
+        Page { title, about: self.caveats(), sections: vec![section] }
+    }
+}
+
+fn shards(number: u32) -> String {
+    format!("{number} shard{}", if number == 1 { "" } else { "s" })
+}
+
+/// The changes of an hour; where it has none, what was decided, each once.
+fn telling(hour: &Hour) -> Vec<&Mark> {
+    let changes: Vec<&Mark> = hour.marks.iter().filter(|mark| mark.change.is_some()).collect();
+    if !changes.is_empty() {
+        return changes;
+    }
+    let is_first = |(place, mark): &(usize, &Mark)| hour.marks[..*place].iter().all(|other| other.code != mark.code);
+    hour.marks.iter().enumerate().filter(is_first).map(|(_, mark)| mark).collect()
+}

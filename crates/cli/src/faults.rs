@@ -1,0 +1,191 @@
+//! `unthrottle arena --faults`: as many schedules of faults as wanted, on all cores.
+
+use super::CliError;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::{IsTerminal as _, Write as _};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+use unthrottle_lab::sim::faults::{Broken, Played, Schedule, play, retell, shrink};
+
+/// Who waits for longer than this wants to see that something happens.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How often the progress is told, and the end looked for.
+const TICK: Duration = Duration::from_millis(100);
+
+/// What all schedules came to.
+#[derive(Debug, Default, Serialize)]
+struct Sum {
+    seed: u64,
+    schedules: u64,
+    runs: u64,
+    changes: u64,
+    troubles: BTreeMap<&'static str, u64>,
+    ended: BTreeMap<&'static str, u64>,
+    broken: Option<Failure>,
+}
+
+/// The first schedule that breaks an invariant, cut down.
+#[derive(Debug, Serialize)]
+struct Failure {
+    index: u64,
+    invariant: String,
+    second: i64,
+    why: String,
+    schedule: String,
+    #[serde(skip)]
+    story: Vec<String>,
+}
+
+pub(super) fn run(count: u64, seed: u64, json: bool) -> Result<(), CliError> {
+    let sum = play_all(count, seed);
+    let mut out = std::io::stdout().lock();
+    if json {
+        serde_json::to_writer(&mut out, &sum).map_err(std::io::Error::from)?;
+        writeln!(out)?;
+    } else {
+        out.write_all(text(&sum).as_bytes())?;
+    }
+    out.flush()?;
+    let broken = |failure: &Failure| format!("schedule {} of seed {seed} breaks {}", failure.index, failure.invariant);
+    sum.broken.as_ref().map_or(Ok(()), |failure| Err(CliError::Broken(broken(failure))))
+}
+
+/// Plays the schedules up to the first that fails: the same one whatever the number of cores, since they begin in order.
+fn play_all(count: u64, seed: u64) -> Sum {
+    let (next, is_broken) = (AtomicU64::new(0), AtomicBool::new(false));
+    let work = || {
+        let (mut sum, mut broken) = (Sum::default(), None);
+        while !is_broken.load(Ordering::SeqCst) {
+            let index = next.fetch_add(1, Ordering::SeqCst);
+            if index >= count {
+                break;
+            }
+            match play(&Schedule::drawn(seed, index)) {
+                Ok(played) => sum.add(&played),
+                Err(error) => {
+                    is_broken.store(true, Ordering::SeqCst);
+                    broken = Some((index, error));
+                }
+            }
+        }
+        (sum, broken)
+    };
+    let (mut all, mut first) = (Sum { seed, ..Sum::default() }, None::<(u64, Broken)>);
+    thread::scope(|scope| {
+        let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let workers: Vec<_> = (0..cores).map(|_| scope.spawn(work)).collect();
+        tell_progress(count, &next, || workers.iter().all(thread::ScopedJoinHandle::is_finished));
+        for worker in workers {
+            let (sum, broken) = worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            all.merge(sum);
+            first = [first.take(), broken].into_iter().flatten().min_by_key(|(index, _)| *index);
+        }
+    });
+    all.broken = first.map(|(index, broken)| Failure::of(&Schedule::drawn(seed, index), index, broken));
+    all
+}
+
+fn tell_progress(count: u64, next: &AtomicU64, is_over: impl Fn() -> bool) {
+    let (began, mut err) = (Instant::now(), std::io::stderr());
+    let is_shown = err.is_terminal();
+    while !is_over() {
+        thread::sleep(TICK);
+        if is_shown && began.elapsed() >= PATIENCE {
+            let played = next.load(Ordering::Relaxed).min(count);
+            // Who does not see it misses nothing.
+            let _ = write!(err, "\r{played} of {count} schedules");
+        }
+    }
+    if is_shown && began.elapsed() >= PATIENCE {
+        let _ = writeln!(err);
+    }
+}
+
+impl Sum {
+    fn add(&mut self, played: &Played) {
+        self.schedules += 1;
+        self.runs += played.runs;
+        self.changes += played.changes;
+        *self.ended.entry(played.ended).or_default() += 1;
+        add_to(&mut self.troubles, &played.troubles);
+    }
+
+    fn merge(&mut self, other: Sum) {
+        self.schedules += other.schedules;
+        self.runs += other.runs;
+        self.changes += other.changes;
+        add_to(&mut self.ended, &other.ended);
+        add_to(&mut self.troubles, &other.troubles);
+    }
+}
+
+fn add_to(sums: &mut BTreeMap<&'static str, u64>, counts: &BTreeMap<&'static str, u64>) {
+    counts.iter().for_each(|(name, count)| *sums.entry(name).or_default() += count);
+}
+
+impl Failure {
+    fn of(schedule: &Schedule, index: u64, broken: Broken) -> Failure {
+        let (shortest, broken) = shrink(schedule, broken, |shorter| play(shorter).err());
+        Failure {
+            index,
+            invariant: broken.invariant.to_string(),
+            second: broken.at,
+            why: broken.to_string(),
+            schedule: shortest.to_string(),
+            story: retell(&shortest),
+        }
+    }
+}
+
+fn text(sum: &Sum) -> String {
+    let list = |counts: &BTreeMap<&str, u64>| {
+        let words: Vec<String> = counts.iter().map(|(name, count)| format!("{name} {count}")).collect();
+        words.join(", ")
+    };
+    let Sum { seed, schedules, runs, changes, troubles, ended, broken } = sum;
+    let mut text = format!("{schedules} schedules of seed {seed}: {runs} runs of the Lambda made {changes} changes.\n");
+    // Writing to a String cannot fail.
+    let _ = writeln!(text, "  went wrong: {}", list(troubles));
+    let _ = writeln!(text, "  ended: {}", list(ended));
+    match broken {
+        None => text += "Every invariant held.\n",
+        Some(Failure { index, why, schedule, story, .. }) => {
+            let _ = write!(text, "\nSchedule {index} of seed {seed}: {why}\n\nThe shortest that fails: {schedule}");
+            let _ = writeln!(text, "\nWhat happened:\n{}", story.join("\n"));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sum_is_the_same_each_time() {
+        let (one, other) = (play_all(40, 3), play_all(40, 3));
+        assert_eq!(text(&one), text(&other));
+        assert_eq!((one.schedules, one.ended.values().sum::<u64>()), (40, 40));
+        assert!(text(&one).ends_with("Every invariant held.\n"), "{}", text(&one));
+    }
+
+    #[test]
+    fn a_failure_shows_the_seed_the_numbers_and_the_shortest_schedule() {
+        use unthrottle_lab::sim::faults::check::Invariant;
+        let failure = Failure {
+            index: 7,
+            invariant: Invariant::Counted.to_string(),
+            second: 61,
+            why: "counted at 01:01: twice".into(),
+            schedule: "short: 2 shards\n  01:00  a person asks\n".into(),
+            story: vec!["01:00  run 1 begins".into()],
+        };
+        let text = text(&Sum { seed: 5, broken: Some(failure), ..Sum::default() });
+        assert!(text.contains("Schedule 7 of seed 5: counted at 01:01: twice"), "{text}");
+        assert!(text.contains("01:00  a person asks") && text.contains("run 1 begins"), "{text}");
+    }
+}

@@ -1,0 +1,195 @@
+//! `unthrottle history`: what was changed on a stream, from its memory and the AutoFix metric.
+
+use super::CliError;
+use super::aws::{AwsArgs, find_stream};
+use super::console::{Console, print_json};
+use aws_sdk_cloudwatch::primitives::DateTime as AwsTime;
+use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricStat};
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::Serialize;
+use strum::VariantNames as _;
+use unthrottle::aws::Cause;
+use unthrottle::aws::Clients;
+use unthrottle_core::decision::Remedy;
+use unthrottle_core::memory::{ChangeKind, Memory, MemoryError, TAG};
+use unthrottle_core::report::metric::{ACTION, AUTO_FIX, NAMESPACE, STREAM_NAME};
+use unthrottle_core::signal::StreamArn;
+
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// The stream's name or ARN
+    stream: String,
+    /// How far back; CloudWatch keeps minutes for 15 days, five minutes for 63, hours for 455
+    #[arg(long, default_value_t = 15, value_name = "DAYS", value_parser = clap::value_parser!(i64).range(1..=455))]
+    days: i64,
+    #[command(flatten)]
+    aws: AwsArgs,
+    /// Print the changes as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// The changes of a stream, newest first.
+#[derive(Serialize)]
+struct History {
+    stream: String,
+    /// Why the memory could not be read, and is left out.
+    unreadable_memory: Option<String>,
+    changes: Vec<Entry>,
+}
+
+#[derive(Serialize)]
+struct Entry {
+    /// When it was announced; from the metric, to its period.
+    at: DateTime<Utc>,
+    /// The remedy's code.
+    action: String,
+    /// How many of them in that period.
+    count: u32,
+    /// Shards before and after (MiB/s for `warm_up`), of the last change, which the memory knows.
+    from: Option<u32>,
+    to: Option<u32>,
+    /// Whether the AutoFix metric has it.
+    counted: bool,
+    /// Whether AWS refused it, so that it was never made.
+    refused: bool,
+    /// When the stream was found ACTIVE after it, and when throttling was found to have stopped.
+    settled: Option<DateTime<Utc>>,
+    healed: Option<DateTime<Utc>>,
+}
+
+pub(super) async fn run(args: Args) -> Result<(), CliError> {
+    let clients = Clients::new(&args.aws.config().await?);
+    let stream = find_stream(&clients, &args.stream).await?;
+    let (memory, unreadable_memory) = match memory(&clients, &stream).await? {
+        Ok(memory) => (memory, None),
+        Err(error) => (Memory::default(), Some(error.to_string())),
+    };
+    let period = match args.days {
+        ..=15 => 60,
+        16..=63 => 300,
+        _ => 3600,
+    };
+    let mut changes = counted(&clients, &stream, args.days, period).await?;
+    remember(&memory, &mut changes, TimeDelta::seconds(period.into()));
+    changes.sort_by_key(|entry| std::cmp::Reverse(entry.at));
+    let history = History { stream: stream.name, unreadable_memory, changes };
+    if args.json {
+        return Ok(print_json(&history)?);
+    }
+    print(&history, args.days)
+}
+
+async fn memory(clients: &Clients, stream: &StreamArn) -> Result<Result<Memory, MemoryError>, CliError> {
+    let answer = clients.kinesis.list_tags_for_resource().resource_arn(stream.to_string()).send().await;
+    let answer = answer.map_err(|e| CliError::Aws { call: "ListTagsForResource", source: Cause::of(e) })?;
+    let tag = answer.tags().iter().find(|tag| tag.key() == TAG).and_then(|tag| tag.value());
+    Ok(tag.map_or_else(|| Ok(Memory::default()), Memory::parse))
+}
+
+/// What the AutoFix metric knows of, one entry for each action and period.
+async fn counted(clients: &Clients, stream: &StreamArn, days: i64, period: i32) -> Result<Vec<Entry>, CliError> {
+    let dimension = |name: &str, value: &str| Dimension::builder().name(name).value(value).build();
+    let query = |(place, action): (usize, &&str)| {
+        let metric = Metric::builder().namespace(NAMESPACE).metric_name(AUTO_FIX);
+        let metric = metric.dimensions(dimension(STREAM_NAME, &stream.name)).dimensions(dimension(ACTION, action));
+        let stat = MetricStat::builder().metric(metric.build()).period(period).stat("Sum").build();
+        MetricDataQuery::builder().id(format!("a{place}")).metric_stat(stat).build()
+    };
+    let now = Utc::now();
+    let call = clients.cloudwatch.get_metric_data();
+    let call = call.set_metric_data_queries(Some(Remedy::VARIANTS.iter().enumerate().map(query).collect()));
+    let call = call.start_time(AwsTime::from_secs((now - TimeDelta::days(days)).timestamp()));
+    let mut pages = call.end_time(AwsTime::from_secs(now.timestamp())).into_paginator().send();
+    let mut changes = vec![];
+    while let Some(page) = pages.next().await {
+        let page = page.map_err(|e| CliError::Aws { call: "GetMetricData", source: Cause::of(e) })?;
+        for series in page.metric_data_results() {
+            let place = series.id().and_then(|id| id.strip_prefix('a')?.parse::<usize>().ok());
+            let Some(action) = place.and_then(|place| Remedy::VARIANTS.get(place)) else { continue };
+            for (time, count) in series.timestamps().iter().zip(series.values()).filter(|(_, count)| **count > 0.0) {
+                let at = DateTime::from_timestamp(time.secs(), 0).unwrap_or_default();
+                changes.push(Entry {
+                    at,
+                    action: (*action).into(),
+                    // The cast saturates: anybody may write to our metric.
+                    count: *count as u32,
+                    from: None,
+                    to: None,
+                    counted: true,
+                    refused: false,
+                    settled: None,
+                    healed: None,
+                });
+            }
+        }
+    }
+    Ok(changes)
+}
+
+/// Adds what the memory knows of the last change to its entry, or an entry for it; and one for an earlier change that the
+/// metric has not.
+fn remember(memory: &Memory, changes: &mut Vec<Entry>, period: TimeDelta) {
+    let is_known = |kind: ChangeKind, at: DateTime<Utc>, entry: &Entry| {
+        entry.action == action(kind) && entry.at <= at && at < entry.at + period
+    };
+    let bare = |kind: ChangeKind, at: DateTime<Utc>| Entry {
+        at,
+        action: action(kind).into(),
+        count: 1,
+        from: None,
+        to: None,
+        counted: false,
+        refused: false,
+        settled: None,
+        healed: None,
+    };
+    if let Some((kind, at)) =
+        memory.unpublished.filter(|(kind, at)| !changes.iter().any(|entry| is_known(*kind, *at, entry)))
+    {
+        changes.push(bare(kind, at));
+    }
+    let Some(change) = memory.change.as_ref().filter(|change| change.kind != ChangeKind::Lost) else { return };
+    let place = changes.iter().position(|entry| is_known(change.kind, change.at, entry));
+    let mut entry = place.map_or_else(|| bare(change.kind, change.at), |place| changes.swap_remove(place));
+    (entry.from, entry.to) = (Some(change.from), Some(change.to));
+    (entry.at, entry.settled, entry.healed) = (change.at, change.settled, change.healed);
+    entry.refused = !entry.counted && memory.is_change_refused();
+    changes.push(entry);
+}
+
+fn action(kind: ChangeKind) -> &'static str {
+    match kind {
+        ChangeKind::External => "changed by somebody else",
+        kind => Remedy::code_of(kind),
+    }
+}
+
+fn print(history: &History, days: i64) -> Result<(), CliError> {
+    let mut console = Console::new(false);
+    console.heading(&format!("{}: changes of the last {days} days, newest first (UTC)", history.stream))?;
+    if let Some(error) = &history.unreadable_memory {
+        console
+            .step(&format!("its memory (tag {TAG}) cannot be read: {error}. This is what the AutoFix metric has:"))?;
+    }
+    if history.changes.is_empty() {
+        console.step("none")?;
+    }
+    for entry in &history.changes {
+        let step = match (entry.from, entry.to) {
+            (Some(from), Some(to)) => format!("{from} → {to}"),
+            _ if entry.count > 1 => format!("{} times", entry.count),
+            _ => String::new(),
+        };
+        let state = match entry {
+            Entry { healed: Some(healed), .. } => format!("healed {}", healed.format("%H:%M")),
+            Entry { settled: Some(settled), .. } => format!("settled {}", settled.format("%H:%M")),
+            Entry { refused: true, .. } => "refused by AWS".into(),
+            Entry { counted: false, .. } => "announced".into(),
+            _ => String::new(),
+        };
+        let line = format!("{}  {:<22} {step:<12} {state}", entry.at.format("%Y-%m-%d %H:%M"), entry.action);
+        console.step(line.trim_end())?;
+    }
+    Ok(())
+}

@@ -1,0 +1,231 @@
+//! `unthrottle pause` and `unthrottle resume`.
+
+use super::CliError;
+use super::aws::AwsArgs;
+use super::console::{Console, print_json};
+use aws_sdk_resourcegroupstagging::types::TagFilter;
+use aws_sdk_scheduler::types::ScheduleState;
+use chrono::{TimeDelta, Utc};
+use serde::Serialize;
+use unthrottle::aws::Cause;
+
+/// The tag of the rules and the schedule groups that wake a deployed unthrottle. Its value is the stack's name.
+pub const STACK_TAG: &str = "unthrottle:stack";
+
+/// A schedule's `StartDate` that is older is refused, even where it stays as it was. It is over then, and is left out.
+const OLDEST_START: TimeDelta = TimeDelta::minutes(5);
+
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// Only the stack of this name: the value of the tag unthrottle:stack
+    #[arg(long, value_name = "NAME")]
+    stack: Option<String>,
+    #[command(flatten)]
+    aws: AwsArgs,
+    /// Print what was switched as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What everything is switched to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum State {
+    Paused,
+    Resumed,
+}
+
+impl State {
+    fn word(self) -> &'static str {
+        match self {
+            State::Paused => "paused",
+            State::Resumed => "resumed",
+        }
+    }
+
+    fn of_schedule(self) -> ScheduleState {
+        match self {
+            State::Paused => ScheduleState::Disabled,
+            State::Resumed => ScheduleState::Enabled,
+        }
+    }
+}
+
+/// What was switched.
+#[derive(Serialize)]
+struct Switched {
+    state: State,
+    /// As in their ARNs: `NAME`, or `BUS/NAME` on another bus than the default.
+    rules: Vec<String>,
+    /// As in their ARNs: `GROUP/NAME`.
+    schedules: Vec<String>,
+}
+
+/// What carries the tag: names as in the ARNs.
+#[derive(Default)]
+struct Found {
+    rules: Vec<String>,
+    groups: Vec<String>,
+}
+
+pub(super) async fn run(args: Args, to: State) -> Result<(), CliError> {
+    let config = args.aws.config().await?;
+    let region = config.region().map(ToString::to_string).unwrap_or_default();
+    let found = find(&aws_sdk_resourcegroupstagging::Client::new(&config), args.stack.as_deref()).await?;
+    if found.rules.is_empty() && found.groups.is_empty() {
+        let tag = args.stack.as_ref().map_or_else(|| STACK_TAG.to_owned(), |name| format!("{STACK_TAG}={name}"));
+        return Err(CliError::Missing(format!(
+            "no EventBridge rule and no Scheduler group of this account in {region} carries the tag {tag}"
+        )));
+    }
+    let mut work = Work {
+        to,
+        console: Console::new(args.json),
+        switched: Switched { state: to, rules: vec![], schedules: vec![] },
+        failures: 0,
+    };
+    work.switch_rules(&aws_sdk_eventbridge::Client::new(&config), found.rules).await?;
+    work.switch_schedules(&aws_sdk_scheduler::Client::new(&config), found.groups).await?;
+    work.end(&args)
+}
+
+/// The rules and the schedule groups that carry the tag.
+async fn find(tagging: &aws_sdk_resourcegroupstagging::Client, stack: Option<&str>) -> Result<Found, CliError> {
+    let filter = TagFilter::builder().key(STACK_TAG).set_values(stack.map(|name| vec![name.to_owned()]));
+    let get = tagging.get_resources().tag_filters(filter.build());
+    let get = get.resource_type_filters("events:rule").resource_type_filters("scheduler:schedule-group");
+    let mut pages = get.into_paginator().send();
+    let mut found = Found::default();
+    while let Some(page) = pages.next().await {
+        let page = page.map_err(|e| CliError::Aws { call: "GetResources", source: Cause::of(e) })?;
+        for arn in page.resource_tag_mapping_list().iter().filter_map(|mapping| mapping.resource_arn()) {
+            // arn:PARTITION:SERVICE:REGION:ACCOUNT:KIND/NAME
+            match arn.splitn(6, ':').nth(5).and_then(|resource| resource.split_once('/')) {
+                Some(("rule", name)) => found.rules.push(name.to_owned()),
+                Some(("schedule-group", name)) => found.groups.push(name.to_owned()),
+                _ => {}
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The switching under way: what fails does not stop the rest.
+struct Work {
+    to: State,
+    console: Console,
+    switched: Switched,
+    failures: usize,
+}
+
+impl Work {
+    async fn switch_rules(&mut self, events: &aws_sdk_eventbridge::Client, rules: Vec<String>) -> Result<(), CliError> {
+        for path in rules {
+            // Rules have no slash in their names, partner buses have.
+            let (bus, name) = path.rsplit_once('/').map_or((None, path.as_str()), |(bus, name)| (Some(bus), name));
+            let bus = bus.map(str::to_owned);
+            let done = match self.to {
+                State::Paused => {
+                    let call = events.disable_rule().name(name).set_event_bus_name(bus).send();
+                    call.await.map(drop).map_err(Cause::of)
+                }
+                State::Resumed => {
+                    let call = events.enable_rule().name(name).set_event_bus_name(bus).send();
+                    call.await.map(drop).map_err(Cause::of)
+                }
+            };
+            if self.tell("rule", &path, done)? {
+                self.switched.rules.push(path);
+            }
+        }
+        Ok(())
+    }
+
+    async fn switch_schedules(
+        &mut self,
+        scheduler: &aws_sdk_scheduler::Client,
+        groups: Vec<String>,
+    ) -> Result<(), CliError> {
+        for group in groups {
+            let mut pages = scheduler.list_schedules().group_name(&group).into_paginator().items().send();
+            while let Some(schedule) = pages.next().await {
+                let name = match schedule {
+                    Ok(schedule) => schedule.name().unwrap_or_default().to_owned(),
+                    Err(error) => {
+                        self.tell("schedules of the group", &group, Err(Cause::of(error)))?;
+                        break;
+                    }
+                };
+                let done = switch_schedule(scheduler, &group, &name, &self.to.of_schedule()).await;
+                let path = format!("{group}/{name}");
+                if self.tell("schedule", &path, done)? {
+                    self.switched.schedules.push(path);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Says how the switch of one thing went, and whether it did.
+    fn tell(&mut self, kind: &str, name: &str, done: Result<(), Cause>) -> Result<bool, CliError> {
+        let word = self.to.word();
+        match &done {
+            Ok(()) => self.console.step(&format!("{word} {kind} {name}"))?,
+            Err(cause) => {
+                self.console.step(&format!("not {word}: {kind} {name}: {cause}"))?;
+                self.failures += 1;
+            }
+        }
+        Ok(done.is_ok())
+    }
+
+    fn end(mut self, args: &Args) -> Result<(), CliError> {
+        if args.json {
+            print_json(&self.switched)?;
+        }
+        if self.failures > 0 {
+            return Err(CliError::Partly(format!("{} could not be {}", self.failures, self.to.word())));
+        }
+        let stack = args.stack.as_ref().map_or_else(String::new, |name| format!(" --stack {name}"));
+        let text = match self.to {
+            State::Paused => {
+                format!(
+                    "nothing wakes it now. Changes under way go on, and a sweep that is running may make more for up to five \
+                     minutes. `unthrottle resume{stack}` undoes this."
+                )
+            }
+            State::Resumed => format!("it is awake again. `unthrottle pause{stack}` undoes this."),
+        };
+        self.console.result(true, &text)?;
+        Ok(())
+    }
+}
+
+/// Sets the state of one schedule, and keeps everything else: an update replaces all of it.
+async fn switch_schedule(
+    scheduler: &aws_sdk_scheduler::Client,
+    group: &str,
+    name: &str,
+    to: &ScheduleState,
+) -> Result<(), Cause> {
+    let now = scheduler.get_schedule().group_name(group).name(name).send().await.map_err(Cause::of)?;
+    if now.state() == Some(to) {
+        return Ok(());
+    }
+    let oldest = (Utc::now() - OLDEST_START).timestamp();
+    let update = scheduler
+        .update_schedule()
+        .group_name(group)
+        .name(name)
+        .state(to.clone())
+        .set_schedule_expression(now.schedule_expression)
+        .set_schedule_expression_timezone(now.schedule_expression_timezone)
+        .set_start_date(now.start_date.filter(|date| date.secs() > oldest))
+        .set_end_date(now.end_date)
+        .set_description(now.description)
+        .set_kms_key_arn(now.kms_key_arn)
+        .set_target(now.target)
+        .set_flexible_time_window(now.flexible_time_window)
+        .set_action_after_completion(now.action_after_completion);
+    update.send().await.map(drop).map_err(Cause::of)
+}

@@ -1,0 +1,90 @@
+//! `unthrottle sweep`.
+
+use super::CliError;
+use super::aws::AwsArgs;
+use super::console::{Console, print_json};
+use chrono::Utc;
+use serde_json::json;
+use std::time::Duration;
+use unthrottle::aws::Clients;
+use unthrottle::aws::{Cause, send_healed};
+use unthrottle::handler::{Handler, Reply};
+use unthrottle::settings;
+use unthrottle::sweep::{Plan, sweep};
+use unthrottle_core::policy::Mode;
+use unthrottle_core::report::Document;
+use unthrottle_core::signal::{Home, StreamArn};
+
+#[derive(clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    aws: AwsArgs,
+    /// Decide in full and change nothing
+    #[arg(long)]
+    observe: bool,
+    /// Begin no look that could end later than this, in seconds
+    #[arg(long, default_value_t = 900, value_name = "SECONDS")]
+    within: u64,
+    /// Print the summary with a decision document for each stream
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(args: Args) -> Result<(), CliError> {
+    let mut policy = settings::read()?;
+    if args.observe {
+        policy.mode = policy.mode.min(Mode::Observe);
+    }
+    let clients = Clients::new(&args.aws.config().await?);
+    let mut console = Console::new(args.json);
+    let Some(home) = home(&clients).await? else {
+        const NONE: &str = "there is no stream in this account and region";
+        console.heading(NONE)?;
+        if args.json {
+            print_json(&json!({ "version": 1, "outcome": "swept", "looked": 0, "decisions": [], "sentence": NONE }))?;
+        }
+        return Ok(());
+    };
+    console.heading(&format!(
+        "account {}, region {}: looking for streams that need a look …",
+        home.account, home.region
+    ))?;
+    let handler = Handler::new(clients.clone(), policy);
+    let (mut lines, mut shown) = (vec![], Ok(()));
+    let each = |healing: &Reply| {
+        let Document { code, outcome, sentence, .. } = &healing.document;
+        lines.extend(healing.lines.iter().cloned());
+        // The sweep goes on where nobody reads along any more.
+        if shown.is_ok() {
+            shown = console.step(&format!("{code} ({outcome}): {sentence}"));
+        }
+    };
+    let deadline = Utc::now() + Duration::from_secs(args.within);
+    let swept = sweep(&handler, &home, Plan::until(deadline), each).await?;
+    for line in &lines {
+        let untold = send_healed(&clients.cloudwatch, line).await;
+        if let Some(error) = untold.filter(|_| shown.is_ok()) {
+            shown = console.step(&format!("CloudWatch did not take a Healed metric: {error}"));
+        }
+    }
+    shown?;
+    for failure in &swept.failed {
+        console.step(&format!("failed: {}: {}", failure.of, failure.error))?;
+    }
+    console.result(swept.failed.is_empty(), &swept.sentence)?;
+    if args.json {
+        print_json(&swept)?;
+    }
+    match swept.failed.len() {
+        0 => Ok(()),
+        failed => Err(CliError::Partly(format!("{failed} of what the sweep tried failed; the rest was done"))),
+    }
+}
+
+/// The account and region of the credentials, as any one stream's ARN names it.
+async fn home(clients: &Clients) -> Result<Option<Home>, CliError> {
+    let streams = clients.kinesis.list_streams().limit(1).send().await;
+    let streams = streams.map_err(|e| CliError::Aws { call: "ListStreams", source: Cause::of(e) })?;
+    let arn = streams.stream_summaries().first().map(|stream| stream.stream_arn().to_owned());
+    Ok(arn.and_then(|arn| StreamArn::parse(&arn)).map(|stream| stream.home))
+}

@@ -1,0 +1,185 @@
+//! How far a stream may be scaled: what a person allows, what AWS allows, and what it costs.
+
+use super::MissingData;
+use super::cost::cost;
+use super::demand::fast_target;
+use super::writes::Throttled;
+use crate::decision::{AwsLimit, Bound, Cost, FleetBound, NoSwitch, Reason, Remedy};
+use crate::memory::ChangeKind;
+use crate::observation::{Fleet, Shard};
+use crate::policy::Policy;
+
+/// So many reshards of a day go to what is needed and no further. AWS gives ten: a load that comes back for a third has grown
+/// since the first, and eight doublings are more than any day's growth.
+const SMALL_STEPS: usize = 2;
+
+/// The containers that may change streams before the metric shows their changes: the default of the stack's reserved
+/// concurrency. Each may add its part of the hourly bound to what the metric shows.
+const CONTAINERS: u32 = 5;
+
+/// Why not one shard more is possible.
+pub(super) enum NoHeadroom {
+    /// A person's bound: never worked around.
+    OfOurs(Reason),
+    /// A limit of AWS's.
+    OfAws(AwsLimit),
+}
+
+impl AwsLimit {
+    /// The hold where on-demand mode is no way out, either.
+    pub(super) fn without(self, switch: NoSwitch) -> Reason {
+        match self {
+            AwsLimit::AccountQuota => Reason::AtAccountQuota(switch),
+            AwsLimit::ReshardBudget | AwsLimit::Double => Reason::ReshardBudgetSpent(switch),
+        }
+    }
+}
+
+impl Throttled<'_> {
+    /// The step towards `needed` shards that every bound allows. `missing` is set where only the shards' own bounds tell.
+    pub(super) fn scale(&self, needed: u32, missing: &mut MissingData) -> Result<Remedy, NoHeadroom> {
+        let from = self.stream.open_shards;
+        let max = self.policy.max_shards;
+        if from >= max {
+            return Err(NoHeadroom::OfOurs(Reason::AtMaxShards { max }));
+        }
+        if !self.history.budget(ChangeKind::Scale, self.traffic(), self.now).1 {
+            return Err(NoHeadroom::OfAws(AwsLimit::ReshardBudget));
+        }
+        let to = |to| Remedy::ScaleShards { from, to, partial: None };
+        let double = from.saturating_mul(2);
+        let top = max.min(double);
+        // What a stream costs rises with its shards.
+        let most = (from + 1..=top).take_while(|n| self.affordable(&to(*n)).is_ok()).last();
+        let most = most.ok_or_else(|| NoHeadroom::OfOurs(self.too_expensive(&to(from + 1))))?;
+        let wanted = fast_target(from, self.ample(needed).min(most), most);
+        let left = self.limits().map_or(u32::MAX, |l| l.shards_left());
+        // At worst no new boundary is an old one.
+        let tight = left < most.saturating_sub(1);
+        missing.shards |= tight && self.observation.shards.is_none();
+        let bounds = self.observation.shards.as_deref().unwrap_or_default();
+        let fits = |to: &u32| !tight || (to - from <= left && opened_on_the_way(bounds, from, *to) <= left);
+        // A little more than wanted may take fewer short-lived shards: doubling takes none.
+        let to = (wanted..=most).find(fits).or_else(|| (from + 1..wanted).rev().find(fits));
+        let to = to.ok_or(NoHeadroom::OfAws(AwsLimit::AccountQuota))?;
+        let bound = match to {
+            to if to >= needed => None,
+            to if to < wanted => Some(Bound::AccountQuota),
+            _ if most < top => Some(Bound::MaxCost),
+            _ if max < double => Some(Bound::MaxShards),
+            _ => Some(Bound::Double),
+        };
+        Ok(Remedy::ScaleShards { from, to, partial: bound })
+    }
+
+    /// What to go to where every bound allows it. A load that outgrows one healed change after the other would spend the
+    /// day's reshards in small steps; the steps of one incident are as large as what is seen of it.
+    fn ample(&self, needed: u32) -> u32 {
+        let (spent, _) = self.history.budget(ChangeKind::Scale, self.traffic(), self.now);
+        let outgrown = spent >= SMALL_STEPS && self.history.is_healed();
+        if outgrown { needed.saturating_mul(2) } else { needed }
+    }
+
+    /// Holds a remedy that would cost more than the person's maximum, and more than now.
+    pub(super) fn affordable(&self, remedy: &Remedy) -> Result<(), Reason> {
+        let Some(max) = self.settings.max_hourly_cost else { return Ok(()) };
+        let cost = cost(remedy, self.observation, self.stream, self.settings, self.window);
+        if is_too_expensive(&cost, max) { Err(self.too_expensive(remedy)) } else { Ok(()) }
+    }
+
+    fn too_expensive(&self, remedy: &Remedy) -> Reason {
+        let cost = cost(remedy, self.observation, self.stream, self.settings, self.window);
+        let max = self.settings.max_hourly_cost.unwrap_or_default();
+        Reason::AtMaxCost { max, would_be: cost.after_usd_per_hour }
+    }
+}
+
+/// The bound of the fleet that `remedy` would exceed, in the hour or in the sweep that this run belongs to.
+pub(super) fn fleet(fleet: Fleet, policy: &Policy, remedy: &Remedy) -> Option<FleetBound> {
+    let max = policy.max_changes_per_hour;
+    let of_container = max.div_ceil(CONTAINERS);
+    let known = fleet.changes_last_hour.saturating_add(fleet.own_unpublished);
+    // Undo actions leave half of the hour to what stops throttling.
+    let in_an_hour = if remedy.is_undo() { max.div_ceil(2) } else { max };
+    if known >= in_an_hour {
+        return Some(FleetBound::Hour(max));
+    }
+    if fleet.left_in_sweep == Some(0) {
+        return Some(FleetBound::Sweep(policy.max_changes_per_sweep));
+    }
+    (fleet.own_unpublished >= of_container).then_some(FleetBound::Container(of_container))
+}
+
+/// Whether a change of this cost is beyond a person's maximum of USD an hour. One that saves is not.
+pub(super) fn is_too_expensive(cost: &Cost, max: f64) -> bool {
+    cost.after_usd_per_hour > max && cost.after_usd_per_hour > cost.before_usd_per_hour
+}
+
+/// Shards that a reshard opens on its way, beyond those that are open: short-lived ones count towards the account's
+/// quota (UpdateShardCount's documentation). Each boundary between the old shards and each between the new ones is cut
+/// before the pieces are merged: 2 → 3 goes over 4, as was observed. `open`: the shards; where they are not known, no
+/// boundary is taken to stay.
+fn opened_on_the_way(open: &[Shard], from: u32, to: u32) -> u32 {
+    let new: Vec<u128> = (0..to).map(|n| first_hash_key(n, to)).collect();
+    // Where AWS rounds otherwise, a boundary is less than so many keys off.
+    let near = u128::from(from.max(to));
+    let stays = |shard: &&Shard| {
+        let next = new.partition_point(|new| *new < shard.first_hash_key.saturating_sub(near));
+        new.get(next).is_some_and(|new| new.abs_diff(shard.first_hash_key) <= near)
+    };
+    let kept = open.iter().filter(stays).count().max(1);
+    let pieces = u64::from(from) + u64::from(to) - kept as u64;
+    u32::try_from(pieces.saturating_sub(u64::from(from))).unwrap_or(u32::MAX)
+}
+
+/// The first hash key of shard `n` of `of` equal ones: ⌊2^128 × n ÷ of⌋.
+fn first_hash_key(n: u32, of: u32) -> u128 {
+    let (n, of) = (u128::from(n), u128::from(of));
+    // 2^128 = (2^128 - 1) + 1, and u128 holds only the first.
+    let (whole, rest) = (u128::MAX / of, u128::MAX % of + 1);
+    whole * n + rest * n / of
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shards(bounds: impl IntoIterator<Item = u128>) -> Vec<Shard> {
+        let shard = |first_hash_key| Shard {
+            id: "shardId-000000000000".into(),
+            parent: None,
+            first_hash_key,
+            last_hash_key: u128::MAX,
+            traffic: Default::default(),
+        };
+        bounds.into_iter().map(shard).collect()
+    }
+
+    fn opened(from: u32, to: u32) -> u32 {
+        opened_on_the_way(&shards((0..from).map(|n| first_hash_key(n, from))), from, to)
+    }
+
+    #[test]
+    fn a_reshard_opens_short_lived_shards_too() {
+        assert_eq!(opened(2, 3), 2, "2 → 4 → 3 was observed");
+        assert_eq!(opened(4, 8), 4, "doubling splits each shard once");
+        assert_eq!(opened(8, 10), 8);
+        assert_eq!(opened(8, 11), 10);
+        assert_eq!(opened(1, 2), 1);
+    }
+
+    #[test]
+    fn shards_that_are_not_equal_share_few_bounds_with_equal_ones() {
+        let eighths = (0..8).map(|n| first_hash_key(n, 8));
+        let split = shards(eighths.chain([first_hash_key(1, 16)]));
+        assert_eq!(opened_on_the_way(&split, 9, 18), 16, "only the middle and the beginning stay");
+        assert_eq!(opened_on_the_way(&[], 9, 18), 17, "unknown: only the beginning");
+    }
+
+    #[test]
+    fn equal_shards_begin_where_aws_lets_them_begin() {
+        assert_eq!(first_hash_key(1, 3), 113_427_455_640_312_821_154_458_202_477_256_070_485);
+        assert_eq!(first_hash_key(1, 4), 1 << 126);
+        assert_eq!((first_hash_key(0, 7), first_hash_key(10_000, 10_000 + 1) < u128::MAX), (0, true));
+    }
+}

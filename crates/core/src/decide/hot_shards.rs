@@ -1,0 +1,201 @@
+//! How a stream's load lies on its shards, and what splitting one of them has shown.
+
+use super::demand::{Offered, SHARD_BYTES_PER_SECOND, SHARD_RECORDS_PER_SECOND};
+use crate::memory::SplitHistory;
+use crate::observation::{Minute, Shard, Traffic};
+use chrono::{DateTime, Utc};
+
+/// Two children of a split, and one has this share of their load or more: the split did not divide the heat. One key
+/// gives 1; many keys in a narrow range give 0.9 only if nine tenths of them lie on one side of the middle.
+const NEARLY_ALL: f64 = 0.9;
+
+/// The shard-level metrics of a minute tell of this share of the stream's refused records, or they are not all published.
+const PUBLISHED: f64 = 0.5;
+
+/// Splits of one line that only show where its heat is. The first may just have cut beside the keys; after a second
+/// that moved nothing, it is one key or too few to tell apart.
+pub(super) const DIAGNOSTIC_SPLITS: u32 = 2;
+
+/// Hot lines that the memory has room for: no other shard is split before one of them has cooled or is a day old.
+const SPLIT_HISTORIES: usize = 2;
+
+/// The load of each open shard in the busiest throttled minute.
+pub(super) struct ShardLoads<'a> {
+    loads: Vec<Load<'a>>,
+}
+
+/// One shard's load.
+pub(super) struct Load<'a> {
+    pub shard: &'a Shard,
+    /// Offered, as a share of what a shard takes: 1 is full.
+    pub utilization: f64,
+    is_refused: bool,
+}
+
+impl<'a> ShardLoads<'a> {
+    /// The heat in the busiest minute of `window` in which the stream refused records. `None`: the shard-level metrics
+    /// of none of them are published.
+    pub fn of(shards: &'a [Shard], stream: &Traffic, window: &[Minute]) -> Option<ShardLoads<'a>> {
+        let refused = |minute: Minute| stream.minute(minute).write_throttled;
+        let of_shards = |minute: Minute| shards.iter().map(|s| s.traffic.minute(minute).write_throttled).sum::<f64>();
+        let shown = |minute: &&Minute| refused(**minute) > 0.0 && of_shards(**minute) >= refused(**minute) * PUBLISHED;
+        let weight = |minute: Minute| Offered::in_minute(stream, minute).weight();
+        let minute = *window.iter().filter(shown).max_by(|a, b| weight(**a).total_cmp(&weight(**b)))?;
+        let of_stream = Offered::in_minute(stream, minute);
+        let load = |shard: &'a Shard| Load {
+            shard,
+            utilization: utilization(&Offered::in_minute(&shard.traffic, minute), &of_stream),
+            is_refused: shard.traffic.minute(minute).write_throttled > 0.0,
+        };
+        Some(ShardLoads { loads: shards.iter().map(load).collect() })
+    }
+
+    /// The loads of the shards that are offered more than `utilization`, in shares of what a shard takes.
+    pub fn busy(&self, utilization: f64) -> Vec<f64> {
+        self.loads.iter().map(|load| load.utilization).filter(|load| *load > utilization).collect()
+    }
+
+    /// The shards that refused records, and the one that a producer `named`: what is offered most first.
+    pub fn throttled(&self, named: Option<&str>) -> Vec<&Load<'a>> {
+        let throttled = self.loads.iter().filter(|load| load.is_refused || Some(load.shard.id.as_str()) == named);
+        let mut throttled: Vec<_> = throttled.collect();
+        throttled.sort_by(|a, b| b.utilization.total_cmp(&a.utilization));
+        throttled
+    }
+
+    /// The load of the shard with this id.
+    pub fn load(&self, shard: &str) -> Option<&Load<'a>> {
+        self.loads.iter().find(|load| load.shard.id == shard)
+    }
+
+    /// How many splits of the line of `hot` there were, each of which left nearly all the heat in one child. `lost`: the
+    /// memory of them is gone, and a split that did so counts as the last one allowed.
+    pub fn splits(&self, hot: &Load<'_>, histories: &[SplitHistory], lost: bool) -> u32 {
+        // A line that ends in an open shard is one whose last split was announced and never made.
+        let own = histories.iter().find(|line| Some(line.shard) == hot.number());
+        let announced = own.map(|line| SplitHistory { splits: line.splits.saturating_sub(1), ..*line });
+        let line = announced.or_else(|| histories.iter().find(|line| Some(line.shard) == hot.parent()).copied());
+        match (self.division_of(hot), line) {
+            (Division::Evenly | Division::Hardly, _) | (Division::Unknown, None) => 0,
+            (Division::NearlyAll, None) if lost => DIAGNOSTIC_SPLITS,
+            (Division::NearlyAll, None) => 0,
+            (Division::NearlyAll | Division::Unknown, Some(line)) => line.splits,
+        }
+    }
+
+    /// The lines that still mean something: all but those whose last split was seen to divide the heat, and that of
+    /// `hot`, which it carries on. `None`: there is no room for another one.
+    pub fn other_histories(&self, hot: &Load<'_>, histories: &[SplitHistory]) -> Option<Vec<SplitHistory>> {
+        let is_divided = |line: &SplitHistory| {
+            let mut children = self.loads.iter().filter(|load| load.parent() == Some(line.shard));
+            children.any(|child| matches!(self.division_of(child), Division::Evenly))
+        };
+        let is_open = |line: &SplitHistory| self.loads.iter().any(|load| load.number() == Some(line.shard));
+        let is_other = |line: &&SplitHistory| Some(line.shard) != hot.parent() && !is_open(line) && !is_divided(line);
+        let others: Vec<SplitHistory> = histories.iter().filter(is_other).copied().collect();
+        (others.len() < SPLIT_HISTORIES).then_some(others)
+    }
+
+    /// How the heat lies on `child` and the shard that was split off with it.
+    fn division_of(&self, child: &Load<'_>) -> Division {
+        let sibling = |load: &&Load| load.parent() == child.parent() && load.shard.id != child.shard.id;
+        let Some(other) = self.loads.iter().find(sibling).filter(|_| child.parent().is_some()) else {
+            return Division::Unknown;
+        };
+        let both = child.utilization + other.utilization;
+        match child.utilization {
+            _ if both <= 0.0 => Division::Unknown,
+            mine if mine >= NEARLY_ALL * both => Division::NearlyAll,
+            _ if other.utilization >= NEARLY_ALL * both => Division::Hardly,
+            _ => Division::Evenly,
+        }
+    }
+}
+
+impl Load<'_> {
+    fn number(&self) -> Option<u64> {
+        Shard::number_in(&self.shard.id)
+    }
+
+    fn parent(&self) -> Option<u64> {
+        self.shard.parent.as_deref().and_then(Shard::number_in)
+    }
+}
+
+/// How much of the heat of two shards that were one lies on the first of them.
+enum Division {
+    NearlyAll,
+    Evenly,
+    Hardly,
+    /// Both are idle, or the other one is no longer open.
+    Unknown,
+}
+
+/// The split histories after splitting `shard` for the `splits`th time in its history, at `at`; `known`: those before.
+pub(super) fn after_split(
+    shards: &[Shard],
+    stream: &Traffic,
+    window: &[Minute],
+    known: Vec<SplitHistory>,
+    shard: &str,
+    splits: u32,
+    at: DateTime<Utc>,
+) -> Vec<SplitHistory> {
+    let loads = ShardLoads::of(shards, stream, window);
+    let others = loads.and_then(|loads| loads.other_histories(loads.load(shard)?, &known));
+    let mut histories = others.unwrap_or(known);
+    histories.extend(Shard::number_in(shard).map(|shard| SplitHistory { shard, splits, at }));
+    histories
+}
+
+/// The share of a shard that `offered` takes. A shard's metrics do not tell how its records were written: they are
+/// charged as the stream's are. Records of unknown size count at the stream's mean.
+fn utilization(offered: &Offered, of_stream: &Offered) -> f64 {
+    let known = offered.stored_bytes.map(|stored| stored * of_stream.charged_per_stored());
+    let mean = || of_stream.size().map(|size| size * offered.records);
+    let bytes = known.or_else(mean).unwrap_or_default();
+    (bytes / SHARD_BYTES_PER_SECOND).max(offered.records / SHARD_RECORDS_PER_SECOND)
+}
+
+/// The first hash key of the second half of `first..=last`. `None`: AWS asks that it lie more than one above the first
+/// and below the last (SplitShard's own error message), and in so narrow a range nothing does.
+pub(super) fn middle(first: u128, last: u128) -> Option<u128> {
+    let width = last.checked_sub(first)?;
+    (width >= 3).then(|| first + width / 2 + 1).filter(|middle| *middle < last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn both_halves_are_valid_and_cover_the_range(first in any::<u128>(), last in any::<u128>()) {
+            match middle(first, last) {
+                Some(middle) => {
+                    // The children: first..=middle - 1 and middle..=last.
+                    prop_assert!(first + 1 < middle && middle < last);
+                    let (left, right) = (middle - first, last - middle + 1);
+                    prop_assert!(left.abs_diff(right) <= 1, "as even as whole keys allow: {} {}", left, right);
+                }
+                None => prop_assert!(first > last || last - first < 4),
+            }
+        }
+
+        #[test]
+        fn narrow_ranges_are_split_or_left_whole(first in any::<u128>(), width in 0u128..8) {
+            let last = first.saturating_add(width);
+            if let Some(middle) = middle(first, last) {
+                prop_assert!(first + 1 < middle && middle < last);
+            }
+        }
+    }
+
+    #[test]
+    fn the_whole_range_is_split_at_its_middle() {
+        assert_eq!(middle(0, u128::MAX), Some(1 << 127));
+        assert_eq!(middle(u128::MAX - 10, u128::MAX), Some(u128::MAX - 4));
+        assert_eq!((middle(0, 2), middle(0, 3), middle(7, 7), middle(8, 7)), (None, Some(2), None, None));
+    }
+}

@@ -1,0 +1,350 @@
+//! The product: what to do about a stream, as a pure function. The same input always gives the same output, so a person can
+//! replay any decision.
+
+mod bounds;
+mod cost;
+mod demand;
+mod history;
+mod hot_shards;
+mod on_demand;
+mod pending;
+mod phase;
+mod reads;
+mod restore;
+mod throttling;
+mod triage;
+mod unpublished;
+mod writes;
+
+pub use pending::{Pending, pending};
+pub use triage::triage;
+
+use crate::decision::{Cost, Decision, Evidence, Outcome, Reason, Remedy, Side, Verdict};
+use crate::memory::{ChangeKind, SplitHistory};
+use crate::observation::{CapacityMode, Minute, Observation, Status, Stream};
+use crate::policy::{Mode, Policy, StreamPolicy};
+use crate::signal::Signal;
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+use history::History;
+use throttling::Quiet;
+use writes::Throttled;
+
+/// The same hold of the same stream is notified once in this time. A person needs about an hour to act, and a message every
+/// five minutes would be switched off.
+pub const NOTIFY_AGAIN_AFTER: TimeDelta = TimeDelta::hours(1);
+
+/// Two reverts within 24 hours mean that another tool or person reverts on purpose. One may be an accident.
+const REVERTS_ON_PURPOSE: usize = 2;
+
+/// What a decision misses beyond the first observation. Most decisions miss nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[must_use]
+pub struct MissingData {
+    /// [`Observation::shards`].
+    pub shards: bool,
+    /// [`Observation::commitment`].
+    pub commitment: bool,
+}
+
+/// Decides what to do about the observed stream. Call this after [`triage`] returned `None`.
+///
+/// # Errors
+/// Data that the decision misses: read it, and decide again.
+pub fn decide(
+    signal: &Signal,
+    observation: &Observation,
+    policy: &Policy,
+    now: DateTime<Utc>,
+) -> Result<Decision, MissingData> {
+    let mode = policy.mode.min(signal.mode().unwrap_or(policy.mode));
+    let evidence = Evidence { observed_at: Some(observation.observed_at), ..Evidence::default() };
+    let decision = Decision { evidence, ..undecided(policy, mode) };
+    let mut case =
+        Case { signal, observation, policy, now, decision, missing: MissingData::default(), is_repeated: false };
+    let verdict = case.evaluate();
+    if case.missing != MissingData::default() {
+        return Err(case.missing);
+    }
+    let Case { mut decision, is_repeated, .. } = case;
+    decision.verdict = verdict.map_or_else(Verdict::Hold, Verdict::Act);
+    if decision.mode != Mode::Heal {
+        decision.write_nothing();
+        if let Verdict::Hold(Reason::Healthy { healed }) = &mut decision.verdict {
+            // Without a record, every run would notify again.
+            *healed = None;
+        }
+    }
+    Ok(concluded(decision, policy, is_repeated))
+}
+
+/// Holds from the signal alone, without an observation.
+pub fn hold_unobserved(reason: Reason, policy: &Policy) -> Decision {
+    let decision = Decision { verdict: Verdict::Hold(reason), ..undecided(policy, policy.mode) };
+    concluded(decision, policy, false)
+}
+
+/// The same decision where AWS's answer to a call made a hold of it.
+pub fn held_by_aws(decision: Decision, reason: Reason) -> Decision {
+    let mut held = Decision { verdict: Verdict::Hold(reason), ..decision };
+    held.outcome = Outcome::of(&held.verdict, held.mode);
+    held.notify &= held.needs_person();
+    held
+}
+
+fn undecided(policy: &Policy, mode: Mode) -> Decision {
+    Decision {
+        verdict: Verdict::Hold(Reason::StreamGone),
+        outcome: Outcome::Held,
+        notify: false,
+        evidence: Evidence::default(),
+        cost: None,
+        restore_after_hours: policy.restore_after_hours,
+        mode,
+        memory: None,
+        unpublished: vec![],
+        reverted: None,
+    }
+}
+
+/// The one place that says what a verdict comes to, and whether people get a message: of each change, each plan and each
+/// verified change, and of a hold that needs a person, unless the memory shows that they got the same within an hour.
+fn concluded(mut decision: Decision, policy: &Policy, is_repeated: bool) -> Decision {
+    decision.outcome = Outcome::of(&decision.verdict, decision.mode);
+    let is_news = decision.outcome != Outcome::Held || (decision.needs_person() && !is_repeated);
+    decision.notify = policy.topic_arn.is_some() && is_news;
+    decision
+}
+
+/// What a decision is made from, and what it has found so far.
+struct Case<'a> {
+    signal: &'a Signal,
+    observation: &'a Observation,
+    policy: &'a Policy,
+    now: DateTime<Utc>,
+    decision: Decision,
+    missing: MissingData,
+    /// People got a message about this hold within the last hour.
+    is_repeated: bool,
+}
+
+impl<'a> Case<'a> {
+    /// The questions in their order. `Err` is a hold, by name.
+    fn evaluate(&mut self) -> Result<Remedy, Reason> {
+        let stream = self.stream()?;
+        let policy = self.allowed()?;
+        self.decision.mode = policy.mode;
+        let recalled = history::recall(self.observation).map_err(|e| Reason::BadMemory(e.to_string()))?;
+        if stream.status == Status::Updating {
+            return Err(Reason::Resharding);
+        }
+        let known = recalled.memory.clone();
+        let mut history = History::of(recalled, self.observation, stream, self.now)?;
+        let remedy = self.remedy(stream, &policy, &mut history);
+        let remedy = remedy.map_err(|reason| history.in_vain(reason, self.now));
+        let held = remedy.as_ref().err().cloned();
+        let remedy = self.switch_metrics_off(remedy, stream, &history);
+        let remedy = self.within_fleet(remedy, held, &policy);
+        if matches!(remedy, Err(Reason::Negligible | Reason::ConsumerSlow { .. })) {
+            self.record_restore_tried(&mut history);
+        }
+        self.record_notification(&remedy, &mut history);
+        (self.decision.unpublished, self.decision.reverted) = (history.unpublished.clone(), history.reverted);
+        self.decision.memory = match &remedy {
+            Ok(remedy) => {
+                self.decision.cost = Some(self.cost(remedy, stream, &history));
+                Some(self.intent(remedy, stream, &history))
+            }
+            Err(_) => (history.is_rebuilt || history.memory != known).then_some(history.memory),
+        };
+        remedy
+    }
+
+    fn stream(&self) -> Result<&'a Stream, Reason> {
+        let stream = self.observation.stream.as_ref().ok_or(Reason::StreamGone)?;
+        match (&stream.status, &stream.mode) {
+            (Status::Deleting, _) => Err(Reason::StreamGone),
+            (Status::Creating | Status::Unknown(_), _) | (_, CapacityMode::Unknown(_)) => Err(Reason::NotReady),
+            (Status::Active | Status::Updating, _) => Ok(stream),
+        }
+    }
+
+    fn allowed(&self) -> Result<StreamPolicy, Reason> {
+        let policy = self.policy.for_stream(&self.observation.tags, self.signal.mode());
+        policy.map_err(|e| Reason::BadPolicyTag(e.to_string()))?.ok_or(Reason::OptedOut)
+    }
+
+    /// From the evidence to a remedy or a reason.
+    fn remedy(&mut self, stream: &Stream, policy: &StreamPolicy, history: &mut History) -> Result<Remedy, Reason> {
+        let newest = self.newest();
+        self.record_evidence(history, newest);
+        reads::record(&self.observation.traffic, stream, newest, &mut self.decision.evidence);
+        history.settled(newest)?;
+        match self.throttled_side(&self.window(history), history) {
+            Ok(side) => self.remedy_for(side, stream, policy, history),
+            Err(Quiet::Hold(reason)) => Err(reason),
+            Err(Quiet::Stopped) => {
+                if let Some(undo) = self.signal.undo() {
+                    return self.undo_by_hand(undo, stream, policy, history, newest);
+                }
+                match self.healthy(newest, stream, history) {
+                    Reason::Healthy { healed: None } => self.undo(stream, policy, history, newest),
+                    reason => Err(reason),
+                }
+            }
+        }
+    }
+
+    /// What would stop the throttling of `side`.
+    fn remedy_for(
+        &mut self,
+        side: Side,
+        stream: &Stream,
+        policy: &StreamPolicy,
+        history: &History,
+    ) -> Result<Remedy, Reason> {
+        if self.signal.undo().is_some() {
+            return Err(Reason::NotRestorable("it is throttled now".into()));
+        }
+        history.not_refused_lately(self.now)?;
+        let throttled = Throttled {
+            observation: self.observation,
+            stream,
+            history,
+            settings: self.policy,
+            policy,
+            window: &self.window(history),
+            newest: self.newest(),
+            named_shard: self.signal.named_shard(),
+            now: self.now,
+        };
+        let remedy = throttled.remedy(side, &mut self.decision.evidence, &mut self.missing)?;
+        if remedy.adds_capacity() && history.reverts(self.now) >= REVERTS_ON_PURPOSE {
+            return Err(Reason::TugOfWar);
+        }
+        Ok(remedy)
+    }
+
+    /// No throttling in the newest minutes: not known yet, over, or over for producers while a reader falls behind.
+    fn healthy(&mut self, newest: Minute, stream: &Stream, history: &mut History) -> Reason {
+        if self.signal.time().is_some_and(|time| time >= newest.end()) {
+            return Reason::EvidencePending;
+        }
+        if let Some(hours_left) = self.decision.evidence.data_loss_in_hours {
+            return Reason::ConsumerSlow { hours_left };
+        }
+        if let Some(changed_at) = history.is_unproven(newest) {
+            return Reason::Settling { changed_at };
+        }
+        let healed = history.verify(&self.observation.traffic, stream, newest, self.now);
+        self.decision.evidence.time_to_heal_seconds = healed.map(|h| h.took.num_seconds());
+        Reason::Healthy { healed }
+    }
+
+    /// In a hold, shard-level metrics that we switched on for a diagnosis are switched off: they cost money.
+    fn switch_metrics_off(
+        &self,
+        remedy: Result<Remedy, Reason>,
+        stream: &Stream,
+        history: &History,
+    ) -> Result<Remedy, Reason> {
+        match remedy {
+            Err(reason) if self.signal.undo().is_none() => {
+                restore::switch_metrics_off_in_hold(reason, stream, history, self.now)
+            }
+            remedy => remedy,
+        }
+    }
+
+    /// Holds a change where the fleet may make no more. A person's own undo is not bounded, and a plan changes nothing.
+    /// `held`: the hold in which an undo action was found.
+    fn within_fleet(
+        &self,
+        remedy: Result<Remedy, Reason>,
+        held: Option<Reason>,
+        policy: &StreamPolicy,
+    ) -> Result<Remedy, Reason> {
+        let remedy = remedy?;
+        if policy.mode != Mode::Heal || self.signal.undo().is_some() {
+            return Ok(remedy);
+        }
+        match bounds::fleet(self.observation.fleet, self.policy, &remedy) {
+            None => Ok(remedy),
+            // Undo actions above the hourly limit are skipped without a notification.
+            Some(_) if remedy.is_undo() => Err(held.unwrap_or(Reason::Healthy { healed: None })),
+            Some(bound) => Err(Reason::FleetLimit(bound)),
+        }
+    }
+
+    /// Records in the memory that people get a message about this hold, or finds that they got it within the last hour.
+    fn record_notification(&mut self, remedy: &Result<Remedy, Reason>, history: &mut History) {
+        let Err(reason) = remedy else { return };
+        if self.policy.topic_arn.is_none() || !reason.needs_person() {
+            return;
+        }
+        let code: &'static str = reason.into();
+        let notified = history.memory.notified.as_ref().filter(|(_, at)| self.now - *at < NOTIFY_AGAIN_AFTER);
+        self.is_repeated = notified.is_some_and(|(notified, _)| notified == code);
+        if !self.is_repeated {
+            history.memory.notified = Some((code.into(), self.now.trunc_subsecs(0)));
+        }
+    }
+
+    /// The memory that announces `remedy`.
+    fn intent(&self, remedy: &Remedy, stream: &Stream, history: &History) -> crate::memory::Memory {
+        let since = self.throttled_since(history);
+        let mut memory = history.intend(remedy, stream, &self.observation.traffic, since, self.now);
+        if let (Remedy::SplitShard { shard, partial: None, .. }, Some(change)) = (remedy, &memory.change) {
+            memory.split_histories = self.split_histories_after(shard, history, change.at);
+        }
+        memory
+    }
+
+    /// The split histories after splitting `shard`.
+    fn split_histories_after(&self, shard: &str, history: &History, at: DateTime<Utc>) -> Vec<SplitHistory> {
+        let splits = self.decision.evidence.diagnostic_splits.unwrap_or_default() + 1;
+        let shards = self.observation.shards.as_deref().unwrap_or_default();
+        let (traffic, known) = (&self.observation.traffic, history.split_histories(self.now));
+        hot_shards::after_split(shards, traffic, &self.window(history), known, shard, splits, at)
+    }
+
+    fn cost(&mut self, remedy: &Remedy, stream: &Stream, history: &History) -> Cost {
+        // The price of on-demand mode depends on it.
+        self.missing.commitment |= stream.mode == CapacityMode::OnDemand && self.observation.commitment.is_none();
+        self.cost_of(remedy, stream, history)
+    }
+
+    fn cost_of(&self, remedy: &Remedy, stream: &Stream, history: &History) -> Cost {
+        cost::cost(remedy, self.observation, stream, self.policy, &self.window(history))
+    }
+
+    /// The newest published minute.
+    fn newest(&self) -> Minute {
+        self.observation.traffic.newest(self.observation.observed_at)
+    }
+
+    /// The newest minutes that are evidence, oldest first.
+    fn window(&self, history: &History) -> Vec<Minute> {
+        let newest = self.newest();
+        let first = newest.plus(1 - i64::from(self.policy.window_minutes));
+        history.evidence_from.map_or(first, |from| first.max(Minute::from(from))).to(newest).collect()
+    }
+
+    /// When the first throttled minute of the window began.
+    fn throttled_since(&self, history: &History) -> DateTime<Utc> {
+        let traffic = &self.observation.traffic;
+        let first = self.window(history).into_iter().find(|minute| traffic.minute(*minute).is_throttled());
+        first.unwrap_or_else(|| self.newest()).start()
+    }
+
+    fn record_evidence(&mut self, history: &History, newest: Minute) {
+        let window = self.window(history).len();
+        let evidence = &mut self.decision.evidence;
+        evidence.newest_minute = Some(newest.start());
+        evidence.window_minutes = u32::try_from(window).ok();
+        evidence.memory_lost = history.is_rebuilt.then_some(true);
+        evidence.changes_taken_back = u32::try_from(history.reverts(self.now)).ok().filter(|reverts| *reverts > 0);
+        let spent = |kind| u32::try_from(history.budget(kind, &self.observation.traffic, self.now).0).ok();
+        evidence.reshards_last_24_hours = spent(ChangeKind::Scale);
+        evidence.mode_switches_last_24_hours = spent(ChangeKind::Switch);
+    }
+}

@@ -1,0 +1,64 @@
+//! Whether a stream that no event names needs a check. The memory alone tells, so the other streams of a sweep cost nothing.
+
+use super::history::RESTORE_TRIED_EVERY;
+use super::phase::is_to_heal;
+use super::restore::{METRICS_ON_FOR, is_diagnosed, is_raised, unchanged_for};
+use super::unpublished::publish_again_after;
+use crate::memory::{ChangeKind, Memory, TAG};
+use crate::observation::LOOKBACK_HOURS;
+use crate::policy::{Mode, Policy};
+use chrono::{DateTime, TimeDelta, Utc};
+use std::collections::BTreeMap;
+
+/// What a stream needs a check for. A sweep takes them in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Pending {
+    /// A change to verify, a datum to look for, metrics to switch off, or a memory that cannot be read: a person must know.
+    Now,
+    /// Shards to restore, if the load allows it.
+    Restore,
+}
+
+/// The pending work of a stream with these tags. `None`: there is none.
+pub fn pending(tags: &BTreeMap<String, String>, policy: &Policy, now: DateTime<Utc>) -> Option<Pending> {
+    let text = tags.get(TAG)?;
+    // A stream whose policy tag cannot be read is checked like any other, and the check notifies.
+    let mode = policy.for_stream(tags, None).map_or(Some(policy.mode), |policy| policy.map(|policy| policy.mode));
+    let mode = mode.filter(|mode| *mode != Mode::Off)?;
+    let Ok(memory) = Memory::parse(text) else { return Some(Pending::Now) };
+    // In observe mode every sweep would plan the same undo again.
+    let may_undo = mode == Mode::Heal;
+    if is_unfinished(&memory, now) || (may_undo && has_metrics_on(&memory, now)) {
+        return Some(Pending::Now);
+    }
+    (may_undo && has_restore(&memory, policy, now)).then_some(Pending::Restore)
+}
+
+/// Whether the last change is not known to be done, verified and published. After a day no metric shows any of that.
+fn is_unfinished(memory: &Memory, now: DateTime<Utc>) -> bool {
+    let earlier = memory.unpublished.is_some_and(|(_, at)| now >= publish_again_after(at, memory.resent));
+    let change = memory.change.as_ref().filter(|change| now - change.at < TimeDelta::hours(LOOKBACK_HOURS));
+    // A change that AWS refused was never made. An alarm finds a stream that throttles on.
+    let change = change.filter(|_| !memory.is_change_refused());
+    earlier
+        || change.is_some_and(|change| {
+            let is_ours = !matches!(change.kind, ChangeKind::External | ChangeKind::Lost);
+            let is_missing =
+                is_ours && change.published.is_none() && now >= publish_again_after(change.at, change.resent);
+            change.settled.is_none() || (is_to_heal(change.kind) && change.healed.is_none()) || is_missing
+        })
+}
+
+/// Whether shard-level metrics that we switched on can be switched off.
+fn has_metrics_on(memory: &Memory, now: DateTime<Utc>) -> bool {
+    let metrics = memory.shard_metrics.filter(|metrics| metrics.on.is_some());
+    metrics.is_some_and(|metrics| now - metrics.at >= METRICS_ON_FOR || is_diagnosed(memory))
+}
+
+/// Whether shards may be restored: enough hours have passed since the last change, and no run has tried it lately.
+fn has_restore(memory: &Memory, policy: &Policy, now: DateTime<Utc>) -> bool {
+    let unchanged = TimeDelta::hours(unchanged_for(memory, i64::from(policy.restore_after_hours)));
+    let is_raised = is_raised(memory) && memory.restore_tried.is_none_or(|at| now - at >= RESTORE_TRIED_EVERY);
+    let since = memory.change.as_ref().map(|change| change.settled.unwrap_or(change.at));
+    policy.restore_after_hours > 0 && is_raised && since.is_none_or(|since| now - since >= unchanged)
+}

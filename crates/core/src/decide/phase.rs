@@ -1,0 +1,110 @@
+//! The life of the last change, as the stream shows it.
+
+use super::unpublished::is_published;
+use crate::memory::{Change, ChangeKind, Memory};
+use crate::observation::{Minute, Stream, Traffic};
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+
+/// An intent older than this, whose stream is ACTIVE and as before, was never carried out. A run takes less than 30 s (see the
+/// time limits of the clients), and a call that was announced leaves within seconds or not at all. The time is less than the
+/// minute after which Lambda tries a failed run again, so that this try can make the change.
+const INTENT_VOID_AFTER: TimeDelta = TimeDelta::seconds(45);
+
+/// A change that is found done later than this is taken to have settled then. AWS says that on-demand splits within
+/// 15 minutes, and that reshards take "a few minutes". Later evidence is surely from after the change.
+const SETTLED_WITHIN: TimeDelta = TimeDelta::minutes(15);
+
+/// A change that settled longer ago than this, and was never verified, belongs to another incident.
+pub(super) const INCIDENT: TimeDelta = TimeDelta::hours(1);
+
+/// After the newest AutoFix datum of a rebuilt memory, evidence counts from this long after it: a change of shards takes
+/// minutes.
+pub(super) const REBUILT_SETTLES_AFTER: TimeDelta = TimeDelta::minutes(5);
+
+/// The life of the last change in the memory. Whether evidence counts again after it is another question:
+/// [`History::settled`](super::history::History::settled).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// The memory has no change.
+    None,
+    /// The intent is young, and the stream is as before: the change may be on its way.
+    Announced,
+    /// The change was never made: AWS refused it, or the stream is as before long after the intent.
+    Void,
+    /// AWS refused the change, and the stream is as the change was to leave it: another run made the same change.
+    MadeByAnotherRun,
+    /// The change is made. It is verified or not.
+    Done,
+    /// Another person or tool has changed the stream since.
+    External(OurChange),
+    /// Only the AutoFix metric knows the change. The memory of it was lost.
+    Lost,
+}
+
+/// What became of our change before another person or tool changed the stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum OurChange {
+    /// AWS refused it.
+    Refused,
+    /// It was never made, and it was one of shard-level metrics: these are as before, and the shards are not.
+    Void,
+    /// It was not found done before this run.
+    FoundDone,
+    /// An earlier run found it done.
+    Done,
+}
+
+impl Phase {
+    /// The phase of the memory's change, on an ACTIVE `stream`.
+    pub(super) fn of(memory: &Memory, stream: &Stream, traffic: &Traffic, now: DateTime<Utc>) -> Phase {
+        let Some(change) = &memory.change else { return Phase::None };
+        let is_published = is_published(traffic, change.at);
+        // Where two runs make the same change, AWS refuses one of them, and that one may write last. The datum shows that the
+        // change was made.
+        let is_refused = memory.is_change_refused() && !is_published;
+        let is_overridden = change.is_overridden(stream);
+        if change.settled.is_none() && change.is_undone(stream) {
+            if !is_refused && now - change.at < INTENT_VOID_AFTER {
+                return Phase::Announced;
+            }
+            if is_refused || !is_published {
+                // That shard-level metrics are as before says nothing of the shards.
+                let is_of_metrics =
+                    matches!(change.kind, ChangeKind::EnableShardMetrics | ChangeKind::DisableShardMetrics);
+                let is_external = is_of_metrics && is_overridden;
+                return if is_external { Phase::External(OurChange::Void) } else { Phase::Void };
+            }
+        }
+        match change.settled {
+            None if is_refused && is_overridden => Phase::External(OurChange::Refused),
+            _ if is_refused => Phase::MadeByAnotherRun,
+            settled if is_overridden && newer(traffic, change).is_none() => {
+                Phase::External(if settled.is_some() { OurChange::Done } else { OurChange::FoundDone })
+            }
+            _ if change.kind == ChangeKind::Lost => Phase::Lost,
+            _ => Phase::Done,
+        }
+    }
+
+    /// Whether the last change was not made by the run that announced it.
+    pub(super) fn is_void(self) -> bool {
+        matches!(self, Phase::Void | Phase::MadeByAnotherRun)
+    }
+}
+
+/// When a change announced at `at` and found done at `now` settled.
+pub(super) fn settled_at(at: DateTime<Utc>, now: DateTime<Utc>) -> DateTime<Utc> {
+    now.trunc_subsecs(0).min(at + SETTLED_WITHIN)
+}
+
+/// Whether a change of this kind is made to stop throttling.
+pub(super) fn is_to_heal(kind: ChangeKind) -> bool {
+    matches!(kind, ChangeKind::Scale | ChangeKind::Split | ChangeKind::Switch | ChangeKind::WarmUp)
+}
+
+/// From when evidence counts because of a change that the AutoFix metric knows of and the memory, overwritten or put
+/// back by somebody, does not.
+pub(super) fn newer(traffic: &Traffic, change: &Change) -> Option<DateTime<Utc>> {
+    let newest = traffic.auto_fixes.keys().next_back()?;
+    (*newest > Minute::of(change.at).plus(1)).then(|| newest.start() + REBUILT_SETTLES_AFTER)
+}

@@ -1,0 +1,97 @@
+//! Which side of a stream is throttled, and whether that is enough to act.
+
+use super::Case;
+use super::history::History;
+use crate::decision::{Evidence, Reason, Side};
+use crate::observation::{Minute, MinuteTraffic};
+
+/// A stream is throttled now if one of this many newest minutes was. The newest minute alone may be only half published.
+pub(super) const RECENT_MINUTES: usize = 2;
+
+/// Why neither side is throttled enough to act.
+pub(super) enum Quiet {
+    /// Nothing was refused in the newest minutes.
+    Stopped,
+    /// Something was refused, and is not enough.
+    Hold(Reason),
+}
+
+impl Case<'_> {
+    /// The side whose throughput is exceeded now. Writes come first: a record that is not written is lost, and a record that
+    /// is not read waits.
+    pub(super) fn throttled_side(&mut self, window: &[Minute], history: &History) -> Result<Side, Quiet> {
+        let needed = if history.in_incident(self.now) { 1 } else { self.policy.confirm_minutes };
+        let minutes: Vec<MinuteTraffic> = window.iter().map(|m| self.observation.traffic.minute(*m)).collect();
+        let mut quiet = Quiet::Stopped;
+        for side in [Side::Writes, Side::Reads] {
+            let seen = Throttling::seen(side, &minutes, self.policy.floor);
+            seen.record(side, &mut self.decision.evidence);
+            if !seen.recent {
+                continue;
+            }
+            if seen.recent_at_floor && seen.minutes >= needed {
+                self.decision.evidence.throttled_minutes = Some(seen.minutes);
+                self.decision.evidence.throttled_side = Some(side);
+                return Ok(side);
+            }
+            let hold = match seen.minutes {
+                minutes if seen.recent_at_floor => Reason::Unconfirmed { minutes, needed },
+                _ => Reason::Negligible,
+            };
+            if !matches!(quiet, Quiet::Hold(Reason::Unconfirmed { .. })) {
+                quiet = Quiet::Hold(hold);
+            }
+        }
+        Err(quiet)
+    }
+}
+
+/// What the window shows of one side.
+struct Throttling {
+    /// Throttled at all in the newest minutes.
+    recent: bool,
+    /// Throttled in the newest minutes, by a share that reaches the floor.
+    recent_at_floor: bool,
+    /// Minutes whose share reaches the floor.
+    minutes: u32,
+    /// Refused records or calls.
+    refused: f64,
+    /// The highest share of a minute, 0–1.
+    share: f64,
+}
+
+impl Throttling {
+    fn seen(side: Side, minutes: &[MinuteTraffic], floor: f64) -> Throttling {
+        let refused = |m: &MinuteTraffic| match side {
+            Side::Writes => (m.write_throttled, m.incoming_records),
+            Side::Reads => (m.read_throttled, m.get_records_calls),
+        };
+        let shares = minutes.iter().map(refused).map(|(refused, served)| match refused {
+            none if none <= 0.0 => 0.0,
+            some => some / (some + served.max(0.0)),
+        });
+        let at_floor = |share| share > 0.0 && share >= floor;
+        Throttling {
+            recent: minutes.iter().rev().take(RECENT_MINUTES).any(|m| refused(m).0 > 0.0),
+            recent_at_floor: shares.clone().rev().take(RECENT_MINUTES).any(at_floor),
+            minutes: shares.clone().map(|share| u32::from(at_floor(share))).sum(),
+            refused: minutes.iter().map(|m| refused(m).0).sum(),
+            share: shares.fold(0.0, f64::max),
+        }
+    }
+
+    fn record(&self, side: Side, evidence: &mut Evidence) {
+        let most = evidence.throttled_minutes.unwrap_or(0).max(self.minutes);
+        evidence.throttled_minutes = Some(most);
+        match side {
+            Side::Writes => {
+                evidence.write_throttled_records = Some(self.refused);
+                evidence.write_throttled_share = Some(self.share);
+            }
+            Side::Reads => {
+                evidence.read_throttled_calls = Some(self.refused);
+                evidence.read_throttled_share = Some(self.share);
+            }
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! Why a stream throttles, and what would stop it.
+
+use super::MissingData;
+use super::bounds::NoHeadroom;
+use super::demand::{Offered, shards_at};
+use super::history::History;
+use super::hot_shards::{DIAGNOSTIC_SPLITS, Load, ShardLoads, middle};
+use crate::decision::{
+    AwsLimit, Bound, Evidence, HotKeyEvidence, NoDiagnosis, NoSwitch, Reason, Remedy, Side, SplitBudget,
+};
+use crate::memory::ChangeKind;
+use crate::observation::{CapacityMode, Commitment, Limits, Minute, Observation, Shard, Stream, Traffic};
+use crate::policy::{Permission, Policy, StreamPolicy};
+use chrono::{DateTime, TimeDelta, Utc};
+
+/// More shards than this are not told apart: a search of CloudWatch's gives at most 500 series.
+const SHARDS_TOLD_APART: u32 = 500;
+
+/// In a stream that is short, one hot shard in so many is few: splitting these costs far less than a reshard, which
+/// splits them all.
+const FEW: usize = 4;
+/// More than this are never few: they are split one after the other, and each split takes about four minutes until the
+/// next can be told from its metrics. Half an hour is as long as anybody will wait.
+const FEW_AT_MOST: usize = 8;
+
+/// A stream that lacks shards accepts at least this share of what they take, in a minute in which it refuses. One key
+/// fills one shard, however often its records are retried, and retries count as offered. Keys that are merely uneven
+/// leave a third of a stream idle; one that accepts less is not short, or only for seconds.
+pub(super) const FULL: f64 = 0.6;
+
+/// What a diagnosis looks at.
+pub(super) struct Throttled<'a> {
+    pub observation: &'a Observation,
+    pub stream: &'a Stream,
+    pub history: &'a History,
+    pub settings: &'a Policy,
+    pub policy: &'a StreamPolicy,
+    /// The minutes that are evidence, oldest first; never empty.
+    pub window: &'a [Minute],
+    pub newest: Minute,
+    /// A shard that a producer's error message names.
+    pub named_shard: Option<&'a str>,
+    pub now: DateTime<Utc>,
+}
+
+impl Throttled<'_> {
+    /// The change that would stop it, or why none would. `missing` is set where only a closer look can tell.
+    pub fn remedy(&self, side: Side, evidence: &mut Evidence, missing: &mut MissingData) -> Result<Remedy, Reason> {
+        evidence.target_utilization = Some(self.settings.target_utilization);
+        evidence.account_shards_left = self.limits().map(|l| l.shards_left());
+        evidence.named_shard = self.named_shard.map(Into::into);
+        match (&self.stream.mode, side) {
+            (CapacityMode::Provisioned, Side::Writes) => self.provisioned_writes(evidence, missing),
+            (CapacityMode::OnDemand, Side::Writes) => self.on_demand_writes(evidence, missing),
+            (_, Side::Reads) => self.reads(evidence, missing),
+            (CapacityMode::Unknown(_), _) => Err(Reason::NotReady),
+        }
+    }
+
+    pub(super) fn traffic(&self) -> &Traffic {
+        &self.observation.traffic
+    }
+
+    pub(super) fn limits(&self) -> Option<Limits> {
+        self.observation.limits
+    }
+
+    /// Short everywhere: more shards. A few hot among idle ones: split the hottest. One key: nothing here helps.
+    fn provisioned_writes(&self, evidence: &mut Evidence, missing: &mut MissingData) -> Result<Remedy, Reason> {
+        let open = self.stream.open_shards;
+        let target = self.settings.target_utilization;
+        // Refused records, and not one accepted in an hour: the load is unknown, and one doubling is the step
+        // that AWS itself would allow.
+        let full = self.busiest(evidence);
+        let needed = full.map_or(open.saturating_mul(2), |full| shards_at(full, target));
+        evidence.shards_needed = Some(needed);
+        let is_short = needed > open && (full.is_none() || self.is_full(evidence));
+        let Some(shards) = self.shards(missing)? else {
+            return if is_short { self.more_shards(needed, evidence, missing) } else { self.unseen_skew() };
+        };
+        let Some(heat) = ShardLoads::of(shards, self.traffic(), self.window) else {
+            // Not published, or a search of CloudWatch's does not find the new shards yet: the stream's own metrics
+            // still tell that it is full.
+            return if is_short { self.more_shards(needed, evidence, missing) } else { Err(Reason::EvidencePending) };
+        };
+        let busy = heat.busy(target);
+        evidence.busy_shards = u32::try_from(busy.len()).ok();
+        let throttled = heat.throttled(self.named_shard);
+        let hot: Vec<&Load<'_>> = throttled.iter().copied().filter(|load| load.utilization > target).collect();
+        record_hottest(throttled.first().copied(), evidence);
+        let is_fair = needed <= open || busy.len() * FEW <= shards.len();
+        let are_few = busy.len() == 1 || (busy.len() <= FEW_AT_MOST && is_fair);
+        if busy.is_empty() && is_short {
+            return self.more_shards(needed, evidence, missing);
+        }
+        if hot.is_empty() {
+            return Err(Reason::MicroBurst);
+        }
+        if !are_few {
+            // As many equal shards as bring the busy ones down to the target.
+            let mean = busy.iter().sum::<f64>() / busy.len() as f64;
+            let divided = shards_at(mean * f64::from(open), target);
+            return self.more_shards(needed.max(divided), evidence, missing);
+        }
+        self.split(&hot, &heat, evidence)
+    }
+
+    /// Whether the stream accepts so much that the lack of shards may be the cause. One shard is always the cause.
+    fn is_full(&self, evidence: &mut Evidence) -> bool {
+        let throttled = self.window.iter().filter(|m| self.traffic().minute(**m).write_throttled > 0.0);
+        let accepted = throttled.map(|m| Offered::accepted_shards(self.traffic(), *m)).fold(0.0, f64::max);
+        let open = self.stream.open_shards;
+        let utilization = accepted / f64::from(open.max(1));
+        evidence.accepted_utilization = Some(utilization);
+        open <= 1 || utilization >= FULL
+    }
+
+    /// The shards one by one; `None`: they cannot be told apart.
+    fn shards(&self, missing: &mut MissingData) -> Result<Option<&[Shard]>, Reason> {
+        // A single shard has all the load, hot or not.
+        if !self.stream.shows_shards() || !(2..=SHARDS_TOLD_APART).contains(&self.stream.open_shards) {
+            return Ok(None);
+        }
+        missing.shards |= self.observation.shards.is_none();
+        let shards = self.observation.shards.as_deref().ok_or(Reason::EvidencePending)?;
+        // The summary and the list differ: somebody has just changed the stream.
+        let is_whole = usize::try_from(self.stream.open_shards).is_ok_and(|open| open == shards.len());
+        if is_whole { Ok(Some(shards)) } else { Err(Reason::Resharding) }
+    }
+
+    /// There are shards enough, and nobody sees which are hot.
+    fn unseen_skew(&self) -> Result<Remedy, Reason> {
+        let memory = &self.history.memory;
+        let day = TimeDelta::hours(crate::observation::LOOKBACK_HOURS);
+        let open = self.stream.open_shards;
+        if open == 1 {
+            return Err(Reason::MicroBurst);
+        }
+        let spent = self.history.split_histories(self.now).iter().map(|line| line.splits).max().unwrap_or_default();
+        if spent >= DIAGNOSTIC_SPLITS {
+            return Err(Reason::HotKey { shard: None, shown: HotKeyEvidence::Splits(spent) });
+        }
+        // Once a day: what they show, a person reads in the log.
+        let today = memory.shard_metrics.is_some_and(|watch| self.now - watch.at < day);
+        let unseen = match () {
+            () if open > SHARDS_TOLD_APART => Some(NoDiagnosis::TooMany),
+            () if today => Some(NoDiagnosis::Today),
+            () if self.settings.diagnose == Permission::Deny => Some(NoDiagnosis::Denied),
+            () if !self.history.budget(ChangeKind::EnableShardMetrics, self.traffic(), self.now).1 => {
+                Some(NoDiagnosis::Refused)
+            }
+            () => None,
+        };
+        let enable = Remedy::EnableShardMetrics { shards: open, metrics: self.stream.metrics_off().collect() };
+        let unseen = unseen.or_else(|| self.affordable(&enable).err().map(|_| NoDiagnosis::TooExpensive));
+        unseen.map_or(Ok(enable), |unseen| Err(Reason::SkewSuspected(unseen)))
+    }
+
+    /// Splits the hottest of `hot` that is not one key as far as its line tells.
+    fn split(&self, hot: &[&Load<'_>], heat: &ShardLoads<'_>, evidence: &mut Evidence) -> Result<Remedy, Reason> {
+        let found = hot.iter().map(|load| (*load, self.divide(load, heat)));
+        let mut blocked = None;
+        for (load, at) in found {
+            match at {
+                Ok((splits, at)) => {
+                    record_hottest(Some(load), evidence);
+                    evidence.diagnostic_splits = Some(splits);
+                    return self.split_at(&load.shard.id, at, None);
+                }
+                Err(reason) => blocked = blocked.or(Some(reason)),
+            }
+        }
+        if let Some(Reason::HotKey { shown: HotKeyEvidence::Splits(splits), .. }) = blocked {
+            evidence.diagnostic_splits = Some(splits);
+        }
+        Err(blocked.unwrap_or(Reason::MicroBurst))
+    }
+
+    /// The splits of its line so far, and where to split a hot shard; or why not.
+    fn divide(&self, hot: &Load<'_>, heat: &ShardLoads<'_>) -> Result<(u32, u128), Reason> {
+        let (lines, lost) = (self.history.split_histories(self.now), self.history.is_lost(self.now));
+        let splits = heat.splits(hot, &lines, lost);
+        let hot_key = |shown| Reason::HotKey { shard: Some(hot.shard.id.clone()), shown };
+        let at = middle(hot.shard.first_hash_key, hot.shard.last_hash_key);
+        let at = at.ok_or_else(|| hot_key(HotKeyEvidence::Narrow))?;
+        if Shard::number_in(&hot.shard.id).is_none() {
+            return Err(Reason::SkewSuspected(NoDiagnosis::UnreadableId));
+        }
+        if splits >= DIAGNOSTIC_SPLITS {
+            return Err(hot_key(if lost { HotKeyEvidence::LostMemory } else { HotKeyEvidence::Splits(splits) }));
+        }
+        heat.other_histories(hot, &lines).map(|_| (splits, at)).ok_or(Reason::SplitBudgetSpent(SplitBudget::Lines))
+    }
+
+    fn split_at(&self, shard: &str, at: u128, partial: Option<Bound>) -> Result<Remedy, Reason> {
+        let from = self.stream.open_shards;
+        if from >= self.policy.max_shards {
+            return Err(Reason::AtMaxShards { max: self.policy.max_shards });
+        }
+        if self.limits().is_some_and(|l| l.shards_left() == 0) {
+            return Err(Reason::AtAccountQuota(NoSwitch::HotShard));
+        }
+        if !self.history.budget(ChangeKind::Split, self.traffic(), self.now).1 {
+            return Err(Reason::SplitBudgetSpent(SplitBudget::Refused));
+        }
+        let split = Remedy::SplitShard { shard: shard.into(), at, from, to: from + 1, partial };
+        self.affordable(&split)?;
+        Ok(split)
+    }
+
+    fn more_shards(&self, needed: u32, evidence: &mut Evidence, missing: &mut MissingData) -> Result<Remedy, Reason> {
+        evidence.shards_needed = Some(needed);
+        let open = self.stream.open_shards;
+        // With warm throughput a stream leaps to what it needs; shards at most double.
+        if needed > open.saturating_mul(2) && self.no_switch(needed).is_none() {
+            let warm_mibps = self.warm(needed, missing)?.filter(|warm| *warm > open.saturating_mul(2));
+            let leap = Remedy::SwitchToOnDemand { shards: open, warm_mibps, instead_of: AwsLimit::Double };
+            if warm_mibps.is_some() && self.affordable(&leap).is_ok() {
+                return Ok(leap);
+            }
+        }
+        let limit = match self.scale(needed, missing) {
+            Ok(scale) => return Ok(scale),
+            Err(NoHeadroom::OfOurs(reason)) => return Err(reason),
+            Err(NoHeadroom::OfAws(limit)) => limit,
+        };
+        if let Some(no_switch) = self.no_switch(needed) {
+            // One shard more is little, but it is more than none.
+            let widest = if limit == AwsLimit::AccountQuota { self.split_widest(missing) } else { None };
+            return widest.ok_or_else(|| limit.without(no_switch));
+        }
+        let warm_mibps = self.warm(needed, missing)?.filter(|warm| *warm > open);
+        let switch = Remedy::SwitchToOnDemand { shards: open, warm_mibps, instead_of: limit };
+        self.affordable(&switch)?;
+        Ok(switch)
+    }
+
+    /// The split of the shard with the most hash keys: where the account has room for one shard, but not for the
+    /// short-lived ones of a reshard. SplitShard opens two and closes one.
+    fn split_widest(&self, missing: &mut MissingData) -> Option<Remedy> {
+        if self.limits().is_none_or(|l| l.shards_left() == 0) {
+            return None;
+        }
+        missing.shards |= self.observation.shards.is_none();
+        let shards = self.observation.shards.as_deref()?;
+        let widest = shards.iter().max_by_key(|s| s.last_hash_key.saturating_sub(s.first_hash_key))?;
+        let at = middle(widest.first_hash_key, widest.last_hash_key)?;
+        self.split_at(&widest.id, at, Some(Bound::AccountQuota)).ok()
+    }
+
+    /// The load of the busiest throttled minute, in full shards; noted as evidence. `None`: no size is known.
+    pub(super) fn busiest(&self, evidence: &mut Evidence) -> Option<f64> {
+        let throttled = self.window.iter().filter(|m| self.traffic().minute(**m).write_throttled > 0.0);
+        let offered = throttled.map(|m| Offered::in_minute(self.traffic(), *m));
+        let busiest = offered.max_by(|a, b| a.weight().total_cmp(&b.weight()))?;
+        evidence.offered_records_per_second = Some(busiest.records);
+        evidence.offered_bytes_per_second = busiest.bytes;
+        evidence.offered_includes_retries = Some(true);
+        busiest.shards()
+    }
+
+    /// Why a stream that needs so many shards is not switched to on-demand mode; `None`: it may be.
+    fn no_switch(&self, needed: u32) -> Option<NoSwitch> {
+        let has_room = self.limits().is_none_or(|l| l.on_demand_streams < l.on_demand_stream_limit);
+        match () {
+            () if self.policy.on_demand == Permission::Deny => Some(NoSwitch::Denied),
+            () if needed > self.policy.max_shards => Some(NoSwitch::AboveMax(self.policy.max_shards)),
+            () if !self.history.budget(ChangeKind::Switch, self.traffic(), self.now).1 => Some(NoSwitch::BudgetSpent),
+            () if !has_room => Some(NoSwitch::Quota),
+            () => None,
+        }
+    }
+
+    /// Whether the account has the throughput commitment.
+    pub(super) fn is_committed(&self, missing: &mut MissingData) -> Result<bool, Reason> {
+        missing.commitment |= self.observation.commitment.is_none();
+        self.observation.commitment.map(|c| c == Commitment::Enabled).ok_or(Reason::EvidencePending)
+    }
+}
+
+fn record_hottest(hottest: Option<&Load<'_>>, evidence: &mut Evidence) {
+    evidence.hottest_shard = hottest.map(|hot| hot.shard.id.clone());
+    evidence.hottest_shard_utilization = hottest.map(|hot| hot.utilization);
+}

@@ -1,0 +1,176 @@
+//! The changes that a decision can name.
+
+use crate::memory::ChangeKind;
+
+/// A change that would stop the throttling. Targets are absolute.
+#[derive(Clone, Debug, PartialEq, Eq, strum::IntoStaticStr, strum::VariantNames)]
+#[strum(serialize_all = "snake_case")]
+pub enum Remedy {
+    /// `UpdateShardCount`.
+    ScaleShards {
+        /// Open shards now.
+        from: u32,
+        /// Open shards afterwards.
+        to: u32,
+        /// What kept it from the number of shards that the load needs.
+        partial: Option<Bound>,
+    },
+    /// `SplitShard` of the hottest shard, at the middle of its hash keys; or of the widest, where the account's quota has
+    /// room for one shard but not for a reshard.
+    SplitShard {
+        /// Its id.
+        shard: String,
+        /// The first hash key of the second half.
+        at: u128,
+        /// Open shards now.
+        from: u32,
+        /// Open shards afterwards.
+        to: u32,
+        /// What kept it from a reshard that the whole stream needs.
+        partial: Option<Bound>,
+    },
+    /// `UpdateStreamMode` to on-demand. Without warm throughput it adds no capacity at that moment: on-demand grows from
+    /// observed traffic.
+    SwitchToOnDemand {
+        /// Open shards now; the stream keeps them.
+        shards: u32,
+        /// The warm throughput that it is given in the same call, in MiB/s; accounts with the commitment only.
+        warm_mibps: Option<u32>,
+        /// The limit of AWS's that leaves no room for shards.
+        instead_of: AwsLimit,
+    },
+    /// `UpdateStreamMode` back to provisioned, of a stream that we had switched.
+    SwitchToProvisioned {
+        /// Open shards now; the stream keeps them.
+        shards: u32,
+    },
+    /// `UpdateShardCount` back down, of a stream whose shards we had raised.
+    Restore {
+        /// Open shards now.
+        from: u32,
+        /// Open shards afterwards.
+        to: u32,
+        /// What kept it from the shards that the stream had before.
+        partial: Option<Bound>,
+    },
+    /// `UpdateStreamWarmThroughput`: more of it, at once.
+    WarmUp {
+        /// MiB/s now.
+        from: u32,
+        /// MiB/s afterwards.
+        to: u32,
+        /// What kept it from what the load needs.
+        partial: Option<Bound>,
+    },
+    /// `EnableEnhancedMonitoring`, to tell a hot shard from an idle one.
+    EnableShardMetrics {
+        /// Open shards; each has these metrics then.
+        shards: u32,
+        /// Those of [`SHARD_METRICS`](crate::observation::SHARD_METRICS) that are off.
+        metrics: Vec<&'static str>,
+    },
+    /// `DisableEnhancedMonitoring` of what [`Remedy::EnableShardMetrics`] switched on.
+    DisableShardMetrics {
+        /// Open shards.
+        shards: u32,
+        /// The metrics that we switched on.
+        metrics: Vec<&'static str>,
+    },
+}
+
+impl Remedy {
+    /// Whether it opens new shards beside the old ones: what is in these stays there until it is read.
+    pub fn is_reshard(&self) -> bool {
+        matches!(self, Remedy::ScaleShards { .. } | Remedy::SplitShard { .. } | Remedy::Restore { .. })
+    }
+
+    /// Whether it gives the stream more capacity, which [`Remedy::Restore`] or [`Remedy::SwitchToProvisioned`] can
+    /// take back.
+    pub fn adds_capacity(&self) -> bool {
+        use Remedy::{ScaleShards, SplitShard, SwitchToOnDemand};
+        matches!(self, ScaleShards { .. } | SplitShard { .. } | SwitchToOnDemand { .. })
+    }
+
+    /// Whether it only takes back what we did.
+    pub fn is_undo(&self) -> bool {
+        use Remedy::{DisableShardMetrics, Restore, SwitchToProvisioned};
+        matches!(self, Restore { .. } | SwitchToProvisioned { .. } | DisableShardMetrics { .. })
+    }
+
+    /// What the memory calls it.
+    pub fn kind(&self) -> ChangeKind {
+        match self {
+            Remedy::ScaleShards { .. } => ChangeKind::Scale,
+            Remedy::SplitShard { .. } => ChangeKind::Split,
+            Remedy::Restore { .. } => ChangeKind::Restore,
+            Remedy::SwitchToOnDemand { .. } => ChangeKind::Switch,
+            Remedy::SwitchToProvisioned { .. } => ChangeKind::SwitchBack,
+            Remedy::WarmUp { .. } => ChangeKind::WarmUp,
+            Remedy::EnableShardMetrics { .. } => ChangeKind::EnableShardMetrics,
+            Remedy::DisableShardMetrics { .. } => ChangeKind::DisableShardMetrics,
+        }
+    }
+
+    /// The code of the remedy of this kind: what the AutoFix datum calls it. A change that only the metric knows of
+    /// was most likely a scale.
+    pub fn code_of(kind: ChangeKind) -> &'static str {
+        match kind {
+            ChangeKind::Scale | ChangeKind::Lost | ChangeKind::External => "scale_shards",
+            ChangeKind::Restore => "restore",
+            ChangeKind::Split => "split_shard",
+            ChangeKind::Switch => "switch_to_on_demand",
+            ChangeKind::SwitchBack => "switch_to_provisioned",
+            ChangeKind::WarmUp => "warm_up",
+            ChangeKind::EnableShardMetrics => "enable_shard_metrics",
+            ChangeKind::DisableShardMetrics => "disable_shard_metrics",
+        }
+    }
+
+    /// Shards before and after; MiB/s for [`Remedy::WarmUp`].
+    pub fn step(&self) -> (u32, u32) {
+        match self {
+            Remedy::ScaleShards { from, to, .. }
+            | Remedy::SplitShard { from, to, .. }
+            | Remedy::Restore { from, to, .. }
+            | Remedy::WarmUp { from, to, .. } => (*from, *to),
+            Remedy::SwitchToOnDemand { shards, .. }
+            | Remedy::SwitchToProvisioned { shards }
+            | Remedy::EnableShardMetrics { shards, .. }
+            | Remedy::DisableShardMetrics { shards, .. } => (*shards, *shards),
+        }
+    }
+}
+
+/// What bounds a change below what the load needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bound {
+    /// AWS doubles a stream at most in one call.
+    Double,
+    /// The person's maximum.
+    MaxShards,
+    /// The shards that the account may still open, those of the reshard itself included.
+    AccountQuota,
+    /// The person's maximum of USD an hour.
+    MaxCost,
+    /// The person's maximum of warm throughput.
+    MaxWarm,
+    /// What AWS lets an on-demand stream take in this region.
+    StreamCeiling,
+    /// AWS halves a stream at most in one call.
+    Half,
+    /// The peak load of the calm hours.
+    Peak,
+    /// The person's minimum.
+    MinShards,
+}
+
+/// The limit of AWS's that leaves no room for the shards that the load needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AwsLimit {
+    /// The account's shards are all open.
+    AccountQuota,
+    /// A stream is resharded at most ten times in 24 hours.
+    ReshardBudget,
+    /// A stream is at most doubled in one call.
+    Double,
+}

@@ -1,0 +1,20 @@
+//! The core of unthrottle: what it decides, what it remembers and what it says, as pure functions.
+//!
+//! Nothing here knows an AWS client, a runtime, a clock or randomness, and the compiler keeps it so: `Cargo.toml` names no
+//! crate that has one. Time comes in as an argument. The Lambda and the simulator both call [`run`].
+//!
+//! ```text
+//! signal  →  observation  →  decide  →  run::apply  →  report
+//! ```
+
+pub mod callers;
+pub mod clock;
+pub mod cost;
+pub mod decide;
+pub mod decision;
+pub mod memory;
+pub mod observation;
+pub mod policy;
+pub mod report;
+pub mod run;
+pub mod signal;

@@ -1,0 +1,525 @@
+//! The tag [`TAG`]: how a memory is written and read.
+//!
+//! The tag's value is words such as `change=scale/4/8/20261120T170440Z`, at most 255 characters of
+//! `[A-Za-z0-9 _./=+@-]` (AWS allows more in most places, but its documents disagree; this is what all allow).
+//! Words with an unknown key are kept, so that an older binary can live with the memory of a newer one.
+//!
+//! | word | meaning |
+//! |---|---|
+//! | `v=1` | this format |
+//! | `change=KIND/FROM/TO/WHEN` | the last change, or the intent of one; the times below are seconds before or after WHEN |
+//! | `after=N` | when the change before it had settled, N s earlier: evidence from before that never counts |
+//! | `since=N` | when the first throttled minute of the incident began, N s earlier |
+//! | `done=N` | the stream was first found ACTIVE after the change, N s later |
+//! | `heal=N` | throttling was found to have stopped, N s later |
+//! | `sent=N` | its AutoFix datum was missing, and was sent again, N s later |
+//! | `seen=N` | its AutoFix datum was found in the metric, N s later |
+//! | `owed=KIND/N` | the change before it, N s earlier, whose AutoFix datum was not to be seen yet |
+//! | `resent=N` | that datum was sent again, N s later, or -N s earlier |
+//! | `base=N` | the shards before the incident |
+//! | `was=p` | the stream is in on-demand mode because we switched it from provisioned |
+//! | `lines=SHARD.SPLITS.N-…` | a shard that was split N s earlier, as the last of so many splits of one hot line |
+//! | `watch=METRICS.N` | shard-level metrics that we switched on N s earlier: `b`ytes, `r`ecords, `w`rites refused; `off`: switched off again |
+//! | `scales=N-N-…`, `modes=N-N` | the changes of the last 24 h: seconds before WHEN |
+//! | `refused=KIND/N/WHEN` | AWS refused a change, N times in a row for a limit; WHEN is in seconds after the change, where there is one |
+//! | `reverts=N.N` | somebody was found to have taken changes of ours back, N s later, or -N s earlier |
+//! | `told=CODE/N` | a person was told of a hold of this name, N s later; without a change, WHEN |
+//! | `tried=N` | the stream was last found not ready to be given back, N s later; without a change, WHEN |
+
+use super::{Change, Memory, Refusal, ShardMetrics, SplitHistory};
+use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
+use std::fmt::Write as _;
+
+/// The tag's key.
+pub const TAG: &str = "unthrottle.memory";
+
+/// The longest value. AWS documents 255 in one place and 256 in another.
+pub const MAX_LENGTH: usize = 255;
+
+/// ISO 8601 without the characters that a tag must not have.
+const TIME: &str = "%Y%m%dT%H%M%SZ";
+
+/// How the tag names each of [`SHARD_METRICS`].
+const METRIC_LETTERS: [char; 3] = ['b', 'r', 'w'];
+
+/// A memory that cannot be read or written. It holds the stream.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MemoryError {
+    /// A word is not `key=value`.
+    #[error("`{0}` is not key=value")]
+    NotAWord(String),
+    /// A word cannot be understood.
+    #[error("`{0}` cannot be read")]
+    Word(String),
+    /// Two words have the same key.
+    #[error("duplicate key `{0}`")]
+    DuplicateKey(String),
+    /// Another format.
+    #[error("its version is {0}, and this binary reads version 1")]
+    Version(String),
+    /// The words do not fit.
+    #[error("it would take {0} characters, and a tag has room for {MAX_LENGTH}")]
+    TooLong(usize),
+}
+
+/// When the last change was announced. The tag gives most times in seconds before or after it.
+#[derive(Clone, Copy)]
+struct Anchor(Option<DateTime<Utc>>);
+
+impl Anchor {
+    /// The time `text` seconds before the change.
+    fn before(self, text: &str) -> Option<DateTime<Utc>> {
+        self.0?.checked_sub_signed(seconds(text)?)
+    }
+
+    /// The time `text` seconds after the change.
+    fn after(self, text: &str) -> Option<DateTime<Utc>> {
+        self.0?.checked_add_signed(seconds(text)?)
+    }
+
+    /// A time, or signed seconds after the change.
+    fn moment(self, text: &str) -> Option<DateTime<Utc>> {
+        let after = || self.0?.checked_add_signed(TimeDelta::try_seconds(i64::from(text.parse::<i32>().ok()?))?);
+        time(text).or_else(after)
+    }
+
+    /// Seconds from `time` to the change.
+    fn seconds_before(self, time: DateTime<Utc>) -> Option<i64> {
+        Some((self.0? - time).num_seconds().max(0))
+    }
+
+    /// Seconds from the change to `time`.
+    fn seconds_after(self, time: DateTime<Utc>) -> Option<i64> {
+        Some((time - self.0?).num_seconds().max(0))
+    }
+
+    /// Seconds from the change to `time`; negative, where `time` is before it.
+    fn signed(self, time: DateTime<Utc>) -> Option<i64> {
+        Some((time - self.0?).num_seconds())
+    }
+
+    /// As [`Anchor::moment`] reads it.
+    fn write_moment(self, moment: DateTime<Utc>) -> String {
+        self.signed(moment).map_or_else(|| moment.format(TIME).to_string(), |seconds| seconds.to_string())
+    }
+}
+
+/// A word of the tag: how its value is read into a memory (`None`: it cannot be understood), and how it is written (`None`: the
+/// memory does not have it).
+struct Word {
+    key: &'static str,
+    read: fn(&mut Memory, &str, Anchor) -> Option<()>,
+    write: fn(&Memory, Anchor) -> Option<String>,
+}
+
+/// A word of the last change that is a time before it.
+macro_rules! before_change {
+    ($key:literal, $field:ident) => {
+        Word {
+            key: $key,
+            read: |memory, value, anchor| {
+                memory.change.as_mut()?.$field = Some(anchor.before(value)?);
+                Some(())
+            },
+            write: |memory, anchor| Some(anchor.seconds_before(memory.change.as_ref()?.$field?)?.to_string()),
+        }
+    };
+}
+
+/// A word of the last change that is a time after it.
+macro_rules! after_change {
+    ($key:literal, $field:ident) => {
+        Word {
+            key: $key,
+            read: |memory, value, anchor| {
+                memory.change.as_mut()?.$field = Some(anchor.after(value)?);
+                Some(())
+            },
+            write: |memory, anchor| Some(anchor.seconds_after(memory.change.as_ref()?.$field?)?.to_string()),
+        }
+    };
+}
+
+/// A word that is a list of times before the last change.
+macro_rules! times_before_change {
+    ($key:literal, $field:ident) => {
+        Word {
+            key: $key,
+            read: |memory, value, anchor| {
+                memory.$field = value.split('-').map(|ago| anchor.before(ago)).collect::<Option<_>>()?;
+                Some(())
+            },
+            write: |memory, anchor| {
+                let ago = |at: &DateTime<Utc>| anchor.seconds_before(*at).map(|ago| ago.to_string());
+                list(memory.$field.iter().map(ago), "-")
+            },
+        }
+    };
+}
+
+/// Every word after `v` and `change`, in the order in which they are written.
+const WORDS: [Word; 18] = [
+    before_change!("after", after),
+    before_change!("since", since),
+    after_change!("done", settled),
+    after_change!("heal", healed),
+    Word {
+        key: "sent",
+        read: |memory, value, anchor| {
+            memory.change.as_mut()?.resent = Some(anchor.after(value)?);
+            Some(())
+        },
+        write: |memory, anchor| {
+            let change = memory.change.as_ref()?;
+            // Once the datum is found, nobody asks when it was sent.
+            Some(anchor.seconds_after(change.resent.filter(|_| change.published.is_none())?)?.to_string())
+        },
+    },
+    after_change!("seen", published),
+    Word {
+        key: "owed",
+        read: |memory, value, anchor| {
+            let (kind, ago) = value.split_once('/')?;
+            memory.unpublished = Some((kind.parse().ok()?, anchor.before(ago)?));
+            Some(())
+        },
+        write: |memory, anchor| {
+            let (kind, at) = memory.unpublished?;
+            Some(format!("{kind}/{}", anchor.seconds_before(at)?))
+        },
+    },
+    Word {
+        key: "resent",
+        read: |memory, value, anchor| {
+            memory.resent = Some(anchor.moment(value)?);
+            Some(())
+        },
+        write: |memory, anchor| Some(anchor.signed(memory.resent?)?.to_string()),
+    },
+    times_before_change!("scales", reshards),
+    times_before_change!("modes", switches),
+    Word {
+        key: "reverts",
+        read: |memory, value, anchor| {
+            memory.reverts = value.split('.').map(|n| anchor.moment(n)).collect::<Option<_>>()?;
+            Some(())
+        },
+        write: |memory, anchor| {
+            list(memory.reverts.iter().map(|at| anchor.signed(*at).map(|seconds| seconds.to_string())), ".")
+        },
+    },
+    Word {
+        key: "lines",
+        read: |memory, value, anchor| {
+            memory.split_histories = value.split('-').map(|split| read_split(split, anchor)).collect::<Option<_>>()?;
+            Some(())
+        },
+        write: |memory, anchor| {
+            let split = |s: &SplitHistory| Some(format!("{}.{}.{}", s.shard, s.splits, anchor.seconds_before(s.at)?));
+            list(memory.split_histories.iter().map(split), "-")
+        },
+    },
+    Word {
+        key: "watch",
+        read: |memory, value, anchor| {
+            let (metrics, ago) = value.split_once('.')?;
+            let letters = METRIC_LETTERS.map(|letter| metrics.contains(letter));
+            let on = (metrics != "off").then_some(letters);
+            memory.shard_metrics = Some(ShardMetrics { on, at: anchor.before(ago)? });
+            Some(())
+        },
+        write: |memory, anchor| {
+            let ShardMetrics { on, at } = memory.shard_metrics?;
+            let letters = |on: [bool; 3]| METRIC_LETTERS.into_iter().zip(on).filter(|(_, on)| *on);
+            let on = on.map_or_else(|| "off".to_owned(), |on| letters(on).map(|(letter, _)| letter).collect());
+            Some(format!("{on}.{}", anchor.seconds_before(at)?))
+        },
+    },
+    Word {
+        key: "was",
+        read: |memory, value, _| {
+            memory.was_provisioned = (value == "p").then_some(true)?;
+            Some(())
+        },
+        write: |memory, _| memory.was_provisioned.then(|| "p".to_owned()),
+    },
+    Word {
+        key: "base",
+        read: |memory, value, _| {
+            memory.base = Some(value.parse().ok()?);
+            Some(())
+        },
+        write: |memory, _| memory.base.map(|base| base.to_string()),
+    },
+    Word {
+        key: "refused",
+        read: |memory, value, anchor| {
+            memory.refused = Some(read_refusal(value, anchor)?);
+            Some(())
+        },
+        write: |memory, anchor| {
+            let Refusal { kind, count, at } = memory.refused?;
+            Some(format!("{kind}/{count}/{}", anchor.write_moment(at)))
+        },
+    },
+    Word {
+        key: "told",
+        read: |memory, value, anchor| {
+            let (code, at) = value.split_once('/')?;
+            memory.notified = Some((code.into(), anchor.moment(at)?));
+            Some(())
+        },
+        write: |memory, anchor| {
+            let (code, at) = memory.notified.as_ref()?;
+            Some(format!("{code}/{}", anchor.write_moment(*at)))
+        },
+    },
+    Word {
+        key: "tried",
+        read: |memory, value, anchor| {
+            memory.restore_tried = Some(anchor.moment(value)?);
+            Some(())
+        },
+        write: |memory, anchor| memory.restore_tried.map(|at| anchor.write_moment(at)),
+    },
+];
+
+impl Memory {
+    /// Reads the tag's value.
+    ///
+    /// # Errors
+    /// The first word that cannot be understood.
+    pub fn parse(text: &str) -> Result<Memory, MemoryError> {
+        let mut words = Vec::<(&str, &str)>::new();
+        for word in text.split_whitespace() {
+            let (key, value) = word.split_once('=').ok_or_else(|| MemoryError::NotAWord(word.into()))?;
+            if words.iter().any(|(known, _)| *known == key) {
+                return Err(MemoryError::DuplicateKey(key.into()));
+            }
+            words.push((key, value));
+        }
+        let value = |key: &str| words.iter().find(|(known, _)| *known == key).map(|(_, value)| *value);
+        let version = value("v").unwrap_or("missing");
+        if version != "1" {
+            return Err(MemoryError::Version(version.into()));
+        }
+        let change = value("change").map(read_change).transpose()?;
+        let anchor = Anchor(change.as_ref().map(|change| change.at));
+        let mut memory = Memory { change, ..Memory::default() };
+        for (key, value) in words.into_iter().filter(|(key, _)| !matches!(*key, "v" | "change")) {
+            let Some(word) = WORDS.iter().find(|word| word.key == key) else {
+                memory.newer.push((key.into(), value.into()));
+                continue;
+            };
+            (word.read)(&mut memory, value, anchor).ok_or_else(|| MemoryError::Word(format!("{key}={value}")))?;
+        }
+        Ok(memory)
+    }
+
+    /// The tag's value. A memory that is too long loses what no change depends on: notifications, tried restores and the
+    /// unpublished datum, and then the reverts, since a memory so full has no reshards left either.
+    ///
+    /// # Errors
+    /// [`MemoryError::TooLong`] when the words of a newer version leave no room.
+    pub fn encode(&self) -> Result<String, MemoryError> {
+        let text = self.words();
+        if text.len() <= MAX_LENGTH {
+            return Ok(text);
+        }
+        let short = Memory { notified: None, restore_tried: None, unpublished: None, resent: None, ..self.clone() };
+        let text = short.words();
+        let text = if text.len() <= MAX_LENGTH { text } else { Memory { reverts: vec![], ..short }.words() };
+        if text.len() > MAX_LENGTH { Err(MemoryError::TooLong(text.len())) } else { Ok(text) }
+    }
+
+    fn words(&self) -> String {
+        let mut text = String::from("v=1");
+        let mut word = |key: &str, value: &str| {
+            let _ = write!(text, " {key}={value}"); // writing to a String cannot fail
+        };
+        if let Some(Change { kind, from, to, at, .. }) = &self.change {
+            word("change", &format!("{kind}/{from}/{to}/{}", at.format(TIME)));
+        }
+        let anchor = Anchor(self.change.as_ref().map(|change| change.at));
+        for Word { key, write, .. } in &WORDS {
+            if let Some(value) = write(self, anchor) {
+                word(key, &value);
+            }
+        }
+        self.newer.iter().for_each(|(key, value)| word(key, value));
+        text
+    }
+}
+
+/// The items of a list in one value. `None`: the list is empty, or has a time and no change to count it from.
+fn list(items: impl Iterator<Item = Option<String>>, separator: &str) -> Option<String> {
+    let items = items.collect::<Option<Vec<_>>>()?;
+    (!items.is_empty()).then(|| items.join(separator))
+}
+
+fn read_change(value: &str) -> Result<Change, MemoryError> {
+    let read = || {
+        let [kind, from, to, at] = parts(value, '/')?;
+        Some(Change::intent(kind.parse().ok()?, from.parse().ok()?, to.parse().ok()?, time(at)?))
+    };
+    read().ok_or_else(|| MemoryError::Word(format!("change={value}")))
+}
+
+fn read_split(value: &str, anchor: Anchor) -> Option<SplitHistory> {
+    let [shard, splits, ago] = parts(value, '.')?;
+    Some(SplitHistory { shard: shard.parse().ok()?, splits: splits.parse().ok()?, at: anchor.before(ago)? })
+}
+
+fn read_refusal(value: &str, anchor: Anchor) -> Option<Refusal> {
+    let [kind, count, at] = parts(value, '/')?;
+    Some(Refusal { kind: kind.parse().ok()?, count: count.parse().ok()?, at: anchor.moment(at)? })
+}
+
+/// Exactly `N` parts of a value.
+fn parts<const N: usize>(value: &str, separator: char) -> Option<[&str; N]> {
+    value.split(separator).collect::<Vec<_>>().try_into().ok()
+}
+
+fn time(text: &str) -> Option<DateTime<Utc>> {
+    // Four digits of year: no sum of such a time and a tag's seconds leaves the calendar.
+    let time = NaiveDateTime::parse_from_str(text, TIME).ok()?.and_utc();
+    (text.len() == "20261120T170440Z".len()).then_some(time)
+}
+
+fn seconds(text: &str) -> Option<TimeDelta> {
+    TimeDelta::try_seconds(i64::from(text.parse::<u32>().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::ChangeKind;
+    use crate::observation::LOOKBACK_HOURS;
+    use proptest::prelude::*;
+
+    fn at(seconds: i64) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + TimeDelta::seconds(1_790_000_000 + seconds)
+    }
+
+    /// The most that this version ever writes: a change that is done and verified forgets what came before it.
+    fn fullest() -> Memory {
+        let far = TimeDelta::hours(LOOKBACK_HOURS) - TimeDelta::seconds(1);
+        let mut memory = Memory { base: Some(10_000), was_provisioned: true, ..Memory::default() };
+        memory.split_histories =
+            (0..2).map(|i| SplitHistory { shard: 99_990 + i, splits: 2, at: at(0) - far }).collect();
+        memory.shard_metrics = Some(ShardMetrics { on: Some([true; 3]), at: at(0) - far });
+        memory.reshards = (0..10).map(|i| at(i) - far).collect();
+        memory.switches = vec![at(0) - far, at(1) - far];
+        memory = memory.refuse(ChangeKind::DisableShardMetrics, at(0) + far, true);
+        let mut change = Change::intent(ChangeKind::DisableShardMetrics, 10_000, 10_000, at(0));
+        change.settled = Some(at(900));
+        change.healed = Some(at(0) + far);
+        change.published = Some(at(0) + far);
+        memory.intend(change, false)
+    }
+
+    #[test]
+    fn a_memory_reads_as_it_was_written() {
+        let mut announced = fullest();
+        let change = announced.change.as_mut().expect("a change");
+        (change.after, change.since) = (Some(at(-99)), Some(at(-999)));
+        (change.settled, change.healed, change.published) = (None, None, None);
+        announced.split_histories.push(SplitHistory { shard: 99_999, splits: 1, at: at(0) });
+        for memory in [Memory::default(), fullest(), announced] {
+            let text = memory.encode().expect("fits");
+            assert_eq!(Memory::parse(&text), Ok(memory), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_fullest_memory_fits_a_tag_and_uses_only_its_characters() {
+        let text = fullest().encode().expect("fits");
+        let legal = |c: char| c.is_ascii_alphanumeric() || " _./=+@-".contains(c);
+        assert!(text.chars().all(legal), "{text}");
+        assert!(text.len() <= MAX_LENGTH, "{} characters: {text}", text.len());
+    }
+
+    #[test]
+    fn where_room_is_short_the_words_that_no_change_depends_on_go() {
+        let unpublished = Some((ChangeKind::Switch, at(-80_000)));
+        let notified = Some(("reshard_budget_spent".to_owned(), at(60)));
+        let reverts = vec![at(-80_000), at(-70_000)];
+        let crowded = Memory { notified: notified.clone(), unpublished, reverts: reverts.clone(), ..fullest() };
+        let text = crowded.encode().expect("fits");
+        assert_eq!(Memory::parse(&text), Ok(fullest()));
+        let fewer = Memory {
+            notified: notified.clone(),
+            unpublished,
+            reverts: reverts.clone(),
+            reshards: vec![at(-9), at(0)],
+            ..fullest()
+        };
+        let kept = Memory::parse(&fewer.encode().expect("fits")).expect("readable");
+        assert_eq!(kept.reverts, reverts);
+        let roomy = Memory {
+            notified,
+            unpublished,
+            resent: Some(at(-40)),
+            split_histories: vec![],
+            ..Memory { reshards: vec![at(0)], ..fullest() }
+        };
+        assert_eq!(Memory::parse(&roomy.encode().expect("fits")), Ok(roomy));
+    }
+
+    #[test]
+    fn words_of_a_newer_version_are_kept() {
+        let text = "v=1 change=scale/4/8/20261120T170440Z base=4 mood=3/1 hue=7";
+        let memory = Memory::parse(text).expect("readable");
+        assert_eq!(memory.encode().as_deref(), Ok(text));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_an_error() {
+        for text in [
+            "",
+            "v=2",
+            "base=4",
+            "v=1 words",
+            "v=1 base=4 base=5",
+            "v=1 base=-4",
+            "v=1 done=5",
+            "v=1 change=scale/4/8",
+            "v=1 change=scale/4/8/20261120T170440Z/9",
+            "v=1 change=scale/4/8/yesterday",
+            "v=1 change=melt/4/8/20261120T170440Z",
+            "v=1 change=scale/4/8/20261120T170440Z scales=0-x",
+            "v=1 change=scale/4/8/+2621421231T235959Z",
+            "v=1 refused=scale/2",
+            "v=1 refused=scale/2/60",
+            "v=1 lines=3.1.60",
+            "v=1 was=x",
+            "v=1 change=scale/4/8/20261120T170440Z lines=3.1",
+            "v=1 change=scale/4/8/20261120T170440Z watch=brw",
+        ] {
+            assert!(Memory::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_memory_without_room_for_the_newer_words_says_so() {
+        let crowded = format!("v=1 newer={}", "x".repeat(240));
+        let memory = Memory::parse(&crowded).expect("readable");
+        let change = Change::intent(ChangeKind::Scale, 4, 8, at(0));
+        assert!(matches!(memory.intend(change, false).encode(), Err(MemoryError::TooLong(_))));
+    }
+
+    proptest! {
+        #[test]
+        fn no_tag_value_makes_it_panic(text in ".{0,256}") {
+            let _ = Memory::parse(&text);
+        }
+
+        #[test]
+        fn what_can_be_read_reads_the_same_again(text in "v=1( (change=(scale|split|warm|watch|switch|lost|restore|theirs)/[0-9]{1,3}/[0-9]{1,3}/2026112[0-9]T1704[0-5][0-9]Z|base=[0-9]{1,3}|done=[0-9]{1,5}|since=[0-9]{1,3}|scales=[0-9]{1,5}(-[0-9]{1,5}){0,4}|x[a-z]=[a-z0-9]{1,5}|lines=[0-9]{1,3}\\.[0-9]\\.[0-9]{1,4}|watch=(off|b?r?w?)\\.[0-9]{1,4}|was=p|reverts=-?[0-9]{1,5}|sent=[0-9]{1,5}|resent=-?[0-9]{1,5}|tried=[0-9]{1,4}|told=[a-z_]{1,9}/-?[0-9]{1,4})){0,5}") {
+            if let Ok(memory) = Memory::parse(&text) {
+                let again = memory.encode().expect("short");
+                prop_assert_eq!(Memory::parse(&again).expect("readable"), memory);
+            }
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! What unthrottle remembers of a stream, kept on the stream itself as the tag [`TAG`].
+
+mod change;
+mod codec;
+
+pub use change::{Change, ChangeKind};
+pub use codec::{MAX_LENGTH, MemoryError, TAG};
+
+use crate::observation::{LOOKBACK_HOURS, SHARD_METRICS};
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+
+/// AWS's caps in any 24 hours: ten reshards and two switches of the capacity mode. The memory keeps as many times: an older
+/// one changes no budget, and would not fit the tag. Two reverts are as many as any decision asks for.
+const RESHARDS_KEPT: usize = 10;
+/// See [`RESHARDS_KEPT`].
+const SWITCHES_KEPT: usize = 2;
+/// See [`RESHARDS_KEPT`].
+const REVERTS_KEPT: usize = 2;
+
+/// What unthrottle remembers of one stream.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Memory {
+    /// The last change, or the intent of one.
+    pub change: Option<Change>,
+    /// An earlier change whose AutoFix datum was not to be seen when the last one was announced.
+    pub unpublished: Option<(ChangeKind, DateTime<Utc>)>,
+    /// When that datum was sent again because it was missing.
+    pub resent: Option<DateTime<Utc>>,
+    /// When each reshard of the last 24 h was made, oldest first; includes the last change.
+    pub reshards: Vec<DateTime<Utc>>,
+    /// When each switch of capacity mode in the last 24 h was made, oldest first; includes the last change.
+    pub switches: Vec<DateTime<Utc>>,
+    /// The shards that the stream had before the incident, kept until they are restored.
+    pub base: Option<u32>,
+    /// The stream is in on-demand mode because we switched it.
+    pub was_provisioned: bool,
+    /// The hot lines of shards that were split in the last 24 h.
+    pub split_histories: Vec<SplitHistory>,
+    /// The shard-level metrics that we switched on, or off again.
+    pub shard_metrics: Option<ShardMetrics>,
+    /// AWS's last refusal of a change, until a change is accepted.
+    pub refused: Option<Refusal>,
+    /// When changes of ours were found to be taken back by somebody in the last 24 h, oldest first.
+    pub reverts: Vec<DateTime<Utc>>,
+    /// The hold that a person was last told of, by its code, and when.
+    pub notified: Option<(String, DateTime<Utc>)>,
+    /// When something was last in the way of giving the stream back.
+    pub restore_tried: Option<DateTime<Utc>>,
+    /// Words of a newer version, kept as they are.
+    pub newer: Vec<(String, String)>,
+}
+
+/// A line of hot shards: the children of each were split because they stayed hot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SplitHistory {
+    /// The number of the shard that was split last.
+    pub shard: u64,
+    /// How many splits of the line there were, each but the first after one child had kept nearly all the heat.
+    pub splits: u32,
+    /// When the last was announced.
+    pub at: DateTime<Utc>,
+}
+
+/// Shard-level metrics for a diagnosis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ShardMetrics {
+    /// Those of [`SHARD_METRICS`] that we switched on. `None`: we switched them off again.
+    pub on: Option<[bool; 3]>,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+impl ShardMetrics {
+    /// The metrics that are on because of us.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        let on = self.on.unwrap_or_default();
+        SHARD_METRICS.into_iter().zip(on).filter(|(_, on)| *on).map(|(metric, _)| metric)
+    }
+}
+
+/// AWS refused a change of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// What was refused.
+    pub kind: ChangeKind,
+    /// How often in a row with `LimitExceededException`, which is rate, quota and daily cap in one.
+    pub count: u32,
+    /// When it was refused last.
+    pub at: DateTime<Utc>,
+}
+
+impl Memory {
+    /// The memory that announces `change`: written before the change itself, and never taken back.
+    /// A void intent that it replaces gives its place in the budget back.
+    #[must_use]
+    pub fn intend(&self, change: Change, void: bool) -> Memory {
+        let mut next = self.clone();
+        if void && let Some(gone) = &self.change {
+            next.reshards.retain(|t| *t != gone.at);
+            next.switches.retain(|t| *t != gone.at);
+        }
+        let recent = |times: &mut Vec<DateTime<Utc>>, most: usize| {
+            times.retain(|t| change.at - *t < TimeDelta::hours(LOOKBACK_HOURS));
+            times.drain(..times.len().saturating_sub(most));
+        };
+        match change.kind {
+            ChangeKind::Scale | ChangeKind::Restore => next.reshards.push(change.at),
+            ChangeKind::Switch | ChangeKind::SwitchBack => next.switches.push(change.at),
+            ChangeKind::Split
+            | ChangeKind::WarmUp
+            | ChangeKind::EnableShardMetrics
+            | ChangeKind::DisableShardMetrics => {}
+            ChangeKind::Lost | ChangeKind::External => {}
+        }
+        let fresh = |at: DateTime<Utc>| change.at - at < TimeDelta::hours(LOOKBACK_HOURS);
+        next.split_histories.retain(|split| fresh(split.at));
+        next.shard_metrics = next.shard_metrics.filter(|metrics| metrics.on.is_some() || fresh(metrics.at));
+        recent(&mut next.reshards, RESHARDS_KEPT);
+        recent(&mut next.switches, SWITCHES_KEPT);
+        recent(&mut next.reverts, REVERTS_KEPT);
+        next.notified = next.notified.filter(|(_, at)| fresh(*at));
+        next.restore_tried = None;
+        next.change = Some(change);
+        next
+    }
+
+    /// Whether AWS has refused the last change: it was never made.
+    pub fn is_change_refused(&self) -> bool {
+        let (Some(change), Some(refused)) = (&self.change, &self.refused) else { return false };
+        refused.kind == change.kind && refused.at >= change.at
+    }
+
+    /// The memory after AWS refused `kind` at `at`; `limit`: with `LimitExceededException`.
+    #[must_use]
+    pub fn refuse(&self, kind: ChangeKind, at: DateTime<Utc>, limit: bool) -> Memory {
+        let again = self.refused.filter(|r| r.kind == kind && at - r.at < TimeDelta::hours(LOOKBACK_HOURS));
+        let count = again.map_or(0, |r| r.count).saturating_add(u32::from(limit)).min(9);
+        Memory { refused: Some(Refusal { kind, count, at: at.trunc_subsecs(0) }), ..self.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + TimeDelta::seconds(1_790_000_000 + seconds)
+    }
+
+    #[test]
+    fn an_intent_that_replaces_a_void_one_gives_its_budget_back() {
+        let first = Memory::default().intend(Change::intent(ChangeKind::Scale, 4, 8, at(0)), false);
+        let second = Change::intent(ChangeKind::Scale, 4, 8, at(300));
+        assert_eq!(first.intend(second.clone(), true).reshards, [at(300)]);
+        assert_eq!(first.intend(second, false).reshards, [at(0), at(300)]);
+    }
+
+    #[test]
+    fn refusals_count_only_in_a_row_and_of_one_kind() {
+        let once = Memory::default().refuse(ChangeKind::Scale, at(0), true);
+        let count = |m: Memory| m.refused.expect("refused").count;
+        assert_eq!(count(once.refuse(ChangeKind::Scale, at(60), true)), 2);
+        assert_eq!(count(once.refuse(ChangeKind::Switch, at(60), true)), 1);
+        assert_eq!(count(once.refuse(ChangeKind::Scale, at(100_000), true)), 1);
+        assert_eq!(count(once.refuse(ChangeKind::Scale, at(60), false)), 1, "no limit: it says nothing of the budget");
+    }
+}

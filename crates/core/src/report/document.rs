@@ -1,0 +1,304 @@
+//! The decision as a JSON document: the Lambda's answer, `--json`, and the log's field `decision`. Only additive
+//! changes are made to it.
+
+use super::metric::AutoFix;
+use super::sentence;
+use crate::callers::{CallerCount, Group};
+use crate::decision::{Cost, Decision, Evidence, Outcome, Remedy, Verdict};
+use crate::observation::{CapacityMode, Observation, Stream};
+use crate::signal::{Caller, Signal};
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The version of the document.
+const VERSION: u8 = 1;
+
+/// The document.
+#[derive(Clone, Debug, Serialize)]
+pub struct Document {
+    /// Of this format.
+    pub version: u8,
+    /// What came of it.
+    pub outcome: Outcome,
+    /// The remedy's or the reason's stable code.
+    pub code: &'static str,
+    /// The stream as it was seen, before any change. `null`: no stream was named.
+    pub stream: Option<StreamDocument>,
+    /// Everything that AWS says of it, before a change: an export, to go back by. `null` where nothing is changed.
+    pub config_before: Option<ConfigDocument>,
+    /// What woke us.
+    pub signal: SignalDocument,
+    /// What is changed, or would be.
+    pub remedy: Option<RemedyDocument>,
+    /// What the stream costs before and after that, at the load that it is to carry.
+    pub cost: Option<Cost>,
+    /// The numbers that the decision rests on.
+    pub evidence: Evidence,
+    /// Whose throttled calls this container has seen since its last look at the stream: most first, empty when none.
+    pub callers: Vec<CallerCount>,
+    /// How the AutoFix metric went out, when a change was counted.
+    pub auto_fix: Option<AutoFix>,
+    /// The command that undoes what was changed. `null` where nothing was.
+    pub undo: Option<String>,
+    /// For a person on call.
+    pub sentence: String,
+    /// How many bytes of it are its end: the bill, and how to undo it.
+    #[serde(skip)]
+    end: usize,
+}
+
+/// A stream in a [`Document`]. What was not looked at is `null`.
+#[derive(Clone, Debug, Serialize)]
+pub struct StreamDocument {
+    /// Its name.
+    pub name: String,
+    /// Its ARN.
+    pub arn: String,
+    /// AWS's capacity mode.
+    pub mode: Option<String>,
+    /// AWS's stream status.
+    pub status: Option<String>,
+    /// Open shards.
+    pub open_shards: Option<u32>,
+}
+
+/// A stream's configuration in a [`Document`].
+#[derive(Clone, Debug, Serialize)]
+pub struct ConfigDocument {
+    /// AWS's capacity mode.
+    pub mode: String,
+    /// Open shards.
+    pub open_shards: u32,
+    /// Warm throughput in MiB/s, now.
+    pub warm_current_mibps: Option<u32>,
+    /// Warm throughput in MiB/s, when the change under way is done.
+    pub warm_target_mibps: Option<u32>,
+    /// How long a record is kept, hours.
+    pub retention_hours: u32,
+    /// The KMS key of its encryption; `null`: none.
+    pub kms_key: Option<String>,
+    /// The shard-level metrics that are on.
+    pub shard_level_metrics: BTreeSet<String>,
+    /// Consumers registered for enhanced fan-out.
+    pub consumers: u32,
+    /// Its tags.
+    pub tags: BTreeMap<String, String>,
+}
+
+/// A signal in a [`Document`].
+#[derive(Clone, Debug, Serialize)]
+pub struct SignalDocument {
+    /// `throttle`, `alarm`, `ask` or `sweep`.
+    pub kind: &'static str,
+    /// The event's id.
+    pub id: Option<String>,
+    /// When what it tells of happened.
+    pub time: Option<DateTime<Utc>>,
+    /// The call that failed, or the alarm's name.
+    pub operation: Option<String>,
+    /// The call's error code, or the alarm's state.
+    pub error_code: Option<String>,
+    /// AWS's or the person's own words.
+    pub error_message: Option<String>,
+    /// Who made the call.
+    pub caller: Option<CallerDocument>,
+}
+
+/// A caller in a [`SignalDocument`].
+#[derive(Clone, Debug, Serialize)]
+pub struct CallerDocument {
+    pub(super) principal: Option<String>,
+    user_agent: Option<String>,
+    source_ip: Option<String>,
+}
+
+/// A remedy in a [`Document`].
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum RemedyDocument {
+    /// Open shards before and after; for `warm_up`, MiB/s.
+    Step {
+        /// Before.
+        from: u32,
+        /// After.
+        to: u32,
+    },
+    /// A shard that is split.
+    Split {
+        /// Its id.
+        shard: String,
+        /// The first hash key of its second half, in decimal digits.
+        at: String,
+        /// Open shards before.
+        from: u32,
+        /// Open shards after.
+        to: u32,
+    },
+    /// Capacity mode before and after.
+    Mode {
+        /// Before.
+        from: String,
+        /// After.
+        to: String,
+        /// The warm throughput given with it, MiB/s.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        warm_mibps: Option<u32>,
+    },
+    /// Shard-level metrics that are switched on or off.
+    Metrics {
+        /// By AWS's names.
+        metrics: Vec<&'static str>,
+    },
+}
+
+impl Document {
+    /// The document of a decision on `stream` (`None`: it was not looked at, or is gone).
+    pub fn new(signal: &Signal, stream: Option<&Stream>, decision: &Decision, auto_fix: Option<AutoFix>) -> Document {
+        let outcome = decision.outcome;
+        let (text, end) = sentence::of(signal, stream, decision);
+        let acted = match &decision.verdict {
+            Verdict::Act(remedy) if outcome == Outcome::Acted => signal.stream().map(|stream| (remedy, stream)),
+            _ => None,
+        };
+        Document {
+            version: VERSION,
+            outcome,
+            code: decision.verdict.code(),
+            stream: StreamDocument::new(signal, stream),
+            config_before: None,
+            signal: SignalDocument::new(signal),
+            remedy: match &decision.verdict {
+                Verdict::Act(remedy) => Some(remedy.into()),
+                Verdict::Hold(_) => None,
+            },
+            cost: decision.cost.clone(),
+            evidence: decision.evidence.clone(),
+            callers: vec![],
+            auto_fix,
+            undo: acted.map(|(remedy, stream)| sentence::undo(remedy, stream)),
+            sentence: text + &end,
+            end: end.len(),
+        }
+    }
+
+    /// The same, with those whose calls were throttled.
+    #[must_use]
+    pub fn with_callers(mut self, decision: &Decision, callers: &Group) -> Document {
+        self.callers = callers.counts();
+        let end = self.sentence.len() - self.end;
+        self.sentence.insert_str(end, &sentence::most_refused(decision, callers));
+        self
+    }
+}
+
+impl Document {
+    /// The same, with the configuration that the remedy, if it is one, found.
+    #[must_use]
+    pub fn with_config(mut self, observation: &Observation) -> Document {
+        let stream = observation.stream.as_ref().filter(|_| self.remedy.is_some());
+        self.config_before = stream.map(|stream| ConfigDocument {
+            mode: stream.mode.as_str().into(),
+            open_shards: stream.open_shards,
+            warm_current_mibps: stream.warm_throughput.map(|warm| warm.current_mibps),
+            warm_target_mibps: stream.warm_throughput.map(|warm| warm.target_mibps),
+            retention_hours: stream.retention_hours,
+            kms_key: stream.kms_key.clone(),
+            shard_level_metrics: stream.shard_metrics.clone(),
+            consumers: stream.consumers,
+            tags: observation.tags.clone(),
+        });
+        self
+    }
+}
+
+impl StreamDocument {
+    fn new(signal: &Signal, seen: Option<&Stream>) -> Option<StreamDocument> {
+        let named = signal.stream()?;
+        Some(StreamDocument {
+            name: named.name.clone(),
+            arn: named.to_string(),
+            mode: seen.map(|s| s.mode.as_str().into()),
+            status: seen.map(|s| s.status.as_str().into()),
+            open_shards: seen.map(|s| s.open_shards),
+        })
+    }
+}
+
+impl SignalDocument {
+    fn new(signal: &Signal) -> SignalDocument {
+        let time = signal.time();
+        match signal {
+            Signal::Throttle(call) => SignalDocument {
+                kind: "throttle",
+                id: call.id.clone(),
+                time,
+                operation: Some(call.operation.clone()),
+                error_code: call.error_code.clone(),
+                error_message: call.error_message.clone(),
+                caller: Some(CallerDocument::new(&call.caller)),
+            },
+            Signal::Alarm(alarm) => SignalDocument {
+                kind: "alarm",
+                id: alarm.id.clone(),
+                time,
+                operation: Some(alarm.name.clone()),
+                error_code: Some(alarm.state.clone()),
+                error_message: alarm.reason.clone(),
+                caller: None,
+            },
+            Signal::Ask(ask) => SignalDocument { error_message: ask.message.clone(), ..SignalDocument::bare("ask") },
+            Signal::Sweep(_) => SignalDocument::bare("sweep"),
+        }
+    }
+}
+
+impl SignalDocument {
+    /// One that tells of nothing that happened.
+    fn bare(kind: &'static str) -> SignalDocument {
+        SignalDocument {
+            kind,
+            id: None,
+            time: None,
+            operation: None,
+            error_code: None,
+            error_message: None,
+            caller: None,
+        }
+    }
+}
+
+impl CallerDocument {
+    fn new(caller: &Caller) -> CallerDocument {
+        CallerDocument {
+            principal: caller.principal.clone(),
+            user_agent: caller.user_agent.clone(),
+            source_ip: caller.source_ip.clone(),
+        }
+    }
+}
+
+impl From<&Remedy> for RemedyDocument {
+    fn from(remedy: &Remedy) -> RemedyDocument {
+        let mode = |from: CapacityMode, to: CapacityMode, warm_mibps| RemedyDocument::Mode {
+            from: from.as_str().to_owned(),
+            to: to.as_str().to_owned(),
+            warm_mibps,
+        };
+        match remedy.clone() {
+            Remedy::ScaleShards { from, to, .. }
+            | Remedy::Restore { from, to, .. }
+            | Remedy::WarmUp { from, to, .. } => RemedyDocument::Step { from, to },
+            Remedy::SplitShard { shard, at, from, to, .. } => {
+                RemedyDocument::Split { shard, at: at.to_string(), from, to }
+            }
+            Remedy::SwitchToOnDemand { warm_mibps, .. } => {
+                mode(CapacityMode::Provisioned, CapacityMode::OnDemand, warm_mibps)
+            }
+            Remedy::SwitchToProvisioned { .. } => mode(CapacityMode::OnDemand, CapacityMode::Provisioned, None),
+            Remedy::EnableShardMetrics { metrics, .. } | Remedy::DisableShardMetrics { metrics, .. } => {
+                RemedyDocument::Metrics { metrics }
+            }
+        }
+    }
+}

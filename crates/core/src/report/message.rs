@@ -1,0 +1,73 @@
+//! The message to people about a decision: a subject and a text for a phone.
+
+use super::Document;
+use crate::decision::Outcome;
+use crate::policy::MODE_TAG;
+
+/// The longest subject: SNS takes at most 100 characters of ASCII.
+const MAX_SUBJECT: usize = 100;
+
+/// What is sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// What and where: 1 to 100 characters of ASCII.
+    pub subject: String,
+    /// For a phone.
+    pub body: String,
+}
+
+impl Message {
+    /// The message that tells of `document`, from the region `home`.
+    pub fn of(document: &Document, home: &str) -> Message {
+        Message { subject: subject(document, home), body: body(document) }
+    }
+}
+
+/// What and where, in ASCII.
+fn subject(document: &Document, home: &str) -> String {
+    let region = document.stream.as_ref().and_then(|s| s.arn.split(':').nth(3)).unwrap_or(home);
+    let name = document.stream.as_ref().map_or_else(|| caller(document), |s| s.name.clone());
+    let what = match document.outcome {
+        Outcome::Healed => "healed".to_owned(),
+        outcome => format!("{outcome} {}", document.code),
+    };
+    let what = format!("[unthrottle] {what}: ");
+    // A name may be longer than all the room that there is.
+    let room = MAX_SUBJECT.saturating_sub(what.len() + 1 + region.len());
+    let name: String = name.chars().filter(|c| c.is_ascii() && !c.is_ascii_control()).take(room).collect();
+    format!("{what}{name} {region}").trim_end().into()
+}
+
+/// Who called what, where no stream is known: of a role's ARN what follows the account.
+fn caller(document: &Document) -> String {
+    let operation = document.signal.operation.as_deref().unwrap_or("no stream");
+    let principal = document.signal.caller.as_ref().and_then(|caller| caller.principal.as_deref());
+    let principal = principal.map(|arn| arn.splitn(6, ':').nth(5).unwrap_or(arn));
+    principal.map_or_else(|| operation.to_owned(), |principal| format!("{operation} by {principal}"))
+}
+
+/// What a person reads on a phone.
+fn body(document: &Document) -> String {
+    let mut text = format!("{}\n", document.sentence);
+    if let Some(stream) = &document.stream {
+        let region = stream.arn.split(':').nth(3).unwrap_or_default();
+        let name = &stream.name;
+        let console = match stream.arn.split(':').nth(1) {
+            Some("aws-cn") => "console.amazonaws.cn",
+            Some("aws-us-gov") => "console.amazonaws-us-gov.com",
+            _ => "console.aws.amazon.com",
+        };
+        text += &format!(
+            "\nStream: https://{region}.{console}/kinesis/home?region={region}#/streams/details/{name}/monitoring\n"
+        );
+        text += &format!(
+            "Why: unthrottle explain {name} --region {region}\nWhat was changed: unthrottle history {name} --region {region}\n"
+        );
+        if let Some(undo) = &document.undo {
+            let when = if undo.starts_with("unthrottle") { " (an hour after the load has gone)" } else { "" };
+            text += &format!("Undo{when}: {undo}\n");
+        }
+        text += &format!("Switch off (what is to be undone, first): tag the stream {MODE_TAG}=off\n");
+    }
+    text + "Switch all off: unthrottle pause\n"
+}

@@ -1,0 +1,172 @@
+//! The metrics as data: `AutoFix` and `Reverted`, which the function sends to CloudWatch, and lines in CloudWatch's embedded
+//! metric format (EMF) in the log, which cost no call.
+
+use super::SweepDocument;
+use crate::signal::StreamArn;
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::Serialize;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// The namespace of every metric of ours.
+pub const NAMESPACE: &str = "Unthrottle";
+/// One for each change of a stream.
+pub const AUTO_FIX: &str = "AutoFix";
+/// One for each hold that stays until a person does something, told or not.
+pub const NEEDS_PERSON: &str = "NeedsPerson";
+/// One each time that a change of ours is found to be taken back by somebody.
+pub const REVERTED: &str = "Reverted";
+/// The dimension that names a stream, as in `AWS/Kinesis`.
+pub const STREAM_NAME: &str = "StreamName";
+/// The dimension that names what was done: a remedy's code.
+pub const ACTION: &str = "Action";
+
+/// How the AutoFix datum of a change went out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AutoFix {
+    /// CloudWatch has it.
+    Confirmed,
+    /// CloudWatch refused it, so it went out as a log line, which CloudWatch makes a metric of.
+    LogLine,
+    /// Nobody knows: CloudWatch did not answer. A later look finds out, and sends it again if it is missing.
+    Unconfirmed,
+}
+
+/// Names and values of a datum's dimensions.
+pub type Dimensions<'a> = Vec<(&'a str, &'a str)>;
+
+/// A count of one for a stream, in the namespace [`NAMESPACE`].
+#[derive(Clone, Copy, Debug)]
+pub struct Count<'a> {
+    /// The metric's name: [`AUTO_FIX`] or [`REVERTED`].
+    pub metric: &'static str,
+    /// The stream.
+    pub stream: &'a StreamArn,
+    /// The remedy's code; `None`: the metric has no dimension [`ACTION`].
+    pub action: Option<&'a str>,
+    /// The time of the datum.
+    pub at: DateTime<Utc>,
+}
+
+impl<'a> Count<'a> {
+    /// A change of `stream` by the remedy with this code. `at`: when its intent was written.
+    pub fn auto_fix(stream: &'a StreamArn, action: &'a str, at: DateTime<Utc>) -> Count<'a> {
+        Count { metric: AUTO_FIX, stream, action: Some(action), at }
+    }
+
+    /// A change of ours that another person or tool reverted. `at`: when that was found.
+    pub fn reverted(stream: &'a StreamArn, at: DateTime<Utc>) -> Count<'a> {
+        Count { metric: REVERTED, stream, action: None, at }
+    }
+
+    /// The dimensions of each datum: in total, by stream, and by stream and action.
+    pub fn dimension_sets(&self) -> Vec<Dimensions<'a>> {
+        let stream = (STREAM_NAME, self.stream.name.as_str());
+        let by_action = self.action.map(|action| vec![stream, (ACTION, action)]);
+        [vec![], vec![stream]].into_iter().chain(by_action).collect()
+    }
+
+    /// The same as a line of EMF.
+    pub fn line(&self) -> Value {
+        let sets = self.dimension_sets();
+        let names: Vec<Vec<&str>> = sets.iter().map(|set| set.iter().map(|(name, _)| *name).collect()).collect();
+        let mut line = emf(self.at, &json!(names), &json!([{ "Name": self.metric, "Unit": "Count" }]));
+        for (name, value) in sets.iter().flatten() {
+            line[name] = (*value).into();
+        }
+        line[self.metric] = 1.into();
+        line
+    }
+}
+
+/// A change that is known to have worked, as a line of EMF: `Healed`, and `TimeToHeal` in seconds, from the first throttled
+/// minute's start to the last one's end.
+pub fn healed(stream: &StreamArn, took: TimeDelta, now: DateTime<Utc>) -> Value {
+    let metrics = json!([{ "Name": "Healed", "Unit": "Count" }, { "Name": "TimeToHeal", "Unit": "Seconds" }]);
+    let mut line = emf(now, &json!([[], [STREAM_NAME]]), &metrics);
+    line[STREAM_NAME] = stream.name.as_str().into();
+    line["Healed"] = 1.into();
+    line["TimeToHeal"] = took.num_seconds().into();
+    line
+}
+
+/// A stream that a sweep has looked at, as a line of EMF: what an invocation of its own would have counted.
+pub fn checked(code: &str, held: bool, needs_person: bool, now: DateTime<Utc>) -> Value {
+    let metrics = ["Looked", "Held", NEEDS_PERSON].map(|name| json!({ "Name": name, "Unit": "Count" }));
+    let mut line = emf(now, &json!([[], ["Reason"]]), &json!(metrics));
+    line["Reason"] = code.into();
+    (line["Looked"], line["Held"], line[NEEDS_PERSON]) =
+        (1.into(), u8::from(held).into(), u8::from(needs_person).into());
+    line
+}
+
+/// A message that did not reach its topic, as a line of EMF.
+pub fn undelivered(now: DateTime<Utc>) -> Value {
+    let mut line = emf(now, &json!([[]]), &json!([{ "Name": "Untold", "Unit": "Count" }]));
+    line["Untold"] = 1.into();
+    line
+}
+
+/// What a sweep found, as a line of EMF: `SweepLooked` streams, `SweepFailed` ones, and `SweepLeft` ones for the next.
+pub fn swept(SweepDocument { looked, failed, left, .. }: &SweepDocument, now: DateTime<Utc>) -> Value {
+    let counts = [("SweepLooked", *looked), ("SweepFailed", failed.len()), ("SweepLeft", left.len())];
+    let metrics = counts.map(|(name, _)| json!({ "Name": name, "Unit": "Count" }));
+    let mut line = emf(now, &json!([[]]), &json!(metrics));
+    for (name, count) in counts {
+        line[name] = count.into();
+    }
+    line
+}
+
+/// What one invocation cost.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Invocation {
+    /// Whether AWS was read.
+    pub looked: bool,
+    /// Whether the stream was left as it is, by name.
+    pub held: bool,
+    /// Whether it stays so until a person does something.
+    pub needs_person: bool,
+    /// From the event to the answer.
+    pub duration: Duration,
+    /// Requests sent to AWS, retries included.
+    pub aws_calls: u32,
+    /// Whether it was the container's first.
+    pub cold_start: bool,
+}
+
+impl Invocation {
+    /// The EMF line of an invocation that ended with the decision or the error of this code.
+    pub fn line(&self, code: &str, now: DateTime<Utc>) -> Value {
+        let metric = |(name, unit): &(&str, &str)| json!({ "Name": name, "Unit": unit });
+        let metrics = [
+            ("Looked", "Count"),
+            ("Held", "Count"),
+            (NEEDS_PERSON, "Count"),
+            ("DurationMs", "Milliseconds"),
+            ("AwsCalls", "Count"),
+            ("ColdStart", "Count"),
+        ];
+        let metrics: Vec<_> = metrics.iter().map(metric).collect();
+        let mut line = emf(now, &json!([[], ["Reason"]]), &json!(metrics));
+        line["Reason"] = code.into();
+        line["Looked"] = u8::from(self.looked).into();
+        line["Held"] = u8::from(self.held).into();
+        line[NEEDS_PERSON] = u8::from(self.needs_person).into();
+        // Whole microseconds are precision enough, and keep the line short.
+        line["DurationMs"] = json!((self.duration.as_micros() as f64) / 1000.0);
+        line["AwsCalls"] = self.aws_calls.into();
+        line["ColdStart"] = u8::from(self.cold_start).into();
+        line
+    }
+}
+
+fn emf(time: DateTime<Utc>, dimensions: &Value, metrics: &Value) -> Value {
+    json!({
+        "_aws": {
+            "Timestamp": time.timestamp_millis(),
+            "CloudWatchMetrics": [{ "Namespace": NAMESPACE, "Dimensions": dimensions, "Metrics": metrics }],
+        },
+    })
+}

@@ -1,0 +1,40 @@
+//! A decision, told four ways that agree: document, log line, metric and sentence.
+
+mod document;
+pub mod message;
+pub mod metric;
+mod sentence;
+mod sweep;
+
+pub use document::Document;
+pub use metric::AutoFix;
+pub use sweep::{Failure, Findings, MOST_CONTRIBUTORS, SweepDocument};
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde_json::{Value, json};
+
+/// The log line of a sweep; the decisions in it have lines of their own.
+pub fn sweep_line(document: &SweepDocument, request_id: &str, now: DateTime<Utc>) -> Value {
+    let mut sweep = json!(document);
+    if let Some(sweep) = sweep.as_object_mut() {
+        sweep.remove("decisions");
+    }
+    json!({
+        "timestamp": now.to_rfc3339_opts(SecondsFormat::Millis, true),
+        "level": "INFO",
+        "message": document.sentence,
+        "requestId": request_id,
+        "sweep": sweep,
+    })
+}
+
+/// The log line of an invocation: the document in the field `decision`, where CloudWatch Logs Insights can query it.
+pub fn log_line(document: &Document, request_id: &str, now: DateTime<Utc>) -> Value {
+    json!({
+        "timestamp": now.to_rfc3339_opts(SecondsFormat::Millis, true),
+        "level": "INFO",
+        "message": document.sentence,
+        "requestId": request_id,
+        "decision": document,
+    })
+}

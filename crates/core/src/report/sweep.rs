@@ -1,0 +1,152 @@
+//! The answer of a sweep: what it found and did, as a document and a sentence.
+
+use super::Document;
+use crate::decision::Outcome;
+use serde::Serialize;
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+
+/// The streams that an alarm names at most ("A maximum of 100 contributors can be in ALARM state": the CloudWatch user
+/// guide's limits of alarms).
+pub const MOST_CONTRIBUTORS: usize = 100;
+
+/// What a sweep found and did.
+#[derive(Debug, Serialize)]
+pub struct SweepDocument {
+    /// Of this format.
+    pub version: u8,
+    /// Always `swept`.
+    pub outcome: &'static str,
+    /// Streams that have raised a fleet alarm (throttled, or a reader far behind), or that a query shows throttled.
+    pub throttled: usize,
+    /// Fleet alarms that tell of no more streams, though more may have raised them.
+    pub full_alarms: Vec<String>,
+    /// Streams that carry a memory.
+    pub remembered: usize,
+    /// Those of them with something to verify, to check, to switch off or to take back.
+    pub due: usize,
+    /// Streams that were looked at.
+    pub looked: usize,
+    /// Further looks at those of them that were under way.
+    pub again: usize,
+    /// Streams that were changed.
+    pub changed: usize,
+    /// Streams whose last change was found to have worked.
+    pub healed: usize,
+    /// What could not be read or done, and why. The others went on.
+    pub failed: Vec<Failure>,
+    /// Streams that need a look, for which there was no time: the next sweep finds them again.
+    pub left: Vec<String>,
+    /// Requests of the finding, retries included.
+    pub finding_calls: u32,
+    /// One for each look: those at a stream that was changed come first, and those at one stream in their order.
+    pub decisions: Vec<Document>,
+    /// For a person.
+    pub sentence: String,
+}
+
+/// What failed in a sweep.
+#[derive(Clone, Debug, Serialize)]
+pub struct Failure {
+    /// The stream, alarm or index.
+    pub of: String,
+    /// The stable code of the error.
+    pub code: &'static str,
+    /// What happened.
+    pub error: String,
+}
+
+/// What a sweep found and did, from which its document is made.
+#[derive(Debug, Default)]
+pub struct Findings {
+    /// Streams that have raised a fleet alarm, or that a query shows throttled.
+    pub throttled: usize,
+    /// Fleet alarms that name [`MOST_CONTRIBUTORS`].
+    pub full_alarms: Vec<String>,
+    /// Streams that carry a memory.
+    pub remembered: usize,
+    /// Those of them with pending work.
+    pub due: usize,
+    /// What could not be read or done.
+    pub failed: Vec<Failure>,
+    /// Whether throttled streams were found by a query that CloudWatch charges for.
+    pub is_charged: bool,
+    /// One document for each check, in the order in which the checks ended.
+    pub decisions: Vec<Document>,
+    /// Streams for which no time was left.
+    pub left: Vec<String>,
+    /// The names of the streams that were changed.
+    pub changed: BTreeSet<String>,
+    /// Requests that the search for these streams took, retries included.
+    pub finding_calls: u32,
+}
+
+/// The name of a document's stream.
+fn name(document: &Document) -> &str {
+    document.stream.as_ref().map_or("", |stream| &stream.name)
+}
+
+impl SweepDocument {
+    /// The document of what a sweep found and did.
+    pub fn new(findings: Findings) -> SweepDocument {
+        let Findings { throttled, full_alarms, remembered, due, failed, is_charged, .. } = findings;
+        let Findings { mut decisions, mut left, changed, finding_calls, .. } = findings;
+        left.sort_unstable();
+        let is_changed = |document: &Document| changed.contains(name(document));
+        decisions.sort_by_cached_key(|document| (Reverse(is_changed(document)), name(document).to_owned()));
+        let looked = decisions.chunk_by(|one, next| name(one) == name(next)).count();
+        let mut document = SweepDocument {
+            version: 1,
+            outcome: "swept",
+            throttled,
+            full_alarms,
+            remembered,
+            due,
+            looked,
+            again: decisions.len() - looked,
+            changed: changed.len(),
+            healed: decisions.iter().filter(|document| document.outcome == Outcome::Healed).count(),
+            failed,
+            left,
+            finding_calls,
+            decisions,
+            sentence: String::new(),
+        };
+        document.sentence = document.sentence(is_charged);
+        document
+    }
+
+    fn sentence(&self, is_charged: bool) -> String {
+        let SweepDocument { throttled, remembered, due, looked, changed, healed, failed, left, .. } = self;
+        let held_back = self.decisions.iter().filter(|document| document.code == "fleet_limit").count();
+        let mut text = format!(
+            "swept: in alarm {throttled}, memories due {due} of {remembered}; looked at {looked}, changed {changed}, \
+             healed {healed}."
+        );
+        if self.again > 0 {
+            text += &format!(" It stayed and looked again {} times at what was under way.", self.again);
+        }
+        if held_back > 0 {
+            text += &format!(" Not changed, because you allow no more at once: {held_back} (the worst came first).");
+        }
+        if !self.full_alarms.is_empty() {
+            text += &format!(
+                " An alarm tells at most {} streams, so others may throttle: {}.",
+                MOST_CONTRIBUTORS,
+                self.full_alarms.join(", ")
+            );
+        }
+        if !failed.is_empty() {
+            let of: Vec<&str> = failed.iter().map(|failure| failure.of.as_str()).take(5).collect();
+            text += &format!(" Failed: {} ({}).", failed.len(), of.join(", "));
+        }
+        if !left.is_empty() {
+            text += &format!(" No time was left for {}: the next sweep finds them again.", left.len());
+        }
+        if is_charged {
+            text += " No fleet alarm is set (UNTHROTTLE_FLEET_ALARMS), so CloudWatch was asked twice about every stream of \
+                     the account, at about $0.01 for 1,000 streams each time.";
+        }
+        text
+    }
+}

@@ -1,0 +1,212 @@
+//! The clock that a local account goes by.
+
+use std::sync::{Arc, LazyLock, Mutex};
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::lock;
+use unthrottle_core::clock::{self, Wait};
+
+/// The time of a [`LocalAccount`](super::LocalAccount). Either it is the machine's, or it stands still until its owner
+/// moves it. Copies are the same clock.
+///
+/// Everything in the account that has to do with time reads this clock: shard capacity, how long a change takes, rates
+/// of calls, the caps of 24 hours, retention, and the times of metrics, alarms, records and tags.
+///
+/// ```
+/// # use chrono::{TimeDelta, Utc};
+/// use unthrottle_lab::local::Clock;
+/// let clock = Clock::standing_at(Utc::now() - TimeDelta::minutes(10));
+/// clock.advance(std::time::Duration::from_secs(600))?;
+/// clock.run()?; // From here on it is the machine's clock.
+/// # Ok::<(), unthrottle_lab::local::ClockError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Clock(Arc<Mutex<Hands>>);
+
+#[derive(Clone, Copy, Debug)]
+enum Hands {
+    /// The machine's.
+    Real,
+    StandingAt(DateTime<Utc>),
+}
+
+/// Why a clock cannot be moved. It is as it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ClockError {
+    /// An account never goes back in time: what it has stored would be in its future.
+    #[error("the clock of the local account stands at {from} and cannot be moved back to {to}")]
+    Backwards {
+        /// Where it stands.
+        from: DateTime<Utc>,
+        /// Where it was to go.
+        to: DateTime<Utc>,
+    },
+    /// No calendar has such a time.
+    #[error(
+        "the clock of the local account stands at {from} and cannot be moved on by {by:?}: no calendar goes so far"
+    )]
+    TooFar {
+        /// Where it stands.
+        from: DateTime<Utc>,
+        /// By how much it was to be moved.
+        by: Duration,
+    },
+    /// The machine's clock cannot be moved.
+    #[error("the local account goes by the machine's clock, which cannot be moved: start it with a clock that stands")]
+    Real,
+}
+
+impl Clock {
+    /// The machine's clock.
+    pub fn real() -> Clock {
+        Clock(Arc::new(Mutex::new(Hands::Real)))
+    }
+
+    /// A clock that stands at `time` until it is moved.
+    pub fn standing_at(time: DateTime<Utc>) -> Clock {
+        Clock(Arc::new(Mutex::new(Hands::StandingAt(time))))
+    }
+
+    /// The time now.
+    pub fn now(&self) -> DateTime<Utc> {
+        match *lock(&self.0) {
+            Hands::Real => Utc::now(),
+            Hands::StandingAt(time) => time,
+        }
+    }
+
+    /// Lets `by` pass.
+    ///
+    /// # Errors
+    /// The clock is the machine's, or no calendar goes so far.
+    pub fn advance(&self, by: Duration) -> Result<(), ClockError> {
+        let mut hands = lock(&self.0);
+        let Hands::StandingAt(from) = *hands else { return Err(ClockError::Real) };
+        let to = TimeDelta::from_std(by).ok().and_then(|by| from.checked_add_signed(by));
+        *hands = Hands::StandingAt(to.ok_or(ClockError::TooFar { from, by })?);
+        Ok(())
+    }
+
+    /// Moves the clock to `time`.
+    ///
+    /// # Errors
+    /// The clock is the machine's, or `time` is earlier than where it stands.
+    pub fn advance_to(&self, time: DateTime<Utc>) -> Result<(), ClockError> {
+        let mut hands = lock(&self.0);
+        match *hands {
+            Hands::Real => Err(ClockError::Real),
+            Hands::StandingAt(from) if time < from => Err(ClockError::Backwards { from, to: time }),
+            Hands::StandingAt(_) => {
+                *hands = Hands::StandingAt(time);
+                Ok(())
+            }
+        }
+    }
+
+    /// From now on this is the machine's clock: for a program that knows no other.
+    ///
+    /// # Errors
+    /// It stands in the machine's future.
+    pub fn run(&self) -> Result<(), ClockError> {
+        let mut hands = lock(&self.0);
+        let to = Utc::now();
+        match *hands {
+            Hands::StandingAt(from) if to < from => return Err(ClockError::Backwards { from, to }),
+            _ => *hands = Hands::Real,
+        }
+        Ok(())
+    }
+}
+
+/// The default is the machine's clock.
+impl Default for Clock {
+    fn default() -> Clock {
+        Clock::real()
+    }
+}
+
+/// A wait on a clock that stands moves the clock, and is over at once.
+impl clock::Clock for Clock {
+    fn now(&self) -> DateTime<Utc> {
+        Clock::now(self)
+    }
+
+    fn elapsed(&self) -> Duration {
+        match *lock(&self.0) {
+            Hands::Real => machine_elapsed(),
+            Hands::StandingAt(time) => (time - DateTime::UNIX_EPOCH).to_std().unwrap_or_default(),
+        }
+    }
+
+    fn sleep_until(&self, then: DateTime<Utc>) -> Wait<'_> {
+        match self.advance_to(then) {
+            Err(ClockError::Real) => Box::pin(tokio::time::sleep((then - Utc::now()).to_std().unwrap_or_default())),
+            // Another task has moved it beyond `then`: the wait is over.
+            Ok(()) | Err(ClockError::Backwards { .. } | ClockError::TooFar { .. }) => Box::pin(std::future::ready(())),
+        }
+    }
+}
+
+/// The time since this was first asked, by a clock of the machine that never goes back.
+fn machine_elapsed() -> Duration {
+    static BEGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
+    BEGIN.elapsed()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use unthrottle_core::clock::Clock as _;
+
+    fn noon() -> DateTime<Utc> {
+        DateTime::from_timestamp(1_795_180_000, 0).expect("in range")
+    }
+
+    #[test]
+    fn a_clock_stands_until_it_is_moved_and_copies_are_one_clock() {
+        let clock = Clock::standing_at(noon());
+        clock.clone().advance(Duration::from_millis(1_500)).expect("forwards");
+        assert_eq!(clock.now(), noon() + TimeDelta::milliseconds(1_500));
+        clock.advance_to(noon() + TimeDelta::hours(1)).expect("forwards");
+        assert_eq!(clock.now(), noon() + TimeDelta::hours(1));
+    }
+
+    #[test]
+    fn a_clock_moved_backwards_says_from_where_and_stays() {
+        let clock = Clock::standing_at(noon());
+        let error = clock.advance_to(noon() - TimeDelta::seconds(1)).expect_err("backwards");
+        assert_eq!(error, ClockError::Backwards { from: noon(), to: noon() - TimeDelta::seconds(1) });
+        assert!(error.to_string().contains("cannot be moved back to"), "{error}");
+        assert_eq!(clock.now(), noon());
+        assert!(matches!(clock.advance(Duration::MAX), Err(ClockError::TooFar { .. })));
+        assert_eq!(clock.now(), noon());
+    }
+
+    #[test]
+    fn the_machines_clock_is_not_moved() {
+        let clock = Clock::real();
+        assert_eq!(clock.advance(Duration::from_secs(1)), Err(ClockError::Real));
+        assert_eq!(clock.advance_to(noon()), Err(ClockError::Real));
+    }
+
+    #[test]
+    fn a_clock_of_the_past_can_run_and_one_of_the_future_cannot() {
+        let before = Utc::now();
+        let clock = Clock::standing_at(before - TimeDelta::minutes(10));
+        clock.run().expect("from the past");
+        assert!(clock.now() >= before);
+        let future = Clock::standing_at(Utc::now() + TimeDelta::hours(1));
+        assert!(matches!(future.run(), Err(ClockError::Backwards { .. })));
+    }
+
+    #[tokio::test]
+    async fn a_wait_on_a_clock_that_stands_moves_it() {
+        let clock = Clock::standing_at(noon());
+        clock.sleep_until(noon() + TimeDelta::hours(5)).await;
+        assert_eq!(clock.now(), noon() + TimeDelta::hours(5));
+        clock.sleep_until(noon()).await;
+        assert_eq!(clock.now(), noon() + TimeDelta::hours(5), "it was over already");
+    }
+}

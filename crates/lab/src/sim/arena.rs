@@ -1,0 +1,235 @@
+//! One policy on one workload.
+
+use super::chance::{Chance, RIPPLE};
+use super::delivery::Weather;
+use super::limits::{Clairvoyant, Reactive};
+use super::ours::Ours;
+use super::peers::{
+    ApplicationAutoScaling, AwsAutoscaling, Doubling, Epsagon, OnDemand, ScalingUtils, Static, Substation,
+};
+use super::score::Score;
+use super::timeline::Timeline;
+use super::workloads::{Cure, Workload};
+use super::world::{Setup, World};
+use unthrottle_core::observation::Minute;
+use unthrottle_core::policy::{Permission, Policy};
+
+/// Who looks after the stream.
+pub trait Contender {
+    /// A second of the world has passed.
+    fn pass(&mut self, world: &mut World);
+}
+
+/// The policies that can be compared, by their names on the command line.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, strum::Display, strum::EnumString, strum::EnumIter, strum::VariantNames,
+)]
+#[strum(serialize_all = "kebab-case")]
+pub enum Policies {
+    /// unthrottle as it is deployed.
+    Ours,
+    /// unthrottle that gives back what it raised after three calm hours.
+    OursRestoring,
+    /// unthrottle that may switch on shard-level metrics to find hot shards, which is billed by the shard.
+    OursDiagnosing,
+    /// unthrottle as it is deployed, whose alarms and events are late, come twice, or not at all.
+    OursInFoulWeather,
+    /// Nobody.
+    Static,
+    /// "Every throttle event doubles."
+    Doubling,
+    /// Substation's autoscaler.
+    Substation,
+    /// The Kinesis Scaling Utility of AWS Labs, with the numbers of its README.
+    ScalingUtils,
+    /// AWS's sample of an autoscaler on metric-math alarms.
+    AwsAutoscaling,
+    /// Epsagon's autoscaler.
+    Epsagon,
+    /// AWS's sample of a custom resource of Application Auto Scaling.
+    ApplicationAutoScaling,
+    /// Nobody, on a stream that is in on-demand mode from the beginning.
+    OnDemand,
+    /// Limit: doubles as soon as a published minute shows, to who knows what was really offered, that more is needed.
+    Reactive,
+    /// Limit: knows the future and has planned for it.
+    Clairvoyant,
+}
+
+/// Calm hours before a restore, of [`Policies::OursRestoring`]: with fewer, what comes back every three hours finds a stream that
+/// is too small again; with more, nights are paid for.
+pub(super) const RESTORE_AFTER_HOURS: u32 = 3;
+
+impl Policies {
+    /// Whether people can use it today instead of unthrottle.
+    pub fn is_peer(self) -> bool {
+        !self.is_ours() && !matches!(self, Policies::Reactive | Policies::Clairvoyant)
+    }
+
+    /// Whether it is unthrottle.
+    pub fn is_ours(self) -> bool {
+        use Policies::{Ours, OursDiagnosing, OursInFoulWeather, OursRestoring};
+        matches!(self, Ours | OursRestoring | OursDiagnosing | OursInFoulWeather)
+    }
+
+    /// One that has seen nothing yet. Only the limits know more of the run than the stream shows.
+    pub fn contender(self, workload: &Workload, seed: u64) -> Box<dyn Contender> {
+        match self {
+            Policies::Ours | Policies::OursRestoring | Policies::OursDiagnosing | Policies::OursInFoulWeather => {
+                Box::new(Ours::new(self.policy(), self.weather(workload), seed))
+            }
+            Policies::Static => Box::new(Static),
+            Policies::Doubling => Box::new(Doubling::new(workload.weather, seed)),
+            Policies::Substation => Box::<Substation>::default(),
+            Policies::ScalingUtils => Box::<ScalingUtils>::default(),
+            Policies::AwsAutoscaling => Box::<AwsAutoscaling>::default(),
+            Policies::Epsagon => Box::<Epsagon>::default(),
+            Policies::ApplicationAutoScaling => Box::<ApplicationAutoScaling>::default(),
+            Policies::OnDemand => Box::new(OnDemand),
+            Policies::Reactive => Box::new(Reactive::new(workload, seed)),
+            Policies::Clairvoyant => Box::new(Clairvoyant::new(workload, seed)),
+        }
+    }
+
+    /// unthrottle's settings.
+    fn policy(self) -> Policy {
+        let default = Policy::default();
+        match self {
+            Policies::OursRestoring => Policy { restore_after_hours: RESTORE_AFTER_HOURS, ..default },
+            Policies::OursDiagnosing => Policy { diagnose: Permission::Allow, ..default },
+            _ => default,
+        }
+    }
+
+    /// What becomes of its alarms and events.
+    fn weather(self, workload: &Workload) -> Weather {
+        if self == Policies::OursInFoulWeather { Weather::Foul } else { workload.weather }
+    }
+
+    /// One for each stream of the workload. Those of unthrottle share a deployment.
+    fn contenders(self, workload: &Workload, seed: u64) -> Vec<Box<dyn Contender>> {
+        if self.is_ours() && workload.streams > 1 {
+            let fleet = Ours::fleet(&self.policy(), self.weather(workload), seed, workload.streams);
+            return fleet.into_iter().map(|ours| Box::new(ours) as Box<dyn Contender>).collect();
+        }
+        (0..workload.streams).map(|n| self.contender(workload, seed + u64::from(n))).collect()
+    }
+
+    /// The stream that it is given: as the workload has it, unless the policy is a capacity mode.
+    pub fn setup(self, setup: Setup) -> Setup {
+        if self == Policies::OnDemand { OnDemand::setup(setup) } else { setup }
+    }
+}
+
+/// New records of each second of the run.
+pub(super) fn loads(workload: &Workload, seed: u64) -> impl Iterator<Item = f64> {
+    let mut chance = Chance::new(seed, RIPPLE);
+    (0..workload.hours * 3_600).map(move |second| {
+        let ripple = 1.0 + workload.ripple * (2.0 * chance.fraction() - 1.0);
+        workload.load.at(second) * ripple
+    })
+}
+
+/// What came of a run.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// In numbers.
+    pub score: Score,
+    /// Minute by minute.
+    pub timeline: Timeline,
+}
+
+/// The score of a policy on a workload. The same seed always gives the same, and all policies meet the same load.
+pub fn run(workload: &Workload, policy: Policies, seed: u64) -> Score {
+    watch(workload, policy, seed).score
+}
+
+/// The same, and what the run looked like: of a fleet the first stream.
+pub fn watch(workload: &Workload, policy: Policies, seed: u64) -> Run {
+    let world = |seed| workload.world(policy.setup(workload.setup(seed)), seed);
+    let mut worlds: Vec<World> = (0..workload.streams).map(|n| world(seed + u64::from(n))).collect();
+    let mut contenders = policy.contenders(workload, seed);
+    for records in loads(workload, seed) {
+        for (world, contender) in worlds.iter_mut().zip(&mut contenders) {
+            world.pass(records);
+            workload.meddle(world);
+            contender.pass(world);
+        }
+        if workload.streams > 1 {
+            tell_each_other(&mut worlds);
+        }
+    }
+    let scores: Vec<Score> = worlds.iter().map(World::score).collect();
+    let score = if let [only] = scores.as_slice() { only.clone() } else { Score::of_fleet(&scores) };
+    let is_in_vain = workload.cure == Cure::Elsewhere;
+    let score = Score { changes_in_vain: if is_in_vain { score.changes } else { 0 }, ..score };
+    Run { score, timeline: worlds.first().map(|world| world.timeline().clone()).unwrap_or_default() }
+}
+
+/// The AutoFix metric of the fleet counts the changes of all streams.
+fn tell_each_other(worlds: &mut [World]) {
+    let new: Vec<Vec<Minute>> = worlds.iter().map(|world| world.cloudwatch().counted_at(world.now())).collect();
+    if new.iter().all(Vec::is_empty) {
+        return;
+    }
+    for (n, world) in worlds.iter_mut().enumerate() {
+        let elsewhere = new.iter().enumerate().filter(|(other, _)| *other != n);
+        world.hear(elsewhere.flat_map(|(_, minutes)| minutes.iter().copied()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sim::workloads;
+    use strum::IntoEnumIterator as _;
+
+    /// The first hours of a workload: what happens in it has happened by then.
+    fn hours(hours: i64, workload: Workload) -> Workload {
+        Workload { hours: workload.hours.min(hours), ..workload }
+    }
+
+    fn json(workload: &Workload, policy: Policies, seed: u64) -> String {
+        serde_json::to_string(&run(workload, policy, seed)).expect("numbers")
+    }
+
+    #[test]
+    fn a_seed_reproduces_a_run_to_the_byte() {
+        for name in ["step-3.5", "hot-range", "terraform-tags"] {
+            let workload = hours(3, Workload::named(name).expect("known"));
+            for policy in Policies::iter() {
+                assert_eq!(json(&workload, policy, 7), json(&workload, policy, 7), "{name} {policy}");
+            }
+            assert_ne!(json(&workload, Policies::Ours, 7), json(&workload, Policies::Ours, 8), "{name}");
+        }
+    }
+
+    #[test]
+    fn all_policies_meet_the_same_load() {
+        let workload = hours(3, Workload::named("step-2").expect("known"));
+        let offered: Vec<u64> = Policies::iter().map(|policy| run(&workload, policy, 3).offered).collect();
+        // Parts of records are left over in each shard that is closed.
+        assert!(offered.iter().all(|records| records.abs_diff(offered[0]) < 100), "{offered:?}");
+    }
+
+    #[test]
+    fn unthrottle_makes_no_illegal_call_and_loses_less_than_nobody() {
+        for workload in workloads::all().into_iter().map(|workload| hours(3, workload)) {
+            let (ours, nobody) = (run(&workload, Policies::Ours, 1), run(&workload, Policies::Static, 1));
+            assert_eq!(ours.illegal_calls, 0, "{}: {:?}", workload.name, ours.refusals);
+            assert!(ours.throttled <= nobody.throttled, "{}: {ours:?}", workload.name);
+        }
+    }
+
+    #[test]
+    fn what_is_offered_is_accepted_lost_or_still_waits() {
+        for workload in ["step-2", "retry-storm", "bursts"].map(|name| hours(2, Workload::named(name).expect("known")))
+        {
+            let score = run(&workload, Policies::Doubling, 1);
+            let waits = score.offered - score.accepted - score.lost;
+            // Not more than half a minute's load.
+            let most = workload.load.at(workload.hours * 3_600 - 1) * 31.0;
+            assert!((waits as f64) < most, "{}: {waits}", workload.name);
+        }
+    }
+}

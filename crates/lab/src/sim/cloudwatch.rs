@@ -1,0 +1,311 @@
+//! What CloudWatch shows of the simulated stream, and from when on.
+
+use super::chance::{Chance, PUBLISHED, RECEIPTS};
+use super::readers::Reads;
+use super::shard::Counts;
+use super::time;
+use std::collections::{BTreeMap, VecDeque};
+use unthrottle_core::decision::Remedy;
+use unthrottle_core::memory::ChangeKind;
+use unthrottle_core::observation::{LOOKBACK_HOURS, Minute, Traffic};
+
+/// A datapoint appears so many seconds after the end of its minute, at least and at most. AWS documents no figure; one
+/// to three minutes are seen.
+const LATE_BY: (i64, i64) = (60, 180);
+
+/// A minute that is not there this long after its end will not come, in minutes (as `observation` takes it).
+const PUBLISHED_WITHIN_MINUTES: i64 = 5;
+
+/// How far back a shard's traffic is read, in minutes (as `observe::shards` reads it).
+const SHARDS_LOOKBACK: i64 = 65;
+
+/// A minute of the stream, once it is over.
+#[derive(Clone, Debug)]
+struct Published {
+    minute: Minute,
+    /// The second of the run in which it appears.
+    visible_at: i64,
+    record_bytes: u64,
+    stream: Counts,
+    reads: Reads,
+    /// Of each shard, by its number, where shard-level metrics are on.
+    shards: BTreeMap<u64, Counts>,
+}
+
+/// The datum of a change of ours.
+#[derive(Clone, Debug)]
+struct Receipt {
+    sent_at: i64,
+    /// When it was sent, in seconds of the run: a datum whose time has gone is shown where it belongs.
+    visible_at: i64,
+    minute: Minute,
+    action: Datum,
+}
+
+/// A metric of our own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Datum {
+    /// AutoFix, with the code of the remedy.
+    AutoFix(&'static str),
+    /// AutoFix of another stream of the fleet.
+    Elsewhere,
+    /// Reverted.
+    Reverted,
+}
+
+/// The metrics of one stream.
+#[derive(Debug)]
+pub struct CloudWatch {
+    record_bytes: u64,
+    minutes: VecDeque<Published>,
+    receipts: Vec<Receipt>,
+    published: Chance,
+    received: Chance,
+}
+
+impl CloudWatch {
+    /// Of a stream whose records have this size, in bytes.
+    pub fn new(seed: u64, record_bytes: u64) -> CloudWatch {
+        CloudWatch {
+            record_bytes,
+            minutes: VecDeque::new(),
+            receipts: vec![],
+            published: Chance::new(seed, PUBLISHED),
+            received: Chance::new(seed, RECEIPTS),
+        }
+    }
+
+    /// A minute is over at second `now` of the run. One without a record has no datapoint: that is not the same as zero.
+    /// Minutes appear in their order, however late each of them is.
+    pub fn publish(&mut self, minute: Minute, stream: Counts, shards: BTreeMap<u64, Counts>, now: i64) {
+        // Drawn for silent minutes, too, so that all policies meet the same delays.
+        let visible_at = now + self.published.between(LATE_BY.0, LATE_BY.1);
+        if stream == Counts::default() {
+            return;
+        }
+        let visible_at = self.minutes.back().map_or(visible_at, |last| visible_at.max(last.visible_at));
+        self.minutes.push_back(Published {
+            minute,
+            visible_at,
+            record_bytes: self.record_bytes,
+            stream,
+            reads: Reads::default(),
+            shards,
+        });
+        // A whole day, also seen from the last minute at which this one may not have appeared yet.
+        let first = minute.plus(-60 * LOOKBACK_HOURS - PUBLISHED_WITHIN_MINUTES);
+        while self.minutes.front().is_some_and(|oldest| oldest.minute < first) {
+            self.minutes.pop_front();
+        }
+    }
+
+    /// What was read in the minute that was published last.
+    pub fn publish_reads(&mut self, reads: Reads) {
+        if let Some(last) = self.minutes.back_mut() {
+            last.reads = reads;
+        }
+    }
+
+    /// AutoFix of a change that was announced in `minute`.
+    pub fn count(&mut self, action: &'static str, minute: Minute, now: i64) {
+        self.receive(Datum::AutoFix(action), minute, now);
+    }
+
+    /// AutoFix of another stream, announced in `minute`.
+    pub fn count_elsewhere(&mut self, minute: Minute, now: i64) {
+        self.receive(Datum::Elsewhere, minute, now);
+    }
+
+    /// The minutes of the stream's own AutoFix that were sent at second `now`.
+    pub fn counted_at(&self, now: i64) -> Vec<Minute> {
+        let new = self.receipts.iter().rev().take_while(|receipt| receipt.sent_at == now);
+        new.filter(|receipt| matches!(receipt.action, Datum::AutoFix(_))).map(|receipt| receipt.minute).collect()
+    }
+
+    /// Reverted: a change of ours was found to be taken back in `minute`.
+    pub fn count_reverted(&mut self, minute: Minute, now: i64) {
+        self.receive(Datum::Reverted, minute, now);
+    }
+
+    fn receive(&mut self, action: Datum, minute: Minute, now: i64) {
+        let visible_at = now + self.received.between(LATE_BY.0, LATE_BY.1);
+        self.receipts.push(Receipt { sent_at: now, visible_at, minute, action });
+    }
+
+    /// What can be read of the stream at second `now` of the run: the last day, up to the last whole minute.
+    pub fn traffic(&self, now: i64) -> Traffic {
+        let mut traffic = Traffic::default();
+        for published in self.visible(now) {
+            let minute = traffic.minute_mut(published.minute);
+            minute.incoming_records = published.stream.accepted as f64;
+            minute.incoming_bytes = (published.stream.accepted * published.record_bytes) as f64;
+            minute.write_throttled = published.stream.throttled as f64;
+            minute.read_throttled = published.reads.refused.round();
+            minute.get_records_bytes = published.reads.bytes;
+            minute.get_records_calls = published.reads.calls;
+            minute.iterator_age_ms = Some(published.reads.age_ms).filter(|_| published.reads.calls > 0.0);
+        }
+        let shown = lookback(now, 60 * LOOKBACK_HOURS);
+        for receipt in self.receipts.iter().filter(|r| r.visible_at <= now && shown.contains(&r.minute)) {
+            for counts in of(receipt.action, &mut traffic) {
+                *counts.entry(receipt.minute).or_default() += 1;
+            }
+        }
+        traffic
+    }
+
+    /// The same of the shard with this number: the last 65 minutes.
+    pub fn shard_traffic(&self, shard: u64, now: i64) -> Traffic {
+        let mut traffic = Traffic::default();
+        let shown = lookback(now, SHARDS_LOOKBACK);
+        for published in self.visible(now).filter(|published| shown.contains(&published.minute)) {
+            let Some(counts) = published.shards.get(&shard) else { continue };
+            let minute = traffic.minute_mut(published.minute);
+            minute.incoming_records = counts.accepted as f64;
+            minute.incoming_bytes = (counts.accepted * published.record_bytes) as f64;
+            minute.write_throttled = counts.throttled as f64;
+        }
+        traffic
+    }
+
+    /// The minutes that have appeared, the newest first.
+    pub fn minutes(&self, now: i64) -> impl Iterator<Item = (Minute, Counts)> {
+        let visible = self.minutes.iter().rev().filter(move |published| published.visible_at <= now);
+        visible.map(|published| (published.minute, published.stream))
+    }
+
+    /// The newest minute that has appeared, or was silent for certain.
+    pub fn newest(&self, now: i64) -> Minute {
+        let surely = Minute::of(time(now)).plus(-1 - PUBLISHED_WITHIN_MINUTES);
+        self.minutes(now).next().map_or(surely, |(minute, _)| minute.max(surely))
+    }
+
+    /// Records refused in each of them.
+    pub fn throttled(&self, now: i64) -> impl Iterator<Item = (Minute, u64)> {
+        self.minutes(now).map(|(minute, counts)| (minute, counts.throttled))
+    }
+
+    /// What was read in each of them.
+    pub fn reads(&self, now: i64) -> impl Iterator<Item = (Minute, Reads)> {
+        let visible = self.minutes.iter().rev().filter(move |published| published.visible_at <= now);
+        visible.map(|published| (published.minute, published.reads))
+    }
+
+    /// Records of the coming minutes have this size, in bytes.
+    pub fn set_record_bytes(&mut self, record_bytes: u64) {
+        self.record_bytes = record_bytes;
+    }
+
+    /// Bytes of a record.
+    pub fn record_bytes(&self) -> u64 {
+        self.record_bytes
+    }
+
+    fn visible(&self, now: i64) -> impl Iterator<Item = &Published> {
+        let shown = lookback(now, 60 * LOOKBACK_HOURS);
+        self.minutes.iter().filter(move |p| p.visible_at <= now && shown.contains(&p.minute))
+    }
+}
+
+/// So many minutes, up to the last whole one.
+fn lookback(now: i64, minutes: i64) -> std::ops::Range<Minute> {
+    let end = Minute::of(time(now));
+    end.plus(-minutes)..end
+}
+
+/// Where a datum counts: AutoFix of the stream, of the fleet (which is this stream), and of its kind.
+fn of(datum: Datum, traffic: &mut Traffic) -> Vec<&mut BTreeMap<Minute, u32>> {
+    let Traffic { auto_fixes, fleet_fixes, reshards, mode_switches, reverts, .. } = traffic;
+    let action = match datum {
+        Datum::AutoFix(action) => action,
+        Datum::Elsewhere => return vec![fleet_fixes],
+        Datum::Reverted => return vec![reverts],
+    };
+    let is = |kinds: [ChangeKind; 2]| kinds.into_iter().any(|kind| Remedy::code_of(kind) == action);
+    let mut counts = vec![auto_fixes, fleet_fixes];
+    if is([ChangeKind::Scale, ChangeKind::Restore]) {
+        counts.push(reshards);
+    } else if is([ChangeKind::Switch, ChangeKind::SwitchBack]) {
+        counts.push(mode_switches);
+    }
+    counts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counts(accepted: u64, throttled: u64) -> Counts {
+        Counts { accepted, throttled }
+    }
+
+    fn minute(n: i64) -> Minute {
+        Minute::of(time(60 * n))
+    }
+
+    /// A minute after another, each with this many records accepted, for an hour.
+    fn an_hour(seed: u64) -> CloudWatch {
+        let mut cloudwatch = CloudWatch::new(seed, 100);
+        (0..60).for_each(|n| cloudwatch.publish(minute(n), counts(10, 1), BTreeMap::new(), 60 * (n + 1)));
+        cloudwatch
+    }
+
+    #[test]
+    fn a_minute_appears_one_to_three_minutes_after_its_end_and_after_the_one_before() {
+        for seed in 0..20 {
+            let cloudwatch = an_hour(seed);
+            let mut newest = None;
+            for now in 0..3_600 {
+                let seen = cloudwatch.throttled(now).next().map(|(minute, _)| minute);
+                assert!(seen >= newest, "none goes away again");
+                if let Some(seen) = seen {
+                    let late = (time(now) - seen.end()).num_seconds();
+                    assert!(late >= 60, "{seen} at {now}");
+                }
+                newest = seen;
+                let surely = Minute::of(time(now)).plus(-5);
+                assert!(now < 300 || seen >= Some(surely), "at {now} there is nothing newer than {seen:?}");
+                let minutes: Vec<Minute> = cloudwatch.throttled(now).map(|(minute, _)| minute).collect();
+                assert!(minutes.windows(2).all(|pair| pair[1] == pair[0].plus(-1)), "no holes");
+            }
+        }
+    }
+
+    #[test]
+    fn bytes_are_those_of_accepted_records_only() {
+        let traffic = an_hour(1).traffic(3_600);
+        let minute = traffic.minute(minute(3));
+        assert_eq!((minute.incoming_records, minute.incoming_bytes, minute.write_throttled), (10.0, 1000.0, 1.0));
+    }
+
+    #[test]
+    fn a_silent_minute_has_no_datapoint() {
+        let mut cloudwatch = CloudWatch::new(1, 100);
+        cloudwatch.publish(minute(0), counts(0, 0), BTreeMap::new(), 60);
+        assert_eq!(cloudwatch.traffic(600), Traffic::default());
+    }
+
+    #[test]
+    fn a_receipt_is_counted_where_the_lambda_looks_for_it() {
+        let mut cloudwatch = CloudWatch::new(1, 100);
+        cloudwatch.count("scale_shards", minute(1), 100);
+        cloudwatch.count("switch_to_on_demand", minute(2), 150);
+        cloudwatch.count("split_shard", minute(3), 200);
+        assert_eq!(cloudwatch.traffic(159).auto_fixes, BTreeMap::new(), "not yet");
+        let traffic = cloudwatch.traffic(600);
+        let each = |minutes: &[i64]| minutes.iter().map(|n| (minute(*n), 1)).collect::<BTreeMap<Minute, u32>>();
+        assert_eq!((traffic.auto_fixes, traffic.fleet_fixes), (each(&[1, 2, 3]), each(&[1, 2, 3])));
+        assert_eq!((traffic.reshards, traffic.mode_switches), (each(&[1]), each(&[2])));
+    }
+
+    #[test]
+    fn the_day_before_is_not_read() {
+        let mut cloudwatch = CloudWatch::new(1, 100);
+        for n in 0..1_500 {
+            cloudwatch.publish(minute(n), counts(1, 0), BTreeMap::new(), 60 * (n + 1));
+        }
+        let now = 60 * 1_500;
+        let seen = |n: i64| cloudwatch.traffic(now).minute(minute(n)).incoming_records > 0.0;
+        assert_eq!((seen(59), seen(60)), (false, true));
+    }
+}

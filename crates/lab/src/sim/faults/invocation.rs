@@ -1,0 +1,346 @@
+//! One run of the Lambda for one stream: its own `run`, over a wire on which each call waits for its answer.
+//! Between any two calls the run stands still, and others may run, or it may be dropped, which is a crash.
+
+use super::super::ours::call_failed;
+use super::super::time;
+use super::super::world::home;
+use crate::rules::Refusal;
+use chrono::{DateTime, Utc};
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::sync::atomic::AtomicU32;
+use std::task::Poll;
+use std::time::Duration;
+use unthrottle_core::decide::MissingData;
+use unthrottle_core::decision::{Decision, Remedy};
+use unthrottle_core::memory::{Memory, TAG};
+use unthrottle_core::observation::{Limits, Observation};
+use unthrottle_core::policy::{MODE_TAG, Permission, Policy};
+use unthrottle_core::report::{AutoFix, Document};
+use unthrottle_core::run::{self, Account, CallFailed, Handled, Observed, Run, RunError};
+use unthrottle_core::signal::{Signal, StreamArn};
+
+/// A call of AWS's.
+#[derive(Clone, Debug)]
+pub(super) enum Call {
+    /// Summary, tags, metrics and limits, all at once.
+    Observe,
+    /// What a decision wants beyond that.
+    Complete(Box<Observation>, MissingData),
+    /// `TagResource` of the memory.
+    Tag {
+        text: String,
+        /// Given up after so long; `None`: when the client gives up.
+        within: Option<Duration>,
+    },
+    /// The change.
+    Change(Remedy),
+    /// `PutMetricData` of AutoFix.
+    Count(&'static str, DateTime<Utc>),
+    /// `PutMetricData` of Reverted.
+    CountReverted(DateTime<Utc>),
+}
+
+/// What came back.
+#[derive(Clone, Debug)]
+pub(super) enum Answer {
+    Seen(Box<Observation>),
+    Done,
+    /// The shards that were open before, where AWS tells.
+    Changed(Option<u32>),
+    Refused(Refusal),
+    /// Nothing, or a 5xx: nobody knows whether it was carried out.
+    Silence,
+}
+
+/// Between a run and AWS: a call that waits for its answer.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Line(Rc<RefCell<Waiting>>);
+
+#[derive(Debug, Default)]
+struct Waiting {
+    now: i64,
+    call: Option<Call>,
+    answer: Option<Answer>,
+}
+
+impl Line {
+    /// Seconds of the virtual time.
+    fn now(&self) -> i64 {
+        self.0.borrow().now
+    }
+
+    pub(super) fn set_now(&self, now: i64) {
+        self.0.borrow_mut().now = now;
+    }
+
+    /// The call that the run has made since the last answer.
+    pub(super) fn taken(&self) -> Option<Call> {
+        self.0.borrow_mut().call.take()
+    }
+
+    pub(super) fn answer(&self, answer: Answer) {
+        self.0.borrow_mut().answer = Some(answer);
+    }
+
+    async fn call(&self, call: Call) -> Answer {
+        self.0.borrow_mut().call = Some(call);
+        poll_fn(|_| self.0.borrow_mut().answer.take().map_or(Poll::Pending, Poll::Ready)).await
+    }
+}
+
+/// A warm container. One that crashes is gone, and all that it remembers.
+#[derive(Debug, Default)]
+pub(super) struct Container {
+    remembers: run::Container,
+    /// When it asked for the account's limits, and what AWS told.
+    limits: Cell<Option<(i64, Option<Limits>)>>,
+}
+
+impl Container {
+    /// When AWS told it the account's limits, if it did.
+    pub(super) fn limits_of(&self) -> Option<i64> {
+        self.limits.get().filter(|(_, limits)| limits.is_some()).map(|(read, _)| read)
+    }
+
+    /// The limits that a look at second `asked` goes by; `read`: as AWS would tell them now.
+    fn limits(&self, asked: i64, read: Option<Limits>) -> Option<Limits> {
+        let is_good = |(at, told): &(i64, Option<Limits>)| asked - at < seconds(Limits::good_for(*told));
+        let kept = self.limits.get().filter(is_good).unwrap_or((asked, read));
+        self.limits.set(Some(kept));
+        kept.1
+    }
+}
+
+/// Whole seconds.
+pub(super) fn seconds(time: Duration) -> i64 {
+    i64::try_from(time.as_secs()).unwrap_or(i64::MAX)
+}
+
+/// A run that failed: Lambda tries it again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Failed {
+    /// AWS could not be read.
+    Read,
+    /// A call that writes was not answered, or throttled to the end.
+    Act,
+    /// Everything took too long, twice.
+    TooSlow,
+}
+
+/// What goes wrong between a run and AWS, so that the checks can be seen to find it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, strum::EnumIter)]
+pub(super) enum Flaw {
+    #[default]
+    None,
+    /// Takes a look of any age for a fresh one.
+    OldLook,
+    /// Writes no memory.
+    NoIntent,
+    /// Reads no memory.
+    Forgetful,
+    /// Counts each change twice.
+    CountsTwice,
+    /// Counts no change.
+    CountsNever,
+    /// Counts before it changes.
+    CountsFirst,
+    /// Does not read the tag that switches it off.
+    DeafToTags,
+    /// Takes on-demand mode for allowed.
+    Switches,
+    /// Takes shard-level metrics for allowed.
+    Watches,
+    /// Knows no maximum of shards.
+    Widens,
+    /// Knows no maximum of USD an hour.
+    Costly,
+    /// Does not know of the hour's changes.
+    Lavish,
+    /// Does not know of the day's reshards.
+    Spendthrift,
+    /// Takes the account's shard quota for endless.
+    Crowds,
+    /// Takes each record for three.
+    Exaggerates,
+    /// Scales to twice the shards, whatever is needed.
+    Doubles,
+    /// Scales to three times the shards.
+    Triples,
+    /// Changes nothing.
+    Idle,
+}
+
+impl Flaw {
+    /// What a run takes for allowed.
+    fn allow(self, policy: &Policy) -> Policy {
+        let policy = policy.clone();
+        match self {
+            Flaw::Switches => Policy { on_demand: Permission::Allow, ..policy },
+            Flaw::Watches => Policy { diagnose: Permission::Allow, ..policy },
+            Flaw::Widens => Policy { max_shards: u32::MAX, max_shards_ceiling: u32::MAX, ..policy },
+            Flaw::Costly => Policy { max_hourly_cost: None, ..policy },
+            _ => policy,
+        }
+    }
+}
+
+/// A run, from its signal to what came of it.
+pub(super) struct Invocation {
+    pub(super) line: Line,
+    pub(super) signal: Signal,
+    pub(super) policy: Rc<Policy>,
+    pub(super) container: Rc<Container>,
+    pub(super) flaw: Flaw,
+}
+
+impl Invocation {
+    /// Through the one entrance. A sweep of one stream has all its changes left.
+    pub(super) async fn run(self) -> Result<Decision, Failed> {
+        let Invocation { line, signal, policy, container, flaw } = self;
+        let policy = &flaw.allow(&policy);
+        let left = AtomicU32::new(policy.max_changes_per_sweep);
+        let left_in_sweep = matches!(signal, Signal::Sweep(_)).then_some(&left);
+        let mut account = Flawed { line: &line, container: &container, flaw, written: String::new() };
+        let forgetful = run::Container::default();
+        let container = if flaw == Flaw::Lavish { &forgetful } else { &container.remembers };
+        let run = Run { signal: &signal, home: &home(), policy, container, left_in_sweep };
+        match run.handle(&mut account).await {
+            Ok(Handled { decision, .. }) => Ok(decision),
+            Err(RunError::Call(failed)) => Err(failed),
+            Err(RunError::TooSlow) => Err(Failed::TooSlow),
+        }
+    }
+}
+
+/// The account of a run with a flaw.
+struct Flawed<'a> {
+    line: &'a Line,
+    container: &'a Container,
+    flaw: Flaw,
+    /// The tag as it was last written.
+    written: String,
+}
+
+impl Account for Flawed<'_> {
+    type Error = Failed;
+
+    fn now(&self) -> DateTime<Utc> {
+        time(self.line.now())
+    }
+
+    fn elapsed(&self) -> Duration {
+        if self.flaw == Flaw::OldLook { Duration::ZERO } else { Duration::from_secs(self.line.now().unsigned_abs()) }
+    }
+
+    async fn observe(&mut self, _: &StreamArn) -> Result<Observed, Failed> {
+        let (asked_at, second) = (self.elapsed(), self.line.now());
+        let Answer::Seen(seen) = self.line.call(Call::Observe).await else { return Err(Failed::Read) };
+        let mut observation = *seen;
+        observation.limits = self.container.limits(second, observation.limits);
+        match self.flaw {
+            Flaw::Forgetful => drop(observation.tags.remove(TAG)),
+            Flaw::DeafToTags => drop(observation.tags.remove(MODE_TAG)),
+            Flaw::Lavish => observation.traffic.fleet_fixes.clear(),
+            Flaw::Spendthrift => forget_reshards(&mut observation),
+            Flaw::Crowds => observation.limits.iter_mut().for_each(|limits| limits.shard_limit = u32::MAX),
+            Flaw::Exaggerates => {
+                let newest = observation.traffic.newest(observation.observed_at);
+                for minute in newest.plus(-EXAGGERATED).to(newest) {
+                    let minute = observation.traffic.minute_mut(minute);
+                    for number in
+                        [&mut minute.incoming_records, &mut minute.incoming_bytes, &mut minute.write_throttled]
+                    {
+                        *number *= 3.0;
+                    }
+                }
+            }
+            _ => {}
+        }
+        Ok(Observed { observation, asked_at })
+    }
+
+    async fn complete(&mut self, _: &StreamArn, seen: &mut Observation, missing: MissingData) -> Result<(), Failed> {
+        let call = Call::Complete(Box::new(seen.clone()), missing);
+        let Answer::Seen(closer) = self.line.call(call).await else { return Err(Failed::Read) };
+        *seen = *closer;
+        Ok(())
+    }
+
+    async fn write_memory(
+        &mut self,
+        _: &StreamArn,
+        text: &str,
+        within: Option<Duration>,
+    ) -> Result<(), CallFailed<Failed>> {
+        text.clone_into(&mut self.written);
+        if matches!(self.flaw, Flaw::NoIntent | Flaw::Idle) {
+            return Ok(());
+        }
+        match self.line.call(Call::Tag { text: text.into(), within }).await {
+            Answer::Refused(refusal) => Err(refused(refusal)),
+            Answer::Done => Ok(()),
+            _ => Err(SILENCE),
+        }
+    }
+
+    async fn change(&mut self, _: &StreamArn, remedy: &Remedy) -> Result<Option<u32>, CallFailed<Failed>> {
+        let mut remedy = remedy.clone();
+        match (self.flaw, &mut remedy) {
+            (Flaw::Idle, remedy) => return Ok(Some(remedy.step().0)),
+            (Flaw::Doubles, Remedy::ScaleShards { from, to, .. }) => *to = 2 * *from,
+            (Flaw::Triples, Remedy::ScaleShards { from, to, .. }) => *to = 3 * *from,
+            (Flaw::CountsFirst, remedy) => {
+                let intent = Memory::parse(&self.written).ok().and_then(|memory| memory.change);
+                let at = intent.map_or_else(|| time(self.line.now()), |intent| intent.at);
+                self.line.call(Call::Count(Remedy::code_of(remedy.kind()), at)).await;
+            }
+            _ => {}
+        }
+        match self.line.call(Call::Change(remedy)).await {
+            Answer::Changed(before) => Ok(before),
+            Answer::Refused(refusal) => Err(refused(refusal)),
+            _ => Err(SILENCE),
+        }
+    }
+
+    async fn count_fix(&mut self, _: &StreamArn, action: &'static str, at: DateTime<Utc>) -> AutoFix {
+        let times = match self.flaw {
+            Flaw::CountsNever | Flaw::CountsFirst | Flaw::Idle => 0,
+            Flaw::CountsTwice => 2,
+            _ => 1,
+        };
+        for _ in 0..times {
+            self.line.call(Call::Count(action, at)).await;
+        }
+        AutoFix::Confirmed
+    }
+
+    async fn count_revert(&mut self, _: &StreamArn, at: DateTime<Utc>) {
+        self.line.call(Call::CountReverted(at)).await;
+    }
+
+    // A message changes nothing in AWS.
+    async fn notify(&mut self, _: &Document) {}
+}
+
+fn forget_reshards(observation: &mut Observation) {
+    observation.traffic.reshards.clear();
+    let Some(tag) = observation.tags.get_mut(TAG) else { return };
+    let Ok(mut memory) = Memory::parse(tag) else { return };
+    memory.reshards.clear();
+    if let Ok(text) = memory.encode() {
+        *tag = text;
+    }
+}
+
+/// Minutes that [`Flaw::Exaggerates`] falsifies: more than the decision's window.
+const EXAGGERATED: i64 = 30;
+
+/// Nobody knows whether the call was carried out.
+const SILENCE: CallFailed<Failed> = CallFailed { answer: None, error: Failed::Act };
+
+fn refused(refusal: Refusal) -> CallFailed<Failed> {
+    CallFailed { answer: call_failed(refusal).answer, error: Failed::Act }
+}

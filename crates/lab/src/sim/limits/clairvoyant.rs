@@ -1,0 +1,237 @@
+//! Knows the load of the whole run, and has planned for it: first as few refused records as `UpdateShardCount` and AWS's
+//! limits of it allow, then as few shard-hours, then as few changes.
+
+use super::Room;
+use crate::rules::HashRange;
+use crate::rules::{RESHARDS_A_DAY, opened_by};
+use crate::sim::arena::{Contender, loads};
+use crate::sim::durations::longest_reshard;
+use crate::sim::workloads::Workload;
+use crate::sim::world::{By, World};
+use unthrottle_core::observation::CapacityMode;
+
+/// The plan changes shards at most once in so many seconds: finer plans save a few shard-minutes, and take longer to find.
+const SLOT: i64 = 5 * 60;
+
+/// Slots of a day.
+const DAY: usize = 24 * 3_600 / SLOT as usize;
+
+/// What a refused record a second is worth against an open shard: more than any plan can save.
+const REFUSED: f64 = 1e6;
+
+/// What a change is worth, in shard-slots: enough that none is made for nothing.
+const CHANGE: f64 = 1e-3;
+
+/// A plan of shard counts, all uniform, and whoever carries it out. A stream in on-demand mode it switches to provisioned
+/// mode first.
+#[derive(Debug)]
+pub struct Clairvoyant {
+    /// Shards of each slot.
+    plan: Vec<u32>,
+}
+
+impl Clairvoyant {
+    /// Plans for a workload.
+    pub fn new(workload: &Workload, seed: u64) -> Clairvoyant {
+        let mut room = Room::of(workload, seed);
+        let seconds: Vec<f64> = loads(workload, seed).collect();
+        let peaks: Vec<f64> =
+            seconds.chunks(SLOT as usize).map(|slot| slot.iter().copied().fold(0.0, f64::max)).collect();
+        let most = most_needed(&mut room, workload, &peaks);
+        Clairvoyant { plan: Planner::new(&mut room, &peaks, most).plan(workload.shards, workload.spent_before()) }
+    }
+
+    /// Shards at that second of the run.
+    fn at(&self, second: i64) -> Option<u32> {
+        let slot = usize::try_from(second / SLOT).ok()?;
+        self.plan.get(slot).or(self.plan.last()).copied()
+    }
+
+    /// The shards to have soon: a reshard that adds some must be done when they are needed.
+    fn due(&self, world: &World) -> Option<u32> {
+        let (now, open) = (world.now(), world.open_shards());
+        let planned = self.at(now)?;
+        let next = self.at(now / SLOT * SLOT + SLOT)?;
+        let begins = SLOT - now % SLOT;
+        let is_time = next > planned && begins <= longest_reshard(opened_by(&HashRange::uniform(open), next));
+        Some(if is_time { next } else { planned })
+    }
+}
+
+impl Contender for Clairvoyant {
+    fn pass(&mut self, world: &mut World) {
+        if world.is_updating() {
+            return;
+        }
+        if *world.mode() == CapacityMode::OnDemand {
+            let _ = world.update_stream_mode(By::Policy, CapacityMode::Provisioned);
+        } else if let Some(due) = self.due(world)
+            && due != world.open_shards()
+            && world.may_be_resharded(due).is_ok()
+        {
+            let _ = world.update_shard_count(By::Policy, due);
+        }
+    }
+}
+
+/// More shards than these take no more of the highest peak.
+fn most_needed(room: &mut Room, workload: &Workload, peaks: &[f64]) -> u32 {
+    let peak = peaks.iter().copied().fold(0.0, f64::max);
+    let quota = workload.account.shard_limit.saturating_sub(workload.account.other_shards);
+    let all = ((peak / room.of_a_shard).ceil() as u32).max(workload.shards);
+    // Uneven keys need more than the mean says; what a single key has no number of shards takes.
+    let candidates = (all..=all.saturating_mul(2)).map(|shards| (shards, room.refused(shards, peak)));
+    let best = candidates.min_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
+    best.map_or(all, |(shards, _)| shards).min(quota).max(workload.shards)
+}
+
+/// The cheapest way to each number of shards with each number of changes, slot by slot.
+struct Planner {
+    /// What each number of shards costs in each slot: by slot, then by shards, of which the first is none.
+    costs: Vec<Vec<f64>>,
+}
+
+/// The cheapest ways after a slot: by changes so far, then by shards.
+type Ways = Vec<Vec<Way>>;
+
+/// What it costs to come here, and from how many shards.
+#[derive(Clone, Copy)]
+struct Way {
+    cost: f64,
+    from: usize,
+}
+
+impl Planner {
+    fn new(room: &mut Room, peaks: &[f64], most: u32) -> Planner {
+        let mut cost = |shards: u32, peak: f64| match shards {
+            0 => f64::INFINITY,
+            _ => f64::from(shards) + REFUSED * room.refused(shards, peak),
+        };
+        Planner { costs: peaks.iter().map(|peak| (0..=most).map(|shards| cost(shards, *peak)).collect()).collect() }
+    }
+
+    /// The shards of each slot, planned day by day. `spent`: the seconds, before the run, of reshards that AWS still counts.
+    /// It counts 24 hours back from each change: what comes too early the next day waits.
+    fn plan(&self, first: u32, spent: impl Iterator<Item = i64>) -> Vec<u32> {
+        let slot_of_day = |second: i64| usize::try_from((DAY as i64 * SLOT + second) / SLOT + 1).unwrap_or_default();
+        let (mut plan, mut free_from): (Vec<u32>, Vec<usize>) = (vec![], spent.map(slot_of_day).collect());
+        for day in self.costs.chunks(DAY) {
+            let open = plan.last().copied().unwrap_or(first);
+            let left =
+                |slot: usize| RESHARDS_A_DAY.saturating_sub(free_from.iter().filter(|free| **free > slot).count());
+            plan.extend(plan_of_a_day(day, open as usize, left));
+            free_from.clear();
+        }
+        plan
+    }
+}
+
+/// From `open` shards on, with at most so many changes by the end of each slot.
+fn plan_of_a_day(costs: &[Vec<f64>], open: usize, changes: impl Fn(usize) -> usize) -> Vec<u32> {
+    let most = costs.first().map_or(0, Vec::len);
+    let mut before = vec![vec![Way { cost: f64::INFINITY, from: open }; most]; RESHARDS_A_DAY + 1];
+    if let Some(way) = before[0].get_mut(open) {
+        way.cost = 0.0;
+    }
+    let mut days_ways: Vec<Ways> = vec![];
+    for (slot, costs) in costs.iter().enumerate() {
+        // The stream is as it is when the day begins.
+        let after = step(&before, costs, if slot > 0 { changes(slot) } else { 0 });
+        days_ways.push(after.clone());
+        before = after;
+    }
+    let ends = before
+        .iter()
+        .enumerate()
+        .flat_map(|(changes, ways)| ways.iter().enumerate().map(move |(shards, way)| (way.cost, changes, shards)));
+    let Some((_, changes, shards)) = ends.min_by(|a, b| a.0.total_cmp(&b.0)) else { return vec![] };
+    back(&days_ways, changes, shards)
+}
+
+/// One slot: stay, or come from anything from half to double, if that makes no more than so many changes.
+fn step(before: &Ways, costs: &[f64], may_make: usize) -> Ways {
+    let most = costs.len();
+    let mut after = before.clone();
+    for changes in 0..before.len() {
+        for shards in 1..most {
+            let mut best = Way { from: shards, ..before[changes][shards] };
+            let may_change = (1..=may_make).contains(&changes);
+            let froms = if may_change { shards.div_ceil(2)..(2 * shards + 2).min(most) } else { 0..0 };
+            for from in froms.filter(|from| *from != shards) {
+                let cost = before[changes - 1][from].cost + CHANGE;
+                if cost < best.cost {
+                    best = Way { cost, from };
+                }
+            }
+            after[changes][shards] = Way { cost: best.cost + costs[shards], ..best };
+        }
+    }
+    after
+}
+
+/// From the end of the cheapest way to its beginning.
+fn back(ways: &[Ways], mut changes: usize, mut shards: usize) -> Vec<u32> {
+    let mut plan = Vec::with_capacity(ways.len());
+    for ways in ways.iter().rev() {
+        plan.push(u32::try_from(shards).unwrap_or(u32::MAX));
+        let from = ways[changes][shards].from;
+        if from != shards {
+            (changes, shards) = (changes - 1, from);
+        }
+    }
+    plan.reverse();
+    plan
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sim::arena::run;
+    use crate::sim::{Policies, load::Load};
+
+    /// The slots in which the plan changes, and to what.
+    fn changes(plan: &[u32]) -> Vec<(usize, u32)> {
+        (1..plan.len()).filter(|slot| plan[*slot] != plan[slot - 1]).map(|slot| (slot, plan[slot])).collect()
+    }
+
+    fn plan(load: Load) -> Vec<u32> {
+        let calm = Workload::named("calm").expect("known");
+        Clairvoyant::new(&Workload { load, ripple: 0.0, ..calm }, 1).plan
+    }
+
+    #[test]
+    fn it_has_the_shards_before_the_load_comes_and_gives_them_back_at_once() {
+        // 3.8 shards' worth until 01:00, then 9: 10 when it comes, as keys are a little uneven, and half of that in the slot before.
+        let planned = plan(Load::Step { from: 3_800.0, to: 9_000.0, at: 3_600 });
+        assert_eq!(changes(&planned), [(11, 5), (12, 10)]);
+        let pulse = plan(Load::Pulse { low: 3_800.0, high: 5_500.0, every: 12 * 3_600, lasts: 1_800 });
+        let up = pulse.iter().filter(|shards| **shards == 6).count();
+        assert_eq!((changes(&pulse).len(), up), (3, 12), "half an hour twice: {:?}", changes(&pulse));
+    }
+
+    #[test]
+    fn it_makes_no_more_changes_than_aws_does_and_spends_them_where_they_save_most() {
+        let pulse = Load::Pulse { low: 1_800.0, high: 3_800.0, every: 3_600, lasts: 600 };
+        let planned = plan(pulse);
+        assert!(changes(&planned).len() <= RESHARDS_A_DAY, "{:?}", changes(&planned));
+        let costs = vec![vec![f64::INFINITY, 9.0, 2.0, 3.0]; 3];
+        assert_eq!(plan_of_a_day(&costs, 3, |_| 1), [3, 2, 2]);
+        assert_eq!(plan_of_a_day(&costs, 3, |_| 0), [3, 3, 3]);
+        assert_eq!(plan_of_a_day(&costs, 3, |slot| usize::from(slot > 1)), [3, 3, 2], "one more is free by then");
+    }
+
+    #[test]
+    fn what_the_day_before_has_spent_is_free_again_a_day_later() {
+        let score = run(&Workload::named("budget").expect("known"), Policies::Clairvoyant, 1);
+        assert_eq!((score.is_healed, score.illegal_calls), (true, 0), "{score:?}");
+    }
+
+    #[test]
+    fn nothing_is_refused_where_the_future_is_known() {
+        for name in ["step-3.5", "spikes", "large-records"] {
+            let workload = Workload { hours: 4, ..Workload::named(name).expect("known") };
+            let score = run(&workload, Policies::Clairvoyant, 3);
+            assert_eq!((score.throttled, score.illegal_calls), (0, 0), "{name}");
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! `ListShards`, and `GetMetricData` for each shard: what only the diagnosis of a skewed stream takes.
+
+use super::traffic::{WRITE_SERIES, WriteSeries, dimension, query, read};
+use super::{Cause, ReadError};
+use aws_sdk_cloudwatch::types::{Metric, MetricDataQuery};
+use aws_sdk_kinesis::types::{ShardFilter, ShardFilterType};
+use chrono::{DateTime, TimeDelta, Utc};
+use std::collections::BTreeMap;
+use unthrottle_core::observation::Shard;
+use unthrottle_core::report::metric::STREAM_NAME;
+use unthrottle_core::signal::StreamArn;
+
+/// The dimension that names a shard.
+const SHARD_ID: &str = "ShardId";
+
+/// More shards than this are not named one by one: three queries each make 450 of the 500 that one call may have. A
+/// search finds them all, but a new shard only once CloudWatch lists it, which can take 15 minutes.
+const NAMED_ONE_BY_ONE: usize = 150;
+
+/// How far back a shard's traffic is read: the longest window, and as long as a record's size is looked up.
+const LOOKBACK: TimeDelta = TimeDelta::minutes(65);
+
+/// More pages than this, of a thousand shards each, no stream has.
+const MOST_PAGES: usize = 100;
+
+/// The open shards. A closed one has an ending sequence number; `AT_LATEST` gives some of those, too.
+pub(super) async fn open_shards(client: &aws_sdk_kinesis::Client, arn: &StreamArn) -> Result<Vec<Shard>, ReadError> {
+    const CALL: &str = "ListShards";
+    let mut open = Vec::new();
+    let mut token = None::<String>;
+    for _ in 0..MOST_PAGES {
+        let call = client.list_shards();
+        // A token names the stream and the filter by itself, and AWS refuses to be told twice.
+        let call = match token.take() {
+            Some(token) => call.next_token(token),
+            None => {
+                let latest = ShardFilter::builder().r#type(ShardFilterType::AtLatest).build();
+                let latest = latest.map_err(|e| unreadable(CALL, arn, Cause::of(e)))?;
+                call.stream_arn(arn.to_string()).shard_filter(latest)
+            }
+        };
+        let page = call.send().await.map_err(|e| ReadError::new(CALL, arn, e))?;
+        for shard in page.shards() {
+            let is_closed = shard.sequence_number_range().is_some_and(|r| r.ending_sequence_number().is_some());
+            if !is_closed {
+                open.push(self::shard(shard).ok_or_else(|| odd(arn, shard.shard_id()))?);
+            }
+        }
+        token = page.next_token().map(Into::into);
+        if token.is_none() {
+            return Ok(open);
+        }
+    }
+    Err(unreadable(CALL, arn, Cause::of(std::io::Error::other("it has no end"))))
+}
+
+fn shard(shard: &aws_sdk_kinesis::types::Shard) -> Option<Shard> {
+    let range = shard.hash_key_range()?;
+    Some(Shard {
+        id: shard.shard_id().into(),
+        parent: shard.parent_shard_id().map(Into::into),
+        first_hash_key: range.starting_hash_key().parse().ok()?,
+        last_hash_key: range.ending_hash_key().parse().ok()?,
+        traffic: Default::default(),
+    })
+}
+
+/// Fills in the traffic of `shards`, up to the last whole minute before `now`.
+pub(super) async fn measure(
+    client: &aws_sdk_cloudwatch::Client,
+    arn: &StreamArn,
+    shards: &mut [Shard],
+    now: DateTime<Utc>,
+) -> Result<(), ReadError> {
+    let names: BTreeMap<String, usize> = shards.iter().enumerate().map(|(i, s)| (s.id.clone(), i)).collect();
+    let is_search = shards.len() > NAMED_ONE_BY_ONE;
+    let queries = if is_search { searches(&arn.name) } else { named(&arn.name, shards) };
+    let put = |id: &str, label: &str, minute, value| {
+        // An id is a metric and, where shards are named, the shard's place.
+        let (metric, place) = id.split_once('_').unwrap_or((id, ""));
+        let place = if is_search { names.get(label).copied() } else { place.parse().ok() };
+        let series = WRITE_SERIES.iter().find(|series| series.letter == metric);
+        if let (Some(shard), Some(series)) = (place.and_then(|place| shards.get_mut(place)), series) {
+            (series.put)(shard.traffic.minute_mut(minute), value);
+        }
+    };
+    read(client, arn, queries, LOOKBACK, now, put).await
+}
+
+fn named(stream: &str, shards: &[Shard]) -> Vec<MetricDataQuery> {
+    let of = |place: usize, shard: &Shard, series: &WriteSeries| {
+        let metric = Metric::builder().namespace("AWS/Kinesis").metric_name(series.metric);
+        let dimensions = [dimension(STREAM_NAME, stream), dimension(SHARD_ID, &shard.id)];
+        query(&format!("{}_{place}", series.letter), "Sum", metric, dimensions)
+    };
+    shards.iter().enumerate().flat_map(|(i, shard)| WRITE_SERIES.iter().map(move |s| of(i, shard, s))).collect()
+}
+
+fn searches(stream: &str) -> Vec<MetricDataQuery> {
+    let of = |series: &WriteSeries| {
+        let expression = format!(
+            "SEARCH('{{AWS/Kinesis,{SHARD_ID},{STREAM_NAME}}} MetricName=\"{}\" {STREAM_NAME}=\"{stream}\"', 'Sum', 60)",
+            series.metric
+        );
+        let label = format!("${{PROP('Dim.{SHARD_ID}')}}");
+        MetricDataQuery::builder().id(series.letter).expression(expression).label(label).build()
+    };
+    WRITE_SERIES.iter().map(of).collect()
+}
+
+fn odd(arn: &StreamArn, shard: &str) -> ReadError {
+    let error = std::io::Error::other(format!("the hash keys of {shard} are not two whole numbers"));
+    unreadable("ListShards", arn, Cause::of(error))
+}
+
+fn unreadable(call: &'static str, arn: &StreamArn, source: Cause) -> ReadError {
+    ReadError { call, stream: arn.name.clone(), code: None, source }
+}

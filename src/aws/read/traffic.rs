@@ -1,0 +1,193 @@
+//! `GetMetricData`: the stream's traffic and our own AutoFix, minute by minute.
+
+use super::ReadError;
+use aws_sdk_cloudwatch::Client;
+use aws_sdk_cloudwatch::primitives::DateTime as AwsTime;
+use aws_sdk_cloudwatch::types::builders::MetricBuilder;
+use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricStat, ScanBy, StatusCode};
+use chrono::{DateTime, TimeDelta, Utc};
+use std::collections::BTreeMap;
+use unthrottle_core::decision::Remedy;
+use unthrottle_core::memory::ChangeKind;
+use unthrottle_core::observation::{LOOKBACK_HOURS, Minute, MinuteTraffic, SHARD_METRICS, Traffic};
+use unthrottle_core::report::metric;
+use unthrottle_core::signal::StreamArn;
+
+/// Seconds. Kinesis publishes its stream metrics once a minute.
+const PERIOD: i32 = 60;
+
+/// A series of `AWS/Kinesis` and where its values go.
+struct Series {
+    id: &'static str,
+    metric: &'static str,
+    statistic: &'static str,
+    put: fn(&mut MinuteTraffic, f64),
+}
+
+const SERIES: [Series; 9] = [
+    Series { id: "incoming_bytes", metric: "IncomingBytes", statistic: "Sum", put: |m, v| m.incoming_bytes = v },
+    Series { id: "incoming_records", metric: "IncomingRecords", statistic: "Sum", put: |m, v| m.incoming_records = v },
+    Series {
+        id: "write_throttled",
+        metric: "WriteProvisionedThroughputExceeded",
+        statistic: "Sum",
+        put: |m, v| m.write_throttled = v,
+    },
+    Series { id: "put_record_bytes", metric: "PutRecord.Bytes", statistic: "Sum", put: |m, v| m.put_record_bytes = v },
+    Series {
+        id: "put_record_count",
+        metric: "PutRecord.Bytes",
+        statistic: "SampleCount",
+        put: |m, v| m.put_record_count = v,
+    },
+    Series {
+        id: "read_throttled",
+        metric: "ReadProvisionedThroughputExceeded",
+        statistic: "Sum",
+        put: |m, v| m.read_throttled = v,
+    },
+    Series { id: "get_bytes", metric: "GetRecords.Bytes", statistic: "Sum", put: |m, v| m.get_records_bytes = v },
+    Series {
+        id: "get_calls",
+        metric: "GetRecords.Bytes",
+        statistic: "SampleCount",
+        put: |m, v| m.get_records_calls = v,
+    },
+    Series {
+        id: "iterator_age",
+        metric: "GetRecords.IteratorAgeMilliseconds",
+        statistic: "Maximum",
+        put: |m, v| m.iterator_age_ms = Some(v),
+    },
+];
+
+/// A metric that shards have, too, and where its values go.
+pub(super) struct WriteSeries {
+    pub letter: &'static str,
+    pub metric: &'static str,
+    pub put: fn(&mut MinuteTraffic, f64),
+}
+
+/// One for each of [`SHARD_METRICS`].
+pub(super) const WRITE_SERIES: [WriteSeries; 3] = [
+    WriteSeries { letter: "b", metric: SHARD_METRICS[0], put: |m, v| m.incoming_bytes = v },
+    WriteSeries { letter: "r", metric: SHARD_METRICS[1], put: |m, v| m.incoming_records = v },
+    WriteSeries { letter: "w", metric: SHARD_METRICS[2], put: |m, v| m.write_throttled = v },
+];
+
+/// The series of AutoFix of all streams.
+const FLEET: &str = "fleet";
+
+/// The series of changes of the stream that somebody took back.
+const REVERTED: &str = "reverted";
+
+/// The series of AutoFix of the stream: the id, the changes that it counts (`None`: all) and where they go.
+const AUTO_FIXES: [(&str, Option<ChangeKind>, Counts); 5] = [
+    ("auto_fix", None, |t| &mut t.auto_fixes),
+    ("reshard", Some(ChangeKind::Scale), |t| &mut t.reshards),
+    ("restore", Some(ChangeKind::Restore), |t| &mut t.reshards),
+    ("mode_switch", Some(ChangeKind::Switch), |t| &mut t.mode_switches),
+    ("mode_switch_back", Some(ChangeKind::SwitchBack), |t| &mut t.mode_switches),
+];
+
+type Counts = fn(&mut Traffic) -> &mut BTreeMap<Minute, u32>;
+
+/// What CloudWatch has published of the last day, up to the last whole minute.
+pub(super) async fn traffic(client: &Client, arn: &StreamArn, now: DateTime<Utc>) -> Result<Traffic, ReadError> {
+    let mut traffic = Traffic::default();
+    let queries = queries(&arn.name);
+    let lookback = TimeDelta::hours(LOOKBACK_HOURS);
+    read(client, arn, queries, lookback, now, |id, _, minute, value| put(&mut traffic, id, minute, value)).await?;
+    Ok(traffic)
+}
+
+/// Gives each datapoint of `queries`, from `lookback` ago up to the last whole minute, to `put`: the id and the label of
+/// its series, its minute and its value.
+pub(super) async fn read(
+    client: &Client,
+    arn: &StreamArn,
+    queries: Vec<MetricDataQuery>,
+    lookback: TimeDelta,
+    now: DateTime<Utc>,
+    mut put: impl FnMut(&str, &str, Minute, f64),
+) -> Result<(), ReadError> {
+    let end = Minute::of(now).start();
+    let start = end - lookback;
+    let mut pages = client
+        .get_metric_data()
+        .set_metric_data_queries(Some(queries))
+        .start_time(AwsTime::from_secs(start.timestamp()))
+        .end_time(AwsTime::from_secs(end.timestamp()))
+        .scan_by(ScanBy::TimestampAscending)
+        .into_paginator()
+        .send();
+    while let Some(page) = pages.next().await {
+        let page = page.map_err(|e| ReadError::new("GetMetricData", arn, e))?;
+        for series in page.metric_data_results() {
+            // A series that CloudWatch could not read is unknown, and unknown is not zero.
+            if matches!(series.status_code(), Some(StatusCode::InternalError | StatusCode::Forbidden)) {
+                return Err(incomplete(arn, series.id().unwrap_or_default()));
+            }
+            for (time, value) in series.timestamps().iter().zip(series.values()) {
+                if let Some(time) = DateTime::from_timestamp(time.secs(), 0) {
+                    let (id, label) = (series.id().unwrap_or_default(), series.label().unwrap_or_default());
+                    put(id, label, Minute::of(time), *value);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn put(traffic: &mut Traffic, id: &str, minute: Minute, value: f64) {
+    let counts = match AUTO_FIXES.iter().find(|(ours, ..)| *ours == id) {
+        Some((_, _, counts)) => Some(counts(traffic)),
+        None if id == FLEET => Some(&mut traffic.fleet_fixes),
+        None if id == REVERTED => Some(&mut traffic.reverts),
+        None => None,
+    };
+    if let Some(counts) = counts {
+        let count = counts.entry(minute).or_default();
+        // The cast saturates, too: anybody may write to our metric.
+        *count = count.saturating_add(value as u32);
+    } else if let Some(series) = SERIES.iter().find(|s| s.id == id) {
+        (series.put)(traffic.minute_mut(minute), value);
+    }
+}
+
+fn queries(stream: &str) -> Vec<MetricDataQuery> {
+    let of_stream = || dimension(metric::STREAM_NAME, stream);
+    let kinesis = SERIES.iter().map(|s| {
+        query(s.id, s.statistic, Metric::builder().namespace("AWS/Kinesis").metric_name(s.metric), [of_stream()])
+    });
+    let ours = AUTO_FIXES.iter().map(|(id, kind, _)| {
+        let action = kind.map(|kind| dimension(metric::ACTION, Remedy::code_of(kind)));
+        query(id, "Sum", of_ours(metric::AUTO_FIX), std::iter::once(of_stream()).chain(action))
+    });
+    let reverted = query(REVERTED, "Sum", of_ours(metric::REVERTED), [of_stream()]);
+    kinesis.chain(ours).chain([reverted, query(FLEET, "Sum", of_ours(metric::AUTO_FIX), [])]).collect()
+}
+
+fn of_ours(name: &str) -> MetricBuilder {
+    Metric::builder().namespace(metric::NAMESPACE).metric_name(name)
+}
+
+pub(super) fn query(
+    id: &str,
+    statistic: &str,
+    metric: MetricBuilder,
+    dimensions: impl IntoIterator<Item = Dimension>,
+) -> MetricDataQuery {
+    let metric = metric.set_dimensions(Some(dimensions.into_iter().collect())).build();
+    let stat = MetricStat::builder().metric(metric).period(PERIOD).stat(statistic).build();
+    MetricDataQuery::builder().id(id).metric_stat(stat).build()
+}
+
+pub(super) fn dimension(name: &str, value: &str) -> Dimension {
+    Dimension::builder().name(name).value(value).build()
+}
+
+fn incomplete(arn: &StreamArn, series: &str) -> ReadError {
+    let source = super::Cause::of(std::io::Error::other(format!("CloudWatch could not read the series `{series}`")));
+    ReadError { call: "GetMetricData", stream: arn.name.clone(), code: None, source }
+}

@@ -1,0 +1,71 @@
+//! Calls at the start of the process, so that the first event does not pay for what the first call of each kind does.
+
+use super::Clients;
+use std::net::Ipv4Addr;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+/// The warm-up takes a few milliseconds; longer, and the first event waits for it.
+const WARM_UP: Duration = Duration::from_secs(1);
+
+impl Clients {
+    /// Does once what the first call of each kind would otherwise do while an event waits: credentials, endpoint rules,
+    /// serialization, signing, connections. Nothing leaves the machine: a server in this process answers. Calls that are
+    /// stopped before they are sent warm too little: `make bench` then shows the first event at twice the tenth's CPU.
+    pub async fn warm_up(&self) {
+        // A proxy would be sent what is meant for the server here.
+        let proxies = ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
+        if proxies.iter().any(|name| std::env::var_os(name).is_some_and(|proxy| !proxy.is_empty())) {
+            return;
+        }
+        let Ok(server) = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await else { return };
+        let Ok(address) = server.local_addr() else { return };
+        let calls = self.call_each_once(format!("http://{address}"));
+        // A warm-up that goes wrong costs the first event a little time, and nothing else.
+        tokio::select! { () = answer_all(server) => {}, _ = tokio::time::timeout(WARM_UP, calls) => {} }
+    }
+
+    async fn call_each_once(&self, endpoint: String) {
+        const ARN: &str = "arn:aws:kinesis:us-east-1:123456789012:stream/warm-up";
+        let kinesis = || aws_sdk_kinesis::config::Builder::new().endpoint_url(&endpoint);
+        let cloudwatch = || aws_sdk_cloudwatch::config::Builder::new().endpoint_url(&endpoint);
+        let summary = self.kinesis.describe_stream_summary().stream_arn(ARN);
+        let limits = self.kinesis.describe_limits();
+        let tags = self.kinesis.list_tags_for_resource().resource_arn(ARN);
+        let metrics = self.cloudwatch.get_metric_data();
+        let tag = self.kinesis.tag_resource().resource_arn(ARN);
+        let update = self.kinesis_once.update_shard_count().stream_arn(ARN);
+        let put = self.cloudwatch.put_metric_data();
+        let (_, _, _, _, _, _, _) = tokio::join!(
+            summary.customize().config_override(kinesis()).send(),
+            limits.customize().config_override(kinesis()).send(),
+            tags.customize().config_override(kinesis()).send(),
+            metrics.customize().config_override(cloudwatch()).send(),
+            tag.customize().config_override(kinesis()).send(),
+            update.customize().config_override(kinesis()).send(),
+            put.customize().config_override(cloudwatch()).send(),
+        );
+    }
+}
+
+/// Answers every request with an empty success, for ever.
+async fn answer_all(server: TcpListener) {
+    while let Ok((mut socket, _)) = server.accept().await {
+        tokio::spawn(async move {
+            let mut request = Vec::with_capacity(4096);
+            while !is_whole(&request) && socket.read_buf(&mut request).await.is_ok_and(|read| read > 0) {}
+            let answer =
+                "HTTP/1.1 200 OK\r\nsmithy-protocol: rpc-v2-cbor\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+            drop(socket.write_all(answer.as_bytes()).await);
+        });
+    }
+}
+
+/// Whether an HTTP request has come with all of its body.
+fn is_whole(request: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(request).to_ascii_lowercase();
+    let Some((head, _)) = text.split_once("\r\n\r\n") else { return false };
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse().ok());
+    request.len() >= head.len() + 4 + length.unwrap_or(0)
+}

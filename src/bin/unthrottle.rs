@@ -1,8 +1,0 @@
-//! The command line.
-
-use std::process::ExitCode;
-
-#[tokio::main]
-async fn main() -> ExitCode {
-    unthrottle::cli::run().await
-}
