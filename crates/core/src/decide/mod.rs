@@ -10,6 +10,7 @@ mod on_demand;
 mod pending;
 mod phase;
 mod reads;
+mod recall;
 mod restore;
 mod throttling;
 mod triage;
@@ -133,7 +134,7 @@ impl<'a> Case<'a> {
         let stream = self.stream()?;
         let policy = self.allowed()?;
         self.decision.mode = policy.mode;
-        let recalled = history::recall(self.observation).map_err(|e| Reason::BadMemory(e.to_string()))?;
+        let recalled = recall::recall(self.observation).map_err(|e| Reason::BadMemory(e.to_string()))?;
         if stream.status == Status::Updating {
             return Err(Reason::Resharding);
         }

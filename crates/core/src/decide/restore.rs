@@ -1,4 +1,4 @@
-//! A stream that is not throttled: what of our own doing is to be undone.
+//! A stream that is not throttled: which of our own changes are to be undone, and whether they can be.
 
 use super::Case;
 use super::bounds::is_too_expensive;
@@ -12,19 +12,21 @@ use crate::policy::{Permission, StreamPolicy};
 use crate::signal::Undo;
 use chrono::{DateTime, TimeDelta, Utc};
 
-/// Metrics stay on for so long without a diagnosis: skew that throttles now and then has an hour to show itself, and a
-/// person to look at the shards.
+/// Shard-level metrics without a diagnosis stay on for this long. Skew that throttles now and then has an hour to show itself,
+/// and a person has an hour to look at the shards. More costs money and shows no more.
 pub(super) const METRICS_ON_FOR: TimeDelta = TimeDelta::hours(1);
 
-/// Hours from one restore to the next. The peak of the calm hours is known whatever the shards, so only what the last one
-/// throttles is waited for: most batches of producers come within an hour.
-const RESTORED_FOR: i64 = 1;
+/// Hours from one restore to the next. The peak load is known whatever the shards, so the wait is only for what the last
+/// restore throttles: most batches of producers come within an hour.
+const HOURS_AFTER_RESTORE: i64 = 1;
 
-/// Reshards of a day that giving shards back leaves untouched: the next load may need them.
+/// Reshards of a day that an automatic restore leaves unused: the next load may need them.
 const RESHARDS_KEPT: usize = 2;
 
+const HEALTHY: Reason = Reason::Healthy { healed: None };
+
 impl Case<'_> {
-    /// No throttling, and no change of ours that waits to be verified: what is left to undo.
+    /// No throttling, and no change of ours that waits for its verification: what is left to undo.
     pub(super) fn undo(
         &mut self,
         stream: &Stream,
@@ -32,53 +34,49 @@ impl Case<'_> {
         history: &mut History,
         newest: Minute,
     ) -> Result<Remedy, Reason> {
-        let undone = self.undo_when_due(stream, policy, history, newest);
+        let undone = self.pending_undo(stream, policy, history, newest);
         if undone.is_err() {
             self.record_restore_tried(history);
         }
         undone
     }
 
-    /// Something is in the way of giving the stream back, if there is anything to give back.
+    /// Records that something prevents a restore, if there is anything to restore.
     pub(super) fn record_restore_tried(&self, history: &mut History) {
         if self.policy.restore_after_hours > 0 && is_raised(&history.memory) {
             history.record_restore_tried(self.now);
         }
     }
 
-    fn undo_when_due(
+    fn pending_undo(
         &mut self,
         stream: &Stream,
         policy: &StreamPolicy,
         history: &History,
         newest: Minute,
     ) -> Result<Remedy, Reason> {
-        const HEALTHY: Reason = Reason::Healthy { healed: None };
         let after = if is_diagnosed(&history.memory) { TimeDelta::zero() } else { METRICS_ON_FOR };
-        if let Some(unwatch) = metrics_off(stream, history, self.now, after) {
+        if let Some(metrics_off) = metrics_off(stream, history, self.now, after) {
             history.not_refused_lately(self.now)?;
-            return Ok(unwatch);
+            return Ok(metrics_off);
         }
         let hours = i64::from(self.policy.restore_after_hours);
-        if hours == 0 || !self.is_calm(history, newest, hours) {
+        if hours == 0 || !self.is_without_throttling(history, newest, hours) {
             return Err(HEALTHY);
         }
-        if self.is_switch_due(stream, policy, history) {
+        if self.is_switch_pending(stream, policy, history) {
             return self.switch_back(stream, policy, history, newest, hours);
         }
-        let Some(base) = history.memory.base.filter(|_| stream.mode == CapacityMode::Provisioned) else {
-            return Err(HEALTHY);
-        };
-        // What stands in the way of giving shards back is no news: they are given back when it has gone.
-        let is_free = history.last_is_done(stream) && self.no_restore(stream, history, true).is_none();
-        if !is_free {
+        let base = history.memory.base.filter(|_| stream.mode == CapacityMode::Provisioned).ok_or(HEALTHY)?;
+        // A reason against a restore is no news: the shards are restored when the reason has gone.
+        if !history.last_is_done(stream) || self.prevents_restore(stream, history, true).is_some() {
             return Err(HEALTHY);
         }
         self.restore(stream, policy, newest, hours, base).map_err(|_| HEALTHY)
     }
 
-    /// A person missing the last change of ours taken back: the same checks, but for the calm hours, the day after a split, and
-    /// the reshards kept for more load.
+    /// A person asks to undo the last change. The checks are the same, without three: the hours without throttling, the day
+    /// after a split, and the reshards kept for more load.
     pub(super) fn undo_by_hand(
         &mut self,
         undo: Undo,
@@ -87,14 +85,12 @@ impl Case<'_> {
         history: &History,
         newest: Minute,
     ) -> Result<Remedy, Reason> {
-        let unwatch = metrics_off(stream, history, self.now, TimeDelta::zero());
-        if let Some(unwatch) = unwatch.filter(|_| undo.to.is_none()) {
-            return Ok(unwatch);
+        if let Some(off) = metrics_off(stream, history, self.now, TimeDelta::zero()).filter(|_| undo.to.is_none()) {
+            return Ok(off);
         }
         let hours = i64::from(self.policy.restore_after_hours).max(1);
         if stream.mode == CapacityMode::OnDemand {
-            let is_ours = history.memory.was_provisioned;
-            return if is_ours && undo.to.is_none() {
+            return if history.memory.was_provisioned && undo.to.is_none() {
                 self.switch_back(stream, policy, history, newest, hours)
             } else {
                 not_restorable("it is in on-demand mode, and unthrottle has not switched it there")
@@ -103,46 +99,47 @@ impl Case<'_> {
         let last = history.memory.change.as_ref().filter(|change| change.is_done(stream) && change.to > change.from);
         let before = history.memory.base.or(last.map(|change| change.from));
         let Some(target) = undo.to.or(before.filter(|_| history.last_is_done(stream))) else {
-            return not_restorable("no change of ours is left to take back; give the number of shards");
+            return not_restorable("no change of ours is left to undo; give the number of shards with --to");
         };
         if target >= stream.open_shards {
-            return not_restorable(&format!("it has {} shards, and shards are only taken back", stream.open_shards));
+            return not_restorable(&format!("it has {} shards, and a restore only removes shards", stream.open_shards));
         }
-        if let Some(why) = self.no_restore(stream, history, false) {
+        if let Some(why) = self.prevents_restore(stream, history, false) {
             return Err(Reason::NotRestorable(why));
         }
         self.restore(stream, policy, newest, hours, target).map_err(Reason::NotRestorable)
     }
 
-    /// Whether nothing was throttled for so many hours, and nothing of ours changed for as long as that needs.
-    fn is_calm(&self, history: &History, newest: Minute, hours: i64) -> bool {
+    /// Whether nothing was throttled for `hours`, and nothing of ours changed for as long as a restore needs.
+    fn is_without_throttling(&self, history: &History, newest: Minute, hours: i64) -> bool {
         let first = newest.plus(1 - 60 * hours);
         let is_quiet = first.to(newest).all(|minute| !self.observation.traffic.minute(minute).is_throttled());
         let unchanged = newest.plus(1 - 60 * unchanged_for(&history.memory, hours));
         is_quiet && history.evidence_from.is_none_or(|from| from <= unchanged.start())
     }
 
-    /// What stands in the way of giving shards back, whatever their number.
-    fn no_restore(&self, stream: &Stream, history: &History, is_automatic: bool) -> Option<String> {
-        let (spent, allowed) = history.budget(ChangeKind::Restore, &self.observation.traffic, self.now);
+    /// What prevents a restore, whatever the number of shards.
+    fn prevents_restore(&self, stream: &Stream, history: &History, is_automatic: bool) -> Option<String> {
+        let (spent, is_allowed) = history.budget(ChangeKind::Restore, &self.observation.traffic, self.now);
         let kept = if is_automatic { RESHARDS_KEPT } else { 0 };
-        let behind = self.decision.evidence.backlog_milliseconds();
-        match () {
-            () if behind.is_some() => Some("its readers are behind".into()),
-            () if !allowed => Some("AWS allows no more reshards of it today".into()),
-            () if spent + kept >= RESHARDS_A_DAY => Some(format!(
-                "{spent} of the {RESHARDS_A_DAY} reshards of a day are spent, and two are kept for more load"
-            )),
-            () if is_automatic && !history.split_histories(self.now).is_empty() => {
-                Some("a hot shard of it was split today".into())
-            }
-            () if stream.open_shards < 2 => Some("it has one shard".into()),
-            () => None,
+        if self.decision.evidence.backlog_milliseconds().is_some() {
+            return Some("its readers are behind".into());
         }
+        if !is_allowed {
+            return Some("AWS allows no more reshards of it today".into());
+        }
+        if spent + kept >= RESHARDS_A_DAY {
+            let kept = format!("{RESHARDS_KEPT} are kept for more load");
+            return Some(format!("{spent} of the {RESHARDS_A_DAY} reshards of a day are spent, and {kept}"));
+        }
+        if is_automatic && !history.split_histories(self.now).is_empty() {
+            return Some("a hot shard of it was split today".into());
+        }
+        (stream.open_shards < 2).then(|| "it has one shard".into())
     }
 
-    /// The step from the open shards down towards `target`: no further than AWS, the peak of so many hours, and the
-    /// person's minimum allow. `Err`: why not one.
+    /// The step from the open shards down towards `target`. AWS's half, the peak of the last `hours`, and the person's
+    /// minimum bound it. `Err`: why there is no step.
     fn restore(
         &self,
         stream: &Stream,
@@ -152,38 +149,44 @@ impl Case<'_> {
         target: u32,
     ) -> Result<Remedy, String> {
         let from = stream.open_shards;
+        let peak = self.peak(newest, hours, self.evenness(newest, target));
         let floors = [
             (target, None),
             (from.div_ceil(2), Some(Bound::Half)),
-            (self.peak(newest, hours, self.evenness(newest, target)), Some(Bound::Peak)),
+            (peak.shards, Some(Bound::Peak)),
             (policy.min_shards, Some(Bound::MinShards)),
         ];
-        // Of equal floors the first is the one that is said.
+        // Of equal floors the sentence names the first.
         let highest = floors.into_iter().rev().max_by_key(|(shards, _)| *shards);
         let (to, partial) = highest.unwrap_or((from, None));
-        let left = self.observation.limits.map_or(u32::MAX, |limits| limits.shards_left());
         if to >= from {
-            let hours = if hours == 1 { "hour".to_owned() } else { format!("{hours} hours") };
-            return Err(format!("the peak of the last {hours}, or your minimum, needs all that it has"));
+            return Err(match partial {
+                Some(Bound::MinShards) => format!("your minimum is {to} shards, and it has {from}"),
+                _ => peak.needs_all(from, hours),
+            });
         }
-        // On the way down no more are opened than there will be.
+        let left = self.observation.limits.map_or(u32::MAX, |limits| limits.shards_left());
+        // On the way down AWS opens no more shards than there will be.
         if to > left {
             return Err(format!(
-                "the account's quota has room for {left} shards, and {to} may be opened on the way down"
+                "the account's quota has room for {left} shards, and AWS may open {to} on the way down"
             ));
         }
         Ok(Remedy::Restore { from, to, partial })
     }
 
-    /// The shards that the peak of so many hours needs, written or read, where each takes the share `even` of what it
-    /// could before the first of them is full.
-    fn peak(&self, newest: Minute, hours: i64, even: f64) -> u32 {
+    /// The peak load of the last `hours`, written or read. `evenness`: the share of its capacity that a stream takes before
+    /// the first of its shards is full.
+    fn peak(&self, newest: Minute, hours: i64, evenness: f64) -> Peak {
         let traffic = &self.observation.traffic;
-        let full = newest.plus(1 - 60 * hours).to(newest).map(|minute| {
+        let full_shards = |minute: Minute| {
             let read = traffic.minute(minute).get_records_bytes / 60.0 / SHARD_READ_BYTES_PER_SECOND;
             Offered::in_minute(traffic, minute).shards().unwrap_or_default().max(read)
-        });
-        shards_at(full.fold(0.0, f64::max) / even, self.policy.target_utilization)
+        };
+        let minutes = newest.plus(1 - 60 * hours).to(newest).map(|minute| (minute, full_shards(minute)));
+        let (minute, full_shards) = minutes.max_by(|(_, a), (_, b)| a.total_cmp(b)).unwrap_or((newest, 0.0));
+        let shards = shards_at(full_shards / evenness, self.policy.target_utilization);
+        Peak { minute, full_shards, shards }
     }
 
     /// How even the keys are, from 0 to 1: the most that the stream took at `base` shards while it throttled, as a share of
@@ -197,11 +200,11 @@ impl Case<'_> {
         taken.filter(|taken| *taken >= FULL).reduce(f64::max).map_or(1.0, |taken| taken.min(1.0))
     }
 
-    fn is_switch_due(&self, stream: &Stream, policy: &StreamPolicy, history: &History) -> bool {
-        let ours = history.memory.was_provisioned && stream.mode == CapacityMode::OnDemand;
+    fn is_switch_pending(&self, stream: &Stream, policy: &StreamPolicy, history: &History) -> bool {
+        let is_ours = history.memory.was_provisioned && stream.mode == CapacityMode::OnDemand;
         // AWS allows two switches a day, and one of them is a person's: none of ours may be less than a day old.
         let (spent, _) = history.budget(ChangeKind::Switch, &self.observation.traffic, self.now);
-        ours && policy.on_demand == Permission::Allow && spent == 0
+        is_ours && policy.on_demand == Permission::Allow && spent == 0
     }
 
     fn switch_back(
@@ -213,85 +216,111 @@ impl Case<'_> {
         hours: i64,
     ) -> Result<Remedy, Reason> {
         let back = Remedy::SwitchToProvisioned { shards: stream.open_shards };
-        match self.hindrance(&back, stream, policy, history, newest, hours) {
+        let obstacle = self.obstacle_of_stream(stream, policy, newest, hours);
+        match obstacle.or_else(|| self.obstacle_of_limits(&back, stream, history)) {
             None => Ok(back),
             Some(why) => Err(Reason::NotRestorable(why)),
         }
     }
 
-    /// What stands in the way of provisioned mode. What AWS does not say stands in the way, too.
-    fn hindrance(
-        &self,
-        back: &Remedy,
-        stream: &Stream,
-        policy: &StreamPolicy,
-        history: &History,
-        newest: Minute,
-        hours: i64,
-    ) -> Option<String> {
-        let traffic = &self.observation.traffic;
-        let needed = self.peak(newest, hours, 1.0);
+    /// What of the stream itself prevents provisioned mode. What AWS does not say prevents it, too.
+    fn obstacle_of_stream(&self, stream: &Stream, policy: &StreamPolicy, newest: Minute, hours: i64) -> Option<String> {
         let open = stream.open_shards;
+        let needed = self.peak(newest, hours, 1.0).shards;
         let count = |what: &str, count: Option<u32>| match count {
             Some(0) => None,
             Some(some) => Some(format!("it has {what} ({some}), which need on-demand mode")),
             None => Some(format!("AWS does not say whether it has {what}")),
         };
-        let hindrances = [
-            count("channels", stream.channels),
-            count("queues", stream.queues),
-            (open == 0).then(|| "its number of shards is not known".to_owned()),
-            (open < policy.min_shards)
-                .then(|| format!("it would keep {open} shards, below the minimum of {}", policy.min_shards)),
-            (needed > open).then(|| format!("its peak needs {needed} shards, and it would keep {open}")),
-            (open > policy.max_shards)
-                .then(|| format!("it would keep {open} shards, above the maximum of {}", policy.max_shards)),
-            match self.observation.limits {
-                Some(limits) if limits.shards_left() < open => {
-                    Some(format!("the account's quota has room for {} shards, and it has {open}", limits.shards_left()))
-                }
-                Some(_) => None,
-                None => Some("AWS does not say how many shards the account may open".to_owned()),
-            },
-            (!history.budget(ChangeKind::SwitchBack, traffic, self.now).1)
-                .then(|| "AWS has refused it in the last 24 hours".to_owned()),
-            self.policy.max_hourly_cost.and_then(|max| {
-                let cost = self.cost_of(back, stream, history);
-                let after = cost.after_usd_per_hour;
-                is_too_expensive(&cost, max)
-                    .then(|| format!("it would cost ${after} an hour, above the maximum of ${max}"))
-            }),
-        ];
-        hindrances.into_iter().flatten().next()
+        let would_keep = |shards: &str| Some(format!("it would keep {open} shards, {shards}"));
+        if let Some(why) = count("channels", stream.channels).or_else(|| count("queues", stream.queues)) {
+            return Some(why);
+        }
+        if open == 0 {
+            return Some("its number of shards is not known".into());
+        }
+        if open < policy.min_shards {
+            return would_keep(&format!("below the minimum of {}", policy.min_shards));
+        }
+        if needed > open {
+            return Some(format!("its peak needs {needed} shards, and it would keep {open}"));
+        }
+        if open > policy.max_shards {
+            return would_keep(&format!("above the maximum of {}", policy.max_shards));
+        }
+        None
+    }
+
+    /// What of the account, of AWS or of the cost prevents provisioned mode.
+    fn obstacle_of_limits(&self, back: &Remedy, stream: &Stream, history: &History) -> Option<String> {
+        let open = stream.open_shards;
+        let Some(limits) = self.observation.limits else {
+            return Some("AWS does not say how many shards the account may open".into());
+        };
+        if limits.shards_left() < open {
+            return Some(format!(
+                "the account's quota has room for {} shards, and it has {open}",
+                limits.shards_left()
+            ));
+        }
+        if !history.budget(ChangeKind::SwitchBack, &self.observation.traffic, self.now).1 {
+            return Some("AWS has refused it in the last 24 hours".into());
+        }
+        let max = self.policy.max_hourly_cost?;
+        let cost = self.cost_of(back, stream, history);
+        let after = cost.after_usd_per_hour;
+        is_too_expensive(&cost, max).then(|| format!("it would cost ${after} an hour, above the maximum of ${max}"))
     }
 }
 
-/// The shard-level metrics that we switched on `after` ago or longer, and are still on: off again.
+/// The busiest minute of some hours.
+struct Peak {
+    minute: Minute,
+    /// Its load, in shards that would be full to the brim.
+    full_shards: f64,
+    /// The shards that the load needs at the target utilization.
+    shards: u32,
+}
+
+impl Peak {
+    /// Why a restore has to wait: the peak needs all `open` shards. It leaves the window after `hours`.
+    fn needs_all(&self, open: u32, hours: i64) -> String {
+        let last = if hours == 1 { "hour".to_owned() } else { format!("{hours} hours") };
+        format!(
+            "the peak of the last {last} ({:.1} full shards at {} UTC) needs all {open} shards; try again after {} UTC",
+            self.full_shards,
+            self.minute.start().format("%H:%M"),
+            self.minute.plus(60 * hours).end().format("%H:%M")
+        )
+    }
+}
+
+/// Switches off the shard-level metrics that are on because of us, and have been on for `after` or longer.
 fn metrics_off(stream: &Stream, history: &History, now: DateTime<Utc>, after: TimeDelta) -> Option<Remedy> {
-    let watch = history.memory.shard_metrics.filter(|watch| now - watch.at >= after)?;
+    let ours = history.memory.shard_metrics.filter(|ours| now - ours.at >= after)?;
     let is_on = |metric: &&str| !stream.metrics_off().any(|off| off == *metric);
-    let metrics: Vec<_> = watch.names().filter(is_on).collect();
+    let metrics: Vec<_> = ours.names().filter(is_on).collect();
     let is_refused = history.is_refused(ChangeKind::DisableShardMetrics, now);
     (!metrics.is_empty() && !is_refused).then_some(Remedy::DisableShardMetrics { shards: stream.open_shards, metrics })
 }
 
-/// For how many hours nothing of ours may have changed, where nothing was throttled for `calm` hours.
-pub(super) fn unchanged_for(memory: &Memory, calm: i64) -> i64 {
+/// For how many hours nothing of ours may have changed before a restore, where nothing was throttled for `hours`.
+pub(super) fn unchanged_for(memory: &Memory, hours: i64) -> i64 {
     let is_restored = memory.change.as_ref().is_some_and(|change| change.kind == ChangeKind::Restore);
-    if is_restored { calm.min(RESTORED_FOR) } else { calm }
+    if is_restored { hours.min(HOURS_AFTER_RESTORE) } else { hours }
 }
 
-/// Whether there may be something to give back.
+/// Whether there may be something to restore.
 pub(super) fn is_raised(memory: &Memory) -> bool {
     memory.base.is_some() || memory.was_provisioned
 }
 
 /// Whether the metrics that we switched on have shown a shard to split.
 pub(super) fn is_diagnosed(memory: &Memory) -> bool {
-    memory.shard_metrics.is_some_and(|watch| memory.split_histories.iter().any(|line| line.at >= watch.at))
+    memory.shard_metrics.is_some_and(|ours| memory.split_histories.iter().any(|split| split.at >= ours.at))
 }
 
-/// The same where a decision holds, and does not wait for something that is to come: metrics cost money.
+/// In a hold that does not wait for something to come, shard-level metrics are switched off: they cost money.
 pub(super) fn switch_metrics_off_in_hold(
     reason: Reason,
     stream: &Stream,

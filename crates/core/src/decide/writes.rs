@@ -189,7 +189,7 @@ impl Throttled<'_> {
         if splits >= DIAGNOSTIC_SPLITS {
             return Err(hot_key(if lost { HotKeyEvidence::LostMemory } else { HotKeyEvidence::Splits(splits) }));
         }
-        heat.other_histories(hot, &lines).map(|_| (splits, at)).ok_or(Reason::SplitBudgetSpent(SplitBudget::Lines))
+        heat.other_histories(hot, &lines).map(|_| (splits, at)).ok_or(Reason::SplitBudgetSpent(SplitBudget::Histories))
     }
 
     fn split_at(&self, shard: &str, at: u128, partial: Option<Bound>) -> Result<Remedy, Reason> {

@@ -159,7 +159,7 @@ pub enum NoDiagnosis {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SplitBudget {
     /// As many lines of hot shards as the memory follows were split, and are hot still.
-    Lines,
+    Histories,
     /// AWS has refused it twice in a row.
     Refused,
 }

@@ -1,0 +1,214 @@
+//! The memory, read against what the stream is now: whether the last change is made, void or overridden, and what of it is
+//! still to be published.
+
+use super::history::{History, RESHARDS_A_DAY, SWITCHES_A_DAY};
+use super::phase::{OurChange, Phase, REBUILT_SETTLES_AFTER, newer, settled_at};
+use super::unpublished::{is_published, publish_again_after};
+use crate::decision::{Reason, Remedy};
+use crate::memory::{Change, ChangeKind, Memory, MemoryError, ShardMetrics, TAG};
+use crate::observation::{CapacityMode, LOOKBACK_HOURS, Minute, Observation, Stream, Traffic};
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+use std::collections::BTreeMap;
+
+/// A memory from further in the future than clocks differ was not written by us. The clocks of machines differ by seconds, and
+/// five minutes leave room for a bad one.
+const CLOCKS_DIFFER: TimeDelta = TimeDelta::minutes(5);
+
+/// What is remembered of a stream.
+pub(super) struct Recalled {
+    pub memory: Memory,
+    /// It, or its last change, was gone, and is rebuilt from our own metrics.
+    is_rebuilt: bool,
+    /// When the loss was found, if no run has recorded it: whoever removed the tag reverted the last change with it, as
+    /// Terraform does.
+    reverted: Option<DateTime<Utc>>,
+}
+
+/// The memory on the stream. Where the tag or its last change is gone, it is rebuilt from our own metrics.
+pub(super) fn recall(observation: &Observation) -> Result<Recalled, MemoryError> {
+    let text = observation.tags.get(TAG);
+    let mut memory = text.map(|text| Memory::parse(text)).transpose()?.unwrap_or_default();
+    let Traffic { auto_fixes, reshards, mode_switches, reverts, .. } = &observation.traffic;
+    let known: Vec<Minute> = memory.reverts.iter().map(|at| Minute::of(*at)).collect();
+    memory.reverts.extend(reverts.keys().filter(|minute| !known.contains(minute)).map(|minute| minute.start()));
+    memory.reverts.sort_unstable();
+    let Some(newest) = auto_fixes.keys().next_back().filter(|_| memory.change.is_none()) else {
+        return Ok(Recalled { memory, is_rebuilt: false, reverted: None });
+    };
+    let is_new = memory.reverts.iter().all(|at| Minute::of(*at) < *newest);
+    let reverted = is_new.then(|| revert_found_at(observation.observed_at));
+    memory.reverts.extend(reverted);
+    memory.switches = times(mode_switches, SWITCHES_A_DAY);
+    memory.reshards = times(reshards, RESHARDS_A_DAY);
+    let mut change = Change::intent(ChangeKind::Lost, 0, 0, newest.start());
+    change.settled = Some(newest.start() + REBUILT_SETTLES_AFTER);
+    Ok(Recalled { memory: memory.intend(change, false), is_rebuilt: true, reverted })
+}
+
+/// The time of a revert that is found at `now`: before the minute of any change that the same run makes, so that the two can
+/// be told apart.
+fn revert_found_at(now: DateTime<Utc>) -> DateTime<Utc> {
+    Minute::of(now).plus(-1).start()
+}
+
+/// When each published change was made, to the minute; `most` of each minute.
+fn times(counts: &BTreeMap<Minute, u32>, most: usize) -> Vec<DateTime<Utc>> {
+    counts.iter().flat_map(|(minute, count)| (0..*count).take(most).map(|_| minute.start())).collect()
+}
+
+impl History {
+    /// Reads the recalled memory against an ACTIVE `stream`. Holds while a change of ours may be under way.
+    pub fn of(
+        recalled: Recalled,
+        observation: &Observation,
+        stream: &Stream,
+        now: DateTime<Utc>,
+    ) -> Result<History, Reason> {
+        let Recalled { memory, is_rebuilt, reverted } = recalled;
+        let traffic = &observation.traffic;
+        let phase = Phase::of(&memory, stream, traffic, now);
+        let mut history = History { memory, is_rebuilt, phase, evidence_from: None, unpublished: vec![], reverted };
+        history.publish_earlier(traffic, now);
+        let Some(at) = history.memory.change.as_ref().map(|change| change.at) else { return Ok(history) };
+        if at > now + CLOCKS_DIFFER {
+            return Err(Reason::BadMemory(format!("its last change is of {at}, which is yet to come")));
+        }
+        match phase {
+            Phase::None => {}
+            Phase::Announced => return Err(Reason::Settling { changed_at: at }),
+            Phase::Void => history.forget_void(stream, traffic, now),
+            Phase::MadeByAnotherRun => {
+                history.settle(now);
+                history.count_evidence(traffic);
+                history.forget(stream, true, now);
+            }
+            Phase::Done | Phase::Lost => {
+                history.find_done(traffic, now);
+                history.count_evidence(traffic);
+                history.publish_last(stream, now);
+                history.forget(stream, false, now);
+            }
+            Phase::External(OurChange::Refused) => history.yield_to_external(stream, traffic, false, now),
+            Phase::External(OurChange::Void) => {
+                history.forget_void(stream, traffic, now);
+                history.yield_to_external(stream, traffic, false, now);
+            }
+            Phase::External(OurChange::FoundDone | OurChange::Done) => {
+                history.find_done(traffic, now);
+                history.yield_to_external(stream, traffic, phase == Phase::External(OurChange::Done), now);
+            }
+        }
+        Ok(history)
+    }
+
+    /// The last change was found done: it settles, AWS accepts changes again, and its datum may be there.
+    fn find_done(&mut self, traffic: &Traffic, now: DateTime<Utc>) {
+        if self.settle(now) {
+            self.memory.refused = None;
+        }
+        if let Some(change) = self.memory.change.as_mut().filter(|change| is_published(traffic, change.at)) {
+            change.published.get_or_insert(now.trunc_subsecs(0));
+        }
+    }
+
+    /// Records when the last change settled. Gives whether that is new.
+    fn settle(&mut self, now: DateTime<Utc>) -> bool {
+        let Some(change) = self.memory.change.as_mut().filter(|change| change.settled.is_none()) else { return false };
+        change.settled = Some(settled_at(change.at, now));
+        change.after = None;
+        true
+    }
+
+    /// From when evidence counts: since the last change settled, or since a change that only the metric knows.
+    fn count_evidence(&mut self, traffic: &Traffic) {
+        let Some(change) = &self.memory.change else { return };
+        self.evidence_from = newer(traffic, change).max(change.settled);
+    }
+
+    /// The last change was never made.
+    fn forget_void(&mut self, stream: &Stream, traffic: &Traffic, now: DateTime<Utc>) {
+        let Some(change) = &self.memory.change else { return };
+        self.evidence_from = newer(traffic, change).max(change.after);
+        self.forget(stream, true, now);
+    }
+
+    /// The datum of the last change is missing: it is published now.
+    fn publish_last(&mut self, stream: &Stream, now: DateTime<Utc>) {
+        let Some(change) = &mut self.memory.change else { return };
+        let is_recent = now - change.at < TimeDelta::hours(LOOKBACK_HOURS);
+        let is_missing = change.published.is_none() && now > publish_again_after(change.at, change.resent);
+        if is_missing && is_recent && change.is_done(stream) {
+            change.resent = Some(now.trunc_subsecs(0));
+            self.unpublished.push((Remedy::code_of(change.kind), change.at));
+        }
+    }
+
+    /// The datum of the change before the last is there by now, or is sent. It stays in the memory until it is found: a run
+    /// that dies before it sends what it recorded leaves it to a later run.
+    fn publish_earlier(&mut self, traffic: &Traffic, now: DateTime<Utc>) {
+        let Some((kind, at)) = self.memory.unpublished else { return };
+        if is_published(traffic, at) || now - at >= TimeDelta::hours(LOOKBACK_HOURS) {
+            (self.memory.unpublished, self.memory.resent) = (None, None);
+        } else if now > publish_again_after(at, self.memory.resent) {
+            self.memory.resent = Some(now.trunc_subsecs(0));
+            self.unpublished.push((Remedy::code_of(kind), at));
+        }
+    }
+
+    /// Another person or tool has changed the stream's capacity since: the capacity is theirs now. Evidence restarts, the
+    /// budgets stay, and there is nothing of ours to restore.
+    fn yield_to_external(&mut self, stream: &Stream, traffic: &Traffic, was_done: bool, now: DateTime<Utc>) {
+        let Some(ours) = self.memory.change.take() else { return };
+        let external = ours.external(stream, now);
+        let is_recent = now - ours.at < TimeDelta::hours(LOOKBACK_HOURS);
+        if is_recent && self.is_reverted(&ours, stream) {
+            self.reverted = Some(revert_found_at(now));
+            self.memory.reverts.extend(self.reverted);
+        }
+        if was_done && ours.published.is_none() && is_recent && ours.kind != ChangeKind::External {
+            (self.memory.unpublished, self.memory.resent) = (Some((ours.kind, ours.at)), ours.resent);
+            self.publish_earlier(traffic, now);
+        }
+        self.memory.base = None;
+        self.evidence_from = external.settled;
+        self.memory = self.memory.intend(external, false);
+        self.forget(stream, false, now);
+    }
+
+    /// Whether somebody went back to what was before our change, or before the incident.
+    fn is_reverted(&self, ours: &Change, stream: &Stream) -> bool {
+        let to_base = self.memory.base.is_some_and(|base| stream.open_shards <= base);
+        match ours.kind {
+            ChangeKind::Restore | ChangeKind::SwitchBack | ChangeKind::External | ChangeKind::Lost => false,
+            // A stream that comes back from on-demand mode keeps the shards that it has grown to.
+            ChangeKind::Switch => true,
+            ChangeKind::Scale | ChangeKind::Split => ours.is_undone(stream) || to_base,
+            ChangeKind::WarmUp | ChangeKind::EnableShardMetrics | ChangeKind::DisableShardMetrics => {
+                stream.mode == CapacityMode::Provisioned && (to_base || self.memory.was_provisioned)
+            }
+        }
+    }
+
+    /// Forgets what we did and is no longer so: another run, person or tool undid it, or it was never made (`is_void`).
+    fn forget(&mut self, stream: &Stream, is_void: bool, now: DateTime<Utc>) {
+        let Memory { change: Some(change), shard_metrics, was_provisioned, switches, base, .. } = &mut self.memory
+        else {
+            return;
+        };
+        let provisioned = stream.mode == CapacityMode::Provisioned;
+        if *was_provisioned && provisioned {
+            *was_provisioned = false;
+            let is_external = !is_void && change.kind != ChangeKind::SwitchBack;
+            // AWS counts a person's switch, too.
+            switches.extend(is_external.then(|| now.trunc_subsecs(0)));
+        }
+        *base = base.filter(|base| !provisioned || stream.open_shards > *base);
+        let Some(ours @ ShardMetrics { on: Some(_), at }) = *shard_metrics else { return };
+        let is_off = |metric: &str| stream.metrics_off().any(|off| off == metric);
+        if is_void && change.kind == ChangeKind::EnableShardMetrics && at == change.at {
+            *shard_metrics = None;
+        } else if ours.names().all(is_off) {
+            *shard_metrics = Some(ShardMetrics { on: None, at: change.at });
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! The decision in words, for a person who reads it on a phone at 3 a.m.: what was seen, what was done or not, why, and what to
+//! do next.
+
+mod act;
+mod call;
+mod hold;
+mod limits;
+mod numbers;
+mod skew;
+mod undo;
+
+pub(super) use undo::undo;
+
+use crate::callers::{CallerCount, Group};
+use crate::decision::{Decision, Evidence, Reason, Verdict};
+use crate::observation::Stream;
+use crate::signal::Signal;
+use numbers::{grouped, refused_side};
+
+/// What the sentence of a hold rests on.
+struct Seen<'a> {
+    evidence: &'a Evidence,
+    /// `None`: the stream was not observed, or does not exist.
+    stream: Option<&'a Stream>,
+    /// A person asks to undo a change.
+    is_undo: bool,
+}
+
+impl Seen<'_> {
+    /// Its open shards; 0 where the stream was not observed.
+    fn open_shards(&self) -> u32 {
+        self.stream.map_or(0, |stream| stream.open_shards)
+    }
+}
+
+/// The sentence of a decision on `stream`, and its end: the cost of a change, and how it is undone.
+pub(super) fn of(signal: &Signal, stream: Option<&Stream>, decision: &Decision) -> (String, String) {
+    let name = signal.stream().map_or("no stream", |s| s.name.as_str());
+    let (text, end) = match &decision.verdict {
+        Verdict::Act(remedy) => (act::act(remedy, signal, decision), undo::end(remedy, signal, stream, decision)),
+        Verdict::Hold(reason) => {
+            let seen = Seen { evidence: &decision.evidence, stream, is_undo: signal.undo().is_some() };
+            (hold::hold(reason, signal, &seen), String::new())
+        }
+    };
+    (format!("{name}: {text}{}", data_loss(decision)), end)
+}
+
+/// A warning that data will be lost, where the decision itself is about something else.
+fn data_loss(decision: &Decision) -> String {
+    match (decision.evidence.data_loss_in_hours, &decision.verdict) {
+        (None, _) | (_, Verdict::Hold(Reason::ConsumerSlow { .. })) => String::new(),
+        (Some(hours), _) => {
+            format!(
+                " A reader is so far behind that unread records are deleted in {hours:.1} hours: raise the retention now."
+            )
+        }
+    }
+}
+
+/// The caller that was throttled most, where throttling is what the decision is about.
+pub(super) fn most_refused(decision: &Decision, callers: &Group) -> String {
+    let evidence = &decision.evidence;
+    let is_too_little = matches!(decision.verdict, Verdict::Hold(Reason::Negligible | Reason::Unconfirmed { .. }));
+    let side = evidence.throttled_side.or_else(|| is_too_little.then(|| refused_side(evidence)));
+    let Some(most) = side.and_then(|side| callers.most(side)) else { return String::new() };
+    let CallerCount { principal, user_agent, operation, count } = most;
+    let calls = if *count == 1 { "1 call".to_owned() } else { format!("{} calls", grouped(*count as f64)) };
+    let how = [user_agent.as_deref(), operation.as_deref(), Some(&calls)].into_iter().flatten().collect::<Vec<_>>();
+    format!(
+        " Of the refused calls that CloudTrail showed here, most: {} ({}).",
+        principal.as_deref().unwrap_or(UNKNOWN_CALLER),
+        how.join(", ")
+    )
+}
+
+/// A caller whose principal is not in CloudTrail's event.
+const UNKNOWN_CALLER: &str = "a caller that CloudTrail does not name";

@@ -1,0 +1,79 @@
+//! Numbers in words: counts, shares, rates and times of the evidence.
+
+use crate::decision::{Evidence, Side};
+
+/// Minutes or hours.
+pub(super) fn time(milliseconds: f64) -> String {
+    match (milliseconds / 60_000.0).round() {
+        1.0 => "1 minute".into(),
+        minutes if minutes < 120.0 => format!("{minutes:.0} minutes"),
+        minutes => format!("{:.1} hours", minutes / 60.0),
+    }
+}
+
+/// What was throttled, in how many minutes.
+pub(super) fn throttling(evidence: &Evidence) -> String {
+    let minutes = evidence.throttled_minutes.unwrap_or_default();
+    let window = evidence.window_minutes.unwrap_or_default();
+    let (what, share) = refused(evidence);
+    format!("{what} in {minutes} of the last {window} published minutes (up to {share} of a minute's)")
+}
+
+/// What was refused, and the highest share of a minute.
+pub(super) fn refused(evidence: &Evidence) -> (String, String) {
+    let records = evidence.write_throttled_records.unwrap_or_default();
+    let calls = evidence.read_throttled_calls.unwrap_or_default();
+    let (what, share) = if refused_side(evidence) == Side::Writes {
+        (format!("{} records refused", grouped(records)), evidence.write_throttled_share)
+    } else {
+        (format!("{} GetRecords calls refused", grouped(calls)), evidence.read_throttled_share)
+    };
+    (what, percent(share.unwrap_or_default()))
+}
+
+/// The side that a sentence about refused records or calls is about.
+pub(super) fn refused_side(evidence: &Evidence) -> Side {
+    let records = evidence.write_throttled_records.unwrap_or_default();
+    evidence.throttled_side.unwrap_or(if records > 0.0 { Side::Writes } else { Side::Reads })
+}
+
+/// A whole number with its thousands apart: 1,234,567.
+pub(super) fn grouped(number: f64) -> String {
+    let digits = format!("{number:.0}");
+    let groups: Vec<&str> =
+        digits.as_bytes().rchunks(3).rev().map(|group| std::str::from_utf8(group).unwrap_or_default()).collect();
+    groups.join(",")
+}
+
+pub(super) fn offered(evidence: &Evidence) -> String {
+    if let Some(bytes) = evidence.get_records_bytes_per_second {
+        return format!("{} read", per_second(bytes));
+    }
+    let records = evidence.offered_records_per_second.unwrap_or_default();
+    let bytes = evidence.offered_bytes_per_second.map(|b| format!(" and {}", per_second(b))).unwrap_or_default();
+    format!("offered {} records/s{bytes} (retries included)", grouped(records))
+}
+
+pub(super) fn needs(evidence: &Evidence) -> &'static str {
+    if evidence.offered_bytes_per_second.is_none() && evidence.get_records_bytes_per_second.is_none() {
+        // Not one accepted record in an hour: the size of a record is unknown.
+        "of unknown size may need"
+    } else {
+        "need"
+    }
+}
+
+pub(super) fn per_second(bytes: f64) -> String {
+    format!("{:.2} MiB/s", bytes / 1_048_576.0)
+}
+
+pub(super) fn percent(share: f64) -> String {
+    match share * 100.0 {
+        small if small > 0.0 && small < 1.0 => format!("{small:.2} %"),
+        percent => format!("{percent:.0} %"),
+    }
+}
+
+pub(super) fn newest(evidence: &Evidence) -> String {
+    evidence.newest().map_or_else(|| "an hour".into(), |minute| minute.end().format("%H:%M").to_string())
+}

@@ -1,0 +1,117 @@
+//! Sentences about load that is uneven: hot shards, hot keys, bursts.
+
+use super::Seen;
+use super::limits::provisioned;
+use super::numbers::{needs, offered, percent, throttling};
+use crate::decision::{HotKeyEvidence, NoDiagnosis, SplitBudget};
+
+pub(super) fn suspected(undiagnosed: NoDiagnosis, seen: &Seen<'_>) -> String {
+    let named = seen.evidence.named_shard.as_deref().map(|shard| format!(" (a producer names {shard})"));
+    format!(
+        "{}; but {}: a few hot shards or keys are the likely cause{}, and more shards alone would not cure them. Look at \
+         the partition keys. {}",
+        throttling(seen.evidence),
+        idle(seen),
+        named.unwrap_or_default(),
+        no_diagnosis(undiagnosed)
+    )
+}
+
+/// How little of the stream's capacity is used while it throttles.
+fn idle(seen: &Seen<'_>) -> String {
+    let (evidence, open) = (seen.evidence, seen.open_shards());
+    let needed = evidence.shards_needed.unwrap_or_default();
+    match evidence.accepted_utilization {
+        Some(accepted) if needed > open => format!(
+            "it accepts no more than {} of what its {open} shards take, however often the refused records are retried",
+            percent(accepted)
+        ),
+        _ => format!("{} {} only {needed} of its {open} shards", offered(evidence), needs(evidence)),
+    }
+}
+
+/// Why no metric shows which shards are hot.
+fn no_diagnosis(why: NoDiagnosis) -> &'static str {
+    match why {
+        NoDiagnosis::Denied => {
+            "UNTHROTTLE_DIAGNOSE=allow lets unthrottle switch shard-level metrics on, once a day, to find the shard."
+        }
+        NoDiagnosis::Today => "Its shard-level metrics were on today, and are switched on once a day at most.",
+        NoDiagnosis::TooMany => "It has more shards than CloudWatch's search tells apart (500).",
+        NoDiagnosis::TooExpensive => {
+            "Shard-level metrics would cost more than the UNTHROTTLE_MAX_HOURLY_COST that you set."
+        }
+        NoDiagnosis::Refused => "AWS refused to switch its shard-level metrics on; the next attempt is after 24 hours.",
+        NoDiagnosis::UnreadableId => "The hottest shard's id has no number, so its splits could not be followed.",
+    }
+}
+
+pub(super) fn hot_key(shard: Option<&str>, shown: HotKeyEvidence, seen: &Seen<'_>) -> String {
+    let evidence = seen.evidence;
+    let throttled = throttling(evidence);
+    let load = evidence.hottest_shard_utilization.map(percent);
+    let load = load.map(|load| format!(", offered {load} of what a shard takes,")).unwrap_or_default();
+    let shard = shard.map_or("one shard".to_owned(), |shard| format!("{shard}{load}"));
+    let found = match shown {
+        HotKeyEvidence::OnDemand => {
+            return format!(
+                "{throttled}, for 15 minutes, and {} are less than half of what its shards take: one partition key, or a \
+                 few, are more than a shard takes, and on-demand mode does not isolate them. Spread the keys.{}",
+                offered(evidence),
+                provisioned(evidence)
+            );
+        }
+        HotKeyEvidence::Splits(splits) => {
+            format!("stays hot after each split ({splits} splits in 24 hours left nearly all of it in one child)")
+        }
+        HotKeyEvidence::LostMemory => {
+            "has nearly all the load of the shard that it was split from (how often that shard was split is forgotten \
+             with the memory)"
+                .into()
+        }
+        HotKeyEvidence::Narrow => "has too few hash keys to be split".into(),
+    };
+    format!(
+        "{throttled}; {shard} {found}: one partition key, or a narrow range of them. No capacity cures that: spread the \
+         key (a suffix, an explicit hash key), or aggregate its records."
+    )
+}
+
+pub(super) fn split_budget_spent(budget: SplitBudget, seen: &Seen<'_>) -> String {
+    let shard = seen.evidence.hottest_shard.as_deref().unwrap_or("a shard");
+    let why = match budget {
+        SplitBudget::Histories => {
+            "but two other hot shards were split in 24 hours and their children are still hot. The memory has no room to \
+             follow a third. Split it by hand if it has more than one hot key."
+        }
+        SplitBudget::Refused => {
+            "and AWS refused twice in a row to split it. The next attempt is after 24 hours: split it by hand, or spread \
+             its keys."
+        }
+    };
+    format!("{}; {shard} is hot, {why}", throttling(seen.evidence))
+}
+
+pub(super) fn micro_burst(seen: &Seen<'_>) -> String {
+    format!(
+        "{}; but {} need only {} of its {} shards, and none is busy over a whole minute: bursts within the minute are \
+         refused. More shards would stand idle: let producers spread their records (batch and linger, jitter timers, \
+         retry with backoff).",
+        throttling(seen.evidence),
+        offered(seen.evidence),
+        seen.evidence.shards_needed.unwrap_or_default(),
+        seen.open_shards()
+    )
+}
+
+pub(super) fn uneven_reads(seen: &Seen<'_>) -> String {
+    format!(
+        "{}; but {} and {:.1} GetRecords a second to each shard are within what its {} shards give. Some shards are read \
+         harder than others, or answers of up to 10 MB keep them busy for seconds: look at the shards' iterator age in the \
+         consumer, ask for fewer records a call, or use enhanced fan-out.",
+        throttling(seen.evidence),
+        offered(seen.evidence),
+        seen.evidence.get_records_calls_per_shard_per_second.unwrap_or_default(),
+        seen.open_shards()
+    )
+}
