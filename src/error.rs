@@ -21,7 +21,8 @@ pub enum Error {
     },
     /// One stream of a sweep took longer than any stream should.
     #[error(
-        "the check of `{stream}` took too long and was given up: AWS or the network is slow. The next check finishes what it began"
+        "the check of `{stream}` took too long and was given up: AWS or the network is slow. The next check finishes \
+         what it began"
     )]
     GivenUp {
         /// The stream.
@@ -32,7 +33,8 @@ pub enum Error {
     SweepTooSlow,
     /// Everything took too long for a safe change.
     #[error(
-        "`{stream}` could not be observed and changed within {} s, twice: AWS or the network is slow. Nothing was changed",
+        "`{stream}` could not be observed and changed within {} s, twice: AWS or the network is slow. Nothing was \
+         changed",
         OBSERVATION_GOOD_FOR.as_secs()
     )]
     TooSlow {

@@ -55,8 +55,8 @@ impl Handler {
         }
     }
 
-    /// The same on another clock, such as that of a local account. The account's limits, which it keeps for a minute, still
-    /// age by the machine's clock.
+    /// The same on another clock, such as that of a local account. The account's limits, which it keeps for a minute,
+    /// still age by the machine's clock.
     #[must_use]
     pub fn on(self, clock: impl Clock + 'static) -> Handler {
         Handler { clock: Arc::new(clock), ..self }
@@ -93,8 +93,8 @@ impl Handler {
         self.run_in_sweep(signal, home, None).await
     }
 
-    /// Handles a signal as part of a sweep. `left_in_sweep`: how many more streams the sweep may change. `None`: this stream
-    /// does not count.
+    /// Handles a signal as part of a sweep. `left_in_sweep`: how many more streams the sweep may change. `None`: this
+    /// stream does not count.
     ///
     /// # Errors
     /// See [`Error`]. A hold is no error.

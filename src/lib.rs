@@ -3,8 +3,9 @@
 //! An event passes these files, in this order:
 //!
 //! 1. `bin/bootstrap.rs` reads the settings, builds the clients once, and takes the events.
-//! 2. [`handler`] gives one event to the one entrance, [`unthrottle_core::run::Run::handle`], with [`aws`] as its account.
-//!    There the signal is triaged, the stream observed, the decision made and carried out, and the report written.
+//! 2. [`handler`] gives one event to the one entrance, [`unthrottle_core::run::Run::handle`], with [`aws`] as its
+//!    account. There the signal is triaged, the stream observed, the decision made and carried out, and the report
+//!    written.
 //! 3. [`sweep`] does that for each stream that needs a check.
 //!
 //! What to do is decided in [`unthrottle_core`]. Nothing here decides.

@@ -1,5 +1,5 @@
-//! The calls that change a stream: its tag and its capacity. The order of these calls, and what AWS's answers mean, is in
-//! [`unthrottle_core::run`].
+//! The calls that change a stream: its tag and its capacity. The order of these calls, and what AWS's answers mean, is
+//! in [`unthrottle_core::run`].
 
 use super::Clients;
 use super::error::{ApplyError, AwsError, Cause};
@@ -43,7 +43,7 @@ impl Changes<'_> {
                 self.update_stream_mode(StreamMode::OnDemand, *warm_mibps).await
             }
             Remedy::SwitchToProvisioned { .. } => self.update_stream_mode(StreamMode::Provisioned, None).await,
-            Remedy::WarmUp { to, .. } => self.update_warm_throughput(*to).await,
+            Remedy::WarmUp { to_mibps, .. } => self.update_warm_throughput(*to_mibps).await,
             Remedy::EnableShardMetrics { metrics, .. } => self.enable_metrics(metrics).await,
             Remedy::DisableShardMetrics { metrics, .. } => self.disable_metrics(metrics).await,
         }

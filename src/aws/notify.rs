@@ -16,12 +16,12 @@ use unthrottle_core::report::{Document, metric};
 /// The longest message with its attributes, in bytes (SNS quotas: 256 KiB). Names and types of attributes count, too.
 const MAX_MESSAGE: usize = 256 * 1024 - 1024;
 
-/// How many notifications a process remembers. Far fewer problems exist within an hour. Above it the process forgets all of
-/// them, which costs one repeated message each.
+/// How many notifications a process remembers. Far fewer problems exist within an hour. Above it the process forgets
+/// all of them, which costs one repeated message each.
 const NOTIFICATIONS_REMEMBERED: usize = 1000;
 
-/// Sends messages, and remembers them for an hour. The process has to remember what no memory on the stream records: holds
-/// without an observation, decisions in observe mode, and tags that cannot be read.
+/// Sends messages, and remembers them for an hour. The process has to remember what no memory on the stream records:
+/// holds without an observation, decisions in observe mode, and tags that cannot be read.
 #[derive(Debug, Default)]
 pub struct Notifier(Mutex<HashMap<(String, &'static str), DateTime<Utc>>>);
 

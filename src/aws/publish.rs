@@ -19,8 +19,8 @@ enum Unsent {
     Unknown(Cause),
 }
 
-/// Sends a count of one. The second value is a line for the log, from which CloudWatch makes the metric: it is there where
-/// CloudWatch refused the call.
+/// Sends a count of one. The second value is a line for the log, from which CloudWatch makes the metric: it is there
+/// where CloudWatch refused the call.
 pub(super) async fn send(client: &Client, count: &Count<'_>) -> (AutoFix, Option<Value>) {
     let (stream, metric) = (count.stream, count.metric);
     match put_once(client, data(count)).await {
@@ -64,7 +64,8 @@ async fn put_once(client: &Client, data: Vec<MetricDatum>) -> Result<(), Unsent>
     }
 }
 
-/// Sends what a line of [`healed`] tells, from where no log becomes metrics; other lines are passed over. Gives the error.
+/// Sends what a line of [`healed`] tells, from where no log becomes metrics; other lines are passed over. Gives the
+/// error.
 pub async fn send_healed(client: &Client, line: &Value) -> Option<Cause> {
     let (Some(stream), Some(took)) = (line[STREAM_NAME].as_str(), line["TimeToHeal"].as_f64()) else { return None };
     let of_stream = || Dimension::builder().name(STREAM_NAME).value(stream).build();

@@ -11,8 +11,9 @@ const WARM_UP: Duration = Duration::from_secs(1);
 
 impl Clients {
     /// Does once what the first call of each kind would otherwise do while an event waits: credentials, endpoint rules,
-    /// serialization, signing, connections. Nothing leaves the machine: a server in this process answers. Calls that are
-    /// stopped before they are sent warm too little: `make bench` then shows the first event at twice the tenth's CPU.
+    /// serialization, signing, connections. Nothing leaves the machine: a server in this process answers. Calls that
+    /// are stopped before they are sent warm too little: `make bench` then shows the first event at twice the tenth's
+    /// CPU.
     pub async fn warm_up(&self) {
         // A proxy would be sent what is meant for the server here.
         let proxies = ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];

@@ -1,4 +1,4 @@
-//! How far a stream may be scaled: what a person allows, what AWS allows, and what it costs.
+//! The bounds of a change: a person's maxima, AWS's quotas and budgets, the cost, and the fleet.
 
 use super::MissingData;
 use super::cost::cost;
@@ -9,24 +9,25 @@ use crate::memory::ChangeKind;
 use crate::observation::{Fleet, Shard};
 use crate::policy::Policy;
 
-/// So many reshards of a day go to what is needed and no further. AWS gives ten: a load that comes back for a third has grown
-/// since the first, and eight doublings are more than any day's growth.
+/// The first two reshards of a day go to the needed shards and no further. A load that needs a third has grown since
+/// the first. From then on a reshard goes to twice the need: AWS allows ten a day, and eight doublings are more than
+/// any day's growth.
 const SMALL_STEPS: usize = 2;
 
 /// The containers that may change streams before the metric shows their changes: the default of the stack's reserved
 /// concurrency. Each may add its part of the hourly bound to what the metric shows.
 const CONTAINERS: u32 = 5;
 
-/// Why not one shard more is possible.
+/// Why a stream cannot get one more shard.
 pub(super) enum NoHeadroom {
-    /// A person's bound: never worked around.
-    OfOurs(Reason),
+    /// A person's bound. unthrottle never works around it.
+    Persons(Reason),
     /// A limit of AWS's.
-    OfAws(AwsLimit),
+    Aws(AwsLimit),
 }
 
 impl AwsLimit {
-    /// The hold where on-demand mode is no way out, either.
+    /// The hold where on-demand mode does not help either.
     pub(super) fn without(self, switch: NoSwitch) -> Reason {
         match self {
             AwsLimit::AccountQuota => Reason::AtAccountQuota(switch),
@@ -36,32 +37,33 @@ impl AwsLimit {
 }
 
 impl Throttled<'_> {
-    /// The step towards `needed` shards that every bound allows. `missing` is set where only the shards' own bounds tell.
+    /// The step towards `needed` shards that every bound allows. Sets `missing` where the step depends on the hash keys
+    /// of the shards.
     pub(super) fn scale(&self, needed: u32, missing: &mut MissingData) -> Result<Remedy, NoHeadroom> {
         let from = self.stream.open_shards;
         let max = self.policy.max_shards;
         if from >= max {
-            return Err(NoHeadroom::OfOurs(Reason::AtMaxShards { max }));
+            return Err(NoHeadroom::Persons(Reason::AtMaxShards { max }));
         }
         if !self.history.budget(ChangeKind::Scale, self.traffic(), self.now).1 {
-            return Err(NoHeadroom::OfAws(AwsLimit::ReshardBudget));
+            return Err(NoHeadroom::Aws(AwsLimit::ReshardBudget));
         }
         let to = |to| Remedy::ScaleShards { from, to, partial: None };
         let double = from.saturating_mul(2);
         let top = max.min(double);
-        // What a stream costs rises with its shards.
+        // The cost of a stream rises with its shards.
         let most = (from + 1..=top).take_while(|n| self.affordable(&to(*n)).is_ok()).last();
-        let most = most.ok_or_else(|| NoHeadroom::OfOurs(self.too_expensive(&to(from + 1))))?;
+        let most = most.ok_or_else(|| NoHeadroom::Persons(self.too_expensive(&to(from + 1))))?;
         let wanted = fast_target(from, self.ample(needed).min(most), most);
         let left = self.limits().map_or(u32::MAX, |l| l.shards_left());
-        // At worst no new boundary is an old one.
+        // At worst, no boundary of the new shards is one of the old shards.
         let tight = left < most.saturating_sub(1);
         missing.shards |= tight && self.observation.shards.is_none();
         let bounds = self.observation.shards.as_deref().unwrap_or_default();
         let fits = |to: &u32| !tight || (to - from <= left && opened_on_the_way(bounds, from, *to) <= left);
-        // A little more than wanted may take fewer short-lived shards: doubling takes none.
+        // A little more than wanted may open fewer short-lived shards: doubling opens none.
         let to = (wanted..=most).find(fits).or_else(|| (from + 1..wanted).rev().find(fits));
-        let to = to.ok_or(NoHeadroom::OfAws(AwsLimit::AccountQuota))?;
+        let to = to.ok_or(NoHeadroom::Aws(AwsLimit::AccountQuota))?;
         let bound = match to {
             to if to >= needed => None,
             to if to < wanted => Some(Bound::AccountQuota),
@@ -72,15 +74,15 @@ impl Throttled<'_> {
         Ok(Remedy::ScaleShards { from, to, partial: bound })
     }
 
-    /// What to go to where every bound allows it. A load that outgrows one healed change after the other would spend the
-    /// day's reshards in small steps; the steps of one incident are as large as what is seen of it.
+    /// The target where every bound allows it. A load that outgrows one healed change after the other would spend the
+    /// day's reshards in small steps. Within one incident each step is as large as the load that the metrics show.
     fn ample(&self, needed: u32) -> u32 {
         let (spent, _) = self.history.budget(ChangeKind::Scale, self.traffic(), self.now);
         let outgrown = spent >= SMALL_STEPS && self.history.is_healed();
         if outgrown { needed.saturating_mul(2) } else { needed }
     }
 
-    /// Holds a remedy that would cost more than the person's maximum, and more than now.
+    /// Holds a remedy that makes the stream cost more than now and more than the person's maximum.
     pub(super) fn affordable(&self, remedy: &Remedy) -> Result<(), Reason> {
         let Some(max) = self.settings.max_hourly_cost else { return Ok(()) };
         let cost = cost(remedy, self.observation, self.stream, self.settings, self.window);
@@ -110,18 +112,18 @@ pub(super) fn fleet(fleet: Fleet, policy: &Policy, remedy: &Remedy) -> Option<Fl
     (fleet.own_unpublished >= of_container).then_some(FleetBound::Container(of_container))
 }
 
-/// Whether a change of this cost is beyond a person's maximum of USD an hour. One that saves is not.
+/// Whether this cost is above a person's maximum of USD an hour. A change that saves money never is.
 pub(super) fn is_too_expensive(cost: &Cost, max: f64) -> bool {
     cost.after_usd_per_hour > max && cost.after_usd_per_hour > cost.before_usd_per_hour
 }
 
-/// Shards that a reshard opens on its way, beyond those that are open: short-lived ones count towards the account's
-/// quota (UpdateShardCount's documentation). Each boundary between the old shards and each between the new ones is cut
-/// before the pieces are merged: 2 → 3 goes over 4, as was observed. `open`: the shards; where they are not known, no
-/// boundary is taken to stay.
+/// The shards that a reshard opens on its way, above the open ones. Short-lived shards count towards the account's
+/// quota (UpdateShardCount's API reference). AWS cuts at each boundary of the old and of the new shards before it
+/// merges the pieces: 2 → 3 goes over 4, as was observed. `open`: the open shards; where they are unknown, no boundary
+/// is assumed to stay.
 fn opened_on_the_way(open: &[Shard], from: u32, to: u32) -> u32 {
     let new: Vec<u128> = (0..to).map(|n| first_hash_key(n, to)).collect();
-    // Where AWS rounds otherwise, a boundary is less than so many keys off.
+    // AWS may round in another way. Then a boundary is off by less than this number of keys.
     let near = u128::from(from.max(to));
     let stays = |shard: &&Shard| {
         let next = new.partition_point(|new| *new < shard.first_hash_key.saturating_sub(near));

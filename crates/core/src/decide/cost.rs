@@ -1,4 +1,4 @@
-//! What a remedy costs: the stream's bill before and after it, at the load that it is to carry.
+//! The cost of a stream before and after a remedy, at the load that the remedy is to carry.
 
 use super::demand::Offered;
 use crate::cost::{BillingMode, Load, Shape};
@@ -6,7 +6,7 @@ use crate::decision::{Cost, Remedy};
 use crate::observation::{CapacityMode, Commitment, Minute, Observation, Stream};
 use crate::policy::Policy;
 
-/// The bill before and after `remedy`, both at the busiest load of `window`.
+/// The cost before and after `remedy`, both at the busiest load of `window`.
 pub(super) fn cost(
     remedy: &Remedy,
     observation: &Observation,
@@ -22,19 +22,19 @@ pub(super) fn cost(
         }
         Remedy::SwitchToOnDemand { .. } => after.mode = on_demand(observation),
         Remedy::SwitchToProvisioned { .. } => after.mode = BillingMode::Provisioned,
-        // Warm throughput itself is free (how-do-i-size-a-stream.html).
+        // AWS does not charge for warm throughput itself (how-do-i-size-a-stream.html).
         Remedy::WarmUp { .. } => {}
         Remedy::EnableShardMetrics { metrics, .. } => after.shard_metrics += count(metrics.len()),
         Remedy::DisableShardMetrics { metrics, .. } => {
             after.shard_metrics = after.shard_metrics.saturating_sub(count(metrics.len()));
         }
     }
-    let bill = |shape| to_the_hundredth_cent(policy.prices.per_hour(shape));
+    let cost = |shape| to_the_hundredth_cent(policy.prices.per_hour(shape));
     let prices = format!("{} {}", policy.prices.region, policy.prices.as_of);
-    Cost { before_usd_per_hour: bill(&before), after_usd_per_hour: bill(&after), prices }
+    Cost { before_usd_per_hour: cost(&before), after_usd_per_hour: cost(&after), prices }
 }
 
-/// The bill in on-demand mode, and in provisioned mode with `shards`.
+/// The cost in on-demand mode, and in provisioned mode with `shards`, USD an hour.
 pub(super) fn in_both_modes(
     observation: &Observation,
     stream: &Stream,
@@ -45,8 +45,8 @@ pub(super) fn in_both_modes(
     let now = shape(observation, stream, window);
     let on_demand = Shape { mode: on_demand(observation), ..now };
     let provisioned = Shape { mode: BillingMode::Provisioned, shards, ..now };
-    let bill = |shape| to_the_hundredth_cent(policy.prices.per_hour(shape));
-    (bill(&on_demand), bill(&provisioned))
+    let cost = |shape| to_the_hundredth_cent(policy.prices.per_hour(shape));
+    (cost(&on_demand), cost(&provisioned))
 }
 
 fn shape(observation: &Observation, stream: &Stream, window: &[Minute]) -> Shape {
@@ -72,7 +72,7 @@ fn on_demand(observation: &Observation) -> BillingMode {
     BillingMode::OnDemand { committed: observation.commitment == Some(Commitment::Enabled) }
 }
 
-/// Nobody reads more digits, and sums of prices leave dust behind.
+/// Rounds to four digits. More digits say nothing to a reader, and sums of prices have rounding errors there.
 fn to_the_hundredth_cent(usd: f64) -> f64 {
     (usd * 1e4).round() / 1e4
 }

@@ -1,22 +1,23 @@
-//! How much a stream is asked to carry, and how many shards that takes.
+//! The load that a stream is offered, and the shards that this load needs.
 
 use crate::observation::{Minute, MinuteTraffic, Traffic};
 
-/// What a shard takes in, whatever the mode: 1 MiB and 1,000 records a second.
+/// The bytes that a shard takes in a second, in either mode: 1 MiB, and 1,000 records (the Kinesis quotas page).
 pub const SHARD_BYTES_PER_SECOND: f64 = 1_048_576.0;
 /// See [`SHARD_BYTES_PER_SECOND`].
 pub const SHARD_RECORDS_PER_SECOND: f64 = 1_000.0;
-/// What a shard gives out to all its polling readers together: 2 MiB a second.
+/// The bytes that a shard gives to all its polling readers together in a second: 2 MiB (the Kinesis quotas page).
 pub const SHARD_READ_BYTES_PER_SECOND: f64 = 2.0 * SHARD_BYTES_PER_SECOND;
 
-/// How far back the size of a record is looked up when a minute accepted none. Sizes drift with the producers' code
-/// and the time of day; an hour is still this load.
+/// How far back the size of a record is looked up when a minute accepted no record. Sizes change with the producers'
+/// code and the time of day, so an older size may belong to another load.
 const SIZE_KNOWN_FOR_MINUTES: i64 = 60;
 
-/// AWS charges a record written by PutRecord in whole units of this.
+/// AWS counts a record written by PutRecord in whole units of this size.
 const CHARGE_UNIT_BYTES: f64 = 1024.0;
 
-/// A multiple of this share of the current count reshards faster, says AWS's UpdateShardCount documentation.
+/// A reshard to a multiple of 25 % of the current count is faster (UpdateShardCount's API reference): four steps for
+/// each doubling.
 const FAST_STEPS_PER_DOUBLING: u32 = 4;
 
 /// The load of one minute: accepted and refused records. Retries count again, since AWS counts them.
@@ -45,20 +46,20 @@ impl Offered {
         }
     }
 
-    /// What was accepted of `minute`, in full shards.
+    /// The accepted load of `minute`, in full shards.
     pub fn accepted_shards(traffic: &Traffic, minute: Minute) -> f64 {
         let now = traffic.minute(minute);
         let bytes = charged_size(&now).unwrap_or_default() * now.incoming_records / 60.0;
         (bytes / SHARD_BYTES_PER_SECOND).max(now.incoming_records / 60.0 / SHARD_RECORDS_PER_SECOND)
     }
 
-    /// How many full shards it is, as far as that is known: to compare loads by.
+    /// The load in full shards, by what is known of it. It serves to compare loads.
     pub fn weight(&self) -> f64 {
         let bytes = self.bytes.unwrap_or_default() / SHARD_BYTES_PER_SECOND;
         bytes.max(self.records / SHARD_RECORDS_PER_SECOND)
     }
 
-    /// How many bytes are charged for one that is stored: the part written by PutRecord is rounded up.
+    /// The bytes that AWS charges for one stored byte: AWS rounds the records of PutRecord up.
     pub fn charged_per_stored(&self) -> f64 {
         match (self.bytes, self.stored_bytes) {
             (Some(charged), Some(stored)) if stored > 0.0 => charged / stored,
@@ -71,7 +72,7 @@ impl Offered {
         self.bytes.filter(|_| self.records > 0.0).map(|bytes| bytes / self.records)
     }
 
-    /// The shards that would be full to the brim. `None`: no size is known.
+    /// The load in full shards. `None`: no record's size is known.
     pub fn shards(&self) -> Option<f64> {
         Some((self.bytes? / SHARD_BYTES_PER_SECOND).max(self.records / SHARD_RECORDS_PER_SECOND))
     }
@@ -91,12 +92,12 @@ fn charged_size(minute: &MinuteTraffic) -> Option<f64> {
 
 /// The shards that carry `full` shards' worth of load at `utilization`.
 pub fn shards_at(full: f64, utilization: f64) -> u32 {
-    // Division leaves dust behind: 0.3 / 0.1 must be 3 shards, not 4. The cast saturates.
+    // Division leaves rounding errors: 0.3 / 0.1 must be 3 shards, not 4. The cast saturates.
     ((full / utilization - 1e-9).ceil().max(1.0)) as u32
 }
 
-/// `target`, or the multiple of 25 % of `from` just above it where that costs at most one shard more and stays
-/// within `bound`.
+/// `target`, or the multiple of 25 % of `from` just above it, where that costs at most one shard more and stays within
+/// `bound`.
 pub fn fast_target(from: u32, target: u32, bound: u32) -> u32 {
     let next = target.saturating_add(1);
     let is_fast = |t: &u32| u64::from(*t) * u64::from(FAST_STEPS_PER_DOUBLING) % u64::from(from.max(1)) == 0;

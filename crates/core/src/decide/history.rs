@@ -9,7 +9,8 @@ use crate::observation::{LOOKBACK_HOURS, Minute, SHARD_METRICS, Stream, Traffic}
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use std::collections::BTreeMap;
 
-/// How often a stream is checked only because its shards might be restored. Load that needs the shards may stay for months.
+/// How often a stream is checked only because its shards might be restored. Load that needs the shards may stay for
+/// months.
 pub(super) const RESTORE_TRIED_EVERY: TimeDelta = TimeDelta::hours(1);
 
 /// AWS's caps in any 24 hours: `UpdateShardCount` ten times (its API reference), `UpdateStreamMode` twice.
@@ -19,8 +20,8 @@ pub(super) const SWITCHES_A_DAY: usize = 2;
 
 /// The wait after one refusal. AWS's rate limits are per second, so a minute is plenty.
 const REFUSED_ONCE: TimeDelta = TimeDelta::seconds(60);
-/// The wait after two refusals in a row. Then the limit is a quota or a daily cap (the message cannot tell), and asking again
-/// soon only makes noise.
+/// The wait after two refusals in a row. Then the limit is a quota or a daily cap (the message cannot tell), and asking
+/// again soon only makes noise.
 const REFUSED_TWICE: TimeDelta = TimeDelta::hours(1);
 
 /// The memory, read in the light of what the stream is now.
@@ -50,22 +51,23 @@ impl History {
         }
     }
 
-    /// Whether the last change waits to be verified, and no minute after it is known to be published whole: only one that has
-    /// a newer one is.
+    /// When the last change was announced, where it waits for its verification and no full minute after it is
+    /// published. A minute is surely full once CloudWatch has published a newer one.
     pub fn is_unproven(&self, newest: Minute) -> Option<DateTime<Utc>> {
         let change = self.unverified()?;
         let first = self.evidence_from.map(Minute::from)?;
         (newest <= first).then_some(change.at)
     }
 
-    /// Notes, once an hour, that something is in the way of giving the stream back, so that no sweep asks again before.
+    /// Records, once an hour, that something prevents a restore, so that no sweep checks it again before.
     pub fn record_restore_tried(&mut self, now: DateTime<Utc>) {
         if self.memory.restore_tried.is_none_or(|at| now - at >= RESTORE_TRIED_EVERY) {
             self.memory.restore_tried = Some(now.trunc_subsecs(0));
         }
     }
 
-    /// The hold `reason`, or what a person must know instead: a change of ours did not help, and nothing is left to try.
+    /// The hold `reason`, or what a person must know instead: a change of ours did not help, and nothing is left to
+    /// try.
     pub fn in_vain(&self, reason: Reason, now: DateTime<Utc>) -> Reason {
         let change = self.unverified().filter(|change| change.settled.is_some_and(|settled| now - settled < INCIDENT));
         match (change, &reason) {
@@ -76,14 +78,14 @@ impl History {
         }
     }
 
-    /// Whether the last change is one of ours, and the stream is as it left it; or as it was, where it was never made.
+    /// Whether the stream is as our last change left it, or as before where that change was never made.
     pub fn last_is_done(&self, stream: &Stream) -> bool {
         let change = self.memory.change.as_ref();
         change
             .is_some_and(|change| if self.phase.is_void() { change.is_undone(stream) } else { change.is_done(stream) })
     }
 
-    /// How often somebody has taken a change of ours back in the last 24 hours.
+    /// How often another person or tool reverted our changes in the last 24 hours.
     pub fn reverts(&self, now: DateTime<Utc>) -> usize {
         let day = TimeDelta::hours(LOOKBACK_HOURS);
         self.memory.reverts.iter().filter(|at| now - **at < day).count()
@@ -97,18 +99,18 @@ impl History {
         change.and_then(|change| change.settled).is_some_and(|settled| now - settled < INCIDENT)
     }
 
-    /// Whether the last change was seen to stop the throttling.
+    /// Whether a run verified the last change.
     pub fn is_healed(&self) -> bool {
         !self.phase.is_void() && self.memory.change.as_ref().is_some_and(|change| change.healed.is_some())
     }
 
-    /// The last change, if it was to stop throttling and nobody has seen yet whether it did.
+    /// The last change, if it was made to stop throttling and no run has verified it.
     fn unverified(&self) -> Option<&Change> {
         let change = self.memory.change.as_ref()?;
         (!self.phase.is_void() && is_to_heal(change.kind) && change.healed.is_none()).then_some(change)
     }
 
-    /// The stream is healthy: notes that the last change worked, if it was waiting to be verified, and the stream is
+    /// The stream is healthy. Records that the last change worked, if it waits for its verification and the stream is
     /// still as it left it.
     pub fn verify(&mut self, traffic: &Traffic, stream: &Stream, newest: Minute, now: DateTime<Utc>) -> Option<Healed> {
         let is_ours = |c: &&Change| c.is_done(stream) && now - c.at < TimeDelta::hours(LOOKBACK_HOURS);
@@ -149,8 +151,8 @@ impl History {
         (spent, spent < cap && !self.is_refused(kind, now))
     }
 
-    /// Whether AWS has said today that there will be no more of these: by two refusals in a row for a limit. What only
-    /// helps a diagnosis, or goes back, is not worth a second try.
+    /// Whether AWS allows no more changes of this kind today: it refused two in a row for a limit. A change that only
+    /// helps a diagnosis, or undoes another, gets no second attempt.
     pub fn is_refused(&self, kind: ChangeKind, now: DateTime<Utc>) -> bool {
         use ChangeKind::{DisableShardMetrics, EnableShardMetrics, Restore, SwitchBack};
         let dispensable = matches!(kind, EnableShardMetrics | DisableShardMetrics | SwitchBack | Restore);
@@ -158,14 +160,14 @@ impl History {
         last.is_some_and(|r| r.count >= 2 || dispensable)
     }
 
-    /// Whether the memory of the last 24 hours is rebuilt from a metric: the lines are not in that.
+    /// Whether the memory of the last 24 hours is rebuilt from a metric, which does not show splits.
     pub fn is_lost(&self, now: DateTime<Utc>) -> bool {
         let day = TimeDelta::hours(LOOKBACK_HOURS);
         let change = self.memory.change.as_ref();
         self.is_rebuilt || change.is_some_and(|change| change.kind == ChangeKind::Lost && now - change.at < day)
     }
 
-    /// The hot lines of the last 24 hours.
+    /// The split histories of the last 24 hours.
     pub fn split_histories(&self, now: DateTime<Utc>) -> Vec<SplitHistory> {
         let splits = self.memory.split_histories.iter().copied();
         splits.filter(|split| now - split.at < TimeDelta::hours(LOOKBACK_HOURS)).collect()
@@ -197,7 +199,7 @@ impl History {
         let mut memory = self.memory.intend(change, self.phase.is_void());
         let ours = last.is_some_and(|c| if self.phase.is_void() { c.is_undone(stream) } else { c.is_done(stream) });
         match remedy {
-            // A split is not taken back: merged again, its heat would be, too.
+            // A split is not undone: a merge would bring its load back to one shard.
             Remedy::SplitShard { .. } => memory.base = memory.base.filter(|_| ours),
             Remedy::ScaleShards { .. } => memory.base = Some(memory.base.filter(|_| ours).unwrap_or(from)),
             Remedy::SwitchToOnDemand { .. } => {

@@ -1,22 +1,23 @@
-//! How a stream's load lies on its shards, and what splitting one of them has shown.
+//! The load of each shard, and what splits of a hot shard have shown.
 
 use super::demand::{Offered, SHARD_BYTES_PER_SECOND, SHARD_RECORDS_PER_SECOND};
 use crate::memory::SplitHistory;
 use crate::observation::{Minute, Shard, Traffic};
 use chrono::{DateTime, Utc};
 
-/// Two children of a split, and one has this share of their load or more: the split did not divide the heat. One key
-/// gives 1; many keys in a narrow range give 0.9 only if nine tenths of them lie on one side of the middle.
+/// A split did not divide the load if one child has this share of both children's load, or more. One key gives 1. Many
+/// keys in a narrow range give 0.9 only if nine tenths of them lie on one side of the middle.
 const NEARLY_ALL: f64 = 0.9;
 
-/// The shard-level metrics of a minute tell of this share of the stream's refused records, or they are not all published.
+/// The shard-level metrics of a minute show at least this share of the stream's refused records, or CloudWatch has not
+/// published all of them.
 const PUBLISHED: f64 = 0.5;
 
-/// Splits of one line that only show where its heat is. The first may just have cut beside the keys; after a second
-/// that moved nothing, it is one key or too few to tell apart.
+/// Splits in one history that only show where the load is. The first may have cut beside the keys. After a second split
+/// that moved nothing, the load is one key, or too few keys to tell apart.
 pub(super) const DIAGNOSTIC_SPLITS: u32 = 2;
 
-/// Hot lines that the memory has room for: no other shard is split before one of them has cooled or is a day old.
+/// The split histories that fit the memory's tag. No other shard is split before one of them is divided or a day old.
 const SPLIT_HISTORIES: usize = 2;
 
 /// The load of each open shard in the busiest throttled minute.
@@ -33,8 +34,8 @@ pub(super) struct Load<'a> {
 }
 
 impl<'a> ShardLoads<'a> {
-    /// The heat in the busiest minute of `window` in which the stream refused records. `None`: the shard-level metrics
-    /// of none of them are published.
+    /// The loads in the busiest minute of `window` in which the stream refused records. `None`: CloudWatch has
+    /// published the shard-level metrics of none of these minutes.
     pub fn of(shards: &'a [Shard], stream: &Traffic, window: &[Minute]) -> Option<ShardLoads<'a>> {
         let refused = |minute: Minute| stream.minute(minute).write_throttled;
         let of_shards = |minute: Minute| shards.iter().map(|s| s.traffic.minute(minute).write_throttled).sum::<f64>();
@@ -55,7 +56,8 @@ impl<'a> ShardLoads<'a> {
         self.loads.iter().map(|load| load.utilization).filter(|load| *load > utilization).collect()
     }
 
-    /// The shards that refused records, and the one that a producer `named`: what is offered most first.
+    /// The shards that refused records, and the shard that a producer `named`. The shard with the highest load comes
+    /// first.
     pub fn throttled(&self, named: Option<&str>) -> Vec<&Load<'a>> {
         let throttled = self.loads.iter().filter(|load| load.is_refused || Some(load.shard.id.as_str()) == named);
         let mut throttled: Vec<_> = throttled.collect();
@@ -68,35 +70,37 @@ impl<'a> ShardLoads<'a> {
         self.loads.iter().find(|load| load.shard.id == shard)
     }
 
-    /// How many splits of the line of `hot` there were, each of which left nearly all the heat in one child. `lost`: the
-    /// memory of them is gone, and a split that did so counts as the last one allowed.
+    /// The splits in the history of `hot`. Each left nearly all the load in one child. `lost`: the memory of them is
+    /// gone, and one such split counts as the last one allowed.
     pub fn splits(&self, hot: &Load<'_>, histories: &[SplitHistory], lost: bool) -> u32 {
-        // A line that ends in an open shard is one whose last split was announced and never made.
-        let own = histories.iter().find(|line| Some(line.shard) == hot.number());
-        let announced = own.map(|line| SplitHistory { splits: line.splits.saturating_sub(1), ..*line });
-        let line = announced.or_else(|| histories.iter().find(|line| Some(line.shard) == hot.parent()).copied());
-        match (self.division_of(hot), line) {
+        // A history that ends in an open shard has a last split that was announced and never made.
+        let own = histories.iter().find(|history| Some(history.shard) == hot.number());
+        let announced = own.map(|own| SplitHistory { splits: own.splits.saturating_sub(1), ..*own });
+        let of_parent = || histories.iter().find(|history| Some(history.shard) == hot.parent()).copied();
+        let history = announced.or_else(of_parent);
+        match (self.division_of(hot), history) {
             (Division::Evenly | Division::Hardly, _) | (Division::Unknown, None) => 0,
             (Division::NearlyAll, None) if lost => DIAGNOSTIC_SPLITS,
             (Division::NearlyAll, None) => 0,
-            (Division::NearlyAll | Division::Unknown, Some(line)) => line.splits,
+            (Division::NearlyAll | Division::Unknown, Some(history)) => history.splits,
         }
     }
 
-    /// The lines that still mean something: all but those whose last split was seen to divide the heat, and that of
-    /// `hot`, which it carries on. `None`: there is no room for another one.
+    /// The other histories that still count: those whose last split did not divide the load. The history of `hot` is
+    /// not among them, since its next split continues it. `None`: the memory has no room for another history.
     pub fn other_histories(&self, hot: &Load<'_>, histories: &[SplitHistory]) -> Option<Vec<SplitHistory>> {
-        let is_divided = |line: &SplitHistory| {
-            let mut children = self.loads.iter().filter(|load| load.parent() == Some(line.shard));
+        let is_divided = |history: &SplitHistory| {
+            let mut children = self.loads.iter().filter(|load| load.parent() == Some(history.shard));
             children.any(|child| matches!(self.division_of(child), Division::Evenly))
         };
-        let is_open = |line: &SplitHistory| self.loads.iter().any(|load| load.number() == Some(line.shard));
-        let is_other = |line: &&SplitHistory| Some(line.shard) != hot.parent() && !is_open(line) && !is_divided(line);
+        let is_open = |history: &SplitHistory| self.loads.iter().any(|load| load.number() == Some(history.shard));
+        let is_other =
+            |history: &&SplitHistory| Some(history.shard) != hot.parent() && !is_open(history) && !is_divided(history);
         let others: Vec<SplitHistory> = histories.iter().filter(is_other).copied().collect();
         (others.len() < SPLIT_HISTORIES).then_some(others)
     }
 
-    /// How the heat lies on `child` and the shard that was split off with it.
+    /// How the load is divided between `child` and its sibling.
     fn division_of(&self, child: &Load<'_>) -> Division {
         let sibling = |load: &&Load| load.parent() == child.parent() && load.shard.id != child.shard.id;
         let Some(other) = self.loads.iter().find(sibling).filter(|_| child.parent().is_some()) else {
@@ -122,12 +126,12 @@ impl Load<'_> {
     }
 }
 
-/// How much of the heat of two shards that were one lies on the first of them.
+/// The part of two siblings' load that the first of them has.
 enum Division {
     NearlyAll,
     Evenly,
     Hardly,
-    /// Both are idle, or the other one is no longer open.
+    /// Both are idle, or the sibling is no longer open.
     Unknown,
 }
 
@@ -148,8 +152,8 @@ pub(super) fn after_split(
     histories
 }
 
-/// The share of a shard that `offered` takes. A shard's metrics do not tell how its records were written: they are
-/// charged as the stream's are. Records of unknown size count at the stream's mean.
+/// The share of a shard that `offered` takes. A shard's metrics do not show how its records were written, so they count
+/// as the stream's records do. Records of unknown size count at the stream's mean.
 fn utilization(offered: &Offered, of_stream: &Offered) -> f64 {
     let known = offered.stored_bytes.map(|stored| stored * of_stream.charged_per_stored());
     let mean = || of_stream.size().map(|size| size * offered.records);
@@ -157,8 +161,8 @@ fn utilization(offered: &Offered, of_stream: &Offered) -> f64 {
     (bytes / SHARD_BYTES_PER_SECOND).max(offered.records / SHARD_RECORDS_PER_SECOND)
 }
 
-/// The first hash key of the second half of `first..=last`. `None`: AWS asks that it lie more than one above the first
-/// and below the last (SplitShard's own error message), and in so narrow a range nothing does.
+/// The first hash key of the second half of `first..=last`. AWS wants it more than one above the first key and below
+/// the last (SplitShard's error message). `None`: the range is too narrow for such a key.
 pub(super) fn middle(first: u128, last: u128) -> Option<u128> {
     let width = last.checked_sub(first)?;
     (width >= 3).then(|| first + width / 2 + 1).filter(|middle| *middle < last)
@@ -174,7 +178,7 @@ mod tests {
         fn both_halves_are_valid_and_cover_the_range(first in any::<u128>(), last in any::<u128>()) {
             match middle(first, last) {
                 Some(middle) => {
-                    // The children: first..=middle - 1 and middle..=last.
+                    // The children are first..=middle - 1 and middle..=last.
                     prop_assert!(first + 1 < middle && middle < last);
                     let (left, right) = (middle - first, last - middle + 1);
                     prop_assert!(left.abs_diff(right) <= 1, "as even as whole keys allow: {} {}", left, right);

@@ -1,5 +1,5 @@
-//! The product: what to do about a stream, as a pure function. The same input always gives the same output, so a person can
-//! replay any decision.
+//! The product: what to do about a stream, as a pure function. The same input always gives the same output, so a person
+//! can replay any decision.
 
 mod bounds;
 mod cost;
@@ -30,8 +30,8 @@ use history::History;
 use throttling::Quiet;
 use writes::Throttled;
 
-/// The same hold of the same stream is notified once in this time. A person needs about an hour to act, and a message every
-/// five minutes would be switched off.
+/// The same hold of the same stream is notified once in this time. A person needs about an hour to act, and a message
+/// every five minutes would be switched off.
 pub const NOTIFY_AGAIN_AFTER: TimeDelta = TimeDelta::hours(1);
 
 /// Two reverts within 24 hours mean that another tool or person reverts on purpose. One may be an accident.
@@ -107,8 +107,9 @@ fn undecided(policy: &Policy, mode: Mode) -> Decision {
     }
 }
 
-/// The one place that says what a verdict comes to, and whether people get a message: of each change, each plan and each
-/// verified change, and of a hold that needs a person, unless the memory shows that they got the same within an hour.
+/// The one place that says what a verdict comes to, and whether people get a message: of each change, each plan and
+/// each verified change, and of a hold that needs a person, unless the memory shows that they got the same within an
+/// hour.
 fn concluded(mut decision: Decision, policy: &Policy, is_repeated: bool) -> Decision {
     decision.outcome = Outcome::of(&decision.verdict, decision.mode);
     let is_news = decision.outcome != Outcome::Held || (decision.needs_person() && !is_repeated);

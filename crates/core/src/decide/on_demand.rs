@@ -1,4 +1,4 @@
-//! On-demand streams: warm throughput where the account has paid for it, patience where not.
+//! On-demand streams: more warm throughput where the account has the commitment, and a wait where it has not.
 
 use super::MissingData;
 use super::cost::in_both_modes;
@@ -9,20 +9,24 @@ use crate::memory::ChangeKind;
 use crate::observation::Minute;
 use crate::policy::AWS_MAX_WARM_MIBPS;
 
-/// On-demand splits "within 15 minutes" (AWS): throttling in each of the last three blocks of five minutes is more
-/// than growing pains; fewer blocks would blame a stream that is about to be helped.
+/// On-demand splits "within 15 minutes" (AWS). Throttling in each of the last three blocks of five minutes lasts longer
+/// than that. With fewer blocks, a person would get a message about a stream that AWS is about to grow.
 const BLOCKS: i64 = 3;
+/// See [`BLOCKS`].
 const BLOCK_MINUTES: i64 = 5;
 
-/// Offered less than this share of its capacity and still throttled for 15 minutes: that is no lack of capacity.
+/// A stream that is offered less than this share of its capacity, and throttles for 15 minutes, does not lack capacity.
+/// Uneven keys alone leave more than this share in use.
 const WELL_UNDER: f64 = 0.5;
 
-/// The regions where a stream may have 10 GiB/s; elsewhere it is [`SMALL_CEILING_MIBPS`] (Kinesis quotas page). A quota
-/// that was raised by ticket shows nowhere, so its owner asks for more by hand.
+/// The regions where a stream may have 10 GiB/s; elsewhere it is [`SMALL_CEILING_MIBPS`] (the Kinesis quotas page). No
+/// API shows a quota that AWS raised on request, so its owner raises the warm throughput by hand.
 const LARGE_REGIONS: [&str; 3] = ["us-east-1", "us-west-2", "eu-west-1"];
+/// See [`LARGE_REGIONS`].
 const SMALL_CEILING_MIBPS: u32 = 200;
 
 impl Throttled<'_> {
+    /// What would stop the throttling of an on-demand stream's producers.
     pub(super) fn on_demand_writes(
         &self,
         evidence: &mut Evidence,
@@ -54,24 +58,26 @@ impl Throttled<'_> {
         Err(self.growing(Side::Writes, full, ceiling))
     }
 
-    /// More warm throughput. An equal or lower value would scale the stream *down*: only above both what it has and what
-    /// it is getting. What it has is unknown: no.
+    /// More warm throughput. An equal or lower value would scale the stream down, so the target is above both the
+    /// current and the coming value. `None`: these values are unknown, or a bound allows no more.
     fn warm_up(&self, full: Option<f64>, evidence: &mut Evidence) -> Option<Remedy> {
         let warm = self.stream.warm_throughput?;
-        let from = warm.current_mibps.max(warm.target_mibps);
-        let needed = full.map_or(from.saturating_mul(2), |full| shards_at(full, self.settings.target_utilization));
+        let from_mibps = warm.current_mibps.max(warm.target_mibps);
+        let needed =
+            full.map_or(from_mibps.saturating_mul(2), |full| shards_at(full, self.settings.target_utilization));
         evidence.warm_mibps_needed = Some(needed);
-        let (to, partial) = self.warm_bounded(needed);
+        let (to_mibps, partial) = self.warm_bounded(needed);
         let allowed = self.history.budget(ChangeKind::WarmUp, self.traffic(), self.now).1;
-        (allowed && to > from).then_some(Remedy::WarmUp { from, to, partial })
+        (allowed && to_mibps > from_mibps).then_some(Remedy::WarmUp { from_mibps, to_mibps, partial })
     }
 
-    /// The warm throughput to switch to on-demand with; `None`: the account has no commitment.
+    /// The warm throughput to switch to on-demand mode with. `None`: the account has no commitment.
     pub(super) fn warm(&self, needed: u32, missing: &mut MissingData) -> Result<Option<u32>, Reason> {
         Ok(self.is_committed(missing)?.then(|| self.warm_bounded(needed).0))
     }
 
-    /// Warm throughput is in MiB/s, and a shard takes one, or 1,000 records: so many MiB/s as shards.
+    /// The warm throughput for `needed` shards, MiB/s, and the bound that keeps it lower. A shard takes 1 MiB/s or
+    /// 1,000 records a second, so the load needs as many MiB/s as shards.
     fn warm_bounded(&self, needed: u32) -> (u32, Option<Bound>) {
         let large = LARGE_REGIONS.contains(&self.stream.region());
         let ceiling = if large { AWS_MAX_WARM_MIBPS } else { SMALL_CEILING_MIBPS };
@@ -81,7 +87,7 @@ impl Throttled<'_> {
         (to, (to < needed).then_some(bound))
     }
 
-    /// Why an on-demand stream throttles that nothing here helps; `full`: its load in full shards, where that is known.
+    /// The hold of an on-demand stream that no change helps. `full`: its load in full shards, where that is known.
     pub(super) fn growing(&self, side: Side, full: Option<f64>, ceiling: Ceiling) -> Reason {
         if !self.is_lasting(side) {
             return Reason::OnDemandAdapting;
@@ -95,6 +101,7 @@ impl Throttled<'_> {
         }
     }
 
+    /// Whether `side` was throttled in each of the last [`BLOCKS`].
     fn is_lasting(&self, side: Side) -> bool {
         let throttled = |minute: Minute| {
             let traffic = self.traffic().minute(minute);

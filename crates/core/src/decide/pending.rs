@@ -1,4 +1,5 @@
-//! Whether a stream that no event names needs a check. The memory alone tells, so the other streams of a sweep cost nothing.
+//! Whether a stream that no event names needs a check. The memory alone tells, so the other streams of a sweep cost
+//! nothing.
 
 use super::history::RESTORE_TRIED_EVERY;
 use super::phase::is_to_heal;
@@ -13,7 +14,8 @@ use std::collections::BTreeMap;
 /// What a stream needs a check for. A sweep takes them in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Pending {
-    /// A change to verify, a datum to look for, metrics to switch off, or a memory that cannot be read: a person must know.
+    /// A change to verify, a datum to look for, metrics to switch off, or a memory that cannot be read: a person must
+    /// know.
     Now,
     /// Shards to restore, if the load allows it.
     Restore,

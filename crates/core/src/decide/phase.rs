@@ -5,9 +5,9 @@ use crate::memory::{Change, ChangeKind, Memory};
 use crate::observation::{Minute, Stream, Traffic};
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
-/// An intent older than this, whose stream is ACTIVE and as before, was never carried out. A run takes less than 30 s (see the
-/// time limits of the clients), and a call that was announced leaves within seconds or not at all. The time is less than the
-/// minute after which Lambda tries a failed run again, so that this try can make the change.
+/// An intent older than this, whose stream is ACTIVE and as before, was never carried out. A run takes less than 30 s
+/// (see the time limits of the clients), and a call that was announced leaves within seconds or not at all. The time is
+/// less than the minute after which Lambda tries a failed run again, so that this try can make the change.
 const INTENT_VOID_AFTER: TimeDelta = TimeDelta::seconds(45);
 
 /// A change that is found done later than this is taken to have settled then. AWS says that on-demand splits within
@@ -17,8 +17,8 @@ const SETTLED_WITHIN: TimeDelta = TimeDelta::minutes(15);
 /// A change that settled longer ago than this, and was never verified, belongs to another incident.
 pub(super) const INCIDENT: TimeDelta = TimeDelta::hours(1);
 
-/// After the newest AutoFix datum of a rebuilt memory, evidence counts from this long after it: a change of shards takes
-/// minutes.
+/// After the newest AutoFix datum of a rebuilt memory, evidence counts from this long after it: a change of shards
+/// takes minutes.
 pub(super) const REBUILT_SETTLES_AFTER: TimeDelta = TimeDelta::minutes(5);
 
 /// The life of the last change in the memory. Whether evidence counts again after it is another question:
@@ -59,8 +59,8 @@ impl Phase {
     pub(super) fn of(memory: &Memory, stream: &Stream, traffic: &Traffic, now: DateTime<Utc>) -> Phase {
         let Some(change) = &memory.change else { return Phase::None };
         let is_published = is_published(traffic, change.at);
-        // Where two runs make the same change, AWS refuses one of them, and that one may write last. The datum shows that the
-        // change was made.
+        // Where two runs make the same change, AWS refuses one of them, and that one may write last. The datum shows
+        // that the change was made.
         let is_refused = memory.is_change_refused() && !is_published;
         let is_overridden = change.is_overridden(stream);
         if change.settled.is_none() && change.is_undone(stream) {
@@ -103,7 +103,7 @@ pub(super) fn is_to_heal(kind: ChangeKind) -> bool {
 }
 
 /// From when evidence counts because of a change that the AutoFix metric knows of and the memory, overwritten or put
-/// back by somebody, does not.
+/// back, does not.
 pub(super) fn newer(traffic: &Traffic, change: &Change) -> Option<DateTime<Utc>> {
     let newest = traffic.auto_fixes.keys().next_back()?;
     (*newest > Minute::of(change.at).plus(1)).then(|| newest.start() + REBUILT_SETTLES_AFTER)

@@ -1,4 +1,4 @@
-//! Why readers are throttled or far behind, and what would help them.
+//! Readers that are throttled or far behind, and what would help them.
 
 use super::MissingData;
 use super::bounds::NoHeadroom;
@@ -8,22 +8,22 @@ use super::writes::Throttled;
 use crate::decision::{BACKLOG_MILLISECONDS, Ceiling, Evidence, NoSwitch, ReadCall, Reason, Remedy, Side};
 use crate::observation::{CapacityMode, Minute, MinuteTraffic, Stream, Traffic};
 
-/// How often a polling consumer asks each shard, per second: the usual pace of the KCL and of Lambda, whose default it
-/// is. A slower consumer hides behind this number, and a retry counts as one more.
+/// How often a polling consumer asks each shard, per second: the default of the KCL and of Lambda. A slower consumer
+/// counts as less than one, and a retry counts as one more.
 const POLLS_PER_SECOND: f64 = 1.0;
 
-/// The share of the retention that a reader may be behind before data is said to be at risk, 0–1. At half of it, there
-/// is as long left to act as it took to get there.
+/// The share of the retention that a reader may be behind before its data is at risk, 0–1. At half of it, a person has
+/// as long to act as the reader took to fall behind.
 const RETENTION_AT_RISK: f64 = 0.5;
 
-/// Calls a second to each shard, on average, from which on it is calls that are too many: AWS answers five, and a reader
-/// that is refused pauses, so that a full shard shows a little less.
+/// From this number of calls a second to each shard, on average, calls are too many. AWS answers five, and a refused
+/// reader pauses, so a full shard shows a little less than five.
 const CALL_BOUND: f64 = 4.0;
 
 const HOUR_MS: f64 = 3_600_000.0;
 
-/// Notes how far readers are behind in the newest minutes, and when that costs data. Unlike throttling, this counts
-/// even from before the last change: a backlog does not go away with it.
+/// Records how far readers are behind in the newest minutes, and when that costs data. Unlike throttling, a backlog
+/// from before the last change counts: the change does not remove it.
 pub(super) fn record(traffic: &Traffic, stream: &Stream, newest: Minute, evidence: &mut Evidence) {
     let recent = (0..).take(RECENT_MINUTES).map(|ago| traffic.minute(newest.plus(-ago)));
     let age = recent.filter_map(|m| m.iterator_age_ms).reduce(f64::max);
@@ -34,7 +34,8 @@ pub(super) fn record(traffic: &Traffic, stream: &Stream, newest: Minute, evidenc
 }
 
 impl Throttled<'_> {
-    /// What would stop the throttling of readers. Never a switch of mode: on-demand gives a shard's readers no more.
+    /// What would stop the throttling of readers. That is never a switch to on-demand mode, which gives a shard's
+    /// readers no more.
     pub(super) fn reads(&self, evidence: &mut Evidence, missing: &mut MissingData) -> Result<Remedy, Reason> {
         let open = self.stream.open_shards;
         let minutes: Vec<MinuteTraffic> = self.window.iter().map(|m| self.traffic().minute(*m)).collect();
@@ -62,13 +63,13 @@ impl Throttled<'_> {
             return Err(self.growing(Side::Reads, None, Ceiling::Reads));
         }
         self.scale(needed, missing).map_err(|full| match full {
-            NoHeadroom::OfOurs(reason) => reason,
-            NoHeadroom::OfAws(limit) => limit.without(NoSwitch::Reads),
+            NoHeadroom::Persons(reason) => reason,
+            NoHeadroom::Aws(limit) => limit.without(NoSwitch::Reads),
         })
     }
 
-    /// Whether readers work off a backlog. It does not go away with a change, so minutes from before one count; and right
-    /// after a change of ours, a backlog is what its closed shards still hold.
+    /// Whether readers work off a backlog. A change does not remove a backlog, so minutes from before the change count.
+    /// Right after our change, a backlog is what the closed shards still hold.
     fn is_gaining(&self, evidence: &Evidence) -> bool {
         let first = self.newest.plus(1 - i64::from(self.settings.window_minutes));
         let minutes: Vec<MinuteTraffic> = first.to(self.newest).map(|m| self.traffic().minute(m)).collect();
@@ -77,15 +78,15 @@ impl Throttled<'_> {
     }
 }
 
-/// Whether readers work off a backlog. After an outage of a consumer every shard is read at its limit, so this holds
-/// however many shards are: new ones cannot drain the old.
+/// Whether the readers' delay falls. After an outage of a consumer every shard is read at its limit, whatever the
+/// number of shards: new shards cannot drain old ones.
 fn is_falling(minutes: &[MinuteTraffic]) -> bool {
     let ages: Vec<f64> = minutes.iter().filter_map(|m| m.iterator_age_ms).collect();
     matches!(ages.as_slice(), [first, .., last] if *first > BACKLOG_MILLISECONDS && last < first)
 }
 
-/// The polling consumers that make so many calls a second to each shard: every one of them polls every shard.
+/// The polling consumers that make this number of calls a second to each shard. Each consumer polls every shard.
 fn pollers(calls_per_second: f64) -> u32 {
-    // Division leaves dust behind: 6.000000001 are 6. The cast saturates.
+    // Division leaves rounding errors: 6.000000001 means 6. The cast saturates.
     (calls_per_second / POLLS_PER_SECOND - 1e-9).ceil() as u32
 }

@@ -1,5 +1,5 @@
-//! The memory, read against what the stream is now: whether the last change is made, void or overridden, and what of it is
-//! still to be published.
+//! The memory, read against what the stream is now: whether the last change is made, void or overridden, and what of it
+//! is still to be published.
 
 use super::history::{History, RESHARDS_A_DAY, SWITCHES_A_DAY};
 use super::phase::{OurChange, Phase, REBUILT_SETTLES_AFTER, newer, settled_at};
@@ -10,8 +10,8 @@ use crate::observation::{CapacityMode, LOOKBACK_HOURS, Minute, Observation, Stre
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use std::collections::BTreeMap;
 
-/// A memory from further in the future than clocks differ was not written by us. The clocks of machines differ by seconds, and
-/// five minutes leave room for a bad one.
+/// A memory from further in the future than clocks differ was not written by us. The clocks of machines differ by
+/// seconds, and five minutes leave room for a bad one.
 const CLOCKS_DIFFER: TimeDelta = TimeDelta::minutes(5);
 
 /// What is remembered of a stream.
@@ -45,8 +45,8 @@ pub(super) fn recall(observation: &Observation) -> Result<Recalled, MemoryError>
     Ok(Recalled { memory: memory.intend(change, false), is_rebuilt: true, reverted })
 }
 
-/// The time of a revert that is found at `now`: before the minute of any change that the same run makes, so that the two can
-/// be told apart.
+/// The time of a revert that is found at `now`: before the minute of any change that the same run makes, so that the
+/// two can be told apart.
 fn revert_found_at(now: DateTime<Utc>) -> DateTime<Utc> {
     Minute::of(now).plus(-1).start()
 }
@@ -143,8 +143,8 @@ impl History {
         }
     }
 
-    /// The datum of the change before the last is there by now, or is sent. It stays in the memory until it is found: a run
-    /// that dies before it sends what it recorded leaves it to a later run.
+    /// The datum of the change before the last is there by now, or is sent. It stays in the memory until it is found: a
+    /// run that dies before it sends what it recorded leaves it to a later run.
     fn publish_earlier(&mut self, traffic: &Traffic, now: DateTime<Utc>) {
         let Some((kind, at)) = self.memory.unpublished else { return };
         if is_published(traffic, at) || now - at >= TimeDelta::hours(LOOKBACK_HOURS) {
@@ -155,8 +155,8 @@ impl History {
         }
     }
 
-    /// Another person or tool has changed the stream's capacity since: the capacity is theirs now. Evidence restarts, the
-    /// budgets stay, and there is nothing of ours to restore.
+    /// Another person or tool has changed the stream's capacity since: the capacity is theirs now. Evidence restarts,
+    /// the budgets stay, and there is nothing of ours to restore.
     fn yield_to_external(&mut self, stream: &Stream, traffic: &Traffic, was_done: bool, now: DateTime<Utc>) {
         let Some(ours) = self.memory.change.take() else { return };
         let external = ours.external(stream, now);
@@ -175,7 +175,7 @@ impl History {
         self.forget(stream, false, now);
     }
 
-    /// Whether somebody went back to what was before our change, or before the incident.
+    /// Whether the other person or tool went back to the state before our change, or before the incident.
     fn is_reverted(&self, ours: &Change, stream: &Stream) -> bool {
         let to_base = self.memory.base.is_some_and(|base| stream.open_shards <= base);
         match ours.kind {

@@ -12,12 +12,12 @@ use crate::policy::{Permission, StreamPolicy};
 use crate::signal::Undo;
 use chrono::{DateTime, TimeDelta, Utc};
 
-/// Shard-level metrics without a diagnosis stay on for this long. Skew that throttles now and then has an hour to show itself,
-/// and a person has an hour to look at the shards. More costs money and shows no more.
+/// Shard-level metrics without a diagnosis stay on for this long. Skew that throttles now and then has an hour to show
+/// itself, and a person has an hour to look at the shards. More costs money and shows no more.
 pub(super) const METRICS_ON_FOR: TimeDelta = TimeDelta::hours(1);
 
-/// Hours from one restore to the next. The peak load is known whatever the shards, so the wait is only for what the last
-/// restore throttles: most batches of producers come within an hour.
+/// Hours from one restore to the next. The peak load is known whatever the shards, so the wait is only for what the
+/// last restore throttles: most batches of producers come within an hour.
 const HOURS_AFTER_RESTORE: i64 = 1;
 
 /// Reshards of a day that an automatic restore leaves unused: the next load may need them.
@@ -75,8 +75,8 @@ impl Case<'_> {
         self.restore(stream, policy, newest, hours, base).map_err(|_| HEALTHY)
     }
 
-    /// A person asks to undo the last change. The checks are the same, without three: the hours without throttling, the day
-    /// after a split, and the reshards kept for more load.
+    /// A person asks to undo the last change. The checks are the same, without three: the hours without throttling, the
+    /// day after a split, and the reshards kept for more load.
     pub(super) fn undo_by_hand(
         &mut self,
         undo: Undo,
@@ -175,8 +175,8 @@ impl Case<'_> {
         Ok(Remedy::Restore { from, to, partial })
     }
 
-    /// The peak load of the last `hours`, written or read. `evenness`: the share of its capacity that a stream takes before
-    /// the first of its shards is full.
+    /// The peak load of the last `hours`, written or read. `evenness`: the share of its capacity that a stream takes
+    /// before the first of its shards is full.
     fn peak(&self, newest: Minute, hours: i64, evenness: f64) -> Peak {
         let traffic = &self.observation.traffic;
         let full_shards = |minute: Minute| {
@@ -189,9 +189,9 @@ impl Case<'_> {
         Peak { minute, full_shards, shards }
     }
 
-    /// How even the keys are, from 0 to 1: the most that the stream took at `base` shards while it throttled, as a share of
-    /// what they could take. Keys that were uneven then are uneven still. A minute that took less than [`FULL`] shows a
-    /// burst or one key, and says nothing of a whole minute's load.
+    /// How even the keys are, from 0 to 1: the most that the stream took at `base` shards while it throttled, as a
+    /// share of what they could take. Keys that were uneven then are uneven still. A minute that took less than
+    /// [`FULL`] shows a burst or one key, and says nothing of a whole minute's load.
     fn evenness(&self, newest: Minute, base: u32) -> f64 {
         let traffic = &self.observation.traffic;
         let day = newest.plus(1 - 60 * LOOKBACK_HOURS).to(newest);

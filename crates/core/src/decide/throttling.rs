@@ -5,7 +5,8 @@ use super::history::History;
 use crate::decision::{Evidence, Reason, Side};
 use crate::observation::{Minute, MinuteTraffic};
 
-/// A stream is throttled now if one of this many newest minutes was. The newest minute alone may be only half published.
+/// A stream is throttled now if one of this many newest minutes was. The newest minute alone may be only half
+/// published.
 pub(super) const RECENT_MINUTES: usize = 2;
 
 /// Why neither side is throttled enough to act.
@@ -17,8 +18,8 @@ pub(super) enum Quiet {
 }
 
 impl Case<'_> {
-    /// The side whose throughput is exceeded now. Writes come first: a record that is not written is lost, and a record that
-    /// is not read waits.
+    /// The side whose throughput is exceeded now. Writes come first: a record that is not written is lost, and a record
+    /// that is not read waits.
     pub(super) fn throttled_side(&mut self, window: &[Minute], history: &History) -> Result<Side, Quiet> {
         let needed = if history.in_incident(self.now) { 1 } else { self.policy.confirm_minutes };
         let minutes: Vec<MinuteTraffic> = window.iter().map(|m| self.observation.traffic.minute(*m)).collect();

@@ -1,19 +1,20 @@
-//! What can be decided from the signal alone: no AWS call is made for it.
+//! Holds that the signal alone decides, without a call of AWS's.
 
 use crate::decision::{Foreign, ReadCall, Reason};
 use crate::policy::{Mode, Policy};
 use crate::signal::{Alarm, Ask, Call, Caller, Home, Signal};
 
-/// The calls that a stream's capacity serves. `GetShardIterator` is limited per shard and account, whatever is in it.
+/// The calls that a stream's capacity serves. AWS limits `GetShardIterator` per shard and account, whatever the
+/// capacity.
 const DATA_PLANE: [&str; 3] = ["PutRecord", "PutRecords", "GetRecords"];
 
-/// How a registered consumer begins to be pushed a shard's records: once a second for each consumer and shard, so no
-/// number of shards admits a consumer that subscribes too often.
+/// The call by which a registered consumer subscribes to a shard. AWS allows it once a second for each consumer and
+/// shard, so shards cannot help a consumer that subscribes too often.
 const SUBSCRIBE: &str = "SubscribeToShard";
-/// The metric that counts the subscriptions that were refused.
+/// The metric of refused subscriptions.
 const SUBSCRIBE_REFUSED: &str = "SubscribeToShard.RateExceeded";
 
-/// What an error code says about the cause.
+/// The cause that an error code names.
 enum Cause {
     Throttled,
     AccessDenied,
@@ -22,7 +23,7 @@ enum Cause {
     Other,
 }
 
-/// Holds what needs no look, in the order of the table in the documents. `None`: look.
+/// Holds a signal that needs no observation. `None`: observe the stream, and call [`decide`](super::decide).
 pub fn triage(signal: &Signal, policy: &Policy, home: &Home) -> Option<Reason> {
     let reason = match signal {
         Signal::Throttle(call) => of_call(call, policy, home),
@@ -31,7 +32,7 @@ pub fn triage(signal: &Signal, policy: &Policy, home: &Home) -> Option<Reason> {
             (stream.home != *home).then_some(Reason::NotOurs(Foreign::Home))
         }
     };
-    // A switched-off function needs no look to stay off.
+    // A function that is switched off stays off without an observation.
     reason.or_else(|| (policy.mode == Mode::Off).then_some(Reason::OptedOut))
 }
 
@@ -60,7 +61,7 @@ fn throttled(call: &Call) -> Option<Reason> {
     if call.operation == SUBSCRIBE {
         return Some(Reason::TooManyReaders(ReadCall::SubscribeToShard));
     }
-    // LimitExceededException is declared by every operation but the data plane: never a capacity signal.
+    // Every operation outside the data plane declares LimitExceededException, so it never means a lack of capacity.
     let by_capacity =
         DATA_PLANE.contains(&call.operation.as_str()) && call.error_code.as_deref() != Some("LimitExceededException");
     if !by_capacity && !is_queue_data(&call.operation) {
@@ -69,7 +70,8 @@ fn throttled(call: &Call) -> Option<Reason> {
     (call.stream.is_none() || !by_capacity).then_some(Reason::NotOurs(Foreign::NoStream))
 }
 
-/// The queue operations that carry data (the seven that declare `ThrottlingException`): a queue is no stream.
+/// Whether the operation carries the data of a queue (the seven that declare `ThrottlingException`). A queue is no
+/// stream.
 fn is_queue_data(operation: &str) -> bool {
     operation.contains("Queue")
         && (["Receive", "Acknowledge", "Restore"].iter().any(|verb| operation.starts_with(verb))
@@ -84,9 +86,9 @@ fn cause(call: &Call) -> Cause {
         | "ThrottlingException"
         | "Throttling"
         | "ThrottledException" => Cause::Throttled,
-        // CloudTrail writes the first, SDKs see the second.
+        // CloudTrail writes the first, and SDKs get the second.
         "AccessDenied" | "AccessDeniedException" => {
-            // CloudTrail's spelling of a denial by KMS is not documented; the denied action is in the message.
+            // AWS does not document how CloudTrail spells a denial by KMS. The denied action is in the message.
             let by_kms = call.error_message.as_deref().is_some_and(|m| m.contains("kms:"));
             if by_kms { Cause::KmsDenied } else { Cause::AccessDenied }
         }
@@ -120,7 +122,7 @@ fn of_alarm(alarm: &Alarm, home: &Home) -> Option<Reason> {
     is_on_subscriptions(alarm).then_some(Reason::TooManyReaders(ReadCall::SubscribeToShard))
 }
 
-/// Whether the alarm watches refused subscriptions, by themselves or as a share of all, and nothing else.
+/// Whether the alarm watches refused subscriptions, alone or as a share of all subscriptions, and nothing else.
 fn is_on_subscriptions(alarm: &Alarm) -> bool {
     let of_subscriptions = |metric: &String| metric.split('.').next() == Some(SUBSCRIBE);
     alarm.metrics.contains(SUBSCRIBE_REFUSED) && alarm.metrics.iter().all(of_subscriptions)

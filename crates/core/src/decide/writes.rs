@@ -1,4 +1,4 @@
-//! Why a stream throttles, and what would stop it.
+//! Why a stream's producers are throttled, and what would stop the throttling.
 
 use super::MissingData;
 use super::bounds::NoHeadroom;
@@ -13,22 +13,22 @@ use crate::observation::{CapacityMode, Commitment, Limits, Minute, Observation, 
 use crate::policy::{Permission, Policy, StreamPolicy};
 use chrono::{DateTime, TimeDelta, Utc};
 
-/// More shards than this are not told apart: a search of CloudWatch's gives at most 500 series.
+/// More shards than this cannot be told apart: a search of CloudWatch's gives at most 500 series.
 const SHARDS_TOLD_APART: u32 = 500;
 
-/// In a stream that is short, one hot shard in so many is few: splitting these costs far less than a reshard, which
-/// splits them all.
+/// In a stream that lacks shards, one hot shard in four is few: splitting the hot shards costs far less than a reshard,
+/// which splits all of them.
 const FEW: usize = 4;
-/// More than this are never few: they are split one after the other, and each split takes about four minutes until the
-/// next can be told from its metrics. Half an hour is as long as anybody will wait.
+/// More hot shards than this are never few. They are split one after the other, and each split takes about four minutes
+/// until the metrics show the next. Eight splits take half an hour; a longer wait is worse than a reshard.
 const FEW_AT_MOST: usize = 8;
 
-/// A stream that lacks shards accepts at least this share of what they take, in a minute in which it refuses. One key
-/// fills one shard, however often its records are retried, and retries count as offered. Keys that are merely uneven
-/// leave a third of a stream idle; one that accepts less is not short, or only for seconds.
+/// A stream that lacks shards accepts at least this share of its capacity in a minute in which it refuses. One key
+/// fills one shard, however often its records are retried, and retries count as offered. Uneven keys leave a third of a
+/// stream idle. A stream that accepts less does not lack shards, or lacks them for seconds.
 pub(super) const FULL: f64 = 0.6;
 
-/// What a diagnosis looks at.
+/// A throttled stream, and what a diagnosis of it rests on.
 pub(super) struct Throttled<'a> {
     pub observation: &'a Observation,
     pub stream: &'a Stream,
@@ -44,7 +44,8 @@ pub(super) struct Throttled<'a> {
 }
 
 impl Throttled<'_> {
-    /// The change that would stop it, or why none would. `missing` is set where only a closer look can tell.
+    /// The change that would stop the throttling, or why none would. Sets `missing` where the diagnosis needs more
+    /// data.
     pub fn remedy(&self, side: Side, evidence: &mut Evidence, missing: &mut MissingData) -> Result<Remedy, Reason> {
         evidence.target_utilization = Some(self.settings.target_utilization);
         evidence.account_shards_left = self.limits().map(|l| l.shards_left());
@@ -65,27 +66,27 @@ impl Throttled<'_> {
         self.observation.limits
     }
 
-    /// Short everywhere: more shards. A few hot among idle ones: split the hottest. One key: nothing here helps.
+    /// A stream that lacks shards gets more. A few hot shards are split. One hot key is a hold: no change helps.
     fn provisioned_writes(&self, evidence: &mut Evidence, missing: &mut MissingData) -> Result<Remedy, Reason> {
         let open = self.stream.open_shards;
         let target = self.settings.target_utilization;
-        // Refused records, and not one accepted in an hour: the load is unknown, and one doubling is the step
-        // that AWS itself would allow.
+        // Records were refused, and none was accepted in an hour. The load is unknown, and one doubling is the step
+        // that AWS allows.
         let full = self.busiest(evidence);
         let needed = full.map_or(open.saturating_mul(2), |full| shards_at(full, target));
         evidence.shards_needed = Some(needed);
         let is_short = needed > open && (full.is_none() || self.is_full(evidence));
         let Some(shards) = self.shards(missing)? else {
-            return if is_short { self.more_shards(needed, evidence, missing) } else { self.unseen_skew() };
+            return if is_short { self.more_shards(needed, evidence, missing) } else { self.skew_without_metrics() };
         };
-        let Some(heat) = ShardLoads::of(shards, self.traffic(), self.window) else {
-            // Not published, or a search of CloudWatch's does not find the new shards yet: the stream's own metrics
-            // still tell that it is full.
+        let Some(loads) = ShardLoads::of(shards, self.traffic(), self.window) else {
+            // CloudWatch has not published them, or its search does not find the new shards yet. The stream's own
+            // metrics still show that it is full.
             return if is_short { self.more_shards(needed, evidence, missing) } else { Err(Reason::EvidencePending) };
         };
-        let busy = heat.busy(target);
+        let busy = loads.busy(target);
         evidence.busy_shards = u32::try_from(busy.len()).ok();
-        let throttled = heat.throttled(self.named_shard);
+        let throttled = loads.throttled(self.named_shard);
         let hot: Vec<&Load<'_>> = throttled.iter().copied().filter(|load| load.utilization > target).collect();
         record_hottest(throttled.first().copied(), evidence);
         let is_fair = needed <= open || busy.len() * FEW <= shards.len();
@@ -97,15 +98,15 @@ impl Throttled<'_> {
             return Err(Reason::MicroBurst);
         }
         if !are_few {
-            // As many equal shards as bring the busy ones down to the target.
+            // With this number of equal shards the busy ones come down to the target.
             let mean = busy.iter().sum::<f64>() / busy.len() as f64;
             let divided = shards_at(mean * f64::from(open), target);
             return self.more_shards(needed.max(divided), evidence, missing);
         }
-        self.split(&hot, &heat, evidence)
+        self.split(&hot, &loads, evidence)
     }
 
-    /// Whether the stream accepts so much that the lack of shards may be the cause. One shard is always the cause.
+    /// Whether the stream accepts enough to lack shards. A stream of one shard always does.
     fn is_full(&self, evidence: &mut Evidence) -> bool {
         let throttled = self.window.iter().filter(|m| self.traffic().minute(**m).write_throttled > 0.0);
         let accepted = throttled.map(|m| Offered::accepted_shards(self.traffic(), *m)).fold(0.0, f64::max);
@@ -115,50 +116,54 @@ impl Throttled<'_> {
         open <= 1 || utilization >= FULL
     }
 
-    /// The shards one by one; `None`: they cannot be told apart.
+    /// The shards one by one. `None`: no metric tells them apart.
     fn shards(&self, missing: &mut MissingData) -> Result<Option<&[Shard]>, Reason> {
-        // A single shard has all the load, hot or not.
+        // A single shard has all the load.
         if !self.stream.shows_shards() || !(2..=SHARDS_TOLD_APART).contains(&self.stream.open_shards) {
             return Ok(None);
         }
         missing.shards |= self.observation.shards.is_none();
         let shards = self.observation.shards.as_deref().ok_or(Reason::EvidencePending)?;
-        // The summary and the list differ: somebody has just changed the stream.
+        // Where the summary and the list differ, another person or tool has just changed the stream.
         let is_whole = usize::try_from(self.stream.open_shards).is_ok_and(|open| open == shards.len());
         if is_whole { Ok(Some(shards)) } else { Err(Reason::Resharding) }
     }
 
-    /// There are shards enough, and nobody sees which are hot.
-    fn unseen_skew(&self) -> Result<Remedy, Reason> {
+    /// The stream has enough shards, and no metric shows which are hot.
+    fn skew_without_metrics(&self) -> Result<Remedy, Reason> {
         let memory = &self.history.memory;
         let day = TimeDelta::hours(crate::observation::LOOKBACK_HOURS);
         let open = self.stream.open_shards;
         if open == 1 {
             return Err(Reason::MicroBurst);
         }
-        let spent = self.history.split_histories(self.now).iter().map(|line| line.splits).max().unwrap_or_default();
+        let spent =
+            self.history.split_histories(self.now).iter().map(|history| history.splits).max().unwrap_or_default();
         if spent >= DIAGNOSTIC_SPLITS {
             return Err(Reason::HotKey { shard: None, shown: HotKeyEvidence::Splits(spent) });
         }
-        // Once a day: what they show, a person reads in the log.
-        let today = memory.shard_metrics.is_some_and(|watch| self.now - watch.at < day);
-        let unseen = match () {
-            () if open > SHARDS_TOLD_APART => Some(NoDiagnosis::TooMany),
-            () if today => Some(NoDiagnosis::Today),
-            () if self.settings.diagnose == Permission::Deny => Some(NoDiagnosis::Denied),
-            () if !self.history.budget(ChangeKind::EnableShardMetrics, self.traffic(), self.now).1 => {
-                Some(NoDiagnosis::Refused)
-            }
-            () => None,
+        // The metrics go on once a day. A person reads in the log what they show.
+        let is_today = memory.shard_metrics.is_some_and(|metrics| self.now - metrics.at < day);
+        let is_allowed = || self.history.budget(ChangeKind::EnableShardMetrics, self.traffic(), self.now).1;
+        let why_not = if open > SHARDS_TOLD_APART {
+            Some(NoDiagnosis::TooMany)
+        } else if is_today {
+            Some(NoDiagnosis::Today)
+        } else if self.settings.diagnose == Permission::Deny {
+            Some(NoDiagnosis::Denied)
+        } else if is_allowed() {
+            None
+        } else {
+            Some(NoDiagnosis::Refused)
         };
         let enable = Remedy::EnableShardMetrics { shards: open, metrics: self.stream.metrics_off().collect() };
-        let unseen = unseen.or_else(|| self.affordable(&enable).err().map(|_| NoDiagnosis::TooExpensive));
-        unseen.map_or(Ok(enable), |unseen| Err(Reason::SkewSuspected(unseen)))
+        let why_not = why_not.or_else(|| self.affordable(&enable).err().map(|_| NoDiagnosis::TooExpensive));
+        why_not.map_or(Ok(enable), |why_not| Err(Reason::SkewSuspected(why_not)))
     }
 
-    /// Splits the hottest of `hot` that is not one key as far as its line tells.
-    fn split(&self, hot: &[&Load<'_>], heat: &ShardLoads<'_>, evidence: &mut Evidence) -> Result<Remedy, Reason> {
-        let found = hot.iter().map(|load| (*load, self.divide(load, heat)));
+    /// Splits the hottest of `hot`, without those whose split history shows one hot key.
+    fn split(&self, hot: &[&Load<'_>], loads: &ShardLoads<'_>, evidence: &mut Evidence) -> Result<Remedy, Reason> {
+        let found = hot.iter().map(|load| (*load, self.divide(load, loads)));
         let mut blocked = None;
         for (load, at) in found {
             match at {
@@ -176,10 +181,10 @@ impl Throttled<'_> {
         Err(blocked.unwrap_or(Reason::MicroBurst))
     }
 
-    /// The splits of its line so far, and where to split a hot shard; or why not.
-    fn divide(&self, hot: &Load<'_>, heat: &ShardLoads<'_>) -> Result<(u32, u128), Reason> {
+    /// The splits in the history of a hot shard, and where to split it next. `Err`: why it is not split.
+    fn divide(&self, hot: &Load<'_>, loads: &ShardLoads<'_>) -> Result<(u32, u128), Reason> {
         let (lines, lost) = (self.history.split_histories(self.now), self.history.is_lost(self.now));
-        let splits = heat.splits(hot, &lines, lost);
+        let splits = loads.splits(hot, &lines, lost);
         let hot_key = |shown| Reason::HotKey { shard: Some(hot.shard.id.clone()), shown };
         let at = middle(hot.shard.first_hash_key, hot.shard.last_hash_key);
         let at = at.ok_or_else(|| hot_key(HotKeyEvidence::Narrow))?;
@@ -189,7 +194,7 @@ impl Throttled<'_> {
         if splits >= DIAGNOSTIC_SPLITS {
             return Err(hot_key(if lost { HotKeyEvidence::LostMemory } else { HotKeyEvidence::Splits(splits) }));
         }
-        heat.other_histories(hot, &lines).map(|_| (splits, at)).ok_or(Reason::SplitBudgetSpent(SplitBudget::Histories))
+        loads.other_histories(hot, &lines).map(|_| (splits, at)).ok_or(Reason::SplitBudgetSpent(SplitBudget::Histories))
     }
 
     fn split_at(&self, shard: &str, at: u128, partial: Option<Bound>) -> Result<Remedy, Reason> {
@@ -211,7 +216,7 @@ impl Throttled<'_> {
     fn more_shards(&self, needed: u32, evidence: &mut Evidence, missing: &mut MissingData) -> Result<Remedy, Reason> {
         evidence.shards_needed = Some(needed);
         let open = self.stream.open_shards;
-        // With warm throughput a stream leaps to what it needs; shards at most double.
+        // With warm throughput a stream reaches what it needs in one step. AWS at most doubles shards.
         if needed > open.saturating_mul(2) && self.no_switch(needed).is_none() {
             let warm_mibps = self.warm(needed, missing)?.filter(|warm| *warm > open.saturating_mul(2));
             let leap = Remedy::SwitchToOnDemand { shards: open, warm_mibps, instead_of: AwsLimit::Double };
@@ -221,11 +226,11 @@ impl Throttled<'_> {
         }
         let limit = match self.scale(needed, missing) {
             Ok(scale) => return Ok(scale),
-            Err(NoHeadroom::OfOurs(reason)) => return Err(reason),
-            Err(NoHeadroom::OfAws(limit)) => limit,
+            Err(NoHeadroom::Persons(reason)) => return Err(reason),
+            Err(NoHeadroom::Aws(limit)) => limit,
         };
         if let Some(no_switch) = self.no_switch(needed) {
-            // One shard more is little, but it is more than none.
+            // One more shard is little, and it helps a little.
             let widest = if limit == AwsLimit::AccountQuota { self.split_widest(missing) } else { None };
             return widest.ok_or_else(|| limit.without(no_switch));
         }
@@ -235,8 +240,8 @@ impl Throttled<'_> {
         Ok(switch)
     }
 
-    /// The split of the shard with the most hash keys: where the account has room for one shard, but not for the
-    /// short-lived ones of a reshard. SplitShard opens two and closes one.
+    /// The split of the shard with the most hash keys, where the account has room for one shard and no room for the
+    /// short-lived shards of a reshard. SplitShard opens two shards and closes one.
     fn split_widest(&self, missing: &mut MissingData) -> Option<Remedy> {
         if self.limits().is_none_or(|l| l.shards_left() == 0) {
             return None;
@@ -248,7 +253,8 @@ impl Throttled<'_> {
         self.split_at(&widest.id, at, Some(Bound::AccountQuota)).ok()
     }
 
-    /// The load of the busiest throttled minute, in full shards; noted as evidence. `None`: no size is known.
+    /// The load of the busiest throttled minute, in full shards. Records it as evidence. `None`: no record's size is
+    /// known.
     pub(super) fn busiest(&self, evidence: &mut Evidence) -> Option<f64> {
         let throttled = self.window.iter().filter(|m| self.traffic().minute(**m).write_throttled > 0.0);
         let offered = throttled.map(|m| Offered::in_minute(self.traffic(), *m));
@@ -259,16 +265,19 @@ impl Throttled<'_> {
         busiest.shards()
     }
 
-    /// Why a stream that needs so many shards is not switched to on-demand mode; `None`: it may be.
+    /// Why a stream that needs `needed` shards is not switched to on-demand mode. `None`: it may be.
     fn no_switch(&self, needed: u32) -> Option<NoSwitch> {
         let has_room = self.limits().is_none_or(|l| l.on_demand_streams < l.on_demand_stream_limit);
-        match () {
-            () if self.policy.on_demand == Permission::Deny => Some(NoSwitch::Denied),
-            () if needed > self.policy.max_shards => Some(NoSwitch::AboveMax(self.policy.max_shards)),
-            () if !self.history.budget(ChangeKind::Switch, self.traffic(), self.now).1 => Some(NoSwitch::BudgetSpent),
-            () if !has_room => Some(NoSwitch::Quota),
-            () => None,
+        if self.policy.on_demand == Permission::Deny {
+            return Some(NoSwitch::Denied);
         }
+        if needed > self.policy.max_shards {
+            return Some(NoSwitch::AboveMax(self.policy.max_shards));
+        }
+        if !self.history.budget(ChangeKind::Switch, self.traffic(), self.now).1 {
+            return Some(NoSwitch::BudgetSpent);
+        }
+        (!has_room).then_some(NoSwitch::Quota)
     }
 
     /// Whether the account has the throughput commitment.

@@ -5,25 +5,26 @@ use crate::observation::Minute;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 
-/// A reader that is less than a minute behind has no backlog: polling alone makes as much.
+/// A reader that is less than a minute behind has no backlog: polling alone makes a reader this late. A smaller number
+/// takes healthy readers for late ones; a larger number hides a backlog.
 pub(crate) const BACKLOG_MILLISECONDS: f64 = 60_000.0;
 
-/// Whose throughput is exceeded.
+/// The side of a stream whose throughput is exceeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Side {
-    /// Producers'.
+    /// Producers: PutRecord and PutRecords.
     Writes,
-    /// Consumers'.
+    /// Consumers: GetRecords.
     Reads,
 }
 
-/// A change that worked.
+/// A change that stopped the throttling.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Healed {
-    /// Shards before.
+    /// Shards before; MiB/s for a change of warm throughput.
     pub from: u32,
-    /// Shards after.
+    /// The same after.
     pub to: u32,
     /// What was done.
     pub kind: ChangeKind,
@@ -31,7 +32,7 @@ pub struct Healed {
     pub took: TimeDelta,
 }
 
-/// The numbers that a decision rests on, each with its unit in its name. What was not looked at is absent.
+/// The numbers that a decision rests on, each with its unit in its name. A number that was not read is absent.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Evidence {
     /// When AWS was asked.
@@ -40,13 +41,13 @@ pub struct Evidence {
     /// The start of the newest minute that CloudWatch has published.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub newest_minute: Option<DateTime<Utc>>,
-    /// The minutes looked at: after the last change settled, at most the window.
+    /// The minutes that are evidence: after the last change settled, at most the window.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub window_minutes: Option<u32>,
-    /// Whose throughput is exceeded, where that is confirmed.
+    /// The side whose throughput is exceeded, where that is confirmed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub throttled_side: Option<Side>,
-    /// Throttled minutes in the window: a share at or above the floor.
+    /// Throttled minutes in the window. A minute counts when its refused share reaches the floor.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub throttled_minutes: Option<u32>,
     /// Records refused in the window.
@@ -67,7 +68,8 @@ pub struct Evidence {
     /// The same in bytes as AWS charges them. Absent when no record's size is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub offered_bytes_per_second: Option<f64>,
-    /// What was accepted in the throttled minute that accepted most, as a share of what all open shards take: 1 is full.
+    /// The accepted load of the throttled minute that accepted most, as a share of what all open shards take: 1 is
+    /// full.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accepted_utilization: Option<f64>,
     /// Whether retries of refused records count as offered (always, where offered load is given).
@@ -80,11 +82,11 @@ pub struct Evidence {
     /// retries again. AWS answers five.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub get_records_calls_per_shard_per_second: Option<f64>,
-    /// About how many polling consumers make so many calls, where calls are what is exceeded: each polls every shard
+    /// The polling consumers that make this number of calls, where calls are too many. Each consumer polls every shard
     /// about once a second.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub implied_pollers: Option<u32>,
-    /// The share of capacity that the target is to be used to, 0–1.
+    /// The share of the target's capacity that the load may use, 0–1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target_utilization: Option<f64>,
     /// The shards that the load needs at that utilization.
@@ -93,7 +95,7 @@ pub struct Evidence {
     /// The age of the oldest record read in the newest minutes, milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub iterator_age_milliseconds: Option<f64>,
-    /// Hours until the oldest unread record is deleted, where it is older than half the retention.
+    /// Hours until the oldest unread record is deleted. It is there when that record is older than half the retention.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data_loss_in_hours: Option<f64>,
     /// Reshards of ours in the last 24 hours; AWS allows ten.
@@ -105,37 +107,39 @@ pub struct Evidence {
     /// The shard that is offered most, where shard-level metrics show it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hottest_shard: Option<String>,
-    /// What it is offered in the busiest throttled minute, as a share of what a shard takes: 1 is full.
+    /// The load offered to this shard in the busiest throttled minute, as a share of what a shard takes: 1 is full.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hottest_shard_utilization: Option<f64>,
     /// Shards that are offered more than the target utilization in that minute.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub busy_shards: Option<u32>,
-    /// Splits of the hottest shard's line in the last 24 hours, each of which left nearly all the heat in one child.
+    /// Splits in the history of the hottest shard within 24 hours. Each left nearly all the load in one child.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub diagnostic_splits: Option<u32>,
     /// The shard that a producer's error message names as throttled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub named_shard: Option<String>,
-    /// The least that the throughput commitment costs the account, USD an hour; where a person may want to choose.
+    /// The least that the throughput commitment costs the account, USD an hour. It is there when a person may want to
+    /// buy it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub commitment_usd_per_hour: Option<f64>,
-    /// What the stream costs in on-demand mode at this load, USD an hour; where a person may want to choose.
+    /// The cost of the stream in on-demand mode at this load, USD an hour. It is there when a person may want to change
+    /// the mode.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub on_demand_usd_per_hour: Option<f64>,
-    /// What it would cost in provisioned mode with the shards that the load needs, USD an hour.
+    /// The cost of the stream in provisioned mode with the shards that the load needs, USD an hour.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub provisioned_usd_per_hour: Option<f64>,
     /// Warm throughput of an on-demand stream that the load needs, MiB/s.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub warm_mibps_needed: Option<u32>,
-    /// Shards that the account may still open; absent when AWS would not say.
+    /// Shards that the account may still open. Absent: AWS did not say.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub account_shards_left: Option<u32>,
     /// The tag was gone, and the memory was rebuilt from the AutoFix metric.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_lost: Option<bool>,
-    /// How often somebody took a change of ours back in the last 24 hours.
+    /// How often another person or tool reverted a change of ours in the last 24 hours.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub changes_taken_back: Option<u32>,
     /// From the first throttled minute's start to the last one's end.
@@ -149,7 +153,7 @@ impl Evidence {
         self.newest_minute.map(Minute::of)
     }
 
-    /// How far readers are behind, milliseconds; `None` when that is no backlog.
+    /// How far readers are behind, milliseconds. `None`: that is no backlog.
     pub fn backlog_milliseconds(&self) -> Option<f64> {
         self.iterator_age_milliseconds.filter(|age| *age > BACKLOG_MILLISECONDS)
     }

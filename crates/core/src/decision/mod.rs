@@ -1,5 +1,5 @@
-//! What a decision can be. Every path out of [`decide`](crate::decide::decide) is a variant here. Each variant has a stable
-//! snake_case code: the metric dimension, the log field, the JSON value and the word in the documents.
+//! What a decision can be. Every path out of [`decide`](crate::decide::decide) is a variant here. Each variant has a
+//! stable snake_case code: the metric dimension, the log field, the JSON value and the word in the documents.
 
 mod evidence;
 mod reason;
@@ -35,8 +35,8 @@ pub struct Decision {
     pub mode: Mode,
     /// The memory to write, where it differs from the one that was read. For an act: the intent.
     pub memory: Option<Memory>,
-    /// The code and the time of each change of ours that is done, and whose AutoFix datum is missing: to be published now.
-    /// Two runs that find the same at once may both publish it, since a tag cannot be compared and set.
+    /// The code and the time of each change of ours that is done, and whose AutoFix datum is missing: to be published
+    /// now. Two runs that find the same at once may both publish it, since a tag cannot be compared and set.
     pub unpublished: Vec<(&'static str, DateTime<Utc>)>,
     /// When this run found that a change of ours was reverted: to be published once the memory is written.
     pub reverted: Option<DateTime<Utc>>,
@@ -95,12 +95,12 @@ impl Decision {
     }
 }
 
-/// A stream's bill before and after a remedy, at the load that the remedy is to carry.
+/// The cost of a stream before and after a remedy, at the load that the remedy is to carry.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Cost {
-    /// USD an hour, as it is.
+    /// USD an hour before the remedy.
     pub before_usd_per_hour: f64,
-    /// USD an hour, after the remedy.
+    /// USD an hour after the remedy.
     pub after_usd_per_hour: f64,
     /// The region and the month of the list prices, such as `us-east-1 2026-09`.
     pub prices: String,

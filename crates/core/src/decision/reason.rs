@@ -8,12 +8,12 @@ use chrono::{DateTime, Utc};
 #[derive(Clone, Debug, PartialEq, strum::IntoStaticStr, strum::VariantNames)]
 #[strum(serialize_all = "snake_case")]
 pub enum Reason {
-    // From the signal alone.
+    // From the signal alone:
     /// The call did not fail by throttling or denial.
     NotAThrottle,
     /// Another account or region, no Kinesis metric, or no stream that can be named.
     NotOurs(Foreign),
-    /// Our own role made the call.
+    /// The function's own role made the call.
     OwnCall,
     /// IAM denied the call. IAM is never touched.
     AccessDenied,
@@ -27,14 +27,14 @@ pub enum Reason {
     Muted(String),
     /// The alarm is no longer in ALARM.
     Recovered,
-    /// This container has just looked at the stream.
+    /// This process has just observed the stream.
     JustLooked,
-    // After looking.
-    /// There is no such stream, or it is being deleted.
+    // From the observation:
+    /// The stream does not exist, or is being deleted.
     StreamGone,
-    /// It is being created, or in a status or capacity mode that this version does not know.
+    /// The stream is being created, or has a status or capacity mode that this version does not know.
     NotReady,
-    /// Out of scope, or its mode is off.
+    /// The stream is out of scope, or its mode is off.
     OptedOut,
     /// A policy tag cannot be used.
     BadPolicyTag(String),
@@ -42,21 +42,21 @@ pub enum Reason {
     BadMemory(String),
     /// A change is under way.
     Resharding,
-    /// A change of ours has not shown its effect yet.
+    /// No published minute shows the effect of our last change yet.
     Settling {
-        /// When it was made.
+        /// When the change was announced.
         changed_at: DateTime<Utc>,
     },
-    /// The minute that the signal tells of is not published yet: unknown is not zero.
+    /// CloudWatch has not published the minute of the signal yet: unknown is not zero.
     EvidencePending,
     /// No throttling in the newest published minutes.
     Healthy {
-        /// The change that stopped it, and how long that took, when one was waiting to be verified.
+        /// The change that stopped the throttling, where this run verified one.
         healed: Option<Healed>,
     },
     /// Not throttled, but a reader is so far behind that data will be lost.
     ConsumerSlow {
-        /// Until the oldest unread record is deleted.
+        /// Hours until the oldest unread record is deleted.
         hours_left: f64,
     },
     /// The throttled share is below the floor.
@@ -65,27 +65,27 @@ pub enum Reason {
     Unconfirmed {
         /// Throttled minutes in the window.
         minutes: u32,
-        /// Throttled minutes that make a load of it.
+        /// Throttled minutes that a change needs.
         needed: u32,
     },
     /// AWS refused a change of ours lately.
     RefusedLately {
-        /// When it is tried again.
+        /// When the next attempt is allowed.
         until: DateTime<Utc>,
     },
-    /// The stream has shards enough for its load, and nobody sees which are hot: the metrics that would show it stay off
-    /// for this reason.
+    /// The stream has enough shards for its load, and no metric shows which shards are hot. The metrics stay off for
+    /// this reason.
     SkewSuspected(NoDiagnosis),
     /// One partition key (or a narrow range of hash keys) is more than a shard takes: splitting does not divide it.
     HotKey {
         /// The shard that it is on, where that is known.
         shard: Option<String>,
-        /// What shows it.
+        /// What shows that.
         shown: HotKeyEvidence,
     },
-    /// A shard is hot, and no more are split today.
+    /// A shard is hot, and no more shards are split today.
     SplitBudgetSpent(SplitBudget),
-    /// No shard is busy over a whole minute: bursts within the minute are refused.
+    /// No shard is busy over a whole minute. Bursts within the minute are refused.
     MicroBurst,
     /// The person's maximum is reached. Never worked around.
     AtMaxShards {
@@ -99,34 +99,34 @@ pub enum Reason {
         /// What the stream would cost with the least that would help, USD an hour.
         would_be: f64,
     },
-    /// The account may open no more shards, and on-demand mode is no way out.
+    /// The account may open no more shards, and on-demand mode does not help.
     AtAccountQuota(NoSwitch),
-    /// The stream may not be resharded again today, and on-demand mode is no way out.
+    /// The stream may not be resharded again today, and on-demand mode does not help.
     ReshardBudgetSpent(NoSwitch),
     /// On-demand capacity is still growing.
     OnDemandAdapting,
     /// On-demand capacity has not followed for 15 minutes.
     OnDemandCeiling(Ceiling),
-    /// What was changed cannot be taken back now.
+    /// A change cannot be undone now, for this reason.
     NotRestorable(String),
-    /// A change of ours has settled, throttling goes on, and nothing is left to try.
+    /// Our last change has settled, throttling goes on, and nothing is left to try.
     NotHealed {
         /// The change.
         change: Box<Change>,
         /// Why nothing is left.
         why: Box<Reason>,
     },
-    /// Somebody keeps taking our changes back.
+    /// Another person or tool reverts our changes again and again.
     TugOfWar,
-    /// More changes than a person allows.
+    /// The person allows no more changes of the fleet.
     FleetLimit(FleetBound),
     /// A reader works off a backlog. New shards cannot drain old ones.
     ReaderCatchingUp,
-    /// Readers are bound by calls, not bytes: by these.
+    /// Readers make too many of these calls, whatever their bytes.
     TooManyReaders(ReadCall),
-    /// Readers are refused, though neither their bytes nor their calls are too many for all shards together.
+    /// Readers are refused. Neither their bytes nor their calls are too many for all shards together.
     UnevenReads,
-    // While acting.
+    // From AWS's answer to a call:
     /// AWS refused the change.
     Refused {
         /// The error code.
@@ -138,38 +138,38 @@ pub enum Reason {
     CannotRemember(String),
 }
 
-/// Why shard-level metrics are not switched on.
+/// Why shard-level metrics are not switched on for a diagnosis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoDiagnosis {
     /// The person denies it.
     Denied,
-    /// They were on today already.
+    /// The metrics were on within the last 24 hours.
     Today,
-    /// There are too many shards to tell them apart.
+    /// CloudWatch cannot tell so large a number of shards apart.
     TooMany,
-    /// They would cost more than the person's maximum.
+    /// The metrics would cost more than the person's maximum.
     TooExpensive,
-    /// AWS refused it today.
+    /// AWS refused to switch them on within the last 24 hours.
     Refused,
-    /// A shard's number cannot be read in its id, so that nothing can be remembered of it.
+    /// A shard's id has no number, so the memory cannot follow its splits.
     UnreadableId,
 }
 
 /// Why no more shards are split.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SplitBudget {
-    /// As many lines of hot shards as the memory follows were split, and are hot still.
+    /// The memory follows as many split histories as it can, and their shards are still hot.
     Histories,
-    /// AWS has refused it twice in a row.
+    /// AWS has refused a split twice in a row.
     Refused,
 }
 
 /// What shows that one key is hot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HotKeyEvidence {
-    /// So many splits in 24 hours left nearly all the heat in one child.
+    /// This number of splits in 24 hours left nearly all the load in one child.
     Splits(u32),
-    /// A split did so, and the memory of the others is lost.
+    /// One split did so, and the memory of earlier splits is lost.
     LostMemory,
     /// The shard has too few hash keys to be split.
     Narrow,
@@ -177,7 +177,7 @@ pub enum HotKeyEvidence {
     OnDemand,
 }
 
-/// Why a stream is not switched to on-demand mode, where that would be a way out.
+/// Why a stream is not switched to on-demand mode, where that would help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoSwitch {
     /// The person denies it.
@@ -194,21 +194,21 @@ pub enum NoSwitch {
     HotShard,
 }
 
-/// What an on-demand stream cannot pass.
+/// The ceiling that an on-demand stream has reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ceiling {
-    /// Its own growth; the account has no throughput commitment.
+    /// AWS's own growth of the stream. The account has no throughput commitment.
     Growth,
     /// The warm throughput that the person allows, MiB/s.
     MaxWarm(u32),
-    /// What AWS gives a stream with warm throughput.
+    /// The warm throughput that AWS gives a stream.
     Warm,
-    /// What its shards give to readers.
+    /// The bytes that its shards give to readers.
     Reads,
 }
 
 impl Reason {
-    /// Whether it stays until a person does something.
+    /// Whether the stream stays throttled or unhandled until a person acts.
     pub fn needs_person(&self) -> bool {
         use Reason as R;
         matches!(
@@ -235,23 +235,23 @@ impl Reason {
     }
 }
 
-/// What bounds the changes of a whole fleet.
+/// The bound of a fleet's changes that is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FleetBound {
-    /// So many in an hour, in the account and region.
+    /// Changes in an hour, in the account and region.
     Hour(u32),
-    /// So many by one container, which the metric does not show yet.
+    /// Changes by one process that the metric does not show yet.
     Container(u32),
-    /// So many in one sweep.
+    /// Changes in one sweep.
     Sweep(u32),
 }
 
-/// A reader's call whose rate AWS limits, whatever its bytes.
+/// A reader's call whose rate AWS limits, whatever its bytes (the Kinesis quotas page).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReadCall {
     /// Five a second to each shard, shared by all polling consumers.
     GetRecords,
-    /// One a second to each shard by each registered consumer. Seen from the signal alone.
+    /// One a second to each shard by each registered consumer. Only the signal shows it.
     SubscribeToShard,
 }
 
@@ -260,8 +260,8 @@ pub enum ReadCall {
 pub enum Foreign {
     /// Another account or region.
     Home,
-    /// An alarm on something else than Kinesis.
+    /// The alarm watches no metric of Kinesis.
     Metric,
-    /// It names no stream.
+    /// The signal names no stream.
     NoStream,
 }

@@ -12,11 +12,11 @@ pub enum Remedy {
         from: u32,
         /// Open shards afterwards.
         to: u32,
-        /// What kept it from the number of shards that the load needs.
+        /// The bound that keeps it below the shards that the load needs. `None`: it reaches them.
         partial: Option<Bound>,
     },
-    /// `SplitShard` of the hottest shard, at the middle of its hash keys; or of the widest, where the account's quota has
-    /// room for one shard but not for a reshard.
+    /// `SplitShard` of the hottest shard, at the middle of its hash keys; or of the widest, where the account's quota
+    /// has room for one shard but not for a reshard.
     SplitShard {
         /// Its id.
         shard: String,
@@ -26,20 +26,20 @@ pub enum Remedy {
         from: u32,
         /// Open shards afterwards.
         to: u32,
-        /// What kept it from a reshard that the whole stream needs.
+        /// The bound that keeps it from the reshard that the whole stream needs. `None`: one shard is hot.
         partial: Option<Bound>,
     },
-    /// `UpdateStreamMode` to on-demand. Without warm throughput it adds no capacity at that moment: on-demand grows from
-    /// observed traffic.
+    /// `UpdateStreamMode` to on-demand. Without warm throughput it adds no capacity at that moment: on-demand grows
+    /// from observed traffic.
     SwitchToOnDemand {
         /// Open shards now; the stream keeps them.
         shards: u32,
         /// The warm throughput that it is given in the same call, in MiB/s; accounts with the commitment only.
         warm_mibps: Option<u32>,
-        /// The limit of AWS's that leaves no room for shards.
+        /// The limit of AWS's that allows no more shards.
         instead_of: AwsLimit,
     },
-    /// `UpdateStreamMode` back to provisioned, of a stream that we had switched.
+    /// `UpdateStreamMode` back to provisioned, of a stream that we switched to on-demand.
     SwitchToProvisioned {
         /// Open shards now; the stream keeps them.
         shards: u32,
@@ -50,16 +50,16 @@ pub enum Remedy {
         from: u32,
         /// Open shards afterwards.
         to: u32,
-        /// What kept it from the shards that the stream had before.
+        /// The bound that keeps it above the shards that the stream had before. `None`: it reaches them.
         partial: Option<Bound>,
     },
     /// `UpdateStreamWarmThroughput`: more of it, at once.
     WarmUp {
         /// MiB/s now.
-        from: u32,
+        from_mibps: u32,
         /// MiB/s afterwards.
-        to: u32,
-        /// What kept it from what the load needs.
+        to_mibps: u32,
+        /// The bound that keeps it below what the load needs. `None`: it reaches that.
         partial: Option<Bound>,
     },
     /// `EnableEnhancedMonitoring`, to tell a hot shard from an idle one.
@@ -79,25 +79,25 @@ pub enum Remedy {
 }
 
 impl Remedy {
-    /// Whether it opens new shards beside the old ones: what is in these stays there until it is read.
+    /// Whether it opens new shards beside the old ones. The records of the old shards stay there until they are read.
     pub fn is_reshard(&self) -> bool {
         matches!(self, Remedy::ScaleShards { .. } | Remedy::SplitShard { .. } | Remedy::Restore { .. })
     }
 
     /// Whether it gives the stream more capacity, which [`Remedy::Restore`] or [`Remedy::SwitchToProvisioned`] can
-    /// take back.
+    /// undo.
     pub fn adds_capacity(&self) -> bool {
         use Remedy::{ScaleShards, SplitShard, SwitchToOnDemand};
         matches!(self, ScaleShards { .. } | SplitShard { .. } | SwitchToOnDemand { .. })
     }
 
-    /// Whether it only takes back what we did.
+    /// Whether it only undoes what we did.
     pub fn is_undo(&self) -> bool {
         use Remedy::{DisableShardMetrics, Restore, SwitchToProvisioned};
         matches!(self, Restore { .. } | SwitchToProvisioned { .. } | DisableShardMetrics { .. })
     }
 
-    /// What the memory calls it.
+    /// The kind of change that the memory records.
     pub fn kind(&self) -> ChangeKind {
         match self {
             Remedy::ScaleShards { .. } => ChangeKind::Scale,
@@ -111,8 +111,8 @@ impl Remedy {
         }
     }
 
-    /// The code of the remedy of this kind: what the AutoFix datum calls it. A change that only the metric knows of
-    /// was most likely a scale.
+    /// The code of the remedy of this kind, as the AutoFix datum names it. A change that only the metric knows was most
+    /// likely a scale.
     pub fn code_of(kind: ChangeKind) -> &'static str {
         match kind {
             ChangeKind::Scale | ChangeKind::Lost | ChangeKind::External => "scale_shards",
@@ -131,8 +131,8 @@ impl Remedy {
         match self {
             Remedy::ScaleShards { from, to, .. }
             | Remedy::SplitShard { from, to, .. }
-            | Remedy::Restore { from, to, .. }
-            | Remedy::WarmUp { from, to, .. } => (*from, *to),
+            | Remedy::Restore { from, to, .. } => (*from, *to),
+            Remedy::WarmUp { from_mibps, to_mibps, .. } => (*from_mibps, *to_mibps),
             Remedy::SwitchToOnDemand { shards, .. }
             | Remedy::SwitchToProvisioned { shards }
             | Remedy::EnableShardMetrics { shards, .. }
@@ -141,7 +141,7 @@ impl Remedy {
     }
 }
 
-/// What bounds a change below what the load needs.
+/// The bound that keeps a change from what the load needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bound {
     /// AWS doubles a stream at most in one call.
@@ -154,17 +154,17 @@ pub enum Bound {
     MaxCost,
     /// The person's maximum of warm throughput.
     MaxWarm,
-    /// What AWS lets an on-demand stream take in this region.
+    /// The most that AWS gives an on-demand stream in this region.
     StreamCeiling,
     /// AWS halves a stream at most in one call.
     Half,
-    /// The peak load of the calm hours.
+    /// The peak load of the hours without throttling.
     Peak,
     /// The person's minimum.
     MinShards,
 }
 
-/// The limit of AWS's that leaves no room for the shards that the load needs.
+/// A limit of AWS's that does not allow the shards that the load needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AwsLimit {
     /// The account's shards are all open.

@@ -8,7 +8,7 @@ use chrono::{DateTime, SubsecRound, Utc};
 pub struct Change {
     /// What was done.
     pub kind: ChangeKind,
-    /// Shards before; for [`ChangeKind::WarmUp`], MiB a second.
+    /// Shards before; for [`ChangeKind::WarmUp`], MiB/s.
     pub from: u32,
     /// The same after.
     pub to: u32,
@@ -50,12 +50,12 @@ pub enum ChangeKind {
     /// They were switched off again.
     #[strum(serialize = "unwatch")]
     DisableShardMetrics,
-    /// The shard count was taken back down.
+    /// The shard count was reduced again after we had raised it.
     Restore,
-    /// Somebody else changed the capacity. Its `to` is 0 where that left the stream in on-demand mode.
+    /// Another person or tool changed the capacity. Its `to` is 0 where that left the stream in on-demand mode.
     #[strum(serialize = "theirs")]
     External,
-    /// The AutoFix metric knows of it, but the memory was lost.
+    /// Only the AutoFix metric knows the change. The memory of it was lost.
     Lost,
 }
 
@@ -94,8 +94,8 @@ impl Change {
         }
     }
 
-    /// Whether somebody has changed the capacity since: it is not what the done change left. The shards of an on-demand
-    /// stream are AWS's own affair.
+    /// Whether another person or tool has changed the capacity since: it is not what the done change left. AWS sets the
+    /// shards of an on-demand stream, so they do not count.
     pub fn is_overridden(&self, stream: &Stream) -> bool {
         let provisioned = stream.mode == CapacityMode::Provisioned;
         match self.kind {
@@ -112,7 +112,7 @@ impl Change {
         }
     }
 
-    /// What somebody else made of the stream, found at `now`; evidence counts from then.
+    /// The change of another person or tool that left the stream as it is, found at `now`. Evidence counts from then.
     pub fn external(&self, stream: &Stream, now: DateTime<Utc>) -> Change {
         let change = Change::intent(ChangeKind::External, self.to, size(stream), now);
         Change { settled: Some(change.at), ..change }

@@ -2,7 +2,7 @@
 //!
 //! The tag's value is words such as `change=scale/4/8/20261120T170440Z`, at most 255 characters of
 //! `[A-Za-z0-9 _./=+@-]` (AWS allows more in most places, but its documents disagree; this is what all allow).
-//! Words with an unknown key are kept, so that an older binary can live with the memory of a newer one.
+//! Words with an unknown key are kept, so that an older binary keeps the memory of a newer one.
 //!
 //! | word | meaning |
 //! |---|---|
@@ -14,17 +14,17 @@
 //! | `heal=N` | throttling was found to have stopped, N s later |
 //! | `sent=N` | its AutoFix datum was missing, and was sent again, N s later |
 //! | `seen=N` | its AutoFix datum was found in the metric, N s later |
-//! | `owed=KIND/N` | the change before it, N s earlier, whose AutoFix datum was not to be seen yet |
+//! | `owed=KIND/N` | the change before it, N s earlier, whose AutoFix datum CloudWatch did not show yet |
 //! | `resent=N` | that datum was sent again, N s later, or -N s earlier |
 //! | `base=N` | the shards before the incident |
 //! | `was=p` | the stream is in on-demand mode because we switched it from provisioned |
-//! | `lines=SHARD.SPLITS.N-…` | a shard that was split N s earlier, as the last of so many splits of one hot line |
+//! | `lines=SHARD.SPLITS.N-…` | a shard that was split N s earlier, as the last of SPLITS splits in one split history |
 //! | `watch=METRICS.N` | shard-level metrics that we switched on N s earlier: `b`ytes, `r`ecords, `w`rites refused; `off`: switched off again |
 //! | `scales=N-N-…`, `modes=N-N` | the changes of the last 24 h: seconds before WHEN |
 //! | `refused=KIND/N/WHEN` | AWS refused a change, N times in a row for a limit; WHEN is in seconds after the change, where there is one |
-//! | `reverts=N.N` | somebody was found to have taken changes of ours back, N s later, or -N s earlier |
-//! | `told=CODE/N` | a person was told of a hold of this name, N s later; without a change, WHEN |
-//! | `tried=N` | the stream was last found not ready to be given back, N s later; without a change, WHEN |
+//! | `reverts=N.N` | another person or tool was found to have reverted our changes, N s later, or -N s earlier |
+//! | `told=CODE/N` | people got a message about the hold with this code, N s later; without a change, WHEN |
+//! | `tried=N` | something last prevented a restore, N s later; without a change, WHEN |
 
 use super::{Change, Memory, Refusal, ShardMetrics, SplitHistory};
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
@@ -104,8 +104,8 @@ impl Anchor {
     }
 }
 
-/// A word of the tag: how its value is read into a memory (`None`: it cannot be understood), and how it is written (`None`: the
-/// memory does not have it).
+/// A word of the tag: how its value is read into a memory (`None`: it cannot be understood), and how it is written
+/// (`None`: the memory does not have it).
 struct Word {
     key: &'static str,
     read: fn(&mut Memory, &str, Anchor) -> Option<()>,
@@ -171,7 +171,7 @@ const WORDS: [Word; 18] = [
         },
         write: |memory, anchor| {
             let change = memory.change.as_ref()?;
-            // Once the datum is found, nobody asks when it was sent.
+            // Once the datum is found, no run needs to know when it was sent.
             Some(anchor.seconds_after(change.resent.filter(|_| change.published.is_none())?)?.to_string())
         },
     },
@@ -316,8 +316,8 @@ impl Memory {
         Ok(memory)
     }
 
-    /// The tag's value. A memory that is too long loses what no change depends on: notifications, tried restores and the
-    /// unpublished datum, and then the reverts, since a memory so full has no reshards left either.
+    /// The tag's value. A memory that is too long loses what no change depends on: notifications, tried restores and
+    /// the unpublished datum, and then the reverts, since a memory so full has no reshards left either.
     ///
     /// # Errors
     /// [`MemoryError::TooLong`] when the words of a newer version leave no room.
@@ -391,135 +391,4 @@ fn seconds(text: &str) -> Option<TimeDelta> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::memory::ChangeKind;
-    use crate::observation::LOOKBACK_HOURS;
-    use proptest::prelude::*;
-
-    fn at(seconds: i64) -> DateTime<Utc> {
-        DateTime::UNIX_EPOCH + TimeDelta::seconds(1_790_000_000 + seconds)
-    }
-
-    /// The most that this version ever writes: a change that is done and verified forgets what came before it.
-    fn fullest() -> Memory {
-        let far = TimeDelta::hours(LOOKBACK_HOURS) - TimeDelta::seconds(1);
-        let mut memory = Memory { base: Some(10_000), was_provisioned: true, ..Memory::default() };
-        memory.split_histories =
-            (0..2).map(|i| SplitHistory { shard: 99_990 + i, splits: 2, at: at(0) - far }).collect();
-        memory.shard_metrics = Some(ShardMetrics { on: Some([true; 3]), at: at(0) - far });
-        memory.reshards = (0..10).map(|i| at(i) - far).collect();
-        memory.switches = vec![at(0) - far, at(1) - far];
-        memory = memory.refuse(ChangeKind::DisableShardMetrics, at(0) + far, true);
-        let mut change = Change::intent(ChangeKind::DisableShardMetrics, 10_000, 10_000, at(0));
-        change.settled = Some(at(900));
-        change.healed = Some(at(0) + far);
-        change.published = Some(at(0) + far);
-        memory.intend(change, false)
-    }
-
-    #[test]
-    fn a_memory_reads_as_it_was_written() {
-        let mut announced = fullest();
-        let change = announced.change.as_mut().expect("a change");
-        (change.after, change.since) = (Some(at(-99)), Some(at(-999)));
-        (change.settled, change.healed, change.published) = (None, None, None);
-        announced.split_histories.push(SplitHistory { shard: 99_999, splits: 1, at: at(0) });
-        for memory in [Memory::default(), fullest(), announced] {
-            let text = memory.encode().expect("fits");
-            assert_eq!(Memory::parse(&text), Ok(memory), "{text}");
-        }
-    }
-
-    #[test]
-    fn the_fullest_memory_fits_a_tag_and_uses_only_its_characters() {
-        let text = fullest().encode().expect("fits");
-        let legal = |c: char| c.is_ascii_alphanumeric() || " _./=+@-".contains(c);
-        assert!(text.chars().all(legal), "{text}");
-        assert!(text.len() <= MAX_LENGTH, "{} characters: {text}", text.len());
-    }
-
-    #[test]
-    fn where_room_is_short_the_words_that_no_change_depends_on_go() {
-        let unpublished = Some((ChangeKind::Switch, at(-80_000)));
-        let notified = Some(("reshard_budget_spent".to_owned(), at(60)));
-        let reverts = vec![at(-80_000), at(-70_000)];
-        let crowded = Memory { notified: notified.clone(), unpublished, reverts: reverts.clone(), ..fullest() };
-        let text = crowded.encode().expect("fits");
-        assert_eq!(Memory::parse(&text), Ok(fullest()));
-        let fewer = Memory {
-            notified: notified.clone(),
-            unpublished,
-            reverts: reverts.clone(),
-            reshards: vec![at(-9), at(0)],
-            ..fullest()
-        };
-        let kept = Memory::parse(&fewer.encode().expect("fits")).expect("readable");
-        assert_eq!(kept.reverts, reverts);
-        let roomy = Memory {
-            notified,
-            unpublished,
-            resent: Some(at(-40)),
-            split_histories: vec![],
-            ..Memory { reshards: vec![at(0)], ..fullest() }
-        };
-        assert_eq!(Memory::parse(&roomy.encode().expect("fits")), Ok(roomy));
-    }
-
-    #[test]
-    fn words_of_a_newer_version_are_kept() {
-        let text = "v=1 change=scale/4/8/20261120T170440Z base=4 mood=3/1 hue=7";
-        let memory = Memory::parse(text).expect("readable");
-        assert_eq!(memory.encode().as_deref(), Ok(text));
-    }
-
-    #[test]
-    fn what_cannot_be_read_is_an_error() {
-        for text in [
-            "",
-            "v=2",
-            "base=4",
-            "v=1 words",
-            "v=1 base=4 base=5",
-            "v=1 base=-4",
-            "v=1 done=5",
-            "v=1 change=scale/4/8",
-            "v=1 change=scale/4/8/20261120T170440Z/9",
-            "v=1 change=scale/4/8/yesterday",
-            "v=1 change=melt/4/8/20261120T170440Z",
-            "v=1 change=scale/4/8/20261120T170440Z scales=0-x",
-            "v=1 change=scale/4/8/+2621421231T235959Z",
-            "v=1 refused=scale/2",
-            "v=1 refused=scale/2/60",
-            "v=1 lines=3.1.60",
-            "v=1 was=x",
-            "v=1 change=scale/4/8/20261120T170440Z lines=3.1",
-            "v=1 change=scale/4/8/20261120T170440Z watch=brw",
-        ] {
-            assert!(Memory::parse(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_memory_without_room_for_the_newer_words_says_so() {
-        let crowded = format!("v=1 newer={}", "x".repeat(240));
-        let memory = Memory::parse(&crowded).expect("readable");
-        let change = Change::intent(ChangeKind::Scale, 4, 8, at(0));
-        assert!(matches!(memory.intend(change, false).encode(), Err(MemoryError::TooLong(_))));
-    }
-
-    proptest! {
-        #[test]
-        fn no_tag_value_makes_it_panic(text in ".{0,256}") {
-            let _ = Memory::parse(&text);
-        }
-
-        #[test]
-        fn what_can_be_read_reads_the_same_again(text in "v=1( (change=(scale|split|warm|watch|switch|lost|restore|theirs)/[0-9]{1,3}/[0-9]{1,3}/2026112[0-9]T1704[0-5][0-9]Z|base=[0-9]{1,3}|done=[0-9]{1,5}|since=[0-9]{1,3}|scales=[0-9]{1,5}(-[0-9]{1,5}){0,4}|x[a-z]=[a-z0-9]{1,5}|lines=[0-9]{1,3}\\.[0-9]\\.[0-9]{1,4}|watch=(off|b?r?w?)\\.[0-9]{1,4}|was=p|reverts=-?[0-9]{1,5}|sent=[0-9]{1,5}|resent=-?[0-9]{1,5}|tried=[0-9]{1,4}|told=[a-z_]{1,9}/-?[0-9]{1,4})){0,5}") {
-            if let Ok(memory) = Memory::parse(&text) {
-                let again = memory.encode().expect("short");
-                prop_assert_eq!(Memory::parse(&again).expect("readable"), memory);
-            }
-        }
-    }
-}
+mod tests;

@@ -9,8 +9,8 @@ pub use codec::{MAX_LENGTH, MemoryError, TAG};
 use crate::observation::{LOOKBACK_HOURS, SHARD_METRICS};
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
-/// AWS's caps in any 24 hours: ten reshards and two switches of the capacity mode. The memory keeps as many times: an older
-/// one changes no budget, and would not fit the tag. Two reverts are as many as any decision asks for.
+/// AWS's caps in any 24 hours: ten reshards and two switches of the capacity mode. The memory keeps as many times: an
+/// older one changes no budget, and would not fit the tag. Two reverts are as many as any decision asks for.
 const RESHARDS_KEPT: usize = 10;
 /// See [`RESHARDS_KEPT`].
 const SWITCHES_KEPT: usize = 2;
@@ -40,9 +40,9 @@ pub struct Memory {
     pub shard_metrics: Option<ShardMetrics>,
     /// AWS's last refusal of a change, until a change is accepted.
     pub refused: Option<Refusal>,
-    /// When changes of ours were found to be taken back by somebody in the last 24 h, oldest first.
+    /// When another person or tool was found to have reverted our changes in the last 24 h, oldest first.
     pub reverts: Vec<DateTime<Utc>>,
-    /// The hold that a person was last told of, by its code, and when.
+    /// The code of the hold that people last got a message about, and when.
     pub notified: Option<(String, DateTime<Utc>)>,
     /// When something was last in the way of giving the stream back.
     pub restore_tried: Option<DateTime<Utc>>,
@@ -55,7 +55,7 @@ pub struct Memory {
 pub struct SplitHistory {
     /// The number of the shard that was split last.
     pub shard: u64,
-    /// How many splits of the line there were, each but the first after one child had kept nearly all the heat.
+    /// How many splits the history has. Before each but the first, one child had kept nearly all the load.
     pub splits: u32,
     /// When the last was announced.
     pub at: DateTime<Utc>,
@@ -90,8 +90,8 @@ pub struct Refusal {
 }
 
 impl Memory {
-    /// The memory that announces `change`: written before the change itself, and never taken back.
-    /// A void intent that it replaces gives its place in the budget back.
+    /// The memory that announces `change`. It is written before the change itself, and never removed. `void`: the last
+    /// change was never made, so the memory gives its place in the budget back.
     #[must_use]
     pub fn intend(&self, change: Change, void: bool) -> Memory {
         let mut next = self.clone();

@@ -19,36 +19,38 @@ const VERSION: u8 = 1;
 pub struct Document {
     /// Of this format.
     pub version: u8,
-    /// What came of it.
+    /// What the invocation came to.
     pub outcome: Outcome,
     /// The remedy's or the reason's stable code.
     pub code: &'static str,
-    /// The stream as it was seen, before any change. `null`: no stream was named.
+    /// The stream as it was observed, before any change. `null`: the signal names no stream.
     pub stream: Option<StreamDocument>,
-    /// Everything that AWS says of it, before a change: an export, to go back by. `null` where nothing is changed.
+    /// Everything that AWS says of the stream before a change, as an export to restore it from. `null`: nothing is
+    /// changed.
     pub config_before: Option<ConfigDocument>,
-    /// What woke us.
+    /// What woke the function.
     pub signal: SignalDocument,
-    /// What is changed, or would be.
+    /// The change that was made, or would be.
     pub remedy: Option<RemedyDocument>,
-    /// What the stream costs before and after that, at the load that it is to carry.
+    /// The cost of the stream before and after that, at the load that it is to carry.
     pub cost: Option<Cost>,
     /// The numbers that the decision rests on.
     pub evidence: Evidence,
-    /// Whose throttled calls this container has seen since its last look at the stream: most first, empty when none.
+    /// The callers whose throttled calls this process has seen since it last observed the stream. The most throttled
+    /// comes first.
     pub callers: Vec<CallerCount>,
-    /// How the AutoFix metric went out, when a change was counted.
+    /// How the AutoFix metric went out, where a change was counted.
     pub auto_fix: Option<AutoFix>,
-    /// The command that undoes what was changed. `null` where nothing was.
+    /// The command that undoes the change. `null`: nothing was changed.
     pub undo: Option<String>,
     /// For a person on call.
     pub sentence: String,
-    /// How many bytes of it are its end: the bill, and how to undo it.
+    /// How many bytes of the sentence are its end: the cost, and how to undo the change.
     #[serde(skip)]
     end: usize,
 }
 
-/// A stream in a [`Document`]. What was not looked at is `null`.
+/// A stream in a [`Document`]. `null`: not observed.
 #[derive(Clone, Debug, Serialize)]
 pub struct StreamDocument {
     /// Its name.
@@ -93,7 +95,7 @@ pub struct SignalDocument {
     pub kind: &'static str,
     /// The event's id.
     pub id: Option<String>,
-    /// When what it tells of happened.
+    /// When that happened.
     pub time: Option<DateTime<Utc>>,
     /// The call that failed, or the alarm's name.
     pub operation: Option<String>,
@@ -153,7 +155,7 @@ pub enum RemedyDocument {
 }
 
 impl Document {
-    /// The document of a decision on `stream` (`None`: it was not looked at, or is gone).
+    /// The document of a decision on `stream`. `None`: it was not observed, or does not exist.
     pub fn new(signal: &Signal, stream: Option<&Stream>, decision: &Decision, auto_fix: Option<AutoFix>) -> Document {
         let outcome = decision.outcome;
         let (text, end) = sentence::of(signal, stream, decision);
@@ -182,7 +184,7 @@ impl Document {
         }
     }
 
-    /// The same, with those whose calls were throttled.
+    /// The same, with the callers whose calls were throttled.
     #[must_use]
     pub fn with_callers(mut self, decision: &Decision, callers: &Group) -> Document {
         self.callers = callers.counts();
@@ -193,7 +195,7 @@ impl Document {
 }
 
 impl Document {
-    /// The same, with the configuration that the remedy, if it is one, found.
+    /// The same, with the configuration before the change, where there is one.
     #[must_use]
     pub fn with_config(mut self, observation: &Observation) -> Document {
         let stream = observation.stream.as_ref().filter(|_| self.remedy.is_some());
@@ -254,7 +256,7 @@ impl SignalDocument {
 }
 
 impl SignalDocument {
-    /// One that tells of nothing that happened.
+    /// A signal without an event.
     fn bare(kind: &'static str) -> SignalDocument {
         SignalDocument {
             kind,
@@ -286,9 +288,10 @@ impl From<&Remedy> for RemedyDocument {
             warm_mibps,
         };
         match remedy.clone() {
-            Remedy::ScaleShards { from, to, .. }
-            | Remedy::Restore { from, to, .. }
-            | Remedy::WarmUp { from, to, .. } => RemedyDocument::Step { from, to },
+            Remedy::ScaleShards { from, to, .. } | Remedy::Restore { from, to, .. } => {
+                RemedyDocument::Step { from, to }
+            }
+            Remedy::WarmUp { from_mibps, to_mibps, .. } => RemedyDocument::Step { from: from_mibps, to: to_mibps },
             Remedy::SplitShard { shard, at, from, to, .. } => {
                 RemedyDocument::Split { shard, at: at.to_string(), from, to }
             }

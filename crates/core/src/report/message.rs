@@ -7,7 +7,7 @@ use crate::policy::MODE_TAG;
 /// The longest subject: SNS takes at most 100 characters of ASCII.
 const MAX_SUBJECT: usize = 100;
 
-/// What is sent.
+/// A message, as it is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
     /// What and where: 1 to 100 characters of ASCII.
@@ -17,7 +17,7 @@ pub struct Message {
 }
 
 impl Message {
-    /// The message that tells of `document`, from the region `home`.
+    /// The message about `document`, from the region `home`.
     pub fn of(document: &Document, home: &str) -> Message {
         Message { subject: subject(document, home), body: body(document) }
     }
@@ -32,13 +32,13 @@ fn subject(document: &Document, home: &str) -> String {
         outcome => format!("{outcome} {}", document.code),
     };
     let what = format!("[unthrottle] {what}: ");
-    // A name may be longer than all the room that there is.
+    // A name may be longer than the rest of the subject allows.
     let room = MAX_SUBJECT.saturating_sub(what.len() + 1 + region.len());
     let name: String = name.chars().filter(|c| c.is_ascii() && !c.is_ascii_control()).take(room).collect();
     format!("{what}{name} {region}").trim_end().into()
 }
 
-/// Who called what, where no stream is known: of a role's ARN what follows the account.
+/// The caller and its call, where no stream is known. Of a role's ARN it takes the part after the account.
 fn caller(document: &Document) -> String {
     let operation = document.signal.operation.as_deref().unwrap_or("no stream");
     let principal = document.signal.caller.as_ref().and_then(|caller| caller.principal.as_deref());
@@ -61,13 +61,14 @@ fn body(document: &Document) -> String {
             "\nStream: https://{region}.{console}/kinesis/home?region={region}#/streams/details/{name}/monitoring\n"
         );
         text += &format!(
-            "Why: unthrottle explain {name} --region {region}\nWhat was changed: unthrottle history {name} --region {region}\n"
+            "Why: unthrottle explain {name} --region {region}\nWhat was changed: unthrottle history {name} --region \
+             {region}\n"
         );
         if let Some(undo) = &document.undo {
-            let when = if undo.starts_with("unthrottle") { " (an hour after the load has gone)" } else { "" };
+            let when = if undo.starts_with("unthrottle") { " (works one hour after the load has gone)" } else { "" };
             text += &format!("Undo{when}: {undo}\n");
         }
-        text += &format!("Switch off (what is to be undone, first): tag the stream {MODE_TAG}=off\n");
+        text += &format!("Switch off (undo a change first): tag the stream {MODE_TAG}=off\n");
     }
     text + "Switch all off: unthrottle pause\n"
 }

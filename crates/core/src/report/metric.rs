@@ -1,5 +1,5 @@
-//! The metrics as data: `AutoFix` and `Reverted`, which the function sends to CloudWatch, and lines in CloudWatch's embedded
-//! metric format (EMF) in the log, which cost no call.
+//! The metrics as data: `AutoFix` and `Reverted`, which the function sends to CloudWatch, and lines in CloudWatch's
+//! embedded metric format (EMF) in the log, which cost no call.
 
 use super::SweepDocument;
 use crate::signal::StreamArn;
@@ -8,13 +8,13 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// The namespace of every metric of ours.
+/// The namespace of all our metrics.
 pub const NAMESPACE: &str = "Unthrottle";
 /// One for each change of a stream.
 pub const AUTO_FIX: &str = "AutoFix";
-/// One for each hold that stays until a person does something, told or not.
+/// One for each hold that stays until a person acts, with or without a message.
 pub const NEEDS_PERSON: &str = "NeedsPerson";
-/// One each time that a change of ours is found to be taken back by somebody.
+/// One for each revert of our change by another person or tool, when a run finds it.
 pub const REVERTED: &str = "Reverted";
 /// The dimension that names a stream, as in `AWS/Kinesis`.
 pub const STREAM_NAME: &str = "StreamName";
@@ -29,7 +29,7 @@ pub enum AutoFix {
     Confirmed,
     /// CloudWatch refused it, so it went out as a log line, which CloudWatch makes a metric of.
     LogLine,
-    /// Nobody knows: CloudWatch did not answer. A later look finds out, and sends it again if it is missing.
+    /// CloudWatch did not answer. A later run looks for the datum, and sends it again if it is missing.
     Unconfirmed,
 }
 
@@ -80,8 +80,8 @@ impl<'a> Count<'a> {
     }
 }
 
-/// A change that is known to have worked, as a line of EMF: `Healed`, and `TimeToHeal` in seconds, from the first throttled
-/// minute's start to the last one's end.
+/// A change that is known to have worked, as a line of EMF: `Healed`, and `TimeToHeal` in seconds, from the first
+/// throttled minute's start to the last one's end.
 pub fn healed(stream: &StreamArn, took: TimeDelta, now: DateTime<Utc>) -> Value {
     let metrics = json!([{ "Name": "Healed", "Unit": "Count" }, { "Name": "TimeToHeal", "Unit": "Seconds" }]);
     let mut line = emf(now, &json!([[], [STREAM_NAME]]), &metrics);
@@ -91,7 +91,7 @@ pub fn healed(stream: &StreamArn, took: TimeDelta, now: DateTime<Utc>) -> Value 
     line
 }
 
-/// A stream that a sweep has looked at, as a line of EMF: what an invocation of its own would have counted.
+/// A stream that a sweep has checked, as a line of EMF: it counts what an invocation of its own would count.
 pub fn checked(code: &str, held: bool, needs_person: bool, now: DateTime<Utc>) -> Value {
     let metrics = ["Looked", "Held", NEEDS_PERSON].map(|name| json!({ "Name": name, "Unit": "Count" }));
     let mut line = emf(now, &json!([[], ["Reason"]]), &json!(metrics));

@@ -1,4 +1,5 @@
-//! A decision, told four ways that agree: document, log line, metric and sentence.
+//! A decision as document, log line, metric and sentence, which agree. Reporting only renders: what sends stands beside
+//! the AWS clients.
 
 mod document;
 pub mod message;

@@ -19,15 +19,15 @@ pub struct SweepDocument {
     pub outcome: &'static str,
     /// Streams that have raised a fleet alarm (throttled, or a reader far behind), or that a query shows throttled.
     pub throttled: usize,
-    /// Fleet alarms that tell of no more streams, though more may have raised them.
+    /// Fleet alarms that name no more streams, though more streams may have raised them.
     pub full_alarms: Vec<String>,
     /// Streams that carry a memory.
     pub remembered: usize,
-    /// Those of them with something to verify, to check, to switch off or to take back.
+    /// The streams among them with something to verify, to publish, to switch off or to restore.
     pub due: usize,
-    /// Streams that were looked at.
+    /// Streams that were checked.
     pub looked: usize,
-    /// Further looks at those of them that were under way.
+    /// Further checks of the streams among them whose change was under way.
     pub again: usize,
     /// Streams that were changed.
     pub changed: usize,
@@ -35,11 +35,11 @@ pub struct SweepDocument {
     pub healed: usize,
     /// What could not be read or done, and why. The others went on.
     pub failed: Vec<Failure>,
-    /// Streams that need a look, for which there was no time: the next sweep finds them again.
+    /// Streams that need a check, for which no time was left. The next sweep finds them again.
     pub left: Vec<String>,
-    /// Requests of the finding, retries included.
+    /// Requests that the search for these streams took, retries included.
     pub finding_calls: u32,
-    /// One for each look: those at a stream that was changed come first, and those at one stream in their order.
+    /// One for each check. The streams that were changed come first, and the checks of one stream are in their order.
     pub decisions: Vec<Document>,
     /// For a person.
     pub sentence: String,
@@ -120,18 +120,20 @@ impl SweepDocument {
         let SweepDocument { throttled, remembered, due, looked, changed, healed, failed, left, .. } = self;
         let held_back = self.decisions.iter().filter(|document| document.code == "fleet_limit").count();
         let mut text = format!(
-            "swept: in alarm {throttled}, memories due {due} of {remembered}; looked at {looked}, changed {changed}, \
-             healed {healed}."
+            "sweep: {} in alarm, {due} of {} need a check. Checked {looked}, changed {changed}, healed {healed}.",
+            streams(*throttled, ""),
+            streams(*remembered, "remembered ")
         );
         if self.again > 0 {
-            text += &format!(" It stayed and looked again {} times at what was under way.", self.again);
+            text +=
+                &format!(" It stayed, and checked again {} times the streams whose change was under way.", self.again);
         }
         if held_back > 0 {
             text += &format!(" Not changed, because you allow no more at once: {held_back} (the worst came first).");
         }
         if !self.full_alarms.is_empty() {
             text += &format!(
-                " An alarm tells at most {} streams, so others may throttle: {}.",
+                " An alarm names at most {} streams, so others may throttle: {}.",
                 MOST_CONTRIBUTORS,
                 self.full_alarms.join(", ")
             );
@@ -149,4 +151,9 @@ impl SweepDocument {
         }
         text
     }
+}
+
+/// A number of streams in words.
+fn streams(count: usize, which: &str) -> String {
+    format!("{count} {which}stream{}", if count == 1 { "" } else { "s" })
 }

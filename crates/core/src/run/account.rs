@@ -72,8 +72,8 @@ pub trait Account {
     /// Changes the stream, with a single attempt. Gives the open shards before the change, where AWS names them.
     async fn change(&mut self, stream: &StreamArn, remedy: &Remedy) -> Result<Option<u32>, CallFailed<Self::Error>>;
 
-    /// Sends the AutoFix datum of a change, with a single attempt. `at`: when the intent of the change was written. A later
-    /// run reads whether CloudWatch has the datum.
+    /// Sends the AutoFix datum of a change, with a single attempt. `at`: when the intent of the change was written. A
+    /// later run reads whether CloudWatch has the datum.
     async fn count_fix(&mut self, stream: &StreamArn, action: &'static str, at: DateTime<Utc>) -> AutoFix;
 
     /// Sends the Reverted datum of a change that another person or tool reverted, found at `at`.

@@ -1,5 +1,5 @@
-//! A decision, carried out: the intent into the stream's tag, then the change, then its AutoFix datum. The decision says what
-//! to do. This file only does it, or names what AWS made impossible.
+//! A decision, carried out: the intent into the stream's tag, then the change, then its AutoFix datum. The decision
+//! says what to do. This file only does it, or names what AWS made impossible.
 
 use super::account::{Account, Answer, CallFailed, Observed};
 use crate::decide::held_by_aws;
@@ -12,8 +12,8 @@ use crate::signal::StreamArn;
 use chrono::{DateTime, Utc};
 use std::time::Duration;
 
-/// A change goes out only if the stream's summary was asked for less than this long ago. AWS's shortest change takes about
-/// four seconds, so no other change can have begun and ended in between.
+/// A change goes out only if the stream's summary was asked for less than this long ago. AWS's shortest change takes
+/// about four seconds, so no other change can have begun and ended in between.
 pub const OBSERVATION_GOOD_FOR: Duration = Duration::from_secs(3);
 
 /// The memory of a hold is not written with less time left than this. A tag is written in far less.
@@ -64,9 +64,9 @@ impl Unpublished {
 }
 
 impl Intent {
-    /// Removes our own intent from a later observation of the same run, so that it does not look like the intent of another
-    /// run. On a stream that has changed since, the intent stays: it may stand for the change of a run whose intent ours has
-    /// overwritten.
+    /// Removes our own intent from a later observation of the same run, so that it does not look like the intent of
+    /// another run. On a stream that has changed since, the intent stays: it may stand for the change of a run whose
+    /// intent ours has overwritten.
     pub(super) fn ignore_own_intent(&self, seen: &mut Observation) {
         let change = self.memory.change.as_ref();
         let unchanged = seen.stream.as_ref().zip(change).is_some_and(|(s, change)| change.is_undone(s));
@@ -117,8 +117,8 @@ enum Stop<E> {
     Fail(E),
 }
 
-/// Carries out `decision`, which was made on `observed`. `earlier`: the intent that this run has written before. Fails with
-/// a call that AWS did not answer, or that AWS throttled after all retries.
+/// Carries out `decision`, which was made on `observed`. `earlier`: the intent that this run has written before. Fails
+/// with a call that AWS did not answer, or that AWS throttled after all retries.
 pub(super) async fn apply<A: Account>(
     account: &mut A,
     stream: &StreamArn,
@@ -195,8 +195,8 @@ impl<A: Account> Applying<'_, A> {
         Ok(())
     }
 
-    /// Records what a hold has found, as long as the observation is good: a later write could erase the intent of another
-    /// run.
+    /// Records what a hold has found, as long as the observation is good: a later write could erase the intent of
+    /// another run.
     async fn record(&mut self, decision: &Decision) -> Result<(), Stop<A::Error>> {
         let Some(memory) = &decision.memory else { return Ok(()) };
         let left = OBSERVATION_GOOD_FOR.saturating_sub(self.age());
@@ -212,8 +212,8 @@ impl<A: Account> Applying<'_, A> {
         Ok(())
     }
 
-    /// Writes the memory of a decision. A write without an answer counts the revert all the same: a run that reads the revert
-    /// in the memory takes it for counted. The metric shows whether the other data were sent.
+    /// Writes the memory of a decision. A write without an answer counts the revert all the same: a run that reads the
+    /// revert in the memory takes it for counted. The metric shows whether the other data were sent.
     async fn remember(
         &mut self,
         decision: &Decision,

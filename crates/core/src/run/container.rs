@@ -1,5 +1,5 @@
-//! What a process remembers from one run to the next. A process that dies forgets it: AWS, or the stream's memory, bounds
-//! each decision as well.
+//! What a process remembers from one run to the next. A process that dies forgets it: AWS, or the stream's memory,
+//! bounds each decision as well.
 
 use crate::callers::{Callers, Group};
 use crate::decision::Reason;
@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// How many streams' observations are remembered. Far fewer streams throttle at once. Above it the process forgets all of
-/// them, which costs one observation each.
+/// How many streams' observations are remembered. Far fewer streams throttle at once. Above it the process forgets all
+/// of them, which costs one observation each.
 const OBSERVATIONS_REMEMBERED: usize = 1000;
 
 /// For how many minutes changes are remembered: the bound of the fleet is for one hour.

@@ -1,5 +1,5 @@
-//! The one entrance: what one signal comes to. The Lambda, the simulator and the fault schedules all call [`Run::handle`],
-//! each with its own [`Account`].
+//! The one entrance: what one signal comes to. The Lambda, the simulator and the fault schedules all call
+//! [`Run::handle`], each with its own [`Account`].
 
 mod account;
 mod apply;
@@ -19,8 +19,8 @@ use crate::signal::{Home, Signal, StreamArn};
 use apply::{Applied, Intent, apply, publish};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// How often a run observes the stream: once, and once more if the first observation is too old for a change. A third time
-/// would only help where AWS or the network is slow, and there each change is a risk.
+/// How often a run observes the stream: once, and once more if the first observation is too old for a change. A third
+/// time would only help where AWS or the network is slow, and there each change is a risk.
 const OBSERVATIONS: usize = 2;
 
 /// One signal, and what bounds the run that it starts.
@@ -34,8 +34,8 @@ pub struct Run<'a> {
     pub policy: &'a Policy,
     /// What this process remembers.
     pub container: &'a Container,
-    /// How many more streams the sweep of this run may change. `None`: the run is not part of a sweep, or this sweep has
-    /// changed this stream before.
+    /// How many more streams the sweep of this run may change. `None`: the run is not part of a sweep, or this sweep
+    /// has changed this stream before.
     pub left_in_sweep: Option<&'a AtomicU32>,
 }
 

@@ -256,7 +256,7 @@ pub(super) fn call(world: &mut World, remedy: &Remedy) -> Result<Option<u32>, Re
         // Warm throughput is asked for with it only in accounts with the commitment.
         Remedy::SwitchToOnDemand { .. } => world.update_stream_mode(By::Policy, CapacityMode::OnDemand),
         Remedy::SwitchToProvisioned { .. } => world.update_stream_mode(By::Policy, CapacityMode::Provisioned),
-        Remedy::WarmUp { to, .. } => world.update_warm_throughput(By::Policy, *to),
+        Remedy::WarmUp { to_mibps, .. } => world.update_warm_throughput(By::Policy, *to_mibps),
         Remedy::EnableShardMetrics { metrics, .. } => world.update_monitoring(By::Policy, metrics, true),
         Remedy::DisableShardMetrics { metrics, .. } => world.update_monitoring(By::Policy, metrics, false),
     };

@@ -6,6 +6,7 @@ use crate::decision::{AwsLimit, Bound, Decision, Evidence, Remedy};
 use crate::policy::{MODE_TAG, Mode};
 use crate::signal::Signal;
 
+/// The sentence of a remedy that is carried out, or planned.
 pub(super) fn act(remedy: &Remedy, signal: &Signal, decision: &Decision) -> String {
     let evidence = &decision.evidence;
     let by_hand = signal.undo().is_some();
@@ -42,7 +43,7 @@ fn what(remedy: &Remedy) -> String {
             format!("PROVISIONED → ON_DEMAND with {warm} MiB/s of warm throughput")
         }
         Remedy::SwitchToProvisioned { shards } => format!("ON_DEMAND → PROVISIONED, with its {shards} shards"),
-        Remedy::WarmUp { from, to, .. } => format!("{from} → {to} MiB/s of warm throughput"),
+        Remedy::WarmUp { from_mibps, to_mibps, .. } => format!("{from_mibps} → {to_mibps} MiB/s of warm throughput"),
         Remedy::EnableShardMetrics { metrics, .. } => format!("shard-level metrics on ({})", metrics.join(", ")),
         Remedy::DisableShardMetrics { metrics, .. } => format!("shard-level metrics off ({})", metrics.join(", ")),
     }
@@ -87,8 +88,8 @@ fn why(remedy: &Remedy, evidence: &Evidence, by_hand: bool) -> String {
         Remedy::SwitchToProvisioned { .. } => {
             "it was not throttled for as long as you set, and unthrottle had switched it to on-demand mode".into()
         }
-        Remedy::WarmUp { to, partial, .. } => {
-            let needed = evidence.warm_mibps_needed.unwrap_or(*to);
+        Remedy::WarmUp { to_mibps, partial, .. } => {
+            let needed = evidence.warm_mibps_needed.unwrap_or(*to_mibps);
             let (offered, bounded) = (offered(evidence), bounded(*partial));
             format!("{offered} need {needed} MiB/s of warm throughput at {at} utilization{bounded}")
         }
@@ -104,6 +105,7 @@ fn why(remedy: &Remedy, evidence: &Evidence, by_hand: bool) -> String {
     }
 }
 
+/// Why a step is smaller than the load needs.
 fn bounded(partial: Option<Bound>) -> &'static str {
     match partial {
         None => "",

@@ -91,8 +91,8 @@ fn bad_memory(error: &str) -> String {
 
 fn settling(changed_at: DateTime<Utc>) -> String {
     format!(
-        "a change of ours began at {} UTC, and no full published minute shows it yet. Waiting for the minute that shows \
-         whether it helps.",
+        "a change of ours began at {} UTC, and no full published minute shows it yet. Waiting for the minute that \
+         shows whether it helps.",
         changed_at.format("%H:%M:%S")
     )
 }
@@ -100,8 +100,8 @@ fn settling(changed_at: DateTime<Utc>) -> String {
 fn evidence_pending(seen: &Seen<'_>) -> String {
     if seen.evidence.throttled_side.is_some() {
         return format!(
-            "{}, but CloudWatch has not published the shard-level metrics of these minutes. Unknown is not zero: the next \
-             signal checks again.",
+            "{}, but CloudWatch has not published the shard-level metrics of these minutes. Unknown is not zero: the \
+             next signal checks again.",
             throttling(seen.evidence)
         );
     }
@@ -124,9 +124,9 @@ fn healed_by(healed: &Healed) -> String {
 
 fn consumer_slow(hours_left: f64, seen: &Seen<'_>) -> String {
     format!(
-        "not throttled, but its slowest reader is {} behind: in {hours_left:.1} hours unread records are deleted. Raise \
-         the retention now. Then look at that consumer: its function's concurrency, the parallelization factor, the batch \
-         size and window, and whether a poison record holds up a shard.",
+        "not throttled, but its slowest reader is {} behind: in {hours_left:.1} hours unread records are deleted. \
+         Raise the retention now. Then look at that consumer: its function's concurrency, the parallelization factor, \
+         the batch size and window, and whether a poison record holds up a shard.",
         time(seen.evidence.iterator_age_milliseconds.unwrap_or_default())
     )
 }
@@ -166,8 +166,8 @@ fn not_healed(change: &Change, why: &Reason, seen: &Seen<'_>) -> String {
 
 fn tug_of_war(seen: &Seen<'_>) -> String {
     format!(
-        "{}, but another person or tool reverted our changes twice within 24 hours, so nothing is changed. If Terraform \
-         manages the stream, let it ignore shard_count, stream_mode_details, shard_level_metrics and \
+        "{}, but another person or tool reverted our changes twice within 24 hours, so nothing is changed. If \
+         Terraform manages the stream, let it ignore shard_count, stream_mode_details, shard_level_metrics and \
          tags[\"unthrottle.memory\"] (lifecycle ignore_changes). If a person does, tag the stream {MODE_TAG}=off.",
         throttling(seen.evidence)
     )
@@ -187,8 +187,8 @@ fn refused_by_aws(code: &str, message: &str, seen: &Seen<'_>) -> String {
 
 fn cannot_remember(error: &str) -> String {
     format!(
-        "the tag unthrottle.memory cannot be written ({error}), so nothing was changed. Allow kinesis:TagResource to the \
-         function's role, and leave room for one tag."
+        "the tag unthrottle.memory cannot be written ({error}), so nothing was changed. Allow kinesis:TagResource to \
+         the function's role, and leave room for one tag."
     )
 }
 

@@ -70,8 +70,8 @@ pub(super) fn fleet(bound: FleetBound) -> String {
         ),
         FleetBound::Container(part) => format!(
             "this stream needs a change, but this process has just changed {part} streams, a fifth of what \
-             UNTHROTTLE_MAX_CHANGES_PER_HOUR allows, and the AutoFix metric does not show them yet. The next sweep goes \
-             on."
+             UNTHROTTLE_MAX_CHANGES_PER_HOUR allows, and the AutoFix metric does not show them yet. The next sweep \
+             goes on."
         ),
         FleetBound::Sweep(max) => format!(
             "this stream needs a change, but this sweep has changed {max} streams, the worst first, and \
@@ -100,8 +100,8 @@ fn options(ceiling: Ceiling, evidence: &Evidence) -> String {
             let commitment = evidence.commitment_usd_per_hour.unwrap_or_default() * 24.0;
             format!(
                 "You can: look for a hot partition key; ask AWS for a higher stream throughput; buy the throughput \
-                 commitment, which warm throughput needs (the account then pays for 25 MiB/s in and out at least, about \
-                 ${commitment:.0} a day).{provisioned}"
+                 commitment, which warm throughput needs (the account then pays for 25 MiB/s in and out at least, \
+                 about ${commitment:.0} a day).{provisioned}"
             )
         }
         Ceiling::MaxWarm(max) => format!(
@@ -135,9 +135,9 @@ pub(super) fn too_many_polls(seen: &Seen<'_>) -> String {
     let calls = seen.evidence.get_records_calls_per_shard_per_second.unwrap_or_default();
     let pollers = seen.evidence.implied_pollers.unwrap_or_default();
     format!(
-        "{}; {} is within its {} shards. Readers make too many calls: {calls:.1} GetRecords a second to each shard, where \
-         all readers share 5. That is about {pollers} pollers at the usual one call a second. Each polls every shard, so \
-         shards cannot help: have fewer consumers, poll less often, or use enhanced fan-out.",
+        "{}; {} is within its {} shards. Readers make too many calls: {calls:.1} GetRecords a second to each shard, \
+         where all readers share 5. That is about {pollers} pollers at the usual one call a second. Each polls every \
+         shard, so shards cannot help: have fewer consumers, poll less often, or use enhanced fan-out.",
         throttling(seen.evidence),
         offered(seen.evidence),
         seen.open_shards()

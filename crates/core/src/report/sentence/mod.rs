@@ -1,5 +1,5 @@
-//! The decision in words, for a person who reads it on a phone at 3 a.m.: what was seen, what was done or not, why, and what to
-//! do next.
+//! The decision in words, for a person who reads it on a phone at 3 a.m.: what was seen, what was done or not, why, and
+//! what to do next.
 
 mod act;
 mod call;
@@ -52,7 +52,8 @@ fn data_loss(decision: &Decision) -> String {
         (None, _) | (_, Verdict::Hold(Reason::ConsumerSlow { .. })) => String::new(),
         (Some(hours), _) => {
             format!(
-                " A reader is so far behind that unread records are deleted in {hours:.1} hours: raise the retention now."
+                " A reader is so far behind that unread records are deleted in {hours:.1} hours: raise the retention \
+                 now."
             )
         }
     }

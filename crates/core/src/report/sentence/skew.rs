@@ -8,8 +8,8 @@ use crate::decision::{HotKeyEvidence, NoDiagnosis, SplitBudget};
 pub(super) fn suspected(undiagnosed: NoDiagnosis, seen: &Seen<'_>) -> String {
     let named = seen.evidence.named_shard.as_deref().map(|shard| format!(" (a producer names {shard})"));
     format!(
-        "{}; but {}: a few hot shards or keys are the likely cause{}, and more shards alone would not cure them. Look at \
-         the partition keys. {}",
+        "{}; but {}: a few hot shards or keys are the likely cause{}, and more shards alone would not cure them. Look \
+         at the partition keys. {}",
         throttling(seen.evidence),
         idle(seen),
         named.unwrap_or_default(),
@@ -55,8 +55,8 @@ pub(super) fn hot_key(shard: Option<&str>, shown: HotKeyEvidence, seen: &Seen<'_
     let found = match shown {
         HotKeyEvidence::OnDemand => {
             return format!(
-                "{throttled}, for 15 minutes, and {} are less than half of what its shards take: one partition key, or a \
-                 few, are more than a shard takes, and on-demand mode does not isolate them. Spread the keys.{}",
+                "{throttled}, for 15 minutes, and {} are less than half of what its shards take: one partition key, \
+                 or a few, are more than a shard takes, and on-demand mode does not isolate them. Spread the keys.{}",
                 offered(evidence),
                 provisioned(evidence)
             );
@@ -72,8 +72,8 @@ pub(super) fn hot_key(shard: Option<&str>, shown: HotKeyEvidence, seen: &Seen<'_
         HotKeyEvidence::Narrow => "has too few hash keys to be split".into(),
     };
     format!(
-        "{throttled}; {shard} {found}: one partition key, or a narrow range of them. No capacity cures that: spread the \
-         key (a suffix, an explicit hash key), or aggregate its records."
+        "{throttled}; {shard} {found}: one partition key, or a narrow range of them. No capacity cures that: spread \
+         the key (a suffix, an explicit hash key), or aggregate its records."
     )
 }
 
@@ -81,12 +81,12 @@ pub(super) fn split_budget_spent(budget: SplitBudget, seen: &Seen<'_>) -> String
     let shard = seen.evidence.hottest_shard.as_deref().unwrap_or("a shard");
     let why = match budget {
         SplitBudget::Histories => {
-            "but two other hot shards were split in 24 hours and their children are still hot. The memory has no room to \
-             follow a third. Split it by hand if it has more than one hot key."
+            "but two other hot shards were split in 24 hours and their children are still hot. The memory has no room \
+             to follow a third. Split it by hand if it has more than one hot key."
         }
         SplitBudget::Refused => {
-            "and AWS refused twice in a row to split it. The next attempt is after 24 hours: split it by hand, or spread \
-             its keys."
+            "and AWS refused twice in a row to split it. The next attempt is after 24 hours: split it by hand, or \
+             spread its keys."
         }
     };
     format!("{}; {shard} is hot, {why}", throttling(seen.evidence))
@@ -106,9 +106,9 @@ pub(super) fn micro_burst(seen: &Seen<'_>) -> String {
 
 pub(super) fn uneven_reads(seen: &Seen<'_>) -> String {
     format!(
-        "{}; but {} and {:.1} GetRecords a second to each shard are within what its {} shards give. Some shards are read \
-         harder than others, or answers of up to 10 MB keep them busy for seconds: look at the shards' iterator age in the \
-         consumer, ask for fewer records a call, or use enhanced fan-out.",
+        "{}; but {} and {:.1} GetRecords a second to each shard are within what its {} shards give. Some shards are \
+         read harder than others, or answers of up to 10 MB keep them busy for seconds: look at the shards' iterator \
+         age in the consumer, ask for fewer records a call, or use enhanced fan-out.",
         throttling(seen.evidence),
         offered(seen.evidence),
         seen.evidence.get_records_calls_per_shard_per_second.unwrap_or_default(),

@@ -30,7 +30,7 @@ fn by_itself(remedy: &Remedy, restore_after_hours: u32) -> Option<u32> {
     Some(hours).filter(|hours| *hours > 0 && restore_after_hours > 0)
 }
 
-/// The command that undoes a change. With its region: another may have a stream of this name.
+/// The command that undoes a change. It names the region, since another region may have a stream of this name.
 pub(in crate::report) fn undo(remedy: &Remedy, stream: &StreamArn) -> String {
     let StreamArn { home, name } = stream;
     let region = &home.region;
@@ -45,8 +45,8 @@ pub(in crate::report) fn undo(remedy: &Remedy, stream: &StreamArn) -> String {
             aws("disable-enhanced-monitoring", &format!("--shard-level-metrics {}", metrics.join(" ")))
         }
         // So the AWS CLI spells WarmThroughputMiBps.
-        Remedy::WarmUp { from, .. } => {
-            aws("update-stream-warm-throughput", &format!("--warm-throughput-mi-bps {from}"))
+        Remedy::WarmUp { from_mibps, .. } => {
+            aws("update-stream-warm-throughput", &format!("--warm-throughput-mi-bps {from_mibps}"))
         }
         Remedy::Restore { from, .. } => {
             aws("update-shard-count", &format!("--scaling-type UNIFORM_SCALING --target-shard-count {from}"))
