@@ -11,7 +11,7 @@ use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, PoisonError};
 use unthrottle_core::clock::Clock;
 use unthrottle_core::decision::{Decision, Reason, Verdict};
-use unthrottle_core::policy::{Mode, Policy};
+use unthrottle_core::policy::Policy;
 use unthrottle_core::report::{Document, metric};
 use unthrottle_core::run::{Container, Handled, Run, RunError};
 use unthrottle_core::signal::{Home, Signal};
@@ -133,7 +133,7 @@ impl Handler {
 /// The metrics of a change that this run verified.
 fn line_of_healed(signal: &Signal, decision: &Decision, now: DateTime<Utc>) -> Option<Value> {
     match (&decision.verdict, signal.stream()) {
-        (Verdict::Hold(Reason::Healthy { healed: Some(healed) }), Some(stream)) if decision.mode == Mode::Heal => {
+        (Verdict::Hold(Reason::Healthy { healed: Some(healed) }), Some(stream)) => {
             Some(metric::healed(stream, healed.took, now))
         }
         _ => None,

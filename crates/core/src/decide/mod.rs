@@ -68,7 +68,7 @@ pub fn decide(
     }
     let Case { mut decision, is_repeated, .. } = case;
     decision.verdict = verdict.map_or_else(Verdict::Hold, Verdict::Act);
-    if decision.mode != Mode::Heal {
+    if !decision.may_change() {
         decision.write_nothing();
         if let Verdict::Hold(Reason::Healthy { healed }) = &mut decision.verdict {
             // Without a record, every run would notify again.
@@ -145,7 +145,7 @@ impl<'a> Case<'a> {
         let remedy = remedy.map_err(|reason| history.in_vain(reason, self.now));
         let held = remedy.as_ref().err().cloned();
         let remedy = self.switch_metrics_off(remedy, stream, &history);
-        let remedy = self.within_fleet(remedy, held, &policy);
+        let remedy = self.within_fleet(remedy, held);
         if matches!(remedy, Err(Reason::Negligible | Reason::ConsumerSlow { .. })) {
             self.record_restore_tried(&mut history);
         }
@@ -259,14 +259,9 @@ impl<'a> Case<'a> {
 
     /// Holds a change where the fleet may make no more. A person's own undo is not bounded, and a plan changes nothing.
     /// `held`: the hold in which an undo action was found.
-    fn within_fleet(
-        &self,
-        remedy: Result<Remedy, Reason>,
-        held: Option<Reason>,
-        policy: &StreamPolicy,
-    ) -> Result<Remedy, Reason> {
+    fn within_fleet(&self, remedy: Result<Remedy, Reason>, held: Option<Reason>) -> Result<Remedy, Reason> {
         let remedy = remedy?;
-        if policy.mode != Mode::Heal || self.signal.undo().is_some() {
+        if !self.decision.may_change() || self.signal.undo().is_some() {
             return Ok(remedy);
         }
         match bounds::fleet(self.observation.fleet, self.policy, &remedy) {

@@ -75,6 +75,11 @@ impl Outcome {
 }
 
 impl Decision {
+    /// Whether the function may change and write anything. In the other modes it only reports.
+    pub(crate) fn may_change(&self) -> bool {
+        self.mode == Mode::Heal
+    }
+
     /// Leaves the stream's memory, and what is published with it, as they are.
     pub fn write_nothing(&mut self) {
         (self.memory, self.reverted) = (None, None);
@@ -91,7 +96,7 @@ impl Decision {
     pub fn is_under_way(&self) -> bool {
         use Reason::{EvidencePending, Resharding, Settling};
         let waits = matches!(&self.verdict, Verdict::Hold(Resharding | Settling { .. } | EvidencePending));
-        self.outcome == Outcome::Acted || (waits && self.mode == Mode::Heal)
+        self.outcome == Outcome::Acted || (waits && self.may_change())
     }
 }
 

@@ -6,7 +6,6 @@ use crate::decide::held_by_aws;
 use crate::decision::{Decision, Reason, Remedy, Verdict};
 use crate::memory::{Memory, TAG};
 use crate::observation::Observation;
-use crate::policy::Mode;
 use crate::report::AutoFix;
 use crate::signal::StreamArn;
 use chrono::{DateTime, Utc};
@@ -126,7 +125,7 @@ pub(super) async fn apply<A: Account>(
     decision: Decision,
     earlier: Option<Intent>,
 ) -> Result<Applied, A::Error> {
-    if decision.mode != Mode::Heal {
+    if !decision.may_change() {
         let auto_fix = publish(earlier, account, stream).await;
         return Ok(Applied::Done { decision, auto_fix, is_surprise: false });
     }

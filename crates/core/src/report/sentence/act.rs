@@ -2,7 +2,7 @@
 
 use super::limits;
 use super::numbers::{needs, offered, percent, throttling, time};
-use crate::decision::{AwsLimit, Bound, Decision, Evidence, Remedy};
+use crate::decision::{AwsLimit, Bound, Decision, Evidence, Outcome, Remedy};
 use crate::policy::{MODE_TAG, Mode};
 use crate::signal::Signal;
 
@@ -18,15 +18,16 @@ pub(super) fn act(remedy: &Remedy, signal: &Signal, decision: &Decision) -> Stri
         _ => throttling(evidence),
     };
     let (did, why, backlog) = (what(remedy), why(remedy, evidence, by_hand), backlog(remedy, evidence));
-    match decision.mode {
-        Mode::Heal => format!("{seen}; {why}. Changed {did}.{backlog} To stop this: tag the stream {MODE_TAG}=off."),
-        Mode::Observe | Mode::Off if by_hand && signal.mode() == Some(Mode::Observe) => {
-            format!("{seen}; {why}. Would change {did}; nothing was changed. With --yes it is done.{backlog}")
-        }
-        Mode::Observe | Mode::Off => {
-            format!("{seen}; {why}. Would change {did}; in observe mode nothing was changed.{backlog}")
-        }
+    if decision.outcome == Outcome::Acted {
+        return format!("{seen}; {why}. Changed {did}.{backlog} To stop this: tag the stream {MODE_TAG}=off.");
     }
+    let is_asked_to_plan = by_hand && signal.mode() == Some(Mode::Observe);
+    let not_done = if is_asked_to_plan {
+        "nothing was changed. With --yes it is done."
+    } else {
+        "in observe mode nothing was changed."
+    };
+    format!("{seen}; {why}. Would change {did}; {not_done}{backlog}")
 }
 
 /// What a remedy changes.

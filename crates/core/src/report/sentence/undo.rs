@@ -1,16 +1,15 @@
 //! How a change ends: what it costs, and how it is undone.
 
 use crate::cost::monthly;
-use crate::decision::{Cost, Decision, Remedy};
+use crate::decision::{Cost, Decision, Outcome, Remedy};
 use crate::observation::Stream;
-use crate::policy::Mode;
 use crate::signal::{Signal, StreamArn};
 
 /// What a change costs, and how it is undone.
 pub(super) fn end(remedy: &Remedy, signal: &Signal, stream: Option<&Stream>, decision: &Decision) -> String {
     let cost = decision.cost.as_ref().map(|cost| format!(" {}", cost_line(cost, stream))).unwrap_or_default();
     let undo = match (by_itself(remedy, decision.restore_after_hours), signal.stream()) {
-        _ if decision.mode != Mode::Heal => String::new(),
+        _ if decision.outcome != Outcome::Acted => String::new(),
         (Some(1), _) => " It is undone by itself after 1 hour without throttling.".into(),
         (Some(hours), _) => format!(" It is undone by itself after {hours} hours without throttling."),
         (None, Some(stream)) => format!(" To undo it: {}.", undo(remedy, stream)),
