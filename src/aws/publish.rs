@@ -64,8 +64,8 @@ async fn put_once(client: &Client, data: Vec<MetricDatum>) -> Result<(), Unsent>
     }
 }
 
-/// Sends what a line of [`healed`] tells, from where no log becomes metrics; other lines are passed over. Gives the
-/// error.
+/// Sends the metrics of a line of [`healed`](unthrottle_core::report::metric::healed), for a process whose log does not
+/// become metrics. Sends nothing for other lines. Gives the error, if there is one.
 pub async fn send_healed(client: &Client, line: &Value) -> Option<Cause> {
     let (Some(stream), Some(took)) = (line[STREAM_NAME].as_str(), line["TimeToHeal"].as_f64()) else { return None };
     let of_stream = || Dimension::builder().name(STREAM_NAME).value(stream).build();
