@@ -1,4 +1,4 @@
-//! Every AWS call: the clients, what is read, what is changed, what is published, and whom it notifies.
+//! Every AWS call: the clients, the reads, the changes, the metrics and the messages.
 
 mod account;
 mod apply;
