@@ -42,7 +42,7 @@ format:
 	cargo fmt --all --check
 
 # Cargo first checks the core alone. In a build of the whole workspace, other crates enable features of the core's
-# dependencies, such as the clock of chrono, and an impure core would compile.
+# dependencies, such as the clock of chrono. An impure core would then compile.
 # With an empty MAKEFLAGS, Cargo uses every core of the machine. Otherwise it shares the three jobs of `make -j3`.
 lint:
 	MAKEFLAGS= cargo check --locked -p unthrottle-core
