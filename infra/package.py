@@ -1,6 +1,7 @@
-"""Builds the function's package for each architecture that the toolchain here can build for.
+"""Builds the function's package for each architecture that the local toolchain supports.
 
-Same sources, same toolchain: same bytes. So the sums that it prints tell whether what is deployed is what was read.
+The same sources and the same toolchain give the same bytes. Compare the printed SHA-256 sums to check that a deployed
+package was built from the sources that you read.
 """
 
 import hashlib
@@ -21,12 +22,13 @@ def main():
         sys.exit(f"not an architecture of Lambda: {', '.join(sorted(unknown))} (use {' or '.join(TARGETS)})")
     built = [build(architecture) for architecture in wanted if has_target(TARGETS[architecture])]
     if not built:
-        sys.exit("nothing was built")
+        sys.exit("no package was built")
 
 
 def has_target(target):
-    """Whether Rust's own library is there for `target`. rustup is asked for what is missing."""
-    library = subprocess.run(["rustc", "--print", "target-libdir", "--target", target], capture_output=True, text=True, cwd=ROOT)
+    """Whether Rust's standard library for `target` is installed. If it is missing, rustup installs it."""
+    ask = ["rustc", "--print", "target-libdir", "--target", target]
+    library = subprocess.run(ask, capture_output=True, text=True, cwd=ROOT)
     if library.returncode == 0 and any(pathlib.Path(library.stdout.strip()).glob("libstd-*.rlib")):
         return True
     try:
@@ -36,16 +38,18 @@ def has_target(target):
             return True
     except FileNotFoundError:
         why = ["there is no rustup"]
-    print(f"{target}: left out, Rust's library for it is not here ({''.join(why) or 'rustup could not add it'})", file=sys.stderr)
+    reason = "".join(why) or "rustup could not add it"
+    print(f"{target}: not built, because Rust's standard library for it is missing ({reason})", file=sys.stderr)
     return False
 
 
 def command(target):
-    return ["cargo", "lambda", "build", "--release", "--locked", "--no-default-features", "--bin", "bootstrap", "--target", target]
+    """The build of the root package alone, as `sam build` does it."""
+    return ["cargo", "lambda", "build", "--release", "--locked", "--bin", "bootstrap", "--target", target]
 
 
 def flags():
-    """For the compiler: where the sources lie is not to be seen in what they become."""
+    """The compiler's flags that keep the paths of this machine out of the binary."""
     cargo_home = os.environ.get("CARGO_HOME", str(pathlib.Path.home() / ".cargo"))
     return [f"--remap-path-prefix={ROOT}=.", f"--remap-path-prefix={cargo_home}=cargo"]
 
@@ -62,11 +66,11 @@ def build(architecture):
 
 
 def zipped(bootstrap):
-    """A zip of this one executable, with nothing in it of when or by whom it was made."""
+    """A zip of this executable, without a time of the build and without the user's name."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as package:
         entry = zipfile.ZipInfo("bootstrap", date_time=(1980, 1, 1, 0, 0, 0))
-        entry.create_system = 3  # Unix, so that the mode counts
+        entry.create_system = 3  # Unix. Otherwise unzip ignores the mode.
         entry.external_attr = 0o100755 << 16
         package.writestr(entry, bootstrap, zipfile.ZIP_DEFLATED, compresslevel=9)
     return packed.getvalue()

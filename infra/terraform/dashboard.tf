@@ -1,4 +1,4 @@
-# One page of what unthrottle does, the same as that of template.yaml.
+# One page about unthrottle, the same as in template.yaml.
 resource "aws_cloudwatch_dashboard" "unthrottle" {
   dashboard_name = "unthrottle-${local.region}"
   dashboard_body = templatefile("${path.module}/../dashboard/dashboard.json", {

@@ -1,9 +1,9 @@
-# The fleet alarms: each watches every stream of the account and region, tells which are in ALARM as its contributors, and is
-# billed for each stream. A hundred contributors are an alarm's most, five hundred streams a query's: the worst come first.
-# They speak to nobody but the function, which tells people what comes of it.
+# The fleet alarms. Each watches every stream of the account and region, and CloudWatch bills it for each stream. The
+# contributors of an alarm are its streams in ALARM. A query returns at most 500 streams, the worst first, and an alarm
+# has at most 100 contributors. The alarms notify only the function, and the function notifies people.
 resource "aws_cloudwatch_metric_alarm" "write_throttled" {
   alarm_name        = "${var.name}-write-throttled"
-  alarm_description = "Producers of a stream are throttled. It wakes unthrottle."
+  alarm_description = "Producers of a stream are throttled. This alarm wakes unthrottle."
 
   metric_query {
     id          = "refused"
@@ -12,7 +12,7 @@ resource "aws_cloudwatch_metric_alarm" "write_throttled" {
     return_data = true
   }
 
-  # As many throttled minutes as a change takes: sooner, the function could only wait.
+  # The alarm needs as many throttled minutes as a change. An earlier run could only wait.
   evaluation_periods  = var.window_minutes
   datapoints_to_alarm = var.confirm_minutes
   comparison_operator = "GreaterThanThreshold"
@@ -22,7 +22,7 @@ resource "aws_cloudwatch_metric_alarm" "write_throttled" {
 
 resource "aws_cloudwatch_metric_alarm" "read_throttled" {
   alarm_name        = "${var.name}-read-throttled"
-  alarm_description = "Readers of a stream are throttled. It wakes unthrottle."
+  alarm_description = "Readers of a stream are throttled. This alarm wakes unthrottle."
 
   metric_query {
     id          = "refused"
@@ -40,11 +40,11 @@ resource "aws_cloudwatch_metric_alarm" "read_throttled" {
 
 resource "aws_cloudwatch_metric_alarm" "readers_behind" {
   alarm_name        = "${var.name}-readers-behind"
-  alarm_description = "A reader of a stream is far behind. It wakes unthrottle, which says when data is lost."
+  alarm_description = "A reader of a stream is far behind. This alarm wakes unthrottle, which reports when AWS deletes unread records."
 
   metric_query {
     id = "behind"
-    # A name with a dot stands in quotes.
+    # Metrics Insights requires quotes around a name with a dot.
     expression  = "SELECT MAX(\"GetRecords.IteratorAgeMilliseconds\") FROM SCHEMA(\"AWS/Kinesis\", StreamName) GROUP BY StreamName ORDER BY MAX() DESC LIMIT 500"
     period      = 60
     return_data = true
@@ -59,14 +59,15 @@ resource "aws_cloudwatch_metric_alarm" "readers_behind" {
 
 resource "aws_cloudwatch_event_rule" "alarm" {
   name        = "${var.name}-alarm"
-  description = "Streams that have raised a fleet alarm"
+  description = "Streams that raised a fleet alarm"
   tags        = local.stack_tag
 
   event_pattern = jsonencode({
     source = ["aws.cloudwatch"]
-    # The first names the stream. The second names none where an alarm has contributors, and is then held as not_ours.
+    # The first kind names the stream. The second kind names none if the alarm has contributors: unthrottle holds it as
+    # not_ours.
     detail-type = ["CloudWatch Alarm Contributor State Change", "CloudWatch Alarm State Change"]
-    # No others: the module's own alarms are raised by what the function does, and must not wake it.
+    # Only the fleet alarms. The module's own alarms react to what the function does, and must not wake it.
     resources = [
       aws_cloudwatch_metric_alarm.write_throttled.arn,
       aws_cloudwatch_metric_alarm.read_throttled.arn,
@@ -83,7 +84,7 @@ resource "aws_cloudwatch_event_target" "alarm" {
 
   retry_policy {
     maximum_event_age_in_seconds = 300
-    # EventBridge's own default. The provider sends 0, which is none, for what is left out.
+    # EventBridge's own default. The provider sends 0 for a missing argument, and 0 means no retry.
     maximum_retry_attempts = 185
   }
 

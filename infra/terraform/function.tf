@@ -6,13 +6,13 @@ resource "aws_lambda_function" "unthrottle" {
   handler          = "bootstrap"
   runtime          = "provided.al2023"
   architectures    = [var.architecture]
-  # The function waits for a handful of small AWS calls, and the process is far smaller than 128 MiB.
+  # The function mostly waits for a few small AWS calls, and the process needs far less than 128 MiB.
   memory_size = var.memory_mib
-  # For the sweep, which stays with what is under way, stops before this and leaves the rest to the next one. One event
-  # takes seconds.
+  # The sweep needs this time. It stops before the deadline, and the next sweep checks the rest. One event takes
+  # seconds.
   timeout = 300
   role    = aws_iam_role.unthrottle.arn
-  # -1 is the provider's word for no reservation. Its 0 would stop the function.
+  # -1 means no reservation to the provider. 0 would stop the function.
   reserved_concurrent_executions = var.reserved_concurrency == 0 ? -1 : var.reserved_concurrency
 
   environment {
@@ -34,14 +34,14 @@ resource "aws_lambda_function" "unthrottle" {
       UNTHROTTLE_RESTORE_AFTER_HOURS   = var.restore_after_hours
       UNTHROTTLE_MAX_CHANGES_PER_HOUR  = var.max_changes_per_hour
       UNTHROTTLE_MAX_CHANGES_PER_SWEEP = var.max_changes_per_sweep
-      # Where the sweep finds the throttled streams, and where people are told.
+      # The sweep finds the throttled streams in these alarms. Messages to people go to this topic.
       UNTHROTTLE_FLEET_ALARMS = join(",", [
         aws_cloudwatch_metric_alarm.write_throttled.alarm_name,
         aws_cloudwatch_metric_alarm.read_throttled.alarm_name,
         aws_cloudwatch_metric_alarm.readers_behind.alarm_name,
       ])
       UNTHROTTLE_TOPIC_ARN = aws_sns_topic.unthrottle.arn
-      # So that it recognises its own calls.
+      # The function recognizes its own calls by this ARN.
       UNTHROTTLE_ROLE_ARN = aws_iam_role.unthrottle.arn
     }
   }
@@ -52,14 +52,14 @@ resource "aws_lambda_function" "unthrottle" {
     log_format = "Text"
   }
 
-  # Its permissions are there before its first run, and stay until it is gone.
+  # Terraform creates the permissions before the function, and deletes them after it.
   depends_on = [aws_iam_role_policy.unthrottle]
 }
 
 resource "aws_lambda_function_event_invoke_config" "unthrottle" {
   function_name = aws_lambda_function.unthrottle.function_name
   qualifier     = "$LATEST"
-  # A throttle of five minutes ago says nothing about now. What still happens sends new events.
+  # A throttle that is five minutes old says nothing about the present. A stream that still throttles sends new events.
   maximum_event_age_in_seconds = 300
   maximum_retry_attempts       = 2
 
@@ -75,7 +75,7 @@ resource "aws_cloudwatch_log_group" "unthrottle" {
   retention_in_days = var.log_retention_days
 }
 
-# Events that the function failed on, and those that EventBridge could not hand over.
+# Keeps the events that the function failed on, and the events that EventBridge could not deliver.
 resource "aws_sqs_queue" "dead_letters" {
   name                      = "${var.name}-dead-letters"
   sqs_managed_sse_enabled   = true

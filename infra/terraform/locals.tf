@@ -9,6 +9,6 @@ locals {
   account   = data.aws_caller_identity.this.account_id
   region    = data.aws_region.this.region
 
-  # By this tag `unthrottle pause` finds what wakes the function.
+  # `unthrottle pause` finds by this tag the rules and the schedule that wake the function.
   stack_tag = { "unthrottle:stack" = var.name }
 }

@@ -1,13 +1,13 @@
 output "function_name" {
-  description = "To ask it yourself: invoke it with {\"stream\": \"NAME\"}, or with {\"sweep\": true}"
+  description = "Invoke this function with {\"stream\": \"NAME\"} to check one stream, or with {\"sweep\": true} to sweep"
   value       = aws_lambda_function.unthrottle.function_name
 }
 
 output "function_arn" {
-  description = "The function"
+  description = "The ARN of the function"
   value       = aws_lambda_function.unthrottle.arn
 
-  # What one variable must be because of another: with anything else the function would not start.
+  # These conditions compare two variables. The function does not start with a value that breaks one.
   precondition {
     condition     = var.confirm_minutes <= var.window_minutes
     error_message = "confirm_minutes must be at most window_minutes."
@@ -25,36 +25,36 @@ output "function_arn" {
 }
 
 output "role_arn" {
-  description = "The function's role"
+  description = "The ARN of the function's role"
   value       = aws_iam_role.unthrottle.arn
 }
 
 output "rule_arn" {
-  description = "The rule on calls that CloudTrail saw throttled or denied"
+  description = "The ARN of the rule on calls that CloudTrail saw throttled or denied"
   value       = aws_cloudwatch_event_rule.throttle.arn
 }
 
 output "alarm_rule_arn" {
-  description = "The rule on the fleet alarms"
+  description = "The ARN of the rule on the fleet alarms"
   value       = aws_cloudwatch_event_rule.alarm.arn
 }
 
 output "sweep_schedule_arn" {
-  description = "The schedule of the sweep"
+  description = "The ARN of the schedule of the sweep"
   value       = aws_scheduler_schedule.sweep.arn
 }
 
 output "log_group_name" {
-  description = "The function's log"
+  description = "The log group of the function"
   value       = aws_cloudwatch_log_group.unthrottle.name
 }
 
 output "dead_letter_queue_url" {
-  description = "The queue of events that did not reach the function, or failed in it three times"
+  description = "The URL of the queue of events that could not reach the function, or failed three times"
   value       = aws_sqs_queue.dead_letters.url
 }
 
 output "topic_arn" {
-  description = "Subscribe to it to hear what was changed, what healed, what needs a person, and alarms"
+  description = "Subscribe to this topic to receive changes, healed streams, holds that need a person, and alarms"
   value       = aws_sns_topic.unthrottle.arn
 }

@@ -1,7 +1,8 @@
-# Named, so that an organization's policy can tell it (infra/guardrails). IAM's names are global, so it carries the region.
+# The name is fixed, because an organization's policy refers to it (infra/guardrails). IAM names are global, so the name
+# carries the region.
 resource "aws_iam_role" "unthrottle" {
   name        = "unthrottle-${local.region}"
-  description = "What unthrottle may do. It can change the capacity of streams and their shard-level metrics, remember it in one tag, and tell its topic, nothing else."
+  description = "What the unthrottle function may do. It can read streams, change their capacity and their shard-level metrics, write its memory tag, and publish to its topic."
 
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
@@ -16,10 +17,10 @@ resource "aws_iam_role" "unthrottle" {
 }
 
 locals {
-  # Any stream of this account and region: which of them may be changed is for `scope` and the streams' tags to say.
+  # Every stream of this account and region. `scope` and the streams' tags decide which of them may be changed.
   streams = "arn:${local.partition}:kinesis:${local.region}:${local.account}:stream/*"
 
-  # The bound of the calls that take no resource.
+  # Binds the actions that take no resource to this region.
   in_this_region = { StringEquals = { "aws:RequestedRegion" = local.region } }
 }
 
@@ -40,8 +41,8 @@ resource "aws_iam_role_policy" "unthrottle" {
         ]
         Resource = local.streams
       },
-      # `*`: the service authorization reference names no resource for these, so an ARN would deny every call. The region is
-      # the bound.
+      # `*`: the service authorization reference names no resource for this action, so an ARN would deny every call. The
+      # same holds for each `*` with this condition below.
       {
         Sid       = "ChangeShardCount"
         Effect    = "Allow"
@@ -49,7 +50,7 @@ resource "aws_iam_role_policy" "unthrottle" {
         Resource  = "*"
         Condition = local.in_this_region
       },
-      # There and back. A stream's own tag can only deny what on_demand allows.
+      # For both directions. A stream's own tag can only deny what on_demand allows.
       var.on_demand != "allow" ? null : {
         Sid       = "ChangeMode"
         Effect    = "Allow"
@@ -57,7 +58,7 @@ resource "aws_iam_role_policy" "unthrottle" {
         Resource  = "*"
         Condition = local.in_this_region
       },
-      # A hot shard is split in two. Shards are given back by UpdateShardCount, never by MergeShards.
+      # SplitShard divides a hot shard. UpdateShardCount takes shards back, so MergeShards is not needed.
       {
         Sid    = "ChangeStreams"
         Effect = "Allow"
@@ -67,8 +68,8 @@ resource "aws_iam_role_policy" "unthrottle" {
         ]
         Resource = local.streams
       },
-      # Shard-level metrics cost money: switched on only where diagnose allows it. IAM cannot say which of them, nor of which
-      # stream: `*` as above.
+      # Shard-level metrics cost money, so only diagnose = "allow" permits this action. IAM can restrict neither the
+      # metrics nor the stream.
       var.diagnose != "allow" ? null : {
         Sid       = "ShowShards"
         Effect    = "Allow"
@@ -76,7 +77,7 @@ resource "aws_iam_role_policy" "unthrottle" {
         Resource  = "*"
         Condition = local.in_this_region
       },
-      # Switched off whatever diagnose says by now: it may have said allow when they were switched on.
+      # Always permitted: diagnose may have been "allow" when unthrottle enabled the metrics.
       {
         Sid       = "HideShards"
         Effect    = "Allow"
@@ -84,7 +85,7 @@ resource "aws_iam_role_policy" "unthrottle" {
         Resource  = "*"
         Condition = local.in_this_region
       },
-      # Its memory is one tag. It can set no other, so no tag that grants access or tells people's policy.
+      # The memory is one tag. The role can set no other: no tag that grants access, and none of people's policy tags.
       {
         Sid       = "Remember"
         Effect    = "Allow"
@@ -92,7 +93,7 @@ resource "aws_iam_role_policy" "unthrottle" {
         Resource  = local.streams
         Condition = { "ForAllValues:StringEquals" = { "aws:TagKeys" = ["unthrottle.memory"] } }
       },
-      # `*`: all read facts of the account, and AWS defines no resource for them. Its settings are read, never changed.
+      # `*`: these calls read facts of the account, and AWS defines no resource for them. None changes a setting.
       {
         Sid    = "LookAtAccount"
         Effect = "Allow"
@@ -103,9 +104,9 @@ resource "aws_iam_role_policy" "unthrottle" {
         ]
         Resource = "*"
       },
-      # Which streams need a look. `*`: GetResources finds by tag, and takes no resource. No service authorization
-      # reference that could be read has DescribeAlarmContributors: if it takes no alarm, an ARN would deny every call, and
-      # the sweep would be blind.
+      # These calls find the streams that need a check. `*`: GetResources finds by tag and takes no resource. No service
+      # authorization reference that could be read has DescribeAlarmContributors. If the action takes no alarm, an ARN
+      # would deny every call, and the sweep would find no stream.
       {
         Sid    = "FindStreams"
         Effect = "Allow"
@@ -115,7 +116,7 @@ resource "aws_iam_role_policy" "unthrottle" {
         ]
         Resource = "*"
       },
-      # `*`: metrics are no resources. The namespace is the bound.
+      # `*`: PutMetricData takes no resource. The condition binds it to the namespace.
       {
         Sid       = "CountFixes"
         Effect    = "Allow"
@@ -129,7 +130,7 @@ resource "aws_iam_role_policy" "unthrottle" {
         Action   = "sns:Publish"
         Resource = aws_sns_topic.unthrottle.arn
       },
-      # The topic keeps what it is told encrypted with this key.
+      # The topic encrypts its messages with this key.
       {
         Sid    = "EncryptForTopic"
         Effect = "Allow"
@@ -146,10 +147,10 @@ resource "aws_iam_role_policy" "unthrottle" {
           "logs:CreateLogStream",
           "logs:PutLogEvents",
         ]
-        # What writes a log does so to its streams, which the provider's ARN of the group leaves out.
+        # The actions write to the log streams of the group. The provider's ARN of the group does not cover them.
         Resource = "${aws_cloudwatch_log_group.unthrottle.arn}:*"
       },
-      # Lambda sends failed events there in the function's name.
+      # Lambda sends failed events to this queue with the function's role.
       {
         Sid      = "KeepFailedEvents"
         Effect   = "Allow"

@@ -1,4 +1,4 @@
-# A group of its own: a schedule has no tags, its group does.
+# The schedule has its own group, because a group takes tags and a schedule takes none.
 resource "aws_scheduler_schedule_group" "sweep" {
   name = "${var.name}-sweep"
   tags = local.stack_tag
@@ -6,7 +6,7 @@ resource "aws_scheduler_schedule_group" "sweep" {
 
 resource "aws_scheduler_schedule" "sweep" {
   name                = "${var.name}-sweep"
-  description         = "The look that nothing has woken"
+  description         = "Starts the sweep of unthrottle"
   group_name          = aws_scheduler_schedule_group.sweep.name
   schedule_expression = "rate(${var.sweep_minutes} minutes)"
 
@@ -20,18 +20,18 @@ resource "aws_scheduler_schedule" "sweep" {
     input    = jsonencode({ sweep = true, stay = true })
 
     retry_policy {
-      # The next sweep finds what a lost one would have.
+      # If a sweep is lost, the next one finds the same streams.
       maximum_retry_attempts = 0
     }
   }
 
-  # Or the first sweeps would be refused.
+  # Without the policy IAM would refuse the first sweeps.
   depends_on = [aws_iam_role_policy.sweep]
 }
 
 resource "aws_iam_role" "sweep" {
   name        = "unthrottle-sweep-${local.region}"
-  description = "What the schedule of unthrottle's sweep may do. It can invoke that function, nothing else."
+  description = "What the schedule of unthrottle's sweep may do. It can invoke the unthrottle function, and nothing else."
 
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
@@ -43,7 +43,7 @@ resource "aws_iam_role" "sweep" {
         Condition = {
           StringEquals = {
             "aws:SourceAccount" = local.account
-            # Scheduler names the group here, never one schedule.
+            # Scheduler sends the ARN of the group here, not the ARN of the schedule.
             "aws:SourceArn" = aws_scheduler_schedule_group.sweep.arn
           }
         }

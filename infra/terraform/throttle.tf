@@ -1,14 +1,15 @@
-# These calls are data events: the account needs a CloudTrail trail that records them (trail.tf, or one of yours).
+# These calls are data events. Without a CloudTrail trail that records them (trail.tf, or your own), the rule never
+# fires.
 resource "aws_cloudwatch_event_rule" "throttle" {
   name        = "${var.name}-throttle"
-  description = "Kinesis calls that were throttled or denied"
+  description = "Kinesis calls that AWS throttled or denied"
   tags        = local.stack_tag
 
   event_pattern = jsonencode({
     source      = ["aws.kinesis"]
     detail-type = ["AWS API Call via CloudTrail"]
     detail = {
-      # The function makes none of these calls, so nothing that it does can wake it.
+      # The function makes none of these calls, so it cannot wake itself.
       eventName = ["PutRecord", "PutRecords", "GetRecords", "GetShardIterator", "SubscribeToShard"]
       errorCode = [
         "ProvisionedThroughputExceededException",
@@ -29,7 +30,7 @@ resource "aws_cloudwatch_event_target" "throttle" {
 
   retry_policy {
     maximum_event_age_in_seconds = 300
-    # EventBridge's own default. The provider sends 0, which is none, for what is left out.
+    # EventBridge's own default. The provider sends 0 for a missing argument, and 0 means no retry.
     maximum_retry_attempts = 185
   }
 

@@ -1,4 +1,5 @@
-# The trail, where data_event_trail allows it. CloudTrail hands its events to EventBridge whatever the bucket is for.
+# The trail exists only with data_event_trail = "allow". CloudTrail sends its events to EventBridge by itself. It
+# requires the bucket nevertheless.
 locals {
   trails    = var.data_event_trail == "allow" ? 1 : 0
   trail     = "unthrottle-${local.region}"
@@ -15,8 +16,8 @@ resource "aws_cloudtrail" "trail" {
   enable_log_file_validation    = true
   s3_bucket_name                = aws_s3_bucket.trail[0].id
 
-  # Not by readOnly: PutRecord's and PutRecords' own events carry `readOnly: true`. Not by a stream's ARN: a call that names
-  # its stream, and is denied, carries a malformed one.
+  # No selector uses readOnly: the events of PutRecord and PutRecords carry `readOnly: true`. No selector uses a
+  # stream's ARN: a denied call that names its stream carries a malformed ARN.
   advanced_event_selector {
     name = "Calls of producers and readers of streams"
 
@@ -55,11 +56,12 @@ resource "aws_cloudtrail" "trail" {
     }
   }
 
-  # CloudTrail refuses a bucket that it may not write to.
+  # CloudTrail refuses a bucket to which it may not write.
   depends_on = [aws_s3_bucket_policy.trail]
 }
 
-# `terraform destroy` fails on a bucket that is not empty, and should: the README says how to keep it, or to empty it.
+# `terraform destroy` fails on purpose while the bucket is not empty. The README says how to keep it, or how to empty
+# it.
 resource "aws_s3_bucket" "trail" {
   count = local.trails
 
@@ -107,7 +109,7 @@ resource "aws_s3_bucket_lifecycle_configuration" "trail" {
     id     = "expire"
     status = "Enabled"
 
-    # Every object.
+    # The rule takes every object.
     filter {}
 
     expiration {

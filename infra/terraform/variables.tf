@@ -1,29 +1,30 @@
-# The same settings as the parameters of template.yaml, with the same defaults and bounds, and two that CloudFormation has no
-# need of. A number that is whole to the code is refused here unless it is whole.
+# The variables are the parameters of template.yaml, with the same defaults and bounds, and two more: `package` and
+# `name`. The module refuses a fraction where the function needs a whole number.
 
 variable "package" {
-  description = "Path of the function's package, the zip that `make lambda` builds. It is built for one architecture, which `architecture` must say."
+  description = "Path of the function's package, the zip that `make lambda` builds. Set `architecture` to the architecture of the package."
   type        = string
   nullable    = false
 }
 
 variable "name" {
-  description = "Name of the function, and start of the names of what belongs to it. `unthrottle pause --stack` takes it. The roles are named after the region, so only one unthrottle fits into an account and region."
+  description = "Name of the function. The names of the other resources start with it. `unthrottle pause --stack` takes it. The roles carry the region in their names, so only one unthrottle fits into an account and region."
   type        = string
   default     = "unthrottle"
   nullable    = false
 
   validation {
-    # The bucket's name allows the least: 37 lower-case characters, of which "-trail-" takes seven.
+    # The prefix of the bucket's name has the tightest limit: 37 lower-case characters, and "-trail-" takes seven of
+    # them.
     condition     = can(regex("^[a-z][a-z0-9-]{0,29}$", var.name))
     error_message = "A lower-case letter, then up to 29 lower-case letters, digits and hyphens."
   }
 }
 
-# What it may do.
+# What unthrottle may do.
 
 variable "mode" {
-  description = "UNTHROTTLE_MODE. heal changes streams, observe only says what it would do, off does nothing."
+  description = "UNTHROTTLE_MODE. heal changes streams. observe decides and reports, but changes nothing. off does nothing."
   type        = string
   default     = "heal"
   nullable    = false
@@ -35,7 +36,7 @@ variable "mode" {
 }
 
 variable "scope" {
-  description = "UNTHROTTLE_SCOPE. all streams, or only those tagged with unthrottle.mode."
+  description = "UNTHROTTLE_SCOPE. all takes every stream. tagged takes only streams with the tag unthrottle.mode."
   type        = string
   default     = "all"
   nullable    = false
@@ -47,7 +48,7 @@ variable "scope" {
 }
 
 variable "on_demand" {
-  description = "UNTHROTTLE_ON_DEMAND. Whether a stream may be switched to on-demand when AWS's limits leave no room for shards."
+  description = "UNTHROTTLE_ON_DEMAND. Whether unthrottle may switch a stream to on-demand mode when AWS's limits leave no room for more shards."
   type        = string
   default     = "allow"
   nullable    = false
@@ -59,7 +60,7 @@ variable "on_demand" {
 }
 
 variable "diagnose" {
-  description = "UNTHROTTLE_DIAGNOSE. Whether shard-level metrics may be switched on to find a hot shard, and off again. They cost about $0.90 a shard and month."
+  description = "UNTHROTTLE_DIAGNOSE. Whether unthrottle may enable shard-level metrics to find a hot shard. It disables them afterwards. They cost about $0.90 for each shard and month."
   type        = string
   default     = "deny"
   nullable    = false
@@ -71,7 +72,7 @@ variable "diagnose" {
 }
 
 variable "restore_after_hours" {
-  description = "UNTHROTTLE_RESTORE_AFTER_HOURS. Calm hours after which shards that unthrottle had raised are given back, and a stream that it switched to on-demand is switched back. 0 never does."
+  description = "UNTHROTTLE_RESTORE_AFTER_HOURS. Hours without throttling after which unthrottle takes back the shards that it raised. It then also undoes its own switch to on-demand mode. 0 means never."
   type        = number
   default     = 0
   nullable    = false
@@ -82,10 +83,10 @@ variable "restore_after_hours" {
   }
 }
 
-# How far it may go.
+# Limits.
 
 variable "max_shards" {
-  description = "UNTHROTTLE_MAX_SHARDS. No stream is scaled above this, nor switched to on-demand for a load that needs more. On-demand bills grow with the traffic; max_hourly_cost bounds spending at the moment of a change."
+  description = "UNTHROTTLE_MAX_SHARDS. unthrottle gives no stream more shards than this. It also switches no stream to on-demand mode for a load that needs more. In on-demand mode the cost grows with the traffic. max_hourly_cost bounds the cost at the moment of a change."
   type        = number
   default     = 100
   nullable    = false
@@ -97,7 +98,7 @@ variable "max_shards" {
 }
 
 variable "max_shards_ceiling" {
-  description = "UNTHROTTLE_MAX_SHARDS_CEILING. How far a stream's own tag may raise its maximum, at least max_shards. Empty means max_shards."
+  description = "UNTHROTTLE_MAX_SHARDS_CEILING. The highest maximum that a stream's own tag may set. At least max_shards. Empty means max_shards."
   type        = string
   default     = ""
   nullable    = false
@@ -109,7 +110,7 @@ variable "max_shards_ceiling" {
 }
 
 variable "min_shards" {
-  description = "UNTHROTTLE_MIN_SHARDS. At most max_shards. Shards are never taken back below this, and a stream with fewer is not switched back to provisioned mode."
+  description = "UNTHROTTLE_MIN_SHARDS. A restore never goes below this number of shards. unthrottle does not switch a stream with fewer shards back to provisioned mode. At most max_shards."
   type        = number
   default     = 1
   nullable    = false
@@ -121,7 +122,7 @@ variable "min_shards" {
 }
 
 variable "max_warm_mibps" {
-  description = "UNTHROTTLE_MAX_WARM_MIBPS. No stream is given more warm throughput than this, in MiB/s. Only accounts with the throughput commitment have any."
+  description = "UNTHROTTLE_MAX_WARM_MIBPS. unthrottle gives no stream more warm throughput than this, in MiB/s. Only accounts with the throughput commitment have warm throughput."
   type        = number
   default     = 200
   nullable    = false
@@ -133,7 +134,7 @@ variable "max_warm_mibps" {
 }
 
 variable "max_hourly_cost" {
-  description = "UNTHROTTLE_MAX_HOURLY_COST. No change that makes a stream cost more USD an hour than this. Empty means no such bound."
+  description = "UNTHROTTLE_MAX_HOURLY_COST. No change raises the cost of a stream above this, in USD an hour. Empty means no such limit."
   type        = string
   default     = ""
   nullable    = false
@@ -145,7 +146,7 @@ variable "max_hourly_cost" {
 }
 
 variable "max_changes_per_hour" {
-  description = "UNTHROTTLE_MAX_CHANGES_PER_HOUR. No more changes than this in an hour, over all streams of the account and region."
+  description = "UNTHROTTLE_MAX_CHANGES_PER_HOUR. unthrottle makes no more changes than this in an hour, over all streams of the account and region."
   type        = number
   default     = 100
   nullable    = false
@@ -157,7 +158,7 @@ variable "max_changes_per_hour" {
 }
 
 variable "max_changes_per_sweep" {
-  description = "UNTHROTTLE_MAX_CHANGES_PER_SWEEP. A sweep changes no more streams than this, the worst first."
+  description = "UNTHROTTLE_MAX_CHANGES_PER_SWEEP. A sweep changes no more streams than this. It starts with the worst."
   type        = number
   default     = 20
   nullable    = false
@@ -168,10 +169,10 @@ variable "max_changes_per_sweep" {
   }
 }
 
-# Who is told.
+# Notifications.
 
 variable "notification_email" {
-  description = "Who is mailed what was changed, what healed, what needs a person, and alarms. Empty mails nobody; the topic takes any subscriber."
+  description = "The address that receives changes, healed streams, holds that need a person, and alarms. Empty means no e-mail. The topic takes any subscriber."
   type        = string
   default     = ""
   nullable    = false
@@ -183,7 +184,7 @@ variable "notification_email" {
 }
 
 variable "auto_fix_alarm_threshold" {
-  description = "Changes within five minutes that raise the alarm. 1 tells you of the first; those that follow at once raise no second."
+  description = "Changes within five minutes that raise the alarm on changes. With 1 the first change raises the alarm. Changes that follow at once raise no second alarm."
   type        = number
   default     = 1
   nullable    = false
@@ -194,10 +195,10 @@ variable "auto_fix_alarm_threshold" {
   }
 }
 
-# What wakes it.
+# What wakes unthrottle.
 
 variable "sweep_minutes" {
-  description = "Minutes from one sweep to the next. A sweep looks at the streams that need it, whatever woke the function meanwhile, and takes up to five minutes."
+  description = "Minutes from the start of one sweep to the next. A sweep checks the streams that need a check. It takes up to five minutes."
   type        = number
   default     = 5
   nullable    = false
@@ -209,7 +210,7 @@ variable "sweep_minutes" {
 }
 
 variable "iterator_age_alarm_milliseconds" {
-  description = "How old the oldest record read may be, in milliseconds, before the stream is looked at. The default, 12 hours, is half of what a stream keeps unless you set more."
+  description = "The age of the oldest record read that raises the fleet alarm on readers, in milliseconds. The default of 12 hours is half of a stream's default retention."
   type        = number
   default     = 43200000
   nullable    = false
@@ -221,7 +222,7 @@ variable "iterator_age_alarm_milliseconds" {
 }
 
 variable "data_event_trail" {
-  description = "Whether a CloudTrail trail is made that records the calls of producers and readers. $0.10 for 100,000 calls, throttled or not, so 1,000 calls a second are about $2,600 a month. Without one, and without a trail of yours that records them, the rule on throttled calls never fires; the alarms and the sweep work all the same."
+  description = "allow creates a CloudTrail trail that records the calls of producers and readers. It costs $0.10 for 100,000 calls, throttled or not. 1,000 calls a second are about $2,600 a month. The rule on throttled calls needs this trail, or a trail of yours that records these calls. The alarms and the sweep need no trail."
   type        = string
   default     = "deny"
   nullable    = false
@@ -233,7 +234,7 @@ variable "data_event_trail" {
 }
 
 variable "trail_retention_days" {
-  description = "Days that the records of that trail are kept in their bucket."
+  description = "Days that the bucket keeps the trail's records."
   type        = number
   default     = 7
   nullable    = false
@@ -244,7 +245,7 @@ variable "trail_retention_days" {
   }
 }
 
-# How it decides.
+# How unthrottle decides.
 
 variable "target_utilization" {
   description = "UNTHROTTLE_TARGET_UTILIZATION. The share of a shard's capacity that the offered load may use after a change."
@@ -259,7 +260,7 @@ variable "target_utilization" {
 }
 
 variable "window_minutes" {
-  description = "UNTHROTTLE_WINDOW_MINUTES. How many minutes of metrics a decision looks at."
+  description = "UNTHROTTLE_WINDOW_MINUTES. The number of published minutes that are evidence for a decision. The fleet alarms have the same window."
   type        = number
   default     = 5
   nullable    = false
@@ -271,7 +272,7 @@ variable "window_minutes" {
 }
 
 variable "confirm_minutes" {
-  description = "UNTHROTTLE_CONFIRM_MINUTES. Throttled minutes in the window before the first change of an incident, at most window_minutes."
+  description = "UNTHROTTLE_CONFIRM_MINUTES. The throttled minutes in the window before the first change of an incident. At most window_minutes."
   type        = number
   default     = 1
   nullable    = false
@@ -283,7 +284,7 @@ variable "confirm_minutes" {
 }
 
 variable "floor" {
-  description = "UNTHROTTLE_FLOOR. A throttled share of the records below this is left alone."
+  description = "UNTHROTTLE_FLOOR. unthrottle ignores a minute whose throttled share is below this."
   type        = number
   default     = 0.001
   nullable    = false
@@ -295,16 +296,16 @@ variable "floor" {
 }
 
 variable "prices_file" {
-  description = "UNTHROTTLE_PRICES_FILE. A file of prices in the function's package, in the form of infra/prices.json. Empty means that one, us-east-1's list prices."
+  description = "UNTHROTTLE_PRICES_FILE. A file of prices in the function's package, in the form of infra/prices.json. Empty means the built-in list prices of us-east-1."
   type        = string
   default     = ""
   nullable    = false
 }
 
-# The function.
+# Function.
 
 variable "architecture" {
-  description = "The processor that the function runs on, as its package was built for. arm64 costs a fifth less."
+  description = "The processor architecture that the function's package was built for. arm64 costs a fifth less than x86_64."
   type        = string
   default     = "arm64"
   nullable    = false
@@ -316,7 +317,7 @@ variable "architecture" {
 }
 
 variable "memory_mib" {
-  description = "Memory of the function in MiB."
+  description = "Memory of the function, in MiB."
   type        = number
   default     = 128
   nullable    = false
@@ -328,7 +329,7 @@ variable "memory_mib" {
 }
 
 variable "reserved_concurrency" {
-  description = "Runs at the same time, reserved and at most. At least 2, since a sweep may stay for minutes. 0 reserves nothing, for accounts whose concurrency quota leaves nothing to reserve."
+  description = "The number of runs at the same time, reserved and at most. Use at least 2, because a sweep may stay for minutes. 0 reserves nothing. Use 0 if the account's concurrency quota leaves nothing to reserve."
   type        = number
   default     = 5
   nullable    = false
@@ -340,7 +341,7 @@ variable "reserved_concurrency" {
 }
 
 variable "log_retention_days" {
-  description = "Days that the log is kept."
+  description = "Days that CloudWatch Logs keeps the function's log."
   type        = number
   default     = 30
   nullable    = false

@@ -1,11 +1,11 @@
 terraform {
-  # `import` blocks, which the example of a healed stream has, are the newest thing used.
+  # The example of a healed stream has an `import` block, which needs Terraform 1.5.
   required_version = ">= 1.5"
 
   required_providers {
     aws = {
       source = "hashicorp/aws"
-      # Every argument is checked against the schema of 6.25 (tests/infra/aws_provider_schema.json).
+      # A test checks every argument against the schema of 6.25 (tests/infra/aws_provider_schema.json).
       version = "~> 6.25"
     }
   }

@@ -1,5 +1,5 @@
-# A stream that Terraform makes and unthrottle heals. Without the lifecycle below, every `terraform apply` takes the healing
-# back, and after the second time in 24 hours unthrottle gives the stream up (`tug_of_war`).
+# Terraform creates this stream, and unthrottle heals it. Without the lifecycle below, every `terraform apply` reverts
+# the change. After the second revert in 24 hours, unthrottle adds no more capacity (`tug_of_war`).
 
 terraform {
   required_version = ">= 1.5"
@@ -19,17 +19,17 @@ provider "aws" {
     tags = { team = "orders" }
   }
 
-  # unthrottle's memory of a stream: the provider leaves this tag out of what it reads, out of `tags` and of `tags_all`, which
-  # has the default_tags in it, too. So Terraform never removes it.
+  # This tag is unthrottle's memory of a stream. The provider ignores it in `tags` and in `tags_all`, so Terraform never
+  # removes it. `tags_all` also holds the default_tags.
   ignore_tags {
     keys = ["unthrottle.memory"]
   }
 }
 
-# What the stream has when it is made. Raise it when unthrottle has found that this is too little, and a stream that is made
-# anew starts with what the old one needed.
+# Raise the default after unthrottle raised the shard count. A new stream then starts with the shards that the old one
+# needed.
 variable "shard_count" {
-  description = "Shards of the stream when it is made. Later the stream has what unthrottle has found that it needs."
+  description = "Shards of a new stream. unthrottle changes the count later."
   type        = number
   default     = 2
   nullable    = false
@@ -46,14 +46,14 @@ resource "aws_kinesis_stream" "orders" {
     stream_mode = "PROVISIONED"
   }
 
-  # The stream's own policy, for unthrottle to obey. Only people set these: unthrottle's role may not.
+  # The stream's own policy for unthrottle. Only people set these tags: unthrottle's role may not.
   tags = {
     "unthrottle.mode"       = "heal"
     "unthrottle.max-shards" = "50"
   }
 
   lifecycle {
-    # What unthrottle may change, and nothing else. The last one is for a provider without the ignore_tags above.
+    # These are all that unthrottle may change. The last one is for a provider without the ignore_tags above.
     ignore_changes = [
       shard_count,
       stream_mode_details,
@@ -61,13 +61,13 @@ resource "aws_kinesis_stream" "orders" {
       tags["unthrottle.memory"],
     ]
 
-    # The records in it would be lost.
+    # A deletion would lose the records.
     prevent_destroy = true
   }
 }
 
-# For a stream that is there already: it comes into Terraform with the capacity that it has by then. Delete this block
-# afterwards, or at once if Terraform is to make the stream.
+# This block brings an existing stream into Terraform, with its present capacity. Delete the block afterwards. Delete it
+# at once if the stream does not exist yet.
 import {
   to = aws_kinesis_stream.orders
   id = "orders"

@@ -1,4 +1,5 @@
-# unthrottle in one region. From the root of the repository: `make lambda`, then here `terraform init` and `terraform apply`.
+# unthrottle in one region. Run `make lambda` at the root of the repository, then `terraform init` and `terraform apply`
+# here.
 
 terraform {
   required_version = ">= 1.5"
@@ -20,12 +21,12 @@ module "unthrottle" {
 
   package = "${path.module}/../../../../target/lambda/unthrottle-arm64.zip"
 
-  # For the first week: it looks, decides and tells, and changes nothing.
+  # For the first week: unthrottle observes, decides and reports, and changes nothing.
   mode               = "observe"
   notification_email = "ops@example.com"
 }
 
 output "topic_arn" {
-  description = "Whatever else should hear of changes, and of what needs a person, subscribes to it"
+  description = "Subscribe to this topic to receive changes and holds that need a person"
   value       = module.unthrottle.topic_arn
 }

@@ -1,5 +1,5 @@
-# unthrottle in two regions of one account: the module once for each, and each with a provider of its own. The provider's
-# alias says the region. Names that are global carry it, so the two do not meet.
+# unthrottle in two regions of one account. Each region has its own call of the module and its own provider, and the
+# alias names the region. Global names carry the region, so the two calls do not collide.
 
 terraform {
   required_version = ">= 1.5"
@@ -41,13 +41,13 @@ module "virginia" {
   package            = local.package
   notification_email = "ops@example.com"
 
-  # A bigger fleet: more shards for a stream, and capacity given back after six calm hours.
+  # A larger fleet: a stream may have more shards, and unthrottle takes shards back after six hours without throttling.
   max_shards          = 400
   restore_after_hours = 6
 }
 
 output "topic_arns" {
-  description = "Where each region tells people"
+  description = "The topic of each region"
 
   value = {
     eu-central-1 = module.frankfurt.topic_arn

@@ -1,15 +1,15 @@
-# A key of its own: the policy of the AWS-managed key alias/aws/sns shuts CloudWatch out, and alarms would be lost in
-# silence.
+# The topic has its own key. The policy of the AWS managed key alias/aws/sns excludes CloudWatch: SNS would drop the
+# alarms without an error that a person sees.
 resource "aws_kms_key" "topic" {
-  description         = "What unthrottle's topic tells"
+  description         = "Encrypts the messages of unthrottle's topic"
   enable_key_rotation = true
-  # The topic keeps nothing that anybody would have to read after it is gone.
+  # The shortest time that KMS allows: the topic keeps no message that a person needs after its deletion.
   deletion_window_in_days = 7
 
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = [
-      # The account's IAM decides who else: the function's role is allowed to publish by it.
+      # IAM policies of this account may grant the use of the key. The function's role has such a policy.
       {
         Sid       = "ThisAccount"
         Effect    = "Allow"
@@ -29,7 +29,7 @@ resource "aws_kms_key" "topic" {
   })
 }
 
-# Names streams, principals, tags and numbers; no record of a stream.
+# The messages name streams, principals, tags and numbers. They hold no record of a stream.
 resource "aws_sns_topic" "unthrottle" {
   name              = var.name
   display_name      = "unthrottle"
@@ -62,7 +62,7 @@ resource "aws_sns_topic_policy" "unthrottle" {
   })
 }
 
-# AWS mails a link that has to be followed before anything else comes.
+# SNS first mails a link. It sends no message before the receiver follows the link.
 resource "aws_sns_topic_subscription" "email" {
   count = var.notification_email == "" ? 0 : 1
 
@@ -73,7 +73,7 @@ resource "aws_sns_topic_subscription" "email" {
 
 resource "aws_cloudwatch_metric_alarm" "auto_fix" {
   alarm_name          = "${var.name}-auto-fix"
-  alarm_description   = "unthrottle changed a stream. Its log says which, why, and how to stop it."
+  alarm_description   = "unthrottle changed a stream. Its log says which stream, why, and how to stop unthrottle."
   namespace           = "Unthrottle"
   metric_name         = "AutoFix"
   statistic           = "Sum"
@@ -87,7 +87,7 @@ resource "aws_cloudwatch_metric_alarm" "auto_fix" {
 
 resource "aws_cloudwatch_metric_alarm" "needs_person" {
   alarm_name          = "${var.name}-needs-person"
-  alarm_description   = "A stream, or who calls it, needs a person. The log of unthrottle says which, why, and what to do."
+  alarm_description   = "A stream or one of its callers needs a person. The log of unthrottle says which stream, why, and what to do."
   namespace           = "Unthrottle"
   metric_name         = "NeedsPerson"
   statistic           = "Sum"
@@ -101,7 +101,7 @@ resource "aws_cloudwatch_metric_alarm" "needs_person" {
 
 resource "aws_cloudwatch_metric_alarm" "fleet_limit" {
   alarm_name          = "${var.name}-fleet-limit"
-  alarm_description   = "unthrottle would change more streams than you allow at once, and changes no more. Its log says which. Is it a fault, or raise max_changes_per_hour or max_changes_per_sweep?"
+  alarm_description   = "unthrottle reached its limit of changes in an hour or in a sweep, and holds further changes. Its log names the streams. Look for one cause behind all of them. If the load is real, raise max_changes_per_hour or max_changes_per_sweep."
   namespace           = "Unthrottle"
   metric_name         = "Held"
   dimensions          = { Reason = "fleet_limit" }
@@ -114,10 +114,11 @@ resource "aws_cloudwatch_metric_alarm" "fleet_limit" {
   alarm_actions       = [aws_sns_topic.unthrottle.arn]
 }
 
-# Sent to the topic that could not be reached: it may be there again, and who watches alarms sees it in any case.
+# The alarm notifies the topic that unthrottle could not reach. The topic may work again by then, and people who watch
+# the alarms see it in any case.
 resource "aws_cloudwatch_metric_alarm" "untold" {
   alarm_name          = "${var.name}-untold"
-  alarm_description   = "unthrottle could not publish to its topic what a person should know. Its log says why, and has the decisions."
+  alarm_description   = "unthrottle could not publish a message to its topic. Its log has the error and the decisions."
   namespace           = "Unthrottle"
   metric_name         = "Untold"
   statistic           = "Sum"
@@ -129,10 +130,11 @@ resource "aws_cloudwatch_metric_alarm" "untold" {
   alarm_actions       = [aws_sns_topic.unthrottle.arn]
 }
 
-# SampleCount, since a sweep that finds nothing to look at says 0. In ALARM from a deployment to the first sweep, too.
+# SampleCount, because a sweep that checks no stream publishes 0. The alarm is also in ALARM between a deployment and
+# its first sweep.
 resource "aws_cloudwatch_metric_alarm" "no_sweep" {
   alarm_name          = "${var.name}-no-sweep"
-  alarm_description   = "No sweep of unthrottle has ended for an hour. It has just been deployed, it is paused, or its log says why."
+  alarm_description   = "No sweep of unthrottle has ended within the last hour. unthrottle was just deployed, or it is paused, or its log has the error."
   namespace           = "Unthrottle"
   metric_name         = "SweepLooked"
   statistic           = "SampleCount"
@@ -144,10 +146,10 @@ resource "aws_cloudwatch_metric_alarm" "no_sweep" {
   alarm_actions       = [aws_sns_topic.unthrottle.arn]
 }
 
-# One look may fail, and the next sweep looks again: every sweep of the half hour must have failed in something.
+# One check may fail, and the next sweep repeats it. The alarm therefore needs a failure in every sweep of half an hour.
 resource "aws_cloudwatch_metric_alarm" "sweep_failed" {
   alarm_name          = "${var.name}-sweep-failed"
-  alarm_description   = "For half an hour no sweep of unthrottle could read and change all that it should. Its log says what and why."
+  alarm_description   = "Every sweep of unthrottle in the last half hour had a read or a change that failed. Its log says which, and why."
   namespace           = "Unthrottle"
   metric_name         = "SweepFailed"
   statistic           = "Minimum"
@@ -161,7 +163,7 @@ resource "aws_cloudwatch_metric_alarm" "sweep_failed" {
 
 resource "aws_cloudwatch_metric_alarm" "function_errors" {
   alarm_name          = "${var.name}-function-errors"
-  alarm_description   = "A run of unthrottle failed. Its log says why. Nothing was changed that the log does not tell."
+  alarm_description   = "A run of unthrottle failed. Its log says why, and has every change that the run made."
   namespace           = "AWS/Lambda"
   metric_name         = "Errors"
   dimensions          = { FunctionName = aws_lambda_function.unthrottle.function_name }
@@ -174,11 +176,12 @@ resource "aws_cloudwatch_metric_alarm" "function_errors" {
   alarm_actions       = [aws_sns_topic.unthrottle.arn]
 }
 
-# A storm of throttled calls meets the reserved concurrency: that is what it is for, and each event waits for its turn. For a
-# quarter of an hour, the account has no concurrency left, or its streams need more runs at a time.
+# Many throttled calls at once use up the reserved concurrency. This is its purpose. Each event waits up to five minutes
+# for a run, and then goes to the dead-letter queue. The sweep finds its stream. If runs wait for a quarter of an hour,
+# the account has no concurrency left, or its streams need more runs at the same time.
 resource "aws_cloudwatch_metric_alarm" "function_throttles" {
   alarm_name          = "${var.name}-function-throttles"
-  alarm_description   = "Runs of unthrottle have had to wait for a quarter of an hour. Raise reserved_concurrency, or the account's concurrency."
+  alarm_description   = "Runs of unthrottle have waited for concurrency for a quarter of an hour. Raise reserved_concurrency, or the account's concurrency quota."
   namespace           = "AWS/Lambda"
   metric_name         = "Throttles"
   dimensions          = { FunctionName = aws_lambda_function.unthrottle.function_name }
@@ -193,7 +196,7 @@ resource "aws_cloudwatch_metric_alarm" "function_throttles" {
 
 resource "aws_cloudwatch_metric_alarm" "dead_letters" {
   alarm_name          = "${var.name}-dead-letters"
-  alarm_description   = "Events did not reach unthrottle, waited five minutes for their turn in a storm, or failed in it three times. They are in its dead-letter queue. The sweep finds what still throttles; purge the queue (aws sqs purge-queue) when you have seen why."
+  alarm_description   = "Events could not reach unthrottle, waited for five minutes, or failed three times. They are in its dead-letter queue. The sweep finds the streams that still throttle. Purge the queue (aws sqs purge-queue) after you have found the cause."
   namespace           = "AWS/SQS"
   metric_name         = "ApproximateNumberOfMessagesVisible"
   dimensions          = { QueueName = aws_sqs_queue.dead_letters.name }
