@@ -140,7 +140,9 @@ impl<F: Fn(&str) -> Option<String>> Environment<F> {
         let value = self.text(variable).unwrap_or_default();
         let names: Vec<String> = value.split(',').map(str::trim).filter(|n| !n.is_empty()).map(str::to_owned).collect();
         if names.len() > MAX_FLEET_ALARMS || names.iter().any(|name| name.len() > MAX_ALARM_NAME) {
-            let allowed = format!("at most {MAX_FLEET_ALARMS} names, of at most {MAX_ALARM_NAME} characters, with commas");
+            let allowed = format!(
+                "at most {MAX_FLEET_ALARMS} alarm names with commas between them, each up to {MAX_ALARM_NAME} characters"
+            );
             return Err(InvalidSetting { variable, value, allowed });
         }
         Ok(names)
