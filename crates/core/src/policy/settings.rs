@@ -141,7 +141,7 @@ impl<F: Fn(&str) -> Option<String>> Environment<F> {
         let names: Vec<String> = value.split(',').map(str::trim).filter(|n| !n.is_empty()).map(str::to_owned).collect();
         if names.len() > MAX_FLEET_ALARMS || names.iter().any(|name| name.len() > MAX_ALARM_NAME) {
             let allowed = format!(
-                "at most {MAX_FLEET_ALARMS} alarm names with commas between them, each up to {MAX_ALARM_NAME} characters"
+                "at most {MAX_FLEET_ALARMS} alarm names with commas between them, of up to {MAX_ALARM_NAME} characters"
             );
             return Err(InvalidSetting { variable, value, allowed });
         }
