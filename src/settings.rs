@@ -1,40 +1,45 @@
-//! The settings as a process finds them: its environment, and the file of prices that this names.
+//! The settings of this process: its environment, and the file of prices that the environment names.
 
 use std::path::PathBuf;
 use unthrottle_core::cost::{Prices, PricesError};
 use unthrottle_core::policy::{InvalidSetting, Policy};
 
-/// The variable that names a file of prices, in the form of `infra/prices.json`: another region's, or your own.
+/// The variable with the path of a file of prices, in the form of `infra/prices.json`. An operator sets it for another
+/// region, or for negotiated prices.
 const PRICES_FILE: &str = "UNTHROTTLE_PRICES_FILE";
 
-/// Settings that cannot be used. Nothing was called.
+/// Settings that cannot be used. The process called nothing and changed nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
-    /// A variable's value.
-    #[error("{0}")]
+    /// The value of a variable cannot be used.
+    #[error(transparent)]
     Setting(#[from] InvalidSetting),
     /// The file of prices cannot be read.
-    #[error("{PRICES_FILE}={}: {source}", path.display())]
+    #[error(
+        "{PRICES_FILE}={}: the file cannot be read: {source}. Correct the path, or unset the variable for the built-in \
+         prices",
+        path.display()
+    )]
     File {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// Why.
+        /// Why the file cannot be read.
         source: std::io::Error,
     },
-    /// The file of prices cannot be understood.
-    #[error("{PRICES_FILE}={}: {source} (infra/prices.json has the form)", path.display())]
+    /// The file of prices has a price that cannot be used.
+    #[error("{PRICES_FILE}={}: {source}. Give the file the form of infra/prices.json", path.display())]
     Prices {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// Which price, and why.
+        /// The price, and what is wrong with it.
         source: PricesError,
     },
 }
 
-/// The policy of this process.
+/// Reads the policy of this process.
 ///
 /// # Errors
-/// The first variable or file that cannot be used.
+/// The first variable that cannot be used, or the file of prices.
 pub fn read() -> Result<Policy, SettingsError> {
     let get = |name: &str| std::env::var(name).ok();
     let mut policy = Policy::from_env(get)?;

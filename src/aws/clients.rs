@@ -1,4 +1,4 @@
-//! The AWS clients, built once per process.
+//! The AWS clients, with their retries and time limits. A process builds them once.
 
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_kinesis::config::interceptors::BeforeTransmitInterceptorContextRef;
@@ -14,26 +14,32 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-/// One attempt of a call. Kinesis and CloudWatch answer in milliseconds; three seconds is a lost one.
+/// The time limit of one attempt of a call. Kinesis and CloudWatch answer in milliseconds, so after three seconds the
+/// answer is lost. A shorter limit could end a slow attempt; a longer limit would leave less time for the retries.
 pub const ATTEMPT: Duration = Duration::from_secs(3);
-/// The attempt of a change of capacity. A look is good for three seconds before it leaves, AWS's shortest change takes
-/// about four: with this, no other change can have begun and ended in between.
+/// The time limit of the one attempt of a capacity change. The function sends a change at most three seconds after the
+/// observation, and AWS's shortest change takes about four seconds. With this limit no other change can begin and end
+/// between the observation and the change. With a longer limit one could; a shorter limit would lose more answers.
 pub const ATTEMPT_ONCE: Duration = Duration::from_secs(1);
-/// A call with its retries. A run at its worst (a look, the intent, a second look, a change, its datum) takes four of
-/// these and one attempt, and a closer look one more: less than 30 s.
+/// The time limit of a call with its retries. The longest run is an observation, the intent, a second observation, a
+/// change and its metric. Such a run takes at most four of these limits and one attempt, and one limit more for missing
+/// data. This is less than 30 s, which a larger limit would exceed. A smaller limit would leave no time for a retry.
 pub const CALL: Duration = Duration::from_secs(6);
-/// Attempts of a call that changes no capacity.
+/// Attempts of a call that changes no capacity, the SDK's default. With fewer, a short disturbance would end a run;
+/// more do not fit into [`CALL`].
 const ATTEMPTS: u32 = 3;
-/// The first pause between two attempts; the SDK's own second is longer than a look may take.
+/// The pause before the second attempt. The SDK's default of one second would use up the time that an observation may
+/// take. A much shorter pause would repeat the call while AWS still throttles it.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 
-/// Clients for what unthrottle calls. Cheap to clone.
+/// The clients for all AWS services that unthrottle calls. A clone is cheap: it shares the connections and the count of
+/// requests.
 #[derive(Clone, Debug)]
 pub struct Clients {
     /// Kinesis, with retries.
     pub kinesis: aws_sdk_kinesis::Client,
-    /// Kinesis, one attempt a call: for changes of capacity. The SDK takes `LimitExceededException` for a throttle
-    /// and would ask again for two seconds, and each attempt is one more CloudTrail event.
+    /// Kinesis, with one attempt a call: for capacity changes. The SDK retries `LimitExceededException` as a throttle,
+    /// for two seconds, and each attempt is one more CloudTrail event.
     pub kinesis_once: aws_sdk_kinesis::Client,
     /// CloudWatch, with retries.
     pub cloudwatch: aws_sdk_cloudwatch::Client,
@@ -45,13 +51,13 @@ pub struct Clients {
 }
 
 impl Clients {
-    /// Clients from the environment, as the AWS SDKs read it.
+    /// Builds the clients from the environment, as the AWS SDKs read it.
     pub async fn from_env() -> Clients {
         let config = aws_config::defaults(BehaviorVersion::latest()).http_client(OneConnector::new());
         Clients::new(&config.load().await)
     }
 
-    /// Clients of `config`, with our own retries and time limits.
+    /// Builds the clients from `config`, with the retries and time limits of this file.
     pub fn new(config: &SdkConfig) -> Clients {
         let calls = Arc::new(CallCount::default());
         let timeouts = TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT).operation_timeout(CALL).build();
@@ -77,20 +83,20 @@ impl Clients {
         }
     }
 
-    /// How many requests these clients have sent so far, retries included.
+    /// How many requests these clients and their clones have sent so far. Each retry counts.
     pub fn calls(&self) -> u32 {
         self.calls.0.load(Ordering::Relaxed)
     }
 }
 
-/// One HTTP connector for all clients. The SDK would make one for each, load the TLS roots for each again, and open
-/// connections for each.
+/// One HTTP connector for all clients. By default the SDK builds one for each client, and loads the TLS roots and opens
+/// connections again for each.
 #[derive(Debug)]
 struct OneConnector(SharedHttpConnector);
 
 impl OneConnector {
     fn new() -> OneConnector {
-        // As the SDK's own: rustls, and the proxy of the environment.
+        // The same as the SDK's default: rustls, and the proxy of the environment.
         let connector = Connector::builder().proxy_config(ProxyConfig::from_env());
         OneConnector(SharedHttpConnector::new(connector.tls_provider(Provider::Rustls(CryptoMode::AwsLc)).build()))
     }

@@ -1,4 +1,4 @@
-//! Calls at the start of the process, so that the first event does not pay for what the first call of each kind does.
+//! Makes one call of each kind at the start of the process, so that the first event does not wait for one-time work.
 
 use super::Clients;
 use std::net::Ipv4Addr;
@@ -6,16 +6,17 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-/// The warm-up takes a few milliseconds; longer, and the first event waits for it.
+/// The most time for the warm-up. It usually takes a few milliseconds. With more time the first event could wait for a
+/// slow warm-up; with much less a slow machine would not finish it.
 const WARM_UP: Duration = Duration::from_secs(1);
 
 impl Clients {
-    /// Does once what the first call of each kind would otherwise do while an event waits: credentials, endpoint rules,
-    /// serialization, signing, connections. Nothing leaves the machine: a server in this process answers. Calls that
-    /// are stopped before they are sent warm too little: `make bench` then shows the first event at twice the tenth's
-    /// CPU.
+    /// Does the one-time work of each kind of call before an event waits for it: credentials, endpoint rules,
+    /// serialization, signing, connections. Nothing leaves the machine: a server in this process answers the calls. The
+    /// calls must really be sent. If they stop earlier, `make bench` shows that the first event takes twice the CPU of
+    /// the tenth.
     pub async fn warm_up(&self) {
-        // A proxy would be sent what is meant for the server here.
+        // With a proxy in the environment, the client would send the calls to the proxy instead of this server.
         let proxies = ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
         if proxies.iter().any(|name| std::env::var_os(name).is_some_and(|proxy| !proxy.is_empty())) {
             return;
@@ -23,7 +24,7 @@ impl Clients {
         let Ok(server) = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await else { return };
         let Ok(address) = server.local_addr() else { return };
         let calls = self.call_each_once(format!("http://{address}"));
-        // A warm-up that goes wrong costs the first event a little time, and nothing else.
+        // If the warm-up fails, the first event only takes a little longer.
         tokio::select! { () = answer_all(server) => {}, _ = tokio::time::timeout(WARM_UP, calls) => {} }
     }
 
@@ -50,7 +51,7 @@ impl Clients {
     }
 }
 
-/// Answers every request with an empty success, for ever.
+/// Answers every request with an empty success, until the caller drops the future.
 async fn answer_all(server: TcpListener) {
     while let Ok((mut socket, _)) = server.accept().await {
         tokio::spawn(async move {
@@ -63,7 +64,7 @@ async fn answer_all(server: TcpListener) {
     }
 }
 
-/// Whether an HTTP request has come with all of its body.
+/// Whether `request` is an HTTP request with its whole body.
 fn is_whole(request: &[u8]) -> bool {
     let text = String::from_utf8_lossy(request).to_ascii_lowercase();
     let Some((head, _)) = text.split_once("\r\n\r\n") else { return false };

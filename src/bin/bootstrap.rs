@@ -1,4 +1,4 @@
-//! The Lambda: environment → policy and clients, once; then events, one at a time.
+//! The Lambda: environment → policy and clients, once. Then it handles events, one at a time.
 
 use chrono::{DateTime, Utc};
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
@@ -19,41 +19,42 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     tracing_subscriber::fmt().json().without_time().with_target(false).with_max_level(tracing::Level::INFO).init();
     let policy =
         settings::read().inspect_err(|error| tracing::error!(%error, "the function cannot start with this setting"))?;
-    // Here Lambda gives a full CPU, even to the smallest function.
+    // During the start Lambda gives a full CPU, even to the smallest function.
     let clients = Clients::from_env().await;
     clients.warm_up().await;
-    let function = Function { handler: Handler::new(clients.clone(), policy), clients, warm: AtomicBool::new(false) };
+    let handler = Handler::new(clients.clone(), policy);
+    let function = Function { handler, clients, is_warm: AtomicBool::new(false) };
     lambda_runtime::run(service_fn(|event| function.invoke(event))).await
 }
 
 struct Function {
     handler: Handler,
     clients: Clients,
-    /// Whether this container has had an event before.
-    warm: AtomicBool,
+    /// Whether this container has handled an event before.
+    is_warm: AtomicBool,
 }
 
 impl Function {
     async fn invoke(&self, event: LambdaEvent<Value>) -> Result<Value, Diagnostic> {
         let (started, calls) = (Instant::now(), self.clients.calls());
-        let cold_start = !self.warm.swap(true, Ordering::Relaxed);
-        let result = match self.wake(&event) {
+        let cold_start = !self.is_warm.swap(true, Ordering::Relaxed);
+        let result = match self.parse(&event) {
             Ok((Event::Sweep { stays }, home)) => return self.sweep(&event, &home, stays, started, cold_start).await,
             Ok((Event::One(signal), home)) => self.handler.run(&signal, &home).await,
             Err(error) => Err(error),
         };
         let now = Utc::now();
         let (duration, aws_calls) = (started.elapsed(), self.clients.calls() - calls);
-        let cost = Invocation { duration, aws_calls, cold_start, ..Invocation::default() };
+        let usage = Invocation { duration, aws_calls, cold_start, ..Invocation::default() };
         let (code, invocation) = match &result {
-            Ok(Reply { document, decision, is_observed: looked, .. }) => {
+            Ok(Reply { document, decision, is_observed, .. }) => {
                 let held = document.outcome.is_hold();
                 let needs_person = decision.needs_person();
-                (document.code, Invocation { looked: *looked, held, needs_person, ..cost })
+                (document.code, Invocation { looked: *is_observed, held, needs_person, ..usage })
             }
-            Err(error) => (error.code(), Invocation { looked: aws_calls > 0, ..cost }),
+            Err(error) => (error.code(), Invocation { looked: aws_calls > 0, ..usage }),
         };
-        // Raw lines: CloudWatch reads a metric, and Logs Insights a field, only from plain JSON.
+        // Plain JSON lines. CloudWatch reads metrics, and Logs Insights reads fields, only from these.
         println!("{}", invocation.line(code, now));
         self.handler.lines_of_failed_runs().iter().for_each(|line| println!("{line}"));
         let reply = result.map_err(|error| {
@@ -65,7 +66,7 @@ impl Function {
         Ok(json!(reply.document))
     }
 
-    fn wake(&self, event: &LambdaEvent<Value>) -> Result<(Event, Home), Error> {
+    fn parse(&self, event: &LambdaEvent<Value>) -> Result<(Event, Home), Error> {
         let function = &event.context.invoked_function_arn;
         let home = Home::of_arn(function).ok_or_else(|| Error::Homeless { function: function.clone() })?;
         Ok((Event::parse(&event.payload, &home)?, home))
@@ -80,7 +81,7 @@ impl Function {
         cold_start: bool,
     ) -> Result<Value, Diagnostic> {
         let (calls, id) = (self.clients.calls(), &event.context.request_id);
-        // At once: a sweep may stay for minutes, or die.
+        // Each line goes out at once, because a sweep may stay for minutes, or Lambda may end it.
         let log = |reply: &Reply| {
             let now = Utc::now();
             println!("{}", log_line(&reply.document, id, now));
@@ -92,7 +93,7 @@ impl Function {
         let now = Utc::now();
         let code = sweep.as_ref().map_or_else(Error::code, |_| "swept");
         let aws_calls = self.clients.calls() - calls;
-        // What was looked at and held is counted stream by stream.
+        // The sweep counts observations and holds stream by stream, so they are not in the line of the invocation.
         let invocation = Invocation { duration: started.elapsed(), aws_calls, cold_start, ..Invocation::default() };
         println!("{}", invocation.line(code, now));
         self.handler.lines_of_failed_runs().iter().for_each(|line| println!("{line}"));
@@ -106,7 +107,7 @@ impl Function {
     }
 }
 
-/// When Lambda stops the invocation. A time that no calendar has is no time at all.
+/// The time at which Lambda stops the invocation. A number that is not a valid time gives 1970, so no time is left.
 fn deadline(event: &LambdaEvent<Value>) -> DateTime<Utc> {
     let millis = i64::try_from(event.context.deadline).unwrap_or(i64::MAX);
     DateTime::from_timestamp_millis(millis).unwrap_or_default()

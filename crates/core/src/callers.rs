@@ -1,42 +1,46 @@
-//! Who is throttled: the callers that the throttle signals of a stream named, counted between two looks at it.
+//! Who is throttled: counts the callers in the throttle signals of a stream, from one observation to the next.
 //!
-//! Only what was seen: CloudTrail loses and repeats events, other containers see their own, and a record refused within a
-//! `PutRecords` that succeeded is never one. So a count is neither a total nor a claim about those who are not in it.
+//! The counts are incomplete. CloudTrail loses and repeats events, and other containers receive events of their own. A
+//! `PutRecords` call that succeeds makes no event, even if AWS refuses some of its records. So a count is not a total,
+//! and a caller without a count may be throttled as well.
 
 use crate::decision::Side;
 use crate::signal::{Call, StreamArn};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// Callers of a stream that are told apart. A stream has a handful of applications; past it, a person would not read on.
+/// How many callers of a stream have a count of their own. A stream has a handful of applications. A smaller number
+/// would hide some of them; with a larger number no person would read the list to its end.
 const CALLERS: usize = 16;
 
-/// Streams whose callers are remembered at once. A group lives from one look at its stream to the next, so this is far
-/// more than throttle at once; and full of the longest names, it is six megabytes of the function's 128.
+/// For how many streams the process counts callers at once. A group lives from one observation of its stream to the
+/// next, so far fewer streams have one. With the longest names, 200 groups take 6 MB of the function's 128 MB. More
+/// groups could exhaust the memory; fewer could drop the callers of a stream that throttles now.
 const STREAMS: usize = 200;
 
-/// Characters of a name that are kept. A role's ARN has at most 613; a user agent is whatever its caller likes.
+/// How many characters of a name the process keeps. A role's ARN has at most 613 characters, so a smaller number would
+/// cut it. A caller sets its own user agent, so no limit would let a caller fill the memory.
 const NAME: usize = 640;
 
-/// What stands in the place of a principal, which is an ARN, for all who were not told apart.
+/// The principal of the count of all callers without a count of their own. Not an ARN, so it cannot be a caller's name.
 const OTHERS: &str = "others";
 
-/// Who was refused, on which call, how often.
+/// A caller, an operation, and how many of these calls AWS refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct CallerCount {
-    /// The ARN of the role behind a session (sessions differ by instance), else of the user. `null`: CloudTrail names
-    /// none. `others`: all who were not told apart.
+    /// The ARN of the role behind a session, else of the user. Each instance has a session of its own, so the role
+    /// counts. `null`: CloudTrail names no caller. `others`: all callers without a count of their own.
     pub principal: Option<String>,
-    /// The first word of the user agent: the rest differs by host, and even by request.
+    /// The first word of the user agent. The rest differs by host, and even by request.
     pub user_agent: Option<String>,
     /// The call, such as `PutRecords`. `null` for `others`.
     pub operation: Option<String>,
-    /// Refused calls. One whose event came twice counts twice.
+    /// Refused calls. A call whose event came twice counts twice.
     pub count: u64,
 }
 
 impl CallerCount {
-    fn of(call: &Call) -> CallerCount {
+    fn new(call: &Call) -> CallerCount {
         let kept = |text: &str| text.chars().take(NAME).collect::<String>();
         let caller = &call.caller;
         CallerCount {
@@ -69,7 +73,7 @@ pub struct Group {
 
 impl Group {
     fn add(&mut self, call: &Call) {
-        let caller = CallerCount::of(call);
+        let caller = CallerCount::new(call);
         match self.callers.iter().position(|known| known.is_same(&caller)) {
             Some(known) => self.callers[known].count += 1,
             None if self.callers.len() < CALLERS => self.callers.push(caller),
@@ -81,17 +85,17 @@ impl Group {
         self.callers.iter().map(|c| c.count).sum::<u64>() + self.others
     }
 
-    /// The caller of this side that was surely refused most: none among the others can have been, even if all of them
-    /// were one.
-    pub fn most(&self, side: Side) -> Option<&CallerCount> {
+    /// The caller of this side with the most refused calls. `None` where a caller without a count of its own may have
+    /// more: all of the others may be one caller.
+    pub(crate) fn most(&self, side: Side) -> Option<&CallerCount> {
         let of_side = self.callers.iter().filter(|c| c.is_of(side));
-        // The first of equals.
+        // Of callers with the same count, the first.
         let most = of_side.reduce(|most, c| if c.count > most.count { c } else { most })?;
         (most.count >= self.others).then_some(most)
     }
 
-    /// One for each caller, most first; those who were not told apart come last, together.
-    pub fn counts(&self) -> Vec<CallerCount> {
+    /// The counts, largest first. The count of all other callers together is the last.
+    pub(crate) fn counts(&self) -> Vec<CallerCount> {
         let mut counts = self.callers.clone();
         counts.sort_by_key(|c| std::cmp::Reverse(c.count));
         let others =
@@ -101,30 +105,36 @@ impl Group {
     }
 }
 
-/// The refused callers of each stream since its last look.
+/// The refused callers of each stream since its last observation.
 #[derive(Debug, Default)]
-pub struct Callers(BTreeMap<StreamArn, Group>);
+pub(crate) struct Callers(BTreeMap<StreamArn, Group>);
 
 impl Callers {
     /// The callers of `stream` so far.
-    pub fn seen(&self, stream: &StreamArn) -> Group {
+    pub(crate) fn seen(&self, stream: &StreamArn) -> Group {
         self.0.get(stream).cloned().unwrap_or_default()
     }
 
     /// Counts a refused call, if it names a stream.
-    pub fn add(&mut self, call: &Call) {
+    pub(crate) fn add(&mut self, call: &Call) {
         let Some(stream) = &call.stream else { return };
         if !self.0.contains_key(stream) && self.0.len() >= STREAMS {
-            // The one that says least makes room.
-            let least = self.0.iter().min_by_key(|(_, group)| group.calls()).map(|(stream, _)| stream.clone());
-            least.map(|stream| self.0.remove(&stream));
+            self.remove_smallest();
         }
         self.0.entry(stream.clone()).or_default().add(call);
     }
 
-    /// Hands over the callers of `stream`, and begins to count anew.
-    pub fn take(&mut self, stream: &StreamArn) -> Group {
+    /// The callers of `stream` so far. The count starts again.
+    pub(crate) fn take(&mut self, stream: &StreamArn) -> Group {
         self.0.remove(stream).unwrap_or_default()
+    }
+
+    /// Drops the group with the fewest calls: it says the least.
+    fn remove_smallest(&mut self) {
+        let smallest = self.0.iter().min_by_key(|(_, group)| group.calls()).map(|(stream, _)| stream.clone());
+        if let Some(stream) = smallest {
+            self.0.remove(&stream);
+        }
     }
 }
 
@@ -149,12 +159,12 @@ mod tests {
         callers.take(&stream("orders"))
     }
 
-    fn told(group: &Group) -> Vec<(String, u64)> {
+    fn counted(group: &Group) -> Vec<(String, u64)> {
         group.counts().into_iter().map(|c| (c.principal.expect("named"), c.count)).collect()
     }
 
     #[test]
-    fn sessions_of_a_role_and_the_tail_of_a_user_agent_make_no_new_caller() {
+    fn sessions_of_one_role_with_different_user_agent_tails_are_one_caller() {
         let of_session = |n: u32| {
             let mut call = call(&format!("arn:aws:sts::123456789012:assumed-role/producer/i-{n}"), "PutRecords");
             call.caller.role = Some("arn:aws:iam::123456789012:role/producer".into());
@@ -168,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn callers_differ_by_principal_agent_and_operation_and_the_most_refused_come_first() {
+    fn callers_differ_by_principal_agent_and_operation_and_the_largest_count_comes_first() {
         let mut other_agent = call("a", "PutRecord");
         other_agent.caller.user_agent = Some("Boto3/1.34".into());
         let calls = [call("a", "PutRecord"), call("b", "PutRecord"), call("a", "PutRecords"), other_agent];
@@ -178,19 +188,19 @@ mod tests {
     }
 
     #[test]
-    fn a_group_is_handed_over_once_and_only_that_of_its_stream() {
+    fn take_gives_the_group_of_one_stream_once() {
         let mut callers = Callers::default();
         callers.add(&call("a", "PutRecord"));
         callers.add(&Call { stream: None, ..call("a", "PutRecord") });
         assert_eq!(callers.take(&stream("clicks")), Group::default());
-        assert_eq!(told(&callers.take(&stream("orders"))), [("a".into(), 1)]);
+        assert_eq!(counted(&callers.take(&stream("orders"))), [("a".into(), 1)]);
         assert_eq!(callers.take(&stream("orders")), Group::default());
     }
 
     #[test]
-    fn those_that_do_not_fit_are_counted_together() {
+    fn callers_beyond_the_limit_are_counted_together() {
         let crowd = || (0..CALLERS + 3).map(|n| call(&n.to_string(), "PutRecord"));
-        let counts = told(&group(crowd()));
+        let counts = counted(&group(crowd()));
         assert_eq!((counts.len(), counts.last()), (CALLERS + 1, Some(&(OTHERS.into(), 3))));
         assert_eq!(group(crowd()).most(Side::Writes), None, "the others may be one caller, refused more often");
         let often = group(crowd().chain([call("0", "PutRecord"), call("0", "PutRecord")]));
@@ -198,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn the_most_refused_is_one_of_the_side_in_question() {
+    fn the_most_refused_caller_is_of_the_asked_side() {
         let seen = group([call("w", "PutRecords"), call("r", "GetRecords"), call("r", "GetRecords")]);
         let principal = |side| seen.most(side).and_then(|c| c.principal.as_deref());
         assert_eq!((principal(Side::Writes), principal(Side::Reads)), (Some("w"), Some("r")));
@@ -206,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_bounded_and_the_stream_that_says_least_makes_room() {
+    fn a_full_memory_drops_the_stream_with_the_fewest_calls() {
         let mut callers = Callers::default();
         let on = |name: &str| Call { stream: Some(stream(name)), ..call(&"ü".repeat(10_000), "PutRecord") };
         callers.add(&on("busy"));
@@ -218,6 +228,6 @@ mod tests {
         let busy = callers.take(&stream("busy")).counts();
         assert_eq!(busy[0].count, 1 + STREAMS as u64);
         assert_eq!(busy[0].principal.as_ref().map(|p| p.chars().count()), Some(NAME));
-        assert_eq!(callers.take(&stream(&(STREAMS - 1).to_string())).calls(), 1, "the newest is there");
+        assert_eq!(callers.take(&stream(&(STREAMS - 1).to_string())).calls(), 1, "the newest stream is kept");
     }
 }

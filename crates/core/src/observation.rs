@@ -1,61 +1,62 @@
-//! What is true of one stream, as read from AWS at one moment.
+//! One stream as AWS describes it at one moment: its summary, its tags, its traffic and the account's limits.
 //!
-//! Distrust it: CloudWatch is one to three minutes behind, and the stream may have changed since it was asked for.
-//! That is why the moment travels with it.
+//! An observation is never up to date. CloudWatch publishes a minute 1–3 minutes late, and the stream may have changed
+//! since the call. So each observation carries the time of the call.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
-/// How long after its end a minute may still be unpublished. CloudWatch documents no figure; one to three minutes
-/// are seen. A minute this old without a datapoint had no traffic. Shorter would take an unpublished minute for an
-/// idle one; longer only delays "healthy" on a stream whose producers have stopped.
+/// How long after its end CloudWatch publishes a minute at the latest. CloudWatch documents no number; 1–3 minutes were
+/// observed. An older minute without a datapoint had no traffic. A smaller number would take an unpublished minute for
+/// an idle one. A larger number only delays "healthy" on a stream whose producers have stopped.
 const PUBLISHED_WITHIN_MINUTES: i64 = 5;
 
-/// How far back traffic is read, in hours: the budgets that AWS sets run over 24 hours, and a lost memory is rebuilt
-/// from the AutoFix metric of that time.
+/// How far back an observation reads traffic, in hours. AWS's budgets of changes run over 24 hours. unthrottle also
+/// rebuilds a lost memory from the AutoFix metric of this time. A shorter time would miss changes that AWS still
+/// counts; a longer time would read data that no decision uses.
 pub const LOOKBACK_HOURS: i64 = 24;
 
-/// The shard-level metrics that tell a hot shard from an idle one, by AWS's names.
+/// The shard-level metrics that show which shard is hot, by AWS's names.
 pub const SHARD_METRICS: [&str; 3] = ["IncomingBytes", "IncomingRecords", "WriteProvisionedThroughputExceeded"];
 
-/// AWS's name for all shard-level metrics together.
+/// AWS's name for all shard-level metrics together, which are seven.
 const ALL_SHARD_METRICS: &str = "ALL";
 
-/// A whole minute of UTC, counted from the epoch. CloudWatch's datapoints start on these.
+/// A whole minute of UTC, counted from the epoch. Each datapoint of CloudWatch starts on a whole minute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Minute(i64);
 
 impl Minute {
-    /// The minute that `time` lies in.
+    /// The minute that contains `time`.
     pub fn of(time: DateTime<Utc>) -> Minute {
         Minute(time.timestamp().div_euclid(60))
     }
 
     /// The first minute that begins at `time` or later.
-    pub fn from(time: DateTime<Utc>) -> Minute {
+    pub(crate) fn from(time: DateTime<Utc>) -> Minute {
         let minute = Minute::of(time);
         if minute.start() == time { minute } else { minute.plus(1) }
     }
 
-    /// Its first moment.
+    /// The first moment of this minute.
     pub fn start(self) -> DateTime<Utc> {
         DateTime::UNIX_EPOCH + TimeDelta::minutes(self.0)
     }
 
-    /// The first moment after it.
+    /// The first moment after this minute.
     pub fn end(self) -> DateTime<Utc> {
         self.plus(1).start()
     }
 
-    /// The minute `minutes` later (or earlier, when negative).
+    /// The minute that starts `minutes` later. A negative number means earlier.
     #[must_use]
     pub fn plus(self, minutes: i64) -> Minute {
         Minute(self.0 + minutes)
     }
 
-    /// Every minute from this one to `last`, both included.
+    /// Every minute from this minute to `last`, both included.
     pub fn to(self, last: Minute) -> impl DoubleEndedIterator<Item = Minute> {
         (self.0..=last.0).map(Minute)
     }
@@ -67,146 +68,149 @@ impl fmt::Display for Minute {
     }
 }
 
-/// Everything that a decision rests on.
+/// Everything that a decision uses.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Observation {
-    /// When the stream's summary was asked for.
+    /// When the function called AWS for the stream's summary.
     pub observed_at: DateTime<Utc>,
-    /// `None`: there is no such stream.
+    /// The stream's summary. `None`: the stream does not exist.
     pub stream: Option<Stream>,
     /// The stream's tags.
     pub tags: BTreeMap<String, String>,
-    /// What CloudWatch has published.
+    /// The minutes that CloudWatch has published.
     pub traffic: Traffic,
-    /// `None`: AWS would not say (`DescribeLimits` allows one call a second to the whole account), so its own
-    /// refusal is the bound.
+    /// The account's limits. `None`: AWS throttled `DescribeLimits`, which allows one call a second to the whole
+    /// account. AWS then refuses a change that is above a limit.
     pub limits: Option<Limits>,
-    /// Its open shards and their traffic. `None`: not read, since only some decisions take it.
+    /// The open shards and their traffic. `None`: not read, because only some decisions use them.
     pub shards: Option<Vec<Shard>>,
     /// Whether the account has the throughput commitment. `None`: not read.
     pub commitment: Option<Commitment>,
-    /// What has been changed in the whole account and region.
+    /// The function's changes in the whole account and region.
     pub fleet: Fleet,
 }
 
 impl Fleet {
-    /// The changes of the hour before `now`: what the metric shows, and this process' `own`, minute by minute, beyond it.
+    /// Counts the changes of the hour before `now`. `own`: the changes of this process, minute by minute. A change that
+    /// the metric shows does not count twice.
     pub fn of(traffic: &Traffic, own: &BTreeMap<Minute, u32>, now: DateTime<Utc>) -> Fleet {
         let hour = Minute::of(now).plus(1 - 60)..;
-        let shown = |minute: &Minute| traffic.fleet_fixes.get(minute).copied().unwrap_or_default();
-        let unseen = own.range(hour.clone()).map(|(minute, count)| count.saturating_sub(shown(minute)));
+        let published = |minute: &Minute| traffic.fleet_fixes.get(minute).copied().unwrap_or_default();
+        let unpublished = own.range(hour.clone()).map(|(minute, count)| count.saturating_sub(published(minute)));
         let add = |sum: u32, count: u32| sum.saturating_add(count);
         Fleet {
             changes_last_hour: traffic.fleet_fixes.range(hour).map(|(_, count)| *count).fold(0, add),
-            own_unpublished: unseen.fold(0, add),
+            own_unpublished: unpublished.fold(0, add),
             left_in_sweep: None,
         }
     }
 }
 
-/// Changes of ours in the account and region, whichever streams they were of.
+/// The function's changes in the account and region, over all streams.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Fleet {
-    /// In the last hour, as the AutoFix metric shows them. It is minutes behind.
+    /// Changes in the last hour, from the AutoFix metric. The metric is 1–3 minutes late.
     pub changes_last_hour: u32,
-    /// This process' own in that hour, beyond what the metric shows.
+    /// Changes of this process in that hour that the metric does not show yet.
     pub own_unpublished: u32,
-    /// How many more the sweep that this look belongs to may make; `None`: it belongs to none.
+    /// How many more streams this sweep may change. `None`: the observation is not part of a sweep, or this sweep has
+    /// changed this stream before.
     pub left_in_sweep: Option<u32>,
 }
 
-/// A stream's summary.
+/// A stream's summary (`DescribeStreamSummary`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stream {
-    /// Its name.
+    /// The name, such as `orders`.
     pub name: String,
-    /// Its ARN.
+    /// The ARN, such as `arn:aws:kinesis:us-east-1:123456789012:stream/orders`.
     pub arn: String,
-    /// Whether it can be changed now.
+    /// Whether AWS accepts a change now.
     pub status: Status,
-    /// How its capacity is set.
+    /// Who sets the number of shards.
     pub mode: CapacityMode,
-    /// Open shards. Means nothing while the stream is not ACTIVE.
+    /// Open shards. Not valid while the stream is not ACTIVE.
     pub open_shards: u32,
-    /// How long a record is kept.
+    /// How long the stream keeps a record.
     pub retention_hours: u32,
     /// Consumers registered for enhanced fan-out.
     pub consumers: u32,
-    /// The shard-level metrics that are switched on, by AWS's names.
+    /// The enabled shard-level metrics, by AWS's names.
     pub shard_metrics: BTreeSet<String>,
-    /// On-demand streams of accounts with the throughput commitment only.
+    /// Only on-demand streams have warm throughput, and only in accounts with the throughput commitment.
     pub warm_throughput: Option<WarmThroughput>,
-    /// Whether AWS spreads the records over the shards itself (RecordDistributionStrategy AUTO): then no key is hot.
+    /// Whether AWS itself distributes the records over the shards (RecordDistributionStrategy AUTO). Then no key is
+    /// hot.
     pub spreads_records: bool,
-    /// Channels that deliver its data. `None`: AWS did not say.
+    /// Channels that deliver the stream's data. `None`: AWS did not give the number.
     pub channels: Option<u32>,
-    /// Queues on it. `None`: AWS did not say.
+    /// Queues on the stream. `None`: AWS did not give the number.
     pub queues: Option<u32>,
-    /// The KMS key that its records are encrypted with. `None`: they are not.
+    /// The KMS key that encrypts the records. `None`: the records are not encrypted.
     pub kms_key: Option<String>,
 }
 
 impl Stream {
-    /// Whether the shard-level metrics that a diagnosis takes are switched on.
+    /// Whether all of [`SHARD_METRICS`] are enabled.
     pub fn shows_shards(&self) -> bool {
         self.metrics_off().next().is_none()
     }
 
-    /// Those of [`SHARD_METRICS`] that are switched off.
-    pub fn metrics_off(&self) -> impl Iterator<Item = &'static str> {
+    /// The [`SHARD_METRICS`] that are not enabled.
+    pub(crate) fn metrics_off(&self) -> impl Iterator<Item = &'static str> {
         let all = self.shard_metrics.contains(ALL_SHARD_METRICS);
         SHARD_METRICS.into_iter().filter(move |metric| !all && !self.shard_metrics.contains(*metric))
     }
 
-    /// How many shard-level metrics are switched on, each of which is billed for each shard. There are seven.
+    /// How many shard-level metrics are enabled, 0–7. AWS charges each of them for each shard.
     pub fn shard_metric_count(&self) -> u32 {
         let all = self.shard_metrics.contains(ALL_SHARD_METRICS);
         if all { 7 } else { u32::try_from(self.shard_metrics.len()).unwrap_or(7) }
     }
 
-    /// The region in its ARN; empty if that has none.
-    pub fn region(&self) -> &str {
+    /// The region in the ARN. Empty if the ARN has no region.
+    pub(crate) fn region(&self) -> &str {
         self.arn.split(':').nth(3).unwrap_or_default()
     }
 }
 
-/// What an on-demand stream is ready to take at once, in MiB a second.
+/// The traffic that an on-demand stream accepts at once, in MiB/s.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WarmThroughput {
-    /// Now.
+    /// The warm throughput now.
     pub current_mibps: u32,
-    /// When the change under way is done.
+    /// The warm throughput after the change that is under way.
     pub target_mibps: u32,
 }
 
-/// Whether the account has the minimum-throughput billing commitment (On-demand Advantage), which is what warm
-/// throughput takes. It is never bought here.
+/// Whether the account has the minimum-throughput billing commitment (On-demand Advantage). Warm throughput needs it.
+/// unthrottle never buys the commitment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Commitment {
-    /// It has, for now.
+    /// The account has the commitment.
     Enabled,
-    /// It has not, or AWS does not mention it.
+    /// The account has no commitment, or AWS does not mention one.
     Disabled,
 }
 
 /// An open shard.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Shard {
-    /// Such as `shardId-000000000003`.
+    /// The id, such as `shardId-000000000003`.
     pub id: String,
-    /// The shard that it was split off.
+    /// The shard that a reshard closed to open this shard (ParentShardId).
     pub parent: Option<String>,
-    /// The hash keys that it takes, from the first to the last.
+    /// The first of the hash keys whose records go to this shard.
     pub first_hash_key: u128,
-    /// See `first_hash_key`.
+    /// The last of these hash keys, which belongs to the shard.
     pub last_hash_key: u128,
-    /// Its part of [`SHARD_METRICS`], minute by minute. A minute without a datapoint had none, if its stream's was
-    /// published.
+    /// The shard's [`SHARD_METRICS`], minute by minute. A minute without a datapoint had no traffic, if CloudWatch has
+    /// published that minute of the stream.
     pub traffic: Traffic,
 }
 
 impl Shard {
-    /// The number in a shard's id, by which the memory names it.
+    /// The number in a shard's id. The memory stores this number instead of the id.
     pub fn number_in(id: &str) -> Option<u64> {
         id.strip_prefix("shardId-")?.parse().ok()
     }
@@ -215,13 +219,13 @@ impl Shard {
 /// AWS's `StreamStatus`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Status {
-    /// Being made; it has no shards yet.
+    /// AWS is creating the stream. It has no shards yet.
     Creating,
-    /// Being deleted.
+    /// AWS is deleting the stream.
     Deleting,
-    /// Ready for a change.
+    /// AWS accepts a change.
     Active,
-    /// A change is under way; AWS refuses a second one.
+    /// A change is under way. AWS refuses a second change.
     Updating,
     /// A status that this version does not know.
     Unknown(String),
@@ -243,9 +247,9 @@ impl Status {
 /// AWS's `StreamMode`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CapacityMode {
-    /// The number of shards is set by its owner.
+    /// The owner sets the number of shards.
     Provisioned,
-    /// The number of shards is set by AWS.
+    /// AWS sets the number of shards.
     OnDemand,
     /// A mode that this version does not know.
     Unknown(String),
@@ -262,12 +266,12 @@ impl CapacityMode {
     }
 }
 
-/// What the account may have in this region (`DescribeLimits`).
+/// The limits of the account in this region (`DescribeLimits`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Shards that the account may have open.
     pub shard_limit: u32,
-    /// Shards open in provisioned streams; those of on-demand streams do not count.
+    /// Open shards of provisioned streams. Shards of on-demand streams do not count.
     pub open_shards: u32,
     /// Streams in on-demand mode.
     pub on_demand_streams: u32,
@@ -276,81 +280,84 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// How long a container's copy is good. They change by ticket and by other streams' reshards; `DescribeLimits` allows
-    /// one call a second to the whole account. Those that AWS would not tell are asked for again soon: its rate is per
-    /// second.
-    pub fn good_for(told: Option<Limits>) -> Duration {
-        Duration::from_secs(if told.is_some() { 60 } else { 5 })
+    /// How long a container may use its copy of the limits: 60 s, or 5 s if AWS throttled the call.
+    ///
+    /// The limits change by support ticket and by reshards of other streams, so a much older copy would be wrong.
+    /// `DescribeLimits` allows one call a second to the whole account, so much shorter times would throttle it.
+    pub fn good_for(limits: Option<Limits>) -> Duration {
+        Duration::from_secs(if limits.is_some() { 60 } else { 5 })
     }
 
-    /// Shards that can still be opened.
+    /// How many more shards the account may open.
     pub fn shards_left(&self) -> u32 {
         self.shard_limit.saturating_sub(self.open_shards)
     }
 }
 
-/// One minute of a stream's traffic, as CloudWatch counts it.
+/// One minute of the traffic of a stream or a shard, as CloudWatch counts it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct MinuteTraffic {
-    /// Bytes accepted (IncomingBytes).
+    /// Accepted bytes (IncomingBytes, Sum).
     pub incoming_bytes: f64,
-    /// Records accepted (IncomingRecords).
+    /// Accepted records (IncomingRecords, Sum).
     pub incoming_records: f64,
-    /// Records refused (WriteProvisionedThroughputExceeded).
+    /// Refused records (WriteProvisionedThroughputExceeded, Sum).
     pub write_throttled: f64,
     /// Bytes written by PutRecord (PutRecord.Bytes, Sum).
     pub put_record_bytes: f64,
     /// Records written by PutRecord (PutRecord.Bytes, SampleCount).
     pub put_record_count: f64,
-    /// GetRecords calls refused (ReadProvisionedThroughputExceeded).
+    /// Refused GetRecords calls (ReadProvisionedThroughputExceeded, Sum).
     pub read_throttled: f64,
-    /// Bytes read (GetRecords.Bytes, Sum).
+    /// Bytes that GetRecords returned (GetRecords.Bytes, Sum).
     pub get_records_bytes: f64,
-    /// GetRecords calls answered (GetRecords.Bytes, SampleCount).
+    /// Answered GetRecords calls (GetRecords.Bytes, SampleCount).
     pub get_records_calls: f64,
-    /// How old the last record read was, at most; milliseconds (GetRecords.IteratorAgeMilliseconds, Maximum).
+    /// The largest age of the last record of a GetRecords call, in milliseconds (GetRecords.IteratorAgeMilliseconds,
+    /// Maximum).
     pub iterator_age_ms: Option<f64>,
 }
 
 impl MinuteTraffic {
-    /// Whether anything was refused.
+    /// Whether AWS refused a record or a GetRecords call.
     pub fn is_throttled(&self) -> bool {
         self.write_throttled > 0.0 || self.read_throttled > 0.0
     }
 }
 
-/// What CloudWatch has published of a stream in the last [`LOOKBACK_HOURS`].
+/// The metrics of a stream that CloudWatch has published in the last [`LOOKBACK_HOURS`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Traffic {
     minutes: BTreeMap<Minute, MinuteTraffic>,
-    /// How many changes of ours each minute saw (AutoFix of the stream).
+    /// The function's changes of the stream (AutoFix of the stream).
     pub auto_fixes: BTreeMap<Minute, u32>,
-    /// How many changes of ours each minute saw on all streams (AutoFix without dimensions).
+    /// The function's changes of all streams (AutoFix without dimensions).
     pub fleet_fixes: BTreeMap<Minute, u32>,
-    /// Those of the stream that called `UpdateShardCount`.
+    /// The changes of the stream that called `UpdateShardCount`.
     pub reshards: BTreeMap<Minute, u32>,
-    /// Those of the stream that switched the capacity mode.
+    /// The changes of the stream that switched the capacity mode.
     pub mode_switches: BTreeMap<Minute, u32>,
-    /// The minutes of those of the stream that somebody took back (Reverted of the stream).
+    /// The changes of the stream that another person or tool reverted (Reverted of the stream).
     pub reverts: BTreeMap<Minute, u32>,
 }
 
 impl Traffic {
-    /// The traffic of a minute. One without a datapoint had none, if it is not newer than [`Traffic::newest`].
+    /// The traffic of a minute. A minute without a datapoint had no traffic, if it is not newer than
+    /// [`Traffic::newest`].
     pub fn minute(&self, minute: Minute) -> MinuteTraffic {
         self.minutes.get(&minute).copied().unwrap_or_default()
     }
 
-    /// The same, to be filled in.
+    /// The traffic of a minute, to write to.
     pub fn minute_mut(&mut self, minute: Minute) -> &mut MinuteTraffic {
         self.minutes.entry(minute).or_default()
     }
 
-    /// The newest minute of which something is known: the newest with a datapoint of any metric, or the newest so
-    /// old that it would have been published. Newer ones are unknown, not zero.
+    /// The newest minute with known traffic. CloudWatch has a datapoint of the minute, or would have published one by
+    /// now. The traffic of newer minutes is unknown, not zero.
     pub fn newest(&self, observed_at: DateTime<Utc>) -> Minute {
-        let surely = Minute::of(observed_at).plus(-1 - PUBLISHED_WITHIN_MINUTES);
-        self.minutes.keys().next_back().map_or(surely, |newest| (*newest).max(surely))
+        let published = Minute::of(observed_at).plus(-1 - PUBLISHED_WITHIN_MINUTES);
+        self.minutes.keys().next_back().map_or(published, |newest| (*newest).max(published))
     }
 }
 
@@ -372,10 +379,10 @@ mod tests {
     }
 
     #[test]
-    fn a_minute_newer_than_the_newest_datapoint_is_unknown_until_it_is_old() {
+    fn a_minute_newer_than_the_newest_datapoint_is_unknown_for_five_minutes() {
         let now = at(100 * 60 + 30);
         let mut traffic = Traffic::default();
-        assert_eq!(traffic.newest(now), Minute(94), "five minutes after its end a silent minute was idle");
+        assert_eq!(traffic.newest(now), Minute(94), "a minute without a datapoint is idle five minutes after its end");
         traffic.minute_mut(Minute(98)).incoming_records = 1.0;
         assert_eq!(traffic.newest(now), Minute(98));
         assert_eq!(traffic.newest(now + TimeDelta::minutes(10)), Minute(104));

@@ -1,4 +1,4 @@
-//! `DescribeLimits` and `DescribeAccountSettings`.
+//! Reads the account's limits and settings: `DescribeLimits` and `DescribeAccountSettings`.
 
 use super::ReadError;
 use aws_sdk_kinesis::Client;
@@ -6,8 +6,8 @@ use aws_sdk_kinesis::error::ProvideErrorMetadata;
 use unthrottle_core::observation::{Commitment, Limits};
 use unthrottle_core::signal::StreamArn;
 
-/// The account's limits; `None` when the call stays throttled: it allows one call a second to the whole account, and
-/// a busy account must not keep a stream from healing. AWS's own refusal is then the bound.
+/// The account's limits. `None`: AWS throttled all attempts of the call. `DescribeLimits` allows one call a second to
+/// the whole account, and a busy account must not prevent a change. AWS then refuses a change that is above a limit.
 pub(super) async fn limits(client: &Client, arn: &StreamArn) -> Result<Option<Limits>, ReadError> {
     match client.describe_limits().send().await {
         Ok(limits) => Ok(Some(Limits {
@@ -21,7 +21,7 @@ pub(super) async fn limits(client: &Client, arn: &StreamArn) -> Result<Option<Li
     }
 }
 
-/// Whether the account has the throughput commitment. AWS leaves it out where there is none.
+/// Whether the account has the throughput commitment. AWS omits the field if the account has none.
 pub(super) async fn commitment(client: &Client, arn: &StreamArn) -> Result<Commitment, ReadError> {
     let settings = client.describe_account_settings().send().await;
     let settings = settings.map_err(|e| ReadError::new("DescribeAccountSettings", arn, e))?;
@@ -32,7 +32,7 @@ pub(super) async fn commitment(client: &Client, arn: &StreamArn) -> Result<Commi
     })
 }
 
-/// A count as AWS sends it; it is never negative.
+/// A count of AWS's, which the SDK gives as a signed number. AWS sends no negative count; one would become 0.
 pub(super) fn count(number: i32) -> u32 {
     number.try_into().unwrap_or(0)
 }

@@ -1,8 +1,7 @@
-//! The streams of the account that need a look, found in a few calls whatever the size of the fleet.
+//! Finds the streams of the account that need a check, in a few calls for a fleet of any size.
 
-use super::super::Clients;
 use super::traffic::{dimension, query};
-use super::{Cause, ReadError};
+use super::{Clients, ReadError, too_many_pages};
 use aws_sdk_cloudwatch::primitives::DateTime as AwsTime;
 use aws_sdk_cloudwatch::types::{Metric, MetricDataQuery};
 use aws_sdk_resourcegroupstagging::types::TagFilter;
@@ -10,28 +9,36 @@ use chrono::{DateTime, TimeDelta, Utc};
 use std::collections::BTreeMap;
 use unthrottle_core::report::metric::STREAM_NAME;
 
-/// How far back throttling is looked for where no alarm tells of it: the window of a decision, and what CloudWatch is late.
+/// How far back to look for throttling without an alarm: the five minutes of a decision's window, and up to five
+/// minutes that CloudWatch is late. A shorter time would miss a stream that throttles now. A longer time would also
+/// find streams whose throttling has ended.
 const RECENT: TimeDelta = TimeDelta::minutes(10);
 
-/// More pages than this no index has: a hundred contributors are an alarm's most, and a stream's memory is one of 100 a page.
+/// The most pages of one listing. An alarm has at most a hundred contributors, and `GetResources` returns 100 streams a
+/// page, so 1,000 pages are 100,000 streams. A smaller number could miss streams. Without a limit, an endless answer
+/// would use up the function's time.
 const MOST_PAGES: usize = 1000;
 
-/// What a throttled stream's metrics are called: refused records, and refused calls of readers.
+/// The metrics of a throttled stream: refused records, and refused calls of readers.
 const REFUSED: [&str; 2] = ["WriteProvisionedThroughputExceeded", "ReadProvisionedThroughputExceeded"];
 
-/// What the ids of queries for them begin with.
+/// The first letter of the id of a query, for each of [`REFUSED`].
 const METRIC_LETTERS: [char; 2] = ['w', 'r'];
 
-/// The metrics that one call of GetMetricData may name.
+/// The most queries in one call of `GetMetricData`. AWS refuses a call with more; fewer would leave out streams.
 const MOST_QUERIES: usize = 500;
 
-/// The streams whose throttling, or whatever else it watches, has raised the alarm `name`.
+/// The streams that are contributors of the alarm `name`.
+///
+/// # Errors
+/// AWS did not answer, or refused the call.
 pub(crate) async fn contributors(clients: &Clients, name: &str) -> Result<Vec<String>, ReadError> {
+    const CALL: &str = "DescribeAlarmContributors";
     let mut streams = vec![];
     let mut token = None;
     for _ in 0..MOST_PAGES {
         let call = clients.cloudwatch.describe_alarm_contributors().alarm_name(name).set_next_token(token.take());
-        let page = call.send().await.map_err(|e| ReadError::of("DescribeAlarmContributors", name, e))?;
+        let page = call.send().await.map_err(|e| ReadError::of(CALL, name, e))?;
         let names = page.alarm_contributors().iter().filter_map(|c| c.contributor_attributes()?.get(STREAM_NAME));
         streams.extend(names.cloned());
         token = page.next_token().filter(|token| !token.is_empty()).map(Into::into);
@@ -39,10 +46,13 @@ pub(crate) async fn contributors(clients: &Clients, name: &str) -> Result<Vec<St
             return Ok(streams);
         }
     }
-    Err(endless("DescribeAlarmContributors", name))
+    Err(endless(CALL, name))
 }
 
 /// The ARN and the tags of every stream that has a tag `key`.
+///
+/// # Errors
+/// AWS did not answer, or refused the call.
 pub(crate) async fn tagged(clients: &Clients, key: &str) -> Result<Vec<(String, BTreeMap<String, String>)>, ReadError> {
     const CALL: &str = "GetResources";
     let mut streams = vec![];
@@ -63,14 +73,18 @@ pub(crate) async fn tagged(clients: &Clients, key: &str) -> Result<Vec<(String, 
     Err(endless(CALL, key))
 }
 
-/// The streams that CloudWatch Metrics Insights shows throttled of late, and how much. It charges for every stream of the
-/// account.
+/// The streams that throttled in the last [`RECENT`], and how many records and calls AWS refused. Metrics Insights
+/// charges for every stream of the account.
+///
+/// # Errors
+/// AWS did not answer, or refused the call.
 pub(crate) async fn queried(clients: &Clients, now: DateTime<Utc>) -> Result<BTreeMap<String, f64>, ReadError> {
     let mut refused = BTreeMap::new();
-    // One such query a call.
+    // CloudWatch accepts one Metrics Insights query in a call.
     for metric in REFUSED {
         let expression = format!(
-            "SELECT SUM({metric}) FROM SCHEMA(\"AWS/Kinesis\", {STREAM_NAME}) GROUP BY {STREAM_NAME} ORDER BY SUM() DESC LIMIT 500"
+            "SELECT SUM({metric}) FROM SCHEMA(\"AWS/Kinesis\", {STREAM_NAME}) GROUP BY {STREAM_NAME} \
+             ORDER BY SUM() DESC LIMIT 500"
         );
         let query = MetricDataQuery::builder().id("refused").expression(expression).period(60).build();
         for (_, stream, count) in sums(clients, vec![query], now).await? {
@@ -81,7 +95,11 @@ pub(crate) async fn queried(clients: &Clients, now: DateTime<Utc>) -> Result<BTr
     Ok(refused)
 }
 
-/// How much of late each of these streams refused: to begin with the worst.
+/// How many records and calls each of these streams refused in the last [`RECENT`]. The sweep begins with the largest
+/// number.
+///
+/// # Errors
+/// AWS did not answer, or refused the call.
 pub(crate) async fn severities(
     clients: &Clients,
     streams: &[String],
@@ -104,7 +122,7 @@ pub(crate) async fn severities(
     Ok(refused)
 }
 
-/// The id, the label and the sum of each series.
+/// The id, the label and the sum of each series over the last [`RECENT`].
 async fn sums(
     clients: &Clients,
     queries: Vec<MetricDataQuery>,
@@ -126,5 +144,5 @@ async fn sums(
 }
 
 fn endless(call: &'static str, of: &str) -> ReadError {
-    ReadError { call, stream: of.into(), code: None, source: Cause::of(std::io::Error::other("it has no end")) }
+    ReadError { call, stream: of.into(), code: None, source: too_many_pages(MOST_PAGES) }
 }

@@ -1,4 +1,4 @@
-//! AWS → [`Observation`]: everything that a decision rests on, in one round trip.
+//! AWS → [`Observation`]: reads everything that a decision uses, in one round trip.
 
 mod account;
 pub(crate) mod fleet;
@@ -15,11 +15,12 @@ use unthrottle_core::decide::MissingData;
 use unthrottle_core::observation::{Commitment, Limits, Observation, Stream};
 use unthrottle_core::signal::StreamArn;
 
-/// How long a container's copy of the account's commitment is good. It lasts 24 hours at least, and one that has ended
-/// since only lets AWS refuse a change.
+/// How long a container may use its copy of the account's commitment. A commitment lasts at least 24 hours. If it has
+/// ended, AWS refuses the change, so an hour is safe. A shorter time would only add calls; a longer time would add
+/// refused changes.
 const COMMITMENT_KEPT_FOR: Duration = Duration::from_secs(60 * 60);
 
-/// Reads streams, and keeps what it has read of the account for a while.
+/// Reads streams. Keeps the account's limits and commitment for a while, because all streams share them.
 #[derive(Debug)]
 pub struct Reader {
     clients: Clients,
@@ -28,15 +29,15 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// A reader that has read nothing yet.
+    /// A reader without any data of the account.
     pub fn new(clients: Clients) -> Reader {
         Reader { clients, limits: tokio::sync::Mutex::default(), commitment: Mutex::default() }
     }
 
-    /// Observes a stream: all reads at once.
+    /// Observes a stream. All reads run at the same time.
     ///
     /// # Errors
-    /// The first read that failed after its retries. A stream that does not exist is no error.
+    /// The first read that failed after its retries. A stream that does not exist is not an error.
     pub(super) async fn observe(&self, arn: &StreamArn, observed_at: DateTime<Utc>) -> Result<Observation, ReadError> {
         let (summary, tags, traffic, limits) = tokio::join!(
             stream::summary(&self.clients.kinesis, arn),
@@ -44,13 +45,13 @@ impl Reader {
             traffic::traffic(&self.clients.cloudwatch, arn, observed_at),
             self.limits(arn),
         );
-        let seen = Observation { observed_at, ..Observation::default() };
-        let Some(summary) = summary? else { return Ok(seen) };
+        let observation = Observation { observed_at, ..Observation::default() };
+        let Some(summary) = summary? else { return Ok(observation) };
         let (tags, traffic, limits) = (tags?, traffic?, limits?);
-        Ok(Observation { stream: Some(summary), tags, traffic, limits, ..seen })
+        Ok(Observation { stream: Some(summary), tags, traffic, limits, ..observation })
     }
 
-    /// Reads what a decision misses beyond that, into `observation`.
+    /// Reads the missing data of a decision into `observation`.
     ///
     /// # Errors
     /// The first read that failed after its retries.
@@ -65,7 +66,7 @@ impl Reader {
         }
         if missing.shards {
             let mut open = shards::open_shards(&self.clients.kinesis, arn).await?;
-            // Without these metrics a search finds nothing, and each name costs money.
+            // While these metrics are disabled they have no data, but CloudWatch charges for each query.
             if observation.stream.as_ref().is_some_and(Stream::shows_shards) {
                 shards::measure(&self.clients.cloudwatch, arn, &mut open, observation.observed_at).await?;
             }
@@ -87,7 +88,8 @@ impl Reader {
     }
 
     async fn limits(&self, arn: &StreamArn) -> Result<Option<Limits>, ReadError> {
-        // Held while it reads: AWS allows one such call a second, and the looks of a sweep begin together.
+        // The lock is held during the call. AWS allows one such call a second, and the checks of a sweep start
+        // together.
         let mut kept = self.limits.lock().await;
         if let Some((_, limits)) = kept.filter(|(read, limits)| read.elapsed() < Limits::good_for(*limits)) {
             return Ok(limits);
@@ -96,4 +98,9 @@ impl Reader {
         *kept = Some((Instant::now(), limits));
         Ok(limits)
     }
+}
+
+/// The cause of a read that AWS did not finish within `pages` pages.
+fn too_many_pages(pages: usize) -> Cause {
+    Cause::of(std::io::Error::other(format!("AWS sent more than {pages} pages")))
 }

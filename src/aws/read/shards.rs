@@ -1,7 +1,8 @@
-//! `ListShards`, and `GetMetricData` for each shard: what only the diagnosis of a skewed stream takes.
+//! Reads the open shards and their traffic: `ListShards` and `GetMetricData`. Only the diagnosis of a skewed stream
+//! needs them.
 
 use super::traffic::{WRITE_SERIES, WriteSeries, dimension, query, read};
-use super::{Cause, ReadError};
+use super::{Cause, ReadError, too_many_pages};
 use aws_sdk_cloudwatch::types::{Metric, MetricDataQuery};
 use aws_sdk_kinesis::types::{ShardFilter, ShardFilterType};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -13,24 +14,28 @@ use unthrottle_core::signal::StreamArn;
 /// The dimension that names a shard.
 const SHARD_ID: &str = "ShardId";
 
-/// More shards than this are not named one by one: three queries each make 450 of the 500 that one call may have. A
-/// search finds them all, but a new shard only once CloudWatch lists it, which can take 15 minutes.
+/// Up to this number of shards, each shard has queries of its own: 3 × 150 = 450 of the 500 queries that one call may
+/// have. With more than 166 shards the call would have too many queries. A search finds all shards in three queries,
+/// but CloudWatch lists a new shard up to 15 minutes late, so a smaller number would miss new shards of more streams.
 const NAMED_ONE_BY_ONE: usize = 150;
 
-/// How far back a shard's traffic is read: the longest window, and as long as a record's size is looked up.
+/// How far back to read a shard's traffic. The longest window is 60 minutes, and CloudWatch is a few minutes late. The
+/// decision also takes the size of a record from this time. Less would cut the window; more would only make the answer
+/// larger.
 const LOOKBACK: TimeDelta = TimeDelta::minutes(65);
 
-/// More pages than this, of a thousand shards each, no stream has.
+/// The most pages of `ListShards`, which has 1,000 shards a page: ten times AWS's largest stream. A smaller number
+/// could cut a stream short. Without a limit, an endless answer would use up the function's time.
 const MOST_PAGES: usize = 100;
 
-/// The open shards. A closed one has an ending sequence number; `AT_LATEST` gives some of those, too.
+/// Reads the open shards. A closed shard has an ending sequence number; `AT_LATEST` also returns some closed shards.
 pub(super) async fn open_shards(client: &aws_sdk_kinesis::Client, arn: &StreamArn) -> Result<Vec<Shard>, ReadError> {
     const CALL: &str = "ListShards";
     let mut open = Vec::new();
     let mut token = None::<String>;
     for _ in 0..MOST_PAGES {
         let call = client.list_shards();
-        // A token names the stream and the filter by itself, and AWS refuses to be told twice.
+        // A token already contains the stream and the filter. AWS refuses a call that has both.
         let call = match token.take() {
             Some(token) => call.next_token(token),
             None => {
@@ -43,7 +48,7 @@ pub(super) async fn open_shards(client: &aws_sdk_kinesis::Client, arn: &StreamAr
         for shard in page.shards() {
             let is_closed = shard.sequence_number_range().is_some_and(|r| r.ending_sequence_number().is_some());
             if !is_closed {
-                open.push(self::shard(shard).ok_or_else(|| odd(arn, shard.shard_id()))?);
+                open.push(self::shard(shard).ok_or_else(|| invalid_hash_keys(arn, shard.shard_id()))?);
             }
         }
         token = page.next_token().map(Into::into);
@@ -51,7 +56,7 @@ pub(super) async fn open_shards(client: &aws_sdk_kinesis::Client, arn: &StreamAr
             return Ok(open);
         }
     }
-    Err(unreadable(CALL, arn, Cause::of(std::io::Error::other("it has no end"))))
+    Err(unreadable(CALL, arn, too_many_pages(MOST_PAGES)))
 }
 
 fn shard(shard: &aws_sdk_kinesis::types::Shard) -> Option<Shard> {
@@ -65,7 +70,7 @@ fn shard(shard: &aws_sdk_kinesis::types::Shard) -> Option<Shard> {
     })
 }
 
-/// Fills in the traffic of `shards`, up to the last whole minute before `now`.
+/// Reads the traffic of `shards` into them, up to the last whole minute before `now`.
 pub(super) async fn measure(
     client: &aws_sdk_cloudwatch::Client,
     arn: &StreamArn,
@@ -74,9 +79,9 @@ pub(super) async fn measure(
 ) -> Result<(), ReadError> {
     let names: BTreeMap<String, usize> = shards.iter().enumerate().map(|(i, s)| (s.id.clone(), i)).collect();
     let is_search = shards.len() > NAMED_ONE_BY_ONE;
-    let queries = if is_search { searches(&arn.name) } else { named(&arn.name, shards) };
+    let queries = if is_search { searches(&arn.name) } else { queries_by_shard(&arn.name, shards) };
     let put = |id: &str, label: &str, minute, value| {
-        // An id is a metric and, where shards are named, the shard's place.
+        // An id is a metric's letter. If each shard has its own queries, the shard's place follows: `b_12`.
         let (metric, place) = id.split_once('_').unwrap_or((id, ""));
         let place = if is_search { names.get(label).copied() } else { place.parse().ok() };
         let series = WRITE_SERIES.iter().find(|series| series.letter == metric);
@@ -87,7 +92,7 @@ pub(super) async fn measure(
     read(client, arn, queries, LOOKBACK, now, put).await
 }
 
-fn named(stream: &str, shards: &[Shard]) -> Vec<MetricDataQuery> {
+fn queries_by_shard(stream: &str, shards: &[Shard]) -> Vec<MetricDataQuery> {
     let of = |place: usize, shard: &Shard, series: &WriteSeries| {
         let metric = Metric::builder().namespace("AWS/Kinesis").metric_name(series.metric);
         let dimensions = [dimension(STREAM_NAME, stream), dimension(SHARD_ID, &shard.id)];
@@ -99,7 +104,8 @@ fn named(stream: &str, shards: &[Shard]) -> Vec<MetricDataQuery> {
 fn searches(stream: &str) -> Vec<MetricDataQuery> {
     let of = |series: &WriteSeries| {
         let expression = format!(
-            "SEARCH('{{AWS/Kinesis,{SHARD_ID},{STREAM_NAME}}} MetricName=\"{}\" {STREAM_NAME}=\"{stream}\"', 'Sum', 60)",
+            "SEARCH('{{AWS/Kinesis,{SHARD_ID},{STREAM_NAME}}} MetricName=\"{}\" {STREAM_NAME}=\"{stream}\"', \
+             'Sum', 60)",
             series.metric
         );
         let label = format!("${{PROP('Dim.{SHARD_ID}')}}");
@@ -108,7 +114,7 @@ fn searches(stream: &str) -> Vec<MetricDataQuery> {
     WRITE_SERIES.iter().map(of).collect()
 }
 
-fn odd(arn: &StreamArn, shard: &str) -> ReadError {
+fn invalid_hash_keys(arn: &StreamArn, shard: &str) -> ReadError {
     let error = std::io::Error::other(format!("the hash keys of {shard} are not two whole numbers"));
     unreadable("ListShards", arn, Cause::of(error))
 }

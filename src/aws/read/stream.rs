@@ -1,4 +1,4 @@
-//! `DescribeStreamSummary` and `ListTagsForResource`.
+//! Reads a stream's summary and tags: `DescribeStreamSummary` and `ListTagsForResource`.
 
 use super::ReadError;
 use super::account::count;
@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use unthrottle_core::observation::{CapacityMode, Status, Stream, WarmThroughput};
 use unthrottle_core::signal::StreamArn;
 
-/// The stream's summary. `None`: the stream does not exist.
+/// Reads the stream's summary. `None`: the stream does not exist.
 ///
 /// # Errors
 /// AWS did not answer, or refused the call.
@@ -64,7 +64,7 @@ fn stream(summary: &StreamDescriptionSummary, queues: Option<u32>) -> Stream {
     }
 }
 
-/// Reads `QueueCount` from the answer itself: the SDK does not know the field yet.
+/// Reads `QueueCount` from the raw answer, because the SDK does not know the field yet.
 #[derive(Clone, Debug, Default)]
 struct QueueCount(Arc<Mutex<Option<u32>>>);
 
@@ -85,7 +85,7 @@ impl Intercept for QueueCount {
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        // By now the body has been read into memory.
+        // At this point the SDK has read the whole body into memory.
         let answer = context.response().body().bytes().and_then(|body| serde_json::from_slice::<Value>(body).ok());
         let count = answer.and_then(|answer| answer["StreamDescriptionSummary"]["QueueCount"].as_u64());
         if let Ok(mut read) = self.0.lock() {
@@ -95,7 +95,7 @@ impl Intercept for QueueCount {
     }
 }
 
-/// The stream's tags. A stream has at most 50, so they come in one answer.
+/// Reads the stream's tags. A stream has at most 50 tags, which AWS sends in one answer.
 ///
 /// # Errors
 /// AWS did not answer, or refused the call.

@@ -1,6 +1,6 @@
-//! `GetMetricData`: the stream's traffic and our own AutoFix, minute by minute.
+//! Reads a stream's traffic and the function's own metrics, minute by minute: `GetMetricData`.
 
-use super::ReadError;
+use super::{Cause, ReadError};
 use aws_sdk_cloudwatch::Client;
 use aws_sdk_cloudwatch::primitives::DateTime as AwsTime;
 use aws_sdk_cloudwatch::types::builders::MetricBuilder;
@@ -13,10 +13,11 @@ use unthrottle_core::observation::{LOOKBACK_HOURS, Minute, MinuteTraffic, SHARD_
 use unthrottle_core::report::metric;
 use unthrottle_core::signal::StreamArn;
 
-/// Seconds. Kinesis publishes its stream metrics once a minute.
+/// The period of each series, in seconds. Kinesis publishes its stream metrics once a minute, so a shorter period has
+/// no more data. A longer period would hide in which minute a stream throttled.
 const PERIOD: i32 = 60;
 
-/// A series of `AWS/Kinesis` and where its values go.
+/// A series of `AWS/Kinesis` and the field for its values.
 struct Series {
     id: &'static str,
     metric: &'static str,
@@ -61,27 +62,27 @@ const SERIES: [Series; 9] = [
     },
 ];
 
-/// A metric that shards have, too, and where its values go.
+/// A metric that each shard also has, and the field for its values.
 pub(super) struct WriteSeries {
     pub letter: &'static str,
     pub metric: &'static str,
     pub put: fn(&mut MinuteTraffic, f64),
 }
 
-/// One for each of [`SHARD_METRICS`].
+/// One series for each of [`SHARD_METRICS`].
 pub(super) const WRITE_SERIES: [WriteSeries; 3] = [
     WriteSeries { letter: "b", metric: SHARD_METRICS[0], put: |m, v| m.incoming_bytes = v },
     WriteSeries { letter: "r", metric: SHARD_METRICS[1], put: |m, v| m.incoming_records = v },
     WriteSeries { letter: "w", metric: SHARD_METRICS[2], put: |m, v| m.write_throttled = v },
 ];
 
-/// The series of AutoFix of all streams.
+/// The id of the series of AutoFix of all streams.
 const FLEET: &str = "fleet";
 
-/// The series of changes of the stream that somebody took back.
+/// The id of the series of the stream's changes that another person or tool reverted.
 const REVERTED: &str = "reverted";
 
-/// The series of AutoFix of the stream: the id, the changes that it counts (`None`: all) and where they go.
+/// The series of AutoFix of the stream: its id, the changes that it counts (`None`: all), and the field for the counts.
 const AUTO_FIXES: [(&str, Option<ChangeKind>, Counts); 5] = [
     ("auto_fix", None, |t| &mut t.auto_fixes),
     ("reshard", Some(ChangeKind::Scale), |t| &mut t.reshards),
@@ -92,7 +93,7 @@ const AUTO_FIXES: [(&str, Option<ChangeKind>, Counts); 5] = [
 
 type Counts = fn(&mut Traffic) -> &mut BTreeMap<Minute, u32>;
 
-/// What CloudWatch has published of the last day, up to the last whole minute.
+/// Reads the metrics of the last [`LOOKBACK_HOURS`], up to the last whole minute.
 pub(super) async fn traffic(client: &Client, arn: &StreamArn, now: DateTime<Utc>) -> Result<Traffic, ReadError> {
     let mut traffic = Traffic::default();
     let queries = queries(&arn.name);
@@ -101,8 +102,11 @@ pub(super) async fn traffic(client: &Client, arn: &StreamArn, now: DateTime<Utc>
     Ok(traffic)
 }
 
-/// Gives each datapoint of `queries`, from `lookback` ago up to the last whole minute, to `put`: the id and the label of
-/// its series, its minute and its value.
+/// Runs `queries` from `lookback` ago up to the last whole minute. Calls `put` for each datapoint, with the id and the
+/// label of its series, its minute and its value.
+///
+/// # Errors
+/// AWS did not answer, refused the call, or could not read a series.
 pub(super) async fn read(
     client: &Client,
     arn: &StreamArn,
@@ -124,7 +128,7 @@ pub(super) async fn read(
     while let Some(page) = pages.next().await {
         let page = page.map_err(|e| ReadError::new("GetMetricData", arn, e))?;
         for series in page.metric_data_results() {
-            // A series that CloudWatch could not read is unknown, and unknown is not zero.
+            // If CloudWatch could not read a series, its values are unknown, not zero.
             if matches!(series.status_code(), Some(StatusCode::InternalError | StatusCode::Forbidden)) {
                 return Err(incomplete(arn, series.id().unwrap_or_default()));
             }
@@ -140,15 +144,15 @@ pub(super) async fn read(
 }
 
 fn put(traffic: &mut Traffic, id: &str, minute: Minute, value: f64) {
-    let counts = match AUTO_FIXES.iter().find(|(ours, ..)| *ours == id) {
-        Some((_, _, counts)) => Some(counts(traffic)),
+    let counts = match AUTO_FIXES.iter().find(|(series, ..)| *series == id) {
+        Some((_, _, field)) => Some(field(traffic)),
         None if id == FLEET => Some(&mut traffic.fleet_fixes),
         None if id == REVERTED => Some(&mut traffic.reverts),
         None => None,
     };
     if let Some(counts) = counts {
         let count = counts.entry(minute).or_default();
-        // The cast saturates, too: anybody may write to our metric.
+        // The cast also saturates. Any principal of the account may write to the metric, so a value may be of any size.
         *count = count.saturating_add(value as u32);
     } else if let Some(series) = SERIES.iter().find(|s| s.id == id) {
         (series.put)(traffic.minute_mut(minute), value);
@@ -160,15 +164,17 @@ fn queries(stream: &str) -> Vec<MetricDataQuery> {
     let kinesis = SERIES.iter().map(|s| {
         query(s.id, s.statistic, Metric::builder().namespace("AWS/Kinesis").metric_name(s.metric), [of_stream()])
     });
-    let ours = AUTO_FIXES.iter().map(|(id, kind, _)| {
+    let auto_fixes = AUTO_FIXES.iter().map(|(id, kind, _)| {
         let action = kind.map(|kind| dimension(metric::ACTION, Remedy::code_of(kind)));
-        query(id, "Sum", of_ours(metric::AUTO_FIX), std::iter::once(of_stream()).chain(action))
+        query(id, "Sum", own(metric::AUTO_FIX), std::iter::once(of_stream()).chain(action))
     });
-    let reverted = query(REVERTED, "Sum", of_ours(metric::REVERTED), [of_stream()]);
-    kinesis.chain(ours).chain([reverted, query(FLEET, "Sum", of_ours(metric::AUTO_FIX), [])]).collect()
+    let reverted = query(REVERTED, "Sum", own(metric::REVERTED), [of_stream()]);
+    let fleet = query(FLEET, "Sum", own(metric::AUTO_FIX), []);
+    kinesis.chain(auto_fixes).chain([reverted, fleet]).collect()
 }
 
-fn of_ours(name: &str) -> MetricBuilder {
+/// A metric of the function itself.
+fn own(name: &str) -> MetricBuilder {
     Metric::builder().namespace(metric::NAMESPACE).metric_name(name)
 }
 
@@ -188,6 +194,7 @@ pub(super) fn dimension(name: &str, value: &str) -> Dimension {
 }
 
 fn incomplete(arn: &StreamArn, series: &str) -> ReadError {
-    let source = super::Cause::of(std::io::Error::other(format!("CloudWatch could not read the series `{series}`")));
+    let error = format!("CloudWatch could not read the series `{series}`; the next check reads it again");
+    let source = Cause::of(std::io::Error::other(error));
     ReadError { call: "GetMetricData", stream: arn.name.clone(), code: None, source }
 }

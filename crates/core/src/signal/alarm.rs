@@ -1,13 +1,14 @@
-//! `CloudWatch Alarm State Change` and `CloudWatch Alarm Contributor State Change`.
+//! The events `CloudWatch Alarm State Change` and `CloudWatch Alarm Contributor State Change`.
 
-use super::{Envelope, Home, SignalError, StreamArn, field};
+use super::error::field;
+use super::{Envelope, Home, SignalError, StreamArn};
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The namespace of Kinesis' own metrics.
+/// The namespace of AWS's own metrics of Kinesis.
 const NAMESPACE: &str = "AWS/Kinesis";
-/// The dimension that names a stream there.
+/// The dimension that names a stream in this namespace.
 const STREAM_NAME: &str = "StreamName";
 
 /// An alarm that changed state.
@@ -21,19 +22,19 @@ pub struct Alarm {
     pub name: String,
     /// `ALARM`, `OK` or `INSUFFICIENT_DATA`.
     pub state: String,
-    /// CloudWatch's own words.
+    /// CloudWatch's explanation of the change.
     pub reason: Option<String>,
-    /// The mute rule's ARN, where a person muted the alarm.
+    /// The ARN of the mute rule with which a person muted the alarm.
     pub muted_by: Option<String>,
     /// The account of the alarm.
     pub account: Option<String>,
     /// The region of the alarm.
     pub region: Option<String>,
-    /// Whether the alarm watches a metric of `AWS/Kinesis`.
+    /// Whether the alarm evaluates a metric of `AWS/Kinesis`.
     pub on_kinesis: bool,
-    /// The names of these metrics.
+    /// The names of the alarm's metrics of `AWS/Kinesis`.
     pub metrics: BTreeSet<String>,
-    /// The stream that it watches, when that is exactly one.
+    /// The stream of these metrics. `None`: the metrics have no stream or several.
     pub stream: Option<StreamArn>,
 }
 
@@ -108,7 +109,7 @@ impl Alarm {
         });
         Ok(Alarm {
             id: event.id,
-            // CloudWatch writes `+0000`, which is not RFC 3339.
+            // CloudWatch writes the offset as `+0000`, which is not RFC 3339.
             time: detail
                 .state
                 .timestamp
@@ -129,13 +130,13 @@ impl Alarm {
 }
 
 impl Detail {
-    /// The metrics of `AWS/Kinesis` among the alarm's entries (a math alarm has several).
+    /// The metrics of `AWS/Kinesis` among the alarm's entries. An alarm on metric math has several entries.
     fn kinesis_metrics(&self) -> impl Iterator<Item = &Metric> {
         let metrics = self.configuration.metrics.iter().filter_map(|e| Some(&e.metric_stat.as_ref()?.metric));
         metrics.filter(|m| m.namespace.as_deref() == Some(NAMESPACE))
     }
 
-    /// The Metrics Insights queries of `AWS/Kinesis`: such a one names its namespace in double quotes.
+    /// The Metrics Insights queries of `AWS/Kinesis`. Such a query names its namespace in double quotes.
     fn kinesis_queries(&self) -> impl Iterator<Item = &str> {
         let expressions = self.configuration.metrics.iter().filter_map(|e| e.expression.as_deref());
         expressions.filter(|x| x.contains(&format!("\"{NAMESPACE}\"")))
@@ -146,7 +147,8 @@ impl Detail {
     }
 
     fn metric_names(&self) -> BTreeSet<String> {
-        // SELECT SUM("SubscribeToShard.RateExceeded") FROM …: the first that stands in brackets, with or without quotes.
+        // A query begins with SELECT SUM("SubscribeToShard.RateExceeded") FROM …. The first brackets contain the
+        // metric, with or without quotes.
         let queried = self.kinesis_queries().filter_map(|query| {
             let (name, _) = query.split_once('(')?.1.split_once(')')?;
             Some(name.trim().trim_matches('"'))
@@ -154,7 +156,7 @@ impl Detail {
         self.kinesis_metrics().filter_map(|m| m.name.as_deref()).chain(queried).map(str::to_owned).collect()
     }
 
-    /// The contributor's stream, else the one stream that all the metrics name.
+    /// The contributor's stream, else the stream of all metrics if they have the same one.
     fn stream_name(&self) -> Option<&str> {
         if let Some(contributor) = &self.alarm_contributor {
             return contributor.attributes.get(STREAM_NAME).map(String::as_str);

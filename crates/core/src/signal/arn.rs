@@ -1,14 +1,14 @@
-//! ARNs of Kinesis data streams.
+//! The ARN of a Kinesis data stream.
 
 use super::Home;
 use std::fmt;
 
-/// A stream by its full name: what `arn:aws:kinesis:us-east-1:123456789012:stream/orders` says.
+/// The parts of a stream's ARN, such as `arn:aws:kinesis:us-east-1:123456789012:stream/orders`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StreamArn {
-    /// Where the stream lives.
+    /// The account and region of the stream.
     pub home: Home,
-    /// 1–128 characters of `[A-Za-z0-9_.-]`.
+    /// The stream's name: 1–128 characters of `[A-Za-z0-9_.-]`.
     pub name: String,
 }
 
@@ -20,9 +20,9 @@ impl fmt::Display for StreamArn {
 }
 
 impl StreamArn {
-    /// Parses a stream's ARN, or a registered consumer's (`…:stream/NAME/consumer/…`). `None` for anything
-    /// else: queues, and the malformed `arn:aws:kinesis:us-east-1:NAME:stream/null` that CloudTrail writes
-    /// for calls by name (it has a name where the account belongs).
+    /// Parses the ARN of a stream, or of a registered consumer (`…:stream/NAME/consumer/…`). `None` for any other ARN,
+    /// such as a queue's. Also `None` for `arn:aws:kinesis:us-east-1:NAME:stream/null`: CloudTrail writes this
+    /// malformed ARN for calls by name, with the name in the place of the account.
     pub fn parse(arn: &str) -> Option<StreamArn> {
         let home = Home::of_arn(arn)?;
         let mut parts = arn.splitn(6, ':').skip(2);
@@ -33,14 +33,14 @@ impl StreamArn {
         (service == "kinesis").then(|| StreamArn::new(name, &home)).flatten()
     }
 
-    /// The stream `name` at `home`; `None` if that can't be a stream's name.
+    /// The stream `name` at `home`. `None`: AWS does not allow such a name.
     pub fn new(name: &str, home: &Home) -> Option<StreamArn> {
         let legal = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
         ((1..=128).contains(&name.len()) && name.chars().all(legal))
             .then(|| StreamArn { home: home.clone(), name: name.into() })
     }
 
-    /// What a person means by a name or an ARN.
+    /// Parses the name or the ARN of a stream, as a person gives it. `None`: the text is neither.
     pub fn of_name_or_arn(text: &str, home: &Home) -> Option<StreamArn> {
         if text.starts_with("arn:") { StreamArn::parse(text) } else { StreamArn::new(text, home) }
     }
@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_is_read_from_its_own_arn_and_from_its_consumers() {
+    fn the_arn_of_a_stream_or_of_its_consumer_gives_the_stream() {
         for partition in ["aws", "aws-cn", "aws-us-gov"] {
             let arn = format!("arn:{partition}:kinesis:eu-west-1:123456789012:stream/orders.v2");
             assert_eq!(name_in(&arn).as_deref(), Some("orders.v2"));
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_stream_is_refused() {
+    fn any_other_arn_gives_no_stream() {
         for arn in [
             "arn:aws:kinesis:us-east-1:orders:stream/null",
             "arn:aws:kinesis:us-east-1:123456789012:queue/orders",

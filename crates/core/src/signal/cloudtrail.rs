@@ -1,49 +1,50 @@
-//! `AWS API Call via CloudTrail` from `aws.kinesis`.
+//! The event `AWS API Call via CloudTrail` from `aws.kinesis`.
 
-use super::{Envelope, Home, SignalError, StreamArn, field};
+use super::error::field;
+use super::{Envelope, Home, SignalError, StreamArn};
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
-/// A failed call, as CloudTrail recorded it.
+/// A failed API call, as CloudTrail recorded it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Call {
     /// CloudTrail's `eventID`, else EventBridge's id.
     pub id: Option<String>,
-    /// When the call was made.
+    /// The time of the call.
     pub time: Option<DateTime<Utc>>,
-    /// Such as `PutRecords`.
+    /// The operation, such as `PutRecords`.
     pub operation: String,
-    /// Absent for a call that succeeded.
+    /// AWS's error code. `None`: the call succeeded.
     pub error_code: Option<String>,
-    /// AWS's own words.
+    /// AWS's error message.
     pub error_message: Option<String>,
-    /// Who called.
+    /// The user or role that called.
     pub caller: Caller,
     /// The account that received the event.
     pub account: Option<String>,
     /// The region of the call.
     pub region: Option<String>,
-    /// The stream, where the record names one.
+    /// The stream. `None`: the record names no stream.
     pub stream: Option<StreamArn>,
-    /// The first resource as it stands in the record, even when it is malformed: to show, never to use.
+    /// The first resource of the record, even if its ARN is malformed. For the report only, never for a call.
     pub resource: Option<String>,
 }
 
-/// Who made a call.
+/// The user or role that made a call.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Caller {
     /// The ARN of the user or of the role session.
     pub principal: Option<String>,
-    /// The ARN of the role behind a session; absent for users.
+    /// The ARN of the role behind a session. `None` for a user.
     pub role: Option<String>,
-    /// The SDK or tool that called.
+    /// The name and version of the SDK or tool.
     pub user_agent: Option<String>,
-    /// The address (or AWS service) that the call came from.
+    /// The IP address or the AWS service that sent the call.
     pub source_ip: Option<String>,
 }
 
-/// The part of a CloudTrail record that we read. Everything but the operation may be missing: `requestParameters`
-/// is null in denied calls, and a record by name has no well-formed resource.
+/// The fields of a CloudTrail record that the function uses. Only the operation is always present. `requestParameters`
+/// is null in a denied call, and the resource of a call by name is malformed.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Record {
@@ -128,12 +129,13 @@ impl Call {
 }
 
 impl Record {
-    /// The ARNs of the record's resources, in their order.
+    /// The ARNs of the record's resources, in the record's order.
     fn arns(&self) -> impl Iterator<Item = &str> {
         self.resources.iter().flatten().filter_map(|r| r.arn.as_deref())
     }
 
-    /// The stream: a well-formed resource, else the request's ARN, else its name in the event's account and region.
+    /// The stream of the first well-formed resource, else of the request's ARN, else of the request's stream name in
+    /// the event's account and region.
     fn stream(&self, account: Option<&str>, region: Option<&str>, home: &Home) -> Option<StreamArn> {
         let parameters = self.request_parameters.as_ref();
         let asked = parameters.into_iter().flat_map(|p| [p.stream_arn.as_deref(), p.consumer_arn.as_deref()]).flatten();

@@ -1,0 +1,160 @@
+//! The tags by which one stream restricts the settings: [`Policy`] and tags → [`StreamPolicy`].
+
+use super::{AWS_MAX_SHARDS, MODES, Mode, PERMISSIONS, Permission, Policy, Scope};
+use std::collections::BTreeMap;
+use std::str::FromStr;
+
+/// The tag with the stream's own [`Mode`].
+pub const MODE_TAG: &str = "unthrottle.mode";
+/// The tag with the stream's own maximum of shards.
+pub const MAX_SHARDS_TAG: &str = "unthrottle.max-shards";
+/// The tag with the stream's own minimum of shards.
+const MIN_SHARDS_TAG: &str = "unthrottle.min-shards";
+/// The tag with the stream's own [`Permission`] for on-demand mode.
+const ON_DEMAND_TAG: &str = "unthrottle.on-demand";
+
+/// A tag of a stream that cannot be used. Such a tag holds the stream, and never means "no limit".
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("tag {tag}={value}: must be {allowed}")]
+pub struct InvalidTag {
+    /// The tag's key.
+    pub(crate) tag: &'static str,
+    /// The tag's value.
+    pub(crate) value: String,
+    /// The values that the tag may have.
+    pub(crate) allowed: String,
+}
+
+/// What unthrottle may do with one stream: the settings, restricted by the stream's tags.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StreamPolicy {
+    /// Never [`Mode::Off`]: a stream that is switched off has no `StreamPolicy`.
+    pub mode: Mode,
+    /// The most shards that the stream may get.
+    pub max_shards: u32,
+    /// The fewest shards that a restore may leave. At most `max_shards`.
+    pub min_shards: u32,
+    /// Whether unthrottle may switch the stream to on-demand mode.
+    pub on_demand: Permission,
+}
+
+impl Policy {
+    /// Restricts the settings by the stream's own tags, and then by the mode that the signal asks for. `Ok(None)`: the
+    /// stream is out of scope, or switched off.
+    ///
+    /// # Errors
+    /// The first tag that cannot be used.
+    pub fn for_stream(
+        &self,
+        tags: &BTreeMap<String, String>,
+        asked: Option<Mode>,
+    ) -> Result<Option<StreamPolicy>, InvalidTag> {
+        let own: Option<Mode> = read(tags, MODE_TAG, MODES)?;
+        if self.scope == Scope::Tagged && own.is_none() {
+            return Ok(None);
+        }
+        let mode = own.into_iter().chain(asked).fold(self.mode, Mode::min);
+        if mode == Mode::Off {
+            return Ok(None);
+        }
+        let (min_shards, max_shards) = self.shards(tags)?;
+        let own: Option<Permission> = read(tags, ON_DEMAND_TAG, PERMISSIONS)?;
+        let is_denied = [Some(self.on_demand), own].contains(&Some(Permission::Deny));
+        let on_demand = if is_denied { Permission::Deny } else { Permission::Allow };
+        Ok(Some(StreamPolicy { mode, max_shards, min_shards, on_demand }))
+    }
+
+    /// The stream's minimum and maximum of shards.
+    fn shards(&self, tags: &BTreeMap<String, String>) -> Result<(u32, u32), InvalidTag> {
+        let max = read_shards(tags, MAX_SHARDS_TAG)?.map_or(self.max_shards, |max| max.min(self.max_shards_ceiling));
+        let min = read_shards(tags, MIN_SHARDS_TAG)?.unwrap_or(1).max(self.min_shards.min(max));
+        if min > max {
+            let allowed = format!("at most the stream's maximum ({max})");
+            return Err(InvalidTag { tag: MIN_SHARDS_TAG, value: min.to_string(), allowed });
+        }
+        Ok((min, max))
+    }
+}
+
+fn read<T: FromStr>(
+    tags: &BTreeMap<String, String>,
+    tag: &'static str,
+    allowed: &str,
+) -> Result<Option<T>, InvalidTag> {
+    let parse =
+        |value: &String| value.parse().map_err(|_| InvalidTag { tag, value: value.clone(), allowed: allowed.into() });
+    tags.get(tag).map(parse).transpose()
+}
+
+fn read_shards(tags: &BTreeMap<String, String>, tag: &'static str) -> Result<Option<u32>, InvalidTag> {
+    let allowed = format!("a whole number from 1 to {AWS_MAX_SHARDS}");
+    match read::<u32>(tags, tag, &allowed)? {
+        Some(shards) if !(1..=AWS_MAX_SHARDS).contains(&shards) => {
+            Err(InvalidTag { tag, value: shards.to_string(), allowed })
+        }
+        shards => Ok(shards),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tags(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect()
+    }
+
+    #[test]
+    fn the_strictest_mode_applies() {
+        let mode = |setting: &str, own: &str, asked| {
+            let get = |name: &str| (name == "UNTHROTTLE_MODE").then(|| setting.to_owned());
+            let policy = Policy::from_env(get).expect("valid");
+            policy.for_stream(&tags(&[(MODE_TAG, own)]), asked).expect("valid").map(|p| p.mode)
+        };
+        assert_eq!(mode("heal", "heal", None), Some(Mode::Heal));
+        assert_eq!(mode("heal", "observe", None), Some(Mode::Observe));
+        assert_eq!(mode("observe", "heal", Some(Mode::Heal)), Some(Mode::Observe));
+        assert_eq!(mode("heal", "heal", Some(Mode::Observe)), Some(Mode::Observe));
+        assert_eq!(mode("heal", "off", Some(Mode::Heal)), None);
+        assert_eq!(mode("off", "heal", None), None);
+    }
+
+    #[test]
+    fn a_tag_raises_the_maximum_only_up_to_the_ceiling() {
+        let policy = Policy { max_shards: 10, max_shards_ceiling: 20, ..Policy::default() };
+        let max = |own| policy.for_stream(&tags(&[(MAX_SHARDS_TAG, own)]), None).map(|p| p.map(|p| p.max_shards));
+        assert_eq!(max("4"), Ok(Some(4)));
+        assert_eq!(max("15"), Ok(Some(15)));
+        assert_eq!(max("5000"), Ok(Some(20)));
+    }
+
+    #[test]
+    fn a_tag_cannot_allow_on_demand_mode_where_the_setting_denies_it() {
+        let deny = Policy { on_demand: Permission::Deny, ..Policy::default() };
+        let own = deny.for_stream(&tags(&[(ON_DEMAND_TAG, "allow")]), None).expect("valid").expect("in scope");
+        assert_eq!(own.on_demand, Permission::Deny, "a tag cannot allow what the setting denies");
+    }
+
+    #[test]
+    fn an_unreadable_tag_is_an_error_and_never_no_limit() {
+        for (key, value) in [
+            (MODE_TAG, "HEAL"),
+            (MAX_SHARDS_TAG, "lots"),
+            (MAX_SHARDS_TAG, "0"),
+            (MAX_SHARDS_TAG, "-1"),
+            (MAX_SHARDS_TAG, ""),
+            (MIN_SHARDS_TAG, "101"),
+            (ON_DEMAND_TAG, "maybe"),
+        ] {
+            let error = Policy::default().for_stream(&tags(&[(key, value)]), None).expect_err(key);
+            assert_eq!(error.tag, key);
+        }
+    }
+
+    #[test]
+    fn scope_tagged_leaves_out_a_stream_without_the_mode_tag() {
+        let policy = Policy { scope: Scope::Tagged, ..Policy::default() };
+        assert_eq!(policy.for_stream(&tags(&[("unthrottle.max-shards", "4")]), None), Ok(None));
+        assert!(policy.for_stream(&tags(&[(MODE_TAG, "heal")]), None).expect("valid").is_some());
+    }
+}

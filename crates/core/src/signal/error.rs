@@ -1,0 +1,76 @@
+//! Why an event could not be parsed, and helpers that name the invalid part of the event.
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+/// Why an event could not be parsed. The function called nothing and changed nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum SignalError {
+    /// The payload has none of the shapes that the function accepts.
+    #[error(
+        "expected an EventBridge event (`detail-type`), {{\"sweep\": true}} (and \"stay\": true), or an ask such as \
+         {{\"stream\": \"orders\"}}, came: {came}"
+    )]
+    Shape {
+        /// The payload's type and its first keys.
+        came: String,
+    },
+    /// An EventBridge event of a kind that no rule of unthrottle sends.
+    #[error(
+        "expected `AWS API Call via CloudTrail` from `aws.kinesis`, or `CloudWatch Alarm State Change` or \
+         `CloudWatch Alarm Contributor State Change` from `aws.cloudwatch`, came: `{detail_type}` from `{event_source}`"
+    )]
+    Kind {
+        /// The event's `detail-type`.
+        detail_type: String,
+        /// The event's `source`.
+        event_source: String,
+    },
+    /// A field is missing or has the wrong type.
+    #[error("field `{field}`: {source}")]
+    Field {
+        /// The field's path inside the event.
+        field: String,
+        /// What serde expected there.
+        source: serde_json::Error,
+    },
+    /// A field has a value that cannot be used.
+    #[error("field `{field}`: `{value}` is not {allowed}")]
+    Value {
+        /// The field's path inside the event.
+        field: &'static str,
+        /// The field's value.
+        value: String,
+        /// The values that the field may have.
+        allowed: &'static str,
+    },
+}
+
+/// Deserializes `value`. An error names the invalid field by its path below `parent`.
+pub(super) fn field<T: DeserializeOwned>(parent: &str, value: &Value) -> Result<T, SignalError> {
+    serde_path_to_error::deserialize(value).map_err(|e| {
+        let path = e.path().to_string();
+        let field = match (parent, path.as_str()) {
+            ("", path) => path.to_owned(),
+            (parent, ".") => parent.to_owned(),
+            (parent, path) => format!("{parent}.{path}"),
+        };
+        SignalError::Field { field, source: e.into_inner() }
+    })
+}
+
+/// A payload's type and first keys, for an error message.
+pub(super) fn shape_of(payload: &Value) -> String {
+    match payload {
+        Value::Object(o) if o.is_empty() => "an empty object".into(),
+        Value::Object(o) => {
+            let keys: Vec<_> = o.keys().take(5).map(|k| format!("`{k}`")).collect();
+            format!("an object with {}", keys.join(", "))
+        }
+        Value::Array(_) => "an array".into(),
+        Value::String(_) => "a string".into(),
+        Value::Number(_) => "a number".into(),
+        Value::Bool(_) => "a boolean".into(),
+        Value::Null => "null".into(),
+    }
+}
