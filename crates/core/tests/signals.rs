@@ -203,7 +203,7 @@ proptest! {
 
     #[test]
     fn no_change_of_a_real_event_makes_the_parser_panic(sample in 0usize..100, at in 0usize..200, value in json()) {
-        let files: Vec<_> = std::fs::read_dir("events").expect("events/").map(|e| e.expect("readable").path()).collect();
+        let files: Vec<_> = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../../events")).expect("events/").map(|e| e.expect("readable").path()).collect();
         let text = std::fs::read_to_string(&files[sample % files.len()]).expect("readable");
         let mut event: Value = serde_json::from_str(&text).expect("JSON");
         let mut places = vec![];

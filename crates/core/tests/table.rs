@@ -4,7 +4,7 @@ mod common;
 
 use chrono::TimeDelta;
 use common::{Scene, home, newest, now, offered, scaled, settled};
-use unthrottle_core::decide::{Due, MissingData, due as due_of, triage};
+use unthrottle_core::decide::{Pending, MissingData, pending, triage};
 use unthrottle_core::decision::{AwsLimit, Bound, Reason, Remedy, Verdict};
 use unthrottle_core::memory::{Change, ChangeKind, Memory, ShardMetrics};
 use unthrottle_core::observation::{CapacityMode, Commitment, Fleet, Limits, Minute, MinuteTraffic, Status};
@@ -663,7 +663,7 @@ fn a_datum_that_stays_missing_is_sent_less_and_less_often() {
     // Sent again after five minutes, then ten, twenty, and so on.
     let sent = |made: i64, sent: i64| {
         let mut memory = settled(2, 4, made * 60, 60);
-        memory.change.as_mut().expect("just made").sent = Some(now() - TimeDelta::minutes(sent));
+        memory.change.as_mut().expect("just made").resent = Some(now() - TimeDelta::minutes(sent));
         Scene::new(4).minutes(-9..=0, offered(3000.0, 4)).memory(&memory).decide().unpublished.len()
     };
     assert_eq!(
@@ -677,7 +677,7 @@ fn a_late_datum_is_not_sent_again_before_cloudwatch_shows_it() {
     let hours = 10 * 3600;
     let sent = |ago: i64| {
         let mut memory = settled(2, 4, hours, 60);
-        memory.change.as_mut().expect("just made").sent = Some(now() - TimeDelta::minutes(ago));
+        memory.change.as_mut().expect("just made").resent = Some(now() - TimeDelta::minutes(ago));
         Scene::new(4).minutes(-9..=0, offered(3000.0, 4)).memory(&memory).decide().unpublished
     };
     assert_eq!(sent(6), [], "it may take two hours to be shown");
@@ -767,13 +767,13 @@ fn a_crashed_change_that_another_followed_is_counted_all_the_same() {
     let sent = later(Scene::under_load(8, 6000.0), 1);
     let noted = sent.memory.expect("news");
     assert_eq!(
-        (sent.unpublished, noted.owed),
+        (sent.unpublished, noted.unpublished),
         (vec![("scale_shards", first)], memory.unpublished),
         "until it is found"
     );
     assert_eq!(noted.resent, Some(now() + TimeDelta::minutes(1)), "and is not sent again at once");
     let seen = later(Scene::under_load(8, 6000.0).counted(first), 1);
-    assert_eq!((seen.unpublished, seen.memory.expect("news").owed), (vec![], None), "it has come");
+    assert_eq!((seen.unpublished, seen.memory.expect("news").unpublished), (vec![], None), "it has come");
 }
 
 #[test]
@@ -805,12 +805,12 @@ fn a_lost_memory_is_rebuilt_from_the_auto_fix_metric() {
 #[test]
 fn a_memory_without_its_last_change_is_a_lost_one() {
     let fix = now() - TimeDelta::minutes(3);
-    let told = Memory { told: Some(("at_max_shards".into(), now() - TimeDelta::minutes(1))), ..Memory::default() };
+    let told = Memory { notified: Some(("at_max_shards".into(), now() - TimeDelta::minutes(1))), ..Memory::default() };
     let scene = Scene::under_load(4, 6000.0).memory(&told);
     assert_eq!(scene.code(), "scale_shards", "no change of ours is known");
     let scene = scene.counted(fix);
     assert_eq!((scene.code(), scene.decide().evidence.memory_lost), ("settling", Some(true)));
-    assert_eq!(scene.decide().memory.expect("rebuilt").told, told.told, "the rest stays");
+    assert_eq!(scene.decide().memory.expect("rebuilt").notified, told.notified, "the rest stays");
 }
 
 #[test]
@@ -870,7 +870,7 @@ fn who_goes_back_to_what_was_before_the_incident_takes_it_back() {
 fn a_change_has_worked_once_a_minute_after_it_is_surely_published_whole() {
     let after = |minutes: i64| {
         let mut memory = settled(2, 4, 60 * minutes + 60, 0);
-        memory.change.as_mut().expect("just made").counted = Some(now());
+        memory.change.as_mut().expect("just made").published = Some(now());
         Scene::new(4).minutes(-9..=0, offered(3000.0, 4)).memory(&memory)
     };
     let codes: Vec<_> = (1..6).map(after).map(|s| (s.code(), s.decide().evidence.window_minutes)).collect();
@@ -1212,7 +1212,7 @@ fn shard_by_shard() {
             diagnose(skewed())
                 .memory(&{
                     let mut memory = watching(300);
-                    memory.shard_metrics.as_mut().expect("some").metrics = None;
+                    memory.shard_metrics.as_mut().expect("some").on = None;
                     memory
                 })
                 .code(),
@@ -1223,7 +1223,7 @@ fn shard_by_shard() {
             diagnose(skewed())
                 .memory(&{
                     let mut memory = watching(60 * 25);
-                    memory.shard_metrics.as_mut().expect("some").metrics = None;
+                    memory.shard_metrics.as_mut().expect("some").on = None;
                     memory
                 })
                 .code(),
@@ -1511,18 +1511,18 @@ fn a_change_that_was_announced_and_never_made_leaves_no_trace() {
     };
     let calm = || Scene::new(8).minutes(-9..=0, offered(1000.0, 8)).asked();
     let watch =
-        announced(ChangeKind::EnableShardMetrics, |m, at| m.watch = Some(ShardMetrics { on: Some([true; 3]), at }));
+        announced(ChangeKind::EnableShardMetrics, |m, at| m.shard_metrics = Some(ShardMetrics { on: Some([true; 3]), at }));
     // Somebody else's metrics, switched on later, are not ours to switch off.
     let void = calm().memory(&watch).decide().memory.expect("news");
-    assert_eq!(void.watch, None);
+    assert_eq!(void.shard_metrics, None);
     assert_ne!(calm().shard_metrics().memory(&void).code(), "disable_shard_metrics");
     let switch = announced(ChangeKind::Switch, |m, _| m.was_provisioned = true);
     assert!(!calm().memory(&switch).decide().memory.expect("news").was_provisioned);
     let unwatch =
-        announced(ChangeKind::DisableShardMetrics, |m, at| m.watch = Some(ShardMetrics { on: Some([true; 3]), at }));
+        announced(ChangeKind::DisableShardMetrics, |m, at| m.shard_metrics = Some(ShardMetrics { on: Some([true; 3]), at }));
     assert_eq!(calm().shard_metrics().memory(&unwatch).code(), "disable_shard_metrics", "tried again");
     let done = calm().memory(&unwatch).decide().memory.expect("news");
-    assert_eq!(done.watch.map(|watch| watch.metrics), Some(None));
+    assert_eq!(done.shard_metrics.map(|watch| watch.on), Some(None));
 }
 
 /// A gigabyte an hour, in bytes a second.
@@ -1943,7 +1943,7 @@ fn a_change_that_did_not_help_is_said_not_to_have_healed() {
     let in_vain = || {
         let minute = MinuteTraffic { write_throttled: 60_000.0, ..offered(2000.0, 8) };
         let mut memory = settled(4, 8, 600, 60);
-        memory.change.as_mut().expect("just made").counted = Some(now());
+        memory.change.as_mut().expect("just made").published = Some(now());
         Scene::new(8).minutes(-9..=0, minute).memory(&memory)
     };
     assert_eq!(in_vain().code(), "not_healed");
@@ -1956,7 +1956,7 @@ fn a_change_that_did_not_help_is_said_not_to_have_healed() {
     });
     assert_eq!(yesterday.code(), "skew_suspected", "another incident");
     let mut read = settled(1, 2, 600, 60);
-    read.change.as_mut().expect("just made").counted = Some(now());
+    read.change.as_mut().expect("just made").published = Some(now());
     let readers = reading(60.0, 0.5 * MIB, 180.0, |_| 500.0).memory(&read);
     assert_eq!(readers.code(), "not_healed");
     assert!(sentence(&readers).contains("Some shards are read harder than others"), "{}", sentence(&readers));
@@ -1967,34 +1967,34 @@ fn a_person_is_told_once_an_hour() {
     let topic = |s: Scene| s.policy(|p| p.topic_arn = Some("arn:aws:sns:us-east-1:123456789012:t".into()));
     let held = || topic(Scene::under_load(2, 3000.0)).policy(|p| p.max_shards = 2);
     let first = held().decide();
-    assert!(first.tell);
+    assert!(first.notify);
     let memory = first.memory.expect("news");
     assert_eq!(memory.notified, Some(("at_max_shards".into(), now())));
     let again = held().memory(&memory).decide();
-    assert_eq!((again.tell, again.memory), (false, None));
+    assert_eq!((again.notify, again.memory), (false, None));
     let other = held().memory(&memory).with(|s| s.observation.limits.as_mut().expect("known").open_shards = 500);
-    assert!(!other.decide().tell, "still at the maximum");
+    assert!(!other.decide().notify, "still at the maximum");
     let denied = topic(Scene::under_load(2, 3000.0)).policy(|p| p.on_demand = Permission::Deny).memory(&memory);
-    assert!(denied.with(|s| s.observation.limits.as_mut().expect("known").open_shards = 500).decide().tell, "another");
+    assert!(denied.with(|s| s.observation.limits.as_mut().expect("known").open_shards = 500).decide().notify, "another");
     let hour = held().memory(&memory).with(|s| {
         s.now += TimeDelta::hours(1);
         s.observation.observed_at = s.now;
     });
     let hour = hour.minutes(50..=60, offered(3000.0, 2));
-    assert_eq!((hour.code(), hour.decide().tell), ("at_max_shards", true));
-    assert!(topic(Scene::under_load(2, 3000.0)).decide().tell, "every change");
-    assert!(!Scene::under_load(2, 3000.0).decide().tell, "nobody to tell");
-    assert!(!topic(Scene::new(2).minutes(-9..=0, offered(1000.0, 2))).decide().tell, "nothing to tell");
-    assert!(topic(Scene::under_load(2, 3000.0)).tag("unthrottle.max-shards", "plenty").decide().tell);
+    assert_eq!((hour.code(), hour.decide().notify), ("at_max_shards", true));
+    assert!(topic(Scene::under_load(2, 3000.0)).decide().notify, "every change");
+    assert!(!Scene::under_load(2, 3000.0).decide().notify, "nobody to tell");
+    assert!(!topic(Scene::new(2).minutes(-9..=0, offered(1000.0, 2))).decide().notify, "nothing to tell");
+    assert!(topic(Scene::under_load(2, 3000.0)).tag("unthrottle.max-shards", "plenty").decide().notify);
     let unseen = unthrottle_core::decide::hold_unobserved(Reason::AccessDenied, &topic(Scene::new(1)).policy);
-    assert!(unseen.tell);
+    assert!(unseen.notify);
 }
 
 #[test]
 fn only_streams_with_something_to_do_are_due() {
     let due = |memory: &Memory| {
         let tags = [("unthrottle.memory".to_owned(), memory.encode().expect("fits"))].into();
-        due_of(&tags, &Policy { restore_after_hours: 6, ..Policy::default() }, now()).is_some()
+        pending(&tags, &Policy { restore_after_hours: 6, ..Policy::default() }, now()).is_some()
     };
     let done = |hours: i64| {
         let mut memory = settled(2, 4, hours * 3600, 60);
@@ -2011,14 +2011,14 @@ fn only_streams_with_something_to_do_are_due() {
     assert!(due(&scaled(2, 4, 60)), "an intent");
     assert!(!due(&scaled(2, 4, 25 * 3600)), "of yesterday");
     assert!(due(&with(done(1), |m| m.change.as_mut().expect("one").healed = None)), "to verify");
-    assert!(due(&with(done(1), |m| m.change.as_mut().expect("one").counted = None)), "no receipt");
+    assert!(due(&with(done(1), |m| m.change.as_mut().expect("one").published = None)), "no receipt");
     assert!(
-        due(&with(done(1), |m| m.owed = Some((ChangeKind::Scale, now() - TimeDelta::hours(2))))),
+        due(&with(done(1), |m| m.unpublished = Some((ChangeKind::Scale, now() - TimeDelta::hours(2))))),
         "an older receipt"
     );
     assert!(due(&with(done(7), |m| m.base = Some(2))), "to restore");
-    assert!(!due(&with(done(7), |m| (m.base, m.tried) = (Some(2), Some(now() - TimeDelta::minutes(59))))), "in vain");
-    assert!(due(&with(done(7), |m| (m.base, m.tried) = (Some(2), Some(now() - TimeDelta::minutes(60))))), "once more");
+    assert!(!due(&with(done(7), |m| (m.base, m.restore_tried) = (Some(2), Some(now() - TimeDelta::minutes(59))))), "in vain");
+    assert!(due(&with(done(7), |m| (m.base, m.restore_tried) = (Some(2), Some(now() - TimeDelta::minutes(60))))), "once more");
     let sent = |minutes| {
         let mut memory = done(1);
         let change = memory.change.as_mut().expect("one");
@@ -2029,28 +2029,28 @@ fn only_streams_with_something_to_do_are_due() {
     assert!(!due(&scaled(2, 4, 60).refuse(ChangeKind::Scale, now(), true)), "never made");
     assert!(!due(&with(done(5), |m| m.base = Some(2))), "not yet");
     assert!(due(&watching(61)), "to switch off");
-    assert!(!due(&with(watching(30), |m| m.change.as_mut().expect("one").counted = Some(now()))), "not yet");
+    assert!(!due(&with(watching(30), |m| m.change.as_mut().expect("one").published = Some(now()))), "not yet");
     let tags = |memory: &str, mode: &str| {
         [("unthrottle.memory".to_owned(), memory.to_owned()), ("unthrottle.mode".to_owned(), mode.to_owned())].into()
     };
     let text = scaled(2, 4, 60).encode().expect("fits");
-    assert_eq!(due_of(&tags(&text, "off"), &Policy::default(), now()), None);
+    assert_eq!(pending(&tags(&text, "off"), &Policy::default(), now()), None);
     let restores = Policy { restore_after_hours: 6, ..Policy::default() };
-    let due_as = |memory: &Memory, mode: &str| due_of(&tags(&memory.encode().expect("fits"), mode), &restores, now());
+    let due_as = |memory: &Memory, mode: &str| pending(&tags(&memory.encode().expect("fits"), mode), &restores, now());
     let raised = with(done(7), |m| m.base = Some(2));
     assert_eq!(due_as(&raised, "heal"), Some(Pending::Restore));
     assert_eq!(due_as(&raised, "observe"), None, "nothing would come of it");
     assert_eq!(due_as(&scaled(2, 4, 60), "observe"), Some(Pending::Now));
-    let watched = with(watching(61), |m| m.change.as_mut().expect("one").counted = Some(now()));
+    let watched = with(watching(61), |m| m.change.as_mut().expect("one").published = Some(now()));
     assert_eq!((due_as(&watched, "heal"), due_as(&watched, "observe")), (Some(Pending::Now), None));
     let scoped = Policy { scope: Scope::Tagged, ..restores.clone() };
     let untagged = [("unthrottle.memory".to_owned(), raised.encode().expect("fits"))].into();
     assert_eq!(
-        (due_of(&untagged, &restores, now()), due_of(&untagged, &scoped, now())),
+        (pending(&untagged, &restores, now()), pending(&untagged, &scoped, now())),
         (Some(Pending::Restore), None)
     );
     assert!(Pending::Now < Pending::Restore, "what waits to be verified comes first");
-    assert_eq!(due_of(&tags("gone fishing", "heal"), &restores, now()), Some(Pending::Now));
+    assert_eq!(pending(&tags("gone fishing", "heal"), &restores, now()), Some(Pending::Now));
 }
 
 #[test]
@@ -2081,7 +2081,7 @@ fn what_cannot_be_given_back_is_noted_once_an_hour() {
     assert_eq!(memory.restore_tried, Some(now()));
     assert_eq!(needed().memory(&memory).decide().memory, None);
     let mut old = memory.clone();
-    old.tried = Some(now() - TimeDelta::hours(1));
+    old.restore_tried = Some(now() - TimeDelta::hours(1));
     assert_eq!(needed().memory(&old).decide().memory, Some(memory));
 }
 
@@ -2093,7 +2093,7 @@ fn in_observe_mode_nobody_hears_of_a_healing_that_cannot_be_noted() {
         scene.policy(|p| p.topic_arn = Some("arn:aws:sns:us-east-1:123456789012:t".into()))
     };
     assert!(matches!(healed().decide().verdict, Verdict::Hold(Reason::Healthy { healed: Some(_) })));
-    assert!(healed().decide().tell);
+    assert!(healed().decide().notify);
     let observed = healed().tag("unthrottle.mode", "observe").decide();
-    assert_eq!((observed.verdict, observed.tell), (Verdict::Hold(Reason::Healthy { healed: None }), false));
+    assert_eq!((observed.verdict, observed.notify), (Verdict::Hold(Reason::Healthy { healed: None }), false));
 }
