@@ -300,8 +300,8 @@ pub fn bursts() -> Fixture {
     })
 }
 
-/// Ten minutes of reading from two shards. `age`: how many milliseconds readers are behind in a minute, counted from the
-/// newest.
+/// Ten minutes of reading from two shards. `age`: how far readers are behind in a minute, counted from the newest, in
+/// milliseconds.
 pub fn reading(throttled: f64, bytes: f64, calls: f64, age: impl Fn(i64) -> f64) -> Fixture {
     (-9..=0).fold(Fixture::new(2), |fixture, ago| {
         let minute = MinuteTraffic {

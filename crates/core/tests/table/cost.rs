@@ -16,8 +16,8 @@ const GB: f64 = 2000.0 * 1024.0 / GB_AN_HOUR;
 /// What a day more of retention keeps of them, in GB-months an hour.
 const KEPT: f64 = GB * 24.0 / 730.0;
 
-/// One shard is offered 2,000 records of 1 KiB a second. Two consumers read them all, the retention is two days, and three
-/// shard-level metrics are on.
+/// One shard is offered 2,000 records of 1 KiB a second. Two consumers read them all, the retention is two days, and
+/// three shard-level metrics are on.
 fn everything() -> Fixture {
     Fixture::under_load(1, 2000.0).stream(|s| (s.consumers, s.retention_hours) = (2, 48)).shard_metrics()
 }

@@ -77,7 +77,7 @@ fn switched_and_warmed() -> Memory {
     Memory { base: Some(4), was_provisioned: true, ..changed(ChangeKind::WarmUp, 4, 8) }
 }
 
-/// Asserts whether a stream that now has so many provisioned shards was reverted.
+/// Asserts whether a stream with `open` provisioned shards counts as reverted.
 #[track_caller]
 fn reverts((memory, open): (Memory, u32), expected: bool) {
     let decision = Fixture::under_load(open, 12_000.0).memory(&memory).published(hours_ago(1)).decide();
@@ -132,7 +132,7 @@ fn reverted() -> Fixture {
     Fixture::under_load(2, 3000.0).memory(&settled(2, 4, 1200, 60)).published(seconds_ago(1200))
 }
 
-/// The second revert was half an hour ago, and the first so many hours.
+/// The second revert was half an hour ago, and the first `hours` before now.
 fn reverted_twice(hours: i64) -> Fixture {
     let mut memory = later(&reverted(), 5).decide().memory.expect("an intent");
     let change = Change::intent(ChangeKind::External, 4, 2, minutes_ago(20));

@@ -14,17 +14,17 @@ fn in_fleet(fixture: Fixture, fleet: Fleet) -> Fixture {
     fixture.with(|f| f.observation.fleet = fleet)
 }
 
-/// The metric shows so many changes in the last hour.
+/// The metric shows these changes in the last hour.
 fn hour(changes_last_hour: u32) -> Fleet {
     Fleet { changes_last_hour, ..Fleet::default() }
 }
 
-/// This container made so many changes that the metric does not show yet.
+/// This container made these changes, and the metric does not show them yet.
 fn unpublished(own_unpublished: u32) -> Fleet {
     Fleet { own_unpublished, ..Fleet::default() }
 }
 
-/// So many changes are left in this sweep.
+/// This sweep has `left` changes left.
 fn sweep(left: u32) -> Fleet {
     Fleet { left_in_sweep: Some(left), ..Fleet::default() }
 }

@@ -9,7 +9,7 @@ fn restoring() -> Policy {
     Policy { restore_after_hours: 6, ..Policy::default() }
 }
 
-/// A change of so many hours ago that is verified and published.
+/// A change, `hours` before now, that is verified and published.
 fn done(hours: i64) -> Memory {
     but(settled(2, 4, hours * 3600, 60), |change| (change.healed, change.published) = (change.settled, change.settled))
 }
@@ -20,22 +20,22 @@ fn but(mut memory: Memory, change: impl FnOnce(&mut Change)) -> Memory {
     memory
 }
 
-/// A stream that was raised so many hours ago.
+/// A stream that we raised `hours` before now.
 fn raised(hours: i64) -> Memory {
     Memory { base: Some(2), ..done(hours) }
 }
 
-/// The same, where a restore was tried so many minutes ago.
+/// The same, where a run tried a restore `minutes` before now.
 fn restore_tried(minutes: i64) -> Memory {
     Memory { restore_tried: Some(minutes_ago(minutes)), ..raised(7) }
 }
 
-/// A change of an hour ago whose datum is missing, and was published again so many minutes ago.
+/// A change of an hour ago whose datum is missing. A run published it again `minutes` before now.
 fn published_again(minutes: i64) -> Memory {
     but(done(1), |change| (change.published, change.resent) = (None, Some(minutes_ago(minutes))))
 }
 
-/// Published shard metrics that are on for so many minutes.
+/// Shard metrics that are on for `minutes`. The datum of their change is published.
 fn metrics_on(minutes: i64) -> Memory {
     but(metrics_on_for(minutes), |change| change.published = Some(now()))
 }

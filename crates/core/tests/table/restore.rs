@@ -6,14 +6,14 @@ use unthrottle_core::decision::{Bound, Remedy, Verdict};
 use unthrottle_core::memory::{Change, ChangeKind, Memory};
 use unthrottle_core::observation::MinuteTraffic;
 
-/// Four shards that we raised from one, `hours` ago, without throttling since. `load`: records of 1 KiB a second. The policy
-/// allows a restore after six hours.
+/// Four shards that we raised from one, `hours` before now, without throttling since. `load`: records of 1 KiB a second. The
+/// policy allows a restore after six hours.
 pub fn raised(hours: i64, load: f64) -> Fixture {
     let fixture = Fixture::new(4).minutes(-1439..=0, offered(load, 4)).memory(&common::raised(hours)).asked();
     fixture.policy(|p| p.restore_after_hours = 6)
 }
 
-/// The same with its first step down, from eight to four shards, `minutes` ago.
+/// The same with its first step down, from eight to four shards, `minutes` before now.
 fn stepped_down(minutes: i64) -> Fixture {
     let at = minutes_ago(minutes);
     let mut memory = Memory::default().intend(Change::intent(ChangeKind::Restore, 8, 4, at), false);
@@ -68,7 +68,7 @@ pub fn with_late_readers() -> Fixture {
     raised(7, 500.0).minutes(0..=0, late)
 }
 
-/// The same after so many reshards today.
+/// The same after `reshards` reshards today.
 fn after_reshards(reshards: i64) -> Fixture {
     (0..reshards).fold(raised(7, 500.0), |fixture, n| fixture.published(hours_ago(7 + n)))
 }
@@ -100,7 +100,7 @@ rows! { decides;
         Fixture::new(4).minutes(-1439..=0, offered(500.0, 4)).policy(|p| p.restore_after_hours = 6) => "healthy";
 }
 
-/// The memory also has a change that was announced so many hours ago.
+/// The memory also has a change that we announced `hours` before now.
 fn announced(kind: ChangeKind, to: u32, hours: i64) -> Fixture {
     raised(7, 500.0).remembering(|memory| {
         *memory = memory.intend(Change::intent(kind, 4, to, hours_ago(hours)), false);

@@ -54,7 +54,7 @@ rows! { scales;
         => (3, 6, None);
 }
 
-/// Eight shards after so many verified changes today, and a load that needs twelve.
+/// Eight shards after `changes` verified changes today, and a load that needs twelve.
 fn after_changes(changes: i64) -> Fixture {
     let mut memory = settled(6, 8, 6 * 3_600, 60);
     memory.change.iter_mut().for_each(|change| change.healed = change.settled);
