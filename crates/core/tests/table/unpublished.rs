@@ -29,8 +29,8 @@ fn a_datum_that_was_just_published_again_is_not_published_at_once() {
     publishes(done(301).memory(&memory), &[]);
 }
 
-/// Asserts how many data are published of a change that was made `made` seconds before now. Its datum was published again
-/// `resent` minutes before now.
+/// Asserts how many data are published of a change that was made `made` seconds before now. A run published its datum
+/// again `resent` minutes before now.
 #[track_caller]
 fn publishes_again((made, resent): (i64, i64), expected: usize) {
     let mut memory = settled(2, 4, made, 60);
