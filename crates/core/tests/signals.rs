@@ -1,12 +1,13 @@
-//! What events are understood as, and that none makes the parser panic.
+//! The signal in each event. No event makes the parser panic.
 
+#[macro_use]
 mod common;
 
 use common::home;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use unthrottle_core::policy::Mode;
-use unthrottle_core::signal::{Call, Event, Signal};
+use unthrottle_core::signal::{Alarm, Call, Event, Signal};
 
 fn parse(payload: &Value) -> Result<Signal, String> {
     Signal::parse(payload, &home()).map_err(|e| e.to_string())
@@ -43,21 +44,28 @@ fn the_stream_is_named_by_the_first_well_formed_resource() {
     assert_eq!(stream_of(detail), arn("orders"));
 }
 
-#[test]
-fn else_by_the_request_and_else_by_its_name_in_the_event_s_account() {
-    let by = |parameters: Value| stream_of(json!({ "eventName": "PutRecords", "requestParameters": parameters }));
-    assert_eq!(by(json!({ "streamARN": arn("orders"), "streamName": "other" })), arn("orders"));
-    let consumer = format!("{}/consumer/app:1789813511", arn("orders").expect("some"));
-    assert_eq!(by(json!({ "consumerARN": consumer })), arn("orders"));
-    assert_eq!(by(json!({ "streamName": "orders" })), arn("orders"));
-    assert_eq!(by(json!({ "streamARN": "null display ARN", "streamName": "orders" })), arn("orders"));
-    assert_eq!(by(json!({ "streamName": "or/ders" })), None);
-    assert_eq!(by(json!({ "queueARN": "arn:aws:kinesis:us-east-1:123456789012:queue/orders" })), None);
-    assert_eq!(by(Value::Null), None);
+/// Asserts the stream that the parameters of a request name.
+#[track_caller]
+fn requests(parameters: Value, stream: Option<String>) {
+    assert_eq!(stream_of(json!({ "eventName": "PutRecords", "requestParameters": parameters })), stream);
+}
+
+rows! { requests;
+    a_stream_arn_in_the_request_names_the_stream:
+        json!({ "streamARN": arn("orders"), "streamName": "other" }) => arn("orders");
+    a_consumer_arn_in_the_request_names_the_stream:
+        json!({ "consumerARN": format!("{}/consumer/app:1789813511", arn("orders").expect("some")) }) => arn("orders");
+    a_stream_name_in_the_request_names_a_stream_of_the_events_account:
+        json!({ "streamName": "orders" }) => arn("orders");
+    a_stream_name_replaces_a_malformed_arn:
+        json!({ "streamARN": "null display ARN", "streamName": "orders" }) => arn("orders");
+    a_malformed_stream_name_names_no_stream: json!({ "streamName": "or/ders" }) => None;
+    a_queue_arn_names_no_stream: json!({ "queueARN": "arn:aws:kinesis:us-east-1:123456789012:queue/orders" }) => None;
+    a_request_without_parameters_names_no_stream: Value::Null => None;
 }
 
 #[test]
-fn the_malformed_resource_is_shown_but_never_used() {
+fn a_malformed_resource_is_shown_and_never_used() {
     let malformed = "arn:aws:kinesis:us-east-1:orders:stream/null";
     let call = call(json!({
         "eventName": "PutRecord", "errorCode": "AccessDenied", "requestParameters": null,
@@ -67,7 +75,7 @@ fn the_malformed_resource_is_shown_but_never_used() {
 }
 
 #[test]
-fn what_the_report_needs_is_kept() {
+fn a_call_keeps_the_fields_of_the_report() {
     let call = call(json!({
         "eventName": "PutRecords", "eventID": "cd3c", "eventTime": "2026-11-20T17:03:59Z",
         "errorCode": "ProvisionedThroughputExceededException", "errorMessage": "Rate exceeded",
@@ -85,90 +93,135 @@ fn what_the_report_needs_is_kept() {
     assert_eq!(call.caller.source_ip.as_deref(), Some("10.0.0.1"));
 }
 
-#[test]
-fn an_alarm_names_the_one_stream_that_its_metrics_watch() {
-    let alarm = |metrics: Value| {
-        let event = json!({
-            "detail-type": "CloudWatch Alarm State Change", "source": "aws.cloudwatch",
-            "account": "123456789012", "region": "us-east-1",
-            "detail": {
-                "alarmName": "a", "configuration": { "metrics": metrics },
-                "state": { "value": "ALARM", "timestamp": "2026-11-20T17:04:40.989+0000" },
-            },
-        });
-        match parse(&event) {
-            Ok(Signal::Alarm(alarm)) => alarm,
-            other => panic!("not an alarm: {other:?}"),
-        }
-    };
-    let metric = |namespace: &str, dimensions: Value| json!({ "metricStat": { "metric": { "namespace": namespace, "dimensions": dimensions } } });
-    let orders = metric("AWS/Kinesis", json!({ "StreamName": "orders" }));
-    let math = json!({ "expression": "m1 / m2", "returnData": true });
-    let one = alarm(json!([math, orders, orders]));
-    assert_eq!(one.stream.map(|s| s.to_string()), arn("orders"));
-    assert_eq!(one.time.map(|t| t.timestamp_millis()), Some(1_795_194_280_989));
-    assert!(one.metrics.is_empty(), "unnamed");
-    let named = |name: &str| {
-        let dimensions = json!({ "StreamName": "orders" });
-        json!({ "metricStat": { "metric": { "namespace": "AWS/Kinesis", "name": name, "dimensions": dimensions } } })
-    };
-    let both = alarm(json!([math, named("SubscribeToShard.Success"), named("SubscribeToShard.RateExceeded")]));
-    let names = both.metrics.iter().map(String::as_str).collect::<Vec<_>>();
-    assert_eq!(names, ["SubscribeToShard.RateExceeded", "SubscribeToShard.Success"]);
-    for query in [
-        r#"SELECT SUM("SubscribeToShard.RateExceeded") FROM SCHEMA("AWS/Kinesis", StreamName) GROUP BY StreamName"#,
-        r#"SELECT SUM( "SubscribeToShard.RateExceeded" ) FROM "AWS/Kinesis""#,
-    ] {
-        let queried = alarm(json!([{ "expression": query }])).metrics;
-        assert!(queried.iter().eq(["SubscribeToShard.RateExceeded"]), "{queried:?}");
+fn alarm(metrics: Value) -> Alarm {
+    let event = json!({
+        "detail-type": "CloudWatch Alarm State Change", "source": "aws.cloudwatch",
+        "account": "123456789012", "region": "us-east-1",
+        "detail": {
+            "alarmName": "a", "configuration": { "metrics": metrics },
+            "state": { "value": "ALARM", "timestamp": "2026-11-20T17:04:40.989+0000" },
+        },
+    });
+    match parse(&event) {
+        Ok(Signal::Alarm(alarm)) => alarm,
+        other => panic!("not an alarm: {other:?}"),
     }
-    let two = alarm(json!([orders, metric("AWS/Kinesis", json!({ "StreamName": "clicks" }))]));
-    assert_eq!((two.on_kinesis, two.stream), (true, None));
-    let ours = alarm(json!([metric("Unthrottle", json!({ "StreamName": "orders" }))]));
-    assert_eq!((ours.on_kinesis, ours.stream), (false, None), "our own metric can never wake us");
+}
+
+/// A metric of an alarm, without a name.
+fn metric(namespace: &str, stream: &str) -> Value {
+    let dimensions = json!({ "StreamName": stream });
+    json!({ "metricStat": { "metric": { "namespace": namespace, "dimensions": dimensions } } })
+}
+
+/// A metric of the stream `orders`.
+fn named(name: &str) -> Value {
+    let mut metric = metric("AWS/Kinesis", "orders");
+    metric["metricStat"]["metric"]["name"] = name.into();
+    metric
+}
+
+fn math() -> Value {
+    json!({ "expression": "m1 / m2", "returnData": true })
 }
 
 #[test]
-fn a_person_asks_by_name_or_by_arn() {
-    for asked in [json!({ "stream": "orders" }), json!({ "stream": arn("orders") })] {
-        let signal = parse(&asked).expect("an ask");
-        assert_eq!(signal.stream().map(ToString::to_string), arn("orders"));
-        assert_eq!((signal.time(), signal.mode()), (None, None));
-    }
+fn an_alarm_names_the_one_stream_of_its_metrics() {
+    let orders = metric("AWS/Kinesis", "orders");
+    let alarm = alarm(json!([math(), orders, orders]));
+    assert_eq!(alarm.stream.map(|s| s.to_string()), arn("orders"));
+    assert_eq!(alarm.time.map(|t| t.timestamp_millis()), Some(1_795_194_280_989));
+}
+
+#[test]
+fn an_alarm_on_two_streams_names_none() {
+    let two = alarm(json!([metric("AWS/Kinesis", "orders"), metric("AWS/Kinesis", "clicks")]));
+    assert_eq!((two.on_kinesis, two.stream), (true, None));
+}
+
+#[test]
+fn an_alarm_on_our_own_metric_never_wakes_us() {
+    let ours = alarm(json!([metric("Unthrottle", "orders")]));
+    assert_eq!((ours.on_kinesis, ours.stream), (false, None));
+}
+
+/// Asserts the metrics of an alarm.
+#[track_caller]
+fn has_metrics(metrics: Value, names: &[&str]) {
+    assert!(alarm(metrics.clone()).metrics.iter().eq(names), "{metrics}");
+}
+
+rows! { has_metrics;
+    an_alarm_without_names_has_no_metrics: json!([math(), metric("AWS/Kinesis", "orders")]) => &[];
+    an_alarm_has_the_metrics_of_its_math:
+        json!([math(), named("SubscribeToShard.Success"), named("SubscribeToShard.RateExceeded")])
+        => &["SubscribeToShard.RateExceeded", "SubscribeToShard.Success"];
+    an_alarm_has_the_metric_of_a_query_with_a_schema:
+        json!([{ "expression": "SELECT SUM(\"SubscribeToShard.RateExceeded\") \
+            FROM SCHEMA(\"AWS/Kinesis\", StreamName) GROUP BY StreamName" }])
+        => &["SubscribeToShard.RateExceeded"];
+    an_alarm_has_the_metric_of_a_query_with_spaces:
+        json!([{ "expression": "SELECT SUM( \"SubscribeToShard.RateExceeded\" ) FROM \"AWS/Kinesis\"" }])
+        => &["SubscribeToShard.RateExceeded"];
+}
+
+/// Asserts that a person asks about this stream, without a time and without a mode.
+#[track_caller]
+fn asks(payload: Value, stream: Option<String>) {
+    let signal = parse(&payload).expect("an ask");
+    assert_eq!(signal.stream().map(ToString::to_string), stream);
+    assert_eq!((signal.time(), signal.mode()), (None, None));
+}
+
+rows! { asks;
+    a_person_asks_by_name: json!({ "stream": "orders" }) => arn("orders");
+    a_person_asks_by_arn: json!({ "stream": arn("orders") }) => arn("orders");
+}
+
+#[test]
+fn a_person_asks_in_observe_mode() {
     let observe = parse(&json!({ "stream": "orders", "mode": "observe", "message": "why?" })).expect("an ask");
     assert_eq!(observe.mode(), Some(Mode::Observe));
 }
 
-#[test]
-fn what_is_not_understood_is_an_error_that_says_what_came() {
-    for (payload, says) in [
-        (json!(null), "came: null"),
-        (json!([1]), "came: an array"),
-        (json!({}), "came: an empty object"),
-        (json!({ "Records": [], "x": 1 }), "came: an object with `Records`, `x`"),
-        (json!({ "sweep": true }), "an object with `sweep`"),
-        (json!({ "stream": 5 }), "field `stream`: invalid type: integer"),
-        (json!({ "stream": "two words" }), "field `stream`: `two words` is not the name or the ARN"),
-        (json!({ "stream": "orders", "mode": "off" }), "field `mode`: `off` is not heal or observe"),
-        (json!({ "stream": "orders", "mod": "heal" }), "unknown field `mod`"),
-        (json!({ "detail-type": "Scheduled Event", "source": "aws.events", "detail": {} }), "came: `Scheduled Event`"),
-        (json!({ "detail-type": "AWS API Call via CloudTrail", "source": "aws.s3", "detail": {} }), "from `aws.s3`"),
-        (
-            json!({ "detail-type": "AWS API Call via CloudTrail", "source": "aws.kinesis", "detail": {} }),
-            "field `detail`: missing field `eventName`",
-        ),
-        (
-            json!({ "detail-type": "AWS API Call via CloudTrail", "source": "aws.kinesis", "detail": { "eventName": "x", "resources": [{ "ARN": 5 }] } }),
-            "field `detail.resources[0].ARN`: invalid type: integer",
-        ),
-        (json!({ "detail-type": "AWS API Call via CloudTrail" }), "missing field `source`"),
-    ] {
-        let error = parse(&payload).expect_err("not understood");
-        assert!(error.contains(says), "{payload}: {error}");
-    }
+/// Asserts that the payload is an error, and what the error says.
+#[track_caller]
+fn is_refused(payload: Value, says: &str) {
+    let error = parse(&payload).expect_err("not understood");
+    assert!(error.contains(says), "{error}");
 }
 
-/// Any JSON, and JSON that looks like an event but for one thing.
+/// An event of CloudTrail from `source`.
+fn cloudtrail(source: &str, detail: Value) -> Value {
+    json!({ "detail-type": "AWS API Call via CloudTrail", "source": source, "detail": detail })
+}
+
+rows! { is_refused;
+    null_is_refused: json!(null) => "came: null";
+    an_array_is_refused: json!([1]) => "came: an array";
+    an_empty_object_is_refused: json!({}) => "came: an empty object";
+    an_unknown_object_is_refused_with_its_fields:
+        json!({ "Records": [], "x": 1 }) => "came: an object with `Records`, `x`";
+    a_sweep_is_no_signal_of_one_stream: json!({ "sweep": true }) => "an object with `sweep`";
+    a_stream_that_is_a_number_is_refused: json!({ "stream": 5 }) => "field `stream`: invalid type: integer";
+    a_malformed_stream_is_refused:
+        json!({ "stream": "two words" }) => "field `stream`: `two words` is not the name or the ARN";
+    a_person_who_asks_for_mode_off_is_refused:
+        json!({ "stream": "orders", "mode": "off" }) => "field `mode`: `off` is not heal or observe";
+    an_unknown_field_is_refused: json!({ "stream": "orders", "mod": "heal" }) => "unknown field `mod`";
+    another_type_of_event_is_refused:
+        json!({ "detail-type": "Scheduled Event", "source": "aws.events", "detail": {} }) => "came: `Scheduled Event`";
+    an_event_from_another_source_is_refused: cloudtrail("aws.s3", json!({})) => "from `aws.s3`";
+    an_event_without_a_source_is_refused:
+        json!({ "detail-type": "AWS API Call via CloudTrail" }) => "missing field `source`";
+    a_call_without_its_name_is_refused:
+        cloudtrail("aws.kinesis", json!({})) => "field `detail`: missing field `eventName`";
+    a_resource_that_is_a_number_is_refused:
+        cloudtrail("aws.kinesis", json!({ "eventName": "x", "resources": [{ "ARN": 5 }] }))
+        => "field `detail.resources[0].ARN`: invalid type: integer";
+}
+
+/// Any JSON, and JSON with fields and values of real events.
 fn json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -195,6 +248,9 @@ fn json() -> impl Strategy<Value = Value> {
     })
 }
 
+/// The sample events of the repository.
+const EVENTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../events");
+
 proptest! {
     #[test]
     fn no_payload_makes_the_parser_panic(payload in json()) {
@@ -203,7 +259,7 @@ proptest! {
 
     #[test]
     fn no_change_of_a_real_event_makes_the_parser_panic(sample in 0usize..100, at in 0usize..200, value in json()) {
-        let files: Vec<_> = std::fs::read_dir("events").expect("events/").map(|e| e.expect("readable").path()).collect();
+        let files: Vec<_> = std::fs::read_dir(EVENTS).expect("events/").map(|e| e.expect("readable").path()).collect();
         let text = std::fs::read_to_string(&files[sample % files.len()]).expect("readable");
         let mut event: Value = serde_json::from_str(&text).expect("JSON");
         let mut places = vec![];
@@ -224,17 +280,36 @@ fn pointers(value: &Value, path: String, places: &mut Vec<String>) {
     places.push(path);
 }
 
+fn event(payload: &Value) -> Result<Event, String> {
+    Event::parse(payload, &home()).map_err(|e| e.to_string())
+}
+
+/// Asserts that the event is a sweep, and whether the sweep stays with the changes that are under way.
+#[track_caller]
+fn sweeps(payload: Value, stays: bool) {
+    assert_eq!(event(&payload).expect("a sweep"), Event::Sweep { stays });
+}
+
+/// Asserts that the event is neither a sweep nor a signal.
+#[track_caller]
+fn is_no_sweep(payload: Value, says: &str) {
+    let error = event(&payload).expect_err("no sweep");
+    assert!(error.contains("an object with") && error.contains(says), "{error}");
+}
+
+rows! { sweeps;
+    a_sweep_does_not_stay_by_default: json!({ "sweep": true }) => false;
+    a_sweep_stays_where_the_event_says_so: json!({ "sweep": true, "stay": true }) => true;
+}
+
+rows! { is_no_sweep;
+    a_sweep_that_is_a_word_is_refused: json!({ "sweep": "yes" }) => "`sweep`";
+    a_sweep_that_is_false_is_refused: json!({ "sweep": false }) => "`sweep`";
+    a_sweep_of_one_stream_is_refused: json!({ "sweep": true, "stream": "orders" }) => "`sweep`";
+    a_sweep_that_stays_for_a_word_is_refused: json!({ "sweep": true, "stay": "long" }) => "`sweep`";
+}
+
 #[test]
-fn a_sweep_is_no_signal_of_one_stream() {
-    let event = |payload: &Value| Event::parse(payload, &home());
-    assert_eq!(event(&json!({ "sweep": true })).expect("a sweep"), Event::Sweep { stays: false });
-    assert_eq!(event(&json!({ "sweep": true, "stay": true })).expect("a sweep"), Event::Sweep { stays: true });
+fn a_stream_without_a_sweep_is_a_signal_of_one_stream() {
     assert!(matches!(event(&json!({ "stream": "orders" })), Ok(Event::One(_))));
-    let unclear = json!({ "sweep": true, "stay": "long" });
-    for odd in
-        [json!({ "sweep": "yes" }), json!({ "sweep": false }), json!({ "sweep": true, "stream": "orders" }), unclear]
-    {
-        let error = event(&odd).expect_err("no sweep").to_string();
-        assert!(error.contains("an object with") && error.contains("`sweep`"), "{error}");
-    }
 }

@@ -1,0 +1,124 @@
+//! What the AutoFix and Reverted metrics rebuild of a memory that was deleted, or put back from a copy.
+
+use crate::common::{Fixture, hours_ago, minutes_ago, now, seconds_ago, settled};
+use crate::decides;
+use chrono::{DateTime, Utc};
+use unthrottle_core::memory::Memory;
+use unthrottle_core::observation::Minute;
+use unthrottle_core::policy::{Permission, Policy};
+
+fn deny(policy: &mut Policy) {
+    policy.on_demand = Permission::Deny;
+}
+
+fn load() -> Fixture {
+    Fixture::under_load(4, 6000.0)
+}
+
+/// The metric shows ten reshards, one an hour, the last `minutes` ago.
+fn ten_published(fixture: Fixture, minutes: i64) -> Fixture {
+    (0..10).fold(fixture, |fixture, n| fixture.published(minutes_ago(minutes + 60 * n)))
+}
+
+/// The memory has a change of two hours ago, which the metric shows.
+fn remembered() -> Fixture {
+    load().memory(&settled(2, 4, 7200, 60)).published(seconds_ago(7200))
+}
+
+/// The metric shows as many changes in a minute as it can count.
+fn countless(fixture: Fixture) -> Fixture {
+    fixture.with(|f| {
+        let minute = Minute::of(minutes_ago(30));
+        f.observation.traffic.auto_fixes.insert(minute, u32::MAX);
+        f.observation.traffic.mode_switches.insert(minute, u32::MAX);
+    })
+}
+
+/// The same, where all of them were reshards too.
+fn countless_reshards() -> Fixture {
+    countless(load()).with(|f| {
+        f.observation.traffic.reshards.insert(Minute::of(minutes_ago(30)), u32::MAX);
+    })
+}
+
+rows! { decides;
+    a_remembered_change_may_be_followed: remembered() => "scale_shards";
+    a_later_change_that_only_the_metric_knows_settles: remembered().published(minutes_ago(3)) => "settling";
+    changes_that_only_the_metric_knows_spend_the_budget:
+        ten_published(remembered(), 60).policy(deny) => "reshard_budget_spent";
+    a_lost_change_of_three_minutes_ago_settles: load().published(minutes_ago(3)) => "settling";
+    ten_lost_changes_spend_the_budget: ten_published(load(), 30).policy(deny) => "reshard_budget_spent";
+    any_number_of_switches_can_be_read: countless(load()).policy(deny) => "scale_shards";
+    any_number_of_reshards_can_be_read: countless_reshards().policy(deny) => "reshard_budget_spent";
+}
+
+#[test]
+fn a_lost_memory_is_rebuilt_from_the_auto_fix_metric() {
+    let decision = load().published(minutes_ago(30)).published(minutes_ago(90)).decide();
+    assert_eq!(decision.evidence.memory_lost, Some(true));
+    assert_eq!(decision.evidence.reshards_last_24_hours, Some(2));
+    let memory = decision.memory.expect("an intent");
+    assert_eq!((memory.reverts.len(), memory.reshards.len(), memory.base), (1, 3, Some(4)));
+}
+
+/// A memory with a notification and without a change.
+fn notified() -> Memory {
+    Memory { notified: Some(("at_max_shards".into(), minutes_ago(1))), ..Memory::default() }
+}
+
+#[test]
+fn a_memory_without_a_change_is_whole_where_the_metric_shows_none() {
+    decides(load().memory(&notified()), "scale_shards");
+}
+
+#[test]
+fn a_memory_without_the_change_that_the_metric_shows_is_lost() {
+    let fixture = load().memory(&notified()).published(minutes_ago(3));
+    assert_eq!((fixture.code(), fixture.decide().evidence.memory_lost), ("settling", Some(true)));
+    assert_eq!(fixture.decide().memory.expect("rebuilt").notified, notified().notified, "the rest stays");
+}
+
+/// The Reverted metric shows a revert.
+fn reverted(fixture: Fixture, minutes: i64) -> Fixture {
+    fixture.with(|f| {
+        f.observation.traffic.reverts.insert(Minute::of(minutes_ago(minutes)), 1);
+    })
+}
+
+/// A stream of two shards whose memory is lost. The metric shows two changes, so that the last one was reverted.
+fn lost() -> Fixture {
+    Fixture::under_load(2, 3000.0).published(minutes_ago(30)).published(minutes_ago(90))
+}
+
+/// When a run finds a revert: the start of the minute before.
+fn found() -> DateTime<Utc> {
+    Minute::of(now()).plus(-1).start()
+}
+
+/// Asserts the code, and when a revert is found that the metric does not show.
+#[track_caller]
+fn finds(fixture: Fixture, expected: (&str, Option<DateTime<Utc>>)) {
+    let decision = fixture.decide();
+    assert_eq!((decision.verdict.code(), decision.reverted), expected);
+}
+
+rows! { finds;
+    a_revert_behind_a_lost_memory_is_found: lost() => ("scale_shards", Some(found()));
+    a_revert_that_the_metric_shows_since_the_last_change_is_not_found_again:
+        reverted(lost(), 20) => ("scale_shards", None);
+    a_second_revert_behind_a_lost_memory_wins: reverted(lost(), 60) => ("tug_of_war", Some(found()));
+}
+
+#[test]
+fn a_rebuilt_memory_keeps_a_revert_before_the_metric_shows_it() {
+    let memory = reverted(lost(), 60).decide().memory.expect("rebuilt");
+    assert_eq!(memory.reverts, [Minute::of(minutes_ago(60)).start(), found()]);
+    let recorded = reverted(lost().memory(&memory), 60).decide();
+    assert_eq!((recorded.verdict.code(), recorded.reverted, recorded.memory), ("tug_of_war", None, None));
+}
+
+#[test]
+fn a_memory_that_was_put_back_knows_less_than_the_metric() {
+    let back = Fixture::under_load(2, 3000.0).memory(&settled(1, 2, 3600, 60)).published(hours_ago(1));
+    decides(reverted(reverted(back, 90), 200), "tug_of_war");
+}

@@ -1,0 +1,47 @@
+//! The decision table. Each row is a test: its name says the situation and the decision, and
+//! `cargo test -p unthrottle-core NAME` runs it alone.
+
+#[macro_use]
+#[path = "../common/mod.rs"]
+mod common;
+
+mod bounds;
+mod cost;
+mod diagnosis;
+mod evidence;
+mod external;
+mod fleet;
+mod hot_key;
+mod hot_shards;
+mod lost_memory;
+mod notify;
+mod on_demand;
+mod pending;
+mod readers;
+mod reads;
+mod restore;
+mod restore_by_hand;
+mod settling;
+mod stream;
+mod switch_back;
+mod triage;
+mod unpublished;
+mod verify;
+mod writes;
+
+use common::Fixture;
+
+/// Asserts the code of the decision.
+#[track_caller]
+fn decides(fixture: Fixture, code: &str) {
+    assert_eq!(fixture.code(), code);
+}
+
+/// Asserts that the sentence of the decision has each of these parts.
+#[track_caller]
+fn says<const N: usize>(fixture: Fixture, parts: [&str; N]) {
+    let sentence = fixture.sentence();
+    for part in parts {
+        assert!(sentence.contains(part), "`{part}` is missing: {sentence}");
+    }
+}

@@ -1,0 +1,148 @@
+//! When shards that we opened are closed again.
+
+use crate::common::{self, Fixture, MIB, hours_ago, minutes_ago, offered};
+use crate::{decides, says};
+use unthrottle_core::decision::{Bound, Remedy, Verdict};
+use unthrottle_core::memory::{Change, ChangeKind, Memory};
+use unthrottle_core::observation::MinuteTraffic;
+
+/// Four shards that we raised from one, `hours` before now, without throttling since. `load`: records of 1 KiB a second.
+/// The policy allows a restore after six hours.
+pub fn raised(hours: i64, load: f64) -> Fixture {
+    let fixture = Fixture::new(4).minutes(-1439..=0, offered(load, 4)).memory(&common::raised(hours)).asked();
+    fixture.policy(|p| p.restore_after_hours = 6)
+}
+
+/// The same with its first step down, from eight to four shards, `minutes` before now.
+fn stepped_down(minutes: i64) -> Fixture {
+    let at = minutes_ago(minutes);
+    let mut memory = Memory::default().intend(Change::intent(ChangeKind::Restore, 8, 4, at), false);
+    let change = memory.change.as_mut().expect("just made");
+    (change.settled, change.published) = (Some(at), Some(at));
+    memory.base = Some(1);
+    raised(7, 500.0).memory(&memory)
+}
+
+/// The same, raised from two shards, where the stream refused records when it took `accepted` a second.
+fn throttled_at(accepted: f64) -> Fixture {
+    let refused = MinuteTraffic { write_throttled: 6_000.0, ..offered(accepted, 4) };
+    raised(7, 1450.0).minutes(-460..=-450, refused).remembering(|memory| memory.base = Some(2))
+}
+
+/// Asserts the shards before and after a restore, and the bound that makes it a partial step. `None`: no restore.
+#[track_caller]
+fn restores(fixture: Fixture, expected: Option<(u32, u32, Option<Bound>)>) {
+    let restored = match fixture.decide().verdict {
+        Verdict::Act(Remedy::Restore { from, to, partial }) => Some((from, to, partial)),
+        _ => None,
+    };
+    assert_eq!(restored, expected);
+}
+
+rows! { restores;
+    a_restore_never_goes_below_half: raised(7, 500.0) => Some((4, 2, Some(Bound::Half)));
+    // 2 of 0.75 are 2.7.
+    a_restore_never_goes_below_the_peak: raised(7, 2000.0) => Some((4, 3, Some(Bound::Peak)));
+    a_restore_never_goes_below_the_peak_of_reads:
+        raised(7, 500.0).minutes(-60..=-60, MinuteTraffic { get_records_bytes: 4.0 * MIB, ..offered(500.0, 4) })
+        => Some((4, 3, Some(Bound::Peak)));
+    a_restore_never_goes_below_the_shards_from_before:
+        raised(7, 500.0).remembering(|memory| memory.base = Some(3)) => Some((4, 3, None));
+    a_restore_never_goes_below_the_minimum:
+        raised(7, 500.0).policy(|p| p.min_shards = 3) => Some((4, 3, Some(Bound::MinShards)));
+    a_restore_goes_on_an_hour_after_its_first_step: stepped_down(70) => Some((4, 2, Some(Bound::Half)));
+    a_restore_waits_an_hour_after_its_first_step: stepped_down(55) => None;
+}
+
+rows! { restores;
+    // Two full shards, and 1.45 of 0.75 are 1.9.
+    a_restore_goes_to_two_shards_where_two_full_ones_throttled: throttled_at(2000.0) => Some((4, 2, None));
+    a_restore_goes_to_three_shards_where_two_at_80_percent_throttled:
+        throttled_at(1600.0) => Some((4, 3, Some(Bound::Peak)));
+    a_burst_in_a_quiet_minute_does_not_bound_a_restore: throttled_at(500.0) => Some((4, 2, None));
+}
+
+/// The same, where readers are two minutes behind.
+pub fn with_late_readers() -> Fixture {
+    let late = MinuteTraffic { iterator_age_ms: Some(120_000.0), ..offered(500.0, 4) };
+    raised(7, 500.0).minutes(0..=0, late)
+}
+
+/// The same after `reshards` reshards today.
+fn after_reshards(reshards: i64) -> Fixture {
+    (0..reshards).fold(raised(7, 500.0), |fixture, n| fixture.published(hours_ago(7 + n)))
+}
+
+rows! { decides;
+    a_raised_stream_without_throttling_for_as_long_as_is_set_is_restored: raised(7, 500.0) => "restore";
+    a_raised_stream_stays_where_restoring_is_off:
+        raised(7, 500.0).policy(|p| p.restore_after_hours = 0) => "healthy";
+    a_stream_that_was_raised_five_hours_ago_stays: raised(5, 500.0) => "healthy";
+    a_raised_stream_whose_peak_needs_all_shards_stays: raised(7, 2900.0) => "healthy";
+    a_raised_stream_whose_peak_of_one_minute_needs_all_shards_stays:
+        raised(7, 500.0).minutes(-300..=-300, offered(2900.0, 4)) => "healthy";
+    a_raised_stream_that_throttled_five_hours_ago_stays:
+        raised(7, 500.0).minutes(-300..=-300, offered(5000.0, 4)) => "healthy";
+    a_raised_stream_that_throttled_seven_hours_ago_is_restored:
+        raised(8, 500.0).minutes(-420..=-420, offered(5000.0, 4)) => "restore";
+    a_raised_stream_whose_readers_are_behind_stays: with_late_readers() => "healthy";
+    a_raised_stream_that_another_person_resized_settles:
+        raised(7, 500.0).stream(|s| s.open_shards = 5) => "settling";
+    a_raised_stream_stays_after_eight_reshards_today: after_reshards(8) => "healthy";
+    a_raised_stream_is_restored_after_seven_reshards_today: after_reshards(7) => "restore";
+    a_raised_stream_stays_where_aws_refused_a_restore_today:
+        raised(7, 500.0)
+            .remembering(|memory| *memory = memory.refuse(ChangeKind::Restore, hours_ago(2), false))
+        => "healthy";
+    a_raised_stream_stays_where_the_quota_has_no_headroom_for_a_reshard:
+        raised(7, 500.0).shards_left(1) => "healthy";
+    a_stream_that_was_never_raised_stays:
+        Fixture::new(4).minutes(-1439..=0, offered(500.0, 4)).policy(|p| p.restore_after_hours = 6) => "healthy";
+}
+
+/// The memory also has a change that we announced `hours` before now.
+fn announced(kind: ChangeKind, to: u32, hours: i64) -> Fixture {
+    raised(7, 500.0).remembering(|memory| {
+        *memory = memory.intend(Change::intent(kind, 4, to, hours_ago(hours)), false);
+    })
+}
+
+/// AWS refused that change.
+fn refused(kind: ChangeKind, to: u32, hours: i64) -> Fixture {
+    announced(kind, to, hours).remembering(|memory| *memory = memory.refuse(kind, hours_ago(hours), true))
+}
+
+/// AWS refused a restore 30 hours ago, of a stream that was raised 31 hours ago.
+fn restore_refused_yesterday() -> Fixture {
+    raised(31, 500.0).memory(&refused(ChangeKind::Restore, 2, 30).remembered())
+}
+
+rows! { decides;
+    a_raised_stream_is_restored_though_aws_refused_a_later_change:
+        refused(ChangeKind::Scale, 8, 7) => "restore";
+    a_raised_stream_is_restored_though_a_later_change_was_never_made:
+        announced(ChangeKind::Scale, 8, 7) => "restore";
+    a_raised_stream_is_restored_though_aws_refused_a_restore_yesterday:
+        restore_refused_yesterday() => "restore";
+}
+
+rows! { says;
+    a_restore_says_the_shards_and_the_bound: raised(7, 500.0) => ["Changed 4 → 2 shards", "halves"];
+}
+
+#[test]
+fn a_partial_restore_keeps_the_shards_from_before_and_has_a_cost() {
+    let decision = raised(7, 500.0).decide();
+    assert!(decision.cost.expect("an act").after_usd_per_hour > 0.0);
+    assert_eq!(decision.memory.expect("an intent").base, Some(1), "kept until it is reached");
+}
+
+#[test]
+fn a_restore_that_is_not_possible_is_recorded_once_an_hour() {
+    let needed = || raised(7, 2900.0);
+    let memory = needed().decide().memory.expect("a new record");
+    assert_eq!(memory.restore_tried, Some(common::now()));
+    assert_eq!(needed().memory(&memory).decide().memory, None);
+    let old = Memory { restore_tried: Some(hours_ago(1)), ..memory.clone() };
+    assert_eq!(needed().memory(&old).decide().memory, Some(memory));
+}

@@ -1,0 +1,133 @@
+//! What a change of ours that is young, unfinished or refused decides.
+
+use crate::common::{Fixture, minutes_ago, now, offered, scaled, seconds_ago, settled};
+use crate::decides;
+use chrono::TimeDelta;
+use unthrottle_core::memory::{Change, ChangeKind, Memory, ShardMetrics};
+
+fn load() -> Fixture {
+    Fixture::under_load(2, 3000.0)
+}
+
+/// AWS refused a scale `count` times in a row, the last time `seconds` before now.
+fn refused(count: u32, seconds: i64) -> Memory {
+    (0..count).fold(Memory::default(), |memory, _| memory.refuse(ChangeKind::Scale, seconds_ago(seconds), true))
+}
+
+/// AWS refused the change that we announced `seconds` before now.
+fn announced_and_refused(seconds: i64) -> Memory {
+    scaled(2, 4, seconds).refuse(ChangeKind::Scale, seconds_ago(seconds), true)
+}
+
+rows! { decides;
+    an_intent_of_30_seconds_settles: load().changed(2, 4, 30) => "settling";
+    an_intent_of_44_seconds_settles: load().changed(2, 4, 44) => "settling";
+    an_intent_of_45_seconds_is_made_again_for_the_retry_of_lambda: load().changed(2, 4, 45) => "scale_shards";
+    an_intent_that_was_never_applied_is_made_again: load().changed(2, 4, 121) => "scale_shards";
+    a_change_without_a_published_minute_since_settles:
+        load().stream(|s| s.open_shards = 4).changed(2, 4, 60) => "settling";
+    a_change_that_settled_before_the_last_published_minute_may_be_followed:
+        load().memory(&settled(1, 2, 400, 60)) => "scale_shards";
+}
+
+rows! { decides;
+    an_intent_that_aws_has_just_refused_waits: load().memory(&announced_and_refused(30)) => "refused_lately";
+    an_intent_that_aws_refused_a_minute_ago_is_made_again: load().memory(&announced_and_refused(70)) => "scale_shards";
+    a_refusal_of_50_seconds_waits: load().memory(&refused(1, 50)) => "refused_lately";
+    a_refusal_of_61_seconds_is_over: load().memory(&refused(1, 61)) => "scale_shards";
+    two_refusals_within_the_hour_wait: load().memory(&refused(2, 3590)) => "refused_lately";
+    two_refusals_of_an_hour_ago_switch_the_mode: load().memory(&refused(2, 3601)) => "switch_to_on_demand";
+}
+
+#[test]
+fn the_first_observation_after_a_change_records_when_it_settled() {
+    let change = Fixture::under_load(4, 3000.0).changed(2, 4, 70).decide().memory.and_then(|m| m.change);
+    assert_eq!(change.expect("news").settled, Some(now()));
+}
+
+#[test]
+fn a_late_first_observation_records_that_the_change_settled_after_15_minutes() {
+    let change = Fixture::under_load(4, 3000.0).changed(2, 4, 3600).decide().memory.and_then(|m| m.change);
+    let change = change.expect("news");
+    assert_eq!(change.settled, Some(change.at + TimeDelta::minutes(15)));
+}
+
+/// A change of `kind` that we announced 70 minutes ago, and never made.
+fn announced(kind: ChangeKind) -> Memory {
+    Memory::default().intend(Change::intent(kind, 8, 8, minutes_ago(70)), false)
+}
+
+/// The same, where the memory has shard metrics that we switched on.
+fn announced_with_metrics_on(kind: ChangeKind) -> Memory {
+    Memory { shard_metrics: Some(ShardMetrics { on: Some([true; 3]), at: minutes_ago(70) }), ..announced(kind) }
+}
+
+fn without_throttling() -> Fixture {
+    Fixture::new(8).minutes(-9..=0, offered(1000.0, 8)).asked()
+}
+
+#[test]
+fn metrics_that_were_announced_and_never_switched_on_leave_no_trace() {
+    let announced = announced_with_metrics_on(ChangeKind::EnableShardMetrics);
+    let memory = without_throttling().memory(&announced).decide().memory.expect("news");
+    assert_eq!(memory.shard_metrics, None);
+    let external = without_throttling().shard_metrics().memory(&memory);
+    assert_ne!(external.code(), "disable_shard_metrics", "another person switched them on later");
+}
+
+#[test]
+fn a_switch_that_was_announced_and_never_made_leaves_no_trace() {
+    let announced = Memory { was_provisioned: true, ..announced(ChangeKind::Switch) };
+    assert!(!without_throttling().memory(&announced).decide().memory.expect("news").was_provisioned);
+}
+
+#[test]
+fn metrics_that_were_announced_off_and_stay_on_are_switched_off_again() {
+    let announced = announced_with_metrics_on(ChangeKind::DisableShardMetrics);
+    decides(without_throttling().shard_metrics().memory(&announced), "disable_shard_metrics");
+}
+
+#[test]
+fn metrics_that_were_announced_off_and_are_off_are_recorded_as_off() {
+    let announced = announced_with_metrics_on(ChangeKind::DisableShardMetrics);
+    let done = without_throttling().memory(&announced).decide().memory.expect("news");
+    assert_eq!(done.shard_metrics.map(|metrics| metrics.on), Some(None));
+}
+
+/// An incident that began when the stream had one shard, and our change from there to two.
+fn incident() -> Memory {
+    Memory { base: Some(1), ..settled(1, 2, 400, 60) }
+}
+
+#[test]
+fn the_first_change_of_an_incident_keeps_the_shards_from_before() {
+    assert_eq!(load().decide().memory.expect("an intent").base, Some(2));
+}
+
+#[test]
+fn a_later_change_of_an_incident_keeps_the_shards_from_before_the_first() {
+    assert_eq!(load().memory(&incident()).decide().memory.expect("an intent").base, Some(1));
+}
+
+#[test]
+fn a_resize_by_another_person_forgets_the_shards_from_before_the_incident() {
+    let decision = Fixture::under_load(3, 4000.0).memory(&incident()).decide();
+    assert_eq!((decision.verdict.code(), decision.memory.expect("news").base), ("settling", None));
+}
+
+#[test]
+fn a_reverted_change_settles_and_is_recorded_as_a_revert() {
+    let decision = load().changed(2, 4, 400).published(seconds_ago(400)).decide();
+    assert_eq!(decision.verdict.code(), "settling");
+    assert_eq!(decision.memory.expect("news").reverts.len(), 1);
+}
+
+#[test]
+fn a_published_datum_shows_that_the_change_was_made_though_a_second_run_was_refused() {
+    let at = seconds_ago(120);
+    let intent = Memory::default().intend(Change::intent(ChangeKind::Scale, 2, 4, at), false);
+    let refused = intent.refuse(ChangeKind::Scale, at + TimeDelta::seconds(1), true);
+    let found = |fixture: Fixture| fixture.memory(&refused).asked().decide().memory.and_then(|memory| memory.refused);
+    assert_eq!(found(Fixture::under_load(4, 6000.0).published(at)), None, "its datum is there: it was made");
+    assert!(found(Fixture::under_load(4, 6000.0)).is_some(), "a person may have made it");
+}

@@ -1,0 +1,115 @@
+//! How many shards a throttled writer gets.
+
+use crate::common::{Fixture, hours_ago, offered, seconds_ago, settled};
+use crate::{decides, says};
+use unthrottle_core::decision::{Bound, Remedy, Verdict};
+use unthrottle_core::memory::Memory;
+use unthrottle_core::observation::MinuteTraffic;
+use unthrottle_core::policy::Permission;
+
+/// Asserts the shards before and after a scale, and the bound that makes it a partial step.
+#[track_caller]
+pub fn scales(fixture: Fixture, expected: (u32, u32, Option<Bound>)) {
+    match fixture.decide().verdict {
+        Verdict::Act(Remedy::ScaleShards { from, to, partial }) => assert_eq!((from, to, partial), expected),
+        other => panic!("no scale_shards: {other:?}"),
+    }
+}
+
+/// Eight shards under a load that needs twelve, with `left` shards left in the account.
+fn with_shards_left(left: u32) -> Fixture {
+    Fixture::under_load(8, 9500.0).shards_left(left)
+}
+
+/// The cost of that stream with `shards` shards, USD an hour. A shard costs $0.015 an hour.
+fn hourly_cost(shards: u32) -> f64 {
+    let cost = Fixture::under_load(8, 9500.0).decide().cost.expect("known");
+    cost.before_usd_per_hour + f64::from(shards - 8) * 0.015
+}
+
+fn deny(fixture: Fixture) -> Fixture {
+    fixture.policy(|p| p.on_demand = Permission::Deny)
+}
+
+rows! { decides;
+    more_load_than_the_shards_take_scales: Fixture::under_load(2, 3000.0) => "scale_shards";
+    more_load_than_the_shards_take_scales_for_a_person_who_asks:
+        Fixture::under_load(2, 3000.0).asked() => "scale_shards";
+    shards_enough_for_the_load_are_skewed:
+        Fixture::new(8).minutes(-9..=0, MinuteTraffic { write_throttled: 60_000.0, ..offered(2000.0, 8) })
+        => "skew_suspected";
+    limits_that_aws_does_not_return_do_not_bound:
+        Fixture::under_load(2, 3000.0).with(|f| f.observation.limits = None) => "scale_shards";
+}
+
+rows! { scales;
+    the_target_carries_2_2_mib_at_the_target_utilization: Fixture::under_load(2, 2200.0) => (2, 3, None);
+    // 4.6 of 0.75 is 6.13.
+    the_target_carries_4_6_mib_at_the_target_utilization: Fixture::under_load(4, 4600.0) => (4, 7, None);
+    // 10.9 is 11, and 12 is one and a half times 8.
+    a_target_at_half_as_much_again_is_round: Fixture::under_load(8, 8200.0) => (8, 12, None);
+    a_load_beyond_double_doubles: Fixture::under_load(2, 9000.0) => (2, 4, Some(Bound::Double));
+    a_load_of_unknown_size_doubles:
+        Fixture::new(3).minutes(-9..=0, MinuteTraffic { write_throttled: 600.0, ..MinuteTraffic::default() })
+        => (3, 6, None);
+}
+
+/// Eight shards after `changes` verified changes today, and a load that needs twelve.
+fn after_changes(changes: i64) -> Fixture {
+    let mut memory = settled(6, 8, 6 * 3_600, 60);
+    memory.change.iter_mut().for_each(|change| change.healed = change.settled);
+    memory.reshards = (1..changes).rev().map(|n| hours_ago(6 + n)).chain(memory.reshards).collect();
+    Fixture::under_load(8, 9000.0).memory(&memory)
+}
+
+/// The same after two changes of one incident.
+fn after_two_changes_of_one_incident() -> Fixture {
+    let memory = settled(4, 8, 400, 60);
+    let reshards = [seconds_ago(900)].into_iter().chain(memory.reshards.clone()).collect();
+    Fixture::under_load(8, 9000.0).memory(&Memory { reshards, ..memory })
+}
+
+rows! { scales;
+    a_load_that_outgrows_one_change_of_the_day_gets_what_it_needs: after_changes(1) => (8, 12, None);
+    // 24, but AWS doubles at most.
+    a_load_that_outgrows_two_changes_of_the_day_gets_twice_what_it_needs: after_changes(2) => (8, 16, None);
+    two_changes_of_one_incident_get_no_more_than_the_load_needs:
+        after_two_changes_of_one_incident() => (8, 12, None);
+    twice_what_a_load_needs_ends_at_the_maximum_without_a_bound:
+        after_changes(2).policy(|p| p.max_shards = 14) => (8, 14, None);
+    a_maximum_below_what_a_load_needs_is_named:
+        after_changes(2).policy(|p| p.max_shards = 11) => (8, 11, Some(Bound::MaxShards));
+}
+
+rows! { scales;
+    a_step_to_the_maximum_names_the_maximum:
+        Fixture::under_load(4, 9000.0).policy(|p| p.max_shards = 6) => (4, 6, Some(Bound::MaxShards));
+    // AWS opens 12 shards beside the 8 on the way to 14.
+    a_step_that_the_quota_has_room_for_is_whole: with_shards_left(12) => (8, 14, None);
+    a_quota_too_small_for_the_step_lets_the_stream_double: with_shards_left(11) => (8, 16, None);
+    doubling_needs_no_short_lived_shards: with_shards_left(8) => (8, 16, None);
+    // 8 → 12 needs 16 shards on the way.
+    a_step_below_the_maximum_names_the_quota:
+        with_shards_left(8).policy(|p| (p.max_shards, p.max_shards_ceiling) = (15, 15))
+        => (8, 12, Some(Bound::AccountQuota));
+    // 9 shards, not 10.
+    a_step_to_the_maximum_of_cost_names_the_cost:
+        Fixture::under_load(8, 9500.0).policy(|p| p.max_hourly_cost = Some(hourly_cost(9) + 0.001))
+        => (8, 9, Some(Bound::MaxCost));
+}
+
+#[test]
+fn a_quota_with_room_for_one_shard_splits_the_widest() {
+    let fixture = deny(with_shards_left(7));
+    let decision = fixture.decide();
+    let partial = Some(Bound::AccountQuota);
+    let is_partial = matches!(&decision.verdict, Verdict::Act(Remedy::SplitShard { partial: p, .. }) if *p == partial);
+    assert!(is_partial, "{:?}", decision.verdict);
+    assert_eq!(decision.memory.expect("an intent").split_histories, [], "the split diagnoses nothing");
+    says(fixture, ["a partial step: the account's shard quota"]);
+}
+
+#[test]
+fn a_full_quota_without_on_demand_mode_holds() {
+    decides(deny(with_shards_left(0)), "at_account_quota");
+}
