@@ -104,7 +104,7 @@ fn build(what: &[&str]) {
     let cargo = std::env::var_os("CARGO").unwrap_or("cargo".into());
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
     let status = Command::new(cargo)
-        .args(["build", "--quiet", "--locked", "--release", "--no-default-features"])
+        .args(["build", "--quiet", "--locked", "--release"])
         .args(what)
         .arg("--manifest-path")
         .arg(manifest)

@@ -2,8 +2,10 @@
 
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_cloudwatch::types as cw;
-use aws_sdk_kinesis::config::{BehaviorVersion, Credentials, Region, retry::RetryConfig};
+use aws_sdk_kinesis::config::retry::RetryConfig;
+use aws_sdk_kinesis::config::{Credentials, SharedCredentialsProvider};
 use aws_sdk_kinesis::error::ProvideErrorMetadata;
 use aws_sdk_kinesis::primitives::Blob;
 use aws_sdk_kinesis::types::{PutRecordsRequestEntry, ScalingType, StreamDescriptionSummary, StreamStatus};
@@ -46,22 +48,10 @@ pub struct Aws {
 
 impl Aws {
     pub fn at(url: &str) -> Aws {
-        let credentials = Credentials::new("key", "secret", None, None, "test");
-        let kinesis = aws_sdk_kinesis::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .credentials_provider(credentials.clone())
-            .region(Region::new("us-east-1"))
-            .retry_config(RetryConfig::disabled())
-            .endpoint_url(url);
-        let cloudwatch = aws_sdk_cloudwatch::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .credentials_provider(credentials)
-            .region(Region::new("us-east-1"))
-            .retry_config(RetryConfig::disabled())
-            .endpoint_url(url);
+        let config = config(url).into_builder().retry_config(RetryConfig::disabled()).build();
         Aws {
-            kinesis: aws_sdk_kinesis::Client::from_conf(kinesis.build()),
-            cloudwatch: aws_sdk_cloudwatch::Client::from_conf(cloudwatch.build()),
+            kinesis: aws_sdk_kinesis::Client::new(&config),
+            cloudwatch: aws_sdk_cloudwatch::Client::new(&config),
             local: None,
         }
     }
@@ -192,6 +182,17 @@ impl Aws {
     }
 }
 
+/// The configuration for SDK clients of the account at `url`. It does not depend on the environment.
+pub fn config(url: &str) -> SdkConfig {
+    let credentials = Credentials::new("key", "secret", None, None, "test");
+    SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .endpoint_url(url)
+        .region(Region::new("us-east-1"))
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .build()
+}
+
 /// Where clocks that stand begin: a whole hour.
 pub fn noon() -> DateTime<Utc> {
     DateTime::from_timestamp(1_795_176_000, 0).expect("in range")
@@ -212,9 +213,15 @@ pub fn datapoints(load: Load, minutes: i64, now: DateTime<Utc>) -> Vec<(&'static
     (1..=minutes).flat_map(of_minute).collect()
 }
 
-/// The sample of `events/`.
+/// The root of the workspace. The tests of three packages include this file.
+pub fn root() -> &'static Path {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package.ancestors().find(|folder| folder.join("Cargo.lock").is_file()).expect("a workspace")
+}
+
+/// The sample event of this name in `events/`.
 pub fn sample(name: &str) -> Value {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("events").join(name).with_extension("json");
+    let path = root().join("events").join(name).with_extension("json");
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }

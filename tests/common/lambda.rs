@@ -38,7 +38,7 @@ const START: Duration = Duration::from_secs(20);
 /// and features are what is tested, so Cargo does not build it for us.
 pub fn bootstrap() -> PathBuf {
     let bootstrap = env::var_os("BOOTSTRAP").map_or_else(|| target().join("release/bootstrap"), PathBuf::from);
-    let how = "cargo build --release --no-default-features --bin bootstrap";
+    let how = "cargo build --release --bin bootstrap";
     assert!(bootstrap.is_file(), "{} is missing: `make test` builds it, and so does `{how}`", bootstrap.display());
     bootstrap
 }
