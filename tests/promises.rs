@@ -83,6 +83,7 @@ fn the_core_is_built_without_runtime_sdk_clock_randomness_and_lab() {
     let core = crates_of("unthrottle-core");
     assert!(core.contains("chrono") && core.contains("unthrottle-core"), "{core:?}");
     let impure = ["tokio", "hyper", "tracing", "rand", "getrandom", "chacha20", "iana-time-zone", "unthrottle-lab"];
-    let found: Vec<_> = core.iter().filter(|name| impure.contains(&name.as_str()) || name.starts_with("aws-")).collect();
+    let found: Vec<_> =
+        core.iter().filter(|name| impure.contains(&name.as_str()) || name.starts_with("aws-")).collect();
     assert!(found.is_empty(), "{found:?} in {core:?}");
 }

@@ -77,7 +77,11 @@ async fn tug_of_war(with_memory: bool) {
         }
         fixture.later(2, 3000.0).await;
     }
-    assert_eq!(fixture.aws.counts("Reverted", &[("StreamName", STREAM)]).await.len(), 2, "at the minutes of the changes");
+    assert_eq!(
+        fixture.aws.counts("Reverted", &[("StreamName", STREAM)]).await.len(),
+        2,
+        "at the minutes of the changes"
+    );
     assert_eq!(codes.last(), Some(&"tug_of_war"), "{codes:?}");
     assert_eq!(codes.iter().filter(|code| **code == "scale_shards").count(), 2, "{codes:?}");
     assert_eq!(fixture.shards().await, 2);

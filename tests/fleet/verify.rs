@@ -39,7 +39,11 @@ async fn a_change_is_checked_until_it_has_healed_and_then_left_alone() {
         fixture.account.reset_calls();
         let quiet = fixture.sweep().await.document;
         assert_eq!((quiet.due, quiet.looked), (0, 0), "after {minutes} min: {}", quiet.sentence);
-        assert!(!fixture.account.calls().keys().any(|call| call.starts_with("Kinesis.")), "{:?}", fixture.account.calls());
+        assert!(
+            !fixture.account.calls().keys().any(|call| call.starts_with("Kinesis.")),
+            "{:?}",
+            fixture.account.calls()
+        );
     }
     assert_eq!(fixture.aws.auto_fix(&[("StreamName", STREAM)]).await, 1.0);
 }

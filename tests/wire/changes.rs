@@ -21,7 +21,10 @@ async fn a_throttled_stream_is_scaled_end_to_end() {
     assert!(accepted > 0 && throttled > 0, "{accepted} accepted, {throttled} throttled");
     clock.run().expect("from the past");
     // CloudWatch is taken to publish a minute within five; older datapoints are no news.
-    assert!(fixture.account.now() - minute < TimeDelta::minutes(4), "a minute of traffic took this machine four minutes");
+    assert!(
+        fixture.account.now() - minute < TimeDelta::minutes(4),
+        "a minute of traffic took this machine four minutes"
+    );
 
     let (run, calls) = fixture.calls_of(container.invoke(&throttle())).await;
 

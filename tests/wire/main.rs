@@ -70,8 +70,6 @@ impl Fixture {
     }
 }
 
-
-
 fn throttle() -> Value {
     sample("put_records_throttled__scale_shards")
 }

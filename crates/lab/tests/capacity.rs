@@ -1,7 +1,6 @@
 //! The local account and the simulator are one model: the same traffic, the same records refused.
 
-
-#[path = "common/aws.rs"]
+#[path = "../../../tests/common/aws.rs"]
 mod aws;
 
 use aws::{Aws, STREAM, noon};
