@@ -16,7 +16,7 @@ use unthrottle_core::observation::SHARD_METRICS;
 use unthrottle_core::policy::Permission;
 use unthrottle_lab::local::{Clock, Commitment, Options};
 
-/// Seconds of traffic: a minute of metrics, which is what a decision needs.
+/// Seconds of traffic. A decision needs a minute of metrics.
 const TRAFFIC: usize = 60;
 
 impl Fixture {
@@ -54,8 +54,8 @@ impl Fixture {
         self
     }
 
-    /// A whole minute of this many records of 10 KiB a second, with these hash keys; how many were accepted and how many
-    /// throttled.
+    /// A whole minute of this many records of 10 KiB a second, with these hash keys; how many were accepted and how
+    /// many throttled.
     async fn drive(&self, per_second: usize, hash_key: impl Fn(usize) -> u128) -> (usize, usize) {
         let minute = self.clock().now().duration_trunc(TimeDelta::minutes(1)).expect("in range");
         self.clock().advance_to(minute + TimeDelta::minutes(1)).expect("forwards");
@@ -95,7 +95,7 @@ fn everywhere(i: usize) -> u128 {
     scattered(i) * (u128::MAX / 1000)
 }
 
-/// The numbers below 1000 in an order in which few neighbours are close.
+/// The numbers below 1000, in an order that keeps neighbours apart.
 fn scattered(i: usize) -> u128 {
     (i * 617 % 1000) as u128
 }

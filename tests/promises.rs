@@ -77,7 +77,8 @@ fn the_lambda_is_built_without_the_command_line_and_with_one_tls_stack() {
 }
 
 /// Nothing in the core can wait, call, log, read a clock or draw a random number. `iana-time-zone` is the clock of
-/// chrono. Without the lab, the decision has its own copy of AWS's limits: an error in either shows as a refused change.
+/// chrono. Without the lab, the decision has its own copy of AWS's limits: an error in either shows as a refused
+/// change.
 #[test]
 fn the_core_is_built_without_runtime_sdk_clock_randomness_and_lab() {
     let core = crates_of("unthrottle-core");

@@ -1,5 +1,5 @@
-//! The release `bootstrap` before a second emulator: servers that this project did not write (`tests/second_emulator/`),
-//! with real UPDATING times and their own idea of AWS's refusals.
+//! The release `bootstrap` before a second emulator: servers that this project did not write
+//! (`tests/second_emulator/`), with real UPDATING times and their own idea of AWS's refusals.
 
 #[path = "common/aws.rs"]
 mod aws;
@@ -142,7 +142,7 @@ async fn a_throttled_stream_is_scaled_before_the_second_emulator() {
     assert!(change.settled.is_some(), "{change:?}");
     assert_eq!(emulator.aws.auto_fix(&[("StreamName", STREAM)]).await, 1.0);
     assert_eq!(emulator.aws.auto_fix(&[("StreamName", STREAM), ("Action", "scale_shards")]).await, 1.0);
-    assert_eq!(emulator.calls_to("Kinesis.UpdateShardCount"), 2, "ours, and the one of this test");
+    assert_eq!(emulator.calls_to("Kinesis.UpdateShardCount"), 2, "one by unthrottle, and one by this test");
 }
 
 #[tokio::test]

@@ -31,8 +31,8 @@ pub fn still() -> Options {
     Options { clock: Clock::standing_at(noon()), ..Options::default() }
 }
 
-/// An account on the machine's clock, the only clock that a binary knows. A change takes an hour, or until the test ends
-/// it: no test depends on the speed of the machine.
+/// An account on the machine's clock, the only clock that a binary knows. A change takes an hour, or until the test
+/// ends it. So no test depends on the speed of the machine.
 pub fn live() -> Options {
     Options { update_time: Duration::from_secs(3600), ..Options::default() }
 }

@@ -69,8 +69,8 @@ impl Fixture {
         fixture
     }
 
-    /// Puts the datapoints of a load in these minutes before now. Each shard accepts [`PER_SHARD`] records a second; the
-    /// rest is refused.
+    /// Puts the datapoints of a load in these minutes before now. Each shard accepts [`PER_SHARD`] records a second;
+    /// the rest is refused.
     pub fn offer(&self, stream: &str, per_second: f64, shards: u32, ago: RangeInclusive<i64>) {
         let accepted = per_second.min(f64::from(shards) * PER_SHARD);
         let now = self.now().duration_trunc(TimeDelta::minutes(1)).expect("in range");
@@ -167,7 +167,7 @@ impl Fixture {
 }
 
 /// Name, outcome and code of each decision.
-pub fn decisions(sweep: &Swept) -> Vec<(&str, Outcome, &str)> {
+pub fn decisions(sweep: &Swept) -> Vec<(&str, Outcome, &'static str)> {
     let documents = sweep.document.decisions.iter();
     documents.map(|d| (d.stream.as_ref().map_or("", |s| s.name.as_str()), d.outcome, d.code)).collect()
 }

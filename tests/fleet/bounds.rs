@@ -8,7 +8,7 @@ use std::time::Duration;
 use unthrottle::handler::Handler;
 use unthrottle_core::decision::Outcome;
 
-/// Between two asks: AWS describes 20 streams a second.
+/// The time between two asks: AWS allows 20 DescribeStreamSummary calls a second.
 const BETWEEN_ASKS: Duration = Duration::from_millis(60);
 
 /// Eight streams of one shard, each offered what two carry.
@@ -19,7 +19,7 @@ async fn eight() -> Fixture {
     fixture
 }
 
-/// The streams that a container changes when it is asked about all eight.
+/// The streams that a container changes when a person asks about all eight.
 async fn changed(fixture: &Fixture, handler: &Handler) -> Vec<String> {
     let mut changed = vec![];
     for n in 0..8 {
@@ -42,7 +42,7 @@ async fn a_container_changes_a_fifth_of_the_hour_before_the_metric_shows_it() {
     let fixture = eight().await;
     let handler = fixture.handler();
     assert_eq!(changed(&fixture, &handler).await.len(), 1);
-    assert_eq!(changed(&fixture, &handler).await.len(), 0, "nor does it by being asked again");
+    assert_eq!(changed(&fixture, &handler).await.len(), 0, "nor when it is asked again");
     let swept = fixture.sweep_by(&handler, LONG, None).await.expect("a sweep").document;
     assert_eq!(swept.changed, 0, "nor by a sweep: {}", swept.sentence);
 }
@@ -62,7 +62,7 @@ async fn containers_together_change_what_the_hour_allows_and_no_more() {
         (0..8).map(throttled).for_each(|name| fixture.offer(&name, 1400.0, shards(&name), 1..=1));
     }
     assert_eq!(all.len(), 5);
-    // An hour later it goes on.
+    // An hour later the next change is allowed.
     fixture.pass(Duration::from_secs(3600));
     (0..8).for_each(|n| fixture.offer(&throttled(n), 1400.0, 1, 1..=10));
     let left = (0..8).map(throttled).find(|name| !all.contains(name)).expect("three are left");

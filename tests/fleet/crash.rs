@@ -10,10 +10,10 @@ use std::time::Duration;
 use unthrottle_core::memory::ChangeKind;
 use unthrottle_lab::local::Effect;
 
-/// What two shards do not carry, and four do.
+/// Records a second: too many for two shards, not for four.
 pub const LOAD: f64 = 3000.0;
 
-/// Every call of a run that acts, and whether one that is cut off may be carried out all the same.
+/// Every call of a run that changes a stream. `true`: AWS carries the call out although the process dies during it.
 const CRASHES: [(&str, &[bool]); 10] = [
     ("CloudWatch.DescribeAlarmContributors", &[false]),
     ("Tagging.GetResources", &[false]),
@@ -32,7 +32,7 @@ async fn a_process_that_dies_during_any_call_is_completed_by_later_sweeps() {
     let crashes = CRASHES.iter().flat_map(|(call, ends)| ends.iter().map(|is_carried_out| (*call, *is_carried_out)));
     let crashes = crashes.map(|(call, is_carried_out)| tokio::spawn(crash(call, is_carried_out)));
     for crash in crashes.collect::<Vec<_>>() {
-        crash.await.expect("what the crash's own test says");
+        crash.await.expect("the crash passes");
     }
 }
 
@@ -42,7 +42,7 @@ async fn crash(call: &str, is_carried_out: bool) {
     let what = format!("{call}, carried out: {is_carried_out}");
     let (_, operation) = call.split_once('.').expect("SERVICE.OPERATION");
     let mut container = Container::start(fixture.account.url(), &settings).await;
-    // A call that has come is carried out, whoever has died meanwhile; one that comes too late is not.
+    // The account carries out a call that it has received, also when the caller dies.
     fixture.fault(operation, 0, 1, if is_carried_out { Effect::HangAfter } else { Effect::HangBefore });
     let throttle = sample("put_records_throttled__scale_shards");
     let is_finding = ["DescribeAlarmContributors", "GetResources"].contains(&operation);
@@ -78,7 +78,7 @@ async fn crash(call: &str, is_carried_out: bool) {
     assert_eq!(memory.reshards.len(), 1, "{what}: the budget: {scenario:?}");
     let shards = fixture.aws.kinesis.list_shards().stream_name(STREAM).send().await.expect("shards");
     assert_eq!(shards.shards().len(), 6, "{what}: two were split, once each: {scenario:?}");
-    // Nothing is left to do, and nothing is counted again.
+    // No work is pending, and no change is counted again.
     for minutes in [6, 10] {
         fixture.later(minutes, LOAD).await;
         let run = Container::start(fixture.account.url(), &settings).await.invoke(&json!({ "sweep": true })).await;
@@ -93,21 +93,21 @@ async fn crash(call: &str, is_carried_out: bool) {
 async fn a_lost_memory_causes_no_second_change_from_old_evidence() {
     let scenarios = (0..6).map(|deleted_after| tokio::spawn(scenario_without_memory(deleted_after)));
     for scenario in scenarios.collect::<Vec<_>>() {
-        scenario.await.expect("what the scenario's own test says");
+        scenario.await.expect("the scenario passes");
     }
 }
 
-/// The scenario of one change, whose tag is deleted after so many looks.
+/// One change, whose memory tag is deleted after this many rounds.
 async fn scenario_without_memory(deleted_after: usize) {
     // Eight shards would carry it; the one change that AWS allows at once goes to four, and then the load falls.
     let fixture = Fixture::under(6000.0, 2, 10).await;
     let mut scenario = vec![];
-    for look in 0..9 {
+    for round in 0..9 {
         scenario.extend(decisions(&fixture.sweep().await).iter().map(|decision| format!("{decision:?}")));
-        if look == deleted_after {
+        if round == deleted_after {
             fixture.aws.active(STREAM).await;
             fixture.forget().await;
-            // Before the metric shows the change: only the old evidence is there, and four shards were never full.
+            // The metric does not show the change yet. The only evidence is old, and four shards were never full.
             scenario.extend(decisions(&fixture.sweep().await).iter().map(|decision| format!("{decision:?}")));
         }
         fixture.later(2, 2000.0).await;

@@ -31,7 +31,7 @@ async fn the_lambda_answers_a_sweep_with_a_summary_and_logs_each_decision() {
     assert_eq!(fixture.account.calls(), none);
 }
 
-/// Lambda's timeout stops it in the end; here the test does.
+/// In AWS the timeout of Lambda stops the function. Here the test does.
 #[tokio::test]
 async fn the_lambda_stays_when_the_schedule_asks_and_has_logged_each_check_by_then() {
     let fixture = Fixture::on(live(), LOAD, 2, 10).await;
@@ -42,7 +42,7 @@ async fn the_lambda_stays_when_the_schedule_asks_and_has_logged_each_check_by_th
         while lines_of(&log.lines(0), "decision").is_empty() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        // An answer would come at once.
+        // A function that does not stay would answer at once.
         tokio::time::sleep(Duration::from_secs(1)).await;
     };
     tokio::select! {

@@ -8,6 +8,7 @@ use serde_json::json;
 use std::collections::BTreeSet;
 use std::time::Duration;
 use unthrottle::sweep::LONGEST_CHECK;
+use unthrottle_core::decision::Outcome;
 use unthrottle_core::memory::{Change, ChangeKind, Memory, TAG};
 use unthrottle_core::report::metric;
 use unthrottle_lab::local::Options;
@@ -35,7 +36,8 @@ impl Fixture {
         self.account.put_metric("Unthrottle", "AutoFix", &[("StreamName", name)], at, 1.0);
     }
 
-    /// 5,000 streams: 40 throttle, 300 carry a memory, 30 of these are due. And one throttled stream that is gone.
+    /// 5,000 streams: 40 are throttled, 300 carry a memory, and 30 of these need a check. One more throttled stream is
+    /// gone.
     async fn fleet() -> Fixture {
         let fixture = Fixture::empty(Options { shard_limit: 100_000, ..still() }).await;
         fixture.account.add_streams((0..HEALTHY).map(|n| format!("healthy-{n:04}")), 1, &[]).await;
@@ -66,14 +68,14 @@ impl Fixture {
 
     fn throttle_all(&self, minutes: i64) {
         for n in 0..THROTTLED {
-            // Two shards carry it, and each stream refuses more than the one before.
+            // Two shards carry the load. Each stream refuses more than the one before.
             self.offer(&throttled(n), 1100.0 + 10.0 * f64::from(n), 1, 1..=minutes);
         }
         self.offer("gone", 1001.0, 1, 1..=minutes);
     }
 }
 
-/// A memory whose last change, of `kind`, was announced 40 minutes before `now` and is done, verified and counted.
+/// A memory whose last change, of `kind`, was announced 40 minutes before `now` and is settled, verified and counted.
 fn remembered(kind: ChangeKind, from: u32, to: u32, now: DateTime<Utc>) -> Memory {
     let at = now - TimeDelta::minutes(40);
     let mut change = Change::intent(kind, from, to, at);
@@ -84,35 +86,15 @@ fn remembered(kind: ChangeKind, from: u32, to: u32, now: DateTime<Utc>) -> Memor
     Memory::default().intend(change, false)
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_sweep_over_a_large_fleet_costs_few_calls_and_checks_only_streams_that_need_it() {
-    let fixture = Fixture::fleet().await.policy(|p| p.max_changes_per_sweep = CHANGES as u32);
-    // The 15th look fails: that of the stream that refuses the 15th most.
-    fixture.deny("ListTagsForResource", 14, 1);
-    fixture.account.reset_calls();
+/// Name, outcome and code.
+type Decided = (String, String, &'static str);
 
-    let watched = Watched::of(&fixture);
-    let handler = fixture.handler().on(watched.clone());
-    let found = fixture.sweep_by(&handler, LONG, None).await.expect("a sweep");
+fn owned((name, outcome, code): (&str, Outcome, &'static str)) -> Decided {
+    (name.to_owned(), outcome.to_string(), code)
+}
 
-    let pace = watched.most_in_a_second();
-    let calls = fixture.account.calls();
-    let document = &found.document;
-    let sentence = &document.sentence;
-    assert_eq!((document.throttled, document.remembered, document.due), (41, 300, 30), "{sentence}");
-    assert!(document.finding_calls <= 8, "{}", document.finding_calls);
-    assert_eq!((document.looked, document.left.len()), (70, 0), "{sentence}");
-    for call in ["DescribeStreamSummary", "ListTagsForResource"] {
-        assert_eq!(calls[&format!("Kinesis.{call}")], 71, "one look each: {calls:?}");
-    }
-    assert!(
-        ["ListStreams", "ListShards", "DescribeStream"].iter().all(|c| !calls.contains_key(&format!("Kinesis.{c}")))
-    );
-    assert_eq!(pace, 4, "looks in a second");
-
-    let [failure] = &document.failed[..] else { panic!("one failure: {:?}", document.failed) };
-    assert_eq!((failure.of.as_str(), failure.code), (throttled(THROTTLED - 15).as_str(), "read_failed"));
-
+/// The decisions about the fleet: the most throttled streams are changed, and one check fails.
+fn expected() -> BTreeSet<Decided> {
     let mut expected = BTreeSet::new();
     let worst_first = (0..THROTTLED).rev().map(throttled).enumerate().filter(|(rank, _)| *rank != 14);
     for (rank, name) in worst_first {
@@ -130,8 +112,39 @@ async fn a_sweep_over_a_large_fleet_costs_few_calls_and_checks_only_streams_that
         expect(format!("unsettled-{n}"), "held", "healthy");
         expect(format!("unreadable-{n}"), "held", "bad_memory");
     }
-    let seen: BTreeSet<_> = decisions(&found).into_iter().map(|(n, o, c)| (n.to_owned(), o.to_string(), c)).collect();
-    assert_eq!(seen, expected);
+    expected
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sweep_over_a_large_fleet_costs_few_calls_and_checks_only_streams_that_need_it() {
+    let fixture = Fixture::fleet().await.policy(|p| p.max_changes_per_sweep = CHANGES as u32);
+    // The 15th check fails: the sweep checks the stream with the 15th most refused records.
+    fixture.deny("ListTagsForResource", 14, 1);
+    fixture.account.reset_calls();
+
+    let watched = Watched::of(&fixture);
+    let handler = fixture.handler().on(watched.clone());
+    let found = fixture.sweep_by(&handler, LONG, None).await.expect("a sweep");
+
+    let pace = watched.most_in_a_second();
+    let calls = fixture.account.calls();
+    let document = &found.document;
+    let sentence = &document.sentence;
+    assert_eq!((document.throttled, document.remembered, document.due), (41, 300, 30), "{sentence}");
+    assert!(document.finding_calls <= 8, "{}", document.finding_calls);
+    assert_eq!((document.looked, document.left.len()), (70, 0), "{sentence}");
+    for call in ["DescribeStreamSummary", "ListTagsForResource"] {
+        assert_eq!(calls[&format!("Kinesis.{call}")], 71, "one observation each: {calls:?}");
+    }
+    assert!(
+        ["ListStreams", "ListShards", "DescribeStream"].iter().all(|c| !calls.contains_key(&format!("Kinesis.{c}")))
+    );
+    assert_eq!(pace, 4, "checks in a second");
+
+    let [failure] = &document.failed[..] else { panic!("one failure: {:?}", document.failed) };
+    assert_eq!((failure.of.as_str(), failure.code), (throttled(THROTTLED - 15).as_str(), "read_failed"));
+
+    assert_eq!(decisions(&found).into_iter().map(owned).collect::<BTreeSet<_>>(), expected());
     assert_eq!((document.changed, document.healed), (CHANGES, 10));
     assert_eq!(calls["Kinesis.UpdateShardCount"], CHANGES as u64);
     assert_eq!(calls["CloudWatch.PutMetricData"], CHANGES as u64 + 10, "changes, and those not counted yet");
@@ -148,12 +161,12 @@ async fn a_sweep_over_a_large_fleet_costs_few_calls_and_checks_only_streams_that
     without_fleet_alarms_a_query_finds_them(fixture).await;
 }
 
-/// And the memories that were due are due no more, but for those that nobody can read.
+/// The memories that were pending are not pending any more, except for those that cannot be read.
 async fn the_next_sweep_finds_the_rest(fixture: &Fixture) {
     fixture.throttle_all(1);
     let rest = fixture.sweep_for(LONGEST_CHECK + Duration::from_millis(1600), None).await;
     let rest = rest.expect("a sweep").document;
-    // What was changed is due until it has healed, and among the throttled still.
+    // A changed stream is pending until it has healed, and it is still among the throttled streams.
     assert_eq!((rest.throttled, rest.due), (41, 5 + CHANGES), "{}", rest.sentence);
     assert_eq!(rest.looked + rest.left.len(), 41 + 5, "{}", rest.sentence);
     assert!(rest.left.len() >= 35 && rest.sentence.contains("No time was left for"), "{}", rest.sentence);

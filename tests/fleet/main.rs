@@ -1,5 +1,5 @@
-//! The fleet on the wire: sweeps that find, verify and restore, messages to people, processes that die and memories that
-//! are lost. A local account, real SDK clients, the handler that the Lambda runs, and its binary.
+//! The fleet on the wire: sweeps that find, verify and restore, messages to people, processes that die and memories
+//! that are lost. A local account, real SDK clients, the handler that the Lambda runs, and its binary.
 //!
 //! The clock of the account stands until a test moves it. Tests with the binary have an account on the machine's clock,
 //! the only clock that a binary knows.

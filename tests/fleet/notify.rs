@@ -49,13 +49,13 @@ async fn a_change_and_its_healing_are_notified_once_each() {
     );
     fixture.later(2, 3000.0).await;
     fixture.ask().await;
-    assert_eq!(fixture.account.published().len(), 1, "settling is no news");
+    assert_eq!(fixture.account.published().len(), 1, "no message about settling");
     fixture.later(3, 3000.0).await;
     fixture.sweep().await;
     let (subject, _) = expect_notified(&fixture, 1, "healed", "healthy");
     assert_eq!(subject, "[unthrottle] healed: orders us-east-1");
     fixture.ask().await;
-    assert_eq!(fixture.account.published().len(), 2, "nor is health");
+    assert_eq!(fixture.account.published().len(), 2, "nor about health");
 }
 
 #[tokio::test]
@@ -77,7 +77,7 @@ async fn a_hold_that_needs_a_person_is_notified_once_an_hour_by_all_containers_t
     fixture.later(3, 3000.0).await;
     fixture.ask().await;
     expect_notified(&fixture, 1, "held", "at_max_shards");
-    // Another hold is news at once.
+    // Another hold is notified at once.
     fixture.aws.tag(STREAM_ARN, "unthrottle.max-shards", "many").await;
     fixture.ask().await;
     expect_notified(&fixture, 2, "held", "bad_policy_tag");

@@ -15,7 +15,7 @@ use unthrottle_core::decision::Outcome;
 use unthrottle_core::memory::TAG;
 use unthrottle_lab::local::{self, Effect, Options};
 
-/// A clock that remembers when a wait for it was over: that is when the looks of a sweep begin.
+/// A clock that records the end of each wait. There the checks of a sweep begin.
 #[derive(Clone, Debug)]
 pub struct Watched {
     clock: local::Clock,
@@ -27,7 +27,7 @@ impl Watched {
         Watched { clock: fixture.account.clock().clone(), ends: Arc::default() }
     }
 
-    /// The most looks that began in any one second.
+    /// The most checks that began in any one second.
     pub fn most_in_a_second(&self) -> usize {
         let begun = self.ends.lock().expect("no panic");
         let second = |first: &DateTime<Utc>| *first..*first + TimeDelta::seconds(1);
@@ -53,7 +53,7 @@ impl Clock for Watched {
     }
 }
 
-/// So many streams whose memory cannot be read: each takes a look, and nothing else.
+/// An account with this many streams whose memory cannot be read. Each takes one check, and no change.
 async fn due(options: Options, count: usize) -> Fixture {
     let fixture = Fixture::empty(options).await;
     fixture.account.add_streams((0..count).map(|n| format!("due-{n:02}")), 1, &[(TAG, "v=9")]).await;
@@ -66,7 +66,7 @@ async fn slow_checks_do_not_make_later_checks_faster() {
     fixture.fault("DescribeStreamSummary", 0, 8, Effect::Delay(Duration::from_secs(2)));
     let watched = Watched::of(&fixture);
     let handler = fixture.handler().on(watched.clone());
-    // As the Lambda does it, several at once.
+    // Several checks at once, as the Lambda does it.
     let swept = sweep(&handler, &home(), Plan::until(fixture.now() + LONG), |_| ()).await.expect("a sweep");
     assert_eq!(swept.looked, 20);
     assert!((1..=4).contains(&watched.most_in_a_second()), "{watched:?}");
@@ -88,7 +88,7 @@ async fn a_sweep_ends_before_its_deadline_and_lists_the_streams_left() {
     let deadline = fixture.now() + LONGEST_CHECK + Duration::from_millis(1900);
     let found =
         fixture.sweep_by(&handler, LONGEST_CHECK + Duration::from_millis(1900), None).await.expect("a sweep").document;
-    assert!(fixture.now() + LONGEST_CHECK < deadline, "the last look has its time");
+    assert!(fixture.now() + LONGEST_CHECK < deadline, "the last check has its time");
     assert_eq!(found.looked, 4, "one each quarter of a second: {}", found.sentence);
     assert_eq!(found.looked + found.left.len(), 60);
     assert!(found.left.is_sorted() && found.sentence.contains("the next sweep finds them again"), "{}", found.sentence);
@@ -98,11 +98,11 @@ async fn a_sweep_ends_before_its_deadline_and_lists_the_streams_left() {
 async fn the_lambda_sweeps_within_its_timeout() {
     let fixture = due(live(), 60).await;
     let mut container = Container::start(fixture.account.url(), &[]).await;
-    // Time to begin looks for five seconds, at four a second.
+    // Time to begin checks for five seconds, at four a second.
     let run = container.invoke_until(LONGEST_CHECK + Duration::from_secs(6), &json!({ "sweep": true })).await;
     let document = run.document();
     let (looked, left) = (document["looked"].as_u64().expect("a count"), document["left"].as_array().expect("names"));
-    // However slow the machine is: sixty looks would take fifteen seconds.
+    // Also on a slow machine: sixty checks would take fifteen seconds.
     assert!(!left.is_empty() && looked + left.len() as u64 == 60, "{}", document["sentence"]);
     let [swept] = lines_of(&run.lines, "SweepLeft")[..] else { panic!("one line: {:?}", run.lines) };
     assert_eq!(swept["SweepLeft"], left.len());

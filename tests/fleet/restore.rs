@@ -21,7 +21,7 @@ async fn a_sweep_restores_raised_shards_after_hours_without_throttling() {
     assert_eq!(fixture.aws.auto_fix(&[("StreamName", STREAM), ("Action", "restore")]).await, 1.0);
     assert_eq!(fixture.aws.auto_fix(&[("StreamName", STREAM)]).await, 2.0);
 
-    // It is checked once, and then there is nothing left of it.
+    // The restore is checked once, and then forgotten.
     fixture.later(20, 500.0).await;
     assert_eq!(decisions(&fixture.sweep().await), [(STREAM, Outcome::Held, "healthy")]);
     fixture.later(90, 500.0).await;
@@ -68,7 +68,7 @@ async fn tug_of_war(with_memory: bool) {
     for round in 0..15 {
         let found = fixture.sweep().await;
         codes.extend(found.document.decisions.iter().map(|decision| decision.code));
-        // Terraform runs now and then, and knows two shards only, and none of our tags.
+        // Terraform runs now and then. It knows two shards, and none of the tags of unthrottle.
         if round % 5 == 4 && fixture.shards().await == 4 {
             fixture.aws.reshard(STREAM, 2).await.expect("the stream is ACTIVE");
             if with_memory {
@@ -86,6 +86,6 @@ async fn tug_of_war(with_memory: bool) {
     assert_eq!(codes.iter().filter(|code| **code == "scale_shards").count(), 2, "{codes:?}");
     assert_eq!(fixture.shards().await, 2);
     let published = fixture.account.published();
-    let told = published.iter().filter(|p| p.subject.as_deref().is_some_and(|s| s.contains("held tug_of_war")));
-    assert_eq!(told.count(), 1, "{published:#?}");
+    let messages = published.iter().filter(|p| p.subject.as_deref().is_some_and(|s| s.contains("held tug_of_war")));
+    assert_eq!(messages.count(), 1, "{published:#?}");
 }

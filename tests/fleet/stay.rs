@@ -13,10 +13,10 @@ use unthrottle_core::decision::Outcome;
 use unthrottle_core::memory::TAG;
 use unthrottle_core::report::SweepDocument;
 
-/// How often a sweep of these tests stays for another look.
+/// The time between two checks of a stream by a sweep that stays.
 const AGAIN_EVERY: Duration = Duration::from_secs(120);
 
-/// Time for so many looks more than one.
+/// Time for one check and `more` further ones.
 fn time_for(more: u32) -> Duration {
     LONGEST_CHECK + Duration::from_secs(1) + more * AGAIN_EVERY + AGAIN_EVERY / 2
 }
@@ -39,7 +39,7 @@ async fn a_sweep_that_stays_checks_changed_streams_again_and_no_others() {
     assert!(fixture.aws.memory(STREAM_ARN).await.expect("remembered").change.is_some_and(|c| c.settled.is_some()));
 }
 
-/// The clock of a fixture whose stream is offered 6,000 records a second while a sweep waits for its next look.
+/// The clock of a fixture whose stream is offered 6,000 records a second while a sweep waits for its next check.
 struct UnderLoad(Arc<Fixture>);
 
 impl std::fmt::Debug for UnderLoad {
@@ -90,5 +90,5 @@ async fn a_failure_while_a_sweep_stays_is_reported() {
     let swept = fixture.sweep_for(time_for(3), Some(AGAIN_EVERY)).await.expect("a sweep").document;
     let [failure] = &swept.failed[..] else { panic!("one failure: {:?}", swept.failed) };
     assert_eq!((failure.of.as_str(), failure.code), (STREAM, "read_failed"));
-    assert_eq!((swept.looked, swept.again), (1, 0), "and the next sweep looks again: {}", swept.sentence);
+    assert_eq!((swept.looked, swept.again), (1, 0), "the next sweep checks it again: {}", swept.sentence);
 }

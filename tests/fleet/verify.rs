@@ -56,7 +56,7 @@ async fn a_healing_that_an_old_observation_shows_is_recorded_and_notified_by_the
     fixture.ask().await;
     fixture.later(3, 3000.0).await;
     let before = fixture.aws.memory(STREAM_ARN).await;
-    // Another run may have announced a change since.
+    // An old observation must write nothing: another run may have announced a change since.
     fixture.fault("GetMetricData", 0, 1, Effect::Delay(Duration::from_millis(2700)));
     let slow = fixture.ask().await;
     assert_eq!((slow.document.outcome, slow.document.code), (Outcome::Held, "healthy"), "{:#?}", slow.document);
@@ -75,7 +75,7 @@ async fn an_observation_that_is_too_old_is_repeated_before_the_change() {
     assert_eq!((reply.document.outcome, reply.document.code), (Outcome::Acted, "scale_shards"));
     let calls = ["DescribeStreamSummary", "TagResource", "UpdateShardCount"];
     let calls = calls.map(|call| fixture.calls(&format!("Kinesis.{call}")));
-    assert_eq!(calls, [2, 1, 1], "two looks, one intent, one change");
+    assert_eq!(calls, [2, 1, 1], "two observations, one intent, one change");
     assert_eq!(fixture.shards().await, 4);
     assert_eq!(fixture.aws.auto_fix(&[("StreamName", STREAM)]).await, 1.0);
 }
@@ -83,7 +83,7 @@ async fn an_observation_that_is_too_old_is_repeated_before_the_change() {
 #[tokio::test]
 async fn two_slow_observations_are_an_error_and_no_change() {
     let fixture = Fixture::under(3000.0, 2, 10).await;
-    // Longer than a look is good for.
+    // Longer than an observation may be old.
     fixture.fault("DescribeStreamSummary", 0, 2, Effect::Delay(Duration::from_secs(4)));
     let failed = fixture.handler().handle(&json!({ "stream": STREAM }), &home()).await;
     assert_eq!(failed.expect_err("too slow").code(), "too_slow");

@@ -20,7 +20,7 @@ async fn a_throttled_stream_is_scaled_end_to_end() {
     let (accepted, throttled) = fixture.aws.offer(STREAM, 300, 60, everywhere).await;
     assert!(accepted > 0 && throttled > 0, "{accepted} accepted, {throttled} throttled");
     clock.run().expect("from the past");
-    // CloudWatch is taken to publish a minute within five; older datapoints are no news.
+    // unthrottle expects CloudWatch to publish a minute within five. Older datapoints cause no change.
     assert!(
         fixture.account.now() - minute < TimeDelta::minutes(4),
         "a minute of traffic took this machine four minutes"

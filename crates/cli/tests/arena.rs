@@ -30,12 +30,13 @@ fn the_table_in_the_documents_is_that_of_the_scores() {
     }
 }
 
-/// Workloads that every policy runs again here, in a second or two: writes that capacity cures, readers, and no trouble at
-/// all. `make readme` runs the others.
+/// Workloads that every policy runs again here, in a second or two: writes that capacity cures, readers, and no
+/// trouble.
+/// `make readme` runs the others.
 const BY_ALL: [&str; 4] = ["calm", "put-record", "readers-calls", "step-2"];
 
-/// The policies that run every workload again, because a change of unthrottle's code changes their scores. A run of a fleet
-/// takes ten seconds, so only the first policy runs it.
+/// The policies that run every workload again, because a change of unthrottle's code changes their scores. The workload
+/// `fleet` takes ten seconds, so only the first policy runs it.
 const ON_ALL: [&str; 2] = ["ours", "ours-restoring"];
 
 /// The committed lines of these runs are the lines that the code prints now.

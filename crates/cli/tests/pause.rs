@@ -57,8 +57,8 @@ async fn pause_disables_all_that_carries_the_tag_and_resume_enables_it() {
             "paused rule watch-test",
             "paused schedule unthrottle/restore",
             "paused schedule unthrottle/sweep",
-            "nothing wakes it now. Changes under way go on, and a sweep that is running may make more for up to five minutes. \
-             `unthrottle resume` undoes this.",
+            "nothing wakes it now. Changes under way go on, and a sweep that is running may make more for up to five \
+             minutes. `unthrottle resume` undoes this.",
         ]
     );
     assert!(account.calls().keys().all(|call| !call.starts_with("Kinesis.")), "no stream is observed");

@@ -189,8 +189,8 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
     entries.flat_map(of_entry).filter(|path| path.extension().is_some_and(|e| e == "rs")).collect()
 }
 
-/// The same seed gives the same scores: no input of a run comes from the machine. The lab's Cargo.toml cannot keep it so,
-/// because the local account beside the simulator needs a runtime and a clock.
+/// The same seed gives the same scores: no input of a run comes from the machine. The Cargo.toml of the lab cannot
+/// ensure this, because the local account beside the simulator needs a runtime and a clock.
 #[test]
 fn the_simulator_leaves_nothing_to_chance_but_its_seed() {
     let lab = root().join("crates/lab/src");

@@ -8,13 +8,13 @@ use std::time::Duration;
 use unthrottle_lab::local::Options;
 
 impl Fixture {
-    /// A sample of the throttles of a stream, so many minutes ago.
+    /// Puts a sample of the throttles of a stream, this many minutes ago.
     fn throttle(&self, stream: &str, minutes_ago: i64, value: f64) {
         let at = self.account.now() - TimeDelta::minutes(minutes_ago);
         self.account.put_metric("AWS/Kinesis", THROTTLED, &[("StreamName", stream)], at, value);
     }
 
-    /// Every page of the contributors: stream, and since which minute; and how many came with each page.
+    /// The contributors of all pages (stream, and the minute since which it is in alarm), and the number on each page.
     async fn contributors(&self, alarm: &str) -> (Vec<(String, i64)>, Vec<usize>) {
         let (mut streams, mut pages, mut token) = (vec![], vec![], None);
         loop {
@@ -60,7 +60,7 @@ async fn the_contributors_are_the_hundred_most_throttled_streams() {
     for (n, name) in names(0, 130).enumerate() {
         fixture.throttle(&name, 1, (n + 1) as f64);
     }
-    fixture.throttle("calm", 1, 0.0);
+    fixture.throttle("unthrottled", 1, 0.0);
     fixture.throttle("earlier", 3, 1000.0);
     fixture.account.put_metric("AWS/Kinesis", "IncomingBytes", &[("StreamName", "busy")], fixture.account.now(), 5.0);
     let of_shard = [("StreamName", "orders"), ("ShardId", "shardId-000000000000")];
@@ -83,7 +83,7 @@ async fn the_contributors_are_the_hundred_most_throttled_streams() {
 async fn a_contributor_says_since_when_it_is_in_alarm() {
     let fixture = Fixture::new().await;
     fixture.account.add_fleet_alarm("fleet", THROTTLED);
-    // A gap of two minutes is bridged by the three that are evaluated, a gap of three is not.
+    // The alarm evaluates three minutes: these bridge a gap of two minutes, but no gap of three.
     for ago in [20, 9, 6, 5, 2] {
         fixture.throttle("orders", ago, 7.0);
     }

@@ -1,5 +1,5 @@
-//! An account whose clock stands at noon until a test moves it, and the SDK clients that the Lambda and the command line
-//! use. No client tries a call again.
+//! An account whose clock stands at noon until a test moves it, and the SDK clients that the Lambda and the command
+//! line use. No client tries a call again.
 
 use crate::aws::{config, noon};
 use aws_sdk_cloudwatch::types as cw;
@@ -82,7 +82,7 @@ impl Fixture {
         self.account.clock().advance(time).expect("a clock that stands");
     }
 
-    /// The minute of the epoch that it is.
+    /// The current minute of the epoch.
     pub fn minute(&self) -> i64 {
         self.account.now().timestamp() / 60
     }

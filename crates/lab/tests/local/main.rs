@@ -1,5 +1,5 @@
-//! The local account, called by the SDK clients that the Lambda and the command line use. The clock of the account stands
-//! until a test moves it.
+//! The local account, called by the SDK clients that the Lambda and the command line use. The clock of the account
+//! stands until a test moves it.
 
 #[path = "../../../../tests/common/aws.rs"]
 mod aws;

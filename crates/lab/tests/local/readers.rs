@@ -75,7 +75,7 @@ async fn an_account_keeps_as_many_bytes_as_its_options_say_and_drops_the_oldest_
     assert_eq!(numbers, [5, 6, 7, 8, 9, 10, 11], "what it kept is served");
     let again = tokio::time::timeout(Duration::ZERO, fixture.account.first_drop()).await;
     assert!(again.is_err(), "said once");
-    // What a deleted stream had takes no memory: four more fit beside the three of another.
+    // The records of a deleted stream take no memory: four more fit beside the three of another stream.
     fixture.stream("other", 1).await;
     fixture.put_numbered("other", 20..23, 100 * 1024).await;
     fixture.kinesis.delete_stream().stream_name("orders").send().await.expect("deleted");
@@ -142,7 +142,7 @@ async fn a_reader_begins_where_it_asks_to() {
     fixture.pass(Duration::from_secs(1));
     let records = fixture.kinesis.get_records().set_shard_iterator(next.clone()).send().await.expect("records");
     assert_eq!(records.records.len(), 0);
-    // Five minutes later an iterator is good no more.
+    // An iterator expires after five minutes.
     fixture.pass(Duration::from_secs(301));
     let old = fixture.kinesis.get_records().set_shard_iterator(next).send().await;
     assert_eq!(code(old), "ExpiredIteratorException");

@@ -147,7 +147,7 @@ async fn neighbours_merge_into_a_child_of_both() {
         let child = shards.shards().last().expect("some").clone();
         (child.parent_shard_id.expect("one"), child.adjacent_parent_shard_id.expect("another"))
     };
-    // The first of the request is the parent, wherever it lies.
+    // The first shard of the request is the parent, whatever its hash range.
     merge("shardId-000000000002", "shardId-000000000001").await.expect("adjacent");
     assert_eq!(youngest().await, ("shardId-000000000002".into(), "shardId-000000000001".into()));
     merge("shardId-000000000000", "shardId-000000000003").await.expect("adjacent");

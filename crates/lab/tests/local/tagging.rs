@@ -78,7 +78,7 @@ async fn every_filter_must_match_and_one_value_of_each() {
     assert_eq!(found(&[], &[filter("team", &["red", "green"])]).await, ["watch", "a", "sweeps"]);
     assert_eq!(found(&[], &[filter("team", &["red"]), filter("stage", &[])]).await, ["a"]);
     assert_eq!(found(&["kinesis:stream"], &[filter("team", &["green"])]).await, [""; 0]);
-    // The streams' tags are those that Kinesis has.
+    // The tagging API shows the same tags as Kinesis.
     let tag = fixture.kinesis.tag_resource().resource_arn(fixture.account.stream_arn("untagged")).tags("team", "green");
     tag.send().await.expect("tagged");
     assert_eq!(found(&["kinesis:stream"], &[filter("team", &["green"])]).await, ["untagged"]);
