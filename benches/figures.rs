@@ -1,5 +1,5 @@
-//! The figures that unthrottle is to keep, measured side by side: the release `bootstrap` under a Lambda Runtime API,
-//! before the local account, which speaks plain HTTP (on AWS each connection costs a TLS handshake more).
+//! The figures that unthrottle is to keep, measured side by side. The release `bootstrap` runs under a Lambda Runtime
+//! API and calls the local account over plain HTTP. On AWS each connection costs a TLS handshake more.
 //!
 //! usage: `make bench`, or `cargo bench --bench figures [-- --json]`. Exit code 1: a figure is missed.
 
@@ -16,7 +16,7 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 use unthrottle_lab::local::{Effect, Fault, LocalAccount, Options};
 
-/// Starts of each program, alternating: the median of fewer wanders with the machine's other work.
+/// Starts of each program, alternating. With fewer, the median varies with the other work of the machine.
 const STARTS: usize = 25;
 
 /// Containers whose first and tenth invocations are compared.
@@ -80,7 +80,8 @@ impl Figure {
 
     fn json(&self) -> Value {
         let Figure { what, measured, unit, most, detail } = self;
-        json!({ "what": what, "measured": measured, "unit": unit, "most": most, "reached": self.is_reached(), "detail": detail })
+        let reached = self.is_reached();
+        json!({ "what": what, "measured": measured, "unit": unit, "most": most, "reached": reached, "detail": detail })
     }
 }
 
@@ -104,7 +105,7 @@ fn build(what: &[&str]) {
     let cargo = std::env::var_os("CARGO").unwrap_or("cargo".into());
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
     let status = Command::new(cargo)
-        .args(["build", "--quiet", "--locked", "--release", "--no-default-features"])
+        .args(["build", "--quiet", "--locked", "--release"])
         .args(what)
         .arg("--manifest-path")
         .arg(manifest)
@@ -116,10 +117,10 @@ fn build(what: &[&str]) {
     assert!(status.expect("Cargo starts").success(), "cargo build {what:?} failed");
 }
 
-// ---- The stage ----
+// ---- The account ----
 
 /// An account with `streams` streams of two shards under the same load.
-async fn stage(streams: usize, load: Load) -> LocalAccount {
+async fn account(streams: usize, load: Load) -> LocalAccount {
     let account = LocalAccount::start(Options::default()).await.expect("a free port");
     account.add_streams((0..streams).map(name), 2, &[]).await;
     for n in 0..streams {
@@ -135,7 +136,7 @@ fn name(n: usize) -> String {
     format!("orders-{n}")
 }
 
-/// A person's ask: always looked at.
+/// A person's ask. It always observes the stream.
 fn ask(n: usize) -> Value {
     json!({ "stream": name(n) })
 }
@@ -158,7 +159,7 @@ async fn round_trips() -> Vec<Figure> {
         "UpdateShardCount",
         "PutMetricData",
     ];
-    let account = stage(1, TOO_MUCH_FOR_TWO).await;
+    let account = account(1, TOO_MUCH_FOR_TWO).await;
     for operation in CALLS {
         let effect = Effect::Delay(ROUND_TRIP);
         account.add_fault(Fault { operation: operation.into(), skip: 0, times: u32::MAX, effect });
@@ -180,8 +181,8 @@ async fn round_trips() -> Vec<Figure> {
 }
 
 async fn calls() -> Vec<Figure> {
-    let throttled = stage(1, TOO_MUCH_FOR_TWO).await;
-    let healthy = stage(1, EASY).await;
+    let throttled = account(1, TOO_MUCH_FOR_TWO).await;
+    let healthy = account(1, EASY).await;
     let mut figures = vec![];
     for (what, account, event, outcome, most) in [
         ("AWS calls of an acting run", &throttled, ask(0), "acted", 7.0),
@@ -224,12 +225,12 @@ async fn sweep() -> Vec<Figure> {
     let took = began.elapsed().as_secs_f64();
     let number = |field: &str| swept[field].as_f64().expect("a number");
     assert_eq!(number("looked"), (THROTTLED + DUE) as f64, "{swept:#}");
-    let looks = account.calls()["Kinesis.DescribeStreamSummary"] as f64;
+    let checks = account.calls()["Kinesis.DescribeStreamSummary"] as f64;
     let detail = format!("of {FLEET} streams, {THROTTLED} throttled and {DUE} of 300 memories due");
     vec![
         Figure::new("calls in which a sweep finds them", number("finding_calls"), "calls", 8.0).detail(detail),
-        Figure::new("looks of a sweep, of streams that need one", looks / number("looked"), "×", 1.0)
-            .detail(format!("{looks} looks in {took:.1} s; changed {}", number("changed"))),
+        Figure::new("checks of a sweep, of streams that need one", checks / number("looked"), "×", 1.0)
+            .detail(format!("{checks} checks in {took:.1} s; changed {}", number("changed"))),
     ]
 }
 
@@ -261,7 +262,7 @@ async fn start() -> Vec<Figure> {
 
 /// With a day of datapoints of every series that is read: as much as a stream in use ever has.
 async fn memory() -> Vec<Figure> {
-    let account = stage(1, TOO_MUCH_FOR_TWO).await;
+    let account = account(1, TOO_MUCH_FOR_TWO).await;
     for (_, at, _) in datapoints(TOO_MUCH_FOR_TWO, DAY_MINUTES, account.now()).into_iter().step_by(3) {
         for metric in SERIES {
             account.put_metric("AWS/Kinesis", metric, &[("StreamName", &name(0))], at, 1000.0);
@@ -289,7 +290,8 @@ async fn cpu() -> Vec<Figure> {
     let (held_first, held_tenth) = first_and_tenth(1, EASY, "held").await;
     let figure = Figure::new("CPU of the first acting run, of the tenth's", first / tenth, "×", 1.5);
     vec![figure.detail(format!(
-        "{first:.2} and {tenth:.2} ms, medians of {CONTAINERS}; holding {held_first:.2} (4 calls) and {held_tenth:.2} (3)"
+        "{first:.2} and {tenth:.2} ms, medians of {CONTAINERS}; holding {held_first:.2} (4 calls) and \
+         {held_tenth:.2} (3)"
     ))]
 }
 
@@ -297,7 +299,7 @@ async fn cpu() -> Vec<Figure> {
 async fn first_and_tenth(streams: usize, load: Load, outcome: &str) -> (f64, f64) {
     let (mut first, mut tenth) = (vec![], vec![]);
     for _ in 0..CONTAINERS {
-        let account = stage(streams, load).await;
+        let account = account(streams, load).await;
         let mut container = Container::start(account.url(), &[]).await;
         let mut spent = vec![];
         for n in 0..10 {

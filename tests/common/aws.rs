@@ -1,9 +1,11 @@
-//! AWS as a person would ask it, by the SDKs: a stream's state, its traffic, our metric.
+//! AWS as a person sees it through the SDKs: the state of a stream, its traffic, and the metric `AutoFix`.
 
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_cloudwatch::types as cw;
-use aws_sdk_kinesis::config::{BehaviorVersion, Credentials, Region, retry::RetryConfig};
+use aws_sdk_kinesis::config::retry::RetryConfig;
+use aws_sdk_kinesis::config::{Credentials, SharedCredentialsProvider};
 use aws_sdk_kinesis::error::ProvideErrorMetadata;
 use aws_sdk_kinesis::primitives::Blob;
 use aws_sdk_kinesis::types::{PutRecordsRequestEntry, ScalingType, StreamDescriptionSummary, StreamStatus};
@@ -18,11 +20,11 @@ use unthrottle_lab::local::LocalAccount;
 pub const STREAM: &str = "orders";
 pub const STREAM_ARN: &str = "arn:aws:kinesis:us-east-1:123456789012:stream/orders";
 
-/// The longest that any state is waited for: a bound, and no pace. The emulators' changes take a few seconds.
+/// The longest wait for any state: a bound, and no pace. The changes of the emulators take a few seconds.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Between two looks at a stream: DescribeStreamSummary allows 20 a second to the whole account.
-const BETWEEN_LOOKS: Duration = Duration::from_millis(150);
+/// The time between two observations of a stream: AWS allows 20 DescribeStreamSummary calls a second in an account.
+const BETWEEN_OBSERVATIONS: Duration = Duration::from_millis(150);
 
 /// What a producer offers in a second, in records of 100 bytes.
 #[derive(Clone, Copy, Debug)]
@@ -46,22 +48,10 @@ pub struct Aws {
 
 impl Aws {
     pub fn at(url: &str) -> Aws {
-        let credentials = Credentials::new("key", "secret", None, None, "test");
-        let kinesis = aws_sdk_kinesis::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .credentials_provider(credentials.clone())
-            .region(Region::new("us-east-1"))
-            .retry_config(RetryConfig::disabled())
-            .endpoint_url(url);
-        let cloudwatch = aws_sdk_cloudwatch::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .credentials_provider(credentials)
-            .region(Region::new("us-east-1"))
-            .retry_config(RetryConfig::disabled())
-            .endpoint_url(url);
+        let config = config(url).into_builder().retry_config(RetryConfig::disabled()).build();
         Aws {
-            kinesis: aws_sdk_kinesis::Client::from_conf(kinesis.build()),
-            cloudwatch: aws_sdk_cloudwatch::Client::from_conf(cloudwatch.build()),
+            kinesis: aws_sdk_kinesis::Client::new(&config),
+            cloudwatch: aws_sdk_cloudwatch::Client::new(&config),
             local: None,
         }
     }
@@ -71,18 +61,18 @@ impl Aws {
         Aws { local: Some(account.clone()), ..Aws::at(account.url()) }
     }
 
-    /// What time it is there.
+    /// The time in the account.
     pub fn now(&self) -> DateTime<Utc> {
         self.local.as_ref().map_or_else(Utc::now, LocalAccount::now)
     }
 
-    /// Lets a change come closer to its end. In a local account, a clock that stands moves on, or else the change ends at
-    /// once; another emulator takes its time.
+    /// Lets a change come closer to its end. A clock that stands advances. In a local account on the machine's clock
+    /// the change ends at once. Another emulator takes its own time.
     async fn moment(&self) {
         match &self.local {
-            Some(account) if account.clock().advance(BETWEEN_LOOKS).is_ok() => {}
+            Some(account) if account.clock().advance(BETWEEN_OBSERVATIONS).is_ok() => {}
             Some(account) => account.finish_changes().await,
-            None => tokio::time::sleep(BETWEEN_LOOKS).await,
+            None => tokio::time::sleep(BETWEEN_OBSERVATIONS).await,
         }
     }
 
@@ -100,7 +90,7 @@ impl Aws {
 
     /// Waits until the stream is ACTIVE.
     pub async fn active(&self, stream: &str) -> StreamDescriptionSummary {
-        let look = async {
+        let observe = async {
             loop {
                 let summary = self.summary(stream).await;
                 if summary.stream_status == StreamStatus::Active {
@@ -109,7 +99,7 @@ impl Aws {
                 self.moment().await;
             }
         };
-        tokio::time::timeout(PATIENCE, look).await.expect("the change ends")
+        tokio::time::timeout(PATIENCE, observe).await.expect("the change ends")
     }
 
     /// A reshard by another operator; the error is AWS's code.
@@ -119,8 +109,9 @@ impl Aws {
         answer.map(|_| ()).map_err(|error| error.code().expect("an answer").to_owned())
     }
 
-    /// Offers `per_second` records of 10 KiB with these hash keys in each of `seconds` seconds of the account's clock. Gives
-    /// how many were accepted and how many throttled. The clock must stand. `per_second`: at most 500, one call's worth.
+    /// Offers `per_second` records of 10 KiB with these hash keys in each of `seconds` seconds of the account's clock,
+    /// which must stand. Gives the number of accepted and of throttled records. `per_second` is at most 500, the limit
+    /// of a call.
     pub async fn offer(
         &self,
         stream: &str,
@@ -156,7 +147,7 @@ impl Aws {
         tags.collect()
     }
 
-    /// What unthrottle remembers of the stream.
+    /// The memory of the stream.
     pub async fn memory(&self, stream_arn: &str) -> Option<Memory> {
         let tags = self.tags(stream_arn).await;
         tags.get(TAG).map(|text| Memory::parse(text).expect("a memory that can be read"))
@@ -167,7 +158,7 @@ impl Aws {
         self.counts("AutoFix", dimensions).await
     }
 
-    /// The same of another metric of ours.
+    /// The same of another metric of unthrottle.
     pub async fn counts(&self, metric: &str, dimensions: &[(&str, &str)]) -> Vec<(DateTime<Utc>, f64)> {
         let dimensions =
             dimensions.iter().map(|(name, value)| cw::Dimension::builder().name(*name).value(*value).build());
@@ -192,6 +183,17 @@ impl Aws {
     }
 }
 
+/// The configuration for SDK clients of the account at `url`. It does not depend on the environment.
+pub fn config(url: &str) -> SdkConfig {
+    let credentials = Credentials::new("key", "secret", None, None, "test");
+    SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .endpoint_url(url)
+        .region(Region::new("us-east-1"))
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .build()
+}
+
 /// Where clocks that stand begin: a whole hour.
 pub fn noon() -> DateTime<Utc> {
     DateTime::from_timestamp(1_795_176_000, 0).expect("in range")
@@ -212,9 +214,15 @@ pub fn datapoints(load: Load, minutes: i64, now: DateTime<Utc>) -> Vec<(&'static
     (1..=minutes).flat_map(of_minute).collect()
 }
 
-/// The sample of `events/`.
+/// The root of the workspace. The tests of three packages include this file.
+pub fn root() -> &'static Path {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package.ancestors().find(|folder| folder.join("Cargo.lock").is_file()).expect("a workspace")
+}
+
+/// The sample event of this name in `events/`.
 pub fn sample(name: &str) -> Value {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("events").join(name).with_extension("json");
+    let path = root().join("events").join(name).with_extension("json");
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }

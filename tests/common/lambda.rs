@@ -34,19 +34,19 @@ const FUNCTION_TIMEOUT: Duration = Duration::from_secs(300);
 /// What a container may take to ask for its first event: about 10 ms on an idle machine.
 const START: Duration = Duration::from_secs(20);
 
-/// The release build of the Lambda: SAM's, of which `make test` tells the place in BOOTSTRAP, or else Cargo's. Its own profile
-/// and features are what is tested, so Cargo does not build it for us.
+/// The release build of the Lambda: the file that BOOTSTRAP names, which `make test` sets to SAM's build, or else
+/// Cargo's. The tests are about its release profile, so Cargo does not build it for them.
 pub fn bootstrap() -> PathBuf {
     let bootstrap = env::var_os("BOOTSTRAP").map_or_else(|| target().join("release/bootstrap"), PathBuf::from);
-    let how = "cargo build --release --no-default-features --bin bootstrap";
+    let how = "cargo build --release --bin bootstrap";
     assert!(bootstrap.is_file(), "{} is missing: `make test` builds it, and so does `{how}`", bootstrap.display());
     bootstrap
 }
 
 /// Cargo's target folder.
 pub fn target() -> &'static path::Path {
-    let built_for_us = path::Path::new(env!("CARGO_BIN_EXE_bootstrap"));
-    built_for_us.ancestors().nth(2).expect("TARGET/PROFILE/bootstrap")
+    let debug_build = path::Path::new(env!("CARGO_BIN_EXE_bootstrap"));
+    debug_build.ancestors().nth(2).expect("TARGET/PROFILE/bootstrap")
 }
 
 /// One container of the function: a process that handles one event at a time.
@@ -65,12 +65,12 @@ struct Asked {
     times: u32,
 }
 
-/// What one invocation came to.
+/// The result of one invocation.
 #[derive(Debug)]
 pub struct Run {
-    /// The function's answer, or the error that Lambda was told.
+    /// The function's answer, or the error that it reported to Lambda.
     pub answer: Result<Value, Value>,
-    /// The lines that it wrote to its log meanwhile.
+    /// The lines that it wrote to its log during the invocation.
     pub lines: Vec<Value>,
 }
 
@@ -192,13 +192,13 @@ impl Run {
         self.document()["code"].as_str().expect("a code")
     }
 
-    /// The log line that tells the decision.
+    /// The log line with the decision.
     #[track_caller]
     pub fn decision_line(&self) -> &Value {
         self.only_line(|line| line.get("decision").is_some())
     }
 
-    /// The EMF line that tells what the invocation cost.
+    /// The EMF line with the calls and the time of the invocation.
     #[track_caller]
     pub fn cost_line(&self) -> &Value {
         self.only_line(|line| line.get("AwsCalls").is_some())
@@ -306,8 +306,8 @@ impl Drop for Process {
     }
 }
 
-/// A file without a name: it is gone with its last handle. A pipe would have to be read while the process runs, and
-/// nobody could tell when all that was written has been read.
+/// A file without a name: the system deletes it with its last handle. A pipe would need a reader while the process
+/// runs, and the reader would not know when it has read everything.
 fn log_file() -> Log {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let name = format!("log-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));

@@ -4,23 +4,20 @@ import re
 
 import boto3
 from botocore import xform_name
-from template import ACTIONS, ROOT
+from template import ACTIONS, ROOT, SOURCES
 
 # The SDK's name of a service, and IAM's.
 SERVICES = {"kinesis": "kinesis", "cloudwatch": "cloudwatch", "resourcegroupstaggingapi": "tag", "sns": "sns"}
-# What only the command line calls stands in these, and is not in the function.
-COMMAND_LINE = ["cli", "local", "bin/unthrottle.rs"]
-# What Lambda does in the function's name, and what SNS does when it is told.
+# Actions that Lambda (its log, the dead-letter queue) and SNS (an encrypted topic) take under the role of the function.
 IN_ITS_NAME = {"logs:CreateLogStream", "logs:PutLogEvents", "sqs:SendMessage", "kms:Decrypt", "kms:GenerateDataKey"}
 
 
 def sources_of_the_function():
-    sources = [path for path in (ROOT / "src").rglob("*.rs")]
-    left_out = [ROOT / "src" / path for path in COMMAND_LINE]
-    kept = [path for path in sources if not any(path == out or out in path.parents for out in left_out)]
-    assert len(kept) < len(sources)
+    """The Rust sources of the Lambda: the root package and the core, without unit tests."""
+    kept = [path for path in SOURCES if path.is_relative_to(ROOT / "src") or path.is_relative_to(ROOT / "crates/core")]
+    assert 0 < len(kept) < len(SOURCES)
     # Tests stand at the end of a file.
-    return [path.read_text().split("#[cfg(all(test")[0].split("#[cfg(test)]")[0] for path in kept]
+    return [re.split(r"#\[cfg\((?:all\()?test", path.read_text())[0] for path in kept]
 
 
 def operations(service):

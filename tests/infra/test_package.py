@@ -43,9 +43,15 @@ def test_it_is_built_by_options_that_the_tools_have():
     said = subprocess.run([*built[:3], "--help"], capture_output=True, text=True, check=True).stdout
     for option in [word for word in built if word.startswith("--")]:
         assert re.search(rf"^ +(-\w, )?{option}\b", said, re.MULTILINE), option
-    # The same as SAM's: its own options stand in Cargo.toml.
-    metadata = tomllib.loads((ROOT / "Cargo.toml").read_text())["package"]["metadata"]["lambda"]["build"]
-    assert metadata["no_default_features"] is True and "--no-default-features" in built
+
+
+def test_a_build_in_this_folder_builds_the_lambda_alone():
+    # SAM runs `cargo lambda build` here without a word on packages or features.
+    manifest = tomllib.loads((ROOT / "Cargo.toml").read_text())
+    assert manifest["package"]["name"] == "unthrottle" and "features" not in manifest
+    assert "default-members" not in manifest["workspace"]
+    assert [binary["name"] for binary in manifest["bin"]] == ["bootstrap"]
+    assert not {"--package", "-p", "--workspace", "--features", "--all-features"} & set(package.command("aarch64-unknown-linux-gnu"))
 
 
 def test_no_path_of_this_machine_is_in_a_program(tmp_path):

@@ -8,7 +8,7 @@ import re
 import boto3
 import pytest
 from moto import mock_aws
-from template import ACTIONS, ALARMS, FLEET, OWN, ROOT, of_type
+from template import ACTIONS, ALARMS, FLEET, OWN, ROOT, of_type, rust
 
 RULES = {name: rule["EventPattern"] for name, rule in of_type("AWS::Events::Rule").items()}
 PATTERN = RULES["ThrottleRule"]
@@ -121,7 +121,7 @@ def test_what_people_and_the_schedule_send_is_no_event_of_the_bus(wakes):
 
 
 def test_the_rule_waits_for_the_codes_that_the_code_knows():
-    triage = (ROOT / "src/decide/triage.rs").read_text()
+    triage = rust("decide/triage.rs").read_text()
     (arms,) = re.findall(r"fn cause\(.*?\n    match code \{(.*?)\n    \}\n\}", triage, re.DOTALL)
     known = set(re.findall(r'"(\w+)"', arms.split("_ if")[0])) - {"kms"}
     assert 'eq_ignore_ascii_case("KMS")' in arms

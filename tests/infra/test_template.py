@@ -6,7 +6,7 @@ import re
 import boto3
 import pytest
 from cfnlint.api import lint_all
-from template import ACTIONS, DEPLOYED, ROOT, STATEMENTS, TEMPLATE, actions_of, of_type
+from template import ACTIONS, DEPLOYED, ROOT, STATEMENTS, TEMPLATE, actions_of, in_rust, of_type
 
 FUNCTION = TEMPLATE["Resources"]["Function"]["Properties"]
 SETTINGS = json.loads((ROOT / "infra/settings.json").read_text())
@@ -151,9 +151,8 @@ def test_every_parameter_has_its_place_and_its_label_in_the_console():
 
 
 def test_the_role_is_bound_to_the_namespace_and_the_tag_that_the_code_writes():
-    source = lambda path: (ROOT / "src" / path).read_text()
-    (namespace,) = re.findall(r'pub const NAMESPACE: &str = "(\w+)";', source("report/metric.rs"))
-    (tag,) = re.findall(r'pub const TAG: &str = "([\w.]+)";', source("memory.rs"))
+    namespace = in_rust(r'pub const NAMESPACE: &str = "(\w+)";')
+    tag = in_rust(r'pub const TAG: &str = "([\w.]+)";')
     conditions = {statement["Sid"]: statement.get("Condition") for statement, _ in STATEMENTS}
     assert conditions["CountFixes"] == {"StringEquals": {"cloudwatch:namespace": namespace}}
     assert conditions["Remember"] == {"ForAllValues:StringEquals": {"aws:TagKeys": [tag]}}
@@ -163,7 +162,7 @@ def test_a_storm_neither_takes_the_accounts_concurrency_nor_is_worked_off_for_ho
     reserved = TEMPLATE["Parameters"]["ReservedConcurrency"]
     assert (reserved["Default"], reserved["MinValue"]) == (5, 0)
     # Each container may change a fifth of what the fleet allows in an hour.
-    (containers,) = re.findall(r"const CONTAINERS: u32 = (\d+);", (ROOT / "src/decide/mod.rs").read_text())
+    containers = in_rust(r"const CONTAINERS: u32 = (\d+);")
     assert int(containers) == reserved["Default"]
     asynchronous = FUNCTION["EventInvokeConfig"]
     assert (asynchronous["MaximumEventAgeInSeconds"], asynchronous["MaximumRetryAttempts"]) == (300, 2)

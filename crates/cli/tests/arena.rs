@@ -1,4 +1,4 @@
-//! The arena as people run it: README.md's table is what it prints.
+//! The arena as people run it: the table of docs/evaluation.md is what it prints.
 
 use std::process::{Command, Output};
 
@@ -10,34 +10,36 @@ fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).expect("text")
 }
 
-/// The scores that README.md's table is made of, a line for each run. `make readme` writes both.
+/// The scores that the table is made of, a line for each run. `make readme` writes both. The path is relative to this
+/// package, where Cargo starts the tests.
 const SCORES: &str = "tests/arena.jsonl";
 
 #[test]
-fn the_table_in_the_readme_is_that_of_the_scores() {
+fn the_table_in_the_documents_is_that_of_the_scores() {
     let printed = arena(&["--markdown", "--scores", SCORES]);
     assert!(printed.status.success(), "{}", text(&printed.stderr));
-    let readme = include_str!("../README.md");
-    let (_, after) = readme.split_once("<!-- arena -->\n").expect("the mark");
+    let page = include_str!("../../../docs/evaluation.md");
+    let (_, after) = page.split_once("<!-- arena -->\n").expect("the mark");
     let (table, _) = after.split_once("<!-- /arena -->").expect("the other mark");
     assert!(table == text(&printed.stdout), "`make readme` writes it anew:\n{}", text(&printed.stdout));
     assert!(table.lines().count() > 24, "{table}");
-    // What is reached stays reached; what is missed stands there.
+    // A figure that was reached stays reached.
     for figure in ["calls that AWS refused", "changes where", "shard-hours with restore", "changes with restore"] {
         let line = table.lines().find(|line| line.starts_with(&format!("- {figure}")));
         assert!(line.is_some_and(|line| !line.contains("missed")), "{figure}: {line:?}");
     }
 }
 
-/// Workloads that every policy meets again here, in a second or two: writes that capacity cures, readers, and nothing at
-/// all. The other runs of peers and limits are `make readme`'s.
+/// Workloads that every policy runs again here, in a second or two: writes that capacity cures, readers, and no
+/// trouble.
+/// `make readme` runs the others.
 const BY_ALL: [&str; 4] = ["calm", "put-record", "readers-calls", "step-2"];
 
-/// The policies that meet every workload again: what a change of unthrottle's code moves. A fleet takes a run ten seconds,
-/// so it meets the first only.
+/// The policies that run every workload again, because a change of unthrottle's code changes their scores. The workload
+/// `fleet` takes ten seconds, so only the first policy runs it.
 const ON_ALL: [&str; 2] = ["ours", "ours-restoring"];
 
-/// The lines of these runs, as they were and as they are.
+/// The committed lines of these runs are the lines that the code prints now.
 fn expect_same(workload: &str, policy: Option<&str>) {
     let mut args = vec!["--json", "--workload", workload];
     args.extend(policy.iter().flat_map(|policy| ["--policy", policy]));
@@ -99,7 +101,7 @@ fn a_line_of_json_has_the_score() {
 }
 
 #[test]
-fn what_is_not_known_is_bad_usage() {
+fn an_unknown_name_is_bad_usage() {
     for args in [["--workload", "none"], ["--policy", "none"], ["--weather", "none"]] {
         let printed = arena(&args);
         assert_eq!((printed.status.code(), text(&printed.stdout)), (Some(2), ""), "{args:?}");

@@ -9,7 +9,8 @@ use unthrottle_lab::local::{Effect, Fault, LocalAccount, Options};
 
 const CALL: &str = "CloudWatch.GetMetricData";
 
-/// So many whole days before today, each with an hour of twice what two shards take.
+/// An account with this many whole days before today. In one hour of each day, the load is twice what two shards
+/// accept.
 async fn account(days: u64, options: Options) -> LocalAccount {
     let account = LocalAccount::start(options).await.expect("a free port");
     account.add_streams(["orders".to_owned()], 2, &[]).await;
@@ -38,7 +39,7 @@ fn put(account: &LocalAccount, time: DateTime<Utc>, records: f64, throttled: f64
     put("WriteProvisionedThroughputExceeded", throttled);
 }
 
-/// A folder of this test's own, empty.
+/// An empty folder, for this test alone.
 fn folder(test: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("backtest").join(test);
     let _ = std::fs::remove_dir_all(&folder);
@@ -54,7 +55,7 @@ fn command(folder: &Path, args: &[&str]) -> Command {
 }
 
 /// Exit code, standard output and standard error.
-fn told(out: Output) -> (i32, String, String) {
+fn output(out: Output) -> (i32, String, String) {
     let text = |bytes| String::from_utf8(bytes).expect("text");
     (out.status.code().expect("an exit code"), text(out.stdout), text(out.stderr))
 }
@@ -62,7 +63,7 @@ fn told(out: Output) -> (i32, String, String) {
 async fn backtest(account: &LocalAccount, folder: &Path, args: &[&str]) -> (i32, String, String) {
     let mut command = command(folder, args);
     command.args(["--endpoint-url", account.url(), "--region", "us-east-1"]);
-    told(tokio::task::spawn_blocking(move || command.output()).await.expect("no panic").expect("runs"))
+    output(tokio::task::spawn_blocking(move || command.output()).await.expect("no panic").expect("runs"))
 }
 
 async fn document(account: &LocalAccount, folder: &Path, args: &[&str]) -> (Value, String) {
@@ -80,7 +81,7 @@ fn kept(folder: &Path) -> Vec<PathBuf> {
     kept
 }
 
-/// Yesterday is not kept in the first hour of a day.
+/// The number of cached days. In the first hour of a day, yesterday is not cached.
 fn finished(days: u64) -> usize {
     let is_fresh = Utc::now() - midnight(0) < TimeDelta::hours(1);
     days as usize - usize::from(is_fresh)
@@ -115,7 +116,7 @@ async fn a_past_is_read_in_one_call_and_a_day_only_once() {
     assert_eq!((&change["what"][0]["code"], &change["what"][0]["from"]), (&"scale_shards".into(), &2.into()));
 
     assert_eq!(kept(&folder).len(), finished(2));
-    // What is added to a day that is kept is not even looked at.
+    // A datapoint that is added to a cached day is not read.
     put(&account, midnight(2), 1e9, 1e9);
     account.reset_calls();
     let (second, err) = document(&account, &folder, &args).await;
@@ -126,7 +127,7 @@ async fn a_past_is_read_in_one_call_and_a_day_only_once() {
 
 #[tokio::test]
 async fn a_fault_in_the_middle_leaves_days_from_which_the_next_run_goes_on() {
-    // A page holds a day and a bit.
+    // A page holds a little more than a day.
     let options = Options { datapoints_per_page: 3 * 1_440 + 100, ..Options::default() };
     let (account, folder) = (account(3, options).await, folder("fault"));
     account.add_fault(Fault {
@@ -191,7 +192,7 @@ async fn the_streams_own_tags_bound_what_would_have_been_done() {
     assert_eq!(bounded["policies"][1]["shards_at_the_end"], 3, "{bounded:#}");
 }
 
-/// A file of three hours, of which the second refuses half.
+/// A file of three hours. In the second hour, half of the records are refused.
 fn csv(folder: &Path) -> PathBuf {
     let mut text = "timestamp,incoming_bytes,incoming_records,write_throttled\n".to_owned();
     for minute in 0..180 {
@@ -205,11 +206,11 @@ fn csv(folder: &Path) -> PathBuf {
 }
 
 fn of_file(folder: &Path, args: &[&str]) -> (i32, String, String) {
-    told(command(folder, &[&["--csv", "past.csv"], args].concat()).output().expect("runs"))
+    output(command(folder, &[&["--csv", "past.csv"], args].concat()).output().expect("runs"))
 }
 
 #[test]
-fn a_file_is_told_hour_by_hour_with_what_the_estimate_rests_on() {
+fn a_file_is_reported_hour_by_hour_with_the_basis_of_the_estimate() {
     let folder = folder("file");
     csv(&folder);
     let (code, out, err) = of_file(&folder, &["--report", "page.html"]);
@@ -249,7 +250,7 @@ fn a_wrong_number_of_shards_is_doubted() {
 }
 
 #[test]
-fn what_is_bad_in_a_command_or_its_file_is_named_and_exits_with_2() {
+fn an_error_in_a_command_or_its_file_is_named_and_exits_with_2() {
     let folder = folder("bad");
     let path = csv(&folder);
     let mut text = std::fs::read_to_string(&path).expect("readable");
@@ -259,10 +260,10 @@ fn what_is_bad_in_a_command_or_its_file_is_named_and_exits_with_2() {
     assert_eq!((code, out.as_str()), (2, ""));
     assert!(err.contains("past.csv:182: 2026-11-20T02:00Z stands after 2026-11-20T02:59Z"), "{err}");
     for args in [&["--csv", "none.csv"][..], &[], &["orders", "--days", "15"], &["orders", "--csv", "past.csv"]] {
-        let (code, _, err) = told(command(&folder, args).output().expect("runs"));
+        let (code, _, err) = output(command(&folder, args).output().expect("runs"));
         assert_eq!(code, 2, "{args:?}: {err}");
     }
-    let (_, _, err) = told(command(&folder, &[]).output().expect("runs"));
+    let (_, _, err) = output(command(&folder, &[]).output().expect("runs"));
     assert!(err.contains("give a stream, or --csv FILE"), "{err}");
     csv(&folder);
     let (code, _, err) = of_file(&folder, &["--report", "no/page.html"]);

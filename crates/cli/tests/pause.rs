@@ -1,15 +1,18 @@
 //! `unthrottle pause` and `unthrottle resume`, as a person types them.
 
+#[path = "../../../tests/common/aws.rs"]
+mod aws;
+
 use aws_sdk_scheduler::primitives::DateTime;
 use aws_sdk_scheduler::types::{
     ActionAfterCompletion, FlexibleTimeWindow, FlexibleTimeWindowMode, RetryPolicy, ScheduleState, Target,
 };
 use serde_json::{Value, json};
 use std::process::Command;
-use unthrottle_cli::{STACK_TAG, local_config};
+use unthrottle_cli::STACK_TAG;
 use unthrottle_lab::local::{Effect, Fault, LocalAccount, Options};
 
-/// Two stacks, and what belongs to neither.
+/// Two stacks, a rule and a schedule that belong to neither.
 async fn account() -> LocalAccount {
     let account = LocalAccount::start(Options::default()).await.expect("a free port");
     account.add_rule("watch", &[(STACK_TAG, "unthrottle")]);
@@ -54,11 +57,11 @@ async fn pause_disables_all_that_carries_the_tag_and_resume_enables_it() {
             "paused rule watch-test",
             "paused schedule unthrottle/restore",
             "paused schedule unthrottle/sweep",
-            "nothing wakes it now. Changes under way go on, and a sweep that is running may make more for up to five minutes. \
-             `unthrottle resume` undoes this.",
+            "nothing wakes it now. Changes under way go on, and a sweep that is running may make more for up to five \
+             minutes. `unthrottle resume` undoes this.",
         ]
     );
-    assert!(account.calls().keys().all(|call| !call.starts_with("Kinesis.")), "no stream is even looked at");
+    assert!(account.calls().keys().all(|call| !call.starts_with("Kinesis.")), "no stream is observed");
     let (code, out, _) = unthrottle(&account, &["resume"]).await;
     assert_eq!(code, 0);
     assert_eq!(enabled(&account).len(), OURS.len() + OTHERS.len());
@@ -99,7 +102,7 @@ async fn where_nothing_carries_the_tag_it_says_so() {
 }
 
 #[tokio::test]
-async fn what_fails_does_not_stop_the_rest() {
+async fn a_resource_that_fails_does_not_stop_the_others() {
     let account = account().await;
     account.add_schedule("second", &[(STACK_TAG, "unthrottle")], "late");
     account.add_schedule("third", &[(STACK_TAG, "unthrottle")], "last");
@@ -134,7 +137,7 @@ async fn what_fails_does_not_stop_the_rest() {
 #[tokio::test]
 async fn a_schedule_keeps_everything_else() {
     let account = account().await;
-    let scheduler = aws_sdk_scheduler::Client::new(&local_config(account.url()));
+    let scheduler = aws_sdk_scheduler::Client::new(&aws::config(account.url()));
     let get = async || {
         let get = scheduler.get_schedule().group_name("unthrottle").name("sweep");
         get.send().await.expect("a schedule")

@@ -1,7 +1,6 @@
-//! The local account and the simulator are one model: the same traffic, the same records refused.
+//! The local account and the simulator are one model: they refuse the same records of the same traffic.
 
-
-#[path = "common/aws.rs"]
+#[path = "../../../tests/common/aws.rs"]
 mod aws;
 
 use aws::{Aws, STREAM, noon};
@@ -28,7 +27,7 @@ struct Load {
     records: Vec<Vec<usize>>,
 }
 
-/// Up to half as much again as a shard takes, which is 1,000 records or 1 MiB.
+/// At most 1.5 times the capacity of a shard, which is 1,000 records or 1 MiB a second.
 fn load() -> impl Strategy<Value = Load> {
     (1..3usize, prop_oneof![2..200usize, 2_000..60_000usize]).prop_flat_map(|(shards, record_bytes)| {
         let full = (1_048_576 / record_bytes).min(1_000);
@@ -125,7 +124,7 @@ fn the_local_account_and_the_simulator_refuse_the_same_records() {
     assert_eq!(taken.iter().map(refused).collect::<Vec<_>>(), [150 - 102; 3], "of each second what is beyond 1 MiB");
 }
 
-/// The simulator's step is a second; between whole seconds the account must keep to the same capacity.
+/// The step of the simulator is a second. Between whole seconds the account must have the same capacity.
 #[test]
 fn between_whole_seconds_the_local_account_keeps_to_the_same_capacity() {
     let calls = proptest::collection::vec((1..1_500u64, 1..500usize, 100..4_000usize), 2..8);

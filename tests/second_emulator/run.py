@@ -1,4 +1,4 @@
-"""Starts the witness: kinesis-local, with front.py before it. Prints `ready URL` when both answer.
+"""Starts the second emulator: kinesis-local, with front.py before it. Prints `ready URL` when both answer.
 
 usage: run.py [PORT [KINESIS_PORT]]    (0, the default, is any free port)
 
@@ -41,7 +41,7 @@ def free_port():
 def node():
     """Finds Node.js on the PATH, or else beside this Python, where `make test` installs it."""
     found = shutil.which("node") or shutil.which("node", path=os.path.dirname(sys.executable))
-    return found or sys.exit("node is not installed: delete tests/witness/node_modules, then `make tests/witness/node_modules/installed` installs it")
+    return found or sys.exit("node is not installed: delete tests/second_emulator/node_modules, then `make tests/second_emulator/node_modules/installed` installs it")
 
 
 def start_kinesis(port):

@@ -1,0 +1,220 @@
+//! CloudWatch: PutMetricData, GetMetricData, searches and ListMetrics.
+
+use crate::fixture::{Fixture, at, code, code_and_message, points, post, query, query_in, still, time};
+use aws_sdk_cloudwatch::types as cw;
+use aws_sdk_kinesis::error::ProvideErrorMetadata;
+use std::time::Duration;
+use unthrottle_lab::local::Options;
+
+pub fn datum(name: &str) -> cw::builders::MetricDatumBuilder {
+    cw::MetricDatum::builder().metric_name(name)
+}
+
+fn search(expression: &str) -> cw::MetricDataQuery {
+    cw::MetricDataQuery::builder().id("s").expression(expression).label("${PROP('Dim.ShardId')}").build()
+}
+
+/// What GetMetricData gives for the last hour: the label and the sum of each series.
+pub async fn sums(fixture: &Fixture, query: cw::MetricDataQuery) -> Result<Vec<(String, f64)>, String> {
+    let now = fixture.minute() * 60;
+    let time = aws_sdk_cloudwatch::primitives::DateTime::from_secs;
+    let get = fixture.cloudwatch.get_metric_data().metric_data_queries(query).start_time(time(now - 3600));
+    let answer = get.end_time(time(now + 60)).send().await.map_err(|error| error.code().expect("a code").to_owned())?;
+    let of =
+        |series: &cw::MetricDataResult| (series.label().unwrap_or_default().to_owned(), series.values().iter().sum());
+    Ok(answer.metric_data_results().iter().map(of).collect())
+}
+
+#[tokio::test]
+async fn metrics_that_are_put_come_back_in_every_statistic() {
+    let fixture = Fixture::new().await;
+    let set = cw::StatisticSet::builder().sample_count(2.0).sum(30.0);
+    let set = set.minimum(10.0).maximum(20.0).build();
+    let put = fixture.cloudwatch.put_metric_data().namespace("unthrottle");
+    put.metric_data(datum("m").value(4.0).build())
+        .metric_data(datum("m").values(1.0).values(2.0).counts(3.0).counts(1.0).build())
+        .metric_data(datum("m").statistic_values(set).build())
+        .send()
+        .await
+        .expect("taken");
+    let now = fixture.minute();
+    let expected = [("Sum", 39.0), ("SampleCount", 7.0), ("Average", 39.0 / 7.0), ("Minimum", 1.0), ("Maximum", 20.0)];
+    for (stat, value) in expected {
+        let query = query_in("unthrottle", "m1", "m", stat, &[], 60);
+        assert_eq!(fixture.datapoints(query, now, now + 1).await, [(now, value)], "{stat}");
+    }
+}
+
+#[tokio::test]
+async fn a_large_gzipped_put_is_taken() {
+    let fixture = Fixture::new().await;
+    let data = (0..200).map(|number| {
+        let dimension = cw::Dimension::builder().name("Stream").value(format!("stream-{number}"));
+        datum("AutoFix").value(1.0).dimensions(dimension.build()).build()
+    });
+    let put = fixture.cloudwatch.put_metric_data().namespace("unthrottle");
+    put.set_metric_data(Some(data.collect())).send().await.expect("taken");
+    let now = fixture.minute();
+    let query = query_in("unthrottle", "m1", "AutoFix", "Sum", &[("Stream", "stream-199")], 60);
+    assert_eq!(fixture.datapoints(query, now, now + 1).await, [(now, 1.0)]);
+}
+
+#[tokio::test]
+async fn metrics_that_aws_would_not_take_are_refused() {
+    let fixture = Fixture::new().await;
+    let put = || fixture.cloudwatch.put_metric_data().namespace("unthrottle");
+    let aws = put().namespace("AWS/Kinesis").metric_data(datum("m").value(1.0).build());
+    let refused = aws.send().await.expect_err("AWS/").into_service_error();
+    assert!(refused.is_invalid_parameter_value_exception(), "{refused:?}");
+    for minutes in [-14 * 24 * 60 - 1, 121] {
+        let late = datum("m").value(1.0).timestamp(at(fixture.minute() + minutes)).build();
+        let refused = put().metric_data(late).send().await.expect_err("out of range");
+        assert!(refused.into_service_error().is_invalid_parameter_value_exception());
+    }
+    let none = put().metric_data(datum("m").build()).send().await.expect_err("no value");
+    assert!(none.into_service_error().is_missing_required_parameter_exception());
+    let both = datum("m").value(1.0).values(1.0).build();
+    let both = put().metric_data(both).send().await.expect_err("two ways");
+    assert!(both.into_service_error().is_invalid_parameter_combination_exception());
+    let nothing = fixture.cloudwatch.list_metrics().send().await.expect("a list");
+    assert_eq!(nothing.metrics(), []);
+}
+
+#[tokio::test]
+async fn a_window_includes_its_start_and_excludes_its_end() {
+    let fixture = Fixture::new().await;
+    let now = fixture.minute();
+    for minute in now - 9..=now {
+        fixture.account.put_metric("Mine", "m", &[], time(minute), 1.0);
+    }
+    let query = |period| query_in("Mine", "m1", "m", "Sum", &[], period);
+    let points = fixture.datapoints(query(60), now - 3, now - 1).await;
+    assert_eq!(points, [(now - 3, 1.0), (now - 2, 1.0)]);
+    let points = fixture.datapoints(query(300), now - 9, now + 1).await;
+    assert_eq!(points, [(now - 9, 5.0), (now - 4, 5.0)]);
+}
+
+#[tokio::test]
+async fn metric_data_comes_newest_first_in_pages() {
+    let fixture = Fixture::new().await;
+    let now = fixture.minute();
+    for minute in now - 3..=now {
+        fixture.account.put_metric("Mine", "a", &[], time(minute), 1.0);
+        fixture.account.put_metric("Mine", "b", &[], time(minute), 2.0);
+    }
+    let get = fixture.cloudwatch.get_metric_data();
+    let get = get.metric_data_queries(query_in("Mine", "a", "a", "Sum", &[], 60));
+    let get = get.metric_data_queries(query_in("Mine", "b", "b", "Sum", &[], 60));
+    let get = get.start_time(at(now - 10)).end_time(at(now + 1)).max_datapoints(3);
+    let mut pages = get.into_paginator().send();
+    let (mut a, mut b, mut count) = (Vec::new(), Vec::new(), 0);
+    while let Some(page) = pages.next().await {
+        let page = page.expect("a page");
+        a.extend(points(&page.metric_data_results()[0]));
+        b.extend(points(&page.metric_data_results()[1]));
+        count += 1;
+    }
+    assert_eq!(count, 3);
+    assert_eq!(a, [(now, 1.0), (now - 1, 1.0), (now - 2, 1.0), (now - 3, 1.0)]);
+    assert_eq!(b.len(), 4);
+}
+
+#[tokio::test]
+async fn queries_that_cannot_be_answered_are_refused_loudly() {
+    let fixture = Fixture::new().await;
+    let get = |queries: Vec<cw::MetricDataQuery>| {
+        let get = fixture.cloudwatch.get_metric_data().set_metric_data_queries(Some(queries));
+        get.start_time(at(fixture.minute() - 1)).end_time(at(fixture.minute())).send()
+    };
+    let expression = cw::MetricDataQuery::builder().id("e1").expression("FILL(m1, 0)").build();
+    let percentile = query("m1", "IncomingRecords", "p99", &[]);
+    let seconds = query_in("Mine", "m1", "m", "Sum", &[], 10);
+    let twice = query("m1", "IncomingRecords", "Sum", &[]);
+    let many = (0..501).map(|number| query(&format!("m{number}"), "m", "Sum", &[]));
+    for queries in
+        [vec![expression], vec![percentile], vec![seconds], vec![twice.clone(), twice], many.collect(), vec![]]
+    {
+        assert_eq!(code(get(queries).await), "ValidationError");
+    }
+    let alarms = fixture.cloudwatch.describe_alarms().send().await.expect_err("not served");
+    let (code, message) = code_and_message(alarms);
+    assert_eq!(code, "UnknownOperationException");
+    assert!(message.contains("DescribeAlarms"), "{message}");
+}
+
+#[tokio::test]
+async fn metrics_are_listed_by_namespace_name_and_dimension() {
+    let fixture = Fixture::new().await;
+    for (name, stream) in [("a", "x"), ("a", "y"), ("b", "x")] {
+        let dimensions = [("StreamName", stream)];
+        fixture.put_metric("Mine", name, &dimensions, 1.0);
+    }
+    fixture.put_metric("Other", "a", &[], 1.0);
+    let list = || fixture.cloudwatch.list_metrics();
+    let count = async |list: aws_sdk_cloudwatch::operation::list_metrics::builders::ListMetricsFluentBuilder| {
+        list.send().await.expect("a list").metrics().len()
+    };
+    assert_eq!(count(list()).await, 4);
+    assert_eq!(count(list().namespace("Mine")).await, 3);
+    assert_eq!(count(list().metric_name("a")).await, 3);
+    let x = cw::DimensionFilter::builder().name("StreamName").value("x").build();
+    assert_eq!(count(list().dimensions(x)).await, 2);
+}
+
+#[tokio::test]
+async fn a_search_finds_each_shard_of_one_stream_and_no_other() {
+    let fixture = Fixture::new().await;
+    let put = |stream, shard, value| {
+        let dimensions = [("StreamName", stream), ("ShardId", shard)];
+        fixture.put_metric("AWS/Kinesis", "IncomingBytes", &dimensions, value);
+    };
+    put("orders", "shardId-000000000000", 10.0);
+    put("orders", "shardId-000000000001", 20.0);
+    put("clicks", "shardId-000000000000", 40.0);
+    fixture.put_metric("AWS/Kinesis", "IncomingBytes", &[("StreamName", "orders")], 30.0);
+    let shards = "{AWS/Kinesis,ShardId,StreamName} MetricName=\"IncomingBytes\" StreamName=\"orders\"";
+    let found = sums(&fixture, search(&format!("SEARCH('{shards}', 'Sum', 60)"))).await.expect("found");
+    assert_eq!(found, [("shardId-000000000000".into(), 10.0), ("shardId-000000000001".into(), 20.0)]);
+    for wrong in ["SUM(METRICS())", "SEARCH('orders', 'Sum', 60)", "SEARCH('{AWS/Kinesis} x', 'Sum')"] {
+        assert_eq!(sums(&fixture, search(wrong)).await, Err("ValidationError".into()), "{wrong}");
+    }
+}
+
+#[tokio::test]
+async fn a_minute_of_aws_is_published_with_the_accounts_lag() {
+    let fixture = Fixture::with(Options { metric_lag: Duration::from_secs(120), ..still() }).await;
+    let now = fixture.minute();
+    for minute in now - 5..=now {
+        let dimensions = [("StreamName", "orders")];
+        let account = &fixture.account;
+        account.put_metric("AWS/Kinesis", "IncomingRecords", &dimensions, time(minute), 1.0);
+        account.put_metric("Mine", "IncomingRecords", &dimensions, time(minute), 1.0);
+    }
+    let published = fixture.minutes("orders", "IncomingRecords", "Sum").await;
+    assert_eq!(published.last().map(|(minute, _)| *minute), Some(now - 3));
+    let query = query_in("Mine", "m1", "IncomingRecords", "Sum", &[("StreamName", "orders")], 60);
+    assert_eq!(fixture.datapoints(query, now - 10, now + 1).await.len(), 6);
+}
+
+#[tokio::test]
+async fn the_aws_cli_speaks_json_with_cloudwatch() {
+    let fixture = Fixture::new().await;
+    let now = fixture.minute();
+    let data = r#"{"MetricName": "m", "Value": 3}"#;
+    let put = format!(r#"{{"Namespace": "Mine", "MetricData": [{data}]}}"#);
+    let target = "GraniteServiceVersion20100801";
+    let (status, _) = post(fixture.account.url(), &format!("{target}.PutMetricData"), put).await;
+    assert_eq!(status, "200");
+    let metric = r#"{"Namespace": "Mine", "MetricName": "m"}"#;
+    let stat = format!(r#"{{"Metric": {metric}, "Period": 60, "Stat": "Sum"}}"#);
+    let (start, end) = (now * 60, now * 60 + 60);
+    let get = format!(
+        r#"{{"MetricDataQueries": [{{"Id": "a", "MetricStat": {stat}}}],
+            "StartTime": {start}, "EndTime": {end}}}"#
+    );
+    let get = post(fixture.account.url(), &format!("{target}.GetMetricData"), get).await;
+    let answer: serde_json::Value = serde_json::from_str(&get.1).expect("JSON");
+    let result = &answer["MetricDataResults"][0];
+    assert_eq!(result["Values"][0], 3.0);
+    assert_eq!(result["Timestamps"][0], start as f64);
+}

@@ -1,0 +1,94 @@
+//! Sweeps that stay, and check again the streams whose change is under way.
+
+use crate::aws::{STREAM, STREAM_ARN};
+use crate::fixture::Fixture;
+use crate::fleet::{PER_SHARD, decisions, lines_of, throttled};
+use chrono::{DateTime, Utc};
+use futures_util::future::BoxFuture;
+use std::sync::Arc;
+use std::time::Duration;
+use unthrottle::sweep::LONGEST_CHECK;
+use unthrottle_core::clock::Clock;
+use unthrottle_core::decision::Outcome;
+use unthrottle_core::memory::TAG;
+use unthrottle_core::report::SweepDocument;
+
+/// The time between two checks of a stream by a sweep that stays.
+const AGAIN_EVERY: Duration = Duration::from_secs(120);
+
+/// Time for one check and `more` further ones.
+fn time_for(more: u32) -> Duration {
+    LONGEST_CHECK + Duration::from_secs(1) + more * AGAIN_EVERY + AGAIN_EVERY / 2
+}
+
+#[tokio::test]
+async fn a_sweep_that_stays_checks_changed_streams_again_and_no_others() {
+    let fixture = Fixture::under(3.0 * 2.0 * PER_SHARD, 2, 10).await;
+    fixture.account.add_streams(["unreadable".into()], 1, &[(TAG, "v=9")]).await;
+    let swept = fixture.sweep_for(time_for(3), Some(AGAIN_EVERY)).await.expect("a sweep");
+    let all = decisions(&swept);
+    let codes: Vec<&str> = all.iter().filter(|(stream, ..)| *stream == STREAM).map(|(.., code)| *code).collect();
+    assert_eq!((all[0], codes[0]), ((STREAM, Outcome::Acted, "scale_shards"), "scale_shards"), "{all:?}");
+    assert!(codes.len() > 1 && codes[1..].iter().all(|code| ["resharding", "settling"].contains(code)), "{codes:?}");
+    assert!(codes.contains(&"settling"), "the end of the change is seen: {codes:?}");
+    assert_eq!(all[codes.len()..], [("unreadable", Outcome::Held, "bad_memory")], "once");
+    let SweepDocument { looked, again, changed, sentence, .. } = &swept.document;
+    assert_eq!((*looked, *again, *changed), (2, codes.len() - 1, 1), "{sentence}");
+    assert!(sentence.contains(&format!("looked again {again} times")), "{sentence}");
+    assert_eq!(lines_of(&swept.lines, "Looked").len(), all.len());
+    assert!(fixture.aws.memory(STREAM_ARN).await.expect("remembered").change.is_some_and(|c| c.settled.is_some()));
+}
+
+/// The clock of a fixture whose stream is offered 6,000 records a second while a sweep waits for its next check.
+struct UnderLoad(Arc<Fixture>);
+
+impl std::fmt::Debug for UnderLoad {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("UnderLoad")
+    }
+}
+
+impl Clock for UnderLoad {
+    fn now(&self) -> DateTime<Utc> {
+        self.0.now()
+    }
+
+    fn elapsed(&self) -> Duration {
+        Clock::elapsed(self.0.account.clock())
+    }
+
+    fn sleep_until(&self, then: DateTime<Utc>) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            let minutes = (then - self.now()).num_minutes();
+            if minutes > 0 {
+                self.0.later(minutes, 6000.0).await;
+            }
+            Clock::sleep_until(self.0.account.clock(), then).await;
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_takes_several_changes_counts_once_against_the_bound_of_a_sweep() {
+    let fixture = Fixture::under(6000.0, 2, 4).await.policy(|p| p.max_changes_per_sweep = 1);
+    fixture.account.add_streams([throttled(0)], 2, &[]).await;
+    fixture.offer(&throttled(0), 3000.0, 2, 1..=4);
+    let fixture = Arc::new(fixture);
+    let handler = fixture.handler().on(UnderLoad(fixture.clone()));
+    let swept = fixture.sweep_by(&handler, time_for(2), Some(AGAIN_EVERY)).await.expect("a sweep");
+    let (acted, other) = ((STREAM, Outcome::Acted, "scale_shards"), throttled(0));
+    let settling = (STREAM, Outcome::Held, "settling");
+    assert_eq!(decisions(&swept), [acted, settling, acted, (&other, Outcome::Held, "fleet_limit")]);
+    let SweepDocument { changed, healed, .. } = swept.document;
+    assert_eq!((changed, healed), (1, 0), "streams: {}", swept.document.sentence);
+}
+
+#[tokio::test]
+async fn a_failure_while_a_sweep_stays_is_reported() {
+    let fixture = Fixture::under(6000.0, 2, 4).await;
+    fixture.deny("DescribeStreamSummary", 1, 1);
+    let swept = fixture.sweep_for(time_for(3), Some(AGAIN_EVERY)).await.expect("a sweep").document;
+    let [failure] = &swept.failed[..] else { panic!("one failure: {:?}", swept.failed) };
+    assert_eq!((failure.of.as_str(), failure.code), (STREAM, "read_failed"));
+    assert_eq!((swept.looked, swept.again), (1, 0), "the next sweep checks it again: {}", swept.sentence);
+}
