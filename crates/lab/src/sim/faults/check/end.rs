@@ -1,0 +1,79 @@
+//! What must hold when all is over.
+
+use super::super::schedule::{Kind, MANY_SHARDS, Situation};
+use super::{Check, Checked, Invariant};
+use crate::rules::RESHARDS_A_DAY;
+use unthrottle_core::decision::{Reason, Verdict};
+use unthrottle_core::memory::ChangeKind;
+use unthrottle_core::observation::CapacityMode;
+use unthrottle_core::policy::Policy;
+
+impl Check {
+    /// Whether a run's last word may be another after a while, so that the end is not seen yet.
+    pub(in crate::sim::faults) fn waits(last: Option<&Verdict>) -> bool {
+        matches!(last, Some(Verdict::Hold(Reason::OnDemandAdapting | Reason::RefusedLately { .. })))
+    }
+
+    /// All is over, with the stream in this capacity mode; `last`: what came of the last run that looked.
+    pub(in crate::sim::faults) fn ended(&self, last: Option<&Verdict>, mode: &CapacityMode) -> Checked {
+        for (n, made) in self.made.iter().enumerate().filter(|(_, made)| made.counts == 0) {
+            // What nobody may look at, or nobody can know of any more, is not counted. A memory has room for one datum that
+            // is owed: where that of the next change is missing, too, it takes the place.
+            let is_beyond = made.is_blurred
+                || self.made.get(n + 1).is_some_and(|next| next.is_touched)
+                || self.off_since.is_some()
+                || self.is_untagged_since(made)
+                || self.changed_by_people.iter().any(|by| *by >= made.at);
+            if !(made.is_touched && is_beyond) {
+                return self
+                    .fails(Invariant::Counted, format!("{} of second {} was never counted", made.kind, made.at));
+            }
+        }
+        let newest = self.minutes.iter().rev().take(3);
+        let (offered, refused) = newest.fold((0, 0), |(o, r), (offered, refused)| (o + offered, r + refused));
+        let is_healed = refused as f64 <= self.policy.floor * offered as f64;
+        let is_held = last.is_some_and(|verdict| match self.off_since {
+            Some(_) => *verdict == Verdict::Hold(Reason::OptedOut),
+            None => self.is_held_by_name(verdict, mode),
+        });
+        if is_healed || is_held {
+            return Ok(());
+        }
+        let code = last.map_or("nothing", |verdict| verdict.code());
+        self.fails(
+            Invariant::Ending,
+            format!("{refused} of {offered} records are refused at the end, and the last word is {code}"),
+        )
+    }
+
+    /// Whether a throttled stream may end with this hold: its name fits what is the matter with the stream.
+    fn is_held_by_name(&self, verdict: &Verdict, mode: &CapacityMode) -> bool {
+        use Reason as R;
+        let Verdict::Hold(reason) = verdict else { return false };
+        let Situation { kind, max_shards, changes_an_hour, usd_an_hour, .. } = self.situation;
+        // Shards of people's are not equal, and loads are what they make of the stream.
+        let is_peoples = !self.changed_by_people.is_empty();
+        let is_uneven =
+            kind == Kind::HotKey || is_peoples || self.made.iter().any(|made| made.kind == ChangeKind::Split);
+        match reason {
+            // Capacity cures none of these: the producer is to change.
+            R::HotKey { .. } | R::SplitBudgetSpent(_) | R::NotHealed { .. } => is_uneven,
+            // Minutes tell bursts from uneven keys only where shards are told apart.
+            R::SkewSuspected(_) => is_uneven || kind == Kind::Bursts,
+            R::MicroBurst => kind == Kind::Bursts || is_peoples,
+            // The limits of a person and of AWS.
+            R::AtMaxShards { .. } => max_shards < MANY_SHARDS,
+            R::FleetLimit(_) => changes_an_hour < Policy::default().max_changes_per_hour,
+            R::AtMaxCost { .. } => usd_an_hour.is_some(),
+            R::AtAccountQuota(_) => kind == Kind::NearQuota,
+            // Two refusals in a row stand for it, too.
+            R::ReshardBudgetSpent(_) => self.reshards_made() >= RESHARDS_A_DAY / 2 || self.refusals > 1,
+            // AWS's growth takes 15 minutes, and the pause after two refusals an hour: the run goes on for longer.
+            R::OnDemandAdapting | R::OnDemandCeiling(_) => *mode == CapacityMode::OnDemand,
+            R::Refused { .. } | R::RefusedLately { .. } => self.refusals > 0,
+            // A person takes our changes back.
+            R::TugOfWar => is_peoples || self.untagged.is_some(),
+            _ => false,
+        }
+    }
+}

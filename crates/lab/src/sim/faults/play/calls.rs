@@ -1,0 +1,179 @@
+//! One AWS call of a run: how long it takes, what goes wrong with it, and what AWS answers.
+
+use super::super::check::{self, Broken, Seen};
+use super::super::invocation::{Answer, Call, seconds};
+use super::super::schedule::{On, TROUBLE_ENDS, Trouble};
+use super::Play;
+use super::runs::Run;
+use crate::rules::Refusal;
+use crate::sim::chance::Chance;
+use crate::sim::ours;
+use crate::sim::time;
+use crate::sim::world::By;
+use chrono::{DateTime, Utc};
+use unthrottle_core::memory::TAG;
+
+/// Seconds that a call takes that nothing delays. Real ones take a tenth of one: longer ones let more happen in between.
+const TAKES: [i64; 6] = [0, 0, 0, 1, 1, 2];
+
+/// The clients give up after so many seconds: a call with its retries, the single attempt of a change, and that of a datum
+/// (`clients`).
+pub const PATIENCE: (i64, i64, i64) = (6, 1, 3);
+
+/// From one attempt to the next, in seconds.
+pub const ATTEMPT: i64 = 3;
+
+/// A call under way.
+pub(super) struct Pending {
+    call: Call,
+    pub(super) trouble: Option<Trouble>,
+    sent: i64,
+    /// When AWS carries it out: once, or again.
+    pub(super) carried_out_at: Vec<i64>,
+    pub(super) answered_at: i64,
+    /// The client has given up by then.
+    is_cut: bool,
+    pub(super) answer: Answer,
+}
+
+impl Play {
+    /// A call leaves: how long it takes, and what goes wrong with it.
+    pub(super) fn send(&mut self, call: Call) -> Pending {
+        let on = kind(&call);
+        let found = self.troubles.iter().position(|(of, _)| *of == on);
+        let trouble = found.map(|n| self.troubles.remove(n).1);
+        self.went_wrong(trouble.map(Trouble::name));
+        let patience = match &call {
+            Call::Tag { within: Some(within), .. } => seconds(*within),
+            Call::Change(_) => PATIENCE.1,
+            Call::Count(..) | Call::CountReverted(_) => PATIENCE.2,
+            _ => PATIENCE.0,
+        };
+        let slow = TAKES[usize::try_from(self.chance.between(0, TAKES.len() as i64 - 1)).unwrap_or_default()];
+        let usual = if self.world.now() < TROUBLE_ENDS { slow } else { 0 };
+        let takes = match trouble {
+            Some(Trouble::Slow(seconds)) => seconds,
+            Some(Trouble::AnswerLost | Trouble::Failed) => patience + 1,
+            Some(Trouble::Twice) => ATTEMPT + usual,
+            _ => usual.min(patience),
+        };
+        let sent = self.world.now();
+        let first = sent + self.chance.between(0, takes.min(patience));
+        let carried_out_at = match trouble {
+            Some(Trouble::Failed) => vec![],
+            Some(Trouble::Twice) if ATTEMPT <= patience => vec![sent, sent + ATTEMPT],
+            _ => vec![first],
+        };
+        if let (Some(Trouble::Failed), Call::Count(_, at)) = (trouble, &call) {
+            self.check.datum_touched(second(*at));
+        }
+        let answered_at = sent + takes.min(patience);
+        Pending { call, trouble, sent, carried_out_at, answered_at, is_cut: takes > patience, answer: Answer::Silence }
+    }
+
+    /// A call reaches AWS.
+    pub(super) fn carry_out(&mut self, run: &mut Run, pending: &mut Pending) -> Result<(), Broken> {
+        let is_refused = pending.trouble == Some(Trouble::Refused);
+        let refusal = || Refusal::new("LimitExceededException", "Rate exceeded for the account.");
+        let answer = match &pending.call {
+            Call::Complete(..) if is_refused => Answer::Silence,
+            Call::Tag { .. } if is_refused => Answer::Refused(refusal()),
+            Call::Change(_) if is_refused => {
+                self.check.refused();
+                Answer::Refused(refusal())
+            }
+            Call::Observe => {
+                let seen = self.look(pending);
+                run.seen = Some(seen.clone());
+                Answer::Seen(Box::new(seen.look))
+            }
+            Call::Complete(look, wants) => {
+                let mut look = look.clone();
+                self.world.complete(&mut look, *wants);
+                Answer::Seen(look)
+            }
+            Call::Tag { text, .. } => {
+                let answer = self.world.tag(By::Policy, TAG, text);
+                if let Some(seen) = &run.seen {
+                    self.check.written(run.id, seen, &answer)?;
+                }
+                answer.map_or_else(Answer::Refused, |()| Answer::Done)
+            }
+            Call::Change(remedy) => {
+                let before = self.world.stream();
+                let answer = ours::call(&mut self.world, remedy);
+                let done = self.world.updating_until().filter(|_| answer.is_ok());
+                if let Some(seen) = &run.seen {
+                    let limits_of = run.container.limits_of();
+                    let (run, sent, before, answer) = (run.id, pending.sent, &before, &answer);
+                    self.check.change(&check::Call { run, sent, seen, remedy, limits_of, before, answer, done })?;
+                }
+                answer.map_or_else(Answer::Refused, Answer::Changed)
+            }
+            // Where CloudWatch refuses it, it is made of a line of the log.
+            Call::Count(action, at) => {
+                self.world.count(action, *at);
+                self.check.counted(action, second(*at))?;
+                if pending.is_cut {
+                    self.check.datum_touched(second(*at));
+                }
+                Answer::Done
+            }
+            Call::CountReverted(at) => {
+                self.world.count_reverted(*at);
+                Answer::Done
+            }
+        };
+        if pending.is_cut && matches!(pending.call, Call::Change(_)) {
+            self.check.touched(run.id);
+        }
+        self.past.note(&self.world);
+        self.tell(|_| format!("run {}: {}", run.id, brief(&pending.call, &answer)));
+        pending.answer = if pending.is_cut { Answer::Silence } else { answer };
+        Ok(())
+    }
+
+    /// The four reads of a look are made at moments of their own.
+    fn look(&mut self, pending: &Pending) -> Seen {
+        let now = self.world.now();
+        let stale = if let Some(Trouble::Stale(seconds)) = pending.trouble { seconds } else { 0 };
+        let mut look = self.world.observe();
+        look.observed_at = time(pending.sent);
+        let moment = |chance: &mut Chance| chance.between(pending.sent, now) - stale;
+        look.stream = Some(self.past.at(moment(&mut self.chance)).1.clone());
+        look.tags = self.past.at(moment(&mut self.chance)).2.clone();
+        if pending.trouble == Some(Trouble::Refused) {
+            look.limits = None;
+        }
+        Seen { asked: pending.sent, stale, look }
+    }
+}
+
+fn kind(call: &Call) -> On {
+    match call {
+        Call::Observe => On::Look,
+        Call::Complete(..) => On::CloserLook,
+        Call::Tag { .. } => On::Tag,
+        Call::Change(_) => On::Change,
+        Call::Count(..) | Call::CountReverted(_) => On::Count,
+    }
+}
+
+/// A call and its answer in a line.
+fn brief(call: &Call, answer: &Answer) -> String {
+    match (call, answer) {
+        (Call::Observe, Answer::Seen(look)) => {
+            let stream = look.stream.as_ref().map(|s| (s.status.as_str(), s.mode.as_str(), s.open_shards));
+            let fixes: Vec<String> = look.traffic.auto_fixes.keys().map(ToString::to_string).collect();
+            let newest = look.traffic.newest(look.observed_at);
+            format!("look: {stream:?} up to {newest}, AutoFix {}; {:?}", fixes.join(" "), look.tags)
+        }
+        (Call::Complete(_, wants), _) => format!("{wants:?}"),
+        _ => format!("{call:?} → {answer:?}"),
+    }
+}
+
+/// The second of the run at `at`.
+fn second(at: DateTime<Utc>) -> i64 {
+    (at - time(0)).num_seconds()
+}

@@ -1,0 +1,211 @@
+//! A schedule, played: the world second by second, and in each second the runs call by call.
+//!
+//! - here: the seconds, and what the schedule makes happen in them.
+//! - `runs`: how a run of the Lambda starts, continues, ends, crashes and is tried again.
+//! - `calls`: one AWS call: its duration, its trouble, and its answer.
+//! - `past`: the stream as it was, for stale reads, and the changes from before the run.
+
+mod calls;
+mod past;
+mod runs;
+
+use super::super::alarm::{Alarm, Watched};
+use super::super::chance::{CALLS, Chance};
+use super::super::load::Load;
+use super::super::world::{By, World};
+use super::check::{Broken, Check};
+use super::invocation::{Container, Flaw};
+use super::schedule::{Deed, Delivery, ENDS, Event, LATEST, On, Schedule, TROUBLE_ENDS, Trouble};
+use past::{Past, remember};
+use runs::{Job, Run, Wakes};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use unthrottle_core::decision::Verdict;
+use unthrottle_core::observation::CapacityMode;
+use unthrottle_core::policy::{MODE_TAG, Policy};
+
+pub use calls::{ATTEMPT, PATIENCE};
+
+/// What a schedule came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Played {
+    /// Runs of the Lambda.
+    pub runs: u64,
+    /// Changes that AWS carried out for them.
+    pub changes: u64,
+    /// What went wrong, by its name.
+    pub troubles: BTreeMap<&'static str, u64>,
+    /// The last word on the stream, by its code.
+    pub ended: &'static str,
+}
+
+/// Plays a schedule to its end.
+///
+/// # Errors
+/// The first invariant that does not hold.
+pub fn play(schedule: &Schedule) -> Result<Played, Broken> {
+    play_with(schedule, Flaw::None)
+}
+
+/// What happens in it, call by call, each with its time: for a person who looks into a failure.
+pub fn retell(schedule: &Schedule) -> Vec<String> {
+    let mut play = Play::new(schedule, Flaw::None);
+    play.log = Some(vec![]);
+    // How it ends is known.
+    let _ = play.run(schedule);
+    play.log.unwrap_or_default()
+}
+
+/// The same with runs that do something wrong.
+pub(super) fn play_with(schedule: &Schedule, flaw: Flaw) -> Result<Played, Broken> {
+    let mut play = Play::new(schedule, flaw);
+    play.run(schedule)?;
+    Ok(play.played)
+}
+
+struct Play {
+    world: World,
+    load: Load,
+    policy: Rc<Policy>,
+    flaw: Flaw,
+    alarm: Alarm,
+    past: Past,
+    chance: Chance,
+    check: Check,
+    /// What will go wrong with the next calls, and with the next words of the alarm.
+    troubles: Vec<(On, Trouble)>,
+    deliveries: Vec<Delivery>,
+    queue: Vec<Job>,
+    idle: Vec<Rc<Container>>,
+    runs: Vec<Run>,
+    last: Option<Verdict>,
+    played: Played,
+    /// What has happened, in words; `None`: nobody wants to know.
+    log: Option<Vec<String>>,
+}
+
+impl Play {
+    fn new(schedule: &Schedule, flaw: Flaw) -> Play {
+        let situation = &schedule.situation;
+        let policy = situation.policy();
+        let mut world = World::new(situation.setup(), schedule.seed);
+        remember(&mut world, situation);
+        Play {
+            past: Past(vec![(0, world.stream(), world.tags().clone())]),
+            load: situation.offered(),
+            flaw,
+            alarm: Alarm::on(Watched::Writes, &policy),
+            policy: Rc::new(policy),
+            chance: Chance::new(schedule.seed, CALLS),
+            check: Check::new(situation),
+            world,
+            troubles: vec![],
+            deliveries: vec![],
+            queue: vec![],
+            idle: vec![],
+            runs: vec![],
+            last: None,
+            played: Played::default(),
+            log: None,
+        }
+    }
+
+    fn run(&mut self, schedule: &Schedule) -> Result<(), Broken> {
+        let mut entries = schedule.entries.iter().peekable();
+        while self.world.now() < ENDS || !self.is_over() {
+            self.pass();
+            let now = self.world.now();
+            while let Some(entry) = entries.next_if(|entry| entry.at <= now) {
+                self.happens(&entry.event);
+            }
+            if now == TROUBLE_ENDS {
+                (self.troubles, self.deliveries) = (vec![], vec![]);
+            }
+            self.wake(now);
+            self.go_on()?;
+        }
+        self.ended()?;
+        self.played.changes = self.check.changes() as u64;
+        self.played.ended = self.last.as_ref().map_or("nothing", Verdict::code);
+        Ok(())
+    }
+
+    /// Whether the stream is healed or held by name. One that is neither is given more time, and that ends, too.
+    fn is_over(&self) -> bool {
+        let now = self.world.now();
+        now >= LATEST || (now % 60 == 0 && !Check::waits(self.last.as_ref()) && self.ended().is_ok())
+    }
+
+    fn ended(&self) -> Result<(), Broken> {
+        self.check.ended(self.last.as_ref(), &self.world.stream().mode)
+    }
+
+    fn tell(&mut self, what: impl FnOnce(&World) -> String) {
+        if let Some(log) = &mut self.log {
+            let now = self.world.now();
+            log.push(format!("{:02}:{:02}  {}", now / 60, now % 60, what(&self.world)));
+        }
+    }
+
+    fn pass(&mut self) {
+        self.world.pass(self.load.at(self.world.now()));
+        self.check.pass(&self.world);
+        if self.past.is_stream_changed(&self.world) {
+            self.past.note(&self.world);
+            self.tell(|world| format!("the stream is {:?} with {} shards", world.stream().status, world.open_shards()));
+        }
+    }
+
+    fn happens(&mut self, event: &Event) {
+        self.tell(|_| event.to_string());
+        let now = self.world.now();
+        match event {
+            Event::Signal(hint) => self.queue.push(Job { at: now, wakes: Wakes::of(*hint, now), tries: 0 }),
+            Event::Alarm(delivery) => self.deliveries.push(*delivery),
+            Event::Next(on, trouble) => self.troubles.push((*on, *trouble)),
+            Event::Person(deed) => self.does(*deed),
+        }
+    }
+
+    /// What a person does; where AWS refuses it, nothing.
+    fn does(&mut self, deed: Deed) {
+        let open = self.world.open_shards();
+        let mode = match self.world.stream().mode {
+            CapacityMode::Provisioned => CapacityMode::OnDemand,
+            _ => CapacityMode::Provisioned,
+        };
+        let world = &mut self.world;
+        let done = match deed {
+            Deed::Double => world.update_shard_count(By::Others, 2 * open).is_ok(),
+            Deed::Halve => world.update_shard_count(By::Others, open.div_ceil(2)).is_ok(),
+            Deed::AddOne => world.update_shard_count(By::Others, open + 1).is_ok(),
+            Deed::SwitchMode => world.update_stream_mode(By::Others, mode).is_ok(),
+            Deed::Untag => {
+                world.untag();
+                self.check.untagged();
+                false
+            }
+            Deed::SwitchOff | Deed::SwitchOn => {
+                let is_off = deed == Deed::SwitchOff;
+                if !is_off {
+                    world.untag_one(MODE_TAG);
+                } else if world.tag(By::Others, MODE_TAG, "off").is_err() {
+                    return;
+                }
+                self.check.switched(is_off);
+                false
+            }
+        };
+        if let Some(until) = self.world.updating_until().filter(|_| done) {
+            self.check.changed_by_person(until);
+        }
+        self.past.note(&self.world);
+        *self.played.troubles.entry("person").or_default() += 1;
+    }
+
+    fn went_wrong(&mut self, what: Option<&'static str>) {
+        if let Some(what) = what {
+            *self.played.troubles.entry(what).or_default() += 1;
+        }
+    }
+}

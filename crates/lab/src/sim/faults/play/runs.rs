@@ -1,0 +1,235 @@
+//! The runs of the Lambda: each goes on by a step whenever its call is answered.
+
+use super::super::check::{Broken, Seen};
+use super::super::invocation::{Container, Failed, Invocation, Line};
+use super::super::schedule::{Delivery, Hint, Trouble};
+use super::Play;
+use super::calls::Pending;
+use crate::sim::alarm::Watched;
+use crate::sim::ours::{AGAIN_EVERY, STAYS_FOR, SWEEP_AT, SWEEP_EVERY, alarm_signal, throttle_signal};
+use crate::sim::time;
+use crate::sim::world::{self, arn};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+use unthrottle_core::decide::pending;
+use unthrottle_core::decision::Decision;
+use unthrottle_core::signal::{Ask, Signal};
+
+/// Runs at once: the default of the stack's reserved concurrency.
+const CONTAINERS: usize = 5;
+
+/// Lambda tries a failed run again after so many seconds, and then again (its page on asynchronous invocation).
+const TRIED_AGAIN_AFTER: [i64; 2] = [60, 120];
+
+/// What CloudTrail tells of.
+const REFUSED: world::Event = world::Event { operation: "PutRecord", code: "ProvisionedThroughputExceededException" };
+
+/// What is on its way to the function.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Job {
+    pub(super) at: i64,
+    pub(super) wakes: Wakes,
+    pub(super) tries: usize,
+}
+
+/// A signal, with the second that it tells of.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Wakes {
+    Throttle(i64),
+    Alarm(i64, bool),
+    Ask,
+    Sweep,
+    /// The sweep that began then stays.
+    Again(i64),
+}
+
+/// A run of the Lambda, and its call that is under way.
+pub(super) struct Run {
+    pub(super) id: u64,
+    pub(super) job: Job,
+    future: Pin<Box<dyn Future<Output = Result<Decision, Failed>>>>,
+    pub(super) line: Line,
+    pub(super) container: Rc<Container>,
+    pub(super) seen: Option<Seen>,
+    pub(super) pending: Option<Pending>,
+}
+
+/// What has become of a run.
+enum Step {
+    Waits,
+    Moved,
+    Over,
+}
+
+impl Play {
+    /// What the alarm and the schedule send, and the runs that begin.
+    pub(super) fn wake(&mut self, now: i64) {
+        if let Some(is_raised) = self.alarm.pass(self.world.cloudwatch(), now) {
+            let job = Job { at: now, wakes: Wakes::Alarm(now, is_raised), tries: 0 };
+            let delivery = (!self.deliveries.is_empty()).then(|| self.deliveries.remove(0));
+            self.queue.extend(match delivery {
+                None => vec![job],
+                Some(Delivery::Lost) => vec![],
+                Some(Delivery::Twice) => vec![job; 2],
+                Some(Delivery::Late(by)) => vec![Job { at: now + by, ..job }],
+            });
+            self.went_wrong(delivery.map(|_| "signal"));
+        }
+        if now % SWEEP_EVERY == SWEEP_AT {
+            self.queue.push(Job { at: now, wakes: Wakes::Sweep, tries: 0 });
+        }
+        while let Some(next) = self.queue.iter().position(|job| job.at <= now) {
+            let job = self.queue.remove(next);
+            self.begin(job, now);
+        }
+    }
+
+    fn begin(&mut self, job: Job, now: i64) {
+        let is_due = || self.alarm.is_raised() || pending(self.world.tags(), &self.policy, time(now)).is_some();
+        if matches!(job.wakes, Wakes::Sweep) && !is_due() {
+            return;
+        }
+        if self.runs.len() >= CONTAINERS {
+            // Lambda keeps it for a second, at first.
+            self.queue.push(Job { at: now + 1, ..job });
+            return;
+        }
+        self.played.runs += 1;
+        let (line, container) = (Line::default(), self.idle.pop().unwrap_or_default());
+        let invocation = Invocation {
+            line: line.clone(),
+            signal: job.wakes.signal(),
+            policy: self.policy.clone(),
+            container: container.clone(),
+            flaw: self.flaw,
+        };
+        let (id, future) = (self.played.runs, Box::pin(invocation.run()));
+        self.tell(|_| format!("run {id} begins: {:?}", job.wakes));
+        self.runs.push(Run { id, job, future, line, container, seen: None, pending: None });
+    }
+
+    /// Lets the runs go on, each by a step and then the next, until all of them wait.
+    pub(super) fn go_on(&mut self) -> Result<(), Broken> {
+        if self.runs.is_empty() {
+            return Ok(());
+        }
+        if self.runs.len() > 1 {
+            let first = self.chance.between(0, self.runs.len() as i64 - 1);
+            self.runs.rotate_left(usize::try_from(first).unwrap_or_default());
+        }
+        loop {
+            let mut is_moved = false;
+            for mut run in std::mem::take(&mut self.runs) {
+                let step = self.step(&mut run)?;
+                is_moved |= !matches!(step, Step::Waits);
+                if !matches!(step, Step::Over) {
+                    self.runs.push(run);
+                }
+            }
+            if !is_moved {
+                return Ok(());
+            }
+        }
+    }
+
+    fn step(&mut self, run: &mut Run) -> Result<Step, Broken> {
+        let now = self.world.now();
+        let Some(mut pending) = run.pending.take() else { return Ok(self.poll(run)) };
+        if pending.carried_out_at.first().is_some_and(|at| *at <= now) {
+            pending.carried_out_at.remove(0);
+            if pending.trouble == Some(Trouble::CrashBefore) {
+                return Ok(self.crash(run));
+            }
+            self.carry_out(run, &mut pending)?;
+            if pending.trouble == Some(Trouble::CrashAfter) {
+                return Ok(self.crash(run));
+            }
+        } else if pending.answered_at <= now {
+            run.line.answer(pending.answer);
+            return Ok(self.poll(run));
+        } else {
+            run.pending = Some(pending);
+            return Ok(Step::Waits);
+        }
+        run.pending = Some(pending);
+        Ok(Step::Moved)
+    }
+
+    /// Lets a run go on to its next call, or to its end.
+    fn poll(&mut self, run: &mut Run) -> Step {
+        run.line.set_now(self.world.now());
+        match run.future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Pending => {
+                run.pending = run.line.taken().map(|call| self.send(call));
+                Step::Moved
+            }
+            Poll::Ready(came) => {
+                self.idle.push(run.container.clone());
+                self.tell(|_| format!("run {} ends: {:?}", run.id, came.as_ref().map(|decision| &decision.verdict)));
+                match came {
+                    Ok(decision) if run.seen.is_some() => {
+                        self.stay(run, &decision);
+                        self.last = Some(decision.verdict);
+                    }
+                    Ok(_) => {}
+                    // A person sees the error, and a sweep goes on with the next stream.
+                    Err(_) if matches!(run.job.wakes, Wakes::Ask | Wakes::Sweep | Wakes::Again(_)) => {}
+                    Err(_) => self.try_again(run),
+                }
+                Step::Over
+            }
+        }
+    }
+
+    /// A sweep looks again at what is under way.
+    fn stay(&mut self, run: &Run, decision: &Decision) {
+        let began = match run.job.wakes {
+            Wakes::Sweep => run.job.at,
+            Wakes::Again(began) => began,
+            _ => return,
+        };
+        let at = run.job.at + AGAIN_EVERY;
+        if decision.is_under_way() && at < began + STAYS_FOR {
+            self.queue.push(Job { at, wakes: Wakes::Again(began), tries: 0 });
+        }
+    }
+
+    fn crash(&mut self, run: &Run) -> Step {
+        self.tell(|_| format!("run {} dies", run.id));
+        self.check.touched(run.id);
+        if !matches!(run.job.wakes, Wakes::Ask) {
+            self.try_again(run);
+        }
+        Step::Over
+    }
+
+    fn try_again(&mut self, run: &Run) {
+        let Job { wakes, tries, .. } = run.job;
+        // Of a sweep that has stayed, all is tried again.
+        let wakes = if matches!(wakes, Wakes::Again(_)) { Wakes::Sweep } else { wakes };
+        if let Some(after) = TRIED_AGAIN_AFTER.get(tries) {
+            self.queue.push(Job { at: self.world.now() + after, wakes, tries: tries + 1 });
+        }
+    }
+}
+
+impl Wakes {
+    pub(super) fn of(hint: Hint, now: i64) -> Wakes {
+        match hint {
+            Hint::Throttle(ago) => Wakes::Throttle(now - ago),
+            Hint::Alarm(ago) => Wakes::Alarm(now - ago, true),
+            Hint::Ask => Wakes::Ask,
+            Hint::Sweep => Wakes::Sweep,
+        }
+    }
+
+    fn signal(self) -> Signal {
+        match self {
+            Wakes::Alarm(at, is_raised) => alarm_signal(&arn(), time(at), Watched::Writes, is_raised),
+            Wakes::Ask => Signal::Ask(Ask { stream: arn(), mode: None, message: None, undo: None }),
+            Wakes::Sweep | Wakes::Again(_) => Signal::Sweep(arn()),
+            Wakes::Throttle(at) => throttle_signal(&arn(), time(at), REFUSED),
+        }
+    }
+}
