@@ -1,14 +1,12 @@
 //! Alarms on all streams at once, and who contributes to them.
 
-use std::collections::BTreeMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
-
-use ciborium::Value as Cbor;
-use serde::Deserialize;
-
 use super::cloudwatch::{Answer, Window, token};
 use super::metrics::{Metrics, Series};
 use super::protocol::{Refusal, field, text, timestamp};
+use ciborium::Value as Cbor;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// Contributors that one alarm can have in ALARM ([quotas]).
 ///

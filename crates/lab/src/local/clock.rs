@@ -1,11 +1,9 @@
 //! The clock that a local account goes by.
 
+use super::lock;
+use chrono::{DateTime, TimeDelta, Utc};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant};
-
-use chrono::{DateTime, TimeDelta, Utc};
-
-use super::lock;
 use unthrottle_core::clock::{self, Wait};
 
 /// The time of a [`LocalAccount`](super::LocalAccount). Either it is the machine's, or it stands still until its owner

@@ -1,12 +1,11 @@
 //! RegisterStreamConsumer and DeregisterStreamConsumer.
 
-use chrono::TimeDelta;
-use ferrokinesis::types::{Consumer, ConsumerStatus, EpochSeconds};
-use serde_json::{Value, json};
-
 use super::limits::{Refusal, refuse};
 use super::transitions::Becomes;
 use super::{Account, lock};
+use chrono::TimeDelta;
+use ferrokinesis::types::{Consumer, ConsumerStatus, EpochSeconds};
+use serde_json::{Value, json};
 
 /// Consumers of one stream ([quotas]).
 ///

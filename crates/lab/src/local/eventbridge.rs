@@ -1,16 +1,14 @@
 //! EventBridge: EnableRule, DisableRule and DescribeRule. No event goes through a rule.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
-use axum::extract::Request;
-use axum::response::Response;
-use serde_json::{Value, json};
-
 use super::connection::Line;
 use super::protocol::{Protocol, Refusal, refuse};
 use super::service::{Call, render_json, unknown};
 use super::{Account, lock};
+use axum::extract::Request;
+use axum::response::Response;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The bus that a request means which names none.
 const DEFAULT_BUS: &str = "default";

@@ -1,13 +1,11 @@
 //! Calls that go wrong on demand.
 
+use super::connection::Line;
+use super::{Account, lock};
+use axum::response::{IntoResponse, Response};
 use std::future::Future;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-
-use axum::response::{IntoResponse, Response};
-
-use super::connection::Line;
-use super::{Account, lock};
 use unthrottle_core::clock::Clock as _;
 
 /// What shall go wrong, and when.

@@ -1,10 +1,9 @@
 //! Metrics Insights: of its SQL, what unthrottle uses.
 
-use chrono::{DateTime, Utc};
-
 use super::cloudwatch::{Asked, Window, invalid_query};
 use super::metrics::{Metrics, Series, Stat, minute_of};
 use super::protocol::Refusal;
+use chrono::{DateTime, Utc};
 
 /// Series that a query gives, and those that it looks at; any others are left out ([quotas]).
 ///

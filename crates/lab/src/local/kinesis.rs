@@ -1,8 +1,10 @@
 //! The layer in front of `ferrokinesis`: JSON 1.1 in, AWS's refusals, JSON 1.1 out.
 
-use std::str::FromStr;
-use std::sync::Arc;
-
+use super::connection::Line;
+use super::faults::subject_to_faults;
+use super::limits::{Refusal, refuse};
+use super::subscribe::subscribe_to_shard;
+use super::{Account, Commitment, capacity, consumers, lock, reads, tags, transitions, writes};
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::Request;
 use axum::http::{StatusCode, header};
@@ -10,12 +12,8 @@ use axum::response::{IntoResponse, Response};
 use ferrokinesis::actions::{Operation, dispatch};
 use ferrokinesis::validation::{check_types, check_validations};
 use serde_json::{Map, Value, json};
-
-use super::connection::Line;
-use super::faults::subject_to_faults;
-use super::limits::{Refusal, refuse};
-use super::subscribe::subscribe_to_shard;
-use super::{Account, Commitment, capacity, consumers, lock, reads, tags, transitions, writes};
+use std::str::FromStr;
+use std::sync::Arc;
 
 const JSON: &str = "application/x-amz-json-1.1";
 

@@ -1,13 +1,11 @@
 //! AWS's rates of calls, and its refusals as this account words them. The other limits are in [`crate::rules`].
 
-use std::collections::{HashMap, VecDeque};
-
+use crate::rules::{self, READ_BYTES_A_SECOND, READ_CALLS_A_SECOND};
 use chrono::{DateTime, TimeDelta, Utc};
 use ferrokinesis::actions::Operation;
 use ferrokinesis::error::KinesisErrorResponse;
 use ferrokinesis::types::{Stream, StreamMode, StreamStatus};
-
-use crate::rules::{self, READ_BYTES_A_SECOND, READ_CALLS_A_SECOND};
+use std::collections::{HashMap, VecDeque};
 use unthrottle_core::signal::StreamArn;
 
 /// An error answer of Kinesis.

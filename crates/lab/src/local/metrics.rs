@@ -1,8 +1,7 @@
 //! The metric store: statistics by series and minute.
 
-use std::collections::BTreeMap;
-
 use chrono::{DateTime, Utc};
+use std::collections::BTreeMap;
 
 /// A metric's identity: its exact set of dimensions is part of it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

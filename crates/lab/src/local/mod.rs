@@ -18,6 +18,7 @@
 //! # Ok(()) }
 //! ```
 
+mod account;
 mod alarms;
 mod capacity;
 mod clock;
@@ -31,9 +32,11 @@ mod insights;
 mod kinesis;
 mod limits;
 mod metrics;
+mod options;
 mod protocol;
 mod reads;
 mod records;
+mod routes;
 mod samples;
 mod scheduler;
 mod service;
@@ -45,113 +48,25 @@ mod tags;
 mod transitions;
 mod writes;
 
-use std::collections::{BTreeMap, HashMap};
-use std::io::{Error, ErrorKind};
-use std::net::Ipv4Addr;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
-
-use axum::Router;
-use axum::extract::{ConnectInfo, Path, Request, State};
-use axum::response::Response;
-use axum::routing::post;
+use account::Account;
 use chrono::{DateTime, TimeDelta, Utc};
-use ferrokinesis::store::{Store, StoreOptions};
-use tokio::net::TcpListener;
-use tokio::sync::{Notify, oneshot};
-
-use alarms::FleetAlarms;
-use capacity::Ledger;
 use connection::{Line, Lines};
 use eventbridge::Rule;
+use ferrokinesis::store::{Store, StoreOptions};
 use limits::Rates;
-use metrics::{Metrics, Series};
-use protocol::Protocol;
-use records::Records;
-use scheduler::Scheduler;
-use transitions::Transitions;
-use writes::Capacities;
-
-use unthrottle_core::signal::{Home, StreamArn};
+use metrics::Series;
+use std::collections::BTreeMap;
+use std::io::{Error, ErrorKind};
+use std::net::Ipv4Addr;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 
 pub use clock::{Clock, ClockError};
 pub use faults::{Effect, Fault};
-
-/// What the account is like. [`Default`] is a small account that answers as fast as AWS ever has.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// The TCP port on 127.0.0.1; 0 picks a free one.
-    pub port: u16,
-    /// The 12-digit account id.
-    pub account: String,
-    /// The one region that the account is in.
-    pub region: String,
-    /// What time it is in the account.
-    pub clock: Clock,
-    /// How many bytes of records the account keeps. Records are stored as base64, and each takes about 450 bytes beside its
-    /// data. The oldest are dropped first.
-    pub keep_bytes: u64,
-    /// How long a new stream is `CREATING`, and a deleted one `DELETING`. Half a second: nothing is learned from waiting longer.
-    pub create_time: Duration,
-    /// How long a stream is `UPDATING` after a change. 4 s: the fastest change observed on AWS (a
-    /// mode switch; 2 → 3 shards took 14 s).
-    pub update_time: Duration,
-    /// Quota of open shards of all provisioned streams together. 500: AWS's own default is 1,000 to
-    /// 20,000, this one can be reached by a test.
-    pub shard_limit: u32,
-    /// Quota of on-demand streams. 50: AWS's default.
-    pub on_demand_limit: u32,
-    /// How long after its end a minute of an `AWS/…` metric becomes readable. Zero: at once, even
-    /// while the minute still runs. On AWS it is one to three minutes. Metrics that clients put
-    /// are readable at once in any case.
-    pub metric_lag: Duration,
-    /// The minimum-throughput billing commitment (On-demand Advantage), which warm throughput needs.
-    pub commitment: Commitment,
-    /// Datapoints that one answer of `GetMetricData` has at most. 100,800: AWS's limit, which few requests reach.
-    pub datapoints_per_page: usize,
-}
-
-/// What `DescribeAccountSettings` says of the minimum-throughput billing commitment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Commitment {
-    /// Nothing, which means that there is none.
-    Absent,
-    /// `DISABLED`.
-    Disabled,
-    /// `ENABLED`.
-    Enabled,
-    /// `ENABLED_UNTIL_EARLIEST_ALLOWED_END`: its end is asked for, and has not come.
-    EnabledUntilEarliestAllowedEnd,
-}
-
-impl Commitment {
-    fn is_enabled(self) -> bool {
-        matches!(self, Self::Enabled | Self::EnabledUntilEarliestAllowedEnd)
-    }
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            port: 0,
-            account: "123456789012".into(),
-            region: "us-east-1".into(),
-            clock: Clock::real(),
-            keep_bytes: KEEP_BYTES,
-            create_time: Duration::from_millis(500),
-            update_time: Duration::from_secs(4),
-            shard_limit: 500,
-            on_demand_limit: 50,
-            metric_lag: Duration::ZERO,
-            commitment: Commitment::Disabled,
-            datapoints_per_page: 100_800,
-        }
-    }
-}
-
-/// 256 MiB: minutes of a flood on a few shards, for readers that keep up, and little beside an editor.
-const KEEP_BYTES: u64 = 256 << 20;
+pub use options::{Commitment, Options};
 
 /// A message that somebody has published.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -189,11 +104,7 @@ impl LocalAccount {
         let url = format!("http://{}", listener.local_addr()?);
         let store = Store::new(store_options(&options));
         let account = Arc::new(Account::new(options, store));
-        let app = Router::new()
-            .route("/service/{service}/operation/{operation}", post(by_path))
-            .fallback(by_target)
-            .with_state(account.clone())
-            .merge(scheduler::routes(account.clone()));
+        let app = routes::routes(&account);
         let (stop, stopped) = oneshot::channel::<()>();
         let server = axum::serve(Lines(listener), app.into_make_service_with_connect_info::<Line>())
             .with_graceful_shutdown(async move {
@@ -341,136 +252,6 @@ impl LocalAccount {
 
 fn owned(tags: &[(&str, &str)]) -> BTreeMap<String, String> {
     tags.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect()
-}
-
-/// What a target or a path calls the services.
-const KINESIS: &str = "Kinesis_20131202";
-const CLOUDWATCH: &str = "GraniteServiceVersion20100801";
-const TAGGING: &str = "ResourceGroupsTaggingAPI_20170126";
-const EVENTBRIDGE: &str = "AWSEvents";
-
-/// The JSON protocols name the operation in a header, the query protocol in its form.
-async fn by_target(
-    State(account): State<Arc<Account>>,
-    ConnectInfo(line): ConnectInfo<Line>,
-    request: Request,
-) -> Response {
-    let target = request.headers().get("x-amz-target");
-    let target = target.and_then(|target| target.to_str().ok());
-    match target.and_then(|target| target.split_once('.')) {
-        Some((KINESIS, operation)) => {
-            let operation = operation.to_owned();
-            kinesis::serve(account, line, operation, request).await
-        }
-        Some((CLOUDWATCH, operation)) => {
-            let operation = operation.to_owned();
-            cloudwatch::serve(account, line, Protocol::Json, operation, request).await
-        }
-        Some((TAGGING, operation)) => {
-            let operation = operation.to_owned();
-            tagging::serve(account, line, operation, request).await
-        }
-        Some((EVENTBRIDGE, operation)) => {
-            let operation = operation.to_owned();
-            eventbridge::serve(account, line, operation, request).await
-        }
-        None if sns::is_form(&request) => sns::serve(account, line, request).await,
-        _ => kinesis::not_served(target.unwrap_or("a request without a target")),
-    }
-}
-
-/// RPC v2 CBOR names it in the path.
-async fn by_path(
-    State(account): State<Arc<Account>>,
-    ConnectInfo(line): ConnectInfo<Line>,
-    Path((service, operation)): Path<(String, String)>,
-    request: Request,
-) -> Response {
-    match service.as_str() {
-        CLOUDWATCH => cloudwatch::serve(account, line, Protocol::Cbor, operation, request).await,
-        other => kinesis::not_served(other),
-    }
-}
-
-/// What the services share.
-struct Account {
-    options: Options,
-    store: Store,
-    /// Taken for as long as a capacity change is decided, so that two racing calls see each other.
-    ledger: tokio::sync::Mutex<Ledger>,
-    /// What AWS is busy with.
-    transitions: Mutex<Transitions>,
-    /// What shards have left of their write capacity, by stream.
-    capacities: Mutex<HashMap<String, Capacities>>,
-    records: Records,
-    rates: Mutex<Rates>,
-    metrics: Mutex<Metrics>,
-    /// Which shard-level metrics are switched on, by stream.
-    monitored: Mutex<HashMap<String, Vec<String>>>,
-    /// Fields of summaries that are shown as a test wants them, by stream.
-    described_as: Mutex<HashMap<String, serde_json::Value>>,
-    fleet_alarms: Mutex<FleetAlarms>,
-    published: Mutex<Vec<Published>>,
-    /// By name, or by `BUS/NAME`.
-    rules: Mutex<BTreeMap<String, Rule>>,
-    scheduler: Mutex<Scheduler>,
-    faults: Mutex<Vec<Fault>>,
-    /// Calls that are not answered.
-    hanging: AtomicUsize,
-    released: Notify,
-    calls: Mutex<BTreeMap<String, u64>>,
-}
-
-impl Account {
-    fn new(options: Options, store: Store) -> Self {
-        Self {
-            options,
-            store,
-            ledger: Default::default(),
-            transitions: Default::default(),
-            capacities: Default::default(),
-            records: Default::default(),
-            rates: Default::default(),
-            metrics: Default::default(),
-            monitored: Default::default(),
-            described_as: Default::default(),
-            fleet_alarms: Default::default(),
-            published: Default::default(),
-            rules: Default::default(),
-            scheduler: Default::default(),
-            faults: Default::default(),
-            hanging: Default::default(),
-            released: Notify::new(),
-            calls: Default::default(),
-        }
-    }
-
-    fn arn(&self, service: &str, kind: &str, name: &str) -> String {
-        let Options { region, account, .. } = &self.options;
-        format!("arn:aws:{service}:{region}:{account}:{kind}/{name}")
-    }
-
-    fn stream_arn(&self, name: &str) -> String {
-        self.arn("kinesis", "stream", name)
-    }
-
-    /// The same in parts.
-    fn arn_of(&self, stream: &str) -> StreamArn {
-        StreamArn { home: self.home(), name: stream.to_owned() }
-    }
-
-    fn home(&self) -> Home {
-        let Options { region, account, .. } = &self.options;
-        Home { partition: "aws".into(), region: region.clone(), account: account.clone() }
-    }
-
-    fn now(&self) -> DateTime<Utc> {
-        self.options.clock.now()
-    }
-
-    fn count_call(&self, service: &str, operation: &str) {
-        *lock(&self.calls).entry(format!("{service}.{operation}")).or_default() += 1;
-    }
 }
 
 /// ferrokinesis stores, and limits nothing: not how much a shard takes, and not how many shards there are.

@@ -1,8 +1,6 @@
 //! The two protocols that clients speak with CloudWatch: Smithy RPC v2 CBOR (SDKs), and JSON 1.0
 //! (the AWS CLI). Inputs are handled as JSON, answers as CBOR, which has the richer types.
 
-use std::io::Read;
-
 use axum::body::to_bytes;
 use axum::extract::Request;
 use axum::http::{HeaderName, StatusCode, header};
@@ -10,6 +8,7 @@ use axum::response::{AppendHeaders, IntoResponse, Response};
 use ciborium::Value as Cbor;
 use flate2::read::GzDecoder;
 use serde_json::{Map, Number, Value};
+use std::io::Read;
 
 /// The largest request, unpacked ([quotas]: PutMetricData 1 MB).
 ///

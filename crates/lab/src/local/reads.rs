@@ -1,18 +1,17 @@
 //! GetShardIterator and GetRecords: where a reader stands, what it is given, and how far it is behind.
 
-use chrono::{DateTime, TimeDelta, Utc};
-use ferrokinesis::actions::{Operation, dispatch};
-use ferrokinesis::sequence::{increment_sequence, parse_sequence, resolve_shard_id, shard_ix_to_hex};
-use ferrokinesis::shard_iterator::{create_shard_iterator, decode_shard_iterator};
-use ferrokinesis::types::{EpochSeconds, ResponseRecord, Shard, StoredRecord, Stream};
-use serde_json::{Value, json};
-
 use super::kinesis::validated;
 use super::limits::{Refusal, refuse};
 use super::samples::Samples;
 use super::shards::{is_open, millis, number, opened_at, sequence_number};
 use super::writes::bytes_of;
 use super::{Account, lock};
+use chrono::{DateTime, TimeDelta, Utc};
+use ferrokinesis::actions::{Operation, dispatch};
+use ferrokinesis::sequence::{increment_sequence, parse_sequence, resolve_shard_id, shard_ix_to_hex};
+use ferrokinesis::shard_iterator::{create_shard_iterator, decode_shard_iterator};
+use ferrokinesis::types::{EpochSeconds, ResponseRecord, Shard, StoredRecord, Stream};
+use serde_json::{Value, json};
 
 /// Records of a GetRecords answer when the request does not say (API reference).
 const MAX_RECORDS: u64 = 10_000;

@@ -1,15 +1,13 @@
 //! The records that the account keeps: in their order, and as many as it has been given memory for.
 
+use super::limits::Refusal;
+use super::{Account, lock};
+use chrono::{DateTime, TimeDelta, Utc};
+use ferrokinesis::types::StoredRecordRef;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-
-use chrono::{DateTime, TimeDelta, Utc};
-use ferrokinesis::types::StoredRecordRef;
 use tokio::sync::Notify;
-
-use super::limits::Refusal;
-use super::{Account, lock};
 
 /// What a record takes beside its data and its partition key: its sequence number as a key in the store and in the
 /// order of records here, with the maps' own nodes. Measured with records of ten bytes: about 450 bytes of memory each.

@@ -1,9 +1,8 @@
 //! The `AWS/Kinesis` metrics, counted from the calls that really came.
 
-use std::collections::BTreeMap;
-
 use super::metrics::{Series, Stat, minute_of};
 use super::{Account, lock};
+use std::collections::BTreeMap;
 
 const NAMESPACE: &str = "AWS/Kinesis";
 

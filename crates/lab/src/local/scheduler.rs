@@ -1,19 +1,17 @@
 //! EventBridge Scheduler: ListSchedules, GetSchedule and UpdateSchedule. No schedule ever invokes its target.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
-
-use axum::Router;
-use axum::extract::{ConnectInfo, Path, RawQuery, Request, State};
-use axum::response::Response;
-use axum::routing::get;
-use serde_json::{Map, Value, json};
-
 use super::connection::Line;
 use super::metrics::epoch_seconds;
 use super::protocol::{Protocol, Refusal, refuse};
 use super::service::{Call, render_json};
 use super::{Account, lock};
+use axum::Router;
+use axum::extract::{ConnectInfo, Path, RawQuery, Request, State};
+use axum::response::Response;
+use axum::routing::get;
+use serde_json::{Map, Value, json};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 /// Schedules of one ListSchedules page ([API reference]), and without `MaxResults`, of which it says nothing.
 ///

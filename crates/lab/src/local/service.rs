@@ -1,16 +1,14 @@
 //! What the services beside Kinesis have in common.
 
-use std::future::Future;
-use std::sync::Arc;
-
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use serde_json::{Value, json};
-
 use super::Account;
 use super::connection::Line;
 use super::faults::subject_to_faults;
 use super::protocol::Refusal;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+use std::future::Future;
+use std::sync::Arc;
 
 /// One HTTP request for an operation.
 pub(super) struct Call {

@@ -1,10 +1,9 @@
 //! The shards of a stream: opened, closed, and found by hash key.
 
+use crate::rules::HashRange;
 use chrono::{DateTime, Utc};
 use ferrokinesis::sequence::{MAX_SEQ_IX, SeqObj, parse_sequence, shard_id_name, stringify_sequence};
 use ferrokinesis::types::{HashKeyRange, SequenceNumberRange, Shard, Stream};
-
-use crate::rules::HashRange;
 
 /// Whether a shard takes records.
 pub(super) fn is_open(shard: &Shard) -> bool {

@@ -1,16 +1,14 @@
 //! SNS: Publish to a topic. Every topic of the account is there; nobody subscribes to it.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
-
-use axum::extract::Request;
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
-
 use super::connection::Line;
 use super::protocol::{Refusal, refuse, unpacked};
 use super::service::{Call, unknown};
 use super::{Account, Options, Published, kinesis, lock};
+use axum::extract::Request;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 /// The version of the service's API, which a request says.
 const VERSION: &str = "2010-03-31";

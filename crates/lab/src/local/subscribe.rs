@@ -1,9 +1,10 @@
 //! SubscribeToShard: an event stream of what comes into a shard. It goes by the account's clock; only the pause between two
 //! looks for new records is a real one.
 
-use std::sync::Arc;
-use std::time::Duration;
-
+use super::kinesis::{render_refusal, validated};
+use super::limits::{Refusal, must_be_active, refuse};
+use super::reads::{Position, Read, position};
+use super::{Account, transitions};
 use axum::body::{Body, Bytes};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
@@ -13,11 +14,8 @@ use ferrokinesis::event_stream::{encode_initial_response, encode_subscribe_event
 use ferrokinesis::types::{ConsumerStatus, Stream};
 use futures_util::stream::{self, StreamExt as _};
 use serde_json::{Value, json};
-
-use super::kinesis::{render_refusal, validated};
-use super::limits::{Refusal, must_be_active, refuse};
-use super::reads::{Position, Read, position};
-use super::{Account, transitions};
+use std::sync::Arc;
+use std::time::Duration;
 
 /// How long a subscription lasts ([API reference]: up to five minutes).
 ///

@@ -1,17 +1,15 @@
 //! The Resource Groups Tagging API: GetResources.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
-use axum::extract::Request;
-use axum::response::Response;
-use serde::Deserialize;
-use serde_json::{Value, json};
-
 use super::connection::Line;
 use super::protocol::{Protocol, Refusal, refuse};
 use super::service::{Call, render_json, unknown};
 use super::{Account, lock};
+use axum::extract::Request;
+use axum::response::Response;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Limits are from the API reference:
 /// <https://docs.aws.amazon.com/resourcegroupstagging/latest/APIReference/API_GetResources.html>

@@ -1,10 +1,9 @@
 //! Tags of streams, with AWS's rules.
 
-use ferrokinesis::types::Stream;
-use serde_json::{Value, json};
-
 use super::Account;
 use super::limits::{Refusal, refuse};
+use ferrokinesis::types::Stream;
+use serde_json::{Value, json};
 
 /// Tags that one resource can have ([tagging]).
 ///

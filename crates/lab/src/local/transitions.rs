@@ -1,10 +1,9 @@
 //! Changes under way: streams that are `CREATING`, `UPDATING` or `DELETING`, and consumers. Each change ends at its time
 //! on the account's clock.
 
+use super::{Account, lock};
 use chrono::{DateTime, TimeDelta, Utc};
 use ferrokinesis::types::{ConsumerStatus, Stream, StreamStatus};
-
-use super::{Account, lock};
 
 /// How a change alters a stream. The argument is the time at which the change ends.
 pub(super) type Change = Box<dyn FnOnce(&mut Stream, DateTime<Utc>) + Send>;

@@ -1,18 +1,16 @@
 //! PutRecord and PutRecords: the shard of each record, the capacity that it uses, and its place in the order.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
-use chrono::{DateTime, Utc};
-use ferrokinesis::sequence::{parse_sequence, shard_ix_to_hex};
-use ferrokinesis::types::{StoredRecordRef, Stream, StreamStatus};
-use serde_json::{Value, json};
-
 use super::limits::{Refusal, refuse, shard_throttled};
 use super::samples::Samples;
 use super::shards::{millis, number, opened_at, sequence_number, shard_of};
 use super::{Account, lock, records};
 use crate::rules::{WriteCapacity, hash_key};
+use chrono::{DateTime, Utc};
+use ferrokinesis::sequence::{parse_sequence, shard_ix_to_hex};
+use ferrokinesis::types::{StoredRecordRef, Stream, StreamStatus};
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::sync::Arc;
 
 const THROTTLED: &str = "ProvisionedThroughputExceededException";
 

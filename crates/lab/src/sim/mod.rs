@@ -39,6 +39,7 @@ pub mod retry;
 pub mod score;
 pub mod shard;
 pub mod timeline;
+pub mod workload;
 pub mod workloads;
 pub mod world;
 
