@@ -12,19 +12,19 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 
 /// Accepts connections that can be cut.
-pub(super) struct Lines(pub TcpListener);
+pub(super) struct Connections(pub TcpListener);
 
 /// One connection, as a request sees it.
 #[derive(Clone, Default)]
-pub(super) struct Line(Arc<AtomicBool>);
+pub(super) struct Connection(Arc<AtomicBool>);
 
 /// One connection, as the server sees it.
 pub(super) struct Socket {
     stream: TcpStream,
-    line: Line,
+    connection: Connection,
 }
 
-impl Line {
+impl Connection {
     /// Lets nothing more out: the next write fails, and the server closes the connection.
     pub fn cut(&self) {
         self.0.store(true, Ordering::Release);
@@ -35,7 +35,7 @@ impl Line {
     }
 }
 
-impl Listener for Lines {
+impl Listener for Connections {
     type Io = Socket;
     type Addr = SocketAddr;
 
@@ -43,8 +43,8 @@ impl Listener for Lines {
         let (stream, address) = Listener::accept(&mut self.0).await;
         // Without it, small answers wait for the client's delayed ACK: tens of milliseconds each.
         let _ = stream.set_nodelay(true);
-        let line = Line::default();
-        (Socket { stream, line }, address)
+        let connection = Connection::default();
+        (Socket { stream, connection }, address)
     }
 
     fn local_addr(&self) -> Result<SocketAddr> {
@@ -52,9 +52,9 @@ impl Listener for Lines {
     }
 }
 
-impl Connected<IncomingStream<'_, Lines>> for Line {
-    fn connect_info(incoming: IncomingStream<'_, Lines>) -> Self {
-        incoming.io().line.clone()
+impl Connected<IncomingStream<'_, Connections>> for Connection {
+    fn connect_info(incoming: IncomingStream<'_, Connections>) -> Self {
+        incoming.io().connection.clone()
     }
 }
 
@@ -66,7 +66,7 @@ impl AsyncRead for Socket {
 
 impl AsyncWrite for Socket {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize>> {
-        if self.line.is_cut() {
+        if self.connection.is_cut() {
             return Poll::Ready(Err(Error::from(ErrorKind::ConnectionReset)));
         }
         Pin::new(&mut self.stream).poll_write(cx, bytes)

@@ -1,6 +1,6 @@
 //! EventBridge: EnableRule, DisableRule and DescribeRule. No event goes through a rule.
 
-use super::connection::Line;
+use super::connection::Connection;
 use super::protocol::{Protocol, Refusal, refuse};
 use super::service::{Call, render_json, unknown};
 use super::{Account, lock};
@@ -20,9 +20,14 @@ pub(super) struct Rule {
 }
 
 /// Answers one HTTP request for an operation.
-pub(super) async fn serve(account: Arc<Account>, line: Line, operation: String, request: Request) -> Response {
+pub(super) async fn serve(
+    account: Arc<Account>,
+    connection: Connection,
+    operation: String,
+    request: Request,
+) -> Response {
     let input = Protocol::Json.input_of(request).await;
-    let call = Call { account: account.clone(), line, service: "EventBridge", operation: operation.clone() };
+    let call = Call { account: account.clone(), connection, service: "EventBridge", operation: operation.clone() };
     call.answer(render_json, async move { perform(&account, &operation, &input?) }).await
 }
 

@@ -1,6 +1,6 @@
 //! Calls that go wrong on demand.
 
-use super::connection::Line;
+use super::connection::Connection;
 use super::{Account, lock};
 use axum::response::{IntoResponse, Response};
 use std::future::Future;
@@ -51,7 +51,7 @@ pub enum Effect {
 /// Carries out `work`, a call of `operation`, unless a fault hits it.
 pub(super) async fn subject_to_faults(
     account: &Account,
-    line: &Line,
+    connection: &Connection,
     operation: &str,
     refuse: impl Fn(u16, &str, &str) -> Response,
     work: impl Future<Output = Response>,
@@ -76,7 +76,7 @@ pub(super) async fn subject_to_faults(
             hang(account).await;
         }
     }
-    line.cut();
+    connection.cut();
     ().into_response()
 }
 

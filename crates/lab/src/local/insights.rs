@@ -1,6 +1,6 @@
 //! Metrics Insights: of its SQL, what unthrottle uses.
 
-use super::cloudwatch::{Asked, Window, invalid_query};
+use super::cloudwatch::{RequestedSeries, Window, invalid_query};
 use super::metrics::{Metrics, Series, Stat, minute_of};
 use super::protocol::Refusal;
 use chrono::{DateTime, Utc};
@@ -95,7 +95,7 @@ impl Insights {
         window: &Window,
         period: Option<i64>,
         now: DateTime<Utc>,
-    ) -> Result<Vec<Asked>, Refusal> {
+    ) -> Result<Vec<RequestedSeries>, Refusal> {
         let Some(period) = period else {
             return Err(invalid_query("A Metrics Insights query must have a Period"));
         };
@@ -113,7 +113,7 @@ impl Insights {
         }
         found.truncate(self.limit);
         let asked = |(series, group, _): (&Series, &String, _)| {
-            Asked::new(series.clone(), group.clone(), self.statistic, period)
+            RequestedSeries::new(series.clone(), group.clone(), self.statistic, period)
         };
         found.into_iter().map(asked).collect()
     }

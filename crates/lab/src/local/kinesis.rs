@@ -1,6 +1,6 @@
 //! The layer in front of `ferrokinesis`: JSON 1.1 in, AWS's refusals, JSON 1.1 out.
 
-use super::connection::Line;
+use super::connection::Connection;
 use super::faults::subject_to_faults;
 use super::limits::{Refusal, refuse};
 use super::subscribe::subscribe_to_shard;
@@ -26,7 +26,7 @@ const STREAMS_PER_PAGE: u64 = 100;
 type Answer = Result<Option<Value>, Refusal>;
 
 /// Answers one HTTP request for an operation.
-pub(super) async fn serve(account: Arc<Account>, line: Line, name: String, request: Request) -> Response {
+pub(super) async fn serve(account: Arc<Account>, connection: Connection, name: String, request: Request) -> Response {
     account.count_call("Kinesis", &name);
     let Ok(body) = to_bytes(request.into_body(), MAX_BODY).await else {
         return render_error(413, "SerializationException", "Request body is too large");
@@ -34,7 +34,7 @@ pub(super) async fn serve(account: Arc<Account>, line: Line, name: String, reque
     // In a task of its own: a client that gives up does not stop what it has asked for.
     let call = tokio::spawn(async move {
         let work = perform(&account, &name, &body);
-        subject_to_faults(&account, &line, &name, render_error, work).await
+        subject_to_faults(&account, &connection, &name, render_error, work).await
     });
     call.await.unwrap_or_else(|error| render_error(500, "InternalFailure", &error.to_string()))
 }

@@ -154,11 +154,11 @@ impl Rates {
         let calls = self.calls.entry(key).or_default();
         // A call in the future is older than a clock that was set back.
         calls.retain(|call| (TimeDelta::zero()..TimeDelta::seconds(1)).contains(&(now - *call)));
-        let room = calls.len() < per_second;
-        if room {
+        let is_admitted = calls.len() < per_second;
+        if is_admitted {
             calls.push_back(now);
         }
-        room
+        is_admitted
     }
 }
 

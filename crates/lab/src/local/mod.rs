@@ -50,7 +50,7 @@ mod writes;
 
 use account::Account;
 use chrono::{DateTime, TimeDelta, Utc};
-use connection::{Line, Lines};
+use connection::{Connection, Connections};
 use eventbridge::Rule;
 use ferrokinesis::store::{Store, StoreOptions};
 use limits::Rates;
@@ -106,7 +106,7 @@ impl LocalAccount {
         let account = Arc::new(Account::new(options, store));
         let app = routes::routes(&account);
         let (stop, stopped) = oneshot::channel::<()>();
-        let server = axum::serve(Lines(listener), app.into_make_service_with_connect_info::<Line>())
+        let server = axum::serve(Connections(listener), app.into_make_service_with_connect_info::<Connection>())
             .with_graceful_shutdown(async move {
                 let _ = stopped.await;
             });

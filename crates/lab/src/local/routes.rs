@@ -1,7 +1,7 @@
 //! Which service a request is for.
 
 use super::account::Account;
-use super::connection::Line;
+use super::connection::Connection;
 use super::protocol::Protocol;
 use super::{cloudwatch, eventbridge, kinesis, scheduler, sns, tagging};
 use axum::Router;
@@ -28,7 +28,7 @@ const EVENTBRIDGE: &str = "AWSEvents";
 /// The JSON protocols name the operation in a header, the query protocol in its form.
 async fn by_target(
     State(account): State<Arc<Account>>,
-    ConnectInfo(line): ConnectInfo<Line>,
+    ConnectInfo(connection): ConnectInfo<Connection>,
     request: Request,
 ) -> Response {
     let target = request.headers().get("x-amz-target");
@@ -36,21 +36,21 @@ async fn by_target(
     match target.and_then(|target| target.split_once('.')) {
         Some((KINESIS, operation)) => {
             let operation = operation.to_owned();
-            kinesis::serve(account, line, operation, request).await
+            kinesis::serve(account, connection, operation, request).await
         }
         Some((CLOUDWATCH, operation)) => {
             let operation = operation.to_owned();
-            cloudwatch::serve(account, line, Protocol::Json, operation, request).await
+            cloudwatch::serve(account, connection, Protocol::Json, operation, request).await
         }
         Some((TAGGING, operation)) => {
             let operation = operation.to_owned();
-            tagging::serve(account, line, operation, request).await
+            tagging::serve(account, connection, operation, request).await
         }
         Some((EVENTBRIDGE, operation)) => {
             let operation = operation.to_owned();
-            eventbridge::serve(account, line, operation, request).await
+            eventbridge::serve(account, connection, operation, request).await
         }
-        None if sns::is_form(&request) => sns::serve(account, line, request).await,
+        None if sns::is_form(&request) => sns::serve(account, connection, request).await,
         _ => kinesis::not_served(target.unwrap_or("a request without a target")),
     }
 }
@@ -58,12 +58,12 @@ async fn by_target(
 /// RPC v2 CBOR names it in the path.
 async fn by_path(
     State(account): State<Arc<Account>>,
-    ConnectInfo(line): ConnectInfo<Line>,
+    ConnectInfo(connection): ConnectInfo<Connection>,
     Path((service, operation)): Path<(String, String)>,
     request: Request,
 ) -> Response {
     match service.as_str() {
-        CLOUDWATCH => cloudwatch::serve(account, line, Protocol::Cbor, operation, request).await,
+        CLOUDWATCH => cloudwatch::serve(account, connection, Protocol::Cbor, operation, request).await,
         other => kinesis::not_served(other),
     }
 }

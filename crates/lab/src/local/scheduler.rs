@@ -1,6 +1,6 @@
 //! EventBridge Scheduler: ListSchedules, GetSchedule and UpdateSchedule. No schedule ever invokes its target.
 
-use super::connection::Line;
+use super::connection::Connection;
 use super::metrics::epoch_seconds;
 use super::protocol::{Protocol, Refusal, refuse};
 use super::service::{Call, render_json};
@@ -91,17 +91,17 @@ pub(super) fn routes(account: Arc<Account>) -> Router {
 
 async fn list_schedules(
     State(account): State<Arc<Account>>,
-    ConnectInfo(line): ConnectInfo<Line>,
+    ConnectInfo(connection): ConnectInfo<Connection>,
     RawQuery(query): RawQuery,
 ) -> Response {
     let called = account.clone();
     let work = async move { list(&called, &parameters(query)) };
-    call(account, line, "ListSchedules").answer(render_json, work).await
+    call(account, connection, "ListSchedules").answer(render_json, work).await
 }
 
 async fn get_schedule(
     State(account): State<Arc<Account>>,
-    ConnectInfo(line): ConnectInfo<Line>,
+    ConnectInfo(connection): ConnectInfo<Connection>,
     Path(name): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Response {
@@ -111,23 +111,23 @@ async fn get_schedule(
         let group = query.get("groupName").map_or(DEFAULT_GROUP, String::as_str);
         lock(&called.scheduler).find(group, &name).map(|schedule| schedule.clone())
     };
-    call(account, line, "GetSchedule").answer(render_json, work).await
+    call(account, connection, "GetSchedule").answer(render_json, work).await
 }
 
 async fn update_schedule(
     State(account): State<Arc<Account>>,
-    ConnectInfo(line): ConnectInfo<Line>,
+    ConnectInfo(connection): ConnectInfo<Connection>,
     Path(name): Path<String>,
     request: Request,
 ) -> Response {
     let input = Protocol::Json.input_of(request).await;
     let called = account.clone();
     let work = async move { update(&called, &name, &input?, epoch_seconds(called.now())) };
-    call(account, line, "UpdateSchedule").answer(render_json, work).await
+    call(account, connection, "UpdateSchedule").answer(render_json, work).await
 }
 
-fn call(account: Arc<Account>, line: Line, operation: &str) -> Call {
-    Call { account, line, service: "Scheduler", operation: operation.to_owned() }
+fn call(account: Arc<Account>, connection: Connection, operation: &str) -> Call {
+    Call { account, connection, service: "Scheduler", operation: operation.to_owned() }
 }
 
 fn parameters(query: Option<String>) -> HashMap<String, String> {

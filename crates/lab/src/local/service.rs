@@ -1,7 +1,7 @@
 //! What the services beside Kinesis have in common.
 
 use super::Account;
-use super::connection::Line;
+use super::connection::Connection;
 use super::faults::subject_to_faults;
 use super::protocol::Refusal;
 use axum::http::{StatusCode, header};
@@ -13,7 +13,7 @@ use std::sync::Arc;
 /// One HTTP request for an operation.
 pub(super) struct Call {
     pub account: Arc<Account>,
-    pub line: Line,
+    pub connection: Connection,
     /// As [`LocalAccount::calls`](super::LocalAccount::calls) names it.
     pub service: &'static str,
     pub operation: String,
@@ -26,14 +26,14 @@ impl Call {
         render: impl Fn(Result<T, Refusal>) -> Response + Clone + Send + Sync + 'static,
         work: impl Future<Output = Result<T, Refusal>> + Send + 'static,
     ) -> Response {
-        let Call { account, line, service, operation } = self;
+        let Call { account, connection, service, operation } = self;
         account.count_call(service, &operation);
         let panicked = render.clone();
         // In a task of its own: a client that gives up does not stop what it has asked for.
         let call = tokio::spawn(async move {
             let refuse = |status, code: &str, message: &str| render(Err(Refusal::new(status, code, message)));
             let work = async { render(work.await) };
-            subject_to_faults(&account, &line, &operation, refuse, work).await
+            subject_to_faults(&account, &connection, &operation, refuse, work).await
         });
         call.await.unwrap_or_else(|error| panicked(Err(Refusal::new(500, "InternalFailure", error.to_string()))))
     }

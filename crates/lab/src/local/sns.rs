@@ -1,6 +1,6 @@
 //! SNS: Publish to a topic. Every topic of the account is there; nobody subscribes to it.
 
-use super::connection::Line;
+use super::connection::Connection;
 use super::protocol::{Refusal, refuse, unpacked};
 use super::service::{Call, unknown};
 use super::{Account, Options, Published, kinesis, lock};
@@ -28,7 +28,7 @@ pub(super) fn is_form(request: &Request) -> bool {
 }
 
 /// Answers one HTTP request in the query protocol.
-pub(super) async fn serve(account: Arc<Account>, line: Line, request: Request) -> Response {
+pub(super) async fn serve(account: Arc<Account>, connection: Connection, request: Request) -> Response {
     let form: HashMap<String, String> = match unpacked(request).await {
         Ok(body) => form_urlencoded::parse(&body).into_owned().collect(),
         Err(refusal) => return render(Err(refusal)),
@@ -37,7 +37,7 @@ pub(super) async fn serve(account: Arc<Account>, line: Line, request: Request) -
     if form.get("Version").is_none_or(|version| version != VERSION) {
         return kinesis::not_served(&format!("the query protocol's {operation}"));
     }
-    let call = Call { account: account.clone(), line, service: "SNS", operation: operation.clone() };
+    let call = Call { account: account.clone(), connection, service: "SNS", operation: operation.clone() };
     let work = async move {
         match operation.as_str() {
             "Publish" => publish(&account, &form),

@@ -1,6 +1,6 @@
 //! The Resource Groups Tagging API: GetResources.
 
-use super::connection::Line;
+use super::connection::Connection;
 use super::protocol::{Protocol, Refusal, refuse};
 use super::service::{Call, render_json, unknown};
 use super::{Account, lock};
@@ -26,9 +26,14 @@ const STREAM: &str = "kinesis:stream";
 const SCHEDULE_GROUP: &str = "scheduler:schedule-group";
 
 /// Answers one HTTP request for an operation.
-pub(super) async fn serve(account: Arc<Account>, line: Line, operation: String, request: Request) -> Response {
+pub(super) async fn serve(
+    account: Arc<Account>,
+    connection: Connection,
+    operation: String,
+    request: Request,
+) -> Response {
     let input = Protocol::Json.input_of(request).await;
-    let call = Call { account: account.clone(), line, service: "Tagging", operation: operation.clone() };
+    let call = Call { account: account.clone(), connection, service: "Tagging", operation: operation.clone() };
     let work = async move {
         match operation.as_str() {
             "GetResources" => get_resources(&account, parse(input?)?).await,

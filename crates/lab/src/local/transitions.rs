@@ -9,7 +9,7 @@ use ferrokinesis::types::{ConsumerStatus, Stream, StreamStatus};
 pub(super) type Change = Box<dyn FnOnce(&mut Stream, DateTime<Utc>) + Send>;
 
 /// How a change ends.
-pub(super) enum Becomes {
+pub(super) enum Outcome {
     /// The stream becomes ACTIVE, altered by the change.
     Active(String, Change),
     /// The stream is deleted.
@@ -20,11 +20,11 @@ pub(super) enum Becomes {
 
 /// The changes that have not ended, each with the time at which it ends.
 #[derive(Default)]
-pub(super) struct Transitions(Vec<(DateTime<Utc>, Becomes)>);
+pub(super) struct Transitions(Vec<(DateTime<Utc>, Outcome)>);
 
 impl Transitions {
-    pub fn begin(&mut self, done_at: DateTime<Utc>, becomes: Becomes) {
-        self.0.push((done_at, becomes));
+    pub fn begin(&mut self, done_at: DateTime<Utc>, outcome: Outcome) {
+        self.0.push((done_at, outcome));
     }
 
     /// Brings the end of each change closer by this much.
@@ -39,17 +39,17 @@ impl Transitions {
     }
 
     /// Takes out the change that ended first, of those that have ended by `now`.
-    fn next(&mut self, now: DateTime<Utc>) -> Option<(DateTime<Utc>, Becomes)> {
-        let due = self.0.iter().enumerate().filter(|(_, (done_at, _))| *done_at <= now);
-        let (index, _) = due.min_by_key(|(_, (done_at, _))| *done_at)?;
+    fn next(&mut self, now: DateTime<Utc>) -> Option<(DateTime<Utc>, Outcome)> {
+        let ended = self.0.iter().enumerate().filter(|(_, (done_at, _))| *done_at <= now);
+        let (index, _) = ended.min_by_key(|(_, (done_at, _))| *done_at)?;
         Some(self.0.remove(index))
     }
 
     /// Drops all other changes of a deleted stream: a new stream of the same name must not meet them.
     fn forget(&mut self, gone: &str) {
         let is_of_it =
-            |becomes: &Becomes| matches!(becomes, Becomes::Active(stream, _) | Becomes::Gone(stream) if stream == gone);
-        self.0.retain(|(_, becomes)| !is_of_it(becomes));
+            |outcome: &Outcome| matches!(outcome, Outcome::Active(stream, _) | Outcome::Gone(stream) if stream == gone);
+        self.0.retain(|(_, outcome)| !is_of_it(outcome));
     }
 }
 
@@ -61,15 +61,15 @@ pub(super) async fn settle(account: &Account) {
         let next = lock(&account.transitions).next(account.now());
         match next {
             None => return,
-            Some((at, Becomes::Active(name, change))) => activate(account, &name, at, change).await,
-            Some((_, Becomes::Gone(name))) => {
+            Some((at, Outcome::Active(name, change))) => activate(account, &name, at, change).await,
+            Some((_, Outcome::Gone(name))) => {
                 lock(&account.transitions).forget(&name);
                 lock(&account.capacities).remove(&name);
                 account.records.forget(&name);
                 // Only a stream that is gone is not found.
                 let _ = account.store.delete_stream(&name).await;
             }
-            Some((_, Becomes::Consumer(arn, status))) => set_consumer(account, &arn, status).await,
+            Some((_, Outcome::Consumer(arn, status))) => set_consumer(account, &arn, status).await,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! One policy on one workload.
 
 use super::chance::{Chance, RIPPLE};
-use super::delivery::Weather;
+use super::delivery::DeliveryQuality;
 use super::limits::{Clairvoyant, Reactive};
 use super::ours::Ours;
 use super::peers::{
@@ -33,7 +33,8 @@ pub enum Policies {
     /// unthrottle that may switch on shard-level metrics to find hot shards, which is billed by the shard.
     OursDiagnosing,
     /// unthrottle as it is deployed, whose alarms and events are late, come twice, or not at all.
-    OursInFoulWeather,
+    #[strum(serialize = "ours-in-foul-weather")]
+    OursWithLossyDelivery,
     /// Nobody.
     Static,
     /// "Every throttle event doubles."
@@ -68,15 +69,15 @@ impl Policies {
 
     /// Whether it is unthrottle.
     pub fn is_ours(self) -> bool {
-        use Policies::{Ours, OursDiagnosing, OursInFoulWeather, OursRestoring};
-        matches!(self, Ours | OursRestoring | OursDiagnosing | OursInFoulWeather)
+        use Policies::{Ours, OursDiagnosing, OursRestoring, OursWithLossyDelivery};
+        matches!(self, Ours | OursRestoring | OursDiagnosing | OursWithLossyDelivery)
     }
 
     /// One that has seen nothing yet. Only the limits know more of the run than the stream shows.
     pub fn contender(self, workload: &Workload, seed: u64) -> Box<dyn Contender> {
         match self {
-            Policies::Ours | Policies::OursRestoring | Policies::OursDiagnosing | Policies::OursInFoulWeather => {
-                Box::new(Ours::new(self.policy(), self.weather(workload), seed))
+            Policies::Ours | Policies::OursRestoring | Policies::OursDiagnosing | Policies::OursWithLossyDelivery => {
+                Box::new(Ours::new(self.policy(), self.delivery(workload), seed))
             }
             Policies::Static => Box::new(Static),
             Policies::Doubling => Box::new(Doubling::new(workload.weather, seed)),
@@ -102,14 +103,14 @@ impl Policies {
     }
 
     /// What becomes of its alarms and events.
-    fn weather(self, workload: &Workload) -> Weather {
-        if self == Policies::OursInFoulWeather { Weather::Foul } else { workload.weather }
+    fn delivery(self, workload: &Workload) -> DeliveryQuality {
+        if self == Policies::OursWithLossyDelivery { DeliveryQuality::Lossy } else { workload.weather }
     }
 
     /// One for each stream of the workload. Those of unthrottle share a deployment.
     fn contenders(self, workload: &Workload, seed: u64) -> Vec<Box<dyn Contender>> {
         if self.is_ours() && workload.streams > 1 {
-            let fleet = Ours::fleet(&self.policy(), self.weather(workload), seed, workload.streams);
+            let fleet = Ours::fleet(&self.policy(), self.delivery(workload), seed, workload.streams);
             return fleet.into_iter().map(|ours| Box::new(ours) as Box<dyn Contender>).collect();
         }
         (0..workload.streams).map(|n| self.contender(workload, seed + u64::from(n))).collect()
@@ -152,11 +153,11 @@ pub fn watch(workload: &Workload, policy: Policies, seed: u64) -> Run {
     for records in loads(workload, seed) {
         for (world, contender) in worlds.iter_mut().zip(&mut contenders) {
             world.pass(records);
-            workload.meddle(world);
+            workload.apply_surroundings(world);
             contender.pass(world);
         }
         if workload.streams > 1 {
-            tell_each_other(&mut worlds);
+            share_fix_counts(&mut worlds);
         }
     }
     let scores: Vec<Score> = worlds.iter().map(World::score).collect();
@@ -167,14 +168,14 @@ pub fn watch(workload: &Workload, policy: Policies, seed: u64) -> Run {
 }
 
 /// The AutoFix metric of the fleet counts the changes of all streams.
-fn tell_each_other(worlds: &mut [World]) {
+fn share_fix_counts(worlds: &mut [World]) {
     let new: Vec<Vec<Minute>> = worlds.iter().map(|world| world.cloudwatch().counted_at(world.now())).collect();
     if new.iter().all(Vec::is_empty) {
         return;
     }
     for (n, world) in worlds.iter_mut().enumerate() {
         let elsewhere = new.iter().enumerate().filter(|(other, _)| *other != n);
-        world.hear(elsewhere.flat_map(|(_, minutes)| minutes.iter().copied()));
+        world.count_elsewhere(elsewhere.flat_map(|(_, minutes)| minutes.iter().copied()));
     }
 }
 

@@ -21,7 +21,7 @@ pub const GROWTH: u64 = 4;
 pub const RECEIPTS: u64 = 5;
 
 /// What becomes of alarms and events on their way.
-pub const WEATHER: u64 = 6;
+pub const DELIVERY: u64 = 6;
 /// How long calls take in a schedule of faults, and who comes first.
 pub const CALLS: u64 = 7;
 /// The first of the schedules of faults; each has a purpose of its own.

@@ -77,7 +77,7 @@ impl Contest {
 
     /// Refusals of ours in foul weather ÷ those in fair weather; `None`: neither refuses anything, or capacity cannot cure it.
     pub fn in_foul_weather(&self) -> Option<f64> {
-        self.against_ours(Policies::OursInFoulWeather)
+        self.against_ours(Policies::OursWithLossyDelivery)
     }
 
     /// Refusals of ours with restore ÷ those without; `None` as there.

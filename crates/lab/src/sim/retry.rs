@@ -64,7 +64,7 @@ impl Waiting {
     }
 
     /// How many records are sent again in this second.
-    pub fn due(&self) -> u64 {
+    pub fn pending(&self) -> u64 {
         if self.all == 0 { 0 } else { self.slots[self.slot(self.now)].iter().sum() }
     }
 
@@ -75,7 +75,7 @@ impl Waiting {
             self.leave();
             return 0;
         }
-        let sent = offered + self.due();
+        let sent = offered + self.pending();
         let (mut lost, mut passed, mut refused) = (0, 0, 0);
         if throttled > 0 {
             for again in 0..=self.tries {
@@ -155,16 +155,16 @@ mod tests {
         let retry = Retry::after(&[1, 3]);
         let mut waiting = Waiting::new(&retry);
         assert_eq!(waiting.pass(10, 10, &retry), 0, "all refused, none lost");
-        assert_eq!(waiting.due(), 10);
+        assert_eq!(waiting.pending(), 10);
         assert_eq!(waiting.pass(0, 4, &retry), 0, "six are taken");
-        let due: Vec<u64> = (0..3)
+        let pending: Vec<u64> = (0..3)
             .map(|_| {
-                let due = waiting.due();
-                waiting.pass(0, due, &retry);
-                due
+                let pending = waiting.pending();
+                waiting.pass(0, pending, &retry);
+                pending
             })
             .collect();
-        assert_eq!(due, [0, 0, 4], "three seconds later");
+        assert_eq!(pending, [0, 0, 4], "three seconds later");
         assert_eq!(waiting.all(), 0, "the last try was the second");
     }
 
@@ -175,7 +175,7 @@ mod tests {
         let _ = waiting.pass(100, 100, &retry);
         // 100 old and 300 new, half of them refused: 50 old ones are lost, 150 new ones come back.
         assert_eq!(waiting.pass(300, 200, &retry), 50);
-        assert_eq!(waiting.due(), 150);
+        assert_eq!(waiting.pending(), 150);
     }
 
     #[test]
@@ -183,7 +183,7 @@ mod tests {
         let retry = Retry::never();
         let mut waiting = Waiting::new(&retry);
         assert_eq!(waiting.pass(300, 200, &retry), 200);
-        assert_eq!((waiting.due(), waiting.all()), (0, 0));
+        assert_eq!((waiting.pending(), waiting.all()), (0, 0));
     }
 
     #[test]
@@ -198,8 +198,8 @@ mod tests {
         assert_eq!(waiting.all() + taken.all(), all);
         let mut other = Waiting::new(&retry);
         let _ = other.pass(0, 0, &retry);
-        let due = taken.due();
+        let pending = taken.pending();
         other.add(&taken);
-        assert_eq!((other.all(), other.due()), (taken.all(), due), "whatever second the ring stands at");
+        assert_eq!((other.all(), other.pending()), (taken.all(), pending), "whatever second the ring stands at");
     }
 }

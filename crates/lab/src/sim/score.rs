@@ -141,7 +141,7 @@ impl Tally {
     }
 
     /// The policy called AWS so many times to look.
-    pub fn look(&mut self, calls: u64) {
+    pub fn count_reads(&mut self, calls: u64) {
         self.score.calls += calls;
     }
 

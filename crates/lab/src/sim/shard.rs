@@ -81,7 +81,7 @@ impl OpenShard {
         let load = stream_records * self.share + self.part;
         let offered = load as u64;
         self.part = load - offered as f64;
-        let sent = offered + self.waiting.due();
+        let sent = offered + self.waiting.pending();
         let accepted = self.capacity.take(now * MILLIS, sent, record_bytes);
         let throttled = sent - accepted;
         let lost = self.waiting.pass(offered, throttled, retry);

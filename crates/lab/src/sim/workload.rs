@@ -1,7 +1,7 @@
 //! A workload: what is sent to a stream, and what surrounds the stream.
 
 use super::account::Account;
-use super::delivery::Weather;
+use super::delivery::DeliveryQuality;
 use super::keys::Keys;
 use super::load::Load;
 use super::readers::Readers;
@@ -82,7 +82,7 @@ pub struct Workload {
     /// What CloudTrail tells.
     pub trail: Trail,
     /// What becomes of alarms and events.
-    pub weather: Weather,
+    pub weather: DeliveryQuality,
     /// Somebody who takes changes back.
     pub reverts: Option<Reverts>,
 }
@@ -121,13 +121,13 @@ impl Workload {
     }
 
     /// What others than the policy do in this second.
-    pub fn meddle(&self, world: &mut World) {
+    pub fn apply_surroundings(&self, world: &mut World) {
         match self.trail {
             Trail::Writes if world.last().throttled > 0 => {
-                world.tell(Event { operation: "PutRecord", code: "ProvisionedThroughputExceededException" });
+                world.record_event(Event { operation: "PutRecord", code: "ProvisionedThroughputExceededException" });
             }
             Trail::ControlPlane if world.now() >= STEP_AT => {
-                world.tell(Event { operation: "ListShards", code: "LimitExceededException" });
+                world.record_event(Event { operation: "ListShards", code: "LimitExceededException" });
             }
             _ => {}
         }

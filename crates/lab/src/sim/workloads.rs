@@ -1,7 +1,7 @@
 //! What is sent to the stream, by name. Every workload begins with a stream that its load fits.
 
 use super::account::Account;
-use super::delivery::Weather;
+use super::delivery::DeliveryQuality;
 use super::keys::Keys;
 use super::load::Load;
 use super::readers::Readers;
@@ -42,7 +42,7 @@ impl Workload {
     }
 
     /// A calm day at [`BASE`].
-    fn calm(name: &'static str, about: &'static str) -> Workload {
+    fn quiet(name: &'static str, about: &'static str) -> Workload {
         Workload {
             name,
             about,
@@ -61,13 +61,13 @@ impl Workload {
             is_committed: false,
             readers: None,
             trail: Trail::Silent,
-            weather: Weather::Fair,
+            weather: DeliveryQuality::Reliable,
             reverts: None,
         }
     }
 
     fn step(name: &'static str, about: &'static str, times: f64) -> Workload {
-        Workload { load: Load::Step { from: BASE, to: times * BASE, at: STEP_AT }, ..Workload::calm(name, about) }
+        Workload { load: Load::Step { from: BASE, to: times * BASE, at: STEP_AT }, ..Workload::quiet(name, about) }
     }
 }
 
@@ -89,10 +89,10 @@ pub fn all() -> Vec<Workload> {
 fn loads() -> Vec<Workload> {
     let growth = Load::Growth { from: BASE / 2.0, doublings: 5, each: 24 * 3_600 / 5 };
     vec![
-        Workload::calm("calm", "nothing happens"),
+        Workload::quiet("calm", "nothing happens"),
         Workload {
             load: Load::Step { from: HIGH, to: 1.3 * HIGH, at: STEP_AT },
-            ..Workload::calm("step-1.3", "the load of a stream that is nearly full grows by 30 % at once")
+            ..Workload::quiet("step-1.3", "the load of a stream that is nearly full grows by 30 % at once")
         },
         Workload::step("step-2", "the load doubles at once", 2.0),
         Workload::step("step-3.5", "three and a half times the load at once", 3.5),
@@ -100,27 +100,27 @@ fn loads() -> Vec<Workload> {
         Workload {
             load: Load::Step { from: WIDE * HIGH, to: 1.3 * WIDE * HIGH, at: STEP_AT },
             shards: WIDE as u32 * SHARDS,
-            ..Workload::calm("wide", "as step-1.3, with 64 shards")
+            ..Workload::quiet("wide", "as step-1.3, with 64 shards")
         },
-        Workload { load: growth, shards: 2, ..Workload::calm("growth", "32 times the load over a day") },
+        Workload { load: growth, shards: 2, ..Workload::quiet("growth", "32 times the load over a day") },
         Workload {
             load: Load::Day { low: HIGH / 4.0, high: 2.0 * HIGH },
             hours: 48,
-            ..Workload::calm("diurnal", "two days, eight times more at noon than at midnight")
+            ..Workload::quiet("diurnal", "two days, eight times more at noon than at midnight")
         },
         Workload {
             load: Load::Pulse { low: BASE, high: 3.0 * BASE, every: 3 * 3_600, lasts: 20 * 60 },
-            ..Workload::calm("spikes", "three times the load for 20 minutes, every three hours")
+            ..Workload::quiet("spikes", "three times the load for 20 minutes, every three hours")
         },
         Workload {
             load: Load::Pulse { low: BASE / 2.0, high: 2.0 * BASE, every: 3_600, lasts: 1_800 },
-            ..Workload::calm("flapping", "half an hour low, half an hour high")
+            ..Workload::quiet("flapping", "half an hour low, half an hour high")
         },
         Workload {
             load: Load::Pulse { low: BASE / 2.0, high: 3.0 * BASE, every: 60, lasts: 1 },
             // Shards for it would be idle for 59 seconds of 60.
             cure: Cure::Elsewhere,
-            ..Workload::calm(
+            ..Workload::quiet(
                 "bursts",
                 "one second of six times the load, every minute: shards for it would be idle for the other 59",
             )
@@ -135,25 +135,25 @@ fn shapes() -> Vec<Workload> {
         Workload {
             record_bytes: 60,
             load: Load::Step { from: HIGH, to: 1.6 * HIGH, at: STEP_AT },
-            ..Workload::calm("tiny-records", "60 % more load, in records of 60 bytes")
+            ..Workload::quiet("tiny-records", "60 % more load, in records of 60 bytes")
         },
         Workload {
             record_bytes: 900 * 1024,
             // Of four records a second: an uneven second must not be too much at the beginning.
             load: Load::Step { from: 2.0, to: 6.0, at: STEP_AT },
-            ..Workload::calm("large-records", "three times the load, in records of 900 KB: a shard takes one a second")
+            ..Workload::quiet("large-records", "three times the load, in records of 900 KB: a shard takes one a second")
         },
         Workload { retry: Retry::storm, ..doubled("retry-storm", "the load doubles, and is retried every second") },
         Workload {
             load: Load::Step { from: HIGH / 4.0, to: HIGH, at: STEP_AT },
             keys: |_| Keys::with_a_hot_one(0.6, KEYS),
             cure: Cure::Elsewhere,
-            ..Workload::calm("hot-key", "one key has 60 % of a growing load")
+            ..Workload::quiet("hot-key", "one key has 60 % of a growing load")
         },
         Workload {
             load: Load::Step { from: HIGH / 2.0, to: HIGH, at: STEP_AT },
             keys: |_| Keys::zipf(KEYS),
-            ..Workload::calm(
+            ..Workload::quiet(
                 "zipf",
                 "a load that fits in the mean doubles: the first key has a tenth of it, by Zipf's law",
             )
@@ -161,7 +161,7 @@ fn shapes() -> Vec<Workload> {
         Workload {
             load: Load::Step { from: HIGH / 4.0, to: HIGH / 2.0, at: STEP_AT },
             keys: |seed| Keys::in_a_hot_range(0.9, HashRange::uniform(SHARDS)[1], KEYS, seed),
-            ..Workload::calm("hot-range", "nine tenths of a doubled load are many keys of one shard")
+            ..Workload::quiet("hot-range", "nine tenths of a doubled load are many keys of one shard")
         },
     ]
 }
@@ -172,7 +172,7 @@ fn surroundings() -> Vec<Workload> {
     let quadrupled = Load::Growth { from: BASE, doublings: 2, each: 150 };
     // Twice its peak, as AWS has opened for it.
     let on_demand =
-        |name, about| Workload { mode: CapacityMode::OnDemand, shards: 2 * SHARDS, ..Workload::calm(name, about) };
+        |name, about| Workload { mode: CapacityMode::OnDemand, shards: 2 * SHARDS, ..Workload::quiet(name, about) };
     let quota = Account { shard_limit: 1_000, other_shards: 994, ..Account::default() };
     vec![
         Workload {
@@ -208,18 +208,18 @@ fn surroundings() -> Vec<Workload> {
         Workload {
             trail: Trail::ControlPlane,
             cure: Cure::Elsewhere,
-            ..Workload::calm("control-plane", "a calm stream, and a tool whose ListShards are refused every second")
+            ..Workload::quiet("control-plane", "a calm stream, and a tool whose ListShards are refused every second")
         },
         Workload {
             readers: Some(Readers { first: 3, then: 7, at: STEP_AT }),
             record_bytes: 100,
             cure: Cure::Elsewhere,
-            ..Workload::calm("readers-calls", "seven readers poll a stream whose shards answer five calls a second")
+            ..Workload::quiet("readers-calls", "seven readers poll a stream whose shards answer five calls a second")
         },
         Workload {
             readers: Some(Readers { first: 2, then: 3, at: STEP_AT }),
             record_bytes: 1_200,
-            ..Workload::calm("readers-bytes", "a third reader wants more bytes than the shards give out")
+            ..Workload::quiet("readers-bytes", "a third reader wants more bytes than the shards give out")
         },
     ]
 }

@@ -23,7 +23,7 @@ pub(super) use settings::{update_encryption, update_monitoring};
 pub(super) use streams::{complete_create_stream, create_stream, delete_stream, new_stream};
 
 use super::limits::{Refusal, refuse};
-use super::transitions::Becomes;
+use super::transitions::Outcome;
 use super::{Account, lock};
 use chrono::{DateTime, Utc};
 use ferrokinesis::types::{Stream, StreamMode, StreamStatus};
@@ -54,7 +54,7 @@ fn become_active(
     after: Duration,
     change: impl FnOnce(&mut Stream, DateTime<Utc>) + Send + 'static,
 ) {
-    let active = Becomes::Active(name.to_owned(), Box::new(change));
+    let active = Outcome::Active(name.to_owned(), Box::new(change));
     lock(&account.transitions).begin(account.now() + after, active);
 }
 

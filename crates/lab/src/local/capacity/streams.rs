@@ -3,7 +3,7 @@
 use super::{Answer, become_active, mode_in, shards_in};
 use crate::local::limits::Refusal;
 use crate::local::shards::reshape;
-use crate::local::transitions::Becomes;
+use crate::local::transitions::Outcome;
 use crate::local::{Account, lock, tags};
 use crate::rules::HashRange;
 use ferrokinesis::types::{EpochSeconds, Stream, StreamBuilder, StreamMode, StreamModeDetails, StreamStatus};
@@ -51,7 +51,7 @@ pub(in crate::local) async fn delete_stream(account: &Account, name: &str) -> An
         Ok(())
     };
     account.store.update_stream(name, delete).await?;
-    let gone = Becomes::Gone(name.to_owned());
+    let gone = Outcome::Gone(name.to_owned());
     lock(&account.transitions).begin(account.now() + account.options.create_time, gone);
     Ok(None)
 }

@@ -1,7 +1,7 @@
 //! GetMetricData: several queries, page by page.
 
 use super::search::Search;
-use super::series::{Asked, MetricStat, Window};
+use super::series::{MetricStat, RequestedSeries, Window};
 use super::{Answer, invalid_query, token};
 use crate::local::insights::{Insights, is_query};
 use crate::local::metrics::Metrics;
@@ -65,9 +65,10 @@ pub(super) fn get_metric_data(
     let is_ascending = input.scan_by.as_deref() == Some("TimestampAscending");
     let series: Vec<Vec<(f64, f64)>> = asked.iter().map(|(_, asked)| asked.datapoints(metrics, &window)).collect();
     let skip = token(input.next_token.as_deref())?;
-    let room = input.max_datapoints.unwrap_or(most).clamp(1, most);
+    let page_size = input.max_datapoints.unwrap_or(most).clamp(1, most);
     let all: usize = series.iter().map(Vec::len).sum();
-    let (before, after) = (first_of_all(&series, skip, is_ascending), first_of_all(&series, skip + room, is_ascending));
+    let (before, after) =
+        (first_of_all(&series, skip, is_ascending), first_of_all(&series, skip + page_size, is_ascending));
     let mut results = Vec::new();
     for ((query, asked), (mut points, (from, to))) in
         asked.iter().zip(series.into_iter().zip(before.into_iter().zip(after)))
@@ -80,8 +81,8 @@ pub(super) fn get_metric_data(
         }
     }
     let mut answer = vec![field("MetricDataResults", Cbor::Array(results))];
-    if skip + room < all {
-        answer.push(field("NextToken", text(&(skip + room).to_string())));
+    if skip + page_size < all {
+        answer.push(field("NextToken", text(&(skip + page_size).to_string())));
     }
     answer.push(field("Messages", Cbor::Array(vec![])));
     Ok(Cbor::Map(answer))
@@ -125,11 +126,11 @@ fn check_queries(queries: &[Query]) -> Result<(), Refusal> {
 
 impl Query {
     /// The series that the query asks for.
-    fn asked(&self, metrics: &Metrics, window: &Window, now: DateTime<Utc>) -> Result<Vec<Asked>, Refusal> {
+    fn asked(&self, metrics: &Metrics, window: &Window, now: DateTime<Utc>) -> Result<Vec<RequestedSeries>, Refusal> {
         match (&self.metric_stat, &self.expression) {
             (Some(stat), None) => {
                 let label = self.label.clone().unwrap_or_else(|| stat.metric.metric_name.clone());
-                Ok(vec![Asked::new(stat.metric.series(), label, &stat.stat, stat.period)?])
+                Ok(vec![RequestedSeries::new(stat.metric.series(), label, &stat.stat, stat.period)?])
             }
             (None, Some(expression)) if is_query(expression) => {
                 let query = Insights::parse(expression).ok_or_else(|| {

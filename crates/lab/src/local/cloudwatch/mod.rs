@@ -11,10 +11,10 @@ mod put;
 mod search;
 mod series;
 
-pub(super) use series::{Asked, Window};
+pub(super) use series::{RequestedSeries, Window};
 
 use super::alarms::describe_contributors;
-use super::connection::Line;
+use super::connection::Connection;
 use super::metrics::{epoch_seconds, minute_of};
 use super::protocol::{Protocol, Refusal, refuse};
 use super::service::{Call, unknown};
@@ -46,13 +46,13 @@ pub(super) fn invalid_query(message: impl Into<String>) -> Refusal {
 /// Answers one HTTP request for an operation.
 pub(super) async fn serve(
     account: Arc<Account>,
-    line: Line,
+    connection: Connection,
     protocol: Protocol,
     operation: String,
     request: Request,
 ) -> Response {
     let input = protocol.input_of(request).await;
-    let call = Call { account: account.clone(), line, service: "CloudWatch", operation: operation.clone() };
+    let call = Call { account: account.clone(), connection, service: "CloudWatch", operation: operation.clone() };
     let render = move |answer| match answer {
         Ok(answer) => protocol.render(answer),
         Err(refusal) => protocol.render_error(&refusal),

@@ -1,6 +1,6 @@
 //! A search: a query that asks for many series.
 
-use super::series::Asked;
+use super::series::RequestedSeries;
 use crate::local::metrics::{Metrics, Series};
 use crate::local::protocol::Refusal;
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,7 +42,7 @@ impl Search {
     }
 
     /// At most 500 series, as on AWS; `label` may have `${PROP('Dim.NAME')}` in it.
-    pub(super) fn asked(&self, metrics: &Metrics, label: Option<&str>) -> Result<Vec<Asked>, Refusal> {
+    pub(super) fn asked(&self, metrics: &Metrics, label: Option<&str>) -> Result<Vec<RequestedSeries>, Refusal> {
         let found = metrics.series().filter(|series| self.finds(series)).take(MAX_SEARCHED);
         let label_of = |series: &Series| {
             let default = || series.dimensions.values().cloned().collect::<Vec<_>>().join(" ");
@@ -53,7 +53,9 @@ impl Search {
                 series.dimensions.iter().fold(label.to_owned(), fill)
             })
         };
-        found.map(|series| Asked::new(series.clone(), label_of(series), &self.statistic, self.period)).collect()
+        found
+            .map(|series| RequestedSeries::new(series.clone(), label_of(series), &self.statistic, self.period))
+            .collect()
     }
 
     fn finds(&self, series: &Series) -> bool {

@@ -64,14 +64,14 @@ impl Window {
 }
 
 /// One series that a query asks for: a search may ask for many.
-pub(in crate::local) struct Asked {
+pub(in crate::local) struct RequestedSeries {
     series: Series,
     pub(super) label: String,
     period: i64,
     statistic: fn(&Stat) -> f64,
 }
 
-impl Asked {
+impl RequestedSeries {
     /// `period`: seconds.
     pub fn new(series: Series, label: String, stat: &str, period: i64) -> Result<Self, Refusal> {
         if period < 60 || period % 60 != 0 {

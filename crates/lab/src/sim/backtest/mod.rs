@@ -23,7 +23,7 @@ pub use history::{Demand, History, Passed};
 
 use super::account::Account;
 use super::arena::{Contender, RESTORE_AFTER_HOURS, Run};
-use super::delivery::Weather;
+use super::delivery::DeliveryQuality;
 use super::keys::Keys;
 use super::ours::Ours;
 use super::peers::Static;
@@ -158,7 +158,7 @@ impl Backtested {
 
     fn contender(&self) -> Box<dyn Contender> {
         match self {
-            Backtested::Ours(policy) => Box::new(Ours::new(policy.as_ref().clone(), Weather::Fair, SEED)),
+            Backtested::Ours(policy) => Box::new(Ours::new(policy.as_ref().clone(), DeliveryQuality::Reliable, SEED)),
             _ => Box::new(Static),
         }
     }

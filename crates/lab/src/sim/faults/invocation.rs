@@ -56,7 +56,7 @@ pub(super) enum Answer {
 
 /// Between a run and AWS: a call that waits for its answer.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Line(Rc<RefCell<Waiting>>);
+pub(super) struct Channel(Rc<RefCell<Waiting>>);
 
 #[derive(Debug, Default)]
 struct Waiting {
@@ -65,7 +65,7 @@ struct Waiting {
     answer: Option<Answer>,
 }
 
-impl Line {
+impl Channel {
     /// Seconds of the virtual time.
     fn now(&self) -> i64 {
         self.0.borrow().now
@@ -135,7 +135,7 @@ pub(super) enum Flaw {
     #[default]
     None,
     /// Takes a look of any age for a fresh one.
-    OldLook,
+    StaleObservation,
     /// Writes no memory.
     NoIntent,
     /// Reads no memory.
@@ -149,21 +149,21 @@ pub(super) enum Flaw {
     /// Does not read the tag that switches it off.
     DeafToTags,
     /// Takes on-demand mode for allowed.
-    Switches,
+    AlwaysSwitches,
     /// Takes shard-level metrics for allowed.
-    Watches,
+    EnablesShardMetrics,
     /// Knows no maximum of shards.
-    Widens,
+    IgnoresMaxShards,
     /// Knows no maximum of USD an hour.
-    Costly,
+    IgnoresMaxCost,
     /// Does not know of the hour's changes.
-    Lavish,
+    IgnoresHourlyChanges,
     /// Does not know of the day's reshards.
-    Spendthrift,
+    ForgetsReshards,
     /// Takes the account's shard quota for endless.
-    Crowds,
+    IgnoresShardQuota,
     /// Takes each record for three.
-    Exaggerates,
+    InflatesTraffic,
     /// Scales to twice the shards, whatever is needed.
     Doubles,
     /// Scales to three times the shards.
@@ -177,10 +177,10 @@ impl Flaw {
     fn allow(self, policy: &Policy) -> Policy {
         let policy = policy.clone();
         match self {
-            Flaw::Switches => Policy { on_demand: Permission::Allow, ..policy },
-            Flaw::Watches => Policy { diagnose: Permission::Allow, ..policy },
-            Flaw::Widens => Policy { max_shards: u32::MAX, max_shards_ceiling: u32::MAX, ..policy },
-            Flaw::Costly => Policy { max_hourly_cost: None, ..policy },
+            Flaw::AlwaysSwitches => Policy { on_demand: Permission::Allow, ..policy },
+            Flaw::EnablesShardMetrics => Policy { diagnose: Permission::Allow, ..policy },
+            Flaw::IgnoresMaxShards => Policy { max_shards: u32::MAX, max_shards_ceiling: u32::MAX, ..policy },
+            Flaw::IgnoresMaxCost => Policy { max_hourly_cost: None, ..policy },
             _ => policy,
         }
     }
@@ -188,7 +188,7 @@ impl Flaw {
 
 /// A run, from its signal to what came of it.
 pub(super) struct Invocation {
-    pub(super) line: Line,
+    pub(super) channel: Channel,
     pub(super) signal: Signal,
     pub(super) policy: Rc<Policy>,
     pub(super) container: Rc<Container>,
@@ -198,13 +198,13 @@ pub(super) struct Invocation {
 impl Invocation {
     /// Through the one entrance. A sweep of one stream has all its changes left.
     pub(super) async fn run(self) -> Result<Decision, Failed> {
-        let Invocation { line, signal, policy, container, flaw } = self;
+        let Invocation { channel, signal, policy, container, flaw } = self;
         let policy = &flaw.allow(&policy);
         let left = AtomicU32::new(policy.max_changes_per_sweep);
         let left_in_sweep = matches!(signal, Signal::Sweep(_)).then_some(&left);
-        let mut account = Flawed { line: &line, container: &container, flaw, written: String::new() };
+        let mut account = Flawed { channel: &channel, container: &container, flaw, written: String::new() };
         let forgetful = run::Container::default();
-        let container = if flaw == Flaw::Lavish { &forgetful } else { &container.remembers };
+        let container = if flaw == Flaw::IgnoresHourlyChanges { &forgetful } else { &container.remembers };
         let run = Run { signal: &signal, home: &home(), policy, container, left_in_sweep };
         match run.handle(&mut account).await {
             Ok(Handled { decision, .. }) => Ok(decision),
@@ -216,7 +216,7 @@ impl Invocation {
 
 /// The account of a run with a flaw.
 struct Flawed<'a> {
-    line: &'a Line,
+    channel: &'a Channel,
     container: &'a Container,
     flaw: Flaw,
     /// The tag as it was last written.
@@ -227,27 +227,31 @@ impl Account for Flawed<'_> {
     type Error = Failed;
 
     fn now(&self) -> DateTime<Utc> {
-        time(self.line.now())
+        time(self.channel.now())
     }
 
     fn elapsed(&self) -> Duration {
-        if self.flaw == Flaw::OldLook { Duration::ZERO } else { Duration::from_secs(self.line.now().unsigned_abs()) }
+        if self.flaw == Flaw::StaleObservation {
+            Duration::ZERO
+        } else {
+            Duration::from_secs(self.channel.now().unsigned_abs())
+        }
     }
 
     async fn observe(&mut self, _: &StreamArn) -> Result<Observed, Failed> {
-        let (asked_at, second) = (self.elapsed(), self.line.now());
-        let Answer::Seen(seen) = self.line.call(Call::Observe).await else { return Err(Failed::Read) };
+        let (asked_at, second) = (self.elapsed(), self.channel.now());
+        let Answer::Seen(seen) = self.channel.call(Call::Observe).await else { return Err(Failed::Read) };
         let mut observation = *seen;
         observation.limits = self.container.limits(second, observation.limits);
         match self.flaw {
             Flaw::Forgetful => drop(observation.tags.remove(TAG)),
             Flaw::DeafToTags => drop(observation.tags.remove(MODE_TAG)),
-            Flaw::Lavish => observation.traffic.fleet_fixes.clear(),
-            Flaw::Spendthrift => forget_reshards(&mut observation),
-            Flaw::Crowds => observation.limits.iter_mut().for_each(|limits| limits.shard_limit = u32::MAX),
-            Flaw::Exaggerates => {
+            Flaw::IgnoresHourlyChanges => observation.traffic.fleet_fixes.clear(),
+            Flaw::ForgetsReshards => forget_reshards(&mut observation),
+            Flaw::IgnoresShardQuota => observation.limits.iter_mut().for_each(|limits| limits.shard_limit = u32::MAX),
+            Flaw::InflatesTraffic => {
                 let newest = observation.traffic.newest(observation.observed_at);
-                for minute in newest.plus(-EXAGGERATED).to(newest) {
+                for minute in newest.plus(-INFLATED_MINUTES).to(newest) {
                     let minute = observation.traffic.minute_mut(minute);
                     for number in
                         [&mut minute.incoming_records, &mut minute.incoming_bytes, &mut minute.write_throttled]
@@ -263,7 +267,7 @@ impl Account for Flawed<'_> {
 
     async fn complete(&mut self, _: &StreamArn, seen: &mut Observation, missing: MissingData) -> Result<(), Failed> {
         let call = Call::Complete(Box::new(seen.clone()), missing);
-        let Answer::Seen(closer) = self.line.call(call).await else { return Err(Failed::Read) };
+        let Answer::Seen(closer) = self.channel.call(call).await else { return Err(Failed::Read) };
         *seen = *closer;
         Ok(())
     }
@@ -278,7 +282,7 @@ impl Account for Flawed<'_> {
         if matches!(self.flaw, Flaw::NoIntent | Flaw::Idle) {
             return Ok(());
         }
-        match self.line.call(Call::Tag { text: text.into(), within }).await {
+        match self.channel.call(Call::Tag { text: text.into(), within }).await {
             Answer::Refused(refusal) => Err(refused(refusal)),
             Answer::Done => Ok(()),
             _ => Err(SILENCE),
@@ -293,12 +297,12 @@ impl Account for Flawed<'_> {
             (Flaw::Triples, Remedy::ScaleShards { from, to, .. }) => *to = 3 * *from,
             (Flaw::CountsFirst, remedy) => {
                 let intent = Memory::parse(&self.written).ok().and_then(|memory| memory.change);
-                let at = intent.map_or_else(|| time(self.line.now()), |intent| intent.at);
-                self.line.call(Call::Count(Remedy::code_of(remedy.kind()), at)).await;
+                let at = intent.map_or_else(|| time(self.channel.now()), |intent| intent.at);
+                self.channel.call(Call::Count(Remedy::code_of(remedy.kind()), at)).await;
             }
             _ => {}
         }
-        match self.line.call(Call::Change(remedy)).await {
+        match self.channel.call(Call::Change(remedy)).await {
             Answer::Changed(before) => Ok(before),
             Answer::Refused(refusal) => Err(refused(refusal)),
             _ => Err(SILENCE),
@@ -312,13 +316,13 @@ impl Account for Flawed<'_> {
             _ => 1,
         };
         for _ in 0..times {
-            self.line.call(Call::Count(action, at)).await;
+            self.channel.call(Call::Count(action, at)).await;
         }
         AutoFix::Confirmed
     }
 
     async fn count_revert(&mut self, _: &StreamArn, at: DateTime<Utc>) {
-        self.line.call(Call::CountReverted(at)).await;
+        self.channel.call(Call::CountReverted(at)).await;
     }
 
     // A message changes nothing in AWS.
@@ -335,8 +339,8 @@ fn forget_reshards(observation: &mut Observation) {
     }
 }
 
-/// Minutes that [`Flaw::Exaggerates`] falsifies: more than the decision's window.
-const EXAGGERATED: i64 = 30;
+/// Minutes that [`Flaw::InflatesTraffic`] falsifies: more than the decision's window.
+const INFLATED_MINUTES: i64 = 30;
 
 /// Nobody knows whether the call was carried out.
 const SILENCE: CallFailed<Failed> = CallFailed { answer: None, error: Failed::Act };

@@ -15,7 +15,7 @@ pub mod schedule;
 pub mod shrink;
 
 pub use check::Broken;
-pub use play::{ATTEMPT, PATIENCE, Played, play, retell};
+pub use play::{ATTEMPT, PATIENCE, Played, play, trace};
 pub use schedule::Schedule;
 pub use shrink::shrink;
 

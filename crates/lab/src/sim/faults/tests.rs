@@ -3,7 +3,7 @@
 use super::check::Invariant;
 use super::invocation::Flaw;
 use super::play::play_with;
-use super::schedule::{Deed, Entry, Event, Hint, Kind, On, Situation, Trouble};
+use super::schedule::{Action, CallKind, Entry, Event, ExtraSignal, Kind, Situation, Trouble};
 use super::*;
 use strum::IntoEnumIterator as _;
 
@@ -59,7 +59,7 @@ fn the_first_schedules_hold() {
         let schedule = Schedule::drawn(1, index);
         if let Err(broken) = play(&schedule) {
             let (shortest, broken) = shrink(&schedule, broken, |shorter| play(shorter).err());
-            panic!("{index}: {broken}\n{shortest}\n{}", retell(&shortest).join("\n"));
+            panic!("{index}: {broken}\n{shortest}\n{}", trace(&shortest).join("\n"));
         }
     }
 }
@@ -67,19 +67,23 @@ fn the_first_schedules_hold() {
 /// What a flaw breaks, among other things.
 fn breaks(flaw: Flaw) -> &'static [Invariant] {
     use Invariant::{
-        Bounded, Counted, Ending, FreshLook, Incurable, NoIllegalCall, OneChangeAStep, OptedOut, Supported,
+        Bounded, Counted, Ending, FreshObservation, Incurable, NoIllegalCall, OneChangeAStep, OptedOut, Supported,
     };
     match flaw {
         Flaw::None => &[],
-        Flaw::OldLook => &[FreshLook],
+        Flaw::StaleObservation => &[FreshObservation],
         Flaw::NoIntent => &[OneChangeAStep],
         Flaw::Forgetful => &[OneChangeAStep, Supported],
         Flaw::CountsTwice | Flaw::CountsNever | Flaw::CountsFirst => &[Counted],
         Flaw::DeafToTags => &[OptedOut],
-        Flaw::Exaggerates => &[Incurable, Supported],
-        Flaw::Switches | Flaw::Watches | Flaw::Widens | Flaw::Costly | Flaw::Lavish => &[Bounded],
+        Flaw::InflatesTraffic => &[Incurable, Supported],
+        Flaw::AlwaysSwitches
+        | Flaw::EnablesShardMetrics
+        | Flaw::IgnoresMaxShards
+        | Flaw::IgnoresMaxCost
+        | Flaw::IgnoresHourlyChanges => &[Bounded],
         Flaw::Doubles => &[Bounded, Supported],
-        Flaw::Triples | Flaw::Spendthrift | Flaw::Crowds => &[NoIllegalCall],
+        Flaw::Triples | Flaw::ForgetsReshards | Flaw::IgnoresShardQuota => &[NoIllegalCall],
         Flaw::Idle => &[Ending],
     }
 }
@@ -114,7 +118,7 @@ fn each_invariant_can_fail() {
 
 #[test]
 fn shrinking_leaves_what_it_takes_and_nothing_else() {
-    let entries = (0..20).map(|at| Entry { at, event: Event::Person(Deed::Untag) }).collect();
+    let entries = (0..20).map(|at| Entry { at, event: Event::Person(Action::Untag) }).collect();
     let situation = Situation { kind: Kind::Short, ..Schedule::drawn(1, 0).situation };
     let schedule = Schedule { seed: 1, situation, entries };
     let fails = |shorter: &Schedule| {
@@ -129,13 +133,13 @@ fn shrinking_leaves_what_it_takes_and_nothing_else() {
 
 /// A person takes the shards and the tags of a change away, and the run that finds that fails by `troubles`: each so many
 /// seconds after it was asked for.
-fn stories_of_a_revert(troubles: &[(i64, On, Trouble)], end: &str) -> Vec<Vec<String>> {
+fn traces_of_a_revert(troubles: &[(i64, CallKind, Trouble)], end: &str) -> Vec<Vec<String>> {
     let at = |at, event| Entry { at, event };
     let found_at = 14 * 60;
     let mut entries = vec![
-        at(600, Event::Person(Deed::Halve)),
-        at(600, Event::Person(Deed::Untag)),
-        at(found_at, Event::Signal(Hint::Ask)),
+        at(600, Event::Person(Action::Halve)),
+        at(600, Event::Person(Action::Untag)),
+        at(found_at, Event::Signal(ExtraSignal::Ask)),
     ];
     entries.extend(troubles.iter().map(|(after, on, trouble)| at(found_at + after, Event::Next(*on, *trouble))));
     entries.sort_by_key(|entry| entry.at);
@@ -143,20 +147,19 @@ fn stories_of_a_revert(troubles: &[(i64, On, Trouble)], end: &str) -> Vec<Vec<St
     let drawn = Schedule::drawn(1, 0).situation;
     let (max_shards, changes_an_hour) = (100, 100);
     let situation = Situation { kind, shards: 4, load: 1.5, max_shards, usd_an_hour: None, changes_an_hour, ..drawn };
-    let stories =
-        (0..40).map(|seed| retell(&Schedule { seed, situation: situation.clone(), entries: entries.clone() }));
-    stories.filter(|story| story.iter().any(|line| line.contains(end))).collect()
+    let traces = (0..40).map(|seed| trace(&Schedule { seed, situation: situation.clone(), entries: entries.clone() }));
+    traces.filter(|trace| trace.iter().any(|line| line.contains(end))).collect()
 }
 
 #[test]
 fn what_was_taken_back_is_counted_though_the_run_that_found_it_fails() {
-    let stale = [(0, On::Tag, Trouble::Slow(4)), (3, On::Look, Trouble::AnswerLost)];
-    let unanswered = [(0, On::Tag, Trouble::AnswerLost)];
+    let stale = [(0, CallKind::Tag, Trouble::Slow(4)), (3, CallKind::Observe, Trouble::AnswerLost)];
+    let unanswered = [(0, CallKind::Tag, Trouble::AnswerLost)];
     for (troubles, end) in [(&stale[..], "ends: Err(Read)"), (&unanswered, "ends: Err(Act)")] {
-        let stories = stories_of_a_revert(troubles, end);
-        assert!(!stories.is_empty(), "no run {end}");
-        for story in stories {
-            assert!(story.iter().any(|line| line.contains("CountReverted")), "{}", story.join("\n"));
+        let traces = traces_of_a_revert(troubles, end);
+        assert!(!traces.is_empty(), "no run {end}");
+        for trace in traces {
+            assert!(trace.iter().any(|line| line.contains("CountReverted")), "{}", trace.join("\n"));
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Knows the load of the whole run, and has planned for it: first as few refused records as `UpdateShardCount` and AWS's
 //! limits of it allow, then as few shard-hours, then as few changes.
 
-use super::Room;
+use super::UniformShards;
 use crate::rules::HashRange;
 use crate::rules::{RESHARDS_A_DAY, opened_by};
 use crate::sim::arena::{Contender, loads};
@@ -33,12 +33,14 @@ pub struct Clairvoyant {
 impl Clairvoyant {
     /// Plans for a workload.
     pub fn new(workload: &Workload, seed: u64) -> Clairvoyant {
-        let mut room = Room::of(workload, seed);
+        let mut shards_model = UniformShards::of(workload, seed);
         let seconds: Vec<f64> = loads(workload, seed).collect();
         let peaks: Vec<f64> =
             seconds.chunks(SLOT as usize).map(|slot| slot.iter().copied().fold(0.0, f64::max)).collect();
-        let most = most_needed(&mut room, workload, &peaks);
-        Clairvoyant { plan: Planner::new(&mut room, &peaks, most).plan(workload.shards, workload.spent_before()) }
+        let most = most_needed(&mut shards_model, workload, &peaks);
+        Clairvoyant {
+            plan: Planner::new(&mut shards_model, &peaks, most).plan(workload.shards, workload.spent_before()),
+        }
     }
 
     /// Shards at that second of the run.
@@ -48,7 +50,7 @@ impl Clairvoyant {
     }
 
     /// The shards to have soon: a reshard that adds some must be done when they are needed.
-    fn due(&self, world: &World) -> Option<u32> {
+    fn wanted(&self, world: &World) -> Option<u32> {
         let (now, open) = (world.now(), world.open_shards());
         let planned = self.at(now)?;
         let next = self.at(now / SLOT * SLOT + SLOT)?;
@@ -65,22 +67,22 @@ impl Contender for Clairvoyant {
         }
         if *world.mode() == CapacityMode::OnDemand {
             let _ = world.update_stream_mode(By::Policy, CapacityMode::Provisioned);
-        } else if let Some(due) = self.due(world)
-            && due != world.open_shards()
-            && world.may_be_resharded(due).is_ok()
+        } else if let Some(wanted) = self.wanted(world)
+            && wanted != world.open_shards()
+            && world.may_be_resharded(wanted).is_ok()
         {
-            let _ = world.update_shard_count(By::Policy, due);
+            let _ = world.update_shard_count(By::Policy, wanted);
         }
     }
 }
 
 /// More shards than these take no more of the highest peak.
-fn most_needed(room: &mut Room, workload: &Workload, peaks: &[f64]) -> u32 {
+fn most_needed(shards_model: &mut UniformShards, workload: &Workload, peaks: &[f64]) -> u32 {
     let peak = peaks.iter().copied().fold(0.0, f64::max);
     let quota = workload.account.shard_limit.saturating_sub(workload.account.other_shards);
-    let all = ((peak / room.of_a_shard).ceil() as u32).max(workload.shards);
+    let all = ((peak / shards_model.of_a_shard).ceil() as u32).max(workload.shards);
     // Uneven keys need more than the mean says; what a single key has no number of shards takes.
-    let candidates = (all..=all.saturating_mul(2)).map(|shards| (shards, room.refused(shards, peak)));
+    let candidates = (all..=all.saturating_mul(2)).map(|shards| (shards, shards_model.refused(shards, peak)));
     let best = candidates.min_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
     best.map_or(all, |(shards, _)| shards).min(quota).max(workload.shards)
 }
@@ -102,10 +104,10 @@ struct Way {
 }
 
 impl Planner {
-    fn new(room: &mut Room, peaks: &[f64], most: u32) -> Planner {
+    fn new(shards_model: &mut UniformShards, peaks: &[f64], most: u32) -> Planner {
         let mut cost = |shards: u32, peak: f64| match shards {
             0 => f64::INFINITY,
-            _ => f64::from(shards) + REFUSED * room.refused(shards, peak),
+            _ => f64::from(shards) + REFUSED * shards_model.refused(shards, peak),
         };
         Planner { costs: peaks.iter().map(|peak| (0..=most).map(|shards| cost(shards, *peak)).collect()).collect() }
     }

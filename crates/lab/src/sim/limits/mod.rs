@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 
 /// What so many shards of equal width take of a workload.
 #[derive(Debug)]
-struct Room {
+struct UniformShards {
     keys: Keys,
     /// Records that a shard takes in a second.
     of_a_shard: f64,
@@ -24,10 +24,10 @@ struct Room {
     shares: BTreeMap<u32, Vec<f64>>,
 }
 
-impl Room {
-    fn of(workload: &Workload, seed: u64) -> Room {
+impl UniformShards {
+    fn of(workload: &Workload, seed: u64) -> UniformShards {
         let of_a_shard = WRITE_RECORDS_A_SECOND.min(WRITE_BYTES_A_SECOND / workload.record_bytes.max(1)) as f64;
-        Room { keys: (workload.keys)(seed), of_a_shard, shares: BTreeMap::new() }
+        UniformShards { keys: (workload.keys)(seed), of_a_shard, shares: BTreeMap::new() }
     }
 
     /// Records that are refused in a second with so many new ones.

@@ -1,6 +1,6 @@
 //! Sees what is really offered, as soon as CloudWatch publishes the minute, and then does the most that AWS lets it do.
 
-use super::Room;
+use super::UniformShards;
 use crate::sim::arena::Contender;
 use crate::sim::workloads::Workload;
 use crate::sim::world::{By, World};
@@ -14,7 +14,7 @@ const CLEARLY: f64 = 0.1;
 /// neither a second minute nor a look at what the last change did. It does nothing before a throttle, and takes nothing back.
 #[derive(Debug)]
 pub struct Reactive {
-    room: Room,
+    shards_model: UniformShards,
     /// New records in the busiest second of the minutes that are over and not yet published; the oldest first.
     busiest: Vec<(Minute, u64)>,
     /// The same of the minute so far.
@@ -24,7 +24,7 @@ pub struct Reactive {
 impl Reactive {
     /// Of a stream under this workload.
     pub fn new(workload: &Workload, seed: u64) -> Reactive {
-        Reactive { room: Room::of(workload, seed), busiest: vec![], so_far: 0 }
+        Reactive { shards_model: UniformShards::of(workload, seed), busiest: vec![], so_far: 0 }
     }
 
     /// The new records in the busiest second of the newest published minute, if it was throttled.
@@ -40,7 +40,7 @@ impl Reactive {
         let open = world.open_shards();
         let target =
             (open + 1..=open.saturating_mul(2)).rev().find(|target| world.may_be_resharded(*target).is_ok())?;
-        let (now, then) = (self.room.refused(open, records), self.room.refused(target, records));
+        let (now, then) = (self.shards_model.refused(open, records), self.shards_model.refused(target, records));
         (then < now * (1.0 - CLEARLY)).then_some(target)
     }
 }

@@ -13,9 +13,9 @@ use unthrottle_core::run::{Account, Answer, CallFailed, Observed};
 use unthrottle_core::signal::StreamArn;
 
 /// The simulated account, which answers at once.
-pub(super) struct At<'a>(pub(super) &'a mut World);
+pub(super) struct SimulatedAccount<'a>(pub(super) &'a mut World);
 
-impl Account for At<'_> {
+impl Account for SimulatedAccount<'_> {
     type Error = Refusal;
 
     fn now(&self) -> DateTime<Utc> {

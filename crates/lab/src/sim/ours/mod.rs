@@ -13,11 +13,11 @@ mod tests;
 pub(super) use account::{call, call_failed};
 pub(super) use signals::{alarm_signal, throttle_signal};
 
-use super::alarm::{Alarm, Watched};
+use super::alarm::{Alarm, AlarmMetric};
 use super::arena::Contender;
-use super::delivery::{Delivery, EVENT_AFTER, Weather};
+use super::delivery::{Delivery, DeliveryQuality, EVENT_AFTER};
 use super::world::{World, arn, home};
-use account::At;
+use account::SimulatedAccount;
 use futures_util::FutureExt as _;
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -74,10 +74,11 @@ struct Sweep {
 
 impl Ours {
     /// With these settings, and its signals in this weather.
-    pub fn new(policy: Policy, weather: Weather, seed: u64) -> Ours {
+    pub fn new(policy: Policy, delivery: DeliveryQuality, seed: u64) -> Ours {
         Ours {
-            alarms: [Watched::Writes, Watched::Reads, Watched::Age].map(|watched| Alarm::on(watched, &policy)),
-            signals: Delivery::new(weather, seed),
+            alarms: [AlarmMetric::Writes, AlarmMetric::Reads, AlarmMetric::Age]
+                .map(|metric| Alarm::on(metric, &policy)),
+            signals: Delivery::new(delivery, seed),
             stream: arn(),
             policy,
             container: Rc::default(),
@@ -89,14 +90,14 @@ impl Ours {
     }
 
     /// So many streams of one deployment, which five containers look after, and one sweep.
-    pub fn fleet(policy: &Policy, weather: Weather, seed: u64, streams: u32) -> Vec<Ours> {
+    pub fn fleet(policy: &Policy, delivery: DeliveryQuality, seed: u64, streams: u32) -> Vec<Ours> {
         let containers: [Rc<Container>; CONTAINERS] = Default::default();
         let sweep = Rc::default();
         let ours = |n| Ours {
             stream: StreamArn { name: format!("{}-{n}", arn().name), ..arn() },
             container: Rc::clone(&containers[n % CONTAINERS]),
             sweep: Rc::clone(&sweep),
-            ..Ours::new(policy.clone(), weather, seed + n as u64)
+            ..Ours::new(policy.clone(), delivery, seed + n as u64)
         };
         (0..streams as usize).map(ours).collect()
     }
@@ -127,7 +128,7 @@ impl Ours {
         let is_new = matches!(signal, Signal::Sweep(_)) && !self.is_changed;
         let left_in_sweep = is_new.then_some(&self.sweep.left);
         let run = Run { signal, home: &home(), policy: &self.policy, container: &self.container, left_in_sweep };
-        match run.handle(&mut At(world)).now_or_never() {
+        match run.handle(&mut SimulatedAccount(world)).now_or_never() {
             Some(Ok(Handled { decision, .. })) => Ok(decision),
             Some(Err(RunError::Call(refusal))) => Err(refusal.code),
             Some(Err(RunError::TooSlow)) | None => Err("too_slow"),
@@ -140,7 +141,7 @@ impl Contender for Ours {
         let now = world.now();
         for alarm in &mut self.alarms {
             if let Some(is_raised) = alarm.pass(world.cloudwatch(), now) {
-                self.signals.send(now, alarm_signal(&self.stream, world.time(), alarm.watched(), is_raised));
+                self.signals.send(now, alarm_signal(&self.stream, world.time(), alarm.metric(), is_raised));
             }
         }
         for event in world.events() {

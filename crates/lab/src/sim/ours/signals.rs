@@ -1,6 +1,6 @@
 //! The events that wake the function, as AWS sends them.
 
-use crate::sim::alarm::Watched;
+use crate::sim::alarm::AlarmMetric;
 use crate::sim::world::{Event, home};
 use chrono::{DateTime, Utc};
 use unthrottle_core::signal::{self, Signal, StreamArn};
@@ -9,13 +9,13 @@ use unthrottle_core::signal::{self, Signal, StreamArn};
 pub(in crate::sim) fn alarm_signal(
     stream: &StreamArn,
     time: DateTime<Utc>,
-    watched: Watched,
+    metric: AlarmMetric,
     is_raised: bool,
 ) -> Signal {
-    let metric = match watched {
-        Watched::Writes => "WriteProvisionedThroughputExceeded",
-        Watched::Reads => "ReadProvisionedThroughputExceeded",
-        Watched::Age => "GetRecords.IteratorAgeMilliseconds",
+    let metric = match metric {
+        AlarmMetric::Writes => "WriteProvisionedThroughputExceeded",
+        AlarmMetric::Reads => "ReadProvisionedThroughputExceeded",
+        AlarmMetric::Age => "GetRecords.IteratorAgeMilliseconds",
     };
     Signal::Alarm(signal::Alarm {
         time: Some(time),

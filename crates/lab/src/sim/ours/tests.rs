@@ -8,13 +8,13 @@ use unthrottle_core::memory::{Memory, TAG};
 use unthrottle_core::observation::CapacityMode;
 use unthrottle_core::policy::{Mode, Permission};
 
-struct Run {
+struct Fixture {
     world: World,
     ours: Ours,
 }
 
-impl Run {
-    fn of(shards: u32, keys: Keys, policy: Policy) -> Run {
+impl Fixture {
+    fn of(shards: u32, keys: Keys, policy: Policy) -> Fixture {
         let setup = Setup {
             shards,
             mode: CapacityMode::Provisioned,
@@ -23,7 +23,7 @@ impl Run {
             retry: Retry::patient(),
             account: Account::default(),
         };
-        Run { world: World::new(setup, 1), ours: Ours::new(policy, Weather::Fair, 1) }
+        Fixture { world: World::new(setup, 1), ours: Ours::new(policy, DeliveryQuality::Reliable, 1) }
     }
 
     fn minutes(&mut self, minutes: i64, records: f64) {
@@ -40,41 +40,41 @@ impl Run {
 
 #[test]
 fn a_step_is_healed_verified_and_counted_once() {
-    let mut run = Run::of(4, Keys::even(20_000), Policy::default());
-    run.minutes(30, 3_000.0);
-    assert_eq!(run.world.score().changes, 0);
-    assert_eq!(run.world.score().calls, 0, "a calm stream costs nothing");
-    run.minutes(60, 6_000.0);
-    assert_eq!(run.world.last().throttled, 0);
-    assert_eq!(run.world.open_shards(), 8);
-    let change = run.memory().change.expect("remembered");
+    let mut fixture = Fixture::of(4, Keys::even(20_000), Policy::default());
+    fixture.minutes(30, 3_000.0);
+    assert_eq!(fixture.world.score().changes, 0);
+    assert_eq!(fixture.world.score().calls, 0, "a calm stream costs nothing");
+    fixture.minutes(60, 6_000.0);
+    assert_eq!(fixture.world.last().throttled, 0);
+    assert_eq!(fixture.world.open_shards(), 8);
+    let change = fixture.memory().change.expect("remembered");
     assert!(change.settled.is_some() && change.healed.is_some() && change.published.is_some(), "{change:?}");
-    let fixes = run.world.cloudwatch().traffic(run.world.now()).auto_fixes;
+    let fixes = fixture.world.cloudwatch().traffic(fixture.world.now()).auto_fixes;
     assert_eq!(fixes.values().sum::<u32>(), 1, "exactly once");
-    let score = run.world.score();
-    assert_eq!((score.changes, score.illegal_calls), (1, 0), "{:?}", run.ours.decided());
+    let score = fixture.world.score();
+    assert_eq!((score.changes, score.illegal_calls), (1, 0), "{:?}", fixture.ours.decided());
     assert!(score.heal_seconds_longest < Some(10 * 60), "{score:?}");
 }
 
 #[test]
 fn a_large_step_takes_several_changes_and_none_is_illegal() {
-    let mut run = Run::of(4, Keys::even(20_000), Policy::default());
-    run.minutes(10, 3_000.0);
-    run.minutes(60, 24_000.0);
-    let score = run.world.score();
-    assert!(run.world.open_shards() >= 32, "{}", run.world.open_shards());
-    assert_eq!(run.world.last().throttled, 0);
+    let mut fixture = Fixture::of(4, Keys::even(20_000), Policy::default());
+    fixture.minutes(10, 3_000.0);
+    fixture.minutes(60, 24_000.0);
+    let score = fixture.world.score();
+    assert!(fixture.world.open_shards() >= 32, "{}", fixture.world.open_shards());
+    assert_eq!(fixture.world.last().throttled, 0);
     assert!((3..=5).contains(&score.changes), "{score:?}");
     assert_eq!(score.illegal_calls, 0);
 }
 
 #[test]
 fn one_hot_key_is_named_and_not_scaled() {
-    let mut run = Run::of(4, Keys::with_a_hot_one(0.6, 20_000), Policy::default());
-    run.minutes(60, 2_500.0);
-    assert!(run.world.last().throttled > 0, "no shard can take it");
-    assert_eq!(run.world.score().changes, 0, "{:?}", run.ours.decided());
-    assert!(run.ours.decided().contains_key("skew_suspected"), "{:?}", run.ours.decided());
+    let mut fixture = Fixture::of(4, Keys::with_a_hot_one(0.6, 20_000), Policy::default());
+    fixture.minutes(60, 2_500.0);
+    assert!(fixture.world.last().throttled > 0, "no shard can take it");
+    assert_eq!(fixture.world.score().changes, 0, "{:?}", fixture.ours.decided());
+    assert!(fixture.ours.decided().contains_key("skew_suspected"), "{:?}", fixture.ours.decided());
 }
 
 fn diagnosing() -> Policy {
@@ -84,45 +84,50 @@ fn diagnosing() -> Policy {
 #[test]
 fn a_hot_range_is_found_by_shard_metrics_and_split() {
     let second = HashRange::uniform(4)[1];
-    let mut run = Run::of(4, Keys::in_a_hot_range(0.9, second, 20_000, 3), diagnosing());
-    run.minutes(120, 1_600.0);
-    assert_eq!(run.world.last().throttled, 0, "{:?}", run.ours.decided());
-    let score = run.world.score();
-    assert_eq!((run.world.open_shards(), score.changes, score.illegal_calls), (5, 1, 0), "{:?}", run.ours.decided());
-    assert!(run.ours.decided().contains_key("disable_shard_metrics"), "{:?}", run.ours.decided());
+    let mut fixture = Fixture::of(4, Keys::in_a_hot_range(0.9, second, 20_000, 3), diagnosing());
+    fixture.minutes(120, 1_600.0);
+    assert_eq!(fixture.world.last().throttled, 0, "{:?}", fixture.ours.decided());
+    let score = fixture.world.score();
+    assert_eq!(
+        (fixture.world.open_shards(), score.changes, score.illegal_calls),
+        (5, 1, 0),
+        "{:?}",
+        fixture.ours.decided()
+    );
+    assert!(fixture.ours.decided().contains_key("disable_shard_metrics"), "{:?}", fixture.ours.decided());
 }
 
 #[test]
 fn a_hot_key_is_split_twice_at_most_and_then_named() {
-    let mut run = Run::of(4, Keys::with_a_hot_one(0.6, 20_000), diagnosing());
-    run.minutes(180, 2_500.0);
-    let score = run.world.score();
-    assert!(score.changes <= 2, "{:?}", run.ours.decided());
-    assert!(run.ours.decided().contains_key("hot_key"), "{:?}", run.ours.decided());
+    let mut fixture = Fixture::of(4, Keys::with_a_hot_one(0.6, 20_000), diagnosing());
+    fixture.minutes(180, 2_500.0);
+    let score = fixture.world.score();
+    assert!(score.changes <= 2, "{:?}", fixture.ours.decided());
+    assert!(fixture.ours.decided().contains_key("hot_key"), "{:?}", fixture.ours.decided());
     assert_eq!(score.illegal_calls, 0);
 }
 
 #[test]
 fn what_is_observed_is_never_changed() {
-    let mut run = Run::of(4, Keys::even(20_000), Policy { mode: Mode::Observe, ..Policy::default() });
-    run.minutes(30, 6_000.0);
-    assert_eq!((run.world.score().changes, run.world.open_shards()), (0, 4));
-    assert!(run.world.tags().is_empty());
-    assert!(run.ours.decided().contains_key("scale_shards"), "{:?}", run.ours.decided());
+    let mut fixture = Fixture::of(4, Keys::even(20_000), Policy { mode: Mode::Observe, ..Policy::default() });
+    fixture.minutes(30, 6_000.0);
+    assert_eq!((fixture.world.score().changes, fixture.world.open_shards()), (0, 4));
+    assert!(fixture.world.tags().is_empty());
+    assert!(fixture.ours.decided().contains_key("scale_shards"), "{:?}", fixture.ours.decided());
 }
 
 #[test]
 fn what_was_raised_is_given_back_where_that_is_allowed() {
-    let mut run = Run::of(4, Keys::even(20_000), Policy { restore_after_hours: 2, ..Policy::default() });
-    run.minutes(60, 6_000.0);
-    assert_eq!(run.world.open_shards(), 8);
-    run.minutes(4 * 60, 2_000.0);
-    assert_eq!(run.world.open_shards(), 4, "{:?}", run.ours.decided());
+    let mut fixture = Fixture::of(4, Keys::even(20_000), Policy { restore_after_hours: 2, ..Policy::default() });
+    fixture.minutes(60, 6_000.0);
+    assert_eq!(fixture.world.open_shards(), 8);
+    fixture.minutes(4 * 60, 2_000.0);
+    assert_eq!(fixture.world.open_shards(), 4, "{:?}", fixture.ours.decided());
 }
 
 #[test]
 fn a_quota_that_is_spent_is_worked_around_by_the_other_mode() {
-    let mut run = Run::of(4, Keys::even(20_000), Policy::default());
+    let mut fixture = Fixture::of(4, Keys::even(20_000), Policy::default());
     let account = Account { shard_limit: 4, ..Account::default() };
     let setup = Setup {
         shards: 4,
@@ -132,9 +137,9 @@ fn a_quota_that_is_spent_is_worked_around_by_the_other_mode() {
         retry: Retry::patient(),
         account,
     };
-    run.world = World::new(setup, 1);
-    run.minutes(60, 6_000.0);
-    assert!(run.ours.decided().contains_key("switch_to_on_demand"), "{:?}", run.ours.decided());
-    assert_eq!(run.world.score().illegal_calls, 0);
-    assert_eq!(run.world.last().throttled, 0, "on-demand mode has grown");
+    fixture.world = World::new(setup, 1);
+    fixture.minutes(60, 6_000.0);
+    assert!(fixture.ours.decided().contains_key("switch_to_on_demand"), "{:?}", fixture.ours.decided());
+    assert_eq!(fixture.world.score().illegal_calls, 0);
+    assert_eq!(fixture.world.last().throttled, 0, "on-demand mode has grown");
 }

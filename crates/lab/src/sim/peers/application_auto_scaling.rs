@@ -13,7 +13,7 @@
 
 use super::super::arena::Contender;
 use super::super::world::{By, World};
-use super::{Fill, LOOKS_EVERY, Window};
+use super::{EVALUATED_EVERY, Fill, Window};
 use crate::rules::WRITE_RECORDS_A_SECOND;
 
 /// A minute with more records than the threshold.
@@ -83,7 +83,7 @@ impl Contender for ApplicationAutoScaling {
         {
             self.done_at[usize::from(out)] = Some(now);
         }
-        if now % LOOKS_EVERY != 0 || self.waits_for.is_some() {
+        if now % EVALUATED_EVERY != 0 || self.waits_for.is_some() {
             return;
         }
         let Some(out) = self.alarm(world) else { return };
@@ -95,18 +95,18 @@ impl Contender for ApplicationAutoScaling {
 
 #[cfg(test)]
 mod tests {
-    use super::super::trial;
+    use super::super::fixture;
     use super::*;
     use crate::sim::account::Account;
     use crate::sim::world::Setup;
 
     #[test]
     fn it_grows_once_for_nothing_and_gives_back_at_16_per_cent() {
-        let mut world = World::new(trial::setup(4), 1);
+        let mut world = World::new(fixture::setup(4), 1);
         // 700 a second are 42,000 a minute: more than 1,000. In five minutes they are 210,000: less than 80 % of what five
         // shards take in one, 240,000, and more than that of four, 192,000.
-        let shards = trial::minutes(&mut world, &mut ApplicationAutoScaling::default(), &[700.0; 240]);
-        let steps = trial::steps(&shards);
+        let shards = fixture::minutes(&mut world, &mut ApplicationAutoScaling::default(), &[700.0; 240]);
+        let steps = fixture::steps(&shards);
         assert_eq!(steps.iter().map(|(_, count)| *count).collect::<Vec<_>>(), [4, 5, 4], "{steps:?}");
         assert!((1..=5).contains(&steps[1].0), "{steps:?}");
         assert!((15..=19).contains(&steps[2].0), "{steps:?}");
@@ -114,9 +114,9 @@ mod tests {
 
     #[test]
     fn it_adds_a_shard_every_ten_minutes_up_to_eight() {
-        let mut world = World::new(trial::setup(4), 1);
-        let shards = trial::minutes(&mut world, &mut ApplicationAutoScaling::default(), &[20_000.0; 120]);
-        let steps = trial::steps(&shards);
+        let mut world = World::new(fixture::setup(4), 1);
+        let shards = fixture::minutes(&mut world, &mut ApplicationAutoScaling::default(), &[20_000.0; 120]);
+        let steps = fixture::steps(&shards);
         assert_eq!(steps.iter().map(|(_, count)| *count).collect::<Vec<_>>(), [4, 5, 6, 7, 8], "{steps:?}");
         for pair in steps[1..].windows(2) {
             assert!((10..=13).contains(&(pair[1].0 - pair[0].0)), "{steps:?}");
@@ -126,18 +126,18 @@ mod tests {
 
     #[test]
     fn it_does_not_see_bytes() {
-        let mut world = World::new(Setup { record_bytes: 2_048, ..trial::setup(4) }, 1);
+        let mut world = World::new(Setup { record_bytes: 2_048, ..fixture::setup(4) }, 1);
         // Five shards take 2,560 records of 2 KiB a second: 64 % of their records.
-        let shards = trial::minutes(&mut world, &mut ApplicationAutoScaling::default(), &[4_000.0; 120]);
-        assert_eq!(trial::counts(&shards), [4, 5]);
+        let shards = fixture::minutes(&mut world, &mut ApplicationAutoScaling::default(), &[4_000.0; 120]);
+        assert_eq!(fixture::counts(&shards), [4, 5]);
         assert!(world.last().throttled.abs_diff(4_000 - 2_560) < 20, "{:?}", world.last());
     }
 
     #[test]
     fn what_aws_refuses_it_tries_every_minute() {
         let account = Account { shard_limit: 4, ..Account::default() };
-        let mut world = World::new(Setup { account, ..trial::setup(4) }, 1);
-        trial::minutes(&mut world, &mut ApplicationAutoScaling::default(), &[3_900.0; 60]);
+        let mut world = World::new(Setup { account, ..fixture::setup(4) }, 1);
+        fixture::minutes(&mut world, &mut ApplicationAutoScaling::default(), &[3_900.0; 60]);
         let refused = world.score().refusals["LimitExceededException"];
         assert!((60 - 4..=60 - 1).contains(&refused), "{refused}");
     }

@@ -16,7 +16,7 @@ use super::{Alarm, Fill, Window};
 
 /// Five of five periods of five minutes (`SCALE_UP_EVALUATION_PERIOD`, `SCALE_UP_DATAPOINTS_REQUIRED`).
 const UP: Window = Window { period: 5, of: 5, confirm: 5, fill: Fill::Zero };
-/// At least so much of the stream in them (`SCALE_UP_THRESHOLD`).
+/// SimulatedAccount least so much of the stream in them (`SCALE_UP_THRESHOLD`).
 const UP_FROM: f64 = 0.75;
 /// 57 of 60 (`SCALE_DOWN_EVALUATION_PERIOD`, `SCALE_DOWN_DATAPOINTS_REQUIRED`).
 const DOWN: Window = Window { period: 5, of: 60, confirm: 57, fill: Fill::Zero };
@@ -64,9 +64,9 @@ impl AwsAutoscaling {
 impl Contender for AwsAutoscaling {
     fn pass(&mut self, world: &mut World) {
         let shards = *self.shards.get_or_insert(world.open_shards());
-        if self.up.tells(world, shards) {
+        if self.up.is_newly_raised(world, shards) {
             self.scale(world, true);
-        } else if shards > 1 && self.down.tells(world, shards) {
+        } else if shards > 1 && self.down.is_newly_raised(world, shards) {
             self.scale(world, false);
         }
     }
@@ -74,18 +74,18 @@ impl Contender for AwsAutoscaling {
 
 #[cfg(test)]
 mod tests {
-    use super::super::trial;
+    use super::super::fixture;
     use super::*;
     use crate::sim::account::Account;
     use crate::sim::world::Setup;
 
     #[test]
     fn it_doubles_after_25_minutes_at_three_quarters() {
-        let mut world = World::new(trial::setup(4), 1);
+        let mut world = World::new(fixture::setup(4), 1);
         // 70 % of four shards, then 80 %, then more than they take: 4,000 a second are half of eight.
         let loads = [vec![2_800.0; 60], vec![3_200.0; 60], vec![9_000.0; 60]].concat();
-        let shards = trial::minutes(&mut world, &mut AwsAutoscaling::default(), &loads);
-        let steps = trial::steps(&shards);
+        let shards = fixture::minutes(&mut world, &mut AwsAutoscaling::default(), &loads);
+        let steps = fixture::steps(&shards);
         assert_eq!(steps.iter().map(|(_, count)| *count).collect::<Vec<_>>(), [4, 8, 16], "{steps:?}");
         // A period of which two minutes have 70 % has 76 %: 23 minutes may be enough, and they are published late.
         assert!((60 + 23..=60 + 29).contains(&steps[1].0), "{steps:?}");
@@ -94,11 +94,11 @@ mod tests {
 
     #[test]
     fn a_calm_afternoon_is_used_up_twice() {
-        let mut world = World::new(trial::setup(8), 1);
+        let mut world = World::new(fixture::setup(8), 1);
         // 40 % of eight shards, then 10 %: 20 % of four, and 40 % of two.
         let loads = [vec![3_200.0; 60], vec![800.0; 600]].concat();
-        let shards = trial::minutes(&mut world, &mut AwsAutoscaling::default(), &loads);
-        let steps = trial::steps(&shards);
+        let shards = fixture::minutes(&mut world, &mut AwsAutoscaling::default(), &loads);
+        let steps = fixture::steps(&shards);
         assert_eq!(steps.iter().map(|(_, count)| *count).collect::<Vec<_>>(), [8, 4, 2], "{steps:?}");
         assert!((60 + 283..=60 + 289).contains(&steps[1].0), "{steps:?}");
         // The same 285 minutes are calm for four shards, but for those that the first period shares with the time before.
@@ -107,19 +107,19 @@ mod tests {
 
     #[test]
     fn half_of_an_odd_number_is_rounded_down_and_one_is_the_least() {
-        let mut world = World::new(trial::setup(5), 1);
-        let shards = trial::minutes(&mut world, &mut AwsAutoscaling::default(), &[10.0; 320]);
-        assert_eq!(trial::counts(&shards), [5, 2, 1]);
+        let mut world = World::new(fixture::setup(5), 1);
+        let shards = fixture::minutes(&mut world, &mut AwsAutoscaling::default(), &[10.0; 320]);
+        assert_eq!(fixture::counts(&shards), [5, 2, 1]);
         assert_eq!(world.score().illegal_calls, 0, "the alarm that is written for one shard is silent");
     }
 
     #[test]
     fn once_somebody_else_has_changed_the_shards_its_alarm_is_blind() {
-        let (mut world, mut peer) = (World::new(trial::setup(4), 1), AwsAutoscaling::default());
-        let up = trial::minutes(&mut world, &mut peer, &[3_900.0; 32]);
+        let (mut world, mut peer) = (World::new(fixture::setup(4), 1), AwsAutoscaling::default());
+        let up = fixture::minutes(&mut world, &mut peer, &[3_900.0; 32]);
         assert_eq!(up.last(), Some(&8));
         let _ = world.update_shard_count(By::Others, 4).expect("legal");
-        let shards = trial::minutes(&mut world, &mut peer, &[9_000.0; 240]);
+        let shards = fixture::minutes(&mut world, &mut peer, &[9_000.0; 240]);
         assert_eq!(shards.last(), Some(&4), "full, and half of the eight in its formula");
         assert!(world.last().throttled > 4_000);
     }
@@ -127,9 +127,9 @@ mod tests {
     #[test]
     fn what_aws_refuses_it_tries_every_minute() {
         let account = Account { shard_limit: 4, ..Account::default() };
-        let mut world = World::new(Setup { account, ..trial::setup(4) }, 1);
-        let shards = trial::minutes(&mut world, &mut AwsAutoscaling::default(), &[3_900.0; 90]);
-        assert_eq!(trial::counts(&shards), [4]);
+        let mut world = World::new(Setup { account, ..fixture::setup(4) }, 1);
+        let shards = fixture::minutes(&mut world, &mut AwsAutoscaling::default(), &[3_900.0; 90]);
+        assert_eq!(fixture::counts(&shards), [4]);
         let refused = world.score().refusals["LimitExceededException"];
         assert!((90 - 29..=90 - 25).contains(&refused), "{refused}");
     }

@@ -5,7 +5,7 @@
 //! an event, which is the rule's best case.
 
 use super::super::arena::Contender;
-use super::super::delivery::{Delivery, EVENT_AFTER, Weather};
+use super::super::delivery::{Delivery, DeliveryQuality, EVENT_AFTER};
 use super::super::world::{By, World};
 
 /// "Every throttle event doubles."
@@ -16,8 +16,8 @@ pub struct Doubling {
 
 impl Doubling {
     /// With its events in this weather.
-    pub fn new(weather: Weather, seed: u64) -> Doubling {
-        Doubling { events: Delivery::new(weather, seed) }
+    pub fn new(delivery: DeliveryQuality, seed: u64) -> Doubling {
+        Doubling { events: Delivery::new(delivery, seed) }
     }
 }
 
@@ -37,16 +37,19 @@ impl Contender for Doubling {
 
 #[cfg(test)]
 mod tests {
-    use super::super::trial;
+    use super::super::fixture;
     use super::*;
     use crate::sim::keys::Keys;
     use crate::sim::world::Setup;
 
     #[test]
     fn each_event_doubles_and_those_meanwhile_are_refused() {
-        let mut world = World::new(trial::setup(4), 1);
-        let shards =
-            trial::minutes(&mut world, &mut Doubling::new(Weather::Fair, 1), &[2_000.0, 6_000.0, 6_000.0, 6_000.0]);
+        let mut world = World::new(fixture::setup(4), 1);
+        let shards = fixture::minutes(
+            &mut world,
+            &mut Doubling::new(DeliveryQuality::Reliable, 1),
+            &[2_000.0, 6_000.0, 6_000.0, 6_000.0],
+        );
         // 4 → 8 is enough for 6,000 a second. The reshard takes 14 + 2 · 4 s and 16 more at most, in which an event a second
         // is refused; those of the last five seconds before it was done come after it, and the first doubles again.
         assert_eq!(shards, [4, 8, 16, 16]);
@@ -58,9 +61,9 @@ mod tests {
 
     #[test]
     fn a_hot_key_makes_it_double_until_aws_has_had_enough() {
-        let setup = Setup { keys: Keys::with_a_hot_one(1.0, 1), ..trial::setup(1) };
+        let setup = Setup { keys: Keys::with_a_hot_one(1.0, 1), ..fixture::setup(1) };
         let mut world = World::new(setup, 1);
-        let mut doubling = Doubling::new(Weather::Fair, 1);
+        let mut doubling = Doubling::new(DeliveryQuality::Reliable, 1);
         // The reshards take 2 s for each of 1,023 new shards and half a minute each; then AWS only refuses.
         for _ in 0..3_600 {
             world.pass(1_500.0);

@@ -17,11 +17,11 @@ use super::{Alarm, Fill, LAMBDA_RETRIES, Window, used};
 
 /// One period of five minutes.
 const UP: Window = Window { period: 5, of: 1, confirm: 1, fill: Fill::Zero };
-/// At least so much of the stream in it.
+/// SimulatedAccount least so much of the stream in it.
 const UP_FROM: f64 = 0.75;
 /// A day of them.
 const DOWN: Window = Window { period: 5, of: 288, confirm: 288, fill: Fill::Zero };
-/// At most so much in each of them.
+/// SimulatedAccount most so much in each of them.
 const DOWN_TO: f64 = 0.25;
 
 /// Its calls to rewrite the alarms: one `DescribeAlarms`, two `PutMetricAlarm`, two `SetAlarmState`.
@@ -29,7 +29,7 @@ const CALLS_OF_A_REWRITE: u64 = 5;
 
 /// What an alarm has told.
 #[derive(Clone, Copy, Debug)]
-struct Told {
+struct Notification {
     up: bool,
     /// The shards in its formula.
     shards: u32,
@@ -46,13 +46,13 @@ pub struct Epsagon {
     shards: Option<u32>,
     up: Alarm,
     down: Alarm,
-    told: Vec<Told>,
+    notifications: Vec<Notification>,
 }
 
 impl Default for Epsagon {
     fn default() -> Epsagon {
         let (up, down) = (Alarm::new(UP, |share| share >= UP_FROM), Alarm::new(DOWN, |share| share <= DOWN_TO));
-        Epsagon { shards: None, up, down, told: vec![] }
+        Epsagon { shards: None, up, down, notifications: vec![] }
     }
 }
 
@@ -83,19 +83,23 @@ impl Epsagon {
     }
 
     /// The function, called with what an alarm has told.
-    fn run(&mut self, world: &mut World, told: Told) {
+    fn run(&mut self, world: &mut World, notification: Notification) {
         let open = world.described().open_shards;
-        if open != told.shards {
+        if open != notification.shards {
             return self.rewrite(world, open);
         }
-        let target = Epsagon::target(world, open, told.up);
+        let target = Epsagon::target(world, open, notification.up);
         if target == open {
             return;
         }
         if world.update_shard_count(By::Policy, target).is_ok() {
             self.rewrite(world, target);
-        } else if let Some(delay) = LAMBDA_RETRIES.get(told.failures) {
-            self.told.push(Told { failures: told.failures + 1, at: told.at + delay, ..told });
+        } else if let Some(delay) = LAMBDA_RETRIES.get(notification.failures) {
+            self.notifications.push(Notification {
+                failures: notification.failures + 1,
+                at: notification.at + delay,
+                ..notification
+            });
         }
     }
 
@@ -110,24 +114,25 @@ impl Epsagon {
 impl Contender for Epsagon {
     fn pass(&mut self, world: &mut World) {
         let (now, shards) = (world.now(), *self.shards.get_or_insert(world.open_shards()));
-        let told = |up| Told { up, shards, failures: 0, at: now };
-        if self.up.tells(world, shards) {
-            self.told.push(told(true));
+        let notification = |up| Notification { up, shards, failures: 0, at: now };
+        if self.up.is_newly_raised(world, shards) {
+            self.notifications.push(notification(true));
         }
         // Its actions are switched off for one shard: it tells, and nobody hears it.
-        if self.down.tells(world, shards) && shards > 1 {
-            self.told.push(told(false));
+        if self.down.is_newly_raised(world, shards) && shards > 1 {
+            self.notifications.push(notification(false));
         }
-        let due: Vec<Told> = self.told.extract_if(.., |told| told.at <= now).collect();
-        for told in due {
-            self.run(world, told);
+        let pending: Vec<Notification> =
+            self.notifications.extract_if(.., |notification| notification.at <= now).collect();
+        for notification in pending {
+            self.run(world, notification);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::trial;
+    use super::super::fixture;
     use super::*;
     use crate::sim::account::Account;
     use crate::sim::world::Setup;
@@ -143,11 +148,11 @@ mod tests {
 
     #[test]
     fn it_goes_up_after_five_minutes_at_three_quarters() {
-        let mut world = World::new(trial::setup(4), 1);
+        let mut world = World::new(fixture::setup(4), 1);
         // 70 % of four shards, then 80 %, which are 53 % of six.
         let loads = [vec![2_800.0; 30], vec![3_200.0; 60]].concat();
-        let shards = trial::minutes(&mut world, &mut Epsagon::default(), &loads);
-        let steps = trial::steps(&shards);
+        let shards = fixture::minutes(&mut world, &mut Epsagon::default(), &loads);
+        let steps = fixture::steps(&shards);
         assert_eq!(steps.iter().map(|(_, count)| *count).collect::<Vec<_>>(), [4, 6], "{steps:?}");
         // A period of which two minutes have 70 % has 76 %.
         assert!((30 + 3..=30 + 9).contains(&steps[1].0), "{steps:?}");
@@ -155,10 +160,10 @@ mod tests {
 
     #[test]
     fn it_goes_down_after_a_calm_day_and_that_day_counts_twice() {
-        let mut world = World::new(trial::setup(8), 1);
+        let mut world = World::new(fixture::setup(8), 1);
         // A tenth of eight is a fifth of four and 40 % of two.
-        let shards = trial::minutes(&mut world, &mut Epsagon::default(), &[800.0; 25 * 60]);
-        let steps = trial::steps(&shards);
+        let shards = fixture::minutes(&mut world, &mut Epsagon::default(), &[800.0; 25 * 60]);
+        let steps = fixture::steps(&shards);
         assert_eq!(steps.iter().map(|(_, count)| *count).collect::<Vec<_>>(), [8, 4, 2], "{steps:?}");
         assert!((24 * 60..=24 * 60 + 4).contains(&steps[1].0), "{steps:?}");
         assert!(steps[2].0 - steps[1].0 <= 4, "{steps:?}");
@@ -167,18 +172,18 @@ mod tests {
     #[test]
     fn what_aws_refuses_three_times_it_never_tries_again() {
         let account = Account { shard_limit: 4, ..Account::default() };
-        let mut world = World::new(Setup { account, ..trial::setup(4) }, 1);
-        let shards = trial::minutes(&mut world, &mut Epsagon::default(), &[3_900.0; 240]);
-        assert_eq!(trial::counts(&shards), [4]);
+        let mut world = World::new(Setup { account, ..fixture::setup(4) }, 1);
+        let shards = fixture::minutes(&mut world, &mut Epsagon::default(), &[3_900.0; 240]);
+        assert_eq!(fixture::counts(&shards), [4]);
         assert_eq!(world.score().refusals["LimitExceededException"], 3);
     }
 
     #[test]
     fn it_falls_over_its_own_change_where_the_step_is_small() {
-        let mut world = World::new(trial::setup(52), 1);
+        let mut world = World::new(fixture::setup(52), 1);
         // 98 % of 52 shards are 78 % of 65, so that the alarm tells again while they are opened, which takes two minutes.
-        let shards = trial::minutes(&mut world, &mut Epsagon::default(), &[51_000.0; 40]);
-        assert_eq!(trial::counts(&shards), [52, 65, 82]);
+        let shards = fixture::minutes(&mut world, &mut Epsagon::default(), &[51_000.0; 40]);
+        assert_eq!(fixture::counts(&shards), [52, 65, 82]);
         assert!(world.score().refusals["ResourceInUseException"] >= 1);
     }
 }

@@ -9,19 +9,19 @@ pub mod application_auto_scaling;
 pub mod aws_autoscaling;
 pub mod doubling;
 pub mod epsagon;
-pub mod nobody;
 pub mod on_demand;
 pub mod scaling_utils;
 pub mod substation;
+pub mod unattended;
 
 pub use application_auto_scaling::ApplicationAutoScaling;
 pub use aws_autoscaling::AwsAutoscaling;
 pub use doubling::Doubling;
 pub use epsagon::Epsagon;
-pub use nobody::Static;
 pub use on_demand::OnDemand;
 pub use scaling_utils::ScalingUtils;
 pub use substation::Substation;
+pub use unattended::Static;
 
 use super::cloudwatch::CloudWatch;
 use super::time;
@@ -31,7 +31,7 @@ use unthrottle_core::observation::Minute;
 
 /// CloudWatch looks at an alarm once a minute, also at one with a longer period, whose window slides on (its user guide,
 /// "Alarm evaluation window"). In seconds.
-const LOOKS_EVERY: i64 = 60;
+const EVALUATED_EVERY: i64 = 60;
 
 /// Seconds from a failure to the next try, the first one first: Lambda's, of a function that is called asynchronously (its
 /// developer guide, "Error handling").
@@ -124,9 +124,9 @@ impl Alarm {
     }
 
     /// A second passes. Whether it changes to ALARM. `shards`: how many are written into its formula.
-    fn tells(&mut self, world: &World, shards: u32) -> bool {
+    fn is_newly_raised(&mut self, world: &World, shards: u32) -> bool {
         let (cloudwatch, now) = (world.cloudwatch(), world.now());
-        if now % LOOKS_EVERY != 0 {
+        if now % EVALUATED_EVERY != 0 {
             return false;
         }
         let share = |records| used(cloudwatch, records, self.window.period, shards);
@@ -141,7 +141,7 @@ impl Alarm {
 }
 
 #[cfg(test)]
-mod trial {
+mod fixture {
     use crate::sim::account::Account;
     use crate::sim::arena::Contender;
     use crate::sim::keys::Keys;
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn m_of_n_is_told_as_soon_as_m_are_there() {
+    fn m_of_n_breaches_as_soon_as_m_minutes_breach() {
         let breached = |minutes: &[Option<u64>], confirm, of| {
             let (cloudwatch, now) = cloudwatch(minutes);
             Window { period: 1, of, confirm, fill: Fill::Zero }.is_breached(&cloudwatch, now, |records| records > 5)

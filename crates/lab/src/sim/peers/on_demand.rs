@@ -32,7 +32,7 @@ impl Contender for OnDemand {
 
 #[cfg(test)]
 mod tests {
-    use super::super::trial;
+    use super::super::fixture;
     use super::*;
     use crate::sim::keys::Keys;
 
@@ -42,19 +42,19 @@ mod tests {
 
     #[test]
     fn it_begins_with_four_shards_or_with_what_there_is() {
-        assert_eq!([1, 4, 9].map(|shards| world(trial::setup(shards)).open_shards()), [4, 4, 9]);
+        assert_eq!([1, 4, 9].map(|shards| world(fixture::setup(shards)).open_shards()), [4, 4, 9]);
     }
 
     #[test]
     fn it_takes_twice_its_peak_and_more_than_that_a_quarter_of_an_hour_later() {
-        let mut world = world(trial::setup(4));
-        let calm = trial::minutes(&mut world, &mut OnDemand, &[1_900.0; 60]);
+        let mut world = world(fixture::setup(4));
+        let calm = fixture::minutes(&mut world, &mut OnDemand, &[1_900.0; 60]);
         assert_eq!(calm.last(), Some(&4), "475 records a second in each shard");
-        trial::minutes(&mut world, &mut OnDemand, &[3_900.0; 1]);
+        fixture::minutes(&mut world, &mut OnDemand, &[3_900.0; 1]);
         assert_eq!(world.score().throttled, 0, "twice as much fits at once");
-        trial::minutes(&mut world, &mut OnDemand, &[5_900.0; 1]);
+        fixture::minutes(&mut world, &mut OnDemand, &[5_900.0; 1]);
         assert!(world.score().throttled > 60 * 1_500, "three times as much does not");
-        let shards = trial::minutes(&mut world, &mut OnDemand, &[5_900.0; 60]);
+        let shards = fixture::minutes(&mut world, &mut OnDemand, &[5_900.0; 60]);
         assert!(shards[..3].iter().all(|count| *count == 4), "{shards:?}");
         assert!(shards[16] >= 8, "each of the four is split within 15 minutes: {shards:?}");
         // Of 12 shards each would have 492 records a second; halves of halves are between.
@@ -66,11 +66,11 @@ mod tests {
 
     #[test]
     fn it_does_nothing_about_a_hot_key_and_gives_nothing_back() {
-        let mut world = world(Setup { keys: Keys::with_a_hot_one(0.5, 20_000), ..trial::setup(4) });
-        let shards = trial::minutes(&mut world, &mut OnDemand, &[3_000.0; 120]);
+        let mut world = world(Setup { keys: Keys::with_a_hot_one(0.5, 20_000), ..fixture::setup(4) });
+        let shards = fixture::minutes(&mut world, &mut OnDemand, &[3_000.0; 120]);
         assert!(shards.last() > Some(&4), "it splits the shard that the key is in: {shards:?}");
         assert!(world.last().throttled.abs_diff(500) < 20, "and the key has 1,500 a second as before");
-        let calm = trial::minutes(&mut world, &mut OnDemand, &[100.0; 120]);
+        let calm = fixture::minutes(&mut world, &mut OnDemand, &[100.0; 120]);
         assert_eq!(calm.last(), shards.last());
     }
 }

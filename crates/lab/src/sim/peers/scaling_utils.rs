@@ -37,7 +37,7 @@ const DOWN_COOLDOWN: i64 = 60 * 60;
 /// Seconds after which it counts the shards again (`refreshShardsNumberAfterMin`).
 const COUNTS_EVERY: i64 = 10 * 60;
 /// It looks whether a change is done at once, then after so many seconds, then every second.
-const LOOKS_AFTER: i64 = 20;
+const CHECKS_AFTER: i64 = 20;
 
 /// Metrics that it reads in a look: bytes and records, of `PutRecord` and of `PutRecords`.
 const METRICS: u64 = 4;
@@ -53,7 +53,7 @@ struct Change {
     /// By splits and merges.
     by_hand: bool,
     /// When it looks whether the stream is ACTIVE, in seconds of the run.
-    looks_at: i64,
+    checks_at: i64,
 }
 
 /// One of the changes by hand.
@@ -71,9 +71,9 @@ pub struct ScalingUtils {
     /// The shards that it measures against, and when it counted them, in seconds of the run.
     counted: Option<(u32, i64)>,
     /// When it looks next.
-    looks_at: i64,
+    checks_at: i64,
     /// When it last went down, and up.
-    went_at: [Option<i64>; 2],
+    scaled_at: [Option<i64>; 2],
     change: Option<Change>,
 }
 
@@ -85,7 +85,7 @@ impl ScalingUtils {
     }
 
     /// What the last fifteen minutes say: `true` is up.
-    fn vote(world: &mut World, shards: u32) -> Option<bool> {
+    fn direction(world: &mut World, shards: u32) -> Option<bool> {
         world.called(METRICS);
         let (cloudwatch, now) = (world.cloudwatch(), world.now());
         // The run has no past: minutes before it are not missing.
@@ -100,22 +100,22 @@ impl ScalingUtils {
         (low >= DOWN_AFTER).then_some(false)
     }
 
-    fn look(&mut self, world: &mut World) {
+    fn check(&mut self, world: &mut World) {
         let now = world.now();
-        self.looks_at = now + EVERY;
+        self.checks_at = now + EVERY;
         let shards = match self.counted {
             Some((shards, at)) if now - at <= COUNTS_EVERY => shards,
             _ => self.count(world),
         };
-        let vote = ScalingUtils::vote(world, shards);
+        let direction = ScalingUtils::direction(world, shards);
         let open = world.described().open_shards;
-        let Some(up) = vote else { return };
+        let Some(up) = direction else { return };
         let cooldown = if up { UP_COOLDOWN } else { DOWN_COOLDOWN };
         let target = if up { open.saturating_add(1) } else { open.saturating_sub(1) };
-        if target < 1 || self.went_at[usize::from(up)].is_some_and(|at| now - at < cooldown) {
+        if target < 1 || self.scaled_at[usize::from(up)].is_some_and(|at| now - at < cooldown) {
             return;
         }
-        let change = Change { up, target, by_hand: true, looks_at: now };
+        let change = Change { up, target, by_hand: true, checks_at: now };
         self.change = match world.update_shard_count(By::Policy, target) {
             Ok(_) => Some(ScalingUtils::wait(world, Change { by_hand: false, ..change })),
             Err(Refusal { code: "InvalidArgumentException" | "LimitExceededException", .. }) => Some(change),
@@ -126,17 +126,17 @@ impl ScalingUtils {
     /// A change has begun: its first look finds it under way.
     fn wait(world: &mut World, change: Change) -> Change {
         let _ = world.described();
-        Change { looks_at: world.now() + LOOKS_AFTER, ..change }
+        Change { checks_at: world.now() + CHECKS_AFTER, ..change }
     }
 
     /// Waits until its change is done; by hand, it goes on to the next one.
-    fn attend(&mut self, world: &mut World, change: Change) {
+    fn continue_change(&mut self, world: &mut World, change: Change) {
         let now = world.now();
-        if now < change.looks_at {
+        if now < change.checks_at {
             return;
         }
         if world.described().status == Status::Updating {
-            self.change = Some(Change { looks_at: now + 1, ..change });
+            self.change = Some(Change { checks_at: now + 1, ..change });
             return;
         }
         let step = if change.by_hand { next_step(world.listed(), change.target) } else { None };
@@ -146,14 +146,14 @@ impl ScalingUtils {
             Some(Step::Merge(id, next)) => world.merge_shards(By::Policy, &id, &next),
         };
         self.change = made.is_ok().then(|| ScalingUtils::wait(world, change));
-        self.looks_at = now + EVERY;
+        self.checks_at = now + EVERY;
     }
 
     fn finish(&mut self, world: &mut World, up: bool) {
         let now = world.now();
         self.change = None;
-        self.went_at[usize::from(up)] = Some(now);
-        self.looks_at = now + EVERY;
+        self.scaled_at[usize::from(up)] = Some(now);
+        self.checks_at = now + EVERY;
         self.count(world);
     }
 }
@@ -179,8 +179,8 @@ fn next_step(shards: &[OpenShard], target: u32) -> Option<Step> {
 impl Contender for ScalingUtils {
     fn pass(&mut self, world: &mut World) {
         match self.change {
-            Some(change) => self.attend(world, change),
-            None if world.now() >= self.looks_at => self.look(world),
+            Some(change) => self.continue_change(world, change),
+            None if world.now() >= self.checks_at => self.check(world),
             None => {}
         }
     }
@@ -188,12 +188,12 @@ impl Contender for ScalingUtils {
 
 #[cfg(test)]
 mod tests {
-    use super::super::trial;
+    use super::super::fixture;
     use super::*;
 
     /// A stream whose ten reshards of the day are spent.
     fn spent(shards: u32) -> World {
-        let mut world = World::new(trial::setup(shards), 1);
+        let mut world = World::new(fixture::setup(shards), 1);
         for n in 0..10 {
             let _ = world.update_shard_count(By::Others, shards + 1 - n % 2).expect("legal");
             (0..60).for_each(|_| world.pass(500.0 * f64::from(shards)));
@@ -209,11 +209,11 @@ mod tests {
 
     #[test]
     fn it_adds_a_shard_after_five_minutes_above_three_quarters() {
-        let mut world = World::new(trial::setup(4), 1);
+        let mut world = World::new(fixture::setup(4), 1);
         // 75 % is not above it; 80 % are 64 % of five.
         let loads = [vec![3_000.0; 30], vec![3_200.0; 60]].concat();
-        let shards = trial::minutes(&mut world, &mut ScalingUtils::default(), &loads);
-        let steps = trial::steps(&shards);
+        let shards = fixture::minutes(&mut world, &mut ScalingUtils::default(), &loads);
+        let steps = fixture::steps(&shards);
         assert_eq!(steps.iter().map(|(_, count)| *count).collect::<Vec<_>>(), [4, 5], "{steps:?}");
         assert!((30 + 6..=30 + 10).contains(&steps[1].0), "{steps:?}");
         let score = world.score();
@@ -224,9 +224,9 @@ mod tests {
 
     #[test]
     fn it_goes_on_a_shard_at_a_time_every_quarter_of_an_hour() {
-        let mut world = World::new(trial::setup(4), 1);
-        let shards = trial::minutes(&mut world, &mut ScalingUtils::default(), &[9_000.0; 66]);
-        let steps = trial::steps(&shards);
+        let mut world = World::new(fixture::setup(4), 1);
+        let shards = fixture::minutes(&mut world, &mut ScalingUtils::default(), &[9_000.0; 66]);
+        let steps = fixture::steps(&shards);
         assert_eq!(steps.iter().map(|(_, count)| *count).collect::<Vec<_>>(), [4, 5, 6, 7, 8], "{steps:?}");
         for pair in steps[1..].windows(2) {
             assert!((15..=18).contains(&(pair[1].0 - pair[0].0)), "{steps:?}");
@@ -235,10 +235,10 @@ mod tests {
 
     #[test]
     fn it_takes_one_back_after_fifteen_calm_minutes_and_the_next_an_hour_later() {
-        let mut world = World::new(trial::setup(4), 1);
+        let mut world = World::new(fixture::setup(4), 1);
         let loads = [vec![2_000.0; 30], vec![600.0; 180]].concat();
-        let shards = trial::minutes(&mut world, &mut ScalingUtils::default(), &loads);
-        let steps = trial::steps(&shards);
+        let shards = fixture::minutes(&mut world, &mut ScalingUtils::default(), &loads);
+        let steps = fixture::steps(&shards);
         // 15 % of four, 20 % of three; 30 % of two are not low.
         assert_eq!(steps.iter().map(|(_, count)| *count).collect::<Vec<_>>(), [4, 3, 2], "{steps:?}");
         // Minutes that are not published yet are low as well: it acts when twelve to fourteen of them have been seen.
@@ -248,17 +248,17 @@ mod tests {
 
     #[test]
     fn silence_is_low() {
-        let mut world = World::new(trial::setup(4), 1);
+        let mut world = World::new(fixture::setup(4), 1);
         let loads = [vec![2_800.0; 30], vec![0.0; 20]].concat();
-        let shards = trial::minutes(&mut world, &mut ScalingUtils::default(), &loads);
-        assert_eq!(trial::counts(&shards), [4, 3]);
+        let shards = fixture::minutes(&mut world, &mut ScalingUtils::default(), &loads);
+        assert_eq!(fixture::counts(&shards), [4, 3]);
     }
 
     #[test]
     fn what_is_refused_it_does_by_hand() {
         let mut world = spent(4);
         let mut peer = ScalingUtils::default();
-        let shards = trial::minutes(&mut world, &mut peer, &[3_500.0; 14]);
+        let shards = fixture::minutes(&mut world, &mut peer, &[3_500.0; 14]);
         // 4 → 5: a fifth is cut off the first; each of the other three is cut so that its lower part completes a fifth.
         assert_eq!(shards.last(), Some(&5), "{shards:?}");
         assert!(widths(&world).iter().all(|width| (width - 0.2).abs() < 1e-6), "{:?}", widths(&world));
@@ -269,7 +269,7 @@ mod tests {
     #[test]
     fn by_hand_it_comes_to_even_shards_from_any_number_to_any() {
         for (from, to) in [(1, 3), (2, 9), (3, 2), (7, 3), (9, 1)] {
-            let mut world = World::new(trial::setup(from), 1);
+            let mut world = World::new(fixture::setup(from), 1);
             let mut steps = 0;
             while let Some(step) = next_step(world.listed(), to) {
                 match step {
@@ -289,7 +289,7 @@ mod tests {
     #[test]
     fn by_hand_it_also_goes_down() {
         let mut world = spent(4);
-        let shards = trial::minutes(&mut world, &mut ScalingUtils::default(), &[300.0; 30]);
+        let shards = fixture::minutes(&mut world, &mut ScalingUtils::default(), &[300.0; 30]);
         assert_eq!(shards.last(), Some(&3), "{shards:?}");
         assert!(widths(&world).iter().all(|width| (width - 1.0 / 3.0).abs() < 1e-6), "{:?}", widths(&world));
         assert_eq!(world.score().changes, 2 + 3);

@@ -12,13 +12,13 @@
 
 use super::super::arena::Contender;
 use super::super::world::{By, World};
-use super::{Fill, LAMBDA_RETRIES, LOOKS_EVERY, Window, used};
+use super::{EVALUATED_EVERY, Fill, LAMBDA_RETRIES, Window, used};
 
-/// At least this share of the stream in each of the last five minutes: up.
+/// SimulatedAccount least this share of the stream in each of the last five minutes: up.
 const UP_FROM: f64 = 0.7;
 /// See [`UP_FROM`].
 const UP: Window = Window { period: 1, of: 5, confirm: 5, fill: Fill::Repeat };
-/// At most this share in each of the last sixty: down. The threshold for up less 0.35.
+/// SimulatedAccount most this share in each of the last sixty: down. The threshold for up less 0.35.
 const DOWN_TO: f64 = UP_FROM - 0.35;
 /// See [`DOWN_TO`].
 const DOWN: Window = Window { period: 1, of: 60, confirm: 60, fill: Fill::Repeat };
@@ -30,7 +30,7 @@ const DOWN_COOLDOWN: i64 = 30 * 60;
 /// Its calls after a change: the tag, two `PutMetricAlarm`, two `SetAlarmState`.
 const CALLS_OF_A_CHANGE: u64 = 5;
 /// And whenever an alarm has told: the tags. Where it is too early, as many again: `SetAlarmState`.
-const CALLS_IF_TOLD: u64 = 1;
+const CALLS_IF_NOTIFIED: u64 = 1;
 
 /// Substation's autoscaler.
 ///
@@ -72,7 +72,7 @@ impl Substation {
     }
 
     /// What its alarms say: `true` is up.
-    fn told(world: &World, shards: u32) -> Option<bool> {
+    fn direction(world: &World, shards: u32) -> Option<bool> {
         let (cloudwatch, now) = (world.cloudwatch(), world.now());
         let share = |records| used(cloudwatch, records, 1, shards);
         if UP.is_breached(cloudwatch, now, |records| share(records) >= UP_FROM) {
@@ -90,19 +90,19 @@ impl Contender for Substation {
             (self.is_waiting, self.scaled_at) = (false, Some(now));
             world.called(CALLS_OF_A_CHANGE);
         }
-        if now % LOOKS_EVERY != 0 || self.is_waiting {
+        if now % EVALUATED_EVERY != 0 || self.is_waiting {
             return;
         }
-        let told = Substation::told(world, shards);
-        self.stuck.take_if(|stuck| told != Some(stuck.up));
-        let Some(up) = told.filter(|_| self.stuck.is_none_or(|stuck| stuck.again_at.is_some_and(|at| at <= now)))
+        let direction = Substation::direction(world, shards);
+        self.stuck.take_if(|stuck| direction != Some(stuck.up));
+        let Some(up) = direction.filter(|_| self.stuck.is_none_or(|stuck| stuck.again_at.is_some_and(|at| at <= now)))
         else {
             return;
         };
-        world.called(CALLS_IF_TOLD);
+        world.called(CALLS_IF_NOTIFIED);
         let cooldown = if up { UP_COOLDOWN } else { DOWN_COOLDOWN };
         if self.scaled_at.is_some_and(|at| now - at < cooldown) {
-            return world.called(CALLS_IF_TOLD);
+            return world.called(CALLS_IF_NOTIFIED);
         }
         let open = world.described().open_shards;
         let target = Substation::step(open, up);
@@ -120,7 +120,7 @@ impl Contender for Substation {
 
 #[cfg(test)]
 mod tests {
-    use super::super::trial;
+    use super::super::fixture;
     use super::*;
     use crate::sim::account::Account;
     use crate::sim::keys::Keys;
@@ -139,12 +139,12 @@ mod tests {
     fn it_goes_up_at_seven_tenths_and_down_after_a_calm_hour() {
         // 65 % of four shards for ten minutes, 75 % for twenty, and a tenth of eight for four hours.
         let loads = [vec![2_600.0; 10], vec![3_000.0; 20], vec![800.0; 240]].concat();
-        let mut world = World::new(trial::setup(4), 1);
-        let shards = trial::minutes(&mut world, &mut Substation::default(), &loads);
+        let mut world = World::new(fixture::setup(4), 1);
+        let shards = fixture::minutes(&mut world, &mut Substation::default(), &loads);
         assert!(shards[..15].iter().all(|n| *n == 4), "five minutes must be published: {shards:?}");
         assert_eq!(shards[20], 8, "{shards:?}");
         // 800 of 5,000 is 16 %, of 3,000 27 %; of 2,000 it is 40 %, which is not calm.
-        assert_eq!(trial::counts(&shards[30..]), [8, 5, 3, 2]);
+        assert_eq!(fixture::counts(&shards[30..]), [8, 5, 3, 2]);
         let first = shards.iter().skip(30).position(|n| *n < 8).expect("down");
         assert!((60..=65).contains(&first), "{first}");
         assert_eq!(world.score().illegal_calls, 0);
@@ -153,18 +153,18 @@ mod tests {
     #[test]
     fn what_aws_refuses_three_times_it_tries_again_when_the_load_has_gone_and_come_back() {
         let account = Account { shard_limit: 4, ..Account::default() };
-        let mut world = World::new(Setup { account, ..trial::setup(4) }, 1);
+        let mut world = World::new(Setup { account, ..fixture::setup(4) }, 1);
         let refused = |world: &World| world.score().refusals["LimitExceededException"];
         let mut substation = Substation::default();
-        trial::minutes(&mut world, &mut substation, &[3_900.0; 240]);
+        fixture::minutes(&mut world, &mut substation, &[3_900.0; 240]);
         assert_eq!(refused(&world), 3);
-        trial::minutes(&mut world, &mut substation, &[vec![2_000.0; 30], vec![3_900.0; 60]].concat());
+        fixture::minutes(&mut world, &mut substation, &[vec![2_000.0; 30], vec![3_900.0; 60]].concat());
         assert_eq!(refused(&world), 6);
     }
 
     #[test]
     fn it_does_not_see_that_one_key_is_hot() {
-        let setup = Setup { keys: Keys::with_a_hot_one(0.9, 20_000), ..trial::setup(4) };
+        let setup = Setup { keys: Keys::with_a_hot_one(0.9, 20_000), ..fixture::setup(4) };
         let (mut world, mut substation) = (World::new(setup, 1), Substation::default());
         for _ in 0..3_600 {
             world.pass(2_500.0);

@@ -21,11 +21,11 @@ const TAG_MARKS: &str = " _./=+-@:";
 #[derive(Clone, Debug)]
 pub(super) struct Running {
     pub(super) until: i64,
-    pub(super) becomes: Becomes,
+    pub(super) outcome: Outcome,
 }
 
 #[derive(Clone, Debug)]
-pub(super) enum Becomes {
+pub(super) enum Outcome {
     Shards(Vec<HashRange>),
     Mode(CapacityMode),
     Monitored(BTreeSet<String>),
@@ -45,7 +45,7 @@ impl World {
         if target != open {
             self.reshards.push(self.now);
             let seconds = reshard_seconds(opened, &mut self.changes);
-            self.begin(by, seconds, Becomes::Shards(HashRange::uniform(target)));
+            self.begin(by, seconds, Outcome::Shards(HashRange::uniform(target)));
         }
         Ok(open)
     }
@@ -70,7 +70,7 @@ impl World {
         let ranges = self.split(id, at);
         let ranges = self.answer(by, ranges)?;
         let seconds = reshard_seconds(1, &mut self.changes);
-        self.begin(by, seconds, Becomes::Shards(ranges));
+        self.begin(by, seconds, Outcome::Shards(ranges));
         Ok(())
     }
 
@@ -97,7 +97,7 @@ impl World {
         let ranges = self.merged(id, adjacent);
         let ranges = self.answer(by, ranges)?;
         let seconds = reshard_seconds(0, &mut self.changes);
-        self.begin(by, seconds, Becomes::Shards(ranges));
+        self.begin(by, seconds, Outcome::Shards(ranges));
         Ok(())
     }
 
@@ -123,7 +123,7 @@ impl World {
         self.answer(by, allowed)?;
         if mode != self.mode {
             self.switches.push(self.now);
-            self.begin(by, switch_seconds(), Becomes::Mode(mode));
+            self.begin(by, switch_seconds(), Outcome::Mode(mode));
         }
         Ok(())
     }
@@ -152,7 +152,7 @@ impl World {
         let (open, target) = (self.open_shards(), mibps.min(MAX_ON_DEMAND_SHARDS));
         if target > open {
             let seconds = reshard_seconds(opened_by(&self.ranges(), target), &mut self.changes);
-            self.begin(by, seconds, Becomes::Shards(HashRange::uniform(target)));
+            self.begin(by, seconds, Outcome::Shards(HashRange::uniform(target)));
         }
         Ok(())
     }
@@ -180,7 +180,7 @@ impl World {
                 monitored.remove(*metric);
             }
         }
-        self.running = Some(Running { until: self.now + monitoring_seconds(), becomes: Becomes::Monitored(monitored) });
+        self.running = Some(Running { until: self.now + monitoring_seconds(), outcome: Outcome::Monitored(monitored) });
         Ok(())
     }
 
@@ -241,17 +241,17 @@ impl World {
     }
 
     /// A change of capacity begins.
-    fn begin(&mut self, by: By, seconds: i64, becomes: Becomes) {
+    fn begin(&mut self, by: By, seconds: i64, outcome: Outcome) {
         if by == By::Policy {
             self.tally.change();
         }
         let from = self.open_shards();
-        let (code, to) = match &becomes {
-            Becomes::Shards(ranges) => ("reshard", u32::try_from(ranges.len()).unwrap_or(u32::MAX)),
-            Becomes::Mode(_) => ("switch_mode", from),
-            Becomes::Monitored(_) => ("monitor", from),
+        let (code, to) = match &outcome {
+            Outcome::Shards(ranges) => ("reshard", u32::try_from(ranges.len()).unwrap_or(u32::MAX)),
+            Outcome::Mode(_) => ("switch_mode", from),
+            Outcome::Monitored(_) => ("monitor", from),
         };
         self.timeline.change(self.now, code, Change { by, from, to });
-        self.running = Some(Running { until: self.now + seconds, becomes });
+        self.running = Some(Running { until: self.now + seconds, outcome });
     }
 }

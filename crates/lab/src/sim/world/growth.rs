@@ -50,8 +50,9 @@ impl World {
         if self.growing.is_empty() || self.running.is_some() {
             return;
         }
-        let due: Vec<u64> = self.growing.iter().filter(|(_, at)| **at <= self.now).map(|(number, _)| *number).collect();
-        for number in due {
+        let pending: Vec<u64> =
+            self.growing.iter().filter(|(_, at)| **at <= self.now).map(|(number, _)| *number).collect();
+        for number in pending {
             self.growing.remove(&number);
             let most = (PEAK_TIMES * self.peak).ceil() as u32;
             let shard = self.shards.iter().find(|shard| shard.number == number).map(|shard| shard.range);

@@ -206,7 +206,7 @@ impl World {
     }
 
     /// CloudTrail sees a call throttled.
-    pub fn tell(&mut self, event: Event) {
+    pub fn record_event(&mut self, event: Event) {
         self.events.push(event);
     }
 
@@ -266,7 +266,7 @@ impl World {
     }
 
     /// Other streams of the fleet were changed, in these minutes.
-    pub fn hear(&mut self, elsewhere: impl IntoIterator<Item = Minute>) {
+    pub fn count_elsewhere(&mut self, elsewhere: impl IntoIterator<Item = Minute>) {
         for minute in elsewhere {
             self.cloudwatch.count_elsewhere(minute, self.now);
         }

@@ -9,30 +9,30 @@ use unthrottle_core::observation::{
 };
 
 /// What a look at the stream takes: its summary, its tags, its metrics, the account's limits.
-const CALLS_OF_A_LOOK: u64 = 4;
+const CALLS_OF_AN_OBSERVATION: u64 = 4;
 
 impl World {
     /// `DescribeStreamSummary` by the policy.
     pub fn described(&mut self) -> Stream {
-        self.tally.look(1);
+        self.tally.count_reads(1);
         self.describe()
     }
 
     /// `ListShards` by the policy: the open ones, by their hash keys.
     pub fn listed(&mut self) -> &[OpenShard] {
-        self.tally.look(1);
+        self.tally.count_reads(1);
         &self.shards
     }
 
     /// The policy makes so many calls about things that are not in this world, or are read elsewhere: CloudWatch's metrics
     /// and alarms, parameters.
     pub fn called(&mut self, calls: u64) {
-        self.tally.look(calls);
+        self.tally.count_reads(calls);
     }
 
     /// What the Lambda's first look gives.
     pub fn observe(&mut self) -> Observation {
-        self.tally.look(CALLS_OF_A_LOOK);
+        self.tally.count_reads(CALLS_OF_AN_OBSERVATION);
         Observation {
             observed_at: self.time(),
             stream: Some(self.describe()),
@@ -46,7 +46,7 @@ impl World {
     /// What a closer look adds: `ListShards` and the shards' metrics, `DescribeAccountSettings`.
     pub fn complete(&mut self, observation: &mut Observation, wants: MissingData) {
         if wants.shards {
-            self.tally.look(2);
+            self.tally.count_reads(2);
             let shard = |shard: &OpenShard| Shard {
                 id: shard.id(),
                 parent: shard.parent.map(|number| format!("shardId-{number:012}")),
@@ -57,7 +57,7 @@ impl World {
             observation.shards = Some(self.shards.iter().map(shard).collect());
         }
         if wants.commitment {
-            self.tally.look(1);
+            self.tally.count_reads(1);
             observation.commitment = Some(self.commitment);
         }
     }

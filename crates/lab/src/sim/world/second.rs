@@ -1,6 +1,6 @@
 //! One second of the stream: its shards take records, its readers poll, and AWS finishes a change.
 
-use super::calls::Becomes;
+use super::calls::Outcome;
 use super::{RETENTION_HOURS, World};
 use crate::rules::{HashRange, WRITE_BYTES_A_SECOND, WRITE_RECORDS_A_SECOND};
 use crate::sim::retry::Waiting;
@@ -50,13 +50,13 @@ impl World {
 
     fn finish(&mut self) {
         let Some(done) = self.running.take_if(|running| running.until <= self.now) else { return };
-        match done.becomes {
-            Becomes::Shards(ranges) => self.reshape(&ranges),
-            Becomes::Mode(mode) => {
+        match done.outcome {
+            Outcome::Shards(ranges) => self.reshape(&ranges),
+            Outcome::Mode(mode) => {
                 self.mode = mode;
                 self.growing.clear();
             }
-            Becomes::Monitored(metrics) => self.monitored = metrics,
+            Outcome::Monitored(metrics) => self.monitored = metrics,
         }
     }
 

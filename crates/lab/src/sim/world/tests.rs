@@ -174,10 +174,10 @@ fn neighbours_are_merged_and_nothing_is_lost() {
 fn shards_are_seen_only_where_their_metrics_are_on() {
     let mut world = world(2);
     let of_shards = |world: &mut World| {
-        let mut look = world.observe();
-        world.complete(&mut look, MissingData { shards: true, commitment: false });
-        let shards = look.shards.expect("looked for");
-        let newest = look.traffic.newest(look.observed_at);
+        let mut observation = world.observe();
+        world.complete(&mut observation, MissingData { shards: true, commitment: false });
+        let shards = observation.shards.expect("looked for");
+        let newest = observation.traffic.newest(observation.observed_at);
         shards.iter().map(|s| s.traffic.minute(newest).incoming_records).sum::<f64>()
     };
     pass(&mut world, 600, 1_000.0);

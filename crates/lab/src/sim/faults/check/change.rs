@@ -1,7 +1,7 @@
 //! What must hold when a change reaches AWS.
 
 use super::super::schedule::Kind;
-use super::{Call, Check, Checked, Invariant, Made, Seen, budgets, is_of_capacity, is_published};
+use super::{Call, Check, Checked, Invariant, OwnChange, Seen, budgets, is_of_capacity, is_published};
 use crate::rules::{RESHARDS_A_DAY, Refusal, SWITCHES_A_DAY};
 use crate::sim::time;
 use unthrottle_core::decision::Remedy;
@@ -12,7 +12,7 @@ use unthrottle_core::policy::Permission;
 /// The least seconds after its end that CloudWatch takes for a minute.
 const PUBLISHED_AFTER: i64 = 60;
 
-/// A change leaves sooner after its look was asked for, in seconds: see [`Invariant::FreshLook`].
+/// A change leaves sooner after its look was asked for, in seconds: see [`Invariant::FreshObservation`].
 const FRESH: i64 = 3;
 
 /// What loads that wander a little make of a bill, in USD an hour.
@@ -24,16 +24,19 @@ const FULL_SHARD: f64 = 60_000.0;
 impl Check {
     pub(super) fn must_be_fresh(&self, call: &Call<'_>) -> Checked {
         let age = call.sent - call.seen.asked;
-        let status = call.seen.look.stream.as_ref().map(|stream| &stream.status);
+        let status = call.seen.observation.stream.as_ref().map(|stream| &stream.status);
         if age < FRESH && status == Some(&Status::Active) {
             return Ok(());
         }
-        self.fails(Invariant::FreshLook, format!("a change left {age} s after a look that saw the stream {status:?}"))
+        self.fails(
+            Invariant::FreshObservation,
+            format!("a change left {age} s after a look that saw the stream {status:?}"),
+        )
     }
 
     pub(super) fn must_be_bounded(&self, call: &Call<'_>) -> Checked {
         let hour = Minute::of(time(call.sent)).plus(1 - 60)..;
-        let shown: u32 = call.seen.look.traffic.fleet_fixes.range(hour).map(|(_, count)| count).sum();
+        let shown: u32 = call.seen.observation.traffic.fleet_fixes.range(hour).map(|(_, count)| count).sum();
         let most = self.policy.max_changes_per_hour;
         if shown >= most {
             return self
@@ -69,11 +72,11 @@ impl Check {
     }
 
     /// A refusal must come of what the run could not know.
-    pub(super) fn must_be_weather(&self, call: &Call<'_>, refusal: &Refusal) -> Checked {
-        let seen = call.seen.look.stream.as_ref();
+    pub(super) fn must_be_unforeseeable(&self, call: &Call<'_>, refusal: &Refusal) -> Checked {
+        let seen = call.seen.observation.stream.as_ref();
         let is_as_seen =
             seen.is_some_and(|seen| (&seen.mode, seen.open_shards) == (&call.before.mode, call.before.open_shards));
-        let is_weather = match refusal.code {
+        let is_unforeseeable = match refusal.code {
             "ResourceInUseException" => true,
             _ if !is_as_seen => true,
             "LimitExceededException" if refusal.is_of_a_quota() => {
@@ -85,7 +88,7 @@ impl Check {
             "LimitExceededException" => !self.is_spent(call.remedy.kind(), call.seen),
             _ => false,
         };
-        if is_weather {
+        if is_unforeseeable {
             return Ok(());
         }
         self.fails(Invariant::NoIllegalCall, format!("{:?}: {refusal}; it was as the look saw it", call.remedy))
@@ -94,7 +97,7 @@ impl Check {
     /// Whether our own changes have spent a daily budget of AWS's: these the reads show.
     fn is_spent(&self, kind: ChangeKind, seen: &Seen) -> bool {
         let (reshards, switches) = budgets(kind);
-        let is_known = |made: &&Made| !self.is_untagged_since(made) || is_published(made, seen);
+        let is_known = |made: &&OwnChange| !self.is_untagged_since(made) || is_published(made, seen);
         let made = self.made.iter().filter(|made| budgets(made.kind) == (reshards, switches)).filter(is_known).count();
         let before = if reshards { self.situation.reshards_before().len() } else { 0 };
         (reshards && made + before >= RESHARDS_A_DAY) || (switches && made >= SWITCHES_A_DAY)
@@ -104,12 +107,12 @@ impl Check {
     /// stream's not being as our last change left it.
     fn evidence_from(&self, before: &Stream) -> i64 {
         let last = self.made.last().filter(|last| !self.is_untagged_since(last));
-        let is_theirs = last.is_some_and(|last| last.to != before.open_shards);
+        let is_external = last.is_some_and(|last| last.to != before.open_shards);
         // Nor does it show where people have changed it to what it was, as the run before this one saw it.
         let is_as_known = self.known_before.open_shards == before.open_shards;
         match () {
-            () if is_theirs && is_as_known => self.known_before.settled,
-            () if is_theirs => self.settled_by_anybody,
+            () if is_external && is_as_known => self.known_before.settled,
+            () if is_external => self.settled_by_anybody,
             () => self.settled,
         }
     }
@@ -125,7 +128,7 @@ impl Check {
         self.fails(
             Invariant::OneChangeAStep,
             format!(
-                "{:?} by a look of second {}; the change of second {at} was done at {done}, and no full minute after it \
+                "{:?} by a observation of second {}; the change of second {at} was done at {done}, and no full minute after it \
                  was published before {published}",
                 call.remedy, call.seen.asked
             ),

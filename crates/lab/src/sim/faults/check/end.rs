@@ -52,15 +52,15 @@ impl Check {
         let Verdict::Hold(reason) = verdict else { return false };
         let Situation { kind, max_shards, changes_an_hour, usd_an_hour, .. } = self.situation;
         // Shards of people's are not equal, and loads are what they make of the stream.
-        let is_peoples = !self.changed_by_people.is_empty();
+        let is_external = !self.changed_by_people.is_empty();
         let is_uneven =
-            kind == Kind::HotKey || is_peoples || self.made.iter().any(|made| made.kind == ChangeKind::Split);
+            kind == Kind::HotKey || is_external || self.made.iter().any(|made| made.kind == ChangeKind::Split);
         match reason {
             // Capacity cures none of these: the producer is to change.
             R::HotKey { .. } | R::SplitBudgetSpent(_) | R::NotHealed { .. } => is_uneven,
             // Minutes tell bursts from uneven keys only where shards are told apart.
             R::SkewSuspected(_) => is_uneven || kind == Kind::Bursts,
-            R::MicroBurst => kind == Kind::Bursts || is_peoples,
+            R::MicroBurst => kind == Kind::Bursts || is_external,
             // The limits of a person and of AWS.
             R::AtMaxShards { .. } => max_shards < MANY_SHARDS,
             R::FleetLimit(_) => changes_an_hour < Policy::default().max_changes_per_hour,
@@ -72,7 +72,7 @@ impl Check {
             R::OnDemandAdapting | R::OnDemandCeiling(_) => *mode == CapacityMode::OnDemand,
             R::Refused { .. } | R::RefusedLately { .. } => self.refusals > 0,
             // A person takes our changes back.
-            R::TugOfWar => is_peoples || self.untagged.is_some(),
+            R::TugOfWar => is_external || self.untagged.is_some(),
             _ => false,
         }
     }

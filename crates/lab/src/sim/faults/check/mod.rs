@@ -32,7 +32,8 @@ pub enum Invariant {
     /// daily cap because of people's changes: AWS tells nobody of these.
     NoIllegalCall,
     /// A change leaves less than three seconds after its look was asked for, and that look saw the stream ACTIVE.
-    FreshLook,
+    #[strum(serialize = "fresh_look")]
+    FreshObservation,
     /// Between two changes of capacity by us, the first has settled and one full minute after it was published.
     OneChangeAStep,
     /// A target is no higher than the minutes after the last change need, by what the stream was really offered; and no
@@ -74,7 +75,7 @@ pub(super) struct Seen {
     pub asked: i64,
     /// How old its summary and tags were beyond that, in seconds.
     pub stale: i64,
-    pub look: Observation,
+    pub observation: Observation,
 }
 
 /// A change that has reached AWS.
@@ -96,7 +97,7 @@ pub(super) struct Call<'a> {
 
 /// A change of ours that AWS carries out.
 #[derive(Debug)]
-struct Made {
+struct OwnChange {
     run: u64,
     at: i64,
     done: i64,
@@ -121,7 +122,7 @@ pub(super) struct Check {
     /// When the last change of capacity was done, of ours and of anybody.
     settled: i64,
     settled_by_anybody: i64,
-    made: Vec<Made>,
+    made: Vec<OwnChange>,
     /// When people changed its capacity, deleted its tags, and switched it off.
     changed_by_people: Vec<i64>,
     untagged: Option<i64>,
@@ -203,7 +204,7 @@ impl Check {
         }
     }
 
-    fn made_at(&mut self, at: i64) -> Option<&mut Made> {
+    fn made_at(&mut self, at: i64) -> Option<&mut OwnChange> {
         let near = self.made.iter_mut().filter(|made| (made.at - at).abs() <= SAME_CHANGE);
         near.min_by_key(|made| (made.at - at).abs())
     }
@@ -221,7 +222,7 @@ impl Check {
         if self.writer != run {
             self.known_before = self.known;
         }
-        let open_shards = seen.look.stream.as_ref().map_or(0, |stream| stream.open_shards);
+        let open_shards = seen.observation.stream.as_ref().map_or(0, |stream| stream.open_shards);
         (self.writer, self.known) = (run, Known { open_shards, settled: self.settled_by_anybody });
         let overwritten = self.made.last_mut().filter(|made| made.run != run && seen.asked - seen.stale <= made.at);
         overwritten.into_iter().for_each(|made| made.is_blurred = true);
@@ -238,7 +239,7 @@ impl Check {
         self.must_be_bounded(call)?;
         if let Err(refusal) = call.answer {
             self.refused();
-            return self.must_be_weather(call, refusal);
+            return self.must_be_unforeseeable(call, refusal);
         }
         let Some(done) = call.done else { return Ok(()) };
         let is_known = !self.is_lost && self.is_known(call.seen);
@@ -253,7 +254,16 @@ impl Check {
             (self.settled, self.settled_by_anybody, self.is_lost) = (done, done, false);
         }
         let (_, to) = call.remedy.step();
-        self.made.push(Made { run: call.run, at: self.now, done, kind, to, is_touched: false, is_blurred, counts: 0 });
+        self.made.push(OwnChange {
+            run: call.run,
+            at: self.now,
+            done,
+            kind,
+            to,
+            is_touched: false,
+            is_blurred,
+            counts: 0,
+        });
         Ok(())
     }
 
@@ -287,7 +297,7 @@ impl Check {
     }
 
     /// Whether a person has deleted the memory of a change, or the intent of it.
-    fn is_untagged_since(&self, made: &Made) -> bool {
+    fn is_untagged_since(&self, made: &OwnChange) -> bool {
         self.untagged.is_some_and(|at| at >= made.at - SAME_CHANGE)
     }
 
@@ -313,9 +323,9 @@ impl Check {
 }
 
 /// Whether a look shows the datum of a change.
-fn is_published(made: &Made, seen: &Seen) -> bool {
+fn is_published(made: &OwnChange, seen: &Seen) -> bool {
     let minute = Minute::of(time(made.at));
-    made.counts > 0 && seen.look.traffic.auto_fixes.range(minute.plus(-1)..=minute.plus(1)).next().is_some()
+    made.counts > 0 && seen.observation.traffic.auto_fixes.range(minute.plus(-1)..=minute.plus(1)).next().is_some()
 }
 
 fn is_of_capacity(kind: ChangeKind) -> bool {

@@ -2,7 +2,7 @@
 
 use super::super::check::{self, Broken, Seen};
 use super::super::invocation::{Answer, Call, seconds};
-use super::super::schedule::{On, TROUBLE_ENDS, Trouble};
+use super::super::schedule::{CallKind, TROUBLE_ENDS, Trouble};
 use super::Play;
 use super::runs::Run;
 use crate::rules::Refusal;
@@ -42,7 +42,7 @@ impl Play {
         let on = kind(&call);
         let found = self.troubles.iter().position(|(of, _)| *of == on);
         let trouble = found.map(|n| self.troubles.remove(n).1);
-        self.went_wrong(trouble.map(Trouble::name));
+        self.count_trouble(trouble.map(Trouble::name));
         let patience = match &call {
             Call::Tag { within: Some(within), .. } => seconds(*within),
             Call::Change(_) => PATIENCE.1,
@@ -83,14 +83,14 @@ impl Play {
                 Answer::Refused(refusal())
             }
             Call::Observe => {
-                let seen = self.look(pending);
+                let seen = self.observation(pending);
                 run.seen = Some(seen.clone());
-                Answer::Seen(Box::new(seen.look))
+                Answer::Seen(Box::new(seen.observation))
             }
-            Call::Complete(look, wants) => {
-                let mut look = look.clone();
-                self.world.complete(&mut look, *wants);
-                Answer::Seen(look)
+            Call::Complete(observation, missing) => {
+                let mut observation = observation.clone();
+                self.world.complete(&mut observation, *missing);
+                Answer::Seen(observation)
             }
             Call::Tag { text, .. } => {
                 let answer = self.world.tag(By::Policy, TAG, text);
@@ -127,48 +127,48 @@ impl Play {
         if pending.is_cut && matches!(pending.call, Call::Change(_)) {
             self.check.touched(run.id);
         }
-        self.past.note(&self.world);
-        self.tell(|_| format!("run {}: {}", run.id, brief(&pending.call, &answer)));
+        self.past.record(&self.world);
+        self.trace(|_| format!("run {}: {}", run.id, brief(&pending.call, &answer)));
         pending.answer = if pending.is_cut { Answer::Silence } else { answer };
         Ok(())
     }
 
     /// The four reads of a look are made at moments of their own.
-    fn look(&mut self, pending: &Pending) -> Seen {
+    fn observation(&mut self, pending: &Pending) -> Seen {
         let now = self.world.now();
         let stale = if let Some(Trouble::Stale(seconds)) = pending.trouble { seconds } else { 0 };
-        let mut look = self.world.observe();
-        look.observed_at = time(pending.sent);
+        let mut observation = self.world.observe();
+        observation.observed_at = time(pending.sent);
         let moment = |chance: &mut Chance| chance.between(pending.sent, now) - stale;
-        look.stream = Some(self.past.at(moment(&mut self.chance)).1.clone());
-        look.tags = self.past.at(moment(&mut self.chance)).2.clone();
+        observation.stream = Some(self.past.at(moment(&mut self.chance)).1.clone());
+        observation.tags = self.past.at(moment(&mut self.chance)).2.clone();
         if pending.trouble == Some(Trouble::Refused) {
-            look.limits = None;
+            observation.limits = None;
         }
-        Seen { asked: pending.sent, stale, look }
+        Seen { asked: pending.sent, stale, observation }
     }
 }
 
-fn kind(call: &Call) -> On {
+fn kind(call: &Call) -> CallKind {
     match call {
-        Call::Observe => On::Look,
-        Call::Complete(..) => On::CloserLook,
-        Call::Tag { .. } => On::Tag,
-        Call::Change(_) => On::Change,
-        Call::Count(..) | Call::CountReverted(_) => On::Count,
+        Call::Observe => CallKind::Observe,
+        Call::Complete(..) => CallKind::Complete,
+        Call::Tag { .. } => CallKind::Tag,
+        Call::Change(_) => CallKind::Change,
+        Call::Count(..) | Call::CountReverted(_) => CallKind::Count,
     }
 }
 
 /// A call and its answer in a line.
 fn brief(call: &Call, answer: &Answer) -> String {
     match (call, answer) {
-        (Call::Observe, Answer::Seen(look)) => {
-            let stream = look.stream.as_ref().map(|s| (s.status.as_str(), s.mode.as_str(), s.open_shards));
-            let fixes: Vec<String> = look.traffic.auto_fixes.keys().map(ToString::to_string).collect();
-            let newest = look.traffic.newest(look.observed_at);
-            format!("look: {stream:?} up to {newest}, AutoFix {}; {:?}", fixes.join(" "), look.tags)
+        (Call::Observe, Answer::Seen(observation)) => {
+            let stream = observation.stream.as_ref().map(|s| (s.status.as_str(), s.mode.as_str(), s.open_shards));
+            let fixes: Vec<String> = observation.traffic.auto_fixes.keys().map(ToString::to_string).collect();
+            let newest = observation.traffic.newest(observation.observed_at);
+            format!("look: {stream:?} up to {newest}, AutoFix {}; {:?}", fixes.join(" "), observation.tags)
         }
-        (Call::Complete(_, wants), _) => format!("{wants:?}"),
+        (Call::Complete(_, missing), _) => format!("{missing:?}"),
         _ => format!("{call:?} → {answer:?}"),
     }
 }

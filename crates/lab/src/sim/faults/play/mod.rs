@@ -9,15 +9,15 @@ mod calls;
 mod past;
 mod runs;
 
-use super::super::alarm::{Alarm, Watched};
+use super::super::alarm::{Alarm, AlarmMetric};
 use super::super::chance::{CALLS, Chance};
 use super::super::load::Load;
 use super::super::world::{By, World};
 use super::check::{Broken, Check};
 use super::invocation::{Container, Flaw};
-use super::schedule::{Deed, Delivery, ENDS, Event, LATEST, On, Schedule, TROUBLE_ENDS, Trouble};
-use past::{Past, remember};
-use runs::{Job, Run, Wakes};
+use super::schedule::{Action, CallKind, Delivery, ENDS, Event, LATEST, Schedule, TROUBLE_ENDS, Trouble};
+use past::{Past, apply_earlier_changes};
+use runs::{Job, Run, Trigger};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use unthrottle_core::decision::Verdict;
@@ -48,12 +48,12 @@ pub fn play(schedule: &Schedule) -> Result<Played, Broken> {
 }
 
 /// What happens in it, call by call, each with its time: for a person who looks into a failure.
-pub fn retell(schedule: &Schedule) -> Vec<String> {
+pub fn trace(schedule: &Schedule) -> Vec<String> {
     let mut play = Play::new(schedule, Flaw::None);
-    play.log = Some(vec![]);
+    play.trace = Some(vec![]);
     // How it ends is known.
     let _ = play.run(schedule);
-    play.log.unwrap_or_default()
+    play.trace.unwrap_or_default()
 }
 
 /// The same with runs that do something wrong.
@@ -73,7 +73,7 @@ struct Play {
     chance: Chance,
     check: Check,
     /// What will go wrong with the next calls, and with the next words of the alarm.
-    troubles: Vec<(On, Trouble)>,
+    troubles: Vec<(CallKind, Trouble)>,
     deliveries: Vec<Delivery>,
     queue: Vec<Job>,
     idle: Vec<Rc<Container>>,
@@ -81,7 +81,7 @@ struct Play {
     last: Option<Verdict>,
     played: Played,
     /// What has happened, in words; `None`: nobody wants to know.
-    log: Option<Vec<String>>,
+    trace: Option<Vec<String>>,
 }
 
 impl Play {
@@ -89,12 +89,12 @@ impl Play {
         let situation = &schedule.situation;
         let policy = situation.policy();
         let mut world = World::new(situation.setup(), schedule.seed);
-        remember(&mut world, situation);
+        apply_earlier_changes(&mut world, situation);
         Play {
             past: Past(vec![(0, world.stream(), world.tags().clone())]),
             load: situation.offered(),
             flaw,
-            alarm: Alarm::on(Watched::Writes, &policy),
+            alarm: Alarm::on(AlarmMetric::Writes, &policy),
             policy: Rc::new(policy),
             chance: Chance::new(schedule.seed, CALLS),
             check: Check::new(situation),
@@ -106,7 +106,7 @@ impl Play {
             runs: vec![],
             last: None,
             played: Played::default(),
-            log: None,
+            trace: None,
         }
     }
 
@@ -116,7 +116,7 @@ impl Play {
             self.pass();
             let now = self.world.now();
             while let Some(entry) = entries.next_if(|entry| entry.at <= now) {
-                self.happens(&entry.event);
+                self.apply_event(&entry.event);
             }
             if now == TROUBLE_ENDS {
                 (self.troubles, self.deliveries) = (vec![], vec![]);
@@ -140,10 +140,10 @@ impl Play {
         self.check.ended(self.last.as_ref(), &self.world.stream().mode)
     }
 
-    fn tell(&mut self, what: impl FnOnce(&World) -> String) {
-        if let Some(log) = &mut self.log {
+    fn trace(&mut self, what: impl FnOnce(&World) -> String) {
+        if let Some(trace) = &mut self.trace {
             let now = self.world.now();
-            log.push(format!("{:02}:{:02}  {}", now / 60, now % 60, what(&self.world)));
+            trace.push(format!("{:02}:{:02}  {}", now / 60, now % 60, what(&self.world)));
         }
     }
 
@@ -151,42 +151,44 @@ impl Play {
         self.world.pass(self.load.at(self.world.now()));
         self.check.pass(&self.world);
         if self.past.is_stream_changed(&self.world) {
-            self.past.note(&self.world);
-            self.tell(|world| format!("the stream is {:?} with {} shards", world.stream().status, world.open_shards()));
+            self.past.record(&self.world);
+            self.trace(|world| {
+                format!("the stream is {:?} with {} shards", world.stream().status, world.open_shards())
+            });
         }
     }
 
-    fn happens(&mut self, event: &Event) {
-        self.tell(|_| event.to_string());
+    fn apply_event(&mut self, event: &Event) {
+        self.trace(|_| event.to_string());
         let now = self.world.now();
         match event {
-            Event::Signal(hint) => self.queue.push(Job { at: now, wakes: Wakes::of(*hint, now), tries: 0 }),
+            Event::Signal(signal) => self.queue.push(Job { at: now, trigger: Trigger::of(*signal, now), tries: 0 }),
             Event::Alarm(delivery) => self.deliveries.push(*delivery),
             Event::Next(on, trouble) => self.troubles.push((*on, *trouble)),
-            Event::Person(deed) => self.does(*deed),
+            Event::Person(action) => self.act(*action),
         }
     }
 
     /// What a person does; where AWS refuses it, nothing.
-    fn does(&mut self, deed: Deed) {
+    fn act(&mut self, action: Action) {
         let open = self.world.open_shards();
         let mode = match self.world.stream().mode {
             CapacityMode::Provisioned => CapacityMode::OnDemand,
             _ => CapacityMode::Provisioned,
         };
         let world = &mut self.world;
-        let done = match deed {
-            Deed::Double => world.update_shard_count(By::Others, 2 * open).is_ok(),
-            Deed::Halve => world.update_shard_count(By::Others, open.div_ceil(2)).is_ok(),
-            Deed::AddOne => world.update_shard_count(By::Others, open + 1).is_ok(),
-            Deed::SwitchMode => world.update_stream_mode(By::Others, mode).is_ok(),
-            Deed::Untag => {
+        let done = match action {
+            Action::Double => world.update_shard_count(By::Others, 2 * open).is_ok(),
+            Action::Halve => world.update_shard_count(By::Others, open.div_ceil(2)).is_ok(),
+            Action::AddOne => world.update_shard_count(By::Others, open + 1).is_ok(),
+            Action::SwitchMode => world.update_stream_mode(By::Others, mode).is_ok(),
+            Action::Untag => {
                 world.untag();
                 self.check.untagged();
                 false
             }
-            Deed::SwitchOff | Deed::SwitchOn => {
-                let is_off = deed == Deed::SwitchOff;
+            Action::SwitchOff | Action::SwitchOn => {
+                let is_off = action == Action::SwitchOff;
                 if !is_off {
                     world.untag_one(MODE_TAG);
                 } else if world.tag(By::Others, MODE_TAG, "off").is_err() {
@@ -199,11 +201,11 @@ impl Play {
         if let Some(until) = self.world.updating_until().filter(|_| done) {
             self.check.changed_by_person(until);
         }
-        self.past.note(&self.world);
+        self.past.record(&self.world);
         *self.played.troubles.entry("person").or_default() += 1;
     }
 
-    fn went_wrong(&mut self, what: Option<&'static str>) {
+    fn count_trouble(&mut self, what: Option<&'static str>) {
         if let Some(what) = what {
             *self.played.troubles.entry(what).or_default() += 1;
         }

@@ -10,7 +10,7 @@ use unthrottle_core::observation::Stream;
 use unthrottle_core::policy::MODE_TAG;
 
 /// What unthrottle did to the stream before the run, in its tag, in CloudWatch, and in AWS's own books.
-pub(super) fn remember(world: &mut World, situation: &Situation) {
+pub(super) fn apply_earlier_changes(world: &mut World, situation: &Situation) {
     if situation.kind == Kind::OptedOut {
         let _ = world.tag(By::Others, MODE_TAG, "off");
     }
@@ -44,7 +44,7 @@ impl Past {
         newest != Some((world.is_updating(), world.open_shards()))
     }
 
-    pub(super) fn note(&mut self, world: &World) {
+    pub(super) fn record(&mut self, world: &World) {
         if self.0.len() >= Past::KEPT {
             self.0.remove(0);
         }

@@ -1,11 +1,11 @@
 //! The runs of the Lambda: each goes on by a step whenever its call is answered.
 
 use super::super::check::{Broken, Seen};
-use super::super::invocation::{Container, Failed, Invocation, Line};
-use super::super::schedule::{Delivery, Hint, Trouble};
+use super::super::invocation::{Channel, Container, Failed, Invocation};
+use super::super::schedule::{Delivery, ExtraSignal, Trouble};
 use super::Play;
 use super::calls::Pending;
-use crate::sim::alarm::Watched;
+use crate::sim::alarm::AlarmMetric;
 use crate::sim::ours::{AGAIN_EVERY, STAYS_FOR, SWEEP_AT, SWEEP_EVERY, alarm_signal, throttle_signal};
 use crate::sim::time;
 use crate::sim::world::{self, arn};
@@ -29,13 +29,13 @@ const REFUSED: world::Event = world::Event { operation: "PutRecord", code: "Prov
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Job {
     pub(super) at: i64,
-    pub(super) wakes: Wakes,
+    pub(super) trigger: Trigger,
     pub(super) tries: usize,
 }
 
 /// A signal, with the second that it tells of.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Wakes {
+pub(super) enum Trigger {
     Throttle(i64),
     Alarm(i64, bool),
     Ask,
@@ -49,7 +49,7 @@ pub(super) struct Run {
     pub(super) id: u64,
     pub(super) job: Job,
     future: Pin<Box<dyn Future<Output = Result<Decision, Failed>>>>,
-    pub(super) line: Line,
+    pub(super) channel: Channel,
     pub(super) container: Rc<Container>,
     pub(super) seen: Option<Seen>,
     pub(super) pending: Option<Pending>,
@@ -66,7 +66,7 @@ impl Play {
     /// What the alarm and the schedule send, and the runs that begin.
     pub(super) fn wake(&mut self, now: i64) {
         if let Some(is_raised) = self.alarm.pass(self.world.cloudwatch(), now) {
-            let job = Job { at: now, wakes: Wakes::Alarm(now, is_raised), tries: 0 };
+            let job = Job { at: now, trigger: Trigger::Alarm(now, is_raised), tries: 0 };
             let delivery = (!self.deliveries.is_empty()).then(|| self.deliveries.remove(0));
             self.queue.extend(match delivery {
                 None => vec![job],
@@ -74,10 +74,10 @@ impl Play {
                 Some(Delivery::Twice) => vec![job; 2],
                 Some(Delivery::Late(by)) => vec![Job { at: now + by, ..job }],
             });
-            self.went_wrong(delivery.map(|_| "signal"));
+            self.count_trouble(delivery.map(|_| "signal"));
         }
         if now % SWEEP_EVERY == SWEEP_AT {
-            self.queue.push(Job { at: now, wakes: Wakes::Sweep, tries: 0 });
+            self.queue.push(Job { at: now, trigger: Trigger::Sweep, tries: 0 });
         }
         while let Some(next) = self.queue.iter().position(|job| job.at <= now) {
             let job = self.queue.remove(next);
@@ -86,8 +86,8 @@ impl Play {
     }
 
     fn begin(&mut self, job: Job, now: i64) {
-        let is_due = || self.alarm.is_raised() || pending(self.world.tags(), &self.policy, time(now)).is_some();
-        if matches!(job.wakes, Wakes::Sweep) && !is_due() {
+        let is_pending = || self.alarm.is_raised() || pending(self.world.tags(), &self.policy, time(now)).is_some();
+        if matches!(job.trigger, Trigger::Sweep) && !is_pending() {
             return;
         }
         if self.runs.len() >= CONTAINERS {
@@ -96,17 +96,17 @@ impl Play {
             return;
         }
         self.played.runs += 1;
-        let (line, container) = (Line::default(), self.idle.pop().unwrap_or_default());
+        let (channel, container) = (Channel::default(), self.idle.pop().unwrap_or_default());
         let invocation = Invocation {
-            line: line.clone(),
-            signal: job.wakes.signal(),
+            channel: channel.clone(),
+            signal: job.trigger.signal(),
             policy: self.policy.clone(),
             container: container.clone(),
             flaw: self.flaw,
         };
         let (id, future) = (self.played.runs, Box::pin(invocation.run()));
-        self.tell(|_| format!("run {id} begins: {:?}", job.wakes));
-        self.runs.push(Run { id, job, future, line, container, seen: None, pending: None });
+        self.trace(|_| format!("run {id} begins: {:?}", job.trigger));
+        self.runs.push(Run { id, job, future, channel, container, seen: None, pending: None });
     }
 
     /// Lets the runs go on, each by a step and then the next, until all of them wait.
@@ -146,7 +146,7 @@ impl Play {
                 return Ok(self.crash(run));
             }
         } else if pending.answered_at <= now {
-            run.line.answer(pending.answer);
+            run.channel.answer(pending.answer);
             return Ok(self.poll(run));
         } else {
             run.pending = Some(pending);
@@ -158,15 +158,15 @@ impl Play {
 
     /// Lets a run go on to its next call, or to its end.
     fn poll(&mut self, run: &mut Run) -> Step {
-        run.line.set_now(self.world.now());
+        run.channel.set_now(self.world.now());
         match run.future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Pending => {
-                run.pending = run.line.taken().map(|call| self.send(call));
+                run.pending = run.channel.taken().map(|call| self.send(call));
                 Step::Moved
             }
             Poll::Ready(came) => {
                 self.idle.push(run.container.clone());
-                self.tell(|_| format!("run {} ends: {:?}", run.id, came.as_ref().map(|decision| &decision.verdict)));
+                self.trace(|_| format!("run {} ends: {:?}", run.id, came.as_ref().map(|decision| &decision.verdict)));
                 match came {
                     Ok(decision) if run.seen.is_some() => {
                         self.stay(run, &decision);
@@ -174,7 +174,7 @@ impl Play {
                     }
                     Ok(_) => {}
                     // A person sees the error, and a sweep goes on with the next stream.
-                    Err(_) if matches!(run.job.wakes, Wakes::Ask | Wakes::Sweep | Wakes::Again(_)) => {}
+                    Err(_) if matches!(run.job.trigger, Trigger::Ask | Trigger::Sweep | Trigger::Again(_)) => {}
                     Err(_) => self.try_again(run),
                 }
                 Step::Over
@@ -184,52 +184,52 @@ impl Play {
 
     /// A sweep looks again at what is under way.
     fn stay(&mut self, run: &Run, decision: &Decision) {
-        let began = match run.job.wakes {
-            Wakes::Sweep => run.job.at,
-            Wakes::Again(began) => began,
+        let began = match run.job.trigger {
+            Trigger::Sweep => run.job.at,
+            Trigger::Again(began) => began,
             _ => return,
         };
         let at = run.job.at + AGAIN_EVERY;
         if decision.is_under_way() && at < began + STAYS_FOR {
-            self.queue.push(Job { at, wakes: Wakes::Again(began), tries: 0 });
+            self.queue.push(Job { at, trigger: Trigger::Again(began), tries: 0 });
         }
     }
 
     fn crash(&mut self, run: &Run) -> Step {
-        self.tell(|_| format!("run {} dies", run.id));
+        self.trace(|_| format!("run {} dies", run.id));
         self.check.touched(run.id);
-        if !matches!(run.job.wakes, Wakes::Ask) {
+        if !matches!(run.job.trigger, Trigger::Ask) {
             self.try_again(run);
         }
         Step::Over
     }
 
     fn try_again(&mut self, run: &Run) {
-        let Job { wakes, tries, .. } = run.job;
+        let Job { trigger, tries, .. } = run.job;
         // Of a sweep that has stayed, all is tried again.
-        let wakes = if matches!(wakes, Wakes::Again(_)) { Wakes::Sweep } else { wakes };
+        let trigger = if matches!(trigger, Trigger::Again(_)) { Trigger::Sweep } else { trigger };
         if let Some(after) = TRIED_AGAIN_AFTER.get(tries) {
-            self.queue.push(Job { at: self.world.now() + after, wakes, tries: tries + 1 });
+            self.queue.push(Job { at: self.world.now() + after, trigger, tries: tries + 1 });
         }
     }
 }
 
-impl Wakes {
-    pub(super) fn of(hint: Hint, now: i64) -> Wakes {
-        match hint {
-            Hint::Throttle(ago) => Wakes::Throttle(now - ago),
-            Hint::Alarm(ago) => Wakes::Alarm(now - ago, true),
-            Hint::Ask => Wakes::Ask,
-            Hint::Sweep => Wakes::Sweep,
+impl Trigger {
+    pub(super) fn of(signal: ExtraSignal, now: i64) -> Trigger {
+        match signal {
+            ExtraSignal::Throttle(ago) => Trigger::Throttle(now - ago),
+            ExtraSignal::Alarm(ago) => Trigger::Alarm(now - ago, true),
+            ExtraSignal::Ask => Trigger::Ask,
+            ExtraSignal::Sweep => Trigger::Sweep,
         }
     }
 
     fn signal(self) -> Signal {
         match self {
-            Wakes::Alarm(at, is_raised) => alarm_signal(&arn(), time(at), Watched::Writes, is_raised),
-            Wakes::Ask => Signal::Ask(Ask { stream: arn(), mode: None, message: None, undo: None }),
-            Wakes::Sweep | Wakes::Again(_) => Signal::Sweep(arn()),
-            Wakes::Throttle(at) => throttle_signal(&arn(), time(at), REFUSED),
+            Trigger::Alarm(at, is_raised) => alarm_signal(&arn(), time(at), AlarmMetric::Writes, is_raised),
+            Trigger::Ask => Signal::Ask(Ask { stream: arn(), mode: None, message: None, undo: None }),
+            Trigger::Sweep | Trigger::Again(_) => Signal::Sweep(arn()),
+            Trigger::Throttle(at) => throttle_signal(&arn(), time(at), REFUSED),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! How a seed makes a schedule.
 
 use super::situation::MANY_SHARDS;
-use super::{Deed, Delivery, Entry, Event, Hint, Kind, On, Schedule, Situation, TROUBLE_ENDS, Trouble};
+use super::{Action, CallKind, Delivery, Entry, Event, ExtraSignal, Kind, Schedule, Situation, TROUBLE_ENDS, Trouble};
 use crate::sim::chance::{Chance, FAULTS};
 use unthrottle_core::cost::Prices;
 use unthrottle_core::policy::Policy;
@@ -14,7 +14,7 @@ impl Schedule {
         let situation = Situation::drawn(&mut chance);
         let mut entries = vec![];
         for _ in 0..chance.between(1, 4) {
-            crowd(&mut entries, &mut chance);
+            signals_at_once(&mut entries, &mut chance);
         }
         for _ in 0..chance.between(0, 2) {
             let at = chance.between(0, TROUBLE_ENDS - 1);
@@ -22,7 +22,7 @@ impl Schedule {
         }
         for _ in 0..[0, 0, 1, 1, 2, 3][pick(&mut chance, 6)] {
             let at = chance.between(0, TROUBLE_ENDS - 1);
-            entries.push(Entry { at, event: Event::Person(Deed::drawn(&mut chance)) });
+            entries.push(Entry { at, event: Event::Person(Action::drawn(&mut chance)) });
         }
         entries.sort_by_key(|entry| entry.at);
         Schedule { seed: own, situation: situation.bounded(&mut chance), entries }
@@ -30,12 +30,12 @@ impl Schedule {
 }
 
 /// Two to four signals within a few seconds, and what goes wrong meanwhile.
-fn crowd(entries: &mut Vec<Entry>, chance: &mut Chance) {
+fn signals_at_once(entries: &mut Vec<Entry>, chance: &mut Chance) {
     // Two throttled minutes are published by then: most runs of the crowd have something to decide on.
     let start = chance.between(150, TROUBLE_ENDS - 60);
     for _ in 0..chance.between(2, 4) {
         let at = start + chance.between(0, 4);
-        entries.push(Entry { at, event: Event::Signal(Hint::drawn(chance)) });
+        entries.push(Entry { at, event: Event::Signal(ExtraSignal::drawn(chance)) });
     }
     for _ in 0..chance.between(0, 3) {
         let at = (start - chance.between(0, 30)).max(0);
@@ -44,7 +44,7 @@ fn crowd(entries: &mut Vec<Entry>, chance: &mut Chance) {
     }
     if chance.fraction() < 0.15 {
         let at = start + chance.between(0, 90);
-        entries.push(Entry { at, event: Event::Person(Deed::drawn(chance)) });
+        entries.push(Entry { at, event: Event::Person(Action::drawn(chance)) });
     }
 }
 
@@ -53,16 +53,24 @@ fn pick(chance: &mut Chance, of: i64) -> usize {
     usize::try_from(chance.between(0, of - 1)).unwrap_or_default()
 }
 
-fn trouble(chance: &mut Chance) -> (On, Trouble) {
+fn trouble(chance: &mut Chance) -> (CallKind, Trouble) {
     use Trouble::{AnswerLost, CrashAfter, CrashBefore, Failed, Refused, Slow, Stale, Twice};
-    let on = [On::Look, On::CloserLook, On::Tag, On::Tag, On::Change, On::Change, On::Count][pick(chance, 7)];
+    let on = [
+        CallKind::Observe,
+        CallKind::Complete,
+        CallKind::Tag,
+        CallKind::Tag,
+        CallKind::Change,
+        CallKind::Change,
+        CallKind::Count,
+    ][pick(chance, 7)];
     let seconds = chance.between(1, 6);
     let trouble = [CrashBefore, CrashAfter, AnswerLost, Failed, Refused, Slow(seconds), Slow(seconds)][pick(chance, 7)];
     let is_other = chance.fraction() < 0.3;
     match on {
         // A summary from before the shortest change is what no look's age can tell of.
-        On::Look if is_other => (on, Stale(chance.between(1, 2))),
-        On::Tag if is_other => (on, Twice),
+        CallKind::Observe if is_other => (on, Stale(chance.between(1, 2))),
+        CallKind::Tag if is_other => (on, Twice),
         _ => (on, trouble),
     }
 }
@@ -104,10 +112,17 @@ impl Situation {
     }
 }
 
-impl Hint {
-    fn drawn(chance: &mut Chance) -> Hint {
+impl ExtraSignal {
+    fn drawn(chance: &mut Chance) -> ExtraSignal {
         let ago = chance.between(1, 400);
-        [Hint::Throttle(ago), Hint::Throttle(ago), Hint::Alarm(ago), Hint::Ask, Hint::Ask, Hint::Sweep][pick(chance, 6)]
+        [
+            ExtraSignal::Throttle(ago),
+            ExtraSignal::Throttle(ago),
+            ExtraSignal::Alarm(ago),
+            ExtraSignal::Ask,
+            ExtraSignal::Ask,
+            ExtraSignal::Sweep,
+        ][pick(chance, 6)]
     }
 }
 
@@ -117,9 +132,9 @@ impl Delivery {
     }
 }
 
-impl Deed {
-    fn drawn(chance: &mut Chance) -> Deed {
-        use Deed::{AddOne, Double, Halve, SwitchMode, SwitchOff, SwitchOn, Untag};
+impl Action {
+    fn drawn(chance: &mut Chance) -> Action {
+        use Action::{AddOne, Double, Halve, SwitchMode, SwitchOff, SwitchOn, Untag};
         [Double, Halve, AddOne, SwitchMode, Untag, Untag, SwitchOff, SwitchOn][pick(chance, 8)]
     }
 }

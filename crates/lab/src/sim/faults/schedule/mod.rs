@@ -36,18 +36,18 @@ pub struct Entry {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// A signal arrives beside those of the alarm and the sweep.
-    Signal(Hint),
+    Signal(ExtraSignal),
     /// What becomes of the next word of the alarm.
     Alarm(Delivery),
     /// What goes wrong with the next call of this kind, whoever makes it.
-    Next(On, Trouble),
+    Next(CallKind, Trouble),
     /// What a person does.
-    Person(Deed),
+    Person(Action),
 }
 
 /// A signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Hint {
+pub enum ExtraSignal {
     /// CloudTrail tells of a call that was throttled so many seconds ago.
     Throttle(i64),
     /// The alarm is raised; it was so many seconds ago.
@@ -72,11 +72,13 @@ pub enum Delivery {
 /// A kind of call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::Display)]
 #[strum(serialize_all = "snake_case")]
-pub enum On {
+pub enum CallKind {
     /// The reads of a look.
-    Look,
+    #[strum(serialize = "look")]
+    Observe,
     /// The reads of a closer look.
-    CloserLook,
+    #[strum(serialize = "closer_look")]
+    Complete,
     /// `TagResource`.
     Tag,
     /// The change itself.
@@ -108,14 +110,14 @@ pub enum Trouble {
 
 /// What a person does to the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Deed {
+pub enum Action {
     /// Doubles its shards.
     Double,
     /// Halves them.
     Halve,
     /// Adds one.
     AddOne,
-    /// Switches its capacity mode to the other one.
+    /// AlwaysSwitches its capacity mode to the other one.
     SwitchMode,
     /// Deletes all its tags, as Terraform does.
     Untag,

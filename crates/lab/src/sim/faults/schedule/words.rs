@@ -1,6 +1,6 @@
 //! A schedule as text.
 
-use super::{Deed, Delivery, Event, Hint, Schedule, Situation, Trouble};
+use super::{Action, Delivery, Event, ExtraSignal, Schedule, Situation, Trouble};
 use std::fmt;
 
 impl fmt::Display for Schedule {
@@ -32,15 +32,15 @@ impl fmt::Display for Situation {
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Event::Signal(Hint::Throttle(ago)) => write!(f, "signal: a call was throttled {ago} s ago"),
-            Event::Signal(Hint::Alarm(ago)) => write!(f, "signal: the alarm was raised {ago} s ago"),
-            Event::Signal(Hint::Ask) => f.write_str("signal: a person asks"),
-            Event::Signal(Hint::Sweep) => f.write_str("signal: the sweep finds the stream"),
+            Event::Signal(ExtraSignal::Throttle(ago)) => write!(f, "signal: a call was throttled {ago} s ago"),
+            Event::Signal(ExtraSignal::Alarm(ago)) => write!(f, "signal: the alarm was raised {ago} s ago"),
+            Event::Signal(ExtraSignal::Ask) => f.write_str("signal: a person asks"),
+            Event::Signal(ExtraSignal::Sweep) => f.write_str("signal: the sweep finds the stream"),
             Event::Alarm(Delivery::Lost) => f.write_str("the alarm's next word is lost"),
             Event::Alarm(Delivery::Twice) => f.write_str("the alarm's next word arrives twice"),
             Event::Alarm(Delivery::Late(by)) => write!(f, "the alarm's next word arrives {by} s late"),
             Event::Next(on, trouble) => write!(f, "the next {on}: {trouble}"),
-            Event::Person(deed) => write!(f, "a person {deed}"),
+            Event::Person(action) => write!(f, "a person {action}"),
         }
     }
 }
@@ -60,16 +60,16 @@ impl fmt::Display for Trouble {
     }
 }
 
-impl fmt::Display for Deed {
+impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Deed::Double => "doubles the shards",
-            Deed::Halve => "halves the shards",
-            Deed::AddOne => "adds a shard",
-            Deed::SwitchMode => "switches the capacity mode",
-            Deed::Untag => "deletes the tags",
-            Deed::SwitchOff => "sets unthrottle.mode=off",
-            Deed::SwitchOn => "deletes unthrottle.mode",
+            Action::Double => "doubles the shards",
+            Action::Halve => "halves the shards",
+            Action::AddOne => "adds a shard",
+            Action::SwitchMode => "switches the capacity mode",
+            Action::Untag => "deletes the tags",
+            Action::SwitchOff => "sets unthrottle.mode=off",
+            Action::SwitchOn => "deletes unthrottle.mode",
         })
     }
 }
