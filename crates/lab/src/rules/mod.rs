@@ -1,8 +1,8 @@
-//! AWS's limits for a Kinesis stream, as its documents state them: what a shard takes and gives in a second, which
-//! changes AWS refuses, and with which words.
+//! AWS's limits for a Kinesis stream, as AWS documents them: the capacity of a shard, the changes that AWS refuses, and
+//! AWS's words for a refusal.
 //!
-//! The local account (`local`) and the simulator (`sim`) both enforce these rules. `decide` has its own copy on purpose:
-//! an error in one of the two then shows as a refused change.
+//! The local account (`local`) and the simulator (`sim`) both enforce these rules. `decide` has its own copy on
+//! purpose: an error in one copy shows as a refused change.
 
 mod capacity;
 mod changes;

@@ -1,16 +1,17 @@
-//! The alarms of a stream, as `template.yaml` deploys them: they tell of a change of state, and of nothing else.
+//! The alarms of a stream, as `template.yaml` deploys them. They notify the function of each change of state, and of
+//! nothing else.
 
 use super::cloudwatch::CloudWatch;
 use unthrottle_core::observation::Minute;
 use unthrottle_core::policy::Policy;
 
-/// CloudWatch looks at an alarm with a period of a minute once a minute, in seconds.
+/// CloudWatch evaluates an alarm with a period of a minute once a minute, in seconds.
 const EVERY: i64 = 60;
 
-/// From the change of state to the function: EventBridge and Lambda take "seconds".
+/// Seconds from the change of state to the function: EventBridge and Lambda take "seconds".
 const DELIVERED_IN: i64 = 2;
 
-/// What an alarm watches.
+/// The metric of an alarm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AlarmMetric {
     /// Refused records.
@@ -28,23 +29,23 @@ const OLD_MS: f64 = 12.0 * 3_600_000.0;
 #[derive(Clone, Debug)]
 pub struct Alarm {
     metric: AlarmMetric,
-    /// Of so many minutes (`EvaluationPeriods`)…
+    /// `EvaluationPeriods`, in minutes.
     window: i64,
-    /// … so many have a refused record (`DatapointsToAlarm`).
+    /// `DatapointsToAlarm`: the minutes of the window that must breach.
     confirm: usize,
     is_raised: bool,
-    /// A change of state that is on its way: when it arrives, and the state.
+    /// The change of state that is on its way: its arrival, in seconds of the run, and the new state.
     on_its_way: Option<(i64, bool)>,
 }
 
 impl Alarm {
-    /// With the template's parameters, which are those of the policy.
+    /// An alarm with the template's parameters, which are also settings of the policy.
     pub fn on(metric: AlarmMetric, policy: &Policy) -> Alarm {
         let (window, confirm) = (i64::from(policy.window_minutes), policy.confirm_minutes as usize);
         Alarm { metric, window, confirm, is_raised: false, on_its_way: None }
     }
 
-    /// What it watches.
+    /// The metric of the alarm.
     pub fn metric(&self) -> AlarmMetric {
         self.metric
     }
@@ -54,8 +55,8 @@ impl Alarm {
         self.is_raised
     }
 
-    /// A second passes. Gives the new state when word of it arrives: `true` for ALARM. A minute without a datapoint breaches
-    /// nothing (`TreatMissingData: notBreaching`).
+    /// Passes a second. Returns the new state when its notification arrives: `true` for ALARM. A minute without a
+    /// datapoint breaches nothing (`TreatMissingData: notBreaching`).
     pub fn pass(&mut self, cloudwatch: &CloudWatch, now: i64) -> Option<bool> {
         if now % EVERY == 0 {
             let is_raised = self.is_breached(cloudwatch, now);
@@ -81,7 +82,7 @@ impl Alarm {
         }
     }
 
-    /// Whether enough of the minutes from `first` on breach. They come the newest first.
+    /// Whether enough of the minutes from `first` on breach. The newest minute comes first.
     fn is_reached(&self, minutes: impl Iterator<Item = (Minute, bool)>, first: Minute) -> bool {
         let window = minutes.take_while(|(minute, _)| *minute >= first);
         window.filter(|(_, breaches)| *breaches).count() >= self.confirm
@@ -99,7 +100,7 @@ mod tests {
         Policy { confirm_minutes: 2, ..Policy::default() }
     }
 
-    /// When the alarm tells what, if the minutes refuse so many records each.
+    /// The notifications and their seconds, for minutes with these refused records.
     fn notified(throttled: &[u64]) -> Vec<(i64, bool)> {
         let (mut cloudwatch, mut alarm) = (CloudWatch::new(1, 100), Alarm::on(AlarmMetric::Writes, &twice()));
         let mut notified = vec![];
@@ -120,7 +121,7 @@ mod tests {
         let notified = notified(&[0, 0, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9]);
         let states: Vec<bool> = notified.iter().map(|(_, state)| *state).collect();
         assert_eq!(states, [true, false], "{notified:?}");
-        // The second throttled minute ends at 240 s, and is published one to three minutes later.
+        // The second throttled minute ends at 240 s. CloudWatch publishes it one to three minutes later.
         assert!((300..=482).contains(&notified[0].0), "{notified:?}");
     }
 

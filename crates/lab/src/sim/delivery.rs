@@ -1,11 +1,12 @@
-//! How word of a throttle gets to a policy: in fair weather at once, in foul weather late, twice, or never.
+//! The delivery of alarms and events to a policy: reliable, or lossy.
 
 use super::chance::{Chance, DELIVERY};
 
-/// What becomes of alarms and events on their way. The schedule of a sweep is not among them.
+/// How alarms and events are delivered. The schedule of the sweep is always reliable.
+/// The words `fair` and `foul` are the values of the arena's `--weather` and of its JSON.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, strum::Display, strum::EnumString, strum::VariantNames)]
 pub enum DeliveryQuality {
-    /// Each arrives, once.
+    /// Each arrives once, in time.
     #[default]
     #[strum(serialize = "fair")]
     Reliable,
@@ -14,41 +15,46 @@ pub enum DeliveryQuality {
     Lossy,
 }
 
-/// From a refused call to the function, in seconds, in fair weather: CloudTrail's events reach EventBridge "within seconds"
-/// (Cloud Custodian's documents), and a function starts in less than one.
+/// The name by which the command line imports [`DeliveryQuality`].
+pub use DeliveryQuality as Weather;
+
+/// Seconds from a refused call to the function, with reliable delivery: CloudTrail's events reach EventBridge "within
+/// seconds" (Cloud Custodian's documentation), and a function starts in less than one second.
 pub const EVENT_AFTER: i64 = 5;
 
-/// Of foul weather: so many are lost.
+/// The share of lost events with lossy delivery.
 const LOST: f64 = 0.3;
-/// Of those that are not: so many come a second time.
+/// The share of the other events that arrive twice.
 const TWICE: f64 = 0.3;
-/// In seconds, at most, each for itself: CloudTrail delivers "about 5 minutes" after a call on average.
+/// The longest delay of an event, in seconds: CloudTrail delivers "about 5 minutes" after a call on average.
 const LATE_BY: i64 = 10 * 60;
 
-/// What is on its way to one policy.
+/// The events on their way to one policy.
 #[derive(Debug)]
 pub struct Delivery<T> {
     quality: DeliveryQuality,
     chance: Chance,
-    /// When it arrives, and what.
+    /// Each event with its arrival, in seconds of the run.
     sent: Vec<(i64, T)>,
 }
 
 impl<T: Clone> Delivery<T> {
-    /// Nothing is on its way.
+    /// Creates a delivery with no event on its way.
     pub fn new(quality: DeliveryQuality, seed: u64) -> Delivery<T> {
         Delivery { quality, chance: Chance::new(seed, DELIVERY), sent: vec![] }
     }
 
-    /// Something is told that arrives at second `at` of the run if nothing is in its way.
+    /// Sends an event. With reliable delivery it arrives at second `at` of the run.
     pub fn send(&mut self, at: i64, item: T) {
         if self.quality == DeliveryQuality::Reliable {
             return self.sent.push((at, item));
         }
-        let times = match () {
-            () if self.chance.fraction() < LOST => 0,
-            () if self.chance.fraction() < TWICE => 2,
-            () => 1,
+        let times = if self.chance.fraction() < LOST {
+            0
+        } else if self.chance.fraction() < TWICE {
+            2
+        } else {
+            1
         };
         for _ in 0..times {
             let late = self.chance.between(0, LATE_BY);
@@ -56,7 +62,7 @@ impl<T: Clone> Delivery<T> {
         }
     }
 
-    /// What has arrived by second `now`.
+    /// Removes and returns the events that have arrived by second `now`.
     pub fn arrived(&mut self, now: i64) -> Vec<T> {
         self.sent.extract_if(.., |(at, _)| *at <= now).map(|(_, item)| item).collect()
     }
@@ -73,12 +79,12 @@ mod tests {
     }
 
     #[test]
-    fn in_fair_weather_each_arrives_once_and_in_time() {
+    fn reliable_delivery_delivers_each_event_once_and_in_time() {
         assert!(arrivals(DeliveryQuality::Reliable).into_iter().eq((0..1_000).map(|n| (i64::from(n), n))));
     }
 
     #[test]
-    fn in_foul_weather_some_are_lost_late_twice_or_out_of_order() {
+    fn lossy_delivery_loses_delays_repeats_and_reorders_events() {
         let arrivals = arrivals(DeliveryQuality::Lossy);
         let times = |n: u32| arrivals.iter().filter(|(_, item)| *item == n).count();
         let lost = (0..1_000).filter(|n| times(*n) == 0).count();

@@ -17,7 +17,7 @@ pub enum Load {
     },
     /// Grows by doubling, evenly within each doubling, and then stays.
     Growth {
-        /// SimulatedAccount the beginning.
+        /// At the beginning.
         from: f64,
         /// How often it doubles.
         doublings: u32,
@@ -26,9 +26,9 @@ pub enum Load {
     },
     /// Rises from midnight to noon and falls again, smoothly.
     Day {
-        /// SimulatedAccount midnight.
+        /// At midnight.
         low: f64,
-        /// SimulatedAccount noon.
+        /// At noon.
         high: f64,
     },
     /// High for the last seconds of each period.

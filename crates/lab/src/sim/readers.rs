@@ -14,7 +14,7 @@ const KEEPS_UP_MS: f64 = 500.0;
 /// Applications that each poll every shard once a second, as the KCL and Lambda do, and read everything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Readers {
-    /// SimulatedAccount the beginning.
+    /// At the beginning.
     pub first: u32,
     /// From [`Readers::at`] on.
     pub then: u32,

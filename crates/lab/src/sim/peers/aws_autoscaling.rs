@@ -16,7 +16,7 @@ use super::{Alarm, Fill, Window};
 
 /// Five of five periods of five minutes (`SCALE_UP_EVALUATION_PERIOD`, `SCALE_UP_DATAPOINTS_REQUIRED`).
 const UP: Window = Window { period: 5, of: 5, confirm: 5, fill: Fill::Zero };
-/// SimulatedAccount least so much of the stream in them (`SCALE_UP_THRESHOLD`).
+/// At least so much of the stream in them (`SCALE_UP_THRESHOLD`).
 const UP_FROM: f64 = 0.75;
 /// 57 of 60 (`SCALE_DOWN_EVALUATION_PERIOD`, `SCALE_DOWN_DATAPOINTS_REQUIRED`).
 const DOWN: Window = Window { period: 5, of: 60, confirm: 57, fill: Fill::Zero };

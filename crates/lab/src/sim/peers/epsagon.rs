@@ -17,11 +17,11 @@ use super::{Alarm, Fill, LAMBDA_RETRIES, Window, used};
 
 /// One period of five minutes.
 const UP: Window = Window { period: 5, of: 1, confirm: 1, fill: Fill::Zero };
-/// SimulatedAccount least so much of the stream in it.
+/// At least so much of the stream in it.
 const UP_FROM: f64 = 0.75;
 /// A day of them.
 const DOWN: Window = Window { period: 5, of: 288, confirm: 288, fill: Fill::Zero };
-/// SimulatedAccount most so much in each of them.
+/// At most so much in each of them.
 const DOWN_TO: f64 = 0.25;
 
 /// Its calls to rewrite the alarms: one `DescribeAlarms`, two `PutMetricAlarm`, two `SetAlarmState`.

@@ -14,11 +14,11 @@ use super::super::arena::Contender;
 use super::super::world::{By, World};
 use super::{EVALUATED_EVERY, Fill, LAMBDA_RETRIES, Window, used};
 
-/// SimulatedAccount least this share of the stream in each of the last five minutes: up.
+/// At least this share of the stream in each of the last five minutes: up.
 const UP_FROM: f64 = 0.7;
 /// See [`UP_FROM`].
 const UP: Window = Window { period: 1, of: 5, confirm: 5, fill: Fill::Repeat };
-/// SimulatedAccount most this share in each of the last sixty: down. The threshold for up less 0.35.
+/// At most this share in each of the last sixty: down. The threshold for up less 0.35.
 const DOWN_TO: f64 = UP_FROM - 0.35;
 /// See [`DOWN_TO`].
 const DOWN: Window = Window { period: 1, of: 60, confirm: 60, fill: Fill::Repeat };

@@ -117,7 +117,7 @@ pub enum Action {
     Halve,
     /// Adds one.
     AddOne,
-    /// AlwaysSwitches its capacity mode to the other one.
+    /// Switches its capacity mode to the other one.
     SwitchMode,
     /// Deletes all its tags, as Terraform does.
     Untag,
