@@ -1,9 +1,9 @@
-//! What is sent in one minute of the past.
+//! The load of one minute of the past.
 
 use super::Passed;
 use crate::rules::{WRITE_BYTES_A_SECOND, WRITE_RECORDS_A_SECOND};
 
-/// What is sent in a minute: at one rate for so many seconds, then the rest of what was accepted.
+/// The load of a minute: one rate for a number of seconds, and then the rest of the accepted records.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Load {
     pub(super) record_bytes: u64,
@@ -19,7 +19,7 @@ impl Load {
         let Passed { records: accepted, throttled, .. } = *passed;
         let even = Load { record_bytes, accepted, rate: (accepted + throttled) / 60.0, seconds: 60.0, rest: 0.0 };
         let capacity = even.of_shard() * f64::from(shards);
-        // Whole seconds in which the shards of then were full; all of them at most, and one at least.
+        // The seconds in which the stream's real shards were full: at least one, at most all.
         let full = (accepted / capacity).floor().max(1.0);
         if throttled <= 0.0 || full >= 60.0 {
             return even;
@@ -28,12 +28,12 @@ impl Load {
         Load { rate: (taken + throttled) / full, seconds: full, rest: accepted - taken, ..even }
     }
 
-    /// Records that a shard takes of this size in a second.
+    /// Records of this size that a shard accepts in a second.
     pub(super) fn of_shard(&self) -> f64 {
         (WRITE_BYTES_A_SECOND / self.record_bytes).clamp(1, WRITE_RECORDS_A_SECOND) as f64
     }
 
-    /// Records in that second of the minute.
+    /// Records in a second of the minute.
     pub(super) fn at(&self, second: u32) -> f64 {
         match f64::from(second) - self.seconds {
             ..0.0 => self.rate,
@@ -42,7 +42,7 @@ impl Load {
         }
     }
 
-    /// Records of its fastest second.
+    /// Records of the busiest second.
     pub(super) fn fastest(&self) -> f64 {
         self.rate.max(self.rest)
     }

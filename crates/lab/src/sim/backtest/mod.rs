@@ -1,18 +1,18 @@
-//! What policies would have made of a stream's past, from what CloudWatch keeps of it.
+//! The effect that a policy would have had on a stream's past, from the metrics that CloudWatch keeps.
 //!
-//! What was really offered is not known: accepted records are the least that it can have been, accepted and refused ones
-//! together the most, since a record that was sent again counts again. The most is what is sent here, and nothing is sent
-//! again: its retries are in it. Where fewer retries were needed, less would have been sent, so a policy that cures
-//! throttling is shown to need rather too much than too little.
+//! CloudWatch does not keep the offered load. Accepted records are its lower bound. Accepted and refused records
+//! together are its upper bound, since a record that was sent again counts again. The backtest sends the upper bound,
+//! and retries nothing: the retries are in it. A policy that cures throttling would have met fewer retries. So the
+//! backtest shows a need that is too large rather than too small.
 //!
-//! A minute's sums hide its seconds and its keys. A minute that was refused something is sent so that the shards of then
-//! accept and refuse just what they did: as fast as it takes from its beginning on. So a policy sees the same metrics as it
-//! would have seen then, until it changes something. Uneven keys, which more shards may not help, are taken for such
-//! bursts, which they do.
+//! The sums of a minute hide its seconds and its keys. The backtest sends a throttled minute so that the stream's real
+//! shards accept and refuse the same numbers as then: full shards from the beginning of the minute on. So a policy sees
+//! the same metrics as in the past, until it changes something. The backtest takes uneven keys for such bursts. More
+//! shards help with bursts, but may not help with uneven keys.
 //!
-//! - here: the policies that can be tried on a past, and what they did hour by hour.
-//! - `history`: the past, and what is known of the demand in it.
-//! - `load`: what is sent in a minute.
+//! - here: the policies that can be tried on a past, and their effect hour by hour.
+//! - `history`: the past, and the bounds of its demand.
+//! - `load`: the records that are sent in a minute.
 
 mod history;
 mod load;
@@ -34,20 +34,21 @@ use unthrottle_core::cost::Prices;
 use unthrottle_core::observation::CapacityMode;
 use unthrottle_core::policy::{Mode, Policy, Scope};
 
-/// Keys of the simulated producers, at equal distances: a shard has one more than another at most, which is below one per
-/// cent of what it has on up to 600 shards.
+/// Keys of the simulated producers, at equal distances. A shard has at most one key more than another. On up to 600
+/// shards this is below one per cent of a shard's keys.
 const KEYS: u32 = 1 << 16;
 
-/// The fewest shards of an on-demand stream: a new one takes 4 MB/s (docs.aws.amazon.com/streams/latest/dev/how-do-i-size-a-stream.html).
+/// The fewest shards of an on-demand stream: a new stream accepts 4 MB/s
+/// (docs.aws.amazon.com/streams/latest/dev/how-do-i-size-a-stream.html).
 const LEAST_ON_DEMAND: u32 = 4;
 
-/// What is left to chance, such as CloudWatch's delays, is drawn from it: any number would do.
+/// The seed of all chances, such as CloudWatch's delays: any number would do.
 const SEED: u64 = 1;
 
-/// A record's size, in bytes, before any is known. It is not used for anything but what nobody wrote.
+/// A record's size, in bytes, before the first record. Only minutes without records use it.
 const ANY_SIZE: u64 = 1024;
 
-/// The stream that the past is taken to have happened to.
+/// The stream at the beginning of the past.
 #[derive(Clone, Debug)]
 pub struct Before {
     /// Open shards.
@@ -56,34 +57,34 @@ pub struct Before {
     pub mode: CapacityMode,
 }
 
-/// Who looks after the stream.
+/// A policy that scales the stream.
 #[derive(Clone, Debug)]
 pub enum Backtested {
-    /// Nobody.
+    /// No scaling.
     AsItWas,
     /// unthrottle with these settings.
     Ours(Box<Policy>),
-    /// Nobody, and it is in on-demand mode.
+    /// No scaling, in on-demand mode.
     OnDemand,
-    /// Nobody, and it has so many shards.
+    /// No scaling, with this number of shards.
     Static(u32),
 }
 
-/// An hour in which something happened.
+/// An hour with a change or a refusal.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Hour {
-    /// Its number from the first on, which begins with the past.
+    /// Its number, counted from the first hour of the past.
     pub number: usize,
-    /// What was decided in it, in its order.
+    /// The decisions in it, in their order.
     pub marks: Vec<Mark>,
-    /// Refusals as they were.
+    /// Refusals in the past.
     pub then: f64,
     /// Refusals in the simulation.
     pub now: u64,
 }
 
 impl History {
-    /// Lets somebody look after the stream. `passed` is called once for each hour that is over.
+    /// Runs a policy on the past. Calls `passed` once after each hour.
     pub fn run(&self, before: &Before, who: &Backtested, prices: &Prices, mut passed: impl FnMut()) -> Run {
         let mut world = World::new(who.setup(before), SEED).with_prices(prices.clone());
         let mut contender = who.contender();
@@ -100,7 +101,7 @@ impl History {
         Run { score: world.score(), timeline: world.timeline().clone() }
     }
 
-    /// The hours in which a run of this past changed something, or in which something was refused then or in it.
+    /// The hours with a change in the run, or with a refusal in the past or in the run.
     pub fn hours(&self, timeline: &Timeline) -> Vec<Hour> {
         let hours = self.minutes.chunks(60).zip(timeline.minutes().chunks(60)).enumerate();
         let hours = hours.map(|(number, (passed, slices))| Hour {
@@ -115,24 +116,24 @@ impl History {
 }
 
 impl Backtested {
-    /// These settings, but that this stream may be changed: what would have come of it is what is asked.
+    /// The same settings, with permission to change this stream: the backtest asks for the effect of changes.
     pub fn allowed(policy: &Policy) -> Policy {
         Policy { mode: Mode::Heal, scope: Scope::All, ..policy.clone() }
     }
 
-    /// unthrottle as it is set up, and allowed to change the stream.
+    /// unthrottle with its settings, and with permission to change the stream.
     pub fn ours(policy: &Policy) -> Backtested {
         Backtested::Ours(Box::new(Backtested::allowed(policy)))
     }
 
-    /// The same, and what it raised is given back.
+    /// unthrottle as in [`Backtested::ours`], with restore.
     pub fn ours_restoring(policy: &Policy) -> Backtested {
         let hours = policy.restore_after_hours;
         let restore_after_hours = if hours == 0 { RESTORE_AFTER_HOURS } else { hours };
         Backtested::ours(&Policy { restore_after_hours, ..policy.clone() })
     }
 
-    /// Calm hours before it gives back what it raised, if it does.
+    /// Hours without throttling before a restore; `None`: the policy restores nothing.
     pub fn restores_after(&self) -> Option<u32> {
         match self {
             Backtested::Ours(policy) => Some(policy.restore_after_hours).filter(|hours| *hours > 0),

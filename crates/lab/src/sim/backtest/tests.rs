@@ -20,14 +20,14 @@ fn run(history: &History, shards: u32, who: &Backtested) -> Run {
     history.run(&before(shards), who, &Prices::default(), || ())
 }
 
-/// An hour of 3,000 records a second, one of 5,500 of which four shards take 4,000, and one calm one.
+/// One hour of 3,000 records a second, one of 5,500 (four shards accept 4,000), and one without throttling.
 fn step() -> History {
     let hour = |passed: Passed| std::iter::repeat_n(passed, 60);
     history(hour(minute(180_000.0, 0.0)).chain(hour(minute(240_000.0, 90_000.0))).chain(hour(minute(120_000.0, 0.0))))
 }
 
 #[test]
-fn the_shards_of_then_accept_and_refuse_what_they_did() {
+fn the_original_shards_accept_and_refuse_the_same_records() {
     let bursts = [(240_000.0, 90_000.0), (100_000.0, 7_000.0), (180_000.0, 0.0), (9_500.0, 40.0), (0.0, 0.0)];
     let history = history(bursts.map(|(records, throttled)| minute(records, throttled)));
     let run = run(&history, 4, &Backtested::AsItWas);
@@ -39,7 +39,7 @@ fn the_shards_of_then_accept_and_refuse_what_they_did() {
 }
 
 #[test]
-fn what_was_offered_is_told_as_a_range() {
+fn the_offered_load_is_a_range() {
     let Demand { at_least, at_most, busiest_at_least, busiest_at_most } = step().demand();
     assert_eq!((at_least, at_most), (60.0 * 540_000.0, 60.0 * 630_000.0));
     assert_eq!((busiest_at_least, busiest_at_most), (4_000.0, 5_500.0));
@@ -48,7 +48,7 @@ fn what_was_offered_is_told_as_a_range() {
 }
 
 #[test]
-fn unthrottle_stops_what_a_stream_that_nobody_heals_goes_on_with() {
+fn unthrottle_stops_throttling_that_a_static_stream_keeps() {
     let history = step();
     let ours = run(&history, 4, &Backtested::ours(&Policy::default()));
     let nobody = run(&history, 4, &Backtested::AsItWas);
@@ -62,7 +62,7 @@ fn unthrottle_stops_what_a_stream_that_nobody_heals_goes_on_with() {
 }
 
 #[test]
-fn what_was_raised_is_given_back_only_by_the_one_that_restores() {
+fn only_the_restoring_policy_restores_a_raise() {
     let calm = std::iter::repeat_n(minute(60_000.0, 0.0), 9 * 60);
     let history = history(step().minutes().iter().copied().chain(calm));
     let policy = Policy::default();
@@ -75,7 +75,7 @@ fn what_was_raised_is_given_back_only_by_the_one_that_restores() {
 }
 
 #[test]
-fn the_best_static_stream_refuses_nothing_and_one_shard_less_does() {
+fn the_best_static_stream_refuses_nothing_and_one_shard_less_refuses_records() {
     let history = step();
     let best = history.shards_without_throttling(&before(4));
     assert_eq!(best, 6);

@@ -1,4 +1,4 @@
-//! The simulated account, as a run calls it. It answers at once.
+//! The simulated account, as a run calls it.
 
 use crate::rules::Refusal;
 use crate::sim::world::{By, World};
@@ -57,24 +57,24 @@ impl Account for SimulatedAccount<'_> {
         self.0.count_reverted(at);
     }
 
-    // People read nothing in a simulation.
+    // A notification changes nothing in a simulation.
     async fn notify(&mut self, _: &Document) {}
 }
 
-/// AWS's refusal, as a run sees it.
+/// Turns AWS's refusal into the error that a run expects.
 pub(in crate::sim) fn call_failed(error: Refusal) -> CallFailed<Refusal> {
     let answer = Answer { code: error.code.into(), message: error.message.clone() };
     CallFailed { answer: Some(answer), error }
 }
 
-/// The call that carries out a remedy. Gives the shards that were open, where AWS tells.
+/// Makes the call that carries out a remedy. Returns the open shards before the call, if AWS's answer has them.
 pub(in crate::sim) fn call(world: &mut World, remedy: &Remedy) -> Result<Option<u32>, Refusal> {
     let done = match remedy {
         Remedy::ScaleShards { to, .. } | Remedy::Restore { to, .. } => {
             return world.update_shard_count(By::Policy, *to).map(Some);
         }
         Remedy::SplitShard { shard, at, .. } => world.split_shard(By::Policy, shard, *at),
-        // Warm throughput is asked for with it only in accounts with the commitment.
+        // Only accounts with the commitment ask for warm throughput in the same call.
         Remedy::SwitchToOnDemand { .. } => world.update_stream_mode(By::Policy, CapacityMode::OnDemand),
         Remedy::SwitchToProvisioned { .. } => world.update_stream_mode(By::Policy, CapacityMode::Provisioned),
         Remedy::WarmUp { to, .. } => world.update_warm_throughput(By::Policy, *to),

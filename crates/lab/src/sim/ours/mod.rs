@@ -1,5 +1,5 @@
-//! unthrottle in the simulated account: the Lambda's own triage and `run`, woken by the alarms, by
-//! CloudTrail's events and by the sweep. A call takes no time here, and AWS answers each.
+//! unthrottle in the simulated account: the Lambda's own triage and `run`. The alarms, CloudTrail's events and the
+//! sweep wake it. A call takes no time here, and AWS answers each call.
 //!
 //! - here: a deployment, its sweep and its runs.
 //! - `account`: the simulated account, as a run calls it.
@@ -29,51 +29,53 @@ use unthrottle_core::policy::Policy;
 use unthrottle_core::run::{Container, Handled, Run, RunError};
 use unthrottle_core::signal::{Signal, StreamArn};
 
-/// From one sweep to the next, in seconds: the default of `SweepMinutes` in `template.yaml`.
+/// Seconds from one sweep to the next: the default of `SweepMinutes` in `template.yaml`.
 pub(super) const SWEEP_EVERY: i64 = 5 * 60;
 
-/// The first sweep of a run, in seconds: a schedule is in no step with the minutes that CloudWatch counts.
+/// The first sweep of a run, in seconds. A schedule does not begin with the minutes that CloudWatch counts, so this is
+/// no whole minute.
 pub(super) const SWEEP_AT: i64 = 137;
 
-/// A sweep stays with what is under way, and looks again each time that so many seconds have passed.
+/// Seconds from one check to the next of a sweep that stays with a change that is under way.
 pub const AGAIN_EVERY: i64 = 60;
 
-/// For so many seconds: the function's timeout in `template.yaml`, less what a sweep leaves for a look.
+/// The longest time that a sweep stays, in seconds: the function's timeout in `template.yaml`, without the time that
+/// the sweep keeps for one more observation.
 pub(super) const STAYS_FOR: i64 = 300 - 37;
 
-/// What the function's runs are spread over: the default of `ReservedConcurrency` in `template.yaml`.
+/// The containers that share the runs of the function: the default of `ReservedConcurrency` in `template.yaml`.
 const CONTAINERS: usize = 5;
 
-/// A deployed unthrottle, as one stream meets it.
+/// A deployed unthrottle, for one stream.
 #[derive(Debug)]
 pub struct Ours {
     policy: Policy,
     alarms: [Alarm; 3],
     /// Signals on their way.
     signals: Delivery<Signal>,
-    /// By this name it is told from the other streams of its deployment.
+    /// The name that tells this stream from the other streams of the deployment.
     stream: StreamArn,
     container: Rc<Container>,
     sweep: Rc<Sweep>,
-    /// Whether the newest look of the sweep left something under way.
+    /// Whether the newest check of the sweep left something under way.
     is_under_way: bool,
-    /// Whether the newest sweep has changed the stream: it counts against the sweep's bound once.
+    /// Whether the newest sweep has changed the stream. A stream counts once against the bound of a sweep.
     is_changed: bool,
-    /// How often it came to each decision, by its code.
+    /// The number of times of each decision, by its code.
     decided: BTreeMap<&'static str, u64>,
 }
 
 /// The newest sweep of a deployment.
 #[derive(Debug, Default)]
 struct Sweep {
-    /// Its second.
+    /// Its time, in seconds of the run.
     at: Cell<i64>,
-    /// The changes that it has left.
+    /// The changes that the sweep may still make.
     left: AtomicU32,
 }
 
 impl Ours {
-    /// With these settings, and its signals in this weather.
+    /// Creates a deployment with these settings and this delivery of its signals.
     pub fn new(policy: Policy, delivery: DeliveryQuality, seed: u64) -> Ours {
         Ours {
             alarms: [AlarmMetric::Writes, AlarmMetric::Reads, AlarmMetric::Age]
@@ -89,7 +91,7 @@ impl Ours {
         }
     }
 
-    /// So many streams of one deployment, which five containers look after, and one sweep.
+    /// Creates one deployment for several streams. They share five containers and one sweep.
     pub fn fleet(policy: &Policy, delivery: DeliveryQuality, seed: u64, streams: u32) -> Vec<Ours> {
         let containers: [Rc<Container>; CONTAINERS] = Default::default();
         let sweep = Rc::default();
@@ -102,12 +104,12 @@ impl Ours {
         (0..streams as usize).map(ours).collect()
     }
 
-    /// How often it came to each decision, by its code.
+    /// The number of times of each decision, by its code.
     pub fn decided(&self) -> &BTreeMap<&'static str, u64> {
         &self.decided
     }
 
-    /// Gives a signal to the one entrance. Gives the decision, if AWS let it come to one.
+    /// Passes a signal to the one entrance. Returns the decision; `None`: a call failed.
     fn handle(&mut self, world: &mut World, signal: &Signal) -> Option<Decision> {
         let handled = self.run(world, signal);
         let code = handled.as_ref().map_or_else(|code| *code, |decision| decision.verdict.code());
@@ -116,14 +118,14 @@ impl Ours {
         handled.ok()
     }
 
-    /// A check of the sweep's.
+    /// Checks the stream as part of the sweep.
     fn check(&mut self, world: &mut World) {
         let decision = self.handle(world, &Signal::Sweep(self.stream.clone()));
         self.is_changed |= decision.as_ref().is_some_and(|decision| decision.outcome == Outcome::Acted);
         self.is_under_way = decision.is_some_and(|decision| decision.is_under_way());
     }
 
-    /// Gives the decision, or the code of what failed.
+    /// Returns the decision, or the code of the failed call.
     fn run(&self, world: &mut World, signal: &Signal) -> Result<Decision, &'static str> {
         let is_new = matches!(signal, Signal::Sweep(_)) && !self.is_changed;
         let left_in_sweep = is_new.then_some(&self.sweep.left);

@@ -5,7 +5,7 @@ use crate::sim::world::{Event, home};
 use chrono::{DateTime, Utc};
 use unthrottle_core::signal::{self, Signal, StreamArn};
 
-/// The alarm's change of state at `time`, as an event tells of it.
+/// The event of an alarm's change of state at `time`.
 pub(in crate::sim) fn alarm_signal(
     stream: &StreamArn,
     time: DateTime<Utc>,
@@ -30,7 +30,7 @@ pub(in crate::sim) fn alarm_signal(
     })
 }
 
-/// A refused call at `time`, as CloudTrail tells of it.
+/// CloudTrail's event of a refused call at `time`.
 pub(in crate::sim) fn throttle_signal(stream: &StreamArn, time: DateTime<Utc>, event: Event) -> Signal {
     Signal::Throttle(signal::Call {
         time: Some(time),

@@ -69,7 +69,7 @@ fn a_large_step_takes_several_changes_and_none_is_illegal() {
 }
 
 #[test]
-fn one_hot_key_is_named_and_not_scaled() {
+fn one_hot_key_is_reported_and_not_scaled() {
     let mut fixture = Fixture::of(4, Keys::with_a_hot_one(0.6, 20_000), Policy::default());
     fixture.minutes(60, 2_500.0);
     assert!(fixture.world.last().throttled > 0, "no shard can take it");
@@ -82,7 +82,7 @@ fn diagnosing() -> Policy {
 }
 
 #[test]
-fn a_hot_range_is_found_by_shard_metrics_and_split() {
+fn shard_metrics_find_a_hot_range_and_it_is_split() {
     let second = HashRange::uniform(4)[1];
     let mut fixture = Fixture::of(4, Keys::in_a_hot_range(0.9, second, 20_000, 3), diagnosing());
     fixture.minutes(120, 1_600.0);
@@ -98,7 +98,7 @@ fn a_hot_range_is_found_by_shard_metrics_and_split() {
 }
 
 #[test]
-fn a_hot_key_is_split_twice_at_most_and_then_named() {
+fn a_hot_key_is_split_twice_at_most_and_then_reported() {
     let mut fixture = Fixture::of(4, Keys::with_a_hot_one(0.6, 20_000), diagnosing());
     fixture.minutes(180, 2_500.0);
     let score = fixture.world.score();
@@ -108,7 +108,7 @@ fn a_hot_key_is_split_twice_at_most_and_then_named() {
 }
 
 #[test]
-fn what_is_observed_is_never_changed() {
+fn observe_mode_changes_nothing() {
     let mut fixture = Fixture::of(4, Keys::even(20_000), Policy { mode: Mode::Observe, ..Policy::default() });
     fixture.minutes(30, 6_000.0);
     assert_eq!((fixture.world.score().changes, fixture.world.open_shards()), (0, 4));
@@ -117,7 +117,7 @@ fn what_is_observed_is_never_changed() {
 }
 
 #[test]
-fn what_was_raised_is_given_back_where_that_is_allowed() {
+fn a_raise_is_restored_if_the_policy_allows_it() {
     let mut fixture = Fixture::of(4, Keys::even(20_000), Policy { restore_after_hours: 2, ..Policy::default() });
     fixture.minutes(60, 6_000.0);
     assert_eq!(fixture.world.open_shards(), 8);
@@ -126,7 +126,7 @@ fn what_was_raised_is_given_back_where_that_is_allowed() {
 }
 
 #[test]
-fn a_quota_that_is_spent_is_worked_around_by_the_other_mode() {
+fn a_spent_quota_makes_it_switch_to_on_demand_mode() {
     let mut fixture = Fixture::of(4, Keys::even(20_000), Policy::default());
     let account = Account { shard_limit: 4, ..Account::default() };
     let setup = Setup {

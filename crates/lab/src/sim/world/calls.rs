@@ -11,13 +11,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use std::collections::BTreeSet;
 use unthrottle_core::observation::{CapacityMode, Commitment, Minute};
 
-/// The longest value of a tag, in characters, and what may be in it besides letters and digits (AWS's tagging guide).
+/// The longest value of a tag, in characters (AWS's tagging guide).
 const TAG_LENGTH: usize = 255;
 
-/// See [`TAG_LENGTH`].
+/// The characters of a tag besides letters and digits (the same guide).
 const TAG_MARKS: &str = " _./=+-@:";
 
-/// A change that AWS carries out: the stream is UPDATING until then.
+/// A change that AWS is carrying out. The stream is UPDATING until its end.
 #[derive(Clone, Debug)]
 pub(super) struct Running {
     pub(super) until: i64,
@@ -31,13 +31,13 @@ pub(super) enum Outcome {
     Monitored(BTreeSet<String>),
 }
 
-/// The calls of AWS's APIs.
+/// AWS's write calls.
 impl World {
-    /// `UpdateShardCount`, uniform. Gives the shards that were open when it was called; if these are as many as asked for,
-    /// nothing happens.
+    /// `UpdateShardCount`, uniform. Returns the open shards before the call. A repeat of the current count changes
+    /// nothing.
     ///
     /// # Errors
-    /// What AWS would say.
+    /// AWS's refusal.
     pub fn update_shard_count(&mut self, by: By, target: u32) -> Result<u32, Refusal> {
         let open = self.open_shards();
         let allowed = self.may_be_resharded(target);
@@ -62,10 +62,10 @@ impl World {
         must_accept_reshard(&self.stream, &self.ranges(), target, &self.reshards, self.now, quota)
     }
 
-    /// `SplitShard`, so that the second half begins at the hash key `at`. AWS's daily cap does not count it.
+    /// `SplitShard`: the hash key `at` begins the second half. AWS's daily cap does not count it.
     ///
     /// # Errors
-    /// What AWS would say.
+    /// AWS's refusal.
     pub fn split_shard(&mut self, by: By, id: &str, at: u128) -> Result<(), Refusal> {
         let ranges = self.split(id, at);
         let ranges = self.answer(by, ranges)?;
@@ -92,7 +92,7 @@ impl World {
     /// `MergeShards` of two neighbours, in either order. AWS's daily cap does not count it.
     ///
     /// # Errors
-    /// What AWS would say.
+    /// AWS's refusal.
     pub fn merge_shards(&mut self, by: By, id: &str, adjacent: &str) -> Result<(), Refusal> {
         let ranges = self.merged(id, adjacent);
         let ranges = self.answer(by, ranges)?;
@@ -114,10 +114,10 @@ impl World {
         Ok(ranges)
     }
 
-    /// `UpdateStreamMode`. The stream keeps its shards; repeating the current mode is free.
+    /// `UpdateStreamMode`. The stream keeps its shards. A repeat of the current mode is free.
     ///
     /// # Errors
-    /// What AWS would say.
+    /// AWS's refusal.
     pub fn update_stream_mode(&mut self, by: By, mode: CapacityMode) -> Result<(), Refusal> {
         let allowed = self.may_be_switched(&mode);
         self.answer(by, allowed)?;
@@ -142,10 +142,10 @@ impl World {
         must_accept_switch(&self.stream, &self.switches, self.now)
     }
 
-    /// `UpdateStreamWarmThroughput`, in MiB/s: the shards that it takes are opened at once.
+    /// `UpdateStreamWarmThroughput`, in MiB/s. AWS opens the shards for it at once.
     ///
     /// # Errors
-    /// What AWS would say.
+    /// AWS's refusal.
     pub fn update_warm_throughput(&mut self, by: By, mibps: u32) -> Result<(), Refusal> {
         let allowed = self.may_be_warmed();
         self.answer(by, allowed)?;
@@ -165,10 +165,10 @@ impl World {
         self.must_be_active()
     }
 
-    /// `EnableEnhancedMonitoring`, or `DisableEnhancedMonitoring` where not `on`, of metrics by AWS's names.
+    /// `EnableEnhancedMonitoring` if `on`, otherwise `DisableEnhancedMonitoring`. Metrics are in AWS's spelling.
     ///
     /// # Errors
-    /// What AWS would say.
+    /// AWS's refusal.
     pub fn update_monitoring(&mut self, by: By, metrics: &[&str], on: bool) -> Result<(), Refusal> {
         let allowed = self.must_be_active();
         self.answer(by, allowed)?;
@@ -187,7 +187,7 @@ impl World {
     /// `TagResource`.
     ///
     /// # Errors
-    /// The value is too long, or has characters that a tag must not have.
+    /// The value is too long, or has a character that AWS does not allow in tags.
     pub fn tag(&mut self, by: By, key: &str, value: &str) -> Result<(), Refusal> {
         let is_legal = |c: char| c.is_alphanumeric() || TAG_MARKS.contains(c);
         let allowed = value.chars().count() <= TAG_LENGTH && value.chars().all(is_legal);
@@ -202,18 +202,18 @@ impl World {
         self.tags.remove(key);
     }
 
-    /// `UntagResource` of every tag that there is.
+    /// `UntagResource` of all tags.
     pub fn untag(&mut self) {
         self.tags.clear();
     }
 
-    /// `PutMetricData` of AutoFix: a change that was announced at that time, by the code of its remedy.
+    /// `PutMetricData` of AutoFix, by the code of the remedy. `at`: the time of the change's intent.
     pub fn count(&mut self, action: &'static str, at: DateTime<Utc>) {
         self.tally.call(None);
         self.cloudwatch.count(action, Minute::of(at), self.now);
     }
 
-    /// The same of a change so many seconds before the run, which has long been published.
+    /// AutoFix of a change before the run. CloudWatch has long published it.
     pub fn counted_before(&mut self, action: &'static str, ago: i64) {
         let minute = Minute::of(self.time() - TimeDelta::seconds(ago));
         self.cloudwatch.count(action, minute, self.now - ago);
@@ -240,7 +240,7 @@ impl World {
         answer
     }
 
-    /// A change of capacity begins.
+    /// Begins a change of capacity.
     fn begin(&mut self, by: By, seconds: i64, outcome: Outcome) {
         if by == By::Policy {
             self.tally.change();

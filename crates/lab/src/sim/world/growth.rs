@@ -1,4 +1,4 @@
-//! On-demand mode: a busy shard is split within 15 minutes.
+//! On-demand mode: AWS splits a busy shard within 15 minutes.
 
 use super::World;
 use crate::rules::{HashRange, MAX_ON_DEMAND_SHARDS, WRITE_BYTES_A_SECOND, WRITE_RECORDS_A_SECOND};
@@ -6,24 +6,25 @@ use crate::sim::shard::{Counts, OpenShard};
 use std::collections::BTreeMap;
 use unthrottle_core::observation::CapacityMode;
 
-/// Bytes a second from which on an on-demand stream splits a shard ("when the incoming traffic exceeds 500 KB/s per
-/// shard", AWS's page on capacity modes).
+/// An on-demand stream splits a shard with more bytes a second ("when the incoming traffic exceeds 500 KB/s per shard",
+/// AWS's page on capacity modes).
 const GROWS_FROM_BYTES: u64 = 500 * 1000;
 
-/// Records a second from which on it does: half of what a shard takes, as 500 KB/s is of its bytes. AWS's page gives bytes
-/// only, but its promise of twice the peak needs both.
+/// An on-demand stream splits a shard with more records a second: half of a shard's records, as 500 KB/s is half of its
+/// bytes. AWS's page has bytes only, but AWS's promise of twice the peak needs both.
 const GROWS_FROM_RECORDS: u64 = WRITE_RECORDS_A_SECOND / 2;
 
-/// "It splits the shard within 15 minutes" (the same page): in seconds. The least is a guess: a few minutes of traffic
-/// must have been seen.
+/// Seconds until the split, at least and at most: "it splits the shard within 15 minutes" (the same page). The least is
+/// a guess: AWS needs a few minutes of traffic.
 const GROWS_WITHIN: (i64, i64) = (5 * 60, 15 * 60);
 
-/// On-demand mode opens no more shards than so many times the stream's peak needs. A shard more than half full becomes two
-/// that are a quarter full at least, so this bounds nothing but the splits that a single hot key would cause for ever.
+/// On-demand mode opens at most this multiple of the shards that the stream's peak needs. A shard that is more than
+/// half full becomes two shards that are at least a quarter full. So this number only stops the endless splits that a
+/// single hot key would cause.
 const PEAK_TIMES: f64 = 4.0;
 
 impl World {
-    /// On-demand mode notes which shards it is going to split, and when.
+    /// Plans the splits of busy shards.
     pub(super) fn plan_growth(&mut self, minute: Counts, shards: &BTreeMap<u64, Counts>) {
         let bytes = |counts: Counts| counts.accepted * self.setup.record_bytes;
         let full = |counts: Counts| {
@@ -45,7 +46,7 @@ impl World {
         }
     }
 
-    /// On-demand mode splits the shards that are due. It does not look for hot keys.
+    /// Splits the shards with a split that is pending. On-demand mode does not check for hot keys.
     pub(super) fn grow(&mut self) {
         if self.growing.is_empty() || self.running.is_some() {
             return;

@@ -32,10 +32,10 @@ use unthrottle_core::memory::{self, ChangeKind, Memory, TAG};
 use unthrottle_core::observation::{CapacityMode, Commitment, Minute, Stream};
 use unthrottle_core::signal::{Home, StreamArn};
 
-/// How long a record is kept, in hours: what AWS gives for free.
+/// The retention of records, in hours: AWS's default, which costs nothing extra.
 const RETENTION_HOURS: u32 = 24;
 
-/// A stream at its beginning, and what is sent to it.
+/// A stream at its beginning, and its producers.
 #[derive(Clone, Debug)]
 pub struct Setup {
     /// Open shards.
@@ -44,42 +44,42 @@ pub struct Setup {
     pub mode: CapacityMode,
     /// The producers' keys.
     pub keys: Keys,
-    /// Size of a record, key included, in bytes. All are equal, and written by `PutRecords`.
+    /// Size of a record, key included, in bytes. All records have this size, and `PutRecords` writes them.
     pub record_bytes: u64,
-    /// What producers do with refused records.
+    /// The producers' retries.
     pub retry: Retry,
     /// The rest of the account.
     pub account: Account,
 }
 
-/// Who makes a call.
+/// The caller of an AWS call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum By {
-    /// The policy whose score is kept.
+    /// The policy that gets the score.
     Policy,
-    /// Anybody else: people, Terraform. AWS's daily caps count them, too.
+    /// All other people and tools, such as Terraform. AWS's daily caps also count their calls.
     Others,
 }
 
-/// A call that CloudTrail saw throttled.
+/// A throttled call that CloudTrail reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// The operation, as AWS names it.
+    /// The operation, in AWS's spelling.
     pub operation: &'static str,
     /// The error code.
     pub code: &'static str,
 }
 
-/// The stream, and all that happens to it.
+/// The stream and everything around it.
 ///
-/// Shards of a reshard take records from the moment in which it is done, all at once. Nobody reads it, and the account has no
-/// throughput commitment, unless the world is made so.
+/// All shards of a reshard open at once, when the reshard is finished. Without [`World::with_readers`] the stream has
+/// no reader; without [`World::with_commitment`] the account has no throughput commitment.
 #[derive(Debug)]
 pub struct World {
     stream: StreamArn,
     setup: Setup,
     now: i64,
-    /// By the first hash key.
+    /// Sorted by the first hash key.
     shards: Vec<OpenShard>,
     next_number: u64,
     mode: CapacityMode,
@@ -88,11 +88,11 @@ pub struct World {
     tags: BTreeMap<String, String>,
     reshards: Vec<i64>,
     switches: Vec<i64>,
-    /// When on-demand mode splits which shard.
+    /// The busy shards, with the second at which on-demand mode splits each.
     growing: BTreeMap<u64, i64>,
-    /// The busiest minute so far, in full shards.
+    /// The busiest minute, in full shards.
     peak: f64,
-    /// The minute so far, of the stream and of the shards that were closed in it.
+    /// The counts of the current minute, for the stream and for the shards that closed in it.
     minute: Counts,
     closed: BTreeMap<u64, Counts>,
     last: Second,
@@ -107,18 +107,18 @@ pub struct World {
     timeline: Timeline,
 }
 
-/// Where the stream lives. The number is AWS's own example account.
+/// The account and region of the stream. The number is AWS's example account.
 pub fn home() -> Home {
     Home { partition: "aws".into(), region: "us-east-1".into(), account: "123456789012".into() }
 }
 
-/// The stream's name in full.
+/// The ARN of the stream.
 pub fn arn() -> StreamArn {
     StreamArn { home: home(), name: "arena".into() }
 }
 
 impl World {
-    /// The stream at second 0, ACTIVE.
+    /// Creates the stream at second 0, ACTIVE.
     pub fn new(setup: Setup, seed: u64) -> World {
         let ranges = HashRange::uniform(setup.shards);
         let shard = |(number, range): (u64, HashRange)| {
@@ -153,21 +153,21 @@ impl World {
         }
     }
 
-    /// The same, read by these.
+    /// Adds readers.
     #[must_use]
     pub fn with_readers(mut self, readers: Readers) -> World {
         self.reading = Some(Reading::new(readers, self.open_shards()));
         self
     }
 
-    /// The same in an account that has the throughput commitment.
+    /// Adds the throughput commitment to the account.
     #[must_use]
     pub fn with_commitment(mut self) -> World {
         self.commitment = Commitment::Enabled;
         self
     }
 
-    /// The same after reshards of the policy in these seconds, before the run.
+    /// Adds earlier reshards by the policy, at these negative seconds before the run.
     #[must_use]
     pub fn with_reshards_spent(mut self, spent: Vec<i64>) -> World {
         self.reshards = spent;
@@ -178,18 +178,19 @@ impl World {
         if let Some(last) = &mut memory.change {
             (last.settled, last.healed, last.published) = (Some(last.at), Some(last.at), Some(last.at));
         }
-        // So few changes fit into a tag.
+        // A tag has space for this small number of changes.
         self.tags.extend(memory.encode().ok().map(|text| (TAG.to_owned(), text)));
         self
     }
 
-    /// The same in a region with these prices.
+    /// Sets the list prices of the region.
     #[must_use]
     pub fn with_prices(self, prices: Prices) -> World {
         World { prices, ..self }
     }
 
-    /// Records are of this size from now on, in bytes. To be called when a minute begins: one minute has one size.
+    /// Sets the size of all records from now on, in bytes. Call this when a minute begins: the records of a minute have
+    /// one size.
     pub fn set_record_bytes(&mut self, record_bytes: u64) {
         self.setup.record_bytes = record_bytes;
         self.cloudwatch.set_record_bytes(record_bytes);
@@ -200,22 +201,22 @@ impl World {
         self.now
     }
 
-    /// The same as a time of day.
+    /// The same moment as a time of day.
     pub fn time(&self) -> DateTime<Utc> {
         time(self.now)
     }
 
-    /// CloudTrail sees a call throttled.
+    /// Records a throttled call that CloudTrail reports.
     pub fn record_event(&mut self, event: Event) {
         self.events.push(event);
     }
 
-    /// What CloudTrail saw in this second.
+    /// The throttled calls that CloudTrail reports for this second.
     pub fn events(&self) -> &[Event] {
         &self.events
     }
 
-    /// What came of the last second.
+    /// The result of the last second.
     pub fn last(&self) -> Second {
         self.last
     }
@@ -235,7 +236,7 @@ impl World {
         &self.mode
     }
 
-    /// Whether a change is under way.
+    /// Whether AWS is carrying out a change.
     pub fn is_updating(&self) -> bool {
         self.running.is_some()
     }
@@ -245,27 +246,27 @@ impl World {
         &self.tags
     }
 
-    /// When the change under way is done, in seconds of the run.
+    /// The end of the change under way, in seconds of the run.
     pub fn updating_until(&self) -> Option<i64> {
         self.running.as_ref().map(|running| running.until)
     }
 
-    /// The stream's summary as it is; nobody has asked for it.
+    /// The stream's summary, without a call of the policy.
     pub fn stream(&self) -> Stream {
         self.describe()
     }
 
-    /// A stream that was resharded so many seconds before the run began, once for each.
+    /// Adds an earlier reshard for each number of seconds before the run.
     pub fn resharded_before(&mut self, seconds: &[i64]) {
         self.reshards.extend(seconds.iter().map(|ago| -ago));
     }
 
-    /// What CloudWatch shows.
+    /// CloudWatch's metrics.
     pub fn cloudwatch(&self) -> &CloudWatch {
         &self.cloudwatch
     }
 
-    /// Other streams of the fleet were changed, in these minutes.
+    /// Counts changes of other streams of the fleet, in these minutes.
     pub fn count_elsewhere(&mut self, elsewhere: impl IntoIterator<Item = Minute>) {
         for minute in elsewhere {
             self.cloudwatch.count_elsewhere(minute, self.now);
@@ -282,7 +283,7 @@ impl World {
         &self.timeline
     }
 
-    /// The policy has come to a decision with this code; a change that it made for it is known by it.
+    /// Records a decision of the policy. A change in this second gets its code.
     pub fn mark(&mut self, code: &'static str) {
         self.timeline.decide(self.now, code);
     }

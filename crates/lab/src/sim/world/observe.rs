@@ -8,7 +8,7 @@ use unthrottle_core::observation::{
     CapacityMode, Commitment, Limits, Observation, Shard, Status, Stream, WarmThroughput,
 };
 
-/// What a look at the stream takes: its summary, its tags, its metrics, the account's limits.
+/// The calls of an observation: summary, tags, metrics, and limits of the account.
 const CALLS_OF_AN_OBSERVATION: u64 = 4;
 
 impl World {
@@ -18,19 +18,19 @@ impl World {
         self.describe()
     }
 
-    /// `ListShards` by the policy: the open ones, by their hash keys.
+    /// `ListShards` by the policy: the open shards, by their hash keys.
     pub fn listed(&mut self) -> &[OpenShard] {
         self.tally.count_reads(1);
         &self.shards
     }
 
-    /// The policy makes so many calls about things that are not in this world, or are read elsewhere: CloudWatch's metrics
-    /// and alarms, parameters.
+    /// Counts calls of the policy that have no method here, such as reads of CloudWatch's metrics, alarms and
+    /// parameters.
     pub fn called(&mut self, calls: u64) {
         self.tally.count_reads(calls);
     }
 
-    /// What the Lambda's first look gives.
+    /// The first observation of a run.
     pub fn observe(&mut self) -> Observation {
         self.tally.count_reads(CALLS_OF_AN_OBSERVATION);
         Observation {
@@ -43,9 +43,9 @@ impl World {
         }
     }
 
-    /// What a closer look adds: `ListShards` and the shards' metrics, `DescribeAccountSettings`.
-    pub fn complete(&mut self, observation: &mut Observation, wants: MissingData) {
-        if wants.shards {
+    /// Adds data that a decision misses: `ListShards` with the shards' metrics, or `DescribeAccountSettings`.
+    pub fn complete(&mut self, observation: &mut Observation, missing: MissingData) {
+        if missing.shards {
             self.tally.count_reads(2);
             let shard = |shard: &OpenShard| Shard {
                 id: shard.id(),
@@ -56,7 +56,7 @@ impl World {
             };
             observation.shards = Some(self.shards.iter().map(shard).collect());
         }
-        if wants.commitment {
+        if missing.commitment {
             self.tally.count_reads(1);
             observation.commitment = Some(self.commitment);
         }
@@ -80,7 +80,7 @@ impl World {
         }
     }
 
-    /// What it has: its shards, at 1 MiB/s each.
+    /// Warm throughput: 1 MiB/s for each open shard.
     fn warm_throughput(&self) -> Option<WarmThroughput> {
         let open = self.open_shards();
         let has = self.commitment == Commitment::Enabled && self.mode == CapacityMode::OnDemand;

@@ -1,4 +1,4 @@
-//! One second of the stream: its shards take records, its readers poll, and AWS finishes a change.
+//! One second of the stream: its shards accept records, its readers poll, and AWS finishes a change.
 
 use super::calls::Outcome;
 use super::{RETENTION_HOURS, World};
@@ -10,7 +10,7 @@ use unthrottle_core::cost::{BillingMode, Load, Shape};
 use unthrottle_core::observation::{CapacityMode, Commitment, Minute};
 
 impl World {
-    /// A second passes in which producers have so many new records for the stream.
+    /// Passes a second in which producers have `records` new records.
     pub fn pass(&mut self, records: f64) {
         self.events.clear();
         self.finish();
@@ -35,14 +35,14 @@ impl World {
         }
     }
 
-    /// Calls of readers that are refused.
+    /// Lets the readers poll. Returns the refused calls.
     fn read(&mut self, second: Second) -> f64 {
         let (now, shards) = (self.now, self.open_shards());
         let written = (second.accepted * self.setup.record_bytes) as f64;
         self.reading.as_mut().map_or(0.0, |reading| reading.pass(now, written, shards))
     }
 
-    /// Shards that so many records in a second would fill to the brim.
+    /// The shards that this number of records a second would fill completely.
     fn filled_by(&self, records: f64) -> f64 {
         let bytes = records * self.setup.record_bytes as f64 / WRITE_BYTES_A_SECOND as f64;
         bytes.max(records / WRITE_RECORDS_A_SECOND as f64)
@@ -60,8 +60,8 @@ impl World {
         }
     }
 
-    /// Closes the shards whose ranges are not among `ranges`, and opens those that are new. What waits to be sent again goes
-    /// where its keys belong now.
+    /// Closes the shards with ranges that are not in `ranges`, and opens shards for the new ranges. Records that wait
+    /// for a retry move to the shard of their keys.
     pub(super) fn reshape(&mut self, ranges: &[HashRange]) {
         let mut old = std::mem::take(&mut self.shards);
         let mut left: Vec<f64> = old.iter().map(|shard| shard.share).collect();

@@ -18,7 +18,7 @@ fn world(shards: u32) -> World {
     World::new(setup(shards), 1)
 }
 
-/// So many seconds with so many records each.
+/// Passes this number of seconds with this number of records each.
 fn pass(world: &mut World, seconds: i64, records: f64) {
     (0..seconds).for_each(|_| world.pass(records));
 }
@@ -28,19 +28,19 @@ fn code<T: std::fmt::Debug>(answer: Result<T, Refusal>) -> &'static str {
 }
 
 #[test]
-fn a_reshard_takes_a_while_and_then_the_stream_takes_more() {
+fn a_reshard_takes_a_while_and_then_the_stream_accepts_more() {
     let mut world = world(4);
     pass(&mut world, 60, 7_000.0);
     assert_eq!(world.update_shard_count(By::Policy, 8), Ok(4));
     assert!(world.is_updating());
     assert_eq!(code(world.update_shard_count(By::Policy, 8)), "ResourceInUseException");
-    assert_eq!(world.open_shards(), 4, "until it is done");
+    assert_eq!(world.open_shards(), 4, "until the reshard is done");
     assert_eq!(world.last().accepted, 4_000);
     pass(&mut world, 60, 7_000.0);
     assert_eq!((world.is_updating(), world.open_shards()), (false, 8));
     pass(&mut world, 180, 7_000.0);
     assert_eq!(world.last().throttled, 0, "what was refused before has come through, or is lost");
-    assert!(world.last().accepted.abs_diff(7_000) <= 8, "but for parts of records");
+    assert!(world.last().accepted.abs_diff(7_000) <= 8, "except for parts of records");
     let score = world.score();
     assert_eq!((score.changes, score.illegal_calls), (1, 1));
 }
@@ -60,7 +60,7 @@ fn no_record_vanishes_in_reshards() {
 }
 
 #[test]
-fn aws_s_limits_are_those_of_the_documents() {
+fn aws_refuses_calls_beyond_its_documented_limits() {
     let mut world = world(4);
     assert_eq!(code(world.update_shard_count(By::Policy, 9)), "InvalidArgumentException");
     assert_eq!(code(world.update_shard_count(By::Policy, 1)), "InvalidArgumentException");
@@ -113,7 +113,7 @@ fn on_demand_mode_grows_to_twice_its_peak_within_15_minutes() {
 }
 
 #[test]
-fn warm_throughput_is_there_at_once_where_the_account_has_committed_itself() {
+fn warm_throughput_opens_at_once_in_an_account_with_the_commitment() {
     let mut world = World::new(Setup { mode: CapacityMode::OnDemand, ..setup(4) }, 1).with_commitment();
     assert_eq!(world.update_warm_throughput(By::Policy, 16), Ok(()));
     assert_eq!(code(world.update_warm_throughput(By::Policy, 32)), "ResourceInUseException");
@@ -122,7 +122,7 @@ fn warm_throughput_is_there_at_once_where_the_account_has_committed_itself() {
 }
 
 #[test]
-fn reshards_of_yesterday_are_known_to_aws_and_to_the_memory() {
+fn earlier_reshards_count_at_aws_and_in_the_memory() {
     let mut world = world(4).with_reshards_spent((2..11).rev().map(|hours| -3_600 * hours).collect());
     assert_eq!(Memory::parse(&world.tags()[TAG]).expect("readable").reshards.len(), 9);
     assert!(world.update_shard_count(By::Policy, 8).is_ok());
@@ -149,7 +149,7 @@ fn a_split_cures_a_hot_range_and_not_a_hot_key() {
 }
 
 #[test]
-fn neighbours_are_merged_and_nothing_is_lost() {
+fn a_merge_of_neighbours_loses_no_record() {
     let mut world = world(4);
     pass(&mut world, 60, 4_500.0);
     let ids: Vec<String> = world.listed().iter().map(OpenShard::id).collect();
@@ -171,7 +171,7 @@ fn neighbours_are_merged_and_nothing_is_lost() {
 }
 
 #[test]
-fn shards_are_seen_only_where_their_metrics_are_on() {
+fn shard_traffic_is_visible_only_with_shard_metrics() {
     let mut world = world(2);
     let of_shards = |world: &mut World| {
         let mut observation = world.observe();
@@ -192,7 +192,7 @@ fn shards_are_seen_only_where_their_metrics_are_on() {
 }
 
 #[test]
-fn a_tag_has_room_for_255_characters() {
+fn a_tag_value_has_at_most_255_characters() {
     let mut world = world(1);
     assert!(world.tag(By::Policy, "key", &"x".repeat(255)).is_ok());
     assert!(world.tag(By::Policy, "key", &"x".repeat(256)).is_err());
