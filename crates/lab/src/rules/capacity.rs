@@ -46,6 +46,7 @@ impl WriteCapacity {
 
     /// Accepts as many as fit of `records` records of `record_bytes` bytes each. Returns the number of accepted
     /// records.
+    ///
     /// A refused record uses no capacity. A record above the bytes of a second uses a whole second: AWS allows records
     /// of up to 10 MiB, which would otherwise never fit. (The local account accepts records of 1 MiB at most.)
     pub fn take(&mut self, now_ms: i64, records: u64, record_bytes: u64) -> u64 {

@@ -118,7 +118,8 @@ pub fn must_be_provisioned(stream: &StreamArn, is_provisioned: bool, operation: 
 
 /// Checks an `UpdateShardCount` of an ACTIVE, provisioned stream. Returns the number of short-lived and new shards that
 /// the reshard opens. A repeat of the current count changes nothing and is free.
-/// | - `open`: the open shards, by their hash keys.
+///
+/// - `open`: the open shards, by their hash keys.
 /// - `made`: the times of earlier reshards of this stream, in seconds on the same clock as `now`.
 ///
 /// # Errors

@@ -1,4 +1,4 @@
-//! A workload: what is sent to a stream, and what surrounds the stream.
+//! A workload: the load on a stream, and the surroundings of the stream.
 
 use super::account::Account;
 use super::delivery::DeliveryQuality;
@@ -9,16 +9,17 @@ use super::retry::Retry;
 use super::world::{By, Event, Setup, World};
 use unthrottle_core::observation::CapacityMode;
 
-/// When steps happen, in seconds: after an hour that shows who leaves a calm stream alone.
+/// The second of the run at which loads step. The hour before shows whether a policy changes a stream without
+/// throttling.
 pub(super) const STEP_AT: i64 = 3_600;
 
-/// Somebody who sets the shards back to what he has written down, and Terraform's way of deleting tags that it does not
-/// know.
+/// Another tool that resets the shards to its own number, as Terraform does. Terraform also deletes tags that it does
+/// not know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reverts {
-    /// From one apply to the next, in seconds.
+    /// Seconds from one apply to the next.
     pub every: i64,
-    /// Whether the tags go, too.
+    /// Whether an apply also deletes the tags.
     pub with_tags: bool,
 }
 
@@ -27,39 +28,39 @@ pub struct Reverts {
 pub enum Cure {
     /// More capacity.
     Capacity,
-    /// More capacity, if nobody took it away again, or set a bound.
+    /// More capacity, if no person or tool removed it again or set a bound.
     Person,
-    /// Something that a stream's capacity has nothing to do with.
+    /// Something else than the capacity of the stream.
     Elsewhere,
 }
 
-/// What CloudTrail tells of a workload.
+/// The throttled calls that CloudTrail reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trail {
-    /// Nothing: partly refused `PutRecords` are HTTP 200.
+    /// None: partly refused `PutRecords` calls are HTTP 200.
     Silent,
-    /// Every second with a refused record: producers call `PutRecord`.
+    /// One in every second with a refused record: producers call `PutRecord`.
     Writes,
-    /// A tool that lists the shards far too often, an hour after the beginning, every second.
+    /// One in every second from the first hour on: a tool lists the shards far too often.
     ControlPlane,
 }
 
-/// A load and what surrounds it.
+/// A load and its surroundings.
 #[derive(Clone, Debug)]
 pub struct Workload {
-    /// What it is called on the command line.
+    /// The name on the command line.
     pub name: &'static str,
-    /// What it is, for people.
+    /// A description for people.
     pub about: &'static str,
-    /// What can stop its throttling.
+    /// The cure for its throttling.
     pub cure: Cure,
-    /// How long it runs.
+    /// The duration of the run.
     pub hours: i64,
     /// Records a second.
     pub load: Load,
-    /// How far a second's load is from it at most, as a share.
+    /// The largest deviation of a second's load, as a share.
     pub ripple: f64,
-    /// Streams of the account that all have this load.
+    /// Streams of the account that all get this load.
     pub streams: u32,
     /// Shards at the beginning.
     pub shards: u32,
@@ -67,28 +68,29 @@ pub struct Workload {
     pub mode: CapacityMode,
     /// Bytes of a record.
     pub record_bytes: u64,
-    /// Who has how many of them.
+    /// The producers' keys.
     pub keys: fn(seed: u64) -> Keys,
-    /// What producers do with refused records.
+    /// The producers' retries.
     pub retry: fn() -> Retry,
     /// The rest of the account.
     pub account: Account,
-    /// Reshards of the last hours that AWS counts.
+    /// Reshards of the last hours that AWS still counts.
     pub reshards_spent: u32,
     /// Whether the account has the throughput commitment.
     pub is_committed: bool,
-    /// Who reads the stream.
+    /// The readers of the stream.
     pub readers: Option<Readers>,
-    /// What CloudTrail tells.
+    /// The throttled calls that CloudTrail reports.
     pub trail: Trail,
-    /// What becomes of alarms and events.
+    /// The delivery of alarms and events.
     pub weather: DeliveryQuality,
-    /// Somebody who takes changes back.
+    /// Another tool that reverts changes.
     pub reverts: Option<Reverts>,
 }
 
 impl Workload {
-    /// The seconds before the run, as negative numbers, of the reshards that are spent: an hour apart, the last two hours ago.
+    /// The times of earlier reshards, in seconds before the run as negative numbers: an hour apart, the last one two
+    /// hours ago.
     pub fn spent_before(&self) -> impl Iterator<Item = i64> {
         (2..2 + i64::from(self.reshards_spent)).rev().map(|hours| -3_600 * hours)
     }
@@ -105,7 +107,7 @@ impl Workload {
         }
     }
 
-    /// That stream, or what a policy makes of it, in its surroundings.
+    /// The stream in its surroundings, as the workload or a policy has set it up.
     pub fn world(&self, setup: Setup, seed: u64) -> World {
         let mut world = World::new(setup, seed);
         if self.reshards_spent > 0 {
@@ -120,7 +122,7 @@ impl Workload {
         }
     }
 
-    /// What others than the policy do in this second.
+    /// Everything that happens in this second without the policy: throttled calls that CloudTrail reports, and reverts.
     pub fn apply_surroundings(&self, world: &mut World) {
         match self.trail {
             Trail::Writes if world.last().throttled > 0 => {
@@ -135,7 +137,7 @@ impl Workload {
         if reverts.with_tags {
             world.untag();
         }
-        // An apply that AWS refuses fails, and is tried again by the next one.
+        // An apply that AWS refuses fails. The next apply tries again.
         let _ = world.update_shard_count(By::Others, self.shards);
     }
 }

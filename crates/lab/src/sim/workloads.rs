@@ -1,4 +1,4 @@
-//! What is sent to the stream, by name. Every workload begins with a stream that its load fits.
+//! The workloads, by name. Each begins with a load that fits in the stream.
 
 use super::account::Account;
 use super::delivery::DeliveryQuality;
@@ -16,32 +16,32 @@ pub use super::workload::{Cure, Reverts, Trail, Workload};
 /// Shards at the beginning.
 const SHARDS: u32 = 4;
 
-/// 65 % of what they take, in records a second: no threshold of any policy is reached but on-demand mode's own, so that all
-/// begin alike.
+/// 65 % of the capacity of these shards, in records a second. No policy reaches a threshold except on-demand mode, so
+/// that all begin alike.
 const BASE: f64 = 2_600.0;
 
-/// 80 %: what little more is too much for. Those that scale by a threshold have acted before.
+/// 80 % of the capacity: a small increase is too much. Policies that scale by a threshold have acted before.
 const HIGH: f64 = 3_200.0;
 
-/// How many times larger a large stream is: 64 shards.
+/// The size of a large stream, as a multiple: 64 shards.
 const WIDE: f64 = 16.0;
 
-/// Bytes of a record: small enough that records fill a shard before bytes do, as logs and clicks are.
+/// Bytes of a record: records fill a shard before bytes do, as with logs and clicks.
 const RECORD_BYTES: u64 = 500;
 
-/// Keys of a producer: so many that no shard has a few per cent more than another.
+/// Keys of a producer: with this number, no shard has a few per cent more than another.
 const KEYS: u32 = 20_000;
 
-/// How far a second's load is from the mean at most, as a share of it: producers are many, and not in step.
+/// The largest deviation of a second's load from the mean, as a share: there are many producers, out of step.
 const RIPPLE: f64 = 0.05;
 
 impl Workload {
-    /// The one of that name.
+    /// The workload with this name.
     pub fn named(name: &str) -> Option<Workload> {
         all().into_iter().find(|workload| workload.name == name)
     }
 
-    /// A calm day at [`BASE`].
+    /// A day at [`BASE`], without throttling: what the other workloads start from.
     fn quiet(name: &'static str, about: &'static str) -> Workload {
         Workload {
             name,
@@ -71,13 +71,13 @@ impl Workload {
     }
 }
 
-/// [`KEYS`] with the same share each. Hashing them takes longer than an hour of a run.
+/// [`KEYS`] with the same share each. Hashing the keys takes longer than an hour of a run.
 fn even() -> Keys {
     static EVEN: OnceLock<Keys> = OnceLock::new();
     EVEN.get_or_init(|| Keys::even(KEYS)).clone()
 }
 
-/// All of them, in the order in which they are shown.
+/// All workloads, in the order of the arena's tables.
 pub fn all() -> Vec<Workload> {
     let mut all = loads();
     all.extend(shapes());
@@ -85,7 +85,7 @@ pub fn all() -> Vec<Workload> {
     all
 }
 
-/// One load after another on an ordinary stream.
+/// Loads of different shapes on an ordinary stream.
 fn loads() -> Vec<Workload> {
     let growth = Load::Growth { from: BASE / 2.0, doublings: 5, each: 24 * 3_600 / 5 };
     vec![
@@ -118,7 +118,7 @@ fn loads() -> Vec<Workload> {
         },
         Workload {
             load: Load::Pulse { low: BASE / 2.0, high: 3.0 * BASE, every: 60, lasts: 1 },
-            // Shards for it would be idle for 59 seconds of 60.
+            // Shards for this load would be idle for 59 seconds of 60.
             cure: Cure::Elsewhere,
             ..Workload::quiet(
                 "bursts",
@@ -128,7 +128,7 @@ fn loads() -> Vec<Workload> {
     ]
 }
 
-/// Doubled loads of unusual records, keys and producers.
+/// Doubled loads with unusual records, keys and producers.
 fn shapes() -> Vec<Workload> {
     let doubled = |name, about| Workload::step(name, about, 2.0);
     vec![
@@ -139,7 +139,7 @@ fn shapes() -> Vec<Workload> {
         },
         Workload {
             record_bytes: 900 * 1024,
-            // Of four records a second: an uneven second must not be too much at the beginning.
+            // A shard accepts four records a second of this size in all: an uneven second must fit at the beginning.
             load: Load::Step { from: 2.0, to: 6.0, at: STEP_AT },
             ..Workload::quiet("large-records", "three times the load, in records of 900 KB: a shard takes one a second")
         },
@@ -170,7 +170,7 @@ fn shapes() -> Vec<Workload> {
 fn surroundings() -> Vec<Workload> {
     let doubled = |name, about| Workload::step(name, about, 2.0);
     let quadrupled = Load::Growth { from: BASE, doublings: 2, each: 150 };
-    // Twice its peak, as AWS has opened for it.
+    // A stream that AWS has opened for twice its peak.
     let on_demand =
         |name, about| Workload { mode: CapacityMode::OnDemand, shards: 2 * SHARDS, ..Workload::quiet(name, about) };
     let quota = Account { shard_limit: 1_000, other_shards: 994, ..Account::default() };
@@ -224,7 +224,7 @@ fn surroundings() -> Vec<Workload> {
     ]
 }
 
-/// What [`surroundings`] has twice.
+/// Named, because the line would otherwise be too long.
 const ON_DEMAND_4: &str = "an on-demand stream gets four times its load within five minutes";
 
 #[cfg(test)]
@@ -233,7 +233,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     #[test]
-    fn each_has_a_name_of_its_own_and_is_found_by_it() {
+    fn each_workload_has_a_name_of_its_own_and_is_found_by_it() {
         let names: BTreeSet<&str> = all().iter().map(|workload| workload.name).collect();
         assert_eq!(names.len(), all().len());
         assert!(names.iter().all(|name| Workload::named(name).is_some_and(|w| w.name == *name)));
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn each_begins_with_a_load_that_fits() {
+    fn each_workload_begins_with_a_load_that_fits() {
         for workload in all() {
             let mut world = workload.world(workload.setup(1), 1);
             for second in 0..30 {
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn each_throttles_a_stream_that_nobody_heals_but_the_calm_one() {
+    fn each_workload_throttles_a_static_stream_except_the_quiet_ones() {
         for workload in all() {
             let mut world = workload.world(workload.setup(1), 1);
             for second in 0..workload.hours * 3_600 {
