@@ -1,5 +1,5 @@
-//! One run of the Lambda for one stream: its own `run`, over a wire on which each call waits for its answer.
-//! Between any two calls the run stands still, and others may run, or it may be dropped, which is a crash.
+//! One run of the Lambda for one stream: the Lambda's own `run`, with an account whose calls wait for an answer. The
+//! run pauses at each call. Meanwhile other runs continue, or the run is dropped, which is a crash.
 
 use super::super::ours::call_failed;
 use super::super::time;
@@ -21,17 +21,17 @@ use unthrottle_core::report::{AutoFix, Document};
 use unthrottle_core::run::{self, Account, CallFailed, Handled, Observed, Run, RunError};
 use unthrottle_core::signal::{Signal, StreamArn};
 
-/// A call of AWS's.
+/// An AWS call.
 #[derive(Clone, Debug)]
 pub(super) enum Call {
     /// Summary, tags, metrics and limits, all at once.
     Observe,
-    /// What a decision wants beyond that.
+    /// The data that a decision misses.
     Complete(Box<Observation>, MissingData),
     /// `TagResource` of the memory.
     Tag {
         text: String,
-        /// Given up after so long; `None`: when the client gives up.
+        /// The longest wait for an answer; `None`: the client's own timeout.
         within: Option<Duration>,
     },
     /// The change.
@@ -42,19 +42,19 @@ pub(super) enum Call {
     CountReverted(DateTime<Utc>),
 }
 
-/// What came back.
+/// The answer to a call.
 #[derive(Clone, Debug)]
 pub(super) enum Answer {
     Seen(Box<Observation>),
     Done,
-    /// The shards that were open before, where AWS tells.
+    /// The open shards before the change, if AWS's answer has them.
     Changed(Option<u32>),
     Refused(Refusal),
-    /// Nothing, or a 5xx: nobody knows whether it was carried out.
+    /// No answer, or a 5xx: AWS may have carried out the call.
     Silence,
 }
 
-/// Between a run and AWS: a call that waits for its answer.
+/// The channel between a run and AWS, with one call that waits for its answer.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Channel(Rc<RefCell<Waiting>>);
 
@@ -66,7 +66,7 @@ struct Waiting {
 }
 
 impl Channel {
-    /// Seconds of the virtual time.
+    /// The time, in seconds of the run.
     fn now(&self) -> i64 {
         self.0.borrow().now
     }
@@ -75,7 +75,7 @@ impl Channel {
         self.0.borrow_mut().now = now;
     }
 
-    /// The call that the run has made since the last answer.
+    /// Removes and returns the call that the run has made since the last answer.
     pub(super) fn taken(&self) -> Option<Call> {
         self.0.borrow_mut().call.take()
     }
@@ -90,21 +90,21 @@ impl Channel {
     }
 }
 
-/// A warm container. One that crashes is gone, and all that it remembers.
+/// A warm container. A crash deletes the container and all that it remembers.
 #[derive(Debug, Default)]
 pub(super) struct Container {
     remembers: run::Container,
-    /// When it asked for the account's limits, and what AWS told.
+    /// The time of its last request for the account's limits, and AWS's answer.
     limits: Cell<Option<(i64, Option<Limits>)>>,
 }
 
 impl Container {
-    /// When AWS told it the account's limits, if it did.
+    /// The time of AWS's last answer with the account's limits; `None`: there was none.
     pub(super) fn limits_of(&self) -> Option<i64> {
         self.limits.get().filter(|(_, limits)| limits.is_some()).map(|(read, _)| read)
     }
 
-    /// The limits that a look at second `asked` goes by; `read`: as AWS would tell them now.
+    /// The limits for an observation at second `asked`; `read`: AWS's answer at this second.
     fn limits(&self, asked: i64, read: Option<Limits>) -> Option<Limits> {
         let is_good = |(at, told): &(i64, Option<Limits>)| asked - at < seconds(Limits::good_for(*told));
         let kept = self.limits.get().filter(is_good).unwrap_or((asked, read));
@@ -118,23 +118,23 @@ pub(super) fn seconds(time: Duration) -> i64 {
     i64::try_from(time.as_secs()).unwrap_or(i64::MAX)
 }
 
-/// A run that failed: Lambda tries it again.
+/// The failure of a run. Lambda tries the run again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Failed {
-    /// AWS could not be read.
+    /// A read failed.
     Read,
-    /// A call that writes was not answered, or throttled to the end.
+    /// A write had no answer, or stayed throttled.
     Act,
-    /// Everything took too long, twice.
+    /// The stream was observed twice, and each observation was too old for a change.
     TooSlow,
 }
 
-/// What goes wrong between a run and AWS, so that the checks can be seen to find it.
+/// A defect between a run and AWS. The tests use defects to show that the checks find them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, strum::EnumIter)]
 pub(super) enum Flaw {
     #[default]
     None,
-    /// Takes a look of any age for a fresh one.
+    /// Never takes an observation for too old.
     StaleObservation,
     /// Writes no memory.
     NoIntent,
@@ -146,34 +146,34 @@ pub(super) enum Flaw {
     CountsNever,
     /// Counts before it changes.
     CountsFirst,
-    /// Does not read the tag that switches it off.
+    /// Ignores the tag that switches unthrottle off.
     DeafToTags,
-    /// Takes on-demand mode for allowed.
+    /// Acts as if on-demand mode were allowed.
     AlwaysSwitches,
-    /// Takes shard-level metrics for allowed.
+    /// Acts as if shard-level metrics were allowed.
     EnablesShardMetrics,
-    /// Knows no maximum of shards.
+    /// Ignores the maximum of shards.
     IgnoresMaxShards,
-    /// Knows no maximum of USD an hour.
+    /// Ignores the maximum of USD an hour.
     IgnoresMaxCost,
-    /// Does not know of the hour's changes.
+    /// Ignores the changes of the last hour.
     IgnoresHourlyChanges,
-    /// Does not know of the day's reshards.
+    /// Ignores the reshards of the last day.
     ForgetsReshards,
-    /// Takes the account's shard quota for endless.
+    /// Acts as if the account had no shard quota.
     IgnoresShardQuota,
-    /// Takes each record for three.
+    /// Triples the traffic of each minute.
     InflatesTraffic,
-    /// Scales to twice the shards, whatever is needed.
+    /// Always scales to twice the shards.
     Doubles,
-    /// Scales to three times the shards.
+    /// Always scales to three times the shards.
     Triples,
     /// Changes nothing.
     Idle,
 }
 
 impl Flaw {
-    /// What a run takes for allowed.
+    /// The policy that a run with this defect follows.
     fn allow(self, policy: &Policy) -> Policy {
         let policy = policy.clone();
         match self {
@@ -186,7 +186,7 @@ impl Flaw {
     }
 }
 
-/// A run, from its signal to what came of it.
+/// A run, from its signal to its decision.
 pub(super) struct Invocation {
     pub(super) channel: Channel,
     pub(super) signal: Signal,
@@ -196,7 +196,7 @@ pub(super) struct Invocation {
 }
 
 impl Invocation {
-    /// Through the one entrance. A sweep of one stream has all its changes left.
+    /// Runs the one entrance. A sweep of one stream may still make all its changes.
     pub(super) async fn run(self) -> Result<Decision, Failed> {
         let Invocation { channel, signal, policy, container, flaw } = self;
         let policy = &flaw.allow(&policy);
@@ -214,12 +214,12 @@ impl Invocation {
     }
 }
 
-/// The account of a run with a flaw.
+/// The account of a run with a defect.
 struct Flawed<'a> {
     channel: &'a Channel,
     container: &'a Container,
     flaw: Flaw,
-    /// The tag as it was last written.
+    /// The memory as the run last wrote it.
     written: String,
 }
 
@@ -325,7 +325,7 @@ impl Account for Flawed<'_> {
         self.channel.call(Call::CountReverted(at)).await;
     }
 
-    // A message changes nothing in AWS.
+    // A notification changes nothing in AWS.
     async fn notify(&mut self, _: &Document) {}
 }
 
@@ -339,10 +339,10 @@ fn forget_reshards(observation: &mut Observation) {
     }
 }
 
-/// Minutes that [`Flaw::InflatesTraffic`] falsifies: more than the decision's window.
+/// Minutes that [`Flaw::InflatesTraffic`] falsifies: more than the window of a decision.
 const INFLATED_MINUTES: i64 = 30;
 
-/// Nobody knows whether the call was carried out.
+/// AWS may have carried out the call.
 const SILENCE: CallFailed<Failed> = CallFailed { answer: None, error: Failed::Act };
 
 fn refused(refusal: Refusal) -> CallFailed<Failed> {

@@ -1,4 +1,4 @@
-//! The invariants hold; and where a run does something wrong, they are found not to.
+//! The invariants hold. With a defect in a run, the checks find a broken invariant.
 
 use super::check::Invariant;
 use super::invocation::Flaw;
@@ -17,7 +17,7 @@ fn a_seed_and_a_place_give_the_same_schedule_and_the_same_end() {
 }
 
 #[test]
-fn all_kinds_of_streams_and_of_trouble_are_drawn() {
+fn all_kinds_of_streams_and_troubles_are_drawn() {
     let drawn: Vec<Schedule> = (0..300).map(|index| Schedule::drawn(1, index)).collect();
     for kind in Kind::iter() {
         assert!(drawn.iter().any(|schedule| schedule.situation.kind == kind), "{kind}");
@@ -64,7 +64,7 @@ fn the_first_schedules_hold() {
     }
 }
 
-/// What a flaw breaks, among other things.
+/// The invariants that a defect breaks, among others.
 fn breaks(flaw: Flaw) -> &'static [Invariant] {
     use Invariant::{
         Bounded, Counted, Ending, FreshObservation, Incurable, NoIllegalCall, OneChangeAStep, OptedOut, Supported,
@@ -88,7 +88,7 @@ fn breaks(flaw: Flaw) -> &'static [Invariant] {
     }
 }
 
-/// The first schedule in which a flaw breaks an invariant, cut down as far as it still does.
+/// The first schedule in which a defect breaks an invariant, in its shortest form.
 fn shown(flaw: Flaw, invariant: Invariant) -> (Schedule, Broken) {
     let breaks = |schedule: &Schedule| play_with(schedule, flaw).err().filter(|broken| broken.invariant == invariant);
     let find = |index| {
@@ -117,7 +117,7 @@ fn each_invariant_can_fail() {
 }
 
 #[test]
-fn shrinking_leaves_what_it_takes_and_nothing_else() {
+fn shrinking_keeps_the_needed_entries_only() {
     let entries = (0..20).map(|at| Entry { at, event: Event::Person(Action::Untag) }).collect();
     let situation = Situation { kind: Kind::Short, ..Schedule::drawn(1, 0).situation };
     let schedule = Schedule { seed: 1, situation, entries };
@@ -131,8 +131,8 @@ fn shrinking_leaves_what_it_takes_and_nothing_else() {
     assert_eq!(broken.at, 2, "as the shortest fails");
 }
 
-/// A person takes the shards and the tags of a change away, and the run that finds that fails by `troubles`: each so many
-/// seconds after it was asked for.
+/// Traces in which a person reverts the shards and the tags of a change. The run that finds the revert fails by
+/// `troubles`, each this number of seconds after the request for the run.
 fn traces_of_a_revert(troubles: &[(i64, CallKind, Trouble)], end: &str) -> Vec<Vec<String>> {
     let at = |at, event| Entry { at, event };
     let found_at = 14 * 60;
@@ -152,7 +152,7 @@ fn traces_of_a_revert(troubles: &[(i64, CallKind, Trouble)], end: &str) -> Vec<V
 }
 
 #[test]
-fn what_was_taken_back_is_counted_though_the_run_that_found_it_fails() {
+fn a_revert_is_counted_even_if_the_run_that_found_it_fails() {
     let stale = [(0, CallKind::Tag, Trouble::Slow(4)), (3, CallKind::Observe, Trouble::AnswerLost)];
     let unanswered = [(0, CallKind::Tag, Trouble::AnswerLost)];
     for (troubles, end) in [(&stale[..], "ends: Err(Read)"), (&unanswered, "ends: Err(Act)")] {

@@ -1,9 +1,9 @@
-//! Nobody: the shards that the stream begins with, and nothing else.
+//! A static stream: no scaling.
 
 use super::super::arena::Contender;
 use super::super::world::World;
 
-/// The shards that the stream begins with.
+/// A stream that keeps its shards.
 #[derive(Debug)]
 pub struct Static;
 

@@ -1,4 +1,4 @@
-//! What must hold when a change reaches AWS.
+//! The invariants of a change that reaches AWS.
 
 use super::super::schedule::Kind;
 use super::{Call, Check, Checked, Invariant, OwnChange, Seen, budgets, is_of_capacity, is_published};
@@ -9,14 +9,14 @@ use unthrottle_core::memory::ChangeKind;
 use unthrottle_core::observation::{Minute, Status, Stream};
 use unthrottle_core::policy::Permission;
 
-/// The least seconds after its end that CloudWatch takes for a minute.
+/// Seconds from the end of a minute until CloudWatch publishes it, at least.
 const PUBLISHED_AFTER: i64 = 60;
 
-/// A change leaves sooner after its look was asked for, in seconds: see [`Invariant::FreshObservation`].
+/// The most seconds between the beginning of an observation and its change: see [`Invariant::FreshObservation`].
 const FRESH: i64 = 3;
 
-/// What loads that wander a little make of a bill, in USD an hour.
-const A_CENT: f64 = 0.01;
+/// The tolerance of a cost, in USD an hour: loads vary a little. With less, a legal change would break the invariant.
+const COST_TOLERANCE: f64 = 0.01;
 
 /// Records of a minute that a full shard takes.
 const FULL_SHARD: f64 = 60_000.0;
@@ -30,7 +30,7 @@ impl Check {
         }
         self.fails(
             Invariant::FreshObservation,
-            format!("a change left {age} s after a look that saw the stream {status:?}"),
+            format!("a change left {age} s after an observation that saw the stream {status:?}"),
         )
     }
 
@@ -63,7 +63,7 @@ impl Check {
             return self.fails(Invariant::Bounded, format!("{:?}, which is not allowed", call.remedy));
         }
         match self.policy.max_hourly_cost {
-            Some(most) if is_more && at_least > most + A_CENT => {
+            Some(most) if is_more && at_least > most + COST_TOLERANCE => {
                 let remedy = call.remedy;
                 self.fails(Invariant::Bounded, format!("{remedy:?} costs ${at_least} an hour, and ${most} is allowed"))
             }
@@ -71,7 +71,7 @@ impl Check {
         }
     }
 
-    /// A refusal must come of what the run could not know.
+    /// A refusal is legal only if the run could not foresee it.
     pub(super) fn must_be_unforeseeable(&self, call: &Call<'_>, refusal: &Refusal) -> Checked {
         let seen = call.seen.observation.stream.as_ref();
         let is_as_seen =
@@ -80,8 +80,8 @@ impl Check {
             "ResourceInUseException" => true,
             _ if !is_as_seen => true,
             "LimitExceededException" if refusal.is_of_a_quota() => {
-                // They are kept for a minute: only a person's change is newer, or one whose memory a person has deleted, and
-                // which was not done yet.
+                // A container keeps the limits for a minute. So only a newer change can explain the refusal: a
+                // person's, or an unfinished one whose memory a person has deleted.
                 let last = self.made.last().map(|made| made.done).max(self.changed_by_people.last().copied());
                 call.limits_of.is_none_or(|read| Some(read) <= last)
             }
@@ -91,10 +91,10 @@ impl Check {
         if is_unforeseeable {
             return Ok(());
         }
-        self.fails(Invariant::NoIllegalCall, format!("{:?}: {refusal}; it was as the look saw it", call.remedy))
+        self.fails(Invariant::NoIllegalCall, format!("{:?}: {refusal}; the stream was as observed", call.remedy))
     }
 
-    /// Whether our own changes have spent a daily budget of AWS's: these the reads show.
+    /// Whether unthrottle's own changes have spent a daily cap of AWS. The reads of a run show these changes.
     fn is_spent(&self, kind: ChangeKind, seen: &Seen) -> bool {
         let (reshards, switches) = budgets(kind);
         let is_known = |made: &&OwnChange| !self.is_untagged_since(made) || is_published(made, seen);
@@ -103,17 +103,17 @@ impl Check {
         (reshards && made + before >= RESHARDS_A_DAY) || (switches && made >= SWITCHES_A_DAY)
     }
 
-    /// The evidence of a run begins here. AWS tells nobody when a person has changed the stream: it shows only by the
-    /// stream's not being as our last change left it.
+    /// The first second of a run's evidence. AWS does not report a person's change. A run finds such a change only if
+    /// the stream differs from the state after the last change.
     fn evidence_from(&self, before: &Stream) -> i64 {
         let last = self.made.last().filter(|last| !self.is_untagged_since(last));
         let is_external = last.is_some_and(|last| last.to != before.open_shards);
-        // Nor does it show where people have changed it to what it was, as the run before this one saw it.
+        // The run does not see a person's change back to the state that the run before has seen.
         let is_as_known = self.known_before.open_shards == before.open_shards;
-        match () {
-            () if is_external && is_as_known => self.known_before.settled,
-            () if is_external => self.settled_by_anybody,
-            () => self.settled,
+        match (is_external, is_as_known) {
+            (false, _) => self.settled,
+            (true, true) => self.known_before.settled,
+            (true, false) => self.settled_by_anyone,
         }
     }
 
@@ -146,13 +146,13 @@ impl Check {
         let most = evidence().filter(|(_, refused)| *refused > 0).map(|(offered, _)| *offered).max();
         match *call.remedy {
             Remedy::ScaleShards { from, to, .. } => {
-                // A reshard may open more than is needed where the quota leaves no room for its short-lived shards, and
-                // shards that are told apart are not evenly loaded.
+                // A reshard may open more shards than needed if the quota has no headroom for its short-lived shards.
+                // Shards that were split by shard metrics have uneven loads.
                 let is_exact = self.situation.kind != Kind::NearQuota && !call.before.shows_shards();
                 // One more: AWS reshards faster to a multiple of a quarter.
                 let needed =
                     most.map_or(0, |offered| if is_exact { needs(offered).ceil() as u32 + 1 } else { u32::MAX });
-                // A load that is back after two reshards of the day has outgrown them: twice what it needs.
+                // A load that returns after two reshards of the day may get twice the shards that it needs.
                 let is_back = self.reshards_made() >= 2 && evidence().any(|(_, refused)| *refused == 0);
                 let needed = if is_back { needed.saturating_mul(2) } else { needed };
                 let bound = needed.min(2 * from).min(self.policy.max_shards);
@@ -168,7 +168,7 @@ impl Check {
             }
             Remedy::Restore { from, to, .. } => {
                 let peak = self.minutes.iter().rev().take(60).map(|(offered, _)| *offered).max().unwrap_or_default();
-                // The newest minutes are not published yet.
+                // CloudWatch has not published the newest minutes yet.
                 let known = evidence().rev().take(55).map(|(offered, _)| *offered).max().unwrap_or_default();
                 if f64::from(to) >= needs(known).floor() {
                     return Ok(());
@@ -186,9 +186,9 @@ impl Check {
     pub(super) fn must_be_curable(&self, call: &Call<'_>) -> Checked {
         let splits = self.made.iter().filter(|made| made.kind == ChangeKind::Split).count();
         let is_legal = match (self.situation.kind, call.remedy.kind()) {
-            // What people make of it may be curable.
+            // A person's change may make the throttling curable.
             _ if !self.changed_by_people.is_empty() => true,
-            // Two splits of a line show that it is one key, to those who remember them.
+            // Two splits of the same split history show that one key is hot, if the memory of the splits exists.
             (Kind::HotKey, ChangeKind::Split) => splits < 2 || self.untagged.is_some(),
             (Kind::HotKey | Kind::Bursts | Kind::OnDemand, _) => false,
             _ => true,

@@ -1,4 +1,4 @@
-//! What must hold when all is over.
+//! The invariants at the end.
 
 use super::super::schedule::{Kind, MANY_SHARDS, Situation};
 use super::{Check, Checked, Invariant};
@@ -9,16 +9,17 @@ use unthrottle_core::observation::CapacityMode;
 use unthrottle_core::policy::Policy;
 
 impl Check {
-    /// Whether a run's last word may be another after a while, so that the end is not seen yet.
+    /// Whether the last decision may change by itself after a while. Then the schedule continues.
     pub(in crate::sim::faults) fn waits(last: Option<&Verdict>) -> bool {
         matches!(last, Some(Verdict::Hold(Reason::OnDemandAdapting | Reason::RefusedLately { .. })))
     }
 
-    /// All is over, with the stream in this capacity mode; `last`: what came of the last run that looked.
+    /// Checks the end, with the stream in this capacity mode; `last`: the decision of the last run that observed the
+    /// stream.
     pub(in crate::sim::faults) fn ended(&self, last: Option<&Verdict>, mode: &CapacityMode) -> Checked {
         for (n, made) in self.made.iter().enumerate().filter(|(_, made)| made.counts == 0) {
-            // What nobody may look at, or nobody can know of any more, is not counted. A memory has room for one datum that
-            // is owed: where that of the next change is missing, too, it takes the place.
+            // Some changes are never counted: no run may check the stream, or no run can know the change. A memory also
+            // has space for one unpublished datum, and the datum of the next change replaces it.
             let is_beyond = made.is_blurred
                 || self.made.get(n + 1).is_some_and(|next| next.is_touched)
                 || self.off_since.is_some()
@@ -46,19 +47,19 @@ impl Check {
         )
     }
 
-    /// Whether a throttled stream may end with this hold: its name fits what is the matter with the stream.
+    /// Whether a throttled stream may end with this hold: its reason must explain the throttling.
     fn is_held_by_name(&self, verdict: &Verdict, mode: &CapacityMode) -> bool {
         use Reason as R;
         let Verdict::Hold(reason) = verdict else { return false };
         let Situation { kind, max_shards, changes_an_hour, usd_an_hour, .. } = self.situation;
-        // Shards of people's are not equal, and loads are what they make of the stream.
+        // A person's change makes uneven shards, and any load.
         let is_external = !self.changed_by_people.is_empty();
         let is_uneven =
             kind == Kind::HotKey || is_external || self.made.iter().any(|made| made.kind == ChangeKind::Split);
         match reason {
-            // Capacity cures none of these: the producer is to change.
+            // Capacity cures none of these: the producer must change.
             R::HotKey { .. } | R::SplitBudgetSpent(_) | R::NotHealed { .. } => is_uneven,
-            // Minutes tell bursts from uneven keys only where shards are told apart.
+            // Only shard metrics tell bursts from uneven keys.
             R::SkewSuspected(_) => is_uneven || kind == Kind::Bursts,
             R::MicroBurst => kind == Kind::Bursts || is_external,
             // The limits of a person and of AWS.
@@ -66,12 +67,13 @@ impl Check {
             R::FleetLimit(_) => changes_an_hour < Policy::default().max_changes_per_hour,
             R::AtMaxCost { .. } => usd_an_hour.is_some(),
             R::AtAccountQuota(_) => kind == Kind::NearQuota,
-            // Two refusals in a row stand for it, too.
+            // Two refusals in a row also lead to this hold.
             R::ReshardBudgetSpent(_) => self.reshards_made() >= RESHARDS_A_DAY / 2 || self.refusals > 1,
-            // AWS's growth takes 15 minutes, and the pause after two refusals an hour: the run goes on for longer.
+            // AWS's growth takes 15 minutes, and the pause after two refusals an hour. The schedule continues for
+            // longer than both.
             R::OnDemandAdapting | R::OnDemandCeiling(_) => *mode == CapacityMode::OnDemand,
             R::Refused { .. } | R::RefusedLately { .. } => self.refusals > 0,
-            // A person takes our changes back.
+            // A person reverts unthrottle's changes.
             R::TugOfWar => is_external || self.untagged.is_some(),
             _ => false,
         }

@@ -1,9 +1,9 @@
-//! What must hold, whatever goes wrong. It is told from the world's own counters and from the calls that reached AWS, and
-//! shares nothing with the code that decides.
+//! The invariants that must hold under all faults. They use the world's own counters and the calls that reached AWS.
+//! They share no code with the decisions.
 //!
-//! - here: the invariants, and the record of what happened.
-//! - `change`: what must hold when a change reaches AWS.
-//! - `end`: what must hold when all is over.
+//! - here: the invariants, and the record of the events.
+//! - `change`: the invariants of a change that reaches AWS.
+//! - `end`: the invariants at the end.
 
 mod change;
 mod end;
@@ -17,24 +17,25 @@ use unthrottle_core::memory::ChangeKind;
 use unthrottle_core::observation::{Minute, Observation, Stream};
 use unthrottle_core::policy::{MODE_TAG, Policy};
 
-/// A datum belongs to the change that it is nearest to, in seconds: an intent is written within seconds of its change, and
-/// two changes of ours are minutes apart.
+/// The longest time between a datum and its change, in seconds. A run writes an intent within seconds of its change,
+/// and two changes of unthrottle are minutes apart.
 const SAME_CHANGE: i64 = 90;
 
-/// What must hold.
+/// An invariant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, strum::Display, strum::EnumIter)]
 #[strum(serialize_all = "snake_case")]
 pub enum Invariant {
-    /// AWS refuses no call of ours by a rule that the reads of that run show to be broken.
+    /// AWS refuses no call of unthrottle because of a rule that the reads of the same run show.
     ///
-    /// `ResourceInUseException` is a race that was lost to a person or to another run: the stream is the lock, and this is
-    /// how it works. Nor is a call illegal if the stream was no longer as the run had read it, nor one that went over a
-    /// daily cap because of people's changes: AWS tells nobody of these.
+    /// `ResourceInUseException` is legal: the stream is the lock, and the run lost a race against a person or another
+    /// run. A call is also legal if the stream has changed since the run read it. So is a call beyond a daily cap
+    /// because of changes by people: AWS does not show these changes.
     NoIllegalCall,
-    /// A change leaves less than three seconds after its look was asked for, and that look saw the stream ACTIVE.
+    /// A change leaves less than three seconds after its observation began, and that observation saw the stream ACTIVE.
     #[strum(serialize = "fresh_look")]
     FreshObservation,
-    /// Between two changes of capacity by us, the first has settled and one full minute after it was published.
+    /// Between two changes of capacity by unthrottle, the first has settled, and CloudWatch has published one full
+    /// minute after it.
     OneChangeAStep,
     /// A target is no higher than the minutes after the last change need, by what the stream was really offered; and no
     /// lower, where it goes down.
@@ -42,24 +43,25 @@ pub enum Invariant {
     /// A change is within what a person allows: its kind, its shards, in an hour the changes that its look shows, and USD, by
     /// the records that are new. A maximum of shards is not worked around by a switch to on-demand mode.
     Bounded,
-    /// Nothing is changed, and no memory is written, on a stream that a person has opted out.
+    /// On a stream that a person has opted out, no run changes the stream or writes the memory.
     OptedOut,
-    /// Nothing is changed where capacity cannot cure the cause.
+    /// No run changes the stream if capacity cannot cure the cause.
     Incurable,
-    /// AutoFix counts each change at least once, and only once where no crash and no lost answer touched it.
+    /// AutoFix counts each change at least once. It counts a change once only, if no crash and no lost answer disturbed
+    /// the count.
     Counted,
-    /// When nothing goes wrong any more, the stream ends healed, or held by a name that says what stands in the way.
+    /// After the last fault, the stream ends healed, or held for a reason that explains the throttling.
     Ending,
 }
 
 /// An invariant that does not hold.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Broken {
-    /// Which.
+    /// The invariant.
     pub invariant: Invariant,
     /// When, in seconds of the run.
     pub at: i64,
-    /// The numbers.
+    /// The numbers, in words.
     pub why: String,
 }
 
@@ -69,79 +71,80 @@ impl std::fmt::Display for Broken {
     }
 }
 
-/// A look that a run rests on.
+/// The observation of a run.
 #[derive(Clone, Debug)]
 pub(super) struct Seen {
     pub asked: i64,
-    /// How old its summary and tags were beyond that, in seconds.
+    /// The additional age of its summary and tags, in seconds.
     pub stale: i64,
     pub observation: Observation,
 }
 
 /// A change that has reached AWS.
 pub(super) struct Call<'a> {
-    /// Which run made it.
+    /// The run that made it.
     pub run: u64,
-    /// When it was sent.
+    /// The second at which the run sent it.
     pub sent: i64,
     pub seen: &'a Seen,
     pub remedy: &'a Remedy,
-    /// When AWS told its container the account's limits, if it did.
+    /// The second at which AWS last gave the account's limits to the run's container; `None`: never.
     pub limits_of: Option<i64>,
-    /// The stream as it was then.
+    /// The stream before the change.
     pub before: &'a Stream,
     pub answer: &'a Result<Option<u32>, Refusal>,
-    /// When AWS will be done with it; `None`: nothing was changed.
+    /// The second at which AWS finishes the change; `None`: nothing changed.
     pub done: Option<i64>,
 }
 
-/// A change of ours that AWS carries out.
+/// A change of unthrottle that AWS carries out.
 #[derive(Debug)]
 struct OwnChange {
     run: u64,
     at: i64,
     done: i64,
     kind: ChangeKind,
-    /// The shards that it leaves.
+    /// The shards after the change.
     to: u32,
-    /// A crash or a lost answer may have kept it from being counted, or from being seen to be.
+    /// Whether a crash or a lost answer may have disturbed its count, or the confirmation of its count.
     is_touched: bool,
-    /// Something hides it: the memory that another run wrote at the same time, or the datum of a change before it that could not be known.
+    /// Whether later runs may not see the change. Either another run wrote the memory at the same time, or nobody could
+    /// know the datum of a change before it.
     is_blurred: bool,
     counts: u32,
 }
 
-/// What has happened so far.
+/// The record of all events so far.
 #[derive(Debug)]
 pub(super) struct Check {
     situation: Situation,
     policy: Policy,
     now: i64,
-    /// Records offered in each minute, retries again, and those of them that were refused.
+    /// For each minute: sent records, retries included, and refused records.
     minutes: Vec<(u64, u64)>,
-    /// When the last change of capacity was done, of ours and of anybody.
+    /// The end of the last change of capacity, by unthrottle and by anyone.
     settled: i64,
-    settled_by_anybody: i64,
+    settled_by_anyone: i64,
     made: Vec<OwnChange>,
-    /// When people changed its capacity, deleted its tags, and switched it off.
+    /// When people changed the capacity, deleted the tags, and switched unthrottle off.
     changed_by_people: Vec<i64>,
     untagged: Option<i64>,
-    /// A memory was written that cannot know of the last change of capacity.
+    /// Whether a run wrote a memory that cannot contain the last change of capacity.
     is_lost: bool,
-    /// The run that wrote the memory last, and what the one before it knew.
+    /// The run that wrote the memory last. `known_before` is the stream as the writer before it saw it.
     writer: u64,
     known: Known,
     known_before: Known,
     off_since: Option<i64>,
-    /// Changes that AWS has refused.
+    /// Changes of runs that AWS refused.
     refusals: u32,
 }
 
-/// The stream as a run that wrote the memory saw it.
+/// The stream as the writer of a memory saw it.
 #[derive(Clone, Copy, Debug, Default)]
 struct Known {
     open_shards: u32,
-    /// When the last change of anybody was done.
+    /// The end of the last change by anyone.
     settled: i64,
 }
 
@@ -155,7 +158,7 @@ impl Check {
             now: 0,
             minutes: vec![],
             settled: 0,
-            settled_by_anybody: 0,
+            settled_by_anyone: 0,
             made: vec![],
             changed_by_people: vec![],
             untagged: None,
@@ -168,7 +171,7 @@ impl Check {
         }
     }
 
-    /// A second of the world has passed.
+    /// Passes a second of the world.
     pub(super) fn pass(&mut self, world: &World) {
         let minute = usize::try_from(self.now / 60).unwrap_or_default();
         self.minutes.resize(self.minutes.len().max(minute + 1), (0, 0));
@@ -178,10 +181,10 @@ impl Check {
         self.now = world.now();
     }
 
-    /// A person has changed the capacity, and AWS is done with it then.
+    /// Records a person's change of the capacity; `done`: its end.
     pub(super) fn changed_by_person(&mut self, done: i64) {
         self.changed_by_people.push(self.now);
-        self.settled_by_anybody = done;
+        self.settled_by_anyone = done;
     }
 
     pub(super) fn untagged(&mut self) {
@@ -192,12 +195,12 @@ impl Check {
         self.off_since = if is_off { self.off_since.or(Some(self.now)) } else { None };
     }
 
-    /// A container has died, or an answer to this run was lost.
+    /// Records a crash of a run, or a lost answer to it.
     pub(super) fn touched(&mut self, run: u64) {
         self.made.iter_mut().filter(|made| made.run == run).for_each(|made| made.is_touched = true);
     }
 
-    /// A datum of a change announced at `at` was lost, or its answer was.
+    /// Records that the datum of a change announced at `at` was lost, or its answer.
     pub(super) fn datum_touched(&mut self, at: i64) {
         if let Some(made) = self.made_at(at) {
             made.is_touched = true;
@@ -209,13 +212,13 @@ impl Check {
         near.min_by_key(|made| (made.at - at).abs())
     }
 
-    /// How many changes of ours AWS has carried out.
+    /// Changes of unthrottle that AWS has carried out.
     pub(super) fn changes(&self) -> usize {
         self.made.len()
     }
 
-    /// A run has written the memory. A tag cannot be compared and set: where it looked before another run's change, it may
-    /// have overwritten what that knew.
+    /// Records that a run has written the memory. Tags have no compare-and-set. So a run that observed the stream
+    /// before another run's change may overwrite the memory of that change.
     pub(super) fn written(&mut self, run: u64, seen: &Seen, answer: &Result<(), Refusal>) -> Checked {
         self.must_be_allowed(seen, "TagResource")?;
         self.is_lost |= !self.is_known(seen);
@@ -223,7 +226,7 @@ impl Check {
             self.known_before = self.known;
         }
         let open_shards = seen.observation.stream.as_ref().map_or(0, |stream| stream.open_shards);
-        (self.writer, self.known) = (run, Known { open_shards, settled: self.settled_by_anybody });
+        (self.writer, self.known) = (run, Known { open_shards, settled: self.settled_by_anyone });
         let overwritten = self.made.last_mut().filter(|made| made.run != run && seen.asked - seen.stale <= made.at);
         overwritten.into_iter().for_each(|made| made.is_blurred = true);
         match answer {
@@ -232,7 +235,7 @@ impl Check {
         }
     }
 
-    /// A change has reached AWS.
+    /// Checks and records a change that reached AWS.
     pub(super) fn change(&mut self, call: &Call<'_>) -> Checked {
         self.must_be_fresh(call)?;
         self.must_be_allowed(call.seen, "a change")?;
@@ -251,7 +254,7 @@ impl Check {
                 self.must_be_next(call)?;
                 self.must_be_supported(call)?;
             }
-            (self.settled, self.settled_by_anybody, self.is_lost) = (done, done, false);
+            (self.settled, self.settled_by_anyone, self.is_lost) = (done, done, false);
         }
         let (_, to) = call.remedy.step();
         self.made.push(OwnChange {
@@ -267,7 +270,7 @@ impl Check {
         Ok(())
     }
 
-    /// AWS has refused a change.
+    /// Records that AWS refused a change.
     pub(super) fn refused(&mut self) {
         self.refusals += 1;
     }
@@ -276,37 +279,37 @@ impl Check {
         match self.off_since {
             Some(since) if since < seen.asked - seen.stale => self.fails(
                 Invariant::OptedOut,
-                format!("{what} by a look of second {}, and {MODE_TAG}=off since second {since}", seen.asked),
+                format!("{what} by an observation of second {}, and {MODE_TAG}=off since second {since}", seen.asked),
             ),
             _ => Ok(()),
         }
     }
 
-    /// Reshards of the day so far, ours and people's.
+    /// Reshards of the day so far, by unthrottle and by people.
     fn reshards_made(&self) -> usize {
         let made = self.made.iter().filter(|made| budgets(made.kind).0).count();
         made + self.situation.reshards_before().len() + self.changed_by_people.len()
     }
 
-    /// Whether the last change of ours can be known at all: not while its datum is not published yet, and a person has
-    /// deleted the memory of it, or taken the change back, so that it looks as if it had never been made.
+    /// Whether a run can know the last change of unthrottle. It cannot know the change if both hold: CloudWatch has not
+    /// published its datum yet, and a person has deleted its memory or reverted it.
     fn is_known(&self, seen: &Seen) -> bool {
         let Some(last) = self.made.last() else { return true };
         let is_blurred = [self.untagged, self.changed_by_people.last().copied()];
         is_blurred.into_iter().flatten().all(|at| at < last.at - SAME_CHANGE) || is_published(last, seen)
     }
 
-    /// Whether a person has deleted the memory of a change, or the intent of it.
+    /// Whether a person has deleted the memory of a change, or its intent.
     fn is_untagged_since(&self, made: &OwnChange) -> bool {
         self.untagged.is_some_and(|at| at >= made.at - SAME_CHANGE)
     }
 
-    /// AutoFix of a change that was announced at second `at` has reached CloudWatch.
+    /// Checks and records AutoFix of a change that was announced at second `at`.
     pub(super) fn counted(&mut self, action: &str, at: i64) -> Checked {
-        // An intent without a change, and a person who does the same: nobody can tell that from a change of ours.
+        // A person can make the change of an intent that was not carried out. No run can tell that change from its own.
         let is_a_persons = self.changed_by_people.iter().any(|by| *by >= at - SAME_CHANGE);
         let Some(made) = self.made_at(at) else {
-            let why = format!("AutoFix {action} of second {at}, and nothing was changed then");
+            let why = format!("AutoFix {action} of second {at}, and nothing changed then");
             return if is_a_persons { Ok(()) } else { self.fails(Invariant::Counted, why) };
         };
         made.counts += 1;
@@ -322,7 +325,7 @@ impl Check {
     }
 }
 
-/// Whether a look shows the datum of a change.
+/// Whether an observation shows the datum of a change.
 fn is_published(made: &OwnChange, seen: &Seen) -> bool {
     let minute = Minute::of(time(made.at));
     made.counts > 0 && seen.observation.traffic.auto_fixes.range(minute.plus(-1)..=minute.plus(1)).next().is_some()
@@ -333,7 +336,7 @@ fn is_of_capacity(kind: ChangeKind) -> bool {
     matches!(kind, Scale | Split | Switch | SwitchBack | Restore | WarmUp)
 }
 
-/// Whether a change of this kind spends reshards, and switches, of the day.
+/// Whether a change of this kind spends a reshard, and a mode switch, of the day.
 fn budgets(kind: ChangeKind) -> (bool, bool) {
     use ChangeKind::{Restore, Scale, Switch, SwitchBack};
     (matches!(kind, Scale | Restore), matches!(kind, Switch | SwitchBack))

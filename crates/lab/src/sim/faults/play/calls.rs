@@ -1,4 +1,4 @@
-//! One AWS call of a run: how long it takes, what goes wrong with it, and what AWS answers.
+//! One AWS call of a run: its duration, its trouble, and AWS's answer.
 
 use super::super::check::{self, Broken, Seen};
 use super::super::invocation::{Answer, Call, seconds};
@@ -13,14 +13,15 @@ use crate::sim::world::By;
 use chrono::{DateTime, Utc};
 use unthrottle_core::memory::TAG;
 
-/// Seconds that a call takes that nothing delays. Real ones take a tenth of one: longer ones let more happen in between.
+/// Durations of calls without trouble, in seconds. Real calls take a tenth of a second. With longer calls, more events
+/// happen between two calls.
 const TAKES: [i64; 6] = [0, 0, 0, 1, 1, 2];
 
-/// The clients give up after so many seconds: a call with its retries, the single attempt of a change, and that of a datum
-/// (`clients`).
+/// The timeouts of the clients, in seconds: of a call with its retries, of the single attempt of a change, and of a
+/// datum. `tests/model.rs` compares these numbers with those of the Lambda.
 pub const PATIENCE: (i64, i64, i64) = (6, 1, 3);
 
-/// From one attempt to the next, in seconds.
+/// Seconds from one attempt to the next.
 pub const ATTEMPT: i64 = 3;
 
 /// A call under way.
@@ -28,16 +29,16 @@ pub(super) struct Pending {
     call: Call,
     pub(super) trouble: Option<Trouble>,
     sent: i64,
-    /// When AWS carries it out: once, or again.
+    /// The seconds at which AWS carries it out: one, or two for a call that the client sends twice.
     pub(super) carried_out_at: Vec<i64>,
     pub(super) answered_at: i64,
-    /// The client has given up by then.
+    /// Whether the client times out before the answer.
     is_cut: bool,
     pub(super) answer: Answer,
 }
 
 impl Play {
-    /// A call leaves: how long it takes, and what goes wrong with it.
+    /// Sends a call: draws its duration, and takes its trouble from the schedule.
     pub(super) fn send(&mut self, call: Call) -> Pending {
         let on = kind(&call);
         let found = self.troubles.iter().position(|(of, _)| *of == on);
@@ -71,7 +72,7 @@ impl Play {
         Pending { call, trouble, sent, carried_out_at, answered_at, is_cut: takes > patience, answer: Answer::Silence }
     }
 
-    /// A call reaches AWS.
+    /// Carries out a call that reaches AWS.
     pub(super) fn carry_out(&mut self, run: &mut Run, pending: &mut Pending) -> Result<(), Broken> {
         let is_refused = pending.trouble == Some(Trouble::Refused);
         let refusal = || Refusal::new("LimitExceededException", "Rate exceeded for the account.");
@@ -110,7 +111,7 @@ impl Play {
                 }
                 answer.map_or_else(Answer::Refused, Answer::Changed)
             }
-            // Where CloudWatch refuses it, it is made of a line of the log.
+            // If CloudWatch refuses the datum, the log line of the run still has it.
             Call::Count(action, at) => {
                 self.world.count(action, *at);
                 self.check.counted(action, second(*at))?;
@@ -133,7 +134,7 @@ impl Play {
         Ok(())
     }
 
-    /// The four reads of a look are made at moments of their own.
+    /// Observes the stream. The four reads of an observation happen at different moments.
     fn observation(&mut self, pending: &Pending) -> Seen {
         let now = self.world.now();
         let stale = if let Some(Trouble::Stale(seconds)) = pending.trouble { seconds } else { 0 };
@@ -159,7 +160,7 @@ fn kind(call: &Call) -> CallKind {
     }
 }
 
-/// A call and its answer in a line.
+/// A call and its answer in one line of the trace.
 fn brief(call: &Call, answer: &Answer) -> String {
     match (call, answer) {
         (Call::Observe, Answer::Seen(observation)) => {
@@ -173,7 +174,7 @@ fn brief(call: &Call, answer: &Answer) -> String {
     }
 }
 
-/// The second of the run at `at`.
+/// The second of the run at a time.
 fn second(at: DateTime<Utc>) -> i64 {
     (at - time(0)).num_seconds()
 }

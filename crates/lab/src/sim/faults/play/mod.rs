@@ -1,9 +1,9 @@
-//! A schedule, played: the world second by second, and in each second the runs call by call.
+//! Plays a schedule: the world second by second, and in each second the runs call by call.
 //!
-//! - here: the seconds, and what the schedule makes happen in them.
-//! - `runs`: how a run of the Lambda starts, continues, ends, crashes and is tried again.
+//! - here: the seconds, and the schedule's events in them.
+//! - `runs`: the runs of the Lambda: start, steps, end, crash and retry.
 //! - `calls`: one AWS call: its duration, its trouble, and its answer.
-//! - `past`: the stream as it was, for stale reads, and the changes from before the run.
+//! - `past`: the stream of a few moments ago, for stale reads, and unthrottle's changes from before the run.
 
 mod calls;
 mod past;
@@ -26,16 +26,16 @@ use unthrottle_core::policy::{MODE_TAG, Policy};
 
 pub use calls::{ATTEMPT, PATIENCE};
 
-/// What a schedule came to.
+/// The result of a schedule.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Played {
     /// Runs of the Lambda.
     pub runs: u64,
-    /// Changes that AWS carried out for them.
+    /// Changes of these runs that AWS carried out.
     pub changes: u64,
-    /// What went wrong, by its name.
+    /// The troubles that happened, by their name.
     pub troubles: BTreeMap<&'static str, u64>,
-    /// The last word on the stream, by its code.
+    /// The last decision on the stream, by its code.
     pub ended: &'static str,
 }
 
@@ -47,16 +47,17 @@ pub fn play(schedule: &Schedule) -> Result<Played, Broken> {
     play_with(schedule, Flaw::None)
 }
 
-/// What happens in it, call by call, each with its time: for a person who looks into a failure.
+/// Plays a schedule and returns its events, call by call, each with its time. A person reads this trace to find the
+/// cause of a failure.
 pub fn trace(schedule: &Schedule) -> Vec<String> {
     let mut play = Play::new(schedule, Flaw::None);
     play.trace = Some(vec![]);
-    // How it ends is known.
+    // The caller knows the result.
     let _ = play.run(schedule);
     play.trace.unwrap_or_default()
 }
 
-/// The same with runs that do something wrong.
+/// Plays a schedule with runs that have a defect.
 pub(super) fn play_with(schedule: &Schedule, flaw: Flaw) -> Result<Played, Broken> {
     let mut play = Play::new(schedule, flaw);
     play.run(schedule)?;
@@ -72,7 +73,7 @@ struct Play {
     past: Past,
     chance: Chance,
     check: Check,
-    /// What will go wrong with the next calls, and with the next words of the alarm.
+    /// The troubles of the next calls, and of the next notifications of the alarm.
     troubles: Vec<(CallKind, Trouble)>,
     deliveries: Vec<Delivery>,
     queue: Vec<Job>,
@@ -80,7 +81,7 @@ struct Play {
     runs: Vec<Run>,
     last: Option<Verdict>,
     played: Played,
-    /// What has happened, in words; `None`: nobody wants to know.
+    /// The trace, in words; `None`: not asked for.
     trace: Option<Vec<String>>,
 }
 
@@ -130,7 +131,8 @@ impl Play {
         Ok(())
     }
 
-    /// Whether the stream is healed or held by name. One that is neither is given more time, and that ends, too.
+    /// Whether the stream is healed, or held for a reason that explains the throttling. Otherwise the schedule
+    /// continues until [`LATEST`].
     fn is_over(&self) -> bool {
         let now = self.world.now();
         now >= LATEST || (now % 60 == 0 && !Check::waits(self.last.as_ref()) && self.ended().is_ok())
@@ -169,7 +171,7 @@ impl Play {
         }
     }
 
-    /// What a person does; where AWS refuses it, nothing.
+    /// Carries out a person's action. If AWS refuses it, nothing happens.
     fn act(&mut self, action: Action) {
         let open = self.world.open_shards();
         let mode = match self.world.stream().mode {

@@ -1,4 +1,4 @@
-//! The stream as it was: a moment ago, for stale reads, and before the run.
+//! The stream of a few moments ago, for stale reads, and unthrottle's changes from before the run.
 
 use super::super::schedule::{Kind, Situation};
 use crate::sim::time;
@@ -9,7 +9,7 @@ use unthrottle_core::memory::{Change, ChangeKind, Memory, TAG};
 use unthrottle_core::observation::Stream;
 use unthrottle_core::policy::MODE_TAG;
 
-/// What unthrottle did to the stream before the run, in its tag, in CloudWatch, and in AWS's own books.
+/// Applies unthrottle's changes from before the run: to its tag, to CloudWatch, and to AWS's daily caps.
 pub(super) fn apply_earlier_changes(world: &mut World, situation: &Situation) {
     if situation.kind == Kind::OptedOut {
         let _ = world.tag(By::Others, MODE_TAG, "off");
@@ -32,11 +32,11 @@ pub(super) fn apply_earlier_changes(world: &mut World, situation: &Situation) {
     }
 }
 
-/// The summary and the tags of the last few moments, each with the second since which they were so.
+/// The summary and the tags of the last few moments. Each entry has the second since which it was valid.
 pub(super) struct Past(pub(super) Vec<(i64, Stream, BTreeMap<String, String>)>);
 
 impl Past {
-    /// As many as changes of the stream and writes of its tags may lie within the age of a stale read.
+    /// The entries that are kept: more than the changes and tag writes that can happen within the age of a stale read.
     const KEPT: usize = 16;
 
     pub(super) fn is_stream_changed(&self, world: &World) -> bool {
@@ -51,7 +51,7 @@ impl Past {
         self.0.push((world.now(), world.stream(), world.tags().clone()));
     }
 
-    /// As it was at that second.
+    /// The entry that was valid at a second.
     pub(super) fn at(&self, second: i64) -> &(i64, Stream, BTreeMap<String, String>) {
         let after = self.0.partition_point(|(since, ..)| *since <= second);
         &self.0[after.saturating_sub(1)]

@@ -1,4 +1,4 @@
-//! The runs of the Lambda: each goes on by a step whenever its call is answered.
+//! The runs of the Lambda: each continues by a step whenever its call is answered.
 
 use super::super::check::{Broken, Seen};
 use super::super::invocation::{Channel, Container, Failed, Invocation};
@@ -16,16 +16,17 @@ use unthrottle_core::decide::pending;
 use unthrottle_core::decision::Decision;
 use unthrottle_core::signal::{Ask, Signal};
 
-/// Runs at once: the default of the stack's reserved concurrency.
+/// The most runs at once: the default of the stack's reserved concurrency.
 const CONTAINERS: usize = 5;
 
-/// Lambda tries a failed run again after so many seconds, and then again (its page on asynchronous invocation).
+/// Seconds until Lambda tries a failed run again, for the first and the second retry (Lambda's page on asynchronous
+/// invocation).
 const TRIED_AGAIN_AFTER: [i64; 2] = [60, 120];
 
-/// What CloudTrail tells of.
+/// The throttled call that CloudTrail reports.
 const REFUSED: world::Event = world::Event { operation: "PutRecord", code: "ProvisionedThroughputExceededException" };
 
-/// What is on its way to the function.
+/// An invocation of the function that is on its way.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Job {
     pub(super) at: i64,
@@ -33,14 +34,14 @@ pub(super) struct Job {
     pub(super) tries: usize,
 }
 
-/// A signal, with the second that it tells of.
+/// The cause of an invocation, with the second in which it happened.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Trigger {
     Throttle(i64),
     Alarm(i64, bool),
     Ask,
     Sweep,
-    /// The sweep that began then stays.
+    /// One more check of the sweep that began at this second.
     Again(i64),
 }
 
@@ -55,7 +56,7 @@ pub(super) struct Run {
     pub(super) pending: Option<Pending>,
 }
 
-/// What has become of a run.
+/// The result of a step.
 enum Step {
     Waits,
     Moved,
@@ -63,7 +64,7 @@ enum Step {
 }
 
 impl Play {
-    /// What the alarm and the schedule send, and the runs that begin.
+    /// Sends the signals of the alarm and the schedule, and begins runs.
     pub(super) fn wake(&mut self, now: i64) {
         if let Some(is_raised) = self.alarm.pass(self.world.cloudwatch(), now) {
             let job = Job { at: now, trigger: Trigger::Alarm(now, is_raised), tries: 0 };
@@ -91,7 +92,7 @@ impl Play {
             return;
         }
         if self.runs.len() >= CONTAINERS {
-            // Lambda keeps it for a second, at first.
+            // Lambda keeps the event, at first for a second.
             self.queue.push(Job { at: now + 1, ..job });
             return;
         }
@@ -109,7 +110,7 @@ impl Play {
         self.runs.push(Run { id, job, future, channel, container, seen: None, pending: None });
     }
 
-    /// Lets the runs go on, each by a step and then the next, until all of them wait.
+    /// Continues the runs in turn, each by a step, until all of them wait.
     pub(super) fn go_on(&mut self) -> Result<(), Broken> {
         if self.runs.is_empty() {
             return Ok(());
@@ -156,7 +157,7 @@ impl Play {
         Ok(Step::Moved)
     }
 
-    /// Lets a run go on to its next call, or to its end.
+    /// Continues a run to its next call, or to its end.
     fn poll(&mut self, run: &mut Run) -> Step {
         run.channel.set_now(self.world.now());
         match run.future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
@@ -173,7 +174,7 @@ impl Play {
                         self.last = Some(decision.verdict);
                     }
                     Ok(_) => {}
-                    // A person sees the error, and a sweep goes on with the next stream.
+                    // A person sees the error. A sweep continues with its next stream.
                     Err(_) if matches!(run.job.trigger, Trigger::Ask | Trigger::Sweep | Trigger::Again(_)) => {}
                     Err(_) => self.try_again(run),
                 }
@@ -182,7 +183,7 @@ impl Play {
         }
     }
 
-    /// A sweep looks again at what is under way.
+    /// Plans the next check of a sweep that stays with a change under way.
     fn stay(&mut self, run: &Run, decision: &Decision) {
         let began = match run.job.trigger {
             Trigger::Sweep => run.job.at,
@@ -206,7 +207,7 @@ impl Play {
 
     fn try_again(&mut self, run: &Run) {
         let Job { trigger, tries, .. } = run.job;
-        // Of a sweep that has stayed, all is tried again.
+        // The retry of a sweep that has stayed begins the sweep from the start.
         let trigger = if matches!(trigger, Trigger::Again(_)) { Trigger::Sweep } else { trigger };
         if let Some(after) = TRIED_AGAIN_AFTER.get(tries) {
             self.queue.push(Job { at: self.world.now() + after, trigger, tries: tries + 1 });

@@ -7,7 +7,7 @@ use unthrottle_core::cost::Prices;
 use unthrottle_core::policy::Policy;
 
 impl Schedule {
-    /// The schedule that `seed` has at this place: the same for ever.
+    /// The schedule of `seed` at this place. It never changes.
     pub fn drawn(seed: u64, index: u64) -> Schedule {
         let mut chance = Chance::new(seed, FAULTS.wrapping_add(index));
         let own = chance.between(0, 1 << 48).unsigned_abs();
@@ -29,9 +29,9 @@ impl Schedule {
     }
 }
 
-/// Two to four signals within a few seconds, and what goes wrong meanwhile.
+/// Two to four signals within a few seconds, with troubles around them.
 fn signals_at_once(entries: &mut Vec<Entry>, chance: &mut Chance) {
-    // Two throttled minutes are published by then: most runs of the crowd have something to decide on.
+    // By then CloudWatch has published two throttled minutes, so that most of these runs have evidence to decide on.
     let start = chance.between(150, TROUBLE_ENDS - 60);
     for _ in 0..chance.between(2, 4) {
         let at = start + chance.between(0, 4);
@@ -48,7 +48,7 @@ fn signals_at_once(entries: &mut Vec<Entry>, chance: &mut Chance) {
     }
 }
 
-/// A place in a list of so many.
+/// A random place in a list of this length.
 fn pick(chance: &mut Chance, of: i64) -> usize {
     usize::try_from(chance.between(0, of - 1)).unwrap_or_default()
 }
@@ -68,7 +68,7 @@ fn trouble(chance: &mut Chance) -> (CallKind, Trouble) {
     let trouble = [CrashBefore, CrashAfter, AnswerLost, Failed, Refused, Slow(seconds), Slow(seconds)][pick(chance, 7)];
     let is_other = chance.fraction() < 0.3;
     match on {
-        // A summary from before the shortest change is what no look's age can tell of.
+        // A read from before the shortest change: the age of an observation cannot show that it is stale.
         CallKind::Observe if is_other => (on, Stale(chance.between(1, 2))),
         CallKind::Tag if is_other => (on, Twice),
         _ => (on, trouble),
@@ -82,7 +82,7 @@ impl Situation {
         let kind = kinds[pick(chance, 10)];
         let fraction = chance.fraction();
         let (shards, load) = match kind {
-            // With fewer shards a key that fills one of them fills most of the stream.
+            // With fewer shards, a key that fills one of them would fill most of the stream.
             HotKey => (chance.between(4, 6), 0.0),
             Bursts => (chance.between(2, 4), 0.0),
             OnDemand => (chance.between(2, 4), 1.1 + 0.8 * fraction),
@@ -98,13 +98,13 @@ impl Situation {
         Situation { kind, shards, load, max_shards, on_demand, diagnose, restore, changes_an_hour, usd_an_hour }
     }
 
-    /// The same, now and then with little that a person allows.
+    /// Adds narrow bounds of a person, now and then.
     fn bounded(mut self, chance: &mut Chance) -> Situation {
         if chance.fraction() < 0.15 {
             self.changes_an_hour = u32::try_from(chance.between(1, 3)).unwrap_or(1);
         }
         if chance.fraction() < 0.15 {
-            // What the load costs on up to four times its shards.
+            // The cost of the load on up to four times its shards.
             let shards = f64::from(self.shards) * (1.0 + 3.0 * chance.fraction());
             self.usd_an_hour = Some(self.usd_an_hour_for(&Prices::default(), shards));
         }

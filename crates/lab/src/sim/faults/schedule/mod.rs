@@ -1,7 +1,7 @@
-//! What goes wrong, and when: data that is drawn from a seed, that a person can read, and of which parts can be left out.
+//! The faults and their times: data that is drawn from a seed. A person can read it, and leave parts out.
 //!
 //! - here: the schedule and the events in it.
-//! - `situation`: the stream, what it is offered, and what is allowed.
+//! - `situation`: the stream, its load, and the permissions.
 //! - `drawn`: how a seed makes a schedule.
 //! - `words`: a schedule as text.
 
@@ -12,45 +12,47 @@ mod words;
 pub(super) use situation::MANY_SHARDS;
 pub use situation::{Kind, Situation};
 
-/// Things go wrong until then, in seconds of the run: time for a load of four times the shards to be healed but for them.
+/// The end of all faults, in seconds of the run. Without faults, unthrottle heals four times the load in this time.
 pub const TROUBLE_ENDS: i64 = 20 * 60;
 
-/// Nothing goes wrong after that, and the run ends then. Four sweeps: a run that failed at the end is tried again for three
-/// minutes, a datum that is missing is sent after five, and one that was sent twice is seen after three.
+/// The regular end of a run, in seconds. The time from [`TROUBLE_ENDS`] on has no faults and four sweeps. Lambda
+/// retries a failed run for three minutes. unthrottle sends a missing datum after five minutes, and sees a repeated
+/// datum after three.
 pub const ENDS: i64 = TROUBLE_ENDS + 20 * 60;
 
-/// A stream that is neither healed nor held by name for good is given time until then: after two refusals AWS is left alone for
-/// an hour, and where the alarm stays raised, the sweep makes a step in ten minutes, and a hot key takes five.
+/// The latest end of a run, in seconds, for a stream that is neither healed nor held for good. After two refusals,
+/// unthrottle pauses for an hour. While the alarm stays raised, the sweep makes a step in ten minutes, and a hot key
+/// needs five steps.
 pub const LATEST: i64 = ENDS + 2 * 60 * 60;
 
-/// Something that happens at a second of the run.
+/// An event at a second of the run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
-    /// When.
+    /// The second of the run.
     pub at: i64,
-    /// What.
+    /// The event.
     pub event: Event,
 }
 
-/// What happens.
+/// An event.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
-    /// A signal arrives beside those of the alarm and the sweep.
+    /// A signal besides those of the alarm and the sweep.
     Signal(ExtraSignal),
-    /// What becomes of the next word of the alarm.
+    /// The delivery of the next notification of the alarm.
     Alarm(Delivery),
-    /// What goes wrong with the next call of this kind, whoever makes it.
+    /// A trouble with the next call of this kind, by any run.
     Next(CallKind, Trouble),
-    /// What a person does.
+    /// An action of a person.
     Person(Action),
 }
 
-/// A signal.
+/// An additional signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExtraSignal {
-    /// CloudTrail tells of a call that was throttled so many seconds ago.
+    /// CloudTrail reports a call that was throttled this number of seconds ago.
     Throttle(i64),
-    /// The alarm is raised; it was so many seconds ago.
+    /// The alarm was raised this number of seconds ago.
     Alarm(i64),
     /// A person asks.
     Ask,
@@ -58,14 +60,14 @@ pub enum ExtraSignal {
     Sweep,
 }
 
-/// What becomes of an event on its way.
+/// The delivery of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delivery {
     /// It never arrives.
     Lost,
     /// It arrives twice.
     Twice,
-    /// It arrives so many seconds later, maybe after the next.
+    /// It arrives this number of seconds later, perhaps after the next event.
     Late(i64),
 }
 
@@ -73,10 +75,10 @@ pub enum Delivery {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::Display)]
 #[strum(serialize_all = "snake_case")]
 pub enum CallKind {
-    /// The reads of a look.
+    /// The reads of an observation.
     #[strum(serialize = "look")]
     Observe,
-    /// The reads of a closer look.
+    /// The reads of data that a decision misses.
     #[strum(serialize = "closer_look")]
     Complete,
     /// `TagResource`.
@@ -87,54 +89,54 @@ pub enum CallKind {
     Count,
 }
 
-/// What goes wrong with a call.
+/// A trouble with a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trouble {
-    /// The container dies before AWS gets it.
+    /// The container crashes before AWS gets the call.
     CrashBefore,
-    /// The container dies after AWS has carried it out.
+    /// The container crashes after AWS has carried out the call.
     CrashAfter,
-    /// AWS carries it out, and its answers are lost.
+    /// AWS carries out the call, and its answers are lost.
     AnswerLost,
-    /// AWS answers 5xx and does nothing.
+    /// AWS answers 5xx and does not carry out the call.
     Failed,
-    /// AWS refuses it for its rate.
+    /// AWS refuses the call because of a rate.
     Refused,
-    /// The first answer is lost, and the client asks again three seconds later.
+    /// The first answer is lost, and the client sends the call again three seconds later.
     Twice,
-    /// It takes so many seconds.
+    /// The call takes this number of seconds.
     Slow(i64),
-    /// The summary and the tags are those of so many seconds ago.
+    /// The summary and the tags are this number of seconds old.
     Stale(i64),
 }
 
-/// What a person does to the stream.
+/// An action of a person on the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Doubles its shards.
+    /// Doubles the shards.
     Double,
-    /// Halves them.
+    /// Halves the shards.
     Halve,
-    /// Adds one.
+    /// Adds a shard.
     AddOne,
-    /// Switches its capacity mode to the other one.
+    /// Switches to the other capacity mode.
     SwitchMode,
-    /// Deletes all its tags, as Terraform does.
+    /// Deletes all tags, as Terraform does.
     Untag,
     /// Sets `unthrottle.mode=off`.
     SwitchOff,
-    /// Takes that back.
+    /// Deletes `unthrottle.mode`.
     SwitchOn,
 }
 
-/// A stream and what happens to it and to those who look after it.
+/// A stream, and the events during a run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Schedule {
-    /// What chance has for the durations of calls, and for the world.
+    /// The seed of the durations of calls, and of the world.
     pub seed: u64,
-    /// The stream.
+    /// The stream at the beginning.
     pub situation: Situation,
-    /// In the order of time.
+    /// The events, by time.
     pub entries: Vec<Entry>,
 }
 

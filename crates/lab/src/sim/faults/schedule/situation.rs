@@ -1,4 +1,4 @@
-//! A stream, what it is offered, and what is allowed.
+//! A stream, its load, and the permissions.
 
 use crate::sim::account::Account;
 use crate::sim::keys::Keys;
@@ -10,68 +10,68 @@ use unthrottle_core::cost::Prices;
 use unthrottle_core::observation::CapacityMode;
 use unthrottle_core::policy::{Permission, Policy};
 
-/// A person's maximum of shards that nothing here comes near.
+/// A maximum of shards that no schedule reaches.
 pub(in crate::sim::faults) const MANY_SHARDS: u32 = 100;
 
-/// Bytes of a record: 1,000 a second fill a shard, by their number.
+/// Bytes of a record: 1,000 records a second fill a shard by their number.
 const RECORD_BYTES: u64 = 500;
 
-/// Records a second where one key has six tenths of them: one and a half shards.
+/// Records a second of a stream with a hot key. The key has 60 %: one and a half shards.
 const HOT_RECORDS: f64 = 2_500.0;
 
-/// What an idle stream is offered, as a share of what it takes.
+/// The load of an idle stream, as a share of its capacity.
 const IDLE: f64 = 0.1;
 
-/// Keys of a producer whose keys are even: each of a few shards has dozens of them.
+/// Keys of a producer with even keys: each of a few shards has dozens of them.
 const KEYS: u32 = 400;
 
-/// A stream, what it is offered, and what is allowed.
+/// A stream, its load, and the permissions.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Situation {
-    /// What is the matter with it.
+    /// The problem of the stream.
     pub kind: Kind,
-    /// Its shards at the beginning.
+    /// Shards at the beginning.
     pub shards: u32,
-    /// What it is offered from the beginning on, as a multiple of what its shards take.
+    /// The load at the beginning, as a multiple of the shards' capacity.
     pub load: f64,
-    /// The person's maximum.
+    /// The maximum of shards.
     pub max_shards: u32,
-    /// Whether it may be switched to on-demand mode.
+    /// Whether unthrottle may switch to on-demand mode.
     pub on_demand: bool,
-    /// Whether shard-level metrics may be switched on.
+    /// Whether unthrottle may enable shard-level metrics.
     pub diagnose: bool,
-    /// Whether what was raised is given back after an hour.
+    /// Whether unthrottle restores a raise after an hour.
     pub restore: bool,
-    /// The person's maximum of changes an hour.
+    /// The maximum of changes an hour.
     pub changes_an_hour: u32,
-    /// The person's maximum of USD an hour.
+    /// The maximum of USD an hour.
     pub usd_an_hour: Option<f64>,
 }
 
-/// What is the matter with a stream.
+/// The problem of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::Display, strum::EnumIter)]
 #[strum(serialize_all = "snake_case")]
 pub enum Kind {
     /// It has too few shards.
     Short,
-    /// One key has more than a shard takes, and the others little.
+    /// One key has more than the capacity of a shard, and the other keys have little.
     HotKey,
-    /// It is idle but for a few seconds of each minute.
+    /// It is idle except for a few seconds of each minute.
     Bursts,
-    /// It is in on-demand mode, and offered more than its shards take.
+    /// It is in on-demand mode, with more load than the capacity of its shards.
     OnDemand,
     /// Too few shards, and the account may open few more.
     NearQuota,
-    /// Too few shards, and most reshards of the day are made.
+    /// Too few shards, and most reshards of the day are spent.
     BudgetNearlySpent,
     /// Too few shards, and a person has switched unthrottle off for it.
     OptedOut,
-    /// It was raised two hours ago, by unthrottle, and has more than it needs.
+    /// unthrottle raised it two hours ago, and it has too many shards.
     Raised,
 }
 
 impl Situation {
-    /// Records a second that are new, at least.
+    /// New records a second, at least.
     fn least_records(&self) -> f64 {
         match self.kind {
             Kind::HotKey => HOT_RECORDS,
@@ -80,18 +80,18 @@ impl Situation {
         }
     }
 
-    /// Records a second that its shards take at the beginning.
+    /// Records a second that the shards accept at the beginning.
     fn full(&self) -> f64 {
         f64::from(self.shards) * 1_000.0
     }
 
-    /// What they cost on so many shards, in USD an hour.
+    /// The cost of the load on this number of shards, in USD an hour.
     pub(in crate::sim::faults) fn usd_an_hour_for(&self, prices: &Prices, shards: f64) -> f64 {
         // Each record is one unit: they are small.
         self.least_records() * 3_600.0 / 1e6 * prices.put_units_million + shards * prices.shard_hour
     }
 
-    /// What they cost in on-demand mode, in USD an hour.
+    /// The cost of the load in on-demand mode, in USD an hour.
     pub(in crate::sim::faults) fn usd_an_hour_on_demand(&self, prices: &Prices) -> f64 {
         let gigabytes = self.least_records() * 3_600.0 * RECORD_BYTES as f64 / f64::from(1 << 30);
         prices.on_demand_stream_hour + gigabytes * prices.on_demand_in_gb
@@ -128,13 +128,13 @@ impl Situation {
             mode: if self.kind == Kind::OnDemand { CapacityMode::OnDemand } else { CapacityMode::Provisioned },
             keys: if self.kind == Kind::HotKey { HOT.clone() } else { EVEN.clone() },
             record_bytes: RECORD_BYTES,
-            // Twice: more retries only make a load of a load.
+            // Two retries: with more, retries cause most of the load.
             retry: Retry::after(&[1, 2]),
             account,
         }
     }
 
-    /// Reshards of ours in the day before, in seconds before the run.
+    /// unthrottle's reshards of the day before, in seconds before the run.
     pub fn reshards_before(&self) -> Vec<i64> {
         let count = match self.kind {
             Kind::BudgetNearlySpent => 7 + i64::from(self.shards) % 4,
@@ -144,7 +144,7 @@ impl Situation {
         (0..count).rev().map(|n| 2 * 3_600 + n * 7_000).collect()
     }
 
-    /// What is offered, in records a second.
+    /// The offered load, in records a second.
     pub fn offered(&self) -> Load {
         let full = self.full();
         let steady = |records| Load::Step { from: records, to: records, at: 0 };
