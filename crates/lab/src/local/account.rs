@@ -19,30 +19,30 @@ use std::sync::atomic::AtomicUsize;
 use tokio::sync::Notify;
 use unthrottle_core::signal::{Home, StreamArn};
 
-/// What the services share.
+/// The state of an account.
 pub(super) struct Account {
     pub(super) options: Options,
     pub(super) store: Store,
-    /// Taken for as long as a capacity change is decided, so that two racing calls see each other.
+    /// Locked during each decision about a capacity change, so that two racing calls see each other.
     pub(super) ledger: tokio::sync::Mutex<Ledger>,
-    /// What AWS is busy with.
+    /// The changes that AWS is carrying out.
     pub(super) transitions: Mutex<Transitions>,
-    /// What shards have left of their write capacity, by stream.
+    /// The write capacity that shards have left, by stream.
     pub(super) capacities: Mutex<HashMap<String, Capacities>>,
     pub(super) records: Records,
     pub(super) rates: Mutex<Rates>,
     pub(super) metrics: Mutex<Metrics>,
-    /// Which shard-level metrics are switched on, by stream.
+    /// The enabled shard-level metrics, by stream.
     pub(super) monitored: Mutex<HashMap<String, Vec<String>>>,
-    /// Fields of summaries that are shown as a test wants them, by stream.
+    /// Fields of summaries that a test has set, by stream.
     pub(super) described_as: Mutex<HashMap<String, serde_json::Value>>,
     pub(super) fleet_alarms: Mutex<FleetAlarms>,
     pub(super) published: Mutex<Vec<Published>>,
-    /// By name, or by `BUS/NAME`.
+    /// The EventBridge rules, by name or by `BUS/NAME`.
     pub(super) rules: Mutex<BTreeMap<String, Rule>>,
     pub(super) scheduler: Mutex<Scheduler>,
     pub(super) faults: Mutex<Vec<Fault>>,
-    /// Calls that are not answered.
+    /// Calls that hang.
     pub(super) hanging: AtomicUsize,
     pub(super) released: Notify,
     pub(super) calls: Mutex<BTreeMap<String, u64>>,
@@ -81,7 +81,7 @@ impl Account {
         self.arn("kinesis", "stream", name)
     }
 
-    /// The same in parts.
+    /// The ARN of a stream, in parts.
     pub(super) fn arn_of(&self, stream: &str) -> StreamArn {
         StreamArn { home: self.home(), name: stream.to_owned() }
     }

@@ -1,4 +1,4 @@
-//! Connections that a request can cut, so that its client never gets an answer.
+//! Connections that a request can cut, so that its client gets no answer.
 
 use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
@@ -14,18 +14,18 @@ use tokio::net::{TcpListener, TcpStream};
 /// Accepts connections that can be cut.
 pub(super) struct Connections(pub TcpListener);
 
-/// One connection, as a request sees it.
+/// One connection, for the code of a request.
 #[derive(Clone, Default)]
 pub(super) struct Connection(Arc<AtomicBool>);
 
-/// One connection, as the server sees it.
+/// One connection, for the server.
 pub(super) struct Socket {
     stream: TcpStream,
     connection: Connection,
 }
 
 impl Connection {
-    /// Lets nothing more out: the next write fails, and the server closes the connection.
+    /// Stops all output: the next write fails, and the server closes the connection.
     pub fn cut(&self) {
         self.0.store(true, Ordering::Release);
     }
@@ -41,7 +41,7 @@ impl Listener for Connections {
 
     async fn accept(&mut self) -> (Socket, SocketAddr) {
         let (stream, address) = Listener::accept(&mut self.0).await;
-        // Without it, small answers wait for the client's delayed ACK: tens of milliseconds each.
+        // Otherwise small answers wait for the client's delayed ACK: tens of milliseconds each.
         let _ = stream.set_nodelay(true);
         let connection = Connection::default();
         (Socket { stream, connection }, address)

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 /// [quotas]: https://docs.aws.amazon.com/streams/latest/dev/service-sizes-and-limits.html
 const MAX_CONSUMERS: usize = 20;
 
-/// How long a consumer is `CREATING` or `DELETING`. AWS does not say; half a second, as a new stream here.
+/// How long a consumer is `CREATING` or `DELETING`. AWS documents no time; half a second, as for a new stream here.
 const CHANGES_WITHIN: TimeDelta = TimeDelta::milliseconds(500);
 
 type Answer = Result<Option<Value>, Refusal>;

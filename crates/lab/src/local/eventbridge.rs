@@ -1,4 +1,4 @@
-//! EventBridge: EnableRule, DisableRule and DescribeRule. No event goes through a rule.
+//! EventBridge: EnableRule, DisableRule and DescribeRule. The rules get no events.
 
 use super::connection::Connection;
 use super::protocol::{Protocol, Refusal, refuse};
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// The bus that a request means which names none.
+/// The bus of a request that names none.
 const DEFAULT_BUS: &str = "default";
 
 /// One rule.

@@ -1,52 +1,54 @@
-//! What an account is like.
+//! The options of an account.
 
 use super::Clock;
 use std::time::Duration;
 
-/// What the account is like. [`Default`] is a small account that answers as fast as AWS ever has.
+/// The options of an account. [`Default`] is a small account that answers as fast as the fastest answers of AWS.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The TCP port on 127.0.0.1; 0 picks a free one.
+    /// The TCP port on 127.0.0.1; 0 selects a free one.
     pub port: u16,
     /// The 12-digit account id.
     pub account: String,
-    /// The one region that the account is in.
+    /// The region of the account. It has only one.
     pub region: String,
-    /// What time it is in the account.
+    /// The clock of the account.
     pub clock: Clock,
-    /// How many bytes of records the account keeps. Records are stored as base64, and each takes about 450 bytes beside its
-    /// data. The oldest are dropped first.
+    /// The most bytes of records that the account keeps. It stores records as base64, and each takes about 450 bytes
+    /// besides its data. It drops the oldest records first.
     pub keep_bytes: u64,
-    /// How long a new stream is `CREATING`, and a deleted one `DELETING`. Half a second: nothing is learned from waiting longer.
+    /// How long a new stream is `CREATING`, and a deleted one `DELETING`. The default is half a second: a test learns
+    /// nothing from a longer wait.
     pub create_time: Duration,
-    /// How long a stream is `UPDATING` after a change. 4 s: the fastest change observed on AWS (a
-    /// mode switch; 2 → 3 shards took 14 s).
+    /// How long a stream is `UPDATING` after a change. The default is 4 s, the fastest change observed on AWS (a mode
+    /// switch; a reshard 2 → 3 took 14 s).
     pub update_time: Duration,
-    /// Quota of open shards of all provisioned streams together. 500: AWS's own default is 1,000 to
-    /// 20,000, this one can be reached by a test.
+    /// Quota of open shards of all provisioned streams together. The default is 500, which a test can reach. AWS's own
+    /// default is 1,000 to 20,000.
     pub shard_limit: u32,
-    /// Quota of on-demand streams. 50: AWS's default.
+    /// Quota of on-demand streams. The default is 50, as on AWS.
     pub on_demand_limit: u32,
-    /// How long after its end a minute of an `AWS/…` metric becomes readable. Zero: at once, even
-    /// while the minute still runs. On AWS it is one to three minutes. Metrics that clients put
-    /// are readable at once in any case.
+    /// The delay of `AWS/…` metrics: the time from the end of a minute until it can be read. With zero, a minute can be
+    /// read at once, even before its end. AWS needs one to three minutes. Metrics that clients put can always be read
+    /// at once.
     pub metric_lag: Duration,
-    /// The minimum-throughput billing commitment (On-demand Advantage), which warm throughput needs.
+    /// The minimum-throughput billing commitment (On-demand Advantage). Warm throughput needs it.
     pub commitment: Commitment,
-    /// Datapoints that one answer of `GetMetricData` has at most. 100,800: AWS's limit, which few requests reach.
+    /// The most datapoints in one answer of `GetMetricData`. The default is AWS's limit, 100,800, which few requests
+    /// reach.
     pub datapoints_per_page: usize,
 }
 
-/// What `DescribeAccountSettings` says of the minimum-throughput billing commitment.
+/// The minimum-throughput billing commitment in the answer of `DescribeAccountSettings`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Commitment {
-    /// Nothing, which means that there is none.
+    /// No field: the account has no commitment.
     Absent,
     /// `DISABLED`.
     Disabled,
     /// `ENABLED`.
     Enabled,
-    /// `ENABLED_UNTIL_EARLIEST_ALLOWED_END`: its end is asked for, and has not come.
+    /// `ENABLED_UNTIL_EARLIEST_ALLOWED_END`: the account has asked for its end, which has not come yet.
     EnabledUntilEarliestAllowedEnd,
 }
 
@@ -75,5 +77,6 @@ impl Default for Options {
     }
 }
 
-/// 256 MiB: minutes of a flood on a few shards, for readers that keep up, and little beside an editor.
+/// 256 MiB: enough for minutes of heavy traffic on a few shards with readers that keep up. Less loses records that such
+/// readers still need; more is much on a developer's machine.
 const KEEP_BYTES: u64 = 256 << 20;

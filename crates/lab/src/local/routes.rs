@@ -1,4 +1,4 @@
-//! Which service a request is for.
+//! Finds the service of a request.
 
 use super::account::Account;
 use super::connection::Connection;
@@ -19,13 +19,13 @@ pub(super) fn routes(account: &Arc<Account>) -> Router {
         .merge(scheduler::routes(account.clone()))
 }
 
-/// What a target or a path calls the services.
+/// The names of the services in a target or a path.
 const KINESIS: &str = "Kinesis_20131202";
 const CLOUDWATCH: &str = "GraniteServiceVersion20100801";
 const TAGGING: &str = "ResourceGroupsTaggingAPI_20170126";
 const EVENTBRIDGE: &str = "AWSEvents";
 
-/// The JSON protocols name the operation in a header, the query protocol in its form.
+/// The JSON protocols have the operation in a header, the query protocol in its form.
 async fn by_target(
     State(account): State<Arc<Account>>,
     ConnectInfo(connection): ConnectInfo<Connection>,
@@ -55,7 +55,7 @@ async fn by_target(
     }
 }
 
-/// RPC v2 CBOR names it in the path.
+/// RPC v2 CBOR has the operation in the path.
 async fn by_path(
     State(account): State<Arc<Account>>,
     ConnectInfo(connection): ConnectInfo<Connection>,

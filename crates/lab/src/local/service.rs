@@ -1,4 +1,4 @@
-//! What the services beside Kinesis have in common.
+//! The common part of the services besides Kinesis.
 
 use super::Account;
 use super::connection::Connection;
@@ -14,13 +14,13 @@ use std::sync::Arc;
 pub(super) struct Call {
     pub account: Arc<Account>,
     pub connection: Connection,
-    /// As [`LocalAccount::calls`](super::LocalAccount::calls) names it.
+    /// The name in [`LocalAccount::calls`](super::LocalAccount::calls).
     pub service: &'static str,
     pub operation: String,
 }
 
 impl Call {
-    /// Carries out `work`, and answers as `render` says.
+    /// Carries out `work`, and renders its answer.
     pub async fn answer<T: Send + 'static>(
         self,
         render: impl Fn(Result<T, Refusal>) -> Response + Clone + Send + Sync + 'static,
@@ -29,7 +29,7 @@ impl Call {
         let Call { account, connection, service, operation } = self;
         account.count_call(service, &operation);
         let panicked = render.clone();
-        // In a task of its own: a client that gives up does not stop what it has asked for.
+        // A task of its own: a client that gives up does not stop its call.
         let call = tokio::spawn(async move {
             let refuse = |status, code: &str, message: &str| render(Err(Refusal::new(status, code, message)));
             let work = async { render(work.await) };
@@ -39,7 +39,7 @@ impl Call {
     }
 }
 
-/// As the JSON protocols answer, RPC and REST.
+/// Renders an answer in the JSON protocols, RPC and REST.
 pub(super) fn render_json(answer: Result<Value, Refusal>) -> Response {
     let kind = (header::CONTENT_TYPE.as_str(), "application/x-amz-json-1.1");
     match answer {
@@ -52,7 +52,7 @@ pub(super) fn render_json(answer: Result<Value, Refusal>) -> Response {
     }
 }
 
-/// What a service says to an operation that it does not have here.
+/// The refusal of an operation that the account does not have.
 pub(super) fn unknown(service: &str, operation: &str) -> Refusal {
     Refusal::new(400, "UnknownOperationException", format!("the local account does not know {service} {operation}"))
 }

@@ -18,7 +18,7 @@ pub(in crate::local) async fn describe_limits(account: &Account) -> Answer {
     })))
 }
 
-/// DescribeStreamSummary, with the fields that what is under us leaves out.
+/// DescribeStreamSummary, with the fields that ferrokinesis leaves out.
 pub(in crate::local) async fn describe_stream_summary(account: &Account, name: &str, input: Value) -> Answer {
     let answer = dispatch(&account.store, Operation::DescribeStreamSummary, input).await?;
     let stream = account.store.get_stream(name).await?;

@@ -1,4 +1,4 @@
-//! What counts against AWS's daily caps and the account's quotas.
+//! The changes and shards that count against AWS's daily caps and the account's quotas.
 
 use crate::local::Account;
 use crate::local::limits::Refusal;
@@ -8,21 +8,21 @@ use chrono::TimeDelta;
 use ferrokinesis::types::{StreamMode, StreamStatus};
 use std::collections::HashMap;
 
-/// What the account remembers about changes. By stream name: deleting and recreating a stream was
-/// observed not to reset its daily caps.
+/// The changes that the account remembers, by stream name. On AWS, a stream that is deleted and created again keeps its
+/// used caps.
 #[derive(Default)]
 pub(in crate::local) struct Ledger {
-    /// When each reshard and each switch was asked for, in seconds of the epoch.
+    /// The times of each reshard and of each switch, in seconds of the epoch.
     pub(super) reshards: HashMap<String, Vec<i64>>,
     pub(super) switches: HashMap<String, Vec<i64>>,
-    /// Where a stream that is `CREATING` or `UPDATING` is going: open shards and mode.
+    /// The open shards and the mode after the change of a stream that is `CREATING` or `UPDATING`.
     pub(super) plans: HashMap<String, (u32, StreamMode)>,
-    /// Warm throughput in MiB/s, before the last change and after it.
+    /// Warm throughput in MiB/s, before and after the last change.
     pub(super) warm: HashMap<String, (u32, u32)>,
 }
 
 impl Ledger {
-    /// Makes what was spent so much older.
+    /// Moves all times back.
     pub fn age(&mut self, by: TimeDelta) {
         for times in self.reshards.values_mut().chain(self.switches.values_mut()) {
             times.iter_mut().for_each(|time| *time = time.saturating_sub(by.num_seconds()));
@@ -32,7 +32,7 @@ impl Ledger {
     pub(super) async fn census(&self, account: &Account) -> Census {
         let mut census = Census { provisioned_shards: 0, on_demand_streams: 0 };
         for name in account.store.list_stream_names().await {
-            // Deleted since the list was made: gone from the quota, too.
+            // Another call has deleted the stream since. It no longer counts against the quota.
             let Ok(stream) = account.store.get_stream(&name).await else {
                 continue;
             };
@@ -52,7 +52,7 @@ pub(super) fn made<'a>(changes: &'a HashMap<String, Vec<i64>>, stream: &str) -> 
     changes.get(stream).map_or(&[], Vec::as_slice)
 }
 
-/// What counts against the account's quotas, running changes included.
+/// The numbers that count against the account's quotas, running changes included.
 pub(super) struct Census {
     pub(super) provisioned_shards: u32,
     pub(super) on_demand_streams: u32,

@@ -1,12 +1,12 @@
 //! Changes of capacity, with AWS's order of refusals and its quotas.
 //!
-//! - `ledger`: what counts against the daily caps and the quotas.
-//! - `streams`: streams are created and deleted.
+//! - `ledger`: the changes and shards that count against the daily caps and the quotas.
+//! - `streams`: CreateStream and DeleteStream.
 //! - `reshard`: UpdateShardCount, SplitShard and MergeShards.
 //! - `mode`: the capacity mode and warm throughput.
 //! - `settings`: shard-level metrics and encryption.
 //! - `describe`: DescribeLimits and DescribeStreamSummary.
-//! - here: how a stream is UPDATING for a while, and fields that several requests have.
+//! - here: the time in which a stream is UPDATING, and fields that several requests have.
 
 mod describe;
 mod ledger;
@@ -32,7 +32,7 @@ use std::time::Duration;
 
 type Answer = Result<Option<Value>, Refusal>;
 
-/// Shows the stream as `UPDATING` for the account's update time, then changes it.
+/// Shows the stream as `UPDATING` for [`Options::update_time`](super::Options::update_time), and then changes it.
 async fn hold_updating(
     account: &Account,
     name: &str,
@@ -47,7 +47,7 @@ async fn hold_updating(
     Ok(())
 }
 
-/// The stream becomes ACTIVE, changed so, after this time.
+/// Makes the stream ACTIVE after this time, with a change.
 fn become_active(
     account: &Account,
     name: &str,

@@ -20,7 +20,7 @@ pub(in crate::local) async fn update_stream_mode(account: &Account, name: &str, 
     }
     let (stream, arn) = (account.store.get_stream(name).await?, account.arn_of(name));
     must_be_active(&stream, &arn)?;
-    // Repeating the current mode was observed to be free.
+    // On AWS, a repeat of the current mode was free.
     if stream.stream_mode_details.stream_mode == mode {
         return Ok(None);
     }
@@ -33,7 +33,7 @@ pub(in crate::local) async fn update_stream_mode(account: &Account, name: &str, 
     must_accept_switch(&arn, made(&ledger.switches, name), now)?;
     let warm = raw["WarmThroughputMiBps"].as_u64().and_then(|warm| u32::try_from(warm).ok());
     let shards = warm.filter(|_| mode == StreamMode::OnDemand).map_or(open, |warm| warm.max(open));
-    // The old mode shows until the change is done.
+    // The stream shows its old mode until the change is finished.
     let switch = move |stream: &mut Stream, now| {
         stream.stream_mode_details.stream_mode = mode;
         if shards > open {
@@ -68,7 +68,7 @@ pub(in crate::local) async fn update_warm_throughput(account: &Account, name: &s
     must_be_active(&stream, &account.arn_of(name))?;
     let (_, current) = warm_throughput(&ledger, &stream);
     let (open, target) = (open_shards(&stream), wanted as u32);
-    // Warm capacity is capacity: a shard per MiB/s.
+    // Warm throughput needs one shard per MiB/s.
     let ranges = if target > open { HashRange::uniform(target) } else { open_ranges(&stream) };
     reshard_to(account, name, ranges).await?;
     ledger.plans.insert(name.into(), (target.max(open), StreamMode::OnDemand));
@@ -90,7 +90,7 @@ fn must_be_committed(account: &Account) -> Result<(), Refusal> {
     ))
 }
 
-/// Current and target warm throughput in MiB/s. Never set: what the open shards can take.
+/// Current and target warm throughput in MiB/s. The default is the capacity of the open shards.
 pub(super) fn warm_throughput(ledger: &Ledger, stream: &Stream) -> (u32, u32) {
     let open = open_shards(stream);
     let &(before, target) = ledger.warm.get(&stream.stream_name).unwrap_or(&(open, open));

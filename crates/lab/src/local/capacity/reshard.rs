@@ -20,7 +20,7 @@ pub(in crate::local) async fn update_shard_count(account: &Account, name: &str, 
     must_be_active(&stream, &arn)?;
     let (quota, now) = (ledger.census(account).await.quota(account), account.now().timestamp());
     must_accept_reshard(&arn, &open_ranges(&stream), target, made(&ledger.reshards, name), now, quota)?;
-    // Repeating the current count changes nothing and is not counted, on AWS neither.
+    // As on AWS, a repeat of the current count changes nothing and does not count.
     if target != open {
         reshard_to(account, name, HashRange::uniform(target)).await?;
         ledger.plans.insert(name.into(), (target, StreamMode::Provisioned));
@@ -51,7 +51,7 @@ pub(in crate::local) async fn reshard(account: &Account, name: &str, operation: 
     let split = operation == Operation::SplitShard;
     ledger.census(account).await.must_have_place_for(account, u32::from(split))?;
     let planned = open_shards(&stream) + u32::from(split);
-    // The first shard of the request is the parent of a merged one, and the second its neighbour.
+    // The first shard of the request is the parent of the merged shard, and the second shard is its adjacent parent.
     let parents = ["ShardToMerge", "AdjacentShardToMerge"].map(|field| input[field].as_str().and_then(full_id));
     let change = move |stream: &mut Stream, now| {
         reshape(stream, &ranges, now);
@@ -64,7 +64,7 @@ pub(in crate::local) async fn reshard(account: &Account, name: &str, operation: 
     Ok(None)
 }
 
-/// The ranges of the open shards after a SplitShard.
+/// The open ranges after a SplitShard.
 fn split(stream: &Stream, input: &Value, arn: &StreamArn) -> Result<Vec<HashRange>, Refusal> {
     let whole = open_range(stream, input["ShardToSplit"].as_str(), arn)?;
     let at = input["NewStartingHashKey"].as_str().unwrap_or_default();
@@ -87,7 +87,7 @@ fn split(stream: &Stream, input: &Value, arn: &StreamArn) -> Result<Vec<HashRang
     Ok(open_ranges(stream).into_iter().flat_map(pieces).collect())
 }
 
-/// The ranges of the open shards after a MergeShards.
+/// The open ranges after a MergeShards.
 fn merged(stream: &Stream, input: &Value, arn: &StreamArn) -> Result<Vec<HashRange>, Refusal> {
     let ids = ["ShardToMerge", "AdjacentShardToMerge"].map(|field| input[field].as_str());
     let (one, other) = (open_range(stream, ids[0], arn)?, open_range(stream, ids[1], arn)?);
@@ -108,7 +108,7 @@ fn merged(stream: &Stream, input: &Value, arn: &StreamArn) -> Result<Vec<HashRan
     Ok(rest.map(|range| if range == low { both } else { range }).collect())
 }
 
-/// The id of a shard in full: Kinesis takes `1` for `shardId-000000000001`, too.
+/// The full id of a shard: Kinesis also accepts `1` for `shardId-000000000001`.
 fn full_id(id: &str) -> Option<String> {
     resolve_shard_id(id).ok().map(|(full, _)| full)
 }

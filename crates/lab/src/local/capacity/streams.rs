@@ -39,7 +39,7 @@ pub(in crate::local) async fn create_stream(account: &Account, name: &str, raw: 
     Ok(None)
 }
 
-/// A stream that is created now and has no shards yet.
+/// A new stream without shards.
 pub(in crate::local) fn new_stream(account: &Account, name: &str, status: StreamStatus) -> Stream {
     let created = EpochSeconds(account.now().timestamp() as f64);
     StreamBuilder::new(name.to_owned(), account.stream_arn(name), status, created, vec![]).build()
@@ -56,7 +56,7 @@ pub(in crate::local) async fn delete_stream(account: &Account, name: &str) -> An
     Ok(None)
 }
 
-/// A request for an on-demand stream names no shard count; what is under us needs one.
+/// Adds a shard count to the request for an on-demand stream: ferrokinesis needs one.
 pub(in crate::local) fn complete_create_stream(raw: &mut Value) {
     if raw["StreamModeDetails"]["StreamMode"] == "ON_DEMAND" {
         raw["ShardCount"] = json!(ON_DEMAND_SHARDS);

@@ -35,13 +35,14 @@ struct Query {
     label: Option<String>,
     metric_stat: Option<MetricStat>,
     expression: Option<String>,
-    /// Of the expression, in seconds.
+    /// The period of the expression, in seconds.
     period: Option<i64>,
     return_data: Option<bool>,
 }
 
-/// Answers page by page, at most `most` datapoints each; the token is how many were given before. The series come side by
-/// side in the order of their times, which AWS does not document. A query whose datapoints don't all fit is `PartialData`.
+/// Answers page by page, with at most `most` datapoints each. The token is the number of datapoints on earlier pages.
+/// The datapoints of all series come together in the order of their times, which AWS does not document. A query with
+/// datapoints on later pages is `PartialData`.
 pub(super) fn get_metric_data(
     metrics: &Metrics,
     input: &GetMetricData,
@@ -88,7 +89,7 @@ pub(super) fn get_metric_data(
     Ok(Cbor::Map(answer))
 }
 
-/// How many datapoints of each series are among the first so many of all, by their times.
+/// The number of datapoints of each series among the first `first` datapoints of all series, by time.
 fn first_of_all(series: &[Vec<(f64, f64)>], first: usize, is_ascending: bool) -> Vec<usize> {
     let points =
         series.iter().enumerate().flat_map(|(place, points)| points.iter().map(move |(time, _)| (*time, place)));
@@ -125,7 +126,7 @@ fn check_queries(queries: &[Query]) -> Result<(), Refusal> {
 }
 
 impl Query {
-    /// The series that the query asks for.
+    /// The series of the query.
     fn asked(&self, metrics: &Metrics, window: &Window, now: DateTime<Utc>) -> Result<Vec<RequestedSeries>, Refusal> {
         match (&self.metric_stat, &self.expression) {
             (Some(stat), None) => {
@@ -135,7 +136,7 @@ impl Query {
             (None, Some(expression)) if is_query(expression) => {
                 let query = Insights::parse(expression).ok_or_else(|| {
                     invalid_query(format!(
-                        "the local account queries by no SQL but SELECT SUM|MAX(METRIC) FROM \
+                        "the local account supports only the SQL SELECT SUM|MAX(METRIC) FROM \
                          SCHEMA(\"NAMESPACE\", DIMENSION) GROUP BY DIMENSION [ORDER BY SUM|MAX() DESC|ASC] \
                          [LIMIT 1…500]: '{expression}' of query '{}'",
                         self.id
@@ -146,7 +147,7 @@ impl Query {
             (None, Some(expression)) => {
                 let search = Search::parse(expression).ok_or_else(|| {
                     invalid_query(format!(
-                        "the local account computes no expressions but SEARCH('{{NAMESPACE,DIMENSION,…}} \
+                        "the local account supports only the expression SEARCH('{{NAMESPACE,DIMENSION,…}} \
                          MetricName=\"…\" DIMENSION=\"…\"', 'STATISTIC', PERIOD): '{expression}' of query '{}'",
                         self.id
                     ))

@@ -10,7 +10,7 @@ use serde::Deserialize;
 /// Metrics of one page (API reference).
 const METRICS_PER_PAGE: usize = 500;
 
-/// How far back ListMetrics looks: two weeks.
+/// The lookback of ListMetrics: two weeks.
 const LISTED_MINUTES: i64 = 14 * 24 * 60;
 
 #[derive(Deserialize)]

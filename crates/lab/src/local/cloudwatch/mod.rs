@@ -2,8 +2,8 @@
 //!
 //! - here: the service, and inputs that several operations have.
 //! - `put`, `get` and `list`: one operation each.
-//! - `series`: the datapoints that a query asks for.
-//! - `search`: a query that asks for many series.
+//! - `series`: the datapoints of a query.
+//! - `search`: a query for many series.
 
 mod get;
 mod list;
@@ -38,7 +38,7 @@ fn invalid(message: impl Into<String>) -> Refusal {
     refuse("InvalidParameterValueException", message)
 }
 
-/// What GetMetricData calls an invalid request.
+/// GetMetricData's error for an invalid request.
 pub(super) fn invalid_query(message: impl Into<String>) -> Refusal {
     refuse("ValidationError", message)
 }
@@ -83,7 +83,7 @@ fn perform(account: &Account, operation: &str, input: Value) -> Answer {
     }
 }
 
-/// The first minute of an `AWS/…` metric that cannot be read yet.
+/// The first minute of an `AWS/…` metric that is not published yet.
 fn unpublished_since(lag: Duration, now: DateTime<Utc>) -> i64 {
     if lag.is_zero() {
         return i64::MAX;
@@ -102,7 +102,7 @@ fn parse<T: DeserializeOwned>(input: Value) -> Result<T, Refusal> {
     serde_json::from_value(input).map_err(|error| invalid_query(error.to_string()))
 }
 
-/// How many entries were given before.
+/// The number of entries on earlier pages.
 pub(super) fn token(token: Option<&str>) -> Result<usize, Refusal> {
     token.map_or(Ok(0), |token| {
         let skip = token.parse();

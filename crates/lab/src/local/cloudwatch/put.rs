@@ -13,7 +13,7 @@ const MAX_METRICS_PER_PUT: usize = 1000;
 const MAX_DIMENSIONS: usize = 30;
 const MAX_VALUES: usize = 150;
 
-/// Datapoints older than two weeks, or more than two hours ahead, are refused.
+/// CloudWatch refuses datapoints older than two weeks, or more than two hours ahead.
 const OLDEST: f64 = 14.0 * 24.0 * 3600.0;
 const NEWEST: f64 = 2.0 * 3600.0;
 
@@ -48,7 +48,7 @@ struct StatisticSet {
     maximum: f64,
 }
 
-/// All of a request's datapoints, or none.
+/// Stores all datapoints of a request, or none.
 pub(super) fn put_metric_data(metrics: &mut Metrics, input: PutMetricData, now: DateTime<Utc>) -> Answer {
     if input.namespace.is_empty() || input.namespace.starts_with("AWS/") {
         return Err(invalid(format!(
@@ -92,7 +92,7 @@ impl Datum {
         Ok((series, (timestamp / 60.0).floor() as i64, stat))
     }
 
-    /// The samples, in whichever of the three ways they are given.
+    /// The samples, in one of the three forms that a request may have.
     fn stat(&self) -> Result<Stat, Refusal> {
         match (self.value, &self.values, &self.statistic_values) {
             (Some(value), None, None) => Ok(Stat::of(value, 1.0)),

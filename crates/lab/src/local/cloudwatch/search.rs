@@ -1,4 +1,4 @@
-//! A search: a query that asks for many series.
+//! A search: a query for many series.
 
 use super::series::RequestedSeries;
 use crate::local::metrics::{Metrics, Series};
@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 const MAX_SEARCHED: usize = 500;
 
 /// `SEARCH('{AWS/Kinesis,ShardId,StreamName} MetricName="IncomingBytes" StreamName="orders"', 'Sum', 60)`: every series
-/// with exactly these dimensions, and these values. Of the search syntax, what unthrottle uses.
+/// with exactly these dimensions, and these values. This is the part of the search syntax that unthrottle uses.
 pub(super) struct Search {
     namespace: String,
     dimensions: BTreeSet<String>,
@@ -41,7 +41,7 @@ impl Search {
         })
     }
 
-    /// At most 500 series, as on AWS; `label` may have `${PROP('Dim.NAME')}` in it.
+    /// The series that the search finds: at most 500, as on AWS. `label` may contain `${PROP('Dim.NAME')}`.
     pub(super) fn asked(&self, metrics: &Metrics, label: Option<&str>) -> Result<Vec<RequestedSeries>, Refusal> {
         let found = metrics.series().filter(|series| self.finds(series)).take(MAX_SEARCHED);
         let label_of = |series: &Series| {

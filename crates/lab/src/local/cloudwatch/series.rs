@@ -1,4 +1,4 @@
-//! The datapoints that a query asks for: a metric, its minutes and its statistic.
+//! The datapoints of a query: a metric, its minutes and its statistic.
 
 use super::{Dimension, invalid_query};
 use crate::local::metrics::{Metrics, Series, Stat};
@@ -32,8 +32,8 @@ impl Metric {
     }
 }
 
-/// The minutes from `start` (inclusive) to `end` (exclusive) that are asked for; minutes of
-/// `AWS/…` metrics count only before `unpublished`.
+/// The requested minutes from `start` (inclusive) to `end` (exclusive). Minutes of `AWS/…` metrics count only before
+/// `unpublished`.
 pub(in crate::local) struct Window {
     pub start: i64,
     pub(super) end: i64,
@@ -41,19 +41,19 @@ pub(in crate::local) struct Window {
 }
 
 impl Window {
-    /// So many minutes before `end`, which is the first that is not published.
+    /// The last `minutes` minutes before `end`, the first unpublished minute.
     pub fn until(end: i64, minutes: i64) -> Self {
         Self { start: end - minutes, end, unpublished: end }
     }
 
-    /// The samples of a series that are asked for, oldest first.
+    /// The requested samples of a series, oldest first.
     fn samples<'a>(&self, metrics: &'a Metrics, series: &Series) -> impl Iterator<Item = (i64, &'a Stat)> {
         let is_aws = series.namespace.starts_with("AWS/");
         let end = if is_aws { self.end.min(self.unpublished) } else { self.end };
         metrics.minutes(series).filter(move |(minute, _)| (self.start..end).contains(minute))
     }
 
-    /// All of them together; `None` when there are none.
+    /// All requested samples together; `None`: there are none.
     pub fn total(&self, metrics: &Metrics, series: &Series) -> Option<Stat> {
         let samples = self.samples(metrics, series).map(|(_, stat)| stat.clone());
         samples.reduce(|mut total, stat| {
@@ -63,7 +63,7 @@ impl Window {
     }
 }
 
-/// One series that a query asks for: a search may ask for many.
+/// One series that a query asks for. A search may ask for many.
 pub(in crate::local) struct RequestedSeries {
     series: Series,
     pub(super) label: String,
@@ -82,8 +82,8 @@ impl RequestedSeries {
         Ok(Self { series, label, period: period / 60, statistic: statistic(stat)? })
     }
 
-    /// The datapoints, oldest first: the second that each begins with, and its value. Periods are
-    /// counted from the window's start; those without samples have no datapoint.
+    /// The datapoints, oldest first: the first second of each period, and the value. Periods count from the window's
+    /// start. A period without samples has no datapoint.
     pub(super) fn datapoints(&self, metrics: &Metrics, window: &Window) -> Vec<(f64, f64)> {
         let mut periods = BTreeMap::<i64, Stat>::new();
         for (minute, samples) in window.samples(metrics, &self.series) {
@@ -101,6 +101,8 @@ fn statistic(name: &str) -> Result<fn(&Stat) -> f64, Refusal> {
         "Average" => Ok(|stat| stat.sum / stat.count),
         "Minimum" => Ok(|stat| stat.minimum),
         "Maximum" => Ok(|stat| stat.maximum),
-        _ => Err(invalid_query(format!("the local account keeps no samples, so it has no statistic '{name}'"))),
+        _ => Err(invalid_query(format!(
+            "the local account keeps no single samples and does not support the statistic '{name}'"
+        ))),
     }
 }
