@@ -119,7 +119,7 @@ fn attributes(form: &HashMap<String, String>) -> Result<(BTreeMap<String, String
     Ok((attributes, bytes))
 }
 
-/// `problem`: the parameter, and what is wrong with it.
+/// `problem`: the parameter, and the reason why it is invalid.
 fn invalid(problem: impl AsRef<str>) -> Refusal {
     refuse("InvalidParameter", format!("Invalid parameter: {}", problem.as_ref()))
 }

@@ -1,5 +1,5 @@
-//! Changes under way: streams that are `CREATING`, `UPDATING` or `DELETING`, and consumers. Each change ends at its time
-//! on the account's clock.
+//! Changes under way: of streams that are `CREATING`, `UPDATING` or `DELETING`, and of consumers. Each change ends at
+//! its time on the account's clock.
 
 use super::{Account, lock};
 use chrono::{DateTime, TimeDelta, Utc};

@@ -15,7 +15,7 @@ use unthrottle_core::observation::Minute;
 use unthrottle_core::policy::{Permission, Policy};
 
 /// A policy that scales the stream.
-pub trait Contender {
+pub(crate) trait Contender {
     /// Reacts to the second of the world that has just passed.
     fn pass(&mut self, world: &mut World);
 }
@@ -74,7 +74,7 @@ impl Policies {
     }
 
     /// Creates the policy at the beginning of a run. Only the limits know more of the run than the stream shows.
-    pub fn contender(self, workload: &Workload, seed: u64) -> Box<dyn Contender> {
+    pub(crate) fn contender(self, workload: &Workload, seed: u64) -> Box<dyn Contender> {
         match self {
             Policies::Ours | Policies::OursRestoring | Policies::OursDiagnosing | Policies::OursWithLossyDelivery => {
                 Box::new(Ours::new(self.policy(), self.delivery(workload), seed))
@@ -117,7 +117,7 @@ impl Policies {
     }
 
     /// The stream at the beginning: the workload's stream, in the capacity mode of the policy.
-    pub fn setup(self, setup: Setup) -> Setup {
+    pub(crate) fn setup(self, setup: Setup) -> Setup {
         if self == Policies::OnDemand { OnDemand::setup(setup) } else { setup }
     }
 }

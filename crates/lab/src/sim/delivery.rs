@@ -20,7 +20,7 @@ pub use DeliveryQuality as Weather;
 
 /// Seconds from a refused call to the function, with reliable delivery: CloudTrail's events reach EventBridge "within
 /// seconds" (Cloud Custodian's documentation), and a function starts in less than one second.
-pub const EVENT_AFTER: i64 = 5;
+pub(crate) const EVENT_AFTER: i64 = 5;
 
 /// The share of lost events with lossy delivery.
 const LOST: f64 = 0.3;
@@ -31,7 +31,7 @@ const LATE_BY: i64 = 10 * 60;
 
 /// The events on their way to one policy.
 #[derive(Debug)]
-pub struct Delivery<T> {
+pub(crate) struct Delivery<T> {
     quality: DeliveryQuality,
     chance: Chance,
     /// Each event with its arrival, in seconds of the run.

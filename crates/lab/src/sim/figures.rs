@@ -14,24 +14,24 @@ pub const OF_REACTIVE: f64 = 1.35;
 
 /// The longest cure of the reactive limit that counts, in seconds. For eight times the load, the limit needs a quarter
 /// of this time. A longer cure waits for AWS's daily caps.
-pub const REACTIVE_HEALS_IN: i64 = 3_600;
+const REACTIVE_HEALS_IN: i64 = 3_600;
 
 /// The most refusals of a run, as a multiple of the best peer's.
 pub const OF_BEST_PEER: f64 = 1.0;
 
 /// The most shard-hours of a peer that counts, as a multiple of the clairvoyant limit's. A tool that pays for enough
 /// idle shards is never throttled, and such a tool is no measure.
-pub const OF_CLAIRVOYANT_FOR_PEERS: f64 = 2.0;
+const OF_CLAIRVOYANT_FOR_PEERS: f64 = 2.0;
 
 /// The most refusals over all workloads, as a multiple of those of the best peer of each workload.
-pub const OF_BEST_PEERS: f64 = 0.5;
+const OF_BEST_PEERS: f64 = 0.5;
 
 /// The most shard-hours with restore, as a multiple of the clairvoyant limit's, over all workloads that both heal in
 /// provisioned mode.
-pub const SHARD_HOURS_OF_CLAIRVOYANT: f64 = 1.2;
+const SHARD_HOURS_OF_CLAIRVOYANT: f64 = 1.2;
 
 /// The most changes with restore, as a multiple of the clairvoyant limit's, over the same workloads.
-pub const CHANGES_OF_CLAIRVOYANT: f64 = 1.5;
+const CHANGES_OF_CLAIRVOYANT: f64 = 1.5;
 
 /// All policies on one workload.
 #[derive(Clone, Debug)]
@@ -50,7 +50,7 @@ impl Contest {
 
     /// The peer with the fewest refusals, without the peers that pay for too many shards. If the clairvoyant limit
     /// cannot heal the workload, there is no price to compare: then only a peer that heals it counts.
-    pub fn best_peer(&self) -> Option<(Policies, &Score)> {
+    fn best_peer(&self) -> Option<(Policies, &Score)> {
         let limit = self.of(Policies::Clairvoyant)?;
         let counts = |score: &Score| match limit.is_healed {
             true => score.shard_hours <= OF_CLAIRVOYANT_FOR_PEERS * limit.shard_hours,
@@ -61,7 +61,7 @@ impl Contest {
     }
 
     /// Refusals of unthrottle ÷ those of the reactive limit. `None`: neither refuses anything, one did not take part,
-    /// or the limit has not healed the stream in [`REACTIVE_HEALS_IN`], since it only reshards for writes.
+    /// or the limit has not healed the stream in an hour, since it only reshards for writes.
     pub fn against_reactive(&self) -> Option<f64> {
         let is_soon = |limit: &Score| limit.heal_seconds_longest <= Some(REACTIVE_HEALS_IN);
         let heals = |limit: &&Score| limit.is_healed && limit.changes > 0 && is_soon(limit);
@@ -113,7 +113,7 @@ fn divide(ours: f64, other: f64) -> Option<f64> {
 }
 
 /// Refused records and refused calls of readers.
-pub fn refused(score: &Score) -> u64 {
+fn refused(score: &Score) -> u64 {
     score.throttled + score.reads_throttled
 }
 

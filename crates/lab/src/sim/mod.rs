@@ -4,13 +4,13 @@
 //! Read the modules in this order:
 //!
 //! 1. [`world`]: the stream, second by second, and the AWS calls that a policy can make. Its parts: [`shard`]s with
-//!    their capacity, [`keys`] and their shares, producers that retry ([`mod@retry`]), [`readers`], the [`durations`]
-//!    of changes, and [`cloudwatch`] with its delay. AWS's limits come from [`rules`](crate::rules).
-//! 2. [`workload`] and [`workloads`]: the load and its surroundings, by name.
-//! 3. [`arena`]: one policy on one workload ([`fn@run`]). [`score`] has the result in numbers, [`timeline`] minute by
+//!    their capacity, `keys` and their shares, producers that retry ([`mod@retry`]), `readers`, the `durations`
+//!    of changes, and `cloudwatch` with its delay. AWS's limits come from [`rules`](crate::rules).
+//! 2. `workload` and [`workloads`]: the load and its surroundings, by name.
+//! 3. `arena`: one policy on one workload ([`fn@run`]). [`score`] has the result in numbers, [`timeline`] minute by
 //!    minute. [`mod@figures`] compare policies.
 //! 4. The policies. [`ours`] is unthrottle itself: the same observations, decisions, memory and calls as in the Lambda.
-//!    The [`alarm`]s, CloudTrail's events ([`delivery`]) and the sweep wake it. [`peers`] are other tools. [`limits`]
+//!    The alarms (`alarm`), CloudTrail's events ([`delivery`]) and the sweep wake it. `peers` are other tools. `limits`
 //!    are the best possible results.
 //! 5. [`backtest`]: the effect that a policy would have had on the past of a real stream.
 //! 6. [`faults`]: unthrottle under crashes, lost replies, stale reads and changes by people, call by call, and the
@@ -23,26 +23,26 @@
 //! one stream, producers of different patience, and AWS's rates of calls (`UpdateShardCount`: ten a second).
 
 pub mod account;
-pub mod alarm;
-pub mod arena;
+mod alarm;
+mod arena;
 pub mod backtest;
-pub mod chance;
-pub mod cloudwatch;
+mod chance;
+mod cloudwatch;
 pub mod delivery;
-pub mod durations;
+mod durations;
 pub mod faults;
 pub mod figures;
-pub mod keys;
-pub mod limits;
-pub mod load;
+mod keys;
+mod limits;
+mod load;
 pub mod ours;
-pub mod peers;
-pub mod readers;
+mod peers;
+mod readers;
 pub mod retry;
 pub mod score;
 pub mod shard;
 pub mod timeline;
-pub mod workload;
+mod workload;
 pub mod workloads;
 pub mod world;
 

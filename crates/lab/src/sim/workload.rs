@@ -91,12 +91,12 @@ pub struct Workload {
 impl Workload {
     /// The times of earlier reshards, in seconds before the run as negative numbers: an hour apart, the last one two
     /// hours ago.
-    pub fn spent_before(&self) -> impl Iterator<Item = i64> {
+    pub(crate) fn spent_before(&self) -> impl Iterator<Item = i64> {
         (2..2 + i64::from(self.reshards_spent)).rev().map(|hours| -3_600 * hours)
     }
 
     /// The stream at the beginning.
-    pub fn setup(&self, seed: u64) -> Setup {
+    pub(crate) fn setup(&self, seed: u64) -> Setup {
         Setup {
             shards: self.shards,
             mode: self.mode.clone(),
@@ -108,7 +108,7 @@ impl Workload {
     }
 
     /// The stream in its surroundings, as the workload or a policy has set it up.
-    pub fn world(&self, setup: Setup, seed: u64) -> World {
+    pub(crate) fn world(&self, setup: Setup, seed: u64) -> World {
         let mut world = World::new(setup, seed);
         if self.reshards_spent > 0 {
             world = world.with_reshards_spent(self.spent_before().collect());
@@ -123,7 +123,7 @@ impl Workload {
     }
 
     /// Everything that happens in this second without the policy: throttled calls that CloudTrail reports, and reverts.
-    pub fn apply_surroundings(&self, world: &mut World) {
+    pub(crate) fn apply_surroundings(&self, world: &mut World) {
         match self.trail {
             Trail::Writes if world.last().throttled > 0 => {
                 world.record_event(Event { operation: "PutRecord", code: "ProvisionedThroughputExceededException" });

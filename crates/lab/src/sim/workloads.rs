@@ -41,7 +41,7 @@ impl Workload {
         all().into_iter().find(|workload| workload.name == name)
     }
 
-    /// A day at [`BASE`], without throttling: what the other workloads start from.
+    /// A day at [`BASE`], without throttling. The other workloads start from it.
     fn quiet(name: &'static str, about: &'static str) -> Workload {
         Workload {
             name,

@@ -8,9 +8,13 @@ use ciborium::Value as Cbor;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
-// Limits are from <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_limits.html>.
+/// The most data of one request ([quotas]).
+///
+/// [quotas]: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_limits.html
 const MAX_METRICS_PER_PUT: usize = 1000;
+/// The most dimensions of one metric (quotas, as above).
 const MAX_DIMENSIONS: usize = 30;
+/// The most values of one datum (API reference of PutMetricData).
 const MAX_VALUES: usize = 150;
 
 /// CloudWatch refuses datapoints older than two weeks, or more than two hours ahead.

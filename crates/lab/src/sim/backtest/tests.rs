@@ -51,9 +51,9 @@ fn the_offered_load_is_a_range() {
 fn unthrottle_stops_throttling_that_a_static_stream_keeps() {
     let history = step();
     let ours = run(&history, 4, &Backtested::ours(&Policy::default()));
-    let nobody = run(&history, 4, &Backtested::AsItWas);
-    assert!(nobody.score.throttled.abs_diff(60 * 90_000) < 60_000, "{:?}", nobody.score);
-    assert!(ours.score.throttled < nobody.score.throttled / 4, "{:?}", ours.score);
+    let unattended = run(&history, 4, &Backtested::AsItWas);
+    assert!(unattended.score.throttled.abs_diff(60 * 90_000) < 60_000, "{:?}", unattended.score);
+    assert!(ours.score.throttled < unattended.score.throttled / 4, "{:?}", ours.score);
     let hours = history.hours(&ours.timeline);
     assert_eq!(hours.iter().map(|hour| hour.number).collect::<Vec<_>>(), [1]);
     let change = hours[0].marks.iter().find(|mark| mark.change.is_some()).expect("a change");

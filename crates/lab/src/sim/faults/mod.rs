@@ -2,17 +2,17 @@
 //! Containers crash between any two calls, replies get lost, AWS refuses and fails, reads are stale, and people change
 //! the stream. After every step, the invariants must hold.
 //!
-//! - [`schedule`]: the faults, drawn from a seed. A schedule is data that a person can read and shorten.
+//! - `schedule`: the faults, drawn from a seed. A schedule is data that a person can read and shorten.
 //! - `invocation`: one run of the Lambda, in single AWS calls.
-//! - [`mod@play`]: a schedule, second by second and call by call.
+//! - `play`: a schedule, second by second and call by call.
 //! - [`check`]: the invariants. They use the world's own counters, and none of the code that decides.
-//! - [`mod@shrink`]: the shortest schedule that still fails.
+//! - `shrink`: the shortest schedule that still fails.
 
 pub mod check;
 mod invocation;
-pub mod play;
-pub mod schedule;
-pub mod shrink;
+mod play;
+mod schedule;
+mod shrink;
 
 pub use check::Broken;
 pub use play::{ATTEMPT, PATIENCE, Played, play, trace, trace as retell};

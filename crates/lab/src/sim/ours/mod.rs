@@ -48,7 +48,7 @@ const CONTAINERS: usize = 5;
 
 /// A deployed unthrottle, for one stream.
 #[derive(Debug)]
-pub struct Ours {
+pub(crate) struct Ours {
     policy: Policy,
     alarms: [Alarm; 3],
     /// Signals on their way.
@@ -102,11 +102,6 @@ impl Ours {
             ..Ours::new(policy.clone(), delivery, seed + n as u64)
         };
         (0..streams as usize).map(ours).collect()
-    }
-
-    /// The number of times of each decision, by its code.
-    pub fn decided(&self) -> &BTreeMap<&'static str, u64> {
-        &self.decided
     }
 
     /// Passes a signal to the one entrance. Returns the decision; `None`: a call failed.

@@ -52,7 +52,7 @@ fn a_step_is_healed_verified_and_counted_once() {
     let fixes = fixture.world.cloudwatch().traffic(fixture.world.now()).auto_fixes;
     assert_eq!(fixes.values().sum::<u32>(), 1, "exactly once");
     let score = fixture.world.score();
-    assert_eq!((score.changes, score.illegal_calls), (1, 0), "{:?}", fixture.ours.decided());
+    assert_eq!((score.changes, score.illegal_calls), (1, 0), "{:?}", fixture.ours.decided);
     assert!(score.heal_seconds_longest < Some(10 * 60), "{score:?}");
 }
 
@@ -73,8 +73,8 @@ fn one_hot_key_is_reported_and_not_scaled() {
     let mut fixture = Fixture::of(4, Keys::with_a_hot_one(0.6, 20_000), Policy::default());
     fixture.minutes(60, 2_500.0);
     assert!(fixture.world.last().throttled > 0, "no shard can take it");
-    assert_eq!(fixture.world.score().changes, 0, "{:?}", fixture.ours.decided());
-    assert!(fixture.ours.decided().contains_key("skew_suspected"), "{:?}", fixture.ours.decided());
+    assert_eq!(fixture.world.score().changes, 0, "{:?}", fixture.ours.decided);
+    assert!(fixture.ours.decided.contains_key("skew_suspected"), "{:?}", fixture.ours.decided);
 }
 
 fn diagnosing() -> Policy {
@@ -86,15 +86,15 @@ fn shard_metrics_find_a_hot_range_and_it_is_split() {
     let second = HashRange::uniform(4)[1];
     let mut fixture = Fixture::of(4, Keys::in_a_hot_range(0.9, second, 20_000, 3), diagnosing());
     fixture.minutes(120, 1_600.0);
-    assert_eq!(fixture.world.last().throttled, 0, "{:?}", fixture.ours.decided());
+    assert_eq!(fixture.world.last().throttled, 0, "{:?}", fixture.ours.decided);
     let score = fixture.world.score();
     assert_eq!(
         (fixture.world.open_shards(), score.changes, score.illegal_calls),
         (5, 1, 0),
         "{:?}",
-        fixture.ours.decided()
+        fixture.ours.decided
     );
-    assert!(fixture.ours.decided().contains_key("disable_shard_metrics"), "{:?}", fixture.ours.decided());
+    assert!(fixture.ours.decided.contains_key("disable_shard_metrics"), "{:?}", fixture.ours.decided);
 }
 
 #[test]
@@ -102,8 +102,8 @@ fn a_hot_key_is_split_twice_at_most_and_then_reported() {
     let mut fixture = Fixture::of(4, Keys::with_a_hot_one(0.6, 20_000), diagnosing());
     fixture.minutes(180, 2_500.0);
     let score = fixture.world.score();
-    assert!(score.changes <= 2, "{:?}", fixture.ours.decided());
-    assert!(fixture.ours.decided().contains_key("hot_key"), "{:?}", fixture.ours.decided());
+    assert!(score.changes <= 2, "{:?}", fixture.ours.decided);
+    assert!(fixture.ours.decided.contains_key("hot_key"), "{:?}", fixture.ours.decided);
     assert_eq!(score.illegal_calls, 0);
 }
 
@@ -113,7 +113,7 @@ fn observe_mode_changes_nothing() {
     fixture.minutes(30, 6_000.0);
     assert_eq!((fixture.world.score().changes, fixture.world.open_shards()), (0, 4));
     assert!(fixture.world.tags().is_empty());
-    assert!(fixture.ours.decided().contains_key("scale_shards"), "{:?}", fixture.ours.decided());
+    assert!(fixture.ours.decided.contains_key("scale_shards"), "{:?}", fixture.ours.decided);
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn a_raise_is_restored_if_the_policy_allows_it() {
     fixture.minutes(60, 6_000.0);
     assert_eq!(fixture.world.open_shards(), 8);
     fixture.minutes(4 * 60, 2_000.0);
-    assert_eq!(fixture.world.open_shards(), 4, "{:?}", fixture.ours.decided());
+    assert_eq!(fixture.world.open_shards(), 4, "{:?}", fixture.ours.decided);
 }
 
 #[test]
@@ -139,7 +139,7 @@ fn a_spent_quota_makes_it_switch_to_on_demand_mode() {
     };
     fixture.world = World::new(setup, 1);
     fixture.minutes(60, 6_000.0);
-    assert!(fixture.ours.decided().contains_key("switch_to_on_demand"), "{:?}", fixture.ours.decided());
+    assert!(fixture.ours.decided.contains_key("switch_to_on_demand"), "{:?}", fixture.ours.decided);
     assert_eq!(fixture.world.score().illegal_calls, 0);
     assert_eq!(fixture.world.last().throttled, 0, "on-demand mode has grown");
 }

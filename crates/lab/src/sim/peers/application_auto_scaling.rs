@@ -1,6 +1,6 @@
 //! AWS's sample of a custom resource of Application Auto Scaling (aws-samples/aws-application-auto-scaling-kinesis,
-//! `index.py` and `cloudformation/custom-application-autoscaling-kinesis.yaml`, 2020-04): two alarms on accepted records,
-//! two step-scaling policies, and a function that sets the shards and rewrites the alarms.
+//! `index.py` and `cloudformation/custom-application-autoscaling-kinesis.yaml`, 2020-04): two alarms on accepted
+//! records, two step-scaling policies, and a function that sets the shards and rewrites the alarms.
 //!
 //! - Out: one more shard if a minute has more than 80 % of the records of the shards' capacity; up to eight shards.
 //! - In: one shard less if each of three periods of 5 minutes has fewer records than the same threshold; down to one

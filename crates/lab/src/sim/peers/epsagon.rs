@@ -1,5 +1,5 @@
-//! Epsagon's autoscaler (epsagon/kinesis-autoscaler, `kinesis_autoscaler/*.py` and `examples/stream_subscription.yml` at
-//! a866ff4): two metric-math alarms on periods of 5 minutes, and a function that rewrites them.
+//! Epsagon's autoscaler (epsagon/kinesis-autoscaler, `kinesis_autoscaler/*.py` and `examples/stream_subscription.yml`
+//! at a866ff4): two metric-math alarms on periods of 5 minutes, and a function that rewrites them.
 //!
 //! - Up if at least 0.75 is used in one period: ×2 up to 3 shards, ×1.5 up to 50, else ×1.25, rounded up.
 //! - Down if at most 0.25 is used in 288 of 288 periods (24 hours). The target is twice the shards that the busiest

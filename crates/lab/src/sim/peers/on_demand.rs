@@ -62,7 +62,7 @@ mod tests {
         assert!((12..=16).contains(&shards[59]), "{shards:?}");
         assert_eq!(world.last().throttled, 0);
         let score = world.score();
-        assert_eq!((score.changes, score.calls), (0, 0), "nobody called");
+        assert_eq!((score.changes, score.calls), (0, 0), "no call");
     }
 
     #[test]

@@ -1,8 +1,9 @@
-//! Substation's autoscaler (brexhq/substation, `cmd/aws/lambda/autoscale/main.go` at 28f1b349): two alarms on the stream's
-//! utilisation, and a cooldown in a tag.
+//! Substation's autoscaler (brexhq/substation, `cmd/aws/lambda/autoscale/main.go` at 28f1b349): two alarms on the used
+//! share of the stream, and a cooldown in a tag.
 //!
-//! - Up if at least 0.7 is used in each of the last 5 minutes, down if at most 0.35 is used in each of the last 60. A
-//!   minute without a datapoint repeats the value of the minute before.
+//! - Up if at least 0.7 is used in each of the last 5 minutes.
+//! - Down if at most 0.35 is used in each of the last 60 minutes. A minute without a datapoint repeats the value of the
+//!   minute before.
 //! - ×2 below 5 shards, ×1.75 below 13, ×1.5 below 33, else ×1.25; down by the same factor.
 //! - After a change, no change up for 3 minutes, and none down for 30.
 //! - Lambda retries a failed function, so a refused change is tried twice more, after 1 and 2 more minutes.

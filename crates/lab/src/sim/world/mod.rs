@@ -37,7 +37,7 @@ const RETENTION_HOURS: u32 = 24;
 
 /// A stream at its beginning, and its producers.
 #[derive(Clone, Debug)]
-pub struct Setup {
+pub(crate) struct Setup {
     /// Open shards.
     pub shards: u32,
     /// Its capacity mode.
@@ -63,7 +63,7 @@ pub enum By {
 
 /// A throttled call that CloudTrail reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Event {
+pub(crate) struct Event {
     /// The operation, in AWS's spelling.
     pub operation: &'static str,
     /// The error code.
@@ -75,7 +75,7 @@ pub struct Event {
 /// All shards of a reshard open at once, when the reshard is finished. Without [`World::with_readers`] the stream has
 /// no reader; without [`World::with_commitment`] the account has no throughput commitment.
 #[derive(Debug)]
-pub struct World {
+pub(crate) struct World {
     stream: StreamArn,
     setup: Setup,
     now: i64,
@@ -108,12 +108,12 @@ pub struct World {
 }
 
 /// The account and region of the stream. The number is AWS's example account.
-pub fn home() -> Home {
+pub(crate) fn home() -> Home {
     Home { partition: "aws".into(), region: "us-east-1".into(), account: "123456789012".into() }
 }
 
 /// The ARN of the stream.
-pub fn arn() -> StreamArn {
+pub(crate) fn arn() -> StreamArn {
     StreamArn { home: home(), name: "arena".into() }
 }
 
@@ -226,8 +226,9 @@ impl World {
         u32::try_from(self.shards.len()).unwrap_or(u32::MAX)
     }
 
-    /// The open shards, by their hash keys.
-    pub fn shards(&self) -> &[OpenShard] {
+    /// The open shards, by their hash keys, without a call of the policy.
+    #[cfg(test)]
+    pub(crate) fn shards(&self) -> &[OpenShard] {
         &self.shards
     }
 

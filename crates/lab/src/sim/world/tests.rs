@@ -51,10 +51,10 @@ fn no_record_vanishes_in_reshards() {
     for target in [5, 9, 6, 3, 4] {
         let _ = world.update_shard_count(By::Others, target).expect("legal");
         pass(&mut world, 90, 8_000.0);
-        let waiting: u64 = world.shards().iter().map(|shard| shard.waiting.all()).sum();
+        let waiting: u64 = world.shards.iter().map(|shard| shard.waiting.all()).sum();
         let Score { offered, accepted, lost, .. } = world.score();
         assert_eq!(offered, accepted + lost + waiting, "after the reshard to {target}");
-        let shares: f64 = world.shards().iter().map(|shard| shard.share).sum();
+        let shares: f64 = world.shards.iter().map(|shard| shard.share).sum();
         assert!((shares - 1.0).abs() < 1e-9);
     }
 }
@@ -71,7 +71,7 @@ fn aws_refuses_calls_beyond_its_documented_limits() {
         pass(&mut world, 60, 0.0);
     }
     assert_eq!(code(world.update_shard_count(By::Policy, 5)), "LimitExceededException");
-    let shard = world.shards()[0].clone();
+    let shard = world.shards[0].clone();
     assert!(world.split_shard(By::Policy, &shard.id(), shard.range.middle()).is_ok(), "which is not counted");
     pass(&mut world, 24 * 3_600, 0.0);
     assert!(world.update_shard_count(By::Policy, 4).is_ok(), "a day later");
@@ -135,11 +135,11 @@ fn a_split_cures_a_hot_range_and_not_a_hot_key() {
     let hot = |keys: Keys| {
         let mut world = World::new(Setup { keys, ..setup(2) }, 1);
         pass(&mut world, 60, 2_000.0);
-        let hottest = world.shards().iter().max_by(|a, b| a.share.total_cmp(&b.share)).expect("two").clone();
+        let hottest = world.shards.iter().max_by(|a, b| a.share.total_cmp(&b.share)).expect("two").clone();
         world.split_shard(By::Policy, &hottest.id(), hottest.range.middle()).expect("legal");
         pass(&mut world, 300, 1_900.0);
         assert_eq!(world.open_shards(), 3);
-        let children = world.shards().iter().filter(|shard| shard.parent == Some(hottest.number));
+        let children = world.shards.iter().filter(|shard| shard.parent == Some(hottest.number));
         assert_eq!(children.count(), 2);
         world.last().throttled
     };
@@ -159,10 +159,10 @@ fn a_merge_of_neighbours_loses_no_record() {
     world.merge_shards(By::Policy, &ids[2], &ids[1]).expect("in either order");
     assert_eq!(code(world.merge_shards(By::Policy, &ids[0], &ids[1])), "ResourceInUseException");
     pass(&mut world, 60, 4_500.0);
-    let left: Vec<String> = world.shards().iter().map(OpenShard::id).collect();
+    let left: Vec<String> = world.shards.iter().map(OpenShard::id).collect();
     assert_eq!(left, [ids[0].as_str(), "shardId-000000000004", ids[3].as_str()]);
-    assert!((world.shards()[1].share - 0.5).abs() < 0.02);
-    let waiting: u64 = world.shards().iter().map(|shard| shard.waiting.all()).sum();
+    assert!((world.shards[1].share - 0.5).abs() < 0.02);
+    let waiting: u64 = world.shards.iter().map(|shard| shard.waiting.all()).sum();
     let Score { offered, accepted, lost, .. } = world.score();
     assert_eq!(offered, accepted + lost + waiting);
     world.update_stream_mode(By::Policy, CapacityMode::OnDemand).expect("legal");

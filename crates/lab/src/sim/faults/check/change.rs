@@ -128,7 +128,7 @@ impl Check {
         self.fails(
             Invariant::OneChangeAStep,
             format!(
-                "{:?} by a observation of second {}; the change of second {at} was done at {done}, and no full minute after it \
+                "{:?} by an observation of second {}; the change of second {at} was done at {done}, and no full minute after it \
                  was published before {published}",
                 call.remedy, call.seen.asked
             ),

@@ -37,11 +37,11 @@ pub enum Invariant {
     /// Between two changes of capacity by unthrottle, the first has settled, and CloudWatch has published one full
     /// minute after it.
     OneChangeAStep,
-    /// A target is no higher than the minutes after the last change need, by what the stream was really offered; and no
-    /// lower, where it goes down.
+    /// A target is no higher than the need of the minutes after the last change, by the load that was really offered. A
+    /// target of a restore is no lower than this need.
     Supported,
-    /// A change is within what a person allows: its kind, its shards, in an hour the changes that its look shows, and USD, by
-    /// the records that are new. A maximum of shards is not worked around by a switch to on-demand mode.
+    /// A change keeps to a person's bounds: its kind, its shards, the changes of an hour that its observation shows, and
+    /// its cost in USD, by the new records. A switch to on-demand mode does not work around a maximum of shards.
     Bounded,
     /// On a stream that a person has opted out, no run changes the stream or writes the memory.
     OptedOut,
@@ -108,7 +108,7 @@ struct OwnChange {
     to: u32,
     /// Whether a crash or a lost answer may have disturbed its count, or the confirmation of its count.
     is_touched: bool,
-    /// Whether later runs may not see the change. Either another run wrote the memory at the same time, or nobody could
+    /// Whether later runs may not see the change. Either another run wrote the memory at the same time, or no run could
     /// know the datum of a change before it.
     is_blurred: bool,
     counts: u32,

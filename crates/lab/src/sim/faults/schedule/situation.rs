@@ -98,7 +98,7 @@ impl Situation {
     }
 
     /// The policy of the deployment.
-    pub fn policy(&self) -> Policy {
+    pub(in crate::sim::faults) fn policy(&self) -> Policy {
         let permission = |is_allowed| if is_allowed { Permission::Allow } else { Permission::Deny };
         Policy {
             max_shards: self.max_shards,
@@ -113,7 +113,7 @@ impl Situation {
     }
 
     /// The stream at the beginning.
-    pub fn setup(&self) -> Setup {
+    pub(in crate::sim::faults) fn setup(&self) -> Setup {
         static EVEN: LazyLock<Keys> = LazyLock::new(|| Keys::even(KEYS));
         static HOT: LazyLock<Keys> = LazyLock::new(|| Keys::with_a_hot_one(0.6, KEYS));
         let account = match self.kind {
@@ -135,7 +135,7 @@ impl Situation {
     }
 
     /// unthrottle's reshards of the day before, in seconds before the run.
-    pub fn reshards_before(&self) -> Vec<i64> {
+    pub(in crate::sim::faults) fn reshards_before(&self) -> Vec<i64> {
         let count = match self.kind {
             Kind::BudgetNearlySpent => 7 + i64::from(self.shards) % 4,
             Kind::Raised => 1,
@@ -145,7 +145,7 @@ impl Situation {
     }
 
     /// The offered load, in records a second.
-    pub fn offered(&self) -> Load {
+    pub(in crate::sim::faults) fn offered(&self) -> Load {
         let full = self.full();
         let steady = |records| Load::Step { from: records, to: records, at: 0 };
         match self.kind {
