@@ -1,27 +1,25 @@
-//! Alarms on all streams at once, and who contributes to them.
-
-use std::collections::BTreeMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
-
-use ciborium::Value as Cbor;
-use serde::Deserialize;
+//! Alarms on all streams at once, and their contributors.
 
 use super::cloudwatch::{Answer, Window, token};
 use super::metrics::{Metrics, Series};
 use super::protocol::{Refusal, field, text, timestamp};
+use ciborium::Value as Cbor;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
-/// Contributors that one alarm can have in ALARM ([quotas]).
+/// The most contributors of one alarm in ALARM ([quotas]).
 ///
 /// [quotas]: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-limits.html
 const MAX_CONTRIBUTORS: usize = 100;
 
-/// AWS does not say how many it gives at once: half of them, so that clients meet a second page.
+/// AWS documents no page size. Half of the contributors, so that clients meet a second page.
 const CONTRIBUTORS_PER_PAGE: usize = 50;
 
-/// The newest published minutes, any of which can hold a stream in ALARM.
+/// The newest published minutes. Each of them can hold a stream in ALARM.
 const EVALUATED_MINUTES: i64 = 3;
 
-/// Alarms by name: the metric of `AWS/Kinesis` that each watches.
+/// The alarms by name, each with its metric of `AWS/Kinesis`.
 pub(super) type FleetAlarms = BTreeMap<String, String>;
 
 #[derive(Deserialize)]
@@ -35,11 +33,11 @@ pub(super) struct DescribeAlarmContributors {
 struct Contributor<'a> {
     stream: &'a str,
     sum: f64,
-    /// When it came to be in ALARM: epoch seconds.
+    /// The beginning of its ALARM, in epoch seconds.
     since: f64,
 }
 
-/// The streams that are in ALARM now, the largest first. `end`: the first minute that is not published.
+/// The streams that are in ALARM now, the largest sum first. `end`: the first unpublished minute.
 pub(super) fn describe_contributors(
     alarms: &FleetAlarms,
     metrics: &Metrics,
@@ -72,7 +70,7 @@ impl<'a> Contributor<'a> {
         let stream = series.dimensions.get("StreamName")?;
         let evaluated = Window::until(end, EVALUATED_MINUTES);
         let sum = evaluated.total(metrics, series).map(|stat| stat.sum).filter(|sum| *sum > 0.0)?;
-        // Each such minute holds it in ALARM until it is no longer evaluated.
+        // Each minute above zero holds the stream in ALARM for [`EVALUATED_MINUTES`].
         let high: Vec<i64> = metrics
             .minutes(series)
             .filter(|(minute, stat)| *minute < end && stat.sum > 0.0)

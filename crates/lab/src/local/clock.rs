@@ -1,18 +1,16 @@
-//! The clock that a local account goes by.
-
-use std::sync::{Arc, LazyLock, Mutex};
-use std::time::{Duration, Instant};
-
-use chrono::{DateTime, TimeDelta, Utc};
+//! The clock of a local account.
 
 use super::lock;
+use chrono::{DateTime, TimeDelta, Utc};
+use std::sync::{Arc, LazyLock, Mutex};
+use std::time::{Duration, Instant};
 use unthrottle_core::clock::{self, Wait};
 
-/// The time of a [`LocalAccount`](super::LocalAccount). Either it is the machine's, or it stands still until its owner
-/// moves it. Copies are the same clock.
+/// The clock of a [`LocalAccount`](super::LocalAccount): the machine's clock, or a clock that stands still until its
+/// owner moves it. Clones are the same clock.
 ///
-/// Everything in the account that has to do with time reads this clock: shard capacity, how long a change takes, rates
-/// of calls, the caps of 24 hours, retention, and the times of metrics, alarms, records and tags.
+/// Everything in the account uses this clock: shard capacity, the duration of changes, rates of calls, the daily caps,
+/// retention, and the times of metrics, alarms, records and tags.
 ///
 /// ```
 /// # use chrono::{TimeDelta, Utc};
@@ -27,34 +25,34 @@ pub struct Clock(Arc<Mutex<Hands>>);
 
 #[derive(Clone, Copy, Debug)]
 enum Hands {
-    /// The machine's.
+    /// The machine's clock.
     Real,
     StandingAt(DateTime<Utc>),
 }
 
-/// Why a clock cannot be moved. It is as it was.
+/// The reason why a clock did not move.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ClockError {
-    /// An account never goes back in time: what it has stored would be in its future.
+    /// The time lies before the clock's time. The stored data of an account would then lie in its future.
     #[error("the clock of the local account stands at {from} and cannot be moved back to {to}")]
     Backwards {
-        /// Where it stands.
+        /// The clock's time.
         from: DateTime<Utc>,
-        /// Where it was to go.
+        /// The requested time.
         to: DateTime<Utc>,
     },
-    /// No calendar has such a time.
+    /// chrono has no such time.
     #[error(
-        "the clock of the local account stands at {from} and cannot be moved on by {by:?}: no calendar goes so far"
+        "the clock of the local account stands at {from} and cannot be moved on by {by:?}: the time is out of range"
     )]
     TooFar {
-        /// Where it stands.
+        /// The clock's time.
         from: DateTime<Utc>,
-        /// By how much it was to be moved.
+        /// The requested step.
         by: Duration,
     },
     /// The machine's clock cannot be moved.
-    #[error("the local account goes by the machine's clock, which cannot be moved: start it with a clock that stands")]
+    #[error("the local account uses the machine's clock, which cannot be moved: start it with a standing clock")]
     Real,
 }
 
@@ -64,7 +62,7 @@ impl Clock {
         Clock(Arc::new(Mutex::new(Hands::Real)))
     }
 
-    /// A clock that stands at `time` until it is moved.
+    /// A clock that stands at `time` until its owner moves it.
     pub fn standing_at(time: DateTime<Utc>) -> Clock {
         Clock(Arc::new(Mutex::new(Hands::StandingAt(time))))
     }
@@ -77,10 +75,10 @@ impl Clock {
         }
     }
 
-    /// Lets `by` pass.
+    /// Moves the clock on by a step.
     ///
     /// # Errors
-    /// The clock is the machine's, or no calendar goes so far.
+    /// The clock is the machine's, or chrono has no such time.
     pub fn advance(&self, by: Duration) -> Result<(), ClockError> {
         let mut hands = lock(&self.0);
         let Hands::StandingAt(from) = *hands else { return Err(ClockError::Real) };
@@ -92,7 +90,7 @@ impl Clock {
     /// Moves the clock to `time`.
     ///
     /// # Errors
-    /// The clock is the machine's, or `time` is earlier than where it stands.
+    /// The clock is the machine's, or `time` is earlier than the clock's time.
     pub fn advance_to(&self, time: DateTime<Utc>) -> Result<(), ClockError> {
         let mut hands = lock(&self.0);
         match *hands {
@@ -105,10 +103,10 @@ impl Clock {
         }
     }
 
-    /// From now on this is the machine's clock: for a program that knows no other.
+    /// Changes a standing clock to the machine's clock, for programs that know no other clock.
     ///
     /// # Errors
-    /// It stands in the machine's future.
+    /// The clock stands in the machine's future.
     pub fn run(&self) -> Result<(), ClockError> {
         let mut hands = lock(&self.0);
         let to = Utc::now();
@@ -127,7 +125,7 @@ impl Default for Clock {
     }
 }
 
-/// A wait on a clock that stands moves the clock, and is over at once.
+/// A wait on a standing clock moves the clock, and ends at once.
 impl clock::Clock for Clock {
     fn now(&self) -> DateTime<Utc> {
         Clock::now(self)
@@ -143,13 +141,13 @@ impl clock::Clock for Clock {
     fn sleep_until(&self, then: DateTime<Utc>) -> Wait<'_> {
         match self.advance_to(then) {
             Err(ClockError::Real) => Box::pin(tokio::time::sleep((then - Utc::now()).to_std().unwrap_or_default())),
-            // Another task has moved it beyond `then`: the wait is over.
+            // Another task has moved the clock beyond `then`: the wait has ended.
             Ok(()) | Err(ClockError::Backwards { .. } | ClockError::TooFar { .. }) => Box::pin(std::future::ready(())),
         }
     }
 }
 
-/// The time since this was first asked, by a clock of the machine that never goes back.
+/// The time since the first call, by a clock of the machine that never goes back.
 fn machine_elapsed() -> Duration {
     static BEGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
     BEGIN.elapsed()
@@ -174,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_moved_backwards_says_from_where_and_stays() {
+    fn a_clock_refuses_to_move_back_and_keeps_its_time() {
         let clock = Clock::standing_at(noon());
         let error = clock.advance_to(noon() - TimeDelta::seconds(1)).expect_err("backwards");
         assert_eq!(error, ClockError::Backwards { from: noon(), to: noon() - TimeDelta::seconds(1) });
@@ -185,14 +183,14 @@ mod tests {
     }
 
     #[test]
-    fn the_machines_clock_is_not_moved() {
+    fn the_machines_clock_cannot_be_moved() {
         let clock = Clock::real();
         assert_eq!(clock.advance(Duration::from_secs(1)), Err(ClockError::Real));
         assert_eq!(clock.advance_to(noon()), Err(ClockError::Real));
     }
 
     #[test]
-    fn a_clock_of_the_past_can_run_and_one_of_the_future_cannot() {
+    fn a_clock_in_the_past_can_run_and_a_clock_in_the_future_cannot() {
         let before = Utc::now();
         let clock = Clock::standing_at(before - TimeDelta::minutes(10));
         clock.run().expect("from the past");

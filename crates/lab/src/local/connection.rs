@@ -1,32 +1,31 @@
-//! Connections that a request can cut, so that its client never gets an answer.
+//! Connections that a request can cut, so that its client gets no answer.
 
+use axum::extract::connect_info::Connected;
+use axum::serve::{IncomingStream, Listener};
 use std::io::{Error, ErrorKind, Result};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
-
-use axum::extract::connect_info::Connected;
-use axum::serve::{IncomingStream, Listener};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 
 /// Accepts connections that can be cut.
-pub(super) struct Lines(pub TcpListener);
+pub(super) struct Connections(pub TcpListener);
 
-/// One connection, as a request sees it.
+/// One connection, for the code of a request.
 #[derive(Clone, Default)]
-pub(super) struct Line(Arc<AtomicBool>);
+pub(super) struct Connection(Arc<AtomicBool>);
 
-/// One connection, as the server sees it.
+/// One connection, for the server.
 pub(super) struct Socket {
     stream: TcpStream,
-    line: Line,
+    connection: Connection,
 }
 
-impl Line {
-    /// Lets nothing more out: the next write fails, and the server closes the connection.
+impl Connection {
+    /// Stops all output: the next write fails, and the server closes the connection.
     pub fn cut(&self) {
         self.0.store(true, Ordering::Release);
     }
@@ -36,16 +35,16 @@ impl Line {
     }
 }
 
-impl Listener for Lines {
+impl Listener for Connections {
     type Io = Socket;
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> (Socket, SocketAddr) {
         let (stream, address) = Listener::accept(&mut self.0).await;
-        // Without it, small answers wait for the client's delayed ACK: tens of milliseconds each.
+        // Otherwise small answers wait for the client's delayed ACK: tens of milliseconds each.
         let _ = stream.set_nodelay(true);
-        let line = Line::default();
-        (Socket { stream, line }, address)
+        let connection = Connection::default();
+        (Socket { stream, connection }, address)
     }
 
     fn local_addr(&self) -> Result<SocketAddr> {
@@ -53,9 +52,9 @@ impl Listener for Lines {
     }
 }
 
-impl Connected<IncomingStream<'_, Lines>> for Line {
-    fn connect_info(incoming: IncomingStream<'_, Lines>) -> Self {
-        incoming.io().line.clone()
+impl Connected<IncomingStream<'_, Connections>> for Connection {
+    fn connect_info(incoming: IncomingStream<'_, Connections>) -> Self {
+        incoming.io().connection.clone()
     }
 }
 
@@ -67,7 +66,7 @@ impl AsyncRead for Socket {
 
 impl AsyncWrite for Socket {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize>> {
-        if self.line.is_cut() {
+        if self.connection.is_cut() {
             return Poll::Ready(Err(Error::from(ErrorKind::ConnectionReset)));
         }
         Pin::new(&mut self.stream).poll_write(cx, bytes)

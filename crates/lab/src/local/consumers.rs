@@ -1,19 +1,18 @@
 //! RegisterStreamConsumer and DeregisterStreamConsumer.
 
+use super::limits::{Refusal, refuse};
+use super::transitions::Outcome;
+use super::{Account, lock};
 use chrono::TimeDelta;
 use ferrokinesis::types::{Consumer, ConsumerStatus, EpochSeconds};
 use serde_json::{Value, json};
-
-use super::limits::{Refusal, refuse};
-use super::transitions::Becomes;
-use super::{Account, lock};
 
 /// Consumers of one stream ([quotas]).
 ///
 /// [quotas]: https://docs.aws.amazon.com/streams/latest/dev/service-sizes-and-limits.html
 const MAX_CONSUMERS: usize = 20;
 
-/// How long a consumer is `CREATING` or `DELETING`. AWS does not say; half a second, as a new stream here.
+/// How long a consumer is `CREATING` or `DELETING`. AWS documents no time; half a second, as for a new stream here.
 const CHANGES_WITHIN: TimeDelta = TimeDelta::milliseconds(500);
 
 type Answer = Result<Option<Value>, Refusal>;
@@ -41,7 +40,7 @@ pub(super) async fn register(account: &Account, input: &Value) -> Answer {
         consumer_creation_timestamp: EpochSeconds(now.timestamp() as f64),
     };
     account.store.put_consumer(&consumer.consumer_arn, consumer.clone()).await?;
-    becomes(account, &consumer, Some(ConsumerStatus::Active));
+    change_status(account, &consumer, Some(ConsumerStatus::Active));
     Ok(Some(json!({ "Consumer": consumer })))
 }
 
@@ -62,11 +61,11 @@ pub(super) async fn deregister(account: &Account, input: &Value) -> Answer {
     };
     consumer.consumer_status = ConsumerStatus::Deleting;
     account.store.put_consumer(&consumer.consumer_arn, consumer.clone()).await?;
-    becomes(account, &consumer, None);
+    change_status(account, &consumer, None);
     Ok(None)
 }
 
-fn becomes(account: &Account, consumer: &Consumer, status: Option<ConsumerStatus>) {
-    let becomes = Becomes::Consumer(consumer.consumer_arn.clone(), status);
-    lock(&account.transitions).begin(account.now() + CHANGES_WITHIN, becomes);
+fn change_status(account: &Account, consumer: &Consumer, status: Option<ConsumerStatus>) {
+    let outcome = Outcome::Consumer(consumer.consumer_arn.clone(), status);
+    lock(&account.transitions).begin(account.now() + CHANGES_WITHIN, outcome);
 }

@@ -1,18 +1,16 @@
-//! EventBridge: EnableRule, DisableRule and DescribeRule. No event goes through a rule.
+//! EventBridge: EnableRule, DisableRule and DescribeRule. The rules get no events.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
-use axum::extract::Request;
-use axum::response::Response;
-use serde_json::{Value, json};
-
-use super::connection::Line;
+use super::connection::Connection;
 use super::protocol::{Protocol, Refusal, refuse};
 use super::service::{Call, render_json, unknown};
 use super::{Account, lock};
+use axum::extract::Request;
+use axum::response::Response;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
-/// The bus that a request means which names none.
+/// The bus of a request that names none.
 const DEFAULT_BUS: &str = "default";
 
 /// One rule.
@@ -22,9 +20,14 @@ pub(super) struct Rule {
 }
 
 /// Answers one HTTP request for an operation.
-pub(super) async fn serve(account: Arc<Account>, line: Line, operation: String, request: Request) -> Response {
+pub(super) async fn serve(
+    account: Arc<Account>,
+    connection: Connection,
+    operation: String,
+    request: Request,
+) -> Response {
     let input = Protocol::Json.input_of(request).await;
-    let call = Call { account: account.clone(), line, service: "EventBridge", operation: operation.clone() };
+    let call = Call { account: account.clone(), connection, service: "EventBridge", operation: operation.clone() };
     call.answer(render_json, async move { perform(&account, &operation, &input?) }).await
 }
 

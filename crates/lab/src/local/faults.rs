@@ -1,59 +1,57 @@
-//! Calls that go wrong on demand.
+//! Calls that fail on demand.
 
+use super::connection::Connection;
+use super::{Account, lock};
+use axum::response::{IntoResponse, Response};
 use std::future::Future;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-
-use axum::response::{IntoResponse, Response};
-
-use super::connection::Line;
-use super::{Account, lock};
 use unthrottle_core::clock::Clock as _;
 
-/// What shall go wrong, and when.
+/// A fault, and the calls that it hits.
 #[derive(Debug, Clone)]
 pub struct Fault {
-    /// The operation, of any service, as AWS names it: `UpdateShardCount`.
+    /// The operation, of any service, in AWS's spelling: `UpdateShardCount`.
     pub operation: String,
-    /// How many calls of the operation pass unharmed first.
+    /// The number of calls that pass before the fault.
     pub skip: u32,
-    /// How many calls after those are hit.
+    /// The number of calls that the fault then hits.
     pub times: u32,
-    /// What happens to them.
+    /// The effect on these calls.
     pub effect: Effect,
 }
 
-/// What happens to a call that a [`Fault`] hits.
+/// The effect of a [`Fault`] on a call.
 #[derive(Debug, Clone)]
 pub enum Effect {
-    /// It is carried out after this time on the account's clock, even if the client has given up by then. A clock that
-    /// stands moves on by it.
+    /// The account carries out the call after this time on its clock, even if the client has given up. A standing clock
+    /// moves on by this time.
     Delay(Duration),
-    /// It is not carried out, and answered with this error.
+    /// The account does not carry out the call, and answers with this error.
     Error {
         /// The HTTP status.
         status: u16,
-        /// The error code that the SDK shall see, such as `LimitExceededException`.
+        /// The error code for the SDK, such as `LimitExceededException`.
         code: String,
         /// The error message.
         message: String,
     },
-    /// It is not carried out, and the connection is closed.
+    /// The account does not carry out the call, and closes the connection.
     DropBefore,
-    /// It is carried out, and the connection is closed instead of answered.
+    /// The account carries out the call, and closes the connection without an answer.
     DropAfter,
-    /// It waits until [`LocalAccount::release`](super::LocalAccount::release), and is carried out then.
+    /// The call waits until [`LocalAccount::release`](super::LocalAccount::release). Then the account carries it out.
     Hold,
-    /// It is not carried out, and never answered.
+    /// The account does not carry out the call, and never answers.
     HangBefore,
-    /// It is carried out, and never answered.
+    /// The account carries out the call, and never answers.
     HangAfter,
 }
 
-/// Carries out `work`, a call of `operation`, unless a fault hits it.
+/// Carries out `work`, a call of `operation`, unless a fault hits the call.
 pub(super) async fn subject_to_faults(
     account: &Account,
-    line: &Line,
+    connection: &Connection,
     operation: &str,
     refuse: impl Fn(u16, &str, &str) -> Response,
     work: impl Future<Output = Response>,
@@ -78,7 +76,7 @@ pub(super) async fn subject_to_faults(
             hang(account).await;
         }
     }
-    line.cut();
+    connection.cut();
     ().into_response()
 }
 
@@ -89,14 +87,14 @@ async fn hang(account: &Account) {
 
 async fn hold(account: &Account) {
     let mut released = std::pin::pin!(account.released.notified());
-    // Registered before it is counted, so that a test which sees the call hang can release it.
+    // Registered before the count goes up: a test that sees the call hang can then release it.
     released.as_mut().enable();
     account.hanging.fetch_add(1, Ordering::Release);
     released.await;
     account.hanging.fetch_sub(1, Ordering::Release);
 }
 
-/// The effect of the first fault that is due. A call that a fault lets pass is counted by it.
+/// The effect of the first fault that hits this call. A fault counts each call that it lets pass.
 fn next_effect(faults: &mut Vec<Fault>, operation: &str) -> Option<Effect> {
     faults.retain(|fault| fault.times > 0);
     for fault in faults.iter_mut().filter(|f| f.operation == operation) {

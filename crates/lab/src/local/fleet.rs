@@ -1,15 +1,13 @@
-//! Streams that are there without having been created.
-
-use std::collections::BTreeMap;
-
-use ferrokinesis::types::StreamStatus;
+//! Streams that tests add without CreateStream.
 
 use super::Account;
 use super::capacity::new_stream;
 use super::shards::reshape;
 use crate::rules::HashRange;
+use ferrokinesis::types::StreamStatus;
+use std::collections::BTreeMap;
 
-/// Adds a provisioned stream that is ACTIVE, or puts it in the place of one of the same name.
+/// Adds a provisioned stream that is ACTIVE. Replaces a stream of the same name.
 pub(super) async fn add_stream(account: &Account, name: &str, shards: u32, tags: BTreeMap<String, String>) {
     let mut stream = new_stream(account, name, StreamStatus::Active);
     reshape(&mut stream, &HashRange::uniform(shards), account.now());

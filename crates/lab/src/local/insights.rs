@@ -1,22 +1,21 @@
-//! Metrics Insights: of its SQL, what unthrottle uses.
+//! Metrics Insights: the part of its SQL that unthrottle uses.
 
-use chrono::{DateTime, Utc};
-
-use super::cloudwatch::{Asked, Window, invalid_query};
+use super::cloudwatch::{RequestedSeries, Window, invalid_query};
 use super::metrics::{Metrics, Series, Stat, minute_of};
 use super::protocol::Refusal;
+use chrono::{DateTime, Utc};
 
-/// Series that a query gives, and those that it looks at; any others are left out ([quotas]).
+/// The most series of an answer, and the most series that a query analyses ([quotas]). A query ignores any others.
 ///
 /// [quotas]: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch-metrics-insights-limits.html
 const MAX_SERIES: usize = 500;
 const MAX_ANALYSED: usize = 10_000;
 
-/// How far back a query looks. Three hours is what alarms have; for GetMetricData the newest model says two weeks.
+/// The lookback of a query. Alarms have three hours. For GetMetricData, AWS's newest service model has two weeks.
 const MAX_MINUTES: i64 = 3 * 60;
 
-/// `SELECT SUM(METRIC) FROM SCHEMA("NAMESPACE", DIMENSION) GROUP BY DIMENSION ORDER BY SUM() DESC LIMIT 500`, where
-/// `MAX` can stand for `SUM` and the last two clauses can be left out.
+/// `SELECT SUM(METRIC) FROM SCHEMA("NAMESPACE", DIMENSION) GROUP BY DIMENSION ORDER BY SUM() DESC LIMIT 500`. `MAX` may
+/// replace `SUM`, and the last two clauses are optional.
 pub(super) struct Insights {
     statistic: &'static str,
     metric: String,
@@ -26,7 +25,7 @@ pub(super) struct Insights {
     limit: usize,
 }
 
-/// By what the series are sorted.
+/// The order of the series.
 struct Order {
     value: fn(&Stat) -> f64,
     descending: bool,
@@ -89,14 +88,14 @@ impl Insights {
         })
     }
 
-    /// The series that have datapoints in the window, labelled with the value of their group. `period`: seconds.
+    /// The series with datapoints in the window. Each label is the value of the group's dimension. `period`: seconds.
     pub fn asked(
         &self,
         metrics: &Metrics,
         window: &Window,
         period: Option<i64>,
         now: DateTime<Utc>,
-    ) -> Result<Vec<Asked>, Refusal> {
+    ) -> Result<Vec<RequestedSeries>, Refusal> {
         let Some(period) = period else {
             return Err(invalid_query("A Metrics Insights query must have a Period"));
         };
@@ -114,12 +113,12 @@ impl Insights {
         }
         found.truncate(self.limit);
         let asked = |(series, group, _): (&Series, &String, _)| {
-            Asked::new(series.clone(), group.clone(), self.statistic, period)
+            RequestedSeries::new(series.clone(), group.clone(), self.statistic, period)
         };
         found.into_iter().map(asked).collect()
     }
 
-    /// The value of the dimension, of a series that the query looks at.
+    /// The value of the group's dimension, for a series that the query analyses.
     fn group_of<'a>(&self, series: &'a Series) -> Option<&'a String> {
         let same = series.namespace == self.namespace && series.name == self.metric && series.dimensions.len() == 1;
         series.dimensions.get(&self.dimension).filter(|_| same)
@@ -134,8 +133,8 @@ fn value_of(function: &str) -> Option<fn(&Stat) -> f64> {
     }
 }
 
-/// The words, and each bracket and comma for itself. A word has letters, digits and underscores; one in double quotes,
-/// which come off, has anything.
+/// The words of an expression. Each bracket and each comma is a word. A word has letters, digits and underscores. A
+/// word in double quotes may have any characters, and loses its quotes.
 fn words(expression: &str) -> Option<Vec<String>> {
     let mut words = Vec::new();
     for (index, part) in expression.split('"').enumerate() {

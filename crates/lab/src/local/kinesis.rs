@@ -1,8 +1,10 @@
-//! The layer in front of `ferrokinesis`: JSON 1.1 in, AWS's refusals, JSON 1.1 out.
+//! The Kinesis API in front of `ferrokinesis`: JSON 1.1 in, AWS's refusals, JSON 1.1 out.
 
-use std::str::FromStr;
-use std::sync::Arc;
-
+use super::connection::Connection;
+use super::faults::subject_to_faults;
+use super::limits::{Refusal, refuse};
+use super::subscribe::subscribe_to_shard;
+use super::{Account, Commitment, capacity, consumers, lock, reads, tags, transitions, writes};
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::Request;
 use axum::http::{StatusCode, header};
@@ -10,16 +12,12 @@ use axum::response::{IntoResponse, Response};
 use ferrokinesis::actions::{Operation, dispatch};
 use ferrokinesis::validation::{check_types, check_validations};
 use serde_json::{Map, Value, json};
-
-use super::connection::Line;
-use super::faults::subject_to_faults;
-use super::limits::{Refusal, refuse};
-use super::subscribe::subscribe_to_shard;
-use super::{Account, Commitment, capacity, consumers, lock, reads, tags, transitions, writes};
+use std::str::FromStr;
+use std::sync::Arc;
 
 const JSON: &str = "application/x-amz-json-1.1";
 
-/// The largest request is PutRecords with 10 MiB of data, a third more in base64.
+/// The largest request: PutRecords with 10 MiB of data, which is a third more in base64.
 const MAX_BODY: usize = 16 * 1024 * 1024;
 
 /// Streams of one ListStreams page (API reference: at most 100, even if `Limit` is larger).
@@ -28,15 +26,15 @@ const STREAMS_PER_PAGE: u64 = 100;
 type Answer = Result<Option<Value>, Refusal>;
 
 /// Answers one HTTP request for an operation.
-pub(super) async fn serve(account: Arc<Account>, line: Line, name: String, request: Request) -> Response {
+pub(super) async fn serve(account: Arc<Account>, connection: Connection, name: String, request: Request) -> Response {
     account.count_call("Kinesis", &name);
     let Ok(body) = to_bytes(request.into_body(), MAX_BODY).await else {
         return render_error(413, "SerializationException", "Request body is too large");
     };
-    // In a task of its own: a client that gives up does not stop what it has asked for.
+    // A task of its own: a client that gives up does not stop its call.
     let call = tokio::spawn(async move {
         let work = perform(&account, &name, &body);
-        subject_to_faults(&account, &line, &name, render_error, work).await
+        subject_to_faults(&account, &connection, &name, render_error, work).await
     });
     call.await.unwrap_or_else(|error| render_error(500, "InternalFailure", &error.to_string()))
 }
@@ -59,7 +57,7 @@ async fn call(account: &Arc<Account>, name: &str, body: &Bytes) -> Answer {
     let Ok(raw) = serde_json::from_slice::<Map<String, Value>>(body) else {
         return Err(refuse(
             "SerializationException",
-            format!("the local account reads {JSON} only, and this is no JSON object"),
+            format!("the local account reads {JSON} only, and the body is not a JSON object"),
         ));
     };
     let mut raw = Value::Object(raw);
@@ -80,7 +78,7 @@ async fn perform_operation(
         capacity::complete_create_stream(&mut raw);
     }
     match (operation, stream) {
-        // Its validation allows characters and lengths that AWS does not, and the reverse.
+        // The validation of ferrokinesis differs from AWS's in characters and lengths.
         (TagResource | AddTagsToStream, Some(name)) => {
             return tags::add(account, name, &raw).await;
         }
@@ -92,7 +90,7 @@ async fn perform_operation(
     }
     let data = if matches!(operation, PutRecord | PutRecords) { writes::take_data(&mut raw) } else { vec![] };
     let mut input = validated(operation, &raw)?;
-    writes::put_back(&mut input, data);
+    writes::restore_data(&mut input, data);
     match (operation, stream) {
         (CreateStream, Some(name)) => capacity::create_stream(account, name, &raw, input).await,
         (DeleteStream, Some(name)) => capacity::delete_stream(account, name).await,
@@ -115,14 +113,14 @@ async fn perform_operation(
         (DescribeLimits, _) => capacity::describe_limits(account).await,
         (DescribeAccountSettings, _) => Ok(Some(account_settings(account))),
         (UpdateAccountSettings, _) => {
-            Err(refuse("ValidationException", "the local account's commitment is an option that it is started with"))
+            Err(refuse("ValidationException", "the local account takes its commitment as an option at its start"))
         }
         (ListStreams, _) => list_streams(account, &raw).await,
         _ => dispatch(&account.store, operation, input).await,
     }
 }
 
-/// The input as the service's model wants it, without unknown fields.
+/// The input in the form of the service's model, without unknown fields.
 pub(super) fn validated(operation: Operation, raw: &Value) -> Result<Value, Refusal> {
     let rules = operation.validation_rules();
     let rules: Vec<_> = rules.iter().map(|(name, rule)| (*name, rule)).collect();
@@ -131,8 +129,8 @@ pub(super) fn validated(operation: Operation, raw: &Value) -> Result<Value, Refu
     Ok(input)
 }
 
-/// The name of the stream that a request is about. `StreamARN` becomes `StreamName` on the way,
-/// which is all that most operations under us understand.
+/// The stream of a request. Replaces `StreamARN` by `StreamName`, since most operations of ferrokinesis know only
+/// names.
 fn stream_of(account: &Account, operation: Operation, raw: &mut Value) -> Result<Option<String>, Refusal> {
     use Operation::*;
     let arn = ["StreamARN", "ResourceARN", "ConsumerARN"];
@@ -184,7 +182,7 @@ fn stream_in(account: &Account, arn: &str) -> Result<String, Refusal> {
     Ok(name.to_owned())
 }
 
-/// With what ferrokinesis leaves out: summaries, and pages by token.
+/// ListStreams with summaries and pages by token, which ferrokinesis leaves out.
 async fn list_streams(account: &Account, input: &Value) -> Answer {
     let after = input["ExclusiveStartStreamName"].as_str();
     let after = after.or(input["NextToken"].as_str()).unwrap_or_default();
@@ -224,14 +222,14 @@ fn account_settings(account: &Account) -> Value {
     json!({"MinimumThroughputBillingCommitment": {"Status": status}})
 }
 
-/// What clients of other services get who were pointed here, too.
+/// The answer to a call of another service.
 pub(super) fn not_served(target: &str) -> Response {
     render_error(
         404,
         "UnknownOperationException",
         &format!(
-            "the local account serves Kinesis and CloudWatch, and of the tagging API, SNS, EventBridge and \
-             EventBridge Scheduler some calls, not {target}"
+            "the local account does not serve {target}. It serves Kinesis, CloudWatch, and some calls of the tagging \
+             API, SNS, EventBridge and EventBridge Scheduler."
         ),
     )
 }

@@ -1,13 +1,11 @@
-//! AWS's rates of calls, and its refusals as this account words them. The other limits are in [`crate::rules`].
+//! AWS's rates of calls, and AWS's refusals in this account's words. The other limits are in [`crate::rules`].
 
-use std::collections::{HashMap, VecDeque};
-
+use crate::rules::{self, READ_BYTES_A_SECOND, READ_CALLS_A_SECOND};
 use chrono::{DateTime, TimeDelta, Utc};
 use ferrokinesis::actions::Operation;
 use ferrokinesis::error::KinesisErrorResponse;
 use ferrokinesis::types::{Stream, StreamMode, StreamStatus};
-
-use crate::rules::{self, READ_BYTES_A_SECOND, READ_CALLS_A_SECOND};
+use std::collections::{HashMap, VecDeque};
 use unthrottle_core::signal::StreamArn;
 
 /// An error answer of Kinesis.
@@ -24,7 +22,7 @@ pub(super) fn refuse(code: &str, message: impl AsRef<str>) -> Refusal {
     Refusal::client_error(code, Some(message.as_ref()))
 }
 
-/// The message of a throttled record or read: it names the shard.
+/// The refusal of a throttled record or read. It names the shard.
 pub(super) fn shard_throttled(shard: &str, stream: &str, account: &str) -> Refusal {
     refuse(
         "ProvisionedThroughputExceededException",
@@ -42,16 +40,15 @@ pub(super) fn must_be_provisioned(stream: &Stream, arn: &StreamArn, operation: O
     Ok(rules::must_be_provisioned(arn, is_provisioned, operation)?)
 }
 
-/// What an operation's rate is counted by.
+/// The scope of an operation's rate.
 #[derive(Clone, Copy)]
 enum Per {
     Account,
     Stream,
 }
 
-/// Calls per second that AWS documents for an operation ([quotas] and the API reference; where
-/// those disagree, the API reference). TagResource, UntagResource, ListTagsForResource,
-/// UpdateStreamMode and UpdateMaxRecordSize have none.
+/// Calls a second that AWS documents for an operation ([quotas] and the API reference; where they differ, the API
+/// reference). TagResource, UntagResource, ListTagsForResource, UpdateStreamMode and UpdateMaxRecordSize have no rate.
 ///
 /// [quotas]: https://docs.aws.amazon.com/streams/latest/dev/service-sizes-and-limits.html
 fn rate_of(operation: Operation) -> Option<(usize, Per)> {
@@ -84,11 +81,11 @@ fn rate_of(operation: Operation) -> Option<(usize, Per)> {
     })
 }
 
-/// The calls of the last second, and the reading debts of shards.
+/// The calls of the last second, and the shards with a debt of bytes.
 #[derive(Default)]
 pub(super) struct Rates {
     calls: HashMap<String, VecDeque<DateTime<Utc>>>,
-    /// Bytes that a shard may still give, and since when that is so. Negative: a debt.
+    /// The bytes that a shard may still send, and the time of this number. A negative number is a debt.
     bytes: HashMap<String, (f64, DateTime<Utc>)>,
 }
 
@@ -117,8 +114,8 @@ impl Rates {
         }
     }
 
-    /// Refuses a GetRecords or GetShardIterator call above the shard's rate, and a GetRecords call
-    /// to a shard that still pays for an earlier answer.
+    /// Refuses a GetRecords or GetShardIterator call above the shard's rate, and a GetRecords call to a shard with a
+    /// debt.
     pub fn admit_read(
         &mut self,
         operation: Operation,
@@ -135,8 +132,8 @@ impl Rates {
         Ok(())
     }
 
-    /// Charges a shard for what it gave. A larger answer than a second's share is given, and blocks the shard until it
-    /// is paid for: 10 MiB for about 5 s (the quotas page).
+    /// Charges a shard for an answer. An answer above the bytes of a second blocks the shard until the debt is paid: 10
+    /// MiB block it for about 5 s (the quotas page).
     pub fn charge_read(&mut self, stream: &str, shard: &str, bytes: f64, now: DateTime<Utc>) {
         let place = format!("{stream}/{shard}");
         let left = self.readable_bytes(&place, now) - bytes;
@@ -151,16 +148,16 @@ impl Rates {
         })
     }
 
-    /// Whether one more call fits into the second that ends now. A refused call takes no room.
+    /// Whether one more call fits into the second that ends now. A refused call does not count.
     fn allow(&mut self, key: String, per_second: usize, now: DateTime<Utc>) -> bool {
         let calls = self.calls.entry(key).or_default();
-        // A call in the future is older than a clock that was set back.
+        // After the clock was set back, a call may lie in the future. Such a call no longer counts.
         calls.retain(|call| (TimeDelta::zero()..TimeDelta::seconds(1)).contains(&(now - *call)));
-        let room = calls.len() < per_second;
-        if room {
+        let is_admitted = calls.len() < per_second;
+        if is_admitted {
             calls.push_back(now);
         }
-        room
+        is_admitted
     }
 }
 
@@ -171,7 +168,7 @@ mod tests {
     const SECOND: f64 = READ_BYTES_A_SECOND as f64;
 
     #[test]
-    fn a_large_answer_blocks_its_shard_until_it_is_paid_for() {
+    fn a_large_answer_blocks_its_shard_until_the_debt_is_paid() {
         let start = DateTime::from_timestamp(1_795_180_000, 0).expect("in range");
         let mut rates = Rates::default();
         let read = |rates: &mut Rates, shard, second| {

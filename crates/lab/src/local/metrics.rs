@@ -1,10 +1,9 @@
 //! The metric store: statistics by series and minute.
 
+use chrono::{DateTime, Utc};
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
-
-/// A metric's identity: its exact set of dimensions is part of it.
+/// The identity of a metric. The exact set of dimensions belongs to it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Series {
     pub namespace: String,
@@ -12,7 +11,7 @@ pub(super) struct Series {
     pub dimensions: BTreeMap<String, String>,
 }
 
-/// The statistics of the samples of one minute, or of several.
+/// The statistics of the samples in one or several minutes.
 #[derive(Debug, Clone)]
 pub(super) struct Stat {
     pub sum: f64,
@@ -21,7 +20,7 @@ pub(super) struct Stat {
     pub maximum: f64,
 }
 
-/// Every series of the account. A minute is whole minutes since the epoch.
+/// All series of the account. Minutes are whole minutes since the epoch.
 #[derive(Default)]
 pub(super) struct Metrics(BTreeMap<Series, BTreeMap<i64, Stat>>);
 
@@ -47,7 +46,7 @@ impl Stat {
         Self { sum: value * times, count: times, minimum: value, maximum: value }
     }
 
-    /// Adds the other's samples.
+    /// Adds the samples of another statistic.
     pub fn merge(&mut self, other: &Self) {
         self.sum += other.sum;
         self.count += other.count;
@@ -63,7 +62,7 @@ impl Metrics {
         minutes.entry(minute).or_default().merge(stat);
     }
 
-    /// The minutes of a series that have samples, oldest first.
+    /// The minutes of a series with samples, oldest first.
     pub fn minutes(&self, series: &Series) -> impl Iterator<Item = (i64, &Stat)> {
         self.0.get(series).into_iter().flatten().map(|(minute, stat)| (*minute, stat))
     }
@@ -75,7 +74,7 @@ impl Metrics {
         }
     }
 
-    /// Every series that has samples.
+    /// All series with samples.
     pub fn series(&self) -> impl Iterator<Item = &Series> {
         self.0.keys()
     }
@@ -86,7 +85,7 @@ pub(super) fn epoch_seconds(time: DateTime<Utc>) -> f64 {
     time.timestamp_micros() as f64 / 1e6
 }
 
-/// The minute that a moment lies in.
+/// The minute of a time.
 pub(super) fn minute_of(time: DateTime<Utc>) -> i64 {
     time.timestamp().div_euclid(60)
 }

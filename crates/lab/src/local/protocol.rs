@@ -1,7 +1,5 @@
-//! The two protocols that clients speak with CloudWatch: Smithy RPC v2 CBOR (SDKs), and JSON 1.0
-//! (the AWS CLI). Inputs are handled as JSON, answers as CBOR, which has the richer types.
-
-use std::io::Read;
+//! The two protocols of CloudWatch's clients: Smithy RPC v2 CBOR (SDKs) and JSON 1.0 (the AWS CLI). The code handles
+//! inputs as JSON, and answers as CBOR, which has more types.
 
 use axum::body::to_bytes;
 use axum::extract::Request;
@@ -10,13 +8,14 @@ use axum::response::{AppendHeaders, IntoResponse, Response};
 use ciborium::Value as Cbor;
 use flate2::read::GzDecoder;
 use serde_json::{Map, Number, Value};
+use std::io::Read;
 
 /// The largest request, unpacked ([quotas]: PutMetricData 1 MB).
 ///
 /// [quotas]: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_limits.html
 const MAX_BODY: usize = 1024 * 1024;
 
-/// How a request is encoded, and therefore its answer.
+/// The encoding of a request and of its answer.
 #[derive(Clone, Copy)]
 pub(super) enum Protocol {
     Cbor,
@@ -36,7 +35,7 @@ impl Refusal {
     }
 }
 
-/// An HTTP 400 with the name of a shape of the service's model.
+/// An HTTP 400 with the name of an error shape of the service's model.
 pub(super) fn refuse(code: &str, message: impl Into<String>) -> Refusal {
     Refusal::new(400, code, message)
 }
@@ -56,8 +55,8 @@ impl Protocol {
         self.respond(200, answer, None)
     }
 
-    /// The error as the model names it in the body, and as the older protocol named it in a
-    /// header, where the SDKs of a formerly AWS-query service look first.
+    /// The error, with its name from the model in the body and its older name in a header. SDKs of a former AWS-query
+    /// service read the header first.
     pub fn render_error(self, refusal: &Refusal) -> Response {
         let Refusal { status, code, message } = refusal;
         let body = Cbor::Map(vec![
@@ -89,7 +88,7 @@ impl Protocol {
                     (HeaderName::from_static("smithy-protocol"), "rpc-v2-cbor"),
                 ];
                 let mut bytes = Vec::new();
-                // Writing to memory fails only without any.
+                // Only a lack of memory makes a write to memory fail.
                 let _ = ciborium::into_writer(&body, &mut bytes);
                 (status, kind, error, bytes).into_response()
             }
@@ -97,7 +96,7 @@ impl Protocol {
     }
 }
 
-/// The body, unpacked.
+/// The unpacked body.
 pub(super) async fn unpacked(request: Request) -> Result<Vec<u8>, Refusal> {
     let too_large = || {
         let message = format!("A request has at most {MAX_BODY} bytes.");
@@ -121,7 +120,7 @@ pub(super) async fn unpacked(request: Request) -> Result<Vec<u8>, Refusal> {
     Ok(unpacked)
 }
 
-/// Tags are dropped: the only one in use says that a number is a timestamp.
+/// Drops tags: the only tag in use marks a number as a timestamp.
 fn json_of(value: Cbor) -> Value {
     match value {
         Cbor::Bool(bool) => Value::Bool(bool),

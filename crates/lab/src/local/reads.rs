@@ -1,11 +1,4 @@
-//! GetShardIterator and GetRecords: where a reader stands, what it is given, and how far it is behind.
-
-use chrono::{DateTime, TimeDelta, Utc};
-use ferrokinesis::actions::{Operation, dispatch};
-use ferrokinesis::sequence::{increment_sequence, parse_sequence, resolve_shard_id, shard_ix_to_hex};
-use ferrokinesis::shard_iterator::{create_shard_iterator, decode_shard_iterator};
-use ferrokinesis::types::{EpochSeconds, ResponseRecord, Shard, StoredRecord, Stream};
-use serde_json::{Value, json};
+//! GetShardIterator and GetRecords: the position of a reader, its records, and its lag.
 
 use super::kinesis::validated;
 use super::limits::{Refusal, refuse};
@@ -13,11 +6,17 @@ use super::samples::Samples;
 use super::shards::{is_open, millis, number, opened_at, sequence_number};
 use super::writes::bytes_of;
 use super::{Account, lock};
+use chrono::{DateTime, TimeDelta, Utc};
+use ferrokinesis::actions::{Operation, dispatch};
+use ferrokinesis::sequence::{increment_sequence, parse_sequence, resolve_shard_id, shard_ix_to_hex};
+use ferrokinesis::shard_iterator::{create_shard_iterator, decode_shard_iterator};
+use ferrokinesis::types::{EpochSeconds, ResponseRecord, Shard, StoredRecord, Stream};
+use serde_json::{Value, json};
 
-/// Records of a GetRecords answer when the request does not say (API reference).
+/// Records of a GetRecords answer if the request has no limit (API reference).
 const MAX_RECORDS: u64 = 10_000;
 
-/// How long an iterator is good ([API reference]: five minutes).
+/// The lifetime of an iterator ([API reference]: five minutes).
 ///
 /// [API reference]: https://docs.aws.amazon.com/kinesis/latest/APIReference/API_GetShardIterator.html
 const ITERATOR_GOOD_FOR: TimeDelta = TimeDelta::minutes(5);
@@ -33,13 +32,13 @@ pub(super) async fn get_shard_iterator(account: &Account, name: &str, input: Val
     Ok(Some(json!({"ShardIterator": create_shard_iterator(&stream, &shard, &from, millis(now))})))
 }
 
-/// The position that an input of GetShardIterator asks for.
+/// The position that a GetShardIterator request asks for.
 pub(super) async fn position(account: &Account, name: &str, input: Value) -> Result<Position, Refusal> {
     let stream = account.store.get_stream(name).await?;
     let (index, shard) = shard_in(account, &stream, input["ShardId"].as_str().unwrap_or_default())?;
     let is = |kind: &str| input["ShardIteratorType"] == kind;
     let from = if !input["StartingSequenceNumber"].is_null() || !(is("LATEST") || is("AT_TIMESTAMP")) {
-        // Only the time of this iterator is wrong: ferrokinesis goes by the machine's clock.
+        // ferrokinesis uses the machine's clock, so only the time of this iterator is wrong.
         let answer = dispatch(&account.store, Operation::GetShardIterator, input).await?.unwrap_or_default();
         let iterator = answer["ShardIterator"].as_str().unwrap_or_default();
         decode_shard_iterator(iterator).map_err(|_| invalid_iterator())?.3
@@ -55,7 +54,7 @@ fn invalid_iterator() -> Refusal {
     refuse("InvalidArgumentException", "Invalid ShardIterator.")
 }
 
-/// The place and the shard that a request names.
+/// The place and the shard in the request.
 fn shard_in<'a>(account: &Account, stream: &'a Stream, wanted: &str) -> Result<(usize, &'a Shard), Refusal> {
     let found = resolve_shard_id(wanted).ok().and_then(|(_, index)| {
         let index = usize::try_from(index).ok()?;
@@ -66,12 +65,12 @@ fn shard_in<'a>(account: &Account, stream: &'a Stream, wanted: &str) -> Result<(
     found.ok_or_else(|| refuse("ResourceNotFoundException", problem()))
 }
 
-/// The sequence number behind all records that are there.
+/// The sequence number after all existing records.
 fn latest(account: &Account, index: usize, shard: &Shard) -> String {
     sequence_number(number(index), opened_at(shard), account.records.next_place(), account.now())
 }
 
-/// The sequence number of the first record that came at this time of the epoch, in seconds, or later.
+/// The sequence number of the first record that arrived at this time of the epoch, in seconds, or later.
 async fn at_timestamp(
     account: &Account,
     stream: &Stream,
@@ -95,7 +94,7 @@ async fn at_timestamp(
     let (first, end) = (format!("{}/", shard_ix_to_hex(number(index))), shard_ix_to_hex(number(index) + 1));
     let found = account.store.find_first_record_at_timestamp(&stream.stream_name, &first, &end, timestamp).await;
     let number = found.and_then(|(key, _)| key.split_once('/').map(|(_, number)| number.to_owned()));
-    // All records are older: what comes next.
+    // All records are older: the position after the last one.
     Ok(number.unwrap_or_else(|| latest(account, index, &stream.shards[index])))
 }
 
@@ -123,11 +122,11 @@ pub(super) async fn get_records(account: &Account, name: Option<&str>, raw: Valu
     Ok(Some(read.answer(&position, now)))
 }
 
-/// Where a reader stands.
+/// The position of a reader.
 pub(super) struct Position {
     pub stream: String,
     pub shard: String,
-    /// The first sequence number that it has not read.
+    /// The first sequence number that the reader has not read.
     pub from: String,
 }
 
@@ -153,19 +152,19 @@ impl Position {
     }
 }
 
-/// What is read at once.
+/// The result of one read.
 pub(super) struct Read {
     /// Sequence numbers and records.
     records: Vec<(String, StoredRecord)>,
     bytes: f64,
-    /// How far the reader is behind.
+    /// The lag of the reader, in milliseconds.
     pub age_millis: f64,
-    /// The next sequence number to read. `None`: the shard is closed, and all of it is read.
+    /// The next sequence number to read. `None`: the shard is closed and completely read.
     pub next: Option<String>,
 }
 
 impl Read {
-    /// The records from a position on, `limit` at most.
+    /// Reads the records from a position on, at most `limit`.
     pub async fn from(account: &Account, position: &Position, limit: u64) -> Result<Self, Refusal> {
         let now = account.now();
         let stream = account.store.get_stream(&position.stream).await?;
@@ -180,7 +179,7 @@ impl Read {
         let kept =
             found.into_iter().filter(|(_, record)| arrived(record) >= kept_from.timestamp_millis() as f64 / 1000.0);
         let records: Vec<_> = kept.map(|(key, record)| (number_in(&key).to_owned(), record)).collect();
-        // A full page means that there is more: the reader is as far behind as the page's last record is old.
+        // A full page means that more records exist. The lag of the reader is the age of the last record on the page.
         let behind = records.last().filter(|_| is_full).map(|(_, record)| arrived(record));
         let age_millis = behind.map_or(0.0, |at| (now.timestamp_millis() as f64 - at * 1000.0).max(0.0));
         let bytes = |(_, record): &(String, StoredRecord)| bytes_of(&record.data) + record.partition_key.len() as u64;
@@ -196,7 +195,7 @@ impl Read {
         })
     }
 
-    /// Counts it as a GetRecords call.
+    /// Counts the read as a GetRecords call.
     fn sample(&self, account: &Account, position: &Position) {
         let (mut samples, records) = (Samples::new(account), self.records.len() as f64);
         samples.add_for_shard("ReadProvisionedThroughputExceeded", &position.shard, 0.0);
@@ -210,7 +209,7 @@ impl Read {
         samples.publish(account, &position.stream);
     }
 
-    /// Counts it as an event of SubscribeToShard.
+    /// Counts the read as an event of SubscribeToShard.
     pub fn sample_event(&self, account: &Account, position: &Position) {
         let (mut samples, records) = (Samples::new(account), self.records.len() as f64);
         samples.add("SubscribeToShardEvent.Success", 1.0);
@@ -220,7 +219,7 @@ impl Read {
         samples.publish(account, &position.stream);
     }
 
-    /// The records as they are answered.
+    /// The records in the form of an answer.
     pub fn records(&self) -> Vec<ResponseRecord<'_>> {
         self.records
             .iter()
@@ -247,7 +246,7 @@ fn number_in(key: &str) -> &str {
     key.split_once('/').map_or("", |(_, number)| number)
 }
 
-/// Seconds of the epoch.
+/// The arrival of a record, in seconds of the epoch.
 fn arrived(record: &StoredRecord) -> f64 {
     record.approximate_arrival_timestamp
 }

@@ -1,33 +1,31 @@
-//! The records that the account keeps: in their order, and as many as it has been given memory for.
-
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
-
-use chrono::{DateTime, TimeDelta, Utc};
-use ferrokinesis::types::StoredRecordRef;
-use tokio::sync::Notify;
+//! The records that the account keeps: their order, and the limit of their memory.
 
 use super::limits::Refusal;
 use super::{Account, lock};
+use chrono::{DateTime, TimeDelta, Utc};
+use ferrokinesis::types::StoredRecordRef;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::Notify;
 
-/// What a record takes beside its data and its partition key: its sequence number as a key in the store and in the
-/// order of records here, with the maps' own nodes. Measured with records of ten bytes: about 450 bytes of memory each.
+/// The memory of a record besides its data and its partition key: its sequence number as a key in the store and in the
+/// order of records, with the nodes of the maps. Measured with records of ten bytes: about 450 bytes each.
 const BYTES_BESIDE_DATA: u64 = 450;
 
-/// No stream keeps records for a shorter time (Kinesis' quotas page): what is younger need not be looked at.
+/// The shortest retention of a stream (Kinesis' quotas page): younger records need no check.
 const SHORTEST_RETENTION: TimeDelta = TimeDelta::hours(24);
 
-/// The order of all records of the account, and which are kept.
+/// The order of all records of the account, and the records that are kept.
 pub(super) struct Records {
-    /// The next record's place in the order.
+    /// The place of the next record in the order.
     next: AtomicU64,
     kept: Mutex<Kept>,
-    /// Rings once: when the first record is dropped for lack of memory.
+    /// Notifies once: when the first record is dropped for lack of memory.
     first_drop: Notify,
 }
 
-/// Records that are stored, the oldest first.
+/// The stored records, the oldest first.
 #[derive(Default)]
 struct Kept {
     queue: VecDeque<Record>,
@@ -45,23 +43,23 @@ struct Record {
 
 impl Default for Records {
     fn default() -> Records {
-        // 0 is the first sequence number of a shard itself.
+        // 0 is the first sequence number of the shard itself.
         Records { next: AtomicU64::new(1), kept: Mutex::default(), first_drop: Notify::new() }
     }
 }
 
 impl Records {
-    /// The place of one more record in the order of all.
+    /// Takes the place of one more record in the order.
     pub fn take_place(&self) -> u64 {
         self.next.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// The place that the next record will have: all that are stored have lower ones.
+    /// The place of the next record. All stored records have lower places.
     pub fn next_place(&self) -> u64 {
         self.next.load(Ordering::Relaxed)
     }
 
-    /// The records of a deleted stream take no memory any more.
+    /// Frees the memory of a deleted stream's records.
     pub fn forget(&self, stream: &str) {
         let mut kept = lock(&self.kept);
         let mut freed = 0;
@@ -79,7 +77,7 @@ impl Records {
     }
 }
 
-/// Stores records, each with its key. Drops the oldest of the account where it has too many.
+/// Stores records, each with its key. If the account has too many, drops the oldest.
 pub(super) async fn store(
     account: &Account,
     stream: &str,
@@ -107,8 +105,8 @@ pub(super) async fn store(
 }
 
 impl Kept {
-    /// Takes out the oldest records until the others take this many bytes at most. The newest record always stays: a
-    /// producer got a sequence number for it.
+    /// Removes and returns the oldest records until the others take at most this number of bytes. The newest record
+    /// always stays: its producer got a sequence number for it.
     fn drop_beyond(&mut self, bytes: u64) -> Vec<Record> {
         let mut dropped = vec![];
         while self.bytes > bytes
@@ -122,14 +120,14 @@ impl Kept {
     }
 }
 
-/// Deletes the oldest records whose stream keeps them no longer.
+/// Deletes the oldest records beyond their stream's retention.
 async fn expire(account: &Account, now: DateTime<Utc>) {
     loop {
         let oldest = lock(&account.records.kept).queue.front().map(|record| (record.stream.clone(), record.arrived));
         let Some((stream, arrived)) = oldest.filter(|(_, arrived)| now - *arrived >= SHORTEST_RETENTION) else {
             return;
         };
-        // A stream that is gone keeps nothing.
+        // A deleted stream keeps no record.
         let retention = account.store.get_stream(&stream).await.map_or(0, |stream| stream.retention_period_hours);
         if now - arrived < TimeDelta::hours(i64::from(retention)) {
             return;

@@ -1,22 +1,21 @@
-//! The `AWS/Kinesis` metrics, counted from the calls that really came.
-
-use std::collections::BTreeMap;
+//! The `AWS/Kinesis` metrics, counted from real calls.
 
 use super::metrics::{Series, Stat, minute_of};
 use super::{Account, lock};
+use std::collections::BTreeMap;
 
 const NAMESPACE: &str = "AWS/Kinesis";
 
 /// The samples of one call.
 pub(super) struct Samples {
-    /// When the call came.
+    /// The minute of the call.
     minute: i64,
-    /// Summed up by metric; `None` is the stream, a name one of its shards.
+    /// The statistics by metric and shard; no shard stands for the stream.
     stats: BTreeMap<(&'static str, Option<String>), Stat>,
 }
 
 impl Samples {
-    /// For a call that comes now.
+    /// The samples of a call that comes now.
     pub fn new(account: &Account) -> Self {
         Self { minute: minute_of(account.now()), stats: BTreeMap::new() }
     }
@@ -43,8 +42,8 @@ impl Samples {
         stat.merge(&Stat::of(value, 1.0));
     }
 
-    /// Accounts one record: throttles are sampled once per record, as AWS does, so that their
-    /// average is the share of records that were refused.
+    /// Adds one record. As on AWS, each record is one sample of throttling, so that the average is the share of refused
+    /// records.
     pub fn add_record(&mut self, shard: &str, bytes: f64, accepted: bool) {
         let throttled = f64::from(u8::from(!accepted));
         self.add_for_shard("WriteProvisionedThroughputExceeded", shard, throttled);
@@ -54,7 +53,7 @@ impl Samples {
         }
     }
 
-    /// Accounts all of it.
+    /// Adds all samples to the account's metrics.
     pub fn publish(self, account: &Account, stream: &str) {
         let monitored = lock(&account.monitored).get(stream).cloned();
         let monitored = monitored.unwrap_or_default();

@@ -1,33 +1,32 @@
-//! EventBridge Scheduler: ListSchedules, GetSchedule and UpdateSchedule. No schedule ever invokes its target.
+//! EventBridge Scheduler: ListSchedules, GetSchedule and UpdateSchedule. The schedules invoke no target.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
-
+use super::connection::Connection;
+use super::metrics::epoch_seconds;
+use super::protocol::{Protocol, Refusal, refuse};
+use super::service::{Call, render_json};
+use super::{Account, lock};
 use axum::Router;
 use axum::extract::{ConnectInfo, Path, RawQuery, Request, State};
 use axum::response::Response;
 use axum::routing::get;
 use serde_json::{Map, Value, json};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
-use super::connection::Line;
-use super::metrics::epoch_seconds;
-use super::protocol::{Protocol, Refusal, refuse};
-use super::service::{Call, render_json};
-use super::{Account, lock};
-
-/// Schedules of one ListSchedules page ([API reference]), and without `MaxResults`, of which it says nothing.
+/// Schedules of one ListSchedules page ([API reference]). The reference does not say the number without `MaxResults`;
+/// here it is the same.
 ///
 /// [API reference]: https://docs.aws.amazon.com/scheduler/latest/APIReference/API_ListSchedules.html
 const MAX_SCHEDULES_PER_PAGE: usize = 100;
 
-/// The group of a schedule that names none.
+/// The group of a schedule without a group.
 const DEFAULT_GROUP: &str = "default";
 
-/// A `StartDate` that is older, in seconds, is refused, also one that the schedule already has. No page of AWS says so:
-/// users were refused, and the CDK checks for it.
+/// AWS refuses a `StartDate` that is older than this, in seconds, even if the schedule already has it. No page of AWS
+/// says so, but AWS has refused users' calls, and the CDK checks for it.
 const OLDEST_START: f64 = 5.0 * 60.0;
 
-/// What an UpdateSchedule can set; `Name` and `GroupName` say of which schedule.
+/// The fields that UpdateSchedule can set. `Name` and `GroupName` identify the schedule.
 const FIELDS: [&str; 10] = [
     "ActionAfterCompletion",
     "Description",
@@ -41,7 +40,7 @@ const FIELDS: [&str; 10] = [
     "Target",
 ];
 
-/// The groups with their tags, and the schedules by group and name, as GetSchedule shows them.
+/// The groups with their tags, and the schedules by group and name in the form of GetSchedule.
 #[derive(Default)]
 pub(super) struct Scheduler {
     pub groups: BTreeMap<String, BTreeMap<String, String>>,
@@ -49,7 +48,7 @@ pub(super) struct Scheduler {
 }
 
 impl Scheduler {
-    /// An enabled schedule, every five minutes.
+    /// Adds an enabled schedule, every five minutes.
     pub fn add(&mut self, account: &Account, group: &str, name: &str) {
         let settings = json!({
             "FlexibleTimeWindow": {"Mode": "OFF"},
@@ -83,7 +82,7 @@ impl Scheduler {
     }
 }
 
-/// The service's paths.
+/// The paths of the service.
 pub(super) fn routes(account: Arc<Account>) -> Router {
     Router::new()
         .route("/schedules", get(list_schedules))
@@ -93,17 +92,17 @@ pub(super) fn routes(account: Arc<Account>) -> Router {
 
 async fn list_schedules(
     State(account): State<Arc<Account>>,
-    ConnectInfo(line): ConnectInfo<Line>,
+    ConnectInfo(connection): ConnectInfo<Connection>,
     RawQuery(query): RawQuery,
 ) -> Response {
     let called = account.clone();
     let work = async move { list(&called, &parameters(query)) };
-    call(account, line, "ListSchedules").answer(render_json, work).await
+    call(account, connection, "ListSchedules").answer(render_json, work).await
 }
 
 async fn get_schedule(
     State(account): State<Arc<Account>>,
-    ConnectInfo(line): ConnectInfo<Line>,
+    ConnectInfo(connection): ConnectInfo<Connection>,
     Path(name): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Response {
@@ -113,30 +112,30 @@ async fn get_schedule(
         let group = query.get("groupName").map_or(DEFAULT_GROUP, String::as_str);
         lock(&called.scheduler).find(group, &name).map(|schedule| schedule.clone())
     };
-    call(account, line, "GetSchedule").answer(render_json, work).await
+    call(account, connection, "GetSchedule").answer(render_json, work).await
 }
 
 async fn update_schedule(
     State(account): State<Arc<Account>>,
-    ConnectInfo(line): ConnectInfo<Line>,
+    ConnectInfo(connection): ConnectInfo<Connection>,
     Path(name): Path<String>,
     request: Request,
 ) -> Response {
     let input = Protocol::Json.input_of(request).await;
     let called = account.clone();
     let work = async move { update(&called, &name, &input?, epoch_seconds(called.now())) };
-    call(account, line, "UpdateSchedule").answer(render_json, work).await
+    call(account, connection, "UpdateSchedule").answer(render_json, work).await
 }
 
-fn call(account: Arc<Account>, line: Line, operation: &str) -> Call {
-    Call { account, line, service: "Scheduler", operation: operation.to_owned() }
+fn call(account: Arc<Account>, connection: Connection, operation: &str) -> Call {
+    Call { account, connection, service: "Scheduler", operation: operation.to_owned() }
 }
 
 fn parameters(query: Option<String>) -> HashMap<String, String> {
     form_urlencoded::parse(query.unwrap_or_default().as_bytes()).into_owned().collect()
 }
 
-/// Page by page; the token is `GROUP/NAME` of the last schedule.
+/// Lists schedules page by page. The token is `GROUP/NAME` of the last schedule.
 fn list(account: &Account, query: &HashMap<String, String>) -> Result<Value, Refusal> {
     let limit = match query.get("MaxResults").map(|limit| limit.parse::<usize>()) {
         None => MAX_SCHEDULES_PER_PAGE,
@@ -177,7 +176,7 @@ fn summary(schedule: &Value) -> Value {
     Value::Object(summary)
 }
 
-/// Replaces everything: what the request leaves out is as if it had never been set ([API reference]).
+/// Replaces all settings: a setting that the request leaves out gets its default ([API reference]).
 ///
 /// [API reference]: https://docs.aws.amazon.com/scheduler/latest/APIReference/API_UpdateSchedule.html
 fn update(account: &Account, name: &str, input: &Value, now: f64) -> Result<Value, Refusal> {
@@ -198,7 +197,7 @@ fn update(account: &Account, name: &str, input: &Value, now: f64) -> Result<Valu
     Ok(json!({"ScheduleArn": found["Arn"]}))
 }
 
-/// A schedule as GetSchedule shows it. `created`: epoch seconds.
+/// A schedule in the form of GetSchedule. `created`: epoch seconds.
 fn schedule(account: &Account, group: &str, name: &str, created: f64, settings: Map<String, Value>) -> Value {
     let mut schedule = json!({
         "Arn": account.arn("scheduler", "schedule", &format!("{group}/{name}")),
@@ -213,7 +212,7 @@ fn schedule(account: &Account, group: &str, name: &str, created: f64, settings: 
     schedule
 }
 
-/// The settings of a request, and the service's own for those that it leaves out.
+/// The settings of a request, with the service's defaults for the missing ones.
 fn with_defaults(input: &Value) -> Map<String, Value> {
     let given = FIELDS.iter().filter(|field| !input[**field].is_null());
     let mut settings: Map<_, _> = given.map(|field| ((*field).to_owned(), input[*field].clone())).collect();

@@ -1,47 +1,45 @@
-//! What the services beside Kinesis have in common.
+//! The common part of the services besides Kinesis.
 
-use std::future::Future;
-use std::sync::Arc;
-
+use super::Account;
+use super::connection::Connection;
+use super::faults::subject_to_faults;
+use super::protocol::Refusal;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
-
-use super::Account;
-use super::connection::Line;
-use super::faults::subject_to_faults;
-use super::protocol::Refusal;
+use std::future::Future;
+use std::sync::Arc;
 
 /// One HTTP request for an operation.
 pub(super) struct Call {
     pub account: Arc<Account>,
-    pub line: Line,
-    /// As [`LocalAccount::calls`](super::LocalAccount::calls) names it.
+    pub connection: Connection,
+    /// The name in [`LocalAccount::calls`](super::LocalAccount::calls).
     pub service: &'static str,
     pub operation: String,
 }
 
 impl Call {
-    /// Carries out `work`, and answers as `render` says.
+    /// Carries out `work`, and renders its answer.
     pub async fn answer<T: Send + 'static>(
         self,
         render: impl Fn(Result<T, Refusal>) -> Response + Clone + Send + Sync + 'static,
         work: impl Future<Output = Result<T, Refusal>> + Send + 'static,
     ) -> Response {
-        let Call { account, line, service, operation } = self;
+        let Call { account, connection, service, operation } = self;
         account.count_call(service, &operation);
         let panicked = render.clone();
-        // In a task of its own: a client that gives up does not stop what it has asked for.
+        // A task of its own: a client that gives up does not stop its call.
         let call = tokio::spawn(async move {
             let refuse = |status, code: &str, message: &str| render(Err(Refusal::new(status, code, message)));
             let work = async { render(work.await) };
-            subject_to_faults(&account, &line, &operation, refuse, work).await
+            subject_to_faults(&account, &connection, &operation, refuse, work).await
         });
         call.await.unwrap_or_else(|error| panicked(Err(Refusal::new(500, "InternalFailure", error.to_string()))))
     }
 }
 
-/// As the JSON protocols answer, RPC and REST.
+/// Renders an answer in the JSON protocols, RPC and REST.
 pub(super) fn render_json(answer: Result<Value, Refusal>) -> Response {
     let kind = (header::CONTENT_TYPE.as_str(), "application/x-amz-json-1.1");
     match answer {
@@ -54,7 +52,7 @@ pub(super) fn render_json(answer: Result<Value, Refusal>) -> Response {
     }
 }
 
-/// What a service says to an operation that it does not have here.
+/// The refusal of an operation that the account does not have.
 pub(super) fn unknown(service: &str, operation: &str) -> Refusal {
     Refusal::new(400, "UnknownOperationException", format!("the local account does not know {service} {operation}"))
 }

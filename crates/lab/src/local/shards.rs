@@ -1,34 +1,33 @@
-//! The shards of a stream: opened, closed, and found by hash key.
+//! The shards of a stream: how they open and close, and which shard has a hash key.
 
+use crate::rules::HashRange;
 use chrono::{DateTime, Utc};
 use ferrokinesis::sequence::{MAX_SEQ_IX, SeqObj, parse_sequence, shard_id_name, stringify_sequence};
 use ferrokinesis::types::{HashKeyRange, SequenceNumberRange, Shard, Stream};
 
-use crate::rules::HashRange;
-
-/// Whether a shard takes records.
+/// Whether a shard accepts records.
 pub(super) fn is_open(shard: &Shard) -> bool {
     shard.sequence_number_range.ending_sequence_number.is_none()
 }
 
-/// How many shards take records.
+/// The number of open shards.
 pub(super) fn open_shards(stream: &Stream) -> u32 {
     u32::try_from(stream.shards.iter().filter(|shard| is_open(shard)).count()).unwrap_or(u32::MAX)
 }
 
-/// The hash keys of the open shards, in their order.
+/// The hash keys of the open shards, sorted.
 pub(super) fn open_ranges(stream: &Stream) -> Vec<HashRange> {
     let mut ranges: Vec<HashRange> = stream.shards.iter().filter(|shard| is_open(shard)).map(range).collect();
     ranges.sort_by_key(|range| range.first);
     ranges
 }
 
-/// The hash keys that a shard takes.
+/// The hash keys of a shard.
 pub(super) fn range(shard: &Shard) -> HashRange {
     HashRange { first: shard.hash_key_range.start_u128(), last: shard.hash_key_range.end_u128() }
 }
 
-/// The index and the open shard that a hash key belongs to.
+/// The index and the open shard of a hash key.
 pub(super) fn shard_of(stream: &Stream, hash_key: u128) -> Option<(usize, &Shard)> {
     let takes = |shard: &Shard| {
         let range = range(shard);
@@ -37,9 +36,9 @@ pub(super) fn shard_of(stream: &Stream, hash_key: u128) -> Option<(usize, &Shard
     stream.shards.iter().enumerate().find(|(_, shard)| takes(shard))
 }
 
-/// Closes the open shards whose ranges are not among `ranges`, and opens those that are new. Each new shard is a child of
-/// the first one or two closed shards whose keys it takes. AWS goes over short-lived shards, so that each has one or two
-/// parents; here a shard that takes the keys of three names two.
+/// Closes the open shards with ranges that are not in `ranges`, and opens shards for the new ranges. Each new shard is
+/// a child of the first one or two closed shards that share keys with it. AWS opens short-lived shards, so that each
+/// shard has one or two parents. Here a shard with the keys of three closed shards names two of them.
 pub(super) fn reshape(stream: &mut Stream, ranges: &[HashRange], now: DateTime<Utc>) {
     let is_kept = |shard: &Shard| ranges.contains(&range(shard));
     let closing: Vec<(String, HashRange)> = stream
@@ -62,7 +61,7 @@ pub(super) fn reshape(stream: &mut Stream, ranges: &[HashRange], now: DateTime<U
     }
 }
 
-/// A shard without parents that opens now.
+/// A new open shard without parents.
 fn new_shard(index: usize, range: HashRange, now: DateTime<Utc>) -> Shard {
     let index = number(index);
     Shard {
@@ -77,13 +76,13 @@ fn new_shard(index: usize, range: HashRange, now: DateTime<Utc>) -> Shard {
     }
 }
 
-/// When a shard was opened, in milliseconds of the epoch, as its first sequence number says: whole seconds.
+/// The time at which a shard was opened, in milliseconds of the epoch. Its first sequence number has this time in whole
+/// seconds.
 pub(super) fn opened_at(shard: &Shard) -> u64 {
     parse_sequence(&shard.sequence_number_range.starting_sequence_number).map_or(0, |first| first.shard_create_time)
 }
 
-/// The sequence number of the record with this `order` among all records, in the shard at `index` that was opened at
-/// `opened_at`.
+/// The sequence number of a record. `order`: its place among all records. `index` and `opened_at`: its shard.
 pub(super) fn sequence_number(index: i64, opened_at: u64, order: u64, now: DateTime<Utc>) -> String {
     stringify_sequence(&SeqObj {
         shard_create_time: opened_at,
@@ -100,12 +99,12 @@ fn last_number(index: usize, shard: &Shard, now: DateTime<Utc>) -> String {
     sequence_number(number(index), opened_at(shard), MAX_SEQ_IX, now)
 }
 
-/// As ferrokinesis counts shards.
+/// The number of a shard, in ferrokinesis' type.
 pub(super) fn number(index: usize) -> i64 {
     i64::try_from(index).unwrap_or(i64::MAX)
 }
 
-/// Milliseconds of the epoch; a time before it counts as its beginning.
+/// Milliseconds of the epoch; 0 for a time before the epoch.
 pub(super) fn millis(time: DateTime<Utc>) -> u64 {
     u64::try_from(time.timestamp_millis()).unwrap_or(0)
 }

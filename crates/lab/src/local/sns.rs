@@ -1,26 +1,24 @@
-//! SNS: Publish to a topic. Every topic of the account is there; nobody subscribes to it.
+//! SNS: Publish to a topic. The account has every topic, without subscribers.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
-
-use axum::extract::Request;
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
-
-use super::connection::Line;
+use super::connection::Connection;
 use super::protocol::{Refusal, refuse, unpacked};
 use super::service::{Call, unknown};
 use super::{Account, Options, Published, kinesis, lock};
+use axum::extract::Request;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
-/// The version of the service's API, which a request says.
+/// The version of the API in a request.
 const VERSION: &str = "2010-03-31";
 
-/// Characters of a subject ([API reference]: less than 100; 100 are taken).
+/// The longest subject, in characters ([API reference]: less than 100; AWS accepts 100).
 ///
 /// [API reference]: https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
 const MAX_SUBJECT: usize = 100;
 
-/// Bytes of a message together with its attributes (API reference, as above).
+/// The most bytes of a message together with its attributes (API reference, as above).
 const MAX_MESSAGE: usize = 256 * 1024;
 
 /// Whether a request is in the query protocol.
@@ -30,7 +28,7 @@ pub(super) fn is_form(request: &Request) -> bool {
 }
 
 /// Answers one HTTP request in the query protocol.
-pub(super) async fn serve(account: Arc<Account>, line: Line, request: Request) -> Response {
+pub(super) async fn serve(account: Arc<Account>, connection: Connection, request: Request) -> Response {
     let form: HashMap<String, String> = match unpacked(request).await {
         Ok(body) => form_urlencoded::parse(&body).into_owned().collect(),
         Err(refusal) => return render(Err(refusal)),
@@ -39,7 +37,7 @@ pub(super) async fn serve(account: Arc<Account>, line: Line, request: Request) -
     if form.get("Version").is_none_or(|version| version != VERSION) {
         return kinesis::not_served(&format!("the query protocol's {operation}"));
     }
-    let call = Call { account: account.clone(), line, service: "SNS", operation: operation.clone() };
+    let call = Call { account: account.clone(), connection, service: "SNS", operation: operation.clone() };
     let work = async move {
         match operation.as_str() {
             "Publish" => publish(&account, &form),
@@ -49,7 +47,7 @@ pub(super) async fn serve(account: Arc<Account>, line: Line, request: Request) -
     call.answer(render, work).await
 }
 
-/// Keeps the message, and gives its id.
+/// Stores the message, and returns its id.
 fn publish(account: &Account, form: &HashMap<String, String>) -> Result<String, Refusal> {
     let Some(topic) = form.get("TopicArn") else {
         return Err(invalid("TopicArn Reason: the local account publishes to topics only"));
@@ -121,7 +119,7 @@ fn attributes(form: &HashMap<String, String>) -> Result<(BTreeMap<String, String
     Ok((attributes, bytes))
 }
 
-/// `problem`: the parameter, and why it cannot be used.
+/// `problem`: the parameter, and the reason why it is invalid.
 fn invalid(problem: impl AsRef<str>) -> Refusal {
     refuse("InvalidParameter", format!("Invalid parameter: {}", problem.as_ref()))
 }

@@ -1,9 +1,10 @@
-//! SubscribeToShard: an event stream of what comes into a shard. It goes by the account's clock; only the pause between two
-//! looks for new records is a real one.
+//! SubscribeToShard: an event stream of a shard's new records. It uses the account's clock. Only the pause between two
+//! reads is in real time.
 
-use std::sync::Arc;
-use std::time::Duration;
-
+use super::kinesis::{render_refusal, validated};
+use super::limits::{Refusal, must_be_active, refuse};
+use super::reads::{Position, Read, position};
+use super::{Account, transitions};
 use axum::body::{Body, Bytes};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
@@ -13,18 +14,15 @@ use ferrokinesis::event_stream::{encode_initial_response, encode_subscribe_event
 use ferrokinesis::types::{ConsumerStatus, Stream};
 use futures_util::stream::{self, StreamExt as _};
 use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Duration;
 
-use super::kinesis::{render_refusal, validated};
-use super::limits::{Refusal, must_be_active, refuse};
-use super::reads::{Position, Read, position};
-use super::{Account, transitions};
-
-/// How long a subscription lasts ([API reference]: up to five minutes).
+/// The duration of a subscription ([API reference]: up to five minutes).
 ///
 /// [API reference]: https://docs.aws.amazon.com/kinesis/latest/APIReference/API_SubscribeToShard.html
 const LASTS: TimeDelta = TimeDelta::minutes(5);
 
-/// Between two looks for new records. AWS pushes them within about 70 ms.
+/// The pause between two reads. AWS pushes records within about 70 ms.
 const POLL: Duration = Duration::from_millis(70);
 
 /// Records of one event.
@@ -45,7 +43,7 @@ pub(super) async fn subscribe_to_shard(account: &Arc<Account>, body: &Bytes) -> 
     }
 }
 
-/// Where the subscriber begins.
+/// The position of a new subscription.
 async fn begin(account: &Account, body: &Bytes) -> Result<Position, Refusal> {
     let raw: Value =
         serde_json::from_slice(body).map_err(|error| refuse("SerializationException", error.to_string()))?;
@@ -73,13 +71,13 @@ async fn begin(account: &Account, body: &Bytes) -> Result<Position, Refusal> {
 
 struct Subscription {
     account: Arc<Account>,
-    /// `None`: the shard is closed, and all of it is read.
+    /// `None`: the shard is closed and completely read.
     position: Option<Position>,
     until: DateTime<Utc>,
 }
 
 impl Subscription {
-    /// The next event, which may be one without records. `None`: the subscription is over.
+    /// The next event, perhaps without records. `None`: the subscription has ended.
     async fn next(mut self) -> Option<(Bytes, Self)> {
         let position = self.position.take()?;
         tokio::time::sleep(POLL).await;
@@ -88,7 +86,7 @@ impl Subscription {
         }
         transitions::settle(&self.account).await;
         let read = Read::from(&self.account, &position, MAX_RECORDS).await.ok()?;
-        // Only a stream that is gone is not found.
+        // Only a deleted stream is not found.
         let stream = self.account.store.get_stream(&position.stream).await.ok()?;
         let is_over = read.next.is_none();
         let event = json!({
@@ -104,7 +102,7 @@ impl Subscription {
     }
 }
 
-/// The shards that a closed one has become.
+/// The children of a closed shard.
 fn children(stream: &Stream, shard: &str) -> Vec<Value> {
     let is_child = |parents: &[&str]| parents.contains(&shard);
     let children = stream.shards.iter().filter_map(|child| {

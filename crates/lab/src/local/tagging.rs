@@ -1,17 +1,15 @@
 //! The Resource Groups Tagging API: GetResources.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
+use super::connection::Connection;
+use super::protocol::{Protocol, Refusal, refuse};
+use super::service::{Call, render_json, unknown};
+use super::{Account, lock};
 use axum::extract::Request;
 use axum::response::Response;
 use serde::Deserialize;
 use serde_json::{Value, json};
-
-use super::connection::Line;
-use super::protocol::{Protocol, Refusal, refuse};
-use super::service::{Call, render_json, unknown};
-use super::{Account, lock};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Limits are from the API reference:
 /// <https://docs.aws.amazon.com/resourcegroupstagging/latest/APIReference/API_GetResources.html>
@@ -22,15 +20,20 @@ const MAX_KEYS: usize = 50;
 const MAX_VALUES: usize = 20;
 const MAX_KEY: usize = 128;
 
-/// The types of resources that the account has, in the order of their ARNs.
+/// The types of the account's resources, in the order of their ARNs.
 const RULE: &str = "events:rule";
 const STREAM: &str = "kinesis:stream";
 const SCHEDULE_GROUP: &str = "scheduler:schedule-group";
 
 /// Answers one HTTP request for an operation.
-pub(super) async fn serve(account: Arc<Account>, line: Line, operation: String, request: Request) -> Response {
+pub(super) async fn serve(
+    account: Arc<Account>,
+    connection: Connection,
+    operation: String,
+    request: Request,
+) -> Response {
     let input = Protocol::Json.input_of(request).await;
-    let call = Call { account: account.clone(), line, service: "Tagging", operation: operation.clone() };
+    let call = Call { account: account.clone(), connection, service: "Tagging", operation: operation.clone() };
     let work = async move {
         match operation.as_str() {
             "GetResources" => get_resources(&account, parse(input?)?).await,
@@ -40,7 +43,7 @@ pub(super) async fn serve(account: Arc<Account>, line: Line, operation: String, 
     call.answer(render_json, work).await
 }
 
-/// Of the operation's input, what unthrottle uses.
+/// The fields of the input that unthrottle uses.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 struct GetResources {
@@ -63,8 +66,8 @@ struct TagFilter {
 
 type Tags = BTreeMap<String, String>;
 
-/// Resources in the order of their ARNs; the token is the last ARN of the page. Resources without tags are left out:
-/// AWS shows them if they ever had one.
+/// Lists resources in the order of their ARNs. The token is the last ARN of the page. Resources without tags are left
+/// out. AWS also shows a resource that once had tags.
 async fn get_resources(account: &Account, input: GetResources) -> Result<Value, Refusal> {
     let limit = input.resources_per_page.unwrap_or(RESOURCES_PER_PAGE);
     let is_wanted = |arn: &str, tags: &Tags| arn > input.pagination_token.as_str() && input.finds(tags);
@@ -80,7 +83,7 @@ async fn get_resources(account: &Account, input: GetResources) -> Result<Value, 
             if found.len() > limit {
                 break;
             }
-            // Deleted since the list was made: gone from here, too.
+            // Another call has deleted the stream since. It is not listed.
             if arn > input.pagination_token
                 && let Ok(stream) = account.store.get_stream(&name).await
                 && is_wanted(&arn, &stream.tags)
@@ -115,7 +118,7 @@ impl GetResources {
         self.resource_type_filters.is_empty() || self.resource_type_filters.iter().any(asks)
     }
 
-    /// All filters must match, and one value of each.
+    /// Whether all filters match, each with one of its values.
     fn finds(&self, tags: &Tags) -> bool {
         let matches = |filter: &TagFilter| {
             let value = tags.get(&filter.key);
@@ -129,7 +132,7 @@ fn is_filter_for(filter: &str, kind: &str) -> bool {
     filter == kind || kind.split_once(':').is_some_and(|(service, _)| filter == service)
 }
 
-/// The input, checked.
+/// The checked input.
 fn parse(input: Value) -> Result<GetResources, Refusal> {
     let input: GetResources =
         serde_json::from_value(input).map_err(|error| invalid(format!("the local account: {error}")))?;

@@ -1,10 +1,9 @@
 //! Tags of streams, with AWS's rules.
 
-use ferrokinesis::types::Stream;
-use serde_json::{Value, json};
-
 use super::Account;
 use super::limits::{Refusal, refuse};
+use ferrokinesis::types::Stream;
+use serde_json::{Value, json};
 
 /// Tags that one resource can have ([tagging]).
 ///
@@ -33,7 +32,7 @@ pub(super) async fn list(account: &Account, stream: &str) -> Answer {
 
 type Answer = Result<Option<Value>, Refusal>;
 
-/// The tags of a request, checked.
+/// The checked tags of a request.
 pub(super) fn parse(tags: &Value) -> Result<Vec<(String, String)>, Refusal> {
     let tags = tags.as_object().into_iter().flatten();
     let tags: Vec<_> = tags.map(|(key, value)| (key.clone(), value.as_str().unwrap_or_default().to_owned())).collect();
@@ -43,7 +42,7 @@ pub(super) fn parse(tags: &Value) -> Result<Vec<(String, String)>, Refusal> {
     Ok(tags)
 }
 
-/// Sets tags on a stream, unless they would be too many.
+/// Sets tags on a stream, unless the stream would have too many.
 pub(super) fn set(stream: &mut Stream, tags: Vec<(String, String)>) -> Result<(), Refusal> {
     let mut all = stream.tags.clone();
     all.extend(tags);
@@ -70,7 +69,7 @@ fn check(key: &str, value: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// The guide's characters. The text of TagResource adds a colon, no witness confirms it.
+/// The characters of the guide. The text of TagResource adds a colon, but no other emulator confirms it.
 fn is_allowed(character: char) -> bool {
     character.is_alphanumeric() || " _./=+-%@".contains(character)
 }

@@ -1,17 +1,16 @@
-//! Changes under way: streams that are `CREATING`, `UPDATING` or `DELETING`, and consumers. Each change ends at its time
-//! on the account's clock.
+//! Changes under way: of streams that are `CREATING`, `UPDATING` or `DELETING`, and of consumers. Each change ends at
+//! its time on the account's clock.
 
+use super::{Account, lock};
 use chrono::{DateTime, TimeDelta, Utc};
 use ferrokinesis::types::{ConsumerStatus, Stream, StreamStatus};
 
-use super::{Account, lock};
-
-/// How a change alters a stream. The argument is the time at which the change ends.
+/// The alteration of a stream by a change. The argument is the end of the change.
 pub(super) type Change = Box<dyn FnOnce(&mut Stream, DateTime<Utc>) + Send>;
 
-/// How a change ends.
-pub(super) enum Becomes {
-    /// The stream becomes ACTIVE, altered by the change.
+/// The end of a change.
+pub(super) enum Outcome {
+    /// The stream becomes ACTIVE, with an alteration.
     Active(String, Change),
     /// The stream is deleted.
     Gone(String),
@@ -19,16 +18,16 @@ pub(super) enum Becomes {
     Consumer(String, Option<ConsumerStatus>),
 }
 
-/// The changes that have not ended, each with the time at which it ends.
+/// The changes under way, each with its end.
 #[derive(Default)]
-pub(super) struct Transitions(Vec<(DateTime<Utc>, Becomes)>);
+pub(super) struct Transitions(Vec<(DateTime<Utc>, Outcome)>);
 
 impl Transitions {
-    pub fn begin(&mut self, done_at: DateTime<Utc>, becomes: Becomes) {
-        self.0.push((done_at, becomes));
+    pub fn begin(&mut self, done_at: DateTime<Utc>, outcome: Outcome) {
+        self.0.push((done_at, outcome));
     }
 
-    /// Brings the end of each change closer by this much.
+    /// Moves the end of each change earlier.
     pub fn age(&mut self, by: TimeDelta) {
         let earlier = |time: DateTime<Utc>| time.checked_sub_signed(by).unwrap_or(DateTime::<Utc>::MIN_UTC);
         self.0.iter_mut().for_each(|(done_at, _)| *done_at = earlier(*done_at));
@@ -39,38 +38,38 @@ impl Transitions {
         self.0.iter_mut().for_each(|(done_at, _)| *done_at = now.min(*done_at));
     }
 
-    /// Takes out the change that ended first, of those that have ended by `now`.
-    fn next(&mut self, now: DateTime<Utc>) -> Option<(DateTime<Utc>, Becomes)> {
-        let due = self.0.iter().enumerate().filter(|(_, (done_at, _))| *done_at <= now);
-        let (index, _) = due.min_by_key(|(_, (done_at, _))| *done_at)?;
+    /// Removes and returns the change that ended first, if its end has come by `now`.
+    fn next(&mut self, now: DateTime<Utc>) -> Option<(DateTime<Utc>, Outcome)> {
+        let ended = self.0.iter().enumerate().filter(|(_, (done_at, _))| *done_at <= now);
+        let (index, _) = ended.min_by_key(|(_, (done_at, _))| *done_at)?;
         Some(self.0.remove(index))
     }
 
-    /// Drops all other changes of a deleted stream: a new stream of the same name must not meet them.
+    /// Drops all other changes of a deleted stream: they must not alter a new stream of the same name.
     fn forget(&mut self, gone: &str) {
         let is_of_it =
-            |becomes: &Becomes| matches!(becomes, Becomes::Active(stream, _) | Becomes::Gone(stream) if stream == gone);
-        self.0.retain(|(_, becomes)| !is_of_it(becomes));
+            |outcome: &Outcome| matches!(outcome, Outcome::Active(stream, _) | Outcome::Gone(stream) if stream == gone);
+        self.0.retain(|(_, outcome)| !is_of_it(outcome));
     }
 }
 
 /// Ends the changes whose time has come. Every call settles before it reads a stream.
 pub(super) async fn settle(account: &Account) {
-    // Held meanwhile, so that no other call sees half of a change.
+    // Locked meanwhile, so that no other call sees half of a change.
     let _ledger = account.ledger.lock().await;
     loop {
         let next = lock(&account.transitions).next(account.now());
         match next {
             None => return,
-            Some((at, Becomes::Active(name, change))) => activate(account, &name, at, change).await,
-            Some((_, Becomes::Gone(name))) => {
+            Some((at, Outcome::Active(name, change))) => activate(account, &name, at, change).await,
+            Some((_, Outcome::Gone(name))) => {
                 lock(&account.transitions).forget(&name);
                 lock(&account.capacities).remove(&name);
                 account.records.forget(&name);
-                // Only a stream that is gone is not found.
+                // Only a deleted stream is not found.
                 let _ = account.store.delete_stream(&name).await;
             }
-            Some((_, Becomes::Consumer(arn, status))) => set_consumer(account, &arn, status).await,
+            Some((_, Outcome::Consumer(arn, status))) => set_consumer(account, &arn, status).await,
         }
     }
 }
@@ -83,13 +82,13 @@ async fn activate(account: &Account, name: &str, at: DateTime<Utc>, change: Chan
         }
         Ok(())
     };
-    // Only a stream that is gone is not found, and then there is nothing to do.
+    // Only a deleted stream is not found, and it needs no change.
     let _ = account.store.update_stream(name, activate).await;
 }
 
 async fn set_consumer(account: &Account, arn: &str, status: Option<ConsumerStatus>) {
     let Some(mut consumer) = account.store.get_consumer(arn).await else { return };
-    // Only a store on disk can refuse these.
+    // Only a store on disk can refuse these calls.
     let _ = match status {
         Some(status) => {
             consumer.consumer_status = status;

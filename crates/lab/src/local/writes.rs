@@ -1,18 +1,16 @@
-//! PutRecord and PutRecords: the shard of each record, the capacity that it uses, and its place in the order.
-
-use std::collections::HashMap;
-use std::sync::Arc;
-
-use chrono::{DateTime, Utc};
-use ferrokinesis::sequence::{parse_sequence, shard_ix_to_hex};
-use ferrokinesis::types::{StoredRecordRef, Stream, StreamStatus};
-use serde_json::{Value, json};
+//! PutRecord and PutRecords: each record's shard, the capacity that it uses, and its place in the order.
 
 use super::limits::{Refusal, refuse, shard_throttled};
 use super::samples::Samples;
 use super::shards::{millis, number, opened_at, sequence_number, shard_of};
 use super::{Account, lock, records};
 use crate::rules::{WriteCapacity, hash_key};
+use chrono::{DateTime, Utc};
+use ferrokinesis::sequence::{parse_sequence, shard_ix_to_hex};
+use ferrokinesis::types::{StoredRecordRef, Stream, StreamStatus};
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::sync::Arc;
 
 const THROTTLED: &str = "ProvisionedThroughputExceededException";
 
@@ -23,8 +21,8 @@ const MAX_BYTES: u64 = 10 * 1024 * 1024;
 
 type Answer = Result<Option<Value>, Refusal>;
 
-/// What the shards of a stream have left, by the place of the shard. Held for as long as records are written, so that
-/// they are stored in their order: a reader would miss a record that comes after a later one.
+/// The capacity that a stream's shards have left, by the place of the shard. Locked during a write, so that records are
+/// stored in their order. Otherwise a reader would miss a record that is stored after a later one.
 pub(super) type Capacities = Arc<tokio::sync::Mutex<HashMap<usize, WriteCapacity>>>;
 
 /// A record of a request.
@@ -33,7 +31,7 @@ struct Record<'a> {
     /// In base64.
     data: &'a str,
     hash_key: u128,
-    /// Data and key: both count, on AWS too.
+    /// Bytes of data and key: AWS counts both.
     bytes: u64,
 }
 
@@ -53,7 +51,7 @@ impl<'a> Record<'a> {
     }
 }
 
-/// How many bytes this base64 stands for.
+/// The bytes that a base64 text stands for.
 pub(super) fn bytes_of(base64: &str) -> u64 {
     let padding = base64.bytes().rev().take_while(|byte| *byte == b'=').count();
     (base64.len() / 4 * 3).saturating_sub(padding.min(2)) as u64
@@ -64,8 +62,9 @@ pub(super) fn bytes_of(base64: &str) -> u64 {
 /// [API reference]: https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecordsRequestEntry.html
 const MAX_RECORD_BYTES: u64 = 1024 * 1024;
 
-/// Takes sound data out of a PutRecord or PutRecords request, in the order of the records. ferrokinesis then checks the other
-/// fields: it would decode and copy megabytes of data for its check. Unsound data stays, and ferrokinesis refuses it.
+/// Removes valid data from a PutRecord or PutRecords request, and returns it in the order of the records. ferrokinesis
+/// then checks the other fields: its check would decode and copy megabytes of data. Invalid data stays in the request,
+/// and ferrokinesis refuses it.
 pub(super) fn take_data(raw: &mut Value) -> Vec<Option<String>> {
     let take = |record: &mut Value| match record.get_mut("Data") {
         Some(Value::String(data)) if is_sound(data) => Some(std::mem::take(data)),
@@ -81,8 +80,8 @@ fn is_sound(base64: &str) -> bool {
     base64_simd::STANDARD.check(base64.as_bytes()).is_ok() && bytes_of(base64) <= MAX_RECORD_BYTES
 }
 
-/// Puts the data back into the request, once it is checked.
-pub(super) fn put_back(input: &mut Value, data: Vec<Option<String>>) {
+/// Puts the data back into the request after the check.
+pub(super) fn restore_data(input: &mut Value, data: Vec<Option<String>>) {
     let put = |(record, data): (&mut Value, Option<String>)| {
         if let Some(data) = data {
             record["Data"] = Value::String(data);
@@ -97,7 +96,7 @@ pub(super) fn put_back(input: &mut Value, data: Vec<Option<String>>) {
 /// The outcome of one record.
 struct Written {
     shard: String,
-    /// `None`: it was throttled.
+    /// `None`: the record was throttled.
     sequence_number: Option<String>,
 }
 
@@ -118,7 +117,7 @@ pub(super) async fn put_record(account: &Account, name: &str, input: Value) -> A
     }
 }
 
-/// A record can come after one that is there already, and after no other.
+/// Refuses a record after a sequence number of the future.
 fn must_be_in_order(account: &Account, stream: &str, after: Option<&str>) -> Result<(), Refusal> {
     let Some(after) = after else { return Ok(()) };
     let is_there = |written: Option<u64>| written.unwrap_or(0) <= millis(account.now());
@@ -157,14 +156,14 @@ pub(super) async fn put_records(account: &Account, name: &str, input: Value) -> 
     Ok(Some(json!({"FailedRecordCount": throttled, "Records": results.collect::<Vec<_>>()})))
 }
 
-/// Writes the records that their shards have capacity for, one after the other.
+/// Writes the records for which their shards have capacity, one after the other.
 async fn write(
     account: &Account,
     name: &str,
     records: &[Record<'_>],
     samples: &mut Samples,
 ) -> Result<Vec<Written>, Refusal> {
-    // A stream that is not there gets no entry.
+    // A missing stream gets no entry.
     if !account.store.contains_stream(name).await {
         return Err(Refusal::stream_not_found(name, &account.options.account));
     }
@@ -187,16 +186,16 @@ struct Writer<'a> {
     account: &'a Account,
     stream: &'a Stream,
     now: DateTime<Utc>,
-    /// When each shard was opened, in milliseconds of the epoch.
+    /// The opening time of each shard, in milliseconds of the epoch.
     opened: HashMap<usize, u64>,
-    /// What is to be stored.
+    /// The records to store.
     batch: Vec<(String, StoredRecordRef<'a>)>,
 }
 
 impl<'a> Writer<'a> {
     fn write(&mut self, record: &Record<'a>, capacities: &mut HashMap<usize, WriteCapacity>) -> Written {
         let Some((index, shard)) = shard_of(self.stream, record.hash_key) else {
-            // The open shards of a stream take every key.
+            // The open shards of a stream contain every key.
             return Written { shard: String::new(), sequence_number: None };
         };
         let now_ms = self.now.timestamp_millis();

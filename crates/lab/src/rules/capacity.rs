@@ -1,33 +1,33 @@
-//! What one shard takes and gives in a second.
+//! The capacity of one shard in a second.
 
-/// Bytes that a shard takes in a second, in every capacity mode: 1 MiB, keys included
+/// Bytes that a shard accepts in a second, in every capacity mode: 1 MiB, keys included
 /// (docs.aws.amazon.com/streams/latest/dev/service-sizes-and-limits.html).
 pub const WRITE_BYTES_A_SECOND: u64 = 1024 * 1024;
 
-/// Records that a shard takes in a second (the same page).
+/// Records that a shard accepts in a second (the same page).
 pub const WRITE_RECORDS_A_SECOND: u64 = 1_000;
 
-/// Bytes that a shard gives to all its polling readers together in a second (the same page).
+/// Bytes that a shard sends to all its polling readers together in a second (the same page).
 pub const READ_BYTES_A_SECOND: u64 = 2 * 1024 * 1024;
 
 /// `GetRecords` calls that a shard answers in a second (the same page).
 pub const READ_CALLS_A_SECOND: u32 = 5;
 
-/// How many seconds of unused capacity a shard keeps for a burst. AWS documents "per second" and no more. Shards were
-/// seen to take larger bursts, but no source says how large and for how long. With less than one second, a producer that
-/// sends its whole second in one call would throttle below the limit. With more, a test would miss real throttling.
+/// Seconds of unused capacity that a shard keeps for a burst. AWS documents "per second" and no more. Shards accept
+/// larger bursts at times, but no source says how large. With less than one second, a producer that sends its whole
+/// second in one call throttles below the limit. With more, a test misses real throttling.
 const BURST_SECONDS: u64 = 1;
 
 const MILLIS_A_SECOND: u64 = 1_000;
 
 /// The write capacity of one shard: a token bucket for bytes and one for records. Both fill continuously, and both hold
-/// what one second brings.
+/// the capacity of one second.
 ///
-/// Time is in whole milliseconds since any moment. A clock that is set back fills nothing for the step, and fills again from
-/// there on.
+/// Time is in whole milliseconds since any moment. A clock that is set back fills nothing for this step. Afterwards the
+/// buckets fill again from the new time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WriteCapacity {
-    /// Thousandths of bytes, so that a millisecond's share is a whole number.
+    /// Thousandths of bytes: the share of a millisecond is a whole number.
     millibytes: u64,
     /// Thousandths of records.
     millirecords: u64,
@@ -35,7 +35,7 @@ pub struct WriteCapacity {
 }
 
 impl WriteCapacity {
-    /// A shard that has taken nothing in the last second.
+    /// A shard that accepted nothing in the last second.
     pub fn full(at_ms: i64) -> WriteCapacity {
         WriteCapacity {
             millibytes: BURST_SECONDS * MILLIS_A_SECOND * WRITE_BYTES_A_SECOND,
@@ -44,9 +44,11 @@ impl WriteCapacity {
         }
     }
 
-    /// Takes the first of `records` records of `record_bytes` bytes each, as many as fit. Gives how many that are. A
-    /// refused record uses no capacity. A record above a second's bytes takes a whole second's: AWS allows
-    /// records of up to 10 MiB, which would otherwise never fit. (The local account takes records of 1 MiB at most.)
+    /// Accepts as many as fit of `records` records of `record_bytes` bytes each. Returns the number of accepted
+    /// records.
+    ///
+    /// A refused record uses no capacity. A record above the bytes of a second uses a whole second: AWS allows records
+    /// of up to 10 MiB, which would otherwise never fit. (The local account accepts records of 1 MiB at most.)
     pub fn take(&mut self, now_ms: i64, records: u64, record_bytes: u64) -> u64 {
         self.fill(now_ms);
         let record_bytes = record_bytes.clamp(1, BURST_SECONDS * WRITE_BYTES_A_SECOND);
@@ -85,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn unused_capacity_of_an_earlier_second_is_gone() {
+    fn unused_capacity_of_an_earlier_second_expires() {
         let mut shard = WriteCapacity::full(0);
         assert_eq!([5_000, 6_000].map(|now| shard.take(now, 3_000, 100)), [1000, 1000]);
     }
@@ -98,13 +100,13 @@ mod tests {
     }
 
     #[test]
-    fn a_record_of_more_than_a_second_takes_a_whole_one() {
+    fn a_record_larger_than_a_second_uses_a_whole_second() {
         let mut shard = WriteCapacity::full(0);
         assert_eq!([0, 999, 1_000].map(|now| shard.take(now, 2, 10 << 20)), [1, 0, 1]);
     }
 
     #[test]
-    fn a_clock_that_is_set_back_fills_nothing_and_goes_on_from_there() {
+    fn a_clock_that_is_set_back_fills_nothing_and_continues_from_there() {
         let mut shard = WriteCapacity::full(10_000);
         assert_eq!(shard.take(10_000, 1_000, 1), 1_000);
         assert_eq!([0, 1].map(|now| shard.take(now, 2, 1)), [0, 1]);
@@ -136,7 +138,7 @@ mod tests {
         }
 
         #[test]
-        fn many_records_at_once_are_as_many_one_by_one(records in 0..2_000u64, size in 1..50_000u64, wait in 0..2_000i64) {
+        fn a_batch_uses_as_much_as_single_records(records in 0..2_000u64, size in 1..50_000u64, wait in 0..2_000i64) {
             let (mut together, mut singly) = (WriteCapacity::full(0), WriteCapacity::full(0));
             for now in [0, wait] {
                 let one_by_one: u64 = (0..records).map(|_| singly.take(now, 1, size)).sum();

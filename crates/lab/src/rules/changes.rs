@@ -1,69 +1,70 @@
-//! Which changes of a stream's capacity AWS refuses, and what it says.
+//! The changes of a stream's capacity that AWS refuses, and AWS's words for each refusal.
 
 use super::hash_key::HashRange;
 use std::fmt::Display;
 use unthrottle_core::signal::{Home, StreamArn};
 
-/// `UpdateShardCount` calls per stream in 24 hours that AWS carries out (its API reference).
+/// `UpdateShardCount` calls that AWS carries out for a stream in 24 hours (API reference of `UpdateShardCount`).
 pub const RESHARDS_A_DAY: usize = 10;
 
-/// Switches of the capacity mode per stream in 24 hours (the quotas page of the developer guide).
+/// Switches of the capacity mode for a stream in 24 hours (the quotas page of the developer guide).
 pub const SWITCHES_A_DAY: usize = 2;
 
-/// Shards that one stream can be scaled to (API reference of `UpdateShardCount`; more needs a ticket).
+/// The most shards of one stream (API reference of `UpdateShardCount`; more needs a support ticket).
 pub const MAX_SHARDS: u32 = 10_000;
 
-/// Shards that an on-demand stream has at most, by growing or as warm throughput: 10 GiB/s in us-east-1 (the quotas page;
-/// 200 MB/s in most other regions), at 1 MiB/s each.
+/// The most shards of an on-demand stream, by growth or as warm throughput: 10 GiB/s in us-east-1 at 1 MiB/s each. The
+/// quotas page gives 200 MB/s for most other regions.
 pub const MAX_ON_DEMAND_SHARDS: u32 = 10 * 1024;
 
 /// Seconds in 24 hours.
 const DAY: i64 = 24 * 60 * 60;
 
-/// A call that AWS answers with an error of its own: HTTP 400.
+/// An error that AWS answers to a call: HTTP 400.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{code}: {message}")]
 pub struct Refusal {
     /// AWS's error code, such as `LimitExceededException`.
     pub code: &'static str,
-    /// AWS's words, as far as they are known.
+    /// AWS's words, where a source gives them.
     pub message: String,
 }
 
 impl Refusal {
-    /// An error with this code and these words.
+    /// Creates a refusal with this code and message.
     pub fn new(code: &'static str, message: impl Into<String>) -> Refusal {
         Refusal { code, message: message.into() }
     }
 
-    /// A rate or a daily cap is used up. AWS says the same for both.
+    /// The refusal for a used-up rate or daily cap. AWS has the same words for both.
     pub fn rate_exceeded(stream: &StreamArn) -> Refusal {
         let StreamArn { name, home } = stream;
         let message = format!("Rate exceeded for stream {name} under account {}.", home.account);
         Refusal::new("LimitExceededException", message)
     }
 
-    /// Whether a quota of the account is the reason. AWS has one code for quotas, rates and daily caps: the words differ.
+    /// Whether the account is at a quota. AWS has one code for quotas, rates and daily caps, so only the words tell
+    /// them apart.
     pub fn is_of_a_quota(&self) -> bool {
         self.message.starts_with(BEYOND_A_QUOTA)
     }
 }
 
-/// What AWS's words for a quota begin with.
+/// The first words of AWS's message about a quota.
 const BEYOND_A_QUOTA: &str = "This request would exceed";
 
-/// The account's quota of open provisioned shards, and how many there are: the stream's own included, and those of
-/// changes under way.
+/// The account's quota of open provisioned shards, and its open shards: those of the stream itself and of running
+/// changes included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ShardQuota {
-    /// The most that may be open.
+    /// The quota.
     pub limit: u32,
-    /// Those that are open.
+    /// Open shards.
     pub open: u32,
 }
 
 impl ShardQuota {
-    /// Refuses `additional` more shards where the quota has no place for them.
+    /// Refuses `additional` more shards that exceed the quota.
     ///
     /// # Errors
     /// `LimitExceededException`.
@@ -84,7 +85,7 @@ impl ShardQuota {
     }
 }
 
-/// Refuses a change of a stream that is not ACTIVE; `status`: as AWS spells it.
+/// Refuses a change of a stream that is not ACTIVE. `status` is in AWS's spelling.
 ///
 /// # Errors
 /// `ResourceInUseException`.
@@ -97,7 +98,7 @@ pub fn must_be_active(stream: &StreamArn, is_active: bool, status: impl Display)
     Err(Refusal::new("ResourceInUseException", message))
 }
 
-/// Refuses an operation on an on-demand stream that only provisioned ones have.
+/// Refuses an operation that only provisioned streams have, for an on-demand stream.
 ///
 /// # Errors
 /// `ValidationException`.
@@ -115,12 +116,14 @@ pub fn must_be_provisioned(stream: &StreamArn, is_provisioned: bool, operation: 
     ))
 }
 
-/// What AWS says to an `UpdateShardCount` of an ACTIVE, provisioned stream. `open`: its open shards by their hash keys.
-/// `made`: when earlier ones of this stream were carried out, in seconds on the same clock as `now`. Gives the number of
-/// shards that the reshard opens on its way. Repeating the current count changes nothing and is free.
+/// Checks an `UpdateShardCount` of an ACTIVE, provisioned stream. Returns the number of short-lived and new shards that
+/// the reshard opens. A repeat of the current count changes nothing and is free.
+///
+/// - `open`: the open shards, by their hash keys.
+/// - `made`: the times of earlier reshards of this stream, in seconds on the same clock as `now`.
 ///
 /// # Errors
-/// Beyond double or half, beyond the daily cap, or beyond the quota: in this order.
+/// In this order: beyond double or half, beyond the daily cap, beyond the quota.
 pub fn must_accept_reshard(
     stream: &StreamArn,
     open: &[HashRange],
@@ -140,7 +143,7 @@ pub fn must_accept_reshard(
     Ok(opened)
 }
 
-/// What AWS says to one more switch of the capacity mode; `made` and `now` as in [`must_accept_reshard`].
+/// Checks one more switch of the capacity mode; `made` and `now` as in [`must_accept_reshard`].
 ///
 /// # Errors
 /// `LimitExceededException`.
@@ -148,7 +151,7 @@ pub fn must_accept_switch(stream: &StreamArn, made: &[i64], now: i64) -> Result<
     must_be_left(made, SWITCHES_A_DAY, now, stream)
 }
 
-/// Refuses one more on-demand stream in an account that has `streams` of them and may have `limit`.
+/// Refuses one more on-demand stream in an account that has `streams` of a quota of `limit`.
 ///
 /// # Errors
 /// `LimitExceededException`.
@@ -162,13 +165,13 @@ pub fn must_accept_on_demand(streams: u32, limit: u32, home: &Home) -> Result<()
     Err(Refusal::new("LimitExceededException", message))
 }
 
-/// The shards that a reshard of the `open` ones opens on its way beyond them. AWS cuts every boundary of the old and of
-/// the new shards before it merges the pieces, so it opens one shard for each new boundary: 2 → 3 was seen to go over 4.
+/// The shards that a reshard opens beyond the `open` ones. AWS cuts every boundary of the old and of the new shards
+/// before it merges the pieces. So AWS opens one shard for each new boundary: a reshard 2 → 3 went over 4 shards.
 pub fn opened_by(open: &[HashRange], target: u32) -> u32 {
     if usize::try_from(target).is_ok_and(|target| target <= open.len()) {
         return 0;
     }
-    // Widths are rounded down to whole keys, so a boundary at a third and one at two sixths differ by a key or two.
+    // Widths are rounded down to whole keys. So the boundaries at a third and at two sixths differ by a key or two.
     let near = u128::from(target);
     let is_new = |new: &HashRange| {
         let next = open.partition_point(|old| old.first < new.first.saturating_sub(near));
@@ -177,7 +180,7 @@ pub fn opened_by(open: &[HashRange], target: u32) -> u32 {
     u32::try_from(HashRange::uniform(target).iter().filter(|new| is_new(new)).count()).unwrap_or(u32::MAX)
 }
 
-/// At most double, at least half. Half of an odd count rounds down: AWS was seen to accept 3 → 1.
+/// At most double, at least half. Half of an odd count rounds down: AWS accepted 3 → 1.
 fn must_be_scalable(open: u32, target: u32) -> Result<(), Refusal> {
     let problem = match target {
         0 => return Err(Refusal::new("ValidationException", "TargetShardCount must be at least 1")),
@@ -190,7 +193,7 @@ fn must_be_scalable(open: u32, target: u32) -> Result<(), Refusal> {
     Err(Refusal::new("InvalidArgumentException", format!("UpdateShardCount cannot {problem}. {numbers}")))
 }
 
-/// Refuses one more of these changes than AWS carries out in 24 hours.
+/// Refuses a change beyond the daily cap.
 fn must_be_left(made: &[i64], a_day: usize, now: i64, stream: &StreamArn) -> Result<(), Refusal> {
     let recent = made.iter().filter(|at| now - **at < DAY).count();
     if recent < a_day { Ok(()) } else { Err(Refusal::rate_exceeded(stream)) }
@@ -209,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reshard_goes_over_short_lived_shards() {
+    fn a_reshard_opens_short_lived_shards() {
         let opened = |from, to| opened_by(&HashRange::uniform(from), to);
         assert_eq!(opened(2, 3), 2, "seen: 2, 4, 3");
         assert_eq!((opened(4, 8), opened(6, 8), opened(8, 4)), (4, 6, 0));
@@ -247,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn the_current_count_is_free_whatever_is_used_up() {
+    fn the_current_count_is_free_even_with_all_caps_used_up() {
         let used_up = (&[0; 10][..], ShardQuota { limit: 2, open: 2 });
         let ask = |target| must_accept_reshard(&orders(), &HashRange::uniform(2), target, used_up.0, 1, used_up.1);
         assert_eq!(ask(2), Ok(0));

@@ -1,8 +1,8 @@
-//! Where a record goes: its partition key onto a hash key by MD5, the hash key onto the shard whose range has it.
+//! The shard of a record: MD5 maps its partition key to a hash key, and one shard's range contains the hash key.
 
 use md5::{Digest, Md5};
 
-/// The hash keys that a shard takes, both ends included.
+/// The hash keys of a shard, both ends included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HashRange {
     /// The first.
@@ -15,8 +15,8 @@ impl HashRange {
     /// Every hash key there is.
     pub const ALL: HashRange = HashRange { first: 0, last: u128::MAX };
 
-    /// The ranges of `shards` shards of equal width (`UNIFORM_SCALING`). Together they take every hash key, and none
-    /// twice. The last one also takes what the division leaves over, as Kinesis has it.
+    /// The ranges of `shards` shards of equal width (`UNIFORM_SCALING`). Together they contain every hash key once. As
+    /// in Kinesis, the last range also contains the remainder of the division.
     pub fn uniform(shards: u32) -> Vec<HashRange> {
         let shards = u128::from(shards.max(1));
         // The width is 2^128 ÷ shards. A u128 does not hold 2^128, so the division starts from 2^128 - 1.
@@ -25,18 +25,18 @@ impl HashRange {
         (0..shards).map(|n| HashRange { first: n * width, last: last(n) }).collect()
     }
 
-    /// Both sides of `at`, which begins the second; `None` if one would be empty.
+    /// Splits the range: `at` begins the second half. `None`: one half would be empty.
     pub fn split(self, at: u128) -> Option<[HashRange; 2]> {
         (self.first < at && at <= self.last)
             .then(|| [HashRange { first: self.first, last: at - 1 }, HashRange { first: at, last: self.last }])
     }
 
-    /// The first hash key of the second half; of a range of one hash key that one.
+    /// The first hash key of the second half. A range of one hash key returns this key.
     pub fn middle(self) -> u128 {
         self.first + (self.last - self.first).div_ceil(2)
     }
 
-    /// What both take; `None`: nothing.
+    /// The intersection; `None`: it is empty.
     pub fn and(self, other: HashRange) -> Option<HashRange> {
         let (first, last) = (self.first.max(other.first), self.last.min(other.last));
         (first <= last).then_some(HashRange { first, last })
@@ -60,8 +60,8 @@ mod tests {
     }
 
     #[test]
-    fn uniform_shards_begin_where_kinesis_lets_them_begin() {
-        // The ranges of a stream of three shards, as AWS's documents of DescribeStream show them.
+    fn uniform_shards_begin_at_the_same_keys_as_in_kinesis() {
+        // The ranges of a stream of three shards, from AWS's documentation of DescribeStream.
         let firsts: Vec<String> = HashRange::uniform(3).iter().map(|range| range.first.to_string()).collect();
         let kinesis = ["0", "113427455640312821154458202477256070485", "226854911280625642308916404954512140970"];
         assert_eq!(firsts, kinesis);

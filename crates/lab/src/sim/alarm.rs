@@ -1,18 +1,19 @@
-//! The alarms of a stream, as `template.yaml` deploys them: they tell of a change of state, and of nothing else.
+//! The alarms of a stream, as `template.yaml` deploys them. They notify the function of each change of state, and of
+//! nothing else.
 
 use super::cloudwatch::CloudWatch;
 use unthrottle_core::observation::Minute;
 use unthrottle_core::policy::Policy;
 
-/// CloudWatch looks at an alarm with a period of a minute once a minute, in seconds.
+/// CloudWatch evaluates an alarm with a period of a minute once a minute, in seconds.
 const EVERY: i64 = 60;
 
-/// From the change of state to the function: EventBridge and Lambda take "seconds".
+/// Seconds from the change of state to the function: EventBridge and Lambda take "seconds".
 const DELIVERED_IN: i64 = 2;
 
-/// What an alarm watches.
+/// The metric of an alarm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Watched {
+pub enum AlarmMetric {
     /// Refused records.
     Writes,
     /// Refused calls of readers.
@@ -21,32 +22,32 @@ pub enum Watched {
     Age,
 }
 
-/// See [`Watched::Age`].
+/// See [`AlarmMetric::Age`].
 const OLD_MS: f64 = 12.0 * 3_600_000.0;
 
 /// An alarm on a stream.
 #[derive(Clone, Debug)]
 pub struct Alarm {
-    watched: Watched,
-    /// Of so many minutes (`EvaluationPeriods`)…
+    metric: AlarmMetric,
+    /// `EvaluationPeriods`, in minutes.
     window: i64,
-    /// … so many have a refused record (`DatapointsToAlarm`).
+    /// `DatapointsToAlarm`: the minutes of the window that must breach.
     confirm: usize,
     is_raised: bool,
-    /// A change of state that is on its way: when it arrives, and the state.
-    told: Option<(i64, bool)>,
+    /// The change of state that is on its way: its arrival, in seconds of the run, and the new state.
+    on_its_way: Option<(i64, bool)>,
 }
 
 impl Alarm {
-    /// With the template's parameters, which are those of the policy.
-    pub fn on(watched: Watched, policy: &Policy) -> Alarm {
+    /// An alarm with the template's parameters, which are also settings of the policy.
+    pub fn on(metric: AlarmMetric, policy: &Policy) -> Alarm {
         let (window, confirm) = (i64::from(policy.window_minutes), policy.confirm_minutes as usize);
-        Alarm { watched, window, confirm, is_raised: false, told: None }
+        Alarm { metric, window, confirm, is_raised: false, on_its_way: None }
     }
 
-    /// What it watches.
-    pub fn watched(&self) -> Watched {
-        self.watched
+    /// The metric of the alarm.
+    pub fn metric(&self) -> AlarmMetric {
+        self.metric
     }
 
     /// Whether it is in ALARM.
@@ -54,34 +55,34 @@ impl Alarm {
         self.is_raised
     }
 
-    /// A second passes. Gives the new state when word of it arrives: `true` for ALARM. A minute without a datapoint breaches
-    /// nothing (`TreatMissingData: notBreaching`).
+    /// Passes a second. Returns the new state when its notification arrives: `true` for ALARM. A minute without a
+    /// datapoint breaches nothing (`TreatMissingData: notBreaching`).
     pub fn pass(&mut self, cloudwatch: &CloudWatch, now: i64) -> Option<bool> {
         if now % EVERY == 0 {
             let is_raised = self.is_breached(cloudwatch, now);
             if is_raised != self.is_raised {
-                self.told = Some((now + DELIVERED_IN, is_raised));
+                self.on_its_way = Some((now + DELIVERED_IN, is_raised));
             }
             self.is_raised = is_raised;
         }
-        let (_, state) = self.told.take_if(|(at, _)| *at <= now)?;
+        let (_, state) = self.on_its_way.take_if(|(at, _)| *at <= now)?;
         Some(state)
     }
 
     fn is_breached(&self, cloudwatch: &CloudWatch, now: i64) -> bool {
         let first = cloudwatch.newest(now).plus(1 - self.window);
-        match self.watched {
-            Watched::Writes => self.is_reached(cloudwatch.throttled(now).map(|(minute, n)| (minute, n > 0)), first),
-            Watched::Reads => {
+        match self.metric {
+            AlarmMetric::Writes => self.is_reached(cloudwatch.throttled(now).map(|(minute, n)| (minute, n > 0)), first),
+            AlarmMetric::Reads => {
                 self.is_reached(cloudwatch.reads(now).map(|(minute, r)| (minute, r.refused >= 0.5)), first)
             }
-            Watched::Age => {
+            AlarmMetric::Age => {
                 self.is_reached(cloudwatch.reads(now).map(|(minute, r)| (minute, r.age_ms > OLD_MS)), first)
             }
         }
     }
 
-    /// Whether enough of the minutes from `first` on breach. They come the newest first.
+    /// Whether enough of the minutes from `first` on breach. The newest minute comes first.
     fn is_reached(&self, minutes: impl Iterator<Item = (Minute, bool)>, first: Minute) -> bool {
         let window = minutes.take_while(|(minute, _)| *minute >= first);
         window.filter(|(_, breaches)| *breaches).count() >= self.confirm
@@ -99,10 +100,10 @@ mod tests {
         Policy { confirm_minutes: 2, ..Policy::default() }
     }
 
-    /// When the alarm tells what, if the minutes refuse so many records each.
-    fn told(throttled: &[u64]) -> Vec<(i64, bool)> {
-        let (mut cloudwatch, mut alarm) = (CloudWatch::new(1, 100), Alarm::on(Watched::Writes, &twice()));
-        let mut told = vec![];
+    /// The notifications and their seconds, for minutes with these refused records.
+    fn notified(throttled: &[u64]) -> Vec<(i64, bool)> {
+        let (mut cloudwatch, mut alarm) = (CloudWatch::new(1, 100), Alarm::on(AlarmMetric::Writes, &twice()));
+        let mut notified = vec![];
         for now in 0..60 * 40 {
             let minute = now / 60 - 1;
             if now % 60 == 0 && minute >= 0 {
@@ -110,23 +111,23 @@ mod tests {
                 let counts = Counts { accepted: 100, throttled };
                 cloudwatch.publish(Minute::of(time(60 * minute)), counts, BTreeMap::new(), now);
             }
-            told.extend(alarm.pass(&cloudwatch, now).map(|state| (now, state)));
+            notified.extend(alarm.pass(&cloudwatch, now).map(|state| (now, state)));
         }
-        told
+        notified
     }
 
     #[test]
-    fn it_tells_of_changes_only() {
-        let told = told(&[0, 0, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9]);
-        let states: Vec<bool> = told.iter().map(|(_, state)| *state).collect();
-        assert_eq!(states, [true, false], "{told:?}");
-        // The second throttled minute ends at 240 s, and is published one to three minutes later.
-        assert!((300..=482).contains(&told[0].0), "{told:?}");
+    fn an_alarm_notifies_of_changes_only() {
+        let notified = notified(&[0, 0, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9]);
+        let states: Vec<bool> = notified.iter().map(|(_, state)| *state).collect();
+        assert_eq!(states, [true, false], "{notified:?}");
+        // The second throttled minute ends at 240 s. CloudWatch publishes it one to three minutes later.
+        assert!((300..=482).contains(&notified[0].0), "{notified:?}");
     }
 
     #[test]
-    fn one_throttled_minute_raises_nothing() {
-        assert_eq!(told(&[0, 0, 9, 0, 0, 0, 0, 0, 9]), []);
-        assert_eq!(told(&[0, 0, 9, 0, 0, 0, 9]).len(), 2, "two of five do");
+    fn one_throttled_minute_raises_no_alarm() {
+        assert_eq!(notified(&[0, 0, 9, 0, 0, 0, 0, 0, 9]), []);
+        assert_eq!(notified(&[0, 0, 9, 0, 0, 0, 9]).len(), 2, "two of five do");
     }
 }

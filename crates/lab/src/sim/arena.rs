@@ -1,7 +1,7 @@
 //! One policy on one workload.
 
 use super::chance::{Chance, RIPPLE};
-use super::delivery::Weather;
+use super::delivery::DeliveryQuality;
 use super::limits::{Clairvoyant, Reactive};
 use super::ours::Ours;
 use super::peers::{
@@ -14,9 +14,9 @@ use super::world::{Setup, World};
 use unthrottle_core::observation::Minute;
 use unthrottle_core::policy::{Permission, Policy};
 
-/// Who looks after the stream.
-pub trait Contender {
-    /// A second of the world has passed.
+/// A policy that scales the stream.
+pub(crate) trait Contender {
+    /// Reacts to the second of the world that has just passed.
     fn pass(&mut self, world: &mut World);
 }
 
@@ -28,13 +28,14 @@ pub trait Contender {
 pub enum Policies {
     /// unthrottle as it is deployed.
     Ours,
-    /// unthrottle that gives back what it raised after three calm hours.
+    /// unthrottle that restores its raises after three hours without throttling.
     OursRestoring,
-    /// unthrottle that may switch on shard-level metrics to find hot shards, which is billed by the shard.
+    /// unthrottle that may enable shard-level metrics to find hot shards. AWS bills these metrics by the shard.
     OursDiagnosing,
-    /// unthrottle as it is deployed, whose alarms and events are late, come twice, or not at all.
-    OursInFoulWeather,
-    /// Nobody.
+    /// unthrottle as it is deployed, with lossy delivery: its alarms and events are late, come twice, or are lost.
+    #[strum(serialize = "ours-in-foul-weather")]
+    OursWithLossyDelivery,
+    /// No scaling.
     Static,
     /// "Every throttle event doubles."
     Doubling,
@@ -48,35 +49,35 @@ pub enum Policies {
     Epsagon,
     /// AWS's sample of a custom resource of Application Auto Scaling.
     ApplicationAutoScaling,
-    /// Nobody, on a stream that is in on-demand mode from the beginning.
+    /// No scaling, on a stream that is in on-demand mode from the beginning.
     OnDemand,
-    /// Limit: doubles as soon as a published minute shows, to who knows what was really offered, that more is needed.
+    /// Limit: knows the offered load, and doubles as soon as a published minute shows a need.
     Reactive,
-    /// Limit: knows the future and has planned for it.
+    /// Limit: knows the future load and plans for it.
     Clairvoyant,
 }
 
-/// Calm hours before a restore, of [`Policies::OursRestoring`]: with fewer, what comes back every three hours finds a stream that
-/// is too small again; with more, nights are paid for.
+/// Hours without throttling before a restore, for [`Policies::OursRestoring`]. With fewer hours, a load that returns
+/// every three hours finds a stream that is too small. With more, the stream stays too large at night.
 pub(super) const RESTORE_AFTER_HOURS: u32 = 3;
 
 impl Policies {
-    /// Whether people can use it today instead of unthrottle.
+    /// Whether the policy is another tool that people can use today.
     pub fn is_peer(self) -> bool {
         !self.is_ours() && !matches!(self, Policies::Reactive | Policies::Clairvoyant)
     }
 
-    /// Whether it is unthrottle.
+    /// Whether the policy is unthrottle.
     pub fn is_ours(self) -> bool {
-        use Policies::{Ours, OursDiagnosing, OursInFoulWeather, OursRestoring};
-        matches!(self, Ours | OursRestoring | OursDiagnosing | OursInFoulWeather)
+        use Policies::{Ours, OursDiagnosing, OursRestoring, OursWithLossyDelivery};
+        matches!(self, Ours | OursRestoring | OursDiagnosing | OursWithLossyDelivery)
     }
 
-    /// One that has seen nothing yet. Only the limits know more of the run than the stream shows.
-    pub fn contender(self, workload: &Workload, seed: u64) -> Box<dyn Contender> {
+    /// Creates the policy at the beginning of a run. Only the limits know more of the run than the stream shows.
+    pub(crate) fn contender(self, workload: &Workload, seed: u64) -> Box<dyn Contender> {
         match self {
-            Policies::Ours | Policies::OursRestoring | Policies::OursDiagnosing | Policies::OursInFoulWeather => {
-                Box::new(Ours::new(self.policy(), self.weather(workload), seed))
+            Policies::Ours | Policies::OursRestoring | Policies::OursDiagnosing | Policies::OursWithLossyDelivery => {
+                Box::new(Ours::new(self.policy(), self.delivery(workload), seed))
             }
             Policies::Static => Box::new(Static),
             Policies::Doubling => Box::new(Doubling::new(workload.weather, seed)),
@@ -91,7 +92,7 @@ impl Policies {
         }
     }
 
-    /// unthrottle's settings.
+    /// The settings of unthrottle.
     fn policy(self) -> Policy {
         let default = Policy::default();
         match self {
@@ -101,22 +102,22 @@ impl Policies {
         }
     }
 
-    /// What becomes of its alarms and events.
-    fn weather(self, workload: &Workload) -> Weather {
-        if self == Policies::OursInFoulWeather { Weather::Foul } else { workload.weather }
+    /// How its alarms and events are delivered.
+    fn delivery(self, workload: &Workload) -> DeliveryQuality {
+        if self == Policies::OursWithLossyDelivery { DeliveryQuality::Lossy } else { workload.weather }
     }
 
-    /// One for each stream of the workload. Those of unthrottle share a deployment.
+    /// One contender for each stream of the workload. Those of unthrottle share a deployment.
     fn contenders(self, workload: &Workload, seed: u64) -> Vec<Box<dyn Contender>> {
         if self.is_ours() && workload.streams > 1 {
-            let fleet = Ours::fleet(&self.policy(), self.weather(workload), seed, workload.streams);
+            let fleet = Ours::fleet(&self.policy(), self.delivery(workload), seed, workload.streams);
             return fleet.into_iter().map(|ours| Box::new(ours) as Box<dyn Contender>).collect();
         }
         (0..workload.streams).map(|n| self.contender(workload, seed + u64::from(n))).collect()
     }
 
-    /// The stream that it is given: as the workload has it, unless the policy is a capacity mode.
-    pub fn setup(self, setup: Setup) -> Setup {
+    /// The stream at the beginning: the workload's stream, in the capacity mode of the policy.
+    pub(crate) fn setup(self, setup: Setup) -> Setup {
         if self == Policies::OnDemand { OnDemand::setup(setup) } else { setup }
     }
 }
@@ -130,7 +131,7 @@ pub(super) fn loads(workload: &Workload, seed: u64) -> impl Iterator<Item = f64>
     })
 }
 
-/// What came of a run.
+/// The result of a run.
 #[derive(Clone, Debug)]
 pub struct Run {
     /// In numbers.
@@ -139,12 +140,12 @@ pub struct Run {
     pub timeline: Timeline,
 }
 
-/// The score of a policy on a workload. The same seed always gives the same, and all policies meet the same load.
+/// Scores a policy on a workload. The same seed always gives the same score, and all policies meet the same load.
 pub fn run(workload: &Workload, policy: Policies, seed: u64) -> Score {
     watch(workload, policy, seed).score
 }
 
-/// The same, and what the run looked like: of a fleet the first stream.
+/// Runs a policy on a workload, and records the run minute by minute. Of a fleet, the timeline shows the first stream.
 pub fn watch(workload: &Workload, policy: Policies, seed: u64) -> Run {
     let world = |seed| workload.world(policy.setup(workload.setup(seed)), seed);
     let mut worlds: Vec<World> = (0..workload.streams).map(|n| world(seed + u64::from(n))).collect();
@@ -152,11 +153,11 @@ pub fn watch(workload: &Workload, policy: Policies, seed: u64) -> Run {
     for records in loads(workload, seed) {
         for (world, contender) in worlds.iter_mut().zip(&mut contenders) {
             world.pass(records);
-            workload.meddle(world);
+            workload.apply_surroundings(world);
             contender.pass(world);
         }
         if workload.streams > 1 {
-            tell_each_other(&mut worlds);
+            share_fix_counts(&mut worlds);
         }
     }
     let scores: Vec<Score> = worlds.iter().map(World::score).collect();
@@ -166,15 +167,15 @@ pub fn watch(workload: &Workload, policy: Policies, seed: u64) -> Run {
     Run { score, timeline: worlds.first().map(|world| world.timeline().clone()).unwrap_or_default() }
 }
 
-/// The AutoFix metric of the fleet counts the changes of all streams.
-fn tell_each_other(worlds: &mut [World]) {
+/// Publishes the changes of each stream to all others: the AutoFix metric of the fleet counts all streams.
+fn share_fix_counts(worlds: &mut [World]) {
     let new: Vec<Vec<Minute>> = worlds.iter().map(|world| world.cloudwatch().counted_at(world.now())).collect();
     if new.iter().all(Vec::is_empty) {
         return;
     }
     for (n, world) in worlds.iter_mut().enumerate() {
         let elsewhere = new.iter().enumerate().filter(|(other, _)| *other != n);
-        world.hear(elsewhere.flat_map(|(_, minutes)| minutes.iter().copied()));
+        world.count_elsewhere(elsewhere.flat_map(|(_, minutes)| minutes.iter().copied()));
     }
 }
 
@@ -184,7 +185,7 @@ mod tests {
     use crate::sim::workloads;
     use strum::IntoEnumIterator as _;
 
-    /// The first hours of a workload: what happens in it has happened by then.
+    /// The first hours of a workload. The interesting part of each workload is in these hours.
     fn hours(hours: i64, workload: Workload) -> Workload {
         Workload { hours: workload.hours.min(hours), ..workload }
     }
@@ -208,12 +209,12 @@ mod tests {
     fn all_policies_meet_the_same_load() {
         let workload = hours(3, Workload::named("step-2").expect("known"));
         let offered: Vec<u64> = Policies::iter().map(|policy| run(&workload, policy, 3).offered).collect();
-        // Parts of records are left over in each shard that is closed.
+        // Each shard that is closed leaves a part of a record over.
         assert!(offered.iter().all(|records| records.abs_diff(offered[0]) < 100), "{offered:?}");
     }
 
     #[test]
-    fn unthrottle_makes_no_illegal_call_and_loses_less_than_nobody() {
+    fn unthrottle_makes_no_illegal_call_and_loses_less_than_a_static_stream() {
         for workload in workloads::all().into_iter().map(|workload| hours(3, workload)) {
             let (ours, nobody) = (run(&workload, Policies::Ours, 1), run(&workload, Policies::Static, 1));
             assert_eq!(ours.illegal_calls, 0, "{}: {:?}", workload.name, ours.refusals);
@@ -222,12 +223,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_offered_is_accepted_lost_or_still_waits() {
+    fn offered_records_are_accepted_lost_or_waiting() {
         for workload in ["step-2", "retry-storm", "bursts"].map(|name| hours(2, Workload::named(name).expect("known")))
         {
             let score = run(&workload, Policies::Doubling, 1);
             let waits = score.offered - score.accepted - score.lost;
-            // Not more than half a minute's load.
+            // At most the load of half a minute.
             let most = workload.load.at(workload.hours * 3_600 - 1) * 31.0;
             assert!((waits as f64) < most, "{}: {waits}", workload.name);
         }

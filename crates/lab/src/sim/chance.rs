@@ -1,7 +1,7 @@
-//! What a run leaves to chance, all of it from one seed.
+//! The random numbers of a run, all from one seed.
 //!
-//! Everything that is drawn for one purpose has a stream of numbers of its own, so that two policies under the same
-//! seed meet the same load and the same weather, however differently they act.
+//! Each purpose has its own stream of numbers. So two policies with the same seed meet the same load and the same
+//! delivery, even if they act differently.
 
 use crate::rules::HashRange;
 use chacha20::ChaCha8Rng;
@@ -11,43 +11,43 @@ use chacha20::rand_core::{Rng as _, SeedableRng as _};
 pub const KEYS: u64 = 0;
 /// The ripple on a load.
 pub const RIPPLE: u64 = 1;
-/// How late CloudWatch publishes a minute of Kinesis' metrics.
+/// The delay of CloudWatch for a minute of Kinesis' metrics.
 pub const PUBLISHED: u64 = 2;
-/// How long AWS takes for a change.
+/// The duration of a change at AWS.
 pub const CHANGES: u64 = 3;
-/// When an on-demand stream splits a busy shard.
+/// The time at which an on-demand stream splits a busy shard.
 pub const GROWTH: u64 = 4;
-/// How late CloudWatch shows the datum of a change.
+/// The delay of CloudWatch for the datum of a change.
 pub const RECEIPTS: u64 = 5;
 
-/// What becomes of alarms and events on their way.
-pub const WEATHER: u64 = 6;
-/// How long calls take in a schedule of faults, and who comes first.
+/// The delivery of alarms and events.
+pub const DELIVERY: u64 = 6;
+/// The duration of calls in a fault schedule, and the order of the runs.
 pub const CALLS: u64 = 7;
-/// The first of the schedules of faults; each has a purpose of its own.
+/// The first fault schedule. Each schedule has a stream of numbers of its own.
 pub const FAULTS: u64 = 1 << 32;
 
-/// Numbers by chance for one purpose.
+/// Random numbers for one purpose.
 #[derive(Debug)]
 pub struct Chance {
     numbers: ChaCha8Rng,
 }
 
 impl Chance {
-    /// The numbers that `seed` has for `purpose`: one of the constants above.
+    /// The numbers of `seed` for `purpose`, which is one of the constants above.
     pub fn new(seed: u64, purpose: u64) -> Chance {
         let mut numbers = ChaCha8Rng::seed_from_u64(seed);
         numbers.set_stream(purpose);
         Chance { numbers }
     }
 
-    /// From 0 up to, but never, 1.
+    /// A number from 0 (included) to 1 (excluded).
     pub fn fraction(&mut self) -> f64 {
-        // As many bits as a float holds exactly.
+        // As many bits as an f64 holds exactly.
         (self.numbers.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
-    /// From `least` to `most`, both included.
+    /// A number from `least` to `most`, both included.
     pub fn between(&mut self, least: i64, most: i64) -> i64 {
         let width = (most - least + 1).max(1);
         least + (self.fraction() * width as f64) as i64

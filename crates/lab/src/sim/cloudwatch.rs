@@ -1,4 +1,4 @@
-//! What CloudWatch shows of the simulated stream, and from when on.
+//! CloudWatch's metrics of the simulated stream, with CloudWatch's delay.
 
 use super::chance::{Chance, PUBLISHED, RECEIPTS};
 use super::readers::Reads;
@@ -9,40 +9,40 @@ use unthrottle_core::decision::Remedy;
 use unthrottle_core::memory::ChangeKind;
 use unthrottle_core::observation::{LOOKBACK_HOURS, Minute, Traffic};
 
-/// A datapoint appears so many seconds after the end of its minute, at least and at most. AWS documents no figure; one
-/// to three minutes are seen.
+/// Seconds from the end of a minute to its datapoint, at least and at most. AWS documents no figure. One to three
+/// minutes are typical.
 const LATE_BY: (i64, i64) = (60, 180);
 
-/// A minute that is not there this long after its end will not come, in minutes (as `observation` takes it).
+/// A minute that is missing this long after its end has no datapoint, in minutes (the same number as in `observation`).
 const PUBLISHED_WITHIN_MINUTES: i64 = 5;
 
-/// How far back a shard's traffic is read, in minutes (as `observe::shards` reads it).
+/// The lookback for the traffic of a shard, in minutes (the same number as in the Lambda's `aws::read`).
 const SHARDS_LOOKBACK: i64 = 65;
 
-/// A minute of the stream, once it is over.
+/// A minute of the stream that has ended.
 #[derive(Clone, Debug)]
 struct Published {
     minute: Minute,
-    /// The second of the run in which it appears.
+    /// The second of the run at which the datapoint appears.
     visible_at: i64,
     record_bytes: u64,
     stream: Counts,
     reads: Reads,
-    /// Of each shard, by its number, where shard-level metrics are on.
+    /// The counts of each shard, by its number, if shard-level metrics are on.
     shards: BTreeMap<u64, Counts>,
 }
 
-/// The datum of a change of ours.
+/// A datum that unthrottle sent.
 #[derive(Clone, Debug)]
 struct Receipt {
     sent_at: i64,
-    /// When it was sent, in seconds of the run: a datum whose time has gone is shown where it belongs.
+    /// The second of the run at which the datum appears. CloudWatch shows a late datum at its own minute.
     visible_at: i64,
     minute: Minute,
     action: Datum,
 }
 
-/// A metric of our own.
+/// A metric of unthrottle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Datum {
     /// AutoFix, with the code of the remedy.
@@ -64,7 +64,7 @@ pub struct CloudWatch {
 }
 
 impl CloudWatch {
-    /// Of a stream whose records have this size, in bytes.
+    /// The metrics of a stream with records of this size, in bytes.
     pub fn new(seed: u64, record_bytes: u64) -> CloudWatch {
         CloudWatch {
             record_bytes,
@@ -75,10 +75,10 @@ impl CloudWatch {
         }
     }
 
-    /// A minute is over at second `now` of the run. One without a record has no datapoint: that is not the same as zero.
-    /// Minutes appear in their order, however late each of them is.
+    /// Publishes a minute that ended at second `now` of the run. A minute without a record has no datapoint, which is
+    /// not the same as zero. Minutes appear in their order, even if one is late.
     pub fn publish(&mut self, minute: Minute, stream: Counts, shards: BTreeMap<u64, Counts>, now: i64) {
-        // Drawn for silent minutes, too, so that all policies meet the same delays.
+        // Also drawn for silent minutes, so that all policies meet the same delays.
         let visible_at = now + self.published.between(LATE_BY.0, LATE_BY.1);
         if stream == Counts::default() {
             return;
@@ -92,37 +92,37 @@ impl CloudWatch {
             reads: Reads::default(),
             shards,
         });
-        // A whole day, also seen from the last minute at which this one may not have appeared yet.
+        // A whole day, counted back from the last minute at which this minute may still be unpublished.
         let first = minute.plus(-60 * LOOKBACK_HOURS - PUBLISHED_WITHIN_MINUTES);
         while self.minutes.front().is_some_and(|oldest| oldest.minute < first) {
             self.minutes.pop_front();
         }
     }
 
-    /// What was read in the minute that was published last.
+    /// Adds the reads of the minute that was published last.
     pub fn publish_reads(&mut self, reads: Reads) {
         if let Some(last) = self.minutes.back_mut() {
             last.reads = reads;
         }
     }
 
-    /// AutoFix of a change that was announced in `minute`.
+    /// Counts AutoFix of a change that was announced in `minute`.
     pub fn count(&mut self, action: &'static str, minute: Minute, now: i64) {
         self.receive(Datum::AutoFix(action), minute, now);
     }
 
-    /// AutoFix of another stream, announced in `minute`.
+    /// Counts AutoFix of another stream, announced in `minute`.
     pub fn count_elsewhere(&mut self, minute: Minute, now: i64) {
         self.receive(Datum::Elsewhere, minute, now);
     }
 
-    /// The minutes of the stream's own AutoFix that were sent at second `now`.
+    /// The minutes of the stream's own AutoFix data that were sent at second `now`.
     pub fn counted_at(&self, now: i64) -> Vec<Minute> {
         let new = self.receipts.iter().rev().take_while(|receipt| receipt.sent_at == now);
         new.filter(|receipt| matches!(receipt.action, Datum::AutoFix(_))).map(|receipt| receipt.minute).collect()
     }
 
-    /// Reverted: a change of ours was found to be taken back in `minute`.
+    /// Counts Reverted: in `minute`, a run found a change of unthrottle reverted.
     pub fn count_reverted(&mut self, minute: Minute, now: i64) {
         self.receive(Datum::Reverted, minute, now);
     }
@@ -132,7 +132,7 @@ impl CloudWatch {
         self.receipts.push(Receipt { sent_at: now, visible_at, minute, action });
     }
 
-    /// What can be read of the stream at second `now` of the run: the last day, up to the last whole minute.
+    /// The published traffic of the stream at second `now` of the run: the last day, up to the last whole minute.
     pub fn traffic(&self, now: i64) -> Traffic {
         let mut traffic = Traffic::default();
         for published in self.visible(now) {
@@ -154,7 +154,7 @@ impl CloudWatch {
         traffic
     }
 
-    /// The same of the shard with this number: the last 65 minutes.
+    /// The published traffic of the shard with this number: the last 65 minutes.
     pub fn shard_traffic(&self, shard: u64, now: i64) -> Traffic {
         let mut traffic = Traffic::default();
         let shown = lookback(now, SHARDS_LOOKBACK);
@@ -168,35 +168,35 @@ impl CloudWatch {
         traffic
     }
 
-    /// The minutes that have appeared, the newest first.
+    /// The published minutes, the newest first.
     pub fn minutes(&self, now: i64) -> impl Iterator<Item = (Minute, Counts)> {
         let visible = self.minutes.iter().rev().filter(move |published| published.visible_at <= now);
         visible.map(|published| (published.minute, published.stream))
     }
 
-    /// The newest minute that has appeared, or was silent for certain.
+    /// The newest minute that is published, or that certainly has no datapoint.
     pub fn newest(&self, now: i64) -> Minute {
         let surely = Minute::of(time(now)).plus(-1 - PUBLISHED_WITHIN_MINUTES);
         self.minutes(now).next().map_or(surely, |(minute, _)| minute.max(surely))
     }
 
-    /// Records refused in each of them.
+    /// Refused records of the published minutes, the newest first.
     pub fn throttled(&self, now: i64) -> impl Iterator<Item = (Minute, u64)> {
         self.minutes(now).map(|(minute, counts)| (minute, counts.throttled))
     }
 
-    /// What was read in each of them.
+    /// Reads of the published minutes, the newest first.
     pub fn reads(&self, now: i64) -> impl Iterator<Item = (Minute, Reads)> {
         let visible = self.minutes.iter().rev().filter(move |published| published.visible_at <= now);
         visible.map(|published| (published.minute, published.reads))
     }
 
-    /// Records of the coming minutes have this size, in bytes.
+    /// Sets the size of the records of coming minutes, in bytes.
     pub fn set_record_bytes(&mut self, record_bytes: u64) {
         self.record_bytes = record_bytes;
     }
 
-    /// Bytes of a record.
+    /// The size of a record, in bytes.
     pub fn record_bytes(&self) -> u64 {
         self.record_bytes
     }
@@ -207,13 +207,13 @@ impl CloudWatch {
     }
 }
 
-/// So many minutes, up to the last whole one.
+/// The last `minutes` whole minutes.
 fn lookback(now: i64, minutes: i64) -> std::ops::Range<Minute> {
     let end = Minute::of(time(now));
     end.plus(-minutes)..end
 }
 
-/// Where a datum counts: AutoFix of the stream, of the fleet (which is this stream), and of its kind.
+/// The counters that a datum increments: AutoFix of the stream, of the fleet (which is this stream), and of its kind.
 fn of(datum: Datum, traffic: &mut Traffic) -> Vec<&mut BTreeMap<Minute, u32>> {
     let Traffic { auto_fixes, fleet_fixes, reshards, mode_switches, reverts, .. } = traffic;
     let action = match datum {
@@ -243,7 +243,7 @@ mod tests {
         Minute::of(time(60 * n))
     }
 
-    /// A minute after another, each with this many records accepted, for an hour.
+    /// An hour of minutes with 10 accepted records and 1 refused record each.
     fn an_hour(seed: u64) -> CloudWatch {
         let mut cloudwatch = CloudWatch::new(seed, 100);
         (0..60).for_each(|n| cloudwatch.publish(minute(n), counts(10, 1), BTreeMap::new(), 60 * (n + 1)));
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn a_receipt_is_counted_where_the_lambda_looks_for_it() {
+    fn a_datum_is_counted_where_the_lambda_reads_it() {
         let mut cloudwatch = CloudWatch::new(1, 100);
         cloudwatch.count("scale_shards", minute(1), 100);
         cloudwatch.count("switch_to_on_demand", minute(2), 150);

@@ -1,63 +1,70 @@
-//! How word of a throttle gets to a policy: in fair weather at once, in foul weather late, twice, or never.
+//! The delivery of alarms and events to a policy: reliable, or lossy.
 
-use super::chance::{Chance, WEATHER};
+use super::chance::{Chance, DELIVERY};
 
-/// What becomes of alarms and events on their way. The schedule of a sweep is not among them.
+/// How alarms and events are delivered. The schedule of the sweep is always reliable.
+/// The words `fair` and `foul` are the values of the arena's `--weather` and of its JSON.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, strum::Display, strum::EnumString, strum::VariantNames)]
-#[strum(serialize_all = "kebab-case")]
-pub enum Weather {
-    /// Each arrives, once.
+pub enum DeliveryQuality {
+    /// Each arrives once, in time.
     #[default]
-    Fair,
+    #[strum(serialize = "fair")]
+    Reliable,
     /// CloudTrail and EventBridge at their worst: best effort, in no order.
-    Foul,
+    #[strum(serialize = "foul")]
+    Lossy,
 }
 
-/// From a refused call to the function, in seconds, in fair weather: CloudTrail's events reach EventBridge "within seconds"
-/// (Cloud Custodian's documents), and a function starts in less than one.
-pub const EVENT_AFTER: i64 = 5;
+/// The name by which the command line imports [`DeliveryQuality`].
+pub use DeliveryQuality as Weather;
 
-/// Of foul weather: so many are lost.
+/// Seconds from a refused call to the function, with reliable delivery: CloudTrail's events reach EventBridge "within
+/// seconds" (Cloud Custodian's documentation), and a function starts in less than one second.
+pub(crate) const EVENT_AFTER: i64 = 5;
+
+/// The share of lost events with lossy delivery.
 const LOST: f64 = 0.3;
-/// Of those that are not: so many come a second time.
+/// The share of the other events that arrive twice.
 const TWICE: f64 = 0.3;
-/// In seconds, at most, each for itself: CloudTrail delivers "about 5 minutes" after a call on average.
+/// The longest delay of an event, in seconds: CloudTrail delivers "about 5 minutes" after a call on average.
 const LATE_BY: i64 = 10 * 60;
 
-/// What is on its way to one policy.
+/// The events on their way to one policy.
 #[derive(Debug)]
-pub struct Delivery<T> {
-    weather: Weather,
+pub(crate) struct Delivery<T> {
+    quality: DeliveryQuality,
     chance: Chance,
-    /// When it arrives, and what.
+    /// Each event with its arrival, in seconds of the run.
     sent: Vec<(i64, T)>,
 }
 
 impl<T: Clone> Delivery<T> {
-    /// Nothing is on its way.
-    pub fn new(weather: Weather, seed: u64) -> Delivery<T> {
-        Delivery { weather, chance: Chance::new(seed, WEATHER), sent: vec![] }
+    /// Creates a delivery with no event on its way.
+    pub fn new(quality: DeliveryQuality, seed: u64) -> Delivery<T> {
+        Delivery { quality, chance: Chance::new(seed, DELIVERY), sent: vec![] }
     }
 
-    /// Something is told that arrives at second `at` of the run if nothing is in its way.
-    pub fn send(&mut self, at: i64, told: T) {
-        if self.weather == Weather::Fair {
-            return self.sent.push((at, told));
+    /// Sends an event. With reliable delivery it arrives at second `at` of the run.
+    pub fn send(&mut self, at: i64, item: T) {
+        if self.quality == DeliveryQuality::Reliable {
+            return self.sent.push((at, item));
         }
-        let times = match () {
-            () if self.chance.fraction() < LOST => 0,
-            () if self.chance.fraction() < TWICE => 2,
-            () => 1,
+        let times = if self.chance.fraction() < LOST {
+            0
+        } else if self.chance.fraction() < TWICE {
+            2
+        } else {
+            1
         };
         for _ in 0..times {
             let late = self.chance.between(0, LATE_BY);
-            self.sent.push((at + late, told.clone()));
+            self.sent.push((at + late, item.clone()));
         }
     }
 
-    /// What has arrived by second `now`.
+    /// Removes and returns the events that have arrived by second `now`.
     pub fn arrived(&mut self, now: i64) -> Vec<T> {
-        self.sent.extract_if(.., |(at, _)| *at <= now).map(|(_, told)| told).collect()
+        self.sent.extract_if(.., |(at, _)| *at <= now).map(|(_, item)| item).collect()
     }
 }
 
@@ -65,21 +72,21 @@ impl<T: Clone> Delivery<T> {
 mod tests {
     use super::*;
 
-    fn arrivals(weather: Weather) -> Vec<(i64, u32)> {
-        let mut delivery = Delivery::new(weather, 7);
+    fn arrivals(quality: DeliveryQuality) -> Vec<(i64, u32)> {
+        let mut delivery = Delivery::new(quality, 7);
         (0..1_000).for_each(|n| delivery.send(i64::from(n), n));
         (0..2_000).flat_map(|now| delivery.arrived(now).into_iter().map(move |n| (now, n))).collect()
     }
 
     #[test]
-    fn in_fair_weather_each_arrives_once_and_in_time() {
-        assert!(arrivals(Weather::Fair).into_iter().eq((0..1_000).map(|n| (i64::from(n), n))));
+    fn reliable_delivery_delivers_each_event_once_and_in_time() {
+        assert!(arrivals(DeliveryQuality::Reliable).into_iter().eq((0..1_000).map(|n| (i64::from(n), n))));
     }
 
     #[test]
-    fn in_foul_weather_some_are_lost_late_twice_or_out_of_order() {
-        let arrivals = arrivals(Weather::Foul);
-        let times = |n: u32| arrivals.iter().filter(|(_, told)| *told == n).count();
+    fn lossy_delivery_loses_delays_repeats_and_reorders_events() {
+        let arrivals = arrivals(DeliveryQuality::Lossy);
+        let times = |n: u32| arrivals.iter().filter(|(_, item)| *item == n).count();
         let lost = (0..1_000).filter(|n| times(*n) == 0).count();
         let twice = (0..1_000).filter(|n| times(*n) == 2).count();
         assert!((250..350).contains(&lost) && (150..270).contains(&twice), "{lost} {twice}");

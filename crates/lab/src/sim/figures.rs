@@ -1,36 +1,37 @@
-//! What the arena is for: figures that say how good unthrottle is, and where it is not.
+//! Figures that compare unthrottle with the other policies, and show where it is worse.
 //!
-//! They are taken over the workloads that capacity can cure, in fair weather. A run's refusals are its refused records and
-//! refused calls of readers.
+//! They cover the workloads that capacity can cure, with reliable delivery. The refusals of a run are its refused
+//! records and refused calls of readers.
 
 use super::arena::Policies;
 use super::score::Score;
 use super::workloads::{Cure, Workload};
 use serde::Serialize;
 
-/// A run refuses at most so many times what the reactive limit refuses: a minute that it waits for evidence costs as much as
-/// the minute before.
+/// The most refusals of a run, as a multiple of the reactive limit's. A minute of waiting for evidence costs as much as
+/// the minute before. A smaller number would forbid waiting; a larger one would allow waits of several minutes.
 pub const OF_REACTIVE: f64 = 1.35;
 
-/// Seconds that the reactive limit takes for a cure that is in its hands: eight times the load takes it a quarter of that.
-/// Longer, and it waits for AWS's limits of the day.
-pub const REACTIVE_HEALS_IN: i64 = 3_600;
+/// The longest cure of the reactive limit that counts, in seconds. For eight times the load, the limit needs a quarter
+/// of this time. A longer cure waits for AWS's daily caps.
+const REACTIVE_HEALS_IN: i64 = 3_600;
 
-/// Refusals are at most those of the best peer.
+/// The most refusals of a run, as a multiple of the best peer's.
 pub const OF_BEST_PEER: f64 = 1.0;
 
-/// A peer counts whose shard-hours are at most so many times those of the clairvoyant limit: whoever pays for enough idle
-/// shards is never throttled.
-pub const OF_CLAIRVOYANT_FOR_PEERS: f64 = 2.0;
+/// The most shard-hours of a peer that counts, as a multiple of the clairvoyant limit's. A tool that pays for enough
+/// idle shards is never throttled, and such a tool is no measure.
+const OF_CLAIRVOYANT_FOR_PEERS: f64 = 2.0;
 
-/// Over all workloads, refusals are at most so many times those of the best peer of each.
-pub const OF_BEST_PEERS: f64 = 0.5;
+/// The most refusals over all workloads, as a multiple of those of the best peer of each workload.
+const OF_BEST_PEERS: f64 = 0.5;
 
-/// Over all workloads that both heal in provisioned mode, shard-hours with restore are at most so many times those of the clairvoyant limit.
-pub const SHARD_HOURS_OF_CLAIRVOYANT: f64 = 1.2;
+/// The most shard-hours with restore, as a multiple of the clairvoyant limit's, over all workloads that both heal in
+/// provisioned mode.
+const SHARD_HOURS_OF_CLAIRVOYANT: f64 = 1.2;
 
-/// Over the same, changes with restore are at most so many times those of the clairvoyant limit.
-pub const CHANGES_OF_CLAIRVOYANT: f64 = 1.5;
+/// The most changes with restore, as a multiple of the clairvoyant limit's, over the same workloads.
+const CHANGES_OF_CLAIRVOYANT: f64 = 1.5;
 
 /// All policies on one workload.
 #[derive(Clone, Debug)]
@@ -42,14 +43,14 @@ pub struct Contest {
 }
 
 impl Contest {
-    /// The score of a policy, if it took part.
+    /// The score of a policy; `None`: the policy did not take part.
     pub fn of(&self, policy: Policies) -> Option<&Score> {
         self.scores.iter().find(|(known, _)| *known == policy).map(|(_, score)| score)
     }
 
-    /// The peer that refuses the least, of those that do not pay it away. What the clairvoyant limit cannot heal has no price;
-    /// there only a peer counts that does heal it.
-    pub fn best_peer(&self) -> Option<(Policies, &Score)> {
+    /// The peer with the fewest refusals, without the peers that pay for too many shards. If the clairvoyant limit
+    /// cannot heal the workload, there is no price to compare: then only a peer that heals it counts.
+    fn best_peer(&self) -> Option<(Policies, &Score)> {
         let limit = self.of(Policies::Clairvoyant)?;
         let counts = |score: &Score| match limit.is_healed {
             true => score.shard_hours <= OF_CLAIRVOYANT_FOR_PEERS * limit.shard_hours,
@@ -59,8 +60,8 @@ impl Contest {
         peers.min_by_key(|(_, score)| refused(score)).map(|(policy, score)| (*policy, score))
     }
 
-    /// Refusals of ours ÷ those of the reactive limit; `None`: neither refuses anything, one did not take part, or the limit
-    /// has not healed it in [`REACTIVE_HEALS_IN`]: all that it does is to reshard for writes.
+    /// Refusals of unthrottle ÷ those of the reactive limit. `None`: neither refuses anything, one did not take part,
+    /// or the limit has not healed the stream in an hour, since it only reshards for writes.
     pub fn against_reactive(&self) -> Option<f64> {
         let is_soon = |limit: &Score| limit.heal_seconds_longest <= Some(REACTIVE_HEALS_IN);
         let heals = |limit: &&Score| limit.is_healed && limit.changes > 0 && is_soon(limit);
@@ -69,18 +70,20 @@ impl Contest {
         divide(refused(ours) as f64, refused(limit) as f64)
     }
 
-    /// The same with the best peer, and which one that is.
+    /// The best peer, and refusals of unthrottle ÷ those of this peer.
     pub fn against_best_peer(&self) -> Option<(Policies, Option<f64>)> {
         let (peer, score) = self.best_peer()?;
         Some((peer, divide(refused(self.of(Policies::Ours)?) as f64, refused(score) as f64)))
     }
 
-    /// Refusals of ours in foul weather ÷ those in fair weather; `None`: neither refuses anything, or capacity cannot cure it.
+    /// Refusals of unthrottle with lossy delivery ÷ those with reliable delivery. `None`: neither refuses anything, or
+    /// capacity cannot cure the workload.
     pub fn in_foul_weather(&self) -> Option<f64> {
-        self.against_ours(Policies::OursInFoulWeather)
+        self.against_ours(Policies::OursWithLossyDelivery)
     }
 
-    /// Refusals of ours with restore ÷ those without; `None` as there.
+    /// Refusals of unthrottle with restore ÷ those without. `None`: neither refuses anything, or capacity cannot cure
+    /// the workload.
     pub fn with_restore(&self) -> Option<f64> {
         self.against_ours(Policies::OursRestoring)
     }
@@ -90,38 +93,38 @@ impl Contest {
         divide(refused(other) as f64, refused(ours) as f64).filter(|_| self.workload.cure != Cure::Elsewhere)
     }
 
-    /// Shard-hours of ours with restore ÷ those of the clairvoyant limit. `None`: one of them was in on-demand mode, or has not
-    /// healed the stream: shards that are missing cost nothing.
+    /// Shard-hours of unthrottle with restore ÷ those of the clairvoyant limit. `None`: one of them was in on-demand
+    /// mode, or has not healed the stream. Missing shards cost nothing, so such numbers do not compare.
     pub fn shard_hours(&self) -> Option<f64> {
         let (ours, limit) = (self.of(Policies::OursRestoring)?, self.of(Policies::Clairvoyant)?);
         divide(ours.shard_hours, limit.shard_hours).filter(|_| self.is_provisioned(Policies::OursRestoring))
     }
 
-    /// Whether shard-hours are what both pay by, for a stream that both heal.
+    /// Whether the policy and the clairvoyant limit both heal the stream and both pay by shard-hours.
     fn is_provisioned(&self, policy: Policies) -> bool {
         let is = |policy| self.of(policy).is_some_and(|score: &Score| score.on_demand_hours <= 0.0 && score.is_healed);
         is(policy) && is(Policies::Clairvoyant)
     }
 }
 
-/// `None`: both are nothing.
+/// The ratio; `None`: both numbers are zero.
 fn divide(ours: f64, other: f64) -> Option<f64> {
     if ours <= 0.0 && other <= 0.0 { None } else { Some(ours / other) }
 }
 
-/// What was refused: records and calls.
-pub fn refused(score: &Score) -> u64 {
+/// Refused records and refused calls of readers.
+fn refused(score: &Score) -> u64 {
     score.throttled + score.reads_throttled
 }
 
-/// One figure: what it is, as a ratio, and what it should be at most.
+/// One figure: a ratio, and the most that it may be.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Figure {
-    /// What is compared.
+    /// The two things that are compared, in words.
     pub what: String,
-    /// Ours ÷ what it is held against; `None`: both are nothing.
+    /// Number of unthrottle ÷ the other number; `None`: both are zero.
     pub ratio: Option<f64>,
-    /// What it is to be at most.
+    /// The most that the ratio may be.
     pub most: f64,
 }
 
@@ -130,16 +133,16 @@ impl Figure {
         Figure { what: what.into(), ratio: divide(ours, other), most }
     }
 
-    /// Whether it is reached.
+    /// Whether the ratio is at most [`Figure::most`].
     pub fn is_reached(&self) -> bool {
         self.ratio.is_none_or(|ratio| ratio <= self.most)
     }
 }
 
-/// So many of [`figures`] are of all workloads together.
+/// The number of figures in [`figures`] that cover all workloads together.
 pub const ALL_TOGETHER: usize = 6;
 
-/// The figures of all workloads together, [`ALL_TOGETHER`] of them, and then of each that misses one.
+/// The figures of all workloads together, [`ALL_TOGETHER`] of them, and then the missed figures of single workloads.
 pub fn figures(contests: &[Contest]) -> Vec<Figure> {
     let curable: Vec<&Contest> = contests.iter().filter(|contest| contest.workload.cure == Cure::Capacity).collect();
     let provisioned: Vec<&Contest> =
@@ -153,7 +156,7 @@ pub fn figures(contests: &[Contest]) -> Vec<Figure> {
     figures
 }
 
-/// Adds up what the policies that are `who` came to.
+/// Adds up a number of the scores of the policies that match `who`.
 fn sum<'a>(contests: impl IntoIterator<Item = &'a Contest>, who: fn(Policies) -> bool, of: fn(&Score) -> u64) -> f64 {
     let scores = contests.into_iter().flat_map(|contest| &contest.scores).filter(|(policy, _)| who(*policy));
     scores.map(|(_, score)| of(score)).sum::<u64>() as f64
@@ -164,7 +167,7 @@ fn illegal(contests: &[Contest]) -> Figure {
     Figure { what: "calls that AWS refused".into(), ratio: Some(illegal), most: 0.0 }
 }
 
-/// Splits that tell a hot key from a hot range, where shard-level metrics are allowed.
+/// Splits that tell a hot key from a hot range, if shard-level metrics are allowed.
 const DIAGNOSTIC_SPLITS: u64 = 2;
 
 /// The workload that has a hot key.
@@ -239,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_that_pays_for_twice_the_shards_is_no_measure() {
+    fn a_peer_that_pays_for_twice_the_shards_does_not_count() {
         let of = |policy| match policy {
             Policies::Doubling => score(10, 201.0),
             Policies::Static => score(900, 90.0),
@@ -253,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missed_is_named_and_what_nobody_heals_is_not_compared() {
+    fn missed_figures_are_named_and_unhealed_workloads_are_not_compared() {
         let of = |policy| match policy {
             Policies::Ours => Score { illegal_calls: 1, ..score(136, 120.0) },
             Policies::OursRestoring => Score { is_healed: false, ..score(136, 90.0) },

@@ -1,21 +1,21 @@
-//! The keys of a simulated producer, and the shares that shards have of them.
+//! The keys of a simulated producer, and each shard's share of them.
 
 use super::chance::Chance;
 use crate::rules::{HashRange, hash_key};
 use std::sync::Arc;
 
-/// The keys of a producer, and which share of its records each one has. Shards are given their share of the whole, so
-/// that no record has to be followed by itself.
+/// The keys of a producer, with the share of records of each key. A shard gets its share of the whole load, so that the
+/// simulation follows no single record.
 #[derive(Clone, Debug)]
 pub struct Keys {
-    /// In order.
+    /// Sorted.
     hashes: Arc<[u128]>,
-    /// The weight of all keys before the one at this place; one more than there are keys.
+    /// At each place, the weight of all keys before it. Has one entry more than there are keys.
     below: Arc<[f64]>,
 }
 
 impl Keys {
-    /// Hash keys and their weights, in any order. Weights need not sum up to anything.
+    /// Keys from hash keys and their weights, in any order. Weights may have any sum.
     pub fn of(weights: impl IntoIterator<Item = (u128, f64)>) -> Keys {
         let mut weights: Vec<(u128, f64)> = weights.into_iter().collect();
         weights.sort_by_key(|(hash, _)| *hash);
@@ -26,7 +26,7 @@ impl Keys {
         Keys { hashes: weights.into_iter().map(|(hash, _)| hash).collect(), below: below.into() }
     }
 
-    /// So many keys, `key-0` and so on, each with as many records as the others.
+    /// `count` keys, `key-0` and so on, with the same share each.
     pub fn even(count: u32) -> Keys {
         Keys::of((0..count).map(|n| (hash_key(&format!("key-{n}")), 1.0)))
     }
@@ -38,12 +38,12 @@ impl Keys {
         Keys::of(even.chain([(hash_key("hot"), share)]))
     }
 
-    /// So many keys, each with 1/rank as many records as the first: Zipf's law.
+    /// `count` keys by Zipf's law: each key has 1/rank as many records as the first.
     pub fn zipf(count: u32) -> Keys {
         Keys::of((0..count).map(|n| (hash_key(&format!("key-{n}")), 1.0 / f64::from(n + 1))))
     }
 
-    /// So many keys with explicit hash keys, drawn from `seed`: this share of the records (0 to 1) lies in `range`, the
+    /// `count` keys with explicit hash keys, drawn from `seed`. This share of the records (0 to 1) lies in `range`, the
     /// rest anywhere.
     pub fn in_a_hot_range(share: f64, range: HashRange, count: u32, seed: u64) -> Keys {
         let mut chance = Chance::new(seed, super::chance::KEYS);
@@ -56,7 +56,7 @@ impl Keys {
         Keys::of(weights)
     }
 
-    /// The share of all records whose keys lie in `range`, from 0 to 1.
+    /// The share of all records with keys in `range`, from 0 to 1.
     pub fn share(&self, range: HashRange) -> f64 {
         let all = self.below.last().copied().unwrap_or_default();
         if all > 0.0 { self.weight(range) / all } else { 0.0 }
@@ -75,7 +75,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_hot_key_is_in_one_shard_and_a_hot_range_in_those_that_take_it() {
+    fn a_hot_key_is_in_one_shard_and_a_hot_range_in_the_shards_of_the_range() {
         let shares = |keys: &Keys| HashRange::uniform(4).into_iter().map(|r| keys.share(r)).collect::<Vec<_>>();
         let hot = shares(&Keys::with_a_hot_one(0.6, 20_000));
         let (hottest, others) = (hot.iter().filter(|s| **s > 0.6), hot.iter().filter(|s| **s < 0.12));

@@ -1,4 +1,5 @@
-//! How many new records producers have, second by second. Nothing that happens to earlier ones changes it: an open loop.
+//! The new records of producers, second by second. The load is an open loop: refusals of earlier records do not change
+//! it.
 
 /// Seconds of a day.
 const DAY: i64 = 24 * 60 * 60;
@@ -6,7 +7,7 @@ const DAY: i64 = 24 * 60 * 60;
 /// A load as a function of time. Rates are records a second, times are seconds of the run.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Load {
-    /// One rate, and another one from then on.
+    /// One rate until a time, and another rate from then on.
     Step {
         /// Before.
         from: f64,
@@ -15,13 +16,13 @@ pub enum Load {
         /// When.
         at: i64,
     },
-    /// Grows by doubling, evenly within each doubling, and then stays.
+    /// Grows by doubling, evenly within each doubling, and then stays constant.
     Growth {
         /// At the beginning.
         from: f64,
-        /// How often it doubles.
+        /// The number of doublings.
         doublings: u32,
-        /// How long each doubling takes.
+        /// Seconds of each doubling.
         each: i64,
     },
     /// Rises from midnight to noon and falls again, smoothly.
@@ -33,19 +34,19 @@ pub enum Load {
     },
     /// High for the last seconds of each period.
     Pulse {
-        /// Most of the time.
+        /// Outside the pulses.
         low: f64,
-        /// In each pulse.
+        /// During a pulse.
         high: f64,
-        /// From one pulse to the next.
+        /// Seconds from one pulse to the next.
         every: i64,
-        /// How long a pulse lasts.
+        /// Seconds of a pulse.
         lasts: i64,
     },
 }
 
 impl Load {
-    /// Records a second, at that second of the run.
+    /// Records a second, at a second of the run.
     pub fn at(self, second: i64) -> f64 {
         match self {
             Load::Step { from, to, at } => {
@@ -64,7 +65,7 @@ impl Load {
             Load::Day { low, high } => {
                 let of_day = second.rem_euclid(DAY) as f64 / DAY as f64;
                 let x = 1.0 - (2.0 * of_day - 1.0).abs();
-                // Flat at midnight and at noon; a sine would not be the same number on every machine.
+                // Flat at midnight and at noon. A sine would not be the same number on every machine.
                 low + (high - low) * x * x * (3.0 - 2.0 * x)
             }
             Load::Pulse { low, high, every, lasts } => {

@@ -1,45 +1,45 @@
-//! The readers that poll a stream: how many calls and bytes they ask of its shards, and how far they fall behind.
+//! The readers that poll a stream: their calls and bytes, and how far they fall behind.
 //!
-//! They are taken to read all shards evenly. No reader uses enhanced fan-out.
+//! They read all shards evenly. No reader uses enhanced fan-out.
 
 use crate::rules::{READ_BYTES_A_SECOND, READ_CALLS_A_SECOND};
 
-/// The same as in [`crate::rules`], for shares of calls and bytes.
+/// The numbers of [`crate::rules`] as f64, for shares of calls and bytes.
 const CALLS_A_SECOND: f64 = READ_CALLS_A_SECOND as f64;
 const BYTES_A_SECOND: f64 = READ_BYTES_A_SECOND as f64;
 
-/// How old a record is when a reader that keeps up reads it, in milliseconds: half of what passes between two polls.
+/// The age of a record when a reader that keeps up reads it, in milliseconds: half of the second between two polls.
 const KEEPS_UP_MS: f64 = 500.0;
 
-/// Applications that each poll every shard once a second, as the KCL and Lambda do, and read everything.
+/// Applications that each poll every shard once a second, as the KCL and Lambda do, and read all records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Readers {
-    /// At the beginning.
+    /// Readers at the beginning.
     pub first: u32,
-    /// From [`Readers::at`] on.
+    /// Readers from [`Readers::at`] on.
     pub then: u32,
-    /// In seconds of the run.
+    /// The second of the run at which the number changes.
     pub at: i64,
 }
 
-/// What CloudWatch counts of reads in a minute.
+/// CloudWatch's counts of reads in a minute.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Reads {
     /// Bytes.
     pub bytes: f64,
-    /// Calls that were answered.
+    /// Answered calls.
     pub calls: f64,
-    /// Calls that were refused.
+    /// Refused calls.
     pub refused: f64,
     /// Age of the oldest record read, in milliseconds.
     pub age_ms: f64,
 }
 
-/// Where the readers of a stream stand.
+/// How far the readers of a stream have read.
 #[derive(Clone, Debug)]
 pub struct Reading {
     readers: Readers,
-    /// Bytes that wait in the open shards, and in those that a reshard closed: new shards cannot drain old ones.
+    /// Bytes that wait in the open shards, and bytes that wait in closed shards: new shards cannot drain old ones.
     open: f64,
     closed: f64,
     shards: u32,
@@ -48,12 +48,12 @@ pub struct Reading {
 }
 
 impl Reading {
-    /// Nothing waits.
+    /// Readers with no bytes to read.
     pub fn new(readers: Readers, shards: u32) -> Reading {
         Reading { readers, open: 0.0, closed: 0.0, shards, closed_shards: 0, minute: Reads::default() }
     }
 
-    /// A second passes in which the stream took so many bytes. Gives the calls that were refused.
+    /// Passes a second in which the stream accepted `written` bytes. Returns the refused calls.
     pub fn pass(&mut self, now: i64, written: f64, shards: u32) -> f64 {
         if shards != self.shards {
             (self.closed, self.closed_shards) = (self.closed + self.open, self.shards);
@@ -76,7 +76,7 @@ impl Reading {
         calls - answered
     }
 
-    /// The minute is over.
+    /// Ends the minute, and returns its counts.
     pub fn close_minute(&mut self) -> Reads {
         std::mem::take(&mut self.minute)
     }
@@ -106,12 +106,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_read_waits_and_grows_old() {
-        // 2 · 1.5 MiB a second are wanted of one shard that gives 2.
+    fn unread_bytes_wait_and_grow_old() {
+        // Two readers want 1.5 MiB a second each, from one shard that sends 2 MiB a second.
         let (mut reading, reads) = minute(2, 1.5 * MIB, 1);
         assert!((reads.bytes - 120.0 * MIB).abs() < 1.0 && reads.refused > 0.0, "{reads:?}");
         assert!((reads.age_ms - 20_000.0).abs() < 1.0, "60 MiB at 3 a second: {reads:?}");
-        // Two new shards take what is written now; what the old one holds takes half a minute.
+        // Two new shards take the new bytes. The old one is drained in half a minute.
         let passed: Vec<f64> = (60..120).map(|now| reading.pass(now, 1.5 * MIB, 2)).collect();
         assert_eq!(passed, [0.0; 60]);
         assert_eq!((reading.open, reading.closed), (0.0, 0.0));

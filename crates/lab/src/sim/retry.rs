@@ -1,34 +1,36 @@
-//! What producers do with refused records: send them again after a while, or give them up.
+//! The retries of producers: a refused record is sent again after a while, or lost.
 
-/// A policy of retries. The load is open-loop: what is refused does not slow the producer down, it comes on top.
+/// A policy of retries. The load is an open loop: refused records do not slow the producer down, and their retries are
+/// additional.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Retry {
-    /// Seconds from each refusal to the next try, the first one first; at least 1 each. After the last: lost.
+    /// Seconds from each refusal to the next try, the first delay first; each at least 1. After the last try the record
+    /// is lost.
     delays: Vec<u32>,
-    /// Of them the longest.
+    /// The longest delay.
     longest: u32,
 }
 
 impl Retry {
-    /// A refused record is lost.
+    /// Never retries: a refused record is lost.
     pub fn never() -> Retry {
         Retry::after(&[])
     }
 
-    /// A refused record is sent again after so many seconds, then after so many more. The simulation's step is a
-    /// second, so nothing is sent again in the one in which it was refused.
+    /// Retries a refused record after each of these delays, in seconds. The step of the simulation is a second, so no
+    /// record is sent twice in the same second.
     pub fn after(delays: &[u32]) -> Retry {
         let delays: Vec<u32> = delays.iter().map(|delay| (*delay).max(1)).collect();
         Retry { longest: delays.iter().copied().max().unwrap_or_default(), delays }
     }
 
-    /// Doubling from one second on, and given up after 30 s: the time to live of a record in the Kinesis Producer
-    /// Library (`RecordTtl`, 30,000 ms).
+    /// Delays that double from one second on. The producer gives up after 30 s: the time to live of a record in the
+    /// Kinesis Producer Library (`RecordTtl`, 30,000 ms).
     pub fn patient() -> Retry {
         Retry::after(&[1, 2, 4, 8, 15])
     }
 
-    /// Every second for as long: a retry storm.
+    /// Retries every second for 30 s: a retry storm.
     pub fn storm() -> Retry {
         Retry::after(&[1; 30])
     }
@@ -41,10 +43,10 @@ impl Retry {
 /// The records of one shard that wait to be sent again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Waiting {
-    /// A slot for each coming second, as a ring; in each the records by how often they were sent again before.
+    /// A ring with a slot for each coming second. A slot counts records by the number of their tries so far.
     slots: Vec<u64>,
     tries: usize,
-    /// How many slots there are: a division for each shard and second would be most of a run.
+    /// The number of slots. Kept, because a division for each shard and second would take most of the time of a run.
     seconds: usize,
     /// The slot of this second.
     now: usize,
@@ -52,34 +54,34 @@ pub struct Waiting {
 }
 
 impl Waiting {
-    /// Nothing waits.
+    /// No record waits.
     pub fn new(retry: &Retry) -> Waiting {
         let (tries, seconds) = (retry.tries(), retry.longest as usize + 1);
         Waiting { slots: vec![0; seconds * tries], tries, seconds, now: 0, all: 0 }
     }
 
-    /// How many records wait.
+    /// Records that wait.
     pub fn all(&self) -> u64 {
         self.all
     }
 
-    /// How many records are sent again in this second.
-    pub fn due(&self) -> u64 {
+    /// Records that are sent again in this second.
+    pub fn pending(&self) -> u64 {
         if self.all == 0 { 0 } else { self.slots[self.slot(self.now)].iter().sum() }
     }
 
-    /// The second is over: of the `offered` new records and those that were due, `throttled` were refused, whichever
-    /// they were. Gives the number of those that are lost.
+    /// Ends the second: `throttled` records were refused, evenly among the `offered` new records and the retries.
+    /// Returns the number of lost records.
     pub fn pass(&mut self, offered: u64, throttled: u64, retry: &Retry) -> u64 {
         if self.all == 0 && throttled == 0 {
             self.leave();
             return 0;
         }
-        let sent = offered + self.due();
+        let sent = offered + self.pending();
         let (mut lost, mut passed, mut refused) = (0, 0, 0);
         if throttled > 0 {
             for again in 0..=self.tries {
-                // Those that are tried for the (again + 1)th time, and their part of the refusals.
+                // The records with this number of tries, and their part of the refusals.
                 passed += if again == 0 { offered } else { self.slots[self.slot(self.now)][again - 1] };
                 let part = share(throttled, passed, sent) - refused;
                 refused += part;
@@ -99,7 +101,7 @@ impl Waiting {
         self.all += records;
     }
 
-    /// Goes on to the next second.
+    /// Moves on to the next second.
     fn leave(&mut self) {
         if self.all > 0 {
             let slot = self.slot(self.now);
@@ -113,7 +115,7 @@ impl Waiting {
         second * self.tries..(second + 1) * self.tries
     }
 
-    /// Takes out the records that go to another shard: this share of those that are here, 0 to 1.
+    /// Removes and returns the records that move to another shard: a share from 0 to 1.
     #[must_use]
     pub fn take(&mut self, share_of_it: f64) -> Waiting {
         let mut taken = Waiting { slots: vec![0; self.slots.len()], all: 0, ..*self };
@@ -140,7 +142,7 @@ impl Waiting {
     }
 }
 
-/// `part` of `whole`, as a share of `of`, whole records only.
+/// `of` × `part` ÷ `whole`, rounded down to whole records.
 fn share(of: u64, part: u64, whole: u64) -> u64 {
     let share = u128::from(of) * u128::from(part) / u128::from(whole.max(1));
     u64::try_from(share).unwrap_or(u64::MAX)
@@ -151,20 +153,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refused_record_comes_back_when_its_policy_says() {
+    fn a_refused_record_is_sent_again_after_its_delay() {
         let retry = Retry::after(&[1, 3]);
         let mut waiting = Waiting::new(&retry);
         assert_eq!(waiting.pass(10, 10, &retry), 0, "all refused, none lost");
-        assert_eq!(waiting.due(), 10);
+        assert_eq!(waiting.pending(), 10);
         assert_eq!(waiting.pass(0, 4, &retry), 0, "six are taken");
-        let due: Vec<u64> = (0..3)
+        let pending: Vec<u64> = (0..3)
             .map(|_| {
-                let due = waiting.due();
-                waiting.pass(0, due, &retry);
-                due
+                let pending = waiting.pending();
+                waiting.pass(0, pending, &retry);
+                pending
             })
             .collect();
-        assert_eq!(due, [0, 0, 4], "three seconds later");
+        assert_eq!(pending, [0, 0, 4], "three seconds later");
         assert_eq!(waiting.all(), 0, "the last try was the second");
     }
 
@@ -175,19 +177,19 @@ mod tests {
         let _ = waiting.pass(100, 100, &retry);
         // 100 old and 300 new, half of them refused: 50 old ones are lost, 150 new ones come back.
         assert_eq!(waiting.pass(300, 200, &retry), 50);
-        assert_eq!(waiting.due(), 150);
+        assert_eq!(waiting.pending(), 150);
     }
 
     #[test]
-    fn without_retries_what_is_refused_is_lost() {
+    fn without_retries_refused_records_are_lost() {
         let retry = Retry::never();
         let mut waiting = Waiting::new(&retry);
         assert_eq!(waiting.pass(300, 200, &retry), 200);
-        assert_eq!((waiting.due(), waiting.all()), (0, 0));
+        assert_eq!((waiting.pending(), waiting.all()), (0, 0));
     }
 
     #[test]
-    fn what_moves_to_another_shard_is_neither_lost_nor_doubled() {
+    fn records_that_move_to_another_shard_are_neither_lost_nor_doubled() {
         let retry = Retry::after(&[1, 2, 4]);
         let mut waiting = Waiting::new(&retry);
         for _ in 0..5 {
@@ -198,8 +200,8 @@ mod tests {
         assert_eq!(waiting.all() + taken.all(), all);
         let mut other = Waiting::new(&retry);
         let _ = other.pass(0, 0, &retry);
-        let due = taken.due();
+        let pending = taken.pending();
         other.add(&taken);
-        assert_eq!((other.all(), other.due()), (taken.all(), due), "whatever second the ring stands at");
+        assert_eq!((other.all(), other.pending()), (taken.all(), pending), "whatever second the ring stands at");
     }
 }

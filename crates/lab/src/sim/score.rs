@@ -1,12 +1,13 @@
-//! What a run came to: what producers suffered, what it took to help them, and what it cost.
+//! The result of a run in numbers: refusals and losses of producers, changes of the policy, and cost.
 
 use super::shard::Second;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-/// Throttling that comes back within so many seconds is the same incident: longer than any producer here retries, and
-/// than the two minutes between changes that follow each other.
+/// Throttling that returns within this time belongs to the same incident, in seconds. The time is longer than all
+/// retries of a producer and than the two minutes between two successive changes. A shorter time would count one
+/// incident twice; a longer one would merge separate incidents.
 const SAME_INCIDENT: i64 = 5 * 60;
 
 /// The score of one policy on one workload.
@@ -14,46 +15,46 @@ const SAME_INCIDENT: i64 = 5 * 60;
 pub struct Score {
     /// Records that producers had to write.
     pub offered: u64,
-    /// Records that the stream took.
+    /// Records that the stream accepted.
     pub accepted: u64,
     /// Refusals: a record that was refused three times counts three times.
     pub throttled: u64,
     /// Records that producers gave up.
     pub lost: u64,
-    /// `GetRecords` calls that were refused.
+    /// Refused `GetRecords` calls.
     pub reads_throttled: u64,
-    /// Seconds in which a record, or a call of a reader, was refused.
+    /// Seconds with a refused record or a refused call of a reader.
     pub throttled_seconds: u64,
-    /// Times that throttling began after five minutes without.
+    /// Incidents: throttling that began after five minutes without.
     pub incidents: usize,
-    /// From the first refusal of an incident to its last, in seconds: the median. `None`: nothing was refused.
+    /// The median duration of an incident, from its first refusal to its last, in seconds. `None`: nothing was refused.
     pub heal_seconds_median: Option<i64>,
-    /// The longest. One that is not healed counts to the end of the run.
+    /// The longest duration of an incident. An incident that is not healed lasts to the end of the run.
     pub heal_seconds_longest: Option<i64>,
     /// Whether the run ends without an incident: nothing was refused in its last five minutes.
     pub is_healed: bool,
     /// Changes of capacity that AWS carried out for the policy.
     pub changes: u64,
-    /// Of them those of a workload whose throttling capacity cannot stop.
+    /// Changes on a workload with throttling that capacity cannot cure.
     pub changes_in_vain: u64,
-    /// Changes of the policy that AWS refused.
+    /// Calls of the policy that AWS refused.
     pub illegal_calls: u64,
-    /// The same by AWS's error code.
+    /// The refused calls by AWS's error code.
     pub refusals: BTreeMap<Cow<'static, str>, u64>,
-    /// The policy's calls of AWS's APIs, looks included.
+    /// Calls of the policy to AWS's APIs, reads included.
     pub calls: u64,
-    /// Open shards, summed up over the hours; in on-demand mode AWS chooses them, and bills the traffic.
+    /// Open shards, added up over the hours. In on-demand mode AWS chooses the shards, and bills the traffic.
     pub shard_hours: f64,
     /// Hours in on-demand mode.
     pub on_demand_hours: f64,
-    /// Capacity that was paid for, as a multiple of what the offered load would have filled to the brim.
+    /// Paid capacity ÷ the capacity that the offered load would have filled completely.
     pub over_provision: f64,
-    /// What the stream cost, in USD (list prices, no reader).
+    /// The cost of the stream, in USD (list prices, no reader).
     pub usd: f64,
 }
 
 impl Score {
-    /// The scores of a fleet as one: sums; of the times to heal the longest, and the median of the medians.
+    /// The score of a fleet: sums, the longest of the times to heal, and the median of the medians.
     pub fn of_fleet(scores: &[Score]) -> Score {
         let sum = |of: fn(&Score) -> u64| scores.iter().map(of).sum::<u64>();
         let add = |of: fn(&Score) -> f64| scores.iter().map(of).sum::<f64>();
@@ -87,24 +88,24 @@ impl Score {
     }
 }
 
-/// Counts while a run goes on.
+/// The counts of a run in progress.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
     score: Score,
     shard_seconds: u64,
-    /// Shards that the offered load would have filled to the brim, summed up over the seconds.
+    /// Shards that the offered load would have filled completely, added up over the seconds.
     filled: f64,
     reads_refused: f64,
-    /// The second that is over.
+    /// The last second that has passed.
     now: i64,
-    /// First and last throttled second of the incident that is not known to be over.
+    /// The first and last throttled second of the current incident.
     incident: Option<(i64, i64)>,
     healed_in: Vec<i64>,
 }
 
 impl Tally {
-    /// A second of the run with so many open shards is over. Its new records would have filled so many shards, and so many
-    /// calls of readers were refused.
+    /// Adds a second of the run with this number of open shards. Its new records would have filled `filled` shards. The
+    /// readers' refused calls are `reads_refused`.
     pub fn pass(&mut self, now: i64, second: Second, open_shards: u64, filled: f64, reads_refused: f64) {
         self.score.offered += second.offered;
         self.score.accepted += second.accepted;
@@ -130,22 +131,22 @@ impl Tally {
         };
     }
 
-    /// A minute in on-demand mode is over.
+    /// Adds a minute in on-demand mode.
     pub fn on_demand_minute(&mut self) {
         self.score.on_demand_hours += 1.0 / 60.0;
     }
 
-    /// So many USD were spent.
+    /// Adds a cost, in USD.
     pub fn spend(&mut self, usd: f64) {
         self.score.usd += usd;
     }
 
-    /// The policy called AWS so many times to look.
-    pub fn look(&mut self, calls: u64) {
+    /// Adds calls of the policy that read.
+    pub fn count_reads(&mut self, calls: u64) {
         self.score.calls += calls;
     }
 
-    /// The policy called AWS to write; `refused`: the code of its error.
+    /// Adds a call of the policy that writes; `refused`: the code of AWS's error.
     pub fn call(&mut self, refused: Option<&'static str>) {
         self.score.calls += 1;
         if let Some(code) = refused {
@@ -154,7 +155,7 @@ impl Tally {
         }
     }
 
-    /// AWS has begun a change of capacity for the policy.
+    /// Adds a change of capacity that AWS has begun for the policy.
     pub fn change(&mut self) {
         self.score.changes += 1;
     }
@@ -166,7 +167,7 @@ impl Tally {
         healed_in.sort_unstable();
         Score {
             incidents: healed_in.len(),
-            // Of an even number the lower one: a time that was seen.
+            // Of an even number the lower one: a duration that occurred.
             heal_seconds_median: healed_in.get(healed_in.len().saturating_sub(1) / 2).copied(),
             heal_seconds_longest: healed_in.last().copied(),
             is_healed: self.incident.is_none_or(|(_, last)| self.now - last > SAME_INCIDENT),
@@ -208,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_calm_run_has_nothing_to_heal() {
+    fn a_run_without_throttling_has_no_incident() {
         let score = with([]);
         assert_eq!((score.incidents, score.heal_seconds_median, score.heal_seconds_longest), (0, None, None));
     }

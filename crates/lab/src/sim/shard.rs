@@ -1,26 +1,26 @@
-//! One open shard: what it takes in a second, and the records that wait to be sent to it again.
+//! One open shard: the records that it accepts in a second, and the records that wait for a retry.
 
 use super::retry::{Retry, Waiting};
 use crate::rules::{HashRange, WriteCapacity};
 
-/// Milliseconds of a second: the simulation's step is a second, and capacity counts in milliseconds.
+/// Milliseconds of a second: the simulation counts seconds, and capacity counts milliseconds.
 const MILLIS: i64 = 1_000;
 
 /// Records of one minute.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Taken.
+    /// Accepted.
     pub accepted: u64,
-    /// Refused. A record that is sent again and refused again counts again, as AWS counts it.
+    /// Refused. Each refusal of a record counts, as at AWS.
     pub throttled: u64,
 }
 
-/// What came of one second, in records.
+/// The result of one second, in records.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Second {
     /// Sent for the first time.
     pub offered: u64,
-    /// Taken, for the first time or again.
+    /// Accepted, for the first time or again.
     pub accepted: u64,
     /// Refused, for the first time or again.
     pub throttled: u64,
@@ -28,28 +28,28 @@ pub struct Second {
     pub lost: u64,
 }
 
-/// A shard with its capacity, over a range of hash keys.
+/// A shard with its capacity and its range of hash keys.
 #[derive(Clone, Debug)]
 pub struct OpenShard {
     /// The number in its id.
     pub number: u64,
-    /// The number of the shard that it was split off, if it was.
+    /// The number of its parent; `None`: the shard had no parent.
     pub parent: Option<u64>,
-    /// What it takes.
+    /// Its hash keys.
     pub range: HashRange,
     /// Its share of the stream's records, 0 to 1.
     pub share: f64,
-    /// The minute so far.
+    /// The counts of the current minute.
     pub minute: Counts,
     /// Records that wait to be sent again.
     pub waiting: Waiting,
     capacity: WriteCapacity,
-    /// The part of a record that its share of the load has left over from the seconds before.
+    /// The part of a record that is left over from earlier seconds: the shard's share of the load is no whole number.
     part: f64,
 }
 
 impl OpenShard {
-    /// A shard that opens at the second `now` and has taken nothing yet.
+    /// A shard that opens at the second `now` and has accepted nothing yet.
     pub fn new(
         number: u64,
         parent: Option<u64>,
@@ -70,18 +70,18 @@ impl OpenShard {
         }
     }
 
-    /// Its id, as AWS spells it.
+    /// Its id, in AWS's spelling.
     pub fn id(&self) -> String {
         format!("shardId-{:012}", self.number)
     }
 
-    /// The second `now` passes. The whole stream is offered `stream_records` new records of `record_bytes` bytes, all when
-    /// the second begins.
+    /// Passes the second `now`. The whole stream is offered `stream_records` new records of `record_bytes` bytes, all
+    /// at the beginning of the second.
     pub fn pass(&mut self, now: i64, stream_records: f64, record_bytes: u64, retry: &Retry) -> Second {
         let load = stream_records * self.share + self.part;
         let offered = load as u64;
         self.part = load - offered as f64;
-        let sent = offered + self.waiting.due();
+        let sent = offered + self.waiting.pending();
         let accepted = self.capacity.take(now * MILLIS, sent, record_bytes);
         let throttled = sent - accepted;
         let lost = self.waiting.pass(offered, throttled, retry);
@@ -95,7 +95,7 @@ impl OpenShard {
 mod tests {
     use super::*;
 
-    /// The seconds of a whole stream of one shard.
+    /// The seconds of a stream with one shard.
     fn seconds(loads: &[f64], record_bytes: u64, retry: &Retry) -> Vec<Second> {
         let mut shard = OpenShard::new(0, None, HashRange::ALL, 1.0, Waiting::new(retry), 0);
         (0..).zip(loads).map(|(now, load)| shard.pass(now, *load, record_bytes, retry)).collect()

@@ -1,5 +1,4 @@
-//! What a run looked like, minute by minute: what was sent, what the stream took, how much it could take, and what was
-//! changed or held.
+//! A run, minute by minute: the load, the accepted and refused records, the capacity, and the decisions.
 
 use super::shard::Second;
 use super::world::By;
@@ -10,11 +9,11 @@ use crate::rules::{WRITE_BYTES_A_SECOND, WRITE_RECORDS_A_SECOND};
 pub struct Slice {
     /// New records that producers had.
     pub offered: u64,
-    /// Records that the stream took, for the first time or again.
+    /// Records that the stream accepted, for the first time or again.
     pub accepted: u64,
     /// Refusals: a record that was refused three times counts three times.
     pub throttled: u64,
-    /// Calls of readers that were refused.
+    /// Refused calls of readers.
     pub reads_throttled: u64,
     /// Open shards at its end.
     pub open_shards: u32,
@@ -23,38 +22,38 @@ pub struct Slice {
 }
 
 impl Slice {
-    /// What the open shards take, in bytes a second.
+    /// The capacity of the open shards, in bytes a second.
     pub fn capacity_bytes(&self) -> f64 {
         f64::from(self.open_shards) * WRITE_BYTES_A_SECOND as f64
     }
 
-    /// What they take, in records a second of this size, if keys are even.
+    /// The capacity of the open shards, in records a second of this size, for even keys.
     pub fn capacity_records(&self) -> f64 {
-        // Whole records only, as a shard takes them.
+        // Whole records only, as in a shard.
         let of_shard = (WRITE_BYTES_A_SECOND / self.record_bytes.max(1)).min(WRITE_RECORDS_A_SECOND);
         f64::from(self.open_shards) * of_shard as f64
     }
 }
 
-/// Something that a run is remembered for.
+/// An event of a run: a change, or a decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mark {
     /// When, in seconds of the run.
     pub second: i64,
-    /// Its stable code. A change of a policy that has no codes is a `reshard` or a `switch_mode`.
+    /// Its stable code. For a policy without codes, a change is a `reshard` or a `switch_mode`.
     pub code: &'static str,
-    /// What was changed; `None` for what was only decided or found.
+    /// The change; `None`: a decision without a change.
     pub change: Option<Change>,
 }
 
 /// A change of capacity that AWS carries out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// Who called for it.
+    /// The caller.
     pub by: By,
-    /// Open shards before.
+    /// Open shards before the change.
     pub from: u32,
-    /// Open shards when it is done.
+    /// Open shards after the change.
     pub to: u32,
 }
 
@@ -63,10 +62,10 @@ pub struct Change {
 pub struct Timeline {
     minutes: Vec<Slice>,
     marks: Vec<Mark>,
-    /// The minute so far, and the calls of readers that were refused in it.
+    /// The current minute, and the refused calls of readers in it.
     minute: Slice,
     reads: f64,
-    /// What the policy came to last.
+    /// The code of the policy's last decision.
     decided: Option<&'static str>,
 }
 
@@ -76,7 +75,7 @@ impl Timeline {
         &self.minutes
     }
 
-    /// What happened, in its order.
+    /// The events, in their order.
     pub fn marks(&self) -> &[Mark] {
         &self.marks
     }
@@ -97,8 +96,8 @@ impl Timeline {
         self.marks.push(Mark { second, code, change: Some(change) });
     }
 
-    /// The policy came to this decision. The change of this second is known by it; a hold is marked where it is another
-    /// than the decision before.
+    /// Records a decision of the policy. A change in this second gets its code. A hold gets a mark only if its code
+    /// differs from the decision before.
     pub(super) fn decide(&mut self, second: i64, code: &'static str) {
         let is_its_own = |mark: &&mut Mark| mark.second == second && mark.change.is_some_and(|c| c.by == By::Policy);
         let is_new = self.decided.replace(code) != Some(code);
@@ -115,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_change_is_known_by_its_decision_and_a_hold_is_marked_once() {
+    fn a_change_gets_the_code_of_its_decision_and_a_hold_is_marked_once() {
         let mut timeline = Timeline::default();
         let change = |by| Change { by, from: 4, to: 8 };
         timeline.decide(10, "unconfirmed");

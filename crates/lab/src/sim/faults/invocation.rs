@@ -1,5 +1,5 @@
-//! One run of the Lambda for one stream: its own `run`, over a wire on which each call waits for its answer.
-//! Between any two calls the run stands still, and others may run, or it may be dropped, which is a crash.
+//! One run of the Lambda for one stream: the Lambda's own `run`, with an account whose calls wait for an answer. The
+//! run pauses at each call. Meanwhile other runs continue, or the run is dropped, which is a crash.
 
 use super::super::ours::call_failed;
 use super::super::time;
@@ -21,17 +21,17 @@ use unthrottle_core::report::{AutoFix, Document};
 use unthrottle_core::run::{self, Account, CallFailed, Handled, Observed, Run, RunError};
 use unthrottle_core::signal::{Signal, StreamArn};
 
-/// A call of AWS's.
+/// An AWS call.
 #[derive(Clone, Debug)]
 pub(super) enum Call {
     /// Summary, tags, metrics and limits, all at once.
     Observe,
-    /// What a decision wants beyond that.
+    /// The data that a decision misses.
     Complete(Box<Observation>, MissingData),
     /// `TagResource` of the memory.
     Tag {
         text: String,
-        /// Given up after so long; `None`: when the client gives up.
+        /// The longest wait for an answer; `None`: the client's own timeout.
         within: Option<Duration>,
     },
     /// The change.
@@ -42,21 +42,21 @@ pub(super) enum Call {
     CountReverted(DateTime<Utc>),
 }
 
-/// What came back.
+/// The answer to a call.
 #[derive(Clone, Debug)]
 pub(super) enum Answer {
     Seen(Box<Observation>),
     Done,
-    /// The shards that were open before, where AWS tells.
+    /// The open shards before the change, if AWS's answer has them.
     Changed(Option<u32>),
     Refused(Refusal),
-    /// Nothing, or a 5xx: nobody knows whether it was carried out.
+    /// No answer, or a 5xx: AWS may have carried out the call.
     Silence,
 }
 
-/// Between a run and AWS: a call that waits for its answer.
+/// The channel between a run and AWS, with one call that waits for its answer.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Line(Rc<RefCell<Waiting>>);
+pub(super) struct Channel(Rc<RefCell<Waiting>>);
 
 #[derive(Debug, Default)]
 struct Waiting {
@@ -65,8 +65,8 @@ struct Waiting {
     answer: Option<Answer>,
 }
 
-impl Line {
-    /// Seconds of the virtual time.
+impl Channel {
+    /// The time, in seconds of the run.
     fn now(&self) -> i64 {
         self.0.borrow().now
     }
@@ -75,7 +75,7 @@ impl Line {
         self.0.borrow_mut().now = now;
     }
 
-    /// The call that the run has made since the last answer.
+    /// Removes and returns the call that the run has made since the last answer.
     pub(super) fn taken(&self) -> Option<Call> {
         self.0.borrow_mut().call.take()
     }
@@ -90,21 +90,21 @@ impl Line {
     }
 }
 
-/// A warm container. One that crashes is gone, and all that it remembers.
+/// A warm container. A crash deletes the container and all that it remembers.
 #[derive(Debug, Default)]
 pub(super) struct Container {
     remembers: run::Container,
-    /// When it asked for the account's limits, and what AWS told.
+    /// The time of its last request for the account's limits, and AWS's answer.
     limits: Cell<Option<(i64, Option<Limits>)>>,
 }
 
 impl Container {
-    /// When AWS told it the account's limits, if it did.
+    /// The time of AWS's last answer with the account's limits; `None`: there was none.
     pub(super) fn limits_of(&self) -> Option<i64> {
         self.limits.get().filter(|(_, limits)| limits.is_some()).map(|(read, _)| read)
     }
 
-    /// The limits that a look at second `asked` goes by; `read`: as AWS would tell them now.
+    /// The limits for an observation at second `asked`; `read`: AWS's answer at this second.
     fn limits(&self, asked: i64, read: Option<Limits>) -> Option<Limits> {
         let is_good = |(at, told): &(i64, Option<Limits>)| asked - at < seconds(Limits::good_for(*told));
         let kept = self.limits.get().filter(is_good).unwrap_or((asked, read));
@@ -118,24 +118,24 @@ pub(super) fn seconds(time: Duration) -> i64 {
     i64::try_from(time.as_secs()).unwrap_or(i64::MAX)
 }
 
-/// A run that failed: Lambda tries it again.
+/// The failure of a run. Lambda tries the run again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Failed {
-    /// AWS could not be read.
+    /// A read failed.
     Read,
-    /// A call that writes was not answered, or throttled to the end.
+    /// A write had no answer, or stayed throttled.
     Act,
-    /// Everything took too long, twice.
+    /// The stream was observed twice, and each observation was too old for a change.
     TooSlow,
 }
 
-/// What goes wrong between a run and AWS, so that the checks can be seen to find it.
+/// A defect between a run and AWS. The tests use defects to show that the checks find them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, strum::EnumIter)]
 pub(super) enum Flaw {
     #[default]
     None,
-    /// Takes a look of any age for a fresh one.
-    OldLook,
+    /// Never takes an observation for too old.
+    StaleObservation,
     /// Writes no memory.
     NoIntent,
     /// Reads no memory.
@@ -146,49 +146,49 @@ pub(super) enum Flaw {
     CountsNever,
     /// Counts before it changes.
     CountsFirst,
-    /// Does not read the tag that switches it off.
+    /// Ignores the tag that switches unthrottle off.
     DeafToTags,
-    /// Takes on-demand mode for allowed.
-    Switches,
-    /// Takes shard-level metrics for allowed.
-    Watches,
-    /// Knows no maximum of shards.
-    Widens,
-    /// Knows no maximum of USD an hour.
-    Costly,
-    /// Does not know of the hour's changes.
-    Lavish,
-    /// Does not know of the day's reshards.
-    Spendthrift,
-    /// Takes the account's shard quota for endless.
-    Crowds,
-    /// Takes each record for three.
-    Exaggerates,
-    /// Scales to twice the shards, whatever is needed.
+    /// Acts as if on-demand mode were allowed.
+    AlwaysSwitches,
+    /// Acts as if shard-level metrics were allowed.
+    EnablesShardMetrics,
+    /// Ignores the maximum of shards.
+    IgnoresMaxShards,
+    /// Ignores the maximum of USD an hour.
+    IgnoresMaxCost,
+    /// Ignores the changes of the last hour.
+    IgnoresHourlyChanges,
+    /// Ignores the reshards of the last day.
+    ForgetsReshards,
+    /// Acts as if the account had no shard quota.
+    IgnoresShardQuota,
+    /// Triples the traffic of each minute.
+    InflatesTraffic,
+    /// Always scales to twice the shards.
     Doubles,
-    /// Scales to three times the shards.
+    /// Always scales to three times the shards.
     Triples,
     /// Changes nothing.
     Idle,
 }
 
 impl Flaw {
-    /// What a run takes for allowed.
+    /// The policy that a run with this defect follows.
     fn allow(self, policy: &Policy) -> Policy {
         let policy = policy.clone();
         match self {
-            Flaw::Switches => Policy { on_demand: Permission::Allow, ..policy },
-            Flaw::Watches => Policy { diagnose: Permission::Allow, ..policy },
-            Flaw::Widens => Policy { max_shards: u32::MAX, max_shards_ceiling: u32::MAX, ..policy },
-            Flaw::Costly => Policy { max_hourly_cost: None, ..policy },
+            Flaw::AlwaysSwitches => Policy { on_demand: Permission::Allow, ..policy },
+            Flaw::EnablesShardMetrics => Policy { diagnose: Permission::Allow, ..policy },
+            Flaw::IgnoresMaxShards => Policy { max_shards: u32::MAX, max_shards_ceiling: u32::MAX, ..policy },
+            Flaw::IgnoresMaxCost => Policy { max_hourly_cost: None, ..policy },
             _ => policy,
         }
     }
 }
 
-/// A run, from its signal to what came of it.
+/// A run, from its signal to its decision.
 pub(super) struct Invocation {
-    pub(super) line: Line,
+    pub(super) channel: Channel,
     pub(super) signal: Signal,
     pub(super) policy: Rc<Policy>,
     pub(super) container: Rc<Container>,
@@ -196,15 +196,15 @@ pub(super) struct Invocation {
 }
 
 impl Invocation {
-    /// Through the one entrance. A sweep of one stream has all its changes left.
+    /// Runs the one entrance. A sweep of one stream may still make all its changes.
     pub(super) async fn run(self) -> Result<Decision, Failed> {
-        let Invocation { line, signal, policy, container, flaw } = self;
+        let Invocation { channel, signal, policy, container, flaw } = self;
         let policy = &flaw.allow(&policy);
         let left = AtomicU32::new(policy.max_changes_per_sweep);
         let left_in_sweep = matches!(signal, Signal::Sweep(_)).then_some(&left);
-        let mut account = Flawed { line: &line, container: &container, flaw, written: String::new() };
+        let mut account = Flawed { channel: &channel, container: &container, flaw, written: String::new() };
         let forgetful = run::Container::default();
-        let container = if flaw == Flaw::Lavish { &forgetful } else { &container.remembers };
+        let container = if flaw == Flaw::IgnoresHourlyChanges { &forgetful } else { &container.remembers };
         let run = Run { signal: &signal, home: &home(), policy, container, left_in_sweep };
         match run.handle(&mut account).await {
             Ok(Handled { decision, .. }) => Ok(decision),
@@ -214,12 +214,12 @@ impl Invocation {
     }
 }
 
-/// The account of a run with a flaw.
+/// The account of a run with a defect.
 struct Flawed<'a> {
-    line: &'a Line,
+    channel: &'a Channel,
     container: &'a Container,
     flaw: Flaw,
-    /// The tag as it was last written.
+    /// The memory as the run last wrote it.
     written: String,
 }
 
@@ -227,27 +227,31 @@ impl Account for Flawed<'_> {
     type Error = Failed;
 
     fn now(&self) -> DateTime<Utc> {
-        time(self.line.now())
+        time(self.channel.now())
     }
 
     fn elapsed(&self) -> Duration {
-        if self.flaw == Flaw::OldLook { Duration::ZERO } else { Duration::from_secs(self.line.now().unsigned_abs()) }
+        if self.flaw == Flaw::StaleObservation {
+            Duration::ZERO
+        } else {
+            Duration::from_secs(self.channel.now().unsigned_abs())
+        }
     }
 
     async fn observe(&mut self, _: &StreamArn) -> Result<Observed, Failed> {
-        let (asked_at, second) = (self.elapsed(), self.line.now());
-        let Answer::Seen(seen) = self.line.call(Call::Observe).await else { return Err(Failed::Read) };
+        let (asked_at, second) = (self.elapsed(), self.channel.now());
+        let Answer::Seen(seen) = self.channel.call(Call::Observe).await else { return Err(Failed::Read) };
         let mut observation = *seen;
         observation.limits = self.container.limits(second, observation.limits);
         match self.flaw {
             Flaw::Forgetful => drop(observation.tags.remove(TAG)),
             Flaw::DeafToTags => drop(observation.tags.remove(MODE_TAG)),
-            Flaw::Lavish => observation.traffic.fleet_fixes.clear(),
-            Flaw::Spendthrift => forget_reshards(&mut observation),
-            Flaw::Crowds => observation.limits.iter_mut().for_each(|limits| limits.shard_limit = u32::MAX),
-            Flaw::Exaggerates => {
+            Flaw::IgnoresHourlyChanges => observation.traffic.fleet_fixes.clear(),
+            Flaw::ForgetsReshards => forget_reshards(&mut observation),
+            Flaw::IgnoresShardQuota => observation.limits.iter_mut().for_each(|limits| limits.shard_limit = u32::MAX),
+            Flaw::InflatesTraffic => {
                 let newest = observation.traffic.newest(observation.observed_at);
-                for minute in newest.plus(-EXAGGERATED).to(newest) {
+                for minute in newest.plus(-INFLATED_MINUTES).to(newest) {
                     let minute = observation.traffic.minute_mut(minute);
                     for number in
                         [&mut minute.incoming_records, &mut minute.incoming_bytes, &mut minute.write_throttled]
@@ -263,7 +267,7 @@ impl Account for Flawed<'_> {
 
     async fn complete(&mut self, _: &StreamArn, seen: &mut Observation, missing: MissingData) -> Result<(), Failed> {
         let call = Call::Complete(Box::new(seen.clone()), missing);
-        let Answer::Seen(closer) = self.line.call(call).await else { return Err(Failed::Read) };
+        let Answer::Seen(closer) = self.channel.call(call).await else { return Err(Failed::Read) };
         *seen = *closer;
         Ok(())
     }
@@ -278,7 +282,7 @@ impl Account for Flawed<'_> {
         if matches!(self.flaw, Flaw::NoIntent | Flaw::Idle) {
             return Ok(());
         }
-        match self.line.call(Call::Tag { text: text.into(), within }).await {
+        match self.channel.call(Call::Tag { text: text.into(), within }).await {
             Answer::Refused(refusal) => Err(refused(refusal)),
             Answer::Done => Ok(()),
             _ => Err(SILENCE),
@@ -293,12 +297,12 @@ impl Account for Flawed<'_> {
             (Flaw::Triples, Remedy::ScaleShards { from, to, .. }) => *to = 3 * *from,
             (Flaw::CountsFirst, remedy) => {
                 let intent = Memory::parse(&self.written).ok().and_then(|memory| memory.change);
-                let at = intent.map_or_else(|| time(self.line.now()), |intent| intent.at);
-                self.line.call(Call::Count(Remedy::code_of(remedy.kind()), at)).await;
+                let at = intent.map_or_else(|| time(self.channel.now()), |intent| intent.at);
+                self.channel.call(Call::Count(Remedy::code_of(remedy.kind()), at)).await;
             }
             _ => {}
         }
-        match self.line.call(Call::Change(remedy)).await {
+        match self.channel.call(Call::Change(remedy)).await {
             Answer::Changed(before) => Ok(before),
             Answer::Refused(refusal) => Err(refused(refusal)),
             _ => Err(SILENCE),
@@ -312,16 +316,16 @@ impl Account for Flawed<'_> {
             _ => 1,
         };
         for _ in 0..times {
-            self.line.call(Call::Count(action, at)).await;
+            self.channel.call(Call::Count(action, at)).await;
         }
         AutoFix::Confirmed
     }
 
     async fn count_revert(&mut self, _: &StreamArn, at: DateTime<Utc>) {
-        self.line.call(Call::CountReverted(at)).await;
+        self.channel.call(Call::CountReverted(at)).await;
     }
 
-    // A message changes nothing in AWS.
+    // A notification changes nothing in AWS.
     async fn notify(&mut self, _: &Document) {}
 }
 
@@ -335,10 +339,10 @@ fn forget_reshards(observation: &mut Observation) {
     }
 }
 
-/// Minutes that [`Flaw::Exaggerates`] falsifies: more than the decision's window.
-const EXAGGERATED: i64 = 30;
+/// Minutes that [`Flaw::InflatesTraffic`] falsifies: more than the window of a decision.
+const INFLATED_MINUTES: i64 = 30;
 
-/// Nobody knows whether the call was carried out.
+/// AWS may have carried out the call.
 const SILENCE: CallFailed<Failed> = CallFailed { answer: None, error: Failed::Act };
 
 fn refused(refusal: Refusal) -> CallFailed<Failed> {

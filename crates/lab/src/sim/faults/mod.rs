@@ -1,21 +1,21 @@
-//! unthrottle while everything goes wrong: signals are duplicated, late, reordered and lost, several runs look after one
-//! stream at once, containers die between any two calls, answers get lost, AWS refuses and fails, reads are stale, and
-//! people change the stream. What must hold all the same is checked after every step.
+//! unthrottle under faults. Signals are duplicated, late, reordered and lost. Several runs check one stream at once.
+//! Containers crash between any two calls, replies get lost, AWS refuses and fails, reads are stale, and people change
+//! the stream. After every step, the invariants must hold.
 //!
-//! - [`schedule`]: what goes wrong, drawn from a seed; data that can be read, and cut down.
+//! - `schedule`: the faults, drawn from a seed. A schedule is data that a person can read and shorten.
 //! - `invocation`: one run of the Lambda, in single AWS calls.
-//! - [`mod@play`]: a schedule, second by second and call by call.
-//! - [`check`]: what must hold, told from the world's own counters and not by the code that decides.
-//! - [`mod@shrink`]: the shortest schedule that still fails.
+//! - `play`: a schedule, second by second and call by call.
+//! - [`check`]: the invariants. They use the world's own counters, and none of the code that decides.
+//! - `shrink`: the shortest schedule that still fails.
 
 pub mod check;
 mod invocation;
-pub mod play;
-pub mod schedule;
-pub mod shrink;
+mod play;
+mod schedule;
+mod shrink;
 
 pub use check::Broken;
-pub use play::{ATTEMPT, PATIENCE, Played, play, retell};
+pub use play::{ATTEMPT, PATIENCE, Played, play, trace, trace as retell};
 pub use schedule::Schedule;
 pub use shrink::shrink;
 

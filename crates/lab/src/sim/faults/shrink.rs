@@ -1,10 +1,10 @@
-//! The shortest schedule that still fails: parts of it are left out for as long as the same invariant breaks.
+//! Finds the shortest schedule that still fails: leaves out entries while the same invariant breaks.
 
 use super::check::Broken;
 use super::schedule::Schedule;
 
-/// Leaves out every entry of `schedule` without which `fails` still tells of the same invariant. Gives what is left, and
-/// how that fails.
+/// Leaves out every entry of `schedule` that `fails` does not need to break the same invariant. Returns the shortest
+/// schedule, and its failure.
 pub fn shrink(schedule: &Schedule, broken: Broken, fails: impl Fn(&Schedule) -> Option<Broken>) -> (Schedule, Broken) {
     let (mut shortest, mut broken) = (schedule.clone(), broken);
     let mut size = shortest.entries.len().div_ceil(2).max(1);

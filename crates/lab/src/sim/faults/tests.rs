@@ -1,9 +1,9 @@
-//! The invariants hold; and where a run does something wrong, they are found not to.
+//! The invariants hold. With a defect in a run, the checks find a broken invariant.
 
 use super::check::Invariant;
 use super::invocation::Flaw;
 use super::play::play_with;
-use super::schedule::{Deed, Entry, Event, Hint, Kind, On, Situation, Trouble};
+use super::schedule::{Action, CallKind, Entry, Event, ExtraSignal, Kind, Situation, Trouble};
 use super::*;
 use strum::IntoEnumIterator as _;
 
@@ -17,7 +17,7 @@ fn a_seed_and_a_place_give_the_same_schedule_and_the_same_end() {
 }
 
 #[test]
-fn all_kinds_of_streams_and_of_trouble_are_drawn() {
+fn all_kinds_of_streams_and_troubles_are_drawn() {
     let drawn: Vec<Schedule> = (0..300).map(|index| Schedule::drawn(1, index)).collect();
     for kind in Kind::iter() {
         assert!(drawn.iter().any(|schedule| schedule.situation.kind == kind), "{kind}");
@@ -59,32 +59,36 @@ fn the_first_schedules_hold() {
         let schedule = Schedule::drawn(1, index);
         if let Err(broken) = play(&schedule) {
             let (shortest, broken) = shrink(&schedule, broken, |shorter| play(shorter).err());
-            panic!("{index}: {broken}\n{shortest}\n{}", retell(&shortest).join("\n"));
+            panic!("{index}: {broken}\n{shortest}\n{}", trace(&shortest).join("\n"));
         }
     }
 }
 
-/// What a flaw breaks, among other things.
+/// The invariants that a defect breaks, among others.
 fn breaks(flaw: Flaw) -> &'static [Invariant] {
     use Invariant::{
-        Bounded, Counted, Ending, FreshLook, Incurable, NoIllegalCall, OneChangeAStep, OptedOut, Supported,
+        Bounded, Counted, Ending, FreshObservation, Incurable, NoIllegalCall, OneChangeAStep, OptedOut, Supported,
     };
     match flaw {
         Flaw::None => &[],
-        Flaw::OldLook => &[FreshLook],
+        Flaw::StaleObservation => &[FreshObservation],
         Flaw::NoIntent => &[OneChangeAStep],
         Flaw::Forgetful => &[OneChangeAStep, Supported],
         Flaw::CountsTwice | Flaw::CountsNever | Flaw::CountsFirst => &[Counted],
         Flaw::DeafToTags => &[OptedOut],
-        Flaw::Exaggerates => &[Incurable, Supported],
-        Flaw::Switches | Flaw::Watches | Flaw::Widens | Flaw::Costly | Flaw::Lavish => &[Bounded],
+        Flaw::InflatesTraffic => &[Incurable, Supported],
+        Flaw::AlwaysSwitches
+        | Flaw::EnablesShardMetrics
+        | Flaw::IgnoresMaxShards
+        | Flaw::IgnoresMaxCost
+        | Flaw::IgnoresHourlyChanges => &[Bounded],
         Flaw::Doubles => &[Bounded, Supported],
-        Flaw::Triples | Flaw::Spendthrift | Flaw::Crowds => &[NoIllegalCall],
+        Flaw::Triples | Flaw::ForgetsReshards | Flaw::IgnoresShardQuota => &[NoIllegalCall],
         Flaw::Idle => &[Ending],
     }
 }
 
-/// The first schedule in which a flaw breaks an invariant, cut down as far as it still does.
+/// The first schedule in which a defect breaks an invariant, in its shortest form.
 fn shown(flaw: Flaw, invariant: Invariant) -> (Schedule, Broken) {
     let breaks = |schedule: &Schedule| play_with(schedule, flaw).err().filter(|broken| broken.invariant == invariant);
     let find = |index| {
@@ -113,8 +117,8 @@ fn each_invariant_can_fail() {
 }
 
 #[test]
-fn shrinking_leaves_what_it_takes_and_nothing_else() {
-    let entries = (0..20).map(|at| Entry { at, event: Event::Person(Deed::Untag) }).collect();
+fn shrinking_keeps_the_needed_entries_only() {
+    let entries = (0..20).map(|at| Entry { at, event: Event::Person(Action::Untag) }).collect();
     let situation = Situation { kind: Kind::Short, ..Schedule::drawn(1, 0).situation };
     let schedule = Schedule { seed: 1, situation, entries };
     let fails = |shorter: &Schedule| {
@@ -127,15 +131,15 @@ fn shrinking_leaves_what_it_takes_and_nothing_else() {
     assert_eq!(broken.at, 2, "as the shortest fails");
 }
 
-/// A person takes the shards and the tags of a change away, and the run that finds that fails by `troubles`: each so many
-/// seconds after it was asked for.
-fn stories_of_a_revert(troubles: &[(i64, On, Trouble)], end: &str) -> Vec<Vec<String>> {
+/// Traces in which a person reverts the shards and the tags of a change. The run that finds the revert fails by
+/// `troubles`, each this number of seconds after the request for the run.
+fn traces_of_a_revert(troubles: &[(i64, CallKind, Trouble)], end: &str) -> Vec<Vec<String>> {
     let at = |at, event| Entry { at, event };
     let found_at = 14 * 60;
     let mut entries = vec![
-        at(600, Event::Person(Deed::Halve)),
-        at(600, Event::Person(Deed::Untag)),
-        at(found_at, Event::Signal(Hint::Ask)),
+        at(600, Event::Person(Action::Halve)),
+        at(600, Event::Person(Action::Untag)),
+        at(found_at, Event::Signal(ExtraSignal::Ask)),
     ];
     entries.extend(troubles.iter().map(|(after, on, trouble)| at(found_at + after, Event::Next(*on, *trouble))));
     entries.sort_by_key(|entry| entry.at);
@@ -143,20 +147,19 @@ fn stories_of_a_revert(troubles: &[(i64, On, Trouble)], end: &str) -> Vec<Vec<St
     let drawn = Schedule::drawn(1, 0).situation;
     let (max_shards, changes_an_hour) = (100, 100);
     let situation = Situation { kind, shards: 4, load: 1.5, max_shards, usd_an_hour: None, changes_an_hour, ..drawn };
-    let stories =
-        (0..40).map(|seed| retell(&Schedule { seed, situation: situation.clone(), entries: entries.clone() }));
-    stories.filter(|story| story.iter().any(|line| line.contains(end))).collect()
+    let traces = (0..40).map(|seed| trace(&Schedule { seed, situation: situation.clone(), entries: entries.clone() }));
+    traces.filter(|trace| trace.iter().any(|line| line.contains(end))).collect()
 }
 
 #[test]
-fn what_was_taken_back_is_counted_though_the_run_that_found_it_fails() {
-    let stale = [(0, On::Tag, Trouble::Slow(4)), (3, On::Look, Trouble::AnswerLost)];
-    let unanswered = [(0, On::Tag, Trouble::AnswerLost)];
+fn a_revert_is_counted_even_if_the_run_that_found_it_fails() {
+    let stale = [(0, CallKind::Tag, Trouble::Slow(4)), (3, CallKind::Observe, Trouble::AnswerLost)];
+    let unanswered = [(0, CallKind::Tag, Trouble::AnswerLost)];
     for (troubles, end) in [(&stale[..], "ends: Err(Read)"), (&unanswered, "ends: Err(Act)")] {
-        let stories = stories_of_a_revert(troubles, end);
-        assert!(!stories.is_empty(), "no run {end}");
-        for story in stories {
-            assert!(story.iter().any(|line| line.contains("CountReverted")), "{}", story.join("\n"));
+        let traces = traces_of_a_revert(troubles, end);
+        assert!(!traces.is_empty(), "no run {end}");
+        for trace in traces {
+            assert!(trace.iter().any(|line| line.contains("CountReverted")), "{}", trace.join("\n"));
         }
     }
 }

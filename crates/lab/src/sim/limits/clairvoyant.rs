@@ -1,7 +1,7 @@
-//! Knows the load of the whole run, and has planned for it: first as few refused records as `UpdateShardCount` and AWS's
-//! limits of it allow, then as few shard-hours, then as few changes.
+//! Knows the load of the whole run and plans for it. The plan has the fewest refused records that `UpdateShardCount`
+//! and AWS's limits allow, then the fewest shard-hours, then the fewest changes.
 
-use super::Room;
+use super::UniformShards;
 use crate::rules::HashRange;
 use crate::rules::{RESHARDS_A_DAY, opened_by};
 use crate::sim::arena::{Contender, loads};
@@ -10,20 +10,21 @@ use crate::sim::workloads::Workload;
 use crate::sim::world::{By, World};
 use unthrottle_core::observation::CapacityMode;
 
-/// The plan changes shards at most once in so many seconds: finer plans save a few shard-minutes, and take longer to find.
+/// The plan changes shards at most once in this time, in seconds. Finer plans save a few shard-minutes, and take longer
+/// to find. Coarser plans hold shards that no load needs.
 const SLOT: i64 = 5 * 60;
 
 /// Slots of a day.
 const DAY: usize = 24 * 3_600 / SLOT as usize;
 
-/// What a refused record a second is worth against an open shard: more than any plan can save.
+/// The cost of a refused record a second, in open shards: more than any plan can save.
 const REFUSED: f64 = 1e6;
 
-/// What a change is worth, in shard-slots: enough that none is made for nothing.
+/// The cost of a change, in shard-slots: high enough that the plan has no useless change.
 const CHANGE: f64 = 1e-3;
 
-/// A plan of shard counts, all uniform, and whoever carries it out. A stream in on-demand mode it switches to provisioned
-/// mode first.
+/// A plan of shard counts, all uniform, and its execution. A stream in on-demand mode is first switched to provisioned
+/// mode.
 #[derive(Debug)]
 pub struct Clairvoyant {
     /// Shards of each slot.
@@ -33,22 +34,24 @@ pub struct Clairvoyant {
 impl Clairvoyant {
     /// Plans for a workload.
     pub fn new(workload: &Workload, seed: u64) -> Clairvoyant {
-        let mut room = Room::of(workload, seed);
+        let mut shards_model = UniformShards::of(workload, seed);
         let seconds: Vec<f64> = loads(workload, seed).collect();
         let peaks: Vec<f64> =
             seconds.chunks(SLOT as usize).map(|slot| slot.iter().copied().fold(0.0, f64::max)).collect();
-        let most = most_needed(&mut room, workload, &peaks);
-        Clairvoyant { plan: Planner::new(&mut room, &peaks, most).plan(workload.shards, workload.spent_before()) }
+        let most = most_needed(&mut shards_model, workload, &peaks);
+        Clairvoyant {
+            plan: Planner::new(&mut shards_model, &peaks, most).plan(workload.shards, workload.spent_before()),
+        }
     }
 
-    /// Shards at that second of the run.
+    /// The planned shards at a second of the run.
     fn at(&self, second: i64) -> Option<u32> {
         let slot = usize::try_from(second / SLOT).ok()?;
         self.plan.get(slot).or(self.plan.last()).copied()
     }
 
-    /// The shards to have soon: a reshard that adds some must be done when they are needed.
-    fn due(&self, world: &World) -> Option<u32> {
+    /// The shards to have now. A reshard that adds shards must be finished when the next slot begins.
+    fn wanted(&self, world: &World) -> Option<u32> {
         let (now, open) = (world.now(), world.open_shards());
         let planned = self.at(now)?;
         let next = self.at(now / SLOT * SLOT + SLOT)?;
@@ -65,36 +68,36 @@ impl Contender for Clairvoyant {
         }
         if *world.mode() == CapacityMode::OnDemand {
             let _ = world.update_stream_mode(By::Policy, CapacityMode::Provisioned);
-        } else if let Some(due) = self.due(world)
-            && due != world.open_shards()
-            && world.may_be_resharded(due).is_ok()
+        } else if let Some(wanted) = self.wanted(world)
+            && wanted != world.open_shards()
+            && world.may_be_resharded(wanted).is_ok()
         {
-            let _ = world.update_shard_count(By::Policy, due);
+            let _ = world.update_shard_count(By::Policy, wanted);
         }
     }
 }
 
-/// More shards than these take no more of the highest peak.
-fn most_needed(room: &mut Room, workload: &Workload, peaks: &[f64]) -> u32 {
+/// The fewest shards that accept as much of the highest peak as any larger number.
+fn most_needed(shards_model: &mut UniformShards, workload: &Workload, peaks: &[f64]) -> u32 {
     let peak = peaks.iter().copied().fold(0.0, f64::max);
     let quota = workload.account.shard_limit.saturating_sub(workload.account.other_shards);
-    let all = ((peak / room.of_a_shard).ceil() as u32).max(workload.shards);
-    // Uneven keys need more than the mean says; what a single key has no number of shards takes.
-    let candidates = (all..=all.saturating_mul(2)).map(|shards| (shards, room.refused(shards, peak)));
+    let all = ((peak / shards_model.of_a_shard).ceil() as u32).max(workload.shards);
+    // Uneven keys need more shards than the mean says. No number of shards accepts the load of a single hot key.
+    let candidates = (all..=all.saturating_mul(2)).map(|shards| (shards, shards_model.refused(shards, peak)));
     let best = candidates.min_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
     best.map_or(all, |(shards, _)| shards).min(quota).max(workload.shards)
 }
 
 /// The cheapest way to each number of shards with each number of changes, slot by slot.
 struct Planner {
-    /// What each number of shards costs in each slot: by slot, then by shards, of which the first is none.
+    /// The cost of each number of shards in each slot: by slot, then by shards. The first entry stands for zero shards.
     costs: Vec<Vec<f64>>,
 }
 
-/// The cheapest ways after a slot: by changes so far, then by shards.
+/// The cheapest ways after a slot: by the number of changes, then by shards.
 type Ways = Vec<Vec<Way>>;
 
-/// What it costs to come here, and from how many shards.
+/// The cost of a way, and the shards before.
 #[derive(Clone, Copy)]
 struct Way {
     cost: f64,
@@ -102,16 +105,17 @@ struct Way {
 }
 
 impl Planner {
-    fn new(room: &mut Room, peaks: &[f64], most: u32) -> Planner {
+    fn new(shards_model: &mut UniformShards, peaks: &[f64], most: u32) -> Planner {
         let mut cost = |shards: u32, peak: f64| match shards {
             0 => f64::INFINITY,
-            _ => f64::from(shards) + REFUSED * room.refused(shards, peak),
+            _ => f64::from(shards) + REFUSED * shards_model.refused(shards, peak),
         };
         Planner { costs: peaks.iter().map(|peak| (0..=most).map(|shards| cost(shards, *peak)).collect()).collect() }
     }
 
-    /// The shards of each slot, planned day by day. `spent`: the seconds, before the run, of reshards that AWS still counts.
-    /// It counts 24 hours back from each change: what comes too early the next day waits.
+    /// The shards of each slot, planned day by day. `spent`: the seconds, before the run, of reshards that AWS still
+    /// counts.
+    /// AWS counts 24 hours back from each change, so a change that comes too early on the next day waits.
     fn plan(&self, first: u32, spent: impl Iterator<Item = i64>) -> Vec<u32> {
         let slot_of_day = |second: i64| usize::try_from((DAY as i64 * SLOT + second) / SLOT + 1).unwrap_or_default();
         let (mut plan, mut free_from): (Vec<u32>, Vec<usize>) = (vec![], spent.map(slot_of_day).collect());
@@ -126,7 +130,7 @@ impl Planner {
     }
 }
 
-/// From `open` shards on, with at most so many changes by the end of each slot.
+/// The plan of a day that begins with `open` shards. `changes`: the most changes by the end of each slot.
 fn plan_of_a_day(costs: &[Vec<f64>], open: usize, changes: impl Fn(usize) -> usize) -> Vec<u32> {
     let most = costs.first().map_or(0, Vec::len);
     let mut before = vec![vec![Way { cost: f64::INFINITY, from: open }; most]; RESHARDS_A_DAY + 1];
@@ -135,7 +139,7 @@ fn plan_of_a_day(costs: &[Vec<f64>], open: usize, changes: impl Fn(usize) -> usi
     }
     let mut days_ways: Vec<Ways> = vec![];
     for (slot, costs) in costs.iter().enumerate() {
-        // The stream is as it is when the day begins.
+        // The first slot of a day keeps the shards of the day before.
         let after = step(&before, costs, if slot > 0 { changes(slot) } else { 0 });
         days_ways.push(after.clone());
         before = after;
@@ -148,7 +152,7 @@ fn plan_of_a_day(costs: &[Vec<f64>], open: usize, changes: impl Fn(usize) -> usi
     back(&days_ways, changes, shards)
 }
 
-/// One slot: stay, or come from anything from half to double, if that makes no more than so many changes.
+/// One slot: keep the shards, or change to any number from half to double. `may_make`: the most changes so far.
 fn step(before: &Ways, costs: &[f64], may_make: usize) -> Ways {
     let most = costs.len();
     let mut after = before.clone();
@@ -169,7 +173,7 @@ fn step(before: &Ways, costs: &[f64], may_make: usize) -> Ways {
     after
 }
 
-/// From the end of the cheapest way to its beginning.
+/// The plan, from the end of the cheapest way back to its beginning.
 fn back(ways: &[Ways], mut changes: usize, mut shards: usize) -> Vec<u32> {
     let mut plan = Vec::with_capacity(ways.len());
     for ways in ways.iter().rev() {
@@ -189,7 +193,7 @@ mod tests {
     use crate::sim::arena::run;
     use crate::sim::{Policies, load::Load};
 
-    /// The slots in which the plan changes, and to what.
+    /// The slots in which the plan changes, with the new number of shards.
     fn changes(plan: &[u32]) -> Vec<(usize, u32)> {
         (1..plan.len()).filter(|slot| plan[*slot] != plan[slot - 1]).map(|slot| (slot, plan[slot])).collect()
     }
@@ -200,8 +204,9 @@ mod tests {
     }
 
     #[test]
-    fn it_has_the_shards_before_the_load_comes_and_gives_them_back_at_once() {
-        // 3.8 shards' worth until 01:00, then 9: 10 when it comes, as keys are a little uneven, and half of that in the slot before.
+    fn the_plan_has_shards_before_the_load_comes_and_drops_them_at_once_after_it() {
+        // A load for 3.8 shards until 01:00, then for 9. Keys are a little uneven, so the plan has 10 shards at 01:00,
+        // and half of them in the slot before.
         let planned = plan(Load::Step { from: 3_800.0, to: 9_000.0, at: 3_600 });
         assert_eq!(changes(&planned), [(11, 5), (12, 10)]);
         let pulse = plan(Load::Pulse { low: 3_800.0, high: 5_500.0, every: 12 * 3_600, lasts: 1_800 });
@@ -210,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn it_makes_no_more_changes_than_aws_does_and_spends_them_where_they_save_most() {
+    fn the_plan_keeps_to_the_daily_cap_and_makes_the_changes_that_save_most() {
         let pulse = Load::Pulse { low: 1_800.0, high: 3_800.0, every: 3_600, lasts: 600 };
         let planned = plan(pulse);
         assert!(changes(&planned).len() <= RESHARDS_A_DAY, "{:?}", changes(&planned));
@@ -221,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_day_before_has_spent_is_free_again_a_day_later() {
+    fn reshards_of_the_day_before_are_free_again_a_day_later() {
         let score = run(&Workload::named("budget").expect("known"), Policies::Clairvoyant, 1);
         assert_eq!((score.is_healed, score.illegal_calls), (true, 0), "{score:?}");
     }

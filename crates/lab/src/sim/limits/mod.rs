@@ -1,6 +1,6 @@
-//! What can hardly be done better by who reshards for writes: with the future known ([`Clairvoyant`]), and with what was
-//! really written, once its minute is published ([`Reactive`]). No tool can be built like either; the others are held
-//! against them.
+//! The best results of a policy that reshards for writes: with knowledge of the future ([`Clairvoyant`]), and with
+//! knowledge of the offered load once its minute is published ([`Reactive`]). No real tool can know either. The other
+//! policies are compared with these two.
 
 mod clairvoyant;
 mod reactive;
@@ -14,23 +14,23 @@ use crate::rules::HashRange;
 use crate::rules::{WRITE_BYTES_A_SECOND, WRITE_RECORDS_A_SECOND};
 use std::collections::BTreeMap;
 
-/// What so many shards of equal width take of a workload.
+/// The capacity of a number of shards of equal width, under a workload.
 #[derive(Debug)]
-struct Room {
+struct UniformShards {
     keys: Keys,
-    /// Records that a shard takes in a second.
+    /// Records that a shard accepts in a second.
     of_a_shard: f64,
-    /// The shares of the load that each shard has, by the number of shards; the largest first.
+    /// Each shard's share of the load, by the number of shards; the largest share first.
     shares: BTreeMap<u32, Vec<f64>>,
 }
 
-impl Room {
-    fn of(workload: &Workload, seed: u64) -> Room {
+impl UniformShards {
+    fn of(workload: &Workload, seed: u64) -> UniformShards {
         let of_a_shard = WRITE_RECORDS_A_SECOND.min(WRITE_BYTES_A_SECOND / workload.record_bytes.max(1)) as f64;
-        Room { keys: (workload.keys)(seed), of_a_shard, shares: BTreeMap::new() }
+        UniformShards { keys: (workload.keys)(seed), of_a_shard, shares: BTreeMap::new() }
     }
 
-    /// Records that are refused in a second with so many new ones.
+    /// Refused records in a second with this number of new records.
     fn refused(&mut self, shards: u32, records: f64) -> f64 {
         let keys = &self.keys;
         let shares = self.shares.entry(shards).or_insert_with(|| {

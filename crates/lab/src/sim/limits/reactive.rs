@@ -1,30 +1,34 @@
-//! Sees what is really offered, as soon as CloudWatch publishes the minute, and then does the most that AWS lets it do.
+//! Knows the offered load as soon as CloudWatch publishes its minute, and then makes the largest change that AWS
+//! allows.
 
-use super::Room;
+use super::UniformShards;
 use crate::sim::arena::Contender;
 use crate::sim::workloads::Workload;
 use crate::sim::world::{By, World};
 use unthrottle_core::observation::Minute;
 
-/// The share of the refused records that a doubling must take away: one key's load stays, however many shards there are.
+/// The share of refused records that a doubling must remove. The load of one hot key stays with any number of shards.
+/// With a smaller share, the limit would double for noise; with a larger one, it would ignore uneven keys.
 const CLEARLY: f64 = 0.1;
 
-/// Doubles the shards as long as the newest published minute was throttled and its busiest second did not fit into those
-/// that there are, one reshard right after the other. It knows the new records of each second from the retries, and needs
-/// neither a second minute nor a look at what the last change did. It does nothing before a throttle, and takes nothing back.
+/// Doubles the shards while the newest published minute was throttled and its busiest second did not fit in the open
+/// shards, one reshard right after the other.
+///
+/// It tells new records from retries, second by second. So it needs no second minute and no check of its last change.
+/// It does nothing before a throttle, and restores nothing.
 #[derive(Debug)]
 pub struct Reactive {
-    room: Room,
-    /// New records in the busiest second of the minutes that are over and not yet published; the oldest first.
+    shards_model: UniformShards,
+    /// New records in the busiest second of each minute that is over and not yet published; the oldest first.
     busiest: Vec<(Minute, u64)>,
-    /// The same of the minute so far.
+    /// The same number for the current minute.
     so_far: u64,
 }
 
 impl Reactive {
-    /// Of a stream under this workload.
+    /// A policy for a stream under this workload.
     pub fn new(workload: &Workload, seed: u64) -> Reactive {
-        Reactive { room: Room::of(workload, seed), busiest: vec![], so_far: 0 }
+        Reactive { shards_model: UniformShards::of(workload, seed), busiest: vec![], so_far: 0 }
     }
 
     /// The new records in the busiest second of the newest published minute, if it was throttled.
@@ -35,12 +39,13 @@ impl Reactive {
         (counts.throttled > 0).then_some(*records as f64)
     }
 
-    /// The most shards up to double that AWS opens now, if what they refuse is clearly less than what those that there are do.
+    /// The largest number of shards, up to double, that AWS opens now. `None`: it refuses hardly fewer records than the
+    /// open shards.
     fn target(&mut self, world: &World, records: f64) -> Option<u32> {
         let open = world.open_shards();
         let target =
             (open + 1..=open.saturating_mul(2)).rev().find(|target| world.may_be_resharded(*target).is_ok())?;
-        let (now, then) = (self.room.refused(open, records), self.room.refused(target, records));
+        let (now, then) = (self.shards_model.refused(open, records), self.shards_model.refused(target, records));
         (then < now * (1.0 - CLEARLY)).then_some(target)
     }
 }
@@ -57,7 +62,7 @@ impl Contender for Reactive {
         if let Some(records) = self.seen(world)
             && let Some(target) = self.target(world, records)
         {
-            // It was asked for what AWS allows.
+            // `may_be_resharded` has found a target that AWS allows.
             let _ = world.update_shard_count(By::Policy, target);
         }
     }
@@ -70,17 +75,18 @@ mod tests {
     use crate::sim::workloads::Workload;
 
     #[test]
-    fn it_acts_on_the_first_published_minute_and_then_at_once() {
+    fn the_limit_acts_on_the_first_published_minute_and_then_at_once() {
         let workload = Workload { hours: 2, ..Workload::named("step-3.5").expect("known") };
         let score = run(&workload, Policies::Reactive, 1);
-        // The first throttled minute is published one to three minutes after its end, and two doublings follow each other.
+        // CloudWatch publishes the first throttled minute one to three minutes after its end. Then two doublings follow
+        // each other.
         let healed = score.heal_seconds_longest.expect("throttled");
         assert_eq!((score.changes, score.incidents, score.illegal_calls), (2, 1, 0));
         assert!((60 + 60 + 2 * 22..=60 + 180 + 2 * 46 + 30).contains(&healed), "{healed}");
     }
 
     #[test]
-    fn it_opens_no_shards_that_take_nothing_away() {
+    fn the_limit_opens_no_shards_that_remove_no_refusals() {
         let hot = Workload { hours: 2, ..Workload::named("hot-key").expect("known") };
         assert!(run(&hot, Policies::Reactive, 1).changes <= 1);
         let bursts = Workload { hours: 2, ..Workload::named("bursts").expect("known") };

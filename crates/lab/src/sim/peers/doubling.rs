@@ -1,11 +1,13 @@
-//! The folk rule: a function on every throttle event, which doubles the shards.
+//! A common rule: a function on every throttle event doubles the shards.
 //!
-//! It asks how many there are, and calls; what AWS refuses is the next event's affair. No cooldown, no bound, no memory,
-//! nothing taken back. CloudTrail tells only of calls that failed as a whole: here every second with a refused record makes
-//! an event, which is the rule's best case.
+//! It reads the number of shards, and calls AWS. If AWS refuses the call, the next event tries again. It has no
+//! cooldown, no bound, no memory and no restore.
+//!
+//! CloudTrail reports only calls that failed completely. Here every second with a refused record makes an event, which
+//! is the best case of the rule.
 
 use super::super::arena::Contender;
-use super::super::delivery::{Delivery, EVENT_AFTER, Weather};
+use super::super::delivery::{Delivery, DeliveryQuality, EVENT_AFTER};
 use super::super::world::{By, World};
 
 /// "Every throttle event doubles."
@@ -15,9 +17,9 @@ pub struct Doubling {
 }
 
 impl Doubling {
-    /// With its events in this weather.
-    pub fn new(weather: Weather, seed: u64) -> Doubling {
-        Doubling { events: Delivery::new(weather, seed) }
+    /// Creates the rule with this delivery of its events.
+    pub fn new(delivery: DeliveryQuality, seed: u64) -> Doubling {
+        Doubling { events: Delivery::new(delivery, seed) }
     }
 }
 
@@ -29,7 +31,7 @@ impl Contender for Doubling {
         }
         for () in self.events.arrived(now) {
             let open = world.described().open_shards;
-            // Refused or not: there is nothing that the rule would do about it.
+            // The rule ignores refusals.
             let _ = world.update_shard_count(By::Policy, open.saturating_mul(2));
         }
     }
@@ -37,18 +39,22 @@ impl Contender for Doubling {
 
 #[cfg(test)]
 mod tests {
-    use super::super::trial;
+    use super::super::fixture;
     use super::*;
     use crate::sim::keys::Keys;
     use crate::sim::world::Setup;
 
     #[test]
-    fn each_event_doubles_and_those_meanwhile_are_refused() {
-        let mut world = World::new(trial::setup(4), 1);
-        let shards =
-            trial::minutes(&mut world, &mut Doubling::new(Weather::Fair, 1), &[2_000.0, 6_000.0, 6_000.0, 6_000.0]);
-        // 4 → 8 is enough for 6,000 a second. The reshard takes 14 + 2 · 4 s and 16 more at most, in which an event a second
-        // is refused; those of the last five seconds before it was done come after it, and the first doubles again.
+    fn each_event_doubles_and_events_during_a_reshard_are_refused() {
+        let mut world = World::new(fixture::setup(4), 1);
+        let shards = fixture::minutes(
+            &mut world,
+            &mut Doubling::new(DeliveryQuality::Reliable, 1),
+            &[2_000.0, 6_000.0, 6_000.0, 6_000.0],
+        );
+        // 4 → 8 shards are enough for 6,000 records a second. The reshard takes 14 + 2 · 4 s, and up to 16 s more. AWS
+        // refuses the call of each second in this time. Events of the last five seconds arrive after the reshard, and
+        // the first of them doubles again.
         assert_eq!(shards, [4, 8, 16, 16]);
         let score = world.score();
         assert_eq!(score.changes, 2);
@@ -57,11 +63,11 @@ mod tests {
     }
 
     #[test]
-    fn a_hot_key_makes_it_double_until_aws_has_had_enough() {
-        let setup = Setup { keys: Keys::with_a_hot_one(1.0, 1), ..trial::setup(1) };
+    fn a_hot_key_makes_it_double_up_to_the_daily_cap() {
+        let setup = Setup { keys: Keys::with_a_hot_one(1.0, 1), ..fixture::setup(1) };
         let mut world = World::new(setup, 1);
-        let mut doubling = Doubling::new(Weather::Fair, 1);
-        // The reshards take 2 s for each of 1,023 new shards and half a minute each; then AWS only refuses.
+        let mut doubling = Doubling::new(DeliveryQuality::Reliable, 1);
+        // Each reshard takes half a minute, and 2 s for each of 1,023 new shards in all. Then AWS refuses all calls.
         for _ in 0..3_600 {
             world.pass(1_500.0);
             doubling.pass(&mut world);

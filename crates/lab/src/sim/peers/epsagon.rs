@@ -1,15 +1,16 @@
-//! Epsagon's autoscaler (epsagon/kinesis-autoscaler, `kinesis_autoscaler/*.py` and `examples/stream_subscription.yml` at
-//! a866ff4): two metric-math alarms on periods of 5 minutes, and a function that rewrites them.
+//! Epsagon's autoscaler (epsagon/kinesis-autoscaler, `kinesis_autoscaler/*.py` and `examples/stream_subscription.yml`
+//! at a866ff4): two metric-math alarms on periods of 5 minutes, and a function that rewrites them.
 //!
 //! - Up if at least 0.75 is used in one period: ×2 up to 3 shards, ×1.5 up to 50, else ×1.25, rounded up.
-//! - Down if at most 0.25 is in 288 of 288 (24 hours): to where the busiest period of them uses half, and not below half of
-//!   the shards, rounded up. Never at one shard.
-//! - If the stream has not the shards that the alarm is written for, it only rewrites the alarms.
-//! - After a change both are rewritten for the new number and reset: they look at the same past again.
-//! - What AWS refuses is tried twice more, after 1 and 2 more minutes, as Lambda does with a function that fails.
+//! - Down if at most 0.25 is used in 288 of 288 periods (24 hours). The target is twice the shards that the busiest
+//!   period uses, at least half of the shards, rounded up. One shard stays.
+//! - If the stream does not have the number of shards in the alarm's formula, the function only rewrites the alarms.
+//! - After a change, the function rewrites both alarms for the new number and resets them: they evaluate the same past
+//!   again.
+//! - Lambda retries a failed function, so a refused change is tried twice more, after 1 and 2 more minutes.
 //!
-//! Its defects: no cooldown, and it does not ask whether the stream is UPDATING, so that it falls over its own change where
-//! the step is small; an alarm whose change was refused three times stays in ALARM and tells no more. No bounds.
+//! Its defects: it has no cooldown, and does not check whether the stream is UPDATING. With small steps it collides
+//! with its own change. An alarm stays in ALARM after three refusals, and notifies no more. It has no bounds.
 
 use super::super::arena::Contender;
 use super::super::world::{By, World};
@@ -17,47 +18,47 @@ use super::{Alarm, Fill, LAMBDA_RETRIES, Window, used};
 
 /// One period of five minutes.
 const UP: Window = Window { period: 5, of: 1, confirm: 1, fill: Fill::Zero };
-/// At least so much of the stream in it.
+/// The least used share in this period.
 const UP_FROM: f64 = 0.75;
-/// A day of them.
+/// A day of such periods.
 const DOWN: Window = Window { period: 5, of: 288, confirm: 288, fill: Fill::Zero };
-/// At most so much in each of them.
+/// The most used share in each of these periods.
 const DOWN_TO: f64 = 0.25;
 
 /// Its calls to rewrite the alarms: one `DescribeAlarms`, two `PutMetricAlarm`, two `SetAlarmState`.
 const CALLS_OF_A_REWRITE: u64 = 5;
 
-/// What an alarm has told.
+/// A notification of an alarm.
 #[derive(Clone, Copy, Debug)]
-struct Told {
+struct Notification {
     up: bool,
-    /// The shards in its formula.
+    /// The number of shards in the alarm's formula.
     shards: u32,
-    /// How often the function has failed at it.
+    /// The number of failures of the function.
     failures: usize,
-    /// When the function looks at it, in seconds of the run.
+    /// The second at which the function runs.
     at: i64,
 }
 
 /// Epsagon's autoscaler.
 #[derive(Debug)]
 pub struct Epsagon {
-    /// The number of shards that its alarms are written for.
+    /// The number of shards in the formulas of its alarms.
     shards: Option<u32>,
     up: Alarm,
     down: Alarm,
-    told: Vec<Told>,
+    notifications: Vec<Notification>,
 }
 
 impl Default for Epsagon {
     fn default() -> Epsagon {
         let (up, down) = (Alarm::new(UP, |share| share >= UP_FROM), Alarm::new(DOWN, |share| share <= DOWN_TO));
-        Epsagon { shards: None, up, down, told: vec![] }
+        Epsagon { shards: None, up, down, notifications: vec![] }
     }
 }
 
 impl Epsagon {
-    /// The shards that it goes up to from so many.
+    /// The shards after a step up.
     fn above(shards: u32) -> u32 {
         let factor = match shards {
             ..=3 => 2.0,
@@ -67,7 +68,7 @@ impl Epsagon {
         (f64::from(shards) * factor).ceil() as u32
     }
 
-    /// The shards that it goes down to from so many, of which the busiest period of the day uses this share.
+    /// The shards after a step down. `busiest`: the used share in the busiest period of the day.
     fn below(shards: u32, busiest: f64) -> u32 {
         shards.div_ceil(2).max((2.0 * f64::from(shards) * busiest).ceil() as u32)
     }
@@ -82,20 +83,24 @@ impl Epsagon {
         Epsagon::below(open, used(cloudwatch, busiest, DOWN.period, open))
     }
 
-    /// The function, called with what an alarm has told.
-    fn run(&mut self, world: &mut World, told: Told) {
+    /// Runs the function for a notification.
+    fn run(&mut self, world: &mut World, notification: Notification) {
         let open = world.described().open_shards;
-        if open != told.shards {
+        if open != notification.shards {
             return self.rewrite(world, open);
         }
-        let target = Epsagon::target(world, open, told.up);
+        let target = Epsagon::target(world, open, notification.up);
         if target == open {
             return;
         }
         if world.update_shard_count(By::Policy, target).is_ok() {
             self.rewrite(world, target);
-        } else if let Some(delay) = LAMBDA_RETRIES.get(told.failures) {
-            self.told.push(Told { failures: told.failures + 1, at: told.at + delay, ..told });
+        } else if let Some(delay) = LAMBDA_RETRIES.get(notification.failures) {
+            self.notifications.push(Notification {
+                failures: notification.failures + 1,
+                at: notification.at + delay,
+                ..notification
+            });
         }
     }
 
@@ -110,75 +115,77 @@ impl Epsagon {
 impl Contender for Epsagon {
     fn pass(&mut self, world: &mut World) {
         let (now, shards) = (world.now(), *self.shards.get_or_insert(world.open_shards()));
-        let told = |up| Told { up, shards, failures: 0, at: now };
-        if self.up.tells(world, shards) {
-            self.told.push(told(true));
+        let notification = |up| Notification { up, shards, failures: 0, at: now };
+        if self.up.is_newly_raised(world, shards) {
+            self.notifications.push(notification(true));
         }
-        // Its actions are switched off for one shard: it tells, and nobody hears it.
-        if self.down.tells(world, shards) && shards > 1 {
-            self.told.push(told(false));
+        // For one shard its actions are disabled: the alarm's notification has no effect.
+        if self.down.is_newly_raised(world, shards) && shards > 1 {
+            self.notifications.push(notification(false));
         }
-        let due: Vec<Told> = self.told.extract_if(.., |told| told.at <= now).collect();
-        for told in due {
-            self.run(world, told);
+        let pending: Vec<Notification> =
+            self.notifications.extract_if(.., |notification| notification.at <= now).collect();
+        for notification in pending {
+            self.run(world, notification);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::trial;
+    use super::super::fixture;
     use super::*;
     use crate::sim::account::Account;
     use crate::sim::world::Setup;
 
     #[test]
-    fn its_steps_up_grow_smaller_and_those_down_go_by_use() {
+    fn its_steps_up_grow_smaller_and_its_steps_down_follow_the_used_share() {
         let up = [1, 3, 4, 5, 50, 51, 100].map(Epsagon::above);
         assert_eq!(up, [2, 6, 6, 8, 75, 64, 125]);
-        // Half of 20 is the least; 0.2 of them are 4, which are half of 8; 0.3 would be half of 12.
+        // At least half of 20 shards stay. A busiest share of 0.2 uses 4 shards, which needs 8; 0.3 uses 6, which needs
+        // 12.
         assert_eq!([0.2, 0.3].map(|busiest| Epsagon::below(20, busiest)), [10, 12]);
         assert_eq!([2, 3, 5].map(|shards| Epsagon::below(shards, 0.0)), [1, 2, 3], "half, rounded up");
     }
 
     #[test]
-    fn it_goes_up_after_five_minutes_at_three_quarters() {
-        let mut world = World::new(trial::setup(4), 1);
-        // 70 % of four shards, then 80 %, which are 53 % of six.
+    fn it_scales_up_after_five_minutes_at_75_per_cent() {
+        let mut world = World::new(fixture::setup(4), 1);
+        // 70 % of four shards, then 80 %, which are 53 % of six shards.
         let loads = [vec![2_800.0; 30], vec![3_200.0; 60]].concat();
-        let shards = trial::minutes(&mut world, &mut Epsagon::default(), &loads);
-        let steps = trial::steps(&shards);
+        let shards = fixture::minutes(&mut world, &mut Epsagon::default(), &loads);
+        let steps = fixture::steps(&shards);
         assert_eq!(steps.iter().map(|(_, count)| *count).collect::<Vec<_>>(), [4, 6], "{steps:?}");
-        // A period of which two minutes have 70 % has 76 %.
+        // A period with 70 % in two of its minutes has 76 %.
         assert!((30 + 3..=30 + 9).contains(&steps[1].0), "{steps:?}");
     }
 
     #[test]
-    fn it_goes_down_after_a_calm_day_and_that_day_counts_twice() {
-        let mut world = World::new(trial::setup(8), 1);
-        // A tenth of eight is a fifth of four and 40 % of two.
-        let shards = trial::minutes(&mut world, &mut Epsagon::default(), &[800.0; 25 * 60]);
-        let steps = trial::steps(&shards);
+    fn it_scales_down_after_a_quiet_day_and_this_day_counts_twice() {
+        let mut world = World::new(fixture::setup(8), 1);
+        // A tenth of eight shards is a fifth of four and 40 % of two.
+        let shards = fixture::minutes(&mut world, &mut Epsagon::default(), &[800.0; 25 * 60]);
+        let steps = fixture::steps(&shards);
         assert_eq!(steps.iter().map(|(_, count)| *count).collect::<Vec<_>>(), [8, 4, 2], "{steps:?}");
         assert!((24 * 60..=24 * 60 + 4).contains(&steps[1].0), "{steps:?}");
         assert!(steps[2].0 - steps[1].0 <= 4, "{steps:?}");
     }
 
     #[test]
-    fn what_aws_refuses_three_times_it_never_tries_again() {
+    fn after_three_refusals_it_never_tries_again() {
         let account = Account { shard_limit: 4, ..Account::default() };
-        let mut world = World::new(Setup { account, ..trial::setup(4) }, 1);
-        let shards = trial::minutes(&mut world, &mut Epsagon::default(), &[3_900.0; 240]);
-        assert_eq!(trial::counts(&shards), [4]);
+        let mut world = World::new(Setup { account, ..fixture::setup(4) }, 1);
+        let shards = fixture::minutes(&mut world, &mut Epsagon::default(), &[3_900.0; 240]);
+        assert_eq!(fixture::counts(&shards), [4]);
         assert_eq!(world.score().refusals["LimitExceededException"], 3);
     }
 
     #[test]
-    fn it_falls_over_its_own_change_where_the_step_is_small() {
-        let mut world = World::new(trial::setup(52), 1);
-        // 98 % of 52 shards are 78 % of 65, so that the alarm tells again while they are opened, which takes two minutes.
-        let shards = trial::minutes(&mut world, &mut Epsagon::default(), &[51_000.0; 40]);
-        assert_eq!(trial::counts(&shards), [52, 65, 82]);
+    fn it_collides_with_its_own_change_if_the_step_is_small() {
+        let mut world = World::new(fixture::setup(52), 1);
+        // 98 % of 52 shards are 78 % of 65. So the alarm notifies again during the reshard, which takes two minutes.
+        let shards = fixture::minutes(&mut world, &mut Epsagon::default(), &[51_000.0; 40]);
+        assert_eq!(fixture::counts(&shards), [52, 65, 82]);
         assert!(world.score().refusals["ResourceInUseException"] >= 1);
     }
 }

@@ -1,27 +1,26 @@
-//! What people use instead of unthrottle, by their own rules: a file for each, which names its source.
+//! Other tools that scale a stream, each with its own rules. Each tool has a file, which names the source.
 //!
-//! Peers see what CloudWatch publishes, minutes late: records that were accepted, never those that were refused. What is
-//! written here is what they share: the share of a stream that is used, and CloudWatch's alarms. Where a document leaves
-//! something open, they get the benefit of the doubt: an alarm waits for a minute that is not published yet, and a function
-//! starts in the second in which it is called.
+//! Peers see CloudWatch's data, minutes late: accepted records, but no refused ones. This file has their common parts:
+//! the used share of a stream, and CloudWatch's alarms. If a source leaves a detail open, the model favours the peer:
+//! an alarm waits for a minute that is not published yet, and a function starts in the second of its call.
 
 pub mod application_auto_scaling;
 pub mod aws_autoscaling;
 pub mod doubling;
 pub mod epsagon;
-pub mod nobody;
 pub mod on_demand;
 pub mod scaling_utils;
 pub mod substation;
+pub mod unattended;
 
 pub use application_auto_scaling::ApplicationAutoScaling;
 pub use aws_autoscaling::AwsAutoscaling;
 pub use doubling::Doubling;
 pub use epsagon::Epsagon;
-pub use nobody::Static;
 pub use on_demand::OnDemand;
 pub use scaling_utils::ScalingUtils;
 pub use substation::Substation;
+pub use unattended::Static;
 
 use super::cloudwatch::CloudWatch;
 use super::time;
@@ -29,37 +28,37 @@ use super::world::World;
 use crate::rules::{WRITE_BYTES_A_SECOND, WRITE_RECORDS_A_SECOND};
 use unthrottle_core::observation::Minute;
 
-/// CloudWatch looks at an alarm once a minute, also at one with a longer period, whose window slides on (its user guide,
-/// "Alarm evaluation window"). In seconds.
-const LOOKS_EVERY: i64 = 60;
+/// Seconds from one evaluation of an alarm to the next. CloudWatch evaluates every alarm once a minute; a longer period
+/// moves as a sliding window (its user guide, "Alarm evaluation window").
+const EVALUATED_EVERY: i64 = 60;
 
-/// Seconds from a failure to the next try, the first one first: Lambda's, of a function that is called asynchronously (its
+/// Seconds from a failure to Lambda's next try, for the first and the second retry of an asynchronous call (Lambda's
 /// developer guide, "Error handling").
 const LAMBDA_RETRIES: [i64; 2] = [60, 120];
 
-/// The share of `shards` shards, 0 to 1 and beyond, that so many accepted records of a period of so many minutes use: of
-/// their bytes or of their records, whichever is more.
+/// The share of `shards` shards that these accepted records of a period use. It may exceed 1. It is the larger one of
+/// the share of bytes and the share of records.
 fn used(cloudwatch: &CloudWatch, records: u64, minutes: usize, shards: u32) -> f64 {
     let bytes = (records * cloudwatch.record_bytes()) as f64 / WRITE_BYTES_A_SECOND as f64;
     let seconds = 60.0 * minutes as f64 * f64::from(shards);
     bytes.max(records as f64 / WRITE_RECORDS_A_SECOND as f64) / seconds
 }
 
-/// What an alarm takes for a minute without a datapoint.
+/// The value of a minute without a datapoint.
 #[derive(Clone, Copy, Debug)]
 enum Fill {
     /// Metric math's `FILL(m, 0)`.
     Zero,
-    /// `FILL(m, REPEAT)`: what the minute before it has.
+    /// `FILL(m, REPEAT)`: the value of the minute before.
     Repeat,
-    /// Nothing: a period without any datapoint breaches nothing.
+    /// No value: a period without any datapoint breaches nothing.
     Nothing,
 }
 
-/// M of N datapoints, each the sum over a period.
+/// M of N datapoints, each the sum of a period.
 #[derive(Clone, Copy, Debug)]
 struct Window {
-    /// Minutes of a period.
+    /// Minutes in a period.
     period: usize,
     /// `EvaluationPeriods`.
     of: usize,
@@ -69,7 +68,7 @@ struct Window {
 }
 
 impl Window {
-    /// Whether enough of its datapoints, the newest ones, are breached; each is a number of accepted records.
+    /// Whether enough of the newest datapoints breach. A datapoint is a number of accepted records.
     fn is_breached(self, cloudwatch: &CloudWatch, now: i64, breaches: impl Fn(u64) -> bool) -> bool {
         let (mut breached, mut others) = (0, 0);
         for sum in self.sums(cloudwatch, now) {
@@ -85,8 +84,8 @@ impl Window {
         breached >= self.confirm
     }
 
-    /// Records accepted in each of its periods, the newest one first. `None`: a period without a datapoint. None reaches
-    /// back before the run, which has no past.
+    /// Accepted records of each period, the newest period first. `None`: a period without a datapoint. No period
+    /// reaches back before the run.
     fn sums(self, cloudwatch: &CloudWatch, now: i64) -> impl Iterator<Item = Option<u64>> {
         let mut minutes = self.minutes(cloudwatch, now);
         let sum = |a: Option<u64>, b: Option<u64>| if a.is_none() { b } else { a.map(|a| a + b.unwrap_or_default()) };
@@ -108,8 +107,8 @@ impl Window {
     }
 }
 
-/// An alarm on the share of the stream that is used. It tells of a change to ALARM, and of nothing else: to be told again,
-/// a function has to reset it, and CloudWatch then looks at the same past once more.
+/// An alarm on the used share of the stream. It notifies only of a change to ALARM. After a reset by the function,
+/// CloudWatch evaluates the same past once more, and the alarm can notify again.
 #[derive(Debug)]
 struct Alarm {
     window: Window,
@@ -118,15 +117,15 @@ struct Alarm {
 }
 
 impl Alarm {
-    /// One that has told of nothing yet.
+    /// An alarm that is not in ALARM.
     fn new(window: Window, breaches: fn(f64) -> bool) -> Alarm {
         Alarm { window, breaches, is_raised: false }
     }
 
-    /// A second passes. Whether it changes to ALARM. `shards`: how many are written into its formula.
-    fn tells(&mut self, world: &World, shards: u32) -> bool {
+    /// Whether the alarm changes to ALARM in this second. `shards`: the number of shards in its formula.
+    fn is_newly_raised(&mut self, world: &World, shards: u32) -> bool {
         let (cloudwatch, now) = (world.cloudwatch(), world.now());
-        if now % LOOKS_EVERY != 0 {
+        if now % EVALUATED_EVERY != 0 {
             return false;
         }
         let share = |records| used(cloudwatch, records, self.window.period, shards);
@@ -134,14 +133,14 @@ impl Alarm {
         is_raised && !std::mem::replace(&mut self.is_raised, is_raised)
     }
 
-    /// `SetAlarmState`, to OK or to INSUFFICIENT_DATA: it tells again if it is breached at the next look.
+    /// `SetAlarmState`, to OK or to INSUFFICIENT_DATA. If the alarm breaches at the next evaluation, it notifies again.
     fn reset(&mut self) {
         self.is_raised = false;
     }
 }
 
 #[cfg(test)]
-mod trial {
+mod fixture {
     use crate::sim::account::Account;
     use crate::sim::arena::Contender;
     use crate::sim::keys::Keys;
@@ -149,7 +148,7 @@ mod trial {
     use crate::sim::world::{Setup, World};
     use unthrottle_core::observation::CapacityMode;
 
-    /// A stream with even keys, small records and producers that do not try again.
+    /// A stream with even keys, small records and producers that do not retry.
     pub fn setup(shards: u32) -> Setup {
         Setup {
             shards,
@@ -161,7 +160,7 @@ mod trial {
         }
     }
 
-    /// Shards at the end of each minute, in which the stream is offered so many records a second.
+    /// The shards at the end of each minute. Each minute has one load, in records a second.
     pub fn minutes(world: &mut World, contender: &mut dyn Contender, loads: &[f64]) -> Vec<u32> {
         let mut shards = vec![];
         for load in loads {
@@ -174,7 +173,7 @@ mod trial {
         shards
     }
 
-    /// The counts that it goes over, and the minute in which each of them is there for the first time.
+    /// The shard counts in their order, each with its first minute.
     pub fn steps(shards: &[u32]) -> Vec<(usize, u32)> {
         let mut steps: Vec<(usize, u32)> = vec![];
         for (minute, count) in shards.iter().enumerate() {
@@ -185,7 +184,7 @@ mod trial {
         steps
     }
 
-    /// Of these steps the counts.
+    /// The shard counts in their order.
     pub fn counts(shards: &[u32]) -> Vec<u32> {
         steps(shards).into_iter().map(|(_, count)| count).collect()
     }
@@ -197,7 +196,7 @@ mod tests {
     use crate::sim::shard::Counts;
     use std::collections::BTreeMap;
 
-    /// Minutes with so many records accepted, all of them published; `None`: one without a datapoint.
+    /// Published minutes with these accepted records; `None`: a minute without a datapoint.
     fn cloudwatch(minutes: &[Option<u64>]) -> (CloudWatch, i64) {
         let mut cloudwatch = CloudWatch::new(1, 2_048);
         for (accepted, n) in minutes.iter().zip(0..) {
@@ -213,8 +212,8 @@ mod tests {
     }
 
     #[test]
-    fn of_bytes_and_records_the_fuller_one_counts() {
-        // 512 records of 2 KiB are a MiB, and half of a shard's records.
+    fn the_larger_share_of_bytes_and_records_counts() {
+        // 512 records of 2 KiB are 1 MiB, and half of a shard's records.
         assert_eq!(used(&CloudWatch::new(1, 2_048), 5 * 60 * 512, 5, 1), 1.0);
         assert_eq!(used(&CloudWatch::new(1, 100), 60 * 1_000, 1, 4), 0.25);
     }
@@ -231,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn m_of_n_is_told_as_soon_as_m_are_there() {
+    fn m_of_n_breaches_as_soon_as_m_minutes_breach() {
         let breached = |minutes: &[Option<u64>], confirm, of| {
             let (cloudwatch, now) = cloudwatch(minutes);
             Window { period: 1, of, confirm, fill: Fill::Zero }.is_breached(&cloudwatch, now, |records| records > 5)
@@ -243,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn a_silent_stream_is_seen_to_be_silent_after_six_minutes() {
+    fn a_silent_stream_has_empty_minutes_after_six_minutes() {
         let (cloudwatch, _) = cloudwatch(&[Some(9), Some(9)]);
         let window = Window { period: 1, of: 1, confirm: 1, fill: Fill::Zero };
         let newest = |now| window.sums(&cloudwatch, now).next().flatten();

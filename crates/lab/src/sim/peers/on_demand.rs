@@ -1,18 +1,19 @@
-//! Kinesis itself: the stream is in on-demand mode from the beginning, and nobody looks after it but AWS.
+//! On-demand mode: the stream is in on-demand mode from the beginning, and only AWS scales it.
 //!
-//! - It takes at least 4 MB/s (AWS's page on quotas), and as many shards as it had if these are more.
-//! - A shard with more than 500 KB/s is split within 15 minutes, so that the stream takes twice its peak (AWS's page on
-//!   capacity modes); how, is in [`world`](super::super::world).
+//! - It accepts at least 4 MB/s (AWS's page on quotas), and at least the capacity of its shards so far.
+//! - AWS splits a shard with more than 500 KB/s within 15 minutes, so that the stream accepts twice its peak (AWS's
+//!   page on capacity modes). The splits are in [`world`](super::super::world).
 //!
-//! AWS documents no figure for the merges of a stream whose load has gone, and that it takes twice the peak of 30 days,
-//! which is longer than any run: none are made. Its defects are the documented ones: more than twice the peak is refused
-//! until shards are split, and one hot key for ever.
+//! There are no merges: AWS documents no figure for the merges of an idle stream. AWS also promises twice the peak of
+//! 30 days, which is longer than any run.
+//!
+//! Its documented defects: AWS refuses more than twice the peak until shards are split, and a single hot key always.
 
 use super::super::arena::Contender;
 use super::super::world::{Setup, World};
 use unthrottle_core::observation::CapacityMode;
 
-/// "4 MB/s" of a new on-demand stream, in shards of 1 MiB/s: new ones are seen with four.
+/// "4 MB/s" of a new on-demand stream, in shards of 1 MiB/s: new streams have four shards.
 const FEWEST_SHARDS: u32 = 4;
 
 /// An on-demand stream.
@@ -32,7 +33,7 @@ impl Contender for OnDemand {
 
 #[cfg(test)]
 mod tests {
-    use super::super::trial;
+    use super::super::fixture;
     use super::*;
     use crate::sim::keys::Keys;
 
@@ -41,36 +42,36 @@ mod tests {
     }
 
     #[test]
-    fn it_begins_with_four_shards_or_with_what_there_is() {
-        assert_eq!([1, 4, 9].map(|shards| world(trial::setup(shards)).open_shards()), [4, 4, 9]);
+    fn it_begins_with_at_least_four_shards() {
+        assert_eq!([1, 4, 9].map(|shards| world(fixture::setup(shards)).open_shards()), [4, 4, 9]);
     }
 
     #[test]
     fn it_takes_twice_its_peak_and_more_than_that_a_quarter_of_an_hour_later() {
-        let mut world = world(trial::setup(4));
-        let calm = trial::minutes(&mut world, &mut OnDemand, &[1_900.0; 60]);
+        let mut world = world(fixture::setup(4));
+        let calm = fixture::minutes(&mut world, &mut OnDemand, &[1_900.0; 60]);
         assert_eq!(calm.last(), Some(&4), "475 records a second in each shard");
-        trial::minutes(&mut world, &mut OnDemand, &[3_900.0; 1]);
+        fixture::minutes(&mut world, &mut OnDemand, &[3_900.0; 1]);
         assert_eq!(world.score().throttled, 0, "twice as much fits at once");
-        trial::minutes(&mut world, &mut OnDemand, &[5_900.0; 1]);
+        fixture::minutes(&mut world, &mut OnDemand, &[5_900.0; 1]);
         assert!(world.score().throttled > 60 * 1_500, "three times as much does not");
-        let shards = trial::minutes(&mut world, &mut OnDemand, &[5_900.0; 60]);
+        let shards = fixture::minutes(&mut world, &mut OnDemand, &[5_900.0; 60]);
         assert!(shards[..3].iter().all(|count| *count == 4), "{shards:?}");
         assert!(shards[16] >= 8, "each of the four is split within 15 minutes: {shards:?}");
-        // Of 12 shards each would have 492 records a second; halves of halves are between.
+        // In 12 shards, each has 492 records a second. More splits give up to 16 shards.
         assert!((12..=16).contains(&shards[59]), "{shards:?}");
         assert_eq!(world.last().throttled, 0);
         let score = world.score();
-        assert_eq!((score.changes, score.calls), (0, 0), "nobody called");
+        assert_eq!((score.changes, score.calls), (0, 0), "no call");
     }
 
     #[test]
-    fn it_does_nothing_about_a_hot_key_and_gives_nothing_back() {
-        let mut world = world(Setup { keys: Keys::with_a_hot_one(0.5, 20_000), ..trial::setup(4) });
-        let shards = trial::minutes(&mut world, &mut OnDemand, &[3_000.0; 120]);
+    fn it_does_not_cure_a_hot_key_and_merges_nothing() {
+        let mut world = world(Setup { keys: Keys::with_a_hot_one(0.5, 20_000), ..fixture::setup(4) });
+        let shards = fixture::minutes(&mut world, &mut OnDemand, &[3_000.0; 120]);
         assert!(shards.last() > Some(&4), "it splits the shard that the key is in: {shards:?}");
         assert!(world.last().throttled.abs_diff(500) < 20, "and the key has 1,500 a second as before");
-        let calm = trial::minutes(&mut world, &mut OnDemand, &[100.0; 120]);
+        let calm = fixture::minutes(&mut world, &mut OnDemand, &[100.0; 120]);
         assert_eq!(calm.last(), shards.last());
     }
 }

@@ -1,50 +1,52 @@
-//! Substation's autoscaler (brexhq/substation, `cmd/aws/lambda/autoscale/main.go` at 28f1b349): two alarms on the stream's
-//! utilisation, and a cooldown in a tag.
+//! Substation's autoscaler (brexhq/substation, `cmd/aws/lambda/autoscale/main.go` at 28f1b349): two alarms on the used
+//! share of the stream, and a cooldown in a tag.
 //!
-//! - Up if at least 0.7 is used in each of the last 5 minutes, down if at most 0.35 is in each of the last 60; a minute
-//!   without a datapoint is as the one before it.
+//! - Up if at least 0.7 is used in each of the last 5 minutes.
+//! - Down if at most 0.35 is used in each of the last 60 minutes. A minute without a datapoint repeats the value of the
+//!   minute before.
 //! - ×2 below 5 shards, ×1.75 below 13, ×1.5 below 33, else ×1.25; down by the same factor.
-//! - Not up for 3 minutes after a change, not down for 30.
-//! - What AWS refuses is tried twice more, after 1 and 2 more minutes, as Lambda does with a function that fails.
+//! - After a change, no change up for 3 minutes, and none down for 30.
+//! - Lambda retries a failed function, so a refused change is tried twice more, after 1 and 2 more minutes.
 //!
-//! Its defects: its tags for the fewest and the most shards are read and never applied; an alarm whose change was refused
-//! three times, or would change nothing, is not reset, stays in ALARM, and tells no more until the load has gone.
+//! Its defects: it reads its tags for the fewest and the most shards, but never applies them. An alarm is not reset if
+//! its change was refused three times or changes nothing. Such an alarm stays in ALARM, and notifies no more until the
+//! load has gone.
 
 use super::super::arena::Contender;
 use super::super::world::{By, World};
-use super::{Fill, LAMBDA_RETRIES, LOOKS_EVERY, Window, used};
+use super::{EVALUATED_EVERY, Fill, LAMBDA_RETRIES, Window, used};
 
-/// At least this share of the stream in each of the last five minutes: up.
+/// Up: at least this share is used in each of the last five minutes.
 const UP_FROM: f64 = 0.7;
 /// See [`UP_FROM`].
 const UP: Window = Window { period: 1, of: 5, confirm: 5, fill: Fill::Repeat };
-/// At most this share in each of the last sixty: down. The threshold for up less 0.35.
+/// Down: at most this share is used in each of the last sixty minutes. The threshold for up, less 0.35.
 const DOWN_TO: f64 = UP_FROM - 0.35;
 /// See [`DOWN_TO`].
 const DOWN: Window = Window { period: 1, of: 60, confirm: 60, fill: Fill::Repeat };
-/// Seconds after a change in which it does not go up again.
+/// Seconds after a change without a change up.
 const UP_COOLDOWN: i64 = 3 * 60;
-/// Seconds after a change in which it does not go down.
+/// Seconds after a change without a change down.
 const DOWN_COOLDOWN: i64 = 30 * 60;
 
 /// Its calls after a change: the tag, two `PutMetricAlarm`, two `SetAlarmState`.
 const CALLS_OF_A_CHANGE: u64 = 5;
-/// And whenever an alarm has told: the tags. Where it is too early, as many again: `SetAlarmState`.
-const CALLS_IF_TOLD: u64 = 1;
+/// Its calls after a notification: the tags. During a cooldown the same number again: `SetAlarmState`.
+const CALLS_IF_NOTIFIED: u64 = 1;
 
 /// Substation's autoscaler.
 ///
-/// An alarm that has told is set to INSUFFICIENT_DATA, so that CloudWatch looks at the same minutes again, under the new
-/// number of shards: it is as if it told every minute that is breached.
+/// It sets an alarm that has notified to INSUFFICIENT_DATA. So CloudWatch evaluates the same minutes again, with the
+/// new number of shards. The effect is a notification in every minute that breaches.
 #[derive(Debug, Default)]
 pub struct Substation {
-    /// The number of shards that its alarms are written for.
+    /// The number of shards in the formulas of its alarms.
     shards: Option<u32>,
-    /// Its change is under way. The tag is written after it.
+    /// Whether its change is under way. It writes the tag afterwards.
     is_waiting: bool,
     /// `LastScalingEvent`, in seconds of the run.
     scaled_at: Option<i64>,
-    /// An alarm that stays in ALARM, as its change was not made.
+    /// An alarm that stays in ALARM, because its change failed.
     stuck: Option<Stuck>,
 }
 
@@ -52,14 +54,14 @@ pub struct Substation {
 #[derive(Clone, Copy, Debug)]
 struct Stuck {
     up: bool,
-    /// How often AWS has refused.
+    /// The number of refusals.
     failures: usize,
     /// When Lambda tries again, in seconds of the run.
     again_at: Option<i64>,
 }
 
 impl Substation {
-    /// The shards that it goes to from so many.
+    /// The shards after a step.
     fn step(shards: u32, up: bool) -> u32 {
         let factor = match shards {
             ..5 => 2.0,
@@ -71,8 +73,8 @@ impl Substation {
         if up { (shards * factor).floor() as u32 } else { (shards / factor).ceil() as u32 }
     }
 
-    /// What its alarms say: `true` is up.
-    fn told(world: &World, shards: u32) -> Option<bool> {
+    /// The direction that its alarms ask for: `true` is up.
+    fn direction(world: &World, shards: u32) -> Option<bool> {
         let (cloudwatch, now) = (world.cloudwatch(), world.now());
         let share = |records| used(cloudwatch, records, 1, shards);
         if UP.is_breached(cloudwatch, now, |records| share(records) >= UP_FROM) {
@@ -90,19 +92,19 @@ impl Contender for Substation {
             (self.is_waiting, self.scaled_at) = (false, Some(now));
             world.called(CALLS_OF_A_CHANGE);
         }
-        if now % LOOKS_EVERY != 0 || self.is_waiting {
+        if now % EVALUATED_EVERY != 0 || self.is_waiting {
             return;
         }
-        let told = Substation::told(world, shards);
-        self.stuck.take_if(|stuck| told != Some(stuck.up));
-        let Some(up) = told.filter(|_| self.stuck.is_none_or(|stuck| stuck.again_at.is_some_and(|at| at <= now)))
+        let direction = Substation::direction(world, shards);
+        self.stuck.take_if(|stuck| direction != Some(stuck.up));
+        let Some(up) = direction.filter(|_| self.stuck.is_none_or(|stuck| stuck.again_at.is_some_and(|at| at <= now)))
         else {
             return;
         };
-        world.called(CALLS_IF_TOLD);
+        world.called(CALLS_IF_NOTIFIED);
         let cooldown = if up { UP_COOLDOWN } else { DOWN_COOLDOWN };
         if self.scaled_at.is_some_and(|at| now - at < cooldown) {
-            return world.called(CALLS_IF_TOLD);
+            return world.called(CALLS_IF_NOTIFIED);
         }
         let open = world.described().open_shards;
         let target = Substation::step(open, up);
@@ -120,7 +122,7 @@ impl Contender for Substation {
 
 #[cfg(test)]
 mod tests {
-    use super::super::trial;
+    use super::super::fixture;
     use super::*;
     use crate::sim::account::Account;
     use crate::sim::keys::Keys;
@@ -128,7 +130,7 @@ mod tests {
 
     /// The numbers of its factors: 5 → 8, 13 → 19, 33 → 41.
     #[test]
-    fn it_goes_by_steps_that_grow_smaller() {
+    fn its_steps_grow_smaller() {
         let up = [1, 2, 4, 5, 12, 13, 32, 33, 100].map(|shards| Substation::step(shards, true));
         assert_eq!(up, [2, 4, 8, 8, 21, 19, 48, 41, 125]);
         let down = [1, 2, 4, 5, 8, 13, 33].map(|shards| Substation::step(shards, false));
@@ -136,41 +138,41 @@ mod tests {
     }
 
     #[test]
-    fn it_goes_up_at_seven_tenths_and_down_after_a_calm_hour() {
+    fn it_scales_up_at_70_per_cent_and_down_after_a_quiet_hour() {
         // 65 % of four shards for ten minutes, 75 % for twenty, and a tenth of eight for four hours.
         let loads = [vec![2_600.0; 10], vec![3_000.0; 20], vec![800.0; 240]].concat();
-        let mut world = World::new(trial::setup(4), 1);
-        let shards = trial::minutes(&mut world, &mut Substation::default(), &loads);
+        let mut world = World::new(fixture::setup(4), 1);
+        let shards = fixture::minutes(&mut world, &mut Substation::default(), &loads);
         assert!(shards[..15].iter().all(|n| *n == 4), "five minutes must be published: {shards:?}");
         assert_eq!(shards[20], 8, "{shards:?}");
-        // 800 of 5,000 is 16 %, of 3,000 27 %; of 2,000 it is 40 %, which is not calm.
-        assert_eq!(trial::counts(&shards[30..]), [8, 5, 3, 2]);
+        // 800 records are 16 % of 5,000 and 27 % of 3,000. Of 2,000 they are 40 %, which is above the threshold.
+        assert_eq!(fixture::counts(&shards[30..]), [8, 5, 3, 2]);
         let first = shards.iter().skip(30).position(|n| *n < 8).expect("down");
         assert!((60..=65).contains(&first), "{first}");
         assert_eq!(world.score().illegal_calls, 0);
     }
 
     #[test]
-    fn what_aws_refuses_three_times_it_tries_again_when_the_load_has_gone_and_come_back() {
+    fn after_three_refusals_it_tries_again_when_the_load_has_gone_and_returned() {
         let account = Account { shard_limit: 4, ..Account::default() };
-        let mut world = World::new(Setup { account, ..trial::setup(4) }, 1);
+        let mut world = World::new(Setup { account, ..fixture::setup(4) }, 1);
         let refused = |world: &World| world.score().refusals["LimitExceededException"];
         let mut substation = Substation::default();
-        trial::minutes(&mut world, &mut substation, &[3_900.0; 240]);
+        fixture::minutes(&mut world, &mut substation, &[3_900.0; 240]);
         assert_eq!(refused(&world), 3);
-        trial::minutes(&mut world, &mut substation, &[vec![2_000.0; 30], vec![3_900.0; 60]].concat());
+        fixture::minutes(&mut world, &mut substation, &[vec![2_000.0; 30], vec![3_900.0; 60]].concat());
         assert_eq!(refused(&world), 6);
     }
 
     #[test]
-    fn it_does_not_see_that_one_key_is_hot() {
-        let setup = Setup { keys: Keys::with_a_hot_one(0.9, 20_000), ..trial::setup(4) };
+    fn it_ignores_a_hot_key() {
+        let setup = Setup { keys: Keys::with_a_hot_one(0.9, 20_000), ..fixture::setup(4) };
         let (mut world, mut substation) = (World::new(setup, 1), Substation::default());
         for _ in 0..3_600 {
             world.pass(2_500.0);
             substation.pass(&mut world);
         }
-        // A shard takes 1,000 of them and the others 250: less than a third of the stream.
+        // One shard accepts 1,000 records, and the others 250: less than a third of the stream.
         assert_eq!(world.score().changes, 0);
         assert!(world.last().throttled > 1_000);
     }

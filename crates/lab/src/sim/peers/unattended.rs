@@ -1,9 +1,9 @@
-//! Nobody: the shards that the stream begins with, and nothing else.
+//! A static stream: no scaling.
 
 use super::super::arena::Contender;
 use super::super::world::World;
 
-/// The shards that the stream begins with.
+/// A stream that keeps its shards.
 #[derive(Debug)]
 pub struct Static;
 
@@ -13,13 +13,13 @@ impl Contender for Static {
 
 #[cfg(test)]
 mod tests {
-    use super::super::trial;
+    use super::super::fixture;
     use super::*;
 
     #[test]
     fn a_static_stream_stays_as_it_is() {
-        let mut world = World::new(trial::setup(4), 1);
-        let shards = trial::minutes(&mut world, &mut Static, &[2_000.0, 9_000.0, 9_000.0]);
+        let mut world = World::new(fixture::setup(4), 1);
+        let shards = fixture::minutes(&mut world, &mut Static, &[2_000.0, 9_000.0, 9_000.0]);
         assert_eq!(shards, [4, 4, 4]);
         assert_eq!((world.score().changes, world.score().calls), (0, 0));
     }

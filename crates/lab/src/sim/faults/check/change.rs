@@ -1,0 +1,204 @@
+//! The invariants of a change that reaches AWS.
+
+use super::super::schedule::Kind;
+use super::{Call, Check, Checked, Invariant, OwnChange, Seen, budgets, is_of_capacity, is_published};
+use crate::rules::{RESHARDS_A_DAY, Refusal, SWITCHES_A_DAY};
+use crate::sim::time;
+use unthrottle_core::decision::Remedy;
+use unthrottle_core::memory::ChangeKind;
+use unthrottle_core::observation::{Minute, Status, Stream};
+use unthrottle_core::policy::Permission;
+
+/// Seconds from the end of a minute until CloudWatch publishes it, at least.
+const PUBLISHED_AFTER: i64 = 60;
+
+/// The most seconds between the beginning of an observation and its change: see [`Invariant::FreshObservation`].
+const FRESH: i64 = 3;
+
+/// The tolerance of a cost, in USD an hour: loads vary a little. With less, a legal change would break the invariant.
+const COST_TOLERANCE: f64 = 0.01;
+
+/// Records of a minute that a full shard takes.
+const FULL_SHARD: f64 = 60_000.0;
+
+impl Check {
+    pub(super) fn must_be_fresh(&self, call: &Call<'_>) -> Checked {
+        let age = call.sent - call.seen.asked;
+        let status = call.seen.observation.stream.as_ref().map(|stream| &stream.status);
+        if age < FRESH && status == Some(&Status::Active) {
+            return Ok(());
+        }
+        self.fails(
+            Invariant::FreshObservation,
+            format!("a change left {age} s after an observation that saw the stream {status:?}"),
+        )
+    }
+
+    pub(super) fn must_be_bounded(&self, call: &Call<'_>) -> Checked {
+        let hour = Minute::of(time(call.sent)).plus(1 - 60)..;
+        let shown: u32 = call.seen.observation.traffic.fleet_fixes.range(hour).map(|(_, count)| count).sum();
+        let most = self.policy.max_changes_per_hour;
+        if shown >= most {
+            return self
+                .fails(Invariant::Bounded, format!("a change after {shown} in the hour, and {most} are allowed"));
+        }
+        let prices = &self.policy.prices;
+        let shards = |to: &u32| self.situation.usd_an_hour_for(prices, f64::from(*to));
+        let (at_least, is_more) = match call.remedy {
+            Remedy::ScaleShards { from, to, .. } => (shards(to), to > from),
+            Remedy::SplitShard { to, .. } => (shards(to), true),
+            Remedy::SwitchToOnDemand { .. } => (self.situation.usd_an_hour_on_demand(prices), true),
+            _ => (0.0, false),
+        };
+        let allows = |permission| permission == Permission::Allow;
+        let is_allowed = match call.remedy {
+            Remedy::ScaleShards { to, .. } | Remedy::SplitShard { to, .. } => *to <= self.policy.max_shards,
+            Remedy::SwitchToOnDemand { .. } => {
+                allows(self.policy.on_demand) && call.before.open_shards < self.policy.max_shards
+            }
+            Remedy::EnableShardMetrics { .. } => allows(self.policy.diagnose),
+            _ => true,
+        };
+        if !is_allowed {
+            return self.fails(Invariant::Bounded, format!("{:?}, which is not allowed", call.remedy));
+        }
+        match self.policy.max_hourly_cost {
+            Some(most) if is_more && at_least > most + COST_TOLERANCE => {
+                let remedy = call.remedy;
+                self.fails(Invariant::Bounded, format!("{remedy:?} costs ${at_least} an hour, and ${most} is allowed"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A refusal is legal only if the run could not foresee it.
+    pub(super) fn must_be_unforeseeable(&self, call: &Call<'_>, refusal: &Refusal) -> Checked {
+        let seen = call.seen.observation.stream.as_ref();
+        let is_as_seen =
+            seen.is_some_and(|seen| (&seen.mode, seen.open_shards) == (&call.before.mode, call.before.open_shards));
+        let is_unforeseeable = match refusal.code {
+            "ResourceInUseException" => true,
+            _ if !is_as_seen => true,
+            "LimitExceededException" if refusal.is_of_a_quota() => {
+                // A container keeps the limits for a minute. So only a newer change can explain the refusal: a
+                // person's, or an unfinished one whose memory a person has deleted.
+                let last = self.made.last().map(|made| made.done).max(self.changed_by_people.last().copied());
+                call.limits_of.is_none_or(|read| Some(read) <= last)
+            }
+            "LimitExceededException" => !self.is_spent(call.remedy.kind(), call.seen),
+            _ => false,
+        };
+        if is_unforeseeable {
+            return Ok(());
+        }
+        self.fails(Invariant::NoIllegalCall, format!("{:?}: {refusal}; the stream was as observed", call.remedy))
+    }
+
+    /// Whether unthrottle's own changes have spent a daily cap of AWS. The reads of a run show these changes.
+    fn is_spent(&self, kind: ChangeKind, seen: &Seen) -> bool {
+        let (reshards, switches) = budgets(kind);
+        let is_known = |made: &&OwnChange| !self.is_untagged_since(made) || is_published(made, seen);
+        let made = self.made.iter().filter(|made| budgets(made.kind) == (reshards, switches)).filter(is_known).count();
+        let before = if reshards { self.situation.reshards_before().len() } else { 0 };
+        (reshards && made + before >= RESHARDS_A_DAY) || (switches && made >= SWITCHES_A_DAY)
+    }
+
+    /// The first second of a run's evidence. AWS does not report a person's change. A run finds such a change only if
+    /// the stream differs from the state after the last change.
+    fn evidence_from(&self, before: &Stream) -> i64 {
+        let last = self.made.last().filter(|last| !self.is_untagged_since(last));
+        let is_external = last.is_some_and(|last| last.to != before.open_shards);
+        // The run does not see a person's change back to the state that the run before has seen.
+        let is_as_known = self.known_before.open_shards == before.open_shards;
+        match (is_external, is_as_known) {
+            (false, _) => self.settled,
+            (true, true) => self.known_before.settled,
+            (true, false) => self.settled_by_anyone,
+        }
+    }
+
+    pub(super) fn must_be_next(&self, call: &Call<'_>) -> Checked {
+        let Some(last) = self.made.iter().rev().find(|made| is_of_capacity(made.kind)) else { return Ok(()) };
+        let full = (last.done + 59) / 60 * 60;
+        let published = full + 60 + PUBLISHED_AFTER;
+        if call.seen.asked >= published {
+            return Ok(());
+        }
+        let (at, done) = (last.at, last.done);
+        self.fails(
+            Invariant::OneChangeAStep,
+            format!(
+                "{:?} by an observation of second {}; the change of second {at} was done at {done}, and no full minute after it \
+                 was published before {published}",
+                call.remedy, call.seen.asked
+            ),
+        )
+    }
+
+    pub(super) fn must_be_supported(&self, call: &Call<'_>) -> Checked {
+        let since = self.evidence_from(call.before);
+        let evidence = || {
+            let first = usize::try_from((since + 59) / 60).unwrap_or_default();
+            let end = usize::try_from((call.seen.asked - PUBLISHED_AFTER) / 60).unwrap_or_default();
+            self.minutes[..end.min(self.minutes.len())].iter().skip(first)
+        };
+        let needs = |offered: u64| offered as f64 / FULL_SHARD / self.policy.target_utilization;
+        let most = evidence().filter(|(_, refused)| *refused > 0).map(|(offered, _)| *offered).max();
+        match *call.remedy {
+            Remedy::ScaleShards { from, to, .. } => {
+                // A reshard may open more shards than needed if the quota has no headroom for its short-lived shards.
+                // Shards that were split by shard metrics have uneven loads.
+                let is_exact = self.situation.kind != Kind::NearQuota && !call.before.shows_shards();
+                // One more: AWS reshards faster to a multiple of a quarter.
+                let needed =
+                    most.map_or(0, |offered| if is_exact { needs(offered).ceil() as u32 + 1 } else { u32::MAX });
+                // A load that returns after two reshards of the day may get twice the shards that it needs.
+                let is_back = self.reshards_made() >= 2 && evidence().any(|(_, refused)| *refused == 0);
+                let needed = if is_back { needed.saturating_mul(2) } else { needed };
+                let bound = needed.min(2 * from).min(self.policy.max_shards);
+                if to <= bound {
+                    return Ok(());
+                }
+                self.fails(
+                    Invariant::Supported,
+                    format!(
+                        "{from} → {to} shards; the minutes since second {since} support {bound} ({most:?} records)"
+                    ),
+                )
+            }
+            Remedy::Restore { from, to, .. } => {
+                let peak = self.minutes.iter().rev().take(60).map(|(offered, _)| *offered).max().unwrap_or_default();
+                // CloudWatch has not published the newest minutes yet.
+                let known = evidence().rev().take(55).map(|(offered, _)| *offered).max().unwrap_or_default();
+                if f64::from(to) >= needs(known).floor() {
+                    return Ok(());
+                }
+                self.fails(Invariant::Supported, format!("{from} → {to} shards, and the peak was {peak} records"))
+            }
+            _ if most.is_some() || call.remedy.is_undo() => Ok(()),
+            _ => self.fails(
+                Invariant::Supported,
+                format!("{:?}, and nothing was refused since second {since}", call.remedy),
+            ),
+        }
+    }
+
+    pub(super) fn must_be_curable(&self, call: &Call<'_>) -> Checked {
+        let splits = self.made.iter().filter(|made| made.kind == ChangeKind::Split).count();
+        let is_legal = match (self.situation.kind, call.remedy.kind()) {
+            // A person's change may make the throttling curable.
+            _ if !self.changed_by_people.is_empty() => true,
+            // Two splits of the same split history show that one key is hot, if the memory of the splits exists.
+            (Kind::HotKey, ChangeKind::Split) => splits < 2 || self.untagged.is_some(),
+            (Kind::HotKey | Kind::Bursts | Kind::OnDemand, _) => false,
+            _ => true,
+        };
+        if is_legal {
+            return Ok(());
+        }
+        self.fails(
+            Invariant::Incurable,
+            format!("{:?} on a stream that is {}, after {splits} splits", call.remedy, self.situation.kind),
+        )
+    }
+}
