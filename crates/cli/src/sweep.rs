@@ -1,13 +1,12 @@
-//! `unthrottle sweep`.
+//! `unthrottle sweep`: checks every stream of an account that needs a check.
 
-use super::CliError;
-use super::aws::AwsArgs;
-use super::console::{Console, print_json};
+use crate::CliError;
+use crate::aws::{AwsArgs, called};
+use crate::screen::{Console, print_json};
 use chrono::Utc;
 use serde_json::json;
 use std::time::Duration;
-use unthrottle::aws::Clients;
-use unthrottle::aws::{Cause, send_healed};
+use unthrottle::aws::{Clients, send_healed};
 use unthrottle::handler::{Handler, Reply};
 use unthrottle::settings;
 use unthrottle::sweep::{Plan, sweep};
@@ -16,13 +15,14 @@ use unthrottle_core::report::Document;
 use unthrottle_core::signal::{Home, StreamArn};
 
 #[derive(clap::Args)]
+#[command(next_line_help = true)]
 pub(super) struct Args {
     #[command(flatten)]
     aws: AwsArgs,
-    /// Decide in full and change nothing
+    /// Decide in full, and change nothing
     #[arg(long)]
     observe: bool,
-    /// Begin no look that could end later than this, in seconds
+    /// Begin no check that could end later than after this time
     #[arg(long, default_value_t = 900, value_name = "SECONDS")]
     within: u64,
     /// Print the summary with a decision document for each stream
@@ -62,8 +62,8 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
     let deadline = Utc::now() + Duration::from_secs(args.within);
     let swept = sweep(&handler, &home, Plan::until(deadline), each).await?;
     for line in &lines {
-        let untold = send_healed(&clients.cloudwatch, line).await;
-        if let Some(error) = untold.filter(|_| shown.is_ok()) {
+        let unsent = send_healed(&clients.cloudwatch, line).await;
+        if let Some(error) = unsent.filter(|_| shown.is_ok()) {
             shown = console.step(&format!("CloudWatch did not take a Healed metric: {error}"));
         }
     }
@@ -81,10 +81,9 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
     }
 }
 
-/// The account and region of the credentials, as any one stream's ARN names it.
+/// The account and region of the credentials, from the ARN of any stream. `None`: there is no stream.
 async fn home(clients: &Clients) -> Result<Option<Home>, CliError> {
-    let streams = clients.kinesis.list_streams().limit(1).send().await;
-    let streams = streams.map_err(|e| CliError::Aws { call: "ListStreams", source: Cause::of(e) })?;
+    let streams = called("ListStreams", clients.kinesis.list_streams().limit(1).send().await)?;
     let arn = streams.stream_summaries().first().map(|stream| stream.stream_arn().to_owned());
     Ok(arn.and_then(|arn| StreamArn::parse(&arn)).map(|stream| stream.home))
 }

@@ -1,6 +1,6 @@
-//! What came of a backtest: a table, the hours, and what the estimate rests on.
+//! The result of a backtest: a table, the hours, and the assumptions of the estimate.
 
-use crate::page::{self, Clock, Page, Section, Table};
+use crate::pages::{self, Clock, Page, Section, Table};
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde::Serialize;
 use unthrottle_core::cost::Prices;
@@ -10,15 +10,15 @@ use unthrottle_lab::sim::account::Account;
 use unthrottle_lab::sim::backtest::{Backtested, Before, Demand, History, Hour};
 use unthrottle_lab::sim::timeline::Mark;
 
-/// Where the number of shards is from.
+/// The source of the number of shards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum From {
     /// `--shards`.
     Given,
-    /// The stream has as many now.
+    /// The stream of today.
     Now,
-    /// Fewer could not have accepted what was accepted.
+    /// The fewest shards that could accept the records.
     Fewest,
 }
 
@@ -28,7 +28,7 @@ pub(super) struct Report {
     pub before: Before,
     pub from: From,
     pub prices: Prices,
-    /// As it was comes first, unthrottle second.
+    /// The past comes first, unthrottle second.
     pub runs: Vec<(Backtested, Run)>,
 }
 
@@ -43,13 +43,13 @@ pub(super) struct Document {
     shards: u32,
     shards_from: From,
     mode: &'static str,
-    /// Minutes in which more was accepted than so many shards take.
+    /// Minutes in which the stream accepted more than these shards can.
     minutes_beyond_shards: usize,
     offered_records_at_least: f64,
     offered_records_at_most: f64,
     /// As CloudWatch counted it.
     throttled: f64,
-    /// By the simulated stream that nobody looks after: the nearer to `throttled`, the better the estimate.
+    /// As the simulated stream without changes refused it. The nearer to `throttled`, the better the estimate.
     throttled_simulated: u64,
     prices: String,
     policies: Vec<Outcome>,
@@ -60,18 +60,18 @@ pub(super) struct Document {
 #[derive(Serialize)]
 struct Outcome {
     policy: &'static str,
-    /// Calm hours before unthrottle gives back; `null`: never, or it is not unthrottle.
+    /// Hours without throttling before unthrottle restores. `null`: never, or another policy.
     restore_after_hours: Option<u32>,
     shards_at_the_beginning: u32,
     shards_at_the_end: u32,
     throttled: f64,
-    /// Of capacity, in the simulation; `null` where it is not known.
+    /// Changes of capacity in the simulation. `null`: unknown.
     changes: Option<u64>,
     shard_hours: f64,
     usd: f64,
 }
 
-/// An hour of unthrottle's.
+/// One hour of the run of unthrottle.
 #[derive(Serialize)]
 struct Line {
     begins: String,
@@ -154,7 +154,7 @@ impl Report {
         self.outcomes().into_iter().map(row).collect()
     }
 
-    /// What happened to what.
+    /// The first line: the stream, the time, and the shards.
     fn about(&self) -> String {
         let time = |time: DateTime<Utc>| time.format("%Y-%m-%d %H:%M");
         let from = match self.from {
@@ -177,7 +177,7 @@ impl Report {
         if self.before.mode == CapacityMode::OnDemand { "on-demand" } else { "provisioned" }
     }
 
-    /// What the estimate rests on, and where it must not be trusted.
+    /// The assumptions of the estimate, and its doubtful parts.
     fn caveats(&self) -> Vec<String> {
         let Demand { at_least, at_most, busiest_at_least, busiest_at_most } = self.history.demand();
         let mut caveats = vec![
@@ -262,7 +262,7 @@ impl Report {
         }
     }
 
-    /// When, what, and the refusals of an hour.
+    /// The cells of one hour: time, decisions, refusals.
     fn cells(&self, hour: &Hour) -> [String; 3] {
         let what = |mark: &Mark| match mark.change {
             Some(change) if change.from != change.to => format!("{} {} → {}", mark.code, change.from, change.to),
@@ -300,7 +300,7 @@ impl Report {
 
     /// The report as a page.
     pub fn page(&self) -> Page {
-        let cells = |cells: &[String]| cells.iter().map(page::Cell::from).collect();
+        let cells = |cells: &[String]| cells.iter().map(pages::Cell::from).collect();
         let heads = |heads: &[&str]| heads.iter().map(|head| (*head).to_owned()).collect();
         let policies =
             Table { heads: heads(&HEADS), rows: self.rows().iter().map(|row| cells(row.as_slice())).collect() };
@@ -309,7 +309,7 @@ impl Report {
             heads: heads(&["hour (UTC)", "unthrottle", "throttled then → now"]),
             rows: hours.iter().map(|hour| cells(&self.cells(hour))).collect(),
         };
-        let run = |((_, run), outcome): (&(Backtested, Run), Outcome)| page::Run {
+        let run = |((_, run), outcome): (&(Backtested, Run), Outcome)| pages::Run {
             name: match outcome.policy {
                 "as it was" => "as it was, simulated".into(),
                 policy => policy.to_owned(),
@@ -333,7 +333,7 @@ fn shards(number: u32) -> String {
     format!("{number} shard{}", if number == 1 { "" } else { "s" })
 }
 
-/// The changes of an hour; where it has none, what was decided, each once.
+/// The changes of an hour. Without changes: each decision once.
 fn telling(hour: &Hour) -> Vec<&Mark> {
     let changes: Vec<&Mark> = hour.marks.iter().filter(|mark| mark.change.is_some()).collect();
     if !changes.is_empty() {

@@ -1,7 +1,7 @@
 //! Traffic for a stream of the local account, second by second of the account's clock. It goes over HTTP and the SDK. How
 //! long it takes depends on the machine; what comes of it does not.
 
-use super::CliError;
+use crate::CliError;
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::error::ProvideErrorMetadata;
 use aws_sdk_kinesis::primitives::Blob;
