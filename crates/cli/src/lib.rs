@@ -1,5 +1,5 @@
-//! The command line `unthrottle`: one file for each command. A person can try everything here on a laptop, and most of it
-//! without an AWS account.
+//! The command line `unthrottle`: one file for each command. A person can try everything here on a laptop, and most of
+//! it without an AWS account.
 
 mod arena;
 mod aws;
@@ -25,7 +25,7 @@ pub use replay::{BadSetting, Effect, Replay, Size, Tally, replay};
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
-/// A self-healing Lambda for throttled Amazon Kinesis Data Streams: its tools
+/// The tools of unthrottle, a self-healing Lambda for throttled Kinesis streams
 #[derive(Parser)]
 #[command(name = "unthrottle", version, after_help = AFTER_HELP)]
 struct Cli {

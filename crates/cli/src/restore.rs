@@ -32,7 +32,9 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
     match document.outcome {
         Outcome::Acted => Ok(()),
         Outcome::Planned if !args.yes => Ok(()),
-        Outcome::Planned => Err(CliError::Partly("not taken back: its mode, or yours, is observe".into())),
-        _ => Err(CliError::Partly(format!("not taken back ({})", document.code))),
+        Outcome::Planned => {
+            Err(CliError::Partly("not restored: the mode of the settings or of the stream is observe".into()))
+        }
+        _ => Err(CliError::Partly(format!("not restored ({})", document.code))),
     }
 }

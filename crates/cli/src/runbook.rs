@@ -28,8 +28,8 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     Ok(())
 }
 
-/// Reads the documents of a file. Its JSON values are documents, log lines with one document, or answers of a sweep with
-/// several. Lines of Lambda itself (START, REPORT) are not JSON and are skipped.
+/// Reads the documents of a file. Its JSON values are documents, log lines with one document, or answers of a sweep
+/// with several. Lines of Lambda itself (START, REPORT) are not JSON and are skipped.
 fn read(path: &Path) -> Result<Vec<Value>, CliError> {
     const OF_LAMBDA: [&str; 5] = ["INIT_START", "START ", "END ", "REPORT ", "XRAY "];
     let text = std::fs::read_to_string(path).map_err(|source| CliError::File { path: path.into(), source })?;
@@ -102,7 +102,8 @@ fn markdown(documents: &[Value]) -> String {
         }
         line(
             &mut text,
-            "\nWithout `--yes`, `unthrottle restore` only says what it would do. The tag `unthrottle.mode=off` then stops",
+            "\nWithout `--yes`, `unthrottle restore` only says what it would do. The tag `unthrottle.mode=off` then \
+             stops",
         );
         line(&mut text, "further changes of a stream.");
     }

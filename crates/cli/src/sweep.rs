@@ -22,7 +22,7 @@ pub(super) struct Args {
     /// Decide in full, and change nothing
     #[arg(long)]
     observe: bool,
-    /// Begin no check that could end later than after this time
+    /// Begin no check that could end later than this, in seconds from now
     #[arg(long, default_value_t = 900, value_name = "SECONDS")]
     within: u64,
     /// Print the summary with a decision document for each stream
@@ -46,15 +46,15 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
         return Ok(());
     };
     console.heading(&format!(
-        "account {}, region {}: looking for streams that need a look …",
+        "account {}, region {}: finding the streams that need a check …",
         home.account, home.region
     ))?;
     let handler = Handler::new(clients.clone(), policy);
     let (mut lines, mut shown) = (vec![], Ok(()));
-    let each = |healing: &Reply| {
-        let Document { code, outcome, sentence, .. } = &healing.document;
-        lines.extend(healing.lines.iter().cloned());
-        // The sweep goes on where nobody reads along any more.
+    let each = |reply: &Reply| {
+        let Document { code, outcome, sentence, .. } = &reply.document;
+        lines.extend(reply.lines.iter().cloned());
+        // A closed output does not stop the sweep.
         if shown.is_ok() {
             shown = console.step(&format!("{code} ({outcome}): {sentence}"));
         }
@@ -64,7 +64,7 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
     for line in &lines {
         let unsent = send_healed(&clients.cloudwatch, line).await;
         if let Some(error) = unsent.filter(|_| shown.is_ok()) {
-            shown = console.step(&format!("CloudWatch did not take a Healed metric: {error}"));
+            shown = console.step(&format!("CloudWatch did not accept a Healed metric: {error}"));
         }
     }
     shown?;
@@ -77,7 +77,7 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
     }
     match swept.failed.len() {
         0 => Ok(()),
-        failed => Err(CliError::Partly(format!("{failed} of what the sweep tried failed; the rest was done"))),
+        failed => Err(CliError::Partly(format!("{failed} steps of the sweep failed; the rest is complete"))),
     }
 }
 

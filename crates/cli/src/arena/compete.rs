@@ -8,8 +8,8 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use unthrottle_lab::sim::workloads::Workload;
 use unthrottle_lab::sim::{Policies, Run, watch};
 
-/// Runs each policy on each workload, on all cores. Calls `done` for each workload in order, as soon as its runs and the
-/// runs before are complete. `with_timelines`: keep the timelines, which takes memory.
+/// Runs each policy on each workload, on all cores. Calls `done` for each workload in order, as soon as its runs and
+/// the runs before are complete. `with_timelines`: keep the timelines, which takes memory.
 pub(super) fn compete(
     workloads: &[Workload],
     policies: &[Policies],

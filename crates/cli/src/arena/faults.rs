@@ -52,8 +52,8 @@ pub(super) fn run(count: u64, seed: u64, json: bool) -> Result<(), CliError> {
     sum.broken.as_ref().map_or(Ok(()), |failure| Err(CliError::Broken(broken(failure))))
 }
 
-/// Plays the schedules up to the first that fails. Schedules begin in order, so the first failure does not depend on the
-/// number of cores.
+/// Plays the schedules up to the first that fails. Schedules begin in order, so the first failure does not depend on
+/// the number of cores.
 fn play_all(count: u64, seed: u64) -> Sum {
     let (next, is_broken) = (AtomicU64::new(0), AtomicBool::new(false));
     let work = || {

@@ -40,7 +40,8 @@ pub(super) fn table(contests: &[Contest]) -> String {
         text += &format!("| {} |\n", row.join(" | "));
     }
     text += &format!(
-        "\nBold: more than {OF_REACTIVE} times the reactive limit, or more than the best peer, where capacity is the cure.\n"
+        "\nBold: more than {OF_REACTIVE} times the reactive limit, or more than the best peer, where capacity is the \
+         cure.\n"
     );
     for figure in figures(contests).iter().take(ALL_TOGETHER) {
         let missed = if figure.is_reached() { "" } else { ": **missed**" };

@@ -70,8 +70,9 @@ pub(super) struct Args {
         value_name = "NUMBER",
         value_parser = clap::value_parser!(u64).range(1..),
         conflicts_with_all = ["workload", "policy", "weather", "markdown", "report"],
-        help = "Instead, play this number of random schedules of crashes, lost replies,\n\
-                stale reads and people, and check that unthrottle breaks no invariant"
+        help = "Instead, play this number of random schedules of crashes, lost\n\
+                replies, stale reads and people, and check that unthrottle breaks no\n\
+                invariant"
     )]
     faults: Option<u64>,
 }
@@ -149,7 +150,7 @@ impl Show<'_> {
             let seed = self.args.seed;
             writeln!(
                 self.out,
-                "\n* the least in its column. {} Seed {seed}; the same seed gives the same numbers.",
+                "\n* the least number of its column. {} Seed {seed}; the same seed gives the same numbers.",
                 table::CALLS
             )?;
         }

@@ -55,8 +55,8 @@ pub(super) const COLUMNS: [Column; 14] = [
 ];
 
 /// What two of the columns count.
-pub(super) const CALLS: &str = "Changes in vain are those of a stream that capacity cannot cure. Calls are those for the \
-                                stream, without the calls of a sweep for the whole account (about five).";
+pub(super) const CALLS: &str = "Changes in vain are those of a stream that capacity cannot cure. Calls are those for \
+                                the stream, without the calls of a sweep for the whole account (about five).";
 
 fn seconds(seconds: Option<i64>) -> String {
     seconds.map_or_else(|| "-".into(), |seconds| seconds.to_string())

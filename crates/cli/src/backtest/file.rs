@@ -9,8 +9,8 @@ use unthrottle_lab::sim::backtest::{History, Passed};
 
 const COLUMNS: [&str; 4] = ["timestamp", "incoming_bytes", "incoming_records", "write_throttled"];
 
-/// The longest past in days: a year. A row that is later than that has a wrong timestamp, and the simulation of all seconds
-/// before it would take hours.
+/// The longest past in days: a year. A row that is later than that has a wrong timestamp, and the simulation of all
+/// seconds before it would take hours.
 const MOST_DAYS: i64 = 366;
 
 /// The largest number of seconds: the year 5138. A larger number is in milliseconds.

@@ -131,8 +131,8 @@ async fn of_stream(args: &Args, text: &str, policy: Policy) -> Result<Case, CliE
     Ok(Case { name: stream.name, history: past.history, before, from, policy })
 }
 
-/// The settings, narrowed by the tags of the stream. The tag for the mode does not count: the question is what unthrottle
-/// would have done.
+/// The settings, narrowed by the tags of the stream. The tag for the mode does not count: the question is what
+/// unthrottle would have done.
 async fn of_tags(clients: &Clients, stream: &StreamArn, policy: Policy) -> Result<Policy, CliError> {
     let mut tags = tags(&clients.kinesis, stream).await.map_err(unthrottle::Error::from)?;
     tags.remove(MODE_TAG);

@@ -16,20 +16,20 @@ const CALL: &str = "GetMetricData";
 
 type Field = fn(&mut Passed) -> &mut f64;
 
-/// The metrics, and the fields of their values. A call gives 100,800 datapoints. 15 days of all three metrics have 64,800,
-/// so one call is enough.
+/// The metrics, and the fields of their values. A call gives 100,800 datapoints. 15 days of all three metrics have
+/// 64,800, so one call is enough.
 const METRICS: [(&str, Field); 3] = [
     ("IncomingBytes", |passed| &mut passed.bytes),
     ("IncomingRecords", |passed| &mut passed.records),
     ("WriteProvisionedThroughputExceeded", |passed| &mut passed.throttled),
 ];
 
-/// The newest minutes are not read: CloudWatch publishes a minute one to three minutes late. Fewer than three would read
-/// unpublished minutes as zero.
+/// The newest minutes are not read: CloudWatch publishes a minute one to three minutes late. Fewer than three would
+/// read unpublished minutes as zero.
 const UNPUBLISHED: i64 = 5;
 
-/// How long after its end a day may be kept. CloudWatch adds late values for some minutes. A shorter time could keep a day
-/// without them; a longer time would read yesterday more often.
+/// How long after its end a day may be kept. CloudWatch adds late values for some minutes. A shorter time could keep a
+/// day without them; a longer time would read yesterday more often.
 const FINISHED_AFTER: TimeDelta = TimeDelta::hours(1);
 
 /// The past, and its source.
@@ -39,8 +39,8 @@ pub(super) struct Past {
     pub kept: usize,
 }
 
-/// Reads the last `days` days before today, and today up to now. CloudWatch is read from the first day on that the cache
-/// does not have.
+/// Reads the last `days` days before today, and today up to now. CloudWatch is read from the first day on that the
+/// cache does not have.
 ///
 /// # Errors
 /// The cache cannot be used, or AWS failed. The cache keeps the days that were read before the failure.

@@ -159,8 +159,8 @@ impl Report {
         let time = |time: DateTime<Utc>| time.format("%Y-%m-%d %H:%M");
         let from = match self.from {
             From::Given => "as --shards says",
-            From::Now => "as the stream has now: CloudWatch keeps no number of shards",
-            From::Fewest => "the fewest that can have accepted what was accepted; --shards gives another number",
+            From::Now => "as many as today: CloudWatch does not keep the number of shards",
+            From::Fewest => "the fewest that could accept these records; --shards gives another number",
         };
         format!(
             "{}: {} to {} (UTC), {} minutes known, on {} in {} mode, {from}.",
@@ -179,46 +179,61 @@ impl Report {
 
     /// The assumptions of the estimate, and its doubtful parts.
     fn caveats(&self) -> Vec<String> {
+        let mut caveats = self.assumptions();
+        if let Some(hours) = self.runs.iter().filter_map(|(who, _)| who.restores_after()).next_back() {
+            let hours = if hours == 1 { "one hour".to_owned() } else { format!("{hours} hours") };
+            caveats.push(format!(
+                "Restoring undoes a change after {hours} without throttling (UNTHROTTLE_RESTORE_AFTER_HOURS)."
+            ));
+        }
+        caveats.extend(self.doubts());
+        caveats
+    }
+
+    fn assumptions(&self) -> Vec<String> {
         let Demand { at_least, at_most, busiest_at_least, busiest_at_most } = self.history.demand();
-        let mut caveats = vec![
+        let (region, as_of) = (&self.prices.region, &self.prices.as_of);
+        vec![
             format!(
-                "An estimate: what a stream accepts hides what it was offered. That was {at_least:.0} to {at_most:.0} records, \
-                 {busiest_at_least:.0} to {busiest_at_most:.0} a second in the busiest minute: the accepted ones, and the refused \
-                 ones on top, of which each try counts. The larger number was sent, and nothing of it again."
+                "An estimate: CloudWatch shows what a stream accepts, not what producers offer. They offered \
+                 {at_least:.0} to {at_most:.0} records, {busiest_at_least:.0} to {busiest_at_most:.0} a second in the \
+                 busiest minute. The larger number adds every refused try to the accepted records. The simulation sends \
+                 the larger number, and sends no refused record again."
             ),
-            "A minute does not show its seconds and keys: what was refused while the minute had room is taken for a burst at its \
-             beginning, with even keys. If a hot key caused it, no policy would have helped as much as is shown here."
+            "A minute does not show its seconds and keys. Records that were refused in a minute that was not full count \
+             as a burst with even keys at its beginning. If a hot key was the cause, no policy would have helped as much \
+             as shown here."
                 .to_owned(),
             format!(
-                "Dollars are list prices ({} {}) for writes, without readers; on-demand mode begins warm, with the shards of then, and four at least. \
-                 The account is taken to have a quota of {} shards, and no throughput commitment.",
-                self.prices.region, self.prices.as_of, Account::default().shard_limit
+                "Dollars are list prices ({region} {as_of}) for writes, without readers. On-demand mode begins with \
+                 the shards of that time, and with four or more. The account is assumed to have a quota of {} shards, \
+                 and no throughput commitment.",
+                Account::default().shard_limit
             ),
-        ];
-        if let Some(hours) = self.runs.iter().filter_map(|(who, _)| who.restores_after()).next_back() {
-            let hours = if hours == 1 { "one calm hour".to_owned() } else { format!("{hours} calm hours") };
-            caveats
-                .push(format!("Restoring gives back what was raised, after {hours} (UNTHROTTLE_RESTORE_AFTER_HOURS)."));
-        }
+        ]
+    }
+
+    fn doubts(&self) -> Vec<String> {
+        let mut doubts = vec![];
         let (then, simulated) = (self.history.throttled(), self.simulated());
-        // A tenth, and what the ends of bursts leave over: whole seconds and whole records.
+        // A difference of a tenth is normal: the simulation has whole seconds and whole records at the ends of bursts.
         if (then - simulated as f64).abs() > 0.1 * then.max(1_000.0) {
-            caveats.push(format!(
-                "Doubtful: a simulated stream that nobody looks after refuses {simulated} records where {then:.0} were refused. \
-                 The stream had another number of shards then (--shards), or very uneven keys."
+            doubts.push(format!(
+                "Doubtful: a simulated stream without changes refuses {simulated} records, and the real stream refused \
+                 {then:.0}. The stream had another number of shards then (--shards), or very uneven keys."
             ));
         }
         let beyond = self.history.beyond(self.before.shards);
         if beyond > 0 && self.before.mode != CapacityMode::OnDemand {
-            caveats.push(format!(
-                "Doubtful: in {beyond} minutes more was accepted than {} {}, so there were more then: {} at least. Give them \
-                 as --shards.",
+            doubts.push(format!(
+                "Doubtful: in {beyond} minutes more was accepted than {} {}, so the stream had more shards then: {} at \
+                 least. Give their number with --shards.",
                 shards(self.before.shards),
                 if self.before.shards == 1 { "takes" } else { "take" },
                 self.history.fewest_shards()
             ));
         }
-        caveats
+        doubts
     }
 
     pub fn document(&self) -> Document {
@@ -288,8 +303,8 @@ impl Report {
         if hours.is_empty() {
             text += "\nNothing was throttled, and unthrottle would have changed nothing.\n";
         } else {
-            text +=
-                "\nHour by hour, what unthrottle would have done (throttled then → now; calm hours are left out):\n\n";
+            text += "\nHour by hour, what unthrottle would have done (throttled then → now). Hours without throttling and \
+                     without changes are left out.\n\n";
         }
         for hour in &hours {
             let [when, what, throttled] = self.cells(hour);

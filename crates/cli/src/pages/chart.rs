@@ -40,8 +40,8 @@ const OFFERED: RGBColor = RGBColor(0x2f, 0x6f, 0xde);
 const ACCEPTED: RGBColor = RGBColor(0x2e, 0x9e, 0x5b);
 const THROTTLED: RGBColor = RGBColor(0xd6, 0x45, 0x3d);
 
-/// If the run is this many times longer than its first incident, a second chart shows the incident. In the whole chart the
-/// incident is only a line.
+/// If the run is this many times longer than its first incident, a second chart shows the incident. In the whole chart
+/// the incident is only a line.
 const CLOSER: i64 = 6;
 /// Seconds that a chart shows before and after an incident, and seconds between the marks of two incidents.
 const AROUND: i64 = 10 * 60;
@@ -82,7 +82,9 @@ pub(crate) fn draw(run: &Run, times: Times) -> Result<Markup, CliError> {
                     title { (run.clock.exactly(mark.second)) " " (mark.code) ": " (step(mark)) }
                     line x1=(label.x) x2=(label.x) y1=(label.top(top)) y2=(label.bottom(top)) {}
                     @if label.lane.is_some() {
-                        text x=(label.text_x()) y=(label.top(top) + LANE - 4) text-anchor=(label.anchor()) { (mark.code) }
+                        text x=(label.text_x()) y=(label.top(top) + LANE - 4) text-anchor=(label.anchor()) {
+                            (mark.code)
+                        }
                     }
                 }
             }

@@ -108,7 +108,9 @@ impl Page {
                     @for text in &self.about { p { (text) } }
                     (legend())
                     @if self.sections.len() > 1 {
-                        ul .contents { @for section in &self.sections { li { a href={ "#" (section.title) } { (section.title) } } } }
+                        ul .contents {
+                            @for section in &self.sections { li { a href={ "#" (section.title) } { (section.title) } } }
+                        }
                     }
                     @for section in &sections { (section) }
                     (self.glossary())
@@ -187,12 +189,20 @@ impl Run {
                 @if !marks.is_empty() {
                     details .marks {
                         summary { "changes and holds: " (marks.len()) }
-                        @let rows = marks.iter().map(|mark| vec![self.clock.exactly(mark.second).into(), mark.code.into(), step(mark).into()]);
-                        (Table { heads: ["when", "code", "what"].map(str::to_owned).into(), rows: rows.collect() }.html())
+                        (self.marks().html())
                     }
                 }
             }
         })
+    }
+}
+
+impl Run {
+    /// The table of the marks.
+    fn marks(&self) -> Table {
+        let row = |mark: &Mark| vec![self.clock.exactly(mark.second).into(), mark.code.into(), step(mark).into()];
+        let heads = ["when", "code", "what"].map(str::to_owned).into();
+        Table { heads, rows: self.timeline.marks().iter().map(row).collect() }
     }
 }
 
@@ -238,11 +248,17 @@ fn legend() -> Markup {
             li .offered { "offered: new records of the producers, a second" }
             li .accepted { "accepted: records that the stream accepted, new ones and repeated ones, a second" }
             li .capacity { "capacity: records that the open shards can accept with even keys, a second" }
-            li .throttled { "throttled: refused records and refused calls of readers, a second, in the lower chart; a record that is refused three times counts three times" }
+            li .throttled {
+                "throttled: refused records and refused calls of readers, a second, in the lower chart; a record that is "
+                "refused three times counts three times"
+            }
             li .change { "a change of capacity, with its code; a change by another person or tool has another colour" }
             li .hold { "a decision to change nothing, if it differs from the decision before" }
         }
-        p { "Each level shows the busiest minute of its stretch. Point at a mark to read its time and meaning. A mark without room for its code is a short line; the table below has it, too." }
+        p {
+            "Each level shows the busiest minute of its stretch. Point at a mark to read its time and meaning. A mark "
+            "without room for its code is a short line; the table below has it, too."
+        }
     }
 }
 
@@ -251,7 +267,7 @@ fn meanings(codes: &BTreeSet<&str>) -> Vec<(String, String)> {
     let known = |code: &&str| Remedy::VARIANTS.contains(code) || Reason::VARIANTS.contains(code);
     let mut meanings = vec![];
     for row in DECISIONS.lines().filter(|line| line.starts_with("| `")) {
-        let cells: Vec<String> = row.trim_matches('|').split('|').map(|cell| plain(cell)).collect();
+        let cells: Vec<String> = row.trim_matches('|').split('|').map(plain).collect();
         let [names, meaning, ..] = cells.as_slice() else { continue };
         if names.split(", ").any(|code| codes.contains(code) && known(&code)) {
             meanings.push((names.clone(), meaning.clone()));

@@ -172,7 +172,7 @@ async fn replay_local(event: &Event, settings: &Settings, console: &mut Console)
 fn world_without_scenario(world: &World) -> String {
     let shards = world::shards(world.shards);
     let load = match &world.load {
-        world::Load::Reads(reads) => format!("{} readers that poll as often as AWS allows to one each", reads.readers),
+        world::Load::Reads(reads) => format!("{} readers that each poll as often as AWS allows to all", reads.readers),
         _ => "producers that write half as much again as it takes".into(),
     };
     format!("no scenario names this event: a stream of {shards} meets {load}")

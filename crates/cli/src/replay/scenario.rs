@@ -1,4 +1,5 @@
-//! A scenario: an event, the world that it meets, and the decision that it must yield. A file of `scenarios/` holds one.
+//! A scenario: an event, the world that it meets, and the decision that it must yield. A file of `scenarios/` holds
+//! one.
 
 use super::world::World;
 use crate::CliError;
@@ -123,8 +124,9 @@ pub enum BadSetting {
 
 /// The folder above the folder of scenarios.
 fn base_of(path: &Path) -> PathBuf {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    folder.join("..")
+    let folder = path.parent().unwrap_or(Path::new(""));
+    // `.`, `..` and the empty path have no name that could be left out.
+    folder.parent().filter(|_| folder.file_name().is_some()).map_or_else(|| folder.join(".."), Path::to_owned)
 }
 
 /// The JSON files of a folder in the order of their names; none where the folder does not exist.

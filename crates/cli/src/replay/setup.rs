@@ -16,7 +16,8 @@ use unthrottle_core::report::metric::{AUTO_FIX, NAMESPACE};
 use unthrottle_core::signal::StreamArn;
 use unthrottle_lab::local::{Clock, Effect, Fault, LocalAccount, Options};
 
-/// Seconds of traffic before the event: one whole minute of metrics. A decision needs a whole minute, and more takes longer.
+/// Seconds of traffic before the event: one whole minute of metrics. A decision needs a whole minute, and more takes
+/// longer.
 pub(super) const SECONDS_BEFORE: usize = 60;
 /// Seconds of the same traffic after the change. A shard keeps some capacity for a burst and uses it up in the first
 /// second, so a much shorter time would hide throttling.
@@ -137,7 +138,8 @@ impl<'a> Fixture<'a> {
         self.account.clock()
     }
 
-    /// Drives the traffic of the last minute, and does what else is true when the event comes. `None`: nothing was sent.
+    /// Drives the traffic of the last minute, and does what else is true when the event comes. `None`: nothing was
+    /// sent.
     pub async fn before(&self) -> Result<Option<Tally>, CliError> {
         // From a whole minute on, so that each minute of the traffic is one of the metrics.
         let now = self.clock().now();

@@ -1,4 +1,5 @@
-//! The world that an event meets, as a scenario file describes it: the stream with its load and its past, and the account.
+//! The world that an event meets, as a scenario file describes it: the stream with its load and its past, and the
+//! account.
 
 use super::remembered::Remembered;
 use super::traffic::{Keys, RECORD_BYTES};
@@ -108,7 +109,8 @@ pub(super) enum Load {
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Writes {
-    /// Records a second, 1–500: one PutRecords call takes 500. A shard takes 1 MiB a second, about 102 of these records.
+    /// Records a second, 1–500: one PutRecords call takes 500. A shard takes 1 MiB a second, about 102 of these
+    /// records.
     pub records_per_second: usize,
     /// The keys of the records.
     pub keys: KeyRange,
@@ -168,7 +170,7 @@ pub(super) struct IteratorAge {
 }
 
 impl IteratorAge {
-    /// The age so many minutes ago, in milliseconds.
+    /// The age at a past minute, in milliseconds.
     pub fn milliseconds(self, minutes_ago: u32) -> f64 {
         f64::from(self.seconds + self.falls_by * minutes_ago) * 1_000.0
     }
@@ -209,7 +211,8 @@ pub(super) struct RefusedCall {
 }
 
 impl World {
-    /// The world of an event that no scenario names: more load than two shards take. `reads`: the load comes from readers.
+    /// The world of an event that no scenario names: more load than two shards take. `reads`: the load comes from
+    /// readers.
     pub fn without_scenario(reads: bool) -> World {
         let load = if reads { Load::Reads(Reads { readers: 3 }) } else { World::default().load };
         World { load, ..World::default() }
