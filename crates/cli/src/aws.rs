@@ -1,16 +1,16 @@
-//! Which AWS account a command speaks to.
+//! The AWS account that a command calls: a real one, or a local one.
 
-use super::CliError;
+use crate::CliError;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
-use unthrottle::aws::Cause;
-use unthrottle::aws::Clients;
+use aws_sdk_kinesis::config::{Credentials, SharedCredentialsProvider};
+use unthrottle::aws::{Cause, Clients};
 use unthrottle_core::signal::{Home, StreamArn};
+use unthrottle_lab::local::Options;
 
-/// The options that the AWS CLI has.
+/// The options that the AWS CLI has, too.
 #[derive(clap::Args, Clone, Debug, Default)]
-pub(super) struct AwsArgs {
-    /// Speak to this endpoint, such as http://127.0.0.1:4566 for `unthrottle local`
-    #[arg(long, value_name = "URL")]
+pub(crate) struct AwsArgs {
+    #[arg(long, value_name = "URL", help = "Call this endpoint, such as http://127.0.0.1:4566 of\n`unthrottle local`")]
     endpoint_url: Option<String>,
     /// Use this profile of ~/.aws
     #[arg(long, value_name = "NAME")]
@@ -21,12 +21,15 @@ pub(super) struct AwsArgs {
 }
 
 impl AwsArgs {
-    /// Whether any of them was given.
+    /// Whether a person gave any of them.
     pub fn is_given(&self) -> bool {
         self.endpoint_url.is_some() || self.profile.is_some() || self.region.is_some()
     }
 
-    /// The account that they mean.
+    /// The configuration of the account that they name.
+    ///
+    /// # Errors
+    /// Bad usage if no region is set.
     pub async fn config(&self) -> Result<SdkConfig, CliError> {
         let mut loader = aws_config::defaults(BehaviorVersion::latest());
         if let Some(url) = &self.endpoint_url {
@@ -48,11 +51,36 @@ impl AwsArgs {
     }
 }
 
-/// The stream that `text` names in the account of `clients`: AWS is asked for the ARN that belongs to a name.
+/// The account and region of a local account with the default options. The sample events name the same.
+pub(crate) fn local_home() -> Home {
+    let Options { account, region, .. } = Options::default();
+    Home { partition: "aws".into(), region, account }
+}
+
+/// A configuration for the local account at `url`. The environment does not change it.
+pub fn local_config(url: &str) -> SdkConfig {
+    let credentials = Credentials::new("local", "local", None, None, "local");
+    SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .endpoint_url(url)
+        .region(Region::new(local_home().region))
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .build()
+}
+
+/// The answer of a call, or an error that names the call.
+pub(crate) fn called<T, E>(call: &'static str, answer: Result<T, E>) -> Result<T, CliError>
+where
+    E: std::error::Error + Send + Sync + 'static,
+{
+    answer.map_err(|error| CliError::Aws { call, source: Cause::of(error) })
+}
+
+/// Asks AWS for the stream that `text` names in the account of `clients`.
 ///
 /// # Errors
-/// Bad usage for what can't be a stream of this region; AWS's answer, when there is no such stream.
-pub(super) async fn find_stream(clients: &Clients, text: &str) -> Result<StreamArn, CliError> {
+/// Bad usage if `text` cannot name a stream of this region. AWS's answer if there is no such stream.
+pub(crate) async fn find_stream(clients: &Clients, text: &str) -> Result<StreamArn, CliError> {
     let bad = || CliError::Usage(format!("`{text}` is not the name or the ARN of a Kinesis data stream"));
     let region = clients.kinesis.config().region().map(|r| r.to_string()).unwrap_or_default();
     let anywhere = Home { partition: String::new(), region: region.clone(), account: String::new() };
@@ -65,8 +93,7 @@ pub(super) async fn find_stream(clients: &Clients, text: &str) -> Result<StreamA
     }
     let call = clients.kinesis.describe_stream_summary();
     let call = if text.starts_with("arn:") { call.stream_arn(text) } else { call.stream_name(text) };
-    let answer = call.send().await;
-    let answer = answer.map_err(|e| CliError::Aws { call: "DescribeStreamSummary", source: Cause::of(e) })?;
+    let answer = called("DescribeStreamSummary", call.send().await)?;
     let arn = answer.stream_description_summary().map(|s| s.stream_arn().to_owned()).unwrap_or_default();
     StreamArn::parse(&arn).ok_or_else(|| CliError::Late(format!("AWS gave `{arn}` as the ARN of `{text}`")))
 }

@@ -1,8 +1,8 @@
-//! `unthrottle explain`.
+//! `unthrottle explain`: shows what unthrottle would do about a stream.
 
-use super::CliError;
-use super::aws::{AwsArgs, find_stream};
-use super::console::{Console, print_json};
+use crate::CliError;
+use crate::aws::{AwsArgs, find_stream};
+use crate::screen::{Console, print_json};
 use serde_json::Value;
 use unthrottle::aws::Clients;
 use unthrottle::handler::Handler;
@@ -12,11 +12,16 @@ use unthrottle_core::report::Document;
 use unthrottle_core::signal::{Ask, Signal, StreamArn};
 
 #[derive(clap::Args)]
+#[command(next_line_help = true)]
 pub(super) struct Args {
     /// The stream's name or ARN
     stream: String,
-    /// What a producer was told, such as "Rate exceeded for shard shardId-000000000003 in stream orders …"
-    #[arg(long, value_name = "TEXT")]
+    #[arg(
+        long,
+        value_name = "TEXT",
+        help = "The error message of a producer, such as\n\
+                \"Rate exceeded for shard shardId-000000000003 in stream orders …\""
+    )]
     message: Option<String>,
     #[command(flatten)]
     aws: AwsArgs,
@@ -30,7 +35,7 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
     ask(&args.aws, &args.stream, of_stream, args.json).await.map(|_| ())
 }
 
-/// What a person asks about the stream that `text` names: decided, printed, and given.
+/// Runs a person's ask about the stream that `text` names, and prints the decision.
 pub(super) async fn ask(
     aws: &AwsArgs,
     text: &str,
@@ -38,7 +43,7 @@ pub(super) async fn ask(
     json: bool,
 ) -> Result<Document, CliError> {
     let mut policy = settings::read()?;
-    // Nobody is told of what a person asks for himself.
+    // The person who asks sees the answer here, so no message is sent.
     policy.topic_arn = None;
     let clients = Clients::new(&aws.config().await?);
     let stream = find_stream(&clients, text).await?;
@@ -69,7 +74,7 @@ fn print(document: &Document) -> Result<(), CliError> {
     Ok(())
 }
 
-/// The evidence in the words of the document.
+/// The evidence, each field with the name that the document uses.
 fn evidence(document: &Document) -> Vec<(String, String)> {
     let Ok(Value::Object(evidence)) = serde_json::to_value(&document.evidence) else { return vec![] };
     let text = |value: Value| match value {

@@ -1,10 +1,10 @@
-//! Files that commands write.
+//! Writes the files of commands.
 
-use super::CliError;
+use crate::CliError;
 use std::io::Write as _;
 use std::path::Path;
 
-/// Writes a file that is there in full or not at all.
+/// Writes a file in full or not at all.
 ///
 /// # Errors
 /// The file cannot be written.
@@ -13,7 +13,7 @@ pub(super) fn write(path: &Path, text: &str) -> Result<(), CliError> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut builder = tempfile::Builder::new();
     builder.prefix(".unthrottle-");
-    // As any other file, less what the user's mask takes away. A temporary file would be his alone.
+    // The user's mask applies, as to any other file. By default only the user could read a temporary file.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let mut file = builder.tempfile_in(folder).map_err(error)?;

@@ -1,14 +1,13 @@
-//! `unthrottle history`: what was changed on a stream, from its memory and the AutoFix metric.
+//! `unthrottle history`: lists the changes of a stream, from its memory and the metric AutoFix.
 
-use super::CliError;
-use super::aws::{AwsArgs, find_stream};
-use super::console::{Console, print_json};
+use crate::CliError;
+use crate::aws::{AwsArgs, called, find_stream};
+use crate::screen::{Console, print_json};
 use aws_sdk_cloudwatch::primitives::DateTime as AwsTime;
 use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricStat};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use strum::VariantNames as _;
-use unthrottle::aws::Cause;
 use unthrottle::aws::Clients;
 use unthrottle_core::decision::Remedy;
 use unthrottle_core::memory::{ChangeKind, Memory, MemoryError, TAG};
@@ -16,11 +15,18 @@ use unthrottle_core::report::metric::{ACTION, AUTO_FIX, NAMESPACE, STREAM_NAME};
 use unthrottle_core::signal::StreamArn;
 
 #[derive(clap::Args)]
+#[command(next_line_help = true)]
 pub(super) struct Args {
     /// The stream's name or ARN
     stream: String,
-    /// How far back; CloudWatch keeps minutes for 15 days, five minutes for 63, hours for 455
-    #[arg(long, default_value_t = 15, value_name = "DAYS", value_parser = clap::value_parser!(i64).range(1..=455))]
+    #[arg(
+        long,
+        default_value_t = 15,
+        value_name = "DAYS",
+        value_parser = clap::value_parser!(i64).range(1..=455),
+        help = "How far to go back. CloudWatch keeps minutes for 15 days, five minutes\n\
+                for 63 days, and hours for 455 days"
+    )]
     days: i64,
     #[command(flatten)]
     aws: AwsArgs,
@@ -33,27 +39,27 @@ pub(super) struct Args {
 #[derive(Serialize)]
 struct History {
     stream: String,
-    /// Why the memory could not be read, and is left out.
+    /// Why the memory is missing: it cannot be read.
     unreadable_memory: Option<String>,
     changes: Vec<Entry>,
 }
 
 #[derive(Serialize)]
 struct Entry {
-    /// When it was announced; from the metric, to its period.
+    /// When unthrottle announced the change. From the metric: the start of its period.
     at: DateTime<Utc>,
     /// The remedy's code.
     action: String,
-    /// How many of them in that period.
+    /// How many changes the period has.
     count: u32,
-    /// Shards before and after (MiB/s for `warm_up`), of the last change, which the memory knows.
+    /// Shards before and after (MiB/s for `warm_up`). Only the memory has them, for the last change.
     from: Option<u32>,
     to: Option<u32>,
-    /// Whether the AutoFix metric has it.
+    /// Whether the metric AutoFix shows the change.
     counted: bool,
-    /// Whether AWS refused it, so that it was never made.
+    /// Whether AWS refused the change, so that it was never made.
     refused: bool,
-    /// When the stream was found ACTIVE after it, and when throttling was found to have stopped.
+    /// When the stream was found ACTIVE after the change, and when throttling was found to have stopped.
     settled: Option<DateTime<Utc>>,
     healed: Option<DateTime<Utc>>,
 }
@@ -71,7 +77,7 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
         _ => 3600,
     };
     let mut changes = counted(&clients, &stream, args.days, period).await?;
-    remember(&memory, &mut changes, TimeDelta::seconds(period.into()));
+    add_remembered(&memory, &mut changes, TimeDelta::seconds(period.into()));
     changes.sort_by_key(|entry| std::cmp::Reverse(entry.at));
     let history = History { stream: stream.name, unreadable_memory, changes };
     if args.json {
@@ -82,12 +88,12 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
 
 async fn memory(clients: &Clients, stream: &StreamArn) -> Result<Result<Memory, MemoryError>, CliError> {
     let answer = clients.kinesis.list_tags_for_resource().resource_arn(stream.to_string()).send().await;
-    let answer = answer.map_err(|e| CliError::Aws { call: "ListTagsForResource", source: Cause::of(e) })?;
+    let answer = called("ListTagsForResource", answer)?;
     let tag = answer.tags().iter().find(|tag| tag.key() == TAG).and_then(|tag| tag.value());
     Ok(tag.map_or_else(|| Ok(Memory::default()), Memory::parse))
 }
 
-/// What the AutoFix metric knows of, one entry for each action and period.
+/// The changes that the metric AutoFix shows: one entry for each action and period.
 async fn counted(clients: &Clients, stream: &StreamArn, days: i64, period: i32) -> Result<Vec<Entry>, CliError> {
     let dimension = |name: &str, value: &str| Dimension::builder().name(name).value(value).build();
     let query = |(place, action): (usize, &&str)| {
@@ -103,7 +109,7 @@ async fn counted(clients: &Clients, stream: &StreamArn, days: i64, period: i32) 
     let mut pages = call.end_time(AwsTime::from_secs(now.timestamp())).into_paginator().send();
     let mut changes = vec![];
     while let Some(page) = pages.next().await {
-        let page = page.map_err(|e| CliError::Aws { call: "GetMetricData", source: Cause::of(e) })?;
+        let page = called("GetMetricData", page)?;
         for series in page.metric_data_results() {
             let place = series.id().and_then(|id| id.strip_prefix('a')?.parse::<usize>().ok());
             let Some(action) = place.and_then(|place| Remedy::VARIANTS.get(place)) else { continue };
@@ -112,7 +118,7 @@ async fn counted(clients: &Clients, stream: &StreamArn, days: i64, period: i32) 
                 changes.push(Entry {
                     at,
                     action: (*action).into(),
-                    // The cast saturates: anybody may write to our metric.
+                    // The cast saturates: other people and tools can write to this metric.
                     count: *count as u32,
                     from: None,
                     to: None,
@@ -127,9 +133,9 @@ async fn counted(clients: &Clients, stream: &StreamArn, days: i64, period: i32) 
     Ok(changes)
 }
 
-/// Adds what the memory knows of the last change to its entry, or an entry for it; and one for an earlier change that the
-/// metric has not.
-fn remember(memory: &Memory, changes: &mut Vec<Entry>, period: TimeDelta) {
+/// Adds the memory of the last change to the entry of that change, or adds an entry. Adds another entry for an earlier
+/// change that the metric does not show yet.
+fn add_remembered(memory: &Memory, changes: &mut Vec<Entry>, period: TimeDelta) {
     let is_known = |kind: ChangeKind, at: DateTime<Utc>, entry: &Entry| {
         entry.action == action(kind) && entry.at <= at && at < entry.at + period
     };
@@ -160,7 +166,7 @@ fn remember(memory: &Memory, changes: &mut Vec<Entry>, period: TimeDelta) {
 
 fn action(kind: ChangeKind) -> &'static str {
     match kind {
-        ChangeKind::External => "changed by somebody else",
+        ChangeKind::External => "changed by another person or tool",
         kind => Remedy::code_of(kind),
     }
 }

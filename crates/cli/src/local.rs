@@ -1,19 +1,20 @@
-//! `unthrottle local`.
+//! `unthrottle local`: runs the local account as a server.
 
-use super::CliError;
+use crate::CliError;
 use std::io::Write;
 use std::time::Duration;
 use unthrottle_lab::local::{LocalAccount, Options};
 
 #[derive(clap::Args)]
+#[command(next_line_help = true)]
 pub(super) struct Args {
-    /// Listen on this port of 127.0.0.1 (0: any free one)
+    /// Listen on this port of 127.0.0.1; 0: any free port
     #[arg(long, default_value_t = 4566)]
     port: u16,
-    /// Seconds that a minute's metrics are late, as CloudWatch's are
+    /// Publish the metrics of a minute this late, as CloudWatch does
     #[arg(long, default_value_t = 60, value_name = "SECONDS")]
     metric_lag: u64,
-    /// MiB of records that are kept; the oldest are dropped first
+    /// Keep this many MiB of records, and drop the oldest first
     #[arg(long, default_value_t = 256, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..))]
     keep_mib: u32,
 }
@@ -35,7 +36,8 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
     writeln!(out)?;
     writeln!(
         out,
-        "  export AWS_ENDPOINT_URL={url} AWS_REGION={region} AWS_DEFAULT_REGION={region} AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local"
+        "  export AWS_ENDPOINT_URL={url} AWS_REGION={region} AWS_DEFAULT_REGION={region} AWS_ACCESS_KEY_ID=local \
+         AWS_SECRET_ACCESS_KEY=local"
     )?;
     writeln!(out, "  aws kinesis create-stream --stream-name orders --shard-count 2")?;
     writeln!(out, "  unthrottle explain orders")?;
@@ -43,8 +45,8 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
     let says_what_is_dropped = async {
         local.first_drop().await;
         eprintln!(
-            "unthrottle: the records have reached --keep-mib ({} MiB). From now on the account drops the oldest records and \
-             serves the others. To keep more, restart with a larger --keep-mib.",
+            "unthrottle: the records have reached --keep-mib ({} MiB). From now on the account drops the oldest records \
+             and serves the others. To keep more, restart with a larger --keep-mib.",
             args.keep_mib
         );
         std::future::pending::<()>().await;

@@ -1,33 +1,35 @@
-//! `unthrottle pause` and `unthrottle resume`.
+//! `unthrottle pause` and `unthrottle resume`: switch off and on what starts a deployed unthrottle.
 
-use super::CliError;
-use super::aws::AwsArgs;
-use super::console::{Console, print_json};
+use crate::CliError;
+use crate::aws::{AwsArgs, called};
+use crate::screen::{Console, print_json};
 use aws_sdk_resourcegroupstagging::types::TagFilter;
 use aws_sdk_scheduler::types::ScheduleState;
 use chrono::{TimeDelta, Utc};
 use serde::Serialize;
 use unthrottle::aws::Cause;
 
-/// The tag of the rules and the schedule groups that wake a deployed unthrottle. Its value is the stack's name.
+/// The tag of the rules and the schedule groups that start a deployed unthrottle. The value is the name of the stack.
 pub const STACK_TAG: &str = "unthrottle:stack";
 
-/// A schedule's `StartDate` that is older is refused, even where it stays as it was. It is over then, and is left out.
+/// The oldest `StartDate` that an update of a schedule may have. AWS refuses an older one, even if it does not change.
+/// An older date has no effect any more, so the update leaves it out.
 const OLDEST_START: TimeDelta = TimeDelta::minutes(5);
 
 #[derive(clap::Args)]
+#[command(next_line_help = true)]
 pub(super) struct Args {
     /// Only the stack of this name: the value of the tag unthrottle:stack
     #[arg(long, value_name = "NAME")]
     stack: Option<String>,
     #[command(flatten)]
     aws: AwsArgs,
-    /// Print what was switched as JSON
+    /// Print the rules and schedules as JSON
     #[arg(long)]
     json: bool,
 }
 
-/// What everything is switched to.
+/// The state after the command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum State {
@@ -51,7 +53,7 @@ impl State {
     }
 }
 
-/// What was switched.
+/// The rules and schedules that have the state now.
 #[derive(Serialize)]
 struct Switched {
     state: State,
@@ -61,7 +63,7 @@ struct Switched {
     schedules: Vec<String>,
 }
 
-/// What carries the tag: names as in the ARNs.
+/// The rules and groups with the tag. The names are those of the ARNs.
 #[derive(Default)]
 struct Found {
     rules: Vec<String>,
@@ -89,7 +91,7 @@ pub(super) async fn run(args: Args, to: State) -> Result<(), CliError> {
     work.end(&args)
 }
 
-/// The rules and the schedule groups that carry the tag.
+/// Finds the rules and the schedule groups that carry the tag.
 async fn find(tagging: &aws_sdk_resourcegroupstagging::Client, stack: Option<&str>) -> Result<Found, CliError> {
     let filter = TagFilter::builder().key(STACK_TAG).set_values(stack.map(|name| vec![name.to_owned()]));
     let get = tagging.get_resources().tag_filters(filter.build());
@@ -97,7 +99,7 @@ async fn find(tagging: &aws_sdk_resourcegroupstagging::Client, stack: Option<&st
     let mut pages = get.into_paginator().send();
     let mut found = Found::default();
     while let Some(page) = pages.next().await {
-        let page = page.map_err(|e| CliError::Aws { call: "GetResources", source: Cause::of(e) })?;
+        let page = called("GetResources", page)?;
         for arn in page.resource_tag_mapping_list().iter().filter_map(|mapping| mapping.resource_arn()) {
             // arn:PARTITION:SERVICE:REGION:ACCOUNT:KIND/NAME
             match arn.splitn(6, ':').nth(5).and_then(|resource| resource.split_once('/')) {
@@ -110,7 +112,7 @@ async fn find(tagging: &aws_sdk_resourcegroupstagging::Client, stack: Option<&st
     Ok(found)
 }
 
-/// The switching under way: what fails does not stop the rest.
+/// The command at work. A failure does not stop the rest.
 struct Work {
     to: State,
     console: Console,
@@ -134,7 +136,7 @@ impl Work {
                     call.await.map(drop).map_err(Cause::of)
                 }
             };
-            if self.tell("rule", &path, done)? {
+            if self.show("rule", &path, done)? {
                 self.switched.rules.push(path);
             }
         }
@@ -152,13 +154,13 @@ impl Work {
                 let name = match schedule {
                     Ok(schedule) => schedule.name().unwrap_or_default().to_owned(),
                     Err(error) => {
-                        self.tell("schedules of the group", &group, Err(Cause::of(error)))?;
+                        self.show("schedules of the group", &group, Err(Cause::of(error)))?;
                         break;
                     }
                 };
                 let done = switch_schedule(scheduler, &group, &name, &self.to.of_schedule()).await;
                 let path = format!("{group}/{name}");
-                if self.tell("schedule", &path, done)? {
+                if self.show("schedule", &path, done)? {
                     self.switched.schedules.push(path);
                 }
             }
@@ -166,8 +168,8 @@ impl Work {
         Ok(())
     }
 
-    /// Says how the switch of one thing went, and whether it did.
-    fn tell(&mut self, kind: &str, name: &str, done: Result<(), Cause>) -> Result<bool, CliError> {
+    /// Shows the result for one rule or schedule. Returns whether it has the state now.
+    fn show(&mut self, kind: &str, name: &str, done: Result<(), Cause>) -> Result<bool, CliError> {
         let word = self.to.word();
         match &done {
             Ok(()) => self.console.step(&format!("{word} {kind} {name}"))?,
@@ -190,8 +192,8 @@ impl Work {
         let text = match self.to {
             State::Paused => {
                 format!(
-                    "nothing wakes it now. Changes under way go on, and a sweep that is running may make more for up to five \
-                     minutes. `unthrottle resume{stack}` undoes this."
+                    "nothing wakes it now. Changes under way go on, and a sweep that is running may make more for up to \
+                     five minutes. `unthrottle resume{stack}` undoes this."
                 )
             }
             State::Resumed => format!("it is awake again. `unthrottle pause{stack}` undoes this."),
@@ -201,7 +203,7 @@ impl Work {
     }
 }
 
-/// Sets the state of one schedule, and keeps everything else: an update replaces all of it.
+/// Sets the state of one schedule. An update replaces the whole schedule, so everything else is sent again as it is.
 async fn switch_schedule(
     scheduler: &aws_sdk_scheduler::Client,
     group: &str,

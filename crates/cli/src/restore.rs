@@ -1,20 +1,21 @@
-//! `unthrottle restore`.
+//! `unthrottle restore`: undoes the last change of a stream.
 
-use super::CliError;
-use super::aws::AwsArgs;
-use super::explain::ask;
+use crate::CliError;
+use crate::aws::AwsArgs;
+use crate::explain::ask;
 use unthrottle_core::decision::Outcome;
 use unthrottle_core::policy::Mode;
 use unthrottle_core::signal::{Ask, Undo};
 
 #[derive(clap::Args)]
+#[command(next_line_help = true)]
 pub(super) struct Args {
     /// The stream's name or ARN
     stream: String,
-    /// To so many shards, instead of those that it had before
+    /// The number of shards afterwards; default: the number before the change
     #[arg(long, value_name = "SHARDS", value_parser = clap::value_parser!(u32).range(1..))]
     to: Option<u32>,
-    /// Do it; without this it is only said what would be done
+    /// Undo the change; without this option, only say what would be done
     #[arg(long)]
     yes: bool,
     #[command(flatten)]
@@ -31,7 +32,9 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
     match document.outcome {
         Outcome::Acted => Ok(()),
         Outcome::Planned if !args.yes => Ok(()),
-        Outcome::Planned => Err(CliError::Partly("not taken back: its mode, or yours, is observe".into())),
-        _ => Err(CliError::Partly(format!("not taken back ({})", document.code))),
+        Outcome::Planned => {
+            Err(CliError::Partly("not restored: the mode of the settings or of the stream is observe".into()))
+        }
+        _ => Err(CliError::Partly(format!("not restored ({})", document.code))),
     }
 }

@@ -1,15 +1,20 @@
-//! `unthrottle runbook`: decision documents as an incident entry in Markdown.
+//! `unthrottle runbook`: writes decision documents as an incident entry in Markdown.
 
-use super::CliError;
+use crate::CliError;
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 #[derive(clap::Args)]
+#[command(next_line_help = true)]
 pub(super) struct Args {
-    /// Decision documents, one or more in a file: the function's answers (a sweep's, too), or its log lines
-    #[arg(required = true, value_name = "DOCUMENT")]
+    #[arg(
+        required = true,
+        value_name = "DOCUMENT",
+        help = "Files with decision documents: answers of the function, also of a\n\
+                sweep, or its log lines"
+    )]
     documents: Vec<PathBuf>,
 }
 
@@ -23,8 +28,8 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     Ok(())
 }
 
-/// The documents of a file: JSON values one after the other, each a document, a log line that has one, or a sweep's
-/// answer that has many. Lambda's own lines of a log (START, REPORT) are no JSON, and passed over.
+/// Reads the documents of a file. Its JSON values are documents, log lines with one document, or answers of a sweep
+/// with several. Lines of Lambda itself (START, REPORT) are not JSON and are skipped.
 fn read(path: &Path) -> Result<Vec<Value>, CliError> {
     const OF_LAMBDA: [&str; 5] = ["INIT_START", "START ", "END ", "REPORT ", "XRAY "];
     let text = std::fs::read_to_string(path).map_err(|source| CliError::File { path: path.into(), source })?;
@@ -57,10 +62,10 @@ fn name(document: &Value) -> &str {
     document["stream"]["name"].as_str().unwrap_or(NO_STREAM)
 }
 
-/// What stands for a stream where a document names none: that of a call that was denied.
+/// The name in place of a stream if a document names none, such as that of a denied call.
 const NO_STREAM: &str = "no stream";
 
-/// The entry.
+/// The incident entry.
 fn markdown(documents: &[Value]) -> String {
     let mut names: Vec<&str> = documents.iter().map(name).collect();
     names.sort_unstable();
@@ -81,7 +86,7 @@ fn markdown(documents: &[Value]) -> String {
         line(&mut text, "- that the callers named above are no longer refused");
     }
     for name in &names {
-        line(&mut text, &format!("- `unthrottle explain {name}`: no throttling, and nothing that waits"));
+        line(&mut text, &format!("- `unthrottle explain {name}`: no throttling, and no pending change"));
         line(
             &mut text,
             &format!("- consumers of {name}: iterator age falls back (a reshard leaves a backlog on closed shards)"),
@@ -89,22 +94,23 @@ fn markdown(documents: &[Value]) -> String {
         line(&mut text, &format!("- `unthrottle history {name}`: no further changes; the AutoFix alarm is quiet"));
     }
     if !acted.is_empty() {
-        line(&mut text, "- the bill: the table above, for as long as the change stays");
+        line(&mut text, "- the cost: the table above, as long as the change stays");
         line(&mut text, "\n## How to undo\n");
         for document in acted.iter().rev() {
-            let undo = document["undo"].as_str().unwrap_or("unthrottle history tells what it was");
+            let undo = document["undo"].as_str().unwrap_or("unthrottle history shows the change");
             line(&mut text, &format!("- `{}` of {}: `{undo}`", text_of(document, "code"), self::name(document)));
         }
         line(
             &mut text,
-            "\nWithout `--yes`, `unthrottle restore` only says what it would do. The tag `unthrottle.mode=off` then stops",
+            "\nWithout `--yes`, `unthrottle restore` only says what it would do. The tag `unthrottle.mode=off` then \
+             stops",
         );
         line(&mut text, "further changes of a stream.");
     }
     text
 }
 
-/// The numbers of the last document of each stream.
+/// Adds the numbers of the last document of each stream.
 fn evidence(text: &mut String, documents: &[Value]) {
     if documents.iter().all(|document| name(document) == NO_STREAM) {
         return;
@@ -148,7 +154,7 @@ fn text_of<'a>(document: &'a Value, field: &str) -> &'a str {
     document[field].as_str().unwrap_or_default()
 }
 
-/// A value in a table: a bar would end the cell.
+/// A value as a table cell. A bar in it would end the cell.
 fn cell(value: &Value) -> String {
     let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     text.replace('|', "\\|")

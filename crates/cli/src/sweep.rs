@@ -1,13 +1,12 @@
-//! `unthrottle sweep`.
+//! `unthrottle sweep`: checks every stream of an account that needs a check.
 
-use super::CliError;
-use super::aws::AwsArgs;
-use super::console::{Console, print_json};
+use crate::CliError;
+use crate::aws::{AwsArgs, called};
+use crate::screen::{Console, print_json};
 use chrono::Utc;
 use serde_json::json;
 use std::time::Duration;
-use unthrottle::aws::Clients;
-use unthrottle::aws::{Cause, send_healed};
+use unthrottle::aws::{Clients, send_healed};
 use unthrottle::handler::{Handler, Reply};
 use unthrottle::settings;
 use unthrottle::sweep::{Plan, sweep};
@@ -16,13 +15,14 @@ use unthrottle_core::report::Document;
 use unthrottle_core::signal::{Home, StreamArn};
 
 #[derive(clap::Args)]
+#[command(next_line_help = true)]
 pub(super) struct Args {
     #[command(flatten)]
     aws: AwsArgs,
-    /// Decide in full and change nothing
+    /// Decide in full, and change nothing
     #[arg(long)]
     observe: bool,
-    /// Begin no look that could end later than this, in seconds
+    /// Begin no check that could end later than this, in seconds from now
     #[arg(long, default_value_t = 900, value_name = "SECONDS")]
     within: u64,
     /// Print the summary with a decision document for each stream
@@ -46,15 +46,15 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
         return Ok(());
     };
     console.heading(&format!(
-        "account {}, region {}: looking for streams that need a look …",
+        "account {}, region {}: finding the streams that need a check …",
         home.account, home.region
     ))?;
     let handler = Handler::new(clients.clone(), policy);
     let (mut lines, mut shown) = (vec![], Ok(()));
-    let each = |healing: &Reply| {
-        let Document { code, outcome, sentence, .. } = &healing.document;
-        lines.extend(healing.lines.iter().cloned());
-        // The sweep goes on where nobody reads along any more.
+    let each = |reply: &Reply| {
+        let Document { code, outcome, sentence, .. } = &reply.document;
+        lines.extend(reply.lines.iter().cloned());
+        // A closed output does not stop the sweep.
         if shown.is_ok() {
             shown = console.step(&format!("{code} ({outcome}): {sentence}"));
         }
@@ -62,9 +62,9 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
     let deadline = Utc::now() + Duration::from_secs(args.within);
     let swept = sweep(&handler, &home, Plan::until(deadline), each).await?;
     for line in &lines {
-        let untold = send_healed(&clients.cloudwatch, line).await;
-        if let Some(error) = untold.filter(|_| shown.is_ok()) {
-            shown = console.step(&format!("CloudWatch did not take a Healed metric: {error}"));
+        let unsent = send_healed(&clients.cloudwatch, line).await;
+        if let Some(error) = unsent.filter(|_| shown.is_ok()) {
+            shown = console.step(&format!("CloudWatch did not accept a Healed metric: {error}"));
         }
     }
     shown?;
@@ -77,14 +77,13 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
     }
     match swept.failed.len() {
         0 => Ok(()),
-        failed => Err(CliError::Partly(format!("{failed} of what the sweep tried failed; the rest was done"))),
+        failed => Err(CliError::Partly(format!("{failed} steps of the sweep failed; the rest is complete"))),
     }
 }
 
-/// The account and region of the credentials, as any one stream's ARN names it.
+/// The account and region of the credentials, from the ARN of any stream. `None`: there is no stream.
 async fn home(clients: &Clients) -> Result<Option<Home>, CliError> {
-    let streams = clients.kinesis.list_streams().limit(1).send().await;
-    let streams = streams.map_err(|e| CliError::Aws { call: "ListStreams", source: Cause::of(e) })?;
+    let streams = called("ListStreams", clients.kinesis.list_streams().limit(1).send().await)?;
     let arn = streams.stream_summaries().first().map(|stream| stream.stream_arn().to_owned());
     Ok(arn.and_then(|arn| StreamArn::parse(&arn)).map(|stream| stream.home))
 }

@@ -1,36 +1,86 @@
-//! Every sample in events/ yields the decision that its file name promises, on a local account, and what it changes is
-//! changed.
+//! Each scenario yields the decision that it names, on a local account, and the stream shows the change.
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::path::{Path, PathBuf};
-use unthrottle_cli::{Before, Replay, replay};
+use unthrottle_cli::{Effect, Replay, replay};
 use unthrottle_core::decision::Outcome;
-use unthrottle_core::policy::Policy;
 use unthrottle_core::report::Document;
 use unthrottle_core::report::message::Message;
 
 fn main() {
-    let events = Path::new(env!("CARGO_MANIFEST_DIR")).join("events");
-    let files: Vec<PathBuf> =
-        std::fs::read_dir(events).expect("events/ is there").map(|entry| entry.expect("readable").path()).collect();
-    let mut trials: Vec<Trial> = files.iter().cloned().map(sample).collect();
-    trials.push(Trial::test("there_are_at_least_16_samples", move || check(files.len() >= 16, files.len())));
+    let scenarios = files("scenarios");
+    let mut trials: Vec<Trial> = scenarios.iter().cloned().map(replays).collect();
+    trials.push(Trial::test("each_event_has_exactly_one_scenario_with_the_code_of_its_name", each_event_has_one));
+    trials.push(Trial::test("an_event_file_meets_the_world_of_its_scenario", an_event_file_meets_its_world));
+    trials.push(Trial::test("there_are_at_least_16_samples", move || check(scenarios.len() >= 16, scenarios.len())));
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
 
-fn sample(path: PathBuf) -> Trial {
-    let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
-    Trial::test(name.clone(), move || {
-        let (_, code) = name.split_once("__").ok_or("a sample is named WHAT__CODE.json")?;
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-        let Replay { document, healing } = runtime.block_on(replay(&path, Policy::default()))?;
+/// The files of a folder of the workspace, in the order of their names.
+fn files(folder: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(folder);
+    let entries = std::fs::read_dir(&folder).expect("the folder exists");
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect("readable").path()).collect();
+    files.sort();
+    files
+}
+
+/// A field of a scenario file that holds text.
+fn field(scenario: &Path, field: &str) -> Result<String, Failed> {
+    let scenario: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(scenario)?)?;
+    Ok(scenario[field].as_str().ok_or("a field is missing")?.to_owned())
+}
+
+fn each_event_has_one() -> Result<(), Failed> {
+    let mut unnamed = files("events");
+    for scenario in files("scenarios") {
+        let event = scenario.with_file_name("..").join(field(&scenario, "event")?).canonicalize()?;
+        let place = unnamed.iter().position(|path| path.canonicalize().is_ok_and(|path| path == event));
+        unnamed.remove(place.ok_or_else(|| format!("{}: a second scenario, or no event", event.display()))?);
+        let stem = event.file_stem().expect("a name").to_string_lossy();
+        let (situation, promise) = stem.split_once("__").ok_or("an event is named SITUATION__CODE.json")?;
+        check(field(&scenario, "code")? == promise, &scenario)?;
+        check(scenario.file_stem().expect("a name").to_string_lossy() == situation, &scenario)?;
+        let about = field(&scenario, "about")?;
+        check(about.ends_with('.') && about.len() > 20, about)?;
+    }
+    check(unnamed.is_empty(), unnamed)
+}
+
+/// Replays a file on a runtime of its own.
+fn run(path: &Path) -> Result<Replay, Failed> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    Ok(runtime.block_on(replay(path))?)
+}
+
+fn an_event_file_meets_its_world() -> Result<(), Failed> {
+    let events = files("events");
+    let hot_shard = events.iter().find(|path| path.ends_with("put_records_hot_shard__split_shard.json"));
+    let hot_shard = hot_shard.ok_or("the event exists")?;
+    let with_scenario = run(hot_shard)?;
+    check(with_scenario.document.code == "split_shard", &with_scenario)?;
+    // Somewhere else, the same event meets a stream of two shards that gets more load than it takes.
+    let folder = tempfile::tempdir()?;
+    let moved = folder.path().join("put_records_hot_shard__split_shard.json");
+    std::fs::copy(hot_shard, &moved)?;
+    let without = run(&moved)?;
+    check(without.document.code == "scale_shards", &without)
+}
+
+/// Replays a scenario: the decision is the one that the scenario names, and the stream and its traffic show it.
+fn replays(scenario: PathBuf) -> Trial {
+    let name = scenario.file_stem().expect("a name").to_string_lossy().into_owned();
+    Trial::test(name, move || {
+        let code = field(&scenario, "code")?;
+        let code = code.as_str();
+        let Replay { document, effect } = run(&scenario)?;
         check(document.code == code, &document)?;
         check(document.sentence.len() > 30 && document.sentence.ends_with('.'), &document.sentence)?;
         check_message(&document)?;
-        let Some(Before { traffic, sizes }) = healing else {
+        let Some(Effect { traffic, sizes }) = effect else {
             return check(document.outcome == Outcome::Held && document.stream_was_unseen(), &document);
         };
-        // The second change of a sample that has two is the one that it tells of.
+        // Of an event that comes twice, the first change counts here, and the second decision.
         let is_planned = document.outcome == Outcome::Planned;
         let grows = !is_planned
             && ["scale_shards", "split_shard", "warm_up", "just_looked", "settling", "resharding"].contains(&code);
@@ -45,7 +95,7 @@ fn sample(path: PathBuf) -> Trial {
     })
 }
 
-/// Whatever is decided, a person could be told of it.
+/// Every decision can be sent to a person as a message.
 fn check_message(document: &Document) -> Result<(), Failed> {
     let message = Message::of(document, "us-east-1");
     let Message { subject, body } = &message;
@@ -58,7 +108,7 @@ fn check_message(document: &Document) -> Result<(), Failed> {
             stream.name
         );
         let is_whole = subject.contains(&stream.name) && body.contains(&link) && body.contains("unthrottle.mode=off");
-        // What another account's stream is called says nothing here.
+        // The name of another account's stream has no meaning here.
         let is_ours = stream.arn.contains(":123456789012:");
         check(!is_ours || is_whole, &message)?;
     }
@@ -68,7 +118,7 @@ fn check_message(document: &Document) -> Result<(), Failed> {
     check_undo(document)
 }
 
-/// The sentence of an act ends with the bill, where there is one, and with what really undoes it.
+/// The sentence of a change ends with its cost, and with the command that undoes it.
 fn check_undo(document: &Document) -> Result<(), Failed> {
     let Some(undo) = &document.undo else { return Ok(()) };
     let begins = match document.code {
@@ -82,8 +132,8 @@ fn check_undo(document: &Document) -> Result<(), Failed> {
     };
     let by_itself =
         document.sentence.contains(" It is taken back after ") && document.sentence.ends_with(" calm hours.");
-    let bill = document.sentence.contains(" a month).");
-    check(undo.starts_with(begins) && undo.contains("--region us-east-1") && bill, document)?;
+    let has_cost = document.sentence.contains(" a month).");
+    check(undo.starts_with(begins) && undo.contains("--region us-east-1") && has_cost, document)?;
     check(by_itself || document.sentence.ends_with(&format!(" a month). To undo it: {undo}.")), document)
 }
 

@@ -1,4 +1,4 @@
-//! Days of CloudWatch's that were read before. They do not change any more.
+//! The cache of days that were read from CloudWatch. These days do not change any more.
 
 use crate::{CliError, files};
 use chrono::NaiveDate;
@@ -11,17 +11,17 @@ use unthrottle_core::observation::Minute;
 use unthrottle_core::signal::StreamArn;
 use unthrottle_lab::sim::backtest::Passed;
 
-/// Minutes of a day, each under its minute.
+/// The minutes of a day.
 pub(super) type Day = BTreeMap<Minute, Passed>;
 
-/// A file for each day of one stream; or nothing, where nothing is to be kept.
+/// A file for each day of one stream. Without a folder the cache keeps nothing.
 #[derive(Debug)]
 pub(super) struct Cache {
     folder: Option<PathBuf>,
     stream: String,
 }
 
-/// A file: this as JSON in its first line, and the MD5 of that line in its second.
+/// The content of a file. The first line is this as JSON, and the second line is the MD5 of the first.
 #[derive(Serialize, Deserialize, PartialEq)]
 struct Content {
     stream: String,
@@ -31,26 +31,28 @@ struct Content {
 }
 
 impl Cache {
-    /// The days of `stream`: in `folder`, or in the user's folder of caches.
+    /// The cache of `stream`: in `folder`, or in the cache folder of the user.
     ///
     /// # Errors
-    /// The user has no such folder.
+    /// The user has no cache folder.
     pub fn of(stream: &StreamArn, folder: Option<&Path>) -> Result<Cache, CliError> {
         let folder = match folder {
             Some(folder) => folder.to_owned(),
             None => etcetera::choose_base_strategy()
-                .map_err(|e| CliError::Usage(format!("no folder for the cache is known ({e}): give --cache FOLDER")))?
+                .map_err(|e| {
+                    CliError::Usage(format!("the cache folder of the user is unknown ({e}): give --cache FOLDER"))
+                })?
                 .cache_dir()
                 .join("unthrottle"),
         };
-        // `..` is a stream's name, too.
+        // A stream can have the name `..`.
         let name = format!("stream-{}", stream.name);
         let own = [&stream.home.partition, &stream.home.account, &stream.home.region, &name];
         let folder = own.iter().fold(folder.join("backtest"), |folder, part| folder.join(part));
         Ok(Cache { folder: Some(folder), stream: stream.to_string() })
     }
 
-    /// Knows nothing, and keeps nothing.
+    /// A cache that keeps nothing.
     pub fn none(stream: &StreamArn) -> Cache {
         Cache { folder: None, stream: stream.to_string() }
     }
@@ -59,10 +61,10 @@ impl Cache {
         Some(self.folder.as_ref()?.join(format!("{day}.json")))
     }
 
-    /// A day that is kept. One that cannot be used is told about on standard error, and is to be read anew.
+    /// A day from the cache. `None`: read the day again. A damaged file is reported on standard error.
     ///
     /// # Errors
-    /// There is a file, and it cannot be read.
+    /// The file exists and cannot be read.
     pub fn get(&self, day: NaiveDate) -> Result<Option<Day>, CliError> {
         let Some(path) = self.path(day) else { return Ok(None) };
         let text = match std::fs::read(&path) {
@@ -72,12 +74,12 @@ impl Cache {
         };
         let day = self.parse(&text, day);
         if day.is_none() {
-            eprintln!("unthrottle: {}: damaged, and read anew", path.display());
+            eprintln!("unthrottle: {}: damaged; the day is read again", path.display());
         }
         Ok(day)
     }
 
-    /// `None`: not what was written for that day of this stream.
+    /// `None`: the file is damaged, or is not for this day and stream.
     fn parse(&self, text: &str, day: NaiveDate) -> Option<Day> {
         let (json, digest) = text.split_once('\n')?;
         if digest.trim_end() != digest_of(json) {

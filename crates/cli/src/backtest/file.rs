@@ -1,4 +1,4 @@
-//! A stream's past from a CSV file.
+//! Reads the past of a stream from a CSV file.
 
 use crate::CliError;
 use chrono::{DateTime, DurationRound as _, TimeDelta, Utc};
@@ -9,16 +9,17 @@ use unthrottle_lab::sim::backtest::{History, Passed};
 
 const COLUMNS: [&str; 4] = ["timestamp", "incoming_bytes", "incoming_records", "write_throttled"];
 
-/// The longest past, in days: a year. A timestamp that is off by more is a slip, and would be simulated second by second.
+/// The longest past in days: a year. A row that is later than that has a wrong timestamp, and the simulation of all
+/// seconds before it would take hours.
 const MOST_DAYS: i64 = 366;
 
-/// Beyond it a number of seconds is one of milliseconds: the year 5138.
+/// The largest number of seconds: the year 5138. A larger number is in milliseconds.
 const MOST_SECONDS: i64 = 100_000_000_000;
 
-/// The past that a file has, from the whole hour of its first row on. Minutes without a row had no traffic.
+/// Reads a file. The past begins with the whole hour of the first row. A minute without a row had no traffic.
 ///
 /// # Errors
-/// The file cannot be read, or the first line that cannot be used.
+/// The file cannot be read, or has a line that cannot be used. The error names the first such line.
 pub(super) fn read(path: &Path) -> Result<History, CliError> {
     let text = std::fs::read(path).map_err(|source| CliError::File { path: path.to_owned(), source })?;
     let known = rows(&text);
@@ -68,7 +69,7 @@ fn read_record(reader: &mut csv::Reader<&[u8]>, record: &mut csv::StringRecord, 
     read.map_err(|error| Problem { line: line(text, error.position()), problem: format!("not CSV: {error}") })
 }
 
-/// The line of a record, from 1. The reader's own count leaves empty lines to the record after them.
+/// The line of a record, from 1. The count of the reader does not include empty lines before the record.
 fn line(text: &[u8], position: Option<&csv::Position>) -> u64 {
     let begin = position.map_or(0, |position| usize::try_from(position.byte()).unwrap_or(usize::MAX)).min(text.len());
     let (before, after) = text.split_at(begin);
@@ -76,7 +77,10 @@ fn line(text: &[u8], position: Option<&csv::Position>) -> u64 {
     1 + before.iter().chain(empty).filter(|byte| **byte == b'\n').count() as u64
 }
 
-/// A line whose first cell is neither a time nor a number must be the header.
+/// Whether a line is the header: its first cell is neither a time nor a number.
+///
+/// # Errors
+/// It is a header with other columns.
 fn is_header(record: &csv::StringRecord) -> Result<bool, String> {
     let first = record.get(0).unwrap_or_default().trim_start_matches('\u{feff}');
     if time(first).is_ok() || first.starts_with(|c: char| c.is_ascii_digit() || c == '-') {
@@ -107,7 +111,7 @@ fn row(record: &csv::StringRecord) -> Result<(Minute, Passed), String> {
     Ok((Minute::of(time), passed))
 }
 
-/// RFC 3339, or seconds of the epoch.
+/// A time in RFC 3339, or seconds since 1970.
 fn time(text: &str) -> Result<DateTime<Utc>, String> {
     let wrong = || format!("timestamp is `{text}`, and must be as 2026-11-20T13:04:00Z, or seconds since 1970");
     match text.parse::<i64>() {

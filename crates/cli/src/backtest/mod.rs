@@ -1,15 +1,13 @@
-//! `unthrottle backtest`.
+//! `unthrottle backtest`: estimates what unthrottle and others would have done for a stream in the past.
 
 mod cache;
 mod file;
 mod past;
 mod report;
 
-use super::CliError;
-use super::aws::{AwsArgs, find_stream};
-use super::console::print_json;
-use super::files;
-use super::progress::Progress;
+use crate::aws::{AwsArgs, find_stream};
+use crate::screen::{Progress, print_json};
+use crate::{CliError, files};
 use cache::Cache;
 use chrono::Utc;
 use report::{From, Report};
@@ -27,20 +25,42 @@ use unthrottle_lab::sim::Run;
 use unthrottle_lab::sim::backtest::{Backtested, Before, History};
 
 #[derive(clap::Args)]
+#[command(next_line_help = true)]
 pub(super) struct Args {
     /// The stream's name or ARN
     stream: Option<String>,
-    /// Days before today, whole ones (UTC); today so far comes on top. CloudWatch keeps minutes for 15 days
-    #[arg(long, default_value_t = 14, value_name = "DAYS", value_parser = clap::value_parser!(u64).range(1..=14))]
+    #[arg(
+        long,
+        default_value_t = 14,
+        value_name = "DAYS",
+        value_parser = clap::value_parser!(u64).range(1..=14),
+        help = "Whole days before today (UTC), and today up to now. CloudWatch keeps\n\
+                minutes for 15 days"
+    )]
     days: u64,
-    /// The past from a file instead: timestamp,incoming_bytes,incoming_records,write_throttled, a row for each minute
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["stream", "days", "endpoint_url", "profile", "region"])]
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["stream", "days", "endpoint_url", "profile", "region"],
+        help = "Read the past from a file, with a row for each minute. The columns:\n\
+                timestamp,incoming_bytes,incoming_records,write_throttled"
+    )]
     csv: Option<PathBuf>,
-    /// How many shards the stream had; without it as many as it has now, or for a file the fewest that fit
-    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        value_parser = clap::value_parser!(u32).range(1..=10_000),
+        help = "The shards of the stream in the past. Default: the shards of today, or\n\
+                for a file the fewest shards that could accept its records"
+    )]
     shards: Option<u32>,
-    /// Keep what is read of CloudWatch here; without it in the user's folder of caches, but nothing with --endpoint-url
-    #[arg(long, value_name = "FOLDER", conflicts_with = "csv")]
+    #[arg(
+        long,
+        value_name = "FOLDER",
+        conflicts_with = "csv",
+        help = "Keep days of CloudWatch in this folder. Default: the cache folder of\n\
+                the user; with --endpoint-url nothing is kept"
+    )]
     cache: Option<PathBuf>,
     #[command(flatten)]
     aws: AwsArgs,
@@ -52,7 +72,7 @@ pub(super) struct Args {
     report: Option<PathBuf>,
 }
 
-/// A past, the stream that it is taken to have happened to, and what is allowed on it.
+/// A past, the stream before it, and the policy.
 struct Case {
     name: String,
     history: History,
@@ -95,12 +115,12 @@ async fn of_stream(args: &Args, text: &str, policy: Policy) -> Result<Case, CliE
     let now = summary(&clients.kinesis, &stream).await.map_err(unthrottle::Error::from)?;
     let now = now.ok_or_else(|| CliError::Missing(format!("there is no stream `{}`", stream.name)))?;
     let policy = of_tags(&clients, &stream, policy).await?;
-    // An emulator's past is not the account's, whatever it calls itself.
+    // An emulator can have the same account number. Its past must not mix with that of the account.
     let cache = match (&args.cache, config.endpoint_url()) {
         (None, Some(_)) => Cache::none(&stream),
         (folder, _) => Cache::of(&stream, folder.as_deref())?,
     };
-    // Not ours: its time limits are those of a Lambda's short look.
+    // Not the client of the Lambda: its time limits are for short reads.
     let cloudwatch = aws_sdk_cloudwatch::Client::new(&config);
     let past = past::read(&cloudwatch, &stream, args.days, &cache, Utc::now()).await?;
     if past.kept > 0 {
@@ -111,7 +131,8 @@ async fn of_stream(args: &Args, text: &str, policy: Policy) -> Result<Case, CliE
     Ok(Case { name: stream.name, history: past.history, before, from, policy })
 }
 
-/// The settings, narrowed by the stream's own tags. Its mode is left out: what would have been done is the question.
+/// The settings, narrowed by the tags of the stream. The tag for the mode does not count: the question is what
+/// unthrottle would have done.
 async fn of_tags(clients: &Clients, stream: &StreamArn, policy: Policy) -> Result<Policy, CliError> {
     let mut tags = tags(&clients.kinesis, stream).await.map_err(unthrottle::Error::from)?;
     tags.remove(MODE_TAG);
@@ -125,7 +146,7 @@ async fn of_tags(clients: &Clients, stream: &StreamArn, policy: Policy) -> Resul
     })
 }
 
-/// Lets everybody look after the stream, all at once.
+/// Runs all policies on the past at the same time.
 fn simulate(case: Case) -> Report {
     let Case { name, history, before, from, policy } = case;
     let best = history.shards_without_throttling(&before);
@@ -140,7 +161,7 @@ fn simulate(case: Case) -> Report {
     let (hour, hours) = mpsc::channel();
     let run = &|who: &Backtested, hour: mpsc::Sender<()>| {
         history.run(&before, who, &policy.prices, || {
-            // Who counts the hours does so to the end.
+            // The receiver counts the hours to the end, so this cannot fail.
             let _ = hour.send(());
         })
     };

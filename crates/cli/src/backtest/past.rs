@@ -1,43 +1,49 @@
-//! A stream's past from CloudWatch: whole days before today, and today so far.
+//! Reads the past of a stream from CloudWatch: whole days before today, and today up to now.
 
 use super::cache::{Cache, Day};
 use crate::CliError;
+use crate::aws::called;
 use aws_sdk_cloudwatch::Client;
 use aws_sdk_cloudwatch::primitives::DateTime as AwsTime;
 use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricDataResult, MetricStat, ScanBy, StatusCode};
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, Utc};
 use std::collections::BTreeMap;
-use unthrottle::aws::Cause;
 use unthrottle_core::observation::Minute;
 use unthrottle_core::signal::StreamArn;
 use unthrottle_lab::sim::backtest::{History, Passed};
 
+const CALL: &str = "GetMetricData";
+
 type Field = fn(&mut Passed) -> &mut f64;
 
-/// The metrics, and where their values go. A call gives 100,800 datapoints, and 15 days of all three have 64,800: one call.
+/// The metrics, and the fields of their values. A call gives 100,800 datapoints. 15 days of all three metrics have
+/// 64,800, so one call is enough.
 const METRICS: [(&str, Field); 3] = [
     ("IncomingBytes", |passed| &mut passed.bytes),
     ("IncomingRecords", |passed| &mut passed.records),
     ("WriteProvisionedThroughputExceeded", |passed| &mut passed.throttled),
 ];
 
-/// Minutes of the present that are left out: CloudWatch publishes them one to three minutes late.
+/// The newest minutes are not read: CloudWatch publishes a minute one to three minutes late. Fewer than three would
+/// read unpublished minutes as zero.
 const UNPUBLISHED: i64 = 5;
 
-/// How long a day must be over before it is kept: what CloudWatch still adds to it is late by minutes, so an hour is ample.
+/// How long after its end a day may be kept. CloudWatch adds late values for some minutes. A shorter time could keep a
+/// day without them; a longer time would read yesterday more often.
 const FINISHED_AFTER: TimeDelta = TimeDelta::hours(1);
 
-/// What was read, and from where.
+/// The past, and its source.
 pub(super) struct Past {
     pub history: History,
-    /// Days that were kept from before.
+    /// How many days came from the cache.
     pub kept: usize,
 }
 
-/// The last `days` days before today, and today so far; CloudWatch is asked from the first day on that is not kept.
+/// Reads the last `days` days before today, and today up to now. CloudWatch is read from the first day on that the
+/// cache does not have.
 ///
 /// # Errors
-/// The cache cannot be used, or AWS failed. What was read until then is kept.
+/// The cache cannot be used, or AWS failed. The cache keeps the days that were read before the failure.
 pub(super) async fn read(
     client: &Client,
     stream: &StreamArn,
@@ -65,7 +71,10 @@ pub(super) async fn read(
         let mut reading = Reading { cache, now, next: from, until: first_of(from), minutes: Day::new() };
         let done = reading.all(client, stream, end).await;
         if done.is_err() && reading.next > from {
-            eprintln!("unthrottle: what was read up to {} is kept: run it again to go on from there", reading.next);
+            eprintln!(
+                "unthrottle: the days before {} are kept. Run the command again to go on from there",
+                reading.next
+            );
         }
         done?;
         known.extend(reading.minutes);
@@ -78,13 +87,13 @@ fn first_of(day: NaiveDate) -> Minute {
     Minute::of(day.and_time(NaiveTime::MIN).and_utc())
 }
 
-/// Minutes as they come, page by page. Each day is kept as soon as all of it is there.
+/// The read at work, page by page. Each day goes into the cache as soon as it is complete.
 struct Reading<'a> {
     cache: &'a Cache,
     now: DateTime<Utc>,
-    /// The first day that is not kept yet.
+    /// The first day that the cache does not have yet.
     next: NaiveDate,
-    /// Up to, and not including, this minute all three series are there.
+    /// All three series are complete before this minute.
     until: Minute,
     minutes: Day,
 }
@@ -101,7 +110,7 @@ impl Reading<'_> {
             .send();
         let mut until = [self.until; METRICS.len()];
         while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| failed(Cause::of(error)))?;
+            let page = called(CALL, page)?;
             for series in page.metric_data_results() {
                 self.add(series, end, &mut until)?;
             }
@@ -117,9 +126,9 @@ impl Reading<'_> {
         let Some((place, (metric, value))) = place.and_then(|place| Some((place, METRICS.get(place)?))) else {
             return Ok(());
         };
-        // A series that CloudWatch could not read is unknown, and unknown is not zero.
+        // CloudWatch could not read the series. Its values are unknown, not zero.
         if matches!(series.status_code(), Some(StatusCode::InternalError | StatusCode::Forbidden)) {
-            return Err(failed(Cause::of(std::io::Error::other(format!("CloudWatch could not read {metric}")))));
+            return called(CALL, Err(std::io::Error::other(format!("CloudWatch could not read {metric}"))));
         }
         for (time, sum) in series.timestamps().iter().zip(series.values()) {
             let Some(minute) = DateTime::from_timestamp(time.secs(), 0).map(Minute::of) else { continue };
@@ -132,7 +141,7 @@ impl Reading<'_> {
         Ok(())
     }
 
-    /// Keeps the days that are complete, and over for long enough.
+    /// Keeps the days that are complete and ended long enough ago.
     fn keep(&mut self) -> Result<(), CliError> {
         while let Some(after) = self.next.succ_opt().filter(|after| first_of(*after) <= self.until) {
             if first_of(after).start() + FINISHED_AFTER > self.now {
@@ -144,10 +153,6 @@ impl Reading<'_> {
         }
         Ok(())
     }
-}
-
-fn failed(source: Cause) -> CliError {
-    CliError::Aws { call: "GetMetricData", source }
 }
 
 fn queries(stream: &str) -> Vec<MetricDataQuery> {

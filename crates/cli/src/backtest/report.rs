@@ -1,6 +1,6 @@
-//! What came of a backtest: a table, the hours, and what the estimate rests on.
+//! The result of a backtest: a table, the hours, and the assumptions of the estimate.
 
-use crate::page::{self, Clock, Page, Section, Table};
+use crate::pages::{self, Clock, Page, Section, Table};
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde::Serialize;
 use unthrottle_core::cost::Prices;
@@ -10,15 +10,15 @@ use unthrottle_lab::sim::account::Account;
 use unthrottle_lab::sim::backtest::{Backtested, Before, Demand, History, Hour};
 use unthrottle_lab::sim::timeline::Mark;
 
-/// Where the number of shards is from.
+/// The source of the number of shards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum From {
     /// `--shards`.
     Given,
-    /// The stream has as many now.
+    /// The stream of today.
     Now,
-    /// Fewer could not have accepted what was accepted.
+    /// The fewest shards that could accept the records.
     Fewest,
 }
 
@@ -28,7 +28,7 @@ pub(super) struct Report {
     pub before: Before,
     pub from: From,
     pub prices: Prices,
-    /// As it was comes first, unthrottle second.
+    /// The past comes first, unthrottle second.
     pub runs: Vec<(Backtested, Run)>,
 }
 
@@ -43,13 +43,13 @@ pub(super) struct Document {
     shards: u32,
     shards_from: From,
     mode: &'static str,
-    /// Minutes in which more was accepted than so many shards take.
+    /// Minutes in which the stream accepted more than these shards can.
     minutes_beyond_shards: usize,
     offered_records_at_least: f64,
     offered_records_at_most: f64,
     /// As CloudWatch counted it.
     throttled: f64,
-    /// By the simulated stream that nobody looks after: the nearer to `throttled`, the better the estimate.
+    /// As the simulated stream without changes refused it. The nearer to `throttled`, the better the estimate.
     throttled_simulated: u64,
     prices: String,
     policies: Vec<Outcome>,
@@ -60,18 +60,18 @@ pub(super) struct Document {
 #[derive(Serialize)]
 struct Outcome {
     policy: &'static str,
-    /// Calm hours before unthrottle gives back; `null`: never, or it is not unthrottle.
+    /// Hours without throttling before unthrottle restores. `null`: never, or another policy.
     restore_after_hours: Option<u32>,
     shards_at_the_beginning: u32,
     shards_at_the_end: u32,
     throttled: f64,
-    /// Of capacity, in the simulation; `null` where it is not known.
+    /// Changes of capacity in the simulation. `null`: unknown.
     changes: Option<u64>,
     shard_hours: f64,
     usd: f64,
 }
 
-/// An hour of unthrottle's.
+/// One hour of the run of unthrottle.
 #[derive(Serialize)]
 struct Line {
     begins: String,
@@ -154,13 +154,13 @@ impl Report {
         self.outcomes().into_iter().map(row).collect()
     }
 
-    /// What happened to what.
+    /// The first line: the stream, the time, and the shards.
     fn about(&self) -> String {
         let time = |time: DateTime<Utc>| time.format("%Y-%m-%d %H:%M");
         let from = match self.from {
             From::Given => "as --shards says",
-            From::Now => "as the stream has now: CloudWatch keeps no number of shards",
-            From::Fewest => "the fewest that can have accepted what was accepted; --shards gives another number",
+            From::Now => "as many as today: CloudWatch does not keep the number of shards",
+            From::Fewest => "the fewest that could accept these records; --shards gives another number",
         };
         format!(
             "{}: {} to {} (UTC), {} minutes known, on {} in {} mode, {from}.",
@@ -177,48 +177,63 @@ impl Report {
         if self.before.mode == CapacityMode::OnDemand { "on-demand" } else { "provisioned" }
     }
 
-    /// What the estimate rests on, and where it must not be trusted.
+    /// The assumptions of the estimate, and its doubtful parts.
     fn caveats(&self) -> Vec<String> {
+        let mut caveats = self.assumptions();
+        if let Some(hours) = self.runs.iter().filter_map(|(who, _)| who.restores_after()).next_back() {
+            let hours = if hours == 1 { "one hour".to_owned() } else { format!("{hours} hours") };
+            caveats.push(format!(
+                "Restoring undoes a change after {hours} without throttling (UNTHROTTLE_RESTORE_AFTER_HOURS)."
+            ));
+        }
+        caveats.extend(self.doubts());
+        caveats
+    }
+
+    fn assumptions(&self) -> Vec<String> {
         let Demand { at_least, at_most, busiest_at_least, busiest_at_most } = self.history.demand();
-        let mut caveats = vec![
+        let (region, as_of) = (&self.prices.region, &self.prices.as_of);
+        vec![
             format!(
-                "An estimate: what a stream accepts hides what it was offered. That was {at_least:.0} to {at_most:.0} records, \
-                 {busiest_at_least:.0} to {busiest_at_most:.0} a second in the busiest minute: the accepted ones, and the refused \
-                 ones on top, of which each try counts. The larger number was sent, and nothing of it again."
+                "An estimate: CloudWatch shows what a stream accepts, not what producers offer. They offered \
+                 {at_least:.0} to {at_most:.0} records, {busiest_at_least:.0} to {busiest_at_most:.0} a second in the \
+                 busiest minute. The larger number adds every refused try to the accepted records. The simulation sends \
+                 the larger number, and sends no refused record again."
             ),
-            "A minute does not show its seconds and keys: what was refused while the minute had room is taken for a burst at its \
-             beginning, with even keys. If a hot key caused it, no policy would have helped as much as is shown here."
+            "A minute does not show its seconds and keys. Records that were refused in a minute that was not full count \
+             as a burst with even keys at its beginning. If a hot key was the cause, no policy would have helped as much \
+             as shown here."
                 .to_owned(),
             format!(
-                "Dollars are list prices ({} {}) for writes, without readers; on-demand mode begins warm, with the shards of then, and four at least. \
-                 The account is taken to have a quota of {} shards, and no throughput commitment.",
-                self.prices.region, self.prices.as_of, Account::default().shard_limit
+                "Dollars are list prices ({region} {as_of}) for writes, without readers. On-demand mode begins with \
+                 the shards of that time, and with four or more. The account is assumed to have a quota of {} shards, \
+                 and no throughput commitment.",
+                Account::default().shard_limit
             ),
-        ];
-        if let Some(hours) = self.runs.iter().filter_map(|(who, _)| who.restores_after()).next_back() {
-            let hours = if hours == 1 { "one calm hour".to_owned() } else { format!("{hours} calm hours") };
-            caveats
-                .push(format!("Restoring gives back what was raised, after {hours} (UNTHROTTLE_RESTORE_AFTER_HOURS)."));
-        }
+        ]
+    }
+
+    fn doubts(&self) -> Vec<String> {
+        let mut doubts = vec![];
         let (then, simulated) = (self.history.throttled(), self.simulated());
-        // A tenth, and what the ends of bursts leave over: whole seconds and whole records.
+        // A difference of a tenth is normal: the simulation has whole seconds and whole records at the ends of bursts.
         if (then - simulated as f64).abs() > 0.1 * then.max(1_000.0) {
-            caveats.push(format!(
-                "Doubtful: a simulated stream that nobody looks after refuses {simulated} records where {then:.0} were refused. \
-                 The stream had another number of shards then (--shards), or very uneven keys."
+            doubts.push(format!(
+                "Doubtful: a simulated stream without changes refuses {simulated} records, and the real stream refused \
+                 {then:.0}. The stream had another number of shards then (--shards), or very uneven keys."
             ));
         }
         let beyond = self.history.beyond(self.before.shards);
         if beyond > 0 && self.before.mode != CapacityMode::OnDemand {
-            caveats.push(format!(
-                "Doubtful: in {beyond} minutes more was accepted than {} {}, so there were more then: {} at least. Give them \
-                 as --shards.",
+            doubts.push(format!(
+                "Doubtful: in {beyond} minutes more was accepted than {} {}, so the stream had more shards then: {} at \
+                 least. Give their number with --shards.",
                 shards(self.before.shards),
                 if self.before.shards == 1 { "takes" } else { "take" },
                 self.history.fewest_shards()
             ));
         }
-        caveats
+        doubts
     }
 
     pub fn document(&self) -> Document {
@@ -262,7 +277,7 @@ impl Report {
         }
     }
 
-    /// When, what, and the refusals of an hour.
+    /// The cells of one hour: time, decisions, refusals.
     fn cells(&self, hour: &Hour) -> [String; 3] {
         let what = |mark: &Mark| match mark.change {
             Some(change) if change.from != change.to => format!("{} {} → {}", mark.code, change.from, change.to),
@@ -288,8 +303,8 @@ impl Report {
         if hours.is_empty() {
             text += "\nNothing was throttled, and unthrottle would have changed nothing.\n";
         } else {
-            text +=
-                "\nHour by hour, what unthrottle would have done (throttled then → now; calm hours are left out):\n\n";
+            text += "\nHour by hour, what unthrottle would have done (throttled then → now). Hours without throttling and \
+                     without changes are left out.\n\n";
         }
         for hour in &hours {
             let [when, what, throttled] = self.cells(hour);
@@ -300,7 +315,7 @@ impl Report {
 
     /// The report as a page.
     pub fn page(&self) -> Page {
-        let cells = |cells: &[String]| cells.iter().map(page::Cell::from).collect();
+        let cells = |cells: &[String]| cells.iter().map(pages::Cell::from).collect();
         let heads = |heads: &[&str]| heads.iter().map(|head| (*head).to_owned()).collect();
         let policies =
             Table { heads: heads(&HEADS), rows: self.rows().iter().map(|row| cells(row.as_slice())).collect() };
@@ -309,7 +324,7 @@ impl Report {
             heads: heads(&["hour (UTC)", "unthrottle", "throttled then → now"]),
             rows: hours.iter().map(|hour| cells(&self.cells(hour))).collect(),
         };
-        let run = |((_, run), outcome): (&(Backtested, Run), Outcome)| page::Run {
+        let run = |((_, run), outcome): (&(Backtested, Run), Outcome)| pages::Run {
             name: match outcome.policy {
                 "as it was" => "as it was, simulated".into(),
                 policy => policy.to_owned(),
@@ -333,7 +348,7 @@ fn shards(number: u32) -> String {
     format!("{number} shard{}", if number == 1 { "" } else { "s" })
 }
 
-/// The changes of an hour; where it has none, what was decided, each once.
+/// The changes of an hour. Without changes: each decision once.
 fn telling(hour: &Hour) -> Vec<&Mark> {
     let changes: Vec<&Mark> = hour.marks.iter().filter(|mark| mark.change.is_some()).collect();
     if !changes.is_empty() {

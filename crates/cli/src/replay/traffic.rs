@@ -1,7 +1,7 @@
-//! Traffic for a stream of the local account, second by second of the account's clock. It goes over HTTP and the SDK. How
-//! long it takes depends on the machine; what comes of it does not.
+//! Sends traffic to a stream of the local account, second by second of the account's clock, over HTTP and the SDK. The
+//! duration depends on the machine; the result does not.
 
-use super::CliError;
+use crate::CliError;
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::error::ProvideErrorMetadata;
 use aws_sdk_kinesis::primitives::Blob;
@@ -13,15 +13,16 @@ use unthrottle_lab::local::Clock;
 /// The step of all traffic: AWS's limits of a shard are by the second.
 const SECOND: Duration = Duration::from_secs(1);
 
-/// The size of a record. Large enough that a few hundred a second fill a shard, and little work is done for them.
+/// The size of a record in bytes. About 102 of these records a second fill a shard. Smaller records would cost more
+/// CPU; much larger ones would make the steps of the traffic coarse.
 pub(super) const RECORD_BYTES: usize = 10 * 1024;
 
-/// Polls of one reader in a second: as many as a shard allows to all of its readers.
+/// Polls of one reader in a second. AWS allows five a second and shard, to all readers together.
 const POLLS: usize = 5;
 
 const EXCEEDED: &str = "ProvisionedThroughputExceededException";
 
-/// What came of a stretch of traffic.
+/// The result of some traffic.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Tally {
     /// Records written, or calls answered.
@@ -48,20 +49,20 @@ impl Tally {
 /// A range of hash keys.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Keys {
-    /// Its first.
+    /// The first key.
     pub first: u128,
-    /// How many there are.
+    /// The number of keys.
     pub width: u128,
 }
 
 impl Keys {
-    /// All but the last one.
+    /// All keys except the last one.
     pub fn all() -> Keys {
         Keys { first: 0, width: u128::MAX }
     }
 }
 
-/// A stream and the clock of its account, which has no other owner meanwhile.
+/// A stream, and the clock of its account. Only the traffic moves the clock meanwhile.
 pub(super) struct Target<'a> {
     pub client: &'a Client,
     pub arn: &'a str,
@@ -69,8 +70,8 @@ pub(super) struct Target<'a> {
 }
 
 impl Target<'_> {
-    /// Writes `per_second` records of [`RECORD_BYTES`] in each of `seconds` seconds, spread evenly over `keys`. It sends
-    /// nothing again. `per_second` is at most 500, which one PutRecords call takes.
+    /// Writes `per_second` records of [`RECORD_BYTES`] in each of `seconds` seconds, spread evenly over `keys`. Refused
+    /// records are not sent again. `per_second` is at most 500, which one PutRecords call takes.
     pub async fn write(&self, per_second: usize, keys: Keys, seconds: usize) -> Result<Tally, CliError> {
         let mut sum = Tally::default();
         for second in 0..seconds {
@@ -134,7 +135,8 @@ impl Target<'_> {
     }
 }
 
-/// Record `n`; its explicit hash key walks through `keys` by the golden ratio, which is as even as can be.
+/// Record `n`. Its explicit hash key walks through `keys` by the golden ratio, which spreads any number of records
+/// evenly.
 fn record(n: usize, keys: Keys) -> Option<PutRecordsRequestEntry> {
     const GOLDEN: f64 = 0.618_033_988_749_894_8;
     let way = (n as f64 * GOLDEN).fract();

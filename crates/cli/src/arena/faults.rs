@@ -1,22 +1,20 @@
-//! `unthrottle arena --faults`: as many schedules of faults as wanted, on all cores.
+//! `unthrottle arena --faults`: plays schedules of faults, on all cores.
 
-use super::CliError;
+use crate::CliError;
+use crate::screen::Progress;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use unthrottle_lab::sim::faults::{Broken, Played, Schedule, play, retell, shrink};
 
-/// Who waits for longer than this wants to see that something happens.
-const PATIENCE: Duration = Duration::from_secs(1);
-
-/// How often the progress is told, and the end looked for.
+/// The time from one check for the end to the next. Longer would make a short run wait, shorter would use CPU.
 const TICK: Duration = Duration::from_millis(100);
 
-/// What all schedules came to.
+/// The sum over all schedules.
 #[derive(Debug, Default, Serialize)]
 struct Sum {
     seed: u64,
@@ -28,7 +26,7 @@ struct Sum {
     broken: Option<Failure>,
 }
 
-/// The first schedule that breaks an invariant, cut down.
+/// The first schedule that breaks an invariant, and the shortest one that still does.
 #[derive(Debug, Serialize)]
 struct Failure {
     index: u64,
@@ -54,7 +52,8 @@ pub(super) fn run(count: u64, seed: u64, json: bool) -> Result<(), CliError> {
     sum.broken.as_ref().map_or(Ok(()), |failure| Err(CliError::Broken(broken(failure))))
 }
 
-/// Plays the schedules up to the first that fails: the same one whatever the number of cores, since they begin in order.
+/// Plays the schedules up to the first that fails. Schedules begin in order, so the first failure does not depend on
+/// the number of cores.
 fn play_all(count: u64, seed: u64) -> Sum {
     let (next, is_broken) = (AtomicU64::new(0), AtomicBool::new(false));
     let work = || {
@@ -78,7 +77,7 @@ fn play_all(count: u64, seed: u64) -> Sum {
     thread::scope(|scope| {
         let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let workers: Vec<_> = (0..cores).map(|_| scope.spawn(work)).collect();
-        tell_progress(count, &next, || workers.iter().all(thread::ScopedJoinHandle::is_finished));
+        show_progress(count, &next, || workers.iter().all(thread::ScopedJoinHandle::is_finished));
         for worker in workers {
             let (sum, broken) = worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             all.merge(sum);
@@ -89,20 +88,13 @@ fn play_all(count: u64, seed: u64) -> Sum {
     all
 }
 
-fn tell_progress(count: u64, next: &AtomicU64, is_over: impl Fn() -> bool) {
-    let (began, mut err) = (Instant::now(), std::io::stderr());
-    let is_shown = err.is_terminal();
+fn show_progress(count: u64, next: &AtomicU64, is_over: impl Fn() -> bool) {
+    let mut progress = Progress::new("schedules", usize::try_from(count).unwrap_or(usize::MAX));
     while !is_over() {
         thread::sleep(TICK);
-        if is_shown && began.elapsed() >= PATIENCE {
-            let played = next.load(Ordering::Relaxed).min(count);
-            // Who does not see it misses nothing.
-            let _ = write!(err, "\r{played} of {count} schedules");
-        }
+        progress.set(usize::try_from(next.load(Ordering::Relaxed)).unwrap_or(usize::MAX));
     }
-    if is_shown && began.elapsed() >= PATIENCE {
-        let _ = writeln!(err);
-    }
+    progress.clear();
 }
 
 impl Sum {

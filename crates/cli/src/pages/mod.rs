@@ -1,8 +1,8 @@
-//! Runs as one HTML file that a person can read without a manual: nothing is loaded, and no script runs.
+//! Runs as one HTML file. The file explains itself, loads nothing, and runs no script.
 
 mod chart;
 
-use super::CliError;
+use crate::CliError;
 use chrono::{DateTime, TimeDelta, Utc};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use std::collections::BTreeSet;
@@ -13,58 +13,59 @@ use unthrottle_lab::sim::world::By;
 
 const STYLE: &str = include_str!("style.css");
 
-/// Where every code stands with its meaning, in the first and second cells of its tables; a test holds it to the code.
-const README: &str = include_str!("../../../../README.md");
+/// The page with the meaning of every code, in the second cell of a row. The first cell has the code. A test compares
+/// the codes with those of the program.
+const DECISIONS: &str = include_str!("../../../../docs/decisions.md");
 
-/// The whole page. All text is escaped.
+/// A page.
 #[derive(Debug, Default)]
-pub(super) struct Page {
+pub(crate) struct Page {
     pub title: String,
-    /// What was done, and how the numbers came about: a paragraph each.
+    /// What was simulated, and how the numbers were made: one paragraph each.
     pub about: Vec<String>,
     pub sections: Vec<Section>,
 }
 
-/// What belongs together, such as the runs of one workload.
+/// A part of the page, such as the runs of one workload.
 #[derive(Debug, Default)]
-pub(super) struct Section {
-    /// Unique in the page.
+pub(crate) struct Section {
+    /// The title. Unique in the page: it is the address of the section, too.
     pub title: String,
     pub about: Vec<String>,
     pub tables: Vec<Table>,
     pub runs: Vec<Run>,
 }
 
-/// The first cell of each row names it.
+/// A table. The first cell of each row is its heading.
 #[derive(Debug, Default)]
-pub(super) struct Table {
+pub(crate) struct Table {
     pub heads: Vec<String>,
     pub rows: Vec<Vec<Cell>>,
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Cell {
+pub(crate) struct Cell {
     pub text: String,
-    /// Whether it is the least of its column.
+    /// Whether it has the least number of its column.
     pub is_least: bool,
 }
 
 /// A policy's run.
 #[derive(Debug)]
-pub(super) struct Run {
+pub(crate) struct Run {
     pub name: String,
     pub timeline: Timeline,
     pub clock: Clock,
-    /// Whether its chart is shown before it is asked for.
+    /// Whether the page shows the chart before a click.
     pub is_open: bool,
 }
 
-/// How seconds of a run are told.
+/// How the page writes the seconds of a run.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Clock {
-    /// From its beginning.
+pub(crate) enum Clock {
+    /// As time since the run began.
     OfRun,
-    /// As times of day, of a run that began then.
+    /// As date and time of day (UTC). The value is the time at which the run began.
     Utc(DateTime<Utc>),
 }
 
@@ -87,7 +88,7 @@ impl Clock {
 }
 
 impl Page {
-    /// The same page gives the same text.
+    /// The page as HTML, with all text escaped. The same page gives the same HTML.
     ///
     /// # Errors
     /// A chart cannot be drawn.
@@ -107,7 +108,9 @@ impl Page {
                     @for text in &self.about { p { (text) } }
                     (legend())
                     @if self.sections.len() > 1 {
-                        ul .contents { @for section in &self.sections { li { a href={ "#" (section.title) } { (section.title) } } } }
+                        ul .contents {
+                            @for section in &self.sections { li { a href={ "#" (section.title) } { (section.title) } } }
+                        }
                     }
                     @for section in &sections { (section) }
                     (self.glossary())
@@ -117,7 +120,7 @@ impl Page {
         Ok(page.into_string())
     }
 
-    /// What the codes on this page mean.
+    /// The meanings of the codes on this page.
     fn glossary(&self) -> Markup {
         let runs = self.sections.iter().flat_map(|section| &section.runs);
         let codes: BTreeSet<&str> = runs.flat_map(|run| run.timeline.marks()).map(|mark| mark.code).collect();
@@ -186,12 +189,20 @@ impl Run {
                 @if !marks.is_empty() {
                     details .marks {
                         summary { "changes and holds: " (marks.len()) }
-                        @let rows = marks.iter().map(|mark| vec![self.clock.exactly(mark.second).into(), mark.code.into(), step(mark).into()]);
-                        (Table { heads: ["when", "code", "what"].map(str::to_owned).into(), rows: rows.collect() }.html())
+                        (self.marks().html())
                     }
                 }
             }
         })
+    }
+}
+
+impl Run {
+    /// The table of the marks.
+    fn marks(&self) -> Table {
+        let row = |mark: &Mark| vec![self.clock.exactly(mark.second).into(), mark.code.into(), step(mark).into()];
+        let heads = ["when", "code", "what"].map(str::to_owned).into();
+        Table { heads, rows: self.timeline.marks().iter().map(row).collect() }
     }
 }
 
@@ -201,12 +212,12 @@ impl<T: Into<String>> From<T> for Cell {
     }
 }
 
-/// What a mark stands for.
+/// The meaning of a mark.
 fn step(mark: &Mark) -> String {
     match mark.change {
         None => "decided, and no capacity changed".into(),
         Some(change) => {
-            let by = if change.by == By::Others { ", by somebody else" } else { "" };
+            let by = if change.by == By::Others { ", by another person or tool" } else { "" };
             let shards = if change.to == 1 { "shard" } else { "shards" };
             if change.from == change.to {
                 format!("at {} {shards}{by}", change.from)
@@ -217,34 +228,54 @@ fn step(mark: &Mark) -> String {
     }
 }
 
+/// A cell of a Markdown table as plain text: no backticks, and of a link only its words.
+fn plain(cell: &str) -> String {
+    let mut text = cell.trim().replace('`', "");
+    while let Some((before, rest)) = text.split_once('[') {
+        let Some((words, (_, after))) =
+            rest.split_once("](").and_then(|(words, rest)| Some((words, rest.split_once(')')?)))
+        else {
+            break;
+        };
+        text = format!("{before}{words}{after}");
+    }
+    text
+}
+
 fn legend() -> Markup {
     html! {
         ul .legend {
-            li .offered { "offered: new records that producers had, a second" }
-            li .accepted { "accepted: what the stream took of them, and of those that were sent again" }
-            li .capacity { "capacity: what its open shards take of writes, if keys are even" }
-            li .throttled { "throttled: refused records, and refused calls of readers, a second, in a chart of their own; what is refused three times counts three times" }
-            li .change { "a change of capacity, with its code; what somebody else changed is in another colour" }
-            li .hold { "a decision to change nothing, where it is another than the one before" }
+            li .offered { "offered: new records of the producers, a second" }
+            li .accepted { "accepted: records that the stream accepted, new ones and repeated ones, a second" }
+            li .capacity { "capacity: records that the open shards can accept with even keys, a second" }
+            li .throttled {
+                "throttled: refused records and refused calls of readers, a second, in the lower chart; a record that is "
+                "refused three times counts three times"
+            }
+            li .change { "a change of capacity, with its code; a change by another person or tool has another colour" }
+            li .hold { "a decision to change nothing, if it differs from the decision before" }
         }
-        p { "Each level is the busiest minute of its stretch. Point at a mark to read when it was, and what; one that has no room for its code is a short line, and stands in the table below." }
+        p {
+            "Each level shows the busiest minute of its stretch. Point at a mark to read its time and meaning. A mark "
+            "without room for its code is a short line; the table below has it, too."
+        }
     }
 }
 
-/// Codes and their meanings: the rows of the README that have any of these.
+/// The codes with their meanings, from the rows of docs/decisions.md that have one of `codes`. Links become plain text.
 fn meanings(codes: &BTreeSet<&str>) -> Vec<(String, String)> {
     let known = |code: &&str| Remedy::VARIANTS.contains(code) || Reason::VARIANTS.contains(code);
     let mut meanings = vec![];
-    for row in README.lines().filter(|line| line.starts_with("| `")) {
-        let cells: Vec<String> = row.trim_matches('|').split('|').map(|cell| cell.trim().replace('`', "")).collect();
+    for row in DECISIONS.lines().filter(|line| line.starts_with("| `")) {
+        let cells: Vec<String> = row.trim_matches('|').split('|').map(plain).collect();
         let [names, meaning, ..] = cells.as_slice() else { continue };
         if names.split(", ").any(|code| codes.contains(code) && known(&code)) {
             meanings.push((names.clone(), meaning.clone()));
         }
     }
     let others = [
-        ("reshard", "another number of shards, or a split, that no decision of unthrottle's stands behind"),
-        ("switch_mode", "the other capacity mode, likewise"),
+        ("reshard", "a reshard or a split that unthrottle did not decide"),
+        ("switch_mode", "a switch of the capacity mode that unthrottle did not decide"),
     ];
     let others = others.into_iter().filter(|(code, _)| codes.contains(code));
     meanings.extend(others.map(|(code, meaning)| (code.to_owned(), meaning.to_owned())));

@@ -1,4 +1,4 @@
-//! The chart of one run: what is sent and taken above, what is refused below, and the marks over both.
+//! The chart of one run: load and capacity above, refusals below, and the marks over both.
 
 use super::{Clock, Run, step};
 use crate::CliError;
@@ -9,30 +9,30 @@ use plotters::prelude::*;
 use unthrottle_lab::sim::timeline::{Mark, Slice, Timeline};
 use unthrottle_lab::sim::world::By;
 
-/// Pixels of the drawing, which the page scales. A phone scrolls it sideways: text that shrinks with it could not be read.
+/// The width in pixels. The page scales a wider screen, and a phone scrolls sideways: smaller text would be unreadable.
 const WIDTH: i32 = 960;
-/// Room for what the numbers are and for the numbers at the left, and for half of the last time at the right.
+/// Pixels for the axis title (`EDGE`), for title and numbers at the left, and for half of the last time at the right.
 const EDGE: i32 = 12;
 const LEFT: i32 = 72;
 const RIGHT: i32 = 42;
-/// Height of the chart of the load, and of the one of refusals with the times below it.
+/// Heights in pixels of the chart of the load, and of the chart of refusals with the times below it.
 const LOAD: i32 = 220;
 const REFUSED: i32 = 110;
-/// Between the charts, and above the first one.
+/// Pixels between the charts, and pixels for the times.
 const GAP: i32 = 10;
 const TIMES: i32 = 24;
 
-/// Points of a line at most: one for three pixels.
+/// The most points of a line: one for three pixels. More would make the page larger, and the picture no better.
 const POINTS: usize = 290;
 
-/// Labels on top of each other at most. What has no room is a short line, and stands in the table below the chart.
+/// The most labels on top of each other. A mark without room is a short line, and the table below the chart has it.
 const LANES: usize = 12;
 const LANE: i32 = 14;
-/// Of a character of a label (11 px, monospaced), and what is left free beside one.
+/// Pixels of one character of a label (11 px, monospaced), and free pixels beside a label.
 const CHARACTER: i32 = 7;
 const SPACE: i32 = 8;
 
-/// Seconds from one time on the axis to the next: the first of them with which not more than [`TICKS`] fit.
+/// Seconds from one time on the axis to the next. The first step that gives at most [`TICKS`] times is used.
 const STEPS: [i64; 12] = [300, 600, 900, 1_800, 3_600, 7_200, 10_800, 21_600, 43_200, 86_400, 2 * 86_400, 7 * 86_400];
 const TICKS: i64 = 12;
 
@@ -40,19 +40,20 @@ const OFFERED: RGBColor = RGBColor(0x2f, 0x6f, 0xde);
 const ACCEPTED: RGBColor = RGBColor(0x2e, 0x9e, 0x5b);
 const THROTTLED: RGBColor = RGBColor(0xd6, 0x45, 0x3d);
 
-/// Of a run so many times longer than its first incident, that is shown again, closer: in the whole it is a line.
+/// If the run is this many times longer than its first incident, a second chart shows the incident. In the whole chart
+/// the incident is only a line.
 const CLOSER: i64 = 6;
-/// What is shown before an incident, and after it, in seconds; marks so far apart are of two.
+/// Seconds that a chart shows before and after an incident, and seconds between the marks of two incidents.
 const AROUND: i64 = 10 * 60;
 const APART: i64 = 45 * 60;
 
-/// The seconds of the whole run.
-pub(super) fn whole(timeline: &Timeline) -> Times {
+/// The times of the whole run.
+pub(crate) fn whole(timeline: &Timeline) -> Times {
     Times { first: 0, last: (60 * timeline.minutes().len() as i64).max(60) }
 }
 
-/// Those of the first incident, if it takes little of the run.
-pub(super) fn closer(timeline: &Timeline) -> Option<Times> {
+/// The times of the first incident, if it is a small part of the run.
+pub(crate) fn closer(timeline: &Timeline) -> Option<Times> {
     let seconds = timeline.marks().iter().map(|mark| mark.second);
     let begins = timeline.marks().first()?.second;
     let ends = seconds.fold(begins, |end, second| if second - end < APART { second } else { end });
@@ -62,8 +63,11 @@ pub(super) fn closer(timeline: &Timeline) -> Option<Times> {
     ((last - first) * CLOSER < all.last).then_some(Times { first, last })
 }
 
-/// Draws what happened in these seconds of a run.
-pub(super) fn draw(run: &Run, times: Times) -> Result<Markup, CliError> {
+/// Draws these seconds of a run.
+///
+/// # Errors
+/// The drawing library failed.
+pub(crate) fn draw(run: &Run, times: Times) -> Result<Markup, CliError> {
     let marks: Vec<&Mark> = run.timeline.marks().iter().filter(|mark| times.has(mark.second)).collect();
     let labels = Labels::of(&marks, times);
     let top = LANE * labels.lanes.len() as i32 + GAP;
@@ -78,7 +82,9 @@ pub(super) fn draw(run: &Run, times: Times) -> Result<Markup, CliError> {
                     title { (run.clock.exactly(mark.second)) " " (mark.code) ": " (step(mark)) }
                     line x1=(label.x) x2=(label.x) y1=(label.top(top)) y2=(label.bottom(top)) {}
                     @if label.lane.is_some() {
-                        text x=(label.text_x()) y=(label.top(top) + LANE - 4) text-anchor=(label.anchor()) { (mark.code) }
+                        text x=(label.text_x()) y=(label.top(top) + LANE - 4) text-anchor=(label.anchor()) {
+                            (mark.code)
+                        }
                     }
                 }
             }
@@ -145,9 +151,9 @@ fn refused(area: &Area<'_>, timeline: &Timeline, clock: Clock, times: Times) -> 
     Ok(())
 }
 
-/// Seconds of a run, whole minutes of it, with times that a person would choose.
+/// A range of seconds, of whole minutes. The times on its axis are round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Times {
+pub(crate) struct Times {
     first: i64,
     last: i64,
 }
@@ -157,7 +163,7 @@ impl Times {
         (self.first..=self.last).contains(&second)
     }
 
-    /// Where a second stands, of so many pixels.
+    /// The pixel of a second, if the range has `pixels` pixels.
     fn pixel(self, second: i64, pixels: i32) -> i32 {
         (i64::from(pixels) * (second.clamp(self.first, self.last) - self.first) / (self.last - self.first)) as i32
     }
@@ -182,7 +188,7 @@ impl Ranged for Times {
     }
 }
 
-/// The busiest minute of each stretch, from the second at which the stretch begins, as a line of steps.
+/// The busiest minute of each stretch, as a line of steps. A point has the second at which its stretch begins.
 fn busiest(timeline: &Timeline, times: Times, of: impl Fn(&Slice) -> f64) -> Vec<(i64, f64)> {
     let [first, last] = [times.first, times.last].map(|second| usize::try_from(second / 60).unwrap_or_default());
     let minutes = timeline.minutes().get(first..last).unwrap_or_default();
@@ -192,7 +198,7 @@ fn busiest(timeline: &Timeline, times: Times, of: impl Fn(&Slice) -> f64) -> Vec
     steps(points, times.last)
 }
 
-/// The points as a line that is level until it jumps.
+/// The points as a line that stays level up to the next point.
 fn steps(points: impl Iterator<Item = (i64, f64)>, end: i64) -> Vec<(i64, f64)> {
     let mut line: Vec<(i64, f64)> = vec![];
     for (second, value) in points {
@@ -207,13 +213,13 @@ fn steps(points: impl Iterator<Item = (i64, f64)>, end: i64) -> Vec<(i64, f64)> 
     line
 }
 
-/// The top of a chart in which the highest of these points has some air; of one without points 1.
+/// The top of a chart: 5 % above the highest point. Without points: 1.
 fn highest<'a>(lines: impl IntoIterator<Item = &'a Vec<(i64, f64)>>) -> f64 {
     let most = lines.into_iter().flatten().map(|(_, value)| *value).fold(0.0, f64::max);
     if most > 0.0 { most * 1.05 } else { 1.0 }
 }
 
-/// A rate in few characters.
+/// A rate in at most six characters.
 fn short(rate: f64) -> String {
     match rate {
         1e6.. => format!("{}M", (rate / 1e5).round() / 10.0),
@@ -222,26 +228,26 @@ fn short(rate: f64) -> String {
     }
 }
 
-/// Where the labels of marks stand: above the charts, so many lanes high that they do not cover each other.
+/// The places of the labels: in lanes above the charts, so that no label covers another.
 #[derive(Debug)]
 struct Labels {
-    /// What is taken of each lane, from and to which pixel.
+    /// The used pixels of each lane, from and to.
     lanes: Vec<Vec<(i32, i32)>>,
     of_marks: Vec<Label>,
 }
 
 #[derive(Debug)]
 struct Label {
-    /// Of the mark.
+    /// The pixel of the mark.
     x: i32,
-    /// Whether the text ends there instead of beginning.
+    /// Whether the text ends at the mark. Otherwise it begins there.
     ends: bool,
-    /// From the charts up.
+    /// The lane, counted upwards from the charts.
     lane: Option<usize>,
 }
 
 impl Labels {
-    /// Changes are given their place before holds are.
+    /// Places the labels of changes first, then those of holds.
     fn of(marks: &[&Mark], times: Times) -> Labels {
         let mut labels = Labels { lanes: vec![], of_marks: vec![] };
         for mark in marks {
@@ -272,18 +278,18 @@ impl Labels {
     }
 }
 
-/// Pixels that the text of a mark takes.
+/// The width in pixels of the text of a mark.
 fn long(mark: &Mark) -> i32 {
     CHARACTER * mark.code.len() as i32 + SPACE
 }
 
 impl Label {
-    /// Where its line begins; `charts`: where they do.
+    /// The top of the line of the mark. `charts`: the top of the charts.
     fn top(&self, charts: i32) -> i32 {
         self.lane.map_or(charts, |lane| charts - GAP - LANE * (lane as i32 + 1))
     }
 
-    /// Where it ends: at the axis of times, but for one without a label, which would only hide what is charted.
+    /// The bottom of the line: the axis of times. A line without a label is short, so that it does not hide the charts.
     fn bottom(&self, charts: i32) -> i32 {
         if self.lane.is_some() { charts + LOAD + REFUSED - TIMES } else { charts + GAP }
     }

@@ -1,0 +1,194 @@
+//! `unthrottle arena`: compares policies on simulated streams.
+
+mod compete;
+mod faults;
+mod figures;
+mod markdown;
+mod report;
+mod scores;
+mod table;
+
+use crate::pages::{self, Clock, Section};
+use crate::{CliError, files};
+use compete::compete;
+use scores::{Row, contests_in};
+use std::io::Write;
+use std::path::PathBuf;
+use strum::{IntoEnumIterator as _, VariantNames as _};
+use unthrottle_lab::sim::delivery::Weather;
+use unthrottle_lab::sim::figures::Contest;
+use unthrottle_lab::sim::workloads::{self, Workload};
+use unthrottle_lab::sim::{Policies, Run};
+
+#[derive(clap::Args)]
+#[command(next_line_help = true)]
+pub(super) struct Args {
+    #[arg(
+        long,
+        value_name = "NAME",
+        help = "Run only this workload. docs/evaluation.md lists the workloads, and a\n\
+                wrong name does, too"
+    )]
+    workload: Option<String>,
+    /// Run only this policy. A wrong name lists the policies
+    #[arg(long, value_name = "NAME")]
+    policy: Option<String>,
+    #[arg(
+        long,
+        value_name = "WEATHER",
+        default_value_t,
+        help = "How alarms and events reach unthrottle and the policy `doubling`:\n\
+                `fair`, or `foul`, which loses, delays and repeats them"
+    )]
+    weather: Weather,
+    /// The seed of all random numbers. The same seed gives the same table
+    #[arg(long, value_name = "NUMBER", default_value_t = SEED)]
+    seed: u64,
+    /// Print a line of JSON for each run
+    #[arg(long)]
+    json: bool,
+    #[arg(
+        long,
+        conflicts_with_all = ["workload", "policy", "json", "report"],
+        help = "Print the table of docs/evaluation.md in Markdown: all workloads and\n\
+                all policies"
+    )]
+    markdown: bool,
+    #[arg(
+        long,
+        value_name = "FILE.jsonl",
+        requires = "markdown",
+        help = "Run nothing, and take the scores from the output of an earlier --json.\n\
+                The file must have all runs"
+    )]
+    scores: Option<PathBuf>,
+    /// Also write a page with the timeline of each run
+    #[arg(long, value_name = "FILE.html")]
+    report: Option<PathBuf>,
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        value_parser = clap::value_parser!(u64).range(1..),
+        conflicts_with_all = ["workload", "policy", "weather", "markdown", "report"],
+        help = "Instead, play this number of random schedules of crashes, lost\n\
+                replies, stale reads and people, and check that unthrottle breaks no\n\
+                invariant"
+    )]
+    faults: Option<u64>,
+}
+
+/// The seed of the table in docs/evaluation.md. Another seed would change every number of the table.
+const SEED: u64 = 1;
+
+pub(super) fn run(args: &Args) -> Result<(), CliError> {
+    if let Some(count) = args.faults {
+        return faults::run(count, args.seed, args.json);
+    }
+    if let Some(path) = &args.scores {
+        return Ok(std::io::stdout().write_all(markdown::table(&contests_in(path)?).as_bytes())?);
+    }
+    let mut workloads = workloads_of(args.workload.as_deref())?;
+    for workload in &mut workloads {
+        workload.weather = args.weather;
+    }
+    let policies = policies_of(args.policy.as_deref())?;
+    let mut show = Show { args, out: std::io::stdout().lock(), contests: vec![], sections: vec![] };
+    compete(&workloads, &policies, args.seed, args.report.is_some(), |workload, runs| show.contest(workload, runs))?;
+    show.end(args.workload.is_none() && args.policy.is_none())
+}
+
+/// The output: each workload as soon as its runs are complete.
+struct Show<'a> {
+    args: &'a Args,
+    out: std::io::StdoutLock<'static>,
+    contests: Vec<Contest>,
+    sections: Vec<Section>,
+}
+
+impl Show<'_> {
+    /// Shows the runs of one workload.
+    fn contest(&mut self, workload: &Workload, runs: Vec<(Policies, Run)>) -> Result<(), CliError> {
+        let row = |(policy, run): &(Policies, Run)| Row {
+            workload: workload.name.to_owned(),
+            policy: policy.to_string(),
+            weather: workload.weather.to_string(),
+            seed: self.args.seed,
+            score: run.score.clone(),
+        };
+        let rows: Vec<Row> = runs.iter().map(row).collect();
+        if self.args.json {
+            for row in &rows {
+                serde_json::to_writer(&mut self.out, row).map_err(std::io::Error::from)?;
+                writeln!(self.out)?;
+            }
+        } else if !self.args.markdown {
+            self.out.write_all(table::text(workload, &rows).as_bytes())?;
+        }
+        self.out.flush()?;
+        let scores = runs.iter().map(|(policy, run)| (*policy, run.score.clone())).collect();
+        self.contests.push(Contest { workload: workload.clone(), scores });
+        if self.args.report.is_some() {
+            let is_single = runs.len() == 1;
+            let chart = |(policy, run): (Policies, Run)| {
+                let is_open = policy == Policies::Ours || is_single;
+                pages::Run { name: policy.to_string(), timeline: run.timeline, clock: Clock::OfRun, is_open }
+            };
+            self.sections.push(report::section(workload, &rows, runs.into_iter().map(chart).collect()));
+        }
+        Ok(())
+    }
+
+    /// Shows the figures of the whole arena if all of it ran, and writes the page.
+    fn end(mut self, is_whole: bool) -> Result<(), CliError> {
+        if self.args.markdown {
+            self.out.write_all(markdown::table(&self.contests).as_bytes())?;
+        } else if !self.args.json {
+            if is_whole {
+                self.out.write_all(figures::text(&self.contests).as_bytes())?;
+                self.out.write_all(figures::speed(self.args.seed).as_bytes())?;
+            }
+            let seed = self.args.seed;
+            writeln!(
+                self.out,
+                "\n* the least number of its column. {} Seed {seed}; the same seed gives the same numbers.",
+                table::CALLS
+            )?;
+        }
+        match &self.args.report {
+            Some(path) => files::write(path, &report::page(self.sections, self.args.seed).html()?),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The workload of this name, or all.
+fn workloads_of(name: Option<&str>) -> Result<Vec<Workload>, CliError> {
+    let Some(name) = name else { return Ok(workloads::all()) };
+    let names = || workloads::all().iter().map(|workload| workload.name).collect::<Vec<_>>().join(", ");
+    let known = Workload::named(name);
+    let known =
+        known.ok_or_else(|| CliError::Usage(format!("no workload is called `{name}`. The workloads: {}", names())));
+    Ok(vec![known?])
+}
+
+/// The policy of this name, or all.
+fn policies_of(name: Option<&str>) -> Result<Vec<Policies>, CliError> {
+    let Some(name) = name else { return Ok(Policies::iter().collect()) };
+    let known = name.parse::<Policies>();
+    let known = known.map_err(|_| {
+        CliError::Usage(format!("no policy is called `{name}`. The policies: {}", Policies::VARIANTS.join(", ")))
+    });
+    Ok(vec![known?])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_name_is_an_error_with_the_known_names() {
+        let error = |text: Result<_, CliError>| text.err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(error(workloads_of(Some("none")).map(|_| ())).contains("step-3.5"));
+        assert!(error(policies_of(Some("none")).map(|_| ())).contains("doubling"));
+    }
+}

@@ -1,0 +1,48 @@
+//! The scores of runs as lines of JSON: `--json` prints them, and `--scores` reads them.
+
+use crate::CliError;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+use strum::IntoEnumIterator as _;
+use unthrottle_lab::sim::Policies;
+use unthrottle_lab::sim::figures::Contest;
+use unthrottle_lab::sim::score::Score;
+use unthrottle_lab::sim::workloads::{self, Workload};
+
+/// One run, as `--json` prints it.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Row {
+    pub workload: String,
+    pub policy: String,
+    pub weather: String,
+    pub seed: u64,
+    #[serde(flatten)]
+    pub score: Score,
+}
+
+/// Reads the runs of all workloads by all policies from a file that `--json` printed.
+///
+/// # Errors
+/// The file cannot be read, a line cannot be used, or a run is missing.
+pub(super) fn contests_in(path: &Path) -> Result<Vec<Contest>, CliError> {
+    let text = std::fs::read_to_string(path).map_err(|source| CliError::File { path: path.into(), source })?;
+    let row = |(index, line): (usize, &str)| {
+        let bad = |problem: String| CliError::Line { path: path.into(), line: index as u64 + 1, problem };
+        let row: Row = serde_json::from_str(line).map_err(|error| bad(error.to_string()))?;
+        let policy: Policies = row.policy.parse().map_err(|_| bad(format!("no policy is called `{}`", row.policy)))?;
+        Ok((row.workload, policy, row.score))
+    };
+    let rows = text.lines().enumerate().map(row).collect::<Result<Vec<_>, CliError>>()?;
+    let contest = |workload: Workload| {
+        let of_it = rows.iter().filter(|(name, ..)| name == workload.name);
+        let scores: Vec<_> = of_it.map(|(_, policy, score)| (*policy, score.clone())).collect();
+        match Policies::iter().find(|wanted| !scores.iter().any(|(policy, _)| policy == wanted)) {
+            None => Ok(Contest { workload, scores }),
+            Some(missing) => {
+                let problem = format!("{}: no line for {missing} on {}", path.display(), workload.name);
+                Err(CliError::Usage(problem))
+            }
+        }
+    };
+    workloads::all().into_iter().map(contest).collect()
+}
