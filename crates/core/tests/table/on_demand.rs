@@ -77,7 +77,7 @@ rows! { decides;
 #[track_caller]
 fn warms(fixture: Fixture, expected: Option<(u32, u32, Option<Bound>)>) {
     let warmed = match fixture.decide().verdict {
-        Verdict::Act(Remedy::WarmUp { from, to, partial }) => Some((from, to, partial)),
+        Verdict::Act(Remedy::WarmUp { from_mibps, to_mibps, partial }) => Some((from_mibps, to_mibps, partial)),
         _ => None,
     };
     assert_eq!(warmed, expected);
