@@ -45,8 +45,8 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
     let says_what_is_dropped = async {
         local.first_drop().await;
         eprintln!(
-            "unthrottle: the records have reached --keep-mib ({} MiB). From now on the account drops the oldest records \
-             and serves the others. To keep more, restart with a larger --keep-mib.",
+            "unthrottle: the records have reached --keep-mib ({} MiB). From now on the account drops the oldest \
+             records and serves the others. To keep more, restart with a larger --keep-mib.",
             args.keep_mib
         );
         std::future::pending::<()>().await;

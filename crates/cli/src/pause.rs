@@ -192,8 +192,8 @@ impl Work {
         let text = match self.to {
             State::Paused => {
                 format!(
-                    "nothing wakes it now. Changes under way go on, and a sweep that is running may make more for up to \
-                     five minutes. `unthrottle resume{stack}` undoes this."
+                    "nothing wakes it now. Changes under way go on, and a sweep that is running may make more for up \
+                     to five minutes. `unthrottle resume{stack}` undoes this."
                 )
             }
             State::Resumed => format!("it is awake again. `unthrottle pause{stack}` undoes this."),

@@ -77,7 +77,7 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
     }
     match swept.failed.len() {
         0 => Ok(()),
-        failed => Err(CliError::Partly(format!("{failed} steps of the sweep failed; the rest is complete"))),
+        failed => Err(CliError::Partly(format!("{failed} of what the sweep tried failed; the rest was done"))),
     }
 }
 

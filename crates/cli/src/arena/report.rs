@@ -25,12 +25,12 @@ pub(super) fn section(workload: &Workload, rows: &[Row], runs: Vec<pages::Run>) 
 /// The page.
 pub(super) fn page(sections: Vec<Section>, seed: u64) -> Page {
     let about = [
-        "Policies that manage a simulated Kinesis stream in virtual time. The limits and durations of AWS and the delays \
-         of CloudWatch are modelled; unthrottle decides with the same code as in the Lambda."
+        "Policies that manage a simulated Kinesis stream in virtual time. The limits and durations of AWS and the \
+         delays of CloudWatch are modelled; unthrottle decides with the same code as in the Lambda."
             .to_owned(),
         format!(
-            "Heal times are in seconds, from the first refusal of an incident to its last. * marks the least number of a \
-             column. {CALLS} Seed {seed}; the same seed gives the same page."
+            "Heal times are in seconds, from the first refusal of an incident to its last. * marks the least number of \
+             a column. {CALLS} Seed {seed}; the same seed gives the same page."
         ),
     ];
     Page { title: "unthrottle arena".into(), about: about.into(), sections }

@@ -74,7 +74,7 @@ impl Cache {
         };
         let day = self.parse(&text, day);
         if day.is_none() {
-            eprintln!("unthrottle: {}: damaged; the day is read again", path.display());
+            eprintln!("unthrottle: {}: damaged, and read anew", path.display());
         }
         Ok(day)
     }

@@ -71,10 +71,7 @@ pub(super) async fn read(
         let mut reading = Reading { cache, now, next: from, until: first_of(from), minutes: Day::new() };
         let done = reading.all(client, stream, end).await;
         if done.is_err() && reading.next > from {
-            eprintln!(
-                "unthrottle: the days before {} are kept. Run the command again to go on from there",
-                reading.next
-            );
+            eprintln!("unthrottle: what was read up to {} is kept: run it again to go on from there", reading.next);
         }
         done?;
         known.extend(reading.minutes);

@@ -197,12 +197,12 @@ impl Report {
             format!(
                 "An estimate: CloudWatch shows what a stream accepts, not what producers offer. They offered \
                  {at_least:.0} to {at_most:.0} records, {busiest_at_least:.0} to {busiest_at_most:.0} a second in the \
-                 busiest minute. The larger number adds every refused try to the accepted records. The simulation sends \
-                 the larger number, and sends no refused record again."
+                 busiest minute. The larger number adds every refused try to the accepted records. The simulation \
+                 sends the larger number, and sends no refused record again."
             ),
-            "A minute does not show its seconds and keys. Records that were refused in a minute that was not full count \
-             as a burst with even keys at its beginning. If a hot key was the cause, no policy would have helped as much \
-             as shown here."
+            "A minute does not show its seconds and keys. Records that were refused in a minute that was not full \
+             count as a burst with even keys at its beginning. If a hot key was the cause, no policy would have helped \
+             as much as shown here."
                 .to_owned(),
             format!(
                 "Dollars are list prices ({region} {as_of}) for writes, without readers. On-demand mode begins with \
@@ -303,8 +303,8 @@ impl Report {
         if hours.is_empty() {
             text += "\nNothing was throttled, and unthrottle would have changed nothing.\n";
         } else {
-            text += "\nHour by hour, what unthrottle would have done (throttled then → now). Hours without throttling and \
-                     without changes are left out.\n\n";
+            text += "\nHour by hour, what unthrottle would have done (throttled then → now). Hours without throttling \
+                     and without changes are left out.\n\n";
         }
         for hour in &hours {
             let [when, what, throttled] = self.cells(hour);

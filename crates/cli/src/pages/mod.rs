@@ -249,8 +249,8 @@ fn legend() -> Markup {
             li .accepted { "accepted: records that the stream accepted, new ones and repeated ones, a second" }
             li .capacity { "capacity: records that the open shards can accept with even keys, a second" }
             li .throttled {
-                "throttled: refused records and refused calls of readers, a second, in the lower chart; a record that is "
-                "refused three times counts three times"
+                "throttled: refused records and refused calls of readers, a second, in the lower chart; a record that "
+                "is refused three times counts three times"
             }
             li .change { "a change of capacity, with its code; a change by another person or tool has another colour" }
             li .hold { "a decision to change nothing, if it differs from the decision before" }
