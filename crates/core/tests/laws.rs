@@ -24,7 +24,7 @@ fn after(fixture: &Fixture, decision: &Decision) -> Fixture {
         }
         Remedy::SwitchToOnDemand { .. } => fixture.on_demand(),
         Remedy::SwitchToProvisioned { .. } => fixture.stream(|s| s.mode = CapacityMode::Provisioned),
-        Remedy::WarmUp { to, .. } => fixture.stream(|s| {
+        Remedy::WarmUp { to_mibps: to, .. } => fixture.stream(|s| {
             s.warm_throughput = Some(WarmThroughput { current_mibps: *to, target_mibps: *to });
         }),
         Remedy::EnableShardMetrics { .. } => fixture.shard_metrics(),
@@ -76,7 +76,7 @@ fn bounds_of_shards(fixture: &Fixture, decision: &Decision) -> Result<(), TestCa
 fn bounds_of_mode(fixture: &Fixture, decision: &Decision) -> Result<(), TestCaseError> {
     let stream = fixture.observation.stream.as_ref().expect("a stream");
     match &decision.verdict {
-        Verdict::Act(Remedy::WarmUp { from, to, .. }) => {
+        Verdict::Act(Remedy::WarmUp { from_mibps: from, to_mibps: to, .. }) => {
             let warm = stream.warm_throughput.expect("known");
             prop_assert_eq!(fixture.observation.commitment, Some(Commitment::Enabled));
             prop_assert_eq!(&stream.mode, &CapacityMode::OnDemand);
