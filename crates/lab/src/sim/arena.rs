@@ -216,9 +216,9 @@ mod tests {
     #[test]
     fn unthrottle_makes_no_illegal_call_and_loses_less_than_a_static_stream() {
         for workload in workloads::all().into_iter().map(|workload| hours(3, workload)) {
-            let (ours, nobody) = (run(&workload, Policies::Ours, 1), run(&workload, Policies::Static, 1));
+            let (ours, unattended) = (run(&workload, Policies::Ours, 1), run(&workload, Policies::Static, 1));
             assert_eq!(ours.illegal_calls, 0, "{}: {:?}", workload.name, ours.refusals);
-            assert!(ours.throttled <= nobody.throttled, "{}: {ours:?}", workload.name);
+            assert!(ours.throttled <= unattended.throttled, "{}: {ours:?}", workload.name);
         }
     }
 

@@ -282,6 +282,6 @@ mod tests {
         let reached = |contest| figure(&[contest], "no cure").is_some_and(|figure| figure.is_reached());
         assert!(reached(of(0, 2)) && !reached(of(0, 3)) && !reached(of(1, 0)));
         let bursts = Contest { workload: Workload::named("bursts").expect("known"), ..of(0, 1) };
-        assert!(!reached(bursts), "nothing is to be told there");
+        assert!(!reached(bursts), "no split is needed there");
     }
 }

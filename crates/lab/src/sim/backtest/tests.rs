@@ -63,8 +63,8 @@ fn unthrottle_stops_throttling_that_a_static_stream_keeps() {
 
 #[test]
 fn only_the_restoring_policy_restores_a_raise() {
-    let calm = std::iter::repeat_n(minute(60_000.0, 0.0), 9 * 60);
-    let history = history(step().minutes().iter().copied().chain(calm));
+    let quiet = std::iter::repeat_n(minute(60_000.0, 0.0), 9 * 60);
+    let history = history(step().minutes().iter().copied().chain(quiet));
     let policy = Policy::default();
     let codes = |who| {
         let run = run(&history, 4, &who);

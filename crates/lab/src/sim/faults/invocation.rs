@@ -106,7 +106,7 @@ impl Container {
 
     /// The limits for an observation at second `asked`; `read`: AWS's answer at this second.
     fn limits(&self, asked: i64, read: Option<Limits>) -> Option<Limits> {
-        let is_good = |(at, told): &(i64, Option<Limits>)| asked - at < seconds(Limits::good_for(*told));
+        let is_good = |(at, limits): &(i64, Option<Limits>)| asked - at < seconds(Limits::good_for(*limits));
         let kept = self.limits.get().filter(is_good).unwrap_or((asked, read));
         self.limits.set(Some(kept));
         kept.1

@@ -199,8 +199,8 @@ mod tests {
     }
 
     fn plan(load: Load) -> Vec<u32> {
-        let calm = Workload::named("calm").expect("known");
-        Clairvoyant::new(&Workload { load, ripple: 0.0, ..calm }, 1).plan
+        let quiet = Workload::named("calm").expect("known");
+        Clairvoyant::new(&Workload { load, ripple: 0.0, ..quiet }, 1).plan
     }
 
     #[test]

@@ -43,7 +43,7 @@ fn a_step_is_healed_verified_and_counted_once() {
     let mut fixture = Fixture::of(4, Keys::even(20_000), Policy::default());
     fixture.minutes(30, 3_000.0);
     assert_eq!(fixture.world.score().changes, 0);
-    assert_eq!(fixture.world.score().calls, 0, "a calm stream costs nothing");
+    assert_eq!(fixture.world.score().calls, 0, "a stream without throttling costs nothing");
     fixture.minutes(60, 6_000.0);
     assert_eq!(fixture.world.last().throttled, 0);
     assert_eq!(fixture.world.open_shards(), 8);

@@ -49,8 +49,8 @@ mod tests {
     #[test]
     fn it_takes_twice_its_peak_and_more_than_that_a_quarter_of_an_hour_later() {
         let mut world = world(fixture::setup(4));
-        let calm = fixture::minutes(&mut world, &mut OnDemand, &[1_900.0; 60]);
-        assert_eq!(calm.last(), Some(&4), "475 records a second in each shard");
+        let quiet = fixture::minutes(&mut world, &mut OnDemand, &[1_900.0; 60]);
+        assert_eq!(quiet.last(), Some(&4), "475 records a second in each shard");
         fixture::minutes(&mut world, &mut OnDemand, &[3_900.0; 1]);
         assert_eq!(world.score().throttled, 0, "twice as much fits at once");
         fixture::minutes(&mut world, &mut OnDemand, &[5_900.0; 1]);
@@ -71,7 +71,7 @@ mod tests {
         let shards = fixture::minutes(&mut world, &mut OnDemand, &[3_000.0; 120]);
         assert!(shards.last() > Some(&4), "it splits the shard that the key is in: {shards:?}");
         assert!(world.last().throttled.abs_diff(500) < 20, "and the key has 1,500 a second as before");
-        let calm = fixture::minutes(&mut world, &mut OnDemand, &[100.0; 120]);
-        assert_eq!(calm.last(), shards.last());
+        let quiet = fixture::minutes(&mut world, &mut OnDemand, &[100.0; 120]);
+        assert_eq!(quiet.last(), shards.last());
     }
 }
