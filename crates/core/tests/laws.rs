@@ -5,11 +5,12 @@ mod strategies;
 
 use common::{Fixture, home, minutes_ago, newest, offered, settled};
 use proptest::prelude::*;
+use proptest::string::string_regex;
 use strategies::{fixture, raised};
 use unthrottle_core::decide::triage;
 use unthrottle_core::decision::{Decision, ReadCall, Reason, Remedy, Side, Verdict};
 use unthrottle_core::memory::{ChangeKind, Memory, ShardMetrics, TAG};
-use unthrottle_core::observation::{CapacityMode, Commitment, MinuteTraffic, Shard, Status, Traffic, WarmThroughput};
+use unthrottle_core::observation::{CapacityMode, Commitment, MinuteTraffic, Shard, Status, WarmThroughput};
 use unthrottle_core::policy::{Mode, Permission};
 
 /// The stream right after the remedy: AWS has accepted the change, and the memory is written.
@@ -131,9 +132,20 @@ fn bounds_of_cost(fixture: &Fixture, decision: &Decision) -> Result<(), TestCase
     Ok(())
 }
 
-/// The ends of the names of operations, as a pattern.
+/// The beginnings of the names of operations.
+const VERBS: &str = "(Describe|List|Create|Delete|Update|Split|Merge|Get|Put|Tag|Start|Register|Subscribe)";
+
+/// The ends of the names of operations.
 const NOUNS: &str =
     "(Stream|Streams|StreamSummary|Shards|ShardIterator|Limits|ShardCount|Resource|ToShard|[A-Z][a-z]{1,8})";
+
+/// The codes of a throttle.
+const CODES: &str = "(LimitExceededException|ThrottlingException|ProvisionedThroughputExceededException)";
+
+/// Any text of this pattern. A pattern as a strategy would be parsed for each case.
+fn pattern(regex: &str) -> impl Strategy<Value = String> + use<> {
+    string_regex(regex).expect("a pattern")
+}
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
@@ -289,8 +301,7 @@ proptest! {
     #[test]
     fn a_healthy_stream_is_left_alone(fixture in fixture()) {
         let mut quiet = fixture;
-        let minutes = quiet.observation.traffic.clone();
-        quiet.observation.traffic = Traffic::default();
+        let minutes = std::mem::take(&mut quiet.observation.traffic);
         for ago in -20..=0 {
             let offered = minutes.minute(newest().plus(ago));
             let minute = MinuteTraffic { write_throttled: 0.0, read_throttled: 0.0, ..offered };
@@ -320,9 +331,9 @@ proptest! {
 
     #[test]
     fn a_throttled_call_that_shards_cannot_help_is_never_observed(
-        verb in "(Describe|List|Create|Delete|Update|Split|Merge|Get|Put|Tag|Start|Register|Subscribe)",
-        noun in NOUNS,
-        code in "(LimitExceededException|ThrottlingException|ProvisionedThroughputExceededException)",
+        verb in pattern(VERBS),
+        noun in pattern(NOUNS),
+        code in pattern(CODES),
     ) {
         let operation = format!("{verb}{noun}");
         let fixture = Fixture::new(2).call(|c| (c.operation, c.error_code) = (operation, Some(code)));

@@ -85,11 +85,11 @@ impl Fixture {
     /// the last ten minutes. The shards are numbered from 0, without parents, and share the hash keys evenly.
     pub fn of_shards(loads: &[f64]) -> Fixture {
         let shards = even_shards(loads);
-        let sum = |of: fn(&MinuteTraffic) -> f64| shards.iter().map(|s| of(&s.traffic.minute(newest()))).sum::<f64>();
+        let offered = || loads.iter().map(|load| offered(*load, 1));
         let minute = MinuteTraffic {
-            incoming_records: sum(|m| m.incoming_records),
-            incoming_bytes: sum(|m| m.incoming_bytes),
-            write_throttled: sum(|m| m.write_throttled),
+            incoming_records: offered().map(|m| m.incoming_records).sum(),
+            incoming_bytes: offered().map(|m| m.incoming_bytes).sum(),
+            write_throttled: offered().map(|m| m.write_throttled).sum(),
             ..MinuteTraffic::default()
         };
         let open = u32::try_from(loads.len()).expect("few");
@@ -99,8 +99,9 @@ impl Fixture {
 
     /// The same traffic in each of these minutes, counted from the newest published one.
     pub fn minutes(mut self, minutes: RangeInclusive<i64>, traffic: MinuteTraffic) -> Fixture {
+        let newest = newest();
         for minute in minutes {
-            *self.observation.traffic.minute_mut(newest().plus(minute)) = traffic;
+            *self.observation.traffic.minute_mut(newest.plus(minute)) = traffic;
         }
         self
     }
@@ -268,14 +269,14 @@ impl Fixture {
 
 /// Shards of equal width, each with its load in each of the last ten minutes.
 fn even_shards(loads: &[f64]) -> Vec<Shard> {
-    let count = loads.len() as u128;
+    let (count, newest) = (loads.len() as u128, newest());
     // 2^128 × i ÷ count, rounded down: 2^128 itself does not fit.
     let first = |i: usize| u128::MAX / count * i as u128 + (u128::MAX % count + 1) * i as u128 / count;
     let shard = |(i, load): (usize, &f64)| {
         let last_hash_key = if i + 1 == loads.len() { u128::MAX } else { first(i + 1) - 1 };
         let mut traffic = Traffic::default();
-        for ago in -9..=0 {
-            *traffic.minute_mut(newest().plus(ago)) = offered(*load, 1);
+        for minute in -9..=0 {
+            *traffic.minute_mut(newest.plus(minute)) = offered(*load, 1);
         }
         Shard { id: format!("shardId-{i:012}"), parent: None, first_hash_key: first(i), last_hash_key, traffic }
     };
