@@ -51,9 +51,10 @@ impl Throttled<'_> {
         let to = |to| Remedy::ScaleShards { from, to, partial: None };
         let double = from.saturating_mul(2);
         let top = max.min(double);
-        // The cost of a stream rises with its shards.
-        let most = (from + 1..=top).take_while(|n| self.affordable(&to(*n)).is_ok()).last();
-        let most = most.ok_or_else(|| NoHeadroom::Persons(self.too_expensive(&to(from + 1))))?;
+        let most = self.most_affordable(from, top);
+        if most <= from {
+            return Err(NoHeadroom::Persons(self.too_expensive(&to(from + 1))));
+        }
         let wanted = fast_target(from, self.ample(needed).min(most), most);
         let left = self.limits().map_or(u32::MAX, |l| l.shards_left());
         // At worst, no boundary of the new shards is one of the old shards.
@@ -80,6 +81,18 @@ impl Throttled<'_> {
         let (spent, _) = self.history.budget(ChangeKind::Scale, self.traffic(), self.now);
         let outgrown = spent >= SMALL_STEPS && self.history.is_healed();
         if outgrown { needed.saturating_mul(2) } else { needed }
+    }
+
+    /// The most shards up to `top` that the person's maximum of cost allows, or `from`. The cost of a stream rises with its
+    /// shards, so a binary search finds them.
+    fn most_affordable(&self, from: u32, top: u32) -> u32 {
+        let (mut most, mut beyond) = (from, top.saturating_add(1));
+        while beyond.saturating_sub(most) > 1 {
+            let middle = most + (beyond - most) / 2;
+            let scale = Remedy::ScaleShards { from, to: middle, partial: None };
+            if self.affordable(&scale).is_ok() { most = middle } else { beyond = middle }
+        }
+        most
     }
 
     /// Holds a remedy that makes the stream cost more than now and more than the person's maximum.

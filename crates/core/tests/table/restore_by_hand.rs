@@ -51,7 +51,7 @@ fn is_refused(fixture: Fixture, why: &str) {
 
 rows! { is_refused;
     an_undo_to_more_shards_is_refused:
-        undo(raised(2, 500.0), Some(9)) => "it has 4 shards, and shards are only taken back";
+        undo(raised(2, 500.0), Some(9)) => "it has 4 shards, and a restore only removes shards";
     an_undo_below_the_peak_is_refused: undo(raised(2, 2900.0), None) => "the peak of the last hour";
     an_undo_without_a_change_of_ours_is_refused:
         undo(Fixture::new(4).minutes(-9..=0, offered(500.0, 4)), None) => "no change of ours is left";

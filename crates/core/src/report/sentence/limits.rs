@@ -136,8 +136,8 @@ pub(super) fn too_many_polls(seen: &Seen<'_>) -> String {
     let pollers = seen.evidence.implied_pollers.unwrap_or_default();
     format!(
         "{}; {} is within its {} shards. Readers make too many calls: {calls:.1} GetRecords a second to each shard, \
-         where all readers share 5. That is about {pollers} pollers at the usual one call a second. Each polls every \
-         shard, so shards cannot help: have fewer consumers, poll less often, or use enhanced fan-out.",
+         where 5 are shared by all readers. That is about {pollers} pollers at the usual one call a second. Each \
+         polls every shard, so shards cannot help: have fewer consumers, poll less often, or use enhanced fan-out.",
         throttling(seen.evidence),
         offered(seen.evidence),
         seen.open_shards()
