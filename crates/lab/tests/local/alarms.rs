@@ -181,7 +181,7 @@ async fn other_queries_are_refused() {
         ("AWS/Kinesis\"", "AWS/Kinesis"),
     ] {
         let sql = FLEET.replace(from, to);
-        assert!(refused(&[&sql], 60).await.contains("no SQL but SELECT"), "{sql}");
+        assert!(refused(&[&sql], 60).await.contains("only the SQL SELECT"), "{sql}");
     }
     let without_period = MetricDataQuery::builder().id("q").expression(FLEET).build();
     let time = |minute: i64| aws_sdk_cloudwatch::primitives::DateTime::from_secs(minute * 60);

@@ -121,7 +121,7 @@ async fn a_request_that_cannot_be_read_is_refused() {
     }
     let (status, answer) = post(url, "DynamoDB_20120810.GetItem", "{}".into()).await;
     assert_eq!(status, "404");
-    assert!(answer.contains("serves Kinesis and CloudWatch"), "{answer}");
+    assert!(answer.contains("serves Kinesis, CloudWatch"), "{answer}");
 }
 
 #[tokio::test]
