@@ -1,5 +1,5 @@
-//! The rules of the house that a machine can check: who may import whom, how long a file and a function may be, and words
-//! that an engineer on call should not have to read twice. docs/development.md has the rules in words.
+//! The rules of the house that a machine can check: who may import whom, how long a file and a function may be, and
+//! words that an engineer on call should not have to read twice. docs/development.md has the rules in words.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -83,8 +83,8 @@ impl Throttled<'_> {
         if outgrown { needed.saturating_mul(2) } else { needed }
     }
 
-    /// The most shards up to `top` that the person's maximum of cost allows, or `from`. The cost of a stream rises with its
-    /// shards, so a binary search finds them.
+    /// The most shards up to `top` that the person's maximum of cost allows, or `from`. The cost of a stream rises with
+    /// its shards, so a binary search finds them.
     fn most_affordable(&self, from: u32, top: u32) -> u32 {
         let (mut most, mut beyond) = (from, top.saturating_add(1));
         while beyond.saturating_sub(most) > 1 {

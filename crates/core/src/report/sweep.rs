@@ -146,8 +146,8 @@ impl SweepDocument {
             text += &format!(" No time was left for {}: the next sweep finds them again.", left.len());
         }
         if is_charged {
-            text += " No fleet alarm is set (UNTHROTTLE_FLEET_ALARMS), so CloudWatch was asked twice about every stream of \
-                     the account, at about $0.01 for 1,000 streams each time.";
+            text += " No fleet alarm is set (UNTHROTTLE_FLEET_ALARMS). So the sweep asked CloudWatch twice about every stream \
+                     of the account, at about $0.01 for 1,000 streams each time.";
         }
         text
     }

@@ -283,14 +283,14 @@ fn even_shards(loads: &[f64]) -> Vec<Shard> {
     loads.iter().enumerate().map(shard).collect()
 }
 
-/// Eight shards, one of which is offered `load`.
+/// Eight shards. One is offered `load`.
 pub fn one_hot(load: f64) -> Fixture {
     let mut loads = [IDLE; 8];
     loads[3] = load;
     Fixture::of_shards(&loads)
 }
 
-/// Eight shards, each of which refuses a little in minutes that are hardly used.
+/// Eight shards. Each refuses a little in minutes that are hardly used.
 pub fn bursts() -> Fixture {
     let burst = MinuteTraffic { write_throttled: 600.0, ..offered(200.0, 1) };
     let whole = MinuteTraffic { write_throttled: 4800.0, ..offered(1600.0, 8) };

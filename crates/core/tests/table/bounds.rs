@@ -18,7 +18,7 @@ fn max_hourly_cost(fixture: Fixture, usd: f64) -> Fixture {
     fixture.policy(|p| p.max_hourly_cost = Some(usd))
 }
 
-/// Ten reshards today, the last of which is verified and published.
+/// Ten reshards today. The last is verified and published.
 fn budget_spent() -> Fixture {
     let intent = |hours| Change::intent(ChangeKind::Scale, 2, 2, hours_ago(hours));
     let mut memory = (2..12).rev().fold(Memory::default(), |memory, hours| memory.intend(intent(hours), false));

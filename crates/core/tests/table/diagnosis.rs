@@ -22,7 +22,7 @@ fn diagnosed() -> Fixture {
     skewed().policy(|p| p.diagnose = Permission::Allow)
 }
 
-/// Producers retry the records of one key, nearly all of which are refused.
+/// Producers retry the records of one key. The shard refuses nearly all of them.
 fn retried() -> Fixture {
     refusing(60.0 * 59_000.0, 1000.0)
 }

@@ -13,7 +13,7 @@ fn without_shard_traffic(fixture: Fixture) -> Fixture {
     })
 }
 
-/// 40 shards, nine of which are hot.
+/// 40 shards. Nine are hot.
 fn nine_of_forty() -> Fixture {
     Fixture::of_shards(&(0..40).map(|i| if i < 9 { 1500.0 } else { IDLE }).collect::<Vec<_>>())
 }

@@ -6,8 +6,8 @@ use unthrottle_core::decision::{Bound, Remedy, Verdict};
 use unthrottle_core::memory::{Change, ChangeKind, Memory};
 use unthrottle_core::observation::MinuteTraffic;
 
-/// Four shards that we raised from one, `hours` before now, without throttling since. `load`: records of 1 KiB a second.
-/// The policy allows a restore after six hours.
+/// Four shards that we raised from one, `hours` before now, without throttling since. `load`: records of 1 KiB a
+/// second. The policy allows a restore after six hours.
 pub fn raised(hours: i64, load: f64) -> Fixture {
     let fixture = Fixture::new(4).minutes(-1439..=0, offered(load, 4)).memory(&common::raised(hours)).asked();
     fixture.policy(|p| p.restore_after_hours = 6)

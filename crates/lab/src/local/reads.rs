@@ -79,8 +79,8 @@ async fn at_timestamp(
 ) -> Result<String, Refusal> {
     let now = millis(account.now());
     let Some(timestamp) = timestamp else {
-        let problem = "Must specify timestampInMillis parameter for iterator of type AT_TIMESTAMP. Current request has no \
-                       timestamp parameter.";
+        let problem = "Must specify timestampInMillis parameter for iterator of type AT_TIMESTAMP. Current request \
+                       has no timestamp parameter.";
         return Err(refuse("InvalidArgumentException", problem));
     };
     let wanted = (timestamp * 1000.0) as u64;
@@ -140,8 +140,8 @@ impl Position {
         if now - made > ITERATOR_GOOD_FOR {
             let time = |time: DateTime<Utc>| time.format("%a %b %d %H:%M:%S UTC %Y");
             let problem = format!(
-                "Iterator expired. The iterator was created at time {} while right now it is {} which is further in the \
-                 future than the tolerated delay of {} milliseconds.",
+                "Iterator expired. The iterator was created at time {} while right now it is {} which is further in \
+                 the future than the tolerated delay of {} milliseconds.",
                 time(made),
                 time(now),
                 ITERATOR_GOOD_FOR.num_milliseconds()

@@ -130,7 +130,8 @@ fn render(answer: Result<String, Refusal>) -> Response {
         Ok(id) => (
             200,
             format!(
-                "<PublishResponse xmlns=\"http://sns.amazonaws.com/doc/{VERSION}/\"><PublishResult><MessageId>{id}</MessageId></PublishResult><ResponseMetadata><RequestId>{id}</RequestId></ResponseMetadata></PublishResponse>"
+                "<PublishResponse \
+                 xmlns=\"http://sns.amazonaws.com/doc/{VERSION}/\"><PublishResult><MessageId>{id}</MessageId></PublishResult><ResponseMetadata><RequestId>{id}</RequestId></ResponseMetadata></PublishResponse>"
             ),
         ),
         Err(Refusal { status, code, message }) => {
@@ -139,7 +140,8 @@ fn render(answer: Result<String, Refusal>) -> Response {
             (
                 status,
                 format!(
-                    "<ErrorResponse xmlns=\"http://sns.amazonaws.com/doc/{VERSION}/\"><Error><Type>{fault}</Type><Code>{code}</Code><Message>{message}</Message></Error><RequestId>none</RequestId></ErrorResponse>"
+                    "<ErrorResponse \
+                     xmlns=\"http://sns.amazonaws.com/doc/{VERSION}/\"><Error><Type>{fault}</Type><Code>{code}</Code><Message>{message}</Message></Error><RequestId>none</RequestId></ErrorResponse>"
                 ),
             )
         }

@@ -77,8 +77,8 @@ impl ShardQuota {
         Err(Refusal::new(
             "LimitExceededException",
             format!(
-                "{BEYOND_A_QUOTA} the shard limit for the account {account} in {region}. Current shard count \
-                 for the account: {open}. Limit: {limit}. Number of additional shards that would have resulted from this \
+                "{BEYOND_A_QUOTA} the shard limit for the account {account} in {region}. Current shard count for the \
+                 account: {open}. Limit: {limit}. Number of additional shards that would have resulted from this \
                  request: {additional}."
             ),
         ))
@@ -109,8 +109,8 @@ pub fn must_be_provisioned(stream: &StreamArn, is_provisioned: bool, operation: 
     Err(Refusal::new(
         "ValidationException",
         format!(
-            "Request is invalid. {operation} is only supported for streams in PROVISIONED mode; stream {} is in ON_DEMAND \
-             mode.",
+            "Request is invalid. {operation} is only supported for streams in PROVISIONED mode; stream {} is in \
+             ON_DEMAND mode.",
             stream.name
         ),
     ))

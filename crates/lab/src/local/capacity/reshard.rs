@@ -73,8 +73,8 @@ fn split(stream: &Stream, input: &Value, arn: &StreamArn) -> Result<Vec<HashRang
         return Err(refuse(
             "InvalidArgumentException",
             format!(
-                "NewStartingHashKey {at} used in SplitShard() on shard {} in stream {} under account {} is not both greater \
-                 than one plus the shard's StartingHashKey {} and less than the shard's EndingHashKey {}.",
+                "NewStartingHashKey {at} used in SplitShard() on shard {} in stream {} under account {} is not both \
+                 greater than one plus the shard's StartingHashKey {} and less than the shard's EndingHashKey {}.",
                 input["ShardToSplit"].as_str().unwrap_or_default(),
                 arn.name,
                 arn.home.account,
@@ -97,8 +97,8 @@ fn merged(stream: &Stream, input: &Value, arn: &StreamArn) -> Result<Vec<HashRan
         return Err(refuse(
             "InvalidArgumentException",
             format!(
-                "Shards {one} and {other} in stream {} under account {} are not an adjacent pair of shards eligible for \
-                 merging",
+                "Shards {one} and {other} in stream {} under account {} are not an adjacent pair of shards eligible \
+                 for merging",
                 arn.name, arn.home.account
             ),
         ));
@@ -123,8 +123,8 @@ fn open_range(stream: &Stream, id: Option<&str>, arn: &StreamArn) -> Result<Hash
         Some(_) => Err(refuse(
             "InvalidArgumentException",
             format!(
-                "Shard {id} in stream {name} under account {} has already been merged or split, and thus is not eligible \
-                 for merging or splitting.",
+                "Shard {id} in stream {name} under account {} has already been merged or split, and thus is not \
+                 eligible for merging or splitting.",
                 home.account
             ),
         )),

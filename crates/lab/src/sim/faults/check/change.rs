@@ -128,8 +128,8 @@ impl Check {
         self.fails(
             Invariant::OneChangeAStep,
             format!(
-                "{:?} by an observation of second {}; the change of second {at} was done at {done}, and no full minute after it \
-                 was published before {published}",
+                "{:?} by an observation of second {}; the change of second {at} was done at {done}, and no full \
+                 minute after it was published before {published}",
                 call.remedy, call.seen.asked
             ),
         )

@@ -40,8 +40,8 @@ pub enum Invariant {
     /// A target is no higher than the need of the minutes after the last change, by the load that was really offered. A
     /// target of a restore is no lower than this need.
     Supported,
-    /// A change keeps to a person's bounds: its kind, its shards, the changes of an hour that its observation shows, and
-    /// its cost in USD, by the new records. A switch to on-demand mode does not work around a maximum of shards.
+    /// A change keeps to a person's bounds: its kind, its shards, the changes of an hour that its observation shows,
+    /// and its cost in USD, by the new records. A switch to on-demand mode does not work around a maximum of shards.
     Bounded,
     /// On a stream that a person has opted out, no run changes the stream or writes the memory.
     OptedOut,
