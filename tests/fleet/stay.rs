@@ -34,7 +34,7 @@ async fn a_sweep_that_stays_checks_changed_streams_again_and_no_others() {
     assert_eq!(all[codes.len()..], [("unreadable", Outcome::Held, "bad_memory")], "once");
     let SweepDocument { looked, again, changed, sentence, .. } = &swept.document;
     assert_eq!((*looked, *again, *changed), (2, codes.len() - 1, 1), "{sentence}");
-    assert!(sentence.contains(&format!("looked again {again} times")), "{sentence}");
+    assert!(sentence.contains(&format!("checked again {again} times")), "{sentence}");
     assert_eq!(lines_of(&swept.lines, "Looked").len(), all.len());
     assert!(fixture.aws.memory(STREAM_ARN).await.expect("remembered").change.is_some_and(|c| c.settled.is_some()));
 }

@@ -181,7 +181,7 @@ fn in_vain(contests: &[Contest]) -> Figure {
             score.changes_in_vain.saturating_sub(if splits { DIAGNOSTIC_SPLITS } else { 0 })
         })
     });
-    let what = "changes where capacity is no cure, but for two splits of a hot key";
+    let what = "changes where capacity is no cure, without two splits of a hot key";
     Figure { what: what.into(), ratio: Some(in_vain.sum::<u64>() as f64), most: 0.0 }
 }
 

@@ -178,7 +178,7 @@ fn surroundings() -> Vec<Workload> {
         Workload {
             reverts: Some(Reverts { every: 3_600, with_tags: false }),
             cure: Cure::Person,
-            ..doubled("terraform", "the load doubles, and somebody sets the shards back every hour")
+            ..doubled("terraform", "the load doubles, and another tool sets the shards back every hour")
         },
         Workload {
             reverts: Some(Reverts { every: 3_600, with_tags: true }),
@@ -203,7 +203,7 @@ fn surroundings() -> Vec<Workload> {
         },
         Workload {
             trail: Trail::Writes,
-            ..doubled("put-record", "the load doubles, and CloudTrail tells of each refusal")
+            ..doubled("put-record", "the load doubles, and CloudTrail shows each refusal")
         },
         Workload {
             trail: Trail::ControlPlane,
