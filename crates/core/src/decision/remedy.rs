@@ -18,7 +18,7 @@ pub enum Remedy {
     /// `SplitShard` of the hottest shard, at the middle of its hash keys; or of the widest, where the account's quota
     /// has room for one shard but not for a reshard.
     SplitShard {
-        /// Its id.
+        /// The id of the shard that is split.
         shard: String,
         /// The first hash key of the second half.
         at: u128,

@@ -53,9 +53,9 @@ pub struct Document {
 /// A stream in a [`Document`]. `null`: not observed.
 #[derive(Clone, Debug, Serialize)]
 pub struct StreamDocument {
-    /// Its name.
+    /// The stream's name, such as `orders`.
     pub name: String,
-    /// Its ARN.
+    /// The stream's ARN, with account and region.
     pub arn: String,
     /// AWS's capacity mode.
     pub mode: Option<String>,
@@ -69,42 +69,42 @@ pub struct StreamDocument {
 #[derive(Clone, Debug, Serialize)]
 pub struct ConfigDocument {
     /// AWS's capacity mode.
-    pub mode: String,
+    pub(super) mode: String,
     /// Open shards.
-    pub open_shards: u32,
+    pub(super) open_shards: u32,
     /// Warm throughput in MiB/s, now.
-    pub warm_current_mibps: Option<u32>,
+    pub(super) warm_current_mibps: Option<u32>,
     /// Warm throughput in MiB/s, when the change under way is done.
-    pub warm_target_mibps: Option<u32>,
+    pub(super) warm_target_mibps: Option<u32>,
     /// How long a record is kept, hours.
-    pub retention_hours: u32,
+    pub(super) retention_hours: u32,
     /// The KMS key of its encryption; `null`: none.
-    pub kms_key: Option<String>,
+    pub(super) kms_key: Option<String>,
     /// The shard-level metrics that are on.
-    pub shard_level_metrics: BTreeSet<String>,
+    pub(super) shard_level_metrics: BTreeSet<String>,
     /// Consumers registered for enhanced fan-out.
-    pub consumers: u32,
-    /// Its tags.
-    pub tags: BTreeMap<String, String>,
+    pub(super) consumers: u32,
+    /// The stream's tags, by key.
+    pub(super) tags: BTreeMap<String, String>,
 }
 
 /// A signal in a [`Document`].
 #[derive(Clone, Debug, Serialize)]
 pub struct SignalDocument {
     /// `throttle`, `alarm`, `ask` or `sweep`.
-    pub kind: &'static str,
+    pub(super) kind: &'static str,
     /// The event's id.
-    pub id: Option<String>,
+    pub(super) id: Option<String>,
     /// When that happened.
-    pub time: Option<DateTime<Utc>>,
+    pub(super) time: Option<DateTime<Utc>>,
     /// The call that failed, or the alarm's name.
-    pub operation: Option<String>,
+    pub(super) operation: Option<String>,
     /// The call's error code, or the alarm's state.
-    pub error_code: Option<String>,
+    pub(super) error_code: Option<String>,
     /// AWS's or the person's own words.
-    pub error_message: Option<String>,
+    pub(super) error_message: Option<String>,
     /// Who made the call.
-    pub caller: Option<CallerDocument>,
+    pub(super) caller: Option<CallerDocument>,
 }
 
 /// A caller in a [`SignalDocument`].
@@ -128,7 +128,7 @@ pub enum RemedyDocument {
     },
     /// A shard that is split.
     Split {
-        /// Its id.
+        /// The id of the shard that is split.
         shard: String,
         /// The first hash key of its second half, in decimal digits.
         at: String,
