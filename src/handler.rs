@@ -144,7 +144,7 @@ impl Reply {
     /// The lines for the log where the run was part of a sweep: it counts what an invocation of its own would count.
     pub fn lines_in_sweep(&self, now: DateTime<Utc>) -> impl Iterator<Item = Value> {
         let held = self.document.outcome.is_hold();
-        let looked = metric::checked(self.document.code, held, self.decision.needs_person(), now);
-        iter::once(looked).chain(self.lines.iter().cloned())
+        let checked = metric::checked(self.document.code, held, self.decision.needs_person(), now);
+        iter::once(checked).chain(self.lines.iter().cloned())
     }
 }

@@ -127,4 +127,4 @@ fn names(metrics: &[&str]) -> Vec<MetricsName> {
 }
 
 const NOTHING_CHANGED: &str = "nothing was changed";
-const MAYBE_CHANGED: &str = "whether it was carried out shows at the next look";
+const MAYBE_CHANGED: &str = "whether it was carried out shows at the next check";
