@@ -8,7 +8,7 @@
 //!    written.
 //! 3. [`sweep`] does that for each stream that needs a check.
 //!
-//! What to do is decided in [`unthrottle_core`]. Nothing here decides.
+//! What to do about a stream is decided in [`unthrottle_core`], and not here.
 
 pub mod aws;
 mod clock;

@@ -138,7 +138,7 @@ async fn a_throttled_stream_is_scaled_before_the_second_emulator() {
 
     assert_eq!(container.invoke(&ask()).await.code(), "settling");
     let change = emulator.aws.memory(STREAM_ARN).await.and_then(|memory| memory.change).expect("a change");
-    assert_eq!((change.kind, change.from, change.to), (ChangeKind::Scale, 2, 4));
+    assert_eq!((change.kind, change.from.number(), change.to.number()), (ChangeKind::Scale, 2, 4));
     assert!(change.settled.is_some(), "{change:?}");
     assert_eq!(emulator.aws.auto_fix(&[("StreamName", STREAM)]).await, 1.0);
     assert_eq!(emulator.aws.auto_fix(&[("StreamName", STREAM), ("Action", "scale_shards")]).await, 1.0);

@@ -137,7 +137,7 @@ impl<'a> Sweeper<'a> {
         *next = clock.now() + PACE;
     }
 
-    /// Checks at these streams, as far as there is time. Gives those that are under way.
+    /// Checks these streams while there is time. Gives the streams whose change is under way.
     async fn check(&self, queue: Vec<StreamArn>, all: &mut Checks, each: &mut impl FnMut(&Reply)) -> Vec<StreamArn> {
         let changed = all.changed.clone();
         let mut checks =
@@ -166,7 +166,7 @@ impl<'a> Sweeper<'a> {
         under_way
     }
 
-    /// Checks at a stream, unless it is too late. One that this sweep has changed counts against its bound already.
+    /// Checks a stream, unless it is too late. A stream that this sweep has changed counts against the bound already.
     async fn check_one(
         &self,
         stream: StreamArn,

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 use unthrottle::sweep::LONGEST_CHECK;
 use unthrottle_core::decision::Outcome;
-use unthrottle_core::memory::{Change, ChangeKind, Memory, TAG};
+use unthrottle_core::memory::{Change, ChangeKind, Memory, Size, TAG};
 use unthrottle_core::report::metric;
 use unthrottle_lab::local::Options;
 
@@ -56,7 +56,7 @@ impl Fixture {
             let unsettled = format!("unsettled-{n}");
             fixture
                 .remember_change(&unsettled, |change| {
-                    (change.kind, change.from, change.settled) = (ChangeKind::Restore, 4, None)
+                    (change.kind, change.from, change.settled) = (ChangeKind::Restore, Size::Shards(4), None)
                 })
                 .await;
             fixture.count_its_change(&unsettled);

@@ -43,7 +43,7 @@ async fn a_throttled_stream_is_scaled_end_to_end() {
     }
     let memory = fixture.aws.memory(STREAM_ARN).await.expect("a memory");
     let change = memory.change.expect("a change");
-    assert_eq!((change.kind, change.from, change.to), (ChangeKind::Scale, 2, 4));
+    assert_eq!((change.kind, change.from.number(), change.to.number()), (ChangeKind::Scale, 2, 4));
     assert_eq!(memory.base, Some(2));
 
     let line = run.decision_line();

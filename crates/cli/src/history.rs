@@ -158,7 +158,7 @@ fn add_remembered(memory: &Memory, changes: &mut Vec<Entry>, period: TimeDelta) 
     let Some(change) = memory.change.as_ref().filter(|change| change.kind != ChangeKind::Lost) else { return };
     let place = changes.iter().position(|entry| is_known(change.kind, change.at, entry));
     let mut entry = place.map_or_else(|| bare(change.kind, change.at), |place| changes.swap_remove(place));
-    (entry.from, entry.to) = (Some(change.from), Some(change.to));
+    (entry.from, entry.to) = (Some(change.from.number()), Some(change.to.number()));
     (entry.at, entry.settled, entry.healed) = (change.at, change.settled, change.healed);
     entry.refused = !entry.counted && memory.is_change_refused();
     changes.push(entry);

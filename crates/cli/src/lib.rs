@@ -75,8 +75,10 @@ tag of the stream and from the metric AutoFix.")]
     #[command(long_about = "\
 Undo the last change of a stream.
 
-The checks are those of an automatic restore, with three exceptions: the hours
-without throttling, the day after a split, and the two reshards in reserve.
+The checks of the load and of AWS's limits are those of an automatic restore.
+The command does not wait for hours without throttling, or for a day after a
+split or a switch, and may use the two reshards in reserve. Shard-level
+metrics that unthrottle enabled go off first.
 
 Without --yes, the command only says what it would do. Exit code 1: the change
 cannot be undone, or not now.")]

@@ -78,7 +78,7 @@ fn replays(scenario: PathBuf) -> Trial {
         check(document.sentence.len() > 30 && document.sentence.ends_with('.'), &document.sentence)?;
         check_message(&document)?;
         let Some(Effect { traffic, sizes }) = effect else {
-            return check(document.outcome == Outcome::Held && document.stream_was_unseen(), &document);
+            return check(document.outcome == Outcome::Held && is_unobserved(&document), &document);
         };
         // Of an event that comes twice, the first change counts here, and the second decision.
         let is_planned = document.outcome == Outcome::Planned;
@@ -130,8 +130,8 @@ fn check_undo(document: &Document) -> Result<(), Failed> {
         "disable_shard_metrics" => "aws kinesis enable-enhanced-monitoring ",
         other => return Err(format!("no command undoes {other}").into()),
     };
-    let by_itself =
-        document.sentence.contains(" It is taken back after ") && document.sentence.ends_with(" calm hours.");
+    let by_itself = document.sentence.contains(" It is undone by itself after ")
+        && document.sentence.ends_with(" without throttling.");
     let has_cost = document.sentence.contains(" a month).");
     check(undo.starts_with(begins) && undo.contains("--region us-east-1") && has_cost, document)?;
     check(by_itself || document.sentence.ends_with(&format!(" a month). To undo it: {undo}.")), document)
@@ -141,13 +141,7 @@ fn check(holds: bool, seen: impl std::fmt::Debug) -> Result<(), Failed> {
     if holds { Ok(()) } else { Err(format!("{seen:#?}").into()) }
 }
 
-trait NoDiagnosis {
-    fn stream_was_unseen(&self) -> bool;
-}
-
-impl NoDiagnosis for unthrottle_core::report::Document {
-    /// Nothing was read from AWS for it.
-    fn stream_was_unseen(&self) -> bool {
-        self.evidence.observed_at.is_none() && self.stream.as_ref().is_none_or(|s| s.status.is_none())
-    }
+/// Nothing was read from AWS for it.
+fn is_unobserved(document: &Document) -> bool {
+    document.evidence.observed_at.is_none() && document.stream.as_ref().is_none_or(|s| s.status.is_none())
 }

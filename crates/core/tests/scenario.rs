@@ -22,7 +22,7 @@ const RESHARD_TAKES: i64 = 2;
 type Resize = (i64, &'static str, u32, u32);
 
 /// A stream, its load, and what the decisions made of it.
-struct Scenario {
+struct Days {
     fixture: Fixture,
     /// Records of 1 KiB a second that producers offer in a minute.
     load: fn(i64) -> f64,
@@ -34,11 +34,11 @@ struct Scenario {
     throttled: Vec<i64>,
 }
 
-impl Scenario {
-    fn new(shards: u32, load: fn(i64) -> f64, restore_after_hours: u32) -> Scenario {
+impl Days {
+    fn new(shards: u32, load: fn(i64) -> f64, restore_after_hours: u32) -> Days {
         let policy = Policy { restore_after_hours, ..Policy::default() };
         let fixture = Fixture::new(shards).asked().with(|f| f.policy = policy);
-        Scenario { fixture, load, minute: 0, changes: vec![], updating_until: 0, throttled: vec![] }
+        Days { fixture, load, minute: 0, changes: vec![], updating_until: 0, throttled: vec![] }
     }
 
     fn shards(&self) -> u32 {
@@ -131,7 +131,7 @@ fn spikes_every_three_hours(minute: i64) -> f64 {
 
 #[test]
 fn shards_opened_for_a_spike_are_restored_until_the_next_one() {
-    let mut scenario = Scenario::new(2, spikes, 6);
+    let mut scenario = Days::new(2, spikes, 6);
     scenario.run(72);
     assert_eq!(scenario.shards(), 2, "{:?}", scenario.changes);
     let spike = [("scale_shards", 2, 4), ("scale_shards", 4, 7), ("restore", 7, 4), ("restore", 4, 2)];
@@ -143,14 +143,14 @@ fn shards_opened_for_a_spike_are_restored_until_the_next_one() {
 
 #[test]
 fn shards_stay_where_restoring_is_off() {
-    let mut scenario = Scenario::new(2, spikes, 0);
+    let mut scenario = Days::new(2, spikes, 0);
     scenario.run(72);
     assert_eq!(scenario.steps(), [("scale_shards", 2, 4), ("scale_shards", 4, 7)]);
 }
 
 #[test]
 fn a_load_that_comes_every_few_hours_is_not_chased() {
-    let mut scenario = Scenario::new(2, spikes_every_three_hours, 6);
+    let mut scenario = Days::new(2, spikes_every_three_hours, 6);
     scenario.run(72);
     assert_eq!(scenario.changes.len(), 2, "{:?}", scenario.changes);
     assert_eq!(scenario.shards(), 7);
@@ -158,7 +158,7 @@ fn a_load_that_comes_every_few_hours_is_not_chased() {
 
 #[test]
 fn shards_that_another_person_opens_are_never_restored() {
-    let mut scenario = Scenario::new(2, spikes, 6);
+    let mut scenario = Days::new(2, spikes, 6);
     scenario.run(14);
     assert_eq!(scenario.shards(), 7);
     scenario.fixture.observation.stream.as_mut().expect("a stream").open_shards = 8;
@@ -169,7 +169,7 @@ fn shards_that_another_person_opens_are_never_restored() {
 /// Asserts that a memory that is deleted in this minute of the first spike repeats no change, and keeps the budget.
 #[track_caller]
 fn deleted_memory_repeats_nothing(deleted_at: i64, steps: &[(&str, u32, u32)]) {
-    let mut scenario = Scenario::new(2, spikes, 0);
+    let mut scenario = Days::new(2, spikes, 0);
     for minute in 1..=14 * 60 {
         scenario.pass();
         if minute == deleted_at {

@@ -17,7 +17,7 @@ use crate::screen::{Console, print_json};
 use chrono::{DateTime, Utc};
 use event::{Event, is_read};
 use scenario::Scenario;
-use setup::{Fixture, SECONDS_AFTER, SECONDS_BEFORE};
+use setup::{ReplayedStream, SECONDS_AFTER, SECONDS_BEFORE};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use unthrottle::aws::Clients;
@@ -145,7 +145,7 @@ async fn replay_local(event: &Event, settings: &Settings, console: &mut Console)
     if scenario.is_none() {
         console.step(&world_without_scenario(&world))?;
     }
-    let fixture = Fixture::new(&world, account, clients, stream).await?;
+    let fixture = ReplayedStream::new(&world, account, clients, stream).await?;
     let size = fixture.active().await?;
     let before = drive("traffic", &world, SECONDS_BEFORE, fixture.before(), console).await?;
     let mut document = handle(&handler, &signal, &home, console).await?;
@@ -179,7 +179,7 @@ fn world_without_scenario(world: &World) -> String {
 }
 
 /// Waits until the change is complete, and returns the size of the stream then.
-async fn wait(fixture: &Fixture<'_>, console: &mut Console) -> Result<Size, CliError> {
+async fn wait(fixture: &ReplayedStream<'_>, console: &mut Console) -> Result<Size, CliError> {
     let started: DateTime<Utc> = fixture.clock().now();
     let size = fixture.active().await?;
     let took = (fixture.clock().now() - started).num_seconds();

@@ -53,7 +53,7 @@ pub(super) async fn account(world: &World, now: DateTime<Utc>) -> Result<LocalAc
 }
 
 /// A world that is built.
-pub(super) struct Fixture<'a> {
+pub(super) struct ReplayedStream<'a> {
     world: &'a World,
     account: LocalAccount,
     clients: Clients,
@@ -64,17 +64,17 @@ pub(super) struct Fixture<'a> {
     begin: DateTime<Utc>,
 }
 
-impl<'a> Fixture<'a> {
+impl<'a> ReplayedStream<'a> {
     /// Builds the world on `account`, up to the traffic.
     pub async fn new(
         world: &'a World,
         account: LocalAccount,
         clients: Clients,
         stream: &'a StreamArn,
-    ) -> Result<Fixture<'a>, CliError> {
+    ) -> Result<ReplayedStream<'a>, CliError> {
         let config = local_config(account.url()).into_builder().retry_config(RetryConfig::disabled()).build();
         let begin = account.now();
-        let fixture = Fixture { world, account, clients, traffic: Client::new(&config), stream, begin };
+        let fixture = ReplayedStream { world, account, clients, traffic: Client::new(&config), stream, begin };
         if world.stream != StreamState::Absent {
             fixture.create().await?;
         }

@@ -190,20 +190,22 @@ impl History {
         now: DateTime<Utc>,
     ) -> Memory {
         let (from, to) = remedy.step();
-        let mut change = Change::intent(remedy.kind(), from, to, now);
+        let mut change = Change::intent(remedy.kind(), from.number(), to.number(), now);
         let at = change.at;
         let last = self.memory.change.as_ref();
         let same = self.in_incident(now).then(|| last?.since).flatten();
         change.since = Some(same.unwrap_or(since));
         change.after = self.evidence_from.filter(|t| now - *t < TimeDelta::hours(LOOKBACK_HOURS));
         let mut memory = self.memory.intend(change, self.phase.is_void());
-        let ours = last.is_some_and(|c| if self.phase.is_void() { c.is_undone(stream) } else { c.is_done(stream) });
+        let is_ours = self.last_is_done(stream);
         match remedy {
             // A split is not undone: a merge would bring its load back to one shard.
-            Remedy::SplitShard { .. } => memory.base = memory.base.filter(|_| ours),
-            Remedy::ScaleShards { .. } => memory.base = Some(memory.base.filter(|_| ours).unwrap_or(from)),
+            Remedy::SplitShard { .. } => memory.base = memory.base.filter(|_| is_ours),
+            Remedy::ScaleShards { .. } => {
+                memory.base = Some(memory.base.filter(|_| is_ours).unwrap_or(stream.open_shards))
+            }
             Remedy::SwitchToOnDemand { .. } => {
-                memory.base = Some(memory.base.filter(|_| ours).unwrap_or(from));
+                memory.base = Some(memory.base.filter(|_| is_ours).unwrap_or(stream.open_shards));
                 memory.was_provisioned = true;
             }
             Remedy::EnableShardMetrics { metrics, .. } => {

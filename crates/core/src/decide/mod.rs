@@ -75,21 +75,19 @@ pub fn decide(
             *healed = None;
         }
     }
-    Ok(concluded(decision, policy, is_repeated))
+    Ok(concluded(decision, policy.topic_arn.is_some() && !is_repeated))
 }
 
 /// Holds from the signal alone, without an observation.
 pub fn hold_unobserved(reason: Reason, policy: &Policy) -> Decision {
     let decision = Decision { verdict: Verdict::Hold(reason), ..undecided(policy, policy.mode) };
-    concluded(decision, policy, false)
+    concluded(decision, policy.topic_arn.is_some())
 }
 
 /// The same decision where AWS's answer to a call made a hold of it.
 pub fn held_by_aws(decision: Decision, reason: Reason) -> Decision {
-    let mut held = Decision { verdict: Verdict::Hold(reason), ..decision };
-    held.outcome = Outcome::of(&held.verdict, held.mode);
-    held.notify &= held.needs_person();
-    held
+    let may_notify = decision.notify;
+    concluded(Decision { verdict: Verdict::Hold(reason), ..decision }, may_notify)
 }
 
 fn undecided(policy: &Policy, mode: Mode) -> Decision {
@@ -107,14 +105,13 @@ fn undecided(policy: &Policy, mode: Mode) -> Decision {
     }
 }
 
-/// The one place that says what a verdict comes to, and whether people get a message: of each change, each plan and
-/// each verified change, and of a hold that needs a person, unless the memory shows that they got the same within an
-/// hour.
-fn concluded(mut decision: Decision, policy: &Policy, is_repeated: bool) -> Decision {
-    decision.outcome = Outcome::of(&decision.verdict, decision.mode);
-    let is_news = decision.outcome != Outcome::Held || (decision.needs_person() && !is_repeated);
-    decision.notify = policy.topic_arn.is_some() && is_news;
-    decision
+/// The one place that says what a verdict comes to, and whether people get a message: of each change, each plan, each
+/// verified change, and each hold that needs a person. `may_notify`: there is a topic, and the memory does not show the same
+/// message within the last hour.
+fn concluded(decision: Decision, may_notify: bool) -> Decision {
+    let outcome = Outcome::of(&decision.verdict, decision.mode);
+    let notify = may_notify && (outcome != Outcome::Held || decision.needs_person());
+    Decision { outcome, notify, ..decision }
 }
 
 /// What a decision is made from, and what it has found so far.

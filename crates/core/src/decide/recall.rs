@@ -38,8 +38,8 @@ pub(super) fn recall(observation: &Observation) -> Result<Recalled, MemoryError>
     let is_new = memory.reverts.iter().all(|at| Minute::of(*at) < *newest);
     let reverted = is_new.then(|| revert_found_at(observation.observed_at));
     memory.reverts.extend(reverted);
-    memory.switches = times(mode_switches, SWITCHES_A_DAY);
-    memory.reshards = times(reshards, RESHARDS_A_DAY);
+    memory.switches = published_times(mode_switches, SWITCHES_A_DAY);
+    memory.reshards = published_times(reshards, RESHARDS_A_DAY);
     let mut change = Change::intent(ChangeKind::Lost, 0, 0, newest.start());
     change.settled = Some(newest.start() + REBUILT_SETTLES_AFTER);
     Ok(Recalled { memory: memory.intend(change, false), is_rebuilt: true, reverted })
@@ -52,7 +52,7 @@ fn revert_found_at(now: DateTime<Utc>) -> DateTime<Utc> {
 }
 
 /// When each published change was made, to the minute; `most` of each minute.
-fn times(counts: &BTreeMap<Minute, u32>, most: usize) -> Vec<DateTime<Utc>> {
+fn published_times(counts: &BTreeMap<Minute, u32>, most: usize) -> Vec<DateTime<Utc>> {
     counts.iter().flat_map(|(minute, count)| (0..*count).take(most).map(|_| minute.start())).collect()
 }
 
@@ -79,12 +79,12 @@ impl History {
             Phase::Void => history.forget_void(stream, traffic, now),
             Phase::MadeByAnotherRun => {
                 history.settle(now);
-                history.count_evidence(traffic);
+                history.restart_evidence(traffic);
                 history.forget(stream, true, now);
             }
             Phase::Done | Phase::Lost => {
                 history.find_done(traffic, now);
-                history.count_evidence(traffic);
+                history.restart_evidence(traffic);
                 history.publish_last(stream, now);
                 history.forget(stream, false, now);
             }
@@ -120,7 +120,7 @@ impl History {
     }
 
     /// From when evidence counts: since the last change settled, or since a change that only the metric knows.
-    fn count_evidence(&mut self, traffic: &Traffic) {
+    fn restart_evidence(&mut self, traffic: &Traffic) {
         let Some(change) = &self.memory.change else { return };
         self.evidence_from = newer(traffic, change).max(change.settled);
     }

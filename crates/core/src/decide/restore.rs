@@ -23,6 +23,9 @@ const HOURS_AFTER_RESTORE: i64 = 1;
 /// Reshards of a day that an automatic restore leaves unused: the next load may need them.
 const RESHARDS_KEPT: usize = 2;
 
+/// CloudWatch publishes a minute within this time. It is usually one to three minutes late.
+const PUBLISHED_WITHIN: TimeDelta = TimeDelta::minutes(3);
+
 const HEALTHY: Reason = Reason::Healthy { healed: None };
 
 impl Case<'_> {
@@ -75,8 +78,9 @@ impl Case<'_> {
         self.restore(stream, policy, newest, hours, base).map_err(|_| HEALTHY)
     }
 
-    /// A person asks to undo the last change. The checks are the same, without three: the hours without throttling, the
-    /// day after a split, and the reshards kept for more load.
+    /// A person asks to undo the last change. The checks of the load and of AWS's limits are the same. An undo by hand does
+    /// not wait for hours without throttling, or for a day after a split or our switch, and may use the reshards kept for
+    /// more load. Shard-level metrics that are on because of us go off first.
     pub(super) fn undo_by_hand(
         &mut self,
         undo: Undo,
@@ -97,7 +101,7 @@ impl Case<'_> {
             };
         }
         let last = history.memory.change.as_ref().filter(|change| change.is_done(stream) && change.to > change.from);
-        let before = history.memory.base.or(last.map(|change| change.from));
+        let before = history.memory.base.or(last.and_then(|change| change.from.shards()));
         let Some(target) = undo.to.or(before.filter(|_| history.last_is_done(stream))) else {
             return not_restorable("no change of ours is left to undo; give the number of shards with --to");
         };
@@ -126,7 +130,7 @@ impl Case<'_> {
             return Some("its readers are behind".into());
         }
         if !is_allowed {
-            return Some("AWS allows no more reshards of it today".into());
+            return Some("AWS refused a restore within 24 hours, or allows no more reshards today".into());
         }
         if spent + kept >= RESHARDS_A_DAY {
             let kept = format!("{RESHARDS_KEPT} are kept for more load");
@@ -283,14 +287,15 @@ struct Peak {
 }
 
 impl Peak {
-    /// Why a restore has to wait: the peak needs all `open` shards. It leaves the window after `hours`.
+    /// Why a restore has to wait: the peak needs all `open` shards. The peak leaves the window after `hours`, and CloudWatch
+    /// publishes late.
     fn needs_all(&self, open: u32, hours: i64) -> String {
         let last = if hours == 1 { "hour".to_owned() } else { format!("{hours} hours") };
         format!(
-            "the peak of the last {last} ({:.1} full shards at {} UTC) needs all {open} shards; try again after {} UTC",
+            "the peak of the last {last} (the load of {:.1} shards at {} UTC) needs all {open} shards; try again after {} UTC",
             self.full_shards,
             self.minute.start().format("%H:%M"),
-            self.minute.plus(60 * hours).end().format("%H:%M")
+            (self.minute.plus(60 * hours).end() + PUBLISHED_WITHIN).format("%Y-%m-%d %H:%M")
         )
     }
 }

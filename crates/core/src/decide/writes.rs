@@ -183,8 +183,8 @@ impl Throttled<'_> {
 
     /// The splits in the history of a hot shard, and where to split it next. `Err`: why it is not split.
     fn divide(&self, hot: &Load<'_>, loads: &ShardLoads<'_>) -> Result<(u32, u128), Reason> {
-        let (lines, lost) = (self.history.split_histories(self.now), self.history.is_lost(self.now));
-        let splits = loads.splits(hot, &lines, lost);
+        let (histories, lost) = (self.history.split_histories(self.now), self.history.is_lost(self.now));
+        let splits = loads.splits(hot, &histories, lost);
         let hot_key = |shown| Reason::HotKey { shard: Some(hot.shard.id.clone()), shown };
         let at = middle(hot.shard.first_hash_key, hot.shard.last_hash_key);
         let at = at.ok_or_else(|| hot_key(HotKeyEvidence::Narrow))?;
@@ -194,7 +194,10 @@ impl Throttled<'_> {
         if splits >= DIAGNOSTIC_SPLITS {
             return Err(hot_key(if lost { HotKeyEvidence::LostMemory } else { HotKeyEvidence::Splits(splits) }));
         }
-        loads.other_histories(hot, &lines).map(|_| (splits, at)).ok_or(Reason::SplitBudgetSpent(SplitBudget::Histories))
+        loads
+            .other_histories(hot, &histories)
+            .map(|_| (splits, at))
+            .ok_or(Reason::SplitBudgetSpent(SplitBudget::Histories))
     }
 
     fn split_at(&self, shard: &str, at: u128, partial: Option<Bound>) -> Result<Remedy, Reason> {

@@ -1,6 +1,6 @@
 //! The numbers that a decision rests on.
 
-use crate::memory::ChangeKind;
+use crate::memory::{ChangeKind, Size};
 use crate::observation::Minute;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
@@ -22,10 +22,10 @@ pub enum Side {
 /// A change that stopped the throttling.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Healed {
-    /// Shards before; MiB/s for a change of warm throughput.
-    pub from: u32,
-    /// The same after.
-    pub to: u32,
+    /// The stream's size before.
+    pub from: Size,
+    /// The stream's size after.
+    pub to: Size,
     /// What was done.
     pub kind: ChangeKind,
     /// From the start of the first throttled minute to the end of the last.

@@ -23,7 +23,8 @@ pub struct Decision {
     pub verdict: Verdict,
     /// What it comes to: a change, a plan, a hold, or a change that is verified.
     pub outcome: Outcome,
-    /// Whether people get a message.
+    /// Whether people get a message. The sender may drop it, where this process has sent the same within an hour and no
+    /// memory records that.
     pub notify: bool,
     /// The numbers that the verdict rests on.
     pub evidence: Evidence,

@@ -111,7 +111,7 @@ pub enum Reason {
     NotRestorable(String),
     /// Our last change has settled, throttling goes on, and nothing is left to try.
     NotHealed {
-        /// The change.
+        /// The change that did not help.
         change: Box<Change>,
         /// Why nothing is left.
         why: Box<Reason>,

@@ -1,6 +1,6 @@
 //! The changes that a decision can name.
 
-use crate::memory::ChangeKind;
+use crate::memory::{ChangeKind, Size};
 
 /// A change that would stop the throttling. Targets are absolute.
 #[derive(Clone, Debug, PartialEq, Eq, strum::IntoStaticStr, strum::VariantNames)]
@@ -126,17 +126,17 @@ impl Remedy {
         }
     }
 
-    /// Shards before and after; MiB/s for [`Remedy::WarmUp`].
-    pub fn step(&self) -> (u32, u32) {
+    /// The stream's size before and after.
+    pub fn step(&self) -> (Size, Size) {
         match self {
             Remedy::ScaleShards { from, to, .. }
             | Remedy::SplitShard { from, to, .. }
-            | Remedy::Restore { from, to, .. } => (*from, *to),
-            Remedy::WarmUp { from_mibps, to_mibps, .. } => (*from_mibps, *to_mibps),
+            | Remedy::Restore { from, to, .. } => (Size::Shards(*from), Size::Shards(*to)),
+            Remedy::WarmUp { from_mibps, to_mibps, .. } => (Size::WarmMibps(*from_mibps), Size::WarmMibps(*to_mibps)),
             Remedy::SwitchToOnDemand { shards, .. }
             | Remedy::SwitchToProvisioned { shards }
             | Remedy::EnableShardMetrics { shards, .. }
-            | Remedy::DisableShardMetrics { shards, .. } => (*shards, *shards),
+            | Remedy::DisableShardMetrics { shards, .. } => (Size::Shards(*shards), Size::Shards(*shards)),
         }
     }
 }

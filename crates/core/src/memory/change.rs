@@ -8,10 +8,10 @@ use chrono::{DateTime, SubsecRound, Utc};
 pub struct Change {
     /// What was done.
     pub kind: ChangeKind,
-    /// Shards before; for [`ChangeKind::WarmUp`], MiB/s.
-    pub from: u32,
-    /// The same after.
-    pub to: u32,
+    /// The stream's size before.
+    pub from: Size,
+    /// The stream's size after.
+    pub to: Size,
     /// When the intent was written. The AutoFix datum carries this time.
     pub at: DateTime<Utc>,
     /// When the change before this one had settled.
@@ -26,6 +26,41 @@ pub struct Change {
     pub resent: Option<DateTime<Utc>>,
     /// When its AutoFix datum was found in the metric.
     pub published: Option<DateTime<Utc>>,
+}
+
+/// The size of a stream before or after a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Size {
+    /// Open shards.
+    Shards(u32),
+    /// Warm throughput, MiB/s.
+    WarmMibps(u32),
+}
+
+impl Size {
+    /// The size of a stream in the unit that changes of this kind change.
+    pub fn of(kind: ChangeKind, number: u32) -> Size {
+        if kind == ChangeKind::WarmUp { Size::WarmMibps(number) } else { Size::Shards(number) }
+    }
+
+    /// The open shards. `None`: the size is of warm throughput.
+    pub fn shards(self) -> Option<u32> {
+        if let Size::Shards(shards) = self { Some(shards) } else { None }
+    }
+
+    /// The number without its unit.
+    pub fn number(self) -> u32 {
+        match self {
+            Size::Shards(number) | Size::WarmMibps(number) => number,
+        }
+    }
+}
+
+/// The number, without its unit.
+impl std::fmt::Display for Size {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.number().fmt(f)
+    }
 }
 
 /// What a [`Change`] did.
@@ -65,11 +100,12 @@ impl Change {
         let provisioned = stream.mode == CapacityMode::Provisioned;
         match self.kind {
             ChangeKind::Scale | ChangeKind::Split | ChangeKind::Switch | ChangeKind::Restore => {
-                provisioned && stream.open_shards == self.from
+                provisioned && Size::Shards(stream.open_shards) == self.from
             }
             ChangeKind::SwitchBack => stream.mode == CapacityMode::OnDemand,
             ChangeKind::WarmUp => {
-                !provisioned && stream.warm_throughput.is_none_or(|warm| warm.target_mibps == self.from)
+                !provisioned
+                    && stream.warm_throughput.is_none_or(|warm| Size::WarmMibps(warm.target_mibps) == self.from)
             }
             ChangeKind::EnableShardMetrics => !stream.shows_shards(),
             ChangeKind::DisableShardMetrics => stream.shows_shards(),
@@ -82,14 +118,14 @@ impl Change {
         let provisioned = stream.mode == CapacityMode::Provisioned;
         match self.kind {
             ChangeKind::Scale | ChangeKind::Split | ChangeKind::Restore | ChangeKind::SwitchBack => {
-                provisioned && stream.open_shards == self.to
+                provisioned && Size::Shards(stream.open_shards) == self.to
             }
             ChangeKind::Switch => stream.mode == CapacityMode::OnDemand,
             ChangeKind::WarmUp => {
-                !provisioned && stream.warm_throughput.is_some_and(|warm| warm.target_mibps == self.to)
+                !provisioned && stream.warm_throughput.is_some_and(|warm| Size::WarmMibps(warm.target_mibps) == self.to)
             }
-            ChangeKind::EnableShardMetrics => stream.shows_shards() && stream.open_shards == self.to,
-            ChangeKind::DisableShardMetrics => !stream.shows_shards() && stream.open_shards == self.to,
+            ChangeKind::EnableShardMetrics => stream.shows_shards() && Size::Shards(stream.open_shards) == self.to,
+            ChangeKind::DisableShardMetrics => !stream.shows_shards() && Size::Shards(stream.open_shards) == self.to,
             ChangeKind::Lost | ChangeKind::External => false,
         }
     }
@@ -103,9 +139,9 @@ impl Change {
             | ChangeKind::Split
             | ChangeKind::Restore
             | ChangeKind::SwitchBack
-            | ChangeKind::External => size(stream) != self.to,
+            | ChangeKind::External => Size::Shards(shards(stream)) != self.to,
             ChangeKind::EnableShardMetrics | ChangeKind::DisableShardMetrics => {
-                provisioned && stream.open_shards != self.to
+                provisioned && Size::Shards(stream.open_shards) != self.to
             }
             ChangeKind::Switch | ChangeKind::WarmUp => provisioned,
             ChangeKind::Lost => false,
@@ -114,13 +150,15 @@ impl Change {
 
     /// The change of another person or tool that left the stream as it is, found at `now`. Evidence counts from then.
     pub fn external(&self, stream: &Stream, now: DateTime<Utc>) -> Change {
-        let change = Change::intent(ChangeKind::External, self.to, size(stream), now);
+        let change = Change::intent(ChangeKind::External, self.to.number(), shards(stream), now);
         Change { settled: Some(change.at), ..change }
     }
 
-    /// A change that is about to be made at `at` (cut to whole seconds, as the tag keeps it).
+    /// A change that is about to be made at `at`, which is cut to whole seconds, as the tag keeps it. `from` and `to` are in
+    /// the unit of the kind: MiB/s for [`ChangeKind::WarmUp`], else shards.
     pub fn intent(kind: ChangeKind, from: u32, to: u32, at: DateTime<Utc>) -> Change {
         let at = at.trunc_subsecs(0);
+        let (from, to) = (Size::of(kind, from), Size::of(kind, to));
         Change {
             kind,
             from,
@@ -137,6 +175,6 @@ impl Change {
 }
 
 /// The open shards of a provisioned stream; 0 for one in on-demand mode.
-fn size(stream: &Stream) -> u32 {
+fn shards(stream: &Stream) -> u32 {
     if stream.mode == CapacityMode::Provisioned { stream.open_shards } else { 0 }
 }

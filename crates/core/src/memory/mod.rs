@@ -3,7 +3,7 @@
 mod change;
 mod codec;
 
-pub use change::{Change, ChangeKind};
+pub use change::{Change, ChangeKind, Size};
 pub use codec::{MAX_LENGTH, MemoryError, TAG};
 
 use crate::observation::{LOOKBACK_HOURS, SHARD_METRICS};
@@ -11,18 +11,18 @@ use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
 /// AWS's caps in any 24 hours: ten reshards and two switches of the capacity mode. The memory keeps as many times: an
 /// older one changes no budget, and would not fit the tag. Two reverts are as many as any decision asks for.
-const RESHARDS_KEPT: usize = 10;
-/// See [`RESHARDS_KEPT`].
-const SWITCHES_KEPT: usize = 2;
-/// See [`RESHARDS_KEPT`].
-const REVERTS_KEPT: usize = 2;
+const RESHARDS_REMEMBERED: usize = 10;
+/// See [`RESHARDS_REMEMBERED`].
+const SWITCHES_REMEMBERED: usize = 2;
+/// See [`RESHARDS_REMEMBERED`].
+const REVERTS_REMEMBERED: usize = 2;
 
 /// What unthrottle remembers of one stream.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Memory {
     /// The last change, or the intent of one.
     pub change: Option<Change>,
-    /// An earlier change whose AutoFix datum was not to be seen when the last one was announced.
+    /// An earlier change whose AutoFix datum CloudWatch did not show when the last change was announced.
     pub unpublished: Option<(ChangeKind, DateTime<Utc>)>,
     /// When that datum was sent again because it was missing.
     pub resent: Option<DateTime<Utc>>,
@@ -34,7 +34,7 @@ pub struct Memory {
     pub base: Option<u32>,
     /// The stream is in on-demand mode because we switched it.
     pub was_provisioned: bool,
-    /// The hot lines of shards that were split in the last 24 h.
+    /// The split histories of the hot shards that were split in the last 24 h.
     pub split_histories: Vec<SplitHistory>,
     /// The shard-level metrics that we switched on, or off again.
     pub shard_metrics: Option<ShardMetrics>,
@@ -44,20 +44,20 @@ pub struct Memory {
     pub reverts: Vec<DateTime<Utc>>,
     /// The code of the hold that people last got a message about, and when.
     pub notified: Option<(String, DateTime<Utc>)>,
-    /// When something was last in the way of giving the stream back.
+    /// When something last prevented a restore.
     pub restore_tried: Option<DateTime<Utc>>,
     /// Words of a newer version, kept as they are.
     pub newer: Vec<(String, String)>,
 }
 
-/// A line of hot shards: the children of each were split because they stayed hot.
+/// The splits of one hot shard, and of its children that stayed hot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SplitHistory {
     /// The number of the shard that was split last.
     pub shard: u64,
     /// How many splits the history has. Before each but the first, one child had kept nearly all the load.
     pub splits: u32,
-    /// When the last was announced.
+    /// When the last split was announced.
     pub at: DateTime<Utc>,
 }
 
@@ -66,7 +66,7 @@ pub struct SplitHistory {
 pub struct ShardMetrics {
     /// Those of [`SHARD_METRICS`] that we switched on. `None`: we switched them off again.
     pub on: Option<[bool; 3]>,
-    /// When.
+    /// When we switched them on or off.
     pub at: DateTime<Utc>,
 }
 
@@ -115,9 +115,9 @@ impl Memory {
         let fresh = |at: DateTime<Utc>| change.at - at < TimeDelta::hours(LOOKBACK_HOURS);
         next.split_histories.retain(|split| fresh(split.at));
         next.shard_metrics = next.shard_metrics.filter(|metrics| metrics.on.is_some() || fresh(metrics.at));
-        recent(&mut next.reshards, RESHARDS_KEPT);
-        recent(&mut next.switches, SWITCHES_KEPT);
-        recent(&mut next.reverts, REVERTS_KEPT);
+        recent(&mut next.reshards, RESHARDS_REMEMBERED);
+        recent(&mut next.switches, SWITCHES_REMEMBERED);
+        recent(&mut next.reverts, REVERTS_REMEMBERED);
         next.notified = next.notified.filter(|(_, at)| fresh(*at));
         next.restore_tried = None;
         next.change = Some(change);

@@ -17,7 +17,7 @@ const VERSION: u8 = 1;
 /// The document.
 #[derive(Clone, Debug, Serialize)]
 pub struct Document {
-    /// Of this format.
+    /// The version of this format. Fields are only added.
     pub version: u8,
     /// What the invocation came to.
     pub outcome: Outcome,

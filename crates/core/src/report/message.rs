@@ -65,7 +65,11 @@ fn body(document: &Document) -> String {
              {region}\n"
         );
         if let Some(undo) = &document.undo {
-            let when = if undo.starts_with("unthrottle") { " (works one hour after the load has gone)" } else { "" };
+            let when = if undo.starts_with("unthrottle") {
+                " (works once the load has been low for an hour, or for RestoreAfterHours)"
+            } else {
+                ""
+            };
             text += &format!("Undo{when}: {undo}\n");
         }
         text += &format!("Switch off (undo a change first): tag the stream {MODE_TAG}=off\n");

@@ -41,7 +41,7 @@ pub type Dimensions<'a> = Vec<(&'a str, &'a str)>;
 pub struct Count<'a> {
     /// The metric's name: [`AUTO_FIX`] or [`REVERTED`].
     pub metric: &'static str,
-    /// The stream.
+    /// The stream that the datum counts for.
     pub stream: &'a StreamArn,
     /// The remedy's code; `None`: the metric has no dimension [`ACTION`].
     pub action: Option<&'a str>,

@@ -13,7 +13,7 @@ pub const MOST_CONTRIBUTORS: usize = 100;
 /// What a sweep found and did.
 #[derive(Debug, Serialize)]
 pub struct SweepDocument {
-    /// Of this format.
+    /// The version of this format. Fields are only added.
     pub version: u8,
     /// Always `swept`.
     pub outcome: &'static str,

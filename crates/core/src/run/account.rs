@@ -22,7 +22,7 @@ pub struct Observed {
 pub struct CallFailed<E> {
     /// What AWS said. `None`: silence or a 5xx, which leave open whether AWS carried the call out.
     pub answer: Option<Answer>,
-    /// The same as an error.
+    /// The error that the run fails with, where AWS's answer is no hold.
     pub error: E,
 }
 

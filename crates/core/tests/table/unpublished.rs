@@ -59,7 +59,7 @@ rows! { publishes_again;
 #[test]
 fn a_datum_that_is_published_with_the_next_intent_stays_unpublished_until_it_is_found() {
     let memory = Fixture::under_load(4, 6000.0).memory(&settled(2, 4, 400, 60)).decide().memory.expect("an intent");
-    assert_eq!(memory.change.map(|change| (change.from, change.at)), Some((4, now())));
+    assert_eq!(memory.change.map(|change| (change.from.number(), change.at)), Some((4, now())));
     assert_eq!(memory.unpublished, Some((ChangeKind::Scale, seconds_ago(400))));
     assert_eq!(memory.resent, Some(now()), "or a run that dies now would leave it unpublished for ever");
 }

@@ -28,7 +28,7 @@ fn a_change_that_worked_is_reported_as_healed_once() {
     let Verdict::Hold(Reason::Healthy { healed: Some(healed) }) = decision.verdict else {
         panic!("not healed: {decision:?}");
     };
-    assert_eq!((healed.from, healed.to, healed.took), (2, 4, TimeDelta::minutes(6)));
+    assert_eq!((healed.from.number(), healed.to.number(), healed.took), (2, 4, TimeDelta::minutes(6)));
     let again = healed_by(&decision.memory.expect("healed is a new record")).decide();
     assert_eq!(again.verdict, Verdict::Hold(Reason::Healthy { healed: None }));
 }

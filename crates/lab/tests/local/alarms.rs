@@ -1,13 +1,13 @@
 //! Fleet alarms, their contributors, and Metrics Insights queries on all streams.
 
-use crate::fixture::{Fixture, code_and_message, still};
+use crate::fixture::{LocalFixture, code_and_message, still};
 use crate::tagging::names;
 use aws_sdk_cloudwatch::types::{MetricDataQuery, MetricDataResult, ScanBy};
 use chrono::TimeDelta;
 use std::time::Duration;
 use unthrottle_lab::local::Options;
 
-impl Fixture {
+impl LocalFixture {
     /// Puts a sample of the throttles of a stream, this many minutes ago.
     fn throttle(&self, stream: &str, minutes_ago: i64, value: f64) {
         let at = self.account.now() - TimeDelta::minutes(minutes_ago);
@@ -55,7 +55,7 @@ const THROTTLED: &str = "WriteProvisionedThroughputExceeded";
 
 #[tokio::test]
 async fn the_contributors_are_the_hundred_most_throttled_streams() {
-    let fixture = Fixture::new().await;
+    let fixture = LocalFixture::new().await;
     fixture.account.add_fleet_alarm("fleet", THROTTLED);
     for (n, name) in names(0, 130).enumerate() {
         fixture.throttle(&name, 1, (n + 1) as f64);
@@ -81,7 +81,7 @@ async fn the_contributors_are_the_hundred_most_throttled_streams() {
 
 #[tokio::test]
 async fn a_contributor_says_since_when_it_is_in_alarm() {
-    let fixture = Fixture::new().await;
+    let fixture = LocalFixture::new().await;
     fixture.account.add_fleet_alarm("fleet", THROTTLED);
     // The alarm evaluates three minutes: these bridge a gap of two minutes, but no gap of three.
     for ago in [20, 9, 6, 5, 2] {
@@ -95,7 +95,7 @@ async fn a_contributor_says_since_when_it_is_in_alarm() {
 
 #[tokio::test]
 async fn an_alarm_sees_only_published_minutes() {
-    let fixture = Fixture::with(Options { metric_lag: Duration::from_secs(60), ..still() }).await;
+    let fixture = LocalFixture::with(Options { metric_lag: Duration::from_secs(60), ..still() }).await;
     fixture.account.add_fleet_alarm("fleet", THROTTLED);
     fixture.throttle("unpublished", 0, 5.0);
     fixture.throttle("unpublished", 1, 5.0);
@@ -107,7 +107,7 @@ async fn an_alarm_sees_only_published_minutes() {
 
 #[tokio::test]
 async fn an_unknown_alarm_and_a_bad_token_are_refused() {
-    let fixture = Fixture::new().await;
+    let fixture = LocalFixture::new().await;
     fixture.account.add_fleet_alarm("fleet", THROTTLED);
     let describe = |alarm: &str| fixture.cloudwatch.describe_alarm_contributors().alarm_name(alarm);
     let error = describe("other").send().await.expect_err("an error").into_service_error();
@@ -122,7 +122,7 @@ const FLEET: &str = r#"SELECT SUM(WriteProvisionedThroughputExceeded) FROM SCHEM
 
 #[tokio::test]
 async fn a_query_gives_the_series_of_each_stream_the_largest_first() {
-    let fixture = Fixture::new().await;
+    let fixture = LocalFixture::new().await;
     fixture.throttle("orders", 3, 1.0);
     fixture.throttle("orders", 2, 2.0);
     fixture.throttle("payments", 2, 2.5);
@@ -148,7 +148,7 @@ async fn a_query_gives_the_series_of_each_stream_the_largest_first() {
 
 #[tokio::test]
 async fn a_query_gives_at_most_five_hundred_series() {
-    let fixture = Fixture::new().await;
+    let fixture = LocalFixture::new().await;
     for (n, name) in names(0, 5000).enumerate() {
         fixture.throttle(&name, 1, n as f64);
     }
@@ -159,7 +159,7 @@ async fn a_query_gives_at_most_five_hundred_series() {
 
 #[tokio::test]
 async fn other_queries_are_refused() {
-    let fixture = Fixture::new().await;
+    let fixture = LocalFixture::new().await;
     let refused = async |sqls: &[&str], minutes| {
         let (code, message) = fixture.queries(sqls, minutes).await.expect_err("an error");
         assert_eq!(code, "ValidationError", "{message}");

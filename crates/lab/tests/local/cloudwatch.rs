@@ -1,6 +1,6 @@
 //! CloudWatch: PutMetricData, GetMetricData, searches and ListMetrics.
 
-use crate::fixture::{Fixture, at, code, code_and_message, points, post, query, query_in, still, time};
+use crate::fixture::{LocalFixture, at, code, code_and_message, points, post, query, query_in, still, time};
 use aws_sdk_cloudwatch::types as cw;
 use aws_sdk_kinesis::error::ProvideErrorMetadata;
 use std::time::Duration;
@@ -15,7 +15,7 @@ fn search(expression: &str) -> cw::MetricDataQuery {
 }
 
 /// What GetMetricData gives for the last hour: the label and the sum of each series.
-pub async fn sums(fixture: &Fixture, query: cw::MetricDataQuery) -> Result<Vec<(String, f64)>, String> {
+pub async fn sums(fixture: &LocalFixture, query: cw::MetricDataQuery) -> Result<Vec<(String, f64)>, String> {
     let now = fixture.minute() * 60;
     let time = aws_sdk_cloudwatch::primitives::DateTime::from_secs;
     let get = fixture.cloudwatch.get_metric_data().metric_data_queries(query).start_time(time(now - 3600));
@@ -27,7 +27,7 @@ pub async fn sums(fixture: &Fixture, query: cw::MetricDataQuery) -> Result<Vec<(
 
 #[tokio::test]
 async fn metrics_that_are_put_come_back_in_every_statistic() {
-    let fixture = Fixture::new().await;
+    let fixture = LocalFixture::new().await;
     let set = cw::StatisticSet::builder().sample_count(2.0).sum(30.0);
     let set = set.minimum(10.0).maximum(20.0).build();
     let put = fixture.cloudwatch.put_metric_data().namespace("unthrottle");
@@ -47,7 +47,7 @@ async fn metrics_that_are_put_come_back_in_every_statistic() {
 
 #[tokio::test]
 async fn a_large_gzipped_put_is_taken() {
-    let fixture = Fixture::new().await;
+    let fixture = LocalFixture::new().await;
     let data = (0..200).map(|number| {
         let dimension = cw::Dimension::builder().name("Stream").value(format!("stream-{number}"));
         datum("AutoFix").value(1.0).dimensions(dimension.build()).build()
@@ -61,7 +61,7 @@ async fn a_large_gzipped_put_is_taken() {
 
 #[tokio::test]
 async fn metrics_that_aws_would_not_take_are_refused() {
-    let fixture = Fixture::new().await;
+    let fixture = LocalFixture::new().await;
     let put = || fixture.cloudwatch.put_metric_data().namespace("unthrottle");
     let aws = put().namespace("AWS/Kinesis").metric_data(datum("m").value(1.0).build());
     let refused = aws.send().await.expect_err("AWS/").into_service_error();
@@ -82,7 +82,7 @@ async fn metrics_that_aws_would_not_take_are_refused() {
 
 #[tokio::test]
 async fn a_window_includes_its_start_and_excludes_its_end() {
-    let fixture = Fixture::new().await;
+    let fixture = LocalFixture::new().await;
     let now = fixture.minute();
     for minute in now - 9..=now {
         fixture.account.put_metric("Mine", "m", &[], time(minute), 1.0);
@@ -96,7 +96,7 @@ async fn a_window_includes_its_start_and_excludes_its_end() {
 
 #[tokio::test]
 async fn metric_data_comes_newest_first_in_pages() {
-    let fixture = Fixture::new().await;
+    let fixture = LocalFixture::new().await;
     let now = fixture.minute();
     for minute in now - 3..=now {
         fixture.account.put_metric("Mine", "a", &[], time(minute), 1.0);
@@ -121,7 +121,7 @@ async fn metric_data_comes_newest_first_in_pages() {
 
 #[tokio::test]
 async fn queries_that_cannot_be_answered_are_refused_loudly() {
-    let fixture = Fixture::new().await;
+    let fixture = LocalFixture::new().await;
     let get = |queries: Vec<cw::MetricDataQuery>| {
         let get = fixture.cloudwatch.get_metric_data().set_metric_data_queries(Some(queries));
         get.start_time(at(fixture.minute() - 1)).end_time(at(fixture.minute())).send()
@@ -144,7 +144,7 @@ async fn queries_that_cannot_be_answered_are_refused_loudly() {
 
 #[tokio::test]
 async fn metrics_are_listed_by_namespace_name_and_dimension() {
-    let fixture = Fixture::new().await;
+    let fixture = LocalFixture::new().await;
     for (name, stream) in [("a", "x"), ("a", "y"), ("b", "x")] {
         let dimensions = [("StreamName", stream)];
         fixture.put_metric("Mine", name, &dimensions, 1.0);
@@ -163,7 +163,7 @@ async fn metrics_are_listed_by_namespace_name_and_dimension() {
 
 #[tokio::test]
 async fn a_search_finds_each_shard_of_one_stream_and_no_other() {
-    let fixture = Fixture::new().await;
+    let fixture = LocalFixture::new().await;
     let put = |stream, shard, value| {
         let dimensions = [("StreamName", stream), ("ShardId", shard)];
         fixture.put_metric("AWS/Kinesis", "IncomingBytes", &dimensions, value);
@@ -182,7 +182,7 @@ async fn a_search_finds_each_shard_of_one_stream_and_no_other() {
 
 #[tokio::test]
 async fn a_minute_of_aws_is_published_with_the_accounts_lag() {
-    let fixture = Fixture::with(Options { metric_lag: Duration::from_secs(120), ..still() }).await;
+    let fixture = LocalFixture::with(Options { metric_lag: Duration::from_secs(120), ..still() }).await;
     let now = fixture.minute();
     for minute in now - 5..=now {
         let dimensions = [("StreamName", "orders")];
@@ -198,7 +198,7 @@ async fn a_minute_of_aws_is_published_with_the_accounts_lag() {
 
 #[tokio::test]
 async fn the_aws_cli_speaks_json_with_cloudwatch() {
-    let fixture = Fixture::new().await;
+    let fixture = LocalFixture::new().await;
     let now = fixture.minute();
     let data = r#"{"MetricName": "m", "Value": 3}"#;
     let put = format!(r#"{{"Namespace": "Mine", "MetricData": [{data}]}}"#);

@@ -1,13 +1,13 @@
 //! Descriptions of streams and of the account: summaries, limits, tags, and the time that changes take.
 
 use crate::cloudwatch::sums;
-use crate::fixture::{Fixture, code, code_and_message, mode, query_in};
+use crate::fixture::{LocalFixture, code, code_and_message, mode, query_in};
 use aws_sdk_kinesis::types::{MetricsName, ScalingType, StreamMode, StreamStatus};
 use std::time::Duration;
 
 #[tokio::test]
 async fn a_summary_has_the_fields_that_aws_sends() {
-    let fixture = Fixture::new().await;
+    let fixture = LocalFixture::new().await;
     let create = fixture.kinesis.create_stream().stream_name("orders").shard_count(2);
     create.send().await.expect("created");
     let summary = fixture.summary("orders").await;
@@ -25,7 +25,7 @@ async fn a_summary_has_the_fields_that_aws_sends() {
 
 #[tokio::test]
 async fn a_summary_shows_the_fields_that_a_test_sets() {
-    let fixture = Fixture::new().await;
+    let fixture = LocalFixture::new().await;
     fixture.on_demand_stream("orders").await;
     assert_eq!(fixture.summary("orders").await.channel_count, Some(0));
     let strategy = fixture.summary("orders").await.record_distribution_strategy.expect("shown");
@@ -44,7 +44,7 @@ async fn a_summary_shows_the_fields_that_a_test_sets() {
 
 #[tokio::test]
 async fn describe_limits_counts_provisioned_shards_only_once_a_second() {
-    let fixture = Fixture::new().await;
+    let fixture = LocalFixture::new().await;
     fixture.stream("a", 3).await;
     fixture.on_demand_stream("b").await;
     let limits = fixture.kinesis.describe_limits().send().await.expect("limits");
@@ -59,7 +59,7 @@ async fn describe_limits_counts_provisioned_shards_only_once_a_second() {
 
 #[tokio::test]
 async fn enabling_shard_metrics_updates_the_stream() {
-    let fixture = Fixture::new().await;
+    let fixture = LocalFixture::new().await;
     fixture.stream("orders", 1).await;
     let enable = fixture.kinesis.enable_enhanced_monitoring().stream_name("orders");
     let enable = enable.shard_level_metrics(MetricsName::IncomingBytes);
@@ -71,7 +71,7 @@ async fn enabling_shard_metrics_updates_the_stream() {
 
 #[tokio::test]
 async fn tags_are_kept_through_every_change() {
-    let fixture = Fixture::new().await;
+    let fixture = LocalFixture::new().await;
     fixture.stream("orders", 1).await;
     fixture.tag("orders", "unthrottle.mode", "heal").await.expect("tagged");
     fixture.tag("orders", "unthrottle.memory", "a=1 _./=+-%@").await.expect("tagged");
@@ -87,7 +87,7 @@ async fn tags_are_kept_through_every_change() {
 
 #[tokio::test]
 async fn tags_that_aws_would_not_take_are_refused() {
-    let fixture = Fixture::new().await;
+    let fixture = LocalFixture::new().await;
     fixture.stream("orders", 1).await;
     let long = "x".repeat(257);
     for (key, value) in [("a:b", ""), ("a", "b:c"), ("a", "{}"), ("a", &long), ("aws:a", "")] {
@@ -105,7 +105,7 @@ async fn tags_that_aws_would_not_take_are_refused() {
 
 #[tokio::test]
 async fn control_plane_calls_are_throttled_by_operation() {
-    let fixture = Fixture::new().await;
+    let fixture = LocalFixture::new().await;
     fixture.stream("orders", 1).await;
     fixture.pass(Duration::from_secs(1));
     let describe = fixture.kinesis.describe_stream_summary().stream_name("orders");
@@ -129,7 +129,7 @@ async fn control_plane_calls_are_throttled_by_operation() {
 
 #[tokio::test]
 async fn a_stream_is_created_encrypted_and_deleted_in_the_accounts_time() {
-    let fixture = Fixture::new().await;
+    let fixture = LocalFixture::new().await;
     let create = fixture.kinesis.create_stream().stream_name("orders").shard_count(1);
     create.send().await.expect("created");
     fixture.pass(Duration::from_millis(499));
@@ -151,7 +151,7 @@ async fn a_stream_is_created_encrypted_and_deleted_in_the_accounts_time() {
 
 #[tokio::test]
 async fn a_stream_deleted_twice_and_created_again_stays() {
-    let fixture = Fixture::new().await;
+    let fixture = LocalFixture::new().await;
     fixture.stream("orders", 1).await;
     for _ in 0..2 {
         fixture.kinesis.delete_stream().stream_name("orders").send().await.expect("deleted");
@@ -164,7 +164,7 @@ async fn a_stream_deleted_twice_and_created_again_stays() {
 
 #[tokio::test]
 async fn time_that_passes_takes_metrics_and_budgets_along() {
-    let fixture = Fixture::new().await;
+    let fixture = LocalFixture::new().await;
     fixture.stream("orders", 2).await;
     for n in 0..10 {
         fixture.reshard("orders", if n % 2 == 0 { 3 } else { 2 }).await.expect("one of ten");

@@ -1,12 +1,12 @@
 //! EventBridge rules, and schedules of the EventBridge Scheduler.
 
-use crate::fixture::{Fixture, code, code_and_message};
+use crate::fixture::{LocalFixture, code, code_and_message};
 use aws_sdk_eventbridge::types::RuleState;
 use aws_sdk_scheduler::operation::update_schedule::builders::UpdateScheduleFluentBuilder;
 use aws_sdk_scheduler::primitives::DateTime;
 use aws_sdk_scheduler::types::{FlexibleTimeWindow, FlexibleTimeWindowMode, RetryPolicy, ScheduleState, Target};
 
-impl Fixture {
+impl LocalFixture {
     /// An update that sets what must be set, and nothing else.
     fn update(&self, group: &str, name: &str) -> UpdateScheduleFluentBuilder {
         let target = Target::builder().arn("arn:aws:lambda:us-east-1:123456789012:function:other");
@@ -19,7 +19,7 @@ impl Fixture {
 
 #[tokio::test]
 async fn a_rule_can_be_switched() {
-    let fixture = Fixture::new().await;
+    let fixture = LocalFixture::new().await;
     fixture.account.add_rule("watch", &[]);
     fixture.account.add_rule("audit/watch", &[]);
     let bus = "arn:aws:events:us-east-1:123456789012:event-bus/audit";
@@ -40,7 +40,7 @@ async fn a_rule_can_be_switched() {
 
 #[tokio::test]
 async fn schedules_are_listed_page_by_page() {
-    let fixture = Fixture::new().await;
+    let fixture = LocalFixture::new().await;
     for n in 0..120 {
         fixture.account.add_schedule("sweeps", &[], &format!("sweep-{n:03}"));
     }
@@ -73,7 +73,7 @@ async fn schedules_are_listed_page_by_page() {
 
 #[tokio::test]
 async fn an_update_replaces_everything() {
-    let fixture = Fixture::new().await;
+    let fixture = LocalFixture::new().await;
     fixture.account.add_schedule("sweeps", &[], "sweep");
     let get = async || {
         let get = fixture.scheduler.get_schedule().group_name("sweeps").name("sweep");
@@ -105,7 +105,7 @@ async fn an_update_replaces_everything() {
 
 #[tokio::test]
 async fn an_update_that_cannot_be_is_refused() {
-    let fixture = Fixture::new().await;
+    let fixture = LocalFixture::new().await;
     fixture.account.add_schedule("sweeps", &[], "sweep");
     let old = DateTime::from_secs((fixture.minute() - 6) * 60);
     let error = fixture.update("sweeps", "sweep").start_date(old).send().await.expect_err("an error");

@@ -1,7 +1,7 @@
 //! Faults, the count of calls, and requests that no SDK sends.
 
 use crate::cloudwatch::datum;
-use crate::fixture::{Fixture, code, code_and_message, fault, post, within};
+use crate::fixture::{LocalFixture, code, code_and_message, fault, post, within};
 use crate::sns::TOPIC;
 use aws_sdk_kinesis::error::SdkError;
 use aws_sdk_kinesis::types::{ScalingType, StreamStatus};
@@ -9,7 +9,7 @@ use unthrottle_lab::local::Effect;
 
 #[tokio::test]
 async fn a_reply_lost_after_the_change_leaves_the_change_made() {
-    let fixture = Fixture::new().await;
+    let fixture = LocalFixture::new().await;
     fixture.stream("orders", 1).await;
     fixture.account.add_fault(fault("UpdateShardCount", 0, 1, Effect::DropAfter));
     let update = fixture.kinesis.update_shard_count().stream_name("orders").target_shard_count(2);
@@ -23,7 +23,7 @@ async fn a_reply_lost_after_the_change_leaves_the_change_made() {
 
 #[tokio::test]
 async fn a_request_lost_on_the_way_changes_nothing() {
-    let fixture = Fixture::new().await;
+    let fixture = LocalFixture::new().await;
     fixture.stream("orders", 1).await;
     fixture.account.add_fault(fault("UpdateShardCount", 1, 1, Effect::DropBefore));
     fixture.reshard("orders", 1).await.expect("the first passes");
@@ -37,7 +37,7 @@ async fn a_request_lost_on_the_way_changes_nothing() {
 
 #[tokio::test]
 async fn faults_answer_with_any_error_for_as_many_calls_as_asked() {
-    let fixture = Fixture::new().await;
+    let fixture = LocalFixture::new().await;
     fixture.stream("orders", 1).await;
     let error = |status, code: &str| Effect::Error { status, code: code.into(), message: "on demand".into() };
     let limit = error(400, "LimitExceededException");
@@ -63,7 +63,7 @@ async fn faults_answer_with_any_error_for_as_many_calls_as_asked() {
 
 #[tokio::test]
 async fn a_delayed_call_is_carried_out_even_if_its_client_gives_up() {
-    let fixture = Fixture::new().await;
+    let fixture = LocalFixture::new().await;
     fixture.stream("orders", 1).await;
     fixture.account.add_fault(fault("TagResource", 0, 1, Effect::HangAfter));
     tokio::select! {
@@ -77,7 +77,7 @@ async fn a_delayed_call_is_carried_out_even_if_its_client_gives_up() {
 
 #[tokio::test]
 async fn every_attempt_is_counted() {
-    let fixture = Fixture::new().await;
+    let fixture = LocalFixture::new().await;
     fixture.stream("orders", 1).await;
     fixture.account.reset_calls();
     fixture.account.add_fault(fault("UpdateShardCount", 1, 1, Effect::DropBefore));
@@ -92,7 +92,7 @@ async fn every_attempt_is_counted() {
 
 #[tokio::test]
 async fn a_dropped_account_stops_serving() {
-    let fixture = Fixture::new().await;
+    let fixture = LocalFixture::new().await;
     fixture.stream("orders", 1).await;
     let describe = fixture.kinesis.describe_stream_summary().stream_name("orders");
     drop(fixture.account);
@@ -110,7 +110,7 @@ async fn a_dropped_account_stops_serving() {
 
 #[tokio::test]
 async fn a_request_that_cannot_be_read_is_refused() {
-    let fixture = Fixture::new().await;
+    let fixture = LocalFixture::new().await;
     let url = fixture.account.url();
     let kinesis = "Kinesis_20131202.CreateStream";
     let cloudwatch = "GraniteServiceVersion20100801.PutMetricData";
@@ -126,7 +126,7 @@ async fn a_request_that_cannot_be_read_is_refused() {
 
 #[tokio::test]
 async fn faults_hit_these_services_too() {
-    let fixture = Fixture::new().await;
+    let fixture = LocalFixture::new().await;
     fixture.account.add_rule("watch", &[]);
     let fault = |operation: &str, effect| fault(operation, 0, 1, effect);
     let error = |code: &str| Effect::Error { status: 400, code: code.into(), message: "a <fault>".into() };

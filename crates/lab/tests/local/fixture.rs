@@ -18,7 +18,7 @@ use unthrottle_lab::local::{Clock, Effect, Fault, LocalAccount, Options};
 /// The longest wait for an event: a bound, and no pace.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-pub struct Fixture {
+pub struct LocalFixture {
     pub account: LocalAccount,
     pub kinesis: aws_sdk_kinesis::Client,
     pub cloudwatch: aws_sdk_cloudwatch::Client,
@@ -33,15 +33,15 @@ pub fn still() -> Options {
     Options { clock: Clock::standing_at(noon()), ..Options::default() }
 }
 
-impl Fixture {
-    pub async fn new() -> Fixture {
-        Fixture::with(still()).await
+impl LocalFixture {
+    pub async fn new() -> LocalFixture {
+        LocalFixture::with(still()).await
     }
 
-    pub async fn with(options: Options) -> Fixture {
+    pub async fn with(options: Options) -> LocalFixture {
         let account = LocalAccount::start(options).await.expect("a free port");
         let config = config(account.url()).into_builder().retry_config(RetryConfig::disabled()).build();
-        Fixture {
+        LocalFixture {
             kinesis: aws_sdk_kinesis::Client::new(&config),
             cloudwatch: aws_sdk_cloudwatch::Client::new(&config),
             tagging: aws_sdk_resourcegroupstagging::Client::new(&config),

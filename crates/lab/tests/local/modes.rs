@@ -1,6 +1,6 @@
 //! UpdateStreamMode and warm throughput.
 
-use crate::fixture::{Fixture, code, code_and_message, mode, still};
+use crate::fixture::{LocalFixture, code, code_and_message, mode, still};
 use aws_sdk_kinesis::types::MinimumThroughputBillingCommitmentOutputStatus as Commitment;
 use aws_sdk_kinesis::types::{StreamMode, StreamStatus};
 use unthrottle_lab::local;
@@ -8,7 +8,7 @@ use unthrottle_lab::local::Options;
 
 #[tokio::test]
 async fn a_mode_switch_shows_the_old_mode_until_it_is_done() {
-    let fixture = Fixture::new().await;
+    let fixture = LocalFixture::new().await;
     fixture.stream("orders", 3).await;
     fixture.switch("orders", StreamMode::OnDemand).await.expect("a switch");
     let summary = fixture.summary("orders").await;
@@ -22,7 +22,7 @@ async fn a_mode_switch_shows_the_old_mode_until_it_is_done() {
 
 #[tokio::test]
 async fn the_third_mode_switch_of_a_day_is_refused_and_repeating_the_mode_is_free() {
-    let fixture = Fixture::new().await;
+    let fixture = LocalFixture::new().await;
     fixture.stream("orders", 1).await;
     for to in [StreamMode::OnDemand, StreamMode::Provisioned] {
         fixture.switch("orders", to.clone()).await.expect("a switch");
@@ -37,7 +37,7 @@ async fn the_third_mode_switch_of_a_day_is_refused_and_repeating_the_mode_is_fre
 
 #[tokio::test]
 async fn on_demand_streams_have_a_quota() {
-    let fixture = Fixture::with(Options { on_demand_limit: 1, ..still() }).await;
+    let fixture = LocalFixture::with(Options { on_demand_limit: 1, ..still() }).await;
     fixture.stream("a", 1).await;
     fixture.stream("b", 1).await;
     fixture.switch("a", StreamMode::OnDemand).await.expect("the first");
@@ -50,7 +50,7 @@ async fn on_demand_streams_have_a_quota() {
 
 #[tokio::test]
 async fn warm_throughput_needs_the_commitment() {
-    let fixture = Fixture::new().await;
+    let fixture = LocalFixture::new().await;
     fixture.on_demand_stream("orders").await;
     let warm = fixture.kinesis.update_stream_warm_throughput();
     let warm = warm.stream_name("orders").warm_throughput_mibps(8).send().await;
@@ -65,7 +65,7 @@ async fn warm_throughput_needs_the_commitment() {
 
 #[tokio::test]
 async fn warm_throughput_is_capacity_of_on_demand_streams_of_a_committed_account() {
-    let fixture = Fixture::with(Options { commitment: local::Commitment::Enabled, ..still() }).await;
+    let fixture = LocalFixture::with(Options { commitment: local::Commitment::Enabled, ..still() }).await;
     fixture.on_demand_stream("orders").await;
     fixture.stream("fixed", 1).await;
     let settings = fixture.kinesis.describe_account_settings().send().await.expect("settings");
@@ -87,7 +87,7 @@ async fn warm_throughput_is_capacity_of_on_demand_streams_of_a_committed_account
 
 #[tokio::test]
 async fn a_switch_to_on_demand_can_bring_warm_throughput_along() {
-    let fixture = Fixture::with(Options { commitment: local::Commitment::Enabled, ..still() }).await;
+    let fixture = LocalFixture::with(Options { commitment: local::Commitment::Enabled, ..still() }).await;
     fixture.stream("orders", 1).await;
     let arn = fixture.account.stream_arn("orders");
     let switch = fixture.kinesis.update_stream_mode().stream_arn(&arn).stream_mode_details(mode(StreamMode::OnDemand));

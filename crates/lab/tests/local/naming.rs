@@ -1,12 +1,12 @@
 //! Naming a stream: by its name, by its ARN, and streams that are not there.
 
-use crate::fixture::{Fixture, code, mode, record};
+use crate::fixture::{LocalFixture, code, mode, record};
 use aws_sdk_kinesis::primitives::Blob;
 use aws_sdk_kinesis::types::{ScalingType, ShardIteratorType, StreamMode};
 
 #[tokio::test]
 async fn a_stream_is_reached_by_its_arn_alone() {
-    let fixture = Fixture::new().await;
+    let fixture = LocalFixture::new().await;
     fixture.stream("orders", 1).await;
     let arn = fixture.account.stream_arn("orders");
     let kinesis = &fixture.kinesis;
@@ -41,7 +41,7 @@ async fn a_stream_is_reached_by_its_arn_alone() {
 
 #[tokio::test]
 async fn a_name_and_an_arn_that_disagree_are_refused() {
-    let fixture = Fixture::new().await;
+    let fixture = LocalFixture::new().await;
     fixture.stream("orders", 1).await;
     let describe = fixture.kinesis.describe_stream_summary().stream_name("invoices");
     let answer = describe.stream_arn(fixture.account.stream_arn("orders")).send().await;
@@ -50,7 +50,7 @@ async fn a_name_and_an_arn_that_disagree_are_refused() {
 
 #[tokio::test]
 async fn an_arn_of_another_account_is_an_unrecognized_client() {
-    let fixture = Fixture::new().await;
+    let fixture = LocalFixture::new().await;
     let arn = "arn:aws:kinesis:us-east-1:999999999999:stream/orders";
     let answer = fixture.kinesis.describe_stream_summary().stream_arn(arn).send().await;
     assert_eq!(code(answer), "UnrecognizedClientException");
@@ -58,7 +58,7 @@ async fn an_arn_of_another_account_is_an_unrecognized_client() {
 
 #[tokio::test]
 async fn a_missing_stream_is_not_found() {
-    let fixture = Fixture::new().await;
+    let fixture = LocalFixture::new().await;
     let answer = fixture.kinesis.describe_stream_summary().stream_name("none").send().await;
     assert_eq!(code(answer), "ResourceNotFoundException");
     let reshard = fixture.reshard("none", 2).await.expect_err("no stream");
@@ -72,7 +72,7 @@ async fn a_missing_stream_is_not_found() {
 
 #[tokio::test]
 async fn streams_are_listed_with_their_mode_and_status_in_pages() {
-    let fixture = Fixture::new().await;
+    let fixture = LocalFixture::new().await;
     fixture.stream("a", 1).await;
     fixture.on_demand_stream("b").await;
     let first = fixture.kinesis.list_streams().limit(1).send().await.expect("a page");

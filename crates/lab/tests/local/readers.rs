@@ -1,13 +1,13 @@
 //! Readers, their rates, and the records that the account keeps for them.
 
-use crate::fixture::{Fixture, code, code_and_message, still, within};
+use crate::fixture::{LocalFixture, code, code_and_message, still, within};
 use aws_sdk_kinesis::types::ShardIteratorType;
 use std::time::Duration;
 use unthrottle_lab::local::{LocalAccount, Options};
 
 #[tokio::test]
 async fn a_shard_gives_five_iterators_and_five_answers_a_second() {
-    let fixture = Fixture::new().await;
+    let fixture = LocalFixture::new().await;
     fixture.stream("orders", 1).await;
     let iterator = fixture.kinesis.get_shard_iterator().stream_name("orders");
     let iterator = iterator.shard_id("shardId-000000000000");
@@ -37,7 +37,7 @@ async fn a_shard_gives_five_iterators_and_five_answers_a_second() {
 
 #[tokio::test]
 async fn a_reader_with_a_full_page_is_behind_and_one_with_the_rest_is_not() {
-    let fixture = Fixture::new().await;
+    let fixture = LocalFixture::new().await;
     fixture.stream("orders", 1).await;
     fixture.put("orders", "k", 3).await;
     fixture.pass(Duration::from_millis(1100));
@@ -58,7 +58,7 @@ async fn a_reader_with_a_full_page_is_behind_and_one_with_the_rest_is_not() {
 
 #[tokio::test]
 async fn an_account_keeps_as_many_bytes_as_its_options_say_and_drops_the_oldest_first() {
-    let fixture = Fixture::with(Options { keep_bytes: 1 << 20, ..still() }).await;
+    let fixture = LocalFixture::with(Options { keep_bytes: 1 << 20, ..still() }).await;
     fixture.stream("orders", 1).await;
     fixture.stream("clicks", 1).await;
     // 100 KiB are 134 KiB in base64: seven fit.
@@ -86,7 +86,7 @@ async fn an_account_keeps_as_many_bytes_as_its_options_say_and_drops_the_oldest_
 
 #[tokio::test]
 async fn the_newest_record_is_kept_however_large_it_is() {
-    let fixture = Fixture::with(Options { keep_bytes: 1, ..still() }).await;
+    let fixture = LocalFixture::with(Options { keep_bytes: 1, ..still() }).await;
     fixture.stream("orders", 1).await;
     fixture.put_numbered("orders", 0..3, 1000 * 1024).await;
     let kept = fixture.read(fixture.iterator("orders", ShardIteratorType::TrimHorizon).await).await.0;
@@ -101,7 +101,7 @@ async fn an_account_that_may_keep_nothing_does_not_start() {
 
 #[tokio::test]
 async fn a_record_is_served_for_as_long_as_its_stream_keeps_it() {
-    let fixture = Fixture::new().await;
+    let fixture = LocalFixture::new().await;
     fixture.stream("day", 1).await;
     fixture.stream("days", 1).await;
     let increase = fixture.kinesis.increase_stream_retention_period().stream_name("days");
@@ -120,7 +120,7 @@ async fn a_record_is_served_for_as_long_as_its_stream_keeps_it() {
 
 #[tokio::test]
 async fn a_reader_begins_where_it_asks_to() {
-    let fixture = Fixture::new().await;
+    let fixture = LocalFixture::new().await;
     fixture.stream("orders", 1).await;
     fixture.put_numbered("orders", 0..3, 10).await;
     let since = aws_sdk_kinesis::primitives::DateTime::from_millis(fixture.account.now().timestamp_millis());
@@ -150,7 +150,7 @@ async fn a_reader_begins_where_it_asks_to() {
 
 #[tokio::test]
 async fn a_reader_comes_to_the_end_of_a_closed_shard() {
-    let fixture = Fixture::new().await;
+    let fixture = LocalFixture::new().await;
     fixture.stream("orders", 1).await;
     fixture.put_numbered("orders", 0..2, 10).await;
     fixture.reshard("orders", 2).await.expect("legal");
@@ -165,7 +165,7 @@ async fn a_reader_comes_to_the_end_of_a_closed_shard() {
 
 #[tokio::test]
 async fn an_enhanced_fan_out_consumer_receives_records() {
-    let fixture = Fixture::new().await;
+    let fixture = LocalFixture::new().await;
     fixture.stream("orders", 1).await;
     let register = fixture.kinesis.register_stream_consumer().consumer_name("c");
     let register = register.stream_arn(fixture.account.stream_arn("orders"));

@@ -1,13 +1,13 @@
 //! UpdateShardCount, SplitShard and MergeShards, with their limits.
 
-use crate::fixture::{Fixture, code, code_and_message, still};
+use crate::fixture::{LocalFixture, code, code_and_message, still};
 use aws_sdk_kinesis::types::{ScalingType, StreamMode, StreamStatus};
 use std::time::Duration;
 use unthrottle_lab::local::Options;
 
 #[tokio::test]
 async fn a_stream_doubles_and_shows_updating_meanwhile() {
-    let fixture = Fixture::new().await;
+    let fixture = LocalFixture::new().await;
     fixture.stream("orders", 2).await;
     assert_eq!(fixture.reshard("orders", 4).await, Ok((2, 4)));
     assert_eq!(fixture.summary("orders").await.stream_status, StreamStatus::Updating);
@@ -17,7 +17,7 @@ async fn a_stream_doubles_and_shows_updating_meanwhile() {
 
 #[tokio::test]
 async fn update_shard_count_above_double_is_refused() {
-    let fixture = Fixture::new().await;
+    let fixture = LocalFixture::new().await;
     fixture.stream("orders", 2).await;
     let (code, message) = fixture.reshard("orders", 5).await.expect_err("above double");
     assert_eq!(code, "InvalidArgumentException");
@@ -26,7 +26,7 @@ async fn update_shard_count_above_double_is_refused() {
 
 #[tokio::test]
 async fn update_shard_count_below_half_is_refused_and_half_of_an_odd_count_rounds_down() {
-    let fixture = Fixture::new().await;
+    let fixture = LocalFixture::new().await;
     fixture.stream("even", 4).await;
     fixture.stream("odd", 3).await;
     let (code, message) = fixture.reshard("even", 1).await.expect_err("below half");
@@ -37,7 +37,7 @@ async fn update_shard_count_below_half_is_refused_and_half_of_an_odd_count_round
 
 #[tokio::test]
 async fn update_shard_count_to_zero_fails_validation() {
-    let fixture = Fixture::new().await;
+    let fixture = LocalFixture::new().await;
     fixture.stream("orders", 1).await;
     let (code, _) = fixture.reshard("orders", 0).await.expect_err("zero");
     assert_eq!(code, "ValidationException");
@@ -45,7 +45,7 @@ async fn update_shard_count_to_zero_fails_validation() {
 
 #[tokio::test]
 async fn a_stream_that_is_updating_refuses_changes_before_it_checks_the_target() {
-    let fixture = Fixture::new().await;
+    let fixture = LocalFixture::new().await;
     fixture.stream("orders", 1).await;
     fixture.reshard("orders", 2).await.expect("a legal change");
     let busy = "Stream orders under account 123456789012 not ACTIVE, instead in state UPDATING";
@@ -59,7 +59,7 @@ async fn a_stream_that_is_updating_refuses_changes_before_it_checks_the_target()
 
 #[tokio::test]
 async fn an_on_demand_stream_cannot_be_resharded() {
-    let fixture = Fixture::new().await;
+    let fixture = LocalFixture::new().await;
     fixture.on_demand_stream("orders").await;
     assert_eq!(fixture.summary("orders").await.open_shard_count, 4);
     let (refused, _) = fixture.reshard("orders", 8).await.expect_err("on-demand");
@@ -71,7 +71,7 @@ async fn an_on_demand_stream_cannot_be_resharded() {
 
 #[tokio::test]
 async fn the_eleventh_reshard_of_a_day_is_refused_and_repeating_the_count_is_free() {
-    let fixture = Fixture::with(Options { update_time: Duration::ZERO, ..still() }).await;
+    let fixture = LocalFixture::with(Options { update_time: Duration::ZERO, ..still() }).await;
     fixture.stream("orders", 1).await;
     for round in 0..10 {
         let (open, target) = if round % 2 == 0 { (1, 2) } else { (2, 1) };
@@ -91,7 +91,7 @@ async fn the_eleventh_reshard_of_a_day_is_refused_and_repeating_the_count_is_fre
 
 #[tokio::test]
 async fn the_accounts_quota_counts_the_shards_of_all_provisioned_streams() {
-    let fixture = Fixture::with(Options { shard_limit: 6, ..still() }).await;
+    let fixture = LocalFixture::with(Options { shard_limit: 6, ..still() }).await;
     fixture.on_demand_stream("free").await;
     fixture.stream("a", 2).await;
     fixture.stream("b", 2).await;
@@ -106,7 +106,7 @@ async fn the_accounts_quota_counts_the_shards_of_all_provisioned_streams() {
 
 #[tokio::test]
 async fn short_lived_shards_of_a_reshard_count_towards_the_quota() {
-    let fixture = Fixture::with(Options { shard_limit: 9, ..still() }).await;
+    let fixture = LocalFixture::with(Options { shard_limit: 9, ..still() }).await;
     fixture.stream("orders", 4).await;
     let update = |to| fixture.kinesis.update_shard_count().stream_name("orders").target_shard_count(to);
     let update = |to| update(to).scaling_type(ScalingType::UniformScaling).send();
@@ -116,7 +116,7 @@ async fn short_lived_shards_of_a_reshard_count_towards_the_quota() {
 
 #[tokio::test]
 async fn a_shard_splits_once() {
-    let fixture = Fixture::new().await;
+    let fixture = LocalFixture::new().await;
     fixture.stream("orders", 1).await;
     let half = (1u128 << 127).to_string();
     let split = fixture.kinesis.split_shard().stream_name("orders");
@@ -132,7 +132,7 @@ async fn a_shard_splits_once() {
 
 #[tokio::test]
 async fn neighbours_merge_into_a_child_of_both() {
-    let fixture = Fixture::new().await;
+    let fixture = LocalFixture::new().await;
     fixture.stream("orders", 3).await;
     let merge = |one: &str, other: &str| {
         let merge = fixture.kinesis.merge_shards().stream_name("orders").shard_to_merge(one);

@@ -1,6 +1,6 @@
 //! SNS: messages, and what SNS refuses.
 
-use crate::fixture::{Fixture, code};
+use crate::fixture::{LocalFixture, code};
 use aws_sdk_kinesis::error::ProvideErrorMetadata;
 use aws_sdk_sns::types::MessageAttributeValue;
 use unthrottle_lab::local::Published;
@@ -9,7 +9,7 @@ pub const TOPIC: &str = "arn:aws:sns:us-east-1:123456789012:notices";
 
 #[tokio::test]
 async fn a_published_message_can_be_read() {
-    let fixture = Fixture::new().await;
+    let fixture = LocalFixture::new().await;
     let text = |value: &str| {
         let value = MessageAttributeValue::builder().data_type("String").string_value(value);
         value.build().expect("complete")
@@ -34,7 +34,7 @@ async fn a_published_message_can_be_read() {
 
 #[tokio::test]
 async fn sns_refuses_what_it_cannot_send() {
-    let fixture = Fixture::new().await;
+    let fixture = LocalFixture::new().await;
     let publish = || fixture.sns.publish().topic_arn(TOPIC).message("message");
     let long = "x".repeat(100);
     for subject in ["", "two\nlines", "two\rlines", "tab\there", "Störung", " blank", &format!("{long}x")] {

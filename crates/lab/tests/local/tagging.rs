@@ -1,6 +1,6 @@
 //! GetResources: streams, rules and schedules by their tags.
 
-use crate::fixture::{Fixture, code};
+use crate::fixture::{LocalFixture, code};
 use aws_sdk_kinesis::error::ProvideErrorMetadata;
 use aws_sdk_kinesis::types::StreamStatus;
 use aws_sdk_resourcegroupstagging::operation::get_resources::builders::GetResourcesFluentBuilder;
@@ -29,7 +29,7 @@ async fn all(get: GetResourcesFluentBuilder) -> (Vec<String>, usize) {
 
 #[tokio::test]
 async fn two_thousand_streams_are_found_by_their_tags() {
-    let fixture = Fixture::new().await;
+    let fixture = LocalFixture::new().await;
     fixture.account.add_streams(names(0, 2000), 1, &[("team", "a")]).await;
     fixture.account.add_streams(["zebra".into()], 2, &[("team", "b")]).await;
     let get = fixture.tagging.get_resources().resource_type_filters("kinesis:stream");
@@ -43,7 +43,7 @@ async fn two_thousand_streams_are_found_by_their_tags() {
 
 #[tokio::test]
 async fn an_added_stream_is_as_a_created_one() {
-    let fixture = Fixture::new().await;
+    let fixture = LocalFixture::new().await;
     fixture.account.add_streams(["orders".into()], 3, &[]).await;
     let answer = fixture.kinesis.describe_stream().stream_name("orders").send().await.expect("a stream");
     let stream = answer.stream_description.expect("a description");
@@ -60,7 +60,7 @@ async fn an_added_stream_is_as_a_created_one() {
 
 #[tokio::test]
 async fn every_filter_must_match_and_one_value_of_each() {
-    let fixture = Fixture::new().await;
+    let fixture = LocalFixture::new().await;
     fixture.account.add_streams(["a".into()], 1, &[("team", "red"), ("stage", "live")]).await;
     fixture.account.add_streams(["b".into()], 1, &[("team", "blue"), ("stage", "test")]).await;
     fixture.account.add_streams(["untagged".into()], 1, &[]).await;
@@ -86,7 +86,7 @@ async fn every_filter_must_match_and_one_value_of_each() {
 
 #[tokio::test]
 async fn a_full_last_page_has_no_token() {
-    let fixture = Fixture::new().await;
+    let fixture = LocalFixture::new().await;
     fixture.account.add_streams(names(0, 50), 1, &[("team", "a")]).await;
     let page = fixture.tagging.get_resources().send().await.expect("resources");
     assert_eq!((page.resource_tag_mapping_list().len(), page.pagination_token()), (50, Some("")));
@@ -96,7 +96,7 @@ async fn a_full_last_page_has_no_token() {
 
 #[tokio::test]
 async fn bad_filters_are_refused() {
-    let fixture = Fixture::new().await;
+    let fixture = LocalFixture::new().await;
     let get = || fixture.tagging.get_resources();
     let many = |count: usize| (0..count).map(|n| n.to_string()).collect::<Vec<_>>();
     let keys = many(51).iter().map(|key| filter(key, &[])).collect();

@@ -1,7 +1,7 @@
 //! Writes: records that a shard refuses, and the metrics of all of them.
 
 use crate::aws::noon;
-use crate::fixture::{Fixture, code, code_and_message, post, query, record};
+use crate::fixture::{LocalFixture, code, code_and_message, post, query, record};
 use aws_sdk_kinesis::primitives::Blob;
 use aws_sdk_kinesis::types::{MetricsName, ShardIteratorType};
 use chrono::TimeDelta;
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 #[tokio::test]
 async fn a_throttled_record_names_its_shard_and_is_counted() {
-    let fixture = Fixture::new().await;
+    let fixture = LocalFixture::new().await;
     fixture.stream("orders", 2).await;
     let enable = fixture.kinesis.enable_enhanced_monitoring().stream_name("orders");
     enable.shard_level_metrics(MetricsName::All).send().await.expect("enabled");
@@ -54,7 +54,7 @@ async fn a_throttled_record_names_its_shard_and_is_counted() {
 
 #[tokio::test]
 async fn minutes_with_puts_have_a_throttling_datapoint_of_zero_and_idle_ones_have_none() {
-    let fixture = Fixture::new().await;
+    let fixture = LocalFixture::new().await;
     fixture.stream("orders", 1).await;
     let wpte = "WriteProvisionedThroughputExceeded";
     assert_eq!(fixture.minutes("orders", wpte, "Sum").await, []);
@@ -64,7 +64,7 @@ async fn minutes_with_puts_have_a_throttling_datapoint_of_zero_and_idle_ones_hav
 
 #[tokio::test]
 async fn a_minute_of_traffic_is_a_minute_of_metrics_however_long_it_takes() {
-    let fixture = Fixture::new().await;
+    let fixture = LocalFixture::new().await;
     fixture.stream("orders", 1).await;
     fixture.account.clock().advance_to(noon() + TimeDelta::minutes(1)).expect("forwards");
     let first = fixture.minute();
@@ -82,7 +82,7 @@ async fn a_minute_of_traffic_is_a_minute_of_metrics_however_long_it_takes() {
 /// The first loop that a new user tries.
 #[tokio::test]
 async fn one_call_a_second_below_the_limit_is_not_throttled_whatever_its_phase() {
-    let fixture = Fixture::new().await;
+    let fixture = LocalFixture::new().await;
     fixture.stream("orders", 1).await;
     for every_ms in [990, 1_000, 1_010] {
         for _ in 0..20 {
@@ -96,7 +96,7 @@ async fn one_call_a_second_below_the_limit_is_not_throttled_whatever_its_phase()
 
 #[tokio::test]
 async fn records_that_aws_would_not_take_are_refused_and_none_of_their_call_is_written() {
-    let fixture = Fixture::new().await;
+    let fixture = LocalFixture::new().await;
     fixture.stream("orders", 1).await;
     let target = "Kinesis_20131202.PutRecords";
     let call = |records: &str| format!(r#"{{"StreamName": "orders", "Records": [{records}]}}"#);
@@ -124,7 +124,7 @@ async fn records_that_aws_would_not_take_are_refused_and_none_of_their_call_is_w
 
 #[tokio::test]
 async fn traffic_for_a_stream_that_is_not_there_is_not_found() {
-    let fixture = Fixture::new().await;
+    let fixture = LocalFixture::new().await;
     let put = fixture.kinesis.put_records().stream_name("none").records(record("k", 1)).send().await;
     assert_eq!(code(put), "ResourceNotFoundException");
     let create = fixture.kinesis.create_stream().stream_name("new").shard_count(1);

@@ -1,7 +1,7 @@
 //! The sentence of a change: what was seen, what was changed, and why.
 
 use super::limits;
-use super::numbers::{needs, offered, percent, throttling, time};
+use super::numbers::{load, needs, percent, throttling, time};
 use crate::decision::{AwsLimit, Bound, Decision, Evidence, Outcome, Remedy};
 use crate::policy::{MODE_TAG, Mode};
 use crate::signal::Signal;
@@ -19,7 +19,7 @@ pub(super) fn act(remedy: &Remedy, signal: &Signal, decision: &Decision) -> Stri
     };
     let (did, why, backlog) = (what(remedy), why(remedy, evidence, by_hand), backlog(remedy, evidence));
     if decision.outcome == Outcome::Acted {
-        return format!("{seen}; {why}. Changed {did}.{backlog} To stop this: tag the stream {MODE_TAG}=off.");
+        return format!("{seen}; {why}. Changed {did}.{backlog} To stop: tag it {MODE_TAG}=off.");
     }
     let is_asked_to_plan = by_hand && signal.mode() == Some(Mode::Observe);
     let not_done = if is_asked_to_plan {
@@ -56,12 +56,12 @@ fn why(remedy: &Remedy, evidence: &Evidence, by_hand: bool) -> String {
     match remedy {
         Remedy::ScaleShards { to, partial, .. } => {
             let needed = evidence.shards_needed.unwrap_or(*to);
-            let (offered, bounded) = (offered(evidence), bounded(*partial));
-            format!("{offered} {} {needed} shards at {at} utilization{bounded}", needs(evidence))
+            let (load, bounded) = (load(evidence), bounded(*partial));
+            format!("{load} {} {needed} shards at {at} utilization{bounded}", needs(evidence))
         }
         Remedy::SplitShard { partial: Some(bound), .. } => format!(
             "{} {} {} shards at {at} utilization{}",
-            offered(evidence),
+            load(evidence),
             needs(evidence),
             evidence.shards_needed.unwrap_or_default(),
             bounded(Some(*bound))
@@ -77,7 +77,7 @@ fn why(remedy: &Remedy, evidence: &Evidence, by_hand: bool) -> String {
                 AwsLimit::ReshardBudget => limits::RESHARDS_SPENT,
                 AwsLimit::Double => "AWS at most doubles a stream in one call",
             };
-            format!("{} {} more than its {shards} shards, and {limit}", offered(evidence), needs(evidence))
+            format!("{} {} more than its {shards} shards, and {limit}", load(evidence), needs(evidence))
         }
         Remedy::Restore { partial, .. } => {
             let asked = if by_hand { "you ask for it" } else { "unthrottle had raised its shards" };
@@ -91,12 +91,12 @@ fn why(remedy: &Remedy, evidence: &Evidence, by_hand: bool) -> String {
         }
         Remedy::WarmUp { to_mibps, partial, .. } => {
             let needed = evidence.warm_mibps_needed.unwrap_or(*to_mibps);
-            let (offered, bounded) = (offered(evidence), bounded(*partial));
-            format!("{offered} need {needed} MiB/s of warm throughput at {at} utilization{bounded}")
+            let (load, bounded) = (load(evidence), bounded(*partial));
+            format!("{load} needs {needed} MiB/s of warm throughput at {at} utilization{bounded}")
         }
         Remedy::EnableShardMetrics { shards, .. } => format!(
             "{} {} only {} of its {shards} shards, so some shards are hot: the metrics show which",
-            offered(evidence),
+            load(evidence),
             needs(evidence),
             evidence.shards_needed.unwrap_or_default()
         ),

@@ -4,7 +4,7 @@ use super::call::{SUBSCRIBE_LESS, of_call};
 use super::numbers::{newest, refused, throttling, time};
 use super::{Seen, limits, skew};
 use crate::decision::{Foreign, Healed, ReadCall, Reason};
-use crate::memory::{Change, ChangeKind};
+use crate::memory::{Change, ChangeKind, Size};
 use crate::policy::MODE_TAG;
 use crate::signal::Signal;
 use chrono::{DateTime, Utc};
@@ -119,7 +119,7 @@ fn healthy(seen: &Seen<'_>) -> String {
 fn healed_by(healed: &Healed) -> String {
     let minutes = healed.took.num_minutes().max(1);
     let change = change_in_words(healed.kind, healed.from, healed.to);
-    format!("healed: throttling has stopped after {change}; it lasted {minutes} min.")
+    format!("healed: throttling has stopped after {change}. The throttling lasted {minutes} min.")
 }
 
 fn consumer_slow(hours_left: f64, seen: &Seen<'_>) -> String {
@@ -133,7 +133,7 @@ fn consumer_slow(hours_left: f64, seen: &Seen<'_>) -> String {
 
 fn negligible(seen: &Seen<'_>) -> String {
     let (what, share) = refused(seen.evidence);
-    format!("{what}, at most {share} of a minute's: below the floor, so not worth a reshard.")
+    format!("{what}, at most {share} of one minute: below the floor, so not worth a reshard.")
 }
 
 fn unconfirmed(minutes: u32, needed: u32) -> String {
@@ -192,7 +192,7 @@ fn cannot_remember(error: &str) -> String {
     )
 }
 
-fn change_in_words(kind: ChangeKind, from: u32, to: u32) -> String {
+fn change_in_words(kind: ChangeKind, from: Size, to: Size) -> String {
     match kind {
         ChangeKind::Switch => "the switch to on-demand mode".to_owned(),
         ChangeKind::Split => format!("the split {from} → {to} shards"),

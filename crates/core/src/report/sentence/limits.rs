@@ -1,7 +1,7 @@
 //! Sentences about limits: yours, AWS's, and the fleet's.
 
 use super::Seen;
-use super::numbers::{offered, throttling};
+use super::numbers::{load, throttling};
 use crate::decision::{Ceiling, Evidence, FleetBound, NoSwitch};
 use crate::policy::MAX_SHARDS_TAG;
 
@@ -14,20 +14,20 @@ pub(super) const RESHARDS_SPENT: &str =
 
 pub(super) fn max_shards(max: u32, seen: &Seen<'_>) -> String {
     format!(
-        "{}; {}. It has {} shards and the maximum that you set is {max}: raise UNTHROTTLE_MAX_SHARDS or the tag \
+        "{}, at {}. It has {} shards and the maximum that you set is {max}: raise UNTHROTTLE_MAX_SHARDS or the tag \
          {MAX_SHARDS_TAG}, or slow the producers.",
         throttling(seen.evidence),
-        offered(seen.evidence),
+        load(seen.evidence),
         seen.open_shards()
     )
 }
 
 pub(super) fn max_cost(max_usd_per_hour: f64, would_be_usd_per_hour: f64, seen: &Seen<'_>) -> String {
     format!(
-        "{}; {}. With the smallest change that helps it would cost ${would_be_usd_per_hour} an hour, above the \
+        "{}, at {}. With the smallest change that helps it would cost ${would_be_usd_per_hour} an hour, above the \
          ${max_usd_per_hour} that you set: raise UNTHROTTLE_MAX_HOURLY_COST, or slow the producers.",
         throttling(seen.evidence),
-        offered(seen.evidence)
+        load(seen.evidence)
     )
 }
 
@@ -56,7 +56,7 @@ fn no_switch(switch: NoSwitch) -> String {
         NoSwitch::AboveMax(max) => format!("on-demand mode would go beyond the {max} shards that you allow"),
         NoSwitch::BudgetSpent => "AWS allows no more switches to on-demand mode today".into(),
         NoSwitch::Quota => "the account has all the on-demand streams that it may have".into(),
-        NoSwitch::Reads => "on-demand mode is not switched on for readers".into(),
+        NoSwitch::Reads => "on-demand mode gives the readers of a shard no more".into(),
         NoSwitch::HotShard => "on-demand mode does not isolate a hot shard".into(),
     }
 }
@@ -64,12 +64,11 @@ fn no_switch(switch: NoSwitch) -> String {
 pub(super) fn fleet(bound: FleetBound) -> String {
     match bound {
         FleetBound::Hour(max) => format!(
-            "this stream needs a change, but {max} streams of this account and region were changed within an hour, and \
-             UNTHROTTLE_MAX_CHANGES_PER_HOUR allows no more. That many changes may be a fault and no load. Look at the \
-             AutoFix metric; if the changes are right, allow more."
+            "this stream needs a change, but unthrottle made {max} changes in this account and region within an hour, and \
+             UNTHROTTLE_MAX_CHANGES_PER_HOUR allows no more. Check whether a fault causes these changes: look at the AutoFix metric. If the changes are right, allow more."
         ),
         FleetBound::Container(part) => format!(
-            "this stream needs a change, but this process has just changed {part} streams, a fifth of what \
+            "this stream needs a change, but this process has just made {part} changes, a fifth of what \
              UNTHROTTLE_MAX_CHANGES_PER_HOUR allows, and the AutoFix metric does not show them yet. The next sweep \
              goes on."
         ),
@@ -139,7 +138,7 @@ pub(super) fn too_many_polls(seen: &Seen<'_>) -> String {
          where 5 are shared by all readers. That is about {pollers} pollers at the usual one call a second. Each \
          polls every shard, so shards cannot help: have fewer consumers, poll less often, or use enhanced fan-out.",
         throttling(seen.evidence),
-        offered(seen.evidence),
+        load(seen.evidence),
         seen.open_shards()
     )
 }

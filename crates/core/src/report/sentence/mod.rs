@@ -69,7 +69,7 @@ pub(super) fn most_refused(decision: &Decision, callers: &Group) -> String {
     let calls = if *count == 1 { "1 call".to_owned() } else { format!("{} calls", grouped(*count as f64)) };
     let how = [user_agent.as_deref(), operation.as_deref(), Some(&calls)].into_iter().flatten().collect::<Vec<_>>();
     format!(
-        " Of the refused calls that CloudTrail showed here, most: {} ({}).",
+        " Most refused calls in CloudTrail: {} ({}).",
         principal.as_deref().unwrap_or(UNKNOWN_CALLER),
         how.join(", ")
     )

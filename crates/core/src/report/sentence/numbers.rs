@@ -16,7 +16,7 @@ pub(super) fn throttling(evidence: &Evidence) -> String {
     let minutes = evidence.throttled_minutes.unwrap_or_default();
     let window = evidence.window_minutes.unwrap_or_default();
     let (what, share) = refused(evidence);
-    format!("{what} in {minutes} of the last {window} published minutes (up to {share} of a minute's)")
+    format!("{what} in {minutes} of the last {window} minutes (up to {share} of one minute)")
 }
 
 /// What was refused, and the highest share of a minute.
@@ -45,28 +45,32 @@ pub(super) fn grouped(number: f64) -> String {
     groups.join(",")
 }
 
-pub(super) fn offered(evidence: &Evidence) -> String {
+/// The load that is offered, or the load of readers where they are throttled.
+pub(super) fn load(evidence: &Evidence) -> String {
     if let Some(bytes) = evidence.get_records_bytes_per_second {
-        return format!("{} read", per_second(bytes));
+        return format!("a read load of {}", per_second(bytes));
     }
     let records = evidence.offered_records_per_second.unwrap_or_default();
     let bytes = evidence.offered_bytes_per_second.map(|b| format!(" and {}", per_second(b))).unwrap_or_default();
-    format!("offered {} records/s{bytes} (retries included)", grouped(records))
+    format!("a load of {} records/s{bytes} (with retries)", grouped(records))
 }
 
+/// The verb between a load and the shards that it needs.
 pub(super) fn needs(evidence: &Evidence) -> &'static str {
     if evidence.offered_bytes_per_second.is_none() && evidence.get_records_bytes_per_second.is_none() {
-        // Not one accepted record in an hour: the size of a record is unknown.
+        // No record was accepted in an hour, so the size of a record is unknown.
         "of unknown size may need"
     } else {
-        "need"
+        "needs"
     }
 }
 
+/// A rate in MiB/s.
 pub(super) fn per_second(bytes: f64) -> String {
     format!("{:.2} MiB/s", bytes / 1_048_576.0)
 }
 
+/// A share in percent. Small shares have two digits more.
 pub(super) fn percent(share: f64) -> String {
     match share * 100.0 {
         small if small > 0.0 && small < 1.0 => format!("{small:.2} %"),
@@ -74,6 +78,7 @@ pub(super) fn percent(share: f64) -> String {
     }
 }
 
+/// The end of the newest published minute, UTC.
 pub(super) fn newest(evidence: &Evidence) -> String {
     evidence.newest().map_or_else(|| "an hour".into(), |minute| minute.end().format("%H:%M").to_string())
 }

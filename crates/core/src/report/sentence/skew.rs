@@ -2,7 +2,7 @@
 
 use super::Seen;
 use super::limits::provisioned;
-use super::numbers::{needs, offered, percent, throttling};
+use super::numbers::{load, needs, percent, throttling};
 use crate::decision::{HotKeyEvidence, NoDiagnosis, SplitBudget};
 
 pub(super) fn suspected(undiagnosed: NoDiagnosis, seen: &Seen<'_>) -> String {
@@ -26,7 +26,7 @@ fn idle(seen: &Seen<'_>) -> String {
             "it accepts no more than {} of what its {open} shards take, however often the refused records are retried",
             percent(accepted)
         ),
-        _ => format!("{} {} only {needed} of its {open} shards", offered(evidence), needs(evidence)),
+        _ => format!("{} {} only {needed} of its {open} shards", load(evidence), needs(evidence)),
     }
 }
 
@@ -49,15 +49,15 @@ fn no_diagnosis(why: NoDiagnosis) -> &'static str {
 pub(super) fn hot_key(shard: Option<&str>, shown: HotKeyEvidence, seen: &Seen<'_>) -> String {
     let evidence = seen.evidence;
     let throttled = throttling(evidence);
-    let load = evidence.hottest_shard_utilization.map(percent);
-    let load = load.map(|load| format!(", offered {load} of what a shard takes,")).unwrap_or_default();
-    let shard = shard.map_or("one shard".to_owned(), |shard| format!("{shard}{load}"));
+    let hottest = evidence.hottest_shard_utilization.map(percent);
+    let hottest = hottest.map(|load| format!(", offered {load} of what a shard takes,")).unwrap_or_default();
+    let shard = shard.map_or("one shard".to_owned(), |shard| format!("{shard}{hottest}"));
     let found = match shown {
         HotKeyEvidence::OnDemand => {
             return format!(
-                "{throttled}, for 15 minutes, and {} are less than half of what its shards take: one partition key, \
+                "{throttled}, for 15 minutes, and {} is less than half of what its shards take: one partition key, \
                  or a few, are more than a shard takes, and on-demand mode does not isolate them. Spread the keys.{}",
-                offered(evidence),
+                load(evidence),
                 provisioned(evidence)
             );
         }
@@ -94,11 +94,11 @@ pub(super) fn split_budget_spent(budget: SplitBudget, seen: &Seen<'_>) -> String
 
 pub(super) fn micro_burst(seen: &Seen<'_>) -> String {
     format!(
-        "{}; but {} need only {} of its {} shards, and none is busy over a whole minute: bursts within the minute are \
+        "{}; but {} needs only {} of its {} shards, and none is busy over a whole minute: bursts within the minute are \
          refused. More shards would stand idle: let producers spread their records (batch and linger, jitter timers, \
          retry with backoff).",
         throttling(seen.evidence),
-        offered(seen.evidence),
+        load(seen.evidence),
         seen.evidence.shards_needed.unwrap_or_default(),
         seen.open_shards()
     )
@@ -110,7 +110,7 @@ pub(super) fn uneven_reads(seen: &Seen<'_>) -> String {
          read harder than others, or answers of up to 10 MB keep them busy for seconds: look at the shards' iterator \
          age in the consumer, ask for fewer records a call, or use enhanced fan-out.",
         throttling(seen.evidence),
-        offered(seen.evidence),
+        load(seen.evidence),
         seen.evidence.get_records_calls_per_shard_per_second.unwrap_or_default(),
         seen.open_shards()
     )

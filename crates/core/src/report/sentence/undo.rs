@@ -65,7 +65,7 @@ fn cost_line(cost: &Cost, stream: Option<&Stream>) -> String {
     // Two digits show nothing of a small stream.
     let digits = if before.max(*after) < 1.0 { 4 } else { 2 };
     format!(
-        "About ${before:.digits$} → ${after:.digits$} an hour at this load ({}${:.0} a month{prices}).",
+        "About ${before:.digits$} → ${after:.digits$} an hour ({}${:.0} a month{prices}).",
         if after < before { "-" } else { "+" },
         monthly((after - before).abs())
     )

@@ -292,7 +292,7 @@ impl Account for Flawed<'_> {
     async fn change(&mut self, _: &StreamArn, remedy: &Remedy) -> Result<Option<u32>, CallFailed<Failed>> {
         let mut remedy = remedy.clone();
         match (self.flaw, &mut remedy) {
-            (Flaw::Idle, remedy) => return Ok(Some(remedy.step().0)),
+            (Flaw::Idle, remedy) => return Ok(Some(remedy.step().0.number())),
             (Flaw::Doubles, Remedy::ScaleShards { from, to, .. }) => *to = 2 * *from,
             (Flaw::Triples, Remedy::ScaleShards { from, to, .. }) => *to = 3 * *from,
             (Flaw::CountsFirst, remedy) => {

@@ -8,13 +8,13 @@ use unthrottle_core::memory::{Memory, TAG};
 use unthrottle_core::observation::CapacityMode;
 use unthrottle_core::policy::{Mode, Permission};
 
-struct Fixture {
+struct Deployment {
     world: World,
     ours: Ours,
 }
 
-impl Fixture {
-    fn of(shards: u32, keys: Keys, policy: Policy) -> Fixture {
+impl Deployment {
+    fn of(shards: u32, keys: Keys, policy: Policy) -> Deployment {
         let setup = Setup {
             shards,
             mode: CapacityMode::Provisioned,
@@ -23,7 +23,7 @@ impl Fixture {
             retry: Retry::patient(),
             account: Account::default(),
         };
-        Fixture { world: World::new(setup, 1), ours: Ours::new(policy, DeliveryQuality::Reliable, 1) }
+        Deployment { world: World::new(setup, 1), ours: Ours::new(policy, DeliveryQuality::Reliable, 1) }
     }
 
     fn minutes(&mut self, minutes: i64, records: f64) {
@@ -40,7 +40,7 @@ impl Fixture {
 
 #[test]
 fn a_step_is_healed_verified_and_counted_once() {
-    let mut fixture = Fixture::of(4, Keys::even(20_000), Policy::default());
+    let mut fixture = Deployment::of(4, Keys::even(20_000), Policy::default());
     fixture.minutes(30, 3_000.0);
     assert_eq!(fixture.world.score().changes, 0);
     assert_eq!(fixture.world.score().calls, 0, "a stream without throttling costs nothing");
@@ -58,7 +58,7 @@ fn a_step_is_healed_verified_and_counted_once() {
 
 #[test]
 fn a_large_step_takes_several_changes_and_none_is_illegal() {
-    let mut fixture = Fixture::of(4, Keys::even(20_000), Policy::default());
+    let mut fixture = Deployment::of(4, Keys::even(20_000), Policy::default());
     fixture.minutes(10, 3_000.0);
     fixture.minutes(60, 24_000.0);
     let score = fixture.world.score();
@@ -70,7 +70,7 @@ fn a_large_step_takes_several_changes_and_none_is_illegal() {
 
 #[test]
 fn one_hot_key_is_reported_and_not_scaled() {
-    let mut fixture = Fixture::of(4, Keys::with_a_hot_one(0.6, 20_000), Policy::default());
+    let mut fixture = Deployment::of(4, Keys::with_a_hot_one(0.6, 20_000), Policy::default());
     fixture.minutes(60, 2_500.0);
     assert!(fixture.world.last().throttled > 0, "no shard can take it");
     assert_eq!(fixture.world.score().changes, 0, "{:?}", fixture.ours.decided);
@@ -84,7 +84,7 @@ fn diagnosing() -> Policy {
 #[test]
 fn shard_metrics_find_a_hot_range_and_it_is_split() {
     let second = HashRange::uniform(4)[1];
-    let mut fixture = Fixture::of(4, Keys::in_a_hot_range(0.9, second, 20_000, 3), diagnosing());
+    let mut fixture = Deployment::of(4, Keys::in_a_hot_range(0.9, second, 20_000, 3), diagnosing());
     fixture.minutes(120, 1_600.0);
     assert_eq!(fixture.world.last().throttled, 0, "{:?}", fixture.ours.decided);
     let score = fixture.world.score();
@@ -99,7 +99,7 @@ fn shard_metrics_find_a_hot_range_and_it_is_split() {
 
 #[test]
 fn a_hot_key_is_split_twice_at_most_and_then_reported() {
-    let mut fixture = Fixture::of(4, Keys::with_a_hot_one(0.6, 20_000), diagnosing());
+    let mut fixture = Deployment::of(4, Keys::with_a_hot_one(0.6, 20_000), diagnosing());
     fixture.minutes(180, 2_500.0);
     let score = fixture.world.score();
     assert!(score.changes <= 2, "{:?}", fixture.ours.decided);
@@ -109,7 +109,7 @@ fn a_hot_key_is_split_twice_at_most_and_then_reported() {
 
 #[test]
 fn observe_mode_changes_nothing() {
-    let mut fixture = Fixture::of(4, Keys::even(20_000), Policy { mode: Mode::Observe, ..Policy::default() });
+    let mut fixture = Deployment::of(4, Keys::even(20_000), Policy { mode: Mode::Observe, ..Policy::default() });
     fixture.minutes(30, 6_000.0);
     assert_eq!((fixture.world.score().changes, fixture.world.open_shards()), (0, 4));
     assert!(fixture.world.tags().is_empty());
@@ -118,7 +118,7 @@ fn observe_mode_changes_nothing() {
 
 #[test]
 fn a_raise_is_restored_if_the_policy_allows_it() {
-    let mut fixture = Fixture::of(4, Keys::even(20_000), Policy { restore_after_hours: 2, ..Policy::default() });
+    let mut fixture = Deployment::of(4, Keys::even(20_000), Policy { restore_after_hours: 2, ..Policy::default() });
     fixture.minutes(60, 6_000.0);
     assert_eq!(fixture.world.open_shards(), 8);
     fixture.minutes(4 * 60, 2_000.0);
@@ -127,7 +127,7 @@ fn a_raise_is_restored_if_the_policy_allows_it() {
 
 #[test]
 fn a_spent_quota_makes_it_switch_to_on_demand_mode() {
-    let mut fixture = Fixture::of(4, Keys::even(20_000), Policy::default());
+    let mut fixture = Deployment::of(4, Keys::even(20_000), Policy::default());
     let account = Account { shard_limit: 4, ..Account::default() };
     let setup = Setup {
         shards: 4,

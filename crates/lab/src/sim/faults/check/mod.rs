@@ -262,7 +262,7 @@ impl Check {
             at: self.now,
             done,
             kind,
-            to,
+            to: to.number(),
             is_touched: false,
             is_blurred,
             counts: 0,
