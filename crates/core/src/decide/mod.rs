@@ -106,8 +106,8 @@ fn undecided(policy: &Policy, mode: Mode) -> Decision {
 }
 
 /// The one place that says what a verdict comes to, and whether people get a message: of each change, each plan, each
-/// verified change, and each hold that needs a person. `may_notify`: there is a topic, and the memory does not show the same
-/// message within the last hour.
+/// verified change, and each hold that needs a person. `may_notify`: there is a topic, and the memory does not show the
+/// same message within the last hour.
 fn concluded(decision: Decision, may_notify: bool) -> Decision {
     let outcome = Outcome::of(&decision.verdict, decision.mode);
     let notify = may_notify && (outcome != Outcome::Held || decision.needs_person());

@@ -31,8 +31,8 @@ pub(super) enum Phase {
     Announced,
     /// The change was never made: AWS refused it, or the stream is as before long after the intent.
     Void,
-    /// AWS refused the change, and the stream is not as before: another run made a change like it, or the change settled
-    /// before AWS refused the next attempt.
+    /// AWS refused the change, and the stream is not as before: another run made a change like it, or the change
+    /// settled before AWS refused the next attempt.
     MadeByAnotherRun,
     /// The change is made. It is verified or not.
     Done,

@@ -78,9 +78,9 @@ impl Case<'_> {
         self.restore(stream, policy, newest, hours, base).map_err(|_| HEALTHY)
     }
 
-    /// A person asks to undo the last change. The checks of the load and of AWS's limits are the same. An undo by hand does
-    /// not wait for hours without throttling, or for a day after a split or our switch, and may use the reshards kept for
-    /// more load. Shard-level metrics that are on because of us go off first.
+    /// A person asks to undo the last change. The checks of the load and of AWS's limits are the same. An undo by hand
+    /// does not wait for hours without throttling, or for a day after a split or our switch, and may use the reshards
+    /// kept for more load. Shard-level metrics that are on because of us go off first.
     pub(super) fn undo_by_hand(
         &mut self,
         undo: Undo,
@@ -287,8 +287,8 @@ struct Peak {
 }
 
 impl Peak {
-    /// Why a restore has to wait: the peak needs all `open` shards. The peak leaves the window after `hours`, and CloudWatch
-    /// publishes late.
+    /// Why a restore has to wait: the peak needs all `open` shards. The peak leaves the window after `hours`, and
+    /// CloudWatch publishes late.
     fn needs_all(&self, open: u32, hours: i64) -> String {
         let last = if hours == 1 { "hour".to_owned() } else { format!("{hours} hours") };
         format!(

@@ -154,8 +154,8 @@ impl Change {
         Change { settled: Some(change.at), ..change }
     }
 
-    /// A change that is about to be made at `at`, which is cut to whole seconds, as the tag keeps it. `from` and `to` are in
-    /// the unit of the kind: MiB/s for [`ChangeKind::WarmUp`], else shards.
+    /// A change that is about to be made at `at`, which is cut to whole seconds, as the tag keeps it. `from` and `to`
+    /// are in the unit of the kind: MiB/s for [`ChangeKind::WarmUp`], else shards.
     pub fn intent(kind: ChangeKind, from: u32, to: u32, at: DateTime<Utc>) -> Change {
         let at = at.trunc_subsecs(0);
         let (from, to) = (Size::of(kind, from), Size::of(kind, to));

@@ -56,10 +56,10 @@ rows! { decides;
 
 rows! { says;
     the_limit_of_an_hour_is_named:
-        load(hour(100)) => ["100 streams of this account and region were changed within an hour"];
+        load(hour(100)) => ["unthrottle made 100 changes in this account and region within an hour"];
     the_limit_of_a_container_is_named:
         load(unpublished(20))
-        => ["has just changed 20 streams, a fifth of what UNTHROTTLE_MAX_CHANGES_PER_HOUR allows"];
+        => ["has just made 20 changes, a fifth of what UNTHROTTLE_MAX_CHANGES_PER_HOUR allows"];
     the_limit_of_a_sweep_is_named_before_that_of_its_container:
         load(Fleet { own_unpublished: 20, ..sweep(0) }) => ["this sweep has changed 20 streams"];
 }
