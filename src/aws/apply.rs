@@ -56,7 +56,7 @@ impl Changes<'_> {
         let answer = call.send().await.map_err(|e| self.call_failed("UpdateShardCount", MAYBE_CHANGED, e))?;
         let current = answer.current_shard_count().and_then(|n| u32::try_from(n).ok());
         if current != Some(from) {
-            tracing::warn!(stream = %self.stream, from, ?current, to, "the stream had another number of shards than the observation showed");
+            tracing::warn!(stream = %self.stream, from, ?current, to, "the shards differ from the observation");
         }
         Ok(current)
     }

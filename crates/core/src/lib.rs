@@ -1,7 +1,8 @@
 //! The core of unthrottle: what it decides, what it remembers and what it says, as pure functions.
 //!
-//! Nothing here knows an AWS client, a runtime, the machine's clock or randomness, and the compiler keeps it so: `Cargo.toml` names
-//! no crate that has one. Time comes in as an argument. The Lambda and the simulator both call [`run`].
+//! Nothing here knows an AWS client, a runtime, the machine's clock or randomness, and the compiler keeps it so:
+//! `Cargo.toml` names no crate that has one. Time comes in as an argument. The Lambda and the simulator both call
+//! [`run`].
 //!
 //! ```text
 //! signal  →  observation  →  decide  →  run::apply  →  report

@@ -292,7 +292,8 @@ impl Peak {
     fn needs_all(&self, open: u32, hours: i64) -> String {
         let last = if hours == 1 { "hour".to_owned() } else { format!("{hours} hours") };
         format!(
-            "the peak of the last {last} (the load of {:.1} shards at {} UTC) needs all {open} shards; try again after {} UTC",
+            "the peak of the last {last} (the load of {:.1} shards at {} UTC) needs all {open} shards; try again \
+             after {} UTC",
             self.full_shards,
             self.minute.start().format("%H:%M"),
             (self.minute.plus(60 * hours).end() + PUBLISHED_WITHIN).format("%Y-%m-%d %H:%M")

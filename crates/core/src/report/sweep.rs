@@ -153,8 +153,8 @@ impl SweepDocument {
 }
 
 /// A sweep without fleet alarms costs money: it asks CloudWatch for the metrics of every stream.
-const NO_FLEET_ALARM: &str = " No fleet alarm is set (UNTHROTTLE_FLEET_ALARMS). So the sweep asked CloudWatch twice about \
-    every stream of the account, at about $0.01 for 1,000 streams each time.";
+const NO_FLEET_ALARM: &str = " No fleet alarm is set (UNTHROTTLE_FLEET_ALARMS). So the sweep asked CloudWatch twice \
+    about every stream of the account, at about $0.01 for 1,000 streams each time.";
 
 /// A number of streams in words.
 fn streams(count: usize, which: &str) -> String {

@@ -64,8 +64,9 @@ fn no_switch(switch: NoSwitch) -> String {
 pub(super) fn fleet(bound: FleetBound) -> String {
     match bound {
         FleetBound::Hour(max) => format!(
-            "this stream needs a change, but unthrottle made {max} changes in this account and region within an hour, and \
-             UNTHROTTLE_MAX_CHANGES_PER_HOUR allows no more. Check whether a fault causes these changes: look at the AutoFix metric. If the changes are right, allow more."
+            "this stream needs a change, but unthrottle made {max} changes in this account and region within an hour, \
+             and UNTHROTTLE_MAX_CHANGES_PER_HOUR allows no more. Check whether a fault causes these changes: look at \
+             the AutoFix metric. If the changes are right, allow more."
         ),
         FleetBound::Container(part) => format!(
             "this stream needs a change, but this process has just made {part} changes, a fifth of what \
