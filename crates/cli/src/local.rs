@@ -11,7 +11,7 @@ pub(super) struct Args {
     /// Listen on this port of 127.0.0.1; 0: any free port
     #[arg(long, default_value_t = 4566)]
     port: u16,
-    /// Publish the metrics of a minute this late, as CloudWatch does
+    /// How late the metrics of a minute are published, as CloudWatch does it
     #[arg(long, default_value_t = 60, value_name = "SECONDS")]
     metric_lag: u64,
     /// Keep this many MiB of records, and drop the oldest first

@@ -22,7 +22,7 @@ pub(super) struct Args {
     /// Decide in full, and change nothing
     #[arg(long)]
     observe: bool,
-    /// Begin no check that could end later than this, in seconds from now
+    /// End within this number of seconds: no check begins that could end later
     #[arg(long, default_value_t = 900, value_name = "SECONDS")]
     within: u64,
     /// Print the summary with a decision document for each stream

@@ -123,7 +123,7 @@ fn no_function_is_longer_than_a_screen() {
         for (first, line) in lines.iter().enumerate().filter(|(_, line)| is_function(line)) {
             let indent = line.len() - line.trim_start().len();
             let is_end = |line: &&str| line.trim_end() == format!("{}}}", " ".repeat(indent));
-            let length = lines[first..].iter().position(|line| is_end(&line)).unwrap_or_default() + 1;
+            let length = lines[first..].iter().position(is_end).unwrap_or_default() + 1;
             if length > MOST_LINES_OF_FUNCTION {
                 long.push(format!("{}:{}: {length} lines", path.display(), first + 1));
             }

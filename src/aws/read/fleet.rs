@@ -23,7 +23,7 @@ const MOST_PAGES: usize = 1000;
 const REFUSED: [&str; 2] = ["WriteProvisionedThroughputExceeded", "ReadProvisionedThroughputExceeded"];
 
 /// The first letter of the id of a query, for each of [`REFUSED`].
-const METRIC_LETTERS: [char; 2] = ['w', 'r'];
+const QUERY_LETTERS: [char; 2] = ['w', 'r'];
 
 /// The most queries in one call of `GetMetricData`. AWS refuses a call with more; fewer would leave out streams.
 const MOST_QUERIES: usize = 500;
@@ -109,12 +109,12 @@ pub(crate) async fn severities(
         let metric = Metric::builder().namespace("AWS/Kinesis").metric_name(metric);
         query(&format!("{letter}{place}"), "Sum", metric, [dimension(STREAM_NAME, &streams[place])])
     };
-    let all = METRIC_LETTERS.into_iter().zip(REFUSED);
+    let all = QUERY_LETTERS.into_iter().zip(REFUSED);
     let queries = all.flat_map(|(letter, metric)| (0..streams.len()).map(move |place| (letter, metric, place)));
     let queries = queries.take(MOST_QUERIES).map(|(letter, metric, place)| of(letter, metric, place)).collect();
     let mut refused = BTreeMap::new();
     for (id, _, sum) in sums(clients, queries, now).await? {
-        let stream = id.trim_start_matches(METRIC_LETTERS).parse().ok().and_then(|place: usize| streams.get(place));
+        let stream = id.trim_start_matches(QUERY_LETTERS).parse().ok().and_then(|place: usize| streams.get(place));
         if let Some(stream) = stream {
             *refused.entry(stream.clone()).or_default() += sum;
         }

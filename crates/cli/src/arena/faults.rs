@@ -9,7 +9,7 @@ use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
-use unthrottle_lab::sim::faults::{Broken, Played, Schedule, play, retell, shrink};
+use unthrottle_lab::sim::faults::{Broken, Played, Schedule, play, shrink, trace};
 
 /// The time from one check for the end to the next. Longer would make a short run wait, shorter would use CPU.
 const TICK: Duration = Duration::from_millis(100);
@@ -35,7 +35,7 @@ struct Failure {
     why: String,
     schedule: String,
     #[serde(skip)]
-    story: Vec<String>,
+    trace: Vec<String>,
 }
 
 pub(super) fn run(count: u64, seed: u64, json: bool) -> Result<(), CliError> {
@@ -128,7 +128,7 @@ impl Failure {
             second: broken.at,
             why: broken.to_string(),
             schedule: shortest.to_string(),
-            story: retell(&shortest),
+            trace: trace(&shortest),
         }
     }
 }
@@ -145,9 +145,9 @@ fn text(sum: &Sum) -> String {
     let _ = writeln!(text, "  ended: {}", list(ended));
     match broken {
         None => text += "Every invariant held.\n",
-        Some(Failure { index, why, schedule, story, .. }) => {
+        Some(Failure { index, why, schedule, trace, .. }) => {
             let _ = write!(text, "\nSchedule {index} of seed {seed}: {why}\n\nThe shortest that fails: {schedule}");
-            let _ = writeln!(text, "\nWhat happened:\n{}", story.join("\n"));
+            let _ = writeln!(text, "\nWhat happened:\n{}", trace.join("\n"));
         }
     }
     text
@@ -174,7 +174,7 @@ mod tests {
             second: 61,
             why: "counted at 01:01: twice".into(),
             schedule: "short: 2 shards\n  01:00  a person asks\n".into(),
-            story: vec!["01:00  run 1 begins".into()],
+            trace: vec!["01:00  run 1 begins".into()],
         };
         let text = text(&Sum { seed: 5, broken: Some(failure), ..Sum::default() });
         assert!(text.contains("Schedule 7 of seed 5: counted at 01:01: twice"), "{text}");

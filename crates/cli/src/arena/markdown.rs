@@ -7,7 +7,7 @@ use unthrottle_lab::sim::figures::{ALL_TOGETHER, Contest, OF_BEST_PEER, OF_REACT
 use unthrottle_lab::sim::workloads::{Cure, Workload};
 
 const HEADS: &str = "| workload | | changes | healed within | refused ÷ reactive limit | refused ÷ best peer | \
-                     refused in foul weather ÷ fair | refused with restore ÷ without | \
+                     refused with lossy delivery ÷ without | refused with restore ÷ without | \
                      shard-hours with restore ÷ clairvoyant |\n|---|---|---|---|---|---|---|---|---|\n";
 
 /// The table, and the figures below it.

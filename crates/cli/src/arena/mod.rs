@@ -71,8 +71,8 @@ pub(super) struct Args {
         value_parser = clap::value_parser!(u64).range(1..),
         conflicts_with_all = ["workload", "policy", "weather", "markdown", "report"],
         help = "Instead, play this number of random schedules of crashes, lost\n\
-                replies, stale reads and people, and check that unthrottle breaks no\n\
-                invariant"
+                replies, stale reads, and changes by people. Check that unthrottle\n\
+                breaks no invariant"
     )]
     faults: Option<u64>,
 }

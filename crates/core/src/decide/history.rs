@@ -162,9 +162,8 @@ impl History {
 
     /// Whether the memory of the last 24 hours is rebuilt from a metric, which does not show splits.
     pub fn is_lost(&self, now: DateTime<Utc>) -> bool {
-        let day = TimeDelta::hours(LOOKBACK_HOURS);
-        let change = self.memory.change.as_ref();
-        self.is_rebuilt || change.is_some_and(|change| change.kind == ChangeKind::Lost && now - change.at < day)
+        let is_recent = |change: &Change| now - change.at < TimeDelta::hours(LOOKBACK_HOURS);
+        self.is_rebuilt || (self.phase == Phase::Lost && self.memory.change.as_ref().is_some_and(is_recent))
     }
 
     /// The split histories of the last 24 hours.

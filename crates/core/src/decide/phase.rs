@@ -28,7 +28,10 @@ pub(super) enum Phase {
     /// The memory has no change.
     None,
     /// The intent is young, and the stream is as before: the change may be on its way.
-    Announced,
+    Announced {
+        /// When the intent was written.
+        at: DateTime<Utc>,
+    },
     /// The change was never made: AWS refused it, or the stream is as before long after the intent.
     Void,
     /// AWS refused the change, and the stream is not as before: another run made a change like it, or the change
@@ -66,7 +69,7 @@ impl Phase {
         let is_overridden = change.is_overridden(stream);
         if change.settled.is_none() && change.is_undone(stream) {
             if !is_refused && now - change.at < INTENT_VOID_AFTER {
-                return Phase::Announced;
+                return Phase::Announced { at: change.at };
             }
             if is_refused || !is_published {
                 // That shard-level metrics are as before says nothing of the shards.

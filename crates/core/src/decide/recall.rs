@@ -69,13 +69,14 @@ impl History {
         let phase = Phase::of(&memory, stream, traffic, now);
         let mut history = History { memory, is_rebuilt, phase, evidence_from: None, unpublished: vec![], reverted };
         history.publish_earlier(traffic, now);
-        let Some(at) = history.memory.change.as_ref().map(|change| change.at) else { return Ok(history) };
-        if at > now + CLOCKS_DIFFER {
+        if let Some(Change { at, .. }) = history.memory.change
+            && at > now + CLOCKS_DIFFER
+        {
             return Err(Reason::BadMemory(format!("its last change is of {at}, which is yet to come")));
         }
         match phase {
             Phase::None => {}
-            Phase::Announced => return Err(Reason::Settling { changed_at: at }),
+            Phase::Announced { at } => return Err(Reason::Settling { changed_at: at }),
             Phase::Void => history.forget_void(stream, traffic, now),
             Phase::MadeByAnotherRun => {
                 history.settle(now);

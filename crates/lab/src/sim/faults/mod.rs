@@ -15,7 +15,7 @@ mod schedule;
 mod shrink;
 
 pub use check::Broken;
-pub use play::{ATTEMPT, PATIENCE, Played, play, trace, trace as retell};
+pub use play::{ATTEMPT, PATIENCE, Played, play, trace};
 pub use schedule::Schedule;
 pub use shrink::shrink;
 
