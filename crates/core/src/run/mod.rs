@@ -60,7 +60,8 @@ pub enum RunError<E> {
 }
 
 impl Run<'_> {
-    /// Triage, observation, decision, its calls and its report, in this order.
+    /// Triage, observation, decision, its calls and its report, in this order. An observation that is too old for its
+    /// change is made anew.
     ///
     /// # Errors
     /// See [`RunError`]. A hold is no error.
@@ -68,40 +69,23 @@ impl Run<'_> {
         let held = triage(self.signal, self.policy, self.home);
         self.container.count_caller(self.signal, held.as_ref());
         let held = held.or_else(|| self.container.just_observed(self.signal, account.now()));
-        let handled = match (held, self.signal.stream()) {
-            (None, Some(stream)) => self.heal(account, stream).await?,
-            (None, None) => self.hold(Reason::NotOurs(Foreign::NoStream)),
-            (Some(reason), _) => self.hold(reason),
+        let (None, Some(stream)) = (&held, self.signal.stream()) else {
+            let reason = held.unwrap_or(Reason::NotOurs(Foreign::NoStream));
+            return Ok(self.report(account, hold_unobserved(reason, self.policy), None, None).await);
         };
-        if handled.decision.notify {
-            account.notify(&handled.document).await;
-        }
-        Ok(handled)
-    }
-
-    /// Observes, decides and applies. An observation that is too old for its change is made anew.
-    async fn heal<A: Account>(&self, account: &mut A, stream: &StreamArn) -> Result<Handled, RunError<A::Error>> {
         let mut intent: Option<Intent> = None;
         for _ in 0..OBSERVATIONS {
-            let (observed, decision) = match self.observe(account, stream, intent.as_ref()).await {
+            let (observed, decision) = match self.observe_and_decide(account, stream, intent.as_ref()).await {
                 Ok(decided) => decided,
                 Err(error) => {
                     publish(intent, account, stream).await;
                     return Err(RunError::Call(error));
                 }
             };
-            let is_reserved = decision.outcome == Outcome::Acted;
-            let applied = apply(account, stream, &observed, decision, intent.take()).await;
-            if is_reserved && applied.as_ref().is_ok_and(|applied| !applied.is_change()) {
-                self.container.give_back(self.left_in_sweep);
-            }
-            match applied.map_err(RunError::Call)? {
+            match self.apply(account, stream, &observed, decision, intent.take()).await.map_err(RunError::Call)? {
                 Applied::TooLate(announced) => intent = Some(announced),
-                Applied::Done { decision, auto_fix, is_surprise } => {
-                    if !is_surprise {
-                        self.container.observed(stream, account.now(), decision.verdict.code());
-                    }
-                    return Ok(self.report(stream, &observed.observation, decision, auto_fix));
+                Applied::Done { decision, auto_fix, .. } => {
+                    return Ok(self.report(account, decision, Some(&observed.observation), auto_fix).await);
                 }
             }
         }
@@ -110,7 +94,7 @@ impl Run<'_> {
     }
 
     /// Observes and decides. `earlier`: the intent that this run has written before.
-    async fn observe<A: Account>(
+    async fn observe_and_decide<A: Account>(
         &self,
         account: &mut A,
         stream: &StreamArn,
@@ -147,19 +131,46 @@ impl Run<'_> {
         Ok(decision)
     }
 
-    /// Holds without an observation.
-    fn hold(&self, reason: Reason) -> Handled {
-        let decision = hold_unobserved(reason, self.policy);
-        let callers = self.signal.stream().map_or_else(Group::default, |stream| self.container.callers_of(stream));
-        let document = Document::new(self.signal, None, &decision, None).with_callers(&decision, &callers);
-        Handled { decision, document, is_observed: false }
+    /// Carries a decision out, and gives back what it reserved and did not use.
+    async fn apply<A: Account>(
+        &self,
+        account: &mut A,
+        stream: &StreamArn,
+        observed: &Observed,
+        decision: Decision,
+        earlier: Option<Intent>,
+    ) -> Result<Applied, A::Error> {
+        let is_reserved = decision.outcome == Outcome::Acted;
+        let applied = apply(account, stream, observed, decision, earlier).await;
+        if is_reserved && applied.as_ref().is_ok_and(|applied| !applied.is_change()) {
+            self.container.give_back(self.left_in_sweep);
+        }
+        if let Ok(Applied::Done { decision, is_surprise: false, .. }) = &applied {
+            self.container.observed(stream, account.now(), decision.verdict.code());
+        }
+        applied
     }
 
-    /// Reports a decision on an observed stream. A run that fails never comes here, so its callers stay for the next.
-    fn report(&self, stream: &StreamArn, seen: &Observation, decision: Decision, auto_fix: Option<AutoFix>) -> Handled {
-        let callers = self.container.take_callers(stream);
-        let document = Document::new(self.signal, seen.stream.as_ref(), &decision, auto_fix);
-        let document = document.with_callers(&decision, &callers).with_config(seen);
-        Handled { decision, document, is_observed: true }
+    /// Reports a decision, and notifies. `seen`: the observation, where the stream was observed. The callers of an
+    /// observed stream are counted anew. A run that fails never comes here, so its callers stay for the next run.
+    async fn report<A: Account>(
+        &self,
+        account: &mut A,
+        decision: Decision,
+        seen: Option<&Observation>,
+        auto_fix: Option<AutoFix>,
+    ) -> Handled {
+        let callers = match (self.signal.stream(), seen) {
+            (Some(stream), Some(_)) => self.container.take_callers(stream),
+            (Some(stream), None) => self.container.callers_of(stream),
+            (None, _) => Group::default(),
+        };
+        let stream = seen.and_then(|seen| seen.stream.as_ref());
+        let document = Document::new(self.signal, stream, &decision, auto_fix).with_callers(&decision, &callers);
+        let document = if let Some(seen) = seen { document.with_config(seen) } else { document };
+        if decision.notify {
+            account.notify(&document).await;
+        }
+        Handled { decision, document, is_observed: seen.is_some() }
     }
 }
