@@ -1,4 +1,6 @@
-"""What template.yaml deploys for given parameters, said in the Terraform provider's words.
+"""What template.yaml deploys for given parameters, in the words of the Terraform provider.
+
+The translation is in one file because it is one table: a function for each type of resource.
 
 Strict: a resource type, a property, a function of CloudFormation's or a reference that is not named here is an error.
 """

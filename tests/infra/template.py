@@ -74,7 +74,7 @@ STATEMENTS = list(statements("Role"))
 ACTIONS = {action for statement, _ in STATEMENTS for action in actions_of(statement)}
 VARIABLES = DEPLOYED["Resources"]["Function"]["Properties"]["Environment"]["Variables"]
 ALARMS = of_type("AWS::CloudWatch::Alarm")
-# The alarms that the function is told of.
+# The alarms that the function reads.
 FLEET = [name["Ref"] for name in VARIABLES["UNTHROTTLE_FLEET_ALARMS"]["Fn::Join"][1]]
-# The alarms that tell people of the function.
+# The alarms that notify people about the function.
 OWN = sorted(set(ALARMS) - set(FLEET))

@@ -43,7 +43,7 @@ def terraform(*arguments, folder, stdin=None):
 
 @functools.cache
 def load(text):
-    """The parser's answer, which nobody changes."""
+    """The parser's answer. No test changes it."""
     return hcl2.loads(text, serialization_options=SerializationOptions(with_comments=False))
 
 

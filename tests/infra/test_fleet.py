@@ -1,4 +1,4 @@
-"""How the stack watches the fleet: its alarms, the schedule of its sweep, whom it tells, and by what it is stopped."""
+"""How the stack watches the fleet: its alarms, the schedule of its sweep, its messages, and what stops it."""
 
 import json
 import re
@@ -183,7 +183,7 @@ def test_cloudwatch_and_the_function_may_use_the_topics_key():
     assert only("AWS::SNS::Topic")[1]["KmsMasterKeyId"] == {"Fn::GetAtt": ["TopicKey", "Arn"]}
     name, key = only("AWS::KMS::Key")
     account, alarms = key["KeyPolicy"]["Statement"]
-    # Without this nobody could use the key by IAM, nor ever change its policy.
+    # Without this statement no IAM policy could allow the key, and no principal could change its policy.
     assert account["Principal"] == {"AWS": {"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:root"}}
     assert account["Action"] == "kms:*" and "Condition" not in account
     assert (alarms["Principal"], alarms["Action"]) == (

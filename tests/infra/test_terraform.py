@@ -1,4 +1,7 @@
-"""The Terraform module deploys what template.yaml deploys: the same settings, and the same resources for the same settings."""
+"""The Terraform module deploys what template.yaml deploys: the same settings, and for them the same resources.
+
+The tests are in one file because all of them compare the same two deployments, which are read once.
+"""
 
 import copy
 import fnmatch
