@@ -70,7 +70,7 @@ async fn callers_are_counted_through_failures_and_held_signals_until_the_next_ob
 
     let acted = run(throttle("a", EXCEEDED)).await.expect("a change");
     assert_eq!((acted.document.code, callers(&acted)), ("scale_shards", vec![("a".into(), 2)]));
-    let most = " Most refused calls in CloudTrail: a (PutRecords, 2 calls).";
+    let most = " Most refused in CloudTrail: a (PutRecords, 2 calls).";
     assert!(acted.document.sentence.contains(&format!("{most} About $")), "the cost is the end: {:?}", acted.document);
 
     let suppressed = run(throttle("c", EXCEEDED)).await.expect("held");

@@ -76,6 +76,7 @@ fn replays(scenario: PathBuf) -> Trial {
         let Replay { document, effect } = run(&scenario)?;
         check(document.code == code, &document)?;
         check(document.sentence.len() > 30 && document.sentence.ends_with('.'), &document.sentence)?;
+        check(words_before_undo(&document.sentence) <= MOST_WORDS, &document.sentence)?;
         check_message(&document)?;
         let Some(Effect { traffic, sizes }) = effect else {
             return check(document.outcome == Outcome::Held && is_unobserved(&document), &document);
@@ -144,4 +145,13 @@ fn check(holds: bool, seen: impl std::fmt::Debug) -> Result<(), Failed> {
 /// Nothing was read from AWS for it.
 fn is_unobserved(document: &Document) -> bool {
     document.evidence.observed_at.is_none() && document.stream.as_ref().is_none_or(|s| s.status.is_none())
+}
+
+/// The most words of a sentence before the command that undoes the change: a person reads it on a phone.
+const MOST_WORDS: usize = 60;
+
+/// The words before the undo command. A sign such as an arrow is no word.
+fn words_before_undo(sentence: &str) -> usize {
+    let text = sentence.split(" To undo it: ").next().unwrap_or_default();
+    text.split_whitespace().filter(|word| word.chars().any(char::is_alphanumeric)).count()
 }

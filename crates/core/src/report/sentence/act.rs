@@ -35,11 +35,9 @@ fn what(remedy: &Remedy) -> String {
     match remedy {
         Remedy::ScaleShards { from, to, .. } | Remedy::Restore { from, to, .. } => format!("{from} → {to} shards"),
         Remedy::SplitShard { shard, from, to, .. } => {
-            format!("{from} → {to} shards: {shard} split at the middle of its hash keys")
+            format!("{from} → {to} shards: {shard} split in the middle")
         }
-        Remedy::SwitchToOnDemand { warm_mibps: None, .. } => {
-            "PROVISIONED → ON_DEMAND (grows within about 15 minutes)".into()
-        }
+        Remedy::SwitchToOnDemand { warm_mibps: None, .. } => "PROVISIONED → ON_DEMAND (takes 15 minutes)".into(),
         Remedy::SwitchToOnDemand { warm_mibps: Some(warm), .. } => {
             format!("PROVISIONED → ON_DEMAND with {warm} MiB/s of warm throughput")
         }
@@ -67,17 +65,17 @@ fn why(remedy: &Remedy, evidence: &Evidence, by_hand: bool) -> String {
             bounded(Some(*bound))
         ),
         Remedy::SplitShard { shard, from, partial: None, .. } => format!(
-            "{shard} is offered {} of what a shard takes (busy shards: {} of {from})",
+            "{shard} is offered {} of its capacity ({} of {from} busy)",
             percent(evidence.hottest_shard_utilization.unwrap_or_default()),
             evidence.busy_shards.unwrap_or_default()
         ),
-        Remedy::SwitchToOnDemand { shards, instead_of, .. } => {
+        Remedy::SwitchToOnDemand { instead_of, .. } => {
             let limit = match instead_of {
                 AwsLimit::AccountQuota => limits::QUOTA_SPENT,
                 AwsLimit::ReshardBudget => limits::RESHARDS_SPENT,
                 AwsLimit::Double => "AWS at most doubles a stream in one call",
             };
-            format!("{} {} more than its {shards} shards, and {limit}", load(evidence), needs(evidence))
+            format!("{} {} more shards, and {limit}", load(evidence), needs(evidence))
         }
         Remedy::Restore { partial, .. } => {
             let asked = if by_hand { "you ask for it" } else { "unthrottle had raised its shards" };
@@ -95,7 +93,7 @@ fn why(remedy: &Remedy, evidence: &Evidence, by_hand: bool) -> String {
             format!("{load} needs {needed} MiB/s of warm throughput at {at} utilization{bounded}")
         }
         Remedy::EnableShardMetrics { shards, .. } => format!(
-            "{} {} only {} of its {shards} shards, so some shards are hot: the metrics show which",
+            "{} {} {} of {shards} shards, so some are hot",
             load(evidence),
             needs(evidence),
             evidence.shards_needed.unwrap_or_default()

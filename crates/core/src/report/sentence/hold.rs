@@ -158,7 +158,7 @@ fn not_restorable(why: &str, seen: &Seen<'_>) -> String {
 
 fn not_healed(change: &Change, why: &Reason, seen: &Seen<'_>) -> String {
     format!(
-        "still throttled after {}, and nothing is left to try. {}",
+        "still throttled after {}; nothing is left to try. {}",
         change_in_words(change.kind, change.from, change.to),
         of_state(why, seen)
     )

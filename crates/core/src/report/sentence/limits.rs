@@ -6,11 +6,11 @@ use crate::decision::{Ceiling, Evidence, FleetBound, NoSwitch};
 use crate::policy::MAX_SHARDS_TAG;
 
 /// The account's quota allows no change.
-pub(super) const QUOTA_SPENT: &str = "the account's shard quota leaves no room for a reshard";
+pub(super) const QUOTA_SPENT: &str = "the shard quota leaves no room";
 
 /// AWS's cap of a day allows no change.
 pub(super) const RESHARDS_SPENT: &str =
-    "AWS allows no more reshards of it today (ten in 24 hours, or it refused two in a row)";
+    "AWS allows no more reshards today (ten in 24 hours, or it refused two in a row)";
 
 pub(super) fn max_shards(max: u32, seen: &Seen<'_>) -> String {
     format!(
@@ -24,8 +24,8 @@ pub(super) fn max_shards(max: u32, seen: &Seen<'_>) -> String {
 
 pub(super) fn max_cost(max_usd_per_hour: f64, would_be_usd_per_hour: f64, seen: &Seen<'_>) -> String {
     format!(
-        "{}, at {}. With the smallest change that helps it would cost ${would_be_usd_per_hour} an hour, above the \
-         ${max_usd_per_hour} that you set: raise UNTHROTTLE_MAX_HOURLY_COST, or slow the producers.",
+        "{}, at {}. The smallest change would cost ${would_be_usd_per_hour} an hour, above your ${max_usd_per_hour}: \
+         raise UNTHROTTLE_MAX_HOURLY_COST, or slow the producers.",
         throttling(seen.evidence),
         load(seen.evidence)
     )
@@ -86,7 +86,7 @@ pub(super) fn on_demand_adapting(seen: &Seen<'_>) -> String {
 
 pub(super) fn on_demand_ceiling(ceiling: Ceiling, seen: &Seen<'_>) -> String {
     format!(
-        "{}, and in each of the last three 5-minute blocks: on-demand capacity does not follow. {}",
+        "{}, for 15 minutes: on-demand capacity does not follow. {}",
         throttling(seen.evidence),
         options(ceiling, seen.evidence)
     )
@@ -100,8 +100,7 @@ fn options(ceiling: Ceiling, evidence: &Evidence) -> String {
             let commitment = evidence.commitment_usd_per_hour.unwrap_or_default() * 24.0;
             format!(
                 "You can: look for a hot partition key; ask AWS for a higher stream throughput; buy the throughput \
-                 commitment, which warm throughput needs (the account then pays for 25 MiB/s in and out at least, \
-                 about ${commitment:.0} a day).{provisioned}"
+                 commitment (at least about ${commitment:.0} a day).{provisioned}"
             )
         }
         Ceiling::MaxWarm(max) => format!(
@@ -122,8 +121,7 @@ fn options(ceiling: Ceiling, evidence: &Evidence) -> String {
 pub(super) fn provisioned(evidence: &Evidence) -> String {
     match (evidence.provisioned_usd_per_hour, evidence.on_demand_usd_per_hour) {
         (Some(provisioned), Some(on_demand)) => format!(
-            " Provisioned mode, whose shards can be split one by one, with {}: about ${provisioned:.2} an hour at this \
-             load, now ${on_demand:.2}.",
+            " Provisioned mode with {} shards: about ${provisioned:.2} an hour, now ${on_demand:.2}.",
             evidence.shards_needed.unwrap_or_default()
         ),
         _ => String::new(),
@@ -135,11 +133,10 @@ pub(super) fn too_many_polls(seen: &Seen<'_>) -> String {
     let calls = seen.evidence.get_records_calls_per_shard_per_second.unwrap_or_default();
     let pollers = seen.evidence.implied_pollers.unwrap_or_default();
     format!(
-        "{}; {} is within its {} shards. Readers make too many calls: {calls:.1} GetRecords a second to each shard, \
-         where 5 are shared by all readers. That is about {pollers} pollers at the usual one call a second. Each \
-         polls every shard, so shards cannot help: have fewer consumers, poll less often, or use enhanced fan-out.",
+        "{}; its {} shards give enough bytes, but calls are too many: {calls:.1} GetRecords a second to each shard, \
+         where 5 are shared by all readers (about {pollers} pollers). Have fewer consumers, poll less often, or use \
+         enhanced fan-out.",
         throttling(seen.evidence),
-        load(seen.evidence),
         seen.open_shards()
     )
 }

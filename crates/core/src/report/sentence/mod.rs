@@ -68,11 +68,7 @@ pub(super) fn most_refused(decision: &Decision, callers: &Group) -> String {
     let CallerCount { principal, user_agent, operation, count } = most;
     let calls = if *count == 1 { "1 call".to_owned() } else { format!("{} calls", grouped(*count as f64)) };
     let how = [user_agent.as_deref(), operation.as_deref(), Some(&calls)].into_iter().flatten().collect::<Vec<_>>();
-    format!(
-        " Most refused calls in CloudTrail: {} ({}).",
-        principal.as_deref().unwrap_or(UNKNOWN_CALLER),
-        how.join(", ")
-    )
+    format!(" Most refused in CloudTrail: {} ({}).", principal.as_deref().unwrap_or(UNKNOWN_CALLER), how.join(", "))
 }
 
 /// A caller whose principal is not in CloudTrail's event.

@@ -16,7 +16,7 @@ pub(super) fn throttling(evidence: &Evidence) -> String {
     let minutes = evidence.throttled_minutes.unwrap_or_default();
     let window = evidence.window_minutes.unwrap_or_default();
     let (what, share) = refused(evidence);
-    format!("{what} in {minutes} of the last {window} minutes (up to {share} of one minute)")
+    format!("{what} in {minutes} of {window} minutes (up to {share})")
 }
 
 /// What was refused, and the highest share of a minute.

@@ -8,8 +8,7 @@ use crate::decision::{HotKeyEvidence, NoDiagnosis, SplitBudget};
 pub(super) fn suspected(undiagnosed: NoDiagnosis, seen: &Seen<'_>) -> String {
     let named = seen.evidence.named_shard.as_deref().map(|shard| format!(" (a producer names {shard})"));
     format!(
-        "{}; but {}: a few hot shards or keys are the likely cause{}, and more shards alone would not cure them. Look \
-         at the partition keys. {}",
+        "{}; but {}: more would not help. Look for hot shards or keys{}. {}",
         throttling(seen.evidence),
         idle(seen),
         named.unwrap_or_default(),
@@ -33,9 +32,7 @@ fn idle(seen: &Seen<'_>) -> String {
 /// Why no metric shows which shards are hot.
 fn no_diagnosis(why: NoDiagnosis) -> &'static str {
     match why {
-        NoDiagnosis::Denied => {
-            "UNTHROTTLE_DIAGNOSE=allow lets unthrottle switch shard-level metrics on, once a day, to find the shard."
-        }
+        NoDiagnosis::Denied => "UNTHROTTLE_DIAGNOSE=allow finds the shard by shard-level metrics.",
         NoDiagnosis::Today => "Its shard-level metrics were on today, and are switched on once a day at most.",
         NoDiagnosis::TooMany => "It has more shards than CloudWatch's search tells apart (500).",
         NoDiagnosis::TooExpensive => {
@@ -62,7 +59,7 @@ pub(super) fn hot_key(shard: Option<&str>, shown: HotKeyEvidence, seen: &Seen<'_
             );
         }
         HotKeyEvidence::Splits(splits) => {
-            format!("stays hot after each split ({splits} splits in 24 hours left nearly all of it in one child)")
+            format!("stays hot ({splits} splits in 24 hours left nearly all of it in one child)")
         }
         HotKeyEvidence::LostMemory => {
             "has nearly all the load of the shard that it was split from (how often that shard was split is forgotten \
@@ -72,8 +69,8 @@ pub(super) fn hot_key(shard: Option<&str>, shown: HotKeyEvidence, seen: &Seen<'_
         HotKeyEvidence::Narrow => "has too few hash keys to be split".into(),
     };
     format!(
-        "{throttled}; {shard} {found}: one partition key, or a narrow range of them. No capacity cures that: spread \
-         the key (a suffix, an explicit hash key), or aggregate its records."
+        "{throttled}; {shard} {found}: one key, or a narrow range. Capacity does not help: spread the key, or \
+         aggregate its records."
     )
 }
 
@@ -94,9 +91,8 @@ pub(super) fn split_budget_spent(budget: SplitBudget, seen: &Seen<'_>) -> String
 
 pub(super) fn micro_burst(seen: &Seen<'_>) -> String {
     format!(
-        "{}; but {} needs only {} of its {} shards, and none is busy over a whole minute: bursts within the minute are \
-         refused. More shards would stand idle: let producers spread their records (batch and linger, jitter timers, \
-         retry with backoff).",
+        "{}; but {} needs only {} of its {} shards, and no shard is busy over a whole minute. Bursts within the minute \
+         are refused: let producers spread their records (batch, jitter, retry with backoff).",
         throttling(seen.evidence),
         load(seen.evidence),
         seen.evidence.shards_needed.unwrap_or_default(),
@@ -107,8 +103,7 @@ pub(super) fn micro_burst(seen: &Seen<'_>) -> String {
 pub(super) fn uneven_reads(seen: &Seen<'_>) -> String {
     format!(
         "{}; but {} and {:.1} GetRecords a second to each shard are within what its {} shards give. Some shards are \
-         read harder than others, or answers of up to 10 MB keep them busy for seconds: look at the shards' iterator \
-         age in the consumer, ask for fewer records a call, or use enhanced fan-out.",
+         read harder than others: check each shard's iterator age, or use enhanced fan-out.",
         throttling(seen.evidence),
         load(seen.evidence),
         seen.evidence.get_records_calls_per_shard_per_second.unwrap_or_default(),
