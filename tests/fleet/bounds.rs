@@ -8,8 +8,9 @@ use std::time::Duration;
 use unthrottle::handler::Handler;
 use unthrottle_core::decision::Outcome;
 
-/// The time between two asks: AWS allows 20 DescribeStreamSummary calls a second.
-const BETWEEN_ASKS: Duration = Duration::from_millis(60);
+/// The time between two asks. AWS allows 20 DescribeStreamSummary calls a second to an account. Ten asks begin in a
+/// second, and with five containers at once five more may be on their way.
+const BETWEEN_ASKS: Duration = Duration::from_millis(100);
 
 /// Eight streams of one shard, each offered what two carry.
 async fn eight() -> Fixture {
