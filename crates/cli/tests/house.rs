@@ -1,5 +1,5 @@
-//! The rules of the house that a machine can check: who may import whom, how long a file and a function may be, and
-//! words that an engineer on call should not have to read twice. docs/development.md has the rules in words.
+//! The rules of the house that a machine can check: which module may import which, the length of files and functions,
+//! and words that an engineer on call has to read twice. CONTRIBUTING.md has the rules of prose.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -160,7 +160,7 @@ fn no_line_is_wider_than_a_screen() {
     none(&wide, "lines of more than 120 characters");
 }
 
-/// Words that hide who acts, or that have a plainer one. docs/development.md says what to write instead.
+/// Words that hide who acts, or that have a plainer one. CONTRIBUTING.md has the rules of prose.
 const RIDDLES: [&str; 12] = [
     "so many",
     "but for ",

@@ -33,7 +33,7 @@ pub(super) fn table(contests: &[Contest]) -> String {
             healed,
             held(contest.against_reactive(), OF_REACTIVE),
             peer,
-            ratio(contest.in_foul_weather()),
+            ratio(contest.with_lossy_delivery()),
             ratio(contest.with_restore()),
             ratio(contest.shard_hours()),
         ];

@@ -15,7 +15,7 @@ use scores::{Row, contests_in};
 use std::io::Write;
 use std::path::PathBuf;
 use strum::{IntoEnumIterator as _, VariantNames as _};
-use unthrottle_lab::sim::delivery::Weather;
+use unthrottle_lab::sim::delivery::DeliveryQuality;
 use unthrottle_lab::sim::figures::Contest;
 use unthrottle_lab::sim::workloads::{self, Workload};
 use unthrottle_lab::sim::{Policies, Run};
@@ -40,7 +40,7 @@ pub(super) struct Args {
         help = "How alarms and events reach unthrottle and the policy `doubling`:\n\
                 `fair`, or `foul`, which loses, delays and repeats them"
     )]
-    weather: Weather,
+    weather: DeliveryQuality,
     /// The seed of all random numbers. The same seed gives the same table
     #[arg(long, value_name = "NUMBER", default_value_t = SEED)]
     seed: u64,

@@ -4,7 +4,7 @@
 use super::phase::{INCIDENT, Phase, is_to_heal};
 use super::unpublished::is_published;
 use crate::decision::{Healed, Reason, Remedy};
-use crate::memory::{Change, ChangeKind, Memory, ShardMetrics, SplitHistory};
+use crate::memory::{Change, ChangeKind, Memory, RESHARDS_A_DAY, SWITCHES_A_DAY, ShardMetrics, SplitHistory};
 use crate::observation::{LOOKBACK_HOURS, Minute, SHARD_METRICS, Stream, Traffic};
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use std::collections::BTreeMap;
@@ -12,11 +12,6 @@ use std::collections::BTreeMap;
 /// How often a stream is checked only because its shards might be restored. Load that needs the shards may stay for
 /// months.
 pub(super) const RESTORE_TRIED_EVERY: TimeDelta = TimeDelta::hours(1);
-
-/// AWS's caps in any 24 hours: `UpdateShardCount` ten times (its API reference), `UpdateStreamMode` twice.
-pub(super) const RESHARDS_A_DAY: usize = 10;
-/// See [`RESHARDS_A_DAY`].
-pub(super) const SWITCHES_A_DAY: usize = 2;
 
 /// The wait after one refusal. AWS's rate limits are per second, so a minute is plenty.
 const REFUSED_ONCE: TimeDelta = TimeDelta::seconds(60);

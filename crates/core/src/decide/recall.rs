@@ -1,11 +1,11 @@
 //! The memory, read against what the stream is now: whether the last change is made, void or overridden, and what of it
 //! is still to be published.
 
-use super::history::{History, RESHARDS_A_DAY, SWITCHES_A_DAY};
+use super::history::History;
 use super::phase::{OurChange, Phase, REBUILT_SETTLES_AFTER, newer, settled_at};
 use super::unpublished::{is_published, publish_again_after};
 use crate::decision::{Reason, Remedy};
-use crate::memory::{Change, ChangeKind, Memory, MemoryError, ShardMetrics, TAG};
+use crate::memory::{Change, ChangeKind, Memory, MemoryError, RESHARDS_A_DAY, SWITCHES_A_DAY, ShardMetrics, TAG};
 use crate::observation::{CapacityMode, LOOKBACK_HOURS, Minute, Observation, Stream, Traffic};
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use std::collections::BTreeMap;

@@ -3,10 +3,10 @@
 use super::Case;
 use super::bounds::is_too_expensive;
 use super::demand::{Offered, SHARD_READ_BYTES_PER_SECOND, shards_at};
-use super::history::{History, RESHARDS_A_DAY};
+use super::history::History;
 use super::writes::FULL;
 use crate::decision::{Bound, Reason, Remedy};
-use crate::memory::{ChangeKind, Memory};
+use crate::memory::{ChangeKind, Memory, RESHARDS_A_DAY};
 use crate::observation::{CapacityMode, LOOKBACK_HOURS, Minute, Stream};
 use crate::policy::{Permission, StreamPolicy};
 use crate::signal::Undo;

@@ -9,12 +9,14 @@ pub use codec::{MAX_LENGTH, MemoryError, TAG};
 use crate::observation::{LOOKBACK_HOURS, SHARD_METRICS};
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
-/// AWS's caps in any 24 hours: ten reshards and two switches of the capacity mode. The memory keeps as many times: an
-/// older one changes no budget, and would not fit the tag. Two reverts are as many as any decision asks for.
-const RESHARDS_REMEMBERED: usize = 10;
-/// See [`RESHARDS_REMEMBERED`].
-const SWITCHES_REMEMBERED: usize = 2;
-/// See [`RESHARDS_REMEMBERED`].
+/// AWS's cap in any 24 hours: `UpdateShardCount` ten times (its API reference). The memory keeps as many times: an
+/// older one changes no budget, and would not fit the tag.
+pub(crate) const RESHARDS_A_DAY: usize = 10;
+
+/// AWS's cap in any 24 hours: `UpdateStreamMode` twice (its API reference). The memory keeps as many times.
+pub(crate) const SWITCHES_A_DAY: usize = 2;
+
+/// The reverts that the memory keeps. No decision asks for more.
 const REVERTS_REMEMBERED: usize = 2;
 
 /// What unthrottle remembers of one stream.
@@ -115,8 +117,8 @@ impl Memory {
         let fresh = |at: DateTime<Utc>| change.at - at < TimeDelta::hours(LOOKBACK_HOURS);
         next.split_histories.retain(|split| fresh(split.at));
         next.shard_metrics = next.shard_metrics.filter(|metrics| metrics.on.is_some() || fresh(metrics.at));
-        recent(&mut next.reshards, RESHARDS_REMEMBERED);
-        recent(&mut next.switches, SWITCHES_REMEMBERED);
+        recent(&mut next.reshards, RESHARDS_A_DAY);
+        recent(&mut next.switches, SWITCHES_A_DAY);
         recent(&mut next.reverts, REVERTS_REMEMBERED);
         next.notified = next.notified.filter(|(_, at)| fresh(*at));
         next.restore_tried = None;

@@ -15,9 +15,6 @@ pub enum DeliveryQuality {
     Lossy,
 }
 
-/// The name by which the command line imports [`DeliveryQuality`].
-pub use DeliveryQuality as Weather;
-
 /// Seconds from a refused call to the function, with reliable delivery: CloudTrail's events reach EventBridge "within
 /// seconds" (Cloud Custodian's documentation), and a function starts in less than one second.
 pub(crate) const EVENT_AFTER: i64 = 5;

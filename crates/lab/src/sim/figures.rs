@@ -78,7 +78,7 @@ impl Contest {
 
     /// Refusals of unthrottle with lossy delivery ÷ those with reliable delivery. `None`: neither refuses anything, or
     /// capacity cannot cure the workload.
-    pub fn in_foul_weather(&self) -> Option<f64> {
+    pub fn with_lossy_delivery(&self) -> Option<f64> {
         self.against_ours(Policies::OursWithLossyDelivery)
     }
 
