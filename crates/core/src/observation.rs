@@ -82,8 +82,13 @@ pub struct Observation {
     /// The account's limits. `None`: AWS throttled `DescribeLimits`, which allows one call a second to the whole
     /// account. AWS then refuses a change that is above a limit.
     pub limits: Option<Limits>,
-    /// The open shards and their traffic. `None`: not read, because only some decisions use them.
+    /// The open shards and their traffic. `None`: not read, because only some decisions use them. Without shard-level
+    /// metrics their traffic is empty.
     pub shards: Option<Vec<Shard>>,
+    /// The shards of earlier times, where a decision asked for them.
+    pub shards_at: BTreeMap<DateTime<Utc>, ShardsAt>,
+    /// Whether the AutoFix metric shows the last change in the memory. `None`: not read.
+    pub is_change_shown: Option<bool>,
     /// Whether the account has the throughput commitment. `None`: not read.
     pub commitment: Option<Commitment>,
     /// The function's changes in the whole account and region.
@@ -104,6 +109,15 @@ impl Fleet {
             left_in_sweep: None,
         }
     }
+}
+
+/// The shards that were open at an earlier time (`ListShards` with `AT_TIMESTAMP`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ShardsAt {
+    /// How many shards were open then.
+    pub count: u32,
+    /// Whether all of them are still open. Open shards have all hash keys, so the stream has the same shards now.
+    pub are_open: bool,
 }
 
 /// The function's changes in the account and region, over all streams.
@@ -148,6 +162,9 @@ pub struct Stream {
     pub queues: Option<u32>,
     /// The KMS key that encrypts the records. `None`: the records are not encrypted.
     pub kms_key: Option<String>,
+    /// When the stream was created. A stream that is made anew under an old name has a new time. `None`: AWS did not
+    /// give the time.
+    pub created_at: Option<DateTime<Utc>>,
 }
 
 impl Stream {

@@ -9,10 +9,11 @@ mod traffic;
 use super::Clients;
 pub(super) use super::error::{Cause, ReadError};
 use chrono::{DateTime, Utc};
+use shards::Listed;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 use unthrottle_core::decide::MissingData;
-use unthrottle_core::observation::{Commitment, Limits, Observation, Stream};
+use unthrottle_core::observation::{Commitment, Limits, Observation, ShardsAt, Stream};
 use unthrottle_core::signal::StreamArn;
 
 /// How long a container may use its copy of the account's commitment. A commitment lasts at least 24 hours. If it has
@@ -64,13 +65,28 @@ impl Reader {
         if missing.commitment {
             observation.commitment = Some(self.commitment(arn).await?);
         }
-        if missing.shards {
-            let mut open = shards::open_shards(&self.clients.kinesis, arn).await?;
-            // While these metrics are disabled they have no data, but CloudWatch charges for each query.
-            if observation.stream.as_ref().is_some_and(Stream::shows_shards) {
+        // While the shard-level metrics are disabled they have no data, but CloudWatch charges for each query.
+        let with_metrics = observation.stream.as_ref().is_some_and(Stream::shows_shards);
+        let mut open = None;
+        if let Some(at) = missing.shards_at {
+            let Listed { open: still_open, closed } = shards::shards_at(&self.clients.kinesis, arn, at).await?;
+            let count = u32::try_from(still_open.len() + closed).unwrap_or(u32::MAX);
+            observation.shards_at.insert(at, ShardsAt { count, are_open: closed == 0 });
+            open = (closed == 0).then_some(still_open);
+        }
+        if missing.shards || (open.is_some() && !with_metrics) {
+            let mut open = match open {
+                Some(open) => open,
+                None => shards::open_shards(&self.clients.kinesis, arn).await?,
+            };
+            if with_metrics {
                 shards::measure(&self.clients.cloudwatch, arn, &mut open, observation.observed_at).await?;
             }
             observation.shards = Some(open);
+        }
+        if let Some((kind, at)) = missing.change_shown {
+            let shown = traffic::is_change_shown(&self.clients.cloudwatch, arn, kind, at).await?;
+            observation.is_change_shown = Some(shown);
         }
         Ok(())
     }

@@ -4,6 +4,8 @@
 use super::traffic::{WRITE_SERIES, WriteSeries, dimension, query, read};
 use super::{Cause, ReadError, too_many_pages};
 use aws_sdk_cloudwatch::types::{Metric, MetricDataQuery};
+use aws_sdk_kinesis::primitives::DateTime as AwsTime;
+use aws_sdk_kinesis::types::builders::ShardFilterBuilder;
 use aws_sdk_kinesis::types::{ShardFilter, ShardFilterType};
 use chrono::{DateTime, TimeDelta, Utc};
 use std::collections::BTreeMap;
@@ -28,32 +30,59 @@ const LOOKBACK: TimeDelta = TimeDelta::minutes(65);
 /// could cut a stream short. Without a limit, an endless answer would use up the function's time.
 const MOST_PAGES: usize = 100;
 
-/// Reads the open shards. A closed shard has an ending sequence number; `AT_LATEST` also returns some closed shards.
+/// The open shards among those that AWS lists.
+pub(super) struct Listed {
+    /// The shards that are open now.
+    pub open: Vec<Shard>,
+    /// How many of the listed shards are closed.
+    pub closed: usize,
+}
+
+/// Reads the shards that are open now.
 pub(super) async fn open_shards(client: &aws_sdk_kinesis::Client, arn: &StreamArn) -> Result<Vec<Shard>, ReadError> {
+    // `AT_LATEST` also returns closed shards right after a reshard.
+    Ok(list(client, arn, ShardFilter::builder().r#type(ShardFilterType::AtLatest)).await?.open)
+}
+
+/// Reads the shards that were open at `at`, and which of them are open now.
+pub(super) async fn shards_at(
+    client: &aws_sdk_kinesis::Client,
+    arn: &StreamArn,
+    at: DateTime<Utc>,
+) -> Result<Listed, ReadError> {
+    let timestamp = AwsTime::from_millis(at.timestamp_millis());
+    list(client, arn, ShardFilter::builder().r#type(ShardFilterType::AtTimestamp).timestamp(timestamp)).await
+}
+
+/// Lists the shards of a filter. A closed shard has an ending sequence number.
+async fn list(
+    client: &aws_sdk_kinesis::Client,
+    arn: &StreamArn,
+    filter: ShardFilterBuilder,
+) -> Result<Listed, ReadError> {
     const CALL: &str = "ListShards";
-    let mut open = Vec::new();
+    let filter = filter.build().map_err(|e| unreadable(CALL, arn, Cause::of(e)))?;
+    let mut listed = Listed { open: vec![], closed: 0 };
     let mut token = None::<String>;
     for _ in 0..MOST_PAGES {
         let call = client.list_shards();
         // A token already contains the stream and the filter. AWS refuses a call that has both.
         let call = match token.take() {
             Some(token) => call.next_token(token),
-            None => {
-                let latest = ShardFilter::builder().r#type(ShardFilterType::AtLatest).build();
-                let latest = latest.map_err(|e| unreadable(CALL, arn, Cause::of(e)))?;
-                call.stream_arn(arn.to_string()).shard_filter(latest)
-            }
+            None => call.stream_arn(arn.to_string()).shard_filter(filter.clone()),
         };
         let page = call.send().await.map_err(|e| ReadError::new(CALL, arn, e))?;
         for shard in page.shards() {
             let is_closed = shard.sequence_number_range().is_some_and(|r| r.ending_sequence_number().is_some());
-            if !is_closed {
-                open.push(self::shard(shard).ok_or_else(|| invalid_hash_keys(arn, shard.shard_id()))?);
+            if is_closed {
+                listed.closed += 1;
+            } else {
+                listed.open.push(self::shard(shard).ok_or_else(|| invalid_hash_keys(arn, shard.shard_id()))?);
             }
         }
         token = page.next_token().map(Into::into);
         if token.is_none() {
-            return Ok(open);
+            return Ok(listed);
         }
     }
     Err(unreadable(CALL, arn, too_many_pages(MOST_PAGES)))

@@ -7,6 +7,7 @@ use aws_sdk_kinesis::config::interceptors::AfterDeserializationInterceptorContex
 use aws_sdk_kinesis::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_kinesis::error::BoxError;
 use aws_sdk_kinesis::types::{RecordDistributionStrategy, StreamDescriptionSummary, StreamMode, StreamStatus};
+use chrono::DateTime;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -61,6 +62,7 @@ fn stream(summary: &StreamDescriptionSummary, queues: Option<u32>) -> Stream {
         channels: summary.channel_count().map(count),
         queues,
         kms_key: summary.key_id().map(Into::into),
+        created_at: DateTime::from_timestamp(summary.stream_creation_timestamp().secs(), 0),
     }
 }
 

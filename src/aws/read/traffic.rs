@@ -17,6 +17,9 @@ use unthrottle_core::signal::StreamArn;
 /// no more data. A longer period would hide in which minute a stream throttled.
 const PERIOD: i32 = 60;
 
+/// Seconds of an hour: the period of a query for a change of long ago.
+const HOUR: i32 = 3600;
+
 /// A series of `AWS/Kinesis` and the field for its values.
 struct Series {
     id: &'static str,
@@ -100,6 +103,28 @@ pub(super) async fn traffic(client: &Client, arn: &StreamArn, now: DateTime<Utc>
     let lookback = TimeDelta::hours(LOOKBACK_HOURS);
     read(client, arn, queries, lookback, now, |id, _, minute, value| put(&mut traffic, id, minute, value)).await?;
     Ok(traffic)
+}
+
+/// Whether AutoFix has a datum of a change of this kind, announced at `at`. Two runs of one incident may both announce
+/// it, seconds apart, so a neighbouring minute counts. The query has an hour's period: CloudWatch keeps hours for 15
+/// months, and minutes for 15 days.
+pub(super) async fn is_change_shown(
+    client: &Client,
+    arn: &StreamArn,
+    kind: ChangeKind,
+    at: DateTime<Utc>,
+) -> Result<bool, ReadError> {
+    let dimensions =
+        [dimension(metric::STREAM_NAME, &arn.name), dimension(metric::ACTION, Remedy::code_of(kind))];
+    let metric = own(metric::AUTO_FIX).set_dimensions(Some(dimensions.into())).build();
+    let stat = MetricStat::builder().metric(metric).period(HOUR).stat("Sum").build();
+    let query = MetricDataQuery::builder().id("change").metric_stat(stat).build();
+    let hour = |time: DateTime<Utc>| time.timestamp().div_euclid(i64::from(HOUR)) * i64::from(HOUR);
+    let (start, end) = (hour(at - TimeDelta::minutes(1)), hour(at + TimeDelta::minutes(1)) + i64::from(HOUR));
+    let call = client.get_metric_data().metric_data_queries(query);
+    let call = call.start_time(AwsTime::from_secs(start)).end_time(AwsTime::from_secs(end));
+    let answer = call.send().await.map_err(|e| ReadError::new("GetMetricData", arn, e))?;
+    Ok(answer.metric_data_results().iter().flat_map(|series| series.values()).any(|count| *count > 0.0))
 }
 
 /// Runs `queries` from `lookback` ago up to the last whole minute. Calls `put` for each datapoint, with the id and the

@@ -43,8 +43,13 @@ const REVERTS_ON_PURPOSE: usize = 2;
 pub struct MissingData {
     /// [`Observation::shards`].
     pub shards: bool,
+    /// The shards of this time: [`Observation::shards_at`]. Where they are still open, and have no metrics of their
+    /// own, they are [`Observation::shards`] as well.
+    pub shards_at: Option<DateTime<Utc>>,
     /// [`Observation::commitment`].
     pub commitment: bool,
+    /// [`Observation::is_change_shown`]: whether AutoFix has a datum of a change of this kind and time.
+    pub change_shown: Option<(ChangeKind, DateTime<Utc>)>,
 }
 
 /// Decides what to do about the observed stream. Call this after [`triage`] returned `None`.

@@ -56,6 +56,7 @@ impl Fixture {
             channels: Some(0),
             queues: Some(0),
             kms_key: None,
+            created_at: None,
         };
         let limits = Limits {
             shard_limit: MAX_SHARDS_OF_ACCOUNT,
@@ -70,6 +71,8 @@ impl Fixture {
             traffic: Traffic::default(),
             limits: Some(limits),
             shards: None,
+            shards_at: BTreeMap::new(),
+            is_change_shown: None,
             commitment: Some(Commitment::Disabled),
             fleet: Fleet::default(),
         };

@@ -122,6 +122,13 @@ impl CloudWatch {
         new.filter(|receipt| matches!(receipt.action, Datum::AutoFix(_))).map(|receipt| receipt.minute).collect()
     }
 
+    /// Whether AutoFix shows a change with this code in `minute`, or in the minute before or after.
+    pub fn shows(&self, action: &'static str, minute: Minute, now: i64) -> bool {
+        let near = minute.plus(-1)..=minute.plus(1);
+        let is_it = |receipt: &&Receipt| receipt.visible_at <= now && near.contains(&receipt.minute);
+        self.receipts.iter().filter(is_it).any(|receipt| matches!(receipt.action, Datum::AutoFix(it) if it == action))
+    }
+
     /// Counts Reverted: in `minute`, a run found a change of unthrottle reverted.
     pub fn count_reverted(&mut self, minute: Minute, now: i64) {
         self.receive(Datum::Reverted, minute, now);

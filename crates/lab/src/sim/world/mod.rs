@@ -82,6 +82,8 @@ pub(crate) struct World {
     /// Sorted by the first hash key.
     shards: Vec<OpenShard>,
     next_number: u64,
+    /// The seconds at which shards opened and closed, with the number of open shards since then.
+    reshaped: Vec<(i64, u32)>,
     mode: CapacityMode,
     running: Option<Running>,
     monitored: BTreeSet<String>,
@@ -129,6 +131,7 @@ impl World {
             now: 0,
             shards: (0..).zip(ranges).map(shard).collect(),
             next_number: u64::from(setup.shards),
+            reshaped: vec![],
             mode: setup.mode.clone(),
             running: None,
             monitored: BTreeSet::new(),

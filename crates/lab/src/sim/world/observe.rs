@@ -3,9 +3,12 @@
 use super::{RETENTION_HOURS, World, arn};
 use crate::sim::account::Account;
 use crate::sim::shard::OpenShard;
+use crate::sim::time;
+use chrono::{DateTime, Utc};
 use unthrottle_core::decide::MissingData;
+use unthrottle_core::decision::Remedy;
 use unthrottle_core::observation::{
-    CapacityMode, Commitment, Limits, Observation, Shard, Status, Stream, WarmThroughput,
+    CapacityMode, Commitment, Limits, Minute, Observation, Shard, ShardsAt, Status, Stream, WarmThroughput,
 };
 
 /// The calls of an observation: summary, tags, metrics, and limits of the account.
@@ -43,23 +46,45 @@ impl World {
         }
     }
 
-    /// Adds data that a decision misses: `ListShards` with the shards' metrics, or `DescribeAccountSettings`.
+    /// Adds data that a decision misses, by the calls that the Lambda makes for them.
     pub fn complete(&mut self, observation: &mut Observation, missing: MissingData) {
-        if missing.shards {
-            self.tally.count_reads(2);
-            let shard = |shard: &OpenShard| Shard {
-                id: shard.id(),
-                parent: shard.parent.map(|number| format!("shardId-{number:012}")),
-                first_hash_key: shard.range.first,
-                last_hash_key: shard.range.last,
-                traffic: self.cloudwatch.shard_traffic(shard.number, self.now),
-            };
-            observation.shards = Some(self.shards.iter().map(shard).collect());
+        let with_metrics = !self.monitored.is_empty();
+        let then = missing.shards_at.map(|at| (at, self.shards_at(at)));
+        if let Some((at, then)) = then {
+            self.tally.count_reads(1);
+            observation.shards_at.insert(at, then);
+        }
+        let are_known = then.is_some_and(|(_, then)| then.are_open);
+        if missing.shards || (are_known && !with_metrics) {
+            self.tally.count_reads(u64::from(!are_known) + u64::from(with_metrics));
+            observation.shards = Some(self.shards.iter().map(|shard| self.shard(shard)).collect());
         }
         if missing.commitment {
             self.tally.count_reads(1);
             observation.commitment = Some(self.commitment);
         }
+        if let Some((kind, at)) = missing.change_shown {
+            self.tally.count_reads(1);
+            observation.is_change_shown = Some(self.cloudwatch.shows(Remedy::code_of(kind), Minute::of(at), self.now));
+        }
+    }
+
+    fn shard(&self, shard: &OpenShard) -> Shard {
+        Shard {
+            id: shard.id(),
+            parent: shard.parent.map(|number| format!("shardId-{number:012}")),
+            first_hash_key: shard.range.first,
+            last_hash_key: shard.range.last,
+            traffic: self.cloudwatch.shard_traffic(shard.number, self.now),
+        }
+    }
+
+    /// `ListShards` with `AT_TIMESTAMP`.
+    fn shards_at(&self, at: DateTime<Utc>) -> ShardsAt {
+        let second = (at - time(0)).num_seconds();
+        let before = self.reshaped.iter().rev().find(|(since, _)| *since <= second);
+        let count = before.map_or(self.setup.shards, |(_, count)| *count);
+        ShardsAt { count, are_open: self.reshaped.iter().all(|(since, _)| *since <= second) }
     }
 
     pub(super) fn describe(&self) -> Stream {
@@ -77,6 +102,7 @@ impl World {
             channels: Some(0),
             queues: Some(0),
             kms_key: None,
+            created_at: None,
         }
     }
 

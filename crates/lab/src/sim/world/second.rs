@@ -85,6 +85,7 @@ impl World {
             self.shards.push(OpenShard::new(self.next_number, parent, *range, share, waiting, self.now));
             self.next_number += 1;
         }
+        self.reshaped.push((self.now, self.open_shards()));
     }
 
     fn close_minute(&mut self) {

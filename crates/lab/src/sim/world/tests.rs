@@ -175,7 +175,7 @@ fn shard_traffic_is_visible_only_with_shard_metrics() {
     let mut world = world(2);
     let of_shards = |world: &mut World| {
         let mut observation = world.observe();
-        world.complete(&mut observation, MissingData { shards: true, commitment: false });
+        world.complete(&mut observation, MissingData { shards: true, ..MissingData::default() });
         let shards = observation.shards.expect("looked for");
         let newest = observation.traffic.newest(observation.observed_at);
         shards.iter().map(|s| s.traffic.minute(newest).incoming_records).sum::<f64>()
