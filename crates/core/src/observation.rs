@@ -227,6 +227,12 @@ pub struct Shard {
 }
 
 impl Shard {
+    /// The share of all hash keys that belong to the shard, 0–1.
+    pub(crate) fn share(&self) -> f64 {
+        // The counts of keys need more bits than a u128 has, and the share needs far fewer.
+        (self.last_hash_key.saturating_sub(self.first_hash_key) as f64 + 1.0) / 2.0_f64.powi(128)
+    }
+
     /// The number in a shard's id. The memory stores this number instead of the id.
     pub fn number_in(id: &str) -> Option<u64> {
         id.strip_prefix("shardId-")?.parse().ok()
@@ -350,8 +356,10 @@ pub struct Traffic {
     pub auto_fixes: BTreeMap<Minute, u32>,
     /// The function's changes of all streams (AutoFix without dimensions).
     pub fleet_fixes: BTreeMap<Minute, u32>,
-    /// The changes of the stream that called `UpdateShardCount`.
+    /// The changes of the stream that raised its shards (`UpdateShardCount`).
     pub reshards: BTreeMap<Minute, u32>,
+    /// The changes of the stream that restored its shards (`UpdateShardCount`).
+    pub restores: BTreeMap<Minute, u32>,
     /// The changes of the stream that switched the capacity mode.
     pub mode_switches: BTreeMap<Minute, u32>,
     /// The changes of the stream that another person or tool reverted (Reverted of the stream).
@@ -370,10 +378,20 @@ impl Traffic {
         self.minutes.entry(minute).or_default()
     }
 
+    /// The newest minute that CloudWatch has surely published, with or without a datapoint.
+    pub(crate) fn published_by(observed_at: DateTime<Utc>) -> Minute {
+        Minute::of(observed_at).plus(-1 - PUBLISHED_WITHIN_MINUTES)
+    }
+
+    /// The last minute whose traffic fits.
+    pub(crate) fn last_minute(&self, fits: impl Fn(&MinuteTraffic) -> bool) -> Option<Minute> {
+        self.minutes.iter().rev().find(|(_, traffic)| fits(traffic)).map(|(minute, _)| *minute)
+    }
+
     /// The newest minute with known traffic. CloudWatch has a datapoint of the minute, or would have published one by
     /// now. The traffic of newer minutes is unknown, not zero.
     pub fn newest(&self, observed_at: DateTime<Utc>) -> Minute {
-        let published = Minute::of(observed_at).plus(-1 - PUBLISHED_WITHIN_MINUTES);
+        let published = Traffic::published_by(observed_at);
         self.minutes.keys().next_back().map_or(published, |newest| (*newest).max(published))
     }
 }

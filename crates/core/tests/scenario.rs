@@ -76,7 +76,7 @@ impl Days {
     fn forget_yesterday(&mut self) {
         let day = Minute::of(self.fixture.now).plus(-24 * 60);
         let traffic = &mut self.fixture.observation.traffic;
-        for counts in [&mut traffic.auto_fixes, &mut traffic.reshards, &mut traffic.mode_switches] {
+        for counts in [&mut traffic.auto_fixes, &mut traffic.reshards, &mut traffic.restores] {
             *counts = std::mem::take(counts).split_off(&day);
         }
     }
@@ -93,10 +93,13 @@ impl Days {
         };
         self.changes.push((self.minute, decision.verdict.code(), *from, *to));
         self.updating_until = self.minute + RESHARD_TAKES;
+        self.fixture.resharded = Some((self.fixture.now + TimeDelta::minutes(RESHARD_TAKES), *from));
         self.fixture.observation.stream.as_mut().expect("a stream").open_shards = *to;
         let at = Minute::of(decision.memory.and_then(|m| m.change).expect("an intent").at);
         let traffic = &mut self.fixture.observation.traffic;
-        for counts in [&mut traffic.auto_fixes, &mut traffic.reshards] {
+        let is_restore = matches!(remedy, Remedy::Restore { .. });
+        let of_kind = if is_restore { &mut traffic.restores } else { &mut traffic.reshards };
+        for counts in [&mut traffic.auto_fixes, of_kind] {
             *counts.entry(at).or_default() += 1;
         }
     }
@@ -134,7 +137,7 @@ fn shards_opened_for_a_spike_are_restored_until_the_next_one() {
     let mut scenario = Days::new(2, spikes, 6);
     scenario.run(72);
     assert_eq!(scenario.shards(), 2, "{:?}", scenario.changes);
-    let spike = [("scale_shards", 2, 4), ("scale_shards", 4, 7), ("restore", 7, 4), ("restore", 4, 2)];
+    let spike = [("scale_shards", 2, 4), ("scale_shards", 4, 6), ("restore", 6, 3), ("restore", 3, 2)];
     assert_eq!(scenario.steps(), [spike, spike].concat());
     let in_spikes = |minute: &i64| (600..640).contains(minute) || (2040..2080).contains(minute);
     assert!(scenario.throttled.iter().all(in_spikes), "only before it is scaled: {:?}", scenario.throttled);
@@ -145,7 +148,7 @@ fn shards_opened_for_a_spike_are_restored_until_the_next_one() {
 fn shards_stay_where_restoring_is_off() {
     let mut scenario = Days::new(2, spikes, 0);
     scenario.run(72);
-    assert_eq!(scenario.steps(), [("scale_shards", 2, 4), ("scale_shards", 4, 7)]);
+    assert_eq!(scenario.steps(), [("scale_shards", 2, 4), ("scale_shards", 4, 6)]);
 }
 
 #[test]
@@ -153,15 +156,16 @@ fn a_load_that_comes_every_few_hours_is_not_chased() {
     let mut scenario = Days::new(2, spikes_every_three_hours, 6);
     scenario.run(72);
     assert_eq!(scenario.changes.len(), 2, "{:?}", scenario.changes);
-    assert_eq!(scenario.shards(), 7);
+    assert_eq!(scenario.shards(), 6);
 }
 
 #[test]
 fn shards_that_another_person_opens_are_never_restored() {
     let mut scenario = Days::new(2, spikes, 6);
     scenario.run(14);
-    assert_eq!(scenario.shards(), 7);
+    assert_eq!(scenario.shards(), 6);
     scenario.fixture.observation.stream.as_mut().expect("a stream").open_shards = 8;
+    scenario.fixture.resharded = Some((scenario.fixture.now, 6));
     scenario.run(16);
     assert_eq!(scenario.shards(), 8, "{:?}", scenario.changes);
 }
@@ -185,7 +189,7 @@ fn deleted_memory_repeats_nothing(deleted_at: i64, steps: &[(&str, u32, u32)]) {
 }
 
 /// The changes of a scenario whose memory stays.
-const STEPS: &[(&str, u32, u32)] = &[("scale_shards", 2, 4), ("scale_shards", 4, 7)];
+const STEPS: &[(&str, u32, u32)] = &[("scale_shards", 2, 4), ("scale_shards", 4, 6)];
 
 rows! { deleted_memory_repeats_nothing;
     a_memory_deleted_in_minute_600_repeats_no_change: 600 => STEPS;

@@ -20,6 +20,13 @@ const PERIOD: i32 = 60;
 /// Seconds of an hour: the period of a query for a change of long ago.
 const HOUR: i32 = 3600;
 
+/// Seconds of a day: the period of a query for a change of an unknown time. With hours the answer could have more
+/// datapoints than CloudWatch puts on a page.
+const DAY: i32 = 86_400;
+
+/// How long CloudWatch keeps datapoints of an hour or longer: 455 days (GetMetricStatistics's API reference).
+const KEPT_FOR: TimeDelta = TimeDelta::days(455);
+
 /// A series of `AWS/Kinesis` and the field for its values.
 struct Series {
     id: &'static str,
@@ -89,7 +96,7 @@ const REVERTED: &str = "reverted";
 const AUTO_FIXES: [(&str, Option<ChangeKind>, Counts); 5] = [
     ("auto_fix", None, |t| &mut t.auto_fixes),
     ("reshard", Some(ChangeKind::Scale), |t| &mut t.reshards),
-    ("restore", Some(ChangeKind::Restore), |t| &mut t.reshards),
+    ("restore", Some(ChangeKind::Restore), |t| &mut t.restores),
     ("mode_switch", Some(ChangeKind::Switch), |t| &mut t.mode_switches),
     ("mode_switch_back", Some(ChangeKind::SwitchBack), |t| &mut t.mode_switches),
 ];
@@ -105,25 +112,34 @@ pub(super) async fn traffic(client: &Client, arn: &StreamArn, now: DateTime<Utc>
     Ok(traffic)
 }
 
-/// Whether AutoFix has a datum of a change of this kind, announced at `at`. Two runs of one incident may both announce
-/// it, seconds apart, so a neighbouring minute counts. The query has an hour's period: CloudWatch keeps hours for 15
-/// months, and minutes for 15 days.
+/// Whether AutoFix has a datum of a change of this kind, announced at `at`; without a time, of the last 15 months. Two
+/// runs of one incident may both announce a change, seconds apart, so a neighbouring minute counts. The query has an
+/// hour's period, or a day's: CloudWatch keeps hours for 15 months, and minutes for 15 days.
 pub(super) async fn is_change_shown(
     client: &Client,
     arn: &StreamArn,
     kind: ChangeKind,
-    at: DateTime<Utc>,
+    at: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
 ) -> Result<bool, ReadError> {
-    let dimensions =
-        [dimension(metric::STREAM_NAME, &arn.name), dimension(metric::ACTION, Remedy::code_of(kind))];
+    let period = if at.is_some() { HOUR } else { DAY };
+    let whole = |time: DateTime<Utc>| time.timestamp().div_euclid(i64::from(period)) * i64::from(period);
+    let (first, last) = match at {
+        Some(at) => (at - TimeDelta::minutes(1), at + TimeDelta::minutes(1)),
+        None => (now - KEPT_FOR, now),
+    };
+    let dimensions = [dimension(metric::STREAM_NAME, &arn.name), dimension(metric::ACTION, Remedy::code_of(kind))];
     let metric = own(metric::AUTO_FIX).set_dimensions(Some(dimensions.into())).build();
-    let stat = MetricStat::builder().metric(metric).period(HOUR).stat("Sum").build();
+    let stat = MetricStat::builder().metric(metric).period(period).stat("Sum").build();
     let query = MetricDataQuery::builder().id("change").metric_stat(stat).build();
-    let hour = |time: DateTime<Utc>| time.timestamp().div_euclid(i64::from(HOUR)) * i64::from(HOUR);
-    let (start, end) = (hour(at - TimeDelta::minutes(1)), hour(at + TimeDelta::minutes(1)) + i64::from(HOUR));
     let call = client.get_metric_data().metric_data_queries(query);
-    let call = call.start_time(AwsTime::from_secs(start)).end_time(AwsTime::from_secs(end));
+    let call = call.start_time(AwsTime::from_secs(whole(first)));
+    let call = call.end_time(AwsTime::from_secs(whole(last) + i64::from(period)));
     let answer = call.send().await.map_err(|e| ReadError::new("GetMetricData", arn, e))?;
+    let mut series = answer.metric_data_results().iter();
+    if series.any(|series| !matches!(series.status_code(), Some(StatusCode::Complete | StatusCode::PartialData))) {
+        return Err(incomplete(arn, "change"));
+    }
     Ok(answer.metric_data_results().iter().flat_map(|series| series.values()).any(|count| *count > 0.0))
 }
 

@@ -45,7 +45,7 @@ impl Throttled<'_> {
         if from >= max {
             return Err(NoHeadroom::Persons(Reason::AtMaxShards { max }));
         }
-        if !self.history.budget(ChangeKind::Scale, self.traffic(), self.now).1 {
+        if !self.history.budget(ChangeKind::Scale, self.now).1 {
             return Err(NoHeadroom::Aws(AwsLimit::ReshardBudget));
         }
         let to = |to| Remedy::ScaleShards { from, to, partial: None };
@@ -78,7 +78,7 @@ impl Throttled<'_> {
     /// The target where every bound allows it. A load that outgrows one healed change after the other would spend the
     /// day's reshards in small steps. Within one incident each step is as large as the load that the metrics show.
     fn ample(&self, needed: u32) -> u32 {
-        let (spent, _) = self.history.budget(ChangeKind::Scale, self.traffic(), self.now);
+        let (spent, _) = self.history.budget(ChangeKind::Scale, self.now);
         let outgrown = spent >= SMALL_STEPS && self.history.is_healed();
         if outgrown { needed.saturating_mul(2) } else { needed }
     }

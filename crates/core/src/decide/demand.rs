@@ -90,6 +90,26 @@ fn charged_size(minute: &MinuteTraffic) -> Option<f64> {
     Some((minute.incoming_bytes - single + charged) / minute.incoming_records)
 }
 
+/// How often producers send a record at most, the first time included: the default of AWS's SDKs in their standard
+/// retry mode (AWS SDKs and Tools Reference Guide, "Retry behavior"). A larger number would take a flood for retries; a
+/// smaller number would take retries for a flood.
+const ATTEMPTS: i32 = 3;
+
+/// Up to this multiple of the capacity, what is offered counts as load. At the default target utilization of 0.75 the
+/// stream then gets half as many shards again. A larger number would double a stream that lacks one shard in a hundred,
+/// since refused records come back; with a smaller number, a real load of half as much again takes one step more.
+const SURELY_LOAD: f64 = 1.125;
+
+/// The load behind `offered`, all in full shards. AWS counts each attempt of a refused record. A producer that sends a
+/// record up to n times gets the share 1 − rⁿ of its records in, where AWS refuses the share r. So a load of
+/// `accepted` ÷ (1 − rⁿ) looks like `accepted` ÷ (1 − r). More than [`SURELY_LOAD`] counts only where [`ATTEMPTS`] do
+/// not explain it. `capacity`: what the stream takes before the first shard is full.
+pub fn without_retries(offered: f64, accepted: f64, capacity: f64) -> f64 {
+    let refused = (1.0 - accepted / offered).clamp(0.0, 1.0);
+    let least = accepted / (1.0 - refused.powi(ATTEMPTS)).max(f64::MIN_POSITIVE);
+    offered.min(least.max(capacity * SURELY_LOAD))
+}
+
 /// The shards that carry `full` shards' worth of load at `utilization`.
 pub fn shards_at(full: f64, utilization: f64) -> u32 {
     // Division leaves rounding errors: 0.3 / 0.1 must be 3 shards, not 4. The cast saturates.

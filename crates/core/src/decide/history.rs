@@ -7,7 +7,6 @@ use crate::decision::{Healed, Reason, Remedy};
 use crate::memory::{Change, ChangeKind, Memory, RESHARDS_A_DAY, SWITCHES_A_DAY, ShardMetrics, SplitHistory};
 use crate::observation::{LOOKBACK_HOURS, Minute, SHARD_METRICS, Stream, Traffic};
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
-use std::collections::BTreeMap;
 
 /// How often a stream is checked only because its shards might be restored. Load that needs the shards may stay for
 /// months.
@@ -15,9 +14,14 @@ pub(super) const RESTORE_TRIED_EVERY: TimeDelta = TimeDelta::hours(1);
 
 /// The wait after one refusal. AWS's rate limits are per second, so a minute is plenty.
 const REFUSED_ONCE: TimeDelta = TimeDelta::seconds(60);
-/// The wait after two refusals in a row. Then the limit is a quota or a daily cap (the message cannot tell), and asking
-/// again soon only makes noise.
-const REFUSED_TWICE: TimeDelta = TimeDelta::hours(1);
+/// The wait after two refusals in a row. A rate that other callers use up is free again within minutes. With less time,
+/// the attempts would add to the calls of a busy account; with more, a stream would wait for a rate that is long free.
+const REFUSED_TWICE: TimeDelta = TimeDelta::minutes(5);
+
+/// Refusals for a limit that go on for as many minutes are for the cap of a day: AWS's call rates are per second, and rates
+/// and caps have the same text (`LimitExceededException`). A shorter time would take a busy minute of the account for a
+/// spent day; a longer time delays the switch to on-demand mode.
+const SPENT_AFTER_MINUTES: u32 = 15;
 
 /// The memory, read in the light of what the stream is now.
 pub(super) struct History {
@@ -40,7 +44,7 @@ impl History {
     pub fn settled(&self, newest: Minute) -> Result<(), Reason> {
         match (&self.memory.change, self.evidence_from) {
             (Some(change), Some(from)) if newest < Minute::from(from) => {
-                Err(Reason::Settling { changed_at: change.at })
+                Err(Reason::Settling { changed_at: change.at, is_ours: change.kind != ChangeKind::External })
             }
             _ => Ok(()),
         }
@@ -100,7 +104,7 @@ impl History {
     }
 
     /// The last change, if it was made to stop throttling and no run has verified it.
-    fn unverified(&self) -> Option<&Change> {
+    pub fn unverified(&self) -> Option<&Change> {
         let change = self.memory.change.as_ref()?;
         (!self.phase.is_void() && is_to_heal(change.kind) && change.healed.is_none()).then_some(change)
     }
@@ -120,17 +124,14 @@ impl History {
         Some(Healed { from, to, kind, took })
     }
 
-    /// Changes of this kind in the last 24 hours, and whether AWS allows another. A memory may have lost some that the
-    /// AutoFix metric still knows of: the larger number counts.
-    pub fn budget(&self, kind: ChangeKind, traffic: &Traffic, now: DateTime<Utc>) -> (usize, bool) {
-        let sum = |counts: &BTreeMap<Minute, u32>| counts.values().fold(0_u32, |sum, n| sum.saturating_add(*n));
-        let (times, metric, cap) = match kind {
+    /// Changes of this kind in the last 24 hours, and whether AWS allows another. Only the memory counts: any principal
+    /// of the account may write to the AutoFix metric. A memory that is lost is rebuilt from the metric before.
+    pub fn budget(&self, kind: ChangeKind, now: DateTime<Utc>) -> (usize, bool) {
+        let (times, cap) = match kind {
             ChangeKind::Scale | ChangeKind::Restore | ChangeKind::Lost | ChangeKind::External => {
-                (&self.memory.reshards, sum(&traffic.reshards), RESHARDS_A_DAY)
+                (&self.memory.reshards, RESHARDS_A_DAY)
             }
-            ChangeKind::Switch | ChangeKind::SwitchBack => {
-                (&self.memory.switches, sum(&traffic.mode_switches), SWITCHES_A_DAY)
-            }
+            ChangeKind::Switch | ChangeKind::SwitchBack => (&self.memory.switches, SWITCHES_A_DAY),
             // AWS has no cap on these.
             ChangeKind::Split
             | ChangeKind::WarmUp
@@ -142,17 +143,16 @@ impl History {
         let void = self.memory.change.as_ref().filter(|_| self.phase.is_void()).map(|c| c.at);
         let day = TimeDelta::hours(LOOKBACK_HOURS);
         let spent = times.iter().filter(|t| now - **t < day && Some(**t) != void).count();
-        let spent = spent.max(usize::try_from(metric).unwrap_or(usize::MAX));
         (spent, spent < cap && !self.is_refused(kind, now))
     }
 
-    /// Whether AWS allows no more changes of this kind today: it refused two in a row for a limit. A change that only
-    /// helps a diagnosis, or undoes another, gets no second attempt.
+    /// Whether AWS allows no more changes of this kind today: it refused them for a limit for [`SPENT_AFTER_MINUTES`]. A change
+    /// that only helps a diagnosis, or undoes another, gets no second attempt.
     pub fn is_refused(&self, kind: ChangeKind, now: DateTime<Utc>) -> bool {
         use ChangeKind::{DisableShardMetrics, EnableShardMetrics, Restore, SwitchBack};
         let dispensable = matches!(kind, EnableShardMetrics | DisableShardMetrics | SwitchBack | Restore);
         let last = self.memory.refused.filter(|r| r.kind == kind && now - r.at < TimeDelta::hours(LOOKBACK_HOURS));
-        last.is_some_and(|r| r.count >= 2 || dispensable)
+        last.is_some_and(|r| r.minutes >= SPENT_AFTER_MINUTES || dispensable)
     }
 
     /// Whether the memory of the last 24 hours is rebuilt from a metric, which does not show splits.
@@ -170,7 +170,7 @@ impl History {
     /// Holds for a while after AWS refused a change.
     pub fn not_refused_lately(&self, now: DateTime<Utc>) -> Result<(), Reason> {
         let Some(refused) = self.memory.refused else { return Ok(()) };
-        let until = refused.at + if refused.count >= 2 { REFUSED_TWICE } else { REFUSED_ONCE };
+        let until = refused.at + if refused.minutes >= 2 { REFUSED_TWICE } else { REFUSED_ONCE };
         if now < until { Err(Reason::RefusedLately { until }) } else { Ok(()) }
     }
 

@@ -20,6 +20,10 @@ pub(super) const DIAGNOSTIC_SPLITS: u32 = 2;
 /// The split histories that fit the memory's tag. No other shard is split before one of them is divided or a day old.
 const SPLIT_HISTORIES: usize = 2;
 
+/// A shard whose keys have up to this multiple of the stream's mean load is hot because it is wide. Uneven keys alone
+/// give a third more. A larger number would reshard a whole stream for one hot key.
+const AS_DENSE: f64 = 1.5;
+
 /// The load of each open shard in the busiest throttled minute.
 pub(super) struct ShardLoads<'a> {
     loads: Vec<Load<'a>>,
@@ -54,6 +58,25 @@ impl<'a> ShardLoads<'a> {
     /// The loads of the shards that are offered more than `utilization`, in shares of what a shard takes.
     pub fn busy(&self, utilization: f64) -> Vec<f64> {
         self.loads.iter().map(|load| load.utilization).filter(|load| *load > utilization).collect()
+    }
+
+    /// The load that the stream would have if all its hash keys had the load of the busy shards, in full shards. With as
+    /// many equal shards, the busy shards come down to 1. `utilization`: from which load a shard is busy.
+    pub fn mean_density(&self, utilization: f64) -> f64 {
+        let busy: Vec<f64> =
+            self.loads.iter().filter(|load| load.utilization > utilization).map(Load::density).collect();
+        busy.iter().sum::<f64>() / busy.len().max(1) as f64
+    }
+
+    /// The same, for the densest of `hot`.
+    pub fn highest_density(&self, hot: &[&Load<'_>]) -> f64 {
+        hot.iter().map(|load| load.density()).fold(0.0, f64::max)
+    }
+
+    /// Whether the shards of `hot` are hot because they are wide: their keys are no busier than the stream's.
+    pub fn are_hot_by_width(&self, hot: &[&Load<'_>]) -> bool {
+        let whole: f64 = self.loads.iter().map(|load| load.utilization).sum();
+        hot.iter().all(|load| load.density() <= whole * AS_DENSE)
     }
 
     /// The shards that refused records, and the shard that a producer `named`. The shard with the highest load comes
@@ -117,6 +140,11 @@ impl<'a> ShardLoads<'a> {
 }
 
 impl Load<'_> {
+    /// The load that the stream would have if all its hash keys had the load of this shard's, in full shards.
+    fn density(&self) -> f64 {
+        self.utilization / self.shard.share().max(f64::MIN_POSITIVE)
+    }
+
     fn number(&self) -> Option<u64> {
         Shard::number_in(&self.shard.id)
     }

@@ -4,14 +4,19 @@
 mod bounds;
 mod cost;
 mod demand;
+mod forged;
 mod history;
 mod hot_shards;
+mod lasting;
 mod on_demand;
+mod onset;
 mod pending;
 mod phase;
+mod published;
 mod reads;
 mod recall;
 mod restore;
+mod settle;
 mod throttling;
 mod triage;
 mod unpublished;
@@ -21,7 +26,7 @@ pub use pending::{Pending, pending};
 pub use triage::triage;
 
 use crate::decision::{Cost, Decision, Evidence, Outcome, Reason, Remedy, Side, Verdict};
-use crate::memory::{ChangeKind, SplitHistory};
+use crate::memory::{ChangeKind, Memory, SplitHistory};
 use crate::observation::{CapacityMode, Minute, Observation, Status, Stream};
 use crate::policy::{Mode, Policy, StreamPolicy};
 use crate::signal::Signal;
@@ -48,8 +53,9 @@ pub struct MissingData {
     pub shards_at: Option<DateTime<Utc>>,
     /// [`Observation::commitment`].
     pub commitment: bool,
-    /// [`Observation::is_change_shown`]: whether AutoFix has a datum of a change of this kind and time.
-    pub change_shown: Option<(ChangeKind, DateTime<Utc>)>,
+    /// [`Observation::is_change_shown`]: whether AutoFix has a datum of a change of this kind and time; without a time,
+    /// of any time that CloudWatch keeps.
+    pub change_shown: Option<(ChangeKind, Option<DateTime<Utc>>)>,
 }
 
 /// Decides what to do about the observed stream. Call this after [`triage`] returned `None`.
@@ -137,9 +143,11 @@ impl<'a> Case<'a> {
         let stream = self.stream()?;
         let policy = self.allowed()?;
         self.decision.mode = policy.mode;
-        let recalled = recall::recall(self.observation).map_err(|e| Reason::BadMemory(e.to_string()))?;
+        let recalled = recall::recall(self.observation, stream, &mut self.missing);
+        let recalled = recalled.map_err(|e| Reason::BadMemory(e.to_string()))?;
+        self.record_lasting_loss();
         if stream.status == Status::Updating {
-            return Err(Reason::Resharding);
+            return Err(self.resharding(recalled.memory));
         }
         let known = recalled.memory.clone();
         let mut history = History::of(recalled, self.observation, stream, self.now)?;
@@ -180,18 +188,25 @@ impl<'a> Case<'a> {
     /// From the evidence to a remedy or a reason.
     fn remedy(&mut self, stream: &Stream, policy: &StreamPolicy, history: &mut History) -> Result<Remedy, Reason> {
         let newest = self.newest();
+        let first = newest.plus(1 - i64::from(self.policy.window_minutes));
+        history.pin(self.observation, stream, (first, newest), &mut self.missing);
         self.record_evidence(history, newest);
         reads::record(&self.observation.traffic, stream, newest, &mut self.decision.evidence);
-        history.settled(newest)?;
-        match self.throttled_side(&self.window(history), history) {
+        self.published(stream, newest)?;
+        match self.throttled_side(history) {
             Ok(side) => self.remedy_for(side, stream, policy, history),
             Err(Quiet::Hold(reason)) => Err(reason),
             Err(Quiet::Stopped) => {
+                history.settled(newest)?;
                 if let Some(undo) = self.signal.undo() {
-                    return self.undo_by_hand(undo, stream, policy, history, newest);
+                    let remedy = self.undo_by_hand(undo, stream, policy, history, newest)?;
+                    return self.shown(remedy, history);
                 }
                 match self.healthy(newest, stream, history) {
-                    Reason::Healthy { healed: None } => self.undo(stream, policy, history, newest),
+                    Reason::Healthy { healed: None } => {
+                        let remedy = self.undo(stream, policy, history, newest)?;
+                        self.shown(remedy, history)
+                    }
                     reason => Err(reason),
                 }
             }
@@ -204,24 +219,28 @@ impl<'a> Case<'a> {
         side: Side,
         stream: &Stream,
         policy: &StreamPolicy,
-        history: &History,
+        history: &mut History,
     ) -> Result<Remedy, Reason> {
         if self.signal.undo().is_some() {
             return Err(Reason::NotRestorable("it is throttled now".into()));
         }
         history.not_refused_lately(self.now)?;
+        let window = self.window(history);
+        self.same_shards(stream, &window, history)?;
+        history.resends(side, &self.observation.traffic, &window)?;
         let throttled = Throttled {
             observation: self.observation,
             stream,
             history,
             settings: self.policy,
             policy,
-            window: &self.window(history),
-            newest: self.newest(),
+            window: &window,
+            newest: self.newest_of(side),
             named_shard: self.signal.named_shard(),
             now: self.now,
         };
-        let remedy = throttled.remedy(side, &mut self.decision.evidence, &mut self.missing)?;
+        let remedy = throttled.remedy(side, &mut self.decision.evidence, &mut self.missing);
+        let remedy = self.whole_minutes(remedy, side, history)?;
         if remedy.adds_capacity() && history.reverts(self.now) >= REVERTS_ON_PURPOSE {
             return Err(Reason::TugOfWar);
         }
@@ -237,7 +256,7 @@ impl<'a> Case<'a> {
             return Reason::ConsumerSlow { hours_left };
         }
         if let Some(changed_at) = history.is_unproven(newest) {
-            return Reason::Settling { changed_at };
+            return Reason::Settling { changed_at, is_ours: true };
         }
         let healed = history.verify(&self.observation.traffic, stream, newest, self.now);
         self.decision.evidence.time_to_heal_seconds = healed.map(|h| h.took.num_seconds());
@@ -276,20 +295,29 @@ impl<'a> Case<'a> {
 
     /// Records in the memory that people get a message about this hold, or finds that they got it within the last hour.
     fn record_notification(&mut self, remedy: &Result<Remedy, Reason>, history: &mut History) {
-        let Err(reason) = remedy else { return };
-        if self.policy.topic_arn.is_none() || !reason.needs_person() {
-            return;
-        }
-        let code: &'static str = reason.into();
-        let notified = history.memory.notified.as_ref().filter(|(_, at)| self.now - *at < NOTIFY_AGAIN_AFTER);
-        self.is_repeated = notified.is_some_and(|(notified, _)| notified == code);
-        if !self.is_repeated {
-            history.memory.notified = Some((code.into(), self.now.trunc_subsecs(0)));
+        if let Err(reason) = remedy {
+            self.record_notification_of(reason, &mut history.memory);
         }
     }
 
+    /// The same in this memory. Gives whether a message is due.
+    fn record_notification_of(&mut self, reason: &Reason, memory: &mut Memory) -> bool {
+        let is_lasting = self.decision.evidence.lasting_refused_share.is_some();
+        if self.policy.topic_arn.is_none() || !(reason.needs_person() || is_lasting) {
+            return false;
+        }
+        let code: &'static str = reason.into();
+        let notified = memory.notified.as_ref().filter(|(_, at)| self.now - *at < NOTIFY_AGAIN_AFTER);
+        // The name of a hold may change from minute to minute. A loss that lasts is one message an hour all the same.
+        self.is_repeated = notified.is_some_and(|(notified, _)| notified == code || !reason.needs_person());
+        if !self.is_repeated {
+            memory.notified = Some((code.into(), self.now.trunc_subsecs(0)));
+        }
+        !self.is_repeated
+    }
+
     /// The memory that announces `remedy`.
-    fn intent(&self, remedy: &Remedy, stream: &Stream, history: &History) -> crate::memory::Memory {
+    fn intent(&self, remedy: &Remedy, stream: &Stream, history: &History) -> Memory {
         let since = self.throttled_since(history);
         let mut memory = history.intend(remedy, stream, &self.observation.traffic, since, self.now);
         if let (Remedy::SplitShard { shard, partial: None, .. }, Some(change)) = (remedy, &memory.change) {
@@ -316,14 +344,23 @@ impl<'a> Case<'a> {
         cost::cost(remedy, self.observation, stream, self.policy, &self.window(history))
     }
 
-    /// The newest published minute.
+    /// The newest minute of which CloudWatch has published both sides.
     fn newest(&self) -> Minute {
-        self.observation.traffic.newest(self.observation.observed_at)
+        self.newest_of(Side::Writes).min(self.newest_of(Side::Reads))
     }
 
-    /// The newest minutes that are evidence, oldest first.
+    /// The newest minute of which CloudWatch has published this side.
+    fn newest_of(&self, side: Side) -> Minute {
+        published::newest_of(side, &self.observation.traffic, self.observation.observed_at)
+    }
+
+    /// The newest minutes that are evidence of the throttled side, or of both, oldest first.
     fn window(&self, history: &History) -> Vec<Minute> {
-        let newest = self.newest();
+        let side = self.decision.evidence.throttled_side;
+        self.window_up_to(side.map_or_else(|| self.newest(), |side| self.newest_of(side)), history)
+    }
+
+    fn window_up_to(&self, newest: Minute, history: &History) -> Vec<Minute> {
         let first = newest.plus(1 - i64::from(self.policy.window_minutes));
         history.evidence_from.map_or(first, |from| first.max(Minute::from(from))).to(newest).collect()
     }
@@ -342,7 +379,7 @@ impl<'a> Case<'a> {
         evidence.window_minutes = u32::try_from(window).ok();
         evidence.memory_lost = history.is_rebuilt.then_some(true);
         evidence.changes_taken_back = u32::try_from(history.reverts(self.now)).ok().filter(|reverts| *reverts > 0);
-        let spent = |kind| u32::try_from(history.budget(kind, &self.observation.traffic, self.now).0).ok();
+        let spent = |kind| u32::try_from(history.budget(kind, self.now).0).ok();
         evidence.reshards_last_24_hours = spent(ChangeKind::Scale);
         evidence.mode_switches_last_24_hours = spent(ChangeKind::Switch);
     }

@@ -67,7 +67,7 @@ impl Throttled<'_> {
             full.map_or(from_mibps.saturating_mul(2), |full| shards_at(full, self.settings.target_utilization));
         evidence.warm_mibps_needed = Some(needed);
         let (to_mibps, partial) = self.warm_bounded(needed);
-        let allowed = self.history.budget(ChangeKind::WarmUp, self.traffic(), self.now).1;
+        let allowed = self.history.budget(ChangeKind::WarmUp, self.now).1;
         (allowed && to_mibps > from_mibps).then_some(Remedy::WarmUp { from_mibps, to_mibps, partial })
     }
 

@@ -3,23 +3,15 @@
 use super::unpublished::is_published;
 use crate::memory::{Change, ChangeKind, Memory};
 use crate::observation::{Minute, Stream, Traffic};
-use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 /// An intent older than this, whose stream is ACTIVE and as before, was never carried out. A run takes less than 30 s
 /// (see the time limits of the clients), and a call that was announced leaves within seconds or not at all. The time is
 /// less than the minute after which Lambda tries a failed run again, so that this try can make the change.
 const INTENT_VOID_AFTER: TimeDelta = TimeDelta::seconds(45);
 
-/// A change that is found done later than this is taken to have settled then. AWS says that on-demand splits within
-/// 15 minutes, and that reshards take "a few minutes". Later evidence is surely from after the change.
-const SETTLED_WITHIN: TimeDelta = TimeDelta::minutes(15);
-
 /// A change that settled longer ago than this, and was never verified, belongs to another incident.
 pub(super) const INCIDENT: TimeDelta = TimeDelta::hours(1);
-
-/// After the newest AutoFix datum of a rebuilt memory, evidence counts from this long after it: a change of shards
-/// takes minutes.
-pub(super) const REBUILT_SETTLES_AFTER: TimeDelta = TimeDelta::minutes(5);
 
 /// The life of the last change in the memory. Whether evidence counts again after it is another question:
 /// [`History::settled`](super::history::History::settled).
@@ -82,7 +74,7 @@ impl Phase {
         match change.settled {
             None if is_refused && is_overridden => Phase::External(OurChange::Refused),
             _ if is_refused => Phase::MadeByAnotherRun,
-            settled if is_overridden && newer(traffic, change).is_none() => {
+            settled if is_overridden && !has_newer(traffic, change) => {
                 Phase::External(if settled.is_some() { OurChange::Done } else { OurChange::FoundDone })
             }
             _ if change.kind == ChangeKind::Lost => Phase::Lost,
@@ -96,19 +88,12 @@ impl Phase {
     }
 }
 
-/// When a change announced at `at` and found done at `now` settled.
-pub(super) fn settled_at(at: DateTime<Utc>, now: DateTime<Utc>) -> DateTime<Utc> {
-    now.trunc_subsecs(0).min(at + SETTLED_WITHIN)
-}
-
 /// Whether a change of this kind is made to stop throttling.
 pub(super) fn is_to_heal(kind: ChangeKind) -> bool {
     matches!(kind, ChangeKind::Scale | ChangeKind::Split | ChangeKind::Switch | ChangeKind::WarmUp)
 }
 
-/// From when evidence counts because of a change that the AutoFix metric knows of and the memory, overwritten or put
-/// back, does not.
-pub(super) fn newer(traffic: &Traffic, change: &Change) -> Option<DateTime<Utc>> {
-    let newest = traffic.auto_fixes.keys().next_back()?;
-    (*newest > Minute::of(change.at).plus(1)).then(|| newest.start() + REBUILT_SETTLES_AFTER)
+/// Whether the AutoFix metric knows of a change that the memory, overwritten or put back, does not.
+fn has_newer(traffic: &Traffic, change: &Change) -> bool {
+    traffic.auto_fixes.keys().next_back().is_some_and(|newest| *newest > Minute::of(change.at).plus(1))
 }

@@ -2,13 +2,14 @@
 //! is still to be published.
 
 use super::history::History;
-use super::phase::{OurChange, Phase, REBUILT_SETTLES_AFTER, newer, settled_at};
+use super::MissingData;
+use super::phase::{OurChange, Phase};
+use super::settle::{RETRIES_DRAIN, is_reshard, shards_at};
 use super::unpublished::{is_published, publish_again_after};
 use crate::decision::{Reason, Remedy};
 use crate::memory::{Change, ChangeKind, Memory, MemoryError, RESHARDS_A_DAY, SWITCHES_A_DAY, ShardMetrics, TAG};
 use crate::observation::{CapacityMode, LOOKBACK_HOURS, Minute, Observation, Stream, Traffic};
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
-use std::collections::BTreeMap;
 
 /// A memory from further in the future than clocks differ was not written by us. The clocks of machines differ by
 /// seconds, and five minutes leave room for a bad one.
@@ -24,25 +25,60 @@ pub(super) struct Recalled {
     reverted: Option<DateTime<Utc>>,
 }
 
-/// The memory on the stream. Where the tag or its last change is gone, it is rebuilt from our own metrics.
-pub(super) fn recall(observation: &Observation) -> Result<Recalled, MemoryError> {
+/// The memory on the stream. Where the tag or its last change is gone, it is rebuilt from our own metrics. Sets `missing`
+/// where AWS must say whether the stream is as the lost change left it.
+pub(super) fn recall(
+    observation: &Observation,
+    stream: &Stream,
+    missing: &mut MissingData,
+) -> Result<Recalled, MemoryError> {
     let text = observation.tags.get(TAG);
-    let mut memory = text.map(|text| Memory::parse(text)).transpose()?.unwrap_or_default();
-    let Traffic { auto_fixes, reshards, mode_switches, reverts, .. } = &observation.traffic;
+    let memory = text.map(|text| Memory::parse(text)).transpose()?;
+    // A stream that was deleted and made anew under its name has no history. Its tags may be copies.
+    let created_at = stream.created_at.unwrap_or(DateTime::UNIX_EPOCH);
+    let is_older = |memory: &Memory| memory.change.as_ref().is_some_and(|change| change.at < created_at);
+    let mut memory = memory.filter(|memory| !is_older(memory)).unwrap_or_default();
+    let since = Minute::of(created_at)..;
+    let Traffic { auto_fixes, reshards, restores, mode_switches, reverts, .. } = &observation.traffic;
     let known: Vec<Minute> = memory.reverts.iter().map(|at| Minute::of(*at)).collect();
-    memory.reverts.extend(reverts.keys().filter(|minute| !known.contains(minute)).map(|minute| minute.start()));
+    let new = reverts.range(since.clone()).map(|(minute, _)| *minute).filter(|minute| !known.contains(minute));
+    memory.reverts.extend(new.map(Minute::start));
     memory.reverts.sort_unstable();
-    let Some(newest) = auto_fixes.keys().next_back().filter(|_| memory.change.is_none()) else {
+    let newest = auto_fixes.range(since.clone()).next_back().map(|(minute, _)| *minute);
+    let Some(newest) = newest.filter(|_| memory.change.is_none()) else {
         return Ok(Recalled { memory, is_rebuilt: false, reverted: None });
     };
-    let is_new = memory.reverts.iter().all(|at| Minute::of(*at) < *newest);
-    let reverted = is_new.then(|| revert_found_at(observation.observed_at));
+    let is_new = memory.reverts.iter().all(|at| Minute::of(*at) < newest);
+    let is_reverted = is_new && is_lost_change_reverted(observation, stream, newest, missing);
+    let reverted = is_reverted.then(|| revert_found_at(observation.observed_at));
     memory.reverts.extend(reverted);
-    memory.switches = published_times(mode_switches, SWITCHES_A_DAY);
-    memory.reshards = published_times(reshards, RESHARDS_A_DAY);
-    let mut change = Change::intent(ChangeKind::Lost, 0, 0, newest.start());
-    change.settled = Some(newest.start() + REBUILT_SETTLES_AFTER);
+    // AWS counts the switches of an earlier stream of this name, too.
+    memory.switches = published_times(mode_switches.iter(), SWITCHES_A_DAY);
+    memory.reshards = published_times(reshards.range(since.clone()), RESHARDS_A_DAY);
+    memory.reshards.extend(published_times(restores.range(since), RESHARDS_A_DAY));
+    memory.reshards.sort_unstable();
+    let change = Change::intent(ChangeKind::Lost, 0, 0, newest.start());
     Ok(Recalled { memory: memory.intend(change, false), is_rebuilt: true, reverted })
+}
+
+/// Whether another person or tool reverted the last change, of which only the datum of `minute` is left. A tag that is
+/// gone alone is no revert: Terraform deletes the tags that it does not know, and leaves the shards.
+fn is_lost_change_reverted(
+    observation: &Observation,
+    stream: &Stream,
+    minute: Minute,
+    missing: &mut MissingData,
+) -> bool {
+    let Traffic { reshards, restores, mode_switches, .. } = &observation.traffic;
+    let is_provisioned = stream.mode == CapacityMode::Provisioned;
+    if mode_switches.contains_key(&minute) {
+        return is_provisioned;
+    }
+    if !is_provisioned || (restores.contains_key(&minute) && !reshards.contains_key(&minute)) {
+        return false;
+    }
+    let before = shards_at(observation, minute.start(), missing);
+    before.is_some_and(|before| stream.open_shards <= before.count)
 }
 
 /// The time of a revert that is found at `now`: before the minute of any change that the same run makes, so that the
@@ -52,8 +88,11 @@ fn revert_found_at(now: DateTime<Utc>) -> DateTime<Utc> {
 }
 
 /// When each published change was made, to the minute; `most` of each minute.
-fn published_times(counts: &BTreeMap<Minute, u32>, most: usize) -> Vec<DateTime<Utc>> {
-    counts.iter().flat_map(|(minute, count)| (0..*count).take(most).map(|_| minute.start())).collect()
+fn published_times<'a>(
+    counts: impl Iterator<Item = (&'a Minute, &'a u32)>,
+    most: usize,
+) -> Vec<DateTime<Utc>> {
+    counts.flat_map(|(minute, count)| (0..*count).take(most).map(|_| minute.start())).collect()
 }
 
 impl History {
@@ -76,22 +115,22 @@ impl History {
         }
         match phase {
             Phase::None => {}
-            Phase::Announced { at } => return Err(Reason::Settling { changed_at: at }),
-            Phase::Void => history.forget_void(stream, traffic, now),
+            Phase::Announced { at } => return Err(Reason::Settling { changed_at: at, is_ours: true }),
+            Phase::Void => history.forget_void(stream, now),
             Phase::MadeByAnotherRun => {
                 history.settle(now);
-                history.restart_evidence(traffic);
+                history.restart_evidence();
                 history.forget(stream, true, now);
             }
             Phase::Done | Phase::Lost => {
                 history.find_done(traffic, now);
-                history.restart_evidence(traffic);
+                history.restart_evidence();
                 history.publish_last(stream, now);
                 history.forget(stream, false, now);
             }
             Phase::External(OurChange::Refused) => history.yield_to_external(stream, traffic, false, now),
             Phase::External(OurChange::Void) => {
-                history.forget_void(stream, traffic, now);
+                history.forget_void(stream, now);
                 history.yield_to_external(stream, traffic, false, now);
             }
             Phase::External(OurChange::FoundDone | OurChange::Done) => {
@@ -115,21 +154,22 @@ impl History {
     /// Records when the last change settled. Gives whether that is new.
     fn settle(&mut self, now: DateTime<Utc>) -> bool {
         let Some(change) = self.memory.change.as_mut().filter(|change| change.settled.is_none()) else { return false };
-        change.settled = Some(settled_at(change.at, now));
+        change.settled = Some(now.trunc_subsecs(0));
         change.after = None;
         true
     }
 
-    /// From when evidence counts: since the last change settled, or since a change that only the metric knows.
-    fn restart_evidence(&mut self, traffic: &Traffic) {
+    /// Evidence counts since the last change settled. After a reshard, the records that wait for a retry come first.
+    fn restart_evidence(&mut self) {
         let Some(change) = &self.memory.change else { return };
-        self.evidence_from = newer(traffic, change).max(change.settled);
+        let drain = if is_reshard(change) { RETRIES_DRAIN } else { TimeDelta::zero() };
+        self.evidence_from = change.settled.map(|settled| settled + drain);
     }
 
     /// The last change was never made.
-    fn forget_void(&mut self, stream: &Stream, traffic: &Traffic, now: DateTime<Utc>) {
+    fn forget_void(&mut self, stream: &Stream, now: DateTime<Utc>) {
         let Some(change) = &self.memory.change else { return };
-        self.evidence_from = newer(traffic, change).max(change.after);
+        self.evidence_from = change.after;
         self.forget(stream, true, now);
     }
 
@@ -171,8 +211,8 @@ impl History {
             self.publish_earlier(traffic, now);
         }
         self.memory.base = None;
-        self.evidence_from = external.settled;
         self.memory = self.memory.intend(external, false);
+        self.restart_evidence();
         self.forget(stream, false, now);
     }
 

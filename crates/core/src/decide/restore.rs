@@ -124,7 +124,7 @@ impl Case<'_> {
 
     /// What prevents a restore, whatever the number of shards.
     fn prevents_restore(&self, stream: &Stream, history: &History, is_automatic: bool) -> Option<String> {
-        let (spent, is_allowed) = history.budget(ChangeKind::Restore, &self.observation.traffic, self.now);
+        let (spent, is_allowed) = history.budget(ChangeKind::Restore, self.now);
         let kept = if is_automatic { RESHARDS_KEPT } else { 0 };
         if self.decision.evidence.backlog_milliseconds().is_some() {
             return Some("its readers are behind".into());
@@ -207,7 +207,7 @@ impl Case<'_> {
     fn is_switch_pending(&self, stream: &Stream, policy: &StreamPolicy, history: &History) -> bool {
         let is_ours = history.memory.was_provisioned && stream.mode == CapacityMode::OnDemand;
         // AWS allows two switches a day, and one of them is a person's: none of ours may be less than a day old.
-        let (spent, _) = history.budget(ChangeKind::Switch, &self.observation.traffic, self.now);
+        let (spent, _) = history.budget(ChangeKind::Switch, self.now);
         is_ours && policy.on_demand == Permission::Allow && spent == 0
     }
 
@@ -267,7 +267,7 @@ impl Case<'_> {
                 limits.shards_left()
             ));
         }
-        if !history.budget(ChangeKind::SwitchBack, &self.observation.traffic, self.now).1 {
+        if !history.budget(ChangeKind::SwitchBack, self.now).1 {
             return Some("AWS has refused it in the last 24 hours".into());
         }
         let max = self.policy.max_hourly_cost?;

@@ -3,7 +3,7 @@
 use super::Case;
 use super::history::History;
 use crate::decision::{Evidence, Reason, Side};
-use crate::observation::{Minute, MinuteTraffic};
+use crate::observation::MinuteTraffic;
 
 /// A stream is throttled now if one of this many newest minutes was. The newest minute alone may be only half
 /// published.
@@ -20,11 +20,16 @@ pub(super) enum Quiet {
 impl Case<'_> {
     /// The side whose throughput is exceeded now. Writes come first: a record that is not written is lost, and a record
     /// that is not read waits.
-    pub(super) fn throttled_side(&mut self, window: &[Minute], history: &History) -> Result<Side, Quiet> {
+    pub(super) fn throttled_side(&mut self, history: &History) -> Result<Side, Quiet> {
         let needed = if history.in_incident(self.now) { 1 } else { self.policy.confirm_minutes };
-        let minutes: Vec<MinuteTraffic> = window.iter().map(|m| self.observation.traffic.minute(*m)).collect();
         let mut quiet = Quiet::Stopped;
         for side in [Side::Writes, Side::Reads] {
+            let window = self.window_up_to(self.newest_of(side), history);
+            let minutes: Vec<MinuteTraffic> = window.iter().map(|m| self.observation.traffic.minute(*m)).collect();
+            let last = window.iter().zip(&minutes).rev().find(|(_, minute)| side.refused(minute) > 0.0);
+            let last = last.map(|(minute, _)| minute.start());
+            let known = &mut self.decision.evidence.last_throttled_minute;
+            *known = (*known).max(last);
             let seen = Throttling::seen(side, &minutes, self.policy.floor);
             seen.record(side, &mut self.decision.evidence);
             if !seen.recent {
@@ -63,20 +68,13 @@ struct Throttling {
 
 impl Throttling {
     fn seen(side: Side, minutes: &[MinuteTraffic], floor: f64) -> Throttling {
-        let refused = |m: &MinuteTraffic| match side {
-            Side::Writes => (m.write_throttled, m.incoming_records),
-            Side::Reads => (m.read_throttled, m.get_records_calls),
-        };
-        let shares = minutes.iter().map(refused).map(|(refused, served)| match refused {
-            none if none <= 0.0 => 0.0,
-            some => some / (some + served.max(0.0)),
-        });
+        let shares = minutes.iter().map(|minute| side.refused_share(minute));
         let at_floor = |share| share > 0.0 && share >= floor;
         Throttling {
-            recent: minutes.iter().rev().take(RECENT_MINUTES).any(|m| refused(m).0 > 0.0),
+            recent: minutes.iter().rev().take(RECENT_MINUTES).any(|m| side.refused(m) > 0.0),
             recent_at_floor: shares.clone().rev().take(RECENT_MINUTES).any(at_floor),
             minutes: shares.clone().map(|share| u32::from(at_floor(share))).sum(),
-            refused: minutes.iter().map(|m| refused(m).0).sum(),
+            refused: minutes.iter().map(|m| side.refused(m)).sum(),
             share: shares.fold(0.0, f64::max),
         }
     }

@@ -2,9 +2,10 @@
 
 use super::MissingData;
 use super::bounds::NoHeadroom;
-use super::demand::{Offered, shards_at};
+use super::demand::{Offered, shards_at, without_retries};
 use super::history::History;
 use super::hot_shards::{DIAGNOSTIC_SPLITS, Load, ShardLoads, middle};
+use super::lasting::{BLOCKS, LASTING_MINUTES, is_refused_in_blocks};
 use crate::decision::{
     AwsLimit, Bound, Evidence, HotKeyEvidence, NoDiagnosis, NoSwitch, Reason, Remedy, Side, SplitBudget,
 };
@@ -27,6 +28,15 @@ const FEW_AT_MOST: usize = 8;
 /// fills one shard, however often its records are retried, and retries count as offered. Uneven keys leave a third of a
 /// stream idle. A stream that accepts less does not lack shards, or lacks them for seconds.
 pub(super) const FULL: f64 = 0.6;
+
+/// A minute that refuses this share of its records, again and again, is no burst, 0–1. With a smaller share, bursts
+/// would add shards that are idle most of the time. With a larger share, a producer that dies of refusals would wait
+/// for a person.
+const OUTAGE: f64 = 0.5;
+
+/// Shards count as equal up to this ratio of the widest shard and the mean. AWS's uniform reshard rounds a boundary by
+/// a key at most. A larger number would overlook a reshard that stopped half way in a stream of many shards.
+const EQUAL_WIDTH: f64 = 1.01;
 
 /// A throttled stream, and what a diagnosis of it rests on.
 pub(super) struct Throttled<'a> {
@@ -70,19 +80,21 @@ impl Throttled<'_> {
     fn provisioned_writes(&self, evidence: &mut Evidence, missing: &mut MissingData) -> Result<Remedy, Reason> {
         let open = self.stream.open_shards;
         let target = self.settings.target_utilization;
-        // Records were refused, and none was accepted in an hour. The load is unknown, and one doubling is the step
-        // that AWS allows.
-        let full = self.busiest(evidence);
-        let needed = full.map_or(open.saturating_mul(2), |full| shards_at(full, target));
+        let widest = self.widest_share();
+        evidence.widest_shard_share = Some(widest).filter(|widest| is_uneven(*widest, open));
+        let needed = self.needed(widest, evidence)?;
         evidence.shards_needed = Some(needed);
-        let is_short = needed > open && (full.is_none() || self.is_full(evidence));
+        // With even keys the widest shard is full when the stream takes 1 ÷ its share.
+        let is_short = f64::from(needed) > 1.0 / widest + 1e-9 && self.is_full(widest, evidence);
+        // A reshard makes the shards equal, and AWS does nothing where their number stays.
+        let goal = needed.max(open.saturating_add(1));
         let Some(shards) = self.shards(missing)? else {
-            return if is_short { self.more_shards(needed, evidence, missing) } else { self.skew_without_metrics() };
+            return if is_short { self.more_shards(goal, evidence, missing) } else { self.skew_without_metrics(evidence, missing) };
         };
         let Some(loads) = ShardLoads::of(shards, self.traffic(), self.window) else {
             // CloudWatch has not published them, or its search does not find the new shards yet. The stream's own
             // metrics still show that it is full.
-            return if is_short { self.more_shards(needed, evidence, missing) } else { Err(Reason::EvidencePending) };
+            return if is_short { self.more_shards(goal, evidence, missing) } else { Err(Reason::EvidencePending) };
         };
         let busy = loads.busy(target);
         evidence.busy_shards = u32::try_from(busy.len()).ok();
@@ -91,29 +103,62 @@ impl Throttled<'_> {
         record_hottest(throttled.first().copied(), evidence);
         let is_fair = needed <= open || busy.len() * FEW <= shards.len();
         let are_few = busy.len() == 1 || (busy.len() <= FEW_AT_MOST && is_fair);
-        if busy.is_empty() && is_short {
-            return self.more_shards(needed, evidence, missing);
+        if hot.is_empty() && is_short {
+            return self.more_shards(goal, evidence, missing);
         }
         if hot.is_empty() {
             return Err(Reason::MicroBurst);
         }
-        if !are_few {
+        let is_wide = evidence.widest_shard_share.is_some() && loads.are_hot_by_width(&hot);
+        if is_wide || !are_few {
             // With this number of equal shards the busy ones come down to the target.
-            let mean = busy.iter().sum::<f64>() / busy.len() as f64;
-            let divided = shards_at(mean * f64::from(open), target);
-            return self.more_shards(needed.max(divided), evidence, missing);
+            let density = if is_wide { loads.highest_density(&hot) } else { loads.mean_density(target) };
+            return self.more_shards(goal.max(shards_at(density, target)), evidence, missing);
         }
         self.split(&hot, &loads, evidence)
     }
 
-    /// Whether the stream accepts enough to lack shards. A stream of one shard always does.
-    fn is_full(&self, evidence: &mut Evidence) -> bool {
+    /// The shards that the load needs at the target utilization.
+    fn needed(&self, widest: f64, evidence: &mut Evidence) -> Result<u32, Reason> {
+        let Some(offered) = self.busiest(evidence) else {
+            // Records were refused, and none was accepted in an hour. The load is unknown, and one doubling is the step
+            // that AWS allows. A second doubling would be a guess on a guess.
+            let has_doubled = self.history.unverified().is_some_and(|change| change.kind == ChangeKind::Scale);
+            let double = self.stream.open_shards.saturating_mul(2);
+            return if has_doubled { Err(Reason::NothingAccepted) } else { Ok(double) };
+        };
+        let accepted = self.busiest_minute().map_or(0.0, |minute| Offered::accepted_shards(self.traffic(), minute));
+        let full = without_retries(offered, accepted, 1.0 / widest);
+        if full < offered {
+            let share = full / offered;
+            evidence.load_records_per_second = evidence.offered_records_per_second.map(|records| records * share);
+            evidence.load_bytes_per_second = evidence.offered_bytes_per_second.map(|bytes| bytes * share);
+        }
+        Ok(shards_at(full, self.settings.target_utilization))
+    }
+
+    /// The share of all hash keys that the widest shard has, 0–1. Where the hash keys are not known, the shards count
+    /// as equal.
+    fn widest_share(&self) -> f64 {
+        let open = self.stream.open_shards.max(1);
+        let is_whole = |shards: &&[Shard]| u32::try_from(shards.len()).is_ok_and(|count| count == open);
+        let shards = self.observation.shards.as_deref().filter(is_whole);
+        let widest = shards.unwrap_or_default().iter().map(Shard::share).fold(0.0, f64::max);
+        widest.max(1.0 / f64::from(open))
+    }
+
+    /// The accepted load of the throttled minute that accepted most, in full shards.
+    fn accepted(&self) -> f64 {
         let throttled = self.window.iter().filter(|m| self.traffic().minute(**m).write_throttled > 0.0);
-        let accepted = throttled.map(|m| Offered::accepted_shards(self.traffic(), *m)).fold(0.0, f64::max);
-        let open = self.stream.open_shards;
-        let utilization = accepted / f64::from(open.max(1));
-        evidence.accepted_utilization = Some(utilization);
-        open <= 1 || utilization >= FULL
+        throttled.map(|m| Offered::accepted_shards(self.traffic(), *m)).fold(0.0, f64::max)
+    }
+
+    /// Whether the stream accepts enough to lack shards. A stream of one shard always does.
+    fn is_full(&self, widest: f64, evidence: &mut Evidence) -> bool {
+        let (open, accepted) = (self.stream.open_shards, self.accepted());
+        evidence.accepted_utilization = Some(accepted / f64::from(open.max(1)));
+        // A stream whose records are all refused has no accepted load to measure.
+        open <= 1 || evidence.offered_bytes_per_second.is_none() || accepted * widest >= FULL
     }
 
     /// The shards one by one. `None`: no metric tells them apart.
@@ -130,12 +175,12 @@ impl Throttled<'_> {
     }
 
     /// The stream has enough shards, and no metric shows which are hot.
-    fn skew_without_metrics(&self) -> Result<Remedy, Reason> {
+    fn skew_without_metrics(&self, evidence: &mut Evidence, missing: &mut MissingData) -> Result<Remedy, Reason> {
         let memory = &self.history.memory;
         let day = TimeDelta::hours(crate::observation::LOOKBACK_HOURS);
         let open = self.stream.open_shards;
         if open == 1 {
-            return Err(Reason::MicroBurst);
+            return if self.is_outage() { self.more_shards(2, evidence, missing) } else { Err(Reason::MicroBurst) };
         }
         let spent =
             self.history.split_histories(self.now).iter().map(|history| history.splits).max().unwrap_or_default();
@@ -144,7 +189,7 @@ impl Throttled<'_> {
         }
         // The metrics go on once a day. A person reads in the log what they show.
         let is_today = memory.shard_metrics.is_some_and(|metrics| self.now - metrics.at < day);
-        let is_allowed = || self.history.budget(ChangeKind::EnableShardMetrics, self.traffic(), self.now).1;
+        let is_allowed = || self.history.budget(ChangeKind::EnableShardMetrics, self.now).1;
         let why_not = if open > SHARDS_TOLD_APART {
             Some(NoDiagnosis::TooMany)
         } else if is_today {
@@ -208,7 +253,7 @@ impl Throttled<'_> {
         if self.limits().is_some_and(|l| l.shards_left() == 0) {
             return Err(Reason::AtAccountQuota(NoSwitch::HotShard));
         }
-        if !self.history.budget(ChangeKind::Split, self.traffic(), self.now).1 {
+        if !self.history.budget(ChangeKind::Split, self.now).1 {
             return Err(Reason::SplitBudgetSpent(SplitBudget::Refused));
         }
         let split = Remedy::SplitShard { shard: shard.into(), at, from, to: from + 1, partial };
@@ -216,6 +261,15 @@ impl Throttled<'_> {
         Ok(split)
     }
 
+    /// Whether AWS has refused at least half of all records for 15 minutes. A burst that long is an outage of the
+    /// producer: it dies of the refusals, comes back, and is refused again.
+    fn is_outage(&self) -> bool {
+        let first = self.newest.plus(1 - LASTING_MINUTES);
+        let is_evidence = self.history.evidence_from.is_none_or(|from| Minute::from(from) <= first);
+        is_evidence && is_refused_in_blocks(Side::Writes, self.traffic(), self.newest, BLOCKS, OUTAGE)
+    }
+
+    /// A reshard to `needed` shards, within every bound.
     fn more_shards(&self, needed: u32, evidence: &mut Evidence, missing: &mut MissingData) -> Result<Remedy, Reason> {
         evidence.shards_needed = Some(needed);
         let open = self.stream.open_shards;
@@ -259,13 +313,18 @@ impl Throttled<'_> {
     /// The load of the busiest throttled minute, in full shards. Records it as evidence. `None`: no record's size is
     /// known.
     pub(super) fn busiest(&self, evidence: &mut Evidence) -> Option<f64> {
-        let throttled = self.window.iter().filter(|m| self.traffic().minute(**m).write_throttled > 0.0);
-        let offered = throttled.map(|m| Offered::in_minute(self.traffic(), *m));
-        let busiest = offered.max_by(|a, b| a.weight().total_cmp(&b.weight()))?;
+        let busiest = Offered::in_minute(self.traffic(), self.busiest_minute()?);
         evidence.offered_records_per_second = Some(busiest.records);
         evidence.offered_bytes_per_second = busiest.bytes;
         evidence.offered_includes_retries = Some(true);
         busiest.shards()
+    }
+
+    /// The throttled minute that was offered most.
+    fn busiest_minute(&self) -> Option<Minute> {
+        let throttled = self.window.iter().filter(|m| self.traffic().minute(**m).write_throttled > 0.0);
+        let offered = throttled.map(|m| (*m, Offered::in_minute(self.traffic(), *m).weight()));
+        offered.max_by(|(_, a), (_, b)| a.total_cmp(b)).map(|(minute, _)| minute)
     }
 
     /// Why a stream that needs `needed` shards is not switched to on-demand mode. `None`: it may be.
@@ -277,7 +336,7 @@ impl Throttled<'_> {
         if needed > self.policy.max_shards {
             return Some(NoSwitch::AboveMax(self.policy.max_shards));
         }
-        if !self.history.budget(ChangeKind::Switch, self.traffic(), self.now).1 {
+        if !self.history.budget(ChangeKind::Switch, self.now).1 {
             return Some(NoSwitch::BudgetSpent);
         }
         (!has_room).then_some(NoSwitch::Quota)
@@ -288,6 +347,10 @@ impl Throttled<'_> {
         missing.commitment |= self.observation.commitment.is_none();
         self.observation.commitment.map(|c| c == Commitment::Enabled).ok_or(Reason::EvidencePending)
     }
+}
+
+fn is_uneven(widest: f64, open: u32) -> bool {
+    widest * f64::from(open) > EQUAL_WIDTH
 }
 
 fn record_hottest(hottest: Option<&Load<'_>>, evidence: &mut Evidence) {

@@ -1,7 +1,7 @@
 //! The numbers that a decision rests on.
 
 use crate::memory::{ChangeKind, Size};
-use crate::observation::Minute;
+use crate::observation::{Minute, MinuteTraffic};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 
@@ -17,6 +17,30 @@ pub enum Side {
     Writes,
     /// Consumers: GetRecords.
     Reads,
+}
+
+impl Side {
+    /// The records or GetRecords calls that AWS refused in a minute.
+    pub(crate) fn refused(self, minute: &MinuteTraffic) -> f64 {
+        match self {
+            Side::Writes => minute.write_throttled,
+            Side::Reads => minute.read_throttled,
+        }
+    }
+
+    /// The records that AWS accepted in a minute, or the GetRecords calls that it answered.
+    pub(crate) fn served(self, minute: &MinuteTraffic) -> f64 {
+        match self {
+            Side::Writes => minute.incoming_records.max(0.0),
+            Side::Reads => minute.get_records_calls.max(0.0),
+        }
+    }
+
+    /// The refused share of a minute, 0–1.
+    pub(crate) fn refused_share(self, minute: &MinuteTraffic) -> f64 {
+        let refused = self.refused(minute);
+        if refused > 0.0 { refused / (refused + self.served(minute)) } else { 0.0 }
+    }
 }
 
 /// A change that stopped the throttling.
@@ -142,6 +166,37 @@ pub struct Evidence {
     /// How often another person or tool reverted a change of ours in the last 24 hours.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub changes_taken_back: Option<u32>,
+    /// The share of records or calls that AWS refused in the last 15 minutes, 0–1. It is there when the loss lasts: when
+    /// a person must know of it, whatever the decision.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lasting_refused_share: Option<f64>,
+    /// The side that the lasting loss is on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lasting_side: Option<Side>,
+    /// Since when the status is UPDATING, where the change is ours and takes longer than an hour.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub updating_since: Option<DateTime<Utc>>,
+    /// The only throttled minute is the newest one, and it may have begun within that minute: the next minute shows the
+    /// load.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub onset: Option<bool>,
+    /// The end of the last minute with data, where CloudWatch shows none since, though the stream had traffic in every
+    /// minute before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub silent_since: Option<DateTime<Utc>>,
+    /// The start of the last throttled minute of the window.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_throttled_minute: Option<DateTime<Utc>>,
+    /// The share of all hash keys that the widest shard has, 0–1. It is there when the shards are not of equal width.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub widest_shard_share: Option<f64>,
+    /// The load that the shards are counted for, records per second, where it is less than the offered load: producers
+    /// send refused records again, and each attempt counts as offered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub load_records_per_second: Option<f64>,
+    /// The same in bytes as AWS charges them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub load_bytes_per_second: Option<f64>,
     /// From the first throttled minute's start to the last one's end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time_to_heal_seconds: Option<i64>,

@@ -87,9 +87,10 @@ impl Decision {
         self.unpublished.clear();
     }
 
-    /// Whether the stream stays as it is until a person acts.
+    /// Whether the stream stays as it is until a person acts, or loses records or calls for long, whatever the hold.
     pub fn needs_person(&self) -> bool {
-        matches!(&self.verdict, Verdict::Hold(reason) if reason.needs_person())
+        let is_lasting = self.evidence.lasting_refused_share.is_some();
+        matches!(&self.verdict, Verdict::Hold(reason) if reason.needs_person() || is_lasting)
     }
 
     /// Whether the next minutes will show more: a change was made, or is not done, or is not verified. In

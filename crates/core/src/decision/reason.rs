@@ -44,8 +44,10 @@ pub enum Reason {
     Resharding,
     /// No published minute shows the effect of our last change yet.
     Settling {
-        /// When the change was announced.
+        /// When the change was announced; of a change that is not ours, when it was found.
         changed_at: DateTime<Utc>,
+        /// Whether the change is ours.
+        is_ours: bool,
     },
     /// CloudWatch has not published the minute of the signal yet: unknown is not zero.
     EvidencePending,
@@ -87,6 +89,8 @@ pub enum Reason {
     SplitBudgetSpent(SplitBudget),
     /// No shard is busy over a whole minute. Bursts within the minute are refused.
     MicroBurst,
+    /// AWS accepts no record at all, and more shards did not change that.
+    NothingAccepted,
     /// The person's maximum is reached. Never worked around.
     AtMaxShards {
         /// The maximum.
@@ -160,7 +164,7 @@ pub enum NoDiagnosis {
 pub enum SplitBudget {
     /// The memory follows as many split histories as it can, and their shards are still hot.
     Histories,
-    /// AWS has refused a split twice in a row.
+    /// AWS has refused a split for 15 minutes.
     Refused,
 }
 
@@ -221,6 +225,7 @@ impl Reason {
                 | R::ConsumerSlow { .. }
                 | R::HotKey { .. }
                 | R::SplitBudgetSpent(_)
+                | R::NothingAccepted
                 | R::AtMaxShards { .. }
                 | R::AtMaxCost { .. }
                 | R::AtAccountQuota(_)

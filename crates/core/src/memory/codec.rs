@@ -21,7 +21,7 @@
 //! | `lines=SHARD.SPLITS.N-…` | a shard that was split N s earlier, as the last of SPLITS splits in one split history |
 //! | `watch=METRICS.N` | shard-level metrics that we switched on N s earlier: `b`ytes, `r`ecords, `w`rites refused; `off`: switched off again |
 //! | `scales=N-N-…`, `modes=N-N` | the changes of the last 24 h: seconds before WHEN |
-//! | `refused=KIND/N/WHEN` | AWS refused a change, N times in a row for a limit; WHEN is in seconds after the change, where there is one |
+//! | `refused=KIND/N/WHEN` | AWS refused a change for a limit, once (N = 1), or again and again for N minutes; WHEN is in seconds after the change, where there is one |
 //! | `reverts=N.N` | another person or tool was found to have reverted our changes, N s later, or -N s earlier |
 //! | `told=CODE/N` | people got a message about the hold with this code, N s later; without a change, WHEN |
 //! | `tried=N` | something last prevented a restore, N s later; without a change, WHEN |
@@ -258,8 +258,8 @@ const WORDS: [Word; 18] = [
             Some(())
         },
         write: |memory, anchor| {
-            let Refusal { kind, count, at } = memory.refused?;
-            Some(format!("{kind}/{count}/{}", anchor.write_moment(at)))
+            let Refusal { kind, minutes, at } = memory.refused?;
+            Some(format!("{kind}/{minutes}/{}", anchor.write_moment(at)))
         },
     },
     Word {
@@ -371,8 +371,8 @@ fn read_split(value: &str, anchor: Anchor) -> Option<SplitHistory> {
 }
 
 fn read_refusal(value: &str, anchor: Anchor) -> Option<Refusal> {
-    let [kind, count, at] = parts(value, '/')?;
-    Some(Refusal { kind: kind.parse().ok()?, count: count.parse().ok()?, at: anchor.moment(at)? })
+    let [kind, minutes, at] = parts(value, '/')?;
+    Some(Refusal { kind: kind.parse().ok()?, minutes: minutes.parse().ok()?, at: anchor.moment(at)? })
 }
 
 /// Exactly `N` parts of a value.

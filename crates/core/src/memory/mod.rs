@@ -85,8 +85,9 @@ impl ShardMetrics {
 pub struct Refusal {
     /// What was refused.
     pub kind: ChangeKind,
-    /// How often in a row with `LimitExceededException`, which is rate, quota and daily cap in one.
-    pub count: u32,
+    /// For how long AWS has refused it with `LimitExceededException`, which is rate, quota and daily cap in one: 1 after
+    /// the first refusal, then the minutes since the first, at least 2. 0: AWS refused it for another reason.
+    pub minutes: u32,
     /// When it was refused last.
     pub at: DateTime<Utc>,
 }
@@ -135,9 +136,19 @@ impl Memory {
     /// The memory after AWS refused `kind` at `at`; `limit`: with `LimitExceededException`.
     #[must_use]
     pub fn refuse(&self, kind: ChangeKind, at: DateTime<Utc>, limit: bool) -> Memory {
+        let at = at.trunc_subsecs(0);
         let again = self.refused.filter(|r| r.kind == kind && at - r.at < TimeDelta::hours(LOOKBACK_HOURS));
-        let count = again.map_or(0, |r| r.count).saturating_add(u32::from(limit)).min(9);
-        Memory { refused: Some(Refusal { kind, count, at: at.trunc_subsecs(0) }), ..self.clone() }
+        let known = again.filter(|r| r.minutes > 0);
+        let minutes = match known {
+            None => u32::from(limit),
+            Some(known) if !limit => known.minutes,
+            Some(known) => {
+                // The first refusal of the row has no minutes before it.
+                let before = if known.minutes == 1 { 0 } else { known.minutes };
+                u32::try_from((at - known.at).num_minutes()).unwrap_or_default().saturating_add(before).max(2)
+            }
+        };
+        Memory { refused: Some(Refusal { kind, minutes, at }), ..self.clone() }
     }
 }
 
@@ -158,12 +169,15 @@ mod tests {
     }
 
     #[test]
-    fn refusals_count_only_in_a_row_and_of_one_kind() {
+    fn refusals_add_up_only_in_a_row_and_of_one_kind() {
         let once = Memory::default().refuse(ChangeKind::Scale, at(0), true);
-        let count = |m: Memory| m.refused.expect("refused").count;
-        assert_eq!(count(once.refuse(ChangeKind::Scale, at(60), true)), 2);
-        assert_eq!(count(once.refuse(ChangeKind::Switch, at(60), true)), 1);
-        assert_eq!(count(once.refuse(ChangeKind::Scale, at(100_000), true)), 1);
-        assert_eq!(count(once.refuse(ChangeKind::Scale, at(60), false)), 1, "no limit: it says nothing of the budget");
+        let minutes = |m: Memory| m.refused.expect("refused").minutes;
+        assert_eq!(minutes(once.refuse(ChangeKind::Scale, at(60), true)), 2, "twice, however soon");
+        assert_eq!(minutes(once.refuse(ChangeKind::Scale, at(900), true)), 15);
+        let thrice = once.refuse(ChangeKind::Scale, at(300), true).refuse(ChangeKind::Scale, at(660), true);
+        assert_eq!(minutes(thrice), 11);
+        assert_eq!(minutes(once.refuse(ChangeKind::Switch, at(60), true)), 1);
+        assert_eq!(minutes(once.refuse(ChangeKind::Scale, at(100_000), true)), 1);
+        assert_eq!(minutes(once.refuse(ChangeKind::Scale, at(60), false)), 1, "no limit: it says nothing of the budget");
     }
 }

@@ -18,6 +18,11 @@ pub const OBSERVATION_GOOD_FOR: Duration = Duration::from_secs(3);
 /// The memory of a hold is not written with less time left than this. A tag is written in far less.
 const SHORTEST_CALL: Duration = Duration::from_millis(500);
 
+/// A refusal for a quota of the account has these words (terraform-provider-aws issue 38094: "This request would exceed
+/// the limit on the number of On-Demand streams"). The next observation reads the account's limits. Only a rate and a
+/// daily cap have the same text.
+const QUOTA: &str = "would exceed the limit";
+
 /// An intent that this run has written, and the tag before it.
 #[derive(Clone, Debug)]
 pub(super) struct Intent {
@@ -255,8 +260,8 @@ impl<A: Account> Applying<'_, A> {
             Ok(before) => before,
             Err(failed) => {
                 let stopped = stop(failed);
-                if let Stop::Hold(Reason::Refused { code, .. }) = &stopped {
-                    let is_limit = code == "LimitExceededException";
+                if let Stop::Hold(Reason::Refused { code, message }) = &stopped {
+                    let is_limit = code == "LimitExceededException" && !message.contains(QUOTA);
                     self.write(&memory.refuse(remedy.kind(), self.account.now(), is_limit), None).await?;
                 }
                 return Err(stopped);

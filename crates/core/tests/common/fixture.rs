@@ -1,6 +1,6 @@
 //! One stream of an account, its traffic, a policy and a signal.
 
-use super::{home, newest, now, offered, scaled};
+use super::{home, minutes_ago, newest, now, offered, scaled};
 use chrono::{DateTime, TimeDelta, Utc};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
@@ -8,7 +8,7 @@ use unthrottle_core::decide::{MissingData, decide};
 use unthrottle_core::decision::Decision;
 use unthrottle_core::memory::{Memory, TAG};
 use unthrottle_core::observation::{
-    CapacityMode, Commitment, Fleet, Limits, Minute, MinuteTraffic, Observation, SHARD_METRICS, Shard, Status, Stream,
+    CapacityMode, Commitment, Fleet, Limits, Minute, MinuteTraffic, Observation, SHARD_METRICS, Shard, ShardsAt, Status, Stream,
     Traffic, WarmThroughput,
 };
 use unthrottle_core::policy::Policy;
@@ -27,6 +27,10 @@ pub struct Fixture {
     pub observation: Observation,
     pub policy: Policy,
     pub now: DateTime<Utc>,
+    /// When the shards became what they are, and how many there were before. `None`: long ago.
+    pub resharded: Option<(DateTime<Utc>, u32)>,
+    /// The AutoFix metric has no datum of the change in the memory.
+    pub is_forged: bool,
 }
 
 impl Fixture {
@@ -76,7 +80,8 @@ impl Fixture {
             commitment: Some(Commitment::Disabled),
             fleet: Fleet::default(),
         };
-        Fixture { signal: Signal::Throttle(call), observation, policy: Policy::default(), now: now() }
+        let signal = Signal::Throttle(call);
+        Fixture { signal, observation, policy: Policy::default(), now: now(), resharded: None, is_forged: false }
     }
 
     /// A stream of `shards` shards that was offered `per_second` records of 1 KiB in each of the last ten minutes.
@@ -241,10 +246,46 @@ impl Fixture {
         })
     }
 
-    /// The decision. Where it misses the shards, and the fixture has none, they are of equal width.
+    /// The shards of `minutes` ago were `count` others.
+    pub fn resharded(self, count: u32, minutes: i64) -> Fixture {
+        self.with(|f| f.resharded = Some((minutes_ago(minutes), count)))
+    }
+
+    /// The AutoFix metric has no datum of the change in the memory.
+    pub fn forged(self) -> Fixture {
+        self.with(|f| f.is_forged = true)
+    }
+
+    /// The decision. Where it misses the shards, and the fixture has none, they are of equal width and have been open
+    /// since the last [`Fixture::resharded`].
     pub fn decide(&self) -> Decision {
-        let decided = self.try_decide().or_else(|_| self.clone().with_even_shards().try_decide());
-        decided.expect("nothing that the decision needs is missing")
+        let mut fixture = self.clone();
+        for _ in 0..5 {
+            match fixture.try_decide() {
+                Ok(decision) => return decision,
+                Err(missing) => fixture = fixture.complete(missing),
+            }
+        }
+        panic!("the decision asks again and again: {:?}", fixture.try_decide());
+    }
+
+    /// Adds what a decision misses, as AWS would answer.
+    pub fn complete(mut self, missing: MissingData) -> Fixture {
+        let mut are_known = false;
+        if let Some(at) = missing.shards_at {
+            let later = self.resharded.filter(|(since, _)| at < *since);
+            let then = ShardsAt { count: later.map_or(self.open_shards(), |(_, count)| count), are_open: later.is_none() };
+            are_known = then.are_open && !self.observation.stream.as_ref().is_some_and(Stream::shows_shards);
+            self.observation.shards_at.insert(at, then);
+        }
+        if missing.change_shown.is_some() {
+            self.observation.is_change_shown = Some(!self.is_forged);
+        }
+        if missing.commitment {
+            self.observation.commitment = Some(Commitment::Disabled);
+        }
+        let are_missing = (missing.shards || are_known) && self.observation.shards.is_none();
+        if are_missing { self.with_even_shards() } else { self }
     }
 
     pub fn try_decide(&self) -> Result<Decision, MissingData> {

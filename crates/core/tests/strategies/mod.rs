@@ -82,8 +82,8 @@ prop_compose! {
         memory.shard_metrics = metrics
             .map(|(on, off, before)| ShardMetrics { on: (!off).then_some(on), at: at - TimeDelta::seconds(before) });
         memory.was_provisioned = was_provisioned;
-        for _ in 0..refused.map_or(0, |r| r.0) {
-            memory = memory.refuse(ChangeKind::Scale, seconds_ago(refused.expect("some").1), true);
+        for n in (0..refused.map_or(0, |r| i64::from(r.0))).rev() {
+            memory = memory.refuse(ChangeKind::Scale, seconds_ago(refused.expect("some").1 + 900 * n), true);
         }
         memory
     }

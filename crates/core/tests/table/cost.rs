@@ -98,7 +98,8 @@ rows! { costs_back;
 
 #[test]
 fn a_switch_back_needs_the_commitment_for_its_cost() {
-    assert_eq!(switched().try_decide(), Err(MissingData { shards: false, commitment: true }));
+    let shown = switched().with(|f| f.observation.is_change_shown = Some(true));
+    assert_eq!(shown.try_decide(), Err(MissingData { commitment: true, ..MissingData::default() }));
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! When shard metrics are switched on to find a hot shard, when they are switched off again, and what a decision reads.
 
-use crate::common::{Fixture, bursts, hours_ago, metrics_on_for, minutes_ago, offered, one_hot, split_history};
+use crate::common::{Fixture, bursts, hours_ago, metrics_on_for, minutes_ago, newest, offered, one_hot, split_history};
 use crate::decides;
+use chrono::TimeDelta;
 use unthrottle_core::decide::MissingData;
 use unthrottle_core::memory::{ChangeKind, Memory, SplitHistory};
 use unthrottle_core::observation::MinuteTraffic;
@@ -84,8 +85,14 @@ rows! { decides;
 }
 
 const NOTHING: Option<MissingData> = None;
-const SHARDS: Option<MissingData> = Some(MissingData { shards: true, commitment: false });
-const COMMITMENT: Option<MissingData> = Some(MissingData { shards: false, commitment: true });
+const ALL: MissingData = MissingData { shards: true, commitment: true, shards_at: None, change_shown: None };
+const COMMITMENT: Option<MissingData> = Some(MissingData { shards: false, ..ALL });
+
+/// The shards from 30 s before the window, for whose minutes the decision is made.
+fn shards_before_window(shards: bool, commitment: bool) -> Option<MissingData> {
+    let at = newest().plus(-4).start() - TimeDelta::seconds(30);
+    Some(MissingData { shards, commitment, shards_at: Some(at), ..ALL })
+}
 
 /// Asserts what the decision needs beyond the first observation.
 #[track_caller]
@@ -95,14 +102,19 @@ fn misses(fixture: Fixture, expected: Option<MissingData>) {
 }
 
 rows! { misses;
-    a_throttled_stream_with_shard_metrics_needs_its_shards: one_hot(1500.0) => SHARDS;
-    a_throttled_stream_without_shard_metrics_needs_no_shards: Fixture::under_load(8, 9500.0) => NOTHING;
-    a_short_stream_with_shard_metrics_needs_its_shards: Fixture::under_load(8, 9500.0).shard_metrics() => SHARDS;
-    shards_too_many_to_tell_apart_are_not_needed: Fixture::under_load(501, 600_000.0).shard_metrics() => NOTHING;
+    a_throttled_stream_with_shard_metrics_needs_its_shards: one_hot(1500.0) => shards_before_window(true, false);
+    a_throttled_stream_without_shard_metrics_needs_the_hash_keys_of_its_shards:
+        Fixture::under_load(8, 9500.0) => shards_before_window(false, false);
+    a_short_stream_with_shard_metrics_needs_its_shards:
+        Fixture::under_load(8, 9500.0).shard_metrics() => shards_before_window(true, false);
+    metrics_of_shards_too_many_to_tell_apart_are_not_needed:
+        Fixture::under_load(501, 600_000.0).shard_metrics() => shards_before_window(false, false);
     a_healthy_stream_needs_no_shards: without_throttling() => NOTHING;
     a_throttled_on_demand_stream_needs_the_commitment: Fixture::under_load(4, 9000.0).on_demand() => COMMITMENT;
-    a_load_beyond_double_needs_the_commitment: Fixture::under_load(4, 9000.0) => COMMITMENT;
-    a_load_below_double_does_not_need_the_commitment: Fixture::under_load(4, 6000.0) => NOTHING;
+    a_load_beyond_double_needs_the_commitment: Fixture::under_load(4, 18_000.0) => shards_before_window(false, true);
+    a_load_below_double_does_not_need_the_commitment:
+        Fixture::under_load(4, 6000.0) => shards_before_window(false, false);
     a_load_beyond_double_does_not_need_the_commitment_where_on_demand_is_denied:
-        Fixture::under_load(4, 9000.0).policy(|p| p.on_demand = Permission::Deny) => NOTHING;
+        Fixture::under_load(4, 18_000.0).policy(|p| p.on_demand = Permission::Deny)
+        => shards_before_window(false, false);
 }

@@ -21,8 +21,12 @@ rows! { decides;
     a_person_who_asks_about_a_healthy_stream_learns_so: healthy().asked() => "healthy";
     a_stream_without_writes_is_healthy: Fixture::new(2).asked() => "healthy";
     throttling_that_stopped_three_minutes_ago_is_over: healthy().minutes(-6..=-3, throttled()) => "healthy";
-    throttling_that_stopped_with_all_traffic_is_over:
-        Fixture::new(2).minutes(-30..=-10, throttled()).asked() => "healthy";
+    a_steady_stream_without_any_datapoint_for_ten_minutes_is_unknown:
+        Fixture::new(2).minutes(-30..=-10, throttled()).asked() => "evidence_pending";
+    a_steady_stream_without_any_datapoint_for_an_hour_has_stopped:
+        Fixture::new(2).minutes(-90..=-70, throttled()).asked() => "healthy";
+    throttling_of_a_producer_that_writes_now_and_then_is_over_with_its_traffic:
+        Fixture::new(2).minutes(-30..=-30, throttled()).minutes(-10..=-9, throttled()).asked() => "healthy";
     one_record_in_a_thousand_refused_is_negligible:
         Fixture::new(2).minutes(-9..=0, MinuteTraffic { write_throttled: 60.0, ..offered(1000.0, 2) })
         => "negligible";
@@ -47,7 +51,7 @@ fn evidence_from_before_the_last_change_does_not_count() {
     // 9,000 a second before the change settled, 4,600 after it.
     let fixture = Fixture::new(4).minutes(-9..=-3, offered(9000.0, 2)).minutes(-2..=0, offered(4600.0, 4));
     let seconds = (now() - newest().plus(-2).start()).num_seconds() + 60;
-    crate::writes::scales(fixture.memory(&settled(2, 4, seconds, 60)), (4, 7, None));
+    crate::writes::scales(fixture.memory(&settled(2, 4, seconds, 60)), (4, 6, None));
 }
 
 #[test]

@@ -23,7 +23,7 @@ fn records(fixture: Fixture, expected: (&str, ChangeKind, u32)) {
 /// We made four shards of two, and announced shard metrics that were never switched on.
 fn metrics_never_made(shards: u32) -> Fixture {
     let metrics = Change::intent(ChangeKind::EnableShardMetrics, 4, 4, seconds_ago(300));
-    Fixture::under_load(shards, 6000.0).memory(&settled(2, 4, 900, 60).intend(metrics, false)).asked()
+    Fixture::under_load(shards, 6000.0).memory(&settled(2, 4, 900, 60).intend(metrics, false)).asked().resharded(4, 2)
 }
 
 /// We made six shards of three, and AWS refused ten.
@@ -31,13 +31,13 @@ fn scale_refused(shards: u32) -> Fixture {
     let at = seconds_ago(300);
     let intent = settled(3, 6, 900, 60).intend(Change::intent(ChangeKind::Scale, 6, 10, at), false);
     let refused = intent.refuse(ChangeKind::Scale, at + TimeDelta::seconds(1), true);
-    Fixture::under_load(shards, 6000.0).memory(&refused).asked()
+    Fixture::under_load(shards, 6000.0).memory(&refused).asked().resharded(6, 2)
 }
 
 /// The same stream after a second reshard by another person.
 fn scale_refused_and_resharded_twice() -> Fixture {
     let memory = scale_refused(4).decide().memory.expect("a new record");
-    Fixture::under_load(5, 6000.0).memory(&memory).asked()
+    Fixture::under_load(5, 6000.0).memory(&memory).asked().resharded(4, 2)
 }
 
 rows! { records;
@@ -48,7 +48,7 @@ rows! { records;
 }
 
 rows! { decides;
-    metrics_that_were_never_made_do_not_settle: metrics_never_made(4) => "scale_shards";
+    metrics_that_were_never_made_do_not_settle: metrics_never_made(4).resharded(2, 15) => "scale_shards";
     a_second_external_reshard_settles_too: scale_refused_and_resharded_twice() => "settling";
 }
 
@@ -105,11 +105,11 @@ fn switched_back() -> Fixture {
 
 /// We made four shards of two 20 minutes ago, and another person made six.
 fn resized() -> Fixture {
-    Fixture::under_load(6, 3000.0).memory(&Memory { base: Some(2), ..settled(2, 4, 1200, 60) })
+    Fixture::under_load(6, 3000.0).memory(&Memory { base: Some(2), ..settled(2, 4, 1200, 60) }).resharded(4, 2)
 }
 
 rows! { decides;
-    an_external_switch_back_settles: switched_back() => "settling";
+    an_external_switch_back_leaves_the_shards_and_needs_no_wait: switched_back() => "at_account_quota";
     an_external_switch_back_is_the_second_switch_of_the_day: later(&switched_back(), 5) => "at_account_quota";
     an_external_resize_settles: resized() => "settling";
     an_external_resize_that_heals_is_healthy: later(&resized(), 5) => "healthy";
@@ -129,7 +129,7 @@ fn an_external_resize_leaves_nothing_to_restore_and_keeps_the_budget_spent() {
 
 /// We made four shards of two 20 minutes ago, and another person made two of them again.
 fn reverted() -> Fixture {
-    Fixture::under_load(2, 3000.0).memory(&settled(2, 4, 1200, 60)).published(seconds_ago(1200))
+    Fixture::under_load(2, 3000.0).memory(&settled(2, 4, 1200, 60)).published(seconds_ago(1200)).resharded(4, 2)
 }
 
 /// The second revert was half an hour ago, and the first `hours` before now.

@@ -1,6 +1,6 @@
 //! What the load of each shard decides: more shards, a split of the hot one, or neither.
 
-use crate::common::{Fixture, IDLE, bursts, hours_ago, newest, offered, one_hot, split_history};
+use crate::common::{Fixture, IDLE, bursts, hours_ago, minutes_ago, newest, offered, one_hot, split_history};
 use crate::decides;
 use unthrottle_core::decision::{Remedy, Verdict};
 use unthrottle_core::memory::{ChangeKind, Memory};
@@ -51,13 +51,16 @@ rows! { decides;
         without_shard_traffic(Fixture::of_shards(&[1500.0; 8])) => "scale_shards";
     shards_that_another_person_is_changing_are_left:
         one_hot(1500.0).with(|f| drop(f.observation.shards.as_mut().expect("shards").pop())) => "resharding";
-    a_hot_shard_whose_split_aws_refused_twice_has_no_budget:
-        one_hot(1500.0).memory(&split_refused_twice()) => "split_budget_spent";
+    a_hot_shard_whose_split_aws_refused_for_15_minutes_has_no_budget:
+        one_hot(1500.0).memory(&split_refused(135)) => "split_budget_spent";
+    a_hot_shard_whose_split_aws_refused_twice_in_a_minute_is_split:
+        one_hot(1500.0).memory(&split_refused(121)) => "split_shard";
     shards_short_of_the_bytes_that_put_record_rounds_up_scale: rounded_up() => "scale_shards";
 }
 
-fn split_refused_twice() -> Memory {
-    (0..2).fold(Memory::default(), |memory, _| memory.refuse(ChangeKind::Split, hours_ago(2), true))
+/// AWS refused a split for a limit, first this number of minutes before now, and last two hours before now.
+fn split_refused(first: i64) -> Memory {
+    Memory::default().refuse(ChangeKind::Split, minutes_ago(first), true).refuse(ChangeKind::Split, hours_ago(2), true)
 }
 
 /// Four shards with records of 1,100 bytes by PutRecord. AWS charges 2 KiB for each: 600 a second are 1.17 MiB/s.

@@ -43,10 +43,12 @@ fn countless_reshards() -> Fixture {
 
 rows! { decides;
     a_remembered_change_may_be_followed: remembered() => "scale_shards";
-    a_later_change_that_only_the_metric_knows_settles: remembered().published(minutes_ago(3)) => "settling";
-    changes_that_only_the_metric_knows_spend_the_budget:
-        ten_published(remembered(), 60).policy(deny) => "reshard_budget_spent";
-    a_lost_change_of_three_minutes_ago_settles: load().published(minutes_ago(3)) => "settling";
+    a_later_change_that_only_the_metric_knows_settles:
+        remembered().published(minutes_ago(3)).resharded(2, 2) => "settling";
+    a_datum_that_changed_no_shards_delays_nothing: remembered().published(minutes_ago(3)) => "scale_shards";
+    data_of_unknown_origin_spend_no_budget: ten_published(remembered(), 60).policy(deny) => "scale_shards";
+    a_lost_change_of_three_minutes_ago_settles: load().published(minutes_ago(3)).resharded(2, 2) => "settling";
+    a_lost_change_that_was_done_before_the_window_does_not_settle: load().published(minutes_ago(20)) => "scale_shards";
     ten_lost_changes_spend_the_budget: ten_published(load(), 30).policy(deny) => "reshard_budget_spent";
     any_number_of_switches_can_be_read: countless(load()).policy(deny) => "scale_shards";
     any_number_of_reshards_can_be_read: countless_reshards().policy(deny) => "reshard_budget_spent";
@@ -73,7 +75,7 @@ fn a_memory_without_a_change_is_whole_where_the_metric_shows_none() {
 
 #[test]
 fn a_memory_without_the_change_that_the_metric_shows_is_lost() {
-    let fixture = load().memory(&notified()).published(minutes_ago(3));
+    let fixture = load().memory(&notified()).published(minutes_ago(3)).resharded(2, 2);
     assert_eq!((fixture.code(), fixture.decide().evidence.memory_lost), ("settling", Some(true)));
     assert_eq!(fixture.decide().memory.expect("rebuilt").notified, notified().notified, "the rest stays");
 }

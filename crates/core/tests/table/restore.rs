@@ -70,7 +70,7 @@ pub fn with_late_readers() -> Fixture {
 
 /// The same after `reshards` reshards today.
 fn after_reshards(reshards: i64) -> Fixture {
-    (0..reshards).fold(raised(7, 500.0), |fixture, n| fixture.published(hours_ago(7 + n)))
+    raised(7, 500.0).remembering(|memory| memory.reshards = (0..reshards).rev().map(|n| hours_ago(7 + n)).collect())
 }
 
 rows! { decides;
@@ -87,7 +87,7 @@ rows! { decides;
         raised(8, 500.0).minutes(-420..=-420, offered(5000.0, 4)) => "restore";
     a_raised_stream_whose_readers_are_behind_stays: with_late_readers() => "healthy";
     a_raised_stream_that_another_person_resized_settles:
-        raised(7, 500.0).stream(|s| s.open_shards = 5) => "settling";
+        raised(7, 500.0).stream(|s| s.open_shards = 5).resharded(4, 2) => "settling";
     a_raised_stream_stays_after_eight_reshards_today: after_reshards(8) => "healthy";
     a_raised_stream_is_restored_after_seven_reshards_today: after_reshards(7) => "restore";
     a_raised_stream_stays_where_aws_refused_a_restore_today:

@@ -1,6 +1,6 @@
 //! What a change of ours that is young, unfinished or refused decides.
 
-use crate::common::{Fixture, minutes_ago, now, offered, scaled, seconds_ago, settled};
+use crate::common::{Fixture, minutes_ago, newest, now, offered, scaled, seconds_ago, settled};
 use crate::decides;
 use chrono::TimeDelta;
 use unthrottle_core::memory::{Change, ChangeKind, Memory, ShardMetrics};
@@ -12,6 +12,13 @@ fn load() -> Fixture {
 /// AWS refused a scale `count` times in a row, the last time `seconds` before now.
 fn refused(count: u32, seconds: i64) -> Memory {
     (0..count).fold(Memory::default(), |memory, _| memory.refuse(ChangeKind::Scale, seconds_ago(seconds), true))
+}
+
+/// AWS refused a scale twice in a row for a limit, `first` and `last` seconds before now.
+fn refused_from(first: i64, last: i64) -> Memory {
+    [first, last].into_iter().fold(Memory::default(), |memory, seconds| {
+        memory.refuse(ChangeKind::Scale, seconds_ago(seconds), true)
+    })
 }
 
 /// AWS refused the change that we announced `seconds` before now.
@@ -35,8 +42,17 @@ rows! { decides;
     an_intent_that_aws_refused_a_minute_ago_is_made_again: load().memory(&announced_and_refused(70)) => "scale_shards";
     a_refusal_of_50_seconds_waits: load().memory(&refused(1, 50)) => "refused_lately";
     a_refusal_of_61_seconds_is_over: load().memory(&refused(1, 61)) => "scale_shards";
-    two_refusals_within_the_hour_wait: load().memory(&refused(2, 3590)) => "refused_lately";
-    two_refusals_of_an_hour_ago_switch_the_mode: load().memory(&refused(2, 3601)) => "switch_to_on_demand";
+    two_refusals_within_five_minutes_wait: load().memory(&refused(2, 290)) => "refused_lately";
+    two_refusals_of_an_hour_ago_are_for_a_rate_and_change_no_bill:
+        load().memory(&refused(2, 3601)) => "scale_shards";
+    refusals_for_95_seconds_are_for_a_rate: load().memory(&refused_from(3700, 3605)) => "scale_shards";
+    refusals_for_14_minutes_are_for_a_rate: load().memory(&refused_from(1200, 360)) => "scale_shards";
+    refusals_for_15_minutes_are_for_the_cap_of_the_day:
+        load().memory(&refused_from(1260, 360)) => "switch_to_on_demand";
+    a_refusal_of_yesterday_begins_no_row: load().memory(&refused_from(90_000, 360)) => "scale_shards";
+    a_change_is_followed_once_its_shards_are_open_for_30_seconds_before_a_minute:
+        load().changed(1, 2, 240).resharded(1, 3) => "scale_shards";
+    a_reshard_that_ended_within_the_newest_minute_settles: load().changed(1, 2, 240).resharded(1, 2) => "settling";
 }
 
 #[test]
@@ -46,10 +62,23 @@ fn the_first_observation_after_a_change_records_when_it_settled() {
 }
 
 #[test]
-fn a_late_first_observation_records_that_the_change_settled_after_15_minutes() {
+fn a_late_first_observation_records_that_the_change_settled_before_the_window() {
     let change = Fixture::under_load(4, 3000.0).changed(2, 4, 3600).decide().memory.and_then(|m| m.change);
     let change = change.expect("news");
-    assert_eq!(change.settled, Some(change.at + TimeDelta::minutes(15)));
+    assert_eq!(change.settled, Some(newest().plus(-4).start() - TimeDelta::seconds(30)));
+}
+
+/// 600 shards became 900 forty minutes ago, and AWS has just finished. All minutes so far are of 600 shards.
+fn long_reshard(per_second: f64) -> Fixture {
+    let fixture = Fixture::new(900).minutes(-60..=0, offered(per_second, 600)).changed(600, 900, 2400);
+    fixture.resharded(600, 1).policy(|p| (p.max_shards, p.max_shards_ceiling) = (5000, 5000)).with(|f| {
+        f.observation.limits.iter_mut().for_each(|limits| limits.shard_limit = 20_000);
+    })
+}
+
+rows! { decides;
+    minutes_from_during_a_long_reshard_do_not_scale: long_reshard(800_000.0) => "settling";
+    minutes_from_during_a_long_reshard_are_no_proof_that_it_did_not_help: long_reshard(660_000.0) => "settling";
 }
 
 /// A change of `kind` that we announced 70 minutes ago, and never made.
@@ -111,13 +140,13 @@ fn a_later_change_of_an_incident_keeps_the_shards_from_before_the_first() {
 
 #[test]
 fn a_resize_by_another_person_forgets_the_shards_from_before_the_incident() {
-    let decision = Fixture::under_load(3, 4000.0).memory(&incident()).decide();
+    let decision = Fixture::under_load(3, 4000.0).memory(&incident()).resharded(2, 1).decide();
     assert_eq!((decision.verdict.code(), decision.memory.expect("news").base), ("settling", None));
 }
 
 #[test]
 fn a_reverted_change_settles_and_is_recorded_as_a_revert() {
-    let decision = load().changed(2, 4, 400).published(seconds_ago(400)).decide();
+    let decision = load().changed(2, 4, 400).published(seconds_ago(400)).resharded(4, 1).decide();
     assert_eq!(decision.verdict.code(), "settling");
     assert_eq!(decision.memory.expect("news").reverts.len(), 1);
 }

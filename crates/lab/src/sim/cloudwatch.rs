@@ -122,10 +122,11 @@ impl CloudWatch {
         new.filter(|receipt| matches!(receipt.action, Datum::AutoFix(_))).map(|receipt| receipt.minute).collect()
     }
 
-    /// Whether AutoFix shows a change with this code in `minute`, or in the minute before or after.
-    pub fn shows(&self, action: &'static str, minute: Minute, now: i64) -> bool {
-        let near = minute.plus(-1)..=minute.plus(1);
-        let is_it = |receipt: &&Receipt| receipt.visible_at <= now && near.contains(&receipt.minute);
+    /// Whether AutoFix shows a change with this code in `minute`, or in the minute before or after; without a minute, in
+    /// any.
+    pub fn shows(&self, action: &'static str, minute: Option<Minute>, now: i64) -> bool {
+        let is_near = |at: Minute| minute.is_none_or(|minute| (minute.plus(-1)..=minute.plus(1)).contains(&at));
+        let is_it = |receipt: &&Receipt| receipt.visible_at <= now && is_near(receipt.minute);
         self.receipts.iter().filter(is_it).any(|receipt| matches!(receipt.action, Datum::AutoFix(it) if it == action))
     }
 
@@ -222,7 +223,7 @@ fn lookback(now: i64, minutes: i64) -> std::ops::Range<Minute> {
 
 /// The counters that a datum increments: AutoFix of the stream, of the fleet (which is this stream), and of its kind.
 fn of(datum: Datum, traffic: &mut Traffic) -> Vec<&mut BTreeMap<Minute, u32>> {
-    let Traffic { auto_fixes, fleet_fixes, reshards, mode_switches, reverts, .. } = traffic;
+    let Traffic { auto_fixes, fleet_fixes, reshards, restores, mode_switches, reverts, .. } = traffic;
     let action = match datum {
         Datum::AutoFix(action) => action,
         Datum::Elsewhere => return vec![fleet_fixes],
@@ -230,8 +231,10 @@ fn of(datum: Datum, traffic: &mut Traffic) -> Vec<&mut BTreeMap<Minute, u32>> {
     };
     let is = |kinds: [ChangeKind; 2]| kinds.into_iter().any(|kind| Remedy::code_of(kind) == action);
     let mut counts = vec![auto_fixes, fleet_fixes];
-    if is([ChangeKind::Scale, ChangeKind::Restore]) {
+    if is([ChangeKind::Scale; 2]) {
         counts.push(reshards);
+    } else if is([ChangeKind::Restore; 2]) {
+        counts.push(restores);
     } else if is([ChangeKind::Switch, ChangeKind::SwitchBack]) {
         counts.push(mode_switches);
     }

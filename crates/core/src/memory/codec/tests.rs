@@ -15,7 +15,9 @@ fn fullest() -> Memory {
     memory.shard_metrics = Some(ShardMetrics { on: Some([true; 3]), at: at(0) - far });
     memory.reshards = (0..10).map(|i| at(i) - far).collect();
     memory.switches = vec![at(0) - far, at(1) - far];
-    memory = memory.refuse(ChangeKind::DisableShardMetrics, at(0) + far, true);
+    for ago in [TimeDelta::minutes(20), TimeDelta::zero()] {
+        memory = memory.refuse(ChangeKind::DisableShardMetrics, at(0) + far - ago, true);
+    }
     let mut change = Change::intent(ChangeKind::DisableShardMetrics, 10_000, 10_000, at(0));
     change.settled = Some(at(900));
     change.healed = Some(at(0) + far);

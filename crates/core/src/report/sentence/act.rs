@@ -2,7 +2,7 @@
 
 use super::limits;
 use super::numbers::{load, needs, percent, throttling, time};
-use crate::decision::{AwsLimit, Bound, Decision, Evidence, Outcome, Remedy};
+use crate::decision::{AwsLimit, Bound, Decision, Evidence, Outcome, Remedy, Side};
 use crate::policy::{MODE_TAG, Mode};
 use crate::signal::Signal;
 
@@ -55,7 +55,7 @@ fn why(remedy: &Remedy, evidence: &Evidence, by_hand: bool) -> String {
         Remedy::ScaleShards { to, partial, .. } => {
             let needed = evidence.shards_needed.unwrap_or(*to);
             let (load, bounded) = (load(evidence), bounded(*partial));
-            format!("{load} {} {needed} shards at {at} utilization{bounded}", needs(evidence))
+            format!("{load} {} {needed} shards at {at} utilization{}{bounded}", needs(evidence), uneven(evidence))
         }
         Remedy::SplitShard { partial: Some(bound), .. } => format!(
             "{} {} {} shards at {at} utilization{}",
@@ -102,6 +102,15 @@ fn why(remedy: &Remedy, evidence: &Evidence, by_hand: bool) -> String {
             "unthrottle had switched shard-level metrics on to find a hot shard".into()
         }
     }
+}
+
+/// That the shards are not equal, which a reshard mends.
+fn uneven(evidence: &Evidence) -> String {
+    let widest = evidence.widest_shard_share.filter(|_| evidence.throttled_side != Some(Side::Reads));
+    let text = widest.map(|share| {
+        format!(", all of equal width (now one shard has {} of the hash keys)", percent(share))
+    });
+    text.unwrap_or_default()
 }
 
 /// Why a step is smaller than the load needs.

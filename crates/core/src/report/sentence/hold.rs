@@ -7,7 +7,7 @@ use crate::decision::{Foreign, Healed, ReadCall, Reason};
 use crate::memory::{Change, ChangeKind, Size};
 use crate::policy::MODE_TAG;
 use crate::signal::Signal;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 pub(super) fn hold(reason: &Reason, signal: &Signal, seen: &Seen<'_>) -> String {
     let of_call = if let Signal::Throttle(call) = signal { of_call(reason, call) } else { None };
@@ -35,7 +35,7 @@ fn of_state(reason: &Reason, seen: &Seen<'_>) -> String {
         Reason::BadPolicyTag(error) => format!("{error}. Nothing is changed until you correct or remove the tag."),
         Reason::BadMemory(error) => bad_memory(error),
         Reason::Resharding => "a change of its capacity is under way. The next signal checks again.".into(),
-        Reason::Settling { changed_at } => settling(*changed_at),
+        Reason::Settling { changed_at, is_ours } => settling(*changed_at, *is_ours),
         Reason::EvidencePending => evidence_pending(seen),
         Reason::Healthy { healed: Some(healed) } => healed_by(healed),
         Reason::Healthy { healed: None } => healthy(seen),
@@ -47,6 +47,7 @@ fn of_state(reason: &Reason, seen: &Seen<'_>) -> String {
         Reason::HotKey { shard, shown } => skew::hot_key(shard.as_deref(), *shown, seen),
         Reason::SplitBudgetSpent(budget) => skew::split_budget_spent(*budget, seen),
         Reason::MicroBurst => skew::micro_burst(seen),
+        Reason::NothingAccepted => skew::nothing_accepted(seen),
         Reason::AtMaxShards { max } => limits::max_shards(*max, seen),
         Reason::AtMaxCost { max, would_be } => limits::max_cost(*max, *would_be, seen),
         Reason::AtAccountQuota(no_switch) => limits::account_quota(*no_switch, seen),
@@ -89,15 +90,31 @@ fn bad_memory(error: &str) -> String {
     )
 }
 
-fn settling(changed_at: DateTime<Utc>) -> String {
-    format!(
-        "a change of ours began at {} UTC, and no full published minute shows it yet. Waiting for the minute that \
-         shows whether it helps.",
-        changed_at.format("%H:%M:%S")
-    )
+fn settling(changed_at: DateTime<Utc>, is_ours: bool) -> String {
+    let at = changed_at.format("%H:%M:%S");
+    let change = if is_ours {
+        format!("a change of ours began at {at} UTC")
+    } else {
+        format!("another person or tool has just changed its shards (found at {at} UTC)")
+    };
+    format!("{change}, and no full published minute shows it yet. Waiting for the minute that shows whether it helps.")
 }
 
 fn evidence_pending(seen: &Seen<'_>) -> String {
+    if seen.evidence.onset.is_some() {
+        return format!(
+            "{}, and the load began in the newest minutes, which show only a part of it. The next minute shows the \
+             load: unthrottle looks again within a minute.",
+            throttling(seen.evidence)
+        );
+    }
+    if let Some(since) = seen.evidence.silent_since {
+        return format!(
+            "CloudWatch shows nothing of this stream since {} UTC, though it had traffic in every minute before. \
+             Unknown is not zero: the next signal checks again.",
+            since.format("%H:%M")
+        );
+    }
     if seen.evidence.throttled_side.is_some() {
         return format!(
             "{}, but CloudWatch has not published the shard-level metrics of these minutes. Unknown is not zero: the \
@@ -113,7 +130,13 @@ fn evidence_pending(seen: &Seen<'_>) -> String {
 }
 
 fn healthy(seen: &Seen<'_>) -> String {
-    format!("no throttling in the newest published minutes (up to {} UTC). Nothing to do.", newest(seen.evidence))
+    let stopped = seen.evidence.last_throttled_minute.map(|minute| minute + TimeDelta::minutes(1));
+    let stopped = stopped.map(|end| format!("; the last throttled minute ended at {} UTC", end.format("%H:%M")));
+    format!(
+        "no throttling in the newest published minutes (up to {} UTC){}. Nothing to do.",
+        newest(seen.evidence),
+        stopped.unwrap_or_default()
+    )
 }
 
 fn healed_by(healed: &Healed) -> String {

@@ -12,10 +12,10 @@ mod undo;
 pub(super) use undo::undo;
 
 use crate::callers::{CallerCount, Group};
-use crate::decision::{Decision, Evidence, Reason, Verdict};
+use crate::decision::{Decision, Evidence, Reason, Side, Verdict};
 use crate::observation::Stream;
 use crate::signal::Signal;
-use numbers::{grouped, refused_side};
+use numbers::{grouped, percent, refused_side};
 
 /// What the sentence of a hold rests on.
 struct Seen<'a> {
@@ -43,7 +43,24 @@ pub(super) fn of(signal: &Signal, stream: Option<&Stream>, decision: &Decision) 
             (hold::hold(reason, signal, &seen), String::new())
         }
     };
-    (format!("{name}: {text}{}", data_loss(decision)), end)
+    (format!("{name}: {text}{}{}", lasting_loss(decision), data_loss(decision)), end)
+}
+
+/// That a loss lasts, where the decision leaves the stream as it is.
+fn lasting_loss(decision: &Decision) -> String {
+    let evidence = &decision.evidence;
+    let (Verdict::Hold(_), Some(share)) = (&decision.verdict, evidence.lasting_refused_share) else {
+        return String::new();
+    };
+    let what = if evidence.lasting_side == Some(Side::Reads) { "GetRecords calls" } else { "records" };
+    match evidence.updating_since {
+        Some(since) => format!(
+            " It is UPDATING since {} UTC, and AWS refuses {} of its {what}: ask AWS Support.",
+            since.format("%H:%M"),
+            percent(share)
+        ),
+        None => format!(" For 15 minutes AWS has refused {} of its {what}: a person must act.", percent(share)),
+    }
 }
 
 /// A warning that data will be lost, where the decision itself is about something else.

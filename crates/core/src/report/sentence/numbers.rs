@@ -51,7 +51,12 @@ pub(super) fn load(evidence: &Evidence) -> String {
         return format!("a read load of {}", per_second(bytes));
     }
     let records = evidence.offered_records_per_second.unwrap_or_default();
-    let bytes = evidence.offered_bytes_per_second.map(|b| format!(" and {}", per_second(b))).unwrap_or_default();
+    let bytes = |bytes: Option<f64>| bytes.map(|b| format!(" and {}", per_second(b))).unwrap_or_default();
+    if let Some(load) = evidence.load_records_per_second {
+        let bytes = bytes(evidence.load_bytes_per_second);
+        return format!("a load of about {} records/s{bytes} ({} with retries)", grouped(load), grouped(records));
+    }
+    let bytes = bytes(evidence.offered_bytes_per_second);
     format!("a load of {} records/s{bytes} (with retries)", grouped(records))
 }
 

@@ -82,7 +82,7 @@ pub(super) fn split_budget_spent(budget: SplitBudget, seen: &Seen<'_>) -> String
              to follow a third. Split it by hand if it has more than one hot key."
         }
         SplitBudget::Refused => {
-            "and AWS refused twice in a row to split it. The next attempt is after 24 hours: split it by hand, or \
+            "and AWS refused for 15 minutes to split it. The next attempt is after 24 hours: split it by hand, or \
              spread its keys."
         }
     };
@@ -96,6 +96,15 @@ pub(super) fn micro_burst(seen: &Seen<'_>) -> String {
         throttling(seen.evidence),
         load(seen.evidence),
         seen.evidence.shards_needed.unwrap_or_default(),
+        seen.open_shards()
+    )
+}
+
+pub(super) fn nothing_accepted(seen: &Seen<'_>) -> String {
+    format!(
+        "{}, and AWS has accepted no record for an hour. More shards did not change that, so unthrottle stops at {}. \
+         Look for an error that a test injects (AWS FIS), for records that are too large, and at the producer's log.",
+        throttling(seen.evidence),
         seen.open_shards()
     )
 }

@@ -65,7 +65,8 @@ impl World {
         }
         if let Some((kind, at)) = missing.change_shown {
             self.tally.count_reads(1);
-            observation.is_change_shown = Some(self.cloudwatch.shows(Remedy::code_of(kind), Minute::of(at), self.now));
+            let minute = at.map(Minute::of);
+            observation.is_change_shown = Some(self.cloudwatch.shows(Remedy::code_of(kind), minute, self.now));
         }
     }
 

@@ -1,0 +1,41 @@
+//! Memories that unthrottle did not write. Any principal who may tag a stream can write its memory, so a change is undone
+//! only if the AutoFix metric shows it as well.
+
+use super::Case;
+use super::history::History;
+use crate::decision::{Reason, Remedy};
+use crate::memory::ChangeKind;
+
+impl Case<'_> {
+    /// Holds a restore or a switch back where the AutoFix metric does not show the change that the memory names. A
+    /// person who gives the number of shards relies on no memory.
+    pub(super) fn shown(&mut self, remedy: Remedy, history: &mut History) -> Result<Remedy, Reason> {
+        let is_undo = matches!(remedy, Remedy::Restore { .. } | Remedy::SwitchToProvisioned { .. });
+        let has_number = self.signal.undo().is_some_and(|undo| undo.to.is_some());
+        if !is_undo || has_number {
+            return Ok(remedy);
+        }
+        let last = history.memory.change.as_ref().map(|change| (change.kind, change.at));
+        let change = match last {
+            Some((kind, at)) if !history.phase.is_void() => (kind, Some(at)),
+            // The last change was never made. The memory does not keep the time of the one before it.
+            _ if history.memory.was_provisioned => (ChangeKind::Switch, None),
+            _ => (ChangeKind::Scale, None),
+        };
+        match self.observation.is_change_shown {
+            Some(true) => Ok(remedy),
+            Some(false) => {
+                history.record_restore_tried(self.now);
+                let at = change.1.map(|at| format!(" at {} UTC", at.format("%Y-%m-%d %H:%M"))).unwrap_or_default();
+                Err(Reason::NotRestorable(format!(
+                    "its memory names a change{at} that the AutoFix metric does not show, so unthrottle may not have \
+                     made it"
+                )))
+            }
+            None => {
+                self.missing.change_shown = Some(change);
+                Err(Reason::EvidencePending)
+            }
+        }
+    }
+}

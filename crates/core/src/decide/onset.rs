@@ -1,0 +1,123 @@
+//! Minutes that are not what they seem: a minute that CloudWatch has not published yet, one that is older than the
+//! shards, and one in which the load began late.
+
+use super::Case;
+use super::history::History;
+use super::lasting::{lasting, throttled_for_an_hour, throttled_now};
+use super::published::silent_since;
+use super::settle::{is_reshard, shards_at, shards_before};
+use crate::decision::{Reason, Remedy, Side};
+use crate::memory::{Change, ChangeKind, Memory};
+use crate::observation::{CapacityMode, Minute, ShardsAt, Stream, Traffic};
+use chrono::TimeDelta;
+
+/// A change of capacity that takes longer than this is stuck, if the stream throttles meanwhile. AWS calls a reshard a
+/// matter of minutes; the largest took most of an hour in public reports. A shorter time would report large reshards; a
+/// longer time leaves a stream alone that loses records.
+const STUCK_AFTER: TimeDelta = TimeDelta::hours(1);
+
+impl Case<'_> {
+    /// Holds while the newest minutes are unknown: CloudWatch is silent about a stream that had traffic all the time, or
+    /// the stream is younger than the newest minute.
+    pub(super) fn published(&mut self, stream: &Stream, newest: Minute) -> Result<(), Reason> {
+        let silent_since = silent_since(&self.observation.traffic, self.observation.observed_at);
+        self.decision.evidence.silent_since = silent_since.map(|minute| minute.end());
+        let is_younger = stream.created_at.is_some_and(|created| created > newest.start());
+        if silent_since.is_some() || is_younger { Err(Reason::EvidencePending) } else { Ok(()) }
+    }
+
+    /// Holds where another person or tool has resharded the stream since the window began: its minutes are of other
+    /// shards.
+    pub(super) fn same_shards(
+        &mut self,
+        stream: &Stream,
+        window: &[Minute],
+        history: &mut History,
+    ) -> Result<(), Reason> {
+        let Some(first) = window.first().filter(|_| stream.mode == CapacityMode::Provisioned) else { return Ok(()) };
+        // The hash keys of the shards come in the same answer. Shard-level metrics are a call of their own.
+        let then = shards_at(self.observation, shards_before(*first), &mut self.missing);
+        let Some(ShardsAt { count, are_open: false }) = then else { return Ok(()) };
+        let mut change = Change::intent(ChangeKind::External, count, stream.open_shards, self.now);
+        change.settled = Some(change.at);
+        let changed_at = change.at;
+        history.memory.base = None;
+        history.memory = history.memory.intend(change, history.phase.is_void());
+        Err(Reason::Settling { changed_at, is_ours: false })
+    }
+
+    /// A verdict that nothing helps, or that keys are uneven, needs a throttled minute that is whole: CloudWatch has
+    /// published a newer one. And it needs a minute in which the load did not just begin: the first throttled minute
+    /// after calm ones shows only a part of the load.
+    pub(super) fn whole_minutes(
+        &mut self,
+        remedy: Result<Remedy, Reason>,
+        side: Side,
+        history: &History,
+    ) -> Result<Remedy, Reason> {
+        use Reason::{HotKey, MicroBurst, NothingAccepted, SkewSuspected, TooManyReaders, UnevenReads};
+        let is_negative = match &remedy {
+            Ok(remedy) => matches!(remedy, Remedy::EnableShardMetrics { .. }),
+            Err(MicroBurst | SkewSuspected(_) | HotKey { .. } | UnevenReads) => true,
+            Err(TooManyReaders(_) | NothingAccepted) => true,
+            Err(_) => false,
+        };
+        if !is_negative || self.has_whole_minute(side, history) {
+            return remedy;
+        }
+        self.decision.evidence.onset = Some(true);
+        Err(Reason::EvidencePending)
+    }
+
+    /// Whether the window has a throttled minute that is whole, and in which the load did not just begin. A single
+    /// throttled minute between calm ones is a burst.
+    fn has_whole_minute(&self, side: Side, history: &History) -> bool {
+        let traffic = &self.observation.traffic;
+        let is_throttled = |minute: Minute| side.refused_share(&traffic.minute(minute)) > 0.0;
+        let newest = self.newest_of(side);
+        let window = self.window_up_to(newest, history);
+        let mut whole = window.into_iter().filter(|minute| *minute < newest && is_throttled(*minute));
+        whole.any(|minute| is_throttled(minute.plus(-1)) || !is_throttled(minute.plus(1)))
+    }
+
+    /// Records that a side loses records or calls for 15 minutes.
+    pub(super) fn record_lasting_loss(&mut self) {
+        let lasting = lasting(&self.observation.traffic, self.observation.observed_at);
+        self.decision.evidence.lasting_refused_share = lasting.map(|lasting| lasting.share);
+        self.decision.evidence.lasting_side = lasting.map(|lasting| lasting.side);
+    }
+
+    /// The hold of a stream whose status is UPDATING. A stream that throttles, and is UPDATING for over an hour, needs a
+    /// person. AWS does not say since when a stream is UPDATING: our memory knows it of our own change. Of another
+    /// change, throttling for an hour shows it.
+    pub(super) fn resharding(&mut self, mut memory: Memory) -> Reason {
+        let (traffic, observed_at) = (&self.observation.traffic, self.observation.observed_at);
+        let own = memory.change.as_ref().filter(|change| change.settled.is_none()).map(|change| change.at);
+        let own = own.filter(|at| self.now - *at >= STUCK_AFTER);
+        let stuck = if own.is_some() {
+            throttled_now(traffic, observed_at)
+        } else {
+            throttled_for_an_hour(traffic, observed_at)
+        };
+        let evidence = &mut self.decision.evidence;
+        evidence.updating_since = own.filter(|_| stuck.is_some());
+        evidence.lasting_refused_share = evidence.lasting_refused_share.or(stuck.map(|lasting| lasting.share));
+        evidence.lasting_side = evidence.lasting_side.or(stuck.map(|lasting| lasting.side));
+        if self.record_notification_of(&Reason::Resharding, &mut memory) {
+            // AWS may refuse the tag of a stream that is UPDATING. Then people get the message all the same.
+            self.decision.memory = Some(memory);
+        }
+        Reason::Resharding
+    }
+}
+
+impl History {
+    /// Holds where our own reshard is not verified, and the newest minute refused nothing: producers send records again
+    /// that the old shards refused, and older KPLs send records again that landed on another shard than predicted. A
+    /// second reshard would cause the next wave.
+    pub(super) fn resends(&self, side: Side, traffic: &Traffic, window: &[Minute]) -> Result<(), Reason> {
+        let Some(change) = self.unverified().filter(|change| is_reshard(change)) else { return Ok(()) };
+        let is_clean = window.last().is_some_and(|newest| side.refused(&traffic.minute(*newest)) <= 0.0);
+        if is_clean { Err(Reason::Settling { changed_at: change.at, is_ours: true }) } else { Ok(()) }
+    }
+}
