@@ -90,10 +90,11 @@ fn charged_size(minute: &MinuteTraffic) -> Option<f64> {
     Some((minute.incoming_bytes - single + charged) / minute.incoming_records)
 }
 
-/// How often producers send a record at most, the first time included: the default of AWS's SDKs in their standard
-/// retry mode (AWS SDKs and Tools Reference Guide, "Retry behavior"). A larger number would take a flood for retries; a
-/// smaller number would take retries for a flood.
-const ATTEMPTS: i32 = 3;
+/// How often producers send a record until they give up, the first time included: three attempts of AWS's SDKs (AWS SDKs
+/// and Tools Reference Guide, "Retry behavior") and a producer that sends the batch once again, or a KPL whose delays
+/// double for the 30 s of its RecordTtl. With a larger number, a flood would get several small steps; with a smaller
+/// number, a stream that lacks one shard in a hundred would double.
+const ATTEMPTS: i32 = 6;
 
 /// Up to this multiple of the capacity, what is offered counts as load. At the default target utilization of 0.75 the
 /// stream then gets half as many shards again. A larger number would double a stream that lacks one shard in a hundred,

@@ -128,7 +128,9 @@ impl Throttled<'_> {
             return if has_doubled { Err(Reason::NothingAccepted) } else { Ok(double) };
         };
         let accepted = self.busiest_minute().map_or(0.0, |minute| Offered::accepted_shards(self.traffic(), minute));
-        let full = without_retries(offered, accepted, 1.0 / widest);
+        // Where the last step of the incident did not help, the load is more than retries explain.
+        let is_step = self.history.in_incident(self.now);
+        let full = if is_step { offered } else { without_retries(offered, accepted, 1.0 / widest) };
         if full < offered {
             let share = full / offered;
             evidence.load_records_per_second = evidence.offered_records_per_second.map(|records| records * share);

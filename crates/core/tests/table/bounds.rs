@@ -41,7 +41,7 @@ rows! { decides;
         load().account_full().with(|f| f.observation.limits.as_mut().expect("known").on_demand_streams = 50)
         => "at_account_quota";
     a_full_quota_with_a_load_beyond_the_maximum_is_held:
-        Fixture::under_load(60, 150_000.0).account_full() => "at_account_quota";
+        Fixture::under_load(60, 600_000.0).account_full() => "at_account_quota";
     ten_reshards_today_switch_the_mode: budget_spent() => "switch_to_on_demand";
     ten_reshards_today_with_on_demand_denied_are_held: deny(budget_spent()) => "reshard_budget_spent";
 }
@@ -69,7 +69,7 @@ rows! { says;
     a_full_quota_with_visible_shards_names_the_denied_mode:
         deny(Fixture::of_shards(&[1500.0; 8])).account_full() => ["you deny on-demand mode"];
     a_full_quota_names_the_maximum_that_the_load_exceeds:
-        Fixture::under_load(60, 150_000.0).account_full() => ["beyond the 100 shards that you allow"];
+        Fixture::under_load(60, 600_000.0).account_full() => ["beyond the 100 shards that you allow"];
     a_full_quota_with_a_hot_shard_says_that_the_mode_does_not_isolate_it:
         one_hot(1500.0).account_full() => ["does not isolate a hot shard"];
 }

@@ -111,10 +111,10 @@ rows! { misses;
         Fixture::under_load(501, 600_000.0).shard_metrics() => shards_before_window(false, false);
     a_healthy_stream_needs_no_shards: without_throttling() => NOTHING;
     a_throttled_on_demand_stream_needs_the_commitment: Fixture::under_load(4, 9000.0).on_demand() => COMMITMENT;
-    a_load_beyond_double_needs_the_commitment: Fixture::under_load(4, 18_000.0) => shards_before_window(false, true);
+    a_load_beyond_double_needs_the_commitment: Fixture::under_load(4, 40_000.0) => shards_before_window(false, true);
     a_load_below_double_does_not_need_the_commitment:
         Fixture::under_load(4, 6000.0) => shards_before_window(false, false);
     a_load_beyond_double_does_not_need_the_commitment_where_on_demand_is_denied:
-        Fixture::under_load(4, 18_000.0).policy(|p| p.on_demand = Permission::Deny)
+        Fixture::under_load(4, 40_000.0).policy(|p| p.on_demand = Permission::Deny)
         => shards_before_window(false, false);
 }

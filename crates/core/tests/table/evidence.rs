@@ -51,7 +51,7 @@ fn evidence_from_before_the_last_change_does_not_count() {
     // 9,000 a second before the change settled, 4,600 after it.
     let fixture = Fixture::new(4).minutes(-9..=-3, offered(9000.0, 2)).minutes(-2..=0, offered(4600.0, 4));
     let seconds = (now() - newest().plus(-2).start()).num_seconds() + 60;
-    crate::writes::scales(fixture.memory(&settled(2, 4, seconds, 60)), (4, 6, None));
+    crate::writes::scales(fixture.memory(&settled(2, 4, seconds, 60)), (4, 7, None));
 }
 
 #[test]

@@ -22,10 +22,10 @@ fn skewed() -> Fixture {
     Fixture::new(8).minutes(-14..=0, minute).on_demand()
 }
 
-/// A provisioned stream of an account with the commitment. The records that AWS accepts need 11 shards, if producers send
-/// a refused record twice more.
+/// A provisioned stream of an account with the commitment. The records that AWS accepts need 12 shards, if producers send
+/// each record six times.
 fn leap(policy: impl FnOnce(&mut Policy)) -> Fixture {
-    Fixture::under_load(4, 18_000.0).committed().policy(policy)
+    Fixture::under_load(4, 40_000.0).committed().policy(policy)
 }
 
 /// Four minutes of throttling in fifteen, at least one in each block of five.
@@ -68,7 +68,7 @@ rows! { decides;
     a_provisioned_stream_that_needs_twice_its_shards_scales:
         Fixture::under_load(4, 6000.0).committed() => "scale_shards";
     a_leap_scales_where_on_demand_is_denied: leap(|p| p.on_demand = Permission::Deny) => "scale_shards";
-    a_leap_beyond_the_maximum_scales: leap(|p| (p.max_shards, p.max_shards_ceiling) = (10, 10)) => "scale_shards";
+    a_leap_beyond_the_maximum_scales: leap(|p| (p.max_shards, p.max_shards_ceiling) = (11, 11)) => "scale_shards";
     a_leap_scales_where_the_maximum_of_warm_throughput_is_below_double:
         leap(|p| p.max_warm_mibps = 8) => "scale_shards";
     a_leap_scales_without_the_commitment: short_load() => "scale_shards";
@@ -106,7 +106,7 @@ rows! { warms;
 
 #[test]
 fn a_leap_sets_the_warm_throughput_in_the_same_call() {
-    let switch = Remedy::SwitchToOnDemand { shards: 4, warm_mibps: Some(11), instead_of: AwsLimit::Double };
+    let switch = Remedy::SwitchToOnDemand { shards: 4, warm_mibps: Some(12), instead_of: AwsLimit::Double };
     assert_eq!(leap(|_| ()).decide().verdict, Verdict::Act(switch));
 }
 

@@ -16,10 +16,10 @@ pub fn scales(fixture: Fixture, expected: (u32, u32, Option<Bound>)) {
     }
 }
 
-/// Eight shards under a load that needs thirteen, even if producers send a refused record twice more. The account has
-/// `left` shards left.
+/// Eight shards under a load that needs thirteen, even if producers send each record six times. The account has `left`
+/// shards left.
 fn with_shards_left(left: u32) -> Fixture {
-    Fixture::under_load(8, 17_400.0).shards_left(left)
+    Fixture::under_load(8, 30_000.0).shards_left(left)
 }
 
 /// The cost of that stream with `shards` shards, USD an hour. A shard costs $0.015 an hour.
@@ -50,7 +50,7 @@ rows! { scales;
         Fixture::under_load(4, 4600.0).policy(|p| p.target_utilization = 0.8) => (4, 6, None);
     // 10.9 is 11, and 12 is one and a half times 8.
     a_target_at_half_as_much_again_is_round: Fixture::under_load(8, 8200.0) => (8, 12, None);
-    a_load_beyond_double_doubles: Fixture::under_load(2, 9000.0) => (2, 4, Some(Bound::Double));
+    a_load_beyond_double_doubles: Fixture::under_load(2, 40_000.0) => (2, 4, Some(Bound::Double));
     a_load_of_unknown_size_doubles:
         Fixture::new(3).minutes(-9..=0, MinuteTraffic { write_throttled: 600.0, ..MinuteTraffic::default() })
         => (3, 6, None);
@@ -85,7 +85,7 @@ rows! { scales;
 
 rows! { scales;
     a_step_to_the_maximum_names_the_maximum:
-        Fixture::under_load(4, 9000.0).policy(|p| p.max_shards = 6) => (4, 6, Some(Bound::MaxShards));
+        Fixture::under_load(4, 40_000.0).policy(|p| p.max_shards = 6) => (4, 6, Some(Bound::MaxShards));
     // AWS opens 12 shards beside the 8 on the way to 14.
     a_step_that_the_quota_has_room_for_is_whole: with_shards_left(12) => (8, 14, None);
     a_quota_too_small_for_the_step_lets_the_stream_double: with_shards_left(11) => (8, 16, None);
