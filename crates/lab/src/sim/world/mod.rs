@@ -5,10 +5,12 @@
 //! - `growth`: on-demand mode splits busy shards.
 //! - `calls`: the AWS calls that change the stream, with AWS's refusals.
 //! - `observe`: the AWS calls that read it.
+//! - `past`: the shards of a time in the past, and the stream's creation.
 
 mod calls;
 mod growth;
 mod observe;
+mod past;
 mod second;
 #[cfg(test)]
 mod tests;
@@ -26,6 +28,7 @@ use super::timeline::Timeline;
 use crate::rules::HashRange;
 use calls::Running;
 use chrono::{DateTime, Utc};
+use past::ClosedShard;
 use std::collections::{BTreeMap, BTreeSet};
 use unthrottle_core::cost::Prices;
 use unthrottle_core::memory::{self, ChangeKind, Memory, TAG};
@@ -82,6 +85,9 @@ pub(crate) struct World {
     /// Sorted by the first hash key.
     shards: Vec<OpenShard>,
     next_number: u64,
+    /// When the stream was created, in seconds of the run.
+    created: i64,
+    closed_shards: Vec<ClosedShard>,
     mode: CapacityMode,
     running: Option<Running>,
     monitored: BTreeSet<String>,
@@ -129,6 +135,8 @@ impl World {
             now: 0,
             shards: (0..).zip(ranges).map(shard).collect(),
             next_number: u64::from(setup.shards),
+            created: 0,
+            closed_shards: vec![],
             mode: setup.mode.clone(),
             running: None,
             monitored: BTreeSet::new(),

@@ -85,6 +85,7 @@ impl World {
             self.shards.push(OpenShard::new(self.next_number, parent, *range, share, waiting, self.now));
             self.next_number += 1;
         }
+        self.record_closed(&old);
     }
 
     fn close_minute(&mut self) {
