@@ -147,6 +147,7 @@ pub fn run(workload: &Workload, policy: Policies, seed: u64) -> Score {
 
 /// Runs a policy on a workload, and records the run minute by minute. Of a fleet, the timeline shows the first stream.
 pub fn watch(workload: &Workload, policy: Policies, seed: u64) -> Run {
+    let workload = &workload.drawn(seed);
     let world = |seed| workload.world(policy.setup(workload.setup(seed)), seed);
     let mut worlds: Vec<World> = (0..workload.streams).map(|n| world(seed + u64::from(n))).collect();
     let mut contenders = policy.contenders(workload, seed);
