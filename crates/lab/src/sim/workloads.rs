@@ -1,4 +1,7 @@
-//! The workloads, by name. Each begins with a load that fits in the stream.
+//! The workloads, by name. Each begins with a load that fits in the stream. `unusual` has shards of different width, and
+//! producers whose load a minute's sums do not show.
+
+mod unusual;
 
 use super::account::Account;
 use super::delivery::DeliveryQuality;
@@ -25,9 +28,6 @@ const HIGH: f64 = 3_200.0;
 
 /// The seconds of a minute: producers do not wait for a whole minute of CloudWatch.
 const ANY_SECOND: (i64, i64) = (0, 59);
-
-/// The seconds of a minute whose rest is 10 to 20 seconds. The first throttled minute then has little of the load.
-const LATE_SECOND: (i64, i64) = (40, 50);
 
 /// The size of a large stream, as a multiple: 64 shards.
 const WIDE: f64 = 16.0;
@@ -97,8 +97,8 @@ pub fn all() -> Vec<Workload> {
     let mut all = loads();
     all.extend(shapes());
     all.extend(surroundings());
-    all.extend(uneven());
-    all.extend(producers());
+    all.extend(unusual::shards());
+    all.extend(unusual::producers());
     all
 }
 
@@ -258,78 +258,6 @@ fn surroundings() -> Vec<Workload> {
     ]
 }
 
-/// Shards of different width, as splits, merges and reshards that stopped half-way leave them. No key is hot.
-fn uneven() -> Vec<Workload> {
-    vec![
-        Workload {
-            // The widest shard takes a half of the keys: 65 % of its capacity, then 130 %.
-            load: Load::Step { from: BASE / 2.0, to: BASE, at: STEP_AT },
-            ranges: Some(halves_and_a_sliver),
-            shards: 5,
-            ..Workload::quiet(
-                "uneven-ranges",
-                "shards of a half, a quarter, two eighths and two keys: the widest is full first",
-            )
-        },
-        Workload {
-            // A whole shard takes an eighth of the keys: 60 % of its capacity, then 110 %.
-            load: Load::Step { from: 4_800.0, to: 8_800.0, at: STEP_AT },
-            ranges: Some(three_of_eight_split),
-            shards: 11,
-            ..Workload::quiet("half-reshard", "a reshard that stopped half-way: 3 of 8 shards are halves, 5 are full")
-        },
-    ]
-}
-
-/// A half, a quarter and two eighths of all hash keys, and the last two keys.
-fn halves_and_a_sliver() -> Vec<HashRange> {
-    let [half, rest] = halves(HashRange::ALL);
-    let [quarter, rest] = halves(rest);
-    let [eighth, rest] = halves(rest);
-    let sliver = HashRange { first: rest.last - 1, ..rest };
-    vec![half, quarter, eighth, HashRange { last: sliver.first - 1, ..rest }, sliver]
-}
-
-/// Eight shards, the first three of them split.
-fn three_of_eight_split() -> Vec<HashRange> {
-    let split = |(number, range)| if number < 3 { halves(range).to_vec() } else { vec![range] };
-    HashRange::uniform(8).into_iter().enumerate().flat_map(split).collect()
-}
-
-fn halves(range: HashRange) -> [HashRange; 2] {
-    range.split(range.middle()).expect("a wide range has two halves")
-}
-
-/// Producers whose load a minute's sums do not show.
-fn producers() -> Vec<Workload> {
-    vec![
-        Workload {
-            load: Load::Step { from: 2_400.0, to: 24_000.0, at: STEP_AT },
-            onset: LATE_SECOND,
-            shards: 8,
-            ..Workload::quiet("onset-late", "ten times the load from the last 10 to 20 seconds of a minute on")
-        },
-        Workload {
-            // Two shards take it. In the mean of a minute, with the refused records, one shard would suffice.
-            load: Load::Pulse { low: 0.0, high: 1_800.0, every: 60, lasts: 12 },
-            retry: || Retry::after(&[1]),
-            shards: 1,
-            ..Workload::quiet(
-                "crash-loop",
-                "a writer of one shard dies and comes back: low in the mean, and most is refused in every minute",
-            )
-        },
-        Workload {
-            is_resent: true,
-            ..Workload::step(
-                "resend-after-reshard",
-                "the load rises to 1.3 times the capacity, and producers send records again after each reshard",
-                2.0,
-            )
-        },
-    ]
-}
-
 /// Named, because the line would otherwise be too long.
 const ON_DEMAND_4: &str = "an on-demand stream gets four times its load within five minutes";
 
@@ -355,6 +283,31 @@ mod tests {
             }
             assert_eq!(world.score().throttled, 0, "{}", workload.name);
         }
+    }
+
+    #[test]
+    fn each_seed_draws_a_second_and_a_base_that_fits() {
+        let calm = Workload::named("calm").expect("known");
+        let late = Workload::named("onset-late").expect("known");
+        let (mut seconds, mut bases) = (BTreeSet::new(), vec![]);
+        for seed in 1..=60 {
+            for workload in [&calm, &late, &Workload::named("step-2").expect("known")] {
+                let drawn = workload.drawn(seed);
+                let Load::Step { from, at, .. } = drawn.load else { panic!("{:?}", drawn.load) };
+                let second = at % 60;
+                assert!((workload.onset.0..=workload.onset.1).contains(&second), "{}: {second}", workload.name);
+                seconds.insert(second);
+                bases.push(from / f64::from(workload.shards) / 1_000.0);
+                let mut world = drawn.world(drawn.setup(seed), seed);
+                for second in 0..120 {
+                    world.pass(drawn.load.at(second) * (1.0 + drawn.ripple));
+                }
+                assert_eq!(world.score().throttled, 0, "{} {seed}", workload.name);
+            }
+        }
+        assert!(seconds.len() > 30, "{seconds:?}");
+        let (least, most) = (bases.iter().copied().fold(1.0, f64::min), bases.iter().copied().fold(0.0, f64::max));
+        assert!((0.30..0.35).contains(&least) && (0.85..=0.90).contains(&most), "{least} to {most}");
     }
 
     #[test]
