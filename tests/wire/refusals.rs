@@ -18,7 +18,7 @@ async fn a_refused_change_is_tried_once_and_remembered() {
     assert_eq!((run.outcome(), run.code()), ("held", "refused"), "{:#}", run.document());
     assert!(run.document()["sentence"].as_str().expect("a sentence").contains("says the test"));
     let refused = fixture.aws.memory(STREAM_ARN).await.expect("a memory").refused.expect("a refusal");
-    assert_eq!((refused.kind, refused.count), (ChangeKind::Scale, 1));
+    assert_eq!((refused.kind, refused.minutes), (ChangeKind::Scale, 1));
 
     assert_eq!(container.invoke(&ask()).await.code(), "refused_lately");
     assert_eq!(container.invoke(&throttle()).await.outcome(), "held");
@@ -27,11 +27,11 @@ async fn a_refused_change_is_tried_once_and_remembered() {
 }
 
 #[tokio::test]
-async fn a_change_that_aws_refused_twice_is_not_tried_again_within_the_hour() {
+async fn a_change_that_aws_refused_twice_is_not_tried_again_within_five_minutes() {
     let fixture = Fixture::throttled().await;
     let ago = |minutes| Utc::now() - TimeDelta::minutes(minutes);
     let memory = Memory::default().intend(Change::intent(ChangeKind::Scale, 2, 4, ago(20)), false);
-    let memory = memory.refuse(ChangeKind::Scale, ago(21), true).refuse(ChangeKind::Scale, ago(20), true);
+    let memory = memory.refuse(ChangeKind::Scale, ago(4), true).refuse(ChangeKind::Scale, ago(3), true);
     fixture.aws.tag(STREAM_ARN, TAG, &memory.encode().expect("fits")).await;
     let (run, calls) = fixture.calls_of(fixture.container().await.invoke(&throttle())).await;
     assert_eq!((run.outcome(), run.code()), ("held", "refused_lately"));

@@ -77,8 +77,8 @@ struct RememberedRefusal {
     /// The kind of the refused change, as the memory tag writes it.
     #[serde(deserialize_with = "kind")]
     kind: ChangeKind,
-    /// How many refusals in a row.
-    count: u32,
+    /// For how many minutes AWS has refused it; 1 after one refusal.
+    minutes: u32,
     /// When the last one was.
     minutes_ago: MinutesAgo,
 }
@@ -99,7 +99,7 @@ impl Remembered {
         };
         let refusal = |refused: &RememberedRefusal| Refusal {
             kind: refused.kind,
-            count: refused.count,
+            minutes: refused.minutes,
             at: refused.minutes_ago.before(now).trunc_subsecs(0),
         };
         Memory {

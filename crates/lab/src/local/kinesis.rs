@@ -4,7 +4,7 @@ use super::connection::Connection;
 use super::faults::subject_to_faults;
 use super::limits::{Refusal, refuse};
 use super::subscribe::subscribe_to_shard;
-use super::{Account, Commitment, capacity, consumers, lock, reads, tags, transitions, writes};
+use super::{Account, Commitment, capacity, consumers, lock, reads, shards, tags, transitions, writes};
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::Request;
 use axum::http::{StatusCode, header};
@@ -106,6 +106,7 @@ async fn perform_operation(
         (RegisterStreamConsumer, _) => consumers::register(account, &input).await,
         (DeregisterStreamConsumer, _) => consumers::deregister(account, &input).await,
         (DescribeStreamSummary, Some(name)) => capacity::describe_stream_summary(account, name, input).await,
+        (ListShards, Some(name)) => shards::list_shards(account, name, &raw, input).await,
         (ListTagsForResource, Some(name)) => tags::list(account, name).await,
         (PutRecord, Some(name)) => writes::put_record(account, name, input).await,
         (PutRecords, Some(name)) => writes::put_records(account, name, input).await,

@@ -1,9 +1,18 @@
-//! The shards of a stream: how they open and close, and which shard has a hash key.
+//! The shards of a stream: how they open and close, which shard has a hash key, and which shards `ListShards` lists.
 
+use super::Account;
+use super::limits::{Refusal, refuse};
 use crate::rules::HashRange;
 use chrono::{DateTime, Utc};
+use ferrokinesis::actions::{Operation, dispatch};
 use ferrokinesis::sequence::{MAX_SEQ_IX, SeqObj, parse_sequence, shard_id_name, stringify_sequence};
 use ferrokinesis::types::{HashKeyRange, SequenceNumberRange, Shard, Stream};
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+/// The filters of AWS's `ListShards` (API reference, `ShardFilterType`). The local account serves the last two.
+const SHARD_FILTERS: [&str; 6] =
+    ["AFTER_SHARD_ID", "AT_TRIM_HORIZON", "FROM_TRIM_HORIZON", "FROM_TIMESTAMP", "AT_LATEST", "AT_TIMESTAMP"];
 
 /// Whether a shard accepts records.
 pub(super) fn is_open(shard: &Shard) -> bool {
@@ -102,6 +111,81 @@ fn last_number(index: usize, shard: &Shard, now: DateTime<Utc>) -> String {
 /// The number of a shard, in ferrokinesis' type.
 pub(super) fn number(index: usize) -> i64 {
     i64::try_from(index).unwrap_or(i64::MAX)
+}
+
+/// The time at which a shard was closed, in milliseconds of the epoch, to the whole second. `None`: it is open.
+fn closed_at(shard: &Shard) -> Option<u64> {
+    let ending = shard.sequence_number_range.ending_sequence_number.as_deref()?;
+    parse_sequence(ending).ok()?.seq_time
+}
+
+/// ListShards with the filters that ferrokinesis leaves out. `AT_LATEST` lists closed shards, too: AWS does so shortly
+/// after a reshard.
+pub(super) async fn list_shards(
+    account: &Account,
+    name: &str,
+    raw: &Value,
+    input: Value,
+) -> Result<Option<Value>, Refusal> {
+    let filter = ShardFilter::parse(&raw["ShardFilter"])?;
+    let mut answer = dispatch(&account.store, Operation::ListShards, input).await?;
+    let stream = account.store.get_stream(name).await?;
+    let listed = stream.shards.iter().filter(|shard| filter.lists(shard)).map(|shard| shard.shard_id.as_str());
+    let listed: BTreeSet<&str> = listed.collect();
+    if let Some(shards) = answer.as_mut().and_then(|answer| answer["Shards"].as_array_mut()) {
+        shards.retain(|shard| shard["ShardId"].as_str().is_some_and(|id| listed.contains(id)));
+    }
+    Ok(answer)
+}
+
+/// Which shards a `ListShards` request wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ShardFilter {
+    /// All shards: a request without a filter, or with `AT_LATEST`.
+    All,
+    /// The shards that were open at this time, in milliseconds of the epoch.
+    OpenAt(u64),
+}
+
+impl ShardFilter {
+    /// Reads `ShardFilter`. A filter that the local account does not serve is refused, so that no test takes other
+    /// shards for the filtered ones.
+    fn parse(filter: &Value) -> Result<ShardFilter, Refusal> {
+        if filter.is_null() {
+            return Ok(ShardFilter::All);
+        }
+        match filter["Type"].as_str() {
+            Some("AT_LATEST") => Ok(ShardFilter::All),
+            Some("AT_TIMESTAMP") => match filter["Timestamp"].as_f64() {
+                Some(seconds) => Ok(ShardFilter::OpenAt((seconds * 1000.0) as u64)),
+                None => Err(refuse("InvalidArgumentException", "Timestamp must be provided with AT_TIMESTAMP.")),
+            },
+            Some(known) if SHARD_FILTERS.contains(&known) => Err(refuse(
+                "InvalidArgumentException",
+                format!("the local account serves the shard filters AT_LATEST and AT_TIMESTAMP, and not {known}"),
+            )),
+            other => Err(refuse(
+                "ValidationException",
+                format!(
+                    "1 validation error detected: Value '{}' at 'shardFilter.type' failed to satisfy constraint: \
+                     Member must satisfy enum value set: [{}]",
+                    other.unwrap_or("null"),
+                    SHARD_FILTERS.join(", ")
+                ),
+            )),
+        }
+    }
+
+    /// API reference: `AT_TIMESTAMP` lists "all shards whose start timestamp is less than or equal to the given
+    /// timestamp and end timestamp is greater than or equal to the given timestamp or still open".
+    fn lists(self, shard: &Shard) -> bool {
+        match self {
+            ShardFilter::All => true,
+            ShardFilter::OpenAt(time) => {
+                opened_at(shard) <= time && closed_at(shard).is_none_or(|closed| closed >= time / 1000 * 1000)
+            }
+        }
+    }
 }
 
 /// Milliseconds of the epoch; 0 for a time before the epoch.

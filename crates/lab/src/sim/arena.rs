@@ -147,6 +147,7 @@ pub fn run(workload: &Workload, policy: Policies, seed: u64) -> Score {
 
 /// Runs a policy on a workload, and records the run minute by minute. Of a fleet, the timeline shows the first stream.
 pub fn watch(workload: &Workload, policy: Policies, seed: u64) -> Run {
+    let workload = &workload.drawn(seed);
     let world = |seed| workload.world(policy.setup(workload.setup(seed)), seed);
     let mut worlds: Vec<World> = (0..workload.streams).map(|n| world(seed + u64::from(n))).collect();
     let mut contenders = policy.contenders(workload, seed);
@@ -219,6 +220,60 @@ mod tests {
             let (ours, unattended) = (run(&workload, Policies::Ours, 1), run(&workload, Policies::Static, 1));
             assert_eq!(ours.illegal_calls, 0, "{}: {:?}", workload.name, ours.refusals);
             assert!(ours.throttled <= unattended.throttled, "{}: {ours:?}", workload.name);
+        }
+    }
+
+    /// Asserts that unthrottle heals the first hours of a workload within this number of changes, whatever the seed.
+    #[track_caller]
+    fn heals(name: &str, changes: u64) {
+        let workload = hours(3, Workload::named(name).expect("known"));
+        let run = |seed| (seed, run(&workload, Policies::Ours, seed));
+        let is_bad = |score: &Score| !score.is_healed || score.changes > changes;
+        let bad: Vec<_> = (1..=6).map(run).filter(|(_, score)| is_bad(score)).collect();
+        let bad: Vec<_> = bad.iter().map(|(seed, s)| (seed, s.is_healed, s.changes, s.shard_hours)).collect();
+        assert!(bad.is_empty(), "{name}: (seed, healed, changes, shard-hours) {bad:?}");
+    }
+
+    #[test]
+    fn a_load_that_begins_at_any_second_from_any_base_is_healed_by_one_change() {
+        heals("step-1.3", 1);
+        heals("step-2", 1);
+    }
+
+    #[test]
+    fn a_load_that_begins_late_in_a_minute_is_healed_by_two_changes() {
+        heals("onset-late", 2);
+    }
+
+    #[test]
+    fn a_reshard_that_stopped_half_way_is_healed_by_one_change() {
+        heals("half-reshard", 1);
+    }
+
+    #[test]
+    fn shards_of_uneven_width_are_healed() {
+        heals("uneven-ranges", 2);
+    }
+
+    #[test]
+    fn a_writer_that_is_mostly_refused_in_every_minute_is_healed() {
+        heals("crash-loop", 1);
+    }
+
+    #[test]
+    fn resends_after_a_reshard_cause_no_second_reshard() {
+        heals("resend-after-reshard", 1);
+    }
+
+    #[test]
+    fn the_limits_heal_uneven_shards_and_unusual_producers() {
+        for name in ["onset-late", "uneven-ranges", "half-reshard", "crash-loop", "resend-after-reshard"] {
+            let workload = hours(2, Workload::named(name).expect("known"));
+            for (policy, seed) in [(Policies::Reactive, 1), (Policies::Reactive, 4), (Policies::Clairvoyant, 1)] {
+                let score = run(&workload, policy, seed);
+                let is_right = score.is_healed && (1..=6).contains(&score.changes) && score.illegal_calls == 0;
+                assert!(is_right, "{name} {policy} {seed}: {score:?}");
+            }
         }
     }
 

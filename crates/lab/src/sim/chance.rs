@@ -24,6 +24,10 @@ pub const RECEIPTS: u64 = 5;
 pub const DELIVERY: u64 = 6;
 /// The duration of calls in a fault schedule, and the order of the runs.
 pub const CALLS: u64 = 7;
+/// The second of the minute at which a load begins, and the load before it.
+pub const ONSET: u64 = 8;
+/// The time in which producers send records again after a reshard.
+pub const RESENDS: u64 = 9;
 /// The first fault schedule. Each schedule has a stream of numbers of its own.
 pub const FAULTS: u64 = 1 << 32;
 

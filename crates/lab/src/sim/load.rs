@@ -32,6 +32,16 @@ pub enum Load {
         /// At noon.
         high: f64,
     },
+    /// As [`Load::Day`], with less load on two days of seven: the third and the fourth, because a run begins on a
+    /// Thursday.
+    Week {
+        /// At midnight.
+        low: f64,
+        /// At noon of a working day.
+        high: f64,
+        /// At noon of a Saturday or Sunday.
+        weekend: f64,
+    },
     /// High for the last seconds of each period.
     Pulse {
         /// Outside the pulses.
@@ -68,6 +78,10 @@ impl Load {
                 // Flat at midnight and at noon. A sine would not be the same number on every machine.
                 low + (high - low) * x * x * (3.0 - 2.0 * x)
             }
+            Load::Week { low, high, weekend } => {
+                let is_weekend = [2, 3].contains(&second.div_euclid(DAY).rem_euclid(7));
+                Load::Day { low, high: if is_weekend { weekend } else { high } }.at(second)
+            }
             Load::Pulse { low, high, every, lasts } => {
                 if second.rem_euclid(every) >= every - lasts {
                     high
@@ -91,6 +105,9 @@ mod tests {
         assert_eq!([0, 50, 100, 200, 300, 999].map(|second| growth.at(second)), [10.0, 15.0, 20.0, 40.0, 80.0, 80.0]);
         let day = Load::Day { low: 10.0, high: 30.0 };
         assert_eq!([0, 6, 12, 18, 24].map(|hour| day.at(hour * 3_600)), [10.0, 20.0, 30.0, 20.0, 10.0]);
+        let week = Load::Week { low: 10.0, high: 30.0, weekend: 15.0 };
+        let noons = (0..8).map(|day| week.at((24 * day + 12) * 3_600));
+        assert_eq!(noons.collect::<Vec<_>>(), [30.0, 30.0, 15.0, 15.0, 30.0, 30.0, 30.0, 30.0]);
         let pulse = Load::Pulse { low: 1.0, high: 9.0, every: 60, lasts: 2 };
         assert_eq!([0, 57, 58, 59, 60].map(|second| pulse.at(second)), [1.0, 1.0, 9.0, 9.0, 1.0]);
     }

@@ -37,6 +37,8 @@ pub struct OpenShard {
     pub parent: Option<u64>,
     /// Its hash keys.
     pub range: HashRange,
+    /// When it opened, in seconds of the run.
+    pub opened: i64,
     /// Its share of the stream's records, 0 to 1.
     pub share: f64,
     /// The counts of the current minute.
@@ -62,6 +64,7 @@ impl OpenShard {
             number,
             parent,
             range,
+            opened: now,
             share,
             minute: Counts::default(),
             waiting,

@@ -1,17 +1,23 @@
 //! A workload: the load on a stream, and the surroundings of the stream.
 
 use super::account::Account;
+use super::chance::{Chance, ONSET};
 use super::delivery::DeliveryQuality;
 use super::keys::Keys;
 use super::load::Load;
 use super::readers::Readers;
 use super::retry::Retry;
 use super::world::{By, Event, Setup, World};
+use crate::rules::{HashRange, WRITE_RECORDS_A_SECOND};
 use unthrottle_core::observation::CapacityMode;
 
 /// The second of the run at which loads step. The hour before shows whether a policy changes a stream without
 /// throttling.
 pub(super) const STEP_AT: i64 = 3_600;
+
+/// The load before a step, as a share of the capacity, where the seed draws it: at least and at most. Below 30 %, the
+/// minute of the onset would show only the step. Above 90 %, the ripple and uneven keys would fill a shard before it.
+const BASE_SHARES: (f64, f64) = (0.30, 0.90);
 
 /// Another tool that resets the shards to its own number, as Terraform does. Terraform also deletes tags that it does
 /// not know.
@@ -58,12 +64,19 @@ pub struct Workload {
     pub hours: i64,
     /// Records a second.
     pub load: Load,
+    /// Whether the seed draws the load before a step, as a share of the capacity of the shards. Otherwise it is the
+    /// step's own.
+    pub is_base_drawn: bool,
+    /// The seconds of the minute at which a step, or a new number of readers, may begin: the seed draws one of them.
+    pub onset: (i64, i64),
     /// The largest deviation of a second's load, as a share.
     pub ripple: f64,
     /// Streams of the account that all get this load.
     pub streams: u32,
     /// Shards at the beginning.
     pub shards: u32,
+    /// The hash keys of these shards, where they are not of equal width.
+    pub ranges: Option<fn() -> Vec<HashRange>>,
     /// Capacity mode at the beginning.
     pub mode: CapacityMode,
     /// Bytes of a record.
@@ -72,6 +85,9 @@ pub struct Workload {
     pub keys: fn(seed: u64) -> Keys,
     /// The producers' retries.
     pub retry: fn() -> Retry,
+    /// Whether producers send records again for a minute or two after each reshard, as older versions of the Kinesis
+    /// Producer Library do.
+    pub is_resent: bool,
     /// The rest of the account.
     pub account: Account,
     /// Reshards of the last hours that AWS still counts.
@@ -95,6 +111,23 @@ impl Workload {
         (2..2 + i64::from(self.reshards_spent)).rev().map(|hours| -3_600 * hours)
     }
 
+    /// The workload of a run: the second of its onset and the load before it, drawn from the seed.
+    pub(crate) fn drawn(&self, seed: u64) -> Workload {
+        let mut chance = Chance::new(seed, ONSET);
+        let phase = chance.between(self.onset.0, self.onset.1);
+        let share = BASE_SHARES.0 + (BASE_SHARES.1 - BASE_SHARES.0) * chance.fraction();
+        let base = share * f64::from(self.shards) * WRITE_RECORDS_A_SECOND as f64;
+        let load = match self.load {
+            Load::Step { from, to, at } if self.is_base_drawn => {
+                Load::Step { from: base, to: if from < to { to } else { base }, at: at + phase }
+            }
+            Load::Step { from, to, at } => Load::Step { from, to, at: at + phase },
+            other => other,
+        };
+        let readers = self.readers.map(|readers| Readers { at: readers.at + phase, ..readers });
+        Workload { load, readers, ..self.clone() }
+    }
+
     /// The stream at the beginning.
     pub(crate) fn setup(&self, seed: u64) -> Setup {
         Setup {
@@ -115,6 +148,13 @@ impl Workload {
         }
         if self.is_committed {
             world = world.with_commitment();
+        }
+        if self.is_resent {
+            world = world.with_resends(seed);
+        }
+        // AWS chose the shards of a stream that a policy has set to on-demand mode.
+        if let Some(ranges) = self.ranges.filter(|_| *world.mode() == self.mode) {
+            world = world.with_ranges(&ranges());
         }
         match self.readers {
             Some(readers) => world.with_readers(readers),

@@ -1,4 +1,7 @@
-//! The workloads, by name. Each begins with a load that fits in the stream.
+//! The workloads, by name. Each begins with a load that fits in the stream. `unusual` has shards of different width, and
+//! producers whose load a minute's sums do not show.
+
+mod unusual;
 
 use super::account::Account;
 use super::delivery::DeliveryQuality;
@@ -22,6 +25,9 @@ const BASE: f64 = 2_600.0;
 
 /// 80 % of the capacity: a small increase is too much. Policies that scale by a threshold have acted before.
 const HIGH: f64 = 3_200.0;
+
+/// The seconds of a minute: producers do not wait for a whole minute of CloudWatch.
+const ANY_SECOND: (i64, i64) = (0, 59);
 
 /// The size of a large stream, as a multiple: 64 shards.
 const WIDE: f64 = 16.0;
@@ -49,13 +55,17 @@ impl Workload {
             cure: Cure::Capacity,
             hours: 24,
             load: Load::Step { from: BASE, to: BASE, at: 0 },
+            is_base_drawn: false,
+            onset: ANY_SECOND,
             ripple: RIPPLE,
             streams: 1,
             shards: SHARDS,
+            ranges: None,
             mode: CapacityMode::Provisioned,
             record_bytes: RECORD_BYTES,
             keys: |_| even(),
             retry: Retry::patient,
+            is_resent: false,
             account: Account::default(),
             reshards_spent: 0,
             is_committed: false,
@@ -66,8 +76,13 @@ impl Workload {
         }
     }
 
+    /// A load between 30 and 90 % of the capacity, as the seed draws it, that becomes this multiple of [`BASE`].
     fn step(name: &'static str, about: &'static str, times: f64) -> Workload {
-        Workload { load: Load::Step { from: BASE, to: times * BASE, at: STEP_AT }, ..Workload::quiet(name, about) }
+        Workload {
+            load: Load::Step { from: BASE, to: times * BASE, at: STEP_AT },
+            is_base_drawn: true,
+            ..Workload::quiet(name, about)
+        }
     }
 }
 
@@ -82,6 +97,8 @@ pub fn all() -> Vec<Workload> {
     let mut all = loads();
     all.extend(shapes());
     all.extend(surroundings());
+    all.extend(unusual::shards());
+    all.extend(unusual::producers());
     all
 }
 
@@ -89,14 +106,14 @@ pub fn all() -> Vec<Workload> {
 fn loads() -> Vec<Workload> {
     let growth = Load::Growth { from: BASE / 2.0, doublings: 5, each: 24 * 3_600 / 5 };
     vec![
-        Workload::quiet("calm", "nothing happens"),
+        Workload { is_base_drawn: true, ..Workload::quiet("calm", "nothing happens") },
         Workload {
             load: Load::Step { from: HIGH, to: 1.3 * HIGH, at: STEP_AT },
             ..Workload::quiet("step-1.3", "the load of a stream that is nearly full grows by 30 % at once")
         },
-        Workload::step("step-2", "the load doubles at once", 2.0),
-        Workload::step("step-3.5", "three and a half times the load at once", 3.5),
-        Workload::step("step-8", "eight times the load at once", 8.0),
+        Workload::step("step-2", "the load rises to 1.3 times the capacity at once", 2.0),
+        Workload::step("step-3.5", "the load rises to 2.3 times the capacity at once", 3.5),
+        Workload::step("step-8", "the load rises to 5.2 times the capacity at once", 8.0),
         Workload {
             load: Load::Step { from: WIDE * HIGH, to: 1.3 * WIDE * HIGH, at: STEP_AT },
             shards: WIDE as u32 * SHARDS,
@@ -107,6 +124,11 @@ fn loads() -> Vec<Workload> {
             load: Load::Day { low: HIGH / 4.0, high: 2.0 * HIGH },
             hours: 48,
             ..Workload::quiet("diurnal", "two days, eight times more at noon than at midnight")
+        },
+        Workload {
+            load: Load::Week { low: HIGH / 4.0, high: 2.0 * HIGH, weekend: HIGH },
+            hours: 8 * 24,
+            ..Workload::quiet("weekly", "as diurnal for eight days, with half the load at the weekend")
         },
         Workload {
             load: Load::Pulse { low: BASE, high: 3.0 * BASE, every: 3 * 3_600, lasts: 20 * 60 },
@@ -143,7 +165,10 @@ fn shapes() -> Vec<Workload> {
             load: Load::Step { from: 2.0, to: 6.0, at: STEP_AT },
             ..Workload::quiet("large-records", "three times the load, in records of 900 KB: a shard takes one a second")
         },
-        Workload { retry: Retry::storm, ..doubled("retry-storm", "the load doubles, and is retried every second") },
+        Workload {
+            retry: Retry::storm,
+            ..doubled("retry-storm", "the load rises to 1.3 times the capacity, and is retried every second")
+        },
         Workload {
             load: Load::Step { from: HIGH / 4.0, to: HIGH, at: STEP_AT },
             keys: |_| Keys::with_a_hot_one(0.6, KEYS),
@@ -178,17 +203,23 @@ fn surroundings() -> Vec<Workload> {
         Workload {
             reverts: Some(Reverts { every: 3_600, with_tags: false }),
             cure: Cure::Person,
-            ..doubled("terraform", "the load doubles, and another tool sets the shards back every hour")
+            ..doubled(
+                "terraform",
+                "the load rises to 1.3 times the capacity, and another tool sets the shards back every hour",
+            )
         },
         Workload {
             reverts: Some(Reverts { every: 3_600, with_tags: true }),
             cure: Cure::Person,
             ..doubled("terraform-tags", "the same, and the tags are deleted with it")
         },
-        Workload { account: quota, ..doubled("quota", "the load doubles, and the account may open two more shards") },
+        Workload {
+            account: quota,
+            ..doubled("quota", "the load rises to 1.3 times the capacity, and the account may open two more shards")
+        },
         Workload {
             reshards_spent: 8,
-            ..Workload::step("budget", "eight times the load, and two reshards are left", 8.0)
+            ..Workload::step("budget", "the load rises to 5.2 times the capacity, and two reshards are left", 8.0)
         },
         Workload { load: quadrupled, ..on_demand("on-demand-4", ON_DEMAND_4) },
         Workload {
@@ -199,11 +230,14 @@ fn surroundings() -> Vec<Workload> {
         Workload {
             streams: 200,
             cure: Cure::Person,
-            ..doubled("fleet", "the load of 200 streams doubles at once, and 100 changes an hour are allowed")
+            ..doubled(
+                "fleet",
+                "the load of 200 streams rises to 1.3 times the capacity, and 100 changes an hour are allowed",
+            )
         },
         Workload {
             trail: Trail::Writes,
-            ..doubled("put-record", "the load doubles, and CloudTrail shows each refusal")
+            ..doubled("put-record", "the load rises to 1.3 times the capacity, and CloudTrail shows each refusal")
         },
         Workload {
             trail: Trail::ControlPlane,
@@ -249,6 +283,31 @@ mod tests {
             }
             assert_eq!(world.score().throttled, 0, "{}", workload.name);
         }
+    }
+
+    #[test]
+    fn each_seed_draws_a_second_and_a_base_that_fits() {
+        let calm = Workload::named("calm").expect("known");
+        let late = Workload::named("onset-late").expect("known");
+        let (mut seconds, mut bases) = (BTreeSet::new(), vec![]);
+        for seed in 1..=60 {
+            for workload in [&calm, &late, &Workload::named("step-2").expect("known")] {
+                let drawn = workload.drawn(seed);
+                let Load::Step { from, at, .. } = drawn.load else { panic!("{:?}", drawn.load) };
+                let second = at % 60;
+                assert!((workload.onset.0..=workload.onset.1).contains(&second), "{}: {second}", workload.name);
+                seconds.insert(second);
+                bases.push(from / f64::from(workload.shards) / 1_000.0);
+                let mut world = drawn.world(drawn.setup(seed), seed);
+                for second in 0..120 {
+                    world.pass(drawn.load.at(second) * (1.0 + drawn.ripple));
+                }
+                assert_eq!(world.score().throttled, 0, "{} {seed}", workload.name);
+            }
+        }
+        assert!(seconds.len() > 30, "{seconds:?}");
+        let (least, most) = (bases.iter().copied().fold(1.0, f64::min), bases.iter().copied().fold(0.0, f64::max));
+        assert!((0.30..0.35).contains(&least) && (0.85..=0.90).contains(&most), "{least} to {most}");
     }
 
     #[test]

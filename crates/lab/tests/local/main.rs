@@ -14,6 +14,7 @@ mod modes;
 mod naming;
 mod readers;
 mod reshards;
+mod shards;
 mod sns;
 mod tagging;
 mod writes;

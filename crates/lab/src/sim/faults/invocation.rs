@@ -15,7 +15,7 @@ use std::time::Duration;
 use unthrottle_core::decide::MissingData;
 use unthrottle_core::decision::{Decision, Remedy};
 use unthrottle_core::memory::{Memory, TAG};
-use unthrottle_core::observation::{Limits, Observation};
+use unthrottle_core::observation::{Limits, Minute, Observation};
 use unthrottle_core::policy::{MODE_TAG, Permission, Policy};
 use unthrottle_core::report::{AutoFix, Document};
 use unthrottle_core::run::{self, Account, CallFailed, Handled, Observed, Run, RunError};
@@ -164,6 +164,12 @@ pub(super) enum Flaw {
     IgnoresShardQuota,
     /// Triples the traffic of each minute.
     InflatesTraffic,
+    /// Takes each change in the memory for one that AutoFix shows.
+    BelievesTags,
+    /// Notifies no person.
+    Silent,
+    /// Says that a load needs more shards than it says are open.
+    Misspeaks,
     /// Always scales to twice the shards.
     Doubles,
     /// Always scales to three times the shards.
@@ -197,21 +203,37 @@ pub(super) struct Invocation {
 
 impl Invocation {
     /// Runs the one entrance. A sweep of one stream may still make all its changes.
-    pub(super) async fn run(self) -> Result<Decision, Failed> {
+    pub(super) async fn run(self) -> Result<Ended, Failed> {
         let Invocation { channel, signal, policy, container, flaw } = self;
         let policy = &flaw.allow(&policy);
         let left = AtomicU32::new(policy.max_changes_per_sweep);
         let left_in_sweep = matches!(signal, Signal::Sweep(_)).then_some(&left);
-        let mut account = Flawed { channel: &channel, container: &container, flaw, written: String::new() };
+        let mut account =
+            Flawed { channel: &channel, container: &container, flaw, written: String::new(), is_notified: false };
         let forgetful = run::Container::default();
         let container = if flaw == Flaw::IgnoresHourlyChanges { &forgetful } else { &container.remembers };
         let run = Run { signal: &signal, home: &home(), policy, container, left_in_sweep };
         match run.handle(&mut account).await {
-            Ok(Handled { decision, .. }) => Ok(decision),
+            Ok(Handled { decision, document, .. }) => {
+                let sentence = match flaw {
+                    Flaw::Misspeaks => "arena: the load needs 3 of its 2 shards.".into(),
+                    _ => document.sentence,
+                };
+                Ok(Ended { decision, sentence, is_notified: account.is_notified })
+            }
             Err(RunError::Call(failed)) => Err(failed),
             Err(RunError::TooSlow) => Err(Failed::TooSlow),
         }
     }
+}
+
+/// What a run came to.
+#[derive(Debug)]
+pub(super) struct Ended {
+    pub(super) decision: Decision,
+    pub(super) sentence: String,
+    /// Whether a person got a message.
+    pub(super) is_notified: bool,
 }
 
 /// The account of a run with a defect.
@@ -221,6 +243,7 @@ struct Flawed<'a> {
     flaw: Flaw,
     /// The memory as the run last wrote it.
     written: String,
+    is_notified: bool,
 }
 
 impl Account for Flawed<'_> {
@@ -247,6 +270,7 @@ impl Account for Flawed<'_> {
             Flaw::Forgetful => drop(observation.tags.remove(TAG)),
             Flaw::DeafToTags => drop(observation.tags.remove(MODE_TAG)),
             Flaw::IgnoresHourlyChanges => observation.traffic.fleet_fixes.clear(),
+            Flaw::BelievesTags => believe(&mut observation),
             Flaw::ForgetsReshards => forget_reshards(&mut observation),
             Flaw::IgnoresShardQuota => observation.limits.iter_mut().for_each(|limits| limits.shard_limit = u32::MAX),
             Flaw::InflatesTraffic => {
@@ -325,8 +349,19 @@ impl Account for Flawed<'_> {
         self.channel.call(Call::CountReverted(at)).await;
     }
 
-    // A notification changes nothing in AWS.
-    async fn notify(&mut self, _: &Document) {}
+    async fn notify(&mut self, _: &Document) {
+        self.is_notified = self.flaw != Flaw::Silent;
+    }
+}
+
+/// Adds the data of the change in the memory.
+fn believe(observation: &mut Observation) {
+    let memory = observation.tags.get(TAG).and_then(|tag| Memory::parse(tag).ok());
+    let Some(change) = memory.and_then(|memory| memory.change) else { return };
+    let traffic = &mut observation.traffic;
+    for counts in [&mut traffic.auto_fixes, &mut traffic.reshards, &mut traffic.mode_switches] {
+        counts.entry(Minute::of(change.at)).or_insert(1);
+    }
 }
 
 fn forget_reshards(observation: &mut Observation) {

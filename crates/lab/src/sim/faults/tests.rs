@@ -46,6 +46,11 @@ fn all_kinds_of_streams_and_troubles_are_drawn() {
         "deletes the tags",
         "mode=off",
         "deletes unthrottle.mode",
+        "a raise that never was",
+        "a switch that never was",
+        "of no change",
+        "makes it anew",
+        "splits half",
         "at most 2 changes an hour",
         ", $0.",
     ] {
@@ -67,7 +72,8 @@ fn the_first_schedules_hold() {
 /// The invariants that a defect breaks, among others.
 fn breaks(flaw: Flaw) -> &'static [Invariant] {
     use Invariant::{
-        Bounded, Counted, Ending, FreshObservation, Incurable, NoIllegalCall, OneChangeAStep, OptedOut, Supported,
+        Bounded, Counted, Ending, FreshObservation, GivenBack, Incurable, LossTold, NoIllegalCall, OneChangeAStep,
+        OptedOut, OwnNumbers, Supported,
     };
     match flaw {
         Flaw::None => &[],
@@ -82,6 +88,9 @@ fn breaks(flaw: Flaw) -> &'static [Invariant] {
         | Flaw::IgnoresMaxShards
         | Flaw::IgnoresMaxCost
         | Flaw::IgnoresHourlyChanges => &[Bounded],
+        Flaw::BelievesTags => &[GivenBack],
+        Flaw::Silent => &[LossTold],
+        Flaw::Misspeaks => &[OwnNumbers],
         Flaw::Doubles => &[Bounded, Supported],
         Flaw::Triples | Flaw::ForgetsReshards | Flaw::IgnoresShardQuota => &[NoIllegalCall],
         Flaw::Idle => &[Ending],
@@ -162,4 +171,74 @@ fn a_revert_is_counted_even_if_the_run_that_found_it_fails() {
             assert!(trace.iter().any(|line| line.contains("CountReverted")), "{}", trace.join("\n"));
         }
     }
+}
+
+#[test]
+fn strangers_tempt_unthrottle_to_give_back() {
+    let schedules = (0..400).map(|index| Schedule::drawn(1, index));
+    let kinds = schedules.map(|schedule| schedule.situation.kind);
+    let tempted = kinds.filter(|kind| matches!(kind, Kind::Roomy | Kind::RoomyOnDemand)).count();
+    assert!(tempted > 20, "{tempted}");
+}
+
+/// A stream with this problem, and one stranger after five minutes.
+fn with_a_stranger(kind: Kind, load: f64, action: Action) -> Schedule {
+    let drawn = Schedule::drawn(1, 0).situation;
+    let (shards, max_shards, changes_an_hour, usd_an_hour) = (4, 100, 100, None);
+    let situation = Situation {
+        kind,
+        shards,
+        load,
+        max_shards,
+        changes_an_hour,
+        usd_an_hour,
+        restore: true,
+        on_demand: true,
+        ..drawn
+    };
+    let at = |at, event| Entry { at, event };
+    let entries = vec![at(300, Event::Person(action)), at(900, Event::Signal(ExtraSignal::Ask))];
+    Schedule { seed: 1, situation, entries }
+}
+
+#[track_caller]
+fn holds(schedule: &Schedule) {
+    if let Err(broken) = play(schedule) {
+        panic!("{broken}\n{schedule}\n{}", trace(schedule).join("\n"));
+    }
+}
+
+#[test]
+fn a_forged_memory_of_a_raise_takes_no_shards_away() {
+    holds(&with_a_stranger(Kind::Roomy, 0.2, Action::ForgeRaise));
+}
+
+#[test]
+fn a_forged_memory_of_a_switch_takes_no_mode_away() {
+    holds(&with_a_stranger(Kind::RoomyOnDemand, 0.2, Action::ForgeSwitch));
+}
+
+#[test]
+fn a_stream_made_anew_keeps_its_shards() {
+    holds(&with_a_stranger(Kind::Raised, 0.2, Action::Recreate));
+}
+
+#[test]
+fn a_reshard_that_a_person_left_half_way_ends_healed_or_named() {
+    holds(&with_a_stranger(Kind::Short, 1.3, Action::HalfReshard));
+}
+
+#[test]
+fn a_forged_datum_changes_nothing_of_a_roomy_stream() {
+    holds(&with_a_stranger(Kind::Roomy, 0.2, Action::ForgeFix));
+}
+
+#[test]
+fn bursts_that_last_are_told() {
+    holds(&with_a_stranger(Kind::Bursts, 0.0, Action::SwitchOn));
+}
+
+#[test]
+fn a_hot_key_that_lasts_is_told() {
+    holds(&with_a_stranger(Kind::HotKey, 0.0, Action::SwitchOn));
 }

@@ -85,13 +85,19 @@ fn most_needed(shards_model: &mut UniformShards, workload: &Workload, peaks: &[f
     // Uneven keys need more shards than the mean says. No number of shards accepts the load of a single hot key.
     let candidates = (all..=all.saturating_mul(2)).map(|shards| (shards, shards_model.refused(shards, peak)));
     let best = candidates.min_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
-    best.map_or(all, |(shards, _)| shards).min(quota).max(workload.shards)
+    let best = best.map_or(all, |(shards, _)| shards);
+    // A reshard to the same number changes nothing, so shards of unequal width become equal only by another number.
+    let other = best + u32::from(workload.ranges.is_some());
+    other.min(quota).max(workload.shards)
 }
 
 /// The cheapest way to each number of shards with each number of changes, slot by slot.
 struct Planner {
     /// The cost of each number of shards in each slot: by slot, then by shards. The first entry stands for zero shards.
     costs: Vec<Vec<f64>>,
+    /// The cost of the records that the shards at the beginning refuse in each slot, where these shards are not of equal
+    /// width. The first reshard makes them equal.
+    at_first: Option<Vec<f64>>,
 }
 
 /// The cheapest ways after a slot: by the number of changes, then by shards.
@@ -110,7 +116,9 @@ impl Planner {
             0 => f64::INFINITY,
             _ => f64::from(shards) + REFUSED * shards_model.refused(shards, peak),
         };
-        Planner { costs: peaks.iter().map(|peak| (0..=most).map(|shards| cost(shards, *peak)).collect()).collect() }
+        let costs = peaks.iter().map(|peak| (0..=most).map(|shards| cost(shards, *peak)).collect()).collect();
+        let at_first = |peak: &f64| Some(REFUSED * shards_model.refused_at_first(*peak)?);
+        Planner { costs, at_first: peaks.iter().map(at_first).collect() }
     }
 
     /// The shards of each slot, planned day by day. `spent`: the seconds, before the run, of reshards that AWS still
@@ -119,19 +127,28 @@ impl Planner {
     fn plan(&self, first: u32, spent: impl Iterator<Item = i64>) -> Vec<u32> {
         let slot_of_day = |second: i64| usize::try_from((DAY as i64 * SLOT + second) / SLOT + 1).unwrap_or_default();
         let (mut plan, mut free_from): (Vec<u32>, Vec<usize>) = (vec![], spent.map(slot_of_day).collect());
-        for day in self.costs.chunks(DAY) {
+        for (number, day) in self.costs.chunks(DAY).enumerate() {
+            // A plan cannot reshard to the number that is open, so the same number means the same shards.
+            let at_first = self.at_first.as_ref().filter(|_| plan.iter().all(|shards| *shards == first));
+            let at_first = at_first.and_then(|costs| costs.chunks(DAY).nth(number));
             let open = plan.last().copied().unwrap_or(first);
             let left =
                 |slot: usize| RESHARDS_A_DAY.saturating_sub(free_from.iter().filter(|free| **free > slot).count());
-            plan.extend(plan_of_a_day(day, open as usize, left));
+            plan.extend(plan_of_a_day(day, open as usize, left, at_first));
             free_from.clear();
         }
         plan
     }
 }
 
-/// The plan of a day that begins with `open` shards. `changes`: the most changes by the end of each slot.
-fn plan_of_a_day(costs: &[Vec<f64>], open: usize, changes: impl Fn(usize) -> usize) -> Vec<u32> {
+/// The plan of a day that begins with `open` shards. `changes`: the most changes by the end of each slot. `at_first`:
+/// the cost of the records that are refused in each slot until the first change, where shards are not of equal width.
+fn plan_of_a_day(
+    costs: &[Vec<f64>],
+    open: usize,
+    changes: impl Fn(usize) -> usize,
+    at_first: Option<&[f64]>,
+) -> Vec<u32> {
     let most = costs.first().map_or(0, Vec::len);
     let mut before = vec![vec![Way { cost: f64::INFINITY, from: open }; most]; RESHARDS_A_DAY + 1];
     if let Some(way) = before[0].get_mut(open) {
@@ -140,7 +157,10 @@ fn plan_of_a_day(costs: &[Vec<f64>], open: usize, changes: impl Fn(usize) -> usi
     let mut days_ways: Vec<Ways> = vec![];
     for (slot, costs) in costs.iter().enumerate() {
         // The first slot of a day keeps the shards of the day before.
-        let after = step(&before, costs, if slot > 0 { changes(slot) } else { 0 });
+        let mut after = step(&before, costs, if slot > 0 { changes(slot) } else { 0 });
+        if let (Some(cost), Some(way)) = (at_first.and_then(|costs| costs.get(slot)), after[0].get_mut(open)) {
+            way.cost = before[0][open].cost + open as f64 + cost;
+        }
         days_ways.push(after.clone());
         before = after;
     }
@@ -220,9 +240,9 @@ mod tests {
         let planned = plan(pulse);
         assert!(changes(&planned).len() <= RESHARDS_A_DAY, "{:?}", changes(&planned));
         let costs = vec![vec![f64::INFINITY, 9.0, 2.0, 3.0]; 3];
-        assert_eq!(plan_of_a_day(&costs, 3, |_| 1), [3, 2, 2]);
-        assert_eq!(plan_of_a_day(&costs, 3, |_| 0), [3, 3, 3]);
-        assert_eq!(plan_of_a_day(&costs, 3, |slot| usize::from(slot > 1)), [3, 3, 2], "one more is free by then");
+        assert_eq!(plan_of_a_day(&costs, 3, |_| 1, None), [3, 2, 2]);
+        assert_eq!(plan_of_a_day(&costs, 3, |_| 0, None), [3, 3, 3]);
+        assert_eq!(plan_of_a_day(&costs, 3, |slot| usize::from(slot > 1), None), [3, 3, 2], "one more is free by then");
     }
 
     #[test]

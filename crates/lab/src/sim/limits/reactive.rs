@@ -3,6 +3,7 @@
 
 use super::UniformShards;
 use crate::sim::arena::Contender;
+use crate::sim::shard::OpenShard;
 use crate::sim::workloads::Workload;
 use crate::sim::world::{By, World};
 use unthrottle_core::observation::Minute;
@@ -14,21 +15,21 @@ const CLEARLY: f64 = 0.1;
 /// Doubles the shards while the newest published minute was throttled and its busiest second did not fit in the open
 /// shards, one reshard right after the other.
 ///
-/// It tells new records from retries, second by second. So it needs no second minute and no check of its last change.
+/// It tells new records from retries and resends, second by second. So it needs no second minute and no check of its last change.
 /// It does nothing before a throttle, and restores nothing.
 #[derive(Debug)]
 pub struct Reactive {
     shards_model: UniformShards,
     /// New records in the busiest second of each minute that is over and not yet published; the oldest first.
-    busiest: Vec<(Minute, u64)>,
+    busiest: Vec<(Minute, f64)>,
     /// The same number for the current minute.
-    so_far: u64,
+    so_far: f64,
 }
 
 impl Reactive {
     /// A policy for a stream under this workload.
     pub fn new(workload: &Workload, seed: u64) -> Reactive {
-        Reactive { shards_model: UniformShards::of(workload, seed), busiest: vec![], so_far: 0 }
+        Reactive { shards_model: UniformShards::of(workload, seed), busiest: vec![], so_far: 0.0 }
     }
 
     /// The new records in the busiest second of the newest published minute, if it was throttled.
@@ -36,7 +37,7 @@ impl Reactive {
         let (newest, counts) = world.cloudwatch().minutes(world.now()).next()?;
         self.busiest.retain(|(minute, _)| *minute >= newest);
         let (_, records) = self.busiest.first().filter(|(minute, _)| *minute == newest)?;
-        (counts.throttled > 0).then_some(*records as f64)
+        (counts.throttled > 0).then_some(*records)
     }
 
     /// The largest number of shards, up to double, that AWS opens now. `None`: it refuses hardly fewer records than the
@@ -45,14 +46,17 @@ impl Reactive {
         let open = world.open_shards();
         let target =
             (open + 1..=open.saturating_mul(2)).rev().find(|target| world.may_be_resharded(*target).is_ok())?;
-        let (now, then) = (self.shards_model.refused(open, records), self.shards_model.refused(target, records));
+        // The open shards may be of unequal width.
+        let over = |shard: &OpenShard| (shard.share * records - self.shards_model.of_a_shard).max(0.0);
+        let now: f64 = world.shards().iter().map(over).sum();
+        let then = self.shards_model.refused(target, records);
         (then < now * (1.0 - CLEARLY)).then_some(target)
     }
 }
 
 impl Contender for Reactive {
     fn pass(&mut self, world: &mut World) {
-        self.so_far = self.so_far.max(world.last().offered);
+        self.so_far = self.so_far.max(world.new_records());
         if world.now() % 60 == 0 {
             self.busiest.push((Minute::of(world.time()).plus(-1), std::mem::take(&mut self.so_far)));
         }

@@ -62,6 +62,26 @@ impl World {
         must_accept_reshard(&self.stream, &self.ranges(), target, &self.reshards, self.now, quota)
     }
 
+    /// A tool that splits shard after shard, and stops half-way: the first half of the shards is split.
+    ///
+    /// # Errors
+    /// AWS's refusal.
+    pub fn reshard_half_way(&mut self, by: By) -> Result<(), Refusal> {
+        let open = self.open_shards();
+        let splits = open.div_ceil(2);
+        self.must_be_provisioned("SplitShard")?;
+        self.must_be_active()?;
+        self.setup.account.quota(open).must_have_place_for(splits, &self.stream.home)?;
+        let pieces = |(number, range): (u32, HashRange)| match range.split(range.middle()) {
+            Some(halves) if number < splits => halves.to_vec(),
+            _ => vec![range],
+        };
+        let ranges = (0..).zip(self.ranges()).flat_map(pieces).collect();
+        let seconds = reshard_seconds(splits, &mut self.changes);
+        self.begin(by, seconds, Outcome::Shards(ranges));
+        Ok(())
+    }
+
     /// `SplitShard`: the hash key `at` begins the second half. AWS's daily cap does not count it.
     ///
     /// # Errors
@@ -211,6 +231,11 @@ impl World {
     pub fn count(&mut self, action: &'static str, at: DateTime<Utc>) {
         self.tally.call(None);
         self.cloudwatch.count(action, Minute::of(at), self.now);
+    }
+
+    /// `PutMetricData` of AutoFix by a stranger: nothing was changed.
+    pub fn count_forged(&mut self, action: &'static str) {
+        self.cloudwatch.count(action, Minute::of(self.time()), self.now);
     }
 
     /// AutoFix of a change before the run. CloudWatch has long published it.

@@ -5,10 +5,14 @@
 //! - `growth`: on-demand mode splits busy shards.
 //! - `calls`: the AWS calls that change the stream, with AWS's refusals.
 //! - `observe`: the AWS calls that read it.
+//! - `resends`: producers that send records again after a reshard.
+//! - `past`: the shards of a time in the past, and the stream's creation.
 
 mod calls;
 mod growth;
 mod observe;
+mod past;
+mod resends;
 mod second;
 #[cfg(test)]
 mod tests;
@@ -26,6 +30,8 @@ use super::timeline::Timeline;
 use crate::rules::HashRange;
 use calls::Running;
 use chrono::{DateTime, Utc};
+use past::ClosedShard;
+use resends::Resends;
 use std::collections::{BTreeMap, BTreeSet};
 use unthrottle_core::cost::Prices;
 use unthrottle_core::memory::{self, ChangeKind, Memory, TAG};
@@ -82,8 +88,9 @@ pub(crate) struct World {
     /// Sorted by the first hash key.
     shards: Vec<OpenShard>,
     next_number: u64,
-    /// The seconds at which shards opened and closed, with the number of open shards since then.
-    reshaped: Vec<(i64, u32)>,
+    /// When the stream was created, in seconds of the run.
+    created: i64,
+    closed_shards: Vec<ClosedShard>,
     mode: CapacityMode,
     running: Option<Running>,
     monitored: BTreeSet<String>,
@@ -100,6 +107,7 @@ pub(crate) struct World {
     last: Second,
     events: Vec<Event>,
     reading: Option<Reading>,
+    resends: Option<Resends>,
     commitment: Commitment,
     cloudwatch: CloudWatch,
     changes: Chance,
@@ -131,7 +139,8 @@ impl World {
             now: 0,
             shards: (0..).zip(ranges).map(shard).collect(),
             next_number: u64::from(setup.shards),
-            reshaped: vec![],
+            created: 0,
+            closed_shards: vec![],
             mode: setup.mode.clone(),
             running: None,
             monitored: BTreeSet::new(),
@@ -145,6 +154,7 @@ impl World {
             last: Second::default(),
             events: vec![],
             reading: None,
+            resends: None,
             commitment: Commitment::Disabled,
             cloudwatch: CloudWatch::new(seed, setup.record_bytes),
             changes: Chance::new(seed, CHANGES),
@@ -160,6 +170,25 @@ impl World {
     #[must_use]
     pub fn with_readers(mut self, readers: Readers) -> World {
         self.reading = Some(Reading::new(readers, self.open_shards()));
+        self
+    }
+
+    /// Adds producers that send records again after each reshard.
+    #[must_use]
+    pub fn with_resends(mut self, seed: u64) -> World {
+        self.resends = Some(Resends::new(seed));
+        self
+    }
+
+    /// Replaces the shards by shards with these hash keys.
+    #[must_use]
+    pub fn with_ranges(mut self, ranges: &[HashRange]) -> World {
+        let shard = |(number, range): (u64, &HashRange)| {
+            let share = self.setup.keys.share(*range);
+            OpenShard::new(number, None, *range, share, Waiting::new(&self.setup.retry), 0)
+        };
+        self.shards = (0..).zip(ranges).map(shard).collect();
+        self.next_number = self.shards.len() as u64;
         self
     }
 
@@ -229,8 +258,13 @@ impl World {
         u32::try_from(self.shards.len()).unwrap_or(u32::MAX)
     }
 
+    /// New records of the last second, without those that producers sent again after a reshard.
+    pub fn new_records(&self) -> f64 {
+        let times = self.resends.as_ref().map_or(1.0, |resends| resends.times(self.now - 1));
+        self.last.offered as f64 / times
+    }
+
     /// The open shards, by their hash keys, without a call of the policy.
-    #[cfg(test)]
     pub(crate) fn shards(&self) -> &[OpenShard] {
         &self.shards
     }

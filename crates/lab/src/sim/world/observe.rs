@@ -3,8 +3,6 @@
 use super::{RETENTION_HOURS, World, arn};
 use crate::sim::account::Account;
 use crate::sim::shard::OpenShard;
-use crate::sim::time;
-use chrono::{DateTime, Utc};
 use unthrottle_core::decide::MissingData;
 use unthrottle_core::decision::Remedy;
 use unthrottle_core::observation::{
@@ -49,7 +47,11 @@ impl World {
     /// Adds data that a decision misses, by the calls that the Lambda makes for them.
     pub fn complete(&mut self, observation: &mut Observation, missing: MissingData) {
         let with_metrics = !self.monitored.is_empty();
-        let then = missing.shards_at.map(|at| (at, self.shards_at(at)));
+        let then = missing.shards_at.map(|at| {
+            let then = self.shards_at(at);
+            let count = u32::try_from(then.len()).unwrap_or(u32::MAX);
+            (at, ShardsAt { count, are_open: then.iter().all(|shard| !shard.is_closed) })
+        });
         if let Some((at, then)) = then {
             self.tally.count_reads(1);
             observation.shards_at.insert(at, then);
@@ -80,14 +82,6 @@ impl World {
         }
     }
 
-    /// `ListShards` with `AT_TIMESTAMP`.
-    fn shards_at(&self, at: DateTime<Utc>) -> ShardsAt {
-        let second = (at - time(0)).num_seconds();
-        let before = self.reshaped.iter().rev().find(|(since, _)| *since <= second);
-        let count = before.map_or(self.setup.shards, |(_, count)| *count);
-        ShardsAt { count, are_open: self.reshaped.iter().all(|(since, _)| *since <= second) }
-    }
-
     pub(super) fn describe(&self) -> Stream {
         Stream {
             name: arn().name,
@@ -103,7 +97,7 @@ impl World {
             channels: Some(0),
             queues: Some(0),
             kms_key: None,
-            created_at: None,
+            created_at: Some(self.created_at()),
         }
     }
 

@@ -16,8 +16,9 @@ impl World {
         self.finish();
         self.grow();
         let mut second = Second::default();
+        let sent = records * self.resends.as_ref().map_or(1.0, |resends| resends.times(self.now));
         for shard in &mut self.shards {
-            let passed = shard.pass(self.now, records, self.setup.record_bytes, &self.setup.retry);
+            let passed = shard.pass(self.now, sent, self.setup.record_bytes, &self.setup.retry);
             second.offered += passed.offered;
             second.accepted += passed.accepted;
             second.throttled += passed.throttled;
@@ -85,7 +86,10 @@ impl World {
             self.shards.push(OpenShard::new(self.next_number, parent, *range, share, waiting, self.now));
             self.next_number += 1;
         }
-        self.reshaped.push((self.now, self.open_shards()));
+        self.record_closed(&old);
+        if let Some(resends) = &mut self.resends {
+            resends.begin(self.now);
+        }
     }
 
     fn close_minute(&mut self) {

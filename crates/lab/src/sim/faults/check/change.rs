@@ -79,6 +79,8 @@ impl Check {
         let is_unforeseeable = match refusal.code {
             "ResourceInUseException" => true,
             _ if !is_as_seen => true,
+            // The shards of the observation are those of the stream before.
+            _ if self.recreated.is_some_and(|(at, _)| at >= call.seen.asked - call.seen.stale) => true,
             "LimitExceededException" if refusal.is_of_a_quota() => {
                 // A container keeps the limits for a minute. So only a newer change can explain the refusal: a
                 // person's, or an unfinished one whose memory a person has deleted.

@@ -3,15 +3,18 @@
 //!
 //! - here: the invariants, and the record of the events.
 //! - `change`: the invariants of a change that reaches AWS.
+//! - `told`: the invariants of what unthrottle says, and of what it gives back.
 //! - `end`: the invariants at the end.
 
 mod change;
 mod end;
+mod told;
 
 use super::super::time;
 use super::super::world::World;
 use super::schedule::{Kind, Situation};
 use crate::rules::Refusal;
+use told::Told;
 use unthrottle_core::decision::Remedy;
 use unthrottle_core::memory::ChangeKind;
 use unthrottle_core::observation::{Minute, Observation, Stream};
@@ -50,6 +53,14 @@ pub enum Invariant {
     /// AutoFix counts each change at least once. It counts a change once only, if no crash and no lost answer disturbed
     /// the count.
     Counted,
+    /// No run gives back capacity, by a restore or by a switch to provisioned mode, without a change of unthrottle that
+    /// raised this stream. A memory alone is no proof: every tool that may tag streams can write one.
+    GivenBack,
+    /// A person gets a message at least once an hour while at least 1 % of the records is refused in every minute, from
+    /// the 15th minute on.
+    LossTold,
+    /// No sentence contradicts its own numbers: "N of M" means that N is at most M.
+    OwnNumbers,
     /// After the last fault, the stream ends healed, or held for a reason that explains the throttling.
     Ending,
 }
@@ -138,6 +149,9 @@ pub(super) struct Check {
     off_since: Option<i64>,
     /// Changes of runs that AWS refused.
     refusals: u32,
+    /// When a person made the stream anew, and the number of changes of unthrottle until then.
+    recreated: Option<(i64, usize)>,
+    told: Told,
 }
 
 /// The stream as the writer of a memory saw it.
@@ -168,17 +182,20 @@ impl Check {
             known_before: Known::default(),
             off_since: (situation.kind == Kind::OptedOut).then_some(-1),
             refusals: 0,
+            recreated: None,
+            told: Told::default(),
         }
     }
 
     /// Passes a second of the world.
-    pub(super) fn pass(&mut self, world: &World) {
+    pub(super) fn pass(&mut self, world: &World) -> Checked {
         let minute = usize::try_from(self.now / 60).unwrap_or_default();
         self.minutes.resize(self.minutes.len().max(minute + 1), (0, 0));
         let last = world.last();
         self.minutes[minute].0 += last.accepted + last.throttled;
         self.minutes[minute].1 += last.throttled;
         self.now = world.now();
+        if self.now % 60 == 0 { self.loss_must_be_told() } else { Ok(()) }
     }
 
     /// Records a person's change of the capacity; `done`: its end.
@@ -189,6 +206,18 @@ impl Check {
 
     pub(super) fn untagged(&mut self) {
         (self.untagged, self.off_since) = (Some(self.now), None);
+    }
+
+    /// Records that a person has replaced the memory.
+    pub(super) fn forged(&mut self) {
+        self.untagged = Some(self.now);
+    }
+
+    /// Records that a person has made the stream anew.
+    pub(super) fn recreated(&mut self) {
+        self.changed_by_person(self.now);
+        self.untagged();
+        self.recreated = Some((self.now, self.made.len()));
     }
 
     pub(super) fn switched(&mut self, is_off: bool) {
@@ -248,6 +277,7 @@ impl Check {
         let is_known = !self.is_lost && self.is_known(call.seen);
         let is_blurred = !is_known || self.writer != call.run;
         let kind = call.remedy.kind();
+        self.must_be_ours_to_give_back(kind)?;
         if is_of_capacity(kind) {
             self.must_be_curable(call)?;
             if is_known {

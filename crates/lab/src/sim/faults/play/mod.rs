@@ -16,7 +16,7 @@ use super::super::world::{By, World};
 use super::check::{Broken, Check};
 use super::invocation::{Container, Flaw};
 use super::schedule::{Action, CallKind, Delivery, ENDS, Event, LATEST, Schedule, TROUBLE_ENDS, Trouble};
-use past::{Past, apply_earlier_changes};
+use past::{Past, apply_earlier_changes, forge_memory};
 use runs::{Job, Run, Trigger};
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -68,6 +68,7 @@ struct Play {
     world: World,
     load: Load,
     policy: Rc<Policy>,
+    shards_at_first: u32,
     flaw: Flaw,
     alarm: Alarm,
     past: Past,
@@ -94,6 +95,7 @@ impl Play {
         Play {
             past: Past(vec![(0, world.stream(), world.tags().clone())]),
             load: situation.offered(),
+            shards_at_first: situation.shards,
             flaw,
             alarm: Alarm::on(AlarmMetric::Writes, &policy),
             policy: Rc::new(policy),
@@ -114,7 +116,7 @@ impl Play {
     fn run(&mut self, schedule: &Schedule) -> Result<(), Broken> {
         let mut entries = schedule.entries.iter().peekable();
         while self.world.now() < ENDS || !self.is_over() {
-            self.pass();
+            self.pass()?;
             let now = self.world.now();
             while let Some(entry) = entries.next_if(|entry| entry.at <= now) {
                 self.apply_event(&entry.event);
@@ -149,15 +151,16 @@ impl Play {
         }
     }
 
-    fn pass(&mut self) {
+    fn pass(&mut self) -> Result<(), Broken> {
         self.world.pass(self.load.at(self.world.now()));
-        self.check.pass(&self.world);
+        self.check.pass(&self.world)?;
         if self.past.is_stream_changed(&self.world) {
             self.past.record(&self.world);
             self.trace(|world| {
                 format!("the stream is {:?} with {} shards", world.stream().status, world.open_shards())
             });
         }
+        Ok(())
     }
 
     fn apply_event(&mut self, event: &Event) {
@@ -184,9 +187,25 @@ impl Play {
             Action::Halve => world.update_shard_count(By::Others, open.div_ceil(2)).is_ok(),
             Action::AddOne => world.update_shard_count(By::Others, open + 1).is_ok(),
             Action::SwitchMode => world.update_stream_mode(By::Others, mode).is_ok(),
+            Action::HalfReshard => world.reshard_half_way(By::Others).is_ok(),
             Action::Untag => {
                 world.untag();
                 self.check.untagged();
+                false
+            }
+            Action::ForgeRaise | Action::ForgeSwitch => {
+                if forge_memory(world, action == Action::ForgeSwitch) {
+                    self.check.forged();
+                }
+                false
+            }
+            Action::ForgeFix => {
+                world.count_forged("scale_shards");
+                false
+            }
+            Action::Recreate => {
+                world.recreate(self.shards_at_first);
+                self.check.recreated();
                 false
             }
             Action::SwitchOff | Action::SwitchOn => {

@@ -32,6 +32,23 @@ pub(super) fn apply_earlier_changes(world: &mut World, situation: &Situation) {
     }
 }
 
+/// Writes a memory of a raise, or of a switch to on-demand mode, that never was. Its datum is marked as found. Returns
+/// whether the tag was written.
+pub(super) fn forge_memory(world: &mut World, is_switch: bool) -> bool {
+    let open = world.open_shards();
+    let (kind, from, ago) = match is_switch {
+        true => (ChangeKind::Switch, open, 25 * 3_600),
+        false => (ChangeKind::Scale, open.div_ceil(2), 2 * 3_600),
+    };
+    let mut change = Change::intent(kind, from, open, world.time() - TimeDelta::seconds(ago));
+    let later = |seconds| Some(change.at + TimeDelta::seconds(seconds));
+    (change.settled, change.published, change.healed) = (later(30), later(180), later(300));
+    let mut memory = Memory::default().intend(change, false);
+    memory.was_provisioned = is_switch;
+    memory.base = (!is_switch).then_some(from);
+    memory.encode().is_ok_and(|text| world.tag(By::Others, TAG, &text).is_ok())
+}
+
 /// The summary and the tags of the last few moments. Each entry has the second since which it was valid.
 pub(super) struct Past(pub(super) Vec<(i64, Stream, BTreeMap<String, String>)>);
 

@@ -1,7 +1,7 @@
 //! The runs of the Lambda: each continues by a step whenever its call is answered.
 
 use super::super::check::{Broken, Seen};
-use super::super::invocation::{Channel, Container, Failed, Invocation};
+use super::super::invocation::{Channel, Container, Ended, Failed, Invocation};
 use super::super::schedule::{Delivery, ExtraSignal, Trouble};
 use super::Play;
 use super::calls::Pending;
@@ -49,7 +49,7 @@ pub(super) enum Trigger {
 pub(super) struct Run {
     pub(super) id: u64,
     pub(super) job: Job,
-    future: Pin<Box<dyn Future<Output = Result<Decision, Failed>>>>,
+    future: Pin<Box<dyn Future<Output = Result<Ended, Failed>>>>,
     pub(super) channel: Channel,
     pub(super) container: Rc<Container>,
     pub(super) seen: Option<Seen>,
@@ -136,7 +136,7 @@ impl Play {
 
     fn step(&mut self, run: &mut Run) -> Result<Step, Broken> {
         let now = self.world.now();
-        let Some(mut pending) = run.pending.take() else { return Ok(self.poll(run)) };
+        let Some(mut pending) = run.pending.take() else { return self.poll(run) };
         if pending.carried_out_at.first().is_some_and(|at| *at <= now) {
             pending.carried_out_at.remove(0);
             if pending.trouble == Some(Trouble::CrashBefore) {
@@ -148,7 +148,7 @@ impl Play {
             }
         } else if pending.answered_at <= now {
             run.channel.answer(pending.answer);
-            return Ok(self.poll(run));
+            return self.poll(run);
         } else {
             run.pending = Some(pending);
             return Ok(Step::Waits);
@@ -158,18 +158,24 @@ impl Play {
     }
 
     /// Continues a run to its next call, or to its end.
-    fn poll(&mut self, run: &mut Run) -> Step {
+    fn poll(&mut self, run: &mut Run) -> Result<Step, Broken> {
         run.channel.set_now(self.world.now());
         match run.future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Pending => {
                 run.pending = run.channel.taken().map(|call| self.send(call));
-                Step::Moved
+                Ok(Step::Moved)
             }
             Poll::Ready(came) => {
                 self.idle.push(run.container.clone());
-                self.trace(|_| format!("run {} ends: {:?}", run.id, came.as_ref().map(|decision| &decision.verdict)));
+                self.trace(|_| {
+                    format!("run {} ends: {:?}", run.id, came.as_ref().map(|ended| &ended.decision.verdict))
+                });
+                match &came {
+                    Ok(ended) => self.check.said(ended.is_notified, &ended.sentence)?,
+                    Err(_) => self.check.said_nothing(),
+                }
                 match came {
-                    Ok(decision) if run.seen.is_some() => {
+                    Ok(Ended { decision, .. }) if run.seen.is_some() => {
                         self.stay(run, &decision);
                         self.last = Some(decision.verdict);
                     }
@@ -178,7 +184,7 @@ impl Play {
                     Err(_) if matches!(run.job.trigger, Trigger::Ask | Trigger::Sweep | Trigger::Again(_)) => {}
                     Err(_) => self.try_again(run),
                 }
-                Step::Over
+                Ok(Step::Over)
             }
         }
     }
@@ -199,6 +205,7 @@ impl Play {
     fn crash(&mut self, run: &Run) -> Step {
         self.trace(|_| format!("run {} dies", run.id));
         self.check.touched(run.id);
+        self.check.said_nothing();
         if !matches!(run.job.trigger, Trigger::Ask) {
             self.try_again(run);
         }

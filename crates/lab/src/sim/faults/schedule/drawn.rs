@@ -24,8 +24,15 @@ impl Schedule {
             let at = chance.between(0, TROUBLE_ENDS - 1);
             entries.push(Entry { at, event: Event::Person(Action::drawn(&mut chance)) });
         }
+        let mut situation = situation.bounded(&mut chance);
+        if chance.fraction() < 0.3 {
+            let action = Action::of_a_stranger(&mut chance);
+            let at = chance.between(0, TROUBLE_ENDS - 1);
+            entries.push(Entry { at, event: Event::Person(action) });
+            situation = situation.tempting(action, &mut chance);
+        }
         entries.sort_by_key(|entry| entry.at);
-        Schedule { seed: own, situation: situation.bounded(&mut chance), entries }
+        Schedule { seed: own, situation, entries }
     }
 }
 
@@ -112,6 +119,25 @@ impl Situation {
     }
 }
 
+impl Situation {
+    /// Often, a stream on which a forged memory would lead to a change: it has more capacity than it needs.
+    fn tempting(self, action: Action, chance: &mut Chance) -> Situation {
+        let is_tempting = chance.fraction() < 0.7;
+        let (shards, load) = (chance.between(1, 3), 0.2 + 0.2 * chance.fraction());
+        let kind = match action {
+            Action::ForgeRaise => Kind::Roomy,
+            Action::ForgeSwitch => Kind::RoomyOnDemand,
+            _ => return self,
+        };
+        if !is_tempting {
+            return self;
+        }
+        let shards = 2 * u32::try_from(shards).unwrap_or(1);
+        let (max_shards, usd_an_hour) = (MANY_SHARDS, None);
+        Situation { kind, shards, load, max_shards, usd_an_hour, on_demand: true, restore: true, ..self }
+    }
+}
+
 impl ExtraSignal {
     fn drawn(chance: &mut Chance) -> ExtraSignal {
         let ago = chance.between(1, 400);
@@ -136,5 +162,10 @@ impl Action {
     fn drawn(chance: &mut Chance) -> Action {
         use Action::{AddOne, Double, Halve, SwitchMode, SwitchOff, SwitchOn, Untag};
         [Double, Halve, AddOne, SwitchMode, Untag, Untag, SwitchOff, SwitchOn][pick(chance, 8)]
+    }
+
+    fn of_a_stranger(chance: &mut Chance) -> Action {
+        use Action::{ForgeFix, ForgeRaise, ForgeSwitch, HalfReshard, Recreate};
+        [ForgeRaise, ForgeSwitch, ForgeFix, Recreate, HalfReshard][pick(chance, 5)]
     }
 }

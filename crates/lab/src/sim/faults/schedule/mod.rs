@@ -127,6 +127,16 @@ pub enum Action {
     SwitchOff,
     /// Deletes `unthrottle.mode`.
     SwitchOn,
+    /// Writes a memory of a raise that never was. `kinesis:TagResource` allows it.
+    ForgeRaise,
+    /// Writes a memory of a switch to on-demand mode that never was.
+    ForgeSwitch,
+    /// Sends an AutoFix datum of no change. `cloudwatch:PutMetricData` allows it.
+    ForgeFix,
+    /// Deletes the stream, and makes a stream with the same name and the shards of the beginning.
+    Recreate,
+    /// Begins to split every shard, and stops after half of them.
+    HalfReshard,
 }
 
 /// A stream, and the events during a run.

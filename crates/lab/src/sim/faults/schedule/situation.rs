@@ -25,6 +25,9 @@ const IDLE: f64 = 0.1;
 /// Keys of a producer with even keys: each of a few shards has dozens of them.
 const KEYS: u32 = 400;
 
+/// The topic of the messages: without a topic, unthrottle sends no message.
+const TOPIC: &str = "arn:aws:sns:us-east-1:123456789012:unthrottle";
+
 /// A stream, its load, and the permissions.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Situation {
@@ -68,6 +71,10 @@ pub enum Kind {
     OptedOut,
     /// unthrottle raised it two hours ago, and it has too many shards.
     Raised,
+    /// It has too many shards, and a person has chosen them.
+    Roomy,
+    /// The same in on-demand mode, which a person has chosen.
+    RoomyOnDemand,
 }
 
 impl Situation {
@@ -108,6 +115,7 @@ impl Situation {
             restore_after_hours: u32::from(self.restore),
             max_changes_per_hour: self.changes_an_hour,
             max_hourly_cost: self.usd_an_hour,
+            topic_arn: Some(TOPIC.into()),
             ..Policy::default()
         }
     }
@@ -125,7 +133,10 @@ impl Situation {
         };
         Setup {
             shards: self.shards,
-            mode: if self.kind == Kind::OnDemand { CapacityMode::OnDemand } else { CapacityMode::Provisioned },
+            mode: match self.kind {
+                Kind::OnDemand | Kind::RoomyOnDemand => CapacityMode::OnDemand,
+                _ => CapacityMode::Provisioned,
+            },
             keys: if self.kind == Kind::HotKey { HOT.clone() } else { EVEN.clone() },
             record_bytes: RECORD_BYTES,
             // Two retries: with more, retries cause most of the load.

@@ -70,6 +70,11 @@ impl fmt::Display for Action {
             Action::Untag => "deletes the tags",
             Action::SwitchOff => "sets unthrottle.mode=off",
             Action::SwitchOn => "deletes unthrottle.mode",
+            Action::ForgeRaise => "writes a memory of a raise that never was",
+            Action::ForgeSwitch => "writes a memory of a switch that never was",
+            Action::ForgeFix => "sends an AutoFix datum of no change",
+            Action::Recreate => "deletes the stream and makes it anew",
+            Action::HalfReshard => "splits half of the shards",
         })
     }
 }
