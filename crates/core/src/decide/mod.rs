@@ -7,11 +7,14 @@ mod demand;
 mod history;
 mod hot_shards;
 mod on_demand;
+mod peak;
 mod pending;
 mod phase;
 mod reads;
 mod recall;
+mod record_size;
 mod restore;
+mod short_lived;
 mod throttling;
 mod triage;
 mod unpublished;
@@ -99,6 +102,7 @@ fn undecided(policy: &Policy, mode: Mode) -> Decision {
         cost: None,
         restore_after_hours: policy.restore_after_hours,
         mode,
+        allowed: policy.mode,
         memory: None,
         unpublished: vec![],
         reverted: None,
@@ -132,6 +136,8 @@ impl<'a> Case<'a> {
         let stream = self.stream()?;
         let policy = self.allowed()?;
         self.decision.mode = policy.mode;
+        let unasked = self.policy.for_stream(&self.observation.tags, None).ok().flatten();
+        self.decision.allowed = unasked.map_or(policy.mode, |unasked| unasked.mode);
         let recalled = recall::recall(self.observation).map_err(|e| Reason::BadMemory(e.to_string()))?;
         if stream.status == Status::Updating {
             return Err(Reason::Resharding);
@@ -180,6 +186,7 @@ impl<'a> Case<'a> {
         history.settled(newest)?;
         match self.throttled_side(&self.window(history), history) {
             Ok(side) => self.remedy_for(side, stream, policy, history),
+            Err(Quiet::Hold(_)) if self.signal.undo().is_some() => Err(self.undo_while_throttled()),
             Err(Quiet::Hold(reason)) => Err(reason),
             Err(Quiet::Stopped) => {
                 if let Some(undo) = self.signal.undo() {
@@ -202,7 +209,7 @@ impl<'a> Case<'a> {
         history: &History,
     ) -> Result<Remedy, Reason> {
         if self.signal.undo().is_some() {
-            return Err(Reason::NotRestorable("it is throttled now".into()));
+            return Err(self.undo_while_throttled());
         }
         history.not_refused_lately(self.now)?;
         let throttled = Throttled {

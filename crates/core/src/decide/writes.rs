@@ -51,7 +51,10 @@ impl Throttled<'_> {
         evidence.account_shards_left = self.limits().map(|l| l.shards_left());
         evidence.named_shard = self.named_shard.map(Into::into);
         match (&self.stream.mode, side) {
-            (CapacityMode::Provisioned, Side::Writes) => self.provisioned_writes(evidence, missing),
+            (CapacityMode::Provisioned, Side::Writes) => {
+                let found = self.provisioned_writes(evidence, missing);
+                self.explained_by_size(found, evidence)
+            }
             (CapacityMode::OnDemand, Side::Writes) => self.on_demand_writes(evidence, missing),
             (_, Side::Reads) => self.reads(evidence, missing),
             (CapacityMode::Unknown(_), _) => Err(Reason::NotReady),
@@ -91,7 +94,7 @@ impl Throttled<'_> {
         record_hottest(throttled.first().copied(), evidence);
         let is_fair = needed <= open || busy.len() * FEW <= shards.len();
         let are_few = busy.len() == 1 || (busy.len() <= FEW_AT_MOST && is_fair);
-        if busy.is_empty() && is_short {
+        if hot.is_empty() && is_short {
             return self.more_shards(needed, evidence, missing);
         }
         if hot.is_empty() {

@@ -19,6 +19,7 @@ mod on_demand;
 mod pending;
 mod readers;
 mod reads;
+mod record_size;
 mod restore;
 mod restore_by_hand;
 mod settling;

@@ -47,6 +47,7 @@ fn of_state(reason: &Reason, seen: &Seen<'_>) -> String {
         Reason::HotKey { shard, shown } => skew::hot_key(shard.as_deref(), *shown, seen),
         Reason::SplitBudgetSpent(budget) => skew::split_budget_spent(*budget, seen),
         Reason::MicroBurst => skew::micro_burst(seen),
+        Reason::LargeRecords => skew::large_records(seen),
         Reason::AtMaxShards { max } => limits::max_shards(*max, seen),
         Reason::AtMaxCost { max, would_be } => limits::max_cost(*max, *would_be, seen),
         Reason::AtAccountQuota(no_switch) => limits::account_quota(*no_switch, seen),
@@ -106,14 +107,23 @@ fn evidence_pending(seen: &Seen<'_>) -> String {
         );
     }
     format!(
-        "CloudWatch has published nothing newer than {} UTC (it is 1–3 minutes behind), and shows no throttling up to \
-         then. Unknown is not zero: the next signal checks again.",
+        "CloudWatch has published nothing newer than {} UTC (it is 1–3 minutes behind), and shows no throttling in \
+         the newest minutes. Unknown is not zero: the next signal checks again.",
         newest(seen.evidence)
     )
 }
 
 fn healthy(seen: &Seen<'_>) -> String {
-    format!("no throttling in the newest published minutes (up to {} UTC). Nothing to do.", newest(seen.evidence))
+    let before = if seen.evidence.has_refused() {
+        let (what, share) = refused(seen.evidence);
+        format!("; before them {what}, at most {share} of one minute")
+    } else {
+        String::new()
+    };
+    format!(
+        "no throttling in the newest published minutes (up to {} UTC){before}. Nothing to do.",
+        newest(seen.evidence)
+    )
 }
 
 fn healed_by(healed: &Healed) -> String {
@@ -133,7 +143,13 @@ fn consumer_slow(hours_left: f64, seen: &Seen<'_>) -> String {
 
 fn negligible(seen: &Seen<'_>) -> String {
     let (what, share) = refused(seen.evidence);
-    format!("{what}, at most {share} of one minute: below the floor, so not worth a reshard.")
+    match seen.evidence.throttled_minutes.unwrap_or_default() {
+        0 => format!("{what}, at most {share} of one minute: below the floor, so not worth a reshard."),
+        _ => format!(
+            "{what} in the last {} minutes, but the share of the newest is below the floor, so not worth a reshard.",
+            seen.evidence.window_minutes.unwrap_or_default()
+        ),
+    }
 }
 
 fn unconfirmed(minutes: u32, needed: u32) -> String {

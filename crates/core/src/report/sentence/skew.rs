@@ -2,7 +2,7 @@
 
 use super::Seen;
 use super::limits::provisioned;
-use super::numbers::{load, needs, percent, throttling};
+use super::numbers::{idle, load, percent, throttling};
 use crate::decision::{HotKeyEvidence, NoDiagnosis, SplitBudget};
 
 pub(super) fn suspected(undiagnosed: NoDiagnosis, seen: &Seen<'_>) -> String {
@@ -10,29 +10,16 @@ pub(super) fn suspected(undiagnosed: NoDiagnosis, seen: &Seen<'_>) -> String {
     format!(
         "{}; but {}: more would not help. Look for hot shards or keys{}. {}",
         throttling(seen.evidence),
-        idle(seen),
+        idle(seen.evidence, seen.open_shards()),
         named.unwrap_or_default(),
-        no_diagnosis(undiagnosed)
+        no_diagnosis(undiagnosed, seen)
     )
 }
 
-/// How little of the stream's capacity is used while it throttles.
-fn idle(seen: &Seen<'_>) -> String {
-    let (evidence, open) = (seen.evidence, seen.open_shards());
-    let needed = evidence.shards_needed.unwrap_or_default();
-    match evidence.accepted_utilization {
-        Some(accepted) if needed > open => format!(
-            "it accepts no more than {} of what its {open} shards take, however often the refused records are retried",
-            percent(accepted)
-        ),
-        _ => format!("{} {} only {needed} of its {open} shards", load(evidence), needs(evidence)),
-    }
-}
-
 /// Why no metric shows which shards are hot.
-fn no_diagnosis(why: NoDiagnosis) -> &'static str {
-    match why {
-        NoDiagnosis::Denied => "UNTHROTTLE_DIAGNOSE=allow finds the shard by shard-level metrics.",
+fn no_diagnosis(why: NoDiagnosis, seen: &Seen<'_>) -> String {
+    let why = match why {
+        NoDiagnosis::Denied => return find_by_hand(seen),
         NoDiagnosis::Today => "Its shard-level metrics were on today, and are switched on once a day at most.",
         NoDiagnosis::TooMany => "It has more shards than CloudWatch's search tells apart (500).",
         NoDiagnosis::TooExpensive => {
@@ -40,7 +27,23 @@ fn no_diagnosis(why: NoDiagnosis) -> &'static str {
         }
         NoDiagnosis::Refused => "AWS refused to switch its shard-level metrics on; the next attempt is after 24 hours.",
         NoDiagnosis::UnreadableId => "The hottest shard's id has no number, so its splits could not be followed.",
-    }
+    };
+    why.into()
+}
+
+/// The command that shows which shard is hot, and what it costs, where unthrottle may not call it.
+fn find_by_hand(seen: &Seen<'_>) -> String {
+    let allow = "UNTHROTTLE_DIAGNOSE=allow finds the shard by shard-level metrics";
+    let Some(stream) = seen.stream else { return format!("{allow}.") };
+    let metrics: Vec<&str> = stream.metrics_off().collect();
+    let usd = seen.evidence.shard_metrics_usd_per_month.unwrap_or_default();
+    format!(
+        "{allow} (about ${usd:.2} a month). By hand: aws kinesis enable-enhanced-monitoring --region {} --stream-name \
+         {} --shard-level-metrics {}.",
+        stream.region(),
+        stream.name,
+        metrics.join(" ")
+    )
 }
 
 pub(super) fn hot_key(shard: Option<&str>, shown: HotKeyEvidence, seen: &Seen<'_>) -> String {
@@ -52,8 +55,8 @@ pub(super) fn hot_key(shard: Option<&str>, shown: HotKeyEvidence, seen: &Seen<'_
     let found = match shown {
         HotKeyEvidence::OnDemand => {
             return format!(
-                "{throttled}, for 15 minutes, and {} is less than half of what its shards take: one partition key, \
-                 or a few, are more than a shard takes, and on-demand mode does not isolate them. Spread the keys.{}",
+                "{throttled}, for 15 minutes; {} is below half of its capacity: hot keys fill a shard, and \
+                 on-demand mode does not isolate them. Spread the keys.{}",
                 load(evidence),
                 provisioned(evidence)
             );
@@ -90,13 +93,25 @@ pub(super) fn split_budget_spent(budget: SplitBudget, seen: &Seen<'_>) -> String
 }
 
 pub(super) fn micro_burst(seen: &Seen<'_>) -> String {
+    let calm = match seen.evidence.busy_shards.unwrap_or_default() {
+        0 => "no shard is busy over a whole minute",
+        _ => "no shard that refuses records is busy over a whole minute",
+    };
     format!(
-        "{}; but {} needs only {} of its {} shards, and no shard is busy over a whole minute. Bursts within the minute \
-         are refused: let producers spread their records (batch, jitter, retry with backoff).",
+        "{}; but {}, and {calm}. Bursts within the minute are refused: let producers spread their records (batch, \
+         jitter, retry with backoff).",
         throttling(seen.evidence),
-        load(seen.evidence),
-        seen.evidence.shards_needed.unwrap_or_default(),
-        seen.open_shards()
+        idle(seen.evidence, seen.open_shards())
+    )
+}
+
+pub(super) fn large_records(seen: &Seen<'_>) -> String {
+    format!(
+        "{}; but {}. A record has {:.1} MiB on average, and a shard takes 1 MiB a second: each record fills its shard \
+         for longer, and others are refused. Split the records, or keep the data in S3 and send its key.",
+        throttling(seen.evidence),
+        idle(seen.evidence, seen.open_shards()),
+        seen.evidence.mean_record_bytes.unwrap_or_default() / 1_048_576.0
     )
 }
 
