@@ -86,7 +86,7 @@ rows! { decides;
 
 rows! { says;
     bursts_beside_busy_shards_do_not_say_that_no_shard_is_busy:
-        busy_beside_a_calm_refuser() => ["no shard that refuses records is busy over a whole minute"];
+        busy_beside_a_calm_refuser() => ["no refusing shard is busy over a whole minute"];
     bursts_without_busy_shards_say_so: bursts() => ["no shard is busy over a whole minute"];
 }
 

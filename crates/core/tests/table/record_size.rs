@@ -106,7 +106,7 @@ rows! { decides;
 
 rows! { says;
     large_records_say_their_size_and_what_to_do:
-        large(8, 40.0, 4.0) => ["A record has 4.0 MiB on average", "1 MiB a second", "keep the data in S3"];
+        large(8, 40.0, 4.0) => ["its records have 4.0 MiB (mean)", "takes 1 MiB a second", "keep the data in S3"];
 }
 
 #[test]

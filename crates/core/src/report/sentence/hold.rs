@@ -173,11 +173,11 @@ fn not_restorable(why: &str, seen: &Seen<'_>) -> String {
 }
 
 fn not_healed(change: &Change, why: &Reason, seen: &Seen<'_>) -> String {
-    format!(
-        "still throttled after {}; nothing is left to try. {}",
-        change_in_words(change.kind, change.from, change.to),
-        of_state(why, seen)
-    )
+    let seen = match why {
+        Reason::SkewSuspected(undiagnosed) => skew::suspected_in_vain(*undiagnosed, seen),
+        why => of_state(why, seen),
+    };
+    format!("still throttled after {}: {seen}", change_in_words(change.kind, change.from, change.to))
 }
 
 fn tug_of_war(seen: &Seen<'_>) -> String {
@@ -212,7 +212,7 @@ fn change_in_words(kind: ChangeKind, from: Size, to: Size) -> String {
     match kind {
         ChangeKind::Switch => "the switch to on-demand mode".to_owned(),
         ChangeKind::Split => format!("the split {from} → {to} shards"),
-        ChangeKind::WarmUp => format!("the change {from} → {to} MiB/s of warm throughput"),
+        ChangeKind::WarmUp => format!("the warm-up {from} → {to} MiB/s"),
         _ => format!("the change {from} → {to} shards"),
     }
 }

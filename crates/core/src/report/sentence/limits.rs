@@ -122,8 +122,8 @@ fn options(ceiling: Ceiling, evidence: &Evidence) -> String {
             evidence.warm_mibps_needed.unwrap_or_default()
         ),
         Ceiling::Warm => format!(
-            "It already has all the warm throughput that it may have, or that its load needs. You can: look for a hot \
-             partition key; ask AWS for a higher stream throughput.{provisioned}"
+            "It has all the warm throughput that it may have or needs. Look for a hot key, or ask AWS for a higher \
+             stream throughput.{provisioned}"
         ),
         Ceiling::Reads => "Each shard gives its polling readers 2 MiB/s together, and AWS adds shards for what is \
             written, not for what is read: use enhanced fan-out, or have fewer consumers."

@@ -77,10 +77,9 @@ pub(super) fn aggregate(evidence: &Evidence) -> String {
 pub(super) fn idle(evidence: &Evidence, open: u32) -> String {
     let needed = evidence.shards_needed.unwrap_or_default();
     match evidence.accepted_utilization {
-        Some(accepted) if needed > open => format!(
-            "it accepts no more than {} of what its {open} shards take, however often the refused records are retried",
-            percent(accepted)
-        ),
+        Some(accepted) if needed > open => {
+            format!("it accepts no more than {} of what its {open} shards take, despite all retries", percent(accepted))
+        }
         _ => format!("{} {} only {needed} of its {open} shards", load(evidence), needs(evidence)),
     }
 }

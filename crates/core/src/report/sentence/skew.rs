@@ -6,14 +6,25 @@ use super::numbers::{idle, load, percent, throttling};
 use crate::decision::{HotKeyEvidence, NoDiagnosis, SplitBudget};
 
 pub(super) fn suspected(undiagnosed: NoDiagnosis, seen: &Seen<'_>) -> String {
-    let named = seen.evidence.named_shard.as_deref().map(|shard| format!(" (a producer names {shard})"));
     format!(
-        "{}; but {}: more would not help. Look for hot shards or keys{}. {}",
+        "{}; but {}: more would not help{}. {}",
         throttling(seen.evidence),
         idle(seen.evidence, seen.open_shards()),
-        named.unwrap_or_default(),
+        named(seen),
         no_diagnosis(undiagnosed, seen)
     )
+}
+
+/// The same after a change that did not help, in fewer words.
+pub(super) fn suspected_in_vain(undiagnosed: NoDiagnosis, seen: &Seen<'_>) -> String {
+    let (throttling, named) = (throttling(seen.evidence), named(seen));
+    format!("{throttling}; more shards would not help{named}. {}", no_diagnosis(undiagnosed, seen))
+}
+
+/// The shard that a producer's error message names.
+fn named(seen: &Seen<'_>) -> String {
+    let named = seen.evidence.named_shard.as_deref().map(|shard| format!(" (a producer names {shard})"));
+    named.unwrap_or_default()
 }
 
 /// Why no metric shows which shards are hot.
@@ -28,18 +39,18 @@ fn no_diagnosis(why: NoDiagnosis, seen: &Seen<'_>) -> String {
         NoDiagnosis::Refused => "AWS refused to switch its shard-level metrics on; the next attempt is after 24 hours.",
         NoDiagnosis::UnreadableId => "The hottest shard's id has no number, so its splits could not be followed.",
     };
-    why.into()
+    format!("Look for hot shards or keys. {why}")
 }
 
 /// The command that shows which shard is hot, and what it costs, where unthrottle may not call it.
 fn find_by_hand(seen: &Seen<'_>) -> String {
-    let allow = "UNTHROTTLE_DIAGNOSE=allow finds the shard by shard-level metrics";
-    let Some(stream) = seen.stream else { return format!("{allow}.") };
+    let allow = "UNTHROTTLE_DIAGNOSE=allow";
+    let Some(stream) = seen.stream else { return format!("To see hot shards, set {allow}.") };
     let metrics: Vec<&str> = stream.metrics_off().collect();
-    let usd = seen.evidence.shard_metrics_usd_per_month.unwrap_or_default();
     format!(
-        "{allow} (about ${usd:.2} a month). By hand: aws kinesis enable-enhanced-monitoring --region {} --stream-name \
-         {} --shard-level-metrics {}.",
+        "To see hot shards, set {allow}, or call (about ${:.2} a month): aws kinesis enable-enhanced-monitoring \
+         --region {} --stream-name {} --shard-level-metrics {}.",
+        seen.evidence.shard_metrics_usd_per_month.unwrap_or_default(),
         stream.region(),
         stream.name,
         metrics.join(" ")
@@ -65,9 +76,7 @@ pub(super) fn hot_key(shard: Option<&str>, shown: HotKeyEvidence, seen: &Seen<'_
             format!("stays hot ({splits} splits in 24 hours left nearly all of it in one child)")
         }
         HotKeyEvidence::LostMemory => {
-            "has nearly all the load of the shard that it was split from (how often that shard was split is forgotten \
-             with the memory)"
-                .into()
+            "has nearly all the load of the shard that it was split from (what was split before is forgotten with the memory)".into()
         }
         HotKeyEvidence::Narrow => "has too few hash keys to be split".into(),
     };
@@ -95,11 +104,11 @@ pub(super) fn split_budget_spent(budget: SplitBudget, seen: &Seen<'_>) -> String
 pub(super) fn micro_burst(seen: &Seen<'_>) -> String {
     let calm = match seen.evidence.busy_shards.unwrap_or_default() {
         0 => "no shard is busy over a whole minute",
-        _ => "no shard that refuses records is busy over a whole minute",
+        _ => "no refusing shard is busy over a whole minute",
     };
     format!(
         "{}; but {}, and {calm}. Bursts within the minute are refused: let producers spread their records (batch, \
-         jitter, retry with backoff).",
+         jitter, backoff).",
         throttling(seen.evidence),
         idle(seen.evidence, seen.open_shards())
     )
@@ -107,8 +116,8 @@ pub(super) fn micro_burst(seen: &Seen<'_>) -> String {
 
 pub(super) fn large_records(seen: &Seen<'_>) -> String {
     format!(
-        "{}; but {}. A record has {:.1} MiB on average, and a shard takes 1 MiB a second: each record fills its shard \
-         for longer, and others are refused. Split the records, or keep the data in S3 and send its key.",
+        "{}; but {}. A shard takes 1 MiB a second, and its records have {:.1} MiB (mean): each blocks others. Split \
+         them, or keep the data in S3.",
         throttling(seen.evidence),
         idle(seen.evidence, seen.open_shards()),
         seen.evidence.mean_record_bytes.unwrap_or_default() / 1_048_576.0
