@@ -18,6 +18,12 @@ pub(super) struct Args {
     /// Undo the change; without this option, only say what would be done
     #[arg(long)]
     yes: bool,
+    #[arg(
+        long,
+        help = "Undo it whatever the peak load and the backlog of readers; still never\n\
+                while the stream is throttled, below half, or below your minimum"
+    )]
+    force: bool,
     #[command(flatten)]
     aws: AwsArgs,
     /// Print the decision document
@@ -27,7 +33,8 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: Args) -> Result<(), CliError> {
     let mode = Some(if args.yes { Mode::Heal } else { Mode::Observe });
-    let of_stream = |stream| Ask { stream, mode, message: None, undo: Some(Undo { to: args.to }) };
+    let undo = Undo { to: args.to, force: args.force };
+    let of_stream = |stream| Ask { stream, mode, message: None, undo: Some(undo) };
     let document = ask(&args.aws, &args.stream, of_stream, args.json).await?;
     match document.outcome {
         Outcome::Acted => Ok(()),

@@ -1,6 +1,8 @@
 //! Laws that hold for every stream, load, memory and policy.
 
 mod common;
+#[path = "laws/sentences.rs"]
+mod sentences;
 mod strategies;
 
 use common::{Fixture, home, minutes_ago, newest, offered, settled};

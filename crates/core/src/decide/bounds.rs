@@ -3,16 +3,12 @@
 use super::MissingData;
 use super::cost::cost;
 use super::demand::fast_target;
+use super::short_lived::KeptBoundaries;
 use super::writes::Throttled;
 use crate::decision::{AwsLimit, Bound, Cost, FleetBound, NoSwitch, Reason, Remedy};
 use crate::memory::ChangeKind;
-use crate::observation::{Fleet, Shard};
+use crate::observation::Fleet;
 use crate::policy::Policy;
-
-/// The first two reshards of a day go to the needed shards and no further. A load that needs a third has grown since
-/// the first. From then on a reshard goes to twice the need: AWS allows ten a day, and eight doublings are more than
-/// any day's growth.
-const SMALL_STEPS: usize = 2;
 
 /// The containers that may change streams before the metric shows their changes: the default of the stack's reserved
 /// concurrency. Each may add its part of the hourly bound to what the metric shows.
@@ -60,8 +56,9 @@ impl Throttled<'_> {
         // At worst, no boundary of the new shards is one of the old shards.
         let tight = left < most.saturating_sub(1);
         missing.shards |= tight && self.observation.shards.is_none();
-        let bounds = self.observation.shards.as_deref().unwrap_or_default();
-        let fits = |to: &u32| !tight || (to - from <= left && opened_on_the_way(bounds, from, *to) <= left);
+        let shards = self.observation.shards.as_deref().unwrap_or_default();
+        let kept = tight.then(|| KeptBoundaries::of(shards, most));
+        let fits = |to: &u32| kept.as_ref().is_none_or(|kept| to - from <= left && kept.opened_on_the_way(*to) <= left);
         // A little more than wanted may open fewer short-lived shards: doubling opens none.
         let to = (wanted..=most).find(fits).or_else(|| (from + 1..wanted).rev().find(fits));
         let to = to.ok_or(NoHeadroom::Aws(AwsLimit::AccountQuota))?;
@@ -78,9 +75,7 @@ impl Throttled<'_> {
     /// The target where every bound allows it. A load that outgrows one healed change after the other would spend the
     /// day's reshards in small steps. Within one incident each step is as large as the load that the metrics show.
     fn ample(&self, needed: u32) -> u32 {
-        let (spent, _) = self.history.budget(ChangeKind::Scale, self.now);
-        let outgrown = spent >= SMALL_STEPS && self.history.is_healed();
-        if outgrown { needed.saturating_mul(2) } else { needed }
+        if self.history.is_outgrown(self.now) { needed.saturating_mul(2) } else { needed }
     }
 
     /// The most shards up to `top` that the person's maximum of cost allows, or `from`. The cost of a stream rises with
@@ -128,73 +123,4 @@ pub(super) fn fleet(fleet: Fleet, policy: &Policy, remedy: &Remedy) -> Option<Fl
 /// Whether this cost is above a person's maximum of USD an hour. A change that saves money never is.
 pub(super) fn is_too_expensive(cost: &Cost, max: f64) -> bool {
     cost.after_usd_per_hour > max && cost.after_usd_per_hour > cost.before_usd_per_hour
-}
-
-/// The shards that a reshard opens on its way, above the open ones. Short-lived shards count towards the account's
-/// quota (UpdateShardCount's API reference). AWS cuts at each boundary of the old and of the new shards before it
-/// merges the pieces: 2 → 3 goes over 4, as was observed. `open`: the open shards; where they are unknown, no boundary
-/// is assumed to stay.
-fn opened_on_the_way(open: &[Shard], from: u32, to: u32) -> u32 {
-    let new: Vec<u128> = (0..to).map(|n| first_hash_key(n, to)).collect();
-    // AWS may round in another way. Then a boundary is off by less than this number of keys.
-    let near = u128::from(from.max(to));
-    let stays = |shard: &&Shard| {
-        let next = new.partition_point(|new| *new < shard.first_hash_key.saturating_sub(near));
-        new.get(next).is_some_and(|new| new.abs_diff(shard.first_hash_key) <= near)
-    };
-    let kept = open.iter().filter(stays).count().max(1);
-    let pieces = u64::from(from) + u64::from(to) - kept as u64;
-    u32::try_from(pieces.saturating_sub(u64::from(from))).unwrap_or(u32::MAX)
-}
-
-/// The first hash key of shard `n` of `of` equal ones: ⌊2^128 × n ÷ of⌋.
-fn first_hash_key(n: u32, of: u32) -> u128 {
-    let (n, of) = (u128::from(n), u128::from(of));
-    // 2^128 = (2^128 - 1) + 1, and u128 holds only the first.
-    let (whole, rest) = (u128::MAX / of, u128::MAX % of + 1);
-    whole * n + rest * n / of
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn shards(bounds: impl IntoIterator<Item = u128>) -> Vec<Shard> {
-        let shard = |first_hash_key| Shard {
-            id: "shardId-000000000000".into(),
-            parent: None,
-            first_hash_key,
-            last_hash_key: u128::MAX,
-            traffic: Default::default(),
-        };
-        bounds.into_iter().map(shard).collect()
-    }
-
-    fn opened(from: u32, to: u32) -> u32 {
-        opened_on_the_way(&shards((0..from).map(|n| first_hash_key(n, from))), from, to)
-    }
-
-    #[test]
-    fn a_reshard_opens_short_lived_shards_too() {
-        assert_eq!(opened(2, 3), 2, "2 → 4 → 3 was observed");
-        assert_eq!(opened(4, 8), 4, "doubling splits each shard once");
-        assert_eq!(opened(8, 10), 8);
-        assert_eq!(opened(8, 11), 10);
-        assert_eq!(opened(1, 2), 1);
-    }
-
-    #[test]
-    fn shards_that_are_not_equal_share_few_bounds_with_equal_ones() {
-        let eighths = (0..8).map(|n| first_hash_key(n, 8));
-        let split = shards(eighths.chain([first_hash_key(1, 16)]));
-        assert_eq!(opened_on_the_way(&split, 9, 18), 16, "only the middle and the beginning stay");
-        assert_eq!(opened_on_the_way(&[], 9, 18), 17, "unknown: only the beginning");
-    }
-
-    #[test]
-    fn equal_shards_begin_where_aws_lets_them_begin() {
-        assert_eq!(first_hash_key(1, 3), 113_427_455_640_312_821_154_458_202_477_256_070_485);
-        assert_eq!(first_hash_key(1, 4), 1 << 126);
-        assert_eq!((first_hash_key(0, 7), first_hash_key(10_000, 10_000 + 1) < u128::MAX), (0, true));
-    }
 }

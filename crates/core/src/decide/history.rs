@@ -23,6 +23,11 @@ const REFUSED_TWICE: TimeDelta = TimeDelta::minutes(5);
 /// spent day; a longer time delays the switch to on-demand mode.
 const SPENT_AFTER_MINUTES: u32 = 15;
 
+/// The first two reshards of a day go to the needed shards and no further. A load that needs a third has grown since
+/// the first. From then on a reshard goes to twice the need: AWS allows ten a day, and eight doublings are more than
+/// any day's growth.
+const SMALL_STEPS: usize = 2;
+
 /// The memory, read in the light of what the stream is now.
 pub(super) struct History {
     /// As it should be written.
@@ -70,9 +75,10 @@ impl History {
     pub fn in_vain(&self, reason: Reason, now: DateTime<Utc>) -> Reason {
         let change = self.unverified().filter(|change| change.settled.is_some_and(|settled| now - settled < INCIDENT));
         match (change, &reason) {
-            (Some(change), Reason::SkewSuspected(_) | Reason::MicroBurst | Reason::UnevenReads) => {
-                Reason::NotHealed { change: Box::new(change.clone()), why: Box::new(reason) }
-            }
+            (
+                Some(change),
+                Reason::SkewSuspected(_) | Reason::MicroBurst | Reason::LargeRecords | Reason::UnevenReads,
+            ) => Reason::NotHealed { change: Box::new(change.clone()), why: Box::new(reason) },
             _ => reason,
         }
     }
@@ -101,6 +107,38 @@ impl History {
     /// Whether a run verified the last change.
     pub fn is_healed(&self) -> bool {
         !self.phase.is_void() && self.memory.change.as_ref().is_some_and(|change| change.healed.is_some())
+    }
+
+    /// Whether the load has outgrown [`SMALL_STEPS`] verified changes of shards within 24 hours, one above the other. A
+    /// restore is no growth, and neither is the first step up from the shards before the incident: the load comes back.
+    pub fn is_outgrown(&self, now: DateTime<Utc>) -> bool {
+        let day = TimeDelta::hours(LOOKBACK_HOURS);
+        let is_growth = |at: &&DateTime<Utc>| now - **at < day && !self.memory.restores.contains(at);
+        let from = self.memory.change.as_ref().and_then(|change| change.from.shards());
+        let is_above = self.memory.base.is_some_and(|base| Some(base) < from);
+        self.is_healed() && is_above && self.memory.reshards.iter().filter(is_growth).count() >= SMALL_STEPS
+    }
+
+    /// The shards that the stream had in a minute of the last 24 hours, as far as the memory knows; `base`: before the
+    /// first change of that time. Between the first change and the last one it is at most this number.
+    pub fn shards_in(&self, minute: Minute, base: u32) -> u32 {
+        let is_before = |at: DateTime<Utc>| minute.start() < at;
+        let last = self.memory.change.as_ref().filter(|_| !self.phase.is_void());
+        let sizes = last.and_then(|change| Some((change.at, change.from.shards()?, change.to.shards()?)));
+        let Some((at, from, to)) = sizes else { return base };
+        let first = self.memory.reshards.first().copied().unwrap_or(at).min(at);
+        if is_before(first) {
+            base
+        } else if is_before(at) {
+            from.max(base)
+        } else {
+            to.max(base)
+        }
+    }
+
+    /// When AWS allows the next reshard, by the reshards that the memory knows.
+    pub fn next_reshard(&self) -> Option<DateTime<Utc>> {
+        Some(*self.memory.reshards.first()? + TimeDelta::hours(LOOKBACK_HOURS))
     }
 
     /// The last change, if it was made to stop throttling and no run has verified it.

@@ -10,13 +10,16 @@ mod hot_shards;
 mod lasting;
 mod on_demand;
 mod onset;
+mod peak;
 mod pending;
 mod phase;
 mod published;
 mod reads;
 mod recall;
+mod record_size;
 mod restore;
 mod settle;
+mod short_lived;
 mod throttling;
 mod triage;
 mod unpublished;
@@ -110,6 +113,7 @@ fn undecided(policy: &Policy, mode: Mode) -> Decision {
         cost: None,
         restore_after_hours: policy.restore_after_hours,
         mode,
+        allowed: policy.mode,
         memory: None,
         unpublished: vec![],
         reverted: None,
@@ -143,6 +147,8 @@ impl<'a> Case<'a> {
         let stream = self.stream()?;
         let policy = self.allowed()?;
         self.decision.mode = policy.mode;
+        let unasked = self.policy.for_stream(&self.observation.tags, None).ok().flatten();
+        self.decision.allowed = unasked.map_or(policy.mode, |unasked| unasked.mode);
         let recalled = recall::recall(self.observation, stream, &mut self.missing);
         let recalled = recalled.map_err(|e| Reason::BadMemory(e.to_string()))?;
         self.record_lasting_loss();
@@ -195,6 +201,7 @@ impl<'a> Case<'a> {
         self.published(stream, newest)?;
         match self.throttled_side(history) {
             Ok(side) => self.remedy_for(side, stream, policy, history),
+            Err(Quiet::Hold(_)) if self.signal.undo().is_some() => Err(self.undo_while_throttled()),
             Err(Quiet::Hold(reason)) => Err(reason),
             Err(Quiet::Stopped) => {
                 history.settled(newest)?;
@@ -222,7 +229,7 @@ impl<'a> Case<'a> {
         history: &mut History,
     ) -> Result<Remedy, Reason> {
         if self.signal.undo().is_some() {
-            return Err(Reason::NotRestorable("it is throttled now".into()));
+            return Err(self.undo_while_throttled());
         }
         history.not_refused_lately(self.now)?;
         let window = self.window(history);

@@ -6,6 +6,7 @@ use super::demand::{SHARD_READ_BYTES_PER_SECOND, shards_at};
 use super::throttling::RECENT_MINUTES;
 use super::writes::Throttled;
 use crate::decision::{BACKLOG_MILLISECONDS, Ceiling, Evidence, NoSwitch, ReadCall, Reason, Remedy, Side};
+use crate::memory::{ChangeKind, RESHARDS_A_DAY};
 use crate::observation::{CapacityMode, Minute, MinuteTraffic, Stream, Traffic};
 
 /// How often a polling consumer asks each shard, per second: the default of the KCL and of Lambda. A slower consumer
@@ -19,6 +20,11 @@ const RETENTION_AT_RISK: f64 = 0.5;
 /// From this number of calls a second to each shard, on average, calls are too many. AWS answers five, and a refused
 /// reader pauses, so a full shard shows a little less than five.
 const CALL_BOUND: f64 = 4.0;
+
+/// Reshards of a day that readers leave to writes: a record that is not written is lost, and one that is not read waits.
+/// Two let a write load grow four times; a third is for a step that a bound makes smaller. With none left, the next
+/// write load would change the mode and the bill. More would leave readers few of AWS's ten.
+const KEPT_FOR_WRITES: usize = 3;
 
 const HOUR_MS: f64 = 3_600_000.0;
 
@@ -62,10 +68,13 @@ impl Throttled<'_> {
         if self.stream.mode == CapacityMode::OnDemand {
             return Err(self.growing(Side::Reads, None, Ceiling::Reads));
         }
-        self.scale(needed, missing).map_err(|full| match full {
+        let scale = self.scale(needed, missing).map_err(|full| match full {
             NoHeadroom::Persons(reason) => reason,
             NoHeadroom::Aws(limit) => limit.without(NoSwitch::Reads),
-        })
+        })?;
+        let (spent, _) = self.history.budget(ChangeKind::Scale, self.now);
+        let is_kept = spent + KEPT_FOR_WRITES >= RESHARDS_A_DAY;
+        if is_kept { Err(Reason::ReshardBudgetSpent(NoSwitch::KeptForWrites)) } else { Ok(scale) }
     }
 
     /// Whether readers work off a backlog. A change does not remove a backlog, so minutes from before the change count.

@@ -2,10 +2,9 @@
 
 use super::Case;
 use super::bounds::is_too_expensive;
-use super::demand::{Offered, SHARD_READ_BYTES_PER_SECOND, shards_at};
 use super::history::History;
-use super::writes::FULL;
-use crate::decision::{Bound, Reason, Remedy};
+use super::peak::Peak;
+use crate::decision::{Bound, Evidence, Reason, Remedy};
 use crate::memory::{ChangeKind, Memory, RESHARDS_A_DAY};
 use crate::observation::{CapacityMode, LOOKBACK_HOURS, Minute, Stream};
 use crate::policy::{Permission, StreamPolicy};
@@ -23,10 +22,18 @@ const HOURS_AFTER_RESTORE: i64 = 1;
 /// Reshards of a day that an automatic restore leaves unused: the next load may need them.
 const RESHARDS_KEPT: usize = 2;
 
-/// CloudWatch publishes a minute within this time. It is usually one to three minutes late.
-const PUBLISHED_WITHIN: TimeDelta = TimeDelta::minutes(3);
-
 const HEALTHY: Reason = Reason::Healthy { healed: None };
+
+/// Who wants a restore, and so what may prevent it.
+#[derive(Clone, Copy, PartialEq)]
+enum Wish {
+    /// The hours without throttling that the operator set are over.
+    Automatic,
+    /// A person asks for it.
+    ByHand,
+    /// A person asks for it, whatever the load.
+    Forced,
+}
 
 impl Case<'_> {
     /// No throttling, and no change of ours that waits for its verification: what is left to undo.
@@ -68,19 +75,23 @@ impl Case<'_> {
             return Err(HEALTHY);
         }
         if self.is_switch_pending(stream, policy, history) {
-            return self.switch_back(stream, policy, history, newest, hours);
+            return self.switch_back(stream, policy, history, newest, Wish::Automatic);
         }
         let base = history.memory.base.filter(|_| stream.mode == CapacityMode::Provisioned).ok_or(HEALTHY)?;
         // A reason against a restore is no news: the shards are restored when the reason has gone.
-        if !history.last_is_done(stream) || self.prevents_restore(stream, history, true).is_some() {
+        if !history.last_is_done(stream) || self.prevents_restore(stream, history, Wish::Automatic).is_some() {
             return Err(HEALTHY);
         }
-        self.restore(stream, policy, newest, hours, base).map_err(|_| HEALTHY)
+        let evenness = self.evenness(newest, base, history);
+        let (calm, ahead) = (self.peak(newest, hours, evenness), self.peak_ahead(newest, hours, evenness));
+        let peak = if ahead.shards > calm.shards { ahead } else { calm };
+        self.restore(stream, policy, base, Some(peak)).map_err(|_| HEALTHY)
     }
 
     /// A person asks to undo the last change. The checks of the load and of AWS's limits are the same. An undo by hand
-    /// does not wait for hours without throttling, or for a day after a split or our switch, and may use the reshards
-    /// kept for more load. Shard-level metrics that are on because of us go off first.
+    /// does not wait for hours without throttling, or for a day after a split or our switch, does not look at
+    /// yesterday's next hours, and may use the reshards kept for more load. Shard-level metrics that are on because of
+    /// us go off first. A forced undo does not look at the load or at the readers at all.
     pub(super) fn undo_by_hand(
         &mut self,
         undo: Undo,
@@ -92,10 +103,10 @@ impl Case<'_> {
         if let Some(off) = metrics_off(stream, history, self.now, TimeDelta::zero()).filter(|_| undo.to.is_none()) {
             return Ok(off);
         }
-        let hours = i64::from(self.policy.restore_after_hours).max(1);
+        let wish = if undo.force { Wish::Forced } else { Wish::ByHand };
         if stream.mode == CapacityMode::OnDemand {
             return if history.memory.was_provisioned && undo.to.is_none() {
-                self.switch_back(stream, policy, history, newest, hours)
+                self.switch_back(stream, policy, history, newest, wish)
             } else {
                 not_restorable("it is in on-demand mode, and unthrottle has not switched it there")
             };
@@ -108,10 +119,28 @@ impl Case<'_> {
         if target >= stream.open_shards {
             return not_restorable(&format!("it has {} shards, and a restore only removes shards", stream.open_shards));
         }
-        if let Some(why) = self.prevents_restore(stream, history, false) {
+        if let Some(why) = self.prevents_restore(stream, history, wish) {
             return Err(Reason::NotRestorable(why));
         }
-        self.restore(stream, policy, newest, hours, target).map_err(Reason::NotRestorable)
+        let hours = i64::from(self.policy.restore_after_hours).max(1);
+        let peak = || self.peak(newest, hours, self.evenness(newest, target, history));
+        let peak = (wish != Wish::Forced).then(peak);
+        self.restore(stream, policy, target, peak).map_err(Reason::NotRestorable)
+    }
+
+    /// A person asks to undo a change of a stream that is throttled. Fewer shards would refuse more.
+    pub(super) fn undo_while_throttled(&self) -> Reason {
+        let Evidence { write_throttled_records, read_throttled_calls, window_minutes, .. } = self.decision.evidence;
+        let records = write_throttled_records.unwrap_or_default();
+        let (count, what) = match records > 0.0 {
+            true => (records, "records"),
+            false => (read_throttled_calls.unwrap_or_default(), "GetRecords calls"),
+        };
+        let minutes = window_minutes.unwrap_or_default();
+        Reason::NotRestorable(format!(
+            "it is throttled now ({count:.0} {what} refused in {minutes} minutes), and fewer shards refuse more. Try \
+             again after two minutes without throttling; --force does not change that"
+        ))
     }
 
     /// Whether nothing was throttled for `hours`, and nothing of ours changed for as long as a restore needs.
@@ -123,18 +152,29 @@ impl Case<'_> {
     }
 
     /// What prevents a restore, whatever the number of shards.
-    fn prevents_restore(&self, stream: &Stream, history: &History, is_automatic: bool) -> Option<String> {
+    fn prevents_restore(&self, stream: &Stream, history: &History, wish: Wish) -> Option<String> {
         let (spent, is_allowed) = history.budget(ChangeKind::Restore, self.now);
-        let kept = if is_automatic { RESHARDS_KEPT } else { 0 };
-        if self.decision.evidence.backlog_milliseconds().is_some() {
-            return Some("its readers are behind".into());
+        let behind = self.decision.evidence.backlog_milliseconds().filter(|_| wish != Wish::Forced);
+        if let Some(behind) = behind {
+            return Some(format!(
+                "its readers are behind ({:.0} s), and that backlog stays on the old shards. Try again when they have \
+                 caught up, or use --force",
+                behind / 1000.0
+            ));
+        }
+        if let Some(refused) = history.memory.refused.filter(|_| history.is_refused(ChangeKind::Restore, self.now)) {
+            let again = refused.at + TimeDelta::hours(LOOKBACK_HOURS);
+            return Some(format!("AWS refused a restore at {}; try again after {}", utc(refused.at), utc(again)));
         }
         if !is_allowed {
-            return Some("AWS refused a restore within 24 hours, or allows no more reshards today".into());
+            let again = history.next_reshard().map_or_else(|| "24 hours".into(), utc);
+            return Some(format!(
+                "AWS allows {RESHARDS_A_DAY} reshards in 24 hours, and {spent} are spent; try again after {again}"
+            ));
         }
-        if spent + kept >= RESHARDS_A_DAY {
-            let kept = format!("{RESHARDS_KEPT} are kept for more load");
-            return Some(format!("{spent} of the {RESHARDS_A_DAY} reshards of a day are spent, and {kept}"));
+        let is_automatic = wish == Wish::Automatic;
+        if is_automatic && spent + RESHARDS_KEPT >= RESHARDS_A_DAY {
+            return Some(format!("{RESHARDS_KEPT} reshards of a day are kept for more load"));
         }
         if is_automatic && !history.split_histories(self.now).is_empty() {
             return Some("a hot shard of it was split today".into());
@@ -142,31 +182,32 @@ impl Case<'_> {
         (stream.open_shards < 2).then(|| "it has one shard".into())
     }
 
-    /// The step from the open shards down towards `target`. AWS's half, the peak of the last `hours`, and the person's
-    /// minimum bound it. `Err`: why there is no step.
+    /// The step from the open shards down towards `target`. AWS's half, the peak, and the person's minimum bound it.
+    /// `peak`: `None` where a person forces it. `Err`: why there is no step.
     fn restore(
-        &self,
+        &mut self,
         stream: &Stream,
         policy: &StreamPolicy,
-        newest: Minute,
-        hours: i64,
         target: u32,
+        peak: Option<Peak>,
     ) -> Result<Remedy, String> {
         let from = stream.open_shards;
-        let peak = self.peak(newest, hours, self.evenness(newest, target));
         let floors = [
             (target, None),
             (from.div_ceil(2), Some(Bound::Half)),
-            (peak.shards, Some(Bound::Peak)),
+            (peak.map_or(1, |peak| peak.shards), Some(Bound::Peak)),
             (policy.min_shards, Some(Bound::MinShards)),
         ];
         // Of equal floors the sentence names the first.
         let highest = floors.into_iter().rev().max_by_key(|(shards, _)| *shards);
         let (to, partial) = highest.unwrap_or((from, None));
+        if let Some(peak) = peak {
+            peak.record(&mut self.decision.evidence);
+        }
         if to >= from {
-            return Err(match partial {
-                Some(Bound::MinShards) => format!("your minimum is {to} shards, and it has {from}"),
-                _ => peak.needs_all(from, hours),
+            return Err(match (partial, peak) {
+                (Some(Bound::MinShards), _) | (_, None) => format!("your minimum is {to} shards, and it has {from}"),
+                (_, Some(peak)) => format!("{} needs all {from} shards; {}", peak.of_hours(), by_hand_after(peak)),
             });
         }
         let left = self.observation.limits.map_or(u32::MAX, |limits| limits.shards_left());
@@ -177,31 +218,6 @@ impl Case<'_> {
             ));
         }
         Ok(Remedy::Restore { from, to, partial })
-    }
-
-    /// The peak load of the last `hours`, written or read. `evenness`: the share of its capacity that a stream takes
-    /// before the first of its shards is full.
-    fn peak(&self, newest: Minute, hours: i64, evenness: f64) -> Peak {
-        let traffic = &self.observation.traffic;
-        let full_shards = |minute: Minute| {
-            let read = traffic.minute(minute).get_records_bytes / 60.0 / SHARD_READ_BYTES_PER_SECOND;
-            Offered::in_minute(traffic, minute).shards().unwrap_or_default().max(read)
-        };
-        let minutes = newest.plus(1 - 60 * hours).to(newest).map(|minute| (minute, full_shards(minute)));
-        let (minute, full_shards) = minutes.max_by(|(_, a), (_, b)| a.total_cmp(b)).unwrap_or((newest, 0.0));
-        let shards = shards_at(full_shards / evenness, self.policy.target_utilization);
-        Peak { minute, full_shards, shards }
-    }
-
-    /// How even the keys are, from 0 to 1: the most that the stream took at `base` shards while it throttled, as a
-    /// share of what they could take. Keys that were uneven then are uneven still. A minute that took less than
-    /// [`FULL`] shows a burst or one key, and says nothing of a whole minute's load.
-    fn evenness(&self, newest: Minute, base: u32) -> f64 {
-        let traffic = &self.observation.traffic;
-        let day = newest.plus(1 - 60 * LOOKBACK_HOURS).to(newest);
-        let throttled = day.filter(|minute| traffic.minute(*minute).write_throttled > 0.0);
-        let taken = throttled.map(|minute| Offered::accepted_shards(traffic, minute) / f64::from(base.max(1)));
-        taken.filter(|taken| *taken >= FULL).reduce(f64::max).map_or(1.0, |taken| taken.min(1.0))
     }
 
     fn is_switch_pending(&self, stream: &Stream, policy: &StreamPolicy, history: &History) -> bool {
@@ -217,10 +233,13 @@ impl Case<'_> {
         policy: &StreamPolicy,
         history: &History,
         newest: Minute,
-        hours: i64,
+        wish: Wish,
     ) -> Result<Remedy, Reason> {
         let back = Remedy::SwitchToProvisioned { shards: stream.open_shards };
-        let obstacle = self.obstacle_of_stream(stream, policy, newest, hours);
+        // AWS allows two switches a day. A load that comes every day would find too few shards, and no switch left.
+        let peak = (wish != Wish::Forced).then(|| self.peak(newest, LOOKBACK_HOURS, 1.0));
+        let again = if wish == Wish::Automatic { None } else { peak.map(by_hand_after) };
+        let obstacle = self.obstacle_of_stream(stream, policy, peak, again);
         match obstacle.or_else(|| self.obstacle_of_limits(&back, stream, history)) {
             None => Ok(back),
             Some(why) => Err(Reason::NotRestorable(why)),
@@ -228,9 +247,14 @@ impl Case<'_> {
     }
 
     /// What of the stream itself prevents provisioned mode. What AWS does not say prevents it, too.
-    fn obstacle_of_stream(&self, stream: &Stream, policy: &StreamPolicy, newest: Minute, hours: i64) -> Option<String> {
+    fn obstacle_of_stream(
+        &self,
+        stream: &Stream,
+        policy: &StreamPolicy,
+        peak: Option<Peak>,
+        again: Option<String>,
+    ) -> Option<String> {
         let open = stream.open_shards;
-        let needed = self.peak(newest, hours, 1.0).shards;
         let count = |what: &str, count: Option<u32>| match count {
             Some(0) => None,
             Some(some) => Some(format!("it has {what} ({some}), which need on-demand mode")),
@@ -246,8 +270,10 @@ impl Case<'_> {
         if open < policy.min_shards {
             return would_keep(&format!("below the minimum of {}", policy.min_shards));
         }
-        if needed > open {
-            return Some(format!("its peak needs {needed} shards, and it would keep {open}"));
+        if let Some(peak) = peak.filter(|peak| peak.shards > open) {
+            let needed = peak.shards;
+            let again = again.unwrap_or_else(|| format!("it counts until {}", utc(peak.until)));
+            return would_keep(&format!("and {} needs {needed}; {again}", peak.of_hours()));
         }
         if open > policy.max_shards {
             return would_keep(&format!("above the maximum of {}", policy.max_shards));
@@ -277,28 +303,14 @@ impl Case<'_> {
     }
 }
 
-/// The busiest minute of some hours.
-struct Peak {
-    minute: Minute,
-    /// Its load, in shards that would be full to the brim.
-    full_shards: f64,
-    /// The shards that the load needs at the target utilization.
-    shards: u32,
+/// What a person can do about a peak that is in the way.
+fn by_hand_after(peak: Peak) -> String {
+    format!("try again after {}, or use --force", utc(peak.until))
 }
 
-impl Peak {
-    /// Why a restore has to wait: the peak needs all `open` shards. The peak leaves the window after `hours`, and
-    /// CloudWatch publishes late.
-    fn needs_all(&self, open: u32, hours: i64) -> String {
-        let last = if hours == 1 { "hour".to_owned() } else { format!("{hours} hours") };
-        format!(
-            "the peak of the last {last} (the load of {:.1} shards at {} UTC) needs all {open} shards; try again \
-             after {} UTC",
-            self.full_shards,
-            self.minute.start().format("%H:%M"),
-            (self.minute.plus(60 * hours).end() + PUBLISHED_WITHIN).format("%Y-%m-%d %H:%M")
-        )
-    }
+/// A time as a person reads it.
+fn utc(time: DateTime<Utc>) -> String {
+    time.format("%Y-%m-%d %H:%M UTC").to_string()
 }
 
 /// Switches off the shard-level metrics that are on because of us, and have been on for `after` or longer.

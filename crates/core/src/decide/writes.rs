@@ -61,7 +61,10 @@ impl Throttled<'_> {
         evidence.account_shards_left = self.limits().map(|l| l.shards_left());
         evidence.named_shard = self.named_shard.map(Into::into);
         match (&self.stream.mode, side) {
-            (CapacityMode::Provisioned, Side::Writes) => self.provisioned_writes(evidence, missing),
+            (CapacityMode::Provisioned, Side::Writes) => {
+                let found = self.provisioned_writes(evidence, missing);
+                self.explained_by_size(found, evidence)
+            }
             (CapacityMode::OnDemand, Side::Writes) => self.on_demand_writes(evidence, missing),
             (_, Side::Reads) => self.reads(evidence, missing),
             (CapacityMode::Unknown(_), _) => Err(Reason::NotReady),

@@ -116,6 +116,29 @@ pub struct Evidence {
     /// The shards that the load needs at that utilization.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shards_needed: Option<u32>,
+    /// The shards that the bytes of the load need alone. It is there where records are small: their number fills the
+    /// shards, and their bytes would fill less than a fifth of them. Producers that aggregate need no more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shards_needed_if_aggregated: Option<u32>,
+    /// The mean size of an accepted record in a throttled minute. It is there above 1 MiB, which is more than a shard
+    /// takes in a second.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mean_record_bytes: Option<f64>,
+    /// What the shard-level metrics for a diagnosis would cost in a month, USD. It is there when a person denies them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shard_metrics_usd_per_month: Option<f64>,
+    /// The peak that a restore has to leave shards for: its load, in shards that would be full.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peak_full_shards: Option<f64>,
+    /// The shards that this peak needs at the target utilization.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peak_shards_needed: Option<u32>,
+    /// The start of the minute of this peak.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peak_minute: Option<DateTime<Utc>>,
+    /// When this peak no longer counts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peak_counts_until: Option<DateTime<Utc>>,
     /// The age of the oldest record read in the newest minutes, milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub iterator_age_milliseconds: Option<f64>,
@@ -206,6 +229,12 @@ impl Evidence {
     /// The newest published minute.
     pub fn newest(&self) -> Option<Minute> {
         self.newest_minute.map(Minute::of)
+    }
+
+    /// Whether AWS refused anything in the window, also where that is over or below the floor.
+    pub fn has_refused(&self) -> bool {
+        let refused = [self.write_throttled_records, self.read_throttled_calls];
+        refused.into_iter().flatten().any(|refused| refused > 0.0)
     }
 
     /// How far readers are behind, milliseconds. `None`: that is no backlog.

@@ -34,6 +34,8 @@ pub struct Decision {
     pub restore_after_hours: u32,
     /// What the function may do. In [`Mode::Observe`] the verdict is reported, and nothing is changed or written.
     pub mode: Mode,
+    /// What the settings and the stream's tag allow. `mode` is stricter where a person asks for a plan.
+    pub allowed: Mode,
     /// The memory to write, where it differs from the one that was read. For an act: the intent.
     pub memory: Option<Memory>,
     /// The code and the time of each change of ours that is done, and whose AutoFix datum is missing: to be published

@@ -91,6 +91,8 @@ pub enum Reason {
     MicroBurst,
     /// AWS accepts no record at all, and more shards did not change that.
     NothingAccepted,
+    /// Shards are enough for the mean load. The records are larger than 1 MiB, and each fills its shard for seconds.
+    LargeRecords,
     /// The person's maximum is reached. Never worked around.
     AtMaxShards {
         /// The maximum.
@@ -196,6 +198,8 @@ pub enum NoSwitch {
     Reads,
     /// One shard is hot, and the mode does not isolate it.
     HotShard,
+    /// Readers are throttled, and the reshards that are left today are kept for writes.
+    KeptForWrites,
 }
 
 /// The ceiling that an on-demand stream has reached.

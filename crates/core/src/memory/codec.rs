@@ -21,6 +21,7 @@
 //! | `lines=SHARD.SPLITS.N-…` | a shard that was split N s earlier, as the last of SPLITS splits in one split history |
 //! | `watch=METRICS.N` | shard-level metrics that we switched on N s earlier: `b`ytes, `r`ecords, `w`rites refused; `off`: switched off again |
 //! | `scales=N-N-…`, `modes=N-N` | the changes of the last 24 h: seconds before WHEN |
+//! | `downs=N-N-…` | those of `scales` that were restores: seconds before WHEN |
 //! | `refused=KIND/N/WHEN` | AWS refused a change for a limit, once (N = 1), or again and again for N minutes; WHEN is in seconds after the change, where there is one |
 //! | `reverts=N.N` | another person or tool was found to have reverted our changes, N s later, or -N s earlier |
 //! | `told=CODE/N` | people got a message about the hold with this code, N s later; without a change, WHEN |
@@ -158,7 +159,7 @@ macro_rules! times_before_change {
 }
 
 /// Every word after `v` and `change`, in the order in which they are written.
-const WORDS: [Word; 18] = [
+const WORDS: [Word; 19] = [
     before_change!("after", after),
     before_change!("since", since),
     after_change!("done", settled),
@@ -198,6 +199,7 @@ const WORDS: [Word; 18] = [
     },
     times_before_change!("scales", reshards),
     times_before_change!("modes", switches),
+    times_before_change!("downs", restores),
     Word {
         key: "reverts",
         read: |memory, value, anchor| {
@@ -317,19 +319,18 @@ impl Memory {
     }
 
     /// The tag's value. A memory that is too long loses what no change depends on: notifications, tried restores and
-    /// the unpublished datum, and then the reverts, since a memory so full has no reshards left either.
+    /// the unpublished datum. Then it loses which reshards were restores, and then the reverts: a memory so full has no
+    /// reshards left either.
     ///
     /// # Errors
     /// [`MemoryError::TooLong`] when the words of a newer version leave no room.
     pub fn encode(&self) -> Result<String, MemoryError> {
-        let text = self.words();
-        if text.len() <= MAX_LENGTH {
-            return Ok(text);
-        }
         let short = Memory { notified: None, restore_tried: None, unpublished: None, resent: None, ..self.clone() };
-        let text = short.words();
-        let text = if text.len() <= MAX_LENGTH { text } else { Memory { reverts: vec![], ..short }.words() };
-        if text.len() > MAX_LENGTH { Err(MemoryError::TooLong(text.len())) } else { Ok(text) }
+        let shorter = Memory { restores: vec![], ..short.clone() };
+        let shortest = Memory { reverts: vec![], ..shorter.clone() };
+        let texts = [self, &short, &shorter, &shortest].map(Memory::words);
+        let length = texts[3].len();
+        texts.into_iter().find(|text| text.len() <= MAX_LENGTH).ok_or(MemoryError::TooLong(length))
     }
 
     fn words(&self) -> String {

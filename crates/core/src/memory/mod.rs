@@ -30,6 +30,8 @@ pub struct Memory {
     pub resent: Option<DateTime<Utc>>,
     /// When each reshard of the last 24 h was made, oldest first; includes the last change.
     pub reshards: Vec<DateTime<Utc>>,
+    /// Those of them that were restores.
+    pub restores: Vec<DateTime<Utc>>,
     /// When each switch of capacity mode in the last 24 h was made, oldest first; includes the last change.
     pub switches: Vec<DateTime<Utc>>,
     /// The shards that the stream had before the incident, kept until they are restored.
@@ -100,6 +102,7 @@ impl Memory {
         let mut next = self.clone();
         if void && let Some(gone) = &self.change {
             next.reshards.retain(|t| *t != gone.at);
+            next.restores.retain(|t| *t != gone.at);
             next.switches.retain(|t| *t != gone.at);
         }
         let recent = |times: &mut Vec<DateTime<Utc>>, most: usize| {
@@ -107,7 +110,11 @@ impl Memory {
             times.drain(..times.len().saturating_sub(most));
         };
         match change.kind {
-            ChangeKind::Scale | ChangeKind::Restore => next.reshards.push(change.at),
+            ChangeKind::Scale => next.reshards.push(change.at),
+            ChangeKind::Restore => {
+                next.reshards.push(change.at);
+                next.restores.push(change.at);
+            }
             ChangeKind::Switch | ChangeKind::SwitchBack => next.switches.push(change.at),
             ChangeKind::Split
             | ChangeKind::WarmUp
@@ -119,6 +126,7 @@ impl Memory {
         next.split_histories.retain(|split| fresh(split.at));
         next.shard_metrics = next.shard_metrics.filter(|metrics| metrics.on.is_some() || fresh(metrics.at));
         recent(&mut next.reshards, RESHARDS_A_DAY);
+        recent(&mut next.restores, RESHARDS_A_DAY);
         recent(&mut next.switches, SWITCHES_A_DAY);
         recent(&mut next.reverts, REVERTS_REMEMBERED);
         next.notified = next.notified.filter(|(_, at)| fresh(*at));

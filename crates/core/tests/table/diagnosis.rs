@@ -1,7 +1,7 @@
 //! When shard metrics are switched on to find a hot shard, when they are switched off again, and what a decision reads.
 
 use crate::common::{Fixture, bursts, hours_ago, metrics_on_for, minutes_ago, newest, offered, one_hot, split_history};
-use crate::decides;
+use crate::{decides, says};
 use chrono::TimeDelta;
 use unthrottle_core::decide::MissingData;
 use unthrottle_core::memory::{ChangeKind, Memory, SplitHistory};
@@ -117,4 +117,25 @@ rows! { misses;
     a_load_beyond_double_does_not_need_the_commitment_where_on_demand_is_denied:
         Fixture::under_load(4, 40_000.0).policy(|p| p.on_demand = Permission::Deny)
         => shards_before_window(false, false);
+}
+
+/// The same skewed stream with `shards` shards, where shard-level metrics are denied.
+fn denied(shards: u32) -> Fixture {
+    let minute = MinuteTraffic { write_throttled: 60_000.0, ..offered(f64::from(shards) * 250.0, shards) };
+    Fixture::new(shards).minutes(-9..=0, minute)
+}
+
+rows! { says;
+    denied_metrics_name_the_command_and_its_cost:
+        denied(8) => [
+            "aws kinesis enable-enhanced-monitoring --region us-east-1 --stream-name orders --shard-level-metrics \
+             IncomingBytes IncomingRecords WriteProvisionedThroughputExceeded",
+            "about $7.20 a month",
+        ];
+    denied_metrics_of_a_large_stream_cost_more: denied(300) => ["about $270.00 a month"];
+    denied_metrics_that_are_partly_on_cost_only_the_others:
+        denied(8).stream(|s| s.shard_metrics = ["IncomingBytes".to_owned()].into())
+        => ["--shard-level-metrics IncomingRecords WriteProvisionedThroughputExceeded.", "about $4.80 a month"];
+    denied_metrics_of_another_region_name_it:
+        denied(8).stream(|s| s.arn = s.arn.replace("us-east-1", "eu-west-1")) => ["--region eu-west-1"];
 }

@@ -1,7 +1,7 @@
 //! What the load of each shard decides: more shards, a split of the hot one, or neither.
 
 use crate::common::{Fixture, IDLE, bursts, hours_ago, minutes_ago, newest, offered, one_hot, split_history};
-use crate::decides;
+use crate::{decides, says};
 use unthrottle_core::decision::{Remedy, Verdict};
 use unthrottle_core::memory::{ChangeKind, Memory};
 use unthrottle_core::observation::{MinuteTraffic, Traffic};
@@ -61,6 +61,40 @@ rows! { decides;
 /// AWS refused a split for a limit, first this number of minutes before now, and last two hours before now.
 fn split_refused(first: i64) -> Memory {
     Memory::default().refuse(ChangeKind::Split, minutes_ago(first), true).refuse(ChangeKind::Split, hours_ago(2), true)
+}
+
+/// Shards with these loads. The one at `index` refuses 100 records a second, and is not busy.
+fn refusing(loads: &[f64], index: usize) -> Fixture {
+    Fixture::of_shards(loads).with(|f| {
+        for minute in (-9..=0).map(|ago| newest().plus(ago)) {
+            f.observation.shards.as_mut().expect("shards")[index].traffic.minute_mut(minute).write_throttled = 6_000.0;
+            f.observation.traffic.minute_mut(minute).write_throttled = 6_000.0;
+        }
+    })
+}
+
+/// Eight shards that take 6,400 records a second together, which is 80 % of what they can take.
+fn short_with_a_calm_refuser() -> Fixture {
+    refusing(&[950.0, 950.0, 950.0, 950.0, 950.0, 950.0, 600.0, 100.0], 6)
+}
+
+/// Eight shards. Two are busy and refuse nothing, and a calm one refuses.
+fn busy_beside_a_calm_refuser() -> Fixture {
+    refusing(&[950.0, 950.0, IDLE, IDLE, IDLE, IDLE, 300.0, IDLE], 6)
+}
+
+rows! { decides;
+    a_short_stream_whose_refusing_shard_is_not_busy_scales: short_with_a_calm_refuser() => "scale_shards";
+    a_short_stream_of_three_shards_whose_refusing_shard_is_not_busy_scales:
+        refusing(&[990.0, 990.0, 600.0], 2) => "scale_shards";
+    a_stream_with_shards_enough_whose_refusing_shard_is_not_busy_has_bursts:
+        busy_beside_a_calm_refuser() => "micro_burst";
+}
+
+rows! { says;
+    bursts_beside_busy_shards_do_not_say_that_no_shard_is_busy:
+        busy_beside_a_calm_refuser() => ["no refusing shard is busy over a whole minute"];
+    bursts_without_busy_shards_say_so: bursts() => ["no shard is busy over a whole minute"];
 }
 
 /// Four shards with records of 1,100 bytes by PutRecord. AWS charges 2 KiB for each: 600 a second are 1.17 MiB/s.

@@ -23,6 +23,7 @@ mod onset;
 mod pending;
 mod readers;
 mod reads;
+mod record_size;
 mod restore;
 mod restore_by_hand;
 mod settling;

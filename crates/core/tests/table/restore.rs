@@ -62,6 +62,62 @@ rows! { restores;
     a_burst_in_a_quiet_minute_does_not_bound_a_restore: throttled_at(500.0) => Some((4, 2, None));
 }
 
+/// The same, where a second step followed while the stream had four shards, and then refused records, too, when it took
+/// `accepted` a second.
+fn throttled_twice(first: f64, second: f64) -> Fixture {
+    let refused = MinuteTraffic { write_throttled: 6_000.0, ..offered(second, 8) };
+    throttled_at(first).minutes(-448..=-440, refused)
+}
+
+/// Eight shards, raised from two by way of four: 7 h 30 min and 7 h ago. The keys are so uneven that the stream throttled
+/// when `evenness` of its shards' capacity was taken, before and between these steps.
+fn raised_in_two_steps(evenness: f64) -> Fixture {
+    let refused = |shards: f64| MinuteTraffic { write_throttled: 6_000.0, ..offered(shards * evenness * 1000.0, 8) };
+    let step = |from, to, minutes| Change::intent(ChangeKind::Scale, from, to, minutes_ago(minutes));
+    let mut memory = Memory::default().intend(step(2, 4, 450), false).intend(step(4, 8, 420), false);
+    let change = memory.change.as_mut().expect("just made");
+    (change.settled, change.healed, change.published) = (Some(change.at), Some(change.at), Some(change.at));
+    memory.base = Some(2);
+    let fixture = Fixture::new(8).minutes(-1439..=0, offered(2_900.0, 8)).memory(&memory).asked();
+    let fixture = fixture.minutes(-459..=-449, refused(2.0)).minutes(-444..=-421, refused(4.0));
+    fixture.policy(|p| p.restore_after_hours = 6)
+}
+
+rows! { restores;
+    uneven_keys_are_seen_through_two_steps: throttled_twice(1600.0, 3200.0) => Some((4, 3, Some(Bound::Peak)));
+    even_keys_are_seen_through_two_steps: throttled_twice(2000.0, 3900.0) => Some((4, 2, None));
+    // 2.9 of 0.8 and 0.75 are 4.8.
+    the_steps_in_the_memory_tell_how_even_the_keys_are:
+        raised_in_two_steps(0.8) => Some((8, 5, Some(Bound::Peak)));
+    even_keys_in_two_steps_leave_half: raised_in_two_steps(1.0) => Some((8, 4, Some(Bound::Half)));
+}
+
+/// Ten shards that we raised from four, `hours` ago. They took `peak` records a second in some minutes of yesterday.
+fn daily(hours: i64, peak: f64, minutes: std::ops::RangeInclusive<i64>) -> Fixture {
+    let mut memory = Memory::default().intend(Change::intent(ChangeKind::Scale, 4, 10, hours_ago(hours)), false);
+    let change = memory.change.as_mut().expect("just made");
+    (change.settled, change.healed, change.published) = (Some(change.at), Some(change.at), Some(change.at));
+    memory.base = Some(4);
+    let fixture = Fixture::new(10).minutes(-1439..=0, offered(1000.0, 10)).minutes(minutes, offered(peak, 10));
+    fixture.memory(&memory).asked().policy(|p| p.restore_after_hours = 3)
+}
+
+rows! { restores;
+    // It is 17:03. Yesterday the load rose at 18:03, and needed ten shards.
+    shards_that_yesterdays_next_hour_needed_stay: daily(40, 7_000.0, -1380..=-1000) => None;
+    shards_that_yesterdays_fifth_hour_needed_stay: daily(40, 7_000.0, -1150..=-1000) => None;
+    shards_that_yesterdays_next_hours_partly_needed_partly_go:
+        daily(40, 5_000.0, -1380..=-1000) => Some((10, 7, Some(Bound::Peak)));
+    shards_that_only_later_hours_of_yesterday_needed_go:
+        daily(40, 7_000.0, -800..=-300) => Some((10, 5, Some(Bound::Half)));
+    // Its retries do not count, and it is four hours old: an incident does not hold its shards for a day.
+    an_incident_of_today_holds_no_shards:
+        daily(4, 1000.0, 0..=0).minutes(-260..=-241, offered(30_000.0, 4)) => Some((10, 5, Some(Bound::Half)));
+    // 4 of 0.75 are 5.3. The retries of the incident would need 40.
+    an_incident_at_this_time_of_yesterday_holds_what_it_accepted:
+        daily(23, 1000.0, 0..=0).minutes(-1400..=-1381, offered(30_000.0, 4)) => Some((10, 6, Some(Bound::Peak)));
+}
+
 /// The same, where readers are two minutes behind.
 pub fn with_late_readers() -> Fixture {
     let late = MinuteTraffic { iterator_age_ms: Some(120_000.0), ..offered(500.0, 4) };

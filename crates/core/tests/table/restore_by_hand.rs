@@ -1,14 +1,17 @@
 //! What a person who asks for an undo gets.
 
 use super::restore::{raised, with_late_readers};
-use crate::common::{Fixture, metrics_on_for, newest, offered};
-use crate::decides;
+use crate::common::{Fixture, hours_ago, metrics_on_for, newest, offered};
+use crate::{decides, says};
 use unthrottle_core::decision::{Remedy, Verdict};
+use unthrottle_core::memory::{Change, ChangeKind, Memory};
+use unthrottle_core::observation::{MinuteTraffic, Status};
+use unthrottle_core::policy::Mode;
 use unthrottle_core::signal::Undo;
 
 /// A person asks for an undo, where restoring is off.
 fn undo(fixture: Fixture, to: Option<u32>) -> Fixture {
-    fixture.policy(|p| p.restore_after_hours = 0).asked_to(|ask| ask.undo = Some(Undo { to }))
+    fixture.policy(|p| p.restore_after_hours = 0).asked_to(|ask| ask.undo = Some(Undo { to, force: false }))
 }
 
 /// The hourly limit of changes in the fleet is reached.
@@ -36,6 +39,48 @@ rows! { restores;
     an_undo_is_not_held_back_by_the_limit_of_the_fleet: with_a_spent_fleet(undo(raised(2, 500.0), None)) => (4, 2);
 }
 
+/// A person forces an undo.
+fn force(fixture: Fixture, to: Option<u32>) -> Fixture {
+    fixture.policy(|p| p.restore_after_hours = 0).asked_to(|ask| ask.undo = Some(Undo { to, force: true }))
+}
+
+rows! { restores;
+    a_forced_undo_goes_below_the_peak: force(raised(2, 2900.0), None) => (4, 2);
+    a_forced_undo_goes_to_the_shards_that_are_asked_for: force(raised(2, 2900.0), Some(3)) => (4, 3);
+    a_forced_undo_does_not_wait_for_readers: force(with_late_readers(), None) => (4, 2);
+    a_forced_undo_never_goes_below_half: force(raised(2, 2900.0), Some(1)) => (4, 2);
+    a_forced_undo_never_goes_below_the_minimum:
+        force(raised(2, 2900.0), None).policy(|p| p.min_shards = 3) => (4, 3);
+    an_undo_takes_the_tenth_reshard_of_a_day:
+        undo(reshards_spent(9), None) => (4, 2);
+    an_undo_does_not_look_at_yesterdays_next_hours:
+        undo(raised(2, 500.0).minutes(-1400..=-1300, offered(2900.0, 4)), None) => (4, 2);
+}
+
+/// A raised stream with this number of reshards today, one an hour, the last two hours ago.
+fn reshards_spent(count: i64) -> Fixture {
+    raised(2, 500.0).remembering(|memory| memory.reshards = (0..count).rev().map(|n| hours_ago(2 + n)).collect())
+}
+
+/// Four shards that we switched to on-demand mode 30 hours ago. Ten hours ago they took the load of nine.
+fn switched() -> Fixture {
+    let mut memory = Memory::default().intend(Change::intent(ChangeKind::Switch, 4, 4, hours_ago(30)), false);
+    let change = memory.change.as_mut().expect("just made");
+    (change.settled, change.healed, change.published) = (Some(change.at), Some(change.at), Some(change.at));
+    (memory.was_provisioned, memory.base) = (true, Some(4));
+    let fixture = Fixture::new(4).minutes(-1439..=0, offered(1000.0, 4)).minutes(-660..=-600, offered(9000.0, 12));
+    fixture.on_demand().memory(&memory)
+}
+
+rows! { decides;
+    an_undo_of_a_switch_looks_at_the_peak_of_the_day: undo(switched(), None) => "not_restorable";
+    a_forced_undo_of_a_switch_does_not: force(switched(), None) => "switch_to_provisioned";
+    a_forced_undo_of_a_stream_with_channels_is_refused:
+        force(switched(), None).stream(|s| s.channels = Some(1)) => "not_restorable";
+    a_forced_undo_of_a_changing_stream_waits:
+        force(raised(2, 500.0), None).stream(|s| s.status = Status::Updating) => "resharding";
+}
+
 #[test]
 fn an_undo_switches_our_metrics_off_at_once() {
     decides(undo(with_our_metrics_on(), None), "disable_shard_metrics");
@@ -55,9 +100,57 @@ rows! { is_refused;
     an_undo_below_the_peak_is_refused: undo(raised(2, 2900.0), None) => "the peak of the last hour";
     an_undo_without_a_change_of_ours_is_refused:
         undo(Fixture::new(4).minutes(-9..=0, offered(500.0, 4)), None) => "no change of ours is left";
+    an_undo_below_the_peak_names_it:
+        undo(raised(2, 500.0).minutes(-20..=-20, offered(2900.0, 4)), None)
+        => "(the load of 2.9 shards at 16:43 UTC) needs all 4 shards; try again after 2026-11-20 17:47 UTC, or use --force";
+    an_undo_below_the_minimum_names_it:
+        undo(raised(2, 500.0), None).policy(|p| p.min_shards = 4) => "your minimum is 4 shards, and it has 4";
+    an_undo_after_ten_reshards_names_the_time_of_the_next:
+        undo(reshards_spent(10), None)
+        => "AWS allows 10 reshards in 24 hours, and 10 are spent; try again after 2026-11-21 06:05 UTC";
+    an_undo_that_aws_refused_names_the_time_of_the_next:
+        undo(raised(5, 500.0).remembering(|m| *m = m.refuse(ChangeKind::Restore, hours_ago(2), false)), None)
+        => "AWS refused a restore at 2026-11-20 15:05 UTC; try again after 2026-11-21 15:05 UTC";
+    an_undo_while_a_trace_is_throttled_is_refused:
+        undo(raised(2, 500.0).minutes(0..=0, MinuteTraffic { write_throttled: 1.0, ..offered(2900.0, 4) }), None)
+        => "it is throttled now (1 records refused in 5 minutes)";
+    a_forced_undo_of_a_throttled_stream_is_refused: force(Fixture::under_load(2, 3000.0), Some(1)) => "--force does not";
+    a_forced_undo_in_a_full_account_is_refused: force(raised(2, 500.0).shards_left(1), None) => "quota has room for 1";
+    a_forced_undo_after_ten_reshards_is_refused:
+        force(reshards_spent(10), None) => "AWS allows 10 reshards";
+    a_forced_undo_below_the_minimum_is_refused:
+        force(raised(2, 500.0), None).policy(|p| p.min_shards = 4) => "your minimum is 4 shards";
     an_undo_of_a_throttled_stream_is_refused:
         undo(Fixture::under_load(2, 3000.0), Some(1)) => "it is throttled now";
     an_undo_of_the_shards_of_an_on_demand_stream_is_refused:
         undo(Fixture::new(4).on_demand(), None) => "it is in on-demand mode";
     an_undo_with_readers_behind_is_refused: undo(with_late_readers(), None) => "its readers are behind";
+}
+
+fn planned(fixture: Fixture) -> Fixture {
+    fixture.policy(|p| p.restore_after_hours = 0).asked_to(|ask| {
+        (ask.undo, ask.mode) = (Some(Undo { to: None, force: false }), Some(Mode::Observe));
+    })
+}
+
+const YES: &str = "With --yes it is done.";
+const YES_DOES_NOTHING: &str = "--yes changes nothing either: UNTHROTTLE_MODE or its tag is observe.";
+
+rows! { says;
+    a_plan_says_that_yes_does_it: planned(raised(2, 500.0)) => ["Would change 4 → 2 shards", YES];
+    a_plan_of_a_stream_whose_tag_is_observe_says_that_yes_does_nothing:
+        planned(raised(2, 500.0).tag("unthrottle.mode", "observe")) => [YES_DOES_NOTHING];
+    a_plan_where_the_setting_is_observe_says_that_yes_does_nothing:
+        planned(raised(2, 500.0)).policy(|p| p.mode = Mode::Observe) => [YES_DOES_NOTHING];
+    an_undo_where_the_setting_is_observe_says_so:
+        undo(raised(2, 500.0), None).policy(|p| p.mode = Mode::Observe) => ["in observe mode nothing was changed"];
+}
+
+rows! { says;
+    a_forced_undo_does_not_say_that_the_load_needs_no_more:
+        force(raised(2, 2900.0), None) => ["you force it, whatever its load"];
+    an_undo_that_the_peak_keeps_partial_names_it:
+        undo(raised(2, 500.0).minutes(-20..=-20, offered(2100.0, 4)), None)
+        => ["the peak at 16:43 UTC, the load of 2.1 shards, needs the rest until 2026-11-20 17:47 UTC"];
+    an_undo_with_readers_behind_says_how_far: undo(with_late_readers(), None) => ["(120 s)", "or use --force"];
 }

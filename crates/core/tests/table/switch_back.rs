@@ -1,7 +1,7 @@
 //! When a stream that we switched to on-demand mode is switched back.
 
 use crate::common::{Fixture, hours_ago, offered};
-use crate::decides;
+use crate::{decides, says};
 use chrono::TimeDelta;
 use unthrottle_core::memory::{Change, ChangeKind, Memory};
 use unthrottle_core::policy::Policy;
@@ -15,6 +15,18 @@ fn switched(hours: i64) -> Fixture {
     (memory.was_provisioned, memory.base) = (true, Some(4));
     let fixture = Fixture::new(4).minutes(-1439..=0, offered(1000.0, 4)).on_demand().memory(&memory);
     fixture.policy(|p| p.restore_after_hours = 6)
+}
+
+rows! { decides;
+    // 2.9 of 0.75 are 3.9.
+    a_switched_stream_whose_peak_of_the_day_fits_its_shards_is_switched_back:
+        switched(30).minutes(-660..=-600, offered(2900.0, 12)) => "switch_to_provisioned";
+}
+
+rows! { says;
+    a_switched_stream_names_the_peak_of_the_day_and_when_it_ends:
+        switched(30).minutes(-660..=-600, offered(9000.0, 12))
+        => ["the load of 9.0 shards at 07:03 UTC", "needs 12", "it counts until"];
 }
 
 fn switched_with(change: impl FnOnce(&mut Policy)) -> Fixture {
@@ -46,6 +58,11 @@ rows! { decides;
         switched(30).stream(|s| s.queues = None) => "not_restorable";
     a_switched_stream_whose_peak_needs_more_shards_cannot_be_restored:
         switched(30).minutes(-200..=-200, offered(3900.0, 4)) => "not_restorable";
+    // Ten hours ago, outside of the calm hours.
+    a_switched_stream_whose_peak_of_the_day_needs_more_shards_cannot_be_restored:
+        switched(30).minutes(-660..=-600, offered(3900.0, 12)) => "not_restorable";
+    a_switched_stream_whose_peak_of_23_hours_ago_needs_more_shards_cannot_be_restored:
+        switched(48).minutes(-1400..=-1400, offered(9000.0, 12)) => "not_restorable";
     a_switched_stream_in_an_account_without_headroom_cannot_be_restored:
         switched(30).shards_left(3) => "not_restorable";
     a_switched_stream_in_an_account_of_unknown_limits_cannot_be_restored:

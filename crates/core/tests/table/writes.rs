@@ -2,8 +2,9 @@
 
 use crate::common::{Fixture, hours_ago, offered, seconds_ago, settled};
 use crate::{decides, says};
+use chrono::TimeDelta;
 use unthrottle_core::decision::{Bound, Remedy, Verdict};
-use unthrottle_core::memory::Memory;
+use unthrottle_core::memory::{Change, ChangeKind, Memory};
 use unthrottle_core::observation::MinuteTraffic;
 use unthrottle_core::policy::Permission;
 
@@ -22,10 +23,10 @@ fn with_shards_left(left: u32) -> Fixture {
     Fixture::under_load(8, 30_000.0).shards_left(left)
 }
 
-/// The cost of that stream with `shards` shards, USD an hour. A shard costs $0.015 an hour.
+/// The cost of that stream with `shards` shards, USD an hour.
 fn hourly_cost(shards: u32) -> f64 {
-    let cost = Fixture::under_load(8, 9500.0).decide().cost.expect("known");
-    cost.before_usd_per_hour + f64::from(shards - 8) * 0.015
+    let scale = Fixture::under_load(8, 9500.0).policy(|p| p.max_shards = shards).decide();
+    scale.cost.expect("known").after_usd_per_hour
 }
 
 fn deny(fixture: Fixture) -> Fixture {
@@ -56,11 +57,12 @@ rows! { scales;
         => (3, 6, None);
 }
 
-/// Eight shards after `changes` verified changes today, and a load that needs twelve.
+/// Eight shards after `changes` verified changes today, the first from five shards, and a load that needs twelve.
 fn after_changes(changes: i64) -> Fixture {
     let mut memory = settled(6, 8, 6 * 3_600, 60);
     memory.change.iter_mut().for_each(|change| change.healed = change.settled);
     memory.reshards = (1..changes).rev().map(|n| hours_ago(6 + n)).chain(memory.reshards).collect();
+    memory.base = Some(5);
     Fixture::under_load(8, 9000.0).memory(&memory)
 }
 
@@ -81,6 +83,37 @@ rows! { scales;
         after_changes(2).policy(|p| p.max_shards = 14) => (8, 14, None);
     a_maximum_below_what_a_load_needs_is_named:
         after_changes(2).policy(|p| p.max_shards = 11) => (8, 11, Some(Bound::MaxShards));
+}
+
+/// `from` shards that were restored from some number, and then raised to `to`, which healed. The load needs more again.
+/// `restores`: how many hours ago. `base`: the shards before the first of the raises.
+fn back_after_restores(restores: &[i64], from: u32, to: u32, base: Option<u32>) -> Fixture {
+    let restored = restores.iter().fold(Memory::default(), |memory, hours| {
+        memory.intend(Change::intent(ChangeKind::Restore, to, from, hours_ago(*hours)), false)
+    });
+    let mut memory = restored.intend(Change::intent(ChangeKind::Scale, from, to, hours_ago(2)), false);
+    let change = memory.change.as_mut().expect("just made");
+    change.settled = Some(change.at + TimeDelta::minutes(1));
+    (change.healed, change.published) = (change.settled, change.settled);
+    memory.base = base;
+    let minute = MinuteTraffic { write_throttled: f64::from(to) * 600.0, ..offered(f64::from(to) * 990.0, to) };
+    Fixture::new(to).minutes(-9..=0, minute).memory(&memory)
+}
+
+rows! { scales;
+    // 8 → 6 → 4 → 5: the load comes back, and has outgrown nothing.
+    a_load_that_comes_back_after_restores_gets_what_it_needs:
+        back_after_restores(&[10, 8], 4, 5, Some(4)) => (5, 7, None);
+    a_load_that_comes_back_after_one_restore_of_many_shards_gets_what_it_needs:
+        back_after_restores(&[9], 20, 24, Some(20)) => (24, 32, None);
+    a_load_that_comes_back_half_way_down_gets_what_it_needs:
+        back_after_restores(&[9, 7, 5], 6, 8, Some(2)) => (8, 12, None);
+    a_memory_that_forgot_the_kinds_of_its_reshards_shows_no_growth:
+        back_after_restores(&[10, 8], 4, 5, None).remembering(|memory| memory.restores.clear()) => (5, 7, None);
+    // A scale of today stands between: the load has outgrown two of them.
+    a_load_that_outgrows_two_changes_after_a_restore_gets_twice_what_it_needs:
+        back_after_restores(&[9], 6, 8, Some(2)).remembering(|memory| memory.reshards.insert(1, hours_ago(5)))
+        => (8, 16, None);
 }
 
 rows! { scales;

@@ -1,33 +1,46 @@
 //! The sentence of a change: what was seen, what was changed, and why.
 
 use super::limits;
-use super::numbers::{load, needs, percent, throttling, time};
+use super::numbers::{aggregate, idle, load, needs, percent, refused, throttling, time};
 use crate::decision::{AwsLimit, Bound, Decision, Evidence, Outcome, Remedy, Side};
 use crate::policy::{MODE_TAG, Mode};
-use crate::signal::Signal;
+use crate::signal::{Signal, Undo};
 
 /// The sentence of a remedy that is carried out, or planned.
 pub(super) fn act(remedy: &Remedy, signal: &Signal, decision: &Decision) -> String {
     let evidence = &decision.evidence;
-    let by_hand = signal.undo().is_some();
-    let seen = match remedy {
-        Remedy::SwitchToProvisioned { .. } | Remedy::Restore { .. } => "not throttled".to_owned(),
+    let seen = seen(remedy, evidence);
+    let (did, why) = (what(remedy), why(remedy, evidence, signal.undo()));
+    let backlog = backlog(remedy, evidence);
+    let is_hint = backlog.is_empty() && matches!(remedy, Remedy::ScaleShards { .. });
+    let more = if is_hint { aggregate(evidence) } else { backlog };
+    if decision.outcome == Outcome::Acted {
+        return format!("{seen}; {why}. Changed {did}.{more} To stop: tag it {MODE_TAG}=off.");
+    }
+    let is_asked_to_plan = signal.undo().is_some() && signal.mode() == Some(Mode::Observe);
+    let not_done = match decision.allowed {
+        Mode::Heal if is_asked_to_plan => "nothing was changed. With --yes it is done.",
+        // The person's own options do not lift the setting or the tag.
+        _ if is_asked_to_plan => {
+            "nothing was changed. --yes changes nothing either: UNTHROTTLE_MODE or its tag is observe."
+        }
+        _ => "in observe mode nothing was changed.",
+    };
+    format!("{seen}; {why}. Would change {did}; {not_done}{more}")
+}
+
+/// What was seen of throttling.
+fn seen(remedy: &Remedy, evidence: &Evidence) -> String {
+    let is_over = matches!(remedy, Remedy::SwitchToProvisioned { .. } | Remedy::Restore { .. });
+    match remedy {
+        _ if !evidence.has_refused() => "not throttled".into(),
+        _ if is_over => "no longer throttled".into(),
         Remedy::DisableShardMetrics { .. } if evidence.throttled_minutes.unwrap_or_default() == 0 => {
-            "not throttled".to_owned()
+            let (what, share) = refused(evidence);
+            format!("{what} (up to {share} of a minute)")
         }
         _ => throttling(evidence),
-    };
-    let (did, why, backlog) = (what(remedy), why(remedy, evidence, by_hand), backlog(remedy, evidence));
-    if decision.outcome == Outcome::Acted {
-        return format!("{seen}; {why}. Changed {did}.{backlog} To stop: tag it {MODE_TAG}=off.");
     }
-    let is_asked_to_plan = by_hand && signal.mode() == Some(Mode::Observe);
-    let not_done = if is_asked_to_plan {
-        "nothing was changed. With --yes it is done."
-    } else {
-        "in observe mode nothing was changed."
-    };
-    format!("{seen}; {why}. Would change {did}; {not_done}{backlog}")
 }
 
 /// What a remedy changes.
@@ -35,7 +48,7 @@ fn what(remedy: &Remedy) -> String {
     match remedy {
         Remedy::ScaleShards { from, to, .. } | Remedy::Restore { from, to, .. } => format!("{from} → {to} shards"),
         Remedy::SplitShard { shard, from, to, .. } => {
-            format!("{from} → {to} shards: {shard} split in the middle")
+            format!("{from} → {to} shards: {shard} halved")
         }
         Remedy::SwitchToOnDemand { warm_mibps: None, .. } => "PROVISIONED → ON_DEMAND (takes 15 minutes)".into(),
         Remedy::SwitchToOnDemand { warm_mibps: Some(warm), .. } => {
@@ -49,7 +62,7 @@ fn what(remedy: &Remedy) -> String {
 }
 
 /// What makes a remedy the right one.
-fn why(remedy: &Remedy, evidence: &Evidence, by_hand: bool) -> String {
+fn why(remedy: &Remedy, evidence: &Evidence, undo: Option<Undo>) -> String {
     let at = percent(evidence.target_utilization.unwrap_or_default());
     match remedy {
         Remedy::ScaleShards { to, partial, .. } => {
@@ -78,10 +91,14 @@ fn why(remedy: &Remedy, evidence: &Evidence, by_hand: bool) -> String {
             format!("{} {} more shards, and {limit}", load(evidence), needs(evidence))
         }
         Remedy::Restore { partial, .. } => {
-            let asked = if by_hand { "you ask for it" } else { "unthrottle had raised its shards" };
-            format!("{asked}, and its load needs no more{}", bounded(*partial))
+            let bounded = if *partial == Some(Bound::Peak) { peak(evidence) } else { bounded(*partial).into() };
+            match undo {
+                Some(Undo { force: true, .. }) => format!("you force it, whatever its load{bounded}"),
+                Some(_) => format!("you ask for it, and its load needs no more{bounded}"),
+                None => format!("unthrottle had raised its shards, and its load needs no more{bounded}"),
+            }
         }
-        Remedy::SwitchToProvisioned { .. } if by_hand => {
+        Remedy::SwitchToProvisioned { .. } if undo.is_some() => {
             "you ask for it, and unthrottle had switched it to on-demand mode".into()
         }
         Remedy::SwitchToProvisioned { .. } => {
@@ -92,12 +109,7 @@ fn why(remedy: &Remedy, evidence: &Evidence, by_hand: bool) -> String {
             let (load, bounded) = (load(evidence), bounded(*partial));
             format!("{load} needs {needed} MiB/s of warm throughput at {at} utilization{bounded}")
         }
-        Remedy::EnableShardMetrics { shards, .. } => format!(
-            "{} {} {} of {shards} shards, so some are hot",
-            load(evidence),
-            needs(evidence),
-            evidence.shards_needed.unwrap_or_default()
-        ),
+        Remedy::EnableShardMetrics { shards, .. } => format!("{}, so some are hot", idle(evidence, *shards)),
         Remedy::DisableShardMetrics { .. } => {
             "unthrottle had switched shard-level metrics on to find a hot shard".into()
         }
@@ -113,16 +125,28 @@ fn uneven(evidence: &Evidence) -> String {
     text.unwrap_or_default()
 }
 
+/// The peak that keeps a restore above the shards from before.
+fn peak(evidence: &Evidence) -> String {
+    let (Some(at), Some(until)) = (evidence.peak_minute, evidence.peak_counts_until) else {
+        return bounded(Some(Bound::Peak)).into();
+    };
+    format!(
+        " (a partial step: the peak at {} UTC, the load of {:.1} shards, needs the rest until {} UTC)",
+        at.format("%H:%M"),
+        evidence.peak_full_shards.unwrap_or_default(),
+        until.format("%Y-%m-%d %H:%M")
+    )
+}
+
 /// Why a step is smaller than the load needs.
 fn bounded(partial: Option<Bound>) -> &'static str {
     match partial {
         None => "",
-        Some(Bound::Double) => " (a partial step: AWS at most doubles a stream in one call)",
-        Some(Bound::MaxShards) => " (a partial step: the maximum that you set allows no more)",
-        Some(Bound::AccountQuota) => {
-            " (a partial step: the account's shard quota, which short-lived shards count towards, allows no more)"
-        }
-        Some(Bound::MaxCost) => " (a partial step: the hourly cost that you set allows no more)",
+        Some(Bound::Double) => " (a partial step: AWS at most doubles a stream)",
+        Some(Bound::MaxShards) => " (a partial step: your maximum of shards)",
+        // Short-lived shards count towards it.
+        Some(Bound::AccountQuota) => " (a partial step: the account's shard quota)",
+        Some(Bound::MaxCost) => " (a partial step: your maximum of cost)",
         Some(Bound::MaxWarm) => " (a partial step: UNTHROTTLE_MAX_WARM_MIBPS allows no more)",
         Some(Bound::Half) => " (a partial step: AWS at most halves a stream in one call)",
         Some(Bound::Peak) => " (a partial step: the peak load needs the rest)",
@@ -134,11 +158,6 @@ fn bounded(partial: Option<Bound>) -> &'static str {
 /// A reshard does not help readers that are behind.
 fn backlog(remedy: &Remedy, evidence: &Evidence) -> String {
     let behind = evidence.backlog_milliseconds().filter(|_| remedy.is_reshard()).map(time);
-    let text = behind.map(|behind| {
-        format!(
-            " Readers are {behind} behind: that backlog stays on the old shards, at 2 MiB/s each, so they catch up no \
-             faster."
-        )
-    });
+    let text = behind.map(|behind| format!(" Readers are {behind} behind: that backlog stays on the old shards."));
     text.unwrap_or_default()
 }

@@ -48,6 +48,7 @@ fn of_state(reason: &Reason, seen: &Seen<'_>) -> String {
         Reason::SplitBudgetSpent(budget) => skew::split_budget_spent(*budget, seen),
         Reason::MicroBurst => skew::micro_burst(seen),
         Reason::NothingAccepted => skew::nothing_accepted(seen),
+        Reason::LargeRecords => skew::large_records(seen),
         Reason::AtMaxShards { max } => limits::max_shards(*max, seen),
         Reason::AtMaxCost { max, would_be } => limits::max_cost(*max, *would_be, seen),
         Reason::AtAccountQuota(no_switch) => limits::account_quota(*no_switch, seen),
@@ -123,17 +124,23 @@ fn evidence_pending(seen: &Seen<'_>) -> String {
         );
     }
     format!(
-        "CloudWatch has published nothing newer than {} UTC (it is 1–3 minutes behind), and shows no throttling up to \
-         then. Unknown is not zero: the next signal checks again.",
+        "CloudWatch has published nothing newer than {} UTC (it is 1–3 minutes behind), and shows no throttling in \
+         the newest minutes. Unknown is not zero: the next signal checks again.",
         newest(seen.evidence)
     )
 }
 
 fn healthy(seen: &Seen<'_>) -> String {
+    let before = if seen.evidence.has_refused() {
+        let (what, share) = refused(seen.evidence);
+        format!("; before them {what}, at most {share} of one minute")
+    } else {
+        String::new()
+    };
     let stopped = seen.evidence.last_throttled_minute.map(|minute| minute + TimeDelta::minutes(1));
-    let stopped = stopped.map(|end| format!("; the last throttled minute ended at {} UTC", end.format("%H:%M")));
+    let stopped = stopped.map(|end| format!(" (the last one ended at {} UTC)", end.format("%H:%M")));
     format!(
-        "no throttling in the newest published minutes (up to {} UTC){}. Nothing to do.",
+        "no throttling in the newest published minutes (up to {} UTC){before}{}. Nothing to do.",
         newest(seen.evidence),
         stopped.unwrap_or_default()
     )
@@ -156,7 +163,13 @@ fn consumer_slow(hours_left: f64, seen: &Seen<'_>) -> String {
 
 fn negligible(seen: &Seen<'_>) -> String {
     let (what, share) = refused(seen.evidence);
-    format!("{what}, at most {share} of one minute: below the floor, so not worth a reshard.")
+    match seen.evidence.throttled_minutes.unwrap_or_default() {
+        0 => format!("{what}, at most {share} of one minute: below the floor, so not worth a reshard."),
+        _ => format!(
+            "{what} in the last {} minutes, but the share of the newest is below the floor, so not worth a reshard.",
+            seen.evidence.window_minutes.unwrap_or_default()
+        ),
+    }
 }
 
 fn unconfirmed(minutes: u32, needed: u32) -> String {
@@ -180,11 +193,11 @@ fn not_restorable(why: &str, seen: &Seen<'_>) -> String {
 }
 
 fn not_healed(change: &Change, why: &Reason, seen: &Seen<'_>) -> String {
-    format!(
-        "still throttled after {}; nothing is left to try. {}",
-        change_in_words(change.kind, change.from, change.to),
-        of_state(why, seen)
-    )
+    let seen = match why {
+        Reason::SkewSuspected(undiagnosed) => skew::suspected_in_vain(*undiagnosed, seen),
+        why => of_state(why, seen),
+    };
+    format!("still throttled after {}: {seen}", change_in_words(change.kind, change.from, change.to))
 }
 
 fn tug_of_war(seen: &Seen<'_>) -> String {
@@ -219,7 +232,7 @@ fn change_in_words(kind: ChangeKind, from: Size, to: Size) -> String {
     match kind {
         ChangeKind::Switch => "the switch to on-demand mode".to_owned(),
         ChangeKind::Split => format!("the split {from} → {to} shards"),
-        ChangeKind::WarmUp => format!("the change {from} → {to} MiB/s of warm throughput"),
+        ChangeKind::WarmUp => format!("the warm-up {from} → {to} MiB/s"),
         _ => format!("the change {from} → {to} shards"),
     }
 }

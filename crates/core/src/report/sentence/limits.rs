@@ -1,7 +1,7 @@
 //! Sentences about limits: yours, AWS's, and the fleet's.
 
 use super::Seen;
-use super::numbers::{load, throttling};
+use super::numbers::{aggregate, load, throttling};
 use crate::decision::{Ceiling, Evidence, FleetBound, NoSwitch};
 use crate::policy::MAX_SHARDS_TAG;
 
@@ -10,43 +10,56 @@ pub(super) const QUOTA_SPENT: &str = "the shard quota leaves no room";
 
 /// AWS's cap of a day allows no change.
 pub(super) const RESHARDS_SPENT: &str =
-    "AWS allows no more reshards today (ten in 24 hours, or it refused two in a row)";
+    "AWS allows no more reshards today (ten in 24 hours, or it refused them for 15 minutes)";
 
 pub(super) fn max_shards(max: u32, seen: &Seen<'_>) -> String {
     format!(
         "{}, at {}. It has {} shards and the maximum that you set is {max}: raise UNTHROTTLE_MAX_SHARDS or the tag \
-         {MAX_SHARDS_TAG}, or slow the producers.",
+         {MAX_SHARDS_TAG}, or slow the producers.{}",
         throttling(seen.evidence),
         load(seen.evidence),
-        seen.open_shards()
+        seen.open_shards(),
+        aggregate(seen.evidence)
     )
 }
 
 pub(super) fn max_cost(max_usd_per_hour: f64, would_be_usd_per_hour: f64, seen: &Seen<'_>) -> String {
     format!(
         "{}, at {}. The smallest change would cost ${would_be_usd_per_hour} an hour, above your ${max_usd_per_hour}: \
-         raise UNTHROTTLE_MAX_HOURLY_COST, or slow the producers.",
+         raise UNTHROTTLE_MAX_HOURLY_COST, or slow the producers.{}",
         throttling(seen.evidence),
-        load(seen.evidence)
+        load(seen.evidence),
+        aggregate(seen.evidence)
     )
 }
 
 pub(super) fn account_quota(switch: NoSwitch, seen: &Seen<'_>) -> String {
     format!(
         "{}; {QUOTA_SPENT} ({} left, and short-lived shards count), and {}. Ask for a higher \"Shards per Region\" in \
-         Service Quotas (Amazon Kinesis Data Streams).",
+         Service Quotas (Amazon Kinesis Data Streams).{}",
         throttling(seen.evidence),
         seen.evidence.account_shards_left.unwrap_or_default(),
-        no_switch(switch)
+        no_switch(switch),
+        aggregate(seen.evidence)
     )
 }
 
 pub(super) fn reshard_budget_spent(switch: NoSwitch, seen: &Seen<'_>) -> String {
+    if switch == NoSwitch::KeptForWrites {
+        return format!(
+            "{}; unthrottle made {} of the 10 reshards that AWS allows in 24 hours, and {}. Let readers use enhanced \
+             fan-out or read less, or reshard by hand.",
+            throttling(seen.evidence),
+            seen.evidence.reshards_last_24_hours.unwrap_or_default(),
+            no_switch(switch)
+        );
+    }
     format!(
         "{}; {RESHARDS_SPENT}, and {}. Slow the producers or readers, or split hot shards by hand (SplitShard has no \
-         daily cap).",
+         daily cap).{}",
         throttling(seen.evidence),
-        no_switch(switch)
+        no_switch(switch),
+        aggregate(seen.evidence)
     )
 }
 
@@ -58,6 +71,7 @@ fn no_switch(switch: NoSwitch) -> String {
         NoSwitch::Quota => "the account has all the on-demand streams that it may have".into(),
         NoSwitch::Reads => "on-demand mode gives the readers of a shard no more".into(),
         NoSwitch::HotShard => "on-demand mode does not isolate a hot shard".into(),
+        NoSwitch::KeptForWrites => "the last 3 of a day are kept for writes".into(),
     }
 }
 
@@ -108,8 +122,8 @@ fn options(ceiling: Ceiling, evidence: &Evidence) -> String {
             evidence.warm_mibps_needed.unwrap_or_default()
         ),
         Ceiling::Warm => format!(
-            "It already has all the warm throughput that it may have, or that its load needs. You can: look for a hot \
-             partition key; ask AWS for a higher stream throughput.{provisioned}"
+            "It has all the warm throughput that it may have or needs. Look for a hot key, or ask AWS for a higher \
+             stream throughput.{provisioned}"
         ),
         Ceiling::Reads => "Each shard gives its polling readers 2 MiB/s together, and AWS adds shards for what is \
             written, not for what is read: use enhanced fan-out, or have fewer consumers."
@@ -121,7 +135,7 @@ fn options(ceiling: Ceiling, evidence: &Evidence) -> String {
 pub(super) fn provisioned(evidence: &Evidence) -> String {
     match (evidence.provisioned_usd_per_hour, evidence.on_demand_usd_per_hour) {
         (Some(provisioned), Some(on_demand)) => format!(
-            " Provisioned mode with {} shards: about ${provisioned:.2} an hour, now ${on_demand:.2}.",
+            " This load costs about ${provisioned:.2} an hour with {} shards, ${on_demand:.2} on demand.",
             evidence.shards_needed.unwrap_or_default()
         ),
         _ => String::new(),

@@ -49,7 +49,7 @@ pub(super) fn of(signal: &Signal, stream: Option<&Stream>, decision: &Decision) 
 /// That a loss lasts, where the decision leaves the stream as it is.
 fn lasting_loss(decision: &Decision) -> String {
     let evidence = &decision.evidence;
-    let (Verdict::Hold(_), Some(share)) = (&decision.verdict, evidence.lasting_refused_share) else {
+    let (Verdict::Hold(reason), Some(share)) = (&decision.verdict, evidence.lasting_refused_share) else {
         return String::new();
     };
     let what = if evidence.lasting_side == Some(Side::Reads) { "GetRecords calls" } else { "records" };
@@ -59,7 +59,9 @@ fn lasting_loss(decision: &Decision) -> String {
             since.format("%H:%M"),
             percent(share)
         ),
-        None => format!(" For 15 minutes AWS has refused {} of its {what}: a person must act.", percent(share)),
+        // The sentence of such a hold says what a person can do.
+        None if reason.needs_person() => String::new(),
+        None => format!(" For 15 minutes AWS has refused {} of its {what}.", percent(share)),
     }
 }
 

@@ -70,6 +70,25 @@ pub(super) fn needs(evidence: &Evidence) -> &'static str {
     }
 }
 
+/// What producers of small records can do instead of more shards. Empty: the records are not small, or bytes need as
+/// many shards.
+pub(super) fn aggregate(evidence: &Evidence) -> String {
+    let aggregated = evidence.shards_needed_if_aggregated.filter(|shards| Some(*shards) < evidence.shards_needed);
+    let hint = |shards| format!(" Aggregated (KPL), its small records need {shards} shards.");
+    aggregated.map(hint).unwrap_or_default()
+}
+
+/// How little of the stream's capacity is used while it throttles. `open`: its shards.
+pub(super) fn idle(evidence: &Evidence, open: u32) -> String {
+    let needed = evidence.shards_needed.unwrap_or_default();
+    match evidence.accepted_utilization {
+        Some(accepted) if needed > open => {
+            format!("it accepts no more than {} of what its {open} shards take, despite all retries", percent(accepted))
+        }
+        _ => format!("{} {} only {needed} of its {open} shards", load(evidence), needs(evidence)),
+    }
+}
+
 /// A rate in MiB/s.
 pub(super) fn per_second(bytes: f64) -> String {
     format!("{:.2} MiB/s", bytes / 1_048_576.0)

@@ -2,37 +2,35 @@
 
 use super::Seen;
 use super::limits::provisioned;
-use super::numbers::{load, needs, percent, throttling};
+use super::numbers::{idle, load, percent, throttling};
 use crate::decision::{HotKeyEvidence, NoDiagnosis, SplitBudget};
 
 pub(super) fn suspected(undiagnosed: NoDiagnosis, seen: &Seen<'_>) -> String {
-    let named = seen.evidence.named_shard.as_deref().map(|shard| format!(" (a producer names {shard})"));
     format!(
-        "{}; but {}: more would not help. Look for hot shards or keys{}. {}",
+        "{}; but {}: more would not help{}. {}",
         throttling(seen.evidence),
-        idle(seen),
-        named.unwrap_or_default(),
-        no_diagnosis(undiagnosed)
+        idle(seen.evidence, seen.open_shards()),
+        named(seen),
+        no_diagnosis(undiagnosed, seen)
     )
 }
 
-/// How little of the stream's capacity is used while it throttles.
-fn idle(seen: &Seen<'_>) -> String {
-    let (evidence, open) = (seen.evidence, seen.open_shards());
-    let needed = evidence.shards_needed.unwrap_or_default();
-    match evidence.accepted_utilization {
-        Some(accepted) if needed > open => format!(
-            "it accepts no more than {} of what its {open} shards take, however often the refused records are retried",
-            percent(accepted)
-        ),
-        _ => format!("{} {} only {needed} of its {open} shards", load(evidence), needs(evidence)),
-    }
+/// The same after a change that did not help, in fewer words.
+pub(super) fn suspected_in_vain(undiagnosed: NoDiagnosis, seen: &Seen<'_>) -> String {
+    let (throttling, named) = (throttling(seen.evidence), named(seen));
+    format!("{throttling}; more shards would not help{named}. {}", no_diagnosis(undiagnosed, seen))
+}
+
+/// The shard that a producer's error message names.
+fn named(seen: &Seen<'_>) -> String {
+    let named = seen.evidence.named_shard.as_deref().map(|shard| format!(" (a producer names {shard})"));
+    named.unwrap_or_default()
 }
 
 /// Why no metric shows which shards are hot.
-fn no_diagnosis(why: NoDiagnosis) -> &'static str {
-    match why {
-        NoDiagnosis::Denied => "UNTHROTTLE_DIAGNOSE=allow finds the shard by shard-level metrics.",
+fn no_diagnosis(why: NoDiagnosis, seen: &Seen<'_>) -> String {
+    let why = match why {
+        NoDiagnosis::Denied => return find_by_hand(seen),
         NoDiagnosis::Today => "Its shard-level metrics were on today, and are switched on once a day at most.",
         NoDiagnosis::TooMany => "It has more shards than CloudWatch's search tells apart (500).",
         NoDiagnosis::TooExpensive => {
@@ -40,7 +38,23 @@ fn no_diagnosis(why: NoDiagnosis) -> &'static str {
         }
         NoDiagnosis::Refused => "AWS refused to switch its shard-level metrics on; the next attempt is after 24 hours.",
         NoDiagnosis::UnreadableId => "The hottest shard's id has no number, so its splits could not be followed.",
-    }
+    };
+    format!("Look for hot shards or keys. {why}")
+}
+
+/// The command that shows which shard is hot, and what it costs, where unthrottle may not call it.
+fn find_by_hand(seen: &Seen<'_>) -> String {
+    let allow = "UNTHROTTLE_DIAGNOSE=allow";
+    let Some(stream) = seen.stream else { return format!("To see hot shards, set {allow}.") };
+    let metrics: Vec<&str> = stream.metrics_off().collect();
+    format!(
+        "To see hot shards, set {allow}, or call (about ${:.2} a month): aws kinesis enable-enhanced-monitoring \
+         --region {} --stream-name {} --shard-level-metrics {}.",
+        seen.evidence.shard_metrics_usd_per_month.unwrap_or_default(),
+        stream.region(),
+        stream.name,
+        metrics.join(" ")
+    )
 }
 
 pub(super) fn hot_key(shard: Option<&str>, shown: HotKeyEvidence, seen: &Seen<'_>) -> String {
@@ -52,8 +66,8 @@ pub(super) fn hot_key(shard: Option<&str>, shown: HotKeyEvidence, seen: &Seen<'_
     let found = match shown {
         HotKeyEvidence::OnDemand => {
             return format!(
-                "{throttled}, for 15 minutes, and {} is less than half of what its shards take: one partition key, \
-                 or a few, are more than a shard takes, and on-demand mode does not isolate them. Spread the keys.{}",
+                "{throttled}, for 15 minutes; {} is below half of its capacity: hot keys fill a shard, and \
+                 on-demand mode does not isolate them. Spread the keys.{}",
                 load(evidence),
                 provisioned(evidence)
             );
@@ -62,9 +76,7 @@ pub(super) fn hot_key(shard: Option<&str>, shown: HotKeyEvidence, seen: &Seen<'_
             format!("stays hot ({splits} splits in 24 hours left nearly all of it in one child)")
         }
         HotKeyEvidence::LostMemory => {
-            "has nearly all the load of the shard that it was split from (how often that shard was split is forgotten \
-             with the memory)"
-                .into()
+            "has nearly all the load of the shard that it was split from (what was split before is forgotten with the memory)".into()
         }
         HotKeyEvidence::Narrow => "has too few hash keys to be split".into(),
     };
@@ -90,13 +102,25 @@ pub(super) fn split_budget_spent(budget: SplitBudget, seen: &Seen<'_>) -> String
 }
 
 pub(super) fn micro_burst(seen: &Seen<'_>) -> String {
+    let calm = match seen.evidence.busy_shards.unwrap_or_default() {
+        0 => "no shard is busy over a whole minute",
+        _ => "no refusing shard is busy over a whole minute",
+    };
     format!(
-        "{}; but {} needs only {} of its {} shards, and no shard is busy over a whole minute. Bursts within the minute \
-         are refused: let producers spread their records (batch, jitter, retry with backoff).",
+        "{}; but {}, and {calm}. Bursts within the minute are refused: let producers spread their records (batch, \
+         jitter, backoff).",
         throttling(seen.evidence),
-        load(seen.evidence),
-        seen.evidence.shards_needed.unwrap_or_default(),
-        seen.open_shards()
+        idle(seen.evidence, seen.open_shards())
+    )
+}
+
+pub(super) fn large_records(seen: &Seen<'_>) -> String {
+    format!(
+        "{}; but {}. A shard takes 1 MiB a second, and its records have {:.1} MiB (mean): each blocks others. Split \
+         them, or keep the data in S3.",
+        throttling(seen.evidence),
+        idle(seen.evidence, seen.open_shards()),
+        seen.evidence.mean_record_bytes.unwrap_or_default() / 1_048_576.0
     )
 }
 
