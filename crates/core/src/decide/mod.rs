@@ -6,12 +6,15 @@ mod cost;
 mod demand;
 mod history;
 mod hot_shards;
+mod lag;
 mod on_demand;
 mod pending;
 mod phase;
+mod readers;
 mod reads;
 mod recall;
 mod restore;
+mod sides;
 mod throttling;
 mod triage;
 mod unpublished;
@@ -70,7 +73,8 @@ pub fn decide(
     decision.verdict = verdict.map_or_else(Verdict::Hold, Verdict::Act);
     if !decision.may_change() {
         decision.write_nothing();
-        if let Verdict::Hold(Reason::Healthy { healed }) = &mut decision.verdict {
+        if let Verdict::Hold(Reason::Healthy { healed } | Reason::ReadersStopped { healed, .. }) = &mut decision.verdict
+        {
             // Without a record, every run would notify again.
             *healed = None;
         }
@@ -143,7 +147,7 @@ impl<'a> Case<'a> {
         let held = remedy.as_ref().err().cloned();
         let remedy = self.switch_metrics_off(remedy, stream, &history);
         let remedy = self.within_fleet(remedy, held);
-        if matches!(remedy, Err(Reason::Negligible | Reason::ConsumerSlow { .. })) {
+        if matches!(remedy, Err(Reason::Negligible | Reason::ConsumerSlow { .. } | Reason::ReadersStopped { .. })) {
             self.record_restore_tried(&mut history);
         }
         self.record_notification(&remedy, &mut history);
@@ -176,11 +180,12 @@ impl<'a> Case<'a> {
     fn remedy(&mut self, stream: &Stream, policy: &StreamPolicy, history: &mut History) -> Result<Remedy, Reason> {
         let newest = self.newest();
         self.record_evidence(history, newest);
-        reads::record(&self.observation.traffic, stream, newest, &mut self.decision.evidence);
+        lag::record(self.signal, self.observation, stream, newest, &mut self.decision.evidence);
+        self.watch_readers(newest, history);
         history.settled(newest)?;
         match self.throttled_side(&self.window(history), history) {
-            Ok(side) => self.remedy_for(side, stream, policy, history),
-            Err(Quiet::Hold(reason)) => Err(reason),
+            Ok(side) => self.remedy_for_both(side, stream, policy, history),
+            Err(Quiet::Hold(reason)) => Err(self.or_stopped(reason, newest, stream, history)),
             Err(Quiet::Stopped) => {
                 if let Some(undo) = self.signal.undo() {
                     return self.undo_by_hand(undo, stream, policy, history, newest);
@@ -225,18 +230,11 @@ impl<'a> Case<'a> {
 
     /// No throttling in the newest minutes: not known yet, over, or over for producers while a reader falls behind.
     fn healthy(&mut self, newest: Minute, stream: &Stream, history: &mut History) -> Reason {
-        if self.signal.time().is_some_and(|time| time >= newest.end()) {
+        let is_pending = self.signal.time().is_some_and(|time| time >= newest.end());
+        if is_pending && !lag::is_answer(self.signal, &self.decision.evidence) {
             return Reason::EvidencePending;
         }
-        if let Some(hours_left) = self.decision.evidence.data_loss_in_hours {
-            return Reason::ConsumerSlow { hours_left };
-        }
-        if let Some(changed_at) = history.is_unproven(newest) {
-            return Reason::Settling { changed_at };
-        }
-        let healed = history.verify(&self.observation.traffic, stream, newest, self.now);
-        self.decision.evidence.time_to_heal_seconds = healed.map(|h| h.took.num_seconds());
-        Reason::Healthy { healed }
+        self.after_change(newest, stream, history)
     }
 
     /// In a hold, shard-level metrics that we switched on for a diagnosis are switched off: they cost money.

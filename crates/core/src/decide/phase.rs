@@ -106,6 +106,12 @@ pub(super) fn is_to_heal(kind: ChangeKind) -> bool {
     matches!(kind, ChangeKind::Scale | ChangeKind::Split | ChangeKind::Switch | ChangeKind::WarmUp)
 }
 
+/// Whether a change of this kind closes shards, so that readers have to find new ones. In on-demand mode AWS splits
+/// shards by itself.
+pub(super) fn moves_shards(kind: ChangeKind) -> bool {
+    is_to_heal(kind) || kind == ChangeKind::Restore
+}
+
 /// From when evidence counts because of a change that the AutoFix metric knows of and the memory, overwritten or put
 /// back, does not.
 pub(super) fn newer(traffic: &Traffic, change: &Change) -> Option<DateTime<Utc>> {

@@ -4,6 +4,7 @@ use super::Case;
 use super::bounds::is_too_expensive;
 use super::demand::{Offered, SHARD_READ_BYTES_PER_SECOND, shards_at};
 use super::history::History;
+use super::lag::unknown_consumers;
 use super::writes::FULL;
 use crate::decision::{Bound, Reason, Remedy};
 use crate::memory::{ChangeKind, Memory, RESHARDS_A_DAY};
@@ -72,7 +73,7 @@ impl Case<'_> {
         }
         let base = history.memory.base.filter(|_| stream.mode == CapacityMode::Provisioned).ok_or(HEALTHY)?;
         // A reason against a restore is no news: the shards are restored when the reason has gone.
-        if !history.last_is_done(stream) || self.prevents_restore(stream, history, true).is_some() {
+        if !history.last_is_done(stream) || self.prevents_restore(stream, history, newest, true).is_some() {
             return Err(HEALTHY);
         }
         self.restore(stream, policy, newest, hours, base).map_err(|_| HEALTHY)
@@ -108,7 +109,7 @@ impl Case<'_> {
         if target >= stream.open_shards {
             return not_restorable(&format!("it has {} shards, and a restore only removes shards", stream.open_shards));
         }
-        if let Some(why) = self.prevents_restore(stream, history, false) {
+        if let Some(why) = self.prevents_restore(stream, history, newest, false) {
             return Err(Reason::NotRestorable(why));
         }
         self.restore(stream, policy, newest, hours, target).map_err(Reason::NotRestorable)
@@ -123,7 +124,13 @@ impl Case<'_> {
     }
 
     /// What prevents a restore, whatever the number of shards.
-    fn prevents_restore(&self, stream: &Stream, history: &History, is_automatic: bool) -> Option<String> {
+    fn prevents_restore(
+        &mut self,
+        stream: &Stream,
+        history: &History,
+        newest: Minute,
+        is_automatic: bool,
+    ) -> Option<String> {
         let (spent, is_allowed) = history.budget(ChangeKind::Restore, &self.observation.traffic, self.now);
         let kept = if is_automatic { RESHARDS_KEPT } else { 0 };
         if self.decision.evidence.backlog_milliseconds().is_some() {
@@ -139,7 +146,19 @@ impl Case<'_> {
         if is_automatic && !history.split_histories(self.now).is_empty() {
             return Some("a hot shard of it was split today".into());
         }
-        (stream.open_shards < 2).then(|| "it has one shard".into())
+        if stream.open_shards < 2 {
+            return Some("it has one shard".into());
+        }
+        let unknown = unknown_consumers(&self.observation.traffic, stream, newest);
+        if unknown > 0 {
+            // A consumer that is behind would read its backlog from fewer shards.
+            self.decision.evidence.consumers_of_unknown_delay = Some(unknown);
+            return Some(format!(
+                "CloudWatch does not show how far {unknown} of its {} registered consumers are behind",
+                stream.consumers
+            ));
+        }
+        None
     }
 
     /// The step from the open shards down towards `target`. AWS's half, the peak of the last `hours`, and the person's

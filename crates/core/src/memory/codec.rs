@@ -12,6 +12,7 @@
 //! | `since=N` | when the first throttled minute of the incident began, N s earlier |
 //! | `done=N` | the stream was first found ACTIVE after the change, N s later |
 //! | `heal=N` | throttling was found to have stopped, N s later |
+//! | `readers=N` | the stream had readers at the change, and they are watched until N s later |
 //! | `sent=N` | its AutoFix datum was missing, and was sent again, N s later |
 //! | `seen=N` | its AutoFix datum was found in the metric, N s later |
 //! | `owed=KIND/N` | the change before it, N s earlier, whose AutoFix datum CloudWatch did not show yet |
@@ -158,11 +159,12 @@ macro_rules! times_before_change {
 }
 
 /// Every word after `v` and `change`, in the order in which they are written.
-const WORDS: [Word; 18] = [
+const WORDS: [Word; 19] = [
     before_change!("after", after),
     before_change!("since", since),
     after_change!("done", settled),
     after_change!("heal", healed),
+    after_change!("readers", readers_until),
     Word {
         key: "sent",
         read: |memory, value, anchor| {
@@ -326,7 +328,9 @@ impl Memory {
         if text.len() <= MAX_LENGTH {
             return Ok(text);
         }
-        let short = Memory { notified: None, restore_tried: None, unpublished: None, resent: None, ..self.clone() };
+        let change = self.change.clone().map(|change| Change { readers_until: None, ..change });
+        let short =
+            Memory { change, notified: None, restore_tried: None, unpublished: None, resent: None, ..self.clone() };
         let text = short.words();
         let text = if text.len() <= MAX_LENGTH { text } else { Memory { reverts: vec![], ..short }.words() };
         if text.len() > MAX_LENGTH { Err(MemoryError::TooLong(text.len())) } else { Ok(text) }
