@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 use unthrottle_core::decide::MissingData;
-use unthrottle_core::observation::{Commitment, FanOut, Limits, Minute, Observation, Stream, Traffic};
+use unthrottle_core::observation::{Commitment, FanOut, Limits, Minute, Observation, Stream};
 use unthrottle_core::signal::StreamArn;
 
 /// How long a container may use its copy of the account's commitment. A commitment lasts at least 24 hours. If it has
@@ -48,8 +48,8 @@ impl Reader {
         );
         let observation = Observation { observed_at, ..Observation::default() };
         let Some((summary, fan_out)) = summary? else { return Ok(observation) };
-        let (tags, traffic, limits) = (tags?, traffic?, limits?);
-        let traffic = Traffic { fan_out, ..traffic };
+        let (tags, mut traffic, limits) = (tags?, traffic?, limits?);
+        traffic.fan_out = fan_out;
         Ok(Observation { stream: Some(summary), tags, traffic, limits, ..observation })
     }
 

@@ -42,6 +42,10 @@ rows! { decides;
     readers_that_are_silent_for_five_minutes_since_our_change_have_stopped: silent(5) => "readers_stopped";
     readers_that_are_silent_for_a_minute_may_only_be_published_late: silent(2) => "settling";
     readers_that_are_silent_for_20_hours_since_our_change_have_stopped: silent(20 * 60) => "readers_stopped";
+    // Known for six minutes only, and asked two minutes before the fifteenth.
+    readers_that_were_new_at_our_change_and_stop_have_stopped:
+        silent(8).minutes(-78..=-15, MinuteTraffic::default()).minutes(-14..=-9, read(120.0, offered(3000.0, 2)))
+        => "readers_stopped";
     readers_that_read_after_our_change_follow_it: changed(8, |_| 480.0) => "healthy";
     readers_that_come_back_after_three_minutes_follow_it:
         changed(8, |ago| if ago < -5 { 0.0 } else { 480.0 }) => "healthy";
