@@ -10,7 +10,7 @@ use std::iter;
 use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, PoisonError};
 use unthrottle_core::clock::Clock;
-use unthrottle_core::decision::{Decision, Reason, Verdict};
+use unthrottle_core::decision::{Decision, Verdict};
 use unthrottle_core::policy::Policy;
 use unthrottle_core::report::{Document, metric};
 use unthrottle_core::run::{Container, Handled, Run, RunError};
@@ -133,9 +133,7 @@ impl Handler {
 /// The metrics of a change that this run verified.
 fn line_of_healed(signal: &Signal, decision: &Decision, now: DateTime<Utc>) -> Option<Value> {
     match (&decision.verdict, signal.stream()) {
-        (Verdict::Hold(Reason::Healthy { healed: Some(healed) }), Some(stream)) => {
-            Some(metric::healed(stream, healed.took, now))
-        }
+        (Verdict::Hold(reason), Some(stream)) => reason.healed().map(|healed| metric::healed(stream, healed.took, now)),
         _ => None,
     }
 }

@@ -89,6 +89,16 @@ impl Fixture {
         }
     }
 
+    /// Puts the datapoints of a reader that keeps up in these minutes before now.
+    pub fn read(&self, ago: RangeInclusive<i64>) {
+        let now = self.now().duration_trunc(TimeDelta::minutes(1)).expect("in range");
+        for at in ago.map(|ago| now - TimeDelta::minutes(ago)) {
+            for (metric, value) in [("GetRecords.Bytes", 60_000.0), ("GetRecords.IteratorAgeMilliseconds", 500.0)] {
+                self.account.put_metric("AWS/Kinesis", metric, &[("StreamName", STREAM)], at, value);
+            }
+        }
+    }
+
     /// Lets `minutes` pass in which the stream is offered this load. A change that is under way ends.
     pub async fn later(&self, minutes: i64, per_second: f64) {
         let shards = self.shards().await;

@@ -4,6 +4,7 @@ use crate::aws::{STREAM, STREAM_ARN};
 use crate::fixture::{Fixture, still};
 use crate::fleet::decisions;
 use crate::notify::TOPIC;
+use chrono::TimeDelta;
 use serde_json::json;
 use unthrottle_core::decision::Outcome;
 
@@ -27,6 +28,28 @@ async fn a_sweep_restores_raised_shards_after_hours_without_throttling() {
     fixture.later(90, 500.0).await;
     assert_eq!(fixture.sweep().await.document.looked, 0);
     assert_eq!(fixture.aws.memory(STREAM_ARN).await.expect("a memory").base, None);
+}
+
+#[tokio::test]
+async fn a_restore_waits_until_the_delay_of_registered_consumers_is_known() {
+    let fixture = Fixture::raised(still(), 30).await.policy(|p| p.restore_after_hours = 1);
+    let register = fixture.aws.kinesis.register_stream_consumer().stream_arn(STREAM_ARN).consumer_name("billing");
+    register.send().await.expect("registered");
+    fixture.later(60, 500.0).await;
+    let found = fixture.sweep().await;
+    assert_eq!(decisions(&found), [(STREAM, Outcome::Held, "healthy")]);
+    let document = &found.document.decisions[0];
+    assert!(document.sentence.contains("how far 1 of its registered consumers are behind"), "{}", document.sentence);
+
+    fixture.later(60, 500.0).await;
+    let dimensions = [("StreamName", STREAM), ("ConsumerName", "billing")];
+    for ago in 1..=5 {
+        let at = fixture.now() - TimeDelta::minutes(ago);
+        fixture.account.put_metric("AWS/Kinesis", "SubscribeToShardEvent.MillisBehindLatest", &dimensions, at, 40.0);
+    }
+    let found = fixture.sweep().await;
+    assert_eq!(decisions(&found), [(STREAM, Outcome::Acted, "restore")], "{}", found.document.sentence);
+    assert_eq!(found.document.decisions[0].evidence.fan_out_behind_milliseconds, Some(40.0));
 }
 
 #[tokio::test]

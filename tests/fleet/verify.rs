@@ -49,6 +49,27 @@ async fn a_change_is_checked_until_it_has_healed_and_then_left_alone() {
 }
 
 #[tokio::test]
+async fn readers_that_stop_after_a_change_are_found_by_a_sweep() {
+    let fixture = Fixture::under(3000.0, 2, 6).await.policy(|p| p.topic_arn = Some(TOPIC.into()));
+    fixture.read(1..=6);
+    assert_eq!(decisions(&fixture.sweep().await), [(STREAM, Outcome::Acted, "scale_shards")]);
+    fixture.later(2, 3000.0).await;
+    fixture.read(1..=2);
+    assert_eq!(decisions(&fixture.sweep().await), [(STREAM, Outcome::Held, "settling")]);
+    fixture.later(3, 3000.0).await;
+    let waits = fixture.sweep().await;
+    assert_eq!(decisions(&waits), [(STREAM, Outcome::Held, "settling")], "the reads may be published late");
+    fixture.later(4, 3000.0).await;
+
+    let stopped = fixture.sweep().await;
+
+    assert_eq!(decisions(&stopped), [(STREAM, Outcome::Held, "readers_stopped")], "{}", stopped.document.sentence);
+    assert_eq!(lines_of(&stopped.lines, "Healed").len(), 1, "the change has worked: {:?}", stopped.lines);
+    let subjects = fixture.account.published().into_iter().filter_map(|message| message.subject);
+    assert!(subjects.into_iter().any(|subject| subject.contains("held readers_stopped")));
+}
+
+#[tokio::test]
 async fn a_healing_that_an_old_observation_shows_is_recorded_and_notified_by_the_next_run() {
     let fixture = Fixture::under(3000.0, 2, 4).await.policy(|p| p.topic_arn = Some(TOPIC.into()));
     fixture.ask().await;

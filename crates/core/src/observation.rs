@@ -3,6 +3,10 @@
 //! An observation is never up to date. CloudWatch publishes a minute 1–3 minutes late, and the stream may have changed
 //! since the call. So each observation carries the time of the call.
 
+mod fan_out;
+
+pub use fan_out::FanOut;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -364,6 +368,8 @@ pub struct Traffic {
     pub mode_switches: BTreeMap<Minute, u32>,
     /// The changes of the stream that another person or tool reverted (Reverted of the stream).
     pub reverts: BTreeMap<Minute, u32>,
+    /// The registered consumers of the stream. `None`: it has none, or CloudWatch did not answer.
+    pub fan_out: Option<BTreeMap<Minute, FanOut>>,
 }
 
 impl Traffic {

@@ -9,7 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use std::collections::BTreeMap;
 use unthrottle_core::decision::Remedy;
 use unthrottle_core::memory::ChangeKind;
-use unthrottle_core::observation::{LOOKBACK_HOURS, Minute, MinuteTraffic, SHARD_METRICS, Traffic};
+use unthrottle_core::observation::{FanOut, LOOKBACK_HOURS, Minute, MinuteTraffic, SHARD_METRICS, Traffic};
 use unthrottle_core::report::metric;
 use unthrottle_core::signal::StreamArn;
 
@@ -141,6 +141,33 @@ pub(super) async fn is_change_shown(
         return Err(incomplete(arn, "change"));
     }
     Ok(answer.metric_data_results().iter().flat_map(|series| series.values()).any(|count| *count > 0.0))
+}
+
+/// How far the registered consumers of a stream are behind, minute by minute: of each consumer the largest value. A
+/// search finds them, because no read names them without a call of its own. It finds a new consumer up to 15 minutes
+/// late.
+///
+/// # Errors
+/// AWS did not answer, or refused the call.
+pub(super) async fn fan_out(
+    client: &Client,
+    arn: &StreamArn,
+    now: DateTime<Utc>,
+) -> Result<BTreeMap<Minute, FanOut>, ReadError> {
+    let expression = format!(
+        "SEARCH('{{AWS/Kinesis,ConsumerName,{stream}}} MetricName=\"SubscribeToShardEvent.MillisBehindLatest\" \
+         {stream}=\"{}\"', 'Maximum', {PERIOD})",
+        arn.name,
+        stream = metric::STREAM_NAME
+    );
+    let query = MetricDataQuery::builder().id("fan_out").expression(expression).build();
+    let mut lags = BTreeMap::<Minute, FanOut>::new();
+    let lookback = TimeDelta::hours(LOOKBACK_HOURS);
+    read(client, arn, vec![query], lookback, now, |_, _, minute, behind_ms| {
+        lags.entry(minute).or_default().add(behind_ms);
+    })
+    .await?;
+    Ok(lags)
 }
 
 /// Runs `queries` from `lookback` ago up to the last whole minute. Calls `put` for each datapoint, with the id and the

@@ -1,7 +1,7 @@
 //! What the memory says about now: from when evidence counts, what is left of AWS's budgets, and what the next change
 //! records.
 
-use super::phase::{INCIDENT, Phase, is_to_heal};
+use super::phase::{INCIDENT, Phase, is_to_heal, moves_shards};
 use super::unpublished::is_published;
 use crate::decision::{Healed, Reason, Remedy};
 use crate::memory::{Change, ChangeKind, Memory, RESHARDS_A_DAY, SWITCHES_A_DAY, ShardMetrics, SplitHistory};
@@ -11,6 +11,11 @@ use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 /// How often a stream is checked only because its shards might be restored. Load that needs the shards may stay for
 /// months.
 pub(super) const RESTORE_TRIED_EVERY: TimeDelta = TimeDelta::hours(1);
+
+/// Where the memory does not say when an incident began, its throttling is looked for from this long before the change
+/// on. A change is made for minutes that CloudWatch publishes up to three minutes late. A shorter time would miss them;
+/// a longer one would find the throttling of an earlier incident.
+const THROTTLED_BEFORE: TimeDelta = TimeDelta::minutes(5);
 
 /// The wait after one refusal. AWS's rate limits are per second, so a minute is plenty.
 const REFUSED_ONCE: TimeDelta = TimeDelta::seconds(60);
@@ -147,13 +152,25 @@ impl History {
         (!self.phase.is_void() && is_to_heal(change.kind) && change.healed.is_none()).then_some(change)
     }
 
+    /// The changes of ours in the last 24 hours that closed shards, oldest first: when each was announced, and when it
+    /// had settled. Of earlier reshards the memory keeps only the first time, and of earlier splits none.
+    pub fn moved_shards(&self) -> Vec<(DateTime<Utc>, DateTime<Utc>)> {
+        let last = self.memory.change.as_ref().filter(|change| moves_shards(change.kind));
+        let is_earlier = |at: &&DateTime<Utc>| self.memory.change.as_ref().is_none_or(|change| change.at != **at);
+        let earlier = self.memory.reshards.iter().filter(is_earlier).map(|at| (*at, *at));
+        let last = last.filter(|_| !self.phase.is_void()).and_then(|change| Some((change.at, change.settled?)));
+        let mut moved: Vec<_> = earlier.chain(last).collect();
+        moved.sort_unstable();
+        moved
+    }
+
     /// The stream is healthy. Records that the last change worked, if it waits for its verification and the stream is
     /// still as it left it.
     pub fn verify(&mut self, traffic: &Traffic, stream: &Stream, newest: Minute, now: DateTime<Utc>) -> Option<Healed> {
         let is_ours = |c: &&Change| c.is_done(stream) && now - c.at < TimeDelta::hours(LOOKBACK_HOURS);
         let change = self.unverified().filter(is_ours)?;
         let (from, to, kind) = (change.from, change.to, change.kind);
-        let since = change.since.unwrap_or(change.at);
+        let since = change.since.unwrap_or(change.at - THROTTLED_BEFORE);
         let first = Minute::of(since).max(newest.plus(-60 * LOOKBACK_HOURS));
         let last = first.to(newest).rev().find(|minute| traffic.minute(*minute).is_throttled());
         let took = last?.end() - since;

@@ -7,6 +7,7 @@ mod demand;
 mod forged;
 mod history;
 mod hot_shards;
+mod lag;
 mod lasting;
 mod on_demand;
 mod onset;
@@ -14,12 +15,14 @@ mod peak;
 mod pending;
 mod phase;
 mod published;
+mod readers;
 mod reads;
 mod recall;
 mod record_size;
 mod restore;
 mod settle;
 mod short_lived;
+mod sides;
 mod throttling;
 mod triage;
 mod unpublished;
@@ -35,6 +38,7 @@ use crate::policy::{Mode, Policy, StreamPolicy};
 use crate::signal::Signal;
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use history::History;
+use onset::side_of;
 use throttling::Quiet;
 use writes::Throttled;
 
@@ -84,7 +88,8 @@ pub fn decide(
     decision.verdict = verdict.map_or_else(Verdict::Hold, Verdict::Act);
     if !decision.may_change() {
         decision.write_nothing();
-        if let Verdict::Hold(Reason::Healthy { healed }) = &mut decision.verdict {
+        if let Verdict::Hold(Reason::Healthy { healed } | Reason::ReadersStopped { healed, .. }) = &mut decision.verdict
+        {
             // Without a record, every run would notify again.
             *healed = None;
         }
@@ -162,7 +167,7 @@ impl<'a> Case<'a> {
         let held = remedy.as_ref().err().cloned();
         let remedy = self.switch_metrics_off(remedy, stream, &history);
         let remedy = self.within_fleet(remedy, held);
-        if matches!(remedy, Err(Reason::Negligible | Reason::ConsumerSlow { .. })) {
+        if matches!(remedy, Err(Reason::Negligible | Reason::ConsumerSlow { .. } | Reason::ReadersStopped { .. })) {
             self.record_restore_tried(&mut history);
         }
         self.record_notification(&remedy, &mut history);
@@ -197,12 +202,13 @@ impl<'a> Case<'a> {
         let first = newest.plus(1 - i64::from(self.policy.window_minutes));
         history.pin(self.observation, stream, (first, newest), &mut self.missing);
         self.record_evidence(history, newest);
-        reads::record(&self.observation.traffic, stream, newest, &mut self.decision.evidence);
+        lag::record(self.signal, self.observation, stream, newest, &mut self.decision.evidence);
+        self.watch_readers(newest, history);
         self.published(stream, newest)?;
         match self.throttled_side(history) {
-            Ok(side) => self.remedy_for(side, stream, policy, history),
+            Ok(side) => self.remedy_for_both(side, stream, policy, history),
             Err(Quiet::Hold(_)) if self.signal.undo().is_some() => Err(self.undo_while_throttled()),
-            Err(Quiet::Hold(reason)) => Err(reason),
+            Err(Quiet::Hold(reason)) => Err(self.or_stopped(reason, newest, stream, history)),
             Err(Quiet::Stopped) => {
                 history.settled(newest)?;
                 if let Some(undo) = self.signal.undo() {
@@ -256,18 +262,12 @@ impl<'a> Case<'a> {
 
     /// No throttling in the newest minutes: not known yet, over, or over for producers while a reader falls behind.
     fn healthy(&mut self, newest: Minute, stream: &Stream, history: &mut History) -> Reason {
-        if self.signal.time().is_some_and(|time| time >= newest.end()) {
+        let reported = side_of(self.signal).map_or(newest, |side| self.newest_of(side));
+        let is_pending = self.signal.time().is_some_and(|time| time >= reported.end());
+        if is_pending && !lag::is_answer(self.signal, &self.decision.evidence) {
             return Reason::EvidencePending;
         }
-        if let Some(hours_left) = self.decision.evidence.data_loss_in_hours {
-            return Reason::ConsumerSlow { hours_left };
-        }
-        if let Some(changed_at) = history.is_unproven(newest) {
-            return Reason::Settling { changed_at, is_ours: true };
-        }
-        let healed = history.verify(&self.observation.traffic, stream, newest, self.now);
-        self.decision.evidence.time_to_heal_seconds = healed.map(|h| h.took.num_seconds());
-        Reason::Healthy { healed }
+        self.after_change(newest, stream, history)
     }
 
     /// In a hold, shard-level metrics that we switched on for a diagnosis are switched off: they cost money.

@@ -9,6 +9,7 @@ use super::settle::{is_reshard, shards_at, shards_before};
 use crate::decision::{Reason, Remedy, Side};
 use crate::memory::{Change, ChangeKind, Memory};
 use crate::observation::{CapacityMode, Minute, ShardsAt, Stream, Traffic};
+use crate::signal::Signal;
 use chrono::TimeDelta;
 
 /// A change of capacity that takes longer than this is stuck, if the stream throttles meanwhile. AWS calls a reshard a
@@ -109,6 +110,19 @@ impl Case<'_> {
         }
         Reason::Resharding
     }
+}
+
+/// The side that a signal reports. `None`: a person or the sweep asks, or the signal does not say.
+pub(super) fn side_of(signal: &Signal) -> Option<Side> {
+    const WRITES: [&str; 3] = ["Write", "PutRecord", "Incoming"];
+    const READS: [&str; 2] = ["Read", "GetRecords"];
+    let is_of = |names: &[&str], name: &str| names.iter().any(|known| name.starts_with(known));
+    let are_all = |names: &[&str]| match signal {
+        Signal::Throttle(call) => is_of(names, &call.operation),
+        Signal::Alarm(alarm) => !alarm.metrics.is_empty() && alarm.metrics.iter().all(|name| is_of(names, name)),
+        Signal::Ask(_) | Signal::Sweep(_) => false,
+    };
+    if are_all(&WRITES) { Some(Side::Writes) } else { are_all(&READS).then_some(Side::Reads) }
 }
 
 impl History {

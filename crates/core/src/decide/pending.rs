@@ -1,8 +1,10 @@
 //! Whether a stream that no event names needs a check. The memory alone tells, so the other streams of a sweep cost
 //! nothing.
 
+use super::NOTIFY_AGAIN_AFTER;
 use super::history::RESTORE_TRIED_EVERY;
 use super::phase::is_to_heal;
+use super::readers::STOPPED;
 use super::restore::{METRICS_ON_FOR, is_diagnosed, is_raised, unchanged_for};
 use super::unpublished::publish_again_after;
 use crate::memory::{ChangeKind, Memory, TAG};
@@ -30,7 +32,7 @@ pub fn pending(tags: &BTreeMap<String, String>, policy: &Policy, now: DateTime<U
     let Ok(memory) = Memory::parse(text) else { return Some(Pending::Now) };
     // In observe mode every sweep would plan the same undo again.
     let may_undo = mode == Mode::Heal;
-    if is_unfinished(&memory, now) || (may_undo && has_metrics_on(&memory, now)) {
+    if is_unfinished(&memory, now) || has_readers_to_watch(&memory, now) || (may_undo && has_metrics_on(&memory, now)) {
         return Some(Pending::Now);
     }
     (may_undo && has_restore(&memory, policy, now)).then_some(Pending::Restore)
@@ -49,6 +51,15 @@ fn is_unfinished(memory: &Memory, now: DateTime<Utc>) -> bool {
                 is_ours && change.published.is_none() && now >= publish_again_after(change.at, change.resent);
             change.settled.is_none() || (is_to_heal(change.kind) && change.healed.is_none()) || is_missing
         })
+}
+
+/// Whether readers may not have followed our last change to its new shards, or are known to have stopped after it. A
+/// message about them is repeated once an hour.
+fn has_readers_to_watch(memory: &Memory, now: DateTime<Utc>) -> bool {
+    let change = memory.change.as_ref().filter(|change| now - change.at < TimeDelta::hours(LOOKBACK_HOURS));
+    let is_watched = change.and_then(|change| change.readers_until).is_some_and(|until| now < until);
+    let stopped = memory.notified.as_ref().filter(|(code, _)| code == STOPPED);
+    is_watched || (change.is_some() && stopped.is_some_and(|(_, at)| now - *at >= NOTIFY_AGAIN_AFTER))
 }
 
 /// Whether shard-level metrics that we switched on can be switched off.

@@ -97,3 +97,9 @@ pub(super) fn is_to_heal(kind: ChangeKind) -> bool {
 fn has_newer(traffic: &Traffic, change: &Change) -> bool {
     traffic.auto_fixes.keys().next_back().is_some_and(|newest| *newest > Minute::of(change.at).plus(1))
 }
+
+/// Whether a change of this kind closes shards, so that readers have to find new ones. In on-demand mode AWS splits
+/// shards by itself.
+pub(super) fn moves_shards(kind: ChangeKind) -> bool {
+    is_to_heal(kind) || kind == ChangeKind::Restore
+}

@@ -3,19 +3,14 @@
 use super::MissingData;
 use super::bounds::NoHeadroom;
 use super::demand::{SHARD_READ_BYTES_PER_SECOND, shards_at};
-use super::throttling::RECENT_MINUTES;
 use super::writes::Throttled;
 use crate::decision::{BACKLOG_MILLISECONDS, Ceiling, Evidence, NoSwitch, ReadCall, Reason, Remedy, Side};
 use crate::memory::{ChangeKind, RESHARDS_A_DAY};
-use crate::observation::{CapacityMode, Minute, MinuteTraffic, Stream, Traffic};
+use crate::observation::{CapacityMode, Minute, MinuteTraffic};
 
 /// How often a polling consumer asks each shard, per second: the default of the KCL and of Lambda. A slower consumer
 /// counts as less than one, and a retry counts as one more.
 const POLLS_PER_SECOND: f64 = 1.0;
-
-/// The share of the retention that a reader may be behind before its data is at risk, 0–1. At half of it, a person has
-/// as long to act as the reader took to fall behind.
-const RETENTION_AT_RISK: f64 = 0.5;
 
 /// From this number of calls a second to each shard, on average, calls are too many. AWS answers five, and a refused
 /// reader pauses, so a full shard shows a little less than five.
@@ -26,18 +21,10 @@ const CALL_BOUND: f64 = 4.0;
 /// write load would change the mode and the bill. More would leave readers few of AWS's ten.
 const KEPT_FOR_WRITES: usize = 3;
 
-const HOUR_MS: f64 = 3_600_000.0;
-
-/// Records how far readers are behind in the newest minutes, and when that costs data. Unlike throttling, a backlog
-/// from before the last change counts: the change does not remove it.
-pub(super) fn record(traffic: &Traffic, stream: &Stream, newest: Minute, evidence: &mut Evidence) {
-    let recent = (0..).take(RECENT_MINUTES).map(|ago| traffic.minute(newest.plus(-ago)));
-    let age = recent.filter_map(|m| m.iterator_age_ms).reduce(f64::max);
-    let retention = f64::from(stream.retention_hours) * HOUR_MS;
-    let at_risk = age.filter(|age| *age > retention * RETENTION_AT_RISK);
-    evidence.iterator_age_milliseconds = age;
-    evidence.data_loss_in_hours = at_risk.map(|age| ((retention - age) / HOUR_MS).max(0.0));
-}
+/// AWS answers five GetRecords calls a second to each shard (the Kinesis quotas page). Readers that make this many ask
+/// for a tenth more, so calls are what AWS refuses, whatever the bytes. More shards halve the bytes of a shard, and
+/// each of them gets as many calls. Nearer to five, the retries of readers that lack bytes look the same.
+const CALLS_EXCEEDED: f64 = 5.5;
 
 impl Throttled<'_> {
     /// What would stop the throttling of readers. That is never a switch to on-demand mode, which gives a shard's
@@ -50,7 +37,9 @@ impl Throttled<'_> {
             throttled.map(|m| per_minute(m) / 60.0).fold(0.0, f64::max)
         };
         let bytes = busiest(|m| m.get_records_bytes);
-        let calls = busiest(|m| m.get_records_calls + m.read_throttled) / f64::from(open.max(1));
+        let per_shard = |calls: f64| calls / f64::from(open.max(1));
+        let calls = per_shard(busiest(|m| m.get_records_calls + m.read_throttled));
+        let answered = per_shard(busiest(|m| m.get_records_calls));
         let needed = shards_at(bytes / SHARD_READ_BYTES_PER_SECOND, self.settings.target_utilization);
         evidence.get_records_bytes_per_second = Some(bytes);
         evidence.get_records_calls_per_shard_per_second = Some(calls);
@@ -61,7 +50,9 @@ impl Throttled<'_> {
         if needed <= open && calls < CALL_BOUND {
             return Err(Reason::UnevenReads);
         }
-        if needed <= open {
+        // A reader that lacks bytes gets few answers, however often it asks.
+        let is_over_calls = answered >= CALL_BOUND && calls >= CALLS_EXCEEDED;
+        if needed <= open || is_over_calls {
             evidence.implied_pollers = Some(pollers(calls));
             return Err(Reason::TooManyReaders(ReadCall::GetRecords));
         }

@@ -3,6 +3,7 @@
 use super::Case;
 use super::bounds::is_too_expensive;
 use super::history::History;
+use super::lag::unknown_consumers;
 use super::peak::Peak;
 use crate::decision::{Bound, Evidence, Reason, Remedy};
 use crate::memory::{ChangeKind, Memory, RESHARDS_A_DAY};
@@ -79,7 +80,7 @@ impl Case<'_> {
         }
         let base = history.memory.base.filter(|_| stream.mode == CapacityMode::Provisioned).ok_or(HEALTHY)?;
         // A reason against a restore is no news: the shards are restored when the reason has gone.
-        if !history.last_is_done(stream) || self.prevents_restore(stream, history, Wish::Automatic).is_some() {
+        if !history.last_is_done(stream) || self.prevents_restore(stream, history, newest, Wish::Automatic).is_some() {
             return Err(HEALTHY);
         }
         let evenness = self.evenness(newest, base, history);
@@ -119,7 +120,7 @@ impl Case<'_> {
         if target >= stream.open_shards {
             return not_restorable(&format!("it has {} shards, and a restore only removes shards", stream.open_shards));
         }
-        if let Some(why) = self.prevents_restore(stream, history, wish) {
+        if let Some(why) = self.prevents_restore(stream, history, newest, wish) {
             return Err(Reason::NotRestorable(why));
         }
         let hours = i64::from(self.policy.restore_after_hours).max(1);
@@ -152,7 +153,13 @@ impl Case<'_> {
     }
 
     /// What prevents a restore, whatever the number of shards.
-    fn prevents_restore(&self, stream: &Stream, history: &History, wish: Wish) -> Option<String> {
+    fn prevents_restore(
+        &mut self,
+        stream: &Stream,
+        history: &History,
+        newest: Minute,
+        wish: Wish,
+    ) -> Option<String> {
         let (spent, is_allowed) = history.budget(ChangeKind::Restore, self.now);
         let behind = self.decision.evidence.backlog_milliseconds().filter(|_| wish != Wish::Forced);
         if let Some(behind) = behind {
@@ -179,7 +186,19 @@ impl Case<'_> {
         if is_automatic && !history.split_histories(self.now).is_empty() {
             return Some("a hot shard of it was split today".into());
         }
-        (stream.open_shards < 2).then(|| "it has one shard".into())
+        if stream.open_shards < 2 {
+            return Some("it has one shard".into());
+        }
+        let unknown = unknown_consumers(&self.observation.traffic, stream, newest);
+        if unknown > 0 {
+            // A consumer that is behind would read its backlog from fewer shards.
+            self.decision.evidence.consumers_of_unknown_delay = Some(unknown);
+            return Some(format!(
+                "CloudWatch does not show how far {unknown} of its {} registered consumers are behind",
+                stream.consumers
+            ));
+        }
+        None
     }
 
     /// The step from the open shards down towards `target`. AWS's half, the peak, and the person's minimum bound it.

@@ -61,14 +61,10 @@ impl History {
 
     /// The shards are the same since `at`.
     fn settled_by(&mut self, at: DateTime<Utc>) {
-        if let Some(change) = &mut self.memory.change {
-            let at = at.trunc_subsecs(0);
-            if change.kind == ChangeKind::External {
-                // It was found later than it was made.
-                change.at = change.at.min(at);
-            }
-            change.settled = Some(at);
-            self.evidence_from = Some(at + RETRIES_DRAIN);
+        self.evidence_from = Some(at + RETRIES_DRAIN);
+        // Another person's change was made before it was found, and the memory counts times from when it was found.
+        if let Some(change) = self.memory.change.as_mut().filter(|change| change.kind != ChangeKind::External) {
+            change.settled = Some(at.trunc_subsecs(0));
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::Case;
 use super::history::History;
 use crate::decision::{Evidence, Reason, Side};
-use crate::observation::MinuteTraffic;
+use crate::observation::{Minute, MinuteTraffic};
 
 /// A stream is throttled now if one of this many newest minutes was. The newest minute alone may be only half
 /// published.
@@ -21,7 +21,7 @@ impl Case<'_> {
     /// The side whose throughput is exceeded now. Writes come first: a record that is not written is lost, and a record
     /// that is not read waits.
     pub(super) fn throttled_side(&mut self, history: &History) -> Result<Side, Quiet> {
-        let needed = if history.in_incident(self.now) { 1 } else { self.policy.confirm_minutes };
+        let needed = self.confirming_minutes(history);
         let mut quiet = Quiet::Stopped;
         for side in [Side::Writes, Side::Reads] {
             let window = self.window_up_to(self.newest_of(side), history);
@@ -49,6 +49,21 @@ impl Case<'_> {
             }
         }
         Err(quiet)
+    }
+
+    /// Whether reads are throttled enough to act. Records what the window shows of them.
+    pub(super) fn are_reads_throttled(&mut self, window: &[Minute], history: &History) -> bool {
+        let minutes: Vec<MinuteTraffic> = window.iter().map(|m| self.observation.traffic.minute(*m)).collect();
+        let seen = Throttling::seen(Side::Reads, &minutes, self.policy.floor);
+        seen.record(Side::Reads, &mut self.decision.evidence);
+        let evidence = &mut self.decision.evidence;
+        (evidence.throttled_minutes, evidence.throttled_side) = (Some(seen.minutes), Some(Side::Reads));
+        seen.recent_at_floor && seen.minutes >= self.confirming_minutes(history)
+    }
+
+    /// The throttled minutes that a change needs.
+    fn confirming_minutes(&self, history: &History) -> u32 {
+        if history.in_incident(self.now) { 1 } else { self.policy.confirm_minutes }
     }
 }
 

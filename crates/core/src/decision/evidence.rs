@@ -9,6 +9,10 @@ use serde::Serialize;
 /// takes healthy readers for late ones; a larger number hides a backlog.
 pub(crate) const BACKLOG_MILLISECONDS: f64 = 60_000.0;
 
+/// A reader whose age grows or falls by less than this share of the time neither gains nor loses: the ages of minutes
+/// differ as much. A smaller number takes that noise for a speed; a larger number hides a slow loss.
+pub(crate) const STEADY: f64 = 0.1;
+
 /// The side of a stream whose throughput is exceeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -106,8 +110,8 @@ pub struct Evidence {
     /// retries again. AWS answers five.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub get_records_calls_per_shard_per_second: Option<f64>,
-    /// The polling consumers that make this number of calls, where calls are too many. Each consumer polls every shard
-    /// about once a second.
+    /// The polling consumers that make this number of calls, where calls are too many and each consumer polls every
+    /// shard once a second. One reader in a tight loop makes as many.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub implied_pollers: Option<u32>,
     /// The share of the target's capacity that the load may use, 0–1.
@@ -142,7 +146,22 @@ pub struct Evidence {
     /// The age of the oldest record read in the newest minutes, milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub iterator_age_milliseconds: Option<f64>,
-    /// Hours until the oldest unread record is deleted. It is there when that record is older than half the retention.
+    /// By how much that age grows in a minute, seconds. 60: the slowest reader stands still. Below 0: it gains ground.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub iterator_age_growth_seconds_per_minute: Option<f64>,
+    /// The age has just risen by more than the time that passed: a new reader, or an error of the metric.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub iterator_age_jumped: Option<bool>,
+    /// How far the slowest registered consumer is behind, milliseconds. The age of the oldest record read counts it,
+    /// too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fan_out_behind_milliseconds: Option<f64>,
+    /// The registered consumers whose delay CloudWatch does not show. It is there when a restore waits for them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub consumers_of_unknown_delay: Option<u32>,
+    /// Hours until unread records are deleted, at the speed of the slowest reader; where it neither gains nor loses
+    /// ground, if it stops now. It is there when that reader is more than half the retention behind, and does not gain
+    /// enough.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data_loss_in_hours: Option<f64>,
     /// Reshards of ours in the last 24 hours; AWS allows ten.
@@ -235,6 +254,15 @@ impl Evidence {
     pub fn has_refused(&self) -> bool {
         let refused = [self.write_throttled_records, self.read_throttled_calls];
         refused.into_iter().flatten().any(|refused| refused > 0.0)
+    }
+
+    /// Drops what a decision about writes rests on, where the decision is about reads. What was refused stays.
+    pub(crate) fn forget_writes(&mut self) {
+        let Evidence { offered_records_per_second, offered_bytes_per_second, .. } = self;
+        (*offered_records_per_second, *offered_bytes_per_second) = (None, None);
+        (self.offered_includes_retries, self.accepted_utilization, self.shards_needed) = (None, None, None);
+        (self.hottest_shard, self.hottest_shard_utilization) = (None, None);
+        (self.busy_shards, self.diagnostic_splits) = (None, None);
     }
 
     /// How far readers are behind, milliseconds. `None`: that is no backlog.

@@ -5,7 +5,7 @@ mod evidence;
 mod reason;
 mod remedy;
 
-pub(crate) use evidence::BACKLOG_MILLISECONDS;
+pub(crate) use evidence::{BACKLOG_MILLISECONDS, STEADY};
 pub use evidence::{Evidence, Healed, Side};
 pub use reason::{Ceiling, FleetBound, Foreign, HotKeyEvidence, NoDiagnosis, NoSwitch, ReadCall, Reason, SplitBudget};
 pub use remedy::{AwsLimit, Bound, Remedy};

@@ -61,6 +61,17 @@ pub enum Reason {
         /// Hours until the oldest unread record is deleted.
         hours_left: f64,
     },
+    /// Readers have stopped after a change of ours: they do not find the new shards.
+    ReadersStopped {
+        /// The end of the last minute in which they made progress.
+        since: DateTime<Utc>,
+        /// When our change was announced.
+        changed_at: DateTime<Utc>,
+        /// Hours until unread records are deleted.
+        hours_left: f64,
+        /// The change that stopped the throttling, where this run verified one.
+        healed: Option<Healed>,
+    },
     /// The throttled share is below the floor.
     Negligible,
     /// Too few throttled minutes so far.
@@ -216,6 +227,14 @@ pub enum Ceiling {
 }
 
 impl Reason {
+    /// The change that stopped the throttling, where this run verified one.
+    pub fn healed(&self) -> Option<&Healed> {
+        match self {
+            Reason::Healthy { healed } | Reason::ReadersStopped { healed, .. } => healed.as_ref(),
+            _ => None,
+        }
+    }
+
     /// Whether the stream stays throttled or unhandled until a person acts.
     pub fn needs_person(&self) -> bool {
         use Reason as R;
@@ -227,6 +246,7 @@ impl Reason {
                 | R::BadPolicyTag(_)
                 | R::BadMemory(_)
                 | R::ConsumerSlow { .. }
+                | R::ReadersStopped { .. }
                 | R::HotKey { .. }
                 | R::SplitBudgetSpent(_)
                 | R::NothingAccepted

@@ -22,6 +22,8 @@ pub struct Change {
     pub settled: Option<DateTime<Utc>>,
     /// When throttling was found to have stopped after it.
     pub healed: Option<DateTime<Utc>>,
+    /// Until when the stream's readers are watched, which read it at the change. `None`: it had none.
+    pub readers_until: Option<DateTime<Utc>>,
     /// When its AutoFix datum was sent again because it was missing.
     pub resent: Option<DateTime<Utc>>,
     /// When its AutoFix datum was found in the metric.
@@ -168,6 +170,7 @@ impl Change {
             since: None,
             settled: None,
             healed: None,
+            readers_until: None,
             resent: None,
             published: None,
         }

@@ -12,6 +12,7 @@
 //! | `since=N` | when the first throttled minute of the incident began, N s earlier |
 //! | `done=N` | the stream was first found ACTIVE after the change, N s later |
 //! | `heal=N` | throttling was found to have stopped, N s later |
+//! | `readers=N` | the stream had readers at the change, and they are watched until N s later |
 //! | `sent=N` | its AutoFix datum was missing, and was sent again, N s later |
 //! | `seen=N` | its AutoFix datum was found in the metric, N s later |
 //! | `owed=KIND/N` | the change before it, N s earlier, whose AutoFix datum CloudWatch did not show yet |
@@ -159,11 +160,12 @@ macro_rules! times_before_change {
 }
 
 /// Every word after `v` and `change`, in the order in which they are written.
-const WORDS: [Word; 19] = [
+const WORDS: [Word; 20] = [
     before_change!("after", after),
     before_change!("since", since),
     after_change!("done", settled),
     after_change!("heal", healed),
+    after_change!("readers", readers_until),
     Word {
         key: "sent",
         read: |memory, value, anchor| {
@@ -325,7 +327,9 @@ impl Memory {
     /// # Errors
     /// [`MemoryError::TooLong`] when the words of a newer version leave no room.
     pub fn encode(&self) -> Result<String, MemoryError> {
-        let short = Memory { notified: None, restore_tried: None, unpublished: None, resent: None, ..self.clone() };
+        let change = self.change.clone().map(|change| Change { readers_until: None, ..change });
+        let short =
+            Memory { change, notified: None, restore_tried: None, unpublished: None, resent: None, ..self.clone() };
         let shorter = Memory { restores: vec![], ..short.clone() };
         let shortest = Memory { reverts: vec![], ..shorter.clone() };
         let texts = [self, &short, &shorter, &shortest].map(Memory::words);

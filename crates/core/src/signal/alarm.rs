@@ -11,6 +11,11 @@ const NAMESPACE: &str = "AWS/Kinesis";
 /// The dimension that names a stream in this namespace.
 const STREAM_NAME: &str = "StreamName";
 
+/// The metrics that say how far readers are behind, in milliseconds: of polling readers, of registered consumers, and
+/// of a single shard.
+const AGES: [&str; 3] =
+    ["GetRecords.IteratorAgeMilliseconds", "SubscribeToShardEvent.MillisBehindLatest", "IteratorAgeMilliseconds"];
+
 /// An alarm that changed state.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Alarm {
@@ -95,6 +100,20 @@ struct Mute {
 }
 
 impl Alarm {
+    /// Whether the alarm watches how far readers are behind, and nothing else. An alarm whose metrics have no name may
+    /// watch it, too.
+    pub(crate) fn is_on_age(&self) -> bool {
+        self.metrics.iter().all(|metric| AGES.contains(&metric.as_str()))
+    }
+
+    /// The newest datapoint in CloudWatch's explanation, where the alarm has a single metric. CloudWatch writes
+    /// `Threshold Crossed: 1 datapoint [8.61E7 (26/11/26 17:03:00)] was greater than the threshold (3600000.0).`
+    pub(crate) fn datapoint(&self) -> Option<f64> {
+        let (_, rest) = self.reason.as_deref()?.split_once('[')?;
+        let number = rest.split([' ', ',', ']']).next()?;
+        number.parse().ok().filter(|number: &f64| number.is_finite() && *number >= 0.0 && self.metrics.len() == 1)
+    }
+
     pub(super) fn parse(event: Envelope, home: &Home) -> Result<Alarm, SignalError> {
         let detail: Detail = field("detail", &event.detail)?;
         let on_kinesis = detail.on_kinesis();

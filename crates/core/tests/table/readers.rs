@@ -23,11 +23,28 @@ rows! { implies;
 }
 
 rows! { says;
-    readers_bound_by_calls_learn_how_many_pollers_they_imply:
+    readers_bound_by_calls_learn_how_many_calls_they_make:
         reading(60.0, 0.5 * MIB, 600.0, |_| 500.0)
-        => ["5.5 GetRecords a second to each shard", "5 are shared", "6 pollers", "fewer consumers", "fan-out"];
+        => ["5.5 GetRecords a second to each of its 2 shards", "5 are shared", "fewer consumers", "fan-out"];
     uneven_readers_learn_that_their_calls_are_few:
         reading(60.0, 0.5 * MIB, 180.0, |_| 500.0) => ["2.0 GetRecords a second to each shard are within"];
+}
+
+#[test]
+fn a_tight_loop_is_not_called_many_pollers() {
+    let sentence = Fixture::new(1).minutes(-9..=0, polled(300.0, 1500.0, 0.01)).sentence();
+    assert!(sentence.contains("30.0 GetRecords a second") && !sentence.contains("pollers"), "{sentence}");
+}
+
+/// A minute with answered and refused calls, and this number of MiB a second.
+pub fn polled(answered: f64, refused: f64, mib: f64) -> MinuteTraffic {
+    MinuteTraffic {
+        read_throttled: refused,
+        get_records_calls: answered,
+        get_records_bytes: mib * MIB,
+        iterator_age_ms: Some(500.0),
+        ..offered(100.0, 2)
+    }
 }
 
 const BACKLOG_STAYS: &str = "that backlog stays on the old shards";

@@ -1,10 +1,12 @@
 //! When shards that we opened are closed again.
 
 use crate::common::{self, Fixture, MIB, hours_ago, minutes_ago, offered};
+use crate::lag::with_fan_out;
 use crate::{decides, says};
 use unthrottle_core::decision::{Bound, Remedy, Verdict};
 use unthrottle_core::memory::{Change, ChangeKind, Memory};
 use unthrottle_core::observation::MinuteTraffic;
+use unthrottle_core::signal::Undo;
 
 /// Four shards that we raised from one, `hours` before now, without throttling since. `load`: records of 1 KiB a
 /// second. The policy allows a restore after six hours.
@@ -154,6 +156,34 @@ rows! { decides;
         raised(7, 500.0).shards_left(1) => "healthy";
     a_stream_that_was_never_raised_stays:
         Fixture::new(4).minutes(-1439..=0, offered(500.0, 4)).policy(|p| p.restore_after_hours = 6) => "healthy";
+}
+
+/// The same, with three registered consumers, where CloudWatch shows `shown` of them, `behind` milliseconds behind.
+fn with_consumers(shown: u32, behind: f64) -> Fixture {
+    with_fan_out(raised(7, 500.0), 3, shown, behind)
+}
+
+/// A person asks for the restore.
+fn by_hand(fixture: Fixture) -> Fixture {
+    fixture.asked_to(|ask| ask.undo = Some(Undo::default()))
+}
+
+rows! { decides;
+    a_raised_stream_whose_registered_consumers_keep_up_is_restored: with_consumers(3, 40.0) => "restore";
+    a_raised_stream_waits_where_no_delay_of_its_consumers_is_known: with_consumers(0, 0.0) => "healthy";
+    a_raised_stream_waits_where_cloudwatch_does_not_answer_for_its_consumers:
+        raised(7, 500.0).stream(|s| s.consumers = 3) => "healthy";
+    a_raised_stream_waits_where_the_delay_of_one_consumer_is_not_known: with_consumers(2, 40.0) => "healthy";
+    a_raised_stream_waits_for_a_registered_consumer_that_is_behind: with_consumers(3, 120_000.0) => "healthy";
+    a_restore_by_hand_waits_where_no_delay_of_its_consumers_is_known: by_hand(with_consumers(0, 0.0)) => "not_restorable";
+    a_restore_by_hand_goes_on_where_all_consumers_keep_up: by_hand(with_consumers(3, 40.0)) => "restore";
+}
+
+rows! { says;
+    a_restore_that_waits_for_unknown_consumers_says_so:
+        with_consumers(0, 0.0) => ["A restore waits", "how far 3 of its registered consumers are behind"];
+    a_restore_by_hand_that_waits_for_unknown_consumers_says_so:
+        by_hand(with_consumers(1, 40.0)) => ["not restored", "how far 2 of its 3 registered consumers are behind"];
 }
 
 /// The memory also has a change that we announced `hours` before now.

@@ -210,8 +210,8 @@ impl Read {
     }
 
     /// Counts the read as an event of SubscribeToShard.
-    pub fn sample_event(&self, account: &Account, position: &Position) {
-        let (mut samples, records) = (Samples::new(account), self.records.len() as f64);
+    pub fn sample_event(&self, account: &Account, position: &Position, consumer: &str) {
+        let (mut samples, records) = (Samples::of_consumer(account, consumer), self.records.len() as f64);
         samples.add("SubscribeToShardEvent.Success", 1.0);
         samples.add("SubscribeToShardEvent.Records", records);
         samples.add("SubscribeToShardEvent.Bytes", self.bytes);

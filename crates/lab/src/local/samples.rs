@@ -12,12 +12,20 @@ pub(super) struct Samples {
     minute: i64,
     /// The statistics by metric and shard; no shard stands for the stream.
     stats: BTreeMap<(&'static str, Option<String>), Stat>,
+    /// The registered consumer of the samples.
+    consumer: Option<String>,
 }
 
 impl Samples {
     /// The samples of a call that comes now.
     pub fn new(account: &Account) -> Self {
-        Self { minute: minute_of(account.now()), stats: BTreeMap::new() }
+        Self { minute: minute_of(account.now()), stats: BTreeMap::new(), consumer: None }
+    }
+
+    /// The samples of an event that the registered consumer receives now. AWS publishes them by stream and consumer
+    /// (the page on monitoring with CloudWatch).
+    pub fn of_consumer(account: &Account, consumer: &str) -> Self {
+        Self { consumer: Some(consumer.to_owned()), ..Self::new(account) }
     }
 
     /// A sample of a stream-level metric.
@@ -60,6 +68,7 @@ impl Samples {
         let mut metrics = lock(&account.metrics);
         for ((metric, shard), stat) in self.stats {
             let mut dimensions = vec![("StreamName", stream)];
+            dimensions.extend(self.consumer.as_deref().map(|consumer| ("ConsumerName", consumer)));
             if let Some(shard) = &shard {
                 if !monitored.iter().any(|enabled| enabled == metric) {
                     continue;

@@ -31,9 +31,9 @@ const MAX_RECORDS: u64 = 10_000;
 /// Answers one HTTP request.
 pub(super) async fn subscribe_to_shard(account: &Arc<Account>, body: &Bytes) -> Response {
     match begin(account, body).await {
-        Ok(position) => {
-            let events =
-                Subscription { account: account.clone(), position: Some(position), until: account.now() + LASTS };
+        Ok((position, consumer)) => {
+            let until = account.now() + LASTS;
+            let events = Subscription { account: account.clone(), consumer, position: Some(position), until };
             let first = stream::iter([Ok(Bytes::from(encode_initial_response()))]);
             let events = stream::unfold(events, Subscription::next).map(Ok::<_, std::io::Error>);
             let kind = [(header::CONTENT_TYPE, "application/vnd.amazon.eventstream")];
@@ -43,8 +43,8 @@ pub(super) async fn subscribe_to_shard(account: &Arc<Account>, body: &Bytes) -> 
     }
 }
 
-/// The position of a new subscription.
-async fn begin(account: &Account, body: &Bytes) -> Result<Position, Refusal> {
+/// The position of a new subscription, and the name of its consumer.
+async fn begin(account: &Account, body: &Bytes) -> Result<(Position, String), Refusal> {
     let raw: Value =
         serde_json::from_slice(body).map_err(|error| refuse("SerializationException", error.to_string()))?;
     let input = validated(Operation::SubscribeToShard, &raw)?;
@@ -66,11 +66,13 @@ async fn begin(account: &Account, body: &Bytes) -> Result<Position, Refusal> {
         "StartingSequenceNumber": start["SequenceNumber"],
         "Timestamp": start["Timestamp"],
     });
-    position(account, &name, wanted).await
+    Ok((position(account, &name, wanted).await?, consumer.consumer_name))
 }
 
 struct Subscription {
     account: Arc<Account>,
+    /// The name of the registered consumer.
+    consumer: String,
     /// `None`: the shard is closed and completely read.
     position: Option<Position>,
     until: DateTime<Utc>,
@@ -95,7 +97,7 @@ impl Subscription {
             "MillisBehindLatest": read.age_millis as u64,
             "ChildShards": if is_over { children(&stream, &position.shard) } else { vec![] },
         });
-        read.sample_event(&self.account, &position);
+        read.sample_event(&self.account, &position, &self.consumer);
         self.position = read.next.map(|from| Position { from, ..position });
         let event = encode_subscribe_event(event.to_string().as_bytes(), "application/json");
         Some((event.into(), self))

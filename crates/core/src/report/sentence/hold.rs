@@ -2,14 +2,17 @@
 
 use super::call::{SUBSCRIBE_LESS, of_call};
 use super::numbers::{newest, refused, throttling, time};
-use super::{Seen, limits, skew};
+use super::{Seen, lag, limits, skew};
 use crate::decision::{Foreign, Healed, ReadCall, Reason};
 use crate::memory::{Change, ChangeKind, Size};
 use crate::policy::MODE_TAG;
 use crate::signal::Signal;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 pub(super) fn hold(reason: &Reason, signal: &Signal, seen: &Seen<'_>) -> String {
+    if let Reason::Healthy { healed: None } = reason {
+        return lag::healthy(signal, seen);
+    }
     let of_call = if let Signal::Throttle(call) = signal { of_call(reason, call) } else { None };
     of_call.unwrap_or_else(|| of_state(reason, seen))
 }
@@ -38,8 +41,11 @@ fn of_state(reason: &Reason, seen: &Seen<'_>) -> String {
         Reason::Settling { changed_at, is_ours } => settling(*changed_at, *is_ours),
         Reason::EvidencePending => evidence_pending(seen),
         Reason::Healthy { healed: Some(healed) } => healed_by(healed),
-        Reason::Healthy { healed: None } => healthy(seen),
-        Reason::ConsumerSlow { hours_left } => consumer_slow(*hours_left, seen),
+        Reason::Healthy { healed: None } => lag::without_throttling(seen),
+        Reason::ConsumerSlow { hours_left } => lag::consumer_slow(*hours_left, seen),
+        Reason::ReadersStopped { since, changed_at, hours_left, healed } => {
+            lag::readers_stopped(*since, *changed_at, *hours_left, healed.as_ref())
+        }
         Reason::Negligible => negligible(seen),
         Reason::Unconfirmed { minutes, needed } => unconfirmed(*minutes, *needed),
         Reason::RefusedLately { until } => refused_lately(*until),
@@ -130,35 +136,10 @@ fn evidence_pending(seen: &Seen<'_>) -> String {
     )
 }
 
-fn healthy(seen: &Seen<'_>) -> String {
-    let before = if seen.evidence.has_refused() {
-        let (what, share) = refused(seen.evidence);
-        format!("; before them {what}, at most {share} of one minute")
-    } else {
-        String::new()
-    };
-    let stopped = seen.evidence.last_throttled_minute.map(|minute| minute + TimeDelta::minutes(1));
-    let stopped = stopped.map(|end| format!(" (the last one ended at {} UTC)", end.format("%H:%M")));
-    format!(
-        "no throttling in the newest published minutes (up to {} UTC){before}{}. Nothing to do.",
-        newest(seen.evidence),
-        stopped.unwrap_or_default()
-    )
-}
-
 fn healed_by(healed: &Healed) -> String {
     let minutes = healed.took.num_minutes().max(1);
     let change = change_in_words(healed.kind, healed.from, healed.to);
     format!("healed: throttling has stopped after {change}. The throttling lasted {minutes} min.")
-}
-
-fn consumer_slow(hours_left: f64, seen: &Seen<'_>) -> String {
-    format!(
-        "not throttled, but its slowest reader is {} behind: in {hours_left:.1} hours unread records are deleted. \
-         Raise the retention now. Then look at that consumer: its function's concurrency, the parallelization factor, \
-         the batch size and window, and whether a poison record holds up a shard.",
-        time(seen.evidence.iterator_age_milliseconds.unwrap_or_default())
-    )
 }
 
 fn negligible(seen: &Seen<'_>) -> String {
@@ -228,7 +209,7 @@ fn cannot_remember(error: &str) -> String {
     )
 }
 
-fn change_in_words(kind: ChangeKind, from: Size, to: Size) -> String {
+pub(super) fn change_in_words(kind: ChangeKind, from: Size, to: Size) -> String {
     match kind {
         ChangeKind::Switch => "the switch to on-demand mode".to_owned(),
         ChangeKind::Split => format!("the split {from} → {to} shards"),

@@ -4,6 +4,7 @@
 mod act;
 mod call;
 mod hold;
+mod lag;
 mod limits;
 mod numbers;
 mod skew;
@@ -43,7 +44,7 @@ pub(super) fn of(signal: &Signal, stream: Option<&Stream>, decision: &Decision) 
             (hold::hold(reason, signal, &seen), String::new())
         }
     };
-    (format!("{name}: {text}{}{}", lasting_loss(decision), data_loss(decision)), end)
+    (format!("{name}: {text}{}{}", lasting_loss(decision), data_loss(signal, decision)), end)
 }
 
 /// That a loss lasts, where the decision leaves the stream as it is.
@@ -65,10 +66,12 @@ fn lasting_loss(decision: &Decision) -> String {
     }
 }
 
-/// A warning that data will be lost, where the decision itself is about something else.
-fn data_loss(decision: &Decision) -> String {
+/// A warning that data will be lost, or the answer to an alarm on how far readers are behind, where the decision itself
+/// is about something else.
+fn data_loss(signal: &Signal, decision: &Decision) -> String {
     match (decision.evidence.data_loss_in_hours, &decision.verdict) {
-        (None, _) | (_, Verdict::Hold(Reason::ConsumerSlow { .. })) => String::new(),
+        (_, Verdict::Hold(reason)) if lag::is_about(reason) => String::new(),
+        (None, _) => lag::answer(signal, decision),
         (Some(hours), _) => {
             format!(
                 " A reader is so far behind that unread records are deleted in {hours:.1} hours: raise the retention \

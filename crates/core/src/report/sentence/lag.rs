@@ -1,0 +1,171 @@
+//! Sentences about readers that are behind, and about readers that have stopped.
+
+use super::Seen;
+use super::hold::change_in_words;
+use super::numbers::{newest, refused, time};
+use crate::decision::{BACKLOG_MILLISECONDS, Decision, Evidence, Healed, Reason, STEADY, Verdict};
+use crate::signal::Signal;
+use chrono::{DateTime, TimeDelta, Utc};
+
+/// What a person does for a reader that is too slow.
+const SPEED_UP: &str = "Then look at that consumer: its function's concurrency, the parallelization factor, the batch \
+    size and window, and whether a poison record holds up a shard.";
+
+/// The speed of a reader.
+enum Pace {
+    Unknown,
+    Gains(f64),
+    Keeps,
+    Loses(f64),
+}
+
+impl Pace {
+    fn of(evidence: &Evidence) -> Pace {
+        match evidence.iterator_age_growth_seconds_per_minute.map(|seconds| seconds / 60.0) {
+            None => Pace::Unknown,
+            Some(growth) if growth <= -STEADY => Pace::Gains(-growth),
+            Some(growth) if growth < STEADY => Pace::Keeps,
+            Some(growth) => Pace::Loses(growth.min(1.0)),
+        }
+    }
+
+    fn in_words(&self) -> String {
+        match self {
+            Pace::Unknown => String::new(),
+            Pace::Gains(speed) => format!(", and gains {speed:.1} minutes a minute"),
+            Pace::Keeps => ", and neither gains nor loses".into(),
+            Pace::Loses(speed) => format!(", and loses {speed:.1} minutes a minute"),
+        }
+    }
+}
+
+/// No throttling. An alarm on the age of readers gets its answer; any other signal learns of a backlog.
+pub(super) fn healthy(signal: &Signal, seen: &Seen<'_>) -> String {
+    let is_backlog = seen.evidence.backlog_milliseconds().is_some();
+    let is_asked = matches!(signal, Signal::Alarm(alarm) if alarm.is_on_age());
+    let unknown = seen.evidence.consumers_of_unknown_delay;
+    let quiet = quiet(seen);
+    if is_backlog || is_asked {
+        return format!("{quiet}; {}", behind(seen));
+    }
+    match unknown {
+        Some(consumers) => format!(
+            "{quiet}. A restore waits: CloudWatch does not show how far {consumers} of its registered consumers are \
+             behind. Unknown is not zero. Deregister a consumer that no longer reads."
+        ),
+        None => without_throttling(seen),
+    }
+}
+
+/// No throttling, and nothing else.
+pub(super) fn without_throttling(seen: &Seen<'_>) -> String {
+    format!("{}. Nothing to do.", quiet(seen))
+}
+
+/// That the newest minutes refused nothing, and what earlier minutes of the window refused.
+fn quiet(seen: &Seen<'_>) -> String {
+    let until = newest(seen.evidence);
+    let quiet = format!("no throttling in the newest published minutes (up to {until} UTC)");
+    if !seen.evidence.has_refused() {
+        return quiet;
+    }
+    let (what, share) = refused(seen.evidence);
+    let last = seen.evidence.last_throttled_minute.map(|minute| minute + TimeDelta::minutes(1));
+    let last = last.map(|end| format!(", until {} UTC,", end.format("%H:%M")));
+    format!("{quiet}; before them{} {what}, at most {share} of one minute", last.unwrap_or_default())
+}
+
+/// How far the slowest reader is behind, its speed, and what follows.
+fn behind(seen: &Seen<'_>) -> String {
+    let evidence = seen.evidence;
+    let Some(age) = evidence.iterator_age_milliseconds else {
+        return "CloudWatch shows in the newest minutes no reader that is behind.".into();
+    };
+    if age <= BACKLOG_MILLISECONDS {
+        return "its slowest reader is less than a minute behind now. Nothing to do.".into();
+    }
+    let age_in_words = time(age);
+    if evidence.iterator_age_jumped == Some(true) {
+        return format!(
+            "a reader shows as {age_in_words} behind, but that age rose by more than the time that passed. It is a new \
+             reader, or an error of the metric. Nothing is changed. If it stays late, the next checks say so."
+        );
+    }
+    let retention = f64::from(seen.stream.map_or(0, |stream| stream.retention_hours));
+    let left = (retention - age / 3_600_000.0).max(0.0);
+    let pace = Pace::of(evidence);
+    let then = match pace {
+        Pace::Gains(speed) => format!("At this speed it catches up in {}, and loses no data.", time(age / speed)),
+        Pace::Loses(speed) => {
+            format!("At this speed unread records are deleted in {:.1} hours: check that consumer.", left / speed)
+        }
+        Pace::Keeps | Pace::Unknown => {
+            format!("If it stops, unread records are deleted in {left:.1} hours: check that consumer.")
+        }
+    };
+    format!(
+        "its slowest reader is {age_in_words} behind, of {retention} hours of retention{}. {then} More shards do not \
+         help it.",
+        pace.in_words()
+    )
+}
+
+pub(super) fn consumer_slow(hours_left: f64, seen: &Seen<'_>) -> String {
+    if seen.evidence.iterator_age_jumped == Some(true) {
+        return format!(
+            "not throttled, but a reader was late before a new one began to read, which hides it: in {hours_left:.1} \
+             hours its unread records are deleted. Raise the retention now. {SPEED_UP}"
+        );
+    }
+    let pace = Pace::of(seen.evidence);
+    let lost = match pace {
+        Pace::Keeps => format!("if it stops, unread records are deleted in {hours_left:.1} hours"),
+        _ => format!("in {hours_left:.1} hours unread records are deleted"),
+    };
+    format!(
+        "not throttled, but its slowest reader is {} behind{}: {lost}. Raise the retention now. {SPEED_UP}",
+        time(seen.evidence.iterator_age_milliseconds.unwrap_or_default()),
+        pace.in_words()
+    )
+}
+
+pub(super) fn readers_stopped(
+    since: DateTime<Utc>,
+    changed_at: DateTime<Utc>,
+    hours_left: f64,
+    healed: Option<&Healed>,
+) -> String {
+    let healed = healed.map(|healed| {
+        let change = change_in_words(healed.kind, healed.from, healed.to);
+        format!("throttling has stopped after {change}, but ")
+    });
+    format!(
+        "{}its readers stopped at {} UTC, and our last change before was at {} UTC. Restart the consumer. Check that it \
+         reads child shards (an old KCL may not). In {hours_left:.1} hours unread records are deleted: raise the \
+         retention if that is too soon.",
+        healed.unwrap_or_default(),
+        since.format("%H:%M"),
+        changed_at.format("%H:%M")
+    )
+}
+
+/// Whether the sentence of this hold says how far readers are behind.
+pub(super) fn is_about(reason: &Reason) -> bool {
+    matches!(reason, Reason::ConsumerSlow { .. } | Reason::ReadersStopped { .. } | Reason::Healthy { healed: None })
+}
+
+/// How far readers are behind, for an alarm that asks, where the decision is about something else.
+pub(super) fn answer(signal: &Signal, decision: &Decision) -> String {
+    let is_asked = matches!(signal, Signal::Alarm(alarm) if alarm.is_on_age());
+    let says_so = match &decision.verdict {
+        Verdict::Act(remedy) => remedy.is_reshard() && decision.evidence.backlog_milliseconds().is_some(),
+        Verdict::Hold(reason) => matches!(reason, Reason::ReaderCatchingUp),
+    };
+    match decision.evidence.iterator_age_milliseconds {
+        Some(age) if is_asked && !says_so && age <= BACKLOG_MILLISECONDS => {
+            " Its slowest reader is less than a minute behind.".into()
+        }
+        Some(age) if is_asked && !says_so => format!(" Its slowest reader is {} behind.", time(age)),
+        _ => String::new(),
+    }
+}

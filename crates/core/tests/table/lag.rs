@@ -1,0 +1,197 @@
+//! How far readers are behind: whether they gain, whether they lose data, and what an alarm on their age learns.
+
+use crate::common::{Fixture, HOUR, home, newest, now, offered, settled};
+use crate::{decides, says};
+use chrono::TimeDelta;
+use unthrottle_core::observation::{FanOut, MinuteTraffic};
+use unthrottle_core::signal::{Alarm, Signal, StreamArn};
+
+const MINUTE: f64 = 60_000.0;
+const AGE: &str = "GetRecords.IteratorAgeMilliseconds";
+const FAN_OUT: &str = "SubscribeToShardEvent.MillisBehindLatest";
+
+/// Forty minutes without throttling. `age`: how far the slowest reader is behind in a minute, counted from the newest.
+/// `None`: no reader made a call.
+fn aged(age: impl Fn(i64) -> Option<f64>) -> Fixture {
+    (-39..=0).fold(Fixture::new(2), |fixture, ago| {
+        fixture.minutes(ago..=ago, MinuteTraffic { iterator_age_ms: age(ago), ..offered(1000.0, 2) })
+    })
+}
+
+/// A reader that is `hours` behind now, and gains this much in a minute: minutes, negative where it loses.
+fn gaining(hours: f64, per_minute: f64) -> Fixture {
+    aged(move |ago| Some(hours * HOUR - per_minute * MINUTE * ago as f64))
+}
+
+/// An age of 200 ms that jumps to `hours` in the minute `at`.
+fn jumped(hours: f64, at: i64) -> Fixture {
+    aged(move |ago| Some(if ago >= at { hours * HOUR } else { 200.0 }))
+}
+
+/// A second reader that begins at the oldest record `ago` minutes before the newest minute, and gains half an hour a
+/// minute.
+fn replay_beside(first: f64, at: i64) -> Fixture {
+    aged(move |ago| {
+        let replay = (23.5 - 0.5 * (ago - at) as f64) * HOUR;
+        Some(if ago >= at { replay.max(first) } else { first })
+    })
+}
+
+rows! { decides;
+    a_replay_from_the_oldest_record_that_gains_half_an_hour_a_minute_loses_no_data:
+        (-9..=0).fold(Fixture::new(2), |fixture, ago: i64| {
+            let age = (23.5 - 0.5 * (ago + 9) as f64) * HOUR;
+            fixture.minutes(ago..=ago, MinuteTraffic { iterator_age_ms: Some(age), ..offered(1000.0, 2) })
+        }) => "healthy";
+    // It needs 20 hours for the rest, and the record that is written now is kept for 24.
+    a_reader_20_hours_behind_that_gains_a_minute_a_minute_loses_no_data: gaining(20.0, 1.0) => "healthy";
+    // At this speed it would need 40 hours.
+    a_reader_20_hours_behind_that_gains_half_a_minute_a_minute_is_slow: gaining(20.0, 0.5) => "consumer_slow";
+    a_reader_20_hours_behind_that_keeps_its_distance_is_slow: gaining(20.0, 0.0) => "consumer_slow";
+    a_reader_20_hours_behind_that_loses_ground_is_slow: gaining(20.0, -1.0) => "consumer_slow";
+    a_reader_that_gained_until_ten_minutes_ago_and_stands_still_is_slow:
+        aged(|ago| Some(20.0 * HOUR + MINUTE * if ago < -10 { -30.0 * (ago + 10) as f64 } else { (ago + 10) as f64 }))
+        => "consumer_slow";
+    a_replay_beside_a_reader_that_keeps_up_loses_no_data: replay_beside(200.0, -9) => "healthy";
+    a_replay_does_not_hide_a_reader_that_was_late_before: replay_beside(15.0 * HOUR, -9) => "consumer_slow";
+}
+
+rows! { decides;
+    an_age_that_jumps_by_a_day_within_a_minute_is_a_new_reader: jumped(23.3, -1) => "healthy";
+    an_age_that_jumped_in_the_newest_minute_is_a_new_reader: jumped(13.0, 0) => "healthy";
+    an_age_that_jumped_14_minutes_ago_and_stays_is_new: jumped(23.3, -14) => "healthy";
+    an_age_that_jumped_20_minutes_ago_and_stays_is_slow: jumped(23.3, -20) => "consumer_slow";
+    an_age_that_jumps_back_and_forth_is_no_slow_reader:
+        aged(|ago| Some(if matches!(ago, -25..=-22 | -1..=0) { 23.3 * HOUR } else { 200.0 })) => "healthy";
+    a_slow_reader_that_another_one_hides_in_every_second_minute_is_slow:
+        aged(|ago| Some(if ago % 2 == 0 { 14.0 * HOUR } else { 200.0 })) => "consumer_slow";
+    a_slow_reader_with_a_missing_minute_is_slow:
+        aged(|ago| (ago != -3).then_some(14.0 * HOUR)) => "consumer_slow";
+    a_slow_reader_whose_two_newest_minutes_are_missing_is_slow:
+        aged(|ago| (ago < -1).then_some(14.0 * HOUR)) => "consumer_slow";
+    a_slow_reader_that_calls_every_four_minutes_is_slow:
+        aged(|ago| (ago % 4 == 0).then_some(14.0 * HOUR)) => "consumer_slow";
+    a_slow_reader_that_has_not_called_for_six_minutes_is_not_known:
+        aged(|ago| (ago < -5).then_some(14.0 * HOUR)) => "healthy";
+}
+
+/// The alarm `AGE` went off at this moment, on minutes that are published.
+fn alarmed(fixture: Fixture, metrics: &[&str]) -> Fixture {
+    let alarm = Alarm {
+        time: Some(now()),
+        name: "readers-behind".into(),
+        state: "ALARM".into(),
+        account: Some(home().account),
+        region: Some(home().region),
+        on_kinesis: true,
+        metrics: metrics.iter().map(|metric| (*metric).to_owned()).collect(),
+        stream: StreamArn::new("orders", &home()),
+        ..Alarm::default()
+    };
+    fixture.with(|f| f.signal = Signal::Alarm(alarm))
+}
+
+/// The same with CloudWatch's explanation, where no minute has an age.
+fn alarmed_by(reason: &str) -> Fixture {
+    alarmed(aged(|_| None), &[AGE]).with(|f| {
+        if let Signal::Alarm(alarm) = &mut f.signal {
+            alarm.reason = Some(reason.into());
+        }
+    })
+}
+
+rows! { decides;
+    the_event_of_an_alarm_on_age_is_answered_about_the_reader: alarmed(gaining(13.0, 0.0), &[AGE]) => "consumer_slow";
+    the_event_of_an_alarm_without_names_is_answered_about_the_reader:
+        alarmed(gaining(13.0, 0.0), &[]) => "consumer_slow";
+    the_event_of_an_alarm_on_age_is_answered_at_any_age: alarmed(gaining(0.5, -1.0), &[AGE]) => "healthy";
+    the_event_of_an_alarm_on_age_waits_where_no_age_is_known: alarmed(aged(|_| None), &[AGE]) => "evidence_pending";
+    the_event_of_an_alarm_on_throttling_waits_for_its_minute:
+        alarmed(gaining(13.0, 0.0), &["WriteProvisionedThroughputExceeded"]) => "evidence_pending";
+    the_datapoint_of_the_alarm_counts_where_no_minute_has_an_age:
+        alarmed_by("Threshold Crossed: 1 datapoint [5.0E7 (20/11/26 17:03:00)] was greater than the threshold (60000.0).")
+        => "consumer_slow";
+    an_alarm_whose_reason_has_no_number_waits: alarmed_by("no data") => "evidence_pending";
+}
+
+rows! { says;
+    an_alarm_on_age_learns_the_age_of_the_retention_and_that_it_is_kept:
+        alarmed(gaining(23.9, 0.0).stream(|s| s.retention_hours = 72), &[AGE])
+        => ["23.9 hours behind", "72 hours of retention", "neither gains nor loses", "deleted in 48.1 hours"];
+    an_alarm_on_age_learns_when_data_is_lost_at_this_speed:
+        alarmed(gaining(6.0, -0.5), &[AGE]) => ["6.0 hours behind", "loses 0.5 minutes a minute", "deleted in 36.0 hours"];
+    an_alarm_on_age_learns_when_the_reader_catches_up:
+        alarmed(gaining(6.0, 3.0), &[AGE]) => ["gains 3.0 minutes a minute", "catches up in 2.0 hours", "loses no data"];
+    an_alarm_on_age_learns_that_the_age_jumped: alarmed(jumped(23.3, -1), &[AGE]) => ["23.3 hours behind", "new reader"];
+    an_alarm_on_age_learns_that_the_reader_is_back:
+        alarmed(aged(|_| Some(800.0)), &[AGE]) => ["less than a minute behind now"];
+    an_alarm_on_age_of_a_stream_that_is_throttled_learns_the_age:
+        alarmed(gaining(6.0, 0.0).minutes(0..=0, MinuteTraffic {
+            write_throttled: 60_000.0, iterator_age_ms: Some(6.0 * HOUR), ..offered(900.0, 2)
+        }), &[AGE]) => ["records refused", "6.0 hours behind"];
+    a_person_who_asks_learns_of_a_backlog: gaining(6.0, 0.0).asked() => ["6.0 hours behind"];
+    a_slow_reader_that_loses_half_a_minute_a_minute_has_twice_the_time:
+        gaining(14.0, -0.5) => ["14.0 hours behind", "in 20.0 hours unread records are deleted"];
+}
+
+#[test]
+fn a_stream_whose_readers_keep_up_has_nothing_to_do() {
+    let sentence = aged(|_| Some(500.0)).asked().sentence();
+    assert!(sentence.ends_with("Nothing to do.") && !sentence.contains("behind"), "{sentence}");
+}
+
+/// A stream with `consumers` registered consumers, where CloudWatch shows `shown` of them, the slowest `behind`
+/// milliseconds behind.
+pub fn with_fan_out(fixture: Fixture, consumers: u32, shown: u32, behind: f64) -> Fixture {
+    let lag = FanOut { behind_ms: behind, consumers: shown };
+    let lags = (-60..=0).map(|ago| (newest().plus(ago), lag)).filter(|_| shown > 0).collect();
+    fixture.stream(|s| s.consumers = consumers).with(|f| f.observation.traffic.fan_out = Some(lags))
+}
+
+rows! { decides;
+    a_registered_consumer_13_of_24_hours_behind_is_slow:
+        with_fan_out(aged(|_| Some(500.0)), 1, 1, 13.0 * HOUR) => "consumer_slow";
+    a_registered_consumer_that_keeps_up_is_healthy: with_fan_out(aged(|_| None), 1, 1, 30.0) => "healthy";
+    the_event_of_an_alarm_on_a_registered_consumer_is_answered:
+        alarmed(with_fan_out(aged(|_| None), 1, 1, 13.0 * HOUR), &[FAN_OUT]) => "consumer_slow";
+}
+
+/// A change from two to four shards that has stopped the throttling, while a reader is 13 hours behind.
+fn healed_beside_a_slow_reader() -> Fixture {
+    let slow = MinuteTraffic { iterator_age_ms: Some(13.0 * HOUR), ..offered(3000.0, 4) };
+    let mut memory = settled(2, 4, 600, 60);
+    let change = memory.change.as_mut().expect("a change");
+    (change.published, change.since) = (Some(now()), Some(newest().plus(-15).start()));
+    let fixture = Fixture::new(4).minutes(-15..=-9, offered(3000.0, 2)).minutes(-8..=0, slow).memory(&memory).asked();
+    fixture.policy(|p| p.topic_arn = Some("arn:aws:sns:us-east-1:123456789012:t".into()))
+}
+
+#[test]
+fn a_slow_reader_does_not_keep_a_healing_from_being_said() {
+    let fixture = healed_beside_a_slow_reader();
+    let decision = fixture.decide();
+    assert_eq!((decision.outcome.to_string().as_str(), decision.notify), ("healed", true));
+    let healed = decision.memory.clone().and_then(|memory| memory.change).and_then(|change| change.healed);
+    assert_eq!((healed, decision.evidence.time_to_heal_seconds), (Some(now()), Some(420)));
+    says(fixture.clone(), ["healed", "deleted in 11.0 hours", "raise the retention"]);
+    // The next check holds for the reader, once an hour.
+    let next = fixture.memory(&decision.memory.expect("a new record"));
+    let slow = next.decide();
+    assert_eq!((slow.verdict.code(), slow.notify), ("consumer_slow", true));
+    let again = next.memory(&slow.memory.expect("a new record")).decide();
+    assert_eq!((again.verdict.code(), again.notify), ("consumer_slow", false));
+}
+
+#[test]
+fn a_change_that_does_not_say_when_throttling_began_is_verified() {
+    let fixture = healed_beside_a_slow_reader().remembering(|memory| memory.change.as_mut().expect("one").since = None);
+    assert!(fixture.decide().memory.and_then(|memory| memory.change).is_some_and(|change| change.healed.is_some()));
+}
+
+#[test]
+fn a_slow_reader_does_not_hide_that_a_change_is_not_proven_yet() {
+    let fixture = healed_beside_a_slow_reader().remembering(|memory| {
+        memory.change.as_mut().expect("a change").settled = Some(newest().start() - TimeDelta::seconds(1));
+    });
+    decides(fixture, "settling");
+}
