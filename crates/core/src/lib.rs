@@ -13,6 +13,7 @@ pub mod clock;
 pub mod cost;
 pub mod decide;
 pub mod decision;
+pub mod denial;
 pub mod memory;
 pub mod observation;
 pub mod policy;

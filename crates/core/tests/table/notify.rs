@@ -1,10 +1,12 @@
 //! When people get a message.
 
 use crate::common::{Fixture, now, offered};
-use unthrottle_core::decide::hold_unobserved;
-use unthrottle_core::decision::Reason;
+use unthrottle_core::decide::{held_by_aws, hold_unobserved};
+use unthrottle_core::decision::{DeniedChange, Reason, Remedy, Verdict};
+use unthrottle_core::denial::Denial;
 use unthrottle_core::memory::Memory;
 use unthrottle_core::policy::Permission;
+use unthrottle_core::report::Document;
 
 /// People subscribe to a topic.
 fn topic(fixture: Fixture) -> Fixture {
@@ -65,4 +67,65 @@ fn a_notification_is_recorded_once() {
 #[test]
 fn a_hold_without_an_observation_that_needs_a_person_notifies() {
     assert!(hold_unobserved(Reason::AccessDenied, &topic(Fixture::new(1)).policy).notify);
+}
+
+/// AWS's answer to a change, with these words after the action.
+fn denied(remedy: Remedy, action: &str, end: &str) -> Reason {
+    let role = "arn:aws:sts::123456789012:assumed-role/unthrottle/unthrottle";
+    let message = format!("User: {role} is not authorized to perform: {action} on resource: r {end}");
+    let denial = Denial::of("AccessDeniedException", &message, action).expect("a denial");
+    Reason::ChangeDenied(Box::new(DeniedChange { remedy, denial }))
+}
+
+#[test]
+fn a_change_that_a_policy_denies_needs_a_person() {
+    let remedy = Remedy::SwitchToProvisioned { shards: 4 };
+    assert!(denied(remedy, "kinesis:UpdateStreamMode", "with an explicit deny in a session policy").needs_person());
+    let refused = |code: &str| Reason::Refused { code: code.into(), message: "no".into() }.needs_person();
+    for code in ["AccessDeniedException", "AccessDenied", "NotAuthorized", "UnauthorizedOperation"] {
+        assert!(refused(code), "{code}: no time ends a denial");
+    }
+    for code in ["LimitExceededException", "ValidationException", "InvalidArgumentException", "ThrottlingException"] {
+        assert!(!refused(code), "{code}: AWS may accept the next attempt");
+    }
+}
+
+/// The sentence where AWS denies the change of `fixture` with these words after the action.
+#[track_caller]
+fn says_of_denial(fixture: &Fixture, end: &str) -> String {
+    let decision = fixture.decide();
+    let Verdict::Act(remedy) = decision.verdict.clone() else { panic!("{decision:?}") };
+    let reason = denied(remedy, "kinesis:UpdateShardCount", end);
+    let decision = held_by_aws(decision, reason, true);
+    assert!(decision.notify && decision.verdict.code() == "change_denied");
+    Document::new(&fixture.signal, fixture.observation.stream.as_ref(), &decision, None).sentence
+}
+
+#[test]
+fn the_sentence_of_a_denied_change_names_the_change_the_action_and_the_type_of_policy() {
+    for (end, parts) in [
+        (
+            "with an explicit deny in a service control policy",
+            ["a service control policy denies kinesis:UpdateShardCount", "the organization's service control policies"],
+        ),
+        (
+            "because no permissions boundary allows the kinesis:UpdateShardCount action",
+            [
+                "no permissions boundary allows kinesis:UpdateShardCount",
+                "Allow kinesis:UpdateShardCount in the permissions",
+            ],
+        ),
+        (
+            "because no identity-based policy allows the kinesis:UpdateShardCount action",
+            ["no identity-based policy allows", "in the policies of the function's role"],
+        ),
+        ("", ["a policy that AWS does not name denies", "in every policy that applies"]),
+    ] {
+        let says = says_of_denial(&load(), end);
+        for part in ["may not change 2 → 4 shards", "Nothing was changed", "or make the change yourself"] {
+            assert!(says.contains(part), "{part}: {says}");
+        }
+        assert!(parts.iter().all(|part| says.contains(part)), "{says}");
+        assert!(says.split_whitespace().count() <= 60, "{says}");
+    }
 }

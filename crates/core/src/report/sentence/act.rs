@@ -10,13 +10,7 @@ use crate::signal::Signal;
 pub(super) fn act(remedy: &Remedy, signal: &Signal, decision: &Decision) -> String {
     let evidence = &decision.evidence;
     let by_hand = signal.undo().is_some();
-    let seen = match remedy {
-        Remedy::SwitchToProvisioned { .. } | Remedy::Restore { .. } => "not throttled".to_owned(),
-        Remedy::DisableShardMetrics { .. } if evidence.throttled_minutes.unwrap_or_default() == 0 => {
-            "not throttled".to_owned()
-        }
-        _ => throttling(evidence),
-    };
+    let seen = seen(remedy, evidence);
     let (did, why, backlog) = (what(remedy), why(remedy, evidence, by_hand), backlog(remedy, evidence));
     if decision.outcome == Outcome::Acted {
         return format!("{seen}; {why}. Changed {did}.{backlog} To stop: tag it {MODE_TAG}=off.");
@@ -30,8 +24,19 @@ pub(super) fn act(remedy: &Remedy, signal: &Signal, decision: &Decision) -> Stri
     format!("{seen}; {why}. Would change {did}; {not_done}{backlog}")
 }
 
+/// What was seen before a remedy.
+pub(super) fn seen(remedy: &Remedy, evidence: &Evidence) -> String {
+    match remedy {
+        Remedy::SwitchToProvisioned { .. } | Remedy::Restore { .. } => "not throttled".to_owned(),
+        Remedy::DisableShardMetrics { .. } if evidence.throttled_minutes.unwrap_or_default() == 0 => {
+            "not throttled".to_owned()
+        }
+        _ => throttling(evidence),
+    }
+}
+
 /// What a remedy changes.
-fn what(remedy: &Remedy) -> String {
+pub(super) fn what(remedy: &Remedy) -> String {
     match remedy {
         Remedy::ScaleShards { from, to, .. } | Remedy::Restore { from, to, .. } => format!("{from} → {to} shards"),
         Remedy::SplitShard { shard, from, to, .. } => {

@@ -2,8 +2,8 @@
 
 use super::call::{SUBSCRIBE_LESS, of_call};
 use super::numbers::{newest, refused, throttling, time};
-use super::{Seen, limits, skew};
-use crate::decision::{Foreign, Healed, ReadCall, Reason};
+use super::{Seen, act, limits, skew};
+use crate::decision::{DeniedChange, Foreign, Healed, ReadCall, Reason};
 use crate::memory::{Change, ChangeKind, Size};
 use crate::policy::MODE_TAG;
 use crate::signal::Signal;
@@ -64,6 +64,7 @@ fn of_state(reason: &Reason, seen: &Seen<'_>) -> String {
         }
         Reason::UnevenReads => skew::uneven_reads(seen),
         Reason::Refused { code, message } => refused_by_aws(code, message, seen),
+        Reason::ChangeDenied(denied) => change_denied(denied, seen),
         Reason::CannotRemember(error) => cannot_remember(error),
     }
 }
@@ -183,6 +184,17 @@ fn reader_catching_up(seen: &Seen<'_>) -> String {
 
 fn refused_by_aws(code: &str, message: &str, seen: &Seen<'_>) -> String {
     format!("{}; AWS refused the change: {code}: {message}. Nothing was changed.", throttling(seen.evidence))
+}
+
+fn change_denied(denied: &DeniedChange, seen: &Seen<'_>) -> String {
+    let DeniedChange { remedy, denial } = denied;
+    format!(
+        "{}; unthrottle may not change {}: {denial}. Nothing was changed. {}, or make the change yourself. unthrottle \
+         tries again.",
+        act::seen(remedy, seen.evidence),
+        act::what(remedy),
+        denial.cure()
+    )
 }
 
 fn cannot_remember(error: &str) -> String {
