@@ -1,6 +1,7 @@
 //! Holds that the signal alone decides, without a call of AWS's.
 
 use crate::decision::{Foreign, ReadCall, Reason};
+use crate::denial::is_denied;
 use crate::policy::{Mode, Policy};
 use crate::signal::{Alarm, Ask, Call, Caller, Home, Signal};
 
@@ -86,8 +87,7 @@ fn cause(call: &Call) -> Cause {
         | "ThrottlingException"
         | "Throttling"
         | "ThrottledException" => Cause::Throttled,
-        // CloudTrail writes the first, and SDKs get the second.
-        "AccessDenied" | "AccessDeniedException" => {
+        code if is_denied(code) => {
             // AWS does not document how CloudTrail spells a denial by KMS. The denied action is in the message.
             let by_kms = call.error_message.as_deref().is_some_and(|m| m.contains("kms:"));
             if by_kms { Cause::KmsDenied } else { Cause::AccessDenied }
@@ -106,6 +106,9 @@ fn cause(call: &Call) -> Cause {
 fn of_alarm(alarm: &Alarm, home: &Home) -> Option<Reason> {
     if is_elsewhere(home, alarm.account.as_deref(), alarm.region.as_deref()) {
         return Some(Reason::NotOurs(Foreign::Home));
+    }
+    if alarm.is_composite {
+        return Some(Reason::NotOurs(Foreign::Composite));
     }
     if !alarm.on_kinesis {
         return Some(Reason::NotOurs(Foreign::Metric));

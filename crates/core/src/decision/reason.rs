@@ -276,6 +276,8 @@ pub enum Foreign {
     Home,
     /// The alarm watches no metric of Kinesis.
     Metric,
+    /// The alarm evaluates a rule over other alarms, and no metric.
+    Composite,
     /// The signal names no stream.
     NoStream,
 }

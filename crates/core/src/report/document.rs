@@ -7,6 +7,7 @@ use crate::callers::{CallerCount, Group};
 use crate::decision::{Cost, Decision, Evidence, Outcome, Remedy, Verdict};
 use crate::observation::{CapacityMode, Observation, Stream};
 use crate::signal::{Caller, Signal};
+use crate::text::{NAME, QUOTED, agent, plain};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -110,7 +111,9 @@ pub struct SignalDocument {
 /// A caller in a [`SignalDocument`].
 #[derive(Clone, Debug, Serialize)]
 pub struct CallerDocument {
+    /// The ARN of the user or of the role session.
     pub(super) principal: Option<String>,
+    /// The first product of the user agent.
     user_agent: Option<String>,
     source_ip: Option<String>,
 }
@@ -230,23 +233,25 @@ impl StreamDocument {
 impl SignalDocument {
     fn new(signal: &Signal) -> SignalDocument {
         let time = signal.time();
+        let name = |text: &Option<String>| text.as_deref().map(|text| plain(text, NAME));
+        let quoted = |text: &Option<String>| text.as_deref().map(|text| plain(text, QUOTED));
         match signal {
             Signal::Throttle(call) => SignalDocument {
                 kind: "throttle",
-                id: call.id.clone(),
+                id: name(&call.id),
                 time,
-                operation: Some(call.operation.clone()),
-                error_code: call.error_code.clone(),
-                error_message: call.error_message.clone(),
+                operation: Some(plain(&call.operation, NAME)),
+                error_code: name(&call.error_code),
+                error_message: quoted(&call.error_message),
                 caller: Some(CallerDocument::new(&call.caller)),
             },
             Signal::Alarm(alarm) => SignalDocument {
                 kind: "alarm",
-                id: alarm.id.clone(),
+                id: name(&alarm.id),
                 time,
-                operation: Some(alarm.name.clone()),
-                error_code: Some(alarm.state.clone()),
-                error_message: alarm.reason.clone(),
+                operation: Some(plain(&alarm.name, NAME)),
+                error_code: Some(plain(&alarm.state, NAME)),
+                error_message: quoted(&alarm.reason),
                 caller: None,
             },
             Signal::Ask(ask) => SignalDocument { error_message: ask.message.clone(), ..SignalDocument::bare("ask") },
@@ -272,10 +277,11 @@ impl SignalDocument {
 
 impl CallerDocument {
     fn new(caller: &Caller) -> CallerDocument {
+        let name = |text: &Option<String>| text.as_deref().map(|text| plain(text, NAME));
         CallerDocument {
-            principal: caller.principal.clone(),
-            user_agent: caller.user_agent.clone(),
-            source_ip: caller.source_ip.clone(),
+            principal: name(&caller.principal),
+            user_agent: caller.user_agent.as_deref().and_then(agent),
+            source_ip: name(&caller.source_ip),
         }
     }
 }
