@@ -1,7 +1,6 @@
 //! Holds that the signal alone decides, without a call of AWS's.
 
 use crate::decision::{Foreign, ReadCall, Reason};
-use crate::denial::is_denied;
 use crate::policy::{Mode, Policy};
 use crate::signal::{Alarm, Ask, Call, Caller, Home, Signal};
 
@@ -87,7 +86,8 @@ fn cause(call: &Call) -> Cause {
         | "ThrottlingException"
         | "Throttling"
         | "ThrottledException" => Cause::Throttled,
-        code if is_denied(code) => {
+        // CloudTrail writes the first, and SDKs get the second.
+        "AccessDenied" | "AccessDeniedException" => {
             // AWS does not document how CloudTrail spells a denial by KMS. The denied action is in the message.
             let by_kms = call.error_message.as_deref().is_some_and(|m| m.contains("kms:"));
             if by_kms { Cause::KmsDenied } else { Cause::AccessDenied }

@@ -6,6 +6,7 @@ use super::sentence;
 use crate::callers::{CallerCount, Group};
 use crate::decision::{Cost, Decision, Evidence, Outcome, Remedy, Verdict};
 use crate::observation::{CapacityMode, Observation, Stream};
+use crate::policy::{UnknownName, unknown_tags};
 use crate::signal::{Caller, Signal};
 use crate::text::{NAME, QUOTED, agent, plain};
 use chrono::{DateTime, Utc};
@@ -40,6 +41,8 @@ pub struct Document {
     /// The callers whose throttled calls this process has seen since it last observed the stream. The most throttled
     /// comes first.
     pub callers: Vec<CallerCount>,
+    /// The stream's tags that look like a tag of unthrottle and are none.
+    pub unknown_tags: Vec<UnknownName>,
     /// How the AutoFix metric went out, where a change was counted.
     pub auto_fix: Option<AutoFix>,
     /// The command that undoes the change. `null`: nothing was changed.
@@ -180,6 +183,7 @@ impl Document {
             cost: decision.cost.clone(),
             evidence: decision.evidence.clone(),
             callers: vec![],
+            unknown_tags: vec![],
             auto_fix,
             undo: acted.map(|(remedy, stream)| sentence::undo(remedy, stream)),
             sentence: text + &end,
@@ -198,9 +202,10 @@ impl Document {
 }
 
 impl Document {
-    /// The same, with the configuration before the change, where there is one.
+    /// The same, with the unknown tags, and with the configuration before the change, where there is one.
     #[must_use]
     pub fn with_config(mut self, observation: &Observation) -> Document {
+        self.unknown_tags = unknown_tags(&observation.tags);
         let stream = observation.stream.as_ref().filter(|_| self.remedy.is_some());
         self.config_before = stream.map(|stream| ConfigDocument {
             mode: stream.mode.as_str().into(),

@@ -3,6 +3,7 @@
 use super::Document;
 use crate::decision::Outcome;
 use crate::policy::MODE_TAG;
+use crate::text::{QUOTED, plain};
 
 /// The longest subject: SNS takes at most 100 characters of ASCII.
 const MAX_SUBJECT: usize = 100;
@@ -49,6 +50,9 @@ fn caller(document: &Document) -> String {
 /// What a person reads on a phone.
 fn body(document: &Document) -> String {
     let mut text = format!("{}\n", document.sentence);
+    for unknown in &document.unknown_tags {
+        text += &format!("Tag: {}.\n", plain(&unknown.to_string(), QUOTED));
+    }
     if let Some(stream) = &document.stream {
         let region = stream.arn.split(':').nth(3).unwrap_or_default();
         let name = &stream.name;

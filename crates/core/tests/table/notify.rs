@@ -258,3 +258,40 @@ fn a_denied_call_names_the_type_of_policy_where_aws_names_it() {
     let says = says.sentence;
     assert!(says.contains("(AccessDenied: a resource-based policy denies kinesis:PutRecord)"), "{says}");
 }
+
+#[test]
+fn an_unknown_tag_is_in_the_document_and_in_the_message() {
+    let fixture = load().tag("unthrottle.max-shard", "2").tag("unthrottle.mode", "heal").tag("team", "shop");
+    let decision = fixture.decide();
+    assert_eq!(decision.verdict.code(), "scale_shards", "it restricts nothing");
+    let document = Document::new(&fixture.signal, fixture.observation.stream.as_ref(), &decision, None);
+    let document = document.with_config(&fixture.observation);
+    let unknown = serde_json::to_value(&document.unknown_tags).expect("JSON");
+    assert_eq!(unknown, serde_json::json!([{ "name": "unthrottle.max-shard", "nearest": "unthrottle.max-shards" }]));
+    let says = "Tag: unthrottle does not know unthrottle.max-shard and ignores it. The nearest name is \
+                unthrottle.max-shards.";
+    let Message { body, .. } = Message::of(&document, "us-east-1");
+    assert!(body.contains(says), "{body}");
+}
+
+#[test]
+fn the_link_of_a_message_is_that_of_its_partition_or_none() {
+    let body = |arn: &str| {
+        let fixture = held();
+        let mut document = Document::new(&fixture.signal, fixture.observation.stream.as_ref(), &fixture.decide(), None);
+        document.stream.as_mut().expect("a stream").arn = arn.into();
+        Message::of(&document, "us-east-1").body
+    };
+    for (partition, region, link) in [
+        ("aws", "eu-west-1", Some("https://eu-west-1.console.aws.amazon.com/kinesis/home?region=eu-west-1#/streams")),
+        ("aws-eusc", "eusc-de-east-1", Some("https://eusc-de-east-1.console.amazonaws-eusc.eu/kinesis/home")),
+        ("aws-iso", "us-iso-east-1", None),
+    ] {
+        let body = body(&format!("arn:{partition}:kinesis:{region}:123456789012:stream/orders"));
+        assert!(body.contains(&format!("unthrottle explain orders --region {region}")), "{body}");
+        match link {
+            Some(link) => assert!(body.contains(link), "{body}"),
+            None => assert!(!body.contains("https://"), "{body}"),
+        }
+    }
+}
