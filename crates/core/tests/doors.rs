@@ -47,8 +47,10 @@ fn trigger(namespace: &str, stream: &str) -> Value {
 /// Metric math over these metrics of AWS/Kinesis and streams.
 fn math(metrics: &[(&str, &str)]) -> Value {
     let entry = |(n, (name, stream)): (usize, &(&str, &str))| {
-        json!({ "Id": format!("m{n}"), "ReturnData": false, "MetricStat": { "Period": 60, "Stat": "Sum", "Metric": {
-            "Namespace": "AWS/Kinesis", "MetricName": name, "Dimensions": [{ "value": stream, "name": "StreamName" }] } } })
+        let metric = json!({ "Namespace": "AWS/Kinesis", "MetricName": name,
+            "Dimensions": [{ "value": stream, "name": "StreamName" }] });
+        let stat = json!({ "Period": 60, "Stat": "Sum", "Metric": metric });
+        json!({ "Id": format!("m{n}"), "ReturnData": false, "MetricStat": stat })
     };
     let expression = json!({ "Id": "e1", "Expression": "m0 / m1", "Label": "share", "ReturnData": true });
     let entries: Vec<Value> = std::iter::once(expression).chain(metrics.iter().enumerate().map(entry)).collect();
@@ -191,7 +193,7 @@ rows! { is_refused;
     a_record_of_a_queue_is_refused:
         json!({ "Records": [{ "eventSource": "aws:sqs", "body": "{}" }] }) => "came: an object with `Records`";
     a_message_that_is_no_json_is_refused:
-        json!({ "Records": [record("orders is slow")] }) => "Records[0].Sns.Message`: expected the message of a CloudWatch";
+        json!({ "Records": [record("orders is slow")] }) => "Records[0].Sns.Message`: expected the message of a Cloud";
     a_message_of_another_kind_is_refused: topic(&json!({ "x": 1 })) => "came: an object with `x`";
     an_ask_by_way_of_a_topic_is_refused: topic(&json!({ "stream": "orders" })) => "came: an object with `stream`";
     a_sweep_by_way_of_a_topic_is_refused: topic(&json!({ "sweep": true })) => "came: an object with `sweep`";

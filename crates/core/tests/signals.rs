@@ -236,7 +236,7 @@ rows! { names;
     a_throttle_with_a_path_names_its_shard:
         "Rate exceeded for Shard - 123456789012/orders/shardId-000000000003" => THIRD;
     a_throttle_with_a_path_inside_another_error_names_its_shard:
-        "com.amazonaws: Rate exceeded for Shard - 123456789012/orders/shardId-000000000003. (Service: Kinesis)" => THIRD;
+        "AWS: Rate exceeded for Shard - 123456789012/orders/shardId-000000000003. (Service: Kinesis)" => THIRD;
     a_throttle_of_another_stream_names_no_shard:
         "Rate exceeded for Shard - 123456789012/clicks/shardId-000000000003" => None;
     a_throttle_of_another_account_names_no_shard:

@@ -70,7 +70,7 @@ impl Event {
         }
     }
 
-    /// The account and region that the event comes from. An event that names none comes from those of the local account.
+    /// The account and region that the event comes from. An event that names none comes from the local account.
     ///
     /// # Errors
     /// The event cannot be understood.

@@ -84,9 +84,9 @@ pub fn hold_unobserved(reason: Reason, policy: &Policy) -> Decision {
     concluded(decision, policy.topic_arn.is_some())
 }
 
-/// The same decision where AWS's answer to a call made a hold of it. `may_notify`: there is a topic, and the memory does
-/// not show the same message within the last hour. A memory that AWS refuses to write shows none, so the sender has to
-/// remember that message.
+/// The same decision where AWS's answer to a call made a hold of it. `may_notify`: there is a topic, and the memory
+/// does not show the same message within the last hour. A memory that AWS refuses to write shows none, so the sender
+/// has to remember that message.
 pub fn held_by_aws(decision: Decision, reason: Reason, may_notify: bool) -> Decision {
     concluded(Decision { verdict: Verdict::Hold(reason), ..decision }, may_notify)
 }

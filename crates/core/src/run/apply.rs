@@ -123,7 +123,8 @@ enum Stop<E> {
 }
 
 /// Carries out `decision`, which was made on `observed`. `has_topic`: people can get messages. `earlier`: the intent
-/// that this run has written before. Fails with a call that AWS did not answer, or that AWS throttled after all retries.
+/// that this run has written before. Fails with a call that AWS did not answer, or that AWS throttled after all
+/// retries.
 pub(super) async fn apply<A: Account>(
     account: &mut A,
     stream: &StreamArn,

@@ -201,8 +201,8 @@ impl Alarm {
         Ok(detail.alarm(origin, home))
     }
 
-    /// The message of an alarm to a topic. `topic`: the account and region of the topic, which an alarm shares. `id` and
-    /// `sent`: those of the notification.
+    /// The message of an alarm to a topic. `topic`: the account and region of the topic, which an alarm shares. `id`
+    /// and `sent`: those of the notification.
     pub(super) fn of_message(
         message: &Value,
         topic: Option<Home>,

@@ -13,7 +13,8 @@ pub enum SignalError {
     /// The payload has none of the shapes that the function accepts.
     #[error(
         "expected an EventBridge event (`detail-type`), an alarm's own action (`alarmData`), an SNS notification \
-         (`Records`), {{\"sweep\": true}} (and \"stay\": true), or an ask such as {{\"stream\": \"orders\"}}, came: {came}"
+         (`Records`), {{\"sweep\": true}} (and \"stay\": true), or an ask such as {{\"stream\": \"orders\"}}, \
+         came: {came}"
     )]
     Shape {
         /// The payload's type and its first keys.
@@ -22,7 +23,8 @@ pub enum SignalError {
     /// An EventBridge event of a kind that no rule of unthrottle sends.
     #[error(
         "expected `AWS API Call via CloudTrail` from `aws.kinesis`, `CloudWatch Alarm State Change` or \
-         `CloudWatch Alarm Contributor State Change` from `aws.cloudwatch`, or `Scheduled Event` from `aws.events`, came: `{}` from `{}`",
+         `CloudWatch Alarm Contributor State Change` from `aws.cloudwatch`, or `Scheduled Event` from `aws.events`, \
+         came: `{}` from `{}`",
         plain(detail_type, WORD),
         plain(event_source, WORD)
     )]

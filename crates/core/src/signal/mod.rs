@@ -180,7 +180,7 @@ impl Signal {
     }
 
     /// The throttled shard in the error message, if the message is about this stream. AWS's texts:
-    /// `Rate exceeded for shard shardId-000000000000 in stream orders under account 123456789012.` and, mostly of reads,
+    /// `Rate exceeded for shard shardId-000000000000 in stream orders under account 123456789012.`, and of reads also
     /// `Rate exceeded for Shard - 123456789012/orders/shardId-000000000000`.
     pub fn named_shard(&self) -> Option<&str> {
         let message = match self {
