@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use unthrottle_core::cost::{Prices, PricesError};
-use unthrottle_core::policy::{InvalidSetting, Policy};
+use unthrottle_core::policy::{InvalidSetting, Policy, UnknownName, unknown_settings};
 
 /// The variable with the path of a file of prices, in the form of `infra/prices.json`. An operator sets it for another
 /// region, or for negotiated prices.
@@ -49,4 +49,11 @@ pub fn read() -> Result<Policy, SettingsError> {
         policy.prices = Prices::parse(&text).map_err(|source| SettingsError::Prices { path, source })?;
     }
     Ok(policy)
+}
+
+/// The variables of this process that look like a setting and are none. They change nothing, so a typing error in a
+/// limit would be no limit: the start of a process reports them.
+pub fn unknown() -> Vec<UnknownName> {
+    let names = std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned());
+    unknown_settings(names, &[PRICES_FILE])
 }

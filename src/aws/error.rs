@@ -1,6 +1,7 @@
 //! Why a call of AWS's failed.
 
 use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
+use unthrottle_core::denial::{Denial, Denier};
 use unthrottle_core::signal::StreamArn;
 
 /// A call that failed.
@@ -30,7 +31,7 @@ pub struct ApplyError {
 
 /// A read that failed. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
-#[error("{call} of `{stream}` failed, nothing was changed: {source}{}", hint(.code.as_deref(), .call))]
+#[error("{call} of `{stream}` failed, nothing was changed: {source}{}", hint(.denial.as_ref()))]
 pub struct ReadError {
     /// The call, such as `DescribeStreamSummary`.
     pub call: &'static str,
@@ -38,17 +39,29 @@ pub struct ReadError {
     pub stream: String,
     /// AWS's error code, if AWS answered.
     pub code: Option<String>,
+    /// What denied the call, if AWS denied it.
+    pub denial: Option<Denial>,
     /// The SDK's error with its causes.
     pub source: Cause,
 }
 
-fn hint(code: Option<&str>, call: &str) -> String {
-    match code {
-        Some("AccessDeniedException" | "AccessDenied") => {
-            format!(" (allow {call} to the function's role: template.yaml has the statement)")
-        }
-        _ => String::new(),
+/// What a person can do about a denied read.
+fn hint(denial: Option<&Denial>) -> String {
+    match denial {
+        None => String::new(),
+        Some(denial @ Denial { by: Denier::Denies(_), .. }) => format!(" ({denial}. {})", denial.cure()),
+        Some(denial) => format!(" ({denial}. {}: template.yaml has the statement)", denial.cure()),
     }
+}
+
+/// The IAM action of a read.
+fn action(call: &str) -> String {
+    let service = match call {
+        "GetResources" => "tag",
+        "GetMetricData" | "DescribeAlarmContributors" | "DescribeAlarms" => "cloudwatch",
+        _ => "kinesis",
+    };
+    format!("{service}:{call}")
 }
 
 impl ReadError {
@@ -64,8 +77,10 @@ impl ReadError {
     where
         E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
     {
-        let code = error.code().map(Into::into);
-        ReadError { call, stream: subject.into(), code, source: Cause::of(error) }
+        let code = error.code().map(str::to_owned);
+        let message = error.message().unwrap_or_default();
+        let denial = code.as_deref().and_then(|code| Denial::of(code, message, &action(call)));
+        ReadError { call, stream: subject.into(), code, denial, source: Cause::of(error) }
     }
 }
 

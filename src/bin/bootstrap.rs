@@ -17,6 +17,7 @@ use unthrottle_core::signal::{Event, Home};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     tracing_subscriber::fmt().json().without_time().with_target(false).with_max_level(tracing::Level::INFO).init();
+    settings::unknown().iter().for_each(|unknown| tracing::warn!(name = unknown.name, "{unknown}"));
     let policy =
         settings::read().inspect_err(|error| tracing::error!(%error, "the function cannot start with this setting"))?;
     // During the start Lambda gives a full CPU, even to the smallest function.

@@ -139,3 +139,83 @@ async fn a_message_that_is_not_delivered_is_counted_and_fails_no_run() {
     assert_eq!(decisions(&swept), [(STREAM, Outcome::Acted, "scale_shards")]);
     assert_eq!(lines_of(&swept.lines, "Untold").len(), 1);
 }
+
+/// AWS's words of a denial of `action`, which end so.
+fn denial(action: &str, end: &str) -> Effect {
+    let role = "arn:aws:sts::123456789012:assumed-role/unthrottle/unthrottle";
+    let message = format!("User: {role} is not authorized to perform: {action} on resource: {STREAM_ARN} {end}");
+    Effect::Error { status: 400, code: "AccessDeniedException".into(), message }
+}
+
+#[tokio::test]
+async fn a_denied_change_is_notified_once_an_hour_by_all_containers_together() {
+    let fixture = Fixture::under(3000.0, 2, 10).await.policy(|p| p.topic_arn = Some(TOPIC.into()));
+    let by = "with an explicit deny in a service control policy";
+    fixture.fault("UpdateShardCount", 0, u32::MAX, denial("kinesis:UpdateShardCount", by));
+    assert_eq!(fixture.ask().await.document.code, "change_denied");
+    let (subject, body) = expect_notified(&fixture, 0, "held", "change_denied");
+    assert_eq!(subject, "[unthrottle] held change_denied: orders us-east-1");
+    for part in ["2 → 4 shards", "a service control policy denies kinesis:UpdateShardCount", "Nothing was changed"] {
+        assert!(body.contains(part), "{part}: {body}");
+    }
+    assert_eq!(fixture.ask().await.document.code, "refused_lately", "the minute after the denial");
+    for minutes in [2, 20, 30] {
+        fixture.later(minutes, 3000.0).await;
+        let reply = fixture.ask().await;
+        assert!(reply.document.code == "change_denied" && reply.decision.needs_person(), "{}", reply.document.code);
+        assert_eq!(fixture.account.published().len(), 1, "after {minutes} min more");
+    }
+    fixture.later(10, 3000.0).await;
+    fixture.sweep().await;
+    expect_notified(&fixture, 1, "held", "change_denied");
+    assert_eq!(fixture.shards().await, 2);
+}
+
+/// A hold that no person needs to know writes its memory, too: the first run after an incident, for example.
+#[tokio::test]
+async fn a_memory_that_a_policy_denies_is_notified_in_a_hold_that_needs_no_person_itself() {
+    let fixture = Fixture::under(3000.0, 2, 10).await.policy(|p| p.topic_arn = Some(TOPIC.into()));
+    fixture.ask().await;
+    assert_eq!(fixture.account.published().len(), 1, "of the change");
+    let by = "because no permissions boundary allows the kinesis:TagResource action";
+    fixture.fault("TagResource", 0, u32::MAX, denial("kinesis:TagResource", by));
+    let handler = fixture.handler();
+    for minutes in [2, 0, 20] {
+        fixture.later(minutes, 3000.0).await;
+        let reply = ask(&handler, STREAM).await;
+        assert_eq!((reply.document.code, reply.decision.notify), ("cannot_remember", true));
+        let (_, body) = expect_notified(&fixture, 1, "held", "cannot_remember");
+        assert!(body.contains("no permissions boundary allows kinesis:TagResource"), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn a_denied_read_is_an_error_that_names_the_action_and_the_type_of_policy() {
+    for (operation, action, by, says) in [
+        (
+            "DescribeStreamSummary",
+            "kinesis:DescribeStreamSummary",
+            "because no identity-based policy allows it",
+            "(no identity-based policy allows kinesis:DescribeStreamSummary. Allow kinesis:DescribeStreamSummary in",
+        ),
+        (
+            "ListTagsForResource",
+            "kinesis:ListTagsForResource",
+            "with an explicit deny in a resource control policy",
+            "(a resource control policy denies kinesis:ListTagsForResource. Take the deny",
+        ),
+        (
+            "GetMetricData",
+            "cloudwatch:GetMetricData",
+            "with an explicit deny in a VPC endpoint policy",
+            "(a VPC endpoint policy denies cloudwatch:GetMetricData. Take the deny",
+        ),
+    ] {
+        let fixture = Fixture::under(3000.0, 2, 10).await;
+        fixture.fault(operation, 0, u32::MAX, denial(action, by));
+        let event = json!({ "stream": STREAM });
+        let error = fixture.handler().handle(&event, &home()).await.expect_err("denied");
+        assert_eq!(error.code(), "read_failed");
+        assert!(error.to_string().contains(says), "{error}");
+    }
+}

@@ -96,3 +96,12 @@ fn an_invalid_setting_fails_the_start_and_says_what_is_allowed() {
     assert!(!status.success());
     assert!(output.contains("UNTHROTTLE_MODE=on: must be heal, observe or off"), "{output}");
 }
+
+#[test]
+fn an_unknown_setting_is_reported_at_the_start_with_the_nearest_name() {
+    let (_, output) = fail_to_start(&[("UNTHROTTLE_MAX_SHARD", "5"), ("UNTHROTTLE_MODE", "on")]);
+    let says =
+        "unthrottle does not know UNTHROTTLE_MAX_SHARD and ignores it. The nearest name is UNTHROTTLE_MAX_SHARDS";
+    assert!(output.contains(says) && output.contains("\"WARN\""), "{output}");
+    assert!(!output.contains("does not know UNTHROTTLE_MODE"), "{output}");
+}

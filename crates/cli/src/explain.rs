@@ -68,6 +68,9 @@ fn print(document: &Document) -> Result<(), CliError> {
         let shards = stream.open_shards.map(|n| n.to_string());
         console.step(&format!("{:<34} {}", "open_shards", known(shards.as_deref())))?;
     }
+    for unknown in &document.unknown_tags {
+        console.step(&format!("{:<34} {unknown}", "tag"))?;
+    }
     for (name, value) in evidence(document) {
         console.step(&format!("{name:<34} {value}"))?;
     }

@@ -24,6 +24,7 @@ pub use replay::{BadSetting, Effect, Replay, Size, Tally, replay};
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
+use unthrottle::settings;
 
 /// The tools of unthrottle, a self-healing Lambda for throttled Kinesis streams
 #[derive(Parser)]
@@ -124,7 +125,9 @@ Run the local account as a server for the AWS CLI and SDKs, until Ctrl-C.")]
 
 /// Runs the command that the arguments of the process name.
 pub async fn run() -> ExitCode {
-    let done = match Cli::parse().command {
+    let command = Cli::parse().command;
+    settings::unknown().iter().for_each(|unknown| eprintln!("unthrottle: warning: {unknown}"));
+    let done = match command {
         Command::Replay(args) => replay::run(args).await,
         Command::Explain(args) => explain::run(args).await,
         Command::Pause(args) => pause::run(args, pause::State::Paused).await,

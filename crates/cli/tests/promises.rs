@@ -182,6 +182,17 @@ fn the_demo_prints_what_the_readme_shows() {
     assert!(printed.windows(shown.len()).any(|lines| lines == shown), "{printed:#?} has not, in a row, {shown:#?}");
 }
 
+#[test]
+fn a_setting_that_unthrottle_does_not_know_is_a_warning_of_every_command() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_unthrottle"));
+    command.args(["runbook", "no-such-file"]).env("UNTHROTTLE_MAX_SHARD", "5").env("UNTHROTTLE_MODE", "heal");
+    let warned = String::from_utf8(command.output().expect("runs").stderr).expect("text");
+    let says = "unthrottle: warning: unthrottle does not know UNTHROTTLE_MAX_SHARD and ignores it. The nearest name is \
+                UNTHROTTLE_MAX_SHARDS\n";
+    assert!(warned.starts_with(says), "{warned}");
+    assert_eq!(warned.matches("warning").count(), 1, "{warned}");
+}
+
 /// The Rust sources below a folder.
 fn sources(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("readable").path());

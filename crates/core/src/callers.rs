@@ -6,6 +6,7 @@
 
 use crate::decision::Side;
 use crate::signal::{Call, StreamArn};
+use crate::text::{NAME, agent, plain};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -18,10 +19,6 @@ const CALLERS: usize = 16;
 /// groups could exhaust the memory; fewer could drop the callers of a stream that throttles now.
 const STREAMS: usize = 200;
 
-/// How many characters of a name the process keeps. A role's ARN has at most 613 characters, so a smaller number would
-/// cut it. A caller sets its own user agent, so no limit would let a caller fill the memory.
-const NAME: usize = 640;
-
 /// The principal of the count of all callers without a count of their own. Not an ARN, so it cannot be a caller's name.
 const OTHERS: &str = "others";
 
@@ -31,7 +28,7 @@ pub struct CallerCount {
     /// The ARN of the role behind a session, else of the user. Each instance has a session of its own, so the role
     /// counts. `null`: CloudTrail names no caller. `others`: all callers without a count of their own.
     pub principal: Option<String>,
-    /// The first word of the user agent. The rest differs by host, and even by request.
+    /// The first product of the user agent. The rest differs by host, and even by request.
     pub user_agent: Option<String>,
     /// The call, such as `PutRecords`. `null` for `others`.
     pub operation: Option<String>,
@@ -41,11 +38,11 @@ pub struct CallerCount {
 
 impl CallerCount {
     fn new(call: &Call) -> CallerCount {
-        let kept = |text: &str| text.chars().take(NAME).collect::<String>();
+        let kept = |text: &str| plain(text, NAME);
         let caller = &call.caller;
         CallerCount {
             principal: caller.role.as_deref().or(caller.principal.as_deref()).map(kept),
-            user_agent: caller.user_agent.as_deref().and_then(|agent| agent.split_whitespace().next()).map(kept),
+            user_agent: caller.user_agent.as_deref().and_then(agent),
             operation: Some(kept(&call.operation)),
             count: 1,
         }
@@ -175,6 +172,17 @@ mod tests {
         let [one] = counts.as_slice() else { panic!("one caller: {counts:?}") };
         assert_eq!(one.principal.as_deref(), Some("arn:aws:iam::123456789012:role/producer"));
         assert_eq!((one.user_agent.as_deref(), one.count), (Some("aws-sdk-java/2.34.6"), 3));
+    }
+
+    #[test]
+    fn a_callers_own_words_hold_no_link_and_no_control_character() {
+        let mut hostile = call("arn:aws:iam::123456789012:role/https://unthrottle.example/p", "PutRecords\u{1b}[2J");
+        hostile.caller.user_agent = Some("https://unthrottle.example/login?a=orders\u{1b}[2J".into());
+        let counts = group([hostile]).counts();
+        let [one] = counts.as_slice() else { panic!("one caller: {counts:?}") };
+        assert_eq!(one.user_agent.as_deref(), Some("https"));
+        assert_eq!(one.principal.as_deref(), Some("arn:aws:iam::123456789012:role/https:/unthrottle.example/p"));
+        assert_eq!(one.operation.as_deref(), Some("PutRecords?[2J"));
     }
 
     #[test]

@@ -221,6 +221,30 @@ rows! { is_refused;
         => "field `detail.resources[0].ARN`: invalid type: integer";
 }
 
+/// The words of a throttle, and the shard that they name on the stream `orders`.
+#[track_caller]
+fn names(message: &str, shard: Option<&str>) {
+    let ask = parse(&json!({ "stream": "orders", "message": message })).expect("an ask");
+    assert_eq!(ask.named_shard(), shard);
+}
+
+const THIRD: Option<&str> = Some("shardId-000000000003");
+
+rows! { names;
+    a_throttle_in_words_names_its_shard:
+        "Rate exceeded for shard shardId-000000000003 in stream orders under account 123456789012." => THIRD;
+    a_throttle_with_a_path_names_its_shard:
+        "Rate exceeded for Shard - 123456789012/orders/shardId-000000000003" => THIRD;
+    a_throttle_with_a_path_inside_another_error_names_its_shard:
+        "AWS: Rate exceeded for Shard - 123456789012/orders/shardId-000000000003. (Service: Kinesis)" => THIRD;
+    a_throttle_of_another_stream_names_no_shard:
+        "Rate exceeded for Shard - 123456789012/clicks/shardId-000000000003" => None;
+    a_throttle_of_another_account_names_no_shard:
+        "Rate exceeded for Shard - 999999999999/orders/shardId-000000000003" => None;
+    a_path_without_a_shard_names_none: "Rate exceeded for Shard - 123456789012/orders/x" => None;
+    a_path_without_a_stream_names_none: "Rate exceeded for Shard - 123456789012" => None;
+}
+
 /// Any JSON, and JSON with fields and values of real events.
 fn json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![

@@ -104,7 +104,8 @@ impl Reader {
             observation.shards = Some(open);
         }
         if let Some((kind, at)) = missing.change_shown {
-            let shown = traffic::is_change_shown(&self.clients.cloudwatch, arn, kind, at, observation.observed_at).await?;
+            let shown =
+                traffic::is_change_shown(&self.clients.cloudwatch, arn, kind, at, observation.observed_at).await?;
             observation.is_change_shown = Some(shown);
         }
         Ok(())

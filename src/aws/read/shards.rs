@@ -149,5 +149,5 @@ fn invalid_hash_keys(arn: &StreamArn, shard: &str) -> ReadError {
 }
 
 fn unreadable(call: &'static str, arn: &StreamArn, source: Cause) -> ReadError {
-    ReadError { call, stream: arn.name.clone(), code: None, source }
+    ReadError { call, stream: arn.name.clone(), code: None, denial: None, source }
 }

@@ -264,5 +264,5 @@ pub(super) fn dimension(name: &str, value: &str) -> Dimension {
 fn incomplete(arn: &StreamArn, series: &str) -> ReadError {
     let error = format!("CloudWatch could not read the series `{series}`; the next check reads it again");
     let source = Cause::of(std::io::Error::other(error));
-    ReadError { call: "GetMetricData", stream: arn.name.clone(), code: None, source }
+    ReadError { call: "GetMetricData", stream: arn.name.clone(), code: None, denial: None, source }
 }

@@ -70,20 +70,25 @@ impl Event {
         }
     }
 
-    /// The account and region that the event comes from.
-    pub fn home(&self) -> Home {
-        let text = |field: &str| self.payload[field].as_str().map(str::to_owned);
+    /// The account and region that the event comes from. An event that names none comes from the local account.
+    ///
+    /// # Errors
+    /// The event cannot be understood.
+    pub fn home(&self) -> Result<Home, CliError> {
         let local = local_home();
-        let partition = match text("region") {
+        let signal = self.signal(&local)?;
+        let (account, region) = signal.origin();
+        let partition = match region {
             Some(region) if region.starts_with("cn-") => "aws-cn",
             Some(region) if region.starts_with("us-gov-") => "aws-us-gov",
+            Some(region) if region.starts_with("eusc-") => "aws-eusc",
             _ => "aws",
         };
-        Home {
+        Ok(Home {
             partition: partition.into(),
-            region: text("region").unwrap_or(local.region),
-            account: text("account").unwrap_or(local.account),
-        }
+            region: region.map_or(local.region, str::to_owned),
+            account: account.map_or(local.account, str::to_owned),
+        })
     }
 }
 

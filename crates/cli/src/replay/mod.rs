@@ -229,7 +229,7 @@ async fn replay_remote(
     policy: Policy,
     console: &mut Console,
 ) -> Result<Document, CliError> {
-    let mut home = event.home();
+    let mut home = event.home()?;
     let mut signal = event.signal(&home)?;
     let given = event.given.display();
     if let Signal::Sweep(_) = signal {

@@ -156,7 +156,7 @@ impl<'a> ReplayedStream<'a> {
             called("UpdateShardCount", call.send().await)?;
         }
         if let Some(call) = &self.world.refuses {
-            let message = "as this sample has it".to_owned();
+            let message = call.message.clone().unwrap_or_else(|| "as this sample has it".to_owned());
             let effect = Effect::Error { status: 400, code: call.code.clone(), message };
             self.account.add_fault(Fault { operation: call.operation.clone(), skip: 0, times: u32::MAX, effect });
         }

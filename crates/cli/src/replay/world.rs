@@ -208,6 +208,8 @@ pub(super) struct RefusedCall {
     pub operation: String,
     /// The error code, such as `LimitExceededException`.
     pub code: String,
+    /// AWS's words. Default: that the sample has it so.
+    pub message: Option<String>,
 }
 
 impl World {

@@ -77,8 +77,7 @@ fn is_recent(side: Side, traffic: &Traffic, newest: Minute) -> bool {
 /// The refused share of a side's records or calls in these minutes, 0–1.
 fn refused_share(side: Side, traffic: &Traffic, first: Minute, last: Minute) -> f64 {
     let minutes = first.to(last).map(|minute| traffic.minute(minute));
-    let (refused, served) = minutes.fold((0.0, 0.0), |(refused, served), minute| {
-        (refused + side.refused(&minute), served + side.served(&minute))
-    });
+    let (refused, served) = minutes
+        .fold((0.0, 0.0), |(refused, served), minute| (refused + side.refused(&minute), served + side.served(&minute)));
     if refused > 0.0 { refused / (refused + served) } else { 0.0 }
 }

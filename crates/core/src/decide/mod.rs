@@ -103,10 +103,17 @@ pub fn hold_unobserved(reason: Reason, policy: &Policy) -> Decision {
     concluded(decision, policy.topic_arn.is_some())
 }
 
-/// The same decision where AWS's answer to a call made a hold of it.
-pub fn held_by_aws(decision: Decision, reason: Reason) -> Decision {
-    let may_notify = decision.notify;
+/// The same decision where AWS's answer to a call made a hold of it. `may_notify`: there is a topic, and the memory
+/// does not show the same message within the last hour. A memory that AWS refuses to write shows none, so the sender
+/// has to remember that message.
+pub fn held_by_aws(decision: Decision, reason: Reason, may_notify: bool) -> Decision {
     concluded(Decision { verdict: Verdict::Hold(reason), ..decision }, may_notify)
+}
+
+/// Whether people got a message about this hold within the last hour, as far back as the memory knows.
+pub(crate) fn is_notified(memory: &Memory, reason: &Reason, now: DateTime<Utc>) -> bool {
+    let notified = memory.notified.as_ref().filter(|(_, at)| now - *at < NOTIFY_AGAIN_AFTER);
+    notified.is_some_and(|(code, _)| code == <&str>::from(reason))
 }
 
 fn undecided(policy: &Policy, mode: Mode) -> Decision {

@@ -1,8 +1,8 @@
 //! The memory, read against what the stream is now: whether the last change is made, void or overridden, and what of it
 //! is still to be published.
 
-use super::history::History;
 use super::MissingData;
+use super::history::History;
 use super::phase::{OurChange, Phase};
 use super::settle::{RETRIES_DRAIN, is_reshard, shards_at};
 use super::unpublished::{is_published, publish_again_after};
@@ -88,10 +88,7 @@ fn revert_found_at(now: DateTime<Utc>) -> DateTime<Utc> {
 }
 
 /// When each published change was made, to the minute; `most` of each minute.
-fn published_times<'a>(
-    counts: impl Iterator<Item = (&'a Minute, &'a u32)>,
-    most: usize,
-) -> Vec<DateTime<Utc>> {
+fn published_times<'a>(counts: impl Iterator<Item = (&'a Minute, &'a u32)>, most: usize) -> Vec<DateTime<Utc>> {
     counts.flat_map(|(minute, count)| (0..*count).take(most).map(|_| minute.start())).collect()
 }
 

@@ -153,13 +153,7 @@ impl Case<'_> {
     }
 
     /// What prevents a restore, whatever the number of shards.
-    fn prevents_restore(
-        &mut self,
-        stream: &Stream,
-        history: &History,
-        newest: Minute,
-        wish: Wish,
-    ) -> Option<String> {
+    fn prevents_restore(&mut self, stream: &Stream, history: &History, newest: Minute, wish: Wish) -> Option<String> {
         let (spent, is_allowed) = history.budget(ChangeKind::Restore, self.now);
         let behind = self.decision.evidence.backlog_milliseconds().filter(|_| wish != Wish::Forced);
         if let Some(behind) = behind {

@@ -22,11 +22,7 @@ pub(super) fn shards_before(minute: Minute) -> DateTime<Utc> {
 }
 
 /// The shards that were open at `at`. Sets `missing` where AWS was not asked.
-pub(super) fn shards_at(
-    observation: &Observation,
-    at: DateTime<Utc>,
-    missing: &mut MissingData,
-) -> Option<ShardsAt> {
+pub(super) fn shards_at(observation: &Observation, at: DateTime<Utc>, missing: &mut MissingData) -> Option<ShardsAt> {
     let known = observation.shards_at.get(&at).copied();
     missing.shards_at = missing.shards_at.or(known.is_none().then_some(at));
     known

@@ -107,6 +107,9 @@ fn of_alarm(alarm: &Alarm, home: &Home) -> Option<Reason> {
     if is_elsewhere(home, alarm.account.as_deref(), alarm.region.as_deref()) {
         return Some(Reason::NotOurs(Foreign::Home));
     }
+    if alarm.is_composite {
+        return Some(Reason::NotOurs(Foreign::Composite));
+    }
     if !alarm.on_kinesis {
         return Some(Reason::NotOurs(Foreign::Metric));
     }

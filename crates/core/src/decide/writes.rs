@@ -92,7 +92,11 @@ impl Throttled<'_> {
         // A reshard makes the shards equal, and AWS does nothing where their number stays.
         let goal = needed.max(open.saturating_add(1));
         let Some(shards) = self.shards(missing)? else {
-            return if is_short { self.more_shards(goal, evidence, missing) } else { self.skew_without_metrics(evidence, missing) };
+            return if is_short {
+                self.more_shards(goal, evidence, missing)
+            } else {
+                self.skew_without_metrics(evidence, missing)
+            };
         };
         let Some(loads) = ShardLoads::of(shards, self.traffic(), self.window) else {
             // CloudWatch has not published them, or its search does not find the new shards yet. The stream's own

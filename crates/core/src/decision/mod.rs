@@ -7,7 +7,9 @@ mod remedy;
 
 pub(crate) use evidence::{BACKLOG_MILLISECONDS, STEADY};
 pub use evidence::{Evidence, Healed, Side};
-pub use reason::{Ceiling, FleetBound, Foreign, HotKeyEvidence, NoDiagnosis, NoSwitch, ReadCall, Reason, SplitBudget};
+pub use reason::{
+    Ceiling, DeniedChange, FleetBound, Foreign, HotKeyEvidence, NoDiagnosis, NoSwitch, ReadCall, Reason, SplitBudget,
+};
 pub use remedy::{AwsLimit, Bound, Remedy};
 
 use crate::memory::Memory;

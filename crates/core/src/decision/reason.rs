@@ -1,6 +1,8 @@
 //! The names of holds: why a stream is left as it is.
 
+use super::Remedy;
 use super::evidence::Healed;
+use crate::denial::{Denial, is_denied};
 use crate::memory::Change;
 use chrono::{DateTime, Utc};
 
@@ -151,8 +153,19 @@ pub enum Reason {
         /// AWS's own words.
         message: String,
     },
+    /// A policy denied the change.
+    ChangeDenied(Box<DeniedChange>),
     /// The memory cannot be written, so nothing was changed.
     CannotRemember(String),
+}
+
+/// A change that a policy denied.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DeniedChange {
+    /// What was to be changed.
+    pub remedy: Remedy,
+    /// The action, and the type of policy.
+    pub denial: Denial,
 }
 
 /// Why shard-level metrics are not switched on for a diagnosis.
@@ -259,8 +272,9 @@ impl Reason {
                 | R::TugOfWar
                 | R::FleetLimit(_)
                 | R::TooManyReaders(_)
+                | R::ChangeDenied(_)
                 | R::CannotRemember(_)
-        )
+        ) || matches!(self, R::Refused { code, .. } if is_denied(code))
     }
 }
 
@@ -291,6 +305,8 @@ pub enum Foreign {
     Home,
     /// The alarm watches no metric of Kinesis.
     Metric,
+    /// The alarm evaluates a rule over other alarms, and no metric.
+    Composite,
     /// The signal names no stream.
     NoStream,
 }

@@ -111,6 +111,18 @@ impl Remedy {
         }
     }
 
+    /// The IAM action of the call that makes the change.
+    pub(crate) fn action(&self) -> &'static str {
+        match self {
+            Remedy::ScaleShards { .. } | Remedy::Restore { .. } => "kinesis:UpdateShardCount",
+            Remedy::SplitShard { .. } => "kinesis:SplitShard",
+            Remedy::SwitchToOnDemand { .. } | Remedy::SwitchToProvisioned { .. } => "kinesis:UpdateStreamMode",
+            Remedy::WarmUp { .. } => "kinesis:UpdateStreamWarmThroughput",
+            Remedy::EnableShardMetrics { .. } => "kinesis:EnableEnhancedMonitoring",
+            Remedy::DisableShardMetrics { .. } => "kinesis:DisableEnhancedMonitoring",
+        }
+    }
+
     /// The code of the remedy of this kind, as the AutoFix datum names it. A change that only the metric knows was most
     /// likely a scale.
     pub fn code_of(kind: ChangeKind) -> &'static str {

@@ -186,6 +186,10 @@ mod tests {
         assert_eq!(minutes(thrice), 11);
         assert_eq!(minutes(once.refuse(ChangeKind::Switch, at(60), true)), 1);
         assert_eq!(minutes(once.refuse(ChangeKind::Scale, at(100_000), true)), 1);
-        assert_eq!(minutes(once.refuse(ChangeKind::Scale, at(60), false)), 1, "no limit: it says nothing of the budget");
+        assert_eq!(
+            minutes(once.refuse(ChangeKind::Scale, at(60), false)),
+            1,
+            "no limit: it says nothing of the budget"
+        );
     }
 }

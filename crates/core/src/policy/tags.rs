@@ -13,6 +13,9 @@ const MIN_SHARDS_TAG: &str = "unthrottle.min-shards";
 /// The tag with the stream's own [`Permission`] for on-demand mode.
 const ON_DEMAND_TAG: &str = "unthrottle.on-demand";
 
+/// The keys of all tags of unthrottle on a stream.
+pub(super) const TAGS: [&str; 5] = [MODE_TAG, MAX_SHARDS_TAG, MIN_SHARDS_TAG, ON_DEMAND_TAG, crate::memory::TAG];
+
 /// A tag of a stream that cannot be used. Such a tag holds the stream, and never means "no limit".
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error("tag {tag}={value}: must be {allowed}")]

@@ -6,7 +6,9 @@ use super::sentence;
 use crate::callers::{CallerCount, Group};
 use crate::decision::{Cost, Decision, Evidence, Outcome, Remedy, Verdict};
 use crate::observation::{CapacityMode, Observation, Stream};
+use crate::policy::{UnknownName, unknown_tags};
 use crate::signal::{Caller, Signal};
+use crate::text::{NAME, QUOTED, agent, plain};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,6 +41,8 @@ pub struct Document {
     /// The callers whose throttled calls this process has seen since it last observed the stream. The most throttled
     /// comes first.
     pub callers: Vec<CallerCount>,
+    /// The stream's tags that look like a tag of unthrottle and are none.
+    pub unknown_tags: Vec<UnknownName>,
     /// How the AutoFix metric went out, where a change was counted.
     pub auto_fix: Option<AutoFix>,
     /// The command that undoes the change. `null`: nothing was changed.
@@ -110,7 +114,9 @@ pub struct SignalDocument {
 /// A caller in a [`SignalDocument`].
 #[derive(Clone, Debug, Serialize)]
 pub struct CallerDocument {
+    /// The ARN of the user or of the role session.
     pub(super) principal: Option<String>,
+    /// The first product of the user agent.
     user_agent: Option<String>,
     source_ip: Option<String>,
 }
@@ -177,6 +183,7 @@ impl Document {
             cost: decision.cost.clone(),
             evidence: decision.evidence.clone(),
             callers: vec![],
+            unknown_tags: vec![],
             auto_fix,
             undo: acted.map(|(remedy, stream)| sentence::undo(remedy, stream)),
             sentence: text + &end,
@@ -195,9 +202,10 @@ impl Document {
 }
 
 impl Document {
-    /// The same, with the configuration before the change, where there is one.
+    /// The same, with the unknown tags, and with the configuration before the change, where there is one.
     #[must_use]
     pub fn with_config(mut self, observation: &Observation) -> Document {
+        self.unknown_tags = unknown_tags(&observation.tags);
         let stream = observation.stream.as_ref().filter(|_| self.remedy.is_some());
         self.config_before = stream.map(|stream| ConfigDocument {
             mode: stream.mode.as_str().into(),
@@ -230,23 +238,25 @@ impl StreamDocument {
 impl SignalDocument {
     fn new(signal: &Signal) -> SignalDocument {
         let time = signal.time();
+        let name = |text: &Option<String>| text.as_deref().map(|text| plain(text, NAME));
+        let quoted = |text: &Option<String>| text.as_deref().map(|text| plain(text, QUOTED));
         match signal {
             Signal::Throttle(call) => SignalDocument {
                 kind: "throttle",
-                id: call.id.clone(),
+                id: name(&call.id),
                 time,
-                operation: Some(call.operation.clone()),
-                error_code: call.error_code.clone(),
-                error_message: call.error_message.clone(),
+                operation: Some(plain(&call.operation, NAME)),
+                error_code: name(&call.error_code),
+                error_message: quoted(&call.error_message),
                 caller: Some(CallerDocument::new(&call.caller)),
             },
             Signal::Alarm(alarm) => SignalDocument {
                 kind: "alarm",
-                id: alarm.id.clone(),
+                id: name(&alarm.id),
                 time,
-                operation: Some(alarm.name.clone()),
-                error_code: Some(alarm.state.clone()),
-                error_message: alarm.reason.clone(),
+                operation: Some(plain(&alarm.name, NAME)),
+                error_code: Some(plain(&alarm.state, NAME)),
+                error_message: quoted(&alarm.reason),
                 caller: None,
             },
             Signal::Ask(ask) => SignalDocument { error_message: ask.message.clone(), ..SignalDocument::bare("ask") },
@@ -272,10 +282,11 @@ impl SignalDocument {
 
 impl CallerDocument {
     fn new(caller: &Caller) -> CallerDocument {
+        let name = |text: &Option<String>| text.as_deref().map(|text| plain(text, NAME));
         CallerDocument {
-            principal: caller.principal.clone(),
-            user_agent: caller.user_agent.clone(),
-            source_ip: caller.source_ip.clone(),
+            principal: name(&caller.principal),
+            user_agent: caller.user_agent.as_deref().and_then(agent),
+            source_ip: name(&caller.source_ip),
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::Document;
 use crate::decision::Outcome;
 use crate::policy::MODE_TAG;
+use crate::text::{QUOTED, plain};
 
 /// The longest subject: SNS takes at most 100 characters of ASCII.
 const MAX_SUBJECT: usize = 100;
@@ -49,17 +50,18 @@ fn caller(document: &Document) -> String {
 /// What a person reads on a phone.
 fn body(document: &Document) -> String {
     let mut text = format!("{}\n", document.sentence);
+    for unknown in &document.unknown_tags {
+        text += &format!("Tag: {}.\n", plain(&unknown.to_string(), QUOTED));
+    }
     if let Some(stream) = &document.stream {
         let region = stream.arn.split(':').nth(3).unwrap_or_default();
         let name = &stream.name;
-        let console = match stream.arn.split(':').nth(1) {
-            Some("aws-cn") => "console.amazonaws.cn",
-            Some("aws-us-gov") => "console.amazonaws-us-gov.com",
-            _ => "console.aws.amazon.com",
-        };
-        text += &format!(
-            "\nStream: https://{region}.{console}/kinesis/home?region={region}#/streams/details/{name}/monitoring\n"
-        );
+        text.push('\n');
+        if let Some(console) = stream.arn.split(':').nth(1).and_then(console) {
+            text += &format!(
+                "Stream: https://{region}.{console}/kinesis/home?region={region}#/streams/details/{name}/monitoring\n"
+            );
+        }
         text += &format!(
             "Why: unthrottle explain {name} --region {region}\nWhat was changed: unthrottle history {name} --region \
              {region}\n"
@@ -75,4 +77,16 @@ fn body(document: &Document) -> String {
         text += &format!("Switch off (undo a change first): tag the stream {MODE_TAG}=off\n");
     }
     text + "Switch all off: unthrottle pause\n"
+}
+
+/// The domain of the partition's console. `None`: AWS documents none for the public, and no link beats a wrong one.
+fn console(partition: &str) -> Option<&'static str> {
+    match partition {
+        "aws" => Some("console.aws.amazon.com"),
+        "aws-cn" => Some("console.amazonaws.cn"),
+        "aws-us-gov" => Some("console.amazonaws-us-gov.com"),
+        // The endpoints reference of the European Sovereign Cloud, docs.aws.eu.
+        "aws-eusc" => Some("console.amazonaws-eusc.eu"),
+        _ => None,
+    }
 }

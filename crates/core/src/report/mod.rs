@@ -4,6 +4,7 @@
 mod document;
 pub mod message;
 pub mod metric;
+pub mod outbox;
 mod sentence;
 mod sweep;
 

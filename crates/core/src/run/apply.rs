@@ -2,18 +2,22 @@
 //! says what to do. This file only does it, or names what AWS made impossible.
 
 use super::account::{Account, Answer, CallFailed, Observed};
-use crate::decide::held_by_aws;
-use crate::decision::{Decision, Reason, Remedy, Verdict};
+use crate::decide::{held_by_aws, is_notified};
+use crate::decision::{Decision, DeniedChange, Reason, Remedy, Verdict};
+use crate::denial::Denial;
 use crate::memory::{Memory, TAG};
 use crate::observation::Observation;
 use crate::report::AutoFix;
 use crate::signal::StreamArn;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound, Utc};
 use std::time::Duration;
 
 /// A change goes out only if the stream's summary was asked for less than this long ago. AWS's shortest change takes
 /// about four seconds, so no other change can have begun and ended in between.
 pub const OBSERVATION_GOOD_FOR: Duration = Duration::from_secs(3);
+
+/// The action that writes the tag.
+const TAG_ACTION: &str = "kinesis:TagResource";
 
 /// The memory of a hold is not written with less time left than this. A tag is written in far less.
 const SHORTEST_CALL: Duration = Duration::from_millis(500);
@@ -117,17 +121,21 @@ impl Applied {
 /// Why a decision was not carried out.
 enum Stop<E> {
     Hold(Reason),
+    /// A hold that people got a message about within the last hour.
+    Repeated(Reason),
     TooLate(Box<Intent>),
     Fail(E),
 }
 
-/// Carries out `decision`, which was made on `observed`. `earlier`: the intent that this run has written before. Fails
-/// with a call that AWS did not answer, or that AWS throttled after all retries.
+/// Carries out `decision`, which was made on `observed`. `has_topic`: people can get messages. `earlier`: the intent
+/// that this run has written before. Fails with a call that AWS did not answer, or that AWS throttled after all
+/// retries.
 pub(super) async fn apply<A: Account>(
     account: &mut A,
     stream: &StreamArn,
     observed: &Observed,
     decision: Decision,
+    has_topic: bool,
     earlier: Option<Intent>,
 ) -> Result<Applied, A::Error> {
     if !decision.may_change() {
@@ -140,7 +148,12 @@ pub(super) async fn apply<A: Account>(
     let Applying { auto_fix, is_surprise, .. } = applying;
     match done {
         Ok(()) => Ok(Applied::Done { decision, auto_fix, is_surprise }),
-        Err(Stop::Hold(reason)) => Ok(Applied::Done { decision: held_by_aws(decision, reason), auto_fix, is_surprise }),
+        Err(Stop::Hold(reason)) => {
+            Ok(Applied::Done { decision: held_by_aws(decision, reason, has_topic), auto_fix, is_surprise })
+        }
+        Err(Stop::Repeated(reason)) => {
+            Ok(Applied::Done { decision: held_by_aws(decision, reason, false), auto_fix, is_surprise })
+        }
         Err(Stop::TooLate(intent)) => Ok(Applied::TooLate(*intent)),
         Err(Stop::Fail(error)) => Err(error),
     }
@@ -248,7 +261,9 @@ impl<A: Account> Applying<'_, A> {
             Err(CallFailed { answer: Some(answer), error }) if answer.is_throttle() => Err(Stop::Fail(error)),
             Err(failed) => Err(match stop(failed) {
                 Stop::Hold(Reason::Refused { code, message }) => {
-                    Stop::Hold(Reason::CannotRemember(format!("{code}: {message}")))
+                    let denial = Denial::of(&code, &message, TAG_ACTION);
+                    let why = denial.map_or(message, |denial| denial.to_string());
+                    Stop::Hold(Reason::CannotRemember(format!("{code}: {why}")))
                 }
                 other => other,
             }),
@@ -258,19 +273,42 @@ impl<A: Account> Applying<'_, A> {
     async fn change(&mut self, remedy: &Remedy, memory: &Memory) -> Result<(), Stop<A::Error>> {
         let before = match self.account.change(self.stream, remedy).await {
             Ok(before) => before,
-            Err(failed) => {
-                let stopped = stop(failed);
-                if let Stop::Hold(Reason::Refused { code, message }) = &stopped {
-                    let is_limit = code == "LimitExceededException" && !message.contains(QUOTA);
-                    self.write(&memory.refuse(remedy.kind(), self.account.now(), is_limit), None).await?;
-                }
-                return Err(stopped);
-            }
+            Err(failed) => return Err(self.refused(stop(failed), remedy, memory).await?),
         };
         let (Remedy::ScaleShards { from, to, .. } | Remedy::Restore { from, to, .. }) = remedy else { return Ok(()) };
         self.is_surprise = before != Some(*from);
         // Another person or tool has just made the same change.
         if before == Some(*to) { Err(Stop::Hold(Reason::Resharding)) } else { Ok(()) }
+    }
+
+    /// Records in the memory that AWS refused the change. Of a denial it also records that people get a message, or
+    /// finds that they got it within the last hour.
+    async fn refused(
+        &mut self,
+        stopped: Stop<A::Error>,
+        remedy: &Remedy,
+        memory: &Memory,
+    ) -> Result<Stop<A::Error>, Stop<A::Error>> {
+        let Stop::Hold(Reason::Refused { code, message }) = &stopped else { return Ok(stopped) };
+        let now = self.account.now();
+        let is_limit = code == "LimitExceededException" && !message.contains(QUOTA);
+        let mut refused = memory.refuse(remedy.kind(), now, is_limit);
+        let denial = Denial::of(code, message, remedy.action());
+        let stopped = match denial {
+            None => stopped,
+            Some(denial) => {
+                let denied = DeniedChange { remedy: remedy.clone(), denial };
+                let reason = Reason::ChangeDenied(Box::new(denied));
+                if is_notified(&refused, &reason, now) {
+                    Stop::Repeated(reason)
+                } else {
+                    refused.notified = Some((<&str>::from(&reason).into(), now.trunc_subsecs(0)));
+                    Stop::Hold(reason)
+                }
+            }
+        };
+        self.write(&refused, None).await?;
+        Ok(stopped)
     }
 }
 

@@ -141,7 +141,8 @@ impl Run<'_> {
         earlier: Option<Intent>,
     ) -> Result<Applied, A::Error> {
         let is_reserved = decision.outcome == Outcome::Acted;
-        let applied = apply(account, stream, observed, decision, earlier).await;
+        let has_topic = self.policy.topic_arn.is_some();
+        let applied = apply(account, stream, observed, decision, has_topic, earlier).await;
         if is_reserved && applied.as_ref().is_ok_and(|applied| !applied.is_change()) {
             self.container.give_back(self.left_in_sweep);
         }

@@ -1,9 +1,11 @@
-//! The events `CloudWatch Alarm State Change` and `CloudWatch Alarm Contributor State Change`.
+//! An alarm that changed state: the events `CloudWatch Alarm State Change` and `CloudWatch Alarm Contributor State
+//! Change`, the payload of an alarm's own Lambda action, and the message of an alarm to a topic.
 
 use super::error::field;
 use super::{Envelope, Home, SignalError, StreamArn};
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The namespace of AWS's own metrics of Kinesis.
@@ -37,6 +39,8 @@ pub struct Alarm {
     pub region: Option<String>,
     /// Whether the alarm evaluates a metric of `AWS/Kinesis`.
     pub on_kinesis: bool,
+    /// Whether the alarm evaluates a rule over other alarms. Such an alarm has no metric.
+    pub is_composite: bool,
     /// The names of the alarm's metrics of `AWS/Kinesis`.
     pub metrics: BTreeSet<String>,
     /// The stream of these metrics. `None`: the metrics have no stream or several.
@@ -62,9 +66,12 @@ struct State {
 }
 
 #[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Configuration {
     #[serde(default)]
     metrics: Vec<Entry>,
+    /// The rule of a composite alarm.
+    alarm_rule: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -99,6 +106,85 @@ struct Mute {
     muted_by_arn: Option<String>,
 }
 
+/// The payload of an alarm's own Lambda action (the CloudWatch user guide, "Lambda alarm actions").
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Action {
+    account_id: Option<String>,
+    alarm_arn: Option<String>,
+    region: Option<String>,
+    time: Option<String>,
+    alarm_data: Value,
+}
+
+/// The message of an alarm to a topic. Its `Region` is a display name, so the region comes from an ARN.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Message {
+    alarm_name: String,
+    new_state_value: String,
+    new_state_reason: Option<String>,
+    state_change_time: Option<String>,
+    alarm_arn: Option<String>,
+    #[serde(rename = "AWSAccountId")]
+    account: Option<String>,
+    /// The rule of a composite alarm.
+    alarm_rule: Option<String>,
+    #[serde(default)]
+    trigger: Trigger,
+}
+
+/// What the alarm of a [`Message`] evaluates: one metric, or the entries of metric math.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Trigger {
+    metric_name: Option<String>,
+    namespace: Option<String>,
+    #[serde(default)]
+    dimensions: Vec<Dimension>,
+    #[serde(default)]
+    metrics: Vec<TriggerEntry>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct TriggerEntry {
+    metric_stat: Option<TriggerStat>,
+    expression: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct TriggerStat {
+    metric: TriggerMetric,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct TriggerMetric {
+    metric_name: Option<String>,
+    namespace: Option<String>,
+    #[serde(default)]
+    dimensions: Vec<Dimension>,
+}
+
+#[derive(Deserialize)]
+struct Dimension {
+    #[serde(alias = "Name")]
+    name: String,
+    #[serde(alias = "Value")]
+    value: String,
+}
+
+/// Where an alarm is, and which event reported it.
+#[derive(Default)]
+struct Origin {
+    id: Option<String>,
+    time: Option<DateTime<Utc>>,
+    account: Option<String>,
+    region: Option<String>,
+}
+
 impl Alarm {
     /// Whether the alarm watches how far readers are behind, and nothing else. An alarm whose metrics have no name may
     /// watch it, too.
@@ -116,39 +202,110 @@ impl Alarm {
 
     pub(super) fn parse(event: Envelope, home: &Home) -> Result<Alarm, SignalError> {
         let detail: Detail = field("detail", &event.detail)?;
-        let on_kinesis = detail.on_kinesis();
-        let metrics = detail.metric_names();
-        let stream = detail.stream_name().filter(|_| on_kinesis).and_then(|name| {
-            let at = Home {
-                partition: home.partition.clone(),
-                region: event.region.clone()?,
-                account: event.account.clone()?,
-            };
-            StreamArn::new(name, &at)
-        });
-        Ok(Alarm {
-            id: event.id,
-            // CloudWatch writes the offset as `+0000`, which is not RFC 3339.
-            time: detail
-                .state
-                .timestamp
-                .and_then(|t| DateTime::parse_from_str(&t, "%Y-%m-%dT%H:%M:%S%.f%z").ok())
-                .map(|t| t.to_utc())
-                .or(event.time),
-            name: detail.alarm_name,
-            state: detail.state.value,
-            reason: detail.state.reason,
-            muted_by: detail.mute_detail.map(|m| m.muted_by_arn.unwrap_or_else(|| "a mute rule".into())),
-            account: event.account,
-            region: event.region,
-            on_kinesis,
-            metrics,
-            stream,
-        })
+        let origin = Origin { id: event.id, time: event.time, account: event.account, region: event.region };
+        Ok(detail.alarm(origin, home))
+    }
+
+    /// The payload of an alarm's own Lambda action.
+    pub(super) fn of_action(payload: &Value, home: &Home) -> Result<Alarm, SignalError> {
+        let action: Action = field("", payload)?;
+        let detail: Detail = field("alarmData", &action.alarm_data)?;
+        let at = action.alarm_arn.as_deref().and_then(Home::of_arn);
+        let origin = Origin {
+            id: None,
+            time: action.time.as_deref().and_then(time),
+            account: action.account_id.or_else(|| Some(at.as_ref()?.account.clone())),
+            region: action.region.or_else(|| Some(at?.region)),
+        };
+        Ok(detail.alarm(origin, home))
+    }
+
+    /// The message of an alarm to a topic. `topic`: the account and region of the topic, which an alarm shares. `id`
+    /// and `sent`: those of the notification.
+    pub(super) fn of_message(
+        message: &Value,
+        topic: Option<Home>,
+        id: Option<String>,
+        sent: Option<DateTime<Utc>>,
+        home: &Home,
+    ) -> Result<Alarm, SignalError> {
+        let message: Message = field("Records[0].Sns.Message", message)?;
+        let at = message.alarm_arn.as_deref().and_then(Home::of_arn).or(topic);
+        let origin = Origin {
+            id,
+            time: sent,
+            account: message.account.clone().or_else(|| Some(at.as_ref()?.account.clone())),
+            region: at.map(|at| at.region),
+        };
+        Ok(Detail::from(message).alarm(origin, home))
     }
 }
 
+impl From<Message> for Detail {
+    fn from(message: Message) -> Detail {
+        let Trigger { metric_name, namespace, dimensions, metrics } = message.trigger;
+        let alone = Entry { metric_stat: Some(metric(metric_name, namespace, dimensions)), expression: None };
+        let several = metrics.into_iter().map(|entry| Entry {
+            metric_stat: entry.metric_stat.map(|stat| {
+                let TriggerMetric { metric_name, namespace, dimensions } = stat.metric;
+                metric(metric_name, namespace, dimensions)
+            }),
+            expression: entry.expression,
+        });
+        let metrics = std::iter::once(alone).chain(several).collect();
+        Detail {
+            alarm_name: message.alarm_name,
+            state: State {
+                value: message.new_state_value,
+                reason: message.new_state_reason,
+                timestamp: message.state_change_time,
+            },
+            configuration: Configuration { metrics, alarm_rule: message.alarm_rule },
+            alarm_contributor: None,
+            mute_detail: None,
+        }
+    }
+}
+
+fn metric(name: Option<String>, namespace: Option<String>, dimensions: Vec<Dimension>) -> MetricStat {
+    let dimensions = dimensions.into_iter().map(|dimension| (dimension.name, dimension.value)).collect();
+    MetricStat { metric: Metric { name, namespace, dimensions } }
+}
+
+/// A time of CloudWatch, which writes the offset as `+0000`. That is not RFC 3339.
+fn time(text: &str) -> Option<DateTime<Utc>> {
+    let time = DateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f%z").or_else(|_| DateTime::parse_from_rfc3339(text));
+    time.ok().map(|time| time.to_utc())
+}
+
 impl Detail {
+    fn alarm(self, origin: Origin, home: &Home) -> Alarm {
+        let on_kinesis = self.on_kinesis();
+        let metrics = self.metric_names();
+        let stream = self.stream_name().filter(|_| on_kinesis).and_then(|name| {
+            let at = Home {
+                partition: home.partition.clone(),
+                region: origin.region.clone()?,
+                account: origin.account.clone()?,
+            };
+            StreamArn::new(name, &at)
+        });
+        Alarm {
+            id: origin.id,
+            time: self.state.timestamp.as_deref().and_then(time).or(origin.time),
+            name: self.alarm_name,
+            state: self.state.value,
+            reason: self.state.reason,
+            muted_by: self.mute_detail.map(|m| m.muted_by_arn.unwrap_or_else(|| "a mute rule".into())),
+            account: origin.account,
+            region: origin.region,
+            on_kinesis,
+            is_composite: self.configuration.alarm_rule.is_some(),
+            metrics,
+            stream,
+        }
+    }
+
     /// The metrics of `AWS/Kinesis` among the alarm's entries. An alarm on metric math has several entries.
     fn kinesis_metrics(&self) -> impl Iterator<Item = &Metric> {
         let metrics = self.configuration.metrics.iter().filter_map(|e| Some(&e.metric_stat.as_ref()?.metric));

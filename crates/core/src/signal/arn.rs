@@ -46,8 +46,20 @@ impl StreamArn {
     }
 }
 
+/// Whether the text is `aws`, or one of AWS's other partitions, whose names all begin with `aws-`. AWS adds partitions,
+/// such as `aws-eusc` for its European Sovereign Cloud, and the function must not need a new version for each.
 pub(super) fn is_partition(text: &str) -> bool {
-    matches!(text, "aws" | "aws-cn" | "aws-us-gov")
+    text == "aws" || text.strip_prefix("aws-").is_some_and(is_word)
+}
+
+/// Whether the text can be the name of a region.
+pub(super) fn is_region(text: &str) -> bool {
+    is_word(text)
+}
+
+/// Small letters, digits and hyphens.
+fn is_word(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
 pub(super) fn is_account(text: &str) -> bool {
@@ -64,7 +76,7 @@ mod tests {
 
     #[test]
     fn the_arn_of_a_stream_or_of_its_consumer_gives_the_stream() {
-        for partition in ["aws", "aws-cn", "aws-us-gov"] {
+        for partition in ["aws", "aws-cn", "aws-us-gov", "aws-eusc", "aws-iso-b"] {
             let arn = format!("arn:{partition}:kinesis:eu-west-1:123456789012:stream/orders.v2");
             assert_eq!(name_in(&arn).as_deref(), Some("orders.v2"));
             assert_eq!(StreamArn::parse(&arn).map(|s| s.to_string()), Some(arn));
@@ -83,6 +95,10 @@ mod tests {
             "arn:aws:kinesis:us-east-1:123456789012",
             "arn:aws:sqs:us-east-1:123456789012:stream/orders",
             "arn:other:kinesis:us-east-1:123456789012:stream/orders",
+            "arn:aws-:kinesis:us-east-1:123456789012:stream/orders",
+            "arn:awsome:kinesis:us-east-1:123456789012:stream/orders",
+            "arn:aws-EUSC:kinesis:us-east-1:123456789012:stream/orders",
+            "arn:aws:kinesis:us-east-1.evil.example/:123456789012:stream/orders",
             "arn:aws:kinesis::123456789012:stream/orders",
             "orders",
             "",

@@ -1,15 +1,20 @@
 //! Why an event could not be parsed, and helpers that name the invalid part of the event.
 
+use crate::text::{QUOTED, plain};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+
+/// The longest key or word of an event that an error quotes. A longer one is no field of an event.
+const WORD: usize = 64;
 
 /// Why an event could not be parsed. The function called nothing and changed nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum SignalError {
     /// The payload has none of the shapes that the function accepts.
     #[error(
-        "expected an EventBridge event (`detail-type`), {{\"sweep\": true}} (and \"stay\": true), or an ask such as \
-         {{\"stream\": \"orders\"}}, came: {came}"
+        "expected an EventBridge event (`detail-type`), an alarm's own action (`alarmData`), an SNS notification \
+         (`Records`), {{\"sweep\": true}} (and \"stay\": true), or an ask such as {{\"stream\": \"orders\"}}, \
+         came: {came}"
     )]
     Shape {
         /// The payload's type and its first keys.
@@ -17,8 +22,11 @@ pub enum SignalError {
     },
     /// An EventBridge event of a kind that no rule of unthrottle sends.
     #[error(
-        "expected `AWS API Call via CloudTrail` from `aws.kinesis`, or `CloudWatch Alarm State Change` or \
-         `CloudWatch Alarm Contributor State Change` from `aws.cloudwatch`, came: `{detail_type}` from `{event_source}`"
+        "expected `AWS API Call via CloudTrail` from `aws.kinesis`, `CloudWatch Alarm State Change` or \
+         `CloudWatch Alarm Contributor State Change` from `aws.cloudwatch`, or `Scheduled Event` from `aws.events`, \
+         came: `{}` from `{}`",
+        plain(detail_type, WORD),
+        plain(event_source, WORD)
     )]
     Kind {
         /// The event's `detail-type`.
@@ -26,8 +34,25 @@ pub enum SignalError {
         /// The event's `source`.
         event_source: String,
     },
+    /// An SNS notification with several records, or with none.
+    #[error(
+        "expected one record of SNS in an event, came: {count}. None of them was handled. Send an event for each record"
+    )]
+    Records {
+        /// How many records came.
+        count: usize,
+    },
+    /// The message of an SNS notification is neither an alarm nor an EventBridge event.
+    #[error(
+        "field `Records[0].Sns.Message`: expected the message of a CloudWatch alarm (`AlarmName`) or an EventBridge \
+         event (`detail-type`), came: {came}"
+    )]
+    Message {
+        /// The message's type and its first keys.
+        came: String,
+    },
     /// A field is missing or has the wrong type.
-    #[error("field `{field}`: {source}")]
+    #[error("field `{field}`: {}", plain(&source.to_string(), QUOTED))]
     Field {
         /// The field's path inside the event.
         field: String,
@@ -35,7 +60,7 @@ pub enum SignalError {
         source: serde_json::Error,
     },
     /// A field has a value that cannot be used.
-    #[error("field `{field}`: `{value}` is not {allowed}")]
+    #[error("field `{field}`: `{}` is not {allowed}", plain(value, QUOTED))]
     Value {
         /// The field's path inside the event.
         field: &'static str,
@@ -44,6 +69,14 @@ pub enum SignalError {
         /// The values that the field may have.
         allowed: &'static str,
     },
+}
+
+impl SignalError {
+    /// The error of an event that is about no stream.
+    pub(super) fn kind(detail_type: &Value, event_source: &Value) -> SignalError {
+        let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        SignalError::Kind { detail_type: word(detail_type), event_source: word(event_source) }
+    }
 }
 
 /// Deserializes `value`. An error names the invalid field by its path below `parent`.
@@ -55,6 +88,7 @@ pub(super) fn field<T: DeserializeOwned>(parent: &str, value: &Value) -> Result<
             (parent, ".") => parent.to_owned(),
             (parent, path) => format!("{parent}.{path}"),
         };
+        let field = plain(&field, QUOTED);
         SignalError::Field { field, source: e.into_inner() }
     })
 }
@@ -64,7 +98,7 @@ pub(super) fn shape_of(payload: &Value) -> String {
     match payload {
         Value::Object(o) if o.is_empty() => "an empty object".into(),
         Value::Object(o) => {
-            let keys: Vec<_> = o.keys().take(5).map(|k| format!("`{k}`")).collect();
+            let keys: Vec<_> = o.keys().take(5).map(|k| format!("`{}`", plain(k, WORD))).collect();
             format!("an object with {}", keys.join(", "))
         }
         Value::Array(_) => "an array".into(),

@@ -5,6 +5,7 @@ mod arn;
 mod ask;
 mod cloudtrail;
 mod error;
+mod topic;
 
 pub use alarm::Alarm;
 pub use arn::StreamArn;
@@ -22,7 +23,7 @@ use serde_json::{Value, json};
 /// The account and region of the function. The function changes streams only there.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Home {
-    /// The AWS partition: `aws`, `aws-cn` or `aws-us-gov`.
+    /// The AWS partition, such as `aws`, `aws-cn`, `aws-us-gov` or `aws-eusc`.
     pub partition: String,
     /// The region, such as `us-east-1`.
     pub region: String,
@@ -37,7 +38,7 @@ impl Home {
         let mut parts = arn.split(':');
         let (head, partition, _service) = (parts.next()?, parts.next()?, parts.next()?);
         let (region, account) = (parts.next()?, parts.next()?);
-        (head == "arn" && arn::is_partition(partition) && !region.is_empty() && arn::is_account(account))
+        (head == "arn" && arn::is_partition(partition) && arn::is_region(region) && arn::is_account(account))
             .then(|| Home { partition: partition.into(), region: region.into(), account: account.into() })
     }
 }
@@ -88,10 +89,28 @@ impl Event {
     /// [`SignalError`] names the expected and the actual payload.
     pub fn parse(payload: &Value, home: &Home) -> Result<Event, SignalError> {
         match payload.get("sweep") {
-            None => Ok(Event::One(Box::new(Signal::parse(payload, home)?))),
-            Some(_) if *payload == json!({ "sweep": true }) => Ok(Event::Sweep { stays: false }),
-            Some(_) if *payload == json!({ "sweep": true, "stay": true }) => Ok(Event::Sweep { stays: true }),
-            Some(_) => Err(SignalError::Shape { came: shape_of(payload) }),
+            Some(_) if *payload == json!({ "sweep": true }) => return Ok(Event::Sweep { stays: false }),
+            Some(_) if *payload == json!({ "sweep": true, "stay": true }) => return Ok(Event::Sweep { stays: true }),
+            Some(_) => return Err(SignalError::Shape { came: shape_of(payload) }),
+            None => {}
+        }
+        if payload.get("detail-type").is_some() {
+            return Event::of_eventbridge(payload, home);
+        }
+        if topic::is_one(payload) {
+            return topic::parse(payload, home);
+        }
+        Ok(Event::One(Box::new(Signal::of_other(payload, home)?)))
+    }
+
+    /// Parses an EventBridge event. A schedule without an input is a sweep. It does not stay: its own rate is unknown,
+    /// and sweeps that stay at the same time would ask AWS for the same streams.
+    fn of_eventbridge(payload: &Value, home: &Home) -> Result<Event, SignalError> {
+        let word = |key: &str| payload[key].as_str().unwrap_or_default();
+        match (word("detail-type"), word("source")) {
+            // The sources are that of a rule and that of EventBridge Scheduler.
+            ("Scheduled Event", "aws.events" | "aws.scheduler") => Ok(Event::Sweep { stays: false }),
+            _ => Ok(Event::One(Box::new(Signal::from_event(field("", payload)?, home)?))),
         }
     }
 }
@@ -100,15 +119,23 @@ impl Signal {
     /// Parses a payload that is about one stream, or about no stream.
     ///
     /// # Errors
-    /// [`SignalError`] names the expected and the actual payload.
+    /// [`SignalError`] names the expected and the actual payload. A sweep is none of them.
     pub fn parse(payload: &Value, home: &Home) -> Result<Signal, SignalError> {
-        let Some(object) = payload.as_object() else {
-            return Err(SignalError::Shape { came: shape_of(payload) });
-        };
-        if object.contains_key("detail-type") {
-            return Signal::from_event(field("", payload)?, home);
+        match Event::parse(payload, home)? {
+            Event::One(signal) => Ok(*signal),
+            Event::Sweep { .. } if payload.get("detail-type").is_some() => {
+                Err(SignalError::kind(&payload["detail-type"], &payload["source"]))
+            }
+            Event::Sweep { .. } => Err(SignalError::Shape { came: shape_of(payload) }),
         }
-        if object.contains_key("stream") {
+    }
+
+    /// Parses a payload that is neither an event of EventBridge nor one of a topic.
+    fn of_other(payload: &Value, home: &Home) -> Result<Signal, SignalError> {
+        if payload.get("alarmData").is_some() {
+            return Ok(Signal::Alarm(Alarm::of_action(payload, home)?));
+        }
+        if payload.get("stream").is_some() {
             return Ok(Signal::Ask(Ask::parse(payload, home)?));
         }
         Err(SignalError::Shape { came: shape_of(payload) })
@@ -134,6 +161,15 @@ impl Signal {
         }
     }
 
+    /// The account and region that the event names. `None` for an ask and a sweep.
+    pub fn origin(&self) -> (Option<&str>, Option<&str>) {
+        match self {
+            Signal::Throttle(call) => (call.account.as_deref(), call.region.as_deref()),
+            Signal::Alarm(alarm) => (alarm.account.as_deref(), alarm.region.as_deref()),
+            Signal::Ask(_) | Signal::Sweep(_) => (None, None),
+        }
+    }
+
     /// The time of the call or of the alarm's change. `None` for an ask and a sweep, which report no event.
     pub fn time(&self) -> Option<DateTime<Utc>> {
         match self {
@@ -143,17 +179,16 @@ impl Signal {
         }
     }
 
-    /// The throttled shard in the error message, if the message is about this stream. AWS's text:
-    /// `Rate exceeded for shard shardId-000000000000 in stream orders under account 123456789012.`
+    /// The throttled shard in the error message, if the message is about this stream. AWS's texts:
+    /// `Rate exceeded for shard shardId-000000000000 in stream orders under account 123456789012.`, and of reads also
+    /// `Rate exceeded for Shard - 123456789012/orders/shardId-000000000000`.
     pub fn named_shard(&self) -> Option<&str> {
         let message = match self {
             Signal::Throttle(call) => call.error_message.as_deref()?,
             Signal::Ask(ask) => ask.message.as_deref()?,
             Signal::Alarm(_) | Signal::Sweep(_) => return None,
         };
-        let (_, rest) = message.split_once("Rate exceeded for shard ")?;
-        let (shard, rest) = rest.split_once(" in stream ")?;
-        let stream = rest.split_whitespace().next()?.trim_end_matches('.');
+        let (stream, shard) = shard_in_words(message).or_else(|| shard_in_path(message, self.stream()?))?;
         let is_of_stream = self.stream().is_some_and(|s| s.name == stream) && Shard::number_in(shard).is_some();
         is_of_stream.then_some(shard)
     }
@@ -173,4 +208,20 @@ impl Signal {
             Signal::Throttle(_) | Signal::Alarm(_) | Signal::Sweep(_) => None,
         }
     }
+}
+
+/// The stream and the shard in `Rate exceeded for shard SHARD in stream STREAM under account ACCOUNT.`
+fn shard_in_words(message: &str) -> Option<(&str, &str)> {
+    let (_, rest) = message.split_once("Rate exceeded for shard ")?;
+    let (shard, rest) = rest.split_once(" in stream ")?;
+    Some((rest.split_whitespace().next()?.trim_end_matches('.'), shard))
+}
+
+/// The stream and the shard in `Rate exceeded for Shard - ACCOUNT/STREAM/SHARD`, where the account is that of `of`.
+fn shard_in_path<'a>(message: &'a str, of: &StreamArn) -> Option<(&'a str, &'a str)> {
+    let (_, rest) = message.split_once("Rate exceeded for Shard - ")?;
+    let path = rest.split_whitespace().next()?.trim_end_matches(['.', ',', ';']);
+    let (account, path) = path.split_once('/')?;
+    let (stream, shard) = path.split_once('/')?;
+    (account == of.home.account).then_some((stream, shard))
 }

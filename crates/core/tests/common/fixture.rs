@@ -8,8 +8,8 @@ use unthrottle_core::decide::{MissingData, decide};
 use unthrottle_core::decision::Decision;
 use unthrottle_core::memory::{Memory, TAG};
 use unthrottle_core::observation::{
-    CapacityMode, Commitment, Fleet, Limits, Minute, MinuteTraffic, Observation, SHARD_METRICS, Shard, ShardsAt, Status, Stream,
-    Traffic, WarmThroughput,
+    CapacityMode, Commitment, Fleet, Limits, Minute, MinuteTraffic, Observation, SHARD_METRICS, Shard, ShardsAt,
+    Status, Stream, Traffic, WarmThroughput,
 };
 use unthrottle_core::policy::Policy;
 use unthrottle_core::report::Document;
@@ -274,7 +274,8 @@ impl Fixture {
         let mut are_known = false;
         if let Some(at) = missing.shards_at {
             let later = self.resharded.filter(|(since, _)| at < *since);
-            let then = ShardsAt { count: later.map_or(self.open_shards(), |(_, count)| count), are_open: later.is_none() };
+            let then =
+                ShardsAt { count: later.map_or(self.open_shards(), |(_, count)| count), are_open: later.is_none() };
             are_known = then.are_open && !self.observation.stream.as_ref().is_some_and(Stream::shows_shards);
             self.observation.shards_at.insert(at, then);
         }

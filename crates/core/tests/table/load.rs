@@ -12,7 +12,8 @@ use unthrottle_core::observation::{MinuteTraffic, Shard, Traffic};
 fn retried(shards: u32, load: f64, attempts: i32) -> Fixture {
     let refused = (1.0 - 1.0 / load).powf(1.0 / f64::from(attempts));
     let accepted = f64::from(shards) * 1000.0;
-    let minute = MinuteTraffic { write_throttled: 60.0 * (accepted / (1.0 - refused) - accepted), ..offered(accepted, shards) };
+    let minute =
+        MinuteTraffic { write_throttled: 60.0 * (accepted / (1.0 - refused) - accepted), ..offered(accepted, shards) };
     let fixture = Fixture::new(shards).minutes(-9..=0, minute).asked();
     fixture.policy(|p| (p.max_shards, p.max_shards_ceiling) = (1000, 1000)).with(|f| f.observation.limits = None)
 }

@@ -79,12 +79,22 @@ rows! { decides;
 
 /// Reads that CloudWatch has published, and no writes.
 fn reads() -> MinuteTraffic {
-    MinuteTraffic { get_records_calls: 240.0, get_records_bytes: MIB, iterator_age_ms: Some(100.0), ..Default::default() }
+    MinuteTraffic {
+        get_records_calls: 240.0,
+        get_records_bytes: MIB,
+        iterator_age_ms: Some(100.0),
+        ..Default::default()
+    }
 }
 
 /// The same with a load that four shards refuse.
 fn reads_and_writes() -> MinuteTraffic {
-    MinuteTraffic { get_records_calls: 240.0, get_records_bytes: MIB, iterator_age_ms: Some(100.0), ..offered(9000.0, 4) }
+    MinuteTraffic {
+        get_records_calls: 240.0,
+        get_records_bytes: MIB,
+        iterator_age_ms: Some(100.0),
+        ..offered(9000.0, 4)
+    }
 }
 
 /// Reads are published for `minutes` more than writes.

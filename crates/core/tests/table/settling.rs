@@ -16,9 +16,9 @@ fn refused(count: u32, seconds: i64) -> Memory {
 
 /// AWS refused a scale twice in a row for a limit, `first` and `last` seconds before now.
 fn refused_from(first: i64, last: i64) -> Memory {
-    [first, last].into_iter().fold(Memory::default(), |memory, seconds| {
-        memory.refuse(ChangeKind::Scale, seconds_ago(seconds), true)
-    })
+    [first, last]
+        .into_iter()
+        .fold(Memory::default(), |memory, seconds| memory.refuse(ChangeKind::Scale, seconds_ago(seconds), true))
 }
 
 /// AWS refused the change that we announced `seconds` before now.

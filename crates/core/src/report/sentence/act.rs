@@ -30,7 +30,7 @@ pub(super) fn act(remedy: &Remedy, signal: &Signal, decision: &Decision) -> Stri
 }
 
 /// What was seen of throttling.
-fn seen(remedy: &Remedy, evidence: &Evidence) -> String {
+pub(super) fn seen(remedy: &Remedy, evidence: &Evidence) -> String {
     let is_over = matches!(remedy, Remedy::SwitchToProvisioned { .. } | Remedy::Restore { .. });
     match remedy {
         _ if !evidence.has_refused() => "not throttled".into(),
@@ -44,7 +44,7 @@ fn seen(remedy: &Remedy, evidence: &Evidence) -> String {
 }
 
 /// What a remedy changes.
-fn what(remedy: &Remedy) -> String {
+pub(super) fn what(remedy: &Remedy) -> String {
     match remedy {
         Remedy::ScaleShards { from, to, .. } | Remedy::Restore { from, to, .. } => format!("{from} → {to} shards"),
         Remedy::SplitShard { shard, from, to, .. } => {
@@ -119,9 +119,8 @@ fn why(remedy: &Remedy, evidence: &Evidence, undo: Option<Undo>) -> String {
 /// That the shards are not equal, which a reshard mends.
 fn uneven(evidence: &Evidence) -> String {
     let widest = evidence.widest_shard_share.filter(|_| evidence.throttled_side != Some(Side::Reads));
-    let text = widest.map(|share| {
-        format!(", all of equal width (now one shard has {} of the hash keys)", percent(share))
-    });
+    let text =
+        widest.map(|share| format!(", all of equal width (now one shard has {} of the hash keys)", percent(share)));
     text.unwrap_or_default()
 }
 

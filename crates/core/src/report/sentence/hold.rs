@@ -2,11 +2,12 @@
 
 use super::call::{SUBSCRIBE_LESS, of_call};
 use super::numbers::{newest, refused, throttling, time};
-use super::{Seen, lag, limits, skew};
-use crate::decision::{Foreign, Healed, ReadCall, Reason};
+use super::{Seen, act, lag, limits, skew};
+use crate::decision::{DeniedChange, Foreign, Healed, ReadCall, Reason};
 use crate::memory::{Change, ChangeKind, Size};
 use crate::policy::MODE_TAG;
 use crate::signal::Signal;
+use crate::text::{NAME, QUOTED, plain};
 use chrono::{DateTime, Utc};
 
 pub(super) fn hold(reason: &Reason, signal: &Signal, seen: &Seen<'_>) -> String {
@@ -27,7 +28,7 @@ fn of_state(reason: &Reason, seen: &Seen<'_>) -> String {
         Reason::KmsThrottled => "KMS throttled the call. Shards cannot help.".into(),
         Reason::ControlPlaneThrottled => "a control-plane call was throttled. Shards cannot help.".into(),
         Reason::NotOurs(foreign) => not_ours(*foreign).into(),
-        Reason::Muted(rule) => format!("a person muted its alarm ({rule}), so the stream is left alone."),
+        Reason::Muted(rule) => muted(rule),
         Reason::Recovered => "its alarm is no longer in ALARM. Nothing to do.".into(),
         Reason::JustLooked => "observed moments ago. Metrics change once a minute: this signal adds nothing.".into(),
         Reason::StreamGone => "the stream does not exist (any more).".into(),
@@ -35,7 +36,9 @@ fn of_state(reason: &Reason, seen: &Seen<'_>) -> String {
         Reason::OptedOut => {
             format!("switched off or out of scope (UNTHROTTLE_MODE, UNTHROTTLE_SCOPE, tag {MODE_TAG}).")
         }
-        Reason::BadPolicyTag(error) => format!("{error}. Nothing is changed until you correct or remove the tag."),
+        Reason::BadPolicyTag(error) => {
+            format!("{}. Nothing is changed until you correct or remove the tag.", plain(error, QUOTED))
+        }
         Reason::BadMemory(error) => bad_memory(error),
         Reason::Resharding => "a change of its capacity is under way. The next signal checks again.".into(),
         Reason::Settling { changed_at, is_ours } => settling(*changed_at, *is_ours),
@@ -72,6 +75,7 @@ fn of_state(reason: &Reason, seen: &Seen<'_>) -> String {
         }
         Reason::UnevenReads => skew::uneven_reads(seen),
         Reason::Refused { code, message } => refused_by_aws(code, message, seen),
+        Reason::ChangeDenied(denied) => change_denied(denied, seen),
         Reason::CannotRemember(error) => cannot_remember(error),
     }
 }
@@ -80,8 +84,16 @@ fn not_ours(foreign: Foreign) -> &'static str {
     match foreign {
         Foreign::Home => "it belongs to another account or region. Deploy unthrottle there.",
         Foreign::Metric => "the alarm does not watch a metric of AWS/Kinesis. Nothing to do.",
+        Foreign::Composite => {
+            "a composite alarm has no metric and names no stream. Wire its child alarm on a metric of AWS/Kinesis with \
+             the dimension StreamName to unthrottle instead."
+        }
         Foreign::NoStream => "the event names no data stream that can be observed.",
     }
+}
+
+fn muted(rule: &str) -> String {
+    format!("a person muted its alarm ({}), so the stream is left alone.", plain(rule, NAME))
 }
 
 fn not_ready(seen: &Seen<'_>) -> String {
@@ -91,6 +103,7 @@ fn not_ready(seen: &Seen<'_>) -> String {
 }
 
 fn bad_memory(error: &str) -> String {
+    let error = plain(error, QUOTED);
     format!(
         "its tag unthrottle.memory cannot be read: {error}. Nothing is changed until you correct or remove the tag. A \
          removed tag is rebuilt from the AutoFix metric."
@@ -199,10 +212,23 @@ fn reader_catching_up(seen: &Seen<'_>) -> String {
 }
 
 fn refused_by_aws(code: &str, message: &str, seen: &Seen<'_>) -> String {
+    let (code, message) = (plain(code, NAME), plain(message, QUOTED));
     format!("{}; AWS refused the change: {code}: {message}. Nothing was changed.", throttling(seen.evidence))
 }
 
+fn change_denied(denied: &DeniedChange, seen: &Seen<'_>) -> String {
+    let DeniedChange { remedy, denial } = denied;
+    format!(
+        "{}; unthrottle may not change {}: {denial}. Nothing was changed. {}, or make the change yourself. unthrottle \
+         tries again.",
+        act::seen(remedy, seen.evidence),
+        act::what(remedy),
+        denial.cure()
+    )
+}
+
 fn cannot_remember(error: &str) -> String {
+    let error = plain(error, QUOTED);
     format!(
         "the tag unthrottle.memory cannot be written ({error}), so nothing was changed. Allow kinesis:TagResource to \
          the function's role, and leave room for one tag."
