@@ -3,6 +3,10 @@
 //! An observation is never up to date. CloudWatch publishes a minute 1–3 minutes late, and the stream may have changed
 //! since the call. So each observation carries the time of the call.
 
+mod fleet;
+
+pub use fleet::{Fleet, OwnChanges, Supported};
+
 use chrono::{DateTime, TimeDelta, Utc};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -88,34 +92,6 @@ pub struct Observation {
     pub commitment: Option<Commitment>,
     /// The function's changes in the whole account and region.
     pub fleet: Fleet,
-}
-
-impl Fleet {
-    /// Counts the changes of the hour before `now`. `own`: the changes of this process, minute by minute. A change that
-    /// the metric shows does not count twice.
-    pub fn of(traffic: &Traffic, own: &BTreeMap<Minute, u32>, now: DateTime<Utc>) -> Fleet {
-        let hour = Minute::of(now).plus(1 - 60)..;
-        let published = |minute: &Minute| traffic.fleet_fixes.get(minute).copied().unwrap_or_default();
-        let unpublished = own.range(hour.clone()).map(|(minute, count)| count.saturating_sub(published(minute)));
-        let add = |sum: u32, count: u32| sum.saturating_add(count);
-        Fleet {
-            changes_last_hour: traffic.fleet_fixes.range(hour).map(|(_, count)| *count).fold(0, add),
-            own_unpublished: unpublished.fold(0, add),
-            left_in_sweep: None,
-        }
-    }
-}
-
-/// The function's changes in the account and region, over all streams.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Fleet {
-    /// Changes in the last hour, from the AutoFix metric. The metric is 1–3 minutes late.
-    pub changes_last_hour: u32,
-    /// Changes of this process in that hour that the metric does not show yet.
-    pub own_unpublished: u32,
-    /// How many more streams this sweep may change. `None`: the observation is not part of a sweep, or this sweep has
-    /// changed this stream before.
-    pub left_in_sweep: Option<u32>,
 }
 
 /// A stream's summary (`DescribeStreamSummary`).
@@ -333,6 +309,8 @@ pub struct Traffic {
     pub auto_fixes: BTreeMap<Minute, u32>,
     /// The function's changes of all streams (AutoFix without dimensions).
     pub fleet_fixes: BTreeMap<Minute, u32>,
+    /// The shards that the function added to all streams (ShardsAdded without dimensions).
+    pub shards_added: BTreeMap<Minute, u32>,
     /// The changes of the stream that called `UpdateShardCount`.
     pub reshards: BTreeMap<Minute, u32>,
     /// The changes of the stream that switched the capacity mode.

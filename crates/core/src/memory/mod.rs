@@ -2,6 +2,7 @@
 
 mod change;
 mod codec;
+mod recent;
 
 pub use change::{Change, ChangeKind, Size};
 pub use codec::{MAX_LENGTH, MemoryError, TAG};

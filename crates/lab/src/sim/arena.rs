@@ -167,15 +167,21 @@ pub fn watch(workload: &Workload, policy: Policies, seed: u64) -> Run {
     Run { score, timeline: worlds.first().map(|world| world.timeline().clone()).unwrap_or_default() }
 }
 
-/// Publishes the changes of each stream to all others: the AutoFix metric of the fleet counts all streams.
+/// A change of a stream of the fleet: its minute and its added shards.
+type FixCounts = (Vec<Minute>, Vec<(Minute, u32)>);
+
+/// Publishes the changes of each stream to all others: the metrics of the fleet count all streams.
 fn share_fix_counts(worlds: &mut [World]) {
-    let new: Vec<Vec<Minute>> = worlds.iter().map(|world| world.cloudwatch().counted_at(world.now())).collect();
-    if new.iter().all(Vec::is_empty) {
+    let at_now =
+        |world: &World| (world.cloudwatch().counted_at(world.now()), world.cloudwatch().shards_added_at(world.now()));
+    let new: Vec<FixCounts> = worlds.iter().map(at_now).collect();
+    if new.iter().all(|(fixes, _)| fixes.is_empty()) {
         return;
     }
     for (n, world) in worlds.iter_mut().enumerate() {
-        let elsewhere = new.iter().enumerate().filter(|(other, _)| *other != n);
-        world.count_elsewhere(elsewhere.flat_map(|(_, minutes)| minutes.iter().copied()));
+        for (_, (fixes, shards)) in new.iter().enumerate().filter(|(other, _)| *other != n) {
+            world.count_elsewhere(fixes.iter().copied(), shards.iter().copied());
+        }
     }
 }
 

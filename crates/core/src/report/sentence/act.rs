@@ -19,7 +19,8 @@ pub(super) fn act(remedy: &Remedy, signal: &Signal, decision: &Decision) -> Stri
     };
     let (did, why, backlog) = (what(remedy), why(remedy, evidence, by_hand), backlog(remedy, evidence));
     if decision.outcome == Outcome::Acted {
-        return format!("{seen}; {why}. Changed {did}.{backlog} To stop: tag it {MODE_TAG}=off.");
+        let unsupported = limits::unsupported(evidence);
+        return format!("{seen}; {why}. Changed {did}.{backlog}{unsupported} To stop: tag it {MODE_TAG}=off.");
     }
     let is_asked_to_plan = by_hand && signal.mode() == Some(Mode::Observe);
     let not_done = if is_asked_to_plan {
@@ -114,6 +115,9 @@ fn bounded(partial: Option<Bound>) -> &'static str {
             " (a partial step: the account's shard quota, which short-lived shards count towards, allows no more)"
         }
         Some(Bound::MaxCost) => " (a partial step: the hourly cost that you set allows no more)",
+        Some(Bound::MaxAddedShards) => {
+            " (a partial step: UNTHROTTLE_MAX_ADDED_SHARDS allows no more in 24 hours over all streams)"
+        }
         Some(Bound::MaxWarm) => " (a partial step: UNTHROTTLE_MAX_WARM_MIBPS allows no more)",
         Some(Bound::Half) => " (a partial step: AWS at most halves a stream in one call)",
         Some(Bound::Peak) => " (a partial step: the peak load needs the rest)",
