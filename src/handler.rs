@@ -129,7 +129,7 @@ impl Handler {
         Ok(Reply { decision, document, is_observed, lines })
     }
 
-    /// Whether no sweep of this process has asked CloudWatch about every stream within this time. A new process has not.
+    /// Whether no sweep of this process has asked CloudWatch about every stream within this time.
     pub(crate) fn is_fleet_unasked_for(&self, time: TimeDelta) -> bool {
         let asked = *self.fleet_asked_at.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.clock.now();

@@ -7,7 +7,7 @@ use crate::handler::Handler;
 use chrono::{DateTime, TimeDelta, Utc};
 use std::collections::{BTreeMap, HashSet};
 use unthrottle_core::decide::{Pending, pending};
-use unthrottle_core::memory::TAG;
+use unthrottle_core::memory::{TAG, supported};
 use unthrottle_core::observation::Supported;
 use unthrottle_core::report::{Failure, MOST_CONTRIBUTORS, Queried};
 use unthrottle_core::signal::{Home, StreamArn};
@@ -43,7 +43,7 @@ pub(super) async fn find(handler: &Handler, home: &Home, now: DateTime<Utc>) -> 
             None
         }
     };
-    let supported = tagged.as_ref().map(|tagged| Supported::of(tagged.iter().map(|(_, tags)| tags), now));
+    let supported = tagged.as_ref().map(|tagged| supported(tagged.iter().map(|(_, tags)| tags), now));
     let tagged = tagged.unwrap_or_default();
     let remembered = tagged.len();
     let remembering =

@@ -22,8 +22,8 @@ const MOST_PAGES: usize = 1000;
 /// The metrics of a throttled stream: refused records, and refused calls of readers.
 const REFUSED: [&str; 2] = ["WriteProvisionedThroughputExceeded", "ReadProvisionedThroughputExceeded"];
 
-/// In a monitoring account of CloudWatch a query also covers the streams of linked accounts. Their names would stand for
-/// streams of this account (the query language's page of Metrics Insights).
+/// In a monitoring account of CloudWatch a query also covers the streams of linked accounts. Their names would stand
+/// for streams of this account (the query language's page of Metrics Insights).
 const THIS_ACCOUNT: &str = "AWS.AccountId = CURRENT_ACCOUNT_ID()";
 
 /// The first letter of the id of a query, for each of [`REFUSED`].

@@ -116,7 +116,7 @@ impl Throttled<'_> {
     }
 }
 
-/// The bound of the fleet that `remedy` would exceed, in the hour, in the day, or in the sweep that this run belongs to.
+/// The bound of the fleet that `remedy` would exceed, in the hour, in the day, or in the sweep of this run.
 pub(super) fn fleet(fleet: Fleet, policy: &Policy, remedy: &Remedy) -> Option<FleetBound> {
     let (max, of) = (policy.max_changes_per_hour, policy.containers());
     // Undo actions leave half of the hour to what stops throttling.

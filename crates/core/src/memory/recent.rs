@@ -1,13 +1,26 @@
 //! What a memory shows of the changes of a time. A sweep compares the metrics of the fleet with it.
 
-use super::{Change, ChangeKind, Memory};
-use chrono::{DateTime, Utc};
-use std::collections::BTreeSet;
+use super::{Change, ChangeKind, Memory, TAG};
+use crate::observation::{LOOKBACK_HOURS, Supported};
+use chrono::{DateTime, TimeDelta, Utc};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Counts the changes that these tags of streams show at `at`. A tag that cannot be read shows none.
+pub fn supported<'a>(tags: impl IntoIterator<Item = &'a BTreeMap<String, String>>, at: DateTime<Utc>) -> Supported {
+    let mut supported = Supported { at, changes_last_hour: 0, shards_last_day: 0 };
+    for memory in tags.into_iter().filter_map(|tags| Memory::parse(tags.get(TAG)?).ok()) {
+        let hour = memory.changes_since(at - TimeDelta::hours(1));
+        let day = memory.shards_added_since(at - TimeDelta::hours(LOOKBACK_HOURS));
+        supported.changes_last_hour = supported.changes_last_hour.saturating_add(hour);
+        supported.shards_last_day = supported.shards_last_day.saturating_add(day);
+    }
+    supported
+}
 
 impl Memory {
     /// The changes of ours since `since` that the memory shows. It shows each reshard and each switch. Of splits, warm
     /// throughput and shard-level metrics it shows the last ones only, so there may have been more.
-    pub fn changes_since(&self, since: DateTime<Utc>) -> u32 {
+    fn changes_since(&self, since: DateTime<Utc>) -> u32 {
         let reshards = self.known_reshards().chain(&self.switches).copied();
         let splits = self.split_histories.iter().map(|split| split.at);
         let metrics = self.shard_metrics.iter().map(|metrics| metrics.at);
@@ -19,7 +32,7 @@ impl Memory {
 
     /// The most shards that our reshards and splits since `since` can have added. The memory has the sizes of the last
     /// change and the shards before the incident. Each reshard may have crossed all of these sizes.
-    pub fn shards_added_since(&self, since: DateTime<Utc>) -> u32 {
+    fn shards_added_since(&self, since: DateTime<Utc>) -> u32 {
         let Some(change) = &self.change else { return 0 };
         let splits = self.split_histories.iter().map(|split| split.at);
         let last = self.own_change().filter(|change| matches!(change.kind, ChangeKind::Scale | ChangeKind::Split));
@@ -51,7 +64,6 @@ fn count(times: impl Iterator<Item = DateTime<Utc>>) -> u32 {
 mod tests {
     use super::super::SplitHistory;
     use super::*;
-    use chrono::TimeDelta;
 
     fn at(minutes: i64) -> DateTime<Utc> {
         DateTime::UNIX_EPOCH + TimeDelta::seconds(1_790_000_000) + TimeDelta::minutes(minutes)

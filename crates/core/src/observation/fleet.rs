@@ -1,8 +1,7 @@
 //! The function's changes over all streams of the account and region, as far as one run can know them.
 
 use super::{LOOKBACK_HOURS, Minute, Traffic};
-use crate::memory::{Memory, TAG};
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use std::collections::BTreeMap;
 
 /// The part of a bound that counts without support by tags may use up: one in four. Tags show fewer changes than were
@@ -28,20 +27,6 @@ pub struct Supported {
     pub changes_last_hour: u32,
     /// Shards that were added in the 24 hours before, at most: a tag has only the size of the last change.
     pub shards_last_day: u32,
-}
-
-impl Supported {
-    /// Counts the changes that these tags of streams show at `at`. A tag that cannot be read shows none.
-    pub fn of<'a>(tags: impl IntoIterator<Item = &'a BTreeMap<String, String>>, at: DateTime<Utc>) -> Supported {
-        let mut supported = Supported { at, changes_last_hour: 0, shards_last_day: 0 };
-        for memory in tags.into_iter().filter_map(|tags| Memory::parse(tags.get(TAG)?).ok()) {
-            let hour = memory.changes_since(at - TimeDelta::hours(1));
-            let day = memory.shards_added_since(at - TimeDelta::hours(LOOKBACK_HOURS));
-            supported.changes_last_hour = supported.changes_last_hour.saturating_add(hour);
-            supported.shards_last_day = supported.shards_last_day.saturating_add(day);
-        }
-        supported
-    }
 }
 
 /// The function's changes in the account and region, over all streams.

@@ -16,8 +16,8 @@ const AWS_MAX_SHARDS: u32 = 10_000;
 /// a smaller value would deny large streams a change that AWS allows.
 pub(crate) const AWS_MAX_WARM_MIBPS: u32 = 10 * 1024;
 
-/// The containers that may run at once where no setting says so: the default of the stack's reserved concurrency. With a
-/// smaller number, five containers together would exceed the bounds before the metric shows it. A larger number only
+/// The containers that may run at once where no setting says so: the default of the stack's reserved concurrency. With
+/// a smaller number, five containers together would exceed the bounds before the metric shows it. A larger number only
 /// makes each share smaller.
 const CONTAINERS: u32 = 5;
 

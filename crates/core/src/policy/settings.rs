@@ -11,7 +11,8 @@ use std::str::FromStr;
 const MAX_CHANGES: u32 = 10_000;
 
 /// The largest allowed limit of added shards in 24 hours. It is five times AWS's largest default quota of an account
-/// (20,000 shards), so a larger value is a typing error. A smaller maximum could refuse the limit of a very large fleet.
+/// (20,000 shards), so a larger value is a typing error. A smaller maximum could refuse the limit of a very large
+/// fleet.
 const MAX_ADDED_SHARDS: u32 = 100_000;
 
 /// The largest reserved concurrency: Lambda's default quota of an account. A larger value is a typing error. A smaller

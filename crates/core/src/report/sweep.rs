@@ -210,12 +210,12 @@ const NO_FLEET_ALARM: &str = " No fleet alarm is set (UNTHROTTLE_FLEET_ALARMS). 
     about every stream of the account, at about $0.01 for 1,000 streams each time.";
 
 /// An alarm that cannot be read hides its streams, and asking about every stream costs money at each sweep.
-const ALARM_FAILED: &str = " A fleet alarm could not be read, so the sweep asked CloudWatch twice about every stream, at \
-    about $0.01 for 1,000 streams each time. If AWS denied it, allow cloudwatch:DescribeAlarmContributors.";
+const ALARM_FAILED: &str = " A fleet alarm could not be read, so the sweep asked CloudWatch twice about every stream, \
+    at about $0.01 for 1,000 streams each time. If AWS denied it, allow cloudwatch:DescribeAlarmContributors.";
 
 /// A full alarm hides further streams.
-const ALARM_FULL: &str = " So the sweep asked CloudWatch twice about every stream, at about $0.01 for 1,000 streams each \
-    time. It does so every 30 minutes.";
+const ALARM_FULL: &str = " So the sweep asked CloudWatch twice about every stream, at about $0.01 for 1,000 streams \
+    each time. It does so every 30 minutes.";
 
 /// A number of streams in words.
 fn streams(count: usize, which: &str) -> String {

@@ -1,5 +1,5 @@
-//! How many changes a fleet gets in an hour, a container in its blind minutes, and a sweep; how many shards a fleet gets
-//! in a day; and what counts that no tag supports.
+//! How many changes a fleet gets in an hour, a container in its blind minutes, and a sweep. How many shards a fleet
+//! gets in a day. What counts that no tag supports.
 
 use super::restore::raised;
 use crate::common::{Fixture, bursts, metrics_on_for, now, offered};
@@ -7,7 +7,7 @@ use crate::{decides, says};
 use chrono::TimeDelta;
 use std::collections::BTreeMap;
 use unthrottle_core::decision::{Bound, Remedy, Verdict};
-use unthrottle_core::memory::{Change, ChangeKind, Memory, TAG};
+use unthrottle_core::memory::{Change, ChangeKind, Memory, TAG, supported};
 use unthrottle_core::observation::{Fleet, Minute, OwnChanges, Supported};
 
 /// A short stream in this fleet.
@@ -142,7 +142,7 @@ rows! { scales;
     a_bound_of_one_shard_a_day_adds_one: needs_four(0).policy(|p| p.max_added_shards = 1)
         => (5, Some(Bound::MaxAddedShards));
     shards_that_the_metric_does_not_show_yet_count:
-        in_fleet(Fixture::under_load(4, 6000.0), Fleet { own_shards_unpublished: 39, shards_last_day: 159, ..Fleet::default() })
+        needs_four(159).with(|f| f.observation.fleet.own_shards_unpublished = 39)
         => (6, Some(Bound::MaxAddedShards));
     a_maximum_of_shards_below_the_shards_left_is_named_first:
         needs_four(197).policy(|p| p.max_shards = 6) => (6, Some(Bound::MaxShards));
@@ -225,7 +225,7 @@ fn tags_support_the_changes_of_an_hour_and_the_shards_of_a_day() {
         changed(ChangeKind::Scale, 50, 100, 60 * 24 + 1),
         unreadable,
     ];
-    let supported = Supported::of(&all, now());
+    let supported = supported(&all, now());
     assert_eq!(
         (supported.changes_last_hour, supported.shards_last_day),
         (4, 2 + 4 + 1 + 4),

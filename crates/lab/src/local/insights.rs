@@ -14,8 +14,8 @@ const MAX_ANALYSED: usize = 10_000;
 /// The lookback of a query. Alarms have three hours. For GetMetricData, AWS's newest service model has two weeks.
 const MAX_MINUTES: i64 = 3 * 60;
 
-/// `SELECT SUM(METRIC) FROM SCHEMA("NAMESPACE", DIMENSION) WHERE AWS.AccountId = CURRENT_ACCOUNT_ID() GROUP BY DIMENSION
-/// ORDER BY SUM() DESC LIMIT 500`. `MAX` may replace `SUM`. The clauses WHERE, ORDER BY and LIMIT are optional. Without
+/// `SELECT SUM(METRIC) FROM SCHEMA("NAMESPACE", DIMENSION) WHERE AWS.AccountId = CURRENT_ACCOUNT_ID() GROUP BY
+/// DIMENSION ORDER BY SUM() DESC LIMIT 500`. `MAX` may replace `SUM`. The clauses WHERE, ORDER BY and LIMIT are optional. Without
 /// WHERE, the query also covers the streams of linked accounts.
 pub(super) struct Insights {
     statistic: &'static str,
@@ -135,8 +135,8 @@ fn value_of(function: &str) -> Option<fn(&Stat) -> f64> {
     }
 }
 
-/// The words of an expression. Each bracket, each comma and each equals sign is a word. A word has letters, digits and underscores. A
-/// word in double quotes may have any characters, and loses its quotes.
+/// The words of an expression. Each bracket, each comma and each equals sign is a word. A word has letters, digits and
+/// underscores. A word in double quotes may have any characters, and loses its quotes.
 fn words(expression: &str) -> Option<Vec<String>> {
     let mut words = Vec::new();
     for (index, part) in expression.split('"').enumerate() {

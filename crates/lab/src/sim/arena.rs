@@ -57,6 +57,10 @@ pub enum Policies {
     Clairvoyant,
 }
 
+/// The shards that unthrottle may add to a fleet in 24 hours: more than the 200 streams of the workload `fleet` need.
+/// With the default of 200, that bound would stop the workload, and not the bound on changes that the workload is about.
+const SHARDS_OF_FLEET: u32 = 1_000;
+
 /// Hours without throttling before a restore, for [`Policies::OursRestoring`]. With fewer hours, a load that returns
 /// every three hours finds a stream that is too small. With more, the stream stays too large at night.
 pub(super) const RESTORE_AFTER_HOURS: u32 = 3;
@@ -110,7 +114,8 @@ impl Policies {
     /// One contender for each stream of the workload. Those of unthrottle share a deployment.
     fn contenders(self, workload: &Workload, seed: u64) -> Vec<Box<dyn Contender>> {
         if self.is_ours() && workload.streams > 1 {
-            let fleet = Ours::fleet(&self.policy(), self.delivery(workload), seed, workload.streams);
+            let policy = Policy { max_added_shards: SHARDS_OF_FLEET, ..self.policy() };
+            let fleet = Ours::fleet(&policy, self.delivery(workload), seed, workload.streams);
             return fleet.into_iter().map(|ours| Box::new(ours) as Box<dyn Contender>).collect();
         }
         (0..workload.streams).map(|n| self.contender(workload, seed + u64::from(n))).collect()

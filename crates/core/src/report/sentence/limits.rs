@@ -64,8 +64,8 @@ fn no_switch(switch: NoSwitch) -> String {
 pub(super) fn fleet(bound: FleetBound, evidence: &Evidence) -> String {
     match bound {
         FleetBound::Hour(max) if evidence.fleet_changes_counted.is_some() => format!(
-            "this stream needs a change, and UNTHROTTLE_MAX_CHANGES_PER_HOUR allows {max} over all streams.{} A quarter \
-             of the bound counts without a tag.",
+            "this stream needs a change, and UNTHROTTLE_MAX_CHANGES_PER_HOUR allows {max} over all streams.{} A \
+             quarter of the bound counts without a tag.",
             unsupported(evidence)
         ),
         FleetBound::AddedShards(max) if evidence.fleet_shards_counted.is_some() => format!(
