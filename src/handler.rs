@@ -4,13 +4,14 @@ use crate::aws::read::Reader;
 use crate::aws::{AwsAccount, Clients, Notifier};
 use crate::clock::SystemClock;
 use crate::error::Error;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 use std::iter;
 use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, PoisonError};
 use unthrottle_core::clock::Clock;
 use unthrottle_core::decision::{Decision, Verdict};
+use unthrottle_core::observation::Supported;
 use unthrottle_core::policy::Policy;
 use unthrottle_core::report::{Document, metric};
 use unthrottle_core::run::{Container, Handled, Run, RunError};
@@ -39,6 +40,8 @@ pub struct Handler {
     container: Container,
     notifier: Notifier,
     lines_of_failed_runs: Mutex<Vec<Value>>,
+    /// When a sweep of this process last asked CloudWatch about every stream.
+    fleet_asked_at: Mutex<Option<DateTime<Utc>>>,
 }
 
 impl Handler {
@@ -52,6 +55,7 @@ impl Handler {
             container: Container::default(),
             notifier: Notifier::default(),
             lines_of_failed_runs: Mutex::default(),
+            fleet_asked_at: Mutex::default(),
         }
     }
 
@@ -90,11 +94,11 @@ impl Handler {
     /// # Errors
     /// See [`Error`]. A hold is no error.
     pub async fn run(&self, signal: &Signal, home: &Home) -> Result<Reply, Error> {
-        self.run_in_sweep(signal, home, None).await
+        self.run_in_sweep(signal, home, None, None).await
     }
 
     /// Handles a signal as part of a sweep. `left_in_sweep`: how many more streams the sweep may change. `None`: this
-    /// stream does not count.
+    /// stream does not count. `supported`: the changes that the tags of all streams showed. `None`: they were not read.
     ///
     /// # Errors
     /// See [`Error`]. A hold is no error.
@@ -103,6 +107,7 @@ impl Handler {
         signal: &Signal,
         home: &Home,
         left_in_sweep: Option<&AtomicU32>,
+        supported: Option<Supported>,
     ) -> Result<Reply, Error> {
         let mut account = AwsAccount {
             clock: self.clock(),
@@ -113,7 +118,7 @@ impl Handler {
             lines: vec![],
             lines_of_failed_runs: &self.lines_of_failed_runs,
         };
-        let run = Run { signal, home, policy: &self.policy, container: &self.container, left_in_sweep };
+        let run = Run { signal, home, policy: &self.policy, container: &self.container, left_in_sweep, supported };
         let handled = run.handle(&mut account).await.map_err(|error| match error {
             RunError::Call(error) => Error::Aws(error),
             RunError::TooSlow => Error::TooSlow { stream: signal.stream().map(|s| s.name.clone()).unwrap_or_default() },
@@ -122,6 +127,19 @@ impl Handler {
         lines.extend(line_of_healed(signal, &handled.decision, self.clock.now()));
         let Handled { decision, document, is_observed } = handled;
         Ok(Reply { decision, document, is_observed, lines })
+    }
+
+    /// Whether no sweep of this process has asked CloudWatch about every stream within this time.
+    pub(crate) fn is_fleet_unasked_for(&self, time: TimeDelta) -> bool {
+        let asked = *self.fleet_asked_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.clock.now();
+        // The machine's time may have been set back.
+        asked.is_none_or(|at| now - at >= time || now < at)
+    }
+
+    /// Records that CloudWatch has answered about every stream.
+    pub(crate) fn record_fleet_asked(&self) {
+        *self.fleet_asked_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.clock.now());
     }
 
     /// The lines for the log of runs that failed, or were given up, since the last call of this function.

@@ -273,7 +273,7 @@ async fn expect_refusals(fixture: &Fixture, operation: &str, kind: ChangeKind) {
         let document = fixture.document().await;
         assert_eq!(document["code"], "refused", "{operation} {code}: {document:#}");
         let refused = fixture.aws.memory(STREAM_ARN).await.and_then(|memory| memory.refused).expect("remembered");
-        assert_eq!((refused.kind, refused.count), (kind, limits), "{operation} {code}");
+        assert_eq!((refused.kind, refused.minutes), (kind, limits), "{operation} {code}");
         assert_eq!(fixture.document().await["code"], "refused_lately");
         if kind == ChangeKind::EnableShardMetrics {
             break; // Not worth a second try.

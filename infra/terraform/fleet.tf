@@ -7,7 +7,7 @@ resource "aws_cloudwatch_metric_alarm" "write_throttled" {
 
   metric_query {
     id          = "refused"
-    expression  = "SELECT SUM(WriteProvisionedThroughputExceeded) FROM SCHEMA(\"AWS/Kinesis\", StreamName) GROUP BY StreamName ORDER BY SUM() DESC LIMIT 500"
+    expression  = "SELECT SUM(WriteProvisionedThroughputExceeded) FROM SCHEMA(\"AWS/Kinesis\", StreamName) WHERE AWS.AccountId = CURRENT_ACCOUNT_ID() GROUP BY StreamName ORDER BY SUM() DESC LIMIT 500"
     period      = 60
     return_data = true
   }
@@ -26,7 +26,7 @@ resource "aws_cloudwatch_metric_alarm" "read_throttled" {
 
   metric_query {
     id          = "refused"
-    expression  = "SELECT SUM(ReadProvisionedThroughputExceeded) FROM SCHEMA(\"AWS/Kinesis\", StreamName) GROUP BY StreamName ORDER BY SUM() DESC LIMIT 500"
+    expression  = "SELECT SUM(ReadProvisionedThroughputExceeded) FROM SCHEMA(\"AWS/Kinesis\", StreamName) WHERE AWS.AccountId = CURRENT_ACCOUNT_ID() GROUP BY StreamName ORDER BY SUM() DESC LIMIT 500"
     period      = 60
     return_data = true
   }
@@ -45,7 +45,7 @@ resource "aws_cloudwatch_metric_alarm" "readers_behind" {
   metric_query {
     id = "behind"
     # Metrics Insights requires quotes around a name with a dot.
-    expression  = "SELECT MAX(\"GetRecords.IteratorAgeMilliseconds\") FROM SCHEMA(\"AWS/Kinesis\", StreamName) GROUP BY StreamName ORDER BY MAX() DESC LIMIT 500"
+    expression  = "SELECT MAX(\"GetRecords.IteratorAgeMilliseconds\") FROM SCHEMA(\"AWS/Kinesis\", StreamName) WHERE AWS.AccountId = CURRENT_ACCOUNT_ID() GROUP BY StreamName ORDER BY MAX() DESC LIMIT 500"
     period      = 60
     return_data = true
   }

@@ -34,6 +34,9 @@ resource "aws_lambda_function" "unthrottle" {
       UNTHROTTLE_RESTORE_AFTER_HOURS   = var.restore_after_hours
       UNTHROTTLE_MAX_CHANGES_PER_HOUR  = var.max_changes_per_hour
       UNTHROTTLE_MAX_CHANGES_PER_SWEEP = var.max_changes_per_sweep
+      UNTHROTTLE_MAX_ADDED_SHARDS      = var.max_added_shards
+      # The containers share the bounds of the fleet, and a sweep stays only beside another run.
+      UNTHROTTLE_CONCURRENCY = var.reserved_concurrency
       # The sweep finds the throttled streams in these alarms. Messages to people go to this topic.
       UNTHROTTLE_FLEET_ALARMS = join(",", [
         aws_cloudwatch_metric_alarm.write_throttled.alarm_name,

@@ -169,6 +169,18 @@ variable "max_changes_per_sweep" {
   }
 }
 
+variable "max_added_shards" {
+  description = "UNTHROTTLE_MAX_ADDED_SHARDS. unthrottle adds no more shards than this in 24 hours, over all streams of the account and region."
+  type        = number
+  default     = 200
+  nullable    = false
+
+  validation {
+    condition     = var.max_added_shards >= 1 && var.max_added_shards <= 100000 && floor(var.max_added_shards) == var.max_added_shards
+    error_message = "A whole number from 1 to 100000."
+  }
+}
+
 # Notifications.
 
 variable "notification_email" {
@@ -329,7 +341,7 @@ variable "memory_mib" {
 }
 
 variable "reserved_concurrency" {
-  description = "The number of runs at the same time, reserved and at most. Use at least 2, because a sweep may stay for minutes. 0 reserves nothing. Use 0 if the account's concurrency quota leaves nothing to reserve."
+  description = "UNTHROTTLE_CONCURRENCY. The number of runs at the same time, reserved and at most. With 1, no sweep stays, and events wait while a sweep runs. 0 reserves nothing. Use 0 if the account's concurrency quota leaves nothing to reserve, as in a new account."
   type        = number
   default     = 5
   nullable    = false

@@ -17,7 +17,7 @@ use unthrottle_core::observation::Observation;
 use unthrottle_core::policy::Policy;
 use unthrottle_core::report::metric::Count;
 use unthrottle_core::report::{AutoFix, Document};
-use unthrottle_core::run::{Account, CallFailed, Observed};
+use unthrottle_core::run::{Account, CallFailed, CountedChange, Observed};
 use unthrottle_core::signal::StreamArn;
 
 /// The AWS account, for one run.
@@ -79,8 +79,10 @@ impl Account for AwsAccount<'_> {
         Changes { clients: self.clients, stream }.change(remedy).await
     }
 
-    async fn count_fix(&mut self, stream: &StreamArn, action: &'static str, at: DateTime<Utc>) -> AutoFix {
-        let (sent, line) = publish::send(&self.clients.cloudwatch, &Count::auto_fix(stream, action, at)).await;
+    async fn count_fix(&mut self, stream: &StreamArn, change: CountedChange) -> AutoFix {
+        let CountedChange { action, added_shards, at } = change;
+        let count = Count::auto_fix(stream, action, at).adding(added_shards);
+        let (sent, line) = publish::send(&self.clients.cloudwatch, &count).await;
         self.lines.extend(line);
         sent
     }

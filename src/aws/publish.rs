@@ -8,7 +8,7 @@ use aws_sdk_cloudwatch::primitives::DateTime as AwsTime;
 use aws_sdk_cloudwatch::types::{Dimension, MetricDatum, StandardUnit};
 use serde_json::Value;
 use unthrottle_core::report::AutoFix;
-use unthrottle_core::report::metric::{Count, NAMESPACE, STREAM_NAME};
+use unthrottle_core::report::metric::{Count, NAMESPACE, SHARDS_ADDED, STREAM_NAME};
 
 /// Why CloudWatch may not have a datum.
 #[derive(Debug)]
@@ -37,18 +37,17 @@ pub(super) async fn send(client: &Client, count: &Count<'_>) -> (AutoFix, Option
 }
 
 fn data(count: &Count<'_>) -> Vec<MetricDatum> {
+    let datum = |metric: &str, value: f64| {
+        let datum = MetricDatum::builder().metric_name(metric).value(value).unit(StandardUnit::Count);
+        datum.timestamp(AwsTime::from_secs(count.at.timestamp()))
+    };
     let sets = count.dimension_sets();
     let data = sets.iter().map(|dimensions| {
         let dimensions = dimensions.iter().map(|(n, v)| Dimension::builder().name(*n).value(*v).build());
-        MetricDatum::builder()
-            .metric_name(count.metric)
-            .set_dimensions(Some(dimensions.collect()))
-            .timestamp(AwsTime::from_secs(count.at.timestamp()))
-            .value(1.0)
-            .unit(StandardUnit::Count)
-            .build()
+        datum(count.metric, 1.0).set_dimensions(Some(dimensions.collect())).build()
     });
-    data.collect()
+    let shards = (count.added_shards > 0).then(|| datum(SHARDS_ADDED, count.added_shards.into()).build());
+    data.chain(shards).collect()
 }
 
 /// One attempt: CloudWatch adds up what it is sent twice, and a datum whose answer was lost may be there.

@@ -89,6 +89,8 @@ impl Function {
             reply.lines_in_sweep(now).for_each(|line| println!("{line}"));
             self.handler.lines_of_failed_runs().iter().for_each(|line| println!("{line}"));
         };
+        // With one run at a time, each event would wait until the sweep ends.
+        let stays = stays && self.handler.policy().sweep_may_stay();
         let plan = Plan { again_every: stays.then_some(AGAIN_EVERY), ..Plan::until(deadline(event)) };
         let sweep = sweep(&self.handler, home, plan, log).await;
         let now = Utc::now();

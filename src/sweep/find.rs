@@ -4,12 +4,17 @@ use crate::aws::read::fleet;
 use crate::aws::{Clients, ReadError};
 use crate::error::Error;
 use crate::handler::Handler;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use std::collections::{BTreeMap, HashSet};
 use unthrottle_core::decide::{Pending, pending};
-use unthrottle_core::memory::TAG;
-use unthrottle_core::report::{Failure, MOST_CONTRIBUTORS};
+use unthrottle_core::memory::{TAG, supported};
+use unthrottle_core::observation::Supported;
+use unthrottle_core::report::{Failure, MOST_CONTRIBUTORS, Queried};
 use unthrottle_core::signal::{Home, StreamArn};
+
+/// How often a sweep asks CloudWatch about every stream while an alarm is full. A stream beyond the alarm's hundred
+/// waits at most this long. A shorter time costs more: 1,000 streams cost $0.02 each time, so $29 a month.
+const ASK_FOR_FULL_ALARM_EVERY: TimeDelta = TimeDelta::minutes(30);
 
 /// The streams that need a check, the worst first.
 pub(super) struct Found {
@@ -19,28 +24,27 @@ pub(super) struct Found {
     pub due: usize,
     pub queue: Vec<StreamArn>,
     pub failed: Vec<Failure>,
-    /// Whether throttled streams were found by a query that CloudWatch charges for.
-    pub is_charged: bool,
+    /// Why throttled streams were also found by a query that CloudWatch charges for. `None`: the alarms sufficed.
+    pub queried: Option<Queried>,
+    /// The changes that the tags of all streams show. `None`: the tags could not be read.
+    pub supported: Option<Supported>,
 }
 
 /// Finds the streams that need a check.
 pub(super) async fn find(handler: &Handler, home: &Home, now: DateTime<Utc>) -> Result<Found, Error> {
     let (clients, policy) = (handler.clients(), handler.policy());
-    let (mut failed, mut full_alarms) = (vec![], vec![]);
-    let (throttled, tagged) = tokio::join!(
-        throttled(clients, &policy.fleet_alarms, now, &mut failed, &mut full_alarms),
-        fleet::tagged(clients, TAG)
-    );
-    // Where streams were found, only their order is unknown.
-    let is_blind = throttled.is_empty() && failed.len() >= policy.fleet_alarms.len().max(1);
+    let (throttled, tagged) = tokio::join!(throttled(handler, now), fleet::tagged(clients, TAG));
+    let Throttled { streams: throttled, mut failed, full_alarms, queried, is_blind } = throttled;
     let tagged = match tagged {
-        Ok(tagged) => tagged,
+        Ok(tagged) => Some(tagged),
         Err(error) if is_blind => return Err(error.into()),
         Err(error) => {
             failed.push(failure("memories", &error));
-            vec![]
+            None
         }
     };
+    let supported = tagged.as_ref().map(|tagged| supported(tagged.iter().map(|(_, tags)| tags), now));
+    let tagged = tagged.unwrap_or_default();
     let remembered = tagged.len();
     let remembering =
         tagged.into_iter().filter_map(|(arn, tags)| Some((pending(&tags, policy, now)?, StreamArn::parse(&arn)?)));
@@ -54,43 +58,83 @@ pub(super) async fn find(handler: &Handler, home: &Home, now: DateTime<Utc>) -> 
     queue.extend(due.iter().map(|(_, stream)| stream.clone()));
     let mut seen = HashSet::new();
     queue.retain(|stream| seen.insert(stream.clone()));
-    let is_charged = policy.fleet_alarms.is_empty();
-    Ok(Found { throttled: known, full_alarms, remembered, due: due.len(), queue, failed, is_charged })
+    Ok(Found { throttled: known, full_alarms, remembered, due: due.len(), queue, failed, queried, supported })
 }
 
-/// The throttled streams, and how much each refused, where there is more than one.
-async fn throttled(
-    clients: &Clients,
-    alarms: &[String],
-    now: DateTime<Utc>,
-    failed: &mut Vec<Failure>,
-    full: &mut Vec<String>,
-) -> BTreeMap<String, f64> {
-    let mut streams = BTreeMap::new();
-    if alarms.is_empty() {
-        return fleet::queried(clients, now).await.unwrap_or_else(|error| {
-            failed.push(failure("metrics of the fleet", &error));
-            streams
-        });
+/// The throttled streams, and how they were found.
+#[derive(Default)]
+struct Throttled {
+    /// How much each stream refused, where there is more than one.
+    streams: BTreeMap<String, f64>,
+    failed: Vec<Failure>,
+    full_alarms: Vec<String>,
+    queried: Option<Queried>,
+    /// No alarm and no query gave an answer. Where streams were found, only their order is unknown.
+    is_blind: bool,
+}
+
+impl Throttled {
+    /// Why CloudWatch is asked about every stream. The query needs no permission that the function lacks, and gives the
+    /// present state. The history of an alarm would need one more permission, and page after page of past states.
+    fn needs_query(&self, handler: &Handler) -> Option<Queried> {
+        if handler.policy().fleet_alarms.is_empty() {
+            return Some(Queried::NoAlarm);
+        }
+        if !self.failed.is_empty() {
+            return Some(Queried::AlarmFailed);
+        }
+        let is_full = !self.full_alarms.is_empty();
+        (is_full && handler.is_fleet_unasked_for(ASK_FOR_FULL_ALARM_EVERY)).then_some(Queried::AlarmFull)
     }
+}
+
+/// Finds the throttled streams in the fleet alarms. Where an alarm cannot be read or names no more streams, and where
+/// there is no alarm, CloudWatch is asked about every stream.
+async fn throttled(handler: &Handler, now: DateTime<Utc>) -> Throttled {
+    let (clients, alarms) = (handler.clients(), &handler.policy().fleet_alarms);
+    let mut found = Throttled::default();
     for alarm in alarms {
         match fleet::contributors(clients, alarm).await {
             Ok(names) => {
-                full.extend((names.len() >= MOST_CONTRIBUTORS).then(|| alarm.clone()));
-                streams.extend(names.into_iter().map(|name| (name, 0.0)));
+                found.full_alarms.extend((names.len() >= MOST_CONTRIBUTORS).then(|| alarm.clone()));
+                found.streams.extend(names.into_iter().map(|name| (name, 0.0)));
             }
-            Err(error) => failed.push(failure(alarm, &error)),
+            Err(error) => found.failed.push(failure(alarm, &error)),
         }
     }
-    let names: Vec<String> = streams.keys().cloned().collect();
-    if names.len() > 1 {
-        // Without an order any stream comes first. That is no reason to check none.
-        match fleet::severities(clients, &names, now).await {
-            Ok(refused) => streams.iter_mut().for_each(|(name, n)| *n = refused.get(name).copied().unwrap_or_default()),
-            Err(error) => failed.push(failure("order of the throttled streams", &error)),
+    found.is_blind = found.failed.len() == alarms.len();
+    found.queried = found.needs_query(handler);
+    if let Some(why) = found.queried {
+        if why != Queried::NoAlarm {
+            tracing::warn!(%why, "the fleet alarms do not name every stream; the sweep asks CloudWatch about each");
+        }
+        match fleet::queried(clients, now).await {
+            Ok(refused) => {
+                handler.record_fleet_asked();
+                found.is_blind = false;
+                found.streams.extend(refused);
+            }
+            Err(error) => found.failed.push(failure("metrics of the fleet", &error)),
         }
     }
-    streams
+    order(clients, now, &mut found).await;
+    found
+}
+
+/// Reads how much each stream refused, unless a query gave it. Without an order any stream comes first. That is no
+/// reason to check none.
+async fn order(clients: &Clients, now: DateTime<Utc>, found: &mut Throttled) {
+    let unknown: Vec<String> =
+        found.streams.iter().filter(|(_, refused)| **refused == 0.0).map(|(name, _)| name.clone()).collect();
+    if found.streams.len() < 2 || unknown.is_empty() {
+        return;
+    }
+    match fleet::severities(clients, &unknown, now).await {
+        Ok(refused) => refused.into_iter().for_each(|(name, refused)| {
+            found.streams.insert(name, refused);
+        }),
+        Err(error) => found.failed.push(failure("order of the throttled streams", &error)),
+    }
 }
 
 fn failure(of: &str, error: &ReadError) -> Failure {

@@ -15,6 +15,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 use unthrottle_core::decision::Outcome;
+use unthrottle_core::observation::Supported;
 use unthrottle_core::report::{Document, Failure, Findings, SweepDocument};
 use unthrottle_core::signal::{Home, Signal, StreamArn};
 
@@ -75,7 +76,7 @@ pub async fn sweep(
     let time = (deadline - clock.now()).to_std().unwrap_or_default().saturating_sub(TO_ANSWER);
     let found = timeout(time, find(handler, home, clock.now())).await.map_err(|_| Error::SweepTooSlow)??;
     let finding_calls = handler.clients().calls() - before;
-    let sweeper = Sweeper::new(handler, home, deadline, at_once);
+    let sweeper = Sweeper { supported: found.supported, ..Sweeper::new(handler, home, deadline, at_once) };
     let (mut queue, mut all) = (found.queue.clone(), Checks::default());
     loop {
         let begun = clock.now();
@@ -95,6 +96,8 @@ struct Sweeper<'a> {
     at_once: usize,
     /// How many more streams it may change.
     changes: AtomicU32,
+    /// The changes that the tags of all streams showed at the beginning. `None`: they could not be read.
+    supported: Option<Supported>,
     /// When the next check may begin.
     next: Mutex<DateTime<Utc>>,
 }
@@ -119,7 +122,8 @@ impl Checks {
 impl<'a> Sweeper<'a> {
     fn new(handler: &'a Handler, home: &'a Home, deadline: DateTime<Utc>, at_once: usize) -> Sweeper<'a> {
         let changes = AtomicU32::new(handler.policy().max_changes_per_sweep);
-        Sweeper { handler, home, deadline, at_once: at_once.max(1), changes, next: Mutex::new(handler.clock().now()) }
+        let next = Mutex::new(handler.clock().now());
+        Sweeper { handler, home, deadline, at_once: at_once.max(1), changes, supported: None, next }
     }
 
     /// Whether a check that begins at `then` may end beyond the deadline.
@@ -181,14 +185,15 @@ impl<'a> Sweeper<'a> {
         }
         let signal = Signal::Sweep(stream.clone());
         let changes = (!changed.contains(&stream)).then_some(&self.changes);
-        let check = timeout(LONGEST_CHECK, self.handler.run_in_sweep(&signal, self.home, changes)).await;
+        let run = self.handler.run_in_sweep(&signal, self.home, changes, self.supported);
+        let check = timeout(LONGEST_CHECK, run).await;
         let check = check.unwrap_or_else(|_| Err(Error::GivenUp { stream: stream.name.clone() }));
         (stream, Some(check))
     }
 }
 
 fn document(found: Found, checks: Checks, finding_calls: u32) -> SweepDocument {
-    let Found { throttled, full_alarms, remembered, due, mut failed, is_charged, .. } = found;
+    let Found { throttled, full_alarms, remembered, due, mut failed, queried, .. } = found;
     let Checks { decisions, failed: failed_checks, left, changed } = checks;
     failed.extend(failed_checks);
     let changed = changed.into_iter().map(|stream| stream.name).collect();
@@ -198,7 +203,7 @@ fn document(found: Found, checks: Checks, finding_calls: u32) -> SweepDocument {
         remembered,
         due,
         failed,
-        is_charged,
+        queried,
         decisions,
         left,
         changed,

@@ -54,3 +54,13 @@ async fn the_lambda_stays_when_the_schedule_asks_and_has_logged_each_check_by_th
     assert_eq!((&line["decision"]["code"], &line["decision"]["outcome"]), (&json!("scale_shards"), &json!("acted")));
     assert_eq!((lines_of(&lines, "Looked").len(), lines_of(&lines, "sweep").len()), (1, 0), "{lines:#?}");
 }
+
+#[tokio::test]
+async fn the_only_run_at_a_time_does_not_stay_and_leaves_its_turn_to_events() {
+    let fixture = Fixture::on(live(), LOAD, 2, 10).await;
+    let settings = [("UNTHROTTLE_FLEET_ALARMS", "writes,reads"), ("UNTHROTTLE_CONCURRENCY", "1")];
+    let mut container = Container::start(fixture.account.url(), &settings).await;
+    let run = container.invoke(&json!({ "sweep": true, "stay": true })).await;
+    let document = run.document();
+    assert_eq!((&document["changed"], &document["again"]), (&json!(1), &json!(0)), "{document:#}");
+}

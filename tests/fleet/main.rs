@@ -15,10 +15,13 @@ mod lambda;
 
 mod bounds;
 mod crash;
+mod find;
+mod forged;
 mod function;
 mod large;
 mod notify;
 mod pace;
 mod restore;
+mod shards;
 mod stay;
 mod verify;

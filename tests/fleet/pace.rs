@@ -119,6 +119,7 @@ async fn an_index_that_cannot_be_read_is_reported_and_the_other_is_used() {
     let found = fixture.sweep().await.document;
     assert_eq!((found.looked, found.failed.len()), (1, 2), "the memory is due: {}", found.sentence);
     fixture.deny("DescribeAlarmContributors", 0, 2);
+    fixture.deny("GetMetricData", 0, 1);
     fixture.deny("GetResources", 0, 1);
     let error = fixture.sweep_for(LONG, None).await.expect_err("blind");
     assert_eq!(error.code(), "read_failed");

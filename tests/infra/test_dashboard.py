@@ -125,7 +125,7 @@ def test_what_the_code_sends_is_read_right():
     assert re.findall(r"vec!\[([^\]]*)\]", sets) in [['stream, ("Action", action)', "", "stream"], ["", "stream", 'stream, ("Action", self.action)']]
     names = {name for name, _ in SENT}
     assert names == {
-        *("AutoFix", "Reverted", "Healed", "TimeToHeal", "Looked", "Held", "NeedsPerson"),
+        *("AutoFix", "ShardsAdded", "Reverted", "Healed", "TimeToHeal", "Looked", "Held", "NeedsPerson"),
         *("DurationMs", "AwsCalls", "ColdStart"),
         *("SweepLooked", "SweepFailed", "SweepLeft", "Untold"),
     }

@@ -31,7 +31,7 @@ def test_the_code_is_given_the_fleet_alarms_by_name_and_takes_so_many():
 
 def test_the_fleet_alarms_watch_every_stream_by_its_own_name():
     # As the core's signal/alarm.rs reads them: the namespace in quotes, and the metric in the first brackets.
-    form = r'SELECT (SUM|MAX)\(("?)([\w.]+)\2\) FROM SCHEMA\("AWS/Kinesis", StreamName\) GROUP BY StreamName ORDER BY \1\(\) DESC LIMIT 500'
+    form = r'SELECT (SUM|MAX)\(("?)([\w.]+)\2\) FROM SCHEMA\("AWS/Kinesis", StreamName\) WHERE AWS.AccountId = CURRENT_ACCOUNT_ID\(\) GROUP BY StreamName ORDER BY \1\(\) DESC LIMIT 500'
     found = [re.fullmatch(form, query_of(alarm)) for alarm in FLEET]
     assert all(found)
     # A name with a dot takes quotes.

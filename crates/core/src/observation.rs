@@ -4,8 +4,10 @@
 //! since the call. So each observation carries the time of the call.
 
 mod fan_out;
+mod fleet;
 
 pub use fan_out::FanOut;
+pub use fleet::{Fleet, OwnChanges, Supported};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use std::collections::{BTreeMap, BTreeSet};
@@ -99,22 +101,6 @@ pub struct Observation {
     pub fleet: Fleet,
 }
 
-impl Fleet {
-    /// Counts the changes of the hour before `now`. `own`: the changes of this process, minute by minute. A change that
-    /// the metric shows does not count twice.
-    pub fn of(traffic: &Traffic, own: &BTreeMap<Minute, u32>, now: DateTime<Utc>) -> Fleet {
-        let hour = Minute::of(now).plus(1 - 60)..;
-        let published = |minute: &Minute| traffic.fleet_fixes.get(minute).copied().unwrap_or_default();
-        let unpublished = own.range(hour.clone()).map(|(minute, count)| count.saturating_sub(published(minute)));
-        let add = |sum: u32, count: u32| sum.saturating_add(count);
-        Fleet {
-            changes_last_hour: traffic.fleet_fixes.range(hour).map(|(_, count)| *count).fold(0, add),
-            own_unpublished: unpublished.fold(0, add),
-            left_in_sweep: None,
-        }
-    }
-}
-
 /// The shards that were open at an earlier time (`ListShards` with `AT_TIMESTAMP`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ShardsAt {
@@ -122,18 +108,6 @@ pub struct ShardsAt {
     pub count: u32,
     /// Whether all of them are still open. Open shards have all hash keys, so the stream has the same shards now.
     pub are_open: bool,
-}
-
-/// The function's changes in the account and region, over all streams.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Fleet {
-    /// Changes in the last hour, from the AutoFix metric. The metric is 1–3 minutes late.
-    pub changes_last_hour: u32,
-    /// Changes of this process in that hour that the metric does not show yet.
-    pub own_unpublished: u32,
-    /// How many more streams this sweep may change. `None`: the observation is not part of a sweep, or this sweep has
-    /// changed this stream before.
-    pub left_in_sweep: Option<u32>,
 }
 
 /// A stream's summary (`DescribeStreamSummary`).
@@ -360,6 +334,8 @@ pub struct Traffic {
     pub auto_fixes: BTreeMap<Minute, u32>,
     /// The function's changes of all streams (AutoFix without dimensions).
     pub fleet_fixes: BTreeMap<Minute, u32>,
+    /// The shards that the function added to all streams (ShardsAdded without dimensions).
+    pub shards_added: BTreeMap<Minute, u32>,
     /// The changes of the stream that raised its shards (`UpdateShardCount`).
     pub reshards: BTreeMap<Minute, u32>,
     /// The changes of the stream that restored its shards (`UpdateShardCount`).

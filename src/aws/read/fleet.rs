@@ -22,6 +22,10 @@ const MOST_PAGES: usize = 1000;
 /// The metrics of a throttled stream: refused records, and refused calls of readers.
 const REFUSED: [&str; 2] = ["WriteProvisionedThroughputExceeded", "ReadProvisionedThroughputExceeded"];
 
+/// In a monitoring account of CloudWatch a query also covers the streams of linked accounts. Their names would stand
+/// for streams of this account (the query language's page of Metrics Insights).
+const THIS_ACCOUNT: &str = "AWS.AccountId = CURRENT_ACCOUNT_ID()";
+
 /// The first letter of the id of a query, for each of [`REFUSED`].
 const QUERY_LETTERS: [char; 2] = ['w', 'r'];
 
@@ -83,8 +87,8 @@ pub(crate) async fn queried(clients: &Clients, now: DateTime<Utc>) -> Result<BTr
     // CloudWatch accepts one Metrics Insights query in a call.
     for metric in REFUSED {
         let expression = format!(
-            "SELECT SUM({metric}) FROM SCHEMA(\"AWS/Kinesis\", {STREAM_NAME}) GROUP BY {STREAM_NAME} \
-             ORDER BY SUM() DESC LIMIT 500"
+            "SELECT SUM({metric}) FROM SCHEMA(\"AWS/Kinesis\", {STREAM_NAME}) WHERE {THIS_ACCOUNT} \
+             GROUP BY {STREAM_NAME} ORDER BY SUM() DESC LIMIT 500"
         );
         let query = MetricDataQuery::builder().id("refused").expression(expression).period(60).build();
         for (_, stream, count) in sums(clients, vec![query], now).await? {

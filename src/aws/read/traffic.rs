@@ -89,6 +89,9 @@ pub(super) const WRITE_SERIES: [WriteSeries; 3] = [
 /// The id of the series of AutoFix of all streams.
 const FLEET: &str = "fleet";
 
+/// The id of the series of shards that were added to all streams.
+const SHARDS_ADDED: &str = "shards_added";
+
 /// The id of the series of the stream's changes that another person or tool reverted.
 const REVERTED: &str = "reverted";
 
@@ -216,6 +219,7 @@ fn put(traffic: &mut Traffic, id: &str, minute: Minute, value: f64) {
         Some((_, _, field)) => Some(field(traffic)),
         None if id == FLEET => Some(&mut traffic.fleet_fixes),
         None if id == REVERTED => Some(&mut traffic.reverts),
+        None if id == SHARDS_ADDED => Some(&mut traffic.shards_added),
         None => None,
     };
     if let Some(counts) = counts {
@@ -238,7 +242,8 @@ fn queries(stream: &str) -> Vec<MetricDataQuery> {
     });
     let reverted = query(REVERTED, "Sum", own(metric::REVERTED), [of_stream()]);
     let fleet = query(FLEET, "Sum", own(metric::AUTO_FIX), []);
-    kinesis.chain(auto_fixes).chain([reverted, fleet]).collect()
+    let shards_added = query(SHARDS_ADDED, "Sum", own(metric::SHARDS_ADDED), []);
+    kinesis.chain(auto_fixes).chain([reverted, fleet, shards_added]).collect()
 }
 
 /// A metric of the function itself.

@@ -5,14 +5,10 @@ use super::cost::cost;
 use super::demand::fast_target;
 use super::short_lived::KeptBoundaries;
 use super::writes::Throttled;
-use crate::decision::{AwsLimit, Bound, Cost, FleetBound, NoSwitch, Reason, Remedy};
+use crate::decision::{AwsLimit, Bound, Cost, Evidence, FleetBound, NoSwitch, Reason, Remedy};
 use crate::memory::ChangeKind;
 use crate::observation::Fleet;
-use crate::policy::Policy;
-
-/// The containers that may change streams before the metric shows their changes: the default of the stack's reserved
-/// concurrency. Each may add its part of the hourly bound to what the metric shows.
-const CONTAINERS: u32 = 5;
+use crate::policy::{Mode, Policy};
 
 /// Why a stream cannot get one more shard.
 pub(super) enum NoHeadroom {
@@ -47,10 +43,11 @@ impl Throttled<'_> {
         let to = |to| Remedy::ScaleShards { from, to, partial: None };
         let double = from.saturating_mul(2);
         let top = max.min(double);
-        let most = self.most_affordable(from, top);
-        if most <= from {
+        let affordable = self.most_affordable(from, top);
+        if affordable <= from {
             return Err(NoHeadroom::Persons(self.too_expensive(&to(from + 1))));
         }
+        let most = self.most_of_fleet(from, affordable);
         let wanted = fast_target(from, self.ample(needed).min(most), most);
         let left = self.limits().map_or(u32::MAX, |l| l.shards_left());
         // At worst, no boundary of the new shards is one of the old shards.
@@ -65,6 +62,7 @@ impl Throttled<'_> {
         let bound = match to {
             to if to >= needed => None,
             to if to < wanted => Some(Bound::AccountQuota),
+            _ if most < affordable => Some(Bound::MaxAddedShards),
             _ if most < top => Some(Bound::MaxCost),
             _ if max < double => Some(Bound::MaxShards),
             _ => Some(Bound::Double),
@@ -90,6 +88,15 @@ impl Throttled<'_> {
         most
     }
 
+    /// The most shards up to `top` that the fleet's bound of added shards allows. Where it allows none, [`fleet`] holds
+    /// the step. A plan adds no shards, so the bound does not cut it.
+    fn most_of_fleet(&self, from: u32, top: u32) -> u32 {
+        match shards_left(self.observation.fleet, self.settings) {
+            left if left > 0 && self.policy.mode == Mode::Heal => top.min(from.saturating_add(left)),
+            _ => top,
+        }
+    }
+
     /// Holds a remedy that makes the stream cost more than now and more than the person's maximum.
     pub(super) fn affordable(&self, remedy: &Remedy) -> Result<(), Reason> {
         let Some(max) = self.settings.max_hourly_cost else { return Ok(()) };
@@ -104,20 +111,43 @@ impl Throttled<'_> {
     }
 }
 
-/// The bound of the fleet that `remedy` would exceed, in the hour or in the sweep that this run belongs to.
+/// The bound of the fleet that `remedy` would exceed, in the hour, in the day, or in the sweep of this run.
 pub(super) fn fleet(fleet: Fleet, policy: &Policy, remedy: &Remedy) -> Option<FleetBound> {
-    let max = policy.max_changes_per_hour;
-    let of_container = max.div_ceil(CONTAINERS);
-    let known = fleet.changes_last_hour.saturating_add(fleet.own_unpublished);
+    let (max, of) = (policy.max_changes_per_hour, policy.containers());
     // Undo actions leave half of the hour to what stops throttling.
     let in_an_hour = if remedy.is_undo() { max.div_ceil(2) } else { max };
-    if known >= in_an_hour {
+    if fleet.changes_within(max) >= in_an_hour {
         return Some(FleetBound::Hour(max));
+    }
+    let adds_shards = remedy.added_shards() > 0;
+    if adds_shards && shards_left(fleet, policy) < remedy.added_shards() {
+        return Some(FleetBound::AddedShards(policy.max_added_shards));
     }
     if fleet.left_in_sweep == Some(0) {
         return Some(FleetBound::Sweep(policy.max_changes_per_sweep));
     }
-    (fleet.own_unpublished >= of_container).then_some(FleetBound::Container(of_container))
+    let share = max.div_ceil(of);
+    if fleet.own_unpublished >= share {
+        return Some(FleetBound::Container { share, of });
+    }
+    // A container's first step may be as large as what is left. Only further steps wait for the metric.
+    let share = policy.max_added_shards.div_ceil(of);
+    (adds_shards && fleet.own_shards_unpublished >= share).then_some(FleetBound::ContainerShards { share, of })
+}
+
+/// Records the counts of the fleet's metrics that no tag supports.
+pub(super) fn record_unsupported(fleet: Fleet, policy: &Policy, evidence: &mut Evidence) {
+    if let Some((counted, supported)) = fleet.unsupported_changes(policy.max_changes_per_hour) {
+        (evidence.fleet_changes_counted, evidence.fleet_changes_supported) = (Some(counted), Some(supported));
+    }
+    if let Some((counted, supported)) = fleet.unsupported_shards(policy.max_added_shards) {
+        (evidence.fleet_shards_counted, evidence.fleet_shards_supported) = (Some(counted), Some(supported));
+    }
+}
+
+/// The shards that may still be added in these 24 hours.
+fn shards_left(fleet: Fleet, policy: &Policy) -> u32 {
+    policy.max_added_shards.saturating_sub(fleet.shards_within(policy.max_added_shards))
 }
 
 /// Whether this cost is above a person's maximum of USD an hour. A change that saves money never is.

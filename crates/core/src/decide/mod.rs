@@ -396,5 +396,6 @@ impl<'a> Case<'a> {
         let spent = |kind| u32::try_from(history.budget(kind, self.now).0).ok();
         evidence.reshards_last_24_hours = spent(ChangeKind::Scale);
         evidence.mode_switches_last_24_hours = spent(ChangeKind::Switch);
+        bounds::record_unsupported(self.observation.fleet, self.policy, evidence);
     }
 }

@@ -239,6 +239,20 @@ pub struct Evidence {
     /// The same in bytes as AWS charges them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub load_bytes_per_second: Option<f64>,
+    /// Changes in the last hour, as the AutoFix metric and this process count them. It is there where the tags of the
+    /// streams show too few of them, so that they do not all count against the bound.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fleet_changes_counted: Option<u32>,
+    /// Changes in the last hour that the tags of the streams show, where that number bounds the changes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fleet_changes_supported: Option<u32>,
+    /// Shards added in the last 24 hours, as the ShardsAdded metric and this process count them. It is there where the
+    /// tags of the streams show too few of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fleet_shards_counted: Option<u32>,
+    /// Shards added in the last 24 hours that the tags of the streams show at most, where that number bounds them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fleet_shards_supported: Option<u32>,
     /// From the first throttled minute's start to the last one's end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time_to_heal_seconds: Option<i64>,

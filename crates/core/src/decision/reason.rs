@@ -284,7 +284,21 @@ pub enum FleetBound {
     /// Changes in an hour, in the account and region.
     Hour(u32),
     /// Changes by one process that the metric does not show yet.
-    Container(u32),
+    Container {
+        /// The share of one process.
+        share: u32,
+        /// How many processes share the bound.
+        of: u32,
+    },
+    /// Shards added in 24 hours, in the account and region.
+    AddedShards(u32),
+    /// Shards added by one process that the metric does not show yet.
+    ContainerShards {
+        /// The share of one process.
+        share: u32,
+        /// How many processes share the bound.
+        of: u32,
+    },
     /// Changes in one sweep.
     Sweep(u32),
 }

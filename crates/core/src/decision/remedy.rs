@@ -91,6 +91,14 @@ impl Remedy {
         matches!(self, ScaleShards { .. } | SplitShard { .. } | SwitchToOnDemand { .. })
     }
 
+    /// The shards that it adds. AWS sets the shards of an on-demand stream, so a switch adds none here.
+    pub fn added_shards(&self) -> u32 {
+        match self {
+            Remedy::ScaleShards { from, to, .. } | Remedy::SplitShard { from, to, .. } => to.saturating_sub(*from),
+            _ => 0,
+        }
+    }
+
     /// Whether it only undoes what we did.
     pub fn is_undo(&self) -> bool {
         use Remedy::{DisableShardMetrics, Restore, SwitchToProvisioned};
@@ -164,6 +172,8 @@ pub enum Bound {
     AccountQuota,
     /// The person's maximum of USD an hour.
     MaxCost,
+    /// The person's maximum of added shards in 24 hours, over all streams.
+    MaxAddedShards,
     /// The person's maximum of warm throughput.
     MaxWarm,
     /// The most that AWS gives an on-demand stream in this region.

@@ -2,9 +2,11 @@
 
 mod change;
 mod codec;
+mod recent;
 
 pub use change::{Change, ChangeKind, Size};
 pub use codec::{MAX_LENGTH, MemoryError, TAG};
+pub use recent::supported;
 
 use crate::observation::{LOOKBACK_HOURS, SHARD_METRICS};
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};

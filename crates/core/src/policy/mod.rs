@@ -19,6 +19,16 @@ const AWS_MAX_SHARDS: u32 = 10_000;
 /// a smaller value would deny large streams a change that AWS allows.
 pub(crate) const AWS_MAX_WARM_MIBPS: u32 = 10 * 1024;
 
+/// The containers that may run at once where no setting says so: the default of the stack's reserved concurrency. With
+/// a smaller number, five containers together would exceed the bounds before the metric shows it. A larger number only
+/// makes each share smaller.
+const CONTAINERS: u32 = 5;
+
+/// The containers that may run at once where nothing is reserved. Lambda gives a new account ten concurrent runs, and
+/// refuses a reservation in such an account. An account with a larger quota can reserve. A larger number would leave
+/// small bounds without a share for each container.
+const UNRESERVED_CONTAINERS: u32 = 10;
+
 /// The values of a [`Mode`], for an error message.
 const MODES: &str = "heal, observe or off";
 
@@ -110,6 +120,15 @@ pub struct Policy {
     /// `UNTHROTTLE_MAX_CHANGES_PER_SWEEP`: the most streams that one sweep may change. A fifth of the hourly limit, so
     /// that one sweep leaves changes for streams that throttle later in the hour.
     pub max_changes_per_sweep: u32,
+    /// `UNTHROTTLE_MAX_ADDED_SHARDS`: the most shards that unthrottle adds in 24 hours, over the whole account and
+    /// region, 1–100000. 200 shards cost about $2,200 a month in us-east-1: twice what one stream may get by default. A
+    /// smaller number stops the healing of a few large streams. With a larger one, an event that wakes every stream of
+    /// an account may cost far more before a person looks.
+    pub max_added_shards: u32,
+    /// `UNTHROTTLE_CONCURRENCY`: the runs of the function at the same time, as the stack reserves them, 0–1000. 0:
+    /// nothing is reserved. Each container gets an equal share of the bounds of the fleet until the metric shows its
+    /// changes.
+    pub concurrency: u32,
     /// `UNTHROTTLE_FLEET_ALARMS`: names of the alarms whose contributors are the throttled streams. Without names the
     /// sweep queries CloudWatch Metrics Insights, which charges for every stream of the account.
     pub fleet_alarms: Vec<String>,
@@ -141,10 +160,24 @@ impl Default for Policy {
             prices: Prices::default(),
             max_changes_per_hour: 100,
             max_changes_per_sweep: 20,
+            max_added_shards: 200,
+            concurrency: CONTAINERS,
             fleet_alarms: vec![],
             topic_arn: None,
             restore_after_hours: 0,
             role_arn: None,
         }
+    }
+}
+
+impl Policy {
+    /// The containers that share the bounds of the fleet.
+    pub fn containers(&self) -> u32 {
+        if self.concurrency == 0 { UNRESERVED_CONTAINERS } else { self.concurrency }
+    }
+
+    /// Whether a sweep may stay. With one run at a time, every event would wait until the sweep ends.
+    pub fn sweep_may_stay(&self) -> bool {
+        self.containers() > 1
     }
 }

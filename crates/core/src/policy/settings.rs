@@ -10,6 +10,15 @@ use std::str::FromStr;
 /// larger value is a typing error. A smaller maximum could refuse the limit of a very large fleet.
 const MAX_CHANGES: u32 = 10_000;
 
+/// The largest allowed limit of added shards in 24 hours. It is five times AWS's largest default quota of an account
+/// (20,000 shards), so a larger value is a typing error. A smaller maximum could refuse the limit of a very large
+/// fleet.
+const MAX_ADDED_SHARDS: u32 = 100_000;
+
+/// The largest reserved concurrency: Lambda's default quota of an account. A larger value is a typing error. A smaller
+/// maximum could refuse what a stack reserves.
+const MAX_CONCURRENCY: u32 = 1_000;
+
 /// The most fleet alarms. The stack has one each for writes, reads and iterator age, and an operator may add a few.
 /// Each alarm costs a sweep at least one call, so more alarms would delay the sweep.
 const MAX_FLEET_ALARMS: usize = 10;
@@ -59,6 +68,8 @@ impl Policy {
         env.number("UNTHROTTLE_RESTORE_AFTER_HOURS", 0..=LOOKBACK_HOURS as u32, &mut policy.restore_after_hours)?;
         env.number("UNTHROTTLE_MAX_CHANGES_PER_HOUR", 1..=MAX_CHANGES, &mut policy.max_changes_per_hour)?;
         env.number("UNTHROTTLE_MAX_CHANGES_PER_SWEEP", 1..=MAX_CHANGES, &mut policy.max_changes_per_sweep)?;
+        env.number("UNTHROTTLE_MAX_ADDED_SHARDS", 1..=MAX_ADDED_SHARDS, &mut policy.max_added_shards)?;
+        env.number("UNTHROTTLE_CONCURRENCY", 0..=MAX_CONCURRENCY, &mut policy.concurrency)?;
         policy.fleet_alarms = env.alarms("UNTHROTTLE_FLEET_ALARMS")?;
         policy.topic_arn =
             env.arn("UNTHROTTLE_TOPIC_ARN", ":sns:", "an SNS topic (arn:aws:sns:REGION:ACCOUNT:NAME)")?;

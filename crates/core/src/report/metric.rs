@@ -12,6 +12,8 @@ use std::time::Duration;
 pub const NAMESPACE: &str = "Unthrottle";
 /// One for each change of a stream.
 pub const AUTO_FIX: &str = "AutoFix";
+/// The shards that a change added, over all streams. A change that adds none has no datum.
+pub const SHARDS_ADDED: &str = "ShardsAdded";
 /// One for each hold that stays until a person acts, with or without a message.
 pub const NEEDS_PERSON: &str = "NeedsPerson";
 /// One for each revert of our change by another person or tool, when a run finds it.
@@ -45,6 +47,8 @@ pub struct Count<'a> {
     pub stream: &'a StreamArn,
     /// The remedy's code; `None`: the metric has no dimension [`ACTION`].
     pub action: Option<&'a str>,
+    /// The shards that the change added. They are counted over all streams only.
+    pub added_shards: u32,
     /// The time of the datum.
     pub at: DateTime<Utc>,
 }
@@ -52,12 +56,18 @@ pub struct Count<'a> {
 impl<'a> Count<'a> {
     /// A change of `stream` by the remedy with this code. `at`: when its intent was written.
     pub fn auto_fix(stream: &'a StreamArn, action: &'a str, at: DateTime<Utc>) -> Count<'a> {
-        Count { metric: AUTO_FIX, stream, action: Some(action), at }
+        Count { metric: AUTO_FIX, stream, action: Some(action), added_shards: 0, at }
+    }
+
+    /// The same with the shards that the change added.
+    #[must_use]
+    pub fn adding(self, added_shards: u32) -> Count<'a> {
+        Count { added_shards, ..self }
     }
 
     /// A change of ours that another person or tool reverted. `at`: when that was found.
     pub fn reverted(stream: &'a StreamArn, at: DateTime<Utc>) -> Count<'a> {
-        Count { metric: REVERTED, stream, action: None, at }
+        Count { metric: REVERTED, stream, action: None, added_shards: 0, at }
     }
 
     /// The dimensions of each datum: in total, by stream, and by stream and action.
@@ -76,6 +86,13 @@ impl<'a> Count<'a> {
             line[name] = (*value).into();
         }
         line[self.metric] = 1.into();
+        if self.added_shards > 0 {
+            let shards = directive(&json!([[]]), &json!([{ "Name": SHARDS_ADDED, "Unit": "Count" }]));
+            line[SHARDS_ADDED] = self.added_shards.into();
+            if let Some(directives) = line["_aws"]["CloudWatchMetrics"].as_array_mut() {
+                directives.push(shards);
+            }
+        }
         line
     }
 }
@@ -166,7 +183,11 @@ fn emf(time: DateTime<Utc>, dimensions: &Value, metrics: &Value) -> Value {
     json!({
         "_aws": {
             "Timestamp": time.timestamp_millis(),
-            "CloudWatchMetrics": [{ "Namespace": NAMESPACE, "Dimensions": dimensions, "Metrics": metrics }],
+            "CloudWatchMetrics": [directive(dimensions, metrics)],
         },
     })
+}
+
+fn directive(dimensions: &Value, metrics: &Value) -> Value {
+    json!({ "Namespace": NAMESPACE, "Dimensions": dimensions, "Metrics": metrics })
 }

@@ -10,7 +10,7 @@ mod sweep;
 
 pub use document::Document;
 pub use metric::AutoFix;
-pub use sweep::{Failure, Findings, MOST_CONTRIBUTORS, SweepDocument};
+pub use sweep::{Failure, Findings, MOST_CONTRIBUTORS, Queried, SweepDocument, Unsupported};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Value, json};

@@ -1,6 +1,7 @@
 //! The answer of a sweep: what it found and did, as a document and a sentence.
 
 use super::Document;
+use super::metric::{AUTO_FIX, NAMESPACE, SHARDS_ADDED};
 use crate::decision::Outcome;
 use serde::Serialize;
 use std::cmp::Reverse;
@@ -37,12 +38,40 @@ pub struct SweepDocument {
     pub failed: Vec<Failure>,
     /// Streams that need a check, for which no time was left. The next sweep finds them again.
     pub left: Vec<String>,
+    /// Why the sweep also asked CloudWatch about every stream, which CloudWatch charges for. `null`: it did not.
+    pub queried: Option<Queried>,
+    /// Counts of the fleet's metrics that the streams' tags do not support. `null`: there are none.
+    pub unsupported: Option<Unsupported>,
     /// Requests that the search for these streams took, retries included.
     pub finding_calls: u32,
     /// One for each check. The streams that were changed come first, and the checks of one stream are in their order.
     pub decisions: Vec<Document>,
     /// For a person.
     pub sentence: String,
+}
+
+/// Why a sweep asks CloudWatch Metrics Insights about every stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, strum::Display)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum Queried {
+    /// No fleet alarm is set.
+    NoAlarm,
+    /// A fleet alarm could not be read.
+    AlarmFailed,
+    /// A fleet alarm names [`MOST_CONTRIBUTORS`].
+    AlarmFull,
+}
+
+/// What a metric of the fleet counts, and what the memory tags of all streams show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Unsupported {
+    /// The metric.
+    pub metric: &'static str,
+    /// Its count: changes in an hour, or shards in 24 hours.
+    pub counted: u32,
+    /// The changes or shards that the tags show.
+    pub supported: u32,
 }
 
 /// What failed in a sweep.
@@ -69,8 +98,8 @@ pub struct Findings {
     pub due: usize,
     /// What could not be read or done.
     pub failed: Vec<Failure>,
-    /// Whether throttled streams were found by a query that CloudWatch charges for.
-    pub is_charged: bool,
+    /// Why throttled streams were also found by a query that CloudWatch charges for.
+    pub queried: Option<Queried>,
     /// One document for each check, in the order in which the checks ended.
     pub decisions: Vec<Document>,
     /// Streams for which no time was left.
@@ -89,7 +118,7 @@ fn name(document: &Document) -> &str {
 impl SweepDocument {
     /// The document of what a sweep found and did.
     pub fn new(findings: Findings) -> SweepDocument {
-        let Findings { throttled, full_alarms, remembered, due, failed, is_charged, .. } = findings;
+        let Findings { throttled, full_alarms, remembered, due, failed, queried, .. } = findings;
         let Findings { mut decisions, mut left, changed, finding_calls, .. } = findings;
         left.sort_unstable();
         let is_changed = |document: &Document| changed.contains(name(document));
@@ -108,15 +137,17 @@ impl SweepDocument {
             healed: decisions.iter().filter(|document| document.outcome == Outcome::Healed).count(),
             failed,
             left,
+            queried,
+            unsupported: unsupported(&decisions),
             finding_calls,
             decisions,
             sentence: String::new(),
         };
-        document.sentence = document.sentence(is_charged);
+        document.sentence = document.sentence();
         document
     }
 
-    fn sentence(&self, is_charged: bool) -> String {
+    fn sentence(&self) -> String {
         let SweepDocument { throttled, remembered, due, looked, changed, healed, failed, left, .. } = self;
         let held_back = self.decisions.iter().filter(|document| document.code == "fleet_limit").count();
         let mut text = format!(
@@ -145,16 +176,46 @@ impl SweepDocument {
         if !left.is_empty() {
             text += &format!(" No time was left for {}: the next sweep finds them again.", left.len());
         }
-        if is_charged {
-            text += NO_FLEET_ALARM;
+        text += self.queried.map_or("", Queried::words);
+        if let Some(Unsupported { metric, counted, supported }) = self.unsupported {
+            text += &format!(
+                " The metric {metric} counts {counted}, and the streams' tags show {supported}: check who may call \
+                 cloudwatch:PutMetricData for the namespace {NAMESPACE}."
+            );
         }
         text
     }
 }
 
+impl Queried {
+    fn words(self) -> &'static str {
+        match self {
+            Queried::NoAlarm => NO_FLEET_ALARM,
+            Queried::AlarmFailed => ALARM_FAILED,
+            Queried::AlarmFull => ALARM_FULL,
+        }
+    }
+}
+
+/// The first count of the checks that no tag supports: of changes, or else of shards.
+fn unsupported(decisions: &[Document]) -> Option<Unsupported> {
+    let evidence = || decisions.iter().map(|document| &document.evidence);
+    let changes = evidence().find_map(|e| Some((AUTO_FIX, e.fleet_changes_counted?, e.fleet_changes_supported?)));
+    let shards = || evidence().find_map(|e| Some((SHARDS_ADDED, e.fleet_shards_counted?, e.fleet_shards_supported?)));
+    changes.or_else(shards).map(|(metric, counted, supported)| Unsupported { metric, counted, supported })
+}
+
 /// A sweep without fleet alarms costs money: it asks CloudWatch for the metrics of every stream.
 const NO_FLEET_ALARM: &str = " No fleet alarm is set (UNTHROTTLE_FLEET_ALARMS). So the sweep asked CloudWatch twice \
     about every stream of the account, at about $0.01 for 1,000 streams each time.";
+
+/// An alarm that cannot be read hides its streams, and asking about every stream costs money at each sweep.
+const ALARM_FAILED: &str = " A fleet alarm could not be read, so the sweep asked CloudWatch twice about every stream, \
+    at about $0.01 for 1,000 streams each time. If AWS denied it, allow cloudwatch:DescribeAlarmContributors.";
+
+/// A full alarm hides further streams.
+const ALARM_FULL: &str = " So the sweep asked CloudWatch twice about every stream, at about $0.01 for 1,000 streams \
+    each time. It does so every 30 minutes.";
 
 /// A number of streams in words.
 fn streams(count: usize, which: &str) -> String {

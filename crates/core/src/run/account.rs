@@ -35,6 +35,17 @@ pub struct Answer {
     pub message: String,
 }
 
+/// A change that the metrics of the function count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CountedChange {
+    /// The remedy's code.
+    pub action: &'static str,
+    /// The shards that it added.
+    pub added_shards: u32,
+    /// When the intent of the change was written.
+    pub at: DateTime<Utc>,
+}
+
 /// The calls that a run makes. Each implementation retries and times out by itself.
 #[expect(
     async_fn_in_trait,
@@ -72,9 +83,9 @@ pub trait Account {
     /// Changes the stream, with a single attempt. Gives the open shards before the change, where AWS names them.
     async fn change(&mut self, stream: &StreamArn, remedy: &Remedy) -> Result<Option<u32>, CallFailed<Self::Error>>;
 
-    /// Sends the AutoFix datum of a change, with a single attempt. `at`: when the intent of the change was written. A
+    /// Sends the AutoFix datum of a change, and in the same call the shards that it added, with a single attempt. A
     /// later run reads whether CloudWatch has the datum.
-    async fn count_fix(&mut self, stream: &StreamArn, action: &'static str, at: DateTime<Utc>) -> AutoFix;
+    async fn count_fix(&mut self, stream: &StreamArn, change: CountedChange) -> AutoFix;
 
     /// Sends the Reverted datum of a change that another person or tool reverted, found at `at`.
     async fn count_revert(&mut self, stream: &StreamArn, at: DateTime<Utc>);

@@ -1,11 +1,11 @@
 //! A decision, carried out: the intent into the stream's tag, then the change, then its AutoFix datum. The decision
 //! says what to do. This file only does it, or names what AWS made impossible.
 
-use super::account::{Account, Answer, CallFailed, Observed};
+use super::account::{Account, Answer, CallFailed, CountedChange, Observed};
 use crate::decide::{held_by_aws, is_notified};
 use crate::decision::{Decision, DeniedChange, Reason, Remedy, Verdict};
 use crate::denial::Denial;
-use crate::memory::{Memory, TAG};
+use crate::memory::{ChangeKind, Memory, TAG};
 use crate::observation::Observation;
 use crate::report::AutoFix;
 use crate::signal::StreamArn;
@@ -41,13 +41,20 @@ pub(super) struct Intent {
 /// The data that a decision sends once its memory is written: the memory says that they were sent.
 #[derive(Clone, Debug, Default)]
 struct Unpublished {
-    fixes: Vec<(&'static str, DateTime<Utc>)>,
+    fixes: Vec<CountedChange>,
     revert: Option<DateTime<Utc>>,
 }
 
 impl Unpublished {
-    fn of(decision: &Decision) -> Unpublished {
-        Unpublished { fixes: decision.unpublished.clone(), revert: decision.reverted }
+    fn of(decision: &Decision, seen: &Observation) -> Unpublished {
+        let known = seen.tags.get(TAG).and_then(|text| Memory::parse(text).ok());
+        let memories = || decision.memory.iter().chain(&known);
+        let fix = |(action, at): &(&'static str, DateTime<Utc>)| CountedChange {
+            action,
+            added_shards: memories().find_map(|memory| added_at(memory, *at)).unwrap_or_default(),
+            at: *at,
+        };
+        Unpublished { fixes: decision.unpublished.iter().map(fix).collect(), revert: decision.reverted }
     }
 
     /// These, and those of `other` that are not among them.
@@ -60,8 +67,8 @@ impl Unpublished {
     /// Sends the data. Gives how the first AutoFix datum went out.
     async fn send<A: Account>(&self, account: &mut A, stream: &StreamArn) -> Option<AutoFix> {
         let mut first = None;
-        for (action, at) in &self.fixes {
-            let sent = account.count_fix(stream, action, *at).await;
+        for fix in &self.fixes {
+            let sent = account.count_fix(stream, *fix).await;
             first.get_or_insert(sent);
         }
         if let Some(at) = self.revert {
@@ -69,6 +76,14 @@ impl Unpublished {
         }
         first
     }
+}
+
+/// The shards that the change of a memory added, if it was announced at `at`. The memory keeps only the kind of the
+/// change before it, so its shards are not counted where its datum was lost.
+fn added_at(memory: &Memory, at: DateTime<Utc>) -> Option<u32> {
+    let change = memory.change.as_ref().filter(|change| change.at == at)?;
+    let is_added = matches!(change.kind, ChangeKind::Scale | ChangeKind::Split);
+    Some(change.to.shards()?.saturating_sub(change.from.shards()?)).filter(|_| is_added)
 }
 
 impl Intent {
@@ -208,7 +223,8 @@ impl<A: Account> Applying<'_, A> {
         }
         self.change(remedy, &intent.memory).await?;
         let at = intent.memory.change.map_or_else(|| self.account.now(), |change| change.at);
-        self.auto_fix = Some(self.account.count_fix(self.stream, Remedy::code_of(remedy.kind()), at).await);
+        let (action, added_shards) = (Remedy::code_of(remedy.kind()), remedy.added_shards());
+        self.auto_fix = Some(self.account.count_fix(self.stream, CountedChange { action, added_shards, at }).await);
         Ok(())
     }
 
@@ -225,7 +241,7 @@ impl<A: Account> Applying<'_, A> {
             };
         }
         self.remember(decision, memory, Some(left)).await?;
-        self.unpublished = Unpublished::of(decision);
+        self.unpublished = Unpublished::of(decision, &self.observed.observation);
         Ok(())
     }
 
@@ -248,7 +264,7 @@ impl<A: Account> Applying<'_, A> {
         let memory = decision.memory.clone().unwrap_or_default();
         let text = self.remember(decision, &memory, None).await?;
         let before = self.observed.observation.tags.get(TAG).cloned();
-        let unpublished = self.unpublished.clone().and(Unpublished::of(decision));
+        let unpublished = self.unpublished.clone().and(Unpublished::of(decision, &self.observed.observation));
         Ok(Intent { memory, remedy: remedy.clone(), text, before, unpublished })
     }
 

@@ -3,7 +3,7 @@
 
 use crate::callers::{Callers, Group};
 use crate::decision::Reason;
-use crate::observation::Minute;
+use crate::observation::{LOOKBACK_HOURS, Minute, OwnChanges};
 use crate::signal::{Signal, StreamArn};
 use chrono::{DateTime, TimeDelta, Utc};
 use std::collections::BTreeMap;
@@ -30,7 +30,7 @@ pub struct Container {
     /// When each stream was last observed, and the code of that decision.
     observations: Mutex<BTreeMap<StreamArn, (DateTime<Utc>, &'static str)>>,
     /// The changes of this process, minute by minute.
-    changes: Mutex<BTreeMap<Minute, u32>>,
+    changes: Mutex<OwnChanges>,
     /// The callers that were throttled since the last observation of each stream.
     callers: Mutex<Callers>,
 }
@@ -55,15 +55,20 @@ impl Container {
         observations.insert(stream.clone(), (now, code));
     }
 
-    pub(super) fn changes(&self) -> MutexGuard<'_, BTreeMap<Minute, u32>> {
+    pub(super) fn changes(&self) -> MutexGuard<'_, OwnChanges> {
         lock(&self.changes)
     }
 
-    /// Gives back a change that was reserved and not made.
-    pub(super) fn give_back(&self, left_in_sweep: Option<&AtomicU32>) {
-        if let Some(mut newest) = self.changes().last_entry() {
-            *newest.get_mut() = newest.get().saturating_sub(1);
+    /// Gives back a change that was reserved and not made, with the shards that it would have added.
+    pub(super) fn give_back(&self, added_shards: u32, left_in_sweep: Option<&AtomicU32>) {
+        let mut own = self.changes();
+        let OwnChanges { changes, shards } = &mut *own;
+        for (counts, count) in [(changes, 1), (shards, added_shards)] {
+            if let Some(mut newest) = counts.last_entry() {
+                *newest.get_mut() = newest.get().saturating_sub(count);
+            }
         }
+        drop(own);
         if let Some(left) = left_in_sweep {
             left.store(left.load(Ordering::Relaxed).saturating_add(1), Ordering::Relaxed);
         }
@@ -94,11 +99,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Reserves a change of what the fleet may still change. `own`: the changes of this process.
-pub(super) fn reserve(own: &mut BTreeMap<Minute, u32>, now: DateTime<Utc>, left_in_sweep: Option<&AtomicU32>) {
+/// Reserves a change that adds `added_shards`, of what the fleet may still change. `own`: the changes of this process.
+pub(super) fn reserve(own: &mut OwnChanges, added_shards: u32, now: DateTime<Utc>, left_in_sweep: Option<&AtomicU32>) {
     let minute = Minute::of(now);
-    own.retain(|known, _| *known > minute.plus(-CHANGES_KEPT_MINUTES));
-    *own.entry(minute).or_default() += 1;
+    own.changes.retain(|known, _| *known > minute.plus(-CHANGES_KEPT_MINUTES));
+    own.shards.retain(|known, _| *known > minute.plus(-60 * LOOKBACK_HOURS));
+    *own.changes.entry(minute).or_default() += 1;
+    *own.shards.entry(minute).or_default() += added_shards;
     if let Some(left) = left_in_sweep {
         left.store(left.load(Ordering::Relaxed).saturating_sub(1), Ordering::Relaxed);
     }

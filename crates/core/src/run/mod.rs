@@ -5,14 +5,14 @@ mod account;
 mod apply;
 mod container;
 
-pub use account::{Account, Answer, CallFailed, Observed};
+pub use account::{Account, Answer, CallFailed, CountedChange, Observed};
 pub use apply::OBSERVATION_GOOD_FOR;
 pub use container::Container;
 
 use crate::callers::Group;
 use crate::decide::{MissingData, decide, hold_unobserved, triage};
 use crate::decision::{Decision, Foreign, Outcome, Reason, Verdict};
-use crate::observation::{Fleet, Observation};
+use crate::observation::{Fleet, Observation, Supported};
 use crate::policy::Policy;
 use crate::report::{AutoFix, Document};
 use crate::signal::{Home, Signal, StreamArn};
@@ -37,6 +37,9 @@ pub struct Run<'a> {
     /// How many more streams the sweep of this run may change. `None`: the run is not part of a sweep, or this sweep
     /// has changed this stream before.
     pub left_in_sweep: Option<&'a AtomicU32>,
+    /// What the memory tags of all streams showed at the beginning of the sweep of this run. `None`: the run is not
+    /// part of a sweep, or the sweep could not read the tags.
+    pub supported: Option<Supported>,
 }
 
 /// What a run came to.
@@ -123,10 +126,10 @@ impl Run<'_> {
         let mut own = self.container.changes();
         let now = account.now();
         let left = self.left_in_sweep.map(|left| left.load(Ordering::Relaxed));
-        seen.fleet = Fleet { left_in_sweep: left, ..Fleet::of(&seen.traffic, &own, now) };
+        seen.fleet = Fleet { left_in_sweep: left, ..Fleet::of_all(&seen.traffic, &own, self.supported, now) };
         let decision = decide(self.signal, seen, self.policy, now)?;
         if decision.outcome == Outcome::Acted {
-            container::reserve(&mut own, now, self.left_in_sweep);
+            container::reserve(&mut own, added_shards(&decision), now, self.left_in_sweep);
         }
         Ok(decision)
     }
@@ -140,11 +143,11 @@ impl Run<'_> {
         decision: Decision,
         earlier: Option<Intent>,
     ) -> Result<Applied, A::Error> {
-        let is_reserved = decision.outcome == Outcome::Acted;
+        let (is_reserved, added_shards) = (decision.outcome == Outcome::Acted, added_shards(&decision));
         let has_topic = self.policy.topic_arn.is_some();
         let applied = apply(account, stream, observed, decision, has_topic, earlier).await;
         if is_reserved && applied.as_ref().is_ok_and(|applied| !applied.is_change()) {
-            self.container.give_back(self.left_in_sweep);
+            self.container.give_back(added_shards, self.left_in_sweep);
         }
         if let Ok(Applied::Done { decision, is_surprise: false, .. }) = &applied {
             self.container.observed(stream, account.now(), decision.verdict.code());
@@ -174,4 +177,9 @@ impl Run<'_> {
         }
         Handled { decision, document, is_observed: seen.is_some() }
     }
+}
+
+/// The shards that a decision adds.
+fn added_shards(decision: &Decision) -> u32 {
+    if let Verdict::Act(remedy) = &decision.verdict { remedy.added_shards() } else { 0 }
 }

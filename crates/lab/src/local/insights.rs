@@ -14,16 +14,26 @@ const MAX_ANALYSED: usize = 10_000;
 /// The lookback of a query. Alarms have three hours. For GetMetricData, AWS's newest service model has two weeks.
 const MAX_MINUTES: i64 = 3 * 60;
 
-/// `SELECT SUM(METRIC) FROM SCHEMA("NAMESPACE", DIMENSION) GROUP BY DIMENSION ORDER BY SUM() DESC LIMIT 500`. `MAX` may
-/// replace `SUM`, and the last two clauses are optional.
+/// `SELECT SUM(METRIC) FROM SCHEMA("NAMESPACE", DIMENSION) WHERE AWS.AccountId = CURRENT_ACCOUNT_ID() GROUP BY
+/// DIMENSION ORDER BY SUM() DESC LIMIT 500`. `MAX` may replace `SUM`. The clauses WHERE, ORDER BY and LIMIT are optional. Without
+/// WHERE, the query also covers the streams of linked accounts.
 pub(super) struct Insights {
     statistic: &'static str,
     metric: String,
     namespace: String,
     dimension: String,
+    /// Whether the query leaves out linked accounts.
+    is_of_this_account: bool,
     order: Option<Order>,
     limit: usize,
 }
+
+/// The name of the account in a query.
+const ACCOUNT_ID: &str = "AWS.AccountId";
+
+/// The dimension that marks a series of a linked account. In AWS the account is no dimension, and no metric has this
+/// name. Reads that name the dimensions of a series therefore never find it, as in AWS.
+pub(super) const LINKED_ACCOUNT: &str = "@linked account";
 
 /// The order of the series.
 struct Order {
@@ -40,27 +50,16 @@ impl Insights {
     pub fn parse(expression: &str) -> Option<Self> {
         let words = words(expression)?;
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        let [
-            "SELECT",
-            function,
-            "(",
-            metric,
-            ")",
-            "FROM",
-            "SCHEMA",
-            "(",
-            namespace,
-            ",",
-            dimension,
-            ")",
-            "GROUP",
-            "BY",
-            group,
-            rest @ ..,
-        ] = &words[..]
+        let ["SELECT", function, "(", metric, ")", "FROM", "SCHEMA", "(", namespace, ",", dimension, ")", rest @ ..] =
+            &words[..]
         else {
             return None;
         };
+        let (is_of_this_account, rest) = match rest {
+            ["WHERE", ACCOUNT_ID, "=", "CURRENT_ACCOUNT_ID", "(", ")", rest @ ..] => (true, rest),
+            rest => (false, rest),
+        };
+        let ["GROUP", "BY", group, rest @ ..] = rest else { return None };
         let (order, rest) = match rest {
             ["ORDER", "BY", by, "(", ")", direction, rest @ ..] if ["ASC", "DESC"].contains(direction) => {
                 (Some(Order { value: value_of(by)?, descending: *direction == "DESC" }), rest)
@@ -83,6 +82,7 @@ impl Insights {
             metric: (*metric).to_owned(),
             namespace: (*namespace).to_owned(),
             dimension: (*dimension).to_owned(),
+            is_of_this_account,
             order,
             limit,
         })
@@ -120,8 +120,10 @@ impl Insights {
 
     /// The value of the group's dimension, for a series that the query analyses.
     fn group_of<'a>(&self, series: &'a Series) -> Option<&'a String> {
-        let same = series.namespace == self.namespace && series.name == self.metric && series.dimensions.len() == 1;
-        series.dimensions.get(&self.dimension).filter(|_| same)
+        let is_linked = series.dimensions.contains_key(LINKED_ACCOUNT);
+        let dimensions = series.dimensions.len() - usize::from(is_linked);
+        let same = series.namespace == self.namespace && series.name == self.metric && dimensions == 1;
+        series.dimensions.get(&self.dimension).filter(|_| same && !(is_linked && self.is_of_this_account))
     }
 }
 
@@ -133,8 +135,8 @@ fn value_of(function: &str) -> Option<fn(&Stat) -> f64> {
     }
 }
 
-/// The words of an expression. Each bracket and each comma is a word. A word has letters, digits and underscores. A
-/// word in double quotes may have any characters, and loses its quotes.
+/// The words of an expression. Each bracket, each comma and each equals sign is a word. A word has letters, digits and
+/// underscores. A word in double quotes may have any characters, and loses its quotes.
 fn words(expression: &str) -> Option<Vec<String>> {
     let mut words = Vec::new();
     for (index, part) in expression.split('"').enumerate() {
@@ -142,10 +144,11 @@ fn words(expression: &str) -> Option<Vec<String>> {
             words.push(part.to_owned());
             continue;
         }
-        let spaced = part.replace('(', " ( ").replace(')', " ) ").replace(',', " , ");
+        let spaced = part.replace('(', " ( ").replace(')', " ) ").replace(',', " , ").replace('=', " = ");
         words.extend(spaced.split_whitespace().map(str::to_owned));
-        let is_bare = |c: char| c.is_alphanumeric() || c.is_whitespace() || "_(),".contains(c);
-        if !part.chars().all(is_bare) {
+        // Other names with a dot need quotes.
+        let is_bare = |c: char| c.is_alphanumeric() || c.is_whitespace() || "_(),=".contains(c);
+        if !part.replace(ACCOUNT_ID, "").chars().all(is_bare) {
             return None;
         }
     }

@@ -218,6 +218,13 @@ impl LocalAccount {
         lock(&self.account.metrics).add(series, minute, &metrics::Stat::of(value, 1.0));
     }
 
+    /// Adds one sample to a metric of a stream of a linked account: this account is then a monitoring account of
+    /// CloudWatch. Only a Metrics Insights query without `WHERE AWS.AccountId = CURRENT_ACCOUNT_ID()` finds it.
+    pub fn put_linked_metric(&self, name: &str, stream: &str, timestamp: impl Into<SystemTime>, value: f64) {
+        let dimensions = [("StreamName", stream), (insights::LINKED_ACCOUNT, "210987654321")];
+        self.put_metric("AWS/Kinesis", name, &dimensions, timestamp, value);
+    }
+
     /// Adds provisioned streams with these tags. They are ACTIVE at once: for fleets that no test can create within the
     /// quotas and rates. They count against the quotas of later calls.
     ///

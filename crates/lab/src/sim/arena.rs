@@ -57,6 +57,10 @@ pub enum Policies {
     Clairvoyant,
 }
 
+/// The shards that unthrottle may add to a fleet in 24 hours: more than the 200 streams of the workload `fleet` need.
+/// With the default of 200, that bound would stop the workload, and not the bound on changes that the workload is about.
+const SHARDS_OF_FLEET: u32 = 1_000;
+
 /// Hours without throttling before a restore, for [`Policies::OursRestoring`]. With fewer hours, a load that returns
 /// every three hours finds a stream that is too small. With more, the stream stays too large at night.
 pub(super) const RESTORE_AFTER_HOURS: u32 = 3;
@@ -110,7 +114,8 @@ impl Policies {
     /// One contender for each stream of the workload. Those of unthrottle share a deployment.
     fn contenders(self, workload: &Workload, seed: u64) -> Vec<Box<dyn Contender>> {
         if self.is_ours() && workload.streams > 1 {
-            let fleet = Ours::fleet(&self.policy(), self.delivery(workload), seed, workload.streams);
+            let policy = Policy { max_added_shards: SHARDS_OF_FLEET, ..self.policy() };
+            let fleet = Ours::fleet(&policy, self.delivery(workload), seed, workload.streams);
             return fleet.into_iter().map(|ours| Box::new(ours) as Box<dyn Contender>).collect();
         }
         (0..workload.streams).map(|n| self.contender(workload, seed + u64::from(n))).collect()
@@ -168,15 +173,21 @@ pub fn watch(workload: &Workload, policy: Policies, seed: u64) -> Run {
     Run { score, timeline: worlds.first().map(|world| world.timeline().clone()).unwrap_or_default() }
 }
 
-/// Publishes the changes of each stream to all others: the AutoFix metric of the fleet counts all streams.
+/// A change of a stream of the fleet: its minute and its added shards.
+type FixCounts = (Vec<Minute>, Vec<(Minute, u32)>);
+
+/// Publishes the changes of each stream to all others: the metrics of the fleet count all streams.
 fn share_fix_counts(worlds: &mut [World]) {
-    let new: Vec<Vec<Minute>> = worlds.iter().map(|world| world.cloudwatch().counted_at(world.now())).collect();
-    if new.iter().all(Vec::is_empty) {
+    let at_now =
+        |world: &World| (world.cloudwatch().counted_at(world.now()), world.cloudwatch().shards_added_at(world.now()));
+    let new: Vec<FixCounts> = worlds.iter().map(at_now).collect();
+    if new.iter().all(|(fixes, _)| fixes.is_empty()) {
         return;
     }
     for (n, world) in worlds.iter_mut().enumerate() {
-        let elsewhere = new.iter().enumerate().filter(|(other, _)| *other != n);
-        world.count_elsewhere(elsewhere.flat_map(|(_, minutes)| minutes.iter().copied()));
+        for (_, (fixes, shards)) in new.iter().enumerate().filter(|(other, _)| *other != n) {
+            world.count_elsewhere(fixes.iter().copied(), shards.iter().copied());
+        }
     }
 }
 

@@ -49,6 +49,8 @@ enum Datum {
     AutoFix(&'static str),
     /// AutoFix of another stream of the fleet.
     Elsewhere,
+    /// Added shards, of this stream or of another one.
+    ShardsAdded(u32),
     /// Reverted.
     Reverted,
 }
@@ -116,6 +118,26 @@ impl CloudWatch {
         self.receive(Datum::Elsewhere, minute, now);
     }
 
+    /// Counts shards that a change added, announced in `minute`.
+    pub fn count_shards(&mut self, added: u32, minute: Minute, now: i64) {
+        if added > 0 {
+            // CloudWatch got the datum in the call of the change's AutoFix, and shows both together.
+            let with = self.receipts.last().filter(|receipt| receipt.sent_at == now && receipt.minute == minute);
+            let visible_at = with.map_or(now + LATE_BY.1, |receipt| receipt.visible_at);
+            self.receipts.push(Receipt { sent_at: now, visible_at, minute, action: Datum::ShardsAdded(added) });
+        }
+    }
+
+    /// The shards that were added at second `now`, and the minute of each datum.
+    pub fn shards_added_at(&self, now: i64) -> Vec<(Minute, u32)> {
+        let new = self.receipts.iter().rev().take_while(|receipt| receipt.sent_at == now);
+        let added = new.filter_map(|receipt| match receipt.action {
+            Datum::ShardsAdded(added) => Some((receipt.minute, added)),
+            _ => None,
+        });
+        added.collect()
+    }
+
     /// The minutes of the stream's own AutoFix data that were sent at second `now`.
     pub fn counted_at(&self, now: i64) -> Vec<Minute> {
         let new = self.receipts.iter().rev().take_while(|receipt| receipt.sent_at == now);
@@ -155,8 +177,9 @@ impl CloudWatch {
         }
         let shown = lookback(now, 60 * LOOKBACK_HOURS);
         for receipt in self.receipts.iter().filter(|r| r.visible_at <= now && shown.contains(&r.minute)) {
+            let added = if let Datum::ShardsAdded(added) = receipt.action { added } else { 1 };
             for counts in of(receipt.action, &mut traffic) {
-                *counts.entry(receipt.minute).or_default() += 1;
+                *counts.entry(receipt.minute).or_default() += added;
             }
         }
         traffic
@@ -223,10 +246,11 @@ fn lookback(now: i64, minutes: i64) -> std::ops::Range<Minute> {
 
 /// The counters that a datum increments: AutoFix of the stream, of the fleet (which is this stream), and of its kind.
 fn of(datum: Datum, traffic: &mut Traffic) -> Vec<&mut BTreeMap<Minute, u32>> {
-    let Traffic { auto_fixes, fleet_fixes, reshards, restores, mode_switches, reverts, .. } = traffic;
+    let Traffic { auto_fixes, fleet_fixes, shards_added, reshards, restores, mode_switches, reverts, .. } = traffic;
     let action = match datum {
         Datum::AutoFix(action) => action,
         Datum::Elsewhere => return vec![fleet_fixes],
+        Datum::ShardsAdded(_) => return vec![shards_added],
         Datum::Reverted => return vec![reverts],
     };
     let is = |kinds: [ChangeKind; 2]| kinds.into_iter().any(|kind| Remedy::code_of(kind) == action);

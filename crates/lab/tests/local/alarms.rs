@@ -157,6 +157,21 @@ async fn a_query_gives_at_most_five_hundred_series() {
     assert_eq!((results[0].label(), results[499].label()), (Some("stream-4999"), Some("stream-4500")));
 }
 
+const THIS_ACCOUNT: &str = "WHERE AWS.AccountId = CURRENT_ACCOUNT_ID() GROUP BY";
+
+#[tokio::test]
+async fn a_query_on_this_account_leaves_out_linked_accounts() {
+    let fixture = LocalFixture::new().await;
+    fixture.throttle("orders", 1, 1.0);
+    fixture.account.put_linked_metric(THROTTLED, "theirs", fixture.account.now() - TimeDelta::minutes(1), 9.0);
+    let found = async |sql: &str| {
+        let results = fixture.query(sql).await.expect("series");
+        results.iter().map(|r| r.label().expect("a label").to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(found(FLEET).await, ["theirs", "orders"]);
+    assert_eq!(found(&FLEET.replace("GROUP BY", THIS_ACCOUNT)).await, ["orders"]);
+}
+
 #[tokio::test]
 async fn other_queries_are_refused() {
     let fixture = LocalFixture::new().await;
@@ -176,6 +191,11 @@ async fn other_queries_are_refused() {
         ("GROUP BY StreamName", "GROUP BY ShardId"),
         ("GROUP BY StreamName", ""),
         ("GROUP BY", "WHERE StreamName = 'orders' GROUP BY"),
+        ("GROUP BY", "WHERE AWS.AccountId = '123456789012' GROUP BY"),
+        ("GROUP BY", "WHERE AWS.AccountId = CURRENT_ACCOUNT_ID GROUP BY"),
+        ("GROUP BY", "WHERE AWS.AccountId != CURRENT_ACCOUNT_ID() GROUP BY"),
+        ("GROUP BY", "WHERE AWS.Region = CURRENT_ACCOUNT_ID() GROUP BY"),
+        ("GROUP BY StreamName", "GROUP BY AWS.AccountId"),
         ("DESC", "DESC, StreamName"),
         ("\"", "'"),
         ("AWS/Kinesis\"", "AWS/Kinesis"),

@@ -15,7 +15,8 @@ pub(super) fn act(remedy: &Remedy, signal: &Signal, decision: &Decision) -> Stri
     let is_hint = backlog.is_empty() && matches!(remedy, Remedy::ScaleShards { .. });
     let more = if is_hint { aggregate(evidence) } else { backlog };
     if decision.outcome == Outcome::Acted {
-        return format!("{seen}; {why}. Changed {did}.{more} To stop: tag it {MODE_TAG}=off.");
+        let unsupported = limits::unsupported(evidence);
+        return format!("{seen}; {why}. Changed {did}.{more}{unsupported} To stop: tag it {MODE_TAG}=off.");
     }
     let is_asked_to_plan = signal.undo().is_some() && signal.mode() == Some(Mode::Observe);
     let not_done = match decision.allowed {
@@ -146,6 +147,7 @@ fn bounded(partial: Option<Bound>) -> &'static str {
         // Short-lived shards count towards it.
         Some(Bound::AccountQuota) => " (a partial step: the account's shard quota)",
         Some(Bound::MaxCost) => " (a partial step: your maximum of cost)",
+        Some(Bound::MaxAddedShards) => " (a partial step: UNTHROTTLE_MAX_ADDED_SHARDS)",
         Some(Bound::MaxWarm) => " (a partial step: UNTHROTTLE_MAX_WARM_MIBPS allows no more)",
         Some(Bound::Half) => " (a partial step: AWS at most halves a stream in one call)",
         Some(Bound::Peak) => " (a partial step: the peak load needs the rest)",

@@ -65,7 +65,7 @@ fn of_state(reason: &Reason, seen: &Seen<'_>) -> String {
         Reason::NotRestorable(why) => not_restorable(why, seen),
         Reason::NotHealed { change, why } => not_healed(change, why, seen),
         Reason::TugOfWar => tug_of_war(seen),
-        Reason::FleetLimit(bound) => limits::fleet(*bound),
+        Reason::FleetLimit(bound) => limits::fleet(*bound, seen.evidence),
         Reason::OnDemandAdapting => limits::on_demand_adapting(seen),
         Reason::OnDemandCeiling(ceiling) => limits::on_demand_ceiling(*ceiling, seen),
         Reason::ReaderCatchingUp => reader_catching_up(seen),

@@ -75,23 +75,65 @@ fn no_switch(switch: NoSwitch) -> String {
     }
 }
 
-pub(super) fn fleet(bound: FleetBound) -> String {
+pub(super) fn fleet(bound: FleetBound, evidence: &Evidence) -> String {
     match bound {
+        FleetBound::Hour(max) if evidence.fleet_changes_counted.is_some() => format!(
+            "this stream needs a change, and UNTHROTTLE_MAX_CHANGES_PER_HOUR allows {max} over all streams.{} A \
+             quarter of the bound counts without a tag.",
+            unsupported(evidence)
+        ),
+        FleetBound::AddedShards(max) if evidence.fleet_shards_counted.is_some() => format!(
+            "this stream needs more shards, and UNTHROTTLE_MAX_ADDED_SHARDS allows {max} over all streams.{} A quarter \
+             of the bound counts without a tag.",
+            unsupported(evidence)
+        ),
         FleetBound::Hour(max) => format!(
             "this stream needs a change, but unthrottle made {max} changes in this account and region within an hour, \
              and UNTHROTTLE_MAX_CHANGES_PER_HOUR allows no more. Check whether a fault causes these changes: look at \
              the AutoFix metric. If the changes are right, allow more."
         ),
-        FleetBound::Container(part) => format!(
-            "this stream needs a change, but this process has just made {part} changes, a fifth of what \
+        FleetBound::Container { share, of } => format!(
+            "this stream needs a change, but this process has just made {share} changes, {} what \
              UNTHROTTLE_MAX_CHANGES_PER_HOUR allows, and the AutoFix metric does not show them yet. The next sweep \
-             goes on."
+             goes on.",
+            share_of(of)
+        ),
+        FleetBound::AddedShards(max) => format!(
+            "this stream needs more shards, but unthrottle added up to {max} shards in this account and region within \
+             24 hours, and UNTHROTTLE_MAX_ADDED_SHARDS allows no more. Check whether a fault causes the load: look at \
+             the ShardsAdded metric. If the shards are right, allow more."
+        ),
+        FleetBound::ContainerShards { share, of } => format!(
+            "this stream needs more shards, but this process has just added {share} shards or more, {} what \
+             UNTHROTTLE_MAX_ADDED_SHARDS allows, and the ShardsAdded metric does not show them yet. The next sweep \
+             goes on.",
+            share_of(of)
         ),
         FleetBound::Sweep(max) => format!(
             "this stream needs a change, but this sweep has changed {max} streams, the worst first, and \
              UNTHROTTLE_MAX_CHANGES_PER_SWEEP allows no more. The next sweep goes on."
         ),
     }
+}
+
+/// The share of one of `of` containers.
+fn share_of(of: u32) -> String {
+    if of == 5 { "a fifth of".into() } else { format!("one of {of} equal shares of") }
+}
+
+/// Counts of the fleet's metrics that no tag supports, and who can have written them.
+pub(super) fn unsupported(evidence: &Evidence) -> String {
+    let says = |metric: &str, what: &str, counted: Option<u32>, supported: Option<u32>| {
+        let (counted, supported) = (counted?, supported.unwrap_or_default());
+        Some(format!(
+            " The metric {metric} counts {counted} {what}, and the streams' tags show {supported}: check who writes to \
+             it."
+        ))
+    };
+    let (changes, shards) = (evidence.fleet_changes_counted, evidence.fleet_shards_counted);
+    says("AutoFix", "changes in an hour", changes, evidence.fleet_changes_supported)
+        .or_else(|| says("ShardsAdded", "shards in 24 hours", shards, evidence.fleet_shards_supported))
+        .unwrap_or_default()
 }
 
 pub(super) fn on_demand_adapting(seen: &Seen<'_>) -> String {

@@ -137,8 +137,8 @@ impl Query {
                 let query = Insights::parse(expression).ok_or_else(|| {
                     invalid_query(format!(
                         "the local account supports only the SQL SELECT SUM|MAX(METRIC) FROM \
-                         SCHEMA(\"NAMESPACE\", DIMENSION) GROUP BY DIMENSION [ORDER BY SUM|MAX() DESC|ASC] \
-                         [LIMIT 1…500]: '{expression}' of query '{}'",
+                         SCHEMA(\"NAMESPACE\", DIMENSION) [WHERE AWS.AccountId = CURRENT_ACCOUNT_ID()] GROUP BY \
+                         DIMENSION [ORDER BY SUM|MAX() DESC|ASC] [LIMIT 1…500]: '{expression}' of query '{}'",
                         self.id
                     ))
                 })?;

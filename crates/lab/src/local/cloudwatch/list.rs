@@ -1,6 +1,7 @@
 //! ListMetrics.
 
 use super::{Answer, Dimension, token};
+use crate::local::insights::LINKED_ACCOUNT;
 use crate::local::metrics::{Metrics, Series, epoch_seconds};
 use crate::local::protocol::{field, text};
 use chrono::{DateTime, Utc};
@@ -42,7 +43,8 @@ pub(super) fn list_metrics(metrics: &Metrics, input: &ListMetrics, now: DateTime
 impl ListMetrics {
     fn matches(&self, series: &Series) -> bool {
         let same = |wanted: &Option<String>, is: &str| wanted.as_deref().is_none_or(|w| w == is);
-        same(&self.namespace, &series.namespace)
+        !series.dimensions.contains_key(LINKED_ACCOUNT)
+            && same(&self.namespace, &series.namespace)
             && same(&self.metric_name, &series.name)
             && self.dimensions.iter().all(|wanted| {
                 let value = series.dimensions.get(&wanted.name);

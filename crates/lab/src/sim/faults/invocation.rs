@@ -18,7 +18,7 @@ use unthrottle_core::memory::{Memory, TAG};
 use unthrottle_core::observation::{Limits, Minute, Observation};
 use unthrottle_core::policy::{MODE_TAG, Permission, Policy};
 use unthrottle_core::report::{AutoFix, Document};
-use unthrottle_core::run::{self, Account, CallFailed, Handled, Observed, Run, RunError};
+use unthrottle_core::run::{self, Account, CallFailed, CountedChange, Handled, Observed, Run, RunError};
 use unthrottle_core::signal::{Signal, StreamArn};
 
 /// An AWS call.
@@ -36,8 +36,8 @@ pub(super) enum Call {
     },
     /// The change.
     Change(Remedy),
-    /// `PutMetricData` of AutoFix.
-    Count(&'static str, DateTime<Utc>),
+    /// `PutMetricData` of AutoFix and ShardsAdded.
+    Count(CountedChange),
     /// `PutMetricData` of Reverted.
     CountReverted(DateTime<Utc>),
 }
@@ -212,7 +212,7 @@ impl Invocation {
             Flawed { channel: &channel, container: &container, flaw, written: String::new(), is_notified: false };
         let forgetful = run::Container::default();
         let container = if flaw == Flaw::IgnoresHourlyChanges { &forgetful } else { &container.remembers };
-        let run = Run { signal: &signal, home: &home(), policy, container, left_in_sweep };
+        let run = Run { signal: &signal, home: &home(), policy, container, left_in_sweep, supported: None };
         match run.handle(&mut account).await {
             Ok(Handled { decision, document, .. }) => {
                 let sentence = match flaw {
@@ -322,7 +322,8 @@ impl Account for Flawed<'_> {
             (Flaw::CountsFirst, remedy) => {
                 let intent = Memory::parse(&self.written).ok().and_then(|memory| memory.change);
                 let at = intent.map_or_else(|| time(self.channel.now()), |intent| intent.at);
-                self.channel.call(Call::Count(Remedy::code_of(remedy.kind()), at)).await;
+                let (action, added_shards) = (Remedy::code_of(remedy.kind()), remedy.added_shards());
+                self.channel.call(Call::Count(CountedChange { action, added_shards, at })).await;
             }
             _ => {}
         }
@@ -333,14 +334,14 @@ impl Account for Flawed<'_> {
         }
     }
 
-    async fn count_fix(&mut self, _: &StreamArn, action: &'static str, at: DateTime<Utc>) -> AutoFix {
+    async fn count_fix(&mut self, _: &StreamArn, change: CountedChange) -> AutoFix {
         let times = match self.flaw {
             Flaw::CountsNever | Flaw::CountsFirst | Flaw::Idle => 0,
             Flaw::CountsTwice => 2,
             _ => 1,
         };
         for _ in 0..times {
-            self.channel.call(Call::Count(action, at)).await;
+            self.channel.call(Call::Count(change)).await;
         }
         AutoFix::Confirmed
     }

@@ -9,7 +9,7 @@ use unthrottle_core::decision::Remedy;
 use unthrottle_core::memory::TAG;
 use unthrottle_core::observation::{CapacityMode, Observation};
 use unthrottle_core::report::{AutoFix, Document};
-use unthrottle_core::run::{Account, Answer, CallFailed, Observed};
+use unthrottle_core::run::{Account, Answer, CallFailed, CountedChange, Observed};
 use unthrottle_core::signal::StreamArn;
 
 /// The simulated account, which answers at once.
@@ -48,8 +48,8 @@ impl Account for SimulatedAccount<'_> {
         call(self.0, remedy).map_err(call_failed)
     }
 
-    async fn count_fix(&mut self, _: &StreamArn, action: &'static str, at: DateTime<Utc>) -> AutoFix {
-        self.0.count(action, at);
+    async fn count_fix(&mut self, _: &StreamArn, change: CountedChange) -> AutoFix {
+        self.0.count(change);
         AutoFix::Confirmed
     }
 

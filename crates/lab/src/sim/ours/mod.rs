@@ -124,7 +124,15 @@ impl Ours {
     fn run(&self, world: &mut World, signal: &Signal) -> Result<Decision, &'static str> {
         let is_new = matches!(signal, Signal::Sweep(_)) && !self.is_changed;
         let left_in_sweep = is_new.then_some(&self.sweep.left);
-        let run = Run { signal, home: &home(), policy: &self.policy, container: &self.container, left_in_sweep };
+        // No principal forges metrics here, so the metrics alone bound the changes.
+        let run = Run {
+            signal,
+            home: &home(),
+            policy: &self.policy,
+            container: &self.container,
+            left_in_sweep,
+            supported: None,
+        };
         match run.handle(&mut SimulatedAccount(world)).now_or_never() {
             Some(Ok(Handled { decision, .. })) => Ok(decision),
             Some(Err(RunError::Call(refusal))) => Err(refusal.code),

@@ -10,6 +10,7 @@ use crate::sim::timeline::Change;
 use chrono::{DateTime, TimeDelta, Utc};
 use std::collections::BTreeSet;
 use unthrottle_core::observation::{CapacityMode, Commitment, Minute};
+use unthrottle_core::run::CountedChange;
 
 /// The longest value of a tag, in characters (AWS's tagging guide).
 const TAG_LENGTH: usize = 255;
@@ -227,10 +228,11 @@ impl World {
         self.tags.clear();
     }
 
-    /// `PutMetricData` of AutoFix, by the code of the remedy. `at`: the time of the change's intent.
-    pub fn count(&mut self, action: &'static str, at: DateTime<Utc>) {
+    /// `PutMetricData` of AutoFix and ShardsAdded.
+    pub fn count(&mut self, change: CountedChange) {
         self.tally.call(None);
-        self.cloudwatch.count(action, Minute::of(at), self.now);
+        self.cloudwatch.count(change.action, Minute::of(change.at), self.now);
+        self.cloudwatch.count_shards(change.added_shards, Minute::of(change.at), self.now);
     }
 
     /// `PutMetricData` of AutoFix by a stranger: nothing was changed.

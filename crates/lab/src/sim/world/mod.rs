@@ -304,10 +304,17 @@ impl World {
         &self.cloudwatch
     }
 
-    /// Counts changes of other streams of the fleet, in these minutes.
-    pub fn count_elsewhere(&mut self, elsewhere: impl IntoIterator<Item = Minute>) {
-        for minute in elsewhere {
+    /// Counts changes of other streams of the fleet in these minutes, and the shards that they added.
+    pub fn count_elsewhere(
+        &mut self,
+        fixes: impl IntoIterator<Item = Minute>,
+        shards: impl IntoIterator<Item = (Minute, u32)>,
+    ) {
+        for minute in fixes {
             self.cloudwatch.count_elsewhere(minute, self.now);
+        }
+        for (minute, added) in shards {
+            self.cloudwatch.count_shards(added, minute, self.now);
         }
     }
 

@@ -65,8 +65,8 @@ impl Play {
             Some(Trouble::Twice) if ATTEMPT <= patience => vec![sent, sent + ATTEMPT],
             _ => vec![first],
         };
-        if let (Some(Trouble::Failed), Call::Count(_, at)) = (trouble, &call) {
-            self.check.datum_touched(second(*at));
+        if let (Some(Trouble::Failed), Call::Count(change)) = (trouble, &call) {
+            self.check.datum_touched(second(change.at));
         }
         let answered_at = sent + takes.min(patience);
         Pending { call, trouble, sent, carried_out_at, answered_at, is_cut: takes > patience, answer: Answer::Silence }
@@ -112,11 +112,11 @@ impl Play {
                 answer.map_or_else(Answer::Refused, Answer::Changed)
             }
             // If CloudWatch refuses the datum, the log line of the run still has it.
-            Call::Count(action, at) => {
-                self.world.count(action, *at);
-                self.check.counted(action, second(*at))?;
+            Call::Count(change) => {
+                self.world.count(*change);
+                self.check.counted(change.action, second(change.at))?;
                 if pending.is_cut {
-                    self.check.datum_touched(second(*at));
+                    self.check.datum_touched(second(change.at));
                 }
                 Answer::Done
             }
