@@ -158,7 +158,7 @@ fn a_change_and_its_healing_notify_a_person_once_each() {
     assert_eq!(fixture.world.notified().len(), 2, "{:?} {:?}", fixture.world.notified(), fixture.ours.decided);
 }
 
-/// Asserts that three hours of loss to a hot key are told within 25 minutes, and again at least once an hour.
+/// Asserts that people get a message within 25 minutes of loss to a hot key, and again at least once an hour.
 #[track_caller]
 fn lasting_loss_is_told(policy: Policy) {
     let mut fixture = Deployment::of(4, Keys::with_a_hot_one(0.6, 20_000), with_topic(policy));
