@@ -1,5 +1,5 @@
-//! The workloads, by name. Each begins with a load that fits in the stream. `unusual` has shards of different width, and
-//! producers whose load a minute's sums do not show.
+//! The workloads, by name. Each begins with a load that fits in the stream. `unusual` has shards of different width,
+//! and producers whose load a minute's sums do not show.
 
 mod unusual;
 
@@ -111,7 +111,7 @@ fn loads() -> Vec<Workload> {
             load: Load::Step { from: HIGH, to: 1.3 * HIGH, at: STEP_AT },
             ..Workload::quiet("step-1.3", "the load of a stream that is nearly full grows by 30 % at once")
         },
-        Workload::step("step-2", "the load rises to 1.3 times the capacity at once", 2.0),
+        Workload::step("step-2", "30 % too much load at once", 2.0),
         Workload::step("step-3.5", "the load rises to 2.3 times the capacity at once", 3.5),
         Workload::step("step-8", "the load rises to 5.2 times the capacity at once", 8.0),
         Workload {
@@ -165,10 +165,7 @@ fn shapes() -> Vec<Workload> {
             load: Load::Step { from: 2.0, to: 6.0, at: STEP_AT },
             ..Workload::quiet("large-records", "three times the load, in records of 900 KB: a shard takes one a second")
         },
-        Workload {
-            retry: Retry::storm,
-            ..doubled("retry-storm", "the load rises to 1.3 times the capacity, and is retried every second")
-        },
+        Workload { retry: Retry::storm, ..doubled("retry-storm", "30 % too much load, and is retried every second") },
         Workload {
             load: Load::Step { from: HIGH / 4.0, to: HIGH, at: STEP_AT },
             keys: |_| Keys::with_a_hot_one(0.6, KEYS),
@@ -203,20 +200,14 @@ fn surroundings() -> Vec<Workload> {
         Workload {
             reverts: Some(Reverts { every: 3_600, with_tags: false }),
             cure: Cure::Person,
-            ..doubled(
-                "terraform",
-                "the load rises to 1.3 times the capacity, and another tool sets the shards back every hour",
-            )
+            ..doubled("terraform", "30 % too much load, and another tool sets the shards back every hour")
         },
         Workload {
             reverts: Some(Reverts { every: 3_600, with_tags: true }),
             cure: Cure::Person,
             ..doubled("terraform-tags", "the same, and the tags are deleted with it")
         },
-        Workload {
-            account: quota,
-            ..doubled("quota", "the load rises to 1.3 times the capacity, and the account may open two more shards")
-        },
+        Workload { account: quota, ..doubled("quota", "30 % too much load, and the account may open two more shards") },
         Workload {
             reshards_spent: 8,
             ..Workload::step("budget", "the load rises to 5.2 times the capacity, and two reshards are left", 8.0)
@@ -230,14 +221,11 @@ fn surroundings() -> Vec<Workload> {
         Workload {
             streams: 200,
             cure: Cure::Person,
-            ..doubled(
-                "fleet",
-                "the load of 200 streams rises to 1.3 times the capacity, and 100 changes an hour are allowed",
-            )
+            ..doubled("fleet", "30 % too much load on 200 streams at once, and 100 changes an hour are allowed")
         },
         Workload {
             trail: Trail::Writes,
-            ..doubled("put-record", "the load rises to 1.3 times the capacity, and CloudTrail shows each refusal")
+            ..doubled("put-record", "30 % too much load, and CloudTrail shows each refusal")
         },
         Workload {
             trail: Trail::ControlPlane,

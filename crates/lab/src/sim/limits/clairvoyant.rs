@@ -95,8 +95,8 @@ fn most_needed(shards_model: &mut UniformShards, workload: &Workload, peaks: &[f
 struct Planner {
     /// The cost of each number of shards in each slot: by slot, then by shards. The first entry stands for zero shards.
     costs: Vec<Vec<f64>>,
-    /// The cost of the records that the shards at the beginning refuse in each slot, where these shards are not of equal
-    /// width. The first reshard makes them equal.
+    /// The cost of the records that the shards at the beginning refuse in each slot, where these shards are not of
+    /// equal width. The first reshard makes them equal.
     at_first: Option<Vec<f64>>,
 }
 

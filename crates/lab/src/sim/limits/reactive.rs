@@ -15,8 +15,8 @@ const CLEARLY: f64 = 0.1;
 /// Doubles the shards while the newest published minute was throttled and its busiest second did not fit in the open
 /// shards, one reshard right after the other.
 ///
-/// It tells new records from retries and resends, second by second. So it needs no second minute and no check of its last change.
-/// It does nothing before a throttle, and restores nothing.
+/// It tells new records from retries and resends, second by second. So it needs no second minute and no check of its
+/// last change. It does nothing before a throttle, and restores nothing.
 #[derive(Debug)]
 pub struct Reactive {
     shards_model: UniformShards,

@@ -57,8 +57,9 @@ impl Account for SimulatedAccount<'_> {
         self.0.count_reverted(at);
     }
 
-    // A notification changes nothing in a simulation.
-    async fn notify(&mut self, _: &Document) {}
+    async fn notify(&mut self, _: &Document) {
+        self.0.notify();
+    }
 }
 
 /// Turns AWS's refusal into the error that a run expects.

@@ -143,3 +143,38 @@ fn a_spent_quota_makes_it_switch_to_on_demand_mode() {
     assert_eq!(fixture.world.score().illegal_calls, 0);
     assert_eq!(fixture.world.last().throttled, 0, "on-demand mode has grown");
 }
+
+/// A policy with a topic for messages.
+fn with_topic(policy: Policy) -> Policy {
+    Policy { topic_arn: Some("arn:aws:sns:us-east-1:123456789012:unthrottle".into()), ..policy }
+}
+
+#[test]
+fn a_change_and_its_healing_notify_a_person_once_each() {
+    let mut fixture = Deployment::of(4, Keys::even(20_000), with_topic(Policy::default()));
+    fixture.minutes(30, 3_000.0);
+    assert!(fixture.world.notified().is_empty(), "silence without throttling: {:?}", fixture.world.notified());
+    fixture.minutes(60, 6_000.0);
+    assert_eq!(fixture.world.notified().len(), 2, "{:?} {:?}", fixture.world.notified(), fixture.ours.decided);
+}
+
+/// Asserts that people get a message within 25 minutes of loss to a hot key, and again at least once an hour.
+#[track_caller]
+fn lasting_loss_is_told(policy: Policy) {
+    let mut fixture = Deployment::of(4, Keys::with_a_hot_one(0.6, 20_000), with_topic(policy));
+    fixture.minutes(180, 2_500.0);
+    let told = fixture.world.notified();
+    let waits: Vec<i64> = [&[0], told, &[180 * 60]].concat().windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert!(waits[0] <= 25 * 60, "{told:?} {:?}", fixture.ours.decided);
+    assert!(waits.iter().all(|wait| *wait <= 70 * 60), "{told:?} {:?}", fixture.ours.decided);
+}
+
+#[test]
+fn a_hot_key_without_shard_metrics_is_told_at_least_once_an_hour() {
+    lasting_loss_is_told(Policy::default());
+}
+
+#[test]
+fn a_hot_key_with_shard_metrics_is_told_at_least_once_an_hour() {
+    lasting_loss_is_told(diagnosing());
+}

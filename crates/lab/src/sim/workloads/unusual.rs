@@ -73,7 +73,7 @@ pub(super) fn producers() -> Vec<Workload> {
             is_resent: true,
             ..Workload::step(
                 "resend-after-reshard",
-                "the load rises to 1.3 times the capacity, and producers send records again after each reshard",
+                "30 % too much load, and producers send records again after each reshard",
                 2.0,
             )
         },

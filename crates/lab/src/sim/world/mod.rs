@@ -115,6 +115,8 @@ pub(crate) struct World {
     prices: Prices,
     tally: Tally,
     timeline: Timeline,
+    /// When people got a message, in seconds of the run.
+    notified: Vec<i64>,
 }
 
 /// The account and region of the stream. The number is AWS's example account.
@@ -162,6 +164,7 @@ impl World {
             prices: Prices::default(),
             tally: Tally::default(),
             timeline: Timeline::default(),
+            notified: vec![],
             setup,
         }
     }
@@ -326,6 +329,17 @@ impl World {
     /// The run so far.
     pub fn timeline(&self) -> &Timeline {
         &self.timeline
+    }
+
+    /// `Publish` of a message to people.
+    pub fn notify(&mut self) {
+        self.notified.push(self.now);
+    }
+
+    /// When people got a message, in seconds of the run.
+    #[cfg(test)]
+    pub(crate) fn notified(&self) -> &[i64] {
+        &self.notified
     }
 
     /// Records a decision of the policy. A change in this second gets its code.

@@ -100,14 +100,21 @@ impl Check {
     fn is_spent(&self, kind: ChangeKind, seen: &Seen) -> bool {
         let (reshards, switches) = budgets(kind);
         let is_known = |made: &&OwnChange| !self.is_untagged_since(made) || is_published(made, seen);
-        let made = self.made.iter().filter(|made| budgets(made.kind) == (reshards, switches)).filter(is_known).count();
-        let before = if reshards { self.situation.reshards_before().len() } else { 0 };
+        // AWS counts the changes of a new stream from its creation.
+        let since = self.recreated.map_or(0, |(_, made)| made);
+        let made = self.made[since..].iter().filter(|made| budgets(made.kind) == (reshards, switches));
+        let made = made.filter(is_known).count();
+        let before = if reshards && since == 0 { self.situation.reshards_before().len() } else { 0 };
         (reshards && made + before >= RESHARDS_A_DAY) || (switches && made >= SWITCHES_A_DAY)
     }
 
     /// The first second of a run's evidence. AWS does not report a person's change. A run finds such a change only if
     /// the stream differs from the state after the last change.
     fn evidence_from(&self, before: &Stream) -> i64 {
+        // With a stranger's datum, a run may take a person's change for one of its own.
+        if !self.forged_fixes.is_empty() {
+            return self.settled;
+        }
         let last = self.made.last().filter(|last| !self.is_untagged_since(last));
         let is_external = last.is_some_and(|last| last.to != before.open_shards);
         // The run does not see a person's change back to the state that the run before has seen.

@@ -1,7 +1,7 @@
 //! The invariants at the end.
 
 use super::super::schedule::{Kind, MANY_SHARDS, Situation};
-use super::{Check, Checked, Invariant};
+use super::{Check, Checked, Invariant, SAME_CHANGE};
 use crate::rules::RESHARDS_A_DAY;
 use unthrottle_core::decision::{Reason, Verdict};
 use unthrottle_core::memory::ChangeKind;
@@ -24,6 +24,8 @@ impl Check {
                 || self.made.get(n + 1).is_some_and(|next| next.is_touched)
                 || self.off_since.is_some()
                 || self.is_untagged_since(made)
+                // No run can tell a stranger's datum from its own.
+                || self.forged_fixes.iter().any(|at| (at - made.at).abs() <= 2 * SAME_CHANGE)
                 || self.changed_by_people.iter().any(|by| *by >= made.at);
             if !(made.is_touched && is_beyond) {
                 return self

@@ -151,6 +151,8 @@ pub(super) struct Check {
     refusals: u32,
     /// When a person made the stream anew, and the number of changes of unthrottle until then.
     recreated: Option<(i64, usize)>,
+    /// When strangers sent an AutoFix datum of no change.
+    forged_fixes: Vec<i64>,
     told: Told,
 }
 
@@ -183,6 +185,7 @@ impl Check {
             off_since: (situation.kind == Kind::OptedOut).then_some(-1),
             refusals: 0,
             recreated: None,
+            forged_fixes: vec![],
             told: Told::default(),
         }
     }
@@ -211,6 +214,11 @@ impl Check {
     /// Records that a person has replaced the memory.
     pub(super) fn forged(&mut self) {
         self.untagged = Some(self.now);
+    }
+
+    /// Records that a stranger has sent an AutoFix datum. It looks like a reshard of unthrottle.
+    pub(super) fn forged_fix(&mut self) {
+        self.forged_fixes.push(self.now);
     }
 
     /// Records that a person has made the stream anew.
@@ -315,10 +323,10 @@ impl Check {
         }
     }
 
-    /// Reshards of the day so far, by unthrottle and by people.
+    /// Reshards of the day so far, by unthrottle and by people, and those that strangers pretended.
     fn reshards_made(&self) -> usize {
         let made = self.made.iter().filter(|made| budgets(made.kind).0).count();
-        made + self.situation.reshards_before().len() + self.changed_by_people.len()
+        made + self.situation.reshards_before().len() + self.changed_by_people.len() + self.forged_fixes.len()
     }
 
     /// Whether a run can know the last change of unthrottle. It cannot know the change if both hold: CloudWatch has not

@@ -201,6 +201,7 @@ impl Play {
             }
             Action::ForgeFix => {
                 world.count_forged("scale_shards");
+                self.check.forged_fix();
                 false
             }
             Action::Recreate => {

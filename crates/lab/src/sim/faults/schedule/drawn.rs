@@ -27,7 +27,8 @@ impl Schedule {
         let mut situation = situation.bounded(&mut chance);
         if chance.fraction() < 0.3 {
             let action = Action::of_a_stranger(&mut chance);
-            let at = chance.between(0, TROUBLE_ENDS - 1);
+            // By then CloudWatch has published a minute: a stream without metrics seems idle.
+            let at = chance.between(240, TROUBLE_ENDS - 1);
             entries.push(Entry { at, event: Event::Person(action) });
             situation = situation.tempting(action, &mut chance);
         }
