@@ -81,6 +81,10 @@ The command does not wait for hours without throttling, or for a day after a
 split or a switch, and may use the two reshards in reserve. Shard-level
 metrics that unthrottle enabled go off first.
 
+If a check fails, the command says which, and when to try again. --force skips
+the peak load and the backlog of readers. It never restores a throttled
+stream, takes away more than half, or goes below UNTHROTTLE_MIN_SHARDS.
+
 Without --yes, the command only says what it would do. Exit code 1: the change
 cannot be undone, or not now.")]
     Restore(restore::Args),

@@ -128,6 +128,23 @@ async fn a_person_undoes_a_change_by_hand() {
     assert!(rows[1].contains("restore") && rows[1].contains("3 → 2") && rows[3].contains("scale_shards"), "{table}");
 }
 
+#[tokio::test]
+async fn a_person_forces_an_undo_whatever_the_peak_load() {
+    let fixture = Fixture::raised(live(), 6).await;
+    let (is_done, said, _) = fixture.try_in(&["restore", STREAM, "--yes"]).await;
+    assert!(!is_done && said.contains("needs all 4 shards; try again after"), "{said}");
+    fixture.aws.tag(STREAM_ARN, "unthrottle.mode", "observe").await;
+    let said = fixture.type_in(&["restore", STREAM, "--force"]).await;
+    assert!(said.contains("--yes changes nothing either"), "{said}");
+    assert_eq!(fixture.shards().await, 4);
+    fixture.aws.tag(STREAM_ARN, "unthrottle.mode", "heal").await;
+    let said = fixture.type_in(&["restore", STREAM, "--force"]).await;
+    assert!(said.contains("you force it, whatever its load") && said.contains("With --yes it is done."), "{said}");
+    let said = fixture.type_in(&["restore", STREAM, "--force", "--yes"]).await;
+    assert!(said.contains("restore (acted)"), "{said}");
+    assert_eq!(fixture.shards().await, 2);
+}
+
 /// A file with this text, for this test process alone.
 fn file(name: &str, text: &str) -> PathBuf {
     let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{}-{name}", std::process::id()));

@@ -193,7 +193,7 @@ impl<'a> ReplayedStream<'a> {
             let age = published.iterator_age.map(|age| age.milliseconds(minutes_ago));
             let values = [
                 ("IncomingRecords", Some(published.records)),
-                ("IncomingBytes", Some(published.records * 1024.0)),
+                ("IncomingBytes", Some(published.records * published.record_kib * 1024.0)),
                 ("WriteProvisionedThroughputExceeded", Some(published.refused)),
                 ("ReadProvisionedThroughputExceeded", Some(published.reads_refused)),
                 ("GetRecords.IteratorAgeMilliseconds", age),

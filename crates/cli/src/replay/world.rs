@@ -136,7 +136,7 @@ pub(super) struct Reads {
     pub readers: usize,
 }
 
-/// A stretch of equal minutes, as CloudWatch published them. Records have 1 KiB.
+/// A stretch of equal minutes, as CloudWatch published them.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Published {
@@ -146,6 +146,8 @@ pub(super) struct Published {
     pub records: f64,
     /// Records that the stream refused in each minute. Default: 0.
     pub refused: f64,
+    /// The size of a record in KiB. Default: 1.
+    pub record_kib: f64,
     /// Calls of readers that the stream refused in each minute. Default: 0.
     pub reads_refused: f64,
     /// How far the slowest reader is behind. Default: no reader.
@@ -154,7 +156,14 @@ pub(super) struct Published {
 
 impl Default for Published {
     fn default() -> Published {
-        Published { minutes: 16, records: 6_000.0, refused: 0.0, reads_refused: 0.0, iterator_age: None }
+        Published {
+            minutes: 16,
+            records: 6_000.0,
+            refused: 0.0,
+            record_kib: 1.0,
+            reads_refused: 0.0,
+            iterator_age: None,
+        }
     }
 }
 

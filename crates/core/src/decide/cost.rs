@@ -6,9 +6,9 @@ use crate::decision::{Cost, Remedy};
 use crate::observation::{CapacityMode, Commitment, Minute, MinuteTraffic, Observation, Stream};
 use crate::policy::Policy;
 
-/// The cost before and after `remedy`, in the busiest minute of `window`. Before: what the stream accepts. After a change
-/// that adds capacity: what is offered, at most what the new shape takes. That is the most that it can come to. The
-/// offered load has retries, which stop once the records are accepted.
+/// The cost before and after `remedy`, in the busiest minute of `window`. Before: of the load that the stream accepts.
+/// After a change that adds capacity: of the offered load, at most what the new shape takes. That is the most that it
+/// can come to: the offered load has retries, which stop once the records are accepted.
 pub(super) fn cost(
     remedy: &Remedy,
     observation: &Observation,

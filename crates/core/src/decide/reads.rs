@@ -16,9 +16,9 @@ const POLLS_PER_SECOND: f64 = 1.0;
 /// reader pauses, so a full shard shows a little less than five.
 const CALL_BOUND: f64 = 4.0;
 
-/// Reshards of a day that readers leave to writes: a record that is not written is lost, and one that is not read waits.
-/// Two let a write load grow four times; a third is for a step that a bound makes smaller. With none left, the next
-/// write load would change the mode and the bill. More would leave readers few of AWS's ten.
+/// Reshards of a day that readers leave to writes: a record that is not written is lost, and one that is not read
+/// waits. Two let a write load grow four times; a third is for a step that a bound makes smaller. With none left, the
+/// next write load would change the mode and the bill. More would leave readers few of AWS's ten.
 const KEPT_FOR_WRITES: usize = 3;
 
 /// AWS answers five GetRecords calls a second to each shard (the Kinesis quotas page). Readers that make this many ask

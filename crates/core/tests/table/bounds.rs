@@ -112,7 +112,7 @@ rows! { says;
     readers_learn_that_the_last_reshards_are_kept_for_writes:
         readers_after(8) => ["made 8 of the 10 reshards", "the last 3 of a day are kept for writes", "fan-out"];
     readers_after_ten_reshards_learn_that_aws_allows_no_more:
-        readers_after(10) => ["AWS allows no more reshards today", "on-demand mode gives the readers of a shard no more"];
+        readers_after(10) => ["AWS allows no more reshards today", "gives the readers of a shard no more"];
 }
 
 /// `open` shards whose load needs `needed`, in an account with room for `left` more. They may not double.

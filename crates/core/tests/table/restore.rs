@@ -71,8 +71,8 @@ fn throttled_twice(first: f64, second: f64) -> Fixture {
     throttled_at(first).minutes(-448..=-440, refused)
 }
 
-/// Eight shards, raised from two by way of four: 7 h 30 min and 7 h ago. The keys are so uneven that the stream throttled
-/// when `evenness` of its shards' capacity was taken, before and between these steps.
+/// Eight shards, raised from two by way of four: 7 h 30 min and 7 h ago. The keys are so uneven that the stream
+/// throttled when `evenness` of its shards' capacity was taken, before and between these steps.
 fn raised_in_two_steps(evenness: f64) -> Fixture {
     let refused = |shards: f64| MinuteTraffic { write_throttled: 6_000.0, ..offered(shards * evenness * 1000.0, 8) };
     let step = |from, to, minutes| Change::intent(ChangeKind::Scale, from, to, minutes_ago(minutes));

@@ -102,7 +102,7 @@ rows! { is_refused;
         undo(Fixture::new(4).minutes(-9..=0, offered(500.0, 4)), None) => "no change of ours is left";
     an_undo_below_the_peak_names_it:
         undo(raised(2, 500.0).minutes(-20..=-20, offered(2900.0, 4)), None)
-        => "(the load of 2.9 shards at 16:43 UTC) needs all 4 shards; try again after 2026-11-20 17:47 UTC, or use --force";
+        => "(the load of 2.9 shards at 16:43 UTC) needs all 4 shards; try again after 2026-11-20 17:47 UTC, or use";
     an_undo_below_the_minimum_names_it:
         undo(raised(2, 500.0), None).policy(|p| p.min_shards = 4) => "your minimum is 4 shards, and it has 4";
     an_undo_after_ten_reshards_names_the_time_of_the_next:
@@ -114,7 +114,8 @@ rows! { is_refused;
     an_undo_while_a_trace_is_throttled_is_refused:
         undo(raised(2, 500.0).minutes(0..=0, MinuteTraffic { write_throttled: 1.0, ..offered(2900.0, 4) }), None)
         => "it is throttled now (1 records refused in 5 minutes)";
-    a_forced_undo_of_a_throttled_stream_is_refused: force(Fixture::under_load(2, 3000.0), Some(1)) => "--force does not";
+    a_forced_undo_of_a_throttled_stream_is_refused:
+        force(Fixture::under_load(2, 3000.0), Some(1)) => "--force does not change that";
     a_forced_undo_in_a_full_account_is_refused: force(raised(2, 500.0).shards_left(1), None) => "quota has room for 1";
     a_forced_undo_after_ten_reshards_is_refused:
         force(reshards_spent(10), None) => "AWS allows 10 reshards";

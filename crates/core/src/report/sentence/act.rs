@@ -110,7 +110,12 @@ fn why(remedy: &Remedy, evidence: &Evidence, undo: Option<Undo>) -> String {
             let (load, bounded) = (load(evidence), bounded(*partial));
             format!("{load} needs {needed} MiB/s of warm throughput at {at} utilization{bounded}")
         }
-        Remedy::EnableShardMetrics { shards, .. } => format!("{}, so some are hot", idle(evidence, *shards)),
+        Remedy::EnableShardMetrics { shards, .. } => match evidence.shards_needed {
+            Some(needed) if needed <= *shards => {
+                format!("{} {} {needed} of {shards} shards, so some are hot", load(evidence), needs(evidence))
+            }
+            _ => format!("{}, so some are hot", idle(evidence, *shards)),
+        },
         Remedy::DisableShardMetrics { .. } => {
             "unthrottle had switched shard-level metrics on to find a hot shard".into()
         }

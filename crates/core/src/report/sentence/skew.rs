@@ -76,7 +76,9 @@ pub(super) fn hot_key(shard: Option<&str>, shown: HotKeyEvidence, seen: &Seen<'_
             format!("stays hot ({splits} splits in 24 hours left nearly all of it in one child)")
         }
         HotKeyEvidence::LostMemory => {
-            "has nearly all the load of the shard that it was split from (what was split before is forgotten with the memory)".into()
+            "has nearly all the load of the shard that it was split from (what was split before is forgotten with the \
+             memory)"
+                .into()
         }
         HotKeyEvidence::Narrow => "has too few hash keys to be split".into(),
     };
