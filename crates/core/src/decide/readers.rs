@@ -100,7 +100,7 @@ impl Case<'_> {
         stopped.unwrap_or(hold)
     }
 
-    /// Records that the readers of the stream are watched for a while, where it had some at our last change. Without the
+    /// Records that the stream's readers are watched for a while, where it had some at our last change. Without the
     /// record, no sweep would check a stream whose change is verified.
     pub(super) fn watch_readers(&self, newest: Minute, history: &mut History) {
         let Some((at, settled)) = history.moved_shards().pop() else { return };

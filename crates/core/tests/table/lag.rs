@@ -109,7 +109,7 @@ rows! { decides;
     the_event_of_an_alarm_on_throttling_waits_for_its_minute:
         alarmed(gaining(13.0, 0.0), &["WriteProvisionedThroughputExceeded"]) => "evidence_pending";
     the_datapoint_of_the_alarm_counts_where_no_minute_has_an_age:
-        alarmed_by("Threshold Crossed: 1 datapoint [5.0E7 (20/11/26 17:03:00)] was greater than the threshold (60000.0).")
+        alarmed_by("Threshold Crossed: 1 datapoint [5.0E7 (20/11/26 17:03:00)] was greater than the threshold (6.0).")
         => "consumer_slow";
     an_alarm_whose_reason_has_no_number_waits: alarmed_by("no data") => "evidence_pending";
 }
@@ -119,10 +119,13 @@ rows! { says;
         alarmed(gaining(23.9, 0.0).stream(|s| s.retention_hours = 72), &[AGE])
         => ["23.9 hours behind", "72 hours of retention", "neither gains nor loses", "deleted in 48.1 hours"];
     an_alarm_on_age_learns_when_data_is_lost_at_this_speed:
-        alarmed(gaining(6.0, -0.5), &[AGE]) => ["6.0 hours behind", "loses 0.5 minutes a minute", "deleted in 36.0 hours"];
+        alarmed(gaining(6.0, -0.5), &[AGE])
+        => ["6.0 hours behind", "loses 0.5 minutes a minute", "deleted in 36.0 hours"];
     an_alarm_on_age_learns_when_the_reader_catches_up:
-        alarmed(gaining(6.0, 3.0), &[AGE]) => ["gains 3.0 minutes a minute", "catches up in 2.0 hours", "loses no data"];
-    an_alarm_on_age_learns_that_the_age_jumped: alarmed(jumped(23.3, -1), &[AGE]) => ["23.3 hours behind", "new reader"];
+        alarmed(gaining(6.0, 3.0), &[AGE])
+        => ["gains 3.0 minutes a minute", "catches up in 2.0 hours", "loses no data"];
+    an_alarm_on_age_learns_that_the_age_jumped:
+        alarmed(jumped(23.3, -1), &[AGE]) => ["23.3 hours behind", "new reader"];
     an_alarm_on_age_learns_that_the_reader_is_back:
         alarmed(aged(|_| Some(800.0)), &[AGE]) => ["less than a minute behind now"];
     an_alarm_on_age_of_a_stream_that_is_throttled_learns_the_age:

@@ -4,7 +4,7 @@ use super::account::Account;
 use super::delivery::DeliveryQuality;
 use super::keys::Keys;
 use super::load::Load;
-use super::readers::Readers;
+use super::readers::{Habit, Readers};
 use super::retry::Retry;
 use super::world::{By, Event, Setup, World};
 use unthrottle_core::observation::CapacityMode;
@@ -80,6 +80,8 @@ pub struct Workload {
     pub is_committed: bool,
     /// The readers of the stream.
     pub readers: Option<Readers>,
+    /// What the readers do beside polling.
+    pub reader_habit: Habit,
     /// The throttled calls that CloudTrail reports.
     pub trail: Trail,
     /// The delivery of alarms and events.
@@ -117,7 +119,7 @@ impl Workload {
             world = world.with_commitment();
         }
         match self.readers {
-            Some(readers) => world.with_readers(readers),
+            Some(readers) => world.with_readers(readers, self.reader_habit),
             None => world,
         }
     }

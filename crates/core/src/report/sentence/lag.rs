@@ -127,8 +127,8 @@ pub(super) fn readers_stopped(
         format!("throttling has stopped after {change}, but ")
     });
     format!(
-        "{}its readers stopped at {} UTC, and our last change before was at {} UTC. Restart the consumer. Check that it \
-         reads child shards (an old KCL may not). In {hours_left:.1} hours unread records are deleted: raise the \
+        "{}its readers stopped at {} UTC, and our last change before was at {} UTC. Restart the consumer. Check that \
+         it reads child shards (an old KCL may not). In {hours_left:.1} hours unread records are deleted: raise the \
          retention if that is too soon.",
         healed.unwrap_or_default(),
         since.format("%H:%M"),
