@@ -137,6 +137,28 @@ rows! { says;
         gaining(14.0, -0.5) => ["14.0 hours behind", "in 20.0 hours unread records are deleted"];
 }
 
+/// The sentences about readers, which have at most 60 words before the undo command.
+#[track_caller]
+fn is_short(fixture: Fixture, code: &str) {
+    let sentence = fixture.sentence();
+    let words = sentence.split_whitespace().count();
+    assert!(words <= 60, "{words} words: {sentence}");
+    decides(fixture, code);
+}
+
+rows! { is_short;
+    the_sentence_of_a_slow_reader_is_short: gaining(20.0, -0.5) => "consumer_slow";
+    the_sentence_of_a_hidden_slow_reader_is_short: replay_beside(15.0 * HOUR, -9) => "consumer_slow";
+    the_sentence_of_a_late_reader_is_short: alarmed(gaining(6.0, -0.5), &[AGE]) => "healthy";
+    the_sentence_of_a_jump_is_short: alarmed(jumped(23.3, -1), &[AGE]) => "healthy";
+    the_sentence_of_readers_that_stopped_is_short: crate::followed::silent(8) => "readers_stopped";
+    the_sentence_of_a_healing_beside_a_slow_reader_is_short: healed_beside_a_slow_reader() => "healthy";
+    the_sentence_of_too_many_calls_is_short:
+        Fixture::new(1).minutes(-9..=0, crate::readers::polled(300.0, 1500.0, 0.01)) => "too_many_readers";
+    the_sentence_of_a_restore_that_waits_is_short:
+        with_fan_out(crate::restore::raised(7, 500.0), 3, 0, 0.0) => "healthy";
+}
+
 #[test]
 fn a_stream_whose_readers_keep_up_has_nothing_to_do() {
     let sentence = aged(|_| Some(500.0)).asked().sentence();
