@@ -54,10 +54,10 @@ impl Reader {
         Ok(Observation { stream: Some(summary), tags, traffic, limits, ..observation })
     }
 
-    /// The stream's summary, and how far its registered consumers are behind. Only a stream that has consumers costs the
-    /// second call, which runs beside the other reads. AWS allows 50 searches a second to the whole account, and one for
-    /// each stream of a sweep would use them up. No change for producers depends on it. A call that fails therefore
-    /// leaves the delay unknown, and an unknown delay prevents a restore.
+    /// The stream's summary, and how far its registered consumers are behind. Only a stream that has consumers costs
+    /// the second call, which runs beside the other reads. AWS allows 50 searches a second to the whole account, and
+    /// one for each stream of a sweep would use them up. No change for producers depends on it. A call that fails
+    /// therefore leaves the delay unknown, and an unknown delay prevents a restore.
     async fn summary(
         &self,
         arn: &StreamArn,

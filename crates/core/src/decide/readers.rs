@@ -5,7 +5,7 @@ use super::history::History;
 use super::lag::{ages, growth, minutes, unknown_consumers};
 use crate::decision::{BACKLOG_MILLISECONDS, Healed, Reason};
 use crate::memory::Change;
-use crate::observation::{LOOKBACK_HOURS, Minute, Stream};
+use crate::observation::{LOOKBACK_HOURS, Minute, MinuteTraffic, Stream};
 use chrono::{DateTime, TimeDelta, Utc};
 
 /// After a silence of this many minutes in which records were written, readers have stopped. CloudWatch publishes each
@@ -60,6 +60,15 @@ pub(super) enum Followed {
     },
 }
 
+/// How readers read.
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    /// They call GetRecords.
+    Poll,
+    /// They are registered consumers, and receive events.
+    Subscribe,
+}
+
 /// Readers that have read regularly, and then no more.
 struct Silence {
     /// The last minute in which they read.
@@ -100,7 +109,7 @@ impl Case<'_> {
         stopped.unwrap_or(hold)
     }
 
-    /// Records that the readers of the stream are watched for a while, where it had some at our last change. Without the
+    /// Records that the stream's readers are watched for a while, where it had some at our last change. Without the
     /// record, no sweep would check a stream whose change is verified.
     pub(super) fn watch_readers(&self, newest: Minute, history: &mut History) {
         let Some((at, settled)) = history.moved_shards().pop() else { return };
@@ -108,22 +117,23 @@ impl Case<'_> {
         let Some(change) = history.memory.change.as_mut().filter(is_new) else { return };
         let until = settled + WATCHED_FOR;
         let before = Minute::of(at);
-        let reads = |minute: &Minute| self.polls(*minute) || self.subscribes(*minute);
+        let reads = |minute: &Minute| self.reads(Way::Poll, *minute) || self.reads(Way::Subscribe, *minute);
         let were_there = before.plus(-PATTERN_MINUTES).to(before).filter(reads).count() >= REGULAR_MINUTES;
         if were_there && self.now < until && before <= newest {
             change.readers_until = Some(until);
         }
     }
 
-    /// Whether polling readers made a call in this minute.
-    fn polls(&self, minute: Minute) -> bool {
-        let traffic = self.observation.traffic.minute(minute);
-        traffic.get_records_calls + traffic.read_throttled > 0.0 || traffic.iterator_age_ms.is_some()
-    }
-
-    /// Whether registered consumers received events in this minute.
-    fn subscribes(&self, minute: Minute) -> bool {
-        self.observation.traffic.fan_out.as_ref().is_some_and(|lags| lags.contains_key(&minute))
+    /// Whether readers read in this way in this minute.
+    fn reads(&self, way: Way, minute: Minute) -> bool {
+        let traffic = &self.observation.traffic;
+        match way {
+            Way::Poll => {
+                let MinuteTraffic { get_records_calls, read_throttled, iterator_age_ms, .. } = traffic.minute(minute);
+                get_records_calls + read_throttled > 0.0 || iterator_age_ms.is_some()
+            }
+            Way::Subscribe => traffic.fan_out.as_ref().is_some_and(|lags| lags.contains_key(&minute)),
+        }
     }
 
     fn followed(&self, newest: Minute, stream: &Stream, history: &History) -> Followed {
@@ -132,13 +142,10 @@ impl Case<'_> {
             // Readers may have moved to enhanced fan-out.
             return Followed::Yes;
         }
-        let polls = |minute: Minute| self.polls(minute);
-        let subscribes = |minute: Minute| self.subscribes(minute);
-        let ways: [(&dyn Fn(Minute) -> bool, &dyn Fn(Minute) -> bool); 2] =
-            [(&polls, &subscribes), (&subscribes, &polls)];
-        let found = ways.map(|(reads, other)| {
-            let silence = self.silence(reads, newest)?;
+        let found = [(Way::Poll, Way::Subscribe), (Way::Subscribe, Way::Poll)].map(|(way, other)| {
+            let silence = self.silence(way, newest)?;
             // Readers that read in another way now, and did not before, have moved.
+            let other = |minute: Minute| self.reads(other, minute);
             let has_moved = silence.last.plus(1).to(newest).any(other)
                 && !silence.last.plus(1 - PATTERN_MINUTES).to(silence.last).any(other);
             let followed = self.followed_after(&silence, newest, stream, history);
@@ -149,10 +156,11 @@ impl Case<'_> {
     }
 
     /// The silence of readers. `None`: they read now, or never did regularly.
-    fn silence(&self, reads: &dyn Fn(Minute) -> bool, newest: Minute) -> Option<Silence> {
+    fn silence(&self, way: Way, newest: Minute) -> Option<Silence> {
         let day = newest.plus(1 - 60 * LOOKBACK_HOURS).to(newest);
-        let last = day.rev().find(|minute| reads(*minute)).filter(|last| *last < newest)?;
-        let before: Vec<Minute> = last.plus(1 - PATTERN_MINUTES).to(last).filter(|minute| reads(*minute)).collect();
+        let reads = |minute: &Minute| self.reads(way, *minute);
+        let last = day.rev().find(reads).filter(|last| *last < newest)?;
+        let before: Vec<Minute> = last.plus(1 - PATTERN_MINUTES).to(last).filter(reads).collect();
         let gap = before.windows(2).map(|pair| minutes(pair[0], pair[1]) as i64 - 1).max()?;
         let is_written = |minute: &Minute| self.observation.traffic.minute(*minute).incoming_records > 0.0;
         let minutes = last.plus(1).to(newest).filter(is_written).count();

@@ -33,7 +33,7 @@ fn changed(minutes: i64, calls: impl Fn(i64) -> f64) -> Fixture {
 }
 
 /// Readers that have made no call for `minutes` minutes, since our change.
-fn silent(minutes: i64) -> Fixture {
+pub fn silent(minutes: i64) -> Fixture {
     changed(minutes, |_| 0.0)
 }
 

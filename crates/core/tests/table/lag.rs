@@ -109,7 +109,7 @@ rows! { decides;
     the_event_of_an_alarm_on_throttling_waits_for_its_minute:
         alarmed(gaining(13.0, 0.0), &["WriteProvisionedThroughputExceeded"]) => "evidence_pending";
     the_datapoint_of_the_alarm_counts_where_no_minute_has_an_age:
-        alarmed_by("Threshold Crossed: 1 datapoint [5.0E7 (20/11/26 17:03:00)] was greater than the threshold (60000.0).")
+        alarmed_by("Threshold Crossed: 1 datapoint [5.0E7 (20/11/26 17:03:00)] was greater than the threshold (6.0).")
         => "consumer_slow";
     an_alarm_whose_reason_has_no_number_waits: alarmed_by("no data") => "evidence_pending";
 }
@@ -119,10 +119,13 @@ rows! { says;
         alarmed(gaining(23.9, 0.0).stream(|s| s.retention_hours = 72), &[AGE])
         => ["23.9 hours behind", "72 hours of retention", "neither gains nor loses", "deleted in 48.1 hours"];
     an_alarm_on_age_learns_when_data_is_lost_at_this_speed:
-        alarmed(gaining(6.0, -0.5), &[AGE]) => ["6.0 hours behind", "loses 0.5 minutes a minute", "deleted in 36.0 hours"];
+        alarmed(gaining(6.0, -0.5), &[AGE])
+        => ["6.0 hours behind", "loses 0.5 minutes a minute", "deleted in 36.0 hours"];
     an_alarm_on_age_learns_when_the_reader_catches_up:
-        alarmed(gaining(6.0, 3.0), &[AGE]) => ["gains 3.0 minutes a minute", "catches up in 2.0 hours", "loses no data"];
-    an_alarm_on_age_learns_that_the_age_jumped: alarmed(jumped(23.3, -1), &[AGE]) => ["23.3 hours behind", "new reader"];
+        alarmed(gaining(6.0, 3.0), &[AGE])
+        => ["gains 3.0 minutes a minute", "catches up in 2.0 hours", "loses no data"];
+    an_alarm_on_age_learns_that_the_age_jumped:
+        alarmed(jumped(23.3, -1), &[AGE]) => ["23.3 hours behind", "new reader"];
     an_alarm_on_age_learns_that_the_reader_is_back:
         alarmed(aged(|_| Some(800.0)), &[AGE]) => ["less than a minute behind now"];
     an_alarm_on_age_of_a_stream_that_is_throttled_learns_the_age:
@@ -132,6 +135,28 @@ rows! { says;
     a_person_who_asks_learns_of_a_backlog: gaining(6.0, 0.0).asked() => ["6.0 hours behind"];
     a_slow_reader_that_loses_half_a_minute_a_minute_has_twice_the_time:
         gaining(14.0, -0.5) => ["14.0 hours behind", "in 20.0 hours unread records are deleted"];
+}
+
+/// The sentences about readers, which have at most 60 words before the undo command.
+#[track_caller]
+fn is_short(fixture: Fixture, code: &str) {
+    let sentence = fixture.sentence();
+    let words = sentence.split_whitespace().count();
+    assert!(words <= 60, "{words} words: {sentence}");
+    decides(fixture, code);
+}
+
+rows! { is_short;
+    the_sentence_of_a_slow_reader_is_short: gaining(20.0, -0.5) => "consumer_slow";
+    the_sentence_of_a_hidden_slow_reader_is_short: replay_beside(15.0 * HOUR, -9) => "consumer_slow";
+    the_sentence_of_a_late_reader_is_short: alarmed(gaining(6.0, -0.5), &[AGE]) => "healthy";
+    the_sentence_of_a_jump_is_short: alarmed(jumped(23.3, -1), &[AGE]) => "healthy";
+    the_sentence_of_readers_that_stopped_is_short: crate::followed::silent(8) => "readers_stopped";
+    the_sentence_of_a_healing_beside_a_slow_reader_is_short: healed_beside_a_slow_reader() => "healthy";
+    the_sentence_of_too_many_calls_is_short:
+        Fixture::new(1).minutes(-9..=0, crate::readers::polled(300.0, 1500.0, 0.01)) => "too_many_readers";
+    the_sentence_of_a_restore_that_waits_is_short:
+        with_fan_out(crate::restore::raised(7, 500.0), 3, 0, 0.0) => "healthy";
 }
 
 #[test]

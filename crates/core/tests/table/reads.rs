@@ -113,7 +113,7 @@ rows! { decides;
     a_hot_key_does_not_hide_readers_that_need_shards:
         with_short_readers(one_hot(4000.0).shard(3, |s| s.last_hash_key = s.first_hash_key + 1)) => "scale_shards";
     a_skew_of_writes_does_not_hide_too_many_readers:
-        skewed_and_short_for_readers().minutes(-9..=0, MinuteTraffic { write_throttled: 120.0, ..polled(600.0, 240.0, 1.0) })
+        Fixture::new(2).minutes(-9..=0, MinuteTraffic { write_throttled: 120.0, ..polled(600.0, 240.0, 1.0) })
         => "too_many_readers";
     readers_that_catch_up_leave_the_hold_of_the_writes:
         (-9..=0).fold(skewed_and_short_for_readers(), |fixture, ago: i64| {

@@ -175,7 +175,8 @@ rows! { decides;
         raised(7, 500.0).stream(|s| s.consumers = 3) => "healthy";
     a_raised_stream_waits_where_the_delay_of_one_consumer_is_not_known: with_consumers(2, 40.0) => "healthy";
     a_raised_stream_waits_for_a_registered_consumer_that_is_behind: with_consumers(3, 120_000.0) => "healthy";
-    a_restore_by_hand_waits_where_no_delay_of_its_consumers_is_known: by_hand(with_consumers(0, 0.0)) => "not_restorable";
+    a_restore_by_hand_waits_where_no_delay_of_its_consumers_is_known:
+        by_hand(with_consumers(0, 0.0)) => "not_restorable";
     a_restore_by_hand_goes_on_where_all_consumers_keep_up: by_hand(with_consumers(3, 40.0)) => "restore";
 }
 

@@ -11,6 +11,9 @@ const BYTES_A_SECOND: f64 = READ_BYTES_A_SECOND as f64;
 /// The age of a record when a reader that keeps up reads it, in milliseconds: half of the second between two polls.
 const KEEPS_UP_MS: f64 = 500.0;
 
+/// The seconds of writes that a replay reads: nearly a day, which is the retention of the stream.
+const REPLAYED_SECONDS: f64 = 23.5 * 3_600.0;
+
 /// Applications that each poll every shard once a second, as the KCL and Lambda do, and read all records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Readers {
@@ -20,6 +23,19 @@ pub struct Readers {
     pub then: u32,
     /// The second of the run at which the number changes.
     pub at: i64,
+}
+
+/// What readers do beside polling.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Habit {
+    /// They find the new shards of a reshard.
+    #[default]
+    Follow,
+    /// They stop at a reshard: their library reads a closed shard to its end, and finds no new one.
+    StopAtReshard,
+    /// At [`Readers::at`] one of them begins at the oldest record of a day. It reads it with the bytes that the others
+    /// leave.
+    Replay,
 }
 
 /// CloudWatch's counts of reads in a minute.
@@ -44,13 +60,25 @@ pub struct Reading {
     closed: f64,
     shards: u32,
     closed_shards: u32,
+    habit: Habit,
+    /// Whether they have stopped for good.
+    is_stopped: bool,
+    /// Bytes of the past that one of them still reads.
+    replay: f64,
     minute: Reads,
 }
 
 impl Reading {
     /// Readers with no bytes to read.
     pub fn new(readers: Readers, shards: u32) -> Reading {
-        Reading { readers, open: 0.0, closed: 0.0, shards, closed_shards: 0, minute: Reads::default() }
+        let habit = Habit::default();
+        let (is_stopped, replay, minute) = (false, 0.0, Reads::default());
+        Reading { readers, open: 0.0, closed: 0.0, shards, closed_shards: 0, habit, is_stopped, replay, minute }
+    }
+
+    /// The same readers with this habit.
+    pub fn with_habit(self, habit: Habit) -> Reading {
+        Reading { habit, ..self }
     }
 
     /// Passes a second in which the stream accepted `written` bytes. Returns the refused calls.
@@ -58,6 +86,10 @@ impl Reading {
         if shards != self.shards {
             (self.closed, self.closed_shards) = (self.closed + self.open, self.shards);
             (self.open, self.shards) = (0.0, shards);
+            self.is_stopped |= self.habit == Habit::StopAtReshard;
+        }
+        if self.is_stopped {
+            return 0.0;
         }
         let readers = f64::from(if now < self.readers.at { self.readers.first } else { self.readers.then });
         self.open += written * readers;
@@ -69,11 +101,23 @@ impl Reading {
         let served = if wanted > 0.0 { read / wanted } else { 1.0 };
         let answered = calls.min(CALLS_A_SECOND * f64::from(shards)) * served;
         let behind = (self.open + self.closed) / (written * readers).max(1.0) * 1000.0;
-        self.minute.bytes += read + drained;
+        let replayed = self.replayed(now, written, (BYTES_A_SECOND * f64::from(shards) - read).max(0.0));
+        let behind = behind.max(self.replay / written.max(1.0) * 1000.0);
+        self.minute.bytes += read + drained + replayed;
         self.minute.calls += answered;
         self.minute.refused += calls - answered;
         self.minute.age_ms = self.minute.age_ms.max(behind.max(KEEPS_UP_MS));
         calls - answered
+    }
+
+    /// The bytes of the past that are read in this second, where `left` are left for them.
+    fn replayed(&mut self, now: i64, written: f64, left: f64) -> f64 {
+        if self.habit == Habit::Replay && now == self.readers.at {
+            self.replay = written * REPLAYED_SECONDS;
+        }
+        let read = self.replay.min(left);
+        self.replay -= read;
+        read
     }
 
     /// Ends the minute, and returns its counts.
@@ -103,6 +147,31 @@ mod tests {
         assert_eq!((reads.calls, reads.refused, reads.age_ms), (600.0, 0.0, KEEPS_UP_MS));
         let (_, reads) = minute(7, 0.1 * MIB, 2);
         assert_eq!((reads.calls, reads.refused), (600.0, 240.0));
+    }
+
+    #[test]
+    fn readers_that_stop_at_a_reshard_make_no_call_after_it() {
+        let readers = Readers { first: 2, then: 2, at: 0 };
+        let mut reading = Reading::new(readers, 1).with_habit(Habit::StopAtReshard);
+        (0..60).for_each(|now| assert_eq!(reading.pass(now, 0.1 * MIB, 1), 0.0));
+        assert_eq!(reading.close_minute().calls, 120.0);
+        (60..120).for_each(|now| assert_eq!(reading.pass(now, 0.1 * MIB, 2), 0.0));
+        assert_eq!(reading.close_minute(), Reads::default());
+    }
+
+    #[test]
+    fn a_replay_begins_a_day_behind_and_gains() {
+        let readers = Readers { first: 1, then: 2, at: 60 };
+        let mut reading = Reading::new(readers, 2).with_habit(Habit::Replay);
+        let mut minute = |first: i64| {
+            (first..first + 60).for_each(|now| assert_eq!(reading.pass(now, MIB, 2), 0.0));
+            reading.close_minute().age_ms
+        };
+        let ages: Vec<f64> = [0, 60, 120].map(&mut minute).into();
+        assert_eq!(ages[0], KEEPS_UP_MS);
+        // Two of four MiB a second are left for the past, which has one for each of its seconds.
+        assert!((ages[1] - 23.5 * 3_600_000.0).abs() < 3_000.0, "{ages:?}");
+        assert!((ages[1] - ages[2] - 120_000.0).abs() < 1.0, "{ages:?}");
     }
 
     #[test]

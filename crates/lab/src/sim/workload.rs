@@ -5,7 +5,7 @@ use super::chance::{Chance, ONSET};
 use super::delivery::DeliveryQuality;
 use super::keys::Keys;
 use super::load::Load;
-use super::readers::Readers;
+use super::readers::{Habit, Readers};
 use super::retry::Retry;
 use super::world::{By, Event, Setup, World};
 use crate::rules::{HashRange, WRITE_RECORDS_A_SECOND};
@@ -96,6 +96,8 @@ pub struct Workload {
     pub is_committed: bool,
     /// The readers of the stream.
     pub readers: Option<Readers>,
+    /// What the readers do beside polling.
+    pub reader_habit: Habit,
     /// The throttled calls that CloudTrail reports.
     pub trail: Trail,
     /// The delivery of alarms and events.
@@ -157,7 +159,7 @@ impl Workload {
             world = world.with_ranges(&ranges());
         }
         match self.readers {
-            Some(readers) => world.with_readers(readers),
+            Some(readers) => world.with_readers(readers, self.reader_habit),
             None => world,
         }
     }

@@ -7,7 +7,7 @@ use super::account::Account;
 use super::delivery::DeliveryQuality;
 use super::keys::Keys;
 use super::load::Load;
-use super::readers::Readers;
+use super::readers::{Habit, Readers};
 use super::retry::Retry;
 use super::workload::STEP_AT;
 use crate::rules::HashRange;
@@ -70,6 +70,7 @@ impl Workload {
             reshards_spent: 0,
             is_committed: false,
             readers: None,
+            reader_habit: Habit::Follow,
             trail: Trail::Silent,
             weather: DeliveryQuality::Reliable,
             reverts: None,
@@ -99,6 +100,7 @@ pub fn all() -> Vec<Workload> {
     all.extend(surroundings());
     all.extend(unusual::shards());
     all.extend(unusual::producers());
+    all.extend(unusual_readers());
     all
 }
 
@@ -242,6 +244,23 @@ fn surroundings() -> Vec<Workload> {
             readers: Some(Readers { first: 2, then: 3, at: STEP_AT }),
             record_bytes: 1_200,
             ..Workload::quiet("readers-bytes", "a third reader wants more bytes than the shards give out")
+        },
+    ]
+}
+
+/// Doubled loads with readers that do not only poll.
+fn unusual_readers() -> Vec<Workload> {
+    let doubled = |name, about| Workload::step(name, about, 2.0);
+    vec![
+        Workload {
+            readers: Some(Readers { first: 1, then: 1, at: STEP_AT }),
+            reader_habit: Habit::StopAtReshard,
+            ..doubled("readers-stop", "the load doubles, and the reader stops at the first reshard")
+        },
+        Workload {
+            readers: Some(Readers { first: 1, then: 2, at: STEP_AT }),
+            reader_habit: Habit::Replay,
+            ..doubled("trim-horizon", "the load doubles, and a second reader begins at the oldest record of a day")
         },
     ]
 }

@@ -180,4 +180,13 @@ async fn an_enhanced_fan_out_consumer_receives_records() {
     let event = events.recv().await.expect("readable").expect("an event");
     let event = event.as_subscribe_to_shard_event().expect("records");
     assert_eq!(event.records.len(), 3);
+    let metric = "MetricName=\"SubscribeToShardEvent.MillisBehindLatest\" StreamName=\"orders\"";
+    let expression = format!("SEARCH('{{AWS/Kinesis,ConsumerName,StreamName}} {metric}', 'Maximum', 60)");
+    let query = aws_sdk_cloudwatch::types::MetricDataQuery::builder().id("fan_out").expression(expression).build();
+    let now = aws_sdk_cloudwatch::primitives::DateTime::from_secs(fixture.account.now().timestamp());
+    let from = aws_sdk_cloudwatch::primitives::DateTime::from_secs(now.secs() - 600);
+    let to = aws_sdk_cloudwatch::primitives::DateTime::from_secs(now.secs() + 60);
+    let read = fixture.cloudwatch.get_metric_data().metric_data_queries(query).start_time(from).end_time(to);
+    let found = read.send().await.expect("read").metric_data_results.expect("results");
+    assert_eq!(found.iter().map(|series| series.values().len()).collect::<Vec<_>>(), [1], "{found:?}");
 }

@@ -87,8 +87,8 @@ fn behind(seen: &Seen<'_>) -> String {
     let age_in_words = time(age);
     if evidence.iterator_age_jumped == Some(true) {
         return format!(
-            "a reader shows as {age_in_words} behind, but that age rose by more than the time that passed. It is a new \
-             reader, or an error of the metric. Nothing is changed. If it stays late, the next checks say so."
+            "a reader shows as {age_in_words} behind, but that age rose by more than the time that passed: it is a new \
+             reader, or an error of the metric. The next checks show which."
         );
     }
     let retention = f64::from(seen.stream.map_or(0, |stream| stream.retention_hours));
@@ -140,8 +140,8 @@ pub(super) fn readers_stopped(
         format!("throttling has stopped after {change}, but ")
     });
     format!(
-        "{}its readers stopped at {} UTC, and our last change before was at {} UTC. Restart the consumer. Check that it \
-         reads child shards (an old KCL may not). In {hours_left:.1} hours unread records are deleted: raise the \
+        "{}its readers stopped at {} UTC, and our last change before was at {} UTC. Restart the consumer. Check that \
+         it reads child shards (an old KCL may not). In {hours_left:.1} hours unread records are deleted: raise the \
          retention if that is too soon.",
         healed.unwrap_or_default(),
         since.format("%H:%M"),

@@ -21,7 +21,7 @@ use super::account::Account;
 use super::chance::{CHANGES, Chance, GROWTH};
 use super::cloudwatch::CloudWatch;
 use super::keys::Keys;
-use super::readers::{Readers, Reading};
+use super::readers::{Habit, Readers, Reading};
 use super::retry::{Retry, Waiting};
 use super::score::{Score, Tally};
 use super::shard::{Counts, OpenShard, Second};
@@ -171,8 +171,8 @@ impl World {
 
     /// Adds readers.
     #[must_use]
-    pub fn with_readers(mut self, readers: Readers) -> World {
-        self.reading = Some(Reading::new(readers, self.open_shards()));
+    pub fn with_readers(mut self, readers: Readers, habit: Habit) -> World {
+        self.reading = Some(Reading::new(readers, self.open_shards()).with_habit(habit));
         self
     }
 
