@@ -15,8 +15,8 @@ const MAX_ANALYSED: usize = 10_000;
 const MAX_MINUTES: i64 = 3 * 60;
 
 /// `SELECT SUM(METRIC) FROM SCHEMA("NAMESPACE", DIMENSION) WHERE AWS.AccountId = CURRENT_ACCOUNT_ID() GROUP BY
-/// DIMENSION ORDER BY SUM() DESC LIMIT 500`. `MAX` may replace `SUM`. The clauses WHERE, ORDER BY and LIMIT are optional. Without
-/// WHERE, the query also covers the streams of linked accounts.
+/// DIMENSION ORDER BY SUM() DESC LIMIT 500`. `MAX` may replace `SUM`. The clauses WHERE, ORDER BY and LIMIT are
+/// optional. Without WHERE, the query also covers the streams of linked accounts.
 pub(super) struct Insights {
     statistic: &'static str,
     metric: String,

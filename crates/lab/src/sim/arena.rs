@@ -58,7 +58,7 @@ pub enum Policies {
 }
 
 /// The shards that unthrottle may add to a fleet in 24 hours: more than the 200 streams of the workload `fleet` need.
-/// With the default of 200, that bound would stop the workload, and not the bound on changes that the workload is about.
+/// With the default of 200, that bound would stop the workload, and not the bound on changes.
 const SHARDS_OF_FLEET: u32 = 1_000;
 
 /// Hours without throttling before a restore, for [`Policies::OursRestoring`]. With fewer hours, a load that returns
