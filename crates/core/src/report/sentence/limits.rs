@@ -189,9 +189,8 @@ pub(super) fn provisioned(evidence: &Evidence) -> String {
 pub(super) fn too_many_polls(seen: &Seen<'_>) -> String {
     let calls = seen.evidence.get_records_calls_per_shard_per_second.unwrap_or_default();
     format!(
-        "{}; calls are too many, not bytes: {calls:.1} GetRecords a second to each of its {} shards, where 5 are \
-         shared by all readers. More shards would get as many calls each. Have fewer consumers, poll less often, or \
-         use enhanced fan-out.",
+        "{}; calls are too many: {calls:.1} GetRecords a second to each of its {} shards, where 5 are shared. More \
+         shards get as many each: have fewer consumers, poll less often, or use enhanced fan-out.",
         throttling(seen.evidence),
         seen.open_shards()
     )
