@@ -33,7 +33,7 @@ fn is_consistent(fixture: &Fixture, decision: &Decision) -> Result<(), TestCaseE
     }
     let refuses = [evidence.write_throttled_records, evidence.read_throttled_calls].into_iter().flatten().sum::<f64>();
     if sentence.contains("not throttled") || sentence.contains("no throttling") {
-        let before = sentence.contains("before them") || sentence.contains("in the newest minutes");
+        let before = sentence.contains(" refused (up to ") || sentence.contains("in the newest minutes");
         prop_assert!(refuses == 0.0 || before || is_slow_reader(decision), "{refuses} refused: {sentence}");
     }
     if sentence.contains("no shard is busy") {

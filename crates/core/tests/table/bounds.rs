@@ -123,6 +123,7 @@ fn tight(open: u32, needed: u32, left: u32) -> Fixture {
     let offered = if load > 1.125 * capacity { capacity / (1.0 - refused) } else { load };
     Fixture::under_load(open, offered).with_even_shards().with(|f| {
         (f.policy.max_shards, f.policy.max_shards_ceiling) = (2 * open - 1, 2 * open - 1);
+        f.policy.max_added_shards = open;
         let limits = f.observation.limits.as_mut().expect("known");
         (limits.shard_limit, limits.open_shards) = (open + left, open);
     })

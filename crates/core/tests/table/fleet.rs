@@ -109,7 +109,7 @@ rows! { decides;
 rows! { says;
     a_change_under_forged_counts_says_so:
         load(tags_show(140, 3))
-        => ["Changed 2 → 4 shards.", "The metric AutoFix counts 140 changes in an hour, and the streams' tags show 3"];
+        => ["Changed 2 → 3 shards.", "The metric AutoFix counts 140 changes in an hour, and the streams' tags show 3"];
     a_hold_under_forged_counts_has_both_numbers:
         load(tags_show(140, 80)) => ["UNTHROTTLE_MAX_CHANGES_PER_HOUR allows 100", "counts 140", "tags show 80"];
 }
@@ -124,7 +124,7 @@ fn a_change_under_forged_counts_has_them_as_evidence() {
 
 /// A stream of four shards that needs eight, in a fleet that added these shards in the last 24 hours.
 fn needs_four(shards_last_day: u32) -> Fixture {
-    in_fleet(Fixture::under_load(4, 6000.0), Fleet { shards_last_day, ..Fleet::default() })
+    in_fleet(Fixture::under_load(4, 23_800.0), Fleet { shards_last_day, ..Fleet::default() })
 }
 
 /// Asserts the target and the bound of a change of shards.
@@ -163,7 +163,7 @@ rows! { decides;
     a_restore_adds_no_shards:
         in_fleet(raised(7, 500.0), Fleet { shards_last_day: 1000, ..Fleet::default() }) => "restore";
     forty_unpublished_shards_of_a_container_are_its_share:
-        in_fleet(Fixture::under_load(4, 6000.0), Fleet { own_shards_unpublished: 40, ..Fleet::default() })
+        in_fleet(Fixture::under_load(4, 23_800.0), Fleet { own_shards_unpublished: 40, ..Fleet::default() })
         => "fleet_limit";
     forged_shards_with_real_ones_are_the_limit:
         needs_four(1_000_000_000).with(|f| f.observation.fleet.supported = Some(shown(0, 150))) => "fleet_limit";
@@ -179,7 +179,7 @@ rows! { says;
         needs_four(5000).with(|f| f.observation.fleet.supported = Some(shown(0, 160)))
         => ["UNTHROTTLE_MAX_ADDED_SHARDS allows 200", "counts 5000 shards in 24 hours", "tags show 160"];
     the_share_of_a_container_in_the_shards_of_a_day_is_named:
-        in_fleet(Fixture::under_load(4, 6000.0), Fleet { own_shards_unpublished: 40, ..Fleet::default() })
+        in_fleet(Fixture::under_load(4, 23_800.0), Fleet { own_shards_unpublished: 40, ..Fleet::default() })
         => ["40 shards or more, a fifth of what UNTHROTTLE_MAX_ADDED_SHARDS allows"];
 }
 

@@ -131,7 +131,7 @@ rows! { says;
     a_silence_says_since_when: silent() => ["nothing of this stream since 16:58 UTC"];
     a_healthy_stream_says_when_its_throttling_ended:
         Fixture::new(2).minutes(-9..=-3, offered(3000.0, 2)).minutes(-2..=0, offered(1000.0, 2)).asked()
-        => ["before them, until 17:01 UTC, 120,000 records refused"];
+        => ["until 17:01 UTC 120,000 records refused"];
 }
 
 /// Six shards. Another person made them of four, before the newest minute.

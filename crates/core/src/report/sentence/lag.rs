@@ -71,8 +71,8 @@ fn quiet(seen: &Seen<'_>) -> String {
     }
     let (what, share) = refused(seen.evidence);
     let last = seen.evidence.last_throttled_minute.map(|minute| minute + TimeDelta::minutes(1));
-    let last = last.map(|end| format!(", until {} UTC,", end.format("%H:%M")));
-    format!("{quiet}; before them{} {what}, at most {share} of one minute", last.unwrap_or_default())
+    let last = last.map_or("before".into(), |end| format!("until {} UTC", end.format("%H:%M")));
+    format!("{quiet}; {last} {what} (up to {share})")
 }
 
 /// How far the slowest reader is behind, its speed, and what follows.
