@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 use unthrottle::Error;
+use unthrottle::alarm::run_until;
 use unthrottle::aws::Clients;
 use unthrottle::handler::{Handler, Reply};
 use unthrottle::settings;
@@ -41,7 +42,9 @@ impl Function {
         let cold_start = !self.is_warm.swap(true, Ordering::Relaxed);
         let result = match self.parse(&event) {
             Ok((Event::Sweep { stays }, home)) => return self.sweep(&event, &home, stays, started, cold_start).await,
-            Ok((Event::One(signal), home)) => self.handler.run(&signal, &home).await,
+            Ok((Event::One(signal), home)) => {
+                run_until(&self.handler, &signal, &home, deadline(&event), |reply| self.log(reply, &event)).await
+            }
             Err(error) => Err(error),
         };
         let now = Utc::now();
@@ -73,6 +76,15 @@ impl Function {
         Ok((Event::parse(&event.payload, &home)?, home))
     }
 
+    /// Logs one of several checks of an invocation. Each line goes out at once, because a run may stay for minutes, or
+    /// Lambda may end it.
+    fn log(&self, reply: &Reply, event: &LambdaEvent<Value>) {
+        let now = Utc::now();
+        println!("{}", log_line(&reply.document, &event.context.request_id, now));
+        reply.lines_in_sweep(now).for_each(|line| println!("{line}"));
+        self.handler.lines_of_failed_runs().iter().for_each(|line| println!("{line}"));
+    }
+
     async fn sweep(
         &self,
         event: &LambdaEvent<Value>,
@@ -82,17 +94,10 @@ impl Function {
         cold_start: bool,
     ) -> Result<Value, Diagnostic> {
         let (calls, id) = (self.clients.calls(), &event.context.request_id);
-        // Each line goes out at once, because a sweep may stay for minutes, or Lambda may end it.
-        let log = |reply: &Reply| {
-            let now = Utc::now();
-            println!("{}", log_line(&reply.document, id, now));
-            reply.lines_in_sweep(now).for_each(|line| println!("{line}"));
-            self.handler.lines_of_failed_runs().iter().for_each(|line| println!("{line}"));
-        };
         // With one run at a time, each event would wait until the sweep ends.
         let stays = stays && self.handler.policy().sweep_may_stay();
         let plan = Plan { again_every: stays.then_some(AGAIN_EVERY), ..Plan::until(deadline(event)) };
-        let sweep = sweep(&self.handler, home, plan, log).await;
+        let sweep = sweep(&self.handler, home, plan, |reply| self.log(reply, event)).await;
         let now = Utc::now();
         let code = sweep.as_ref().map_or_else(Error::code, |_| "swept");
         let aws_calls = self.clients.calls() - calls;

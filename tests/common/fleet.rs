@@ -73,20 +73,25 @@ impl Fixture {
     /// the rest is refused.
     pub fn offer(&self, stream: &str, per_second: f64, shards: u32, ago: RangeInclusive<i64>) {
         let accepted = per_second.min(f64::from(shards) * PER_SHARD);
-        let now = self.now().duration_trunc(TimeDelta::minutes(1)).expect("in range");
         for ago in ago {
-            let at = now - TimeDelta::minutes(ago);
-            for (metric, value) in [
-                ("IncomingRecords", accepted * 60.0),
-                ("IncomingBytes", accepted * 60.0 * RECORD_BYTES),
-                ("WriteProvisionedThroughputExceeded", (per_second - accepted) * 60.0),
-            ] {
-                self.account.put_metric("AWS/Kinesis", metric, &[("StreamName", stream)], at, value);
-            }
-            let mut offered = self.offered.lock().expect("no panic");
-            let newest = offered.entry(stream.to_owned()).or_insert(i64::MIN);
-            *newest = (*newest).max(at.timestamp() / 60);
+            self.offer_minute(stream, 60.0 * accepted, 60.0 * (per_second - accepted), ago);
         }
+    }
+
+    /// Puts the datapoints of one minute before now: the records that the stream accepted and refused in it.
+    pub fn offer_minute(&self, stream: &str, accepted: f64, refused: f64, ago: i64) {
+        let now = self.now().duration_trunc(TimeDelta::minutes(1)).expect("in range");
+        let at = now - TimeDelta::minutes(ago);
+        for (metric, value) in [
+            ("IncomingRecords", accepted),
+            ("IncomingBytes", accepted * RECORD_BYTES),
+            ("WriteProvisionedThroughputExceeded", refused),
+        ] {
+            self.account.put_metric("AWS/Kinesis", metric, &[("StreamName", stream)], at, value);
+        }
+        let mut offered = self.offered.lock().expect("no panic");
+        let newest = offered.entry(stream.to_owned()).or_insert(i64::MIN);
+        *newest = (*newest).max(at.timestamp() / 60);
     }
 
     /// Puts the datapoints of a reader that keeps up in these minutes before now.

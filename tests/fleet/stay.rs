@@ -1,17 +1,19 @@
 //! Sweeps that stay, and check again the streams whose change is under way.
 
 use crate::aws::{STREAM, STREAM_ARN};
-use crate::fixture::Fixture;
+use crate::fixture::{Fixture, still};
 use crate::fleet::{PER_SHARD, decisions, lines_of, throttled};
 use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
 use std::time::Duration;
+use unthrottle::alarm::run_until;
 use unthrottle::sweep::LONGEST_CHECK;
 use unthrottle_core::clock::Clock;
 use unthrottle_core::decision::Outcome;
 use unthrottle_core::memory::TAG;
 use unthrottle_core::report::SweepDocument;
+use unthrottle_core::signal::{Alarm, Signal, StreamArn};
 
 /// The time between two checks of a stream by a sweep that stays.
 const AGAIN_EVERY: Duration = Duration::from_secs(120);
@@ -39,8 +41,8 @@ async fn a_sweep_that_stays_checks_changed_streams_again_and_no_others() {
     assert!(fixture.aws.memory(STREAM_ARN).await.expect("remembered").change.is_some_and(|c| c.settled.is_some()));
 }
 
-/// The clock of a fixture whose stream is offered 6,000 records a second while a sweep waits for its next check.
-struct UnderLoad(Arc<Fixture>);
+/// The clock of a fixture whose stream is offered this number of records a second while a run waits for its next check.
+struct UnderLoad(Arc<Fixture>, f64);
 
 impl std::fmt::Debug for UnderLoad {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -61,7 +63,7 @@ impl Clock for UnderLoad {
         Box::pin(async move {
             let minutes = (then - self.now()).num_minutes();
             if minutes > 0 {
-                self.0.later(minutes, 6000.0).await;
+                self.0.later(minutes, self.1).await;
             }
             Clock::sleep_until(self.0.account.clock(), then).await;
         })
@@ -74,7 +76,7 @@ async fn a_stream_that_takes_several_changes_counts_once_against_the_bound_of_a_
     fixture.account.add_streams([throttled(0)], 2, &[]).await;
     fixture.offer(&throttled(0), 3000.0, 2, 1..=4);
     let fixture = Arc::new(fixture);
-    let handler = fixture.handler().on(UnderLoad(fixture.clone()));
+    let handler = fixture.handler().on(UnderLoad(fixture.clone(), 6000.0));
     let swept = fixture.sweep_by(&handler, time_for(2), Some(AGAIN_EVERY)).await.expect("a sweep");
     let (acted, other) = ((STREAM, Outcome::Acted, "scale_shards"), throttled(0));
     let settling = (STREAM, Outcome::Held, "settling");
@@ -91,4 +93,48 @@ async fn a_failure_while_a_sweep_stays_is_reported() {
     let [failure] = &swept.failed[..] else { panic!("one failure: {:?}", swept.failed) };
     assert_eq!((failure.of.as_str(), failure.code), (STREAM, "read_failed"));
     assert_eq!((swept.looked, swept.again), (1, 0), "the next sweep checks it again: {}", swept.sentence);
+}
+
+/// Eight shards at 30 %, and three times their capacity in the last 20 seconds of the newest minute.
+async fn onset(concurrency: u32) -> Arc<Fixture> {
+    let fixture = Fixture::empty(still()).await.policy(|p| p.concurrency = concurrency);
+    fixture.account.add_streams([STREAM.into()], 8, &[]).await;
+    fixture.offer(STREAM, 2400.0, 8, 2..=30);
+    fixture.offer_minute(STREAM, 2400.0 * 40.0 + 8000.0 * 20.0, 16_000.0 * 20.0, 1);
+    Arc::new(fixture)
+}
+
+/// Runs the alarm on refused records, in this time. Gives the codes of its looks.
+async fn alarmed(fixture: &Arc<Fixture>, time: Duration) -> Vec<&'static str> {
+    let stream = StreamArn::parse(STREAM_ARN).expect("an ARN");
+    let home = stream.home.clone();
+    let alarm = Alarm {
+        time: Some(fixture.now()),
+        name: "throttled".into(),
+        state: "ALARM".into(),
+        account: Some(home.account.clone()),
+        region: Some(home.region.clone()),
+        on_kinesis: true,
+        metrics: ["WriteProvisionedThroughputExceeded".to_owned()].into(),
+        stream: Some(stream),
+        ..Alarm::default()
+    };
+    let handler = fixture.handler().on(UnderLoad(fixture.clone(), 24_000.0));
+    let (until, mut codes) = (fixture.now() + time, vec![]);
+    let last = run_until(&handler, &Signal::Alarm(alarm), &home, until, |reply| codes.push(reply.document.code)).await;
+    codes.push(last.expect("a decision").document.code);
+    codes
+}
+
+#[tokio::test]
+async fn the_run_of_an_alarm_looks_again_within_a_minute_where_the_load_has_just_begun() {
+    let codes = alarmed(&onset(5).await, Duration::from_secs(300)).await;
+    assert_eq!((codes[0], codes.last()), ("evidence_pending", Some(&"scale_shards")), "{codes:?}");
+    assert!(codes.len() <= 3, "{codes:?}");
+}
+
+#[tokio::test]
+async fn the_run_of_an_alarm_does_not_stay_without_time_or_where_it_would_block_every_event() {
+    assert_eq!(alarmed(&onset(5).await, Duration::from_secs(90)).await, ["evidence_pending"]);
+    assert_eq!(alarmed(&onset(1).await, Duration::from_secs(300)).await, ["evidence_pending"]);
 }

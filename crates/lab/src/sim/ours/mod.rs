@@ -57,6 +57,8 @@ pub(crate) struct Ours {
     stream: StreamArn,
     container: Rc<Container>,
     sweep: Rc<Sweep>,
+    /// The signal of an alarm whose run looks again, and the second of its next look.
+    again: Option<(i64, Signal)>,
     /// Whether the newest check of the sweep left something under way.
     is_under_way: bool,
     /// Whether the newest sweep has changed the stream. A stream counts once against the bound of a sweep.
@@ -85,6 +87,7 @@ impl Ours {
             policy,
             container: Rc::default(),
             sweep: Rc::default(),
+            again: None,
             is_under_way: false,
             is_changed: false,
             decided: BTreeMap::new(),
@@ -111,6 +114,14 @@ impl Ours {
         world.mark(code);
         *self.decided.entry(code).or_default() += 1;
         handled.ok()
+    }
+
+    /// Handles a signal. The run of an alarm looks again while the load has just begun.
+    fn look(&mut self, world: &mut World, signal: Signal) {
+        let decision = self.handle(world, &signal);
+        if matches!(signal, Signal::Alarm(_)) && decision.is_some_and(|decision| decision.is_onset()) {
+            self.again = Some((world.now() + AGAIN_EVERY, signal));
+        }
     }
 
     /// Checks the stream as part of the sweep.
@@ -153,7 +164,10 @@ impl Contender for Ours {
             self.signals.send(now + EVENT_AFTER, throttle_signal(&self.stream, world.time(), *event));
         }
         for signal in self.signals.arrived(now) {
-            self.handle(world, &signal);
+            self.look(world, signal);
+        }
+        if let Some((_, signal)) = self.again.take_if(|(at, _)| *at <= now) {
+            self.look(world, signal);
         }
         let since = now - self.sweep.at.get();
         let is_again = self.is_under_way && since < STAYS_FOR && since % AGAIN_EVERY == 0;
