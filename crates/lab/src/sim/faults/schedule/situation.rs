@@ -88,7 +88,8 @@ impl Situation {
     /// The cost of the load on this number of shards, in USD an hour. AWS charges no record that they do not take.
     pub(in crate::sim::faults) fn usd_an_hour_for(&self, prices: &Prices, shards: f64) -> f64 {
         // Each record is one unit: they are small.
-        self.least_records().min(shards * 1_000.0) * 3_600.0 / 1e6 * prices.put_units_million + shards * prices.shard_hour
+        self.least_records().min(shards * 1_000.0) * 3_600.0 / 1e6 * prices.put_units_million
+            + shards * prices.shard_hour
     }
 
     /// The cost of the load in on-demand mode, in USD an hour.
