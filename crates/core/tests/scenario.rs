@@ -137,7 +137,7 @@ fn shards_opened_for_a_spike_are_restored_until_the_next_one() {
     let mut scenario = Days::new(2, spikes, 6);
     scenario.run(72);
     assert_eq!(scenario.shards(), 2, "{:?}", scenario.changes);
-    let spike = [("scale_shards", 2, 3), ("scale_shards", 3, 6), ("restore", 6, 3), ("restore", 3, 2)];
+    let spike = [("scale_shards", 2, 4), ("scale_shards", 4, 7), ("restore", 7, 4), ("restore", 4, 2)];
     assert_eq!(scenario.steps(), [spike, spike].concat());
     let in_spikes = |minute: &i64| (600..640).contains(minute) || (2040..2080).contains(minute);
     assert!(scenario.throttled.iter().all(in_spikes), "only before it is scaled: {:?}", scenario.throttled);
@@ -148,7 +148,7 @@ fn shards_opened_for_a_spike_are_restored_until_the_next_one() {
 fn shards_stay_where_restoring_is_off() {
     let mut scenario = Days::new(2, spikes, 0);
     scenario.run(72);
-    assert_eq!(scenario.steps(), [("scale_shards", 2, 3), ("scale_shards", 3, 6)]);
+    assert_eq!(scenario.steps(), [("scale_shards", 2, 4), ("scale_shards", 4, 7)]);
 }
 
 #[test]
@@ -156,16 +156,16 @@ fn a_load_that_comes_every_few_hours_is_not_chased() {
     let mut scenario = Days::new(2, spikes_every_three_hours, 6);
     scenario.run(72);
     assert_eq!(scenario.changes.len(), 2, "{:?}", scenario.changes);
-    assert_eq!(scenario.shards(), 6);
+    assert_eq!(scenario.shards(), 7);
 }
 
 #[test]
 fn shards_that_another_person_opens_are_never_restored() {
     let mut scenario = Days::new(2, spikes, 6);
     scenario.run(14);
-    assert_eq!(scenario.shards(), 6);
+    assert_eq!(scenario.shards(), 7);
     scenario.fixture.observation.stream.as_mut().expect("a stream").open_shards = 8;
-    scenario.fixture.resharded = Some((scenario.fixture.now, 6));
+    scenario.fixture.resharded = Some((scenario.fixture.now, 7));
     scenario.run(16);
     assert_eq!(scenario.shards(), 8, "{:?}", scenario.changes);
 }
@@ -189,7 +189,7 @@ fn deleted_memory_repeats_nothing(deleted_at: i64, steps: &[(&str, u32, u32)]) {
 }
 
 /// The changes of a scenario whose memory stays.
-const STEPS: &[(&str, u32, u32)] = &[("scale_shards", 2, 3), ("scale_shards", 3, 6)];
+const STEPS: &[(&str, u32, u32)] = &[("scale_shards", 2, 4), ("scale_shards", 4, 7)];
 
 rows! { deleted_memory_repeats_nothing;
     a_memory_deleted_in_minute_600_repeats_no_change: 600 => STEPS;

@@ -90,8 +90,10 @@ impl Reader {
         if let Some(at) = missing.shards_at {
             let Listed { open: still_open, closed } = shards::shards_at(&self.clients.kinesis, arn, at).await?;
             let count = u32::try_from(still_open.len() + closed).unwrap_or(u32::MAX);
-            observation.shards_at.insert(at, ShardsAt { count, are_open: closed == 0 });
-            open = (closed == 0).then_some(still_open);
+            // A time before the stream has no shards, and shows nothing.
+            let are_open = closed == 0 && count > 0;
+            observation.shards_at.insert(at, ShardsAt { count, are_open });
+            open = are_open.then_some(still_open);
         }
         if missing.shards || (open.is_some() && !with_metrics) {
             let mut open = match open {

@@ -96,10 +96,13 @@ fn charged_size(minute: &MinuteTraffic) -> Option<f64> {
 /// number, a stream that lacks one shard in a hundred would double.
 const ATTEMPTS: i32 = 6;
 
-/// Up to this multiple of the capacity, what is offered counts as load. At the default target utilization of 0.75 the
-/// stream then gets half as many shards again. A larger number would double a stream that lacks one shard in a hundred,
-/// since refused records come back; with a smaller number, a real load of half as much again takes one step more.
-const SURELY_LOAD: f64 = 1.125;
+/// What is offered above the capacity counts as load up to this share of the capacity. At the default target utilization
+/// of 0.75 the stream then gets half as many shards again. A larger number would double a stream that lacks one shard in
+/// a hundred, since refused records come back; with a smaller number, a real load takes one step more.
+const SURELY_LOAD: f64 = 0.125;
+
+/// The same of small streams, where a shard too many costs little, and up to one shard.
+const SURELY_LOAD_OF_FEW: f64 = 0.25;
 
 /// The load behind `offered`, all in full shards. AWS counts each attempt of a refused record. A producer that sends a
 /// record up to n times gets the share 1 − rⁿ of its records in, where AWS refuses the share r. So a load of
@@ -108,7 +111,8 @@ const SURELY_LOAD: f64 = 1.125;
 pub fn without_retries(offered: f64, accepted: f64, capacity: f64) -> f64 {
     let refused = (1.0 - accepted / offered).clamp(0.0, 1.0);
     let least = accepted / (1.0 - refused.powi(ATTEMPTS)).max(f64::MIN_POSITIVE);
-    offered.min(least.max(capacity * SURELY_LOAD))
+    let surely = (capacity * SURELY_LOAD_OF_FEW).min(1.0).max(capacity * SURELY_LOAD);
+    offered.min(least.max(capacity + surely))
 }
 
 /// The shards that carry `full` shards' worth of load at `utilization`.

@@ -37,7 +37,7 @@ impl Case<'_> {
     ) -> Result<(), Reason> {
         let Some(first) = window.first().filter(|_| stream.mode == CapacityMode::Provisioned) else { return Ok(()) };
         // The hash keys of the shards come in the same answer. Shard-level metrics are a call of their own.
-        let then = shards_at(self.observation, shards_before(*first), &mut self.missing);
+        let then = shards_at(self.observation, shards_before(*first, stream), &mut self.missing);
         let Some(ShardsAt { count, are_open: false }) = then else { return Ok(()) };
         let mut change = Change::intent(ChangeKind::External, count, stream.open_shards, self.now);
         change.settled = Some(change.at);

@@ -12,13 +12,19 @@ use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 /// like load; with more, evidence would count a minute later.
 pub(super) const RETRIES_DRAIN: TimeDelta = TimeDelta::seconds(30);
 
+/// The shards of a new stream open within this time after its StreamCreationTimestamp, which has whole seconds in some
+/// answers. With less time, AWS would list no shard; more time would skip a reshard of a stream that is seconds old.
+const CREATED_WITHIN: TimeDelta = TimeDelta::seconds(1);
+
 /// A change that was announced longer than this before the window has most likely settled before it: AWS calls a
 /// reshard a matter of minutes. The number only chooses the time that AWS is asked about.
 const USUALLY_SETTLED_WITHIN: TimeDelta = TimeDelta::minutes(15);
 
-/// The time at which the shards must be the shards of today, so that `minute` and all later minutes are evidence.
-pub(super) fn shards_before(minute: Minute) -> DateTime<Utc> {
-    minute.start() - RETRIES_DRAIN
+/// The time at which the shards must be the shards of today, so that `minute` and all later minutes are evidence. Before
+/// its creation the stream had none.
+pub(super) fn shards_before(minute: Minute, stream: &Stream) -> DateTime<Utc> {
+    let drained = minute.start() - RETRIES_DRAIN;
+    stream.created_at.map_or(drained, |created| drained.max(created + CREATED_WITHIN))
 }
 
 /// The shards that were open at `at`. Sets `missing` where AWS was not asked.
@@ -45,7 +51,7 @@ impl History {
             return;
         }
         let is_old = change.at + USUALLY_SETTLED_WITHIN < first.start();
-        let at = shards_before(if is_old { first } else { newest });
+        let at = shards_before(if is_old { first } else { newest }, stream);
         // Before our call the shards were others. When another person or tool made its call is not known.
         if change.kind != ChangeKind::External && at <= change.at {
             return;

@@ -109,7 +109,7 @@ rows! { decides;
 rows! { says;
     a_change_under_forged_counts_says_so:
         load(tags_show(140, 3))
-        => ["Changed 2 → 3 shards.", "The metric AutoFix counts 140 changes in an hour, and the streams' tags show 3"];
+        => ["Changed 2 → 4 shards.", "The metric AutoFix counts 140 changes in an hour, and the streams' tags show 3"];
     a_hold_under_forged_counts_has_both_numbers:
         load(tags_show(140, 80)) => ["UNTHROTTLE_MAX_CHANGES_PER_HOUR allows 100", "counts 140", "tags show 80"];
 }

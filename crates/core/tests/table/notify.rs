@@ -126,7 +126,7 @@ fn the_sentence_of_a_denied_change_names_the_change_the_action_and_the_type_of_p
         ("", ["a policy that AWS does not name denies", "in every policy that applies"]),
     ] {
         let says = says_of_denial(&load(), end);
-        for part in ["may not change 2 → 3 shards", "Nothing was changed", "or make the change yourself"] {
+        for part in ["may not change 2 → 4 shards", "Nothing was changed", "or make the change yourself"] {
             assert!(says.contains(part), "{part}: {says}");
         }
         assert!(parts.iter().all(|part| says.contains(part)), "{says}");

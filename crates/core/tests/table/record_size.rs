@@ -31,7 +31,7 @@ rows! { needs;
     records_of_60_bytes_need_four_shards_once_they_are_aggregated: full_of(10, 60.0) => (Some(53), Some(4));
     records_of_200_bytes_need_a_fifth_of_the_shards: full_of(4, 200.0) => (Some(22), Some(5));
     records_of_300_bytes_use_more_than_a_fifth_of_the_bytes: full_of(4, 300.0) => (Some(22), None);
-    records_of_a_kibibyte_are_not_small: Fixture::under_load(4, 8_000.0) => (Some(6), None);
+    records_of_a_kibibyte_are_not_small: Fixture::under_load(4, 8_000.0) => (Some(7), None);
 }
 
 /// Ten reshards of the day.

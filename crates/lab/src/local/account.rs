@@ -6,6 +6,7 @@ use super::eventbridge::Rule;
 use super::faults::Fault;
 use super::limits::Rates;
 use super::metrics::Metrics;
+use super::past::Shifts;
 use super::records::Records;
 use super::scheduler::Scheduler;
 use super::transitions::Transitions;
@@ -31,6 +32,7 @@ pub(super) struct Account {
     pub(super) capacities: Mutex<HashMap<String, Capacities>>,
     pub(super) records: Records,
     pub(super) rates: Mutex<Rates>,
+    pub(super) shifts: Mutex<Shifts>,
     pub(super) metrics: Mutex<Metrics>,
     /// The enabled shard-level metrics, by stream.
     pub(super) monitored: Mutex<HashMap<String, Vec<String>>>,
@@ -58,6 +60,7 @@ impl Account {
             capacities: Default::default(),
             records: Default::default(),
             rates: Default::default(),
+            shifts: Default::default(),
             metrics: Default::default(),
             monitored: Default::default(),
             described_as: Default::default(),

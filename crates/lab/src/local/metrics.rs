@@ -74,6 +74,15 @@ impl Metrics {
         }
     }
 
+    /// The first minute with a sample of a stream's metric of `AWS/Kinesis`, in minutes of the epoch.
+    pub fn first_minute(&self, stream: &str) -> Option<i64> {
+        let is_of_stream = |series: &&Series| {
+            series.namespace == "AWS/Kinesis" && series.dimensions.get("StreamName").is_some_and(|name| name == stream)
+        };
+        let series = self.0.iter().filter(|(series, _)| is_of_stream(series));
+        series.filter_map(|(_, minutes)| minutes.keys().min().copied()).min()
+    }
+
     /// All series with samples.
     pub fn series(&self) -> impl Iterator<Item = &Series> {
         self.0.keys()

@@ -43,6 +43,7 @@ mod kinesis;
 mod limits;
 mod metrics;
 mod options;
+mod past;
 mod protocol;
 mod reads;
 mod records;
@@ -178,14 +179,15 @@ impl LocalAccount {
     }
 
     /// Moves the past of the account back by this time: metrics in whole minutes, spent budgets, used capacity, and
-    /// changes under way. Programs that know only the machine's clock need this, since no test can move that clock.
-    /// Streams, tags and records keep their times.
+    /// changes under way, streams and shards. Programs that know only the machine's clock need this, since no test can
+    /// move that clock. Tags and records keep their times.
     pub async fn age(&self, by: Duration) {
         let by = TimeDelta::from_std(by).unwrap_or(TimeDelta::MAX);
         let account = &self.account;
         account.ledger.lock().await.age(by);
         lock(&account.metrics).age(by.num_minutes());
         lock(&account.transitions).age(by);
+        lock(&account.shifts).add(account.now(), by);
         lock(&account.capacities).clear();
         *lock(&account.rates) = Rates::default();
         transitions::settle(account).await;

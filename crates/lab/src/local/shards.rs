@@ -130,7 +130,8 @@ pub(super) async fn list_shards(
     let filter = ShardFilter::parse(&raw["ShardFilter"])?;
     let mut answer = dispatch(&account.store, Operation::ListShards, input).await?;
     let stream = account.store.get_stream(name).await?;
-    let listed = stream.shards.iter().filter(|shard| filter.lists(shard)).map(|shard| shard.shard_id.as_str());
+    let listed =
+        stream.shards.iter().filter(|shard| filter.lists(account, name, shard)).map(|shard| shard.shard_id.as_str());
     let listed: BTreeSet<&str> = listed.collect();
     if let Some(shards) = answer.as_mut().and_then(|answer| answer["Shards"].as_array_mut()) {
         shards.retain(|shard| shard["ShardId"].as_str().is_some_and(|id| listed.contains(id)));
@@ -144,7 +145,7 @@ enum ShardFilter {
     /// All shards: a request without a filter, or with `AT_LATEST`.
     All,
     /// The shards that were open at this time, in milliseconds of the epoch.
-    OpenAt(u64),
+    OpenAt(i64),
 }
 
 impl ShardFilter {
@@ -157,7 +158,7 @@ impl ShardFilter {
         match filter["Type"].as_str() {
             Some("AT_LATEST") => Ok(ShardFilter::All),
             Some("AT_TIMESTAMP") => match filter["Timestamp"].as_f64() {
-                Some(seconds) => Ok(ShardFilter::OpenAt((seconds * 1000.0) as u64)),
+                Some(seconds) => Ok(ShardFilter::OpenAt((seconds * 1000.0) as i64)),
                 None => Err(refuse("InvalidArgumentException", "Timestamp must be provided with AT_TIMESTAMP.")),
             },
             Some(known) if SHARD_FILTERS.contains(&known) => Err(refuse(
@@ -178,13 +179,15 @@ impl ShardFilter {
 
     /// API reference: `AT_TIMESTAMP` lists "all shards whose start timestamp is less than or equal to the given
     /// timestamp and end timestamp is greater than or equal to the given timestamp or still open".
-    fn lists(self, shard: &Shard) -> bool {
-        match self {
-            ShardFilter::All => true,
-            ShardFilter::OpenAt(time) => {
-                opened_at(shard) <= time && closed_at(shard).is_none_or(|closed| closed >= time / 1000 * 1000)
-            }
-        }
+    fn lists(self, account: &Account, stream: &str, shard: &Shard) -> bool {
+        let ShardFilter::OpenAt(time) = self else { return true };
+        let opened = match &shard.parent_shard_id {
+            Some(_) => account.happened_at(opened_at(shard)),
+            None => account.created_at(stream, opened_at(shard)),
+        };
+        // Sequence numbers have whole seconds.
+        let closed = closed_at(shard).map(|closed| account.happened_at(closed));
+        opened <= time && closed.is_none_or(|closed| closed >= time / 1000 * 1000)
     }
 }
 

@@ -24,6 +24,8 @@ pub(in crate::local) async fn describe_stream_summary(account: &Account, name: &
     let stream = account.store.get_stream(name).await?;
     let mut answer = answer.unwrap_or_default();
     let summary = &mut answer["StreamDescriptionSummary"];
+    let created = (stream.stream_creation_timestamp.0 * 1000.0) as u64;
+    summary["StreamCreationTimestamp"] = json!(account.created_at(name, created).div_euclid(1000));
     summary["MaxRecordSizeInKiB"] = json!(stream.max_record_size_kib);
     summary["ChannelCount"] = json!(0);
     summary["QueueCount"] = json!(0);
