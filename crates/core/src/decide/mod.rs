@@ -168,7 +168,7 @@ impl<'a> Case<'a> {
             return Err(self.resharding(recalled.memory));
         }
         let known = recalled.memory.clone();
-        let mut history = History::of(recalled, self.observation, stream, self.now)?;
+        let mut history = History::of(recalled, self.observation, stream, self.now, &mut self.missing)?;
         let remedy = self.remedy(stream, &policy, &mut history);
         let remedy = remedy.map_err(|reason| history.in_vain(reason, self.now));
         let held = remedy.as_ref().err().cloned();

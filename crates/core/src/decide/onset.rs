@@ -17,6 +17,11 @@ use chrono::TimeDelta;
 /// longer time leaves a stream alone that loses records.
 const STUCK_AFTER: TimeDelta = TimeDelta::hours(1);
 
+/// A first minute after our own reshard that refuses less than this share may be the end of a wave of resends, 0–1. A
+/// load that is too large refuses more, because producers send refused records again. With a smaller number, a wave
+/// would cause the next reshard and the next wave; with a larger number, a load that needs a second step would wait.
+const MAY_FALL: f64 = 0.3;
+
 impl Case<'_> {
     /// Holds while the newest minutes are unknown: CloudWatch is silent about a stream that had traffic all the time, or
     /// the stream is younger than the newest minute.
@@ -126,12 +131,14 @@ pub(super) fn side_of(signal: &Signal) -> Option<Side> {
 }
 
 impl History {
-    /// Holds where our own reshard is not verified, and the newest minute refused nothing: producers send records again
+    /// Holds where our own reshard is not verified, and the newest minute refused nothing, or is the first since the
+    /// reshard and refused little: producers send records again
     /// that the old shards refused, and older KPLs send records again that landed on another shard than predicted. A
     /// second reshard would cause the next wave.
     pub(super) fn resends(&self, side: Side, traffic: &Traffic, window: &[Minute]) -> Result<(), Reason> {
         let Some(change) = self.unverified().filter(|change| is_reshard(change)) else { return Ok(()) };
-        let is_clean = window.last().is_some_and(|newest| side.refused(&traffic.minute(*newest)) <= 0.0);
-        if is_clean { Err(Reason::Settling { changed_at: change.at, is_ours: true }) } else { Ok(()) }
+        let share = window.last().map_or(0.0, |newest| side.refused_share(&traffic.minute(*newest)));
+        let may_fall = window.len() == 1 && share < MAY_FALL;
+        if share <= 0.0 || may_fall { Err(Reason::Settling { changed_at: change.at, is_ours: true }) } else { Ok(()) }
     }
 }

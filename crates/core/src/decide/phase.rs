@@ -94,7 +94,7 @@ pub(super) fn is_to_heal(kind: ChangeKind) -> bool {
 }
 
 /// Whether the AutoFix metric knows of a change that the memory, overwritten or put back, does not.
-fn has_newer(traffic: &Traffic, change: &Change) -> bool {
+pub(super) fn has_newer(traffic: &Traffic, change: &Change) -> bool {
     traffic.auto_fixes.keys().next_back().is_some_and(|newest| *newest > Minute::of(change.at).plus(1))
 }
 

@@ -3,11 +3,11 @@
 
 use super::MissingData;
 use super::history::History;
-use super::phase::{OurChange, Phase};
+use super::phase::{OurChange, Phase, has_newer};
 use super::settle::{RETRIES_DRAIN, is_reshard, shards_at};
 use super::unpublished::{is_published, publish_again_after};
 use crate::decision::{Reason, Remedy};
-use crate::memory::{Change, ChangeKind, Memory, MemoryError, RESHARDS_A_DAY, SWITCHES_A_DAY, ShardMetrics, TAG};
+use crate::memory::{Change, ChangeKind, Memory, MemoryError, RESHARDS_A_DAY, SWITCHES_A_DAY, ShardMetrics, Size, TAG};
 use crate::observation::{CapacityMode, LOOKBACK_HOURS, Minute, Observation, Stream, Traffic};
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
@@ -92,6 +92,15 @@ fn published_times<'a>(counts: impl Iterator<Item = (&'a Minute, &'a u32)>, most
     counts.flat_map(|(minute, count)| (0..*count).take(most).map(|_| minute.start())).collect()
 }
 
+/// Whether the shards show that a change was made: before it they were those that the memory names. Sets `missing` where
+/// AWS was not asked.
+fn is_shown_by_shards(change: &Change, observation: &Observation, missing: &mut MissingData) -> bool {
+    if !is_reshard(change) {
+        return true;
+    }
+    shards_at(observation, change.at, missing).is_some_and(|before| Size::Shards(before.count) == change.from)
+}
+
 impl History {
     /// Reads the recalled memory against an ACTIVE `stream`. Holds while a change of ours may be under way.
     pub fn of(
@@ -99,6 +108,7 @@ impl History {
         observation: &Observation,
         stream: &Stream,
         now: DateTime<Utc>,
+        missing: &mut MissingData,
     ) -> Result<History, Reason> {
         let Recalled { memory, is_rebuilt, reverted } = recalled;
         let traffic = &observation.traffic;
@@ -122,7 +132,7 @@ impl History {
             Phase::Done | Phase::Lost => {
                 history.find_done(traffic, now);
                 history.restart_evidence();
-                history.publish_last(stream, now);
+                history.publish_last(observation, stream, now, missing);
                 history.forget(stream, false, now);
             }
             Phase::External(OurChange::Refused) => history.yield_to_external(stream, traffic, false, now),
@@ -170,12 +180,21 @@ impl History {
         self.forget(stream, true, now);
     }
 
-    /// The datum of the last change is missing: it is published now.
-    fn publish_last(&mut self, stream: &Stream, now: DateTime<Utc>) {
+    /// The datum of the last change is missing: it is published now. The datum allows a restore, so AWS must show the
+    /// change as well: the shards of then were those from before it. A newer datum is of a change that the memory does
+    /// not know, and most likely of this one: two runs of one incident may each have announced it.
+    fn publish_last(
+        &mut self,
+        observation: &Observation,
+        stream: &Stream,
+        now: DateTime<Utc>,
+        missing: &mut MissingData,
+    ) {
         let Some(change) = &mut self.memory.change else { return };
         let is_recent = now - change.at < TimeDelta::hours(LOOKBACK_HOURS);
         let is_missing = change.published.is_none() && now > publish_again_after(change.at, change.resent);
-        if is_missing && is_recent && change.is_done(stream) {
+        let is_ours = change.is_done(stream) && !has_newer(&observation.traffic, change);
+        if is_missing && is_recent && is_ours && is_shown_by_shards(change, observation, missing) {
             change.resent = Some(now.trunc_subsecs(0));
             self.unpublished.push((Remedy::code_of(change.kind), change.at));
         }
@@ -185,7 +204,10 @@ impl History {
     /// run that dies before it sends what it recorded leaves it to a later run.
     fn publish_earlier(&mut self, traffic: &Traffic, now: DateTime<Utc>) {
         let Some((kind, at)) = self.memory.unpublished else { return };
-        if is_published(traffic, at) || now - at >= TimeDelta::hours(LOOKBACK_HOURS) {
+        // Each change has a time of its own. No run writes the last one twice.
+        let last = self.memory.change.as_ref().filter(|change| change.kind != ChangeKind::External);
+        let is_last = last.is_some_and(|change| change.at - at < TimeDelta::minutes(1));
+        if is_last || is_published(traffic, at) || now - at >= TimeDelta::hours(LOOKBACK_HOURS) {
             (self.memory.unpublished, self.memory.resent) = (None, None);
         } else if now > publish_again_after(at, self.memory.resent) {
             self.memory.resent = Some(now.trunc_subsecs(0));

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use unthrottle_core::decide::{MissingData, decide};
 use unthrottle_core::decision::Decision;
-use unthrottle_core::memory::{Memory, TAG};
+use unthrottle_core::memory::{ChangeKind, Memory, TAG};
 use unthrottle_core::observation::{
     CapacityMode, Commitment, Fleet, Limits, Minute, MinuteTraffic, Observation, SHARD_METRICS, Shard, ShardsAt,
     Status, Stream, Traffic, WarmThroughput,
@@ -273,9 +273,17 @@ impl Fixture {
     pub fn complete(mut self, missing: MissingData) -> Fixture {
         let mut are_known = false;
         if let Some(at) = missing.shards_at {
-            let later = self.resharded.filter(|(since, _)| at < *since);
-            let then =
-                ShardsAt { count: later.map_or(self.open_shards(), |(_, count)| count), are_open: later.is_none() };
+            let memory = self.observation.tags.get(TAG).and_then(|text| Memory::parse(text).ok());
+            let change = memory.and_then(|memory| memory.change).filter(|change| {
+                at == change.at
+                    && change.settled.is_none_or(|settled| settled > at)
+                    && change.kind != ChangeKind::External
+                    && !self.is_forged
+            });
+            let ours = change.and_then(|change| Some((change.at, change.from.shards()?)));
+            let later = self.resharded.filter(|(since, _)| at < *since).or(ours);
+            let count = later.map_or(self.open_shards(), |(_, count)| count);
+            let then = ShardsAt { count, are_open: later.is_none() };
             are_known = then.are_open && !self.observation.stream.as_ref().is_some_and(Stream::shows_shards);
             self.observation.shards_at.insert(at, then);
         }

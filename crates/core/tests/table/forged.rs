@@ -107,3 +107,26 @@ fn a_stream_made_anew_keeps_only_the_switches_of_mode() {
     let evidence = fixture.decide().evidence;
     assert_eq!((evidence.reshards_last_24_hours, evidence.changes_taken_back), (Some(0), None));
 }
+
+/// A raise of an hour ago whose datum is missing. Where the memory is forged, AWS shows 64 shards at all times.
+fn without_datum() -> Fixture {
+    let at = hours_ago(1).format("%Y%m%dT%H%M%SZ");
+    raised().tag(TAG, &format!("v=1 change=scale/1/64/{at} done=60 heal=300 base=1"))
+}
+
+/// Asserts how many data are sent again.
+#[track_caller]
+fn sends(fixture: Fixture, expected: usize) {
+    assert_eq!(fixture.decide().unpublished.len(), expected);
+}
+
+rows! { sends;
+    a_missing_datum_of_a_change_that_the_shards_show_is_sent_again: without_datum() => 1;
+    a_missing_datum_of_a_change_that_the_shards_do_not_show_is_not_sent: without_datum().forged() => 0;
+    a_missing_datum_beside_a_newer_one_is_not_sent: without_datum().published(minutes_ago(50)) => 0;
+    a_datum_that_the_last_change_owes_itself_is_not_sent:
+        raised().remembering(|memory| {
+            let at = memory.change.as_ref().expect("a change").at;
+            memory.unpublished = Some((ChangeKind::Scale, at));
+        }) => 0;
+}

@@ -129,19 +129,23 @@ pub(crate) fn arn() -> StreamArn {
     StreamArn { home: home(), name: "arena".into() }
 }
 
+/// When the stream was created, in seconds of the run: a month before it. Some runs begin with changes of unthrottle from
+/// the day before, and a stream has no changes from before its creation.
+pub(crate) const CREATED_AT: i64 = -30 * 86_400;
+
 impl World {
-    /// Creates the stream at second 0, ACTIVE.
+    /// A stream that is ACTIVE at second 0, and was created at [`CREATED_AT`].
     pub fn new(setup: Setup, seed: u64) -> World {
         let ranges = HashRange::uniform(setup.shards);
         let shard = |(number, range): (u64, HashRange)| {
-            OpenShard::new(number, None, range, setup.keys.share(range), Waiting::new(&setup.retry), 0)
+            OpenShard::new(number, None, range, setup.keys.share(range), Waiting::new(&setup.retry), CREATED_AT)
         };
         World {
             stream: arn(),
             now: 0,
             shards: (0..).zip(ranges).map(shard).collect(),
             next_number: u64::from(setup.shards),
-            created: 0,
+            created: CREATED_AT,
             closed_shards: vec![],
             mode: setup.mode.clone(),
             running: None,

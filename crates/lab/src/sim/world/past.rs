@@ -87,7 +87,7 @@ impl World {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Setup;
+    use super::super::{CREATED_AT, Setup};
     use super::*;
     use crate::sim::account::Account;
     use crate::sim::keys::Keys;
@@ -127,18 +127,18 @@ mod tests {
         assert_eq!(at(&world, done - 1), [(0, false), (1, true)], "until the reshard ends");
         assert_eq!(at(&world, done), [(0, false), (1, true), (2, false), (3, false)], "both, in this second");
         assert_eq!(at(&world, done + 1), [(0, false), (2, false), (3, false)]);
-        assert_eq!(at(&world, -1), [], "before the stream");
+        assert_eq!(at(&world, CREATED_AT - 1), [], "before the stream");
         assert_eq!(world.shards_at(time(done + 1))[1].shard.parent.as_deref(), Some("shardId-000000000001"));
     }
 
     #[test]
     fn a_stream_made_anew_has_a_new_creation_time_and_new_shards() {
         let mut world = world(4);
-        assert_eq!(world.created_at(), time(0));
+        assert_eq!(world.created_at(), time(CREATED_AT));
         world.tag(By::Others, "a", "b").expect("legal");
         world.update_shard_count(By::Others, 8).expect("legal");
         pass(&mut world, 100);
-        assert_eq!(world.created_at(), time(0), "a reshard makes no stream");
+        assert_eq!(world.created_at(), time(CREATED_AT), "a reshard makes no stream");
         world.recreate(2);
         pass(&mut world, 100);
         assert_eq!((world.created_at(), world.open_shards(), world.tags().is_empty()), (time(100), 2, true));

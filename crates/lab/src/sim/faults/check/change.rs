@@ -96,8 +96,13 @@ impl Check {
         self.fails(Invariant::NoIllegalCall, format!("{:?}: {refusal}; the stream was as observed", call.remedy))
     }
 
-    /// Whether unthrottle's own changes have spent a daily cap of AWS. The reads of a run show these changes.
+    /// Whether unthrottle's own changes have spent a daily cap of AWS. The memory shows these changes. Of a memory that
+    /// is deleted, the AutoFix metric shows them. A memory that a person has replaced shows nothing, and the metric
+    /// alone may be forged: then AWS's refusal tells.
     fn is_spent(&self, kind: ChangeKind, seen: &Seen) -> bool {
+        if self.forged.is_some() {
+            return false;
+        }
         let (reshards, switches) = budgets(kind);
         let is_known = |made: &&OwnChange| !self.is_untagged_since(made) || is_published(made, seen);
         // AWS counts the changes of a new stream from its creation.
@@ -164,6 +169,9 @@ impl Check {
                 // A load that returns after two reshards of the day may get twice the shards that it needs.
                 let is_back = self.reshards_made() >= 2 && evidence().any(|(_, refused)| *refused == 0);
                 let needed = if is_back { needed.saturating_mul(2) } else { needed };
+                // A reshard makes the shards equal that a person has split by hand. It needs one more, or AWS does nothing.
+                let is_uneven = !self.changed_by_people.is_empty();
+                let needed = if is_uneven { needed.max(from + 2) } else { needed };
                 let bound = needed.min(2 * from).min(self.policy.max_shards);
                 if to <= bound {
                     return Ok(());

@@ -151,6 +151,8 @@ pub(super) struct Check {
     refusals: u32,
     /// When a person made the stream anew, and the number of changes of unthrottle until then.
     recreated: Option<(i64, usize)>,
+    /// When a person last replaced the memory.
+    forged: Option<i64>,
     /// When strangers sent an AutoFix datum of no change.
     forged_fixes: Vec<i64>,
     told: Told,
@@ -185,6 +187,7 @@ impl Check {
             off_since: (situation.kind == Kind::OptedOut).then_some(-1),
             refusals: 0,
             recreated: None,
+            forged: None,
             forged_fixes: vec![],
             told: Told::default(),
         }
@@ -213,7 +216,7 @@ impl Check {
 
     /// Records that a person has replaced the memory.
     pub(super) fn forged(&mut self) {
-        self.untagged = Some(self.now);
+        (self.untagged, self.forged) = (Some(self.now), Some(self.now));
     }
 
     /// Records that a stranger has sent an AutoFix datum. It looks like a reshard of unthrottle.
