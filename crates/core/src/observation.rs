@@ -5,13 +5,14 @@
 
 mod fan_out;
 mod fleet;
+mod minute;
 
 pub use fan_out::FanOut;
 pub use fleet::{Fleet, OwnChanges, Supported};
+pub use minute::Minute;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::time::Duration;
 
 /// How long after its end CloudWatch publishes a minute at the latest. CloudWatch documents no number; 1–3 minutes were
@@ -29,50 +30,6 @@ pub const SHARD_METRICS: [&str; 3] = ["IncomingBytes", "IncomingRecords", "Write
 
 /// AWS's name for all shard-level metrics together, which are seven.
 const ALL_SHARD_METRICS: &str = "ALL";
-
-/// A whole minute of UTC, counted from the epoch. Each datapoint of CloudWatch starts on a whole minute.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Minute(i64);
-
-impl Minute {
-    /// The minute that contains `time`.
-    pub fn of(time: DateTime<Utc>) -> Minute {
-        Minute(time.timestamp().div_euclid(60))
-    }
-
-    /// The first minute that begins at `time` or later.
-    pub(crate) fn from(time: DateTime<Utc>) -> Minute {
-        let minute = Minute::of(time);
-        if minute.start() == time { minute } else { minute.plus(1) }
-    }
-
-    /// The first moment of this minute.
-    pub fn start(self) -> DateTime<Utc> {
-        DateTime::UNIX_EPOCH + TimeDelta::minutes(self.0)
-    }
-
-    /// The first moment after this minute.
-    pub fn end(self) -> DateTime<Utc> {
-        self.plus(1).start()
-    }
-
-    /// The minute that starts `minutes` later. A negative number means earlier.
-    #[must_use]
-    pub fn plus(self, minutes: i64) -> Minute {
-        Minute(self.0 + minutes)
-    }
-
-    /// Every minute from this minute to `last`, both included.
-    pub fn to(self, last: Minute) -> impl DoubleEndedIterator<Item = Minute> {
-        (self.0..=last.0).map(Minute)
-    }
-}
-
-impl fmt::Display for Minute {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.start().format("%H:%M"))
-    }
-}
 
 /// Everything that a decision uses.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -381,27 +338,23 @@ impl Traffic {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use chrono::TimeDelta;
 
     fn at(seconds: i64) -> DateTime<Utc> {
         DateTime::UNIX_EPOCH + TimeDelta::seconds(seconds)
     }
 
-    #[test]
-    fn a_minute_runs_from_its_start_to_its_end() {
-        let minute = Minute::of(at(125));
-        assert_eq!((minute.start(), minute.end()), (at(120), at(180)));
-        assert_eq!(Minute::from(at(120)), minute);
-        assert_eq!(Minute::from(at(121)), minute.plus(1));
-        assert_eq!(minute.to(minute.plus(2)).count(), 3);
+    fn minute(number: i64) -> Minute {
+        Minute::of(at(60 * number))
     }
 
     #[test]
     fn a_minute_newer_than_the_newest_datapoint_is_unknown_for_five_minutes() {
         let now = at(100 * 60 + 30);
         let mut traffic = Traffic::default();
-        assert_eq!(traffic.newest(now), Minute(94), "a minute without a datapoint is idle five minutes after its end");
-        traffic.minute_mut(Minute(98)).incoming_records = 1.0;
-        assert_eq!(traffic.newest(now), Minute(98));
-        assert_eq!(traffic.newest(now + TimeDelta::minutes(10)), Minute(104));
+        assert_eq!(traffic.newest(now), minute(94), "a minute without a datapoint is idle five minutes after its end");
+        traffic.minute_mut(minute(98)).incoming_records = 1.0;
+        assert_eq!(traffic.newest(now), minute(98));
+        assert_eq!(traffic.newest(now + TimeDelta::minutes(10)), minute(104));
     }
 }

@@ -17,7 +17,7 @@ use crate::screen::{Console, print_json};
 use chrono::{DateTime, Utc};
 use event::{Event, is_read};
 use scenario::Scenario;
-use setup::{ReplayedStream, SECONDS_AFTER, SECONDS_BEFORE};
+use setup::{ReplayedStream, SECONDS_AFTER};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use unthrottle::aws::Clients;
@@ -147,7 +147,7 @@ async fn replay_local(event: &Event, settings: &Settings, console: &mut Console)
     }
     let fixture = ReplayedStream::new(&world, account, clients, stream).await?;
     let size = fixture.active().await?;
-    let before = drive("traffic", &world, SECONDS_BEFORE, fixture.before(), console).await?;
+    let before = drive("traffic", &world, world.load.seconds_before(), fixture.before(), console).await?;
     let mut document = handle(&handler, &signal, &home, console).await?;
     show(&document, console)?;
     if scenario.is_some_and(|scenario| scenario.comes_twice) {

@@ -89,6 +89,13 @@ fn kind<'de, D: Deserializer<'de>>(from: D) -> Result<ChangeKind, D::Error> {
 }
 
 impl Remembered {
+    /// The last change, where the memory says that the stream was found changed: its AutoFix datum is in CloudWatch. A
+    /// change of another person or tool has none.
+    pub fn counted(&self, now: DateTime<Utc>) -> Option<Change> {
+        let change = self.change.as_ref().filter(|change| change.settled_minutes_ago.is_some())?.to_change(now);
+        (!matches!(change.kind, ChangeKind::External | ChangeKind::Lost)).then_some(change)
+    }
+
     /// The memory at `now`, when the clock of the account begins.
     pub fn to_memory(&self, now: DateTime<Utc>) -> Memory {
         let times = |ago: &[MinutesAgo]| ago.iter().map(|ago| ago.before(now)).collect();

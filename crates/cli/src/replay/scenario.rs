@@ -185,6 +185,11 @@ mod tests {
             (r#"{"shards": 0}"#, "world.shards", "must be 1 or more"),
             (r#"{"load": "some"}"#, "world.load", "unknown variant `some`"),
             (r#"{"load": {"writes": {"records_per_second": 501, "keys": "all"}}}"#, "records_per_second", "1 to 500"),
+            (
+                r#"{"load": {"reads": {"readers": 3, "minutes": 6}}}"#,
+                "world.load",
+                "minutes must be a number from 1 to 5",
+            ),
             (r#"{"load": {"published": [{"minute": 3}]}}"#, "world.load.published[0]", "unknown field `minute`"),
             (
                 r#"{"memory": {"change": {"kind": "grow", "from": 1, "to": 2, "minutes_ago": 3}}}"#,

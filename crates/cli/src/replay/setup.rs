@@ -10,18 +10,19 @@ use aws_sdk_kinesis::types::{MetricsName, ScalingType, StreamMode, StreamModeDet
 use chrono::{DateTime, DurationRound as _, TimeDelta, Utc};
 use std::time::Duration;
 use unthrottle::aws::Clients;
+use unthrottle_core::decision::Remedy;
 use unthrottle_core::memory::TAG;
 use unthrottle_core::observation::SHARD_METRICS;
-use unthrottle_core::report::metric::{AUTO_FIX, NAMESPACE};
+use unthrottle_core::report::metric::{AUTO_FIX, Count, NAMESPACE};
 use unthrottle_core::signal::StreamArn;
 use unthrottle_lab::local::{Clock, Effect, Fault, LocalAccount, Options};
 
-/// Seconds of traffic before the event: one whole minute of metrics. A decision needs a whole minute, and more takes
-/// longer.
-pub(super) const SECONDS_BEFORE: usize = 60;
 /// Seconds of the same traffic after the change. A shard keeps some capacity for a burst and uses it up in the first
 /// second, so a much shorter time would hide throttling.
 pub(super) const SECONDS_AFTER: usize = 20;
+/// The age of a stream. Its memory must not be older than the stream: unthrottle takes such a memory for that of an
+/// earlier stream of this name. The longest memory of a sample is of two days.
+const STREAM_AGE: Duration = Duration::from_secs(7 * 86_400);
 /// Seconds on the account's clock. A change on the local account takes four. A stream that takes ten times as long is
 /// stuck.
 const ACTIVE_WITHIN: u32 = 40;
@@ -96,7 +97,9 @@ impl<'a> ReplayedStream<'a> {
         if self.world.shard_metrics == ShardMetricsState::BeforeTraffic {
             self.enable_shard_metrics().await?;
         }
+        self.account.age(STREAM_AGE).await;
         self.tag().await?;
+        self.count_last_change();
         for _ in 0..self.world.account.changes_of_other_streams {
             self.account.put_metric(NAMESPACE, AUTO_FIX, &[], self.account.now() - TimeDelta::minutes(10), 1.0);
         }
@@ -133,19 +136,28 @@ impl<'a> ReplayedStream<'a> {
         Ok(())
     }
 
+    /// Puts the AutoFix datum of the last change in the memory, as the run that made the change sent it.
+    fn count_last_change(&self) {
+        let Some(change) = self.world.memory.as_ref().and_then(|memory| memory.counted(self.begin)) else { return };
+        let count = Count::auto_fix(self.stream, Remedy::code_of(change.kind), change.at);
+        for dimensions in count.dimension_sets() {
+            self.account.put_metric(NAMESPACE, AUTO_FIX, &dimensions, change.at, 1.0);
+        }
+    }
+
     /// The clock of the account.
     pub fn clock(&self) -> &Clock {
         self.account.clock()
     }
 
-    /// Drives the traffic of the last minute, and does what else is true when the event comes. `None`: nothing was
+    /// Drives the traffic of the last minutes, and does what else is true when the event comes. `None`: nothing was
     /// sent.
     pub async fn before(&self) -> Result<Option<Tally>, CliError> {
         // From a whole minute on, so that each minute of the traffic is one of the metrics.
         let now = self.clock().now();
         let minute = now.duration_trunc(TimeDelta::minutes(1)).unwrap_or(now);
         self.clock().advance_to(if minute < now { minute + TimeDelta::minutes(1) } else { now })?;
-        let tally = self.drive(SECONDS_BEFORE).await?;
+        let tally = self.drive(self.world.load.seconds_before()).await?;
         if self.world.shard_metrics == ShardMetricsState::AfterTraffic {
             self.enable_shard_metrics().await?;
         }
@@ -177,10 +189,10 @@ impl<'a> ReplayedStream<'a> {
                 self.publish(stretches);
                 Ok(None)
             }
-            Load::Writes(Writes { records_per_second, keys }) => {
+            Load::Writes(Writes { records_per_second, keys, .. }) => {
                 target.write(*records_per_second, keys.keys(), seconds).await.map(Some)
             }
-            Load::Reads(Reads { readers }) => target.read(*readers, seconds).await.map(Some),
+            Load::Reads(Reads { readers, .. }) => target.read(*readers, seconds).await.map(Some),
         }
     }
 

@@ -44,7 +44,7 @@ impl Default for World {
             mode: StreamMode::Provisioned,
             shards: 2,
             shard_metrics: ShardMetricsState::Off,
-            load: Load::Writes(Writes { records_per_second: 300, keys: KeyRange::All }),
+            load: Load::Writes(Writes { records_per_second: 300, keys: KeyRange::All, minutes: ONE_MINUTE }),
             tags: BTreeMap::new(),
             memory: None,
             summary: None,
@@ -105,6 +105,17 @@ pub(super) enum Load {
     Published(Vec<Published>),
 }
 
+/// How long the load of the event lasts by default, in minutes. The newest minute is enough for a change.
+const ONE_MINUTE: usize = 1;
+
+fn one_minute() -> usize {
+    ONE_MINUTE
+}
+
+/// The longest load of HTTP calls, in minutes. Each takes seconds of the machine's time. Longer pasts are
+/// [`Load::Published`].
+const LONGEST_LOAD: usize = 5;
+
 /// Producers with records of [`RECORD_BYTES`].
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -114,6 +125,10 @@ pub(super) struct Writes {
     pub records_per_second: usize,
     /// The keys of the records.
     pub keys: KeyRange,
+    /// For how many minutes before the event, 1–5. Default: 1. A verdict that no change helps needs 3: one in which the
+    /// load begins, one that shows it, and a newer one.
+    #[serde(default = "one_minute")]
+    pub minutes: usize,
 }
 
 /// Which hash keys the records have.
@@ -134,6 +149,9 @@ pub(super) enum KeyRange {
 pub(super) struct Reads {
     /// Readers, 1–5: a shard gives five iterators a second. One reader alone polls as often as AWS allows to all.
     pub readers: usize,
+    /// For how many minutes before the event, 1–5. Default: 1. See [`Writes::minutes`].
+    #[serde(default = "one_minute")]
+    pub minutes: usize,
 }
 
 /// A stretch of equal minutes, as CloudWatch published them.
@@ -225,7 +243,7 @@ impl World {
     /// The world of an event that no scenario names: more load than two shards take. `reads`: the load comes from
     /// readers.
     pub fn without_scenario(reads: bool) -> World {
-        let load = if reads { Load::Reads(Reads { readers: 3 }) } else { World::default().load };
+        let load = if reads { Load::Reads(Reads { readers: 3, minutes: 3 }) } else { World::default().load };
         World { load, ..World::default() }
     }
 
@@ -238,6 +256,11 @@ impl World {
             }
             Load::Reads(reads) if !(1..=5).contains(&reads.readers) => {
                 Some(("world.load.reads.readers", "must be a number from 1 to 5".to_owned()))
+            }
+            Load::Writes(Writes { minutes, .. }) | Load::Reads(Reads { minutes, .. })
+                if !(1..=LONGEST_LOAD).contains(minutes) =>
+            {
+                Some(("world.load", format!("minutes must be a number from 1 to {LONGEST_LOAD}")))
             }
             _ => None,
         };
@@ -274,16 +297,24 @@ impl World {
 }
 
 impl Load {
+    /// Seconds of traffic before the event: whole minutes of metrics.
+    pub fn seconds_before(&self) -> usize {
+        match self {
+            Load::None | Load::Published(_) => 60,
+            Load::Writes(Writes { minutes, .. }) | Load::Reads(Reads { minutes, .. }) => minutes * 60,
+        }
+    }
+
     /// `seconds` seconds of this load in words, and the unit that is counted.
     pub fn describe(&self, seconds: usize) -> (String, &'static str) {
         match self {
             Load::None => ("nothing".into(), "records"),
             Load::Published(_) => ("minutes as CloudWatch would show them, put there".into(), "records"),
-            Load::Writes(Writes { records_per_second, keys }) => {
+            Load::Writes(Writes { records_per_second, keys, .. }) => {
                 let records = format!("{records_per_second} records of {} KiB a second", RECORD_BYTES / 1024);
                 (format!("{records} for {seconds} s{}", keys.describe()), "records")
             }
-            Load::Reads(Reads { readers }) => {
+            Load::Reads(Reads { readers, .. }) => {
                 (format!("{readers} readers polling each shard five times a second for {seconds} s"), "calls")
             }
         }

@@ -90,15 +90,15 @@ fn charged_size(minute: &MinuteTraffic) -> Option<f64> {
     Some((minute.incoming_bytes - single + charged) / minute.incoming_records)
 }
 
-/// How often producers send a record until they give up, the first time included: three attempts of AWS's SDKs (AWS SDKs
-/// and Tools Reference Guide, "Retry behavior") and a producer that sends the batch once again, or a KPL whose delays
-/// double for the 30 s of its RecordTtl. With a larger number, a flood would get several small steps; with a smaller
-/// number, a stream that lacks one shard in a hundred would double.
+/// How often producers send a record until they give up, the first time included: three attempts of AWS's SDKs (AWS
+/// SDKs and Tools Reference Guide, "Retry behavior") and a producer that sends the batch once again, or a KPL whose
+/// delays double for the 30 s of its RecordTtl. With a larger number, a flood would get several small steps; with a
+/// smaller number, a stream that lacks one shard in a hundred would double.
 const ATTEMPTS: i32 = 6;
 
-/// What is offered above the capacity counts as load up to this share of the capacity. At the default target utilization
-/// of 0.75 the stream then gets half as many shards again. A larger number would double a stream that lacks one shard in
-/// a hundred, since refused records come back; with a smaller number, a real load takes one step more.
+/// What is offered above the capacity counts as load up to this share of the capacity. At the default target
+/// utilization of 0.75 the stream then gets half as many shards again. A larger number would double a stream that lacks
+/// one shard in a hundred, since refused records come back; with a smaller number, a real load takes one step more.
 const SURELY_LOAD: f64 = 0.125;
 
 /// The same of small streams, where a shard too many costs little, and up to one shard.

@@ -1,5 +1,5 @@
-//! Memories that unthrottle did not write. Any principal who may tag a stream can write its memory, so a change is undone
-//! only if the AutoFix metric shows it as well.
+//! Memories that unthrottle did not write. Any principal who may tag a stream can write its memory, so a change is
+//! undone only if the AutoFix metric shows it as well.
 
 use super::Case;
 use super::history::History;

@@ -23,9 +23,9 @@ const REFUSED_ONCE: TimeDelta = TimeDelta::seconds(60);
 /// the attempts would add to the calls of a busy account; with more, a stream would wait for a rate that is long free.
 const REFUSED_TWICE: TimeDelta = TimeDelta::minutes(5);
 
-/// Refusals for a limit that go on for as many minutes are for the cap of a day: AWS's call rates are per second, and rates
-/// and caps have the same text (`LimitExceededException`). A shorter time would take a busy minute of the account for a
-/// spent day; a longer time delays the switch to on-demand mode.
+/// Refusals for a limit that go on for as many minutes are for the cap of a day: AWS's call rates are per second, and
+/// rates and caps have the same text (`LimitExceededException`). A shorter time would take a busy minute of the account
+/// for a spent day; a longer time delays the switch to on-demand mode.
 const SPENT_AFTER_MINUTES: u32 = 15;
 
 /// The first two reshards of a day go to the needed shards and no further. A load that needs a third has grown since
@@ -201,8 +201,8 @@ impl History {
         (spent, spent < cap && !self.is_refused(kind, now))
     }
 
-    /// Whether AWS allows no more changes of this kind today: it refused them for a limit for [`SPENT_AFTER_MINUTES`]. A change
-    /// that only helps a diagnosis, or undoes another, gets no second attempt.
+    /// Whether AWS allows no more changes of this kind today: it refused them for a limit for [`SPENT_AFTER_MINUTES`]. A
+    /// change that only helps a diagnosis, or undoes another, gets no second attempt.
     pub fn is_refused(&self, kind: ChangeKind, now: DateTime<Utc>) -> bool {
         use ChangeKind::{DisableShardMetrics, EnableShardMetrics, Restore, SwitchBack};
         let dispensable = matches!(kind, EnableShardMetrics | DisableShardMetrics | SwitchBack | Restore);

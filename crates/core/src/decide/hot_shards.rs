@@ -60,8 +60,8 @@ impl<'a> ShardLoads<'a> {
         self.loads.iter().map(|load| load.utilization).filter(|load| *load > utilization).collect()
     }
 
-    /// The load that the stream would have if all its hash keys had the load of the busy shards, in full shards. With as
-    /// many equal shards, the busy shards come down to 1. `utilization`: from which load a shard is busy.
+    /// The load that the stream would have if all its hash keys had the load of the busy shards, in full shards. With
+    /// as many equal shards, the busy shards come down to 1. `utilization`: from which load a shard is busy.
     pub fn mean_density(&self, utilization: f64) -> f64 {
         let busy: Vec<f64> =
             self.loads.iter().filter(|load| load.utilization > utilization).map(Load::density).collect();

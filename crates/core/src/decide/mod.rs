@@ -26,6 +26,7 @@ mod sides;
 mod throttling;
 mod triage;
 mod unpublished;
+mod window;
 mod writes;
 
 pub use pending::{Pending, pending};
@@ -356,34 +357,6 @@ impl<'a> Case<'a> {
 
     fn cost_of(&self, remedy: &Remedy, stream: &Stream, history: &History) -> Cost {
         cost::cost(remedy, self.observation, stream, self.policy, &self.window(history))
-    }
-
-    /// The newest minute of which CloudWatch has published both sides.
-    fn newest(&self) -> Minute {
-        self.newest_of(Side::Writes).min(self.newest_of(Side::Reads))
-    }
-
-    /// The newest minute of which CloudWatch has published this side.
-    fn newest_of(&self, side: Side) -> Minute {
-        published::newest_of(side, &self.observation.traffic, self.observation.observed_at)
-    }
-
-    /// The newest minutes that are evidence of the throttled side, or of both, oldest first.
-    fn window(&self, history: &History) -> Vec<Minute> {
-        let side = self.decision.evidence.throttled_side;
-        self.window_up_to(side.map_or_else(|| self.newest(), |side| self.newest_of(side)), history)
-    }
-
-    fn window_up_to(&self, newest: Minute, history: &History) -> Vec<Minute> {
-        let first = newest.plus(1 - i64::from(self.policy.window_minutes));
-        history.evidence_from.map_or(first, |from| first.max(Minute::from(from))).to(newest).collect()
-    }
-
-    /// When the first throttled minute of the window began.
-    fn throttled_since(&self, history: &History) -> DateTime<Utc> {
-        let traffic = &self.observation.traffic;
-        let first = self.window(history).into_iter().find(|minute| traffic.minute(*minute).is_throttled());
-        first.unwrap_or_else(|| self.newest()).start()
     }
 
     fn record_evidence(&mut self, history: &History, newest: Minute) {

@@ -23,8 +23,8 @@ const STUCK_AFTER: TimeDelta = TimeDelta::hours(1);
 const MAY_FALL: f64 = 0.3;
 
 impl Case<'_> {
-    /// Holds while the newest minutes are unknown: CloudWatch is silent about a stream that had traffic all the time, or
-    /// the stream is younger than the newest minute.
+    /// Holds while the newest minutes are unknown: CloudWatch is silent about a stream that had traffic all the time,
+    /// or the stream is younger than the newest minute.
     pub(super) fn published(&mut self, stream: &Stream, newest: Minute) -> Result<(), Reason> {
         let silent_since = silent_since(&self.observation.traffic, self.observation.observed_at);
         self.decision.evidence.silent_since = silent_since.map(|minute| minute.end());
@@ -93,8 +93,8 @@ impl Case<'_> {
         self.decision.evidence.lasting_side = lasting.map(|lasting| lasting.side);
     }
 
-    /// The hold of a stream whose status is UPDATING. A stream that throttles, and is UPDATING for over an hour, needs a
-    /// person. AWS does not say since when a stream is UPDATING: our memory knows it of our own change. Of another
+    /// The hold of a stream whose status is UPDATING. A stream that throttles, and is UPDATING for over an hour, needs
+    /// a person. AWS does not say since when a stream is UPDATING: our memory knows it of our own change. Of another
     /// change, throttling for an hour shows it.
     pub(super) fn resharding(&mut self, mut memory: Memory) -> Reason {
         let (traffic, observed_at) = (&self.observation.traffic, self.observation.observed_at);

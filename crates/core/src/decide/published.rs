@@ -24,8 +24,8 @@ pub(super) fn newest_of(side: Side, traffic: &Traffic, observed_at: DateTime<Utc
     last.filter(is_late).unwrap_or(newest).min(newest)
 }
 
-/// The last minute with data, where the stream had data all the time and CloudWatch shows none since. `None`: the newest
-/// minutes are known.
+/// The last minute with data, where the stream had data all the time and CloudWatch shows none since. `None`: the
+/// newest minutes are known.
 pub(super) fn silent_since(traffic: &Traffic, observed_at: DateTime<Utc>) -> Option<Minute> {
     let newest = traffic.newest(observed_at);
     let last = traffic.last_minute(|minute| *minute != MinuteTraffic::default())?;

@@ -25,8 +25,8 @@ pub(super) struct Recalled {
     reverted: Option<DateTime<Utc>>,
 }
 
-/// The memory on the stream. Where the tag or its last change is gone, it is rebuilt from our own metrics. Sets `missing`
-/// where AWS must say whether the stream is as the lost change left it.
+/// The memory on the stream. Where the tag or its last change is gone, it is rebuilt from our own metrics. Sets
+/// `missing` where AWS must say whether the stream is as the lost change left it.
 pub(super) fn recall(
     observation: &Observation,
     stream: &Stream,
@@ -61,7 +61,7 @@ pub(super) fn recall(
     Ok(Recalled { memory: memory.intend(change, false), is_rebuilt: true, reverted })
 }
 
-/// Whether another person or tool reverted the last change, of which only the datum of `minute` is left. A tag that is
+/// Whether another person or tool reverted the last change, and only the datum of `minute` is left of it. A tag that is
 /// gone alone is no revert: Terraform deletes the tags that it does not know, and leaves the shards.
 fn is_lost_change_reverted(
     observation: &Observation,

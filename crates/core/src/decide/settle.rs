@@ -20,8 +20,8 @@ const CREATED_WITHIN: TimeDelta = TimeDelta::seconds(1);
 /// reshard a matter of minutes. The number only chooses the time that AWS is asked about.
 const USUALLY_SETTLED_WITHIN: TimeDelta = TimeDelta::minutes(15);
 
-/// The time at which the shards must be the shards of today, so that `minute` and all later minutes are evidence. Before
-/// its creation the stream had none.
+/// The time at which the shards must be the shards of today, so that `minute` and all later minutes are evidence.
+/// Before its creation the stream had none.
 pub(super) fn shards_before(minute: Minute, stream: &Stream) -> DateTime<Utc> {
     let drained = minute.start() - RETRIES_DRAIN;
     stream.created_at.map_or(drained, |created| drained.max(created + CREATED_WITHIN))

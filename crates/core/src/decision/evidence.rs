@@ -208,8 +208,8 @@ pub struct Evidence {
     /// How often another person or tool reverted a change of ours in the last 24 hours.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub changes_taken_back: Option<u32>,
-    /// The share of records or calls that AWS refused in the last 15 minutes, 0–1. It is there when the loss lasts: when
-    /// a person must know of it, whatever the decision.
+    /// The share of records or calls that AWS refused in the last 15 minutes, 0–1. It is there when the loss lasts:
+    /// when a person must know of it, whatever the decision.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lasting_refused_share: Option<f64>,
     /// The side that the lasting loss is on.

@@ -89,8 +89,8 @@ impl ShardMetrics {
 pub struct Refusal {
     /// What was refused.
     pub kind: ChangeKind,
-    /// For how long AWS has refused it with `LimitExceededException`, which is rate, quota and daily cap in one: 1 after
-    /// the first refusal, then the minutes since the first, at least 2. 0: AWS refused it for another reason.
+    /// For how long AWS has refused it with `LimitExceededException`, which is rate, quota and daily cap in one: 1
+    /// after the first refusal, then the minutes since the first, at least 2. 0: AWS refused it for another reason.
     pub minutes: u32,
     /// When it was refused last.
     pub at: DateTime<Utc>,

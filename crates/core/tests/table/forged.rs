@@ -49,7 +49,8 @@ rows! { decides;
 }
 
 rows! { says;
-    a_forged_memory_is_named: raised().forged() => ["a change at 2026-11-20 08:05 UTC that the AutoFix metric does not show"];
+    a_forged_memory_is_named:
+        raised().forged() => ["a change at 2026-11-20 08:05 UTC that the AutoFix metric does not show"];
 }
 
 #[test]
@@ -59,7 +60,8 @@ fn a_forged_memory_is_checked_once_an_hour() {
     assert_eq!(raised().forged().memory(&memory).decide().memory, None);
 }
 
-/// Two shards that need more, a verified change of three days ago, and a datum of four minutes ago that we did not send.
+/// Two shards that need more, a verified change of three days ago, and a datum of four minutes ago that we did not
+/// send.
 fn datum_every_few_minutes() -> Fixture {
     let mut memory = settled(1, 2, 3 * 86_400, 60);
     let change = memory.change.as_mut().expect("just made");

@@ -22,8 +22,8 @@ fn skewed() -> Fixture {
     Fixture::new(8).minutes(-14..=0, minute).on_demand()
 }
 
-/// A provisioned stream of an account with the commitment. The records that AWS accepts need 12 shards, if producers send
-/// each record six times.
+/// A provisioned stream of an account with the commitment. The records that AWS accepts need 12 shards, if producers
+/// send each record six times.
 fn leap(policy: impl FnOnce(&mut Policy)) -> Fixture {
     Fixture::under_load(4, 40_000.0).committed().policy(policy)
 }

@@ -172,7 +172,8 @@ fn resent(refused: f64) -> Fixture {
 
 rows! { decides;
     records_that_are_sent_again_after_our_reshard_cause_no_second_one: resent(0.0) => "settling";
-    a_load_that_goes_on_after_our_reshard_causes_a_second_one: resent(60_000.0).minutes(0..=0, offered(9000.0, 8)) => "scale_shards";
+    a_load_that_goes_on_after_our_reshard_causes_a_second_one:
+        resent(60_000.0).minutes(0..=0, offered(9000.0, 8)) => "scale_shards";
     the_same_without_a_change_of_ours_scales:
         resent(0.0).with(|f| f.observation.tags.clear()).with(|f| f.observation.traffic.auto_fixes.clear())
         => "scale_shards";

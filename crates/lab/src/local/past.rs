@@ -28,8 +28,8 @@ impl Account {
         lock(&self.shifts).moved(at).timestamp_millis()
     }
 
-    /// When a stream, and the shards that it was created with, came to be, in milliseconds of the epoch: a minute before
-    /// its first metric at the latest.
+    /// When a stream, and the shards that it was created with, came to be, in milliseconds of the epoch: a minute
+    /// before its first metric at the latest.
     pub fn created_at(&self, stream: &str, millis: u64) -> i64 {
         let first = lock(&self.metrics).first_minute(stream);
         let first = first.map_or(i64::MAX, |minute| (minute - 1) * 60_000);

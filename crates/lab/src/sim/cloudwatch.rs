@@ -144,8 +144,8 @@ impl CloudWatch {
         new.filter(|receipt| matches!(receipt.action, Datum::AutoFix(_))).map(|receipt| receipt.minute).collect()
     }
 
-    /// Whether AutoFix shows a change with this code in `minute`, or in the minute before or after; without a minute, in
-    /// any.
+    /// Whether AutoFix shows a change with this code in `minute`, or in the minute before or after; without a minute,
+    /// in any.
     pub fn shows(&self, action: &'static str, minute: Option<Minute>, now: i64) -> bool {
         let is_near = |at: Minute| minute.is_none_or(|minute| (minute.plus(-1)..=minute.plus(1)).contains(&at));
         let is_it = |receipt: &&Receipt| receipt.visible_at <= now && is_near(receipt.minute);

@@ -51,7 +51,7 @@ pub(super) fn what(remedy: &Remedy) -> String {
         Remedy::SplitShard { shard, from, to, .. } => {
             format!("{from} → {to} shards: {shard} halved")
         }
-        Remedy::SwitchToOnDemand { warm_mibps: None, .. } => "PROVISIONED → ON_DEMAND (takes 15 minutes)".into(),
+        Remedy::SwitchToOnDemand { warm_mibps: None, .. } => "PROVISIONED → ON_DEMAND (15 minutes)".into(),
         Remedy::SwitchToOnDemand { warm_mibps: Some(warm), .. } => {
             format!("PROVISIONED → ON_DEMAND with {warm} MiB/s of warm throughput")
         }
@@ -89,7 +89,7 @@ fn why(remedy: &Remedy, evidence: &Evidence, undo: Option<Undo>) -> String {
                 AwsLimit::ReshardBudget => limits::RESHARDS_SPENT,
                 AwsLimit::Double => "AWS at most doubles a stream in one call",
             };
-            format!("{} {} more shards, and {limit}", load(evidence), needs(evidence))
+            format!("{} {} more shards; {limit}", load(evidence), needs(evidence))
         }
         Remedy::Restore { partial, .. } => {
             let bounded = if *partial == Some(Bound::Peak) { peak(evidence) } else { bounded(*partial).into() };
