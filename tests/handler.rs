@@ -22,7 +22,7 @@ impl Fixture {
     async fn throttled() -> Fixture {
         let fixture = Fixture::start(Options::default()).await;
         fixture.account.add_streams([STREAM.to_owned()], 2, &[]).await;
-        for ago in 1..=10 {
+        for ago in 1..=20 {
             let at = fixture.now() - TimeDelta::minutes(ago);
             for (metric, value) in [
                 ("IncomingRecords", 120_000.0),

@@ -39,6 +39,9 @@ pub const EASY: Load = Load { accepted: 500.0, throttled: 0.0 };
 
 const RECORD_BYTES: usize = 100;
 
+/// The most records of one `PutRecords` call (API reference).
+const RECORDS_OF_A_CALL: usize = 500;
+
 pub struct Aws {
     pub kinesis: aws_sdk_kinesis::Client,
     pub cloudwatch: aws_sdk_cloudwatch::Client,
@@ -110,8 +113,7 @@ impl Aws {
     }
 
     /// Offers `per_second` records of 10 KiB with these hash keys in each of `seconds` seconds of the account's clock,
-    /// which must stand. Gives the number of accepted and of throttled records. `per_second` is at most 500, the limit
-    /// of a call.
+    /// which must stand. Gives the number of accepted and of throttled records.
     pub async fn offer(
         &self,
         stream: &str,
@@ -126,11 +128,13 @@ impl Aws {
                 let entry = PutRecordsRequestEntry::builder().partition_key("key").data(Blob::new([b'x'; 10 * 1024]));
                 entry.explicit_hash_key(hash_key(n).to_string()).build().expect("complete")
             };
-            let records = (second * per_second..(second + 1) * per_second).map(record).collect();
-            let put = self.kinesis.put_records().stream_name(stream).set_records(Some(records));
-            let refused = put.send().await.expect("an answer").failed_record_count.unwrap_or_default() as usize;
-            accepted += per_second - refused;
-            throttled += refused;
+            let records: Vec<_> = (second * per_second..(second + 1) * per_second).map(record).collect();
+            for records in records.chunks(RECORDS_OF_A_CALL) {
+                let put = self.kinesis.put_records().stream_name(stream).set_records(Some(records.to_vec()));
+                let refused = put.send().await.expect("an answer").failed_record_count.unwrap_or_default() as usize;
+                accepted += records.len() - refused;
+                throttled += refused;
+            }
             clock.advance(Duration::from_secs(1)).expect("a clock that stands");
         }
         (accepted, throttled)

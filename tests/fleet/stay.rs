@@ -27,7 +27,7 @@ fn time_for(more: u32) -> Duration {
 async fn a_sweep_that_stays_checks_changed_streams_again_and_no_others() {
     let fixture = Fixture::under(3.0 * 2.0 * PER_SHARD, 2, 10).await;
     fixture.account.add_streams(["unreadable".into()], 1, &[(TAG, "v=9")]).await;
-    let swept = fixture.sweep_for(time_for(3), Some(AGAIN_EVERY)).await.expect("a sweep");
+    let swept = fixture.sweep_for(time_for(2), Some(AGAIN_EVERY)).await.expect("a sweep");
     let all = decisions(&swept);
     let codes: Vec<&str> = all.iter().filter(|(stream, ..)| *stream == STREAM).map(|(.., code)| *code).collect();
     assert_eq!((all[0], codes[0]), ((STREAM, Outcome::Acted, "scale_shards"), "scale_shards"), "{all:?}");

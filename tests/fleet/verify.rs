@@ -116,9 +116,9 @@ async fn two_slow_observations_are_an_error_and_no_change() {
 async fn a_stream_that_still_throttles_after_a_change_gets_the_next_step() {
     let fixture = Fixture::under(6000.0, 2, 4).await;
     assert_eq!(decisions(&fixture.sweep().await), [(STREAM, Outcome::Acted, "scale_shards")]);
-    fixture.later(2, 6000.0).await;
+    fixture.later(1, 6000.0).await;
     assert_eq!(decisions(&fixture.sweep().await), [(STREAM, Outcome::Held, "settling")]);
-    fixture.later(2, 6000.0).await;
+    fixture.later(1, 6000.0).await;
     let next = fixture.sweep().await;
     assert_eq!(decisions(&next), [(STREAM, Outcome::Acted, "scale_shards")]);
     assert_eq!(json!(next.document.decisions[0].remedy), json!({ "from": 4, "to": 8 }));
@@ -127,6 +127,6 @@ async fn a_stream_that_still_throttles_after_a_change_gets_the_next_step() {
     fixture.later(3, 6000.0).await;
     let healed = fixture.sweep().await;
     assert_eq!(decisions(&healed), [(STREAM, Outcome::Healed, "healthy")]);
-    // Four minutes before the first change, and four until the second.
-    assert_eq!(healed.document.decisions[0].evidence.time_to_heal_seconds, Some(480));
+    // Four minutes before the first change, and two until the second.
+    assert_eq!(healed.document.decisions[0].evidence.time_to_heal_seconds, Some(360));
 }

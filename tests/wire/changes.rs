@@ -50,7 +50,7 @@ async fn a_throttled_stream_is_scaled_end_to_end() {
     assert_eq!(line["decision"], *document);
     assert_eq!(line["message"], document["sentence"]);
     assert!(line["requestId"].is_string(), "{line:#}");
-    assert!(total(&calls) <= 7, "{calls:?}");
+    assert!(total(&calls) <= 8, "{calls:?}");
     let cost = run.cost_line();
     assert_eq!(cost["AwsCalls"], total(&calls), "{calls:?}");
     assert_eq!((&cost["Looked"], &cost["Held"], &cost["ColdStart"]), (&json!(1), &json!(0), &json!(1)));
@@ -92,6 +92,27 @@ async fn a_healthy_stream_is_left_alone_in_five_calls() {
     assert!(total(&calls) <= 5 && !calls.keys().any(|call| is_write(call)), "{calls:?}");
     assert_eq!(run.cost_line()["AwsCalls"], total(&calls), "{calls:?}");
     fixture.assert_unchanged(2).await;
+}
+
+#[tokio::test]
+async fn a_run_that_changes_a_throttled_stream_makes_at_most_eight_calls_and_one_that_holds_it_six() {
+    let fixture = Fixture::throttled().await;
+    let mut container = fixture.container_with(&[("UNTHROTTLE_MAX_SHARDS", "2")]).await;
+    let (held, calls) = fixture.calls_of(container.invoke(&throttle())).await;
+    assert_eq!((held.outcome(), held.code()), ("held", "at_max_shards"), "{:#}", held.document());
+    assert!(total(&calls) <= 6 && calls["Kinesis.ListShards"] == 1, "{calls:?}");
+    let (acted, calls) = fixture.calls_of(fixture.container().await.invoke(&throttle())).await;
+    assert_eq!((acted.outcome(), acted.code()), ("acted", "scale_shards"), "{:#}", acted.document());
+    assert!(total(&calls) <= 8 && calls["Kinesis.ListShards"] == 1, "{calls:?}");
+
+    // Another person's reshard is remembered: the hold writes a tag.
+    let fixture = Fixture::throttled().await;
+    fixture.aws.reshard(STREAM, 3).await.expect("the stream is ACTIVE");
+    fixture.aws.active(STREAM).await;
+    let mut container = fixture.container().await;
+    let (held, calls) = fixture.calls_of(container.invoke(&throttle())).await;
+    assert_eq!((held.outcome(), held.code()), ("held", "settling"), "{:#}", held.document());
+    assert!(total(&calls) <= 6 && calls["Kinesis.TagResource"] == 1, "{calls:?}");
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ mod lambda;
 
 mod auto_fix;
 mod changes;
+mod forged;
 mod refusals;
 mod repeats;
 mod silence;

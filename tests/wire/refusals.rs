@@ -30,7 +30,7 @@ async fn a_refused_change_is_tried_once_and_remembered() {
 async fn a_change_that_aws_refused_twice_is_not_tried_again_within_five_minutes() {
     let fixture = Fixture::throttled().await;
     let ago = |minutes| Utc::now() - TimeDelta::minutes(minutes);
-    let memory = Memory::default().intend(Change::intent(ChangeKind::Scale, 2, 4, ago(20)), false);
+    let memory = Memory::default().intend(Change::intent(ChangeKind::Scale, 2, 4, ago(9)), false);
     let memory = memory.refuse(ChangeKind::Scale, ago(4), true).refuse(ChangeKind::Scale, ago(3), true);
     fixture.aws.tag(STREAM_ARN, TAG, &memory.encode().expect("fits")).await;
     let (run, calls) = fixture.calls_of(fixture.container().await.invoke(&throttle())).await;

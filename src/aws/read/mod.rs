@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 use unthrottle_core::decide::MissingData;
-use unthrottle_core::observation::{Commitment, FanOut, Limits, Minute, Observation, ShardsAt, Stream};
+use unthrottle_core::observation::{Commitment, FanOut, Limits, Minute, Observation, Shard, ShardsAt, Stream};
 use unthrottle_core::signal::StreamArn;
 
 /// How long a container may use its copy of the account's commitment. A commitment lasts at least 24 hours. If it has
@@ -71,7 +71,7 @@ impl Reader {
         Ok(Some((summary, fan_out)))
     }
 
-    /// Reads the missing data of a decision into `observation`.
+    /// Reads the missing data of a decision into `observation`. All reads run at the same time.
     ///
     /// # Errors
     /// The first read that failed after its retries.
@@ -81,36 +81,60 @@ impl Reader {
         observation: &mut Observation,
         missing: MissingData,
     ) -> Result<(), ReadError> {
-        if missing.commitment {
-            observation.commitment = Some(self.commitment(arn).await?);
-        }
         // While the shard-level metrics are disabled they have no data, but CloudWatch charges for each query.
         let with_metrics = observation.stream.as_ref().is_some_and(Stream::shows_shards);
-        let mut open = None;
+        let observed_at = observation.observed_at;
+        let (commitment, (shards_at, shards), is_change_shown) = tokio::try_join!(
+            async { if missing.commitment { self.commitment(arn).await.map(Some) } else { Ok(None) } },
+            self.shards(arn, missing, with_metrics, observed_at),
+            self.is_change_shown(arn, missing, observed_at),
+        )?;
+        observation.commitment = commitment.or(observation.commitment);
+        observation.shards_at.extend(shards_at);
+        observation.shards = shards.or(observation.shards.take());
+        observation.is_change_shown = is_change_shown.or(observation.is_change_shown);
+        Ok(())
+    }
+
+    /// The shards of the time that the decision asks about, and the shards that are open now, where it misses them.
+    async fn shards(
+        &self,
+        arn: &StreamArn,
+        missing: MissingData,
+        with_metrics: bool,
+        observed_at: DateTime<Utc>,
+    ) -> Result<(Option<(DateTime<Utc>, ShardsAt)>, Option<Vec<Shard>>), ReadError> {
+        let (mut then, mut open) = (None, None);
         if let Some(at) = missing.shards_at {
             let Listed { open: still_open, closed } = shards::shards_at(&self.clients.kinesis, arn, at).await?;
             let count = u32::try_from(still_open.len() + closed).unwrap_or(u32::MAX);
             // A time before the stream has no shards, and shows nothing.
             let are_open = closed == 0 && count > 0;
-            observation.shards_at.insert(at, ShardsAt { count, are_open });
+            then = Some((at, ShardsAt { count, are_open }));
             open = are_open.then_some(still_open);
         }
-        if missing.shards || (open.is_some() && !with_metrics) {
-            let mut open = match open {
-                Some(open) => open,
-                None => shards::open_shards(&self.clients.kinesis, arn).await?,
-            };
-            if with_metrics {
-                shards::measure(&self.clients.cloudwatch, arn, &mut open, observation.observed_at).await?;
-            }
-            observation.shards = Some(open);
+        if !missing.shards && (open.is_none() || with_metrics) {
+            return Ok((then, None));
         }
-        if let Some((kind, at)) = missing.change_shown {
-            let shown =
-                traffic::is_change_shown(&self.clients.cloudwatch, arn, kind, at, observation.observed_at).await?;
-            observation.is_change_shown = Some(shown);
+        let mut open = match open {
+            Some(open) => open,
+            None => shards::open_shards(&self.clients.kinesis, arn).await?,
+        };
+        if with_metrics {
+            shards::measure(&self.clients.cloudwatch, arn, &mut open, observed_at).await?;
         }
-        Ok(())
+        Ok((then, Some(open)))
+    }
+
+    /// Whether AutoFix shows the change that the decision asks about.
+    async fn is_change_shown(
+        &self,
+        arn: &StreamArn,
+        missing: MissingData,
+        observed_at: DateTime<Utc>,
+    ) -> Result<Option<bool>, ReadError> {
+        let Some((kind, at)) = missing.change_shown else { return Ok(None) };
+        traffic::is_change_shown(&self.clients.cloudwatch, arn, kind, at, observed_at).await.map(Some)
     }
 
     async fn commitment(&self, arn: &StreamArn) -> Result<Commitment, ReadError> {

@@ -45,7 +45,7 @@ pub(super) fn recall(
     memory.reverts.extend(new.map(Minute::start));
     memory.reverts.sort_unstable();
     let newest = auto_fixes.range(since.clone()).next_back().map(|(minute, _)| *minute);
-    let Some(newest) = newest.filter(|_| memory.change.is_none()) else {
+    let Some(newest) = newest.filter(|newest| has_lost(&memory, *newest, &observation.traffic)) else {
         return Ok(Recalled { memory, is_rebuilt: false, reverted: None });
     };
     let is_new = memory.reverts.iter().all(|at| Minute::of(*at) < newest);
@@ -57,8 +57,20 @@ pub(super) fn recall(
     memory.reshards = published_times(reshards.range(since.clone()), RESHARDS_A_DAY);
     memory.reshards.extend(published_times(restores.range(since), RESHARDS_A_DAY));
     memory.reshards.sort_unstable();
-    let change = Change::intent(ChangeKind::Lost, 0, 0, newest.start());
-    Ok(Recalled { memory: memory.intend(change, false), is_rebuilt: true, reverted })
+    if memory.change.is_none() {
+        memory = memory.intend(Change::intent(ChangeKind::Lost, 0, 0, newest.start()), false);
+    }
+    Ok(Recalled { memory, is_rebuilt: true, reverted })
+}
+
+/// Whether the memory lost the change of the datum of `minute`. A memory may be lost before CloudWatch shows the datum.
+/// A run then takes our reshard for another's, and remembers only that.
+fn has_lost(memory: &Memory, minute: Minute, traffic: &Traffic) -> bool {
+    let Some(change) = &memory.change else { return true };
+    let knows_none = memory.reshards.is_empty() && memory.switches.is_empty();
+    let counts = [&traffic.reshards, &traffic.restores, &traffic.mode_switches];
+    let is_budgeted = counts.iter().any(|counts| counts.contains_key(&minute));
+    change.kind == ChangeKind::External && knows_none && is_budgeted && minute <= Minute::of(change.at)
 }
 
 /// Whether another person or tool reverted the last change, and only the datum of `minute` is left of it. A tag that is

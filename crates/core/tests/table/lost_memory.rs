@@ -3,7 +3,7 @@
 use crate::common::{Fixture, hours_ago, minutes_ago, now, seconds_ago, settled};
 use crate::decides;
 use chrono::{DateTime, Utc};
-use unthrottle_core::memory::Memory;
+use unthrottle_core::memory::{Change, ChangeKind, Memory};
 use unthrottle_core::observation::Minute;
 use unthrottle_core::policy::{Permission, Policy};
 
@@ -78,6 +78,27 @@ fn a_memory_without_the_change_that_the_metric_shows_is_lost() {
     let fixture = load().memory(&notified()).published(minutes_ago(3)).resharded(2, 2);
     assert_eq!((fixture.code(), fixture.decide().evidence.memory_lost), ("settling", Some(true)));
     assert_eq!(fixture.decide().memory.expect("rebuilt").notified, notified().notified, "the rest stays");
+}
+
+/// The memory knows only a reshard of another, found 28 minutes ago. The metric shows a reshard of `minutes` ago.
+fn taken_for_anothers(minutes: i64) -> Fixture {
+    let change = Change::intent(ChangeKind::External, 2, 4, minutes_ago(28));
+    let change = Change { settled: Some(change.at), ..change };
+    load().memory(&Memory { change: Some(change), ..Memory::default() }).published(minutes_ago(minutes))
+}
+
+#[test]
+fn a_reshard_that_a_run_without_memory_took_for_anothers_spends_the_budget_once_the_metric_shows_it() {
+    let decision = taken_for_anothers(30).decide();
+    let evidence = &decision.evidence;
+    assert_eq!((evidence.memory_lost, evidence.reshards_last_24_hours), (Some(true), Some(1)));
+    assert_eq!(decision.memory.expect("an intent").reshards.len(), 2, "the lost one, and this one");
+}
+
+#[test]
+fn a_datum_that_is_newer_than_anothers_reshard_spends_no_budget() {
+    let evidence = taken_for_anothers(20).decide().evidence;
+    assert_eq!((evidence.memory_lost, evidence.reshards_last_24_hours), (None, Some(0)));
 }
 
 /// The Reverted metric shows a revert.
