@@ -10,6 +10,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 /// less than the minute after which Lambda tries a failed run again, so that this try can make the change.
 const INTENT_VOID_AFTER: TimeDelta = TimeDelta::seconds(45);
 
+/// Two runs of one incident announce the same change within this many minutes: the second begins once the intent of the
+/// first is void. With a larger number, a lost datum would stay lost beside the datum of a later change.
+const RIVAL_WITHIN_MINUTES: i64 = 3;
+
 /// A change that settled longer ago than this, and was never verified, belongs to another incident.
 pub(super) const INCIDENT: TimeDelta = TimeDelta::hours(1);
 
@@ -93,8 +97,15 @@ pub(super) fn is_to_heal(kind: ChangeKind) -> bool {
     matches!(kind, ChangeKind::Scale | ChangeKind::Split | ChangeKind::Switch | ChangeKind::WarmUp)
 }
 
+/// Whether the AutoFix metric shows the change of another run of the same incident. A run that was slower may have
+/// overwritten its memory.
+pub(super) fn has_rival(traffic: &Traffic, change: &Change) -> bool {
+    let minute = Minute::of(change.at);
+    traffic.auto_fixes.range(minute.plus(2)..=minute.plus(RIVAL_WITHIN_MINUTES)).next().is_some()
+}
+
 /// Whether the AutoFix metric knows of a change that the memory, overwritten or put back, does not.
-pub(super) fn has_newer(traffic: &Traffic, change: &Change) -> bool {
+fn has_newer(traffic: &Traffic, change: &Change) -> bool {
     traffic.auto_fixes.keys().next_back().is_some_and(|newest| *newest > Minute::of(change.at).plus(1))
 }
 

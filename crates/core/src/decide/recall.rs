@@ -3,7 +3,7 @@
 
 use super::MissingData;
 use super::history::History;
-use super::phase::{OurChange, Phase, has_newer};
+use super::phase::{OurChange, Phase, has_rival};
 use super::settle::{RETRIES_DRAIN, is_reshard, shards_at};
 use super::unpublished::{is_published, publish_again_after};
 use crate::decision::{Reason, Remedy};
@@ -104,8 +104,8 @@ fn published_times<'a>(counts: impl Iterator<Item = (&'a Minute, &'a u32)>, most
     counts.flat_map(|(minute, count)| (0..*count).take(most).map(|_| minute.start())).collect()
 }
 
-/// Whether the shards show that a change was made: before it they were those that the memory names. Sets `missing` where
-/// AWS was not asked.
+/// Whether the shards show that a change was made: before it they were those that the memory names. Sets `missing`
+/// where AWS was not asked.
 fn is_shown_by_shards(change: &Change, observation: &Observation, missing: &mut MissingData) -> bool {
     if !is_reshard(change) {
         return true;
@@ -205,7 +205,7 @@ impl History {
         let Some(change) = &mut self.memory.change else { return };
         let is_recent = now - change.at < TimeDelta::hours(LOOKBACK_HOURS);
         let is_missing = change.published.is_none() && now > publish_again_after(change.at, change.resent);
-        let is_ours = change.is_done(stream) && !has_newer(&observation.traffic, change);
+        let is_ours = change.is_done(stream) && !has_rival(&observation.traffic, change);
         if is_missing && is_recent && is_ours && is_shown_by_shards(change, observation, missing) {
             change.resent = Some(now.trunc_subsecs(0));
             self.unpublished.push((Remedy::code_of(change.kind), change.at));

@@ -105,7 +105,7 @@ fn shown(flaw: Flaw, invariant: Invariant) -> (Schedule, Broken) {
         let schedule = Schedule::drawn(1, index);
         breaks(&schedule).map(|broken| shrink(&schedule, broken, breaks))
     };
-    (0..3_000).find_map(find).unwrap_or_else(|| panic!("{flaw:?} never breaks {invariant}"))
+    (0..6_000).find_map(find).unwrap_or_else(|| panic!("{flaw:?} never breaks {invariant}"))
 }
 
 #[test]

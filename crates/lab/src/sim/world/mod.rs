@@ -129,8 +129,8 @@ pub(crate) fn arn() -> StreamArn {
     StreamArn { home: home(), name: "arena".into() }
 }
 
-/// When the stream was created, in seconds of the run: a month before it. Some runs begin with changes of unthrottle from
-/// the day before, and a stream has no changes from before its creation.
+/// When the stream was created, in seconds of the run: a month before it. Some runs begin with changes of unthrottle
+/// from the day before, and a stream has no changes from before its creation.
 pub(crate) const CREATED_AT: i64 = -30 * 86_400;
 
 impl World {

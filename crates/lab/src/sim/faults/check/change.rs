@@ -169,7 +169,7 @@ impl Check {
                 // A load that returns after two reshards of the day may get twice the shards that it needs.
                 let is_back = self.reshards_made() >= 2 && evidence().any(|(_, refused)| *refused == 0);
                 let needed = if is_back { needed.saturating_mul(2) } else { needed };
-                // A reshard makes the shards equal that a person has split by hand. It needs one more, or AWS does nothing.
+                // A reshard makes the shards equal that a person has split by hand. AWS does nothing without one more.
                 let is_uneven = !self.changed_by_people.is_empty();
                 let needed = if is_uneven { needed.max(from + 2) } else { needed };
                 let bound = needed.min(2 * from).min(self.policy.max_shards);
