@@ -201,8 +201,8 @@ impl History {
         (spent, spent < cap && !self.is_refused(kind, now))
     }
 
-    /// Whether AWS allows no more changes of this kind today: it refused them for a limit for [`SPENT_AFTER_MINUTES`]. A
-    /// change that only helps a diagnosis, or undoes another, gets no second attempt.
+    /// Whether AWS allows no more changes of this kind today: it refused them for a limit for
+    /// [`SPENT_AFTER_MINUTES`]. A change that only helps a diagnosis, or undoes another, gets no second attempt.
     pub fn is_refused(&self, kind: ChangeKind, now: DateTime<Utc>) -> bool {
         use ChangeKind::{DisableShardMetrics, EnableShardMetrics, Restore, SwitchBack};
         let dispensable = matches!(kind, EnableShardMetrics | DisableShardMetrics | SwitchBack | Restore);
