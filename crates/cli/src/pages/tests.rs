@@ -3,7 +3,7 @@ use unthrottle_lab::sim::workloads::Workload;
 use unthrottle_lab::sim::{Policies, watch};
 
 fn page(seed: u64) -> Page {
-    let workload = Workload { hours: 3, ..Workload::named("terraform").expect("known") };
+    let workload = Workload { hours: 4, ..Workload::named("terraform").expect("known") };
     let run = |policy: Policies| {
         let timeline = watch(&workload, policy, seed).timeline;
         Run { name: policy.to_string(), timeline, clock: Clock::OfRun, is_open: policy == Policies::Ours }
@@ -46,9 +46,9 @@ fn each_mark_has_its_code_its_time_and_its_numbers() {
         titles.into_iter().find(|title| title.contains(of)).map(str::to_owned)
     };
     let change = title("scale_shards").expect("a change");
-    assert!(change.starts_with("1:0") && change.ends_with(": 4 → 8 shards"), "{change}");
+    assert!(change.starts_with("1:0") && change.ends_with(": 4 → 7 shards"), "{change}");
     assert!(title("healthy").expect("a hold").ends_with("no capacity changed"));
-    assert!(title("reshard").is_some_and(|title| title.ends_with("8 → 4 shards, by another person or tool")));
+    assert!(title("reshard").is_some_and(|title| title.ends_with("7 → 4 shards, by another person or tool")));
     let labels: BTreeSet<&str> = marks
         .iter()
         .flat_map(|mark| mark.children())
