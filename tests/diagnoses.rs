@@ -73,6 +73,16 @@ impl Fixture {
         (accepted, throttled)
     }
 
+    /// The same for one minute of a stream of one shard. AWS refuses many more records of another producer: six
+    /// attempts of each record do not explain them, and even then the load needs three shards.
+    async fn drive_more_than_double(&self) -> (usize, usize) {
+        let (accepted, throttled) = self.drive(200, everywhere).await;
+        let (minute, of_stream) = (self.clock().now() - TimeDelta::minutes(1), [("StreamName", STREAM)]);
+        let refused = 60.0 * 520.0;
+        self.account.put_metric("AWS/Kinesis", "WriteProvisionedThroughputExceeded", &of_stream, minute, refused);
+        (accepted, throttled)
+    }
+
     /// The document of a new container's decision when a person asks.
     async fn document(&self) -> Value {
         serde_json::to_value(self.ask().await.document).expect("JSON")
@@ -102,10 +112,6 @@ impl Fixture {
         self.clock().advance(time.to_std().expect("positive")).expect("a clock that stands");
     }
 }
-
-/// Records a second to one shard, which takes 102 of them. Six attempts of each record do not explain the rest: even
-/// then the load needs three shards.
-const MORE_THAN_DOUBLE: usize = 720;
 
 /// Hash keys spread over the `n`th quarter of the range.
 fn in_quarter(n: u128) -> impl Fn(usize) -> u128 {
@@ -230,7 +236,7 @@ async fn a_commitment_that_is_coming_to_its_end_still_warms_and_an_absent_one_do
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stream_that_needs_more_than_double_leaps_to_on_demand_with_warm_throughput_in_one_call() {
     let fixture = Fixture::committed(1).await;
-    assert!(fixture.drive(MORE_THAN_DOUBLE, everywhere).await.1 > 0);
+    assert!(fixture.drive_more_than_double().await.1 > 0);
     let document = fixture.expect("acted", "switch_to_on_demand").await;
     assert_eq!(document["remedy"], json!({ "from": "PROVISIONED", "to": "ON_DEMAND", "warm_mibps": 3 }));
     assert_eq!(fixture.calls("Kinesis.UpdateStreamWarmThroughput"), 0);
@@ -264,23 +270,32 @@ async fn a_switch_to_on_demand_is_undone_after_hours_without_throttling_when_not
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_change_that_aws_refuses_is_held_by_name_and_remembered() {
-    let hot = expect_refusals(Fixture::new(4).await.monitored().await, 170, "SplitShard", ChangeKind::Split);
+    let hot = Fixture::new(4).await.monitored().await;
+    let hot = expect_refusals(hot, "SplitShard", ChangeKind::Split, async |f| {
+        f.drive(170, in_quarter(0)).await;
+    });
     let warm = Fixture::committed(1).await.on_demand().await;
-    let warm = expect_refusals(warm, 170, "UpdateStreamWarmThroughput", ChangeKind::WarmUp);
+    let warm = expect_refusals(warm, "UpdateStreamWarmThroughput", ChangeKind::WarmUp, async |f| {
+        f.drive(170, everywhere).await;
+    });
     let leap = Fixture::committed(1).await;
-    let leap = expect_refusals(leap, MORE_THAN_DOUBLE, "UpdateStreamMode", ChangeKind::Switch);
+    let leap = expect_refusals(leap, "UpdateStreamMode", ChangeKind::Switch, async |f| {
+        f.drive_more_than_double().await;
+    });
     let skew = Fixture::new(4).await.policy(|p| p.diagnose = Permission::Allow);
-    let skew = expect_refusals(skew, 170, "EnableEnhancedMonitoring", ChangeKind::EnableShardMetrics);
+    let skew = expect_refusals(skew, "EnableEnhancedMonitoring", ChangeKind::EnableShardMetrics, async |f| {
+        f.drive_on(170, in_quarter(0)).await;
+    });
     tokio::join!(hot, warm, leap, skew);
 }
 
 /// `operation` is the remedy of the fixture's stream under this load.
-async fn expect_refusals(fixture: Fixture, per_second: usize, operation: &str, kind: ChangeKind) {
-    fixture.drive_on(per_second, in_quarter(0)).await;
+async fn expect_refusals(fixture: Fixture, operation: &str, kind: ChangeKind, load: impl AsyncFn(&Fixture)) {
+    load(&fixture).await;
     fixture.refuse(operation, 1, "ResourceInUseException");
     fixture.expect("held", "resharding").await;
     fixture.later().await;
-    fixture.drive_on(per_second, in_quarter(0)).await;
+    load(&fixture).await;
     for (code, limits) in [("ValidationException", 0), ("LimitExceededException", 1)] {
         fixture.refuse(operation, 1, code);
         let document = fixture.document().await;
@@ -292,7 +307,7 @@ async fn expect_refusals(fixture: Fixture, per_second: usize, operation: &str, k
             break; // Not worth a second try.
         }
         fixture.later().await;
-        fixture.drive(per_second, in_quarter(0)).await;
+        load(&fixture).await;
     }
     assert_eq!(fixture.aws.auto_fix(&[]).await, 0.0, "{operation}: nothing was changed");
 }

@@ -122,7 +122,7 @@ async fn a_throttled_stream_is_scaled_before_the_second_emulator() {
     assert_eq!(document["remedy"], json!({ "from": 2, "to": 4 }));
     assert_eq!(document["auto_fix"], "confirmed");
     let calls = after.values().sum::<u64>() - before.values().sum::<u64>();
-    assert!(calls <= 7, "{before:?} → {after:?}");
+    assert!(calls <= 8, "{before:?} → {after:?}");
     assert_eq!(run.cost_line()["AwsCalls"], calls);
 
     let refused = emulator.aws.reshard(STREAM, 3).await;
@@ -147,8 +147,9 @@ async fn a_throttled_stream_is_scaled_before_the_second_emulator() {
 
 #[tokio::test]
 async fn a_need_beyond_double_is_met_up_to_what_aws_allows() {
-    let four_times = Load { accepted: 2000.0, throttled: 4000.0 };
-    let emulator = Emulator::with(2, four_times).await;
+    // Six attempts of each record do not explain the refused ones: even then the load fills nearly six shards.
+    let beyond_double = Load { accepted: 2000.0, throttled: 26_500.0 };
+    let emulator = Emulator::with(2, beyond_double).await;
     for refused in [5, 0] {
         let code = emulator.aws.reshard(STREAM, refused).await.expect_err("beyond double, or below half");
         assert!(

@@ -39,9 +39,6 @@ pub const EASY: Load = Load { accepted: 500.0, throttled: 0.0 };
 
 const RECORD_BYTES: usize = 100;
 
-/// The most records of one `PutRecords` call (API reference).
-const RECORDS_OF_A_CALL: usize = 500;
-
 pub struct Aws {
     pub kinesis: aws_sdk_kinesis::Client,
     pub cloudwatch: aws_sdk_cloudwatch::Client,
@@ -113,7 +110,8 @@ impl Aws {
     }
 
     /// Offers `per_second` records of 10 KiB with these hash keys in each of `seconds` seconds of the account's clock,
-    /// which must stand. Gives the number of accepted and of throttled records.
+    /// which must stand. Gives the number of accepted and of throttled records. `per_second` is at most 500, the limit
+    /// of a call.
     pub async fn offer(
         &self,
         stream: &str,
@@ -128,13 +126,11 @@ impl Aws {
                 let entry = PutRecordsRequestEntry::builder().partition_key("key").data(Blob::new([b'x'; 10 * 1024]));
                 entry.explicit_hash_key(hash_key(n).to_string()).build().expect("complete")
             };
-            let records: Vec<_> = (second * per_second..(second + 1) * per_second).map(record).collect();
-            for records in records.chunks(RECORDS_OF_A_CALL) {
-                let put = self.kinesis.put_records().stream_name(stream).set_records(Some(records.to_vec()));
-                let refused = put.send().await.expect("an answer").failed_record_count.unwrap_or_default() as usize;
-                accepted += records.len() - refused;
-                throttled += refused;
-            }
+            let records = (second * per_second..(second + 1) * per_second).map(record).collect();
+            let put = self.kinesis.put_records().stream_name(stream).set_records(Some(records));
+            let refused = put.send().await.expect("an answer").failed_record_count.unwrap_or_default() as usize;
+            accepted += per_second - refused;
+            throttled += refused;
             clock.advance(Duration::from_secs(1)).expect("a clock that stands");
         }
         (accepted, throttled)

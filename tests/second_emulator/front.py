@@ -5,6 +5,9 @@ speak, Smithy RPC v2 CBOR; moto understands only JSON, so they are translated th
 `GET /_calls` answers how often each operation was called.
 
 moto differs from CloudWatch in one way that matters here: a query without dimensions sums every set of dimensions.
+
+A test puts metrics of minutes before it created its stream. The stream is therefore described as older than it is, and
+a time before its creation means the time of its creation.
 """
 
 import collections
@@ -23,6 +26,8 @@ from werkzeug.wrappers import Request, Response
 
 RPC = re.compile(r"/service/GraniteServiceVersion20100801/operation/(\w+)")
 KINESIS = "Kinesis_20131202."
+# Older than the metrics of a test, in seconds.
+AGE = 15 * 60
 HOP_BY_HOP = {"connection", "content-length", "host", "keep-alive", "transfer-encoding"}
 CLOUDWATCH = botocore.session.Session().get_service_model("cloudwatch")
 
@@ -32,6 +37,8 @@ class Front:
         self.kinesis_port = kinesis_port
         self.moto = DomainDispatcherApplication(create_backend_app)
         self.calls = collections.Counter()
+        # When the stream was created.
+        self.created = 0
         self.lock = threading.Lock()
 
     def __call__(self, environ, start_response):
@@ -48,21 +55,42 @@ class Front:
             return self.cloudwatch(request, rpc[1])
         if target.startswith(KINESIS):
             self.count(f"Kinesis.{target.removeprefix(KINESIS)}")
-            return self.kinesis(request)
+            return self.kinesis(request, target.removeprefix(KINESIS))
         return Response(f"neither Kinesis nor CloudWatch: {request.method} {request.path} {target}\n", 404)
 
     def count(self, call):
         with self.lock:
             self.calls[call] += 1
 
-    def kinesis(self, request):
+    def kinesis(self, request, operation):
+        body = request.get_data()
+        if operation == "ListShards":
+            body = self.after_creation(body)
         kinesis = http.client.HTTPConnection("127.0.0.1", self.kinesis_port, timeout=30)
         try:
-            kinesis.request(request.method, "/", request.get_data(), end_to_end(request.headers.items()))
+            kinesis.request(request.method, "/", body, end_to_end(request.headers.items()))
             reply = kinesis.getresponse()
-            return Response(reply.read(), reply.status, end_to_end(reply.getheaders()))
+            answer = reply.read()
+            if operation == "DescribeStreamSummary" and reply.status == 200:
+                answer = self.older(answer)
+            return Response(answer, reply.status, end_to_end(reply.getheaders()))
         finally:
             kinesis.close()
+
+    def older(self, answer):
+        answer = json.loads(answer)
+        summary = answer["StreamDescriptionSummary"]
+        self.created = summary["StreamCreationTimestamp"]
+        summary["StreamCreationTimestamp"] -= AGE
+        return json.dumps(answer)
+
+    def after_creation(self, body):
+        body = json.loads(body)
+        shards = body.get("ShardFilter", {})
+        if "Timestamp" in shards:
+            # Its shards open within the second.
+            shards["Timestamp"] = max(shards["Timestamp"], self.created + 1)
+        return json.dumps(body)
 
     def cloudwatch(self, request, operation):
         body = request.get_data()

@@ -101,6 +101,8 @@ async fn a_run_that_changes_a_throttled_stream_makes_at_most_eight_calls_and_one
     let (held, calls) = fixture.calls_of(container.invoke(&throttle())).await;
     assert_eq!((held.outcome(), held.code()), ("held", "at_max_shards"), "{:#}", held.document());
     assert!(total(&calls) <= 6 && calls["Kinesis.ListShards"] == 1, "{calls:?}");
+
+    let fixture = Fixture::throttled().await;
     let (acted, calls) = fixture.calls_of(fixture.container().await.invoke(&throttle())).await;
     assert_eq!((acted.outcome(), acted.code()), ("acted", "scale_shards"), "{:#}", acted.document());
     assert!(total(&calls) <= 8 && calls["Kinesis.ListShards"] == 1, "{calls:?}");

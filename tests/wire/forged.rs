@@ -49,12 +49,13 @@ fn older(at: DateTime<Utc>) -> DateTime<Utc> {
 #[tokio::test]
 async fn a_forged_memory_of_a_raise_gives_nothing_back_and_with_its_datum_it_does() {
     let at = Utc::now() - TimeDelta::hours(6);
+    Fixture::with_forged_raise(at).await.assert_not_restored().await;
     let fixture = Fixture::with_forged_raise(at).await;
-    fixture.assert_not_restored().await;
     fixture.put_auto_fix("scale_shards", older(at));
     fixture.put_auto_fix("split_shard", at);
     fixture.assert_not_restored().await;
 
+    let fixture = Fixture::with_forged_raise(at).await;
     fixture.put_auto_fix("scale_shards", at);
     let (run, calls) = fixture.run_that_restores().await;
 
