@@ -87,9 +87,12 @@ async fn callers_are_counted_through_failures_and_held_signals_until_the_next_ob
 async fn a_datum_that_cloudwatch_refuses_is_a_log_line_also_when_its_run_fails() {
     let fixture = Fixture::throttled().await;
     let handler = fixture.handler();
-    // One shard became two a quarter of an hour ago, and the metric does not show it.
+    // One shard became two a quarter of an hour ago. The metric does not show the change before.
     let at = (Utc::now() - TimeDelta::minutes(15)).format("%Y%m%dT%H%M%SZ");
-    fixture.aws.tag(STREAM_ARN, memory::TAG, &format!("v=1 change=scale/1/2/{at} done=30 scales=0")).await;
+    fixture
+        .aws
+        .tag(STREAM_ARN, memory::TAG, &format!("v=1 change=scale/1/2/{at} done=30 seen=60 owed=scale/600 scales=600-0"))
+        .await;
     for (operation, status) in [("UpdateShardCount", 500), ("PutMetricData", 400)] {
         let effect = Effect::Error { status, code: "InternalFailure".into(), message: "a test".into() };
         fixture.fault(operation, 0, 1, effect);

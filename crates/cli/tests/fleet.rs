@@ -72,7 +72,7 @@ async fn a_restore_by_hand_does_not_hide_that_a_change_has_healed() {
     fixture.ask().await;
     fixture.later(2, 3000.0).await;
     fixture.ask().await;
-    fixture.later(3, 3000.0).await;
+    fixture.later(5, 3000.0).await;
     let (is_done, said, _) = fixture.try_in(&["restore", STREAM, "--yes"]).await;
     assert!(!is_done && said.contains("needs all 4 shards"), "{said}");
     let said = fixture.type_in(&["sweep"]).await;
@@ -159,7 +159,7 @@ async fn a_runbook_is_written_of_the_documents_of_an_incident() {
     let swept = fixture.type_in(&["sweep", "--json"]).await;
     fixture.later(2, 3000.0).await;
     fixture.ask().await;
-    fixture.later(3, 3000.0).await;
+    fixture.later(5, 3000.0).await;
     let healed = json!({ "decision": fixture.ask().await.document, "message": "a log line" });
     let healed = format!("START RequestId: 1 Version: $LATEST\n{healed}\nREPORT RequestId: 1\tDuration: 9 ms\n");
     let files =

@@ -1,7 +1,7 @@
 //! What the memory says about now: from when evidence counts, what is left of AWS's budgets, and what the next change
 //! records.
 
-use super::phase::{INCIDENT, Phase, is_to_heal, moves_shards};
+use super::phase::{INCIDENT, Phase, has_rival, is_to_heal, moves_shards};
 use super::unpublished::is_published;
 use crate::decision::{Healed, Reason, Remedy};
 use crate::memory::{Change, ChangeKind, Memory, RESHARDS_A_DAY, SWITCHES_A_DAY, ShardMetrics, SplitHistory};
@@ -267,7 +267,9 @@ impl History {
             | Remedy::WarmUp { .. }
             | Remedy::Restore { .. } => {}
         }
-        let is_missing = |c: &&Change| !self.phase.is_void() && c.published.is_none() && !is_published(traffic, c.at);
+        let is_missing = |c: &&Change| {
+            !self.phase.is_void() && c.published.is_none() && !is_published(traffic, c.at) && !has_rival(traffic, c)
+        };
         if let Some(earlier) = last.filter(|c| c.is_done(stream)).filter(is_missing) {
             (memory.unpublished, memory.resent) = (Some((earlier.kind, earlier.at)), earlier.resent);
         }

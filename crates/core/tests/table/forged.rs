@@ -125,7 +125,7 @@ fn sends(fixture: Fixture, expected: usize) {
 rows! { sends;
     a_missing_datum_of_a_change_that_the_shards_show_is_sent_again: without_datum() => 1;
     a_missing_datum_of_a_change_that_the_shards_do_not_show_is_not_sent: without_datum().forged() => 0;
-    a_missing_datum_beside_a_newer_one_is_not_sent: without_datum().published(minutes_ago(50)) => 0;
+    a_missing_datum_beside_a_newer_one_is_not_sent: without_datum().published(minutes_ago(58)) => 0;
     a_datum_that_the_last_change_owes_itself_is_not_sent:
         raised().remembering(|memory| {
             let at = memory.change.as_ref().expect("a change").at;

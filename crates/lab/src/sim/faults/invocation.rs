@@ -290,9 +290,13 @@ impl Account for Flawed<'_> {
     }
 
     async fn complete(&mut self, _: &StreamArn, seen: &mut Observation, missing: MissingData) -> Result<(), Failed> {
+        let is_believed = self.flaw == Flaw::BelievesTags && missing.change_shown.is_some();
         let call = Call::Complete(Box::new(seen.clone()), missing);
         let Answer::Seen(closer) = self.channel.call(call).await else { return Err(Failed::Read) };
         *seen = *closer;
+        if is_believed {
+            seen.is_change_shown = Some(true);
+        }
         Ok(())
     }
 
