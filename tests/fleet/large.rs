@@ -1,5 +1,6 @@
 //! A sweep over 5,000 streams: the streams that it finds, checks and changes.
 
+use crate::aws::{STREAM, STREAM_ARN};
 use crate::fixture::{Fixture, still};
 use crate::fleet::{LONG, decisions, lines_of, throttled};
 use crate::pace::Watched;
@@ -19,6 +20,9 @@ const CHANGES: usize = 12;
 const UNSETTLED: u64 = 5;
 const COUNTED_LATE: u64 = 10;
 
+/// How long ago the remembered changes were.
+const AGO: TimeDelta = TimeDelta::minutes(40);
+
 impl Fixture {
     async fn remember(&self, name: &str, shards: u32, text: &str) {
         self.account.add_streams([name.to_owned()], shards, &[(TAG, text)]).await;
@@ -26,15 +30,23 @@ impl Fixture {
 
     /// The stream's last change in its memory, changed by `change`.
     async fn remember_change(&self, name: &str, change: impl FnOnce(&mut Change)) {
+        self.remember(name, 2, &self.text_of_change(change)).await;
+        self.load(name);
+    }
+
+    fn text_of_change(&self, change: impl FnOnce(&mut Change)) -> String {
         let mut memory = remembered(ChangeKind::Scale, 1, 2, self.now());
         change(memory.change.as_mut().expect("a change"));
-        self.remember(name, 2, &memory.encode().expect("fits")).await;
+        memory.encode().expect("fits")
+    }
+
+    fn load(&self, name: &str) {
         self.offer(name, 1500.0, 1, 40..=44);
         self.offer(name, 1500.0, 2, 1..=35);
     }
 
     fn count_its_change(&self, name: &str) {
-        let at = self.now() - TimeDelta::minutes(40);
+        let at = self.now() - AGO;
         self.account.put_metric("Unthrottle", "AutoFix", &[("StreamName", name)], at, 1.0);
     }
 
@@ -42,6 +54,12 @@ impl Fixture {
     /// gone.
     async fn fleet() -> Fixture {
         let fixture = Fixture::empty(Options { shard_limit: 100_000, ..still() }).await;
+        let uncounted: Vec<_> = (0..COUNTED_LATE).map(|n| format!("unpublished-{n}")).collect();
+        fixture.account.add_streams(uncounted.clone(), 1, &[]).await;
+        for name in &uncounted {
+            fixture.aws.reshard(name, 2).await.expect("accepted");
+        }
+        fixture.account.clock().advance(AGO.to_std().expect("positive")).expect("a clock that stands");
         fixture.account.add_streams((0..HEALTHY).map(|n| format!("healthy-{n:04}")), 1, &[]).await;
         fixture.account.add_streams((0..THROTTLED).map(throttled), 1, &[]).await;
         let settled = remembered(ChangeKind::Scale, 1, 2, fixture.now()).encode().expect("fits");
@@ -49,10 +67,14 @@ impl Fixture {
             fixture.remember(&format!("settled-{n:03}"), 2, &settled).await;
         }
         for n in 0..10 {
-            let [unverified, unpublished] = ["unverified", "unpublished"].map(|kind| format!("{kind}-{n}"));
+            let unverified = format!("unverified-{n}");
             fixture.remember_change(&unverified, |change| change.healed = None).await;
             fixture.count_its_change(&unverified);
-            fixture.remember_change(&unpublished, |change| change.published = None).await;
+        }
+        for name in &uncounted {
+            let text = fixture.text_of_change(|change| change.published = None);
+            fixture.aws.tag(&STREAM_ARN.replace(STREAM, name), TAG, &text).await;
+            fixture.load(name);
         }
         for n in 0..UNSETTLED {
             let unsettled = format!("unsettled-{n}");
@@ -79,7 +101,7 @@ impl Fixture {
 
 /// A memory whose last change, of `kind`, was announced 40 minutes before `now` and is settled, verified and counted.
 fn remembered(kind: ChangeKind, from: u32, to: u32, now: DateTime<Utc>) -> Memory {
-    let at = now - TimeDelta::minutes(40);
+    let at = now - AGO;
     let mut change = Change::intent(kind, from, to, at);
     change.since = Some(at - TimeDelta::minutes(4));
     change.settled = Some(change.at + TimeDelta::minutes(2));
@@ -139,8 +161,8 @@ async fn a_sweep_over_a_large_fleet_costs_few_calls_and_checks_only_streams_that
         assert_eq!(calls[&format!("Kinesis.{call}")], 71, "one observation each: {calls:?}");
     }
     assert!(["ListStreams", "DescribeStream"].iter().all(|c| !calls.contains_key(&format!("Kinesis.{c}"))));
-    // One for each throttled stream that was read, one for each reshard that is found done, and one that proves a change
-    // before it is counted late.
+    // One for each throttled stream that was read, one for each reshard that is found done, and one for each that is
+    // proven before it is counted late.
     let expected_reads = u64::from(THROTTLED) - 1 + UNSETTLED + COUNTED_LATE;
     assert_eq!(calls["Kinesis.ListShards"], expected_reads, "{calls:?}");
     assert_eq!(pace, 4, "checks in a second");

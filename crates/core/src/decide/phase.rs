@@ -12,7 +12,7 @@ const INTENT_VOID_AFTER: TimeDelta = TimeDelta::seconds(45);
 
 /// Two runs of one incident announce the same change within this many minutes: the second begins once the intent of the
 /// first is void. With a larger number, a lost datum would stay lost beside the datum of a later change.
-const RIVAL_WITHIN_MINUTES: i64 = 3;
+pub(super) const RIVAL_WITHIN_MINUTES: i64 = 3;
 
 /// A change that settled longer ago than this, and was never verified, belongs to another incident.
 pub(super) const INCIDENT: TimeDelta = TimeDelta::hours(1);

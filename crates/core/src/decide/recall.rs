@@ -45,18 +45,19 @@ pub(super) fn recall(
     memory.reverts.extend(new.map(Minute::start));
     memory.reverts.sort_unstable();
     let newest = auto_fixes.range(since.clone()).next_back().map(|(minute, _)| *minute);
-    let Some(newest) = newest.filter(|newest| has_lost(&memory, *newest, &observation.traffic)) else {
-        return Ok(Recalled { memory, is_rebuilt: false, reverted: None });
-    };
+    let has_lost = newest.filter(|newest| has_lost(&memory, *newest, &observation.traffic));
+    if has_lost.is_some() || newest.is_some_and(|newest| is_lost_since_before(&memory, newest)) {
+        // AWS counts the switches of an earlier stream of this name, too.
+        memory.switches = published_times(mode_switches.iter(), SWITCHES_A_DAY);
+        memory.reshards = published_times(reshards.range(since.clone()), RESHARDS_A_DAY);
+        memory.reshards.extend(published_times(restores.range(since), RESHARDS_A_DAY));
+        memory.reshards.sort_unstable();
+    }
+    let Some(newest) = has_lost else { return Ok(Recalled { memory, is_rebuilt: false, reverted: None }) };
     let is_new = memory.reverts.iter().all(|at| Minute::of(*at) < newest);
     let is_reverted = is_new && is_lost_change_reverted(observation, stream, newest, missing);
     let reverted = is_reverted.then(|| revert_found_at(observation.observed_at));
     memory.reverts.extend(reverted);
-    // AWS counts the switches of an earlier stream of this name, too.
-    memory.switches = published_times(mode_switches.iter(), SWITCHES_A_DAY);
-    memory.reshards = published_times(reshards.range(since.clone()), RESHARDS_A_DAY);
-    memory.reshards.extend(published_times(restores.range(since), RESHARDS_A_DAY));
-    memory.reshards.sort_unstable();
     if memory.change.is_none() {
         memory = memory.intend(Change::intent(ChangeKind::Lost, 0, 0, newest.start()), false);
     }
@@ -71,6 +72,11 @@ fn has_lost(memory: &Memory, minute: Minute, traffic: &Traffic) -> bool {
     let counts = [&traffic.reshards, &traffic.restores, &traffic.mode_switches];
     let is_budgeted = counts.iter().any(|counts| counts.contains_key(&minute));
     change.kind == ChangeKind::External && knows_none && is_budgeted && minute <= Minute::of(change.at)
+}
+
+/// Whether the memory was rebuilt before CloudWatch showed the datum of `minute`, so that it lacks that change.
+fn is_lost_since_before(memory: &Memory, minute: Minute) -> bool {
+    memory.change.as_ref().is_some_and(|change| change.kind == ChangeKind::Lost && Minute::of(change.at) < minute)
 }
 
 /// Whether another person or tool reverted the last change, and only the datum of `minute` is left of it. A tag that is

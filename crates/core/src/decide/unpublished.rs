@@ -1,11 +1,13 @@
 //! Whether CloudWatch shows the AutoFix datum of a change, and when a missing one is sent again.
 
+use super::phase::RIVAL_WITHIN_MINUTES;
 use crate::observation::{Minute, Traffic};
 use chrono::{DateTime, TimeDelta, Utc};
 
 /// A change whose AutoFix datum cannot be read after this time was never counted: CloudWatch shows a new datum within
-/// one to three minutes.
-const SHOWN_WITHIN: TimeDelta = TimeDelta::minutes(5);
+/// one to three minutes. The datum may be that of another run, up to [`RIVAL_WITHIN_MINUTES`] younger, whose memory a
+/// slower run has overwritten. With less time, one change would be counted twice.
+const SHOWN_WITHIN: TimeDelta = TimeDelta::minutes(5 + RIVAL_WITHIN_MINUTES);
 
 /// A datum that is sent later than this may take [`OLD_SHOWN_WITHIN`] to be shown (PutMetricData: "between 3 and 24
 /// hours ago can take as much as 2 hours").

@@ -17,16 +17,16 @@ fn done(seconds: i64) -> Fixture {
 }
 
 rows! { publishes;
-    a_datum_that_is_missing_after_five_minutes_is_published: done(301) => &[("scale_shards", seconds_ago(301))];
-    a_datum_that_the_metric_shows_is_not_published: done(301).published(seconds_ago(301)) => &[];
-    a_datum_that_is_missing_for_less_than_five_minutes_may_still_come: done(299) => &[];
+    a_datum_that_is_missing_after_eight_minutes_is_published: done(481) => &[("scale_shards", seconds_ago(481))];
+    a_datum_that_the_metric_shows_is_not_published: done(481).published(seconds_ago(481)) => &[];
+    a_datum_that_is_missing_for_less_than_eight_minutes_may_still_come: done(479) => &[];
     a_change_that_was_never_made_has_no_datum: Fixture::under_load(2, 3000.0).memory(&scaled(2, 4, 400)) => &[];
 }
 
 #[test]
 fn a_datum_that_was_just_published_again_is_not_published_at_once() {
-    let memory = done(301).decide().memory.expect("a new record");
-    publishes(done(301).memory(&memory), &[]);
+    let memory = done(481).decide().memory.expect("a new record");
+    publishes(done(481).memory(&memory), &[]);
 }
 
 /// Asserts how many data are published of a change that was made `made` seconds before now. A run published its datum
@@ -39,7 +39,7 @@ fn publishes_again((made, resent): (i64, i64), expected: usize) {
     assert_eq!(fixture.decide().unpublished.len(), expected);
 }
 
-// A missing datum is published again after five minutes, then after ten, twenty, and so on.
+// A missing datum is published again after eight minutes, then after sixteen, and so on.
 rows! { publishes_again;
     a_datum_published_again_after_6_minutes_waits_at_11: (11 * 60, 5) => 0;
     a_datum_published_again_after_6_minutes_waits_at_12: (12 * 60, 6) => 0;
@@ -58,20 +58,20 @@ rows! { publishes_again;
 
 #[test]
 fn a_datum_that_is_published_with_the_next_intent_stays_unpublished_until_it_is_found() {
-    let memory = Fixture::under_load(4, 6000.0).memory(&settled(2, 4, 400, 60)).decide().memory.expect("an intent");
+    let memory = Fixture::under_load(4, 6000.0).memory(&settled(2, 4, 500, 60)).decide().memory.expect("an intent");
     assert_eq!(memory.change.map(|change| (change.from.number(), change.at)), Some((4, now())));
-    assert_eq!(memory.unpublished, Some((ChangeKind::Scale, seconds_ago(400))));
+    assert_eq!(memory.unpublished, Some((ChangeKind::Scale, seconds_ago(500))));
     assert_eq!(memory.resent, Some(now()), "or a run that dies now would leave it unpublished for ever");
 }
 
 /// When the first change was made. Its run died before it published the datum.
 fn first() -> DateTime<Utc> {
-    seconds_ago(270)
+    seconds_ago(450)
 }
 
 /// The memory of the second change, which is announced now.
 fn second() -> Memory {
-    Fixture::under_load(4, 6000.0).memory(&settled(2, 4, 270, 60)).decide().memory.expect("an intent")
+    Fixture::under_load(4, 6000.0).memory(&settled(2, 4, 450, 60)).decide().memory.expect("an intent")
 }
 
 /// The decision `minutes` after the second change.
