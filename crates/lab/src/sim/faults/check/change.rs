@@ -82,10 +82,9 @@ impl Check {
             // The shards of the observation are those of the stream before.
             _ if self.recreated.is_some_and(|(at, _)| at >= call.seen.asked - call.seen.stale) => true,
             "LimitExceededException" if refusal.is_of_a_quota() => {
-                // A container keeps the limits for a minute. So only a newer change can explain the refusal: a
-                // person's, or an unfinished one whose memory a person has deleted.
-                let last = self.made.last().map(|made| made.done).max(self.changed_by_people.last().copied());
-                call.limits_of.is_none_or(|read| Some(read) <= last)
+                // A container keeps the limits for a minute. So only a change that ended since can explain the refusal:
+                // a person's, or one whose memory a person has deleted.
+                call.limits_of.is_none_or(|read| read <= self.settled_by_anyone)
             }
             "LimitExceededException" => !self.is_spent(call.remedy.kind(), call.seen),
             _ => false,
