@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::handler::{Handler, Reply};
-use crate::sweep::{AGAIN_EVERY, LONGEST_CHECK};
+use crate::sweep::{AGAIN_EVERY, RESERVED};
 use chrono::{DateTime, Utc};
 use unthrottle_core::signal::{Home, Signal};
 
@@ -22,9 +22,10 @@ pub async fn run_until(
     // With one run at a time, each event would wait until this one ends.
     let may_stay = matches!(signal, Signal::Alarm(_)) && handler.policy().sweep_may_stay();
     loop {
-        let next = handler.clock().now() + AGAIN_EVERY;
+        let begun = handler.clock().now();
         let reply = handler.run(signal, home).await?;
-        if !(may_stay && reply.decision.is_onset()) || next + LONGEST_CHECK > until {
+        let next = (begun + AGAIN_EVERY).max(handler.clock().now());
+        if !(may_stay && reply.decision.is_onset()) || next + RESERVED > until {
             return Ok(reply);
         }
         each(&reply);

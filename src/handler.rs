@@ -40,7 +40,7 @@ pub struct Handler {
     container: Container,
     notifier: Notifier,
     lines_of_failed_runs: Mutex<Vec<Value>>,
-    /// When a sweep of this process last asked CloudWatch about every stream.
+    /// When CloudWatch last answered a sweep of this process about every stream.
     fleet_asked_at: Mutex<Option<DateTime<Utc>>>,
 }
 

@@ -37,8 +37,6 @@ pub struct ReadError {
     pub call: &'static str,
     /// The stream that it was for.
     pub stream: String,
-    /// AWS's error code, if AWS answered.
-    pub code: Option<String>,
     /// What denied the call, if AWS denied it.
     pub denial: Option<Denial>,
     /// The SDK's error with its causes.
@@ -58,7 +56,7 @@ fn hint(denial: Option<&Denial>) -> String {
 fn action(call: &str) -> String {
     let service = match call {
         "GetResources" => "tag",
-        "GetMetricData" | "DescribeAlarmContributors" | "DescribeAlarms" => "cloudwatch",
+        "GetMetricData" | "DescribeAlarmContributors" => "cloudwatch",
         _ => "kinesis",
     };
     format!("{service}:{call}")
@@ -77,10 +75,14 @@ impl ReadError {
     where
         E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
     {
-        let code = error.code().map(str::to_owned);
         let message = error.message().unwrap_or_default();
-        let denial = code.as_deref().and_then(|code| Denial::of(code, message, &action(call)));
-        ReadError { call, stream: subject.into(), code, denial, source: Cause::of(error) }
+        let denial = error.code().and_then(|code| Denial::of(code, message, &action(call)));
+        ReadError { call, stream: subject.into(), denial, source: Cause::of(error) }
+    }
+
+    /// The failure of a call whose answer cannot be used.
+    pub(crate) fn unusable(call: &'static str, subject: &str, source: Cause) -> ReadError {
+        ReadError { call, stream: subject.into(), denial: None, source }
     }
 }
 

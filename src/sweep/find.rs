@@ -64,7 +64,7 @@ pub(super) async fn find(handler: &Handler, home: &Home, now: DateTime<Utc>) -> 
 /// The throttled streams, and how they were found.
 #[derive(Default)]
 struct Throttled {
-    /// How much each stream refused, where there is more than one.
+    /// How much each stream refused. 0: unknown, or nothing.
     streams: BTreeMap<String, f64>,
     failed: Vec<Failure>,
     full_alarms: Vec<String>,

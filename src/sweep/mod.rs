@@ -37,7 +37,7 @@ pub const AGAIN_EVERY: Duration = Duration::from_secs(60);
 const TO_ANSWER: Duration = Duration::from_secs(1);
 
 /// A check that begins with less time than this may end beyond the deadline.
-const RESERVED: Duration = LONGEST_CHECK.saturating_add(TO_ANSWER);
+pub(crate) const RESERVED: Duration = LONGEST_CHECK.saturating_add(TO_ANSWER);
 
 /// When a sweep ends, whether it stays, and how many streams it checks together.
 #[derive(Clone, Copy, Debug)]

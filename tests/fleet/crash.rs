@@ -59,7 +59,8 @@ async fn crash(call: &str, is_carried_out: bool) {
     drop(container);
 
     let mut scenario = vec![];
-    for _ in 0..8 {
+    // A datum that no run sent is sent after 8 minutes, and CloudWatch has as long again to show it.
+    for _ in 0..10 {
         fixture.later(2, LOAD).await;
         let run = Container::start(fixture.account.url(), &settings).await.invoke(&json!({ "sweep": true })).await;
         let document = run.document();

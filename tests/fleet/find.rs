@@ -47,7 +47,7 @@ async fn a_denied_alarm_and_a_denied_query_leave_the_memories() {
     assert_eq!((of.as_slice(), document.looked), (["writes", "reads", "metrics of the fleet"].as_slice(), 0));
 }
 
-/// 101 throttled streams, of which an alarm names the hundred worst.
+/// A fleet of 101 throttled streams. An alarm names the worst 100.
 async fn full() -> Fixture {
     let fixture = Fixture::empty(Options { shard_limit: 100_000, ..still() }).await;
     let fixture = fixture.policy(|p| p.max_changes_per_sweep = 1);

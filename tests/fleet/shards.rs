@@ -54,13 +54,13 @@ async fn the_metric_holds_another_container_for_24_hours() {
 }
 
 #[tokio::test]
-async fn containers_at_once_add_a_fifth_each() {
-    let fixture = streams(10, 20).await;
+async fn containers_at_once_stay_within_the_shards_of_the_day() {
+    let fixture = streams(20, 20).await;
     let handlers: Vec<Handler> = (0..5).map(|_| fixture.handler()).collect();
     let asks = |handler| {
         let fixture = &fixture;
         async move {
-            for n in 0..10 {
+            for n in 0..20 {
                 fixture.pass(Duration::from_millis(100));
                 ask(handler, &throttled(n)).await;
             }

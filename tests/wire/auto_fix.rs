@@ -1,7 +1,7 @@
 //! The metric AutoFix: each change counts once, also where CloudWatch refuses it or a run dies.
 
 use crate::aws::{EASY, STREAM, STREAM_ARN};
-use crate::fixture::{ALWAYS, Fixture};
+use crate::fixture::{ALWAYS, Fixture, live};
 use crate::{ask, throttle};
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use serde_json::{Value, json};
@@ -39,8 +39,13 @@ async fn an_auto_fix_whose_answer_is_lost_is_unconfirmed_and_counted_once() {
 
 #[tokio::test]
 async fn a_change_whose_run_crashed_before_its_auto_fix_is_counted_later_and_once() {
-    let fixture = Fixture::under(EASY, 4).await;
-    let at = Utc::now() - TimeDelta::minutes(8);
+    let age = TimeDelta::minutes(9);
+    let fixture = Fixture::with(2, live()).await;
+    let at = Utc::now() - age;
+    fixture.aws.reshard(STREAM, 4).await.expect("accepted");
+    fixture.aws.active(STREAM).await;
+    fixture.account.age(age.to_std().expect("positive")).await;
+    fixture.load(EASY);
     let memory = Memory::default().intend(Change::intent(ChangeKind::Scale, 2, 4, at), false);
     fixture.aws.tag(STREAM_ARN, TAG, &memory.encode().expect("fits")).await;
     let mut container = fixture.container().await;

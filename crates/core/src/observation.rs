@@ -67,6 +67,15 @@ pub struct ShardsAt {
     pub are_open: bool,
 }
 
+impl ShardsAt {
+    /// Of the shards that were open then, this number is `open` still, and this number is `closed` since.
+    pub fn of(open: usize, closed: usize) -> ShardsAt {
+        let count = u32::try_from(open.saturating_add(closed)).unwrap_or(u32::MAX);
+        // A time before the stream has no shards, and shows nothing.
+        ShardsAt { count, are_open: closed == 0 && count > 0 }
+    }
+}
+
 /// A stream's summary (`DescribeStreamSummary`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stream {

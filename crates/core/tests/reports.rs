@@ -391,7 +391,7 @@ reports! {
     a_false_spike_of_the_iterator_age_changes_nothing: "27-false-spike-of-the-iterator-age";
     an_alarm_invokes_the_function_itself: "33-alarm-invokes-the-function";
     an_alarm_comes_by_way_of_a_topic: "34-alarm-by-way-of-a-topic";
-    a_schedule_without_an_input_sweeps_or_is_refused_in_words: "35-schedule-without-an-input";
+    a_schedule_without_an_input_sweeps: "35-schedule-without-an-input";
     a_reader_did_not_follow_our_reshard: "42-reader-that-did-not-follow-our-reshard";
     a_sliver_without_shard_metrics_takes_no_load: "43-sliver-without-shard-metrics";
 }

@@ -148,5 +148,5 @@ async fn sums(
 }
 
 fn endless(call: &'static str, of: &str) -> ReadError {
-    ReadError { call, stream: of.into(), code: None, denial: None, source: too_many_pages(MOST_PAGES) }
+    ReadError::unusable(call, of, too_many_pages(MOST_PAGES))
 }

@@ -1,4 +1,5 @@
-//! AWS → [`Observation`]: reads everything that a decision uses, in one round trip.
+//! AWS → [`Observation`]: reads everything that a decision uses, in one round trip, and in one more where a decision
+//! misses data or the stream has registered consumers.
 
 mod account;
 pub(crate) mod fleet;
@@ -71,7 +72,8 @@ impl Reader {
         Ok(Some((summary, fan_out)))
     }
 
-    /// Reads the missing data of a decision into `observation`. All reads run at the same time.
+    /// Reads the missing data of a decision into `observation`: the commitment, the shards and the AutoFix datum at the
+    /// same time.
     ///
     /// # Errors
     /// The first read that failed after its retries.
@@ -107,11 +109,9 @@ impl Reader {
         let (mut then, mut open) = (None, None);
         if let Some(at) = missing.shards_at {
             let Listed { open: still_open, closed } = shards::shards_at(&self.clients.kinesis, arn, at).await?;
-            let count = u32::try_from(still_open.len() + closed).unwrap_or(u32::MAX);
-            // A time before the stream has no shards, and shows nothing.
-            let are_open = closed == 0 && count > 0;
-            then = Some((at, ShardsAt { count, are_open }));
-            open = are_open.then_some(still_open);
+            let shards = ShardsAt::of(still_open.len(), closed);
+            then = Some((at, shards));
+            open = shards.are_open.then_some(still_open);
         }
         if !missing.shards && (open.is_none() || with_metrics) {
             return Ok((then, None));

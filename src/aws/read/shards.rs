@@ -1,7 +1,7 @@
-//! Reads the open shards and their traffic: `ListShards` and `GetMetricData`. Only the diagnosis of a skewed stream
-//! needs them.
+//! Reads shards and their traffic: `ListShards` and `GetMetricData`. The diagnosis of a skewed stream needs the open
+//! shards; the question when a reshard settled needs the shards of an earlier time.
 
-use super::traffic::{WRITE_SERIES, WriteSeries, dimension, query, read};
+use super::traffic::{WRITE_SERIES, WriteSeries, dimension, query, read, search};
 use super::{Cause, ReadError, too_many_pages};
 use aws_sdk_cloudwatch::types::{Metric, MetricDataQuery};
 use aws_sdk_kinesis::primitives::DateTime as AwsTime;
@@ -132,11 +132,7 @@ fn queries_by_shard(stream: &str, shards: &[Shard]) -> Vec<MetricDataQuery> {
 
 fn searches(stream: &str) -> Vec<MetricDataQuery> {
     let of = |series: &WriteSeries| {
-        let expression = format!(
-            "SEARCH('{{AWS/Kinesis,{SHARD_ID},{STREAM_NAME}}} MetricName=\"{}\" {STREAM_NAME}=\"{stream}\"', \
-             'Sum', 60)",
-            series.metric
-        );
+        let expression = search(SHARD_ID, series.metric, stream, "Sum");
         let label = format!("${{PROP('Dim.{SHARD_ID}')}}");
         MetricDataQuery::builder().id(series.letter).expression(expression).label(label).build()
     };
@@ -149,5 +145,5 @@ fn invalid_hash_keys(arn: &StreamArn, shard: &str) -> ReadError {
 }
 
 fn unreadable(call: &'static str, arn: &StreamArn, source: Cause) -> ReadError {
-    ReadError { call, stream: arn.name.clone(), code: None, denial: None, source }
+    ReadError::unusable(call, &arn.name, source)
 }

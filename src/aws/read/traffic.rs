@@ -132,9 +132,7 @@ pub(super) async fn is_change_shown(
         None => (now - KEPT_FOR, now),
     };
     let dimensions = [dimension(metric::STREAM_NAME, &arn.name), dimension(metric::ACTION, Remedy::code_of(kind))];
-    let metric = own(metric::AUTO_FIX).set_dimensions(Some(dimensions.into())).build();
-    let stat = MetricStat::builder().metric(metric).period(period).stat("Sum").build();
-    let query = MetricDataQuery::builder().id("change").metric_stat(stat).build();
+    let query = query_of(period, "change", "Sum", own(metric::AUTO_FIX), dimensions);
     let call = client.get_metric_data().metric_data_queries(query);
     let call = call.start_time(AwsTime::from_secs(whole(first)));
     let call = call.end_time(AwsTime::from_secs(whole(last) + i64::from(period)));
@@ -157,12 +155,7 @@ pub(super) async fn fan_out(
     arn: &StreamArn,
     now: DateTime<Utc>,
 ) -> Result<BTreeMap<Minute, FanOut>, ReadError> {
-    let expression = format!(
-        "SEARCH('{{AWS/Kinesis,ConsumerName,{stream}}} MetricName=\"SubscribeToShardEvent.MillisBehindLatest\" \
-         {stream}=\"{}\"', 'Maximum', {PERIOD})",
-        arn.name,
-        stream = metric::STREAM_NAME
-    );
+    let expression = search("ConsumerName", "SubscribeToShardEvent.MillisBehindLatest", &arn.name, "Maximum");
     let query = MetricDataQuery::builder().id("fan_out").expression(expression).build();
     let mut lags = BTreeMap::<Minute, FanOut>::new();
     let lookback = TimeDelta::hours(LOOKBACK_HOURS);
@@ -257,9 +250,29 @@ pub(super) fn query(
     metric: MetricBuilder,
     dimensions: impl IntoIterator<Item = Dimension>,
 ) -> MetricDataQuery {
+    query_of(PERIOD, id, statistic, metric, dimensions)
+}
+
+/// `period`: seconds.
+fn query_of(
+    period: i32,
+    id: &str,
+    statistic: &str,
+    metric: MetricBuilder,
+    dimensions: impl IntoIterator<Item = Dimension>,
+) -> MetricDataQuery {
     let metric = metric.set_dimensions(Some(dimensions.into_iter().collect())).build();
-    let stat = MetricStat::builder().metric(metric).period(PERIOD).stat(statistic).build();
+    let stat = MetricStat::builder().metric(metric).period(period).stat(statistic).build();
     MetricDataQuery::builder().id(id).metric_stat(stat).build()
+}
+
+/// The search for the series of a stream's metric, one for each value of the dimension `by`, minute by minute.
+pub(super) fn search(by: &str, metric: &str, stream: &str, statistic: &str) -> String {
+    let of_stream = metric::STREAM_NAME;
+    format!(
+        "SEARCH('{{AWS/Kinesis,{by},{of_stream}}} MetricName=\"{metric}\" {of_stream}=\"{stream}\"', '{statistic}', \
+         {PERIOD})"
+    )
 }
 
 pub(super) fn dimension(name: &str, value: &str) -> Dimension {
@@ -268,6 +281,5 @@ pub(super) fn dimension(name: &str, value: &str) -> Dimension {
 
 fn incomplete(arn: &StreamArn, series: &str) -> ReadError {
     let error = format!("CloudWatch could not read the series `{series}`; the next check reads it again");
-    let source = Cause::of(std::io::Error::other(error));
-    ReadError { call: "GetMetricData", stream: arn.name.clone(), code: None, denial: None, source }
+    ReadError::unusable("GetMetricData", &arn.name, Cause::of(std::io::Error::other(error)))
 }

@@ -44,7 +44,7 @@ impl Default for World {
             mode: StreamMode::Provisioned,
             shards: 2,
             shard_metrics: ShardMetricsState::Off,
-            load: Load::Writes(Writes { records_per_second: 300, keys: KeyRange::All, minutes: ONE_MINUTE }),
+            load: Load::Writes(Writes { records_per_second: 300, keys: KeyRange::All, minutes: one_minute() }),
             tags: BTreeMap::new(),
             memory: None,
             summary: None,
@@ -106,10 +106,8 @@ pub(super) enum Load {
 }
 
 /// How long the load of the event lasts by default, in minutes. The newest minute is enough for a change.
-const ONE_MINUTE: usize = 1;
-
 fn one_minute() -> usize {
-    ONE_MINUTE
+    1
 }
 
 /// The longest load of HTTP calls, in minutes. Each takes seconds of the machine's time. Longer pasts are

@@ -3,6 +3,7 @@
 
 use super::Case;
 use super::history::History;
+use super::restore::utc;
 use crate::decision::{Reason, Remedy};
 use crate::memory::ChangeKind;
 
@@ -26,7 +27,7 @@ impl Case<'_> {
             Some(true) => Ok(remedy),
             Some(false) => {
                 history.record_restore_tried(self.now);
-                let at = change.1.map(|at| format!(" at {} UTC", at.format("%Y-%m-%d %H:%M"))).unwrap_or_default();
+                let at = change.1.map(|at| format!(" at {}", utc(at))).unwrap_or_default();
                 Err(Reason::NotRestorable(format!(
                     "its memory names a change{at} that the AutoFix metric does not show, so unthrottle may not have \
                      made it"

@@ -1,8 +1,8 @@
 //! What the memory says about now: from when evidence counts, what is left of AWS's budgets, and what the next change
 //! records.
 
-use super::phase::{INCIDENT, Phase, has_rival, is_to_heal, moves_shards};
-use super::unpublished::is_published;
+use super::phase::{INCIDENT, Phase, is_to_heal, moves_shards};
+use super::unpublished::is_uncounted;
 use crate::decision::{Healed, Reason, Remedy};
 use crate::memory::{Change, ChangeKind, Memory, RESHARDS_A_DAY, SWITCHES_A_DAY, ShardMetrics, SplitHistory};
 use crate::observation::{LOOKBACK_HOURS, Minute, SHARD_METRICS, Stream, Traffic};
@@ -267,10 +267,8 @@ impl History {
             | Remedy::WarmUp { .. }
             | Remedy::Restore { .. } => {}
         }
-        let is_missing = |c: &&Change| {
-            !self.phase.is_void() && c.published.is_none() && !is_published(traffic, c.at) && !has_rival(traffic, c)
-        };
-        if let Some(earlier) = last.filter(|c| c.is_done(stream)).filter(is_missing) {
+        let is_missing = |c: &&Change| !self.phase.is_void() && c.is_done(stream) && is_uncounted(traffic, c);
+        if let Some(earlier) = last.filter(is_missing) {
             (memory.unpublished, memory.resent) = (Some((earlier.kind, earlier.at)), earlier.resent);
         }
         memory

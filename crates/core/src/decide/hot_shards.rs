@@ -37,6 +37,11 @@ pub(super) struct Load<'a> {
     is_refused: bool,
 }
 
+/// The load that the stream would have if all its hash keys had the load of the densest of `hot`, in full shards.
+pub(super) fn highest_density(hot: &[&Load<'_>]) -> f64 {
+    hot.iter().map(|load| load.density()).fold(0.0, f64::max)
+}
+
 impl<'a> ShardLoads<'a> {
     /// The loads in the busiest minute of `window` in which the stream refused records. `None`: CloudWatch has
     /// published the shard-level metrics of none of these minutes.
@@ -55,22 +60,16 @@ impl<'a> ShardLoads<'a> {
         Some(ShardLoads { loads: shards.iter().map(load).collect() })
     }
 
-    /// The loads of the shards that are offered more than `utilization`, in shares of what a shard takes.
-    pub fn busy(&self, utilization: f64) -> Vec<f64> {
-        self.loads.iter().map(|load| load.utilization).filter(|load| *load > utilization).collect()
+    /// The shards that are offered more than `utilization`, in shares of what a shard takes.
+    pub fn busy(&self, utilization: f64) -> impl Iterator<Item = &Load<'a>> {
+        self.loads.iter().filter(move |load| load.utilization > utilization)
     }
 
     /// The load that the stream would have if all its hash keys had the load of the busy shards, in full shards. With
     /// as many equal shards, the busy shards come down to 1. `utilization`: from which load a shard is busy.
     pub fn mean_density(&self, utilization: f64) -> f64 {
-        let busy: Vec<f64> =
-            self.loads.iter().filter(|load| load.utilization > utilization).map(Load::density).collect();
+        let busy: Vec<f64> = self.busy(utilization).map(Load::density).collect();
         busy.iter().sum::<f64>() / busy.len().max(1) as f64
-    }
-
-    /// The same, for the densest of `hot`.
-    pub fn highest_density(&self, hot: &[&Load<'_>]) -> f64 {
-        hot.iter().map(|load| load.density()).fold(0.0, f64::max)
     }
 
     /// Whether the shards of `hot` are hot because they are wide: their keys are no busier than the stream's.

@@ -2,6 +2,7 @@
 
 use super::published::newest_of;
 use super::throttling::RECENT_MINUTES;
+use super::writes::Throttled;
 use crate::decision::Side;
 use crate::observation::{Minute, Traffic};
 use chrono::{DateTime, Utc};
@@ -12,13 +13,13 @@ use chrono::{DateTime, Utc};
 const LOSS: f64 = 0.01;
 
 /// Loss in each of the last three blocks of five minutes lasts. A shorter time would report an incident that unthrottle
-/// is about to heal; a longer time delays the message. A block has five minutes, because a load that comes and goes
-/// each minute is a loss, too.
-pub(super) const BLOCKS: i64 = 3;
+/// is about to heal, also by AWS: on-demand splits "within 15 minutes". A longer time delays the message. A block has
+/// five minutes, because a load that comes and goes each minute is a loss, too.
+const BLOCKS: i64 = 3;
 /// See [`BLOCKS`].
 const BLOCK_MINUTES: i64 = 5;
 
-/// The last minutes in which a stream must refuse something in each block to be called stuck.
+/// In each of this many blocks a stream must refuse something to be called stuck: an hour.
 const STUCK_BLOCKS: i64 = 12;
 
 /// A side that loses records or calls for 15 minutes.
@@ -32,31 +33,32 @@ pub(super) struct Lasting {
 /// The side that loses something for 15 minutes, and loses it still. Writes come first: a record that is not written is
 /// lost.
 pub(super) fn lasting(traffic: &Traffic, observed_at: DateTime<Utc>) -> Option<Lasting> {
-    [Side::Writes, Side::Reads].into_iter().find_map(|side| {
-        let newest = newest_of(side, traffic, observed_at);
-        let is_lasting = is_recent(side, traffic, newest) && is_refused_in_blocks(side, traffic, newest, BLOCKS, LOSS);
-        is_lasting.then(|| lasting_of(side, traffic, newest))
-    })
+    throttled_sides(traffic, observed_at)
+        .find(|(side, newest)| is_refused_in_blocks(*side, traffic, *newest, BLOCKS, LOSS))
+        .map(|(side, newest)| lasting_of(side, traffic, newest))
 }
 
 /// The side that refused something in each block of the last hour, however little.
 pub(super) fn throttled_for_an_hour(traffic: &Traffic, observed_at: DateTime<Utc>) -> Option<Lasting> {
-    throttled_now(traffic, observed_at).filter(|lasting| {
-        let newest = newest_of(lasting.side, traffic, observed_at);
-        is_refused_in_blocks(lasting.side, traffic, newest, STUCK_BLOCKS, f64::MIN_POSITIVE)
-    })
+    throttled_sides(traffic, observed_at)
+        .find(|(side, newest)| is_refused_in_blocks(*side, traffic, *newest, STUCK_BLOCKS, f64::MIN_POSITIVE))
+        .map(|(side, newest)| lasting_of(side, traffic, newest))
 }
 
 /// The side that refused something in the newest minutes.
 pub(super) fn throttled_now(traffic: &Traffic, observed_at: DateTime<Utc>) -> Option<Lasting> {
-    [Side::Writes, Side::Reads].into_iter().find_map(|side| {
-        let newest = newest_of(side, traffic, observed_at);
-        is_recent(side, traffic, newest).then(|| lasting_of(side, traffic, newest))
-    })
+    throttled_sides(traffic, observed_at).map(|(side, newest)| lasting_of(side, traffic, newest)).next()
+}
+
+/// The sides that refused something in their newest minutes, each with the newest.
+fn throttled_sides(traffic: &Traffic, observed_at: DateTime<Utc>) -> impl Iterator<Item = (Side, Minute)> {
+    let sides = [Side::Writes, Side::Reads].into_iter();
+    let sides = sides.map(move |side| (side, newest_of(side, traffic, observed_at)));
+    sides.filter(|(side, newest)| is_recent(*side, traffic, *newest))
 }
 
 /// Whether `side` refused at least `share` of its records or calls in each of the newest `blocks` of five minutes.
-pub(super) fn is_refused_in_blocks(side: Side, traffic: &Traffic, newest: Minute, blocks: i64, share: f64) -> bool {
+fn is_refused_in_blocks(side: Side, traffic: &Traffic, newest: Minute, blocks: i64, share: f64) -> bool {
     (0..blocks).all(|n| {
         let last = newest.plus(-n * BLOCK_MINUTES);
         refused_share(side, traffic, last.plus(1 - BLOCK_MINUTES), last) >= share
@@ -64,7 +66,16 @@ pub(super) fn is_refused_in_blocks(side: Side, traffic: &Traffic, newest: Minute
 }
 
 /// The minutes of [`BLOCKS`].
-pub(super) const LASTING_MINUTES: i64 = BLOCKS * BLOCK_MINUTES;
+const LASTING_MINUTES: i64 = BLOCKS * BLOCK_MINUTES;
+
+impl Throttled<'_> {
+    /// Whether `side` has refused at least `share` of its records or calls for 15 minutes, all of them evidence.
+    pub(super) fn is_refused_for_long(&self, side: Side, share: f64) -> bool {
+        let first = self.newest.plus(1 - LASTING_MINUTES);
+        let is_evidence = self.history.evidence_from.is_none_or(|from| Minute::from(from) <= first);
+        is_evidence && is_refused_in_blocks(side, self.traffic(), self.newest, BLOCKS, share)
+    }
+}
 
 fn lasting_of(side: Side, traffic: &Traffic, newest: Minute) -> Lasting {
     Lasting { side, share: refused_share(side, traffic, newest.plus(1 - LASTING_MINUTES), newest) }

@@ -6,14 +6,7 @@ use super::demand::shards_at;
 use super::writes::Throttled;
 use crate::decision::{Bound, Ceiling, Evidence, HotKeyEvidence, Reason, Remedy, Side};
 use crate::memory::ChangeKind;
-use crate::observation::Minute;
 use crate::policy::AWS_MAX_WARM_MIBPS;
-
-/// On-demand splits "within 15 minutes" (AWS). Throttling in each of the last three blocks of five minutes lasts longer
-/// than that. With fewer blocks, a person would get a message about a stream that AWS is about to grow.
-const BLOCKS: i64 = 3;
-/// See [`BLOCKS`].
-const BLOCK_MINUTES: i64 = 5;
 
 /// A stream that is offered less than this share of its capacity, and throttles for 15 minutes, does not lack capacity.
 /// Uneven keys alone leave more than this share in use.
@@ -89,7 +82,8 @@ impl Throttled<'_> {
 
     /// The hold of an on-demand stream that no change helps. `full`: its load in full shards, where that is known.
     pub(super) fn growing(&self, side: Side, full: Option<f64>, ceiling: Ceiling) -> Reason {
-        if !self.is_lasting(side) {
+        // Any refusal counts.
+        if !self.is_refused_for_long(side, f64::MIN_POSITIVE) {
             return Reason::OnDemandAdapting;
         }
         let capacity = f64::from(self.stream.open_shards);
@@ -99,23 +93,5 @@ impl Throttled<'_> {
         } else {
             Reason::OnDemandCeiling(ceiling)
         }
-    }
-
-    /// Whether `side` was throttled in each of the last [`BLOCKS`].
-    fn is_lasting(&self, side: Side) -> bool {
-        let throttled = |minute: Minute| {
-            let traffic = self.traffic().minute(minute);
-            (match side {
-                Side::Writes => traffic.write_throttled,
-                Side::Reads => traffic.read_throttled,
-            }) > 0.0
-        };
-        let block = |n: i64| {
-            let last = self.newest.plus(-n * BLOCK_MINUTES);
-            last.plus(1 - BLOCK_MINUTES).to(last)
-        };
-        let first = self.newest.plus(1 - BLOCKS * BLOCK_MINUTES);
-        let is_evidence = self.history.evidence_from.is_none_or(|from| Minute::from(from) <= first);
-        is_evidence && (0..BLOCKS).all(|n| block(n).any(throttled))
     }
 }

@@ -7,7 +7,7 @@ use super::lasting::{lasting, throttled_for_an_hour, throttled_now};
 use super::published::silent_since;
 use super::settle::{is_reshard, shards_at, shards_before};
 use crate::decision::{Reason, Remedy, Side};
-use crate::memory::{Change, ChangeKind, Memory};
+use crate::memory::{Change, Memory};
 use crate::observation::{CapacityMode, Minute, ShardsAt, Stream, Traffic};
 use crate::signal::Signal;
 use chrono::TimeDelta;
@@ -41,11 +41,9 @@ impl Case<'_> {
         history: &mut History,
     ) -> Result<(), Reason> {
         let Some(first) = window.first().filter(|_| stream.mode == CapacityMode::Provisioned) else { return Ok(()) };
-        // The hash keys of the shards come in the same answer. Shard-level metrics are a call of their own.
         let then = shards_at(self.observation, shards_before(*first, stream), &mut self.missing);
         let Some(ShardsAt { count, are_open: false }) = then else { return Ok(()) };
-        let mut change = Change::intent(ChangeKind::External, count, stream.open_shards, self.now);
-        change.settled = Some(change.at);
+        let change = Change::external_from(count, stream, self.now);
         let changed_at = change.at;
         history.memory.base = None;
         history.memory = history.memory.intend(change, history.phase.is_void());
@@ -132,9 +130,8 @@ pub(super) fn side_of(signal: &Signal) -> Option<Side> {
 
 impl History {
     /// Holds where our own reshard is not verified, and the newest minute refused nothing, or is the first since the
-    /// reshard and refused little: producers send records again
-    /// that the old shards refused, and older KPLs send records again that landed on another shard than predicted. A
-    /// second reshard would cause the next wave.
+    /// reshard and refused little: producers send records again that the old shards refused, and older KPLs send
+    /// records again that landed on another shard than predicted. A second reshard would cause the next wave.
     pub(super) fn resends(&self, side: Side, traffic: &Traffic, window: &[Minute]) -> Result<(), Reason> {
         let Some(change) = self.unverified().filter(|change| is_reshard(change)) else { return Ok(()) };
         let share = window.last().map_or(0.0, |newest| side.refused_share(&traffic.minute(*newest)));

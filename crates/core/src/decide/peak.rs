@@ -13,7 +13,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 /// more. With a whole day, each restore would wait until its own incident is a day old.
 const HOURS_AHEAD: i64 = 6;
 
-/// CloudWatch publishes a minute within this time. It is usually one to three minutes late.
+/// CloudWatch usually publishes a minute within this time: it is one to three minutes late.
 const PUBLISHED_WITHIN: TimeDelta = TimeDelta::minutes(3);
 
 /// A minute cannot have taken more than this share of its shards' capacity. What took more had more shards. A little
@@ -64,19 +64,24 @@ impl Case<'_> {
     /// The peak load of the last `hours`, written or read. `evenness`: the share of its capacity that a stream takes
     /// before the first of its shards is full.
     pub(super) fn peak(&self, newest: Minute, hours: i64, evenness: f64) -> Peak {
-        let peak = self.busiest(newest.plus(1 - 60 * hours), newest, offered, evenness);
-        Peak { hours, until: peak.minute.plus(60 * hours).end() + PUBLISHED_WITHIN, ..peak }
+        self.busiest((newest.plus(1 - 60 * hours), newest), hours, offered, evenness)
     }
 
     /// The peak of the hours that come next, as yesterday shows them: at least as many as a restore waits for.
     pub(super) fn peak_ahead(&self, newest: Minute, hours: i64, evenness: f64) -> Peak {
         let first = newest.plus(1 - 60 * LOOKBACK_HOURS);
         let last = first.plus(60 * hours.max(HOURS_AHEAD) - 1).min(newest);
-        let peak = self.busiest(first, last, accepted, evenness);
-        Peak { hours: LOOKBACK_HOURS, until: peak.minute.plus(60 * LOOKBACK_HOURS).end() + PUBLISHED_WITHIN, ..peak }
+        self.busiest((first, last), LOOKBACK_HOURS, accepted, evenness)
     }
 
-    fn busiest(&self, first: Minute, last: Minute, load: fn(&Case<'_>, Minute) -> f64, evenness: f64) -> Peak {
+    /// The busiest of these minutes, which counts for `hours`.
+    fn busiest(
+        &self,
+        (first, last): (Minute, Minute),
+        hours: i64,
+        load: fn(&Case<'_>, Minute) -> f64,
+        evenness: f64,
+    ) -> Peak {
         let full_shards = |minute: Minute| {
             let read = self.observation.traffic.minute(minute).get_records_bytes;
             load(self, minute).max(read / 60.0 / SHARD_READ_BYTES_PER_SECOND)
@@ -84,7 +89,7 @@ impl Case<'_> {
         let minutes = first.to(last).map(|minute| (minute, full_shards(minute)));
         let (minute, full_shards) = minutes.max_by(|(_, a), (_, b)| a.total_cmp(b)).unwrap_or((last, 0.0));
         let shards = shards_at(full_shards / evenness, self.policy.target_utilization);
-        Peak { minute, full_shards, shards, hours: 0, until: minute.end() }
+        Peak { minute, full_shards, shards, hours, until: minute.plus(60 * hours).end() + PUBLISHED_WITHIN }
     }
 
     /// How even the keys are, from 0 to 1: the most that the stream took while it throttled, as a share of what its

@@ -39,7 +39,8 @@ fn is_steady(side: Side, traffic: &Traffic, last: Minute) -> bool {
     last.plus(1 - STEADY_MINUTES).to(last).all(|minute| has_data(side, &traffic.minute(minute)))
 }
 
-fn has_data(side: Side, minute: &MinuteTraffic) -> bool {
+/// Whether CloudWatch shows something of `side` in this minute.
+pub(super) fn has_data(side: Side, minute: &MinuteTraffic) -> bool {
     match side {
         Side::Writes => minute.incoming_records > 0.0 || minute.write_throttled > 0.0,
         Side::Reads => {

@@ -3,9 +3,10 @@
 use super::Case;
 use super::history::History;
 use super::lag::{ages, growth, minutes, unknown_consumers};
-use crate::decision::{BACKLOG_MILLISECONDS, Healed, Reason};
+use super::published::has_data;
+use crate::decision::{BACKLOG_MILLISECONDS, Healed, Reason, Side};
 use crate::memory::Change;
-use crate::observation::{LOOKBACK_HOURS, Minute, MinuteTraffic, Stream};
+use crate::observation::{LOOKBACK_HOURS, Minute, Stream};
 use chrono::{DateTime, TimeDelta, Utc};
 
 /// After a silence of this many minutes in which records were written, readers have stopped. CloudWatch publishes each
@@ -128,10 +129,7 @@ impl Case<'_> {
     fn reads(&self, way: Way, minute: Minute) -> bool {
         let traffic = &self.observation.traffic;
         match way {
-            Way::Poll => {
-                let MinuteTraffic { get_records_calls, read_throttled, iterator_age_ms, .. } = traffic.minute(minute);
-                get_records_calls + read_throttled > 0.0 || iterator_age_ms.is_some()
-            }
+            Way::Poll => has_data(Side::Reads, &traffic.minute(minute)),
             Way::Subscribe => traffic.fan_out.as_ref().is_some_and(|lags| lags.contains_key(&minute)),
         }
     }

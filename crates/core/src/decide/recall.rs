@@ -3,9 +3,9 @@
 
 use super::MissingData;
 use super::history::History;
-use super::phase::{OurChange, Phase, has_rival};
-use super::settle::{RETRIES_DRAIN, is_reshard, shards_at};
-use super::unpublished::{is_published, publish_again_after};
+use super::phase::{OurChange, Phase};
+use super::settle::{RETRIES_DRAIN, before_change, is_reshard, shards_at};
+use super::unpublished::{is_published, is_uncounted, publish_again_after};
 use crate::decision::{Reason, Remedy};
 use crate::memory::{Change, ChangeKind, Memory, MemoryError, RESHARDS_A_DAY, SWITCHES_A_DAY, ShardMetrics, Size, TAG};
 use crate::observation::{CapacityMode, LOOKBACK_HOURS, Minute, Observation, Stream, Traffic};
@@ -95,7 +95,7 @@ fn is_lost_change_reverted(
     if !is_provisioned || (restores.contains_key(&minute) && !reshards.contains_key(&minute)) {
         return false;
     }
-    let before = shards_at(observation, minute.start(), missing);
+    let before = shards_at(observation, before_change(minute.start()), missing);
     before.is_some_and(|before| stream.open_shards <= before.count)
 }
 
@@ -116,7 +116,8 @@ fn is_shown_by_shards(change: &Change, observation: &Observation, missing: &mut 
     if !is_reshard(change) {
         return true;
     }
-    shards_at(observation, change.at, missing).is_some_and(|before| Size::Shards(before.count) == change.from)
+    let before = shards_at(observation, before_change(change.at), missing);
+    before.is_some_and(|before| Size::Shards(before.count) == change.from)
 }
 
 impl History {
@@ -210,9 +211,9 @@ impl History {
     ) {
         let Some(change) = &mut self.memory.change else { return };
         let is_recent = now - change.at < TimeDelta::hours(LOOKBACK_HOURS);
-        let is_missing = change.published.is_none() && now > publish_again_after(change.at, change.resent);
-        let is_ours = change.is_done(stream) && !has_rival(&observation.traffic, change);
-        if is_missing && is_recent && is_ours && is_shown_by_shards(change, observation, missing) {
+        let is_late = now > publish_again_after(change.at, change.resent);
+        let is_missing = change.is_done(stream) && is_uncounted(&observation.traffic, change);
+        if is_late && is_recent && is_missing && is_shown_by_shards(change, observation, missing) {
             change.resent = Some(now.trunc_subsecs(0));
             self.unpublished.push((Remedy::code_of(change.kind), change.at));
         }

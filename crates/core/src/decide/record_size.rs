@@ -25,14 +25,13 @@ impl Throttled<'_> {
         found: Result<Remedy, Reason>,
         evidence: &mut Evidence,
     ) -> Result<Remedy, Reason> {
-        let throttled = || self.window.iter().filter(|minute| self.traffic().minute(**minute).write_throttled > 0.0);
-        let offered = throttled().map(|minute| Offered::in_minute(self.traffic(), *minute));
-        if let Some(busiest) = offered.max_by(|a, b| a.weight().total_cmp(&b.weight())) {
+        if let Some(minute) = self.busiest_minute() {
+            let busiest = Offered::in_minute(self.traffic(), minute);
             // Refused records that producers send again are no load.
             let load = evidence.load_records_per_second.map_or(1.0, |load| load / busiest.records);
             evidence.shards_needed_if_aggregated = aggregated(&busiest, load, self.settings.target_utilization);
         }
-        let large = throttled().filter_map(|minute| mean_size(&self.traffic().minute(*minute))).reduce(f64::max);
+        let large = self.throttled().filter_map(|minute| mean_size(&self.traffic().minute(minute))).reduce(f64::max);
         evidence.mean_record_bytes = large.filter(|mean| *mean > LARGE_BYTES);
         if matches!(found, Err(Reason::SkewSuspected(NoDiagnosis::Denied))) {
             let metrics = u32::try_from(self.stream.metrics_off().count()).unwrap_or_default();

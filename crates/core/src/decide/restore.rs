@@ -322,7 +322,7 @@ fn by_hand_after(peak: Peak) -> String {
 }
 
 /// A time as a person reads it.
-fn utc(time: DateTime<Utc>) -> String {
+pub(super) fn utc(time: DateTime<Utc>) -> String {
     time.format("%Y-%m-%d %H:%M UTC").to_string()
 }
 

@@ -16,6 +16,10 @@ pub(super) const RETRIES_DRAIN: TimeDelta = TimeDelta::seconds(30);
 /// answers. With less time, AWS would list no shard; more time would skip a reshard of a stream that is seconds old.
 const CREATED_WITHIN: TimeDelta = TimeDelta::seconds(1);
 
+/// The clock of a run may be ahead of AWS's by seconds, and AWS may split a shard within seconds. With less time, AWS
+/// would list the shards from after the change; more time would count another person's reshard just before it.
+const BEFORE_CHANGE: TimeDelta = TimeDelta::seconds(5);
+
 /// A change that was announced longer than this before the window has most likely settled before it: AWS calls a
 /// reshard a matter of minutes. The number only chooses the time that AWS is asked about.
 const USUALLY_SETTLED_WITHIN: TimeDelta = TimeDelta::minutes(15);
@@ -25,6 +29,11 @@ const USUALLY_SETTLED_WITHIN: TimeDelta = TimeDelta::minutes(15);
 pub(super) fn shards_before(minute: Minute, stream: &Stream) -> DateTime<Utc> {
     let drained = minute.start() - RETRIES_DRAIN;
     stream.created_at.map_or(drained, |created| drained.max(created + CREATED_WITHIN))
+}
+
+/// A time at which the shards are those from before the change that was announced at `at`.
+pub(super) fn before_change(at: DateTime<Utc>) -> DateTime<Utc> {
+    at - BEFORE_CHANGE
 }
 
 /// The shards that were open at `at`. Sets `missing` where AWS was not asked.

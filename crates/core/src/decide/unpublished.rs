@@ -1,6 +1,7 @@
 //! Whether CloudWatch shows the AutoFix datum of a change, and when a missing one is sent again.
 
-use super::phase::RIVAL_WITHIN_MINUTES;
+use super::phase::{RIVAL_WITHIN_MINUTES, has_rival};
+use crate::memory::Change;
 use crate::observation::{Minute, Traffic};
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -28,4 +29,9 @@ pub(super) fn publish_again_after(at: DateTime<Utc>, resent: Option<DateTime<Utc
 pub(super) fn is_published(traffic: &Traffic, at: DateTime<Utc>) -> bool {
     let minute = Minute::of(at);
     traffic.auto_fixes.range(minute.plus(-1)..=minute.plus(1)).any(|(_, count)| *count > 0)
+}
+
+/// Whether no datum stands for this change: none of its own, and none of another run of the same incident.
+pub(super) fn is_uncounted(traffic: &Traffic, change: &Change) -> bool {
+    change.published.is_none() && !is_published(traffic, change.at) && !has_rival(traffic, change)
 }

@@ -4,8 +4,7 @@ use super::MissingData;
 use super::bounds::NoHeadroom;
 use super::demand::{Offered, shards_at, without_retries};
 use super::history::History;
-use super::hot_shards::{DIAGNOSTIC_SPLITS, Load, ShardLoads, middle};
-use super::lasting::{BLOCKS, LASTING_MINUTES, is_refused_in_blocks};
+use super::hot_shards::{DIAGNOSTIC_SPLITS, Load, ShardLoads, highest_density, middle};
 use crate::decision::{
     AwsLimit, Bound, Evidence, HotKeyEvidence, NoDiagnosis, NoSwitch, Reason, Remedy, Side, SplitBudget,
 };
@@ -103,13 +102,13 @@ impl Throttled<'_> {
             // metrics still show that it is full.
             return if is_short { self.more_shards(goal, evidence, missing) } else { Err(Reason::EvidencePending) };
         };
-        let busy = loads.busy(target);
-        evidence.busy_shards = u32::try_from(busy.len()).ok();
+        let busy = loads.busy(target).count();
+        evidence.busy_shards = u32::try_from(busy).ok();
         let throttled = loads.throttled(self.named_shard);
         let hot: Vec<&Load<'_>> = throttled.iter().copied().filter(|load| load.utilization > target).collect();
         record_hottest(throttled.first().copied(), evidence);
-        let is_fair = needed <= open || busy.len() * FEW <= shards.len();
-        let are_few = busy.len() == 1 || (busy.len() <= FEW_AT_MOST && is_fair);
+        let is_fair = needed <= open || busy * FEW <= shards.len();
+        let are_few = busy == 1 || (busy <= FEW_AT_MOST && is_fair);
         if hot.is_empty() && is_short {
             return self.more_shards(goal, evidence, missing);
         }
@@ -119,7 +118,7 @@ impl Throttled<'_> {
         let is_wide = evidence.widest_shard_share.is_some() && loads.are_hot_by_width(&hot);
         if is_wide || !are_few {
             // With this number of equal shards the busy ones come down to the target.
-            let density = if is_wide { loads.highest_density(&hot) } else { loads.mean_density(target) };
+            let density = if is_wide { highest_density(&hot) } else { loads.mean_density(target) };
             return self.more_shards(goal.max(shards_at(density, target)), evidence, missing);
         }
         self.split(&hot, &loads, evidence)
@@ -158,8 +157,12 @@ impl Throttled<'_> {
 
     /// The accepted load of the throttled minute that accepted most, in full shards.
     fn accepted(&self) -> f64 {
-        let throttled = self.window.iter().filter(|m| self.traffic().minute(**m).write_throttled > 0.0);
-        throttled.map(|m| Offered::accepted_shards(self.traffic(), *m)).fold(0.0, f64::max)
+        self.throttled().map(|minute| Offered::accepted_shards(self.traffic(), minute)).fold(0.0, f64::max)
+    }
+
+    /// The minutes of the window that refused records.
+    pub(super) fn throttled(&self) -> impl Iterator<Item = Minute> {
+        self.window.iter().copied().filter(|minute| self.traffic().minute(*minute).write_throttled > 0.0)
     }
 
     /// Whether the stream accepts enough to lack shards. A stream of one shard always does.
@@ -189,7 +192,9 @@ impl Throttled<'_> {
         let day = TimeDelta::hours(crate::observation::LOOKBACK_HOURS);
         let open = self.stream.open_shards;
         if open == 1 {
-            return if self.is_outage() { self.more_shards(2, evidence, missing) } else { Err(Reason::MicroBurst) };
+            // A burst that long is an outage of the producer: it dies of the refusals and comes back to be refused.
+            let is_outage = self.is_refused_for_long(Side::Writes, OUTAGE);
+            return if is_outage { self.more_shards(2, evidence, missing) } else { Err(Reason::MicroBurst) };
         }
         let spent =
             self.history.split_histories(self.now).iter().map(|history| history.splits).max().unwrap_or_default();
@@ -270,14 +275,6 @@ impl Throttled<'_> {
         Ok(split)
     }
 
-    /// Whether AWS has refused at least half of all records for 15 minutes. A burst that long is an outage of the
-    /// producer: it dies of the refusals, comes back, and is refused again.
-    fn is_outage(&self) -> bool {
-        let first = self.newest.plus(1 - LASTING_MINUTES);
-        let is_evidence = self.history.evidence_from.is_none_or(|from| Minute::from(from) <= first);
-        is_evidence && is_refused_in_blocks(Side::Writes, self.traffic(), self.newest, BLOCKS, OUTAGE)
-    }
-
     /// A reshard to `needed` shards, within every bound.
     fn more_shards(&self, needed: u32, evidence: &mut Evidence, missing: &mut MissingData) -> Result<Remedy, Reason> {
         evidence.shards_needed = Some(needed);
@@ -330,9 +327,8 @@ impl Throttled<'_> {
     }
 
     /// The throttled minute that was offered most.
-    fn busiest_minute(&self) -> Option<Minute> {
-        let throttled = self.window.iter().filter(|m| self.traffic().minute(**m).write_throttled > 0.0);
-        let offered = throttled.map(|m| (*m, Offered::in_minute(self.traffic(), *m).weight()));
+    pub(super) fn busiest_minute(&self) -> Option<Minute> {
+        let offered = self.throttled().map(|minute| (minute, Offered::in_minute(self.traffic(), minute).weight()));
         offered.max_by(|(_, a), (_, b)| a.total_cmp(b)).map(|(minute, _)| minute)
     }
 

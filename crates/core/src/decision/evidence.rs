@@ -218,8 +218,7 @@ pub struct Evidence {
     /// Since when the status is UPDATING, where the change is ours and takes longer than an hour.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub updating_since: Option<DateTime<Utc>>,
-    /// The only throttled minute is the newest one, and it may have begun within that minute: the next minute shows the
-    /// load.
+    /// No throttled minute is whole yet, so the load may have begun within the newest ones: the next minute shows it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub onset: Option<bool>,
     /// The end of the last minute with data, where CloudWatch shows none since, though the stream had traffic in every
@@ -272,11 +271,13 @@ impl Evidence {
 
     /// Drops what a decision about writes rests on, where the decision is about reads. What was refused stays.
     pub(crate) fn forget_writes(&mut self) {
-        let Evidence { offered_records_per_second, offered_bytes_per_second, .. } = self;
-        (*offered_records_per_second, *offered_bytes_per_second) = (None, None);
-        (self.offered_includes_retries, self.accepted_utilization, self.shards_needed) = (None, None, None);
-        (self.hottest_shard, self.hottest_shard_utilization) = (None, None);
-        (self.busy_shards, self.diagnostic_splits) = (None, None);
+        (self.offered_records_per_second, self.offered_bytes_per_second) = (None, None);
+        (self.load_records_per_second, self.load_bytes_per_second) = (None, None);
+        (self.offered_includes_retries, self.accepted_utilization) = (None, None);
+        (self.shards_needed, self.shards_needed_if_aggregated, self.mean_record_bytes) = (None, None, None);
+        (self.hottest_shard, self.hottest_shard_utilization, self.named_shard) = (None, None, None);
+        (self.busy_shards, self.diagnostic_splits, self.widest_shard_share) = (None, None, None);
+        self.shard_metrics_usd_per_month = None;
     }
 
     /// How far readers are behind, milliseconds. `None`: that is no backlog.

@@ -111,7 +111,7 @@ impl Decision {
     }
 }
 
-/// The cost of a stream before and after a remedy, at the load that the remedy is to carry.
+/// The cost of a stream before and after a remedy, each at the load that it takes.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Cost {
     /// USD an hour before the remedy.

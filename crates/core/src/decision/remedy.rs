@@ -180,7 +180,7 @@ pub enum Bound {
     StreamCeiling,
     /// AWS halves a stream at most in one call.
     Half,
-    /// The peak load of the hours without throttling.
+    /// The peak load of the hours without throttling, or of the hours of yesterday that come next.
     Peak,
     /// The person's minimum.
     MinShards,

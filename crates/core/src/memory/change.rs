@@ -152,7 +152,12 @@ impl Change {
 
     /// The change of another person or tool that left the stream as it is, found at `now`. Evidence counts from then.
     pub fn external(&self, stream: &Stream, now: DateTime<Utc>) -> Change {
-        let change = Change::intent(ChangeKind::External, self.to.number(), shards(stream), now);
+        Change::external_from(self.to.number(), stream, now)
+    }
+
+    /// The same, of a stream that had `from` shards before it.
+    pub fn external_from(from: u32, stream: &Stream, now: DateTime<Utc>) -> Change {
+        let change = Change::intent(ChangeKind::External, from, shards(stream), now);
         Change { settled: Some(change.at), ..change }
     }
 

@@ -320,9 +320,9 @@ impl Memory {
         Ok(memory)
     }
 
-    /// The tag's value. A memory that is too long loses what no change depends on: notifications, tried restores and
-    /// the unpublished datum. Then it loses which reshards were restores, and then the reverts: a memory so full has no
-    /// reshards left either.
+    /// The tag's value. A memory that is too long loses what no change depends on: how long readers are watched,
+    /// notifications, tried restores, the unpublished datum. Then it loses which reshards were restores, and then the
+    /// reverts: a memory so full has no reshards left either.
     ///
     /// # Errors
     /// [`MemoryError::TooLong`] when the words of a newer version leave no room.

@@ -259,7 +259,7 @@ impl SignalDocument {
                 error_message: quoted(&alarm.reason),
                 caller: None,
             },
-            Signal::Ask(ask) => SignalDocument { error_message: ask.message.clone(), ..SignalDocument::bare("ask") },
+            Signal::Ask(ask) => SignalDocument { error_message: quoted(&ask.message), ..SignalDocument::bare("ask") },
             Signal::Sweep(_) => SignalDocument::bare("sweep"),
         }
     }

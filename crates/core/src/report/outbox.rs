@@ -121,8 +121,8 @@ impl Outbox {
         };
         let unsent: Vec<String> = unsent.into_iter().map(of_code).collect();
         format!(
-            "Not sent, because an hour has at most {ABOUT_STREAMS} messages about streams and {ABOUT_CALLERS} about \
-             callers: {}. The log has them.\n",
+            "Not sent, because an hour has at most {ABOUT_STREAMS} messages about streams, {ABOUT_PLANS} about plans \
+             and {ABOUT_CALLERS} about callers: {}. The log has them.\n",
             unsent.join("; ")
         )
     }

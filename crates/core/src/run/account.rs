@@ -46,6 +46,13 @@ pub struct CountedChange {
     pub at: DateTime<Utc>,
 }
 
+impl CountedChange {
+    /// The change that `remedy` makes; `at`: when its intent was written.
+    pub fn of(remedy: &Remedy, at: DateTime<Utc>) -> CountedChange {
+        CountedChange { action: Remedy::code_of(remedy.kind()), added_shards: remedy.added_shards(), at }
+    }
+}
+
 /// The calls that a run makes. Each implementation retries and times out by itself.
 #[expect(
     async_fn_in_trait,

@@ -47,6 +47,9 @@ struct Unpublished {
 
 impl Unpublished {
     fn of(decision: &Decision, seen: &Observation) -> Unpublished {
+        if decision.unpublished.is_empty() {
+            return Unpublished { revert: decision.reverted, ..Unpublished::default() };
+        }
         let known = seen.tags.get(TAG).and_then(|text| Memory::parse(text).ok());
         let memories = || decision.memory.iter().chain(&known);
         let fix = |(action, at): &(&'static str, DateTime<Utc>)| CountedChange {
@@ -223,8 +226,7 @@ impl<A: Account> Applying<'_, A> {
         }
         self.change(remedy, &intent.memory).await?;
         let at = intent.memory.change.map_or_else(|| self.account.now(), |change| change.at);
-        let (action, added_shards) = (Remedy::code_of(remedy.kind()), remedy.added_shards());
-        self.auto_fix = Some(self.account.count_fix(self.stream, CountedChange { action, added_shards, at }).await);
+        self.auto_fix = Some(self.account.count_fix(self.stream, CountedChange::of(remedy, at)).await);
         Ok(())
     }
 

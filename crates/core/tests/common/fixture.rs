@@ -275,7 +275,7 @@ impl Fixture {
         if let Some(at) = missing.shards_at {
             let memory = self.observation.tags.get(TAG).and_then(|text| Memory::parse(text).ok());
             let change = memory.and_then(|memory| memory.change).filter(|change| {
-                at == change.at
+                at == change.at - TimeDelta::seconds(5)
                     && change.settled.is_none_or(|settled| settled > at)
                     && change.kind != ChangeKind::External
                     && !self.is_forged

@@ -114,6 +114,14 @@ rows! { says;
         load(tags_show(140, 80)) => ["UNTHROTTLE_MAX_CHANGES_PER_HOUR allows 100", "counts 140", "tags show 80"];
 }
 
+rows! { says;
+    a_hold_of_shards_under_two_forged_counts_has_the_numbers_of_its_bound:
+        needs_four(5000).with(|f| {
+            (f.observation.fleet.changes_last_hour, f.observation.fleet.supported) = (1000, Some(shown(10, 199)));
+        })
+        => ["UNTHROTTLE_MAX_ADDED_SHARDS allows 200", "ShardsAdded counts 5000", "tags show 199"];
+}
+
 #[test]
 fn a_change_under_forged_counts_has_them_as_evidence() {
     let evidence = load(tags_show(140, 3)).decide().evidence;

@@ -84,6 +84,13 @@ rows! { says;
     the_sentence_of_a_lasting_loss_of_reads_is_about_calls: uneven_reads() => ["of its GetRecords calls"];
 }
 
+/// Two shards that refuse one read in 240 for more than an hour, and this many writes in each of the last two minutes.
+fn few_reads_refused_and(writes: f64) -> Fixture {
+    let minute = MinuteTraffic { read_throttled: 1.0, get_records_calls: 239.0, ..offered(100.0, 2) };
+    let newest = MinuteTraffic { write_throttled: writes, ..minute };
+    Fixture::new(2).minutes(-70..=0, minute).minutes(-1..=0, newest)
+}
+
 /// A stream of four shards that is UPDATING, under a load of six.
 fn updating(fixture: Fixture) -> Fixture {
     topic(fixture).stream(|s| s.status = Status::Updating)
@@ -100,6 +107,8 @@ rows! { notifies;
         updating(Fixture::new(4).minutes(-70..=0, offered(4001.0, 4))) => ("resharding", true);
     a_reshard_of_another_person_during_half_an_hour_of_little_throttling_does_not_notify:
         updating(Fixture::new(4).minutes(-30..=0, offered(4001.0, 4))) => ("resharding", false);
+    a_reshard_during_an_hour_of_refused_reads_and_a_few_refused_writes_notifies:
+        updating(few_reads_refused_and(1.0)) => ("resharding", true);
     a_reshard_during_fifteen_minutes_of_loss_notifies:
         updating(Fixture::new(4).minutes(-14..=0, offered(6000.0, 4))) => ("resharding", true);
 }

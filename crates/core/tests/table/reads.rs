@@ -142,6 +142,21 @@ rows! { says;
 }
 
 #[test]
+fn a_change_for_readers_has_no_numbers_of_the_writes() {
+    // Records of 20 bytes: their number would fill more than half of the shards, and their bytes hardly any.
+    let small = |f: &mut Fixture| {
+        for ago in -9..=0 {
+            f.observation.traffic.minute_mut(crate::common::newest().plus(ago)).incoming_bytes = 20.0 * 800.0 * 60.0;
+        }
+    };
+    let held = Fixture::new(2).minutes(-9..=0, MinuteTraffic { write_throttled: 120.0, ..offered(800.0, 2) });
+    assert!(held.with(small).decide().evidence.shards_needed_if_aggregated.is_some());
+    let decision = skewed_and_short_for_readers().with(small).decide();
+    assert_eq!(decision.verdict.code(), "scale_shards");
+    assert_eq!(decision.evidence.shards_needed_if_aggregated, None);
+}
+
+#[test]
 fn a_hold_for_writes_keeps_its_own_numbers_where_readers_get_no_change() {
     let evidence = skewed_and_short_for_readers().account_full().decide().evidence;
     assert_eq!((evidence.throttled_side, evidence.shards_needed), (Some(Side::Reads), Some(3)), "they need a person");

@@ -36,6 +36,11 @@ impl HashRange {
         self.first + (self.last - self.first).div_ceil(2)
     }
 
+    /// Both halves. `None`: the range has one hash key.
+    pub fn halves(self) -> Option<[HashRange; 2]> {
+        self.split(self.middle())
+    }
+
     /// The intersection; `None`: it is empty.
     pub fn and(self, other: HashRange) -> Option<HashRange> {
         let (first, last) = (self.first.max(other.first), self.last.min(other.last));

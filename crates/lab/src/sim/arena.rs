@@ -173,7 +173,7 @@ pub fn watch(workload: &Workload, policy: Policies, seed: u64) -> Run {
     Run { score, timeline: worlds.first().map(|world| world.timeline().clone()).unwrap_or_default() }
 }
 
-/// A change of a stream of the fleet: its minute and its added shards.
+/// What a stream of the fleet counted in this second: the minute of each change, and the shards that were added.
 type FixCounts = (Vec<Minute>, Vec<(Minute, u32)>);
 
 /// Publishes the changes of each stream to all others: the metrics of the fleet count all streams.

@@ -130,17 +130,20 @@ impl CloudWatch {
 
     /// The shards that were added at second `now`, and the minute of each datum.
     pub fn shards_added_at(&self, now: i64) -> Vec<(Minute, u32)> {
-        let new = self.receipts.iter().rev().take_while(|receipt| receipt.sent_at == now);
-        let added = new.filter_map(|receipt| match receipt.action {
+        let added = self.sent_at(now).filter_map(|receipt| match receipt.action {
             Datum::ShardsAdded(added) => Some((receipt.minute, added)),
             _ => None,
         });
         added.collect()
     }
 
+    fn sent_at(&self, now: i64) -> impl Iterator<Item = &Receipt> {
+        self.receipts.iter().rev().take_while(move |receipt| receipt.sent_at == now)
+    }
+
     /// The minutes of the stream's own AutoFix data that were sent at second `now`.
     pub fn counted_at(&self, now: i64) -> Vec<Minute> {
-        let new = self.receipts.iter().rev().take_while(|receipt| receipt.sent_at == now);
+        let new = self.sent_at(now);
         new.filter(|receipt| matches!(receipt.action, Datum::AutoFix(_))).map(|receipt| receipt.minute).collect()
     }
 
@@ -253,13 +256,13 @@ fn of(datum: Datum, traffic: &mut Traffic) -> Vec<&mut BTreeMap<Minute, u32>> {
         Datum::ShardsAdded(_) => return vec![shards_added],
         Datum::Reverted => return vec![reverts],
     };
-    let is = |kinds: [ChangeKind; 2]| kinds.into_iter().any(|kind| Remedy::code_of(kind) == action);
+    let is = |kind| Remedy::code_of(kind) == action;
     let mut counts = vec![auto_fixes, fleet_fixes];
-    if is([ChangeKind::Scale; 2]) {
+    if is(ChangeKind::Scale) {
         counts.push(reshards);
-    } else if is([ChangeKind::Restore; 2]) {
+    } else if is(ChangeKind::Restore) {
         counts.push(restores);
-    } else if is([ChangeKind::Switch, ChangeKind::SwitchBack]) {
+    } else if is(ChangeKind::Switch) || is(ChangeKind::SwitchBack) {
         counts.push(mode_switches);
     }
     counts

@@ -50,6 +50,11 @@ pub struct OpenShard {
     part: f64,
 }
 
+/// The id of a shard, in AWS's spelling.
+pub fn shard_id(number: u64) -> String {
+    format!("shardId-{number:012}")
+}
+
 impl OpenShard {
     /// A shard that opens at the second `now` and has accepted nothing yet.
     pub fn new(
@@ -75,7 +80,7 @@ impl OpenShard {
 
     /// Its id, in AWS's spelling.
     pub fn id(&self) -> String {
-        format!("shardId-{:012}", self.number)
+        shard_id(self.number)
     }
 
     /// Passes the second `now`. The whole stream is offered `stream_records` new records of `record_bytes` bytes, all

@@ -80,12 +80,12 @@ pub(super) fn fleet(bound: FleetBound, evidence: &Evidence) -> String {
         FleetBound::Hour(max) if evidence.fleet_changes_counted.is_some() => format!(
             "this stream needs a change, and UNTHROTTLE_MAX_CHANGES_PER_HOUR allows {max} over all streams.{} A \
              quarter of the bound counts without a tag.",
-            unsupported(evidence)
+            unsupported_changes(evidence).unwrap_or_default()
         ),
         FleetBound::AddedShards(max) if evidence.fleet_shards_counted.is_some() => format!(
             "this stream needs more shards, and UNTHROTTLE_MAX_ADDED_SHARDS allows {max} over all streams.{} A quarter \
              of the bound counts without a tag.",
-            unsupported(evidence)
+            unsupported_shards(evidence).unwrap_or_default()
         ),
         FleetBound::Hour(max) => format!(
             "this stream needs a change, but unthrottle made {max} changes in this account and region within an hour, \
@@ -121,19 +121,24 @@ fn share_of(of: u32) -> String {
     if of == 5 { "a fifth of".into() } else { format!("one of {of} equal shares of") }
 }
 
-/// Counts of the fleet's metrics that no tag supports, and who can have written them.
+/// A count of the fleet's metrics that no tag supports, and who can have written it.
 pub(super) fn unsupported(evidence: &Evidence) -> String {
-    let says = |metric: &str, what: &str, counted: Option<u32>, supported: Option<u32>| {
-        let (counted, supported) = (counted?, supported.unwrap_or_default());
-        Some(format!(
-            " The metric {metric} counts {counted} {what}, and the streams' tags show {supported}: check who writes to \
-             it."
-        ))
-    };
-    let (changes, shards) = (evidence.fleet_changes_counted, evidence.fleet_shards_counted);
-    says("AutoFix", "changes in an hour", changes, evidence.fleet_changes_supported)
-        .or_else(|| says("ShardsAdded", "shards in 24 hours", shards, evidence.fleet_shards_supported))
-        .unwrap_or_default()
+    unsupported_changes(evidence).or_else(|| unsupported_shards(evidence)).unwrap_or_default()
+}
+
+fn unsupported_changes(evidence: &Evidence) -> Option<String> {
+    let Evidence { fleet_changes_counted: counted, fleet_changes_supported: supported, .. } = *evidence;
+    counted.map(|counted| unsupported_count("AutoFix", &format!("{counted} changes in an hour"), supported))
+}
+
+fn unsupported_shards(evidence: &Evidence) -> Option<String> {
+    let Evidence { fleet_shards_counted: counted, fleet_shards_supported: supported, .. } = *evidence;
+    counted.map(|counted| unsupported_count("ShardsAdded", &format!("{counted} shards in 24 hours"), supported))
+}
+
+fn unsupported_count(metric: &str, counted: &str, supported: Option<u32>) -> String {
+    let supported = supported.unwrap_or_default();
+    format!(" The metric {metric} counts {counted}, and the streams' tags show {supported}: check who writes to it.")
 }
 
 pub(super) fn on_demand_adapting(seen: &Seen<'_>) -> String {

@@ -326,8 +326,7 @@ impl Account for Flawed<'_> {
             (Flaw::CountsFirst, remedy) => {
                 let intent = Memory::parse(&self.written).ok().and_then(|memory| memory.change);
                 let at = intent.map_or_else(|| time(self.channel.now()), |intent| intent.at);
-                let (action, added_shards) = (Remedy::code_of(remedy.kind()), remedy.added_shards());
-                self.channel.call(Call::Count(CountedChange { action, added_shards, at })).await;
+                self.channel.call(Call::Count(CountedChange::of(remedy, at))).await;
             }
             _ => {}
         }

@@ -47,7 +47,7 @@ fn three_of_eight_split() -> Vec<HashRange> {
 }
 
 fn halves(range: HashRange) -> [HashRange; 2] {
-    range.split(range.middle()).expect("a wide range has two halves")
+    range.halves().expect("a wide range has two halves")
 }
 
 /// Producers whose load a minute's sums do not show.

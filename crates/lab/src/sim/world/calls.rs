@@ -73,7 +73,7 @@ impl World {
         self.must_be_provisioned("SplitShard")?;
         self.must_be_active()?;
         self.setup.account.quota(open).must_have_place_for(splits, &self.stream.home)?;
-        let pieces = |(number, range): (u32, HashRange)| match range.split(range.middle()) {
+        let pieces = |(number, range): (u32, HashRange)| match range.halves() {
             Some(halves) if number < splits => halves.to_vec(),
             _ => vec![range],
         };

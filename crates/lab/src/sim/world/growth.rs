@@ -58,7 +58,7 @@ impl World {
             let most = (PEAK_TIMES * self.peak).ceil() as u32;
             let shard = self.shards.iter().find(|shard| shard.number == number).map(|shard| shard.range);
             if let Some(range) = shard.filter(|_| self.open_shards() < most.min(MAX_ON_DEMAND_SHARDS))
-                && let Some(halves) = range.split(range.middle())
+                && let Some(halves) = range.halves()
             {
                 let ranges = self.ranges_with(range, halves);
                 self.reshape(&ranges);

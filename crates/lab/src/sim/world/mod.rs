@@ -192,7 +192,7 @@ impl World {
     pub fn with_ranges(mut self, ranges: &[HashRange]) -> World {
         let shard = |(number, range): (u64, &HashRange)| {
             let share = self.setup.keys.share(*range);
-            OpenShard::new(number, None, *range, share, Waiting::new(&self.setup.retry), 0)
+            OpenShard::new(number, None, *range, share, Waiting::new(&self.setup.retry), CREATED_AT)
         };
         self.shards = (0..).zip(ranges).map(shard).collect();
         self.next_number = self.shards.len() as u64;

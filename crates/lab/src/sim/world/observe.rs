@@ -1,5 +1,6 @@
 //! The AWS calls that read the stream.
 
+use super::past::listed;
 use super::{RETENTION_HOURS, World, arn};
 use crate::sim::account::Account;
 use crate::sim::shard::OpenShard;
@@ -49,8 +50,8 @@ impl World {
         let with_metrics = !self.monitored.is_empty();
         let then = missing.shards_at.map(|at| {
             let then = self.shards_at(at);
-            let count = u32::try_from(then.len()).unwrap_or(u32::MAX);
-            (at, ShardsAt { count, are_open: then.iter().all(|shard| !shard.is_closed) })
+            let closed = then.iter().filter(|shard| shard.is_closed).count();
+            (at, ShardsAt::of(then.len() - closed, closed))
         });
         if let Some((at, then)) = then {
             self.tally.count_reads(1);
@@ -73,13 +74,8 @@ impl World {
     }
 
     fn shard(&self, shard: &OpenShard) -> Shard {
-        Shard {
-            id: shard.id(),
-            parent: shard.parent.map(|number| format!("shardId-{number:012}")),
-            first_hash_key: shard.range.first,
-            last_hash_key: shard.range.last,
-            traffic: self.cloudwatch.shard_traffic(shard.number, self.now),
-        }
+        let traffic = self.cloudwatch.shard_traffic(shard.number, self.now);
+        Shard { traffic, ..listed(shard.number, shard.parent, shard.range) }
     }
 
     pub(super) fn describe(&self) -> Stream {

@@ -3,7 +3,7 @@
 use super::World;
 use crate::rules::HashRange;
 use crate::sim::retry::Waiting;
-use crate::sim::shard::OpenShard;
+use crate::sim::shard::{OpenShard, shard_id};
 use crate::sim::time;
 use chrono::{DateTime, Utc};
 use std::collections::BTreeSet;
@@ -28,11 +28,11 @@ pub(crate) struct ShardAt {
     pub is_closed: bool,
 }
 
-fn listed(number: u64, parent: Option<u64>, range: HashRange) -> Shard {
-    let id = |number| format!("shardId-{number:012}");
+/// A shard as `ListShards` shows it, without its metrics.
+pub(super) fn listed(number: u64, parent: Option<u64>, range: HashRange) -> Shard {
     Shard {
-        id: id(number),
-        parent: parent.map(id),
+        id: shard_id(number),
+        parent: parent.map(shard_id),
         first_hash_key: range.first,
         last_hash_key: range.last,
         traffic: Traffic::default(),

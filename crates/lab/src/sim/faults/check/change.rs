@@ -99,16 +99,15 @@ impl Check {
     /// is deleted, the AutoFix metric shows them. A memory that a person has replaced shows nothing, and the metric
     /// alone may be forged: then AWS's refusal tells.
     fn is_spent(&self, kind: ChangeKind, seen: &Seen) -> bool {
-        if self.forged.is_some() {
+        if self.is_forged {
             return false;
         }
         let (reshards, switches) = budgets(kind);
         let is_known = |made: &&OwnChange| !self.is_untagged_since(made) || is_published(made, seen);
         // AWS counts the changes of a new stream from its creation.
-        let since = self.recreated.map_or(0, |(_, made)| made);
-        let made = self.made[since..].iter().filter(|made| budgets(made.kind) == (reshards, switches));
+        let made = self.made_on_this_stream().iter().filter(|made| budgets(made.kind) == (reshards, switches));
         let made = made.filter(is_known).count();
-        let before = if reshards && since == 0 { self.situation.reshards_before().len() } else { 0 };
+        let before = if reshards { self.reshards_before() } else { 0 };
         (reshards && made + before >= RESHARDS_A_DAY) || (switches && made >= SWITCHES_A_DAY)
     }
 

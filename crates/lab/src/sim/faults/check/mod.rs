@@ -56,8 +56,8 @@ pub enum Invariant {
     /// No run gives back capacity, by a restore or by a switch to provisioned mode, without a change of unthrottle that
     /// raised this stream. A memory alone is no proof: every tool that may tag streams can write one.
     GivenBack,
-    /// A person gets a message at least once an hour while at least 1 % of the records is refused in every minute, from
-    /// the 15th minute on.
+    /// A person gets a message once an hour while at least 1 % of the records is refused in every minute, from the 15th
+    /// minute on. A run and CloudWatch get ten minutes more.
     LossTold,
     /// No sentence contradicts its own numbers: "N of M" means that N is at most M.
     OwnNumbers,
@@ -152,7 +152,7 @@ pub(super) struct Check {
     /// When a person made the stream anew, and the number of changes of unthrottle until then.
     recreated: Option<(i64, usize)>,
     /// When a person last replaced the memory.
-    forged: Option<i64>,
+    is_forged: bool,
     /// When strangers sent an AutoFix datum of no change.
     forged_fixes: Vec<i64>,
     told: Told,
@@ -187,7 +187,7 @@ impl Check {
             off_since: (situation.kind == Kind::OptedOut).then_some(-1),
             refusals: 0,
             recreated: None,
-            forged: None,
+            is_forged: false,
             forged_fixes: vec![],
             told: Told::default(),
         }
@@ -216,7 +216,7 @@ impl Check {
 
     /// Records that a person has replaced the memory.
     pub(super) fn forged(&mut self) {
-        (self.untagged, self.forged) = (Some(self.now), Some(self.now));
+        (self.untagged, self.is_forged) = (Some(self.now), true);
     }
 
     /// Records that a stranger has sent an AutoFix datum. It looks like a reshard of unthrottle.
@@ -245,6 +245,16 @@ impl Check {
         if let Some(made) = self.made_at(at) {
             made.is_touched = true;
         }
+    }
+
+    /// Changes of unthrottle on the stream that is there now: all of them, or those since a person made it anew.
+    fn made_on_this_stream(&self) -> &[OwnChange] {
+        &self.made[self.recreated.map_or(0, |(_, made)| made)..]
+    }
+
+    /// Reshards of unthrottle before the schedule, which a stream that was made anew does not have.
+    fn reshards_before(&self) -> usize {
+        if self.recreated.is_some() { 0 } else { self.situation.reshards_before().len() }
     }
 
     fn made_at(&mut self, at: i64) -> Option<&mut OwnChange> {

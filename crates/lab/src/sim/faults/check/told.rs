@@ -70,9 +70,8 @@ impl Check {
             SwitchBack => &[Switch],
             _ => return Ok(()),
         };
-        let since = self.recreated.map_or(0, |(_, made)| made);
-        let is_raised_before = kind == Restore && since == 0 && !self.situation.reshards_before().is_empty();
-        if is_raised_before || self.made[since..].iter().any(|made| raises.contains(&made.kind)) {
+        let is_raised_before = kind == Restore && self.reshards_before() > 0;
+        if is_raised_before || self.made_on_this_stream().iter().any(|made| raises.contains(&made.kind)) {
             return Ok(());
         }
         self.fails(Invariant::GivenBack, format!("{kind} of a stream that unthrottle has not raised"))
