@@ -107,12 +107,26 @@ const SURELY_LOAD_OF_FEW: f64 = 0.25;
 /// The load behind `offered`, all in full shards. AWS counts each attempt of a refused record. A producer that sends a
 /// record up to n times gets the share 1 − rⁿ of its records in, where AWS refuses the share r. So a load of
 /// `accepted` ÷ (1 − rⁿ) looks like `accepted` ÷ (1 − r). More than [`SURELY_LOAD`] counts only where [`ATTEMPTS`] do
-/// not explain it. `capacity`: what the stream takes before the first shard is full.
+/// explain it. `capacity`: what the stream takes before the first shard is full.
 pub fn without_retries(offered: f64, accepted: f64, capacity: f64) -> f64 {
+    surely(offered, accepted, capacity * (1.0 + surely_load(capacity)))
+}
+
+/// The same of one of `shards` equal shards, as a share of what a shard takes.
+pub fn without_retries_of_one(offered: f64, accepted: f64, shards: f64) -> f64 {
+    surely(offered, accepted, 1.0 + surely_load(shards))
+}
+
+/// The load that [`ATTEMPTS`] do not explain, and at least `surely`.
+fn surely(offered: f64, accepted: f64, surely: f64) -> f64 {
     let refused = (1.0 - accepted / offered).clamp(0.0, 1.0);
     let least = accepted / (1.0 - refused.powi(ATTEMPTS)).max(f64::MIN_POSITIVE);
-    let surely = (capacity * SURELY_LOAD_OF_FEW).min(1.0).max(capacity * SURELY_LOAD);
-    offered.min(least.max(capacity + surely))
+    offered.min(least.max(surely))
+}
+
+/// What counts as load above the capacity of a stream, as a share of that capacity.
+fn surely_load(capacity: f64) -> f64 {
+    SURELY_LOAD_OF_FEW.min(1.0 / capacity.max(f64::MIN_POSITIVE)).max(SURELY_LOAD)
 }
 
 /// The shards that carry `full` shards' worth of load at `utilization`.

@@ -1,6 +1,7 @@
 //! The load of each shard, and what splits of a hot shard have shown.
 
-use super::demand::{Offered, SHARD_BYTES_PER_SECOND, SHARD_RECORDS_PER_SECOND};
+use super::demand::{Offered, SHARD_BYTES_PER_SECOND, SHARD_RECORDS_PER_SECOND, without_retries_of_one};
+use crate::decision::Side;
 use crate::memory::SplitHistory;
 use crate::observation::{Minute, Shard, Traffic};
 use chrono::{DateTime, Utc};
@@ -34,12 +35,14 @@ pub(super) struct Load<'a> {
     pub shard: &'a Shard,
     /// Offered, as a share of what a shard takes: 1 is full.
     pub utilization: f64,
+    /// The same without the retries: what counts for the number of shards.
+    load: f64,
     is_refused: bool,
 }
 
 /// The load that the stream would have if all its hash keys had the load of the densest of `hot`, in full shards.
 pub(super) fn highest_density(hot: &[&Load<'_>]) -> f64 {
-    hot.iter().map(|load| load.density()).fold(0.0, f64::max)
+    hot.iter().map(|load| load.density_of(load.load)).fold(0.0, f64::max)
 }
 
 impl<'a> ShardLoads<'a> {
@@ -52,10 +55,12 @@ impl<'a> ShardLoads<'a> {
         let weight = |minute: Minute| Offered::in_minute(stream, minute).weight();
         let minute = *window.iter().filter(shown).max_by(|a, b| weight(**a).total_cmp(&weight(**b)))?;
         let of_stream = Offered::in_minute(stream, minute);
-        let load = |shard: &'a Shard| Load {
-            shard,
-            utilization: utilization(&Offered::in_minute(&shard.traffic, minute), &of_stream),
-            is_refused: shard.traffic.minute(minute).write_throttled > 0.0,
+        let load = |shard: &'a Shard| {
+            let utilization = utilization(&Offered::in_minute(&shard.traffic, minute), &of_stream);
+            let traffic = shard.traffic.minute(minute);
+            let accepted = utilization * (1.0 - Side::Writes.refused_share(&traffic));
+            let load = without_retries_of_one(utilization, accepted, shards.len() as f64);
+            Load { shard, utilization, load, is_refused: traffic.write_throttled > 0.0 }
         };
         Some(ShardLoads { loads: shards.iter().map(load).collect() })
     }
@@ -68,14 +73,14 @@ impl<'a> ShardLoads<'a> {
     /// The load that the stream would have if all its hash keys had the load of the busy shards, in full shards. With
     /// as many equal shards, the busy shards come down to 1. `utilization`: from which load a shard is busy.
     pub fn mean_density(&self, utilization: f64) -> f64 {
-        let busy: Vec<f64> = self.busy(utilization).map(Load::density).collect();
+        let busy: Vec<f64> = self.busy(utilization).map(|load| load.density_of(load.load)).collect();
         busy.iter().sum::<f64>() / busy.len().max(1) as f64
     }
 
     /// Whether the shards of `hot` are hot because they are wide: their keys are no busier than the stream's.
     pub fn are_hot_by_width(&self, hot: &[&Load<'_>]) -> bool {
         let whole: f64 = self.loads.iter().map(|load| load.utilization).sum();
-        hot.iter().all(|load| load.density() <= whole * AS_DENSE)
+        hot.iter().all(|load| load.density_of(load.utilization) <= whole * AS_DENSE)
     }
 
     /// The shards that refused records, and the shard that a producer `named`. The shard with the highest load comes
@@ -139,9 +144,9 @@ impl<'a> ShardLoads<'a> {
 }
 
 impl Load<'_> {
-    /// The load that the stream would have if all its hash keys had the load of this shard's, in full shards.
-    fn density(&self) -> f64 {
-        self.utilization / self.shard.share().max(f64::MIN_POSITIVE)
+    /// The load that the stream would have if all its hash keys had `load` in as many keys as this shard has.
+    fn density_of(&self, load: f64) -> f64 {
+        load / self.shard.share().max(f64::MIN_POSITIVE)
     }
 
     fn number(&self) -> Option<u64> {

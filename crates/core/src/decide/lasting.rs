@@ -19,6 +19,12 @@ const BLOCKS: i64 = 3;
 /// See [`BLOCKS`].
 const BLOCK_MINUTES: i64 = 5;
 
+/// Loss in each of the last four quarters of an hour lasts as well: a burst that comes every ten minutes loses records
+/// all day, and no 15 minutes of it have loss in each block of five. A shorter time would report two bursts.
+const QUARTERS: i64 = 4;
+/// See [`QUARTERS`].
+const QUARTER_MINUTES: i64 = 15;
+
 /// In each of this many blocks a stream must refuse something to be called stuck: an hour.
 const STUCK_BLOCKS: i64 = 12;
 
@@ -34,14 +40,17 @@ pub(super) struct Lasting {
 /// lost.
 pub(super) fn lasting(traffic: &Traffic, observed_at: DateTime<Utc>) -> Option<Lasting> {
     throttled_sides(traffic, observed_at)
-        .find(|(side, newest)| is_refused_in_blocks(*side, traffic, *newest, BLOCKS, LOSS))
+        .find(|(side, newest)| {
+            is_refused_in(*side, traffic, *newest, (BLOCKS, BLOCK_MINUTES), LOSS)
+                || is_refused_in(*side, traffic, *newest, (QUARTERS, QUARTER_MINUTES), LOSS)
+        })
         .map(|(side, newest)| lasting_of(side, traffic, newest))
 }
 
 /// The side that refused something in each block of the last hour, however little.
 pub(super) fn throttled_for_an_hour(traffic: &Traffic, observed_at: DateTime<Utc>) -> Option<Lasting> {
     throttled_sides(traffic, observed_at)
-        .find(|(side, newest)| is_refused_in_blocks(*side, traffic, *newest, STUCK_BLOCKS, f64::MIN_POSITIVE))
+        .find(|(side, newest)| is_refused_in(*side, traffic, *newest, (STUCK_BLOCKS, BLOCK_MINUTES), f64::MIN_POSITIVE))
         .map(|(side, newest)| lasting_of(side, traffic, newest))
 }
 
@@ -57,11 +66,11 @@ fn throttled_sides(traffic: &Traffic, observed_at: DateTime<Utc>) -> impl Iterat
     sides.filter(|(side, newest)| is_recent(*side, traffic, *newest))
 }
 
-/// Whether `side` refused at least `share` of its records or calls in each of the newest `blocks` of five minutes.
-fn is_refused_in_blocks(side: Side, traffic: &Traffic, newest: Minute, blocks: i64, share: f64) -> bool {
+/// Whether `side` refused at least `share` of its records or calls in each of the newest `blocks` of so many minutes.
+fn is_refused_in(side: Side, traffic: &Traffic, newest: Minute, (blocks, minutes): (i64, i64), share: f64) -> bool {
     (0..blocks).all(|n| {
-        let last = newest.plus(-n * BLOCK_MINUTES);
-        refused_share(side, traffic, last.plus(1 - BLOCK_MINUTES), last) >= share
+        let last = newest.plus(-n * minutes);
+        refused_share(side, traffic, last.plus(1 - minutes), last) >= share
     })
 }
 
@@ -73,7 +82,7 @@ impl Throttled<'_> {
     pub(super) fn is_refused_for_long(&self, side: Side, share: f64) -> bool {
         let first = self.newest.plus(1 - LASTING_MINUTES);
         let is_evidence = self.history.evidence_from.is_none_or(|from| Minute::from(from) <= first);
-        is_evidence && is_refused_in_blocks(side, self.traffic(), self.newest, BLOCKS, share)
+        is_evidence && is_refused_in(side, self.traffic(), self.newest, (BLOCKS, BLOCK_MINUTES), share)
     }
 }
 

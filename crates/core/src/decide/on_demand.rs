@@ -2,13 +2,13 @@
 
 use super::MissingData;
 use super::cost::in_both_modes;
-use super::demand::shards_at;
-use super::writes::Throttled;
+use super::demand::{Offered, shards_at};
+use super::writes::{FULL, Throttled};
 use crate::decision::{Bound, Ceiling, Evidence, HotKeyEvidence, Reason, Remedy, Side};
 use crate::memory::ChangeKind;
 use crate::policy::AWS_MAX_WARM_MIBPS;
 
-/// A stream that is offered less than this share of its capacity, and throttles for 15 minutes, does not lack capacity.
+/// A stream that takes less than this share of its capacity, and throttles for 15 minutes, does not lack capacity.
 /// Uneven keys alone leave more than this share in use.
 const WELL_UNDER: f64 = 0.5;
 
@@ -25,9 +25,10 @@ impl Throttled<'_> {
         evidence: &mut Evidence,
         missing: &mut MissingData,
     ) -> Result<Remedy, Reason> {
-        let full = self.busiest(evidence);
+        let full = self.load(self.on_demand_capacity(), evidence);
+        let accepted = self.busiest_minute().map(|minute| Offered::accepted_shards(self.traffic(), minute));
         let committed = self.is_committed(missing)?;
-        if committed && let Some(warm_up) = self.warm_up(full, evidence) {
+        if committed && let Some(warm_up) = self.warm_up(full, accepted, evidence)? {
             self.affordable(&warm_up)?;
             return Ok(warm_up);
         }
@@ -48,20 +49,38 @@ impl Throttled<'_> {
             _ if committed => Ceiling::Warm,
             _ => Ceiling::Growth,
         };
-        Err(self.growing(Side::Writes, full, ceiling))
+        Err(self.growing(Side::Writes, full.and(accepted), ceiling))
+    }
+
+    /// What the stream takes: its warm throughput, or one full shard for each of its shards.
+    fn on_demand_capacity(&self) -> f64 {
+        f64::from(self.stream.warm_throughput.map_or(self.stream.open_shards, |warm| warm.current_mibps).max(1))
     }
 
     /// More warm throughput. An equal or lower value would scale the stream down, so the target is above both the
-    /// current and the coming value. `None`: these values are unknown, or a bound allows no more.
-    fn warm_up(&self, full: Option<f64>, evidence: &mut Evidence) -> Option<Remedy> {
-        let warm = self.stream.warm_throughput?;
+    /// current and the coming value. `None`: these values are unknown, a bound allows no more, or the stream takes too
+    /// little to lack capacity.
+    fn warm_up(
+        &self,
+        full: Option<f64>,
+        accepted: Option<f64>,
+        evidence: &mut Evidence,
+    ) -> Result<Option<Remedy>, Reason> {
+        let Some(warm) = self.stream.warm_throughput else { return Ok(None) };
         let from_mibps = warm.current_mibps.max(warm.target_mibps);
+        if full.is_none() && self.has_grown_unseen() {
+            return Err(Reason::NothingAccepted);
+        }
         let needed =
             full.map_or(from_mibps.saturating_mul(2), |full| shards_at(full, self.settings.target_utilization));
+        let is_full = accepted.is_some_and(|accepted| accepted >= FULL * self.on_demand_capacity());
+        if full.is_some() && !is_full && !self.stream.spreads_records {
+            return Ok(None);
+        }
         evidence.warm_mibps_needed = Some(needed);
         let (to_mibps, partial) = self.warm_bounded(needed);
         let allowed = self.history.budget(ChangeKind::WarmUp, self.now).1;
-        (allowed && to_mibps > from_mibps).then_some(Remedy::WarmUp { from_mibps, to_mibps, partial })
+        Ok((allowed && to_mibps > from_mibps).then_some(Remedy::WarmUp { from_mibps, to_mibps, partial }))
     }
 
     /// The warm throughput to switch to on-demand mode with. `None`: the account has no commitment.
@@ -80,14 +99,14 @@ impl Throttled<'_> {
         (to, (to < needed).then_some(bound))
     }
 
-    /// The hold of an on-demand stream that no change helps. `full`: its load in full shards, where that is known.
-    pub(super) fn growing(&self, side: Side, full: Option<f64>, ceiling: Ceiling) -> Reason {
+    /// The hold of an on-demand stream that no change helps. `accepted`: what it takes while it throttles, in full
+    /// shards, where that is known. What it refuses may be retries of one key.
+    pub(super) fn growing(&self, side: Side, accepted: Option<f64>, ceiling: Ceiling) -> Reason {
         // Any refusal counts.
         if !self.is_refused_for_long(side, f64::MIN_POSITIVE) {
             return Reason::OnDemandAdapting;
         }
-        let capacity = f64::from(self.stream.open_shards);
-        let is_well_under = full.is_some_and(|full| full < WELL_UNDER * capacity);
+        let is_well_under = accepted.is_some_and(|accepted| accepted < WELL_UNDER * self.on_demand_capacity());
         if is_well_under && !self.stream.spreads_records {
             Reason::HotKey { shard: None, shown: HotKeyEvidence::OnDemand }
         } else {

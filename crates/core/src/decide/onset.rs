@@ -6,6 +6,7 @@ use super::history::History;
 use super::lasting::{lasting, throttled_for_an_hour, throttled_now};
 use super::published::silent_since;
 use super::settle::{is_reshard, shards_at, shards_before};
+use super::unpublished::is_published;
 use crate::decision::{Reason, Remedy, Side};
 use crate::memory::{Change, Memory};
 use crate::observation::{CapacityMode, Minute, ShardsAt, Stream, Traffic};
@@ -59,11 +60,11 @@ impl Case<'_> {
         side: Side,
         history: &History,
     ) -> Result<Remedy, Reason> {
-        use Reason::{HotKey, MicroBurst, NothingAccepted, SkewSuspected, TooManyReaders, UnevenReads};
+        use Reason::{HotKey, LargeRecords, MicroBurst, NothingAccepted, SkewSuspected, TooManyReaders, UnevenReads};
         let is_negative = match &remedy {
             Ok(remedy) => matches!(remedy, Remedy::EnableShardMetrics { .. }),
             Err(MicroBurst | SkewSuspected(_) | HotKey { .. } | UnevenReads) => true,
-            Err(TooManyReaders(_) | NothingAccepted) => true,
+            Err(TooManyReaders(_) | NothingAccepted | LargeRecords) => true,
             Err(_) => false,
         };
         if !is_negative || self.has_whole_minute(side, history) {
@@ -74,10 +75,10 @@ impl Case<'_> {
     }
 
     /// Whether the window has a throttled minute that is whole, and in which the load did not just begin. A single
-    /// throttled minute between calm ones is a burst.
+    /// throttled minute between calm ones is a burst. A minute below the floor is calm.
     fn has_whole_minute(&self, side: Side, history: &History) -> bool {
         let traffic = &self.observation.traffic;
-        let is_throttled = |minute: Minute| side.refused_share(&traffic.minute(minute)) > 0.0;
+        let is_throttled = |minute: Minute| self.counts(side, &traffic.minute(minute));
         let newest = self.newest_of(side);
         let window = self.window_up_to(newest, history);
         let mut whole = window.into_iter().filter(|minute| *minute < newest && is_throttled(*minute));
@@ -96,7 +97,9 @@ impl Case<'_> {
     /// change, throttling for an hour shows it.
     pub(super) fn resharding(&mut self, mut memory: Memory) -> Reason {
         let (traffic, observed_at) = (&self.observation.traffic, self.observation.observed_at);
-        let own = memory.change.as_ref().filter(|change| change.settled.is_none()).map(|change| change.at);
+        // The datum goes out once AWS has accepted the change. Without it, another person's change may be under way.
+        let is_made = |change: &&Change| change.settled.is_none() && is_published(traffic, change.at);
+        let own = memory.change.as_ref().filter(is_made).map(|change| change.at);
         let own = own.filter(|at| self.now - *at >= STUCK_AFTER);
         let stuck = if own.is_some() {
             throttled_now(traffic, observed_at)

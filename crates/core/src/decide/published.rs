@@ -5,10 +5,23 @@ use crate::decision::Side;
 use crate::observation::{Minute, MinuteTraffic, Traffic};
 use chrono::{DateTime, Utc};
 
-/// A side that had data in each of this many minutes has traffic all the time, so a minute without data is late. With a
-/// smaller number, a producer that writes now and then would look like one that never stops. With a larger number, the
-/// writes of a young stream would look idle while they are late.
+/// How many minutes up to the last one with data show whether a side has traffic all the time. With fewer, a producer
+/// that writes now and then would look like one that never stops. With more, the writes of a young stream would look
+/// idle while they are late.
 const STEADY_MINUTES: i64 = 5;
+
+/// A side that had data in this many of the [`STEADY_MINUTES`] may have data that are late. A smaller number would wait
+/// for data of a producer that wrote once; with a larger number, one idle minute would hide late data.
+const OFTEN: usize = 3;
+
+/// A stream that had data in this many of the [`STEADY_MINUTES`] has not stopped in silence: one minute without data is
+/// a producer's pause or a lost datapoint.
+const NEARLY_ALWAYS: usize = 4;
+
+/// The data of a side may be this late while those of the other side come. The data of a whole stream that come later
+/// are unknown (see [`SILENCE_IS_UNKNOWN_MINUTES`]). A shorter time would take late writes for healthy ones; a longer
+/// time delays "healthy" on a stream whose producers have stopped, and whose readers go on.
+const SIDE_IS_LATE_MINUTES: i64 = 7;
 
 /// A stream with traffic all the time that shows no data for longer than this has stopped. CloudWatch has had delays of
 /// most of an hour in public reports of incidents. A shorter time would take such a delay for an idle stream; a longer
@@ -20,7 +33,7 @@ const SILENCE_IS_UNKNOWN_MINUTES: i64 = 60;
 pub(super) fn newest_of(side: Side, traffic: &Traffic, observed_at: DateTime<Utc>) -> Minute {
     let newest = traffic.newest(observed_at);
     let last = traffic.last_minute(|minute| has_data(side, minute));
-    let is_late = |last: &Minute| *last >= Traffic::published_by(observed_at) && is_steady(side, traffic, *last);
+    let is_late = |last: &Minute| last.plus(SIDE_IS_LATE_MINUTES) >= newest && has_data_in(OFTEN, side, traffic, *last);
     last.filter(is_late).unwrap_or(newest).min(newest)
 }
 
@@ -30,13 +43,15 @@ pub(super) fn silent_since(traffic: &Traffic, observed_at: DateTime<Utc>) -> Opt
     let newest = traffic.newest(observed_at);
     let last = traffic.last_minute(|minute| *minute != MinuteTraffic::default())?;
     let is_silent = last < newest && newest <= last.plus(SILENCE_IS_UNKNOWN_MINUTES);
-    let is_steady = [Side::Writes, Side::Reads].into_iter().any(|side| is_steady(side, traffic, last));
+    let mut sides = [Side::Writes, Side::Reads].into_iter();
+    let is_steady = sides.any(|side| has_data_in(NEARLY_ALWAYS, side, traffic, last));
     (is_silent && is_steady).then_some(last)
 }
 
-/// Whether `side` had data in each of the minutes up to `last`.
-fn is_steady(side: Side, traffic: &Traffic, last: Minute) -> bool {
-    last.plus(1 - STEADY_MINUTES).to(last).all(|minute| has_data(side, &traffic.minute(minute)))
+/// Whether `side` had data in at least this many of the [`STEADY_MINUTES`] up to `last`.
+fn has_data_in(minutes: usize, side: Side, traffic: &Traffic, last: Minute) -> bool {
+    let shown = last.plus(1 - STEADY_MINUTES).to(last).filter(|minute| has_data(side, &traffic.minute(*minute)));
+    shown.count() >= minutes
 }
 
 /// Whether CloudWatch shows something of `side` in this minute.

@@ -87,12 +87,13 @@ fn is_lost_change_reverted(
     minute: Minute,
     missing: &mut MissingData,
 ) -> bool {
-    let Traffic { reshards, restores, mode_switches, .. } = &observation.traffic;
+    let Traffic { reshards, mode_switches, .. } = &observation.traffic;
     let is_provisioned = stream.mode == CapacityMode::Provisioned;
     if mode_switches.contains_key(&minute) {
         return is_provisioned;
     }
-    if !is_provisioned || (restores.contains_key(&minute) && !reshards.contains_key(&minute)) {
+    // Only a reshard for more load leaves more shards. Other changes leave as many, and a restore fewer.
+    if !is_provisioned || !reshards.contains_key(&minute) {
         return false;
     }
     let before = shards_at(observation, before_change(minute.start()), missing);

@@ -30,18 +30,18 @@ impl Case<'_> {
             let last = last.map(|(minute, _)| minute.start());
             let known = &mut self.decision.evidence.last_throttled_minute;
             *known = (*known).max(last);
-            let seen = Throttling::seen(side, &minutes, self.policy.floor);
+            let seen = Throttling::seen(side, &minutes, |minute| self.counts(side, minute));
             seen.record(side, &mut self.decision.evidence);
             if !seen.recent {
                 continue;
             }
-            if seen.recent_at_floor && seen.minutes >= needed {
+            if seen.recent_counts && seen.minutes >= needed {
                 self.decision.evidence.throttled_minutes = Some(seen.minutes);
                 self.decision.evidence.throttled_side = Some(side);
                 return Ok(side);
             }
             let hold = match seen.minutes {
-                minutes if seen.recent_at_floor => Reason::Unconfirmed { minutes, needed },
+                minutes if seen.recent_counts => Reason::Unconfirmed { minutes, needed },
                 _ => Reason::Negligible,
             };
             if !matches!(quiet, Quiet::Hold(Reason::Unconfirmed { .. })) {
@@ -54,11 +54,17 @@ impl Case<'_> {
     /// Whether reads are throttled enough to act. Records what the window shows of them.
     pub(super) fn are_reads_throttled(&mut self, window: &[Minute], history: &History) -> bool {
         let minutes: Vec<MinuteTraffic> = window.iter().map(|m| self.observation.traffic.minute(*m)).collect();
-        let seen = Throttling::seen(Side::Reads, &minutes, self.policy.floor);
+        let seen = Throttling::seen(Side::Reads, &minutes, |minute| self.counts(Side::Reads, minute));
         seen.record(Side::Reads, &mut self.decision.evidence);
         let evidence = &mut self.decision.evidence;
         (evidence.throttled_minutes, evidence.throttled_side) = (Some(seen.minutes), Some(Side::Reads));
-        seen.recent_at_floor && seen.minutes >= self.confirming_minutes(history)
+        seen.recent_counts && seen.minutes >= self.confirming_minutes(history)
+    }
+
+    /// Whether a minute counts as throttled: AWS refused a share of it that reaches the floor.
+    pub(super) fn counts(&self, side: Side, minute: &MinuteTraffic) -> bool {
+        let share = side.refused_share(minute);
+        share > 0.0 && share >= self.policy.floor
     }
 
     /// The throttled minutes that a change needs.
@@ -71,9 +77,9 @@ impl Case<'_> {
 struct Throttling {
     /// Throttled at all in the newest minutes.
     recent: bool,
-    /// Throttled in the newest minutes, by a share that reaches the floor.
-    recent_at_floor: bool,
-    /// Minutes whose share reaches the floor.
+    /// One of the newest minutes counts.
+    recent_counts: bool,
+    /// Minutes that count.
     minutes: u32,
     /// Refused records or calls.
     refused: f64,
@@ -82,13 +88,12 @@ struct Throttling {
 }
 
 impl Throttling {
-    fn seen(side: Side, minutes: &[MinuteTraffic], floor: f64) -> Throttling {
+    fn seen(side: Side, minutes: &[MinuteTraffic], counts: impl Fn(&MinuteTraffic) -> bool) -> Throttling {
         let shares = minutes.iter().map(|minute| side.refused_share(minute));
-        let at_floor = |share| share > 0.0 && share >= floor;
         Throttling {
             recent: minutes.iter().rev().take(RECENT_MINUTES).any(|m| side.refused(m) > 0.0),
-            recent_at_floor: shares.clone().rev().take(RECENT_MINUTES).any(at_floor),
-            minutes: shares.clone().map(|share| u32::from(at_floor(share))).sum(),
+            recent_counts: minutes.iter().rev().take(RECENT_MINUTES).any(&counts),
+            minutes: minutes.iter().map(|minute| u32::from(counts(minute))).sum(),
             refused: minutes.iter().map(|m| side.refused(m)).sum(),
             share: shares.fold(0.0, f64::max),
         }

@@ -126,23 +126,36 @@ impl Throttled<'_> {
 
     /// The shards that the load needs at the target utilization.
     fn needed(&self, widest: f64, evidence: &mut Evidence) -> Result<u32, Reason> {
-        let Some(offered) = self.busiest(evidence) else {
+        let Some(full) = self.load(1.0 / widest, evidence) else {
             // Records were refused, and none was accepted in an hour. The load is unknown, and one doubling is the step
             // that AWS allows. A second doubling would be a guess on a guess.
-            let has_doubled = self.history.unverified().is_some_and(|change| change.kind == ChangeKind::Scale);
             let double = self.stream.open_shards.saturating_mul(2);
-            return if has_doubled { Err(Reason::NothingAccepted) } else { Ok(double) };
+            return if self.has_grown_unseen() { Err(Reason::NothingAccepted) } else { Ok(double) };
         };
+        Ok(shards_at(full, self.settings.target_utilization))
+    }
+
+    /// The load of the busiest throttled minute without its retries, in full shards. Records it as evidence.
+    /// `capacity`: what the stream takes before the first shard is full. `None`: no record's size is known.
+    pub(super) fn load(&self, capacity: f64, evidence: &mut Evidence) -> Option<f64> {
+        let offered = self.busiest(evidence)?;
         let accepted = self.busiest_minute().map_or(0.0, |minute| Offered::accepted_shards(self.traffic(), minute));
-        // Where the last step of the incident did not help, the load is more than retries explain.
-        let is_step = self.history.in_incident(self.now);
-        let full = if is_step { offered } else { without_retries(offered, accepted, 1.0 / widest) };
+        let full = without_retries(offered, accepted, capacity);
         if full < offered {
             let share = full / offered;
             evidence.load_records_per_second = evidence.offered_records_per_second.map(|records| records * share);
             evidence.load_bytes_per_second = evidence.offered_bytes_per_second.map(|bytes| bytes * share);
         }
-        Ok(shards_at(full, self.settings.target_utilization))
+        Some(full)
+    }
+
+    /// Whether a change of ours gave the stream more capacity since it last accepted a record.
+    pub(super) fn has_grown_unseen(&self) -> bool {
+        let accepted = self.traffic().last_minute(|minute| minute.incoming_records > 0.0);
+        let is_since = |at: &DateTime<Utc>| accepted.is_none_or(|minute| *at >= minute.start());
+        let memory = &self.history.memory;
+        let restored = |at: &DateTime<Utc>| memory.restores.contains(at);
+        self.history.unverified().is_some() || memory.reshards.iter().any(|at| is_since(at) && !restored(at))
     }
 
     /// The share of all hash keys that the widest shard has, 0–1. Where the hash keys are not known, the shards count
@@ -280,7 +293,7 @@ impl Throttled<'_> {
         evidence.shards_needed = Some(needed);
         let open = self.stream.open_shards;
         // With warm throughput a stream reaches what it needs in one step. AWS at most doubles shards.
-        if needed > open.saturating_mul(2) && self.no_switch(needed).is_none() {
+        if needed > open.saturating_mul(2) && self.no_switch(needed, evidence).is_none() {
             let warm_mibps = self.warm(needed, missing)?.filter(|warm| *warm > open.saturating_mul(2));
             let leap = Remedy::SwitchToOnDemand { shards: open, warm_mibps, instead_of: AwsLimit::Double };
             if warm_mibps.is_some() && self.affordable(&leap).is_ok() {
@@ -292,7 +305,7 @@ impl Throttled<'_> {
             Err(NoHeadroom::Persons(reason)) => return Err(reason),
             Err(NoHeadroom::Aws(limit)) => limit,
         };
-        if let Some(no_switch) = self.no_switch(needed) {
+        if let Some(no_switch) = self.no_switch(needed, evidence) {
             // One more shard is little, and it helps a little.
             let widest = if limit == AwsLimit::AccountQuota { self.split_widest(missing) } else { None };
             return widest.ok_or_else(|| limit.without(no_switch));
@@ -333,8 +346,11 @@ impl Throttled<'_> {
     }
 
     /// Why a stream that needs `needed` shards is not switched to on-demand mode. `None`: it may be.
-    fn no_switch(&self, needed: u32) -> Option<NoSwitch> {
+    fn no_switch(&self, needed: u32, evidence: &Evidence) -> Option<NoSwitch> {
         let has_room = self.limits().is_none_or(|l| l.on_demand_streams < l.on_demand_stream_limit);
+        if evidence.offered_bytes_per_second.is_none() {
+            return Some(NoSwitch::UnknownLoad);
+        }
         if self.policy.on_demand == Permission::Deny {
             return Some(NoSwitch::Denied);
         }

@@ -224,6 +224,8 @@ pub enum NoSwitch {
     HotShard,
     /// Readers are throttled, and the reshards that are left today are kept for writes.
     KeptForWrites,
+    /// No record was accepted in an hour, so the load is unknown.
+    UnknownLoad,
 }
 
 /// The ceiling that an on-demand stream has reached.

@@ -21,6 +21,11 @@ pub(crate) const SWITCHES_A_DAY: usize = 2;
 /// The reverts that the memory keeps. No decision asks for more.
 const REVERTS_REMEMBERED: usize = 2;
 
+/// Refusals are a row while the next comes within this time. A throttled stream is tried again after one and after five
+/// minutes, and a sweep that finds it may come five minutes later. With less time, a lost sweep would begin the row
+/// anew; with more, a rate that was used up twice a day would look like a spent day.
+const ROW_OF_REFUSALS: TimeDelta = TimeDelta::minutes(15);
+
 /// What unthrottle remembers of one stream.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Memory {
@@ -143,11 +148,12 @@ impl Memory {
         refused.kind == change.kind && refused.at >= change.at
     }
 
-    /// The memory after AWS refused `kind` at `at`; `limit`: with `LimitExceededException`.
+    /// The memory after AWS refused `kind` at `at`; `limit`: with `LimitExceededException`. A refusal long after the
+    /// last one begins a row of its own: calm hours between two busy seconds are no row.
     #[must_use]
     pub fn refuse(&self, kind: ChangeKind, at: DateTime<Utc>, limit: bool) -> Memory {
         let at = at.trunc_subsecs(0);
-        let again = self.refused.filter(|r| r.kind == kind && at - r.at < TimeDelta::hours(LOOKBACK_HOURS));
+        let again = self.refused.filter(|r| r.kind == kind && at - r.at <= ROW_OF_REFUSALS);
         let known = again.filter(|r| r.minutes > 0);
         let minutes = match known {
             None => u32::from(limit),
@@ -187,7 +193,7 @@ mod tests {
         let thrice = once.refuse(ChangeKind::Scale, at(300), true).refuse(ChangeKind::Scale, at(660), true);
         assert_eq!(minutes(thrice), 11);
         assert_eq!(minutes(once.refuse(ChangeKind::Switch, at(60), true)), 1);
-        assert_eq!(minutes(once.refuse(ChangeKind::Scale, at(100_000), true)), 1);
+        assert_eq!(minutes(once.refuse(ChangeKind::Scale, at(901), true)), 1, "a row of its own");
         assert_eq!(
             minutes(once.refuse(ChangeKind::Scale, at(60), false)),
             1,

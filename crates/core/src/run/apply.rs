@@ -22,10 +22,11 @@ const TAG_ACTION: &str = "kinesis:TagResource";
 /// The memory of a hold is not written with less time left than this. A tag is written in far less.
 const SHORTEST_CALL: Duration = Duration::from_millis(500);
 
-/// A refusal for a quota of the account has these words (terraform-provider-aws issue 38094: "This request would exceed
-/// the limit on the number of On-Demand streams"). The next observation reads the account's limits. Only a rate and a
-/// daily cap have the same text.
-const QUOTA: &str = "would exceed the limit";
+/// A refusal for a quota of the account has these words, of shards ("This request would exceed the shard limit for the
+/// account") as well as of streams (terraform-provider-aws issue 38094: "This request would exceed the limit on the
+/// number of On-Demand streams"). The next observation reads the account's limits. Only a rate and a daily cap have the
+/// same text.
+const QUOTA: &str = "would exceed";
 
 /// An intent that this run has written, and the tag before it.
 #[derive(Clone, Debug)]

@@ -80,7 +80,7 @@ fn a_lasting_loss_on_demand_notifies() {
 
 rows! { says;
     the_sentence_of_a_lasting_loss_says_how_much_and_for_how_long:
-        one_key(60) => ["For 15 minutes AWS has refused 98 % of its records."];
+        one_key(60) => ["In the last 15 minutes AWS refused 98 % of its records."];
     the_sentence_of_a_lasting_loss_of_reads_is_about_calls: uneven_reads() => ["of its GetRecords calls"];
 }
 

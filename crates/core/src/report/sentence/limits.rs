@@ -72,6 +72,7 @@ fn no_switch(switch: NoSwitch) -> String {
         NoSwitch::Reads => "on-demand mode gives the readers of a shard no more".into(),
         NoSwitch::HotShard => "on-demand mode does not isolate a hot shard".into(),
         NoSwitch::KeptForWrites => "the last 3 of a day are kept for writes".into(),
+        NoSwitch::UnknownLoad => "no record was accepted in an hour, so its load is unknown".into(),
     }
 }
 

@@ -62,7 +62,7 @@ fn lasting_loss(decision: &Decision) -> String {
         ),
         // The sentence of such a hold says what a person can do.
         None if reason.needs_person() => String::new(),
-        None => format!(" For 15 minutes AWS has refused {} of its {what}.", percent(share)),
+        None => format!(" In the last 15 minutes AWS refused {} of its {what}.", percent(share)),
     }
 }
 
