@@ -27,6 +27,7 @@ impl Throttled<'_> {
     ) -> Result<Remedy, Reason> {
         let full = self.load(self.on_demand_capacity(), evidence);
         let accepted = self.busiest_minute().map(|minute| Offered::accepted_shards(self.traffic(), minute));
+        evidence.accepted_utilization = accepted.map(|accepted| accepted / self.on_demand_capacity());
         let committed = self.is_committed(missing)?;
         if committed && let Some(warm_up) = self.warm_up(full, accepted, evidence)? {
             self.affordable(&warm_up)?;

@@ -155,7 +155,8 @@ impl Throttled<'_> {
         let is_since = |at: &DateTime<Utc>| accepted.is_none_or(|minute| *at >= minute.start());
         let memory = &self.history.memory;
         let restored = |at: &DateTime<Utc>| memory.restores.contains(at);
-        self.history.unverified().is_some() || memory.reshards.iter().any(|at| is_since(at) && !restored(at))
+        let is_since_growth = memory.reshards.iter().any(|at| is_since(at) && !restored(at));
+        self.history.unverified().is_some() || (is_since_growth && !self.history.is_healed())
     }
 
     /// The share of all hash keys that the widest shard has, 0–1. Where the hash keys are not known, the shards count

@@ -1,6 +1,6 @@
 //! A loss that lasts: a person gets a message whatever unthrottle holds the stream for, once an hour.
 
-use crate::common::{Fixture, MIB, minutes_ago, now, offered, scaled};
+use crate::common::{Fixture, MIB, minutes_ago, now, offered, scaled, seconds_ago};
 use crate::says;
 use unthrottle_core::memory::Memory;
 use unthrottle_core::observation::{MinuteTraffic, Status};
@@ -98,7 +98,10 @@ fn updating(fixture: Fixture) -> Fixture {
 
 rows! { notifies;
     a_reshard_of_ours_that_takes_more_than_an_hour_while_the_stream_throttles_notifies:
-        updating(Fixture::new(4).minutes(-1..=0, offered(6000.0, 4)).changed(4, 8, 3700)) => ("resharding", true);
+        updating(Fixture::new(4).minutes(-1..=0, offered(6000.0, 4)).changed(4, 8, 3700).published(seconds_ago(3700)))
+        => ("resharding", true);
+    a_reshard_of_a_person_after_ours_was_never_made_is_not_ours:
+        updating(Fixture::new(4).minutes(-1..=0, offered(6000.0, 4)).changed(4, 8, 18_000)) => ("resharding", false);
     a_reshard_of_ours_that_takes_more_than_an_hour_without_throttling_does_not_notify:
         updating(Fixture::new(4).minutes(-9..=0, offered(600.0, 4)).changed(4, 8, 3700)) => ("resharding", false);
     a_reshard_of_ours_of_ten_minutes_does_not_notify:
@@ -115,7 +118,8 @@ rows! { notifies;
 
 #[test]
 fn a_stuck_reshard_says_since_when_and_is_told_once_an_hour() {
-    let stuck = updating(Fixture::new(4).minutes(-9..=0, offered(6000.0, 4)).changed(4, 8, 3700));
+    let stuck = Fixture::new(4).minutes(-9..=0, offered(6000.0, 4)).changed(4, 8, 3700);
+    let stuck = updating(stuck.published(seconds_ago(3700)));
     assert!(stuck.sentence().contains("It is UPDATING since 16:03 UTC"), "{}", stuck.sentence());
     let memory = stuck.decide().memory.expect("a record of the message");
     assert_eq!(memory.notified, Some(("resharding".into(), now())));

@@ -1,15 +1,16 @@
 //! What the load behind refused records is: retries, uneven hash ranges, a writer that dies and comes back, and nothing
 //! that AWS accepts.
 
-use crate::common::{Fixture, newest, offered, settled};
+use crate::common::{Fixture, minutes_ago, newest, offered, seconds_ago, settled};
 use crate::writes::scales;
 use crate::{decides, says};
 use unthrottle_core::decision::{Remedy, Verdict};
+use unthrottle_core::memory::{Change, ChangeKind};
 use unthrottle_core::observation::{MinuteTraffic, Shard, Traffic};
 
 /// A full stream that is offered `load` times its capacity, where producers send a refused record up to `attempts`
 /// times. The share r that AWS refuses is stable where r^attempts of the load gives up.
-fn retried(shards: u32, load: f64, attempts: i32) -> Fixture {
+pub fn retried(shards: u32, load: f64, attempts: i32) -> Fixture {
     let refused = (1.0 - 1.0 / load).powf(1.0 / f64::from(attempts));
     let accepted = f64::from(shards) * 1000.0;
     let minute =
@@ -43,10 +44,42 @@ fn a_load_of_three_and_a_half_times_the_capacity_doubles_however_often_records_a
 }
 
 #[test]
-fn a_load_that_fills_the_shards_of_the_last_step_is_no_retry() {
-    let full = Fixture::under_load(12, 22_000.0).memory(&settled(8, 12, 400, 60)).asked();
-    assert_eq!(target(&full), 24);
-    assert_eq!(target(&full.with(|f| f.observation.tags.clear())), 18, "the first step");
+fn retries_are_no_load_after_a_change_in_vain_either() {
+    let full = |shards, memory| target(&retried(shards, 1.01, 6).memory(&memory).asked());
+    assert_eq!(full(150, settled(100, 150, 400, 60)), 225);
+    assert_eq!(full(12, settled(8, 12, 400, 60)), 18);
+    let of_metrics = |kind, from, to| {
+        let mut memory = settled(from, to, 720, 60);
+        memory.change.as_mut().expect("just made").kind = kind;
+        memory
+    };
+    assert_eq!(full(100, of_metrics(ChangeKind::EnableShardMetrics, 100, 100)), 150);
+    assert_eq!(full(100, of_metrics(ChangeKind::Split, 99, 100)), 150);
+}
+
+/// The same with shard-level metrics, which show an equal part of the traffic in each shard.
+fn in_shards(fixture: Fixture) -> Fixture {
+    let whole = fixture.observation.traffic.minute(newest());
+    fixture.shard_metrics().with_even_shards().with(|f| {
+        let shards = f.observation.shards.as_mut().expect("known");
+        let share = 1.0 / shards.len() as f64;
+        let part = MinuteTraffic {
+            incoming_bytes: whole.incoming_bytes * share,
+            incoming_records: whole.incoming_records * share,
+            write_throttled: whole.write_throttled * share,
+            ..MinuteTraffic::default()
+        };
+        for shard in shards {
+            (-9..=0).for_each(|ago| *shard.traffic.minute_mut(newest().plus(ago)) = part);
+        }
+    })
+}
+
+#[test]
+fn retries_are_no_load_of_a_shard_whose_metrics_are_on() {
+    for (shards, to) in [(8, 12), (40, 60), (100, 150)] {
+        assert_eq!(target(&in_shards(retried(shards, 1.01, 6))), to, "{shards} shards");
+    }
 }
 
 #[test]
@@ -153,7 +186,7 @@ fn a_writer_that_dies_and_comes_back_gets_two_shards() {
 }
 
 /// Three shards that refuse records and accept none.
-fn nothing_accepted() -> Fixture {
+pub fn nothing_accepted() -> Fixture {
     let refused = MinuteTraffic { write_throttled: 600.0, ..MinuteTraffic::default() };
     Fixture::new(3).minutes(-90..=0, refused).asked()
 }
@@ -161,6 +194,24 @@ fn nothing_accepted() -> Fixture {
 /// The same after a change of ours that settled `minutes` ago.
 fn doubled(from: u32, minutes: i64) -> Fixture {
     nothing_accepted().stream(|s| s.open_shards = 2 * from).memory(&settled(from, 2 * from, 60 * minutes, 60))
+}
+
+/// The same after another change of ours, and with the shards of a person.
+fn doubled_and_then(kind: ChangeKind, open: u32) -> Fixture {
+    let doubled = settled(3, 6, 900, 60);
+    let next = Change { settled: Some(seconds_ago(240)), ..Change::intent(kind, 6, 6, seconds_ago(300)) };
+    nothing_accepted().stream(|s| s.open_shards = open).memory(&doubled.intend(next, false))
+}
+
+rows! { decides;
+    a_stream_that_accepts_nothing_doubles_no_second_time_after_its_metrics_went_off:
+        doubled_and_then(ChangeKind::DisableShardMetrics, 6) => "nothing_accepted";
+    a_stream_that_accepts_nothing_doubles_no_second_time_after_a_person_has_resharded:
+        doubled_and_then(ChangeKind::External, 6) => "nothing_accepted";
+    a_stream_that_accepts_nothing_doubles_no_second_time_without_its_memory:
+        nothing_accepted().stream(|s| s.open_shards = 6).published(minutes_ago(40)).resharded(3, 38)
+        => "nothing_accepted";
+    an_unknown_load_is_no_reason_for_on_demand_mode: nothing_accepted().account_full() => "at_account_quota";
 }
 
 rows! { decides;

@@ -1,8 +1,10 @@
 //! What a throttled on-demand stream decides, and when a provisioned one leaps to on-demand mode.
 
-use crate::common::{Fixture, MIB, offered};
+use crate::common::{Fixture, MIB, offered, seconds_ago};
+use crate::load::{nothing_accepted, retried};
 use crate::{decides, says};
 use unthrottle_core::decision::{AwsLimit, Bound, Remedy, Verdict};
+use unthrottle_core::memory::{Change, ChangeKind, Memory};
 use unthrottle_core::observation::{Commitment, MinuteTraffic};
 use unthrottle_core::policy::{Permission, Policy};
 
@@ -16,6 +18,26 @@ fn short_load() -> Fixture {
     Fixture::under_load(4, 9000.0)
 }
 
+/// Ten minutes of a load that six attempts of each record do not explain: it needs 12 shards.
+fn flood() -> Fixture {
+    Fixture::under_load(4, 40_000.0)
+}
+
+/// The memory of a warm-up of ours, `seconds` before now, that no run has verified.
+fn warmed_up(from: u32, to: u32, seconds: i64) -> Memory {
+    let done = Change {
+        settled: Some(seconds_ago(seconds - 60)),
+        ..Change::intent(ChangeKind::WarmUp, from, to, seconds_ago(seconds))
+    };
+    Memory::default().intend(done, false)
+}
+
+/// A stream of an account with the commitment, whose one key fills one of its 8 MiB/s and is sent again and again.
+fn warm_with_one_key() -> Fixture {
+    let minute = MinuteTraffic { write_throttled: 60.0 * 59_000.0, ..offered(1000.0, 8) };
+    Fixture::new(8).minutes(-14..=0, minute).warm(8, 8).policy(|p| p.max_warm_mibps = 1000)
+}
+
 /// Eight shards that refuse records for fifteen minutes, at a quarter of their capacity.
 fn skewed() -> Fixture {
     let minute = MinuteTraffic { write_throttled: 60_000.0, ..offered(2000.0, 8) };
@@ -25,7 +47,7 @@ fn skewed() -> Fixture {
 /// A provisioned stream of an account with the commitment. The records that AWS accepts need 12 shards, if producers
 /// send each record six times.
 fn leap(policy: impl FnOnce(&mut Policy)) -> Fixture {
-    Fixture::under_load(4, 40_000.0).committed().policy(policy)
+    flood().committed().policy(policy)
 }
 
 /// Four minutes of throttling in fifteen, at least one in each block of five.
@@ -55,10 +77,19 @@ rows! { decides;
 rows! { decides;
     a_short_stream_with_the_commitment_is_warmed_up: load().warm(4, 4) => "warm_up";
     a_stream_that_is_being_warmed_up_adapts: short_load().warm(4, 40) => "on_demand_adapting";
-    a_stream_that_is_warm_enough_is_at_its_ceiling: load().warm(40, 40) => "on_demand_ceiling";
+    a_stream_that_is_warm_enough_is_at_its_ceiling: load().warm(7, 7) => "on_demand_ceiling";
+    a_stream_that_takes_a_tenth_of_its_warm_throughput_has_a_hot_key: load().warm(40, 40) => "hot_key";
+    one_key_gets_no_warm_throughput: warm_with_one_key() => "hot_key";
+    one_key_whose_records_are_sent_again_and_again_is_a_hot_key:
+        Fixture::new(4).on_demand().minutes(-14..=0, MinuteTraffic { write_throttled: 480_000.0, ..offered(1200.0, 4) })
+        => "hot_key";
+    a_stream_that_accepts_nothing_is_warmed_up_once: nothing_accepted().warm(8, 8) => "warm_up";
+    a_stream_that_accepts_nothing_after_it_was_warmed_up_is_told:
+        nothing_accepted().warm(16, 16).memory(&warmed_up(8, 16, 900)) => "nothing_accepted";
     a_stream_of_unknown_warm_throughput_is_at_its_ceiling: load().on_demand().committed() => "on_demand_ceiling";
     a_stream_at_the_maximum_of_warm_throughput_is_at_its_ceiling:
-        load().warm(8, 8).policy(|p| p.max_warm_mibps = 8) => "on_demand_ceiling";
+        flood().minutes(-14..=0, offered(40_000.0, 4)).warm(4, 4).policy(|p| p.max_warm_mibps = 4)
+        => "on_demand_ceiling";
     warm_throughput_without_the_commitment_is_not_raised:
         load().warm(4, 4).with(|f| f.observation.commitment = Some(Commitment::Disabled)) => "on_demand_ceiling";
 }
@@ -84,24 +115,25 @@ fn warms(fixture: Fixture, expected: Option<(u32, u32, Option<Bound>)>) {
     assert_eq!(warmed, expected);
 }
 
-/// 100 shards whose load needs 1,200 MiB/s.
+/// 100 shards whose load needs 285 MiB/s.
 fn large() -> Fixture {
-    Fixture::under_load(100, 900_000.0).warm(100, 100).policy(|p| p.max_warm_mibps = 10_240)
+    Fixture::under_load(100, 1_000_000.0).warm(100, 100).policy(|p| p.max_warm_mibps = 10_240)
 }
 
 rows! { warms;
-    // 9 of 0.75.
-    warm_throughput_is_what_the_load_needs: short_load().warm(4, 4) => Some((4, 12, None));
-    warm_throughput_grows_from_its_target: short_load().warm(4, 11) => Some((11, 12, None));
+    warm_throughput_is_what_the_load_needs: flood().warm(4, 4) => Some((4, 12, None));
+    warm_throughput_at_its_capacity_is_not_doubled_for_retries: retried(100, 1.01, 6).warm(100, 100)
+        => Some((100, 150, None));
+    warm_throughput_grows_from_its_target: flood().warm(4, 11) => Some((11, 12, None));
     // AWS takes an equal value for a decrease.
-    a_target_that_the_load_needs_is_not_set_again: short_load().warm(4, 12) => None;
-    warm_throughput_never_falls: short_load().warm(20, 4) => None;
+    a_target_that_the_load_needs_is_not_set_again: flood().warm(4, 12) => None;
+    warm_throughput_never_falls: flood().warm(20, 4) => None;
     warm_throughput_ends_at_the_maximum:
-        short_load().warm(4, 4).policy(|p| p.max_warm_mibps = 10) => Some((4, 10, Some(Bound::MaxWarm)));
+        flood().warm(4, 4).policy(|p| p.max_warm_mibps = 10) => Some((4, 10, Some(Bound::MaxWarm)));
     warm_throughput_ends_at_the_ceiling_of_a_small_region:
         large().stream(|s| s.arn = s.arn.replace("us-east-1", "eu-north-1"))
         => Some((100, 200, Some(Bound::StreamCeiling)));
-    warm_throughput_of_a_large_region_is_what_the_load_needs: large() => Some((100, 1200, None));
+    warm_throughput_of_a_large_region_is_what_the_load_needs: large() => Some((100, 285, None));
 }
 
 #[test]
@@ -125,10 +157,12 @@ rows! { says;
     a_stream_at_the_end_of_its_growth_needs_the_commitment:
         load().on_demand() => ["buy the throughput commitment", "about $101 a day"];
     a_stream_that_is_warm_enough_needs_a_higher_limit:
-        load().warm(40, 40) => ["ask AWS for a higher stream throughput"];
+        load().warm(7, 7) => ["ask AWS for a higher stream throughput"];
+    a_hot_key_of_a_warm_stream_says_how_little_it_takes:
+        warm_with_one_key() => ["it accepts no more than 12 % of its capacity", "Spread the keys"];
     a_stream_at_the_maximum_of_warm_throughput_names_it:
-        load().warm(8, 8).policy(|p| p.max_warm_mibps = 8)
-        => ["It needs 12 MiB/s of warm throughput, and you allow 8"];
+        flood().minutes(-14..=0, offered(40_000.0, 4)).warm(4, 4).policy(|p| p.max_warm_mibps = 4)
+        => ["It needs 12 MiB/s of warm throughput, and you allow 4"];
     an_on_demand_stream_with_a_hot_key_needs_other_keys: skewed() => ["Spread the keys"];
     an_on_demand_stream_at_the_end_of_its_reads_needs_fan_out: reads() => ["enhanced fan-out"];
 }
@@ -141,7 +175,7 @@ fn sells_nothing(fixture: Fixture, code: &str) {
 }
 
 rows! { sells_nothing;
-    a_stream_that_is_warm_enough_needs_no_commitment: load().warm(40, 40) => "on_demand_ceiling";
+    a_stream_that_is_warm_enough_needs_no_commitment: load().warm(7, 7) => "on_demand_ceiling";
     an_on_demand_stream_with_a_hot_key_needs_no_commitment: skewed() => "hot_key";
     an_on_demand_stream_at_the_end_of_its_reads_needs_no_commitment: reads() => "on_demand_ceiling";
 }

@@ -66,9 +66,9 @@ pub(super) fn hot_key(shard: Option<&str>, shown: HotKeyEvidence, seen: &Seen<'_
     let found = match shown {
         HotKeyEvidence::OnDemand => {
             return format!(
-                "{throttled}, for 15 minutes; {} is below half of its capacity: hot keys fill a shard, and \
+                "{throttled}, for 15 minutes; it accepts no more than {} of its capacity: hot keys fill a shard, and \
                  on-demand mode does not isolate them. Spread the keys.{}",
-                load(evidence),
+                percent(evidence.accepted_utilization.unwrap_or_default()),
                 provisioned(evidence)
             );
         }
