@@ -6,6 +6,7 @@ use super::history::History;
 use super::restore::utc;
 use crate::decision::{Reason, Remedy};
 use crate::memory::ChangeKind;
+use chrono::{DateTime, Utc};
 
 impl Case<'_> {
     /// Holds a restore or a switch back where the AutoFix metric does not show the change that the memory names. A
@@ -16,12 +17,16 @@ impl Case<'_> {
         if !is_undo || has_number {
             return Ok(remedy);
         }
-        let last = history.memory.change.as_ref().map(|change| (change.kind, change.at));
+        let memory = &history.memory;
+        let last = memory.change.as_ref().map(|change| (change.kind, change.at));
+        // Where the last change was never made, the one before it counts. The memory has its time for a day. After that
+        // any change of this kind counts.
+        let before =
+            |times: &[DateTime<Utc>]| times.iter().rev().find(|at| Some(**at) != last.map(|(_, at)| at)).copied();
         let change = match last {
             Some((kind, at)) if !history.phase.is_void() => (kind, Some(at)),
-            // The last change was never made. The memory does not keep the time of the one before it.
-            _ if history.memory.was_provisioned => (ChangeKind::Switch, None),
-            _ => (ChangeKind::Scale, None),
+            _ if memory.was_provisioned => (ChangeKind::Switch, before(&memory.switches)),
+            _ => (ChangeKind::Scale, before(&memory.reshards)),
         };
         match self.observation.is_change_shown {
             Some(true) => Ok(remedy),

@@ -7,9 +7,10 @@ use super::phase::{OurChange, Phase};
 use super::settle::{RETRIES_DRAIN, before_change, is_reshard, shards_at};
 use super::unpublished::{is_published, is_uncounted, publish_again_after};
 use crate::decision::{Reason, Remedy};
-use crate::memory::{Change, ChangeKind, Memory, MemoryError, RESHARDS_A_DAY, SWITCHES_A_DAY, ShardMetrics, Size, TAG};
+use crate::memory::{Change, ChangeKind, Memory, MemoryError, SWITCHES_A_DAY, ShardMetrics, Size, TAG};
 use crate::observation::{CapacityMode, LOOKBACK_HOURS, Minute, Observation, Stream, Traffic};
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+use std::collections::BTreeMap;
 
 /// A memory from further in the future than clocks differ was not written by us. The clocks of machines differ by
 /// seconds, and five minutes leave room for a bad one.
@@ -38,20 +39,13 @@ pub(super) fn recall(
     let created_at = stream.created_at.unwrap_or(DateTime::UNIX_EPOCH);
     let is_older = |memory: &Memory| memory.change.as_ref().is_some_and(|change| change.at < created_at);
     let mut memory = memory.filter(|memory| !is_older(memory)).unwrap_or_default();
-    let since = Minute::of(created_at)..;
-    let Traffic { auto_fixes, reshards, restores, mode_switches, reverts, .. } = &observation.traffic;
-    let known: Vec<Minute> = memory.reverts.iter().map(|at| Minute::of(*at)).collect();
-    let new = reverts.range(since.clone()).map(|(minute, _)| *minute).filter(|minute| !known.contains(minute));
-    memory.reverts.extend(new.map(Minute::start));
-    memory.reverts.sort_unstable();
-    let newest = auto_fixes.range(since.clone()).next_back().map(|(minute, _)| *minute);
+    // A change needs a minute of traffic, so the minute of the creation has no change.
+    let since = Minute::from(created_at);
+    remember_reverts(&mut memory, observation, since, missing);
+    let newest = observation.traffic.auto_fixes.range(since..).next_back().map(|(minute, _)| *minute);
     let has_lost = newest.filter(|newest| has_lost(&memory, *newest, &observation.traffic));
     if has_lost.is_some() || newest.is_some_and(|newest| is_lost_since_before(&memory, newest)) {
-        // AWS counts the switches of an earlier stream of this name, too.
-        memory.switches = published_times(mode_switches.iter(), SWITCHES_A_DAY);
-        memory.reshards = published_times(reshards.range(since.clone()), RESHARDS_A_DAY);
-        memory.reshards.extend(published_times(restores.range(since), RESHARDS_A_DAY));
-        memory.reshards.sort_unstable();
+        rebuild(&mut memory, observation, since, missing);
     }
     let Some(newest) = has_lost else { return Ok(Recalled { memory, is_rebuilt: false, reverted: None }) };
     let is_new = memory.reverts.iter().all(|at| Minute::of(*at) < newest);
@@ -62,6 +56,43 @@ pub(super) fn recall(
         memory = memory.intend(Change::intent(ChangeKind::Lost, 0, 0, newest.start()), false);
     }
     Ok(Recalled { memory, is_rebuilt: true, reverted })
+}
+
+/// The budgets of a lost memory, as the metrics show our changes since this minute. Any principal that may call
+/// PutMetricData can write there, so reshards count only where AWS shows other shards before them.
+fn rebuild(memory: &mut Memory, observation: &Observation, since: Minute, missing: &mut MissingData) {
+    let Traffic { reshards, restores, mode_switches, .. } = &observation.traffic;
+    // AWS counts the switches of an earlier stream of this name, too.
+    memory.switches = published_times(mode_switches.iter(), SWITCHES_A_DAY);
+    memory.reshards = published_times(reshards.range(since..), 1);
+    memory.reshards.extend(published_times(restores.range(since..), 1));
+    memory.reshards.sort_unstable();
+    if let Some(first) = memory.reshards.first()
+        && shards_at(observation, before_change(*first), missing).is_none_or(|before| before.are_open)
+    {
+        memory.reshards.clear();
+    }
+}
+
+/// The reverts that only the metric shows: whoever reverted our change deleted the memory or put an older one back. They
+/// count where the metric shows changes that the memory does not know as well, and AWS other shards before those.
+fn remember_reverts(memory: &mut Memory, observation: &Observation, since: Minute, missing: &mut MissingData) {
+    let Traffic { reshards, mode_switches, reverts, .. } = &observation.traffic;
+    let is_new = |minute: &&Minute| memory.reverts.iter().all(|at| Minute::of(*at) != **minute);
+    let new: Vec<Minute> = reverts.range(since..).map(|(minute, _)| minute).filter(is_new).copied().collect();
+    let known = [&memory.reshards[..], &memory.switches].concat();
+    let is_unknown = |minute: &&Minute| known.iter().all(|at| Minute::of(*at) != **minute);
+    let unknown =
+        |data: &BTreeMap<Minute, u32>| data.range(since..).map(|(minute, _)| minute).find(is_unknown).copied();
+    let (Some(last), Some(first)) = (new.last(), unknown(reshards).into_iter().chain(unknown(mode_switches)).min())
+    else {
+        return;
+    };
+    let is_changed = first <= *last
+        && (mode_switches.contains_key(&first)
+            || shards_at(observation, before_change(first.start()), missing).is_some_and(|before| !before.are_open));
+    memory.reverts.extend(new.into_iter().filter(|minute| is_changed && *minute >= first).map(Minute::start));
+    memory.reverts.sort_unstable();
 }
 
 /// Whether the memory lost the change of the datum of `minute`. A memory may be lost before CloudWatch shows the datum.

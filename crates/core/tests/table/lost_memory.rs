@@ -1,8 +1,8 @@
 //! What the AutoFix and Reverted metrics rebuild of a memory that was deleted, or put back from a copy.
 
-use crate::common::{Fixture, hours_ago, minutes_ago, now, seconds_ago, settled};
+use crate::common::{Fixture, hours_ago, minutes_ago, now, offered, seconds_ago, settled};
 use crate::decides;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use unthrottle_core::memory::{Change, ChangeKind, Memory};
 use unthrottle_core::observation::Minute;
 use unthrottle_core::policy::{Permission, Policy};
@@ -49,14 +49,19 @@ rows! { decides;
     data_of_unknown_origin_spend_no_budget: ten_published(remembered(), 60).policy(deny) => "scale_shards";
     a_lost_change_of_three_minutes_ago_settles: load().published(minutes_ago(3)).resharded(2, 2) => "settling";
     a_lost_change_that_was_done_before_the_window_does_not_settle: load().published(minutes_ago(20)) => "scale_shards";
-    ten_lost_changes_spend_the_budget: ten_published(load(), 30).policy(deny) => "reshard_budget_spent";
+    ten_lost_changes_spend_the_budget:
+        ten_published(load(), 30).resharded(2, 29).policy(deny) => "reshard_budget_spent";
+    ten_data_of_changes_that_changed_no_shards_spend_no_budget: ten_published(load(), 30) => "scale_shards";
+    a_datum_of_the_minute_in_which_an_on_demand_stream_was_made_delays_nothing:
+        load().on_demand().minutes(-14..=0, offered(6000.0, 4)).published(minutes_ago(31))
+            .stream(|s| s.created_at = Some(minutes_ago(31) + TimeDelta::seconds(10))) => "on_demand_ceiling";
     any_number_of_switches_can_be_read: countless(load()).policy(deny) => "scale_shards";
-    any_number_of_reshards_can_be_read: countless_reshards().policy(deny) => "reshard_budget_spent";
+    any_number_of_reshards_can_be_read: countless_reshards().resharded(2, 29).policy(deny) => "scale_shards";
 }
 
 #[test]
 fn a_lost_memory_is_rebuilt_from_the_auto_fix_metric() {
-    let decision = load().published(minutes_ago(30)).published(minutes_ago(90)).decide();
+    let decision = load().published(minutes_ago(30)).published(minutes_ago(90)).resharded(4, 29).decide();
     assert_eq!(decision.evidence.memory_lost, Some(true));
     assert_eq!(decision.evidence.reshards_last_24_hours, Some(2));
     let memory = decision.memory.expect("an intent");
@@ -84,7 +89,10 @@ fn a_memory_without_the_change_that_the_metric_shows_is_lost() {
 fn taken_for_anothers(minutes: i64) -> Fixture {
     let change = Change::intent(ChangeKind::External, 2, 4, minutes_ago(28));
     let change = Change { settled: Some(change.at), ..change };
-    load().memory(&Memory { change: Some(change), ..Memory::default() }).published(minutes_ago(minutes))
+    load()
+        .memory(&Memory { change: Some(change), ..Memory::default() })
+        .published(minutes_ago(minutes))
+        .resharded(2, 29)
 }
 
 #[test]
@@ -110,7 +118,7 @@ fn reverted(fixture: Fixture, minutes: i64) -> Fixture {
 
 /// A stream of two shards whose memory is lost. The metric shows two changes, so that the last one was reverted.
 fn lost() -> Fixture {
-    Fixture::under_load(2, 3000.0).published(minutes_ago(30)).published(minutes_ago(90))
+    Fixture::under_load(2, 3000.0).published(minutes_ago(30)).published(minutes_ago(90)).resharded(2, 29)
 }
 
 /// When a run finds a revert: the start of the minute before.
@@ -142,6 +150,9 @@ fn a_rebuilt_memory_keeps_a_revert_before_the_metric_shows_it() {
 
 #[test]
 fn a_memory_that_was_put_back_knows_less_than_the_metric() {
-    let back = Fixture::under_load(2, 3000.0).memory(&settled(1, 2, 3600, 60)).published(hours_ago(1));
-    decides(reverted(reverted(back, 90), 200), "tug_of_war");
+    let back = Fixture::under_load(2, 3000.0).memory(&settled(1, 2, 36_000, 60)).published(hours_ago(10));
+    let reverted = reverted(reverted(back, 90), 200);
+    decides(reverted.clone().published(minutes_ago(95)).published(minutes_ago(205)).resharded(2, 88), "tug_of_war");
+    decides(reverted.clone().published(minutes_ago(95)).published(minutes_ago(205)), "scale_shards");
+    decides(reverted, "scale_shards");
 }
