@@ -12,6 +12,7 @@ pub use fleet::{Fleet, OwnChanges, Supported};
 pub use minute::Minute;
 
 use chrono::{DateTime, Utc};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -56,6 +57,22 @@ pub struct Observation {
     pub commitment: Option<Commitment>,
     /// The function's changes in the whole account and region.
     pub fleet: Fleet,
+}
+
+impl Observation {
+    /// The same without the minutes of an earlier stream of this name. CloudWatch's metrics are metrics of the name.
+    pub(crate) fn since_creation(&self) -> Cow<'_, Observation> {
+        let created = self.stream.as_ref().and_then(|stream| stream.created_at).map(Minute::from);
+        match created.filter(|first| self.traffic.minutes.first_key_value().is_some_and(|(oldest, _)| oldest < first)) {
+            None => Cow::Borrowed(self),
+            Some(first) => {
+                let mut own = self.clone();
+                own.traffic.minutes = own.traffic.minutes.split_off(&first);
+                own.traffic.fan_out = own.traffic.fan_out.map(|mut lags| lags.split_off(&first));
+                Cow::Owned(own)
+            }
+        }
+    }
 }
 
 /// The shards that were open at an earlier time (`ListShards` with `AT_TIMESTAMP`).

@@ -76,6 +76,7 @@ pub fn decide(
     policy: &Policy,
     now: DateTime<Utc>,
 ) -> Result<Decision, MissingData> {
+    let observation = &*observation.since_creation();
     let mode = policy.mode.min(signal.mode().unwrap_or(policy.mode));
     let evidence = Evidence { observed_at: Some(observation.observed_at), ..Evidence::default() };
     let decision = Decision { evidence, ..undecided(policy, mode) };
@@ -111,10 +112,11 @@ pub fn held_by_aws(decision: Decision, reason: Reason, may_notify: bool) -> Deci
     concluded(Decision { verdict: Verdict::Hold(reason), ..decision }, may_notify)
 }
 
-/// Whether people got a message about this hold within the last hour, as far back as the memory knows.
-pub(crate) fn is_notified(memory: &Memory, reason: &Reason, now: DateTime<Utc>) -> bool {
+/// Whether people got a message about this hold within the last hour, as far back as the memory knows. `is_lasting`: a
+/// loss lasts. The name of such a hold may change from minute to minute, and it is one message an hour all the same.
+pub(crate) fn is_notified(memory: &Memory, reason: &Reason, is_lasting: bool, now: DateTime<Utc>) -> bool {
     let notified = memory.notified.as_ref().filter(|(_, at)| now - *at < NOTIFY_AGAIN_AFTER);
-    notified.is_some_and(|(code, _)| code == <&str>::from(reason))
+    notified.is_some_and(|(code, _)| code == <&str>::from(reason) || (is_lasting && !reason.needs_person()))
 }
 
 fn undecided(policy: &Policy, mode: Mode) -> Decision {
@@ -169,7 +171,10 @@ impl<'a> Case<'a> {
             return Err(self.resharding(recalled.memory));
         }
         let known = recalled.memory.clone();
-        let mut history = History::of(recalled, self.observation, stream, self.now, &mut self.missing)?;
+        let history = History::of(recalled, self.observation, stream, self.now, &mut self.missing);
+        // The run that announced the change writes the memory now, so this one records no message, and sends none.
+        self.is_repeated = matches!(history, Err(Reason::Settling { .. }));
+        let mut history = history?;
         let remedy = self.remedy(stream, &policy, &mut history);
         let remedy = remedy.map_err(|reason| history.in_vain(reason, self.now));
         let held = remedy.as_ref().err().cloned();
@@ -321,12 +326,9 @@ impl<'a> Case<'a> {
         if self.policy.topic_arn.is_none() || !(reason.needs_person() || is_lasting) {
             return false;
         }
-        let code: &'static str = reason.into();
-        let notified = memory.notified.as_ref().filter(|(_, at)| self.now - *at < NOTIFY_AGAIN_AFTER);
-        // The name of a hold may change from minute to minute. A loss that lasts is one message an hour all the same.
-        self.is_repeated = notified.is_some_and(|(notified, _)| notified == code || !reason.needs_person());
+        self.is_repeated = is_notified(memory, reason, is_lasting, self.now);
         if !self.is_repeated {
-            memory.notified = Some((code.into(), self.now.trunc_subsecs(0)));
+            memory.notified = Some((<&str>::from(reason).into(), self.now.trunc_subsecs(0)));
         }
         !self.is_repeated
     }

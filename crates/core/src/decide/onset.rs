@@ -23,6 +23,11 @@ const STUCK_AFTER: TimeDelta = TimeDelta::hours(1);
 /// would cause the next reshard and the next wave; with a larger number, a load that needs a second step would wait.
 const MAY_FALL: f64 = 0.3;
 
+/// Records that are sent again after a reshard come within this time: a KPL learns of the new shards within a minute or
+/// two, and one wave may cause another. After it, throttling that comes and goes is the load's. A shorter time could
+/// answer a second wave with a reshard; a longer time would hold a stream that throttles every other minute.
+const RESENT_WITHIN_MINUTES: i64 = 15;
+
 impl Case<'_> {
     /// Holds while the newest minutes are unknown: CloudWatch is silent about a stream that had traffic all the time,
     /// or the stream is younger than the newest minute.
@@ -137,7 +142,11 @@ impl History {
     /// records again that landed on another shard than predicted. A second reshard would cause the next wave.
     pub(super) fn resends(&self, side: Side, traffic: &Traffic, window: &[Minute]) -> Result<(), Reason> {
         let Some(change) = self.unverified().filter(|change| is_reshard(change)) else { return Ok(()) };
-        let share = window.last().map_or(0.0, |newest| side.refused_share(&traffic.minute(*newest)));
+        let Some(newest) = window.last() else { return Ok(()) };
+        if self.evidence_from.is_some_and(|from| Minute::from(from).plus(RESENT_WITHIN_MINUTES) <= *newest) {
+            return Ok(());
+        }
+        let share = side.refused_share(&traffic.minute(*newest));
         let may_fall = window.len() == 1 && share < MAY_FALL;
         if share <= 0.0 || may_fall { Err(Reason::Settling { changed_at: change.at, is_ours: true }) } else { Ok(()) }
     }

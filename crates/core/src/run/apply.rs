@@ -225,7 +225,7 @@ impl<A: Account> Applying<'_, A> {
         if self.age() >= OBSERVATION_GOOD_FOR {
             return Err(Stop::TooLate(Box::new(intent)));
         }
-        self.change(remedy, &intent.memory).await?;
+        self.change(decision, remedy, &intent.memory).await?;
         let at = intent.memory.change.map_or_else(|| self.account.now(), |change| change.at);
         self.auto_fix = Some(self.account.count_fix(self.stream, CountedChange::of(remedy, at)).await);
         Ok(())
@@ -289,10 +289,10 @@ impl<A: Account> Applying<'_, A> {
         }
     }
 
-    async fn change(&mut self, remedy: &Remedy, memory: &Memory) -> Result<(), Stop<A::Error>> {
+    async fn change(&mut self, decision: &Decision, remedy: &Remedy, memory: &Memory) -> Result<(), Stop<A::Error>> {
         let before = match self.account.change(self.stream, remedy).await {
             Ok(before) => before,
-            Err(failed) => return Err(self.refused(stop(failed), remedy, memory).await?),
+            Err(failed) => return Err(self.refused(stop(failed), decision, remedy, memory).await?),
         };
         let (Remedy::ScaleShards { from, to, .. } | Remedy::Restore { from, to, .. }) = remedy else { return Ok(()) };
         self.is_surprise = before != Some(*from);
@@ -300,11 +300,12 @@ impl<A: Account> Applying<'_, A> {
         if before == Some(*to) { Err(Stop::Hold(Reason::Resharding)) } else { Ok(()) }
     }
 
-    /// Records in the memory that AWS refused the change. Of a denial it also records that people get a message, or
-    /// finds that they got it within the last hour.
+    /// Records in the memory that AWS refused the change. Where people get a message, it also records that, or finds
+    /// that they got it within the last hour.
     async fn refused(
         &mut self,
         stopped: Stop<A::Error>,
+        decision: &Decision,
         remedy: &Remedy,
         memory: &Memory,
     ) -> Result<Stop<A::Error>, Stop<A::Error>> {
@@ -312,19 +313,18 @@ impl<A: Account> Applying<'_, A> {
         let now = self.account.now();
         let is_limit = code == "LimitExceededException" && !message.contains(QUOTA);
         let mut refused = memory.refuse(remedy.kind(), now, is_limit);
-        let denial = Denial::of(code, message, remedy.action());
-        let stopped = match denial {
-            None => stopped,
-            Some(denial) => {
-                let denied = DeniedChange { remedy: remedy.clone(), denial };
-                let reason = Reason::ChangeDenied(Box::new(denied));
-                if is_notified(&refused, &reason, now) {
-                    Stop::Repeated(reason)
-                } else {
-                    refused.notified = Some((<&str>::from(&reason).into(), now.trunc_subsecs(0)));
-                    Stop::Hold(reason)
-                }
+        let reason = match Denial::of(code, message, remedy.action()) {
+            Some(denial) => Reason::ChangeDenied(Box::new(DeniedChange { remedy: remedy.clone(), denial })),
+            None => Reason::Refused { code: code.clone(), message: message.clone() },
+        };
+        let is_lasting = decision.evidence.lasting_refused_share.is_some();
+        let stopped = if is_notified(&refused, &reason, is_lasting, now) {
+            Stop::Repeated(reason)
+        } else {
+            if reason.needs_person() || is_lasting {
+                refused.notified = Some((<&str>::from(&reason).into(), now.trunc_subsecs(0)));
             }
+            Stop::Hold(reason)
         };
         self.write(&refused, None).await?;
         Ok(stopped)

@@ -25,6 +25,54 @@ fn a_minute_later(fixture: Fixture, shards: u32, load: f64) -> Fixture {
     fixture.minutes(1..=1, offered(load, shards)).pass(1)
 }
 
+/// A stream that throttled every other minute for a day, with a calm newest minute, after a change of `hours` ago.
+fn every_other_minute(hours: i64) -> Fixture {
+    let throttled = MinuteTraffic { write_throttled: 240_000.0, ..offered(2000.0, 8) };
+    let day = Fixture::new(8).minutes(-1400..=0, offered(2000.0, 8));
+    let day = (0..700).fold(day, |day, n| day.minutes(-2 * n - 1..=-2 * n - 1, throttled));
+    day.memory(&settled(4, 8, 3600 * hours, 60)).published(seconds_ago(3600 * hours))
+}
+
+/// One refused record in 100,000, three minutes before the newest.
+fn with_a_stray_record(fixture: Fixture) -> Fixture {
+    let minute = fixture.observation.traffic.minute(newest().plus(-3));
+    fixture.minutes(-3..=-3, MinuteTraffic { write_throttled: 1.0, ..minute })
+}
+
+rows! { decides;
+    throttling_that_comes_and_goes_for_hours_after_a_change_does_not_settle: every_other_minute(10) => "skew_suspected";
+    a_stray_record_before_an_onset_is_calm: with_a_stray_record(late(8, 0.3, 24_000.0, 20.0)) => "evidence_pending";
+    a_stray_record_before_an_onset_on_one_shard_is_calm:
+        with_a_stray_record(late(1, 0.2, 1500.0, 10.0)) => "evidence_pending";
+    half_of_the_record_counts_of_a_minute_are_no_large_records:
+        Fixture::new(2).minutes(-9..=-1, large(60.0)).minutes(0..=0, MinuteTraffic {
+            write_throttled: 10.0, ..large(30.0)
+        }).asked() => "evidence_pending";
+}
+
+/// A minute of 36 MiB in this number of records.
+fn large(records: f64) -> MinuteTraffic {
+    MinuteTraffic { incoming_records: records, incoming_bytes: 36.0 * MIB, ..MinuteTraffic::default() }
+}
+
+/// A stream that was made `seconds` ago, where one of the same name was throttled before.
+fn made_anew(shards: u32, seconds: i64) -> Fixture {
+    let old = Fixture::new(shards).minutes(-70..=-2, offered(20_000.0, 8));
+    old.stream(|s| s.created_at = Some(seconds_ago(seconds))).minutes(-1..=0, offered(1500.0, shards)).asked()
+}
+
+rows! { decides;
+    a_stream_made_anew_has_no_minutes_of_the_one_before: made_anew(16, 160) => "healthy";
+    a_stream_made_anew_has_not_lost_anything: made_anew(16, 100) => "evidence_pending";
+}
+
+#[test]
+fn a_stream_made_anew_tells_no_loss_of_the_one_before() {
+    let decision =
+        made_anew(16, 100).policy(|p| p.topic_arn = Some("arn:aws:sns:us-east-1:123456789012:t".into())).decide();
+    assert_eq!((decision.notify, decision.evidence.lasting_refused_share), (false, None));
+}
+
 rows! { decides;
     a_load_that_begins_in_the_last_20_seconds_is_no_skew: late(8, 0.3, 24_000.0, 20.0) => "evidence_pending";
     a_load_that_begins_in_the_last_15_seconds_is_no_skew: late(8, 0.4, 24_000.0, 15.0) => "evidence_pending";
