@@ -129,6 +129,12 @@ pub struct Stream {
 }
 
 impl Stream {
+    /// What the stream takes, in full shards: its warm throughput, of which a shard takes 1 MiB/s, or what each of its
+    /// shards takes.
+    pub(crate) fn capacity(&self) -> f64 {
+        f64::from(self.warm_throughput.map_or(self.open_shards, |warm| warm.current_mibps).max(1))
+    }
+
     /// Whether all of [`SHARD_METRICS`] are enabled.
     pub fn shows_shards(&self) -> bool {
         self.metrics_off().next().is_none()

@@ -39,19 +39,25 @@ pub(super) fn cost(
     Cost { before_usd_per_hour: cost(&before), after_usd_per_hour: cost(&after), prices }
 }
 
-/// The cost of the offered load in on-demand mode, and in provisioned mode with `shards`, USD an hour.
+/// The cost of the load in on-demand mode, and in provisioned mode with `shards`, USD an hour. `load_share`: what of the
+/// offered load is no retry, 0–1. It is for a person who compares the modes, and bounds nothing.
 pub(super) fn in_both_modes(
     observation: &Observation,
     stream: &Stream,
     policy: &Policy,
     window: &[Minute],
-    shards: u32,
+    (shards, load_share): (u32, f64),
 ) -> (f64, f64) {
     let busiest = Busiest::of(observation, window);
-    let now = Shape { load: busiest.offered, ..shape(observation, stream, &busiest) };
+    let load = Load {
+        records_per_second: busiest.offered.records_per_second * load_share,
+        bytes_per_second: busiest.offered.bytes_per_second * load_share,
+        ..busiest.offered
+    };
+    let now = Shape { load, ..shape(observation, stream, &busiest) };
     let on_demand = Shape { mode: on_demand(observation), ..now };
     let provisioned = Shape { mode: BillingMode::Provisioned, shards, ..now };
-    let provisioned = Shape { load: busiest.taken(busiest.offered, &provisioned), ..provisioned };
+    let provisioned = Shape { load: busiest.taken(load, &provisioned), ..provisioned };
     let cost = |shape| to_the_hundredth_cent(policy.prices.per_hour(shape));
     (cost(&on_demand), cost(&provisioned))
 }

@@ -25,9 +25,9 @@ impl Throttled<'_> {
         evidence: &mut Evidence,
         missing: &mut MissingData,
     ) -> Result<Remedy, Reason> {
-        let full = self.load(self.on_demand_capacity(), evidence);
+        let full = self.load(self.stream.capacity(), evidence);
         let accepted = self.busiest_minute().map(|minute| Offered::accepted_shards(self.traffic(), minute));
-        evidence.accepted_utilization = accepted.map(|accepted| accepted / self.on_demand_capacity());
+        evidence.accepted_utilization = accepted.map(|accepted| accepted / self.stream.capacity());
         let committed = self.is_committed(missing)?;
         if committed && let Some(warm_up) = self.warm_up(full, accepted, evidence)? {
             self.affordable(&warm_up)?;
@@ -35,8 +35,12 @@ impl Throttled<'_> {
         }
         if let Some(full) = full {
             let shards = shards_at(full, self.settings.target_utilization);
+            let load_share = match (evidence.load_records_per_second, evidence.offered_records_per_second) {
+                (Some(load), Some(offered)) if offered > 0.0 => load / offered,
+                _ => 1.0,
+            };
             let (on_demand, provisioned) =
-                in_both_modes(self.observation, self.stream, self.settings, self.window, shards);
+                in_both_modes(self.observation, self.stream, self.settings, self.window, (shards, load_share));
             evidence.shards_needed = Some(shards);
             evidence.on_demand_usd_per_hour = Some(on_demand);
             evidence.provisioned_usd_per_hour = Some(provisioned);
@@ -51,11 +55,6 @@ impl Throttled<'_> {
             _ => Ceiling::Growth,
         };
         Err(self.growing(Side::Writes, full.and(accepted), ceiling))
-    }
-
-    /// What the stream takes: its warm throughput, or one full shard for each of its shards.
-    fn on_demand_capacity(&self) -> f64 {
-        f64::from(self.stream.warm_throughput.map_or(self.stream.open_shards, |warm| warm.current_mibps).max(1))
     }
 
     /// More warm throughput. An equal or lower value would scale the stream down, so the target is above both the
@@ -74,7 +73,7 @@ impl Throttled<'_> {
         }
         let needed =
             full.map_or(from_mibps.saturating_mul(2), |full| shards_at(full, self.settings.target_utilization));
-        let is_full = accepted.is_some_and(|accepted| accepted >= FULL * self.on_demand_capacity());
+        let is_full = accepted.is_some_and(|accepted| accepted >= FULL * self.stream.capacity());
         if full.is_some() && !is_full && !self.stream.spreads_records {
             return Ok(None);
         }
@@ -107,7 +106,7 @@ impl Throttled<'_> {
         if !self.is_refused_for_long(side, f64::MIN_POSITIVE) {
             return Reason::OnDemandAdapting;
         }
-        let is_well_under = accepted.is_some_and(|accepted| accepted < WELL_UNDER * self.on_demand_capacity());
+        let is_well_under = accepted.is_some_and(|accepted| accepted < WELL_UNDER * self.stream.capacity());
         if is_well_under && !self.stream.spreads_records {
             Reason::HotKey { shard: None, shown: HotKeyEvidence::OnDemand }
         } else {

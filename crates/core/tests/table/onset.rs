@@ -52,7 +52,7 @@ rows! { decides;
 
 /// A minute of 36 MiB in this number of records.
 fn large(records: f64) -> MinuteTraffic {
-    MinuteTraffic { incoming_records: records, incoming_bytes: 36.0 * MIB, ..MinuteTraffic::default() }
+    MinuteTraffic { incoming_records: records, incoming_bytes: 0.6 * MIB, ..MinuteTraffic::default() }
 }
 
 /// A stream that was made `seconds` ago, where one of the same name was throttled before.
