@@ -6,7 +6,7 @@ use super::demand::{Offered, shards_at, without_retries};
 use super::history::History;
 use super::hot_shards::{DIAGNOSTIC_SPLITS, Load, ShardLoads, highest_density, middle};
 use crate::decision::{
-    AwsLimit, Bound, Evidence, HotKeyEvidence, NoDiagnosis, NoSwitch, Reason, Remedy, Side, SplitBudget,
+    AwsLimit, Bound, Evidence, HotKeyEvidence, NeededFor, NoDiagnosis, NoSwitch, Reason, Remedy, Side, SplitBudget,
 };
 use crate::memory::ChangeKind;
 use crate::observation::{CapacityMode, Commitment, Limits, Minute, Observation, Shard, Stream, Traffic};
@@ -90,6 +90,7 @@ impl Throttled<'_> {
         let is_short = f64::from(needed) > 1.0 / widest + 1e-9 && self.is_full(widest, evidence);
         // A reshard makes the shards equal, and AWS does nothing where their number stays.
         let goal = needed.max(open.saturating_add(1));
+        evidence.shards_needed_for = (is_short && goal > needed).then_some(NeededFor::EqualWidth);
         let Some(shards) = self.shards(missing)? else {
             return if is_short {
                 self.more_shards(goal, evidence, missing)
@@ -119,8 +120,12 @@ impl Throttled<'_> {
         if is_wide || !are_few {
             // With this number of equal shards the busy ones come down to the target.
             let density = if is_wide { highest_density(&hot) } else { loads.mean_density(target) };
-            return self.more_shards(goal.max(shards_at(density, target)), evidence, missing);
+            let goal = goal.max(shards_at(density, target));
+            let needed_for = if is_wide { NeededFor::EqualWidth } else { NeededFor::HotShards };
+            evidence.shards_needed_for = (goal > needed).then_some(needed_for);
+            return self.more_shards(goal, evidence, missing);
         }
+        evidence.shards_needed_for = None;
         self.split(&hot, &loads, evidence)
     }
 
@@ -208,6 +213,7 @@ impl Throttled<'_> {
         if open == 1 {
             // A burst that long is an outage of the producer: it dies of the refusals and comes back to be refused.
             let is_outage = self.is_refused_for_long(Side::Writes, OUTAGE);
+            evidence.shards_needed_for = is_outage.then_some(NeededFor::Outage);
             return if is_outage { self.more_shards(2, evidence, missing) } else { Err(Reason::MicroBurst) };
         }
         let spent =

@@ -47,6 +47,18 @@ impl Side {
     }
 }
 
+/// What a stream needs shards for, where that is not its load alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NeededFor {
+    /// Its widest shard is full. A reshard makes all shards equal.
+    EqualWidth,
+    /// Many of its shards are hot. With as many equal shards they come down to the target utilization.
+    HotShards,
+    /// Its only shard refused most records for 15 minutes, which is no burst.
+    Outage,
+}
+
 /// A change that stopped the throttling.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Healed {
@@ -120,6 +132,9 @@ pub struct Evidence {
     /// The shards that the load needs at that utilization.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shards_needed: Option<u32>,
+    /// What the shards are needed for, where the load alone needs fewer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shards_needed_for: Option<NeededFor>,
     /// The shards that the bytes of the load need alone. It is there where records are small: their number fills the
     /// shards, and their bytes would fill less than a fifth of them. Producers that aggregate need no more.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -274,7 +289,8 @@ impl Evidence {
         (self.offered_records_per_second, self.offered_bytes_per_second) = (None, None);
         (self.load_records_per_second, self.load_bytes_per_second) = (None, None);
         (self.offered_includes_retries, self.accepted_utilization) = (None, None);
-        (self.shards_needed, self.shards_needed_if_aggregated, self.mean_record_bytes) = (None, None, None);
+        (self.shards_needed, self.shards_needed_for, self.mean_record_bytes) = (None, None, None);
+        self.shards_needed_if_aggregated = None;
         (self.hottest_shard, self.hottest_shard_utilization, self.named_shard) = (None, None, None);
         (self.busy_shards, self.diagnostic_splits, self.widest_shard_share) = (None, None, None);
         self.shard_metrics_usd_per_month = None;

@@ -6,7 +6,7 @@ mod reason;
 mod remedy;
 
 pub(crate) use evidence::{BACKLOG_MILLISECONDS, STEADY};
-pub use evidence::{Evidence, Healed, Side};
+pub use evidence::{Evidence, Healed, NeededFor, Side};
 pub use reason::{
     Ceiling, DeniedChange, FleetBound, Foreign, HotKeyEvidence, NoDiagnosis, NoSwitch, ReadCall, Reason, SplitBudget,
 };

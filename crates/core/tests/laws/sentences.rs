@@ -58,6 +58,7 @@ fn is_consistent(fixture: &Fixture, decision: &Decision) -> Result<(), TestCaseE
         }
         Verdict::Act(Remedy::ScaleShards { to, partial, .. }) => {
             prop_assert!(evidence.shards_needed > Some(open), "it needs no more: {sentence}");
+            prop_assert!(needs_what_it_says(evidence), "{evidence:?}: {sentence}");
             prop_assert_eq!(Some(*to) < evidence.shards_needed, partial.is_some(), "{}", &sentence);
             prop_assert_eq!(sentence.contains("a partial step"), partial.is_some(), "{}", &sentence);
         }
@@ -66,6 +67,18 @@ fn is_consistent(fixture: &Fixture, decision: &Decision) -> Result<(), TestCaseE
         _ => {}
     }
     Ok(())
+}
+
+/// Whether the shards are those that the load of the sentence needs at the target utilization, where nothing else is
+/// what they are needed for. The load of readers, and one of unknown size, are other numbers.
+fn needs_what_it_says(evidence: &Evidence) -> bool {
+    let load = |without_retries: Option<f64>, offered: Option<f64>| without_retries.or(offered);
+    let records = load(evidence.load_records_per_second, evidence.offered_records_per_second);
+    let bytes = load(evidence.load_bytes_per_second, evidence.offered_bytes_per_second);
+    let (Some(records), Some(bytes), None) = (records, bytes, evidence.shards_needed_for) else { return true };
+    let target = evidence.target_utilization.expect("known");
+    let needed = (records / 1000.0).max(bytes / 1_048_576.0) / target;
+    (f64::from(evidence.shards_needed.unwrap_or_default()) - needed).abs() <= 1.0 + 1e-6
 }
 
 fn is_slow_reader(decision: &Decision) -> bool {

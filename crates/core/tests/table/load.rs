@@ -160,7 +160,7 @@ rows! { decides;
 
 rows! { says;
     a_reshard_of_uneven_shards_says_that_they_are_not_equal:
-        uneven(&HALVED, 3000.0) => ["all of equal width (now one shard has 50 % of the hash keys)"];
+        uneven(&HALVED, 3000.0) => ["fills the shard with 50 % of the hash keys; 5 shards of equal width take it"];
 }
 
 /// One shard whose writer dies of the refusals and comes back. Each minute accepts little, and refuses `refused` times

@@ -2,7 +2,7 @@
 
 use super::limits;
 use super::numbers::{aggregate, idle, load, needs, percent, refused, throttling, time};
-use crate::decision::{AwsLimit, Bound, Decision, Evidence, Outcome, Remedy, Side};
+use crate::decision::{AwsLimit, Bound, Decision, Evidence, NeededFor, Outcome, Remedy, Side};
 use crate::policy::{MODE_TAG, Mode};
 use crate::signal::{Signal, Undo};
 
@@ -67,17 +67,11 @@ fn why(remedy: &Remedy, evidence: &Evidence, undo: Option<Undo>) -> String {
     let at = percent(evidence.target_utilization.unwrap_or_default());
     match remedy {
         Remedy::ScaleShards { to, partial, .. } => {
-            let needed = evidence.shards_needed.unwrap_or(*to);
-            let (load, bounded) = (load(evidence), bounded(*partial));
-            format!("{load} {} {needed} shards at {at} utilization{}{bounded}", needs(evidence), uneven(evidence))
+            format!("{}{}", need(evidence, *to), bounded(*partial))
         }
-        Remedy::SplitShard { partial: Some(bound), .. } => format!(
-            "{} {} {} shards at {at} utilization{}",
-            load(evidence),
-            needs(evidence),
-            evidence.shards_needed.unwrap_or_default(),
-            bounded(Some(*bound))
-        ),
+        Remedy::SplitShard { to, partial: Some(bound), .. } => {
+            format!("{}{}", need(evidence, *to), bounded(Some(*bound)))
+        }
         Remedy::SplitShard { shard, from, partial: None, .. } => format!(
             "{shard} is offered {} of its capacity ({} of {from} busy)",
             percent(evidence.hottest_shard_utilization.unwrap_or_default()),
@@ -118,6 +112,31 @@ fn why(remedy: &Remedy, evidence: &Evidence, undo: Option<Undo>) -> String {
         },
         Remedy::DisableShardMetrics { .. } => {
             "unthrottle had switched shard-level metrics on to find a hot shard".into()
+        }
+    }
+}
+
+/// How many shards a stream needs, and for what.
+fn need(evidence: &Evidence, to: u32) -> String {
+    let needed = evidence.shards_needed.unwrap_or(to);
+    let at = percent(evidence.target_utilization.unwrap_or_default());
+    match evidence.shards_needed_for {
+        None => {
+            format!("{} {} {needed} shards at {at} utilization{}", load(evidence), needs(evidence), uneven(evidence))
+        }
+        Some(NeededFor::EqualWidth) => {
+            let share = percent(evidence.widest_shard_share.unwrap_or_default());
+            format!(
+                "{} fills the shard with {share} of the hash keys; {needed} shards of equal width take it",
+                load(evidence)
+            )
+        }
+        Some(NeededFor::HotShards) => {
+            let busy = evidence.busy_shards.unwrap_or_default();
+            format!("{busy} shards are busy; with {needed} shards of equal width they come down to {at}")
+        }
+        Some(NeededFor::Outage) => {
+            "its only shard refused most records for 15 minutes, which is no burst; 2 shards take more".into()
         }
     }
 }
