@@ -55,8 +55,10 @@ impl History {
     ) {
         let Some(change) = self.memory.change.as_ref().filter(|change| is_reshard(change)) else { return };
         let is_open = stream.mode != CapacityMode::Provisioned || self.phase.is_void();
+        // AWS tells when shards were opened, and not when another person or tool changed the mode.
+        let is_of_mode = change.kind == ChangeKind::External && change.from == change.to;
         let is_newest_evidence = self.evidence_from.is_none_or(|from| Minute::from(from) <= newest);
-        if is_open || is_newest_evidence {
+        if is_open || is_of_mode || is_newest_evidence {
             return;
         }
         let is_old = change.at + USUALLY_SETTLED_WITHIN < first.start();

@@ -150,9 +150,11 @@ impl Change {
         }
     }
 
-    /// The change of another person or tool that left the stream as it is, found at `now`. Evidence counts from then.
+    /// The change of another person or tool that left the stream as it is, found at `now`. Evidence counts from then. A
+    /// change of the capacity mode leaves the shards as they are.
     pub fn external(&self, stream: &Stream, now: DateTime<Utc>) -> Change {
-        Change::external_from(self.to.number(), stream, now)
+        let is_of_mode = matches!(self.kind, ChangeKind::Switch | ChangeKind::WarmUp);
+        Change::external_from(if is_of_mode { shards(stream) } else { self.to.number() }, stream, now)
     }
 
     /// The same, of a stream that had `from` shards before it.

@@ -206,11 +206,14 @@ impl World {
         self
     }
 
-    /// Adds earlier reshards by the policy, at these negative seconds before the run.
+    /// Adds earlier reshards by the policy, at these negative seconds before the run. The last of them opened the shards.
     #[must_use]
     pub fn with_reshards_spent(mut self, spent: Vec<i64>) -> World {
         self.reshards = spent;
         let open = self.open_shards();
+        if let Some(last) = self.reshards.last() {
+            self.open_at(*last);
+        }
         let mut memory = self.reshards.iter().fold(Memory::default(), |memory, at| {
             memory.intend(memory::Change::intent(ChangeKind::Scale, open, open, time(*at)), false)
         });
@@ -301,9 +304,12 @@ impl World {
         self.describe()
     }
 
-    /// Adds an earlier reshard for each number of seconds before the run.
+    /// Adds an earlier reshard for each number of seconds before the run. The last of them opened the shards.
     pub fn resharded_before(&mut self, seconds: &[i64]) {
         self.reshards.extend(seconds.iter().map(|ago| -ago));
+        if let Some(last) = seconds.iter().min() {
+            self.open_at(-last);
+        }
     }
 
     /// CloudWatch's metrics.

@@ -1,6 +1,6 @@
 //! The past of the stream's shards: when each opened and closed, and when the stream was created.
 
-use super::World;
+use super::{CREATED_AT, World};
 use crate::rules::HashRange;
 use crate::sim::retry::Waiting;
 use crate::sim::shard::{OpenShard, shard_id};
@@ -55,6 +55,17 @@ impl World {
     /// `StreamCreationTimestamp`: when the stream was created.
     pub(crate) fn created_at(&self) -> DateTime<Utc> {
         time(self.created)
+    }
+
+    /// A reshard at this second before the run opened the shards, and closed half as many.
+    pub(super) fn open_at(&mut self, second: i64) {
+        let before = HashRange::uniform(self.open_shards().div_ceil(2));
+        let closed = (self.next_number..).zip(before);
+        self.closed_shards = closed
+            .map(|(number, range)| ClosedShard { number, parent: None, range, opened: CREATED_AT, closed: second })
+            .collect();
+        self.next_number += self.closed_shards.len() as u64;
+        self.shards.iter_mut().for_each(|shard| shard.opened = second);
     }
 
     /// Records the shards of `old` that are open no longer.

@@ -229,6 +229,8 @@ impl Check {
         self.changed_by_person(self.now);
         self.untagged();
         self.recreated = Some((self.now, self.made.len()));
+        // The new stream has lost nothing yet.
+        self.told.restart();
     }
 
     pub(super) fn switched(&mut self, is_off: bool) {

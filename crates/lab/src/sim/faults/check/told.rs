@@ -27,6 +27,13 @@ pub(super) struct Told {
     lost_minutes: usize,
 }
 
+impl Told {
+    /// Loss in a row begins anew.
+    pub(super) fn restart(&mut self) {
+        self.lost_minutes = 0;
+    }
+}
+
 impl Check {
     /// Records the end of a run.
     pub(in crate::sim::faults) fn said(&mut self, is_notified: bool, sentence: &str) -> Checked {
