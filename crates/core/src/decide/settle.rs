@@ -3,7 +3,7 @@
 
 use super::MissingData;
 use super::history::History;
-use crate::memory::{Change, ChangeKind};
+use crate::memory::{Change, ChangeKind, Size};
 use crate::observation::{CapacityMode, Minute, Observation, ShardsAt, Stream};
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
@@ -56,7 +56,9 @@ impl History {
         let Some(change) = self.memory.change.as_ref().filter(|change| is_reshard(change)) else { return };
         let is_open = stream.mode != CapacityMode::Provisioned || self.phase.is_void();
         // AWS tells when shards were opened, and not when another person or tool changed the mode.
-        let is_of_mode = change.kind == ChangeKind::External && change.from == change.to;
+        let is_on_demand = |size: Size| size == Size::Shards(0);
+        let is_of_mode = change.kind == ChangeKind::External
+            && (change.from == change.to || is_on_demand(change.from) || is_on_demand(change.to));
         let is_newest_evidence = self.evidence_from.is_none_or(|from| Minute::from(from) <= newest);
         if is_open || is_of_mode || is_newest_evidence {
             return;

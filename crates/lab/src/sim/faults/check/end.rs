@@ -1,12 +1,16 @@
 //! The invariants at the end.
 
 use super::super::schedule::{Kind, MANY_SHARDS, Situation};
-use super::{Check, Checked, Invariant, SAME_CHANGE};
+use super::{Check, Checked, Invariant};
 use crate::rules::RESHARDS_A_DAY;
 use unthrottle_core::decision::{Reason, Verdict};
 use unthrottle_core::memory::ChangeKind;
 use unthrottle_core::observation::CapacityMode;
 use unthrottle_core::policy::Policy;
+
+/// Seconds between a change and a datum that may be that of a rival run of the same incident: three minutes, and the
+/// seconds that a minute of CloudWatch does not show. With less, the check would demand a datum that would count twice.
+const RIVAL: i64 = 4 * 60;
 
 impl Check {
     /// Whether the last decision may change by itself after a while. Then the schedule continues.
@@ -24,8 +28,8 @@ impl Check {
                 || self.made.get(n + 1).is_some_and(|next| next.is_touched)
                 || self.off_since.is_some()
                 || self.is_untagged_since(made)
-                // No run can tell a stranger's datum from its own.
-                || self.forged_fixes.iter().any(|at| (at - made.at).abs() <= 2 * SAME_CHANGE)
+                // No run can tell a stranger's datum from its own, or from that of a rival run.
+                || self.forged_fixes.iter().any(|at| (at - made.at).abs() <= RIVAL)
                 || self.changed_by_people.iter().any(|by| *by >= made.at);
             if !(made.is_touched && is_beyond) {
                 return self
