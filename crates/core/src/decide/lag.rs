@@ -108,7 +108,7 @@ fn of_alarm(signal: &Signal) -> Option<f64> {
     }
 }
 
-/// In how many hours unread records are deleted, where readers are late and do not gain enough.
+/// In how many hours unread records are deleted, where readers are late and do not gain ground.
 fn loss(ages: &[Age], newest: Minute, retention: f64) -> Option<f64> {
     let lag = Lag::of(ages, newest)?;
     if lag.is_new {
@@ -118,7 +118,7 @@ fn loss(ages: &[Age], newest: Minute, retention: f64) -> Option<f64> {
         let since = minutes(last, newest) * MINUTE_MS;
         return loss(&others, last, retention - since);
     }
-    let is_at_risk = lag.age > retention * RETENTION_AT_RISK && !lag.catches_up_within(retention);
+    let is_at_risk = lag.age > retention * RETENTION_AT_RISK && !lag.gains();
     let speed = lag.growth.filter(|growth| (STEADY..1.0).contains(growth)).unwrap_or(1.0);
     is_at_risk.then_some(((retention - lag.age) / HOUR_MS / speed).max(0.0))
 }
@@ -160,9 +160,9 @@ impl Lag {
         earlier.1 >= self.age - minutes(earlier.0, self.at) * MINUTE_MS - ROUNDING_MS
     }
 
-    /// Whether the reader gains so fast that it reaches the present within `retention`, milliseconds. Then it also
-    /// reads the record that is written now before AWS deletes it.
-    fn catches_up_within(&self, retention: f64) -> bool {
-        self.growth.is_some_and(|growth| -growth * retention >= self.age)
+    /// Whether the reader gains ground. Then it loses no data: it reads each record at a lower age than the record at its
+    /// position has now, however slowly it gains.
+    fn gains(&self) -> bool {
+        self.growth.is_some_and(|growth| growth <= -STEADY)
     }
 }

@@ -161,7 +161,7 @@ pub struct Evidence {
     pub consumers_of_unknown_delay: Option<u32>,
     /// Hours until unread records are deleted, at the speed of the slowest reader; where it neither gains nor loses
     /// ground, if it stops now. It is there when that reader is more than half the retention behind, and does not gain
-    /// enough.
+    /// ground.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data_loss_in_hours: Option<f64>,
     /// Reshards of ours in the last 24 hours; AWS allows ten.

@@ -43,10 +43,13 @@ rows! { decides;
             let age = (23.5 - 0.5 * (ago + 9) as f64) * HOUR;
             fixture.minutes(ago..=ago, MinuteTraffic { iterator_age_ms: Some(age), ..offered(1000.0, 2) })
         }) => "healthy";
-    // It needs 20 hours for the rest, and the record that is written now is kept for 24.
     a_reader_20_hours_behind_that_gains_a_minute_a_minute_loses_no_data: gaining(20.0, 1.0) => "healthy";
-    // At this speed it would need 40 hours.
-    a_reader_20_hours_behind_that_gains_half_a_minute_a_minute_is_slow: gaining(20.0, 0.5) => "consumer_slow";
+    // At this speed it needs 40 hours. It reads a record that is written now after 13, and none at an age above 20.
+    a_reader_20_hours_behind_that_gains_half_a_minute_a_minute_loses_no_data: gaining(20.0, 0.5) => "healthy";
+    a_reader_23_hours_behind_that_gains_0_9_minutes_a_minute_loses_no_data: gaining(23.0, 0.9) => "healthy";
+    a_reader_23_hours_behind_that_gains_0_2_minutes_a_minute_loses_no_data: gaining(23.0, 0.2) => "healthy";
+    // Less is noise of the ages.
+    a_reader_20_hours_behind_that_gains_0_05_minutes_a_minute_is_slow: gaining(20.0, 0.05) => "consumer_slow";
     a_reader_20_hours_behind_that_keeps_its_distance_is_slow: gaining(20.0, 0.0) => "consumer_slow";
     a_reader_20_hours_behind_that_loses_ground_is_slow: gaining(20.0, -1.0) => "consumer_slow";
     a_reader_that_gained_until_ten_minutes_ago_and_stands_still_is_slow:
