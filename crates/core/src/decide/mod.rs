@@ -214,7 +214,10 @@ impl<'a> Case<'a> {
         self.watch_readers(newest, history);
         self.published(stream, newest)?;
         match self.throttled_side(history) {
-            Ok(side) => self.remedy_for_both(side, stream, policy, history),
+            Ok(side) => {
+                let remedy = self.remedy_for_both(side, stream, policy, history);
+                remedy.map_err(|hold| self.or_stopped(hold, newest, stream, history))
+            }
             Err(Quiet::Hold(_)) if self.signal.undo().is_some() => Err(self.undo_while_throttled()),
             Err(Quiet::Hold(reason)) => Err(self.or_stopped(reason, newest, stream, history)),
             Err(Quiet::Stopped) => {

@@ -2,7 +2,7 @@
 
 use super::limits;
 use super::numbers::{aggregate, idle, load, needs, percent, refused, throttling, time};
-use crate::decision::{AwsLimit, Bound, Decision, Evidence, Outcome, Remedy, Side};
+use crate::decision::{AwsLimit, Bound, Decision, Evidence, Outcome, Remedy};
 use crate::policy::{MODE_TAG, Mode};
 use crate::signal::{Signal, Undo};
 
@@ -124,7 +124,7 @@ fn why(remedy: &Remedy, evidence: &Evidence, undo: Option<Undo>) -> String {
 
 /// That the shards are not equal, which a reshard mends.
 fn uneven(evidence: &Evidence) -> String {
-    let widest = evidence.widest_shard_share.filter(|_| evidence.throttled_side != Some(Side::Reads));
+    let widest = evidence.widest_shard_share;
     let text =
         widest.map(|share| format!(", all of equal width (now one shard has {} of the hash keys)", percent(share)));
     text.unwrap_or_default()
