@@ -4,7 +4,7 @@ use super::Case;
 use super::history::History;
 use super::lag::{KNOWN_FOR, ages, growth, minutes, unknown_consumers};
 use super::published::has_data;
-use crate::decision::{BACKLOG_MILLISECONDS, Healed, Reason, Side};
+use crate::decision::{BACKLOG_MILLISECONDS, Healed, Reason, Remedy, Side};
 use crate::memory::Change;
 use crate::observation::{LOOKBACK_HOURS, Minute, Stream};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -118,16 +118,26 @@ impl Case<'_> {
         }
     }
 
-    /// The hold for writes or readers that are throttled, or for readers that have stopped, which is worse than any hold
-    /// that needs no person. A hold that waits for a minute or for a change is over soon. Records that readers have
-    /// stopped, so that the sentence of any other decision says so.
-    pub(super) fn or_stopped(&mut self, hold: Reason, newest: Minute, stream: &Stream, history: &History) -> Reason {
-        let stopped = self.followed(newest, stream, history).hold(None);
-        if let Some(Reason::ReadersStopped { since, .. }) = &stopped {
+    /// What is decided for throttling, or the hold for readers that have stopped, which is worse than any hold that needs
+    /// no person. A hold that waits for a minute or for a change is over soon, and a person who asks for an undo gets an
+    /// answer about it. Records that readers have stopped, so that the sentence of any other decision says so.
+    pub(super) fn or_stopped(
+        &mut self,
+        decided: Result<Remedy, Reason>,
+        newest: Minute,
+        stream: &Stream,
+        history: &History,
+    ) -> Result<Remedy, Reason> {
+        use Reason::{EvidencePending, Resharding, Settling};
+        let Some(stopped) = self.followed(newest, stream, history).hold(None) else { return decided };
+        if let Reason::ReadersStopped { since, .. } = &stopped {
             self.decision.evidence.readers_stopped_since = Some(*since);
         }
-        let is_waiting = matches!(hold, Reason::Resharding | Reason::Settling { .. } | Reason::EvidencePending);
-        stopped.filter(|_| !is_waiting && !hold.needs_person()).unwrap_or(hold)
+        decided.map_err(|hold| match hold {
+            Resharding | Settling { .. } | EvidencePending => hold,
+            hold if hold.needs_person() || self.signal.undo().is_some() => hold,
+            _ => stopped,
+        })
     }
 
     /// Records that the stream's readers are watched for a while, where it had some at our last change. Without the

@@ -140,7 +140,7 @@ pub struct Evidence {
     /// The start of the minute of this peak.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peak_minute: Option<DateTime<Utc>>,
-    /// When this peak no longer counts.
+    /// When the last minute that needs as many shards, or all open shards, no longer counts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peak_counts_until: Option<DateTime<Utc>>,
     /// The age of the oldest record read in the newest minutes, milliseconds.

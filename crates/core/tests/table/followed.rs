@@ -9,6 +9,7 @@ use unthrottle_core::decision::{Reason, Verdict};
 use unthrottle_core::memory::{ChangeKind, Memory, TAG};
 use unthrottle_core::observation::{FanOut, MinuteTraffic};
 use unthrottle_core::policy::Permission;
+use unthrottle_core::signal::Undo;
 
 /// A minute with this number of answered GetRecords calls.
 fn read(calls: f64, traffic: MinuteTraffic) -> MinuteTraffic {
@@ -237,7 +238,16 @@ rows! { decides;
         => "skew_suspected";
 }
 
+rows! { decides;
+    an_undo_of_a_throttled_stream_is_answered_though_readers_stopped:
+        silent(8).minutes(-8..=0, offered(9000.0, 4)).asked_to(|ask| ask.undo = Some(Undo::default()))
+        => "not_restorable";
+}
+
 rows! { says;
+    a_change_mentions_readers_that_stopped:
+        silent(8).minutes(-8..=0, offered(9000.0, 4))
+        => ["Changed 4 → 8 shards", "Its readers stopped at 16:55 UTC, after our change: restart the consumer."];
     readers_that_stopped_while_writes_are_refused_say_both:
         silent_and_skewed(60).policy(|p| p.diagnose = Permission::Deny)
         => ["records refused in 5 of 5 minutes (up to 0.45 %), and its readers stopped at 16:03 UTC"];

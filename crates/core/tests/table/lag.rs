@@ -113,6 +113,8 @@ rows! { says;
     a_late_reader_that_is_not_seen_says_since_when:
         unseen(6.0, 30).asked()
         => ["was 6.0 hours behind, and is not seen since 16:34 UTC", "deleted in 17.5 hours", "check that consumer"];
+    a_late_reader_that_is_not_seen_since_yesterday_says_the_day:
+        unseen(2.0, 1200).stream(|s| s.retention_hours = 72).asked() => ["is not seen since 2026-11-19 21:04 UTC"];
     an_alarm_on_age_without_data_learns_the_last_known_age:
         alarmed(unseen(6.0, 8), &[AGE]) => ["was 6.0 hours behind, and is not seen since 16:56 UTC"];
     an_alarm_on_age_without_data_learns_that_the_reader_had_kept_up:

@@ -83,11 +83,11 @@ fn quiet(seen: &Seen<'_>) -> String {
 fn unseen(seen: &Seen<'_>) -> Option<String> {
     let was = last_seen(seen.evidence)?;
     let retention = f64::from(seen.stream.map_or(0, |stream| stream.retention_hours));
-    let waits = match seen.evidence.restore_waits_for_unseen_reader {
-        Some(true) => " A restore waits: unknown is not zero.",
-        _ => "",
-    };
-    let left = (retention - hours_behind(seen.evidence)).max(0.0);
+    let evidence = seen.evidence;
+    let is_waiting =
+        evidence.restore_waits_for_unseen_reader.is_some() || evidence.consumers_of_unknown_delay.is_some();
+    let waits = if is_waiting { " A restore waits: unknown is not zero." } else { "" };
+    let left = (retention - hours_behind(evidence)).max(0.0);
     Some(format!(
         "{was}. If it has stopped, its unread records are deleted in {left:.1} hours: check that consumer.{waits}"
     ))
@@ -97,7 +97,9 @@ fn unseen(seen: &Seen<'_>) -> Option<String> {
 fn last_seen(evidence: &Evidence) -> Option<String> {
     let (since, age) = (evidence.reader_unseen_since?, evidence.last_known_age_milliseconds?);
     let behind = if age <= BACKLOG_MILLISECONDS { "less than a minute".into() } else { time(age) };
-    Some(format!("its slowest reader was {behind} behind, and is not seen since {} UTC", since.format("%H:%M")))
+    let is_today = evidence.newest_minute.is_none_or(|newest| newest.date_naive() == since.date_naive());
+    let since = since.format(if is_today { "%H:%M" } else { "%Y-%m-%d %H:%M" });
+    Some(format!("its slowest reader was {behind} behind, and is not seen since {since} UTC"))
 }
 
 /// How far a reader is behind that has not read since it was last seen, hours.
