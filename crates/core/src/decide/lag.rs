@@ -195,8 +195,8 @@ impl Lag {
         earlier.1 >= self.age - minutes(earlier.0, self.at) * MINUTE_MS - ROUNDING_MS
     }
 
-    /// Whether the reader gains ground. Then it loses no data: it reads each record at a lower age than the record at its
-    /// position has now, however slowly it gains.
+    /// Whether the reader gains ground. Then it loses no data, however slowly it gains: its age falls, so it reads no
+    /// record at a higher age than it has now.
     fn gains(&self) -> bool {
         self.growth.is_some_and(|growth| growth <= -STEADY)
     }

@@ -70,7 +70,7 @@ struct Loaded {
     shards: u32,
 }
 
-/// The busiest of the first `window` minutes, each of which counts for `hours`. A later minute that needs as many shards
+/// The busiest of the first `window` minutes. A minute counts for `hours`. A later minute that needs as many shards
 /// counts once the window reaches it, if an earlier one still counts until then. `newest`: where there is no minute.
 fn busiest(minutes: &[Loaded], window: usize, hours: i64, all: u32, newest: Minute) -> Peak {
     let idle = Loaded { minute: newest, full_shards: 0.0, shards: 1 };

@@ -30,8 +30,8 @@ const PATTERN_MINUTES: i64 = 60;
 /// reason; with more, any stop of the day would be blamed on the change.
 const LEAVE_WITHIN: TimeDelta = TimeDelta::minutes(15);
 
-/// Readers are watched for this long after a change of ours, and for as long as they were behind: the time in which they
-/// leave, the silence that shows it, and CloudWatch's delay. Less would miss them; more would only add checks.
+/// Readers are watched for this long after a change of ours, and for as long as they were behind: the time in which
+/// they leave, the silence that shows it, and CloudWatch's delay. Less would miss them; more would only add checks.
 const WATCHED_FOR: TimeDelta = TimeDelta::minutes(30);
 
 const MINUTE_MS: f64 = 60_000.0;
