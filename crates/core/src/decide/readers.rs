@@ -118,8 +118,8 @@ impl Case<'_> {
         }
     }
 
-    /// What is decided for throttling, or the hold for readers that have stopped, which is worse than any hold that needs
-    /// no person. A hold that waits for a minute or for a change is over soon, and a person who asks for an undo gets an
+    /// What is decided for throttling, or the hold for readers that have stopped: it is worse than a hold that needs no
+    /// person. A hold that waits for a minute or for a change is over soon, and a person who asks for an undo gets an
     /// answer about it. Records that readers have stopped, so that the sentence of any other decision says so.
     pub(super) fn or_stopped(
         &mut self,
@@ -164,9 +164,9 @@ impl Case<'_> {
         }
     }
 
-    /// The polling reader that the newest minutes do not show and that may be behind: the last minute that shows it, and
-    /// how far it was behind then, milliseconds. It was behind by more than its own rhythm explains, or it is silent for
-    /// longer than it ever was.
+    /// The polling reader that the newest minutes do not show and that may be behind: the last minute that shows it,
+    /// and how far it was behind then, milliseconds. It was behind by more than its own rhythm explains, or it is silent
+    /// for longer than it ever was.
     pub(super) fn unseen_poller(&self, newest: Minute) -> Option<(Minute, f64)> {
         let day = newest.plus(1 - 60 * LOOKBACK_HOURS).to(newest);
         let shown = |minute: Minute| Some((minute, self.observation.traffic.minute(minute).iterator_age_ms?));
