@@ -165,8 +165,8 @@ impl Case<'_> {
     }
 
     /// The polling reader that the newest minutes do not show and that may be behind: the last minute that shows it,
-    /// and how far it was behind then, milliseconds. It was behind by more than its own rhythm explains, or it is silent
-    /// for longer than it ever was.
+    /// and how far it was behind then, milliseconds. It was behind by more than its own rhythm explains, or it is
+    /// silent for longer than it ever was.
     pub(super) fn unseen_poller(&self, newest: Minute) -> Option<(Minute, f64)> {
         let day = newest.plus(1 - 60 * LOOKBACK_HOURS).to(newest);
         let shown = |minute: Minute| Some((minute, self.observation.traffic.minute(minute).iterator_age_ms?));

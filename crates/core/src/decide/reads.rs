@@ -69,9 +69,9 @@ impl Throttled<'_> {
         if is_kept { Err(Reason::ReshardBudgetSpent(NoSwitch::KeptForWrites)) } else { Ok(scale) }
     }
 
-    /// The shards that the bytes of readers need: `full`, in full shards. Where one shard has more of the hash keys than
-    /// the others, and its part of the bytes fills it, more shards of equal width help. AWS does nothing where their
-    /// number stays.
+    /// The shards that the bytes of readers need: `full`, in full shards. Where one shard has more of the hash keys
+    /// than the others, and its part of the bytes fills it, more shards of equal width help. AWS does nothing where
+    /// their number stays.
     fn needed_by_readers(&self, full: f64, evidence: &mut Evidence) -> u32 {
         let (open, target) = (self.stream.open_shards, self.settings.target_utilization);
         let needed = shards_at(full, target);

@@ -206,8 +206,8 @@ impl Case<'_> {
         evidence.record_unseen_reader(last, age);
         evidence.restore_waits_for_unseen_reader = Some(true);
         Some(format!(
-            "its reader was {:.0} s behind when CloudWatch last showed it, until {}, and may be behind still. Try again \
-             when it reads, or use --force",
+            "its reader was {:.0} s behind when CloudWatch last showed it, until {}, and may be behind still. Try \
+             again when it reads, or use --force",
             age / 1000.0,
             utc(last.end())
         ))

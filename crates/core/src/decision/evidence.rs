@@ -172,8 +172,8 @@ pub struct Evidence {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub readers_stopped_since: Option<DateTime<Utc>>,
     /// Hours until unread records are deleted, at the speed of the slowest reader; where it neither gains nor loses
-    /// ground, or is not seen, if it stops now. It is there when that reader is more than half the retention behind, and
-    /// does not gain ground.
+    /// ground, or is not seen, if it stops now. It is there when that reader is more than half the retention behind,
+    /// and does not gain ground.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data_loss_in_hours: Option<f64>,
     /// Reshards of ours in the last 24 hours; AWS allows ten.

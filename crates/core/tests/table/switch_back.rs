@@ -71,8 +71,8 @@ rows! { decides;
         switched(30).with(|f| f.observation.limits = None) => "not_restorable";
 }
 
-/// Eight shards whose keys are so uneven that they refused records at 5,200 a second, twelve hours ago. We then switched
-/// the stream.
+/// Eight shards whose keys are so uneven that they refused records at 5,200 a second, twelve hours ago. We then
+/// switched the stream.
 fn uneven(load: f64) -> Fixture {
     let refused = MinuteTraffic { write_throttled: 6_000.0, ..offered(5200.0, 8) };
     let mut memory = Memory::default().intend(Change::intent(ChangeKind::Switch, 8, 8, hours_ago(11)), false);
