@@ -1,8 +1,8 @@
 //! How far readers are behind, whether they gain ground, and when they lose data.
 
 use super::throttling::RECENT_MINUTES;
-use crate::decision::{Evidence, STEADY};
-use crate::observation::{Minute, Observation, Stream, Traffic};
+use crate::decision::{BACKLOG_MILLISECONDS, Evidence, STEADY};
+use crate::observation::{LOOKBACK_HOURS, Minute, Observation, Stream, Traffic};
 use crate::signal::Signal;
 
 /// The share of the retention that a reader may be behind before its data is at risk, 0–1. At half of it, a person has
@@ -13,9 +13,14 @@ const RETENTION_AT_RISK: f64 = 0.5;
 const COMPARED_MINUTES: i64 = 30;
 
 /// An age that is this many minutes old still counts where newer minutes have none. CloudWatch publishes each metric
-/// one to three minutes late, and a reader with long batches calls GetRecords every few minutes. A larger number would
-/// report readers that have stopped.
-const KNOWN_FOR: i64 = 5;
+/// one to three minutes late, and a reader with long batches calls GetRecords every few minutes. A smaller number would
+/// call such a reader unseen; with a larger number, a reader that has stopped would count as one that reads.
+pub(super) const KNOWN_FOR: i64 = 5;
+
+/// A reader that is not seen any more was a late reader if at least this number of minutes shows it. With a smaller
+/// number, a person who looks at the oldest records once would be one; with a larger number, a reader that calls every
+/// ten minutes would be none.
+const SHOWN_IN: usize = 3;
 
 /// The speed of a reader is measured over this many minutes where they are known. Each age is the largest of its
 /// minute, so over less time the error is as large as the speed. A longer time would hide that a reader has just
@@ -58,12 +63,26 @@ pub(super) fn record(
     }
     let fan_out = traffic.fan_out.iter().flatten().rev().find(|(minute, _)| **minute > newest.plus(-KNOWN_FOR));
     evidence.fan_out_behind_milliseconds = fan_out.map(|(_, lag)| lag.behind_ms);
-    let Some(lag) = Lag::of(&ages, newest) else { return };
     let retention = f64::from(stream.retention_hours) * HOUR_MS;
+    let Some(lag) = Lag::of(&ages, newest) else {
+        record_unseen(traffic, newest, retention, evidence);
+        return;
+    };
     evidence.iterator_age_milliseconds = Some(lag.age);
     evidence.iterator_age_growth_seconds_per_minute = lag.growth.map(|growth| growth * 60.0);
     evidence.iterator_age_jumped = lag.is_new.then_some(true);
     evidence.data_loss_in_hours = loss(&ages, newest, retention);
+}
+
+/// Records since when no reader is seen, how far the slowest was behind then, and when it loses data. It may still have
+/// to read its records: unknown is not zero. After a day its last minute is no longer known.
+fn record_unseen(traffic: &Traffic, newest: Minute, retention: f64, evidence: &mut Evidence) {
+    let known = ages(traffic, newest.plus(1 - 60 * LOOKBACK_HOURS), newest);
+    let Some((last, age)) = known.last().copied() else { return };
+    evidence.record_unseen_reader(last, age);
+    let compared = last.plus(1 - COMPARED_MINUTES);
+    let compared: Vec<Age> = known.into_iter().filter(|(minute, _)| *minute >= compared).collect();
+    evidence.data_loss_in_hours = loss_of_unseen(&compared, newest, retention);
 }
 
 /// How far the slowest reader was behind in each of these minutes that shows it: the polling readers and the registered
@@ -91,7 +110,8 @@ pub(super) fn minutes(from: Minute, to: Minute) -> f64 {
 /// Whether the event is about the age of readers, and the published minutes tell it. Minutes that are not published yet
 /// then change nothing.
 pub(super) fn is_answer(signal: &Signal, evidence: &Evidence) -> bool {
-    matches!(signal, Signal::Alarm(alarm) if alarm.is_on_age()) && evidence.iterator_age_milliseconds.is_some()
+    let is_known = evidence.iterator_age_milliseconds.is_some() || evidence.reader_unseen_since.is_some();
+    is_known && matches!(signal, Signal::Alarm(alarm) if alarm.is_on_age())
 }
 
 /// The registered consumers of the stream whose delay CloudWatch does not show. They may be any time behind.
@@ -108,7 +128,7 @@ fn of_alarm(signal: &Signal) -> Option<f64> {
     }
 }
 
-/// In how many hours unread records are deleted, where readers are late and do not gain enough.
+/// In how many hours unread records are deleted, where readers are late and do not gain ground.
 fn loss(ages: &[Age], newest: Minute, retention: f64) -> Option<f64> {
     let lag = Lag::of(ages, newest)?;
     if lag.is_new {
@@ -118,9 +138,24 @@ fn loss(ages: &[Age], newest: Minute, retention: f64) -> Option<f64> {
         let since = minutes(last, newest) * MINUTE_MS;
         return loss(&others, last, retention - since);
     }
-    let is_at_risk = lag.age > retention * RETENTION_AT_RISK && !lag.catches_up_within(retention);
+    let is_at_risk = lag.age > retention * RETENTION_AT_RISK && !lag.gains();
     let speed = lag.growth.filter(|growth| (STEADY..1.0).contains(growth)).unwrap_or(1.0);
     is_at_risk.then_some(((retention - lag.age) / HOUR_MS / speed).max(0.0))
+}
+
+/// In how many hours unread records are deleted of a reader that was late when it was last seen. It may not read at
+/// all, so it counts as one that stands still since then, also where it gained.
+fn loss_of_unseen(ages: &[Age], newest: Minute, retention: f64) -> Option<f64> {
+    let (last, _) = *ages.last()?;
+    let lag = Lag::of(ages, last)?;
+    if lag.is_new {
+        let others: Vec<Age> = ages.iter().copied().filter(|age| !lag.is_explained_by(*age)).collect();
+        return loss_of_unseen(&others, newest, retention);
+    }
+    let behind = lag.age + minutes(lag.at, newest) * MINUTE_MS;
+    let was_late = lag.age > BACKLOG_MILLISECONDS && ages.len() >= SHOWN_IN;
+    let is_at_risk = was_late && behind > retention * RETENTION_AT_RISK;
+    is_at_risk.then_some(((retention - behind) / HOUR_MS).max(0.0))
 }
 
 /// The slowest reader of the newest minutes.
@@ -160,9 +195,9 @@ impl Lag {
         earlier.1 >= self.age - minutes(earlier.0, self.at) * MINUTE_MS - ROUNDING_MS
     }
 
-    /// Whether the reader gains so fast that it reaches the present within `retention`, milliseconds. Then it also
-    /// reads the record that is written now before AWS deletes it.
-    fn catches_up_within(&self, retention: f64) -> bool {
-        self.growth.is_some_and(|growth| -growth * retention >= self.age)
+    /// Whether the reader gains ground. Then it loses no data, however slowly it gains: its age falls, so it reads no
+    /// record at a higher age than it has now.
+    fn gains(&self) -> bool {
+        self.growth.is_some_and(|growth| growth <= -STEADY)
     }
 }

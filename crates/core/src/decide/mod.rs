@@ -219,9 +219,12 @@ impl<'a> Case<'a> {
         self.watch_readers(newest, history);
         self.published(stream, newest)?;
         match self.throttled_side(history) {
-            Ok(side) => self.remedy_for_both(side, stream, policy, history),
+            Ok(side) => {
+                let remedy = self.remedy_for_both(side, stream, policy, history);
+                self.or_stopped(remedy, newest, stream, history)
+            }
             Err(Quiet::Hold(_)) if self.signal.undo().is_some() => Err(self.undo_while_throttled()),
-            Err(Quiet::Hold(reason)) => Err(self.or_stopped(reason, newest, stream, history)),
+            Err(Quiet::Hold(reason)) => self.or_stopped(Err(reason), newest, stream, history),
             Err(Quiet::Stopped) => {
                 history.settled(newest)?;
                 if let Some(undo) = self.signal.undo() {

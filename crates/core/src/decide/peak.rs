@@ -30,7 +30,7 @@ pub(super) struct Peak {
     pub shards: u32,
     /// The hours that were looked at.
     pub hours: i64,
-    /// When it no longer counts.
+    /// When the last minute that needs as many shards, or all that there are, no longer counts.
     pub until: DateTime<Utc>,
 }
 
@@ -60,36 +60,68 @@ fn offered(case: &Case<'_>, minute: Minute) -> f64 {
     Offered::in_minute(&case.observation.traffic, minute).shards().unwrap_or_default()
 }
 
+/// The load of one minute.
+#[derive(Clone, Copy)]
+struct Loaded {
+    minute: Minute,
+    /// See [`Peak::full_shards`].
+    full_shards: f64,
+    /// See [`Peak::shards`].
+    shards: u32,
+}
+
+/// The busiest of the first `window` minutes. A minute counts for `hours`. A later minute that needs as many shards
+/// counts once the window reaches it, if an earlier one still counts until then. `newest`: where there is no minute.
+fn busiest(minutes: &[Loaded], window: usize, hours: i64, all: u32, newest: Minute) -> Peak {
+    let idle = Loaded { minute: newest, full_shards: 0.0, shards: 1 };
+    let peak = minutes.iter().take(window).max_by(|a, b| a.full_shards.total_cmp(&b.full_shards));
+    let peak = peak.copied().unwrap_or(idle);
+    let needed = peak.shards.min(all);
+    let mut last = (0, peak.minute);
+    for (at, loaded) in minutes.iter().enumerate() {
+        if at >= window && at > last.0 + window {
+            break;
+        }
+        if loaded.shards >= needed {
+            last = (at, loaded.minute);
+        }
+    }
+    let until = last.1.plus(60 * hours).end() + PUBLISHED_WITHIN;
+    Peak { minute: peak.minute, full_shards: peak.full_shards, shards: peak.shards, hours, until }
+}
+
 impl Case<'_> {
     /// The peak load of the last `hours`, written or read. `evenness`: the share of its capacity that a stream takes
-    /// before the first of its shards is full.
-    pub(super) fn peak(&self, newest: Minute, hours: i64, evenness: f64) -> Peak {
-        self.busiest((newest.plus(1 - 60 * hours), newest), hours, offered, evenness)
+    /// before the first of its shards is full. `all`: this number of shards is in the way of an undo, whatever the peak
+    /// needs beyond.
+    pub(super) fn peak(&self, newest: Minute, hours: i64, evenness: f64, all: u32) -> Peak {
+        let minutes = self.loads((newest.plus(1 - 60 * hours), newest), offered, evenness);
+        busiest(&minutes, minutes.len(), hours, all, newest)
+    }
+
+    /// The accepted peak of a day, in which the stream may have throttled.
+    pub(super) fn peak_of_day(&self, newest: Minute, evenness: f64, all: u32) -> Peak {
+        let minutes = self.loads((newest.plus(1 - 60 * LOOKBACK_HOURS), newest), accepted, evenness);
+        busiest(&minutes, minutes.len(), LOOKBACK_HOURS, all, newest)
     }
 
     /// The peak of the hours that come next, as yesterday shows them: at least as many as a restore waits for.
-    pub(super) fn peak_ahead(&self, newest: Minute, hours: i64, evenness: f64) -> Peak {
+    pub(super) fn peak_ahead(&self, newest: Minute, hours: i64, evenness: f64, all: u32) -> Peak {
         let first = newest.plus(1 - 60 * LOOKBACK_HOURS);
-        let last = first.plus(60 * hours.max(HOURS_AHEAD) - 1).min(newest);
-        self.busiest((first, last), LOOKBACK_HOURS, accepted, evenness)
+        let minutes = self.loads((first, newest), accepted, evenness);
+        let ahead = usize::try_from(60 * hours.max(HOURS_AHEAD)).unwrap_or(usize::MAX);
+        busiest(&minutes, ahead, LOOKBACK_HOURS, all, newest)
     }
 
-    /// The busiest of these minutes, which counts for `hours`.
-    fn busiest(
-        &self,
-        (first, last): (Minute, Minute),
-        hours: i64,
-        load: fn(&Case<'_>, Minute) -> f64,
-        evenness: f64,
-    ) -> Peak {
-        let full_shards = |minute: Minute| {
+    /// The loads of these minutes.
+    fn loads(&self, (first, last): (Minute, Minute), load: fn(&Case<'_>, Minute) -> f64, evenness: f64) -> Vec<Loaded> {
+        let loaded = |minute: Minute| {
             let read = self.observation.traffic.minute(minute).get_records_bytes;
-            load(self, minute).max(read / 60.0 / SHARD_READ_BYTES_PER_SECOND)
+            let full_shards = load(self, minute).max(read / 60.0 / SHARD_READ_BYTES_PER_SECOND);
+            let shards = shards_at(full_shards / evenness, self.policy.target_utilization);
+            Loaded { minute, full_shards, shards }
         };
-        let minutes = first.to(last).map(|minute| (minute, full_shards(minute)));
-        let (minute, full_shards) = minutes.max_by(|(_, a), (_, b)| a.total_cmp(b)).unwrap_or((last, 0.0));
-        let shards = shards_at(full_shards / evenness, self.policy.target_utilization);
-        Peak { minute, full_shards, shards, hours, until: minute.plus(60 * hours).end() + PUBLISHED_WITHIN }
+        first.to(last).map(loaded).collect()
     }
 
     /// How even the keys are, from 0 to 1: the most that the stream took while it throttled, as a share of what its

@@ -18,10 +18,11 @@ const OFTEN: usize = 3;
 /// a producer's pause or a lost datapoint.
 const NEARLY_ALWAYS: usize = 4;
 
-/// The data of a side may be this late while those of the other side come. The data of a whole stream that come later
-/// are unknown (see [`SILENCE_IS_UNKNOWN_MINUTES`]). A shorter time would take late writes for healthy ones; a longer
-/// time delays "healthy" on a stream whose producers have stopped, and whose readers go on.
-const SIDE_IS_LATE_MINUTES: i64 = 7;
+/// The data of writes may be this late while those of reads come. The data of a whole stream that come later are
+/// unknown (see [`SILENCE_IS_UNKNOWN_MINUTES`]). A shorter time would take late writes for healthy ones; a longer time
+/// delays "healthy" on a stream whose producers have stopped, and whose readers go on. Reads are late for no longer
+/// than [`Traffic::published_by`] says: a reader that stops calling is news by itself, and this time would delay it.
+const WRITES_ARE_LATE_MINUTES: i64 = 7;
 
 /// A stream with traffic all the time that shows no data for longer than this has stopped. CloudWatch has had delays of
 /// most of an hour in public reports of incidents. A shorter time would take such a delay for an idle stream; a longer
@@ -33,7 +34,11 @@ const SILENCE_IS_UNKNOWN_MINUTES: i64 = 60;
 pub(super) fn newest_of(side: Side, traffic: &Traffic, observed_at: DateTime<Utc>) -> Minute {
     let newest = traffic.newest(observed_at);
     let last = traffic.last_minute(|minute| has_data(side, minute));
-    let is_late = |last: &Minute| last.plus(SIDE_IS_LATE_MINUTES) >= newest && has_data_in(OFTEN, side, traffic, *last);
+    let earliest = match side {
+        Side::Writes => newest.plus(-WRITES_ARE_LATE_MINUTES),
+        Side::Reads => Traffic::published_by(observed_at),
+    };
+    let is_late = |last: &Minute| *last >= earliest && has_data_in(OFTEN, side, traffic, *last);
     last.filter(is_late).unwrap_or(newest).min(newest)
 }
 

@@ -2,9 +2,9 @@
 
 use super::Case;
 use super::history::History;
-use super::lag::{ages, growth, minutes, unknown_consumers};
+use super::lag::{KNOWN_FOR, ages, growth, minutes, unknown_consumers};
 use super::published::has_data;
-use crate::decision::{BACKLOG_MILLISECONDS, Healed, Reason, Side};
+use crate::decision::{BACKLOG_MILLISECONDS, Healed, Reason, Remedy, Side};
 use crate::memory::Change;
 use crate::observation::{LOOKBACK_HOURS, Minute, Stream};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -25,12 +25,19 @@ const REGULAR_MINUTES: usize = 3;
 const PATTERN_MINUTES: i64 = 60;
 
 /// Readers that stop later than this after our change stop for another reason. A reader at the end of its shards stops
-/// within a minute. A reader that is behind first reads the closed shards to their end.
+/// within a minute. A reader that is behind first reads the closed shards to their end, and needs at most the time that
+/// it was behind, unless it loses ground. With less time, readers that drain slowly would seem to stop for another
+/// reason; with more, any stop of the day would be blamed on the change.
 const LEAVE_WITHIN: TimeDelta = TimeDelta::minutes(15);
 
-/// Readers are watched for this long after a change of ours: the time in which they leave, the silence that shows it,
-/// and CloudWatch's delay. Less would miss them; more would only add checks.
+/// Readers are watched for this long after a change of ours, and for as long as they were behind: the time in which
+/// they leave, the silence that shows it, and CloudWatch's delay. Less would miss them; more would only add checks.
 const WATCHED_FOR: TimeDelta = TimeDelta::minutes(30);
+
+const MINUTE_MS: f64 = 60_000.0;
+
+/// The minutes of 365 days, the longest retention of a stream (the Kinesis quotas page).
+const MOST_MINUTES: f64 = 525_600.0;
 
 /// The code of the hold, as the memory records its message.
 pub(super) const STOPPED: &str = "readers_stopped";
@@ -80,6 +87,14 @@ struct Silence {
     minutes: usize,
 }
 
+impl Silence {
+    /// The minutes of a silence that is longer than the usual ones, at least `least`. A reader that reads every ten
+    /// minutes is silent for nine.
+    fn longer_than_usual(&self, least: usize) -> usize {
+        least.max(usize::try_from(2 * (self.gap + 1)).unwrap_or(usize::MAX))
+    }
+}
+
 impl Case<'_> {
     /// What a stream without throttling decides: whether our change is proven, and what became of its readers.
     pub(super) fn after_change(&mut self, newest: Minute, stream: &Stream, history: &mut History) -> Reason {
@@ -103,11 +118,26 @@ impl Case<'_> {
         }
     }
 
-    /// A hold for a trace of throttling, or for readers that have stopped, which is the worse of both.
-    pub(super) fn or_stopped(&self, hold: Reason, newest: Minute, stream: &Stream, history: &History) -> Reason {
-        let is_trace = matches!(hold, Reason::Negligible);
-        let stopped = if is_trace { self.followed(newest, stream, history).hold(None) } else { None };
-        stopped.unwrap_or(hold)
+    /// What is decided for throttling, or the hold for readers that have stopped: it is worse than a hold that needs no
+    /// person. A hold that waits for a minute or for a change is over soon, and a person who asks for an undo gets an
+    /// answer about it. Records that readers have stopped, so that the sentence of any other decision says so.
+    pub(super) fn or_stopped(
+        &mut self,
+        decided: Result<Remedy, Reason>,
+        newest: Minute,
+        stream: &Stream,
+        history: &History,
+    ) -> Result<Remedy, Reason> {
+        use Reason::{EvidencePending, Resharding, Settling};
+        let Some(stopped) = self.followed(newest, stream, history).hold(None) else { return decided };
+        if let Reason::ReadersStopped { since, .. } = &stopped {
+            self.decision.evidence.readers_stopped_since = Some(*since);
+        }
+        decided.map_err(|hold| match hold {
+            Resharding | Settling { .. } | EvidencePending => hold,
+            hold if hold.needs_person() || self.signal.undo().is_some() => hold,
+            _ => stopped,
+        })
     }
 
     /// Records that the stream's readers are watched for a while, where it had some at our last change. Without the
@@ -116,7 +146,7 @@ impl Case<'_> {
         let Some((at, settled)) = history.moved_shards().pop() else { return };
         let is_new = |change: &&mut Change| change.at == at && change.readers_until.is_none();
         let Some(change) = history.memory.change.as_mut().filter(is_new) else { return };
-        let until = settled + WATCHED_FOR;
+        let until = settled + WATCHED_FOR + self.backlog_at(at);
         let before = Minute::of(at);
         let reads = |minute: &Minute| self.reads(Way::Poll, *minute) || self.reads(Way::Subscribe, *minute);
         let were_there = before.plus(-PATTERN_MINUTES).to(before).filter(reads).count() >= REGULAR_MINUTES;
@@ -134,6 +164,29 @@ impl Case<'_> {
         }
     }
 
+    /// The polling reader that the newest minutes do not show and that may be behind: the last minute that shows it,
+    /// and how far it was behind then, milliseconds. It was behind by more than its own rhythm explains, or it is
+    /// silent for longer than it ever was.
+    pub(super) fn unseen_poller(&self, newest: Minute) -> Option<(Minute, f64)> {
+        let day = newest.plus(1 - 60 * LOOKBACK_HOURS).to(newest);
+        let shown = |minute: Minute| Some((minute, self.observation.traffic.minute(minute).iterator_age_ms?));
+        let (last, age) = day.rev().find_map(shown).filter(|(last, _)| *last <= newest.plus(-KNOWN_FOR))?;
+        if self.has_moved(Way::Subscribe, last, newest) {
+            return None;
+        }
+        let silence = self.silence(Way::Poll, newest);
+        let gap = silence.as_ref().map_or(0, |silence| silence.gap);
+        let was_behind = age > BACKLOG_MILLISECONDS + gap as f64 * MINUTE_MS;
+        let is_silent = silence.is_some_and(|silence| silence.minutes >= silence.longer_than_usual(SILENT_MINUTES));
+        (was_behind || is_silent).then_some((last, age))
+    }
+
+    /// Whether readers read in this way since `last`, and did not before: they have moved.
+    fn has_moved(&self, to: Way, last: Minute, newest: Minute) -> bool {
+        let reads = |minute: Minute| self.reads(to, minute);
+        last.plus(1).to(newest).any(reads) && !last.plus(1 - PATTERN_MINUTES).to(last).any(reads)
+    }
+
     fn followed(&self, newest: Minute, stream: &Stream, history: &History) -> Followed {
         let traffic = &self.observation.traffic;
         if stream.consumers > 0 && traffic.fan_out.is_none() {
@@ -142,12 +195,8 @@ impl Case<'_> {
         }
         let found = [(Way::Poll, Way::Subscribe), (Way::Subscribe, Way::Poll)].map(|(way, other)| {
             let silence = self.silence(way, newest)?;
-            // Readers that read in another way now, and did not before, have moved.
-            let other = |minute: Minute| self.reads(other, minute);
-            let has_moved = silence.last.plus(1).to(newest).any(other)
-                && !silence.last.plus(1 - PATTERN_MINUTES).to(silence.last).any(other);
             let followed = self.followed_after(&silence, newest, stream, history);
-            (!has_moved).then_some(followed)
+            (!self.has_moved(other, silence.last, newest)).then_some(followed)
         });
         let found = found.into_iter().flatten().chain(self.stands_still(newest, stream, history));
         found.fold(Followed::Yes, Followed::or)
@@ -168,21 +217,33 @@ impl Case<'_> {
     /// Whether the silence is of readers that did not follow a change of ours.
     fn followed_after(&self, silence: &Silence, newest: Minute, stream: &Stream, history: &History) -> Followed {
         let Silence { last, gap, minutes: silent } = *silence;
-        let Some((changed_at, settled)) = history.moved_shards().into_iter().rev().find(|(at, settled)| {
-            Minute::of(*at) <= last.plus(gap.max(1) + 1) && last <= Minute::of(*settled + LEAVE_WITHIN)
-        }) else {
+        // A reader that is behind first reads the closed shards to their end.
+        let leave_by = |at, settled| Minute::of(settled + LEAVE_WITHIN + self.backlog_at(at));
+        let Some((changed_at, settled)) = history
+            .moved_shards()
+            .into_iter()
+            .rev()
+            .find(|(at, settled)| Minute::of(*at) <= last.plus(gap.max(1) + 1) && last <= leave_by(*at, *settled))
+        else {
             return Followed::Yes;
         };
-        // A reader that reads every ten minutes is silent for nine.
-        let usual = usize::try_from(2 * (gap + 1)).unwrap_or(usize::MAX);
         let hidden = unknown_consumers(&self.observation.traffic, stream, newest) > 0;
-        let enough = if hidden { SILENT_MINUTES_BEFORE_FAN_OUT } else { SILENT_MINUTES }.max(usual);
+        let enough = silence.longer_than_usual(if hidden { SILENT_MINUTES_BEFORE_FAN_OUT } else { SILENT_MINUTES });
         if silent < enough {
             let is_unseen = silent > 0 && last < Minute::from(settled);
             return if is_unseen { Followed::Unclear } else { Followed::Yes };
         }
         let behind = ages(&self.observation.traffic, last.plus(-1), last).last().map_or(0.0, |age| age.1);
         Followed::No { since: last.end(), changed_at, hours_left: hours_left(stream, last.end(), newest, behind) }
+    }
+
+    /// How far the slowest reader was behind when a change was announced. It reads that from the closed shards.
+    fn backlog_at(&self, changed_at: DateTime<Utc>) -> TimeDelta {
+        let at = Minute::of(changed_at);
+        let known = ages(&self.observation.traffic, at.plus(-10), at);
+        let behind = known.last().map_or(0.0, |age| age.1);
+        // The cast leaves whole minutes: less than one is no backlog.
+        TimeDelta::minutes((behind / MINUTE_MS).min(MOST_MINUTES) as i64)
     }
 
     /// Whether a reader stands still since our last change: it asks on, and its age grows by a minute a minute. `None`:
@@ -199,7 +260,7 @@ impl Case<'_> {
         let is_recent = minutes(to.0, newest) < SILENT_MINUTES as f64;
         let kept_up = older.0 < old.0
             && growth(older, old) < KEPT_UP
-            && from.1 < old.1 + (minutes(old.0, from.0) + 2.0) * 60_000.0;
+            && from.1 < old.1 + (minutes(old.0, from.0) + 2.0) * MINUTE_MS;
         let stands = passed > 0.0 && growth(from, to) >= STANDS_STILL && to.1 > BACKLOG_MILLISECONDS;
         if !(is_recent && kept_up && stands) {
             return None;

@@ -3,7 +3,7 @@
 use super::MissingData;
 use super::bounds::NoHeadroom;
 use super::demand::{SHARD_READ_BYTES_PER_SECOND, shards_at};
-use super::writes::Throttled;
+use super::writes::{Throttled, is_uneven};
 use crate::decision::{BACKLOG_MILLISECONDS, Ceiling, Evidence, NoSwitch, ReadCall, Reason, Remedy, Side};
 use crate::memory::{ChangeKind, RESHARDS_A_DAY};
 use crate::observation::{CapacityMode, Minute, MinuteTraffic};
@@ -40,7 +40,8 @@ impl Throttled<'_> {
         let per_shard = |calls: f64| calls / f64::from(open.max(1));
         let calls = per_shard(busiest(|m| m.get_records_calls + m.read_throttled));
         let answered = per_shard(busiest(|m| m.get_records_calls));
-        let needed = shards_at(bytes / SHARD_READ_BYTES_PER_SECOND, self.settings.target_utilization);
+        let full = bytes / SHARD_READ_BYTES_PER_SECOND;
+        let needed = self.needed_by_readers(full, evidence);
         evidence.get_records_bytes_per_second = Some(bytes);
         evidence.get_records_calls_per_shard_per_second = Some(calls);
         evidence.shards_needed = Some(needed);
@@ -66,6 +67,21 @@ impl Throttled<'_> {
         let (spent, _) = self.history.budget(ChangeKind::Scale, self.now);
         let is_kept = spent + KEPT_FOR_WRITES >= RESHARDS_A_DAY;
         if is_kept { Err(Reason::ReshardBudgetSpent(NoSwitch::KeptForWrites)) } else { Ok(scale) }
+    }
+
+    /// The shards that the bytes of readers need: `full`, in full shards. Where one shard has more of the hash keys
+    /// than the others, and its part of the bytes fills it, more shards of equal width help. AWS does nothing where
+    /// their number stays.
+    fn needed_by_readers(&self, full: f64, evidence: &mut Evidence) -> u32 {
+        let (open, target) = (self.stream.open_shards, self.settings.target_utilization);
+        let needed = shards_at(full, target);
+        let widest = self.widest_share();
+        let is_full = full * widest > target && self.stream.mode == CapacityMode::Provisioned;
+        if !(is_uneven(widest, open) && is_full) {
+            return needed;
+        }
+        evidence.widest_shard_share = Some(widest);
+        needed.max(open.saturating_add(1))
     }
 
     /// Whether readers work off a backlog. A change does not remove a backlog, so minutes from before the change count.

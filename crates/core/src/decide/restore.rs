@@ -84,7 +84,9 @@ impl Case<'_> {
             return Err(HEALTHY);
         }
         let evenness = self.evenness(newest, base, history);
-        let (calm, ahead) = (self.peak(newest, hours, evenness), self.peak_ahead(newest, hours, evenness));
+        let open = stream.open_shards;
+        let calm = self.peak(newest, hours, evenness, open);
+        let ahead = self.peak_ahead(newest, hours, evenness, open);
         let peak = if ahead.shards > calm.shards { ahead } else { calm };
         self.restore(stream, policy, base, Some(peak)).map_err(|_| HEALTHY)
     }
@@ -124,7 +126,7 @@ impl Case<'_> {
             return Err(Reason::NotRestorable(why));
         }
         let hours = i64::from(self.policy.restore_after_hours).max(1);
-        let peak = || self.peak(newest, hours, self.evenness(newest, target, history));
+        let peak = || self.peak(newest, hours, self.evenness(newest, target, history), stream.open_shards);
         let peak = (wish != Wish::Forced).then(peak);
         self.restore(stream, policy, target, peak).map_err(Reason::NotRestorable)
     }
@@ -183,16 +185,32 @@ impl Case<'_> {
         if stream.open_shards < 2 {
             return Some("it has one shard".into());
         }
+        if wish == Wish::Forced { None } else { self.unknown_readers(stream, newest) }
+    }
+
+    /// The readers whose delay is unknown, which prevent a restore: a reader that is behind would read its backlog from
+    /// fewer shards. A person may know better.
+    fn unknown_readers(&mut self, stream: &Stream, newest: Minute) -> Option<String> {
+        let unseen = self.unseen_poller(newest);
         let unknown = unknown_consumers(&self.observation.traffic, stream, newest);
+        let evidence = &mut self.decision.evidence;
         if unknown > 0 {
-            // A consumer that is behind would read its backlog from fewer shards.
-            self.decision.evidence.consumers_of_unknown_delay = Some(unknown);
+            evidence.consumers_of_unknown_delay = Some(unknown);
             return Some(format!(
-                "CloudWatch does not show how far {unknown} of its {} registered consumers are behind",
+                "CloudWatch does not show how far {unknown} of its {} registered consumers are behind. Deregister a \
+                 consumer that no longer reads, or use --force",
                 stream.consumers
             ));
         }
-        None
+        let (last, age) = unseen?;
+        evidence.record_unseen_reader(last, age);
+        evidence.restore_waits_for_unseen_reader = Some(true);
+        Some(format!(
+            "its reader was {:.0} s behind when CloudWatch last showed it, until {}, and may be behind still. Try \
+             again when it reads, or use --force",
+            age / 1000.0,
+            utc(last.end())
+        ))
     }
 
     /// The step from the open shards down towards `target`. AWS's half, the peak, and the person's minimum bound it.
@@ -205,6 +223,9 @@ impl Case<'_> {
         peak: Option<Peak>,
     ) -> Result<Remedy, String> {
         let from = stream.open_shards;
+        if policy.min_shards >= from {
+            return Err(format!("your minimum is {} shards, and it has {from}", policy.min_shards));
+        }
         let floors = [
             (target, None),
             (from.div_ceil(2), Some(Bound::Half)),
@@ -218,10 +239,9 @@ impl Case<'_> {
             peak.record(&mut self.decision.evidence);
         }
         if to >= from {
-            return Err(match (partial, peak) {
-                (Some(Bound::MinShards), _) | (_, None) => format!("your minimum is {to} shards, and it has {from}"),
-                (_, Some(peak)) => format!("{} needs all {from} shards; {}", peak.of_hours(), by_hand_after(peak)),
-            });
+            let needs_all =
+                |peak: Peak| format!("{} needs all {from} shards; {}", peak.of_hours(), by_hand_after(peak));
+            return Err(peak.map_or_else(|| format!("it has {from} shards"), needs_all));
         }
         let left = self.observation.limits.map_or(u32::MAX, |limits| limits.shards_left());
         // On the way down AWS opens no more shards than there will be.
@@ -250,7 +270,11 @@ impl Case<'_> {
     ) -> Result<Remedy, Reason> {
         let back = Remedy::SwitchToProvisioned { shards: stream.open_shards };
         // AWS allows two switches a day. A load that comes every day would find too few shards, and no switch left.
-        let peak = (wish != Wish::Forced).then(|| self.peak(newest, LOOKBACK_HOURS, 1.0));
+        // Keys that were uneven before the switch are uneven after it.
+        let open = stream.open_shards;
+        let evenness = || self.evenness(newest, history.memory.base.unwrap_or(open), history);
+        let is_looked_at = wish != Wish::Forced;
+        let peak = is_looked_at.then(|| self.peak_of_day(newest, evenness(), open.saturating_add(1)));
         let again = if wish == Wish::Automatic { None } else { peak.map(by_hand_after) };
         let obstacle = self.obstacle_of_stream(stream, policy, peak, again);
         match obstacle.or_else(|| self.obstacle_of_limits(&back, stream, history)) {

@@ -166,7 +166,7 @@ impl Throttled<'_> {
 
     /// The share of all hash keys that the widest shard has, 0–1. Where the hash keys are not known, the shards count
     /// as equal.
-    fn widest_share(&self) -> f64 {
+    pub(super) fn widest_share(&self) -> f64 {
         let open = self.stream.open_shards.max(1);
         let is_whole = |shards: &&[Shard]| u32::try_from(shards.len()).is_ok_and(|count| count == open);
         let shards = self.observation.shards.as_deref().filter(is_whole);
@@ -377,7 +377,8 @@ impl Throttled<'_> {
     }
 }
 
-fn is_uneven(widest: f64, open: u32) -> bool {
+/// Whether the widest shard is wider than the others.
+pub(super) fn is_uneven(widest: f64, open: u32) -> bool {
     widest * f64::from(open) > EQUAL_WIDTH
 }
 

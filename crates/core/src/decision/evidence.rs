@@ -155,7 +155,7 @@ pub struct Evidence {
     /// The start of the minute of this peak.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peak_minute: Option<DateTime<Utc>>,
-    /// When this peak no longer counts.
+    /// When the last minute that needs as many shards, or all open shards, no longer counts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peak_counts_until: Option<DateTime<Utc>>,
     /// The age of the oldest record read in the newest minutes, milliseconds.
@@ -174,9 +174,21 @@ pub struct Evidence {
     /// The registered consumers whose delay CloudWatch does not show. It is there when a restore waits for them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub consumers_of_unknown_delay: Option<u32>,
+    /// The end of the last minute that shows a reader, where the newest minutes show none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reader_unseen_since: Option<DateTime<Utc>>,
+    /// How far the slowest reader was behind in that minute, milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_known_age_milliseconds: Option<f64>,
+    /// A restore waits for a reader that is not seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restore_waits_for_unseen_reader: Option<bool>,
+    /// When readers stopped after a change of ours, whatever the decision is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub readers_stopped_since: Option<DateTime<Utc>>,
     /// Hours until unread records are deleted, at the speed of the slowest reader; where it neither gains nor loses
-    /// ground, if it stops now. It is there when that reader is more than half the retention behind, and does not gain
-    /// enough.
+    /// ground, or is not seen, if it stops now. It is there when that reader is more than half the retention behind,
+    /// and does not gain ground.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data_loss_in_hours: Option<f64>,
     /// Reshards of ours in the last 24 hours; AWS allows ten.
@@ -294,6 +306,12 @@ impl Evidence {
         (self.hottest_shard, self.hottest_shard_utilization, self.named_shard) = (None, None, None);
         (self.busy_shards, self.diagnostic_splits, self.widest_shard_share) = (None, None, None);
         self.shard_metrics_usd_per_month = None;
+    }
+
+    /// Records the last minute that shows a reader, and how far it was behind then, milliseconds.
+    pub(crate) fn record_unseen_reader(&mut self, last: Minute, age: f64) {
+        self.reader_unseen_since = Some(last.end());
+        self.last_known_age_milliseconds = Some(age);
     }
 
     /// How far readers are behind, milliseconds. `None`: that is no backlog.

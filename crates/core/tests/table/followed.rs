@@ -8,6 +8,8 @@ use unthrottle_core::decide::{Pending, pending};
 use unthrottle_core::decision::{Reason, Verdict};
 use unthrottle_core::memory::{ChangeKind, Memory, TAG};
 use unthrottle_core::observation::{FanOut, MinuteTraffic};
+use unthrottle_core::policy::Permission;
+use unthrottle_core::signal::Undo;
 
 /// A minute with this number of answered GetRecords calls.
 fn read(calls: f64, traffic: MinuteTraffic) -> MinuteTraffic {
@@ -201,6 +203,81 @@ fn readers_that_stop_after_a_restore_have_stopped() {
     });
     let fixture = fixture.minutes(-70..=-9, read(480.0, offered(500.0, 4))).minutes(-8..=0, offered(500.0, 2));
     decides(fixture, "readers_stopped");
+}
+
+/// Readers that are silent for `minutes` minutes since our change, of a stream that refuses this share of its writes.
+pub fn silent_and_refused(minutes: i64, share: f64) -> Fixture {
+    let accepted = offered(1500.0, 4);
+    let refused = MinuteTraffic { write_throttled: accepted.incoming_records * share, ..accepted };
+    silent(minutes).minutes(-minutes..=0, refused)
+}
+
+/// The same, where a run has verified the change.
+fn silent_and_skewed(minutes: i64) -> Fixture {
+    silent_and_refused(minutes, 0.0045).remembering(|memory| {
+        memory.change.as_mut().expect("a change").healed = Some(minutes_ago(minutes - 2));
+    })
+}
+
+rows! { decides;
+    a_skew_of_writes_does_not_hide_readers_that_stopped:
+        silent_and_skewed(60).policy(|p| p.diagnose = Permission::Deny) => "readers_stopped";
+    a_change_that_did_not_help_does_not_hide_readers_that_stopped:
+        silent_and_refused(12, 0.0045).policy(|p| p.diagnose = Permission::Deny) => "readers_stopped";
+    throttling_that_is_not_confirmed_does_not_hide_readers_that_stopped:
+        silent(8).minutes(0..=0, MinuteTraffic { write_throttled: 9_000.0, ..offered(3000.0, 4) })
+            .remembering(|memory| memory.change.as_mut().expect("a change").healed = Some(minutes_ago(3)))
+            .policy(|p| p.confirm_minutes = 3) => "readers_stopped";
+    a_maximum_of_a_person_goes_before_readers_that_stopped:
+        silent(8).minutes(-8..=0, offered(9000.0, 4)).policy(|p| p.max_shards = 4) => "at_max_shards";
+    readers_that_read_on_leave_the_skew_of_the_writes:
+        changed(60, |_| 480.0).minutes(-9..=0, MinuteTraffic {
+            write_throttled: 600.0, ..read(480.0, offered(1500.0, 4))
+        }).policy(|p| p.diagnose = Permission::Deny)
+            .remembering(|memory| memory.change.as_mut().expect("a change").healed = Some(minutes_ago(50)))
+        => "skew_suspected";
+}
+
+rows! { decides;
+    an_undo_of_a_throttled_stream_is_answered_though_readers_stopped:
+        silent(8).minutes(-8..=0, offered(9000.0, 4)).asked_to(|ask| ask.undo = Some(Undo::default()))
+        => "not_restorable";
+}
+
+rows! { says;
+    a_change_mentions_readers_that_stopped:
+        silent(8).minutes(-8..=0, offered(9000.0, 4))
+        => ["Changed 4 →", "Its readers stopped at 16:55 UTC, after our change: restart the consumer."];
+    readers_that_stopped_while_writes_are_refused_say_both:
+        silent_and_skewed(60).policy(|p| p.diagnose = Permission::Deny)
+        => ["records refused in 5 of 5 minutes (up to 0.45 %), and its readers stopped at 16:03 UTC"];
+    a_hold_that_needs_a_person_mentions_readers_that_stopped:
+        silent(8).minutes(-8..=0, offered(9000.0, 4)).policy(|p| p.max_shards = 4)
+        => ["Its readers stopped at 16:55 UTC, after our change: restart the consumer."];
+}
+
+/// Readers that were `behind` minutes behind at our change, read the closed shards for as long, and are silent for
+/// `silent` minutes.
+fn drained(behind: i64, silent: i64) -> Fixture {
+    let minutes = behind + silent;
+    (-minutes - 70..=-silent).fold(changed(minutes, |_| 0.0), |fixture, ago| {
+        let shards = if ago < -minutes { 2 } else { 4 };
+        let age = Some(60_000.0 * behind as f64);
+        fixture.minutes(ago..=ago, MinuteTraffic { iterator_age_ms: age, ..read(240.0, offered(3000.0, shards)) })
+    })
+}
+
+rows! { decides;
+    readers_that_read_a_backlog_of_half_an_hour_and_stop_have_stopped: drained(30, 20) => "readers_stopped";
+    readers_that_read_a_backlog_of_three_hours_and_stop_have_stopped: drained(180, 20) => "readers_stopped";
+}
+
+#[test]
+fn readers_with_a_backlog_are_watched_for_as_long_as_they_are_behind() {
+    let memory = drained(30, 1).decide().memory.expect("a new record");
+    let change = memory.change.expect("a change");
+    let watched = change.readers_until.map(|until| until - change.settled.expect("settled"));
+    assert_eq!(watched, Some(TimeDelta::minutes(60)));
 }
 
 #[test]

@@ -43,10 +43,13 @@ rows! { decides;
             let age = (23.5 - 0.5 * (ago + 9) as f64) * HOUR;
             fixture.minutes(ago..=ago, MinuteTraffic { iterator_age_ms: Some(age), ..offered(1000.0, 2) })
         }) => "healthy";
-    // It needs 20 hours for the rest, and the record that is written now is kept for 24.
     a_reader_20_hours_behind_that_gains_a_minute_a_minute_loses_no_data: gaining(20.0, 1.0) => "healthy";
-    // At this speed it would need 40 hours.
-    a_reader_20_hours_behind_that_gains_half_a_minute_a_minute_is_slow: gaining(20.0, 0.5) => "consumer_slow";
+    // At this speed it needs 40 hours. It reads a record that is written now after 13, and none at an age above 20.
+    a_reader_20_hours_behind_that_gains_half_a_minute_a_minute_loses_no_data: gaining(20.0, 0.5) => "healthy";
+    a_reader_23_hours_behind_that_gains_0_9_minutes_a_minute_loses_no_data: gaining(23.0, 0.9) => "healthy";
+    a_reader_23_hours_behind_that_gains_0_2_minutes_a_minute_loses_no_data: gaining(23.0, 0.2) => "healthy";
+    // Less is noise of the ages.
+    a_reader_20_hours_behind_that_gains_0_05_minutes_a_minute_is_slow: gaining(20.0, 0.05) => "consumer_slow";
     a_reader_20_hours_behind_that_keeps_its_distance_is_slow: gaining(20.0, 0.0) => "consumer_slow";
     a_reader_20_hours_behind_that_loses_ground_is_slow: gaining(20.0, -1.0) => "consumer_slow";
     a_reader_that_gained_until_ten_minutes_ago_and_stands_still_is_slow:
@@ -71,8 +74,85 @@ rows! { decides;
         aged(|ago| (ago < -1).then_some(14.0 * HOUR)) => "consumer_slow";
     a_slow_reader_that_calls_every_four_minutes_is_slow:
         aged(|ago| (ago % 4 == 0).then_some(14.0 * HOUR)) => "consumer_slow";
-    a_slow_reader_that_has_not_called_for_six_minutes_is_not_known:
-        aged(|ago| (ago < -5).then_some(14.0 * HOUR)) => "healthy";
+}
+
+/// A reader that was `hours` behind, and has made no call for `minutes` minutes.
+fn unseen(hours: f64, minutes: i64) -> Fixture {
+    (-minutes - 39..=0).fold(Fixture::new(2), |fixture, ago| {
+        let age = (ago <= -minutes).then_some(hours * HOUR);
+        fixture.minutes(ago..=ago, MinuteTraffic { iterator_age_ms: age, ..offered(1000.0, 2) })
+    })
+}
+
+rows! { decides;
+    a_slow_reader_that_has_not_called_for_six_minutes_is_slow: unseen(14.0, 6).asked() => "consumer_slow";
+    a_slow_reader_that_has_not_called_for_six_hours_is_slow: unseen(14.0, 360).asked() => "consumer_slow";
+    a_reader_that_is_late_by_half_of_the_retention_with_its_silence_is_slow:
+        unseen(7.0, 320).asked() => "consumer_slow";
+    a_reader_6_hours_behind_that_is_not_seen_is_no_slow_reader_yet: unseen(6.0, 30).asked() => "healthy";
+    a_slow_reader_that_gained_before_it_went_silent_is_slow:
+        aged(|ago| (ago < -5).then_some(23.0 * HOUR - 0.9 * MINUTE * ago as f64)).asked() => "consumer_slow";
+    a_reader_that_kept_up_and_is_not_seen_for_13_hours_is_no_slow_reader:
+        (-780..=0).fold(Fixture::new(2), |fixture, ago| {
+            fixture.minutes(ago..=ago, MinuteTraffic {
+                iterator_age_ms: (ago < -770).then_some(200.0), ..offered(1000.0, 2)
+            })
+        }).asked() => "healthy";
+    a_person_who_looked_at_the_oldest_records_is_no_slow_reader:
+        aged(|ago| (-10..=-9).contains(&ago).then_some(23.9 * HOUR)).asked() => "healthy";
+    a_new_reader_that_left_again_is_no_slow_reader:
+        aged(|ago| match ago { -9..=-7 => Some(23.9 * HOUR), -6..=0 => None, _ => Some(200.0) }).asked() => "healthy";
+    the_event_of_an_alarm_on_age_without_data_is_answered_about_the_reader:
+        alarmed(unseen(20.0, 6), &[AGE]) => "consumer_slow";
+}
+
+rows! { says;
+    a_slow_reader_that_is_not_seen_says_since_when:
+        unseen(23.0, 6).asked()
+        => ["was 23.0 hours behind, and is not seen since 16:58 UTC", "in 0.9 hours", "Raise the retention now"];
+    a_late_reader_that_is_not_seen_says_since_when:
+        unseen(6.0, 30).asked()
+        => ["was 6.0 hours behind, and is not seen since 16:34 UTC", "deleted in 17.5 hours", "check that consumer"];
+    a_late_reader_that_is_not_seen_since_yesterday_says_the_day:
+        unseen(2.0, 1200).stream(|s| s.retention_hours = 72).asked() => ["is not seen since 2026-11-19 21:04 UTC"];
+    an_alarm_on_age_without_data_learns_the_last_known_age:
+        alarmed(unseen(6.0, 8), &[AGE]) => ["was 6.0 hours behind, and is not seen since 16:56 UTC"];
+    an_alarm_on_age_without_data_learns_that_the_reader_had_kept_up:
+        alarmed(unseen(0.0, 8), &[AGE]) => ["less than a minute behind, and is not seen since 16:56 UTC"];
+    an_alarm_on_age_of_a_throttled_stream_learns_the_last_known_age:
+        alarmed(unseen(6.0, 8).minutes(-3..=0, offered(3000.0, 2)), &[AGE])
+        => ["Changed 2 →", "Its slowest reader was 6.0 hours behind, and is not seen since 16:56 UTC."];
+    a_stream_without_any_data_warns_of_the_reader:
+        unseen(20.0, 6).minutes(-5..=0, MinuteTraffic::default()).with(|f| {
+            f.observation.traffic = (-45..=-6).fold(Default::default(), |mut traffic, ago| {
+                let minute = MinuteTraffic { iterator_age_ms: Some(20.0 * HOUR), ..offered(1000.0, 2) };
+                *unthrottle_core::observation::Traffic::minute_mut(&mut traffic, newest().plus(ago)) = minute;
+                traffic
+            });
+        }).asked()
+        => ["CloudWatch shows nothing of this stream since 16:58 UTC", "raise the retention now"];
+}
+
+#[test]
+fn a_reader_that_is_not_seen_never_has_nothing_to_do() {
+    for (hours, minutes) in [(0.0, 8), (0.5, 30), (6.0, 6), (11.0, 20), (14.0, 6), (20.0, 100), (23.0, 6)] {
+        for fixture in [unseen(hours, minutes).asked(), alarmed(unseen(hours, minutes), &[AGE])] {
+            let sentence = fixture.sentence();
+            assert!(sentence.contains("is not seen since") && !sentence.contains("Nothing to do"), "{sentence}");
+        }
+    }
+    let decision = unseen(14.0, 6).asked().policy(|p| p.topic_arn = Some("arn:aws:sns:us-east-1:1:t".into())).decide();
+    assert!(decision.notify && decision.needs_person());
+}
+
+#[test]
+fn a_slow_reader_of_a_stream_that_was_throttled_says_so() {
+    let slow = gaining(14.0, 0.0).minutes(
+        -3..=-3,
+        MinuteTraffic { iterator_age_ms: Some(14.0 * HOUR), write_throttled: 600.0, ..offered(1000.0, 2) },
+    );
+    decides(slow.clone().asked(), "consumer_slow");
+    assert!(slow.asked().sentence().starts_with("orders: no longer throttled, but its slowest reader"));
 }
 
 /// The alarm `AGE` went off at this moment, on minutes that are published.
@@ -150,6 +230,12 @@ rows! { is_short;
     the_sentence_of_a_slow_reader_is_short: gaining(20.0, -0.5) => "consumer_slow";
     the_sentence_of_a_hidden_slow_reader_is_short: replay_beside(15.0 * HOUR, -9) => "consumer_slow";
     the_sentence_of_a_late_reader_is_short: alarmed(gaining(6.0, -0.5), &[AGE]) => "healthy";
+    the_sentence_of_a_slow_reader_that_is_not_seen_is_short: unseen(20.0, 6).asked() => "consumer_slow";
+    the_sentence_of_a_late_reader_that_is_not_seen_is_short: unseen(6.0, 6).asked() => "healthy";
+    the_sentence_of_a_restore_that_waits_for_a_reader_is_short:
+        crate::restore::with_unseen_reader(3.0, 8) => "healthy";
+    the_sentence_of_readers_that_stopped_while_writes_are_refused_is_short:
+        crate::followed::silent_and_refused(12, 0.0045) => "readers_stopped";
     the_sentence_of_a_jump_is_short: alarmed(jumped(23.3, -1), &[AGE]) => "healthy";
     the_sentence_of_readers_that_stopped_is_short: crate::followed::silent(8) => "readers_stopped";
     the_sentence_of_a_healing_beside_a_slow_reader_is_short: healed_beside_a_slow_reader() => "healthy";

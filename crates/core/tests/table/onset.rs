@@ -165,7 +165,14 @@ fn reads_that_are_published_before_writes_prove_no_writes_healthy() {
     }
 }
 
+/// The same, where the last published writes were refused, and our change is seven minutes old.
+fn reads_ahead_of_a_change() -> Fixture {
+    let at = seconds_ago(420);
+    reads_ahead(6).with(|f| f.observation.tags.clear()).memory(&settled(2, 4, 420, 20)).published(at)
+}
+
 rows! { decides;
+    writes_that_are_six_minutes_late_prove_no_change: reads_ahead_of_a_change() => "settling";
     writes_that_stop_while_readers_go_on_are_over:
         Fixture::new(4).minutes(-60..=-8, reads_and_writes()).minutes(-7..=0, reads()).asked() => "healthy";
     a_steady_stream_that_is_silent_for_seven_minutes_is_unknown: silent() => "evidence_pending";

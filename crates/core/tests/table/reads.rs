@@ -165,3 +165,36 @@ fn a_hold_for_writes_keeps_its_own_numbers_where_readers_get_no_change() {
     assert_eq!(evidence.throttled_side, Some(Side::Writes));
     assert!(evidence.offered_records_per_second.is_some() && evidence.get_records_bytes_per_second.is_none());
 }
+
+/// Four shards with a half, a quarter and two eighths of the hash keys, whose readers take this number of MiB a second.
+fn uneven_ranges(mib: f64, answered: f64) -> Fixture {
+    let eighth = 1 << 125;
+    let bounds: [(u128, u128); 4] = [(0, 4), (4, 6), (6, 7), (7, 8)];
+    let fixture = Fixture::new(4).minutes(-9..=0, polled(answered, 60.0, mib)).with_even_shards();
+    (0..4).fold(fixture, |fixture, index| {
+        fixture.shard(index, |shard| {
+            let (first, end) = bounds[index];
+            shard.first_hash_key = first * eighth;
+            shard.last_hash_key = (end - 1) * eighth + (eighth - 1);
+        })
+    })
+}
+
+rows! { decides;
+    readers_that_fill_the_widest_shard_get_equal_shards: uneven_ranges(5.0, 240.0) => "scale_shards";
+    readers_that_leave_the_widest_shard_idle_are_uneven: uneven_ranges(2.5, 240.0) => "uneven_reads";
+    readers_of_equal_shards_with_the_same_load_are_uneven:
+        Fixture::new(4).minutes(-9..=0, polled(240.0, 60.0, 5.0)) => "uneven_reads";
+    on_demand_readers_that_fill_the_widest_shard_are_uneven:
+        uneven_ranges(5.0, 240.0).on_demand() => "uneven_reads";
+    too_many_calls_to_uneven_shards_are_too_many: uneven_ranges(5.0, 1_300.0) => "too_many_readers";
+}
+
+rows! { says;
+    readers_that_fill_the_widest_shard_learn_of_its_width:
+        uneven_ranges(5.0, 240.0)
+        => ["a read load of 5.00 MiB/s", "5 shards", "all of equal width (now one shard has 50 % of the hash keys)",
+            "Changed 4 → 5 shards"];
+    readers_that_need_more_than_equal_shards_get_what_they_need:
+        uneven_ranges(7.9, 240.0) => ["6 shards", "all of equal width", "Changed 4 → 6 shards"];
+}

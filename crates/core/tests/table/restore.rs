@@ -1,6 +1,6 @@
 //! When shards that we opened are closed again.
 
-use crate::common::{self, Fixture, MIB, hours_ago, minutes_ago, offered};
+use crate::common::{self, Fixture, HOUR, MIB, hours_ago, minutes_ago, offered};
 use crate::lag::with_fan_out;
 use crate::{decides, says};
 use unthrottle_core::decision::{Bound, Remedy, Verdict};
@@ -163,9 +163,58 @@ fn with_consumers(shown: u32, behind: f64) -> Fixture {
     with_fan_out(raised(7, 500.0), 3, shown, behind)
 }
 
+/// The same raised stream with a reader that calls in every minute, was `hours` behind, and has made no call for
+/// `minutes` minutes.
+pub fn with_unseen_reader(hours: f64, minutes: i64) -> Fixture {
+    let read = MinuteTraffic { iterator_age_ms: Some(hours * HOUR), get_records_calls: 240.0, ..offered(500.0, 4) };
+    raised(7, 500.0).minutes(-300..=-minutes, read)
+}
+
+/// A reader that calls every ten minutes, and is then ten minutes behind, eight minutes after its last call.
+fn with_seldom_reader() -> Fixture {
+    let read = MinuteTraffic { iterator_age_ms: Some(600_000.0), get_records_calls: 8.0, ..offered(500.0, 4) };
+    (0..30).fold(raised(7, 500.0), |fixture, call| fixture.minutes(-8 - 10 * call..=-8 - 10 * call, read))
+}
+
+rows! { decides;
+    a_raised_stream_whose_late_reader_is_not_seen_for_8_minutes_stays: with_unseen_reader(3.0, 8) => "healthy";
+    a_raised_stream_whose_late_reader_is_not_seen_for_30_minutes_stays: with_unseen_reader(3.0, 30) => "healthy";
+    a_raised_stream_whose_reader_kept_up_and_is_not_seen_stays: with_unseen_reader(0.0, 30) => "healthy";
+    a_raised_stream_whose_reader_calls_every_ten_minutes_is_restored: with_seldom_reader() => "restore";
+    a_raised_stream_whose_reader_moved_to_fan_out_is_restored:
+        with_fan_out(with_unseen_reader(3.0, 30), 1, 1, 40.0).with(|f| {
+            let lags = f.observation.traffic.fan_out.as_mut().expect("known");
+            lags.retain(|minute, _| *minute > common::newest().plus(-30));
+        }) => "restore";
+    a_raised_stream_whose_late_reader_is_not_seen_beside_a_registered_consumer_stays:
+        with_fan_out(with_unseen_reader(3.0, 30), 1, 1, 40.0) => "healthy";
+    a_restore_by_hand_waits_for_a_late_reader_that_is_not_seen:
+        by_hand(with_unseen_reader(3.0, 8)) => "not_restorable";
+    a_restore_by_hand_waits_for_a_late_reader_that_is_not_seen_for_30_minutes:
+        by_hand(with_unseen_reader(3.0, 30)) => "not_restorable";
+    a_forced_restore_does_not_wait_for_a_reader_that_is_not_seen: forced(with_unseen_reader(3.0, 8)) => "restore";
+    a_forced_restore_does_not_wait_for_unknown_consumers: forced(with_consumers(0, 0.0)) => "restore";
+}
+
+rows! { says;
+    a_restore_that_waits_for_a_reader_says_so:
+        with_unseen_reader(3.0, 8)
+        => ["was 3.0 hours behind, and is not seen since 16:56 UTC", "A restore waits: unknown is not zero"];
+    a_restore_by_hand_that_waits_for_a_reader_says_how_to_go_on:
+        by_hand(with_unseen_reader(3.0, 8))
+        => ["not restored: its reader was 10800 s behind", "2026-11-20 16:56 UTC", "or use --force"];
+    a_restore_by_hand_that_waits_for_unknown_consumers_says_how_to_go_on:
+        by_hand(with_consumers(0, 0.0)) => ["Deregister a consumer that no longer reads, or use --force"];
+}
+
 /// A person asks for the restore.
 fn by_hand(fixture: Fixture) -> Fixture {
     fixture.asked_to(|ask| ask.undo = Some(Undo::default()))
+}
+
+/// A person asks for it, whatever the load and the readers.
+fn forced(fixture: Fixture) -> Fixture {
+    fixture.asked_to(|ask| ask.undo = Some(Undo { to: None, force: true }))
 }
 
 rows! { decides;

@@ -103,6 +103,18 @@ rows! { is_refused;
     an_undo_below_the_peak_names_it:
         undo(raised(2, 500.0).minutes(-20..=-20, offered(2900.0, 4)), None)
         => "(the load of 2.9 shards at 16:43 UTC) needs all 4 shards; try again after 2026-11-20 17:47 UTC, or use";
+    // Each minute of the last hour needs all four shards, and the first needs them most.
+    an_undo_below_a_constant_load_names_when_its_last_minute_ends:
+        undo(raised(2, 2900.0).minutes(-59..=-59, offered(2950.0, 4)), None)
+        => "(the load of 3.0 shards at 16:04 UTC) needs all 4 shards; try again after 2026-11-20 18:07 UTC, or use";
+    // A later minute that needs all four shards counts longer than the peak, which needs six.
+    an_undo_below_two_peaks_names_when_the_later_one_ends:
+        undo(raised(2, 500.0).minutes(-50..=-50, offered(3900.0, 4)).minutes(-20..=-20, offered(2500.0, 4)), None)
+        => "(the load of 3.9 shards at 16:13 UTC) needs all 4 shards; try again after 2026-11-20 17:47 UTC, or use";
+    an_undo_below_the_minimum_and_the_peak_names_the_minimum:
+        undo(raised(2, 2900.0), None).policy(|p| p.min_shards = 4) => "your minimum is 4 shards, and it has 4";
+    an_undo_below_the_minimum_and_a_higher_peak_names_the_minimum:
+        undo(raised(2, 3900.0), None).policy(|p| p.min_shards = 4) => "your minimum is 4 shards, and it has 4";
     an_undo_below_the_minimum_names_it:
         undo(raised(2, 500.0), None).policy(|p| p.min_shards = 4) => "your minimum is 4 shards, and it has 4";
     an_undo_after_ten_reshards_names_the_time_of_the_next:
@@ -153,5 +165,8 @@ rows! { says;
     an_undo_that_the_peak_keeps_partial_names_it:
         undo(raised(2, 500.0).minutes(-20..=-20, offered(2100.0, 4)), None)
         => ["the peak at 16:43 UTC, the load of 2.1 shards, needs the rest until 2026-11-20 17:47 UTC"];
+    an_undo_that_two_peaks_keep_partial_names_when_the_later_one_ends:
+        undo(raised(2, 500.0).minutes(-50..=-50, offered(2200.0, 4)).minutes(-20..=-20, offered(2000.0, 4)), None)
+        => ["the peak at 16:13 UTC, the load of 2.2 shards, needs the rest until 2026-11-20 17:47 UTC"];
     an_undo_with_readers_behind_says_how_far: undo(with_late_readers(), None) => ["(120 s)", "or use --force"];
 }

@@ -4,7 +4,9 @@ use crate::common::{Fixture, hours_ago, offered};
 use crate::{decides, says};
 use chrono::TimeDelta;
 use unthrottle_core::memory::{Change, ChangeKind, Memory};
+use unthrottle_core::observation::MinuteTraffic;
 use unthrottle_core::policy::Policy;
+use unthrottle_core::signal::Undo;
 
 /// Four shards that we switched `hours` ago, without throttling since.
 fn switched(hours: i64) -> Fixture {
@@ -67,4 +69,24 @@ rows! { decides;
         switched(30).shards_left(3) => "not_restorable";
     a_switched_stream_in_an_account_of_unknown_limits_cannot_be_restored:
         switched(30).with(|f| f.observation.limits = None) => "not_restorable";
+}
+
+/// Eight shards whose keys are so uneven that they refused records at 5,200 a second, twelve hours ago. We then
+/// switched the stream.
+fn uneven(load: f64) -> Fixture {
+    let refused = MinuteTraffic { write_throttled: 6_000.0, ..offered(5200.0, 8) };
+    let mut memory = Memory::default().intend(Change::intent(ChangeKind::Switch, 8, 8, hours_ago(11)), false);
+    let change = memory.change.as_mut().expect("just made");
+    (change.settled, change.healed, change.published) = (Some(change.at), Some(change.at), Some(change.at));
+    (memory.was_provisioned, memory.base) = (true, Some(8));
+    let fixture = Fixture::new(8).minutes(-1439..=0, offered(load, 8)).minutes(-730..=-710, refused);
+    fixture.on_demand().memory(&memory).asked_to(|ask| ask.undo = Some(Undo::default()))
+}
+
+rows! { says;
+    // 5.2 of 0.65 and 0.75 are 10.7.
+    a_switch_back_counts_how_even_the_keys_are: uneven(1000.0) => ["the load of 5.2 shards", "needs 11; try again"];
+    a_switch_back_names_when_the_last_minute_that_needs_more_ends:
+        switched(30).minutes(-660..=-660, offered(9000.0, 12)).minutes(-200..=-200, offered(3900.0, 4))
+        => ["the load of 9.0 shards at 06:03 UTC", "it counts until 2026-11-21 13:47 UTC"];
 }

@@ -2,7 +2,7 @@
 
 use super::limits;
 use super::numbers::{aggregate, idle, load, needs, percent, refused, throttling, time};
-use crate::decision::{AwsLimit, Bound, Decision, Evidence, NeededFor, Outcome, Remedy, Side};
+use crate::decision::{AwsLimit, Bound, Decision, Evidence, NeededFor, Outcome, Remedy};
 use crate::policy::{MODE_TAG, Mode};
 use crate::signal::{Signal, Undo};
 
@@ -143,7 +143,7 @@ fn need(evidence: &Evidence, to: u32) -> String {
 
 /// That the shards are not equal, which a reshard mends.
 fn uneven(evidence: &Evidence) -> String {
-    let widest = evidence.widest_shard_share.filter(|_| evidence.throttled_side != Some(Side::Reads));
+    let widest = evidence.widest_shard_share;
     let text =
         widest.map(|share| format!(", all of equal width (now one shard has {} of the hash keys)", percent(share)));
     text.unwrap_or_default()

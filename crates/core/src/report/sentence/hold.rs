@@ -47,7 +47,7 @@ fn of_state(reason: &Reason, seen: &Seen<'_>) -> String {
         Reason::Healthy { healed: None } => lag::without_throttling(seen),
         Reason::ConsumerSlow { hours_left } => lag::consumer_slow(*hours_left, seen),
         Reason::ReadersStopped { since, changed_at, hours_left, healed } => {
-            lag::readers_stopped(*since, *changed_at, *hours_left, healed.as_ref())
+            lag::readers_stopped(*since, *changed_at, *hours_left, healed.as_ref(), seen)
         }
         Reason::Negligible => negligible(seen),
         Reason::Unconfirmed { minutes, needed } => unconfirmed(*minutes, *needed),

@@ -2,7 +2,7 @@
 
 use super::Seen;
 use super::hold::change_in_words;
-use super::numbers::{newest, refused, time};
+use super::numbers::{newest, refused, throttling, time};
 use crate::decision::{BACKLOG_MILLISECONDS, Decision, Evidence, Healed, Reason, STEADY, Verdict};
 use crate::signal::Signal;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -45,8 +45,12 @@ pub(super) fn healthy(signal: &Signal, seen: &Seen<'_>) -> String {
     let is_asked = matches!(signal, Signal::Alarm(alarm) if alarm.is_on_age());
     let unknown = seen.evidence.consumers_of_unknown_delay;
     let quiet = quiet(seen);
-    if is_backlog || is_asked {
+    let unseen = unseen(seen).filter(|_| !is_backlog);
+    if unseen.is_none() && (is_backlog || is_asked) {
         return format!("{quiet}; {}", behind(seen));
+    }
+    if let Some(unseen) = unseen {
+        return format!("{quiet}; {unseen}");
     }
     match unknown {
         Some(consumers) => format!(
@@ -73,6 +77,36 @@ fn quiet(seen: &Seen<'_>) -> String {
     let last = seen.evidence.last_throttled_minute.map(|minute| minute + TimeDelta::minutes(1));
     let last = last.map_or("before".into(), |end| format!("until {} UTC", end.format("%H:%M")));
     format!("{quiet}; {last} {what} (up to {share})")
+}
+
+/// That the newest minutes show no reader, how far the slowest was behind before, and what follows.
+fn unseen(seen: &Seen<'_>) -> Option<String> {
+    let was = last_seen(seen.evidence)?;
+    let retention = f64::from(seen.stream.map_or(0, |stream| stream.retention_hours));
+    let evidence = seen.evidence;
+    let is_waiting =
+        evidence.restore_waits_for_unseen_reader.is_some() || evidence.consumers_of_unknown_delay.is_some();
+    let waits = if is_waiting { " A restore waits: unknown is not zero." } else { "" };
+    let left = (retention - hours_behind(evidence)).max(0.0);
+    Some(format!(
+        "{was}. If it has stopped, its unread records are deleted in {left:.1} hours: check that consumer.{waits}"
+    ))
+}
+
+/// How far the slowest reader was behind, and since when it is not seen.
+fn last_seen(evidence: &Evidence) -> Option<String> {
+    let (since, age) = (evidence.reader_unseen_since?, evidence.last_known_age_milliseconds?);
+    let behind = if age <= BACKLOG_MILLISECONDS { "less than a minute".into() } else { time(age) };
+    let is_today = evidence.newest_minute.is_none_or(|newest| newest.date_naive() == since.date_naive());
+    let since = since.format(if is_today { "%H:%M" } else { "%Y-%m-%d %H:%M" });
+    Some(format!("its slowest reader was {behind} behind, and is not seen since {since} UTC"))
+}
+
+/// How far a reader is behind that has not read since it was last seen, hours.
+fn hours_behind(evidence: &Evidence) -> f64 {
+    let since = evidence.reader_unseen_since.zip(evidence.newest());
+    let silent = since.map_or(0.0, |(since, newest)| (newest.end() - since).num_seconds() as f64 / 3_600.0);
+    evidence.last_known_age_milliseconds.unwrap_or_default() / 3_600_000.0 + silent
 }
 
 /// How far the slowest reader is behind, its speed, and what follows.
@@ -111,9 +145,16 @@ fn behind(seen: &Seen<'_>) -> String {
 }
 
 pub(super) fn consumer_slow(hours_left: f64, seen: &Seen<'_>) -> String {
+    let quiet = if seen.evidence.has_refused() { "no longer throttled" } else { "not throttled" };
+    if let Some(was) = last_seen(seen.evidence) {
+        return format!(
+            "{quiet}, but {was}: in {hours_left:.1} hours unread records are deleted. Raise the retention now. \
+             {SPEED_UP}"
+        );
+    }
     if seen.evidence.iterator_age_jumped == Some(true) {
         return format!(
-            "not throttled, but a reader was late before a new one began to read, which hides it: in {hours_left:.1} \
+            "{quiet}, but a reader was late before a new one began to read, which hides it: in {hours_left:.1} \
              hours its unread records are deleted. Raise the retention now. {SPEED_UP}"
         );
     }
@@ -123,7 +164,7 @@ pub(super) fn consumer_slow(hours_left: f64, seen: &Seen<'_>) -> String {
         _ => format!("in {hours_left:.1} hours unread records are deleted"),
     };
     format!(
-        "not throttled, but its slowest reader is {} behind{}: {lost}. Raise the retention now. {SPEED_UP}",
+        "{quiet}, but its slowest reader is {} behind{}: {lost}. Raise the retention now. {SPEED_UP}",
         time(seen.evidence.iterator_age_milliseconds.unwrap_or_default()),
         pace.in_words()
     )
@@ -134,15 +175,18 @@ pub(super) fn readers_stopped(
     changed_at: DateTime<Utc>,
     hours_left: f64,
     healed: Option<&Healed>,
+    seen: &Seen<'_>,
 ) -> String {
+    let refuses = seen.evidence.throttled_side.map(|_| format!("{}, and ", throttling(seen.evidence)));
     let healed = healed.map(|healed| {
         let change = change_in_words(healed.kind, healed.from, healed.to);
         format!("throttling has stopped after {change}, but ")
     });
     format!(
-        "{}its readers stopped at {} UTC, and our last change before was at {} UTC. Restart the consumer. Check that \
+        "{}{}its readers stopped at {} UTC, and our last change before was at {} UTC. Restart the consumer. Check that \
          it reads child shards (an old KCL may not). In {hours_left:.1} hours unread records are deleted: raise the \
          retention if that is too soon.",
+        refuses.unwrap_or_default(),
         healed.unwrap_or_default(),
         since.format("%H:%M"),
         changed_at.format("%H:%M")
@@ -166,6 +210,23 @@ pub(super) fn answer(signal: &Signal, decision: &Decision) -> String {
             " Its slowest reader is less than a minute behind.".into()
         }
         Some(age) if is_asked && !says_so => format!(" Its slowest reader is {} behind.", time(age)),
+        _ if is_asked => last_seen(&decision.evidence).map_or_else(String::new, |was| format!(" {}.", capital(&was))),
         _ => String::new(),
     }
+}
+
+/// The same text as the beginning of a sentence.
+fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+}
+
+/// That readers have stopped after a change of ours, where the decision is about something else.
+pub(super) fn stopped(decision: &Decision) -> String {
+    let is_said = matches!(&decision.verdict, Verdict::Hold(Reason::ReadersStopped { .. }));
+    let since = decision.evidence.readers_stopped_since.filter(|_| !is_said);
+    let text = since.map(|since| {
+        format!(" Its readers stopped at {} UTC, after our change: restart the consumer.", since.format("%H:%M"))
+    });
+    text.unwrap_or_default()
 }

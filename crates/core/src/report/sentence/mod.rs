@@ -44,7 +44,8 @@ pub(super) fn of(signal: &Signal, stream: Option<&Stream>, decision: &Decision) 
             (hold::hold(reason, signal, &seen), String::new())
         }
     };
-    (format!("{name}: {text}{}{}", lasting_loss(decision), data_loss(signal, decision)), end)
+    let (lasting, lost) = (lasting_loss(decision), data_loss(signal, decision));
+    (format!("{name}: {text}{lasting}{lost}{}", lag::stopped(decision)), end)
 }
 
 /// That a loss lasts, where the decision leaves the stream as it is.
