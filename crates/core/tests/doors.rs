@@ -119,7 +119,8 @@ rows! { wakes;
         action("OK", configuration("orders")) => (Some("orders"), "recovered");
     an_alarm_that_names_this_account_for_its_metric_is_observed:
         action("ALARM", linked("orders", "123456789012")) => (Some("orders"), "observe");
-    an_alarm_on_both_accounts_is_about_the_stream_of_this_one: action("ALARM", compared()) => (Some("orders"), "observe");
+    an_alarm_on_both_accounts_is_about_the_stream_of_this_one:
+        action("ALARM", compared()) => (Some("orders"), "observe");
     a_composite_alarms_own_action_is_not_ours:
         action("ALARM", json!({ "alarmRule": "ALARM(up) OR ALARM(down)" })) => (None, "not_ours");
     an_alarm_by_way_of_a_topic_is_observed:

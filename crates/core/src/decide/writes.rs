@@ -219,8 +219,8 @@ impl Throttled<'_> {
         // The metrics go on once a day. A person reads in the log what they show.
         let is_today = memory.shard_metrics.is_some_and(|metrics| self.now - metrics.at < day);
         let is_allowed = || self.history.budget(ChangeKind::EnableShardMetrics, self.now).1;
-        // Where a person denies the diagnosis, the hold gives the command: a person may call it on any day, for any number
-        // of shards.
+        // Where a person denies the diagnosis, the hold gives the command: a person may call it on any day, for any
+        // number of shards.
         let why_not = if self.is_diagnosis_denied() {
             Some(NoDiagnosis::Denied)
         } else if open > SHARDS_TOLD_APART {

@@ -141,7 +141,8 @@ rows! { says;
     denied_metrics_that_were_on_today_name_the_command_all_the_same:
         denied(8).memory(&metrics_off_again(300)) => [CALL, "about $7.20 a month"];
     denied_metrics_of_more_shards_than_a_search_finds_name_the_command: denied(600) => [CALL, "about $540.00 a month"];
-    a_hot_key_of_an_on_demand_stream_names_the_command: on_demand(2000.0, 8) => ["Spread the keys", CALL, "About $7.20"];
+    a_hot_key_of_an_on_demand_stream_names_the_command:
+        on_demand(2000.0, 8) => ["Spread the keys", CALL, "About $7.20"];
     an_on_demand_stream_at_its_ceiling_names_the_command:
         on_demand(9000.0, 4) => ["look for a hot key", CALL, "About $3.60 a month"];
     an_on_demand_stream_with_all_its_warm_throughput_names_the_command:

@@ -139,9 +139,11 @@ fn small_on_demand() -> Fixture {
 
 rows! { says;
     large_records_on_demand_say_what_to_do:
-        large_on_demand(40.0, 4.0) => ["accepts less than half of its capacity", "4.0 MiB (mean)", "keep the data in S3"];
+        large_on_demand(40.0, 4.0)
+        => ["accepts less than half of its capacity", "4.0 MiB (mean)", "keep the data in S3"];
     small_records_at_the_ceiling_of_on_demand_say_how_few_shards_aggregated_ones_need:
-        small_on_demand() => ["on-demand capacity does not follow", "Aggregated (KPL), its small records need 2 shards."];
+        small_on_demand()
+        => ["on-demand capacity does not follow", "Aggregated (KPL), its small records need 2 shards."];
     a_switch_for_small_records_says_how_few_shards_aggregated_ones_need:
         full_of(4, 100.0).memory(&spent()) => ["PROVISIONED → ON_DEMAND", HINT];
 }

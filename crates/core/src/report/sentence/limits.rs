@@ -169,8 +169,8 @@ fn options(ceiling: Ceiling, evidence: &Evidence) -> String {
         Ceiling::Growth => {
             let commitment = evidence.commitment_usd_per_hour.unwrap_or_default() * 24.0;
             format!(
-                "You can: look for a hot key; ask AWS for more throughput; buy the throughput commitment (at least about \
-                 ${commitment:.0} a day)."
+                "You can: look for a hot key; ask AWS for more throughput; buy the throughput commitment (at least \
+                 about ${commitment:.0} a day)."
             )
         }
         Ceiling::MaxWarm(max) => format!(

@@ -145,8 +145,8 @@ pub(super) fn large_records(seen: &Seen<'_>) -> String {
         _ => idle(seen.evidence, seen.open_shards()),
     };
     format!(
-        "{}; but {calm}. A shard takes 1 MiB a second, and its records have {:.1} MiB (mean): each blocks others. Split \
-         them, or keep the data in S3.",
+        "{}; but {calm}. A shard takes 1 MiB a second, and its records have {:.1} MiB (mean): each blocks others. \
+         Split them, or keep the data in S3.",
         throttling(seen.evidence),
         seen.evidence.mean_record_bytes.unwrap_or_default() / 1_048_576.0
     )
