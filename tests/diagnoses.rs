@@ -210,6 +210,20 @@ async fn a_stream_of_many_shards_is_searched_in_one_call() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn in_a_monitoring_account_the_shards_of_a_linked_stream_of_this_name_do_not_count() {
+    let fixture = Fixture::new(160).await.monitored().await;
+    let fixture = fixture.policy(|p| (p.max_shards, p.max_shards_ceiling) = (200, 200));
+    assert!(fixture.drive(170, |i| scattered(i) * (u128::MAX / 160_000 - 1)).await.1 > 0);
+    let at = fixture.account.now() - TimeDelta::minutes(1);
+    let of_shard = [("StreamName", STREAM), ("ShardId", "shardId-000000000007")];
+    for metric in SHARD_METRICS {
+        fixture.account.put_linked_metric(metric, &of_shard, at, 6e7);
+    }
+    let document = fixture.expect("acted", "split_shard").await;
+    assert_eq!(document["remedy"]["shard"], "shardId-000000000000");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_on_demand_stream_of_an_account_with_the_commitment_is_warmed_up() {
     let fixture = Fixture::committed(2).await.on_demand().await;
     assert!(fixture.drive(300, everywhere).await.1 > 0);

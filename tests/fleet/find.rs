@@ -83,9 +83,10 @@ async fn a_full_alarm_is_completed_by_a_query_every_half_hour() {
 #[tokio::test]
 async fn in_a_monitoring_account_only_streams_of_this_account_are_found() {
     let fixture = Fixture::under(3000.0, 2, 10).await.policy(|p| p.fleet_alarms.clear());
+    const REFUSED_WRITES: &str = "WriteProvisionedThroughputExceeded";
     for ago in 1..=5 {
         let at = fixture.now() - TimeDelta::minutes(ago);
-        fixture.account.put_linked_metric("WriteProvisionedThroughputExceeded", "theirs", at, 5000.0);
+        fixture.account.put_linked_metric(REFUSED_WRITES, &[("StreamName", "theirs")], at, 5000.0);
     }
     let found = fixture.sweep_for(LONG, None).await.expect("a sweep");
     assert_eq!(decisions(&found), [(STREAM, Outcome::Acted, "scale_shards")]);

@@ -14,6 +14,7 @@ mod fleet;
 mod lambda;
 
 mod bounds;
+mod calls;
 mod crash;
 mod find;
 mod forged;

@@ -42,10 +42,13 @@ async fn a_restore_waits_until_the_delay_of_registered_consumers_is_known() {
     assert!(document.sentence.contains("how far 1 of its registered consumers are behind"), "{}", document.sentence);
 
     fixture.later(60, 500.0).await;
+    const BEHIND: &str = "SubscribeToShardEvent.MillisBehindLatest";
     let dimensions = [("StreamName", STREAM), ("ConsumerName", "billing")];
     for ago in 1..=5 {
         let at = fixture.now() - TimeDelta::minutes(ago);
-        fixture.account.put_metric("AWS/Kinesis", "SubscribeToShardEvent.MillisBehindLatest", &dimensions, at, 40.0);
+        fixture.account.put_metric("AWS/Kinesis", BEHIND, &dimensions, at, 40.0);
+        // A stream of a linked account has the same name, and its consumer is an hour behind.
+        fixture.account.put_linked_metric(BEHIND, &dimensions, at, 3.6e6);
     }
     let found = fixture.sweep().await;
     assert_eq!(decisions(&found), [(STREAM, Outcome::Acted, "restore")], "{}", found.document.sentence);

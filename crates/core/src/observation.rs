@@ -29,6 +29,10 @@ pub const LOOKBACK_HOURS: i64 = 24;
 /// The shard-level metrics that show which shard is hot, by AWS's names.
 pub const SHARD_METRICS: [&str; 3] = ["IncomingBytes", "IncomingRecords", "WriteProvisionedThroughputExceeded"];
 
+/// More shards than this cannot be told apart: a search of CloudWatch's gives at most 500 series. With a smaller
+/// number, larger streams would never be diagnosed. With a larger one, a hot shard could be missing from the answer.
+pub const SHARDS_TOLD_APART: u32 = 500;
+
 /// AWS's name for all shard-level metrics together, which are seven.
 const ALL_SHARD_METRICS: &str = "ALL";
 

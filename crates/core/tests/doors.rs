@@ -28,6 +28,27 @@ fn action(state: &str, configuration: Value) -> Value {
     })
 }
 
+/// The same alarm of a monitoring account: the metric of `stream` belongs to `account`.
+fn linked(stream: &str, account: &str) -> Value {
+    let mut configuration = configuration(stream);
+    configuration["metrics"][0]["accountId"] = json!(account);
+    configuration
+}
+
+/// The message of such an alarm to a topic.
+fn linked_math(account: &str) -> Value {
+    let mut trigger = math(&[("WriteProvisionedThroughputExceeded", "orders"), ("IncomingRecords", "orders")]);
+    (1..=2).for_each(|n| trigger["Metrics"][n]["AccountId"] = json!(account));
+    trigger
+}
+
+/// An alarm that compares a stream of this account with the stream of the same purpose in another account.
+fn compared() -> Value {
+    let (mut ours, theirs) = (configuration("orders"), linked("clicks", "210987654321"));
+    ours["metrics"].as_array_mut().expect("a list").push(theirs["metrics"][0].clone());
+    ours
+}
+
 /// The message of an alarm to a topic, with this trigger.
 fn message(trigger: Value) -> Value {
     json!({
@@ -96,6 +117,10 @@ rows! { wakes;
     an_alarms_own_action_is_observed: action("ALARM", configuration("orders")) => (Some("orders"), "observe");
     an_alarms_own_action_that_is_ok_has_recovered:
         action("OK", configuration("orders")) => (Some("orders"), "recovered");
+    an_alarm_that_names_this_account_for_its_metric_is_observed:
+        action("ALARM", linked("orders", "123456789012")) => (Some("orders"), "observe");
+    an_alarm_on_both_accounts_is_about_the_stream_of_this_one:
+        action("ALARM", compared()) => (Some("orders"), "observe");
     a_composite_alarms_own_action_is_not_ours:
         action("ALARM", json!({ "alarmRule": "ALARM(up) OR ALARM(down)" })) => (None, "not_ours");
     an_alarm_by_way_of_a_topic_is_observed:
@@ -131,6 +156,20 @@ fn an_alarm_of_another_region_by_way_of_a_topic_is_not_ours() {
     message["AlarmArn"] = json!("arn:aws:cloudwatch:eu-west-1:123456789012:alarm:up");
     let held = triage(&Signal::Alarm(alarm(&topic(&message))), &Policy::default(), &home());
     assert_eq!(held.map(|reason| <&str>::from(&reason)), Some("not_ours"));
+}
+
+/// A stream of this account may have the same name as the linked account's.
+#[test]
+fn an_alarm_on_the_metrics_of_a_linked_account_is_not_ours() {
+    for payload in [action("ALARM", linked("orders", "210987654321")), topic(&message(linked_math("210987654321")))] {
+        let alarm = alarm(&payload);
+        assert_eq!((alarm.account.as_deref(), &alarm.stream), (Some("210987654321"), &None));
+        let signal = Signal::Alarm(alarm);
+        let reason = triage(&signal, &Policy::default(), &home()).expect("held");
+        let document = Document::new(&signal, None, &hold_unobserved(reason, &Policy::default()), None);
+        assert_eq!(document.code, "not_ours");
+        assert!(document.sentence.contains("another account"), "{}", document.sentence);
+    }
 }
 
 #[test]

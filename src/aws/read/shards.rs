@@ -1,7 +1,7 @@
 //! Reads shards and their traffic: `ListShards` and `GetMetricData`. The diagnosis of a skewed stream needs the open
 //! shards; the question when a reshard settled needs the shards of an earlier time.
 
-use super::traffic::{WRITE_SERIES, WriteSeries, dimension, query, read, search};
+use super::traffic::{WRITE_SERIES, WriteSeries, dimension, found, query, read, search};
 use super::{Cause, ReadError, too_many_pages};
 use aws_sdk_cloudwatch::types::{Metric, MetricDataQuery};
 use aws_sdk_kinesis::primitives::DateTime as AwsTime;
@@ -112,7 +112,8 @@ pub(super) async fn measure(
     let put = |id: &str, label: &str, minute, value| {
         // An id is a metric's letter. If each shard has its own queries, the shard's place follows: `b_12`.
         let (metric, place) = id.split_once('_').unwrap_or((id, ""));
-        let place = if is_search { names.get(label).copied() } else { place.parse().ok() };
+        let named = || names.get(found(label, arn)?).copied();
+        let place = if is_search { named() } else { place.parse().ok() };
         let series = WRITE_SERIES.iter().find(|series| series.letter == metric);
         if let (Some(shard), Some(series)) = (place.and_then(|place| shards.get_mut(place)), series) {
             (series.put)(shard.traffic.minute_mut(minute), value);
@@ -131,12 +132,7 @@ fn queries_by_shard(stream: &str, shards: &[Shard]) -> Vec<MetricDataQuery> {
 }
 
 fn searches(stream: &str) -> Vec<MetricDataQuery> {
-    let of = |series: &WriteSeries| {
-        let expression = search(SHARD_ID, series.metric, stream, "Sum");
-        let label = format!("${{PROP('Dim.{SHARD_ID}')}}");
-        MetricDataQuery::builder().id(series.letter).expression(expression).label(label).build()
-    };
-    WRITE_SERIES.iter().map(of).collect()
+    WRITE_SERIES.iter().map(|series| search(series.letter, SHARD_ID, series.metric, stream, "Sum")).collect()
 }
 
 fn invalid_hash_keys(arn: &StreamArn, shard: &str) -> ReadError {

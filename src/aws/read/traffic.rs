@@ -27,6 +27,9 @@ const DAY: i32 = 86_400;
 /// How long CloudWatch keeps datapoints of an hour or longer: 455 days (GetMetricStatistics's API reference).
 const KEPT_FOR: TimeDelta = TimeDelta::days(455);
 
+/// The dimension that names a registered consumer.
+const CONSUMER_NAME: &str = "ConsumerName";
+
 /// A series of `AWS/Kinesis` and the field for its values.
 struct Series {
     id: &'static str,
@@ -146,7 +149,7 @@ pub(super) async fn is_change_shown(
 
 /// How far the registered consumers of a stream are behind, minute by minute: of each consumer the largest value. A
 /// search finds them, because no read names them without a call of its own. It finds a new consumer up to 15 minutes
-/// late.
+/// late. The consumers of a linked account's stream of the same name do not count.
 ///
 /// # Errors
 /// AWS did not answer, or refused the call.
@@ -155,12 +158,13 @@ pub(super) async fn fan_out(
     arn: &StreamArn,
     now: DateTime<Utc>,
 ) -> Result<BTreeMap<Minute, FanOut>, ReadError> {
-    let expression = search("ConsumerName", "SubscribeToShardEvent.MillisBehindLatest", &arn.name, "Maximum");
-    let query = MetricDataQuery::builder().id("fan_out").expression(expression).build();
+    let query = search("fan_out", CONSUMER_NAME, "SubscribeToShardEvent.MillisBehindLatest", &arn.name, "Maximum");
     let mut lags = BTreeMap::<Minute, FanOut>::new();
     let lookback = TimeDelta::hours(LOOKBACK_HOURS);
-    read(client, arn, vec![query], lookback, now, |_, _, minute, behind_ms| {
-        lags.entry(minute).or_default().add(behind_ms);
+    read(client, arn, vec![query], lookback, now, |_, label, minute, behind_ms| {
+        if found(label, arn).is_some() {
+            lags.entry(minute).or_default().add(behind_ms);
+        }
     })
     .await?;
     Ok(lags)
@@ -266,13 +270,26 @@ fn query_of(
     MetricDataQuery::builder().id(id).metric_stat(stat).build()
 }
 
-/// The search for the series of a stream's metric, one for each value of the dimension `by`, minute by minute.
-pub(super) fn search(by: &str, metric: &str, stream: &str, statistic: &str) -> String {
+/// The search for the series of a stream's metric, one for each value of the dimension `by`, minute by minute. In a
+/// monitoring account of CloudWatch a search also covers the streams of linked accounts. CloudWatch documents its
+/// filter `:aws.AccountId` for monitoring accounts only, and what the filter finds elsewhere is unknown. So each series
+/// carries its account in its label, and [`found`] leaves out those of other accounts.
+pub(super) fn search(id: &str, by: &str, metric: &str, stream: &str, statistic: &str) -> MetricDataQuery {
     let of_stream = metric::STREAM_NAME;
-    format!(
+    let expression = format!(
         "SEARCH('{{AWS/Kinesis,{by},{of_stream}}} MetricName=\"{metric}\" {of_stream}=\"{stream}\"', '{statistic}', \
          {PERIOD})"
-    )
+    );
+    let label = format!("${{PROP('AccountId')}} ${{PROP('Dim.{by}')}}");
+    MetricDataQuery::builder().id(id).expression(expression).label(label).build()
+}
+
+/// The value of the dimension that a [`search`] is about, from the label of a series. `None`: the series belongs to
+/// another account. A label that names no account counts as this account's.
+pub(super) fn found<'a>(label: &'a str, arn: &StreamArn) -> Option<&'a str> {
+    let (account, value) = label.split_once(' ').unwrap_or(("", label));
+    let is_account = !account.is_empty() && account.bytes().all(|byte| byte.is_ascii_digit());
+    (!is_account || account == arn.home.account).then_some(value)
 }
 
 pub(super) fn dimension(name: &str, value: &str) -> Dimension {

@@ -54,7 +54,7 @@ impl Throttled<'_> {
             _ if committed => Ceiling::Warm,
             _ => Ceiling::Growth,
         };
-        Err(self.growing(Side::Writes, full.and(accepted), ceiling))
+        Err(self.growing(Side::Writes, full.is_some() && self.is_well_under(), ceiling))
     }
 
     /// More warm throughput. An equal or lower value would scale the stream down, so the target is above both the
@@ -99,14 +99,20 @@ impl Throttled<'_> {
         (to, (to < needed).then_some(bound))
     }
 
-    /// The hold of an on-demand stream that no change helps. `accepted`: what it takes while it throttles, in full
-    /// shards, where that is known. What it refuses may be retries of one key.
-    pub(super) fn growing(&self, side: Side, accepted: Option<f64>, ceiling: Ceiling) -> Reason {
+    /// Whether the stream accepts less than [`WELL_UNDER`] of its capacity while it throttles. What it refuses may be
+    /// retries of one key.
+    pub(super) fn is_well_under(&self) -> bool {
+        let accepted = self.busiest_minute().map(|minute| Offered::accepted_shards(self.traffic(), minute));
+        accepted.is_some_and(|accepted| accepted < WELL_UNDER * self.stream.capacity())
+    }
+
+    /// The hold of an on-demand stream that no change helps. `is_well_under`: whether it accepts far less than its
+    /// capacity.
+    pub(super) fn growing(&self, side: Side, is_well_under: bool, ceiling: Ceiling) -> Reason {
         // Any refusal counts.
         if !self.is_refused_for_long(side, f64::MIN_POSITIVE) {
             return Reason::OnDemandAdapting;
         }
-        let is_well_under = accepted.is_some_and(|accepted| accepted < WELL_UNDER * self.stream.capacity());
         if is_well_under && !self.stream.spreads_records {
             Reason::HotKey { shard: None, shown: HotKeyEvidence::OnDemand }
         } else {

@@ -58,7 +58,7 @@ impl Throttled<'_> {
             return Err(Reason::TooManyReaders(ReadCall::GetRecords));
         }
         if self.stream.mode == CapacityMode::OnDemand {
-            return Err(self.growing(Side::Reads, None, Ceiling::Reads));
+            return Err(self.growing(Side::Reads, false, Ceiling::Reads));
         }
         let scale = self.scale(needed, missing).map_err(|full| match full {
             NoHeadroom::Persons(reason) => reason,

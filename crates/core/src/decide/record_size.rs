@@ -3,7 +3,7 @@
 
 use super::demand::{Offered, SHARD_BYTES_PER_SECOND, SHARD_RECORDS_PER_SECOND, shards_at};
 use super::writes::Throttled;
-use crate::decision::{Evidence, NoDiagnosis, Reason, Remedy};
+use crate::decision::{Ceiling, Evidence, HotKeyEvidence, NoDiagnosis, Reason, Remedy};
 use crate::observation::MinuteTraffic;
 
 /// Records are small where they use less than this share of the bytes that a shard takes in the second in which their
@@ -33,7 +33,7 @@ impl Throttled<'_> {
         }
         let large = self.throttled().filter_map(|minute| mean_size(&self.traffic().minute(minute))).reduce(f64::max);
         evidence.mean_record_bytes = large.filter(|mean| *mean > LARGE_BYTES);
-        if matches!(found, Err(Reason::SkewSuspected(NoDiagnosis::Denied))) {
+        if self.is_diagnosis_denied() && is_for_a_person_to_diagnose(&found) {
             let metrics = u32::try_from(self.stream.metrics_off().count()).unwrap_or_default();
             let metrics = f64::from(metrics) * f64::from(self.stream.open_shards);
             evidence.shard_metrics_usd_per_month = Some(metrics * self.settings.prices.metric_month);
@@ -44,9 +44,25 @@ impl Throttled<'_> {
             {
                 Err(Reason::LargeRecords)
             }
+            // Far below the capacity of an on-demand stream, neither growth nor other keys help.
+            Err(Reason::HotKey { shown: HotKeyEvidence::OnDemand, .. } | Reason::OnDemandCeiling(_))
+                if evidence.mean_record_bytes.is_some() && self.is_well_under() =>
+            {
+                Err(Reason::LargeRecords)
+            }
             found => found,
         }
     }
+}
+
+/// Whether the hold tells a person to look for a hot shard or key.
+fn is_for_a_person_to_diagnose(found: &Result<Remedy, Reason>) -> bool {
+    matches!(
+        found,
+        Err(Reason::SkewSuspected(NoDiagnosis::Denied)
+            | Reason::HotKey { shown: HotKeyEvidence::OnDemand, .. }
+            | Reason::OnDemandCeiling(Ceiling::Growth | Ceiling::Warm))
+    )
 }
 
 /// The shards that the bytes of this load need alone, where its records are small. `load`: the share of the offered

@@ -9,12 +9,11 @@ use crate::decision::{
     AwsLimit, Bound, Evidence, HotKeyEvidence, NeededFor, NoDiagnosis, NoSwitch, Reason, Remedy, Side, SplitBudget,
 };
 use crate::memory::ChangeKind;
-use crate::observation::{CapacityMode, Commitment, Limits, Minute, Observation, Shard, Stream, Traffic};
+use crate::observation::{
+    CapacityMode, Commitment, Limits, Minute, Observation, SHARDS_TOLD_APART, Shard, Stream, Traffic,
+};
 use crate::policy::{Permission, Policy, StreamPolicy};
 use chrono::{DateTime, TimeDelta, Utc};
-
-/// More shards than this cannot be told apart: a search of CloudWatch's gives at most 500 series.
-const SHARDS_TOLD_APART: u32 = 500;
 
 /// In a stream that lacks shards, one hot shard in four is few: splitting the hot shards costs far less than a reshard,
 /// which splits all of them.
@@ -64,7 +63,10 @@ impl Throttled<'_> {
                 let found = self.provisioned_writes(evidence, missing);
                 self.explained_by_size(found, evidence)
             }
-            (CapacityMode::OnDemand, Side::Writes) => self.on_demand_writes(evidence, missing),
+            (CapacityMode::OnDemand, Side::Writes) => {
+                let found = self.on_demand_writes(evidence, missing);
+                self.explained_by_size(found, evidence)
+            }
             (_, Side::Reads) => self.reads(evidence, missing),
             (CapacityMode::Unknown(_), _) => Err(Reason::NotReady),
         }
@@ -224,12 +226,14 @@ impl Throttled<'_> {
         // The metrics go on once a day. A person reads in the log what they show.
         let is_today = memory.shard_metrics.is_some_and(|metrics| self.now - metrics.at < day);
         let is_allowed = || self.history.budget(ChangeKind::EnableShardMetrics, self.now).1;
-        let why_not = if open > SHARDS_TOLD_APART {
+        // Where a person denies the diagnosis, the hold gives the command: a person may call it on any day, for any
+        // number of shards.
+        let why_not = if self.is_diagnosis_denied() {
+            Some(NoDiagnosis::Denied)
+        } else if open > SHARDS_TOLD_APART {
             Some(NoDiagnosis::TooMany)
         } else if is_today {
             Some(NoDiagnosis::Today)
-        } else if self.settings.diagnose == Permission::Deny {
-            Some(NoDiagnosis::Denied)
         } else if is_allowed() {
             None
         } else {
@@ -238,6 +242,11 @@ impl Throttled<'_> {
         let enable = Remedy::EnableShardMetrics { shards: open, metrics: self.stream.metrics_off().collect() };
         let why_not = why_not.or_else(|| self.affordable(&enable).err().map(|_| NoDiagnosis::TooExpensive));
         why_not.map_or(Ok(enable), |why_not| Err(Reason::SkewSuspected(why_not)))
+    }
+
+    /// Whether shard-level metrics are off, and the settings forbid to enable them.
+    pub(super) fn is_diagnosis_denied(&self) -> bool {
+        self.settings.diagnose == Permission::Deny && self.stream.metrics_off().next().is_some()
     }
 
     /// Splits the hottest of `hot`, without those whose split history shows one hot key.

@@ -33,7 +33,7 @@ pub struct Alarm {
     pub reason: Option<String>,
     /// The ARN of the mute rule with which a person muted the alarm.
     pub muted_by: Option<String>,
-    /// The account of the alarm.
+    /// The account of the alarm. Where all its metrics of `AWS/Kinesis` belong to another account: that account.
     pub account: Option<String>,
     /// The region of the alarm.
     pub region: Option<String>,
@@ -79,6 +79,8 @@ struct Configuration {
 struct Entry {
     metric_stat: Option<MetricStat>,
     expression: Option<String>,
+    /// The account of the metric. `None`: the account of the alarm.
+    account_id: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -151,6 +153,7 @@ struct Trigger {
 struct TriggerEntry {
     metric_stat: Option<TriggerStat>,
     expression: Option<String>,
+    account_id: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -244,13 +247,15 @@ impl Alarm {
 impl From<Message> for Detail {
     fn from(message: Message) -> Detail {
         let Trigger { metric_name, namespace, dimensions, metrics } = message.trigger;
-        let alone = Entry { metric_stat: Some(metric(metric_name, namespace, dimensions)), expression: None };
+        let alone =
+            Entry { metric_stat: Some(metric(metric_name, namespace, dimensions)), expression: None, account_id: None };
         let several = metrics.into_iter().map(|entry| Entry {
             metric_stat: entry.metric_stat.map(|stat| {
                 let TriggerMetric { metric_name, namespace, dimensions } = stat.metric;
                 metric(metric_name, namespace, dimensions)
             }),
             expression: entry.expression,
+            account_id: entry.account_id,
         });
         let metrics = std::iter::once(alone).chain(several).collect();
         Detail {
@@ -279,7 +284,10 @@ fn time(text: &str) -> Option<DateTime<Utc>> {
 }
 
 impl Detail {
-    fn alarm(self, origin: Origin, home: &Home) -> Alarm {
+    fn alarm(mut self, mut origin: Origin, home: &Home) -> Alarm {
+        if let Some(account) = self.leave_out_other_accounts(home) {
+            origin.account = Some(account);
+        }
         let on_kinesis = self.on_kinesis();
         let metrics = self.metric_names();
         let stream = self.stream_name().filter(|_| on_kinesis).and_then(|name| {
@@ -304,6 +312,17 @@ impl Detail {
             metrics,
             stream,
         }
+    }
+
+    /// Removes the entries of other accounts, which an alarm of a monitoring account may have: a stream of this account
+    /// may have the same name. Returns the other account if no entry on `AWS/Kinesis` is left.
+    fn leave_out_other_accounts(&mut self, home: &Home) -> Option<String> {
+        let is_other = |entry: &Entry| entry.account_id.as_ref().is_some_and(|account| *account != home.account);
+        let was_on_kinesis = self.on_kinesis();
+        let metrics = std::mem::take(&mut self.configuration.metrics);
+        let (theirs, ours) = metrics.into_iter().partition::<Vec<Entry>, _>(is_other);
+        self.configuration.metrics = ours;
+        if was_on_kinesis && !self.on_kinesis() { theirs.into_iter().find_map(|entry| entry.account_id) } else { None }
     }
 
     /// The metrics of `AWS/Kinesis` among the alarm's entries. An alarm on metric math has several entries.

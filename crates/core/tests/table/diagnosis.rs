@@ -138,4 +138,36 @@ rows! { says;
         => ["--shard-level-metrics IncomingRecords WriteProvisionedThroughputExceeded.", "about $4.80 a month"];
     denied_metrics_of_another_region_name_it:
         denied(8).stream(|s| s.arn = s.arn.replace("us-east-1", "eu-west-1")) => ["--region eu-west-1"];
+    denied_metrics_that_were_on_today_name_the_command_all_the_same:
+        denied(8).memory(&metrics_off_again(300)) => [CALL, "about $7.20 a month"];
+    denied_metrics_of_more_shards_than_a_search_finds_name_the_command: denied(600) => [CALL, "about $540.00 a month"];
+    a_hot_key_of_an_on_demand_stream_names_the_command:
+        on_demand(2000.0, 8) => ["Spread the keys", CALL, "About $7.20"];
+    an_on_demand_stream_at_its_ceiling_names_the_command:
+        on_demand(9000.0, 4) => ["look for a hot key", CALL, "About $3.60 a month"];
+    an_on_demand_stream_with_all_its_warm_throughput_names_the_command:
+        on_demand(9000.0, 4).warm(8, 8) => ["Look for a hot key", CALL];
+}
+
+const CALL: &str = "aws kinesis enable-enhanced-monitoring --region us-east-1 --stream-name orders";
+
+/// An on-demand stream that refuses records for fifteen minutes.
+fn on_demand(load: f64, shards: u32) -> Fixture {
+    let minute = MinuteTraffic { write_throttled: 60_000.0, ..offered(load, shards) };
+    Fixture::new(shards).minutes(-14..=0, minute).on_demand()
+}
+
+/// Asserts that the sentence gives no command that the decision does not need.
+#[track_caller]
+fn gives_no_command(fixture: Fixture, _: ()) {
+    let sentence = fixture.sentence();
+    assert!(!sentence.contains("enable-enhanced-monitoring"), "{sentence}");
+}
+
+rows! { gives_no_command;
+    an_on_demand_stream_whose_shards_are_shown_needs_no_command: on_demand(9000.0, 4).shard_metrics() => ();
+    an_on_demand_stream_that_is_diagnosed_by_permission_gets_no_command:
+        on_demand(9000.0, 4).policy(|p| p.diagnose = Permission::Allow) => ();
+    an_on_demand_stream_at_the_maximum_of_warm_throughput_needs_the_maximum:
+        on_demand(9000.0, 4).warm(4, 4).policy(|p| p.max_warm_mibps = 4) => ();
 }

@@ -1,6 +1,6 @@
 //! What the size of the records decides: a hint for small ones, a hold of its own for those above 1 MiB.
 
-use crate::common::{Fixture, MIB, bursts, hours_ago, offered, one_hot, settled};
+use crate::common::{Fixture, MIB, bursts, hours_ago, newest, offered, one_hot, settled};
 use crate::{decides, says};
 use unthrottle_core::memory::Memory;
 use unthrottle_core::observation::MinuteTraffic;
@@ -115,6 +115,37 @@ rows! { decides;
 rows! { says;
     large_records_say_their_size_and_what_to_do:
         large(8, 40.0, 4.0) => ["its records have 4.0 MiB (mean)", "takes 1 MiB a second", "keep the data in S3"];
+}
+
+/// The same for fifteen minutes, on demand.
+fn large_on_demand(records: f64, size: f64) -> Fixture {
+    let minute = large(8, records, size).observation.traffic.minute(newest());
+    Fixture::new(8).minutes(-14..=0, minute).on_demand()
+}
+
+rows! { decides;
+    large_records_on_demand_are_no_hot_key: large_on_demand(40.0, 4.0) => "large_records";
+    large_records_on_demand_are_no_ceiling_where_aws_spreads_the_records:
+        large_on_demand(40.0, 4.0).stream(|s| s.spreads_records = true) => "large_records";
+    large_records_that_fill_an_on_demand_stream_are_at_its_ceiling: large_on_demand(450.0, 1.5) => "on_demand_ceiling";
+    records_of_900_kib_far_below_on_demand_capacity_are_a_hot_key: large_on_demand(40.0, 0.88) => "hot_key";
+}
+
+/// Shards of an on-demand stream that are full of records of 60 bytes, for fifteen minutes.
+fn small_on_demand() -> Fixture {
+    let minute = full_of(4, 60.0).observation.traffic.minute(newest());
+    Fixture::new(4).minutes(-14..=0, minute).on_demand()
+}
+
+rows! { says;
+    large_records_on_demand_say_what_to_do:
+        large_on_demand(40.0, 4.0)
+        => ["accepts less than half of its capacity", "4.0 MiB (mean)", "keep the data in S3"];
+    small_records_at_the_ceiling_of_on_demand_say_how_few_shards_aggregated_ones_need:
+        small_on_demand()
+        => ["on-demand capacity does not follow", "Aggregated (KPL), its small records need 2 shards."];
+    a_switch_for_small_records_says_how_few_shards_aggregated_ones_need:
+        full_of(4, 100.0).memory(&spent()) => ["PROVISIONED → ON_DEMAND", HINT];
 }
 
 #[test]

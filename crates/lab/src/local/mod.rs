@@ -221,10 +221,17 @@ impl LocalAccount {
     }
 
     /// Adds one sample to a metric of a stream of a linked account: this account is then a monitoring account of
-    /// CloudWatch. Only a Metrics Insights query without `WHERE AWS.AccountId = CURRENT_ACCOUNT_ID()` finds it.
-    pub fn put_linked_metric(&self, name: &str, stream: &str, timestamp: impl Into<SystemTime>, value: f64) {
-        let dimensions = [("StreamName", stream), (insights::LINKED_ACCOUNT, "210987654321")];
-        self.put_metric("AWS/Kinesis", name, &dimensions, timestamp, value);
+    /// CloudWatch. Searches find it, and Metrics Insights queries without
+    /// `WHERE AWS.AccountId = CURRENT_ACCOUNT_ID()`. `dimensions`: those of `AWS/Kinesis`.
+    pub fn put_linked_metric(
+        &self,
+        name: &str,
+        dimensions: &[(&str, &str)],
+        timestamp: impl Into<SystemTime>,
+        value: f64,
+    ) {
+        let linked = [dimensions, &[(insights::LINKED_ACCOUNT, "210987654321")]].concat();
+        self.put_metric("AWS/Kinesis", name, &linked, timestamp, value);
     }
 
     /// Adds provisioned streams with these tags. They are ACTIVE at once: for fleets that no test can create within the

@@ -52,6 +52,8 @@ pub enum Load {
         every: i64,
         /// Seconds of a pulse.
         lasts: i64,
+        /// Seconds by which each pulse is later. No pulse ends in them.
+        phase: i64,
     },
 }
 
@@ -82,12 +84,8 @@ impl Load {
                 let is_weekend = [2, 3].contains(&second.div_euclid(DAY).rem_euclid(7));
                 Load::Day { low, high: if is_weekend { weekend } else { high } }.at(second)
             }
-            Load::Pulse { low, high, every, lasts } => {
-                if second.rem_euclid(every) >= every - lasts {
-                    high
-                } else {
-                    low
-                }
+            Load::Pulse { low, high, every, lasts, phase } => {
+                if second >= phase && (second - phase).rem_euclid(every) >= every - lasts { high } else { low }
             }
         }
     }
@@ -108,7 +106,9 @@ mod tests {
         let week = Load::Week { low: 10.0, high: 30.0, weekend: 15.0 };
         let noons = (0..8).map(|day| week.at((24 * day + 12) * 3_600));
         assert_eq!(noons.collect::<Vec<_>>(), [30.0, 30.0, 15.0, 15.0, 30.0, 30.0, 30.0, 30.0]);
-        let pulse = Load::Pulse { low: 1.0, high: 9.0, every: 60, lasts: 2 };
+        let pulse = Load::Pulse { low: 1.0, high: 9.0, every: 60, lasts: 2, phase: 0 };
         assert_eq!([0, 57, 58, 59, 60].map(|second| pulse.at(second)), [1.0, 1.0, 9.0, 9.0, 1.0]);
+        let later = Load::Pulse { low: 1.0, high: 9.0, every: 60, lasts: 2, phase: 7 };
+        assert_eq!([5, 6, 64, 65, 66, 67].map(|second| later.at(second)), [1.0, 1.0, 1.0, 9.0, 9.0, 1.0]);
     }
 }

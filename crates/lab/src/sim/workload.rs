@@ -8,14 +8,14 @@ use super::load::Load;
 use super::readers::{Habit, Readers};
 use super::retry::Retry;
 use super::world::{By, Event, Setup, World};
-use crate::rules::{HashRange, WRITE_RECORDS_A_SECOND};
+use crate::rules::HashRange;
 use unthrottle_core::observation::CapacityMode;
 
 /// The second of the run at which loads step. The hour before shows whether a policy changes a stream without
 /// throttling.
 pub(super) const STEP_AT: i64 = 3_600;
 
-/// The load before a step, as a share of the capacity, where the seed draws it: at least and at most. Below 30 %, the
+/// The load before a step, as a share of [`Workload::base_of`]: at least and at most. Below 30 %, the
 /// minute of the onset would show only the step. Above 90 %, the ripple and uneven keys would fill a shard before it.
 const BASE_SHARES: (f64, f64) = (0.30, 0.90);
 
@@ -64,10 +64,11 @@ pub struct Workload {
     pub hours: i64,
     /// Records a second.
     pub load: Load,
-    /// Whether the seed draws the load before a step, as a share of the capacity of the shards. Otherwise it is the
-    /// step's own.
-    pub is_base_drawn: bool,
-    /// The seconds of the minute at which a step, or a new number of readers, may begin: the seed draws one of them.
+    /// What the stream takes before its first shard is full, records a second, if the seed draws the load before a step
+    /// as a share of it. `None`: the load before the step is the workload's own.
+    pub base_of: Option<f64>,
+    /// The seconds of the minute at which a step, a pulse, or a new number of readers may begin: the seed draws one of
+    /// them.
     pub onset: (i64, i64),
     /// The largest deviation of a second's load, as a share.
     pub ripple: f64,
@@ -118,13 +119,14 @@ impl Workload {
         let mut chance = Chance::new(seed, ONSET);
         let phase = chance.between(self.onset.0, self.onset.1);
         let share = BASE_SHARES.0 + (BASE_SHARES.1 - BASE_SHARES.0) * chance.fraction();
-        let base = share * f64::from(self.shards) * WRITE_RECORDS_A_SECOND as f64;
-        let load = match self.load {
-            Load::Step { from, to, at } if self.is_base_drawn => {
+        let load = match (self.load, self.base_of) {
+            (Load::Step { from, to, at }, Some(full)) => {
+                let base = share * full;
                 Load::Step { from: base, to: if from < to { to } else { base }, at: at + phase }
             }
-            Load::Step { from, to, at } => Load::Step { from, to, at: at + phase },
-            other => other,
+            (Load::Step { from, to, at }, None) => Load::Step { from, to, at: at + phase },
+            (Load::Pulse { low, high, every, lasts, .. }, _) => Load::Pulse { low, high, every, lasts, phase },
+            (other, _) => other,
         };
         let readers = self.readers.map(|readers| Readers { at: readers.at + phase, ..readers });
         Workload { load, readers, ..self.clone() }

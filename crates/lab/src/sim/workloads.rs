@@ -19,7 +19,10 @@ pub use super::workload::{Cure, Reverts, Trail, Workload};
 /// Shards at the beginning.
 const SHARDS: u32 = 4;
 
-/// 65 % of the capacity of these shards, in records a second. No policy reaches a threshold except on-demand mode, so
+/// The capacity of these shards, records a second: the first shard is full then, with even keys.
+const FULL: f64 = 4_000.0;
+
+/// 65 % of this capacity. No policy reaches a threshold except on-demand mode, so
 /// that all begin alike.
 const BASE: f64 = 2_600.0;
 
@@ -55,7 +58,7 @@ impl Workload {
             cure: Cure::Capacity,
             hours: 24,
             load: Load::Step { from: BASE, to: BASE, at: 0 },
-            is_base_drawn: false,
+            base_of: None,
             onset: ANY_SECOND,
             ripple: RIPPLE,
             streams: 1,
@@ -81,7 +84,7 @@ impl Workload {
     fn step(name: &'static str, about: &'static str, times: f64) -> Workload {
         Workload {
             load: Load::Step { from: BASE, to: times * BASE, at: STEP_AT },
-            is_base_drawn: true,
+            base_of: Some(FULL),
             ..Workload::quiet(name, about)
         }
     }
@@ -108,7 +111,7 @@ pub fn all() -> Vec<Workload> {
 fn loads() -> Vec<Workload> {
     let growth = Load::Growth { from: BASE / 2.0, doublings: 5, each: 24 * 3_600 / 5 };
     vec![
-        Workload { is_base_drawn: true, ..Workload::quiet("calm", "nothing happens") },
+        Workload { base_of: Some(FULL), ..Workload::quiet("calm", "nothing happens") },
         Workload {
             load: Load::Step { from: HIGH, to: 1.3 * HIGH, at: STEP_AT },
             ..Workload::quiet("step-1.3", "the load of a stream that is nearly full grows by 30 % at once")
@@ -133,15 +136,15 @@ fn loads() -> Vec<Workload> {
             ..Workload::quiet("weekly", "as diurnal for eight days, with half the load at the weekend")
         },
         Workload {
-            load: Load::Pulse { low: BASE, high: 3.0 * BASE, every: 3 * 3_600, lasts: 20 * 60 },
+            load: Load::Pulse { low: BASE, high: 3.0 * BASE, every: 3 * 3_600, lasts: 20 * 60, phase: 0 },
             ..Workload::quiet("spikes", "three times the load for 20 minutes, every three hours")
         },
         Workload {
-            load: Load::Pulse { low: BASE / 2.0, high: 2.0 * BASE, every: 3_600, lasts: 1_800 },
+            load: Load::Pulse { low: BASE / 2.0, high: 2.0 * BASE, every: 3_600, lasts: 1_800, phase: 0 },
             ..Workload::quiet("flapping", "half an hour low, half an hour high")
         },
         Workload {
-            load: Load::Pulse { low: BASE / 2.0, high: 3.0 * BASE, every: 60, lasts: 1 },
+            load: Load::Pulse { low: BASE / 2.0, high: 3.0 * BASE, every: 60, lasts: 1, phase: 0 },
             // Shards for this load would be idle for 59 seconds of 60.
             cure: Cure::Elsewhere,
             ..Workload::quiet(
@@ -158,34 +161,42 @@ fn shapes() -> Vec<Workload> {
     vec![
         Workload {
             record_bytes: 60,
+            base_of: Some(FULL),
             load: Load::Step { from: HIGH, to: 1.6 * HIGH, at: STEP_AT },
-            ..Workload::quiet("tiny-records", "60 % more load, in records of 60 bytes")
+            ..Workload::quiet("tiny-records", "30 % too much load, in records of 60 bytes")
         },
         Workload {
             record_bytes: 900 * 1024,
-            // A shard accepts four records a second of this size in all: an uneven second must fit at the beginning.
+            // The shards accept four records a second of this size: an uneven second must fit at the beginning, so the
+            // seed does not draw this base.
             load: Load::Step { from: 2.0, to: 6.0, at: STEP_AT },
             ..Workload::quiet("large-records", "three times the load, in records of 900 KB: a shard takes one a second")
         },
         Workload { retry: Retry::storm, ..doubled("retry-storm", "30 % too much load, and is retried every second") },
         Workload {
             load: Load::Step { from: HIGH / 4.0, to: HIGH, at: STEP_AT },
+            // One shard has the hot key and a quarter of the others: 70 %.
+            base_of: Some(FULL / 4.0 / 0.7),
             keys: |_| Keys::with_a_hot_one(0.6, KEYS),
             cure: Cure::Elsewhere,
             ..Workload::quiet("hot-key", "one key has 60 % of a growing load")
         },
         Workload {
             load: Load::Step { from: HIGH / 2.0, to: HIGH, at: STEP_AT },
+            // One shard has the first key and its part of the others: about 40 %.
+            base_of: Some(FULL / 4.0 / 0.4),
             keys: |_| Keys::zipf(KEYS),
             ..Workload::quiet(
                 "zipf",
-                "a load that fits in the mean doubles: the first key has a tenth of it, by Zipf's law",
+                "a load that fits in the mean, and the first key has a tenth of it, by Zipf's law",
             )
         },
         Workload {
             load: Load::Step { from: HIGH / 4.0, to: HIGH / 2.0, at: STEP_AT },
+            // One shard has nine tenths and a quarter of the rest.
+            base_of: Some(FULL / 4.0 / 0.925),
             keys: |seed| Keys::in_a_hot_range(0.9, HashRange::uniform(SHARDS)[1], KEYS, seed),
-            ..Workload::quiet("hot-range", "nine tenths of a doubled load are many keys of one shard")
+            ..Workload::quiet("hot-range", "nine tenths of a load that grows are many keys of one shard")
         },
     ]
 }
@@ -231,12 +242,14 @@ fn surroundings() -> Vec<Workload> {
         },
         Workload {
             trail: Trail::ControlPlane,
+            base_of: Some(FULL),
             cure: Cure::Elsewhere,
             ..Workload::quiet("control-plane", "a calm stream, and a tool whose ListShards are refused every second")
         },
         Workload {
             readers: Some(Readers { first: 3, then: 7, at: STEP_AT }),
             record_bytes: 100,
+            base_of: Some(FULL),
             cure: Cure::Elsewhere,
             ..Workload::quiet("readers-calls", "seven readers poll a stream whose shards answer five calls a second")
         },
@@ -255,12 +268,12 @@ fn unusual_readers() -> Vec<Workload> {
         Workload {
             readers: Some(Readers { first: 1, then: 1, at: STEP_AT }),
             reader_habit: Habit::StopAtReshard,
-            ..doubled("readers-stop", "the load doubles, and the reader stops at the first reshard")
+            ..doubled("readers-stop", "30 % too much load, and the reader stops at the first reshard")
         },
         Workload {
             readers: Some(Readers { first: 1, then: 2, at: STEP_AT }),
             reader_habit: Habit::Replay,
-            ..doubled("trim-horizon", "the load doubles, and a second reader begins at the oldest record of a day")
+            ..doubled("trim-horizon", "30 % too much load, and a second reader begins at the oldest record of a day")
         },
     ]
 }
@@ -315,6 +328,34 @@ mod tests {
         assert!(seconds.len() > 30, "{seconds:?}");
         let (least, most) = (bases.iter().copied().fold(1.0, f64::min), bases.iter().copied().fold(0.0, f64::max));
         assert!((0.30..0.35).contains(&least) && (0.85..=0.90).contains(&most), "{least} to {most}");
+    }
+
+    /// The workloads whose load before the step is part of what they are: nearly full streams, ten times the load, and
+    /// records of which a shard takes one a second. With `readers-bytes`, readers want a multiple of what is written.
+    const OWN_BASE: [&str; 5] = ["step-1.3", "wide", "onset-late", "large-records", "readers-bytes"];
+
+    #[test]
+    fn each_step_draws_its_second_and_its_base_and_each_pulse_its_second() {
+        for workload in all() {
+            let (mut seconds, mut bases) = (BTreeSet::new(), BTreeSet::new());
+            for seed in 1..=20 {
+                let drawn = workload.drawn(seed);
+                assert_eq!(drawn.load, workload.drawn(seed).load, "{}", workload.name);
+                match drawn.load {
+                    Load::Step { from, at, .. } => (seconds.insert(at % 60), bases.insert(from.to_bits())),
+                    Load::Pulse { phase, low, .. } => (seconds.insert(phase), bases.insert(low.to_bits())),
+                    _ => continue,
+                };
+                let mut world = drawn.world(drawn.setup(seed), seed);
+                (0..40).for_each(|second| world.pass(drawn.load.at(second) * (1.0 + drawn.ripple)));
+                let is_pulse = matches!(drawn.load, Load::Pulse { every: 60, .. });
+                assert!(is_pulse || world.score().throttled == 0, "{} {seed}", workload.name);
+            }
+            let (is_still, is_pulse) = (seconds.is_empty(), matches!(workload.load, Load::Pulse { .. }));
+            assert!(is_still || seconds.len() > 5, "{}: {seconds:?}", workload.name);
+            let is_own = is_pulse || OWN_BASE.contains(&workload.name);
+            assert!(is_still || (bases.len() == 1) == is_own, "{}: {bases:?}", workload.name);
+        }
     }
 
     #[test]

@@ -163,7 +163,8 @@ const THIS_ACCOUNT: &str = "WHERE AWS.AccountId = CURRENT_ACCOUNT_ID() GROUP BY"
 async fn a_query_on_this_account_leaves_out_linked_accounts() {
     let fixture = LocalFixture::new().await;
     fixture.throttle("orders", 1, 1.0);
-    fixture.account.put_linked_metric(THROTTLED, "theirs", fixture.account.now() - TimeDelta::minutes(1), 9.0);
+    let at = fixture.account.now() - TimeDelta::minutes(1);
+    fixture.account.put_linked_metric(THROTTLED, &[("StreamName", "theirs")], at, 9.0);
     let found = async |sql: &str| {
         let results = fixture.query(sql).await.expect("series");
         results.iter().map(|r| r.label().expect("a label").to_owned()).collect::<Vec<_>>()

@@ -180,6 +180,25 @@ async fn a_search_finds_each_shard_of_one_stream_and_no_other() {
     }
 }
 
+/// AWS documents `:aws.AccountId` for monitoring accounts only, so a query that works in every account goes by labels.
+#[tokio::test]
+async fn a_search_finds_series_of_linked_accounts_and_says_whose_each_is() {
+    let fixture = LocalFixture::new().await;
+    let dimensions = [("StreamName", "orders"), ("ShardId", "shardId-000000000000")];
+    fixture.put_metric("AWS/Kinesis", "IncomingBytes", &dimensions, 10.0);
+    fixture.account.put_linked_metric("IncomingBytes", &dimensions, fixture.account.now(), 99.0);
+    let shards = "{AWS/Kinesis,ShardId,StreamName} MetricName=\"IncomingBytes\" StreamName=\"orders\"";
+    let labelled = |words: &str| {
+        let expression = format!("SEARCH('{shards}{words}', 'Sum', 60)");
+        cw::MetricDataQuery::builder().id("s").expression(expression).label("${PROP('AccountId')}").build()
+    };
+    let mut found = sums(&fixture, labelled("")).await.expect("found");
+    found.sort_by(|(a, _), (b, _)| a.cmp(b));
+    assert_eq!(found, [("123456789012".into(), 10.0), ("210987654321".into(), 99.0)]);
+    let filtered = sums(&fixture, labelled(" :aws.AccountId=\"LOCAL\"")).await;
+    assert_eq!(filtered, Err("ValidationError".into()));
+}
+
 #[tokio::test]
 async fn a_minute_of_aws_is_published_with_the_accounts_lag() {
     let fixture = LocalFixture::with(Options { metric_lag: Duration::from_secs(120), ..still() }).await;

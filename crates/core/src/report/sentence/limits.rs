@@ -2,6 +2,7 @@
 
 use super::Seen;
 use super::numbers::{aggregate, load, throttling};
+use super::skew::see_hot_shards;
 use crate::decision::{Ceiling, Evidence, FleetBound, NoSwitch};
 use crate::policy::MAX_SHARDS_TAG;
 
@@ -148,31 +149,39 @@ pub(super) fn on_demand_adapting(seen: &Seen<'_>) -> String {
 
 pub(super) fn on_demand_ceiling(ceiling: Ceiling, seen: &Seen<'_>) -> String {
     format!(
-        "{}, for 15 minutes: on-demand capacity does not follow. {}",
+        "{}, for 15 minutes: on-demand capacity does not follow. {}{}{}",
         throttling(seen.evidence),
-        options(ceiling, seen.evidence)
+        options(ceiling, seen.evidence),
+        aggregate_or_cost(seen.evidence),
+        see_hot_shards(seen)
     )
 }
 
-/// What a person can do for an on-demand stream that throttles, and what it costs.
+/// What small records of an on-demand stream would need, else what provisioned mode would cost: a person who can
+/// aggregate has no use for the second, and both together are too much to read.
+fn aggregate_or_cost(evidence: &Evidence) -> String {
+    Some(aggregate(evidence)).filter(|hint| !hint.is_empty()).unwrap_or_else(|| provisioned(evidence))
+}
+
+/// What a person can do for an on-demand stream that throttles.
 fn options(ceiling: Ceiling, evidence: &Evidence) -> String {
-    let provisioned = provisioned(evidence);
     match ceiling {
         Ceiling::Growth => {
             let commitment = evidence.commitment_usd_per_hour.unwrap_or_default() * 24.0;
             format!(
-                "You can: look for a hot partition key; ask AWS for a higher stream throughput; buy the throughput \
-                 commitment (at least about ${commitment:.0} a day).{provisioned}"
+                "You can: look for a hot key; ask AWS for more throughput; buy the throughput commitment (at least \
+                 about ${commitment:.0} a day)."
             )
         }
         Ceiling::MaxWarm(max) => format!(
-            "It needs {} MiB/s of warm throughput, and you allow {max}: raise UNTHROTTLE_MAX_WARM_MIBPS.{provisioned}",
+            "It needs {} MiB/s of warm throughput, and you allow {max}: raise UNTHROTTLE_MAX_WARM_MIBPS.",
             evidence.warm_mibps_needed.unwrap_or_default()
         ),
-        Ceiling::Warm => format!(
-            "It has all the warm throughput that it may have or needs. Look for a hot key, or ask AWS for a higher \
-             stream throughput.{provisioned}"
-        ),
+        Ceiling::Warm => {
+            "It has all the warm throughput that it may have or needs. Look for a hot key, or ask AWS for \
+            a higher stream throughput."
+                .into()
+        }
         Ceiling::Reads => "Each shard gives its polling readers 2 MiB/s together, and AWS adds shards for what is \
             written, not for what is read: use enhanced fan-out, or have fewer consumers."
             .into(),

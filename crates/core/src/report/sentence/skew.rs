@@ -4,6 +4,7 @@ use super::Seen;
 use super::limits::provisioned;
 use super::numbers::{idle, load, percent, throttling};
 use crate::decision::{HotKeyEvidence, NoDiagnosis, SplitBudget};
+use crate::observation::{CapacityMode, SHARDS_TOLD_APART};
 
 pub(super) fn suspected(undiagnosed: NoDiagnosis, seen: &Seen<'_>) -> String {
     format!(
@@ -45,16 +46,37 @@ fn no_diagnosis(why: NoDiagnosis, seen: &Seen<'_>) -> String {
 /// The command that shows which shard is hot, and what it costs, where unthrottle may not call it.
 fn find_by_hand(seen: &Seen<'_>) -> String {
     let allow = "UNTHROTTLE_DIAGNOSE=allow";
-    let Some(stream) = seen.stream else { return format!("To see hot shards, set {allow}.") };
+    let Some(call) = enable_by_hand(seen) else { return format!("To see hot shards, set {allow}.") };
+    let call = format!("call (about ${:.2} a month): {call}", metrics_cost(seen));
+    match seen.open_shards() {
+        // unthrottle would not tell so many apart either.
+        ..=SHARDS_TOLD_APART => format!("To see hot shards, set {allow}, or {call}"),
+        _ => format!("To see hot shards, {call}"),
+    }
+}
+
+/// The same for a stream that unthrottle does not diagnose. Empty: its shards can be seen, or `UNTHROTTLE_DIAGNOSE`
+/// allows to show them.
+pub(super) fn see_hot_shards(seen: &Seen<'_>) -> String {
+    let call = enable_by_hand(seen).filter(|_| seen.evidence.shard_metrics_usd_per_month.is_some());
+    call.map(|call| format!(" About ${:.2} a month shows hot shards: {call}", metrics_cost(seen))).unwrap_or_default()
+}
+
+/// What the shard-level metrics that are off cost, USD a month.
+fn metrics_cost(seen: &Seen<'_>) -> f64 {
+    seen.evidence.shard_metrics_usd_per_month.unwrap_or_default()
+}
+
+/// The command that enables the shard-level metrics that are off.
+fn enable_by_hand(seen: &Seen<'_>) -> Option<String> {
+    let stream = seen.stream?;
     let metrics: Vec<&str> = stream.metrics_off().collect();
-    format!(
-        "To see hot shards, set {allow}, or call (about ${:.2} a month): aws kinesis enable-enhanced-monitoring \
-         --region {} --stream-name {} --shard-level-metrics {}.",
-        seen.evidence.shard_metrics_usd_per_month.unwrap_or_default(),
+    Some(format!(
+        "aws kinesis enable-enhanced-monitoring --region {} --stream-name {} --shard-level-metrics {}.",
         stream.region(),
         stream.name,
         metrics.join(" ")
-    )
+    ))
 }
 
 pub(super) fn hot_key(shard: Option<&str>, shown: HotKeyEvidence, seen: &Seen<'_>) -> String {
@@ -66,10 +88,11 @@ pub(super) fn hot_key(shard: Option<&str>, shown: HotKeyEvidence, seen: &Seen<'_
     let found = match shown {
         HotKeyEvidence::OnDemand => {
             return format!(
-                "{throttled}, for 15 minutes; it accepts no more than {} of its capacity: hot keys fill a shard, and \
-                 on-demand mode does not isolate them. Spread the keys.{}",
+                "{throttled}, for 15 minutes; it accepts no more than {} of its capacity: hot keys fill a shard, also on \
+                 demand. Spread the keys.{}{}",
                 percent(evidence.accepted_utilization.unwrap_or_default()),
-                provisioned(evidence)
+                provisioned(evidence),
+                see_hot_shards(seen)
             );
         }
         HotKeyEvidence::Splits(splits) => {
@@ -117,11 +140,14 @@ pub(super) fn micro_burst(seen: &Seen<'_>) -> String {
 }
 
 pub(super) fn large_records(seen: &Seen<'_>) -> String {
+    let calm = match seen.stream.map(|stream| &stream.mode) {
+        Some(CapacityMode::OnDemand) => "it accepts less than half of its capacity".into(),
+        _ => idle(seen.evidence, seen.open_shards()),
+    };
     format!(
-        "{}; but {}. A shard takes 1 MiB a second, and its records have {:.1} MiB (mean): each blocks others. Split \
-         them, or keep the data in S3.",
+        "{}; but {calm}. A shard takes 1 MiB a second, and its records have {:.1} MiB (mean): each blocks others. \
+         Split them, or keep the data in S3.",
         throttling(seen.evidence),
-        idle(seen.evidence, seen.open_shards()),
         seen.evidence.mean_record_bytes.unwrap_or_default() / 1_048_576.0
     )
 }

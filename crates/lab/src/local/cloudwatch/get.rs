@@ -46,6 +46,7 @@ struct Query {
 pub(super) fn get_metric_data(
     metrics: &Metrics,
     input: &GetMetricData,
+    account: &str,
     unpublished: i64,
     now: DateTime<Utc>,
     most: usize,
@@ -60,7 +61,7 @@ pub(super) fn get_metric_data(
         return Err(invalid_query("StartTime must be less than EndTime"));
     }
     let queries = &input.metric_data_queries;
-    let asked = queries.iter().map(|query| Ok((query, query.asked(metrics, &window, now)?)));
+    let asked = queries.iter().map(|query| Ok((query, query.asked(metrics, account, &window, now)?)));
     let asked = asked.collect::<Result<Vec<_>, Refusal>>()?;
     let asked: Vec<_> = asked.iter().flat_map(|(query, all)| all.iter().map(move |asked| (query, asked))).collect();
     let is_ascending = input.scan_by.as_deref() == Some("TimestampAscending");
@@ -127,7 +128,13 @@ fn check_queries(queries: &[Query]) -> Result<(), Refusal> {
 
 impl Query {
     /// The series of the query.
-    fn asked(&self, metrics: &Metrics, window: &Window, now: DateTime<Utc>) -> Result<Vec<RequestedSeries>, Refusal> {
+    fn asked(
+        &self,
+        metrics: &Metrics,
+        account: &str,
+        window: &Window,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<RequestedSeries>, Refusal> {
         match (&self.metric_stat, &self.expression) {
             (Some(stat), None) => {
                 let label = self.label.clone().unwrap_or_else(|| stat.metric.metric_name.clone());
@@ -152,7 +159,7 @@ impl Query {
                         self.id
                     ))
                 })?;
-                search.asked(metrics, self.label.as_deref())
+                search.asked(metrics, self.label.as_deref(), account)
             }
             _ => Err(invalid_query(format!("The query '{}' must have one of MetricStat and Expression.", self.id))),
         }

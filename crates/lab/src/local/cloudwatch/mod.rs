@@ -69,6 +69,7 @@ fn perform(account: &Account, operation: &str, input: Value) -> Answer {
             get_metric_data(
                 &lock(&account.metrics),
                 &parse(input)?,
+                &account.options.account,
                 unpublished,
                 now,
                 account.options.datapoints_per_page,

@@ -1,6 +1,7 @@
 //! A search: a query for many series.
 
 use super::series::RequestedSeries;
+use crate::local::insights::LINKED_ACCOUNT;
 use crate::local::metrics::{Metrics, Series};
 use crate::local::protocol::Refusal;
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,7 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 const MAX_SEARCHED: usize = 500;
 
 /// `SEARCH('{AWS/Kinesis,ShardId,StreamName} MetricName="IncomingBytes" StreamName="orders"', 'Sum', 60)`: every series
-/// with exactly these dimensions, and these values. This is the part of the search syntax that unthrottle uses.
+/// with exactly these dimensions, and these values, also of linked accounts. This is the part of the search syntax that
+/// unthrottle uses. The filter `:aws.AccountId` is not part of it: AWS documents it for monitoring accounts only.
 pub(super) struct Search {
     namespace: String,
     dimensions: BTreeSet<String>,
@@ -29,7 +31,7 @@ impl Search {
         let (schema, filters) = search.trim().strip_prefix('{')?.split_once('}')?;
         let mut schema = schema.split(',').map(|name| name.trim().to_owned());
         let filter = |word: &str| {
-            let (name, value) = word.split_once('=')?;
+            let (name, value) = word.split_once('=').filter(|(name, _)| !name.starts_with(':'))?;
             Some((name.to_owned(), value.strip_prefix('"')?.strip_suffix('"')?.to_owned()))
         };
         Some(Self {
@@ -41,8 +43,14 @@ impl Search {
         })
     }
 
-    /// The series that the search finds: at most 500, as on AWS. `label` may contain `${PROP('Dim.NAME')}`.
-    pub(super) fn asked(&self, metrics: &Metrics, label: Option<&str>) -> Result<Vec<RequestedSeries>, Refusal> {
+    /// The series that the search finds: at most 500, as on AWS. `label` may contain `${PROP('Dim.NAME')}` and
+    /// `${PROP('AccountId')}`. `account`: this account.
+    pub(super) fn asked(
+        &self,
+        metrics: &Metrics,
+        label: Option<&str>,
+        account: &str,
+    ) -> Result<Vec<RequestedSeries>, Refusal> {
         let found = metrics.series().filter(|series| self.finds(series)).take(MAX_SEARCHED);
         let label_of = |series: &Series| {
             let default = || series.dimensions.values().cloned().collect::<Vec<_>>().join(" ");
@@ -50,7 +58,8 @@ impl Search {
                 let fill = |text: String, (name, value): (&String, &String)| {
                     text.replace(&format!("${{PROP('Dim.{name}')}}"), value)
                 };
-                series.dimensions.iter().fold(label.to_owned(), fill)
+                let owner = series.dimensions.get(LINKED_ACCOUNT).map_or(account, String::as_str);
+                series.dimensions.iter().fold(label.replace("${PROP('AccountId')}", owner), fill)
             })
         };
         found
@@ -64,7 +73,7 @@ impl Search {
             name => series.dimensions.get(name) == Some(value),
         };
         series.namespace == self.namespace
-            && series.dimensions.keys().eq(self.dimensions.iter())
+            && series.dimensions.keys().filter(|name| *name != LINKED_ACCOUNT).eq(self.dimensions.iter())
             && self.filters.iter().all(matches)
     }
 }

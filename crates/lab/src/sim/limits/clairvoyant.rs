@@ -229,14 +229,14 @@ mod tests {
         // and half of them in the slot before.
         let planned = plan(Load::Step { from: 3_800.0, to: 9_000.0, at: 3_600 });
         assert_eq!(changes(&planned), [(11, 5), (12, 10)]);
-        let pulse = plan(Load::Pulse { low: 3_800.0, high: 5_500.0, every: 12 * 3_600, lasts: 1_800 });
+        let pulse = plan(Load::Pulse { low: 3_800.0, high: 5_500.0, every: 12 * 3_600, lasts: 1_800, phase: 0 });
         let up = pulse.iter().filter(|shards| **shards == 6).count();
         assert_eq!((changes(&pulse).len(), up), (3, 12), "half an hour twice: {:?}", changes(&pulse));
     }
 
     #[test]
     fn the_plan_keeps_to_the_daily_cap_and_makes_the_changes_that_save_most() {
-        let pulse = Load::Pulse { low: 1_800.0, high: 3_800.0, every: 3_600, lasts: 600 };
+        let pulse = Load::Pulse { low: 1_800.0, high: 3_800.0, every: 3_600, lasts: 600, phase: 0 };
         let planned = plan(pulse);
         assert!(changes(&planned).len() <= RESHARDS_A_DAY, "{:?}", changes(&planned));
         let costs = vec![vec![f64::INFINITY, 9.0, 2.0, 3.0]; 3];

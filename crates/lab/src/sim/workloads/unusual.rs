@@ -1,6 +1,6 @@
 //! Shards of different width, and producers whose load a minute's sums do not show.
 
-use super::{BASE, STEP_AT, Workload};
+use super::{BASE, FULL, STEP_AT, Workload};
 use crate::rules::HashRange;
 use crate::sim::load::Load;
 use crate::sim::retry::Retry;
@@ -12,8 +12,9 @@ const LATE_SECOND: (i64, i64) = (40, 50);
 pub(super) fn shards() -> Vec<Workload> {
     vec![
         Workload {
-            // The widest shard takes a half of the keys: 65 % of its capacity, then 130 %.
+            // The widest shard takes a half of the keys: 130 % of its capacity after the step.
             load: Load::Step { from: BASE / 2.0, to: BASE, at: STEP_AT },
+            base_of: Some(FULL / 2.0),
             ranges: Some(halves_and_a_sliver),
             shards: 5,
             ..Workload::quiet(
@@ -22,8 +23,9 @@ pub(super) fn shards() -> Vec<Workload> {
             )
         },
         Workload {
-            // A whole shard takes an eighth of the keys: 60 % of its capacity, then 110 %.
+            // A whole shard takes an eighth of the keys: 110 % of its capacity after the step.
             load: Load::Step { from: 4_800.0, to: 8_800.0, at: STEP_AT },
+            base_of: Some(2.0 * FULL),
             ranges: Some(three_of_eight_split),
             shards: 11,
             ..Workload::quiet("half-reshard", "a reshard that stopped half-way: 3 of 8 shards are halves, 5 are full")
@@ -61,7 +63,7 @@ pub(super) fn producers() -> Vec<Workload> {
         },
         Workload {
             // Two shards take it. In the mean of a minute, with the refused records, one shard would suffice.
-            load: Load::Pulse { low: 0.0, high: 1_800.0, every: 60, lasts: 12 },
+            load: Load::Pulse { low: 0.0, high: 1_800.0, every: 60, lasts: 12, phase: 0 },
             retry: || Retry::after(&[1]),
             shards: 1,
             ..Workload::quiet(

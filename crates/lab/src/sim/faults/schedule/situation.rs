@@ -162,7 +162,7 @@ impl Situation {
         let steady = |records| Load::Step { from: records, to: records, at: 0 };
         match self.kind {
             Kind::HotKey => steady(HOT_RECORDS),
-            Kind::Bursts => Load::Pulse { low: IDLE * full, high: 3.0 * full, every: 60, lasts: 3 },
+            Kind::Bursts => Load::Pulse { low: IDLE * full, high: 3.0 * full, every: 60, lasts: 3, phase: 0 },
             _ => steady(self.load * full),
         }
     }
