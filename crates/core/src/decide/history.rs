@@ -195,7 +195,7 @@ impl History {
                 return (0, !self.is_refused(kind, now));
             }
         };
-        let void = self.memory.change.as_ref().filter(|_| self.phase.is_void()).map(|c| c.at);
+        let void = self.memory.change.as_ref().filter(|_| self.phase.is_unmade()).map(|c| c.at);
         let day = TimeDelta::hours(LOOKBACK_HOURS);
         let spent = times.iter().filter(|t| now - **t < day && Some(**t) != void).count();
         (spent, spent < cap && !self.is_refused(kind, now))
@@ -245,7 +245,7 @@ impl History {
         let same = self.in_incident(now).then(|| last?.since).flatten();
         change.since = Some(same.unwrap_or(since));
         change.after = self.evidence_from.filter(|t| now - *t < TimeDelta::hours(LOOKBACK_HOURS));
-        let mut memory = self.memory.intend(change, self.phase.is_void());
+        let mut memory = self.memory.intend(change, self.phase.is_unmade());
         let is_ours = self.last_is_done(stream);
         match remedy {
             // A split is not undone: a merge would bring its load back to one shard.

@@ -52,7 +52,7 @@ impl Case<'_> {
         let change = Change::external_from(count, stream, self.now);
         let changed_at = change.at;
         history.memory.base = None;
-        history.memory = history.memory.intend(change, history.phase.is_void());
+        history.memory = history.memory.intend(change, history.phase.is_unmade());
         Err(Reason::Settling { changed_at, is_ours: false })
     }
 

@@ -86,6 +86,11 @@ impl Phase {
         }
     }
 
+    /// Whether the last change was never made, so that AWS does not count it.
+    pub(super) fn is_unmade(self) -> bool {
+        self == Phase::Void
+    }
+
     /// Whether the last change was not made by the run that announced it.
     pub(super) fn is_void(self) -> bool {
         matches!(self, Phase::Void | Phase::MadeByAnotherRun)

@@ -3,7 +3,7 @@
 
 use super::MissingData;
 use super::history::History;
-use crate::memory::{Change, ChangeKind, Size};
+use crate::memory::{Change, ChangeKind};
 use crate::observation::{CapacityMode, Minute, Observation, ShardsAt, Stream};
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
@@ -55,18 +55,15 @@ impl History {
     ) {
         let Some(change) = self.memory.change.as_ref().filter(|change| is_reshard(change)) else { return };
         let is_open = stream.mode != CapacityMode::Provisioned || self.phase.is_void();
-        // AWS tells when shards were opened, and not when another person or tool changed the mode.
-        let is_on_demand = |size: Size| size == Size::Shards(0);
-        let is_of_mode = change.kind == ChangeKind::External
-            && (change.from == change.to || is_on_demand(change.from) || is_on_demand(change.to));
         let is_newest_evidence = self.evidence_from.is_none_or(|from| Minute::from(from) <= newest);
-        if is_open || is_of_mode || is_newest_evidence {
+        if is_open || is_newest_evidence {
             return;
         }
         let is_old = change.at + USUALLY_SETTLED_WITHIN < first.start();
         let at = shards_before(if is_old { first } else { newest }, stream);
-        // Before our call the shards were others. When another person or tool made its call is not known.
-        if change.kind != ChangeKind::External && at <= change.at {
+        // Before our call the shards, or the mode, were others. When another person or tool made its call is not known.
+        let ours = if change.kind == ChangeKind::External { change.after } else { Some(change.at) };
+        if ours.is_some_and(|ours| at <= ours) {
             return;
         }
         if shards_at(observation, at, missing).is_some_and(|then| then.are_open) {

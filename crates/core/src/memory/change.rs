@@ -14,7 +14,7 @@ pub struct Change {
     pub to: Size,
     /// When the intent was written. The AutoFix datum carries this time.
     pub at: DateTime<Utc>,
-    /// When the change before this one had settled.
+    /// When the change before this one had settled. Of another's change: when our last change was announced.
     pub after: Option<DateTime<Utc>>,
     /// When the first throttled minute of the incident began.
     pub since: Option<DateTime<Utc>>,
@@ -150,11 +150,9 @@ impl Change {
         }
     }
 
-    /// The change of another person or tool that left the stream as it is, found at `now`. Evidence counts from then. A
-    /// change of the capacity mode leaves the shards as they are.
+    /// The change of another person or tool that left the stream as it is, found at `now`. Evidence counts from then.
     pub fn external(&self, stream: &Stream, now: DateTime<Utc>) -> Change {
-        let is_of_mode = matches!(self.kind, ChangeKind::Switch | ChangeKind::WarmUp);
-        Change::external_from(if is_of_mode { shards(stream) } else { self.to.number() }, stream, now)
+        Change { after: Some(self.at), ..Change::external_from(self.to.number(), stream, now) }
     }
 
     /// The same, of a stream that had `from` shards before it.

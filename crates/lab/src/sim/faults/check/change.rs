@@ -125,12 +125,14 @@ impl Check {
         match (is_external, is_as_known) {
             (false, _) => self.settled,
             (true, true) => self.known_before.settled,
-            (true, false) => self.settled_by_anyone,
+            (true, false) => self.resharded_by_anyone,
         }
     }
 
     pub(super) fn must_be_next(&self, call: &Call<'_>) -> Checked {
-        let Some(last) = self.made.iter().rev().find(|made| is_of_capacity(made.kind)) else { return Ok(()) };
+        let Some(last) = self.made_on_this_stream().iter().rev().find(|made| is_of_capacity(made.kind)) else {
+            return Ok(());
+        };
         let full = (last.done + 59) / 60 * 60;
         let published = full + 60 + PUBLISHED_AFTER;
         if call.seen.asked >= published {

@@ -136,6 +136,8 @@ pub(super) struct Check {
     /// The end of the last change of capacity, by unthrottle and by anyone.
     settled: i64,
     settled_by_anyone: i64,
+    /// The same of the newest change of the shards: a change of the capacity mode leaves them, and their minutes count.
+    resharded_by_anyone: i64,
     made: Vec<OwnChange>,
     /// When people changed the capacity, deleted the tags, and switched unthrottle off.
     changed_by_people: Vec<i64>,
@@ -177,6 +179,7 @@ impl Check {
             minutes: vec![],
             settled: 0,
             settled_by_anyone: 0,
+            resharded_by_anyone: 0,
             made: vec![],
             changed_by_people: vec![],
             untagged: None,
@@ -204,10 +207,13 @@ impl Check {
         if self.now % 60 == 0 { self.loss_must_be_told() } else { Ok(()) }
     }
 
-    /// Records a person's change of the capacity; `done`: its end.
-    pub(super) fn changed_by_person(&mut self, done: i64) {
+    /// Records a person's change of the capacity; `done`: its end. `of_shards`: it is no change of the mode.
+    pub(super) fn changed_by_person(&mut self, done: i64, of_shards: bool) {
         self.changed_by_people.push(self.now);
         self.settled_by_anyone = done;
+        if of_shards {
+            self.resharded_by_anyone = done;
+        }
     }
 
     pub(super) fn untagged(&mut self) {
@@ -226,10 +232,11 @@ impl Check {
 
     /// Records that a person has made the stream anew.
     pub(super) fn recreated(&mut self) {
-        self.changed_by_person(self.now);
+        self.changed_by_person(self.now, true);
         self.untagged();
         self.recreated = Some((self.now, self.made.len()));
-        // The new stream has lost nothing yet.
+        // A change of the stream before is under way no longer, and the new stream has lost nothing yet.
+        self.settled = self.settled.min(self.now);
         self.told.restart();
     }
 
@@ -278,7 +285,7 @@ impl Check {
             self.known_before = self.known;
         }
         let open_shards = seen.observation.stream.as_ref().map_or(0, |stream| stream.open_shards);
-        (self.writer, self.known) = (run, Known { open_shards, settled: self.settled_by_anyone });
+        (self.writer, self.known) = (run, Known { open_shards, settled: self.resharded_by_anyone });
         let overwritten = self.made.last_mut().filter(|made| made.run != run && seen.asked - seen.stale <= made.at);
         overwritten.into_iter().for_each(|made| made.is_blurred = true);
         match answer {
@@ -308,6 +315,7 @@ impl Check {
                 self.must_be_supported(call)?;
             }
             (self.settled, self.settled_by_anyone, self.is_lost) = (done, done, false);
+            self.resharded_by_anyone = done;
         }
         let (_, to) = call.remedy.step();
         self.made.push(OwnChange {

@@ -221,7 +221,7 @@ impl Play {
             }
         };
         if let Some(until) = self.world.updating_until().filter(|_| done) {
-            self.check.changed_by_person(until);
+            self.check.changed_by_person(until, action != Action::SwitchMode);
         }
         self.past.record(&self.world);
         *self.played.troubles.entry("person").or_default() += 1;
