@@ -121,7 +121,7 @@ async fn a_stream_that_still_throttles_after_a_change_gets_the_next_step() {
     fixture.later(1, 6000.0).await;
     let next = fixture.sweep().await;
     assert_eq!(decisions(&next), [(STREAM, Outcome::Acted, "scale_shards")]);
-    assert_eq!(json!(next.document.decisions[0].remedy), json!({ "from": 4, "to": 8 }));
+    assert_eq!(json!(next.document.decisions[0].remedy), json!({ "from": 4, "to": 7 }));
     fixture.later(2, 6000.0).await;
     fixture.sweep().await;
     fixture.later(3, 6000.0).await;

@@ -147,11 +147,13 @@ fn is_unobserved(document: &Document) -> bool {
     document.evidence.observed_at.is_none() && document.stream.as_ref().is_none_or(|s| s.status.is_none())
 }
 
-/// The most words of a sentence before the command that undoes the change: a person reads it on a phone.
+/// The most words of a sentence before a command, which is copied and not read: a person reads it on a phone.
 const MOST_WORDS: usize = 60;
 
 /// The words before the undo command. A sign such as an arrow is no word.
 fn words_before_undo(sentence: &str) -> usize {
-    let text = sentence.split(" To undo it: ").next().unwrap_or_default();
+    let ends = [" To undo it: ", " shows hot shards: aws kinesis "];
+    let end = ends.into_iter().filter_map(|command| sentence.find(command)).min().unwrap_or(sentence.len());
+    let text = &sentence[..end];
     text.split_whitespace().filter(|word| word.chars().any(char::is_alphanumeric)).count()
 }

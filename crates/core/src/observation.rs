@@ -133,8 +133,7 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// What the stream takes, in full shards: its warm throughput, of which a shard takes 1 MiB/s, or what each of its
-    /// shards takes.
+    /// What the stream takes, in full shards: its warm throughput (a shard takes 1 MiB/s), or what its shards take.
     pub(crate) fn capacity(&self) -> f64 {
         f64::from(self.warm_throughput.map_or(self.open_shards, |warm| warm.current_mibps).max(1))
     }

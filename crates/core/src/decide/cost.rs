@@ -39,8 +39,8 @@ pub(super) fn cost(
     Cost { before_usd_per_hour: cost(&before), after_usd_per_hour: cost(&after), prices }
 }
 
-/// The cost of the load in on-demand mode, and in provisioned mode with `shards`, USD an hour. `load_share`: what of the
-/// offered load is no retry, 0–1. It is for a person who compares the modes, and bounds nothing.
+/// The cost of the load in on-demand mode, and in provisioned mode with `shards`, USD an hour. `load_share`: the part
+/// of the offered load that is no retry, 0–1. It is for a person who compares the modes, and bounds nothing.
 pub(super) fn in_both_modes(
     observation: &Observation,
     stream: &Stream,

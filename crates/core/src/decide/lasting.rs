@@ -66,7 +66,8 @@ fn throttled_sides(traffic: &Traffic, observed_at: DateTime<Utc>) -> impl Iterat
     sides.filter(|(side, newest)| is_recent(*side, traffic, *newest))
 }
 
-/// Whether `side` refused at least `share` of its records or calls in each of the newest `blocks` of so many minutes.
+/// Whether `side` refused at least `share` of its records or calls in each of the newest `blocks`, each of this
+/// many minutes.
 fn is_refused_in(side: Side, traffic: &Traffic, newest: Minute, (blocks, minutes): (i64, i64), share: f64) -> bool {
     (0..blocks).all(|n| {
         let last = newest.plus(-n * minutes);

@@ -74,8 +74,8 @@ fn rebuild(memory: &mut Memory, observation: &Observation, since: Minute, missin
     }
 }
 
-/// The reverts that only the metric shows: whoever reverted our change deleted the memory or put an older one back. They
-/// count where the metric shows changes that the memory does not know as well, and AWS other shards before those.
+/// The reverts that only the metric shows: whoever reverted our change deleted the memory or put an older one back.
+/// They count where the metric shows changes that the memory does not know as well, and AWS other shards before those.
 fn remember_reverts(memory: &mut Memory, observation: &Observation, since: Minute, missing: &mut MissingData) {
     let Traffic { reshards, mode_switches, reverts, .. } = &observation.traffic;
     let is_new = |minute: &&Minute| memory.reverts.iter().all(|at| Minute::of(*at) != **minute);

@@ -49,7 +49,7 @@ fn find_by_hand(seen: &Seen<'_>) -> String {
     let Some(call) = enable_by_hand(seen) else { return format!("To see hot shards, set {allow}.") };
     let call = format!("call (about ${:.2} a month): {call}", metrics_cost(seen));
     match seen.open_shards() {
-        // unthrottle would not tell so many apart either.
+        // unthrottle would not tell more shards apart either.
         ..=SHARDS_TOLD_APART => format!("To see hot shards, set {allow}, or {call}"),
         _ => format!("To see hot shards, {call}"),
     }
@@ -88,8 +88,8 @@ pub(super) fn hot_key(shard: Option<&str>, shown: HotKeyEvidence, seen: &Seen<'_
     let found = match shown {
         HotKeyEvidence::OnDemand => {
             return format!(
-                "{throttled}, for 15 minutes; it accepts no more than {} of its capacity: hot keys fill a shard, also on \
-                 demand. Spread the keys.{}{}",
+                "{throttled}, for 15 minutes; it accepts no more than {} of its capacity: hot keys fill a shard, also \
+                 on demand. Spread the keys.{}{}",
                 percent(evidence.accepted_utilization.unwrap_or_default()),
                 provisioned(evidence),
                 see_hot_shards(seen)

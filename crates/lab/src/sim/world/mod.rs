@@ -206,7 +206,7 @@ impl World {
         self
     }
 
-    /// Adds earlier reshards by the policy, at these negative seconds before the run. The last of them opened the shards.
+    /// Adds earlier reshards by the policy, at these negative seconds before the run. The last one opened the shards.
     #[must_use]
     pub fn with_reshards_spent(mut self, spent: Vec<i64>) -> World {
         self.reshards = spent;

@@ -22,6 +22,16 @@ const COST_TOLERANCE: f64 = 0.01;
 const FULL_SHARD: f64 = 60_000.0;
 
 impl Check {
+    /// Changes of unthrottle on the stream that is there now: all of them, or those since a person made it anew.
+    pub(super) fn made_on_this_stream(&self) -> &[OwnChange] {
+        &self.made[self.recreated.map_or(0, |(_, made)| made)..]
+    }
+
+    /// Reshards of unthrottle before the schedule, which a stream that was made anew does not have.
+    pub(super) fn reshards_before(&self) -> usize {
+        if self.recreated.is_some() { 0 } else { self.situation.reshards_before().len() }
+    }
+
     pub(super) fn must_be_fresh(&self, call: &Call<'_>) -> Checked {
         let age = call.sent - call.seen.asked;
         let status = call.seen.observation.stream.as_ref().map(|stream| &stream.status);

@@ -256,16 +256,6 @@ impl Check {
         }
     }
 
-    /// Changes of unthrottle on the stream that is there now: all of them, or those since a person made it anew.
-    fn made_on_this_stream(&self) -> &[OwnChange] {
-        &self.made[self.recreated.map_or(0, |(_, made)| made)..]
-    }
-
-    /// Reshards of unthrottle before the schedule, which a stream that was made anew does not have.
-    fn reshards_before(&self) -> usize {
-        if self.recreated.is_some() { 0 } else { self.situation.reshards_before().len() }
-    }
-
     fn made_at(&mut self, at: i64) -> Option<&mut OwnChange> {
         let near = self.made.iter_mut().filter(|made| (made.at - at).abs() <= SAME_CHANGE);
         near.min_by_key(|made| (made.at - at).abs())
