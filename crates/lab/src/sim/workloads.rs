@@ -331,7 +331,7 @@ mod tests {
     }
 
     /// The workloads whose load before the step is part of what they are: nearly full streams, ten times the load, and
-    /// records so large that a shard takes one a second. With `readers-bytes`, readers want a multiple of what is written.
+    /// records so large that a shard takes one a second. With `readers-bytes`, readers want a multiple of the writes.
     const OWN_BASE: [&str; 5] = ["step-1.3", "wide", "onset-late", "large-records", "readers-bytes"];
 
     #[test]
