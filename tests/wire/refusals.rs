@@ -1,13 +1,13 @@
 //! Calls that AWS refuses, loses, delays or breaks off.
 
-use crate::aws::{STREAM, STREAM_ARN};
-use crate::fixture::{ALWAYS, Fixture};
+use crate::aws::{STREAM, STREAM_ARN, TOO_MUCH_FOR_TWO};
+use crate::fixture::{ALWAYS, Fixture, live};
 use crate::lambda::within;
 use crate::{ask, is_write, throttle};
 use chrono::{TimeDelta, Utc};
 use std::time::Duration;
 use unthrottle_core::memory::{Change, ChangeKind, Memory, TAG};
-use unthrottle_lab::local::Effect;
+use unthrottle_lab::local::{Effect, Options};
 
 #[tokio::test]
 async fn a_refused_change_is_tried_once_and_remembered() {
@@ -69,6 +69,19 @@ async fn account_limits_that_cannot_be_read_do_not_prevent_a_change() {
     assert_eq!((run.outcome(), run.code()), ("acted", "scale_shards"));
     assert_eq!(run.document()["evidence"].get("account_shards_left"), None);
     assert_eq!(fixture.aws.active(STREAM).await.open_shard_count, 4);
+}
+
+#[tokio::test]
+async fn a_refusal_for_the_quota_of_shards_is_none_for_a_rate() {
+    let fixture = Fixture::with(2, Options { shard_limit: 2, ..live() }).await;
+    fixture.load(TOO_MUCH_FOR_TWO);
+    fixture.refuse("DescribeLimits", ALWAYS, "LimitExceededException");
+    let run = fixture.container().await.invoke(&throttle()).await;
+    assert_eq!((run.outcome(), run.code()), ("held", "refused"));
+    let sentence = run.document()["sentence"].as_str().expect("a sentence").to_owned();
+    assert!(sentence.contains("would exceed the shard limit"), "{sentence}");
+    let refused = fixture.aws.memory(STREAM_ARN).await.and_then(|memory| memory.refused).expect("remembered");
+    assert_eq!(refused.minutes, 0, "no part of a row that would spend the day");
 }
 
 #[tokio::test]

@@ -102,6 +102,14 @@ fn a_tag_that_was_deleted_with_the_shards_is_a_revert() {
 }
 
 #[test]
+fn a_tag_that_was_deleted_after_a_change_of_metrics_is_no_revert() {
+    let metrics = Fixture::under_load(4, 6000.0).asked().with(|f| {
+        f.observation.traffic.auto_fixes.insert(Minute::of(minutes_ago(90)), 1);
+    });
+    assert_eq!(metrics.decide().reverted, None, "the shards were four before it, too");
+}
+
+#[test]
 fn a_stream_made_anew_keeps_only_the_switches_of_mode() {
     let fixture = made_anew().with(|f| {
         f.observation.traffic.mode_switches.insert(Minute::of(minutes_ago(150)), 1);

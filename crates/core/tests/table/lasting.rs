@@ -39,6 +39,13 @@ fn on_demand_after_a_change() -> Fixture {
     topic(Fixture::new(2).minutes(-30..=0, offered(3000.0, 2)).memory(&memory).on_demand())
 }
 
+/// A stream that refuses records in each tenth of these minutes.
+fn each_tenth_minute(minutes: i64) -> Fixture {
+    let burst = MinuteTraffic { write_throttled: 60.0 * 4000.0, ..offered(2000.0, 8) };
+    let calm = Fixture::new(8).minutes(-1400..=0, offered(2000.0, 8));
+    topic((0..minutes / 10).fold(calm, |calm, n| calm.minutes(-10 * n - 1..=-10 * n - 1, burst)))
+}
+
 /// Asserts the code, and whether people get a message.
 #[track_caller]
 fn notifies(fixture: Fixture, expected: (&str, bool)) {
@@ -53,6 +60,8 @@ rows! { notifies;
     ten_minutes_of_skew_do_not_notify: one_key(10) => ("skew_suspected", false);
     a_day_of_bursts_notifies: bursts(60.0) => ("micro_burst", true);
     a_day_of_bursts_of_less_than_one_record_in_a_hundred_does_not_notify: bursts(1.0) => ("micro_burst", false);
+    a_burst_in_each_ten_minutes_of_an_hour_notifies: each_tenth_minute(1400) => ("skew_suspected", true);
+    a_burst_in_each_ten_minutes_of_half_an_hour_does_not_notify: each_tenth_minute(30) => ("skew_suspected", false);
     an_hour_of_uneven_reads_notifies: uneven_reads() => ("uneven_reads", true);
     a_loss_below_the_floor_that_lasts_notifies:
         bursts(60.0).policy(|p| p.floor = 0.5) => ("negligible", true);

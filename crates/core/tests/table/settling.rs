@@ -45,6 +45,8 @@ rows! { decides;
     two_refusals_within_five_minutes_wait: load().memory(&refused(2, 290)) => "refused_lately";
     two_refusals_of_an_hour_ago_are_for_a_rate_and_change_no_bill:
         load().memory(&refused(2, 3601)) => "scale_shards";
+    two_refusals_of_five_hours_ago_and_of_now_are_for_a_rate:
+        load().memory(&refused_from(18_000, 390)) => "scale_shards";
     refusals_for_95_seconds_are_for_a_rate: load().memory(&refused_from(3700, 3605)) => "scale_shards";
     refusals_for_14_minutes_are_for_a_rate: load().memory(&refused_from(1200, 360)) => "scale_shards";
     refusals_for_15_minutes_are_for_the_cap_of_the_day:
