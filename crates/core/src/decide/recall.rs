@@ -128,7 +128,8 @@ fn is_lost_change_reverted(
         return false;
     }
     let before = shards_at(observation, before_change(minute.start()), missing);
-    before.is_some_and(|before| stream.open_shards <= before.count)
+    // A stream that still has the shards from before was never changed: a stranger may have written the datum.
+    before.is_some_and(|before| !before.are_open && stream.open_shards <= before.count)
 }
 
 /// The time of a revert that is found at `now`: before the minute of any change that the same run makes, so that the

@@ -97,8 +97,10 @@ rows! { decides;
 
 #[test]
 fn a_tag_that_was_deleted_with_the_shards_is_a_revert() {
-    let back = Fixture::under_load(4, 6000.0).published(minutes_ago(90)).asked().decide();
-    assert!(back.reverted.is_some(), "four shards before the change, and four now");
+    let back = Fixture::under_load(4, 6000.0).published(minutes_ago(90)).asked();
+    let reverted = back.clone().resharded(4, 80).decide().reverted;
+    assert!(reverted.is_some(), "four shards before the change, and four others now");
+    assert_eq!(back.decide().reverted, None, "the same four shards: a stranger has written the datum");
 }
 
 #[test]
