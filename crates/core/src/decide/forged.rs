@@ -21,8 +21,8 @@ impl Case<'_> {
         let last = memory.change.as_ref().map(|change| (change.kind, change.at));
         // Where the last change was never made, the one before it counts. The memory has its time for a day. After that
         // any change of this kind counts.
-        let before =
-            |times: &[DateTime<Utc>]| times.iter().rev().find(|at| Some(**at) != last.map(|(_, at)| at)).copied();
+        let is_other = |at: &&DateTime<Utc>| Some(**at) != last.map(|(_, at)| at) && !memory.restores.contains(at);
+        let before = |times: &[DateTime<Utc>]| times.iter().rev().find(is_other).copied();
         let change = match last {
             Some((kind, at)) if !history.phase.is_void() => (kind, Some(at)),
             _ if memory.was_provisioned => (ChangeKind::Switch, before(&memory.switches)),

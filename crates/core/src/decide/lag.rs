@@ -1,7 +1,7 @@
 //! How far readers are behind, whether they gain ground, and when they lose data.
 
 use super::throttling::RECENT_MINUTES;
-use crate::decision::{BACKLOG_MILLISECONDS, Evidence, STEADY};
+use crate::decision::{Evidence, STEADY};
 use crate::observation::{LOOKBACK_HOURS, Minute, Observation, Stream, Traffic};
 use crate::signal::Signal;
 
@@ -153,8 +153,8 @@ fn loss_of_unseen(ages: &[Age], newest: Minute, retention: f64) -> Option<f64> {
         return loss_of_unseen(&others, newest, retention);
     }
     let behind = lag.age + minutes(lag.at, newest) * MINUTE_MS;
-    let was_late = lag.age > BACKLOG_MILLISECONDS && ages.len() >= SHOWN_IN;
-    let is_at_risk = was_late && behind > retention * RETENTION_AT_RISK;
+    // A reader that had caught up, and reads no more, may be a batch that ended or a consumer that was removed.
+    let is_at_risk = ages.len() >= SHOWN_IN && lag.age > retention * RETENTION_AT_RISK;
     is_at_risk.then_some(((retention - behind) / HOUR_MS).max(0.0))
 }
 

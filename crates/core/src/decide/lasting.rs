@@ -42,7 +42,8 @@ pub(super) fn lasting(traffic: &Traffic, observed_at: DateTime<Utc>) -> Option<L
     throttled_sides(traffic, observed_at)
         .find(|(side, newest)| {
             is_refused_in(*side, traffic, *newest, (BLOCKS, BLOCK_MINUTES), LOSS)
-                || is_refused_in(*side, traffic, *newest, (QUARTERS, QUARTER_MINUTES), LOSS)
+                || (is_lost_now(*side, traffic, *newest)
+                    && is_refused_in(*side, traffic, *newest, (QUARTERS, QUARTER_MINUTES), LOSS))
         })
         .map(|(side, newest)| lasting_of(side, traffic, newest))
 }
@@ -93,6 +94,11 @@ fn lasting_of(side: Side, traffic: &Traffic, newest: Minute) -> Lasting {
 
 fn is_recent(side: Side, traffic: &Traffic, newest: Minute) -> bool {
     (0..).take(RECENT_MINUTES).any(|ago| side.refused(&traffic.minute(newest.plus(-ago))) > 0.0)
+}
+
+/// Whether one of the newest minutes is a loss by itself, and no end of one that is over.
+fn is_lost_now(side: Side, traffic: &Traffic, newest: Minute) -> bool {
+    (0..).take(RECENT_MINUTES).any(|ago| side.refused_share(&traffic.minute(newest.plus(-ago))) >= LOSS)
 }
 
 /// The refused share of a side's records or calls in these minutes, 0–1.

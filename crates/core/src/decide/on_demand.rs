@@ -2,7 +2,7 @@
 
 use super::MissingData;
 use super::cost::in_both_modes;
-use super::demand::{Offered, shards_at};
+use super::demand::shards_at;
 use super::writes::{FULL, Throttled};
 use crate::decision::{Bound, Ceiling, Evidence, HotKeyEvidence, Reason, Remedy, Side};
 use crate::memory::ChangeKind;
@@ -26,8 +26,8 @@ impl Throttled<'_> {
         missing: &mut MissingData,
     ) -> Result<Remedy, Reason> {
         let full = self.load(self.stream.capacity(), evidence);
-        let accepted = self.busiest_minute().map(|minute| Offered::accepted_shards(self.traffic(), minute));
-        evidence.accepted_utilization = accepted.map(|accepted| accepted / self.stream.capacity());
+        let accepted = self.accepted();
+        evidence.accepted_utilization = Some(accepted / self.stream.capacity());
         let committed = self.is_committed(missing)?;
         if committed && let Some(warm_up) = self.warm_up(full, accepted, evidence)? {
             self.affordable(&warm_up)?;
@@ -60,12 +60,7 @@ impl Throttled<'_> {
     /// More warm throughput. An equal or lower value would scale the stream down, so the target is above both the
     /// current and the coming value. `None`: these values are unknown, a bound allows no more, or the stream takes too
     /// little to lack capacity.
-    fn warm_up(
-        &self,
-        full: Option<f64>,
-        accepted: Option<f64>,
-        evidence: &mut Evidence,
-    ) -> Result<Option<Remedy>, Reason> {
+    fn warm_up(&self, full: Option<f64>, accepted: f64, evidence: &mut Evidence) -> Result<Option<Remedy>, Reason> {
         let Some(warm) = self.stream.warm_throughput else { return Ok(None) };
         let from_mibps = warm.current_mibps.max(warm.target_mibps);
         if full.is_none() && self.has_grown_unseen() {
@@ -73,7 +68,7 @@ impl Throttled<'_> {
         }
         let needed =
             full.map_or(from_mibps.saturating_mul(2), |full| shards_at(full, self.settings.target_utilization));
-        let is_full = accepted.is_some_and(|accepted| accepted >= FULL * self.stream.capacity());
+        let is_full = accepted >= FULL * self.stream.capacity();
         if full.is_some() && !is_full && !self.stream.spreads_records {
             return Ok(None);
         }
@@ -102,8 +97,7 @@ impl Throttled<'_> {
     /// Whether the stream accepts less than [`WELL_UNDER`] of its capacity while it throttles. What it refuses may be
     /// retries of one key.
     pub(super) fn is_well_under(&self) -> bool {
-        let accepted = self.busiest_minute().map(|minute| Offered::accepted_shards(self.traffic(), minute));
-        accepted.is_some_and(|accepted| accepted < WELL_UNDER * self.stream.capacity())
+        self.accepted() < WELL_UNDER * self.stream.capacity()
     }
 
     /// The hold of an on-demand stream that no change helps. `is_well_under`: whether it accepts far less than its

@@ -128,13 +128,13 @@ impl Case<'_> {
         stream: &Stream,
         history: &History,
     ) -> Result<Remedy, Reason> {
-        use Reason::{EvidencePending, Resharding, Settling};
+        use Reason::{EvidencePending, RefusedLately, Resharding, Settling};
         let Some(stopped) = self.followed(newest, stream, history).hold(None) else { return decided };
         if let Reason::ReadersStopped { since, .. } = &stopped {
             self.decision.evidence.readers_stopped_since = Some(*since);
         }
         decided.map_err(|hold| match hold {
-            Resharding | Settling { .. } | EvidencePending => hold,
+            Resharding | Settling { .. } | EvidencePending | RefusedLately { .. } => hold,
             hold if hold.needs_person() || self.signal.undo().is_some() => hold,
             _ => stopped,
         })

@@ -10,7 +10,6 @@ use crate::decision::{Reason, Remedy};
 use crate::memory::{Change, ChangeKind, Memory, MemoryError, SWITCHES_A_DAY, ShardMetrics, Size, TAG};
 use crate::observation::{CapacityMode, LOOKBACK_HOURS, Minute, Observation, Stream, Traffic};
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
-use std::collections::BTreeMap;
 
 /// A memory from further in the future than clocks differ was not written by us. The clocks of machines differ by
 /// seconds, and five minutes leave room for a bad one.
@@ -67,9 +66,7 @@ fn rebuild(memory: &mut Memory, observation: &Observation, since: Minute, missin
     memory.reshards = published_times(reshards.range(since..), 1);
     memory.reshards.extend(published_times(restores.range(since..), 1));
     memory.reshards.sort_unstable();
-    if let Some(first) = memory.reshards.first()
-        && shards_at(observation, before_change(*first), missing).is_none_or(|before| before.are_open)
-    {
+    if memory.reshards.first().is_some_and(|first| !is_changed_since(observation, *first, missing)) {
         memory.reshards.clear();
     }
 }
@@ -77,22 +74,22 @@ fn rebuild(memory: &mut Memory, observation: &Observation, since: Minute, missin
 /// The reverts that only the metric shows: whoever reverted our change deleted the memory or put an older one back.
 /// They count where the metric shows changes that the memory does not know as well, and AWS other shards before those.
 fn remember_reverts(memory: &mut Memory, observation: &Observation, since: Minute, missing: &mut MissingData) {
-    let Traffic { reshards, mode_switches, reverts, .. } = &observation.traffic;
+    let Traffic { auto_fixes, reshards, reverts, .. } = &observation.traffic;
     let is_new = |minute: &&Minute| memory.reverts.iter().all(|at| Minute::of(*at) != **minute);
     let new: Vec<Minute> = reverts.range(since..).map(|(minute, _)| minute).filter(is_new).copied().collect();
-    let known = [&memory.reshards[..], &memory.switches].concat();
-    let is_unknown = |minute: &&Minute| known.iter().all(|at| Minute::of(*at) != **minute);
-    let unknown =
-        |data: &BTreeMap<Minute, u32>| data.range(since..).map(|(minute, _)| minute).find(is_unknown).copied();
-    let (Some(last), Some(first)) = (new.last(), unknown(reshards).into_iter().chain(unknown(mode_switches)).min())
-    else {
-        return;
-    };
-    let is_changed = first <= *last
-        && (mode_switches.contains_key(&first)
-            || shards_at(observation, before_change(first.start()), missing).is_some_and(|before| !before.are_open));
-    memory.reverts.extend(new.into_iter().filter(|minute| is_changed && *minute >= first).map(Minute::start));
+    let is_unknown = |minute: &&Minute| memory.reshards.iter().all(|at| Minute::of(*at) != **minute);
+    // A memory without a change does not know our splits either.
+    let data = if memory.change.is_none() { auto_fixes } else { reshards };
+    let first = data.range(since..).map(|(minute, _)| minute).find(is_unknown).copied();
+    let (Some(last), Some(first)) = (new.last(), first) else { return };
+    let is_real = first <= *last && is_changed_since(observation, first.start(), missing);
+    memory.reverts.extend(new.into_iter().filter(|minute| is_real && *minute >= first).map(Minute::start));
     memory.reverts.sort_unstable();
+}
+
+/// Whether AWS shows other shards before the change that was announced at `at`. A time before the stream has none.
+fn is_changed_since(observation: &Observation, at: DateTime<Utc>, missing: &mut MissingData) -> bool {
+    shards_at(observation, before_change(at), missing).is_some_and(|before| before.count > 0 && !before.are_open)
 }
 
 /// Whether the memory lost the change of the datum of `minute`. A memory may be lost before CloudWatch shows the datum.
@@ -118,13 +115,13 @@ fn is_lost_change_reverted(
     minute: Minute,
     missing: &mut MissingData,
 ) -> bool {
-    let Traffic { reshards, mode_switches, .. } = &observation.traffic;
+    let Traffic { reshards, restores, mode_switches, .. } = &observation.traffic;
     let is_provisioned = stream.mode == CapacityMode::Provisioned;
     if mode_switches.contains_key(&minute) {
         return is_provisioned;
     }
-    // Only a reshard for more load leaves more shards. Other changes leave as many, and a restore fewer.
-    if !is_provisioned || !reshards.contains_key(&minute) {
+    // A restore leaves fewer shards by itself.
+    if !is_provisioned || (restores.contains_key(&minute) && !reshards.contains_key(&minute)) {
         return false;
     }
     let before = shards_at(observation, before_change(minute.start()), missing);

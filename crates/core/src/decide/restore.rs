@@ -5,7 +5,7 @@ use super::bounds::is_too_expensive;
 use super::history::History;
 use super::lag::unknown_consumers;
 use super::peak::Peak;
-use crate::decision::{Bound, Evidence, Reason, Remedy};
+use crate::decision::{BACKLOG_MILLISECONDS, Bound, Evidence, Reason, Remedy};
 use crate::memory::{ChangeKind, Memory, RESHARDS_A_DAY};
 use crate::observation::{CapacityMode, LOOKBACK_HOURS, Minute, Stream};
 use crate::policy::{Permission, StreamPolicy};
@@ -202,7 +202,8 @@ impl Case<'_> {
                 stream.consumers
             ));
         }
-        let (last, age) = unseen?;
+        // A reader that had caught up may be a batch that ended, or a consumer that was removed.
+        let (last, age) = unseen.filter(|(_, age)| *age > BACKLOG_MILLISECONDS)?;
         evidence.record_unseen_reader(last, age);
         evidence.restore_waits_for_unseen_reader = Some(true);
         Some(format!(

@@ -177,7 +177,7 @@ impl Throttled<'_> {
     }
 
     /// The accepted load of the throttled minute that accepted most, in full shards.
-    fn accepted(&self) -> f64 {
+    pub(super) fn accepted(&self) -> f64 {
         self.throttled().map(|minute| Offered::accepted_shards(self.traffic(), minute)).fold(0.0, f64::max)
     }
 

@@ -179,7 +179,7 @@ fn with_seldom_reader() -> Fixture {
 rows! { decides;
     a_raised_stream_whose_late_reader_is_not_seen_for_8_minutes_stays: with_unseen_reader(3.0, 8) => "healthy";
     a_raised_stream_whose_late_reader_is_not_seen_for_30_minutes_stays: with_unseen_reader(3.0, 30) => "healthy";
-    a_raised_stream_whose_reader_kept_up_and_is_not_seen_stays: with_unseen_reader(0.0, 30) => "healthy";
+    a_raised_stream_whose_reader_kept_up_and_is_not_seen_is_restored: with_unseen_reader(0.0, 30) => "restore";
     a_raised_stream_whose_reader_calls_every_ten_minutes_is_restored: with_seldom_reader() => "restore";
     a_raised_stream_whose_reader_moved_to_fan_out_is_restored:
         with_fan_out(with_unseen_reader(3.0, 30), 1, 1, 40.0).with(|f| {
@@ -258,6 +258,11 @@ rows! { decides;
         refused(ChangeKind::Scale, 8, 7) => "restore";
     a_raised_stream_is_restored_though_a_later_change_was_never_made:
         announced(ChangeKind::Scale, 8, 7) => "restore";
+    a_raised_stream_is_restored_on_after_a_step_that_was_never_made_behind_one_that_was:
+        announced(ChangeKind::Restore, 8, 4).remembering(|memory| {
+            memory.reshards.insert(0, hours_ago(20));
+            memory.restores.insert(0, hours_ago(20));
+        }) => "restore";
     a_raised_stream_is_restored_though_aws_refused_a_restore_yesterday:
         restore_refused_yesterday() => "restore";
 }

@@ -130,7 +130,7 @@ fn evidence_pending(seen: &Seen<'_>) -> String {
     }
     if let Some(since) = seen.evidence.silent_since {
         return format!(
-            "CloudWatch shows nothing of this stream since {} UTC, though it had traffic in every minute before. \
+            "CloudWatch shows nothing of this stream since {} UTC, though it had traffic nearly all the time. \
              Unknown is not zero: the next signal checks again.",
             since.format("%H:%M")
         );
