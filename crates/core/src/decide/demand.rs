@@ -48,13 +48,9 @@ impl Offered {
 
     /// The accepted load of `minute`, in full shards.
     pub fn accepted_shards(traffic: &Traffic, minute: Minute) -> f64 {
-        Offered::accepted_in(&traffic.minute(minute))
-    }
-
-    /// The accepted load of a minute with this traffic, in full shards.
-    pub fn accepted_in(minute: &MinuteTraffic) -> f64 {
-        let bytes = charged_size(minute).unwrap_or_default() * minute.incoming_records / 60.0;
-        (bytes / SHARD_BYTES_PER_SECOND).max(minute.incoming_records / 60.0 / SHARD_RECORDS_PER_SECOND)
+        let now = traffic.minute(minute);
+        let bytes = charged_size(&now).unwrap_or_default() * now.incoming_records / 60.0;
+        (bytes / SHARD_BYTES_PER_SECOND).max(now.incoming_records / 60.0 / SHARD_RECORDS_PER_SECOND)
     }
 
     /// The load in full shards, by what is known of it. It serves to compare loads.
@@ -111,7 +107,7 @@ const SURELY_LOAD_OF_FEW: f64 = 0.25;
 /// The load behind `offered`, all in full shards. AWS counts each attempt of a refused record. A producer that sends a
 /// record up to n times gets the share 1 − rⁿ of its records in, where AWS refuses the share r. So a load of
 /// `accepted` ÷ (1 − rⁿ) looks like `accepted` ÷ (1 − r). More than [`SURELY_LOAD`] counts only where [`ATTEMPTS`] do
-/// explain it. `capacity`: what the stream takes before the first shard is full.
+/// not explain it. `capacity`: what the stream takes before the first shard is full.
 pub fn without_retries(offered: f64, accepted: f64, capacity: f64) -> f64 {
     surely(offered, accepted, capacity * (1.0 + surely_load(capacity)))
 }

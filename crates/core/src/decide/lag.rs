@@ -40,7 +40,7 @@ const SEEN_IN: f64 = 1.0 / 3.0;
 /// in it.
 const ROUNDING_MS: f64 = 120_000.0;
 
-const MINUTE_MS: f64 = 60_000.0;
+pub(super) const MINUTE_MS: f64 = 60_000.0;
 const HOUR_MS: f64 = 3_600_000.0;
 
 /// A minute, and how far the slowest reader was behind in it, milliseconds.

@@ -42,7 +42,8 @@ pub(super) fn lasting(traffic: &Traffic, observed_at: DateTime<Utc>) -> Option<L
     throttled_sides(traffic, observed_at)
         .find(|(side, newest)| {
             is_refused_in(*side, traffic, *newest, (BLOCKS, BLOCK_MINUTES), LOSS)
-                || (is_lost_now(*side, traffic, *newest)
+                // A last refused record is the end of a loss that is over.
+                || (is_recent(*side, traffic, *newest, LOSS)
                     && is_refused_in(*side, traffic, *newest, (QUARTERS, QUARTER_MINUTES), LOSS))
         })
         .map(|(side, newest)| lasting_of(side, traffic, newest))
@@ -64,7 +65,7 @@ pub(super) fn throttled_now(traffic: &Traffic, observed_at: DateTime<Utc>) -> Op
 fn throttled_sides(traffic: &Traffic, observed_at: DateTime<Utc>) -> impl Iterator<Item = (Side, Minute)> {
     let sides = [Side::Writes, Side::Reads].into_iter();
     let sides = sides.map(move |side| (side, newest_of(side, traffic, observed_at)));
-    sides.filter(|(side, newest)| is_recent(*side, traffic, *newest))
+    sides.filter(|(side, newest)| is_recent(*side, traffic, *newest, f64::MIN_POSITIVE))
 }
 
 /// Whether `side` refused at least `share` of its records or calls in each of the newest `blocks`, each of this
@@ -92,13 +93,9 @@ fn lasting_of(side: Side, traffic: &Traffic, newest: Minute) -> Lasting {
     Lasting { side, share: refused_share(side, traffic, newest.plus(1 - LASTING_MINUTES), newest) }
 }
 
-fn is_recent(side: Side, traffic: &Traffic, newest: Minute) -> bool {
-    (0..).take(RECENT_MINUTES).any(|ago| side.refused(&traffic.minute(newest.plus(-ago))) > 0.0)
-}
-
-/// Whether one of the newest minutes is a loss by itself, and no end of one that is over.
-fn is_lost_now(side: Side, traffic: &Traffic, newest: Minute) -> bool {
-    (0..).take(RECENT_MINUTES).any(|ago| side.refused_share(&traffic.minute(newest.plus(-ago))) >= LOSS)
+/// Whether `side` refused at least `share` of its records or calls in one of the newest minutes.
+fn is_recent(side: Side, traffic: &Traffic, newest: Minute, share: f64) -> bool {
+    (0..).take(RECENT_MINUTES).any(|ago| side.refused_share(&traffic.minute(newest.plus(-ago))) >= share)
 }
 
 /// The refused share of a side's records or calls in these minutes, 0–1.

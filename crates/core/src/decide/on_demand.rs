@@ -26,10 +26,9 @@ impl Throttled<'_> {
         missing: &mut MissingData,
     ) -> Result<Remedy, Reason> {
         let full = self.load(self.stream.capacity(), evidence);
-        let accepted = self.accepted();
-        evidence.accepted_utilization = Some(accepted / self.stream.capacity());
+        evidence.accepted_utilization = Some(self.accepted() / self.stream.capacity());
         let committed = self.is_committed(missing)?;
-        if committed && let Some(warm_up) = self.warm_up(full, accepted, evidence)? {
+        if committed && let Some(warm_up) = self.warm_up(full, evidence)? {
             self.affordable(&warm_up)?;
             return Ok(warm_up);
         }
@@ -60,7 +59,7 @@ impl Throttled<'_> {
     /// More warm throughput. An equal or lower value would scale the stream down, so the target is above both the
     /// current and the coming value. `None`: these values are unknown, a bound allows no more, or the stream takes too
     /// little to lack capacity.
-    fn warm_up(&self, full: Option<f64>, accepted: f64, evidence: &mut Evidence) -> Result<Option<Remedy>, Reason> {
+    fn warm_up(&self, full: Option<f64>, evidence: &mut Evidence) -> Result<Option<Remedy>, Reason> {
         let Some(warm) = self.stream.warm_throughput else { return Ok(None) };
         let from_mibps = warm.current_mibps.max(warm.target_mibps);
         if full.is_none() && self.has_grown_unseen() {
@@ -68,7 +67,7 @@ impl Throttled<'_> {
         }
         let needed =
             full.map_or(from_mibps.saturating_mul(2), |full| shards_at(full, self.settings.target_utilization));
-        let is_full = accepted >= FULL * self.stream.capacity();
+        let is_full = self.accepted() >= FULL * self.stream.capacity();
         if full.is_some() && !is_full && !self.stream.spreads_records {
             return Ok(None);
         }

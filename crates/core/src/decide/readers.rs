@@ -2,7 +2,7 @@
 
 use super::Case;
 use super::history::History;
-use super::lag::{KNOWN_FOR, ages, growth, minutes, unknown_consumers};
+use super::lag::{KNOWN_FOR, MINUTE_MS, ages, growth, minutes, unknown_consumers};
 use super::published::has_data;
 use crate::decision::{BACKLOG_MILLISECONDS, Healed, Reason, Remedy, Side};
 use crate::memory::Change;
@@ -33,8 +33,6 @@ const LEAVE_WITHIN: TimeDelta = TimeDelta::minutes(15);
 /// Readers are watched for this long after a change of ours, and for as long as they were behind: the time in which
 /// they leave, the silence that shows it, and CloudWatch's delay. Less would miss them; more would only add checks.
 const WATCHED_FOR: TimeDelta = TimeDelta::minutes(30);
-
-const MINUTE_MS: f64 = 60_000.0;
 
 /// The minutes of 365 days, the longest retention of a stream (the Kinesis quotas page).
 const MOST_MINUTES: f64 = 525_600.0;
@@ -164,14 +162,15 @@ impl Case<'_> {
         }
     }
 
-    /// The polling reader that the newest minutes do not show and that may be behind: the last minute that shows it,
-    /// and how far it was behind then, milliseconds. It was behind by more than its own rhythm explains, or it is
-    /// silent for longer than it ever was.
+    /// The polling reader that was behind when it was last seen, and that the newest minutes do not show: the last
+    /// minute that shows it, and how far it was behind then, milliseconds. It was behind by more than its own rhythm
+    /// explains, or it is silent for longer than it ever was. A reader that had caught up may be a batch that ended, or
+    /// a consumer that was removed.
     pub(super) fn unseen_poller(&self, newest: Minute) -> Option<(Minute, f64)> {
         let day = newest.plus(1 - 60 * LOOKBACK_HOURS).to(newest);
         let shown = |minute: Minute| Some((minute, self.observation.traffic.minute(minute).iterator_age_ms?));
         let (last, age) = day.rev().find_map(shown).filter(|(last, _)| *last <= newest.plus(-KNOWN_FOR))?;
-        if self.has_moved(Way::Subscribe, last, newest) {
+        if age <= BACKLOG_MILLISECONDS || self.has_moved(Way::Subscribe, last, newest) {
             return None;
         }
         let silence = self.silence(Way::Poll, newest);

@@ -5,7 +5,7 @@ use super::bounds::is_too_expensive;
 use super::history::History;
 use super::lag::unknown_consumers;
 use super::peak::Peak;
-use crate::decision::{BACKLOG_MILLISECONDS, Bound, Evidence, Reason, Remedy};
+use crate::decision::{Bound, Evidence, Reason, Remedy};
 use crate::memory::{ChangeKind, Memory, RESHARDS_A_DAY};
 use crate::observation::{CapacityMode, LOOKBACK_HOURS, Minute, Stream};
 use crate::policy::{Permission, StreamPolicy};
@@ -191,19 +191,17 @@ impl Case<'_> {
     /// The readers whose delay is unknown, which prevent a restore: a reader that is behind would read its backlog from
     /// fewer shards. A person may know better.
     fn unknown_readers(&mut self, stream: &Stream, newest: Minute) -> Option<String> {
-        let unseen = self.unseen_poller(newest);
         let unknown = unknown_consumers(&self.observation.traffic, stream, newest);
-        let evidence = &mut self.decision.evidence;
         if unknown > 0 {
-            evidence.consumers_of_unknown_delay = Some(unknown);
+            self.decision.evidence.consumers_of_unknown_delay = Some(unknown);
             return Some(format!(
                 "CloudWatch does not show how far {unknown} of its {} registered consumers are behind. Deregister a \
                  consumer that no longer reads, or use --force",
                 stream.consumers
             ));
         }
-        // A reader that had caught up may be a batch that ended, or a consumer that was removed.
-        let (last, age) = unseen.filter(|(_, age)| *age > BACKLOG_MILLISECONDS)?;
+        let (last, age) = self.unseen_poller(newest)?;
+        let evidence = &mut self.decision.evidence;
         evidence.record_unseen_reader(last, age);
         evidence.restore_waits_for_unseen_reader = Some(true);
         Some(format!(

@@ -248,8 +248,8 @@ pub struct Evidence {
     /// No throttled minute is whole yet, so the load may have begun within the newest ones: the next minute shows it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub onset: Option<bool>,
-    /// The end of the last minute with data, where CloudWatch shows none since, though the stream had traffic in every
-    /// minute before.
+    /// The end of the last minute with data, where CloudWatch shows none since, though the stream had traffic nearly
+    /// all the time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub silent_since: Option<DateTime<Utc>>,
     /// The start of the last throttled minute of the window.

@@ -133,17 +133,21 @@ pub(crate) fn arn() -> StreamArn {
 /// from the day before, and a stream has no changes from before its creation.
 pub(crate) const CREATED_AT: i64 = -30 * 86_400;
 
+/// Shards with these hash keys, numbered from 0, that opened at this second.
+fn opened(setup: &Setup, ranges: impl IntoIterator<Item = HashRange>, second: i64) -> Vec<OpenShard> {
+    let shard = |(number, range): (u64, HashRange)| {
+        OpenShard::new(number, None, range, setup.keys.share(range), Waiting::new(&setup.retry), second)
+    };
+    (0..).zip(ranges).map(shard).collect()
+}
+
 impl World {
     /// A stream that is ACTIVE at second 0, and was created at [`CREATED_AT`].
     pub fn new(setup: Setup, seed: u64) -> World {
-        let ranges = HashRange::uniform(setup.shards);
-        let shard = |(number, range): (u64, HashRange)| {
-            OpenShard::new(number, None, range, setup.keys.share(range), Waiting::new(&setup.retry), CREATED_AT)
-        };
         World {
             stream: arn(),
             now: 0,
-            shards: (0..).zip(ranges).map(shard).collect(),
+            shards: opened(&setup, HashRange::uniform(setup.shards), CREATED_AT),
             next_number: u64::from(setup.shards),
             created: CREATED_AT,
             closed_shards: vec![],
@@ -190,11 +194,7 @@ impl World {
     /// Replaces the shards by shards with these hash keys.
     #[must_use]
     pub fn with_ranges(mut self, ranges: &[HashRange]) -> World {
-        let shard = |(number, range): (u64, &HashRange)| {
-            let share = self.setup.keys.share(*range);
-            OpenShard::new(number, None, *range, share, Waiting::new(&self.setup.retry), CREATED_AT)
-        };
-        self.shards = (0..).zip(ranges).map(shard).collect();
+        self.shards = opened(&self.setup, ranges.iter().copied(), CREATED_AT);
         self.next_number = self.shards.len() as u64;
         self
     }

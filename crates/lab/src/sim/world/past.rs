@@ -1,8 +1,7 @@
 //! The past of the stream's shards: when each opened and closed, and when the stream was created.
 
-use super::{CREATED_AT, World};
+use super::{CREATED_AT, World, opened};
 use crate::rules::HashRange;
-use crate::sim::retry::Waiting;
 use crate::sim::shard::{OpenShard, shard_id};
 use crate::sim::time;
 use chrono::{DateTime, Utc};
@@ -80,11 +79,7 @@ impl World {
     /// `DeleteStream` and `CreateStream` of the same name, by a person, in one second. The new stream has shards of its
     /// own, numbered from 0, and no tags. Its metrics in CloudWatch go on: they are metrics of the name.
     pub fn recreate(&mut self, shards: u32) {
-        let shard = |(number, range): (u64, HashRange)| {
-            let share = self.setup.keys.share(range);
-            OpenShard::new(number, None, range, share, Waiting::new(&self.setup.retry), self.now)
-        };
-        self.shards = (0..).zip(HashRange::uniform(shards)).map(shard).collect();
+        self.shards = opened(&self.setup, HashRange::uniform(shards), self.now);
         self.next_number = u64::from(shards);
         (self.created, self.mode, self.running) = (self.now, CapacityMode::Provisioned, None);
         self.closed_shards.clear();
