@@ -125,6 +125,7 @@ impl Handler {
         })?;
         let mut lines = std::mem::take(&mut account.lines);
         lines.extend(line_of_healed(signal, &handled.decision, self.clock.now()));
+        lines.extend(line_of_forecast(signal, &handled.decision, self.clock.now()));
         let Handled { decision, document, is_observed } = handled;
         Ok(Reply { decision, document, is_observed, lines })
     }
@@ -154,6 +155,11 @@ fn line_of_healed(signal: &Signal, decision: &Decision, now: DateTime<Utc>) -> O
         (Verdict::Hold(reason), Some(stream)) => reason.healed().map(|healed| metric::healed(stream, healed.took, now)),
         _ => None,
     }
+}
+
+/// The metric of a forecast that this run checked.
+fn line_of_forecast(signal: &Signal, decision: &Decision, now: DateTime<Utc>) -> Option<Value> {
+    Some(metric::forecast(signal.stream()?, decision.evidence.forecast_was_right?, now))
 }
 
 impl Reply {

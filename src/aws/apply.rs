@@ -35,7 +35,9 @@ impl Changes<'_> {
     /// Makes the call of a remedy, with a single attempt. Gives the open shards before it, where AWS names them.
     pub(super) async fn change(&self, remedy: &Remedy) -> Result<Option<u32>, CallFailed<AwsError>> {
         match remedy {
-            Remedy::ScaleShards { from, to, .. } | Remedy::Restore { from, to, .. } => {
+            Remedy::ScaleShards { from, to, .. }
+            | Remedy::ScaleAhead { from, to, .. }
+            | Remedy::Restore { from, to, .. } => {
                 return self.update_shard_count(*from, *to).await;
             }
             Remedy::SplitShard { shard, at, .. } => self.split_shard(shard, *at).await,

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, HashSet};
 use unthrottle_core::decide::{Pending, pending};
 use unthrottle_core::memory::{TAG, supported};
 use unthrottle_core::observation::Supported;
+use unthrottle_core::policy::{FORESIGHT_TAG, Foresight, Policy};
 use unthrottle_core::report::{Failure, MOST_CONTRIBUTORS, Queried};
 use unthrottle_core::signal::{Home, StreamArn};
 
@@ -33,7 +34,8 @@ pub(super) struct Found {
 /// Finds the streams that need a check.
 pub(super) async fn find(handler: &Handler, home: &Home, now: DateTime<Utc>) -> Result<Found, Error> {
     let (clients, policy) = (handler.clients(), handler.policy());
-    let (throttled, tagged) = tokio::join!(throttled(handler, now), fleet::tagged(clients, TAG));
+    let (throttled, tagged, foreseen) =
+        tokio::join!(throttled(handler, now), fleet::tagged(clients, TAG), foreseen(clients, policy));
     let Throttled { streams: throttled, mut failed, full_alarms, queried, is_blind } = throttled;
     let tagged = match tagged {
         Ok(tagged) => Some(tagged),
@@ -44,8 +46,12 @@ pub(super) async fn find(handler: &Handler, home: &Home, now: DateTime<Utc>) -> 
         }
     };
     let supported = tagged.as_ref().map(|tagged| supported(tagged.iter().map(|(_, tags)| tags), now));
-    let tagged = tagged.unwrap_or_default();
+    let mut tagged = tagged.unwrap_or_default();
     let remembered = tagged.len();
+    match foreseen {
+        Ok(foreseen) => tagged.extend(foreseen),
+        Err(error) => failed.push(failure("streams in foresight", &error)),
+    }
     let remembering =
         tagged.into_iter().filter_map(|(arn, tags)| Some((pending(&tags, policy, now)?, StreamArn::parse(&arn)?)));
     let mut due: Vec<(Pending, StreamArn)> = remembering.filter(|(_, stream)| stream.home == *home).collect();
@@ -59,6 +65,16 @@ pub(super) async fn find(handler: &Handler, home: &Home, now: DateTime<Utc>) -> 
     let mut seen = HashSet::new();
     queue.retain(|stream| seen.insert(stream.clone()));
     Ok(Found { throttled: known, full_alarms, remembered, due: due.len(), queue, failed, queried, supported })
+}
+
+/// The streams in foresight that have no memory yet. A deployment without foresight looks for none.
+async fn foreseen(clients: &Clients, policy: &Policy) -> Result<Vec<(String, BTreeMap<String, String>)>, ReadError> {
+    if policy.foresight == Foresight::Off {
+        return Ok(vec![]);
+    }
+    let mut streams = fleet::tagged(clients, FORESIGHT_TAG).await?;
+    streams.retain(|(_, tags)| !tags.contains_key(TAG));
+    Ok(streams)
 }
 
 /// The throttled streams, and how they were found.

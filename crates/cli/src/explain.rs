@@ -31,7 +31,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args) -> Result<(), CliError> {
-    let of_stream = |stream| Ask { stream, mode: Some(Mode::Observe), message: args.message, undo: None };
+    let of_stream = |stream| Ask { stream, mode: Some(Mode::Observe), message: args.message, undo: None, plan: None };
     ask(&args.aws, &args.stream, of_stream, args.json).await.map(|_| ())
 }
 

@@ -34,7 +34,7 @@ pub(super) struct Args {
 pub(super) async fn run(args: Args) -> Result<(), CliError> {
     let mode = Some(if args.yes { Mode::Heal } else { Mode::Observe });
     let undo = Undo { to: args.to, force: args.force };
-    let of_stream = |stream| Ask { stream, mode, message: None, undo: Some(undo) };
+    let of_stream = |stream| Ask { stream, mode, message: None, undo: Some(undo), plan: None };
     let document = ask(&args.aws, &args.stream, of_stream, args.json).await?;
     match document.outcome {
         Outcome::Acted => Ok(()),

@@ -6,14 +6,19 @@
 mod fan_out;
 mod fleet;
 mod minute;
+mod past;
+mod shards_at;
 
 pub use fan_out::FanOut;
 pub use fleet::{Fleet, OwnChanges, Supported};
 pub use minute::Minute;
+pub use past::{PAST_DAYS, PAST_GOOD_FOR_HOURS, PAST_STEP_MINUTES, Past};
+pub use shards_at::ShardsAt;
 
 use chrono::{DateTime, Utc};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long after its end CloudWatch publishes a minute at the latest. CloudWatch documents no number; 1–3 minutes were
@@ -57,6 +62,8 @@ pub struct Observation {
     pub shards_at: BTreeMap<DateTime<Utc>, ShardsAt>,
     /// Whether the AutoFix metric shows the last change in the memory. `None`: not read.
     pub is_change_shown: Option<bool>,
+    /// The traffic of the last two weeks. `None`: not read, because only forecasts use it.
+    pub past: Option<Arc<Past>>,
     /// Whether the account has the throughput commitment. `None`: not read.
     pub commitment: Option<Commitment>,
     /// The function's changes in the whole account and region.
@@ -76,24 +83,6 @@ impl Observation {
                 Cow::Owned(own)
             }
         }
-    }
-}
-
-/// The shards that were open at an earlier time (`ListShards` with `AT_TIMESTAMP`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ShardsAt {
-    /// How many shards were open then.
-    pub count: u32,
-    /// Whether all of them are still open. Open shards have all hash keys, so the stream has the same shards now.
-    pub are_open: bool,
-}
-
-impl ShardsAt {
-    /// Of the shards that were open then, this number is `open` still, and this number is `closed` since.
-    pub fn of(open: usize, closed: usize) -> ShardsAt {
-        let count = u32::try_from(open.saturating_add(closed)).unwrap_or(u32::MAX);
-        // A time before the stream has no shards, and shows nothing.
-        ShardsAt { count, are_open: closed == 0 && count > 0 }
     }
 }
 

@@ -1,19 +1,24 @@
 //! Laws that hold for every stream, load, memory and policy.
 
+#[path = "laws/bounds.rs"]
+mod bounds;
 mod common;
+#[path = "laws/foresight.rs"]
+mod foresight;
 #[path = "laws/sentences.rs"]
 mod sentences;
 mod strategies;
 
+use bounds::{bounds_of_cost, bounds_of_metrics, bounds_of_mode, bounds_of_shards};
 use common::{Fixture, home, minutes_ago, newest, offered, settled};
 use proptest::prelude::*;
 use proptest::string::string_regex;
 use strategies::{fixture, raised};
 use unthrottle_core::decide::triage;
 use unthrottle_core::decision::{Decision, ReadCall, Reason, Remedy, Side, Verdict};
-use unthrottle_core::memory::{ChangeKind, Memory, ShardMetrics, TAG};
-use unthrottle_core::observation::{CapacityMode, Commitment, MinuteTraffic, Shard, Status, WarmThroughput};
-use unthrottle_core::policy::{Mode, Permission};
+use unthrottle_core::memory::{ChangeKind, Memory, TAG};
+use unthrottle_core::observation::{CapacityMode, MinuteTraffic, Shard, Status, WarmThroughput};
+use unthrottle_core::policy::Mode;
 
 /// The stream right after the remedy: AWS has accepted the change, and the memory is written.
 fn after(fixture: &Fixture, decision: &Decision) -> Fixture {
@@ -22,9 +27,10 @@ fn after(fixture: &Fixture, decision: &Decision) -> Fixture {
     let fixture = fixture.clone().memory(memory);
     let fixture = fixture.with(|f| f.observation.shards = f.observation.shards.as_ref().map(|_| vec![]));
     match remedy {
-        Remedy::ScaleShards { to, .. } | Remedy::SplitShard { to, .. } | Remedy::Restore { to, .. } => {
-            fixture.stream(|s| s.open_shards = *to)
-        }
+        Remedy::ScaleShards { to, .. }
+        | Remedy::ScaleAhead { to, .. }
+        | Remedy::SplitShard { to, .. }
+        | Remedy::Restore { to, .. } => fixture.stream(|s| s.open_shards = *to),
         Remedy::SwitchToOnDemand { .. } => fixture.on_demand(),
         Remedy::SwitchToProvisioned { .. } => fixture.stream(|s| s.mode = CapacityMode::Provisioned),
         Remedy::WarmUp { to_mibps: to, .. } => fixture.stream(|s| {
@@ -43,95 +49,6 @@ fn shards(decision: &Decision, open: u32) -> u32 {
         Verdict::Act(Remedy::ScaleShards { to, .. }) => to,
         _ => open,
     }
-}
-
-/// The bounds of the shards that a remedy opens.
-fn bounds_of_shards(fixture: &Fixture, decision: &Decision) -> Result<(), TestCaseError> {
-    let open = fixture.open_shards();
-    match &decision.verdict {
-        Verdict::Act(Remedy::ScaleShards { from, to, .. }) => {
-            prop_assert_eq!(*from, open);
-            prop_assert!(*to > open, "never down, never in place");
-            prop_assert!(*to <= 2 * open, "never more than double");
-            prop_assert!(*to <= fixture.policy.max_shards);
-            if let Some(limits) = fixture.observation.limits {
-                prop_assert!(to - open <= limits.shards_left());
-            }
-            prop_assert!(decision.evidence.reshards_last_24_hours < Some(10));
-        }
-        Verdict::Act(Remedy::SplitShard { shard, at, from, to, partial }) => {
-            prop_assert_eq!((*from, *to), (open, open + 1));
-            prop_assert!(*to <= fixture.policy.max_shards);
-            prop_assert!(fixture.observation.limits.is_none_or(|l| l.shards_left() > 0));
-            let read = fixture.observation.shards.clone();
-            let shards = read.or_else(|| fixture.clone().with_even_shards().observation.shards).expect("shards");
-            let shard = shards.iter().find(|s| s.id == *shard).expect("an open shard");
-            prop_assert!(shard.first_hash_key + 1 < *at && *at < shard.last_hash_key);
-            prop_assert!(decision.evidence.diagnostic_splits < Some(2));
-            prop_assert!(partial.is_none() || decision.evidence.shards_needed > Some(open));
-        }
-        _ => {}
-    }
-    Ok(())
-}
-
-/// The bounds of a remedy that switches the mode, or raises the warm throughput.
-fn bounds_of_mode(fixture: &Fixture, decision: &Decision) -> Result<(), TestCaseError> {
-    let stream = fixture.observation.stream.as_ref().expect("a stream");
-    match &decision.verdict {
-        Verdict::Act(Remedy::WarmUp { from_mibps: from, to_mibps: to, .. }) => {
-            let warm = stream.warm_throughput.expect("known");
-            prop_assert_eq!(fixture.observation.commitment, Some(Commitment::Enabled));
-            prop_assert_eq!(&stream.mode, &CapacityMode::OnDemand);
-            prop_assert_eq!(*from, warm.current_mibps.max(warm.target_mibps));
-            prop_assert!(*to > *from, "an equal or lower value would scale down");
-            prop_assert!(*to <= fixture.policy.max_warm_mibps && *to <= 10_240);
-        }
-        Verdict::Act(Remedy::SwitchToProvisioned { shards }) => {
-            prop_assert_eq!((stream.channels, stream.queues, *shards), (Some(0), Some(0), stream.open_shards));
-            prop_assert_eq!(decision.evidence.mode_switches_last_24_hours, Some(0));
-            prop_assert!(fixture.policy.restore_after_hours > 0);
-        }
-        Verdict::Act(Remedy::SwitchToOnDemand { warm_mibps, .. }) => {
-            let committed = fixture.observation.commitment == Some(Commitment::Enabled);
-            prop_assert!(warm_mibps.is_none_or(|warm| committed && warm <= fixture.policy.max_warm_mibps));
-            prop_assert_eq!(fixture.policy.on_demand, Permission::Allow);
-            prop_assert!(stream.open_shards < fixture.policy.max_shards, "never around the person's maximum");
-            prop_assert!(decision.evidence.shards_needed <= Some(fixture.policy.max_shards), "nor beyond it");
-            prop_assert!(decision.evidence.mode_switches_last_24_hours < Some(2));
-            prop_assert!(fixture.observation.limits.is_none_or(|l| l.on_demand_streams < l.on_demand_stream_limit));
-        }
-        _ => {}
-    }
-    Ok(())
-}
-
-/// The bounds of a remedy that switches shard metrics.
-fn bounds_of_metrics(fixture: &Fixture, decision: &Decision) -> Result<(), TestCaseError> {
-    match &decision.verdict {
-        Verdict::Act(Remedy::EnableShardMetrics { metrics, .. }) => {
-            prop_assert_eq!(fixture.policy.diagnose, Permission::Allow);
-            prop_assert!(!metrics.is_empty());
-        }
-        Verdict::Act(Remedy::DisableShardMetrics { metrics, .. }) => {
-            let ours = fixture.observation.tags.get(TAG).map(|t| Memory::parse(t).expect("readable"));
-            let ours: Vec<_> = ours.and_then(|m| m.shard_metrics).iter().flat_map(ShardMetrics::names).collect();
-            prop_assert!(metrics.iter().all(|metric| ours.contains(metric)), "never metrics of another person");
-        }
-        _ => {}
-    }
-    Ok(())
-}
-
-/// The bounds of the cost, which each remedy has.
-fn bounds_of_cost(fixture: &Fixture, decision: &Decision) -> Result<(), TestCaseError> {
-    if let (Verdict::Act(_), Some(cost)) = (&decision.verdict, &decision.cost) {
-        let (before, after) = (cost.before_usd_per_hour, cost.after_usd_per_hour);
-        prop_assert!(before >= 0.0 && after >= 0.0);
-        prop_assert!(fixture.policy.max_hourly_cost.is_none_or(|max| after <= max || after <= before));
-    }
-    prop_assert_eq!(decision.cost.is_some(), matches!(decision.verdict, Verdict::Act(_)));
-    Ok(())
 }
 
 /// The beginnings of the names of operations.
@@ -158,7 +75,9 @@ proptest! {
         // The bounds of a new remedy belong here. Those of a restore are a law of their own.
         if let Verdict::Act(remedy) = &decision.verdict {
             match remedy {
-                Remedy::ScaleShards { .. } | Remedy::SplitShard { .. } => bounds_of_shards(&fixture, &decision)?,
+                Remedy::ScaleShards { .. } | Remedy::ScaleAhead { .. } | Remedy::SplitShard { .. } => {
+                    bounds_of_shards(&fixture, &decision)?;
+                }
                 Remedy::WarmUp { .. } | Remedy::SwitchToProvisioned { .. } | Remedy::SwitchToOnDemand { .. } => {
                     bounds_of_mode(&fixture, &decision)?;
                 }

@@ -3,6 +3,7 @@
 
 mod account;
 pub(crate) mod fleet;
+mod past;
 mod shards;
 pub mod stream;
 mod traffic;
@@ -10,6 +11,7 @@ mod traffic;
 use super::Clients;
 pub(super) use super::error::{Cause, ReadError};
 use chrono::{DateTime, Utc};
+use past::Pasts;
 use shards::Listed;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -29,12 +31,13 @@ pub struct Reader {
     clients: Clients,
     limits: tokio::sync::Mutex<Option<(Instant, Option<Limits>)>>,
     commitment: Mutex<Option<(Instant, Commitment)>>,
+    pasts: Pasts,
 }
 
 impl Reader {
     /// A reader without any data of the account.
     pub fn new(clients: Clients) -> Reader {
-        Reader { clients, limits: tokio::sync::Mutex::default(), commitment: Mutex::default() }
+        Reader { clients, limits: tokio::sync::Mutex::default(), commitment: Mutex::default(), pasts: Pasts::default() }
     }
 
     /// Observes a stream. All reads run at the same time.
@@ -86,14 +89,19 @@ impl Reader {
         // While the shard-level metrics are disabled they have no data, but CloudWatch charges for each query.
         let with_metrics = observation.stream.as_ref().is_some_and(Stream::shows_shards);
         let observed_at = observation.observed_at;
-        let (commitment, (shards_at, shards), is_change_shown) = tokio::try_join!(
+        let (commitment, (shards_at, shards), is_change_shown, past) = tokio::try_join!(
             async { if missing.commitment { self.commitment(arn).await.map(Some) } else { Ok(None) } },
             self.shards(arn, missing, with_metrics, observed_at),
             self.is_change_shown(arn, missing, observed_at),
+            async {
+                let read = self.pasts.read(&self.clients.cloudwatch, arn, observed_at);
+                if missing.past { read.await.map(Some) } else { Ok(None) }
+            },
         )?;
         observation.commitment = commitment.or(observation.commitment);
         observation.shards_at.extend(shards_at);
         observation.shards = shards.or(observation.shards.take());
+        observation.past = past.or(observation.past.take());
         observation.is_change_shown = is_change_shown.or(observation.is_change_shown);
         Ok(())
     }

@@ -9,13 +9,22 @@ use chrono::{DateTime, TimeDelta, Utc};
 use std::collections::BTreeMap;
 use unthrottle_core::decision::Remedy;
 use unthrottle_core::memory::ChangeKind;
-use unthrottle_core::observation::{FanOut, LOOKBACK_HOURS, Minute, MinuteTraffic, SHARD_METRICS, Traffic};
+use unthrottle_core::observation::{
+    FanOut, LOOKBACK_HOURS, Minute, MinuteTraffic, PAST_STEP_MINUTES, Past, SHARD_METRICS, Traffic,
+};
 use unthrottle_core::report::metric;
 use unthrottle_core::signal::StreamArn;
 
 /// The period of each series, in seconds. Kinesis publishes its stream metrics once a minute, so a shorter period has
 /// no more data. A longer period would hide in which minute a stream throttled.
 const PERIOD: i32 = 60;
+
+/// The minutes of one datapoint of the past.
+const STEP: i32 = PAST_STEP_MINUTES as i32;
+
+/// The series that show the load of the past: what was written, as AWS charges it, and the bytes that were read.
+const OF_THE_PAST: [&str; 5] =
+    ["incoming_bytes", "incoming_records", "put_record_bytes", "put_record_count", "get_bytes"];
 
 /// Seconds of an hour: the period of a query for a change of long ago.
 const HOUR: i32 = 3600;
@@ -99,9 +108,10 @@ const SHARDS_ADDED: &str = "shards_added";
 const REVERTED: &str = "reverted";
 
 /// The series of AutoFix of the stream: its id, the changes that it counts (`None`: all), and the field for the counts.
-const AUTO_FIXES: [(&str, Option<ChangeKind>, Counts); 5] = [
+const AUTO_FIXES: [(&str, Option<ChangeKind>, Counts); 6] = [
     ("auto_fix", None, |t| &mut t.auto_fixes),
     ("reshard", Some(ChangeKind::Scale), |t| &mut t.reshards),
+    ("reshard_ahead", Some(ChangeKind::ScaleAhead), |t| &mut t.reshards),
     ("restore", Some(ChangeKind::Restore), |t| &mut t.restores),
     ("mode_switch", Some(ChangeKind::Switch), |t| &mut t.mode_switches),
     ("mode_switch_back", Some(ChangeKind::SwitchBack), |t| &mut t.mode_switches),
@@ -116,6 +126,29 @@ pub(super) async fn traffic(client: &Client, arn: &StreamArn, now: DateTime<Utc>
     let lookback = TimeDelta::hours(LOOKBACK_HOURS);
     read(client, arn, queries, lookback, now, |id, _, minute, value| put(&mut traffic, id, minute, value)).await?;
     Ok(traffic)
+}
+
+/// Reads the accepted load of the last `lookback` for forecasts, in steps of five minutes. What was refused is not read:
+/// it comes from retries, too.
+pub(super) async fn past(
+    client: &Client,
+    arn: &StreamArn,
+    lookback: TimeDelta,
+    now: DateTime<Utc>,
+) -> Result<Past, ReadError> {
+    let mut past = Past::default();
+    let all = SERIES.iter().filter(|series| OF_THE_PAST.contains(&series.id));
+    let queries = all.map(|series| {
+        let metric = Metric::builder().namespace("AWS/Kinesis").metric_name(series.metric);
+        query_of(60 * STEP, series.id, series.statistic, metric, [dimension(metric::STREAM_NAME, &arn.name)])
+    });
+    read(client, arn, queries.collect(), lookback, now, |id, _, first, sum| {
+        if let Some(series) = SERIES.iter().find(|series| series.id == id) {
+            (series.put)(past.mean_mut(first), sum / f64::from(STEP));
+        }
+    })
+    .await?;
+    Ok(past)
 }
 
 /// Whether AutoFix has a datum of a change of this kind, announced at `at`; without a time, of the last 15 months. Two

@@ -114,13 +114,15 @@ impl Throttled<'_> {
 /// The bound of the fleet that `remedy` would exceed, in the hour, in the day, or in the sweep of this run.
 pub(super) fn fleet(fleet: Fleet, policy: &Policy, remedy: &Remedy) -> Option<FleetBound> {
     let (max, of) = (policy.max_changes_per_hour, policy.containers());
-    // Undo actions leave half of the hour to what stops throttling.
-    let in_an_hour = if remedy.is_undo() { max.div_ceil(2) } else { max };
+    // Undo actions, and changes for expected loads, leave half of the bounds to what stops throttling.
+    let is_ahead = matches!(remedy, Remedy::ScaleAhead { .. });
+    let in_an_hour = if remedy.is_undo() || is_ahead { max.div_ceil(2) } else { max };
     if fleet.changes_within(max) >= in_an_hour {
         return Some(FleetBound::Hour(max));
     }
     let adds_shards = remedy.added_shards() > 0;
-    if adds_shards && shards_left(fleet, policy) < remedy.added_shards() {
+    let kept = if is_ahead { policy.max_added_shards / 2 } else { 0 };
+    if adds_shards && shards_left(fleet, policy).saturating_sub(kept) < remedy.added_shards() {
         return Some(FleetBound::AddedShards(policy.max_added_shards));
     }
     if fleet.left_in_sweep == Some(0) {

@@ -20,9 +20,10 @@ pub(super) fn cost(
     let before = shape(observation, stream, &busiest);
     let mut after = before;
     match remedy {
-        Remedy::ScaleShards { to, .. } | Remedy::SplitShard { to, .. } | Remedy::Restore { to, .. } => {
-            after.shards = *to
-        }
+        Remedy::ScaleShards { to, .. }
+        | Remedy::ScaleAhead { to, .. }
+        | Remedy::SplitShard { to, .. }
+        | Remedy::Restore { to, .. } => after.shards = *to,
         Remedy::SwitchToOnDemand { .. } => after.mode = on_demand(observation),
         Remedy::SwitchToProvisioned { .. } => after.mode = BillingMode::Provisioned,
         // AWS does not charge for warm throughput itself (how-do-i-size-a-stream.html).

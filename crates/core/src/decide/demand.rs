@@ -53,6 +53,13 @@ impl Offered {
         (bytes / SHARD_BYTES_PER_SECOND).max(now.incoming_records / 60.0 / SHARD_RECORDS_PER_SECOND)
     }
 
+    /// The accepted load of `minute`, written or read, in full shards.
+    pub fn taken_shards(minute: &MinuteTraffic) -> f64 {
+        let bytes = charged_size(minute).unwrap_or_default() * minute.incoming_records / 60.0;
+        let written = (bytes / SHARD_BYTES_PER_SECOND).max(minute.incoming_records / 60.0 / SHARD_RECORDS_PER_SECOND);
+        written.max(minute.get_records_bytes / 60.0 / SHARD_READ_BYTES_PER_SECOND)
+    }
+
     /// The load in full shards, by what is known of it. It serves to compare loads.
     pub fn weight(&self) -> f64 {
         let bytes = self.bytes.unwrap_or_default() / SHARD_BYTES_PER_SECOND;

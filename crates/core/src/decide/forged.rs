@@ -26,7 +26,11 @@ impl Case<'_> {
         let change = match last {
             Some((kind, at)) if !history.phase.is_void() => (kind, Some(at)),
             _ if memory.was_provisioned => (ChangeKind::Switch, before(&memory.switches)),
-            _ => (ChangeKind::Scale, before(&memory.reshards)),
+            _ => {
+                let at = before(&memory.reshards);
+                let is_ahead = at.is_some_and(|at| memory.aheads.contains(&at));
+                (if is_ahead { ChangeKind::ScaleAhead } else { ChangeKind::Scale }, at)
+            }
         };
         match self.observation.is_change_shown {
             Some(true) => Ok(remedy),

@@ -183,9 +183,11 @@ impl History {
     /// of the account may write to the AutoFix metric. A memory that is lost is rebuilt from the metric before.
     pub fn budget(&self, kind: ChangeKind, now: DateTime<Utc>) -> (usize, bool) {
         let (times, cap) = match kind {
-            ChangeKind::Scale | ChangeKind::Restore | ChangeKind::Lost | ChangeKind::External => {
-                (&self.memory.reshards, RESHARDS_A_DAY)
-            }
+            ChangeKind::Scale
+            | ChangeKind::ScaleAhead
+            | ChangeKind::Restore
+            | ChangeKind::Lost
+            | ChangeKind::External => (&self.memory.reshards, RESHARDS_A_DAY),
             ChangeKind::Switch | ChangeKind::SwitchBack => (&self.memory.switches, SWITCHES_A_DAY),
             // AWS has no cap on these.
             ChangeKind::Split
@@ -243,14 +245,15 @@ impl History {
         let at = change.at;
         let last = self.memory.change.as_ref();
         let same = self.in_incident(now).then(|| last?.since).flatten();
-        change.since = Some(same.unwrap_or(since));
+        let is_ahead = matches!(remedy, Remedy::ScaleAhead { .. });
+        change.since = Some(same.unwrap_or(since)).filter(|_| !is_ahead);
         change.after = self.evidence_from.filter(|t| now - *t < TimeDelta::hours(LOOKBACK_HOURS));
         let mut memory = self.memory.intend(change, self.phase.is_unmade());
         let is_ours = self.last_is_done(stream);
         match remedy {
             // A split is not undone: a merge would bring its load back to one shard.
             Remedy::SplitShard { .. } => memory.base = memory.base.filter(|_| is_ours),
-            Remedy::ScaleShards { .. } => {
+            Remedy::ScaleShards { .. } | Remedy::ScaleAhead { .. } => {
                 memory.base = Some(memory.base.filter(|_| is_ours).unwrap_or(stream.open_shards))
             }
             Remedy::SwitchToOnDemand { .. } => {

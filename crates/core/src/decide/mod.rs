@@ -4,11 +4,14 @@
 mod bounds;
 mod cost;
 mod demand;
+mod foresight;
 mod forged;
 mod history;
 mod hot_shards;
 mod lag;
 mod lasting;
+mod metrics_off;
+mod missing;
 mod on_demand;
 mod onset;
 mod peak;
@@ -29,10 +32,11 @@ mod unpublished;
 mod window;
 mod writes;
 
+pub use missing::MissingData;
 pub use pending::{Pending, pending};
 pub use triage::triage;
 
-use crate::decision::{Cost, Decision, Evidence, Outcome, Reason, Remedy, Side, Verdict};
+use crate::decision::{Cost, Decision, Evidence, ForesightHeld, Outcome, Reason, Remedy, Side, Verdict};
 use crate::memory::{ChangeKind, Memory, SplitHistory};
 use crate::observation::{CapacityMode, Minute, Observation, Status, Stream};
 use crate::policy::{Mode, Policy, StreamPolicy};
@@ -50,22 +54,6 @@ pub const NOTIFY_AGAIN_AFTER: TimeDelta = TimeDelta::hours(1);
 /// Two reverts within 24 hours mean that another tool or person reverts on purpose. One may be an accident.
 const REVERTS_ON_PURPOSE: usize = 2;
 
-/// What a decision misses beyond the first observation. Most decisions miss nothing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[must_use]
-pub struct MissingData {
-    /// [`Observation::shards`].
-    pub shards: bool,
-    /// The shards of this time: [`Observation::shards_at`]. Where they are still open, and have no metrics of their
-    /// own, they are [`Observation::shards`] as well.
-    pub shards_at: Option<DateTime<Utc>>,
-    /// [`Observation::commitment`].
-    pub commitment: bool,
-    /// [`Observation::is_change_shown`]: whether AutoFix has a datum of a change of this kind and time; without a time,
-    /// of any time that CloudWatch keeps.
-    pub change_shown: Option<(ChangeKind, Option<DateTime<Utc>>)>,
-}
-
 /// Decides what to do about the observed stream. Call this after [`triage`] returned `None`.
 ///
 /// # Errors
@@ -80,13 +68,14 @@ pub fn decide(
     let mode = policy.mode.min(signal.mode().unwrap_or(policy.mode));
     let evidence = Evidence { observed_at: Some(observation.observed_at), ..Evidence::default() };
     let decision = Decision { evidence, ..undecided(policy, mode) };
+    let missing = MissingData::default();
     let mut case =
-        Case { signal, observation, policy, now, decision, missing: MissingData::default(), is_repeated: false };
+        Case { signal, observation, policy, now, decision, missing, is_repeated: false, is_forecast_only: false };
     let verdict = case.evaluate();
     if case.missing != MissingData::default() {
         return Err(case.missing);
     }
-    let Case { mut decision, is_repeated, .. } = case;
+    let Case { mut decision, is_repeated, is_forecast_only, .. } = case;
     decision.verdict = verdict.map_or_else(Verdict::Hold, Verdict::Act);
     if !decision.may_change() {
         decision.write_nothing();
@@ -95,6 +84,9 @@ pub fn decide(
             // Without a record, every run would notify again.
             *healed = None;
         }
+    }
+    if is_forecast_only {
+        decision.mode = Mode::Observe;
     }
     Ok(concluded(decision, policy.topic_arn.is_some() && !is_repeated))
 }
@@ -154,6 +146,8 @@ struct Case<'a> {
     missing: MissingData,
     /// People got a message about this hold within the last hour.
     is_repeated: bool,
+    /// The change is for an expected load of a stream that only observes what is expected.
+    is_forecast_only: bool,
 }
 
 impl<'a> Case<'a> {
@@ -165,12 +159,13 @@ impl<'a> Case<'a> {
         let unasked = self.policy.for_stream(&self.observation.tags, None).ok().flatten();
         self.decision.allowed = unasked.map_or(policy.mode, |unasked| unasked.mode);
         let recalled = recall::recall(self.observation, stream, &mut self.missing);
-        let recalled = recalled.map_err(|e| Reason::BadMemory(e.to_string()))?;
+        let mut recalled = recalled.map_err(|e| Reason::BadMemory(e.to_string()))?;
         self.record_lasting_loss();
+        let known = recalled.memory.clone();
+        self.plan(stream, &policy, &mut recalled.memory)?;
         if stream.status == Status::Updating {
             return Err(self.resharding(recalled.memory));
         }
-        let known = recalled.memory.clone();
         let history = History::of(recalled, self.observation, stream, self.now, &mut self.missing);
         // The run that announced the change writes the memory now, so this one records no message, and sends none.
         self.is_repeated = matches!(history, Err(Reason::Settling { .. }));
@@ -188,7 +183,7 @@ impl<'a> Case<'a> {
         self.decision.memory = match &remedy {
             Ok(remedy) => {
                 self.decision.cost = Some(self.cost(remedy, stream, &history));
-                Some(self.intent(remedy, stream, &history))
+                Some(self.remembered(remedy, stream, &policy, &mut history))
             }
             Err(_) => (history.is_rebuilt || history.memory != known).then_some(history.memory),
         };
@@ -218,6 +213,7 @@ impl<'a> Case<'a> {
         lag::record(self.signal, self.observation, stream, newest, &mut self.decision.evidence);
         self.watch_readers(newest, history);
         self.published(stream, newest)?;
+        self.check_forecast(stream, history, newest);
         match self.throttled_side(history) {
             Ok(side) => {
                 let remedy = self.remedy_for_both(side, stream, policy, history);
@@ -233,6 +229,9 @@ impl<'a> Case<'a> {
                 }
                 match self.healthy(newest, stream, history) {
                     Reason::Healthy { healed: None } => {
+                        if let Some(ahead) = self.ahead(stream, policy, history, newest) {
+                            return Ok(ahead);
+                        }
                         let remedy = self.undo(stream, policy, history, newest)?;
                         self.shown(remedy, history)
                     }
@@ -295,7 +294,7 @@ impl<'a> Case<'a> {
     ) -> Result<Remedy, Reason> {
         match remedy {
             Err(reason) if self.signal.undo().is_none() => {
-                restore::switch_metrics_off_in_hold(reason, stream, history, self.now)
+                metrics_off::switch_metrics_off_in_hold(reason, stream, history, self.now)
             }
             remedy => remedy,
         }
@@ -303,7 +302,7 @@ impl<'a> Case<'a> {
 
     /// Holds a change where the fleet may make no more. A person's own undo is not bounded, and a plan changes nothing.
     /// `held`: the hold in which an undo action was found.
-    fn within_fleet(&self, remedy: Result<Remedy, Reason>, held: Option<Reason>) -> Result<Remedy, Reason> {
+    fn within_fleet(&mut self, remedy: Result<Remedy, Reason>, held: Option<Reason>) -> Result<Remedy, Reason> {
         let remedy = remedy?;
         if !self.decision.may_change() || self.signal.undo().is_some() {
             return Ok(remedy);
@@ -311,6 +310,10 @@ impl<'a> Case<'a> {
         match bounds::fleet(self.observation.fleet, self.policy, &remedy) {
             None => Ok(remedy),
             // Undo actions above the hourly limit are skipped without a notification.
+            Some(_) if matches!(remedy, Remedy::ScaleAhead { .. }) => {
+                self.decision.evidence.foresight_held = Some(ForesightHeld::Fleet);
+                Err(Reason::Healthy { healed: None })
+            }
             Some(_) if remedy.is_undo() => Err(held.unwrap_or(Reason::Healthy { healed: None })),
             Some(bound) => Err(Reason::FleetLimit(bound)),
         }

@@ -11,7 +11,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 /// How many hours of yesterday an automatic restore looks ahead at least. Most loads follow the clock, so yesterday's
 /// next hours are the best forecast. A restore that the load reverts within some hours saves little and throttles once
 /// more. With a whole day, each restore would wait until its own incident is a day old.
-const HOURS_AHEAD: i64 = 6;
+pub(super) const HOURS_AHEAD: i64 = 6;
 
 /// CloudWatch usually publishes a minute within this time: it is one to three minutes late.
 const PUBLISHED_WITHIN: TimeDelta = TimeDelta::minutes(3);

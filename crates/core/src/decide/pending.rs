@@ -3,13 +3,14 @@
 
 use super::NOTIFY_AGAIN_AFTER;
 use super::history::RESTORE_TRIED_EVERY;
+use super::metrics_off::{METRICS_ON_FOR, is_diagnosed};
 use super::phase::is_to_heal;
 use super::readers::STOPPED;
-use super::restore::{METRICS_ON_FOR, is_diagnosed, is_raised, unchanged_for};
+use super::restore::{is_raised, unchanged_for};
 use super::unpublished::publish_again_after;
 use crate::memory::{ChangeKind, Memory, TAG};
 use crate::observation::LOOKBACK_HOURS;
-use crate::policy::{Mode, Policy};
+use crate::policy::{Foresight, Mode, Policy};
 use chrono::{DateTime, TimeDelta, Utc};
 use std::collections::BTreeMap;
 
@@ -21,21 +22,37 @@ pub enum Pending {
     Now,
     /// Shards to restore, if the load allows it.
     Restore,
+    /// A load that may be expected.
+    Foresight,
 }
 
 /// The pending work of a stream with these tags. `None`: there is none.
 pub fn pending(tags: &BTreeMap<String, String>, policy: &Policy, now: DateTime<Utc>) -> Option<Pending> {
-    let text = tags.get(TAG)?;
     // A stream whose policy tag cannot be read is checked like any other, and the check notifies.
     let mode = policy.for_stream(tags, None).map_or(Some(policy.mode), |policy| policy.map(|policy| policy.mode));
     let mode = mode.filter(|mode| *mode != Mode::Off)?;
+    let is_foreseen = policy.for_stream(tags, None).ok().flatten().is_some_and(|p| p.foresight != Foresight::Off);
+    let foreseen = is_foreseen.then_some(Pending::Foresight);
+    let Some(text) = tags.get(TAG) else { return foreseen };
     let Ok(memory) = Memory::parse(text) else { return Some(Pending::Now) };
     // In observe mode every sweep would plan the same undo again.
     let may_undo = mode == Mode::Heal;
     if is_unfinished(&memory, now) || has_readers_to_watch(&memory, now) || (may_undo && has_metrics_on(&memory, now)) {
         return Some(Pending::Now);
     }
-    (may_undo && has_restore(&memory, policy, now)).then_some(Pending::Restore)
+    if may_undo && is_planned(&memory, now) {
+        return Some(Pending::Now);
+    }
+    (may_undo && has_restore(&memory, policy, now)).then_some(Pending::Restore).or(foreseen)
+}
+
+/// Whether a person has planned shards that the stream may not have yet.
+fn is_planned(memory: &Memory, now: DateTime<Utc>) -> bool {
+    let is_reached = |at_least| {
+        let done = memory.change.as_ref().filter(|change| change.settled.is_some());
+        done.and_then(|change| change.to.shards()).is_some_and(|shards| shards >= at_least)
+    };
+    memory.planned.is_some_and(|planned| now < planned.until && !is_reached(planned.at_least))
 }
 
 /// Whether the last change is not known to be done, verified and published. After a day no metric shows any of that.

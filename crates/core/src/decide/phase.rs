@@ -117,5 +117,5 @@ fn has_newer(traffic: &Traffic, change: &Change) -> bool {
 /// Whether a change of this kind closes shards, so that readers have to find new ones. In on-demand mode AWS splits
 /// shards by itself.
 pub(super) fn moves_shards(kind: ChangeKind) -> bool {
-    is_to_heal(kind) || kind == ChangeKind::Restore
+    is_to_heal(kind) || matches!(kind, ChangeKind::Restore | ChangeKind::ScaleAhead)
 }

@@ -291,7 +291,7 @@ impl History {
             ChangeKind::Restore | ChangeKind::SwitchBack | ChangeKind::External | ChangeKind::Lost => false,
             // A stream that comes back from on-demand mode keeps the shards that it has grown to.
             ChangeKind::Switch => true,
-            ChangeKind::Scale | ChangeKind::Split => ours.is_undone(stream) || to_base,
+            ChangeKind::Scale | ChangeKind::ScaleAhead | ChangeKind::Split => ours.is_undone(stream) || to_base,
             ChangeKind::WarmUp | ChangeKind::EnableShardMetrics | ChangeKind::DisableShardMetrics => {
                 stream.mode == CapacityMode::Provisioned && (to_base || self.memory.was_provisioned)
             }

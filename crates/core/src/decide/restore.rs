@@ -4,6 +4,7 @@ use super::Case;
 use super::bounds::is_too_expensive;
 use super::history::History;
 use super::lag::unknown_consumers;
+use super::metrics_off::{METRICS_ON_FOR, is_diagnosed, metrics_off};
 use super::peak::Peak;
 use crate::decision::{Bound, Evidence, Reason, Remedy};
 use crate::memory::{ChangeKind, Memory, RESHARDS_A_DAY};
@@ -11,10 +12,6 @@ use crate::observation::{CapacityMode, LOOKBACK_HOURS, Minute, Stream};
 use crate::policy::{Permission, StreamPolicy};
 use crate::signal::Undo;
 use chrono::{DateTime, TimeDelta, Utc};
-
-/// Shard-level metrics without a diagnosis stay on for this long. Skew that throttles now and then has an hour to show
-/// itself, and a person has an hour to look at the shards. More costs money and shows no more.
-pub(super) const METRICS_ON_FOR: TimeDelta = TimeDelta::hours(1);
 
 /// Hours from one restore to the next. The peak load is known whatever the shards, so the wait is only for what the
 /// last restore throttles: most batches of producers come within an hour.
@@ -71,7 +68,7 @@ impl Case<'_> {
             history.not_refused_lately(self.now)?;
             return Ok(metrics_off);
         }
-        let hours = i64::from(self.policy.restore_after_hours);
+        let hours = self.calm_hours(policy, history);
         if hours == 0 || !self.is_without_throttling(history, newest, hours) {
             return Err(HEALTHY);
         }
@@ -80,7 +77,9 @@ impl Case<'_> {
         }
         let base = history.memory.base.filter(|_| stream.mode == CapacityMode::Provisioned).ok_or(HEALTHY)?;
         // A reason against a restore is no news: the shards are restored when the reason has gone.
-        if !history.last_is_done(stream) || self.prevents_restore(stream, history, newest, Wish::Automatic).is_some() {
+        let is_kept = self.is_kept_for_throttles(policy, history);
+        let prevents = self.prevents_restore(stream, history, newest, Wish::Automatic);
+        if !history.last_is_done(stream) || is_kept || prevents.is_some() {
             return Err(HEALTHY);
         }
         let evenness = self.evenness(newest, base, history);
@@ -88,7 +87,8 @@ impl Case<'_> {
         let calm = self.peak(newest, hours, evenness, open);
         let ahead = self.peak_ahead(newest, hours, evenness, open);
         let peak = if ahead.shards > calm.shards { ahead } else { calm };
-        self.restore(stream, policy, base, Some(peak)).map_err(|_| HEALTHY)
+        let kept = self.kept_for_later(stream, policy, history, newest, calm.full_shards);
+        self.restore(stream, policy, (base, kept), Some(peak)).map_err(|_| HEALTHY)
     }
 
     /// A person asks to undo the last change. The checks of the load and of AWS's limits are the same. An undo by hand
@@ -128,7 +128,8 @@ impl Case<'_> {
         let hours = i64::from(self.policy.restore_after_hours).max(1);
         let peak = || self.peak(newest, hours, self.evenness(newest, target, history), stream.open_shards);
         let peak = (wish != Wish::Forced).then(peak);
-        self.restore(stream, policy, target, peak).map_err(Reason::NotRestorable)
+        let kept = if wish == Wish::Forced { 1 } else { self.planned_shards(history) };
+        self.restore(stream, policy, (target, kept), peak).map_err(Reason::NotRestorable)
     }
 
     /// A person asks to undo a change of a stream that is throttled. Fewer shards would refuse more.
@@ -213,12 +214,13 @@ impl Case<'_> {
     }
 
     /// The step from the open shards down towards `target`. AWS's half, the peak, and the person's minimum bound it.
-    /// `peak`: `None` where a person forces it. `Err`: why there is no step.
+    /// `kept`: the shards that a plan, or the coming hours, need. `peak`: `None` where a person forces it. `Err`: why
+    /// there is no step.
     fn restore(
         &mut self,
         stream: &Stream,
         policy: &StreamPolicy,
-        target: u32,
+        (target, kept): (u32, u32),
         peak: Option<Peak>,
     ) -> Result<Remedy, String> {
         let from = stream.open_shards;
@@ -229,6 +231,7 @@ impl Case<'_> {
             (target, None),
             (from.div_ceil(2), Some(Bound::Half)),
             (peak.map_or(1, |peak| peak.shards), Some(Bound::Peak)),
+            (kept, Some(Bound::Kept)),
             (policy.min_shards, Some(Bound::MinShards)),
         ];
         // Of equal floors the sentence names the first.
@@ -236,6 +239,9 @@ impl Case<'_> {
         let (to, partial) = highest.unwrap_or((from, None));
         if let Some(peak) = peak {
             peak.record(&mut self.decision.evidence);
+        }
+        if kept >= from {
+            return Err(format!("{kept} shards are planned, or needed in the next hours, and it has {from}"));
         }
         if to >= from {
             let needs_all =
@@ -349,15 +355,6 @@ pub(super) fn utc(time: DateTime<Utc>) -> String {
     time.format("%Y-%m-%d %H:%M UTC").to_string()
 }
 
-/// Switches off the shard-level metrics that are on because of us, and have been on for `after` or longer.
-fn metrics_off(stream: &Stream, history: &History, now: DateTime<Utc>, after: TimeDelta) -> Option<Remedy> {
-    let ours = history.memory.shard_metrics.filter(|ours| now - ours.at >= after)?;
-    let is_on = |metric: &&str| !stream.metrics_off().any(|off| off == *metric);
-    let metrics: Vec<_> = ours.names().filter(is_on).collect();
-    let is_refused = history.is_refused(ChangeKind::DisableShardMetrics, now);
-    (!metrics.is_empty() && !is_refused).then_some(Remedy::DisableShardMetrics { shards: stream.open_shards, metrics })
-}
-
 /// For how many hours nothing of ours may have changed before a restore, where nothing was throttled for `hours`.
 pub(super) fn unchanged_for(memory: &Memory, hours: i64) -> i64 {
     let is_restored = memory.change.as_ref().is_some_and(|change| change.kind == ChangeKind::Restore);
@@ -367,26 +364,6 @@ pub(super) fn unchanged_for(memory: &Memory, hours: i64) -> i64 {
 /// Whether there may be something to restore.
 pub(super) fn is_raised(memory: &Memory) -> bool {
     memory.base.is_some() || memory.was_provisioned
-}
-
-/// Whether the metrics that we switched on have shown a shard to split.
-pub(super) fn is_diagnosed(memory: &Memory) -> bool {
-    memory.shard_metrics.is_some_and(|ours| memory.split_histories.iter().any(|split| split.at >= ours.at))
-}
-
-/// In a hold that does not wait for something to come, shard-level metrics are switched off: they cost money.
-pub(super) fn switch_metrics_off_in_hold(
-    reason: Reason,
-    stream: &Stream,
-    history: &History,
-    now: DateTime<Utc>,
-) -> Result<Remedy, Reason> {
-    use Reason::{EvidencePending, Healthy, RefusedLately, Resharding, Settling, Unconfirmed};
-    match reason {
-        Resharding | Settling { .. } | EvidencePending | Unconfirmed { .. } | RefusedLately { .. } => Err(reason),
-        Healthy { healed: Some(_) } => Err(reason),
-        _ => metrics_off(stream, history, now, METRICS_ON_FOR).ok_or(reason),
-    }
 }
 
 fn not_restorable(why: &str) -> Result<Remedy, Reason> {

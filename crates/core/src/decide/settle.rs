@@ -85,6 +85,11 @@ impl History {
 pub(super) fn is_reshard(change: &Change) -> bool {
     matches!(
         change.kind,
-        ChangeKind::Scale | ChangeKind::Split | ChangeKind::Restore | ChangeKind::External | ChangeKind::Lost
+        ChangeKind::Scale
+            | ChangeKind::ScaleAhead
+            | ChangeKind::Split
+            | ChangeKind::Restore
+            | ChangeKind::External
+            | ChangeKind::Lost
     )
 }

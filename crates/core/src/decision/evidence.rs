@@ -2,7 +2,7 @@
 
 use crate::memory::{ChangeKind, Size};
 use crate::observation::{Minute, MinuteTraffic};
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use serde::Serialize;
 
 /// A reader that is less than a minute behind has no backlog: polling alone makes a reader this late. A smaller number
@@ -57,6 +57,46 @@ pub enum NeededFor {
     HotShards,
     /// Its only shard refused most records for 15 minutes, which is no burst.
     Outage,
+}
+
+/// What an expected load rests on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExpectedBy {
+    /// The load rises steadily.
+    Trend,
+    /// The same minutes of earlier days needed it.
+    Profile,
+    /// The load stays high, so little headroom is left.
+    Level,
+    /// A person has planned the shards.
+    Plan,
+}
+
+/// Why a stream gets no shards for an expected load.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ForesightHeld {
+    /// The maximum of shards or of cost, or the account's quota, allows no more.
+    Bound,
+    /// The reshards that are left today are kept for throttles.
+    KeptForThrottles,
+    /// A forecast was made within the last hour. It is checked first.
+    OneAnHour,
+    /// The last forecasts were wrong.
+    WrongLately,
+    /// A level has been answered three times today.
+    LevelToday,
+    /// Another person or tool reverted a change today.
+    Reverted,
+    /// A hot shard was split today, and a reshard would undo that.
+    HotShard,
+    /// The memory of today is lost.
+    MemoryLost,
+    /// AWS refused such a change today.
+    Refused,
+    /// The bounds of the fleet allow no more now.
+    Fleet,
 }
 
 /// A change that stopped the throttling.
@@ -279,6 +319,36 @@ pub struct Evidence {
     /// Shards added in the last 24 hours that the tags of the streams show at most, where that number bounds them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fleet_shards_supported: Option<u32>,
+    /// What an expected load rests on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expected_by: Option<ExpectedBy>,
+    /// The load that is expected, in shards that would be full.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expected_full_shards: Option<f64>,
+    /// The start of the minute for which it is expected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expected_at: Option<DateTime<Utc>>,
+    /// The earlier days that show it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub expected_days: Vec<NaiveDate>,
+    /// Why nothing is changed for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub foresight_held: Option<ForesightHeld>,
+    /// Until when forecasts wait, after wrong ones.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub foresight_waits_until: Option<DateTime<Utc>>,
+    /// Whether the last forecast was right. It is there in the run that checked the forecast.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forecast_was_right: Option<bool>,
+    /// How many forecasts in a row were wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forecasts_wrong: Option<u32>,
+    /// The fewest shards that a person has planned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub planned_shards: Option<u32>,
+    /// Until when they are planned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub planned_until: Option<DateTime<Utc>>,
     /// From the first throttled minute's start to the last one's end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time_to_heal_seconds: Option<i64>,

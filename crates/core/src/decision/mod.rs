@@ -6,7 +6,7 @@ mod reason;
 mod remedy;
 
 pub(crate) use evidence::{BACKLOG_MILLISECONDS, STEADY};
-pub use evidence::{Evidence, Healed, NeededFor, Side};
+pub use evidence::{Evidence, ExpectedBy, ForesightHeld, Healed, NeededFor, Side};
 pub use reason::{
     Ceiling, DeniedChange, FleetBound, Foreign, HotKeyEvidence, NoDiagnosis, NoSwitch, ReadCall, Reason, SplitBudget,
 };
@@ -88,6 +88,7 @@ impl Decision {
     /// Leaves the stream's memory, and what is published with it, as they are.
     pub fn write_nothing(&mut self) {
         (self.memory, self.reverted) = (None, None);
+        self.evidence.forecast_was_right = None;
         self.unpublished.clear();
     }
 

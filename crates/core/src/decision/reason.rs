@@ -128,6 +128,8 @@ pub enum Reason {
     OnDemandCeiling(Ceiling),
     /// A change cannot be undone now, for this reason.
     NotRestorable(String),
+    /// The shards that a person plans cannot be kept, for this reason.
+    NotPlanned(String),
     /// Our last change has settled, throttling goes on, and nothing is left to try.
     NotHealed {
         /// The change that did not help.
@@ -270,6 +272,7 @@ impl Reason {
                 | R::AtAccountQuota(_)
                 | R::ReshardBudgetSpent(_)
                 | R::OnDemandCeiling(_)
+                | R::NotPlanned(_)
                 | R::NotHealed { .. }
                 | R::TugOfWar
                 | R::FleetLimit(_)

@@ -15,6 +15,15 @@ pub enum Remedy {
         /// The bound that keeps it below the shards that the load needs. `None`: it reaches them.
         partial: Option<Bound>,
     },
+    /// `UpdateShardCount` before the load comes, or towards the shards that a person has planned.
+    ScaleAhead {
+        /// Open shards now.
+        from: u32,
+        /// Open shards afterwards.
+        to: u32,
+        /// The bound that keeps it below the shards that the expected load needs. `None`: it reaches them.
+        partial: Option<Bound>,
+    },
     /// `SplitShard` of the hottest shard, at the middle of its hash keys; or of the widest, where the account's quota
     /// has room for one shard but not for a reshard.
     SplitShard {
@@ -81,20 +90,25 @@ pub enum Remedy {
 impl Remedy {
     /// Whether it opens new shards beside the old ones. The records of the old shards stay there until they are read.
     pub fn is_reshard(&self) -> bool {
-        matches!(self, Remedy::ScaleShards { .. } | Remedy::SplitShard { .. } | Remedy::Restore { .. })
+        matches!(
+            self,
+            Remedy::ScaleShards { .. } | Remedy::ScaleAhead { .. } | Remedy::SplitShard { .. } | Remedy::Restore { .. }
+        )
     }
 
     /// Whether it gives the stream more capacity, which [`Remedy::Restore`] or [`Remedy::SwitchToProvisioned`] can
     /// undo.
     pub fn adds_capacity(&self) -> bool {
-        use Remedy::{ScaleShards, SplitShard, SwitchToOnDemand};
-        matches!(self, ScaleShards { .. } | SplitShard { .. } | SwitchToOnDemand { .. })
+        use Remedy::{ScaleAhead, ScaleShards, SplitShard, SwitchToOnDemand};
+        matches!(self, ScaleShards { .. } | ScaleAhead { .. } | SplitShard { .. } | SwitchToOnDemand { .. })
     }
 
     /// The shards that it adds. AWS sets the shards of an on-demand stream, so a switch adds none here.
     pub fn added_shards(&self) -> u32 {
         match self {
-            Remedy::ScaleShards { from, to, .. } | Remedy::SplitShard { from, to, .. } => to.saturating_sub(*from),
+            Remedy::ScaleShards { from, to, .. }
+            | Remedy::ScaleAhead { from, to, .. }
+            | Remedy::SplitShard { from, to, .. } => to.saturating_sub(*from),
             _ => 0,
         }
     }
@@ -109,6 +123,7 @@ impl Remedy {
     pub fn kind(&self) -> ChangeKind {
         match self {
             Remedy::ScaleShards { .. } => ChangeKind::Scale,
+            Remedy::ScaleAhead { .. } => ChangeKind::ScaleAhead,
             Remedy::SplitShard { .. } => ChangeKind::Split,
             Remedy::Restore { .. } => ChangeKind::Restore,
             Remedy::SwitchToOnDemand { .. } => ChangeKind::Switch,
@@ -122,7 +137,9 @@ impl Remedy {
     /// The IAM action of the call that makes the change.
     pub(crate) fn action(&self) -> &'static str {
         match self {
-            Remedy::ScaleShards { .. } | Remedy::Restore { .. } => "kinesis:UpdateShardCount",
+            Remedy::ScaleShards { .. } | Remedy::ScaleAhead { .. } | Remedy::Restore { .. } => {
+                "kinesis:UpdateShardCount"
+            }
             Remedy::SplitShard { .. } => "kinesis:SplitShard",
             Remedy::SwitchToOnDemand { .. } | Remedy::SwitchToProvisioned { .. } => "kinesis:UpdateStreamMode",
             Remedy::WarmUp { .. } => "kinesis:UpdateStreamWarmThroughput",
@@ -136,6 +153,7 @@ impl Remedy {
     pub fn code_of(kind: ChangeKind) -> &'static str {
         match kind {
             ChangeKind::Scale | ChangeKind::Lost | ChangeKind::External => "scale_shards",
+            ChangeKind::ScaleAhead => "scale_ahead",
             ChangeKind::Restore => "restore",
             ChangeKind::Split => "split_shard",
             ChangeKind::Switch => "switch_to_on_demand",
@@ -150,6 +168,7 @@ impl Remedy {
     pub fn step(&self) -> (Size, Size) {
         match self {
             Remedy::ScaleShards { from, to, .. }
+            | Remedy::ScaleAhead { from, to, .. }
             | Remedy::SplitShard { from, to, .. }
             | Remedy::Restore { from, to, .. } => (Size::Shards(*from), Size::Shards(*to)),
             Remedy::WarmUp { from_mibps, to_mibps, .. } => (Size::WarmMibps(*from_mibps), Size::WarmMibps(*to_mibps)),
@@ -182,6 +201,8 @@ pub enum Bound {
     Half,
     /// The peak load of the hours without throttling, or of the hours of yesterday that come next.
     Peak,
+    /// The shards that a person has planned, or that the coming hours need as earlier days show them.
+    Kept,
     /// The person's minimum.
     MinShards,
 }

@@ -71,6 +71,9 @@ impl std::fmt::Display for Size {
 pub enum ChangeKind {
     /// The shard count was changed.
     Scale,
+    /// The shard count was raised before the load came.
+    #[strum(serialize = "ahead")]
+    ScaleAhead,
     /// A shard was split.
     Split,
     /// The capacity mode was changed to on-demand.
@@ -101,9 +104,11 @@ impl Change {
     pub fn is_undone(&self, stream: &Stream) -> bool {
         let provisioned = stream.mode == CapacityMode::Provisioned;
         match self.kind {
-            ChangeKind::Scale | ChangeKind::Split | ChangeKind::Switch | ChangeKind::Restore => {
-                provisioned && Size::Shards(stream.open_shards) == self.from
-            }
+            ChangeKind::Scale
+            | ChangeKind::ScaleAhead
+            | ChangeKind::Split
+            | ChangeKind::Switch
+            | ChangeKind::Restore => provisioned && Size::Shards(stream.open_shards) == self.from,
             ChangeKind::SwitchBack => stream.mode == CapacityMode::OnDemand,
             ChangeKind::WarmUp => {
                 !provisioned
@@ -119,9 +124,11 @@ impl Change {
     pub fn is_done(&self, stream: &Stream) -> bool {
         let provisioned = stream.mode == CapacityMode::Provisioned;
         match self.kind {
-            ChangeKind::Scale | ChangeKind::Split | ChangeKind::Restore | ChangeKind::SwitchBack => {
-                provisioned && Size::Shards(stream.open_shards) == self.to
-            }
+            ChangeKind::Scale
+            | ChangeKind::ScaleAhead
+            | ChangeKind::Split
+            | ChangeKind::Restore
+            | ChangeKind::SwitchBack => provisioned && Size::Shards(stream.open_shards) == self.to,
             ChangeKind::Switch => stream.mode == CapacityMode::OnDemand,
             ChangeKind::WarmUp => {
                 !provisioned && stream.warm_throughput.is_some_and(|warm| Size::WarmMibps(warm.target_mibps) == self.to)
@@ -138,6 +145,7 @@ impl Change {
         let provisioned = stream.mode == CapacityMode::Provisioned;
         match self.kind {
             ChangeKind::Scale
+            | ChangeKind::ScaleAhead
             | ChangeKind::Split
             | ChangeKind::Restore
             | ChangeKind::SwitchBack

@@ -26,10 +26,18 @@
 //! | `refused=KIND/N/WHEN` | AWS refused a change for a limit, once (N = 1), or again and again for N minutes; WHEN is in seconds after the change, where there is one |
 //! | `reverts=N.N` | another person or tool was found to have reverted our changes, N s later, or -N s earlier |
 //! | `told=CODE/N` | people got a message about the hold with this code, N s later; without a change, WHEN |
+//! | `aheads=N-N-…` | those of `scales` that were made before the load came: seconds before WHEN |
+//! | `fore=SHARDS.WRONG.N` | the last forecast, made N s later, or -N s earlier, of a stream with SHARDS shards (0: it is checked); WRONG in a row were wrong |
+//! | `plan=SHARDS/UNTIL` | a person has planned at least SHARDS shards until this time |
+//! | `early=N` | N restores were too early |
 //! | `tried=N` | something last prevented a restore, N s later; without a change, WHEN |
 
+mod anchor;
+mod foreseen;
+
 use super::{Change, Memory, Refusal, ShardMetrics, SplitHistory};
-use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
+use anchor::{Anchor, TIME, list, parts, time};
+use chrono::{DateTime, Utc};
 use std::fmt::Write as _;
 
 /// The tag's key.
@@ -37,9 +45,6 @@ pub const TAG: &str = "unthrottle.memory";
 
 /// The longest value. AWS documents 255 in one place and 256 in another.
 pub const MAX_LENGTH: usize = 255;
-
-/// ISO 8601 without the characters that a tag must not have.
-const TIME: &str = "%Y%m%dT%H%M%SZ";
 
 /// How the tag names each of [`SHARD_METRICS`].
 const METRIC_LETTERS: [char; 3] = ['b', 'r', 'w'];
@@ -62,48 +67,6 @@ pub enum MemoryError {
     /// The words do not fit.
     #[error("it would take {0} characters, and a tag has room for {MAX_LENGTH}")]
     TooLong(usize),
-}
-
-/// When the last change was announced. The tag gives most times in seconds before or after it.
-#[derive(Clone, Copy)]
-struct Anchor(Option<DateTime<Utc>>);
-
-impl Anchor {
-    /// The time `text` seconds before the change.
-    fn before(self, text: &str) -> Option<DateTime<Utc>> {
-        self.0?.checked_sub_signed(seconds(text)?)
-    }
-
-    /// The time `text` seconds after the change.
-    fn after(self, text: &str) -> Option<DateTime<Utc>> {
-        self.0?.checked_add_signed(seconds(text)?)
-    }
-
-    /// A time, or signed seconds after the change.
-    fn moment(self, text: &str) -> Option<DateTime<Utc>> {
-        let after = || self.0?.checked_add_signed(TimeDelta::try_seconds(i64::from(text.parse::<i32>().ok()?))?);
-        time(text).or_else(after)
-    }
-
-    /// Seconds from `time` to the change.
-    fn seconds_before(self, time: DateTime<Utc>) -> Option<i64> {
-        Some((self.0? - time).num_seconds().max(0))
-    }
-
-    /// Seconds from the change to `time`.
-    fn seconds_after(self, time: DateTime<Utc>) -> Option<i64> {
-        Some((time - self.0?).num_seconds().max(0))
-    }
-
-    /// Seconds from the change to `time`; negative, where `time` is before it.
-    fn signed(self, time: DateTime<Utc>) -> Option<i64> {
-        Some((time - self.0?).num_seconds())
-    }
-
-    /// As [`Anchor::moment`] reads it.
-    fn write_moment(self, moment: DateTime<Utc>) -> String {
-        self.signed(moment).map_or_else(|| moment.format(TIME).to_string(), |seconds| seconds.to_string())
-    }
 }
 
 /// A word of the tag: how its value is read into a memory (`None`: it cannot be understood), and how it is written
@@ -311,7 +274,7 @@ impl Memory {
         let anchor = Anchor(change.as_ref().map(|change| change.at));
         let mut memory = Memory { change, ..Memory::default() };
         for (key, value) in words.into_iter().filter(|(key, _)| !matches!(*key, "v" | "change")) {
-            let Some(word) = WORDS.iter().find(|word| word.key == key) else {
+            let Some(word) = WORDS.iter().chain(&foreseen::WORDS).find(|word| word.key == key) else {
                 memory.newer.push((key.into(), value.into()));
                 continue;
             };
@@ -321,8 +284,8 @@ impl Memory {
     }
 
     /// The tag's value. A memory that is too long loses what no change depends on: how long readers are watched,
-    /// notifications, tried restores, the unpublished datum. Then it loses which reshards were restores, and then the
-    /// reverts: a memory so full has no reshards left either.
+    /// notifications, tried restores, the unpublished datum. Then it loses the forecasts, then which reshards were
+    /// restores, and then the reverts and the plan: a memory so full has no reshards left either.
     ///
     /// # Errors
     /// [`MemoryError::TooLong`] when the words of a newer version leave no room.
@@ -330,10 +293,11 @@ impl Memory {
         let change = self.change.clone().map(|change| Change { readers_until: None, ..change });
         let short =
             Memory { change, notified: None, restore_tried: None, unpublished: None, resent: None, ..self.clone() };
-        let shorter = Memory { restores: vec![], ..short.clone() };
-        let shortest = Memory { reverts: vec![], ..shorter.clone() };
-        let texts = [self, &short, &shorter, &shortest].map(Memory::words);
-        let length = texts[3].len();
+        let unforeseen = Memory { aheads: vec![], forecast: None, early_restores: 0, ..short.clone() };
+        let shorter = Memory { restores: vec![], ..unforeseen.clone() };
+        let shortest = Memory { reverts: vec![], planned: None, ..shorter.clone() };
+        let texts = [self, &short, &unforeseen, &shorter, &shortest].map(Memory::words);
+        let length = texts[4].len();
         texts.into_iter().find(|text| text.len() <= MAX_LENGTH).ok_or(MemoryError::TooLong(length))
     }
 
@@ -346,7 +310,7 @@ impl Memory {
             word("change", &format!("{kind}/{from}/{to}/{}", at.format(TIME)));
         }
         let anchor = Anchor(self.change.as_ref().map(|change| change.at));
-        for Word { key, write, .. } in &WORDS {
+        for Word { key, write, .. } in WORDS.iter().chain(&foreseen::WORDS) {
             if let Some(value) = write(self, anchor) {
                 word(key, &value);
             }
@@ -354,12 +318,6 @@ impl Memory {
         self.newer.iter().for_each(|(key, value)| word(key, value));
         text
     }
-}
-
-/// The items of a list in one value. `None`: the list is empty, or has a time and no change to count it from.
-fn list(items: impl Iterator<Item = Option<String>>, separator: &str) -> Option<String> {
-    let items = items.collect::<Option<Vec<_>>>()?;
-    (!items.is_empty()).then(|| items.join(separator))
 }
 
 fn read_change(value: &str) -> Result<Change, MemoryError> {
@@ -378,21 +336,6 @@ fn read_split(value: &str, anchor: Anchor) -> Option<SplitHistory> {
 fn read_refusal(value: &str, anchor: Anchor) -> Option<Refusal> {
     let [kind, minutes, at] = parts(value, '/')?;
     Some(Refusal { kind: kind.parse().ok()?, minutes: minutes.parse().ok()?, at: anchor.moment(at)? })
-}
-
-/// Exactly `N` parts of a value.
-fn parts<const N: usize>(value: &str, separator: char) -> Option<[&str; N]> {
-    value.split(separator).collect::<Vec<_>>().try_into().ok()
-}
-
-fn time(text: &str) -> Option<DateTime<Utc>> {
-    // Four digits of year: no sum of such a time and a tag's seconds leaves the calendar.
-    let time = NaiveDateTime::parse_from_str(text, TIME).ok()?.and_utc();
-    (text.len() == "20261120T170440Z".len()).then_some(time)
-}
-
-fn seconds(text: &str) -> Option<TimeDelta> {
-    TimeDelta::try_seconds(i64::from(text.parse::<u32>().ok()?))
 }
 
 #[cfg(test)]

@@ -2,10 +2,12 @@
 
 mod change;
 mod codec;
+mod foreseen;
 mod recent;
 
 pub use change::{Change, ChangeKind, Size};
 pub use codec::{MAX_LENGTH, MemoryError, TAG};
+pub use foreseen::{Forecast, Planned};
 pub use recent::supported;
 
 use crate::observation::{LOOKBACK_HOURS, SHARD_METRICS};
@@ -57,6 +59,14 @@ pub struct Memory {
     pub notified: Option<(String, DateTime<Utc>)>,
     /// When something last prevented a restore.
     pub restore_tried: Option<DateTime<Utc>>,
+    /// Those of `reshards` that were made before the load came.
+    pub aheads: Vec<DateTime<Utc>>,
+    /// The last forecast, and how many in a row were wrong.
+    pub forecast: Option<Forecast>,
+    /// The shards that a person has planned.
+    pub planned: Option<Planned>,
+    /// How often a restore was too early: throttling followed it within hours. Counts down with each that was not.
+    pub early_restores: u32,
     /// Words of a newer version, kept as they are.
     pub newer: Vec<(String, String)>,
 }
@@ -110,6 +120,7 @@ impl Memory {
         if void && let Some(gone) = &self.change {
             next.reshards.retain(|t| *t != gone.at);
             next.restores.retain(|t| *t != gone.at);
+            next.aheads.retain(|t| *t != gone.at);
             next.switches.retain(|t| *t != gone.at);
         }
         let recent = |times: &mut Vec<DateTime<Utc>>, most: usize| {
@@ -118,6 +129,10 @@ impl Memory {
         };
         match change.kind {
             ChangeKind::Scale => next.reshards.push(change.at),
+            ChangeKind::ScaleAhead => {
+                next.reshards.push(change.at);
+                next.aheads.push(change.at);
+            }
             ChangeKind::Restore => {
                 next.reshards.push(change.at);
                 next.restores.push(change.at);
@@ -134,6 +149,7 @@ impl Memory {
         next.shard_metrics = next.shard_metrics.filter(|metrics| metrics.on.is_some() || fresh(metrics.at));
         recent(&mut next.reshards, RESHARDS_A_DAY);
         recent(&mut next.restores, RESHARDS_A_DAY);
+        recent(&mut next.aheads, RESHARDS_A_DAY);
         recent(&mut next.switches, SWITCHES_A_DAY);
         recent(&mut next.reverts, REVERTS_REMEMBERED);
         next.notified = next.notified.filter(|(_, at)| fresh(*at));

@@ -35,7 +35,9 @@ impl Memory {
     fn shards_added_since(&self, since: DateTime<Utc>) -> u32 {
         let Some(change) = &self.change else { return 0 };
         let splits = self.split_histories.iter().map(|split| split.at);
-        let last = self.own_change().filter(|change| matches!(change.kind, ChangeKind::Scale | ChangeKind::Split));
+        let last = self
+            .own_change()
+            .filter(|change| matches!(change.kind, ChangeKind::Scale | ChangeKind::ScaleAhead | ChangeKind::Split));
         let all = self.known_reshards().copied().chain(splits).chain(last.map(|change| change.at));
         let times = count(all.filter(|at| *at > since));
         let sizes = [change.from.shards(), change.to.shards(), self.base];

@@ -35,6 +35,11 @@ impl Minute {
         Minute(self.0 + minutes)
     }
 
+    /// The minute at which the whole step of `minutes` minutes begins that contains this minute.
+    pub(crate) fn floor(self, minutes: i64) -> Minute {
+        Minute(self.0.div_euclid(minutes) * minutes)
+    }
+
     /// Every minute from this minute to `last`, both included.
     pub fn to(self, last: Minute) -> impl DoubleEndedIterator<Item = Minute> {
         (self.0..=last.0).map(Minute)

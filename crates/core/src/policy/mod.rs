@@ -5,7 +5,7 @@ mod tags;
 mod unknown;
 
 pub use settings::InvalidSetting;
-pub use tags::{InvalidTag, MAX_SHARDS_TAG, MODE_TAG, StreamPolicy};
+pub use tags::{FORESIGHT_TAG, InvalidTag, MAX_SHARDS_TAG, MODE_TAG, StreamPolicy};
 pub(crate) use unknown::unknown_tags;
 pub use unknown::{UnknownName, unknown_settings};
 
@@ -13,7 +13,7 @@ use crate::cost::Prices;
 
 /// AWS's maximum of open shards that `UpdateShardCount` can set on one stream. With a larger value AWS would refuse the
 /// change; a smaller value would deny large streams a change that AWS allows.
-const AWS_MAX_SHARDS: u32 = 10_000;
+pub(crate) const AWS_MAX_SHARDS: u32 = 10_000;
 
 /// AWS's maximum of warm throughput of one stream, in MiB/s: 10 GiB/s. With a larger value AWS would refuse the change;
 /// a smaller value would deny large streams a change that AWS allows.
@@ -45,6 +45,21 @@ pub enum Mode {
     Observe,
     /// Observe, decide, and change the stream.
     Heal,
+}
+
+/// The values of a [`Foresight`], for an error message.
+const FORESIGHTS: &str = "off, observe or act";
+
+/// What unthrottle may do before a stream throttles. The order is from strict to free: the smaller of two applies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, strum::Display, strum::EnumString)]
+#[strum(serialize_all = "snake_case")]
+pub enum Foresight {
+    /// Forecast nothing.
+    Off,
+    /// Forecast, report what it would change, and check the forecast an hour later.
+    Observe,
+    /// Forecast, and add shards before the load comes.
+    Act,
 }
 
 /// Which streams unthrottle may change.
@@ -137,6 +152,10 @@ pub struct Policy {
     /// `UNTHROTTLE_RESTORE_AFTER_HOURS`: hours without throttling after which unthrottle undoes a change, 0–24. 0, the
     /// default: never. A restore is a second reshard for every consumer, so an operator must ask for it.
     pub restore_after_hours: u32,
+    /// `UNTHROTTLE_FORESIGHT`: the most that a stream's own tag `unthrottle.foresight` may ask for. `off` by default:
+    /// unthrottle acts only when a stream is throttled. A stream without the tag takes no part, because each sweep
+    /// looks at every stream that does, and CloudWatch charges for that.
+    pub foresight: Foresight,
     /// `UNTHROTTLE_ROLE_ARN`: the function's own role, to recognize its own calls. The templates set it.
     pub role_arn: Option<String>,
 }
@@ -165,6 +184,7 @@ impl Default for Policy {
             fleet_alarms: vec![],
             topic_arn: None,
             restore_after_hours: 0,
+            foresight: Foresight::Off,
             role_arn: None,
         }
     }

@@ -1,6 +1,6 @@
 //! The settings of a deployment: environment variables → [`Policy`].
 
-use super::{AWS_MAX_SHARDS, AWS_MAX_WARM_MIBPS, MODES, PERMISSIONS, Policy};
+use super::{AWS_MAX_SHARDS, AWS_MAX_WARM_MIBPS, FORESIGHTS, MODES, PERMISSIONS, Policy};
 use crate::observation::LOOKBACK_HOURS;
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -66,6 +66,7 @@ impl Policy {
         env.number("UNTHROTTLE_MAX_WARM_MIBPS", 1..=AWS_MAX_WARM_MIBPS, &mut policy.max_warm_mibps)?;
         policy.max_hourly_cost = env.optional("UNTHROTTLE_MAX_HOURLY_COST", 0.01..=1_000_000.0)?;
         env.number("UNTHROTTLE_RESTORE_AFTER_HOURS", 0..=LOOKBACK_HOURS as u32, &mut policy.restore_after_hours)?;
+        env.word("UNTHROTTLE_FORESIGHT", FORESIGHTS, &mut policy.foresight)?;
         env.number("UNTHROTTLE_MAX_CHANGES_PER_HOUR", 1..=MAX_CHANGES, &mut policy.max_changes_per_hour)?;
         env.number("UNTHROTTLE_MAX_CHANGES_PER_SWEEP", 1..=MAX_CHANGES, &mut policy.max_changes_per_sweep)?;
         env.number("UNTHROTTLE_MAX_ADDED_SHARDS", 1..=MAX_ADDED_SHARDS, &mut policy.max_added_shards)?;

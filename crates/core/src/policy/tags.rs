@@ -1,6 +1,6 @@
 //! The tags by which one stream restricts the settings: [`Policy`] and tags → [`StreamPolicy`].
 
-use super::{AWS_MAX_SHARDS, MODES, Mode, PERMISSIONS, Permission, Policy, Scope};
+use super::{AWS_MAX_SHARDS, FORESIGHTS, Foresight, MODES, Mode, PERMISSIONS, Permission, Policy, Scope};
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
@@ -13,8 +13,12 @@ const MIN_SHARDS_TAG: &str = "unthrottle.min-shards";
 /// The tag with the stream's own [`Permission`] for on-demand mode.
 const ON_DEMAND_TAG: &str = "unthrottle.on-demand";
 
+/// The tag with the stream's own [`Foresight`].
+pub const FORESIGHT_TAG: &str = "unthrottle.foresight";
+
 /// The keys of all tags of unthrottle on a stream.
-pub(super) const TAGS: [&str; 5] = [MODE_TAG, MAX_SHARDS_TAG, MIN_SHARDS_TAG, ON_DEMAND_TAG, crate::memory::TAG];
+pub(super) const TAGS: [&str; 6] =
+    [MODE_TAG, MAX_SHARDS_TAG, MIN_SHARDS_TAG, ON_DEMAND_TAG, FORESIGHT_TAG, crate::memory::TAG];
 
 /// A tag of a stream that cannot be used. Such a tag holds the stream, and never means "no limit".
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -39,6 +43,8 @@ pub struct StreamPolicy {
     pub min_shards: u32,
     /// Whether unthrottle may switch the stream to on-demand mode.
     pub on_demand: Permission,
+    /// What unthrottle may do before the stream throttles. [`Foresight::Off`] without the stream's own tag.
+    pub foresight: Foresight,
 }
 
 impl Policy {
@@ -64,7 +70,9 @@ impl Policy {
         let own: Option<Permission> = read(tags, ON_DEMAND_TAG, PERMISSIONS)?;
         let is_denied = [Some(self.on_demand), own].contains(&Some(Permission::Deny));
         let on_demand = if is_denied { Permission::Deny } else { Permission::Allow };
-        Ok(Some(StreamPolicy { mode, max_shards, min_shards, on_demand }))
+        let own: Option<Foresight> = read(tags, FORESIGHT_TAG, FORESIGHTS)?;
+        let foresight = own.map_or(Foresight::Off, |own| own.min(self.foresight));
+        Ok(Some(StreamPolicy { mode, max_shards, min_shards, on_demand, foresight }))
     }
 
     /// The stream's minimum and maximum of shards.
@@ -139,6 +147,20 @@ mod tests {
     }
 
     #[test]
+    fn foresight_needs_the_setting_and_the_tag_and_the_stricter_applies() {
+        let foresight = |setting, own: Option<&str>| {
+            let policy = Policy { foresight: setting, ..Policy::default() };
+            let tags = own.map(|own| tags(&[(FORESIGHT_TAG, own)])).unwrap_or_default();
+            policy.for_stream(&tags, None).expect("valid").expect("in scope").foresight
+        };
+        assert_eq!(foresight(Foresight::Off, Some("act")), Foresight::Off);
+        assert_eq!(foresight(Foresight::Act, None), Foresight::Off);
+        assert_eq!(foresight(Foresight::Act, Some("observe")), Foresight::Observe);
+        assert_eq!(foresight(Foresight::Observe, Some("act")), Foresight::Observe);
+        assert_eq!(foresight(Foresight::Act, Some("act")), Foresight::Act);
+    }
+
+    #[test]
     fn an_unreadable_tag_is_an_error_and_never_no_limit() {
         for (key, value) in [
             (MODE_TAG, "HEAL"),
@@ -148,6 +170,7 @@ mod tests {
             (MAX_SHARDS_TAG, ""),
             (MIN_SHARDS_TAG, "101"),
             (ON_DEMAND_TAG, "maybe"),
+            (FORESIGHT_TAG, "on"),
         ] {
             let error = Policy::default().for_stream(&tags(&[(key, value)]), None).expect_err(key);
             assert_eq!(error.tag, key);

@@ -299,9 +299,9 @@ impl From<&Remedy> for RemedyDocument {
             warm_mibps,
         };
         match remedy.clone() {
-            Remedy::ScaleShards { from, to, .. } | Remedy::Restore { from, to, .. } => {
-                RemedyDocument::Step { from, to }
-            }
+            Remedy::ScaleShards { from, to, .. }
+            | Remedy::ScaleAhead { from, to, .. }
+            | Remedy::Restore { from, to, .. } => RemedyDocument::Step { from, to },
             Remedy::WarmUp { from_mibps, to_mibps, .. } => RemedyDocument::Step { from: from_mibps, to: to_mibps },
             Remedy::SplitShard { shard, at, from, to, .. } => {
                 RemedyDocument::Split { shard, at: at.to_string(), from, to }

@@ -3,7 +3,7 @@
 
 use super::account::{Account, Answer, CallFailed, CountedChange, Observed};
 use crate::decide::{held_by_aws, is_notified};
-use crate::decision::{Decision, DeniedChange, Reason, Remedy, Verdict};
+use crate::decision::{Decision, DeniedChange, Outcome, Reason, Remedy, Verdict};
 use crate::denial::Denial;
 use crate::memory::{ChangeKind, Memory, TAG};
 use crate::observation::Observation;
@@ -86,7 +86,7 @@ impl Unpublished {
 /// change before it, so its shards are not counted where its datum was lost.
 fn added_at(memory: &Memory, at: DateTime<Utc>) -> Option<u32> {
     let change = memory.change.as_ref().filter(|change| change.at == at)?;
-    let is_added = matches!(change.kind, ChangeKind::Scale | ChangeKind::Split);
+    let is_added = matches!(change.kind, ChangeKind::Scale | ChangeKind::ScaleAhead | ChangeKind::Split);
     Some(change.to.shards()?.saturating_sub(change.from.shards()?)).filter(|_| is_added)
 }
 
@@ -157,14 +157,27 @@ pub(super) async fn apply<A: Account>(
     has_topic: bool,
     earlier: Option<Intent>,
 ) -> Result<Applied, A::Error> {
-    if !decision.may_change() {
+    let has_forecast = decision.outcome == Outcome::Planned && decision.memory.is_some();
+    if !decision.may_change() && !has_forecast {
         let auto_fix = publish(earlier, account, stream).await;
         return Ok(Applied::Done { decision, auto_fix, is_surprise: false });
     }
-    let mut applying =
-        Applying { account, stream, observed, unpublished: Unpublished::default(), auto_fix: None, is_surprise: false };
+    let mut applying = Applying {
+        account,
+        stream,
+        observed,
+        unpublished: Unpublished::default(),
+        auto_fix: None,
+        is_surprise: false,
+        is_unrecorded: false,
+    };
     let done = applying.carry_out(&decision, earlier).await;
-    let Applying { auto_fix, is_surprise, .. } = applying;
+    let Applying { auto_fix, is_surprise, is_unrecorded, .. } = applying;
+    let mut decision = decision;
+    if is_unrecorded || matches!(done, Err(Stop::Hold(Reason::CannotRemember(_)))) {
+        // The run that records it counts it.
+        decision.evidence.forecast_was_right = None;
+    }
     match done {
         Ok(()) => Ok(Applied::Done { decision, auto_fix, is_surprise }),
         Err(Stop::Hold(reason)) => {
@@ -188,14 +201,17 @@ struct Applying<'a, A> {
     /// How the first AutoFix datum went out.
     auto_fix: Option<AutoFix>,
     is_surprise: bool,
+    /// The memory of a hold was not written, so a later run finds the same again.
+    is_unrecorded: bool,
 }
 
 impl<A: Account> Applying<'_, A> {
     async fn carry_out(&mut self, decision: &Decision, earlier: Option<Intent>) -> Result<(), Stop<A::Error>> {
         self.unpublished = earlier.as_ref().map(|intent| intent.unpublished.clone()).unwrap_or_default();
         let done = match &decision.verdict {
-            Verdict::Act(remedy) => self.heal(decision, remedy, earlier).await,
-            Verdict::Hold(_) => self.record(decision).await,
+            Verdict::Act(remedy) if decision.may_change() => self.heal(decision, remedy, earlier).await,
+            // A plan for an expected load is recorded, so that no other run notifies of it again.
+            Verdict::Act(_) | Verdict::Hold(_) => self.record(decision).await,
         };
         // An observation that could not be recorded is made again.
         if !matches!(done, Err(Stop::TooLate(_))) {
@@ -237,6 +253,7 @@ impl<A: Account> Applying<'_, A> {
         let Some(memory) = &decision.memory else { return Ok(()) };
         let left = OBSERVATION_GOOD_FOR.saturating_sub(self.age());
         if left < SHORTEST_CALL {
+            self.is_unrecorded = true;
             return match decision.verdict {
                 // Without a record, the next run finds it and notifies.
                 Verdict::Hold(Reason::Healthy { .. }) => Err(Stop::Hold(Reason::Healthy { healed: None })),
@@ -294,7 +311,12 @@ impl<A: Account> Applying<'_, A> {
             Ok(before) => before,
             Err(failed) => return Err(self.refused(stop(failed), decision, remedy, memory).await?),
         };
-        let (Remedy::ScaleShards { from, to, .. } | Remedy::Restore { from, to, .. }) = remedy else { return Ok(()) };
+        let (Remedy::ScaleShards { from, to, .. }
+        | Remedy::ScaleAhead { from, to, .. }
+        | Remedy::Restore { from, to, .. }) = remedy
+        else {
+            return Ok(());
+        };
         self.is_surprise = before != Some(*from);
         // Another person or tool has just made the same change.
         if before == Some(*to) { Err(Stop::Hold(Reason::Resharding)) } else { Ok(()) }

@@ -1,8 +1,11 @@
-//! An ask: a person wants a check of one stream, such as `{"stream": "orders"}`.
+//! An ask: a person wants a check of one stream, such as `{"stream": "orders"}`. With `"at_least": 8, "until":
+//! "2026-11-27T20:00:00Z"` the person plans shards.
 
 use super::error::field;
 use super::{Home, SignalError, StreamArn};
-use crate::policy::Mode;
+use crate::memory::Planned;
+use crate::policy::{AWS_MAX_SHARDS, Mode};
+use chrono::{DateTime, SubsecRound, Utc};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -17,6 +20,8 @@ pub struct Ask {
     pub message: Option<String>,
     /// The request to undo the last change.
     pub undo: Option<Undo>,
+    /// The shards that the stream should have for some time.
+    pub plan: Option<Planned>,
 }
 
 /// A person asks to undo a change of the function.
@@ -37,6 +42,8 @@ impl Ask {
             stream: String,
             mode: Option<String>,
             message: Option<String>,
+            at_least: Option<u32>,
+            until: Option<DateTime<Utc>>,
         }
         let raw: Raw = field("", payload)?;
         let stream = StreamArn::of_name_or_arn(&raw.stream, home).ok_or_else(|| SignalError::Value {
@@ -52,6 +59,23 @@ impl Ask {
                 return Err(SignalError::Value { field: "mode", value: other.into(), allowed: "heal or observe" });
             }
         };
-        Ok(Ask { stream, mode, message: raw.message, undo: None })
+        let plan = match (raw.at_least, raw.until) {
+            (None, None) => None,
+            (Some(at_least @ 1..=AWS_MAX_SHARDS), Some(until)) => {
+                Some(Planned { at_least, until: until.trunc_subsecs(0) })
+            }
+            (Some(at_least @ 1..=AWS_MAX_SHARDS), None) => {
+                let value = format!("nothing, beside `at_least` {at_least}");
+                return Err(SignalError::Value { field: "until", value, allowed: UNTIL });
+            }
+            (at_least, _) => {
+                let value = at_least.map_or("nothing, beside `until`".into(), |shards| shards.to_string());
+                return Err(SignalError::Value { field: "at_least", value, allowed: "a whole number from 1 to 10000" });
+            }
+        };
+        Ok(Ask { stream, mode, message: raw.message, undo: None, plan })
     }
 }
+
+/// The values of `until`, for an error message.
+const UNTIL: &str = "the time at which the plan ends, such as 2026-11-27T20:00:00Z";

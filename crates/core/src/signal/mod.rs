@@ -13,6 +13,7 @@ pub use ask::{Ask, Undo};
 pub use cloudtrail::{Call, Caller};
 pub use error::SignalError;
 
+use crate::memory::Planned;
 use crate::observation::Shard;
 use crate::policy::Mode;
 use chrono::{DateTime, Utc};
@@ -197,6 +198,14 @@ impl Signal {
     pub fn mode(&self) -> Option<Mode> {
         match self {
             Signal::Ask(ask) => ask.mode,
+            Signal::Throttle(_) | Signal::Alarm(_) | Signal::Sweep(_) => None,
+        }
+    }
+
+    /// The shards that a person plans. Only an ask can have them.
+    pub(crate) fn plan(&self) -> Option<Planned> {
+        match self {
+            Signal::Ask(ask) => ask.plan,
             Signal::Throttle(_) | Signal::Alarm(_) | Signal::Sweep(_) => None,
         }
     }

@@ -4,6 +4,7 @@ use super::{home, minutes_ago, newest, now, offered, scaled};
 use chrono::{DateTime, TimeDelta, Utc};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 use unthrottle_core::decide::{MissingData, decide};
 use unthrottle_core::decision::Decision;
 use unthrottle_core::memory::{ChangeKind, Memory, TAG};
@@ -77,6 +78,7 @@ impl Fixture {
             shards: None,
             shards_at: BTreeMap::new(),
             is_change_shown: None,
+            past: None,
             commitment: Some(Commitment::Disabled),
             fleet: Fleet::default(),
         };
@@ -192,7 +194,7 @@ impl Fixture {
     /// A person asks with these fields, instead of the throttled call.
     pub fn asked_to(mut self, change: impl FnOnce(&mut Ask)) -> Fixture {
         let stream = StreamArn::new("orders", &home()).expect("legal");
-        let mut ask = Ask { stream, mode: None, message: None, undo: None };
+        let mut ask = Ask { stream, mode: None, message: None, undo: None, plan: None };
         change(&mut ask);
         self.signal = Signal::Ask(ask);
         self
@@ -289,6 +291,9 @@ impl Fixture {
         }
         if missing.change_shown.is_some() {
             self.observation.is_change_shown = Some(!self.is_forged);
+        }
+        if missing.past {
+            self.observation.past = Some(Arc::default());
         }
         if missing.commitment {
             self.observation.commitment = Some(Commitment::Disabled);

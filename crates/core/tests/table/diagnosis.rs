@@ -85,7 +85,8 @@ rows! { decides;
 }
 
 const NOTHING: Option<MissingData> = None;
-const ALL: MissingData = MissingData { shards: true, commitment: true, shards_at: None, change_shown: None };
+const ALL: MissingData =
+    MissingData { shards: true, commitment: true, shards_at: None, change_shown: None, past: false };
 const COMMITMENT: Option<MissingData> = Some(MissingData { shards: false, ..ALL });
 
 /// The shards from 30 s before the window, for whose minutes the decision is made.

@@ -258,7 +258,7 @@ fn of(datum: Datum, traffic: &mut Traffic) -> Vec<&mut BTreeMap<Minute, u32>> {
     };
     let is = |kind| Remedy::code_of(kind) == action;
     let mut counts = vec![auto_fixes, fleet_fixes];
-    if is(ChangeKind::Scale) {
+    if is(ChangeKind::Scale) || is(ChangeKind::ScaleAhead) {
         counts.push(reshards);
     } else if is(ChangeKind::Restore) {
         counts.push(restores);

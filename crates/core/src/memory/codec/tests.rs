@@ -1,6 +1,7 @@
 use super::*;
 use crate::memory::ChangeKind;
 use crate::observation::LOOKBACK_HOURS;
+use chrono::TimeDelta;
 use proptest::prelude::*;
 
 fn at(seconds: i64) -> DateTime<Utc> {

@@ -1,9 +1,9 @@
 //! The sentence of a change: what was seen, what was changed, and why.
 
-use super::limits;
 use super::numbers::{aggregate, idle, load, needs, percent, refused, throttling, time};
-use crate::decision::{AwsLimit, Bound, Decision, Evidence, NeededFor, Outcome, Remedy};
-use crate::policy::{MODE_TAG, Mode};
+use super::{ahead, limits};
+use crate::decision::{AwsLimit, Bound, Decision, Evidence, ExpectedBy, NeededFor, Outcome, Remedy};
+use crate::policy::{FORESIGHT_TAG, MODE_TAG, Mode};
 use crate::signal::{Signal, Undo};
 
 /// The sentence of a remedy that is carried out, or planned.
@@ -16,7 +16,11 @@ pub(super) fn act(remedy: &Remedy, signal: &Signal, decision: &Decision) -> Stri
     let more = if is_hint { aggregate(evidence) } else { backlog };
     if decision.outcome == Outcome::Acted {
         let unsupported = limits::unsupported(evidence);
-        return format!("{seen}; {why}. Changed {did}.{more}{unsupported} To stop: tag it {MODE_TAG}=off.");
+        let stop = match remedy {
+            Remedy::ScaleAhead { .. } if evidence.expected_by != Some(ExpectedBy::Plan) => FORESIGHT_TAG,
+            _ => MODE_TAG,
+        };
+        return format!("{seen}; {why}. Changed {did}.{more}{unsupported} To stop: tag it {stop}=off.");
     }
     let is_asked_to_plan = signal.undo().is_some() && signal.mode() == Some(Mode::Observe);
     let not_done = match decision.allowed {
@@ -24,6 +28,9 @@ pub(super) fn act(remedy: &Remedy, signal: &Signal, decision: &Decision) -> Stri
         // The person's own options do not lift the setting or the tag.
         _ if is_asked_to_plan => {
             "nothing was changed. --yes changes nothing either: UNTHROTTLE_MODE or its tag is observe."
+        }
+        Mode::Heal if matches!(remedy, Remedy::ScaleAhead { .. }) && signal.mode().is_none() => {
+            "foresight only observes, so nothing was changed. It is checked in an hour."
         }
         _ => "in observe mode nothing was changed.",
     };
@@ -47,7 +54,9 @@ pub(super) fn seen(remedy: &Remedy, evidence: &Evidence) -> String {
 /// What a remedy changes.
 pub(super) fn what(remedy: &Remedy) -> String {
     match remedy {
-        Remedy::ScaleShards { from, to, .. } | Remedy::Restore { from, to, .. } => format!("{from} → {to} shards"),
+        Remedy::ScaleShards { from, to, .. }
+        | Remedy::ScaleAhead { from, to, .. }
+        | Remedy::Restore { from, to, .. } => format!("{from} → {to} shards"),
         Remedy::SplitShard { shard, from, to, .. } => {
             format!("{from} → {to} shards: {shard} halved")
         }
@@ -69,6 +78,7 @@ fn why(remedy: &Remedy, evidence: &Evidence, undo: Option<Undo>) -> String {
         Remedy::ScaleShards { to, partial, .. } => {
             format!("{}{}", need(evidence, *to), bounded(*partial))
         }
+        Remedy::ScaleAhead { from, to, partial } => ahead::why(evidence, *from, *to, bounded(*partial)),
         Remedy::SplitShard { to, partial: Some(bound), .. } => {
             format!("{}{}", need(evidence, *to), bounded(Some(*bound)))
         }
@@ -175,6 +185,7 @@ fn bounded(partial: Option<Bound>) -> &'static str {
         Some(Bound::MaxWarm) => " (a partial step: UNTHROTTLE_MAX_WARM_MIBPS allows no more)",
         Some(Bound::Half) => " (a partial step: AWS at most halves a stream in one call)",
         Some(Bound::Peak) => " (a partial step: the peak load needs the rest)",
+        Some(Bound::Kept) => " (a partial step: a plan, or the coming hours, need the rest)",
         Some(Bound::MinShards) => " (a partial step: the minimum that you set allows no fewer)",
         Some(Bound::StreamCeiling) => " (a partial step: AWS gives a stream no more in this region)",
     }

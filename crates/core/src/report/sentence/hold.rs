@@ -2,7 +2,7 @@
 
 use super::call::{SUBSCRIBE_LESS, of_call};
 use super::numbers::{newest, refused, throttling, time};
-use super::{Seen, act, lag, limits, skew};
+use super::{Seen, act, ahead, lag, limits, skew};
 use crate::decision::{DeniedChange, Foreign, Healed, ReadCall, Reason};
 use crate::memory::{Change, ChangeKind, Size};
 use crate::policy::MODE_TAG;
@@ -63,6 +63,7 @@ fn of_state(reason: &Reason, seen: &Seen<'_>) -> String {
         Reason::AtAccountQuota(no_switch) => limits::account_quota(*no_switch, seen),
         Reason::ReshardBudgetSpent(no_switch) => limits::reshard_budget_spent(*no_switch, seen),
         Reason::NotRestorable(why) => not_restorable(why, seen),
+        Reason::NotPlanned(why) => ahead::not_planned(why),
         Reason::NotHealed { change, why } => not_healed(change, why, seen),
         Reason::TugOfWar => tug_of_war(seen),
         Reason::FleetLimit(bound) => limits::fleet(*bound, seen.evidence),

@@ -1,8 +1,8 @@
 //! Sentences about readers that are behind, and about readers that have stopped.
 
-use super::Seen;
 use super::hold::change_in_words;
 use super::numbers::{newest, refused, throttling, time};
+use super::{Seen, ahead};
 use crate::decision::{BACKLOG_MILLISECONDS, Decision, Evidence, Healed, Reason, STEADY, Verdict};
 use crate::signal::Signal;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -63,7 +63,8 @@ pub(super) fn healthy(signal: &Signal, seen: &Seen<'_>) -> String {
 
 /// No throttling, and nothing else.
 pub(super) fn without_throttling(seen: &Seen<'_>) -> String {
-    format!("{}. Nothing to do.", quiet(seen))
+    let expected = ahead::not_changed(seen).unwrap_or_else(|| "Nothing to do.".into());
+    format!("{}. {expected}", quiet(seen))
 }
 
 /// That the newest minutes refused nothing, and what earlier minutes of the window refused.

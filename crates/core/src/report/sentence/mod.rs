@@ -2,6 +2,7 @@
 //! what to do next.
 
 mod act;
+mod ahead;
 mod call;
 mod hold;
 mod lag;

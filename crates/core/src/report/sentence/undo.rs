@@ -21,7 +21,7 @@ pub(super) fn end(remedy: &Remedy, signal: &Signal, stream: Option<&Stream>, dec
 /// After how many hours without throttling a change is undone by itself.
 fn by_itself(remedy: &Remedy, restore_after_hours: u32) -> Option<u32> {
     let hours = match remedy {
-        Remedy::ScaleShards { .. } => restore_after_hours,
+        Remedy::ScaleShards { .. } | Remedy::ScaleAhead { .. } => restore_after_hours,
         // AWS allows two switches a day, and one of them is kept for a person.
         Remedy::SwitchToOnDemand { .. } => restore_after_hours.max(24),
         _ => 0,
@@ -35,7 +35,7 @@ pub(in crate::report) fn undo(remedy: &Remedy, stream: &StreamArn) -> String {
     let region = &home.region;
     let aws = |call: &str, with: &str| format!("aws kinesis {call} --region {region} --stream-arn {stream} {with}");
     match remedy {
-        Remedy::ScaleShards { .. } | Remedy::SwitchToOnDemand { .. } => {
+        Remedy::ScaleShards { .. } | Remedy::ScaleAhead { .. } | Remedy::SwitchToOnDemand { .. } => {
             format!("unthrottle restore {name} --region {region} --yes")
         }
         // A restore does not undo a split unless the number of shards is given.

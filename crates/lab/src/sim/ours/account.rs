@@ -71,7 +71,7 @@ pub(in crate::sim) fn call_failed(error: Refusal) -> CallFailed<Refusal> {
 /// Makes the call that carries out a remedy. Returns the open shards before the call, if AWS's answer has them.
 pub(in crate::sim) fn call(world: &mut World, remedy: &Remedy) -> Result<Option<u32>, Refusal> {
     let done = match remedy {
-        Remedy::ScaleShards { to, .. } | Remedy::Restore { to, .. } => {
+        Remedy::ScaleShards { to, .. } | Remedy::ScaleAhead { to, .. } | Remedy::Restore { to, .. } => {
             return world.update_shard_count(By::Policy, *to).map(Some);
         }
         Remedy::SplitShard { shard, at, .. } => world.split_shard(By::Policy, shard, *at),

@@ -55,14 +55,16 @@ impl Check {
         let prices = &self.policy.prices;
         let shards = |to: &u32| self.situation.usd_an_hour_for(prices, f64::from(*to));
         let (at_least, is_more) = match call.remedy {
-            Remedy::ScaleShards { from, to, .. } => (shards(to), to > from),
+            Remedy::ScaleShards { from, to, .. } | Remedy::ScaleAhead { from, to, .. } => (shards(to), to > from),
             Remedy::SplitShard { to, .. } => (shards(to), true),
             Remedy::SwitchToOnDemand { .. } => (self.situation.usd_an_hour_on_demand(prices), true),
             _ => (0.0, false),
         };
         let allows = |permission| permission == Permission::Allow;
         let is_allowed = match call.remedy {
-            Remedy::ScaleShards { to, .. } | Remedy::SplitShard { to, .. } => *to <= self.policy.max_shards,
+            Remedy::ScaleShards { to, .. } | Remedy::ScaleAhead { to, .. } | Remedy::SplitShard { to, .. } => {
+                *to <= self.policy.max_shards
+            }
             Remedy::SwitchToOnDemand { .. } => {
                 allows(self.policy.on_demand) && call.before.open_shards < self.policy.max_shards
             }

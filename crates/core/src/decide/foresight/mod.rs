@@ -1,0 +1,242 @@
+//! Before a throttle: which load is expected, and whether the stream gets shards for it. Only streams whose owner asks
+//! for it take part. A forecast never switches the capacity mode, and never leaves a bound.
+//!
+//! - `forecast`: the expected load, from `trend`, `profile` and `level`.
+//! - `checked`: whether the last forecast was right, and how long wrong ones wait.
+//! - `planned`: the shards that a person has planned.
+
+mod checked;
+mod forecast;
+mod level;
+mod planned;
+mod profile;
+mod restored;
+#[cfg(test)]
+mod tests;
+mod trend;
+
+use super::Case;
+use super::demand::{Offered, shards_at};
+use super::history::History;
+use super::writes::Throttled;
+use crate::decision::{ExpectedBy, ForesightHeld, Remedy};
+use crate::memory::{ChangeKind, Forecast, Memory, RESHARDS_A_DAY};
+use crate::observation::{CapacityMode, LOOKBACK_HOURS, Minute, MinuteTraffic, Past, Stream};
+use crate::policy::{Foresight, StreamPolicy};
+use crate::signal::Signal;
+use chrono::{SubsecRound, TimeDelta};
+use forecast::{Expected, forecast};
+use profile::{Profile, RESEMBLE_MINUTES, profile};
+use trend::TREND_MINUTES;
+
+/// Reshards of a day that are kept for throttles, of the ten that AWS allows: four doublings are sixteen times the
+/// load. With fewer kept, a forecast could leave a throttled stream without a reshard.
+pub(super) const KEPT_FOR_THROTTLES: usize = 4;
+
+/// How often a day a level is answered at most. Each answer brings the load down to the target utilization, so a load
+/// that is high again and again grows, and throttling will show it.
+const LEVELS_A_DAY: usize = 3;
+
+/// Where the load has outgrown this number of changes within a day, a change for a trend goes to twice what is needed:
+/// otherwise growth would spend the day's reshards in small steps.
+const SMALL_STEPS: usize = 2;
+
+impl Case<'_> {
+    /// The step towards the shards that a person has planned, or for the load that is expected. `None`: neither.
+    pub(super) fn ahead(
+        &mut self,
+        stream: &Stream,
+        policy: &StreamPolicy,
+        history: &History,
+        newest: Minute,
+    ) -> Option<Remedy> {
+        if stream.mode != CapacityMode::Provisioned {
+            return None;
+        }
+        if let Some(step) = self.planned_step(stream, policy, history, newest) {
+            return Some(step);
+        }
+        if policy.foresight == Foresight::Off {
+            return None;
+        }
+        let expected = self.expected(stream, history, newest)?;
+        let needed = self.needed_for(&expected, stream, history, newest);
+        self.record_expected(&expected);
+        if needed <= stream.open_shards {
+            return None;
+        }
+        match self.held(expected.by, history) {
+            None => self.step(needed, stream, policy, history, newest),
+            held => {
+                self.decision.evidence.foresight_held = held;
+                None
+            }
+        }
+    }
+
+    /// The load that is expected, if it is more than the stream should carry. Minutes that refused anything have
+    /// retries, so they show no forecast.
+    fn expected(&mut self, stream: &Stream, history: &History, newest: Minute) -> Option<Expected> {
+        let traffic = &self.observation.traffic;
+        let minutes = newest.plus(1 - TREND_MINUTES as i64).to(newest).map(|minute| traffic.minute(minute));
+        let minutes: Vec<MinuteTraffic> = minutes.collect();
+        if minutes.iter().any(MinuteTraffic::is_throttled) {
+            return None;
+        }
+        let loads: Vec<f64> = minutes.iter().map(Offered::taken_shards).collect();
+        let profile = self.profile(stream, history, newest);
+        let late = Minute::of(self.now).start().signed_duration_since(newest.start()).num_minutes();
+        forecast(&loads, self.capacity(stream, history, newest), late, profile.as_ref())
+    }
+
+    /// What earlier days say of the next hours. Sets `missing` where the past was not read.
+    fn profile(&mut self, stream: &Stream, history: &History, newest: Minute) -> Option<Profile> {
+        let Some(past) = &self.observation.past else {
+            self.missing.past = true;
+            return None;
+        };
+        let traffic = &self.observation.traffic;
+        let recent = newest.plus(1 - RESEMBLE_MINUTES).to(newest);
+        let recent = recent.map(|minute| Offered::taken_shards(&traffic.minute(minute))).sum::<f64>();
+        let recent = recent / RESEMBLE_MINUTES as f64;
+        let capacity = self.capacity(stream, history, newest);
+        profile(newest, Minute::of(self.now), recent, capacity, |minute| load_of_past(past, stream, minute))
+    }
+
+    /// What the stream takes before its first shard is full, in full shards.
+    fn capacity(&self, stream: &Stream, history: &History, newest: Minute) -> f64 {
+        f64::from(stream.open_shards) * self.evenness_known(stream, history, newest)
+    }
+
+    fn evenness_known(&self, stream: &Stream, history: &History, newest: Minute) -> f64 {
+        self.evenness(newest, history.memory.base.unwrap_or(stream.open_shards), history)
+    }
+
+    /// The shards that carry an expected load at the target utilization.
+    fn needed_for(&self, expected: &Expected, stream: &Stream, history: &History, newest: Minute) -> u32 {
+        let even = expected.to_carry / self.evenness_known(stream, history, newest);
+        let needed = shards_at(even, self.policy.target_utilization);
+        let grown =
+            history.memory.reshards.iter().filter(|at| {
+                self.now - **at < TimeDelta::hours(LOOKBACK_HOURS) && !history.memory.restores.contains(at)
+            });
+        let is_outgrown = expected.by == ExpectedBy::Trend && grown.count() >= SMALL_STEPS;
+        if is_outgrown { needed.saturating_mul(2) } else { needed }
+    }
+
+    fn record_expected(&mut self, expected: &Expected) {
+        let at = Minute::of(self.now).plus(expected.in_minutes).start();
+        let evidence = &mut self.decision.evidence;
+        evidence.expected_by = Some(expected.by);
+        evidence.expected_full_shards = Some(expected.full_shards);
+        evidence.expected_at = Some(at);
+        evidence.expected_days = expected.days.iter().map(|days| (at - TimeDelta::days(*days)).date_naive()).collect();
+        evidence.target_utilization = Some(self.policy.target_utilization);
+    }
+
+    /// Why the stream gets no shards for an expected load. An unknown means a hold.
+    fn held(&mut self, by: ExpectedBy, history: &History) -> Option<ForesightHeld> {
+        if let Some(held) = self.held_by_today(history) {
+            return Some(held);
+        }
+        let until = checked::waits_until(history.memory.forecast).filter(|until| self.now < *until);
+        if let Some(until) = until {
+            let wrong = history.memory.forecast.map_or(0, |forecast| forecast.wrong);
+            self.decision.evidence.foresight_waits_until = Some(until);
+            self.decision.evidence.forecasts_wrong = Some(wrong).filter(|wrong| *wrong > 0);
+            let is_wrong = wrong >= checked::WRONG_IN_A_ROW;
+            return Some(if is_wrong { ForesightHeld::WrongLately } else { ForesightHeld::OneAnHour });
+        }
+        let aheads = history.memory.aheads.iter().filter(|at| self.now - **at < TimeDelta::hours(LOOKBACK_HOURS));
+        (by == ExpectedBy::Level && aheads.count() >= LEVELS_A_DAY).then_some(ForesightHeld::LevelToday)
+    }
+
+    /// What of today prevents a change ahead of the load, whatever it rests on.
+    fn held_by_today(&self, history: &History) -> Option<ForesightHeld> {
+        let is_refused = |kind| history.is_refused(kind, self.now);
+        let spent = history.budget(ChangeKind::ScaleAhead, self.now).0;
+        if history.is_lost(self.now) {
+            Some(ForesightHeld::MemoryLost)
+        } else if history.reverts(self.now) > 0 {
+            Some(ForesightHeld::Reverted)
+        } else if !history.split_histories(self.now).is_empty() {
+            Some(ForesightHeld::HotShard)
+        } else if is_refused(ChangeKind::ScaleAhead) || is_refused(ChangeKind::Scale) {
+            Some(ForesightHeld::Refused)
+        } else {
+            (spent + KEPT_FOR_THROTTLES >= RESHARDS_A_DAY).then_some(ForesightHeld::KeptForThrottles)
+        }
+    }
+
+    /// The step towards `needed` shards that every bound of a throttled stream allows as well.
+    fn step(
+        &mut self,
+        needed: u32,
+        stream: &Stream,
+        policy: &StreamPolicy,
+        history: &History,
+        newest: Minute,
+    ) -> Option<Remedy> {
+        let window = self.window(history);
+        let stream_now = Throttled {
+            observation: self.observation,
+            stream,
+            history,
+            settings: self.policy,
+            policy,
+            window: &window,
+            newest,
+            named_shard: None,
+            now: self.now,
+        };
+        let evidence = &mut self.decision.evidence;
+        evidence.shards_needed = Some(needed);
+        evidence.target_utilization = Some(self.policy.target_utilization);
+        match stream_now.scale(needed, &mut self.missing) {
+            Ok(Remedy::ScaleShards { from, to, partial }) => Some(Remedy::ScaleAhead { from, to, partial }),
+            _ => {
+                evidence.foresight_held = Some(ForesightHeld::Bound);
+                None
+            }
+        }
+    }
+
+    /// The memory that announces `remedy`. Where the stream only observes what is expected, it has the forecast alone.
+    pub(super) fn remembered(
+        &mut self,
+        remedy: &Remedy,
+        stream: &Stream,
+        policy: &StreamPolicy,
+        history: &mut History,
+    ) -> Memory {
+        let by = self.decision.evidence.expected_by;
+        let is_forecast = matches!(remedy, Remedy::ScaleAhead { .. }) && by != Some(ExpectedBy::Plan);
+        if is_forecast {
+            self.remember_forecast(&mut history.memory, stream.open_shards);
+        }
+        self.is_forecast_only = is_forecast && policy.foresight != Foresight::Act;
+        // Without a memory, each sweep would notify again.
+        self.is_repeated |= is_forecast && !self.decision.may_change() && matches!(self.signal, Signal::Sweep(_));
+        if self.is_forecast_only {
+            return history.memory.clone();
+        }
+        let early = restored::early_restores(&history.memory, remedy, self.now);
+        let memory = self.intent(remedy, stream, history);
+        let early_restores = if policy.foresight == Foresight::Act { early } else { memory.early_restores };
+        Memory { early_restores, ..memory }
+    }
+
+    fn remember_forecast(&self, memory: &mut Memory, from: u32) {
+        let by = self.decision.evidence.expected_by;
+        let wrong = memory.forecast.map_or(0, |forecast| forecast.wrong);
+        // A level says that little is left, and not that a load comes. So it is not checked.
+        let shards = (by != Some(ExpectedBy::Level)).then_some(from);
+        memory.forecast = Some(Forecast { at: self.now.trunc_subsecs(0), shards, wrong });
+    }
+}
+
+/// The load of a minute of the past, in full shards. `None`: unknown, or before the stream.
+fn load_of_past(past: &Past, stream: &Stream, minute: Minute) -> Option<f64> {
+    let is_older = stream.created_at.is_some_and(|created| minute.start() < created);
+    past.mean(minute).filter(|_| !is_older).map(Offered::taken_shards)
+}

@@ -1,0 +1,84 @@
+//! Restores that know the coming hours.
+
+use super::super::Case;
+use super::super::demand::shards_at;
+use super::super::history::History;
+use super::super::peak::HOURS_AHEAD;
+use super::{KEPT_FOR_THROTTLES, load_of_past};
+use crate::decision::Remedy;
+use crate::memory::{ChangeKind, Memory, RESHARDS_A_DAY};
+use crate::observation::{LOOKBACK_HOURS, Minute, Stream};
+use crate::policy::{Foresight, StreamPolicy};
+use chrono::{DateTime, TimeDelta, Utc};
+
+/// A restore of a stream in foresight leaves this share of what the target utilization allows. A stream at the target
+/// itself would be high again with the first noise, and get the shard back.
+const RESTORED_UTILIZATION: f64 = 0.93;
+
+/// A restore that throttling follows within this time was too early: the load that needed the shards came back.
+const TOO_EARLY: TimeDelta = TimeDelta::hours(6);
+
+/// The calm hours double at most this often. Three hours become a day, which is all that an observation shows.
+const MOST_DOUBLINGS: u32 = 3;
+
+impl Case<'_> {
+    /// The hours without throttling before a restore: twice as many after each restore that was too early.
+    pub(in crate::decide) fn calm_hours(&self, policy: &StreamPolicy, history: &History) -> i64 {
+        let hours = i64::from(self.policy.restore_after_hours);
+        let is_doubled = policy.foresight == Foresight::Act;
+        let early = if is_doubled { history.memory.early_restores.min(MOST_DOUBLINGS) } else { 0 };
+        (hours << early).min(LOOKBACK_HOURS)
+    }
+
+    /// Whether the reshards that are left of the day are kept for throttles.
+    pub(in crate::decide) fn is_kept_for_throttles(&self, policy: &StreamPolicy, history: &History) -> bool {
+        let spent = history.budget(ChangeKind::Restore, self.now).0;
+        policy.foresight == Foresight::Act && spent + KEPT_FOR_THROTTLES >= RESHARDS_A_DAY
+    }
+
+    /// The fewest shards that a restore may leave: those that a person has planned, and those that the next hours need
+    /// as earlier days show them. `calm_peak`: the highest load of the hours that a restore looks at. Sets `missing`
+    /// where the past was not read.
+    pub(in crate::decide) fn kept_for_later(
+        &mut self,
+        stream: &Stream,
+        policy: &StreamPolicy,
+        history: &History,
+        newest: Minute,
+        calm_peak: f64,
+    ) -> u32 {
+        let planned = self.planned_shards(history);
+        if policy.foresight != Foresight::Act {
+            return planned;
+        }
+        let Some(past) = &self.observation.past else {
+            self.missing.past = true;
+            return planned;
+        };
+        // The hours of yesterday count for every restore. A stream in foresight also looks at the same weekday.
+        let hours = i64::from(self.policy.restore_after_hours).max(HOURS_AHEAD);
+        let ahead = newest.plus(1 - 60 * 24 * 7).to(newest.plus(60 * hours - 60 * 24 * 7));
+        let ahead = ahead.filter_map(|minute| load_of_past(past, stream, minute)).fold(0.0, f64::max);
+        let utilization = RESTORED_UTILIZATION * self.policy.target_utilization;
+        let evenness = self.evenness_known(stream, history, newest);
+        shards_at(ahead.max(calm_peak) / evenness, utilization).max(planned)
+    }
+}
+
+/// How often a restore was too early, after `remedy`. A change against throttling shows that the last restore was too
+/// early. A further restore shows that the last one was not, if nothing was added within [`TOO_EARLY`] after it.
+pub(super) fn early_restores(memory: &Memory, remedy: &Remedy, now: DateTime<Utc>) -> u32 {
+    let last = memory.restores.last().copied();
+    let early = memory.early_restores;
+    match (remedy, last) {
+        (Remedy::ScaleShards { .. } | Remedy::SplitShard { .. } | Remedy::SwitchToOnDemand { .. }, Some(last)) => {
+            let is_first = !memory.reshards.iter().any(|at| *at > last);
+            if is_first && now - last < TOO_EARLY { early.saturating_add(1).min(MOST_DOUBLINGS) } else { early }
+        }
+        (Remedy::Restore { .. }, last) => {
+            let is_added = |last| memory.reshards.iter().any(|at| *at > last && *at - last < TOO_EARLY);
+            if last.is_some_and(is_added) { early } else { early.saturating_sub(1) }
+        }
+        _ => early,
+    }
+}

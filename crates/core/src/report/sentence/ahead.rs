@@ -1,0 +1,88 @@
+//! Sentences about loads that are expected, and about shards that are planned.
+
+use super::Seen;
+use super::numbers::percent;
+use crate::decision::{Evidence, ExpectedBy, ForesightHeld};
+use crate::text::{QUOTED, plain};
+
+/// Why a stream with `from` shards gets `to` before it is throttled.
+pub(super) fn why(evidence: &Evidence, from: u32, to: u32, bounded: &str) -> String {
+    if evidence.expected_by == Some(ExpectedBy::Plan) {
+        return format!("{}{bounded}", planned(evidence));
+    }
+    let needed = evidence.shards_needed.unwrap_or(to);
+    let at = percent(evidence.target_utilization.unwrap_or_default());
+    format!("{}; {needed} shards carry it at {at} utilization{bounded}", expected(evidence, from))
+}
+
+/// The load that is expected of a stream with `open` shards: what, when, and from which days.
+fn expected(evidence: &Evidence, open: u32) -> String {
+    let full = percent(evidence.expected_full_shards.unwrap_or_default() / f64::from(open.max(1)));
+    let at = evidence.expected_at.map(|at| at.format("%H:%M").to_string()).unwrap_or_default();
+    match evidence.expected_by {
+        Some(ExpectedBy::Trend) => {
+            format!("its load rises steadily, and fills {full} of its {open} shards by {at} UTC")
+        }
+        Some(ExpectedBy::Profile) => {
+            let days: Vec<_> = evidence.expected_days.iter().map(|day| day.format("%a %Y-%m-%d").to_string()).collect();
+            format!("as on {}, its load fills {full} of its {open} shards at about {at} UTC", days.join(" and "))
+        }
+        _ => format!("for ten minutes its load has filled up to {full} of its {open} shards, so little is left"),
+    }
+}
+
+/// The shards that a person has planned.
+fn planned(evidence: &Evidence) -> String {
+    let until = evidence.planned_until.map(|until| until.format("%Y-%m-%d %H:%M").to_string()).unwrap_or_default();
+    format!("at least {} shards are planned until {until} UTC", evidence.planned_shards.unwrap_or_default())
+}
+
+/// What is expected or planned of a stream that is not throttled, and why nothing is changed for it. `None`: nothing.
+pub(super) fn not_changed(seen: &Seen<'_>) -> Option<String> {
+    let evidence = seen.evidence;
+    let checked = evidence.forecast_was_right.map(|is_right| match (is_right, evidence.forecasts_wrong) {
+        (true, _) => "Its last forecast was right.".to_owned(),
+        (false, Some(wrong @ 2..)) => {
+            format!("Its last {wrong} forecasts were wrong, so the next one waits twice as long.")
+        }
+        (false, _) => "Its last forecast was wrong: the load stayed below its old shards.".into(),
+    });
+    let expected = match (evidence.foresight_held, evidence.planned_shards) {
+        (Some(held), _) => {
+            let what = match evidence.expected_by {
+                Some(ExpectedBy::Plan) => planned(evidence),
+                _ => expected(evidence, seen.open_shards()),
+            };
+            Some(format!("Expected: {what}. Nothing is changed for it: {}.", held_by(held, evidence)))
+        }
+        (None, Some(_)) => Some(format!("It keeps its {} shards: {}.", seen.open_shards(), planned(evidence))),
+        (None, None) => None,
+    };
+    let all: Vec<String> = [checked, expected].into_iter().flatten().collect();
+    (!all.is_empty()).then(|| all.join(" "))
+}
+
+fn held_by(held: ForesightHeld, evidence: &Evidence) -> String {
+    let until = evidence.foresight_waits_until.map(|until| until.format("%Y-%m-%d %H:%M").to_string());
+    let until = until.unwrap_or_default();
+    match held {
+        ForesightHeld::Bound => "your maximum, or a limit of AWS, allows no more shards".into(),
+        ForesightHeld::KeptForThrottles => "four reshards of the day are kept for throttles".into(),
+        ForesightHeld::OneAnHour => format!("the last forecast is checked first, until {until} UTC"),
+        ForesightHeld::WrongLately => {
+            let wrong = evidence.forecasts_wrong.unwrap_or_default();
+            format!("the last {wrong} forecasts were wrong, so it waits until {until} UTC")
+        }
+        ForesightHeld::LevelToday => "it got shards ahead of the load three times today".into(),
+        ForesightHeld::Reverted => "another person or tool reverted a change of ours today".into(),
+        ForesightHeld::HotShard => "a hot shard was split today, and a reshard would undo that".into(),
+        ForesightHeld::MemoryLost => "its memory of today is lost".into(),
+        ForesightHeld::Refused => "AWS refused a reshard today".into(),
+        ForesightHeld::Fleet => "half of the bounds of the fleet are kept for throttles".into(),
+    }
+}
+
+/// The hold of a plan that cannot be kept.
+pub(super) fn not_planned(why: &str) -> String {
+    format!("your plan is not taken: {}. Nothing was changed. Correct the plan, and ask again.", plain(why, QUOTED))
+}
