@@ -32,6 +32,7 @@ resource "aws_lambda_function" "unthrottle" {
       UNTHROTTLE_MAX_HOURLY_COST       = var.max_hourly_cost
       UNTHROTTLE_PRICES_FILE           = var.prices_file
       UNTHROTTLE_RESTORE_AFTER_HOURS   = var.restore_after_hours
+      UNTHROTTLE_FORESIGHT             = var.foresight
       UNTHROTTLE_MAX_CHANGES_PER_HOUR  = var.max_changes_per_hour
       UNTHROTTLE_MAX_CHANGES_PER_SWEEP = var.max_changes_per_sweep
       UNTHROTTLE_MAX_ADDED_SHARDS      = var.max_added_shards

@@ -83,6 +83,18 @@ variable "restore_after_hours" {
   }
 }
 
+variable "foresight" {
+  description = "UNTHROTTLE_FORESIGHT. The most that a stream's own tag unthrottle.foresight may ask for. observe reports which shards the stream would get before it throttles. act adds them. A stream without the tag takes no part."
+  type        = string
+  default     = "off"
+  nullable    = false
+
+  validation {
+    condition     = contains(["off", "observe", "act"], var.foresight)
+    error_message = "One of off, observe, act."
+  }
+}
+
 # Limits.
 
 variable "max_shards" {

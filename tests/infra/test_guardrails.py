@@ -155,7 +155,7 @@ def test_the_policy_is_as_small_and_as_valid_as_organizations_wants_it():
     assert findings(json.dumps({"AWSTemplateFormatVersion": "2010-09-09", "Resources": {"Policy": policy}})) == []
 
 
-MODE, ON_DEMAND, MAX, MIN = (f"unthrottle.{name}" for name in ["mode", "on-demand", "max-shards", "min-shards"])
+MODE, ON_DEMAND, FORESIGHT, MAX, MIN = (f"unthrottle.{name}" for name in ["mode", "on-demand", "foresight", "max-shards", "min-shards"])
 
 
 @pytest.fixture(scope="module")
@@ -191,6 +191,7 @@ def verdict():
     [
         *({MODE: mode} for mode in ["heal", "observe", "off"]),
         *({ON_DEMAND: allowed} for allowed in ["allow", "deny"]),
+        *({FORESIGHT: allowed} for allowed in ["off", "observe", "act"]),
         *({tag: shards} for tag in [MAX, MIN] for shards in ["2", "9", "10", "99", "100", "999", "1000", "9999", "10000"]),
         {MODE: "heal", ON_DEMAND: "deny", MAX: "8", MIN: "2", "team": "orders", "unthrottle.memory": "v=1 base=2"},
     ],
@@ -203,6 +204,7 @@ def test_a_stream_with_tags_that_can_be_read_complies(verdict, tags):
     "rule, tags",
     [
         *(("mode_is_known", {MODE: mode}) for mode in ["", "Heal", "heal ", "on", "true", "heal,observe"]),
+        *(("foresight_is_known", {FORESIGHT: allowed}) for allowed in ["", "Act", "on", "heal"]),
         *(("on_demand_is_known", {ON_DEMAND: allowed}) for allowed in ["", "Allow", "yes", "false"]),
         *(("shards_are_numbers", {tag: shards}) for tag in [MAX, MIN] for shards in ["", "0", "-1", "+4", "04", "4.0", "1e3", " 4", "10001", "99999", "none"]),
     ],
@@ -238,7 +240,7 @@ def test_what_the_item_does_not_say_is_not_judged(verdict, tags):
 
 def test_the_rules_know_the_tags_that_the_code_reads():
     read = [tag for path in SOURCES for tag in re.findall(r'const (\w+)_TAG: &str = "(unthrottle\.[^"]+)";', path.read_text())]
-    assert sorted(read) == [("MAX_SHARDS", MAX), ("MIN_SHARDS", MIN), ("MODE", MODE), ("ON_DEMAND", ON_DEMAND)]
+    assert sorted(read) == [("FORESIGHT", FORESIGHT), ("MAX_SHARDS", MAX), ("MIN_SHARDS", MIN), ("MODE", MODE), ("ON_DEMAND", ON_DEMAND)]
     assert in_rust(r"const AWS_MAX_SHARDS: u32 = ([\d_]+);") == "10_000"
 
 

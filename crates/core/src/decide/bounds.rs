@@ -121,7 +121,7 @@ pub(super) fn fleet(fleet: Fleet, policy: &Policy, remedy: &Remedy) -> Option<Fl
         return Some(FleetBound::Hour(max));
     }
     let adds_shards = remedy.added_shards() > 0;
-    let kept = if is_ahead { policy.max_added_shards / 2 } else { 0 };
+    let kept = if is_ahead { policy.max_added_shards.div_ceil(2) } else { 0 };
     if adds_shards && shards_left(fleet, policy).saturating_sub(kept) < remedy.added_shards() {
         return Some(FleetBound::AddedShards(policy.max_added_shards));
     }

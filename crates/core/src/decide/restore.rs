@@ -2,6 +2,7 @@
 
 use super::Case;
 use super::bounds::is_too_expensive;
+use super::foresight::is_worth_a_reshard;
 use super::history::History;
 use super::lag::unknown_consumers;
 use super::metrics_off::{METRICS_ON_FOR, is_diagnosed, metrics_off};
@@ -88,7 +89,8 @@ impl Case<'_> {
         let ahead = self.peak_ahead(newest, hours, evenness, open);
         let peak = if ahead.shards > calm.shards { ahead } else { calm };
         let kept = self.kept_for_later(stream, policy, history, newest, calm.full_shards);
-        self.restore(stream, policy, (base, kept), Some(peak)).map_err(|_| HEALTHY)
+        let restore = self.restore(stream, policy, (base, kept), Some(peak)).map_err(|_| HEALTHY)?;
+        if is_worth_a_reshard(&restore, policy, base) { Ok(restore) } else { Err(HEALTHY) }
     }
 
     /// A person asks to undo the last change. The checks of the load and of AWS's limits are the same. An undo by hand

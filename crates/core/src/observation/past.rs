@@ -27,6 +27,13 @@ impl Past {
         self.means.entry(first).or_default()
     }
 
+    /// Drops the five minutes that begin before `first`.
+    pub fn forget_before(&mut self, first: Minute) {
+        while self.means.first_key_value().is_some_and(|(oldest, _)| *oldest < first) {
+            self.means.pop_first();
+        }
+    }
+
     /// The mean minute of the five minutes that contain `minute`. `None`: CloudWatch has no datapoint, so that traffic
     /// is unknown.
     pub(crate) fn mean(&self, minute: Minute) -> Option<&MinuteTraffic> {

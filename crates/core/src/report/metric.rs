@@ -18,10 +18,6 @@ pub const SHARDS_ADDED: &str = "ShardsAdded";
 pub const NEEDS_PERSON: &str = "NeedsPerson";
 /// One for each revert of our change by another person or tool, when a run finds it.
 pub const REVERTED: &str = "Reverted";
-/// One for each forecast that was right: a minute within an hour would have filled the old shards.
-pub const FORESIGHT_RIGHT: &str = "ForesightRight";
-/// One for each forecast that was wrong: no minute would have.
-pub const FORESIGHT_WRONG: &str = "ForesightWrong";
 /// The dimension that names a stream, as in `AWS/Kinesis`.
 pub const STREAM_NAME: &str = "StreamName";
 /// The dimension that names what was done: a remedy's code.
@@ -112,9 +108,10 @@ pub fn healed(stream: &StreamArn, took: TimeDelta, now: DateTime<Utc>) -> Value 
     line
 }
 
-/// A forecast that was checked, as a line of EMF: [`FORESIGHT_RIGHT`] or [`FORESIGHT_WRONG`].
+/// A forecast that was checked, as a line of EMF. `ForesightRight`: a minute within the hour would have filled the old
+/// shards. `ForesightWrong`: no minute would have.
 pub fn forecast(stream: &StreamArn, is_right: bool, now: DateTime<Utc>) -> Value {
-    let name = if is_right { FORESIGHT_RIGHT } else { FORESIGHT_WRONG };
+    let name = if is_right { "ForesightRight" } else { "ForesightWrong" };
     let mut line = emf(now, &json!([[], [STREAM_NAME]]), &json!([{ "Name": name, "Unit": "Count" }]));
     line[STREAM_NAME] = stream.name.as_str().into();
     line[name] = 1.into();

@@ -12,6 +12,7 @@ mod evidence;
 mod external;
 mod fleet;
 mod followed;
+mod foresight;
 mod forged;
 mod hot_key;
 mod hot_shards;

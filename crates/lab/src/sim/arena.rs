@@ -12,7 +12,7 @@ use super::timeline::Timeline;
 use super::workloads::{Cure, Workload};
 use super::world::{Setup, World};
 use unthrottle_core::observation::Minute;
-use unthrottle_core::policy::{Permission, Policy};
+use unthrottle_core::policy::{FORESIGHT_TAG, Foresight, Permission, Policy};
 
 /// A policy that scales the stream.
 pub(crate) trait Contender {
@@ -30,6 +30,8 @@ pub enum Policies {
     Ours,
     /// unthrottle that restores its raises after three hours without throttling.
     OursRestoring,
+    /// unthrottle that adds shards before the load comes, and restores them as [`Policies::OursRestoring`] does.
+    OursForeseeing,
     /// unthrottle that may enable shard-level metrics to find hot shards. AWS bills these metrics by the shard.
     OursDiagnosing,
     /// unthrottle as it is deployed, with lossy delivery: its alarms and events are late, come twice, or are lost.
@@ -73,16 +75,18 @@ impl Policies {
 
     /// Whether the policy is unthrottle.
     pub fn is_ours(self) -> bool {
-        use Policies::{Ours, OursDiagnosing, OursRestoring, OursWithLossyDelivery};
-        matches!(self, Ours | OursRestoring | OursDiagnosing | OursWithLossyDelivery)
+        use Policies::{Ours, OursDiagnosing, OursForeseeing, OursRestoring, OursWithLossyDelivery};
+        matches!(self, Ours | OursRestoring | OursForeseeing | OursDiagnosing | OursWithLossyDelivery)
     }
 
     /// Creates the policy at the beginning of a run. Only the limits know more of the run than the stream shows.
     pub(crate) fn contender(self, workload: &Workload, seed: u64) -> Box<dyn Contender> {
         match self {
-            Policies::Ours | Policies::OursRestoring | Policies::OursDiagnosing | Policies::OursWithLossyDelivery => {
-                Box::new(Ours::new(self.policy(), self.delivery(workload), seed))
-            }
+            Policies::Ours
+            | Policies::OursRestoring
+            | Policies::OursForeseeing
+            | Policies::OursDiagnosing
+            | Policies::OursWithLossyDelivery => Box::new(Ours::new(self.policy(), self.delivery(workload), seed)),
             Policies::Static => Box::new(Static),
             Policies::Doubling => Box::new(Doubling::new(workload.weather, seed)),
             Policies::Substation => Box::<Substation>::default(),
@@ -101,6 +105,9 @@ impl Policies {
         let default = Policy::default();
         match self {
             Policies::OursRestoring => Policy { restore_after_hours: RESTORE_AFTER_HOURS, ..default },
+            Policies::OursForeseeing => {
+                Policy { restore_after_hours: RESTORE_AFTER_HOURS, foresight: Foresight::Act, ..default }
+            }
             Policies::OursDiagnosing => Policy { diagnose: Permission::Allow, ..default },
             _ => default,
         }
@@ -119,6 +126,11 @@ impl Policies {
             return fleet.into_iter().map(|ours| Box::new(ours) as Box<dyn Contender>).collect();
         }
         (0..workload.streams).map(|n| self.contender(workload, seed + u64::from(n))).collect()
+    }
+
+    /// The stream with the tags that its owner gives it for the policy.
+    fn tagged(self, world: World) -> World {
+        if self == Policies::OursForeseeing { world.with_tag(FORESIGHT_TAG, "act") } else { world }
     }
 
     /// The stream at the beginning: the workload's stream, in the capacity mode of the policy.
@@ -153,7 +165,7 @@ pub fn run(workload: &Workload, policy: Policies, seed: u64) -> Score {
 /// Runs a policy on a workload, and records the run minute by minute. Of a fleet, the timeline shows the first stream.
 pub fn watch(workload: &Workload, policy: Policies, seed: u64) -> Run {
     let workload = &workload.drawn(seed);
-    let world = |seed| workload.world(policy.setup(workload.setup(seed)), seed);
+    let world = |seed| policy.tagged(workload.world(policy.setup(workload.setup(seed)), seed));
     let mut worlds: Vec<World> = (0..workload.streams).map(|n| world(seed + u64::from(n))).collect();
     let mut contenders = policy.contenders(workload, seed);
     for records in loads(workload, seed) {

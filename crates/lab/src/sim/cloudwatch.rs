@@ -1,13 +1,17 @@
 //! CloudWatch's metrics of the simulated stream, with CloudWatch's delay.
 
+mod past;
+
 use super::chance::{Chance, PUBLISHED, RECEIPTS};
 use super::readers::Reads;
 use super::shard::Counts;
 use super::time;
+use past::Pasts;
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use unthrottle_core::decision::Remedy;
 use unthrottle_core::memory::ChangeKind;
-use unthrottle_core::observation::{LOOKBACK_HOURS, Minute, Traffic};
+use unthrottle_core::observation::{LOOKBACK_HOURS, Minute, Past, Traffic};
 
 /// Seconds from the end of a minute to its datapoint, at least and at most. AWS documents no figure. One to three
 /// minutes are typical.
@@ -30,6 +34,8 @@ struct Published {
     reads: Reads,
     /// The counts of each shard, by its number, if shard-level metrics are on.
     shards: BTreeMap<u64, Counts>,
+    /// Whether the past counts it.
+    is_past: bool,
 }
 
 /// A datum that unthrottle sent.
@@ -61,6 +67,7 @@ pub struct CloudWatch {
     record_bytes: u64,
     minutes: VecDeque<Published>,
     receipts: Vec<Receipt>,
+    past: Pasts,
     published: Chance,
     received: Chance,
 }
@@ -72,6 +79,7 @@ impl CloudWatch {
             record_bytes,
             minutes: VecDeque::new(),
             receipts: vec![],
+            past: Pasts::default(),
             published: Chance::new(seed, PUBLISHED),
             received: Chance::new(seed, RECEIPTS),
         }
@@ -82,6 +90,13 @@ impl CloudWatch {
     pub fn publish(&mut self, minute: Minute, stream: Counts, shards: BTreeMap<u64, Counts>, now: i64) {
         // Also drawn for silent minutes, so that all policies meet the same delays.
         let visible_at = now + self.published.between(LATE_BY.0, LATE_BY.1);
+        if let Some(last) = self.minutes.back().filter(|last| !last.is_past) {
+            // Its reads are known by now.
+            self.past.add(last);
+        }
+        if let Some(last) = self.minutes.back_mut() {
+            last.is_past = true;
+        }
         if stream == Counts::default() {
             return;
         }
@@ -93,12 +108,18 @@ impl CloudWatch {
             stream,
             reads: Reads::default(),
             shards,
+            is_past: false,
         });
         // A whole day, counted back from the last minute at which this minute may still be unpublished.
         let first = minute.plus(-60 * LOOKBACK_HOURS - PUBLISHED_WITHIN_MINUTES);
         while self.minutes.front().is_some_and(|oldest| oldest.minute < first) {
             self.minutes.pop_front();
         }
+    }
+
+    /// The traffic of the last two weeks at second `now` of the run, and whether it had to be read.
+    pub fn past(&mut self, now: i64) -> (Arc<Past>, bool) {
+        self.past.read(now)
     }
 
     /// Adds the reads of the minute that was published last.

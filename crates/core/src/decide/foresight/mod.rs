@@ -26,7 +26,9 @@ use crate::policy::{Foresight, StreamPolicy};
 use crate::signal::Signal;
 use chrono::{SubsecRound, TimeDelta};
 use forecast::{Expected, forecast};
+use level::HEADROOM;
 use profile::{Profile, RESEMBLE_MINUTES, profile};
+pub(super) use restored::is_worth_a_reshard;
 use trend::TREND_MINUTES;
 
 /// Reshards of a day that are kept for throttles, of the ten that AWS allows: four doublings are sixteen times the
@@ -37,7 +39,7 @@ pub(super) const KEPT_FOR_THROTTLES: usize = 4;
 /// that is high again and again grows, and throttling will show it.
 const LEVELS_A_DAY: usize = 3;
 
-/// Where the load has outgrown this number of changes within a day, a change for a trend goes to twice what is needed:
+/// Where the load has outgrown this number of changes within a day, without a restore between them, a change for a trend goes to twice what is needed:
 /// otherwise growth would spend the day's reshards in small steps.
 const SMALL_STEPS: usize = 2;
 
@@ -77,16 +79,19 @@ impl Case<'_> {
     /// The load that is expected, if it is more than the stream should carry. Minutes that refused anything have
     /// retries, so they show no forecast.
     fn expected(&mut self, stream: &Stream, history: &History, newest: Minute) -> Option<Expected> {
-        let traffic = &self.observation.traffic;
-        let minutes = newest.plus(1 - TREND_MINUTES as i64).to(newest).map(|minute| traffic.minute(minute));
-        let minutes: Vec<MinuteTraffic> = minutes.collect();
-        if minutes.iter().any(MinuteTraffic::is_throttled) {
-            return None;
-        }
-        let loads: Vec<f64> = minutes.iter().map(Offered::taken_shards).collect();
+        let loads = self.calm_loads(newest)?;
         let profile = self.profile(stream, history, newest);
         let late = Minute::of(self.now).start().signed_duration_since(newest.start()).num_minutes();
         forecast(&loads, self.capacity(stream, history, newest), late, profile.as_ref())
+    }
+
+    /// The loads of the last minutes, oldest first, in full shards. `None`: one of them refused something.
+    fn calm_loads(&self, newest: Minute) -> Option<Vec<f64>> {
+        let traffic = &self.observation.traffic;
+        let minutes = newest.plus(1 - TREND_MINUTES as i64).to(newest).map(|minute| traffic.minute(minute));
+        let minutes: Vec<MinuteTraffic> = minutes.collect();
+        let is_calm = !minutes.iter().any(MinuteTraffic::is_throttled);
+        is_calm.then(|| minutes.iter().map(Offered::taken_shards).collect())
     }
 
     /// What earlier days say of the next hours. Sets `missing` where the past was not read.
@@ -115,11 +120,14 @@ impl Case<'_> {
     /// The shards that carry an expected load at the target utilization.
     fn needed_for(&self, expected: &Expected, stream: &Stream, history: &History, newest: Minute) -> u32 {
         let even = expected.to_carry / self.evenness_known(stream, history, newest);
-        let needed = shards_at(even, self.policy.target_utilization);
-        let grown =
-            history.memory.reshards.iter().filter(|at| {
-                self.now - **at < TimeDelta::hours(LOOKBACK_HOURS) && !history.memory.restores.contains(at)
-            });
+        // The next step of a level is not known. After the first one of a day, the load has just shown its step.
+        let is_unknown = expected.by == ExpectedBy::Level && self.aheads_today(history) == 0;
+        let share = if is_unknown { HEADROOM } else { 1.0 };
+        let needed = shards_at(even, share * self.policy.target_utilization);
+        let restored = history.memory.restores.last();
+        let grown = history.memory.reshards.iter().filter(|at| {
+            self.now - **at < TimeDelta::hours(LOOKBACK_HOURS) && restored.is_none_or(|restored| restored < *at)
+        });
         let is_outgrown = expected.by == ExpectedBy::Trend && grown.count() >= SMALL_STEPS;
         if is_outgrown { needed.saturating_mul(2) } else { needed }
     }
@@ -147,8 +155,13 @@ impl Case<'_> {
             let is_wrong = wrong >= checked::WRONG_IN_A_ROW;
             return Some(if is_wrong { ForesightHeld::WrongLately } else { ForesightHeld::OneAnHour });
         }
-        let aheads = history.memory.aheads.iter().filter(|at| self.now - **at < TimeDelta::hours(LOOKBACK_HOURS));
-        (by == ExpectedBy::Level && aheads.count() >= LEVELS_A_DAY).then_some(ForesightHeld::LevelToday)
+        (by == ExpectedBy::Level && self.aheads_today(history) >= LEVELS_A_DAY).then_some(ForesightHeld::LevelToday)
+    }
+
+    /// The changes of the last 24 hours that were made ahead of the load.
+    fn aheads_today(&self, history: &History) -> usize {
+        let day = TimeDelta::hours(LOOKBACK_HOURS);
+        history.memory.aheads.iter().filter(|at| self.now - **at < day).count()
     }
 
     /// What of today prevents a change ahead of the load, whatever it rests on.

@@ -49,21 +49,16 @@ pub(super) fn profile(
     past: impl Fn(Minute) -> Option<f64>,
 ) -> Option<Profile> {
     let idle = IDLE * capacity;
-    let is_known = |days: &i64| mean(newest.plus(-DAY * days), &past).is_some();
     // How today compares with that day. `None`: it does not resemble today.
     let times = |days: i64| {
         let then = mean(newest.plus(-DAY * days), &past)?;
         let is_like = then.max(recent) <= RESEMBLES * then.min(recent);
         if then.max(recent) < idle { Some(1.0) } else { is_like.then(|| recent / then) }
     };
-    let same: Vec<(i64, f64)> = SAME_WEEKDAY.into_iter().filter_map(|days| Some((days, times(days)?))).collect();
-    let days = if same.is_empty() {
-        // Each of the last days that is known has to resemble today.
-        let last = LAST_DAYS.into_iter().filter(is_known);
-        last.map(|days| Some((days, times(days)?))).collect::<Option<Vec<_>>>()?
-    } else {
-        same
+    let alike = |days: [i64; 2]| -> Vec<(i64, f64)> {
+        days.into_iter().filter_map(|days| Some((days, times(days)?))).collect()
     };
+    let days = Some(alike(SAME_WEEKDAY)).filter(|days| !days.is_empty()).unwrap_or_else(|| alike(LAST_DAYS));
     // Each day must have needed it, so the least counts.
     let least = |minutes: i64| {
         let of_day = |(days, times): &(i64, f64)| {

@@ -4,6 +4,8 @@ use super::super::Case;
 use super::super::demand::shards_at;
 use super::super::history::History;
 use super::super::peak::HOURS_AHEAD;
+use super::level::HEADROOM;
+use super::trend::is_rising;
 use super::{KEPT_FOR_THROTTLES, load_of_past};
 use crate::decision::Remedy;
 use crate::memory::{ChangeKind, Memory, RESHARDS_A_DAY};
@@ -11,9 +13,9 @@ use crate::observation::{LOOKBACK_HOURS, Minute, Stream};
 use crate::policy::{Foresight, StreamPolicy};
 use chrono::{DateTime, TimeDelta, Utc};
 
-/// A restore of a stream in foresight leaves this share of what the target utilization allows. A stream at the target
-/// itself would be high again with the first noise, and get the shard back.
-const RESTORED_UTILIZATION: f64 = 0.93;
+/// A restore of a stream in foresight takes at least this share of the shards, unless it reaches the shards from before.
+/// Many small steps down would spend the reshards that the next morning needs.
+const LEAST_STEP: f64 = 0.2;
 
 /// A restore that throttling follows within this time was too early: the load that needed the shards came back.
 const TOO_EARLY: TimeDelta = TimeDelta::hours(6);
@@ -55,14 +57,25 @@ impl Case<'_> {
             self.missing.past = true;
             return planned;
         };
+        if self.calm_loads(newest).is_none_or(|loads| is_rising(&loads)) {
+            return stream.open_shards;
+        }
         // The hours of yesterday count for every restore. A stream in foresight also looks at the same weekday.
         let hours = i64::from(self.policy.restore_after_hours).max(HOURS_AHEAD);
         let ahead = newest.plus(1 - 60 * 24 * 7).to(newest.plus(60 * hours - 60 * 24 * 7));
         let ahead = ahead.filter_map(|minute| load_of_past(past, stream, minute)).fold(0.0, f64::max);
-        let utilization = RESTORED_UTILIZATION * self.policy.target_utilization;
+        // At the target itself, the first noise would make it a level.
+        let utilization = HEADROOM * self.policy.target_utilization;
         let evenness = self.evenness_known(stream, history, newest);
         shards_at(ahead.max(calm_peak) / evenness, utilization).max(planned)
     }
+}
+
+/// Whether a restore of a stream with this policy is large enough to spend a reshard on. `base`: the shards from before.
+pub(in crate::decide) fn is_worth_a_reshard(remedy: &Remedy, policy: &StreamPolicy, base: u32) -> bool {
+    let Remedy::Restore { from, to, .. } = *remedy else { return true };
+    let is_large = f64::from(from - to) >= LEAST_STEP * f64::from(from);
+    policy.foresight != Foresight::Act || to <= base || is_large
 }
 
 /// How often a restore was too early, after `remedy`. A change against throttling shows that the last restore was too

@@ -299,6 +299,13 @@ impl World {
         self.running.as_ref().map(|running| running.until)
     }
 
+    /// The same with a tag of its owner.
+    #[must_use]
+    pub fn with_tag(mut self, key: &str, value: &str) -> World {
+        self.tags.insert(key.to_owned(), value.to_owned());
+        self
+    }
+
     /// The stream's summary, without a call of the policy.
     pub fn stream(&self) -> Stream {
         self.describe()

@@ -62,6 +62,11 @@ impl World {
             self.tally.count_reads(u64::from(!are_known) + u64::from(with_metrics));
             observation.shards = Some(self.shards.iter().map(|shard| self.shard(shard)).collect());
         }
+        if missing.past {
+            let (past, is_read) = self.cloudwatch.past(self.now);
+            self.tally.count_reads(u64::from(is_read));
+            observation.past = Some(past);
+        }
         if missing.commitment {
             self.tally.count_reads(1);
             observation.commitment = Some(self.commitment);

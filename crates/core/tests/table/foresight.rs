@@ -1,0 +1,365 @@
+//! Before a throttle: which streams get shards for a load that is expected or planned, and which do not.
+
+use crate::common::{Fixture, hours_ago, minutes_ago, newest, now, offered};
+use crate::says;
+use chrono::TimeDelta;
+use std::sync::Arc;
+use unthrottle_core::decide::{Pending, pending};
+use unthrottle_core::decision::{Bound, ForesightHeld, Outcome, Remedy, Verdict};
+use unthrottle_core::memory::{Change, ChangeKind, Forecast, Memory, Planned, SplitHistory};
+use unthrottle_core::observation::Past;
+use unthrottle_core::policy::{FORESIGHT_TAG, Foresight, Mode};
+use unthrottle_core::signal::Undo;
+
+/// Four shards of a stream in foresight, with this load in each of the last minutes, in records of 1 KiB a second.
+fn at(load: impl Fn(i64) -> f64) -> Fixture {
+    let calm = Fixture::new(4).asked().tag(FORESIGHT_TAG, "act").policy(|p| p.foresight = Foresight::Act);
+    (0..90).fold(calm, |fixture, ago| fixture.minutes(-ago..=-ago, offered(load(ago), 4)))
+}
+
+/// 2,600 records a second half an hour ago, and 22 more in each minute since: 92 % of four shards in 18 minutes.
+fn rising() -> Fixture {
+    at(|ago| 2600.0 + 22.0 * (29 - ago.min(29)) as f64)
+}
+
+/// A load that stays at 80 % of four shards.
+fn high() -> Fixture {
+    at(|_| 3200.0)
+}
+
+/// A calm day like the days `ago`, which had `load` from now on.
+fn like_days(ago: &[i64], load: f64) -> Fixture {
+    let mut past = Past::default();
+    for days in ago {
+        for step in -12..36 {
+            let first = newest().plus(-1440 * days).plus(5 * step);
+            let minutes = first.start().timestamp() / 60 % 5;
+            *past.mean_mut(first.plus(-minutes)) = offered(if step < 1 { 2000.0 } else { load }, 100);
+        }
+    }
+    at(|_| 2000.0).with(|f| f.observation.past = Some(Arc::new(past)))
+}
+
+/// The memory of `count` changes of this kind, two hours apart, the last one three hours ago.
+fn spent(count: i64, kind: ChangeKind) -> Memory {
+    let change =
+        |memory: Memory, n: i64| memory.intend(Change::intent(kind, 4, 4, hours_ago(3 + 2 * (count - 1 - n))), false);
+    let mut memory = (0..count).fold(Memory::default(), change);
+    let change = memory.change.as_mut().expect("just made");
+    (change.settled, change.healed, change.published) = (Some(change.at), Some(change.at), Some(change.at));
+    memory
+}
+
+/// Asserts the shards that the stream gets ahead of the load. `None`: it is left alone.
+#[track_caller]
+fn gets(fixture: Fixture, expected: Option<(u32, Option<Bound>)>) {
+    let _ = fixture.code();
+    let found = match fixture.decide().verdict {
+        Verdict::Act(Remedy::ScaleAhead { from: 4, to, partial }) => Some((to, partial)),
+        Verdict::Hold(_) => None,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(found, expected);
+}
+
+rows! { gets;
+    a_steady_rise_gets_the_shards_of_the_next_hour: rising() => Some((7, None));
+    a_load_that_stays_high_gets_one_shard: high() => Some((5, None));
+    a_load_that_comes_every_day_gets_its_shards: like_days(&[1, 2], 4500.0) => Some((6, None));
+    a_load_that_comes_every_week_gets_its_shards: like_days(&[7, 14], 4500.0) => Some((6, None));
+    a_load_that_came_once_last_month_gets_none: like_days(&[5], 4500.0) => None;
+    a_calm_stream_is_left_alone: at(|_| 2000.0) => None;
+    a_stream_without_the_tag_is_left_alone:
+        high().with(|f| drop(f.observation.tags.remove(FORESIGHT_TAG))) => None;
+    a_deployment_without_foresight_leaves_it_alone: high().policy(|p| p.foresight = Foresight::Off) => None;
+    an_on_demand_stream_is_left_alone: high().on_demand() => None;
+    a_step_is_at_most_a_doubling: like_days(&[1], 9000.0) => Some((8, Some(Bound::Double)));
+    the_maximum_bounds_it: like_days(&[1], 9000.0).policy(|p| p.max_shards = 5) => Some((5, Some(Bound::MaxShards)));
+    at_the_maximum_it_is_left_alone: high().policy(|p| p.max_shards = 4) => None;
+    the_accounts_quota_bounds_it: high().account_full() => None;
+    the_cost_bounds_it: high().policy(|p| p.max_hourly_cost = Some(0.05)) => None;
+    minutes_that_refused_something_show_no_forecast:
+        high().minutes(-20..=-20, offered(4100.0, 4)) => None;
+    five_reshards_of_the_day_leave_one_for_it: high().memory(&spent(5, ChangeKind::Scale)) => Some((5, None));
+    four_reshards_of_the_day_are_kept_for_throttles: high().memory(&spent(6, ChangeKind::Scale)) => None;
+    a_level_is_answered_three_times_a_day: high().memory(&spent(3, ChangeKind::ScaleAhead)) => None;
+    growth_beyond_two_changes_of_a_day_gets_twice_its_need:
+        rising().memory(&spent(2, ChangeKind::Scale)) => Some((8, Some(Bound::Double)));
+    after_a_revert_it_is_left_alone:
+        high().memory(&Memory { reverts: vec![hours_ago(5)], ..spent(1, ChangeKind::Scale) }) => None;
+    a_hot_shard_that_was_split_is_left_alone:
+        high().memory(&Memory {
+            split_histories: vec![SplitHistory { shard: 1, splits: 1, at: hours_ago(3) }],
+            ..spent(1, ChangeKind::Scale)
+        }) => None;
+    a_settling_change_is_waited_for: high().changed(2, 4, 60) => None;
+    half_of_the_added_shards_of_the_fleet_are_kept_for_throttles:
+        high().policy(|p| p.max_added_shards = 1) => None;
+}
+
+/// The memory after a forecast `minutes` ago, for a stream that had `shards`.
+fn forecast(minutes: i64, shards: Option<u32>, wrong: u32) -> Memory {
+    Memory { forecast: Some(Forecast { at: minutes_ago(minutes), shards, wrong }), ..Memory::default() }
+}
+
+#[track_caller]
+fn is_held(fixture: Fixture, held: Option<ForesightHeld>) {
+    let _ = fixture.code();
+    assert_eq!(fixture.decide().evidence.foresight_held, held);
+}
+
+rows! { is_held;
+    the_last_forecast_is_checked_first: rising().memory(&forecast(30, Some(4), 0)) => Some(ForesightHeld::OneAnHour);
+    an_hour_after_the_last_forecast_it_goes_on: rising().memory(&forecast(61, None, 1)) => None;
+    after_two_wrong_ones_it_waits_two_hours:
+        rising().memory(&forecast(110, None, 2)) => Some(ForesightHeld::WrongLately);
+    after_these_two_hours_it_goes_on: rising().memory(&forecast(121, None, 2)) => None;
+    after_three_wrong_ones_it_waits_four_hours:
+        rising().memory(&forecast(230, None, 3)) => Some(ForesightHeld::WrongLately);
+    the_fleet_keeps_half_of_its_hour:
+        high().policy(|p| p.max_changes_per_hour = 2).with(|f| {
+            f.observation.traffic.fleet_fixes.insert(newest(), 1);
+            f.observation.fleet = unthrottle_core::observation::Fleet::of_all(
+                &f.observation.traffic, &Default::default(), None, f.now,
+            );
+        }) => Some(ForesightHeld::Fleet);
+}
+
+/// Asserts whether this run found the last forecast right.
+#[track_caller]
+fn is_right(fixture: Fixture, right: Option<bool>) {
+    let _ = fixture.code();
+    let decision = fixture.decide();
+    assert_eq!(decision.evidence.forecast_was_right, right);
+    if let (Some(right), Some(memory)) = (right, decision.memory) {
+        let forecast = memory.forecast.expect("a forecast");
+        assert_eq!((forecast.shards.is_none(), forecast.wrong), (true, if right { 0 } else { 2 }));
+    }
+}
+
+rows! { is_right;
+    a_forecast_whose_old_shards_would_be_full_was_right:
+        at(|_| 1900.0).memory(&forecast(30, Some(2), 1)) => Some(true);
+    a_forecast_whose_load_did_not_come_was_wrong: at(|_| 1000.0).memory(&forecast(70, Some(2), 1)) => Some(false);
+    a_forecast_is_not_wrong_before_its_hour: at(|_| 1000.0).memory(&forecast(50, Some(2), 1)) => None;
+    a_stream_that_throttled_needed_more:
+        at(|_| 1000.0).memory(&forecast(40, Some(2), 1)).minutes(-9..=-9, offered(4100.0, 4)) => Some(true);
+    a_silent_stream_says_nothing_of_its_forecast:
+        at(|_| 1000.0).memory(&forecast(70, Some(2), 1)).pass(10) => None;
+    a_level_is_not_checked: at(|_| 1000.0).memory(&forecast(70, None, 1)) => None;
+}
+
+#[test]
+fn a_change_ahead_of_the_load_announces_its_forecast() {
+    let memory = rising().decide().memory.expect("an intent");
+    let change = memory.change.clone().expect("an intent");
+    assert_eq!((change.kind, memory.base, change.since), (ChangeKind::ScaleAhead, Some(4), None));
+    assert_eq!(memory.forecast, Some(Forecast { at: change.at, shards: Some(4), wrong: 0 }));
+    assert_eq!((memory.aheads.len(), memory.reshards.len()), (1, 1));
+}
+
+#[test]
+fn a_stream_that_observes_reports_a_plan_once_and_records_the_forecast() {
+    let fixture = rising().tag(FORESIGHT_TAG, "observe").policy(|p| p.topic_arn = Some("arn:aws:sns:topic".into()));
+    let decision = fixture.decide();
+    assert_eq!((decision.outcome, decision.notify), (Outcome::Planned, true));
+    let memory = decision.memory.expect("a record");
+    assert_eq!((memory.change.as_ref(), memory.forecast.map(|f| f.shards)), (None, Some(Some(4))));
+    let again = fixture.memory(&memory).pass(1).decide();
+    assert_eq!((again.outcome, again.notify), (Outcome::Held, false));
+}
+
+#[test]
+fn a_function_that_observes_reports_the_plan_and_writes_nothing() {
+    let decision = rising().policy(|p| p.mode = Mode::Observe).decide();
+    assert_eq!((decision.outcome, decision.memory), (Outcome::Planned, None));
+}
+
+#[test]
+fn its_sentences_say_what_is_expected_when_and_from_which_days() {
+    says(
+        rising(),
+        [
+            "its load rises steadily, and fills 93 % of its 4 shards by 17:25 UTC",
+            "7 shards carry it at 75 % utilization",
+            "Changed 4 → 7 shards.",
+            "To stop: tag it unthrottle.foresight=off.",
+            "unthrottle restore orders",
+        ],
+    );
+    says(high(), ["for ten minutes its load has filled up to 80 % of its 4 shards, so little is left"]);
+    says(like_days(&[7, 14], 4500.0), ["as on Fri 2026-11-13 and Fri 2026-11-06, its load fills", "UTC"]);
+    says(
+        rising().tag(FORESIGHT_TAG, "observe"),
+        ["Would change 4 → 7 shards; foresight only observes, so nothing was changed. It is checked in an hour."],
+    );
+    says(
+        high().policy(|p| p.max_shards = 4),
+        [
+            "Expected: for ten minutes",
+            "Nothing is changed for it: your maximum, or a limit of AWS, allows no more shards.",
+        ],
+    );
+    says(
+        at(|_| 1000.0).memory(&forecast(70, Some(2), 1)),
+        ["Its last 2 forecasts were wrong, so the next one waits twice as long."],
+    );
+}
+
+/// A calm stream of which a person plans shards for the next three hours.
+fn planned(at_least: u32) -> Fixture {
+    let plan = Some(Planned { at_least, until: now() + TimeDelta::hours(3) });
+    at(|_| 1000.0).asked_to(|ask| ask.plan = plan).policy(|p| p.foresight = Foresight::Off)
+}
+
+rows! { gets;
+    a_plan_scales_up_to_its_shards: planned(6) => Some((6, None));
+    a_plan_is_reached_in_several_steps: planned(20) => Some((8, Some(Bound::Double)));
+    a_plan_that_is_reached_changes_nothing: planned(4) => None;
+    a_plan_beyond_the_maximum_is_refused: planned(101) => None;
+    a_plan_keeps_four_reshards_for_throttles: planned(6).memory(&spent(6, ChangeKind::Scale)) => None;
+    a_plan_waits_for_a_change_under_way: planned(6).changed(2, 4, 60) => None;
+    a_sweep_goes_on_with_a_plan:
+        planned(20).asked().memory(&planned(20).decide().memory.expect("a plan").without_change()) =>
+            Some((8, Some(Bound::Double)));
+}
+
+/// A memory with its plan alone.
+trait WithoutChange {
+    fn without_change(self) -> Memory;
+}
+
+impl WithoutChange for Memory {
+    fn without_change(self) -> Memory {
+        Memory { planned: self.planned, ..Memory::default() }
+    }
+}
+
+#[test]
+fn a_plan_is_kept_whatever_the_run_finds() {
+    use unthrottle_core::observation::Status;
+    let plan = planned(6).decide().memory.expect("a plan").planned;
+    for fixture in [
+        planned(6).stream(|s| s.status = Status::Updating),
+        planned(6).changed(2, 4, 10),
+        planned(6).changed(2, 4, 60),
+        planned(6).minutes(-9..=0, offered(5000.0, 4)),
+    ] {
+        let decision = fixture.decide();
+        let kept = decision.memory.as_ref().and_then(|memory| memory.planned);
+        assert_eq!(kept, plan, "{}", decision.verdict.code());
+    }
+}
+
+#[test]
+fn a_plan_that_cannot_be_kept_says_why() {
+    let until = |until| {
+        let plan = Some(Planned { at_least: 6, until });
+        planned(6).asked_to(|ask| ask.plan = plan)
+    };
+    says(planned(101), ["it names 101 shards, and the maximum of the stream is 100", "Nothing was changed."]);
+    says(until(minutes_ago(1)), ["it ends at 2026-11-20 17:04 UTC, and that is over"]);
+    says(until(now() + TimeDelta::days(32)), ["a plan may last 31 days"]);
+    says(planned(6).on_demand(), ["on-demand mode"]);
+    assert!(planned(101).decide().needs_person());
+}
+
+/// Six shards that we raised from two, without throttling since, with a plan of `at_least` shards.
+fn raised(at_least: Option<u32>) -> Fixture {
+    let mut memory = Memory { base: Some(2), ..spent(1, ChangeKind::Scale) };
+    let change = memory.change.as_mut().expect("made");
+    (change.from, change.to) = (unthrottle_core::memory::Size::Shards(2), unthrottle_core::memory::Size::Shards(6));
+    memory.planned = at_least.map(|at_least| Planned { at_least, until: now() + TimeDelta::minutes(10) });
+    let fixture = at(|_| 1000.0).stream(|s| s.open_shards = 6).memory(&memory);
+    fixture.minutes(-300..=-90, offered(1000.0, 4)).policy(|p| p.restore_after_hours = 2)
+}
+
+#[track_caller]
+fn restores(fixture: Fixture, expected: Option<(u32, Option<Bound>)>) {
+    let _ = fixture.code();
+    let found = match fixture.decide().verdict {
+        Verdict::Act(Remedy::Restore { from: 6, to, partial }) => Some((to, partial)),
+        Verdict::Hold(_) => None,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(found, expected);
+}
+
+/// The same weekday needed this load in the hours that come.
+fn week_ago(load: f64) -> Fixture {
+    let mut past = Past::default();
+    for step in 30..60 {
+        let first = newest().plus(-7 * 1440).plus(5 * step);
+        *past.mean_mut(first.plus(-(first.start().timestamp() / 60 % 5))) = offered(load, 100);
+    }
+    raised(None).with(|f| f.observation.past = Some(Arc::new(past)))
+}
+
+rows! { restores;
+    without_a_plan_it_gives_back_what_it_can: raised(None) => Some((3, Some(Bound::Half)));
+    a_restore_leaves_the_planned_shards: raised(Some(4)) => Some((4, Some(Bound::Kept)));
+    a_plan_of_all_shards_prevents_a_restore: raised(Some(6)) => None;
+    a_person_is_not_allowed_below_the_plan:
+        raised(Some(5)).asked_to(|ask| ask.undo = Some(Undo::default())) => Some((5, Some(Bound::Kept)));
+    a_person_who_forces_it_is:
+        raised(Some(5)).asked_to(|ask| ask.undo = Some(Undo { to: None, force: true })) =>
+            Some((3, Some(Bound::Half)));
+    the_coming_hours_of_the_same_weekday_keep_their_shards: week_ago(2500.0) => Some((4, Some(Bound::Kept)));
+    a_small_step_down_is_not_worth_a_reshard: week_ago(2800.0) => None;
+    a_load_that_rises_keeps_its_shards: (0..30).fold(raised(None), |fixture, ago| {
+        fixture.minutes(-ago..=-ago, offered(1000.0 + 10.0 * (29 - ago) as f64, 4))
+    }) => None;
+    without_the_tag_the_weekday_does_not_count:
+        week_ago(2800.0).tag(FORESIGHT_TAG, "observe") => Some((3, Some(Bound::Half)));
+    a_restore_that_was_too_early_doubles_the_calm_hours:
+        raised(None).remembering(|memory| memory.early_restores = 1) => None;
+    four_reshards_are_kept_from_restores_too: raised(None).remembering(|memory| {
+        let change = memory.change.clone().expect("made");
+        memory.reshards = spent(6, ChangeKind::Scale).reshards;
+        memory.change = Some(change);
+    }) => None;
+}
+
+#[test]
+fn throttling_soon_after_a_restore_counts_as_too_early_and_calm_counts_down() {
+    let restored = |hours| {
+        let mut memory = Memory::default().intend(Change::intent(ChangeKind::Restore, 8, 4, hours_ago(hours)), false);
+        let change = memory.change.as_mut().expect("made");
+        (change.settled, change.published) = (Some(change.at), Some(change.at));
+        memory
+    };
+    let throttled = |hours| high().minutes(-9..=0, offered(5000.0, 4)).memory(&restored(hours)).decide();
+    assert_eq!(throttled(5).memory.expect("an intent").early_restores, 1);
+    assert_eq!(throttled(7).memory.expect("an intent").early_restores, 0);
+    let calm = raised(None).remembering(|memory| memory.early_restores = 1).policy(|p| p.restore_after_hours = 1);
+    assert_eq!(calm.decide().memory.expect("an intent").early_restores, 0);
+}
+
+#[test]
+fn a_sweep_looks_at_streams_in_foresight_and_at_plans_that_are_not_reached() {
+    let of = |fixture: &Fixture| pending(&fixture.observation.tags, &fixture.policy, fixture.now);
+    assert_eq!(of(&high()), Some(Pending::Foresight));
+    assert_eq!(of(&high().policy(|p| p.foresight = Foresight::Off)), None);
+    assert_eq!(of(&high().tag(FORESIGHT_TAG, "off")), None);
+    assert_eq!(of(&high().tag("unthrottle.mode", "off")), None);
+    let plan = |at_least| {
+        let fixture = raised(Some(at_least)).policy(|p| (p.foresight, p.restore_after_hours) = (Foresight::Off, 0));
+        of(&fixture)
+    };
+    assert_eq!((plan(6), plan(7)), (None, Some(Pending::Now)));
+}
+
+#[test]
+fn a_memory_of_forecasts_and_plans_reads_as_it_was_written() {
+    let memory = Memory {
+        forecast: Some(Forecast { at: minutes_ago(7), shards: Some(4), wrong: 3 }),
+        planned: Some(Planned { at_least: 8, until: minutes_ago(-90) }),
+        early_restores: 2,
+        ..spent(3, ChangeKind::ScaleAhead)
+    };
+    let text = memory.encode().expect("fits");
+    assert_eq!(Memory::parse(&text), Ok(memory), "{text}");
+    for bad in ["fore=4.0", "fore=x.0.1", "plan=8", "plan=8/tomorrow", "early=-1", "aheads=x"] {
+        assert!(Memory::parse(&format!("v=1 change=ahead/2/4/20261120T170440Z {bad}")).is_err(), "{bad}");
+    }
+}
