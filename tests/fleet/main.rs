@@ -17,6 +17,7 @@ mod bounds;
 mod calls;
 mod crash;
 mod find;
+mod foresight;
 mod forged;
 mod function;
 mod large;

@@ -11,6 +11,7 @@ mod history;
 mod local;
 mod pages;
 mod pause;
+mod plan;
 mod replay;
 mod restore;
 mod runbook;
@@ -88,6 +89,22 @@ stream, takes away more than half, or goes below UNTHROTTLE_MIN_SHARDS.
 Without --yes, the command only says what it would do. Exit code 1: the change
 cannot be undone, or not now.")]
     Restore(restore::Args),
+    /// Plan shards for a stream, again and again at the same times
+    #[command(long_about = "\
+Plan shards for a stream, again and again at the same times.
+
+The command creates a schedule at EventBridge Scheduler, in the schedule group
+of the deployed function. Each time it asks the function for these shards. The
+function goes up to them within all its bounds, keeps them until the plan is
+over, and takes them back afterwards where UNTHROTTLE_RESTORE_AFTER_HOURS is
+set. For working days from 08:00 to 18:00 in Berlin:
+
+  unthrottle plan orders --at-least 8 --cron \"0 8 ? * MON-FRI *\" \\
+    --timezone Europe/Berlin --for 10h
+
+A wrong expression, an unknown time zone, or more shards than the stream may
+have is an error before anything is created.")]
+    Plan(Box<plan::Args>),
     /// Write decision documents as an incident entry in Markdown
     #[command(long_about = "\
 Write decision documents as an incident entry in Markdown: what happened, what
@@ -139,6 +156,7 @@ pub async fn run() -> ExitCode {
         Command::Sweep(args) => sweep::run(args).await,
         Command::History(args) => history::run(args).await,
         Command::Restore(args) => restore::run(args).await,
+        Command::Plan(args) => plan::run(*args).await,
         Command::Runbook(args) => runbook::run(&args),
         Command::Arena(args) => arena::run(&args),
         Command::Backtest(args) => backtest::run(args).await,

@@ -65,9 +65,9 @@ struct Switched {
 
 /// The rules and groups with the tag. The names are those of the ARNs.
 #[derive(Default)]
-struct Found {
+pub(super) struct Found {
     rules: Vec<String>,
-    groups: Vec<String>,
+    pub(super) groups: Vec<String>,
 }
 
 pub(super) async fn run(args: Args, to: State) -> Result<(), CliError> {
@@ -92,7 +92,10 @@ pub(super) async fn run(args: Args, to: State) -> Result<(), CliError> {
 }
 
 /// Finds the rules and the schedule groups that carry the tag.
-async fn find(tagging: &aws_sdk_resourcegroupstagging::Client, stack: Option<&str>) -> Result<Found, CliError> {
+pub(super) async fn find(
+    tagging: &aws_sdk_resourcegroupstagging::Client,
+    stack: Option<&str>,
+) -> Result<Found, CliError> {
     let filter = TagFilter::builder().key(STACK_TAG).set_values(stack.map(|name| vec![name.to_owned()]));
     let get = tagging.get_resources().tag_filters(filter.build());
     let get = get.resource_type_filters("events:rule").resource_type_filters("scheduler:schedule-group");

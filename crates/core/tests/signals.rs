@@ -178,6 +178,39 @@ rows! { asks;
     a_person_asks_by_arn: json!({ "stream": arn("orders") }) => arn("orders");
 }
 
+/// Asserts the shards and the end of the plan in an ask, or a part of the error.
+#[track_caller]
+fn plans(payload: Value, expected: Result<(u32, &str), &str>) {
+    match (parse(&payload), expected) {
+        (Ok(Signal::Ask(ask)), Ok((at_least, until))) => {
+            let plan = ask.plan.expect("a plan");
+            assert_eq!((plan.at_least, plan.until.to_rfc3339().as_str()), (at_least, until));
+        }
+        (Err(error), Err(says)) => assert!(error.to_string().contains(says), "{error}"),
+        (other, _) => panic!("{other:?}"),
+    }
+}
+
+rows! { plans;
+    a_person_plans_shards_until_a_time:
+        json!({ "stream": "orders", "at_least": 8, "until": "2026-11-27T20:00:00Z" })
+        => Ok((8, "2026-11-27T20:00:00+00:00"));
+    a_schedule_plans_shards_for_some_minutes:
+        json!({ "stream": "orders", "at_least": 8, "from": "2026-11-27T08:00:00+01:00", "for_minutes": 600 })
+        => Ok((8, "2026-11-27T17:00:00+00:00"));
+    a_plan_needs_an_end: json!({ "stream": "orders", "at_least": 8 }) => Err("until=missing");
+    a_plan_needs_shards: json!({ "stream": "orders", "until": "2026-11-27T20:00:00Z" }) => Err("at_least=missing");
+    a_plan_of_no_shard_is_an_error:
+        json!({ "stream": "orders", "at_least": 0, "until": "2026-11-27T20:00:00Z" }) => Err("at_least=0");
+    a_plan_with_two_ends_is_an_error:
+        json!({ "stream": "orders", "at_least": 8, "until": "2026-11-27T20:00:00Z", "for_minutes": 5 })
+        => Err("alone, without");
+    a_beginning_without_a_length_is_an_error:
+        json!({ "stream": "orders", "at_least": 8, "from": "2026-11-27T20:00:00Z" }) => Err("beside `for_minutes`");
+    a_time_that_is_none_is_an_error:
+        json!({ "stream": "orders", "at_least": 8, "until": "tomorrow" }) => Err("tomorrow");
+}
+
 #[test]
 fn a_person_asks_in_observe_mode() {
     let observe = parse(&json!({ "stream": "orders", "mode": "observe", "message": "why?" })).expect("an ask");

@@ -5,7 +5,7 @@ use super::error::field;
 use super::{Home, SignalError, StreamArn};
 use crate::memory::Planned;
 use crate::policy::{AWS_MAX_SHARDS, Mode};
-use chrono::{DateTime, SubsecRound, Utc};
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -44,6 +44,8 @@ impl Ask {
             message: Option<String>,
             at_least: Option<u32>,
             until: Option<DateTime<Utc>>,
+            from: Option<DateTime<Utc>>,
+            for_minutes: Option<u32>,
         }
         let raw: Raw = field("", payload)?;
         let stream = StreamArn::of_name_or_arn(&raw.stream, home).ok_or_else(|| SignalError::Value {
@@ -59,23 +61,42 @@ impl Ask {
                 return Err(SignalError::Value { field: "mode", value: other.into(), allowed: "heal or observe" });
             }
         };
-        let plan = match (raw.at_least, raw.until) {
-            (None, None) => None,
-            (Some(at_least @ 1..=AWS_MAX_SHARDS), Some(until)) => {
-                Some(Planned { at_least, until: until.trunc_subsecs(0) })
-            }
-            (Some(at_least @ 1..=AWS_MAX_SHARDS), None) => {
-                let value = format!("nothing, beside `at_least` {at_least}");
-                return Err(SignalError::Value { field: "until", value, allowed: UNTIL });
-            }
-            (at_least, _) => {
-                let value = at_least.map_or("nothing, beside `until`".into(), |shards| shards.to_string());
-                return Err(SignalError::Value { field: "at_least", value, allowed: "a whole number from 1 to 10000" });
-            }
-        };
+        let plan = plan(raw.at_least, end(raw.until, raw.from, raw.for_minutes)?)?;
         Ok(Ask { stream, mode, message: raw.message, undo: None, plan })
     }
 }
 
-/// The values of `until`, for an error message.
-const UNTIL: &str = "the time at which the plan ends, such as 2026-11-27T20:00:00Z";
+/// The end of a plan: its time, or a number of minutes after its beginning, as a schedule gives it.
+fn end(
+    until: Option<DateTime<Utc>>,
+    from: Option<DateTime<Utc>>,
+    for_minutes: Option<u32>,
+) -> Result<Option<DateTime<Utc>>, SignalError> {
+    match (until, from, for_minutes) {
+        (until, None, None) => Ok(until),
+        (None, Some(from), Some(minutes)) => {
+            let end = from.checked_add_signed(TimeDelta::minutes(i64::from(minutes)));
+            end.map(Some).ok_or_else(|| bad("for_minutes", &minutes.to_string(), "fewer minutes"))
+        }
+        (Some(until), ..) => Err(bad("until", &until.to_rfc3339(), "alone, without `from` and `for_minutes`")),
+        (None, Some(from), None) => Err(bad("from", &from.to_rfc3339(), "beside `for_minutes`")),
+        (None, None, Some(minutes)) => Err(bad("for_minutes", &minutes.to_string(), "beside `from`")),
+    }
+}
+
+fn plan(at_least: Option<u32>, until: Option<DateTime<Utc>>) -> Result<Option<Planned>, SignalError> {
+    const SHARDS: &str = "a whole number from 1 to 10000, beside the end of the plan";
+    match (at_least, until) {
+        (None, None) => Ok(None),
+        (Some(at_least @ 1..=AWS_MAX_SHARDS), Some(until)) => {
+            Ok(Some(Planned { at_least, until: until.trunc_subsecs(0) }))
+        }
+        (Some(1..=AWS_MAX_SHARDS), None) => Err(bad("until", "missing", "the end, such as 2026-11-27T20:00:00Z")),
+        (Some(shards), _) => Err(bad("at_least", &shards.to_string(), SHARDS)),
+        (None, Some(_)) => Err(bad("at_least", "missing", SHARDS)),
+    }
+}
+
+fn bad(field: &'static str, value: &str, allowed: &'static str) -> SignalError {
+    SignalError::Value { field, value: value.into(), allowed }
+}

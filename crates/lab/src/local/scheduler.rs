@@ -1,4 +1,4 @@
-//! EventBridge Scheduler: ListSchedules, GetSchedule and UpdateSchedule. The schedules invoke no target.
+//! EventBridge Scheduler: ListSchedules, GetSchedule, CreateSchedule, UpdateSchedule and DeleteSchedule. The schedules invoke no target.
 
 use super::connection::Connection;
 use super::metrics::epoch_seconds;
@@ -86,7 +86,10 @@ impl Scheduler {
 pub(super) fn routes(account: Arc<Account>) -> Router {
     Router::new()
         .route("/schedules", get(list_schedules))
-        .route("/schedules/{name}", get(get_schedule).put(update_schedule))
+        .route(
+            "/schedules/{name}",
+            get(get_schedule).post(create_schedule).put(update_schedule).delete(delete_schedule),
+        )
         .with_state(account)
 }
 
@@ -113,6 +116,36 @@ async fn get_schedule(
         lock(&called.scheduler).find(group, &name).map(|schedule| schedule.clone())
     };
     call(account, connection, "GetSchedule").answer(render_json, work).await
+}
+
+async fn create_schedule(
+    State(account): State<Arc<Account>>,
+    ConnectInfo(connection): ConnectInfo<Connection>,
+    Path(name): Path<String>,
+    request: Request,
+) -> Response {
+    let input = Protocol::Json.input_of(request).await;
+    let called = account.clone();
+    let work = async move { create(&called, &name, &input?, epoch_seconds(called.now())) };
+    call(account, connection, "CreateSchedule").answer(render_json, work).await
+}
+
+async fn delete_schedule(
+    State(account): State<Arc<Account>>,
+    ConnectInfo(connection): ConnectInfo<Connection>,
+    Path(name): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let called = account.clone();
+    let work = async move {
+        let query = parameters(query);
+        let group = query.get("groupName").map_or(DEFAULT_GROUP, String::as_str);
+        let mut scheduler = lock(&called.scheduler);
+        scheduler.find(group, &name)?;
+        scheduler.schedules.remove(&(group.to_owned(), name.clone()));
+        Ok(json!({}))
+    };
+    call(account, connection, "DeleteSchedule").answer(render_json, work).await
 }
 
 async fn update_schedule(
@@ -176,16 +209,40 @@ fn summary(schedule: &Value) -> Value {
     Value::Object(summary)
 }
 
+/// The fields that a schedule needs (the API references of CreateSchedule and UpdateSchedule).
+const REQUIRED: [&str; 3] = ["FlexibleTimeWindow", "ScheduleExpression", "Target"];
+
+fn must_be_whole(input: &Value) -> Result<(), Refusal> {
+    match REQUIRED.into_iter().find(|field| input[field].is_null()) {
+        Some(field) => Err(invalid(format!("1 validation error detected: '{field}' must not be null"))),
+        None => Ok(()),
+    }
+}
+
+/// Creates a schedule. A name that the group has is a conflict ([API reference]).
+///
+/// [API reference]: https://docs.aws.amazon.com/scheduler/latest/APIReference/API_CreateSchedule.html
+fn create(account: &Account, name: &str, input: &Value, now: f64) -> Result<Value, Refusal> {
+    let group = input["GroupName"].as_str().unwrap_or(DEFAULT_GROUP);
+    must_be_whole(input)?;
+    let mut scheduler = lock(&account.scheduler);
+    scheduler.must_have_group(group)?;
+    let key = (group.to_owned(), name.to_owned());
+    if scheduler.schedules.contains_key(&key) {
+        return Err(Refusal::new(409, "ConflictException", format!("Schedule {name} already exists.")));
+    }
+    let schedule = schedule(account, group, name, now, with_defaults(input));
+    let answer = json!({"ScheduleArn": schedule["Arn"]});
+    scheduler.schedules.insert(key, schedule);
+    Ok(answer)
+}
+
 /// Replaces all settings: a setting that the request leaves out gets its default ([API reference]).
 ///
 /// [API reference]: https://docs.aws.amazon.com/scheduler/latest/APIReference/API_UpdateSchedule.html
 fn update(account: &Account, name: &str, input: &Value, now: f64) -> Result<Value, Refusal> {
     let group = input["GroupName"].as_str().unwrap_or(DEFAULT_GROUP);
-    for field in ["FlexibleTimeWindow", "ScheduleExpression", "Target"] {
-        if input[field].is_null() {
-            return Err(invalid(format!("1 validation error detected: '{field}' must not be null")));
-        }
-    }
+    must_be_whole(input)?;
     let mut scheduler = lock(&account.scheduler);
     let found = scheduler.find(group, name)?;
     if input["StartDate"].as_f64().is_some_and(|start| start < now - OLDEST_START) {
