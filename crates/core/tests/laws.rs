@@ -8,7 +8,7 @@ mod sentences;
 mod strategies;
 
 use certain::waits_or_is_certain;
-use common::{Fixture, home, minutes_ago, newest, offered, settled};
+use common::{Fixture, home, minutes_ago, newest, offered};
 use proptest::prelude::*;
 use proptest::string::string_regex;
 use strategies::{fixture, raised};
