@@ -146,7 +146,7 @@ impl Case<'_> {
         };
         let mut evidence = self.decision.evidence.clone();
         Throttling::seen(Side::Writes, &[traffic.minute(newest)], |_| true).record(Side::Writes, &mut evidence);
-        evidence.throttled_side = Some(Side::Writes);
+        (evidence.throttled_side, evidence.window_minutes) = (Some(Side::Writes), Some(1));
         let remedy = throttled.certain_growth(least, tries, &mut evidence, &mut self.missing).ok()?;
         let is_scale = matches!(remedy, Remedy::ScaleShards { .. });
         is_scale.then(|| self.decision.evidence = evidence)?;
