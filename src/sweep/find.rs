@@ -6,12 +6,16 @@ use crate::error::Error;
 use crate::handler::Handler;
 use chrono::{DateTime, TimeDelta, Utc};
 use std::collections::{BTreeMap, HashSet};
-use unthrottle_core::decide::{Pending, pending};
+use unthrottle_core::decide::{Pending, is_turn_to_look_ahead, pending};
 use unthrottle_core::memory::{TAG, supported};
 use unthrottle_core::observation::Supported;
 use unthrottle_core::policy::{FORESIGHT_TAG, Foresight, Policy};
 use unthrottle_core::report::{Failure, MOST_CONTRIBUTORS, Queried};
 use unthrottle_core::signal::{Home, StreamArn};
+
+/// How often a sweep asks CloudWatch about every stream where there is no alarm, or an alarm cannot be read. A throttled
+/// stream waits at most this long. A shorter time costs more: 1,000 streams cost $0.02 each time, so $173 a month.
+const ASK_WITHOUT_ALARM_EVERY: TimeDelta = TimeDelta::minutes(5);
 
 /// How often a sweep asks CloudWatch about every stream while an alarm is full. A stream beyond the alarm's hundred
 /// waits at most this long. A shorter time costs more: 1,000 streams cost $0.02 each time, so $29 a month.
@@ -31,8 +35,13 @@ pub(super) struct Found {
     pub supported: Option<Supported>,
 }
 
-/// Finds the streams that need a check.
-pub(super) async fn find(handler: &Handler, home: &Home, now: DateTime<Utc>) -> Result<Found, Error> {
+/// Finds the streams that need a check. `next_sweep`: when the next sweep begins, where that is known.
+pub(super) async fn find(
+    handler: &Handler,
+    home: &Home,
+    now: DateTime<Utc>,
+    next_sweep: Option<DateTime<Utc>>,
+) -> Result<Found, Error> {
     let (clients, policy) = (handler.clients(), handler.policy());
     let (throttled, tagged, foreseen) =
         tokio::join!(throttled(handler, now), fleet::tagged(clients, TAG), foreseen(clients, policy));
@@ -55,6 +64,9 @@ pub(super) async fn find(handler: &Handler, home: &Home, now: DateTime<Utc>) -> 
     let remembering =
         tagged.into_iter().filter_map(|(arn, tags)| Some((pending(&tags, policy, now)?, StreamArn::parse(&arn)?)));
     let mut due: Vec<(Pending, StreamArn)> = remembering.filter(|(_, stream)| stream.home == *home).collect();
+    due.retain(|(pending, stream)| {
+        *pending != Pending::Foresight || is_turn_to_look_ahead(&stream.name, now, next_sweep)
+    });
     due.sort_by_key(|(pending, _)| *pending);
     let mut worst: Vec<(StreamArn, f64)> =
         throttled.iter().filter_map(|(name, refused)| Some((StreamArn::new(name, home)?, *refused))).collect();
@@ -93,14 +105,16 @@ impl Throttled {
     /// Why CloudWatch is asked about every stream. The query needs no permission that the function lacks, and gives the
     /// present state. The history of an alarm would need one more permission, and page after page of past states.
     fn needs_query(&self, handler: &Handler) -> Option<Queried> {
-        if handler.policy().fleet_alarms.is_empty() {
-            return Some(Queried::NoAlarm);
-        }
-        if !self.failed.is_empty() {
-            return Some(Queried::AlarmFailed);
-        }
-        let is_full = !self.full_alarms.is_empty();
-        (is_full && handler.is_fleet_unasked_for(ASK_FOR_FULL_ALARM_EVERY)).then_some(Queried::AlarmFull)
+        let (why, every) = if handler.policy().fleet_alarms.is_empty() {
+            (Queried::NoAlarm, ASK_WITHOUT_ALARM_EVERY)
+        } else if !self.failed.is_empty() {
+            (Queried::AlarmFailed, ASK_WITHOUT_ALARM_EVERY)
+        } else if !self.full_alarms.is_empty() {
+            (Queried::AlarmFull, ASK_FOR_FULL_ALARM_EVERY)
+        } else {
+            return None;
+        };
+        handler.is_fleet_unasked_for(every).then_some(why)
     }
 }
 

@@ -28,12 +28,13 @@ mod short_lived;
 mod sides;
 mod throttling;
 mod triage;
+mod tries;
 mod unpublished;
 mod window;
 mod writes;
 
 pub use missing::MissingData;
-pub use pending::{Pending, pending};
+pub use pending::{Pending, is_turn_to_look_ahead, pending};
 pub use triage::triage;
 
 use crate::decision::{Cost, Decision, Evidence, ForesightHeld, Outcome, Reason, Remedy, Side, Verdict};
@@ -214,6 +215,9 @@ impl<'a> Case<'a> {
         self.watch_readers(newest, history);
         self.published(stream, newest)?;
         self.check_forecast(stream, history, newest);
+        if let Some(remedy) = self.certain_step(stream, policy, history) {
+            return Ok(remedy);
+        }
         match self.throttled_side(history) {
             Ok(side) => {
                 let remedy = self.remedy_for_both(side, stream, policy, history);

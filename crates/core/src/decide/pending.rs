@@ -26,6 +26,20 @@ pub enum Pending {
     Foresight,
 }
 
+/// How often a stream is looked at only because a load may be expected, in minutes. CloudWatch charges for each look. A
+/// forecast is for 20 minutes, so a shorter time would cost more and see no more; a longer one would be late.
+const LOOKS_AHEAD_EVERY: i64 = 5;
+
+/// Whether it is the turn of this stream to be looked at for [`Pending::Foresight`], in a sweep at `now` after which the
+/// next one begins at `next`. The turns of the streams are spread over the minutes. `next`: `None` is unknown, and then
+/// each sweep looks at it.
+pub fn is_turn_to_look_ahead(stream: &str, now: DateTime<Utc>, next: Option<DateTime<Utc>>) -> bool {
+    let Some(next) = next else { return true };
+    let place = stream.bytes().fold(0, |place, byte| (31 * place + i64::from(byte)) % LOOKS_AHEAD_EVERY);
+    let minute = |time: DateTime<Utc>| time.timestamp().div_euclid(60);
+    (minute(now)..minute(next)).any(|minute| (minute + place).rem_euclid(LOOKS_AHEAD_EVERY) == 0)
+}
+
 /// The pending work of a stream with these tags. `None`: there is none.
 pub fn pending(tags: &BTreeMap<String, String>, policy: &Policy, now: DateTime<Utc>) -> Option<Pending> {
     // A stream whose policy tag cannot be read is checked like any other, and the check notifies.

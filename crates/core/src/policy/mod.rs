@@ -153,8 +153,8 @@ pub struct Policy {
     /// default: never. A restore is a second reshard for every consumer, so an operator must ask for it.
     pub restore_after_hours: u32,
     /// `UNTHROTTLE_FORESIGHT`: the most that a stream's own tag `unthrottle.foresight` may ask for. `off` by default:
-    /// unthrottle acts only when a stream is throttled. A stream without the tag takes no part, because each sweep
-    /// looks at every stream that does, and CloudWatch charges for that.
+    /// unthrottle acts only when a stream is throttled. A stream without the tag takes no part, because sweeps
+    /// look at every stream that does, and CloudWatch charges for that.
     pub foresight: Foresight,
     /// `UNTHROTTLE_ROLE_ARN`: the function's own role, to recognize its own calls. The templates set it.
     pub role_arn: Option<String>,

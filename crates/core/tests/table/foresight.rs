@@ -350,6 +350,20 @@ fn a_sweep_looks_at_streams_in_foresight_and_at_plans_that_are_not_reached() {
 }
 
 #[test]
+fn each_stream_has_its_turn_once_in_five_minutes() {
+    use unthrottle_core::decide::is_turn_to_look_ahead;
+    for stream in ["orders", "payments", "clicks", "a"] {
+        let minutes = |every: i64| (0..60 / every).map(move |n| now() + TimeDelta::minutes(every * n));
+        let turns = |every: i64| {
+            let next = |at| Some(at + TimeDelta::minutes(every));
+            minutes(every).filter(|at| is_turn_to_look_ahead(stream, *at, next(*at))).count()
+        };
+        assert_eq!((turns(1), turns(5), turns(10)), (12, 12, 6), "{stream}");
+        assert!(is_turn_to_look_ahead(stream, now(), None));
+    }
+}
+
+#[test]
 fn a_memory_of_forecasts_and_plans_reads_as_it_was_written() {
     let memory = Memory {
         forecast: Some(Forecast { at: minutes_ago(7), shards: Some(4), wrong: 3 }),
