@@ -154,6 +154,7 @@ fn simulate(case: Case) -> Report {
         Backtested::AsItWas,
         Backtested::ours(&policy),
         Backtested::ours_restoring(&policy),
+        Backtested::ours_foreseeing(&policy),
         Backtested::OnDemand,
         Backtested::Static(best),
     ];

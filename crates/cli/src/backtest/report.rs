@@ -121,6 +121,7 @@ impl Report {
             Outcome {
                 policy: match who {
                     Backtested::AsItWas => "as it was",
+                    Backtested::Ours(_) if who.is_foreseeing() => "unthrottle, foreseeing",
                     Backtested::Ours(_) if restores.next() == Some(true) => "unthrottle, restoring",
                     Backtested::Ours(_) => "unthrottle",
                     Backtested::OnDemand => "on-demand",
@@ -185,6 +186,11 @@ impl Report {
             caveats.push(format!(
                 "Restoring undoes a change after {hours} without throttling (UNTHROTTLE_RESTORE_AFTER_HOURS)."
             ));
+            caveats.push(
+                "Foreseeing also adds shards before the load (UNTHROTTLE_FORESIGHT and the stream's own tag). It knows \
+                 the days of this past only, so its first day has none."
+                    .to_owned(),
+            );
         }
         caveats.extend(self.doubts());
         caveats

@@ -32,7 +32,7 @@ use super::timeline::{Mark, Slice, Timeline};
 use super::world::{Setup, World};
 use unthrottle_core::cost::Prices;
 use unthrottle_core::observation::CapacityMode;
-use unthrottle_core::policy::{Mode, Policy, Scope};
+use unthrottle_core::policy::{FORESIGHT_TAG, Foresight, Mode, Policy, Scope};
 
 /// Keys of the simulated producers, at equal distances. A shard has at most one key more than another. On up to 600
 /// shards this is below one per cent of a shard's keys.
@@ -87,6 +87,9 @@ impl History {
     /// Runs a policy on the past. Calls `passed` once after each hour.
     pub fn run(&self, before: &Before, who: &Backtested, prices: &Prices, mut passed: impl FnMut()) -> Run {
         let mut world = World::new(who.setup(before), SEED).with_prices(prices.clone());
+        if who.is_foreseeing() {
+            world = world.with_tag(FORESIGHT_TAG, "act");
+        }
         let mut contender = who.contender();
         for (number, load) in self.loads(before.shards).enumerate() {
             world.set_record_bytes(load.record_bytes);
@@ -116,9 +119,10 @@ impl History {
 }
 
 impl Backtested {
-    /// The same settings, with permission to change this stream: the backtest asks for the effect of changes.
+    /// The same settings, with permission to change this stream: the backtest asks for the effect of changes. Foresight
+    /// has a row of its own.
     pub fn allowed(policy: &Policy) -> Policy {
-        Policy { mode: Mode::Heal, scope: Scope::All, ..policy.clone() }
+        Policy { mode: Mode::Heal, scope: Scope::All, foresight: Foresight::Off, ..policy.clone() }
     }
 
     /// unthrottle with its settings, and with permission to change the stream.
@@ -131,6 +135,19 @@ impl Backtested {
         let hours = policy.restore_after_hours;
         let restore_after_hours = if hours == 0 { RESTORE_AFTER_HOURS } else { hours };
         Backtested::ours(&Policy { restore_after_hours, ..policy.clone() })
+    }
+
+    /// unthrottle as in [`Backtested::ours_restoring`], with shards before the load.
+    pub fn ours_foreseeing(policy: &Policy) -> Backtested {
+        match Backtested::ours_restoring(policy) {
+            Backtested::Ours(policy) => Backtested::Ours(Box::new(Policy { foresight: Foresight::Act, ..*policy })),
+            other => other,
+        }
+    }
+
+    /// Whether the policy adds shards before the load.
+    pub fn is_foreseeing(&self) -> bool {
+        matches!(self, Backtested::Ours(policy) if policy.foresight == Foresight::Act)
     }
 
     /// Hours without throttling before a restore; `None`: the policy restores nothing.
