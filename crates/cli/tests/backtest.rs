@@ -231,7 +231,7 @@ fn a_file_is_reported_hour_by_hour_with_the_basis_of_the_estimate() {
     let body = roxmltree::Document::parse(body).expect("well-formed");
     assert_eq!(
         body.descendants().filter(|node| node.has_tag_name("svg")).count(),
-        6,
+        7,
         "one for each, and the incident closer"
     );
     assert!(html.contains("scale_shards: 2 → 4 shards") && !html.contains("http"));

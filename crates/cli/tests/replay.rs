@@ -123,7 +123,7 @@ fn check_message(document: &Document) -> Result<(), Failed> {
 fn check_undo(document: &Document) -> Result<(), Failed> {
     let Some(undo) = &document.undo else { return Ok(()) };
     let begins = match document.code {
-        "scale_shards" | "split_shard" | "switch_to_on_demand" => "unthrottle restore ",
+        "scale_shards" | "scale_ahead" | "split_shard" | "switch_to_on_demand" => "unthrottle restore ",
         "enable_shard_metrics" => "aws kinesis disable-enhanced-monitoring ",
         "warm_up" => "aws kinesis update-stream-warm-throughput ",
         "restore" => "aws kinesis update-shard-count ",

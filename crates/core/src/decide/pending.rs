@@ -30,8 +30,8 @@ pub enum Pending {
 /// forecast is for 20 minutes, so a shorter time would cost more and see no more; a longer one would be late.
 const LOOKS_AHEAD_EVERY: i64 = 5;
 
-/// Whether it is the turn of this stream to be looked at for [`Pending::Foresight`], in a sweep at `now` after which the
-/// next one begins at `next`. The turns of the streams are spread over the minutes. `next`: `None` is unknown, and then
+/// Whether it is the turn of this stream to be looked at for [`Pending::Foresight`], in a sweep at `now`. The next
+/// sweep begins at `next`. The turns of the streams are spread over the minutes. `next`: `None` is unknown, and then
 /// each sweep looks at it.
 pub fn is_turn_to_look_ahead(stream: &str, now: DateTime<Utc>, next: Option<DateTime<Utc>>) -> bool {
     let Some(next) = next else { return true };

@@ -57,7 +57,8 @@ prop_compose! {
             (change.healed, change.published) = (change.settled, change.settled);
             memory.base = Some(open.div_ceil(2));
         }
-        memory.planned = plan.map(|(at_least, minutes)| Planned { at_least, until: now() + TimeDelta::minutes(minutes) });
+        let until = |minutes| now() + TimeDelta::minutes(minutes);
+        memory.planned = plan.map(|(at_least, minutes)| Planned { at_least, until: until(minutes) });
         fixture = fixture.memory(&memory);
         fixture.observation.limits = left.map(|left| Limits {
             shard_limit: open + left,

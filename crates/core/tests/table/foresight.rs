@@ -206,7 +206,7 @@ fn its_sentences_say_what_is_expected_when_and_from_which_days() {
     );
 }
 
-/// A calm stream of which a person plans shards for the next three hours.
+/// A calm stream. A person plans shards of it for the next three hours.
 fn planned(at_least: u32) -> Fixture {
     let plan = Some(Planned { at_least, until: now() + TimeDelta::hours(3) });
     at(|_| 1000.0).asked_to(|ask| ask.plan = plan).policy(|p| p.foresight = Foresight::Off)

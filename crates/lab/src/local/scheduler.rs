@@ -1,4 +1,5 @@
-//! EventBridge Scheduler: ListSchedules, GetSchedule, CreateSchedule, UpdateSchedule and DeleteSchedule. The schedules invoke no target.
+//! EventBridge Scheduler: ListSchedules, GetSchedule, CreateSchedule, UpdateSchedule and DeleteSchedule. The schedules
+//! invoke no target.
 
 use super::connection::Connection;
 use super::metrics::epoch_seconds;

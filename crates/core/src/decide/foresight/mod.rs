@@ -39,8 +39,8 @@ pub(super) const KEPT_FOR_THROTTLES: usize = 4;
 /// that is high again and again grows, and throttling will show it.
 const LEVELS_A_DAY: usize = 3;
 
-/// Where the load has outgrown this number of changes within a day, without a restore between them, a change for a trend goes to twice what is needed:
-/// otherwise growth would spend the day's reshards in small steps.
+/// Where the load has outgrown this number of changes within a day, without a restore between them, a change for a
+/// trend goes to twice what is needed: otherwise growth would spend the day's reshards in small steps.
 const SMALL_STEPS: usize = 2;
 
 impl Case<'_> {

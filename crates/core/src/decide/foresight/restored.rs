@@ -13,7 +13,7 @@ use crate::observation::{LOOKBACK_HOURS, Minute, Stream};
 use crate::policy::{Foresight, StreamPolicy};
 use chrono::{DateTime, TimeDelta, Utc};
 
-/// A restore of a stream in foresight takes at least this share of the shards, unless it reaches the shards from before.
+/// A restore of a stream in foresight takes at least this share of the shards, unless it reaches those from before.
 /// Many small steps down would spend the reshards that the next morning needs.
 const LEAST_STEP: f64 = 0.2;
 
@@ -71,7 +71,7 @@ impl Case<'_> {
     }
 }
 
-/// Whether a restore of a stream with this policy is large enough to spend a reshard on. `base`: the shards from before.
+/// Whether a restore of a stream with this policy is worth a reshard. `base`: the shards from before.
 pub(in crate::decide) fn is_worth_a_reshard(remedy: &Remedy, policy: &StreamPolicy, base: u32) -> bool {
     let Remedy::Restore { from, to, .. } = *remedy else { return true };
     let is_large = f64::from(from - to) >= LEAST_STEP * f64::from(from);

@@ -70,14 +70,18 @@ fn of_state(reason: &Reason, seen: &Seen<'_>) -> String {
         Reason::OnDemandAdapting => limits::on_demand_adapting(seen),
         Reason::OnDemandCeiling(ceiling) => limits::on_demand_ceiling(*ceiling, seen),
         Reason::ReaderCatchingUp => reader_catching_up(seen),
-        Reason::TooManyReaders(ReadCall::GetRecords) => limits::too_many_polls(seen),
-        Reason::TooManyReaders(ReadCall::SubscribeToShard) => {
-            format!("SubscribeToShard is throttled. {SUBSCRIBE_LESS}")
-        }
+        Reason::TooManyReaders(call) => too_many_readers(*call, seen),
         Reason::UnevenReads => skew::uneven_reads(seen),
         Reason::Refused { code, message } => refused_by_aws(code, message, seen),
         Reason::ChangeDenied(denied) => change_denied(denied, seen),
         Reason::CannotRemember(error) => cannot_remember(error),
+    }
+}
+
+fn too_many_readers(call: ReadCall, seen: &Seen<'_>) -> String {
+    match call {
+        ReadCall::GetRecords => limits::too_many_polls(seen),
+        ReadCall::SubscribeToShard => format!("SubscribeToShard is throttled. {SUBSCRIBE_LESS}"),
     }
 }
 
