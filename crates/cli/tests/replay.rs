@@ -83,8 +83,8 @@ fn replays(scenario: PathBuf) -> Trial {
         };
         // Of an event that comes twice, the first change counts here, and the second decision.
         let is_planned = document.outcome == Outcome::Planned;
-        let grows = !is_planned
-            && ["scale_shards", "split_shard", "warm_up", "just_looked", "settling", "resharding"].contains(&code);
+        let raised = ["scale_shards", "scale_ahead", "split_shard", "warm_up", "just_looked", "settling", "resharding"];
+        let grows = !is_planned && raised.contains(&code);
         check(grows == (sizes.1.shards > sizes.0.shards), (sizes, &document))?;
         let modes = (sizes.0.is_on_demand, sizes.1.is_on_demand);
         let switches = ["switch_to_on_demand", "switch_to_provisioned"].contains(&code);
