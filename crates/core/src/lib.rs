@@ -9,6 +9,7 @@
 //! ```
 
 pub mod callers;
+pub mod checks;
 pub mod clock;
 pub mod cost;
 pub mod decide;

@@ -29,6 +29,7 @@ mod unpublished;
 mod window;
 mod writes;
 
+pub(crate) use demand::{SHARD_BYTES_PER_SECOND, SHARD_READ_BYTES_PER_SECOND, SHARD_RECORDS_PER_SECOND};
 pub use pending::{Pending, pending};
 pub use triage::triage;
 

@@ -53,6 +53,7 @@ mod scheduler;
 mod service;
 mod shards;
 mod sns;
+mod stream_alarms;
 mod subscribe;
 mod tagging;
 mod tags;
@@ -72,6 +73,7 @@ use std::net::Ipv4Addr;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
+use stream_alarms::StreamAlarm;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
@@ -250,6 +252,12 @@ impl LocalAccount {
     /// zero in the newest three published minutes.
     pub fn add_fleet_alarm(&self, name: &str, metric: &str) {
         lock(&self.account.fleet_alarms).insert(name.into(), metric.into());
+    }
+
+    /// Adds an alarm on a metric of `AWS/Kinesis` of one stream. `DescribeAlarms` lists it, and it has no state.
+    pub fn add_alarm(&self, name: &str, stream: &str, metric: &str) {
+        let alarm = StreamAlarm { name: name.into(), stream: stream.into(), metric: metric.into() };
+        lock(&self.account.stream_alarms).push(alarm);
     }
 
     /// The messages that clients published to the account's topics, oldest first.

@@ -1,0 +1,8 @@
+//! `unthrottle doctor`, as a person types it, against the local account.
+
+#[path = "../../../../tests/common/aws.rs"]
+mod aws;
+mod command;
+mod fixture;
+mod pages;
+mod seeded;
