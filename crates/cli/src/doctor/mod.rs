@@ -34,13 +34,13 @@ action. The tag unthrottle.doctor-skip on a stream leaves checks out, such as
 #[command(next_line_help = true)]
 pub(super) struct Args {
     /// The streams' names or ARNs
-    #[arg(value_name = "STREAM", required_unless_present_any = ["all", "policy"])]
+    #[arg(value_name = "STREAM")]
     streams: Vec<String>,
     /// All streams of the account and region
     #[arg(long, conflicts_with = "streams")]
     all: bool,
     #[command(flatten)]
-    selection: selection::Args,
+    selection: selection::Choice,
     /// Exit with code 3 if a check warns or fails (warn), or only if one fails (fail)
     #[arg(long, value_name = "STATUS", value_enum)]
     fail_on: Option<FailOn>,
@@ -63,6 +63,9 @@ enum FailOn {
 pub(super) async fn run(args: Args) -> Result<(), CliError> {
     if args.policy {
         return Ok(policy::print()?);
+    }
+    if args.streams.is_empty() && !args.all {
+        return Err(CliError::Usage("name a stream, or give --all for all streams of the account and region".into()));
     }
     let selection = Selection::of(&args.selection)?;
     let prices = settings::read()?.prices;

@@ -6,7 +6,7 @@ use unthrottle_core::checks::{CHECKS, Check, find};
 use unthrottle_core::policy::DOCTOR_SKIP_TAG;
 
 #[derive(clap::Args)]
-pub(super) struct Args {
+pub(super) struct Choice {
     /// Make only these checks: codes, with commas between them
     #[arg(long, value_name = "CODE", value_delimiter = ',')]
     only: Vec<String>,
@@ -21,7 +21,7 @@ pub(super) struct Selection(BTreeSet<&'static str>);
 impl Selection {
     /// # Errors
     /// Bad usage if a code is unknown, or if no check is left.
-    pub fn of(args: &Args) -> Result<Selection, CliError> {
+    pub fn of(args: &Choice) -> Result<Selection, CliError> {
         let (only, skip) = (codes(&args.only)?, codes(&args.skip)?);
         let all = CHECKS.iter().map(|check| check.code);
         let wanted: BTreeSet<_> = all.filter(|code| only.is_empty() || only.contains(code)).collect();

@@ -52,7 +52,7 @@ async fn bad_input_ends_with_two_and_the_nearest_names() {
         (&["order"], "there is no stream `order` in this region. The nearest: orders"),
         (&[STREAM, "--only", "batch", "--skip", "batch"], "leave no check"),
         (&["no:stream"], "is not the name or the ARN"),
-        (&[], "<STREAM|--all|--policy>"),
+        (&[], "name a stream, or give --all"),
         (&[STREAM, "--all"], "cannot be used with"),
     ] {
         let out = clinic.doctor(args).await;

@@ -63,7 +63,10 @@ pub(super) fn pollers(readings: &Readings, _: &Prices) -> Answer {
     let (calls, polled) =
         polled.fold((0.0, 0.0), |(calls, n), p| (calls + p.get_records_calls + p.read_throttled, n + 1.0));
     let refused = minutes.total(|p| p.read_throttled);
-    let rate = if polled > 0.0 { calls / polled / minutes.period_seconds / shards } else { 0.0 };
+    if polled == 0.0 {
+        return Ok(Verdict::ok("No reader called GetRecords in the last 3 hours."));
+    }
+    let rate = calls / polled / minutes.period_seconds / shards;
     let sentence = format!("Readers call GetRecords {rate:.1} times a second on each shard; AWS allows 5.");
     let verdict = if rate >= CALLS {
         let fix = format!(

@@ -37,7 +37,10 @@ const LARGE: f64 = 1_048_576.0;
 pub(super) fn put_record(readings: &Readings, _: &Prices) -> Answer {
     let hours = known(&readings.hours)?;
     let (single, all) = (hours.total(|p| p.put_record_count), hours.total(|p| p.incoming_records));
-    let share = if all > 0.0 { (single / all).min(1.0) } else { 0.0 };
+    if all == 0.0 {
+        return Ok(Verdict::ok("No record was written."));
+    }
+    let share = (single / all).min(1.0);
     let sentence = format!("PutRecord wrote {} of {} records.", percent(share), count(all));
     let verdict = if share > BY_PUT_RECORD {
         let why = "AWS counts each of them as at least 1 KiB, and each takes a call.";
@@ -182,4 +185,69 @@ pub(super) fn failed_records(readings: &Readings, _: &Prices) -> Answer {
         Verdict::ok("No record of PutRecords failed inside AWS.")
     };
     Ok(verdict.with("failed_records", failed).with("records", all))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checks::{Point, Readings, Series, Status, Unread};
+    use crate::observation::{CapacityMode, Status as StreamStatus, Stream};
+    use chrono::DateTime;
+
+    /// A stream of one shard that is written to at this rate in each hour.
+    fn readings(records_per_second: f64, bytes: f64) -> Readings {
+        let unread = || Unread { action: "", why: String::new(), is_denied: false };
+        let point = Point {
+            incoming_records: records_per_second * 3_600.0,
+            incoming_bytes: records_per_second * 3_600.0 * bytes,
+            ..Point::default()
+        };
+        let hour = |n: i64| DateTime::UNIX_EPOCH + chrono::TimeDelta::hours(n);
+        let points = (0..24).map(|n| (hour(n), point)).collect();
+        Readings {
+            read_at: hour(24),
+            stream: Stream {
+                name: "orders".into(),
+                arn: "arn:aws:kinesis:us-east-1:123456789012:stream/orders".into(),
+                status: StreamStatus::Active,
+                mode: CapacityMode::Provisioned,
+                open_shards: 1,
+                retention_hours: 24,
+                consumers: 0,
+                shard_metrics: Default::default(),
+                warm_throughput: None,
+                spreads_records: false,
+                channels: None,
+                queues: None,
+                kms_key: None,
+                created_at: None,
+            },
+            hours: Ok(Series { period_seconds: 3_600.0, window_seconds: 86_400.0, points }),
+            tags: Err(unread()),
+            minutes: Err(unread()),
+            shards: Err(unread()),
+            consumers: Err(unread()),
+            alarms: Err(unread()),
+            key_state: Err(unread()),
+            limits: Err(unread()),
+            commitment: Err(unread()),
+            is_deployed: Err(unread()),
+        }
+    }
+
+    #[test]
+    fn a_thousand_records_of_512_bytes_fire_with_the_difference_of_both_bills() {
+        let verdict = small_records(&readings(1_000.0, 512.0), &Prices::default()).expect("read");
+        assert_eq!(verdict.status, Status::Warn);
+        // Records of 25 KB cost $0.74 a month in units, like 10 records of 50 KB a second.
+        assert_eq!(verdict.usd_per_month, Some(36.06), "{}", verdict.sentence);
+        let verdict = small_records(&readings(10.0, 51_200.0), &Prices::default()).expect("read");
+        assert_eq!(verdict.status, Status::Ok);
+    }
+
+    #[test]
+    fn a_check_without_its_read_is_unknown() {
+        let unread = bursts(&readings(1.0, 1.0), &Prices::default());
+        assert!(unread.is_err_and(|unread| !unread.is_denied));
+    }
 }

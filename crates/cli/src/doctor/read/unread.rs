@@ -12,7 +12,10 @@ where
 {
     let message = error.message().unwrap_or_default();
     let is_denied = error.code().and_then(|code| Denial::of(code, message, action)).is_some();
-    Unread { action, why: Cause::of(error).to_string(), is_denied }
+    // AWS's own words, where it answered.
+    let answered = error.code().zip(error.message()).map(|(code, message)| format!("{code}: {message}"));
+    let why = answered.unwrap_or_else(|| Cause::of(error).to_string());
+    Unread { action, why: why.trim_end_matches('.').to_owned(), is_denied }
 }
 
 /// The failure of a read that the Lambda makes, too.
