@@ -123,8 +123,17 @@ pub struct Output {
 
 /// Runs the command line.
 pub async fn unthrottle(args: &[&str]) -> Output {
+    unthrottle_with(args, &[]).await
+}
+
+/// Runs the command line with these variables.
+pub async fn unthrottle_with(args: &[&str], variables: &[(&str, &str)]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_unthrottle"));
-    command.args(args).env("AWS_ACCESS_KEY_ID", "key").env("AWS_SECRET_ACCESS_KEY", "secret");
+    command
+        .args(args)
+        .envs(variables.iter().copied())
+        .env("AWS_ACCESS_KEY_ID", "key")
+        .env("AWS_SECRET_ACCESS_KEY", "secret");
     let out = tokio::task::spawn_blocking(move || command.output()).await.expect("no panic").expect("runs");
     let text = |bytes| String::from_utf8(bytes).expect("text");
     Output { code: out.status.code().expect("an exit code"), out: text(out.stdout), err: text(out.stderr) }

@@ -4,11 +4,12 @@
 //!
 //! 1. [`Readings`]: what was read. A read that failed is part of it, and a check that needs it finds `unknown`.
 //! 2. [`CHECKS`]: the table of all checks. A new check is a function, a row there, a row in `docs/doctor.md`, and a test.
-//! 3. `capacity`, `producers`, `consumers`, `security`, `money` and `own`: the checks of each group.
+//! 3. `capacity`, `producers`, `consumers`, `lambda`, `security`, `money` and `own`: the checks of each group.
 
 mod capacity;
 mod consumers;
 mod finding;
+mod lambda;
 mod load;
 mod money;
 mod own;
@@ -19,5 +20,5 @@ mod table;
 mod words;
 
 pub use finding::{Evidence, Finding, Group, Status};
-pub use readings::{Alarm, Consumer, Point, Read, Readings, Series, Unread};
+pub use readings::{Alarm, Consumer, LambdaMetrics, LambdaReader, Point, Read, Readings, Series, Unread};
 pub use table::{CHECKS, Check, check, find};

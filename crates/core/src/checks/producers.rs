@@ -229,6 +229,8 @@ mod tests {
             consumers: Err(unread()),
             alarms: Err(unread()),
             key_state: Err(unread()),
+            lambdas: Err(unread()),
+            unreserved_concurrency: Err(unread()),
             limits: Err(unread()),
             commitment: Err(unread()),
             is_deployed: Err(unread()),

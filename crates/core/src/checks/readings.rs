@@ -40,6 +40,10 @@ pub struct Readings {
     /// The state of the stream's key, by AWS's word (`Enabled`, `Disabled`, `PendingDeletion`…). `None`: the stream is
     /// not encrypted, or AWS manages the key.
     pub key_state: Read<Option<String>>,
+    /// The mappings of Lambda functions to the stream and to its registered consumers.
+    pub lambdas: Read<Vec<LambdaReader>>,
+    /// The concurrency that all functions of the account without a reservation share.
+    pub unreserved_concurrency: Read<u32>,
     /// The limits of the account.
     pub limits: Read<Limits>,
     /// Whether the account has the throughput commitment.
@@ -57,6 +61,54 @@ pub struct Consumer {
     pub created_at: DateTime<Utc>,
     /// The events that it received in the last seven days (SubscribeToShardEvent.Success, SampleCount).
     pub events: f64,
+}
+
+/// A Lambda function that reads the stream: an event source mapping.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LambdaReader {
+    /// The name of the function, with its alias or version if the mapping has one.
+    pub function: String,
+    /// The id of the mapping.
+    pub uuid: String,
+    /// AWS's `State`, such as `Enabled`.
+    pub state: String,
+    /// AWS's `LastProcessingResult`, such as `OK`. `None`: AWS gave none.
+    pub last_result: Option<String>,
+    /// How often a failed batch is tried again. -1: until its records expire.
+    pub max_retries: i32,
+    /// The age from which a record is not tried any more, in seconds. -1: until it expires.
+    pub max_age_seconds: i32,
+    /// Whether batches that are given up go to a destination.
+    pub has_destination: bool,
+    /// Whether a failed batch is split in two (BisectBatchOnFunctionError).
+    pub bisects: bool,
+    /// Whether the function says which records failed (ReportBatchItemFailures).
+    pub reports_failures: bool,
+    /// Batches of one shard at the same time, 1–10 (ParallelizationFactor).
+    pub factor: u32,
+    /// How long to collect records for a batch, in seconds (MaximumBatchingWindowInSeconds).
+    pub window_seconds: u32,
+    /// The timeout of the function, in seconds.
+    pub timeout_seconds: Read<u32>,
+    /// The reserved concurrency of the function. `None`: it has none.
+    pub reserved_concurrency: Read<Option<u32>>,
+    /// The metrics of the function, of all its aliases and versions together.
+    pub metrics: Read<LambdaMetrics>,
+}
+
+/// 14 days of the metrics of a function (`AWS/Lambda`).
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LambdaMetrics {
+    /// Invocations.
+    pub invocations: f64,
+    /// Invocations that ended in an error.
+    pub errors: f64,
+    /// Invocations that were throttled.
+    pub throttles: f64,
+    /// The highest 95th percentile of an hour's durations, in milliseconds.
+    pub longest_p95_ms: f64,
+    /// The largest iterator age of each of the last whole hours, in milliseconds, the oldest first.
+    pub ages_ms: Vec<f64>,
 }
 
 /// An alarm on a metric of `AWS/Kinesis`.

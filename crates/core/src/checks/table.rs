@@ -2,7 +2,7 @@
 
 use super::finding::{Answer, Finding, Group, Verdict};
 use super::readings::Readings;
-use super::{capacity, consumers, money, own, producers, security};
+use super::{capacity, consumers, lambda, money, own, producers, security};
 use crate::cost::Prices;
 
 /// A check.
@@ -32,10 +32,14 @@ const MODES: &str = "https://docs.aws.amazon.com/streams/latest/dev/how-do-i-siz
 const PRICES: &str = "https://aws.amazon.com/kinesis/data-streams/pricing/";
 const RESHARDING: &str = "https://docs.aws.amazon.com/streams/latest/dev/kinesis-using-sdk-java-resharding.html";
 const PUT_RECORDS: &str = "https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecords.html";
+const MAPPINGS: &str = "https://docs.aws.amazon.com/lambda/latest/dg/services-kinesis-parameters.html";
+const RETRIES: &str = "https://docs.aws.amazon.com/lambda/latest/dg/kinesis-on-failure-destination.html";
+const CONCURRENCY: &str = "https://docs.aws.amazon.com/lambda/latest/dg/lambda-concurrency.html";
+const LAMBDA_METRICS: &str = "https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html";
 const OWN: &str = "docs/operations.md";
 
 /// Every check, in the order of the page.
-pub const CHECKS: [Check; 20] = [
+pub const CHECKS: [Check; 28] = [
     row("quota", Group::Capacity, LIMITS, capacity::quota),
     row("ranges", Group::Capacity, RESHARDING, capacity::ranges),
     row("shard-metrics", Group::Capacity, METRICS, capacity::shard_metrics),
@@ -50,6 +54,14 @@ pub const CHECKS: [Check; 20] = [
     row("pollers", Group::Consumers, CONSUMERS, consumers::pollers),
     row("fan-out-idle", Group::Consumers, FAN_OUT, consumers::fan_out_idle),
     row("fan-out-limits", Group::Consumers, LIMITS, consumers::fan_out_limits),
+    row("lambda-state", Group::Lambda, MAPPINGS, lambda::state),
+    row("lambda-poison", Group::Lambda, RETRIES, lambda::poison),
+    row("lambda-destination", Group::Lambda, RETRIES, lambda::destination),
+    row("lambda-bisect", Group::Lambda, RETRIES, lambda::bisect),
+    row("lambda-parallel", Group::Lambda, MAPPINGS, lambda::parallel),
+    row("lambda-concurrency", Group::Lambda, CONCURRENCY, lambda::concurrency),
+    row("lambda-errors", Group::Lambda, LAMBDA_METRICS, lambda::errors),
+    row("lambda-window", Group::Lambda, MAPPINGS, lambda::window),
     row("encryption", Group::Security, ENCRYPTION, security::encryption),
     row("mode", Group::Cost, MODES, money::mode),
     row("oversized", Group::Cost, PRICES, money::oversized),

@@ -14,8 +14,8 @@
 //!    validates requests and stores streams and records.
 //! 4. CloudWatch. `samples` counts the `AWS/Kinesis` metrics from real calls, and `metrics` stores them. `cloudwatch`,
 //!    `insights` and `alarms` answer queries.
-//! 5. The few calls of the Resource Groups Tagging API (`tagging`), SNS (`sns`), EventBridge (`eventbridge`) and
-//!    EventBridge Scheduler (`scheduler`).
+//! 5. The few calls of the Resource Groups Tagging API (`tagging`), SNS (`sns`), EventBridge (`eventbridge`),
+//!    EventBridge Scheduler (`scheduler`) and Lambda (`lambda`).
 //!
 //! AWS's limits are in [`crate::rules`], which the simulator shares. All times come from one [`Clock`]: the machine's,
 //! or a clock that a test moves.
@@ -40,6 +40,7 @@ mod faults;
 mod fleet;
 mod insights;
 mod kinesis;
+mod lambda;
 mod limits;
 mod metrics;
 mod options;

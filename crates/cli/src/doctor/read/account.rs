@@ -1,6 +1,7 @@
 //! What all streams of an account and region share. It is read once.
 
 use super::alarms::alarms;
+use super::lambda::{Mappings, mappings, unreserved_concurrency};
 use super::unread::{unread, unread_by_lambda};
 use crate::STACK_TAG;
 use crate::doctor::clients::Clients;
@@ -16,18 +17,22 @@ pub(in crate::doctor) struct Account {
     pub commitment: Read<Commitment>,
     pub alarms: Read<Vec<Alarm>>,
     pub is_deployed: Read<bool>,
+    pub mappings: Read<Mappings>,
+    pub unreserved_concurrency: Read<u32>,
 }
 
 impl Account {
     /// Reads it. `any`: a stream of the account, for the words of errors.
     pub async fn read(clients: &Clients, any: &StreamArn) -> Account {
-        let (limits, commitment, alarms, is_deployed) = tokio::join!(
+        let (limits, commitment, alarms, is_deployed, mappings, unreserved_concurrency) = tokio::join!(
             limits(clients, any),
             commitment(clients, any),
             alarms(&clients.cloudwatch),
-            is_deployed(clients)
+            is_deployed(clients),
+            mappings(clients),
+            unreserved_concurrency(clients),
         );
-        Account { limits, commitment, alarms, is_deployed }
+        Account { limits, commitment, alarms, is_deployed, mappings, unreserved_concurrency }
     }
 }
 

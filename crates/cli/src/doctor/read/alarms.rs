@@ -2,12 +2,11 @@
 //!
 //! `DescribeAlarmsForMetric` would take two calls a stream, and finds neither metric math nor Metrics Insights.
 
+use super::metrics::NAMESPACE;
 use super::unread::unread;
 use aws_sdk_cloudwatch::Client;
 use aws_sdk_cloudwatch::types::{AlarmType, Dimension, MetricAlarm};
 use unthrottle_core::checks::{Alarm, Read};
-
-const NAMESPACE: &str = "AWS/Kinesis";
 
 /// Alarms of one answer, the most that AWS gives.
 const PER_PAGE: i32 = 100;

@@ -1,6 +1,6 @@
 //! The registered consumers, and whether they receive events: `ListStreamConsumers`, and one `GetMetricData`.
 
-use super::metrics::{Query, read};
+use super::metrics::{NAMESPACE, Query, read};
 use super::unread::unread;
 use crate::doctor::clients::Clients;
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
@@ -30,6 +30,7 @@ pub(super) async fn consumers(clients: &Clients, stream: &Stream, now: DateTime<
     let queries: Vec<Query> = consumers
         .iter()
         .map(|consumer| Query {
+            namespace: NAMESPACE,
             metric: "SubscribeToShardEvent.Success",
             statistic: "SampleCount",
             dimensions: vec![("StreamName", stream.name.clone()), ("ConsumerName", consumer.name.clone())],

@@ -9,11 +9,13 @@ use unthrottle_core::checks::{Point, Read, Series, Unread};
 use unthrottle_core::observation::Stream;
 
 const ACTION: &str = "cloudwatch:GetMetricData";
+pub(super) const NAMESPACE: &str = "AWS/Kinesis";
 const MINUTE: TimeDelta = TimeDelta::minutes(1);
 const HOUR: TimeDelta = TimeDelta::hours(1);
 
-/// A series of `AWS/Kinesis`.
+/// A series of CloudWatch's.
 pub(super) struct Query {
+    pub namespace: &'static str,
     pub metric: &'static str,
     pub statistic: &'static str,
     pub dimensions: Vec<(&'static str, String)>,
@@ -57,7 +59,12 @@ async fn series(
     now: DateTime<Utc>,
 ) -> Read<Series> {
     let of_stream = || vec![("StreamName", stream.name.clone())];
-    let queries = METRICS.map(|(metric, statistic, _)| Query { metric, statistic, dimensions: of_stream() });
+    let queries = METRICS.map(|(metric, statistic, _)| Query {
+        namespace: NAMESPACE,
+        metric,
+        statistic,
+        dimensions: of_stream(),
+    });
     // CloudWatch's metrics are metrics of the name. What is older than the stream belongs to another one.
     let first = stream.created_at.map_or(start, |created| created.max(start));
     let seconds = |length: TimeDelta| length.num_milliseconds() as f64 / 1_000.0;
@@ -113,7 +120,7 @@ impl Query {
     fn built(&self, place: usize, period_seconds: i32) -> MetricDataQuery {
         let of = |(name, value): &(&str, String)| Dimension::builder().name(*name).value(value).build();
         let dimensions = self.dimensions.iter().map(of).collect();
-        let metric = Metric::builder().namespace("AWS/Kinesis").metric_name(self.metric);
+        let metric = Metric::builder().namespace(self.namespace).metric_name(self.metric);
         let metric = metric.set_dimensions(Some(dimensions)).build();
         let stat = MetricStat::builder().metric(metric).period(period_seconds).stat(self.statistic).build();
         MetricDataQuery::builder().id(format!("m{place}")).metric_stat(stat).build()

@@ -1,9 +1,10 @@
 //! Everything that the doctor reads, in one place: what all streams of the account share is read once, and each stream
-//! in at most ten calls.
+//! in eight calls, and three more for each Lambda function that reads it.
 
 mod account;
 mod alarms;
 mod consumers;
+mod lambda;
 mod metrics;
 mod unread;
 
@@ -19,7 +20,7 @@ use unthrottle_core::observation::Stream;
 use unthrottle_core::signal::StreamArn;
 
 /// The IAM actions of the doctor's reads. A test compares them with the calls.
-pub(super) const ACTIONS: [&str; 11] = [
+pub(super) const ACTIONS: [&str; 15] = [
     "cloudwatch:DescribeAlarms",
     "cloudwatch:GetMetricData",
     "kinesis:DescribeAccountSettings",
@@ -30,6 +31,10 @@ pub(super) const ACTIONS: [&str; 11] = [
     "kinesis:ListStreams",
     "kinesis:ListTagsForResource",
     "kms:DescribeKey",
+    "lambda:GetAccountSettings",
+    "lambda:GetFunctionConcurrency",
+    "lambda:GetFunctionConfiguration",
+    "lambda:ListEventSourceMappings",
     "tag:GetResources",
 ];
 
@@ -47,7 +52,7 @@ pub(super) async fn read(
     now: DateTime<Utc>,
 ) -> Result<Option<Readings>, ReadError> {
     let Some(stream) = stream::summary(&clients.kinesis, arn).await? else { return Ok(None) };
-    let (tags, shards, hours, minutes, consumers, key_state) = tokio::join!(
+    let (tags, shards, hours, minutes, consumers, lambdas, key_state) = tokio::join!(
         async {
             stream::tags(&clients.kinesis, arn).await.map_err(|e| unread_by_lambda("kinesis:ListTagsForResource", &e))
         },
@@ -57,6 +62,7 @@ pub(super) async fn read(
         metrics::hours(&clients.cloudwatch, &stream, now),
         metrics::minutes(&clients.cloudwatch, &stream, now),
         consumers::consumers(clients, &stream, now),
+        lambda::readers(clients, &account.mappings, &stream, now),
         key_state(clients, &stream),
     );
     let commitment = account.commitment.clone();
@@ -71,6 +77,8 @@ pub(super) async fn read(
         consumers,
         alarms,
         key_state,
+        lambdas,
+        unreserved_concurrency: account.unreserved_concurrency.clone(),
         limits,
         commitment,
         is_deployed,
