@@ -1,20 +1,25 @@
 //! `unthrottle doctor`: finds what is wrong with a stream, its producers and its consumers. Changes nothing.
 
 mod clients;
+mod html;
 mod policy;
 mod read;
 mod report;
 mod round;
+mod sarif;
 mod selection;
 mod streams;
+mod table;
 mod text;
 
 use crate::CliError;
 use crate::aws::AwsArgs;
+use crate::files;
 use crate::screen::{Console, print_json};
 use clients::Clients;
 use report::Report;
 use selection::Selection;
+use std::path::PathBuf;
 use unthrottle::settings;
 use unthrottle_core::checks::Status;
 
@@ -52,6 +57,12 @@ pub(super) struct Args {
     /// Print the findings as JSON
     #[arg(long)]
     json: bool,
+    /// Print the findings as SARIF 2.1.0, for tools that collect findings
+    #[arg(long, conflicts_with = "json")]
+    sarif: bool,
+    /// Write the findings as an HTML page, too
+    #[arg(long, value_name = "FILE.html")]
+    html: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -75,8 +86,15 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
         false => streams::named(&clients.kinesis, &args.streams).await?,
     };
     let report = round::make(&clients, &streams, &selection, &prices).await;
+    if let Some(path) = &args.html {
+        files::write(path, &html::page(&report).html()?)?;
+    }
     if args.json {
         print_json(&report)?;
+    } else if args.sarif {
+        print_json(&sarif::log(&report))?;
+    } else if args.all {
+        table::print(&mut Console::new(false), &report)?;
     } else {
         text::print(&mut Console::new(false), &report)?;
     }

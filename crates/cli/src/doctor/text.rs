@@ -12,7 +12,7 @@ use unthrottle_core::checks::{Finding, Group, Status};
 const WIDTH: usize = 80;
 /// The columns of a status, and of a code, with the space after them.
 const STATUS: usize = 8;
-const CODE: usize = 17;
+const CODE: usize = 20;
 /// The columns before a status.
 const INDENT: usize = 2;
 
@@ -31,7 +31,7 @@ fn print_page(console: &mut Console, page: &Page) -> io::Result<()> {
     if let Some(error) = &page.error {
         return console.line(&textwrap::fill(error, WIDTH));
     }
-    console.line(&page.counts())?;
+    console.line(&textwrap::fill(&page.counts(), WIDTH))?;
     for group in Group::iter() {
         let mut findings: Vec<&Finding> = page.findings.iter().filter(|finding| finding.group == group).collect();
         if findings.is_empty() {
@@ -40,14 +40,20 @@ fn print_page(console: &mut Console, page: &Page) -> io::Result<()> {
         findings.sort_by_key(|finding| Reverse(finding.status));
         console.line("")?;
         console.heading(&group.to_string())?;
-        for finding in findings {
-            print_finding(console, finding)?;
+        for alike in findings.chunk_by(|a, b| a.status == Status::Ok && a.sentence == b.sentence) {
+            print_finding(console, alike)?;
         }
     }
     Ok(())
 }
 
-fn print_finding(console: &mut Console, finding: &Finding) -> io::Result<()> {
+/// Prints a finding, or several that are ok and say the same.
+fn print_finding(console: &mut Console, alike: &[&Finding]) -> io::Result<()> {
+    let Some(finding) = alike.first() else { return Ok(()) };
+    let code = match alike.len() {
+        1 => finding.code.to_owned(),
+        count => format!("{count} checks"),
+    };
     let colour = match finding.status {
         Status::Ok => AnsiColor::Green,
         Status::Unknown => AnsiColor::Cyan,
@@ -59,7 +65,7 @@ fn print_finding(console: &mut Console, finding: &Finding) -> io::Result<()> {
     let text = finding.sentence.as_str();
     let mut lines = textwrap::wrap(text, WIDTH - INDENT - STATUS - CODE).into_iter();
     let first = lines.next().unwrap_or_default();
-    console.line(&format!("{:INDENT$}{status}{:<CODE$}{first}", "", finding.code))?;
+    console.line(&format!("{:INDENT$}{status}{code:<CODE$}{first}", ""))?;
     for line in lines {
         console.line(&format!("{:1$}{line}", "", INDENT + STATUS + CODE))?;
     }

@@ -49,7 +49,7 @@ async fn bad_input_ends_with_two_and_the_nearest_names() {
     let clinic = Clinic::of(Seed::default()).await;
     for (args, says) in [
         (&[STREAM, "--only", "put-recrod"][..], "`put-recrod` is not the code of a check. The nearest: put-record"),
-        (&["order"], "there is no stream `order` in this region. The nearest: orders"),
+        (&["order"], "there is no stream `order` in this region. The nearest: orders\n"),
         (&[STREAM, "--only", "batch", "--skip", "batch"], "leave no check"),
         (&["no:stream"], "is not the name or the ARN"),
         (&[], "name a stream, or give --all"),

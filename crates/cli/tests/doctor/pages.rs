@@ -1,7 +1,8 @@
 //! What the doctor prints for people, and docs/doctor.md.
 
 use crate::aws::root;
-use crate::fixture::{Clinic, STREAM, Seed};
+use crate::fixture::{Clinic, STREAM, Seed, minutes_ago};
+use serde_sarif::sarif::{ResultLevel, Sarif};
 use unthrottle_core::checks::CHECKS;
 
 #[tokio::test]
@@ -10,7 +11,7 @@ async fn the_page_on_a_terminal_has_the_worst_first_and_its_command_on_one_line(
     let out = clinic.doctor(&[STREAM]).await;
     assert_eq!((out.code, out.err.as_str()), (0, ""));
     let lines: Vec<&str> = out.out.lines().collect();
-    assert_eq!(lines[..2], ["orders: 10 shards, provisioned", "2 warn, 18 ok"]);
+    assert_eq!(lines[..2], ["orders: 10 shards, provisioned", "2 warn (oversized, alarms), 26 ok"]);
     let cost = lines.iter().position(|line| *line == "cost").expect("a group");
     assert!(lines[cost + 1].starts_with("  warn    oversized"), "{}", out.out);
     let fix = lines.iter().find(|line| line.trim_start().starts_with("fix") && line.contains("update-shard-count"));
@@ -21,6 +22,61 @@ async fn the_page_on_a_terminal_has_the_worst_first_and_its_command_on_one_line(
         wide.clone().all(|line| ["fix", "source"].iter().any(|word| line.trim_start().starts_with(word))),
         "{wide:?}"
     );
+}
+
+#[tokio::test]
+async fn all_streams_are_a_table_with_the_worst_first() {
+    let clinic = Clinic::of(Seed::default()).await;
+    let name = "a-stream-with-a-name-that-is-longer-than-its-column".to_owned();
+    clinic.account.add_streams(["clicks".to_owned(), name], 1, &[]).await;
+    let out = clinic.doctor(&["--all"]).await;
+    assert_eq!((out.code, out.err.as_str()), (0, ""));
+    let lines: Vec<&str> = out.out.lines().collect();
+    let names: Vec<&str> = lines[..4].iter().map(|line| line.split_whitespace().next().expect("a name")).collect();
+    assert_eq!(names, ["stream", "a-stream-with-a-name-that-i…", "clicks", "orders"], "{}", out.out);
+    // Both new streams have no encryption and no alarm on late readers, and are too young for `mode` and `oversized`.
+    let cells: Vec<&str> = lines[2].split_whitespace().skip(1).collect();
+    assert_eq!(cells[..4], ["-", "2", "2", "-"], "{}", out.out);
+    assert!(lines.iter().all(|line| line.chars().count() <= 80), "{}", out.out);
+    assert!(out.out.contains("2 of 3 streams have a finding."), "{}", out.out);
+}
+
+#[tokio::test]
+async fn the_html_page_is_well_formed_and_has_each_finding_with_its_command() {
+    let clinic = Clinic::of(Seed { alarms: false, shards: 10, ..Seed::default() }).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("page.html");
+    let out = clinic.doctor(&[STREAM, "--html", path.to_str().expect("text")]).await;
+    assert_eq!((out.code, out.err.as_str()), (0, ""));
+    let html = std::fs::read_to_string(&path).expect("written");
+    let body = &html[html.find("<body").expect("a body")..html.find("</html>").expect("an end")];
+    let body = roxmltree::Document::parse(body).expect("well-formed");
+    let cards = |status: &str| {
+        let class = format!("card {status}");
+        body.descendants().filter(|node| node.attribute("class") == Some(class.as_str())).count()
+    };
+    assert_eq!((cards("warn"), cards("ok"), cards("fail")), (2, 26, 0));
+    let commands = body.descendants().filter(|node| node.has_tag_name("pre")).filter_map(|node| node.text());
+    assert!(commands.into_iter().any(|text| text.contains("update-shard-count --stream-name orders")));
+    assert!(!html.contains("src=") && !html.contains("<script"), "it loads nothing");
+}
+
+#[tokio::test]
+async fn the_sarif_is_sarif_and_has_a_result_for_each_open_finding() {
+    let clinic = Clinic::of(Seed { alarms: false, shards: 10, ..Seed::default() }).await;
+    clinic.put("GetRecords.IteratorAgeMilliseconds", minutes_ago(2), 13.0 * 3_600_000.0);
+    let out = clinic.doctor(&[STREAM, "--sarif"]).await;
+    assert_eq!((out.code, out.err.as_str()), (0, ""));
+    let log: Sarif = serde_json::from_str(&out.out).expect("SARIF");
+    let [run] = log.runs.as_slice() else { panic!("one run: {log:?}") };
+    assert_eq!(run.tool.driver.rules.as_ref().expect("rules").len(), CHECKS.len());
+    let results = run.results.as_ref().expect("results");
+    let ids: Vec<&str> = results.iter().filter_map(|result| result.rule_id.as_deref()).collect();
+    assert_eq!(ids, ["retention", "oversized", "alarms"], "the worst first");
+    assert_eq!(results[0].level, Some(ResultLevel::Error));
+    let place = results[0].locations.as_ref().expect("a place")[0].physical_location.as_ref().expect("a place");
+    let arn = place.artifact_location.as_ref().and_then(|location| location.uri.as_deref());
+    assert_eq!(arn, Some(clinic.account.stream_arn(STREAM).as_str()));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::finding::{Answer, Status, Verdict};
 use super::load::known;
 use super::readings::{LambdaReader, Readings, Unread};
-use super::words::{count, many, percent, time, usd};
+use super::words::{count, many, percent, short, time, usd};
 use crate::cost::{Prices, monthly};
 
 /// The most batches of one shard at the same time (ParallelizationFactor).
@@ -236,9 +236,10 @@ pub(super) fn window(readings: &Readings, _: &Prices) -> Answer {
         let saves = monthly(saved * 3_600.0 / 1e6 * INVOCATIONS_MILLION);
         Ok((mean < SMALL_BATCH && saves >= WORTH_IT).then(|| {
             let sentence = format!(
-                "{} gets {mean:.1} records an invocation. A window of {WINDOW_SECONDS:.0} s saves {} of invocations a \
+                "{} gets {} records an invocation. A window of {WINDOW_SECONDS:.0} s saves {} of invocations a \
                  month, and the time of the function.",
                 lambda.function,
+                short(mean),
                 usd(saves)
             );
             let fix = update(lambda, &format!("--maximum-batching-window-in-seconds {WINDOW_SECONDS:.0}"));

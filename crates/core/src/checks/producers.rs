@@ -5,7 +5,7 @@ use super::finding::{Answer, Verdict};
 use super::load::{known, planned_shards};
 use super::money::{billing, shape};
 use super::readings::Readings;
-use super::words::{count, many, percent, size, time, usd};
+use super::words::{count, many, percent, short, size, time, usd};
 use crate::cost::{BillingMode, Load, Prices, monthly};
 use crate::decide::{SHARD_BYTES_PER_SECOND, SHARD_RECORDS_PER_SECOND};
 
@@ -58,7 +58,7 @@ pub(super) fn batch(readings: &Readings, _: &Prices) -> Answer {
         return Ok(Verdict::ok("No producer called PutRecords."));
     }
     let (mean, peak) = (records / calls, hours.peak_per_second(|p| p.batched_records));
-    let sentence = format!("A PutRecords call has {mean:.1} records on average.");
+    let sentence = format!("A PutRecords call has {} records on average.", short(mean));
     let verdict = if mean < SMALL_BATCH && peak >= WORTH_BATCHING {
         let why = format!("The busiest hour has {} records a second, so one second fills a batch.", count(peak));
         Verdict::warn(

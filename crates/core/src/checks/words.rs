@@ -35,8 +35,18 @@ pub(super) fn time(milliseconds: f64) -> String {
     match (milliseconds / 60_000.0).round() {
         1.0 => "1 minute".into(),
         minutes if minutes < 120.0 => format!("{minutes:.0} minutes"),
-        minutes if minutes < 2_880.0 => format!("{:.1} hours", minutes / 60.0),
-        minutes => format!("{:.1} days", minutes / 1_440.0),
+        minutes if minutes < 2_880.0 => format!("{} hours", short(minutes / 60.0)),
+        minutes => format!("{} days", short(minutes / 1_440.0)),
+    }
+}
+
+/// A number with one digit after the point, unless it is whole or large.
+pub(super) fn short(number: f64) -> String {
+    let one = format!("{number:.1}");
+    match one.strip_suffix(".0") {
+        Some(whole) if number < 1_000.0 => whole.to_owned(),
+        None if number < 1_000.0 => one,
+        _ => count(number),
     }
 }
 
@@ -61,6 +71,10 @@ mod tests {
         assert_eq!(
             (time(60_000.0), time(5_400_000.0), time(1e8)),
             ("1 minute".into(), "90 minutes".into(), "27.8 hours".into())
+        );
+        assert_eq!(
+            (time(86_400_000.0), short(5.25), short(75_630.3)),
+            ("24 hours".into(), "5.2".into(), "75,630".into())
         );
         assert_eq!((many(1, "shard"), many(2, "shard")), ("1 shard".into(), "2 shards".into()));
     }
