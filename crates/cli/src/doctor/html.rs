@@ -56,7 +56,12 @@ fn section(page: &OfStream) -> Section {
 }
 
 fn card(finding: &Finding) -> Card {
-    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let text = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        // Without the `.0` of a whole number.
+        Value::Number(n) => n.as_f64().map_or_else(|| n.to_string(), |number| number.to_string()),
+        other => other.to_string(),
+    };
     Card {
         status: finding.status.to_string(),
         code: finding.code.into(),

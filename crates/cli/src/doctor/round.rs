@@ -17,10 +17,19 @@ use unthrottle_core::signal::StreamArn;
 /// [`STREAMS_PER_SECOND`]; a larger one would only open more connections.
 const AT_ONCE: usize = 8;
 
-/// Streams whose read begins in a second. `DescribeStreamSummary` allows 20 calls a second to the whole account, and the
-/// Lambda and its sweep need most of them. 1,000 streams take 200 s. More would throttle others; fewer would take longer
-/// than ten minutes for 3,000 streams.
+/// Streams whose read begins in a second. `DescribeStreamSummary` allows 20 calls a second to the whole account, and
+/// the Lambda and its sweep need most of them. 1,000 streams take 200 s. More would throttle others; fewer would take
+/// longer than ten minutes for 3,000 streams.
 const STREAMS_PER_SECOND: u32 = 5;
+
+// 1,000 streams take less than ten minutes, and at most half of each of AWS's rates.
+const _: () = {
+    assert!(1_000 / STREAMS_PER_SECOND < 600);
+    // One summary a stream; AWS allows 20 a second.
+    assert!(STREAMS_PER_SECOND * 2 <= 20);
+    // At most three GetMetricData calls a stream; CloudWatch allows 500 a second.
+    assert!(STREAMS_PER_SECOND * 3 * 2 <= 500);
+};
 
 pub(super) async fn make(clients: &Clients, arns: &[StreamArn], selection: &Selection, prices: &Prices) -> Report {
     let Some(any) = arns.first() else { return Report::new(vec![]) };
@@ -64,19 +73,5 @@ async fn page(clients: &Clients, account: &Account, arn: &StreamArn, selection: 
         }
         Ok(None) => Page::unread(arn, "the stream was deleted meanwhile".into()),
         Err(error) => Page::unread(arn, error.to_string()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_thousand_streams_take_less_than_ten_minutes_and_less_than_half_of_any_rate() {
-        assert!(1_000 / STREAMS_PER_SECOND < 600);
-        // One summary a stream; AWS allows 20 a second.
-        assert!(STREAMS_PER_SECOND * 2 <= 20);
-        // Three GetMetricData calls a stream; CloudWatch allows 500 a second.
-        assert!(STREAMS_PER_SECOND * 3 * 2 <= 500);
     }
 }

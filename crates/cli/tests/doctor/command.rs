@@ -119,6 +119,20 @@ async fn the_policy_has_the_actions_of_the_calls_and_a_stream_takes_few() {
     assert!(total <= 25, "{total}: {calls:?}");
 }
 
+/// The local account refuses what AWS's rates refuse, and a refused call is tried again and counts again.
+#[tokio::test]
+async fn many_streams_take_one_summary_each_within_the_rates_of_the_account() {
+    let clinic = Clinic::of(Seed::default()).await;
+    clinic.account.add_streams((0..29).map(|n| format!("stream-{n}")), 1, &[]).await;
+    clinic.account.reset_calls();
+    let out = clinic.doctor(&["--all"]).await;
+    assert_eq!((out.code, out.err.as_str()), (0, ""));
+    let calls = clinic.account.calls();
+    let of = |call: &str| calls.get(call).copied().unwrap_or_default();
+    assert_eq!(of("Kinesis.DescribeStreamSummary"), 30, "{calls:?}");
+    assert_eq!((of("CloudWatch.GetMetricData"), of("CloudWatch.DescribeAlarms")), (60, 1), "{calls:?}");
+}
+
 #[tokio::test]
 async fn every_finding_has_the_fields_of_the_interface() {
     let clinic = Clinic::of(Seed::default()).await;

@@ -79,14 +79,30 @@ async fn shard_metrics_that_nothing_needs_fire_with_their_bill() {
 
 #[tokio::test]
 async fn records_that_come_one_by_one_fire_put_record() {
-    // Hardly any other traffic: each of these is a real call.
+    let clinic = Clinic::of(Seed::default()).await;
+    // 11 a second in one hour of the 14 days.
+    (0..39_600).for_each(|_| clinic.put("PutRecord.Bytes", minutes_ago(300), 1_000.0));
+    assert_eq!(with_status(&clinic.findings(&[]).await, "warn"), [""; 0], "a small part of all records");
+    let clinic = Clinic::of(Seed { records_per_second: 0.0, ..Seed::default() }).await;
+    (0..39_600).for_each(|_| clinic.put("PutRecord.Bytes", minutes_ago(300), 24_000.0));
+    clinic.put("IncomingRecords", minutes_ago(300), 39_600.0);
+    clinic.put("IncomingBytes", minutes_ago(300), 39_600.0 * 24_000.0);
+    let findings = clinic.findings(&["--only", "put-record"]).await;
+    let finding = finding(&findings, "put-record");
+    let evidence = json!({ "put_record_share": 1.0, "put_record_records": 39_600.0, "records": 39_600.0 });
+    assert_eq!((&finding["status"], &finding["evidence"]), (&json!("warn"), &evidence));
+}
+
+#[tokio::test]
+async fn a_few_real_calls_of_put_record_are_counted_and_are_no_fault() {
     let clinic = Clinic::of(Seed { records_per_second: 0.0, shards: 1, ..Seed::default() }).await;
     for n in 0..20 {
         let put = clinic.aws.kinesis.put_record().stream_name(STREAM).partition_key(n.to_string());
         put.data(Blob::new(vec![b'x'; 20 * 1024])).send().await.expect("accepted");
     }
-    let finding = only(&clinic, "put-record", "warn").await;
-    assert_eq!(finding["evidence"], json!({ "put_record_share": 1.0, "put_record_records": 20.0, "records": 20.0 }));
+    let findings = clinic.findings(&[]).await;
+    assert_eq!(with_status(&findings, "warn"), [""; 0]);
+    assert_eq!(finding(&findings, "put-record")["evidence"]["put_record_records"], 20.0);
 }
 
 #[tokio::test]

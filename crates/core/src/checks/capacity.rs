@@ -11,8 +11,8 @@ use crate::observation::CapacityMode;
 /// comes too late; an earlier one would warn most accounts. AWS gives no number.
 const NEARLY_FULL: f64 = 0.8;
 
-/// A shard with more than this times the hash keys of another gets more than this times its records, with even keys. One
-/// split leaves exactly two, which is no fault. AWS gives no number.
+/// A shard with more than this times the hash keys of another gets more than this times its records, with even keys.
+/// One split leaves exactly two, which is no fault. AWS gives no number.
 const UNEVEN: f64 = 2.0;
 
 /// A minute that refuses records below this share of the capacity was not refused for want of shards. A minute with

@@ -9,8 +9,8 @@ use crate::cost::{BillingMode, Prices, monthly};
 use crate::observation::Commitment;
 use chrono::TimeDelta;
 
-/// The share of the retention at which a reader is late. At all of it, records are lost unread. AWS names the metric and
-/// no number; the same share holds a restore.
+/// The share of the retention at which a reader is late. At all of it, records are lost unread. AWS names the metric
+/// and no number; the same share holds a restore.
 const LATE: f64 = 0.5;
 
 /// The newest minutes in which a reader's age counts: a reader that has caught up is no finding. A Lambda function with
@@ -37,7 +37,7 @@ pub(super) fn retention(readings: &Readings, _: &Prices) -> Answer {
     let minutes = known(&readings.minutes)?;
     let kept_ms = f64::from(readings.stream.retention_hours) * HOUR_MS;
     let aged = minutes.points.iter().filter_map(|(time, point)| Some((*time, point.iterator_age_ms?)));
-    let newest = aged.clone().last().map(|(time, _)| time);
+    let newest = aged.clone().next_back().map(|(time, _)| time);
     let Some(newest) = newest else { return Ok(Verdict::ok("No reader called GetRecords in the last 3 hours.")) };
     let age = aged.filter(|(time, _)| *time > newest - NEWEST).map(|(_, age)| age).fold(0.0, f64::max);
     let sentence =

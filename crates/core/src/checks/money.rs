@@ -12,11 +12,12 @@ use chrono::TimeDelta;
 /// half of their capacity free. AWS gives no number.
 const IDLE: f64 = 0.25;
 
-/// The age from which the past of a stream says enough about its peaks: one of each day of the week. AWS gives no number.
+/// The age from which the past of a stream says enough about its peaks: one of each day of the week. AWS gives no
+/// number.
 const KNOWN_AFTER: TimeDelta = TimeDelta::days(7);
 
-/// The share of a bill from which another mode is worth a switch, which AWS allows twice in 24 hours. The estimate is no
-/// better than that. AWS gives no number.
+/// The share of a bill from which another mode is worth a switch, which AWS allows twice in 24 hours. The estimate is
+/// no better than that. AWS gives no number.
 const WORTH_A_SWITCH: f64 = 0.1;
 
 /// How AWS bills the stream.
@@ -87,7 +88,8 @@ pub(super) fn mode(readings: &Readings, prices: &Prices) -> Answer {
     } else if is_on_demand {
         let fix = format!(
             "aws kinesis update-stream-mode --stream-arn {arn} --stream-mode-details StreamMode=PROVISIONED; then aws \
-             kinesis update-shard-count --stream-name {name} --target-shard-count {shards} --scaling-type UNIFORM_SCALING"
+             kinesis update-shard-count --stream-name {name} --target-shard-count {shards} --scaling-type \
+             UNIFORM_SCALING"
         );
         Verdict::warn(format!("{bills} Provisioned mode with unthrottle saves {}.", usd(saved)), fix).costs(saved)
     } else {
@@ -165,7 +167,8 @@ pub(super) fn commitment(readings: &Readings, prices: &Prices) -> Answer {
             usd(advantage)
         );
         let fix = "compare all on-demand streams of the account, then: aws kinesis update-account-settings \
-                   --minimum-throughput-billing-commitment Status=ENABLED (a commitment to spend, for at least 24 hours)";
+                   --minimum-throughput-billing-commitment Status=ENABLED (a commitment to spend, for at least \
+                   24 hours)";
         Verdict::warn(sentence, fix).costs(standard - advantage)
     } else {
         Verdict::ok(format!("The stream alone ({} MiB/s) does not pay for the throughput commitment.", count(mib)))

@@ -18,29 +18,30 @@ const OF_WRITERS: [&str; 4] =
 pub(super) fn alarms(readings: &Readings, _: &Prices) -> Answer {
     let (alarms, name) = (known(&readings.alarms)?, &readings.stream.name);
     let watched = |metrics: &[&str]| alarms.iter().any(|alarm| alarm.watches(name, metrics));
-    let missing: Vec<&str> = [(&OF_READERS[..], "late readers"), (&OF_WRITERS[..], "refused writes")]
-        .into_iter()
-        .filter(|(metrics, _)| !watched(metrics))
-        .map(|(_, what)| what)
-        .collect();
+    let half_of_retention_ms = readings.stream.retention_hours * 1_800_000;
+    let wanted = [
+        ("late readers", &OF_READERS[..], alarm(name, "late-readers", OF_READERS[0], "Maximum", half_of_retention_ms)),
+        ("refused writes", &OF_WRITERS[..], alarm(name, "refused-writes", OF_WRITERS[0], "Sum", 0)),
+    ];
+    let missing = wanted.into_iter().filter(|(_, metrics, _)| !watched(metrics));
+    let (missing, commands): (Vec<&str>, Vec<String>) = missing.map(|(what, _, command)| (what, command)).unzip();
     let of_stream = alarms.iter().filter(|alarm| alarm.stream.as_ref().is_none_or(|of| of == name)).count();
     let verdict = if missing.is_empty() {
-        Verdict::ok("Alarms watch late readers and refused writes.")
+        Verdict::ok("Alarms watch for late readers and refused writes.")
     } else {
-        let sentence = format!("No alarm watches {}.", missing.join(" and "));
-        let metric = if missing[0] == "late readers" { OF_READERS[0] } else { OF_WRITERS[0] };
-        let (statistic, threshold) =
-            if metric == OF_READERS[0] { ("Maximum", readings.stream.retention_hours * 1_800_000) } else { ("Sum", 0) };
-        let fix = format!(
-            "aws cloudwatch put-metric-alarm --alarm-name {name}-{} --namespace AWS/Kinesis --metric-name {metric} \
-             --dimensions Name=StreamName,Value={name} --statistic {statistic} --period 60 --evaluation-periods 5 \
-             --comparison-operator GreaterThanThreshold --threshold {threshold} --treat-missing-data notBreaching \
-             --alarm-actions TOPIC_ARN",
-            if metric == OF_READERS[0] { "late-readers" } else { "refused-writes" }
-        );
-        Verdict::warn(sentence, fix)
+        Verdict::warn(format!("No alarm watches for {}.", missing.join(" or ")), commands.join(" && "))
     };
     Ok(verdict.with("missing", missing).with("alarms", of_stream))
+}
+
+/// The command that creates an alarm. A person puts in the topic.
+fn alarm(stream: &str, what: &str, metric: &str, statistic: &str, threshold: u32) -> String {
+    format!(
+        "aws cloudwatch put-metric-alarm --alarm-name {stream}-{what} --namespace AWS/Kinesis --metric-name {metric} \
+         --dimensions Name=StreamName,Value={stream} --statistic {statistic} --period 60 --evaluation-periods 5 \
+         --comparison-operator GreaterThanThreshold --threshold {threshold} --treat-missing-data notBreaching \
+         --alarm-actions TOPIC_ARN"
+    )
 }
 
 /// The words of the tag that are no code of a check.

@@ -4,7 +4,7 @@ use super::capacity::{FAR_FROM_FULL, LASTING_MINUTES};
 use super::finding::{Answer, Verdict};
 use super::load::{known, planned_shards};
 use super::money::{billing, shape};
-use super::readings::Readings;
+use super::readings::{Readings, Series};
 use super::words::{count, many, percent, short, size, time, usd};
 use crate::cost::{BillingMode, Load, Prices, monthly};
 use crate::decide::{SHARD_BYTES_PER_SECOND, SHARD_RECORDS_PER_SECOND};
@@ -42,13 +42,19 @@ pub(super) fn put_record(readings: &Readings, _: &Prices) -> Answer {
     }
     let share = (single / all).min(1.0);
     let sentence = format!("PutRecord wrote {} of {} records.", percent(share), count(all));
-    let verdict = if share > BY_PUT_RECORD {
+    let peak = hours.peak_per_second(|p| p.put_record_count);
+    let verdict = if share > BY_PUT_RECORD && peak >= WORTH_BATCHING {
         let why = "AWS counts each of them as at least 1 KiB, and each takes a call.";
         Verdict::warn(format!("{sentence} {why}"), "write with PutRecords (up to 500 records a call) or with the KPL")
     } else {
         Verdict::ok(sentence)
     };
     Ok(verdict.with("put_record_share", share).with("put_record_records", single).with("records", all))
+}
+
+/// The word for the busiest period of the series.
+fn busiest(series: &Series) -> &'static str {
+    if series.period_seconds < 3_600.0 { "busiest minute" } else { "busiest hour" }
 }
 
 pub(super) fn batch(readings: &Readings, _: &Prices) -> Answer {
@@ -60,7 +66,7 @@ pub(super) fn batch(readings: &Readings, _: &Prices) -> Answer {
     let (mean, peak) = (records / calls, hours.peak_per_second(|p| p.batched_records));
     let sentence = format!("A PutRecords call has {} records on average.", short(mean));
     let verdict = if mean < SMALL_BATCH && peak >= WORTH_BATCHING {
-        let why = format!("The busiest hour has {} records a second, so one second fills a batch.", count(peak));
+        let why = format!("The {} has {} records a second, so one second fills a batch.", busiest(hours), count(peak));
         Verdict::warn(
             format!("{sentence} {why}"),
             "collect records for up to 1 s, or up to 500, before each PutRecords call",
@@ -82,9 +88,10 @@ pub(super) fn small_records(readings: &Readings, prices: &Prices) -> Answer {
     }
     let (now, then) = (planned_shards(by_number), planned_shards(by_number / times));
     let sentence = format!(
-        "A record has {} on average, so records fill shards {times:.1} times as fast as bytes. Aggregated, the busiest \
-         hour needs {} instead of {now}.",
+        "A record has {} on average, so records fill shards {times:.1} times as fast as bytes. Aggregated, the {} \
+         needs {} instead of {now}.",
         size(mean),
+        busiest(hours),
         many(then as usize, "shard")
     );
     let fix =
@@ -190,7 +197,7 @@ pub(super) fn failed_records(readings: &Readings, _: &Prices) -> Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checks::{Point, Readings, Series, Status, Unread};
+    use crate::checks::{Point, Status, Unread};
     use crate::observation::{CapacityMode, Status as StreamStatus, Stream};
     use chrono::DateTime;
 

@@ -52,7 +52,8 @@ fn of_one_stream(alarm: &StreamAlarm) -> Cbor {
 
 fn of_all_streams(name: &str, metric: &str) -> Cbor {
     let expression = format!(
-        "SELECT SUM({metric}) FROM SCHEMA(\"AWS/Kinesis\", StreamName) GROUP BY StreamName ORDER BY SUM() DESC LIMIT 500"
+        "SELECT SUM({metric}) FROM SCHEMA(\"AWS/Kinesis\", StreamName) GROUP BY StreamName ORDER BY \
+         SUM() DESC LIMIT 500"
     );
     let query = Cbor::Map(vec![field("Id", text("all")), field("Expression", text(&expression))]);
     Cbor::Map(vec![field("AlarmName", text(name)), field("Metrics", Cbor::Array(vec![query]))])

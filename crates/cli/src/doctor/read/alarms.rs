@@ -44,7 +44,8 @@ fn stream(dimensions: &[Dimension]) -> Option<String> {
     dimensions.iter().find(|d| d.name() == Some("StreamName")).and_then(|d| d.value()).map(str::to_owned)
 }
 
-/// The metric of a Metrics Insights query over all streams: `SELECT SUM(METRIC) FROM SCHEMA("AWS/Kinesis", StreamName)`.
+/// The metric of a Metrics Insights query over all streams: `SELECT SUM(METRIC) FROM SCHEMA("AWS/Kinesis",
+/// StreamName)`.
 fn of_all_streams(expression: &str) -> Option<&str> {
     let (select, from) = expression.split_once(" FROM ")?;
     let (_, metric) = select.trim().strip_prefix("SELECT")?.split_once('(')?;
