@@ -9,6 +9,7 @@ mod error;
 mod explain;
 mod files;
 mod history;
+mod keys;
 mod local;
 mod pages;
 mod pause;
@@ -65,6 +66,9 @@ Changes nothing.")]
     /// Find what is wrong with a stream, its producers and its consumers
     #[command(long_about = doctor::ABOUT)]
     Doctor(doctor::Args),
+    /// Read records of a stream: its top partition keys, its peaks, and where to split
+    #[command(long_about = keys::ABOUT)]
+    Keys(keys::Args),
     /// Check every stream of your account that needs a check
     #[command(long_about = "\
 Check every stream of your account that needs a check, as the schedule of the
@@ -139,6 +143,7 @@ pub async fn run() -> ExitCode {
         Command::Replay(args) => replay::run(args).await,
         Command::Explain(args) => explain::run(args).await,
         Command::Doctor(args) => doctor::run(args).await,
+        Command::Keys(args) => keys::run(args).await,
         Command::Pause(args) => pause::run(args, pause::State::Paused).await,
         Command::Resume(args) => pause::run(args, pause::State::Resumed).await,
         Command::Sweep(args) => sweep::run(args).await,

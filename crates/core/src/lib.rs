@@ -15,6 +15,7 @@ pub mod cost;
 pub mod decide;
 pub mod decision;
 pub mod denial;
+pub mod hash_keys;
 pub mod memory;
 pub mod observation;
 pub mod policy;

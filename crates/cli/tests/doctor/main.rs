@@ -4,5 +4,6 @@
 mod aws;
 mod command;
 mod fixture;
+mod keys;
 mod pages;
 mod seeded;
