@@ -160,7 +160,7 @@ impl Shard {
 fn top<'a>(keys: impl Iterator<Item = (&'a String, &'a Load)>, weight: &impl Fn(Load) -> f64) -> Vec<Key> {
     let mut keys: Vec<(&String, Load)> = keys.map(|(key, load)| (key, *load)).collect();
     // A reshard leaves one key in two shards.
-    keys.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+    keys.sort_unstable_by_key(|(key, _)| *key);
     keys.dedup_by(|(key, load), (kept, sum)| {
         let is_same = key == kept;
         if is_same {

@@ -102,8 +102,8 @@ fn statistic(name: &str) -> Result<fn(&Stat) -> f64, Refusal> {
         "Average" => Ok(|stat| stat.sum / stat.count),
         "Minimum" => Ok(|stat| stat.minimum),
         "Maximum" => Ok(|stat| stat.maximum),
-        // Without single samples, a percentile is known only where all samples are equal.
-        "p50" | "p90" | "p95" | "p99" => Ok(|stat| if stat.minimum == stat.maximum { stat.maximum } else { f64::NAN }),
+        // Without single samples, this percentile is known only where all samples are equal.
+        "p95" => Ok(|stat| if stat.minimum == stat.maximum { stat.maximum } else { f64::NAN }),
         _ => Err(invalid_query(format!(
             "the local account keeps no single samples and does not support the statistic '{name}'"
         ))),
