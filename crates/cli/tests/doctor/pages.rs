@@ -2,7 +2,7 @@
 
 use crate::aws::root;
 use crate::fixture::{Clinic, STREAM, Seed, minutes_ago};
-use serde_sarif::sarif::{ResultLevel, Sarif};
+use serde_json::Value;
 use unthrottle_core::checks::CHECKS;
 
 #[tokio::test]
@@ -62,21 +62,28 @@ async fn the_html_page_is_well_formed_and_has_each_finding_with_its_command() {
 }
 
 #[tokio::test]
-async fn the_sarif_is_sarif_and_has_a_result_for_each_open_finding() {
+async fn the_sarif_has_a_rule_for_each_check_and_a_result_for_each_open_finding() {
     let clinic = Clinic::of(Seed { alarms: false, shards: 10, ..Seed::default() }).await;
     clinic.put("GetRecords.IteratorAgeMilliseconds", minutes_ago(2), 13.0 * 3_600_000.0);
     let out = clinic.doctor(&[STREAM, "--sarif"]).await;
     assert_eq!((out.code, out.err.as_str()), (0, ""));
-    let log: Sarif = serde_json::from_str(&out.out).expect("SARIF");
-    let [run] = log.runs.as_slice() else { panic!("one run: {log:?}") };
-    assert_eq!(run.tool.driver.rules.as_ref().expect("rules").len(), CHECKS.len());
-    let results = run.results.as_ref().expect("results");
-    let ids: Vec<&str> = results.iter().filter_map(|result| result.rule_id.as_deref()).collect();
+    let log: Value = serde_json::from_str(&out.out).expect("JSON");
+    assert_eq!((&log["version"], log["runs"].as_array().map(Vec::len)), (&"2.1.0".into(), Some(1)));
+    let run = &log["runs"][0];
+    let rules = run["tool"]["driver"]["rules"].as_array().expect("rules");
+    assert_eq!(rules.len(), CHECKS.len());
+    let results = run["results"].as_array().expect("results");
+    let ids: Vec<&str> = results.iter().filter_map(|result| result["ruleId"].as_str()).collect();
     assert_eq!(ids, ["retention", "oversized", "alarms"], "the worst first");
-    assert_eq!(results[0].level, Some(ResultLevel::Error));
-    let place = results[0].locations.as_ref().expect("a place")[0].physical_location.as_ref().expect("a place");
-    let arn = place.artifact_location.as_ref().and_then(|location| location.uri.as_deref());
-    assert_eq!(arn, Some(clinic.account.stream_arn(STREAM).as_str()));
+    for result in results {
+        let place = usize::try_from(result["ruleIndex"].as_u64().expect("a number")).expect("in range");
+        assert_eq!(rules[place]["id"], result["ruleId"]);
+        assert!(result["message"]["text"].as_str().is_some_and(|text| text.starts_with("orders: ")), "{result}");
+        let uri = &result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"];
+        assert_eq!(*uri, clinic.account.stream_arn(STREAM));
+    }
+    let levels: Vec<&str> = results.iter().filter_map(|result| result["level"].as_str()).collect();
+    assert_eq!(levels, ["error", "warning", "warning"]);
 }
 
 #[test]

@@ -91,32 +91,13 @@ impl From<MinuteTraffic> for Point {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::observation::{CapacityMode, Status as StreamStatus};
+    use crate::checks::fixture::stream;
     use chrono::DateTime;
 
     /// A stream of two shards whose minutes of the last three hours are all alike.
     fn observation(minute: MinuteTraffic) -> Observation {
         let observed_at = DateTime::UNIX_EPOCH + chrono::TimeDelta::days(100);
-        let mut observation = Observation {
-            observed_at,
-            stream: Some(Stream {
-                name: "orders".into(),
-                arn: "arn:aws:kinesis:us-east-1:123456789012:stream/orders".into(),
-                status: StreamStatus::Active,
-                mode: CapacityMode::Provisioned,
-                open_shards: 2,
-                retention_hours: 24,
-                consumers: 0,
-                shard_metrics: Default::default(),
-                warm_throughput: None,
-                spreads_records: false,
-                channels: None,
-                queues: None,
-                kms_key: None,
-                created_at: None,
-            }),
-            ..Observation::default()
-        };
+        let mut observation = Observation { observed_at, stream: Some(stream(2)), ..Observation::default() };
         for ago in 1..=MINUTES {
             *observation.traffic.minute_mut(Minute::of(observed_at).plus(-ago)) = minute;
         }

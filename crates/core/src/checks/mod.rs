@@ -12,6 +12,8 @@ mod advice;
 mod capacity;
 mod consumers;
 mod finding;
+#[cfg(test)]
+mod fixture;
 mod lambda;
 mod load;
 mod money;

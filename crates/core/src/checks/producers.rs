@@ -197,8 +197,8 @@ pub(super) fn failed_records(readings: &Readings, _: &Prices) -> Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::checks::fixture::stream;
     use crate::checks::{Point, Status, Unread};
-    use crate::observation::{CapacityMode, Status as StreamStatus, Stream};
     use chrono::DateTime;
 
     /// A stream of one shard that is written to at this rate in each hour.
@@ -213,22 +213,7 @@ mod tests {
         let points = (0..24).map(|n| (hour(n), point)).collect();
         Readings {
             read_at: hour(24),
-            stream: Stream {
-                name: "orders".into(),
-                arn: "arn:aws:kinesis:us-east-1:123456789012:stream/orders".into(),
-                status: StreamStatus::Active,
-                mode: CapacityMode::Provisioned,
-                open_shards: 1,
-                retention_hours: 24,
-                consumers: 0,
-                shard_metrics: Default::default(),
-                warm_throughput: None,
-                spreads_records: false,
-                channels: None,
-                queues: None,
-                kms_key: None,
-                created_at: None,
-            },
+            stream: stream(1),
             hours: Ok(Series { period_seconds: 3_600.0, window_seconds: 86_400.0, points }),
             tags: Err(unread()),
             minutes: Err(unread()),
