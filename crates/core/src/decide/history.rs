@@ -268,7 +268,8 @@ impl History {
             | Remedy::WarmUp { .. }
             | Remedy::Restore { .. } => {}
         }
-        let is_missing = |c: &&Change| !self.phase.is_void() && c.is_done(stream) && is_uncounted(traffic, c);
+        let is_missing =
+            |c: &&Change| !self.phase.is_void() && c.is_done(stream) && is_uncounted(traffic, &self.memory, c);
         if let Some(earlier) = last.filter(is_missing) {
             (memory.unpublished, memory.resent) = (Some((earlier.kind, earlier.at)), earlier.resent);
         }

@@ -120,11 +120,13 @@ impl Case<'_> {
         let change =
             history.unverified().filter(|change| change.kind == ChangeKind::Scale && change.is_done(stream))?;
         let traffic = &self.observation.traffic;
+        // AutoFix counts a change in its minute, so two changes need two minutes.
+        let is_countable = Minute::of(change.at) < Minute::of(self.now);
         let is_settling = stream.mode == CapacityMode::Provisioned && history.settled(newest).is_err();
         let is_throttled = throttled_around(change, traffic, newest).last() == Some(&newest);
         let writes = Writes::of(traffic, newest);
         let is_full = writes.accepted >= FULL_MINUTE * f64::from(change.from.shards()?);
-        if !(is_settling && is_throttled && is_full && self.signal.undo().is_none()) {
+        if !(is_settling && is_countable && is_throttled && is_full && self.signal.undo().is_none()) {
             return None;
         }
         let tries = history.tries(traffic, newest)?;

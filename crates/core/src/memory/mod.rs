@@ -9,6 +9,7 @@ pub use codec::{MAX_LENGTH, MemoryError, TAG};
 pub use recent::supported;
 
 use crate::observation::{LOOKBACK_HOURS, SHARD_METRICS};
+
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
 /// AWS's cap in any 24 hours: `UpdateShardCount` ten times (its API reference). The memory keeps as many times: an
