@@ -89,6 +89,9 @@ pub enum CliError {
     /// The command did only a part, or nothing.
     #[error("{0}")]
     Partly(String),
+    /// The command did its work, and found what the user wants to fail for.
+    #[error("{0}")]
+    Found(String),
     /// The local account, or the output, failed.
     #[error(transparent)]
     Io(#[from] std::io::Error),
@@ -101,7 +104,8 @@ pub enum CliError {
 }
 
 impl CliError {
-    /// The exit code of the process. 2: the user can correct the command or its files. 1: everything else.
+    /// The exit code of the process. 2: the user can correct the command or its files. 3: the command found what the
+    /// user wants to fail for. 1: everything else.
     pub(crate) fn code(&self) -> u8 {
         match self {
             CliError::File { source, .. } | CliError::Unwritten { source, .. }
@@ -119,6 +123,7 @@ impl CliError {
             | CliError::Setting(_)
             | CliError::ScenarioSetting(_)
             | CliError::Handler(unthrottle::Error::Signal(_)) => 2,
+            CliError::Found(_) => 3,
             CliError::Missing(_) | CliError::Broken(_) | CliError::Partly(_) => 1,
             CliError::Handler(_) | CliError::Aws { .. } | CliError::Io(_) | CliError::Clock(_) | CliError::Late(_) => 1,
         }

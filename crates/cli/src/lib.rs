@@ -4,10 +4,12 @@
 mod arena;
 mod aws;
 mod backtest;
+mod doctor;
 mod error;
 mod explain;
 mod files;
 mod history;
+mod keys;
 mod local;
 mod pages;
 mod pause;
@@ -40,7 +42,7 @@ The settings come from the environment, as in the Lambda (UNTHROTTLE_MODE and
 others). docs/configuration.md lists them all.
 
 Exit codes: 0 done; 1 an error of AWS, of input or output, or not all done;
-2 bad usage or bad input.";
+2 bad usage or bad input; 3 the doctor found what --fail-on names.";
 
 #[derive(Subcommand)]
 enum Command {
@@ -62,6 +64,12 @@ It changes the stream, unless you give --observe.")]
 Show what unthrottle would do about a stream of your account, and why.
 Changes nothing.")]
     Explain(explain::Args),
+    /// Find what is wrong with a stream, its producers and its consumers
+    #[command(long_about = doctor::ABOUT)]
+    Doctor(doctor::Args),
+    /// Read records of a stream: its top partition keys, its peaks, and where to split
+    #[command(long_about = keys::ABOUT)]
+    Keys(keys::Args),
     /// Check every stream of your account that needs a check
     #[command(long_about = "\
 Check every stream of your account that needs a check, as the schedule of the
@@ -151,6 +159,8 @@ pub async fn run() -> ExitCode {
     let done = match command {
         Command::Replay(args) => replay::run(args).await,
         Command::Explain(args) => explain::run(args).await,
+        Command::Doctor(args) => doctor::run(args).await,
+        Command::Keys(args) => keys::run(args).await,
         Command::Pause(args) => pause::run(args, pause::State::Paused).await,
         Command::Resume(args) => pause::run(args, pause::State::Resumed).await,
         Command::Sweep(args) => sweep::run(args).await,

@@ -39,6 +39,16 @@ impl Console {
         writeln!(self.out, "{text}")
     }
 
+    /// Shows a line as it is.
+    pub fn line(&mut self, text: &str) -> io::Result<()> {
+        writeln!(self.out, "{text}")
+    }
+
+    /// The text in this colour, where the output has colours.
+    pub fn coloured(&self, colour: AnsiColor, text: &str) -> String {
+        self.paint(colour.on_default(), text)
+    }
+
     /// Shows a step that begins, or that is complete.
     pub fn step(&mut self, text: &str) -> io::Result<()> {
         writeln!(self.out, "  {text}")?;
