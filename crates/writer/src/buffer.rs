@@ -1,0 +1,390 @@
+//! Which records the next request has, and what an answer means for them.
+
+use crate::options::Options;
+use crate::order::{Order, Turn};
+use crate::pace::Pace;
+use crate::record::{Key, Limits, Lost, Record, Why};
+use crate::stats::Stats;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::time::{Duration, Instant};
+
+/// The most requests in flight: 8 of 500 records carry 40,000 records a second over 100 ms. More would only make the
+/// first burst larger that a small stream refuses.
+const MOST_IN_FLIGHT: usize = 8;
+
+/// The answer to a request, as far as the records are concerned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// One fate for each record, in the order of the request.
+    Records(Vec<Fate>),
+    /// The request was refused or not sent. AWS wrote nothing. It can be sent again.
+    NotDone(String),
+    /// AWS may have written all, some or none of the records.
+    Unknown(String),
+    /// The request was refused, and another attempt would be, too.
+    Fatal(String),
+}
+
+/// What happened to one record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// AWS wrote it.
+    Accepted { shard: String },
+    /// AWS refused it, and takes it later.
+    Refused { shard: Option<String>, cause: String },
+    /// AWS refuses it in every attempt.
+    Never { cause: String },
+    /// The answer says nothing about it.
+    Unknown,
+}
+
+/// A record on its way.
+#[derive(Clone, Debug)]
+pub(crate) struct Pending {
+    pub record: Record,
+    /// The requests that had it.
+    attempts: u32,
+    /// Whether the reply of one of these was lost.
+    is_maybe_written: bool,
+    /// Whether it counts as a possible duplicate: it was sent again after a lost reply.
+    is_counted: bool,
+    /// The shard that refused it last, if its key stays.
+    shard: Option<String>,
+    /// When the record is lost: some time after its first attempt.
+    deadline: Option<Instant>,
+    /// The last answer.
+    last: String,
+}
+
+impl Pending {
+    fn new(record: Record) -> Pending {
+        let last = String::new();
+        Pending { record, attempts: 0, is_maybe_written: false, is_counted: false, shard: None, deadline: None, last }
+    }
+}
+
+/// The records of a request.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub records: Vec<Pending>,
+    /// Data and keys.
+    pub bytes: usize,
+    most: usize,
+    most_bytes: usize,
+}
+
+/// The records that were read and are not accepted yet, except those in flight.
+pub(crate) struct Buffer {
+    options: Options,
+    limits: Limits,
+    /// New records, oldest first.
+    fresh: VecDeque<Pending>,
+    fresh_bytes: usize,
+    /// Records that wait for another attempt, by the time of it. The number keeps their order within the time.
+    waiting: BTreeMap<(Instant, u64), Pending>,
+    next_number: u64,
+    /// Shards that refused all records of a request, and until when no record goes to them. A shard is known for a
+    /// record that it refused before.
+    closed: HashMap<String, Instant>,
+    order: Option<Order>,
+    pace: Option<Pace>,
+    /// Requests in a row that failed as a whole, and until when no other goes out.
+    failures: u32,
+    paused_until: Option<Instant>,
+    /// Bytes of all records here and in flight.
+    bytes: usize,
+    lost: Vec<Lost>,
+    random: fastrand::Rng,
+    pub stats: Stats,
+}
+
+impl Buffer {
+    pub fn new(options: Options, limits: Limits, now: Instant) -> Buffer {
+        Buffer {
+            pace: options.is_paced.then(|| Pace::new(now)),
+            failures: 0,
+            paused_until: None,
+            order: options.is_ordered.then(Order::default),
+            // Keys and jitter come from different streams of numbers.
+            random: fastrand::Rng::with_seed(options.seed ^ 0x6a69_7474_6572),
+            options,
+            limits,
+            fresh: VecDeque::new(),
+            fresh_bytes: 0,
+            waiting: BTreeMap::new(),
+            next_number: 0,
+            closed: HashMap::new(),
+            bytes: 0,
+            lost: vec![],
+            stats: Stats::default(),
+        }
+    }
+
+    /// The bytes of all records that were taken and are neither accepted nor lost.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Takes a record.
+    pub fn push(&mut self, record: Record) {
+        self.stats.attempted += 1;
+        self.bytes += record.bytes();
+        if let Err(why) = record.check(&self.limits) {
+            return self.lose(Pending::new(record), why);
+        }
+        let pending = Pending::new(record);
+        match &mut self.order {
+            None => self.add_fresh(pending),
+            Some(order) => match order.enter(pending) {
+                Turn::Go(pending) => self.add_fresh(pending),
+                Turn::Wait => {}
+                Turn::Broken(pending) => self.lose(pending, Why::AfterLost),
+            },
+        }
+    }
+
+    /// Takes a record that cannot be sent.
+    pub fn reject(&mut self, record: Record, why: Why) {
+        self.stats.attempted += 1;
+        self.bytes += record.bytes();
+        self.lose(Pending::new(record), why);
+    }
+
+    fn add_fresh(&mut self, pending: Pending) {
+        self.fresh_bytes += pending.record.bytes();
+        self.fresh.push_back(pending);
+    }
+
+    /// The most requests in flight: one while requests fail as a whole, so that few records use up their attempts.
+    pub fn most_in_flight(&self) -> usize {
+        if self.failures > 0 { 1 } else { MOST_IN_FLIGHT }
+    }
+
+    /// The records of the next request, if one is due. `flush`: no more records come.
+    pub fn next_request(&mut self, now: Instant, flush: bool) -> Option<Request> {
+        if self.wake_at(now, flush)? > now {
+            return None;
+        }
+        let most = self.pace.as_mut().map_or(usize::MAX, |pace| pace.allowance(now)).min(self.options.batch.size);
+        let mut request = Request { records: vec![], bytes: 0, most, most_bytes: self.options.batch.max_bytes };
+        while let Some(entry) = self.waiting.first_entry().filter(|entry| entry.key().0 <= now) {
+            let pending = entry.get();
+            let closed = pending.shard.as_ref().and_then(|shard| self.closed.get(shard)).filter(|until| **until > now);
+            if let Some(until) = closed.copied().filter(|until| pending.deadline.is_none_or(|at| at > *until)) {
+                let (_, number) = *entry.key();
+                let pending = entry.remove();
+                self.waiting.insert((until, number), pending);
+                continue;
+            }
+            if !request.has_room(pending.record.bytes()) {
+                break;
+            }
+            let pending = entry.remove();
+            request.add(pending, now + self.options.ttl, &mut self.stats);
+        }
+        while let Some(pending) = self.fresh.pop_front_if(|next| request.has_room(next.record.bytes())) {
+            self.fresh_bytes -= pending.record.bytes();
+            request.add(pending, now + self.options.ttl, &mut self.stats);
+        }
+        if request.records.is_empty() {
+            return None;
+        }
+        if let Some(pace) = &mut self.pace {
+            pace.spend(request.records.len());
+        }
+        self.stats.requests += 1;
+        Some(request)
+    }
+
+    /// When the next request is due, if no record comes before. `None`: no record is here. `flush`: no more records
+    /// come.
+    pub fn wake_at(&self, now: Instant, flush: bool) -> Option<Instant> {
+        let batch = &self.options.batch;
+        let is_full = self.fresh.len() >= batch.size || self.fresh_bytes >= batch.max_bytes;
+        let fresh = self.fresh.front().map(|oldest| {
+            if is_full || flush { now } else { oldest.record.born + batch.duration }
+        });
+        let retry = self.waiting.first_key_value().map(|((due, _), _)| *due);
+        let due = fresh.into_iter().chain(retry).min()?;
+        let ready = self.pace.as_ref().map_or(now, |pace| pace.ready_at(now));
+        Some(due.max(ready).max(self.paused_until.unwrap_or(now)))
+    }
+
+    /// What an answer means for the records of its request.
+    pub fn settle(&mut self, request: Request, answer: Answer, now: Instant) {
+        let count = request.records.len();
+        let fates = match answer {
+            Answer::Records(fates) if fates.len() == count => fates,
+            Answer::Records(fates) => {
+                let cause = format!("an answer with {} results for {count} records", fates.len());
+                return self.settle_all(request, now, &cause, true);
+            }
+            Answer::NotDone(cause) => return self.settle_all(request, now, &cause, false),
+            Answer::Unknown(cause) => return self.settle_all(request, now, &cause, true),
+            Answer::Fatal(cause) => {
+                let lose = |pending| self.lose(pending, Why::Stopped(cause.clone()));
+                return request.records.into_iter().for_each(lose);
+            }
+        };
+        if fates.contains(&Fate::Unknown) {
+            self.stats.lost_replies += 1;
+        }
+        (self.failures, self.paused_until) = (0, None);
+        if let Some(pace) = &mut self.pace {
+            let accepted = fates.iter().filter(|fate| matches!(fate, Fate::Accepted { .. })).count();
+            let refused = fates.iter().filter(|fate| matches!(fate, Fate::Refused { .. })).count();
+            pace.learn(accepted as u64, refused as u64, now);
+        }
+        let waits = self.waits_by_shard(&request, &fates, now);
+        for (mut pending, fate) in request.records.into_iter().zip(fates) {
+            match fate {
+                Fate::Accepted { .. } => self.accept(pending, now),
+                Fate::Never { cause } => self.lose_with_key(pending, |_| Why::Refused(cause)),
+                Fate::Refused { shard, cause } => {
+                    self.stats.refuse(shard.as_deref());
+                    let due = waits.get(&shard).copied().unwrap_or(now);
+                    // A random key is drawn anew, and then goes to any shard.
+                    pending.shard = shard.filter(|_| pending.record.key != Key::Random);
+                    self.try_again(pending, due, &cause, now);
+                }
+                Fate::Unknown => {
+                    pending.is_maybe_written = true;
+                    let due = now + self.wait_after(pending.attempts);
+                    self.try_again(pending, due, "an answer without a result for the record", now);
+                }
+            }
+        }
+    }
+
+    /// The same for all records: the request failed as a whole.
+    fn settle_all(&mut self, request: Request, now: Instant, cause: &str, is_maybe_written: bool) {
+        self.stats.lost_replies += u64::from(is_maybe_written);
+        self.failures += 1;
+        let due = now + self.wait_after(self.failures);
+        self.paused_until = Some(due);
+        for mut pending in request.records {
+            pending.is_maybe_written |= is_maybe_written;
+            self.try_again(pending, due, cause, now);
+        }
+    }
+
+    /// One wait for the records that a shard refused in an answer. A shard that accepted none of them is closed for
+    /// that time.
+    fn waits_by_shard(&mut self, request: &Request, fates: &[Fate], now: Instant) -> HashMap<Option<String>, Instant> {
+        let mut attempts = HashMap::<Option<String>, u32>::new();
+        for (pending, fate) in request.records.iter().zip(fates) {
+            if let Fate::Refused { shard, .. } = fate {
+                let most = attempts.entry(shard.clone()).or_default();
+                *most = pending.attempts.max(*most);
+            }
+        }
+        // In an order that does not change from run to run: each wait draws a random number.
+        let attempts: BTreeMap<_, _> = attempts.into_iter().collect();
+        let waits: HashMap<_, _> =
+            attempts.into_iter().map(|(shard, attempts)| (shard, now + self.wait_after(attempts))).collect();
+        self.closed.retain(|_, until| *until > now);
+        for (shard, until) in &waits {
+            let accepts = |fate: &Fate| matches!(fate, Fate::Accepted { shard: of } if Some(of) == shard.as_ref());
+            if let Some(shard) = shard
+                && !fates.iter().any(accepts)
+            {
+                self.closed.insert(shard.clone(), *until);
+            }
+        }
+        waits
+    }
+
+    /// A random part of the longest wait ("full jitter").
+    fn wait_after(&mut self, attempts: u32) -> Duration {
+        self.options.retry.longest_wait(attempts).mul_f64(self.random.f64())
+    }
+
+    fn try_again(&mut self, mut pending: Pending, due: Instant, cause: &str, now: Instant) {
+        cause.clone_into(&mut pending.last);
+        let deadline = pending.deadline.unwrap_or(now);
+        if pending.attempts > self.options.retry.max_retries {
+            self.lose_with_key(pending, Why::Retries);
+        } else if deadline <= now {
+            self.lose_with_key(pending, Why::Deadline);
+        } else {
+            // The last attempt is at the deadline.
+            self.waiting.insert((due.min(deadline), self.next_number), pending);
+            self.next_number += 1;
+        }
+    }
+
+    fn accept(&mut self, pending: Pending, now: Instant) {
+        let bytes = pending.record.bytes();
+        self.bytes -= bytes;
+        self.stats.accept(bytes, now.saturating_duration_since(pending.record.born));
+        if let Some(next) = self.order.as_mut().and_then(|order| order.accepted(&pending.record.key)) {
+            self.add_fresh(next);
+        }
+    }
+
+    /// Loses a record, and with `--ordered` those behind it.
+    fn lose_with_key(&mut self, pending: Pending, why: impl FnOnce(String) -> Why) {
+        let behind = self.order.as_mut().map(|order| order.lost(&pending.record.key)).unwrap_or_default();
+        let why = why(pending.last.clone());
+        self.lose(pending, why);
+        behind.into_iter().for_each(|pending| self.lose(pending, Why::AfterLost));
+    }
+
+    fn lose(&mut self, pending: Pending, why: Why) {
+        self.bytes -= pending.record.bytes();
+        self.stats.lost += 1;
+        self.stats.rejected += u64::from(matches!(why, Why::Rejected(_) | Why::TooLong(_)));
+        self.stats.lost_maybe_written += u64::from(pending.is_maybe_written);
+        let Pending { record, attempts, is_maybe_written, .. } = pending;
+        self.lost.push(Lost { record, why, attempts, is_maybe_written });
+    }
+
+    /// The records that were lost since the last call.
+    pub fn take_lost(&mut self) -> Vec<Lost> {
+        std::mem::take(&mut self.lost)
+    }
+
+    /// Whether no record waits here.
+    pub fn is_empty(&self) -> bool {
+        self.fresh.is_empty() && self.waiting.is_empty()
+    }
+
+    /// Loses every record that waits here, in the order in which they came.
+    pub fn give_up(&mut self, reason: &str) {
+        let waiting = std::mem::take(&mut self.waiting).into_values();
+        let fresh = std::mem::take(&mut self.fresh);
+        let behind = self.order.as_mut().map(Order::take_all).unwrap_or_default();
+        self.fresh_bytes = 0;
+        for pending in waiting.chain(fresh).chain(behind) {
+            self.lose(pending, Why::Stopped(reason.into()));
+        }
+    }
+
+    /// Loses the records of a request whose answer is not awaited any more.
+    pub fn abandon(&mut self, request: Request, reason: &str) {
+        self.stats.lost_replies += 1;
+        for mut pending in request.records {
+            pending.is_maybe_written = true;
+            self.lose(pending, Why::Stopped(reason.into()));
+        }
+    }
+}
+
+impl Request {
+    /// Whether the request can have one more record of this size.
+    fn has_room(&self, bytes: usize) -> bool {
+        self.records.len() < self.most && self.bytes + bytes <= self.most_bytes
+    }
+
+    /// `deadline`: the one of a record that was not sent before.
+    fn add(&mut self, mut pending: Pending, deadline: Instant, stats: &mut Stats) {
+        pending.deadline.get_or_insert(deadline);
+        stats.retried += u64::from(pending.attempts > 0);
+        if pending.is_maybe_written && !std::mem::replace(&mut pending.is_counted, true) {
+            stats.possible_duplicates += 1;
+        }
+        pending.attempts += 1;
+        self.bytes += pending.record.bytes();
+        self.records.push(pending);
+    }
+}
