@@ -92,6 +92,12 @@ pub enum CliError {
     /// The local account, or the output, failed.
     #[error(transparent)]
     Io(#[from] std::io::Error),
+    /// The input of `put` ended with an error.
+    #[error(transparent)]
+    Input(#[from] unthrottle_writer::InputError),
+    /// The file of lost records cannot be used.
+    #[error(transparent)]
+    DeadLetters(#[from] unthrottle_writer::DeadLettersError),
     /// The clock of the local account cannot go to a time.
     #[error(transparent)]
     Clock(#[from] unthrottle_lab::local::ClockError),
@@ -115,6 +121,14 @@ impl CliError {
             | CliError::Event { .. }
             | CliError::Scenario { .. }
             | CliError::Line { .. } => 2,
+            CliError::Input(unthrottle_writer::InputError::Letter { .. })
+            | CliError::DeadLetters(unthrottle_writer::DeadLettersError::Other { .. }) => 2,
+            CliError::DeadLetters(unthrottle_writer::DeadLettersError::Io { source, .. })
+                if source.kind() == std::io::ErrorKind::NotFound =>
+            {
+                2
+            }
+            CliError::Input(_) | CliError::DeadLetters(_) => 1,
             CliError::Usage(_)
             | CliError::Setting(_)
             | CliError::ScenarioSetting(_)

@@ -11,6 +11,7 @@ mod history;
 mod local;
 mod pages;
 mod pause;
+mod put;
 mod replay;
 mod restore;
 mod runbook;
@@ -121,6 +122,19 @@ The past comes from CloudWatch, minute by minute, or from a file. A simulated
 stream gets the same load again. The output lists the assumptions of the
 estimate. Changes nothing. Days that were read are kept and not read again.")]
     Backtest(backtest::Args),
+    /// Write lines to a stream. Refused records are sent again
+    #[command(long_about = "\
+Write lines of files or of standard input to a stream, each as a record, by
+PutRecords. Empty lines are no records.
+
+Only the records that AWS refused are sent again, after a random wait. If the
+stream takes less than the input has, the command reads slower. A reply that
+is lost makes duplicates possible, and the summary counts them.
+
+A record is lost after --max-retries, after --ttl, or if it is too large. Exit
+code 1: records are lost. --dead-letter FILE keeps them. Ctrl-C and SIGTERM
+stop the input; records that were read are sent for at most 8 s.")]
+    Put(put::Args),
     /// Run the local account as a server for the AWS CLI and SDKs
     #[command(long_about = "\
 Run the local account as a server for the AWS CLI and SDKs, until Ctrl-C.")]
@@ -142,6 +156,7 @@ pub async fn run() -> ExitCode {
         Command::Runbook(args) => runbook::run(&args),
         Command::Arena(args) => arena::run(&args),
         Command::Backtest(args) => backtest::run(args).await,
+        Command::Put(args) => put::run(args).await,
         Command::Local(args) => local::run(args).await,
     };
     match done {

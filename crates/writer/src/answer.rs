@@ -1,6 +1,7 @@
 //! The SDK's answer to PutRecords, in the words of the buffer.
 
 use crate::buffer::{Answer, Fate};
+use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_kinesis::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_kinesis::operation::put_records::{PutRecordsError, PutRecordsOutput};
 use aws_sdk_kinesis::types::PutRecordsResultEntry;
@@ -75,16 +76,29 @@ fn failure(error: &SdkError<PutRecordsError, HttpResponse>) -> Answer {
         }
         SdkError::TimeoutError(_) => Answer::Unknown("no reply in time".into()),
         SdkError::ResponseError(_) => Answer::Unknown(format!("a reply that cannot be read: {text}")),
+        SdkError::ConstructionFailure(_) => Answer::Fatal(root_cause(error)),
         SdkError::DispatchFailure(failed) if failed.is_timeout() => Answer::Unknown("no reply in time".into()),
+        SdkError::DispatchFailure(_) if has_no_credentials(error) => {
+            Answer::Fatal(format!("no credentials: {}", root_cause(error)))
+        }
         SdkError::DispatchFailure(failed) if is_not_sent(failed.as_connector_error()) => {
             Answer::NotDone(format!("no connection: {}", root_cause(error)))
         }
-        SdkError::DispatchFailure(failed) if failed.is_io() => {
-            Answer::Unknown(format!("the connection broke: {}", root_cause(error)))
-        }
-        // The rest fails before the request exists: no credentials, or a bad setting.
-        _ => Answer::Fatal(root_cause(error)),
+        // The request may have arrived before the failure.
+        _ => Answer::Unknown(format!("the connection broke: {}", root_cause(error))),
     }
+}
+
+/// Whether the SDK found no credentials to sign the request with. Nothing was sent then.
+fn has_no_credentials(error: &SdkError<PutRecordsError, HttpResponse>) -> bool {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if error.is::<CredentialsError>() {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 /// Whether the connection could not be made, so that AWS has no byte of the request.

@@ -125,6 +125,11 @@ impl Buffer {
         self.bytes
     }
 
+    /// The number of these records.
+    pub fn records(&self) -> usize {
+        (self.stats.attempted - self.stats.accepted - self.stats.lost) as usize
+    }
+
     /// Takes a record.
     pub fn push(&mut self, record: Record) {
         self.stats.attempted += 1;
@@ -201,9 +206,8 @@ impl Buffer {
     pub fn wake_at(&self, now: Instant, flush: bool) -> Option<Instant> {
         let batch = &self.options.batch;
         let is_full = self.fresh.len() >= batch.size || self.fresh_bytes >= batch.max_bytes;
-        let fresh = self.fresh.front().map(|oldest| {
-            if is_full || flush { now } else { oldest.record.born + batch.duration }
-        });
+        let fresh =
+            self.fresh.front().map(|oldest| if is_full || flush { now } else { oldest.record.born + batch.duration });
         let retry = self.waiting.first_key_value().map(|((due, _), _)| *due);
         let due = fresh.into_iter().chain(retry).min()?;
         let ready = self.pace.as_ref().map_or(now, |pace| pace.ready_at(now));

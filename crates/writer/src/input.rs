@@ -5,7 +5,7 @@ use crate::feed::{FeedSender, Item};
 use crate::key_rule::{KeyRule, KeyUse};
 use crate::record::{Key, Origin, Record};
 use std::io::{self, BufRead, BufReader, Read};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 /// The longest line that is kept. The largest record of a stream has 10 MiB (`MaxRecordSizeInKiB`, API reference), which
@@ -69,7 +69,7 @@ pub struct Input {
     pub dead_letters: u64,
 }
 
-/// Reads all records of a source, and hands them over. Empty lines are no records. Ends early if the writer takes no
+/// Reads all records of a source, hands them over, and counts them in `input` at once. Empty lines are no records. Ends early if the writer takes no
 /// more.
 ///
 /// # Errors
@@ -79,7 +79,7 @@ pub fn read(
     form: Form,
     rule: &KeyRule,
     feed: &FeedSender,
-    input: &mut Input,
+    input: &Mutex<Input>,
 ) -> Result<(), InputError> {
     let Source { name, reader } = source;
     let mut reader = BufReader::with_capacity(GROUP_BYTES, reader);
@@ -102,7 +102,7 @@ pub fn read(
             None
         } else if are_letters {
             let letter = dead_letters::parse(&line, &origin).inspect_err(|_| group.send());
-            input.dead_letters += 1;
+            lock(input).dead_letters += 1;
             Some(Item::Record(letter.map_err(|problem| InputError::Letter { origin: origin.clone(), problem })?))
         } else if line.is_empty() {
             None
@@ -110,7 +110,7 @@ pub fn read(
             Some(item_of(&line, form, rule, &origin, input))
         };
         if let Some(item) = item {
-            input.last = Some(origin);
+            lock(input).last = Some(origin);
             group.push(item);
         }
     }
@@ -118,11 +118,15 @@ pub fn read(
     Ok(())
 }
 
+fn lock(input: &Mutex<Input>) -> MutexGuard<'_, Input> {
+    input.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn record(data: Vec<u8>, key: Key, origin: &Origin) -> Record {
     Record { data, key, hash_key: None, origin: origin.clone(), born: Instant::now() }
 }
 
-fn item_of(line: &[u8], form: Form, rule: &KeyRule, origin: &Origin, input: &mut Input) -> Item {
+fn item_of(line: &[u8], form: Form, rule: &KeyRule, origin: &Origin, input: &Mutex<Input>) -> Item {
     let data = match form {
         Form::Raw => line.to_vec(),
         Form::Base64 => match base64_simd::STANDARD.decode_to_vec(line) {
@@ -136,6 +140,7 @@ fn item_of(line: &[u8], form: Form, rule: &KeyRule, origin: &Origin, input: &mut
     };
     match rule.key(&data) {
         Ok((key, by)) => {
+            let mut input = lock(input);
             input.keys_of_field += u64::from(by == KeyUse::Field);
             input.keys_of_literal += u64::from(by == KeyUse::Literal);
             Item::Record(record(data, key, origin))
@@ -220,8 +225,8 @@ mod tests {
         let (sender, mut feed) = feed();
         let source = Source { name: "orders.jsonl".into(), reader: Box::new(io::Cursor::new(text.to_vec())) };
         let reader = tokio::task::spawn_blocking(move || {
-            let mut input = Input::default();
-            read(source, form, &rule, &sender, &mut input).map(|()| input)
+            let input = Mutex::new(Input::default());
+            read(source, form, &rule, &sender, &input).map(|()| lock(&input).clone())
         });
         let mut items = vec![];
         while let Some(group) = feed.next().await {

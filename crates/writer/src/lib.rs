@@ -12,6 +12,7 @@
 
 mod answer;
 mod buffer;
+pub mod config;
 mod dead_letters;
 mod feed;
 mod input;

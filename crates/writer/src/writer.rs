@@ -24,6 +24,10 @@ const MOST_BYTES_IN_FLIGHT: usize = 6 << 20;
 /// The bytes that are read ahead, with those in flight. Less would leave requests small; more would only take memory.
 const MOST_BYTES: usize = 12 << 20;
 
+/// The records that are read ahead and are not in flight: four requests. One shard takes them within two seconds, so
+/// that a stop leaves none behind.
+const MOST_AHEAD: usize = 2000;
+
 /// The stream to write to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
@@ -154,7 +158,7 @@ impl<O: Observer> Work<'_, O> {
             let wake = self.wake_at().map(tokio::time::Instant::from_std);
             tokio::select! {
                 Some(done) = self.in_flight.join_next() => self.settle(done),
-                items = input.next(), if self.is_open && self.buffer.bytes() < MOST_BYTES => match items {
+                items = input.next(), if self.has_room() => match items {
                     Some(items) => self.take(items),
                     None => self.is_open = false,
                 },
@@ -190,6 +194,12 @@ impl<O: Observer> Work<'_, O> {
                 Item::TooLong(record, bytes) => self.buffer.reject(record, Why::TooLong(bytes)),
             }
         }
+    }
+
+    /// Whether more records may be read.
+    fn has_room(&self) -> bool {
+        let in_flight: usize = self.requests.values().map(|request| request.records.len()).sum();
+        self.is_open && self.buffer.bytes() < MOST_BYTES && self.buffer.records() < MOST_AHEAD + in_flight
     }
 
     fn can_send(&self) -> bool {
