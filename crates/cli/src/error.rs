@@ -92,6 +92,9 @@ pub enum CliError {
     /// The local account, or the output, failed.
     #[error(transparent)]
     Io(#[from] std::io::Error),
+    /// An expectation of `smoke` does not hold.
+    #[error("{0}")]
+    Missed(String),
     /// The input of `put` ended with an error.
     #[error(transparent)]
     Input(#[from] unthrottle_writer::InputError),
@@ -107,7 +110,8 @@ pub enum CliError {
 }
 
 impl CliError {
-    /// The exit code of the process. 2: the user can correct the command or its files. 1: everything else.
+    /// The exit code of the process. 2: the user can correct the command or its files. 3: an
+    /// expectation was missed. 1: everything else.
     pub(crate) fn code(&self) -> u8 {
         match self {
             CliError::File { source, .. } | CliError::Unwritten { source, .. }
@@ -129,6 +133,7 @@ impl CliError {
                 2
             }
             CliError::Input(_) | CliError::DeadLetters(_) => 1,
+            CliError::Missed(_) => 3,
             CliError::Usage(_)
             | CliError::Setting(_)
             | CliError::ScenarioSetting(_)

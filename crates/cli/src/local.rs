@@ -1,9 +1,10 @@
 //! `unthrottle local`: runs the local account as a server.
 
-use crate::CliError;
+use crate::{CliError, healer};
 use std::io::Write;
 use std::time::Duration;
-use unthrottle_lab::local::{LocalAccount, Options};
+use unthrottle::settings;
+use unthrottle_lab::local::{Clock, LocalAccount, Options};
 
 #[derive(clap::Args)]
 #[command(next_line_help = true)]
@@ -17,10 +18,33 @@ pub(super) struct Args {
     /// Keep this many MiB of records, and drop the oldest first
     #[arg(long, default_value_t = 256, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..))]
     keep_mib: u32,
+    #[arg(
+        long,
+        help = "Run an unthrottle inside: its fleet alarms and its sweep watch the\n\
+                account, and it changes the streams. The settings are those of the\n\
+                environment, as in the Lambda"
+    )]
+    heal: bool,
+    #[arg(
+        long,
+        value_name = "N",
+        requires = "heal",
+        value_parser = clap::value_parser!(u32).range(1..=60),
+        help = "Minutes of the account pass N times as fast [default: 10, with --heal].\n\
+                A shard takes the same records a second. The metrics of a minute show\n\
+                each record N times, as if the load had lasted for a whole minute"
+    )]
+    pace: Option<u32>,
 }
 
+/// The pace with an unthrottle inside: a minute takes six seconds, so that a person sees a stream heal in less than one.
+const PACE: u32 = 10;
+
 pub(super) async fn run(args: Args) -> Result<(), CliError> {
+    let policy = args.heal.then(settings::read).transpose()?;
+    let clock = if args.heal { Clock::paced(args.pace.unwrap_or(PACE)) } else { Clock::real() };
     let options = Options {
+        clock,
         port: args.port,
         metric_lag: Duration::from_secs(args.metric_lag),
         keep_bytes: u64::from(args.keep_mib) << 20,
@@ -41,7 +65,24 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
     )?;
     writeln!(out, "  aws kinesis create-stream --stream-name orders --shard-count 2")?;
     writeln!(out, "  unthrottle explain orders")?;
+    if args.heal {
+        let pace = local.clock().pace();
+        writeln!(out, "  unthrottle smoke orders --i-own orders --until-healed")?;
+        writeln!(out)?;
+        writeln!(
+            out,
+            "unthrottle is inside. A minute of the account takes {:.1} s, and its metrics",
+            60.0 / f64::from(pace)
+        )?;
+        writeln!(out, "show each record {pace} times. Its decisions, with the time of the account:")?;
+    }
     out.flush()?;
+    let heals = async {
+        match policy {
+            Some(policy) => healer::run(&local, policy).await,
+            None => std::future::pending().await,
+        }
+    };
     let says_what_is_dropped = async {
         local.first_drop().await;
         eprintln!(
@@ -54,6 +95,7 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
     tokio::select! {
         done = tokio::signal::ctrl_c() => done?,
         () = says_what_is_dropped => {}
+        failed = heals => failed?,
     }
     Ok(())
 }

@@ -8,10 +8,6 @@ use crate::stats::Stats;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-/// The most requests in flight: 8 of 500 records carry 40,000 records a second over 100 ms. More would only make the
-/// first burst larger that a small stream refuses.
-const MOST_IN_FLIGHT: usize = 8;
-
 /// The answer to a request, as far as the records are concerned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
@@ -120,14 +116,10 @@ impl Buffer {
         }
     }
 
-    /// The bytes of all records that were taken and are neither accepted nor lost.
-    pub fn bytes(&self) -> usize {
-        self.bytes
-    }
-
-    /// The number of these records.
-    pub fn records(&self) -> usize {
-        (self.stats.attempted - self.stats.accepted - self.stats.lost) as usize
+    /// Whether more records may come. `most`: records that a writer with a pace has at the same time.
+    pub fn has_room(&self, most: usize) -> bool {
+        let records = self.stats.attempted - self.stats.accepted - self.stats.lost;
+        self.bytes < self.options.most_bytes && (!self.options.is_paced || records < most as u64)
     }
 
     /// Takes a record.
@@ -162,7 +154,7 @@ impl Buffer {
 
     /// The most requests in flight: one while requests fail as a whole, so that few records use up their attempts.
     pub fn most_in_flight(&self) -> usize {
-        if self.failures > 0 { 1 } else { MOST_IN_FLIGHT }
+        if self.failures > 0 { 1 } else { self.options.most_in_flight }
     }
 
     /// The records of the next request, if one is due. `flush`: no more records come.
@@ -172,6 +164,7 @@ impl Buffer {
         }
         let most = self.pace.as_mut().map_or(usize::MAX, |pace| pace.allowance(now)).min(self.options.batch.size);
         let mut request = Request { records: vec![], bytes: 0, most, most_bytes: self.options.batch.max_bytes };
+        let (deadline, late) = (now + self.options.ttl, self.options.late_after);
         while let Some(entry) = self.waiting.first_entry().filter(|entry| entry.key().0 <= now) {
             let pending = entry.get();
             let closed = pending.shard.as_ref().and_then(|shard| self.closed.get(shard)).filter(|until| **until > now);
@@ -185,11 +178,12 @@ impl Buffer {
                 break;
             }
             let pending = entry.remove();
-            request.add(pending, now + self.options.ttl, &mut self.stats);
+            request.add(pending, deadline, &mut self.stats);
         }
         while let Some(pending) = self.fresh.pop_front_if(|next| request.has_room(next.record.bytes())) {
             self.fresh_bytes -= pending.record.bytes();
-            request.add(pending, now + self.options.ttl, &mut self.stats);
+            self.stats.late += u64::from(now.saturating_duration_since(pending.record.born) > late);
+            request.add(pending, deadline, &mut self.stats);
         }
         if request.records.is_empty() {
             return None;
@@ -264,6 +258,7 @@ impl Buffer {
     fn settle_all(&mut self, request: Request, now: Instant, cause: &str, is_maybe_written: bool) {
         self.stats.lost_replies += u64::from(is_maybe_written);
         self.failures += 1;
+        self.stats.failed_requests += 1;
         let due = now + self.wait_after(self.failures);
         self.paused_until = Some(due);
         for mut pending in request.records {

@@ -8,7 +8,8 @@
 //! 3. `input` reads records from lines, `dead_letters` writes lost ones and reads them again.
 //! 4. `buffer`: which records the next request has, and what an answer means for them. It has no I/O and no clock.
 //! 5. `answer`: the SDK's answer in the words of the buffer.
-//! 6. `writer`: requests in flight, input, time and the end.
+//! 6. `load`: records at times that are fixed in advance, for a load test.
+//! 7. `writer`: requests in flight, input, time and the end.
 
 mod answer;
 mod buffer;
@@ -17,6 +18,7 @@ mod dead_letters;
 mod feed;
 mod input;
 mod key_rule;
+pub mod load;
 mod options;
 mod order;
 mod pace;

@@ -28,6 +28,10 @@ pub struct Stats {
     pub lost_maybe_written: u64,
     /// Requests whose reply was lost or not usable.
     pub lost_replies: u64,
+    /// Requests that failed as a whole, those without a reply included.
+    pub failed_requests: u64,
+    /// Records that left for the first time later than [`Options::late_after`](crate::Options::late_after).
+    pub late: u64,
     /// Records that were sent again after a lost reply. AWS may have written them twice.
     pub possible_duplicates: u64,
     /// PutRecords requests.
@@ -49,6 +53,8 @@ impl Default for Stats {
             rejected: 0,
             lost_maybe_written: 0,
             lost_replies: 0,
+            failed_requests: 0,
+            late: 0,
             possible_duplicates: 0,
             requests: 0,
             // One hour: no record is that late, because its deadline passes before.
@@ -97,6 +103,7 @@ impl Stats {
             rejected: self.rejected,
             lost_maybe_written: self.lost_maybe_written,
             lost_replies: self.lost_replies,
+            failed_requests: self.failed_requests,
             possible_duplicates: self.possible_duplicates,
             latency_ms: self.latency(),
             accepted_bytes: self.accepted_bytes,
@@ -131,6 +138,7 @@ pub struct Summary<'a> {
     pub rejected: u64,
     pub lost_maybe_written: u64,
     pub lost_replies: u64,
+    pub failed_requests: u64,
     pub possible_duplicates: u64,
     pub latency_ms: Latency,
     pub accepted_bytes: u64,

@@ -11,6 +11,7 @@ use aws_sdk_kinesis::config::timeout::TimeoutConfig;
 use aws_sdk_kinesis::primitives::Blob;
 use aws_sdk_kinesis::types::PutRecordsRequestEntry;
 use std::collections::HashMap;
+use std::fmt;
 use std::future::Future;
 use std::pin::pin;
 use std::time::{Duration, Instant};
@@ -20,9 +21,6 @@ use tokio::time::{MissedTickBehavior, interval, sleep_until, timeout};
 /// The bytes of data and keys in flight, at most, unless a single request has more. A request takes about three times
 /// its bytes of memory: the records, a copy of them, and base64.
 const MOST_BYTES_IN_FLIGHT: usize = 6 << 20;
-
-/// The bytes that are read ahead, with those in flight. Less would leave requests small; more would only take memory.
-const MOST_BYTES: usize = 12 << 20;
 
 /// The records that are read ahead and are not in flight: four requests. One shard takes them within two seconds, so
 /// that a stop leaves none behind.
@@ -67,6 +65,15 @@ pub enum Fatal {
     Aws(String),
     /// A lost record cannot be kept.
     Unkept(String),
+}
+
+impl fmt::Display for Fatal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Fatal::Aws(cause) => write!(f, "AWS refused the records: {cause}"),
+            Fatal::Unkept(problem) => f.write_str(problem),
+        }
+    }
 }
 
 /// The end of a writer.
@@ -199,7 +206,7 @@ impl<O: Observer> Work<'_, O> {
     /// Whether more records may be read.
     fn has_room(&self) -> bool {
         let in_flight: usize = self.requests.values().map(|request| request.records.len()).sum();
-        self.is_open && self.buffer.bytes() < MOST_BYTES && self.buffer.records() < MOST_AHEAD + in_flight
+        self.is_open && self.buffer.has_room(MOST_AHEAD + in_flight)
     }
 
     fn can_send(&self) -> bool {

@@ -5,11 +5,12 @@ mod observer;
 mod stream;
 
 pub(super) use args::Args;
+pub(super) use observer::{Screen, summary};
+pub(super) use stream::{Stream, find};
 
 use crate::CliError;
 use crate::screen::{EVERY, print_json};
 use args::Plan;
-use observer::{Screen, summary};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::path::Path;
@@ -26,7 +27,7 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
     let mut plan = args.plan()?;
     plan.warnings.iter().for_each(|warning| eprintln!("unthrottle: warning: {warning}"));
     let sources = sources(&plan)?;
-    let stream = stream::find(&plan.stream, &plan.aws, plan.credentials.as_ref()).await?;
+    let stream = find(&plan.stream, &plan.aws, plan.credentials.as_ref()).await?;
     let letters = plan.dead_letter.as_deref().map(DeadLetters::open).transpose()?;
     if let KeyRule::FieldOrLiteral(name) = &plan.rule {
         eprintln!(

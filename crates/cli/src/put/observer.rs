@@ -30,6 +30,16 @@ impl Screen {
         eprintln!("unthrottle: {text}");
     }
 
+    /// Shows something that happened to the stream: on standard error if standard output is for JSON.
+    pub fn event(&mut self, text: &str) {
+        self.line.clear();
+        if self.is_json {
+            eprintln!("  {text}");
+        } else {
+            println!("  {text}");
+        }
+    }
+
     /// Ends the progress. Returns the dead letters, to close them.
     pub fn end(mut self) -> Option<DeadLetters> {
         self.line.clear();
