@@ -37,7 +37,7 @@ pub(super) struct Args {
     pace: Option<u32>,
 }
 
-/// The pace with an unthrottle inside: a minute takes six seconds, so that a person sees a stream heal in less than one.
+/// The pace with an unthrottle inside: a minute takes six seconds, and a person sees a stream heal in less than one.
 const PACE: u32 = 10;
 
 pub(super) async fn run(args: Args) -> Result<(), CliError> {

@@ -141,37 +141,30 @@ async fn the_strategies_of_the_document_put_records_where_it_says() {
     }
 }
 
-/// The example of the document, with its names.
-const EXAMPLE: &str = r#"
-input:
-  stdin: {}
-output:
-  retry: {max_retries: 5, initial_wait: "2s", backoff: "exponential"}
-  aws_kinesis:
-    stream_name: "events"
-    partition_key: "customer_id"
-    region: "us-west-2"
-    endpoint_url: "http://localhost:4566"
-    credentials: {access_key_id: "${KEY}", secret_access_key: "${SECRET}"}
-    batch: {size: 500, duration: "5s"}
-"#;
+/// The example of the document, with its names, as docs/put.md shows it. An input stands before it.
+fn example() -> String {
+    let page = fs::read_to_string(aws::root().join("docs/put.md")).expect("the page");
+    let (_, block) = page.split_once("```yaml\n").expect("a block of YAML");
+    let (block, _) = block.split_once("```").expect("its end");
+    format!("input:\n  stdin: {{}}\n{block}")
+}
 
 #[tokio::test]
 async fn the_example_of_the_document_runs_and_options_override_it() {
     let fixture = Fixture::new().await;
     fixture.aws.create("events", 1).await;
-    fixture.file("put.yaml", EXAMPLE);
+    fixture.file("put.yaml", example());
     let url = fixture.account.url().to_owned();
     let args = ["--config", "put.yaml", "--endpoint-url", &url, "--region", "us-east-1"];
     let out = fixture.put(&args, "").await;
     assert_eq!(out.status.code(), Some(2));
-    let says = "put.yaml:11: `output.aws_kinesis.credentials.access_key_id`: the environment variable `KEY` is not set";
+    let says = "put.yaml:10: `output.aws_kinesis.credentials.access_key_id`: the environment variable `KEY` is not set";
     assert!(stderr(&out).contains(says), "{}", stderr(&out));
-    let example = EXAMPLE.replace("${KEY}", "local").replace("${SECRET}", "local");
+    let example = example().replace("${KEY}", "local").replace("${SECRET}", "local");
     fixture.file("put.yaml", example);
     let out = fixture.put(&args, "{\"customer_id\":7}\nplain\n").await;
     assert!(out.status.success(), "{}", stderr(&out));
-    assert!(stderr(&out).contains("put.yaml:3: `input` is ignored"), "{}", stderr(&out));
+    assert!(stderr(&out).contains("put.yaml:2: `input` is ignored"), "{}", stderr(&out));
     assert_eq!(sorted(&fixture.records("events").await), ["7:{\"customer_id\":7}", "customer_id:plain"]);
     fixture.file("data.txt", "x\n");
     let other = [&args[..], &["--stream", "orders", "--partition-key", "k", "data.txt"]].concat();

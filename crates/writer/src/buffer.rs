@@ -3,6 +3,7 @@
 use crate::options::Options;
 use crate::order::{Order, Turn};
 use crate::pace::Pace;
+use crate::pending::Pending;
 use crate::record::{Key, Limits, Lost, Record, Why};
 use crate::stats::Stats;
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -32,31 +33,6 @@ pub(crate) enum Fate {
     Never { cause: String },
     /// The answer says nothing about it.
     Unknown,
-}
-
-/// A record on its way.
-#[derive(Clone, Debug)]
-pub(crate) struct Pending {
-    pub record: Record,
-    /// The requests that had it.
-    attempts: u32,
-    /// Whether the reply of one of these was lost.
-    is_maybe_written: bool,
-    /// Whether it counts as a possible duplicate: it was sent again after a lost reply.
-    is_counted: bool,
-    /// The shard that refused it last, if its key stays.
-    shard: Option<String>,
-    /// When the record is lost: some time after its first attempt.
-    deadline: Option<Instant>,
-    /// The last answer.
-    last: String,
-}
-
-impl Pending {
-    fn new(record: Record) -> Pending {
-        let last = String::new();
-        Pending { record, attempts: 0, is_maybe_written: false, is_counted: false, shard: None, deadline: None, last }
-    }
 }
 
 /// The records of a request.

@@ -1,7 +1,7 @@
 //! Dead letters: a file of lost records that `put` reads again.
 //!
-//! The first line is a mark. Each other line is a JSON object: `data` in base64, `partition_key` (`null`: a random one),
-//! `explicit_hash_key` if it has one, and for people `origin`, `why`, `attempts` and `maybe_written`.
+//! The first line is a mark. Each other line is a JSON object: `data` in base64, `partition_key` (`null`: a random
+//! one), `explicit_hash_key` if it has one, and for people `origin`, `why`, `attempts` and `maybe_written`.
 
 use crate::record::{Key, Lost, Origin, Record};
 use serde::{Deserialize, Serialize};

@@ -8,8 +8,8 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-/// The longest line that is kept. The largest record of a stream has 10 MiB (`MaxRecordSizeInKiB`, API reference), which
-/// is a third more in base64.
+/// The longest line that is kept. The largest record of a stream has 10 MiB (`MaxRecordSizeInKiB`, API reference).
+/// In base64 it is a third longer.
 const LONGEST_LINE: usize = 16 << 20;
 
 /// The records that go to the writer together, at most: enough that the hand-over costs nothing.
@@ -69,8 +69,8 @@ pub struct Input {
     pub dead_letters: u64,
 }
 
-/// Reads all records of a source, hands them over, and counts them in `input` at once. Empty lines are no records. Ends early if the writer takes no
-/// more.
+/// Reads all records of a source, hands them over, and counts them in `input` at once. Empty lines are no records. Ends
+/// early if the writer takes no more.
 ///
 /// # Errors
 /// The source cannot be read, or a dead letter cannot be used. The records before are handed over.

@@ -22,6 +22,7 @@ pub mod load;
 mod options;
 mod order;
 mod pace;
+mod pending;
 mod record;
 mod stats;
 mod writer;

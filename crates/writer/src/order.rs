@@ -1,6 +1,6 @@
 //! `--ordered`: per key, no record overtakes one that waits for another attempt.
 
-use crate::buffer::Pending;
+use crate::pending::Pending;
 use crate::record::Key;
 use std::collections::{HashMap, HashSet, VecDeque};
 

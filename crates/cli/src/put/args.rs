@@ -11,7 +11,8 @@ use unthrottle_writer::{Backoff, Form, KeyRule, MAX_BATCH_BYTES, MAX_BATCH_SIZE,
 #[derive(clap::Args)]
 #[command(
     next_line_help = true,
-    override_usage = "unthrottle put [OPTIONS] STREAM [FILE]...\n       unthrottle put [OPTIONS] --config FILE [FILE]..."
+    override_usage = "unthrottle put [OPTIONS] STREAM [FILE]...\n       \
+                      unthrottle put [OPTIONS] --config FILE [FILE]..."
 )]
 pub(crate) struct Args {
     /// The stream's name or ARN, unless --config names it. Then files; without one, or with -, standard input

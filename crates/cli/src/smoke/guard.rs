@@ -29,8 +29,8 @@ pub(super) async fn owner_allows(args: &Args, stream: &Stream, arn: &str) -> Res
         return Ok(());
     }
     Err(CliError::Usage(format!(
-        "smoke can throttle every producer of `{0}`. If it is yours, and its other users know, give --i-own {0}, or tag \
-         the stream {SMOKE_TAG}=allow",
+        "smoke can throttle every producer of `{0}`. If it is yours, and its other users know, give --i-own {0}, or \
+         tag the stream {SMOKE_TAG}=allow",
         args.stream
     )))
 }

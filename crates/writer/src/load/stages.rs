@@ -114,8 +114,8 @@ struct Part {
 }
 
 impl Profile {
-    /// The profile of stages. `record_bytes`: data and key of a record, on average. `capacity`: the records of this size
-    /// that the stream takes in a second; `None`: that is not known, and multiples of it are refused.
+    /// The profile of stages. `record_bytes`: data and key of a record, on average. `capacity`: the records of this
+    /// size that the stream takes in a second; `None`: that is not known, and multiples of it are refused.
     ///
     /// # Errors
     /// A stage is a multiple of the capacity, and the capacity is not known.
