@@ -7,7 +7,7 @@ use crate::put::Stream;
 use aws_sdk_kinesis::types::{StreamDescriptionSummary, StreamMode};
 use std::time::Duration;
 use unthrottle_core::cost::{BillingMode, Load, Prices, Shape};
-use unthrottle_core::policy::SMOKE_TAG;
+use unthrottle_core::policy::SMOKE_ALLOWED;
 use unthrottle_writer::load::Profile;
 
 /// Refuses a load on a stream whose owner has not allowed it.
@@ -25,12 +25,12 @@ pub(super) async fn owner_allows(args: &Args, stream: &Stream, arn: &str) -> Res
     }
     let answer = stream.client.list_tags_for_resource().resource_arn(arn).send().await;
     let answer = called("ListTagsForResource", answer)?;
-    if answer.tags().iter().any(|tag| tag.key() == SMOKE_TAG && tag.value() == Some("allow")) {
+    if answer.tags().iter().any(|tag| tag.key() == SMOKE_ALLOWED && tag.value() == Some("allow")) {
         return Ok(());
     }
     Err(CliError::Usage(format!(
         "smoke can throttle every producer of `{0}`. If it is yours, and its other users know, give --i-own {0}, or \
-         tag the stream {SMOKE_TAG}=allow",
+         tag the stream {SMOKE_ALLOWED}=allow",
         args.stream
     )))
 }

@@ -13,11 +13,11 @@ const MIN_SHARDS_TAG: &str = "unthrottle.min-shards";
 /// The tag with the stream's own [`Permission`] for on-demand mode.
 const ON_DEMAND_TAG: &str = "unthrottle.on-demand";
 /// The tag that allows `unthrottle smoke` to throttle the stream. The decision does not read it.
-pub const SMOKE_TAG: &str = "unthrottle.smoke";
+pub const SMOKE_ALLOWED: &str = "unthrottle.smoke";
 
 /// The keys of all tags of unthrottle on a stream.
 pub(super) const TAGS: [&str; 6] =
-    [MODE_TAG, MAX_SHARDS_TAG, MIN_SHARDS_TAG, ON_DEMAND_TAG, SMOKE_TAG, crate::memory::TAG];
+    [MODE_TAG, MAX_SHARDS_TAG, MIN_SHARDS_TAG, ON_DEMAND_TAG, SMOKE_ALLOWED, crate::memory::TAG];
 
 /// A tag of a stream that cannot be used. Such a tag holds the stream, and never means "no limit".
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]

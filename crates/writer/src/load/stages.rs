@@ -74,12 +74,15 @@ impl FromStr for Stage {
     }
 }
 
+/// The rate of a number in some unit.
+type Of = fn(f64) -> Rate;
+
 impl FromStr for Rate {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Rate, String> {
         // The longest first: every rate of bytes ends with `/s`, too.
-        let units: [(&str, fn(f64) -> Rate); 7] = [
+        let units: [(&str, Of); 7] = [
             ("MiB/s", |n| Rate::Bytes(n * 1_048_576.0)),
             ("KiB/s", |n| Rate::Bytes(n * 1024.0)),
             ("MB/s", |n| Rate::Bytes(n * 1e6)),
@@ -88,7 +91,7 @@ impl FromStr for Rate {
             ("x", Rate::Times),
             ("/s", Rate::Records),
         ];
-        let read = |(unit, of): &(&str, fn(f64) -> Rate)| {
+        let read = |(unit, of): &(&str, Of)| {
             let number: f64 = text.strip_suffix(unit)?.trim().parse().ok()?;
             (number.is_finite() && number >= 0.0).then(|| of(number))
         };
