@@ -67,7 +67,7 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
     writeln!(out, "  unthrottle explain orders")?;
     if args.heal {
         let pace = local.clock().pace();
-        writeln!(out, "  unthrottle smoke orders --i-own orders --until-healed")?;
+        writeln!(out, "  unthrottle smoke orders --i-own orders --until-healed --stages 5s@0.5x,1m@1.4x")?;
         writeln!(out)?;
         writeln!(
             out,

@@ -43,6 +43,8 @@ pub(crate) struct Request {
     pub bytes: usize,
     most: usize,
     most_bytes: usize,
+    /// Requests in a row that had failed as a whole when this one went out.
+    failures_before: u32,
 }
 
 /// The records that were read and are not accepted yet, except those in flight.
@@ -139,7 +141,8 @@ impl Buffer {
             return None;
         }
         let most = self.pace.as_mut().map_or(usize::MAX, |pace| pace.allowance(now)).min(self.options.batch.size);
-        let mut request = Request { records: vec![], bytes: 0, most, most_bytes: self.options.batch.max_bytes };
+        let most_bytes = self.options.batch.max_bytes;
+        let mut request = Request { records: vec![], bytes: 0, most, most_bytes, failures_before: self.failures };
         let (deadline, late) = (now + self.options.ttl, self.options.late_after);
         while let Some(entry) = self.waiting.first_entry().filter(|entry| entry.key().0 <= now) {
             let pending = entry.get();
@@ -233,7 +236,8 @@ impl Buffer {
     /// The same for all records: the request failed as a whole.
     fn settle_all(&mut self, request: Request, now: Instant, cause: &str, is_maybe_written: bool) {
         self.stats.lost_replies += u64::from(is_maybe_written);
-        self.failures += 1;
+        // Requests that were in flight together and fail together are one failure.
+        self.failures = self.failures.max(request.failures_before + 1);
         self.stats.failed_requests += 1;
         let due = now + self.wait_after(self.failures);
         self.paused_until = Some(due);
@@ -363,3 +367,6 @@ impl Request {
         self.records.push(pending);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -52,7 +52,9 @@ impl Pace {
         // The burst of the first moment is no rate: it counts as the records of a whole second.
         let rate = self.window.accepted as f64 / elapsed.max(WINDOW).as_secs_f64();
         if self.window.refused > 0 {
-            self.limit = Some((rate * BACK).max(1.0));
+            // A second in which nothing is accepted says little about the next one.
+            let least = self.limit.map_or(1.0, |limit| (limit / 2.0).max(1.0));
+            self.limit = Some((rate * BACK).max(least));
         } else if let Some(limit) = self.limit.filter(|limit| rate >= limit / 2.0) {
             self.limit = Some(limit * GROWTH);
         }

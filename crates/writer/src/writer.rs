@@ -16,7 +16,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval, sleep_until, timeout};
+use tokio::time::{MissedTickBehavior, interval, sleep_until, timeout_at};
 
 /// The bytes of data and keys in flight, at most, unless a single request has more. A request takes about three times
 /// its bytes of memory: the records, a copy of them, and base64.
@@ -269,15 +269,17 @@ impl<O: Observer> Work<'_, O> {
             Some(Fatal::Unkept(problem)) => problem.clone(),
             None => "it was asked to, and the time to send the rest is over".into(),
         };
-        self.buffer.give_up(&reason);
         let most = if self.fatal.is_some() { self.drain } else { Duration::ZERO };
-        while let Ok(Some(done)) = timeout(most, self.in_flight.join_next()).await {
+        let until = tokio::time::Instant::now() + most;
+        while let Ok(Some(done)) = timeout_at(until, self.in_flight.join_next()).await {
             self.settle(done);
-            self.buffer.give_up(&reason);
         }
         self.in_flight.abort_all();
         while self.in_flight.join_next().await.is_some() {}
+        // Those in flight first: with `--ordered`, other records of their keys wait behind them.
         self.abandon(&reason);
+        self.buffer.give_up(&reason);
+        self.report_lost();
     }
 
     /// Loses the records of the calls that have no answer.

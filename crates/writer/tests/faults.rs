@@ -45,6 +45,12 @@ fn options(seed: u64) -> Options {
 
 /// Writes records to the server until each is accepted or lost.
 async fn write(server: &Server, options: Options, records: Vec<Record>) -> (End, Vec<Lost>) {
+    // No reply is only late, so that a slow machine causes no lost one.
+    write_within(server, options, records, Duration::from_secs(60)).await
+}
+
+/// The same. `attempt`: the longest wait for a reply.
+async fn write_within(server: &Server, options: Options, records: Vec<Record>, attempt: Duration) -> (End, Vec<Lost>) {
     let (sender, feed) = feed();
     tokio::task::spawn_blocking(move || {
         for group in records.chunks(100) {
@@ -52,8 +58,7 @@ async fn write(server: &Server, options: Options, records: Vec<Record>) -> (End,
         }
     });
     let limits = Limits { record_bytes: 1 << 20, batch_bytes: options.batch.max_bytes };
-    // No reply is only late, so that a slow machine causes no lost one.
-    let client = client(&server.config(), Duration::from_secs(60));
+    let client = client(&server.config(), attempt);
     let mut keeper = Keeper::default();
     let target = Target::Name("orders".into());
     let end = run(client, target, (options, limits), feed, std::future::pending(), &mut keeper).await;
@@ -121,6 +126,20 @@ async fn throttles_alone_cause_no_duplicate_and_a_given_key_stays() {
         assert_eq!(stored.key, format!("key-{}", number(&stored.data)));
     }
     assert_eq!(end.stats.refused, end.stats.refused_by_shard.values().sum::<u64>(), "each refusal names its shard");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reply_that_never_comes_is_a_lost_one_and_its_records_go_again() {
+    let server = Server::start(Faults::hangs(), 11).await;
+    // On a slow machine more replies are lost, so the attempts have no bound that matters.
+    let retry = Retry { max_retries: 1000, ..options(11).retry };
+    let options = Options { retry, ttl: Duration::from_secs(3600), ..options(11) };
+    let records = (1..=500).map(|n| record(n, Key::Random)).collect();
+    let (end, lost) = write_within(&server, options, records, Duration::from_millis(300)).await;
+    assert_eq!((end.stats.accepted, lost.len()), (500, 0), "{:?}", end.stats);
+    assert!(end.stats.lost_replies > 0 && end.stats.possible_duplicates > 0, "{:?}", end.stats);
+    let stored: HashSet<u64> = server.stored().iter().map(|stored| number(&stored.data)).collect();
+    assert_eq!(stored.len(), 500);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -27,6 +27,8 @@ pub struct Faults {
     short: f64,
     /// An answer has a result that is neither a success nor an error.
     empty: f64,
+    /// No answer comes, and the connection stays open. Half of these requests were carried out.
+    hang: f64,
     /// The answer comes late, so that later requests are answered before it.
     late: f64,
 }
@@ -41,14 +43,18 @@ impl Faults {
             reply_lost: 0.05,
             short: 0.03,
             empty: 0.002,
+            hang: 0.0,
             late: 0.3,
         }
     }
 
-    #[allow(dead_code, reason = "not every test needs it")]
     pub fn throttles() -> Faults {
         let none = Faults { internal: 0.0, request_throttled: 0.0, server_error: 0.0, ..Faults::all() };
         Faults { throttled: 0.3, reply_lost: 0.0, short: 0.0, empty: 0.0, ..none }
+    }
+
+    pub fn hangs() -> Faults {
+        Faults { throttled: 0.0, hang: 0.3, ..Faults::throttles() }
     }
 }
 
@@ -116,6 +122,8 @@ fn lock(inner: &Mutex<Inner>) -> MutexGuard<'_, Inner> {
 enum Reply {
     Answer(Value),
     Error(u16, &'static str),
+    /// Nothing, ever.
+    Nothing,
     /// Headers of an answer, and then the end of the connection.
     Broken,
 }
@@ -130,6 +138,7 @@ async fn put_records(State(inner): State<Arc<Mutex<Inner>>>, body: Bytes) -> Res
     match reply {
         Reply::Answer(answer) => json(200, answer),
         Reply::Error(status, code) => json(status, json!({"__type": code, "message": "a fault of the test"})),
+        Reply::Nothing => std::future::pending().await,
         Reply::Broken => {
             let cut: Result<Bytes, std::io::Error> = Err(std::io::ErrorKind::ConnectionReset.into());
             let body = Body::from_stream(futures_util::stream::iter([cut]));
@@ -151,6 +160,10 @@ impl Inner {
         if self.has(faults.request_throttled) {
             return (Reply::Error(400, "ProvisionedThroughputExceededException"), wait);
         }
+        let hangs = self.has(faults.hang);
+        if hangs && self.has(0.5) {
+            return (Reply::Nothing, wait);
+        }
         let is_server_error = self.has(faults.server_error);
         // Half of the server errors come before the write.
         if is_server_error && self.has(0.5) {
@@ -158,6 +171,9 @@ impl Inner {
         }
         let count = records.len();
         let mut results: Vec<Value> = records.into_iter().map(|record| self.write(record)).collect();
+        if hangs {
+            return (Reply::Nothing, wait);
+        }
         if is_server_error {
             return (Reply::Error(500, "InternalFailure"), wait);
         }
