@@ -4,6 +4,7 @@ use crate::{CliError, healer};
 use std::io::Write;
 use std::time::Duration;
 use unthrottle::settings;
+use unthrottle_core::policy::SMOKE_ALLOWED;
 use unthrottle_lab::local::{Clock, LocalAccount, Options};
 
 #[derive(clap::Args)]
@@ -54,29 +55,10 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
     let local = LocalAccount::start(options)
         .await
         .map_err(|e| std::io::Error::new(e.kind(), format!("cannot listen on 127.0.0.1:{}: {e}", args.port)))?;
-    let url = local.url();
-    let mut out = std::io::stdout();
-    writeln!(out, "The AWS account {account} in {region} at {url}, until Ctrl-C. In another terminal:")?;
-    writeln!(out)?;
-    writeln!(
-        out,
-        "  export AWS_ENDPOINT_URL={url} AWS_REGION={region} AWS_DEFAULT_REGION={region} AWS_ACCESS_KEY_ID=local \
-         AWS_SECRET_ACCESS_KEY=local"
-    )?;
-    writeln!(out, "  aws kinesis create-stream --stream-name orders --shard-count 2")?;
-    writeln!(out, "  unthrottle explain orders")?;
     if args.heal {
-        let pace = local.clock().pace();
-        writeln!(out, "  unthrottle smoke orders --i-own orders --until-healed --stages 5s@0.5x,1m@1.4x")?;
-        writeln!(out)?;
-        writeln!(
-            out,
-            "unthrottle is inside. A minute of the account takes {:.1} s, and its metrics",
-            60.0 / f64::from(pace)
-        )?;
-        writeln!(out, "show each record {pace} times. Its decisions, with the time of the account:")?;
+        local.add_streams([EXAMPLE.to_owned()], 2, &[(SMOKE_ALLOWED, "allow")]).await;
     }
-    out.flush()?;
+    greet(&local, &account, &region, args.heal)?;
     let heals = async {
         match policy {
             Some(policy) => healer::run(&local, policy).await,
@@ -98,4 +80,35 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
         failed = heals => failed?,
     }
     Ok(())
+}
+
+/// The stream that the account with an unthrottle inside begins with.
+const EXAMPLE: &str = "orders";
+
+/// Says what to type in another terminal.
+fn greet(local: &LocalAccount, account: &str, region: &str, heals: bool) -> std::io::Result<()> {
+    let (url, mut out) = (local.url(), std::io::stdout());
+    writeln!(out, "The AWS account {account} in {region} at {url}, until Ctrl-C. In another terminal:")?;
+    writeln!(out)?;
+    writeln!(
+        out,
+        "  export AWS_ENDPOINT_URL={url} AWS_REGION={region} AWS_DEFAULT_REGION={region} AWS_ACCESS_KEY_ID=local \
+         AWS_SECRET_ACCESS_KEY=local"
+    )?;
+    if heals {
+        let pace = local.clock().pace();
+        let minute = 60.0 / f64::from(pace);
+        writeln!(out, "  unthrottle smoke {EXAMPLE} --until-healed --stages 5s@0.5x,1m@1.4x")?;
+        writeln!(out)?;
+        writeln!(out, "The stream `{EXAMPLE}` has 2 shards. An unthrottle is inside. A minute of the account takes")?;
+        writeln!(
+            out,
+            "{minute:.1} s, and its metrics show each record {pace} times. The decisions of unthrottle, with"
+        )?;
+        writeln!(out, "the time of the account:")?;
+    } else {
+        writeln!(out, "  aws kinesis create-stream --stream-name {EXAMPLE} --shard-count 2")?;
+        writeln!(out, "  unthrottle explain {EXAMPLE}")?;
+    }
+    out.flush()
 }

@@ -1,5 +1,6 @@
 //! Which records the next request has, and what an answer means for them.
 
+use crate::aggregate::{Aggregator, Shard};
 use crate::options::Options;
 use crate::order::{Order, Turn};
 use crate::pace::Pace;
@@ -62,6 +63,9 @@ pub(crate) struct Buffer {
     closed: HashMap<String, Instant>,
     order: Option<Order>,
     pace: Option<Pace>,
+    aggregator: Option<Aggregator>,
+    /// Whether AWS named a shard that the aggregator does not know.
+    is_resharded: bool,
     /// Requests in a row that failed as a whole, and until when no other goes out.
     failures: u32,
     paused_until: Option<Instant>,
@@ -75,6 +79,8 @@ pub(crate) struct Buffer {
 impl Buffer {
     pub fn new(options: Options, limits: Limits, now: Instant) -> Buffer {
         Buffer {
+            aggregator: None,
+            is_resharded: false,
             pace: options.is_paced.then(|| Pace::new(now)),
             failures: 0,
             paused_until: None,
@@ -107,6 +113,10 @@ impl Buffer {
         if let Err(why) = record.check(&self.limits) {
             return self.lose(Pending::new(record), why);
         }
+        if let Some(aggregator) = &mut self.aggregator {
+            let ready = aggregator.add(record);
+            return ready.into_iter().for_each(|ready| self.add_aggregate(ready));
+        }
         let pending = Pending::new(record);
         match &mut self.order {
             None => self.add_fresh(pending),
@@ -125,6 +135,39 @@ impl Buffer {
         self.lose(Pending::new(record), why);
     }
 
+    /// Collects records by these shards from now on.
+    pub fn aggregate(&mut self, shards: Vec<Shard>) {
+        self.is_resharded = false;
+        match &mut self.aggregator {
+            None => {
+                let most = self.limits.record_bytes.min(self.limits.batch_bytes);
+                self.aggregator = Some(Aggregator::new(shards, most, self.options.seed));
+            }
+            Some(aggregator) => {
+                let closed = aggregator.set_shards(shards);
+                closed.into_iter().for_each(|closed| self.add_aggregate(closed));
+            }
+        }
+    }
+
+    /// Whether [`Buffer::aggregate`] needs the shards of now.
+    pub fn needs_shards(&self) -> bool {
+        self.is_resharded
+    }
+
+    /// Waits for the next answer of a new shard.
+    pub fn forget_reshard(&mut self) {
+        self.is_resharded = false;
+    }
+
+    /// Takes a record that the aggregator gives back. Its parts are counted already.
+    fn add_aggregate(&mut self, record: Record) {
+        if !record.parts.is_empty() {
+            self.bytes += record.bytes();
+        }
+        self.add_fresh(Pending::new(record));
+    }
+
     fn add_fresh(&mut self, pending: Pending) {
         self.fresh_bytes += pending.record.bytes();
         self.fresh.push_back(pending);
@@ -137,6 +180,11 @@ impl Buffer {
 
     /// The records of the next request, if one is due. `flush`: no more records come.
     pub fn next_request(&mut self, now: Instant, flush: bool) -> Option<Request> {
+        if let Some(aggregator) = &mut self.aggregator {
+            let wait = if flush { Duration::ZERO } else { self.options.batch.duration };
+            let due = aggregator.due(now, wait);
+            due.into_iter().for_each(|due| self.add_aggregate(due));
+        }
         if self.wake_at(now, flush)? > now {
             return None;
         }
@@ -182,7 +230,9 @@ impl Buffer {
         let fresh =
             self.fresh.front().map(|oldest| if is_full || flush { now } else { oldest.record.born + batch.duration });
         let retry = self.waiting.first_key_value().map(|((due, _), _)| *due);
-        let due = fresh.into_iter().chain(retry).min()?;
+        let aggregate = self.aggregator.as_ref().and_then(|aggregator| aggregator.next_due(batch.duration));
+        let aggregate = aggregate.map(|due| if flush { now } else { due });
+        let due = fresh.into_iter().chain(retry).chain(aggregate).min()?;
         let ready = self.pace.as_ref().map_or(now, |pace| pace.ready_at(now));
         Some(due.max(ready).max(self.paused_until.unwrap_or(now)))
     }
@@ -215,10 +265,13 @@ impl Buffer {
         let waits = self.waits_by_shard(&request, &fates, now);
         for (mut pending, fate) in request.records.into_iter().zip(fates) {
             match fate {
-                Fate::Accepted { .. } => self.accept(pending, now),
+                Fate::Accepted { shard } => {
+                    self.is_resharded |= self.aggregator.as_ref().is_some_and(|known| !known.knows(&shard));
+                    self.accept(pending, now);
+                }
                 Fate::Never { cause } => self.lose_with_key(pending, |_| Why::Refused(cause)),
                 Fate::Refused { shard, cause } => {
-                    self.stats.refuse(shard.as_deref());
+                    self.stats.refuse(shard.as_deref(), pending.record.count());
                     let due = waits.get(&shard).copied().unwrap_or(now);
                     // A random key is drawn anew, and then goes to any shard.
                     pending.shard = shard.filter(|_| pending.record.key != Key::Random);
@@ -293,9 +346,11 @@ impl Buffer {
     }
 
     fn accept(&mut self, pending: Pending, now: Instant) {
-        let bytes = pending.record.bytes();
-        self.bytes -= bytes;
-        self.stats.accept(bytes, now.saturating_duration_since(pending.record.born));
+        self.bytes -= pending.record.held_bytes();
+        let record = std::slice::from_ref(&pending.record);
+        for part in if pending.record.parts.is_empty() { record } else { &pending.record.parts } {
+            self.stats.accept(part.bytes(), now.saturating_duration_since(part.born));
+        }
         if let Some(next) = self.order.as_mut().and_then(|order| order.accepted(&pending.record.key)) {
             self.add_fresh(next);
         }
@@ -309,8 +364,14 @@ impl Buffer {
         behind.into_iter().for_each(|pending| self.lose(pending, Why::AfterLost));
     }
 
-    fn lose(&mut self, pending: Pending, why: Why) {
+    /// Loses a record. The parts of an aggregate are lost one by one.
+    fn lose(&mut self, mut pending: Pending, why: Why) {
+        let parts = std::mem::take(&mut pending.record.parts);
         self.bytes -= pending.record.bytes();
+        if !parts.is_empty() {
+            let part = |record| Pending { record, ..pending.clone() };
+            return parts.into_iter().map(part).for_each(|part| self.lose(part, why.clone()));
+        }
         self.stats.lost += 1;
         self.stats.rejected += u64::from(matches!(why, Why::Rejected(_) | Why::TooLong(_)));
         self.stats.lost_maybe_written += u64::from(pending.is_maybe_written);
@@ -325,7 +386,8 @@ impl Buffer {
 
     /// Whether no record waits here.
     pub fn is_empty(&self) -> bool {
-        self.fresh.is_empty() && self.waiting.is_empty()
+        let has_no_aggregate = self.aggregator.as_ref().is_none_or(Aggregator::is_empty);
+        self.fresh.is_empty() && self.waiting.is_empty() && has_no_aggregate
     }
 
     /// Loses every record that waits here, in the order in which they came.
@@ -334,7 +396,8 @@ impl Buffer {
         let fresh = std::mem::take(&mut self.fresh);
         let behind = self.order.as_mut().map(Order::take_all).unwrap_or_default();
         self.fresh_bytes = 0;
-        for pending in waiting.chain(fresh).chain(behind) {
+        let open = self.aggregator.as_mut().map(Aggregator::take_parts).unwrap_or_default();
+        for pending in waiting.chain(fresh).chain(behind).chain(open.into_iter().map(Pending::new)) {
             self.lose(pending, Why::Stopped(reason.into()));
         }
     }
@@ -358,9 +421,10 @@ impl Request {
     /// `deadline`: the one of a record that was not sent before.
     fn add(&mut self, mut pending: Pending, deadline: Instant, stats: &mut Stats) {
         pending.deadline.get_or_insert(deadline);
-        stats.retried += u64::from(pending.attempts > 0);
+        let count = pending.record.count();
+        stats.retried += if pending.attempts > 0 { count } else { 0 };
         if pending.is_maybe_written && !std::mem::replace(&mut pending.is_counted, true) {
-            stats.possible_duplicates += 1;
+            stats.possible_duplicates += count;
         }
         pending.attempts += 1;
         self.bytes += pending.record.bytes();

@@ -43,7 +43,7 @@ pub(crate) fn parse(line: &[u8], origin: &Origin) -> Result<Record, String> {
     let hash_key = letter.explicit_hash_key.map(|text| text.parse().map_err(|_| text)).transpose();
     let hash_key = hash_key.map_err(|text| format!("field `explicit_hash_key`: `{text}` is no number below 2^128"))?;
     let key = letter.partition_key.map_or(Key::Random, |key| Key::Given(key.into_owned()));
-    Ok(Record { data, key, hash_key, origin: origin.clone(), born: Instant::now() })
+    Ok(Record { data, key, hash_key, origin: origin.clone(), born: Instant::now(), parts: vec![] })
 }
 
 /// The file cannot take dead letters.
@@ -152,7 +152,8 @@ mod tests {
 
     fn lost(key: Key, data: &[u8]) -> Lost {
         let origin = Origin { source: "stdin".into(), line: 3 };
-        let record = Record { data: data.into(), key, hash_key: Some(u128::MAX), origin, born: Instant::now() };
+        let record =
+            Record { data: data.into(), key, hash_key: Some(u128::MAX), origin, born: Instant::now(), parts: vec![] };
         Lost { record, why: Why::AfterLost, attempts: 2, is_maybe_written: true }
     }
 

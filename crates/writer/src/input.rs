@@ -123,7 +123,7 @@ fn lock(input: &Mutex<Input>) -> MutexGuard<'_, Input> {
 }
 
 fn record(data: Vec<u8>, key: Key, origin: &Origin) -> Record {
-    Record { data, key, hash_key: None, origin: origin.clone(), born: Instant::now() }
+    Record { data, key, hash_key: None, origin: origin.clone(), born: Instant::now(), parts: vec![] }
 }
 
 fn item_of(line: &[u8], form: Form, rule: &KeyRule, origin: &Origin, input: &Mutex<Input>) -> Item {

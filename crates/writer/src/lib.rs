@@ -7,10 +7,12 @@
 //! 2. `options`: batches, retries and limits. `config` reads them from a YAML file.
 //! 3. `input` reads records from lines, `dead_letters` writes lost ones and reads them again.
 //! 4. `buffer`: which records the next request has, and what an answer means for them. It has no I/O and no clock.
+//!    `aggregate` puts records together before.
 //! 5. `answer`: the SDK's answer in the words of the buffer.
 //! 6. `load`: records at times that are fixed in advance, for a load test.
 //! 7. `writer`: requests in flight, input, time and the end.
 
+mod aggregate;
 mod answer;
 mod buffer;
 pub mod config;

@@ -92,6 +92,8 @@ pub struct Options {
     /// Whether a record waits until AWS has accepted the record of the same key before it. Each key then has one record
     /// in flight.
     pub is_ordered: bool,
+    /// Whether records are collected into aggregates, in KPL's format.
+    pub aggregates: bool,
     /// A record that leaves for the first time this long after its birth counts as late.
     pub late_after: Duration,
     /// The longest wait for records in flight after a signal to stop.
@@ -115,6 +117,7 @@ impl Default for Options {
             most_bytes: 12 << 20,
             is_paced: true,
             is_ordered: false,
+            aggregates: false,
             late_after: Duration::MAX,
             // Docker and systemd kill a process 10 s after SIGTERM, or later.
             drain: Duration::from_secs(8),

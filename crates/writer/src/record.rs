@@ -51,9 +51,21 @@ pub struct Record {
     pub origin: Origin,
     /// When it was read, or when a load generator meant to send it. Its latency counts from here.
     pub born: Instant,
+    /// The records that this one has in KPL's format; none: it is a plain record.
+    pub parts: Vec<Record>,
 }
 
 impl Record {
+    /// The records that the user gave: the parts of an aggregate, or one.
+    pub fn count(&self) -> u64 {
+        self.parts.len().max(1) as u64
+    }
+
+    /// The bytes of memory, about: an aggregate keeps its parts.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.bytes() + self.parts.iter().map(Record::bytes).sum::<usize>()
+    }
+
     /// The bytes that count against AWS's limits: data and key.
     pub fn bytes(&self) -> usize {
         let key = match &self.key {
@@ -157,7 +169,7 @@ mod tests {
 
     fn record(data: usize, key: Key) -> Record {
         let origin = Origin { source: "stdin".into(), line: 7 };
-        Record { data: vec![0; data], key, hash_key: None, origin, born: Instant::now() }
+        Record { data: vec![0; data], key, hash_key: None, origin, born: Instant::now(), parts: vec![] }
     }
 
     #[test]

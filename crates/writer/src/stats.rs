@@ -71,13 +71,13 @@ impl Stats {
         self.latency.saturating_record(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
     }
 
-    /// Counts the refusal of a record. `shard`: the one that AWS named.
-    pub fn refuse(&mut self, shard: Option<&str>) {
-        self.refused += 1;
+    /// Counts the refusal of records. `shard`: the one that AWS named.
+    pub fn refuse(&mut self, shard: Option<&str>, records: u64) {
+        self.refused += records;
         let Some(shard) = shard else { return };
         match self.refused_by_shard.get_mut(shard) {
-            Some(count) => *count += 1,
-            None => drop(self.refused_by_shard.insert(shard.to_owned(), 1)),
+            Some(count) => *count += records,
+            None => drop(self.refused_by_shard.insert(shard.to_owned(), records)),
         }
     }
 
@@ -160,9 +160,9 @@ mod tests {
         for ms in 1..=100 {
             stats.accept(10, Duration::from_millis(ms));
         }
-        stats.refuse(Some("shardId-000000000001"));
-        stats.refuse(Some("shardId-000000000001"));
-        stats.refuse(None);
+        stats.refuse(Some("shardId-000000000001"), 1);
+        stats.refuse(Some("shardId-000000000001"), 1);
+        stats.refuse(None, 1);
         let json = serde_json::to_value(stats.summary(Duration::from_millis(1_500), true)).expect("JSON");
         assert_eq!(json["refused_by_shard"], serde_json::json!({"shardId-000000000001": 2}));
         assert_eq!((&json["refused"], &json["accepted"]), (&3.into(), &100.into()));

@@ -1,5 +1,6 @@
 //! Requests in flight, input, time and the end.
 
+use crate::aggregate::{Shard, random_key};
 use crate::answer;
 use crate::buffer::{Answer, Buffer, Request};
 use crate::feed::{Feed, Item};
@@ -8,14 +9,15 @@ use crate::record::{Key, Limits, Lost, Record, Why};
 use crate::stats::Stats;
 use aws_sdk_kinesis::config::retry::RetryConfig;
 use aws_sdk_kinesis::config::timeout::TimeoutConfig;
+use aws_sdk_kinesis::error::DisplayErrorContext;
 use aws_sdk_kinesis::primitives::Blob;
-use aws_sdk_kinesis::types::PutRecordsRequestEntry;
+use aws_sdk_kinesis::types::{PutRecordsRequestEntry, ShardFilter, ShardFilterType};
 use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::pin::pin;
 use std::time::{Duration, Instant};
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{MissedTickBehavior, interval, sleep_until, timeout_at};
 
 /// The bytes of data and keys in flight, at most, unless a single request has more. A request takes about three times
@@ -107,6 +109,8 @@ pub async fn run(
         target,
         tick: options.tick,
         drain: options.drain,
+        aggregates: options.aggregates,
+        shards: None,
         random: fastrand::Rng::with_seed(options.seed),
         buffer: Buffer::new(options, limits, start),
         in_flight: JoinSet::new(),
@@ -121,6 +125,9 @@ pub async fn run(
         observer,
         start,
     };
+    if work.aggregates {
+        work.learn_shards().await;
+    }
     work.run(&mut input, stop).await;
     let Work { buffer, fatal, is_stopped, unkept, .. } = work;
     End { stats: buffer.stats, elapsed: start.elapsed(), fatal, is_stopped, unkept }
@@ -131,6 +138,9 @@ struct Work<'a, O> {
     target: Target,
     tick: Duration,
     drain: Duration,
+    aggregates: bool,
+    /// The call that reads the shards after a reshard.
+    shards: Option<JoinHandle<Result<Vec<Shard>, String>>>,
     random: fastrand::Rng,
     buffer: Buffer,
     /// The calls, and the number of each.
@@ -159,6 +169,7 @@ impl<O: Observer> Work<'_, O> {
         loop {
             self.send_what_is_due();
             self.report_lost();
+            self.read_shards_if_needed();
             if !self.is_open && self.buffer.is_empty() && self.in_flight.is_empty() {
                 return self.abandon("a call ended without an answer");
             }
@@ -170,6 +181,7 @@ impl<O: Observer> Work<'_, O> {
                     None => self.is_open = false,
                 },
                 () = sleep_until(wake.unwrap_or_else(tokio::time::Instant::now)), if wake.is_some() => {}
+                read = read_of(&mut self.shards), if self.shards.is_some() => self.take_shards(read),
                 _ = ticks.tick() => self.observer.tick(&self.buffer.stats, self.start.elapsed()),
                 () = &mut stop, if !self.is_stopped => {
                     self.is_stopped = true;
@@ -183,6 +195,30 @@ impl<O: Observer> Work<'_, O> {
             if self.fatal.is_some() || self.drain_until.is_some_and(|until| until <= Instant::now()) {
                 self.give_up().await;
             }
+        }
+    }
+
+    /// Reads the shards before the first record.
+    async fn learn_shards(&mut self) {
+        match open_shards(self.client.clone(), self.target.clone()).await {
+            Ok(shards) => self.buffer.aggregate(shards),
+            Err(problem) => self.fatal = Some(Fatal::Aws(problem)),
+        }
+    }
+
+    fn read_shards_if_needed(&mut self) {
+        if self.buffer.needs_shards() && self.shards.is_none() {
+            self.shards = Some(tokio::spawn(open_shards(self.client.clone(), self.target.clone())));
+        }
+    }
+
+    /// Takes the shards after a reshard. If they cannot be read, the next answer of a new shard asks again. Until then
+    /// the old ones still give aggregates that every consumer reads.
+    fn take_shards(&mut self, read: Option<Vec<Shard>>) {
+        self.shards = None;
+        match read {
+            Some(shards) => self.buffer.aggregate(shards),
+            None => self.buffer.forget_reshard(),
         }
     }
 
@@ -294,9 +330,43 @@ impl<O: Observer> Work<'_, O> {
 fn entry_of(record: &Record, random: &mut fastrand::Rng) -> PutRecordsRequestEntry {
     let key = match &record.key {
         Key::Given(key) => key.clone(),
-        Key::Random => uuid::Builder::from_random_bytes(random.u128(..).to_le_bytes()).into_uuid().to_string(),
+        Key::Random => random_key(random),
     };
     let entry = PutRecordsRequestEntry::builder().data(Blob::new(record.data.as_slice())).partition_key(key);
     let entry = entry.set_explicit_hash_key(record.hash_key.map(|key| key.to_string())).build();
     entry.expect("data and key are set")
+}
+
+/// The result of a call that reads the shards; `None`: it failed.
+async fn read_of(shards: &mut Option<JoinHandle<Result<Vec<Shard>, String>>>) -> Option<Vec<Shard>> {
+    match shards {
+        Some(read) => read.await.ok()?.ok(),
+        None => std::future::pending().await,
+    }
+}
+
+/// The open shards of a stream.
+async fn open_shards(client: aws_sdk_kinesis::Client, target: Target) -> Result<Vec<Shard>, String> {
+    let open = ShardFilter::builder().r#type(ShardFilterType::AtLatest).build().map_err(|error| error.to_string())?;
+    let (mut shards, mut token) = (vec![], None);
+    loop {
+        let call = client.list_shards();
+        // A page names the stream and the filter by its token.
+        let call = match (&token, &target) {
+            (Some(_), _) => call.set_next_token(token),
+            (None, Target::Name(name)) => call.stream_name(name).shard_filter(open.clone()),
+            (None, Target::Arn(arn)) => call.stream_arn(arn).shard_filter(open.clone()),
+        };
+        let page = call.send().await.map_err(|error| format!("ListShards: {}", DisplayErrorContext(error)))?;
+        for shard in page.shards() {
+            let hash = |text: &str| text.parse::<u128>().map_err(|_| format!("ListShards: `{text}` is no hash key"));
+            let range = shard.hash_key_range().ok_or("ListShards: a shard without hash keys")?;
+            let (first, last) = (hash(range.starting_hash_key())?, hash(range.ending_hash_key())?);
+            shards.push(Shard { id: shard.shard_id().to_owned(), first, last });
+        }
+        token = page.next_token;
+        if token.is_none() {
+            return Ok(shards);
+        }
+    }
 }

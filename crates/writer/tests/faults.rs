@@ -29,7 +29,7 @@ impl Observer for Keeper {
 /// A record whose data is its number.
 fn record(number: u64, key: Key) -> Record {
     let origin = Origin { source: "test".into(), line: number };
-    Record { data: number.to_string().into_bytes(), key, hash_key: None, origin, born: Instant::now() }
+    Record { data: number.to_string().into_bytes(), key, hash_key: None, origin, born: Instant::now(), parts: vec![] }
 }
 
 fn number(record: &[u8]) -> u64 {

@@ -44,6 +44,14 @@ pub(crate) struct Args {
         way. After a loss, the later records of that key are lost, too"
     )]
     ordered: bool,
+    #[arg(
+        long,
+        conflicts_with = "ordered",
+        help = "Put small records together, in the format of the Kinesis Producer Library\n\
+                (KPL). Consumers must take them apart, as the Kinesis Client Library\n\
+                does. Needs kinesis:ListShards"
+    )]
+    aggregate: bool,
     /// Write lost records to this file. `unthrottle put STREAM FILE` sends them again
     #[arg(long, value_name = "FILE")]
     dead_letter: Option<PathBuf>,
@@ -136,7 +144,14 @@ impl Args {
             files,
             form: if self.base64 { Form::Base64 } else { Form::Raw },
             rule: partition_key.map_or(KeyRule::Random, KeyRule::FieldOrLiteral),
-            options: Options { batch, retry, ttl: self.ttl, is_ordered: self.ordered, ..Options::default() },
+            options: Options {
+                batch,
+                retry,
+                ttl: self.ttl,
+                is_ordered: self.ordered,
+                aggregates: self.aggregate,
+                ..Options::default()
+            },
             aws: self.aws.or(config.region, config.endpoint_url),
             credentials: config.credentials,
             dead_letter: self.dead_letter,

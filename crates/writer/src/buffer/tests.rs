@@ -6,7 +6,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 fn record(data: &str, key: &str, born: Instant) -> Record {
     let origin = Origin { source: "test".into(), line: 1 };
-    Record { data: data.into(), key: Key::Given(key.into()), hash_key: None, origin, born }
+    Record { data: data.into(), key: Key::Given(key.into()), hash_key: None, origin, born, parts: vec![] }
 }
 
 fn options() -> Options {

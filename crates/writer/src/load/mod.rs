@@ -78,7 +78,7 @@ impl Load {
                     let (key, hash_key) = self.keys.next(&mut random);
                     let data = data(number, self.sizes.next(&mut random), &filler);
                     let origin = Origin { source: source.clone(), line: number + 1 };
-                    Item::Record(Record { data, key, hash_key, origin, born: start + times.of(number) })
+                    Item::Record(Record { data, key, hash_key, origin, born: start + times.of(number), parts: vec![] })
                 };
                 // The keys and sizes of records that are not taken are drawn again.
                 if feed.try_send((handed..handed + count).map(record).collect()).is_err() {
