@@ -6,12 +6,10 @@
 //! 2. [`handler`] gives one event to the one entrance, [`unthrottle_core::run::Run::handle`], with [`aws`] as its
 //!    account. There the signal is triaged, the stream observed, the decision made and carried out, and the report
 //!    written.
-//! 3. [`alarm`] looks again while the load that woke an alarm has just begun.
-//! 4. [`sweep`] does that for each stream that needs a check.
+//! 3. [`sweep`] does that for each stream that needs a check.
 //!
 //! What to do about a stream is decided in [`unthrottle_core`], and not here.
 
-pub mod alarm;
 pub mod aws;
 mod clock;
 mod error;

@@ -5,10 +5,11 @@ resource "aws_scheduler_schedule_group" "sweep" {
 }
 
 resource "aws_scheduler_schedule" "sweep" {
-  name                = "${var.name}-sweep"
-  description         = "Starts the sweep of unthrottle"
-  group_name          = aws_scheduler_schedule_group.sweep.name
-  schedule_expression = "rate(${var.sweep_minutes} minutes)"
+  name        = "${var.name}-sweep"
+  description = "Starts the sweep of unthrottle"
+  group_name  = aws_scheduler_schedule_group.sweep.name
+  # One minute has no plural there.
+  schedule_expression = var.sweep_minutes == 1 ? "rate(1 minute)" : "rate(${var.sweep_minutes} minutes)"
 
   flexible_time_window {
     mode = "OFF"
@@ -17,7 +18,7 @@ resource "aws_scheduler_schedule" "sweep" {
   target {
     arn      = aws_lambda_function.unthrottle.arn
     role_arn = aws_iam_role.sweep.arn
-    input    = jsonencode({ sweep = true, stay = true })
+    input    = jsonencode({ sweep = true, stay = true, every_minutes = var.sweep_minutes })
 
     retry_policy {
       # If a sweep is lost, the next one finds the same streams.

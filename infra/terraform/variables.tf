@@ -210,14 +210,14 @@ variable "auto_fix_alarm_threshold" {
 # What wakes unthrottle.
 
 variable "sweep_minutes" {
-  description = "Minutes from the start of one sweep to the next. A sweep checks the streams that need a check. It takes up to five minutes."
+  description = "Minutes from the start of one sweep to the next. A sweep checks the streams that need a check, and leaves the rest to the next one."
   type        = number
-  default     = 5
+  default     = 1
   nullable    = false
 
   validation {
-    condition     = var.sweep_minutes >= 5 && var.sweep_minutes <= 30 && floor(var.sweep_minutes) == var.sweep_minutes
-    error_message = "A whole number from 5 to 30."
+    condition     = var.sweep_minutes >= 1 && var.sweep_minutes <= 30 && floor(var.sweep_minutes) == var.sweep_minutes
+    error_message = "A whole number from 1 to 30."
   }
 }
 

@@ -1,12 +1,11 @@
 //! The Lambda: environment → policy and clients, once. Then it handles events, one at a time.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 use unthrottle::Error;
-use unthrottle::alarm::run_until;
 use unthrottle::aws::Clients;
 use unthrottle::handler::{Handler, Reply};
 use unthrottle::settings;
@@ -41,10 +40,11 @@ impl Function {
         let (started, calls) = (Instant::now(), self.clients.calls());
         let cold_start = !self.is_warm.swap(true, Ordering::Relaxed);
         let result = match self.parse(&event) {
-            Ok((Event::Sweep { stays }, home)) => return self.sweep(&event, &home, stays, started, cold_start).await,
-            Ok((Event::One(signal), home)) => {
-                run_until(&self.handler, &signal, &home, deadline(&event), |reply| self.log(reply, &event)).await
+            Ok((Event::Sweep { stays, every_minutes }, home)) => {
+                let plan = self.plan(&event, stays, every_minutes);
+                return self.sweep(&event, &home, plan, started, cold_start).await;
             }
+            Ok((Event::One(signal), home)) => self.handler.run(&signal, &home).await,
             Err(error) => Err(error),
         };
         let now = Utc::now();
@@ -85,18 +85,22 @@ impl Function {
         self.handler.lines_of_failed_runs().iter().for_each(|line| println!("{line}"));
     }
 
+    fn plan(&self, event: &LambdaEvent<Value>, stays: bool, every_minutes: Option<u32>) -> Plan {
+        // With one run at a time, each event would wait until the sweep ends.
+        let stays = stays && self.handler.policy().sweep_may_stay();
+        let next_sweep = every_minutes.map(|minutes| Utc::now() + TimeDelta::minutes(i64::from(minutes)));
+        Plan { again_every: stays.then_some(AGAIN_EVERY), next_sweep, ..Plan::until(deadline(event)) }
+    }
+
     async fn sweep(
         &self,
         event: &LambdaEvent<Value>,
         home: &Home,
-        stays: bool,
+        plan: Plan,
         started: Instant,
         cold_start: bool,
     ) -> Result<Value, Diagnostic> {
         let (calls, id) = (self.clients.calls(), &event.context.request_id);
-        // With one run at a time, each event would wait until the sweep ends.
-        let stays = stays && self.handler.policy().sweep_may_stay();
-        let plan = Plan { again_every: stays.then_some(AGAIN_EVERY), ..Plan::until(deadline(event)) };
         let sweep = sweep(&self.handler, home, plan, |reply| self.log(reply, event)).await;
         let now = Utc::now();
         let code = sweep.as_ref().map_or_else(Error::code, |_| "swept");

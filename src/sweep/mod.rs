@@ -30,8 +30,10 @@ pub const AT_ONCE: usize = 4;
 /// process had died: the next check finishes it. No check begins that has less time than this before the deadline.
 pub const LONGEST_CHECK: Duration = Duration::from_secs(36);
 
-/// How often a sweep that stays checks the streams whose change is under way. CloudWatch publishes once a minute.
-pub const AGAIN_EVERY: Duration = Duration::from_secs(60);
+/// How often a sweep that stays checks the streams whose change is under way. CloudWatch publishes once a minute, at any
+/// second of it, and AWS ends a reshard at any second. With less time, a check would cost more than the seconds that it
+/// saves; with more, a stream would refuse records while it waits for its next step.
+pub const AGAIN_EVERY: Duration = Duration::from_secs(15);
 
 /// The time that a sweep needs for its answer.
 const TO_ANSWER: Duration = Duration::from_secs(1);
@@ -48,6 +50,8 @@ pub struct Plan {
     /// [under way](unthrottle_core::decision::Decision::is_under_way). `None`: the sweep does not stay. The Lambda's is
     /// [`AGAIN_EVERY`].
     pub again_every: Option<Duration>,
+    /// When the next sweep begins. This sweep leaves its streams to that one from then on. `None`: unknown.
+    pub next_sweep: Option<DateTime<Utc>>,
     /// How many checks are under way at once, at most; at least 1. The Lambda's is [`AT_ONCE`]. With more than one, a
     /// later check can end before a slow one.
     pub at_once: usize,
@@ -56,7 +60,7 @@ pub struct Plan {
 impl Plan {
     /// A sweep that checks each stream once, as fast as AWS's rates allow.
     pub fn until(deadline: DateTime<Utc>) -> Plan {
-        Plan { deadline, again_every: None, at_once: AT_ONCE }
+        Plan { deadline, again_every: None, next_sweep: None, at_once: AT_ONCE }
     }
 }
 
@@ -71,13 +75,15 @@ pub async fn sweep(
     plan: Plan,
     mut each: impl FnMut(&Reply),
 ) -> Result<SweepDocument, Error> {
-    let Plan { deadline, again_every, at_once } = plan;
+    let Plan { deadline, again_every, next_sweep, at_once } = plan;
     let (before, clock) = (handler.clients().calls(), handler.clock());
+    let begun = clock.now();
     let time = (deadline - clock.now()).to_std().unwrap_or_default().saturating_sub(TO_ANSWER);
     let found = timeout(time, find(handler, home, clock.now())).await.map_err(|_| Error::SweepTooSlow)??;
     let finding_calls = handler.clients().calls() - before;
-    let sweeper = Sweeper { supported: found.supported, ..Sweeper::new(handler, home, deadline, at_once) };
+    let sweeper = Sweeper { supported: found.supported, next_sweep, ..Sweeper::new(handler, home, deadline, at_once) };
     let (mut queue, mut all) = (found.queue.clone(), Checks::default());
+    take_turns(&mut queue, begun, next_sweep);
     loop {
         let begun = clock.now();
         queue = sweeper.check(queue, &mut all, &mut each).await;
@@ -89,10 +95,23 @@ pub async fn sweep(
     Ok(document(found, all, finding_calls))
 }
 
+/// Where the next sweep begins before all of `queue` is checked, each sweep begins with other streams: the same ones
+/// would be the worst each time, and the last ones would get no check.
+fn take_turns<T>(queue: &mut [T], begun: DateTime<Utc>, next_sweep: Option<DateTime<Utc>>) {
+    let Some(time) = next_sweep.and_then(|next| (next - begun).to_std().ok()) else { return };
+    let checks = (time.as_millis() / PACE.as_millis()).max(1) as usize;
+    if queue.len() > checks {
+        let sweep = begun.timestamp().unsigned_abs() / time.as_secs().max(1);
+        let first = (sweep as usize).wrapping_mul(checks) % queue.len();
+        queue.rotate_left(first);
+    }
+}
+
 struct Sweeper<'a> {
     handler: &'a Handler,
     home: &'a Home,
     deadline: DateTime<Utc>,
+    next_sweep: Option<DateTime<Utc>>,
     at_once: usize,
     /// How many more streams it may change.
     changes: AtomicU32,
@@ -123,12 +142,12 @@ impl<'a> Sweeper<'a> {
     fn new(handler: &'a Handler, home: &'a Home, deadline: DateTime<Utc>, at_once: usize) -> Sweeper<'a> {
         let changes = AtomicU32::new(handler.policy().max_changes_per_sweep);
         let next = Mutex::new(handler.clock().now());
-        Sweeper { handler, home, deadline, at_once: at_once.max(1), changes, supported: None, next }
+        Sweeper { handler, home, deadline, next_sweep: None, at_once: at_once.max(1), changes, supported: None, next }
     }
 
-    /// Whether a check that begins at `then` may end beyond the deadline.
+    /// Whether a check that begins at `then` may end beyond the deadline, or is the next sweep's.
     fn is_late(&self, then: DateTime<Utc>) -> bool {
-        then + RESERVED > self.deadline
+        then + RESERVED > self.deadline || self.next_sweep.is_some_and(|next| then >= next)
     }
 
     /// Waits for the turn of the next check. A sweep does not catch up after slow checks: AWS counts each second for

@@ -173,9 +173,14 @@ impl Fixture {
         time: Duration,
         again_every: Option<Duration>,
     ) -> Result<Swept, Error> {
+        self.sweep_planned(handler, Plan { again_every, ..Plan::until(self.now() + time) }).await
+    }
+
+    /// The same by this plan.
+    pub async fn sweep_planned(&self, handler: &Handler, plan: Plan) -> Result<Swept, Error> {
         let mut lines = vec![];
         let each = |reply: &Reply| lines.extend(reply.lines_in_sweep(self.now()));
-        let plan = Plan { again_every, at_once: 1, ..Plan::until(self.now() + time) };
+        let plan = Plan { at_once: 1, ..plan };
         let document = sweep(handler, &home(), plan, each).await?;
         Ok(Swept { document, lines })
     }

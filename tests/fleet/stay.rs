@@ -2,21 +2,23 @@
 
 use crate::aws::{STREAM, STREAM_ARN};
 use crate::fixture::{Fixture, still};
-use crate::fleet::{PER_SHARD, decisions, lines_of, throttled};
+use crate::fleet::{LONG, PER_SHARD, decisions, lines_of, throttled};
 use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
-use unthrottle::alarm::run_until;
-use unthrottle::sweep::LONGEST_CHECK;
+use unthrottle::sweep::{LONGEST_CHECK, Plan};
 use unthrottle_core::clock::Clock;
 use unthrottle_core::decision::Outcome;
 use unthrottle_core::memory::TAG;
+use unthrottle_core::policy::Mode;
 use unthrottle_core::report::SweepDocument;
-use unthrottle_core::signal::{Alarm, Signal, StreamArn};
 
 /// The time between two checks of a stream by a sweep that stays.
 const AGAIN_EVERY: Duration = Duration::from_secs(120);
+
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// Time for one check and `more` further ones.
 fn time_for(more: u32) -> Duration {
@@ -80,7 +82,7 @@ async fn a_stream_that_takes_several_changes_counts_once_against_the_bound_of_a_
     let swept = fixture.sweep_by(&handler, time_for(2), Some(AGAIN_EVERY)).await.expect("a sweep");
     let (acted, other) = ((STREAM, Outcome::Acted, "scale_shards"), throttled(0));
     let settling = (STREAM, Outcome::Held, "settling");
-    assert_eq!(decisions(&swept), [acted, settling, acted, (&other, Outcome::Held, "fleet_limit")]);
+    assert_eq!(decisions(&swept), [acted, acted, settling, (&other, Outcome::Held, "fleet_limit")]);
     let SweepDocument { changed, healed, .. } = swept.document;
     assert_eq!((changed, healed), (1, 0), "streams: {}", swept.document.sentence);
 }
@@ -96,45 +98,53 @@ async fn a_failure_while_a_sweep_stays_is_reported() {
 }
 
 /// Eight shards at 30 %, and three times their capacity in the last 20 seconds of the newest minute.
-async fn onset(concurrency: u32) -> Arc<Fixture> {
-    let fixture = Fixture::empty(still()).await.policy(|p| p.concurrency = concurrency);
+async fn onset() -> Arc<Fixture> {
+    let fixture = Fixture::empty(still()).await;
     fixture.account.add_streams([STREAM.into()], 8, &[]).await;
     fixture.offer(STREAM, 2400.0, 8, 2..=30);
     fixture.offer_minute(STREAM, 2400.0 * 40.0 + 8000.0 * 20.0, 16_000.0 * 20.0, 1);
     Arc::new(fixture)
 }
 
-/// Runs the alarm on refused records, in this time. Gives the codes of its looks.
-async fn alarmed(fixture: &Arc<Fixture>, time: Duration) -> Vec<&'static str> {
-    let stream = StreamArn::parse(STREAM_ARN).expect("an ARN");
-    let home = stream.home.clone();
-    let alarm = Alarm {
-        time: Some(fixture.now()),
-        name: "throttled".into(),
-        state: "ALARM".into(),
-        account: Some(home.account.clone()),
-        region: Some(home.region.clone()),
-        on_kinesis: true,
-        metrics: ["WriteProvisionedThroughputExceeded".to_owned()].into(),
-        stream: Some(stream),
-        ..Alarm::default()
-    };
+/// The codes of the stream's checks in a sweep of this plan. A minute passes between two rounds.
+async fn codes_of(fixture: &Arc<Fixture>, plan: Plan) -> Vec<&'static str> {
     let handler = fixture.handler().on(UnderLoad(fixture.clone(), 24_000.0));
-    let (until, mut codes) = (fixture.now() + time, vec![]);
-    let last = run_until(&handler, &Signal::Alarm(alarm), &home, until, |reply| codes.push(reply.document.code)).await;
-    codes.push(last.expect("a decision").document.code);
-    codes
+    let swept = fixture.sweep_planned(&handler, plan).await.expect("a sweep");
+    decisions(&swept).into_iter().map(|(.., code)| code).collect()
 }
 
 #[tokio::test]
-async fn the_run_of_an_alarm_looks_again_within_a_minute_where_the_load_has_just_begun() {
-    let codes = alarmed(&onset(5).await, Duration::from_secs(300)).await;
-    assert_eq!((codes[0], codes.last()), ("evidence_pending", Some(&"scale_shards")), "{codes:?}");
-    assert!(codes.len() <= 3, "{codes:?}");
+async fn a_sweep_that_stays_checks_again_where_the_load_has_just_begun() {
+    let fixture = onset().await;
+    let plan = Plan { again_every: Some(MINUTE), ..Plan::until(fixture.now() + time_for(2)) };
+    let codes = codes_of(&fixture, plan).await;
+    assert_eq!(codes[0], "evidence_pending", "{codes:?}");
+    assert!(codes[1..3].contains(&"scale_shards"), "{codes:?}");
 }
 
 #[tokio::test]
-async fn the_run_of_an_alarm_does_not_stay_without_time_or_where_it_would_block_every_event() {
-    assert_eq!(alarmed(&onset(5).await, Duration::from_secs(90)).await, ["evidence_pending"]);
-    assert_eq!(alarmed(&onset(1).await, Duration::from_secs(300)).await, ["evidence_pending"]);
+async fn a_sweep_leaves_its_streams_to_the_next_one() {
+    let fixture = onset().await;
+    let now = fixture.now();
+    let plan = Plan { again_every: Some(MINUTE), next_sweep: Some(now + MINUTE), ..Plan::until(now + time_for(2)) };
+    assert_eq!(codes_of(&fixture, plan).await, ["evidence_pending"]);
+}
+
+/// Throttled streams are found in the same order by each sweep. Here a sweep has time for four of ten.
+#[tokio::test]
+async fn sweeps_that_have_no_time_for_every_stream_check_others_each_time() {
+    let fixture = Fixture::empty(still()).await.policy(|p| p.mode = Mode::Observe);
+    fixture.account.add_streams((0..10).map(throttled), 2, &[]).await;
+    (0..10).for_each(|n| fixture.offer(&throttled(n), 3000.0, 2, 1..=4));
+    let mut checked = BTreeSet::new();
+    for _ in 0..6 {
+        let now = fixture.now();
+        let plan = Plan { next_sweep: Some(now + Duration::from_secs(1)), ..Plan::until(now + LONG) };
+        let swept = fixture.sweep_planned(&fixture.handler(), plan).await.expect("a sweep");
+        let streams: Vec<String> = decisions(&swept).into_iter().map(|(stream, ..)| stream.to_owned()).collect();
+        assert!((1..=5).contains(&streams.len()), "{streams:?}");
+        assert_eq!(streams.len() + swept.document.left.len(), 10, "{}", swept.document.sentence);
+        checked.extend(streams);
+    }
+    assert_eq!(checked.len(), 10, "{checked:?}");
 }

@@ -117,7 +117,8 @@ def test_the_schedule_asks_for_a_sweep_and_leaves_a_lost_one_to_the_next():
     _, schedule = only("AWS::Scheduler::Schedule")
     target = schedule["Target"]
     # As the core's signal reads it: this and nothing else.
-    assert json.loads(target["Input"]) == {"sweep": True, "stay": True}
+    payload = target["Input"]["Fn::Sub"].replace("${SweepMinutes}", "7")
+    assert json.loads(payload) == {"sweep": True, "stay": True, "every_minutes": 7}
     assert (target["Arn"], target["RoleArn"]) == (FUNCTION_ARN, {"Fn::GetAtt": ["SweepRole", "Arn"]})
     assert target["RetryPolicy"] == {"MaximumRetryAttempts": 0}
     assert schedule["GroupName"] == {"Ref": only("AWS::Scheduler::ScheduleGroup")[0]}
@@ -126,10 +127,13 @@ def test_the_schedule_asks_for_a_sweep_and_leaves_a_lost_one_to_the_next():
 
 def test_sweeps_do_not_overlap():
     _, schedule = only("AWS::Scheduler::Schedule")
-    assert schedule["ScheduleExpression"] == {"Fn::Sub": "rate(${SweepMinutes} minutes)"}
+    each_minute, otherwise = "rate(1 minute)", {"Fn::Sub": "rate(${SweepMinutes} minutes)"}
+    assert schedule["ScheduleExpression"] == {"Fn::If": ["SweepsEachMinute", each_minute, otherwise]}
+    assert TEMPLATE["Conditions"]["SweepsEachMinute"] == {"Fn::Equals": [{"Ref": "SweepMinutes"}, 1]}
     minutes = TEMPLATE["Parameters"]["SweepMinutes"]
-    assert (minutes["Default"], minutes["MinValue"]) == (5, 5)
-    assert DEPLOYED["Resources"]["Function"]["Properties"]["Timeout"] <= 60 * minutes["MinValue"]
+    assert (minutes["Default"], minutes["MinValue"], minutes["MaxValue"]) == (1, 1, 30)
+    # A sweep knows when the next one begins, and leaves its streams to that one.
+    assert '"every_minutes": ${SweepMinutes}' in schedule["Target"]["Input"]["Fn::Sub"]
 
 
 def test_the_schedules_role_invokes_the_function_and_only_for_this_group():
@@ -200,15 +204,16 @@ def test_a_sweep_has_time_for_its_longest_look_many_times_over():
     longest = int(in_rust(r"const LONGEST_\w+: Duration = Duration::from_secs\((\d+)\);"))
     pace = int(in_rust(r"const PACE: Duration = Duration::from_millis\((\d+)\);"))
     timeout = DEPLOYED["Resources"]["Function"]["Properties"]["Timeout"]
-    # What the template and docs/operations.md say of a sweep: four streams a second, about a thousand at once.
+    # What the template says of a person's sweep: four streams a second, about a thousand at once.
     assert 1000 / pace == 4 and 1000 <= (timeout - longest) * 1000 / pace < 1200
     # An intent outlasts the run that wrote it.
     void = int(in_rust(r"const INTENT_VOID_AFTER: TimeDelta = TimeDelta::seconds\((\d+)\);"))
     assert longest < void
-    # And as the simulation has it.
-    lasts, leaves = (int(n) for n in in_rust(r"const STAYS_FOR: i64 = (\d+) - (\d+);"))
-    answer = int(in_rust(r"const TO_ANSWER: Duration = Duration::from_secs\((\d+)\);"))
-    assert (lasts, leaves) == (timeout, longest + answer)
+    # And a sweep of the schedule, until the next one begins. As the simulation has it.
+    minutes = TEMPLATE["Parameters"]["SweepMinutes"]["Default"]
+    assert int(in_rust(r"const SWEEP_EVERY: i64 = (\d+);")) == 60 * minutes
+    assert in_rust(r"const STAYS_FOR: i64 = (\w+);") == "SWEEP_EVERY"
+    assert f"about {60 * minutes * 1000 // pace} streams in a minute" in (ROOT / "docs/operations.md").read_text()
 
 
 def test_the_operations_page_names_every_action_that_pause_takes():

@@ -313,7 +313,7 @@ WITH_TRAIL = {"DataEventTrail": "allow", "Diagnose": "allow"}
         ('= "breaching"', '= "notBreaching"', WITH_TRAIL),
         ("maximum_retry_attempts = 185", "", WITH_TRAIL),
         ("maximum_retry_attempts       = 2", "maximum_retry_attempts       = 1", WITH_TRAIL),
-        ("jsonencode({ sweep = true, stay = true })", "jsonencode({ sweep = true })", WITH_TRAIL),
+        ("stay = true, every_minutes = var.sweep_minutes", "stay = true", WITH_TRAIL),
         ("rate(${var.sweep_minutes} minutes)", "rate(5 minutes)", {"SweepMinutes": 9}),
         ('{ prefix = "KMS" }', '{ prefix = "K" }', WITH_TRAIL),
         ("      aws_cloudwatch_metric_alarm.read_throttled.arn,\n", "", WITH_TRAIL),

@@ -212,8 +212,11 @@ fn scheduled(source: &str, detail: Value) -> Value {
 #[test]
 fn a_schedule_without_an_input_is_a_sweep_that_does_not_stay() {
     for event in [scheduled("aws.events", json!({})), scheduled("aws.scheduler", json!("{}"))] {
-        assert_eq!(Event::parse(&event, &home()).expect("a sweep"), Event::Sweep { stays: false });
-        assert_eq!(Event::parse(&topic(&event), &home()).expect("a sweep"), Event::Sweep { stays: false });
+        assert_eq!(Event::parse(&event, &home()).expect("a sweep"), Event::Sweep { stays: false, every_minutes: None });
+        assert_eq!(
+            Event::parse(&topic(&event), &home()).expect("a sweep"),
+            Event::Sweep { stays: false, every_minutes: None }
+        );
     }
     let error = Event::parse(&scheduled("aws.states", json!({})), &home()).expect_err("another source").to_string();
     assert!(error.contains("came: `Scheduled Event` from `aws.states`"), "{error}");

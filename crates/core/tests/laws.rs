@@ -1,11 +1,14 @@
 //! Laws that hold for every stream, load, memory and policy.
 
+#[path = "laws/certain.rs"]
+mod certain;
 mod common;
 #[path = "laws/sentences.rs"]
 mod sentences;
 mod strategies;
 
-use common::{Fixture, home, minutes_ago, newest, offered, settled};
+use certain::waits_or_is_certain;
+use common::{Fixture, home, minutes_ago, newest, offered};
 use proptest::prelude::*;
 use proptest::string::string_regex;
 use strategies::{fixture, raised};
@@ -259,7 +262,7 @@ proptest! {
         let decision = fixture.decide();
         if let Verdict::Act(_) = decision.verdict {
             let done = after(&fixture, &decision);
-            prop_assert_eq!(done.code(), "settling");
+            waits_or_is_certain(&done)?;
             prop_assert_eq!(done.clone().stream(|s| s.status = Status::Updating).code(), "resharding");
             // The change was not applied: the intent is young.
             prop_assert_eq!(fixture.memory(decision.memory.as_ref().expect("an intent")).code(), "settling");
@@ -285,13 +288,6 @@ proptest! {
     #[test]
     fn a_stream_that_updates_is_never_changed(fixture in fixture()) {
         prop_assert_eq!(fixture.stream(|s| s.status = Status::Updating).code(), "resharding");
-    }
-
-    #[test]
-    fn a_stream_that_settles_is_never_changed(fixture in fixture(), ago in 0i64..60) {
-        let shards = fixture.open_shards();
-        let memory = settled(1, shards, ago + 30, 30);
-        prop_assert_eq!(fixture.memory(&memory).code(), "settling");
     }
 
     #[test]

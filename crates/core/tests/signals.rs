@@ -308,10 +308,11 @@ fn event(payload: &Value) -> Result<Event, String> {
     Event::parse(payload, &home()).map_err(|e| e.to_string())
 }
 
-/// Asserts that the event is a sweep, and whether the sweep stays with the changes that are under way.
+/// Asserts that the event is a sweep, whether the sweep stays with the changes that are under way, and in how many
+/// minutes the next one begins.
 #[track_caller]
-fn sweeps(payload: Value, stays: bool) {
-    assert_eq!(event(&payload).expect("a sweep"), Event::Sweep { stays });
+fn sweeps(payload: Value, (stays, every_minutes): (bool, Option<u32>)) {
+    assert_eq!(event(&payload).expect("a sweep"), Event::Sweep { stays, every_minutes });
 }
 
 /// Asserts that the event is neither a sweep nor a signal.
@@ -322,11 +323,15 @@ fn is_no_sweep(payload: Value, says: &str) {
 }
 
 rows! { sweeps;
-    a_sweep_does_not_stay_by_default: json!({ "sweep": true }) => false;
-    a_sweep_stays_where_the_event_says_so: json!({ "sweep": true, "stay": true }) => true;
+    a_sweep_does_not_stay_by_default: json!({ "sweep": true }) => (false, None);
+    a_sweep_stays_where_the_event_says_so: json!({ "sweep": true, "stay": true }) => (true, None);
+    a_sweep_knows_when_the_next_one_begins:
+        json!({ "sweep": true, "stay": true, "every_minutes": 1 }) => (true, Some(1));
 }
 
 rows! { is_no_sweep;
+    a_sweep_every_0_minutes_is_refused: json!({ "sweep": true, "every_minutes": 0 }) => "`every_minutes`";
+    a_sweep_every_61_minutes_is_refused: json!({ "sweep": true, "every_minutes": 61 }) => "`every_minutes`";
     a_sweep_that_is_a_word_is_refused: json!({ "sweep": "yes" }) => "`sweep`";
     a_sweep_that_is_false_is_refused: json!({ "sweep": false }) => "`sweep`";
     a_sweep_of_one_stream_is_refused: json!({ "sweep": true, "stream": "orders" }) => "`sweep`";

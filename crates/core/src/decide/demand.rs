@@ -48,9 +48,13 @@ impl Offered {
 
     /// The accepted load of `minute`, in full shards.
     pub fn accepted_shards(traffic: &Traffic, minute: Minute) -> f64 {
-        let now = traffic.minute(minute);
-        let bytes = charged_size(&now).unwrap_or_default() * now.incoming_records / 60.0;
-        (bytes / SHARD_BYTES_PER_SECOND).max(now.incoming_records / 60.0 / SHARD_RECORDS_PER_SECOND)
+        Offered::accepted_in(&traffic.minute(minute))
+    }
+
+    /// The accepted load of a minute with this traffic, in full shards.
+    pub fn accepted_in(minute: &MinuteTraffic) -> f64 {
+        let bytes = charged_size(minute).unwrap_or_default() * minute.incoming_records / 60.0;
+        (bytes / SHARD_BYTES_PER_SECOND).max(minute.incoming_records / 60.0 / SHARD_RECORDS_PER_SECOND)
     }
 
     /// The load in full shards, by what is known of it. It serves to compare loads.

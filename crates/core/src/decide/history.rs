@@ -174,6 +174,7 @@ impl History {
         let first = Minute::of(since).max(newest.plus(-60 * LOOKBACK_HOURS));
         let last = first.to(newest).rev().find(|minute| traffic.minute(*minute).is_throttled());
         let took = last?.end() - since;
+        self.learn_tries(traffic, newest);
         let change = self.memory.change.as_mut()?;
         (change.healed, change.since) = (Some(now.trunc_subsecs(0)), None);
         Some(Healed { from, to, kind, took })
@@ -267,7 +268,8 @@ impl History {
             | Remedy::WarmUp { .. }
             | Remedy::Restore { .. } => {}
         }
-        let is_missing = |c: &&Change| !self.phase.is_void() && c.is_done(stream) && is_uncounted(traffic, c);
+        let is_missing =
+            |c: &&Change| !self.phase.is_void() && c.is_done(stream) && is_uncounted(traffic, &self.memory, c);
         if let Some(earlier) = last.filter(is_missing) {
             (memory.unpublished, memory.resent) = (Some((earlier.kind, earlier.at)), earlier.resent);
         }

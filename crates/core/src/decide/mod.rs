@@ -25,6 +25,7 @@ mod short_lived;
 mod sides;
 mod throttling;
 mod triage;
+mod tries;
 mod unpublished;
 mod window;
 mod writes;
@@ -218,6 +219,9 @@ impl<'a> Case<'a> {
         lag::record(self.signal, self.observation, stream, newest, &mut self.decision.evidence);
         self.watch_readers(newest, history);
         self.published(stream, newest)?;
+        if let Some(remedy) = self.certain_step(stream, policy, history) {
+            return Ok(remedy);
+        }
         match self.throttled_side(history) {
             Ok(side) => {
                 let remedy = self.remedy_for_both(side, stream, policy, history);

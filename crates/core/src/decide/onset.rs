@@ -103,7 +103,7 @@ impl Case<'_> {
     pub(super) fn resharding(&mut self, mut memory: Memory) -> Reason {
         let (traffic, observed_at) = (&self.observation.traffic, self.observation.observed_at);
         // The datum goes out once AWS has accepted the change. Without it, another person's change may be under way.
-        let is_made = |change: &&Change| change.settled.is_none() && is_published(traffic, change.at);
+        let is_made = |change: &&Change| change.settled.is_none() && is_published(traffic, &memory, change.at);
         let own = memory.change.as_ref().filter(is_made).map(|change| change.at);
         let own = own.filter(|at| self.now - *at >= STUCK_AFTER);
         let stuck = if own.is_some() {

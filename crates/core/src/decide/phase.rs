@@ -58,7 +58,7 @@ impl Phase {
     /// The phase of the memory's change, on an ACTIVE `stream`.
     pub(super) fn of(memory: &Memory, stream: &Stream, traffic: &Traffic, now: DateTime<Utc>) -> Phase {
         let Some(change) = &memory.change else { return Phase::None };
-        let is_published = is_published(traffic, change.at);
+        let is_published = is_published(traffic, memory, change.at);
         // Where two runs make the same change, AWS refuses one of them, and that one may write last. The datum shows
         // that the change was made.
         let is_refused = memory.is_change_refused() && !is_published;

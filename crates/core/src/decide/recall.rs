@@ -202,7 +202,9 @@ impl History {
         if self.settle(now) {
             self.memory.refused = None;
         }
-        if let Some(change) = self.memory.change.as_mut().filter(|change| is_published(traffic, change.at)) {
+        let is_shown = |change: &Change| is_published(traffic, &self.memory, change.at);
+        let is_shown = self.memory.change.as_ref().is_some_and(is_shown);
+        if let Some(change) = self.memory.change.as_mut().filter(|_| is_shown) {
             change.published.get_or_insert(now.trunc_subsecs(0));
         }
     }
@@ -239,13 +241,13 @@ impl History {
         now: DateTime<Utc>,
         missing: &mut MissingData,
     ) {
-        let Some(change) = &mut self.memory.change else { return };
+        let Some(change) = &self.memory.change else { return };
         let is_recent = now - change.at < TimeDelta::hours(LOOKBACK_HOURS);
         let is_late = now > publish_again_after(change.at, change.resent);
-        let is_missing = change.is_done(stream) && is_uncounted(&observation.traffic, change);
+        let is_missing = change.is_done(stream) && is_uncounted(&observation.traffic, &self.memory, change);
         if is_late && is_recent && is_missing && is_shown_by_shards(change, observation, missing) {
-            change.resent = Some(now.trunc_subsecs(0));
             self.unpublished.push((Remedy::code_of(change.kind), change.at));
+            self.memory.change = Some(Change { resent: Some(now.trunc_subsecs(0)), ..change.clone() });
         }
     }
 
@@ -255,8 +257,8 @@ impl History {
         let Some((kind, at)) = self.memory.unpublished else { return };
         // Each change has a time of its own. No run writes the last one twice.
         let last = self.memory.change.as_ref().filter(|change| change.kind != ChangeKind::External);
-        let is_last = last.is_some_and(|change| change.at - at < TimeDelta::minutes(1));
-        if is_last || is_published(traffic, at) || now - at >= TimeDelta::hours(LOOKBACK_HOURS) {
+        let is_last = last.is_some_and(|change| change.at <= at);
+        if is_last || is_published(traffic, &self.memory, at) || now - at >= TimeDelta::hours(LOOKBACK_HOURS) {
             (self.memory.unpublished, self.memory.resent) = (None, None);
         } else if now > publish_again_after(at, self.memory.resent) {
             self.memory.resent = Some(now.trunc_subsecs(0));

@@ -1,13 +1,20 @@
 //! Which side of a stream is throttled, and whether that is enough to act.
 
 use super::Case;
+use super::demand::Offered;
 use super::history::History;
 use crate::decision::{Evidence, Reason, Side};
-use crate::observation::{Minute, MinuteTraffic};
+use crate::observation::{CapacityMode, Minute, MinuteTraffic};
 
 /// A stream is throttled now if one of this many newest minutes was. The newest minute alone may be only half
 /// published.
 pub(super) const RECENT_MINUTES: usize = 2;
+
+/// In a minute in which a stream takes this share of its capacity, one refused record counts, whatever the floor, 0–1.
+/// The floor leaves bursts and retries alone, which more shards would not help. A stream that is this full lacks shards,
+/// and a load that grows slowly would refuse records for an hour before a thousandth of them is refused. With a larger
+/// share, keys that are a little uneven would hide a full stream; with a smaller one, bursts would count.
+pub(super) const FULL_MINUTE: f64 = 0.85;
 
 /// Why neither side is throttled enough to act.
 pub(super) enum Quiet {
@@ -61,10 +68,17 @@ impl Case<'_> {
         seen.recent_counts && seen.minutes >= self.confirming_minutes(history)
     }
 
-    /// Whether a minute counts as throttled: AWS refused a share of it that reaches the floor.
+    /// Whether a minute counts as throttled: AWS refused a share of it that reaches the floor, or the stream was full.
     pub(super) fn counts(&self, side: Side, minute: &MinuteTraffic) -> bool {
         let share = side.refused_share(minute);
-        share > 0.0 && share >= self.policy.floor
+        share > 0.0 && (share >= self.policy.floor || (side == Side::Writes && self.is_full_in(minute)))
+    }
+
+    /// Whether a provisioned stream took nearly all that its shards take. AWS does not say how many shards an on-demand
+    /// stream is really given.
+    fn is_full_in(&self, minute: &MinuteTraffic) -> bool {
+        let stream = self.observation.stream.as_ref().filter(|stream| stream.mode == CapacityMode::Provisioned);
+        stream.is_some_and(|stream| Offered::accepted_in(minute) >= FULL_MINUTE * f64::from(stream.open_shards))
     }
 
     /// The throttled minutes that a change needs.
@@ -74,7 +88,7 @@ impl Case<'_> {
 }
 
 /// What the window shows of one side.
-struct Throttling {
+pub(super) struct Throttling {
     /// Throttled at all in the newest minutes.
     recent: bool,
     /// One of the newest minutes counts.
@@ -88,7 +102,7 @@ struct Throttling {
 }
 
 impl Throttling {
-    fn seen(side: Side, minutes: &[MinuteTraffic], counts: impl Fn(&MinuteTraffic) -> bool) -> Throttling {
+    pub fn seen(side: Side, minutes: &[MinuteTraffic], counts: impl Fn(&MinuteTraffic) -> bool) -> Throttling {
         let shares = minutes.iter().map(|minute| side.refused_share(minute));
         Throttling {
             recent: minutes.iter().rev().take(RECENT_MINUTES).any(|m| side.refused(m) > 0.0),
@@ -99,7 +113,7 @@ impl Throttling {
         }
     }
 
-    fn record(&self, side: Side, evidence: &mut Evidence) {
+    pub fn record(&self, side: Side, evidence: &mut Evidence) {
         let most = evidence.throttled_minutes.unwrap_or(0).max(self.minutes);
         evidence.throttled_minutes = Some(most);
         match side {

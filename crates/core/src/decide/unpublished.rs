@@ -1,9 +1,10 @@
 //! Whether CloudWatch shows the AutoFix datum of a change, and when a missing one is sent again.
 
 use super::phase::{RIVAL_WITHIN_MINUTES, has_rival};
-use crate::memory::Change;
+use crate::memory::{Change, Memory};
 use crate::observation::{Minute, Traffic};
 use chrono::{DateTime, TimeDelta, Utc};
+use std::collections::BTreeMap;
 
 /// A change whose AutoFix datum cannot be read after this time was never counted: CloudWatch shows a new datum within
 /// one to three minutes. The datum may be that of another run, up to [`RIVAL_WITHIN_MINUTES`] younger, whose memory a
@@ -25,13 +26,22 @@ pub(super) fn publish_again_after(at: DateTime<Utc>, resent: Option<DateTime<Utc
 
 /// Whether CloudWatch shows the AutoFix datum of a change announced at `at`. Two runs of one incident may both have
 /// written an intent, seconds apart, and the datum has the time of the run whose call AWS accepted. So a neighbouring
-/// minute counts.
-pub(super) fn is_published(traffic: &Traffic, at: DateTime<Utc>) -> bool {
-    let minute = Minute::of(at);
-    traffic.auto_fixes.range(minute.plus(-1)..=minute.plus(1)).any(|(_, count)| *count > 0)
+/// minute counts, but not the datum of another reshard that the memory knows. Of two reshards of one minute, a single
+/// datum is of the earlier: the later may have been refused.
+pub(super) fn is_published(traffic: &Traffic, memory: &Memory, at: DateTime<Utc>) -> bool {
+    let own = Minute::of(at);
+    let count = |counts: &BTreeMap<Minute, u32>, minute| counts.get(&minute).copied().unwrap_or_default() as usize;
+    let is_free = |minute: Minute| {
+        let is_other = |other: &&DateTime<Utc>| Minute::of(**other) == minute && (minute != own || **other < at);
+        let others = memory.reshards.iter().filter(is_other).count();
+        let reshards = count(&traffic.reshards, minute) + count(&traffic.restores, minute);
+        count(&traffic.auto_fixes, minute) > others.min(reshards)
+    };
+    [-1, 0, 1].into_iter().any(|by| is_free(own.plus(by)))
 }
 
-/// Whether no datum stands for this change: none of its own, and none of another run of the same incident.
-pub(super) fn is_uncounted(traffic: &Traffic, change: &Change) -> bool {
-    change.published.is_none() && !is_published(traffic, change.at) && !has_rival(traffic, change)
+/// Whether no datum stands for the last change of the memory: none of its own, and none of another run of the same
+/// incident.
+pub(super) fn is_uncounted(traffic: &Traffic, memory: &Memory, change: &Change) -> bool {
+    change.published.is_none() && !is_published(traffic, memory, change.at) && !has_rival(traffic, change)
 }

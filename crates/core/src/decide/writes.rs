@@ -5,6 +5,7 @@ use super::bounds::NoHeadroom;
 use super::demand::{Offered, shards_at, without_retries};
 use super::history::History;
 use super::hot_shards::{DIAGNOSTIC_SPLITS, Load, ShardLoads, highest_density, middle};
+use super::tries::least_load;
 use crate::decision::{
     AwsLimit, Bound, Evidence, HotKeyEvidence, NeededFor, NoDiagnosis, NoSwitch, Reason, Remedy, Side, SplitBudget,
 };
@@ -147,11 +148,14 @@ impl Throttled<'_> {
     pub(super) fn load(&self, capacity: f64, evidence: &mut Evidence) -> Option<f64> {
         let offered = self.busiest(evidence)?;
         let accepted = self.busiest_minute().map_or(0.0, |minute| Offered::accepted_shards(self.traffic(), minute));
-        let full = without_retries(offered, accepted, capacity);
+        let tries = self.history.tries(self.traffic(), self.newest);
+        let full = match tries {
+            Some(tries) => offered.min(least_load(accepted, 1.0 - accepted / offered, tries).max(capacity)),
+            None => without_retries(offered, accepted, capacity),
+        };
         if full < offered {
-            let share = full / offered;
-            evidence.load_records_per_second = evidence.offered_records_per_second.map(|records| records * share);
-            evidence.load_bytes_per_second = evidence.offered_bytes_per_second.map(|bytes| bytes * share);
+            evidence.record_load(full / offered);
+            evidence.tries = tries;
         }
         Some(full)
     }
@@ -330,6 +334,23 @@ impl Throttled<'_> {
         let switch = Remedy::SwitchToOnDemand { shards: open, warm_mibps, instead_of: limit };
         self.affordable(&switch)?;
         Ok(switch)
+    }
+
+    /// The reshard of a stream whose load is at least `least` full shards, where `tries` is how often its producers try a
+    /// record.
+    pub(super) fn certain_growth(
+        &self,
+        least: f64,
+        tries: u32,
+        evidence: &mut Evidence,
+        missing: &mut MissingData,
+    ) -> Result<Remedy, Reason> {
+        evidence.target_utilization = Some(self.settings.target_utilization);
+        evidence.account_shards_left = self.limits().map(|l| l.shards_left());
+        let Some(offered) = self.busiest(evidence) else { return Err(Reason::EvidencePending) };
+        evidence.record_load(least / offered);
+        evidence.tries = Some(tries);
+        self.more_shards(shards_at(least, self.settings.target_utilization), evidence, missing)
     }
 
     /// The split of the shard with the most hash keys, where the account has room for one shard and no room for the

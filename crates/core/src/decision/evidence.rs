@@ -265,6 +265,9 @@ pub struct Evidence {
     /// The same in bytes as AWS charges them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub load_bytes_per_second: Option<f64>,
+    /// How often the stream's producers try a record at most, where that shows the least that the load can be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tries: Option<u32>,
     /// Changes in the last hour, as the AutoFix metric and this process count them. It is there where the tags of the
     /// streams show too few of them, so that they do not all count against the bound.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -296,10 +299,16 @@ impl Evidence {
         refused.into_iter().flatten().any(|refused| refused > 0.0)
     }
 
+    /// Records that the load is this share of what is offered, 0–1.
+    pub(crate) fn record_load(&mut self, share: f64) {
+        self.load_records_per_second = self.offered_records_per_second.map(|records| records * share);
+        self.load_bytes_per_second = self.offered_bytes_per_second.map(|bytes| bytes * share);
+    }
+
     /// Drops what a decision about writes rests on, where the decision is about reads. What was refused stays.
     pub(crate) fn forget_writes(&mut self) {
         (self.offered_records_per_second, self.offered_bytes_per_second) = (None, None);
-        (self.load_records_per_second, self.load_bytes_per_second) = (None, None);
+        (self.load_records_per_second, self.load_bytes_per_second, self.tries) = (None, None, None);
         (self.offered_includes_retries, self.accepted_utilization) = (None, None);
         (self.shards_needed, self.shards_needed_for, self.mean_record_bytes) = (None, None, None);
         self.shards_needed_if_aggregated = None;

@@ -97,11 +97,6 @@ impl Decision {
         matches!(&self.verdict, Verdict::Hold(reason) if reason.needs_person() || is_lasting)
     }
 
-    /// Whether the load began in the newest minutes, so that the next minute shows it.
-    pub fn is_onset(&self) -> bool {
-        self.outcome == Outcome::Held && self.evidence.onset == Some(true)
-    }
-
     /// Whether the next minutes will show more: a change was made, or is not done, or is not verified. In
     /// [`Mode::Observe`] the minutes show nothing of ours.
     pub fn is_under_way(&self) -> bool {

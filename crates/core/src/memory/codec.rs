@@ -26,9 +26,10 @@
 //! | `refused=KIND/N/WHEN` | AWS refused a change for a limit, once (N = 1), or again and again for N minutes; WHEN is in seconds after the change, where there is one |
 //! | `reverts=N.N` | another person or tool was found to have reverted our changes, N s later, or -N s earlier |
 //! | `told=CODE/N` | people got a message about the hold with this code, N s later; without a change, WHEN |
+//! | `tries=N` | how often the producers try a record at most |
 //! | `tried=N` | something last prevented a restore, N s later; without a change, WHEN |
 
-use super::{Change, Memory, Refusal, ShardMetrics, SplitHistory};
+use super::{Change, MOST_TRIES, Memory, Refusal, ShardMetrics, SplitHistory};
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use std::fmt::Write as _;
 
@@ -160,7 +161,7 @@ macro_rules! times_before_change {
 }
 
 /// Every word after `v` and `change`, in the order in which they are written.
-const WORDS: [Word; 20] = [
+const WORDS: [Word; 21] = [
     before_change!("after", after),
     before_change!("since", since),
     after_change!("done", settled),
@@ -267,6 +268,14 @@ const WORDS: [Word; 20] = [
         },
     },
     Word {
+        key: "tries",
+        read: |memory, value, _| {
+            memory.tries = Some(value.parse().ok().filter(|tries| (1..=MOST_TRIES).contains(tries))?);
+            Some(())
+        },
+        write: |memory, _| memory.tries.map(|tries| tries.to_string()),
+    },
+    Word {
         key: "told",
         read: |memory, value, anchor| {
             let (code, at) = value.split_once('/')?;
@@ -328,8 +337,8 @@ impl Memory {
     /// [`MemoryError::TooLong`] when the words of a newer version leave no room.
     pub fn encode(&self) -> Result<String, MemoryError> {
         let change = self.change.clone().map(|change| Change { readers_until: None, ..change });
-        let short =
-            Memory { change, notified: None, restore_tried: None, unpublished: None, resent: None, ..self.clone() };
+        let (notified, restore_tried, unpublished, resent, tries) = (None, None, None, None, None);
+        let short = Memory { change, notified, restore_tried, unpublished, resent, tries, ..self.clone() };
         let shorter = Memory { restores: vec![], ..short.clone() };
         let shortest = Memory { reverts: vec![], ..shorter.clone() };
         let texts = [self, &short, &shorter, &shortest].map(Memory::words);

@@ -9,6 +9,7 @@ pub use codec::{MAX_LENGTH, MemoryError, TAG};
 pub use recent::supported;
 
 use crate::observation::{LOOKBACK_HOURS, SHARD_METRICS};
+
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
 /// AWS's cap in any 24 hours: `UpdateShardCount` ten times (its API reference). The memory keeps as many times: an
@@ -25,6 +26,11 @@ const REVERTS_REMEMBERED: usize = 2;
 /// minutes, and a sweep that finds it may come five minutes later. With less time, a lost sweep would begin the row
 /// anew; with more, a rate that was used up twice a day would look like a spent day.
 const ROW_OF_REFUSALS: TimeDelta = TimeDelta::minutes(15);
+
+/// More tries of a record than this are not told apart from endless ones: they hardly change the load. A try each second
+/// for the 30 s of the Kinesis Producer Library's RecordTtl is 31 tries. With a smaller number, such producers would
+/// stay unknown.
+pub(crate) const MOST_TRIES: u32 = 64;
 
 /// What unthrottle remembers of one stream.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -57,6 +63,8 @@ pub struct Memory {
     pub notified: Option<(String, DateTime<Utc>)>,
     /// When something last prevented a restore.
     pub restore_tried: Option<DateTime<Utc>>,
+    /// How often the producers try a record at most, 1 to 64, as a change of ours showed it.
+    pub tries: Option<u32>,
     /// Words of a newer version, kept as they are.
     pub newer: Vec<(String, String)>,
 }

@@ -18,7 +18,8 @@ use crate::policy::Mode;
 use chrono::{DateTime, Utc};
 use error::{field, shape_of};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
+use std::ops::RangeInclusive;
 
 /// The account and region of the function. The function changes streams only there.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -69,6 +70,9 @@ struct Envelope {
     detail: Value,
 }
 
+/// Minutes from one sweep to the next. The sweep's alarm reports an hour without a sweep.
+const EVERY_MINUTES: RangeInclusive<u32> = 1..=60;
+
 /// An invocation's payload.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
@@ -79,7 +83,29 @@ pub enum Event {
         /// `"stay": true`: the sweep stays until the changes under way are complete. The schedule sets it. A person
         /// does not, because a person waits for the answer.
         stays: bool,
+        /// `"every_minutes": N`: the next sweep begins as many minutes after this one, 1 to 60. `None`: unknown, as for
+        /// a person's sweep.
+        every_minutes: Option<u32>,
     },
+}
+
+/// The payload of a sweep.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SweepAsk {
+    sweep: bool,
+    #[serde(default)]
+    stay: bool,
+    every_minutes: Option<u32>,
+}
+
+impl SweepAsk {
+    /// `None`: the payload asks for no sweep, or for one that is not possible.
+    fn parse(payload: &Value) -> Option<Event> {
+        let SweepAsk { sweep, stay: stays, every_minutes } = SweepAsk::deserialize(payload).ok()?;
+        let is_possible = sweep && every_minutes.is_none_or(|minutes| EVERY_MINUTES.contains(&minutes));
+        is_possible.then_some(Event::Sweep { stays, every_minutes })
+    }
 }
 
 impl Event {
@@ -88,11 +114,8 @@ impl Event {
     /// # Errors
     /// [`SignalError`] names the expected and the actual payload.
     pub fn parse(payload: &Value, home: &Home) -> Result<Event, SignalError> {
-        match payload.get("sweep") {
-            Some(_) if *payload == json!({ "sweep": true }) => return Ok(Event::Sweep { stays: false }),
-            Some(_) if *payload == json!({ "sweep": true, "stay": true }) => return Ok(Event::Sweep { stays: true }),
-            Some(_) => return Err(SignalError::Shape { came: shape_of(payload) }),
-            None => {}
+        if payload.get("sweep").is_some() {
+            return SweepAsk::parse(payload).ok_or_else(|| SignalError::Shape { came: shape_of(payload) });
         }
         if payload.get("detail-type").is_some() {
             return Event::of_eventbridge(payload, home);
@@ -109,7 +132,9 @@ impl Event {
         let word = |key: &str| payload[key].as_str().unwrap_or_default();
         match (word("detail-type"), word("source")) {
             // The sources are that of a rule and that of EventBridge Scheduler.
-            ("Scheduled Event", "aws.events" | "aws.scheduler") => Ok(Event::Sweep { stays: false }),
+            ("Scheduled Event", "aws.events" | "aws.scheduler") => {
+                Ok(Event::Sweep { stays: false, every_minutes: None })
+            }
             _ => Ok(Event::One(Box::new(Signal::from_event(field("", payload)?, home)?))),
         }
     }

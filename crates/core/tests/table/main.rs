@@ -32,6 +32,7 @@ mod settling;
 mod stream;
 mod switch_back;
 mod triage;
+mod tries;
 mod unpublished;
 mod verify;
 mod writes;

@@ -54,7 +54,13 @@ pub(super) fn load(evidence: &Evidence) -> String {
     let bytes = |bytes: Option<f64>| bytes.map(|b| format!(" and {}", per_second(b))).unwrap_or_default();
     if let Some(load) = evidence.load_records_per_second {
         let bytes = bytes(evidence.load_bytes_per_second);
-        return format!("a load of about {} records/s{bytes} ({} with retries)", grouped(load), grouped(records));
+        let (load, records) = (grouped(load), grouped(records));
+        return match evidence.tries {
+            Some(tries) => {
+                format!("a load of at least {load} records/s{bytes} ({records} with up to {tries} tries each)")
+            }
+            None => format!("a load of about {load} records/s{bytes} ({records} with retries)"),
+        };
     }
     let bytes = bytes(evidence.offered_bytes_per_second);
     format!("a load of {} records/s{bytes} (with retries)", grouped(records))

@@ -30,18 +30,17 @@ use unthrottle_core::run::{Container, Handled, Run, RunError};
 use unthrottle_core::signal::{Signal, StreamArn};
 
 /// Seconds from one sweep to the next: the default of `SweepMinutes` in `template.yaml`.
-pub(super) const SWEEP_EVERY: i64 = 5 * 60;
+pub(super) const SWEEP_EVERY: i64 = 60;
 
 /// The first sweep of a run, in seconds. A schedule does not begin with the minutes that CloudWatch counts, so this is
 /// no whole minute.
-pub(super) const SWEEP_AT: i64 = 137;
+pub(super) const SWEEP_AT: i64 = 17;
 
 /// Seconds from one check to the next of a sweep that stays with a change that is under way.
-pub const AGAIN_EVERY: i64 = 60;
+pub const AGAIN_EVERY: i64 = 15;
 
-/// The longest time that a sweep stays, in seconds: the function's timeout in `template.yaml`, without the time that
-/// the sweep keeps for one more observation.
-pub(super) const STAYS_FOR: i64 = 300 - 37;
+/// The longest time that a sweep stays, in seconds: until the next one begins.
+pub(super) const STAYS_FOR: i64 = SWEEP_EVERY;
 
 /// The containers that share the runs of the function: the default of `ReservedConcurrency` in `template.yaml`.
 const CONTAINERS: usize = 5;
@@ -57,8 +56,6 @@ pub(crate) struct Ours {
     stream: StreamArn,
     container: Rc<Container>,
     sweep: Rc<Sweep>,
-    /// The signal of an alarm whose run looks again, and the second of its next look.
-    again: Option<(i64, Signal)>,
     /// Whether the newest check of the sweep left something under way.
     is_under_way: bool,
     /// Whether the newest sweep has changed the stream. A stream counts once against the bound of a sweep.
@@ -87,7 +84,6 @@ impl Ours {
             policy,
             container: Rc::default(),
             sweep: Rc::default(),
-            again: None,
             is_under_way: false,
             is_changed: false,
             decided: BTreeMap::new(),
@@ -114,14 +110,6 @@ impl Ours {
         world.mark(code);
         *self.decided.entry(code).or_default() += 1;
         handled.ok()
-    }
-
-    /// Handles a signal. The run of an alarm looks again while the load has just begun.
-    fn look(&mut self, world: &mut World, signal: Signal) {
-        let decision = self.handle(world, &signal);
-        if matches!(signal, Signal::Alarm(_)) && decision.is_some_and(|decision| decision.is_onset()) {
-            self.again = Some((world.now() + AGAIN_EVERY, signal));
-        }
     }
 
     /// Checks the stream as part of the sweep.
@@ -164,10 +152,7 @@ impl Contender for Ours {
             self.signals.send(now + EVENT_AFTER, throttle_signal(&self.stream, world.time(), *event));
         }
         for signal in self.signals.arrived(now) {
-            self.look(world, signal);
-        }
-        if let Some((_, signal)) = self.again.take_if(|(at, _)| *at <= now) {
-            self.look(world, signal);
+            self.handle(world, &signal);
         }
         let since = now - self.sweep.at.get();
         let is_again = self.is_under_way && since < STAYS_FOR && since % AGAIN_EVERY == 0;

@@ -21,6 +21,15 @@ const COST_TOLERANCE: f64 = 0.01;
 /// Records of a minute that a full shard takes.
 const FULL_SHARD: f64 = 60_000.0;
 
+/// The metrics show at most this many times the load that a stream really has, where refused records of a reshard's
+/// minute are tried again. With less, a legal step would break the invariant; with more, an illegal step would not.
+const SURELY_NOT_MORE: f64 = 1.25;
+
+/// The second in which CloudWatch has published a full minute after the second `done`, at the earliest.
+fn full_minute_published(done: i64) -> i64 {
+    (done + 59) / 60 * 60 + 60 + PUBLISHED_AFTER
+}
+
 impl Check {
     /// Changes of unthrottle on the stream that is there now: all of them, or those since a person made it anew.
     pub(super) fn made_on_this_stream(&self) -> &[OwnChange] {
@@ -143,9 +152,8 @@ impl Check {
         let Some(last) = self.made_on_this_stream().iter().rev().find(|made| is_of_capacity(made.kind)) else {
             return Ok(());
         };
-        let full = (last.done + 59) / 60 * 60;
-        let published = full + 60 + PUBLISHED_AFTER;
-        if call.seen.asked >= published {
+        let published = full_minute_published(last.done);
+        if call.seen.asked >= published || self.is_certain(call) {
             return Ok(());
         }
         let (at, done) = (last.at, last.done);
@@ -159,6 +167,12 @@ impl Check {
         )
     }
 
+    /// Whether a step is due before the last one has shown its effect: the new records alone fill the shards.
+    fn is_certain(&self, call: &Call<'_>) -> bool {
+        matches!(call.remedy, Remedy::ScaleShards { from, .. }
+            if self.situation.new_records_a_second() >= f64::from(*from) * FULL_SHARD / 60.0)
+    }
+
     pub(super) fn must_be_supported(&self, call: &Call<'_>) -> Checked {
         let since = self.evidence_from(call.before);
         let evidence = || {
@@ -168,6 +182,10 @@ impl Check {
         };
         let needs = |offered: u64| offered as f64 / FULL_SHARD / self.policy.target_utilization;
         let most = evidence().filter(|(_, refused)| *refused > 0).map(|(offered, _)| *offered).max();
+        // A step before that evidence is supported by the load itself.
+        let is_early = call.seen.asked < full_minute_published(since);
+        let new = (60.0 * SURELY_NOT_MORE * self.situation.new_records_a_second()) as u64;
+        let most = if is_early && self.is_certain(call) { most.max(Some(new)) } else { most };
         match *call.remedy {
             Remedy::ScaleShards { from, to, .. } => {
                 // A reshard may open more shards than needed if the quota has no headroom for its short-lived shards.

@@ -38,7 +38,7 @@ pub enum Invariant {
     #[strum(serialize = "fresh_look")]
     FreshObservation,
     /// Between two changes of capacity by unthrottle, the first has settled, and CloudWatch has published one full
-    /// minute after it.
+    /// minute after it. A reshard needs no such minute where the new records alone fill the shards.
     OneChangeAStep,
     /// A target is no higher than the need of the minutes after the last change, by the load that was really offered. A
     /// target of a restore is no lower than this need.

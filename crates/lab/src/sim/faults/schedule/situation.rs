@@ -22,8 +22,9 @@ const HOT_RECORDS: f64 = 2_500.0;
 /// The load of an idle stream, as a share of its capacity.
 const IDLE: f64 = 0.1;
 
-/// Keys of a producer with even keys: each of a few shards has dozens of them.
-const KEYS: u32 = 400;
+/// Keys of a producer with even keys: each of twenty shards has hundreds of them. With fewer, a shard in twenty would be
+/// hot by chance, and its stream would end as skewed.
+const KEYS: u32 = 4_000;
 
 /// The topic of the messages: without a topic, unthrottle sends no message.
 const TOPIC: &str = "arn:aws:sns:us-east-1:123456789012:unthrottle";
@@ -79,7 +80,7 @@ pub enum Kind {
 
 impl Situation {
     /// New records a second, at least.
-    fn least_records(&self) -> f64 {
+    pub(in crate::sim::faults) fn new_records_a_second(&self) -> f64 {
         match self.kind {
             Kind::HotKey => HOT_RECORDS,
             Kind::Bursts => IDLE * self.full(),
@@ -95,13 +96,13 @@ impl Situation {
     /// The cost of the load on this number of shards, in USD an hour. AWS charges no record that they do not take.
     pub(in crate::sim::faults) fn usd_an_hour_for(&self, prices: &Prices, shards: f64) -> f64 {
         // Each record is one unit: they are small.
-        self.least_records().min(shards * 1_000.0) * 3_600.0 / 1e6 * prices.put_units_million
+        self.new_records_a_second().min(shards * 1_000.0) * 3_600.0 / 1e6 * prices.put_units_million
             + shards * prices.shard_hour
     }
 
     /// The cost of the load in on-demand mode, in USD an hour.
     pub(in crate::sim::faults) fn usd_an_hour_on_demand(&self, prices: &Prices) -> f64 {
-        let gigabytes = self.least_records() * 3_600.0 * RECORD_BYTES as f64 / f64::from(1 << 30);
+        let gigabytes = self.new_records_a_second() * 3_600.0 * RECORD_BYTES as f64 / f64::from(1 << 30);
         prices.on_demand_stream_hour + gigabytes * prices.on_demand_in_gb
     }
 
