@@ -9,7 +9,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
-use unthrottle::alarm::run_until;
 use unthrottle::aws::{Clients, send_healed};
 use unthrottle::handler::{Handler, Reply};
 use unthrottle::sweep::{AGAIN_EVERY, Plan, sweep};
@@ -29,7 +28,7 @@ const ALARMS: [(&str, &str); 2] = [
 const EVALUATE_EVERY: TimeDelta = TimeDelta::seconds(10);
 
 /// The time from one sweep to the next: the default of `SweepMinutes`.
-const SWEEP_EVERY: TimeDelta = TimeDelta::minutes(5);
+const SWEEP_EVERY: TimeDelta = TimeDelta::minutes(1);
 
 /// The time limit of the function in template.yaml.
 const LAMBDA_TIMEOUT: Duration = Duration::from_secs(300);
@@ -126,13 +125,11 @@ fn metric_of(alarm: &str) -> &'static str {
 /// Handles an event, as the Lambda does.
 async fn handle(handler: Arc<Handler>, event: Value, say: Say) {
     let home = local_home();
-    let until = handler.clock().now() + LAMBDA_TIMEOUT;
     let signal = match Signal::parse(&event, &home) {
         Ok(signal) => signal,
         Err(error) => return drop(say.send(format!("an event cannot be read: {error}"))),
     };
-    let handled = run_until(&handler, &signal, &home, until, |reply| tell(&handler, &say, "alarm", reply)).await;
-    match handled {
+    match handler.run(&signal, &home).await {
         Ok(reply) => {
             tell(&handler, &say, "alarm", &reply);
             publish(&handler, &reply.lines).await;
@@ -143,10 +140,13 @@ async fn handle(handler: Arc<Handler>, event: Value, say: Say) {
 
 async fn sweep_again_and_again(handler: Arc<Handler>, say: Say) {
     let (home, clock) = (local_home(), handler.clock());
+    let mut next = clock.now() + SWEEP_EVERY;
     loop {
-        let next = clock.now() + SWEEP_EVERY;
         clock.sleep_until(next).await;
-        let plan = Plan { again_every: Some(AGAIN_EVERY), ..Plan::until(clock.now() + LAMBDA_TIMEOUT) };
+        let begun = clock.now();
+        next = begun + SWEEP_EVERY;
+        let again_every = handler.policy().sweep_may_stay().then_some(AGAIN_EVERY);
+        let plan = Plan { again_every, next_sweep: Some(next), ..Plan::until(begun + LAMBDA_TIMEOUT) };
         let mut lines = vec![];
         let each = |reply: &Reply| {
             lines.extend(reply.lines.iter().cloned());
