@@ -71,11 +71,12 @@ generate: .venv/tests ## Write the generated parts of template.yaml and of infra
 	.venv/bin/python tests/infra/generate.py blocks
 	$(MAKE) --no-print-directory stackset
 
-ARENA := cargo run --quiet --locked -p unthrottle-cli --bin unthrottle -- arena
+# The release build is three times as fast here.
+ARENA := cargo run --release --locked -p unthrottle-cli --bin unthrottle -- arena
 
 readme: ## Run the whole arena: write its scores to crates/cli/tests/arena.jsonl, and its table to docs/evaluation.md
 	mkdir -p target
-	$(ARENA) --json > target/arena.jsonl
+	$(ARENA) --seeds 5 --json > target/arena.jsonl
 	mv target/arena.jsonl crates/cli/tests/arena.jsonl
 	$(ARENA) --markdown --scores crates/cli/tests/arena.jsonl > target/arena.md
 	sed -e '/^<!-- arena -->$$/,/^<!-- \/arena -->$$/{//!d;}' -e '/^<!-- arena -->$$/r target/arena.md' \

@@ -8,25 +8,25 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use unthrottle_lab::sim::workloads::Workload;
 use unthrottle_lab::sim::{Policies, Run, watch};
 
-/// Runs each policy on each workload, on all cores. Calls `done` for each workload in order, as soon as its runs and
-/// the runs before are complete. `with_timelines`: keep the timelines, which takes memory.
+/// Runs each policy on each workload with its seed, on all cores. Calls `done` for each in order, as soon as its runs
+/// and the runs before are complete. `with_timelines`: keep the timelines, which takes memory.
 pub(super) fn compete(
-    workloads: &[Workload],
+    games: &[(Workload, u64)],
     policies: &[Policies],
-    seed: u64,
     with_timelines: bool,
-    mut done: impl FnMut(&Workload, Vec<(Policies, Run)>) -> Result<(), CliError>,
+    mut done: impl FnMut(&Workload, u64, Vec<(Policies, Run)>) -> Result<(), CliError>,
 ) -> Result<(), CliError> {
-    let jobs = workloads.len() * policies.len();
+    let jobs = games.len() * policies.len();
     let next = AtomicUsize::new(0);
     let (sender, results) = mpsc::channel();
     let work = |sender: mpsc::Sender<(usize, Run)>| {
         loop {
             let job = next.fetch_add(1, Ordering::Relaxed);
-            let (Some(workload), policy) = (workloads.get(job / policies.len()), policies[job % policies.len()]) else {
+            let (Some((workload, seed)), policy) = (games.get(job / policies.len()), policies[job % policies.len()])
+            else {
                 break;
             };
-            let mut run = watch(workload, policy, seed);
+            let mut run = watch(workload, policy, *seed);
             if !with_timelines {
                 run.timeline = Default::default();
             }
@@ -55,12 +55,12 @@ pub(super) fn compete(
             };
             progress.step();
             waiting.insert(job, run);
-            while let Some(workload) = workloads.get(shown)
+            while let Some((workload, seed)) = games.get(shown)
                 && waiting.range(shown * policies.len()..(shown + 1) * policies.len()).count() == policies.len()
             {
                 let runs = policies.iter().zip((shown * policies.len()..).map_while(|job| waiting.remove(&job)));
                 progress.clear();
-                done(workload, runs.map(|(policy, run)| (*policy, run)).collect())?;
+                done(workload, *seed, runs.map(|(policy, run)| (*policy, run)).collect())?;
                 shown += 1;
             }
         }

@@ -44,6 +44,14 @@ pub(super) struct Args {
     /// The seed of all random numbers. The same seed gives the same table
     #[arg(long, value_name = "NUMBER", default_value_t = SEED)]
     seed: u64,
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        default_value_t = 1,
+        value_parser = clap::value_parser!(u64).range(1..=1000),
+        help = "Run each workload with as many seeds, from --seed on"
+    )]
+    seeds: u64,
     /// Print a line of JSON for each run
     #[arg(long)]
     json: bool,
@@ -77,7 +85,7 @@ pub(super) struct Args {
     faults: Option<u64>,
 }
 
-/// The seed of the table in docs/evaluation.md. Another seed would change every number of the table.
+/// The first seed of the table in docs/evaluation.md. Other seeds would change every number of the table.
 const SEED: u64 = 1;
 
 pub(super) fn run(args: &Args) -> Result<(), CliError> {
@@ -92,8 +100,12 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
         workload.weather = args.weather;
     }
     let policies = policies_of(args.policy.as_deref())?;
+    let with_seeds = |workload: Workload| {
+        (args.seed..args.seed.saturating_add(args.seeds)).map(move |seed| (workload.clone(), seed))
+    };
+    let games: Vec<(Workload, u64)> = workloads.into_iter().flat_map(with_seeds).collect();
     let mut show = Show { args, out: std::io::stdout().lock(), contests: vec![], sections: vec![] };
-    compete(&workloads, &policies, args.seed, args.report.is_some(), |workload, runs| show.contest(workload, runs))?;
+    compete(&games, &policies, args.report.is_some(), |workload, seed, runs| show.contest(workload, seed, runs))?;
     show.end(args.workload.is_none() && args.policy.is_none())
 }
 
@@ -107,12 +119,12 @@ struct Show<'a> {
 
 impl Show<'_> {
     /// Shows the runs of one workload.
-    fn contest(&mut self, workload: &Workload, runs: Vec<(Policies, Run)>) -> Result<(), CliError> {
+    fn contest(&mut self, workload: &Workload, seed: u64, runs: Vec<(Policies, Run)>) -> Result<(), CliError> {
         let row = |(policy, run): &(Policies, Run)| Row {
             workload: workload.name.to_owned(),
             policy: policy.to_string(),
             weather: workload.weather.to_string(),
-            seed: self.args.seed,
+            seed,
             score: run.score.clone(),
         };
         let rows: Vec<Row> = runs.iter().map(row).collect();
@@ -122,11 +134,14 @@ impl Show<'_> {
                 writeln!(self.out)?;
             }
         } else if !self.args.markdown {
+            if self.args.seeds > 1 {
+                writeln!(self.out, "\nSeed {seed}")?;
+            }
             self.out.write_all(table::text(workload, &rows).as_bytes())?;
         }
         self.out.flush()?;
         let scores = runs.iter().map(|(policy, run)| (*policy, run.score.clone())).collect();
-        self.contests.push(Contest { workload: workload.clone(), scores });
+        self.contests.push(Contest { workload: workload.clone(), seed, scores });
         if self.args.report.is_some() {
             let is_single = runs.len() == 1;
             let chart = |(policy, run): (Policies, Run)| {
@@ -147,10 +162,11 @@ impl Show<'_> {
                 self.out.write_all(figures::text(&self.contests).as_bytes())?;
                 self.out.write_all(figures::speed(self.args.seed).as_bytes())?;
             }
-            let seed = self.args.seed;
+            let (first, last) = (self.args.seed, self.args.seed.saturating_add(self.args.seeds - 1));
+            let seeds = if first == last { format!("Seed {first}") } else { format!("Seeds {first} to {last}") };
             writeln!(
                 self.out,
-                "\n* the least number of its column. {} Seed {seed}; the same seed gives the same numbers.",
+                "\n* the least number of its column. {} {seeds}; the same seed gives the same numbers.",
                 table::CALLS
             )?;
         }

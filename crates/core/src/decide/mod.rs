@@ -277,6 +277,10 @@ impl<'a> Case<'a> {
         if remedy.adds_capacity() && history.reverts(self.now) >= REVERTS_ON_PURPOSE {
             return Err(Reason::TugOfWar);
         }
+        if remedy.adds_capacity() && self.is_over(side, &window, history) {
+            self.decision.evidence.onset = Some(true);
+            return Err(Reason::EvidencePending);
+        }
         Ok(remedy)
     }
 

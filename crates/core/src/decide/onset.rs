@@ -90,6 +90,16 @@ impl Case<'_> {
         whole.any(|minute| is_throttled(minute.plus(-1)) || !is_throttled(minute.plus(1)))
     }
 
+    /// Whether the only throttled minute of the window is over: more capacity would not help it. The next minute shows
+    /// whether it was a burst. CloudWatch may still publish refusals of the newest minute.
+    pub(super) fn is_over(&self, side: Side, window: &[Minute], history: &History) -> bool {
+        let counts = window.iter().filter(|minute| self.counts(side, &self.observation.traffic.minute(**minute)));
+        let newest = window.last().map(|newest| self.observation.traffic.minute(*newest));
+        newest.is_some_and(|newest| side.refused(&newest) <= 0.0)
+            && counts.count() == 1
+            && !history.in_incident(self.now)
+    }
+
     /// Records that a side loses records or calls for 15 minutes.
     pub(super) fn record_lasting_loss(&mut self) {
         let lasting = lasting(&self.observation.traffic, self.observation.observed_at);

@@ -79,6 +79,14 @@ fn throttled_around(change: &Change, traffic: &Traffic, newest: Minute) -> Vec<M
     first.to(newest).filter(|minute| is_throttled(*minute) && is_throttled(minute.plus(-1))).collect()
 }
 
+/// Those of [`throttled_around`] in which the shards from before the change were full. Refusals of a stream that is not
+/// full are of single shards.
+fn full_around(change: &Change, traffic: &Traffic, newest: Minute) -> Vec<Writes> {
+    let from = f64::from(change.from.shards().unwrap_or(u32::MAX));
+    let minutes = throttled_around(change, traffic, newest).into_iter().map(|minute| Writes::of(traffic, minute));
+    minutes.filter(|minute| minute.accepted >= FULL_MINUTE * from).collect()
+}
+
 impl History {
     /// How often producers try a record at most: as the minutes around the last change show it, or as the memory knows
     /// it from an earlier change. `None`: unknown.
@@ -89,13 +97,10 @@ impl History {
     fn tries_now(&self, traffic: &Traffic, newest: Minute) -> Option<u32> {
         let change = self.unverified().filter(|change| change.kind == ChangeKind::Scale)?;
         let from = f64::from(change.from.shards()?);
-        let minutes = throttled_around(change, traffic, newest).into_iter().map(|minute| Writes::of(traffic, minute));
-        let full: Vec<Writes> = minutes.filter(|minute| minute.accepted >= FULL_MINUTE * from).collect();
-        let (old, new) = full.iter().fold((false, false), |(old, new), minute| {
-            let is_new = minute.accepted > NEW_SHARDS_TAKE * from;
-            (old || !is_new, new || is_new)
-        });
-        if old && new { most_tries(&full) } else { None }
+        let full = full_around(change, traffic, newest);
+        let is_of_new_shards = |minute: &Writes| minute.accepted > NEW_SHARDS_TAKE * from;
+        let shows_both = full.iter().any(is_of_new_shards) && !full.iter().all(is_of_new_shards);
+        if shows_both { most_tries(&full) } else { None }
     }
 
     /// Learns the tries from a change that is verified in `calm`, a minute that refused nothing: all of its load was
@@ -104,9 +109,9 @@ impl History {
         let Some(change) = self.memory.change.as_ref().filter(|change| change.kind == ChangeKind::Scale) else {
             return;
         };
-        let before = throttled_around(change, traffic, Minute::of(change.at).plus(-1));
-        let minutes: Vec<Writes> = before.into_iter().chain([calm]).map(|minute| Writes::of(traffic, minute)).collect();
-        if minutes.len() > 1 {
+        let mut minutes = full_around(change, traffic, Minute::of(change.at).plus(-1));
+        if !minutes.is_empty() {
+            minutes.push(Writes::of(traffic, calm));
             self.memory.tries = most_tries(&minutes).or(self.memory.tries);
         }
     }

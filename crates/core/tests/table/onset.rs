@@ -73,6 +73,11 @@ fn a_stream_made_anew_tells_no_loss_of_the_one_before() {
     assert_eq!((decision.notify, decision.evidence.lasting_refused_share), (false, None));
 }
 
+/// A calm stream that refused more than half of the records of one minute. The newest minute is calm again.
+fn one_bad_minute() -> Fixture {
+    Fixture::new(8).minutes(-30..=0, offered(3000.0, 8)).minutes(-1..=-1, offered(20_000.0, 8))
+}
+
 rows! { decides;
     a_load_that_begins_in_the_last_20_seconds_is_no_skew: late(8, 0.3, 24_000.0, 20.0) => "evidence_pending";
     a_load_that_begins_in_the_last_15_seconds_is_no_skew: late(8, 0.4, 24_000.0, 15.0) => "evidence_pending";
@@ -80,6 +85,11 @@ rows! { decides;
     a_load_that_begins_late_is_no_burst_of_a_single_shard: late(1, 0.3, 3000.0, 8.0) => "evidence_pending";
     a_load_that_begins_late_and_fills_the_minute_scales_at_once: late(8, 0.6, 24_000.0, 30.0) => "scale_shards";
     the_next_minute_shows_the_load: a_minute_later(late(8, 0.3, 24_000.0, 20.0), 8, 24_000.0) => "scale_shards";
+    one_bad_minute_that_is_over_gets_no_shards: one_bad_minute() => "evidence_pending";
+    a_bad_minute_before_two_calm_ones_is_healthy:
+        one_bad_minute().minutes(-2..=-1, offered(3000.0, 8)).minutes(-3..=-3, offered(20_000.0, 8)) => "healthy";
+    a_second_bad_minute_after_a_calm_one_scales:
+        one_bad_minute().minutes(-3..=-3, offered(20_000.0, 8)) => "scale_shards";
     the_next_minute_shows_a_burst: a_minute_later(late(1, 0.3, 3000.0, 8.0), 1, 300.0) => "micro_burst";
     // Two published minutes, and the first is whole.
     a_second_uneven_minute_is_not_whole_yet:

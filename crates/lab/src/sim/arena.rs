@@ -5,7 +5,7 @@ use super::delivery::DeliveryQuality;
 use super::limits::{Clairvoyant, Reactive};
 use super::ours::Ours;
 use super::peers::{
-    ApplicationAutoScaling, AwsAutoscaling, Doubling, Epsagon, OnDemand, ScalingUtils, Static, Substation,
+    ApplicationAutoScaling, AwsAutoscaling, Doubling, Epsagon, HuaweiDis, OnDemand, ScalingUtils, Static, Substation,
 };
 use super::score::Score;
 use super::timeline::Timeline;
@@ -49,6 +49,8 @@ pub enum Policies {
     Epsagon,
     /// AWS's sample of a custom resource of Application Auto Scaling.
     ApplicationAutoScaling,
+    /// The autoscaling of Huawei Cloud's Data Ingestion Service, as if AWS sold it.
+    HuaweiDis,
     /// No scaling, on a stream that is in on-demand mode from the beginning.
     OnDemand,
     /// Limit: knows the offered load, and doubles as soon as a published minute shows a need.
@@ -90,6 +92,7 @@ impl Policies {
             Policies::AwsAutoscaling => Box::<AwsAutoscaling>::default(),
             Policies::Epsagon => Box::<Epsagon>::default(),
             Policies::ApplicationAutoScaling => Box::<ApplicationAutoScaling>::default(),
+            Policies::HuaweiDis => Box::<HuaweiDis>::default(),
             Policies::OnDemand => Box::new(OnDemand),
             Policies::Reactive => Box::new(Reactive::new(workload, seed)),
             Policies::Clairvoyant => Box::new(Clairvoyant::new(workload, seed)),

@@ -33,11 +33,13 @@ const SHARD_HOURS_OF_CLAIRVOYANT: f64 = 1.2;
 /// The most changes with restore, as a multiple of the clairvoyant limit's, over the same workloads.
 const CHANGES_OF_CLAIRVOYANT: f64 = 1.5;
 
-/// All policies on one workload.
+/// All policies on one workload, with the chances of one seed.
 #[derive(Clone, Debug)]
 pub struct Contest {
     /// The workload.
     pub workload: Workload,
+    /// The seed of its chances.
+    pub seed: u64,
     /// Each policy's score.
     pub scores: Vec<(Policies, Score)>,
 }
@@ -107,6 +109,40 @@ impl Contest {
     }
 }
 
+/// The contests of each workload, with all their seeds. `contests` has the seeds of a workload one after the other.
+pub fn by_workload(contests: &[Contest]) -> impl Iterator<Item = &[Contest]> {
+    contests.chunk_by(|one, other| one.workload.name == other.workload.name)
+}
+
+/// A number of each seed of a workload, in the middle and at its worst.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Spread<T> {
+    /// The contest in the middle; of an even number of contests, the higher of the two.
+    pub median: T,
+    /// The contest with the highest number.
+    pub worst: T,
+}
+
+impl<T: Copy> Spread<T> {
+    /// The spread of `values` by their numbers. `None`: there are no values.
+    pub fn of(values: impl IntoIterator<Item = T>, number: impl Fn(&T) -> f64) -> Option<Spread<T>> {
+        let mut values: Vec<T> = values.into_iter().collect();
+        values.sort_by(|one, other| number(one).total_cmp(&number(other)));
+        Some(Spread { median: *values.get(values.len() / 2)?, worst: *values.last()? })
+    }
+}
+
+/// The spread of a ratio over the seeds of a workload, without the seeds that have nothing to compare.
+pub fn spread(contests: &[Contest], of: impl Fn(&Contest) -> Option<f64>) -> Option<Spread<f64>> {
+    Spread::of(contests.iter().filter_map(of), |ratio| *ratio)
+}
+
+/// The spread of refused ÷ best peer over the seeds of a workload, with the peer of each.
+pub fn against_best_peers(contests: &[Contest]) -> Option<Spread<(Policies, f64)>> {
+    let both = |contest: &Contest| contest.against_best_peer().and_then(|(peer, ratio)| Some((peer, ratio?)));
+    Spread::of(contests.iter().filter_map(both), |(_, ratio)| *ratio)
+}
+
 /// The ratio; `None`: both numbers are zero.
 fn divide(ours: f64, other: f64) -> Option<f64> {
     if ours <= 0.0 && other <= 0.0 { None } else { Some(ours / other) }
@@ -142,7 +178,8 @@ impl Figure {
 /// The number of figures in [`figures`] that cover all workloads together.
 pub const ALL_TOGETHER: usize = 6;
 
-/// The figures of all workloads together, [`ALL_TOGETHER`] of them, and then the missed figures of single workloads.
+/// The figures of all workloads together, [`ALL_TOGETHER`] of them, and then the missed figures of single workloads, in
+/// the middle of their seeds. `contests`: as for [`by_workload`].
 pub fn figures(contests: &[Contest]) -> Vec<Figure> {
     let curable: Vec<&Contest> = contests.iter().filter(|contest| contest.workload.cure == Cure::Capacity).collect();
     let provisioned: Vec<&Contest> =
@@ -151,7 +188,8 @@ pub fn figures(contests: &[Contest]) -> Vec<Figure> {
     figures.push(against_peers("refused, all workloads ÷ the best peer of each", &curable));
     figures.push(against_peers("the same where it heals, and stays in provisioned mode", &provisioned));
     figures.extend([shard_hours(&curable), changes(&curable)]);
-    let of_each = curable.iter().flat_map(|contest| [against_reactive(contest), against_best_peer(contest)]);
+    let workloads = by_workload(contests).filter(|of_it| of_it[0].workload.cure == Cure::Capacity);
+    let of_each = workloads.flat_map(|of_it| [against_reactive(of_it), against_best_peer(of_it)]);
     figures.extend(of_each.flatten().filter(|figure| !figure.is_reached()));
     figures
 }
@@ -210,15 +248,16 @@ fn changes(contests: &[&Contest]) -> Figure {
     Figure::of("changes with restore ÷ clairvoyant", ours, limit, CHANGES_OF_CLAIRVOYANT)
 }
 
-fn against_reactive(contest: &Contest) -> Option<Figure> {
-    let what = format!("{}: refused ÷ reactive limit", contest.workload.name);
-    Some(Figure { what, ratio: contest.against_reactive(), most: OF_REACTIVE })
+fn against_reactive(contests: &[Contest]) -> Option<Figure> {
+    let what = format!("{}: refused ÷ reactive limit", contests.first()?.workload.name);
+    let median = spread(contests, Contest::against_reactive)?.median;
+    Some(Figure { what, ratio: Some(median), most: OF_REACTIVE })
 }
 
-fn against_best_peer(contest: &Contest) -> Option<Figure> {
-    let (peer, ratio) = contest.against_best_peer()?;
-    let what = format!("{}: refused ÷ best peer ({peer})", contest.workload.name);
-    Some(Figure { what, ratio, most: OF_BEST_PEER })
+fn against_best_peer(contests: &[Contest]) -> Option<Figure> {
+    let (peer, ratio) = against_best_peers(contests)?.median;
+    let what = format!("{}: refused ÷ best peer ({peer})", contests.first()?.workload.name);
+    Some(Figure { what, ratio: Some(ratio), most: OF_BEST_PEER })
 }
 
 #[cfg(test)]
@@ -234,7 +273,7 @@ mod tests {
         use Policies::{Clairvoyant, Doubling, Ours, OursDiagnosing, OursRestoring, Reactive, Static};
         let policies = [Ours, OursRestoring, OursDiagnosing, Static, Doubling, Reactive, Clairvoyant];
         let scores = policies.into_iter().map(|policy| (policy, of(policy))).collect();
-        Contest { workload: Workload::named(name).expect("known"), scores }
+        Contest { workload: Workload::named(name).expect("known"), seed: 1, scores }
     }
 
     fn figure(contests: &[Contest], what: &str) -> Option<Figure> {
@@ -269,6 +308,23 @@ mod tests {
         assert!(!figure(&contests, "AWS refused").expect("always there").is_reached());
         assert_eq!(figure(&contests, "step-2: refused ÷ reactive").expect("missed").ratio, Some(1.36));
         assert_eq!(figure(&contests, "step-2: refused ÷ best peer").expect("missed").ratio, Some(f64::INFINITY));
+    }
+
+    #[test]
+    fn of_several_seeds_the_middle_counts_and_the_worst_is_known() {
+        let with = |seed: u64, ours: u64| {
+            let of = |policy| score(if policy == Policies::Ours { ours } else { 100 }, 100.0);
+            Contest { seed, ..contest("step-2", of) }
+        };
+        let contests = [with(1, 300), with(2, 110), with(3, 120), contest("step-8", |_| score(100, 100.0))];
+        let of_each: Vec<_> = by_workload(&contests).map(<[Contest]>::len).collect();
+        assert_eq!(of_each, [3, 1]);
+        let found = spread(&contests[..3], Contest::against_reactive);
+        assert_eq!(found, Some(Spread { median: 1.2, worst: 3.0 }));
+        assert!(figure(&contests, "step-2: refused ÷ reactive").is_none(), "1.2 is reached");
+        let even = spread(&contests[..2], Contest::against_reactive).expect("two");
+        assert_eq!((even.median, even.worst), (3.0, 3.0), "the higher of the two");
+        assert_eq!(spread(&contests, |_| None), None);
     }
 
     #[test]
