@@ -154,7 +154,8 @@ with the shards at the start. Exit code 3: an expectation does not hold.")]
 Run the local account as a server for the AWS CLI and SDKs, until Ctrl-C.
 
 With --heal, an unthrottle inside the account heals its streams, as the Lambda
-does, and the account begins with the stream `orders`. The alarm on readers that fall behind and CloudTrail are not simulated.")]
+does, and the account begins with the stream `orders`. The alarm on readers
+that fall behind and CloudTrail are not simulated.")]
     Local(local::Args),
 }
 

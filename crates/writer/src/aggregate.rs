@@ -145,8 +145,8 @@ impl Open {
         self.parts.first().map(|part| part.born)
     }
 
-    /// The record that has all parts. Each part has the first hash key of the shard: a consumer ignores parts whose hash
-    /// key is not of its shard, and after a reshard the shard of the aggregate still has this hash key.
+    /// The record that has all parts. Each part has the first hash key of the shard: a consumer ignores parts whose
+    /// hash key is not of its shard, and after a reshard the shard of the aggregate still has this hash key.
     fn close(self, first_hash_key: u128) -> Option<Record> {
         let mut parts = self.parts;
         if parts.len() < 2 {

@@ -1,6 +1,6 @@
 //! The SDK's answer to PutRecords, in the words of the buffer.
 
-use crate::buffer::{Answer, Fate};
+use crate::request::{Answer, Fate};
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_kinesis::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_kinesis::operation::put_records::{PutRecordsError, PutRecordsOutput};

@@ -2,10 +2,11 @@
 
 use crate::aggregate::{Shard, random_key};
 use crate::answer;
-use crate::buffer::{Answer, Buffer, Request};
+use crate::buffer::Buffer;
 use crate::feed::{Feed, Item};
 use crate::options::Options;
 use crate::record::{Key, Limits, Lost, Record, Why};
+use crate::request::{Answer, Request};
 use crate::stats::Stats;
 use aws_sdk_kinesis::config::retry::RetryConfig;
 use aws_sdk_kinesis::config::timeout::TimeoutConfig;
