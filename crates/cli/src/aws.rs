@@ -28,6 +28,13 @@ impl AwsArgs {
         self.endpoint_url.is_some() || self.profile.is_some() || self.region.is_some()
     }
 
+    /// The same, with values for what a person did not give.
+    pub fn or(mut self, region: Option<String>, endpoint_url: Option<String>) -> AwsArgs {
+        self.region = self.region.or(region);
+        self.endpoint_url = self.endpoint_url.or(endpoint_url);
+        self
+    }
+
     /// The configuration of the account that they name.
     ///
     /// # Errors
