@@ -3,6 +3,8 @@
 use crate::CliError;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_kinesis::config::{Credentials, SharedCredentialsProvider};
+use aws_sdk_kinesis::error::SdkError;
+use aws_sdk_kinesis::operation::describe_stream_summary::DescribeStreamSummaryError;
 use unthrottle::aws::{Cause, Clients};
 use unthrottle_core::signal::{Home, StreamArn};
 use unthrottle_lab::local::Options;
@@ -24,6 +26,13 @@ impl AwsArgs {
     /// Whether a person gave any of them.
     pub fn is_given(&self) -> bool {
         self.endpoint_url.is_some() || self.profile.is_some() || self.region.is_some()
+    }
+
+    /// The same, with values for what a person did not give.
+    pub fn or(mut self, region: Option<String>, endpoint_url: Option<String>) -> AwsArgs {
+        self.region = self.region.or(region);
+        self.endpoint_url = self.endpoint_url.or(endpoint_url);
+        self
     }
 
     /// The configuration of the account that they name.
@@ -81,8 +90,19 @@ where
 /// # Errors
 /// Bad usage if `text` cannot name a stream of this region. AWS's answer if there is no such stream.
 pub(crate) async fn find_stream(clients: &Clients, text: &str) -> Result<StreamArn, CliError> {
+    called("DescribeStreamSummary", look_up(&clients.kinesis, text).await?)
+}
+
+/// Asks AWS for the stream that `text` names in the account of the client. The inner error is AWS's answer.
+///
+/// # Errors
+/// Bad usage if `text` cannot name a stream of this region.
+pub(crate) async fn look_up(
+    kinesis: &aws_sdk_kinesis::Client,
+    text: &str,
+) -> Result<Result<StreamArn, SdkError<DescribeStreamSummaryError>>, CliError> {
     let bad = || CliError::Usage(format!("`{text}` is not the name or the ARN of a Kinesis data stream"));
-    let region = clients.kinesis.config().region().map(|r| r.to_string()).unwrap_or_default();
+    let region = kinesis.config().region().map(|r| r.to_string()).unwrap_or_default();
     let anywhere = Home { partition: String::new(), region: region.clone(), account: String::new() };
     let asked = StreamArn::of_name_or_arn(text, &anywhere).ok_or_else(bad)?;
     if asked.home.region != region {
@@ -91,9 +111,14 @@ pub(crate) async fn find_stream(clients: &Clients, text: &str) -> Result<StreamA
             "`{text}` is of region {of}, and the region set is {region}: give --region {of}"
         )));
     }
-    let call = clients.kinesis.describe_stream_summary();
+    let call = kinesis.describe_stream_summary();
     let call = if text.starts_with("arn:") { call.stream_arn(text) } else { call.stream_name(text) };
-    let answer = called("DescribeStreamSummary", call.send().await)?;
+    let answer = match call.send().await {
+        Ok(answer) => answer,
+        Err(error) => return Ok(Err(error)),
+    };
     let arn = answer.stream_description_summary().map(|s| s.stream_arn().to_owned()).unwrap_or_default();
-    StreamArn::parse(&arn).ok_or_else(|| CliError::Late(format!("AWS gave `{arn}` as the ARN of `{text}`")))
+    let arn =
+        StreamArn::parse(&arn).ok_or_else(|| CliError::Late(format!("AWS gave `{arn}` as the ARN of `{text}`")))?;
+    Ok(Ok(arn))
 }

@@ -89,9 +89,21 @@ pub enum CliError {
     /// The command did only a part, or nothing.
     #[error("{0}")]
     Partly(String),
+    /// The command did its work, and found what the user wants to fail for.
+    #[error("{0}")]
+    Found(String),
     /// The local account, or the output, failed.
     #[error(transparent)]
     Io(#[from] std::io::Error),
+    /// An expectation of `smoke` does not hold.
+    #[error("{0}")]
+    Missed(String),
+    /// The input of `put` ended with an error.
+    #[error(transparent)]
+    Input(#[from] unthrottle_writer::InputError),
+    /// The file of lost records cannot be used.
+    #[error(transparent)]
+    DeadLetters(#[from] unthrottle_writer::DeadLettersError),
     /// The clock of the local account cannot go to a time.
     #[error(transparent)]
     Clock(#[from] unthrottle_lab::local::ClockError),
@@ -101,7 +113,8 @@ pub enum CliError {
 }
 
 impl CliError {
-    /// The exit code of the process. 2: the user can correct the command or its files. 1: everything else.
+    /// The exit code of the process. 2: the user can correct the command or its files. 3: the command found what the
+    /// user wants to fail for, or an expectation was missed. 1: everything else.
     pub(crate) fn code(&self) -> u8 {
         match self {
             CliError::File { source, .. } | CliError::Unwritten { source, .. }
@@ -115,10 +128,20 @@ impl CliError {
             | CliError::Event { .. }
             | CliError::Scenario { .. }
             | CliError::Line { .. } => 2,
+            CliError::Input(unthrottle_writer::InputError::Letter { .. })
+            | CliError::DeadLetters(unthrottle_writer::DeadLettersError::Other { .. }) => 2,
+            CliError::DeadLetters(unthrottle_writer::DeadLettersError::Io { source, .. })
+                if source.kind() == std::io::ErrorKind::NotFound =>
+            {
+                2
+            }
+            CliError::Input(_) | CliError::DeadLetters(_) => 1,
+            CliError::Missed(_) => 3,
             CliError::Usage(_)
             | CliError::Setting(_)
             | CliError::ScenarioSetting(_)
             | CliError::Handler(unthrottle::Error::Signal(_)) => 2,
+            CliError::Found(_) => 3,
             CliError::Missing(_) | CliError::Broken(_) | CliError::Partly(_) => 1,
             CliError::Handler(_) | CliError::Aws { .. } | CliError::Io(_) | CliError::Clock(_) | CliError::Late(_) => 1,
         }

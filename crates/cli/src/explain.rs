@@ -71,6 +71,9 @@ fn print(document: &Document) -> Result<(), CliError> {
     for unknown in &document.unknown_tags {
         console.step(&format!("{:<34} {unknown}", "tag"))?;
     }
+    for advice in &document.advice {
+        console.step(&format!("{:<34} {}: {}", "advice", advice.code, advice.sentence))?;
+    }
     for (name, value) in evidence(document) {
         console.step(&format!("{name:<34} {value}"))?;
     }

@@ -4,18 +4,23 @@
 mod arena;
 mod aws;
 mod backtest;
+mod doctor;
 mod error;
 mod explain;
 mod files;
+mod healer;
 mod history;
+mod keys;
 mod local;
 mod pages;
 mod pause;
 mod plan;
+mod put;
 mod replay;
 mod restore;
 mod runbook;
 mod screen;
+mod smoke;
 mod sweep;
 
 pub use aws::local_config;
@@ -40,7 +45,8 @@ The settings come from the environment, as in the Lambda (UNTHROTTLE_MODE and
 others). docs/configuration.md lists them all.
 
 Exit codes: 0 done; 1 an error of AWS, of input or output, or not all done;
-2 bad usage or bad input.";
+2 bad usage or bad input; 3 the doctor found what --fail-on names, or an
+expectation of smoke does not hold.";
 
 #[derive(Subcommand)]
 enum Command {
@@ -62,6 +68,12 @@ It changes the stream, unless you give --observe.")]
 Show what unthrottle would do about a stream of your account, and why.
 Changes nothing.")]
     Explain(explain::Args),
+    /// Find what is wrong with a stream, its producers and its consumers
+    #[command(long_about = doctor::ABOUT)]
+    Doctor(doctor::Args),
+    /// Read records of a stream: its top partition keys, its peaks, and where to split
+    #[command(long_about = keys::ABOUT)]
+    Keys(keys::Args),
     /// Check every stream of your account that needs a check
     #[command(long_about = "\
 Check every stream of your account that needs a check, as the schedule of the
@@ -138,9 +150,38 @@ The past comes from CloudWatch, minute by minute, or from a file. A simulated
 stream gets the same load again. The output lists the assumptions of the
 estimate. Changes nothing. Days that were read are kept and not read again.")]
     Backtest(backtest::Args),
+    /// Write lines to a stream. Refused records are sent again
+    #[command(long_about = "\
+Write lines of files or of standard input to a stream, each as a record, by
+PutRecords. Empty lines are no records.
+
+Only the records that AWS refused are sent again, after a random wait. If the
+stream takes less than the input has, the command reads slower. A reply that
+is lost makes duplicates possible, and the summary counts them.
+
+A record is lost after --max-retries, after --ttl, or if it is too large. Exit
+code 1: records are lost. --dead-letter FILE keeps them. Ctrl-C and SIGTERM
+stop the input; records that were read are sent for at most 8 s.")]
+    Put(put::Args),
+    /// Offer a load to a stream, and see how it heals
+    #[command(long_about = "\
+Offer a load to a stream, and see how it heals.
+
+This command exists to throttle a stream. It refuses unless you own the stream:
+see --i-own. The times of all records are fixed in advance. A record that is
+late keeps its time, so the latency counts the wait, too. Refused records are
+sent again until --ttl.
+
+The capacity of a provisioned stream is 1,000 records/s and 1 MiB/s a shard,
+with the shards at the start. Exit code 3: an expectation does not hold.")]
+    Smoke(smoke::Args),
     /// Run the local account as a server for the AWS CLI and SDKs
     #[command(long_about = "\
-Run the local account as a server for the AWS CLI and SDKs, until Ctrl-C.")]
+Run the local account as a server for the AWS CLI and SDKs, until Ctrl-C.
+
+With --heal, an unthrottle inside the account heals its streams, as the Lambda
+does, and the account begins with the stream `orders`. The alarm on readers
+that fall behind and CloudTrail are not simulated.")]
     Local(local::Args),
 }
 
@@ -151,6 +192,8 @@ pub async fn run() -> ExitCode {
     let done = match command {
         Command::Replay(args) => replay::run(args).await,
         Command::Explain(args) => explain::run(args).await,
+        Command::Doctor(args) => doctor::run(args).await,
+        Command::Keys(args) => keys::run(args).await,
         Command::Pause(args) => pause::run(args, pause::State::Paused).await,
         Command::Resume(args) => pause::run(args, pause::State::Resumed).await,
         Command::Sweep(args) => sweep::run(args).await,
@@ -160,6 +203,8 @@ pub async fn run() -> ExitCode {
         Command::Runbook(args) => runbook::run(&args),
         Command::Arena(args) => arena::run(&args),
         Command::Backtest(args) => backtest::run(args).await,
+        Command::Put(args) => put::run(args).await,
+        Command::Smoke(args) => smoke::run(args).await,
         Command::Local(args) => local::run(args).await,
     };
     match done {

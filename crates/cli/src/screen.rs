@@ -39,6 +39,16 @@ impl Console {
         writeln!(self.out, "{text}")
     }
 
+    /// Shows a line as it is.
+    pub fn line(&mut self, text: &str) -> io::Result<()> {
+        writeln!(self.out, "{text}")
+    }
+
+    /// The text in this colour, where the output has colours.
+    pub fn coloured(&self, colour: AnsiColor, text: &str) -> String {
+        self.paint(colour.on_default(), text)
+    }
+
     /// Shows a step that begins, or that is complete.
     pub fn step(&mut self, text: &str) -> io::Result<()> {
         writeln!(self.out, "  {text}")?;
@@ -93,7 +103,7 @@ impl Progress {
     /// Shows the line again when its time has come.
     pub fn show(&mut self) {
         if self.next.is_some_and(|next| Instant::now() >= next) {
-            self.write(&format!("\r{} of {} {}", self.done, self.all, self.what));
+            write_status(&format!("\r{} of {} {}", self.done, self.all, self.what));
             (self.next, self.is_shown) = (Some(Instant::now() + EVERY), true);
         }
     }
@@ -101,13 +111,41 @@ impl Progress {
     /// Removes the line, so that something else can be printed.
     pub fn clear(&mut self) {
         if std::mem::take(&mut self.is_shown) {
-            self.write("\r\x1b[K");
+            write_status("\r\x1b[K");
+        }
+    }
+}
+
+/// A line on standard error that replaces itself. Only a terminal shows it.
+pub(crate) struct StatusLine {
+    is_terminal: bool,
+    is_shown: bool,
+}
+
+impl StatusLine {
+    /// Nothing is shown yet.
+    pub fn new() -> StatusLine {
+        StatusLine { is_terminal: io::stderr().is_terminal(), is_shown: false }
+    }
+
+    /// Shows a text in the place of the one before. It must fit into 80 columns.
+    pub fn show(&mut self, text: &str) {
+        if self.is_terminal {
+            self.is_shown = true;
+            write_status(&format!("\r\x1b[K{text}"));
         }
     }
 
-    /// An error does not stop the command: the line is only for information.
-    fn write(&self, text: &str) {
-        let mut err = io::stderr();
-        let _ = err.write_all(text.as_bytes()).and_then(|()| err.flush());
+    /// Removes the line, so that something else can be printed.
+    pub fn clear(&mut self) {
+        if std::mem::take(&mut self.is_shown) {
+            write_status("\r\x1b[K");
+        }
     }
+}
+
+/// An error does not stop the command: the line is only for information.
+fn write_status(text: &str) {
+    let mut err = io::stderr();
+    let _ = err.write_all(text.as_bytes()).and_then(|()| err.flush());
 }

@@ -9,11 +9,13 @@
 //! ```
 
 pub mod callers;
+pub mod checks;
 pub mod clock;
 pub mod cost;
 pub mod decide;
 pub mod decision;
 pub mod denial;
+pub mod hash_keys;
 pub mod memory;
 pub mod observation;
 pub mod policy;

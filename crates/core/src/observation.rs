@@ -341,6 +341,11 @@ impl Traffic {
         self.minutes.entry(minute).or_default()
     }
 
+    /// The minutes with a datapoint from `first` on, the oldest first.
+    pub(crate) fn since(&self, first: Minute) -> impl Iterator<Item = (Minute, MinuteTraffic)> {
+        self.minutes.range(first..).map(|(minute, traffic)| (*minute, *traffic))
+    }
+
     /// The newest minute that CloudWatch has surely published, with or without a datapoint.
     pub(crate) fn published_by(observed_at: DateTime<Utc>) -> Minute {
         Minute::of(observed_at).plus(-1 - PUBLISHED_WITHIN_MINUTES)

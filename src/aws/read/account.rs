@@ -8,7 +8,10 @@ use unthrottle_core::signal::StreamArn;
 
 /// The account's limits. `None`: AWS throttled all attempts of the call. `DescribeLimits` allows one call a second to
 /// the whole account, and a busy account must not prevent a change. AWS then refuses a change that is above a limit.
-pub(super) async fn limits(client: &Client, arn: &StreamArn) -> Result<Option<Limits>, ReadError> {
+///
+/// # Errors
+/// AWS did not answer, or refused the call.
+pub async fn limits(client: &Client, arn: &StreamArn) -> Result<Option<Limits>, ReadError> {
     match client.describe_limits().send().await {
         Ok(limits) => Ok(Some(Limits {
             shard_limit: count(limits.shard_limit()),
@@ -22,7 +25,10 @@ pub(super) async fn limits(client: &Client, arn: &StreamArn) -> Result<Option<Li
 }
 
 /// Whether the account has the throughput commitment. AWS omits the field if the account has none.
-pub(super) async fn commitment(client: &Client, arn: &StreamArn) -> Result<Commitment, ReadError> {
+///
+/// # Errors
+/// AWS did not answer, or refused the call.
+pub async fn commitment(client: &Client, arn: &StreamArn) -> Result<Commitment, ReadError> {
     let settings = client.describe_account_settings().send().await;
     let settings = settings.map_err(|e| ReadError::new("DescribeAccountSettings", arn, e))?;
     let status = settings.minimum_throughput_billing_commitment().map(|commitment| commitment.status().as_str());

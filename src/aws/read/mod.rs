@@ -1,10 +1,10 @@
 //! AWS → [`Observation`]: reads everything that a decision uses, in one round trip, and in one more where a decision
 //! misses data or the stream has registered consumers.
 
-mod account;
+pub mod account;
 pub(crate) mod fleet;
 mod past;
-mod shards;
+pub mod shards;
 pub mod stream;
 mod traffic;
 

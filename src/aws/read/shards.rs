@@ -39,7 +39,10 @@ pub(super) struct Listed {
 }
 
 /// Reads the shards that are open now.
-pub(super) async fn open_shards(client: &aws_sdk_kinesis::Client, arn: &StreamArn) -> Result<Vec<Shard>, ReadError> {
+///
+/// # Errors
+/// AWS did not answer, or refused the call.
+pub async fn open_shards(client: &aws_sdk_kinesis::Client, arn: &StreamArn) -> Result<Vec<Shard>, ReadError> {
     // `AT_LATEST` also returns closed shards right after a reshard.
     Ok(list(client, arn, ShardFilter::builder().r#type(ShardFilterType::AtLatest)).await?.open)
 }

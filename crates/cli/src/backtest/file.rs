@@ -20,7 +20,7 @@ const MOST_SECONDS: i64 = 100_000_000_000;
 ///
 /// # Errors
 /// The file cannot be read, or has a line that cannot be used. The error names the first such line.
-pub(super) fn read(path: &Path) -> Result<History, CliError> {
+pub(crate) fn read(path: &Path) -> Result<History, CliError> {
     let text = std::fs::read(path).map_err(|source| CliError::File { path: path.to_owned(), source })?;
     let known = rows(&text);
     let known = known.map_err(|Problem { line, problem }| CliError::Line { path: path.to_owned(), line, problem })?;

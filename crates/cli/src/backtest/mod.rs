@@ -8,6 +8,8 @@ mod report;
 use crate::aws::{AwsArgs, find_stream};
 use crate::screen::{Progress, print_json};
 use crate::{CliError, files};
+pub(crate) use file::read as read_history;
+
 use cache::Cache;
 use chrono::Utc;
 use report::{From, Report};

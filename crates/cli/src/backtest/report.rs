@@ -342,6 +342,7 @@ impl Report {
         let section = Section {
             title: self.name.clone(),
             about: vec![self.about()],
+            cards: vec![],
             tables: vec![policies, hours],
             runs: self.runs.iter().zip(self.outcomes()).map(run).collect(),
         };

@@ -1,6 +1,9 @@
-//! Runs as one HTML file. The file explains itself, loads nothing, and runs no script.
+//! Runs and findings as one HTML file. The file explains itself, loads nothing, and runs no script.
 
+mod cards;
 mod chart;
+
+pub(crate) use cards::{Card, Cards};
 
 use crate::CliError;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -33,6 +36,7 @@ pub(crate) struct Section {
     pub title: String,
     pub about: Vec<String>,
     pub tables: Vec<Table>,
+    pub cards: Vec<Cards>,
     pub runs: Vec<Run>,
 }
 
@@ -106,7 +110,7 @@ impl Page {
                 body {
                     h1 { (self.title) }
                     @for text in &self.about { p { (text) } }
-                    (legend())
+                    @if self.sections.iter().any(|section| !section.runs.is_empty()) { (legend()) }
                     @if self.sections.len() > 1 {
                         ul .contents {
                             @for section in &self.sections { li { a href={ "#" (section.title) } { (section.title) } } }
@@ -141,6 +145,7 @@ impl Section {
                 h2 { (self.title) }
                 @for text in &self.about { p { (text) } }
                 @for table in &self.tables { (table.html()) }
+                @for cards in &self.cards { (cards.html()) }
                 @for run in &runs { (run) }
             }
         })

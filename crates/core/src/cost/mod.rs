@@ -125,6 +125,7 @@ fn usd<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
 
 #[cfg(test)]
 mod tests {
+    use super::stream::KB;
     use super::*;
     use proptest::prelude::*;
     use serde_json::{Value, json};
@@ -160,6 +161,25 @@ mod tests {
             let error = Prices::parse(&text).expect_err(named).to_string();
             assert!(error.contains(named), "{error}");
         }
+    }
+
+    #[test]
+    fn the_example_of_aggregation_costs_what_aws_says() {
+        let bill = |shards, records_per_second, bytes| {
+            let load = Load { records_per_second, bytes_per_second: records_per_second * bytes, ..Load::default() };
+            let shape = Shape {
+                mode: BillingMode::Provisioned,
+                shards,
+                consumers: 0,
+                retention_hours: 24,
+                shard_metrics: 0,
+                load,
+            };
+            (monthly(Prices::default().per_hour(&shape)) * 100.0).round() / 100.0
+        };
+        // The units alone, and with the one shard that each of both loads needs.
+        assert_eq!((bill(0, 1_000.0, 512.0), bill(1, 1_000.0, 512.0)), (36.79, 47.74));
+        assert_eq!((bill(0, 10.0, 50.0 * KB), bill(1, 10.0, 50.0 * KB)), (0.74, 11.69));
     }
 
     proptest! {

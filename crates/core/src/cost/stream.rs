@@ -9,7 +9,7 @@ const HOUR_SECONDS: f64 = 3600.0;
 
 /// A KB of AWS's prices, in bytes: "rounded up to the nearest 1 KB (1,024 bytes)"
 /// (aws.amazon.com/kinesis/data-streams/pricing). With 1,000 bytes a record of 1,024 bytes would count as two units.
-const KB: f64 = 1024.0;
+pub(super) const KB: f64 = 1024.0;
 
 /// A GB of AWS's prices, in bytes. The price page gives a KB as 1,024 bytes, and AWS's bills agree. 25 MiB/s in and out
 /// at the Advantage prices are "about $100 a day"

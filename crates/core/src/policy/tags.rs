@@ -12,13 +12,26 @@ pub const MAX_SHARDS_TAG: &str = "unthrottle.max-shards";
 const MIN_SHARDS_TAG: &str = "unthrottle.min-shards";
 /// The tag with the stream's own [`Permission`] for on-demand mode.
 const ON_DEMAND_TAG: &str = "unthrottle.on-demand";
+/// The tag that allows `unthrottle smoke` to throttle the stream. The decision does not read it.
+pub const SMOKE_ALLOWED: &str = "unthrottle.smoke";
 
 /// The tag with the stream's own [`Foresight`].
 pub const FORESIGHT_TAG: &str = "unthrottle.foresight";
 
+/// The tag with the codes of the checks that `unthrottle doctor` leaves out for the stream, as words.
+pub const DOCTOR_SKIP_TAG: &str = "unthrottle.doctor-skip";
+
 /// The keys of all tags of unthrottle on a stream.
-pub(super) const TAGS: [&str; 6] =
-    [MODE_TAG, MAX_SHARDS_TAG, MIN_SHARDS_TAG, ON_DEMAND_TAG, FORESIGHT_TAG, crate::memory::TAG];
+pub(super) const TAGS: [&str; 8] = [
+    MODE_TAG,
+    MAX_SHARDS_TAG,
+    MIN_SHARDS_TAG,
+    ON_DEMAND_TAG,
+    FORESIGHT_TAG,
+    DOCTOR_SKIP_TAG,
+    SMOKE_ALLOWED,
+    crate::memory::TAG,
+];
 
 /// A tag of a stream that cannot be used. Such a tag holds the stream, and never means "no limit".
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]

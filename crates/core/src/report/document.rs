@@ -4,6 +4,8 @@
 use super::metric::AutoFix;
 use super::sentence;
 use crate::callers::{CallerCount, Group};
+use crate::checks::{Advice, advise};
+use crate::cost::Prices;
 use crate::decision::{Cost, Decision, Evidence, Outcome, Remedy, Verdict};
 use crate::observation::{CapacityMode, Observation, Stream};
 use crate::policy::{UnknownName, unknown_tags};
@@ -43,6 +45,8 @@ pub struct Document {
     pub callers: Vec<CallerCount>,
     /// The stream's tags that look like a tag of unthrottle and are none.
     pub unknown_tags: Vec<UnknownName>,
+    /// What a producer or a reader could do better: at most three, the most urgent first.
+    pub advice: Vec<Advice>,
     /// How the AutoFix metric went out, where a change was counted.
     pub auto_fix: Option<AutoFix>,
     /// The command that undoes the change. `null`: nothing was changed.
@@ -184,6 +188,7 @@ impl Document {
             evidence: decision.evidence.clone(),
             callers: vec![],
             unknown_tags: vec![],
+            advice: vec![],
             auto_fix,
             undo: acted.map(|(remedy, stream)| sentence::undo(remedy, stream)),
             sentence: text + &end,
@@ -202,6 +207,13 @@ impl Document {
 }
 
 impl Document {
+    /// The same, with advice on the stream as it was observed.
+    #[must_use]
+    pub fn with_advice(mut self, observation: &Observation, prices: &Prices) -> Document {
+        self.advice = advise(observation, prices);
+        self
+    }
+
     /// The same, with the unknown tags, and with the configuration before the change, where there is one.
     #[must_use]
     pub fn with_config(mut self, observation: &Observation) -> Document {

@@ -171,7 +171,10 @@ impl Run<'_> {
         };
         let stream = seen.and_then(|seen| seen.stream.as_ref());
         let document = Document::new(self.signal, stream, &decision, auto_fix).with_callers(&decision, &callers);
-        let document = if let Some(seen) = seen { document.with_config(seen) } else { document };
+        let document = match seen {
+            Some(seen) => document.with_config(seen).with_advice(seen, &self.policy.prices),
+            None => document,
+        };
         if decision.notify {
             account.notify(&document).await;
         }

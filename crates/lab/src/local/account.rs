@@ -9,6 +9,7 @@ use super::metrics::Metrics;
 use super::past::Shifts;
 use super::records::Records;
 use super::scheduler::Scheduler;
+use super::stream_alarms::StreamAlarm;
 use super::transitions::Transitions;
 use super::writes::Capacities;
 use super::{Options, Published, lock};
@@ -39,6 +40,7 @@ pub(super) struct Account {
     /// Fields of summaries that a test has set, by stream.
     pub(super) described_as: Mutex<HashMap<String, serde_json::Value>>,
     pub(super) fleet_alarms: Mutex<FleetAlarms>,
+    pub(super) stream_alarms: Mutex<Vec<StreamAlarm>>,
     pub(super) published: Mutex<Vec<Published>>,
     /// The EventBridge rules, by name or by `BUS/NAME`.
     pub(super) rules: Mutex<BTreeMap<String, Rule>>,
@@ -65,6 +67,7 @@ impl Account {
             monitored: Default::default(),
             described_as: Default::default(),
             fleet_alarms: Default::default(),
+            stream_alarms: Default::default(),
             published: Default::default(),
             rules: Default::default(),
             scheduler: Default::default(),

@@ -6,8 +6,8 @@ use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant};
 use unthrottle_core::clock::{self, Wait};
 
-/// The clock of a [`LocalAccount`](super::LocalAccount): the machine's clock, or a clock that stands still until its
-/// owner moves it. Clones are the same clock.
+/// The clock of a [`LocalAccount`](super::LocalAccount): the machine's clock, the same but faster, or a clock that
+/// stands still until its owner moves it. Clones are the same clock.
 ///
 /// Everything in the account uses this clock: shard capacity, the duration of changes, rates of calls, the daily caps,
 /// retention, and the times of metrics, alarms, records and tags.
@@ -28,6 +28,12 @@ enum Hands {
     /// The machine's clock.
     Real,
     StandingAt(DateTime<Utc>),
+    /// The machine's clock, faster: at `since` it showed `from`.
+    Paced {
+        from: DateTime<Utc>,
+        since: Instant,
+        pace: u32,
+    },
 }
 
 /// The reason why a clock did not move.
@@ -67,9 +73,27 @@ impl Clock {
         Clock(Arc::new(Mutex::new(Hands::StandingAt(time))))
     }
 
+    /// A clock that shows the machine's time now, and then runs this many times as fast. 0 counts as 1.
+    pub fn paced(pace: u32) -> Clock {
+        let paced = Hands::Paced { from: Utc::now(), since: Instant::now(), pace: pace.max(1) };
+        Clock(Arc::new(Mutex::new(paced)))
+    }
+
+    /// How many times as fast as the machine's clock it runs. A clock that stands counts as the machine's.
+    pub fn pace(&self) -> u32 {
+        match *lock(&self.0) {
+            Hands::Paced { pace, .. } => pace,
+            Hands::Real | Hands::StandingAt(_) => 1,
+        }
+    }
+
     /// The time now.
     pub fn now(&self) -> DateTime<Utc> {
         match *lock(&self.0) {
+            Hands::Paced { from, since, pace } => {
+                let passed = TimeDelta::from_std(since.elapsed().saturating_mul(pace)).unwrap_or(TimeDelta::MAX);
+                from.checked_add_signed(passed).unwrap_or(from)
+            }
             Hands::Real => Utc::now(),
             Hands::StandingAt(time) => time,
         }
@@ -94,7 +118,7 @@ impl Clock {
     pub fn advance_to(&self, time: DateTime<Utc>) -> Result<(), ClockError> {
         let mut hands = lock(&self.0);
         match *hands {
-            Hands::Real => Err(ClockError::Real),
+            Hands::Real | Hands::Paced { .. } => Err(ClockError::Real),
             Hands::StandingAt(from) if time < from => Err(ClockError::Backwards { from, to: time }),
             Hands::StandingAt(_) => {
                 *hands = Hands::StandingAt(time);
@@ -133,14 +157,17 @@ impl clock::Clock for Clock {
 
     fn elapsed(&self) -> Duration {
         match *lock(&self.0) {
-            Hands::Real => machine_elapsed(),
+            Hands::Real | Hands::Paced { .. } => machine_elapsed(),
             Hands::StandingAt(time) => (time - DateTime::UNIX_EPOCH).to_std().unwrap_or_default(),
         }
     }
 
     fn sleep_until(&self, then: DateTime<Utc>) -> Wait<'_> {
         match self.advance_to(then) {
-            Err(ClockError::Real) => Box::pin(tokio::time::sleep((then - Utc::now()).to_std().unwrap_or_default())),
+            Err(ClockError::Real) => {
+                let left = (then - Clock::now(self)).to_std().unwrap_or_default();
+                Box::pin(tokio::time::sleep(left / self.pace()))
+            }
             // Another task has moved the clock beyond `then`: the wait has ended.
             Ok(()) | Err(ClockError::Backwards { .. } | ClockError::TooFar { .. }) => Box::pin(std::future::ready(())),
         }
@@ -197,6 +224,18 @@ mod tests {
         assert!(clock.now() >= before);
         let future = Clock::standing_at(Utc::now() + TimeDelta::hours(1));
         assert!(matches!(future.run(), Err(ClockError::Backwards { .. })));
+    }
+
+    #[tokio::test]
+    async fn a_paced_clock_runs_faster_and_its_waits_are_shorter() {
+        let (clock, before) = (Clock::paced(1000), Instant::now());
+        let begin = clock.now();
+        clock.sleep_until(begin + TimeDelta::seconds(10)).await;
+        assert!(clock.now() >= begin + TimeDelta::seconds(10));
+        // A wait of 10 s would be far beyond any delay of the machine.
+        assert!(before.elapsed() < Duration::from_secs(9));
+        assert_eq!(clock.advance(Duration::from_secs(1)), Err(ClockError::Real), "only the machine moves it");
+        assert_eq!(clock.pace(), 1000);
     }
 
     #[tokio::test]

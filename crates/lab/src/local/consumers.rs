@@ -1,9 +1,10 @@
-//! RegisterStreamConsumer and DeregisterStreamConsumer.
+//! RegisterStreamConsumer, DeregisterStreamConsumer and ListStreamConsumers.
 
 use super::limits::{Refusal, refuse};
 use super::transitions::Outcome;
 use super::{Account, lock};
 use chrono::TimeDelta;
+use ferrokinesis::actions::{Operation, dispatch};
 use ferrokinesis::types::{Consumer, ConsumerStatus, EpochSeconds};
 use serde_json::{Value, json};
 
@@ -63,6 +64,17 @@ pub(super) async fn deregister(account: &Account, input: &Value) -> Answer {
     account.store.put_consumer(&consumer.consumer_arn, consumer.clone()).await?;
     change_status(account, &consumer, None);
     Ok(None)
+}
+
+/// ListStreamConsumers, with the times of a past that was moved back.
+pub(super) async fn list(account: &Account, input: Value) -> Answer {
+    let mut answer = dispatch(&account.store, Operation::ListStreamConsumers, input).await?.unwrap_or_default();
+    for consumer in answer["Consumers"].as_array_mut().into_iter().flatten() {
+        let created = consumer["ConsumerCreationTimestamp"].as_f64().unwrap_or_default();
+        let moved = account.happened_at((created * 1000.0) as u64);
+        consumer["ConsumerCreationTimestamp"] = json!(moved.div_euclid(1000));
+    }
+    Ok(Some(answer))
 }
 
 fn change_status(account: &Account, consumer: &Consumer, status: Option<ConsumerStatus>) {

@@ -105,6 +105,7 @@ async fn perform_operation(
         }
         (RegisterStreamConsumer, _) => consumers::register(account, &input).await,
         (DeregisterStreamConsumer, _) => consumers::deregister(account, &input).await,
+        (ListStreamConsumers, _) => consumers::list(account, input).await,
         (DescribeStreamSummary, Some(name)) => capacity::describe_stream_summary(account, name, input).await,
         (ListShards, Some(name)) => shards::list_shards(account, name, &raw, input).await,
         (ListTagsForResource, Some(name)) => tags::list(account, name).await,

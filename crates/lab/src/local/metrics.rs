@@ -46,6 +46,11 @@ impl Stat {
         Self { sum: value * times, count: times, minimum: value, maximum: value }
     }
 
+    /// The same samples, this many times.
+    pub fn repeated(self, times: f64) -> Self {
+        Self { sum: self.sum * times, count: self.count * times, ..self }
+    }
+
     /// Adds the samples of another statistic.
     pub fn merge(&mut self, other: &Self) {
         self.sum += other.sum;

@@ -14,8 +14,8 @@
 //!    validates requests and stores streams and records.
 //! 4. CloudWatch. `samples` counts the `AWS/Kinesis` metrics from real calls, and `metrics` stores them. `cloudwatch`,
 //!    `insights` and `alarms` answer queries.
-//! 5. The few calls of the Resource Groups Tagging API (`tagging`), SNS (`sns`), EventBridge (`eventbridge`) and
-//!    EventBridge Scheduler (`scheduler`).
+//! 5. The few calls of the Resource Groups Tagging API (`tagging`), SNS (`sns`), EventBridge (`eventbridge`),
+//!    EventBridge Scheduler (`scheduler`) and Lambda (`lambda`).
 //!
 //! AWS's limits are in [`crate::rules`], which the simulator shares. All times come from one [`Clock`]: the machine's,
 //! or a clock that a test moves.
@@ -40,6 +40,7 @@ mod faults;
 mod fleet;
 mod insights;
 mod kinesis;
+mod lambda;
 mod limits;
 mod metrics;
 mod options;
@@ -53,6 +54,7 @@ mod scheduler;
 mod service;
 mod shards;
 mod sns;
+mod stream_alarms;
 mod subscribe;
 mod tagging;
 mod tags;
@@ -72,6 +74,7 @@ use std::net::Ipv4Addr;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
+use stream_alarms::StreamAlarm;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
@@ -250,6 +253,12 @@ impl LocalAccount {
     /// zero in the newest three published minutes.
     pub fn add_fleet_alarm(&self, name: &str, metric: &str) {
         lock(&self.account.fleet_alarms).insert(name.into(), metric.into());
+    }
+
+    /// Adds an alarm on a metric of `AWS/Kinesis` of one stream. `DescribeAlarms` lists it, and it has no state.
+    pub fn add_alarm(&self, name: &str, stream: &str, metric: &str) {
+        let alarm = StreamAlarm { name: name.into(), stream: stream.into(), metric: metric.into() };
+        lock(&self.account.stream_alarms).push(alarm);
     }
 
     /// The messages that clients published to the account's topics, oldest first.

@@ -3,7 +3,7 @@
 use super::account::Account;
 use super::connection::Connection;
 use super::protocol::Protocol;
-use super::{cloudwatch, eventbridge, kinesis, scheduler, sns, tagging};
+use super::{cloudwatch, eventbridge, kinesis, lambda, scheduler, sns, tagging};
 use axum::Router;
 use axum::extract::{ConnectInfo, Path, Request, State};
 use axum::response::Response;
@@ -17,6 +17,7 @@ pub(super) fn routes(account: &Arc<Account>) -> Router {
         .fallback(by_target)
         .with_state(account.clone())
         .merge(scheduler::routes(account.clone()))
+        .merge(lambda::routes(account.clone()))
 }
 
 /// The names of the services in a target or a path.

@@ -66,7 +66,10 @@ impl Samples {
         let monitored = lock(&account.monitored).get(stream).cloned();
         let monitored = monitored.unwrap_or_default();
         let mut metrics = lock(&account.metrics);
+        // A minute of a faster clock has fewer seconds of the machine. It shows the traffic of a whole minute.
+        let pace = f64::from(account.options.clock.pace());
         for ((metric, shard), stat) in self.stats {
+            let stat = stat.repeated(pace);
             let mut dimensions = vec![("StreamName", stream)];
             dimensions.extend(self.consumer.as_deref().map(|consumer| ("ConsumerName", consumer)));
             if let Some(shard) = &shard {

@@ -136,10 +136,43 @@ async fn queries_that_cannot_be_answered_are_refused_loudly() {
     {
         assert_eq!(code(get(queries).await), "ValidationError");
     }
-    let alarms = fixture.cloudwatch.describe_alarms().send().await.expect_err("not served");
-    let (code, message) = code_and_message(alarms);
+    let history = fixture.cloudwatch.describe_alarm_history().send().await.expect_err("not served");
+    let (code, message) = code_and_message(history);
     assert_eq!(code, "UnknownOperationException");
-    assert!(message.contains("DescribeAlarms"), "{message}");
+    assert!(message.contains("DescribeAlarmHistory"), "{message}");
+}
+
+#[tokio::test]
+async fn alarms_are_listed_in_pages_with_their_metric_and_their_stream() {
+    let fixture = LocalFixture::new().await;
+    fixture.account.add_alarm("age", "orders", "GetRecords.IteratorAgeMilliseconds");
+    fixture.account.add_fleet_alarm("writes", "WriteProvisionedThroughputExceeded");
+    let mut pages = fixture.cloudwatch.describe_alarms().max_records(1).into_paginator().send();
+    let mut alarms = vec![];
+    while let Some(page) = pages.next().await {
+        alarms.extend(page.expect("a page").metric_alarms().to_vec());
+    }
+    let [age, writes] = alarms.as_slice() else { panic!("two alarms: {alarms:?}") };
+    assert_eq!((age.alarm_name(), age.dimensions()[0].value()), (Some("age"), Some("orders")));
+    assert_eq!(age.metric_name(), Some("GetRecords.IteratorAgeMilliseconds"));
+    let query = writes.metrics()[0].expression().expect("a query");
+    assert!(query.starts_with("SELECT SUM(WriteProvisionedThroughputExceeded) FROM SCHEMA(\"AWS/Kinesis\""), "{query}");
+}
+
+#[tokio::test]
+async fn a_percentile_is_known_where_all_samples_are_equal() {
+    let fixture = LocalFixture::new().await;
+    let now = fixture.minute();
+    fixture.account.put_metric("Mine", "same", &[], time(now), 7.0);
+    fixture.account.put_metric("Mine", "same", &[], time(now), 7.0);
+    fixture.account.put_metric("Mine", "mixed", &[], time(now), 7.0);
+    fixture.account.put_metric("Mine", "mixed", &[], time(now), 8.0);
+    let get = fixture.cloudwatch.get_metric_data();
+    let get = get.metric_data_queries(query_in("Mine", "a", "same", "p95", &[], 60));
+    let get = get.metric_data_queries(query_in("Mine", "b", "mixed", "p95", &[], 60));
+    let answer = get.start_time(at(now - 1)).end_time(at(now + 1)).send().await.expect("an answer");
+    let values: Vec<&[f64]> = answer.metric_data_results().iter().map(|result| result.values()).collect();
+    assert_eq!(values, [&[7.0][..], &[]]);
 }
 
 #[tokio::test]

@@ -90,7 +90,8 @@ impl RequestedSeries {
             let begin = minute - (minute - window.start) % self.period;
             periods.entry(begin).or_default().merge(samples);
         }
-        periods.into_iter().map(|(minute, stat)| (minute as f64 * 60.0, (self.statistic)(&stat))).collect()
+        let points = periods.into_iter().map(|(minute, stat)| (minute as f64 * 60.0, (self.statistic)(&stat)));
+        points.filter(|(_, value)| !value.is_nan()).collect()
     }
 }
 
@@ -101,6 +102,8 @@ fn statistic(name: &str) -> Result<fn(&Stat) -> f64, Refusal> {
         "Average" => Ok(|stat| stat.sum / stat.count),
         "Minimum" => Ok(|stat| stat.minimum),
         "Maximum" => Ok(|stat| stat.maximum),
+        // Without single samples, this percentile is known only where all samples are equal.
+        "p95" => Ok(|stat| if stat.minimum == stat.maximum { stat.maximum } else { f64::NAN }),
         _ => Err(invalid_query(format!(
             "the local account keeps no single samples and does not support the statistic '{name}'"
         ))),

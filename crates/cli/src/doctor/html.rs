@@ -1,0 +1,73 @@
+//! The doctor's page as HTML.
+
+use super::report::{Page as OfStream, Report};
+use crate::pages::{Card, Cards, Page, Section, Table};
+use serde_json::Value;
+use std::cmp::Reverse;
+use strum::IntoEnumIterator as _;
+use unthrottle_core::checks::{Finding, Group, Status};
+
+pub(super) fn page(report: &Report) -> Page {
+    let pages = report.worst_first();
+    let title = match pages.as_slice() {
+        [one] => format!("Doctor: {}", one.name),
+        all => format!("Doctor: {} streams", all.len()),
+    };
+    let about = vec![
+        "Each check is ok, warn, fail or unknown. The command below a finding mends it. Money is USD a month of 730 \
+         hours at list prices. docs/doctor.md explains the checks and their thresholds."
+            .to_owned(),
+    ];
+    let overview = (pages.len() > 1).then(|| Section {
+        title: "Streams, the worst first".into(),
+        tables: vec![table(&pages)],
+        ..Section::default()
+    });
+    let sections = overview.into_iter().chain(pages.iter().map(|page| section(page))).collect();
+    Page { title, about, sections }
+}
+
+fn table(pages: &[&OfStream]) -> Table {
+    let heads = ["stream", "fail", "warn", "unknown", "largest $ a month"].map(str::to_owned).into();
+    let row = |page: &&OfStream| {
+        let counts = [Status::Fail, Status::Warn, Status::Unknown].map(|status| page.count(status).to_string().into());
+        let money = page.usd_per_month().map_or_else(String::new, |usd| format!("{usd:.2}"));
+        std::iter::once(page.name.clone().into()).chain(counts).chain([money.into()]).collect()
+    };
+    Table { heads, rows: pages.iter().map(row).collect() }
+}
+
+fn section(page: &OfStream) -> Section {
+    let cards = Group::iter().filter_map(|group| {
+        let findings = page.findings.iter().filter(|finding| finding.group == group);
+        let (folded, mut open): (Vec<&Finding>, Vec<&Finding>) = findings.partition(|f| f.status == Status::Ok);
+        open.sort_by_key(|finding| Reverse(finding.status));
+        let cards = |findings: Vec<&Finding>| findings.into_iter().map(card).collect::<Vec<_>>();
+        let is_empty = open.is_empty() && folded.is_empty();
+        (!is_empty).then(|| Cards { title: group.to_string(), open: cards(open), folded: cards(folded) })
+    });
+    let about = page.error.clone().unwrap_or_else(|| page.counts());
+    Section {
+        title: page.name.clone(),
+        about: vec![page.about.clone(), about],
+        cards: cards.collect(),
+        ..Section::default()
+    }
+}
+
+fn card(finding: &Finding) -> Card {
+    let text = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        // Without the `.0` of a whole number.
+        Value::Number(n) => n.as_f64().map_or_else(|| n.to_string(), |number| number.to_string()),
+        other => other.to_string(),
+    };
+    Card {
+        status: finding.status.to_string(),
+        code: finding.code.into(),
+        text: finding.sentence.clone(),
+        fix: finding.fix.clone(),
+        evidence: finding.evidence.iter().map(|(name, value)| (name.clone(), text(value))).collect(),
+        source: finding.source.into(),
+    }
+}

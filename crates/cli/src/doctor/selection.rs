@@ -1,0 +1,61 @@
+//! The checks that a person wants.
+
+use crate::CliError;
+use std::collections::{BTreeMap, BTreeSet};
+use unthrottle_core::checks::{CHECKS, Check, find};
+use unthrottle_core::policy::DOCTOR_SKIP_TAG;
+
+#[derive(clap::Args)]
+pub(super) struct Choice {
+    /// Make only these checks: codes, with commas between them
+    #[arg(long, value_name = "CODE", value_delimiter = ',')]
+    only: Vec<String>,
+    /// Leave these checks out
+    #[arg(long, value_name = "CODE", value_delimiter = ',')]
+    skip: Vec<String>,
+}
+
+/// The checks that a person wants, by code.
+pub(super) struct Selection(BTreeSet<&'static str>);
+
+impl Selection {
+    /// # Errors
+    /// Bad usage if a code is unknown, or if no check is left.
+    pub fn of(args: &Choice) -> Result<Selection, CliError> {
+        let (only, skip) = (codes(&args.only)?, codes(&args.skip)?);
+        let all = CHECKS.iter().map(|check| check.code);
+        let wanted: BTreeSet<_> = all.filter(|code| only.is_empty() || only.contains(code)).collect();
+        let wanted: BTreeSet<_> = wanted.difference(&skip).copied().collect();
+        if wanted.is_empty() {
+            return Err(CliError::Usage("--only and --skip leave no check".into()));
+        }
+        Ok(Selection(wanted))
+    }
+
+    /// Whether to make the check for a stream with these tags. The tag may name unknown codes: the check `unthrottle`
+    /// reports them.
+    pub fn wants(&self, check: &Check, tags: Option<&BTreeMap<String, String>>) -> bool {
+        let skipped = tags.and_then(|tags| tags.get(DOCTOR_SKIP_TAG)).map(String::as_str).unwrap_or_default();
+        self.0.contains(check.code) && !skipped.split_whitespace().any(|code| code == check.code)
+    }
+}
+
+fn codes(given: &[String]) -> Result<BTreeSet<&'static str>, CliError> {
+    given.iter().map(|text| find(text.trim()).map(|check| check.code).ok_or_else(|| unknown(text))).collect()
+}
+
+fn unknown(text: &str) -> CliError {
+    let nearest = nearest(text, CHECKS.iter().map(|check| check.code));
+    CliError::Usage(format!("`{text}` is not the code of a check. The nearest: {}", nearest.join(", ")))
+}
+
+/// How much like the text a further name is, 0–1. With less, names with hardly a letter in common would be suggested.
+const ALIKE: f64 = 0.75;
+
+/// The name that is most like `text`, and up to two further ones that are much like it, the nearest first.
+pub(super) fn nearest<'a>(text: &str, names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut names: Vec<(f64, &str)> = names.map(|name| (strsim::jaro_winkler(text, name), name)).collect();
+    names.sort_by(|(a, x), (b, y)| b.total_cmp(a).then(x.cmp(y)));
+    let alike = names.iter().enumerate().take(3).filter(|(place, (alike, _))| *place == 0 || *alike >= ALIKE);
+    alike.map(|(_, (_, name))| *name).collect()
+}

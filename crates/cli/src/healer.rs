@@ -1,0 +1,174 @@
+//! The unthrottle inside `unthrottle local --heal`: the fleet alarms and the sweep of template.yaml wake its handler.
+
+use crate::CliError;
+use crate::aws::{called, local_config, local_home};
+use crate::screen::Console;
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use unthrottle::aws::{Clients, send_healed};
+use unthrottle::handler::{Handler, Reply};
+use unthrottle::sweep::{AGAIN_EVERY, Plan, sweep};
+use unthrottle_core::clock::Clock as _;
+use unthrottle_core::policy::Policy;
+use unthrottle_core::signal::Signal;
+use unthrottle_lab::local::LocalAccount;
+
+/// The fleet alarms of template.yaml that this account has, with their metrics.
+const ALARMS: [(&str, &str); 2] = [
+    ("unthrottle-write-throttled", "WriteProvisionedThroughputExceeded"),
+    ("unthrottle-read-throttled", "ReadProvisionedThroughputExceeded"),
+];
+
+/// The time of the account from one evaluation of the alarms to the next. CloudWatch evaluates each once a minute, at
+/// any second of it; this is the mean delay of a few seconds.
+const EVALUATE_EVERY: TimeDelta = TimeDelta::seconds(10);
+
+/// The time from one sweep to the next: the default of `SweepMinutes`.
+const SWEEP_EVERY: TimeDelta = TimeDelta::minutes(1);
+
+/// The time limit of the function in template.yaml.
+const LAMBDA_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// Heals the streams of an account, and prints each decision. Returns only with an error of the output.
+pub(crate) async fn run(account: &LocalAccount, policy: Policy) -> Result<(), CliError> {
+    for (alarm, metric) in ALARMS {
+        account.add_fleet_alarm(alarm, metric);
+    }
+    let clients = Clients::new(&local_config(account.url()));
+    let handler = Arc::new(Handler::new(clients.clone(), policy).on(account.clock().clone()));
+    let (say, mut said) = unbounded_channel();
+    let tasks = [
+        tokio::spawn(evaluate_alarms(account.clock().clone(), handler.clone(), say.clone())),
+        tokio::spawn(sweep_again_and_again(handler, say)),
+    ];
+    let mut console = Console::new(false);
+    let printed = async {
+        while let Some(line) = said.recv().await {
+            console.step(&line)?;
+        }
+        Ok(())
+    };
+    let done = printed.await;
+    tasks.iter().for_each(tokio::task::JoinHandle::abort);
+    done
+}
+
+type Say = UnboundedSender<String>;
+
+/// Gives the handler an event for each stream that goes into ALARM.
+async fn evaluate_alarms(clock: unthrottle_lab::local::Clock, handler: Arc<Handler>, say: Say) {
+    let mut before: BTreeSet<(String, String)> = BTreeSet::new();
+    loop {
+        let mut now = BTreeSet::new();
+        for (alarm, _) in ALARMS {
+            match contributors(handler.clients(), alarm).await {
+                Ok(streams) => now.extend(streams.into_iter().map(|stream| (alarm.to_owned(), stream))),
+                Err(error) => drop(say.send(format!("the alarm {alarm} cannot be read: {error}"))),
+            }
+        }
+        for (alarm, stream) in now.difference(&before) {
+            let event = event(alarm, stream, clock.now());
+            tokio::spawn(handle(handler.clone(), event, say.clone()));
+        }
+        before = now;
+        clock.sleep_until(clock.now() + EVALUATE_EVERY).await;
+    }
+}
+
+/// The streams in ALARM.
+async fn contributors(clients: &Clients, alarm: &str) -> Result<Vec<String>, CliError> {
+    let (mut streams, mut token) = (vec![], None);
+    loop {
+        let call = clients.cloudwatch.describe_alarm_contributors().alarm_name(alarm).set_next_token(token);
+        let page = called("DescribeAlarmContributors", call.send().await)?;
+        let of = page.alarm_contributors().iter().filter_map(|one| one.contributor_attributes()?.get("StreamName"));
+        streams.extend(of.cloned());
+        token = page.next_token;
+        if token.is_none() {
+            return Ok(streams);
+        }
+    }
+}
+
+/// The event that EventBridge sends for a stream that goes into ALARM.
+fn event(alarm: &str, stream: &str, now: DateTime<Utc>) -> Value {
+    let home = local_home();
+    let arn = format!("arn:aws:cloudwatch:{}:{}:alarm:{alarm}", home.region, home.account);
+    json!({
+        "version": "0",
+        "detail-type": "CloudWatch Alarm Contributor State Change",
+        "source": "aws.cloudwatch",
+        "account": home.account,
+        "time": now.format("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        "region": home.region,
+        "resources": [arn],
+        "detail": {
+            "alarmName": alarm,
+            "configuration": {"metrics": [{
+                "expression": format!("SELECT SUM({}) FROM SCHEMA(\"AWS/Kinesis\", StreamName)", metric_of(alarm)),
+                "period": 60,
+            }]},
+            "alarmContributor": {"id": "local", "attributes": {"StreamName": stream}},
+            "state": {"value": "ALARM", "timestamp": now.format("%Y-%m-%dT%H:%M:%S%.3f%z").to_string()},
+        },
+    })
+}
+
+fn metric_of(alarm: &str) -> &'static str {
+    ALARMS.iter().find(|(name, _)| *name == alarm).map_or("", |(_, metric)| metric)
+}
+
+/// Handles an event, as the Lambda does.
+async fn handle(handler: Arc<Handler>, event: Value, say: Say) {
+    let home = local_home();
+    let signal = match Signal::parse(&event, &home) {
+        Ok(signal) => signal,
+        Err(error) => return drop(say.send(format!("an event cannot be read: {error}"))),
+    };
+    match handler.run(&signal, &home).await {
+        Ok(reply) => {
+            tell(&handler, &say, "alarm", &reply);
+            publish(&handler, &reply.lines).await;
+        }
+        Err(error) => drop(say.send(format!("a run failed: {error}"))),
+    }
+}
+
+async fn sweep_again_and_again(handler: Arc<Handler>, say: Say) {
+    let (home, clock) = (local_home(), handler.clock());
+    let mut next = clock.now() + SWEEP_EVERY;
+    loop {
+        clock.sleep_until(next).await;
+        let begun = clock.now();
+        next = begun + SWEEP_EVERY;
+        let again_every = handler.policy().sweep_may_stay().then_some(AGAIN_EVERY);
+        let plan = Plan { again_every, next_sweep: Some(next), ..Plan::until(begun + LAMBDA_TIMEOUT) };
+        let mut lines = vec![];
+        let each = |reply: &Reply| {
+            lines.extend(reply.lines.iter().cloned());
+            tell(&handler, &say, "sweep", reply);
+        };
+        if let Err(error) = sweep(&handler, &home, plan, each).await {
+            let _ = say.send(format!("a sweep failed: {error}"));
+        }
+        publish(&handler, &lines).await;
+    }
+}
+
+/// Prints a decision. Nothing reads it after the end of the command.
+fn tell(handler: &Handler, say: &Say, woken_by: &str, reply: &Reply) {
+    let (now, document) = (handler.clock().now().format("%H:%M:%S"), &reply.document);
+    let _ = say.send(format!("{now} {woken_by}: {} ({}): {}", document.code, document.outcome, document.sentence));
+}
+
+/// CloudWatch makes metrics of the Lambda's log. Here they are sent.
+async fn publish(handler: &Handler, lines: &[Value]) {
+    for line in lines {
+        // The metric Healed is for the dashboard, which this account does not have.
+        let _ = send_healed(&handler.clients().cloudwatch, line).await;
+    }
+}

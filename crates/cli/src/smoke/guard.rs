@@ -1,0 +1,85 @@
+//! Whether a load may be offered: the owner's word, its time and its cost.
+
+use super::args::Args;
+use crate::CliError;
+use crate::aws::called;
+use crate::put::Stream;
+use aws_sdk_kinesis::types::{StreamDescriptionSummary, StreamMode};
+use std::time::Duration;
+use unthrottle_core::cost::{BillingMode, Load, Prices, Shape};
+use unthrottle_core::policy::SMOKE_ALLOWED;
+use unthrottle_writer::load::Profile;
+
+/// Refuses a load on a stream whose owner has not allowed it.
+///
+/// # Errors
+/// The stream has no tag that allows it, and its name was not typed again. Or the tags cannot be read.
+pub(super) async fn owner_allows(args: &Args, stream: &Stream, arn: &str) -> Result<(), CliError> {
+    match &args.i_own {
+        Some(typed) if *typed == args.stream => return Ok(()),
+        Some(typed) => {
+            let stream = &args.stream;
+            return Err(CliError::Usage(format!("--i-own is `{typed}`, and the stream is `{stream}`")));
+        }
+        None => {}
+    }
+    let answer = stream.client.list_tags_for_resource().resource_arn(arn).send().await;
+    let answer = called("ListTagsForResource", answer)?;
+    if answer.tags().iter().any(|tag| tag.key() == SMOKE_ALLOWED && tag.value() == Some("allow")) {
+        return Ok(());
+    }
+    Err(CliError::Usage(format!(
+        "smoke can throttle every producer of `{0}`. If it is yours, and its other users know, give --i-own {0}, or \
+         tag the stream {SMOKE_ALLOWED}=allow",
+        args.stream
+    )))
+}
+
+/// The time that a load takes, at most.
+///
+/// # Errors
+/// It is longer than `--max-duration`.
+pub(super) fn bounded_time(args: &Args, profile: &Profile) -> Result<Duration, CliError> {
+    let (takes, most) = (profile.duration(), args.max_duration);
+    if takes > most {
+        return Err(CliError::Usage(format!(
+            "the stages take {} s, and --max-duration allows {} s",
+            takes.as_secs(),
+            most.as_secs()
+        )));
+    }
+    Ok(if args.until_healed { most } else { takes })
+}
+
+/// What the records of a load cost, at most, in USD. Capacity that unthrottle adds costs extra.
+///
+/// # Errors
+/// It is more than `--max-usd`.
+pub(super) fn bounded_cost(
+    args: &Args,
+    summary: Option<&StreamDescriptionSummary>,
+    profile: &Profile,
+    record_bytes: f64,
+    time: Duration,
+) -> Result<f64, CliError> {
+    let mode = summary.and_then(|summary| summary.stream_mode_details()).map(|details| details.stream_mode());
+    let mode = match mode {
+        Some(StreamMode::OnDemand) => BillingMode::OnDemand { committed: false },
+        _ => BillingMode::Provisioned,
+    };
+    let records = profile.due(time) as f64;
+    let cost_at = |rate: f64| {
+        let load = Load { records_per_second: rate, bytes_per_second: rate * record_bytes, ..Load::default() };
+        let shape = Shape { mode, shards: 1, consumers: 0, retention_hours: 24, shard_metrics: 0, load };
+        Prices::default().per_hour(&shape)
+    };
+    let hours = time.as_secs_f64() / 3600.0;
+    let usd = (cost_at(records / time.as_secs_f64().max(1.0)) - cost_at(0.0)) * hours;
+    if usd > args.max_usd {
+        return Err(CliError::Usage(format!(
+            "these records could cost ${usd:.2} at list prices, and --max-usd allows ${:.2}",
+            args.max_usd
+        )));
+    }
+    Ok(usd)
+}

@@ -1,0 +1,156 @@
+//! The options of the command, its exit codes, and what it does where AWS refuses.
+
+use crate::fixture::{Clinic, STREAM, Seed, finding, unthrottle, with_status};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use unthrottle_core::checks::CHECKS;
+use unthrottle_lab::local::{Effect, Fault};
+
+fn codes() -> Vec<&'static str> {
+    CHECKS.iter().map(|check| check.code).collect()
+}
+
+#[tokio::test]
+async fn fail_on_ends_with_three_where_a_check_is_as_bad() {
+    let clinic = Clinic::of(Seed { alarms: false, ..Seed::default() }).await;
+    assert_eq!(clinic.doctor(&[STREAM]).await.code, 0);
+    assert_eq!(clinic.doctor(&[STREAM, "--fail-on", "fail"]).await.code, 0);
+    let out = clinic.doctor(&[STREAM, "--fail-on", "warn"]).await;
+    assert_eq!((out.code, out.err.as_str()), (3, "unthrottle: --fail-on warn: 1 check is at least warn\n"));
+    assert_eq!(clinic.doctor(&[STREAM, "--fail-on", "warn", "--skip", "alarms"]).await.code, 0);
+}
+
+#[tokio::test]
+async fn only_skip_and_the_tag_choose_the_checks() {
+    let clinic = Clinic::of(Seed::default()).await;
+    let of = |findings: Vec<Value>| {
+        findings.iter().map(|f| f["code"].as_str().expect("a code").to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(of(clinic.findings(&["--only", "alarms,quota"]).await), ["quota", "alarms"], "in the order of the page");
+    assert_eq!(of(clinic.findings(&["--only", "quota", "--skip", "alarms"]).await), ["quota"]);
+    assert_eq!(of(clinic.findings(&[]).await), codes());
+    clinic.aws.tag(&clinic.account.stream_arn(STREAM), "unthrottle.doctor-skip", "quota batch").await;
+    let left: Vec<&str> = codes().into_iter().filter(|code| !["quota", "batch"].contains(code)).collect();
+    assert_eq!(of(clinic.findings(&[]).await), left);
+}
+
+#[tokio::test]
+async fn an_unknown_code_in_the_tag_is_a_finding_with_the_nearest() {
+    let clinic = Clinic::of(Seed::default()).await;
+    clinic.aws.tag(&clinic.account.stream_arn(STREAM), "unthrottle.doctor-skip", "batsh").await;
+    let findings = clinic.findings(&[]).await;
+    assert_eq!(with_status(&findings, "warn"), ["unthrottle"]);
+    let sentence = finding(&findings, "unthrottle")["sentence"].as_str().expect("text");
+    assert!(sentence.contains("batsh"), "{sentence}");
+}
+
+#[tokio::test]
+async fn bad_input_ends_with_two_and_the_nearest_names() {
+    let clinic = Clinic::of(Seed::default()).await;
+    for (args, says) in [
+        (&[STREAM, "--only", "put-recrod"][..], "`put-recrod` is not the code of a check. The nearest: put-record"),
+        (&["order"], "there is no stream `order` in this region. The nearest: orders\n"),
+        (&[STREAM, "--only", "batch", "--skip", "batch"], "leave no check"),
+        (&["no:stream"], "is not the name or the ARN"),
+        (&[], "name a stream, or give --all"),
+        (&[STREAM, "--all"], "cannot be used with"),
+    ] {
+        let out = clinic.doctor(args).await;
+        assert_eq!((out.code, out.out.as_str()), (2, ""), "{args:?}: {}", out.err);
+        assert!(out.err.contains(says), "{args:?}: {}", out.err);
+    }
+}
+
+#[tokio::test]
+async fn a_denied_read_makes_its_checks_unknown_and_names_the_action() {
+    let clinic = Clinic::of(Seed::default()).await;
+    for operation in ["ListShards", "DescribeAlarms"] {
+        let message = "User: arn:aws:iam::123456789012:user/me is not authorized to perform this";
+        let effect = Effect::Error { status: 400, code: "AccessDeniedException".into(), message: message.into() };
+        clinic.account.add_fault(Fault { operation: operation.into(), skip: 0, times: 1, effect });
+    }
+    let findings = clinic.findings(&["--fail-on", "warn"]).await;
+    assert_eq!(with_status(&findings, "unknown"), ["ranges", "alarms"]);
+    let fix = |code| finding(&findings, code)["fix"].as_str().expect("a fix").to_owned();
+    assert!(fix("ranges").starts_with("allow kinesis:ListShards to this principal"), "{}", fix("ranges"));
+    assert!(fix("alarms").starts_with("allow cloudwatch:DescribeAlarms to this principal"), "{}", fix("alarms"));
+}
+
+#[tokio::test]
+async fn throttled_reads_back_off_and_finish() {
+    let clinic = Clinic::of(Seed::default()).await;
+    for operation in ["DescribeStreamSummary", "GetMetricData", "ListShards"] {
+        let effect =
+            Effect::Error { status: 400, code: "LimitExceededException".into(), message: "Rate exceeded".into() };
+        clinic.account.add_fault(Fault { operation: operation.into(), skip: 0, times: 2, effect });
+    }
+    let findings = clinic.findings(&[]).await;
+    assert_eq!(with_status(&findings, "ok").len(), findings.len(), "{findings:#?}");
+}
+
+#[tokio::test]
+async fn the_policy_has_the_actions_of_the_calls_and_a_stream_takes_few() {
+    let clinic = Clinic::of(Seed::default()).await;
+    let arn = clinic.account.stream_arn(STREAM);
+    let register = clinic.aws.kinesis.register_stream_consumer().stream_arn(arn).consumer_name("reader");
+    register.send().await.expect("registered");
+    clinic.account.finish_changes().await;
+    clinic.account.reset_calls();
+    let out = clinic.doctor(&["--all", "--json"]).await;
+    assert_eq!(out.code, 0, "{}", out.err);
+    let calls = clinic.account.calls();
+    let service = |name: &str| match name {
+        "Kinesis" => "kinesis",
+        "CloudWatch" => "cloudwatch",
+        "Tagging" => "tag",
+        "Lambda" => "lambda",
+        other => panic!("{other}: {calls:?}"),
+    };
+    let called = calls.keys().map(|call| call.split_once('.').expect("SERVICE.Operation"));
+    let mut called: BTreeSet<String> = called.map(|(of, name)| format!("{}:{name}", service(of))).collect();
+    // The key of the stream is AWS's own, and no function reads the stream. tests/doctor_emulator.rs makes these calls.
+    let further = ["kms:DescribeKey", "lambda:GetFunctionConcurrency", "lambda:GetFunctionConfiguration"];
+    called.extend(further.map(str::to_owned));
+    let policy = unthrottle(&["doctor", "--policy"]).await;
+    let policy: Value = serde_json::from_str(&policy.out).expect("JSON");
+    let actions = policy["Statement"][0]["Action"].as_array().expect("a list").iter();
+    assert_eq!(actions.map(|a| a.as_str().expect("text").to_owned()).collect::<BTreeSet<_>>(), called);
+    let total: u64 = calls.values().sum();
+    assert!(total <= 25, "{total}: {calls:?}");
+}
+
+/// The local account refuses what AWS's rates refuse, and a refused call is tried again and counts again.
+#[tokio::test]
+async fn many_streams_take_one_summary_each_within_the_rates_of_the_account() {
+    let clinic = Clinic::of(Seed::default()).await;
+    clinic.account.add_streams((0..29).map(|n| format!("stream-{n}")), 1, &[]).await;
+    clinic.account.reset_calls();
+    let out = clinic.doctor(&["--all"]).await;
+    assert_eq!((out.code, out.err.as_str()), (0, ""));
+    let calls = clinic.account.calls();
+    let of = |call: &str| calls.get(call).copied().unwrap_or_default();
+    assert_eq!(of("Kinesis.DescribeStreamSummary"), 30, "{calls:?}");
+    assert_eq!((of("CloudWatch.GetMetricData"), of("CloudWatch.DescribeAlarms")), (60, 1), "{calls:?}");
+}
+
+#[tokio::test]
+async fn every_finding_has_the_fields_of_the_interface() {
+    let clinic = Clinic::of(Seed::default()).await;
+    for finding in clinic.findings(&[]).await {
+        let fields: BTreeSet<&str> = finding.as_object().expect("an object").keys().map(String::as_str).collect();
+        let wanted = ["code", "evidence", "fix", "group", "sentence", "source", "status", "usd_per_month"];
+        assert_eq!(fields, wanted.into(), "{finding}");
+        let sentence = finding["sentence"].as_str().expect("text");
+        assert!(sentence.ends_with('.') && sentence.split_whitespace().count() <= 60, "{sentence}");
+    }
+}
+
+#[tokio::test]
+async fn two_streams_are_two_pages_in_the_order_of_the_words() {
+    let clinic = Clinic::of(Seed::default()).await;
+    clinic.account.add_streams(["clicks".to_owned()], 1, &[]).await;
+    let out = clinic.doctor(&[STREAM, "clicks", STREAM, "--json"]).await;
+    let report: Value = serde_json::from_str(&out.out).expect("JSON");
+    let names: Vec<&Value> = report["streams"].as_array().expect("a list").iter().map(|page| &page["name"]).collect();
+    assert_eq!(names, [&json!("orders"), &json!("clicks")]);
+}

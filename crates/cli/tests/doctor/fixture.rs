@@ -1,0 +1,151 @@
+//! A stream without a fault, the doctor's command, and what it prints.
+
+use crate::aws::Aws;
+use chrono::{DateTime, DurationRound, TimeDelta, Utc};
+use serde_json::{Value, json};
+use std::process::Command;
+use unthrottle_cli::STACK_TAG;
+use unthrottle_lab::local::{LocalAccount, Options};
+
+pub const STREAM: &str = "orders";
+
+/// Bytes of a record of the clean stream: most of a PUT payload unit.
+pub const RECORD: f64 = 24.0 * 1024.0;
+
+/// The load of the clean stream, in records a second: 0.8 MiB/s, 40 % of two shards.
+pub const RECORDS: f64 = 34.0;
+
+/// An account with a stream, its steady past, and nothing wrong with it.
+pub struct Clinic {
+    pub account: LocalAccount,
+    pub aws: Aws,
+}
+
+/// What differs from the clean stream.
+pub struct Seed {
+    pub options: Options,
+    pub shards: u32,
+    pub record_bytes: f64,
+    pub records_per_second: f64,
+    pub alarms: bool,
+    pub deployed: bool,
+    /// Fields of the summary beside those of the clean stream.
+    pub summary: Value,
+}
+
+impl Default for Seed {
+    fn default() -> Seed {
+        Seed {
+            options: Options::default(),
+            shards: 2,
+            record_bytes: RECORD,
+            records_per_second: RECORDS,
+            alarms: true,
+            deployed: true,
+            summary: json!({}),
+        }
+    }
+}
+
+/// A minute of the last three hours that CloudWatch has published.
+pub fn minutes_ago(minutes: i64) -> DateTime<Utc> {
+    Utc::now().duration_trunc(TimeDelta::minutes(1)).expect("in range") - TimeDelta::minutes(minutes)
+}
+
+impl Clinic {
+    pub async fn of(seed: Seed) -> Clinic {
+        let account = LocalAccount::start(seed.options.clone()).await.expect("a free port");
+        account.add_streams([STREAM.to_owned()], seed.shards, &[]).await;
+        let mut summary = json!({ "EncryptionType": "KMS", "KeyId": "alias/aws/kinesis" });
+        let fields = summary.as_object_mut().expect("an object");
+        fields.extend(seed.summary.as_object().expect("an object").clone());
+        account.describe_as(STREAM, summary);
+        if seed.deployed {
+            account.add_rule("watch", &[(STACK_TAG, "unthrottle")]);
+        }
+        if seed.alarms {
+            account.add_alarm("orders-age", STREAM, "GetRecords.IteratorAgeMilliseconds");
+            account.add_fleet_alarm("writes", "WriteProvisionedThroughputExceeded");
+        }
+        let aws = Aws::of(&account);
+        let clinic = Clinic { account, aws };
+        clinic.live(seed.records_per_second, seed.record_bytes);
+        clinic
+    }
+
+    /// The steady load of the last 14 days: by the hour, and the last four hours by the minute.
+    fn live(&self, records_per_second: f64, record_bytes: f64) {
+        let hour = Utc::now().duration_trunc(TimeDelta::hours(1)).expect("in range");
+        for ago in 4..14 * 24 {
+            self.write(hour - TimeDelta::hours(ago), records_per_second * 3_600.0, record_bytes);
+        }
+        let mut minute = hour - TimeDelta::hours(3);
+        while minute < Utc::now() {
+            self.write(minute, records_per_second * 60.0, record_bytes);
+            self.put("GetRecords.IteratorAgeMilliseconds", minute, 900.0);
+            minute += TimeDelta::minutes(1);
+        }
+    }
+
+    fn write(&self, at: DateTime<Utc>, records: f64, record_bytes: f64) {
+        self.put("IncomingRecords", at, records);
+        self.put("IncomingBytes", at, records * record_bytes);
+        self.put("PutRecords.TotalRecords", at, records);
+    }
+
+    /// One sample of a metric of the stream.
+    pub fn put(&self, metric: &str, at: DateTime<Utc>, value: f64) {
+        self.account.put_metric("AWS/Kinesis", metric, &[("StreamName", STREAM)], at, value);
+    }
+
+    /// Runs the doctor.
+    pub async fn doctor(&self, args: &[&str]) -> Output {
+        let url = self.account.url();
+        unthrottle(&[&["doctor"], args, &["--endpoint-url", url, "--region", "us-east-1"]].concat()).await
+    }
+
+    /// The findings of the stream, in the order of the page.
+    pub async fn findings(&self, args: &[&str]) -> Vec<Value> {
+        let out = self.doctor(&[args, &[STREAM, "--json"]].concat()).await;
+        assert_eq!((out.code, out.err.as_str()), (0, ""), "{}", out.out);
+        let report: Value = serde_json::from_str(&out.out).expect("JSON");
+        assert_eq!(report["version"], 1);
+        report["streams"][0]["findings"].as_array().expect("findings").clone()
+    }
+}
+
+/// The exit code, standard output and standard error of a command.
+pub struct Output {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
+}
+
+/// Runs the command line.
+pub async fn unthrottle(args: &[&str]) -> Output {
+    unthrottle_with(args, &[]).await
+}
+
+/// Runs the command line with these variables.
+pub async fn unthrottle_with(args: &[&str], variables: &[(&str, &str)]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_unthrottle"));
+    command
+        .args(args)
+        .envs(variables.iter().copied())
+        .env("AWS_ACCESS_KEY_ID", "key")
+        .env("AWS_SECRET_ACCESS_KEY", "secret");
+    let out = tokio::task::spawn_blocking(move || command.output()).await.expect("no panic").expect("runs");
+    let text = |bytes| String::from_utf8(bytes).expect("text");
+    Output { code: out.status.code().expect("an exit code"), out: text(out.stdout), err: text(out.stderr) }
+}
+
+/// The codes of the findings with this status.
+pub fn with_status<'a>(findings: &'a [Value], status: &str) -> Vec<&'a str> {
+    let of = findings.iter().filter(|finding| finding["status"] == status);
+    of.map(|finding| finding["code"].as_str().expect("a code")).collect()
+}
+
+/// The finding of a check.
+pub fn finding<'a>(findings: &'a [Value], code: &str) -> &'a Value {
+    findings.iter().find(|finding| finding["code"] == code).unwrap_or_else(|| panic!("no {code}: {findings:?}"))
+}

@@ -1,0 +1,9 @@
+//! `unthrottle doctor`, as a person types it, against the local account.
+
+#[path = "../../../../tests/common/aws.rs"]
+mod aws;
+mod command;
+mod fixture;
+mod keys;
+mod pages;
+mod seeded;

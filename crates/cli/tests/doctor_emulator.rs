@@ -1,0 +1,219 @@
+//! `unthrottle doctor` before moto, which this project did not write: Lambda and KMS answer from there. Kinesis and
+//! CloudWatch are the local account.
+
+#[path = "../../../tests/common/aws.rs"]
+mod aws;
+#[path = "doctor/fixture.rs"]
+#[allow(dead_code, reason = "each test binary uses its part")]
+mod fixture;
+
+use aws::{config, root};
+use aws_sdk_lambda::operation::create_event_source_mapping::builders::CreateEventSourceMappingFluentBuilder;
+use aws_sdk_lambda::types::{DestinationConfig, EventSourcePosition, FunctionResponseType, OnFailure};
+use chrono::{DateTime, DurationRound, TimeDelta, Utc};
+use fixture::{Clinic, STREAM, Seed, finding, unthrottle_with, with_status};
+use serde_json::{Value, json};
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+
+/// moto, with a function and keys. It ends with the test.
+struct Moto {
+    process: Child,
+    ready: Value,
+    lambda: aws_sdk_lambda::Client,
+}
+
+impl Drop for Moto {
+    fn drop(&mut self) {
+        let _ = self.process.kill().and_then(|()| self.process.wait());
+    }
+}
+
+impl Moto {
+    fn start() -> Moto {
+        let how = "`make test` installs it, and so does `make .venv/tests`";
+        assert!(root().join(".venv/tests").is_file(), "moto is not installed: {how}");
+        let mut process = Command::new(root().join(".venv/bin/python"))
+            .arg(root().join("tests/second_emulator/consumers.py"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("Python starts");
+        let mut line = String::new();
+        let mut out = BufReader::new(process.stdout.take().expect("piped"));
+        out.read_line(&mut line).expect("a line");
+        let ready = line.strip_prefix("ready ").unwrap_or_else(|| panic!("moto did not start: {line}"));
+        let ready: Value = serde_json::from_str(ready).expect("JSON");
+        let lambda = aws_sdk_lambda::Client::new(&config(ready["url"].as_str().expect("an address")));
+        Moto { process, ready, lambda }
+    }
+
+    /// A mapping of the function to the stream.
+    fn mapping(&self) -> CreateEventSourceMappingFluentBuilder {
+        let mapping =
+            self.lambda.create_event_source_mapping().function_name("reader").event_source_arn(aws::STREAM_ARN);
+        mapping.starting_position(EventSourcePosition::TrimHorizon)
+    }
+
+    /// A mapping with nothing wrong.
+    fn good_mapping(&self) -> CreateEventSourceMappingFluentBuilder {
+        let queue = OnFailure::builder().destination("arn:aws:sqs:us-east-1:123456789012:lost").build();
+        let mapping = self.mapping().maximum_retry_attempts(5).maximum_record_age_in_seconds(3_600);
+        let mapping = mapping.destination_config(DestinationConfig::builder().on_failure(queue).build());
+        mapping.bisect_batch_on_function_error(true)
+    }
+
+    /// The findings of the stream of `clinic`, with Lambda and KMS from here.
+    async fn findings(&self, clinic: &Clinic) -> Vec<Value> {
+        let url = self.ready["url"].as_str().expect("an address");
+        let here = [
+            ("AWS_ENDPOINT_URL", clinic.account.url()),
+            ("AWS_ENDPOINT_URL_LAMBDA", url),
+            ("AWS_ENDPOINT_URL_KMS", url),
+            ("AWS_REGION", "us-east-1"),
+        ];
+        let out = unthrottle_with(&["doctor", STREAM, "--json"], &here).await;
+        assert_eq!((out.code, out.err.as_str()), (0, ""), "{}", out.out);
+        let report: Value = serde_json::from_str(&out.out).expect("JSON");
+        report["streams"][0]["findings"].as_array().expect("findings").clone()
+    }
+
+    /// Exactly these checks are not ok.
+    async fn fires(&self, clinic: &Clinic, status: &str, codes: &[&str]) -> Vec<Value> {
+        let findings = self.findings(clinic).await;
+        for other in ["unknown", "warn", "fail"] {
+            let wanted = if other == status { codes } else { &[] };
+            assert_eq!(with_status(&findings, other), wanted, "{other}: {findings:#?}");
+        }
+        findings
+    }
+}
+
+/// One sample of a metric of the function.
+fn put(clinic: &Clinic, metric: &str, at: DateTime<Utc>, value: f64) {
+    clinic.account.put_metric("AWS/Lambda", metric, &[("FunctionName", "reader")], at, value);
+}
+
+/// The first minute of an hour that is over.
+fn hours_ago(hours: i64) -> DateTime<Utc> {
+    Utc::now().duration_trunc(TimeDelta::hours(1)).expect("in range") - TimeDelta::hours(hours)
+}
+
+#[tokio::test]
+async fn a_good_mapping_shows_nothing() {
+    let (moto, clinic) = (Moto::start(), Clinic::of(Seed::default()).await);
+    moto.good_mapping().send().await.expect("mapped");
+    put(&clinic, "Invocations", hours_ago(2), 50_000.0);
+    put(&clinic, "Errors", hours_ago(2), 400.0);
+    put(&clinic, "Duration", hours_ago(2), 20_000.0);
+    moto.fires(&clinic, "warn", &[]).await;
+}
+
+#[tokio::test]
+async fn a_mapping_with_the_defaults_blocks_its_shard_and_loses_batches() {
+    let (moto, clinic) = (Moto::start(), Clinic::of(Seed::default()).await);
+    moto.mapping().send().await.expect("mapped");
+    let findings = moto.findings(&clinic).await;
+    assert_eq!(with_status(&findings, "fail"), ["lambda-poison"]);
+    assert_eq!(with_status(&findings, "warn"), ["lambda-destination", "lambda-bisect"]);
+    let fix = finding(&findings, "lambda-poison")["fix"].as_str().expect("a fix");
+    assert!(fix.contains("--uuid ") && fix.contains("--maximum-retry-attempts 5"), "{fix}");
+}
+
+#[tokio::test]
+async fn a_function_that_reports_failed_records_needs_no_bisection() {
+    let (moto, clinic) = (Moto::start(), Clinic::of(Seed::default()).await);
+    let mapping = moto.good_mapping().bisect_batch_on_function_error(false);
+    mapping.function_response_types(FunctionResponseType::ReportBatchItemFailures).send().await.expect("mapped");
+    moto.fires(&clinic, "warn", &[]).await;
+}
+
+#[tokio::test]
+async fn a_mapping_without_a_destination_or_without_bisection_fires_its_check_alone() {
+    let (moto, clinic) = (Moto::start(), Clinic::of(Seed::default()).await);
+    let mapping = moto.good_mapping().set_destination_config(None).send().await.expect("mapped");
+    moto.fires(&clinic, "warn", &["lambda-destination"]).await;
+    let delete = moto.lambda.delete_event_source_mapping().uuid(mapping.uuid().expect("an id"));
+    delete.send().await.expect("deleted");
+    moto.good_mapping().bisect_batch_on_function_error(false).send().await.expect("mapped");
+    moto.fires(&clinic, "warn", &["lambda-bisect"]).await;
+}
+
+#[tokio::test]
+async fn a_disabled_mapping_fires_lambda_state() {
+    let (moto, clinic) = (Moto::start(), Clinic::of(Seed::default()).await);
+    moto.good_mapping().enabled(false).send().await.expect("mapped");
+    moto.fires(&clinic, "fail", &["lambda-state"]).await;
+}
+
+#[tokio::test]
+async fn an_age_that_grows_for_hours_fires_lambda_parallel() {
+    let (moto, clinic) = (Moto::start(), Clinic::of(Seed::default()).await);
+    moto.good_mapping().parallelization_factor(4).send().await.expect("mapped");
+    for (hours, minutes) in [(4, 5.0), (3, 10.0), (2, 15.0), (1, 20.0)] {
+        put(&clinic, "IteratorAge", hours_ago(hours), minutes * 60_000.0);
+    }
+    let findings = moto.fires(&clinic, "warn", &["lambda-parallel"]).await;
+    let fix = finding(&findings, "lambda-parallel")["fix"].as_str().expect("a fix");
+    assert!(fix.ends_with("--parallelization-factor 8"), "{fix}");
+}
+
+#[tokio::test]
+async fn more_batches_than_reserved_executions_fire_lambda_concurrency() {
+    let (moto, clinic) = (Moto::start(), Clinic::of(Seed { shards: 2, ..Seed::default() }).await);
+    moto.good_mapping().parallelization_factor(10).send().await.expect("mapped");
+    let reserve = |executions| {
+        let reserve = moto.lambda.put_function_concurrency().function_name("reader");
+        reserve.reserved_concurrent_executions(executions).send()
+    };
+    reserve(39).await.expect("reserved");
+    moto.fires(&clinic, "warn", &["lambda-concurrency"]).await;
+    reserve(19).await.expect("reserved");
+    moto.fires(&clinic, "fail", &["lambda-concurrency"]).await;
+    reserve(40).await.expect("reserved");
+    moto.fires(&clinic, "warn", &[]).await;
+}
+
+#[tokio::test]
+async fn errors_throttles_and_slow_invocations_fire_lambda_errors() {
+    let moto = Moto::start();
+    moto.good_mapping().send().await.expect("mapped");
+    for (metric, value) in [("Errors", 600.0), ("Throttles", 1.0), ("Duration", 25_000.0)] {
+        let clinic = Clinic::of(Seed::default()).await;
+        put(&clinic, "Invocations", hours_ago(2), 50_000.0);
+        put(&clinic, metric, hours_ago(2), value);
+        moto.fires(&clinic, "warn", &["lambda-errors"]).await;
+    }
+}
+
+#[tokio::test]
+async fn tiny_batches_without_a_window_fire_lambda_window_with_what_a_window_saves() {
+    let moto = Moto::start();
+    let mapping = moto.good_mapping().send().await.expect("mapped");
+    let clinic = Clinic::of(Seed::default()).await;
+    // 34 records a second for 14 days, and as many invocations as would take one each.
+    put(&clinic, "Invocations", hours_ago(2), 34.0 * 14.0 * 86_400.0);
+    let findings = moto.fires(&clinic, "warn", &["lambda-window"]).await;
+    // 34 a second less 0.4 are 88.3 million a month, at $0.20 a million.
+    let saved = finding(&findings, "lambda-window")["usd_per_month"].as_f64().expect("a number");
+    assert!((17.0..18.0).contains(&saved), "{saved}");
+    let delete = moto.lambda.delete_event_source_mapping().uuid(mapping.uuid().expect("an id"));
+    delete.send().await.expect("deleted");
+    moto.good_mapping().maximum_batching_window_in_seconds(5).send().await.expect("mapped");
+    moto.fires(&clinic, "warn", &[]).await;
+}
+
+#[tokio::test]
+async fn a_key_that_is_disabled_or_pending_deletion_fires_encryption() {
+    let moto = Moto::start();
+    for (key, state) in [("enabled", None), ("disabled", Some("Disabled")), ("deleted", Some("PendingDeletion"))] {
+        let id = moto.ready[key].as_str().expect("a key");
+        let clinic = Clinic::of(Seed { summary: json!({ "KeyId": id }), ..Seed::default() }).await;
+        let Some(state) = state else {
+            moto.fires(&clinic, "fail", &[]).await;
+            continue;
+        };
+        let findings = moto.fires(&clinic, "fail", &["encryption"]).await;
+        assert_eq!(finding(&findings, "encryption")["evidence"]["key_state"], state);
+    }
+}

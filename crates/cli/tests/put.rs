@@ -1,0 +1,344 @@
+//! `unthrottle put`, as a person runs it.
+
+#[path = "../../../tests/common/aws.rs"]
+mod aws;
+
+use aws::Aws;
+use aws_sdk_kinesis::types::ShardIteratorType;
+use serde_json::Value;
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+use unthrottle_lab::local::{Effect, Fault, LocalAccount, Options};
+
+/// A record of a stream.
+struct Stored {
+    shard: String,
+    key: String,
+    data: String,
+}
+
+/// An account with the stream `orders` of two shards, and a folder for files.
+struct Fixture {
+    account: LocalAccount,
+    aws: Aws,
+    folder: tempfile::TempDir,
+}
+
+impl Fixture {
+    async fn new() -> Fixture {
+        let account = LocalAccount::start(Options::default()).await.expect("it starts");
+        let aws = Aws::of(&account);
+        aws.create("orders", 2).await;
+        Fixture { account, aws, folder: tempfile::tempdir().expect("a folder") }
+    }
+
+    /// Writes a file into the folder.
+    fn file(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.folder.path().join(name);
+        fs::write(&path, text).expect("written");
+        path
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_unthrottle"));
+        command.arg("put").args(args).current_dir(self.folder.path());
+        command.env_clear().env("AWS_ACCESS_KEY_ID", "local").env("AWS_SECRET_ACCESS_KEY", "local");
+        command.env("AWS_REGION", "us-east-1").env("AWS_ENDPOINT_URL", self.account.url());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    fn start(&self, args: &[&str]) -> Child {
+        self.command(args).spawn().expect("it starts")
+    }
+
+    /// Runs the command with this standard input.
+    async fn put(&self, args: &[&str], stdin: impl AsRef<[u8]>) -> Output {
+        let (mut child, stdin) = (self.start(args), stdin.as_ref().to_vec());
+        let ended = tokio::task::spawn_blocking(move || {
+            // A command that refuses its arguments reads nothing.
+            let _ = child.stdin.take().expect("piped").write_all(&stdin);
+            child.wait_with_output()
+        });
+        ended.await.expect("no panic").expect("it ends")
+    }
+
+    /// All records of a stream, shard by shard.
+    async fn records(&self, stream: &str) -> Vec<Stored> {
+        let kinesis = &self.aws.kinesis;
+        let shards = kinesis.list_shards().stream_name(stream).send().await.expect("an answer");
+        let mut all = vec![];
+        for shard in shards.shards() {
+            let of = kinesis.get_shard_iterator().stream_name(stream).shard_id(shard.shard_id());
+            let of = of.shard_iterator_type(ShardIteratorType::TrimHorizon).send().await.expect("an answer");
+            let mut next = of.shard_iterator;
+            while let Some(iterator) = next {
+                let page = kinesis.get_records().shard_iterator(iterator).send().await.expect("an answer");
+                let is_empty = page.records().is_empty();
+                all.extend(page.records.into_iter().map(|record| Stored {
+                    shard: shard.shard_id().to_owned(),
+                    key: record.partition_key.expect("a key"),
+                    data: text(record.data.as_ref()),
+                }));
+                next = page.next_shard_iterator.filter(|_| !is_empty);
+            }
+        }
+        all
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("text")
+}
+
+fn stderr(out: &Output) -> String {
+    text(&out.stderr)
+}
+
+/// The records as `key:data`, sorted.
+fn sorted(records: &[Stored]) -> Vec<String> {
+    let mut lines: Vec<String> = records.iter().map(|record| format!("{}:{}", record.key, record.data)).collect();
+    lines.sort();
+    lines
+}
+
+#[tokio::test]
+async fn lines_of_files_and_of_standard_input_become_records() {
+    let fixture = Fixture::new().await;
+    fixture.file("a.txt", "one\ntwo\r\n\nthree");
+    let out = fixture.put(&["orders", "a.txt", "-"], "four\n").await;
+    assert!(out.status.success(), "{}", stderr(&out));
+    assert!(text(&out.stdout).starts_with("  accepted    4 of 4 records"), "{}", text(&out.stdout));
+    let records = fixture.records("orders").await;
+    let mut data: Vec<&str> = records.iter().map(|record| record.data.as_str()).collect();
+    data.sort_unstable();
+    assert_eq!(data, ["four", "one", "three", "two"]);
+    let keys: std::collections::HashSet<&str> = records.iter().map(|record| record.key.as_str()).collect();
+    assert!(keys.len() == 4 && keys.iter().all(|key| key.len() == 36), "a UUID each: {keys:?}");
+}
+
+#[tokio::test]
+async fn the_strategies_of_the_document_put_records_where_it_says() {
+    let fixture = Fixture::new().await;
+    let orders: String = (0..200).map(|n| format!("{{\"customer_id\":\"c-{}\",\"at\":{n}}}\n", n % 5)).collect();
+    for (args, streams) in [(vec!["--partition-key", "all"], "one"), (vec!["--partition-key", "customer_id"], "two")] {
+        fixture.aws.create(streams, 2).await;
+        let out = fixture.put(&[&[streams], args.as_slice()].concat(), &orders).await;
+        assert!(out.status.success() && stderr(&out).contains("partition key: the value of the field"), "{out:?}");
+    }
+    let of_static = fixture.records("one").await;
+    assert!(of_static.len() == 200 && of_static.iter().all(|record| record.shard == of_static[0].shard), "one shard");
+    let of_entity = fixture.records("two").await;
+    for customer in 0..5 {
+        let key = format!("c-{customer}");
+        let of_key: Vec<&Stored> = of_entity.iter().filter(|record| record.key == key).collect();
+        assert!(of_key.len() == 40 && of_key.iter().all(|record| record.shard == of_key[0].shard), "{key}: one shard");
+        let at = |record: &&Stored| serde_json::from_str::<Value>(&record.data).expect("JSON")["at"].as_u64();
+        assert!(of_key.iter().map(at).is_sorted(), "{key}: in order");
+    }
+}
+
+/// The example of the document, with its names, as docs/put.md shows it. An input stands before it.
+fn example() -> String {
+    let page = fs::read_to_string(aws::root().join("docs/put.md")).expect("the page");
+    let (_, block) = page.split_once("```yaml\n").expect("a block of YAML");
+    let (block, _) = block.split_once("```").expect("its end");
+    format!("input:\n  stdin: {{}}\n{block}")
+}
+
+#[tokio::test]
+async fn the_example_of_the_document_runs_and_options_override_it() {
+    let fixture = Fixture::new().await;
+    fixture.aws.create("events", 1).await;
+    fixture.file("put.yaml", example());
+    let url = fixture.account.url().to_owned();
+    let args = ["--config", "put.yaml", "--endpoint-url", &url, "--region", "us-east-1"];
+    let out = fixture.put(&args, "").await;
+    assert_eq!(out.status.code(), Some(2));
+    let says = "put.yaml:10: `output.aws_kinesis.credentials.access_key_id`: the environment variable `KEY` is not set";
+    assert!(stderr(&out).contains(says), "{}", stderr(&out));
+    let example = example().replace("${KEY}", "local").replace("${SECRET}", "local");
+    fixture.file("put.yaml", example);
+    let out = fixture.put(&args, "{\"customer_id\":7}\nplain\n").await;
+    assert!(out.status.success(), "{}", stderr(&out));
+    assert!(stderr(&out).contains("put.yaml:2: `input` is ignored"), "{}", stderr(&out));
+    assert_eq!(sorted(&fixture.records("events").await), ["7:{\"customer_id\":7}", "customer_id:plain"]);
+    fixture.file("data.txt", "x\n");
+    let other = [&args[..], &["--stream", "orders", "--partition-key", "k", "data.txt"]].concat();
+    assert!(fixture.put(&other, "").await.status.success());
+    assert_eq!(sorted(&fixture.records("orders").await), ["k:x"]);
+}
+
+#[tokio::test]
+async fn a_record_that_is_too_large_is_lost_by_its_line_and_comes_back_from_the_dead_letters() {
+    let fixture = Fixture::new().await;
+    let large = "x".repeat(2000);
+    let args = ["orders", "--partition-key", "key", "--max-batch-bytes", "1000", "--dead-letter", "lost.jsonl"];
+    let out = fixture.put(&args, format!("a\n{large}\nb\n")).await;
+    assert_eq!(out.status.code(), Some(1));
+    let said = stderr(&out);
+    assert!(said.contains("lost: stdin:2: data and key have 2003 bytes"), "{said}");
+    assert!(said.contains("1 record is lost; lost.jsonl has 1 of them"), "{said}");
+    assert_eq!(sorted(&fixture.records("orders").await), ["key:a", "key:b"]);
+    let out = fixture.put(&["orders", "lost.jsonl"], "").await;
+    assert!(out.status.success(), "{}", stderr(&out));
+    assert_eq!(sorted(&fixture.records("orders").await)[2], format!("key:{large}"), "with its key");
+}
+
+#[tokio::test]
+async fn a_line_of_two_mebibytes_and_a_key_that_is_no_text_are_lost_alone() {
+    let fixture = Fixture::new().await;
+    let mut input = vec![b'x'; 2 << 20];
+    input.extend(b"\n{\"k\":\"\xff\"}\n{\"k\":\"v\"}\n");
+    let out = fixture.put(&["orders", "--partition-key", "k", "--json"], input).await;
+    assert_eq!(out.status.code(), Some(1));
+    let said = stderr(&out);
+    assert!(said.contains("stdin:1: data and key have 2097153 bytes; the stream takes at most 1048576"), "{said}");
+    assert!(said.contains("stdin:2: the record is not valid UTF-8, so its field `k` cannot be read"), "{said}");
+    let last = text(&out.stdout).lines().last().expect("a line").to_owned();
+    let summary: Value = serde_json::from_str(&last).expect("JSON");
+    let counts = ["attempted", "accepted", "lost", "rejected", "refused", "retried", "possible_duplicates"];
+    assert_eq!(counts.map(|count| summary[count].as_u64().expect(count)), [3, 1, 2, 2, 0, 0, 0]);
+    assert_eq!(summary["final"], true);
+    assert!(summary["latency_ms"]["p99"].is_number() && summary["refused_by_shard"].is_object(), "{summary}");
+}
+
+#[tokio::test]
+async fn a_stream_that_takes_less_than_the_input_has_loses_nothing() {
+    let fixture = Fixture::new().await;
+    let input: String = (0..6000).map(|n| format!("{n}\n")).collect();
+    let out = fixture.put(&["orders", "--ttl", "10m", "--max-retries", "50"], input).await;
+    assert!(out.status.success(), "{}", stderr(&out));
+    let records = fixture.records("orders").await;
+    let mut data: Vec<u32> = records.iter().map(|record| record.data.parse().expect("a number")).collect();
+    data.sort_unstable();
+    assert_eq!(data, (0..6000).collect::<Vec<_>>(), "each once");
+}
+
+#[tokio::test]
+async fn bad_input_names_the_fault_and_writes_nothing() {
+    let fixture = Fixture::new().await;
+    fixture.file("taken.csv", "a,b\n");
+    fixture.file("bad.yaml", "output:\n  aws_kinesis:\n    stream_name: orders\n    batch: {size: 0}\n");
+    fixture.file("long.yaml", "output:\n  aws_kinesis:\n    stream_name: orders\n    batch: {duration: 5 parsecs}\n");
+    let arn = "arn:aws:kinesis:eu-west-1:123456789012:stream/orders";
+    for (args, code, says) in [
+        (vec![], 2, "name the stream"),
+        (vec!["no such name"], 2, "`no such name` is not the name or the ARN of a Kinesis data stream"),
+        (vec!["nowhere"], 1, "there is no stream `nowhere`"),
+        (vec![arn], 2, "is of region eu-west-1, and the region set is us-east-1"),
+        (vec!["orders", "missing.txt"], 2, "missing.txt: No such file"),
+        (vec!["orders", "."], 2, ".: is a folder"),
+        (vec!["orders", "-", "-"], 2, "standard input (-) can be read only once"),
+        (vec!["orders", "--dead-letter", "taken.csv"], 2, "taken.csv: the file is there and holds no dead letters"),
+        (vec!["orders", "taken.csv", "--dead-letter", "taken.csv"], 2, "is read and is also --dead-letter"),
+        (vec!["orders", "--dead-letter", "no/where"], 2, "--dead-letter no/where: cannot be written"),
+        (vec!["orders", "--ttl", "5 parsecs"], 2, "`5 parsecs` is no duration"),
+        (vec!["orders", "--batch-size", "501"], 2, "501 is not in 1..=500"),
+        (vec!["orders", "--partition-key", ""], 2, "--partition-key needs 1 to 256 characters"),
+        (vec!["--config", "bad.yaml"], 2, "bad.yaml:4: `output.aws_kinesis.batch.size`: `0`"),
+        (vec!["--config", "long.yaml"], 2, "long.yaml:4: `output.aws_kinesis.batch.duration`: `5 parsecs`"),
+        (vec!["orders", "--endpoint-url", "http://127.0.0.1:1"], 1, "no connection to http://127.0.0.1:1"),
+    ] {
+        let out = fixture.put(&args, "x\n").await;
+        assert_eq!(out.status.code(), Some(code), "{args:?}: {}", stderr(&out));
+        assert!(stderr(&out).contains(says), "{args:?}: {}", stderr(&out));
+    }
+    assert_eq!(fixture.records("orders").await.len(), 0);
+    assert_eq!(fs::read_to_string(fixture.folder.path().join("taken.csv")).expect("there"), "a,b\n");
+}
+
+#[tokio::test]
+async fn a_stream_that_is_not_there_yet_and_an_endpoint_that_is_no_kinesis_are_said() {
+    let options = Options { create_time: Duration::from_secs(3600), ..Options::default() };
+    let account = LocalAccount::start(options).await.expect("it starts");
+    let fixture = Fixture { aws: Aws::of(&account), account, folder: tempfile::tempdir().expect("a folder") };
+    let create = fixture.aws.kinesis.create_stream().stream_name("orders").shard_count(1);
+    create.send().await.expect("created");
+    let out = fixture.put(&["orders"], "x\n").await;
+    assert!(stderr(&out).contains("the stream `orders` is being created. Try again"), "{}", stderr(&out));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    tokio::spawn(async move { axum::serve(listener, axum::Router::new()).await });
+    let out = fixture.put(&["orders", "--endpoint-url", &url], "x\n").await;
+    assert_eq!(out.status.code(), Some(1));
+    assert!(stderr(&out).contains(&format!("{url} does not answer as Kinesis does")), "{}", stderr(&out));
+}
+
+/// An answer of AWS in place of the call.
+fn refuse(fixture: &Fixture, operation: &str, code: &str, message: &str) {
+    let effect = Effect::Error { status: 400, code: code.into(), message: message.into() };
+    fixture.account.add_fault(Fault { operation: operation.into(), skip: 0, times: 100, effect });
+}
+
+#[tokio::test]
+async fn a_denied_call_names_its_action_and_keeps_the_records() {
+    let fixture = Fixture::new().await;
+    let action = "User: me is not authorized to perform: kinesis:PutRecords on resource: orders";
+    refuse(&fixture, "PutRecords", "AccessDeniedException", action);
+    let out = fixture.put(&["orders", "--dead-letter", "lost.jsonl"], "a\nb\n").await;
+    assert_eq!(out.status.code(), Some(1));
+    assert!(stderr(&out).contains("kinesis:PutRecords") && stderr(&out).contains("2 records are lost"), "{out:?}");
+    let letters = fs::read_to_string(fixture.folder.path().join("lost.jsonl")).expect("there");
+    assert_eq!(letters.lines().count(), 3, "{letters}");
+}
+
+#[tokio::test]
+async fn without_the_permission_to_describe_records_are_written() {
+    let fixture = Fixture::new().await;
+    refuse(&fixture, "DescribeStreamSummary", "AccessDeniedException", "not authorized");
+    let out = fixture.put(&["orders"], "a\n").await;
+    assert!(out.status.success(), "{}", stderr(&out));
+    assert!(stderr(&out).contains("may not call kinesis:DescribeStreamSummary"), "{}", stderr(&out));
+}
+
+#[tokio::test]
+async fn expired_credentials_are_said_before_anything_is_read() {
+    let fixture = Fixture::new().await;
+    refuse(&fixture, "DescribeStreamSummary", "ExpiredTokenException", "The security token has expired");
+    let out = fixture.put(&["orders"], "a\n").await;
+    assert_eq!(out.status.code(), Some(1));
+    assert!(stderr(&out).contains("the credentials have expired (ExpiredTokenException)"), "{}", stderr(&out));
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_full_disk_for_the_dead_letters_stops_the_command_and_names_the_file() {
+    let fixture = Fixture::new().await;
+    let input = format!("{}\nok\n", "x".repeat(2 << 20));
+    let out = fixture.put(&["orders", "--dead-letter", "/dev/full"], input).await;
+    assert_eq!(out.status.code(), Some(1));
+    assert!(stderr(&out).contains("--dead-letter /dev/full: cannot be written: No space left"), "{}", stderr(&out));
+    assert!(stderr(&out).contains("are not in that file"), "{}", stderr(&out));
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_signal_stops_the_input_and_what_was_read_is_written() {
+    let fixture = Fixture::new().await;
+    // Without the signal, the records would wait for an hour.
+    let mut child = fixture.start(&["orders", "--batch-duration", "1h", "--json"]);
+    let mut stdin = child.stdin.take().expect("piped");
+    stdin.write_all(b"one\ntwo\nthr").expect("written");
+    let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
+    let ended = tokio::task::spawn_blocking(move || {
+        let mut line = String::new();
+        while !line.contains("\"attempted\":2") {
+            line.clear();
+            assert!(stdout.read_line(&mut line).expect("readable") > 0, "it ended early");
+        }
+        let kill = Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
+        assert!(kill.expect("kill runs").success());
+        let last = stdout.lines().last().expect("a line").expect("text");
+        (last, child.wait_with_output().expect("it ends"))
+    });
+    let (last, out) = ended.await.expect("no panic");
+    assert!(out.status.success(), "{}", stderr(&out));
+    assert!(stderr(&out).contains("stopped. The input was read up to stdin:2"), "{}", stderr(&out));
+    assert!(last.contains("\"accepted\":2"), "{last}");
+    assert_eq!(fixture.records("orders").await.len(), 2);
+    drop(stdin);
+}

@@ -1,0 +1,160 @@
+//! Advice in the document of a decision: the checks that need nothing but what the observation has.
+
+use super::finding::Status;
+use super::readings::{Point, Readings, Series, Unread};
+use super::table::check;
+use crate::cost::Prices;
+use crate::observation::{Minute, MinuteTraffic, Observation, Stream};
+use crate::policy::DOCTOR_SKIP_TAG;
+use serde::Serialize;
+
+/// The checks, the most urgent first. `batch` is not one of them: an observation does not count PutRecords calls.
+const CHECKS: [&str; 5] = ["bursts", "pollers", "ranges", "small-records", "put-record"];
+
+/// A person on call reads no more.
+const MOST: usize = 3;
+
+/// How far back the traffic counts, in minutes: as far as the doctor reads minutes.
+const MINUTES: i64 = 180;
+
+/// What a producer or a reader of the stream could do better.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Advice {
+    /// The check of `unthrottle doctor`, such as `small-records`.
+    pub code: &'static str,
+    /// What was seen.
+    pub sentence: String,
+    /// What mends it.
+    pub fix: Option<String>,
+}
+
+/// The advice on an observed stream: at most three, the most urgent first. Empty: there is none, or the stream does not
+/// exist.
+pub fn advise(observation: &Observation, prices: &Prices) -> Vec<Advice> {
+    let Some(stream) = &observation.stream else { return vec![] };
+    let readings = readings(observation, stream);
+    let skipped = observation.tags.get(DOCTOR_SKIP_TAG).map(String::as_str).unwrap_or_default();
+    let wanted = |code: &str| CHECKS.contains(&code) && !skipped.split_whitespace().any(|skipped| skipped == code);
+    let mut found = check(&readings, prices, |check| wanted(check.code));
+    found.retain(|finding| finding.status >= Status::Warn);
+    found.sort_by_key(|finding| CHECKS.iter().position(|code| *code == finding.code));
+    let advice = found.into_iter().take(MOST);
+    advice.map(|finding| Advice { code: finding.code, sentence: finding.sentence, fix: finding.fix }).collect()
+}
+
+/// The observation as the checks read it. A check that needs more finds `unknown`, which is no advice.
+fn readings(observation: &Observation, stream: &Stream) -> Readings {
+    fn unread<T>() -> Result<T, Unread> {
+        Err(Unread { action: "", why: "an observation does not have it".into(), is_denied: false })
+    }
+    let now = Minute::of(observation.observed_at);
+    let first = stream.created_at.map_or(now.plus(-MINUTES), |created| Minute::of(created).max(now.plus(-MINUTES)));
+    let minutes = Series {
+        period_seconds: 60.0,
+        window_seconds: (now.start() - first.start()).num_seconds().max(0) as f64,
+        points: observation.traffic.since(first).map(|(minute, traffic)| (minute.start(), traffic.into())).collect(),
+    };
+    Readings {
+        read_at: observation.observed_at,
+        stream: stream.clone(),
+        tags: Ok(observation.tags.clone()),
+        hours: Ok(minutes.clone()),
+        minutes: Ok(minutes),
+        shards: observation.shards.clone().map_or_else(unread, Ok),
+        consumers: unread(),
+        alarms: unread(),
+        key_state: unread(),
+        lambdas: unread(),
+        unreserved_concurrency: unread(),
+        limits: observation.limits.map_or_else(unread, Ok),
+        commitment: observation.commitment.map_or_else(unread, Ok),
+        is_deployed: unread(),
+    }
+}
+
+impl From<MinuteTraffic> for Point {
+    fn from(minute: MinuteTraffic) -> Point {
+        Point {
+            incoming_bytes: minute.incoming_bytes,
+            incoming_records: minute.incoming_records,
+            write_throttled: minute.write_throttled,
+            put_record_count: minute.put_record_count,
+            read_throttled: minute.read_throttled,
+            get_records_bytes: minute.get_records_bytes,
+            get_records_calls: minute.get_records_calls,
+            iterator_age_ms: minute.iterator_age_ms,
+            ..Point::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checks::fixture::stream;
+    use chrono::DateTime;
+
+    /// A stream of two shards whose minutes of the last three hours are all alike.
+    fn observation(minute: MinuteTraffic) -> Observation {
+        let observed_at = DateTime::UNIX_EPOCH + chrono::TimeDelta::days(100);
+        let mut observation = Observation { observed_at, stream: Some(stream(2)), ..Observation::default() };
+        for ago in 1..=MINUTES {
+            *observation.traffic.minute_mut(Minute::of(observed_at).plus(-ago)) = minute;
+        }
+        observation
+    }
+
+    fn codes(observation: &Observation) -> Vec<&'static str> {
+        advise(observation, &Prices::default()).into_iter().map(|advice| advice.code).collect()
+    }
+
+    const CALM: MinuteTraffic = MinuteTraffic {
+        incoming_bytes: 24.0 * 1024.0 * 600.0,
+        incoming_records: 600.0,
+        write_throttled: 0.0,
+        put_record_bytes: 0.0,
+        put_record_count: 0.0,
+        read_throttled: 0.0,
+        get_records_bytes: 0.0,
+        get_records_calls: 0.0,
+        iterator_age_ms: None,
+    };
+
+    #[test]
+    fn a_stream_without_a_fault_has_no_advice() {
+        assert_eq!(codes(&observation(CALM)), [""; 0]);
+        assert_eq!(codes(&Observation::default()), [""; 0]);
+    }
+
+    #[test]
+    fn no_more_than_the_three_most_urgent_faults_are_advice() {
+        let all = MinuteTraffic {
+            incoming_bytes: 200.0 * 30_000.0,
+            incoming_records: 30_000.0,
+            put_record_count: 30_000.0,
+            get_records_calls: 2.0 * 4.5 * 60.0,
+            ..CALM
+        };
+        assert_eq!(codes(&observation(all)), ["pollers", "small-records", "put-record"]);
+        let mut bursts = observation(all);
+        let minute = Minute::of(bursts.observed_at).plus(-5);
+        bursts.traffic.minute_mut(minute).write_throttled = 10.0;
+        assert_eq!(codes(&bursts), ["bursts", "pollers", "small-records"]);
+    }
+
+    #[test]
+    fn the_tag_of_the_doctor_leaves_advice_out() {
+        let mut observation = observation(MinuteTraffic { get_records_calls: 540.0, ..CALM });
+        assert_eq!(codes(&observation), ["pollers"]);
+        observation.tags.insert(DOCTOR_SKIP_TAG.into(), "batch pollers".into());
+        assert_eq!(codes(&observation), [""; 0]);
+    }
+
+    #[test]
+    fn minutes_of_an_earlier_stream_of_the_name_are_no_advice() {
+        let mut observation = observation(MinuteTraffic { get_records_calls: 540.0, ..CALM });
+        let created = observation.observed_at;
+        observation.stream.as_mut().expect("a stream").created_at = Some(created);
+        assert_eq!(codes(&observation), [""; 0]);
+    }
+}

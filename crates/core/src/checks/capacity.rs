@@ -1,0 +1,112 @@
+//! Capacity: the account's quota, the ranges of the shards, and the shard-level metrics that show a hot one.
+
+use super::finding::{Answer, Verdict};
+use super::load::known;
+use super::readings::Readings;
+use super::words::{many, percent, usd};
+use crate::cost::Prices;
+use crate::observation::CapacityMode;
+
+/// The share of the account's shards from which a raise may fail. AWS needs days for a higher quota, so a later warning
+/// comes too late; an earlier one would warn most accounts. AWS gives no number.
+const NEARLY_FULL: f64 = 0.8;
+
+/// A shard with more than this times the hash keys of another gets more than this times its records, with even keys.
+/// One split leaves exactly two, which is no fault. AWS gives no number.
+const UNEVEN: f64 = 2.0;
+
+/// A minute that refuses records below this share of the capacity was not refused for want of shards. A minute with
+/// even load refuses from about 100 %. Bursts within the minute and uneven keys refuse earlier. AWS gives no number.
+pub(super) const FAR_FROM_FULL: f64 = 0.6;
+
+/// This number of such minutes in a row is no burst: uneven keys refuse minute after minute. A smaller number would
+/// take two bursts for a hot shard. AWS gives no number.
+pub(super) const LASTING_MINUTES: usize = 5;
+
+pub(super) fn quota(readings: &Readings, _: &Prices) -> Answer {
+    let limits = known(&readings.limits)?;
+    let share = f64::from(limits.open_shards) / f64::from(limits.shard_limit.max(1));
+    let sentence = format!(
+        "The account has {} of {} open in this region ({}).",
+        many(limits.open_shards as usize, "provisioned shard"),
+        limits.shard_limit,
+        percent(share)
+    );
+    let fix = "ask AWS for more: Service Quotas, Amazon Kinesis Data Streams, shards per Region";
+    let verdict = match share {
+        full if full >= 1.0 => Verdict::fail(format!("{sentence} No stream can get another shard."), fix),
+        near if near >= NEARLY_FULL => Verdict::warn(format!("{sentence} The next doubling may be refused."), fix),
+        _ => Verdict::ok(sentence),
+    };
+    Ok(verdict.with("open_shards", limits.open_shards).with("shard_limit", limits.shard_limit))
+}
+
+pub(super) fn ranges(readings: &Readings, _: &Prices) -> Answer {
+    if readings.stream.mode == CapacityMode::OnDemand {
+        return Ok(Verdict::ok("AWS sets the ranges of an on-demand stream."));
+    }
+    let shards = known(&readings.shards)?;
+    let widest = shards.iter().max_by(|a, b| a.share().total_cmp(&b.share()));
+    let narrowest = shards.iter().min_by(|a, b| a.share().total_cmp(&b.share()));
+    let (Some(widest), Some(narrowest)) = (widest, narrowest) else {
+        return Ok(Verdict::ok("The stream has no open shard."));
+    };
+    let times = widest.share() / narrowest.share().max(f64::MIN_POSITIVE);
+    let verdict = if times > UNEVEN {
+        let sentence = format!(
+            "{} has {times:.1} times the hash keys of {}, so even keys fill it {times:.1} times as fast.",
+            widest.id, narrowest.id
+        );
+        let fix = format!(
+            "unless the split was on purpose: aws kinesis update-shard-count --stream-name {} --target-shard-count {} \
+             --scaling-type UNIFORM_SCALING",
+            readings.stream.name,
+            // A multiple of 25 % is AWS's fastest step. The same count changes nothing.
+            (shards.len() + shards.len().div_ceil(4)).max(2)
+        );
+        Verdict::warn(sentence, fix).with("widest", widest.id.as_str()).with("narrowest", narrowest.id.as_str())
+    } else {
+        Verdict::ok(format!("The hash keys of {} are even.", many(shards.len(), "shard")))
+    };
+    Ok(verdict.with("widest_to_narrowest", times).with("open_shards", shards.len()))
+}
+
+pub(super) fn shard_metrics(readings: &Readings, prices: &Prices) -> Answer {
+    let (stream, hours, minutes) = (&readings.stream, known(&readings.hours)?, known(&readings.minutes)?);
+    let count = stream.shard_metric_count();
+    let monthly = f64::from(stream.open_shards) * f64::from(count) * prices.metric_month;
+    let refused = minutes.refused_below(FAR_FROM_FULL, stream.capacity());
+    let is_skewed = stream.open_shards > 1 && refused.longest_run >= LASTING_MINUTES;
+    let name = &stream.name;
+    let verdict = if is_skewed && !stream.shows_shards() {
+        let off: Vec<&str> = stream.metrics_off().collect();
+        let sentence = format!(
+            "The stream refused records in {} in a row while it was at most {} full. A hot shard is likely, and the \
+             metrics that show it are off.",
+            many(refused.longest_run, "minute"),
+            percent(refused.highest_use)
+        );
+        let fix = format!(
+            "aws kinesis enable-enhanced-monitoring --stream-name {name} --shard-level-metrics {}; then unthrottle \
+             explain {name}",
+            off.join(" ")
+        );
+        let cost = f64::from(stream.open_shards) * off.len() as f64 * prices.metric_month;
+        Verdict::warn(sentence, fix).with("fix_usd_per_month", cost)
+    } else if count > 0 && hours.total(|p| p.write_throttled + p.read_throttled) == 0.0 {
+        let sentence = format!(
+            "{} {} on, and AWS refused nothing in 14 days. They cost {} a month.",
+            many(count as usize, "shard-level metric"),
+            if count == 1 { "is" } else { "are" },
+            usd(monthly)
+        );
+        let fix = format!("aws kinesis disable-enhanced-monitoring --stream-name {name} --shard-level-metrics ALL");
+        Verdict::warn(sentence, fix).costs(monthly)
+    } else if count > 0 {
+        Verdict::ok(format!("Shard-level metrics are on; unthrottle explain {name} reads them."))
+    } else {
+        Verdict::ok("Shard-level metrics are off, and no hot shard is likely.")
+    };
+    let verdict = verdict.with("shard_metrics", count).with("minutes_in_a_row", refused.longest_run);
+    Ok(verdict.with("refused_minutes", refused.periods))
+}

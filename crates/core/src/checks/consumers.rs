@@ -1,0 +1,133 @@
+//! Consumers: readers that share the shards, and readers that have their own throughput.
+
+use super::finding::{Answer, Verdict};
+use super::load::known;
+use super::money::billing;
+use super::readings::{Consumer, Readings};
+use super::words::{many, percent, time, usd};
+use crate::cost::{BillingMode, Prices, monthly};
+use crate::observation::Commitment;
+use chrono::TimeDelta;
+
+/// The share of the retention at which a reader is late. At all of it, records are lost unread. AWS names the metric
+/// and no number; the same share holds a restore.
+const LATE: f64 = 0.5;
+
+/// The newest minutes in which a reader's age counts: a reader that has caught up is no finding. A Lambda function with
+/// a long window reads every five minutes, so a shorter time could miss it.
+const NEWEST: TimeDelta = TimeDelta::minutes(15);
+
+/// Calls of GetRecords a second and shard from which the next reader has no room: AWS allows five for all readers
+/// together (service-sizes-and-limits.html).
+const CALLS: f64 = 4.0;
+
+/// A consumer without an event for this time is idle. A consumer of a weekly job is not. AWS gives no number.
+const IDLE: TimeDelta = TimeDelta::days(7);
+
+/// Registered consumers of a stream: 20, and 50 with the throughput commitment (service-sizes-and-limits.html).
+const MOST: usize = 20;
+const MOST_COMMITTED: usize = 50;
+
+/// The share of them from which the next team may find no place. AWS gives no number.
+const NEARLY_ALL: f64 = 0.8;
+
+const HOUR_MS: f64 = 3_600_000.0;
+
+pub(super) fn retention(readings: &Readings, _: &Prices) -> Answer {
+    let minutes = known(&readings.minutes)?;
+    let kept_ms = f64::from(readings.stream.retention_hours) * HOUR_MS;
+    let aged = minutes.points.iter().filter_map(|(time, point)| Some((*time, point.iterator_age_ms?)));
+    let newest = aged.clone().next_back().map(|(time, _)| time);
+    let Some(newest) = newest else { return Ok(Verdict::ok("No reader called GetRecords in the last 3 hours.")) };
+    let age = aged.filter(|(time, _)| *time > newest - NEWEST).map(|(_, age)| age).fold(0.0, f64::max);
+    let sentence =
+        format!("The slowest reader is {} behind; the stream keeps records for {}.", time(age), time(kept_ms));
+    let verdict = if age > LATE * kept_ms {
+        let hours = (readings.stream.retention_hours * 2).min(8_760);
+        let fix = format!(
+            "mend or scale the reader. To gain time: aws kinesis increase-stream-retention-period --stream-name {} \
+             --retention-period-hours {hours}",
+            readings.stream.name
+        );
+        Verdict::fail(format!("{sentence} Unread records will be lost."), fix)
+    } else {
+        Verdict::ok(sentence)
+    };
+    Ok(verdict.with("iterator_age_ms", age).with("retention_hours", readings.stream.retention_hours))
+}
+
+pub(super) fn pollers(readings: &Readings, _: &Prices) -> Answer {
+    let minutes = known(&readings.minutes)?;
+    let shards = f64::from(readings.stream.open_shards.max(1));
+    let polled = minutes.points.values().filter(|p| p.get_records_calls + p.read_throttled > 0.0);
+    let (calls, polled) =
+        polled.fold((0.0, 0.0), |(calls, n), p| (calls + p.get_records_calls + p.read_throttled, n + 1.0));
+    let refused = minutes.total(|p| p.read_throttled);
+    if polled == 0.0 {
+        return Ok(Verdict::ok("No reader called GetRecords in the last 3 hours."));
+    }
+    let rate = calls / polled / minutes.period_seconds / shards;
+    let sentence = format!("Readers call GetRecords {rate:.1} times a second on each shard; AWS allows 5.");
+    let verdict = if rate >= CALLS {
+        let fix = format!(
+            "let each reader wait 1 s between calls, or give one its own throughput: aws kinesis \
+             register-stream-consumer --stream-arn {} --consumer-name NAME",
+            readings.stream.arn
+        );
+        Verdict::warn(format!("{sentence} More shards do not help, because each reader reads each shard."), fix)
+    } else {
+        Verdict::ok(sentence)
+    };
+    Ok(verdict.with("calls_per_second_and_shard", rate).with("refused_calls", refused))
+}
+
+pub(super) fn fan_out_idle(readings: &Readings, prices: &Prices) -> Answer {
+    let consumers = known(&readings.consumers)?;
+    let is_idle = |c: &&Consumer| c.events == 0.0 && c.created_at < readings.read_at - IDLE;
+    let idle: Vec<&str> = consumers.iter().filter(is_idle).map(|c| c.name.as_str()).collect();
+    let Some(first) = idle.first() else {
+        let sentence = match consumers.len() {
+            0 => "The stream has no registered consumer.".to_owned(),
+            n => format!("{} received events in the last 7 days, or younger.", many(n, "registered consumer")),
+        };
+        return Ok(Verdict::ok(sentence).with("consumers", consumers.len()));
+    };
+    let shards = f64::from(readings.stream.open_shards);
+    let each = monthly(prices.fan_out_consumer_shard_hour) * shards;
+    let fix = format!(
+        "if nothing will use it: aws kinesis deregister-stream-consumer --stream-arn {} --consumer-name {first}",
+        readings.stream.arn
+    );
+    let names = idle.join(", ");
+    let mut sentence = format!("{} received nothing for 7 days: {names}.", many(idle.len(), "registered consumer"));
+    let mut cost = None;
+    if billing(readings).ok() == Some(BillingMode::Provisioned) {
+        let usd_per_month = each * idle.len() as f64;
+        sentence.push_str(&format!(" AWS bills {} a month for that.", usd(usd_per_month)));
+        cost = Some(usd_per_month);
+    }
+    let verdict = Verdict::warn(sentence, fix).with("idle", idle).with("consumers", consumers.len());
+    Ok(match cost {
+        Some(cost) => verdict.costs(cost),
+        None => verdict,
+    })
+}
+
+pub(super) fn fan_out_limits(readings: &Readings, _: &Prices) -> Answer {
+    let consumers = known(&readings.consumers)?.len();
+    // Without the account's settings, the lower limit holds.
+    let is_committed = readings.commitment.as_ref().is_ok_and(|c| *c == Commitment::Enabled);
+    let most = if is_committed { MOST_COMMITTED } else { MOST };
+    let share = consumers as f64 / most as f64;
+    let sentence = format!("The stream has {consumers} of {most} registered consumers ({}).", percent(share));
+    let verdict = if share >= NEARLY_ALL {
+        let fix = format!(
+            "list them, and deregister idle ones: aws kinesis list-stream-consumers --stream-arn {}",
+            readings.stream.arn
+        );
+        Verdict::warn(format!("{sentence} The next reader may find no place."), fix)
+    } else {
+        Verdict::ok(sentence)
+    };
+    Ok(verdict.with("consumers", consumers).with("most_consumers", most))
+}

@@ -1,0 +1,249 @@
+//! Consumers that are Lambda functions: their event source mappings, their concurrency and their errors.
+
+use super::finding::{Answer, Status, Verdict};
+use super::load::known;
+use super::readings::{LambdaReader, Readings, Unread};
+use super::words::{count, many, percent, short, time, usd};
+use crate::cost::{Prices, monthly};
+
+/// The most batches of one shard at the same time (ParallelizationFactor).
+const MOST_PARALLEL: u32 = 10;
+
+/// An iterator age below this is no delay: a batching window may be five minutes long. AWS gives no number.
+const NO_DELAY_MS: f64 = 300_000.0;
+
+/// An age that grew by this much over the last hours still grows. AWS gives no number.
+const GREW: f64 = 1.5;
+
+/// The share of failed invocations that is worth a look. AWS gives no number.
+const MANY_ERRORS: f64 = 0.01;
+
+/// The share of the timeout at which the slowest twentieth of the invocations soon fails. AWS gives no number.
+const NEARLY_TIMED_OUT: f64 = 0.8;
+
+/// Records of an invocation below which a batching window is worth it: a batch may have 100 by default. AWS gives no
+/// number.
+const SMALL_BATCH: f64 = 10.0;
+
+/// The window that the doctor proposes, in seconds. It delays a record by as much at most, and makes at most 0.2
+/// invocations a second and shard.
+const WINDOW_SECONDS: f64 = 5.0;
+
+/// A million invocations, in USD (the price list of Lambda, us-east-1). Time of the function is not part of it.
+const INVOCATIONS_MILLION: f64 = 0.20;
+
+/// The days of the metrics. A month has a little more than twice as many.
+const DAYS_SECONDS: f64 = 14.0 * 86_400.0;
+
+/// What is worth a change of a mapping, in USD a month. AWS gives no number.
+const WORTH_IT: f64 = 1.0;
+
+/// What is wrong with one function.
+struct Problem {
+    status: Status,
+    sentence: String,
+    fix: String,
+    saves: f64,
+}
+
+impl Problem {
+    fn warn(sentence: String, fix: String) -> Problem {
+        Problem { status: Status::Warn, sentence, fix, saves: 0.0 }
+    }
+
+    fn fail(sentence: String, fix: String) -> Problem {
+        Problem { status: Status::Fail, ..Problem::warn(sentence, fix) }
+    }
+}
+
+/// The worst problem of all functions, with the number of the others. A function that could not be read makes the check
+/// unknown only if no other one has a problem.
+fn judge(
+    readings: &Readings,
+    fine: &str,
+    problem: impl Fn(&LambdaReader) -> Result<Option<Problem>, Unread>,
+) -> Answer {
+    let lambdas = known(&readings.lambdas)?;
+    if lambdas.is_empty() {
+        return Ok(Verdict::ok("No Lambda function reads the stream."));
+    }
+    let (mut problems, mut unread) = (vec![], None);
+    for lambda in lambdas {
+        match problem(lambda) {
+            Ok(found) => problems.extend(found.map(|found| (lambda, found))),
+            Err(error) => unread = Some(error),
+        }
+    }
+    problems.sort_by_key(|(_, problem)| std::cmp::Reverse(problem.status));
+    let functions: Vec<&str> = problems.iter().map(|(lambda, _)| lambda.function.as_str()).collect();
+    let saves: f64 = problems.iter().map(|(_, problem)| problem.saves).sum();
+    let Some((_, worst)) = problems.first() else {
+        return unread.map_or_else(|| Ok(Verdict::ok(fine).with("functions", lambdas.len())), Err);
+    };
+    let others = match problems.len() - 1 {
+        0 => String::new(),
+        1 => " One more function has this problem.".to_owned(),
+        n => format!(" {n} more functions have this problem."),
+    };
+    let sentence = format!("{}{others}", worst.sentence);
+    let verdict = match worst.status {
+        Status::Fail => Verdict::fail(sentence, worst.fix.as_str()),
+        _ => Verdict::warn(sentence, worst.fix.as_str()),
+    };
+    let verdict = verdict.with("functions", functions);
+    Ok(if saves > 0.0 { verdict.costs(saves) } else { verdict })
+}
+
+/// The command that changes a mapping.
+fn update(lambda: &LambdaReader, options: &str) -> String {
+    format!("aws lambda update-event-source-mapping --uuid {} {options}", lambda.uuid)
+}
+
+pub(super) fn state(readings: &Readings, _: &Prices) -> Answer {
+    judge(readings, "Each mapping is enabled, and its last result is no problem.", |lambda| {
+        let name = &lambda.function;
+        if lambda.state != "Enabled" {
+            let sentence = format!("The mapping of {name} is {}, so {name} reads nothing.", lambda.state);
+            return Ok(Some(Problem::fail(sentence, update(lambda, "--enabled"))));
+        }
+        let problem = lambda.last_result.as_ref().filter(|result| result.to_uppercase().starts_with("PROBLEM"));
+        Ok(problem.map(|result| {
+            let sentence = format!("The last batch of {name} failed: {result}.");
+            Problem::fail(sentence, format!("aws logs tail /aws/lambda/{name} --since 1h"))
+        }))
+    })
+}
+
+pub(super) fn poison(readings: &Readings, _: &Prices) -> Answer {
+    judge(readings, "Each mapping gives up a bad batch in time.", |lambda| {
+        let is_endless = lambda.max_retries == -1 && lambda.max_age_seconds == -1;
+        Ok(is_endless.then(|| {
+            let kept = time(f64::from(readings.stream.retention_hours) * 3_600_000.0);
+            let sentence = format!(
+                "{} tries a failed batch again without end. One bad record stops its shard for {kept}.",
+                lambda.function
+            );
+            let options = "--maximum-retry-attempts 5 --maximum-record-age-in-seconds 3600";
+            Problem::fail(sentence, update(lambda, options))
+        }))
+    })
+}
+
+pub(super) fn destination(readings: &Readings, _: &Prices) -> Answer {
+    judge(readings, "Each mapping has a destination for batches that it gives up.", |lambda| {
+        Ok((!lambda.has_destination).then(|| {
+            let sentence =
+                format!("{} has no on-failure destination, so a batch that it gives up is lost.", lambda.function);
+            let options = "--destination-config 'OnFailure={Destination=QUEUE_ARN}'";
+            Problem::warn(sentence, update(lambda, options))
+        }))
+    })
+}
+
+pub(super) fn bisect(readings: &Readings, _: &Prices) -> Answer {
+    judge(readings, "Each mapping isolates a bad record.", |lambda| {
+        Ok((!lambda.bisects && !lambda.reports_failures).then(|| {
+            let sentence = format!(
+                "{} neither splits a failed batch nor reports the failed records, so good records fail with a bad one.",
+                lambda.function
+            );
+            Problem::warn(sentence, update(lambda, "--bisect-batch-on-function-error"))
+        }))
+    })
+}
+
+pub(super) fn parallel(readings: &Readings, _: &Prices) -> Answer {
+    judge(readings, "No Lambda function falls behind.", |lambda| {
+        let metrics = known(&lambda.metrics)?;
+        let (Some(first), Some(last)) = (metrics.ages_ms.first(), metrics.ages_ms.last()) else { return Ok(None) };
+        let grows = metrics.ages_ms.len() > 1 && *last > NO_DELAY_MS && *last > GREW * first;
+        let may_raise = lambda.factor < MOST_PARALLEL && metrics.throttles == 0.0;
+        Ok((grows && may_raise).then(|| {
+            let factor = (lambda.factor * 2).min(MOST_PARALLEL);
+            let sentence = format!(
+                "{} falls behind: {} in the last hour, {} before. It works on {} of a shard at a time.",
+                lambda.function,
+                time(*last),
+                time(*first),
+                many(lambda.factor as usize, "batch").replace("batchs", "batches"),
+            );
+            Problem::warn(sentence, update(lambda, &format!("--parallelization-factor {factor}")))
+        }))
+    })
+}
+
+pub(super) fn concurrency(readings: &Readings, _: &Prices) -> Answer {
+    judge(readings, "Each function may run for all shards at the same time.", |lambda| {
+        let needed = readings.stream.open_shards.saturating_mul(lambda.factor);
+        let (have, whose) = match known(&lambda.reserved_concurrency)? {
+            Some(reserved) => (*reserved, "its reserved concurrency"),
+            None => (*known(&readings.unreserved_concurrency)?, "the account's unreserved concurrency"),
+        };
+        let name = &lambda.function;
+        let sentence =
+            format!("{name} needs {needed} executions at the same time (shards × factor), and {whose} is {have}.");
+        let twice = needed.saturating_mul(2);
+        let fix = match whose {
+            "its reserved concurrency" => format!(
+                "aws lambda put-function-concurrency --function-name {name} --reserved-concurrent-executions {twice}"
+            ),
+            _ => "ask AWS for more: Service Quotas, AWS Lambda, Concurrent executions".to_owned(),
+        };
+        Ok(if needed > have {
+            Some(Problem::fail(format!("{sentence} Some shards wait."), fix))
+        } else if twice > have {
+            Some(Problem::warn(format!("{sentence} After the next doubling, shards wait."), fix))
+        } else {
+            None
+        })
+    })
+}
+
+pub(super) fn errors(readings: &Readings, _: &Prices) -> Answer {
+    judge(readings, "The functions have few errors, no throttles, and time to spare.", |lambda| {
+        let metrics = known(&lambda.metrics)?;
+        let timeout_ms = f64::from(*known(&lambda.timeout_seconds)?) * 1_000.0;
+        let share = if metrics.invocations > 0.0 { metrics.errors / metrics.invocations } else { 0.0 };
+        let mut seen = vec![];
+        if share > MANY_ERRORS {
+            seen.push(format!("{} of its invocations fail", percent(share)));
+        }
+        if metrics.throttles > 0.0 {
+            seen.push(format!("{} of them were throttled", count(metrics.throttles)));
+        }
+        if metrics.longest_p95_ms > NEARLY_TIMED_OUT * timeout_ms {
+            let (p95, timeout) = (metrics.longest_p95_ms / 1_000.0, timeout_ms / 1_000.0);
+            seen.push(format!("its p95 reaches {p95:.1} s of a timeout of {timeout:.0} s"));
+        }
+        let name = &lambda.function;
+        Ok((!seen.is_empty()).then(|| {
+            let sentence = format!("{name}, 14 days: {}.", seen.join("; "));
+            Problem::warn(sentence, format!("aws logs tail /aws/lambda/{name} --since 1h"))
+        }))
+    })
+}
+
+pub(super) fn window(readings: &Readings, _: &Prices) -> Answer {
+    let records = known(&readings.hours)?.total(|p| p.incoming_records);
+    judge(readings, "No function wastes invocations.", |lambda| {
+        let invocations = known(&lambda.metrics)?.invocations;
+        if invocations == 0.0 || lambda.window_seconds > 0 {
+            return Ok(None);
+        }
+        let mean = records / invocations;
+        let batches = f64::from(readings.stream.open_shards) * f64::from(lambda.factor);
+        let saved = (invocations / DAYS_SECONDS - batches / WINDOW_SECONDS).max(0.0);
+        let saves = monthly(saved * 3_600.0 / 1e6 * INVOCATIONS_MILLION);
+        Ok((mean < SMALL_BATCH && saves >= WORTH_IT).then(|| {
+            let sentence = format!(
+                "{} gets {} records an invocation. A window of {WINDOW_SECONDS:.0} s saves {} of invocations a \
+                 month, and the time of the function.",
+                lambda.function,
+                short(mean),
+                usd(saves)
+            );
+            let fix = update(lambda, &format!("--maximum-batching-window-in-seconds {WINDOW_SECONDS:.0}"));
+            Problem { saves, ..Problem::warn(sentence, fix) }
+        }))
+    })
+}

@@ -1,0 +1,30 @@
+//! The doctor's checks: from what was read of a stream to findings. Each check is one small pure function.
+//!
+//! A newcomer reads in this order:
+//!
+//! 1. [`Readings`]: what was read. A read that failed is part of it, and a check that needs it finds `unknown`.
+//! 2. [`CHECKS`]: the table of all checks. A new check is a function, a row there, a row in `docs/doctor.md`, and a
+//!    test.
+//! 3. [`advise`]: the checks that the document of a decision has, too.
+//! 4. `capacity`, `producers`, `consumers`, `lambda`, `security`, `money` and `own`: the checks of each group.
+
+mod advice;
+mod capacity;
+mod consumers;
+mod finding;
+#[cfg(test)]
+mod fixture;
+mod lambda;
+mod load;
+mod money;
+mod own;
+mod producers;
+mod readings;
+mod security;
+mod table;
+mod words;
+
+pub use advice::{Advice, advise};
+pub use finding::{Evidence, Finding, Group, Status};
+pub use readings::{Alarm, Consumer, LambdaMetrics, LambdaReader, Point, Read, Readings, Series, Unread};
+pub use table::{CHECKS, Check, check, find};

@@ -1,0 +1,178 @@
+//! Cost: the capacity mode, idle shards, and the throughput commitment.
+
+use super::finding::{Answer, Verdict};
+use super::load::{known, planned_shards};
+use super::readings::{Readings, Unread};
+use super::words::{count, many, percent, time, usd};
+use crate::cost::{BillingMode, Load, Prices, Shape, monthly};
+use crate::observation::{CapacityMode, Commitment};
+use chrono::TimeDelta;
+
+/// The share of its shards below which a stream is too large for its highest load. Half of the shards then still have
+/// half of their capacity free. AWS gives no number.
+const IDLE: f64 = 0.25;
+
+/// The age from which the past of a stream says enough about its peaks: one of each day of the week. AWS gives no
+/// number.
+const KNOWN_AFTER: TimeDelta = TimeDelta::days(7);
+
+/// The share of a bill from which another mode is worth a switch, which AWS allows twice in 24 hours. The estimate is
+/// no better than that. AWS gives no number.
+const WORTH_A_SWITCH: f64 = 0.1;
+
+/// How AWS bills the stream.
+pub(super) fn billing(readings: &Readings) -> Result<BillingMode, Unread> {
+    Ok(match readings.stream.mode {
+        CapacityMode::OnDemand => {
+            BillingMode::OnDemand { committed: *known(&readings.commitment)? == Commitment::Enabled }
+        }
+        CapacityMode::Provisioned | CapacityMode::Unknown(_) => BillingMode::Provisioned,
+    })
+}
+
+/// The stream as AWS bills it, in this mode and with this load.
+pub(super) fn shape(readings: &Readings, mode: BillingMode, load: Load) -> Shape {
+    let stream = &readings.stream;
+    Shape {
+        mode,
+        shards: stream.open_shards,
+        consumers: stream.consumers,
+        retention_hours: stream.retention_hours,
+        shard_metrics: stream.shard_metric_count(),
+        load,
+    }
+}
+
+/// The bill of a month like the last 14 days, hour by hour, in this mode and with these shards, in USD.
+fn bill(readings: &Readings, prices: &Prices, mode: BillingMode, shards: u32) -> Result<f64, Unread> {
+    let hours = known(&readings.hours)?;
+    let cost = |load| prices.per_hour(&Shape { shards, ..shape(readings, mode, load) });
+    let all = (hours.window_seconds / hours.period_seconds).max(1.0);
+    let idle = (all - hours.points.len() as f64).max(0.0);
+    let busy: f64 = hours.points.values().map(|point| cost(point.load(hours.period_seconds))).sum();
+    let periods = all.max(hours.points.len() as f64);
+    Ok(monthly((busy + idle * cost(Load::default())) / periods))
+}
+
+/// The finding of a stream whose past is too short, if it is.
+fn too_young(readings: &Readings) -> Option<Verdict> {
+    let age = readings.read_at - readings.stream.created_at?;
+    (age < KNOWN_AFTER).then(|| {
+        let sentence =
+            format!("The stream is {} old. Its peaks are known after 7 days.", time(age.num_milliseconds() as f64));
+        Verdict::unknown(sentence, "run the doctor again then").with("age_hours", age.num_hours())
+    })
+}
+
+pub(super) fn mode(readings: &Readings, prices: &Prices) -> Answer {
+    if let Some(young) = too_young(readings) {
+        return Ok(young);
+    }
+    let stream = &readings.stream;
+    let committed = *known(&readings.commitment)? == Commitment::Enabled;
+    let on_demand = bill(readings, prices, BillingMode::OnDemand { committed }, stream.open_shards)?;
+    let shards = planned_shards(readings.peak_shards()?);
+    let planned = bill(readings, prices, BillingMode::Provisioned, shards)?;
+    let (name, arn) = (&stream.name, &stream.arn);
+    let is_on_demand = stream.mode == CapacityMode::OnDemand;
+    // A provisioned stream with idle shards is for the check `oversized`.
+    let provisioned =
+        if is_on_demand { planned } else { bill(readings, prices, BillingMode::Provisioned, stream.open_shards)? };
+    let (now, other) = if is_on_demand { (on_demand, planned) } else { (provisioned.min(planned), on_demand) };
+    let saved = now - other;
+    let is_bound = is_on_demand && (stream.channels.unwrap_or(0) > 0 || stream.queues.unwrap_or(0) > 0);
+    let with = many(if is_on_demand { shards } else { stream.open_shards } as usize, "shard");
+    let bills = format!("A month costs {} on demand and {} provisioned with {with}.", usd(on_demand), usd(provisioned));
+    let verdict = if saved < WORTH_A_SWITCH * now || saved < monthly(prices.shard_hour) || is_bound {
+        Verdict::ok(bills)
+    } else if is_on_demand {
+        let fix = format!(
+            "aws kinesis update-stream-mode --stream-arn {arn} --stream-mode-details StreamMode=PROVISIONED; then aws \
+             kinesis update-shard-count --stream-name {name} --target-shard-count {shards} --scaling-type \
+             UNIFORM_SCALING"
+        );
+        Verdict::warn(format!("{bills} Provisioned mode with unthrottle saves {}.", usd(saved)), fix).costs(saved)
+    } else {
+        let fix =
+            format!("aws kinesis update-stream-mode --stream-arn {arn} --stream-mode-details StreamMode=ON_DEMAND");
+        Verdict::warn(format!("{bills} On-demand mode saves {}.", usd(saved)), fix).costs(saved)
+    };
+    let verdict = verdict.with("on_demand_usd_per_month", on_demand).with("provisioned_usd_per_month", provisioned);
+    Ok(verdict.with("provisioned_shards", if is_on_demand { shards } else { stream.open_shards }))
+}
+
+pub(super) fn oversized(readings: &Readings, prices: &Prices) -> Answer {
+    let stream = &readings.stream;
+    if stream.mode == CapacityMode::OnDemand {
+        return Ok(Verdict::ok("AWS sets the capacity of an on-demand stream."));
+    }
+    if let Some(young) = too_young(readings) {
+        return Ok(young);
+    }
+    let hours = known(&readings.hours)?;
+    let (used, refused) = (readings.peak_shards()?, hours.total(|p| p.write_throttled + p.read_throttled));
+    let share = used / f64::from(stream.open_shards.max(1));
+    let target = planned_shards(used);
+    let sentence = format!(
+        "The highest load of 14 days fills {} of {}.",
+        percent(share),
+        many(stream.open_shards as usize, "shard")
+    );
+    // A stream that refuses records while it is far from full has a hot shard, and fewer shards make it hotter.
+    let verdict = if share < IDLE && target < stream.open_shards && refused == 0.0 {
+        let mode = BillingMode::Provisioned;
+        let saved = bill(readings, prices, mode, stream.open_shards)? - bill(readings, prices, mode, target)?;
+        let step = target.max(stream.open_shards.div_ceil(2));
+        let sentence =
+            format!("{sentence} {} are enough, and save {} a month.", many(target as usize, "shard"), usd(saved));
+        let sentence = if target == 1 {
+            sentence.replace("shard are enough, and save", "shard is enough, and saves")
+        } else {
+            sentence
+        };
+        let further = if step > target { format!(", and again down to {target}") } else { String::new() };
+        let fix = format!(
+            "aws kinesis update-shard-count --stream-name {} --target-shard-count {step} --scaling-type \
+             UNIFORM_SCALING{further}",
+            stream.name
+        );
+        Verdict::warn(sentence, fix).costs(saved)
+    } else {
+        Verdict::ok(sentence)
+    };
+    let verdict = verdict.with("peak_use", share).with("open_shards", stream.open_shards);
+    Ok(verdict.with("enough_shards", target).with("refused", refused))
+}
+
+pub(super) fn commitment(readings: &Readings, prices: &Prices) -> Answer {
+    let stream = &readings.stream;
+    if stream.mode != CapacityMode::OnDemand {
+        return Ok(Verdict::ok("The throughput commitment is for on-demand streams."));
+    }
+    if *known(&readings.commitment)? == Commitment::Enabled {
+        return Ok(Verdict::ok("The account has the throughput commitment.").with("is_committed", true));
+    }
+    if let Some(young) = too_young(readings) {
+        return Ok(young);
+    }
+    let standard = bill(readings, prices, BillingMode::OnDemand { committed: false }, stream.open_shards)?;
+    let advantage = bill(readings, prices, BillingMode::OnDemand { committed: true }, stream.open_shards)?;
+    // The minimum is the account's. A stream below it pays the minimum.
+    let advantage = advantage.max(monthly(prices.commitment_per_hour()));
+    let mib = known(&readings.hours)?.per_second(|p| p.incoming_bytes) / 1_048_576.0;
+    let verdict = if advantage < (1.0 - WORTH_A_SWITCH) * standard {
+        let sentence = format!(
+            "The stream alone costs {} a month, and {} with the account's throughput commitment.",
+            usd(standard),
+            usd(advantage)
+        );
+        let fix = "compare all on-demand streams of the account, then: aws kinesis update-account-settings \
+                   --minimum-throughput-billing-commitment Status=ENABLED (a commitment to spend, for at least \
+                   24 hours)";
+        Verdict::warn(sentence, fix).costs(standard - advantage)
+    } else {
+        Verdict::ok(format!("The stream alone ({} MiB/s) does not pay for the throughput commitment.", count(mib)))
+    };
+    let verdict = verdict.with("standard_usd_per_month", standard).with("advantage_usd_per_month", advantage);
+    Ok(verdict.with("is_committed", false))
+}

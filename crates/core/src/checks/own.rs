@@ -1,0 +1,79 @@
+//! Alarms, and unthrottle itself.
+
+use super::finding::{Answer, Verdict};
+use super::load::known;
+use super::readings::Readings;
+use crate::cost::Prices;
+use crate::memory::{Memory, TAG};
+use crate::policy::{DOCTOR_SKIP_TAG, Policy};
+use std::collections::BTreeMap;
+
+/// Metrics that show a late reader.
+const OF_READERS: [&str; 2] = ["GetRecords.IteratorAgeMilliseconds", "SubscribeToShardEvent.MillisBehindLatest"];
+
+/// Metrics that show refused writes.
+const OF_WRITERS: [&str; 4] =
+    ["WriteProvisionedThroughputExceeded", "PutRecords.ThrottledRecords", "PutRecord.Success", "PutRecords.Success"];
+
+pub(super) fn alarms(readings: &Readings, _: &Prices) -> Answer {
+    let (alarms, name) = (known(&readings.alarms)?, &readings.stream.name);
+    let watched = |metrics: &[&str]| alarms.iter().any(|alarm| alarm.watches(name, metrics));
+    let half_of_retention_ms = readings.stream.retention_hours * 1_800_000;
+    let wanted = [
+        ("late readers", &OF_READERS[..], alarm(name, "late-readers", OF_READERS[0], "Maximum", half_of_retention_ms)),
+        ("refused writes", &OF_WRITERS[..], alarm(name, "refused-writes", OF_WRITERS[0], "Sum", 0)),
+    ];
+    let missing = wanted.into_iter().filter(|(_, metrics, _)| !watched(metrics));
+    let (missing, commands): (Vec<&str>, Vec<String>) = missing.map(|(what, _, command)| (what, command)).unzip();
+    let of_stream = alarms.iter().filter(|alarm| alarm.stream.as_ref().is_none_or(|of| of == name)).count();
+    let verdict = if missing.is_empty() {
+        Verdict::ok("Alarms watch for late readers and refused writes.")
+    } else {
+        Verdict::warn(format!("No alarm watches for {}.", missing.join(" or ")), commands.join(" && "))
+    };
+    Ok(verdict.with("missing", missing).with("alarms", of_stream))
+}
+
+/// The command that creates an alarm. A person puts in the topic.
+fn alarm(stream: &str, what: &str, metric: &str, statistic: &str, threshold: u32) -> String {
+    format!(
+        "aws cloudwatch put-metric-alarm --alarm-name {stream}-{what} --namespace AWS/Kinesis --metric-name {metric} \
+         --dimensions Name=StreamName,Value={stream} --statistic {statistic} --period 60 --evaluation-periods 5 \
+         --comparison-operator GreaterThanThreshold --threshold {threshold} --treat-missing-data notBreaching \
+         --alarm-actions TOPIC_ARN"
+    )
+}
+
+/// The words of the tag that are no code of a check.
+fn unknown_skips(tags: &BTreeMap<String, String>) -> impl Iterator<Item = &str> {
+    let words = tags.get(DOCTOR_SKIP_TAG).map(String::as_str).unwrap_or_default();
+    words.split_whitespace().filter(|word| super::find(word).is_none())
+}
+
+pub(super) fn unthrottle(readings: &Readings, _: &Prices) -> Answer {
+    let tags = known(&readings.tags)?;
+    let problem = match tags.get(TAG).map(|text| Memory::parse(text)) {
+        Some(Err(error)) => Some((TAG, error.to_string())),
+        _ => Policy::default().for_stream(tags, None).err().map(|error| (error.tag, error.to_string())),
+    };
+    if let Some((tag, problem)) = problem {
+        let sentence = format!("unthrottle changes nothing here, because it cannot read the tag {tag}: {problem}.");
+        let fix = format!(
+            "correct or delete it: aws kinesis untag-resource --resource-arn {} --tag-keys {tag}",
+            readings.stream.arn
+        );
+        return Ok(Verdict::fail(sentence, fix).with("tag", tag));
+    }
+    if let Some(unknown) = unknown_skips(tags).next() {
+        let sentence = format!("The tag {DOCTOR_SKIP_TAG} names `{unknown}`, which is no check.");
+        let fix = "correct the tag; docs/doctor.md lists the codes";
+        return Ok(Verdict::warn(sentence, fix).with("unknown_code", unknown));
+    }
+    if *known(&readings.is_deployed)? {
+        return Ok(Verdict::ok("unthrottle is deployed here, and it can read the tags of the stream.")
+            .with("is_deployed", true));
+    }
+    let sentence = "unthrottle is not deployed in this account and region, so a person must mend a throttled stream.";
+    let fix = format!("make deploy; until then: unthrottle explain {}", readings.stream.name);
+    Ok(Verdict::warn(sentence, fix).with("is_deployed", false))
+}

@@ -1,0 +1,60 @@
+//! DescribeAlarms: the alarms on a metric of one stream, and those on all streams at once.
+
+use super::alarms::FleetAlarms;
+use super::cloudwatch::{Answer, token};
+use super::protocol::{field, text};
+use ciborium::Value as Cbor;
+use serde::Deserialize;
+
+/// Alarms of one answer ([API reference]).
+///
+/// [API reference]: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_DescribeAlarms.html
+const MOST: usize = 100;
+/// Alarms of an answer to a call that names no number.
+const USUAL: usize = 50;
+
+/// An alarm on a metric of `AWS/Kinesis` of one stream.
+pub(super) struct StreamAlarm {
+    pub name: String,
+    pub stream: String,
+    pub metric: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct DescribeAlarms {
+    max_records: Option<usize>,
+    next_token: Option<String>,
+}
+
+/// Answers page by page. The token is the number of alarms on earlier pages.
+pub(super) fn describe(alarms: &[StreamAlarm], fleet: &FleetAlarms, input: &DescribeAlarms) -> Answer {
+    let skip = token(input.next_token.as_deref())?;
+    let page = input.max_records.unwrap_or(USUAL).clamp(1, MOST);
+    let of_fleet = fleet.iter().map(|(name, metric)| of_all_streams(name, metric));
+    let all = alarms.iter().map(of_one_stream).chain(of_fleet);
+    let mut answer = vec![field("MetricAlarms", Cbor::Array(all.skip(skip).take(page).collect()))];
+    if skip.saturating_add(page) < alarms.len() + fleet.len() {
+        answer.push(field("NextToken", text(&(skip + page).to_string())));
+    }
+    Ok(Cbor::Map(answer))
+}
+
+fn of_one_stream(alarm: &StreamAlarm) -> Cbor {
+    let dimension = Cbor::Map(vec![field("Name", text("StreamName")), field("Value", text(&alarm.stream))]);
+    Cbor::Map(vec![
+        field("AlarmName", text(&alarm.name)),
+        field("Namespace", text("AWS/Kinesis")),
+        field("MetricName", text(&alarm.metric)),
+        field("Dimensions", Cbor::Array(vec![dimension])),
+    ])
+}
+
+fn of_all_streams(name: &str, metric: &str) -> Cbor {
+    let expression = format!(
+        "SELECT SUM({metric}) FROM SCHEMA(\"AWS/Kinesis\", StreamName) GROUP BY StreamName ORDER BY \
+         SUM() DESC LIMIT 500"
+    );
+    let query = Cbor::Map(vec![field("Id", text("all")), field("Expression", text(&expression))]);
+    Cbor::Map(vec![field("AlarmName", text(name)), field("Metrics", Cbor::Array(vec![query]))])
+}

@@ -1,0 +1,189 @@
+//! The partition key of a record, from what the user asked for.
+
+use crate::record::Key;
+use serde::de::{self, DeserializeSeed, IgnoredAny, MapAccess, Visitor};
+use std::borrow::Cow;
+use std::fmt;
+
+/// How a record gets its key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyRule {
+    /// A random UUID for each record.
+    Random,
+    /// The value of this field, if the record is a JSON object that has it. Otherwise this text itself.
+    FieldOrLiteral(String),
+}
+
+/// Where the key of a record came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyUse {
+    /// It is random.
+    Random,
+    /// It is the value of the field.
+    Field,
+    /// It is the literal text.
+    Literal,
+}
+
+impl KeyRule {
+    /// The key of a record with this data.
+    ///
+    /// # Errors
+    /// The record has the field, but its value can be no key.
+    pub fn key(&self, data: &[u8]) -> Result<(Key, KeyUse), String> {
+        let KeyRule::FieldOrLiteral(name) = self else { return Ok((Key::Random, KeyUse::Random)) };
+        let is_object = data.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
+        match if is_object { field(data, name)? } else { None } {
+            Some(value) => Ok((Key::Given(value), KeyUse::Field)),
+            None => Ok((Key::Given(name.clone()), KeyUse::Literal)),
+        }
+    }
+}
+
+/// The value of a top-level field of a JSON object, as text. `None`: it has no such field, or it is no JSON.
+fn field(data: &[u8], name: &str) -> Result<Option<String>, String> {
+    let mut json = serde_json::Deserializer::from_slice(data);
+    let found = Field(name).deserialize(&mut json).and_then(|found| json.end().map(|()| found));
+    match found {
+        Ok(Some(Value::Text(text))) => Ok(Some(text)),
+        Ok(Some(Value::Other(kind))) => {
+            Err(format!("the field `{name}` is {kind}; a partition key needs a string, a number, true or false"))
+        }
+        Ok(None) => Ok(None),
+        // serde_json does not check the text of fields that it skips, so the fault is in a name or in this field.
+        Err(_) if std::str::from_utf8(data).is_err() => {
+            Err(format!("the record is not valid UTF-8, so its field `{name}` cannot be read as a partition key"))
+        }
+        Err(_) => Ok(None),
+    }
+}
+
+/// The value of a field.
+enum Value {
+    Text(String),
+    Other(&'static str),
+}
+
+/// Reads one field of an object, and skips the others without memory for them.
+struct Field<'a>(&'a str);
+
+impl<'de> DeserializeSeed<'de> for Field<'_> {
+    type Value = Option<Value>;
+
+    fn deserialize<D: de::Deserializer<'de>>(self, deserializer: D) -> Result<Option<Value>, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Field<'_> {
+    type Value = Option<Value>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Option<Value>, A::Error> {
+        let mut found = None;
+        while let Some(name) = map.next_key::<Name<'de>>()? {
+            // As most readers do, the last of two fields with the same name counts.
+            if name.0 == self.0 {
+                found = Some(map.next_value_seed(AsText)?);
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// A name, without a copy where the text has no escapes.
+#[derive(serde::Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+struct AsText;
+
+impl<'de> DeserializeSeed<'de> for AsText {
+    type Value = Value;
+
+    fn deserialize<D: de::Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for AsText {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Value, E> {
+        Ok(Value::Text(text.to_owned()))
+    }
+
+    fn visit_bool<E: de::Error>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Text(value.to_string()))
+    }
+
+    fn visit_u64<E: de::Error>(self, value: u64) -> Result<Value, E> {
+        Ok(Value::Text(value.to_string()))
+    }
+
+    fn visit_i64<E: de::Error>(self, value: i64) -> Result<Value, E> {
+        Ok(Value::Text(value.to_string()))
+    }
+
+    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Value, E> {
+        Ok(Value::Text(value.to_string()))
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Value, E> {
+        Ok(Value::Other("null"))
+    }
+
+    fn visit_seq<A: de::SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Value::Other("a list"))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Value::Other("an object"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(data: &[u8]) -> Result<(Key, KeyUse), String> {
+        KeyRule::FieldOrLiteral("customer_id".into()).key(data)
+    }
+
+    #[test]
+    fn a_json_record_gives_the_value_of_the_field_and_any_other_record_the_literal() {
+        let field = |value: &str| Ok((Key::Given(value.into()), KeyUse::Field));
+        let literal = Ok((Key::Given("customer_id".into()), KeyUse::Literal));
+        assert_eq!(key(br#"{"a":[1,{"customer_id":2}],"customer_id":"c-7"}"#), field("c-7"));
+        assert_eq!(key(br#"  {"customer_id":"\u00e9\"x"}"#), field("é\"x"));
+        assert_eq!(key(br#"{"customer_id":4711}"#), field("4711"));
+        assert_eq!(key(br#"{"customer_id":true}"#), field("true"));
+        assert_eq!(key(br#"{"order_id":1}"#), literal);
+        assert_eq!(key(br#"{"customer_id":"c-7""#), literal, "it is no JSON");
+        assert_eq!(key(br#"{"customer_id":"c-7"} more"#), literal, "it is no JSON");
+        assert_eq!(key(b"plain customer_id text"), literal);
+        assert_eq!(key(br#"["customer_id"]"#), literal);
+        assert_eq!(KeyRule::Random.key(b"{}"), Ok((Key::Random, KeyUse::Random)));
+    }
+
+    #[test]
+    fn a_value_that_can_be_no_key_is_refused_by_its_name() {
+        for (data, kind) in [("null", "null"), ("[1]", "a list"), (r#"{"a":1}"#, "an object")] {
+            let problem = key(format!(r#"{{"customer_id":{data}}}"#).as_bytes()).expect_err(data);
+            assert!(problem.contains("`customer_id`") && problem.contains(kind), "{problem}");
+        }
+        let problem = key(b"{\"customer_id\":\"\xff\xfe\"}").expect_err("no UTF-8");
+        assert!(problem.contains("UTF-8") && problem.contains("`customer_id`"), "{problem}");
+        assert!(key(b"{\"other\":\"\xff\xfe\",\"customer_id\":\"x\"}").is_ok(), "data may be anything");
+    }
+}

@@ -1,0 +1,373 @@
+//! Requests in flight, input, time and the end.
+
+use crate::aggregate::{Shard, random_key};
+use crate::answer;
+use crate::buffer::Buffer;
+use crate::feed::{Feed, Item};
+use crate::options::Options;
+use crate::record::{Key, Limits, Lost, Record, Why};
+use crate::request::{Answer, Request};
+use crate::stats::Stats;
+use aws_sdk_kinesis::config::retry::RetryConfig;
+use aws_sdk_kinesis::config::timeout::TimeoutConfig;
+use aws_sdk_kinesis::error::DisplayErrorContext;
+use aws_sdk_kinesis::primitives::Blob;
+use aws_sdk_kinesis::types::{PutRecordsRequestEntry, ShardFilter, ShardFilterType};
+use std::collections::HashMap;
+use std::fmt;
+use std::future::Future;
+use std::pin::pin;
+use std::time::{Duration, Instant};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{MissedTickBehavior, interval, sleep_until, timeout_at};
+
+/// The bytes of data and keys in flight, at most, unless a single request has more. A request takes about three times
+/// its bytes of memory: the records, a copy of them, and base64.
+const MOST_BYTES_IN_FLIGHT: usize = 6 << 20;
+
+/// The records that are read ahead and are not in flight: four requests. One shard takes them within two seconds, so
+/// that a stop leaves none behind.
+const MOST_AHEAD: usize = 2000;
+
+/// The stream to write to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// Its name.
+    Name(String),
+    /// Its ARN.
+    Arn(String),
+}
+
+/// A Kinesis client for [`run`]: each call is a single attempt, so that the writer knows about every answer.
+/// `attempt`: the longest wait for a reply.
+pub fn client(config: &aws_sdk_kinesis::config::Builder, attempt: Duration) -> aws_sdk_kinesis::Client {
+    let timeouts = TimeoutConfig::builder().operation_attempt_timeout(attempt).connect_timeout(attempt / 2).build();
+    let config = config.clone().retry_config(RetryConfig::disabled()).timeout_config(timeouts);
+    aws_sdk_kinesis::Client::from_conf(config.build())
+}
+
+/// Takes what a writer reports while it works.
+pub trait Observer {
+    /// A record is lost. It is kept where the observer puts it.
+    ///
+    /// # Errors
+    /// The record cannot be kept. The writer then stops.
+    fn lost(&mut self, lost: &Lost) -> Result<(), String>;
+
+    /// The counts so far: once in each [`Options::tick`].
+    fn tick(&mut self, stats: &Stats, elapsed: Duration);
+
+    /// A request failed as a whole. The writer tries again after a wait.
+    fn trouble(&mut self, cause: &str);
+}
+
+/// Why a writer ended before its input did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fatal {
+    /// AWS refuses every request.
+    Aws(String),
+    /// A lost record cannot be kept.
+    Unkept(String),
+}
+
+impl fmt::Display for Fatal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Fatal::Aws(cause) => write!(f, "AWS refused the records: {cause}"),
+            Fatal::Unkept(problem) => f.write_str(problem),
+        }
+    }
+}
+
+/// The end of a writer.
+#[derive(Clone, Debug)]
+pub struct End {
+    /// The final counts. Every record is accepted or lost.
+    pub stats: Stats,
+    /// From start to end.
+    pub elapsed: Duration,
+    /// Why it ended early; `None`: the input ended, or it was stopped.
+    pub fatal: Option<Fatal>,
+    /// Whether it was stopped.
+    pub is_stopped: bool,
+    /// Lost records that the observer could not keep.
+    pub unkept: u64,
+}
+
+/// Writes all records of `input` to a stream, and returns when each is accepted or lost. `stop`: read no more, and send
+/// what was read, for at most [`Options::drain`].
+pub async fn run(
+    client: aws_sdk_kinesis::Client,
+    target: Target,
+    (options, limits): (Options, Limits),
+    mut input: Feed,
+    stop: impl Future<Output = ()>,
+    observer: &mut impl Observer,
+) -> End {
+    let start = Instant::now();
+    let mut work = Work {
+        client,
+        target,
+        tick: options.tick,
+        drain: options.drain,
+        aggregates: options.aggregates,
+        shards: None,
+        random: fastrand::Rng::with_seed(options.seed),
+        buffer: Buffer::new(options, limits, start),
+        in_flight: JoinSet::new(),
+        requests: HashMap::new(),
+        next_number: 0,
+        bytes_in_flight: 0,
+        is_open: true,
+        is_stopped: false,
+        drain_until: None,
+        fatal: None,
+        unkept: 0,
+        observer,
+        start,
+    };
+    if work.aggregates {
+        work.learn_shards().await;
+    }
+    work.run(&mut input, stop).await;
+    let Work { buffer, fatal, is_stopped, unkept, .. } = work;
+    End { stats: buffer.stats, elapsed: start.elapsed(), fatal, is_stopped, unkept }
+}
+
+struct Work<'a, O> {
+    client: aws_sdk_kinesis::Client,
+    target: Target,
+    tick: Duration,
+    drain: Duration,
+    aggregates: bool,
+    /// The call that reads the shards after a reshard.
+    shards: Option<JoinHandle<Result<Vec<Shard>, String>>>,
+    random: fastrand::Rng,
+    buffer: Buffer,
+    /// The calls, and the number of each.
+    in_flight: JoinSet<(u64, Answer)>,
+    /// Their records. They stay here, so that they outlive a call that is not awaited any more.
+    requests: HashMap<u64, Request>,
+    next_number: u64,
+    bytes_in_flight: usize,
+    /// Whether more records can come.
+    is_open: bool,
+    is_stopped: bool,
+    /// After a stop: the end of the wait.
+    drain_until: Option<Instant>,
+    fatal: Option<Fatal>,
+    unkept: u64,
+    observer: &'a mut O,
+    start: Instant,
+}
+
+impl<O: Observer> Work<'_, O> {
+    async fn run(&mut self, input: &mut Feed, stop: impl Future<Output = ()>) {
+        let mut stop = pin!(stop);
+        let mut ticks = interval(self.tick);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        ticks.tick().await;
+        loop {
+            self.send_what_is_due();
+            self.report_lost();
+            self.read_shards_if_needed();
+            if !self.is_open && self.buffer.is_empty() && self.in_flight.is_empty() {
+                return self.abandon("a call ended without an answer");
+            }
+            let wake = self.wake_at().map(tokio::time::Instant::from_std);
+            tokio::select! {
+                Some(done) = self.in_flight.join_next() => self.settle(done),
+                items = input.next(), if self.has_room() => match items {
+                    Some(items) => self.take(items),
+                    None => self.is_open = false,
+                },
+                () = sleep_until(wake.unwrap_or_else(tokio::time::Instant::now)), if wake.is_some() => {}
+                read = read_of(&mut self.shards), if self.shards.is_some() => self.take_shards(read),
+                _ = ticks.tick() => self.observer.tick(&self.buffer.stats, self.start.elapsed()),
+                () = &mut stop, if !self.is_stopped => {
+                    self.is_stopped = true;
+                    self.drain_until = Some(Instant::now() + self.drain);
+                    self.close(input).await;
+                }
+            }
+            if self.fatal.is_some() && self.is_open {
+                self.close(input).await;
+            }
+            if self.fatal.is_some() || self.drain_until.is_some_and(|until| until <= Instant::now()) {
+                self.give_up().await;
+            }
+        }
+    }
+
+    /// Reads the shards before the first record.
+    async fn learn_shards(&mut self) {
+        match open_shards(self.client.clone(), self.target.clone()).await {
+            Ok(shards) => self.buffer.aggregate(shards),
+            Err(problem) => self.fatal = Some(Fatal::Aws(problem)),
+        }
+    }
+
+    fn read_shards_if_needed(&mut self) {
+        if self.buffer.needs_shards() && self.shards.is_none() {
+            self.shards = Some(tokio::spawn(open_shards(self.client.clone(), self.target.clone())));
+        }
+    }
+
+    /// Takes the shards after a reshard. If they cannot be read, the next answer of a new shard asks again. Until then
+    /// the old ones still give aggregates that every consumer reads.
+    fn take_shards(&mut self, read: Option<Vec<Shard>>) {
+        self.shards = None;
+        match read {
+            Some(shards) => self.buffer.aggregate(shards),
+            None => self.buffer.forget_reshard(),
+        }
+    }
+
+    /// Takes the records that were read already, and no more.
+    async fn close(&mut self, input: &mut Feed) {
+        self.is_open = false;
+        let rest = input.close().await;
+        self.take(rest);
+    }
+
+    fn take(&mut self, items: Vec<Item>) {
+        for item in items {
+            match item {
+                Item::Record(record) => self.buffer.push(record),
+                Item::Rejected(record, problem) => self.buffer.reject(record, Why::Rejected(problem)),
+                Item::TooLong(record, bytes) => self.buffer.reject(record, Why::TooLong(bytes)),
+            }
+        }
+    }
+
+    /// Whether more records may be read.
+    fn has_room(&self) -> bool {
+        let in_flight: usize = self.requests.values().map(|request| request.records.len()).sum();
+        self.is_open && self.buffer.has_room(MOST_AHEAD + in_flight)
+    }
+
+    fn can_send(&self) -> bool {
+        let is_below = self.bytes_in_flight < MOST_BYTES_IN_FLIGHT;
+        self.in_flight.len() < self.buffer.most_in_flight() && is_below
+    }
+
+    /// When something is due without an answer or a record.
+    fn wake_at(&self) -> Option<Instant> {
+        let now = Instant::now();
+        let send = if self.can_send() { self.buffer.wake_at(now, !self.is_open) } else { None };
+        send.into_iter().chain(self.drain_until).min()
+    }
+
+    fn send_what_is_due(&mut self) {
+        while self.can_send()
+            && let Some(request) = self.buffer.next_request(Instant::now(), !self.is_open)
+        {
+            self.bytes_in_flight += request.bytes;
+            let random = &mut self.random;
+            let entries = request.records.iter().map(|pending| entry_of(&pending.record, random)).collect();
+            let call = self.client.put_records().set_records(Some(entries));
+            let call = match &self.target {
+                Target::Name(name) => call.stream_name(name),
+                Target::Arn(arn) => call.stream_arn(arn),
+            };
+            let number = self.next_number;
+            self.next_number += 1;
+            self.requests.insert(number, request);
+            self.in_flight.spawn(async move { (number, answer::read(call.send().await)) });
+        }
+    }
+
+    fn settle(&mut self, done: Result<(u64, Answer), tokio::task::JoinError>) {
+        // A call whose task panics in the SDK has no number. Its records are lost, and say so, at the end.
+        let Ok((number, answer)) = done else { return };
+        let Some(request) = self.requests.remove(&number) else { return };
+        self.bytes_in_flight -= request.bytes;
+        match &answer {
+            Answer::Fatal(cause) => self.fatal = self.fatal.take().or_else(|| Some(Fatal::Aws(cause.clone()))),
+            Answer::NotDone(cause) | Answer::Unknown(cause) => self.observer.trouble(cause),
+            Answer::Records(_) => {}
+        }
+        self.buffer.settle(request, answer, Instant::now());
+    }
+
+    fn report_lost(&mut self) {
+        for lost in self.buffer.take_lost() {
+            if let Err(problem) = self.observer.lost(&lost) {
+                self.unkept += 1;
+                self.fatal.get_or_insert(Fatal::Unkept(problem));
+            }
+        }
+    }
+
+    /// Loses every record that waits. The answers of requests in flight still count, if they come in time.
+    async fn give_up(&mut self) {
+        let reason = match &self.fatal {
+            Some(Fatal::Aws(cause)) => cause.clone(),
+            Some(Fatal::Unkept(problem)) => problem.clone(),
+            None => "it was asked to, and the time to send the rest is over".into(),
+        };
+        let most = if self.fatal.is_some() { self.drain } else { Duration::ZERO };
+        let until = tokio::time::Instant::now() + most;
+        while let Ok(Some(done)) = timeout_at(until, self.in_flight.join_next()).await {
+            self.settle(done);
+        }
+        self.in_flight.abort_all();
+        while self.in_flight.join_next().await.is_some() {}
+        // Those in flight first: with `--ordered`, other records of their keys wait behind them.
+        self.abandon(&reason);
+        self.buffer.give_up(&reason);
+        self.report_lost();
+    }
+
+    /// Loses the records of the calls that have no answer.
+    fn abandon(&mut self, reason: &str) {
+        for (_, request) in self.requests.drain() {
+            self.buffer.abandon(request, reason);
+        }
+        self.report_lost();
+    }
+}
+
+fn entry_of(record: &Record, random: &mut fastrand::Rng) -> PutRecordsRequestEntry {
+    let key = match &record.key {
+        Key::Given(key) => key.clone(),
+        Key::Random => random_key(random),
+    };
+    let entry = PutRecordsRequestEntry::builder().data(Blob::new(record.data.as_slice())).partition_key(key);
+    let entry = entry.set_explicit_hash_key(record.hash_key.map(|key| key.to_string())).build();
+    entry.expect("data and key are set")
+}
+
+/// The result of a call that reads the shards; `None`: it failed.
+async fn read_of(shards: &mut Option<JoinHandle<Result<Vec<Shard>, String>>>) -> Option<Vec<Shard>> {
+    match shards {
+        Some(read) => read.await.ok()?.ok(),
+        None => std::future::pending().await,
+    }
+}
+
+/// The open shards of a stream.
+async fn open_shards(client: aws_sdk_kinesis::Client, target: Target) -> Result<Vec<Shard>, String> {
+    let open = ShardFilter::builder().r#type(ShardFilterType::AtLatest).build().map_err(|error| error.to_string())?;
+    let (mut shards, mut token) = (vec![], None);
+    loop {
+        let call = client.list_shards();
+        // A page names the stream and the filter by its token.
+        let call = match (&token, &target) {
+            (Some(_), _) => call.set_next_token(token),
+            (None, Target::Name(name)) => call.stream_name(name).shard_filter(open.clone()),
+            (None, Target::Arn(arn)) => call.stream_arn(arn).shard_filter(open.clone()),
+        };
+        let page = call.send().await.map_err(|error| format!("ListShards: {}", DisplayErrorContext(error)))?;
+        for shard in page.shards() {
+            let hash = |text: &str| text.parse::<u128>().map_err(|_| format!("ListShards: `{text}` is no hash key"));
+            let range = shard.hash_key_range().ok_or("ListShards: a shard without hash keys")?;
+            let (first, last) = (hash(range.starting_hash_key())?, hash(range.ending_hash_key())?);
+            shards.push(Shard { id: shard.shard_id().to_owned(), first, last });
+        }
+        token = page.next_token;
+        if token.is_none() {
+            return Ok(shards);
+        }
+    }
+}

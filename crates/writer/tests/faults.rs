@@ -1,0 +1,182 @@
+//! A writer before a server that throttles, fails, loses replies, cuts answers short and answers out of order. Every
+//! record is accepted or reported as lost, and none is there twice without a lost reply.
+
+mod server;
+
+use futures_util::StreamExt;
+use server::{Faults, Server};
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+use unthrottle_writer::{
+    Batch, End, Item, Key, Limits, Lost, Observer, Options, Origin, Record, Retry, Stats, Target, client, feed, run,
+};
+
+/// Keeps the lost records.
+#[derive(Default)]
+struct Keeper(Vec<Lost>);
+
+impl Observer for Keeper {
+    fn lost(&mut self, lost: &Lost) -> Result<(), String> {
+        self.0.push(lost.clone());
+        Ok(())
+    }
+
+    fn tick(&mut self, _: &Stats, _: Duration) {}
+
+    fn trouble(&mut self, _: &str) {}
+}
+
+/// A record whose data is its number.
+fn record(number: u64, key: Key) -> Record {
+    let origin = Origin { source: "test".into(), line: number };
+    Record { data: number.to_string().into_bytes(), key, hash_key: None, origin, born: Instant::now(), parts: vec![] }
+}
+
+fn number(record: &[u8]) -> u64 {
+    std::str::from_utf8(record).expect("text").parse().expect("a number")
+}
+
+/// Waits of milliseconds, so that a hundred runs take seconds.
+fn options(seed: u64) -> Options {
+    let retry = Retry { max_retries: 6, initial_wait: Duration::from_millis(1), ..Retry::default() };
+    let batch = Batch { size: 50, duration: Duration::from_millis(5), ..Batch::default() };
+    Options { batch, retry, seed, is_paced: false, ..Options::default() }
+}
+
+/// Writes records to the server until each is accepted or lost.
+async fn write(server: &Server, options: Options, records: Vec<Record>) -> (End, Vec<Lost>) {
+    // No reply is only late, so that a slow machine causes no lost one.
+    write_within(server, options, records, Duration::from_secs(60)).await
+}
+
+/// The same. `attempt`: the longest wait for a reply.
+async fn write_within(server: &Server, options: Options, records: Vec<Record>, attempt: Duration) -> (End, Vec<Lost>) {
+    let (sender, feed) = feed();
+    tokio::task::spawn_blocking(move || {
+        for group in records.chunks(100) {
+            assert!(sender.send(group.iter().cloned().map(Item::Record).collect()), "the writer takes all");
+        }
+    });
+    let limits = Limits { record_bytes: 1 << 20, batch_bytes: options.batch.max_bytes };
+    let client = client(&server.config(), attempt);
+    let mut keeper = Keeper::default();
+    let target = Target::Name("orders".into());
+    let end = run(client, target, (options, limits), feed, std::future::pending(), &mut keeper).await;
+    (end, keeper.0)
+}
+
+/// What must hold after every run, with whatever faults.
+fn every_record_is_accounted_for(server: &Server, count: u64, end: &End, lost: &[Lost], run: &str) {
+    let (stats, stored) = (&end.stats, server.stored());
+    let distinct: HashSet<u64> = stored.iter().map(|stored| number(&stored.data)).collect();
+    let lost_numbers: HashSet<u64> = lost.iter().map(|lost| number(&lost.record.data)).collect();
+    assert_eq!((stats.attempted, stats.accepted + stats.lost), (count, count), "{run}: {stats:?}");
+    assert_eq!((lost_numbers.len() as u64, lost.len() as u64), (stats.lost, stats.lost), "{run}: lost once each");
+    let is_safe = |number| distinct.contains(&number) || lost_numbers.contains(&number);
+    assert!((1..=count).all(is_safe), "{run}: a record is neither stored nor reported as lost");
+    for lost in lost {
+        let is_stored = distinct.contains(&number(&lost.record.data));
+        assert!(!is_stored || lost.is_maybe_written, "{run}: stored and reported as not written: {lost:?}");
+    }
+    let surely_lost = lost.iter().filter(|lost| !lost.is_maybe_written).count() as u64;
+    assert!(distinct.len() as u64 + surely_lost <= count, "{run}");
+    let twice = stored.len() as u64 - distinct.len() as u64;
+    assert!(twice == 0 || stats.lost_replies > 0, "{run}: {twice} duplicates without a lost reply");
+    let counted = stats.possible_duplicates * u64::from(options(0).retry.max_retries);
+    assert!(twice <= counted, "{run}: {twice} duplicates, {} possible ones", stats.possible_duplicates);
+    assert_eq!(stats.refused, server.refused(), "{run}: every refusal that arrived is counted");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hundred_seeds_of_faults_lose_nothing_in_silence() {
+    let runs = (0..100).map(|seed| async move {
+        let server = Server::start(Faults::all(), seed).await;
+        let keys = |n: u64| if n.is_multiple_of(3) { Key::Random } else { Key::Given(format!("key-{}", n % 17)) };
+        let records = (1..=1000).map(|n| record(n, keys(n))).collect();
+        let (end, lost) = write(&server, options(seed), records).await;
+        every_record_is_accounted_for(&server, 1000, &end, &lost, &format!("seed {seed}"));
+        end.stats
+    });
+    // They mostly wait, so ten run at once.
+    let all: Vec<Stats> = futures_util::stream::iter(runs).buffer_unordered(10).collect().await;
+    let sum = |count: fn(&Stats) -> u64| all.iter().map(count).sum::<u64>();
+    // The faults were there: the invariants held because of the writer.
+    let faults = [sum(|s| s.possible_duplicates), sum(|s| s.lost_replies), sum(|s| s.refused), sum(|s| s.lost)];
+    assert!(all.len() == 100 && faults.iter().all(|count| *count > 0), "{faults:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hundred_thousand_records_under_faults_are_all_accounted_for() {
+    let server = Server::start(Faults::all(), 7).await;
+    let options = Options { batch: Batch { size: 500, ..options(7).batch }, ..options(7) };
+    let records = (1..=100_000).map(|n| record(n, Key::Random)).collect();
+    let (end, lost) = write(&server, options, records).await;
+    every_record_is_accounted_for(&server, 100_000, &end, &lost, "100,000");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn throttles_alone_cause_no_duplicate_and_a_given_key_stays() {
+    let server = Server::start(Faults::throttles(), 3).await;
+    let records = (1..=1000).map(|n| record(n, Key::Given(format!("key-{n}")))).collect();
+    let (end, lost) = write(&server, options(3), records).await;
+    every_record_is_accounted_for(&server, 1000, &end, &lost, "throttles");
+    assert_eq!((end.stats.possible_duplicates, end.stats.lost_replies), (0, 0));
+    assert!(end.stats.refused > 0 && end.stats.retried > 0, "{:?}", end.stats);
+    for stored in server.stored() {
+        assert_eq!(stored.key, format!("key-{}", number(&stored.data)));
+    }
+    assert_eq!(end.stats.refused, end.stats.refused_by_shard.values().sum::<u64>(), "each refusal names its shard");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reply_that_never_comes_is_a_lost_one_and_its_records_go_again() {
+    let server = Server::start(Faults::hangs(), 11).await;
+    // On a slow machine more replies are lost, so the attempts have no bound that matters.
+    let retry = Retry { max_retries: 1000, ..options(11).retry };
+    let options = Options { retry, ttl: Duration::from_secs(3600), ..options(11) };
+    let records = (1..=500).map(|n| record(n, Key::Random)).collect();
+    let (end, lost) = write_within(&server, options, records, Duration::from_millis(300)).await;
+    assert_eq!((end.stats.accepted, lost.len()), (500, 0), "{:?}", end.stats);
+    assert!(end.stats.lost_replies > 0 && end.stats.possible_duplicates > 0, "{:?}", end.stats);
+    let stored: HashSet<u64> = server.stored().iter().map(|stored| number(&stored.data)).collect();
+    assert_eq!(stored.len(), 500);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_random_key_is_drawn_anew_for_each_attempt() {
+    let server = Server::start(Faults::throttles(), 5).await;
+    let (end, _) = write(&server, options(5), (1..=300).map(|n| record(n, Key::Random)).collect()).await;
+    assert!(end.stats.retried > 0, "{:?}", end.stats);
+    let sent = server.sent();
+    let keys: HashSet<&str> = sent.iter().map(|sent| sent.key.as_str()).collect();
+    assert_eq!(keys.len(), sent.len(), "no key was sent twice");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_order_no_record_overtakes_another_of_its_key() {
+    let (mut lost_records, mut refused) = (0, 0);
+    for seed in 0..10 {
+        let server = Server::start(Faults::all(), 1000 + seed).await;
+        let keys = 40;
+        let options = Options { is_ordered: true, ..options(seed) };
+        let records = (1..=400).map(|n| record(n, Key::Given(format!("key-{}", n % keys)))).collect();
+        let (end, lost) = write(&server, options, records).await;
+        every_record_is_accounted_for(&server, 400, &end, &lost, &format!("order, seed {seed}"));
+        let stored = server.stored();
+        for key in 0..keys {
+            let of_key = stored.iter().map(|stored| number(&stored.data)).filter(|n| n % keys == key);
+            let of_key: Vec<u64> = of_key.collect();
+            // The same record twice, after a lost reply, is in order.
+            assert!(of_key.is_sorted(), "seed {seed}, key {key}: {of_key:?}");
+            // What was lost comes after all that is there, so that the dead letters continue the order.
+            let of_lost = lost.iter().map(|lost| number(&lost.record.data)).filter(|n| n % keys == key);
+            let of_lost: Vec<u64> = of_lost.collect();
+            assert!(of_lost.is_sorted(), "seed {seed}, key {key}: lost {of_lost:?}");
+            if let (Some(last), Some(first)) = (of_key.last(), of_lost.first()) {
+                assert!(last <= first, "seed {seed}, key {key}: stored {of_key:?}, lost {of_lost:?}");
+            }
+        }
+        (lost_records, refused) = (lost_records + end.stats.lost, refused + end.stats.refused);
+    }
+    assert!(refused > 0 && lost_records > 0, "the faults were there");
+}

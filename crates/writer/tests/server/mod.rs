@@ -1,0 +1,220 @@
+//! PutRecords over HTTP, with faults that a seed decides.
+
+use aws_sdk_kinesis::config::{BehaviorVersion, Builder, Credentials, Region};
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde_json::{Value, json};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// How often each fault comes, from 0 to 1.
+#[derive(Clone, Copy)]
+pub struct Faults {
+    /// A record is throttled.
+    throttled: f64,
+    /// A record fails inside Kinesis.
+    internal: f64,
+    /// The request is throttled as a whole.
+    request_throttled: f64,
+    /// HTTP 500, before or after the records were written.
+    server_error: f64,
+    /// The connection ends after the records were written, without a reply.
+    reply_lost: f64,
+    /// The answer has fewer results than records.
+    short: f64,
+    /// An answer has a result that is neither a success nor an error.
+    empty: f64,
+    /// No answer comes, and the connection stays open. Half of these requests were carried out.
+    hang: f64,
+    /// The answer comes late, so that later requests are answered before it.
+    late: f64,
+}
+
+impl Faults {
+    pub fn all() -> Faults {
+        Faults {
+            throttled: 0.2,
+            internal: 0.02,
+            request_throttled: 0.05,
+            server_error: 0.05,
+            reply_lost: 0.05,
+            short: 0.03,
+            empty: 0.002,
+            hang: 0.0,
+            late: 0.3,
+        }
+    }
+
+    pub fn throttles() -> Faults {
+        let none = Faults { internal: 0.0, request_throttled: 0.0, server_error: 0.0, ..Faults::all() };
+        Faults { throttled: 0.3, reply_lost: 0.0, short: 0.0, empty: 0.0, ..none }
+    }
+
+    pub fn hangs() -> Faults {
+        Faults { throttled: 0.0, hang: 0.3, ..Faults::throttles() }
+    }
+}
+
+/// A record that arrived.
+#[derive(Clone, Debug)]
+pub struct Arrived {
+    pub data: Vec<u8>,
+    pub key: String,
+}
+
+struct Inner {
+    faults: Faults,
+    random: fastrand::Rng,
+    stored: Vec<Arrived>,
+    sent: Vec<Arrived>,
+    refused: u64,
+}
+
+/// The server. It stops with the test.
+pub struct Server {
+    inner: Arc<Mutex<Inner>>,
+    url: String,
+}
+
+impl Server {
+    pub async fn start(faults: Faults, seed: u64) -> Server {
+        let random = fastrand::Rng::with_seed(seed);
+        let inner = Inner { faults, random, stored: vec![], sent: vec![], refused: 0 };
+        let inner = Arc::new(Mutex::new(inner));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let app = Router::new().fallback(put_records).with_state(inner.clone());
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        Server { inner, url }
+    }
+
+    /// The configuration of a client for this server.
+    pub fn config(&self) -> Builder {
+        let credentials = Credentials::new("test", "test", None, None, "test");
+        let config = Builder::new().behavior_version(BehaviorVersion::latest()).region(Region::new("us-east-1"));
+        config.endpoint_url(&self.url).credentials_provider(credentials)
+    }
+
+    /// The records that were written, in their order.
+    pub fn stored(&self) -> Vec<Arrived> {
+        lock(&self.inner).stored.clone()
+    }
+
+    /// The records of all requests.
+    pub fn sent(&self) -> Vec<Arrived> {
+        lock(&self.inner).sent.clone()
+    }
+
+    /// The refusals of records whose answer the writer got.
+    pub fn refused(&self) -> u64 {
+        lock(&self.inner).refused
+    }
+}
+
+fn lock(inner: &Mutex<Inner>) -> MutexGuard<'_, Inner> {
+    inner.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What the server does with a request after the records.
+enum Reply {
+    Answer(Value),
+    Error(u16, &'static str),
+    /// Nothing, ever.
+    Nothing,
+    /// Headers of an answer, and then the end of the connection.
+    Broken,
+}
+
+async fn put_records(State(inner): State<Arc<Mutex<Inner>>>, body: Bytes) -> Response {
+    let (reply, wait) = lock(&inner).reply(&body);
+    tokio::time::sleep(wait).await;
+    let json = |status: u16, body: Value| {
+        let response = Response::builder().status(status).header("content-type", "application/x-amz-json-1.1");
+        response.body(Body::from(body.to_string())).expect("a response")
+    };
+    match reply {
+        Reply::Answer(answer) => json(200, answer),
+        Reply::Error(status, code) => json(status, json!({"__type": code, "message": "a fault of the test"})),
+        Reply::Nothing => std::future::pending().await,
+        Reply::Broken => {
+            let cut: Result<Bytes, std::io::Error> = Err(std::io::ErrorKind::ConnectionReset.into());
+            let body = Body::from_stream(futures_util::stream::iter([cut]));
+            Response::builder().status(StatusCode::OK).body(body).expect("a response")
+        }
+    }
+}
+
+impl Inner {
+    fn has(&mut self, chance: f64) -> bool {
+        self.random.f64() < chance
+    }
+
+    fn reply(&mut self, body: &[u8]) -> (Reply, Duration) {
+        let faults = self.faults;
+        let records = arrived(body);
+        self.sent.extend(records.iter().cloned());
+        let wait = if self.has(faults.late) { Duration::from_millis(self.random.u64(1..8)) } else { Duration::ZERO };
+        if self.has(faults.request_throttled) {
+            return (Reply::Error(400, "ProvisionedThroughputExceededException"), wait);
+        }
+        let hangs = self.has(faults.hang);
+        if hangs && self.has(0.5) {
+            return (Reply::Nothing, wait);
+        }
+        let is_server_error = self.has(faults.server_error);
+        // Half of the server errors come before the write.
+        if is_server_error && self.has(0.5) {
+            return (Reply::Error(500, "InternalFailure"), wait);
+        }
+        let count = records.len();
+        let mut results: Vec<Value> = records.into_iter().map(|record| self.write(record)).collect();
+        if hangs {
+            return (Reply::Nothing, wait);
+        }
+        if is_server_error {
+            return (Reply::Error(500, "InternalFailure"), wait);
+        }
+        if self.has(faults.reply_lost) {
+            return (Reply::Broken, wait);
+        }
+        if self.has(faults.short) {
+            results.truncate(self.random.usize(0..count));
+            return (Reply::Answer(json!({"FailedRecordCount": 0, "Records": results})), wait);
+        }
+        let failed = results.iter().filter(|result| result.get("ErrorCode").is_some()).count();
+        self.refused += failed as u64;
+        (Reply::Answer(json!({"FailedRecordCount": failed, "Records": results})), wait)
+    }
+
+    /// Writes a record, or refuses it. Returns its result.
+    fn write(&mut self, record: Arrived) -> Value {
+        let faults = self.faults;
+        let shard = format!("shardId-{:012}", record.key.len() % 4);
+        if self.has(faults.throttled) {
+            let message = format!("Rate exceeded for shard {shard} in stream orders under account 123456789012.");
+            return json!({"ErrorCode": "ProvisionedThroughputExceededException", "ErrorMessage": message});
+        }
+        if self.has(faults.internal) {
+            return json!({"ErrorCode": "InternalFailure", "ErrorMessage": "Internal service failure."});
+        }
+        self.stored.push(record);
+        if self.has(faults.empty) {
+            return json!({});
+        }
+        json!({"SequenceNumber": self.stored.len().to_string(), "ShardId": shard})
+    }
+}
+
+/// The records of a request.
+fn arrived(body: &[u8]) -> Vec<Arrived> {
+    let request: Value = serde_json::from_slice(body).expect("JSON");
+    let of = |record: &Value| {
+        let data = record["Data"].as_str().expect("data");
+        let data = base64_simd::STANDARD.decode_to_vec(data).expect("base64");
+        Arrived { data, key: record["PartitionKey"].as_str().expect("a key").into() }
+    };
+    request["Records"].as_array().expect("records").iter().map(of).collect()
+}
