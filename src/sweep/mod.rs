@@ -30,8 +30,8 @@ pub const AT_ONCE: usize = 4;
 /// process had died: the next check finishes it. No check begins that has less time than this before the deadline.
 pub const LONGEST_CHECK: Duration = Duration::from_secs(36);
 
-/// How often a sweep that stays checks the streams whose change is under way. CloudWatch publishes once a minute, at any
-/// second of it, and AWS ends a reshard at any second. With less time, a check would cost more than the seconds that it
+/// How often a sweep that stays checks the streams whose change is under way. CloudWatch publishes once a minute, at
+/// any second of it, and AWS ends a reshard at any second. With less time, a check would cost more than the seconds that it
 /// saves; with more, a stream would refuse records while it waits for its next step.
 pub const AGAIN_EVERY: Duration = Duration::from_secs(15);
 

@@ -15,8 +15,11 @@ const COPIES_KEPT: usize = 64;
 /// The pasts that this process has read, by stream, with the time of the read.
 #[derive(Debug, Default)]
 pub(super) struct Pasts {
-    kept: Mutex<BTreeMap<StreamArn, (DateTime<Utc>, Arc<Past>)>>,
+    kept: Mutex<BTreeMap<StreamArn, Kept>>,
 }
+
+/// When a past was read, and the past.
+type Kept = (DateTime<Utc>, Arc<Past>);
 
 impl Pasts {
     /// The past of a stream: the copy, or what CloudWatch says now.

@@ -128,8 +128,8 @@ pub(super) async fn traffic(client: &Client, arn: &StreamArn, now: DateTime<Utc>
     Ok(traffic)
 }
 
-/// Reads the accepted load of the last `lookback` for forecasts, in steps of five minutes. What was refused is not read:
-/// it comes from retries, too.
+/// Reads the accepted load of the last `lookback` for forecasts, in steps of five minutes. It reads no refused records:
+/// they come from retries, too.
 pub(super) async fn past(
     client: &Client,
     arn: &StreamArn,

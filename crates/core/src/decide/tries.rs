@@ -5,12 +5,12 @@
 //! of the tries. So a stream that accepts `a` has a load of a ÷ (1 − rⁿ). Two minutes of one load, with different
 //! shards, have different a and r, and this shows n.
 
-use super::Case;
-use super::demand::Offered;
+use super::demand::{Offered, shards_at, without_retries};
 use super::history::History;
 use super::throttling::{FULL_MINUTE, Throttling};
 use super::writes::Throttled;
-use crate::decision::{Reason, Remedy, Side};
+use super::{Case, MissingData};
+use crate::decision::{Evidence, Reason, Remedy, Side};
 use crate::memory::{Change, ChangeKind, MOST_TRIES};
 use crate::observation::{CapacityMode, Minute, Stream, Traffic};
 use crate::policy::StreamPolicy;
@@ -54,7 +54,7 @@ impl Writes {
 /// The load behind a stream that accepts `accepted` and refuses this share of all tries (0–1), where producers try a
 /// record up to `tries` times. In the unit of `accepted`. The mean of a minute in which the load changed gives less
 /// than the load, so this is the least that the load can be.
-pub(super) fn least_load(accepted: f64, refused: f64, tries: u32) -> f64 {
+fn least_load(accepted: f64, refused: f64, tries: u32) -> f64 {
     let given_up = refused.clamp(0.0, 1.0).powi(i32::try_from(tries).unwrap_or(i32::MAX));
     accepted / (1.0 - given_up).max(f64::MIN_POSITIVE)
 }
@@ -114,6 +114,33 @@ impl History {
             minutes.push(Writes::of(traffic, calm));
             self.memory.tries = most_tries(&minutes).or(self.memory.tries);
         }
+    }
+}
+
+impl Throttled<'_> {
+    /// The load behind `offered`, where `accepted` of it was accepted, and the tries that show it. All in full shards.
+    /// `capacity`: what the stream takes before the first shard is full; a throttled stream has at least this load.
+    pub(super) fn load_behind(&self, offered: f64, accepted: f64, capacity: f64) -> (f64, Option<u32>) {
+        let tries = self.history.tries(self.traffic(), self.newest);
+        let least = |tries| offered.min(least_load(accepted, 1.0 - accepted / offered, tries).max(capacity));
+        (tries.map_or_else(|| without_retries(offered, accepted, capacity), least), tries)
+    }
+
+    /// The reshard of a stream whose load is at least `least` full shards, where its producers try a record up to
+    /// `tries` times.
+    fn certain_growth(
+        &self,
+        least: f64,
+        tries: u32,
+        evidence: &mut Evidence,
+        missing: &mut MissingData,
+    ) -> Result<Remedy, Reason> {
+        evidence.target_utilization = Some(self.settings.target_utilization);
+        evidence.account_shards_left = self.limits().map(|l| l.shards_left());
+        let Some(offered) = self.busiest(evidence) else { return Err(Reason::EvidencePending) };
+        evidence.record_load(least / offered);
+        evidence.tries = Some(tries);
+        self.more_shards(shards_at(least, self.settings.target_utilization), evidence, missing)
     }
 }
 

@@ -2,10 +2,9 @@
 
 use super::MissingData;
 use super::bounds::NoHeadroom;
-use super::demand::{Offered, shards_at, without_retries};
+use super::demand::{Offered, shards_at};
 use super::history::History;
 use super::hot_shards::{DIAGNOSTIC_SPLITS, Load, ShardLoads, highest_density, middle};
-use super::tries::least_load;
 use crate::decision::{
     AwsLimit, Bound, Evidence, HotKeyEvidence, NeededFor, NoDiagnosis, NoSwitch, Reason, Remedy, Side, SplitBudget,
 };
@@ -148,11 +147,7 @@ impl Throttled<'_> {
     pub(super) fn load(&self, capacity: f64, evidence: &mut Evidence) -> Option<f64> {
         let offered = self.busiest(evidence)?;
         let accepted = self.busiest_minute().map_or(0.0, |minute| Offered::accepted_shards(self.traffic(), minute));
-        let tries = self.history.tries(self.traffic(), self.newest);
-        let full = match tries {
-            Some(tries) => offered.min(least_load(accepted, 1.0 - accepted / offered, tries).max(capacity)),
-            None => without_retries(offered, accepted, capacity),
-        };
+        let (full, tries) = self.load_behind(offered, accepted, capacity);
         if full < offered {
             evidence.record_load(full / offered);
             evidence.tries = tries;
@@ -309,7 +304,12 @@ impl Throttled<'_> {
     }
 
     /// A reshard to `needed` shards, within every bound.
-    fn more_shards(&self, needed: u32, evidence: &mut Evidence, missing: &mut MissingData) -> Result<Remedy, Reason> {
+    pub(super) fn more_shards(
+        &self,
+        needed: u32,
+        evidence: &mut Evidence,
+        missing: &mut MissingData,
+    ) -> Result<Remedy, Reason> {
         evidence.shards_needed = Some(needed);
         let open = self.stream.open_shards;
         // With warm throughput a stream reaches what it needs in one step. AWS at most doubles shards.
@@ -336,23 +336,6 @@ impl Throttled<'_> {
         Ok(switch)
     }
 
-    /// The reshard of a stream whose load is at least `least` full shards, where `tries` is how often its producers try a
-    /// record.
-    pub(super) fn certain_growth(
-        &self,
-        least: f64,
-        tries: u32,
-        evidence: &mut Evidence,
-        missing: &mut MissingData,
-    ) -> Result<Remedy, Reason> {
-        evidence.target_utilization = Some(self.settings.target_utilization);
-        evidence.account_shards_left = self.limits().map(|l| l.shards_left());
-        let Some(offered) = self.busiest(evidence) else { return Err(Reason::EvidencePending) };
-        evidence.record_load(least / offered);
-        evidence.tries = Some(tries);
-        self.more_shards(shards_at(least, self.settings.target_utilization), evidence, missing)
-    }
-
     /// The split of the shard with the most hash keys, where the account has room for one shard and no room for the
     /// short-lived shards of a reshard. SplitShard opens two shards and closes one.
     fn split_widest(&self, missing: &mut MissingData) -> Option<Remedy> {
@@ -366,8 +349,7 @@ impl Throttled<'_> {
         self.split_at(&widest.id, at, Some(Bound::AccountQuota)).ok()
     }
 
-    /// The load of the busiest throttled minute, in full shards. Records it as evidence. `None`: no record's size is
-    /// known.
+    /// The load of the busiest throttled minute, in full shards. Records it as evidence. `None`: no size is known.
     pub(super) fn busiest(&self, evidence: &mut Evidence) -> Option<f64> {
         let busiest = Offered::in_minute(self.traffic(), self.busiest_minute()?);
         evidence.offered_records_per_second = Some(busiest.records);

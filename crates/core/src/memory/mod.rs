@@ -29,9 +29,9 @@ const REVERTS_REMEMBERED: usize = 2;
 /// anew; with more, a rate that was used up twice a day would look like a spent day.
 const ROW_OF_REFUSALS: TimeDelta = TimeDelta::minutes(15);
 
-/// More tries of a record than this are not told apart from endless ones: they hardly change the load. A try each second
-/// for the 30 s of the Kinesis Producer Library's RecordTtl is 31 tries. With a smaller number, such producers would
-/// stay unknown.
+/// More tries of a record than this are not told apart from endless ones: they hardly change the load. A try each
+/// second for the 30 s of the Kinesis Producer Library's RecordTtl is 31 tries. With a smaller number, such producers
+/// would stay unknown.
 pub(crate) const MOST_TRIES: u32 = 64;
 
 /// What unthrottle remembers of one stream.

@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use unthrottle_core::decision::{Remedy, Verdict};
 use unthrottle_core::memory::Memory;
 
-/// A stream whose last change has no evidence waits, or gets more shards, because the least that its load can be already
-/// fills those that it has.
+/// A stream whose last change has no evidence waits, or gets more shards, because the least that its load can be
+/// already fills those that it has.
 pub fn waits_or_is_certain(fixture: &Fixture) -> Result<(), TestCaseError> {
     let decision = fixture.decide();
     match &decision.verdict {

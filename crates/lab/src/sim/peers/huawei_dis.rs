@@ -1,6 +1,6 @@
 //! The autoscaling of Huawei Cloud's Data Ingestion Service, the nearest equal that a cloud sells
-//! (support.huaweicloud.com, dis_01_0401): a stream that was throttled in the last minute, and used more than 80 % of its
-//! bandwidth, gets ⌈N ÷ 0.6⌉ partitions, up to ten times an hour.
+//! (support.huaweicloud.com, dis_01_0401): a stream that was throttled in the last minute, and used more than 80 % of
+//! its bandwidth, gets ⌈N ÷ 0.6⌉ partitions, up to ten times an hour.
 //!
 //! It is a part of the service, so it sees its own minute without CloudWatch's delay. AWS's limits hold for it here, as
 //! for every other policy. It scales in only on demand of a person.

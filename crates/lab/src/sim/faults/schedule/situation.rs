@@ -22,8 +22,8 @@ const HOT_RECORDS: f64 = 2_500.0;
 /// The load of an idle stream, as a share of its capacity.
 const IDLE: f64 = 0.1;
 
-/// Keys of a producer with even keys: each of twenty shards has hundreds of them. With fewer, a shard in twenty would be
-/// hot by chance, and its stream would end as skewed.
+/// Keys of a producer with even keys: each of twenty shards has hundreds of them. With fewer, a shard in twenty would
+/// be hot by chance, and its stream would end as skewed.
 const KEYS: u32 = 4_000;
 
 /// The topic of the messages: without a topic, unthrottle sends no message.
