@@ -14,7 +14,8 @@ use unthrottle_core::report::{Failure, MOST_CONTRIBUTORS, Queried};
 use unthrottle_core::signal::{Home, StreamArn};
 
 /// How often a sweep asks CloudWatch about every stream where there is no alarm, or an alarm cannot be read. A
-/// throttled stream waits at most this long. A shorter time costs more: 1,000 streams cost $0.02 each time, so $173 a month.
+/// throttled stream waits at most this long. A shorter time costs more: 1,000 streams cost $0.02 each time, so $173 a
+/// month.
 const ASK_WITHOUT_ALARM_EVERY: TimeDelta = TimeDelta::minutes(5);
 
 /// How often a sweep asks CloudWatch about every stream while an alarm is full. A stream beyond the alarm's hundred

@@ -138,9 +138,10 @@ async fn sweeps_that_have_no_time_for_every_stream_check_others_each_time() {
     (0..10).for_each(|n| fixture.offer(&throttled(n), 3000.0, 2, 1..=4));
     let mut checked = BTreeSet::new();
     for _ in 0..6 {
+        let handler = fixture.handler();
         let now = fixture.now();
         let plan = Plan { next_sweep: Some(now + Duration::from_secs(1)), ..Plan::until(now + LONG) };
-        let swept = fixture.sweep_planned(&fixture.handler(), plan).await.expect("a sweep");
+        let swept = fixture.sweep_planned(&handler, plan).await.expect("a sweep");
         let streams: Vec<String> = decisions(&swept).into_iter().map(|(stream, ..)| stream.to_owned()).collect();
         assert!((1..=5).contains(&streams.len()), "{streams:?}");
         assert_eq!(streams.len() + swept.document.left.len(), 10, "{}", swept.document.sentence);

@@ -198,8 +198,10 @@ rows! { plans;
     a_schedule_plans_shards_for_some_minutes:
         json!({ "stream": "orders", "at_least": 8, "from": "2026-11-27T08:00:00+01:00", "for_minutes": 600 })
         => Ok((8, "2026-11-27T17:00:00+00:00"));
-    a_plan_needs_an_end: json!({ "stream": "orders", "at_least": 8 }) => Err("field `until`: `missing` is not the end");
-    a_plan_needs_shards: json!({ "stream": "orders", "until": "2026-11-27T20:00:00Z" }) => Err("field `at_least`: `missing` is not");
+    a_plan_needs_an_end:
+        json!({ "stream": "orders", "at_least": 8 }) => Err("field `until`: `missing` is not the end");
+    a_plan_needs_shards:
+        json!({ "stream": "orders", "until": "2026-11-27T20:00:00Z" }) => Err("field `at_least`: `missing` is not");
     a_plan_of_no_shard_is_an_error:
         json!({ "stream": "orders", "at_least": 0, "until": "2026-11-27T20:00:00Z" }) => Err("field `at_least`: `0` is not");
     a_plan_with_two_ends_is_an_error:

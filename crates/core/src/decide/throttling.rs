@@ -12,8 +12,8 @@ pub(super) const RECENT_MINUTES: usize = 2;
 
 /// In a minute in which a stream takes this share of its capacity, one refused record counts, whatever the floor, 0–1.
 /// The floor leaves bursts and retries alone, which more shards would not help. A stream that is this full lacks
-/// shards, and a load that grows slowly would refuse records for an hour before a thousandth of them is refused. With a larger
-/// share, keys that are a little uneven would hide a full stream; with a smaller one, bursts would count.
+/// shards, and a load that grows slowly would refuse records for an hour before a thousandth of them is refused. With a
+/// larger share, keys that are a little uneven would hide a full stream; with a smaller one, bursts would count.
 pub(super) const FULL_MINUTE: f64 = 0.85;
 
 /// Why neither side is throttled enough to act.
