@@ -9,9 +9,9 @@ use unthrottle_lab::sim::figures::{
 use unthrottle_lab::sim::score::Score;
 use unthrottle_lab::sim::workloads::{Cure, Workload};
 
-const HEADS: &str = "| workload | | changes | healed within | refused ÷ reactive limit | refused ÷ best peer | \
-                     refused with lossy delivery ÷ without | refused with restore ÷ without | \
-                     shard-hours with restore ÷ clairvoyant |\n|---|---|---|---|---|---|---|---|---|\n";
+const HEADS: &str = "| workload | | changes | healed within | refused ÷ reactive limit | refused with foresight ÷ reactive limit | \
+                     refused ÷ best peer | refused with lossy delivery ÷ without | refused with restore ÷ without | \
+                     shard-hours with restore ÷ clairvoyant |\n|---|---|---|---|---|---|---|---|---|---|\n";
 
 /// The table, and the figures below it. A number is that of the seed in the middle, and where the worst seed differs,
 /// its number stands beside it.
@@ -57,6 +57,7 @@ fn row(of_it: &[Contest]) -> String {
         changes.map_or("-".into(), |changes| changes.median.to_string()),
         healed,
         ratio_of(Contest::against_reactive, bound(OF_REACTIVE)),
+        ratio_of(Contest::with_foresight, f64::INFINITY),
         peer,
         ratio_of(Contest::with_lossy_delivery, f64::INFINITY),
         ratio_of(Contest::with_restore, f64::INFINITY),

@@ -72,6 +72,13 @@ impl Contest {
         divide(refused(ours) as f64, refused(limit) as f64)
     }
 
+    /// Refusals of unthrottle with foresight ÷ those of the reactive limit. `None`: as for [`Contest::against_reactive`].
+    pub fn with_foresight(&self) -> Option<f64> {
+        let (foreseeing, ours) = (self.of(Policies::OursForeseeing)?, self.of(Policies::Ours)?);
+        let of_ours = divide(refused(foreseeing) as f64, refused(ours) as f64)?;
+        Some(of_ours * self.against_reactive()?)
+    }
+
     /// The best peer, and refusals of unthrottle ÷ those of this peer.
     pub fn against_best_peer(&self) -> Option<(Policies, Option<f64>)> {
         let (peer, score) = self.best_peer()?;
@@ -213,13 +220,15 @@ const HOT_KEY: &str = "hot-key";
 
 fn in_vain(contests: &[Contest]) -> Figure {
     let in_vain = contests.iter().flat_map(|contest| {
-        let scores = contest.scores.iter().filter(|(policy, _)| policy.is_ours());
+        // Foresight changes a stream before it throttles, where its owner asks for it.
+        let is_cure = |(policy, _): &&(Policies, Score)| policy.is_ours() && *policy != Policies::OursForeseeing;
+        let scores = contest.scores.iter().filter(is_cure);
         scores.map(|(policy, score)| {
             let splits = *policy == Policies::OursDiagnosing && contest.workload.name == HOT_KEY;
             score.changes_in_vain.saturating_sub(if splits { DIAGNOSTIC_SPLITS } else { 0 })
         })
     });
-    let what = "changes where capacity is no cure, without two splits of a hot key";
+    let what = "changes where capacity is no cure, without two splits of a hot key and without foresight";
     Figure { what: what.into(), ratio: Some(in_vain.sum::<u64>() as f64), most: 0.0 }
 }
 
