@@ -23,13 +23,14 @@ pub enum Shape {
     Step,
     /// From the rate of the stage before (0 for the first) to the rate.
     Ramp,
-    /// The rate during the first second of every [`BURST_EVERY`], and nothing in between.
+    /// The rate during the first second of every ten seconds, and nothing in between.
     Burst,
     /// One wave from 0 to the rate and back.
     Sine,
 }
 
-/// The seconds from one burst to the next.
+/// The seconds from one burst to the next. With fewer, bursts would fill shards for whole minutes; with more, a minute
+/// could have a single burst.
 const BURST_EVERY: f64 = 10.0;
 
 /// A part of a load.
