@@ -31,8 +31,8 @@ pub const AT_ONCE: usize = 4;
 pub const LONGEST_CHECK: Duration = Duration::from_secs(36);
 
 /// How often a sweep that stays checks the streams whose change is under way. CloudWatch publishes once a minute, at
-/// any second of it, and AWS ends a reshard at any second. With less time, a check would cost more than the seconds that
-/// it saves; with more, a stream would refuse records while it waits for its next step.
+/// any second of it, and AWS ends a reshard at any second. With less time, a check would cost more than the seconds
+/// that it saves; with more, a stream would refuse records while it waits for its next step.
 pub const AGAIN_EVERY: Duration = Duration::from_secs(15);
 
 /// The time that a sweep needs for its answer.

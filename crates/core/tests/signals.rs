@@ -203,7 +203,8 @@ rows! { plans;
     a_plan_needs_shards:
         json!({ "stream": "orders", "until": "2026-11-27T20:00:00Z" }) => Err("field `at_least`: `missing` is not");
     a_plan_of_no_shard_is_an_error:
-        json!({ "stream": "orders", "at_least": 0, "until": "2026-11-27T20:00:00Z" }) => Err("field `at_least`: `0` is not");
+        json!({ "stream": "orders", "at_least": 0, "until": "2026-11-27T20:00:00Z" })
+        => Err("field `at_least`: `0` is not");
     a_plan_with_two_ends_is_an_error:
         json!({ "stream": "orders", "at_least": 8, "until": "2026-11-27T20:00:00Z", "for_minutes": 5 })
         => Err("alone, without");

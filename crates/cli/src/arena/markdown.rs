@@ -9,8 +9,9 @@ use unthrottle_lab::sim::figures::{
 use unthrottle_lab::sim::score::Score;
 use unthrottle_lab::sim::workloads::{Cure, Workload};
 
-const HEADS: &str = "| workload | | changes | healed within | refused ÷ reactive limit | refused with foresight ÷ reactive limit | \
-                     refused ÷ best peer | refused with lossy delivery ÷ without | refused with restore ÷ without | \
+const HEADS: &str = "| workload | | changes | healed within | refused ÷ reactive limit | \
+                     refused with foresight ÷ reactive limit | refused ÷ best peer | \
+                     refused with lossy delivery ÷ without | refused with restore ÷ without | \
                      shard-hours with restore ÷ clairvoyant |\n|---|---|---|---|---|---|---|---|---|---|\n";
 
 /// The table, and the figures below it. A number is that of the seed in the middle, and where the worst seed differs,

@@ -72,7 +72,8 @@ impl Contest {
         divide(refused(ours) as f64, refused(limit) as f64)
     }
 
-    /// Refusals of unthrottle with foresight ÷ those of the reactive limit. `None`: as for [`Contest::against_reactive`].
+    /// Refusals of unthrottle with foresight ÷ those of the reactive limit. `None`: as for
+    /// [`Contest::against_reactive`].
     pub fn with_foresight(&self) -> Option<f64> {
         let (foreseeing, ours) = (self.of(Policies::OursForeseeing)?, self.of(Policies::Ours)?);
         let of_ours = divide(refused(foreseeing) as f64, refused(ours) as f64)?;
