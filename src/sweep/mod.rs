@@ -39,7 +39,7 @@ pub const AGAIN_EVERY: Duration = Duration::from_secs(15);
 const TO_ANSWER: Duration = Duration::from_secs(1);
 
 /// A check that begins with less time than this may end beyond the deadline.
-pub(crate) const RESERVED: Duration = LONGEST_CHECK.saturating_add(TO_ANSWER);
+const RESERVED: Duration = LONGEST_CHECK.saturating_add(TO_ANSWER);
 
 /// When a sweep ends, whether it stays, and how many streams it checks together.
 #[derive(Clone, Copy, Debug)]

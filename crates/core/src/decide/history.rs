@@ -17,6 +17,9 @@ pub(super) const RESTORE_TRIED_EVERY: TimeDelta = TimeDelta::hours(1);
 /// a longer one would find the throttling of an earlier incident.
 const THROTTLED_BEFORE: TimeDelta = TimeDelta::minutes(5);
 
+/// Two reverts within 24 hours mean that another tool or person reverts on purpose. One may be an accident.
+const REVERTS_ON_PURPOSE: usize = 2;
+
 /// The wait after one refusal. AWS's rate limits are per second, so a minute is plenty.
 const REFUSED_ONCE: TimeDelta = TimeDelta::seconds(60);
 /// The wait after two refusals in a row. A rate that other callers use up is free again within minutes. With less time,
@@ -99,6 +102,11 @@ impl History {
     pub fn reverts(&self, now: DateTime<Utc>) -> usize {
         let day = TimeDelta::hours(LOOKBACK_HOURS);
         self.memory.reverts.iter().filter(|at| now - **at < day).count()
+    }
+
+    /// Holds where another tool or person reverts our changes on purpose.
+    pub fn not_reverted_on_purpose(&self, now: DateTime<Utc>) -> Result<(), Reason> {
+        if self.reverts(now) >= REVERTS_ON_PURPOSE { Err(Reason::TugOfWar) } else { Ok(()) }
     }
 
     /// Whether throttling now belongs to the incident of the last change.

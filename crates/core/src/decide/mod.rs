@@ -53,9 +53,6 @@ use writes::Throttled;
 /// every five minutes would be switched off.
 pub const NOTIFY_AGAIN_AFTER: TimeDelta = TimeDelta::hours(1);
 
-/// Two reverts within 24 hours mean that another tool or person reverts on purpose. One may be an accident.
-const REVERTS_ON_PURPOSE: usize = 2;
-
 /// Decides what to do about the observed stream. Call this after [`triage`] returned `None`.
 ///
 /// # Errors
@@ -246,6 +243,22 @@ impl<'a> Case<'a> {
         }
     }
 
+    /// The throttled stream, and what a diagnosis of it rests on: these minutes, up to the newest.
+    fn throttled<'b>(
+        &self,
+        stream: &'b Stream,
+        policy: &'b StreamPolicy,
+        history: &'b History,
+        (window, newest): (&'b [Minute], Minute),
+    ) -> Throttled<'b>
+    where
+        'a: 'b,
+    {
+        let (observation, settings, now) = (self.observation, self.policy, self.now);
+        let named_shard = self.signal.named_shard();
+        Throttled { observation, stream, history, settings, policy, window, newest, named_shard, now }
+    }
+
     /// What would stop the throttling of `side`.
     fn remedy_for(
         &mut self,
@@ -261,21 +274,11 @@ impl<'a> Case<'a> {
         let window = self.window(history);
         self.same_shards(stream, &window, history)?;
         history.resends(side, &self.observation.traffic, &window)?;
-        let throttled = Throttled {
-            observation: self.observation,
-            stream,
-            history,
-            settings: self.policy,
-            policy,
-            window: &window,
-            newest: self.newest_of(side),
-            named_shard: self.signal.named_shard(),
-            now: self.now,
-        };
+        let throttled = self.throttled(stream, policy, history, (&window, self.newest_of(side)));
         let remedy = throttled.remedy(side, &mut self.decision.evidence, &mut self.missing);
         let remedy = self.whole_minutes(remedy, side, history)?;
-        if remedy.adds_capacity() && history.reverts(self.now) >= REVERTS_ON_PURPOSE {
-            return Err(Reason::TugOfWar);
+        if remedy.adds_capacity() {
+            history.not_reverted_on_purpose(self.now)?;
         }
         if remedy.adds_capacity() && self.is_over(side, &window, history) {
             self.decision.evidence.onset = Some(true);

@@ -163,33 +163,18 @@ impl Case<'_> {
         }
         let tries = history.tries(traffic, newest)?;
         let least = writes.load(tries);
-        if least <= f64::from(stream.open_shards) || self.holds_growth(history).is_err() {
+        let may_grow = history.not_refused_lately(self.now).and_then(|()| history.not_reverted_on_purpose(self.now));
+        if least <= f64::from(stream.open_shards) || may_grow.is_err() {
             return None;
         }
         let window = [newest];
-        let throttled = Throttled {
-            observation: self.observation,
-            stream,
-            history,
-            settings: self.policy,
-            policy,
-            window: &window,
-            newest,
-            named_shard: None,
-            now: self.now,
-        };
+        let throttled = self.throttled(stream, policy, history, (&window, newest));
         let mut evidence = self.decision.evidence.clone();
         Throttling::seen(Side::Writes, &[traffic.minute(newest)], |_| true).record(Side::Writes, &mut evidence);
         (evidence.throttled_side, evidence.window_minutes) = (Some(Side::Writes), Some(1));
-        let remedy = throttled.certain_growth(least, tries, &mut evidence, &mut self.missing).ok()?;
-        let is_scale = matches!(remedy, Remedy::ScaleShards { .. });
-        is_scale.then(|| self.decision.evidence = evidence)?;
-        Some(remedy)
-    }
-
-    /// Holds where refusals or reverts forbid more shards.
-    fn holds_growth(&self, history: &History) -> Result<(), Reason> {
-        history.not_refused_lately(self.now)?;
-        if history.reverts(self.now) >= super::REVERTS_ON_PURPOSE { Err(Reason::TugOfWar) } else { Ok(()) }
+        let remedy = throttled.certain_growth(least, tries, &mut evidence, &mut self.missing);
+        let scale = remedy.ok().filter(|remedy| matches!(remedy, Remedy::ScaleShards { .. }))?;
+        self.decision.evidence = evidence;
+        Some(scale)
     }
 }

@@ -25,7 +25,7 @@ pub(crate) const SWITCHES_A_DAY: usize = 2;
 const REVERTS_REMEMBERED: usize = 2;
 
 /// Refusals are a row while the next comes within this time. A throttled stream is tried again after one and after five
-/// minutes, and a sweep that finds it may come five minutes later. With less time, a lost sweep would begin the row
+/// minutes, and the sweep that finds it may come minutes later. With less time, a lost sweep would begin the row
 /// anew; with more, a rate that was used up twice a day would look like a spent day.
 const ROW_OF_REFUSALS: TimeDelta = TimeDelta::minutes(15);
 

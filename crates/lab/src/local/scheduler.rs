@@ -104,6 +104,11 @@ async fn list_schedules(
     call(account, connection, "ListSchedules").answer(render_json, work).await
 }
 
+/// The schedule group that a query names.
+fn group_of(query: Option<String>) -> String {
+    parameters(query).remove("groupName").unwrap_or_else(|| DEFAULT_GROUP.to_owned())
+}
+
 async fn get_schedule(
     State(account): State<Arc<Account>>,
     ConnectInfo(connection): ConnectInfo<Connection>,
@@ -111,11 +116,7 @@ async fn get_schedule(
     RawQuery(query): RawQuery,
 ) -> Response {
     let called = account.clone();
-    let work = async move {
-        let query = parameters(query);
-        let group = query.get("groupName").map_or(DEFAULT_GROUP, String::as_str);
-        lock(&called.scheduler).find(group, &name).map(|schedule| schedule.clone())
-    };
+    let work = async move { lock(&called.scheduler).find(&group_of(query), &name).map(|schedule| schedule.clone()) };
     call(account, connection, "GetSchedule").answer(render_json, work).await
 }
 
@@ -139,11 +140,10 @@ async fn delete_schedule(
 ) -> Response {
     let called = account.clone();
     let work = async move {
-        let query = parameters(query);
-        let group = query.get("groupName").map_or(DEFAULT_GROUP, String::as_str);
+        let group = group_of(query);
         let mut scheduler = lock(&called.scheduler);
-        scheduler.find(group, &name)?;
-        scheduler.schedules.remove(&(group.to_owned(), name.clone()));
+        scheduler.find(&group, &name)?;
+        scheduler.schedules.remove(&(group, name));
         Ok(json!({}))
     };
     call(account, connection, "DeleteSchedule").answer(render_json, work).await

@@ -18,7 +18,6 @@ mod trend;
 use super::Case;
 use super::demand::{Offered, shards_at};
 use super::history::History;
-use super::writes::Throttled;
 use crate::decision::{ExpectedBy, ForesightHeld, Remedy};
 use crate::memory::{ChangeKind, Forecast, Memory, RESHARDS_A_DAY};
 use crate::observation::{CapacityMode, LOOKBACK_HOURS, Minute, MinuteTraffic, Past, Stream};
@@ -191,17 +190,7 @@ impl Case<'_> {
         newest: Minute,
     ) -> Option<Remedy> {
         let window = self.window(history);
-        let stream_now = Throttled {
-            observation: self.observation,
-            stream,
-            history,
-            settings: self.policy,
-            policy,
-            window: &window,
-            newest,
-            named_shard: None,
-            now: self.now,
-        };
+        let stream_now = self.throttled(stream, policy, history, (&window, newest));
         let evidence = &mut self.decision.evidence;
         evidence.shards_needed = Some(needed);
         evidence.target_utilization = Some(self.policy.target_utilization);
