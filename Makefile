@@ -13,7 +13,7 @@ help: ## Show these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
 
 demo: rust ## Throttle a stream of a local AWS account, and heal it. This needs no account of yours
-	cargo run --quiet --locked -p unthrottle-cli -- replay events/put_records_throttled__scale_shards.json
+	cargo run --locked -p unthrottle-cli -- replay events/put_records_throttled__scale_shards.json
 
 check: rust format lint .tools/nextest ## Run this after each edit: format, lints, and every test that needs Rust alone
 	cargo nextest run --locked --workspace --profile check
