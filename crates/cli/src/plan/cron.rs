@@ -34,9 +34,9 @@ pub(super) fn expression(text: &str) -> Result<String, String> {
     let fields: Vec<&str> = inner.split_whitespace().collect();
     if fields.len() != FIELDS.len() {
         return Err(format!(
-            "`{text}` has {} fields, and a cron expression of EventBridge Scheduler has six: minutes, hours, day of \
-             month, month, day of week, year. For 08:00 on working days: \"0 8 ? * MON-FRI *\"",
-            fields.len()
+            "`{text}` has {}, and a cron expression of EventBridge Scheduler has six: minutes, hours, day of month, \
+             month, day of week, year. For 08:00 on working days: \"0 8 ? * MON-FRI *\"",
+            if fields.len() == 1 { "1 field".to_owned() } else { format!("{} fields", fields.len()) }
         ));
     }
     for (field, value) in FIELDS.iter().zip(&fields) {

@@ -13,8 +13,8 @@ pub enum SignalError {
     /// The payload has none of the shapes that the function accepts.
     #[error(
         "expected an EventBridge event (`detail-type`), an alarm's own action (`alarmData`), an SNS notification \
-         (`Records`), {{\"sweep\": true}} (and \"stay\": true), or an ask such as {{\"stream\": \"orders\"}}, \
-         came: {came}"
+         (`Records`), {{\"sweep\": true}} (and \"stay\": true, \"every_minutes\": 1 to 60), or an ask such as \
+         {{\"stream\": \"orders\"}}, came: {came}"
     )]
     Shape {
         /// The payload's type and its first keys.
