@@ -75,6 +75,6 @@ ACTIONS = {action for statement, _ in STATEMENTS for action in actions_of(statem
 VARIABLES = DEPLOYED["Resources"]["Function"]["Properties"]["Environment"]["Variables"]
 ALARMS = of_type("AWS::CloudWatch::Alarm")
 # The alarms that the function reads.
-FLEET = [name["Ref"] for name in VARIABLES["UNTHROTTLE_FLEET_ALARMS"]["Fn::Join"][1]]
+FLEET = [(name["Fn::If"][1] if "Fn::If" in name else name)["Ref"] for name in VARIABLES["UNTHROTTLE_FLEET_ALARMS"]["Fn::Join"][1]]
 # The alarms that notify people about the function.
 OWN = sorted(set(ALARMS) - set(FLEET))
