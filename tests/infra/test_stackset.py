@@ -105,7 +105,7 @@ def test_names_that_are_one_for_all_regions_carry_the_region():
             for key, given in resource["Properties"].items():
                 if key.endswith("Name") and key != "PolicyName":
                     assert "${AWS::Region}" in given["Fn::Sub"], name
-    assert MADE["Resources"]["Dashboard"]["Properties"]["DashboardName"] == {"Fn::Sub": "unthrottle-${AWS::Region}"}
+    assert MADE["Resources"]["FleetDashboard"]["Properties"]["DashboardName"] == {"Fn::Sub": "unthrottle-${AWS::Region}"}
 
 
 def test_it_is_valid_and_small_enough():
