@@ -2,6 +2,7 @@
 
 import json
 import re
+import tomllib
 
 import boto3
 import pytest
@@ -174,6 +175,34 @@ def test_every_parameter_has_its_place_and_its_label_in_the_console():
     grouped = [name for group in interface["ParameterGroups"] for name in group["Parameters"]]
     assert sorted(grouped) == sorted(TEMPLATE["Parameters"]) == sorted(interface["ParameterLabels"])
     assert all(declared["Description"].endswith(".") for declared in TEMPLATE["Parameters"].values())
+
+
+def test_the_metadata_for_the_application_repository_is_of_this_version():
+    about = TEMPLATE["Metadata"]["AWS::ServerlessRepo::Application"]
+    assert {"Name", "Description", "Author", "SpdxLicenseId", "LicenseUrl", "ReadmeUrl", "SemanticVersion"} <= set(about)
+    workspace = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["package"]
+    assert (about["SemanticVersion"], about["SpdxLicenseId"]) == (workspace["version"], workspace["license"])
+    assert all((ROOT / about[name]).is_file() for name in ("LicenseUrl", "ReadmeUrl"))
+    # The repository's limits, in characters, and at most ten labels.
+    assert len(about["Description"]) <= 256 and len(about["Labels"]) <= 10
+
+
+def test_only_a_schedule_and_a_trail_are_off_the_application_repositorys_list():
+    # https://docs.aws.amazon.com/serverlessrepo/latest/devguide/list-supported-resources.html, of the types used here.
+    supported = {
+        *("AWS::CloudWatch::Alarm", "AWS::CloudWatch::Dashboard", "AWS::Events::Rule", "AWS::IAM::Role", "AWS::KMS::Key"),
+        *("AWS::Lambda::Permission", "AWS::Logs::LogGroup", "AWS::S3::Bucket", "AWS::S3::BucketPolicy", "AWS::SNS::Subscription"),
+        *("AWS::SNS::Topic", "AWS::SNS::TopicPolicy", "AWS::SQS::Queue", "AWS::SQS::QueuePolicy", "AWS::Serverless::Function"),
+    }
+    others = {name: r.get("Condition") for name, r in TEMPLATE["Resources"].items() if r["Type"] not in supported}
+    assert others == {"SweepGroup": "SweepsBySchedule", "SweepSchedule": "SweepsBySchedule", "Trail": "HasTrail"}
+
+
+def test_a_template_too_large_for_a_call_is_explained():
+    # CloudFormation's limits: of a template in a call, and of one in a bucket.
+    size = len((ROOT / "template.yaml").read_bytes())
+    assert 51_200 < size < 1_000_000
+    assert "larger than the 51,200 bytes that CloudFormation takes in a call" in " ".join((ROOT / "docs/operations.md").read_text().split())
 
 
 def test_the_role_is_bound_to_the_namespace_and_the_tag_that_the_code_writes():
