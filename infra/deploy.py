@@ -19,11 +19,12 @@ import tomllib
 from samtranslator.yaml_helper import yaml_parse
 
 ROOT = pathlib.Path(__file__).parents[1]
-# The lowest versions, and what each tool is for. SAM builds Rust without a beta flag from 1.156 on.
+# The lowest versions, and what each tool is for. SAM builds Rust without a beta flag from 1.156 on. The AWS CLI has
+# every call of this file since November 2022.
 TOOLS = {
     "sam": (["sam", "--version"], "1.156", "It builds and deploys the stack. Install aws-sam-cli with pip or brew."),
     "cargo-lambda": (["cargo", "lambda", "--version"], "1.0", "SAM builds the function with it. Install cargo-lambda with pip or brew."),
-    "aws": (["aws", "--version"], "2.0", "It shows what the account has. Without it, the account is not checked."),
+    "aws": (["aws", "--version"], "1.27", "Without it, the account is not checked."),
 }
 # Lambda's error names the number that it keeps for functions without a reservation: 10 in a new account. Its guide says
 # 100 for an account with the default quota.

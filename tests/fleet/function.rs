@@ -46,7 +46,8 @@ async fn a_sweep_of_no_stream_writes_three_metrics_and_a_short_log() {
     for line in &run.lines {
         for directive in line["_aws"]["CloudWatchMetrics"].as_array().into_iter().flatten() {
             let sets = directive["Dimensions"].as_array().expect("sets").len();
-            let names = directive["Metrics"].as_array().expect("metrics").iter().map(|m| m["Name"].as_str().expect("a name"));
+            let names =
+                directive["Metrics"].as_array().expect("metrics").iter().map(|m| m["Name"].as_str().expect("a name"));
             written.extend(names.flat_map(|name| vec![name.to_owned(); sets]));
         }
     }

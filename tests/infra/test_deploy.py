@@ -263,7 +263,7 @@ def test_a_denied_look_is_named_and_stops_nothing(deploy):
 def test_without_the_aws_cli_the_account_is_not_checked(deploy, monkeypatch):
     monkeypatch.setenv("AWS_REGION", REGION)
     code, said, calls = deploy(without=["aws"])
-    assert code == 0 and "note aws is not installed; 2.0 or newer is needed." in said, said
+    assert code == 0 and "note aws is not installed; 1.27 or newer is needed." in said, said
     assert not [call for call in calls if call[0] == "aws"]
 
 

@@ -56,20 +56,22 @@ async fn a_throttled_stream_is_scaled_end_to_end() {
     assert_eq!((&cost["Looked"], &cost["Held"], &cost["ColdStart"]), (&json!(1), &json!(0), &json!(1)));
     assert_eq!(cost["Reason"], "scale_shards");
     assert!(cost["DurationMs"].as_f64().is_some_and(|ms| ms > 0.0), "{cost:#}");
-    // `Held` and `NeedsPerson` are zero, and CloudWatch charges for a metric of zeros.
-    let metric = |name: &str, unit: &str| json!({ "Name": name, "Unit": unit });
-    let directive = |dimensions: Value, metrics: Value| {
-        json!({ "Namespace": "Unthrottle", "Dimensions": dimensions, "Metrics": metrics })
-    };
-    assert_eq!(
-        cost["_aws"]["CloudWatchMetrics"],
-        json!([
-            directive(json!([[]]), json!([metric("DurationMs", "Milliseconds")])),
-            directive(json!([[]]), json!([metric("AwsCalls", "Count"), metric("ColdStart", "Count")])),
-            directive(json!([[], ["Reason"]]), json!([metric("Looked", "Count")])),
-        ])
-    );
+    assert_eq!(cost["_aws"]["CloudWatchMetrics"], metrics_of_a_first_change(), "zeros are no metrics");
     assert_eq!(run.auto_fix_lines().len(), 0, "CloudWatch has the datum");
+}
+
+/// The metrics in the line of the first run of a container, which observed a stream and changed it. `Held` and
+/// `NeedsPerson` are zero, and CloudWatch charges for a metric of zeros.
+fn metrics_of_a_first_change() -> Value {
+    let directive = |dimensions: Value, metrics: &[(&str, &str)]| {
+        let metrics = metrics.iter().map(|(name, unit)| json!({ "Name": name, "Unit": unit }));
+        json!({ "Namespace": "Unthrottle", "Dimensions": dimensions, "Metrics": metrics.collect::<Value>() })
+    };
+    json!([
+        directive(json!([[]]), &[("DurationMs", "Milliseconds")]),
+        directive(json!([[]]), &[("AwsCalls", "Count"), ("ColdStart", "Count")]),
+        directive(json!([[], ["Reason"]]), &[("Looked", "Count")]),
+    ])
 }
 
 #[tokio::test]
