@@ -121,7 +121,7 @@ def configured():
 
 
 def given(arguments, declared):
-    """The parameters of the command line. Ends the process if one cannot be read."""
+    """The parameters of these arguments. Ends the process if one cannot be read."""
     parameters, names = {}, list(declared)
     for argument in arguments:
         name, equals, value = argument.partition("=")
@@ -153,6 +153,10 @@ def region_of(deploy):
     return done.stdout.strip() or None
 
 
+def parameters_of(stack):
+    return {each["ParameterKey"]: each.get("ParameterValue") for each in stack.get("Parameters", [])}
+
+
 class Account:
     """What the account has, as far as the AWS CLI may read it."""
 
@@ -168,13 +172,14 @@ class Account:
             return None
 
     def stack(self):
-        """The stack with this name, or None."""
+        """The stack with this name; None if there is none; an empty one if AWS does not say."""
         try:
             (stack,) = aws("cloudformation", "describe-stacks", "--stack-name", self.name, region=self.region)["Stacks"]
         except Refused as error:
-            if "does not exist" not in str(error):
-                self.report.note(f"The stack {self.name} was not checked: {error}")
-            return None
+            if "does not exist" in str(error):
+                return None
+            self.report.note(f"The stack {self.name} was not checked: {error}")
+            return {}
         return stack
 
     def check_stack(self, stack, asked, wanted):
@@ -182,11 +187,11 @@ class Account:
         delete = f"aws cloudformation delete-stack --stack-name {self.name} --region {self.region}"
         if status in STUCK:
             self.report.fails(f"The stack {self.name} is {status} and takes no update. Read its events, then delete it: {delete}")
-        elif status.endswith("_IN_PROGRESS") and status != "REVIEW_IN_PROGRESS":
+        elif status.endswith("_IN_PROGRESS"):
             self.report.fails(f"The stack {self.name} is {status}. Wait until that ends.")
         else:
             self.report.ok(f"The stack {self.name} is {status}.")
-        has = {each["ParameterKey"]: each.get("ParameterValue") for each in stack.get("Parameters", [])}
+        has = parameters_of(stack)
         if has.get("Mode") not in (None, wanted["Mode"]) and "Mode" not in asked:
             self.report.fails(
                 f"The stack runs with Mode={has['Mode']}, and samconfig.toml has Mode={wanted['Mode']}. "
@@ -271,11 +276,12 @@ def check_account(report, region, name, asked, parameters, defaults):
     report.ok(f"Account {caller['Account']}, region {region}, as {caller['Arn']}")
     account = Account(report, region, name)
     stack, had = account.stack(), {}
-    if stack:
-        account.check_stack(stack, asked, parameters)
-        had = {each["ParameterKey"]: each.get("ParameterValue") for each in stack.get("Parameters", [])}
-    if not stack or stack["StackStatus"] == "REVIEW_IN_PROGRESS":
+    # A change set that was not executed leaves a stack without resources.
+    if stack is None or stack.get("StackStatus") == "REVIEW_IN_PROGRESS":
         account.check_names(defaults | parameters)
+    elif stack:
+        account.check_stack(stack, asked, parameters)
+        had = parameters_of(stack)
     # A parameter that is not given keeps the value that the stack has.
     merged = defaults | had | parameters
     account.check_concurrency(int(merged["ReservedConcurrency"]), int(had.get("ReservedConcurrency") or 0))
@@ -287,6 +293,7 @@ def check(report, arguments):
     declared = template()["Parameters"]
     defaults = {name: str(each["Default"]) for name, each in declared.items()}
     deploy, overrides = configured()
+    given([f"{name}={value}" for name, value in overrides.items()], declared)
     asked = given(arguments, declared)
     parameters = overrides | asked
     name, region = deploy["stack_name"], region_of(deploy)

@@ -260,6 +260,13 @@ def test_a_denied_look_is_named_and_stops_nothing(deploy):
         assert re.search(rf"note [^|]*was not checked: [^|]*{part}", said), said
 
 
+def test_roles_of_a_stack_that_may_not_be_read_are_no_reason(deploy):
+    denied = error("AccessDenied", "DescribeStacks", "not authorized: cloudformation:DescribeStacks")
+    there = answer({"Role": {"RoleName": "unthrottle-eu-west-1"}})
+    code, said, _ = deploy(answers={"aws cloudformation describe-stacks": denied, "aws iam get-role": there})
+    assert code == 0 and "note The stack unthrottle was not checked" in said and "FAILS" not in said, said
+
+
 def test_without_the_aws_cli_the_account_is_not_checked(deploy, monkeypatch):
     monkeypatch.setenv("AWS_REGION", REGION)
     code, said, calls = deploy(without=["aws"])
