@@ -30,7 +30,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
 
 /// Reads the documents of a file. Its JSON values are documents, log lines with one document, or answers of a sweep
 /// with several. Lines of Lambda itself (START, REPORT) are not JSON and are skipped.
-fn read(path: &Path) -> Result<Vec<Value>, CliError> {
+pub(super) fn read(path: &Path) -> Result<Vec<Value>, CliError> {
     const OF_LAMBDA: [&str; 5] = ["INIT_START", "START ", "END ", "REPORT ", "XRAY "];
     let text = std::fs::read_to_string(path).map_err(|source| CliError::File { path: path.into(), source })?;
     let lines = text.lines().filter(|line| !OF_LAMBDA.iter().any(|word| line.starts_with(word)));
@@ -54,7 +54,8 @@ fn read(path: &Path) -> Result<Vec<Value>, CliError> {
     Ok(documents)
 }
 
-fn when(document: &Value) -> &str {
+/// When a decision was made. Empty: unknown.
+pub(super) fn when(document: &Value) -> &str {
     document["evidence"]["observed_at"].as_str().or(document["signal"]["time"].as_str()).unwrap_or_default()
 }
 

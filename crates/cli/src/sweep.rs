@@ -1,5 +1,6 @@
 //! `unthrottle sweep`: checks every stream of an account that needs a check.
 
+use crate::config;
 use crate::CliError;
 use crate::aws::{AwsArgs, called};
 use crate::screen::{Console, print_json};
@@ -8,7 +9,6 @@ use serde_json::json;
 use std::time::Duration;
 use unthrottle::aws::{Clients, send_healed};
 use unthrottle::handler::{Handler, Reply};
-use unthrottle::settings;
 use unthrottle::sweep::{Plan, sweep};
 use unthrottle_core::policy::Mode;
 use unthrottle_core::report::Document;
@@ -31,7 +31,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args) -> Result<(), CliError> {
-    let mut policy = settings::read()?;
+    let mut policy = config::policy()?;
     if args.observe {
         policy.mode = policy.mode.min(Mode::Observe);
     }

@@ -5,6 +5,7 @@ mod file;
 mod past;
 mod report;
 
+use crate::config;
 use crate::aws::{AwsArgs, find_stream};
 use crate::screen::{Progress, print_json};
 use crate::{CliError, files};
@@ -19,7 +20,6 @@ use std::sync::mpsc;
 use std::thread;
 use unthrottle::aws::Clients;
 use unthrottle::aws::read::stream::{summary, tags};
-use unthrottle::settings;
 use unthrottle_core::observation::CapacityMode;
 use unthrottle_core::policy::{MODE_TAG, Policy};
 use unthrottle_core::signal::StreamArn;
@@ -84,7 +84,7 @@ struct Case {
 }
 
 pub(super) async fn run(args: Args) -> Result<(), CliError> {
-    let policy = settings::read()?;
+    let policy = config::policy()?;
     let case = match (&args.csv, &args.stream) {
         (Some(path), _) => of_file(path, args.shards, policy)?,
         (None, Some(stream)) => of_stream(&args, stream, policy).await?,

@@ -1,0 +1,124 @@
+//! `unthrottle watch` as a person uses it: in a terminal with keys, and as a table.
+
+#[path = "../../../../tests/common/aws.rs"]
+mod aws;
+#[path = "../../../../tests/common/fixture.rs"]
+mod fixture;
+#[path = "../../../../tests/common/fleet.rs"]
+mod fleet;
+mod terminal;
+
+use aws::STREAM;
+use fixture::{Fixture, live};
+use serde_json::Value;
+use std::process::{Command, Output};
+use terminal::Terminal;
+
+/// An account with a stream that refuses records, and two that have little load.
+async fn account() -> Fixture {
+    let fixture = Fixture::empty(live()).await;
+    fixture.account.add_streams([STREAM, "clicks", "payments"].map(str::to_owned), 2, &[]).await;
+    fixture.offer(STREAM, 3000.0, 2, 1..=10);
+    fixture.offer("clicks", 200.0, 2, 1..=30);
+    fixture.offer("payments", 1200.0, 2, 1..=30);
+    fixture.account.reset_calls();
+    fixture
+}
+
+/// The command, for the account of the fixture.
+fn watch(fixture: &Fixture, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_unthrottle"));
+    command.arg("watch").args(args).args(["--endpoint-url", fixture.account.url(), "--region", "us-east-1"]);
+    command.env("AWS_ACCESS_KEY_ID", "key").env("AWS_SECRET_ACCESS_KEY", "secret");
+    command
+}
+
+async fn output(mut command: Command) -> Output {
+    tokio::task::spawn_blocking(move || command.output()).await.expect("no panic").expect("it runs")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_sorts_filters_opens_and_explains_in_a_terminal() {
+    let fixture = account().await;
+    let mut terminal = Terminal::start(&watch(&fixture, &["--all"]), 80, 24);
+
+    let screen = terminal.wait_for("→ scale_shards 2→4");
+    let rows: Vec<&str> = screen.lines().skip(2).take(3).collect();
+    assert!(rows[0].starts_with("orders") && rows[0].contains("100%"), "the most urgent first: {screen}");
+    assert!(rows[0].contains("600k") && rows[0].contains('█'), "refused in the hour: {screen}");
+    assert!(screen.contains("AWS calls: ") && screen.contains(" of 240 a minute"), "{screen}");
+    assert!(screen.contains("3 streams, us-east-1") && screen.contains("q quit"), "{screen}");
+    assert!(screen.lines().all(|line| line.chars().count() <= 80), "{screen}");
+    // What would be done about the selected stream, and why.
+    terminal.wait_for("orders: would scale");
+    terminal.wait_until("each stream is checked", |screen| !screen.contains("not checked yet"));
+
+    terminal.press("sss");
+    let screen = terminal.wait_for("s sort: name");
+    let names: Vec<&str> = screen.lines().skip(2).take(3).filter_map(|row| row.split_whitespace().next()).collect();
+    assert_eq!(names, ["clicks", "orders", "payments"], "{screen}");
+
+    terminal.press("/pay");
+    terminal.wait_for("filter: pay");
+    terminal.press("\r");
+    let screen = terminal.wait_for("1 of 3 streams");
+    assert!(!screen.contains("clicks") && screen.contains("payments"), "{screen}");
+
+    terminal.press("\r");
+    let screen = terminal.wait_for("PROVISIONED, 2 open shards");
+    assert!(screen.contains("observed_at") && screen.contains("healthy (held)"), "{screen}");
+
+    let checks = fixture.calls("Kinesis.DescribeStreamSummary");
+    terminal.press("e");
+    terminal.wait_until("the stream is checked again", |_| {
+        fixture.calls("Kinesis.DescribeStreamSummary") > checks
+    });
+
+    terminal.press("\x1b");
+    terminal.wait_for("1 of 3 streams");
+    terminal.press("q");
+    assert!(terminal.ends(), "the shell's screen is back, and the exit code is 0");
+    assert_eq!(fixture.calls("Kinesis.TagResource") + fixture.calls("Kinesis.UpdateShardCount"), 0, "no change");
+}
+
+#[tokio::test]
+async fn the_table_shows_each_stream_and_counts_its_calls() {
+    let fixture = account().await;
+    let out = output(watch(&fixture, &["--all", "--once"])).await;
+    let said = text(&out.stdout);
+    assert!(out.status.success(), "{}", text(&out.stderr));
+    let row = said.lines().find(|line| line.starts_with(STREAM)).expect("a row");
+    assert!(row.contains("100%") && row.contains("→ scale_shards 2→4"), "{said}");
+    assert!(said.contains("  healthy") && said.contains("orders: would scale"), "{said}");
+    assert!(said.lines().all(|line| line.chars().count() <= 80), "{said}");
+
+    fixture.account.reset_calls();
+    let out = output(watch(&fixture, &[STREAM, "payments", "--once", "--json", "--calls-per-minute", "90"])).await;
+    let document: Value = serde_json::from_slice(&out.stdout).expect("JSON");
+    assert_eq!(document["streams"].as_array().map(Vec::len), Some(2), "{document:#}");
+    assert_eq!(document["streams"][0]["decision"]["code"], "scale_shards");
+    assert_eq!(document["streams"][0]["hour_utilization"].as_array().map(Vec::len), Some(60));
+    let calls: u64 = fixture.account.calls().values().sum();
+    assert_eq!(document["aws_calls_last_minute"], calls, "each call is counted");
+    assert!(calls <= 90, "{calls}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_watched_is_said_before_anything_is_drawn() {
+    let fixture = account().await;
+    for (args, says) in [
+        (&["--all"][..], "this needs a terminal that can draw: give --once for a table"),
+        (&["order", "--once"], "there is no stream `order` in this region. The nearest: orders"),
+        (&["--all", "--once", "--calls-per-minute", "30"], "--calls-per-minute 30 is too few for 3 streams"),
+        (&[], "<STREAM>"),
+    ] {
+        let out = output(watch(&fixture, args)).await;
+        let said = text(&out.stderr);
+        assert_eq!(out.status.code(), Some(2), "{args:?}: {said}");
+        assert!(said.contains(says) && out.stdout.is_empty(), "{args:?}: {said}");
+    }
+}
