@@ -21,6 +21,7 @@ mod pause;
 mod plan;
 mod put;
 mod replay;
+mod report;
 mod restore;
 mod runbook;
 mod screen;
@@ -128,6 +129,9 @@ set. For working days from 08:00 to 18:00 in Berlin:
 A wrong expression, an unknown time zone, or more shards than the stream may
 have is an error before anything is created.")]
     Plan(Box<plan::Args>),
+    /// Report what happened to the streams of an account in a month
+    #[command(long_about = report::ABOUT)]
+    Report(report::Args),
     /// Write decision documents as an incident entry in Markdown
     #[command(long_about = "\
 Write decision documents as an incident entry in Markdown: what happened, what
@@ -237,6 +241,7 @@ async fn perform(command: Command) -> Result<(), CliError> {
         Command::History(args) => history::run(args).await,
         Command::Restore(args) => restore::run(args).await,
         Command::Plan(args) => plan::run(*args).await,
+        Command::Report(args) => report::run(args).await,
         Command::Runbook(args) => runbook::run(&args),
         Command::Arena(args) => arena::run(&args),
         Command::Backtest(args) => backtest::run(args).await,

@@ -1,6 +1,6 @@
 //! `unthrottle runbook`: writes decision documents as an incident entry in Markdown.
 
-use crate::CliError;
+use crate::{CliError, files};
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -32,12 +32,12 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
 /// with several. Lines of Lambda itself (START, REPORT) are not JSON and are skipped.
 pub(super) fn read(path: &Path) -> Result<Vec<Value>, CliError> {
     const OF_LAMBDA: [&str; 5] = ["INIT_START", "START ", "END ", "REPORT ", "XRAY "];
-    let text = std::fs::read_to_string(path).map_err(|source| CliError::File { path: path.into(), source })?;
+    let text = files::read(path, files::MOST_JSON)?;
     let lines = text.lines().filter(|line| !OF_LAMBDA.iter().any(|word| line.starts_with(word)));
     let text = lines.collect::<Vec<_>>().join("\n");
     let mut documents = vec![];
     for value in serde_json::Deserializer::from_str(&text).into_iter::<Value>() {
-        let mut value = value.map_err(|source| CliError::Json { path: path.into(), source })?;
+        let mut value = value.map_err(|source| CliError::Json { path: files::name(path), source })?;
         let mut take = |field| value.get_mut(field).map(Value::take);
         let found = match (take("decision"), take("decisions")) {
             (Some(document), _) => vec![document],
@@ -49,7 +49,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<Value>, CliError> {
         }));
     }
     if documents.is_empty() {
-        return Err(CliError::Usage(format!("{}: holds no decision document", path.display())));
+        return Err(CliError::Usage(format!("{}: holds no decision document", files::name(path).display())));
     }
     Ok(documents)
 }

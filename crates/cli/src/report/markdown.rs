@@ -3,6 +3,7 @@
 use super::document::{Change, Incident, Report, StreamReport, Totals};
 use chrono::{DateTime, Utc};
 use std::fmt::Write as _;
+use unthrottle_core::words::{count, many, percent, usd};
 
 /// The rows of a table, its header first.
 pub(super) type Rows = Vec<Vec<String>>;
@@ -35,24 +36,24 @@ pub(super) fn summary(report: &Report) -> Vec<String> {
     let totals = &report.totals;
     let mut all = vec![format!(
         "{}: {}, {incidents_with_a_change} of them with a change of unthrottle, {open_incidents} not over.",
-        count(streams as f64, "stream"),
-        count(incidents as f64, "incident")
+        many(streams, "stream"),
+        many(incidents, "incident")
     )];
     all.push(format!(
         "AWS refused {} and {}.",
-        count(totals.refused_records, "record"),
-        count(totals.refused_reads, "call of readers").replace("readerss", "readers")
+        many(totals.refused_records as u64, "record"),
+        many(totals.refused_reads as u64, "GetRecords call")
     ));
     let heal = totals.median_time_to_heal_seconds;
     let heal = heal.map_or_else(String::new, |seconds| format!("; half of them within {}", minutes(seconds)));
     all.push(format!(
         "unthrottle made {}, and {} healed a stream{heal}.",
-        count(f64::from(totals.changes), "change"),
+        many(totals.changes, "change"),
         totals.healed
     ));
     let unknown = match totals.changes_of_unknown_cost {
         0 => String::new(),
-        unknown => format!(" The cost of {} is unknown.", count(f64::from(unknown), "change")),
+        unknown => format!(" The cost of {} is unknown.", many(unknown, "change")),
     };
     all.push(format!(
         "The changes cost {} so far, and saved {}.{unknown}",
@@ -62,11 +63,11 @@ pub(super) fn summary(report: &Report) -> Vec<String> {
     all.push(format!(
         "{} at a limit. {} more than their peaks need: {} a month.",
         if totals.streams_at_limit == 1 { "1 stream is".into() } else { format!("{} streams are", totals.streams_at_limit) },
-        count(f64::from(totals.slack_shards), "open shard"),
+        many(totals.slack_shards, "open shard"),
         usd(totals.slack_usd_per_month)
     ));
     if report.logged_decisions.is_some() {
-        all.push(format!("Mode observe would have made {}.", count(totals.planned as f64, "change")));
+        all.push(format!("Mode observe would have made {}.", many(totals.planned, "change")));
     }
     all
 }
@@ -98,8 +99,8 @@ fn incidents(report: &Report) -> Rows {
             stream.name.clone(),
             time(incident.from),
             format!("{minutes}{open}"),
-            thousands(incident.refused_records),
-            thousands(incident.refused_reads),
+            count(incident.refused_records),
+            count(incident.refused_reads),
             incident.changes.to_string(),
             healed,
         ]
@@ -120,8 +121,8 @@ fn changes(report: &Report) -> Rows {
             stream.name.clone(),
             time(change.at),
             format!("{}{step}{times}", change.action),
-            thousands(change.refused_hour_before),
-            thousands(change.refused_hour_after),
+            count(change.refused_hour_before),
+            count(change.refused_hour_after),
             signed(change.usd_per_hour, 3),
             signed(change.usd_so_far, 2),
         ]
@@ -164,7 +165,7 @@ fn slack(report: &Report) -> Rows {
             number(stream.open_shards),
             number(stream.right_size_shards),
             number(stream.slack_shards),
-            stream.peak_utilization.map_or_else(|| "–".to_owned(), |peak| format!("{:.0} %", peak * 100.0)),
+            stream.peak_utilization.map_or_else(|| "–".to_owned(), percent),
             stream.peak_at.map_or_else(|| "no traffic".to_owned(), time),
             usd(stream.slack_usd_per_month.unwrap_or_default()),
         ]
@@ -185,7 +186,7 @@ pub(super) fn notes(report: &Report) -> Vec<String> {
         None => "No log was given: only the last change of a stream has a cost, and what mode observe would have \
                  done is unknown. --log adds both."
             .to_owned(),
-        Some(decisions) => format!("The log has {} of this time.", count(decisions as f64, "decision")),
+        Some(decisions) => format!("The log has {} of this time.", many(decisions, "decision")),
     };
     vec![
         "Metrics are read in steps of five minutes. A peak is the mean of five minutes, so a minute of it was fuller. \
@@ -220,20 +221,6 @@ fn time(at: DateTime<Utc>) -> String {
 
 fn minutes(seconds: f64) -> String {
     format!("{:.0} min", (seconds / 60.0).ceil())
-}
-
-fn usd(usd: f64) -> String {
-    format!("${usd:.2}")
-}
-
-fn thousands(number: f64) -> String {
-    // The cast saturates.
-    crate::screen::thousands(number.round() as u64)
-}
-
-fn count(number: f64, noun: &str) -> String {
-    let plural = if number == 1.0 { "" } else { "s" };
-    format!("{} {noun}{plural}", thousands(number))
 }
 
 fn line(text: &mut String, line: &str) {

@@ -4,6 +4,7 @@ use super::row::{Part, Row};
 use chrono::{DateTime, TimeDelta, Utc};
 use unthrottle_core::decision::Outcome;
 use unthrottle_core::report::Document;
+use unthrottle_core::words;
 
 /// The columns, each with the width of its longest usual cell.
 pub(super) const COLUMNS: [(&str, u16); 6] =
@@ -35,23 +36,10 @@ pub(super) fn refused(row: &Row) -> String {
 /// A count in at most six characters.
 fn short(count: f64) -> String {
     match count {
-        count if count < 100_000.0 => thousands(count as u64),
+        count if count < 100_000.0 => words::count(count),
         count if count < 1e7 => format!("{:.0}k", count / 1e3),
         count => format!("{:.0}M", count / 1e6),
     }
-}
-
-/// A count with a comma at each thousand.
-pub(super) fn thousands(count: u64) -> String {
-    let digits = count.to_string();
-    let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// The decision: its code, with the step where the stream would be changed. `→`: it would be changed; `!`: it needs a

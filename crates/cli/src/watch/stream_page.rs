@@ -9,6 +9,7 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Stylize as _};
 use ratatui::text::Line;
 use ratatui::widgets::{Paragraph, Sparkline, SparklineBar, Wrap};
+use unthrottle_core::words::count;
 
 /// The lines of the chart.
 const CHART: u16 = 4;
@@ -37,8 +38,8 @@ fn heading(row: &Row, now: DateTime<Utc>) -> Vec<Line<'static>> {
         Line::from(format!("{}: {mode}{shards}, load {}", row.stream.name, cells::load(row, now))).bold(),
         Line::from(format!(
             "the last hour, full at the top; refused: {} records, {} calls of GetRecords",
-            cells::thousands(records as u64),
-            cells::thousands(reads as u64)
+            count(records),
+            count(reads)
         )),
     ]
 }

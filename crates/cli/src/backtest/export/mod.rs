@@ -5,7 +5,12 @@ mod console;
 mod json;
 mod time;
 
-use std::collections::BTreeMap;
+use super::file::{FilePast, MOST_BYTES, MOST_DAYS, of_sums, possible};
+use super::period::Period;
+use crate::{CliError, files};
+use chrono::DateTime;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use unthrottle_core::observation::Minute;
 use unthrottle_lab::sim::backtest::Passed;
 
@@ -37,15 +42,42 @@ impl Metric {
     }
 }
 
+/// Reads the exports. `period`: the minutes of a row; `None`: the times of the rows must show them.
+///
+/// # Errors
+/// A file cannot be read or used, or together they do not have all that the past needs.
+pub(super) fn read(paths: &[PathBuf], period: Option<u32>) -> Result<FilePast, CliError> {
+    let mut points = Points::default();
+    for path in paths {
+        let text = files::read(path, MOST_BYTES)?;
+        points.add(&text).map_err(|problem| problem.of_file(path))?;
+    }
+    let all = |problem: String| CliError::Usage(format!("--export: {problem}"));
+    let rows = points.rows().map_err(|problem| all(problem.problem))?;
+    let period = match period {
+        Some(minutes) => Period { minutes, is_given: true },
+        None => Period::of(rows.keys().copied()).map_err(all)?,
+    };
+    of_sums(&rows, period, |_| 0).map_err(|problem| all(problem.problem))
+}
+
 /// What cannot be used, and where.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Problem {
+struct Problem {
     /// The line, from 1. `None`: it is about the whole file, or all files.
-    pub line: Option<u64>,
-    pub problem: String,
+    line: Option<u64>,
+    problem: String,
 }
 
 impl Problem {
+    fn of_file(self, path: &Path) -> CliError {
+        let (path, problem) = (files::name(path), self.problem);
+        match self.line {
+            Some(line) => CliError::Line { path, line, problem },
+            None => CliError::Usage(format!("{}: {problem}", path.display())),
+        }
+    }
+
     fn of(problem: impl Into<String>) -> Problem {
         Problem { line: None, problem: problem.into() }
     }
@@ -53,7 +85,7 @@ impl Problem {
 
 /// The datapoints of the exports.
 #[derive(Debug, Default)]
-pub(super) struct Points(BTreeMap<Metric, BTreeMap<Minute, f64>>);
+struct Points(BTreeMap<Metric, BTreeMap<Minute, f64>>);
 
 impl Points {
     /// Adds the datapoints of a file: JSON if it begins with a bracket, else CSV.
@@ -98,7 +130,7 @@ impl Points {
         }
         let mut take = |metric| self.0.remove(&metric).unwrap_or_default();
         let (bytes, records, throttled) = (take(Metric::Bytes), take(Metric::Records), take(Metric::Throttled));
-        let minutes: std::collections::BTreeSet<Minute> =
+        let minutes: BTreeSet<Minute> =
             bytes.keys().chain(records.keys()).chain(throttled.keys()).copied().collect();
         if minutes.is_empty() {
             return Err(Problem::of("the exports have no datapoint"));
@@ -109,7 +141,16 @@ impl Points {
             records: of(&records, minute),
             throttled: of(&throttled, minute),
         };
-        Ok(minutes.iter().map(|minute| (*minute, row(minute))).collect())
+        let rows: BTreeMap<Minute, Passed> = minutes.iter().map(|minute| (*minute, row(minute))).collect();
+        let first = rows.keys().next().copied().unwrap_or(Minute::of(DateTime::UNIX_EPOCH));
+        for (minute, row) in &rows {
+            let at = || minute.start().format("%Y-%m-%dT%H:%MZ");
+            if *minute > first.plus(MOST_DAYS * 24 * 60) {
+                return Err(Problem::of(format!("{} is more than {MOST_DAYS} days after the first row", at())));
+            }
+            possible(row).map_err(|problem| Problem::of(format!("{}: {problem}", at())))?;
+        }
+        Ok(rows)
     }
 }
 
