@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo check test infra generate readme stackset bench lambda deploy deny clean
+.PHONY: help demo check test infra generate schema readme stackset bench lambda deploy deny clean
 .PHONY: rust format lint release debug tools
 
 # Tools that this Makefile installs stay in this folder.
@@ -69,7 +69,16 @@ infra: .venv/tests .venv/cargo-lambda .tools/bin/checkov ## Check template.yaml,
 
 generate: .venv/tests ## Write the generated parts of template.yaml and of infra/
 	.venv/bin/python tests/infra/generate.py blocks
-	$(MAKE) --no-print-directory stackset
+	$(MAKE) --no-print-directory stackset schema
+
+# A schema that loses a field, a type or a word is not written: such a document needs a new version.
+schema: ## Write docs/schema/ from the types
+	mkdir -p target docs/schema
+	for document in decision sweep doctor history report; do \
+		old=docs/schema/$$document.json; [ -f $$old ] && same="--compatible-with $$old" || same=; \
+		cargo run --quiet --locked -p unthrottle-cli -- schema $$document $$same > target/$$document.json || exit 1; \
+		mv target/$$document.json $$old; \
+	done
 
 # The release build is three times as fast here.
 ARENA := cargo run --release --locked -p unthrottle-cli --bin unthrottle -- arena

@@ -207,6 +207,18 @@ variable "notification_email" {
   }
 }
 
+variable "messages" {
+  description = "UNTHROTTLE_MESSAGES. With chat, subscribers by HTTPS get the form that Amazon Q Developer shows in Slack and Microsoft Teams. Other services that subscribe by HTTPS need text."
+  type        = string
+  default     = "text"
+  nullable    = false
+
+  validation {
+    condition     = contains(["text", "chat"], var.messages)
+    error_message = "One of text, chat."
+  }
+}
+
 variable "auto_fix_alarm_threshold" {
   description = "Changes within five minutes that raise the alarm on changes. With 1 the first change raises the alarm. Changes that follow at once raise no second alarm."
   type        = number

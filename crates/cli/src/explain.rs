@@ -1,8 +1,8 @@
 //! `unthrottle explain`: shows what unthrottle would do about a stream.
 
-use crate::config;
 use crate::CliError;
 use crate::aws::{AwsArgs, find_stream};
+use crate::config;
 use crate::screen::{Console, print_json};
 use serde_json::Value;
 use unthrottle::aws::Clients;

@@ -24,6 +24,8 @@ mod replay;
 mod report;
 mod restore;
 mod runbook;
+#[cfg(feature = "schema")]
+mod schema;
 mod screen;
 mod smoke;
 mod sweep;
@@ -201,6 +203,10 @@ that fall behind and CloudTrail are not simulated.")]
     /// Show the settings, and where each comes from
     #[command(long_about = config::ABOUT)]
     Config(config::Args),
+    /// Print the JSON Schema of a document
+    #[cfg(feature = "schema")]
+    #[command(long_about = schema::ABOUT)]
+    Schema(schema::Args),
     /// Print the script that lets a shell complete commands and options
     #[command(long_about = completions::ABOUT)]
     Completions(completions::Args),
@@ -249,6 +255,8 @@ async fn perform(command: Command) -> Result<(), CliError> {
         Command::Smoke(args) => smoke::run(args).await,
         Command::Local(args) => local::run(args).await,
         Command::Config(args) => config::run(args),
+        #[cfg(feature = "schema")]
+        Command::Schema(args) => schema::run(&args),
         Command::Completions(args) => completions::run(&args, Cli::command()),
         Command::Man(args) => man::run(&args, Cli::command()),
     }

@@ -1,8 +1,8 @@
 //! `unthrottle sweep`: checks every stream of an account that needs a check.
 
-use crate::config;
 use crate::CliError;
 use crate::aws::{AwsArgs, called};
+use crate::config;
 use crate::screen::{Console, print_json};
 use chrono::Utc;
 use serde_json::json;

@@ -73,9 +73,8 @@ pub(super) fn find() -> Result<File, CliError> {
 
 fn parse(path: &Path, text: &str) -> Result<File, CliError> {
     let wrong = |at: usize, problem: String| CliError::Line { path: path.to_owned(), line: line(text, at), problem };
-    let raw: Raw = toml::from_str(text).map_err(|error| {
-        wrong(error.span().map_or(0, |span| span.start), error.message().to_owned())
-    })?;
+    let raw: Raw = toml::from_str(text)
+        .map_err(|error| wrong(error.span().map_or(0, |span| span.start), error.message().to_owned()))?;
     let mut settings = BTreeMap::new();
     for (name, value) in raw.settings {
         // A setting stands at the beginning of its line.
@@ -120,8 +119,7 @@ mod tests {
         let file = parse(Path::new("unthrottle.toml"), text).expect("right");
         assert_eq!((file.aws.region.as_deref(), file.aws.profile), (Some("eu-central-1"), None));
         let settings: Vec<(&str, &str)> = file.settings.iter().map(|(name, value)| (&**name, &**value)).collect();
-        let expected =
-            [("UNTHROTTLE_FLOOR", "0.01"), ("UNTHROTTLE_MAX_SHARDS", "40"), ("UNTHROTTLE_MODE", "observe")];
+        let expected = [("UNTHROTTLE_FLOOR", "0.01"), ("UNTHROTTLE_MAX_SHARDS", "40"), ("UNTHROTTLE_MODE", "observe")];
         assert_eq!(settings, expected);
         assert!(parse(Path::new("unthrottle.toml"), "").is_ok());
     }
@@ -130,7 +128,10 @@ mod tests {
     fn a_wrong_file_is_an_error_with_its_line_and_what_would_be_right() {
         for (text, says) in [
             ("[aws]\nregoin = \"x\"\n", "unthrottle.toml:2: unknown field `regoin`"),
-            ("[settings]\n\nUNTHROTTLE_MAX_SHARD = 4\n", ":3: unthrottle does not know UNTHROTTLE_MAX_SHARD. The nearest"),
+            (
+                "[settings]\n\nUNTHROTTLE_MAX_SHARD = 4\n",
+                ":3: unthrottle does not know UNTHROTTLE_MAX_SHARD. The nearest",
+            ),
             ("[settings]\nmode = \"off\"\n", ":2: unthrottle does not know mode: each setting begins with UNTHROTTLE_"),
             ("[settings]\nUNTHROTTLE_MODE = [1]\n", ":2: UNTHROTTLE_MODE must be a string or a number"),
             ("[settings]\nUNTHROTTLE_MODE = \"on\"\n", "UNTHROTTLE_MODE=on: must be"),

@@ -52,7 +52,9 @@ fn entries(file: &File) -> Vec<Entry> {
     let known: BTreeMap<String, serde_json::Value> = serde_json::from_str(SETTINGS).unwrap_or_default();
     let defaults = known.iter().map(|(name, setting)| (name.clone(), setting["default"].as_str().unwrap_or_default()));
     let mut defaults: BTreeMap<String, &str> = defaults.collect();
-    file.settings.keys().for_each(|name| drop(defaults.entry(name.clone()).or_default()));
+    for name in file.settings.keys() {
+        defaults.entry(name.clone()).or_default();
+    }
     let settings = defaults.into_iter().map(|(name, default)| {
         let set = std::env::var(&name).ok().filter(|value| !value.is_empty());
         let (value, from) = match (set, file.settings.get(&name)) {

@@ -12,13 +12,13 @@ pub(super) mod streams;
 mod table;
 mod text;
 
-use crate::config;
 use crate::CliError;
 use crate::aws::AwsArgs;
+use crate::config;
 use crate::files;
 use crate::screen::{Console, print_json};
 use clients::Clients;
-use report::Report;
+pub(super) use report::Report;
 use selection::Selection;
 use std::path::PathBuf;
 use unthrottle_core::checks::Status;

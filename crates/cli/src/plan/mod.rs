@@ -2,9 +2,9 @@
 
 mod cron;
 
-use crate::config;
 use crate::CliError;
 use crate::aws::{AwsArgs, called, find_stream};
+use crate::config;
 use crate::pause;
 use crate::screen::{Console, print_json};
 use aws_sdk_scheduler::operation::get_schedule::GetScheduleOutput;

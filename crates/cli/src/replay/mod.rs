@@ -11,9 +11,9 @@ pub use scenario::BadSetting;
 pub use setup::Size;
 pub use traffic::Tally;
 
-use crate::config;
 use crate::CliError;
 use crate::aws::{AwsArgs, find_stream, local_config, local_home};
+use crate::config;
 use crate::screen::{Console, print_json};
 use chrono::{DateTime, Utc};
 use event::{Event, is_read};

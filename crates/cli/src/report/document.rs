@@ -8,7 +8,8 @@ pub(super) const STEP_MINUTES: i64 = 5;
 
 /// A fleet's month.
 #[derive(Debug, Serialize)]
-pub(super) struct Report {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Report {
     pub version: u8,
     pub region: String,
     pub from: DateTime<Utc>,
@@ -24,7 +25,8 @@ pub(super) struct Report {
 
 /// The sums over all streams.
 #[derive(Debug, Default, Serialize)]
-pub(super) struct Totals {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Totals {
     pub streams: usize,
     /// Streams that could not be read.
     pub unread: usize,
@@ -55,7 +57,8 @@ pub(super) struct Totals {
 
 /// A stream's month.
 #[derive(Debug, Default, Serialize)]
-pub(super) struct StreamReport {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct StreamReport {
     pub name: String,
     pub mode: Option<String>,
     pub open_shards: Option<u32>,
@@ -87,7 +90,8 @@ pub(super) struct StreamReport {
 
 /// A time in which AWS refused records or calls.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub(super) struct Incident {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Incident {
     /// The start of the first step that refused.
     pub from: DateTime<Utc>,
     /// The end of the last step that refused. The incident is over if half an hour without a refusal follows.
@@ -103,7 +107,8 @@ pub(super) struct Incident {
 
 /// A change of the function.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub(super) struct Change {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Change {
     pub at: DateTime<Utc>,
     /// The remedy's code.
     pub action: String,
@@ -122,7 +127,8 @@ pub(super) struct Change {
 
 /// A change that mode `observe` would have made.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub(super) struct Planned {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Planned {
     pub at: DateTime<Utc>,
     pub action: String,
     pub sentence: String,

@@ -61,7 +61,8 @@ pub(super) fn read(paths: &[PathBuf]) -> Result<Logs, CliError> {
 fn logged(document: &Value, at: DateTime<Utc>) -> Logged {
     let number = |field: &str| document["remedy"][field].as_u64().and_then(|number| u32::try_from(number).ok());
     let cost = |field: &str| document["cost"][field].as_f64();
-    let usd_per_hour = cost("after_usd_per_hour").zip(cost("before_usd_per_hour")).map(|(after, before)| after - before);
+    let usd_per_hour =
+        cost("after_usd_per_hour").zip(cost("before_usd_per_hour")).map(|(after, before)| after - before);
     Logged { at, action: text(document, "code"), from: number("from"), to: number("to"), usd_per_hour }
 }
 

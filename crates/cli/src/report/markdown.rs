@@ -62,7 +62,11 @@ pub(super) fn summary(report: &Report) -> Vec<String> {
     ));
     all.push(format!(
         "{} at a limit. {} more than their peaks need: {} a month.",
-        if totals.streams_at_limit == 1 { "1 stream is".into() } else { format!("{} streams are", totals.streams_at_limit) },
+        if totals.streams_at_limit == 1 {
+            "1 stream is".into()
+        } else {
+            format!("{} streams are", totals.streams_at_limit)
+        },
         many(totals.slack_shards, "open shard"),
         usd(totals.slack_usd_per_month)
     ));
@@ -90,7 +94,8 @@ fn heads(heads: &[&str]) -> Vec<String> {
 }
 
 fn incidents(report: &Report) -> Rows {
-    let mut rows = vec![heads(&["stream", "from (UTC)", "minutes", "refused records", "refused reads", "changes", "healed in"])];
+    let mut rows =
+        vec![heads(&["stream", "from (UTC)", "minutes", "refused records", "refused reads", "changes", "healed in"])];
     let row = |stream: &StreamReport, incident: &Incident| {
         let minutes = (incident.to - incident.from).num_minutes();
         let open = if incident.is_open { "+" } else { "" };
@@ -112,7 +117,15 @@ fn incidents(report: &Report) -> Rows {
 }
 
 fn changes(report: &Report) -> Rows {
-    let mut rows = vec![heads(&["stream", "at (UTC)", "change", "refused the hour before", "the hour after", "$ an hour", "$ so far"])];
+    let mut rows = vec![heads(&[
+        "stream",
+        "at (UTC)",
+        "change",
+        "refused the hour before",
+        "the hour after",
+        "$ an hour",
+        "$ so far",
+    ])];
     let row = |stream: &StreamReport, change: &Change| {
         let step = change.from.zip(change.to).map_or_else(String::new, |(from, to)| format!(" {from} → {to}"));
         let times = if change.count > 1 { format!(" ×{}", change.count) } else { String::new() };

@@ -11,6 +11,8 @@ mod stream;
 use crate::aws::AwsArgs;
 use crate::screen::print_json;
 use crate::{CliError, config, files};
+pub(super) use document::Report;
+
 use chrono::{DurationRound as _, TimeDelta, Utc};
 use std::io::Write as _;
 use std::path::PathBuf;

@@ -64,13 +64,7 @@ pub(super) fn report(of: Readings<'_>, policy: &Policy, span: Span) -> StreamRep
 }
 
 /// Adds what a provisioned stream needs, has too much of, and cannot exceed.
-fn size(
-    report: &mut StreamReport,
-    stream: &Stream,
-    tags: &BTreeMap<String, String>,
-    policy: &Policy,
-    span: Span,
-) {
+fn size(report: &mut StreamReport, stream: &Stream, tags: &BTreeMap<String, String>, policy: &Policy, span: Span) {
     let own = policy.for_stream(tags, None).ok().flatten();
     let (most, least) = own.map_or((policy.max_shards, policy.min_shards), |own| (own.max_shards, own.min_shards));
     let open = stream.open_shards.max(1);
@@ -160,8 +154,7 @@ fn changes(of: &Readings<'_>, prices: &Prices, span: Span) -> Vec<Change> {
 fn remembered(tags: &BTreeMap<String, String>) -> Option<(DateTime<Utc>, &'static str, Size, Size)> {
     let memory = Memory::parse(tags.get(TAG)?).ok()?;
     let is_made = !memory.is_change_refused();
-    let change = memory.change.filter(|change| {
-        is_made && !matches!(change.kind, ChangeKind::External | ChangeKind::Lost)
-    })?;
+    let change =
+        memory.change.filter(|change| is_made && !matches!(change.kind, ChangeKind::External | ChangeKind::Lost))?;
     Some((change.at, Remedy::code_of(change.kind), change.from, change.to))
 }

@@ -9,9 +9,9 @@ mod stream_page;
 mod ui;
 mod watcher;
 
-use crate::config;
 use crate::CliError;
 use crate::aws::AwsArgs;
+use crate::config;
 use crate::screen::StatusLine;
 use crate::terminal::FullScreen;
 use std::sync::Arc;

@@ -164,7 +164,8 @@ fn draw_why(frame: &mut Frame, area: Rect, row: Option<&Row>) {
     let Some(row) = row else {
         return frame.render_widget(Paragraph::new("No stream fits the filter. Esc removes it.").dim(), area);
     };
-    let text = format!("{}: {}", row.stream.name, cells::why(row).trim_start_matches(&format!("{}: ", row.stream.name)));
+    let text =
+        format!("{}: {}", row.stream.name, cells::why(row).trim_start_matches(&format!("{}: ", row.stream.name)));
     frame.render_widget(Paragraph::new(text).wrap(Wrap { trim: true }), area);
 }
 

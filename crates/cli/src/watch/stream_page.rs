@@ -32,7 +32,8 @@ pub(super) fn draw(frame: &mut Frame, area: Rect, row: &Row, scroll: u16, now: D
 fn heading(row: &Row, now: DateTime<Utc>) -> Vec<Line<'static>> {
     let stream = row.document().and_then(|document| document.stream.as_ref());
     let mode = stream.and_then(|stream| stream.mode.clone()).unwrap_or_else(|| "unknown mode".into());
-    let shards = stream.and_then(|stream| stream.open_shards).map_or_else(String::new, |n| format!(", {n} open shards"));
+    let shards =
+        stream.and_then(|stream| stream.open_shards).map_or_else(String::new, |n| format!(", {n} open shards"));
     let (records, reads) = row.refused();
     vec![
         Line::from(format!("{}: {mode}{shards}, load {}", row.stream.name, cells::load(row, now))).bold(),

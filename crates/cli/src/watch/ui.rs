@@ -72,9 +72,7 @@ impl Ui {
         let load = |row: &Row| row.utilization(now).unwrap_or(-1.0);
         shown.sort_by(|a, b| {
             let order = match self.sort {
-                Sort::Urgency => {
-                    a.urgency(now).cmp(&b.urgency(now)).then(refused(b).total_cmp(&refused(a)))
-                }
+                Sort::Urgency => a.urgency(now).cmp(&b.urgency(now)).then(refused(b).total_cmp(&refused(a))),
                 Sort::Load => load(b).total_cmp(&load(a)),
                 Sort::Refused => refused(b).total_cmp(&refused(a)),
                 Sort::Name => std::cmp::Ordering::Equal,

@@ -213,7 +213,7 @@ impl Watcher {
     /// Reads the last hour of the load of all streams.
     async fn load(&mut self) -> Result<(), CliError> {
         let names: Vec<String> = lock(&self.view).rows.iter().map(|row| row.stream.name.clone()).collect();
-        let of_stream = |name| SERIES.iter().map(move |(metric, _)| Query::of_stream(metric, "Sum", name));
+        let of_stream = |name: &String| SERIES.map(|(metric, _)| Query::of_stream(metric, "Sum", name));
         let queries: Vec<Query> = names.iter().flat_map(of_stream).collect();
         let now = Utc::now();
         let end = Minute::of(now).start();

@@ -40,10 +40,8 @@ pub(super) fn read(text: &str, points: &mut Points) -> Result<(), Problem> {
         let begun = documents.byte_offset();
         let Some(document) = documents.next() else { return Ok(()) };
         let at = |at: usize| 1 + text.bytes().take(at).filter(|byte| *byte == b'\n').count() as u64;
-        let document = document.map_err(|error| Problem {
-            line: Some(error.line() as u64),
-            problem: format!("not JSON: {error}"),
-        })?;
+        let document = document
+            .map_err(|error| Problem { line: Some(error.line() as u64), problem: format!("not JSON: {error}") })?;
         // The space before a document belongs to the one before it.
         let blank = text[begun..].len() - text[begun..].trim_start().len();
         let line = at(begun + blank);

@@ -130,12 +130,11 @@ impl Points {
         }
         let mut take = |metric| self.0.remove(&metric).unwrap_or_default();
         let (bytes, records, throttled) = (take(Metric::Bytes), take(Metric::Records), take(Metric::Throttled));
-        let minutes: BTreeSet<Minute> =
-            bytes.keys().chain(records.keys()).chain(throttled.keys()).copied().collect();
+        let minutes: BTreeSet<Minute> = bytes.keys().chain(records.keys()).chain(throttled.keys()).copied().collect();
         if minutes.is_empty() {
             return Err(Problem::of("the exports have no datapoint"));
         }
-        let of = |series: &BTreeMap<Minute, f64>, minute| series.get(minute).copied().unwrap_or_default();
+        let of = |series: &BTreeMap<Minute, f64>, minute: &Minute| series.get(minute).copied().unwrap_or_default();
         let row = |minute: &Minute| Passed {
             bytes: of(&bytes, minute),
             records: of(&records, minute),

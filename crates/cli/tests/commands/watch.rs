@@ -1,18 +1,11 @@
 //! `unthrottle watch` as a person uses it: in a terminal with keys, and as a table.
 
-#[path = "../../../../tests/common/aws.rs"]
-mod aws;
-#[path = "../../../../tests/common/fixture.rs"]
-mod fixture;
-#[path = "../../../../tests/common/fleet.rs"]
-mod fleet;
-mod terminal;
-
-use aws::STREAM;
-use fixture::{Fixture, live};
+use crate::aws::STREAM;
+use crate::fixture::{Fixture, live};
+use crate::shell::{output, text, unthrottle};
+use crate::terminal::Terminal;
 use serde_json::Value;
-use std::process::{Command, Output};
-use terminal::Terminal;
+use std::process::Command;
 
 /// An account with a stream that refuses records, and two that have little load.
 async fn account() -> Fixture {
@@ -27,18 +20,9 @@ async fn account() -> Fixture {
 
 /// The command, for the account of the fixture.
 fn watch(fixture: &Fixture, args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_unthrottle"));
-    command.arg("watch").args(args).args(["--endpoint-url", fixture.account.url(), "--region", "us-east-1"]);
-    command.env("AWS_ACCESS_KEY_ID", "key").env("AWS_SECRET_ACCESS_KEY", "secret");
+    let mut command = unthrottle(&["watch"]);
+    command.args(args).args(["--endpoint-url", fixture.account.url(), "--region", "us-east-1"]);
     command
-}
-
-async fn output(mut command: Command) -> Output {
-    tokio::task::spawn_blocking(move || command.output()).await.expect("no panic").expect("it runs")
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -74,9 +58,7 @@ async fn a_person_sorts_filters_opens_and_explains_in_a_terminal() {
 
     let checks = fixture.calls("Kinesis.DescribeStreamSummary");
     terminal.press("e");
-    terminal.wait_until("the stream is checked again", |_| {
-        fixture.calls("Kinesis.DescribeStreamSummary") > checks
-    });
+    terminal.wait_until("the stream is checked again", |_| fixture.calls("Kinesis.DescribeStreamSummary") > checks);
 
     terminal.press("\x1b");
     terminal.wait_for("1 of 3 streams");
