@@ -1,13 +1,16 @@
 //! The command line `unthrottle`: one file for each command. A person can try everything here on a laptop, and most of
 //! it without an AWS account.
 
+mod account_clock;
 mod arena;
+mod auto_fix;
 mod aws;
 mod backtest;
 mod doctor;
 mod error;
 mod explain;
 mod files;
+mod full_screen;
 mod healer;
 mod history;
 mod keys;
