@@ -1,7 +1,9 @@
 //! The command line `unthrottle`: one file for each command. A person can try everything here on a laptop, and most of
 //! it without an AWS account.
 
+mod account_clock;
 mod arena;
+mod auto_fix;
 mod aws;
 mod backtest;
 mod completions;
@@ -10,6 +12,7 @@ mod doctor;
 mod error;
 mod explain;
 mod files;
+mod full_screen;
 mod healer;
 mod history;
 mod keys;
@@ -29,7 +32,6 @@ mod schema;
 mod screen;
 mod smoke;
 mod sweep;
-mod terminal;
 mod version;
 mod watch;
 

@@ -2,6 +2,7 @@
 
 mod budget;
 mod cells;
+mod clock;
 mod once;
 mod row;
 mod screen;
@@ -12,12 +13,11 @@ mod watcher;
 use crate::CliError;
 use crate::aws::AwsArgs;
 use crate::config;
+use crate::full_screen::FullScreen;
 use crate::screen::StatusLine;
-use crate::terminal::FullScreen;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::mpsc::unbounded_channel;
-use unthrottle::aws::Clients;
 use watcher::Watcher;
 
 pub(super) const ABOUT: &str = "\
@@ -74,19 +74,20 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
     policy.topic_arn = None;
     let config = args.aws.config().await?;
     let region = config.region().map(ToString::to_string).unwrap_or_default();
-    if !args.once {
-        FullScreen::is_possible("give --once for a table, or --once --json for a script")?;
+    if !args.once && !FullScreen::is_possible() {
+        const INSTEAD: &str = "this needs a terminal that can draw: give --once for a table, or --once --json";
+        return Err(CliError::Usage(INSTEAD.into()));
     }
     let mut status = StatusLine::new();
     status.show("reading the load of the last hour …");
-    let watcher = Watcher::start(Clients::new(&config), policy, &args.streams, args.calls_per_minute).await;
+    let watcher = Watcher::start(&config, policy, &args.streams, args.calls_per_minute).await;
     status.clear();
     let watcher = watcher?;
     if args.once {
         return once::run(watcher, args.json).await;
     }
     let screen = FullScreen::enter()?;
-    let (view, stop) = (watcher.view(), Arc::new(AtomicBool::new(false)));
+    let (view, clock, stop) = (watcher.view(), watcher.clock(), Arc::new(AtomicBool::new(false)));
     let (ask, asked) = unbounded_channel();
     let watching = tokio::spawn(watcher.run(asked));
     let (stopping, has_stopped) = (stop.clone(), stop);
@@ -94,7 +95,8 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
         ended().await;
         stopping.store(true, Ordering::Relaxed);
     });
-    let drawn = tokio::task::spawn_blocking(move || screen::run(screen, &view, &ask, &region, &has_stopped)).await;
+    let drawn =
+        tokio::task::spawn_blocking(move || screen::run(screen, &view, &clock, &ask, &region, &has_stopped)).await;
     watching.abort();
     stopped.abort();
     Ok(drawn.map_err(std::io::Error::other)??)

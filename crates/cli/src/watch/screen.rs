@@ -5,10 +5,11 @@ use super::row::{Part, Row};
 use super::stream_page;
 use super::ui::{Page, Ui, Wish};
 use super::watcher::{Shared, View, lock};
-use crate::terminal::FullScreen;
+use crate::account_clock::AccountClock;
+use crate::full_screen::FullScreen;
 use chrono::{DateTime, Utc};
+use crossterm::event::{self, Event, KeyEventKind};
 use ratatui::Frame;
-use ratatui::crossterm::event::{self, Event, KeyEventKind};
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style, Stylize as _};
 use ratatui::text::{Line, Span};
@@ -35,6 +36,7 @@ const WIDE: u16 = 120;
 pub(super) fn run(
     mut terminal: FullScreen,
     view: &Shared,
+    clock: &AccountClock,
     ask: &UnboundedSender<String>,
     region: &str,
     stop: &AtomicBool,
@@ -45,7 +47,7 @@ pub(super) fn run(
     while !stop.load(Ordering::Relaxed) {
         let version = lock(view).version;
         if drawn != Some(version) || drawn_at.elapsed() >= DRAW_EVERY {
-            terminal.draw(|frame| shown = draw(frame, &lock(view), &mut ui, region))?;
+            terminal.draw(|frame| shown = draw(frame, &lock(view), &mut ui, region, clock.now()))?;
             (drawn, drawn_at) = (Some(version), Instant::now());
         }
         if !event::poll(KEY_WAIT)? {
@@ -68,8 +70,7 @@ pub(super) fn run(
 }
 
 /// Draws the view. Gives the names of the rows on the list.
-fn draw(frame: &mut Frame, view: &View, ui: &mut Ui, region: &str) -> Vec<String> {
-    let now = Utc::now();
+fn draw(frame: &mut Frame, view: &View, ui: &mut Ui, region: &str, now: DateTime<Utc>) -> Vec<String> {
     let [top, middle, bottom] =
         Layout::vertical([Constraint::Length(1), Constraint::Min(3), Constraint::Length(1)]).areas(frame.area());
     let rows = ui.shown(&view.rows, now);

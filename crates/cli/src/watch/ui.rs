@@ -2,7 +2,7 @@
 
 use super::row::Row;
 use chrono::{DateTime, Utc};
-use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 /// The order of the streams.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, strum::Display)]

@@ -3,8 +3,10 @@
 use super::budget::Budget;
 use super::row::{Checked, Load, Row, SHOWN_MINUTES};
 use crate::CliError;
+use crate::account_clock::AccountClock;
 use crate::doctor::streams;
 use crate::metrics::{self, Query};
+use aws_config::SdkConfig;
 use chrono::{DateTime, TimeDelta, Utc};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,6 +24,9 @@ const CHECK_CALLS: u32 = 36;
 /// The time from one check to the next. A check reads the tags of a stream, which AWS allows five times a second to an
 /// account. Two checks a second leave three calls to the function.
 const PACE: Duration = Duration::from_millis(500);
+
+/// The streams that one call of ListStreams gives at most where it names no limit (its API reference).
+const LISTED_IN_A_CALL: usize = 100;
 
 /// The pause after a read of the fleet that failed.
 const AFTER_TROUBLE: Duration = Duration::from_secs(10);
@@ -67,6 +72,7 @@ pub(super) fn lock(view: &Shared) -> MutexGuard<'_, View> {
 /// Reads the fleet again and again.
 pub(super) struct Watcher {
     handler: Handler,
+    clock: AccountClock,
     budget: Budget,
     /// The streams that a person named. `None`: all of the account and region.
     named: Option<Vec<StreamArn>>,
@@ -81,15 +87,22 @@ impl Watcher {
     /// # Errors
     /// A name that is no stream, a bound of calls that is too small for the fleet, or AWS's answer.
     pub async fn start(
-        clients: Clients,
+        config: &SdkConfig,
         policy: Policy,
         names: &[String],
         per_minute: u32,
     ) -> Result<Watcher, CliError> {
-        let named = if names.is_empty() { None } else { Some(streams::named(&clients.kinesis, names).await?) };
-        let streams = match &named {
-            Some(named) => named.clone(),
-            None => streams::all(&clients.kinesis).await?,
+        let clock = AccountClock::default();
+        let kinesis = aws_sdk_kinesis::config::Builder::from(config).interceptor(clock.clone()).build();
+        let kinesis = aws_sdk_kinesis::Client::from_conf(kinesis);
+        let named = if names.is_empty() { None } else { Some(streams::named(&kinesis, names).await?) };
+        let (streams, calls) = match &named {
+            Some(named) => (named.clone(), names.len()),
+            None => {
+                let all = streams::all(&kinesis).await?;
+                let calls = all.len().div_ceil(LISTED_IN_A_CALL);
+                (all, calls)
+            }
         };
         let least = fleet_calls(streams.len()) + CHECK_CALLS;
         if per_minute < least {
@@ -99,12 +112,13 @@ impl Watcher {
             )));
         }
         let mut budget = Budget::new(per_minute);
-        budget.spend(clients.calls(), Instant::now());
+        budget.spend(u32::try_from(calls).unwrap_or(u32::MAX), Instant::now());
         let view = Shared::default();
         lock(&view).rows = streams.into_iter().map(Row::new).collect();
         lock(&view).calls = (budget.used(Instant::now()), per_minute);
-        let (handler, now) = (Handler::new(clients, policy), Utc::now());
-        let mut watcher = Watcher { handler, budget, named, listed_at: now, loaded_at: now, view };
+        let handler = Handler::new(Clients::new(config), policy).on(clock.clone());
+        let now = clock.now();
+        let mut watcher = Watcher { handler, clock, budget, named, listed_at: now, loaded_at: now, view };
         watcher.load().await?;
         Ok(watcher)
     }
@@ -112,6 +126,11 @@ impl Watcher {
     /// The view that this watcher writes.
     pub fn view(&self) -> Shared {
         self.view.clone()
+    }
+
+    /// The clock of the account.
+    pub fn clock(&self) -> AccountClock {
+        self.clock.clone()
     }
 
     /// Keeps the view up to date until it is dropped. `asked`: names of streams that a person wants checked now.
@@ -157,7 +176,7 @@ impl Watcher {
 
     /// Does what is due, if the bound allows it, and says how long to wait for the next step.
     async fn step(&mut self) -> Result<Duration, CliError> {
-        let now = Utc::now();
+        let now = self.clock.now();
         let streams = lock(&self.view).rows.len();
         if now - self.loaded_at >= LOAD_EVERY {
             let wait = self.wait_for(fleet_calls(streams));
@@ -200,7 +219,7 @@ impl Watcher {
         let streams = streams::all(&self.handler.clients().kinesis).await;
         self.spent_since(before);
         let streams = streams?;
-        self.listed_at = Utc::now();
+        self.listed_at = self.clock.now();
         self.write(|view| {
             let mut known: BTreeMap<String, Row> =
                 view.rows.drain(..).map(|row| (row.stream.name.clone(), row)).collect();
@@ -215,7 +234,7 @@ impl Watcher {
         let names: Vec<String> = lock(&self.view).rows.iter().map(|row| row.stream.name.clone()).collect();
         let of_stream = |name: &String| SERIES.map(|(metric, _)| Query::of_stream(metric, "Sum", name));
         let queries: Vec<Query> = names.iter().flat_map(of_stream).collect();
-        let now = Utc::now();
+        let now = self.clock.now();
         let end = Minute::of(now).start();
         let mut loads: BTreeMap<String, BTreeMap<Minute, Load>> = BTreeMap::new();
         let before = self.handler.clients().calls();
@@ -252,9 +271,10 @@ impl Watcher {
             }
             Err(error) => Err(error.to_string()),
         };
+        let now = self.clock.now();
         self.write(|view| {
             for row in view.rows.iter_mut().filter(|row| row.stream == *stream) {
-                (row.check, row.checked_at, row.is_asked) = (Some(check.clone()), Some(Utc::now()), false);
+                (row.check, row.checked_at, row.is_asked) = (Some(check.clone()), Some(now), false);
             }
         });
     }
@@ -276,6 +296,6 @@ impl Watcher {
 /// The requests that a read of the fleet may take, each tried three times: the list of the streams, a hundred in a
 /// call, and their load, 125 in a call.
 fn fleet_calls(streams: usize) -> u32 {
-    let calls = streams.div_ceil(100) + (SERIES.len() * streams).div_ceil(500);
+    let calls = streams.div_ceil(LISTED_IN_A_CALL) + (SERIES.len() * streams).div_ceil(500);
     u32::try_from(3 * calls).unwrap_or(u32::MAX)
 }

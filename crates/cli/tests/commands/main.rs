@@ -11,5 +11,6 @@ mod report;
 mod schema;
 mod setup;
 mod shell;
+#[path = "../terminal/mod.rs"]
 mod terminal;
 mod watch;

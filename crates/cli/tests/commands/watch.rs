@@ -25,12 +25,30 @@ fn watch(fixture: &Fixture, args: &[&str]) -> Command {
     command
 }
 
+/// The same for a terminal.
+fn on_terminal(command: &Command) -> pty_process::blocking::Command {
+    let mut inside = pty_process::blocking::Command::new(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        inside = match value {
+            Some(value) => inside.env(name, value),
+            None => inside.env_remove(name),
+        };
+    }
+    inside
+}
+
+/// The screen, once it shows this text.
+fn see(terminal: &Terminal, text: &str) -> String {
+    terminal.wait_for(text, |screen| screen.contains(text));
+    terminal.text()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_sorts_filters_opens_and_explains_in_a_terminal() {
     let fixture = account().await;
-    let mut terminal = Terminal::start(&watch(&fixture, &["--all"]), 80, 24);
+    let mut terminal = Terminal::start(on_terminal(&watch(&fixture, &["--all"])));
 
-    let screen = terminal.wait_for("→ scale_shards 2→4");
+    let screen = see(&terminal, "→ scale_shards 2→4");
     let rows: Vec<&str> = screen.lines().skip(2).take(3).collect();
     assert!(rows[0].starts_with("orders") && rows[0].contains("100%"), "the most urgent first: {screen}");
     assert!(rows[0].contains("600k") && rows[0].contains('█'), "refused in the hour: {screen}");
@@ -38,32 +56,33 @@ async fn a_person_sorts_filters_opens_and_explains_in_a_terminal() {
     assert!(screen.contains("3 streams, us-east-1") && screen.contains("q quit"), "{screen}");
     assert!(screen.lines().all(|line| line.chars().count() <= 80), "{screen}");
     // What would be done about the selected stream, and why.
-    terminal.wait_for("orders: would scale");
-    terminal.wait_until("each stream is checked", |screen| !screen.contains("not checked yet"));
+    see(&terminal, "orders: would scale");
+    terminal.wait_for("check of each stream", |screen| !screen.contains("not checked yet"));
 
     terminal.press("sss");
-    let screen = terminal.wait_for("s sort: name");
+    let screen = see(&terminal, "s sort: name");
     let names: Vec<&str> = screen.lines().skip(2).take(3).filter_map(|row| row.split_whitespace().next()).collect();
     assert_eq!(names, ["clicks", "orders", "payments"], "{screen}");
 
     terminal.press("/pay");
-    terminal.wait_for("filter: pay");
+    see(&terminal, "filter: pay");
     terminal.press("\r");
-    let screen = terminal.wait_for("1 of 3 streams");
+    let screen = see(&terminal, "1 of 3 streams");
     assert!(!screen.contains("clicks") && screen.contains("payments"), "{screen}");
 
     terminal.press("\r");
-    let screen = terminal.wait_for("PROVISIONED, 2 open shards");
+    let screen = see(&terminal, "PROVISIONED, 2 open shards");
     assert!(screen.contains("observed_at") && screen.contains("healthy (held)"), "{screen}");
 
     let checks = fixture.calls("Kinesis.DescribeStreamSummary");
     terminal.press("e");
-    terminal.wait_until("the stream is checked again", |_| fixture.calls("Kinesis.DescribeStreamSummary") > checks);
+    terminal.wait_for("new check", |_| fixture.calls("Kinesis.DescribeStreamSummary") > checks);
 
     terminal.press("\x1b");
-    terminal.wait_for("1 of 3 streams");
+    see(&terminal, "1 of 3 streams");
     terminal.press("q");
-    assert!(terminal.ends(), "the shell's screen is back, and the exit code is 0");
+    assert!(terminal.end().success());
+    assert!(!terminal.is_whole() && terminal.has_cursor(), "the screen of the shell is back: {}", terminal.text());
     assert_eq!(fixture.calls("Kinesis.TagResource") + fixture.calls("Kinesis.UpdateShardCount"), 0, "no change");
 }
 
