@@ -46,8 +46,8 @@ fn get_metric_data_is_read_with_the_times_of_the_cli_and_of_boto3() {
     ] {
         assert_eq!(rows(&[&of(first, second)]), Ok(expected()), "{first}");
     }
-    let halves = [of(r#""2026-11-20T13:04:00Z""#, r#""2026-11-20T13:05:00Z""#); 2];
-    assert_eq!(rows(&[&halves[0], &halves[1]]), Ok(expected()), "two exports that overlap");
+    let export = of(r#""2026-11-20T13:04:00Z""#, r#""2026-11-20T13:05:00Z""#);
+    assert_eq!(rows(&[&export, &export]), Ok(expected()), "two exports that overlap");
 }
 
 #[test]
