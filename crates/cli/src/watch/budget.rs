@@ -11,17 +11,20 @@ const MINUTE: Duration = Duration::from_secs(60);
 pub(super) struct Budget {
     /// The most calls in any 60 seconds.
     pub per_minute: u32,
+    /// The calls since the beginning.
+    pub all: u32,
     spent: VecDeque<(Instant, u32)>,
 }
 
 impl Budget {
     pub fn new(per_minute: u32) -> Budget {
-        Budget { per_minute, spent: VecDeque::new() }
+        Budget { per_minute, all: 0, spent: VecDeque::new() }
     }
 
     /// Records calls that ended at `now`.
     pub fn spend(&mut self, calls: u32, now: Instant) {
         if calls > 0 {
+            self.all = self.all.saturating_add(calls);
             self.spent.push_back((now, calls));
         }
     }

@@ -89,6 +89,7 @@ fn document(view: &View, now: DateTime<Utc>) -> Value {
     json!({
         "version": 1,
         "time": now,
+        "aws_calls": view.all_calls,
         "aws_calls_last_minute": view.calls.0,
         "aws_calls_per_minute": view.calls.1,
         "streams": view.rows.iter().map(stream).collect::<Vec<_>>(),

@@ -80,7 +80,7 @@ fn draw(frame: &mut Frame, view: &View, ui: &mut Ui, region: &str, now: DateTime
         (Page::Stream { scroll }, Some(row)) => stream_page::draw(frame, middle, row, scroll, now),
         (Page::Keys, _) => frame.render_widget(Paragraph::new(KEYS), middle),
         _ => {
-            let [list, why] = Layout::vertical([Constraint::Min(3), Constraint::Length(5)]).areas(middle);
+            let [list, why] = Layout::vertical([Constraint::Min(3), Constraint::Length(6)]).areas(middle);
             draw_list(frame, list, &rows, ui, now);
             draw_why(frame, why, selected.copied());
         }

@@ -53,6 +53,8 @@ pub(super) struct View {
     pub rows: Vec<Row>,
     /// The calls of the last minute, and the bound.
     pub calls: (u32, u32),
+    /// The calls since the beginning.
+    pub all_calls: u32,
     /// Why the last read of the fleet failed.
     pub trouble: Option<String>,
     /// Whether the next check waits for the bound of calls.
@@ -282,8 +284,8 @@ impl Watcher {
     fn spent_since(&mut self, before: u32) {
         let now = Instant::now();
         self.budget.spend(self.handler.clients().calls() - before, now);
-        let used = self.budget.used(now);
-        self.write(|view| view.calls.0 = used);
+        let (used, all) = (self.budget.used(now), self.budget.all);
+        self.write(|view| (view.calls.0, view.all_calls) = (used, all));
     }
 
     fn write(&self, change: impl FnOnce(&mut View)) {
