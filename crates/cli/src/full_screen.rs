@@ -27,7 +27,10 @@ impl FullScreen {
     /// The terminal refuses.
     pub fn enter() -> io::Result<FullScreen> {
         // It also adds a panic hook, which leaves the screen before the message of the panic is printed.
-        Ok(FullScreen { terminal: ratatui::try_init()? })
+        let mut screen = FullScreen { terminal: ratatui::try_init()? };
+        // Some terminals have no second screen, and show what was there.
+        screen.terminal.clear()?;
+        Ok(screen)
     }
 
     /// Draws the whole screen. Its size may have changed since the last call.
@@ -56,4 +59,34 @@ pub(crate) async fn quit_key() {
         }
     }
     std::future::pending().await
+}
+
+#[cfg(test)]
+#[path = "../tests/terminal/mod.rs"]
+mod terminal;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use super::terminal::Terminal;
+    use pty_process::blocking::Command;
+
+    /// Set in the process that panics on a terminal.
+    const PANICS: &str = "UNTHROTTLE_TEST_PANICS";
+
+    #[test]
+    fn a_panic_leaves_the_screen_and_is_readable() {
+        if std::env::var_os(PANICS).is_some() {
+            let mut screen = FullScreen::enter().expect("a terminal");
+            screen.draw(|frame| frame.render_widget("the view", frame.area())).expect("it draws");
+            panic!("the reason of the panic");
+        }
+        let this = std::env::current_exe().expect("this test");
+        let name = "full_screen::tests::a_panic_leaves_the_screen_and_is_readable";
+        let mut terminal = Terminal::start(Command::new(this).args(["--exact", name, "--nocapture"]).env(PANICS, "1"));
+        terminal.wait_for("message", |screen| screen.contains("the reason of the panic"));
+        assert!(!terminal.end().success());
+        assert!(!terminal.is_whole() && terminal.has_cursor(), "{}", terminal.text());
+        assert!(!terminal.text().contains("the view"), "{}", terminal.text());
+    }
 }

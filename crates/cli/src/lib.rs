@@ -189,7 +189,8 @@ Offer a load to a stream, and see how it heals.
 This command exists to throttle a stream. It refuses unless you own the stream:
 see --i-own. The times of all records are fixed in advance. A record that is
 late keeps its time, so the latency counts the wait, too. Refused records are
-sent again until --ttl.
+sent again until --ttl. On a terminal, a live view shows the load and the
+stream; q or Ctrl-C stops it.
 
 The capacity of a provisioned stream is 1,000 records/s and 1 MiB/s a shard,
 with the shards at the start. Exit code 3: an expectation does not hold.")]
@@ -199,8 +200,8 @@ with the shards at the start. Exit code 3: an expectation does not hold.")]
 Run the local account as a server for the AWS CLI and SDKs, until Ctrl-C.
 
 With --heal, an unthrottle inside the account heals its streams, as the Lambda
-does, and the account begins with the stream `orders`. The alarm on readers
-that fall behind and CloudTrail are not simulated.")]
+does, and the account begins with the stream `orders`. The alarms, the rules
+and the sweep of template.yaml wake it.")]
     Local(local::Args),
     /// Show the settings, and where each comes from
     #[command(long_about = config::ABOUT)]

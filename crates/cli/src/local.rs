@@ -20,9 +20,9 @@ pub(super) struct Args {
     keep_mib: u32,
     #[arg(
         long,
-        help = "Run an unthrottle inside: its fleet alarms and its sweep watch the\n\
-                account, and it changes the streams. The settings are those of the\n\
-                environment, as in the Lambda"
+        help = "Run an unthrottle inside: its fleet alarms, its rule on CloudTrail and\n\
+                its sweep watch the account, and it changes the streams. The\n\
+                settings are those of the environment, as in the Lambda"
     )]
     heal: bool,
     #[arg(

@@ -52,13 +52,13 @@ fn print(end: &End, seen: &Seen, (offered, behind): (u64, u64), proof: Option<&P
     console.step(summary(end).trim_end())?;
     if behind > 0 {
         let part = 100.0 * behind as f64 / offered.max(1) as f64;
-        console.step(&format!("  behind      {behind} of {offered} records ({part:.1} %) did not leave in time"))?;
+        console.step(&format!("behind      {behind} of {offered} records ({part:.1} %) did not leave in time"))?;
         if part > 1.0 && end.stats.failed_requests == 0 {
-            console.step("              this machine or its connection was the limit, not the stream")?;
+            console.step("            this machine or its connection was the limit, not the stream")?;
         }
     }
     if let Some(memory) = &seen.remembered {
-        console.step(&format!("  unthrottle  {memory} (its memory tag)"))?;
+        console.step(&format!("unthrottle  {memory} (its memory tag)"))?;
     }
     if let Some(proof) = proof {
         print_proof(&mut console, proof, end)?;
@@ -77,21 +77,18 @@ fn print(end: &End, seen: &Seen, (offered, behind): (u64, u64), proof: Option<&P
 fn print_proof(console: &mut Console, proof: &Proof, end: &End) -> Result<(), CliError> {
     let changes: Vec<String> = proof.auto_fix.iter().map(|(action, count)| format!("{action} × {count}")).collect();
     if !changes.is_empty() {
-        console.step(&format!("              {} (its metric AutoFix)", changes.join(", ")))?;
+        console.step(&format!("            {} (its metric AutoFix)", changes.join(", ")))?;
     }
     let Proof { accepted, refused, agrees, pace, .. } = proof;
-    let stats = &end.stats;
-    let verdict = if *agrees { "the same as" } else { "which differs from" };
-    console
-        .step(&format!("  CloudWatch  accepted {accepted}, refused {refused}: {verdict} the count of this command"))?;
-    if *pace > 1 {
-        console
-            .step(&format!("              its metrics show each record {pace} times, the pace of the local account"))?;
-    }
+    let verdict = if *agrees { "the same count" } else { "another count:" };
+    console.step(&format!("CloudWatch  accepted {accepted}, refused {refused}: {verdict}"))?;
     if !agrees {
-        console.step(&format!("              ({} and {})", stats.accepted, stats.refused))?;
-        let why = "other producers count there, too; a lost reply hides a record here";
-        console.step(&format!("              {why}; a minute may be missing still"))?;
+        let stats = &end.stats;
+        console.step(&format!("            this command counts {} and {}", stats.accepted, stats.refused))?;
+        console.step("            CloudWatch counts other producers, too, and late minutes are missing")?;
+    }
+    if *pace > 1 {
+        console.step(&format!("            (its metrics show each record {pace} times, at this account's pace)"))?;
     }
     Ok(())
 }

@@ -6,6 +6,7 @@
 use pty_process::Size;
 use pty_process::blocking::{Command, Pty, open};
 use std::io::{Read as _, Write as _};
+use std::num::NonZero;
 use std::process::{Child, ExitStatus};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -13,6 +14,10 @@ use std::time::{Duration, Instant};
 
 /// No test waits this long on any machine that is alive.
 const TIMEOUT: Duration = Duration::from_secs(240);
+
+/// The size of a terminal that is as it opened.
+const ROWS: NonZero<u16> = NonZero::new(24).expect("more than 0");
+const COLUMNS: NonZero<u16> = NonZero::new(80).expect("more than 0");
 
 /// A command on a terminal. It ends with the test.
 pub struct Terminal {
@@ -26,10 +31,10 @@ impl Terminal {
     /// Starts a command on a new terminal.
     pub fn start(command: Command) -> Terminal {
         let (pty, pts) = open().expect("a terminal");
-        pty.resize(Size::new(24, 80)).expect("a size");
+        pty.resize(Size::new(ROWS.get(), COLUMNS.get())).expect("a size");
         let child = command.env("TERM", "xterm-256color").spawn(pts).expect("it starts");
         let pty = Arc::new(pty);
-        let screen = Arc::new(Mutex::new(vt100::Parser::new(24, 80, 1000)));
+        let screen = Arc::new(Mutex::new(vt100::Parser::new(ROWS, COLUMNS, 1000)));
         let (from, to) = (pty.clone(), screen.clone());
         let reader = std::thread::spawn(move || {
             let mut bytes = [0; 4096];
