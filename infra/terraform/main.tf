@@ -51,6 +51,7 @@ resource "aws_lambda_function" "unthrottle" {
         local.watches_readers ? [aws_cloudwatch_metric_alarm.readers_behind[0].alarm_name] : [],
       ))
       UNTHROTTLE_TOPIC_ARN = aws_sns_topic.unthrottle.arn
+      UNTHROTTLE_MESSAGES  = var.messages
       # The function recognizes its own calls by this ARN.
       UNTHROTTLE_ROLE_ARN = aws_iam_role.unthrottle.arn
     }

@@ -229,6 +229,18 @@ variable "notification_email" {
   }
 }
 
+variable "messages" {
+  description = "UNTHROTTLE_MESSAGES. With chat, subscribers by HTTPS get the form that Amazon Q Developer shows in Slack and Microsoft Teams. Other services that subscribe by HTTPS need text."
+  type        = string
+  default     = "text"
+  nullable    = false
+
+  validation {
+    condition     = contains(["text", "chat"], var.messages)
+    error_message = "One of text, chat."
+  }
+}
+
 variable "topic_key" {
   description = "The KMS key that encrypts the topic. own creates a key, for $1.00 a month. The ARN of a key takes yours. Its policy must let CloudWatch and this account use it. aws takes alias/aws/sns, which costs nothing. CloudWatch may not use that key, so the alarms then notify no person."
   type        = string

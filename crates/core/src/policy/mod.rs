@@ -82,6 +82,16 @@ pub enum Permission {
     Deny,
 }
 
+/// The form of the messages to people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::Display, strum::EnumString)]
+#[strum(serialize_all = "snake_case")]
+pub enum Messages {
+    /// Every subscriber of the topic gets text.
+    Text,
+    /// Subscribers by HTTPS get the form of Amazon Q Developer for chat channels. All others get text.
+    Chat,
+}
+
 /// The settings of a deployment. [`Policy::from_env`] validates each value.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Policy {
@@ -153,6 +163,8 @@ pub struct Policy {
     pub fleet_alarms: Vec<String>,
     /// `UNTHROTTLE_TOPIC_ARN`: the SNS topic for messages to people. `None`: unthrottle sends no messages.
     pub topic_arn: Option<String>,
+    /// `UNTHROTTLE_MESSAGES`: the form of the messages. Text by default: a pager that subscribes by HTTPS expects it.
+    pub messages: Messages,
     /// `UNTHROTTLE_RESTORE_AFTER_HOURS`: hours without throttling after which unthrottle undoes a change, 0–24. 0, the
     /// default: never. A restore is a second reshard for every consumer, so an operator must ask for it.
     pub restore_after_hours: u32,
@@ -188,6 +200,7 @@ impl Default for Policy {
             this_account_only: Permission::Allow,
             fleet_alarms: vec![],
             topic_arn: None,
+            messages: Messages::Text,
             restore_after_hours: 0,
             foresight: Foresight::Off,
             role_arn: None,

@@ -75,6 +75,7 @@ impl Policy {
         policy.fleet_alarms = env.alarms("UNTHROTTLE_FLEET_ALARMS")?;
         policy.topic_arn =
             env.arn("UNTHROTTLE_TOPIC_ARN", ":sns:", "an SNS topic (arn:aws:sns:REGION:ACCOUNT:NAME)")?;
+        env.word("UNTHROTTLE_MESSAGES", "text or chat", &mut policy.messages)?;
         policy.role_arn = env.arn("UNTHROTTLE_ROLE_ARN", ":role/", "an IAM role (arn:aws:iam::ACCOUNT:role/NAME)")?;
         policy.check_confirm_minutes()?;
         Ok(policy)

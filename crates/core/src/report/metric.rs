@@ -25,6 +25,7 @@ pub const ACTION: &str = "Action";
 
 /// How the AutoFix datum of a change went out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum AutoFix {
     /// CloudWatch has it.
