@@ -67,8 +67,8 @@ mod terminal;
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use super::terminal::Terminal;
+    use super::*;
     use pty_process::blocking::Command;
 
     /// Set in the process that panics on a terminal.
