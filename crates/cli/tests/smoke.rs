@@ -100,8 +100,8 @@ impl Drop for Running {
     }
 }
 
-/// Two terminals: an account with an unthrottle inside, and twice the load that the stream takes. The commands are those
-/// of the README, with a free port, a faster clock, and larger records, of which a slow machine sends enough.
+/// Two terminals: an account with an unthrottle inside, and twice the load that the stream takes. The commands are
+/// those of the README, with a free port and a faster clock. The records are larger, so a slow machine sends enough.
 #[tokio::test]
 async fn an_overloaded_stream_heals_in_an_account_with_an_unthrottle_inside() {
     let mut local = Command::new(env!("CARGO_BIN_EXE_unthrottle"));

@@ -115,4 +115,3 @@ fn announce(
     console.step(&format!("at most {minutes:.1} min and ${usd:.4} at list prices; added capacity costs extra"))?;
     Ok(())
 }
-
