@@ -1,9 +1,8 @@
 //! `unthrottle local`: runs the local account as a server.
 
-use crate::{CliError, healer};
+use crate::{CliError, config, healer};
 use std::io::Write;
 use std::time::Duration;
-use unthrottle::settings;
 use unthrottle_core::policy::SMOKE_ALLOWED;
 use unthrottle_lab::local::{Clock, LocalAccount, Options};
 
@@ -43,7 +42,7 @@ pub(super) struct Args {
 const PACE: u32 = 20;
 
 pub(super) async fn run(args: Args) -> Result<(), CliError> {
-    let policy = args.heal.then(settings::read).transpose()?;
+    let policy = args.heal.then(config::policy).transpose()?;
     let clock = if args.heal { Clock::paced(args.pace.unwrap_or(PACE)) } else { Clock::real() };
     let options = Options {
         clock,

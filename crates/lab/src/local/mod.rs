@@ -97,6 +97,8 @@ pub struct Published {
     pub subject: Option<String>,
     /// The message.
     pub message: String,
+    /// The messages for single protocols, such as `https` (`MessageStructure` `json`).
+    pub by_protocol: BTreeMap<String, String>,
     /// The message attributes by name; a binary one is in base64.
     pub attributes: BTreeMap<String, String>,
 }
