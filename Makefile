@@ -105,12 +105,9 @@ writers: .venv/tests tests/writers/node_modules/installed ## Measure `put` and `
 lambda: .venv/cargo-lambda ## Build the packages for Terraform and StackSets: target/lambda/unthrottle-*.zip
 	python3 infra/package.py
 
-deploy: .venv/tests .venv/cargo-lambda ## Build and deploy the stack. For x86_64, add ARCHITECTURE=x86_64
-	sam build --parameter-overrides Architecture=$(DEPLOYED)
-	sam deploy --guided --capabilities CAPABILITY_NAMED_IAM --parameter-overrides Architecture=$(DEPLOYED)
-
-# The default of template.yaml, unless the command line sets ARCHITECTURE.
-DEPLOYED = $(if $(filter command line,$(origin ARCHITECTURE)),$(ARCHITECTURE),arm64)
+# `ARCHITECTURE` counts only if the command line sets it. The default of template.yaml is not this machine's.
+deploy: rust .venv/tests .venv/cargo-lambda ## Check the account, build and deploy. Parameters: PARAMETERS="Mode=heal …"
+	.venv/bin/python infra/deploy.py $(if $(filter command line,$(origin ARCHITECTURE)),Architecture=$(ARCHITECTURE)) $(PARAMETERS)
 
 deny: ## Check the licences and sources of the dependencies, if cargo-deny is installed
 	if cargo deny --version 2>/dev/null; then cargo deny check licenses bans sources; else echo "cargo-deny is not installed"; fi

@@ -6,8 +6,8 @@
 //!
 //! 1. Here: [`LocalAccount`], which starts and controls an account. [`Options`] are in `options`. `account` has the
 //!    state that all services share.
-//! 2. `routes`: the service of a request. `connection`, `service`, `protocol` and `date` have the HTTP parts. `faults` makes
-//!    calls fail.
+//! 2. `routes`: the service of a request. `connection`, `service`, `protocol` and `date` have the HTTP parts. `faults`
+//!    makes calls fail.
 //! 3. Kinesis. `kinesis` checks each call. `capacity` has changes of streams, and `transitions` ends them in time.
 //!    `writes`, `reads`, `subscribe`, `records` and `shards` have the data, `consumers` the registered consumers,
 //!    `tags` the tags, and `limits` the rates of calls. `fleet` adds many streams at once. The crate `ferrokinesis`
