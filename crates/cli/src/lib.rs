@@ -15,6 +15,7 @@ mod local;
 mod pages;
 mod pause;
 mod plan;
+mod prove;
 mod put;
 mod replay;
 mod restore;
@@ -175,6 +176,9 @@ sent again until --ttl.
 The capacity of a provisioned stream is 1,000 records/s and 1 MiB/s a shard,
 with the shards at the start. Exit code 3: an expectation does not hold.")]
     Smoke(smoke::Args),
+    /// Try on a sandbox account what unthrottle assumes of AWS
+    #[command(long_about = prove::ABOUT)]
+    Prove(Box<prove::Args>),
     /// Run the local account as a server for the AWS CLI and SDKs
     #[command(long_about = "\
 Run the local account as a server for the AWS CLI and SDKs, until Ctrl-C.
@@ -205,6 +209,7 @@ pub async fn run() -> ExitCode {
         Command::Backtest(args) => backtest::run(args).await,
         Command::Put(args) => put::run(args).await,
         Command::Smoke(args) => smoke::run(args).await,
+        Command::Prove(args) => prove::run(*args).await,
         Command::Local(args) => local::run(args).await,
     };
     match done {

@@ -47,6 +47,11 @@ pub(super) fn is_query(expression: &str) -> bool {
 }
 
 impl Insights {
+    /// The metric that the query sums.
+    pub fn metric(&self) -> &str {
+        &self.metric
+    }
+
     pub fn parse(expression: &str) -> Option<Self> {
         let words = words(expression)?;
         let words: Vec<&str> = words.iter().map(String::as_str).collect();

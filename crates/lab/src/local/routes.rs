@@ -6,6 +6,8 @@ use super::protocol::Protocol;
 use super::{cloudwatch, eventbridge, kinesis, lambda, scheduler, sns, tagging};
 use axum::Router;
 use axum::extract::{ConnectInfo, Path, Request, State};
+use axum::http::{HeaderValue, header};
+use axum::middleware::map_response_with_state;
 use axum::response::Response;
 use axum::routing::post;
 use std::sync::Arc;
@@ -18,6 +20,16 @@ pub(super) fn routes(account: &Arc<Account>) -> Router {
         .with_state(account.clone())
         .merge(scheduler::routes(account.clone()))
         .merge(lambda::routes(account.clone()))
+        .layer(map_response_with_state(account.clone(), dated))
+}
+
+/// Adds the time of the account. AWS's answers have the header as well.
+async fn dated(State(account): State<Arc<Account>>, mut response: Response) -> Response {
+    let time = account.now().format("%a, %d %b %Y %H:%M:%S GMT").to_string();
+    if let Ok(time) = HeaderValue::from_str(&time) {
+        response.headers_mut().insert(header::DATE, time);
+    }
+    response
 }
 
 /// The names of the services in a target or a path.

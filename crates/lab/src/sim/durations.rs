@@ -1,6 +1,7 @@
 //! The durations of AWS's changes in the simulated account.
 
 use super::chance::Chance;
+use crate::rules::{HashRange, opened_by};
 
 /// The shortest reshard, in seconds: a reshard 2 → 3 took 14 s.
 const SHORTEST_RESHARD: i64 = 14;
@@ -28,6 +29,12 @@ pub(super) fn reshard_seconds(opened: u32, chance: &mut Chance) -> i64 {
 /// The most seconds of such a reshard.
 pub(super) fn longest_reshard(opened: u32) -> i64 {
     SHORTEST_RESHARD + RESHARD_PER_SHARD * i64::from(opened) + RESHARD_LONGER
+}
+
+/// Seconds of a reshard of a stream with even shards, at least and at most.
+pub fn expected_reshard(from: u32, to: u32) -> (i64, i64) {
+    let opened = opened_by(&HashRange::uniform(from), to);
+    (longest_reshard(opened) - RESHARD_LONGER, longest_reshard(opened))
 }
 
 /// Seconds of a switch of the capacity mode.

@@ -47,6 +47,7 @@ pub mod workloads;
 pub mod world;
 
 pub use arena::{Policies, Run, run, watch};
+pub use durations::expected_reshard;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
