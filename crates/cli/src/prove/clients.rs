@@ -39,9 +39,7 @@ impl Clients {
         let config = config.clone().into_builder().retry_config(retries).timeout_config(timeouts).build();
         macro_rules! client {
             ($sdk:ident) => {
-                $sdk::Client::from_conf(
-                    $sdk::config::Builder::from(&config).interceptor(recorder.clone()).build(),
-                )
+                $sdk::Client::from_conf($sdk::config::Builder::from(&config).interceptor(recorder.clone()).build())
             };
         }
         let once = aws_sdk_kinesis::config::Builder::from(&config).interceptor(recorder.clone());

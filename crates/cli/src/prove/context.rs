@@ -27,7 +27,12 @@ pub(super) const STREAM_LIMIT: Duration = Duration::from_secs(300);
 /// What the flags allow.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Allowed {
+    /// Whether a step may make all reshards of a day.
     pub spend_reshards: bool,
+    /// The bucket of a trail.
+    pub trail_bucket: Option<String>,
+    /// The deployed function.
+    pub function: Option<String>,
 }
 
 /// The surroundings of one step.

@@ -8,13 +8,13 @@ use aws_sdk_kinesis::types::PutRecordsRequestEntry;
 use futures_util::future::join_all;
 
 /// Records of a request: the most that AWS takes.
-pub(super) const BATCH: usize = 500;
+const BATCH: usize = 500;
 
 /// Requests of a round that are sent at once. Each shard takes 1,000 records a second, so 2,000 are too many.
 const REQUESTS: usize = 4;
 
-/// Requests of one record that are sent at once. A shard takes this number in 20 ms.
-pub(super) const SINGLE: usize = 20;
+/// Large records that are sent at once: twice what a shard takes in a second.
+pub(super) const LARGE: usize = 8;
 
 /// Records that a round of full requests offers to a stream.
 pub(super) const A_ROUND: u64 = (REQUESTS * BATCH) as u64;
@@ -67,28 +67,51 @@ impl Answers {
 /// # Errors
 /// A call failed, or the endpoint does not have it.
 pub(super) async fn full_round(context: &Context, stream: &str, answers: &mut Answers) -> Tried<()> {
-    for answer in join_all((0..REQUESTS).map(|_| put(context, stream, BATCH))).await {
-        answers.add(answer?);
-    }
-    Ok(())
+    send(context, stream, (REQUESTS, BATCH), answers).await
 }
 
-/// Sends requests of one record at once, as many as a shard takes in a few milliseconds.
+/// Sends three quarters of a round: a second of it is too much for one shard, and not for two.
 ///
 /// # Errors
 /// As [`full_round`].
-pub(super) async fn single_round(context: &Context, stream: &str, answers: &mut Answers) -> Tried<()> {
-    for answer in join_all((0..SINGLE).map(|_| put(context, stream, 1))).await {
+pub(super) async fn overload_of_one(context: &Context, stream: &str, answers: &mut Answers) -> Tried<()> {
+    send(context, stream, (REQUESTS * 3 / 4, BATCH), answers).await
+}
+
+async fn send(
+    context: &Context,
+    stream: &str,
+    (requests, records): (usize, usize),
+    answers: &mut Answers,
+) -> Tried<()> {
+    for answer in join_all((0..requests).map(|_| put(context, stream, records, Blob::new(*b"unthrottle prove")))).await
+    {
         answers.add(answer?);
     }
     Ok(())
 }
 
-async fn put(context: &Context, stream: &str, records: usize) -> Tried<Result<PutRecordsOutput, Refusal>> {
+/// Sends requests of one large record at once: together, more bytes than a shard takes in a second.
+///
+/// # Errors
+/// As [`full_round`].
+pub(super) async fn large_round(context: &Context, stream: &str, answers: &mut Answers) -> Tried<()> {
+    for answer in join_all((0..LARGE).map(|_| put(context, stream, 1, large()))).await {
+        answers.add(answer?);
+    }
+    Ok(())
+}
+
+/// The data of a large record: a quarter of what a shard takes in a second.
+pub(super) fn large() -> Blob {
+    Blob::new(vec![b'x'; 256 * 1024])
+}
+
+async fn put(context: &Context, stream: &str, records: usize, data: Blob) -> Tried<Result<PutRecordsOutput, Refusal>> {
     let entry = |number: usize| {
         let entry = PutRecordsRequestEntry::builder().partition_key(number.to_string());
         // Both fields are set.
-        entry.data(Blob::new(*b"unthrottle prove")).build().ok()
+        entry.data(data.clone()).build().ok()
     };
     let records: Vec<PutRecordsRequestEntry> = (0..records).filter_map(entry).collect();
     let put = context.clients.once.put_records().stream_name(stream).set_records(Some(records));

@@ -214,7 +214,7 @@ type Parsed = (String, String, BTreeMap<Resource, Entry>);
 
 fn parse(path: &Path, text: &str) -> Result<Parsed, CliError> {
     let (mut begun, mut resources) = (None, BTreeMap::<Resource, Entry>::new());
-    
+
     for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let bad = |problem: String| CliError::Line { path: path.to_owned(), line: index as u64 + 1, problem };
         match serde_json::from_str(line) {

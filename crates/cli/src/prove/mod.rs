@@ -26,6 +26,8 @@ mod steps;
 mod time;
 mod trouble;
 
+pub(crate) use proof::{Lag, Proof, Reshard};
+
 use crate::CliError;
 use crate::aws::AwsArgs;
 use crate::screen::{Console, print_json};
@@ -93,6 +95,20 @@ pub(super) struct Args {
     spend_reshards: bool,
     #[arg(
         long,
+        value_name = "BUCKET",
+        help = "Also create a trail of CloudTrail for writes. The bucket is yours, its policy\n\
+                lets CloudTrail write, and the files of the trail stay in it"
+    )]
+    with_trail: Option<String>,
+    #[arg(
+        long,
+        value_name = "FUNCTION",
+        help = "Also throttle a stream for the deployed function of this name, and ask it\n\
+                for a sweep. It may then change other streams of the account, too"
+    )]
+    with_stack: Option<String>,
+    #[arg(
+        long,
         value_name = "N",
         default_value_t = 3,
         value_parser = clap::value_parser!(u16).range(1..=20),
@@ -103,7 +119,7 @@ pub(super) struct Args {
         long,
         value_name = "N",
         default_value_t = 1,
-        value_parser = clap::value_parser!(u32).range(1..=60),
+        value_parser = clap::value_parser!(u32).range(1..=3600),
         help = "Wait N times shorter, for a local account whose clock is N times as fast"
     )]
     pace: u32,

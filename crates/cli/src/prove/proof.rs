@@ -113,7 +113,11 @@ impl Proof {
         let json = &mut serde_json::Deserializer::from_str(&text);
         let proof: Proof = serde_path_to_error::deserialize(json).map_err(|error| {
             let (field, problem) = (error.path().to_string(), error.into_inner().to_string());
-            CliError::Scenario { path: path.into(), field, problem: format!("no proof of `unthrottle prove`: {problem}") }
+            CliError::Scenario {
+                path: path.into(),
+                field,
+                problem: format!("no proof of `unthrottle prove`: {problem}"),
+            }
         })?;
         if proof.version != VERSION {
             let problem = format!("this unthrottle knows version {VERSION}, and the file has {}", proof.version);

@@ -55,7 +55,8 @@ pub(super) async fn steps(args: &Args, steps: &[&'static Step], prices: &Prices)
     if args.json {
         print_json(&proof)?;
     } else {
-        console.result(left.is_empty(), &format!("{} and {}", shown(args, proof::FILE), shown(args, super::page::FILE)))?;
+        console
+            .result(left.is_empty(), &format!("{} and {}", shown(args, proof::FILE), shown(args, super::page::FILE)))?;
     }
     conclude(args, &proof, is_stopped, &left)
 }
@@ -77,7 +78,8 @@ async fn resumed(args: &Args, config: &SdkConfig, time: &Arc<Time>) -> Result<Pr
     let region = config.region().map(ToString::to_string).unwrap_or_default();
     if proof.region != region || proof.endpoint_url.as_deref() != config.endpoint_url() {
         let of = proof.endpoint_url.as_deref().unwrap_or("AWS");
-        let problem = format!("--resume: the proof in the folder is of {of}, region {}. Give another --out", proof.region);
+        let problem =
+            format!("--resume: the proof in the folder is of {of}, region {}. Give another --out", proof.region);
         return Err(CliError::Usage(problem));
     }
     if let Some(ledger) = Ledger::open(&args.out)? {
@@ -126,7 +128,11 @@ impl Runner<'_> {
             clients: Clients::new(&self.config, &self.time, &recorder),
             time: self.time.clone(),
             ledger: self.ledger.clone(),
-            allowed: Allowed { spend_reshards: self.args.spend_reshards },
+            allowed: Allowed {
+                spend_reshards: self.args.spend_reshards,
+                trail_bucket: self.args.with_trail.clone(),
+                function: self.args.with_stack.clone(),
+            },
             findings: RefCell::default(),
             measured: RefCell::default(),
         };
@@ -282,6 +288,5 @@ pub(super) async fn clean(args: &Args) -> Result<(), CliError> {
     if args.all_runs && !unread.is_empty() {
         return Err(CliError::Partly("resources of the services that cannot be asked may be left".into()));
     }
-    console.result(true, "nothing is left")
-        .map_err(CliError::from)
+    console.result(true, "nothing is left").map_err(CliError::from)
 }

@@ -180,7 +180,8 @@ impl Watch<'_> {
             }
             Err(trouble) => return self.not_available(&CONTRIBUTORS, trouble),
         };
-        let attributes = answer.alarm_contributors().iter().filter_map(|contributor| contributor.contributor_attributes());
+        let attributes =
+            answer.alarm_contributors().iter().filter_map(|contributor| contributor.contributor_attributes());
         let is_named = attributes.filter_map(|all| all.get("StreamName")).any(|name| name == self.stream);
         if is_named {
             self.is_raised();
@@ -252,6 +253,7 @@ fn is_right(event: &Value) -> bool {
 fn in_words(event: &Value, now: DateTime<Utc>) -> String {
     let kind = event["detail-type"].as_str().unwrap_or("an event without a type");
     let sent = event["time"].as_str().and_then(|time| DateTime::parse_from_rfc3339(time).ok());
-    let late = sent.map_or_else(String::new, |sent| format!(", {} s after its time", (now - sent.to_utc()).num_seconds()));
+    let late =
+        sent.map_or_else(String::new, |sent| format!(", {} s after its time", (now - sent.to_utc()).num_seconds()));
     format!("{kind}{late}")
 }

@@ -21,10 +21,8 @@ const READS: Fact = Fact {
     id: "read-metric-lag",
     expected: "CloudWatch shows the read metrics of a minute one to three minutes after its end.",
 };
-const TOGETHER: Fact = Fact {
-    id: "sides-together",
-    expected: "The metrics of both sides of a minute appear within 30 s of each other.",
-};
+const TOGETHER: Fact =
+    Fact { id: "sides-together", expected: "The metrics of both sides of a minute appear within 30 s of each other." };
 
 /// The metrics of each side that unthrottle reads.
 const OF_WRITES: [&str; 4] =

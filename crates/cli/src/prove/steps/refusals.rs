@@ -4,8 +4,7 @@ use crate::prove::context::Context;
 use crate::prove::flood::{self, A_ROUND, Answers};
 use crate::prove::step::{Fact, Step, Use, Verdict};
 use crate::prove::trouble::{Refusal, Tried, Trouble, answered};
-use aws_sdk_kinesis::primitives::Blob;
-use futures_util::future::{join, join_all};
+use futures_util::future::join_all;
 use std::time::{Duration, Instant};
 
 const PARTLY: Fact = Fact {
@@ -26,10 +25,13 @@ const SINGLE: Fact = Fact {
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// The fewest rounds of a flood that shows nothing, so that a slow machine on a fast clock still offers a load.
-const LEAST_ROUNDS: u64 = 10;
+const LEAST_ROUNDS: u64 = 5;
 
-/// The most rounds. At ten a second, more than the limit allows.
-const MOST_ROUNDS: u64 = 600;
+/// The most rounds: about one a second.
+const MOST_ROUNDS: u64 = 60;
+
+/// The payload units of a round, in 25 KB: the two kinds of large records are eleven each.
+const UNITS_OF_ROUND: u64 = A_ROUND + 2 * 11 * flood::LARGE as u64;
 
 const CODE: &str = "ProvisionedThroughputExceededException";
 
@@ -38,7 +40,7 @@ pub(super) static STEP: Step = Step {
     about: "Floods a stream of one shard until AWS has refused records in each way, for at most a minute.",
     facts: &[PARTLY, WHOLLY, SINGLE],
     minutes: 2,
-    uses: Use { shards: 1, records: MOST_ROUNDS * A_ROUND, other_usd: 0.0 },
+    uses: Use { shards: 1, records: MOST_ROUNDS * UNITS_OF_ROUND, other_usd: 0.0 },
     flag: None,
     run: |context| Box::pin(run(context)),
 };
@@ -49,15 +51,13 @@ async fn run(context: &Context) -> Tried<()> {
     let (begin, mut rounds) = (Instant::now(), 0);
     while rounds < MOST_ROUNDS && (rounds < LEAST_ROUNDS || context.time.since(begin) < LIMIT) {
         flood::full_round(context, &stream, &mut full).await?;
-        // The shard has nothing left, and gets a record's worth each millisecond.
-        let records = join_all((0..flood::SINGLE).map(|_| put_record(context, &stream)));
-        let (requests, records) = join(flood::single_round(context, &stream, &mut single), records).await;
-        requests?;
+        flood::large_round(context, &stream, &mut single).await?;
+        let records = join_all((0..flood::LARGE).map(|_| put_record(context, &stream))).await;
         for refusal in records {
             alone = alone.or(refusal?);
         }
         rounds += 1;
-        let is_wholly = single.wholly + full.wholly > 0 || !single.refusals.is_empty();
+        let is_wholly = single.wholly > 0 || !single.refusals.is_empty();
         if full.partly > 0 && is_wholly && alone.is_some() {
             break;
         }
@@ -66,7 +66,7 @@ async fn run(context: &Context) -> Tried<()> {
 }
 
 async fn put_record(context: &Context, stream: &str) -> Tried<Option<Refusal>> {
-    let put = context.clients.once.put_record().stream_name(stream).partition_key("a").data(Blob::new(*b"one"));
+    let put = context.clients.once.put_record().stream_name(stream).partition_key("a").data(flood::large());
     Ok(answered("PutRecord", put.send().await)?.err())
 }
 
@@ -90,6 +90,6 @@ fn conclude(context: &Context, full: &Answers, single: &Answers, alone: Option<R
     let accepted = full.accepted + single.accepted;
     Err(Trouble::NotAvailable(format!(
         "the shard accepted {accepted} records and refused none in at least one of the ways. The step needs an account that limits a \
-         shard to 1,000 records a second, and a connection that carries more"
+         shard to 1,000 records and 1 MiB a second, and a connection that carries more"
     )))
 }

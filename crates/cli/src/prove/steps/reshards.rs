@@ -7,7 +7,7 @@ use crate::prove::trouble::{Tried, Trouble, done};
 use aws_sdk_kinesis::primitives::DateTime;
 use aws_sdk_kinesis::types::{ScalingType, ShardFilter, ShardFilterType, StreamStatus};
 use std::time::{Duration, Instant};
-use unthrottle_lab::sim::expected_reshard;
+use unthrottle_lab::sim::Times;
 
 const TIME: Fact = Fact {
     id: "reshard-time",
@@ -47,7 +47,7 @@ async fn run(context: &Context) -> Tried<()> {
         context.time.sleep(APART).await;
         let after = context.time.now();
         context.measured.borrow_mut().reshards.push(Reshard { from, to, seconds });
-        let expected = expected_reshard(from, to);
+        let expected = Times::default().reshard(from, to);
         // A read of the state each second sees the end up to that much later.
         is_expected &= (expected.0 as f64..=expected.1 as f64 + 2.0 * POLL.as_secs_f64()).contains(&seconds);
         times.push(format!("{from} → {to} in {seconds:.0} s"));
