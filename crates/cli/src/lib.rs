@@ -47,7 +47,7 @@ others). docs/configuration.md lists them all.
 
 Exit codes: 0 done; 1 an error of AWS, of input or output, or not all done;
 2 bad usage or bad input; 3 the doctor found what --fail-on names, or an
-expectation of smoke does not hold.";
+expectation of smoke or prove does not hold.";
 
 #[derive(Subcommand)]
 enum Command {

@@ -146,9 +146,9 @@ fn measured_times_replace_those_of_the_arena_where_the_proof_has_them() {
     });
     let out = calibrated(&proof(slow, None));
     assert!(out.status.success(), "{}", text(&out.stderr));
-    let says = "unthrottle: the seconds of a reshard, without 2 a shard: 118 to 142, from 2 measured, in place of 14 to \
-                30\nunthrottle: the seconds until CloudWatch shows a minute: 170 to 240, from 2 measured, in place of 60 \
-                to 180\n";
+    let says = "unthrottle: the seconds of a reshard, without 2 a shard: 118 to 142, from 2 measured, in place of 14 \
+                to 30\nunthrottle: the seconds until CloudWatch shows a minute: 170 to 240, from 2 measured, in place \
+                of 60 to 180\n";
     assert_eq!(text(&out.stderr), says);
     let refused = |out: &Output| {
         let row: serde_json::Value = serde_json::from_slice(&out.stdout).expect("JSON");

@@ -73,7 +73,8 @@ fn check(path: &Path, reshards: &[Reshard], lags: &[Lag]) -> Result<(), CliError
     }
     if reshards.is_empty() && lags.is_empty() {
         return Err(CliError::Usage(format!(
-            "--calibrate: {} has no measured times. The steps reshards and metric-lag of `unthrottle prove` measure them",
+            "--calibrate: {} has no measured times. The steps reshards and metric-lag of `unthrottle prove` measure \
+             them",
             path.display()
         )));
     }

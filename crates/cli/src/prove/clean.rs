@@ -23,7 +23,7 @@ pub(super) async fn found(clients: &Clients, prefix: &str) -> (Vec<Resource>, Ve
                 let ours = names.into_iter().filter(|name| is_ours(name, prefix));
                 resources.extend(ours.map(|name| Resource { kind, name }));
             }
-            // What an endpoint does not have, nobody created there.
+            // A service that an endpoint does not have has no resources there.
             Err(Trouble::NotServed(_)) => {}
             Err(trouble) => unread.push(format!("{kind}s: {trouble}")),
         }

@@ -8,7 +8,8 @@ use super::step::{Finding, Step, Verdict};
 use super::time::Time;
 use super::trouble::{Tried, Trouble, answered, done};
 use aws_sdk_kinesis::types::StreamStatus;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -35,12 +36,33 @@ pub(super) struct Allowed {
     pub function: Option<String>,
 }
 
+/// The calls that create something now. A call that is dropped on its way may still be carried out, after what it
+/// creates was looked for and not found.
+#[derive(Debug, Default)]
+pub(super) struct Creating {
+    calls: Cell<usize>,
+    is_stopped: Cell<bool>,
+}
+
+impl Creating {
+    /// Lets no other call begin.
+    pub fn stop(&self) {
+        self.is_stopped.set(true);
+    }
+
+    /// Whether no call is on its way, and none will be.
+    pub fn is_over(&self) -> bool {
+        self.is_stopped.get() && self.calls.get() == 0
+    }
+}
+
 /// The surroundings of one step.
 pub(super) struct Context {
     pub step: &'static Step,
     pub clients: Clients,
     pub time: Arc<Time>,
     pub ledger: Arc<Ledger>,
+    pub creating: Rc<Creating>,
     pub allowed: Allowed,
     pub findings: RefCell<Vec<Finding>>,
     pub measured: RefCell<Measured>,
@@ -78,8 +100,13 @@ impl Context {
     /// The ledger cannot be written, so that AWS is not asked. Or the call fails.
     pub async fn create<T>(&self, kind: Kind, name: &str, call: impl Future<Output = Tried<T>>) -> Tried<T> {
         let resource = Resource { kind, name: name.to_owned() };
+        if self.creating.is_stopped.get() {
+            return Err(Trouble::Failed("stopped".into()));
+        }
         self.ledger.create(&resource).map_err(|error| Trouble::Failed(error.to_string()))?;
+        self.creating.calls.update(|calls| calls + 1);
         let answer = call.await;
+        self.creating.calls.update(|calls| calls - 1);
         if let Err(Trouble::NotServed(_) | Trouble::Denied(_)) = &answer {
             // AWS has certainly created nothing.
             self.ledger.deleted(&resource).map_err(|error| Trouble::Failed(error.to_string()))?;

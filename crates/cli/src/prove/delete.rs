@@ -18,6 +18,9 @@ const PAUSE: Duration = Duration::from_secs(5);
 /// The days that AWS keeps a key that is to be deleted. AWS takes no fewer, and they cost nothing.
 const KEY_DAYS: i32 = 7;
 
+/// How long AWS may take to list a new key ("AWS KMS eventual consistency": usually a few seconds).
+const KEY_SEEN: Duration = Duration::from_secs(30);
+
 /// Deletes resources, and writes each deletion down. Returns what could not be deleted, with the reason.
 pub(super) async fn all(
     clients: &Clients,
@@ -41,7 +44,7 @@ async fn one(clients: &Clients, time: &Time, ledger: &Ledger, resource: &Resourc
     let begin = Instant::now();
     loop {
         match attempt(clients, time, ledger, resource).await {
-            // What an endpoint does not have, nobody created there.
+            // A service that an endpoint does not have has no resources there.
             Ok(()) | Err(Trouble::NotServed(_)) => return Ok(()),
             Err(trouble @ Trouble::Failed(_)) if time.since(begin) < LIMIT => {
                 drop(trouble);
@@ -68,7 +71,7 @@ async fn attempt(clients: &Clients, time: &Time, ledger: &Ledger, resource: &Res
         Kind::Queue => queue(clients, name).await,
         Kind::Key => match ledger.id(resource) {
             Some(id) => key(clients, &id).await,
-            None => keys(clients, name).await,
+            None => keys(clients, time, name).await,
         },
     }
 }
@@ -130,16 +133,24 @@ async fn key(clients: &Clients, id: &str) -> Tried<()> {
     gone(answer.map(drop), &["NotFoundException", "KMSInvalidStateException"])
 }
 
-/// Schedules the deletion of each key with the tag: the answer of `CreateKey` was lost.
-async fn keys(clients: &Clients, name: &str) -> Tried<()> {
-    let mut pages = clients.kms.list_keys().into_paginator().items().send();
-    while let Some(entry) = pages.next().await {
-        let id = done("ListKeys", entry)?.key_id.unwrap_or_default();
-        if name_of_key(clients, &id).await?.as_deref() == Some(name) {
-            key(clients, &id).await?;
+/// Schedules the deletion of the key with this tag: the answer of `CreateKey` was lost.
+async fn keys(clients: &Clients, time: &Time, name: &str) -> Tried<()> {
+    let begin = Instant::now();
+    loop {
+        let mut pages = clients.kms.list_keys().into_paginator().items().send();
+        let mut is_found = false;
+        while let Some(entry) = pages.next().await {
+            let id = done("ListKeys", entry)?.key_id.unwrap_or_default();
+            if name_of_key(clients, &id).await?.as_deref() == Some(name) {
+                key(clients, &id).await?;
+                is_found = true;
+            }
         }
+        if is_found || time.since(begin) > KEY_SEEN {
+            return Ok(());
+        }
+        time.sleep(PAUSE).await;
     }
-    Ok(())
 }
 
 /// The name in the tag of a key that prove created, unless its deletion is scheduled.

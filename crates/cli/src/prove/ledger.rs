@@ -90,7 +90,8 @@ impl Ledger {
         let state = Mutex::new(State { file, resources: BTreeMap::new() });
         let ledger = Ledger { path, run: run.into(), region: region.into(), state };
         ledger.append(&Line::Run { run: run.into(), region: region.into() })?;
-        // The name of the file is in the folder, which the file's own sync does not cover.
+        // The name of the file is in the folder, which the file's own sync does not cover. Only Unix can open a folder.
+        #[cfg(unix)]
         File::open(folder).and_then(|folder| folder.sync_all()).map_err(|source| unwritten(folder, source))?;
         Ok(ledger)
     }

@@ -38,8 +38,8 @@ use unthrottle::settings;
 use unthrottle_core::cost::Prices;
 
 pub(super) const ABOUT: &str = "\
-Try on a sandbox account what unthrottle assumes of AWS. Nobody has confirmed
-these facts yet; docs/limits.md lists them, with the step that settles each.
+Try on a sandbox account what unthrottle assumes of AWS. docs/limits.md lists
+these facts, with the step that settles each.
 
 Each step creates streams of its own, and deletes them. It ends in seen,
 different, not_available or failed. The folder of --out gets proof.json and
@@ -161,7 +161,7 @@ fn chosen(only: &[String], skip: &[String]) -> Result<Vec<&'static Step>, CliErr
 
 /// Compares the cost with what the user accepts.
 fn accept(accepted: Option<f64>, usd: f64) -> Result<(), CliError> {
-    // Full cents upwards: $0.001 is not $0.00 to whom it is accepted for.
+    // Full cents upwards: a user who reads $0.00 and accepts it pays nothing.
     let cents = (usd * 100.0).ceil() / 100.0;
     match accepted {
         None => Err(CliError::Usage(format!(

@@ -132,6 +132,11 @@ impl Proof {
         self.steps.push(done);
     }
 
+    /// What steps could not delete is deleted now. Returns whether that is news.
+    pub fn nothing_is_left(&mut self) -> bool {
+        self.steps.iter_mut().map(|done| !std::mem::take(&mut done.left).is_empty()).fold(false, std::ops::BitOr::bitor)
+    }
+
     /// Writes the proof and its page.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use super::Args;
 use super::clients::Clients;
-use super::context::{Allowed, Context, PREFIX};
+use super::context::{Allowed, Context, Creating, PREFIX};
 use super::ledger::{Ledger, Resource};
 use super::proof::{self, Done, Proof};
 use super::record::Recorder;
@@ -12,15 +12,19 @@ use super::trouble::Trouble;
 use super::{clean, delete};
 use crate::CliError;
 use crate::put::stop_signal;
-use crate::screen::{Console, StatusLine, print_json};
+use crate::screen::{Console, EVERY, StatusLine, print_json};
 use aws_config::SdkConfig;
 use futures_util::StreamExt as _;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher as _, RandomState};
+use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use unthrottle_core::cost::Prices;
+
+/// The columns of a line. A longer one would not replace itself.
+const SCREEN: usize = 79;
 
 /// What all steps share.
 struct Runner<'a> {
@@ -31,6 +35,7 @@ struct Runner<'a> {
     ledger: Arc<Ledger>,
     /// The names of the steps that run now.
     running: RefCell<BTreeSet<&'static str>>,
+    creating: Rc<Creating>,
 }
 
 /// Runs the steps, writes the proof after each, and leaves nothing behind.
@@ -38,27 +43,38 @@ pub(super) async fn steps(args: &Args, steps: &[&'static Step], prices: &Prices)
     let config = args.aws.config().await?;
     let region = config.region().map(ToString::to_string).unwrap_or_default();
     let time = Arc::new(Time::new(args.pace));
-    let mut proof = Proof::new(&region, config.endpoint_url(), args.pace, time.now());
-    if args.resume {
-        proof = resumed(args, &config, &time).await?;
-    }
+    let mut proof = match args.resume {
+        true => resumed(args, &config, &time).await?,
+        false => {
+            must_have_no_proof(args)?;
+            Proof::new(&region, config.endpoint_url(), args.pace, time.now())
+        }
+    };
     let is_settled = |step: &Step| proof.steps.iter().any(|done| done.step == step.name && done.is_settled());
     let steps: Vec<&'static Step> = steps.iter().filter(|step| !is_settled(step)).copied().collect();
     let ledger = Arc::new(Ledger::begin(&args.out, &new_run(), &region)?);
-    let runner = Runner { args, config, prices, time, ledger, running: RefCell::default() };
+    // From here on, a run that was killed can go on.
+    proof.write(&args.out)?;
+    let (running, creating) = Default::default();
+    let runner = Runner { args, config, prices, time, ledger, running, creating };
     let mut console = Console::new(args.json);
     let usd: f64 = steps.iter().map(|step| step.uses.usd(prices)).sum();
     let (count, minutes) = (steps.len(), minutes(&steps, args.at_once));
     console.heading(&format!("{count} steps in {region}: at most about {minutes} min, ${usd:.2} at list prices"))?;
-    let is_stopped = runner.all(&steps, &mut proof, &mut console).await?;
-    let left = runner.clean_all(is_stopped, &mut console).await?;
+    let ended = runner.all(&steps, &mut proof, &mut console).await;
+    let left = runner.clean_all().await;
+    must_be_empty(&left)?;
+    if proof.nothing_is_left() {
+        proof.write(&args.out)?;
+    }
+    let is_stopped = ended?;
     if args.json {
         print_json(&proof)?;
     } else {
-        console
-            .result(left.is_empty(), &format!("{} and {}", shown(args, proof::FILE), shown(args, super::page::FILE)))?;
+        let files = [proof::FILE, super::page::FILE].map(|file| shown(args, file));
+        console.result(true, &files.join(" and "))?;
     }
-    conclude(args, &proof, is_stopped, &left)
+    conclude(args, &proof, is_stopped)
 }
 
 /// The path of a file of the proof.
@@ -70,6 +86,16 @@ fn shown(args: &Args, file: &str) -> String {
 fn new_run() -> String {
     let random = RandomState::new().hash_one(std::process::id());
     format!("{:08x}", random as u32)
+}
+
+/// Refuses to replace a proof, which has cost time and money.
+fn must_have_no_proof(args: &Args) -> Result<(), CliError> {
+    let path = args.out.join(proof::FILE);
+    if !path.exists() || Proof::read(&path).is_ok_and(|proof| proof.steps.is_empty()) {
+        return Ok(());
+    }
+    let path = path.display();
+    Err(CliError::Usage(format!("{path} is there already. Go on with it by --resume, or give another --out")))
 }
 
 /// The proof of the folder, after what its run left is deleted.
@@ -95,28 +121,38 @@ impl Runner<'_> {
         let runs = futures_util::stream::iter(steps.iter().map(|step| self.step(step)));
         let mut runs = std::pin::pin!(runs.buffer_unordered(usize::from(self.args.at_once)));
         let mut stop = std::pin::pin!(stop_signal());
-        let mut ticks = tokio::time::interval(Duration::from_secs(1));
-        let (mut status, begin) = (StatusLine::new(), Instant::now());
+        let mut ticks = tokio::time::interval(EVERY);
+        let (mut status, begin, mut end) = (StatusLine::new(), Instant::now(), None);
         loop {
             tokio::select! {
                 done = runs.next() => {
                     status.clear();
-                    let Some(done) = done else { return Ok(false) };
-                    show(console, &done)?;
+                    let Some(done) = done else { return end.unwrap_or(Ok(false)) };
+                    let taken = show(console, &done).map_err(CliError::from);
                     proof.take(done);
-                    proof.write(&self.args.out)?;
+                    // A closed pipe or a full disk stops the steps as a person does: what they created is deleted.
+                    if let Err(error) = proof.write(&self.args.out).and(taken) {
+                        end = Some(Err(error));
+                    }
                 }
-                () = &mut stop => {
-                    status.clear();
-                    return Ok(true);
-                }
-                _ = ticks.tick() => {
-                    let names = self.running.borrow().iter().copied().collect::<Vec<_>>().join(", ");
-                    status.show(&textwrap::fill(&format!("{} s: {names}", begin.elapsed().as_secs()), 79)
-                        .lines().next().unwrap_or_default().to_owned());
-                }
+                () = &mut stop, if end.is_none() => end = Some(Ok(true)),
+                _ = ticks.tick() => status.show(&self.status(begin)),
+            }
+            if end.is_some() {
+                self.creating.stop();
+            }
+            if let Some(end) = end.take_if(|_| self.creating.is_over()) {
+                status.clear();
+                return end;
             }
         }
+    }
+
+    /// The steps that run, on a line of a screen.
+    fn status(&self, begin: Instant) -> String {
+        let names = self.running.borrow().iter().copied().collect::<Vec<_>>().join(", ");
+        let text = format!("{} s: {names}", begin.elapsed().as_secs());
+        text.chars().take(SCREEN).collect()
     }
 
     /// Runs a step, and deletes what it created.
@@ -128,6 +164,7 @@ impl Runner<'_> {
             clients: Clients::new(&self.config, &self.time, &recorder),
             time: self.time.clone(),
             ledger: self.ledger.clone(),
+            creating: self.creating.clone(),
             allowed: Allowed {
                 spend_reshards: self.args.spend_reshards,
                 trail_bucket: self.args.with_trail.clone(),
@@ -164,17 +201,14 @@ impl Runner<'_> {
         }
     }
 
-    /// Deletes what is left of all steps. A step that a person stopped has not deleted its own.
-    async fn clean_all(&self, is_stopped: bool, console: &mut Console) -> Result<Vec<(Resource, String)>, CliError> {
+    /// Deletes what is left of all steps. A step that was stopped has not deleted its own.
+    async fn clean_all(&self) -> Vec<(Resource, String)> {
         let left = self.ledger.left();
-        if left.is_empty() {
-            return Ok(vec![]);
-        }
-        if is_stopped {
-            console.step(&format!("stopped: deleting {} resources", left.len()))?;
+        if !left.is_empty() {
+            eprintln!("unthrottle: deleting {} resources", left.len());
         }
         let clients = Clients::new(&self.config, &self.time, &Recorder::new(&self.time));
-        Ok(delete::all(&clients, &self.time, &self.ledger, left).await)
+        delete::all(&clients, &self.time, &self.ledger, left).await
     }
 }
 
@@ -196,8 +230,7 @@ fn must_be_empty(left: &[(Resource, String)]) -> Result<(), CliError> {
 }
 
 /// The exit code, with its reason.
-fn conclude(args: &Args, proof: &Proof, is_stopped: bool, left: &[(Resource, String)]) -> Result<(), CliError> {
-    must_be_empty(left)?;
+fn conclude(args: &Args, proof: &Proof, is_stopped: bool) -> Result<(), CliError> {
     if is_stopped {
         return Err(CliError::Partly("stopped, and nothing is left. --resume goes on".into()));
     }

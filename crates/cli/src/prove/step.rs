@@ -21,7 +21,7 @@ pub(crate) enum Verdict {
     Failed,
 }
 
-/// An open fact: what unthrottle assumes of AWS, and nobody has confirmed.
+/// An open fact: what unthrottle assumes of AWS, without a confirmation.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Fact {
     /// The id in docs/limits.md.

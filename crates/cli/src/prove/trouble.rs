@@ -74,7 +74,10 @@ where
     if let Some(denial) = Denial::of(code, message, call).filter(|_| !code.starts_with("KMS")) {
         return Err(Trouble::Denied(format!("AWS denied {call}: {denial}. The message: {message}")));
     }
-    if code.is_empty() || status >= 500 {
+    if status >= 500 && !code.is_empty() {
+        return Err(Trouble::Failed(format!("{call} failed: {code}: {message}")));
+    }
+    if code.is_empty() {
         return Err(Trouble::Failed(format!("{call} failed: {}", Cause::of(error))));
     }
     Ok(Err(Refusal { code: code.to_owned(), message: message.to_owned() }))

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 const ALL: usize = usize::MAX;
 const LONGER_THAN_RETRIES: usize = 5;
 
-/// The clock of the account is this many times as fast: the steps wait for minutes, and here they need not see anything.
+/// The clock of the account is this many times as fast: the steps wait for minutes, and need not see anything here.
 const PACE: u32 = 3_600;
 
 /// Runs a step once for each of its calls, and makes that call fail.

@@ -44,7 +44,7 @@ async fn what_a_killed_run_leaves_is_deleted_by_clean_and_the_proof_can_go_on() 
     assert!(out.status.success(), "{}{}", text(&out.stdout), text(&out.stderr));
     assert!(text(&out.stdout).contains("nothing is left"), "{}", text(&out.stdout));
     assert_eq!(left(&urls).await, Vec::<String>::new());
-    let out = prove(&urls, folder.path(), &args).await;
+    let out = prove(&urls, folder.path(), &[&args[..], &["--resume"]].concat()).await;
     assert!(out.status.success(), "{}{}", text(&out.stdout), text(&out.stderr));
     assert_eq!(verdicts(&proof(folder.path())), [("tag-while-updating".to_owned(), "seen".to_owned())]);
 }

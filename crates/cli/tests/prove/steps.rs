@@ -3,7 +3,9 @@
 use crate::accounts::{BUCKET, Moto, Urls, left, local, proof, prove, text, verdicts};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 const ALL: [&str; 9] = [
@@ -127,6 +129,9 @@ async fn a_proof_goes_on_with_the_steps_that_are_not_settled() {
     assert_eq!(out.status.code(), Some(0), "{}{}", text(&out.stdout), text(&out.stderr));
     let page = std::fs::read_to_string(folder.path().join("proof/proof.md")).expect("a page");
     assert!(page.contains("| `tag-while-updating` | seen |") && page.contains("and not from AWS"), "{page}");
+    let again = prove(&urls, folder.path(), &[&pay[..], &["reshards"]].concat()).await;
+    assert_eq!(again.status.code(), Some(2), "{}", text(&again.stderr));
+    assert!(text(&again.stderr).contains("proof.json is there already"), "{}", text(&again.stderr));
     account.reset_calls();
     let out = prove(&urls, folder.path(), &[&pay[..], &["tag-updating,eleventh-reshard", "--resume"]].concat()).await;
     assert_eq!(out.status.code(), Some(0), "{}{}", text(&out.stdout), text(&out.stderr));
@@ -134,4 +139,36 @@ async fn a_proof_goes_on_with_the_steps_that_are_not_settled() {
     let verdicts = verdicts(&proof(folder.path()));
     let of = |fact: &str, verdict: &str| (fact.to_owned(), verdict.to_owned());
     assert_eq!(verdicts, [of("eleventh-reshard", "not_available"), of("tag-while-updating", "seen")]);
+}
+
+/// An account with an unthrottle inside, as a person starts it. It ends with the test.
+struct Healed(std::process::Child);
+
+impl Drop for Healed {
+    fn drop(&mut self) {
+        let _ = self.0.kill().and_then(|()| self.0.wait());
+    }
+}
+
+#[tokio::test]
+async fn the_step_of_the_stack_sees_a_stream_heal() {
+    let mut local = Command::new(env!("CARGO_BIN_EXE_unthrottle"));
+    local.args(["local", "--port", "0", "--heal", "--pace", "20"]).stdout(Stdio::piped());
+    let mut local = Healed(local.spawn().expect("it starts"));
+    let mut printed = BufReader::new(local.0.stdout.take().expect("piped"));
+    let mut line = String::new();
+    printed.read_line(&mut line).expect("readable");
+    let url = line.split_whitespace().find_map(|word| word.strip_suffix(',').filter(|it| it.starts_with("http")));
+    let url = url.unwrap_or_else(|| panic!("no address: {line}")).to_owned();
+    // Read on: the command ends when its output has no reader.
+    std::thread::spawn(move || std::io::copy(&mut printed, &mut std::io::sink()));
+    let urls = Urls { moto: url.clone(), local: url };
+    let folder = tempfile::tempdir().expect("a folder");
+    let args = ["--only", "stack", "--with-stack", "unthrottle", "--pace", "20", "--i-know-this-costs-up-to", "2"];
+    let out = prove(&urls, folder.path(), &args).await;
+    let said = format!("{}{}", text(&out.stdout), text(&out.stderr));
+    assert!(out.status.success(), "{said}");
+    let of = |fact: &str, verdict: &str| (fact.to_owned(), verdict.to_owned());
+    let wanted = [of("deployed-role", "not_available"), of("stack-heals", "seen")];
+    assert_eq!(verdicts(&proof(folder.path())), wanted, "{said}");
 }

@@ -33,7 +33,7 @@ const FLAG: &str = "--with-trail";
 const WARM: Duration = Duration::from_secs(5 * 60);
 
 /// Floods, so that a lost event does not decide. CloudTrail's delivery to EventBridge is best effort.
-const FLOODS: u32 = 6;
+const FLOODS: u32 = 3;
 
 /// The time between two floods.
 const APART: Duration = Duration::from_secs(20);

@@ -6,8 +6,9 @@ use crate::prove::step::{Fact, Step, Use, Verdict};
 use crate::prove::trouble::{Refusal, Tried, Trouble, answered, done};
 use aws_sdk_kinesis::primitives::Blob;
 use aws_sdk_kinesis::types::EncryptionType;
+use aws_sdk_kms::config::retry::RetryConfig;
 use aws_sdk_kms::types::Tag;
-use futures_util::future::try_join;
+use futures_util::future::join;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
@@ -48,7 +49,9 @@ async fn run(context: &Context) -> Tried<()> {
         disable(context, &key).await?;
         conclude(context, &stream, DISABLED, "KMSDisabledException").await
     };
-    try_join(denied, disabled).await.map(drop)
+    // Both to their end: a call that is dropped on its way may still create a key.
+    let (denied, disabled) = join(denied, disabled).await;
+    denied.and(disabled)
 }
 
 /// Creates a key and a stream of one shard that is encrypted with it.
@@ -58,7 +61,10 @@ pub(super) async fn encrypted(context: &Context, what: &str) -> Tried<(String, S
         let tag = Tag::builder().tag_key(TAG).tag_value(&name).build();
         let tag = tag.map_err(|error| Trouble::Failed(error.to_string()))?;
         let create = context.clients.kms.create_key().description("unthrottle prove").tags(tag);
-        let key = done("CreateKey", create.send().await)?.key_metadata.map(|key| key.key_id);
+        // A second attempt after a lost answer would create a second key.
+        let once = aws_sdk_kms::config::Builder::new().retry_config(RetryConfig::disabled());
+        let answer = create.customize().config_override(once).send().await;
+        let key = done("CreateKey", answer)?.key_metadata.map(|key| key.key_id);
         key.ok_or_else(|| Trouble::Failed("CreateKey gave no key".into()))
     };
     let key = context.create(Kind::Key, &name, create).await?;

@@ -89,7 +89,7 @@ fn conclude(context: &Context, full: &Answers, single: &Answers, alone: Option<R
     }
     let accepted = full.accepted + single.accepted;
     Err(Trouble::NotAvailable(format!(
-        "the shard accepted {accepted} records and refused none in at least one of the ways. The step needs an account that limits a \
-         shard to 1,000 records and 1 MiB a second, and a connection that carries more"
+        "the shard accepted {accepted} records and refused none in at least one of the ways. The step needs an account \
+         that limits a shard to 1,000 records and 1 MiB a second, and a connection that carries more"
     )))
 }

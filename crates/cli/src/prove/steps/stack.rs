@@ -74,7 +74,8 @@ async fn heal(context: &Context, stream: &str) -> Tried<()> {
             context.found(HEALS.id, Verdict::Seen, seen);
             return Ok(());
         }
-        context.time.sleep(Duration::from_secs(1).saturating_sub(context.time.since(tick))).await;
+        // A second of the machine: a shard takes the same load a second, also in an account with a faster clock.
+        tokio::time::sleep(Duration::from_secs(1).saturating_sub(tick.elapsed())).await;
     }
     let minutes = LIMIT.as_secs() / 60;
     let seen = match (first, changed) {
