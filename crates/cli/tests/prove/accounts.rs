@@ -1,10 +1,10 @@
 //! The accounts of the tests, the command, and what is left after it.
 
+use crate::moto::Moto;
 use crate::proxy::{self, Calls};
 use serde_json::Value;
-use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::path::Path;
+use std::process::{Command, Output};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use unthrottle_cli::local_config;
@@ -17,8 +17,9 @@ const TAG: &str = "unthrottle.prove";
 /// The bucket that moto has for trails.
 pub const BUCKET: &str = "trails";
 
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the repository")
+/// Starts moto.
+pub fn moto() -> Moto {
+    Moto::start(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the repository"))
 }
 
 /// A local account whose clock is this many times as fast, with changes that end at once.
@@ -31,37 +32,6 @@ pub async fn local(pace: u32, update_time: Duration, metric_lag: Duration) -> Lo
     let clock = Clock::paced(pace);
     let options = Options { clock, create_time: Duration::ZERO, update_time, metric_lag, ..Options::default() };
     LocalAccount::start(options).await.expect("it starts")
-}
-
-/// moto with a bucket. It ends with the test.
-pub struct Moto {
-    process: Child,
-    pub url: String,
-}
-
-impl Drop for Moto {
-    fn drop(&mut self) {
-        let _ = self.process.kill().and_then(|()| self.process.wait());
-    }
-}
-
-impl Moto {
-    pub fn start() -> Moto {
-        let how = "`make test` installs it, and so does `make .venv/tests`";
-        assert!(root().join(".venv/tests").is_file(), "moto is not installed: {how}");
-        let mut process = Command::new(root().join(".venv/bin/python"))
-            .arg(root().join("tests/second_emulator/consumers.py"))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("Python starts");
-        let mut line = String::new();
-        let mut out = BufReader::new(process.stdout.take().expect("piped"));
-        out.read_line(&mut line).expect("a line");
-        let ready = line.strip_prefix("ready ").unwrap_or_else(|| panic!("moto did not start: {line}"));
-        let ready: Value = serde_json::from_str(ready).expect("JSON");
-        Moto { process, url: ready["url"].as_str().expect("an address").to_owned() }
-    }
 }
 
 /// Where the command finds the services.

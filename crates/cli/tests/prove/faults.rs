@@ -1,6 +1,6 @@
 //! A fault in every call in turn leaves nothing behind.
 
-use crate::accounts::{BUCKET, Moto, Urls, left, proof, prove, quick, text, verdicts};
+use crate::accounts::{BUCKET, Urls, left, moto, proof, prove, quick, text, verdicts};
 use crate::proxy::{Calls, Effect, Fault};
 use std::sync::{Arc, Mutex};
 
@@ -13,8 +13,8 @@ const PACE: u32 = 3_600;
 
 /// Runs a step once for each of its calls, and makes that call fail.
 async fn in_every_call(step: &str, fault: impl Fn(usize) -> Fault) {
-    let (account, moto) = (quick(PACE).await, Moto::start());
-    let direct = Urls { local: account.url().to_owned(), moto: moto.url.clone() };
+    let (account, moto) = (quick(PACE).await, moto());
+    let direct = Urls { local: account.url().to_owned(), moto: moto.url().to_owned() };
     let pace = PACE.to_string();
     let args = ["--only", step, "--pace", &pace, "--i-know-this-costs-up-to", "2", "--with-trail", BUCKET];
     for first in 0.. {

@@ -1,6 +1,7 @@
 //! A killed run, and one that a person stops.
 
-use crate::accounts::{Moto, Urls, command, left, local, proof, prove, text, verdicts};
+use crate::accounts::{Urls, command, left, local, moto, proof, prove, text, verdicts};
+use crate::moto::Moto;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
@@ -20,8 +21,8 @@ async fn until_something_is_there(urls: &Urls) {
 /// An account in which a step with a queue, a rule and a stream does not end soon, and a run of it.
 async fn running() -> (unthrottle_lab::local::LocalAccount, Moto, Urls, tempfile::TempDir, Child) {
     // An hour until a stream is UPDATED.
-    let (account, moto) = (local(1, Duration::from_secs(3_600), Duration::ZERO).await, Moto::start());
-    let urls = Urls { local: account.url().to_owned(), moto: moto.url.clone() };
+    let (account, moto) = (local(1, Duration::from_secs(3_600), Duration::ZERO).await, moto());
+    let urls = Urls { local: account.url().to_owned(), moto: moto.url().to_owned() };
     let folder = tempfile::tempdir().expect("a folder");
     let args = ["--only", "reshards,contributor-alarm", "--i-know-this-costs-up-to", "2"];
     let mut command = command(&urls, folder.path(), &args);

@@ -1,12 +1,13 @@
 //! Each step ends in a verdict, and leaves nothing behind.
 
-use crate::accounts::{BUCKET, Moto, Urls, left, local, proof, prove, text, verdicts};
+use crate::accounts::{BUCKET, Urls, left, local, moto, proof, prove, text, verdicts};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
+use unthrottle_lab::local::{Effect, Fault};
 
 const ALL: [&str; 9] = [
     "--i-know-this-costs-up-to",
@@ -48,8 +49,8 @@ fn hides_the_account(folder: &Path) {
 
 #[tokio::test]
 async fn every_step_ends_in_a_verdict_on_the_local_account_and_leaves_nothing() {
-    let (account, moto) = (local(60, Duration::from_secs(30), Duration::from_secs(90)).await, Moto::start());
-    let urls = Urls { local: account.url().to_owned(), moto: moto.url.clone() };
+    let (account, moto) = (local(60, Duration::from_secs(30), Duration::from_secs(90)).await, moto());
+    let urls = Urls { local: account.url().to_owned(), moto: moto.url().to_owned() };
     let folder = tempfile::tempdir().expect("a folder");
     let out = prove(&urls, folder.path(), &ALL).await;
     let said = format!("{}{}", text(&out.stdout), text(&out.stderr));
@@ -101,8 +102,8 @@ fn measured(proof: &Value) {
 
 #[tokio::test]
 async fn every_step_ends_in_a_verdict_on_moto_and_leaves_nothing() {
-    let moto = Moto::start();
-    let urls = Urls { local: moto.url.clone(), moto: moto.url.clone() };
+    let moto = moto();
+    let urls = Urls { local: moto.url().to_owned(), moto: moto.url().to_owned() };
     let folder = tempfile::tempdir().expect("a folder");
     let out = prove(&urls, folder.path(), &ALL).await;
     let said = format!("{}{}", text(&out.stdout), text(&out.stderr));
@@ -121,8 +122,8 @@ async fn every_step_ends_in_a_verdict_on_moto_and_leaves_nothing() {
 
 #[tokio::test]
 async fn a_proof_goes_on_with_the_steps_that_are_not_settled() {
-    let (account, moto) = (local(1, Duration::from_secs(3_600), Duration::ZERO).await, Moto::start());
-    let urls = Urls { local: account.url().to_owned(), moto: moto.url.clone() };
+    let (account, moto) = (local(1, Duration::from_secs(3_600), Duration::ZERO).await, moto());
+    let urls = Urls { local: account.url().to_owned(), moto: moto.url().to_owned() };
     let folder = tempfile::tempdir().expect("a folder");
     let pay = ["--i-know-this-costs-up-to", "2", "--only"];
     let out = prove(&urls, folder.path(), &[&pay[..], &["tag-updating"]].concat()).await;
@@ -139,6 +140,30 @@ async fn a_proof_goes_on_with_the_steps_that_are_not_settled() {
     let verdicts = verdicts(&proof(folder.path()));
     let of = |fact: &str, verdict: &str| (fact.to_owned(), verdict.to_owned());
     assert_eq!(verdicts, [of("eleventh-reshard", "not_available"), of("tag-while-updating", "seen")]);
+}
+
+#[tokio::test]
+async fn a_denied_call_is_not_available_and_its_action_is_named_without_the_caller() {
+    let (account, moto) = (local(3_600, Duration::ZERO, Duration::ZERO).await, moto());
+    let urls = Urls { local: account.url().to_owned(), moto: moto.url().to_owned() };
+    let message = "User: arn:aws:sts::123456789012:assumed-role/admin/alice is not authorized to perform: \
+                   cloudwatch:DescribeAlarmContributors on resource: * because no identity-based policy allows the \
+                   cloudwatch:DescribeAlarmContributors action";
+    let (code, message) = ("AccessDenied".to_owned(), message.to_owned());
+    let operation = "DescribeAlarmContributors".to_owned();
+    account.add_fault(Fault { operation, skip: 0, times: 1_000, effect: Effect::Error { status: 403, code, message } });
+    let folder = tempfile::tempdir().expect("a folder");
+    let args = ["--only", "contributor-alarm", "--pace", "3600", "--i-know-this-costs-up-to", "2"];
+    let out = prove(&urls, folder.path(), &args).await;
+    let said = format!("{}{}", text(&out.stdout), text(&out.stderr));
+    let proof = proof(folder.path());
+    let findings = proof["steps"][0]["findings"].as_array().expect("findings");
+    let found = findings.iter().find(|finding| finding["fact"] == "alarm-contributors").expect("a finding");
+    assert_eq!(found["verdict"], "not_available", "{said}");
+    let seen = found["seen"].as_str().expect("text");
+    assert!(seen.contains("no identity-based policy allows cloudwatch:DescribeAlarmContributors"), "{seen}");
+    assert!(!proof.to_string().contains("alice") && !proof.to_string().contains("123456789012"), "{proof}");
+    assert_eq!(left(&urls).await, Vec::<String>::new(), "{said}");
 }
 
 /// An account with an unthrottle inside, as a person starts it. It ends with the test.
