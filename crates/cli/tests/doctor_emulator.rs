@@ -26,7 +26,7 @@ struct Emulator {
 
 impl Emulator {
     fn start() -> Emulator {
-        let moto = Moto::start(&root());
+        let moto = Moto::start(root());
         let lambda = aws_sdk_lambda::Client::new(&config(moto.url()));
         Emulator { moto, lambda }
     }

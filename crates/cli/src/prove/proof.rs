@@ -91,7 +91,7 @@ pub(crate) struct Lag {
 impl Done {
     /// Whether the step need not run again.
     pub fn is_settled(&self) -> bool {
-        let is_settled = |finding: &Finding| finding.verdict <= Verdict::Different;
+        let is_settled = |finding: &Finding| matches!(finding.verdict, Verdict::Seen | Verdict::Different);
         self.left.is_empty() && self.findings.iter().all(is_settled)
     }
 }

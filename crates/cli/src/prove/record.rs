@@ -15,8 +15,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// differ; a flood has thousands.
 const ALIKE: usize = 2;
 
-/// The longest answer that a proof keeps, in bytes. The descriptions of a few shards fit.
-const LONGEST: usize = 4_096;
+/// The longest body that a proof reads, in bytes. Only records, which are prove's own, are longer.
+const LONGEST: usize = 64 * 1024;
+
+/// Items of a list that a proof keeps: a request of 500 records has 500 answers.
+const ITEMS: usize = 3;
+
+/// The longest text in an answer. An event of CloudTrail has about 3 KB. A part of a text would be no JSON, in which the
+/// ids are hidden, so a longer one is left out.
+const TEXT: usize = 16 * 1024;
 
 /// An answer of AWS.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -59,7 +66,7 @@ impl Recorder {
     fn keep(&self, answer: Answer) {
         let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         let is_alike = |other: &&Answer| {
-            (&other.call, other.status, code(&other.body)) == (&answer.call, answer.status, code(&answer.body))
+            (&other.call, other.status, shape(&other.body)) == (&answer.call, answer.status, shape(&answer.body))
         };
         if answers.iter().filter(is_alike).count() < ALIKE {
             answers.push(answer);
@@ -67,9 +74,13 @@ impl Recorder {
     }
 }
 
-/// What tells apart two answers of an operation: the error, or the number of refused records.
-fn code(body: &Value) -> (Option<&str>, bool) {
-    (body["__type"].as_str(), body["FailedRecordCount"].as_u64().is_some_and(|count| count > 0))
+/// What tells apart two answers of an operation: the error, refused records, and which fields have something.
+fn shape(body: &Value) -> (Option<&str>, bool, Vec<&str>) {
+    let fields = body.as_object().into_iter().flatten();
+    let is_filled = |value: &Value| value.as_array().is_none_or(|items| !items.is_empty());
+    let filled = fields.filter(|(_, value)| is_filled(value)).map(|(name, _)| name.as_str()).collect();
+    let is_refused = body["FailedRecordCount"].as_u64().is_some_and(|count| count > 0);
+    (body["__type"].as_str(), is_refused, filled)
 }
 
 impl Intercept for Recorder {
@@ -96,14 +107,28 @@ impl Intercept for Recorder {
 
 /// A body as JSON, if it is JSON or CBOR.
 fn readable(body: &[u8]) -> Value {
+    if body.len() > LONGEST {
+        return Value::String(format!("{} bytes", body.len()));
+    }
     let json = serde_json::from_slice(body).ok();
     let json = json.or_else(|| ciborium::from_reader(body).ok().map(json_of));
-    match json {
-        Some(json) if body.len() <= LONGEST => json,
-        _ => {
-            let text = String::from_utf8_lossy(&body[..body.len().min(LONGEST)]).into_owned();
-            Value::String(if body.len() > LONGEST { format!("{text}… ({} bytes)", body.len()) } else { text })
+    shortened(json.unwrap_or_else(|| Value::String(String::from_utf8_lossy(body).into_owned())))
+}
+
+/// The value without the rest of long lists, and without long texts.
+fn shortened(value: Value) -> Value {
+    match value {
+        Value::String(text) if text.len() > TEXT => Value::String(format!("{} bytes of text", text.len())),
+        Value::Array(items) => {
+            let rest = items.len().saturating_sub(ITEMS);
+            let mut items: Vec<Value> = items.into_iter().take(ITEMS).map(shortened).collect();
+            if rest > 0 {
+                items.push(Value::String(format!("{rest} more")));
+            }
+            Value::Array(items)
         }
+        Value::Object(fields) => Value::Object(fields.into_iter().map(|(name, it)| (name, shortened(it))).collect()),
+        other => other,
     }
 }
 
@@ -122,5 +147,42 @@ fn json_of(value: ciborium::Value) -> Value {
         }
         Cbor::Tag(_, inner) => json_of(*inner),
         _ => Value::Null,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn answer(call: &str, body: &Value) -> Answer {
+        Answer { call: call.into(), status: 200, body: readable(body.to_string().as_bytes()) }
+    }
+
+    #[test]
+    fn a_message_is_kept_after_empty_answers_and_hides_its_caller() {
+        let recorder = Recorder::new(&Arc::new(Time::new(1)));
+        let event = json!({"account": "210987654321", "detail": {
+            "errorCode": "ProvisionedThroughputExceededException",
+            "userIdentity": {"arn": "arn:aws:iam::210987654321:user/alice"},
+        }});
+        for _ in 0..3 {
+            recorder.keep(answer("ReceiveMessage", &json!({})));
+        }
+        recorder.keep(answer("ReceiveMessage", &json!({"Messages": [{"Body": event.to_string()}]})));
+        let answers = recorder.answers();
+        assert_eq!(answers.len(), 3);
+        let kept = answers[2].body["Messages"][0]["Body"].as_str().expect("text");
+        assert!(kept.contains("ProvisionedThroughputExceededException"), "{kept}");
+        assert!(!kept.contains("alice") && !kept.contains("210987654321"), "{kept}");
+    }
+
+    #[test]
+    fn long_lists_and_texts_are_shortened() {
+        let records: Vec<Value> = (0..500).map(|number| json!({"SequenceNumber": number})).collect();
+        let kept = answer("PutRecords", &json!({"Records": records})).body;
+        assert_eq!(kept["Records"][3], "497 more");
+        assert_eq!(answer("GetRecords", &json!({"Data": "x".repeat(TEXT + 1)})).body["Data"], "16385 bytes of text");
+        assert_eq!(answer("GetRecords", &json!({"Data": "x".repeat(LONGEST)})).body, "65547 bytes");
     }
 }

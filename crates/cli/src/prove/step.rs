@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use unthrottle_core::cost::{BillingMode, Load, Prices, Shape};
 
 /// How an expectation ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, strum::Display)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::Display)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub(crate) enum Verdict {
@@ -87,10 +87,4 @@ pub(super) struct Step {
     pub flag: Option<&'static str>,
     /// Does it. The findings go into the context.
     pub run: for<'a> fn(&'a Context) -> LocalBoxFuture<'a, Tried<()>>,
-}
-
-impl std::fmt::Debug for Step {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.name)
-    }
 }

@@ -18,7 +18,7 @@ const MONITORING: i64 = 4;
 /// The times of an account that `unthrottle prove` can measure, in seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Times {
-    /// The shortest reshard, without [`RESHARD_PER_SHARD`].
+    /// The shortest reshard, without 2 s for each shard that it opens.
     pub shortest_reshard: i64,
     /// The most that chance adds to a reshard.
     pub reshard_longer: i64,

@@ -81,16 +81,20 @@ async fn run(context: &Context) -> Tried<()> {
         return Err(Trouble::NotAvailable("the step needs the alarm, and AWS refused its expression".into()));
     }
     let minute = throttle(context, &stream).await?;
-    let mut watch = Watch { context, stream: &stream, alarm: &alarm, minute };
-    let is_raised = watch.wait().await?;
+    let watch = Watch { context, stream: &stream, alarm: &alarm, minute };
+    watch.wait().await?;
     if let Some(events) = events {
         watch.event(&events).await?;
     }
-    if is_raised && context.is_settled() {
-        return Ok(());
+    if [CONTRIBUTORS, HISTORY].iter().all(|fact| watch.is_not_available(fact)) {
+        return Err(Trouble::NotAvailable("the step has no way to read the alarm".into()));
     }
-    let limit = LIMIT.as_secs() / 60;
-    Err(Trouble::Failed(format!("the alarm showed nothing of the stream within {limit} min")))
+    // The first words count, so these are for the facts that nothing has shown.
+    let seen = format!("the alarm showed nothing of the stream within {} min", LIMIT.as_secs() / 60);
+    for fact in [DELAY, CLAUSE, CONTRIBUTORS, HISTORY] {
+        context.found(fact.id, Verdict::Different, seen.clone());
+    }
+    Ok(())
 }
 
 /// Creates the alarm. Returns whether AWS takes the expression.
@@ -140,19 +144,20 @@ struct Watch<'a> {
 }
 
 impl Watch<'_> {
-    /// Waits until a way shows the stream in ALARM. Returns whether one does.
-    async fn wait(&mut self) -> Tried<bool> {
-        let (begin, mut is_seen) = (Instant::now(), (false, false));
-        while self.context.time.since(begin) < LIMIT && is_seen != (true, true) {
-            is_seen = (is_seen.0 || self.contributors().await?, is_seen.1 || self.history().await?);
-            // A way that is not available never shows it.
-            let is_over = |fact: &Fact, seen: bool| seen || self.has(fact);
-            if is_over(&CONTRIBUTORS, is_seen.0) && is_over(&HISTORY, is_seen.1) {
-                break;
-            }
+    /// Waits until each way shows the stream in ALARM, or is not available.
+    async fn wait(&self) -> Tried<()> {
+        let begin = Instant::now();
+        while self.context.time.since(begin) < LIMIT && !(self.has(&CONTRIBUTORS) && self.has(&HISTORY)) {
+            self.contributors().await?;
+            self.history().await?;
             self.context.time.sleep(EVERY).await;
         }
-        Ok(is_seen.0 || is_seen.1)
+        Ok(())
+    }
+
+    fn is_not_available(&self, fact: &Fact) -> bool {
+        let findings = self.context.findings.borrow();
+        findings.iter().any(|finding| finding.fact == fact.id && finding.verdict == Verdict::NotAvailable)
     }
 
     fn has(&self, fact: &Fact) -> bool {
@@ -167,16 +172,16 @@ impl Watch<'_> {
         self.context.found(CLAUSE.id, Verdict::Seen, "CloudWatch evaluates an alarm with the clause");
     }
 
-    async fn contributors(&self) -> Tried<bool> {
+    async fn contributors(&self) -> Tried<()> {
         if self.has(&CONTRIBUTORS) {
-            return Ok(false);
+            return Ok(());
         }
         let describe = self.context.clients.cloudwatch.describe_alarm_contributors().alarm_name(self.alarm);
         let answer = match answered("DescribeAlarmContributors", describe.send().await) {
             Ok(Ok(answer)) => answer,
             Ok(Err(refusal)) => {
                 self.context.found(CONTRIBUTORS.id, Verdict::Different, refusal.to_string());
-                return Ok(false);
+                return Ok(());
             }
             Err(trouble) => return self.not_available(&CONTRIBUTORS, trouble),
         };
@@ -187,12 +192,12 @@ impl Watch<'_> {
             self.is_raised();
             self.context.found(CONTRIBUTORS.id, Verdict::Seen, "it names the stream");
         }
-        Ok(is_named)
+        Ok(())
     }
 
-    async fn history(&self) -> Tried<bool> {
+    async fn history(&self) -> Tried<()> {
         if self.has(&HISTORY) {
-            return Ok(false);
+            return Ok(());
         }
         let describe = self.context.clients.cloudwatch.describe_alarm_history().alarm_name(self.alarm);
         let describe = describe.history_item_type(HistoryItemType::AlarmContributorStateUpdate);
@@ -200,7 +205,7 @@ impl Watch<'_> {
             Ok(Ok(answer)) => answer.alarm_history_items.unwrap_or_default(),
             Ok(Err(refusal)) => {
                 self.context.found(HISTORY.id, Verdict::Different, refusal.to_string());
-                return Ok(false);
+                return Ok(());
             }
             Err(trouble) => return self.not_available(&HISTORY, trouble),
         };
@@ -213,16 +218,16 @@ impl Watch<'_> {
             self.is_raised();
             self.context.found(HISTORY.id, Verdict::Seen, "it names the stream");
         }
-        Ok(is_named)
+        Ok(())
     }
 
     /// A way that the endpoint or the caller does not have.
-    fn not_available(&self, fact: &Fact, trouble: Trouble) -> Tried<bool> {
+    fn not_available(&self, fact: &Fact, trouble: Trouble) -> Tried<()> {
         match trouble {
             Trouble::Failed(_) => Err(trouble),
             trouble => {
                 self.context.found(fact.id, Verdict::NotAvailable, trouble.to_string());
-                Ok(false)
+                Ok(())
             }
         }
     }
