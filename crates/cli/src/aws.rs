@@ -1,6 +1,7 @@
 //! The AWS account that a command calls: a real one, or a local one.
 
 use crate::CliError;
+use crate::config;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_kinesis::config::{Credentials, SharedCredentialsProvider};
 use aws_sdk_kinesis::error::SdkError;
@@ -40,14 +41,15 @@ impl AwsArgs {
     /// # Errors
     /// Bad usage if no region is set.
     pub async fn config(&self) -> Result<SdkConfig, CliError> {
+        let file = config::aws();
         let mut loader = aws_config::defaults(BehaviorVersion::latest());
-        if let Some(url) = &self.endpoint_url {
+        if let Some(url) = self.endpoint_url.as_ref().or(file.endpoint_url.as_ref()) {
             loader = loader.endpoint_url(url);
         }
-        if let Some(profile) = &self.profile {
+        if let Some(profile) = self.profile.as_ref().or(file.profile.as_ref()) {
             loader = loader.profile_name(profile);
         }
-        if let Some(region) = &self.region {
+        if let Some(region) = self.region.as_ref().or(file.region.as_ref()) {
             loader = loader.region(Region::new(region.clone()));
         }
         let config = loader.load().await;

@@ -80,5 +80,8 @@ fn the_alarm_of_the_step_is_the_alarm_of_the_template() {
     let (expression, _) = expression.split_once("\";").expect("its end");
     let joined: String = expression.split("\\\n").map(str::trim_start).collect();
     let expression = joined.replace("\\\"", "\"");
-    assert!(page("template.yaml").contains(&format!("Expression: {expression}\n")), "{expression}");
+    let (clause, template) = (" WHERE AWS.AccountId = CURRENT_ACCOUNT_ID()", page("template.yaml"));
+    assert!(expression.contains(clause) && template.contains(&format!("'{clause}'")), "{expression}");
+    let shown = format!("- {}\n", expression.replace(clause, "${Where}"));
+    assert!(template.contains(&shown), "{shown}");
 }

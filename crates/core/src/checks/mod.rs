@@ -22,7 +22,6 @@ mod producers;
 mod readings;
 mod security;
 mod table;
-mod words;
 
 pub use advice::{Advice, advise};
 pub use finding::{Evidence, Finding, Group, Status};

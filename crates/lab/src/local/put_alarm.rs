@@ -1,6 +1,6 @@
 //! PutMetricAlarm, for alarms on all streams at once, and DeleteAlarms.
 
-use super::alarms::FleetAlarms;
+use super::alarms::{FleetAlarm, FleetAlarms, Statistic};
 use super::cloudwatch::{Answer, invalid_query};
 use super::insights::Insights;
 use super::stream_alarms::StreamAlarm;
@@ -13,6 +13,8 @@ pub(super) struct PutMetricAlarm {
     alarm_name: String,
     #[serde(default)]
     metrics: Vec<Query>,
+    #[serde(default)]
+    threshold: f64,
 }
 
 #[derive(Deserialize)]
@@ -27,7 +29,7 @@ pub(super) struct DeleteAlarms {
     alarm_names: Vec<String>,
 }
 
-/// Adds an alarm on a Metrics Insights query. Its threshold is zero, and it needs one breaching minute of three.
+/// Adds an alarm on a Metrics Insights query. It needs one breaching minute of three.
 pub(super) fn put(alarms: &mut FleetAlarms, input: PutMetricAlarm) -> Answer {
     let expression = match &input.metrics[..] {
         [Query { expression: Some(expression) }] => Insights::parse(expression),
@@ -36,7 +38,9 @@ pub(super) fn put(alarms: &mut FleetAlarms, input: PutMetricAlarm) -> Answer {
     let query = expression.ok_or_else(|| {
         invalid_query("the local account has alarms on one Metrics Insights query with GROUP BY StreamName only")
     })?;
-    alarms.insert(input.alarm_name, query.metric().to_owned());
+    let statistic = if query.is_maximum() { Statistic::Maximum } else { Statistic::Sum };
+    let alarm = FleetAlarm { metric: query.metric().to_owned(), statistic, threshold: input.threshold };
+    alarms.insert(input.alarm_name, alarm);
     Ok(Cbor::Map(vec![]))
 }
 

@@ -3,10 +3,9 @@
 use super::account::Account;
 use super::connection::Connection;
 use super::protocol::Protocol;
-use super::{cloudwatch, eventbridge, kinesis, lambda, scheduler, sns, tagging};
+use super::{cloudwatch, date, eventbridge, kinesis, lambda, scheduler, sns, tagging};
 use axum::Router;
 use axum::extract::{ConnectInfo, Path, Request, State};
-use axum::http::{HeaderValue, header};
 use axum::middleware::map_response_with_state;
 use axum::response::Response;
 use axum::routing::post;
@@ -20,16 +19,7 @@ pub(super) fn routes(account: &Arc<Account>) -> Router {
         .with_state(account.clone())
         .merge(scheduler::routes(account.clone()))
         .merge(lambda::routes(account.clone()))
-        .layer(map_response_with_state(account.clone(), dated))
-}
-
-/// Adds the time of the account. AWS's answers have the header as well.
-async fn dated(State(account): State<Arc<Account>>, mut response: Response) -> Response {
-    let time = account.now().format("%a, %d %b %Y %H:%M:%S GMT").to_string();
-    if let Ok(time) = HeaderValue::from_str(&time) {
-        response.headers_mut().insert(header::DATE, time);
-    }
-    response
+        .layer(map_response_with_state(account.clone(), date::stamp))
 }
 
 /// The names of the services in a target or a path.

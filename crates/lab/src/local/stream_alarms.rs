@@ -1,6 +1,6 @@
 //! DescribeAlarms: the alarms on a metric of one stream, and those on all streams at once.
 
-use super::alarms::FleetAlarms;
+use super::alarms::{FleetAlarm, FleetAlarms};
 use super::cloudwatch::{Answer, token};
 use super::protocol::{field, text};
 use ciborium::Value as Cbor;
@@ -34,7 +34,7 @@ pub(super) fn describe(alarms: &[StreamAlarm], fleet: &FleetAlarms, input: &Desc
     let page = input.max_records.unwrap_or(USUAL).clamp(1, MOST);
     let is_asked = |name: &str| input.alarm_name_prefix.as_deref().is_none_or(|prefix| name.starts_with(prefix));
     let of_fleet = fleet.iter().filter(|(name, _)| is_asked(name));
-    let of_fleet = of_fleet.map(|(name, metric)| of_all_streams(name, metric));
+    let of_fleet = of_fleet.map(|(name, alarm)| of_all_streams(name, alarm));
     let of_streams = alarms.iter().filter(|alarm| is_asked(&alarm.name)).map(of_one_stream);
     let all: Vec<Cbor> = of_streams.chain(of_fleet).collect();
     let count = all.len();
@@ -55,11 +55,7 @@ fn of_one_stream(alarm: &StreamAlarm) -> Cbor {
     ])
 }
 
-fn of_all_streams(name: &str, metric: &str) -> Cbor {
-    let expression = format!(
-        "SELECT SUM({metric}) FROM SCHEMA(\"AWS/Kinesis\", StreamName) GROUP BY StreamName ORDER BY \
-         SUM() DESC LIMIT 500"
-    );
-    let query = Cbor::Map(vec![field("Id", text("all")), field("Expression", text(&expression))]);
+fn of_all_streams(name: &str, alarm: &FleetAlarm) -> Cbor {
+    let query = Cbor::Map(vec![field("Id", text("all")), field("Expression", text(&alarm.query()))]);
     Cbor::Map(vec![field("AlarmName", text(name)), field("Metrics", Cbor::Array(vec![query]))])
 }

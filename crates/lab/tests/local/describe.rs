@@ -182,13 +182,3 @@ async fn time_that_passes_takes_metrics_and_budgets_along() {
     assert_eq!(sums(&fixture, thing()).await.expect("there")[0].1, 0.0, "more than an hour ago");
     eleventh().await.expect("a new day");
 }
-
-#[tokio::test]
-async fn an_answer_has_the_time_of_the_account() {
-    let fixture = LocalFixture::new().await;
-    let describe = fixture.kinesis.describe_stream_summary().stream_name("missing");
-    let error = describe.send().await.expect_err("there is no such stream");
-    let date = error.raw_response().and_then(|answer| answer.headers().get("date")).expect("a date");
-    let date = chrono::DateTime::parse_from_rfc2822(date).expect("as in HTTP");
-    assert_eq!(date.timestamp(), fixture.account.now().timestamp());
-}
