@@ -13,7 +13,7 @@
 //!    `tags` the tags, and `limits` the rates of calls. `fleet` adds many streams at once. The crate `ferrokinesis`
 //!    validates requests and stores streams and records.
 //! 4. CloudWatch. `samples` counts the `AWS/Kinesis` metrics from real calls, and `metrics` stores them. `cloudwatch`,
-//!    `insights` and `alarms` answer queries.
+//!    `insights`, `alarms` and `put_alarm` have queries and alarms.
 //! 5. `trail` has the data events of CloudTrail.
 //! 6. The few calls of the Resource Groups Tagging API (`tagging`), SNS (`sns`), EventBridge (`eventbridge`),
 //!    EventBridge Scheduler (`scheduler`) and Lambda (`lambda`).
@@ -48,6 +48,7 @@ mod metrics;
 mod options;
 mod past;
 mod protocol;
+mod put_alarm;
 mod reads;
 mod records;
 mod routes;
