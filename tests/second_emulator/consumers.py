@@ -1,5 +1,5 @@
 """Starts moto with what the doctor reads beside Kinesis and CloudWatch: a stream for moto's own books, a function, and
-three keys. Prints `ready JSON` with the address and the keys when it answers. The tests make the mappings themselves.
+three keys. It also has a bucket. Prints `ready JSON` with the address and the keys when it answers. The tests make the mappings themselves.
 
 Ends when its standard input closes.
 """
@@ -39,6 +39,8 @@ def main():
     functions = client("lambda")
     functions.create_function(FunctionName="reader", Runtime="python3.12", Role=role, Handler="handler.handle", Code={"ZipFile": code()}, Timeout=30)
     functions.put_function_concurrency(FunctionName="reader", ReservedConcurrentExecutions=100)
+    # A trail of `unthrottle prove` writes there.
+    client("s3").create_bucket(Bucket="trails")
     kms = client("kms")
     enabled, disabled, deleted = (kms.create_key()["KeyMetadata"]["KeyId"] for _ in range(3))
     kms.disable_key(KeyId=disabled)

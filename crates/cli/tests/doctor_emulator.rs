@@ -7,45 +7,28 @@ mod aws;
 #[allow(dead_code, reason = "each test binary uses its part")]
 mod fixture;
 
+#[path = "../../../tests/common/moto.rs"]
+mod moto;
+
 use aws::{config, root};
 use aws_sdk_lambda::operation::create_event_source_mapping::builders::CreateEventSourceMappingFluentBuilder;
 use aws_sdk_lambda::types::{DestinationConfig, EventSourcePosition, FunctionResponseType, OnFailure};
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use fixture::{Clinic, STREAM, Seed, finding, unthrottle_with, with_status};
+use moto::Moto;
 use serde_json::{Value, json};
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
 
-/// moto, with a function and keys. It ends with the test.
-struct Moto {
-    process: Child,
-    ready: Value,
+/// moto, and a client of its functions.
+struct Emulator {
+    moto: Moto,
     lambda: aws_sdk_lambda::Client,
 }
 
-impl Drop for Moto {
-    fn drop(&mut self) {
-        let _ = self.process.kill().and_then(|()| self.process.wait());
-    }
-}
-
-impl Moto {
-    fn start() -> Moto {
-        let how = "`make test` installs it, and so does `make .venv/tests`";
-        assert!(root().join(".venv/tests").is_file(), "moto is not installed: {how}");
-        let mut process = Command::new(root().join(".venv/bin/python"))
-            .arg(root().join("tests/second_emulator/consumers.py"))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("Python starts");
-        let mut line = String::new();
-        let mut out = BufReader::new(process.stdout.take().expect("piped"));
-        out.read_line(&mut line).expect("a line");
-        let ready = line.strip_prefix("ready ").unwrap_or_else(|| panic!("moto did not start: {line}"));
-        let ready: Value = serde_json::from_str(ready).expect("JSON");
-        let lambda = aws_sdk_lambda::Client::new(&config(ready["url"].as_str().expect("an address")));
-        Moto { process, ready, lambda }
+impl Emulator {
+    fn start() -> Emulator {
+        let moto = Moto::start(root());
+        let lambda = aws_sdk_lambda::Client::new(&config(moto.url()));
+        Emulator { moto, lambda }
     }
 
     /// A mapping of the function to the stream.
@@ -65,7 +48,7 @@ impl Moto {
 
     /// The findings of the stream of `clinic`, with Lambda and KMS from here.
     async fn findings(&self, clinic: &Clinic) -> Vec<Value> {
-        let url = self.ready["url"].as_str().expect("an address");
+        let url = self.moto.url();
         let here = [
             ("AWS_ENDPOINT_URL", clinic.account.url()),
             ("AWS_ENDPOINT_URL_LAMBDA", url),
@@ -101,7 +84,7 @@ fn hours_ago(hours: i64) -> DateTime<Utc> {
 
 #[tokio::test]
 async fn a_good_mapping_shows_nothing() {
-    let (moto, clinic) = (Moto::start(), Clinic::of(Seed::default()).await);
+    let (moto, clinic) = (Emulator::start(), Clinic::of(Seed::default()).await);
     moto.good_mapping().send().await.expect("mapped");
     put(&clinic, "Invocations", hours_ago(2), 50_000.0);
     put(&clinic, "Errors", hours_ago(2), 400.0);
@@ -111,7 +94,7 @@ async fn a_good_mapping_shows_nothing() {
 
 #[tokio::test]
 async fn a_mapping_with_the_defaults_blocks_its_shard_and_loses_batches() {
-    let (moto, clinic) = (Moto::start(), Clinic::of(Seed::default()).await);
+    let (moto, clinic) = (Emulator::start(), Clinic::of(Seed::default()).await);
     moto.mapping().send().await.expect("mapped");
     let findings = moto.findings(&clinic).await;
     assert_eq!(with_status(&findings, "fail"), ["lambda-poison"]);
@@ -122,7 +105,7 @@ async fn a_mapping_with_the_defaults_blocks_its_shard_and_loses_batches() {
 
 #[tokio::test]
 async fn a_function_that_reports_failed_records_needs_no_bisection() {
-    let (moto, clinic) = (Moto::start(), Clinic::of(Seed::default()).await);
+    let (moto, clinic) = (Emulator::start(), Clinic::of(Seed::default()).await);
     let mapping = moto.good_mapping().bisect_batch_on_function_error(false);
     mapping.function_response_types(FunctionResponseType::ReportBatchItemFailures).send().await.expect("mapped");
     moto.fires(&clinic, "warn", &[]).await;
@@ -130,7 +113,7 @@ async fn a_function_that_reports_failed_records_needs_no_bisection() {
 
 #[tokio::test]
 async fn a_mapping_without_a_destination_or_without_bisection_fires_its_check_alone() {
-    let (moto, clinic) = (Moto::start(), Clinic::of(Seed::default()).await);
+    let (moto, clinic) = (Emulator::start(), Clinic::of(Seed::default()).await);
     let mapping = moto.good_mapping().set_destination_config(None).send().await.expect("mapped");
     moto.fires(&clinic, "warn", &["lambda-destination"]).await;
     let delete = moto.lambda.delete_event_source_mapping().uuid(mapping.uuid().expect("an id"));
@@ -141,14 +124,14 @@ async fn a_mapping_without_a_destination_or_without_bisection_fires_its_check_al
 
 #[tokio::test]
 async fn a_disabled_mapping_fires_lambda_state() {
-    let (moto, clinic) = (Moto::start(), Clinic::of(Seed::default()).await);
+    let (moto, clinic) = (Emulator::start(), Clinic::of(Seed::default()).await);
     moto.good_mapping().enabled(false).send().await.expect("mapped");
     moto.fires(&clinic, "fail", &["lambda-state"]).await;
 }
 
 #[tokio::test]
 async fn an_age_that_grows_for_hours_fires_lambda_parallel() {
-    let (moto, clinic) = (Moto::start(), Clinic::of(Seed::default()).await);
+    let (moto, clinic) = (Emulator::start(), Clinic::of(Seed::default()).await);
     moto.good_mapping().parallelization_factor(4).send().await.expect("mapped");
     for (hours, minutes) in [(4, 5.0), (3, 10.0), (2, 15.0), (1, 20.0)] {
         put(&clinic, "IteratorAge", hours_ago(hours), minutes * 60_000.0);
@@ -160,7 +143,7 @@ async fn an_age_that_grows_for_hours_fires_lambda_parallel() {
 
 #[tokio::test]
 async fn more_batches_than_reserved_executions_fire_lambda_concurrency() {
-    let (moto, clinic) = (Moto::start(), Clinic::of(Seed { shards: 2, ..Seed::default() }).await);
+    let (moto, clinic) = (Emulator::start(), Clinic::of(Seed { shards: 2, ..Seed::default() }).await);
     moto.good_mapping().parallelization_factor(10).send().await.expect("mapped");
     let reserve = |executions| {
         let reserve = moto.lambda.put_function_concurrency().function_name("reader");
@@ -176,7 +159,7 @@ async fn more_batches_than_reserved_executions_fire_lambda_concurrency() {
 
 #[tokio::test]
 async fn errors_throttles_and_slow_invocations_fire_lambda_errors() {
-    let moto = Moto::start();
+    let moto = Emulator::start();
     moto.good_mapping().send().await.expect("mapped");
     for (metric, value) in [("Errors", 600.0), ("Throttles", 1.0), ("Duration", 25_000.0)] {
         let clinic = Clinic::of(Seed::default()).await;
@@ -188,7 +171,7 @@ async fn errors_throttles_and_slow_invocations_fire_lambda_errors() {
 
 #[tokio::test]
 async fn tiny_batches_without_a_window_fire_lambda_window_with_what_a_window_saves() {
-    let moto = Moto::start();
+    let moto = Emulator::start();
     let mapping = moto.good_mapping().send().await.expect("mapped");
     let clinic = Clinic::of(Seed::default()).await;
     // 34 records a second for 14 days, and as many invocations as would take one each.
@@ -205,9 +188,9 @@ async fn tiny_batches_without_a_window_fire_lambda_window_with_what_a_window_sav
 
 #[tokio::test]
 async fn a_key_that_is_disabled_or_pending_deletion_fires_encryption() {
-    let moto = Moto::start();
+    let moto = Emulator::start();
     for (key, state) in [("enabled", None), ("disabled", Some("Disabled")), ("deleted", Some("PendingDeletion"))] {
-        let id = moto.ready[key].as_str().expect("a key");
+        let id = moto.moto.ready[key].as_str().expect("a key");
         let clinic = Clinic::of(Seed { summary: json!({ "KeyId": id }), ..Seed::default() }).await;
         let Some(state) = state else {
             moto.fires(&clinic, "fail", &[]).await;
