@@ -1,51 +1,40 @@
-//! `unthrottle doctor` before moto, which this project did not write: Lambda and KMS answer from there. Kinesis and
-//! CloudWatch are the local account.
+//! `unthrottle doctor` before moto, which this project did not write: Lambda, KMS and DynamoDB answer from there.
+//! Kinesis and CloudWatch are the local account.
 
 #[path = "../../../tests/common/aws.rs"]
 mod aws;
 #[path = "doctor/fixture.rs"]
 #[allow(dead_code, reason = "each test binary uses its part")]
 mod fixture;
+#[path = "doctor/python.rs"]
+mod python;
 
 use aws::{config, root};
 use aws_sdk_lambda::operation::create_event_source_mapping::builders::CreateEventSourceMappingFluentBuilder;
-use aws_sdk_lambda::types::{DestinationConfig, EventSourcePosition, FunctionResponseType, OnFailure};
+use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_kinesis::primitives::Blob;
+use aws_sdk_lambda::types::{
+    DestinationConfig, EventSourcePosition, Filter, FilterCriteria, FunctionResponseType, OnFailure,
+};
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
-use fixture::{Clinic, STREAM, Seed, finding, unthrottle_with, with_status};
+use fixture::{Clinic, Output, STREAM, Seed, finding, unthrottle_with, with_status};
+use python::Python;
 use serde_json::{Value, json};
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
 
 /// moto, with a function and keys. It ends with the test.
 struct Moto {
-    process: Child,
-    ready: Value,
+    python: Python,
     lambda: aws_sdk_lambda::Client,
-}
-
-impl Drop for Moto {
-    fn drop(&mut self) {
-        let _ = self.process.kill().and_then(|()| self.process.wait());
-    }
+    dynamodb: aws_sdk_dynamodb::Client,
 }
 
 impl Moto {
     fn start() -> Moto {
         let how = "`make test` installs it, and so does `make .venv/tests`";
-        assert!(root().join(".venv/tests").is_file(), "moto is not installed: {how}");
-        let mut process = Command::new(root().join(".venv/bin/python"))
-            .arg(root().join("tests/second_emulator/consumers.py"))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("Python starts");
-        let mut line = String::new();
-        let mut out = BufReader::new(process.stdout.take().expect("piped"));
-        out.read_line(&mut line).expect("a line");
-        let ready = line.strip_prefix("ready ").unwrap_or_else(|| panic!("moto did not start: {line}"));
-        let ready: Value = serde_json::from_str(ready).expect("JSON");
-        let lambda = aws_sdk_lambda::Client::new(&config(ready["url"].as_str().expect("an address")));
-        Moto { process, ready, lambda }
+        let python = Python::start(&root().join(".venv/bin/python"), "consumers.py", &[], how);
+        let config = config(python.ready["url"].as_str().expect("an address"));
+        let (lambda, dynamodb) = (aws_sdk_lambda::Client::new(&config), aws_sdk_dynamodb::Client::new(&config));
+        Moto { python, lambda, dynamodb }
     }
 
     /// A mapping of the function to the stream.
@@ -63,16 +52,22 @@ impl Moto {
         mapping.bisect_batch_on_function_error(true)
     }
 
-    /// The findings of the stream of `clinic`, with Lambda and KMS from here.
-    async fn findings(&self, clinic: &Clinic) -> Vec<Value> {
-        let url = self.ready["url"].as_str().expect("an address");
+    /// Runs the doctor, with Lambda, KMS and DynamoDB from here.
+    async fn doctor(&self, clinic: &Clinic, args: &[&str]) -> Output {
+        let url = self.python.ready["url"].as_str().expect("an address");
         let here = [
             ("AWS_ENDPOINT_URL", clinic.account.url()),
             ("AWS_ENDPOINT_URL_LAMBDA", url),
             ("AWS_ENDPOINT_URL_KMS", url),
+            ("AWS_ENDPOINT_URL_DYNAMODB", url),
             ("AWS_REGION", "us-east-1"),
         ];
-        let out = unthrottle_with(&["doctor", STREAM, "--json"], &here).await;
+        unthrottle_with(&[&["doctor", STREAM, "--json"], args].concat(), &here).await
+    }
+
+    /// The findings of the stream of `clinic`.
+    async fn findings(&self, clinic: &Clinic, args: &[&str]) -> Vec<Value> {
+        let out = self.doctor(clinic, args).await;
         assert_eq!((out.code, out.err.as_str()), (0, ""), "{}", out.out);
         let report: Value = serde_json::from_str(&out.out).expect("JSON");
         report["streams"][0]["findings"].as_array().expect("findings").clone()
@@ -80,7 +75,12 @@ impl Moto {
 
     /// Exactly these checks are not ok.
     async fn fires(&self, clinic: &Clinic, status: &str, codes: &[&str]) -> Vec<Value> {
-        let findings = self.findings(clinic).await;
+        self.fires_with(clinic, status, codes, &[]).await
+    }
+
+    /// The same with these arguments.
+    async fn fires_with(&self, clinic: &Clinic, status: &str, codes: &[&str], args: &[&str]) -> Vec<Value> {
+        let findings = self.findings(clinic, args).await;
         for other in ["unknown", "warn", "fail"] {
             let wanted = if other == status { codes } else { &[] };
             assert_eq!(with_status(&findings, other), wanted, "{other}: {findings:#?}");
@@ -113,7 +113,7 @@ async fn a_good_mapping_shows_nothing() {
 async fn a_mapping_with_the_defaults_blocks_its_shard_and_loses_batches() {
     let (moto, clinic) = (Moto::start(), Clinic::of(Seed::default()).await);
     moto.mapping().send().await.expect("mapped");
-    let findings = moto.findings(&clinic).await;
+    let findings = moto.findings(&clinic, &[]).await;
     assert_eq!(with_status(&findings, "fail"), ["lambda-poison"]);
     assert_eq!(with_status(&findings, "warn"), ["lambda-destination", "lambda-bisect"]);
     let fix = finding(&findings, "lambda-poison")["fix"].as_str().expect("a fix");
@@ -207,7 +207,7 @@ async fn tiny_batches_without_a_window_fire_lambda_window_with_what_a_window_sav
 async fn a_key_that_is_disabled_or_pending_deletion_fires_encryption() {
     let moto = Moto::start();
     for (key, state) in [("enabled", None), ("disabled", Some("Disabled")), ("deleted", Some("PendingDeletion"))] {
-        let id = moto.ready[key].as_str().expect("a key");
+        let id = moto.python.ready[key].as_str().expect("a key");
         let clinic = Clinic::of(Seed { summary: json!({ "KeyId": id }), ..Seed::default() }).await;
         let Some(state) = state else {
             moto.fires(&clinic, "fail", &[]).await;
@@ -216,4 +216,92 @@ async fn a_key_that_is_disabled_or_pending_deletion_fires_encryption() {
         let findings = moto.fires(&clinic, "fail", &["encryption"]).await;
         assert_eq!(finding(&findings, "encryption")["evidence"]["key_state"], state);
     }
+}
+
+/// A lease of the KCL's table: shard, worker and checkpoint.
+async fn lease(moto: &Moto, shard: &str, owner: Option<&str>, checkpoint: &str) {
+    let text = |text: &str| AttributeValue::S(text.to_owned());
+    let put = moto.dynamodb.put_item().table_name("orders-app").item("leaseKey", text(shard));
+    let put = put.item("checkpoint", text(checkpoint)).item("leaseCounter", AttributeValue::N("7".into()));
+    let put = if let Some(owner) = owner { put.item("leaseOwner", text(owner)) } else { put };
+    put.send().await.expect("written");
+}
+
+const SHARDS: [&str; 4] =
+    ["shardId-000000000000", "shardId-000000000001", "shardId-000000000002", "shardId-000000000003"];
+
+#[tokio::test]
+async fn leases_without_a_worker_and_shards_without_a_lease_fire_kcl() {
+    let (moto, clinic) = (Moto::start(), Clinic::of(Seed { records_per_second: 70.0, shards: 4, ..Seed::default() }).await);
+    let args = ["--kcl", "orders-app"];
+    moto.fires_with(&clinic, "fail", &["kcl"], &args).await;
+    for (shard, owner) in SHARDS.iter().zip(["a", "b", "a", "b"]) {
+        lease(&moto, shard, Some(owner), "49590338271490256608559692538361571095921575989136588898").await;
+    }
+    moto.fires_with(&clinic, "fail", &[], &args).await;
+    lease(&moto, SHARDS[2], None, "TRIM_HORIZON").await;
+    let findings = moto.fires_with(&clinic, "fail", &["kcl"], &args).await;
+    assert_eq!(finding(&findings, "kcl")["evidence"]["unowned"], json!([SHARDS[2]]));
+}
+
+#[tokio::test]
+async fn one_worker_with_most_leases_fires_kcl() {
+    let (moto, clinic) = (Moto::start(), Clinic::of(Seed { records_per_second: 70.0, shards: 4, ..Seed::default() }).await);
+    for (shard, owner) in SHARDS.iter().zip(["a", "a", "a", "b"]) {
+        lease(&moto, shard, Some(owner), "LATEST").await;
+    }
+    // An item of KCL 3.5 that is no lease, and a lease of another stream.
+    let text = |text: &str| AttributeValue::S(text.to_owned());
+    for (key, kind) in [("worker-a", "WORKER_METRIC_STATS"), ("123456789012:other:1:shardId-000000000009", "LEASE")] {
+        let put = moto.dynamodb.put_item().table_name("orders-app").item("leaseKey", text(key));
+        put.item("entityType", text(kind)).send().await.expect("written");
+    }
+    let findings = moto.fires_with(&clinic, "warn", &["kcl"], &["--kcl", "orders-app"]).await;
+    let evidence = &finding(&findings, "kcl")["evidence"];
+    assert_eq!((&evidence["leases"], &evidence["workers"]), (&json!(4), &json!(2)));
+}
+
+#[tokio::test]
+async fn a_parent_that_is_not_read_to_its_end_fires_kcl_and_its_children_wait() {
+    let (moto, clinic) = (Moto::start(), Clinic::of(Seed { shards: 1, ..Seed::default() }).await);
+    let split = clinic.aws.kinesis.split_shard().stream_name(STREAM).shard_to_split(SHARDS[0]);
+    split.new_starting_hash_key((u128::MAX / 2).to_string()).send().await.expect("split");
+    clinic.account.finish_changes().await;
+    lease(&moto, SHARDS[0], Some("a"), "49590338271490256608559692538361571095921575989136588898").await;
+    let findings = moto.fires_with(&clinic, "warn", &["kcl"], &["--kcl", "orders-app"]).await;
+    assert_eq!(finding(&findings, "kcl")["evidence"]["undrained"], json!([SHARDS[0]]));
+    lease(&moto, SHARDS[0], None, "SHARD_END").await;
+    for shard in &SHARDS[1..3] {
+        lease(&moto, shard, Some("a"), "TRIM_HORIZON").await;
+    }
+    moto.fires_with(&clinic, "warn", &[], &["--kcl", "orders-app"]).await;
+}
+
+#[tokio::test]
+async fn a_table_that_is_missing_or_no_lease_table_ends_with_two() {
+    let (moto, clinic) = (Moto::start(), Clinic::of(Seed::default()).await);
+    clinic.account.add_streams(["clicks".to_owned()], 1, &[]).await;
+    for (args, says) in [
+        (&["--kcl", "order-app"][..], "there is no table `order-app` in this region. The nearest: orders-app"),
+        (&["--kcl", "people"], "the table `people` has no leaseKey, so it is no lease table of the KCL"),
+        (&["--kcl", "orders-app", "clicks"], "--kcl is the table of one stream, and clicks is a second one"),
+    ] {
+        let out = moto.doctor(&clinic, args).await;
+        assert_eq!((out.code, out.out.as_str()), (2, ""), "{args:?}: {}", out.err);
+        assert!(out.err.contains(says), "{args:?}: {}", out.err);
+    }
+}
+
+#[tokio::test]
+async fn a_filter_of_the_shared_throughput_breaks_aggregates() {
+    let moto = Moto::start();
+    let clinic = Clinic::of(Seed::default()).await;
+    let aggregated = include_bytes!("../src/keys/aggregated.bin");
+    let put = clinic.aws.kinesis.put_record().stream_name(STREAM).partition_key("user-0");
+    put.data(Blob::new(&aggregated[..])).send().await.expect("accepted");
+    let filter = Filter::builder().pattern(r#"{"data":{"kind":["order"]}}"#).build();
+    let filtered = moto.good_mapping().filter_criteria(FilterCriteria::builder().filters(filter).build());
+    filtered.send().await.expect("mapped");
+    moto.fires_with(&clinic, "fail", &[], &[]).await;
+    moto.fires_with(&clinic, "fail", &["aggregation"], &["--sample"]).await;
 }

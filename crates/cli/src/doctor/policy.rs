@@ -1,15 +1,22 @@
 //! The IAM policy that the doctor needs.
 
-use super::read::ACTIONS;
+use super::read::{ACTIONS, KCL_ACTIONS, ROLE_ACTIONS, SAMPLE_ACTIONS};
 use serde_json::{Value, json};
 use std::io::{self, Write};
 
-/// Most of these actions take no resource but `*`, and the doctor changes nothing.
+/// A statement for the reads that the doctor always makes, and one for each option that reads more. Most of these
+/// actions take no resource but `*`, and the doctor changes nothing.
 pub(super) fn policy() -> Value {
-    json!({
-        "Version": "2012-10-17",
-        "Statement": [{ "Sid": "UnthrottleDoctor", "Effect": "Allow", "Action": ACTIONS, "Resource": "*" }],
-    })
+    let statements = [
+        ("UnthrottleDoctor", &ACTIONS[..]),
+        ("UnthrottleDoctorSample", &SAMPLE_ACTIONS),
+        ("UnthrottleDoctorRole", &ROLE_ACTIONS),
+        ("UnthrottleDoctorKcl", &KCL_ACTIONS),
+    ];
+    let statement = |(id, actions): (&str, &[&str])| json!({
+        "Sid": id, "Effect": "Allow", "Action": actions, "Resource": "*",
+    });
+    json!({ "Version": "2012-10-17", "Statement": statements.map(statement) })
 }
 
 pub(super) fn print() -> io::Result<()> {

@@ -1,5 +1,6 @@
 //! The checks that a person wants.
 
+use super::read::Asked;
 use crate::CliError;
 use std::collections::{BTreeMap, BTreeSet};
 use unthrottle_core::checks::{CHECKS, Check, find};
@@ -21,9 +22,15 @@ pub(super) struct Selection(BTreeSet<&'static str>);
 impl Selection {
     /// # Errors
     /// Bad usage if a code is unknown, or if no check is left.
-    pub fn of(args: &Choice) -> Result<Selection, CliError> {
+    pub fn of(args: &Choice, asked: &Asked) -> Result<Selection, CliError> {
         let (only, skip) = (codes(&args.only)?, codes(&args.skip)?);
-        let all = CHECKS.iter().map(|check| check.code);
+        let options = [("kms-rights", asked.role.is_some()), ("kcl", asked.kcl.is_some())];
+        let is_asked = |code: &str| options.iter().all(|(of, is_given)| *of != code || *is_given);
+        if let Some(check) = only.iter().filter_map(|code| find(code)).find(|check| !is_asked(check.code)) {
+            let option = check.option.unwrap_or_default();
+            return Err(CliError::Usage(format!("the check {} needs {option}", check.code)));
+        }
+        let all = CHECKS.iter().map(|check| check.code).filter(|code| is_asked(code));
         let wanted: BTreeSet<_> = all.filter(|code| only.is_empty() || only.contains(code)).collect();
         let wanted: BTreeSet<_> = wanted.difference(&skip).copied().collect();
         if wanted.is_empty() {

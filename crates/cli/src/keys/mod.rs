@@ -1,6 +1,8 @@
 //! `unthrottle keys`: reads records, and shows what CloudWatch cannot: keys, seconds, sizes, and where to split.
 
-mod aggregate;
+pub(crate) mod aggregate;
+mod heat;
+mod html;
 mod read;
 mod report;
 mod sample;
@@ -8,9 +10,11 @@ mod text;
 
 use crate::CliError;
 use crate::aws::{AwsArgs, called, find_stream};
+use crate::files;
 use crate::screen::{Console, print_json};
 use read::{Budget, From};
 use report::Report;
+use std::path::PathBuf;
 use std::time::Duration;
 use unthrottle::aws::Clients;
 use unthrottle::aws::read::{shards, stream};
@@ -69,6 +73,9 @@ pub(super) struct Args {
     /// Print what the records say as JSON
     #[arg(long)]
     json: bool,
+    /// Write a page, too: the load over time and over the hash keys
+    #[arg(long, value_name = "FILE.html")]
+    html: Option<PathBuf>,
 }
 
 pub(super) async fn run(args: Args) -> Result<(), CliError> {
@@ -88,6 +95,9 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
     ))?;
     let samples = read::read(&clients.kinesis, &arn, chosen, args.from, &budget).await?;
     let report = Report::of(&arn.name, &samples, budget.is_spent());
+    if let Some(path) = &args.html {
+        files::write(path, &html::page(&report).html()?)?;
+    }
     if args.json {
         print_json(&report)?;
     } else {

@@ -15,7 +15,7 @@
 //! 4. CloudWatch. `samples` counts the `AWS/Kinesis` metrics from real calls, and `metrics` stores them. `cloudwatch`,
 //!    `insights` and `alarms` answer queries.
 //! 5. The few calls of the Resource Groups Tagging API (`tagging`), SNS (`sns`), EventBridge (`eventbridge`),
-//!    EventBridge Scheduler (`scheduler`) and Lambda (`lambda`).
+//!    EventBridge Scheduler (`scheduler`), Lambda (`lambda`) and CloudTrail (`cloudtrail`).
 //!
 //! AWS's limits are in [`crate::rules`], which the simulator shares. All times come from one [`Clock`]: the machine's,
 //! or a clock that a test moves.
@@ -32,6 +32,7 @@ mod account;
 mod alarms;
 mod capacity;
 mod clock;
+mod cloudtrail;
 mod cloudwatch;
 mod connection;
 mod consumers;
