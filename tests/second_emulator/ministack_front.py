@@ -1,8 +1,8 @@
 """Starts MiniStack with what the doctor reads of IAM, CloudTrail, KMS and EventBridge: moto has neither
 SimulatePrincipalPolicy nor LookupEvents. Prints `ready JSON` with the address and the ARNs when it answers.
 
-MiniStack records no errors in its event history, so events that its history could not have are put in: those of the
-file that is the first argument, a list of CloudTrail records.
+Two things are put into its store, because its calls do not take them: events of throttled calls (those of the file that
+is the first argument, a list of CloudTrail records), and a mapping of a registered consumer.
 
 Ends when its standard input closes.
 """
@@ -28,7 +28,7 @@ import botocore.session
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from ministack.app import app
-from ministack.services import cloudtrail
+from ministack.services import cloudtrail, lambda_svc
 
 URL = f"http://127.0.0.1:{port}"
 STREAM = f"arn:aws:kinesis:{REGION}:{ACCOUNT}:stream/*"
@@ -77,6 +77,13 @@ def seed():
     pattern = json.dumps({"source": ["aws.kinesis"]})
     events.put_rule(Name="watch", EventPattern=pattern, Tags=[{"Key": "unthrottle:stack", "Value": "unthrottle"}])
     events.put_targets(Rule="watch", Targets=[{"Id": "function", "Arn": function["FunctionArn"]}])
+    lambda_svc._esms["of-a-consumer"] = {
+        "UUID": "of-a-consumer", "EventSourceArn": STREAM.replace("*", "orders/consumer/reader:1700000000"),
+        "FunctionArn": function["FunctionArn"], "FunctionName": "unthrottle", "State": "Enabled",
+        "LastProcessingResult": "OK", "BatchSize": 100, "ParallelizationFactor": 2, "MaximumRetryAttempts": 5,
+        "MaximumRecordAgeInSeconds": 3600, "BisectBatchOnFunctionError": True,
+        "DestinationConfig": {"OnFailure": {"Destination": f"arn:aws:sqs:{REGION}:{ACCOUNT}:lost"}},
+    }
     history = cloudtrail._get_event_queue()
     for record in json.load(open(sys.argv[1])):
         history.append({

@@ -12,6 +12,7 @@ mod healer;
 mod history;
 mod keys;
 mod local;
+mod nearest;
 mod pages;
 mod pause;
 mod plan;

@@ -10,16 +10,17 @@ mod fixture;
 mod python;
 
 use aws::{config, root};
-use aws_sdk_lambda::operation::create_event_source_mapping::builders::CreateEventSourceMappingFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_kinesis::primitives::Blob;
+use aws_sdk_lambda::operation::create_event_source_mapping::builders::CreateEventSourceMappingFluentBuilder;
 use aws_sdk_lambda::types::{
     DestinationConfig, EventSourcePosition, Filter, FilterCriteria, FunctionResponseType, OnFailure,
 };
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
-use fixture::{Clinic, Output, STREAM, Seed, finding, unthrottle_with, with_status};
+use fixture::{Clinic, Output, STREAM, Seed, finding, not_encrypted, unthrottle_with, with_status};
 use python::Python;
 use serde_json::{Value, json};
+use unthrottle_lab::local::{Effect, Fault};
 
 /// moto, with a function and keys. It ends with the test.
 struct Moto {
@@ -232,7 +233,8 @@ const SHARDS: [&str; 4] =
 
 #[tokio::test]
 async fn leases_without_a_worker_and_shards_without_a_lease_fire_kcl() {
-    let (moto, clinic) = (Moto::start(), Clinic::of(Seed { records_per_second: 70.0, shards: 4, ..Seed::default() }).await);
+    let (moto, clinic) =
+        (Moto::start(), Clinic::of(Seed { records_per_second: 70.0, shards: 4, ..Seed::default() }).await);
     let args = ["--kcl", "orders-app"];
     moto.fires_with(&clinic, "fail", &["kcl"], &args).await;
     for (shard, owner) in SHARDS.iter().zip(["a", "b", "a", "b"]) {
@@ -246,7 +248,8 @@ async fn leases_without_a_worker_and_shards_without_a_lease_fire_kcl() {
 
 #[tokio::test]
 async fn one_worker_with_most_leases_fires_kcl() {
-    let (moto, clinic) = (Moto::start(), Clinic::of(Seed { records_per_second: 70.0, shards: 4, ..Seed::default() }).await);
+    let (moto, clinic) =
+        (Moto::start(), Clinic::of(Seed { records_per_second: 70.0, shards: 4, ..Seed::default() }).await);
     for (shard, owner) in SHARDS.iter().zip(["a", "a", "a", "b"]) {
         lease(&moto, shard, Some(owner), "LATEST").await;
     }
@@ -304,4 +307,32 @@ async fn a_filter_of_the_shared_throughput_breaks_aggregates() {
     filtered.send().await.expect("mapped");
     moto.fires_with(&clinic, "fail", &[], &[]).await;
     moto.fires_with(&clinic, "fail", &["aggregation"], &["--sample"]).await;
+}
+
+/// By the schema of OASIS, and by a validator that this project did not write.
+#[tokio::test]
+async fn the_sarif_is_valid_by_its_schema() {
+    let clinic = Clinic::of(Seed { summary: not_encrypted(), shards: 10, ..Seed::default() }).await;
+    let message = "User: arn:aws:iam::123456789012:user/me is not authorized to perform this";
+    let effect = Effect::Error { status: 400, code: "AccessDeniedException".into(), message: message.into() };
+    clinic.account.add_fault(Fault { operation: "ListShards".into(), skip: 0, times: 1, effect });
+    let out = clinic.doctor(&[STREAM, "--sarif"]).await;
+    assert_eq!((out.code, out.err.as_str()), (0, ""));
+    let folder = tempfile::tempdir().expect("a folder");
+    let log = folder.path().join("log.sarif");
+    std::fs::write(&log, &out.out).expect("written");
+    let check =
+        "import json, jsonschema, sys; a, b = (json.load(open(p)) for p in sys.argv[1:]); jsonschema.validate(a, b)";
+    let schema = root().join("crates/cli/tests/doctor/sarif-schema-2.1.0.json");
+    let validate = |log: &std::path::Path| {
+        let python = std::process::Command::new(root().join(".venv/bin/python"))
+            .args(["-c", check])
+            .args([log, &schema])
+            .output()
+            .expect("Python starts: `make .venv/tests` installs it");
+        (python.status.success(), String::from_utf8_lossy(&python.stderr).into_owned())
+    };
+    assert_eq!(validate(&log), (true, String::new()));
+    std::fs::write(&log, out.out.replace("\"level\"", "\"leval\"")).expect("written");
+    assert!(!validate(&log).0, "the schema refuses an unknown field");
 }

@@ -13,9 +13,8 @@ mod fixture;
 #[path = "doctor/python.rs"]
 mod python;
 
-use aws::{config, root};
+use aws::root;
 use aws_sdk_kinesis::primitives::Blob;
-use aws_sdk_lambda::types::EventSourcePosition;
 use fixture::{Clinic, STREAM, Seed, finding, unthrottle_with, with_status};
 use python::Python;
 use serde_json::{Value, json};
@@ -150,23 +149,21 @@ async fn a_role_that_is_none_and_a_check_without_its_option_end_with_two() {
     }
 }
 
-/// moto refuses the ARN of a registered consumer.
+/// Neither emulator takes the ARN of a registered consumer, so the mapping is in the store of MiniStack.
 #[tokio::test]
 async fn a_consumer_with_a_factor_breaks_the_order_of_aggregated_records() {
     let (ministack, clinic) = (ministack(&[]), Clinic::of(Seed::default()).await);
     let put = clinic.aws.kinesis.put_record().stream_name(STREAM).partition_key("user-0");
     let aggregated = Blob::new(&include_bytes!("../src/keys/aggregated.bin")[..]);
     put.data(aggregated).send().await.expect("accepted");
-    let lambda = aws_sdk_lambda::Client::new(&config(ministack.ready["url"].as_str().expect("an address")));
-    let mapping = lambda.create_event_source_mapping().function_name("unthrottle").parallelization_factor(2);
-    let mapping = mapping.event_source_arn(format!("{}/consumer/reader:1700000000", aws::STREAM_ARN));
-    let mapping = mapping.starting_position(EventSourcePosition::TrimHorizon).bisect_batch_on_function_error(true);
-    mapping.maximum_retry_attempts(5).maximum_record_age_in_seconds(3_600).send().await.expect("mapped");
     let only = ["--only", "lambda-parallel,aggregation"];
     let before = findings(&clinic, &ministack, &["LAMBDA"], &only).await;
     assert_eq!(with_status(&before, "ok").len(), 2, "without a sample: {before:?}");
     let after = findings(&clinic, &ministack, &["LAMBDA"], &[&only[..], &["--sample"]].concat()).await;
-    assert_eq!((with_status(&after, "fail"), with_status(&after, "ok")), (vec!["lambda-parallel"], vec!["aggregation"]));
+    assert_eq!(
+        (with_status(&after, "fail"), with_status(&after, "ok")),
+        (vec!["lambda-parallel"], vec!["aggregation"])
+    );
     let fix = finding(&after, "lambda-parallel")["fix"].as_str().expect("a fix");
     assert!(fix.ends_with("--parallelization-factor 1"), "{fix}");
 }

@@ -13,9 +13,11 @@ pub(super) fn policy() -> Value {
         ("UnthrottleDoctorRole", &ROLE_ACTIONS),
         ("UnthrottleDoctorKcl", &KCL_ACTIONS),
     ];
-    let statement = |(id, actions): (&str, &[&str])| json!({
-        "Sid": id, "Effect": "Allow", "Action": actions, "Resource": "*",
-    });
+    let statement = |(id, actions): (&str, &[&str])| {
+        json!({
+            "Sid": id, "Effect": "Allow", "Action": actions, "Resource": "*",
+        })
+    };
     json!({ "Version": "2012-10-17", "Statement": statements.map(statement) })
 }
 

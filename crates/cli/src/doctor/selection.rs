@@ -2,6 +2,7 @@
 
 use super::read::Asked;
 use crate::CliError;
+use crate::nearest::nearest;
 use std::collections::{BTreeMap, BTreeSet};
 use unthrottle_core::checks::{CHECKS, Check, find};
 use unthrottle_core::policy::DOCTOR_SKIP_TAG;
@@ -54,15 +55,4 @@ fn codes(given: &[String]) -> Result<BTreeSet<&'static str>, CliError> {
 fn unknown(text: &str) -> CliError {
     let nearest = nearest(text, CHECKS.iter().map(|check| check.code));
     CliError::Usage(format!("`{text}` is not the code of a check. The nearest: {}", nearest.join(", ")))
-}
-
-/// How much like the text a further name is, 0–1. With less, names with hardly a letter in common would be suggested.
-const ALIKE: f64 = 0.75;
-
-/// The name that is most like `text`, and up to two further ones that are much like it, the nearest first.
-pub(super) fn nearest<'a>(text: &str, names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
-    let mut names: Vec<(f64, &str)> = names.map(|name| (strsim::jaro_winkler(text, name), name)).collect();
-    names.sort_by(|(a, x), (b, y)| b.total_cmp(a).then(x.cmp(y)));
-    let alike = names.iter().enumerate().take(3).filter(|(place, (alike, _))| *place == 0 || *alike >= ALIKE);
-    alike.map(|(_, (_, name))| *name).collect()
 }

@@ -15,11 +15,7 @@ pub(super) fn page(report: &Report) -> Page {
         size(report.bytes),
         report.keys_error_share * 100.0
     )];
-    let keys = Section {
-        title: "Partition keys".into(),
-        tables: vec![keys(&report.top_keys)],
-        ..Section::default()
-    };
+    let keys = Section { title: "Partition keys".into(), tables: vec![keys(&report.top_keys)], ..Section::default() };
     Page { title: format!("Keys: {}", report.stream), about, sections: vec![shards(report), keys] }
 }
 
@@ -71,7 +67,7 @@ fn over_hash_keys(report: &Report) -> Bars {
         is_proposal: false,
     });
     let split = report.hottest().and_then(|shard| {
-        let key = shard.split.as_ref()?.new_starting_hash_key.parse().ok()?;
+        let key = shard.split.as_ref().filter(|split| split.is_worth_it())?.new_starting_hash_key.parse().ok()?;
         Some(Line { place: place(key), words: format!("splits the load of {}", shard.shard), is_proposal: true })
     });
     Bars {
@@ -95,9 +91,10 @@ fn table(shards: &[Shard]) -> Table {
         let peak = shard.peak.as_ref().map_or_else(String::new, |peak| {
             format!("{:.0} % full at {}", peak.share_of_shard * 100.0, peak.at.format("%H:%M:%S"))
         });
-        let split = shard.split.as_ref().map_or_else(|| "-".to_owned(), |split| {
-            format!("{:.0} % : {:.0} %", split.fuller_share * 100.0, (1.0 - split.fuller_share) * 100.0)
-        });
+        let split = shard.split.as_ref().map_or_else(
+            || "-".to_owned(),
+            |split| format!("{:.0} % : {:.0} %", split.fuller_share * 100.0, (1.0 - split.fuller_share) * 100.0),
+        );
         let first = shard.top_keys.first().map_or_else(String::new, |key| key.key.clone());
         let cells = [format!("{:.1} %", shard.share * 100.0), shard.records.to_string(), peak, split, first];
         std::iter::once(shard.shard.clone()).chain(cells).map(Into::into).collect()

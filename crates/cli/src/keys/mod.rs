@@ -32,9 +32,6 @@ you give --share. The data of the records is not shown.
 --split names the split that halves the load of the fullest shard. With --yes
 the command also makes it, which every consumer notices as a reshard.";
 
-/// A fuller half with more than this share is hardly cooler: one key has most of the load. AWS gives no number.
-const HARDLY_HALVED: f64 = 0.75;
-
 #[derive(clap::Args)]
 #[command(next_line_help = true)]
 pub(super) struct Args {
@@ -135,7 +132,7 @@ async fn split(
         .top_keys
         .first()
         .map_or_else(String::new, |key| format!(" Its first key is `{}` with {:.0} %.", key.key, key.share * 100.0));
-    let halving = hottest.split.as_ref().filter(|split| split.fuller_share <= HARDLY_HALVED);
+    let halving = hottest.split.as_ref().filter(|split| split.is_worth_it());
     let Some(halving) = halving else {
         return Err(CliError::Missing(format!("no split of {id} halves its load.{key}")));
     };

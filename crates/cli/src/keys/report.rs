@@ -96,6 +96,16 @@ pub(super) struct Split {
     pub fuller_share: f64,
 }
 
+/// A fuller half with more than this share is hardly cooler: one key has most of the load. AWS gives no number.
+const HARDLY_HALVED: f64 = 0.75;
+
+impl Split {
+    /// Whether both halves are much cooler than the shard.
+    pub fn is_worth_it(&self) -> bool {
+        self.fuller_share <= HARDLY_HALVED
+    }
+}
+
 impl Report {
     pub fn of(stream: &str, samples: &[Sample], is_cut: bool) -> Report {
         let mut all = Load::default();

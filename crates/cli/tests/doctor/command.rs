@@ -1,6 +1,6 @@
 //! The options of the command, its exit codes, and what it does where AWS refuses.
 
-use crate::fixture::{Clinic, STREAM, Seed, finding, not_encrypted, unthrottle, with_status};
+use crate::fixture::{Clinic, STREAM, Seed, finding, not_encrypted, unthrottle, unthrottle_with, with_status};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use unthrottle_core::checks::CHECKS;
@@ -60,6 +60,28 @@ async fn bad_input_ends_with_two_and_the_nearest_names() {
         assert_eq!((out.code, out.out.as_str()), (2, ""), "{args:?}: {}", out.err);
         assert!(out.err.contains(says), "{args:?}: {}", out.err);
     }
+}
+
+#[tokio::test]
+async fn an_unknown_profile_ends_with_two_and_the_nearest_names() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (config, credentials) = (folder.path().join("config"), folder.path().join("credentials"));
+    std::fs::write(&config, "[profile production]\nregion = eu-central-1\n").expect("written");
+    std::fs::write(&credentials, "[staging]\naws_access_key_id = key\n").expect("written");
+    let path = |path: &std::path::Path| path.to_str().expect("text").to_owned();
+    let (config, credentials) = (path(&config), path(&credentials));
+    let files = [("AWS_CONFIG_FILE", config.as_str()), ("AWS_SHARED_CREDENTIALS_FILE", credentials.as_str())];
+    for (profile, nearest) in [("prodution", "production"), ("stagin", "staging")] {
+        let out = unthrottle_with(&["doctor", STREAM, "--profile", profile], &files).await;
+        let says = format!("unthrottle: there is no profile `{profile}` in ~/.aws. The nearest: {nearest}\n");
+        assert_eq!((out.code, out.out.as_str(), out.err), (2, "", says));
+    }
+    let none = [("AWS_CONFIG_FILE", "/dev/null"), ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")];
+    let out = unthrottle_with(&["keys", STREAM, "--profile", "any"], &none).await;
+    assert_eq!(
+        (out.code, out.err.as_str()),
+        (2, "unthrottle: there is no profile `any` in ~/.aws. There are no profiles\n")
+    );
 }
 
 #[tokio::test]

@@ -276,8 +276,10 @@ async fn a_large_stream_on_demand_fires_commitment() {
 /// Together, and only together, the streams use what the commitment costs at least.
 #[tokio::test]
 async fn all_streams_on_demand_fire_commitment_together() {
-    let summary = || json!({ "StreamModeDetails": { "StreamMode": "ON_DEMAND" }, "ChannelCount": 1,
-                             "EncryptionType": "KMS", "KeyId": "alias/aws/kinesis" });
+    let summary = || {
+        json!({ "StreamModeDetails": { "StreamMode": "ON_DEMAND" }, "ChannelCount": 1,
+                             "EncryptionType": "KMS", "KeyId": "alias/aws/kinesis" })
+    };
     let seed = Seed { summary: summary(), records_per_second: 500.0, ..Seed::default() };
     let clinic = Clinic::of(seed).await;
     assert_eq!(with_status(&clinic.findings(&["--only", "commitment"]).await, "ok"), ["commitment"], "alone");
@@ -295,7 +297,7 @@ async fn all_streams_on_demand_fire_commitment_together() {
         let bill = |name: &str| finding["evidence"][name].as_f64().expect("a number");
         let saved = bill("standard_usd_per_month") - bill("advantage_usd_per_month");
         let own = finding["usd_per_month"].as_f64().expect("a number");
-        assert!((own - saved / 2.0).abs() < 0.02, "each has its half: {own} of {saved}");
+        assert!((own - saved / 2.0).abs() < saved / 100.0, "each has its half: {own} of {saved}");
     }
 }
 
@@ -350,8 +352,10 @@ async fn write(clinic: &Clinic, key: &str, data: &[u8]) {
 
 #[tokio::test]
 async fn aggregated_records_that_aws_spreads_fire_aggregation() {
-    let spread = || json!({ "StreamModeDetails": { "StreamMode": "ON_DEMAND" }, "ChannelCount": 1,
-                            "RecordDistributionStrategy": "AUTO" });
+    let spread = || {
+        json!({ "StreamModeDetails": { "StreamMode": "ON_DEMAND" }, "ChannelCount": 1,
+                            "RecordDistributionStrategy": "AUTO" })
+    };
     let clinic = Clinic::of(Seed { summary: spread(), ..Seed::default() }).await;
     let findings = clinic.findings(&[]).await;
     assert_eq!(with_status(&findings, "unknown"), ["aggregation"], "without a record");

@@ -30,7 +30,9 @@ pub(super) fn aggregation(readings: &Readings, _: &Prices) -> Answer {
         );
         Verdict::fail(sentence, "let the mapping read a registered consumer, or filter in the function")
     } else {
-        Verdict::ok(format!("{seen}. Consumers must de-aggregate them: the KCL does, a Lambda function needs a library."))
+        Verdict::ok(format!(
+            "{seen}. Consumers must de-aggregate them: the KCL does, a Lambda function needs a library."
+        ))
     };
     let verdict = verdict.with("records", sample.records).with("aggregated_records", sample.aggregated);
     Ok(verdict.with("user_records", sample.user_records))

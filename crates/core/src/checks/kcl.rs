@@ -31,7 +31,10 @@ pub(super) fn kcl(readings: &Readings, _: &Prices) -> Answer {
     let table = &leases.table;
     let verdict = if leases.leases.is_empty() {
         let sentence = format!("The table {table} has no lease of the stream, so its application reads nothing.");
-        Verdict::fail(sentence, format!("start the application, or give its table: aws dynamodb scan --table-name {table}"))
+        Verdict::fail(
+            sentence,
+            format!("start the application, or give its table: aws dynamodb scan --table-name {table}"),
+        )
     } else if !unowned.is_empty() {
         let sentence = format!(
             "No worker of {table} has the lease of {} ({}), so it reads nothing there.",
@@ -40,10 +43,8 @@ pub(super) fn kcl(readings: &Readings, _: &Prices) -> Answer {
         );
         Verdict::fail(sentence, "start a worker, or look for one that fails to start: its log names the shard")
     } else if let Some((owner, count, mean)) = uneven(&owners) {
-        let sentence = format!(
-            "The worker {owner} has {count} of the leases of {table}, and the mean is {}.",
-            short(mean)
-        );
+        let sentence =
+            format!("The worker {owner} has {count} of the leases of {table}, and the mean is {}.", short(mean));
         Verdict::warn(sentence, "check that all workers run one version of the KCL, and that none is at its limit")
     } else if !undrained.is_empty() {
         let sentence = format!(

@@ -78,11 +78,13 @@ mod tests {
 
     #[test]
     fn a_key_may_name_the_role_itself_and_may_deny_it() {
-        let named = json!({ "Effect": "Allow", "Action": ["kms:Encrypt", "kms:Decr*"], "Principal": { "AWS": [ROLE] } });
+        let named =
+            json!({ "Effect": "Allow", "Action": ["kms:Encrypt", "kms:Decr*"], "Principal": { "AWS": [ROLE] } });
         assert!(may(json!([named]), false));
         let denied = json!({ "Effect": "Deny", "Action": "kms:Decrypt", "Principal": "*" });
         assert!(!may(json!([named, denied]), true));
-        let service = json!({ "Effect": "Allow", "Action": "kms:*", "Principal": { "Service": "kinesis.amazonaws.com" } });
+        let service =
+            json!({ "Effect": "Allow", "Action": "kms:*", "Principal": { "Service": "kinesis.amazonaws.com" } });
         assert!(!may(service, true), "the key delegates to no account");
     }
 }

@@ -32,9 +32,7 @@ mod table;
 mod words;
 
 pub use advice::{Advice, advise};
-pub use extras::{
-    Allowed, Key, Lease, Leases, OnDemandCost, Rights, Sample, ThrottledCaller, ThrottledCalls,
-};
+pub use extras::{Allowed, Key, Lease, Leases, OnDemandCost, Rights, Sample, ThrottledCaller, ThrottledCalls};
 pub use finding::{Evidence, Finding, Group, Status};
 pub use money::on_demand_cost;
 pub use readings::{Alarm, Consumer, LambdaMetrics, LambdaReader, Point, Read, Readings, Series, Unread};

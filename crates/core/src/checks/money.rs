@@ -180,7 +180,8 @@ pub(super) fn commitment(readings: &Readings, prices: &Prices) -> Answer {
     }
     let (own, advantage) = metered(readings, prices)?;
     // A stream below the minimum pays the minimum.
-    let alone = OnDemandCost { streams: 1, standard: own, advantage: advantage.max(monthly(prices.commitment_per_hour())) };
+    let alone =
+        OnDemandCost { streams: 1, standard: own, advantage: advantage.max(monthly(prices.commitment_per_hour())) };
     let all = readings.on_demand.unwrap_or(alone);
     let of = match all.streams {
         1 => "The stream alone costs".to_owned(),

@@ -34,7 +34,8 @@ pub(super) fn kms_rights(readings: &Readings, _: &Prices) -> Answer {
             let actions: Vec<&str> = lacking.iter().map(|need| need.action).collect();
             let is_denied = lacking.iter().any(|need| need.allowed == Allowed::Denied);
             let fix = if is_denied { "remove the statement that denies it, and allow" } else { "allow" };
-            let fix = format!("{fix} {} on {} to {role}, in its policy or in the key's", actions.join(" and "), key.arn);
+            let fix =
+                format!("{fix} {} on {} to {role}, in its policy or in the key's", actions.join(" and "), key.arn);
             let sentence = format!("{role} lacks {}. KMS refuses its calls.", words.join(" and "));
             Verdict::fail(sentence, fix).with("lacks", actions)
         }

@@ -2,9 +2,7 @@
 
 use super::finding::{Answer, Finding, Group, Verdict};
 use super::readings::Readings;
-use super::{
-    aggregation, capacity, consumers, control_plane, kcl, lambda, money, own, producers, rights, security,
-};
+use super::{aggregation, capacity, consumers, control_plane, kcl, lambda, money, own, producers, rights, security};
 use crate::cost::Prices;
 
 /// A check.

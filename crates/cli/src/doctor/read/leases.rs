@@ -2,7 +2,7 @@
 
 use super::unread::unread;
 use crate::CliError;
-use crate::doctor::selection::nearest;
+use crate::nearest::nearest;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use std::collections::HashMap;

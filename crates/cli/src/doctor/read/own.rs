@@ -8,7 +8,7 @@ use unthrottle_core::signal::StreamArn;
 
 /// The actions that template.yaml always allows to the function, and without which it cannot see, change or remember.
 /// A test compares them with the template.
-pub(in crate::doctor) const NEEDED: [&str; 8] = [
+const NEEDED: [&str; 8] = [
     "cloudwatch:GetMetricData",
     "kinesis:DescribeLimits",
     "kinesis:DescribeStreamSummary",
@@ -45,4 +45,21 @@ async fn function(clients: &Clients, rules: &[String]) -> Read<Option<String>> {
     let answer = answer.map_err(|e| unread("events:ListTargetsByRule", e))?;
     let mut targets = answer.targets().iter().map(|target| target.arn());
     Ok(targets.find(|arn| arn.contains(":lambda:")).map(str::to_owned))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The permissions of the function that no parameter takes away.
+    #[test]
+    fn the_template_always_allows_each_needed_action() {
+        let template = include_str!("../../../../../template.yaml");
+        for action in NEEDED {
+            let line = template.lines().find(|line| line.trim_start().trim_start_matches("- ") == action);
+            let alone = format!("Action: {action}");
+            let is_allowed = line.is_some() || template.lines().any(|line| line.trim() == alone);
+            assert!(is_allowed, "{action}");
+        }
+    }
 }

@@ -17,12 +17,7 @@ const DECRYPT: &str = "kms:Decrypt";
 const KEY_POLICY: &str = "default";
 
 /// What the role may do with the stream and its key.
-pub(super) async fn rights(
-    clients: &Clients,
-    role: &str,
-    stream: &Stream,
-    key: &Read<Option<Key>>,
-) -> Read<Rights> {
+pub(super) async fn rights(clients: &Clients, role: &str, stream: &Stream, key: &Read<Option<Key>>) -> Read<Rights> {
     let region = stream.arn.split(':').nth(3).unwrap_or_default();
     let via = [("kms:ViaService", format!("kinesis.{region}.amazonaws.com"))];
     let may = allowed(&clients.iam, role, &[WRITES, READS].concat(), &stream.arn, &[]).await?;

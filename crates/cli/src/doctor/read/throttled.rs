@@ -73,8 +73,7 @@ fn callers(events: &[Event], home: &Home) -> Vec<ThrottledCaller> {
 /// The Lambda judges its events by the same code.
 fn throttled(record: &str, home: &Home) -> Option<(String, Option<String>, Option<String>)> {
     let record: Value = serde_json::from_str(record).ok()?;
-    let event =
-        json!({ "detail-type": "AWS API Call via CloudTrail", "source": "aws.kinesis", "detail": record });
+    let event = json!({ "detail-type": "AWS API Call via CloudTrail", "source": "aws.kinesis", "detail": record });
     let signal = Signal::parse(&event, home).ok()?;
     let is_throttled = triage(&signal, &Policy::default(), home) == Some(Reason::ControlPlaneThrottled);
     let Signal::Throttle(call) = signal else { return None };
