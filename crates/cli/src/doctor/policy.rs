@@ -26,3 +26,53 @@ pub(super) fn print() -> io::Result<()> {
     serde_json::to_writer_pretty(&mut out, &policy())?;
     writeln!(out)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    /// The code of all reads.
+    const READS: [&str; 11] = [
+        include_str!("read/account.rs"),
+        include_str!("read/alarms.rs"),
+        include_str!("read/consumers.rs"),
+        include_str!("read/lambda.rs"),
+        include_str!("read/leases.rs"),
+        include_str!("read/metrics.rs"),
+        include_str!("read/mod.rs"),
+        include_str!("read/own.rs"),
+        include_str!("read/rights.rs"),
+        include_str!("read/sample.rs"),
+        include_str!("read/throttled.rs"),
+    ];
+
+    /// Actions that are only simulated.
+    const SIMULATED: [&str; 8] = [
+        "kinesis:PutRecord",
+        "kinesis:PutRecords",
+        "kinesis:SubscribeToShard",
+        "kinesis:SplitShard",
+        "kinesis:TagResource",
+        "kinesis:UpdateShardCount",
+        "kms:GenerateDataKey",
+        "kms:ViaService",
+    ];
+
+    fn is_action(text: &&str) -> bool {
+        let Some((service, name)) = text.split_once(':') else { return false };
+        let is_name = name.starts_with(|c: char| c.is_ascii_uppercase()) && name.chars().all(char::is_alphanumeric);
+        is_name && service.len() > 2 && service.chars().all(|c| c.is_ascii_lowercase())
+    }
+
+    /// A denied read names its action, so the policy must have each action that a read names.
+    #[test]
+    fn the_policy_has_exactly_the_actions_that_the_reads_name() {
+        let named = READS.iter().flat_map(|code| code.split('"').skip(1).step_by(2)).filter(is_action);
+        let named: BTreeSet<&str> = named.filter(|action| !SIMULATED.contains(action)).collect();
+        let policy = policy();
+        let statements = policy["Statement"].as_array().expect("a list").iter();
+        let actions = statements.flat_map(|s| s["Action"].as_array().expect("a list")).filter_map(Value::as_str);
+        assert_eq!(actions.collect::<BTreeSet<_>>(), named);
+    }
+}

@@ -42,7 +42,7 @@ impl Heat {
         let mut fullest: Vec<&Sample> = samples.iter().filter(|sample| sample.all.records > 0).collect();
         fullest.sort_by(|a, b| b.all.shard_seconds().total_cmp(&a.all.shard_seconds()));
         fullest.truncate(SHARDS);
-        fullest.sort_by(|a, b| a.shard.first_hash_key.cmp(&b.shard.first_hash_key));
+        fullest.sort_by_key(|sample| sample.shard.first_hash_key);
         let count = (last - first) / column_seconds + 1;
         let shards = fullest.into_iter().map(|sample| OfShard {
             id: sample.shard.id.clone(),

@@ -10,7 +10,7 @@ pub(super) fn page(report: &Report) -> Page {
     let what = if report.by_bytes { "bytes" } else { "records" };
     let about = vec![format!(
         "{} records, {}. Shares are shares of {what}, which fill the shards first. A share of a key is at most {:.2} % \
-         too high.",
+         too low.",
         report.records,
         size(report.bytes),
         report.keys_error_share * 100.0
@@ -70,8 +70,9 @@ fn over_hash_keys(report: &Report) -> Bars {
         let key = shard.split.as_ref().filter(|split| split.is_worth_it())?.new_starting_hash_key.parse().ok()?;
         Some(Line { place: place(key), words: format!("splits the load of {}", shard.shard), is_proposal: true })
     });
+    let proposal = if split.is_some() { "; the broken line halves the load of the fullest one" } else { "" };
     Bars {
-        title: "Load over the hash keys: lines are the edges of shards, the broken one halves the fullest shard".into(),
+        title: format!("Load over the hash keys: the lines are the edges of shards{proposal}"),
         values: heat.ranges.iter().enumerate().map(value).collect(),
         lines: edges.chain(split).collect(),
         ends: ("hash key 0".into(), "2^128".into()),

@@ -37,7 +37,7 @@ pub(super) struct Report {
     pub aggregated_records: u64,
     pub user_records: u64,
     pub sizes: Sizes,
-    /// By how much a share of `top_keys` is too high at most, 0–1. 0: there are so few keys that all counts are exact.
+    /// By how much a share of `top_keys` is too low at most, 0–1. 0: there are so few keys that all counts are exact.
     pub keys_error_share: f64,
     pub top_keys: Vec<Key>,
     pub shards: Vec<Shard>,
@@ -151,7 +151,7 @@ impl Sizes {
     }
 }
 
-/// By how much the share of a key of the shard is too high at most.
+/// By how much the share of a key of the shard is too low at most.
 fn error(sample: &Sample, by_bytes: bool, weight: &impl Fn(Load) -> f64) -> f64 {
     let all = weight(sample.of_keys);
     if all > 0.0 { sample.key_error(by_bytes) as f64 / all } else { 0.0 }

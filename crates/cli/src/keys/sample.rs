@@ -30,7 +30,7 @@ impl Load {
 }
 
 /// The size of a sketch of keys, a power of two. The sketch keeps three quarters of this number, each with up to 256
-/// bytes. A count is too high by at most 3.5 ÷ this number of the shard's load, which is 0.35 %. Half of it would double
+/// bytes. A count is too low by at most 3.5 ÷ this number of the shard's load, which is 0.35 %. Half of it would double
 /// the error; with twice as many, 1,000 shards would need a gigabyte.
 const SKETCH: usize = 1_024;
 
@@ -146,11 +146,11 @@ impl Sample {
         let [records, bytes] = &self.keys;
         let sketch = if by_bytes { bytes } else { records };
         let rows = sketch.frequent_items(ErrorType::NoFalseNegatives);
-        let of = |key: &String| Load { records: records.estimate(key), bytes: bytes.estimate(key) };
+        let of = |key: &String| Load { records: records.lower_bound(key), bytes: bytes.lower_bound(key) };
         rows.iter().map(|row| KeyLoad { key: row.item().clone(), load: of(row.item()) }).collect()
     }
 
-    /// By how much the load of a key is too high at most, in bytes or in records.
+    /// By how much the load of a key is too low at most, in bytes or in records.
     pub fn key_error(&self, by_bytes: bool) -> u64 {
         self.keys[usize::from(by_bytes)].maximum_error()
     }

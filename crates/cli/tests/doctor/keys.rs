@@ -102,7 +102,7 @@ async fn one_key_with_all_the_load_is_not_split() {
 #[tokio::test]
 async fn the_page_has_the_load_over_time_and_over_the_hash_keys() {
     let (account, aws) = stream(2).await;
-    write(&aws, (0..400).map(|n| (if n % 2 == 0 { "hot <b>".to_owned() } else { format!("key-{n}") }, 100))).await;
+    write(&aws, (0..400).map(|n| (if n % 4 == 0 { "hot <b>".to_owned() } else { format!("key-{n}") }, 100))).await;
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("keys.html");
     let out = keys(&account, &["--from", "-10m", "--html", path.to_str().expect("text")]).await;

@@ -73,7 +73,8 @@ pub(super) fn pollers(readings: &Readings, _: &Prices) -> Answer {
         return Ok(Verdict::ok("No reader called GetRecords in the last 3 hours."));
     }
     let rate = if polled > 0.0 { calls / polled / minutes.period_seconds / shards } else { 0.0 };
-    let readers = readers(minutes).max(functions as f64);
+    let by_bytes = readers(minutes);
+    let readers = by_bytes.max(functions as f64);
     let sentence = format!("Readers call GetRecords {rate:.1} times a second on each shard; AWS allows 5.");
     let fix = || {
         format!(
@@ -85,10 +86,12 @@ pub(super) fn pollers(readings: &Readings, _: &Prices) -> Answer {
     let verdict = if rate >= CALLS {
         Verdict::warn(format!("{sentence} More shards do not help, because each reader reads each shard."), fix())
     } else if readers >= SHARED_READERS {
-        let sentence = format!(
-            "{readers:.0} readers share the shards: readers got {readers:.0} times the bytes that were written, or as \
-             many functions read. A full shard has throughput for two."
-        );
+        let seen = if functions as f64 >= by_bytes {
+            format!("{functions} Lambda functions read the shards without a registered consumer.")
+        } else {
+            format!("Readers got {by_bytes:.0} times the bytes that were written, so {by_bytes:.0} share the shards.")
+        };
+        let sentence = format!("{seen} A full shard has throughput for two.");
         Verdict::warn(sentence, fix())
     } else {
         Verdict::ok(sentence)

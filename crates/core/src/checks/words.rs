@@ -33,6 +33,7 @@ pub(super) fn size(bytes: f64) -> String {
 /// Minutes, hours or days.
 pub(super) fn time(milliseconds: f64) -> String {
     match (milliseconds / 60_000.0).round() {
+        0.0 => "less than a minute".into(),
         1.0 => "1 minute".into(),
         minutes if minutes < 120.0 => format!("{minutes:.0} minutes"),
         minutes if minutes < 2_880.0 => format!("{} hours", short(minutes / 60.0)),
