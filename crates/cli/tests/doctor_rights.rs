@@ -1,6 +1,6 @@
-//! `unthrottle doctor` before MiniStack, which this project did not write: IAM, CloudTrail, KMS, EventBridge and
-//! Lambda answer from there. moto has neither `SimulatePrincipalPolicy` nor `LookupEvents`. Kinesis and CloudWatch are the local
-//! account.
+//! `unthrottle doctor` before MiniStack, which this project did not write: IAM, CloudTrail, KMS, EventBridge and Lambda
+//! answer from there. moto has neither `SimulatePrincipalPolicy` nor `LookupEvents`. Kinesis and CloudWatch are the
+//! local account.
 //!
 //! MiniStack's history has no errors. The throttled calls are records of CloudTrail, as `events/` has them, put into
 //! the history that MiniStack serves.

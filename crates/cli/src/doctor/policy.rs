@@ -32,23 +32,24 @@ mod tests {
     use super::*;
     use std::collections::BTreeSet;
 
-    /// The code of all reads.
-    const READS: [&str; 11] = [
+    /// The code of the reads. `read/mod.rs` also has the lists of the policy.
+    const READS: [&str; 10] = [
         include_str!("read/account.rs"),
         include_str!("read/alarms.rs"),
         include_str!("read/consumers.rs"),
         include_str!("read/lambda.rs"),
         include_str!("read/leases.rs"),
         include_str!("read/metrics.rs"),
-        include_str!("read/mod.rs"),
         include_str!("read/own.rs"),
         include_str!("read/rights.rs"),
         include_str!("read/sample.rs"),
         include_str!("read/throttled.rs"),
     ];
 
-    /// Actions that are only simulated.
-    const SIMULATED: [&str; 8] = [
+    /// Actions that are only simulated, and keys of conditions.
+    const SIMULATED: [&str; 10] = [
+        "aws:RequestedRegion",
+        "aws:TagKeys",
         "kinesis:PutRecord",
         "kinesis:PutRecords",
         "kinesis:SubscribeToShard",
@@ -57,6 +58,17 @@ mod tests {
         "kinesis:UpdateShardCount",
         "kms:GenerateDataKey",
         "kms:ViaService",
+    ];
+
+    /// Actions that no finding names: those whose failure is the command's, those of `read/mod.rs`, and the action that
+    /// `GetRecords` needs for a stream with a key.
+    const OTHERS: [&str; 6] = [
+        "dynamodb:ListTables",
+        "kinesis:DescribeStreamSummary",
+        "kinesis:ListStreams",
+        "kinesis:ListTagsForResource",
+        "kms:Decrypt",
+        "kms:DescribeKey",
     ];
 
     fn is_action(text: &&str) -> bool {
@@ -69,7 +81,7 @@ mod tests {
     #[test]
     fn the_policy_has_exactly_the_actions_that_the_reads_name() {
         let named = READS.iter().flat_map(|code| code.split('"').skip(1).step_by(2)).filter(is_action);
-        let named: BTreeSet<&str> = named.filter(|action| !SIMULATED.contains(action)).collect();
+        let named: BTreeSet<&str> = named.filter(|action| !SIMULATED.contains(action)).chain(OTHERS).collect();
         let policy = policy();
         let statements = policy["Statement"].as_array().expect("a list").iter();
         let actions = statements.flat_map(|s| s["Action"].as_array().expect("a list")).filter_map(Value::as_str);

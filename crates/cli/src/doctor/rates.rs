@@ -145,8 +145,8 @@ impl Rates {
     }
 }
 
-/// Reads 1,000 streams that `functions` functions each read. Gives the calls of each stream on average, the minutes, and
-/// how many calls AWS throttled.
+/// Reads 1,000 streams that `functions` functions each read. Gives the mean calls of a stream, the minutes, and how
+/// many calls AWS throttled.
 fn simulate(functions: usize) -> (f64, f64, usize) {
     let time = Virtual::default();
     let rates = Rates::new(&time);

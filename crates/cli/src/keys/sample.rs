@@ -37,8 +37,8 @@ const SKETCH: usize = 1_024;
 /// The size of the sketch of sizes. Its quantiles are off by at most 1.7 % of the records (the default of the crate).
 const SIZES: u16 = 200;
 
-/// The parts of a shard's hash keys that have a load of their own. A split is at the edge of one, so it is off by at most
-/// the load of one of them.
+/// The parts of a shard's hash keys that have a load of their own. A split is at the edge of one, so it is off by at
+/// most the load of one of them.
 pub(super) const PARTS: u32 = 1_024;
 
 /// What was read of one shard.

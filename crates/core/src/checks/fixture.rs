@@ -23,7 +23,7 @@ pub(super) fn stream(open_shards: u32) -> Stream {
     }
 }
 
-/// Readings of which every read failed.
+/// A stream whose further reads all failed.
 pub(super) fn unread() -> Readings {
     let why = || Unread { action: "", why: String::new(), is_denied: false };
     Readings {

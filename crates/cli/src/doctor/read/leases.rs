@@ -13,7 +13,7 @@ use unthrottle_core::observation::Stream;
 const KEY: &str = "leaseKey";
 const OWNER: &str = "leaseOwner";
 const CHECKPOINT: &str = "checkpoint";
-/// What a table of KCL 3.5 also holds: metrics of workers and the coordinator's state. A lease has no type, or this one.
+/// A table of KCL 3.5 also holds metrics of workers and the coordinator's state. A lease has no type, or this one.
 const ENTITY: &str = "entityType";
 const LEASE: &str = "LEASE";
 
