@@ -33,6 +33,9 @@ the minute, its consumers, its key and the alarms. It changes nothing. Each
 check is a line: ok, warn, fail or unknown, with the numbers, the command that
 mends it, and the source. docs/doctor.md lists the checks.
 
+--sample, --role and --kcl read more, for the checks aggregation, kms-rights
+and kcl.
+
 A read that AWS denies makes a check unknown, and the line names the IAM
 action. The tag unthrottle.doctor-skip on a stream leaves checks out, such as
 \"encryption batch\".";
