@@ -1,6 +1,7 @@
 //! The AWS account that a command calls: a real one, or a local one.
 
 use crate::CliError;
+use crate::config;
 use crate::nearest::nearest;
 use aws_config::profile::load;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -42,17 +43,16 @@ impl AwsArgs {
     /// # Errors
     /// Bad usage if no region is set, or if the profile does not exist: with the nearest names.
     pub async fn config(&self) -> Result<SdkConfig, CliError> {
-        if let Some(profile) = &self.profile {
-            find_profile(profile).await?;
-        }
+        let file = config::aws();
         let mut loader = aws_config::defaults(BehaviorVersion::latest());
-        if let Some(url) = &self.endpoint_url {
+        if let Some(url) = self.endpoint_url.as_ref().or(file.endpoint_url.as_ref()) {
             loader = loader.endpoint_url(url);
         }
-        if let Some(profile) = &self.profile {
+        if let Some(profile) = self.profile.as_ref().or(file.profile.as_ref()) {
+            find_profile(profile).await?;
             loader = loader.profile_name(profile);
         }
-        if let Some(region) = &self.region {
+        if let Some(region) = self.region.as_ref().or(file.region.as_ref()) {
             loader = loader.region(Region::new(region.clone()));
         }
         let config = loader.load().await;

@@ -1,5 +1,6 @@
 //! Why a command failed, and its exit code.
 
+use crate::files::is_wrong_path;
 use crate::replay::BadSetting;
 use std::path::PathBuf;
 use unthrottle::aws::Cause;
@@ -117,11 +118,7 @@ impl CliError {
     /// user wants to fail for, or an expectation was missed. 1: everything else.
     pub(crate) fn code(&self) -> u8 {
         match self {
-            CliError::File { source, .. } | CliError::Unwritten { source, .. }
-                if source.kind() != std::io::ErrorKind::NotFound =>
-            {
-                1
-            }
+            CliError::File { source, .. } | CliError::Unwritten { source, .. } if !is_wrong_path(source) => 1,
             CliError::File { .. }
             | CliError::Unwritten { .. }
             | CliError::Json { .. }
@@ -131,7 +128,8 @@ impl CliError {
             CliError::Input(unthrottle_writer::InputError::Letter { .. })
             | CliError::DeadLetters(unthrottle_writer::DeadLettersError::Other { .. }) => 2,
             CliError::DeadLetters(unthrottle_writer::DeadLettersError::Io { source, .. })
-                if source.kind() == std::io::ErrorKind::NotFound =>
+            | CliError::Input(unthrottle_writer::InputError::Io { source, .. })
+                if is_wrong_path(source) =>
             {
                 2
             }

@@ -2,11 +2,11 @@
 
 use crate::CliError;
 use crate::aws::{AwsArgs, find_stream};
+use crate::config;
 use crate::screen::{Console, print_json};
 use serde_json::Value;
 use unthrottle::aws::Clients;
 use unthrottle::handler::Handler;
-use unthrottle::settings;
 use unthrottle_core::policy::Mode;
 use unthrottle_core::report::Document;
 use unthrottle_core::signal::{Ask, Signal, StreamArn};
@@ -42,7 +42,7 @@ pub(super) async fn ask(
     of_stream: impl FnOnce(StreamArn) -> Ask,
     json: bool,
 ) -> Result<Document, CliError> {
-    let mut policy = settings::read()?;
+    let mut policy = config::policy()?;
     // The person who asks sees the answer here, so no message is sent.
     policy.topic_arn = None;
     let clients = Clients::new(&aws.config().await?);
@@ -81,7 +81,7 @@ fn print(document: &Document) -> Result<(), CliError> {
 }
 
 /// The evidence, each field with the name that the document uses.
-fn evidence(document: &Document) -> Vec<(String, String)> {
+pub(super) fn evidence(document: &Document) -> Vec<(String, String)> {
     let Ok(Value::Object(evidence)) = serde_json::to_value(&document.evidence) else { return vec![] };
     let text = |value: Value| match value {
         Value::String(text) => text,

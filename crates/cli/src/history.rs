@@ -1,17 +1,14 @@
 //! `unthrottle history`: lists the changes of a stream, from its memory and the metric AutoFix.
 
 use crate::CliError;
+use crate::auto_fix;
 use crate::aws::{AwsArgs, called, find_stream};
 use crate::screen::{Console, print_json};
-use aws_sdk_cloudwatch::primitives::DateTime as AwsTime;
-use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricStat};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
-use strum::VariantNames as _;
 use unthrottle::aws::Clients;
 use unthrottle_core::decision::Remedy;
 use unthrottle_core::memory::{ChangeKind, Memory, MemoryError, TAG};
-use unthrottle_core::report::metric::{ACTION, AUTO_FIX, NAMESPACE, STREAM_NAME};
 use unthrottle_core::signal::StreamArn;
 
 #[derive(clap::Args)]
@@ -37,7 +34,8 @@ pub(super) struct Args {
 
 /// The changes of a stream, newest first.
 #[derive(Serialize)]
-struct History {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(super) struct History {
     stream: String,
     /// Why the memory is missing: it cannot be read.
     unreadable_memory: Option<String>,
@@ -45,6 +43,7 @@ struct History {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 struct Entry {
     /// When unthrottle announced the change. From the metric: the start of its period.
     at: DateTime<Utc>,
@@ -95,42 +94,21 @@ async fn memory(clients: &Clients, stream: &StreamArn) -> Result<Result<Memory, 
 
 /// The changes that the metric AutoFix shows: one entry for each action and period.
 async fn counted(clients: &Clients, stream: &StreamArn, days: i64, period: i32) -> Result<Vec<Entry>, CliError> {
-    let dimension = |name: &str, value: &str| Dimension::builder().name(name).value(value).build();
-    let query = |(place, action): (usize, &&str)| {
-        let metric = Metric::builder().namespace(NAMESPACE).metric_name(AUTO_FIX);
-        let metric = metric.dimensions(dimension(STREAM_NAME, &stream.name)).dimensions(dimension(ACTION, action));
-        let stat = MetricStat::builder().metric(metric.build()).period(period).stat("Sum").build();
-        MetricDataQuery::builder().id(format!("a{place}")).metric_stat(stat).build()
-    };
     let now = Utc::now();
-    let call = clients.cloudwatch.get_metric_data();
-    let call = call.set_metric_data_queries(Some(Remedy::VARIANTS.iter().enumerate().map(query).collect()));
-    let call = call.start_time(AwsTime::from_secs((now - TimeDelta::days(days)).timestamp()));
-    let mut pages = call.end_time(AwsTime::from_secs(now.timestamp())).into_paginator().send();
-    let mut changes = vec![];
-    while let Some(page) = pages.next().await {
-        let page = called("GetMetricData", page)?;
-        for series in page.metric_data_results() {
-            let place = series.id().and_then(|id| id.strip_prefix('a')?.parse::<usize>().ok());
-            let Some(action) = place.and_then(|place| Remedy::VARIANTS.get(place)) else { continue };
-            for (time, count) in series.timestamps().iter().zip(series.values()).filter(|(_, count)| **count > 0.0) {
-                let at = DateTime::from_timestamp(time.secs(), 0).unwrap_or_default();
-                changes.push(Entry {
-                    at,
-                    action: (*action).into(),
-                    // The cast saturates: other people and tools can write to this metric.
-                    count: *count as u32,
-                    from: None,
-                    to: None,
-                    counted: true,
-                    refused: false,
-                    settled: None,
-                    healed: None,
-                });
-            }
-        }
-    }
-    Ok(changes)
+    let changes = auto_fix::changes(&clients.cloudwatch, &stream.name, (now - TimeDelta::days(days), now), period);
+    let entry = |(at, action, count): (DateTime<Utc>, &str, f64)| Entry {
+        at,
+        action: action.into(),
+        // The cast saturates: other people and tools can write to this metric.
+        count: count as u32,
+        from: None,
+        to: None,
+        counted: true,
+        refused: false,
+        settled: None,
+        healed: None,
+    };
+    Ok(changes.await?.into_iter().map(entry).collect())
 }
 
 /// Adds the memory of the last change to the entry of that change, or adds an entry. Adds another entry for an earlier

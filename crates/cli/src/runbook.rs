@@ -1,6 +1,6 @@
 //! `unthrottle runbook`: writes decision documents as an incident entry in Markdown.
 
-use crate::CliError;
+use crate::{CliError, files};
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -30,14 +30,14 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
 
 /// Reads the documents of a file. Its JSON values are documents, log lines with one document, or answers of a sweep
 /// with several. Lines of Lambda itself (START, REPORT) are not JSON and are skipped.
-fn read(path: &Path) -> Result<Vec<Value>, CliError> {
+pub(super) fn read(path: &Path) -> Result<Vec<Value>, CliError> {
     const OF_LAMBDA: [&str; 5] = ["INIT_START", "START ", "END ", "REPORT ", "XRAY "];
-    let text = std::fs::read_to_string(path).map_err(|source| CliError::File { path: path.into(), source })?;
+    let text = files::read(path, files::MOST_JSON)?;
     let lines = text.lines().filter(|line| !OF_LAMBDA.iter().any(|word| line.starts_with(word)));
     let text = lines.collect::<Vec<_>>().join("\n");
     let mut documents = vec![];
     for value in serde_json::Deserializer::from_str(&text).into_iter::<Value>() {
-        let mut value = value.map_err(|source| CliError::Json { path: path.into(), source })?;
+        let mut value = value.map_err(|source| CliError::Json { path: files::name(path), source })?;
         let mut take = |field| value.get_mut(field).map(Value::take);
         let found = match (take("decision"), take("decisions")) {
             (Some(document), _) => vec![document],
@@ -49,12 +49,13 @@ fn read(path: &Path) -> Result<Vec<Value>, CliError> {
         }));
     }
     if documents.is_empty() {
-        return Err(CliError::Usage(format!("{}: holds no decision document", path.display())));
+        return Err(CliError::Usage(format!("{}: holds no decision document", files::name(path).display())));
     }
     Ok(documents)
 }
 
-fn when(document: &Value) -> &str {
+/// When a decision was made. Empty: unknown.
+pub(super) fn when(document: &Value) -> &str {
     document["evidence"]["observed_at"].as_str().or(document["signal"]["time"].as_str()).unwrap_or_default()
 }
 

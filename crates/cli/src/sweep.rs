@@ -2,13 +2,13 @@
 
 use crate::CliError;
 use crate::aws::{AwsArgs, called};
+use crate::config;
 use crate::screen::{Console, print_json};
 use chrono::Utc;
 use serde_json::json;
 use std::time::Duration;
 use unthrottle::aws::{Clients, send_healed};
 use unthrottle::handler::{Handler, Reply};
-use unthrottle::settings;
 use unthrottle::sweep::{Plan, sweep};
 use unthrottle_core::policy::Mode;
 use unthrottle_core::report::Document;
@@ -31,7 +31,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args) -> Result<(), CliError> {
-    let mut policy = settings::read()?;
+    let mut policy = config::policy()?;
     if args.observe {
         policy.mode = policy.mode.min(Mode::Observe);
     }

@@ -270,3 +270,41 @@ fn an_error_in_a_command_or_its_file_is_named_and_exits_with_2() {
     assert_eq!(code, 2);
     assert!(err.contains("no/page.html: cannot be written"), "{err}");
 }
+
+/// The memory that a run of a hostile file may use, in KiB of addresses: far below the 128 GiB that one value of 1e30
+/// asked for.
+const MOST_KIB: u32 = 4 << 20;
+
+#[test]
+fn a_hostile_file_ends_in_a_named_error_or_in_a_result_within_bounded_memory() {
+    let folder = folder("hostile");
+    let right = "2026-11-20T00:00:00Z,500000,1000,0\n2026-11-20T00:01:00Z,500000,1000,0\n";
+    let at = |minute: u32, rest: &str| format!("2026-11-20T{:02}:{:02}:00Z,{rest}\n", minute / 60, minute % 60);
+    let rows = |apart: u32, rest: &str| (0..20).map(|row| at(apart * row, rest)).collect::<String>();
+    for (text, code, says) in [
+        (format!("{right}{}", at(2, "1e30,1e30,0")), 2, ":3: incoming_bytes is 1000000"),
+        (format!("{right}{}", at(2, "1e9,1e9,0")), 2, ":3: incoming_records is 1000000000, and the largest stream"),
+        (format!("{right}{}", at(2, "500000,1000,1e300")), 2, ":3: write_throttled is 1000000"),
+        (format!("{right}{}", at(2, "1000,500000,0")), 2, ":3: incoming_bytes is 1000 and incoming_records is 500000"),
+        (format!("{right}{}", at(2, "500000,1000,1e9")), 0, "best static"),
+        (rows(5, "22500000,450000,0"), 0, "on 2 shards"),
+        (rows(5, "22500000,450000,0"), 0, "Each row counts 5 minutes (as the rows are apart"),
+        (rows(7, "22500000,450000,0"), 2, "give --period MINUTES"),
+        (at(0, "500000,1000,0"), 2, ":1: one row does not show how many minutes it counts"),
+        (format!("\u{feff}{right}"), 0, "2 minutes known"),
+        (String::new(), 2, "no row is in the file"),
+        (
+            format!("2025-11-21T00:00:00Z,1e11,1e8,0\n2025-11-21T00:01:00Z,1e11,1e8,0\n{right}"),
+            2,
+            "are too much to simulate",
+        ),
+    ] {
+        std::fs::write(folder.join("past.csv"), &text).expect("written");
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("ulimit -v {MOST_KIB}; exec \"$0\" backtest --csv past.csv")]);
+        shell.arg(env!("CARGO_BIN_EXE_unthrottle")).current_dir(&folder);
+        let (found, out, err) = output(shell.output().expect("runs"));
+        assert_eq!(found, code, "{text}: {out}{err}");
+        assert!(out.contains(says) || err.contains(says), "{says}: {text}: {out}{err}");
+    }
+}

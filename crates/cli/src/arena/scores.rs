@@ -1,6 +1,6 @@
 //! The scores of runs as lines of JSON: `--json` prints them, and `--scores` reads them.
 
-use crate::CliError;
+use crate::{CliError, files};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -26,7 +26,7 @@ pub(super) struct Row {
 /// # Errors
 /// The file cannot be read, a line cannot be used, or a run is missing.
 pub(super) fn contests_in(path: &Path) -> Result<Vec<Contest>, CliError> {
-    let text = std::fs::read_to_string(path).map_err(|source| CliError::File { path: path.into(), source })?;
+    let text = files::read(path, files::MOST_JSON)?;
     let row = |(index, line): (usize, &str)| {
         let bad = |problem: String| CliError::Line { path: path.into(), line: index as u64 + 1, problem };
         let row: Row = serde_json::from_str(line).map_err(|error| bad(error.to_string()))?;

@@ -1,29 +1,31 @@
 //! `unthrottle backtest`: estimates what unthrottle and others would have done for a stream in the past.
 
 mod cache;
+mod export;
 mod file;
 mod past;
+mod period;
 mod report;
+mod simulate;
 
 use crate::aws::{AwsArgs, find_stream};
-use crate::screen::{Progress, print_json};
-use crate::{CliError, files};
+use crate::screen::print_json;
+use crate::{CliError, config, files};
 pub(crate) use file::read as read_history;
+pub(crate) use period::minutes as row_minutes;
 
 use cache::Cache;
 use chrono::Utc;
-use report::{From, Report};
+use period::Period;
+use report::From;
+use simulate::simulate;
 use std::io::Write as _;
-use std::path::PathBuf;
-use std::sync::mpsc;
-use std::thread;
+use std::path::{Path, PathBuf};
 use unthrottle::aws::Clients;
 use unthrottle::aws::read::stream::{summary, tags};
-use unthrottle::settings;
 use unthrottle_core::observation::CapacityMode;
 use unthrottle_core::policy::{MODE_TAG, Policy};
 use unthrottle_core::signal::StreamArn;
-use unthrottle_lab::sim::Run;
 use unthrottle_lab::sim::backtest::{Backtested, Before, History};
 
 #[derive(clap::Args)]
@@ -44,10 +46,31 @@ pub(super) struct Args {
         long,
         value_name = "FILE",
         conflicts_with_all = ["stream", "days", "endpoint_url", "profile", "region"],
-        help = "Read the past from a file, with a row for each minute. The columns:\n\
+        help = "Read the past from a file, or from standard input for `-`. A row has the\n\
+                sums of a minute, or of the minutes of --period. The columns:\n\
                 timestamp,incoming_bytes,incoming_records,write_throttled"
     )]
     csv: Option<PathBuf>,
+    #[arg(
+        long,
+        value_name = "FILE",
+        num_args = 1..,
+        conflicts_with_all = ["stream", "csv", "days", "endpoint_url", "profile", "region"],
+        help = "Read the past from exports of CloudWatch: the console's CSV, or the JSON\n\
+                of `aws cloudwatch get-metric-data` or get-metric-statistics. Together\n\
+                they have the Sum of IncomingBytes, IncomingRecords and\n\
+                WriteProvisionedThroughputExceeded. Times without a zone are UTC"
+    )]
+    export: Vec<PathBuf>,
+    #[arg(
+        long,
+        value_name = "MINUTES",
+        conflicts_with_all = ["stream", "days"],
+        value_parser = period::minutes,
+        help = "The minutes that each row of the file counts. Default: as far apart as\n\
+                the rows are"
+    )]
+    period: Option<u32>,
     #[arg(
         long,
         value_name = "NUMBER",
@@ -59,7 +82,7 @@ pub(super) struct Args {
     #[arg(
         long,
         value_name = "FOLDER",
-        conflicts_with = "csv",
+        conflicts_with_all = ["csv", "export"],
         help = "Keep days of CloudWatch in this folder. Default: the cache folder of\n\
                 the user; with --endpoint-url nothing is kept"
     )]
@@ -80,20 +103,26 @@ struct Case {
     history: History,
     before: Before,
     from: From,
+    /// `None`: the past is not from a file.
+    period: Option<Period>,
     policy: Policy,
 }
 
 pub(super) async fn run(args: Args) -> Result<(), CliError> {
-    let policy = settings::read()?;
+    let policy = config::policy()?;
+    args.report.as_deref().map_or(Ok(()), files::can_write)?;
     let case = match (&args.csv, &args.stream) {
-        (Some(path), _) => of_file(path, args.shards, policy)?,
+        (Some(path), _) => of_file(&files::name(path), file::read(path, args.period)?, &args, policy),
+        (None, None) if !args.export.is_empty() => {
+            of_file(&files::name(&args.export[0]), export::read(&args.export, args.period)?, &args, policy)
+        }
         (None, Some(stream)) => of_stream(&args, stream, policy).await?,
-        (None, None) => return Err(CliError::Usage("give a stream, or --csv FILE".into())),
+        (None, None) => return Err(CliError::Usage("give a stream, --csv FILE or --export FILE".into())),
     };
     if case.history.known() == 0 {
         return Err(CliError::Missing(format!("CloudWatch has no traffic of `{}` in these days", case.name)));
     }
-    let report = simulate(case);
+    let report = simulate(case)?;
     if let Some(path) = &args.report {
         files::write(path, &report.page().html()?)?;
     }
@@ -103,11 +132,12 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
     Ok(std::io::stdout().write_all(report.text().as_bytes())?)
 }
 
-fn of_file(path: &std::path::Path, shards: Option<u32>, policy: Policy) -> Result<Case, CliError> {
-    let history = file::read(path)?;
-    let from = if shards.is_some() { From::Given } else { From::Fewest };
-    let before = Before { shards: shards.unwrap_or_else(|| history.fewest_shards()), mode: CapacityMode::Provisioned };
-    Ok(Case { name: path.display().to_string(), history, before, from, policy })
+fn of_file(name: &Path, past: file::FilePast, args: &Args, policy: Policy) -> Case {
+    let file::FilePast { history, period } = past;
+    let from = if args.shards.is_some() { From::Given } else { From::Fewest };
+    let shards = args.shards.unwrap_or_else(|| history.fewest_shards());
+    let before = Before { shards, mode: CapacityMode::Provisioned };
+    Case { name: name.display().to_string(), history, before, from, period: Some(period), policy }
 }
 
 async fn of_stream(args: &Args, text: &str, policy: Policy) -> Result<Case, CliError> {
@@ -130,7 +160,7 @@ async fn of_stream(args: &Args, text: &str, policy: Policy) -> Result<Case, CliE
     }
     let from = if args.shards.is_some() { From::Given } else { From::Now };
     let before = Before { shards: args.shards.unwrap_or(now.open_shards), mode: now.mode };
-    Ok(Case { name: stream.name, history: past.history, before, from, policy })
+    Ok(Case { name: stream.name, history: past.history, before, from, period: None, policy })
 }
 
 /// The settings, narrowed by the tags of the stream. The tag for the mode does not count: the question is what
@@ -146,39 +176,4 @@ async fn of_tags(clients: &Clients, stream: &StreamArn, policy: Policy) -> Resul
         }
         None => policy,
     })
-}
-
-/// Runs all policies on the past at the same time.
-fn simulate(case: Case) -> Report {
-    let Case { name, history, before, from, policy } = case;
-    let best = history.shards_without_throttling(&before);
-    let all = [
-        Backtested::AsItWas,
-        Backtested::ours(&policy),
-        Backtested::ours_restoring(&policy),
-        Backtested::ours_foreseeing(&policy),
-        Backtested::OnDemand,
-        Backtested::Static(best),
-    ];
-    let mut progress = Progress::new("simulated hours", all.len() * (history.minutes().len() / 60));
-    let (hour, hours) = mpsc::channel();
-    let run = &|who: &Backtested, hour: mpsc::Sender<()>| {
-        history.run(&before, who, &policy.prices, || {
-            // The receiver counts the hours to the end, so this cannot fail.
-            let _ = hour.send(());
-        })
-    };
-    let runs: Vec<Run> = thread::scope(|scope| {
-        let begin = |who| {
-            let hour = hour.clone();
-            scope.spawn(move || run(who, hour))
-        };
-        let threads: Vec<_> = all.iter().map(begin).collect();
-        drop(hour);
-        hours.iter().for_each(|()| progress.step());
-        threads.into_iter().map(|t| t.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
-    });
-    progress.clear();
-    let runs = all.into_iter().zip(runs).collect();
-    Report { name, history, before, from, prices: policy.prices, runs }
 }

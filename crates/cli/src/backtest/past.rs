@@ -76,6 +76,13 @@ pub(super) async fn read(
         done?;
         known.extend(reading.minutes);
     }
+    if let Some((minute, (metric, most))) = known.iter().find_map(|(at, passed)| Some((at, passed.impossible()?))) {
+        return Err(CliError::Late(format!(
+            "CloudWatch gave a {metric} above {most:.0} for the minute {minute} UTC of {}: no stream of AWS takes that \
+             much",
+            minute.start().date_naive()
+        )));
+    }
     let first = all.first().map_or(first_of(today), |day| first_of(*day));
     Ok(Past { history: History::of(first, end, &known), kept })
 }

@@ -1,5 +1,6 @@
 //! The result of a backtest: a table, the hours, and the assumptions of the estimate.
 
+use super::period::Period;
 use crate::pages::{self, Clock, Page, Section, Table};
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde::Serialize;
@@ -27,6 +28,8 @@ pub(super) struct Report {
     pub history: History,
     pub before: Before,
     pub from: From,
+    /// `None`: the past is not from a file.
+    pub period: Option<Period>,
     pub prices: Prices,
     /// The past comes first, unthrottle second.
     pub runs: Vec<(Backtested, Run)>,
@@ -40,6 +43,8 @@ pub(super) struct Document {
     begins: String,
     ends: String,
     minutes_with_data: usize,
+    /// The minutes that each row of the file counts. `null`: the past is not from a file.
+    row_minutes: Option<u32>,
     shards: u32,
     shards_from: From,
     mode: &'static str,
@@ -181,6 +186,7 @@ impl Report {
     /// The assumptions of the estimate, and its doubtful parts.
     fn caveats(&self) -> Vec<String> {
         let mut caveats = self.assumptions();
+        caveats.extend(self.coarse());
         if let Some(hours) = self.runs.iter().filter_map(|(who, _)| who.restores_after()).next_back() {
             let hours = if hours == 1 { "one hour".to_owned() } else { format!("{hours} hours") };
             caveats.push(format!(
@@ -242,6 +248,16 @@ impl Report {
         doubts
     }
 
+    /// What rows of more than a minute hide.
+    fn coarse(&self) -> Option<String> {
+        let Period { minutes, is_given } = self.period.filter(|period| period.minutes > 1)?;
+        let how = if is_given { "as --period says" } else { "as the rows are apart; --period gives another number" };
+        Some(format!(
+            "Each row counts {minutes} minutes ({how}). Each of these minutes gets the same part of its sums, so \
+             shorter peaks are not visible and a real stream may need more shards."
+        ))
+    }
+
     pub fn document(&self) -> Document {
         let demand = self.history.demand();
         Document {
@@ -250,6 +266,7 @@ impl Report {
             begins: self.begins().to_rfc3339_opts(SecondsFormat::Secs, true),
             ends: self.ends().to_rfc3339_opts(SecondsFormat::Secs, true),
             minutes_with_data: self.history.known(),
+            row_minutes: self.period.map(|period| period.minutes),
             shards: self.before.shards,
             shards_from: self.from,
             mode: self.mode(),

@@ -1,8 +1,7 @@
 //! The arguments of `unthrottle put`, together with those of a file.
 
-use crate::CliError;
 use crate::aws::AwsArgs;
-use std::fs;
+use crate::{CliError, files};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use unthrottle_writer::config::{self, Config, Credentials};
@@ -162,7 +161,7 @@ impl Args {
 }
 
 fn read(path: &Path) -> Result<Config, CliError> {
-    let text = fs::read_to_string(path).map_err(|source| CliError::File { path: path.to_owned(), source })?;
+    let text = files::read(path, files::MOST_JSON)?;
     let variable = |name: &str| std::env::var(name).ok();
     config::parse(&text, &variable).map_err(|problem| CliError::Line {
         path: path.to_owned(),

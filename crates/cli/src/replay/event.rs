@@ -1,8 +1,8 @@
 //! A file that `unthrottle replay` is given: an event, or a scenario that names one.
 
 use super::scenario::Scenario;
-use crate::CliError;
 use crate::aws::local_home;
+use crate::{CliError, files};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use unthrottle_core::signal::{self, Home, Signal, StreamArn};
@@ -27,11 +27,17 @@ impl Event {
     /// # Errors
     /// A file cannot be read or understood.
     pub fn read(given: &Path) -> Result<Event, CliError> {
-        let json = json(given)?;
+        let text = files::read(given, files::MOST_JSON)?;
+        let json = json(&text, given)?;
         let event = if Scenario::is_one(&json) {
-            let scenario = Scenario::read(given)?;
+            let scenario = Scenario::parse(&text, given)?;
             let path = scenario.event.clone();
-            Event { given: given.into(), payload: self::json(&path)?, path, scenario: Some(scenario) }
+            Event {
+                given: given.into(),
+                payload: self::json(&files::read(&path, files::MOST_JSON)?, &path)?,
+                path,
+                scenario: Some(scenario),
+            }
         } else {
             Event { given: given.into(), path: given.into(), payload: json, scenario: None }
         };
@@ -43,7 +49,11 @@ impl Event {
     /// # Errors
     /// See [`Scenario::naming`].
     pub fn scenario(&self) -> Result<Option<Scenario>, CliError> {
-        self.scenario.clone().map_or_else(|| Scenario::naming(&self.path), |scenario| Ok(Some(scenario)))
+        match &self.scenario {
+            Some(scenario) => Ok(Some(scenario.clone())),
+            None if files::is_stdin(&self.path) => Ok(None),
+            None => Scenario::naming(&self.path),
+        }
     }
 
     /// Refuses a scenario: a world cannot be built on an account of AWS.
@@ -60,7 +70,7 @@ impl Event {
 
     /// The signal. A sweep becomes the signal of the one stream that it finds on a local account.
     pub fn signal(&self, home: &Home) -> Result<Signal, CliError> {
-        let bad = |source| CliError::Event { path: self.path.clone(), source };
+        let bad = |source| CliError::Event { path: files::name(&self.path), source };
         match signal::Event::parse(&self.payload, home).map_err(bad)? {
             signal::Event::One(signal) => Ok(*signal),
             signal::Event::Sweep { .. } => {
@@ -92,9 +102,8 @@ impl Event {
     }
 }
 
-fn json(path: &Path) -> Result<Value, CliError> {
-    let text = std::fs::read_to_string(path).map_err(|source| CliError::File { path: path.into(), source })?;
-    serde_json::from_str(&text).map_err(|source| CliError::Json { path: path.into(), source })
+fn json(text: &str, path: &Path) -> Result<Value, CliError> {
+    serde_json::from_str(text).map_err(|source| CliError::Json { path: files::name(path), source })
 }
 
 /// Whether readers, not producers, are throttled.

@@ -2,7 +2,7 @@
 //! one.
 
 use super::world::World;
-use crate::CliError;
+use crate::{CliError, files};
 use chrono::Utc;
 use serde::Deserialize;
 use std::cell::RefCell;
@@ -45,12 +45,20 @@ impl Scenario {
     /// # Errors
     /// The file cannot be read, or the first field that cannot be used.
     pub fn read(path: &Path) -> Result<Scenario, CliError> {
-        let text = std::fs::read_to_string(path).map_err(|source| CliError::File { path: path.into(), source })?;
-        let bad = |field: &str, problem: String| CliError::Scenario { path: path.into(), field: field.into(), problem };
-        let mut json = serde_json::Deserializer::from_str(&text);
+        Scenario::parse(&files::read(path, files::MOST_JSON)?, path)
+    }
+
+    /// Reads the text of the file `path`.
+    ///
+    /// # Errors
+    /// The first field that cannot be used.
+    pub fn parse(text: &str, path: &Path) -> Result<Scenario, CliError> {
+        let bad =
+            |field: &str, problem: String| CliError::Scenario { path: files::name(path), field: field.into(), problem };
+        let mut json = serde_json::Deserializer::from_str(text);
         let scenario: Result<Scenario, _> = serde_path_to_error::deserialize(&mut json);
         let mut scenario = scenario.map_err(|error| bad(&error.path().to_string(), error.inner().to_string()))?;
-        json.end().map_err(|source| CliError::Json { path: path.into(), source })?;
+        json.end().map_err(|source| CliError::Json { path: files::name(path), source })?;
         let known = || Remedy::VARIANTS.iter().chain(Reason::VARIANTS);
         if !known().any(|code| scenario.code == *code) {
             return Err(bad("code", format!("no decision has the code `{}`", scenario.code)));
@@ -124,6 +132,9 @@ pub enum BadSetting {
 
 /// The folder above the folder of scenarios.
 fn base_of(path: &Path) -> PathBuf {
+    if files::is_stdin(path) {
+        return PathBuf::new();
+    }
     let folder = path.parent().unwrap_or(Path::new(""));
     // `.`, `..` and the empty path have no name that could be left out.
     folder.parent().filter(|_| folder.file_name().is_some()).map_or_else(|| folder.join(".."), Path::to_owned)

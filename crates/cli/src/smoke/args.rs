@@ -3,7 +3,7 @@
 use super::expect::Expectation;
 use crate::CliError;
 use crate::aws::AwsArgs;
-use crate::backtest::read_history;
+use crate::backtest::{read_history, row_minutes};
 use std::path::PathBuf;
 use std::time::Duration;
 use unthrottle_writer::config::duration;
@@ -32,6 +32,9 @@ pub(crate) struct Args {
                 `unthrottle backtest --csv`, accepted and refused records together"
     )]
     csv: Option<PathBuf>,
+    /// With --csv: the minutes that each row counts. Default: as far apart as the rows are
+    #[arg(long, value_name = "MINUTES", requires = "csv", value_parser = row_minutes)]
+    period: Option<u32>,
     #[arg(
         long,
         default_value = "random",
@@ -104,7 +107,7 @@ impl Args {
             let stages = parse_stages(&self.stages).map_err(|why| CliError::Usage(format!("--stages: {why}")))?;
             return Ok(Wanted::Stages(stages));
         };
-        let history = read_history(path)?;
+        let history = read_history(path, self.period)?.history;
         let minutes = history.minutes().iter().map(|minute| minute.records + minute.throttled);
         Ok(Wanted::Past(Profile::of_minutes(minutes)))
     }

@@ -3,8 +3,8 @@
 use super::finding::{Answer, Verdict};
 use super::load::known;
 use super::readings::Readings;
-use super::words::{count, percent};
 use crate::cost::Prices;
+use crate::words::{count, percent};
 
 pub(super) fn aggregation(readings: &Readings, _: &Prices) -> Answer {
     let Some(sample) = &readings.sample else {

@@ -3,9 +3,9 @@
 use super::finding::{Answer, Verdict};
 use super::load::known;
 use super::readings::Readings;
-use super::words::{many, percent, usd};
 use crate::cost::Prices;
 use crate::observation::CapacityMode;
+use crate::words::{many, percent, usd};
 
 /// The share of the account's shards from which a raise may fail. AWS needs days for a higher quota, so a later warning
 /// comes too late; an earlier one would warn most accounts. AWS gives no number.

@@ -4,9 +4,9 @@ use super::finding::{Answer, Verdict};
 use super::load::known;
 use super::money::billing;
 use super::readings::{Consumer, Readings, Series};
-use super::words::{count, many, percent, time, usd};
 use crate::cost::{BillingMode, Prices, monthly};
 use crate::observation::Commitment;
+use crate::words::{count, many, percent, time, usd};
 use chrono::TimeDelta;
 
 /// The share of the retention at which a reader is late. At all of it, records are lost unread. AWS names the metric

@@ -3,8 +3,8 @@
 use super::finding::{Answer, Verdict};
 use super::load::known;
 use super::readings::Readings;
-use super::words::{count, many, time};
 use crate::cost::Prices;
+use crate::words::{count, many, time};
 
 pub(super) fn control_plane(readings: &Readings, _: &Prices) -> Answer {
     let seen = known(&readings.throttled_calls)?;

@@ -3,9 +3,9 @@
 use super::finding::{Answer, Verdict};
 use super::load::known;
 use super::readings::Readings;
-use super::words::{many, short};
 use super::{Lease, Leases};
 use crate::cost::Prices;
+use crate::words::{many, short};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A worker with this times the mean of the leases has too many: the KCL gives each worker one lease more or

@@ -3,8 +3,8 @@
 use super::finding::{Answer, Status, Verdict};
 use super::load::known;
 use super::readings::{LambdaReader, Readings, Unread};
-use super::words::{count, many, percent, short, time, usd};
 use crate::cost::{Prices, monthly};
+use crate::words::{count, many, percent, short, time, usd};
 
 /// The most batches of one shard at the same time (ParallelizationFactor).
 const MOST_PARALLEL: u32 = 10;

@@ -29,7 +29,6 @@ mod readings;
 mod rights;
 mod security;
 mod table;
-mod words;
 
 pub use advice::{Advice, advise};
 pub use extras::{Allowed, Key, Lease, Leases, OnDemandCost, Rights, Sample, ThrottledCaller, ThrottledCalls};

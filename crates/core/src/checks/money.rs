@@ -4,9 +4,9 @@ use super::OnDemandCost;
 use super::finding::{Answer, Verdict};
 use super::load::{known, planned_shards};
 use super::readings::{Readings, Unread};
-use super::words::{many, percent, time, usd};
 use crate::cost::{BillingMode, Load, Prices, Shape, monthly};
 use crate::observation::{CapacityMode, Commitment};
+use crate::words::{many, percent, time, usd};
 use chrono::TimeDelta;
 
 /// The share of its shards below which a stream is too large for its highest load. Half of the shards then still have

@@ -5,9 +5,9 @@ use super::finding::{Answer, Verdict};
 use super::load::{known, planned_shards};
 use super::money::{billing, shape};
 use super::readings::{Readings, Series};
-use super::words::{count, many, percent, short, size, time, usd};
 use crate::cost::{BillingMode, Load, Prices, monthly};
 use crate::decide::{SHARD_BYTES_PER_SECOND, SHARD_RECORDS_PER_SECOND};
+use crate::words::{count, many, percent, short, size, time, usd};
 
 /// The share of records from which PutRecord is worth a change. AWS rounds each record of PutRecord up to a full KiB
 /// of the shard's rate. Below a tenth, a change saves less than a tenth. AWS gives no number.

@@ -3,9 +3,10 @@
 use super::account::Account;
 use super::connection::Connection;
 use super::protocol::Protocol;
-use super::{cloudtrail, cloudwatch, eventbridge, kinesis, lambda, scheduler, sns, tagging};
+use super::{cloudtrail, cloudwatch, date, eventbridge, kinesis, lambda, scheduler, sns, tagging};
 use axum::Router;
 use axum::extract::{ConnectInfo, Path, Request, State};
+use axum::middleware::map_response_with_state;
 use axum::response::Response;
 use axum::routing::post;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ pub(super) fn routes(account: &Arc<Account>) -> Router {
         .with_state(account.clone())
         .merge(scheduler::routes(account.clone()))
         .merge(lambda::routes(account.clone()))
+        .layer(map_response_with_state(account.clone(), date::stamp))
 }
 
 /// The names of the services in a target or a path.

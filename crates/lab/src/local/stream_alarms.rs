@@ -1,6 +1,6 @@
 //! DescribeAlarms: the alarms on a metric of one stream, and those on all streams at once.
 
-use super::alarms::FleetAlarms;
+use super::alarms::{FleetAlarm, FleetAlarms};
 use super::cloudwatch::{Answer, token};
 use super::protocol::{field, text};
 use ciborium::Value as Cbor;
@@ -31,7 +31,7 @@ pub(super) struct DescribeAlarms {
 pub(super) fn describe(alarms: &[StreamAlarm], fleet: &FleetAlarms, input: &DescribeAlarms) -> Answer {
     let skip = token(input.next_token.as_deref())?;
     let page = input.max_records.unwrap_or(USUAL).clamp(1, MOST);
-    let of_fleet = fleet.iter().map(|(name, metric)| of_all_streams(name, metric));
+    let of_fleet = fleet.iter().map(|(name, alarm)| of_all_streams(name, alarm));
     let all = alarms.iter().map(of_one_stream).chain(of_fleet);
     let mut answer = vec![field("MetricAlarms", Cbor::Array(all.skip(skip).take(page).collect()))];
     if skip.saturating_add(page) < alarms.len() + fleet.len() {
@@ -50,11 +50,7 @@ fn of_one_stream(alarm: &StreamAlarm) -> Cbor {
     ])
 }
 
-fn of_all_streams(name: &str, metric: &str) -> Cbor {
-    let expression = format!(
-        "SELECT SUM({metric}) FROM SCHEMA(\"AWS/Kinesis\", StreamName) GROUP BY StreamName ORDER BY \
-         SUM() DESC LIMIT 500"
-    );
-    let query = Cbor::Map(vec![field("Id", text("all")), field("Expression", text(&expression))]);
+fn of_all_streams(name: &str, alarm: &FleetAlarm) -> Cbor {
+    let query = Cbor::Map(vec![field("Id", text("all")), field("Expression", text(&alarm.query()))]);
     Cbor::Map(vec![field("AlarmName", text(name)), field("Metrics", Cbor::Array(vec![query]))])
 }

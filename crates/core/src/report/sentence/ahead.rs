@@ -1,9 +1,9 @@
 //! Sentences about loads that are expected, and about shards that are planned.
 
 use super::Seen;
-use super::numbers::percent;
 use crate::decision::{Evidence, ExpectedBy, ForesightHeld};
 use crate::text::{QUOTED, plain};
+use crate::words::percent;
 
 /// Why a stream with `from` shards gets `to` before it is throttled.
 pub(super) fn why(evidence: &Evidence, from: u32, to: u32, bounded: &str) -> String {

@@ -17,7 +17,8 @@ use crate::callers::{CallerCount, Group};
 use crate::decision::{Decision, Evidence, Reason, Side, Verdict};
 use crate::observation::Stream;
 use crate::signal::Signal;
-use numbers::{grouped, percent, refused_side};
+use crate::words::{many, percent};
+use numbers::refused_side;
 
 /// What the sentence of a hold rests on.
 struct Seen<'a> {
@@ -90,7 +91,7 @@ pub(super) fn most_refused(decision: &Decision, callers: &Group) -> String {
     let side = evidence.throttled_side.or_else(|| is_too_little.then(|| refused_side(evidence)));
     let Some(most) = side.and_then(|side| callers.most(side)) else { return String::new() };
     let CallerCount { principal, user_agent, operation, count } = most;
-    let calls = if *count == 1 { "1 call".to_owned() } else { format!("{} calls", grouped(*count as f64)) };
+    let calls = many(*count, "call");
     let how = [user_agent.as_deref(), operation.as_deref(), Some(&calls)].into_iter().flatten().collect::<Vec<_>>();
     format!(" Most refused in CloudTrail: {} ({}).", principal.as_deref().unwrap_or(UNKNOWN_CALLER), how.join(", "))
 }

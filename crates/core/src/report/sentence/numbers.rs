@@ -1,15 +1,7 @@
 //! Numbers in words: counts, shares, rates and times of the evidence.
 
 use crate::decision::{Evidence, Side};
-
-/// Minutes or hours.
-pub(super) fn time(milliseconds: f64) -> String {
-    match (milliseconds / 60_000.0).round() {
-        1.0 => "1 minute".into(),
-        minutes if minutes < 120.0 => format!("{minutes:.0} minutes"),
-        minutes => format!("{:.1} hours", minutes / 60.0),
-    }
-}
+use crate::words::{count, percent};
 
 /// What was throttled, in how many minutes.
 pub(super) fn throttling(evidence: &Evidence) -> String {
@@ -24,9 +16,9 @@ pub(super) fn refused(evidence: &Evidence) -> (String, String) {
     let records = evidence.write_throttled_records.unwrap_or_default();
     let calls = evidence.read_throttled_calls.unwrap_or_default();
     let (what, share) = if refused_side(evidence) == Side::Writes {
-        (format!("{} records refused", grouped(records)), evidence.write_throttled_share)
+        (format!("{} records refused", count(records)), evidence.write_throttled_share)
     } else {
-        (format!("{} GetRecords calls refused", grouped(calls)), evidence.read_throttled_share)
+        (format!("{} GetRecords calls refused", count(calls)), evidence.read_throttled_share)
     };
     (what, percent(share.unwrap_or_default()))
 }
@@ -35,14 +27,6 @@ pub(super) fn refused(evidence: &Evidence) -> (String, String) {
 pub(super) fn refused_side(evidence: &Evidence) -> Side {
     let records = evidence.write_throttled_records.unwrap_or_default();
     evidence.throttled_side.unwrap_or(if records > 0.0 { Side::Writes } else { Side::Reads })
-}
-
-/// A whole number with its thousands apart: 1,234,567.
-pub(super) fn grouped(number: f64) -> String {
-    let digits = format!("{number:.0}");
-    let groups: Vec<&str> =
-        digits.as_bytes().rchunks(3).rev().map(|group| std::str::from_utf8(group).unwrap_or_default()).collect();
-    groups.join(",")
 }
 
 /// The load that is offered, or the load of readers where they are throttled.
@@ -54,7 +38,7 @@ pub(super) fn load(evidence: &Evidence) -> String {
     let bytes = |bytes: Option<f64>| bytes.map(|b| format!(" and {}", per_second(b))).unwrap_or_default();
     if let Some(load) = evidence.load_records_per_second {
         let bytes = bytes(evidence.load_bytes_per_second);
-        let (load, records) = (grouped(load), grouped(records));
+        let (load, records) = (count(load), count(records));
         return match evidence.tries {
             Some(tries) => {
                 format!("a load of at least {load} records/s{bytes} ({records} with up to {tries} tries each)")
@@ -63,7 +47,7 @@ pub(super) fn load(evidence: &Evidence) -> String {
         };
     }
     let bytes = bytes(evidence.offered_bytes_per_second);
-    format!("a load of {} records/s{bytes} (with retries)", grouped(records))
+    format!("a load of {} records/s{bytes} (with retries)", count(records))
 }
 
 /// The verb between a load and the shards that it needs.
@@ -98,14 +82,6 @@ pub(super) fn idle(evidence: &Evidence, open: u32) -> String {
 /// A rate in MiB/s.
 pub(super) fn per_second(bytes: f64) -> String {
     format!("{:.2} MiB/s", bytes / 1_048_576.0)
-}
-
-/// A share in percent. Small shares have two digits more.
-pub(super) fn percent(share: f64) -> String {
-    match share * 100.0 {
-        small if small > 0.0 && small < 1.0 => format!("{small:.2} %"),
-        percent => format!("{percent:.0} %"),
-    }
 }
 
 /// The end of the newest published minute, UTC.

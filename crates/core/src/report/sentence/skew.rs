@@ -2,9 +2,10 @@
 
 use super::Seen;
 use super::limits::provisioned;
-use super::numbers::{idle, load, percent, throttling};
+use super::numbers::{idle, load, throttling};
 use crate::decision::{HotKeyEvidence, NoDiagnosis, SplitBudget};
 use crate::observation::{CapacityMode, SHARDS_TOLD_APART};
+use crate::words::percent;
 
 pub(super) fn suspected(undiagnosed: NoDiagnosis, seen: &Seen<'_>) -> String {
     format!(

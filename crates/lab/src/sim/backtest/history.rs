@@ -2,7 +2,7 @@
 
 use super::load::Load;
 use super::{ANY_SIZE, Before, KEYS};
-use crate::rules::{MAX_SHARDS, WRITE_BYTES_A_SECOND};
+use crate::rules::{MAX_SHARDS, WRITE_BYTES_A_SECOND, WRITE_RECORDS_A_SECOND};
 use std::collections::BTreeMap;
 use unthrottle_core::observation::Minute;
 
@@ -15,6 +15,34 @@ pub struct Passed {
     pub records: f64,
     /// `WriteProvisionedThroughputExceeded`: refusals. Each refusal of a record counts.
     pub throttled: f64,
+}
+
+/// Seconds whose records a minute of CloudWatch can contain: its own, and one of the minute beside it.
+const SECONDS_IN_A_MINUTE: f64 = 61.0;
+
+/// Records that the largest stream accepts in a minute.
+pub const MAX_RECORDS_A_MINUTE: f64 = SECONDS_IN_A_MINUTE * WRITE_RECORDS_A_SECOND as f64 * MAX_SHARDS as f64;
+
+/// Bytes that the largest stream accepts in a minute.
+pub const MAX_BYTES_A_MINUTE: f64 = SECONDS_IN_A_MINUTE * WRITE_BYTES_A_SECOND as f64 * MAX_SHARDS as f64;
+
+/// Refusals that AWS can count in a minute, as this simulation takes it. AWS states no limit. Each record counts once
+/// for each try, and a producer that tries each record once a second tries it 30 times in the Kinesis Producer
+/// Library's 30 s. A larger number would let sums of a year overflow.
+pub const MAX_THROTTLED_A_MINUTE: f64 = 30.0 * MAX_RECORDS_A_MINUTE;
+
+impl Passed {
+    /// The first of its numbers that no stream of AWS can have in a minute, by its metric, and the most that it can
+    /// have.
+    pub fn impossible(&self) -> Option<(&'static str, f64)> {
+        let bounds = [
+            ("IncomingBytes", self.bytes, MAX_BYTES_A_MINUTE),
+            ("IncomingRecords", self.records, MAX_RECORDS_A_MINUTE),
+            ("WriteProvisionedThroughputExceeded", self.throttled, MAX_THROTTLED_A_MINUTE),
+        ];
+        let beyond = bounds.into_iter().find(|(_, number, most)| !(0.0..=*most).contains(number));
+        beyond.map(|(metric, _, most)| (metric, most))
+    }
 }
 
 /// A stream's past, minute by minute. A minute without datapoints had no traffic.
@@ -79,16 +107,16 @@ impl History {
         }
     }
 
-    /// The fewest shards that can have accepted the accepted records.
+    /// The fewest shards that can have accepted the accepted records, up to the most shards of a stream at AWS.
     pub fn fewest_shards(&self) -> u32 {
         let needed = self.loads(1).map(|load| load.accepted / load.of_shard() / 60.0).fold(1.0, f64::max);
         // A minute of CloudWatch may contain a second of the next minute.
-        (needed - 1.0 / 60.0).ceil().max(1.0) as u32
+        ((needed - 1.0 / 60.0).ceil().max(1.0) as u32).min(MAX_SHARDS)
     }
 
     /// Minutes with more accepted records than this number of shards can accept.
     pub fn beyond(&self, shards: u32) -> usize {
-        let is_beyond = |load: &Load| load.accepted > 61.0 * load.of_shard() * f64::from(shards);
+        let is_beyond = |load: &Load| load.accepted > SECONDS_IN_A_MINUTE * load.of_shard() * f64::from(shards);
         self.loads(shards).filter(is_beyond).count()
     }
 

@@ -19,7 +19,7 @@ mod load;
 #[cfg(test)]
 mod tests;
 
-pub use history::{Demand, History, Passed};
+pub use history::{Demand, History, MAX_BYTES_A_MINUTE, MAX_RECORDS_A_MINUTE, MAX_THROTTLED_A_MINUTE, Passed};
 
 use super::account::Account;
 use super::arena::{Contender, RESTORE_AFTER_HOURS, Run};

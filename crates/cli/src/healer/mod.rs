@@ -1,27 +1,29 @@
-//! The unthrottle inside `unthrottle local --heal`: the fleet alarms and the sweep of template.yaml wake its handler.
+//! The unthrottle inside `unthrottle local --heal`: the fleet alarms, the rules and the sweep of
+//! template.yaml wake its handler.
+
+mod alarms;
+mod trail;
 
 use crate::CliError;
 use crate::aws::{called, local_config, local_home};
 use crate::screen::Console;
-use chrono::{DateTime, TimeDelta, Utc};
-use serde_json::{Value, json};
+use alarms::ALARMS;
+use chrono::TimeDelta;
+use serde_json::Value;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use unthrottle::aws::{Clients, send_healed};
 use unthrottle::handler::{Handler, Reply};
 use unthrottle::sweep::{AGAIN_EVERY, Plan, sweep};
 use unthrottle_core::clock::Clock as _;
+use unthrottle_core::decision::Reason;
 use unthrottle_core::policy::Policy;
 use unthrottle_core::signal::Signal;
-use unthrottle_lab::local::LocalAccount;
-
-/// The fleet alarms of template.yaml that this account has, with their metrics.
-const ALARMS: [(&str, &str); 2] = [
-    ("unthrottle-write-throttled", "WriteProvisionedThroughputExceeded"),
-    ("unthrottle-read-throttled", "ReadProvisionedThroughputExceeded"),
-];
+use unthrottle_lab::local::{FailedCall, LocalAccount};
 
 /// The time of the account from one evaluation of the alarms to the next. CloudWatch evaluates each once a minute, at
 /// any second of it; this is the mean delay of a few seconds.
@@ -35,14 +37,13 @@ const LAMBDA_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Heals the streams of an account, and prints each decision. Returns only with an error of the output.
 pub(crate) async fn run(account: &LocalAccount, policy: Policy) -> Result<(), CliError> {
-    for (alarm, metric) in ALARMS {
-        account.add_fleet_alarm(alarm, metric);
-    }
+    ALARMS.iter().for_each(|alarm| alarm.add_to(account));
     let clients = Clients::new(&local_config(account.url()));
     let handler = Arc::new(Handler::new(clients.clone(), policy).on(account.clock().clone()));
     let (say, mut said) = unbounded_channel();
     let tasks = [
         tokio::spawn(evaluate_alarms(account.clock().clone(), handler.clone(), say.clone())),
+        tokio::spawn(take_events(account.failed_calls(), handler.clone(), say.clone())),
         tokio::spawn(sweep_again_and_again(handler, say)),
     ];
     let mut console = Console::new(false);
@@ -61,21 +62,40 @@ type Say = UnboundedSender<String>;
 
 /// Gives the handler an event for each stream that goes into ALARM.
 async fn evaluate_alarms(clock: unthrottle_lab::local::Clock, handler: Arc<Handler>, say: Say) {
-    let mut before: BTreeSet<(String, String)> = BTreeSet::new();
+    let mut before: BTreeSet<(usize, String)> = BTreeSet::new();
     loop {
         let mut now = BTreeSet::new();
-        for (alarm, _) in ALARMS {
-            match contributors(handler.clients(), alarm).await {
-                Ok(streams) => now.extend(streams.into_iter().map(|stream| (alarm.to_owned(), stream))),
-                Err(error) => drop(say.send(format!("the alarm {alarm} cannot be read: {error}"))),
+        for (place, alarm) in ALARMS.iter().enumerate() {
+            match contributors(handler.clients(), alarm.name).await {
+                Ok(streams) => now.extend(streams.into_iter().map(|stream| (place, stream))),
+                Err(error) => drop(say.send(format!("the alarm {} cannot be read: {error}", alarm.name))),
             }
         }
-        for (alarm, stream) in now.difference(&before) {
-            let event = event(alarm, stream, clock.now());
-            tokio::spawn(handle(handler.clone(), event, say.clone()));
+        for (place, stream) in now.difference(&before) {
+            let event = ALARMS[*place].event(stream, clock.now());
+            tokio::spawn(handle(handler.clone(), event, "alarm", say.clone()));
         }
         before = now;
         clock.sleep_until(clock.now() + EVALUATE_EVERY).await;
+    }
+}
+
+/// Gives the handler the data events of CloudTrail that the rule matches.
+async fn take_events(mut calls: Receiver<FailedCall>, handler: Arc<Handler>, say: Say) {
+    loop {
+        match calls.recv().await {
+            Ok(call) => {
+                let Some(event) = trail::event(&call) else { continue };
+                let (handler, say) = (handler.clone(), say.clone());
+                tokio::spawn(async move {
+                    handler.clock().sleep_until(call.at + trail::DELAY).await;
+                    handle(handler, event, "event", say).await;
+                });
+            }
+            // CloudTrail's delivery is best effort, too.
+            Err(RecvError::Lagged(_)) => {}
+            Err(RecvError::Closed) => return,
+        }
     }
 }
 
@@ -94,36 +114,8 @@ async fn contributors(clients: &Clients, alarm: &str) -> Result<Vec<String>, Cli
     }
 }
 
-/// The event that EventBridge sends for a stream that goes into ALARM.
-fn event(alarm: &str, stream: &str, now: DateTime<Utc>) -> Value {
-    let home = local_home();
-    let arn = format!("arn:aws:cloudwatch:{}:{}:alarm:{alarm}", home.region, home.account);
-    json!({
-        "version": "0",
-        "detail-type": "CloudWatch Alarm Contributor State Change",
-        "source": "aws.cloudwatch",
-        "account": home.account,
-        "time": now.format("%Y-%m-%dT%H:%M:%SZ").to_string(),
-        "region": home.region,
-        "resources": [arn],
-        "detail": {
-            "alarmName": alarm,
-            "configuration": {"metrics": [{
-                "expression": format!("SELECT SUM({}) FROM SCHEMA(\"AWS/Kinesis\", StreamName)", metric_of(alarm)),
-                "period": 60,
-            }]},
-            "alarmContributor": {"id": "local", "attributes": {"StreamName": stream}},
-            "state": {"value": "ALARM", "timestamp": now.format("%Y-%m-%dT%H:%M:%S%.3f%z").to_string()},
-        },
-    })
-}
-
-fn metric_of(alarm: &str) -> &'static str {
-    ALARMS.iter().find(|(name, _)| *name == alarm).map_or("", |(_, metric)| metric)
-}
-
 /// Handles an event, as the Lambda does.
-async fn handle(handler: Arc<Handler>, event: Value, say: Say) {
+async fn handle(handler: Arc<Handler>, event: Value, woken_by: &str, say: Say) {
     let home = local_home();
     let signal = match Signal::parse(&event, &home) {
         Ok(signal) => signal,
@@ -131,7 +123,7 @@ async fn handle(handler: Arc<Handler>, event: Value, say: Say) {
     };
     match handler.run(&signal, &home).await {
         Ok(reply) => {
-            tell(&handler, &say, "alarm", &reply);
+            tell(&handler, &say, woken_by, &reply);
             publish(&handler, &reply.lines).await;
         }
         Err(error) => drop(say.send(format!("a run failed: {error}"))),
@@ -159,8 +151,12 @@ async fn sweep_again_and_again(handler: Arc<Handler>, say: Say) {
     }
 }
 
-/// Prints a decision. Nothing reads it after the end of the command.
+/// Prints a decision. Nothing reads it after the end of the command. A throttled reader causes an event at each call, so
+/// the events within 30 s of an observation are left out.
 fn tell(handler: &Handler, say: &Say, woken_by: &str, reply: &Reply) {
+    if reply.document.code == <&str>::from(Reason::JustLooked) {
+        return;
+    }
     let (now, document) = (handler.clock().now().format("%H:%M:%S"), &reply.document);
     let _ = say.send(format!("{now} {woken_by}: {} ({}): {}", document.code, document.outcome, document.sentence));
 }

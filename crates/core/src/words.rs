@@ -1,7 +1,7 @@
-//! Numbers in words.
+//! Numbers in words, for a person who reads them once.
 
 /// A share in percent. Small shares have two digits more.
-pub(super) fn percent(share: f64) -> String {
+pub fn percent(share: f64) -> String {
     match share * 100.0 {
         small if small > 0.0 && small < 1.0 => format!("{small:.2} %"),
         percent => format!("{percent:.0} %"),
@@ -9,12 +9,12 @@ pub(super) fn percent(share: f64) -> String {
 }
 
 /// US dollars a month.
-pub(super) fn usd(amount: f64) -> String {
+pub fn usd(amount: f64) -> String {
     if amount >= 1_000.0 { format!("${}", count(amount)) } else { format!("${amount:.2}") }
 }
 
 /// A whole number with its thousands apart: 1,234,567.
-pub(super) fn count(number: f64) -> String {
+pub fn count(number: f64) -> String {
     let digits = format!("{:.0}", number.max(0.0));
     let groups: Vec<&str> =
         digits.as_bytes().rchunks(3).rev().map(|group| std::str::from_utf8(group).unwrap_or_default()).collect();
@@ -22,7 +22,7 @@ pub(super) fn count(number: f64) -> String {
 }
 
 /// A size in bytes, KiB or MiB.
-pub(super) fn size(bytes: f64) -> String {
+pub fn size(bytes: f64) -> String {
     match bytes {
         small if small < 1_024.0 => format!("{small:.0} bytes"),
         middle if middle < 1_048_576.0 => format!("{:.1} KiB", middle / 1_024.0),
@@ -31,9 +31,9 @@ pub(super) fn size(bytes: f64) -> String {
 }
 
 /// Minutes, hours or days.
-pub(super) fn time(milliseconds: f64) -> String {
+pub fn time(milliseconds: f64) -> String {
     match (milliseconds / 60_000.0).round() {
-        0.0 => "less than a minute".into(),
+        none if none < 1.0 => "less than a minute".into(),
         1.0 => "1 minute".into(),
         minutes if minutes < 120.0 => format!("{minutes:.0} minutes"),
         minutes if minutes < 2_880.0 => format!("{} hours", short(minutes / 60.0)),
@@ -42,7 +42,7 @@ pub(super) fn time(milliseconds: f64) -> String {
 }
 
 /// A number with one digit after the point, unless it is whole or large.
-pub(super) fn short(number: f64) -> String {
+pub fn short(number: f64) -> String {
     let one = format!("{number:.1}");
     match one.strip_suffix(".0") {
         Some(whole) if number < 1_000.0 => whole.to_owned(),
@@ -52,7 +52,8 @@ pub(super) fn short(number: f64) -> String {
 }
 
 /// A number of things, with the noun in its right form.
-pub(super) fn many(number: usize, noun: &str) -> String {
+pub fn many(number: impl TryInto<u64>, noun: &str) -> String {
+    let number = number.try_into().unwrap_or(u64::MAX);
     if number == 1 { format!("1 {noun}") } else { format!("{} {noun}s", count(number as f64)) }
 }
 
@@ -77,6 +78,7 @@ mod tests {
             (time(86_400_000.0), short(5.25), short(75_630.3)),
             ("24 hours".into(), "5.2".into(), "75,630".into())
         );
-        assert_eq!((many(1, "shard"), many(2, "shard")), ("1 shard".into(), "2 shards".into()));
+        assert_eq!((many(1, "shard"), many(1_200, "shard")), ("1 shard".into(), "1,200 shards".into()));
+        assert_eq!(time(20_000.0), "less than a minute");
     }
 }
