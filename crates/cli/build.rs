@@ -7,10 +7,10 @@ fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-env-changed=UNTHROTTLE_COMMIT");
     let profile = env::var("PROFILE").unwrap_or_default();
-    println!("cargo:rustc-env=UNTHROTTLE_BUILT_FROM={}", commit(&profile));
-    println!("cargo:rustc-env=UNTHROTTLE_BUILT_WITH={}", features());
+    println!("cargo:rustc-env=CLI_BUILT_FROM={}", commit(&profile));
+    println!("cargo:rustc-env=CLI_BUILT_WITH={}", features());
     let target = env::var("TARGET").unwrap_or_default();
-    println!("cargo:rustc-env=UNTHROTTLE_BUILT_AS={profile} for {target}");
+    println!("cargo:rustc-env=CLI_BUILT_AS={profile} for {target}");
 }
 
 /// The commit. A package of the sources has no repository, so its builder gives the commit in `UNTHROTTLE_COMMIT`. A

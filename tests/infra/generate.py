@@ -150,29 +150,48 @@ def stackset():
     return json.dumps(template, indent=1) + "\n"
 
 
-# What CloudFormation's handlers may also need for other properties than those used here.
-SERVICES = {"cloudtrail", "cloudwatch", "events", "iam", "kms", "lambda", "logs", "s3", "scheduler", "sns", "sqs"}
+# The resources of a stack, by service. CloudFormation makes up most names, and they begin with the stack's: StackSet-….
+OF_THE_STACK = {
+    "cloudtrail": ["cloudtrail:*:${AWS::AccountId}:trail/unthrottle-*"],
+    "cloudwatch": ["cloudwatch:*:${AWS::AccountId}:alarm:StackSet-*", "cloudwatch::${AWS::AccountId}:dashboard/unthrottle-*"],
+    "events": ["events:*:${AWS::AccountId}:rule/StackSet-*"],
+    "iam": ["iam::${AWS::AccountId}:role${RolePath}unthrottle-*"],
+    "kms": ["kms:*:${AWS::AccountId}:key/*"],
+    "lambda": ["lambda:*:${AWS::AccountId}:function:StackSet-*"],
+    "logs": ["logs:*:${AWS::AccountId}:log-group:StackSet-*"],
+    "s3": ["s3:::stackset-*", "s3:::${ArtifactBucketPrefix}-*/*"],
+    "scheduler": [f"scheduler:*:${{AWS::AccountId}}:{kind}/StackSet-*" for kind in ("schedule-group", "schedule")],
+    "sns": ["sns:*:${AWS::AccountId}:StackSet-*"],
+    "sqs": ["sqs:*:${AWS::AccountId}:StackSet-*"],
+}
+# CloudFormation needs these only for other properties than those used here.
+NOT_NEEDED = {"kms:CreateGrant", "kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey", "s3:PutObjectAcl", "s3:DeleteObject"}
 
 
 def handlers():
-    """The actions that AWS's own schemas of the resource types name for create, read, update and delete."""
+    """The actions that AWS's own schemas of the resource types name: {service: (on a resource, on none)}."""
+    from cfnlint.data import AdditionalSpecs
     from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
     from template import deployed
 
-    actions = set()
+    known = json.loads(pathlib.Path(AdditionalSpecs.__path__[0], "Policies.json").read_text())
+    found = {}
     for kind in {resource["Type"] for resource in deployed()["Resources"].values()}:
         schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", kind).schema
         for handler in ("create", "read", "update", "delete"):
-            actions |= set(schema["handlers"].get(handler, {}).get("permissions", []))
-    return sorted(action for action in actions if action.split(":")[0] in SERVICES)
+            for action in schema["handlers"].get(handler, {}).get("permissions", []):
+                service, name = action.lower().split(":")[0], action.split(":")[1]
+                # The schemas also name what is no action of IAM.
+                if service in OF_THE_STACK and (spec := known[service]["Actions"].get(name.lower())) is not None:
+                    if f"{service}:{name}" not in NOT_NEEDED:
+                        found.setdefault(service, (set(), set()))["Resources" not in spec].add(f"{service}:{name}")
+    return {service: tuple(map(sorted, found[service])) for service in sorted(found)}
 
 
 def execution_role():
     """The role in each account by which StackSets with self-managed permissions deploys the template."""
     actions = handlers()
-    of_roles = [action for action in actions if action.startswith("iam:")]
     stacks = {"Fn::Sub": "arn:${AWS::Partition}:cloudformation:*:${AWS::AccountId}:stack/StackSet-*"}
-    roles = {"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:role${RolePath}unthrottle-*"}
     trust = {
         "Effect": "Allow",
         "Principal": {"AWS": {"Fn::Sub": "arn:${AWS::Partition}:iam::${AdministratorAccount}:role/${AdministrationRole}"}},
@@ -181,9 +200,12 @@ def execution_role():
     statements = [
         {"Sid": "Stacks", "Effect": "Allow", "Action": "cloudformation:*", "Resource": stacks},
         {"Sid": "Templates", "Effect": "Allow", "Action": ["cloudformation:GetTemplateSummary", "cloudformation:ValidateTemplate"], "Resource": "*"},
-        {"Sid": "Roles", "Effect": "Allow", "Action": of_roles, "Resource": roles},
-        {"Sid": "Resources", "Effect": "Allow", "Action": [action for action in actions if action not in of_roles], "Resource": "*"},
+        # AWS defines no resource for these actions.
+        {"Sid": "NoResource", "Effect": "Allow", "Action": sum((on_none for _, on_none in actions.values()), []), "Resource": "*"},
     ]
+    for service, (on_resource, _) in actions.items():
+        resources = [{"Fn::Sub": f"arn:${{AWS::Partition}}:{resource}"} for resource in OF_THE_STACK[service]]
+        statements.append({"Sid": service.title(), "Effect": "Allow", "Action": on_resource, "Resource": resources})
     policy = {"PolicyName": "deploy-unthrottle", "PolicyDocument": {"Version": "2012-10-17", "Statement": statements}}
     properties = {
         "RoleName": "stackset-execution-unthrottle",
@@ -208,6 +230,7 @@ def execution_role():
                 "AllowedPattern": "^/([!-~]+/)?$",
                 "Description": "The parameter RolePath of the stacks.",
             },
+            "ArtifactBucketPrefix": PARAMETERS["ArtifactBucketPrefix"],
         },
         "Resources": {"Role": {"Type": "AWS::IAM::Role", "Properties": properties}},
         "Outputs": {"RoleName": {"Value": {"Ref": "Role"}}},

@@ -1,5 +1,6 @@
 """Starts moto with what the doctor reads beside Kinesis and CloudWatch: a stream for moto's own books, a function, and
-three keys, and the tables `orders-app` (of the KCL) and `people`. Prints `ready JSON` with the address and the keys when it answers. The tests make the mappings themselves.
+three keys, a bucket, and the tables `orders-app` (of the KCL) and `people`. Prints `ready JSON` with the address and the
+keys when it answers. The tests make the mappings themselves.
 
 Ends when its standard input closes.
 """
@@ -44,6 +45,8 @@ def main():
         keys = {"KeySchema": [{"AttributeName": key, "KeyType": "HASH"}], "AttributeDefinitions": [{"AttributeName": key, "AttributeType": "S"}]}
         tables.create_table(TableName=name, BillingMode="PAY_PER_REQUEST", **keys)
     tables.put_item(TableName="people", Item={"id": {"S": "1"}})
+    # A trail of `unthrottle prove` writes there.
+    client("s3").create_bucket(Bucket="trails")
     kms = client("kms")
     enabled, disabled, deleted = (kms.create_key()["KeyMetadata"]["KeyId"] for _ in range(3))
     kms.disable_key(KeyId=disabled)

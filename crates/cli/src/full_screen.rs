@@ -1,11 +1,12 @@
-//! The whole screen of a terminal, for a command with a live view: how it is entered, drawn on, asked for keys, and left
-//! on every way out.
+//! The whole screen of a terminal, for a command with a live view: entering it, drawing, keys, and leaving it on every
+//! way out.
 //!
-//! The screen is the terminal's alternate one, so everything that was on it before is there again afterwards. It is left
-//! when it is dropped, and when the process panics. A caller must end on Ctrl-C, which is a key here, and on SIGTERM.
+//! The screen is the terminal's alternate one: what was there before is there again afterwards. It is left when it is
+//! dropped, and when the process panics. A caller must end on Ctrl-C, which is a key here, and on SIGTERM.
 
 use crossterm::event::{Event, EventStream, KeyCode, KeyEventKind, KeyModifiers};
 use futures_util::StreamExt as _;
+use ratatui::backend::Backend as _;
 use ratatui::{DefaultTerminal, Frame};
 use std::io::{self, IsTerminal};
 
@@ -28,8 +29,9 @@ impl FullScreen {
     pub fn enter() -> io::Result<FullScreen> {
         // It also adds a panic hook, which leaves the screen before the message of the panic is printed.
         let mut screen = FullScreen { terminal: ratatui::try_init()? };
-        // Some terminals have no second screen, and show what was there.
-        screen.terminal.clear()?;
+        // Some terminals have no second screen, and show what was there. `Terminal::clear` would ask the terminal where
+        // its cursor is, and not every terminal answers.
+        screen.terminal.backend_mut().clear()?;
         Ok(screen)
     }
 
@@ -67,8 +69,8 @@ mod terminal;
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use super::terminal::Terminal;
+    use super::*;
     use pty_process::blocking::Command;
 
     /// Set in the process that panics on a terminal.
@@ -83,7 +85,9 @@ mod tests {
         }
         let this = std::env::current_exe().expect("this test");
         let name = "full_screen::tests::a_panic_leaves_the_screen_and_is_readable";
-        let mut terminal = Terminal::start(Command::new(this).args(["--exact", name, "--nocapture"]).env(PANICS, "1"));
+        let child = Command::new(this).args(["--exact", name, "--nocapture"]).env(PANICS, "1");
+        // A backtrace would move the message off the screen.
+        let mut terminal = Terminal::start(child.env("RUST_BACKTRACE", "0"));
         terminal.wait_for("message", |screen| screen.contains("the reason of the panic"));
         assert!(!terminal.end().success());
         assert!(!terminal.is_whole() && terminal.has_cursor(), "{}", terminal.text());

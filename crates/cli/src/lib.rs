@@ -23,6 +23,7 @@ mod nearest;
 mod pages;
 mod pause;
 mod plan;
+mod prove;
 mod put;
 mod replay;
 mod report;
@@ -60,7 +61,7 @@ docs/configuration.md lists them all.
 
 Exit codes: 0 done; 1 an error of AWS, of input or output, or not all done;
 2 bad usage or bad input; 3 the doctor found what --fail-on names, or an
-expectation of smoke does not hold.";
+expectation of smoke or prove does not hold.";
 
 #[derive(Subcommand)]
 enum Command {
@@ -196,6 +197,9 @@ stream; q or Ctrl-C stops it.
 The capacity of a provisioned stream is 1,000 records/s and 1 MiB/s a shard,
 with the shards at the start. Exit code 3: an expectation does not hold.")]
     Smoke(smoke::Args),
+    /// Try on a sandbox account what unthrottle assumes of AWS
+    #[command(long_about = prove::ABOUT)]
+    Prove(Box<prove::Args>),
     /// Run the local account as a server for the AWS CLI and SDKs
     #[command(long_about = "\
 Run the local account as a server for the AWS CLI and SDKs, until Ctrl-C.
@@ -257,6 +261,7 @@ async fn perform(command: Command) -> Result<(), CliError> {
         Command::Backtest(args) => backtest::run(args).await,
         Command::Put(args) => put::run(args).await,
         Command::Smoke(args) => smoke::run(args).await,
+        Command::Prove(args) => prove::run(*args).await,
         Command::Local(args) => local::run(args).await,
         Command::Config(args) => config::run(args),
         #[cfg(feature = "schema")]

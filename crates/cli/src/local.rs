@@ -30,15 +30,16 @@ pub(super) struct Args {
         value_name = "N",
         requires = "heal",
         value_parser = clap::value_parser!(u32).range(1..=60),
-        help = "Minutes of the account pass N times as fast [default: 10, with --heal].\n\
+        help = "Minutes of the account pass N times as fast [default: 20, with --heal].\n\
                 A shard takes the same records a second. The metrics of a minute show\n\
                 each record N times, as if the load had lasted for a whole minute"
     )]
     pace: Option<u32>,
 }
 
-/// The pace with an unthrottle inside: a minute takes six seconds, and a person sees a stream heal in less than one.
-const PACE: u32 = 10;
+/// The pace with an unthrottle inside: a minute takes three seconds, so a person sees in less than one how a stream
+/// heals, also where that takes two changes. A faster one hides how the steps follow each other.
+const PACE: u32 = 20;
 
 pub(super) async fn run(args: Args) -> Result<(), CliError> {
     let policy = args.heal.then(config::policy).transpose()?;
@@ -97,7 +98,7 @@ fn greet(local: &LocalAccount, account: &str, region: &str, heals: bool) -> std:
     if heals {
         let pace = local.clock().pace();
         let minute = 60.0 / f64::from(pace);
-        writeln!(out, "  unthrottle smoke {EXAMPLE} --until-healed --stages 5s@0.5x,1m@1.4x")?;
+        writeln!(out, "  unthrottle smoke {EXAMPLE} --until-healed --stages 5s@0.5x,1m@2x")?;
         writeln!(out)?;
         writeln!(out, "The stream `{EXAMPLE}` has 2 shards. An unthrottle is inside. A minute of the account takes")?;
         writeln!(

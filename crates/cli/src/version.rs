@@ -4,9 +4,9 @@
 pub(super) const LONG: &str = concat!(
     env!("CARGO_PKG_VERSION"),
     "\ncommit:   ",
-    env!("UNTHROTTLE_BUILT_FROM"),
+    env!("CLI_BUILT_FROM"),
     "\nfeatures: ",
-    env!("UNTHROTTLE_BUILT_WITH"),
+    env!("CLI_BUILT_WITH"),
     "\nbuild:    ",
-    env!("UNTHROTTLE_BUILT_AS"),
+    env!("CLI_BUILT_AS"),
 );

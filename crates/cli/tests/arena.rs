@@ -114,3 +114,71 @@ fn an_unknown_name_is_bad_usage() {
         assert!(text(&printed.stderr).contains("none"), "{}", text(&printed.stderr));
     }
 }
+
+/// A proof with these measured times.
+fn proof(measured: serde_json::Value, endpoint: Option<&str>) -> tempfile::NamedTempFile {
+    let step = serde_json::json!({
+        "step": "reshards", "about": "", "cost_usd": 0.1, "began": "2026-11-27T10:00:00Z", "seconds": 1.0,
+        "findings": [], "measured": measured, "answers": [], "left": [],
+    });
+    let proof = serde_json::json!({
+        "version": 1, "unthrottle": "0.1.0", "region": "us-east-1", "endpoint_url": endpoint, "pace": 1,
+        "began": "2026-11-27T10:00:00Z", "steps": [step],
+    });
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), proof.to_string()).expect("written");
+    file
+}
+
+fn calibrated(file: &tempfile::NamedTempFile) -> Output {
+    let path = file.path().to_str().expect("a path");
+    arena(&["--workload", "step-2", "--policy", "ours", "--json", "--calibrate", path])
+}
+
+#[test]
+fn measured_times_replace_those_of_the_arena_where_the_proof_has_them() {
+    let slow = serde_json::json!({
+        "reshards": [{"from": 1, "to": 2, "seconds": 120.0}, {"from": 4, "to": 8, "seconds": 150.0}],
+        "metric_lags": [
+            {"metric": "IncomingRecords", "minute": "2026-11-27T10:00:00Z", "seconds": 170.0},
+            {"metric": "IncomingRecords", "minute": "2026-11-27T10:01:00Z", "seconds": 240.0},
+        ],
+    });
+    let out = calibrated(&proof(slow, None));
+    assert!(out.status.success(), "{}", text(&out.stderr));
+    let says = "unthrottle: the seconds of a reshard, without 2 a shard: 118 to 142, from 2 measured, in place of 14 \
+                to 30\nunthrottle: the seconds until CloudWatch shows a minute: 170 to 240, from 2 measured, in place \
+                of 60 to 180\n";
+    assert_eq!(text(&out.stderr), says);
+    let refused = |out: &Output| {
+        let row: serde_json::Value = serde_json::from_slice(&out.stdout).expect("JSON");
+        row["throttled"].as_u64().expect("a number")
+    };
+    let built_in = refused(&arena(&["--workload", "step-2", "--policy", "ours", "--json"]));
+    assert!(refused(&out) > built_in, "slower metrics and reshards refuse more than {built_in}");
+    let part = serde_json::json!({"reshards": [{"from": 1, "to": 2, "seconds": 20.0}]});
+    let out = calibrated(&proof(part, Some("http://127.0.0.1:4566")));
+    let said = text(&out.stderr);
+    assert!(said.contains("the proof comes from http://127.0.0.1:4566, and not from AWS\n"), "{said}");
+    assert!(said.contains("shows a minute: 60 to 180 as built in, not measured\n"), "{said}");
+}
+
+#[test]
+fn a_proof_without_times_or_with_impossible_ones_is_refused() {
+    for (measured, says) in [
+        (serde_json::json!({}), "has no measured times. The steps reshards and metric-lag of `unthrottle prove`"),
+        (
+            serde_json::json!({"reshards": [{"from": 0, "to": 2, "seconds": 20.0}]}),
+            "field `measured.reshards`: 0 → 2 shards: must be 1 to 10000",
+        ),
+        (
+            serde_json::json!({"reshards": [{"from": 1, "to": 2, "seconds": -1.0}]}),
+            "field `measured.reshards.seconds`: -1: must be 0 to 3600",
+        ),
+        (serde_json::json!({"reshards": "none"}), "field `steps[0].measured.reshards`: no proof of `unthrottle prove`"),
+    ] {
+        let out = calibrated(&proof(measured, None));
+        assert_eq!(out.status.code(), Some(2), "{}", text(&out.stderr));
+        assert!(text(&out.stderr).contains(says), "{}", text(&out.stderr));
+    }
+}

@@ -6,8 +6,9 @@ mod aws;
 #[path = "doctor/fixture.rs"]
 #[allow(dead_code, reason = "each test binary uses its part")]
 mod fixture;
-#[path = "doctor/python.rs"]
-mod python;
+
+#[path = "../../../tests/common/moto.rs"]
+mod moto;
 
 use aws::{config, root};
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -18,24 +19,23 @@ use aws_sdk_lambda::types::{
 };
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use fixture::{Clinic, Output, STREAM, Seed, finding, not_encrypted, unthrottle_with, with_status};
-use python::Python;
+use moto::Moto;
 use serde_json::{Value, json};
 use unthrottle_lab::local::{Effect, Fault};
 
-/// moto, with a function and keys. It ends with the test.
-struct Moto {
-    python: Python,
+/// moto, and clients of its functions and tables.
+struct Emulator {
+    moto: Moto,
     lambda: aws_sdk_lambda::Client,
     dynamodb: aws_sdk_dynamodb::Client,
 }
 
-impl Moto {
-    fn start() -> Moto {
-        let how = "`make test` installs it, and so does `make .venv/tests`";
-        let python = Python::start(&root().join(".venv/bin/python"), "consumers.py", &[], how);
-        let config = config(python.ready["url"].as_str().expect("an address"));
+impl Emulator {
+    fn start() -> Emulator {
+        let moto = Moto::start(root());
+        let config = config(moto.url());
         let (lambda, dynamodb) = (aws_sdk_lambda::Client::new(&config), aws_sdk_dynamodb::Client::new(&config));
-        Moto { python, lambda, dynamodb }
+        Emulator { moto, lambda, dynamodb }
     }
 
     /// A mapping of the function to the stream.
@@ -55,7 +55,7 @@ impl Moto {
 
     /// Runs the doctor, with Lambda, KMS and DynamoDB from here.
     async fn doctor(&self, clinic: &Clinic, args: &[&str]) -> Output {
-        let url = self.python.ready["url"].as_str().expect("an address");
+        let url = self.moto.url();
         let here = [
             ("AWS_ENDPOINT_URL", clinic.account.url()),
             ("AWS_ENDPOINT_URL_LAMBDA", url),
@@ -102,7 +102,7 @@ fn hours_ago(hours: i64) -> DateTime<Utc> {
 
 #[tokio::test]
 async fn a_good_mapping_shows_nothing() {
-    let (moto, clinic) = (Moto::start(), Clinic::of(Seed::default()).await);
+    let (moto, clinic) = (Emulator::start(), Clinic::of(Seed::default()).await);
     moto.good_mapping().send().await.expect("mapped");
     put(&clinic, "Invocations", hours_ago(2), 50_000.0);
     put(&clinic, "Errors", hours_ago(2), 400.0);
@@ -112,7 +112,7 @@ async fn a_good_mapping_shows_nothing() {
 
 #[tokio::test]
 async fn a_mapping_with_the_defaults_blocks_its_shard_and_loses_batches() {
-    let (moto, clinic) = (Moto::start(), Clinic::of(Seed::default()).await);
+    let (moto, clinic) = (Emulator::start(), Clinic::of(Seed::default()).await);
     moto.mapping().send().await.expect("mapped");
     let findings = moto.findings(&clinic, &[]).await;
     assert_eq!(with_status(&findings, "fail"), ["lambda-poison"]);
@@ -123,7 +123,7 @@ async fn a_mapping_with_the_defaults_blocks_its_shard_and_loses_batches() {
 
 #[tokio::test]
 async fn a_function_that_reports_failed_records_needs_no_bisection() {
-    let (moto, clinic) = (Moto::start(), Clinic::of(Seed::default()).await);
+    let (moto, clinic) = (Emulator::start(), Clinic::of(Seed::default()).await);
     let mapping = moto.good_mapping().bisect_batch_on_function_error(false);
     mapping.function_response_types(FunctionResponseType::ReportBatchItemFailures).send().await.expect("mapped");
     moto.fires(&clinic, "warn", &[]).await;
@@ -131,7 +131,7 @@ async fn a_function_that_reports_failed_records_needs_no_bisection() {
 
 #[tokio::test]
 async fn a_mapping_without_a_destination_or_without_bisection_fires_its_check_alone() {
-    let (moto, clinic) = (Moto::start(), Clinic::of(Seed::default()).await);
+    let (moto, clinic) = (Emulator::start(), Clinic::of(Seed::default()).await);
     let mapping = moto.good_mapping().set_destination_config(None).send().await.expect("mapped");
     moto.fires(&clinic, "warn", &["lambda-destination"]).await;
     let delete = moto.lambda.delete_event_source_mapping().uuid(mapping.uuid().expect("an id"));
@@ -142,14 +142,14 @@ async fn a_mapping_without_a_destination_or_without_bisection_fires_its_check_al
 
 #[tokio::test]
 async fn a_disabled_mapping_fires_lambda_state() {
-    let (moto, clinic) = (Moto::start(), Clinic::of(Seed::default()).await);
+    let (moto, clinic) = (Emulator::start(), Clinic::of(Seed::default()).await);
     moto.good_mapping().enabled(false).send().await.expect("mapped");
     moto.fires(&clinic, "fail", &["lambda-state"]).await;
 }
 
 #[tokio::test]
 async fn an_age_that_grows_for_hours_fires_lambda_parallel() {
-    let (moto, clinic) = (Moto::start(), Clinic::of(Seed::default()).await);
+    let (moto, clinic) = (Emulator::start(), Clinic::of(Seed::default()).await);
     moto.good_mapping().parallelization_factor(4).send().await.expect("mapped");
     for (hours, minutes) in [(4, 5.0), (3, 10.0), (2, 15.0), (1, 20.0)] {
         put(&clinic, "IteratorAge", hours_ago(hours), minutes * 60_000.0);
@@ -161,7 +161,7 @@ async fn an_age_that_grows_for_hours_fires_lambda_parallel() {
 
 #[tokio::test]
 async fn more_batches_than_reserved_executions_fire_lambda_concurrency() {
-    let (moto, clinic) = (Moto::start(), Clinic::of(Seed { shards: 2, ..Seed::default() }).await);
+    let (moto, clinic) = (Emulator::start(), Clinic::of(Seed { shards: 2, ..Seed::default() }).await);
     moto.good_mapping().parallelization_factor(10).send().await.expect("mapped");
     let reserve = |executions| {
         let reserve = moto.lambda.put_function_concurrency().function_name("reader");
@@ -177,7 +177,7 @@ async fn more_batches_than_reserved_executions_fire_lambda_concurrency() {
 
 #[tokio::test]
 async fn errors_throttles_and_slow_invocations_fire_lambda_errors() {
-    let moto = Moto::start();
+    let moto = Emulator::start();
     moto.good_mapping().send().await.expect("mapped");
     for (metric, value) in [("Errors", 600.0), ("Throttles", 1.0), ("Duration", 25_000.0)] {
         let clinic = Clinic::of(Seed::default()).await;
@@ -189,7 +189,7 @@ async fn errors_throttles_and_slow_invocations_fire_lambda_errors() {
 
 #[tokio::test]
 async fn tiny_batches_without_a_window_fire_lambda_window_with_what_a_window_saves() {
-    let moto = Moto::start();
+    let moto = Emulator::start();
     let mapping = moto.good_mapping().send().await.expect("mapped");
     let clinic = Clinic::of(Seed::default()).await;
     // 34 records a second for 14 days, and as many invocations as would take one each.
@@ -206,9 +206,9 @@ async fn tiny_batches_without_a_window_fire_lambda_window_with_what_a_window_sav
 
 #[tokio::test]
 async fn a_key_that_is_disabled_or_pending_deletion_fires_encryption() {
-    let moto = Moto::start();
+    let moto = Emulator::start();
     for (key, state) in [("enabled", None), ("disabled", Some("Disabled")), ("deleted", Some("PendingDeletion"))] {
-        let id = moto.python.ready[key].as_str().expect("a key");
+        let id = moto.moto.ready[key].as_str().expect("a key");
         let clinic = Clinic::of(Seed { summary: json!({ "KeyId": id }), ..Seed::default() }).await;
         let Some(state) = state else {
             moto.fires(&clinic, "fail", &[]).await;
@@ -220,7 +220,7 @@ async fn a_key_that_is_disabled_or_pending_deletion_fires_encryption() {
 }
 
 /// A lease of the KCL's table: shard, worker and checkpoint.
-async fn lease(moto: &Moto, shard: &str, owner: Option<&str>, checkpoint: &str) {
+async fn lease(moto: &Emulator, shard: &str, owner: Option<&str>, checkpoint: &str) {
     let text = |text: &str| AttributeValue::S(text.to_owned());
     let put = moto.dynamodb.put_item().table_name("orders-app").item("leaseKey", text(shard));
     let put = put.item("checkpoint", text(checkpoint)).item("leaseCounter", AttributeValue::N("7".into()));
@@ -234,7 +234,7 @@ const SHARDS: [&str; 4] =
 #[tokio::test]
 async fn leases_without_a_worker_and_shards_without_a_lease_fire_kcl() {
     let (moto, clinic) =
-        (Moto::start(), Clinic::of(Seed { records_per_second: 70.0, shards: 4, ..Seed::default() }).await);
+        (Emulator::start(), Clinic::of(Seed { records_per_second: 70.0, shards: 4, ..Seed::default() }).await);
     let args = ["--kcl", "orders-app"];
     moto.fires_with(&clinic, "fail", &["kcl"], &args).await;
     for (shard, owner) in SHARDS.iter().zip(["a", "b", "a", "b"]) {
@@ -249,7 +249,7 @@ async fn leases_without_a_worker_and_shards_without_a_lease_fire_kcl() {
 #[tokio::test]
 async fn one_worker_with_most_leases_fires_kcl() {
     let (moto, clinic) =
-        (Moto::start(), Clinic::of(Seed { records_per_second: 70.0, shards: 4, ..Seed::default() }).await);
+        (Emulator::start(), Clinic::of(Seed { records_per_second: 70.0, shards: 4, ..Seed::default() }).await);
     for (shard, owner) in SHARDS.iter().zip(["a", "a", "a", "b"]) {
         lease(&moto, shard, Some(owner), "LATEST").await;
     }
@@ -266,7 +266,7 @@ async fn one_worker_with_most_leases_fires_kcl() {
 
 #[tokio::test]
 async fn a_parent_that_is_not_read_to_its_end_fires_kcl_and_its_children_wait() {
-    let (moto, clinic) = (Moto::start(), Clinic::of(Seed { shards: 1, ..Seed::default() }).await);
+    let (moto, clinic) = (Emulator::start(), Clinic::of(Seed { shards: 1, ..Seed::default() }).await);
     let split = clinic.aws.kinesis.split_shard().stream_name(STREAM).shard_to_split(SHARDS[0]);
     split.new_starting_hash_key((u128::MAX / 2).to_string()).send().await.expect("split");
     clinic.account.finish_changes().await;
@@ -282,7 +282,7 @@ async fn a_parent_that_is_not_read_to_its_end_fires_kcl_and_its_children_wait() 
 
 #[tokio::test]
 async fn a_table_that_is_missing_or_no_lease_table_ends_with_two() {
-    let (moto, clinic) = (Moto::start(), Clinic::of(Seed::default()).await);
+    let (moto, clinic) = (Emulator::start(), Clinic::of(Seed::default()).await);
     clinic.account.add_streams(["clicks".to_owned()], 1, &[]).await;
     for (args, says) in [
         (&["--kcl", "order-app"][..], "there is no table `order-app` in this region. The nearest: orders-app"),
@@ -297,7 +297,7 @@ async fn a_table_that_is_missing_or_no_lease_table_ends_with_two() {
 
 #[tokio::test]
 async fn a_filter_of_the_shared_throughput_breaks_aggregates() {
-    let moto = Moto::start();
+    let moto = Emulator::start();
     let clinic = Clinic::of(Seed::default()).await;
     let aggregated = include_bytes!("../src/keys/aggregated.bin");
     let put = clinic.aws.kinesis.put_record().stream_name(STREAM).partition_key("user-0");

@@ -113,8 +113,15 @@ fn every_code_has_a_sample_and_no_sample_promises_another() {
 }
 
 /// The pages that show commands, in lines that begin with four spaces.
-const PAGES: [&str; 6] =
-    ["README.md", "docs/doctor.md", "docs/operations.md", "docs/evaluation.md", "docs/development.md", "docs/put.md"];
+const PAGES: [&str; 7] = [
+    "README.md",
+    "docs/doctor.md",
+    "docs/operations.md",
+    "docs/evaluation.md",
+    "docs/development.md",
+    "docs/put.md",
+    "docs/limits.md",
+];
 
 /// The lines of the pages that begin with `    COMMAND `, without that.
 fn shown(command: &str) -> Vec<String> {

@@ -252,7 +252,7 @@ async fn bad_input_names_the_fault_and_writes_nothing() {
 }
 
 #[tokio::test]
-async fn a_stream_that_is_not_there_yet_and_an_endpoint_that_is_no_kinesis_are_said() {
+async fn a_stream_that_comes_or_goes_and_an_endpoint_that_is_no_kinesis_are_said() {
     let options = Options { create_time: Duration::from_secs(3600), ..Options::default() };
     let account = LocalAccount::start(options).await.expect("it starts");
     let fixture = Fixture { aws: Aws::of(&account), account, folder: tempfile::tempdir().expect("a folder") };
@@ -260,6 +260,10 @@ async fn a_stream_that_is_not_there_yet_and_an_endpoint_that_is_no_kinesis_are_s
     create.send().await.expect("created");
     let out = fixture.put(&["orders"], "x\n").await;
     assert!(stderr(&out).contains("the stream `orders` is being created. Try again"), "{}", stderr(&out));
+    fixture.account.finish_changes().await;
+    fixture.aws.kinesis.delete_stream().stream_name("orders").send().await.expect("it is being deleted");
+    let out = fixture.put(&["orders"], "x\n").await;
+    assert!(stderr(&out).contains("the stream `orders` is being deleted. Nothing was written"), "{}", stderr(&out));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
     tokio::spawn(async move { axum::serve(listener, axum::Router::new()).await });

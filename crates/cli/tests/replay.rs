@@ -99,7 +99,11 @@ fn replays(scenario: PathBuf) -> Trial {
 /// Every decision can be sent to a person as a message.
 fn check_message(document: &Document) -> Result<(), Failed> {
     let message = Message::of(document, "us-east-1");
-    let Message { subject, body } = &message;
+    let Message { subject, body, chat } = &message;
+    let is_form = serde_json::from_str::<serde_json::Value>(chat).is_ok_and(|form| {
+        form["source"] == "custom" && form["content"]["description"].as_str().is_some_and(|text| !text.is_empty())
+    });
+    check(is_form && !chat.contains('<'), chat)?;
     let is_subject = subject.starts_with("[unthrottle] ") && subject.is_ascii() && subject.len() <= 100;
     let says_what = document.outcome == Outcome::Healed || subject.contains(document.code);
     check(is_subject && says_what && body.starts_with(&document.sentence), &message)?;

@@ -1,5 +1,6 @@
 //! `unthrottle arena`: compares policies on simulated streams.
 
+mod calibrate;
 mod compete;
 mod faults;
 mod figures;
@@ -70,6 +71,14 @@ pub(super) struct Args {
                 The file must have all runs"
     )]
     scores: Option<PathBuf>,
+    #[arg(
+        long,
+        value_name = "PROOF.json",
+        conflicts_with_all = ["markdown", "scores", "faults"],
+        help = "Take the reshard times and the delays of metrics that `unthrottle prove`\n\
+                measured, where the proof has them. Standard error says which"
+    )]
+    calibrate: Option<PathBuf>,
     /// Also write a page with the timeline of each run
     #[arg(long, value_name = "FILE.html")]
     report: Option<PathBuf>,
@@ -96,8 +105,13 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
         return Ok(std::io::stdout().write_all(markdown::table(&contests_in(path)?).as_bytes())?);
     }
     let mut workloads = workloads_of(args.workload.as_deref())?;
+    let calibrated = args.calibrate.as_deref().map(calibrate::read).transpose()?;
+    calibrated.iter().flat_map(|it| &it.says).for_each(|line| eprintln!("unthrottle: {line}"));
     for workload in &mut workloads {
         workload.weather = args.weather;
+        if let Some(calibrated) = &calibrated {
+            workload.account.times = calibrated.times;
+        }
     }
     let policies = policies_of(args.policy.as_deref())?;
     let with_seeds = |workload: Workload| {

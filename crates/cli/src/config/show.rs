@@ -60,7 +60,11 @@ fn entries(file: &File) -> Vec<Entry> {
         let (value, from) = match (set, file.settings.get(&name)) {
             (Some(value), _) => (Some(value), "environment".to_owned()),
             (None, Some(value)) => (Some(value.clone()), path.clone()),
-            (None, None) => (Some(default.to_owned()).filter(|default| !default.is_empty()), "default".to_owned()),
+            (None, None) => match known.get(&name).and_then(|setting| setting["same_as"].as_str()) {
+                // Its default is the value of another setting.
+                Some(other) => (super::variable(other).or_else(|| Some(default.to_owned())), other.to_owned()),
+                None => (Some(default.to_owned()).filter(|default| !default.is_empty()), "default".to_owned()),
+            },
         };
         Entry { name, value, from }
     });

@@ -1,5 +1,5 @@
-//! The unthrottle inside `unthrottle local --heal`: the fleet alarms, the rules and the sweep of
-//! template.yaml wake its handler.
+//! The unthrottle inside `unthrottle local --heal`: the fleet alarms, the rules and the sweep of template.yaml wake its
+//! handler.
 
 mod alarms;
 mod trail;
@@ -151,7 +151,7 @@ async fn sweep_again_and_again(handler: Arc<Handler>, say: Say) {
     }
 }
 
-/// Prints a decision. Nothing reads it after the end of the command. A throttled reader causes an event at each call, so
+/// Prints a decision. Nothing reads it after the end of the command. A throttled reader causes an event at each call:
 /// the events within 30 s of an observation are left out.
 fn tell(handler: &Handler, say: &Say, woken_by: &str, reply: &Reply) {
     if reply.document.code == <&str>::from(Reason::JustLooked) {

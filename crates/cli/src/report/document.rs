@@ -140,7 +140,12 @@ impl Totals {
         heals.sort_by(f64::total_cmp);
         let incidents = || streams.iter().flat_map(|stream| &stream.incidents);
         let changes = || streams.iter().flat_map(|stream| &stream.changes);
-        let usd = |sign: f64| changes().filter_map(|change| change.usd_so_far).map(|usd| (sign * usd).max(0.0)).sum();
+        // From 0.0 on: a sum of nothing would be -0.0.
+        let sum = |of: fn(&StreamReport) -> f64| streams.iter().map(of).fold(0.0, |sum, one| sum + one);
+        let usd = |sign: f64| {
+            let all = changes().filter_map(|change| change.usd_so_far);
+            all.map(|usd| (sign * usd).max(0.0)).fold(0.0, |sum, usd| sum + usd)
+        };
         Totals {
             streams: streams.len(),
             unread: streams.iter().filter(|stream| stream.error.is_some()).count(),
@@ -149,8 +154,8 @@ impl Totals {
             open_incidents: incidents().filter(|incident| incident.is_open).count(),
             healed: streams.iter().map(|stream| stream.healed).sum(),
             median_time_to_heal_seconds: heals.get(heals.len() / 2).copied(),
-            refused_records: streams.iter().map(|stream| stream.refused_records).sum(),
-            refused_reads: streams.iter().map(|stream| stream.refused_reads).sum(),
+            refused_records: sum(|stream| stream.refused_records),
+            refused_reads: sum(|stream| stream.refused_reads),
             changes: changes().map(|change| change.count).sum(),
             changes_of_unknown_cost: changes().filter(|c| c.usd_per_hour.is_none()).map(|change| change.count).sum(),
             cost_added_usd: usd(1.0),
@@ -158,7 +163,7 @@ impl Totals {
             planned: streams.iter().map(|stream| stream.planned.len()).sum(),
             streams_at_limit: streams.iter().filter(|stream| stream.at_limit.is_some()).count(),
             slack_shards: streams.iter().filter_map(|stream| stream.slack_shards).sum(),
-            slack_usd_per_month: streams.iter().filter_map(|stream| stream.slack_usd_per_month).sum(),
+            slack_usd_per_month: sum(|stream| stream.slack_usd_per_month.unwrap_or_default()),
         }
     }
 }

@@ -47,7 +47,7 @@ pub(super) fn summary(report: &Report) -> Vec<String> {
     let heal = totals.median_time_to_heal_seconds;
     let heal = heal.map_or_else(String::new, |seconds| format!("; half of them within {}", minutes(seconds)));
     all.push(format!(
-        "unthrottle made {}, and {} healed a stream{heal}.",
+        "unthrottle made {}. It verified that {} healed a stream{heal}.",
         many(totals.changes, "change"),
         totals.healed
     ));

@@ -37,7 +37,8 @@ pub(super) struct Readings<'a> {
 /// The report of a stream.
 pub(super) fn report(of: Readings<'_>, policy: &Policy, span: Span) -> StreamReport {
     let steps = &of.steps;
-    let sum = |field: fn(&Step) -> f64| steps.values().map(field).sum::<f64>();
+    // From 0.0 on: a sum of nothing would be -0.0.
+    let sum = |field: fn(&Step) -> f64| steps.values().map(field).fold(0.0, |sum, one| sum + one);
     let full = |step: &Step| (step.bytes / SHARD_BYTES).max(step.records / SHARD_RECORDS);
     let peak = steps.iter().map(|(at, step)| (full(step), *at)).max_by(|a, b| a.0.total_cmp(&b.0));
     let peak = peak.filter(|(shards, _)| *shards > 0.0);
@@ -141,7 +142,8 @@ fn changes(of: &Readings<'_>, prices: &Prices, span: Span) -> Vec<Change> {
     changes.sort_by_key(|change| change.at);
     for change in &mut changes {
         let hour = TimeDelta::hours(1);
-        let refused = |from, to| of.steps.range(from..to).map(|(_, step)| step.refused()).sum();
+        let refused =
+            |from, to| of.steps.range(from..to).map(|(_, step)| step.refused()).fold(0.0, |sum, one| sum + one);
         change.refused_hour_before = refused(change.at - hour, change.at);
         change.refused_hour_after = refused(change.at, change.at + hour);
         let hours = (span.to - change.at).num_seconds().max(0) as f64 / 3600.0;

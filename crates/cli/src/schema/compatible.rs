@@ -153,8 +153,9 @@ mod tests {
         let more = lost_by(|new| {
             new["properties"]["new"] = json!({ "type": "string" });
             new["$defs"]["Stream"]["properties"]["arn"] = json!({ "type": "string" });
-            new["properties"]["outcome"]["oneOf"][2] = json!({ "type": "string", "const": "healed" });
-            new["required"][2] = json!("new");
+            let words = new["properties"]["outcome"]["oneOf"].as_array_mut().expect("words");
+            words.push(json!({ "type": "string", "const": "healed" }));
+            new["required"] = json!(["code", "stream", "new"]);
         });
         assert_eq!(more, Vec::<String>::new());
     }

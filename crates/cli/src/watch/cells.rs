@@ -20,9 +20,9 @@ pub(super) fn block(part: Part) -> char {
     BLOCKS[height.clamp(usize::from(filled), 8)]
 }
 
-/// The accepted load of the newest minute, such as `93%`.
+/// The accepted load of the newest minute, such as `93 %`.
 pub(super) fn load(row: &Row, now: DateTime<Utc>) -> String {
-    row.utilization(now).map_or_else(|| "–".into(), |utilization| format!("{:.0}%", utilization * 100.0))
+    row.utilization(now).map_or_else(|| "–".into(), |utilization| format!("{:.0} %", utilization * 100.0))
 }
 
 /// What AWS refused in the hour: records, or `N r` for calls of GetRecords alone.

@@ -117,7 +117,8 @@ impl Row {
 
     /// The records and the calls of GetRecords that AWS refused in the hour.
     pub fn refused(&self) -> (f64, f64) {
-        let sum = |of: fn(&Load) -> f64| self.minutes.values().map(of).sum();
+        // From 0.0 on: a sum of nothing would be -0.0.
+        let sum = |of: fn(&Load) -> f64| self.minutes.values().map(of).fold(0.0, |sum, one| sum + one);
         (sum(|load| load.refused_records), sum(|load| load.refused_reads))
     }
 

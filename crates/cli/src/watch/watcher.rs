@@ -197,7 +197,7 @@ impl Watcher {
             next.map(|row| (row.next_check(now), row.stream.clone()))
         };
         let Some((_, stream)) = next.filter(|(at, _)| *at <= now) else {
-            self.write(|view| view.is_waiting = false);
+            self.show_calls(false);
             return Ok(PACE);
         };
         if self.wait_for(CHECK_CALLS) == Duration::ZERO {
@@ -208,11 +208,20 @@ impl Watcher {
 
     /// How long the bound makes the next calls wait.
     fn wait_for(&mut self, calls: u32) -> Duration {
-        let now = Instant::now();
-        let wait = self.budget.wait_for(calls, now);
-        let used = self.budget.used(now);
-        self.write(|view| (view.calls.0, view.is_waiting) = (used, wait > Duration::ZERO));
+        let wait = self.budget.wait_for(calls, Instant::now());
+        self.show_calls(wait > Duration::ZERO);
         wait
+    }
+
+    /// Shows the calls of the last minute, and whether the bound makes a check wait. The same again is no change, so
+    /// that the screen is not drawn for it.
+    fn show_calls(&mut self, is_waiting: bool) {
+        let (used, all) = (self.budget.used(Instant::now()), self.budget.all);
+        let mut view = lock(&self.view);
+        if (view.calls.0, view.all_calls, view.is_waiting) != (used, all, is_waiting) {
+            (view.calls.0, view.all_calls, view.is_waiting) = (used, all, is_waiting);
+            view.version += 1;
+        }
     }
 
     /// Lists the streams of the account. A stream that is known keeps what is known of it.
@@ -282,10 +291,8 @@ impl Watcher {
     }
 
     fn spent_since(&mut self, before: u32) {
-        let now = Instant::now();
-        self.budget.spend(self.handler.clients().calls() - before, now);
-        let (used, all) = (self.budget.used(now), self.budget.all);
-        self.write(|view| (view.calls.0, view.all_calls) = (used, all));
+        self.budget.spend(self.handler.clients().calls() - before, Instant::now());
+        self.show_calls(false);
     }
 
     fn write(&self, change: impl FnOnce(&mut View)) {

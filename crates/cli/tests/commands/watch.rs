@@ -55,7 +55,7 @@ async fn a_person_sorts_filters_opens_and_explains_in_a_terminal() {
 
     let screen = see(&terminal, "→ scale_shards 2→4");
     let rows: Vec<&str> = screen.lines().skip(2).take(3).collect();
-    assert!(rows[0].starts_with("orders") && rows[0].contains("100%"), "the most urgent first: {screen}");
+    assert!(rows[0].starts_with("orders") && rows[0].contains("100 %"), "the most urgent first: {screen}");
     assert!(rows[0].contains("0k ") && rows[0].contains('█'), "refused in the hour: {screen}");
     assert!(screen.contains("AWS calls: ") && screen.contains(" of 240 a minute"), "{screen}");
     assert!(screen.contains("3 streams, us-east-1") && screen.contains("q quit"), "{screen}");
@@ -98,7 +98,7 @@ async fn the_table_shows_each_stream_and_counts_its_calls() {
     let said = text(&out.stdout);
     assert!(out.status.success(), "{}", text(&out.stderr));
     let row = said.lines().find(|line| line.starts_with(STREAM)).expect("a row");
-    assert!(row.contains("100%") && row.contains("→ scale_shards 2→4"), "{said}");
+    assert!(row.contains("100 %") && row.contains("→ scale_shards 2→4"), "{said}");
     assert!(said.contains("  healthy") && unwrapped(&said).contains("Would change 2 → 4 shards"), "{said}");
     assert!(said.lines().all(|line| line.chars().count() <= 80), "{said}");
 

@@ -218,7 +218,7 @@ const HOSTILE: &str = "https://unthrottle.example/login?a=orders\u{1b}[2J\r\nSub
 /// Asserts that nothing of [`HOSTILE`] acts in the message or in its document.
 #[track_caller]
 fn is_harmless(document: &Document) {
-    let Message { subject, body } = Message::of(document, "us-east-1");
+    let Message { subject, body, .. } = Message::of(document, "us-east-1");
     let json = serde_json::to_value(document).expect("JSON").to_string();
     let body = body.replace("https://us-east-1.console.aws.amazon.com/", "");
     for text in [&subject, &body, &json, &document.sentence] {

@@ -6,12 +6,12 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
 use std::sync::Arc;
 
-/// How many times as fast as the machine's clock the account's clock runs: a header of every answer
-/// of an account with a faster clock. AWS has none.
+/// The header that says how many times as fast as the machine's clock the account's clock runs. AWS has none, and
+/// neither has an account whose clock is not faster.
 pub const PACE_HEADER: &str = "x-unthrottle-pace";
 
-/// Adds `Date`, which AWS sends by its own clock, too, and the pace. Only of a clock that runs faster: SDKs take another
-/// date for a wrong clock of theirs, and repeat a denied call.
+/// Adds `Date`, which AWS sends by its own clock, too, and the pace. Only if the clock runs faster: SDKs take another
+/// date for a wrong clock of the machine, and then repeat a denied call.
 pub(super) async fn stamp(State(account): State<Arc<Account>>, mut response: Response) -> Response {
     let pace = account.options.clock.pace();
     if pace > 1 {

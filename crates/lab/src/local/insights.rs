@@ -47,6 +47,16 @@ pub(super) fn is_query(expression: &str) -> bool {
 }
 
 impl Insights {
+    /// The metric of the query.
+    pub fn metric(&self) -> &str {
+        &self.metric
+    }
+
+    /// Whether it compares maxima, and no sums.
+    pub fn is_maximum(&self) -> bool {
+        self.statistic == "Maximum"
+    }
+
     pub fn parse(expression: &str) -> Option<Self> {
         let words = words(expression)?;
         let words: Vec<&str> = words.iter().map(String::as_str).collect();

@@ -6,14 +6,14 @@
 //!
 //! 1. Here: [`LocalAccount`], which starts and controls an account. [`Options`] are in `options`. `account` has the
 //!    state that all services share.
-//! 2. `routes`: the service of a request. `connection`, `service`, `protocol` and `date` have the HTTP parts. `faults` makes
-//!    calls fail.
+//! 2. `routes`: the service of a request. `connection`, `service`, `protocol` and `date` have the HTTP parts. `faults`
+//!    makes calls fail.
 //! 3. Kinesis. `kinesis` checks each call. `capacity` has changes of streams, and `transitions` ends them in time.
 //!    `writes`, `reads`, `subscribe`, `records` and `shards` have the data, `consumers` the registered consumers,
 //!    `tags` the tags, and `limits` the rates of calls. `fleet` adds many streams at once. The crate `ferrokinesis`
 //!    validates requests and stores streams and records.
 //! 4. CloudWatch. `samples` counts the `AWS/Kinesis` metrics from real calls, and `metrics` stores them. `cloudwatch`,
-//!    `insights` and `alarms` answer queries.
+//!    `insights`, `alarms` and `put_alarm` have queries and alarms.
 //! 5. `trail` has the data events of CloudTrail.
 //! 6. The few calls of the Resource Groups Tagging API (`tagging`), SNS (`sns`), EventBridge (`eventbridge`),
 //!    EventBridge Scheduler (`scheduler`), Lambda (`lambda`) and the event history of CloudTrail (`cloudtrail`).
@@ -49,6 +49,7 @@ mod metrics;
 mod options;
 mod past;
 mod protocol;
+mod put_alarm;
 mod reads;
 mod records;
 mod routes;

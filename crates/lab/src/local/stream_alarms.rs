@@ -23,6 +23,7 @@ pub(super) struct StreamAlarm {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct DescribeAlarms {
+    alarm_name_prefix: Option<String>,
     max_records: Option<usize>,
     next_token: Option<String>,
 }
@@ -31,10 +32,14 @@ pub(super) struct DescribeAlarms {
 pub(super) fn describe(alarms: &[StreamAlarm], fleet: &FleetAlarms, input: &DescribeAlarms) -> Answer {
     let skip = token(input.next_token.as_deref())?;
     let page = input.max_records.unwrap_or(USUAL).clamp(1, MOST);
-    let of_fleet = fleet.iter().map(|(name, alarm)| of_all_streams(name, alarm));
-    let all = alarms.iter().map(of_one_stream).chain(of_fleet);
-    let mut answer = vec![field("MetricAlarms", Cbor::Array(all.skip(skip).take(page).collect()))];
-    if skip.saturating_add(page) < alarms.len() + fleet.len() {
+    let is_asked = |name: &str| input.alarm_name_prefix.as_deref().is_none_or(|prefix| name.starts_with(prefix));
+    let of_fleet = fleet.iter().filter(|(name, _)| is_asked(name));
+    let of_fleet = of_fleet.map(|(name, alarm)| of_all_streams(name, alarm));
+    let of_streams = alarms.iter().filter(|alarm| is_asked(&alarm.name)).map(of_one_stream);
+    let all: Vec<Cbor> = of_streams.chain(of_fleet).collect();
+    let count = all.len();
+    let mut answer = vec![field("MetricAlarms", Cbor::Array(all.into_iter().skip(skip).take(page).collect()))];
+    if skip.saturating_add(page) < count {
         answer.push(field("NextToken", text(&(skip + page).to_string())));
     }
     Ok(Cbor::Map(answer))

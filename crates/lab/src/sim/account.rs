@@ -1,5 +1,6 @@
 //! The account of a simulated stream.
 
+use super::durations::Times;
 use crate::rules::ShardQuota;
 
 /// The rest of the account: how much of the quotas its other streams use.
@@ -13,11 +14,19 @@ pub struct Account {
     pub on_demand_limit: u32,
     /// Other streams in that mode.
     pub other_on_demand: u32,
+    /// How long AWS takes.
+    pub times: Times,
 }
 
 impl Default for Account {
     fn default() -> Account {
-        Account { shard_limit: 20_000, other_shards: 0, on_demand_limit: 50, other_on_demand: 0 }
+        Account {
+            shard_limit: 20_000,
+            other_shards: 0,
+            on_demand_limit: 50,
+            other_on_demand: 0,
+            times: Times::default(),
+        }
     }
 }
 

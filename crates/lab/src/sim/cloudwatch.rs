@@ -3,6 +3,7 @@
 mod past;
 
 use super::chance::{Chance, PUBLISHED, RECEIPTS};
+use super::durations::Times;
 use super::readers::Reads;
 use super::shard::Counts;
 use super::time;
@@ -12,10 +13,6 @@ use std::sync::Arc;
 use unthrottle_core::decision::Remedy;
 use unthrottle_core::memory::ChangeKind;
 use unthrottle_core::observation::{LOOKBACK_HOURS, Minute, Past, Traffic};
-
-/// Seconds from the end of a minute to its datapoint, at least and at most. AWS documents no figure. One to three
-/// minutes are typical.
-const LATE_BY: (i64, i64) = (60, 180);
 
 /// A minute that is missing this long after its end has no datapoint, in minutes (the same number as in `observation`).
 const PUBLISHED_WITHIN_MINUTES: i64 = 5;
@@ -65,6 +62,8 @@ enum Datum {
 #[derive(Debug)]
 pub struct CloudWatch {
     record_bytes: u64,
+    /// Seconds from the end of a minute to its datapoint, at least and at most.
+    lag: (i64, i64),
     minutes: VecDeque<Published>,
     receipts: Vec<Receipt>,
     past: Pasts,
@@ -77,6 +76,7 @@ impl CloudWatch {
     pub fn new(seed: u64, record_bytes: u64) -> CloudWatch {
         CloudWatch {
             record_bytes,
+            lag: Times::default().metric_lag,
             minutes: VecDeque::new(),
             receipts: vec![],
             past: Pasts::default(),
@@ -85,11 +85,17 @@ impl CloudWatch {
         }
     }
 
+    /// Sets the seconds from the end of a minute to its datapoint, at least and at most.
+    #[must_use]
+    pub fn with_lag(self, lag: (i64, i64)) -> CloudWatch {
+        CloudWatch { lag, ..self }
+    }
+
     /// Publishes a minute that ended at second `now` of the run. A minute without a record has no datapoint, which is
     /// not the same as zero. Minutes appear in their order, even if one is late.
     pub fn publish(&mut self, minute: Minute, stream: Counts, shards: BTreeMap<u64, Counts>, now: i64) {
         // Also drawn for silent minutes, so that all policies meet the same delays.
-        let visible_at = now + self.published.between(LATE_BY.0, LATE_BY.1);
+        let visible_at = now + self.published.between(self.lag.0, self.lag.1);
         if let Some(last) = self.minutes.back().filter(|last| !last.is_past) {
             // Its reads are known by now.
             self.past.add(last);
@@ -144,7 +150,7 @@ impl CloudWatch {
         if added > 0 {
             // CloudWatch got the datum in the call of the change's AutoFix, and shows both together.
             let with = self.receipts.last().filter(|receipt| receipt.sent_at == now && receipt.minute == minute);
-            let visible_at = with.map_or(now + LATE_BY.1, |receipt| receipt.visible_at);
+            let visible_at = with.map_or(now + self.lag.1, |receipt| receipt.visible_at);
             self.receipts.push(Receipt { sent_at: now, visible_at, minute, action: Datum::ShardsAdded(added) });
         }
     }
@@ -182,7 +188,7 @@ impl CloudWatch {
     }
 
     fn receive(&mut self, action: Datum, minute: Minute, now: i64) {
-        let visible_at = now + self.received.between(LATE_BY.0, LATE_BY.1);
+        let visible_at = now + self.received.between(self.lag.0, self.lag.1);
         self.receipts.push(Receipt { sent_at: now, visible_at, minute, action });
     }
 

@@ -47,6 +47,7 @@ pub mod workloads;
 pub mod world;
 
 pub use arena::{Policies, Run, run, watch};
+pub use durations::Times;
 
 use chrono::{DateTime, TimeDelta, Utc};
 

@@ -228,3 +228,30 @@ async fn other_queries_are_refused() {
     let get = get.start_time(time(fixture.minute() - 5)).end_time(time(fixture.minute()));
     assert!(code_and_message(get.send().await.expect_err("an error")).1.contains("Period"));
 }
+
+#[tokio::test]
+async fn an_alarm_on_all_streams_can_be_put_listed_by_its_prefix_and_deleted() {
+    let fixture = LocalFixture::new().await;
+    fixture.throttle("orders", 1, 5.0);
+    let query = |sql: &str| MetricDataQuery::builder().id("refused").expression(sql).period(60).build();
+    let put = |name: &str, sql: &str| fixture.cloudwatch.put_metric_alarm().alarm_name(name).metrics(query(sql));
+    let sql = format!("SELECT SUM({THROTTLED}) FROM SCHEMA(\"AWS/Kinesis\", StreamName) GROUP BY StreamName");
+    put("mine-writes", &sql).send().await.expect("put");
+    put("other", &sql).send().await.expect("put");
+    let (code, message) = put("bad", "SUM(METRICS())").send().await.map_err(code_and_message).expect_err("no query");
+    assert_eq!(code, "ValidationError");
+    assert!(message.contains("alarms on one Metrics Insights query"), "{message}");
+    let streams: Vec<String> = fixture.contributors("mine-writes").await.0.into_iter().map(|(name, _)| name).collect();
+    assert_eq!(streams, ["orders"]);
+    let names = async || {
+        let answer = fixture.cloudwatch.describe_alarms().alarm_name_prefix("mine-").send().await.expect("alarms");
+        let names = answer.metric_alarms().iter().filter_map(|alarm| alarm.alarm_name().map(str::to_owned));
+        names.collect::<Vec<_>>()
+    };
+    assert_eq!(names().await, ["mine-writes"]);
+    for _ in 0..2 {
+        let delete = fixture.cloudwatch.delete_alarms().alarm_names("mine-writes");
+        delete.send().await.expect("a missing alarm is no error");
+        assert_eq!(names().await, Vec::<String>::new());
+    }
+}

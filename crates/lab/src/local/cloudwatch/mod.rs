@@ -1,4 +1,4 @@
-//! CloudWatch: PutMetricData, GetMetricData, ListMetrics, DescribeAlarms and DescribeAlarmContributors.
+//! CloudWatch: PutMetricData, GetMetricData, ListMetrics, and the calls for alarms.
 //!
 //! - here: the service, and inputs that several operations have.
 //! - `put`, `get` and `list`: one operation each.
@@ -19,7 +19,7 @@ use super::metrics::{epoch_seconds, minute_of};
 use super::protocol::{Protocol, Refusal, refuse};
 use super::service::{Call, unknown};
 use super::stream_alarms::describe;
-use super::{Account, lock};
+use super::{Account, lock, put_alarm};
 use axum::extract::Request;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
@@ -78,6 +78,10 @@ fn perform(account: &Account, operation: &str, input: Value) -> Answer {
         }
         "ListMetrics" => list_metrics(&lock(&account.metrics), &parse(input)?, now),
         "DescribeAlarms" => describe(&lock(&account.stream_alarms), &lock(&account.fleet_alarms), &parse(input)?),
+        "PutMetricAlarm" => put_alarm::put(&mut lock(&account.fleet_alarms), parse(input)?),
+        "DeleteAlarms" => {
+            put_alarm::delete(&mut lock(&account.fleet_alarms), &mut lock(&account.stream_alarms), &parse(input)?)
+        }
         "DescribeAlarmContributors" => {
             let end = unpublished_since(account.options.metric_lag, now).min(minute_of(now) + 1);
             describe_contributors(&lock(&account.fleet_alarms), &lock(&account.metrics), &parse(input)?, end)

@@ -2,10 +2,8 @@
 //! and AWS's limits allow, then the fewest shard-hours, then the fewest changes.
 
 use super::UniformShards;
-use crate::rules::HashRange;
-use crate::rules::{RESHARDS_A_DAY, opened_by};
+use crate::rules::RESHARDS_A_DAY;
 use crate::sim::arena::{Contender, loads};
-use crate::sim::durations::longest_reshard;
 use crate::sim::workloads::Workload;
 use crate::sim::world::{By, World};
 use unthrottle_core::observation::CapacityMode;
@@ -56,7 +54,7 @@ impl Clairvoyant {
         let planned = self.at(now)?;
         let next = self.at(now / SLOT * SLOT + SLOT)?;
         let begins = SLOT - now % SLOT;
-        let is_time = next > planned && begins <= longest_reshard(opened_by(&HashRange::uniform(open), next));
+        let is_time = next > planned && begins <= world.times().reshard(open, next).1;
         Some(if is_time { next } else { planned })
     }
 }

@@ -5,7 +5,7 @@ use crate::rules::{
     HashRange, MAX_ON_DEMAND_SHARDS, Refusal, must_accept_on_demand, must_accept_reshard, must_accept_switch,
     must_be_active, must_be_provisioned, opened_by,
 };
-use crate::sim::durations::{monitoring_seconds, reshard_seconds, switch_seconds};
+use crate::sim::durations::{monitoring_seconds, switch_seconds};
 use crate::sim::timeline::Change;
 use chrono::{DateTime, TimeDelta, Utc};
 use std::collections::BTreeSet;
@@ -45,7 +45,7 @@ impl World {
         let opened = self.answer(by, allowed)?;
         if target != open {
             self.reshards.push(self.now);
-            let seconds = reshard_seconds(opened, &mut self.changes);
+            let seconds = self.setup.account.times.reshard_seconds(opened, &mut self.changes);
             self.begin(by, seconds, Outcome::Shards(HashRange::uniform(target)));
         }
         Ok(open)
@@ -78,7 +78,7 @@ impl World {
             _ => vec![range],
         };
         let ranges = (0..).zip(self.ranges()).flat_map(pieces).collect();
-        let seconds = reshard_seconds(splits, &mut self.changes);
+        let seconds = self.setup.account.times.reshard_seconds(splits, &mut self.changes);
         self.begin(by, seconds, Outcome::Shards(ranges));
         Ok(())
     }
@@ -90,7 +90,7 @@ impl World {
     pub fn split_shard(&mut self, by: By, id: &str, at: u128) -> Result<(), Refusal> {
         let ranges = self.split(id, at);
         let ranges = self.answer(by, ranges)?;
-        let seconds = reshard_seconds(1, &mut self.changes);
+        let seconds = self.setup.account.times.reshard_seconds(1, &mut self.changes);
         self.begin(by, seconds, Outcome::Shards(ranges));
         Ok(())
     }
@@ -117,7 +117,7 @@ impl World {
     pub fn merge_shards(&mut self, by: By, id: &str, adjacent: &str) -> Result<(), Refusal> {
         let ranges = self.merged(id, adjacent);
         let ranges = self.answer(by, ranges)?;
-        let seconds = reshard_seconds(0, &mut self.changes);
+        let seconds = self.setup.account.times.reshard_seconds(0, &mut self.changes);
         self.begin(by, seconds, Outcome::Shards(ranges));
         Ok(())
     }
@@ -172,7 +172,8 @@ impl World {
         self.answer(by, allowed)?;
         let (open, target) = (self.open_shards(), mibps.min(MAX_ON_DEMAND_SHARDS));
         if target > open {
-            let seconds = reshard_seconds(opened_by(&self.ranges(), target), &mut self.changes);
+            let seconds =
+                self.setup.account.times.reshard_seconds(opened_by(&self.ranges(), target), &mut self.changes);
             self.begin(by, seconds, Outcome::Shards(HashRange::uniform(target)));
         }
         Ok(())

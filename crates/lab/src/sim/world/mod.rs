@@ -20,6 +20,7 @@ mod tests;
 use super::account::Account;
 use super::chance::{CHANGES, Chance, GROWTH};
 use super::cloudwatch::CloudWatch;
+use super::durations::Times;
 use super::keys::Keys;
 use super::readers::{Habit, Readers, Reading};
 use super::retry::{Retry, Waiting};
@@ -166,7 +167,7 @@ impl World {
             reading: None,
             resends: None,
             commitment: Commitment::Disabled,
-            cloudwatch: CloudWatch::new(seed, setup.record_bytes),
+            cloudwatch: CloudWatch::new(seed, setup.record_bytes).with_lag(setup.account.times.metric_lag),
             changes: Chance::new(seed, CHANGES),
             growth: Chance::new(seed, GROWTH),
             prices: Prices::default(),
@@ -175,6 +176,11 @@ impl World {
             notified: vec![],
             setup,
         }
+    }
+
+    /// How long AWS takes.
+    pub fn times(&self) -> Times {
+        self.setup.account.times
     }
 
     /// Adds readers.

@@ -110,7 +110,7 @@ impl World {
     }
 
     fn limits(&self) -> Limits {
-        let Account { shard_limit, other_shards, on_demand_limit, other_on_demand } = self.setup.account;
+        let Account { shard_limit, other_shards, on_demand_limit, other_on_demand, .. } = self.setup.account;
         let is_on_demand = self.mode == CapacityMode::OnDemand;
         let own = if is_on_demand { 0 } else { self.open_shards() };
         Limits {

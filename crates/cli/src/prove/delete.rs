@@ -1,0 +1,168 @@
+//! The one place that deletes resources.
+
+use super::clients::Clients;
+use super::context::{POLL, STREAM_LIMIT, TAG};
+use super::ledger::{Kind, Ledger, Resource};
+use super::time::Time;
+use super::trouble::{Refusal, Tried, Trouble, answered, done};
+use aws_sdk_kms::types::KeyState;
+use std::time::{Duration, Instant};
+
+/// How long the deletion of a resource is tried again. A stream cannot be deleted while AWS creates it, which takes
+/// under a minute; a failure of AWS that lasts longer is one for `--clean`.
+const LIMIT: Duration = Duration::from_secs(180);
+
+/// The time between two attempts.
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// The days that AWS keeps a key that is to be deleted. AWS takes no fewer, and they cost nothing.
+const KEY_DAYS: i32 = 7;
+
+/// How long AWS may take to list a new key ("AWS KMS eventual consistency": usually a few seconds).
+const KEY_SEEN: Duration = Duration::from_secs(30);
+
+/// Deletes resources, and writes each deletion down. Returns what could not be deleted, with the reason.
+pub(super) async fn all(
+    clients: &Clients,
+    time: &Time,
+    ledger: &Ledger,
+    resources: Vec<Resource>,
+) -> Vec<(Resource, String)> {
+    let mut left = vec![];
+    for resource in resources {
+        let deleted = one(clients, time, ledger, &resource).await.map_err(|trouble| trouble.to_string());
+        let written = deleted.and_then(|()| ledger.deleted(&resource).map_err(|error| error.to_string()));
+        if let Err(why) = written {
+            left.push((resource, why));
+        }
+    }
+    left
+}
+
+/// Deletes a resource, again and again for a few minutes. A resource that AWS does not have is deleted.
+async fn one(clients: &Clients, time: &Time, ledger: &Ledger, resource: &Resource) -> Tried<()> {
+    let begin = Instant::now();
+    loop {
+        match attempt(clients, time, ledger, resource).await {
+            // A service that an endpoint does not have has no resources there.
+            Ok(()) | Err(Trouble::NotServed(_)) => return Ok(()),
+            Err(trouble @ Trouble::Failed(_)) if time.since(begin) < LIMIT => {
+                drop(trouble);
+                time.sleep(PAUSE).await;
+            }
+            Err(trouble) => return Err(trouble),
+        }
+    }
+}
+
+async fn attempt(clients: &Clients, time: &Time, ledger: &Ledger, resource: &Resource) -> Tried<()> {
+    let name = resource.name.as_str();
+    match resource.kind {
+        Kind::Stream => stream(clients, time, name).await,
+        Kind::Alarm => {
+            let answer = clients.cloudwatch.delete_alarms().alarm_names(name).send().await;
+            gone(answered("DeleteAlarms", answer)?.map(drop), &["ResourceNotFound", "ResourceNotFoundException"])
+        }
+        Kind::Trail => {
+            let answer = clients.cloudtrail.delete_trail().name(name).send().await;
+            gone(answered("DeleteTrail", answer)?.map(drop), &["TrailNotFoundException"])
+        }
+        Kind::Rule => rule(clients, name).await,
+        Kind::Queue => queue(clients, name).await,
+        Kind::Key => match ledger.id(resource) {
+            Some(id) => key(clients, &id).await,
+            None => keys(clients, time, name).await,
+        },
+    }
+}
+
+/// A refusal with one of these codes says that AWS does not have the resource.
+fn gone(answer: Result<(), Refusal>, codes: &[&str]) -> Tried<()> {
+    match answer {
+        Err(refusal) if !codes.iter().any(|code| refusal.code == *code) => Err(Trouble::Failed(refusal.to_string())),
+        _ => Ok(()),
+    }
+}
+
+const NOT_FOUND: &str = "ResourceNotFoundException";
+
+/// Deletes a stream, and waits until AWS no longer has it.
+async fn stream(clients: &Clients, time: &Time, name: &str) -> Tried<()> {
+    let delete = clients.kinesis.delete_stream().stream_name(name).enforce_consumer_deletion(true);
+    match answered("DeleteStream", delete.send().await)? {
+        Err(refusal) if refusal.code == NOT_FOUND => return Ok(()),
+        Err(refusal) => return Err(Trouble::Failed(refusal.to_string())),
+        Ok(_) => {}
+    }
+    let begin = Instant::now();
+    while time.since(begin) < STREAM_LIMIT {
+        let answer = clients.kinesis.describe_stream_summary().stream_name(name).send().await;
+        if answered("DescribeStreamSummary", answer)?.is_err_and(|refusal| refusal.code == NOT_FOUND) {
+            return Ok(());
+        }
+        time.sleep(POLL).await;
+    }
+    Err(Trouble::Failed(format!("the stream is still there {} s after DeleteStream", STREAM_LIMIT.as_secs())))
+}
+
+/// The id of the only target of a rule.
+pub(super) const TARGET: &str = "queue";
+
+async fn rule(clients: &Clients, name: &str) -> Tried<()> {
+    let answer = clients.events.remove_targets().rule(name).ids(TARGET).send().await;
+    gone(answered("RemoveTargets", answer)?.map(drop), &[NOT_FOUND])?;
+    let answer = clients.events.delete_rule().name(name).send().await;
+    gone(answered("DeleteRule", answer)?.map(drop), &[NOT_FOUND])
+}
+
+async fn queue(clients: &Clients, name: &str) -> Tried<()> {
+    const MISSING: [&str; 2] = ["AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"];
+    let answer = answered("GetQueueUrl", clients.sqs.get_queue_url().queue_name(name).send().await)?;
+    let url = match answer {
+        Ok(answer) => answer.queue_url.unwrap_or_default(),
+        Err(refusal) => return gone(Err(refusal), &MISSING),
+    };
+    gone(answered("DeleteQueue", clients.sqs.delete_queue().queue_url(url).send().await)?.map(drop), &MISSING)
+}
+
+/// Schedules the deletion of a key.
+async fn key(clients: &Clients, id: &str) -> Tried<()> {
+    let delete = clients.kms.schedule_key_deletion().key_id(id).pending_window_in_days(KEY_DAYS);
+    // In the second case it is scheduled already.
+    let answer = answered("ScheduleKeyDeletion", delete.send().await)?;
+    gone(answer.map(drop), &["NotFoundException", "KMSInvalidStateException"])
+}
+
+/// Schedules the deletion of the key with this tag: the answer of `CreateKey` was lost.
+async fn keys(clients: &Clients, time: &Time, name: &str) -> Tried<()> {
+    let begin = Instant::now();
+    loop {
+        let mut pages = clients.kms.list_keys().into_paginator().items().send();
+        let mut is_found = false;
+        while let Some(entry) = pages.next().await {
+            let id = done("ListKeys", entry)?.key_id.unwrap_or_default();
+            if name_of_key(clients, &id).await?.as_deref() == Some(name) {
+                key(clients, &id).await?;
+                is_found = true;
+            }
+        }
+        if is_found || time.since(begin) > KEY_SEEN {
+            return Ok(());
+        }
+        time.sleep(PAUSE).await;
+    }
+}
+
+/// The name in the tag of a key that prove created, unless its deletion is scheduled.
+pub(super) async fn name_of_key(clients: &Clients, id: &str) -> Tried<Option<String>> {
+    // The keys of AWS and of others may hide their tags. They are not prove's.
+    let tags = match answered("ListResourceTags", clients.kms.list_resource_tags().key_id(id).send().await) {
+        Ok(Ok(answer)) => answer.tags.unwrap_or_default(),
+        Ok(Err(_)) | Err(Trouble::Denied(_)) => return Ok(None),
+        Err(trouble) => return Err(trouble),
+    };
+    let Some(tag) = tags.into_iter().find(|tag| tag.tag_key() == TAG) else { return Ok(None) };
+    let key = done("DescribeKey", clients.kms.describe_key().key_id(id).send().await)?;
+    let state = key.key_metadata.and_then(|key| key.key_state);
+    Ok((state != Some(KeyState::PendingDeletion)).then_some(tag.tag_value))
+}

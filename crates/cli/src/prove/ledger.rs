@@ -1,0 +1,282 @@
+//! The ledger: what prove creates, on disk before AWS is asked to create it. So also a killed run can be cleaned up.
+
+use crate::CliError;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+/// The name of the file.
+const FILE: &str = "ledger.jsonl";
+
+/// A kind of AWS resource that a step creates. Cleaning goes by the order here: what points at others comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, strum::Display)]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
+pub(super) enum Kind {
+    /// A trail of CloudTrail.
+    Trail,
+    /// An EventBridge rule with one target.
+    Rule,
+    /// An SQS queue.
+    Queue,
+    /// A CloudWatch alarm.
+    Alarm,
+    /// A stream.
+    Stream,
+    /// A KMS key, by the value of its tag.
+    Key,
+}
+
+/// A resource by its name, which is unique in the account and region.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(super) struct Resource {
+    pub kind: Kind,
+    pub name: String,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case", deny_unknown_fields)]
+enum Line {
+    /// The first line.
+    Run { run: String, region: String },
+    /// AWS is asked next.
+    Create { kind: Kind, name: String },
+    /// AWS has created it, and named it.
+    Known { kind: Kind, name: String, id: String },
+    /// AWS no longer has it.
+    Deleted { kind: Kind, name: String },
+}
+
+/// The ledger of a run. The file is locked: a second prove in the same folder would delete what the first one uses.
+pub(super) struct Ledger {
+    path: PathBuf,
+    run: String,
+    region: String,
+    state: Mutex<State>,
+}
+
+struct State {
+    file: File,
+    resources: BTreeMap<Resource, Entry>,
+}
+
+/// What the ledger knows of a resource.
+#[derive(Clone, Debug, Default)]
+struct Entry {
+    /// Whether AWS may still have it.
+    is_there: bool,
+    /// AWS's own id of it, where its name is none.
+    id: Option<String>,
+}
+
+impl Ledger {
+    /// Begins the ledger of a new run.
+    ///
+    /// # Errors
+    /// The ledger of the folder still has resources. The file cannot be used, or is in use.
+    pub fn begin(folder: &Path, run: &str, region: &str) -> Result<Ledger, CliError> {
+        if let Some(old) = Ledger::open(folder)? {
+            old.must_be_clean()?;
+        }
+        std::fs::create_dir_all(folder).map_err(|source| unwritten(folder, source))?;
+        let path = folder.join(FILE);
+        let file = OpenOptions::new().create(true).read(true).append(true).open(&path);
+        let file = file.map_err(|source| unwritten(&path, source))?;
+        lock(&file, &path)?;
+        file.set_len(0).map_err(|source| unwritten(&path, source))?;
+        let state = Mutex::new(State { file, resources: BTreeMap::new() });
+        let ledger = Ledger { path, run: run.into(), region: region.into(), state };
+        ledger.append(&Line::Run { run: run.into(), region: region.into() })?;
+        // The name of the file is in the folder, which the file's own sync does not cover. Only Unix can open a folder.
+        #[cfg(unix)]
+        File::open(folder).and_then(|folder| folder.sync_all()).map_err(|source| unwritten(folder, source))?;
+        Ok(ledger)
+    }
+
+    /// Opens the ledger of an earlier run; `None`: the folder has none.
+    ///
+    /// # Errors
+    /// The file cannot be used, or is in use.
+    pub fn open(folder: &Path) -> Result<Option<Ledger>, CliError> {
+        let path = folder.join(FILE);
+        let mut file = match OpenOptions::new().read(true).append(true).open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(unwritten(&path, source)),
+        };
+        lock(&file, &path)?;
+        let mut text = String::new();
+        file.read_to_string(&mut text).map_err(|source| CliError::File { path: path.clone(), source })?;
+        let (run, region, resources) = parse(&path, &text)?;
+        // A line that a kill cut off must not join the next one.
+        if !text.is_empty() && !text.ends_with('\n') {
+            file.write_all(b"\n").map_err(|source| unwritten(&path, source))?;
+        }
+        Ok(Some(Ledger { path, run, region, state: Mutex::new(State { file, resources }) }))
+    }
+
+    /// The id of the run, which is in the name of each resource.
+    pub fn run(&self) -> &str {
+        &self.run
+    }
+
+    /// The region of the run.
+    pub fn region(&self) -> &str {
+        &self.region
+    }
+
+    /// Writes down a resource, before AWS is asked to create it.
+    ///
+    /// # Errors
+    /// The line is not on disk. AWS must not be asked then.
+    pub fn create(&self, resource: &Resource) -> Result<(), CliError> {
+        self.append(&Line::Create { kind: resource.kind, name: resource.name.clone() })?;
+        self.set(resource, |entry| entry.is_there = true);
+        Ok(())
+    }
+
+    /// Writes down that AWS no longer has a resource.
+    ///
+    /// # Errors
+    /// The line is not on disk. The resource is deleted once more the next time.
+    pub fn deleted(&self, resource: &Resource) -> Result<(), CliError> {
+        self.append(&Line::Deleted { kind: resource.kind, name: resource.name.clone() })?;
+        self.set(resource, |entry| entry.is_there = false);
+        Ok(())
+    }
+
+    /// Writes down AWS's own id of a resource.
+    ///
+    /// # Errors
+    /// The line is not on disk. The resource is then found by its tag.
+    pub fn known(&self, resource: &Resource, id: &str) -> Result<(), CliError> {
+        self.append(&Line::Known { kind: resource.kind, name: resource.name.clone(), id: id.into() })?;
+        self.set(resource, |entry| entry.id = Some(id.into()));
+        Ok(())
+    }
+
+    /// AWS's own id of a resource, if it is known.
+    pub fn id(&self, resource: &Resource) -> Option<String> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.resources.get(resource).and_then(|entry| entry.id.clone())
+    }
+
+    fn set(&self, resource: &Resource, set: impl FnOnce(&mut Entry)) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        set(state.resources.entry(resource.clone()).or_default());
+    }
+
+    /// The resources that AWS may still have, in the order in which they are deleted.
+    pub fn left(&self) -> Vec<Resource> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.resources.iter().filter(|(_, entry)| entry.is_there).map(|(resource, _)| resource.clone()).collect()
+    }
+
+    fn must_be_clean(&self) -> Result<(), CliError> {
+        let (left, path) = (self.left(), self.path.display());
+        match left.first() {
+            None => Ok(()),
+            Some(Resource { kind, name }) => Err(CliError::Usage(format!(
+                "{path}: an earlier run may have left {} resources, such as the {kind} `{name}`. Run `unthrottle \
+                 prove --clean` first, or go on with --resume",
+                left.len()
+            ))),
+        }
+    }
+
+    fn append(&self, line: &Line) -> Result<(), CliError> {
+        let mut text = serde_json::to_string(line).map_err(std::io::Error::from)?;
+        text.push('\n');
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let written = state.file.write_all(text.as_bytes()).and_then(|()| state.file.sync_all());
+        written.map_err(|source| unwritten(&self.path, source))
+    }
+}
+
+fn unwritten(path: &Path, source: std::io::Error) -> CliError {
+    CliError::Unwritten { path: path.to_owned(), source }
+}
+
+fn lock(file: &File, path: &Path) -> Result<(), CliError> {
+    match file.try_lock() {
+        Ok(()) => Ok(()),
+        Err(TryLockError::WouldBlock) => {
+            let path = path.display();
+            Err(CliError::Usage(format!("{path}: another prove uses this folder. Wait for it, or give another --out")))
+        }
+        Err(TryLockError::Error(source)) => Err(unwritten(path, source)),
+    }
+}
+
+type Parsed = (String, String, BTreeMap<Resource, Entry>);
+
+fn parse(path: &Path, text: &str) -> Result<Parsed, CliError> {
+    let (mut begun, mut resources) = (None, BTreeMap::<Resource, Entry>::new());
+
+    for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        let bad = |problem: String| CliError::Line { path: path.to_owned(), line: index as u64 + 1, problem };
+        match serde_json::from_str(line) {
+            Ok(Line::Run { run, region }) => begun = Some((run, region)),
+            Ok(Line::Create { kind, name }) => resources.entry(Resource { kind, name }).or_default().is_there = true,
+            Ok(Line::Known { kind, name, id }) => resources.entry(Resource { kind, name }).or_default().id = Some(id),
+            Ok(Line::Deleted { kind, name }) => resources.entry(Resource { kind, name }).or_default().is_there = false,
+            // A kill can cut off a line. AWS was not asked to create what it names.
+            Err(error) if error.is_eof() => {}
+            Err(error) => return Err(bad(format!("no line of a ledger: {error}"))),
+        }
+    }
+    let (run, region) = begun.ok_or_else(|| CliError::Line {
+        path: path.to_owned(),
+        line: 1,
+        problem: "the first line must name the run and its region. Without it, use `unthrottle prove --clean \
+                  --all-runs` with another --out"
+            .into(),
+    })?;
+    Ok((run, region, resources))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stream(name: &str) -> Resource {
+        Resource { kind: Kind::Stream, name: name.into() }
+    }
+
+    #[test]
+    fn a_killed_run_leaves_what_it_was_about_to_create_and_a_line_that_is_cut_off_does_no_harm() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let ledger = Ledger::begin(folder.path(), "1a2b3c4d", "us-east-1").expect("begun");
+        let alarm = Resource { kind: Kind::Alarm, name: "a".into() };
+        for resource in [&stream("s"), &stream("t"), &alarm] {
+            ledger.create(resource).expect("written");
+        }
+        ledger.deleted(&stream("s")).expect("written");
+        drop(ledger);
+        let path = folder.path().join(FILE);
+        let text = std::fs::read_to_string(&path).expect("readable");
+        std::fs::write(&path, format!("{text}{{\"event\":\"create\",\"ki")).expect("written");
+        let ledger = Ledger::open(folder.path()).expect("readable").expect("there");
+        assert_eq!(ledger.left(), [alarm.clone(), stream("t")]);
+        assert_eq!((ledger.run(), ledger.region()), ("1a2b3c4d", "us-east-1"));
+        ledger.deleted(&alarm).expect("written");
+        drop(ledger);
+        let error = Ledger::begin(folder.path(), "x", "us-east-1").err().expect("not clean").to_string();
+        assert!(error.contains("may have left 1 resources, such as the stream `t`"), "{error}");
+    }
+
+    #[test]
+    fn a_ledger_in_use_and_a_broken_ledger_are_refused_with_their_place() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let ledger = Ledger::begin(folder.path(), "1a2b3c4d", "us-east-1").expect("begun");
+        let error = Ledger::open(folder.path()).err().expect("in use").to_string();
+        assert!(error.contains("another prove uses this folder"), "{error}");
+        drop(ledger);
+        std::fs::write(folder.path().join(FILE), "{\"event\":\"made\"}\n").expect("written");
+        let error = Ledger::open(folder.path()).err().expect("broken").to_string();
+        assert!(error.contains("ledger.jsonl:1: no line of a ledger: unknown variant `made`"), "{error}");
+    }
+}

@@ -1,0 +1,179 @@
+//! What CloudTrail and EventBridge say about refused writes.
+
+use super::kms;
+use crate::prove::context::{Context, TAG};
+use crate::prove::events::Events;
+use crate::prove::flood;
+use crate::prove::ledger::Kind;
+use crate::prove::step::{Fact, Step, Use, Verdict};
+use crate::prove::trouble::{Tried, Trouble, answered, done};
+use aws_sdk_cloudtrail::types::{AdvancedEventSelector, AdvancedFieldSelector, Tag};
+use chrono::{DateTime, Utc};
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+const SINGLE: Fact = Fact {
+    id: "cloudtrail-put-record",
+    expected: "CloudTrail records a refused `PutRecord` with the error code \
+               `ProvisionedThroughputExceededException`, and EventBridge delivers it.",
+};
+const DELAY: Fact = Fact { id: "cloudtrail-delay", expected: "The event of a refused write comes within 15 minutes." };
+const KMS: Fact = Fact {
+    id: "cloudtrail-kms",
+    expected: "CloudTrail records a write that the key stops with an error code that begins with `KMS`, or as \
+               `AccessDenied`.",
+};
+
+const FLAG: &str = "--with-trail";
+
+/// The time until a new trail records calls. Of calls a minute after `StartLogging`, a recording lacks ten of eleven;
+/// of those five minutes later it lacks none.
+const WARM: Duration = Duration::from_secs(5 * 60);
+
+/// Floods, so that a lost event does not decide. CloudTrail's delivery to EventBridge is best effort.
+const FLOODS: u32 = 3;
+
+/// The time between two floods.
+const APART: Duration = Duration::from_secs(20);
+
+/// The longest wait for the events. CloudTrail delivers within about 5 minutes on average.
+const LIMIT: Duration = Duration::from_secs(15 * 60);
+
+/// The time between two reads of the queue: the error of the delay.
+const EVERY: Duration = Duration::from_secs(5);
+
+const CODE: &str = "ProvisionedThroughputExceededException";
+
+pub(super) static STEP: Step = Step {
+    name: "cloudtrail",
+    about: "Creates a trail for writes, a rule and a queue, has writes refused by a shard and by a key, and waits for \
+            the events. The trail leaves its files in your bucket.",
+    facts: &[SINGLE, DELAY, KMS],
+    minutes: 25,
+    // Data events at $0.10 for 100,000, a key at $1 a month, and files of some KB.
+    uses: Use { shards: 2, records: FLOODS as u64 * 2 * 11 * flood::LARGE as u64, other_usd: 0.02 },
+    flag: Some(FLAG),
+    run: |context| Box::pin(run(context)),
+};
+
+async fn run(context: &Context) -> Tried<()> {
+    let Some(bucket) = context.allowed.trail_bucket.as_deref() else {
+        let problem = format!("give {FLAG} and the name of a bucket whose policy lets CloudTrail write");
+        return Err(Trouble::NotAvailable(problem));
+    };
+    trail(context, bucket).await?;
+    let detail = json!({"eventName": ["PutRecord", "PutRecords"], "errorCode": [{"exists": true}]});
+    let events = Events::of(context, &json!({"source": ["aws.kinesis"], "detail": detail})).await?;
+    let stream = context.stream("", 1).await?;
+    let encrypted = match kms::encrypted(context, "-encrypted").await {
+        Ok((stream, key)) => {
+            kms::disable(context, &key).await?;
+            Some(stream)
+        }
+        Err(trouble @ Trouble::Failed(_)) => return Err(trouble),
+        Err(trouble) => {
+            context.found(KMS.id, Verdict::NotAvailable, trouble.to_string());
+            None
+        }
+    };
+    context.time.sleep(WARM).await;
+    for _ in 0..FLOODS {
+        for stream in [Some(&stream), encrypted.as_ref()].into_iter().flatten() {
+            put_records_alone(context, stream).await?;
+        }
+        context.time.sleep(APART).await;
+    }
+    wait(context, &events, &stream, encrypted.as_deref()).await
+}
+
+/// Creates a trail for the writes of all streams, and starts it. A selector by ARN would miss calls by name.
+async fn trail(context: &Context, bucket: &str) -> Tried<()> {
+    let (name, cloudtrail) = (context.name(""), &context.clients.cloudtrail);
+    let unbuilt = |error: aws_sdk_cloudtrail::error::BuildError| Trouble::Failed(error.to_string());
+    let tag = Tag::builder().key(TAG).value(&name).build().map_err(unbuilt)?;
+    let create = cloudtrail.create_trail().name(&name).s3_bucket_name(bucket).tags_list(tag);
+    let create = create.is_multi_region_trail(false).include_global_service_events(false);
+    let create = async { answered("CreateTrail", create.send().await) };
+    match context.create(Kind::Trail, &name, create).await? {
+        // An attempt before this one has created it: no other trail has this name.
+        Err(refusal) if refusal.code != "TrailAlreadyExistsException" => {
+            return Err(Trouble::NotAvailable(format!("AWS refused a trail to the bucket `{bucket}`: {refusal}")));
+        }
+        _ => {}
+    }
+    let mut selector = AdvancedEventSelector::builder().name("writes");
+    for (field, values) in [
+        ("eventCategory", &["Data"][..]),
+        ("resources.type", &["AWS::Kinesis::Stream"]),
+        ("eventName", &["PutRecord", "PutRecords"]),
+    ] {
+        let values = values.iter().map(|value| (*value).to_owned()).collect();
+        let field = AdvancedFieldSelector::builder().field(field).set_equals(Some(values)).build().map_err(unbuilt)?;
+        selector = selector.field_selectors(field);
+    }
+    let selector = selector.build().map_err(unbuilt)?;
+    let put = cloudtrail.put_event_selectors().trail_name(&name).advanced_event_selectors(selector);
+    done("PutEventSelectors", put.send().await)?;
+    done("StartLogging", cloudtrail.start_logging().name(&name).send().await).map(drop)
+}
+
+/// `PutRecord` calls with more bytes than a shard takes. AWS refuses some, or all of an encrypted stream.
+async fn put_records_alone(context: &Context, stream: &str) -> Tried<()> {
+    let put = |_| context.clients.once.put_record().stream_name(stream).partition_key("a").data(flood::large()).send();
+    for answer in join_all((0..flood::LARGE).map(put)).await {
+        let _ = answered("PutRecord", answer)?;
+    }
+    Ok(())
+}
+
+/// The error codes that events of a stream have, each with the least delay, in seconds.
+type Codes = BTreeMap<String, i64>;
+
+async fn wait(context: &Context, events: &Events, stream: &str, encrypted: Option<&str>) -> Tried<()> {
+    let (mut of_stream, mut of_encrypted, begin) = (Codes::new(), Codes::new(), Instant::now());
+    while context.time.since(begin) < LIMIT && (of_stream.is_empty() || encrypted.is_some() && of_encrypted.is_empty())
+    {
+        for event in events.receive(context).await? {
+            add(&event, stream, context.time.now(), &mut of_stream);
+            if let Some(encrypted) = encrypted {
+                add(&event, encrypted, context.time.now(), &mut of_encrypted);
+            }
+        }
+        context.time.sleep(EVERY).await;
+    }
+    conclude(context, &of_stream, encrypted.map(|_| &of_encrypted));
+    Ok(())
+}
+
+/// Adds the code of an event of a stream.
+fn add(event: &Value, stream: &str, now: DateTime<Utc>, codes: &mut Codes) {
+    let detail = &event["detail"];
+    let is_of_stream =
+        detail["requestParameters"].to_string().contains(stream) || detail["resources"].to_string().contains(stream);
+    let (Some(code), true) = (detail["errorCode"].as_str(), is_of_stream) else { return };
+    let time = detail["eventTime"].as_str().and_then(|time| DateTime::parse_from_rfc3339(time).ok());
+    let delay = time.map_or(0, |time| (now - time.to_utc()).num_seconds());
+    let call = detail["eventName"].as_str().unwrap_or("a call");
+    let least = codes.entry(format!("{call} {code}")).or_insert(delay);
+    *least = delay.min(*least);
+}
+
+fn conclude(context: &Context, of_stream: &Codes, of_encrypted: Option<&Codes>) {
+    let words = |codes: &Codes| {
+        let words: Vec<String> = codes.iter().map(|(code, delay)| format!("{code} after {delay} s")).collect();
+        if words.is_empty() { format!("no event within {} s", LIMIT.as_secs()) } else { words.join(", ") }
+    };
+    context.compare(SINGLE.id, of_stream.contains_key(&format!("PutRecord {CODE}")), words(of_stream));
+    match of_stream.values().min() {
+        Some(delay) => context.compare(DELAY.id, *delay <= 15 * 60, format!("{delay} s after the call")),
+        None => context.found(DELAY.id, Verdict::Different, words(of_stream)),
+    }
+    if let Some(codes) = of_encrypted {
+        let is_expected = |code: &String| {
+            code.split(' ').nth(1).is_some_and(|code| code.starts_with("KMS") || code == "AccessDenied")
+        };
+        context.compare(KMS.id, !codes.is_empty() && codes.keys().all(is_expected), words(codes));
+    }
+}

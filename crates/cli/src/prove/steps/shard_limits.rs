@@ -1,0 +1,74 @@
+//! The limits of `UpdateShardCount` that cost no reshards.
+
+use crate::prove::context::{Context, POLL};
+use crate::prove::step::{Fact, Step, Use, Verdict};
+use crate::prove::trouble::{Refusal, Tried, answered};
+use aws_sdk_kinesis::operation::update_shard_count::UpdateShardCountOutput;
+use aws_sdk_kinesis::types::ScalingType;
+
+const ABOVE_DOUBLE: Fact = Fact {
+    id: "above-double",
+    expected: "`UpdateShardCount` to more than double the shards fails with `InvalidArgumentException`.",
+};
+const SAME_COUNT: Fact = Fact {
+    id: "same-count",
+    expected: "`UpdateShardCount` to the number of shards that the stream has is accepted, and does not count as one \
+               of the ten of a day.",
+};
+
+/// Calls to the same number: as many as AWS makes reshards in a day. If they counted, the next one would be refused.
+const REPEATS: u32 = 10;
+
+pub(super) static STEP: Step = Step {
+    name: "shard-limits",
+    about: "Asks for 3 shards where there is 1, then ten times for 1, and then for 2.",
+    facts: &[ABOVE_DOUBLE, SAME_COUNT],
+    minutes: 2,
+    uses: Use { shards: 3, records: 0, other_usd: 0.0 },
+    flag: None,
+    run: |context| Box::pin(run(context)),
+};
+
+async fn run(context: &Context) -> Tried<()> {
+    let stream = context.stream("", 1).await?;
+    match update(context, &stream, 3).await? {
+        Ok(_) => {
+            context.found(ABOVE_DOUBLE.id, Verdict::Different, "AWS accepted 1 → 3 shards");
+            context.active(&stream).await?;
+            update(context, &stream, 2).await?.ok();
+            context.active(&stream).await?;
+        }
+        Err(refusal) => {
+            let is_expected = refusal.code == "InvalidArgumentException";
+            context.compare(ABOVE_DOUBLE.id, is_expected, refusal.to_string());
+        }
+    }
+    let shards = context.active(&stream).await?.shards;
+    for repeat in 1..=REPEATS {
+        if let Err(refusal) = update(context, &stream, shards).await? {
+            let seen = format!("call {repeat} to {shards} shards, which the stream has: {refusal}");
+            context.found(SAME_COUNT.id, Verdict::Different, seen);
+            return Ok(());
+        }
+        // AWS takes ten of these calls a second, for the whole account.
+        context.time.sleep(POLL).await;
+        context.active(&stream).await?;
+    }
+    let (is_expected, seen) = match update(context, &stream, shards + 1).await? {
+        Ok(_) => (true, format!("AWS accepted {REPEATS} calls to {shards}, and then one to {}", shards + 1)),
+        Err(refusal) => (false, format!("AWS accepted {REPEATS} calls to {shards}, and then refused: {refusal}")),
+    };
+    context.compare(SAME_COUNT.id, is_expected, seen);
+    Ok(())
+}
+
+/// Asks for this number of shards, once.
+pub(super) async fn update(
+    context: &Context,
+    stream: &str,
+    shards: u32,
+) -> Tried<Result<UpdateShardCountOutput, Refusal>> {
+    let target = i32::try_from(shards).unwrap_or(i32::MAX);
+    let update = context.clients.once.update_shard_count().stream_name(stream).target_shard_count(target);
+    answered("UpdateShardCount", update.scaling_type(ScalingType::UniformScaling).send().await)
+}

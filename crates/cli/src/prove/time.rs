@@ -1,0 +1,80 @@
+//! The time of the account that the steps run in.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How old the time in an answer can be: a second that began, and a slow network. A larger difference is one of clocks.
+const ON_THE_WAY: TimeDelta = TimeDelta::seconds(10);
+
+/// The account's clock. On AWS it is the machine's. A local account can have a faster one: see `--pace`.
+#[derive(Debug)]
+pub(super) struct Time {
+    pace: u32,
+    /// The account's time at an instant of the machine.
+    anchor: Mutex<(DateTime<Utc>, Instant)>,
+}
+
+impl Time {
+    /// A clock that shows the machine's time now, and then runs this many times as fast. 0 counts as 1.
+    pub fn new(pace: u32) -> Time {
+        Time { pace: pace.max(1), anchor: Mutex::new((Utc::now(), Instant::now())) }
+    }
+
+    /// The account's time.
+    pub fn now(&self) -> DateTime<Utc> {
+        let (time, at) = *self.anchor.lock().unwrap_or_else(PoisonError::into_inner);
+        time + TimeDelta::from_std(self.since(at)).unwrap_or_default()
+    }
+
+    /// Corrects the clock by the time in an answer: the whole second in which AWS sent it. A faster clock only goes
+    /// forward, because each second on the way is many of its own.
+    pub fn answered_at(&self, time: DateTime<Utc>) {
+        let now = self.now();
+        if time > now || self.pace == 1 && now - time > ON_THE_WAY {
+            *self.anchor.lock().unwrap_or_else(PoisonError::into_inner) = (time, Instant::now());
+        }
+    }
+
+    /// The time in the account since an instant of the machine.
+    pub fn since(&self, at: Instant) -> Duration {
+        at.elapsed().saturating_mul(self.pace)
+    }
+
+    /// The machine's time in which this time passes in the account.
+    pub fn of_machine(&self, time: Duration) -> Duration {
+        time / self.pace
+    }
+
+    /// Waits until this time has passed in the account.
+    pub async fn sleep(&self, time: Duration) {
+        tokio::time::sleep(self.of_machine(time)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_of_an_answer_corrects_a_wrong_clock_and_not_one_that_is_right() {
+        let time = Time::new(1);
+        let begin = time.now();
+        time.answered_at(begin - TimeDelta::seconds(2));
+        assert!(time.now() >= begin);
+        for wrong_by in [120, -120] {
+            let (time, sent) = (Time::new(1), begin + TimeDelta::seconds(wrong_by));
+            time.answered_at(sent);
+            assert!((sent..sent + TimeDelta::seconds(60)).contains(&time.now()), "{wrong_by}");
+        }
+    }
+
+    #[test]
+    fn a_faster_clock_waits_shorter_and_never_goes_back() {
+        let (time, begin) = (Time::new(3_600), Utc::now());
+        assert_eq!(time.of_machine(Duration::from_secs(7_200)), Duration::from_secs(2));
+        time.answered_at(begin + TimeDelta::hours(5));
+        time.answered_at(begin);
+        assert!(time.now() >= begin + TimeDelta::hours(5));
+    }
+}

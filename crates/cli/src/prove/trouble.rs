@@ -1,0 +1,95 @@
+//! Why a step could not do its work.
+
+use aws_sdk_kinesis::config::http::HttpResponse;
+use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
+use unthrottle::aws::Cause;
+use unthrottle_core::denial::Denial;
+
+/// Why a step ended early.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Trouble {
+    /// The account, the machine or a flag does not give what the step needs.
+    #[error("{0}")]
+    NotAvailable(String),
+    /// The endpoint does not have an operation that the step needs.
+    #[error("this endpoint does not have {0}, which the step needs")]
+    NotServed(String),
+    /// The caller may not call an operation that the step needs.
+    #[error("{0}")]
+    Denied(String),
+    /// A call failed, or an expected state did not come.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// A result of a part of a step.
+pub(super) type Tried<T> = Result<T, Trouble>;
+
+/// Codes of endpoints that do not have an operation: LocalStack, moto, and the local account.
+const NOT_SERVED: [&str; 5] =
+    ["UnknownOperationException", "InvalidAction", "NotImplemented", "NotImplementedException", "UnknownOperation"];
+
+/// An error answer of AWS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Refusal {
+    /// The error code.
+    pub code: String,
+    /// AWS's words.
+    pub message: String,
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.message.as_str() {
+            "" => write!(f, "{}", self.code),
+            message => write!(f, "{}: {message}", self.code),
+        }
+    }
+}
+
+/// The answer, or AWS's refusal of the call. Refusals are what a step is there to see.
+///
+/// # Errors
+/// AWS gave no such answer: the network failed, AWS had an internal error, the endpoint does not have the operation, or
+/// the caller may not call it.
+pub(super) fn answered<T, E>(call: &str, answer: Result<T, SdkError<E, HttpResponse>>) -> Tried<Result<T, Refusal>>
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    let error = match answer {
+        Ok(answer) => return Ok(Ok(answer)),
+        Err(error) => error,
+    };
+    let (code, message) = (error.code().unwrap_or_default(), error.message().unwrap_or_default());
+    let status = error.raw_response().map_or(0, |response| response.status().as_u16());
+    // moto answers a page of HTML where it has no code for an operation.
+    let is_page = error.raw_response().is_some_and(|response| {
+        let kind = response.headers().get("content-type").unwrap_or_default();
+        kind.starts_with("text/html") && code.is_empty()
+    });
+    if NOT_SERVED.contains(&code) || is_page || matches!(status, 404 | 405 | 501) && code.is_empty() {
+        return Err(Trouble::NotServed(call.to_owned()));
+    }
+    // A key that denies Kinesis has a code of its own, and says nothing of this caller.
+    if let Some(denial) = Denial::of(code, message, call).filter(|_| !code.starts_with("KMS")) {
+        return Err(Trouble::Denied(format!("AWS denied {call}: {denial}. The message: {message}")));
+    }
+    if status >= 500 && !code.is_empty() {
+        return Err(Trouble::Failed(format!("{call} failed: {code}: {message}")));
+    }
+    if code.is_empty() {
+        return Err(Trouble::Failed(format!("{call} failed: {}", Cause::of(error))));
+    }
+    Ok(Err(Refusal { code: code.to_owned(), message: message.to_owned() }))
+}
+
+/// The answer of a call that must work.
+///
+/// # Errors
+/// As [`answered`], and AWS's refusal.
+pub(super) fn done<T, E>(call: &str, answer: Result<T, SdkError<E, HttpResponse>>) -> Tried<T>
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    answered(call, answer)?.map_err(|refusal| Trouble::Failed(format!("AWS refused {call}: {refusal}")))
+}

@@ -1,0 +1,90 @@
+//! A fault in every call in turn leaves nothing behind.
+
+use crate::accounts::{BUCKET, Urls, left, moto, proof, prove, quick, text, verdicts};
+use crate::proxy::{Calls, Effect, Fault};
+use std::sync::{Arc, Mutex};
+
+/// More calls than the command tries again.
+const ALL: usize = usize::MAX;
+const LONGER_THAN_RETRIES: usize = 5;
+
+/// The clock of the account is this many times as fast: the steps wait for minutes, and need not see anything here.
+const PACE: u32 = 3_600;
+
+/// Runs a step once for each of its calls, and makes that call fail.
+async fn in_every_call(step: &str, fault: impl Fn(usize) -> Fault) {
+    let (account, moto) = (quick(PACE).await, moto());
+    let direct = Urls { local: account.url().to_owned(), moto: moto.url().to_owned() };
+    let pace = PACE.to_string();
+    let args = ["--only", step, "--pace", &pace, "--i-know-this-costs-up-to", "2", "--with-trail", BUCKET];
+    for first in 0.. {
+        let calls = Arc::new(Mutex::new(Calls { fault: Some(fault(first)), ..Calls::default() }));
+        let urls = direct.through(&calls).await;
+        let folder = tempfile::tempdir().expect("a folder");
+        let out = prove(&urls, folder.path(), &args).await;
+        let said = format!("{}{}", text(&out.stdout), text(&out.stderr));
+        let place = format!("{step}, {:?}: {said}", fault(first));
+        let seen = calls.lock().expect("no panic").seen.clone();
+        assert!(!seen.is_empty(), "{place}");
+        assert!(matches!(out.status.code(), Some(0 | 1 | 3)), "{place}");
+        assert!(!verdicts(&proof(folder.path())).is_empty(), "{place}");
+        let is_left = left(&direct).await;
+        if !is_left.is_empty() {
+            assert_eq!(out.status.code(), Some(1), "{place}");
+            assert!(said.contains("`unthrottle prove --clean` tries again"), "{place}");
+            let out = prove(&direct, folder.path(), &["--clean", "--pace", "60"]).await;
+            assert!(out.status.success(), "{place}\n--clean: {}{}", text(&out.stdout), text(&out.stderr));
+            assert_eq!(left(&direct).await, Vec::<String>::new(), "{place}");
+        }
+        if first >= seen.len() {
+            // The fault came after the last call.
+            assert!(first > 4, "{step} makes more than {first} calls");
+            return;
+        }
+    }
+}
+
+/// The account is gone from a call on, and comes back for `--clean`.
+async fn in_an_account_that_goes(step: &str) {
+    in_every_call(step, |first| Fault { first, times: ALL, effect: Effect::InternalError }).await;
+}
+
+/// Each answer in turn is lost. The command tries the call again, which has been carried out.
+async fn with_lost_answers(step: &str) {
+    in_every_call(step, |first| Fault { first, times: 1, effect: Effect::DropAfter }).await;
+}
+
+/// Calls fail for longer than the command tries one again.
+async fn with_short_outages(step: &str) {
+    let effect = Effect::DropBefore;
+    in_every_call(step, |first| Fault { first, times: LONGER_THAN_RETRIES, effect }).await;
+}
+
+macro_rules! faults {
+    ($($step:ident $name:literal)*) => {$(
+        mod $step {
+            #[tokio::test]
+            async fn leaves_nothing_in_an_account_that_goes() {
+                super::in_an_account_that_goes($name).await;
+            }
+
+            #[tokio::test]
+            async fn leaves_nothing_with_lost_answers() {
+                super::with_lost_answers($name).await;
+            }
+
+            #[tokio::test]
+            async fn leaves_nothing_with_short_outages() {
+                super::with_short_outages($name).await;
+            }
+        }
+    )*};
+}
+
+// One step for each kind of resource: a stream, a queue with a rule and an alarm, a key, a trail.
+faults! {
+    tag_updating "tag-updating"
+    contributor_alarm "contributor-alarm"
+    kms "kms"
+    cloudtrail "cloudtrail"
+}

@@ -1,0 +1,11 @@
+//! `unthrottle prove` before the local account and before moto, which this project did not write. Kinesis and
+//! CloudWatch are the local account. EventBridge, SQS, CloudTrail and KMS answer from moto.
+
+mod accounts;
+mod faults;
+mod kill;
+#[path = "../../../../tests/common/moto.rs"]
+mod moto;
+mod proxy;
+mod steps;
+mod usage;

@@ -1,0 +1,124 @@
+//! A proxy between the command and an account, which makes calls fail.
+
+use std::sync::{Arc, Mutex};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+/// How a call fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// The call is not carried out, and the answer is HTTP 500.
+    InternalError,
+    /// The call is not carried out, and the connection closes.
+    DropBefore,
+    /// The call is carried out, and the connection closes without the answer.
+    DropAfter,
+}
+
+/// The calls that fail: from `first` on, `times` of them. The first call is 0.
+#[derive(Clone, Copy, Debug)]
+pub struct Fault {
+    pub first: usize,
+    pub times: usize,
+    pub effect: Effect,
+}
+
+/// What the proxies of a run have counted.
+#[derive(Debug, Default)]
+pub struct Calls {
+    /// The operations in their order. Of the operations that a flood repeats, only the first ones count.
+    pub seen: Vec<String>,
+    pub fault: Option<Fault>,
+}
+
+/// Operations of a flood, and how many of each count.
+const OF_A_FLOOD: [&str; 3] = ["PutRecords", "PutRecord", "GetRecords"];
+const COUNTED: usize = 2;
+
+/// Starts a proxy to an account at `http://HOST:PORT`, and returns its own address.
+pub async fn start(to: &str, calls: &Arc<Mutex<Calls>>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let (to, calls) = (to.trim_start_matches("http://").to_owned(), calls.clone());
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let (to, calls) = (to.clone(), calls.clone());
+            // An error means that one of both sides has closed the connection.
+            tokio::spawn(async move { serve(client, &to, &calls).await.ok() });
+        }
+    });
+    url
+}
+
+/// Serves one call of a connection.
+async fn serve(mut client: TcpStream, to: &str, calls: &Mutex<Calls>) -> std::io::Result<()> {
+    let request = read_request(&mut client).await?;
+    let effect = effect(&operation(&request), &mut calls.lock().expect("no panic"));
+    match effect {
+        Some(Effect::DropBefore) => return Ok(()),
+        Some(Effect::InternalError) => {
+            let body = r#"{"__type":"InternalFailure","message":"a fault of the test"}"#;
+            let head = "HTTP/1.1 500 Internal Server Error\r\ncontent-type: application/x-amz-json-1.1\r\n\
+                        x-amzn-errortype: InternalFailure\r\nconnection: close\r\n";
+            let answer = format!("{head}content-length: {}\r\n\r\n{body}", body.len());
+            return client.write_all(answer.as_bytes()).await;
+        }
+        _ => {}
+    }
+    let mut account = TcpStream::connect(to).await?;
+    account.write_all(&request).await?;
+    let mut answer = vec![];
+    account.read_to_end(&mut answer).await?;
+    if effect.is_none() {
+        client.write_all(&answer).await?;
+    }
+    Ok(())
+}
+
+/// Reads a request, and asks for the connection to close after the answer.
+async fn read_request(client: &mut TcpStream) -> std::io::Result<Vec<u8>> {
+    let mut request = vec![];
+    let end = loop {
+        if let Some(at) = request.windows(4).position(|bytes| bytes == b"\r\n\r\n") {
+            break at;
+        }
+        if client.read_buf(&mut request).await? == 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+    };
+    let head = String::from_utf8_lossy(&request[..end]).to_ascii_lowercase();
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length:"));
+    let length: usize = length.and_then(|length| length.trim().parse().ok()).unwrap_or_default();
+    while request.len() < end + 4 + length {
+        if client.read_buf(&mut request).await? == 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+    request.splice(end..end, *b"\r\nconnection: close");
+    Ok(request)
+}
+
+/// The operation of a request: in a header, or at the end of the path.
+fn operation(request: &[u8]) -> String {
+    let text = String::from_utf8_lossy(request);
+    let target = text
+        .lines()
+        .find_map(|line| line.split_once(':').filter(|(name, _)| name.eq_ignore_ascii_case("x-amz-target")));
+    let target = target.map(|(_, target)| target.trim().rsplit('.').next().unwrap_or_default().to_owned());
+    target.unwrap_or_else(|| {
+        let path = text.split_whitespace().nth(1).unwrap_or_default();
+        path.rsplit('/').next().unwrap_or_default().to_owned()
+    })
+}
+
+/// Counts a call, and says how it fails.
+fn effect(operation: &str, calls: &mut Calls) -> Option<Effect> {
+    let before = calls.seen.iter().filter(|seen| *seen == operation).count();
+    if OF_A_FLOOD.contains(&operation) && before >= COUNTED {
+        return None;
+    }
+    let number = calls.seen.len();
+    calls.seen.push(operation.to_owned());
+    let fault = calls.fault.filter(|fault| (fault.first..fault.first.saturating_add(fault.times)).contains(&number));
+    fault.map(|fault| fault.effect)
+}

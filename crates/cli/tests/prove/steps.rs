@@ -1,0 +1,199 @@
+//! Each step ends in a verdict, and leaves nothing behind.
+
+use crate::accounts::{BUCKET, Urls, left, local, moto, proof, prove, text, verdicts};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+use unthrottle_lab::local::{Effect, Fault};
+
+const ALL: [&str; 9] = [
+    "--i-know-this-costs-up-to",
+    "2",
+    "--pace",
+    "60",
+    "--spend-reshards",
+    "--with-trail",
+    BUCKET,
+    "--with-stack",
+    "unthrottle",
+];
+
+/// The verdicts of the facts, asserted to be one for each fact that `--dry-run` lists.
+fn all_verdicts(folder: &Path, listed: &Value) -> BTreeMap<String, String> {
+    let verdicts: BTreeMap<String, String> = verdicts(&proof(folder)).into_iter().collect();
+    let steps = listed["steps"].as_array().expect("steps").iter();
+    let facts = steps.flat_map(|step| step["facts"].as_array().expect("facts"));
+    let mut facts: Vec<&str> = facts.map(|fact| fact["id"].as_str().expect("an id")).collect();
+    facts.sort_unstable();
+    assert_eq!(verdicts.keys().collect::<Vec<_>>(), facts);
+    verdicts
+}
+
+async fn listed(urls: &Urls, folder: &Path) -> Value {
+    let out = prove(urls, folder, &["--dry-run", "--json"]).await;
+    assert!(out.status.success(), "{}", text(&out.stderr));
+    serde_json::from_slice(&out.stdout).expect("JSON")
+}
+
+/// No file names the account.
+fn hides_the_account(folder: &Path) {
+    for file in ["proof.json", "proof.md"] {
+        let text = std::fs::read_to_string(folder.join("proof").join(file)).expect("written");
+        assert!(!text.contains("123456789012"), "{file}: {text}");
+        assert!(text.contains("ACCOUNT:stream/unthrottle-prove-"), "{file}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn every_step_ends_in_a_verdict_on_the_local_account_and_leaves_nothing() {
+    let (account, moto) = (local(60, Duration::from_secs(30), Duration::from_secs(90)).await, moto());
+    let urls = Urls { local: account.url().to_owned(), moto: moto.url().to_owned() };
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = prove(&urls, folder.path(), &ALL).await;
+    let said = format!("{}{}", text(&out.stdout), text(&out.stderr));
+    assert_eq!(out.status.code(), Some(3), "{said}");
+    let verdicts = all_verdicts(folder.path(), &listed(&urls, folder.path()).await);
+    let of = |verdict: &str| {
+        let facts = verdicts.iter().filter(|(_, it)| *it == verdict).map(|(fact, _)| fact.as_str());
+        facts.collect::<Vec<_>>()
+    };
+    assert_eq!(of("failed"), Vec::<&str>::new(), "{said}");
+    // The local account has no history of alarms and no function, and moto delivers no events.
+    assert_eq!(of("not_available"), ["alarm-history", "deployed-role"], "{said}");
+    for fact in [
+        "above-double",
+        "account-clause",
+        "alarm-contributors",
+        "eleventh-reshard",
+        "put-record-refused",
+        "put-records-partly-refused",
+        "put-records-wholly-refused",
+        "same-count",
+        "shards-at-a-time",
+    ] {
+        assert_eq!(verdicts[fact], "seen", "{fact}: {said}");
+    }
+    // Keys are moto's, so the local account does not ask them. No unthrottle is in it.
+    for fact in ["alarm-event", "cloudtrail-put-record", "kms-denied", "kms-disabled", "stack-heals"] {
+        assert_eq!(verdicts[fact], "different", "{fact}: {said}");
+    }
+    hides_the_account(folder.path());
+    measured(&proof(folder.path()));
+    assert_eq!(left(&urls).await, Vec::<String>::new(), "{said}");
+}
+
+/// What was measured is not less than what the account takes. A slow machine measures more.
+fn measured(proof: &Value) {
+    let steps = proof["steps"].as_array().expect("steps");
+    let of = |field: &str| {
+        let all = steps.iter().flat_map(|step| step["measured"][field].as_array().expect("a list"));
+        all.map(|it| it["seconds"].as_f64().expect("a number")).collect::<Vec<_>>()
+    };
+    let (reshards, lags) = (of("reshards"), of("metric_lags"));
+    assert_eq!(reshards.len(), 4);
+    assert!(reshards.iter().all(|seconds| *seconds >= 30.0), "{reshards:?}");
+    // The metrics that the local account has, for two minutes. The header has whole seconds.
+    assert!(lags.len() >= 10, "{lags:?}");
+    assert!(lags.iter().all(|seconds| *seconds >= 80.0), "{lags:?}");
+}
+
+#[tokio::test]
+async fn every_step_ends_in_a_verdict_on_moto_and_leaves_nothing() {
+    let moto = moto();
+    let urls = Urls { local: moto.url().to_owned(), moto: moto.url().to_owned() };
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = prove(&urls, folder.path(), &ALL).await;
+    let said = format!("{}{}", text(&out.stdout), text(&out.stderr));
+    let verdicts = all_verdicts(folder.path(), &listed(&urls, folder.path()).await);
+    assert!(!verdicts.values().any(|verdict| verdict == "failed"), "{said}");
+    // moto refuses no record and has no CloudWatch for today's SDKs.
+    for fact in ["put-record-refused", "write-metric-lag", "alarm-delay", "tag-while-updating"] {
+        assert_eq!(verdicts[fact], "not_available", "{fact}: {said}");
+    }
+    // moto knows no limit of a reshard.
+    for fact in ["above-double", "eleventh-reshard"] {
+        assert_eq!(verdicts[fact], "different", "{fact}: {said}");
+    }
+    assert_eq!(left(&urls).await, Vec::<String>::new(), "{said}");
+}
+
+#[tokio::test]
+async fn a_proof_goes_on_with_the_steps_that_are_not_settled() {
+    let (account, moto) = (local(1, Duration::from_secs(3_600), Duration::ZERO).await, moto());
+    let urls = Urls { local: account.url().to_owned(), moto: moto.url().to_owned() };
+    let folder = tempfile::tempdir().expect("a folder");
+    let pay = ["--i-know-this-costs-up-to", "2", "--only"];
+    let out = prove(&urls, folder.path(), &[&pay[..], &["tag-updating"]].concat()).await;
+    assert_eq!(out.status.code(), Some(0), "{}{}", text(&out.stdout), text(&out.stderr));
+    let page = std::fs::read_to_string(folder.path().join("proof/proof.md")).expect("a page");
+    assert!(page.contains("| `tag-while-updating` | seen |") && page.contains("and not from AWS"), "{page}");
+    let again = prove(&urls, folder.path(), &[&pay[..], &["reshards"]].concat()).await;
+    assert_eq!(again.status.code(), Some(2), "{}", text(&again.stderr));
+    assert!(text(&again.stderr).contains("proof.json is there already"), "{}", text(&again.stderr));
+    account.reset_calls();
+    let out = prove(&urls, folder.path(), &[&pay[..], &["tag-updating,eleventh-reshard", "--resume"]].concat()).await;
+    assert_eq!(out.status.code(), Some(0), "{}{}", text(&out.stdout), text(&out.stderr));
+    assert_eq!(account.calls().get("Kinesis.TagResource"), None, "the step has its verdict");
+    let verdicts = verdicts(&proof(folder.path()));
+    let of = |fact: &str, verdict: &str| (fact.to_owned(), verdict.to_owned());
+    assert_eq!(verdicts, [of("eleventh-reshard", "not_available"), of("tag-while-updating", "seen")]);
+}
+
+#[tokio::test]
+async fn a_denied_call_is_not_available_and_its_action_is_named_without_the_caller() {
+    let (account, moto) = (local(3_600, Duration::ZERO, Duration::ZERO).await, moto());
+    let urls = Urls { local: account.url().to_owned(), moto: moto.url().to_owned() };
+    let message = "User: arn:aws:sts::123456789012:assumed-role/admin/alice is not authorized to perform: \
+                   cloudwatch:DescribeAlarmContributors on resource: * because no identity-based policy allows the \
+                   cloudwatch:DescribeAlarmContributors action";
+    let (code, message) = ("AccessDenied".to_owned(), message.to_owned());
+    let operation = "DescribeAlarmContributors".to_owned();
+    account.add_fault(Fault { operation, skip: 0, times: 1_000, effect: Effect::Error { status: 403, code, message } });
+    let folder = tempfile::tempdir().expect("a folder");
+    let args = ["--only", "contributor-alarm", "--pace", "3600", "--i-know-this-costs-up-to", "2"];
+    let out = prove(&urls, folder.path(), &args).await;
+    let said = format!("{}{}", text(&out.stdout), text(&out.stderr));
+    let proof = proof(folder.path());
+    let findings = proof["steps"][0]["findings"].as_array().expect("findings");
+    let found = findings.iter().find(|finding| finding["fact"] == "alarm-contributors").expect("a finding");
+    assert_eq!(found["verdict"], "not_available", "{said}");
+    let seen = found["seen"].as_str().expect("text");
+    assert!(seen.contains("no identity-based policy allows cloudwatch:DescribeAlarmContributors"), "{seen}");
+    assert!(!proof.to_string().contains("alice") && !proof.to_string().contains("123456789012"), "{proof}");
+    assert_eq!(left(&urls).await, Vec::<String>::new(), "{said}");
+}
+
+/// An account with an unthrottle inside, as a person starts it. It ends with the test.
+struct Healed(std::process::Child);
+
+impl Drop for Healed {
+    fn drop(&mut self) {
+        let _ = self.0.kill().and_then(|()| self.0.wait());
+    }
+}
+
+#[tokio::test]
+async fn the_step_of_the_stack_sees_a_stream_heal() {
+    let mut local = Command::new(env!("CARGO_BIN_EXE_unthrottle"));
+    local.args(["local", "--port", "0", "--heal", "--pace", "20"]).stdout(Stdio::piped());
+    let mut local = Healed(local.spawn().expect("it starts"));
+    let mut printed = BufReader::new(local.0.stdout.take().expect("piped"));
+    let mut line = String::new();
+    printed.read_line(&mut line).expect("readable");
+    let url = line.split_whitespace().find_map(|word| word.strip_suffix(',').filter(|it| it.starts_with("http")));
+    let url = url.unwrap_or_else(|| panic!("no address: {line}")).to_owned();
+    // Read on: the command ends when its output has no reader.
+    std::thread::spawn(move || std::io::copy(&mut printed, &mut std::io::sink()));
+    let urls = Urls { moto: url.clone(), local: url };
+    let folder = tempfile::tempdir().expect("a folder");
+    let args = ["--only", "stack", "--with-stack", "unthrottle", "--pace", "20", "--i-know-this-costs-up-to", "2"];
+    let out = prove(&urls, folder.path(), &args).await;
+    let said = format!("{}{}", text(&out.stdout), text(&out.stderr));
+    assert!(out.status.success(), "{said}");
+    let of = |fact: &str, verdict: &str| (fact.to_owned(), verdict.to_owned());
+    let wanted = [of("deployed-role", "not_available"), of("stack-heals", "seen")];
+    assert_eq!(verdicts(&proof(folder.path())), wanted, "{said}");
+}
