@@ -56,7 +56,7 @@ debug: lint .tools/nextest
 	MAKEFLAGS= RUSTDOCFLAGS="-D warnings" cargo doc --quiet --locked --workspace --no-deps
 	MAKEFLAGS= cargo nextest run --cargo-quiet --locked --workspace --no-run
 
-tools: .venv/tests .venv/cargo-lambda .tools/bin/checkov tests/second_emulator/node_modules/installed .tools/nextest
+tools: .venv/tests .venv/cargo-lambda .tools/bin/checkov .tools/ministack/installed tests/second_emulator/node_modules/installed .tools/nextest
 	@:
 
 # The make of macOS has no --output-sync, so the lines of the jobs mix there.
@@ -134,6 +134,12 @@ clean: ## Delete everything that this Makefile built or installed
 	uv pip install --quiet --no-cache --python .tools/checkov --requirement $<
 	mkdir -p .tools/bin
 	ln -sf ../checkov/bin/checkov $@
+
+# MiniStack has its own environment for the same reason.
+.tools/ministack/installed: tests/second_emulator/ministack.txt | .venv/bin/uv
+	uv venv --quiet --clear .tools/ministack
+	uv pip install --quiet --no-cache --python .tools/ministack --requirement $<
+	touch $@
 
 .venv/cargo-lambda: | .venv/bin/uv
 	uv pip install --quiet --no-cache --python .venv cargo-lambda==1.9.2 ziglang==0.17.0
