@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo check test infra generate readme stackset bench lambda deploy deny clean
+.PHONY: help demo check test infra generate readme stackset bench lambda dist deploy deny clean
 .PHONY: rust format lint release debug tools
 
 # Tools that this Makefile installs stay in this folder.
@@ -92,6 +92,9 @@ bench: ## Measure the release build, and fail if it misses a figure of docs/deve
 lambda: .venv/cargo-lambda ## Build the packages for Terraform and StackSets: target/lambda/unthrottle-*.zip
 	python3 infra/package.py
 
+dist: .venv/tests .venv/cargo-lambda .tools/bin/cargo-cyclonedx ## Build the files of a release: target/dist
+	python3 infra/dist.py
+
 deploy: .venv/tests .venv/cargo-lambda ## Build and deploy the stack. For x86_64, add ARCHITECTURE=x86_64
 	sam build --parameter-overrides Architecture=$(DEPLOYED)
 	sam deploy --guided --capabilities CAPABILITY_NAMED_IAM --parameter-overrides Architecture=$(DEPLOYED)
@@ -126,8 +129,11 @@ clean: ## Delete everything that this Makefile built or installed
 	ln -sf ../checkov/bin/checkov $@
 
 .venv/cargo-lambda: | .venv/bin/uv
-	uv pip install --quiet --no-cache --python .venv cargo-lambda==1.9.2 ziglang==0.17.0
+	uv pip install --quiet --no-cache --python .venv cargo-lambda==1.9.2 cargo-zigbuild==0.24.1 ziglang==0.17.0
 	touch $@
+
+.tools/bin/cargo-cyclonedx:
+	cargo install --locked --root .tools cargo-cyclonedx@0.5.9
 
 # If the machine has no Node.js, PyPI provides it.
 tests/second_emulator/node_modules/installed: tests/second_emulator/package-lock.json | .venv/bin/uv
