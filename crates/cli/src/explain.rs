@@ -32,15 +32,14 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: Args) -> Result<(), CliError> {
     let of_stream = |stream| Ask { stream, mode: Some(Mode::Observe), message: args.message, undo: None, plan: None };
-    ask(&args.aws, &args.stream, of_stream, args.json).await.map(|_| ())
+    show(&ask(&args.aws, &args.stream, of_stream).await?, args.json)
 }
 
-/// Runs a person's ask about the stream that `text` names, and prints the decision.
+/// Runs a person's ask about the stream that `text` names.
 pub(super) async fn ask(
     aws: &AwsArgs,
     text: &str,
     of_stream: impl FnOnce(StreamArn) -> Ask,
-    json: bool,
 ) -> Result<Document, CliError> {
     let mut policy = settings::read()?;
     // The person who asks sees the answer here, so no message is sent.
@@ -48,34 +47,36 @@ pub(super) async fn ask(
     let clients = Clients::new(&aws.config().await?);
     let stream = find_stream(&clients, text).await?;
     let home = stream.home.clone();
-    let document = Handler::new(clients, policy).run(&Signal::Ask(of_stream(stream)), &home).await?.document;
-    if json {
-        print_json(&document)?
-    } else {
-        print(&document)?
-    };
-    Ok(document)
+    Ok(Handler::new(clients, policy).run(&Signal::Ask(of_stream(stream)), &home).await?.document)
 }
+
+/// Prints a decision.
+pub(super) fn show(document: &Document, json: bool) -> Result<(), CliError> {
+    if json { Ok(print_json(document)?) } else { print(document) }
+}
+
+/// The column of the values.
+const VALUES: usize = 35;
 
 fn print(document: &Document) -> Result<(), CliError> {
     let mut console = Console::new(false);
     console.heading(&document.sentence)?;
-    console.step(&format!("{:<34} {} ({})", "decision", document.code, document.outcome))?;
+    let mut field = |name: &str, value: &str| console.field(name, VALUES, value);
+    field("decision", &format!("{} ({})", document.code, document.outcome))?;
     if let Some(stream) = &document.stream {
         let known = |value: Option<&str>| value.unwrap_or("unknown").to_owned();
-        console.step(&format!("{:<34} {}", "mode", known(stream.mode.as_deref())))?;
-        console.step(&format!("{:<34} {}", "status", known(stream.status.as_deref())))?;
-        let shards = stream.open_shards.map(|n| n.to_string());
-        console.step(&format!("{:<34} {}", "open_shards", known(shards.as_deref())))?;
+        field("mode", &known(stream.mode.as_deref()))?;
+        field("status", &known(stream.status.as_deref()))?;
+        field("open_shards", &known(stream.open_shards.map(|n| n.to_string()).as_deref()))?;
     }
     for unknown in &document.unknown_tags {
-        console.step(&format!("{:<34} {unknown}", "tag"))?;
+        field("tag", &unknown.to_string())?;
     }
     for advice in &document.advice {
-        console.step(&format!("{:<34} {}: {}", "advice", advice.code, advice.sentence))?;
+        field("advice", &format!("{}: {}", advice.code, advice.sentence))?;
     }
     for (name, value) in evidence(document) {
-        console.step(&format!("{name:<34} {value}"))?;
+        field(&name, &value)?;
     }
     Ok(())
 }

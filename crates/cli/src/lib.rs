@@ -4,7 +4,9 @@
 mod arena;
 mod aws;
 mod backtest;
+mod consent;
 mod doctor;
+mod endpoint;
 mod error;
 mod explain;
 mod files;
@@ -212,7 +214,7 @@ pub async fn run() -> ExitCode {
         // The reader of a pipe has closed it, as `head` does.
         Err(CliError::Io(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("unthrottle: {error}");
+            screen::print_error(&error.to_string());
             ExitCode::from(error.code())
         }
     }
