@@ -8,9 +8,10 @@ use aws_sdk_kinesis::config::{Credentials, SharedCredentialsProvider};
 use aws_sdk_kinesis::error::SdkError;
 use aws_sdk_kinesis::operation::describe_stream_summary::DescribeStreamSummaryError;
 use aws_types::os_shim_internal::{Env, Fs};
+use std::sync::OnceLock;
 use unthrottle::aws::{Cause, Clients};
 use unthrottle_core::signal::{Home, StreamArn};
-use unthrottle_lab::local::Options;
+use unthrottle_lab::local::{Clock, Options};
 
 /// The options that the AWS CLI has, too.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -79,6 +80,9 @@ impl AwsArgs {
         }
         if let Some(endpoint) = &endpoint {
             endpoint.must_answer().await?;
+            if let Some(clock) = endpoint.clock().await {
+                let _ = CLOCK.set(clock);
+            }
         }
         let option = |flag, value: &Option<String>| {
             value.clone().map(|value| AccountOption { flag, value: Some(value), of_aws: false })
@@ -93,6 +97,14 @@ impl AwsArgs {
         run_on(options.into_iter().flatten().collect());
         Ok(config)
     }
+}
+
+/// The clock of the account that this process calls, where it is a local account.
+static CLOCK: OnceLock<Clock> = OnceLock::new();
+
+/// The clock of the account that this process calls: the machine's, or that of a local account, which may be faster.
+pub(crate) fn clock() -> Clock {
+    CLOCK.get().cloned().unwrap_or_default()
 }
 
 /// A variable of the environment that is set to something.
@@ -146,13 +158,15 @@ where
 }
 
 /// What the SDK says before the reason why it has no credentials.
-const NO_CREDENTIALS: &str = "an error occurred while loading credentials: ";
+const NO_CREDENTIALS: [&str; 2] =
+    ["an error occurred while loading credentials: ", "the credential provider was not enabled: "];
 
 /// The failure of a call.
 pub(crate) fn failed(call: &'static str, source: Cause) -> CliError {
     let text = source.to_string();
-    match text.split_once(NO_CREDENTIALS) {
-        Some((_, why)) => CliError::Usage(format!(
+    let why = NO_CREDENTIALS.iter().find_map(|words| text.split_once(words));
+    match why.and_then(|(_, why)| why.lines().next()) {
+        Some(why) => CliError::Usage(format!(
             "no credentials of AWS: give --profile, or set AWS_PROFILE, or AWS_ACCESS_KEY_ID and \
              AWS_SECRET_ACCESS_KEY. For a profile of IAM Identity Center or of a credential process: eval \"$(aws \
              configure export-credentials --profile NAME --format env)\" ({why})"

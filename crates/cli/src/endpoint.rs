@@ -1,17 +1,34 @@
 //! The endpoint that a person names instead of AWS's own.
 
 use crate::CliError;
+use chrono::{DateTime, Utc};
 use http::Uri;
+use serde::Deserialize;
 use std::net::{IpAddr, ToSocketAddrs as _};
 use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use unthrottle_lab::local::Clock;
 
 /// How long a connection may take. A loopback address answers at once, and a far one within a second.
 const CONNECT_WITHIN: Duration = Duration::from_secs(3);
 
 /// The variables of a proxy. Behind a proxy, this process does not connect to the endpoint itself.
 const PROXIES: [&str; 5] = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY"];
+
+/// The path of a local account's time.
+const CLOCK: &str = "/_unthrottle/clock";
+
+/// The longest answer with a time, in bytes. Another server may answer with a page.
+const MOST_ANSWER: u64 = 4_096;
+
+/// The answer with a time.
+#[derive(Deserialize)]
+struct Time {
+    now: DateTime<Utc>,
+    pace: u32,
+}
 
 /// An endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +59,24 @@ impl Endpoint {
     /// Whether it is on this machine, such as `unthrottle local`.
     pub fn is_local(&self) -> bool {
         self.host == "localhost" || self.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    }
+
+    /// The clock of the local account behind it. `None`: another server, or one on another machine.
+    pub async fn clock(&self) -> Option<Clock> {
+        if !self.is_local() || !self.url.starts_with("http://") {
+            return None;
+        }
+        let ask = async {
+            let mut server = TcpStream::connect((self.host.as_str(), self.port)).await.ok()?;
+            let request = format!("GET {CLOCK} HTTP/1.0\r\nHost: {}\r\n\r\n", self.host);
+            server.write_all(request.as_bytes()).await.ok()?;
+            let mut answer = vec![];
+            server.take(MOST_ANSWER).read_to_end(&mut answer).await.ok()?;
+            let answer = String::from_utf8(answer).ok()?;
+            let time: Time = serde_json::from_str(answer.split_once("\r\n\r\n")?.1).ok()?;
+            Some(Clock::like(time.now, time.pace))
+        };
+        timeout(CONNECT_WITHIN, ask).await.ok().flatten()
     }
 
     /// Connects once, so that a dead port is named at once. The SDK would try again and then name its own layers.

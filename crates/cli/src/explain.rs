@@ -1,7 +1,7 @@
 //! `unthrottle explain`: shows what unthrottle would do about a stream.
 
 use crate::CliError;
-use crate::aws::{AwsArgs, find_stream};
+use crate::aws::{AwsArgs, clock, find_stream};
 use crate::screen::{Console, print_json};
 use serde_json::Value;
 use unthrottle::aws::Clients;
@@ -47,7 +47,7 @@ pub(super) async fn ask(
     let clients = Clients::new(&aws.config().await?);
     let stream = find_stream(&clients, text).await?;
     let home = stream.home.clone();
-    Ok(Handler::new(clients, policy).run(&Signal::Ask(of_stream(stream)), &home).await?.document)
+    Ok(Handler::new(clients, policy).on(clock()).run(&Signal::Ask(of_stream(stream)), &home).await?.document)
 }
 
 /// Prints a decision.

@@ -4,6 +4,7 @@
 mod arena;
 mod aws;
 mod backtest;
+mod changes;
 mod consent;
 mod doctor;
 mod endpoint;

@@ -19,6 +19,9 @@ pub(super) struct Args {
     /// Keep this many MiB of records, and drop the oldest first
     #[arg(long, default_value_t = 256, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..))]
     keep_mib: u32,
+    /// Print each request: the time of the account, the call, the status and the duration
+    #[arg(long)]
+    log: bool,
     #[arg(
         long,
         help = "Run an unthrottle inside: its fleet alarms and its sweep watch the\n\
@@ -49,6 +52,7 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
         port: args.port,
         metric_lag: Duration::from_secs(args.metric_lag),
         keep_bytes: u64::from(args.keep_mib) << 20,
+        log: args.log,
         ..Options::default()
     };
     let (account, region) = (options.account.clone(), options.region.clone());

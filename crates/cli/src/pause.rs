@@ -1,12 +1,12 @@
 //! `unthrottle pause` and `unthrottle resume`: switch off and on what starts a deployed unthrottle.
 
 use crate::CliError;
-use crate::aws::{AwsArgs, called};
+use crate::aws::{AwsArgs, called, clock};
 use crate::consent::Consent;
 use crate::screen::{Console, print_json};
 use aws_sdk_resourcegroupstagging::types::TagFilter;
 use aws_sdk_scheduler::types::ScheduleState;
-use chrono::{TimeDelta, Utc};
+use chrono::TimeDelta;
 use serde::Serialize;
 use unthrottle::aws::Cause;
 
@@ -243,10 +243,10 @@ impl Work {
             State::Paused => {
                 format!(
                     "nothing wakes it now. Changes under way go on, and a sweep that is running may make more for up \
-                     to five minutes. `unthrottle resume{stack}` undoes this."
+                     to five minutes. `unthrottle resume{stack} --yes` undoes this."
                 )
             }
-            State::Resumed => format!("it is awake again. `unthrottle pause{stack}` undoes this."),
+            State::Resumed => format!("it is awake again. `unthrottle pause{stack} --yes` undoes this."),
         };
         self.console.result(true, &text)?;
         Ok(())
@@ -264,7 +264,7 @@ async fn switch_schedule(
     if now.state() == Some(to) {
         return Ok(());
     }
-    let oldest = (Utc::now() - OLDEST_START).timestamp();
+    let oldest = (clock().now() - OLDEST_START).timestamp();
     let update = scheduler
         .update_schedule()
         .group_name(group)

@@ -1,10 +1,9 @@
 //! `unthrottle sweep`: checks every stream of an account that needs a check.
 
 use crate::CliError;
-use crate::aws::{AwsArgs, called};
+use crate::aws::{AwsArgs, called, clock};
 use crate::consent::Consent;
 use crate::screen::{Console, print_json};
-use chrono::Utc;
 use serde_json::json;
 use std::time::Duration;
 use unthrottle::aws::{Clients, send_healed};
@@ -75,7 +74,7 @@ async fn go(
     within: u64,
     console: &mut Console,
 ) -> Result<SweepDocument, CliError> {
-    let handler = Handler::new(clients.clone(), policy);
+    let handler = Handler::new(clients.clone(), policy).on(clock());
     let (mut lines, mut shown) = (vec![], Ok(()));
     let each = |reply: &Reply| {
         let Document { code, outcome, sentence, .. } = &reply.document;
@@ -85,7 +84,7 @@ async fn go(
             shown = console.step(&format!("{code} ({outcome}): {sentence}"));
         }
     };
-    let deadline = Utc::now() + Duration::from_secs(within);
+    let deadline = clock().now() + Duration::from_secs(within);
     let swept = sweep(&handler, home, Plan::until(deadline), each).await?;
     for line in &lines {
         let unsent = send_healed(&clients.cloudwatch, line).await;

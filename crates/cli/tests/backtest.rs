@@ -5,6 +5,7 @@ use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::SystemTime;
+use unthrottle_core::memory::{Change, ChangeKind, Memory, TAG};
 use unthrottle_lab::local::{Effect, Fault, LocalAccount, Options};
 
 const CALL: &str = "CloudWatch.GetMetricData";
@@ -307,4 +308,34 @@ fn a_hostile_file_ends_in_a_named_error_or_in_a_result_within_bounded_memory() {
         assert_eq!(found, code, "{text}: {out}{err}");
         assert!(out.contains(says) || err.contains(says), "{says}: {text}: {out}{err}");
     }
+}
+
+#[tokio::test]
+async fn the_past_follows_what_unthrottle_itself_changed() {
+    let account = LocalAccount::start(Options::default()).await.expect("a free port");
+    let changed_at = midnight(1) + TimeDelta::hours(13);
+    let change = Change::intent(ChangeKind::Scale, 2, 4, changed_at);
+    let tag = Memory::default().intend(change, false).encode().expect("short");
+    account.add_streams(["orders".to_owned()], 4, &[(TAG, &tag)]).await;
+    for minute in 0..24 * 60 {
+        let time = midnight(1) + TimeDelta::minutes(minute);
+        let (records, throttled) = match minute / 60 {
+            12 => (120_000.0, 60_000.0),
+            13 => (180_000.0, 0.0),
+            _ => (60_000.0, 0.0),
+        };
+        put(&account, time, records, throttled);
+    }
+    let dimensions = [("StreamName", "orders"), ("Action", "scale_shards")];
+    account.put_metric("Unthrottle", "AutoFix", &dimensions, SystemTime::from(changed_at), 1.0);
+    let folder = folder("changed");
+    let (document, _) = document(&account, &folder, &["orders", "--days", "1"]).await;
+    assert_eq!((&document["shards"], &document["shards_from"]), (&2.into(), &"changes".into()));
+    assert_eq!(document["minutes_beyond_shards"], 0, "four shards took what two did not");
+    let past = &document["policies"][0];
+    let shards = (&past["shards_at_the_beginning"], &past["shards_at_the_end"]);
+    assert_eq!((&past["policy"], shards), (&"as it was".into(), (&2.into(), &4.into())));
+    let simulated = document["throttled_simulated"].as_f64().expect("a number");
+    assert!((simulated / 3_600_000.0 - 1.0).abs() < 0.1, "{simulated}");
+    assert!(!document["caveats"].to_string().contains("Doubtful"), "{document:#}");
 }

@@ -7,14 +7,14 @@ mod period;
 mod report;
 mod simulate;
 
-use crate::aws::{AwsArgs, find_stream};
+use crate::aws::{AwsArgs, clock, find_stream};
+use crate::changes::{ShardsOverTime, counted, memory};
 use crate::screen::print_json;
 use crate::{CliError, files};
 pub(crate) use file::read as read_history;
 pub(crate) use period::minutes as row_minutes;
 
 use cache::Cache;
-use chrono::Utc;
 use period::Period;
 use report::From;
 use simulate::simulate;
@@ -23,7 +23,7 @@ use std::path::PathBuf;
 use unthrottle::aws::Clients;
 use unthrottle::aws::read::stream::{summary, tags};
 use unthrottle::settings;
-use unthrottle_core::observation::CapacityMode;
+use unthrottle_core::observation::{CapacityMode, Minute};
 use unthrottle_core::policy::{MODE_TAG, Policy};
 use unthrottle_core::signal::StreamArn;
 use unthrottle_lab::sim::backtest::{Backtested, Before, History};
@@ -64,8 +64,9 @@ pub(super) struct Args {
         long,
         value_name = "NUMBER",
         value_parser = clap::value_parser!(u32).range(1..=10_000),
-        help = "The shards of the stream in the past. Default: the shards of today, or\n\
-                for a file the fewest shards that could accept its records"
+        help = "The shards of the stream in the past. Default: those that the memory tag\n\
+                and the metric AutoFix show over time, otherwise those of today. For a\n\
+                file: the fewest shards that could accept its records"
     )]
     shards: Option<u32>,
     #[arg(
@@ -92,6 +93,8 @@ struct Case {
     history: History,
     before: Before,
     from: From,
+    /// The newest change of the stream's shards whose size is not known.
+    unknown_before: Option<Minute>,
     /// `None`: the past is not from a file.
     period: Option<Period>,
     policy: Policy,
@@ -123,7 +126,15 @@ fn of_file(path: &std::path::Path, args: &Args, policy: Policy) -> Result<Case, 
     let from = if args.shards.is_some() { From::Given } else { From::Fewest };
     let shards = args.shards.unwrap_or_else(|| history.fewest_shards());
     let before = Before { shards, mode: CapacityMode::Provisioned };
-    Ok(Case { name: files::name(path).display().to_string(), history, before, from, period: Some(period), policy })
+    Ok(Case {
+        name: files::name(path).display().to_string(),
+        history,
+        before,
+        from,
+        unknown_before: None,
+        period: Some(period),
+        policy,
+    })
 }
 
 async fn of_stream(args: &Args, text: &str, policy: Policy) -> Result<Case, CliError> {
@@ -140,13 +151,30 @@ async fn of_stream(args: &Args, text: &str, policy: Policy) -> Result<Case, CliE
     };
     // Not the client of the Lambda: its time limits are for short reads.
     let cloudwatch = aws_sdk_cloudwatch::Client::new(&config);
-    let past = past::read(&cloudwatch, &stream, args.days, &cache, Utc::now()).await?;
+    let past = past::read(&cloudwatch, &stream, args.days, &cache, clock().now()).await?;
     if past.kept > 0 {
         eprintln!("unthrottle: {} of {} days were kept from before", past.kept, args.days);
     }
-    let from = if args.shards.is_some() { From::Given } else { From::Now };
-    let before = Before { shards: args.shards.unwrap_or(now.open_shards), mode: now.mode };
-    Ok(Case { name: stream.name, history: past.history, before, from, period: None, policy })
+    let over_time = match args.shards {
+        Some(_) => ShardsOverTime::default(),
+        None => {
+            // A tag that cannot be read shows no change, and the report says that none is known.
+            let memory = memory(&clients, &stream).await?.unwrap_or_default();
+            let days = i64::try_from(args.days).unwrap_or(i64::MAX) + 1;
+            ShardsOverTime::of(&memory, &counted(&cloudwatch, &stream, days, 60).await?, now.open_shards)
+        }
+    };
+    let from = match (args.shards, over_time.changes.is_empty()) {
+        (Some(_), _) => From::Given,
+        (None, true) => From::Now,
+        (None, false) => From::Changes,
+    };
+    let first = over_time.changes.first().map_or(now.open_shards, |step| step.from);
+    let before = Before { shards: args.shards.unwrap_or(first), mode: now.mode };
+    let changes = over_time.changes.iter().map(|step| (step.minute, step.to)).collect();
+    let history = past.history.with_changes(changes);
+    let unknown_before = over_time.unknown_before;
+    Ok(Case { name: stream.name, history, before, from, unknown_before, period: None, policy })
 }
 
 /// The settings, narrowed by the tags of the stream. The tag for the mode does not count: the question is what

@@ -5,7 +5,7 @@ use crate::pages::{self, Clock, Page, Section, Table};
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde::Serialize;
 use unthrottle_core::cost::Prices;
-use unthrottle_core::observation::CapacityMode;
+use unthrottle_core::observation::{CapacityMode, Minute};
 use unthrottle_lab::sim::Run;
 use unthrottle_lab::sim::account::Account;
 use unthrottle_lab::sim::backtest::{Backtested, Before, Demand, History, Hour};
@@ -19,6 +19,8 @@ pub(super) enum From {
     Given,
     /// The stream of today.
     Now,
+    /// The memory tag and the metric AutoFix, which show the shards over time.
+    Changes,
     /// The fewest shards that could accept the records.
     Fewest,
 }
@@ -28,6 +30,8 @@ pub(super) struct Report {
     pub history: History,
     pub before: Before,
     pub from: From,
+    /// The newest change of the stream's shards whose size is not known.
+    pub unknown_before: Option<Minute>,
     /// `None`: the past is not from a file.
     pub period: Option<Period>,
     pub prices: Prices,
@@ -165,7 +169,8 @@ impl Report {
         let time = |time: DateTime<Utc>| time.format("%Y-%m-%d %H:%M");
         let from = match self.from {
             From::Given => "as --shards says",
-            From::Now => "as many as today: CloudWatch does not keep the number of shards",
+            From::Now => "as many as today: no known change of unthrottle, and CloudWatch does not keep the number",
+            From::Changes => "then changed as its memory tag and AutoFix show: the past follows these changes",
             From::Fewest => "the fewest that could accept these records; --shards gives another number",
         };
         format!(
@@ -233,6 +238,13 @@ impl Report {
             doubts.push(format!(
                 "Doubtful: a simulated stream without changes refuses {simulated} records, and the real stream refused \
                  {then:.0}. The stream had another number of shards then (--shards), or very uneven keys."
+            ));
+        }
+        if let Some(minute) = self.unknown_before {
+            doubts.push(format!(
+                "Doubtful: a change of {} UTC has no known size, so the shards before it may have been others. Give \
+                 their number with --shards.",
+                minute.start().format("%Y-%m-%d %H:%M")
             ));
         }
         let beyond = self.history.beyond(self.before.shards);

@@ -4,8 +4,8 @@ use super::clients::Clients;
 use super::read::{Account, read};
 use super::report::{Page, Report};
 use super::selection::Selection;
+use crate::aws::clock;
 use crate::screen::{EVERY, Progress};
-use chrono::Utc;
 use futures_util::stream::{self, StreamExt};
 use std::time::Duration;
 use tokio::time::MissedTickBehavior;
@@ -66,7 +66,7 @@ pub(super) async fn make(clients: &Clients, arns: &[StreamArn], selection: &Sele
 }
 
 async fn page(clients: &Clients, account: &Account, arn: &StreamArn, selection: &Selection, prices: &Prices) -> Page {
-    match read(clients, account, arn, Utc::now()).await {
+    match read(clients, account, arn, clock().now()).await {
         Ok(Some(readings)) => {
             let tags = readings.tags.as_ref().ok();
             Page::of(&readings.stream, check(&readings, prices, |check| selection.wants(check, tags)))

@@ -12,7 +12,7 @@ pub use setup::Size;
 pub use traffic::Tally;
 
 use crate::CliError;
-use crate::aws::{AwsArgs, find_stream, local_config, local_home};
+use crate::aws::{AwsArgs, clock, find_stream, local_config, local_home};
 use crate::consent::Consent;
 use crate::screen::{Console, print_json};
 use chrono::{DateTime, Utc};
@@ -267,14 +267,14 @@ async fn replay_remote(
     if policy.mode == Mode::Heal && !args.consent.is_given() {
         // The person sees the answer here, so no message is sent.
         let silent = Policy { mode: Mode::Observe, topic_arn: None, ..policy.clone() };
-        let planned = Handler::new(clients.clone(), silent).run(&signal, &home).await?.document;
+        let planned = Handler::new(clients.clone(), silent).on(clock()).run(&signal, &home).await?.document;
         show(&planned, console)?;
         if planned.outcome != Outcome::Planned {
             return Ok(planned);
         }
         args.consent.ask("Change this stream now?")?;
     }
-    let document = Handler::new(clients, policy).run(&signal, &home).await?.document;
+    let document = Handler::new(clients, policy).on(clock()).run(&signal, &home).await?.document;
     show(&document, console)?;
     Ok(document)
 }

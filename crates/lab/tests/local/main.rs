@@ -17,4 +17,5 @@ mod reshards;
 mod shards;
 mod sns;
 mod tagging;
+mod unserved;
 mod writes;
