@@ -1,5 +1,6 @@
 //! `unthrottle local`: runs the local account as a server.
 
+use crate::help::whole;
 use crate::{CliError, healer};
 use std::io::Write;
 use std::time::Duration;
@@ -14,7 +15,7 @@ pub(super) struct Args {
     #[arg(long, default_value_t = 4566)]
     port: u16,
     /// How late the metrics of a minute are published, as CloudWatch does it
-    #[arg(long, default_value_t = 60, value_name = "SECONDS")]
+    #[arg(long, default_value_t = 60, value_name = "SECONDS", value_parser = whole)]
     metric_lag: u64,
     /// Keep this many MiB of records, and drop the oldest first
     #[arg(long, default_value_t = 256, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..))]

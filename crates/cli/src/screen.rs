@@ -10,6 +10,7 @@ pub(crate) use table::{Column, Table};
 use clap::builder::styling::{AnsiColor, Style};
 use serde::Serialize;
 use std::io::{self, IsTerminal, Write};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Prints a value as one line of JSON on standard output.
@@ -56,9 +57,10 @@ impl Console {
         Console { out: Box::new(io::sink()), colour: false, width: None }
     }
 
-    /// The columns of the screen; `None`: no screen.
-    pub fn width(&self) -> Option<usize> {
-        self.width
+    /// Writes into memory, as on a screen of this width.
+    pub fn in_memory(width: usize) -> (Console, Written) {
+        let written = Written::default();
+        (Console { out: Box::new(written.clone()), colour: false, width: Some(width) }, written)
     }
 
     /// Shows a heading.
@@ -122,6 +124,28 @@ impl Console {
 
     fn paint(&self, style: Style, text: &str) -> String {
         if self.colour { format!("{style}{text}{style:#}") } else { text.into() }
+    }
+}
+
+/// What a console has written into memory.
+#[derive(Clone, Default)]
+pub(crate) struct Written(Arc<Mutex<Vec<u8>>>);
+
+impl Written {
+    /// The text so far.
+    pub fn text(&self) -> String {
+        let bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+}
+
+impl Write for Written {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

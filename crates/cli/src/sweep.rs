@@ -3,6 +3,7 @@
 use crate::CliError;
 use crate::aws::{AwsArgs, called, clock};
 use crate::consent::Consent;
+use crate::help::whole;
 use crate::screen::{Console, print_json};
 use serde_json::json;
 use std::time::Duration;
@@ -27,7 +28,7 @@ pub(super) struct Args {
     #[command(flatten)]
     consent: Consent,
     /// End within this number of seconds: no check begins that could end later
-    #[arg(long, default_value_t = 900, value_name = "SECONDS")]
+    #[arg(long, default_value_t = 900, value_name = "SECONDS", value_parser = whole)]
     within: u64,
     /// Print the summary with a decision document for each stream
     #[arg(long)]

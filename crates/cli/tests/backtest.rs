@@ -218,11 +218,12 @@ fn a_file_is_reported_hour_by_hour_with_the_basis_of_the_estimate() {
     assert_eq!((code, err.as_str()), (0, ""));
     for line in [
         "2026-11-20 00:00 to 2026-11-20 03:00 (UTC), 180 minutes known, on 2 shards",
-        "  as it was                      2      3600000        ?        6.0",
-        "  best static                    4            0        0       12.0",
-        "  2026-11-20 01:00  scale_shards 2 → 4",
+        "unthrottle would have made 1 change and AWS would have refused ",
+        "  as it was                    2  3,600,000        ?      6.0",
+        "  best static                  4          0        0     12.0",
+        "  2026-11-20 01:00  scale_shards 2 → 4  3,600,000 → ",
         "An estimate: ",
-        "a quota of 20000 shards, and no throughput commitment",
+        "a quota of 20,000 shards, and no throughput commitment",
     ] {
         assert!(out.contains(line), "{line}:\n{out}");
     }
@@ -338,4 +339,21 @@ async fn the_past_follows_what_unthrottle_itself_changed() {
     let simulated = document["throttled_simulated"].as_f64().expect("a number");
     assert!((simulated / 3_600_000.0 - 1.0).abs() < 0.1, "{simulated}");
     assert!(!document["caveats"].to_string().contains("Doubtful"), "{document:#}");
+}
+
+#[test]
+fn the_report_fits_its_screen_at_any_width() {
+    let folder = folder("widths");
+    csv(&folder);
+    for width in [40, 60, 80, 120] {
+        let mut command = command(&folder, &["--csv", "past.csv"]);
+        let (code, out, _) = output(command.env("COLUMNS", width.to_string()).output().expect("runs"));
+        assert_eq!(code, 0);
+        let long: Vec<&str> = out.lines().filter(|line| line.chars().count() > width).collect();
+        assert!(long.is_empty(), "{width}: {long:#?}");
+        assert!(out.contains("$") && !out.contains('\u{1b}'), "{out}");
+    }
+    let mut wide = command(&folder, &["--csv", "past.csv", "--wide"]);
+    let (_, out, _) = output(wide.env("COLUMNS", "40").output().expect("runs"));
+    assert!(out.contains("shard-h"), "{out}");
 }

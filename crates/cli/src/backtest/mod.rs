@@ -6,19 +6,20 @@ mod past;
 mod period;
 mod report;
 mod simulate;
+mod text;
 
 use crate::aws::{AwsArgs, clock, find_stream};
 use crate::changes::{ShardsOverTime, counted, memory};
-use crate::screen::print_json;
+use crate::screen::{Console, print_json};
 use crate::{CliError, files};
 pub(crate) use file::read as read_history;
 pub(crate) use period::minutes as row_minutes;
+pub(crate) use text::{cents, tenths};
 
 use cache::Cache;
 use period::Period;
 use report::From;
 use simulate::simulate;
-use std::io::Write as _;
 use std::path::PathBuf;
 use unthrottle::aws::Clients;
 use unthrottle::aws::read::stream::{summary, tags};
@@ -79,6 +80,9 @@ pub(super) struct Args {
     cache: Option<PathBuf>,
     #[command(flatten)]
     aws: AwsArgs,
+    /// Show all columns on any screen
+    #[arg(long)]
+    wide: bool,
     /// Print one JSON document
     #[arg(long)]
     json: bool,
@@ -118,7 +122,7 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
     if args.json {
         return Ok(print_json(&report.document())?);
     }
-    Ok(std::io::stdout().write_all(report.text().as_bytes())?)
+    Ok(report.print(&mut Console::new(false), args.wide)?)
 }
 
 fn of_file(path: &std::path::Path, args: &Args, policy: Policy) -> Result<Case, CliError> {

@@ -1,11 +1,13 @@
 //! The result of a backtest: a table, the hours, and the assumptions of the estimate.
 
 use super::period::Period;
+use super::text::{cents, tenths};
 use crate::pages::{self, Clock, Page, Section, Table};
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde::Serialize;
 use unthrottle_core::cost::Prices;
 use unthrottle_core::observation::{CapacityMode, Minute};
+use unthrottle_core::words::{count, many};
 use unthrottle_lab::sim::Run;
 use unthrottle_lab::sim::account::Account;
 use unthrottle_lab::sim::backtest::{Backtested, Before, Demand, History, Hour};
@@ -96,7 +98,9 @@ struct What {
     to: Option<u32>,
 }
 
-const HEADS: [&str; 6] = ["", "shards", "throttled", "changes", "shard-h", "$"];
+pub(super) const HEADS: [&str; 6] = ["", "shards", "throttled", "changes", "shard-h", "$"];
+
+pub(super) const HOUR_HEADS: [&str; 3] = ["hour (UTC)", "unthrottle", "throttled then → now"];
 
 impl Report {
     fn begins(&self) -> DateTime<Utc> {
@@ -116,7 +120,7 @@ impl Report {
         self.runs.first().map_or(0, |(_, run)| run.score.throttled)
     }
 
-    fn hours(&self) -> Vec<Hour> {
+    pub(super) fn hours(&self) -> Vec<Hour> {
         self.ours().map(|run| self.history.hours(&run.timeline)).unwrap_or_default()
     }
 
@@ -149,23 +153,23 @@ impl Report {
     }
 
     /// The cells of the table, under [`HEADS`].
-    fn rows(&self) -> Vec<[String; 6]> {
+    pub(super) fn rows(&self) -> Vec<[String; 6]> {
         let row = |outcome: Outcome| {
             let (begin, end) = (outcome.shards_at_the_beginning, outcome.shards_at_the_end);
             [
                 outcome.policy.to_owned(),
                 if begin == end { begin.to_string() } else { format!("{begin} → {end}") },
-                format!("{:.0}", outcome.throttled),
+                count(outcome.throttled),
                 outcome.changes.map_or_else(|| "?".into(), |changes| changes.to_string()),
-                format!("{:.1}", outcome.shard_hours),
-                format!("{:.2}", outcome.usd),
+                tenths(outcome.shard_hours),
+                cents(outcome.usd),
             ]
         };
         self.outcomes().into_iter().map(row).collect()
     }
 
     /// The first line: the stream, the time, and the shards.
-    fn about(&self) -> String {
+    pub(super) fn about(&self) -> String {
         let time = |time: DateTime<Utc>| time.format("%Y-%m-%d %H:%M");
         let from = match self.from {
             From::Given => "as --shards says",
@@ -174,11 +178,11 @@ impl Report {
             From::Fewest => "the fewest that could accept these records; --shards gives another number",
         };
         format!(
-            "{}: {} to {} (UTC), {} minutes known, on {} in {} mode, {from}.",
+            "{}: {} to {} (UTC), {} known, on {} in {} mode, {from}.",
             self.name,
             time(self.begins()),
             time(self.ends()),
-            self.history.known(),
+            many(self.history.known(), "minute"),
             shards(self.before.shards),
             self.mode()
         )
@@ -189,7 +193,7 @@ impl Report {
     }
 
     /// The assumptions of the estimate, and its doubtful parts.
-    fn caveats(&self) -> Vec<String> {
+    pub(super) fn caveats(&self) -> Vec<String> {
         let mut caveats = self.assumptions();
         caveats.extend(self.coarse());
         if let Some(hours) = self.runs.iter().filter_map(|(who, _)| who.restores_after()).next_back() {
@@ -213,9 +217,12 @@ impl Report {
         vec![
             format!(
                 "An estimate: CloudWatch shows what a stream accepts, not what producers offer. They offered \
-                 {at_least:.0} to {at_most:.0} records, {busiest_at_least:.0} to {busiest_at_most:.0} a second in the \
-                 busiest minute. The larger number adds every refused try to the accepted records. The simulation \
-                 sends the larger number, and sends no refused record again."
+                 {} to {} records, {} to {} a second in the busiest minute. The larger number adds every refused try \
+                 to the accepted records. The simulation sends the larger number, and sends no refused record again.",
+                count(at_least),
+                count(at_most),
+                count(busiest_at_least),
+                count(busiest_at_most)
             ),
             "A minute does not show its seconds and keys. Records that were refused in a minute that was not full \
              count as a burst with even keys at its beginning. If a hot key was the cause, no policy would have helped \
@@ -225,7 +232,7 @@ impl Report {
                 "Dollars are list prices ({region} {as_of}) for writes, without readers. On-demand mode begins with \
                  the shards of that time, and with four or more. The account is assumed to have a quota of {} shards, \
                  and no throughput commitment.",
-                Account::default().shard_limit
+                count(Account::default().shard_limit.into())
             ),
         ]
     }
@@ -236,8 +243,10 @@ impl Report {
         // A difference of a tenth is normal: the simulation has whole seconds and whole records at the ends of bursts.
         if (then - simulated as f64).abs() > 0.1 * then.max(1_000.0) {
             doubts.push(format!(
-                "Doubtful: a simulated stream without changes refuses {simulated} records, and the real stream refused \
-                 {then:.0}. The stream had another number of shards then (--shards), or very uneven keys."
+                "Doubtful: a simulated stream without changes refuses {} records, and the real stream refused \
+                 {}. The stream had another number of shards then (--shards), or very uneven keys.",
+                count(simulated as f64),
+                count(then)
             ));
         }
         if let Some(minute) = self.unknown_before {
@@ -250,8 +259,9 @@ impl Report {
         let beyond = self.history.beyond(self.before.shards);
         if beyond > 0 && self.before.mode != CapacityMode::OnDemand {
             doubts.push(format!(
-                "Doubtful: in {beyond} minutes more was accepted than {} {}, so the stream had more shards then: {} at \
-                 least. Give their number with --shards.",
+                "Doubtful: in {} more was accepted than {} {}, so the stream had more shards then: {} at least. Give \
+                 their number with --shards.",
+                many(beyond, "minute"),
                 shards(self.before.shards),
                 if self.before.shards == 1 { "takes" } else { "take" },
                 self.history.fewest_shards()
@@ -313,7 +323,7 @@ impl Report {
     }
 
     /// The cells of one hour: time, decisions, refusals.
-    fn cells(&self, hour: &Hour) -> [String; 3] {
+    pub(super) fn cells(&self, hour: &Hour) -> [String; 3] {
         let what = |mark: &Mark| match mark.change {
             Some(change) if change.from != change.to => format!("{} {} → {}", mark.code, change.from, change.to),
             _ => mark.code.to_owned(),
@@ -322,30 +332,8 @@ impl Report {
         [
             self.begin_of(hour).format("%Y-%m-%d %H:%M").to_string(),
             if what.is_empty() { "-".into() } else { what.join(", ") },
-            format!("{:.0} → {}", hour.then, hour.now),
+            format!("{} → {}", count(hour.then), count(hour.now as f64)),
         ]
-    }
-
-    /// The report as it is printed.
-    pub fn text(&self) -> String {
-        let mut text = format!("{}\n\n", self.about());
-        let rows = self.rows();
-        for row in std::iter::once(HEADS.map(str::to_owned)).chain(rows) {
-            let [policy, shards, throttled, changes, hours, usd] = row;
-            text += &format!("  {policy:<22} {shards:>9} {throttled:>12} {changes:>8} {hours:>10} {usd:>10}\n");
-        }
-        let hours = self.hours();
-        if hours.is_empty() {
-            text += "\nNothing was throttled, and unthrottle would have changed nothing.\n";
-        } else {
-            text += "\nHour by hour, what unthrottle would have done (throttled then → now). Hours without throttling \
-                     and without changes are left out.\n\n";
-        }
-        for hour in &hours {
-            let [when, what, throttled] = self.cells(hour);
-            text += &format!("  {when}  {what:<44} {throttled}\n");
-        }
-        text + "\n" + &self.caveats().join("\n") + "\n"
     }
 
     /// The report as a page.
@@ -355,10 +343,8 @@ impl Report {
         let policies =
             Table { heads: heads(&HEADS), rows: self.rows().iter().map(|row| cells(row.as_slice())).collect() };
         let hours = self.hours();
-        let hours = Table {
-            heads: heads(&["hour (UTC)", "unthrottle", "throttled then → now"]),
-            rows: hours.iter().map(|hour| cells(&self.cells(hour))).collect(),
-        };
+        let hours =
+            Table { heads: heads(&HOUR_HEADS), rows: hours.iter().map(|hour| cells(&self.cells(hour))).collect() };
         let run = |((_, run), outcome): (&(Backtested, Run), Outcome)| pages::Run {
             name: match outcome.policy {
                 "as it was" => "as it was, simulated".into(),
@@ -376,12 +362,44 @@ impl Report {
             runs: self.runs.iter().zip(self.outcomes()).map(run).collect(),
         };
         let title = format!("unthrottle backtest: {}", self.name);
-        Page { title, about: self.caveats(), sections: vec![section] }
+        Page {
+            title,
+            result: self.result(),
+            about: vec![],
+            sections: vec![section],
+            policies: MEANINGS.map(|(name, meaning)| (name.to_owned(), meaning.to_owned())).into(),
+            caveats: self.caveats(),
+        }
+    }
+
+    /// The result in one sentence: what unthrottle would have changed, refused and cost.
+    pub(super) fn result(&self) -> String {
+        let outcomes = self.outcomes();
+        let of = |name: &str| outcomes.iter().find(|outcome| outcome.policy == name);
+        let (Some(past), Some(ours)) = (of("as it was"), of("unthrottle")) else { return String::new() };
+        format!(
+            "unthrottle would have made {} and AWS would have refused {} instead of {}, for ${} instead of ${}.",
+            many(ours.changes.unwrap_or_default(), "change"),
+            many(ours.throttled.round() as u64, "record"),
+            count(past.throttled),
+            cents(ours.usd),
+            cents(past.usd)
+        )
     }
 }
 
+/// What each policy does.
+const MEANINGS: [(&str, &str); 6] = [
+    ("as it was", "The stream as it was. The numbers of refusals are CloudWatch's; the chart is simulated."),
+    ("unthrottle", "unthrottle with your settings."),
+    ("unthrottle, restoring", "The same, and it takes its changes back after hours without throttling."),
+    ("unthrottle, foreseeing", "The same, and it adds shards before the load comes."),
+    ("on-demand", "No scaling, in on-demand mode from the beginning."),
+    ("best static", "No scaling, with the fewest shards that refuse nothing."),
+];
+
 fn shards(number: u32) -> String {
-    format!("{number} shard{}", if number == 1 { "" } else { "s" })
+    many(number, "shard")
 }
 
 /// The changes of an hour. Without changes: each decision once.

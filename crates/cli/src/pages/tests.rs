@@ -15,7 +15,7 @@ fn page(seed: u64) -> Page {
         tables: vec![Table { heads: vec!["policy".into()], rows: vec![vec!["a\"<script>".into()]] }],
         runs: [Policies::Ours, Policies::Doubling].map(run).into(),
     };
-    Page { title: "runs".into(), about: vec![], sections: vec![section] }
+    Page { title: "runs".into(), sections: vec![section], ..Page::default() }
 }
 
 /// The body as XML: a browser forgives more.
