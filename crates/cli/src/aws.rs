@@ -165,7 +165,7 @@ const NO_CREDENTIALS: [&str; 2] =
 pub(crate) fn failed(call: &'static str, source: Cause) -> CliError {
     let text = source.to_string();
     let why = NO_CREDENTIALS.iter().find_map(|words| text.split_once(words));
-    match why.and_then(|(_, why)| why.lines().next()) {
+    match why.and_then(|(_, why)| why.split(". Attempted").next()) {
         Some(why) => CliError::Usage(format!(
             "no credentials of AWS: give --profile, or set AWS_PROFILE, or AWS_ACCESS_KEY_ID and \
              AWS_SECRET_ACCESS_KEY. For a profile of IAM Identity Center or of a credential process: eval \"$(aws \

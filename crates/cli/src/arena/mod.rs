@@ -51,7 +51,7 @@ pub(super) struct Args {
         long,
         value_name = "NUMBER",
         default_value_t = 1,
-        value_parser = clap::value_parser!(u64).range(1..=1000),
+        value_parser = clap::builder::RangedI64ValueParser::<u64>::new().range(1..=1000),
         help = "Run each workload with as many seeds, from --seed on"
     )]
     seeds: u64,
@@ -82,7 +82,7 @@ pub(super) struct Args {
     #[arg(
         long,
         value_name = "NUMBER",
-        value_parser = clap::value_parser!(u64).range(1..),
+        value_parser = clap::builder::RangedI64ValueParser::<u64>::new().range(1..),
         conflicts_with_all = ["workload", "policy", "weather", "markdown", "report"],
         help = "Instead, play this number of random schedules of crashes, lost\n\
                 replies, stale reads, and changes by people. Check that unthrottle\n\

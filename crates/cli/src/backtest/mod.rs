@@ -38,7 +38,7 @@ pub(super) struct Args {
         long,
         default_value_t = 14,
         value_name = "DAYS",
-        value_parser = clap::value_parser!(u64).range(1..=14),
+        value_parser = clap::builder::RangedI64ValueParser::<u64>::new().range(1..=14),
         help = "Whole days before today (UTC), and today up to now. CloudWatch keeps\n\
                 minutes for 15 days"
     )]
