@@ -19,7 +19,7 @@ impl Consent {
     /// Asks for it on a terminal, after the command has shown what it would do.
     ///
     /// # Errors
-    /// Bad usage without a terminal, where nobody can answer. Not done if the answer is no.
+    /// Bad usage without a terminal, where no person can answer. Not done if the answer is no.
     pub fn ask(self, question: &str) -> Result<(), CliError> {
         if self.yes {
             return Ok(());

@@ -25,7 +25,8 @@ fn run(args: &[&str], input: &[u8]) -> (i32, String, String) {
 }
 
 /// A decision document in a log line.
-const LINE: &str = r#"2026-11-20T17:04:12 {"decision":{"outcome":"held","code":"healthy","sentence":"orders: fine.","evidence":{"shards_needed":1200},"stream":{"name":"orders"}}}"#;
+const LINE: &str = r#"2026-11-20T17:04:12 {"decision":{"outcome":"held","code":"healthy","sentence":"orders: fine.",
+"evidence":{"shards_needed":1200},"stream":{"name":"orders"}}}"#;
 
 const PAST: &str = "2026-11-20T00:00:00Z,500000,1000,0\n2026-11-20T00:01:00Z,500000,1000,0\n";
 

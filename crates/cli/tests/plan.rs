@@ -62,7 +62,7 @@ async fn a_plan_is_shown_created_listed_and_deleted() {
 
     let (code, _, err) = unthrottle(&account, &eight(&["--yes"])).await;
     assert_eq!(code, 2);
-    assert!(err.contains(&format!("unthrottle plan --delete {name}")), "{err}");
+    assert!(err.contains("unthrottle plan --endpoint-url ") && err.contains(&format!("--delete {name}")), "{err}");
     let (_, out, _) = unthrottle(&account, &["--list"]).await;
     assert!(out.contains("at least 8 shards of orders for 600 minutes"), "{out}");
     let (code, out, _) = unthrottle(&account, &["--delete", &name]).await;

@@ -2,8 +2,10 @@
 
 use super::scores::Row;
 use super::table::{CALLS, COLUMNS, Column, cure_of, is_least};
+use crate::backtest::cents;
 use crate::pages::{self, Cell, Page, Section, Table};
 use strum::IntoEnumIterator as _;
+use unthrottle_core::words::{count, many};
 use unthrottle_lab::sim::Policies;
 use unthrottle_lab::sim::workloads::Workload;
 
@@ -18,18 +20,31 @@ pub(super) fn section(workload: &Workload, rows: &[Row], runs: Vec<pages::Run>) 
     let first_only = (workload.streams > 1).then(|| "The charts show the first stream.".to_owned());
     Section {
         title: workload.name.into(),
-        about: std::iter::once(workload.about.to_owned()).chain(cure).chain(first_only).collect(),
+        about: result(rows).into_iter().chain([workload.about.to_owned()]).chain(cure).chain(first_only).collect(),
         cards: vec![],
         tables: vec![Table { heads, rows: rows.iter().map(cells).collect() }],
         runs,
     }
 }
 
+/// The result of a workload in one sentence. `None`: unthrottle or the stream without scaling did not run.
+fn result(rows: &[Row]) -> Option<String> {
+    let score = |policy: Policies| rows.iter().find(|row| row.policy == policy.to_string()).map(|row| &row.score);
+    let (ours, unattended) = (score(Policies::Ours)?, score(Policies::Static)?);
+    Some(format!(
+        "With unthrottle AWS refuses {} instead of {}, for ${} instead of ${}.",
+        many(ours.throttled, "record"),
+        count(unattended.throttled as f64),
+        cents(ours.usd),
+        cents(unattended.usd)
+    ))
+}
+
 /// The page.
 pub(super) fn page(sections: Vec<Section>, seed: u64) -> Page {
     let about = vec![
-        "Policies that manage a simulated Kinesis stream in virtual time. The first column of numbers after the load is \
-         what AWS refused; the last is the cost. * marks the least number of a column."
+        "Policies that manage a simulated Kinesis stream in virtual time. The first two columns of numbers are what \
+         AWS refused, and the cost. * marks the least number of a column."
             .to_owned(),
     ];
     let caveats = vec![

@@ -19,9 +19,15 @@ const OFFERED: &str = "offered";
 
 /// The columns after the name of the policy.
 pub(super) const COLUMNS: [Column; 14] = [
-    Column { head: OFFERED, rank: 4, text: |s| whole(s.offered), number: |s| s.offered as f64 },
     Column { head: "throttled", rank: 0, text: |s| whole(s.throttled), number: |s| s.throttled as f64 },
-    Column { head: "reads thr.", rank: 4, text: |s| whole(s.reads_throttled), number: |s| s.reads_throttled as f64 },
+    Column { head: "$", rank: 0, text: |s| cents(s.usd), number: |s| s.usd },
+    Column {
+        head: "heal p50 s",
+        rank: 1,
+        text: |s| seconds(s.heal_seconds_median),
+        number: |s| s.heal_seconds_median.unwrap_or_default() as f64,
+    },
+    Column { head: "changes", rank: 1, text: |s| whole(s.changes), number: |s| s.changes as f64 },
     Column { head: "lost", rank: 2, text: |s| whole(s.lost), number: |s| s.lost as f64 },
     Column {
         head: "throttled s",
@@ -30,24 +36,18 @@ pub(super) const COLUMNS: [Column; 14] = [
         number: |s| s.throttled_seconds as f64,
     },
     Column {
-        head: "heal p50 s",
-        rank: 1,
-        text: |s| seconds(s.heal_seconds_median),
-        number: |s| s.heal_seconds_median.unwrap_or_default() as f64,
-    },
-    Column {
         head: "heal max s",
         rank: 3,
         text: |s| seconds(s.heal_seconds_longest),
         number: |s| s.heal_seconds_longest.unwrap_or_default() as f64,
     },
-    Column { head: "changes", rank: 1, text: |s| whole(s.changes), number: |s| s.changes as f64 },
-    Column { head: "in vain", rank: 3, text: |s| whole(s.changes_in_vain), number: |s| s.changes_in_vain as f64 },
-    Column { head: "illegal", rank: 3, text: |s| whole(s.illegal_calls), number: |s| s.illegal_calls as f64 },
     Column { head: "shard-h", rank: 3, text: |s| tenths(s.shard_hours), number: |s| s.shard_hours },
     Column { head: "× load", rank: 2, text: |s| format!("{:.2}", s.over_provision), number: |s| s.over_provision },
+    Column { head: "reads thr.", rank: 4, text: |s| whole(s.reads_throttled), number: |s| s.reads_throttled as f64 },
+    Column { head: "in vain", rank: 3, text: |s| whole(s.changes_in_vain), number: |s| s.changes_in_vain as f64 },
+    Column { head: "illegal", rank: 3, text: |s| whole(s.illegal_calls), number: |s| s.illegal_calls as f64 },
+    Column { head: OFFERED, rank: 4, text: |s| whole(s.offered), number: |s| s.offered as f64 },
     Column { head: "calls", rank: 4, text: |s| whole(s.calls), number: |s| s.calls as f64 },
-    Column { head: "$", rank: 0, text: |s| cents(s.usd), number: |s| s.usd },
 ];
 
 /// What two of the columns count.

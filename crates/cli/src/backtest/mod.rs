@@ -5,6 +5,7 @@ mod file;
 mod past;
 mod period;
 mod report;
+mod result;
 mod simulate;
 mod text;
 

@@ -1,6 +1,7 @@
 //! The result of a backtest: a table, the hours, and the assumptions of the estimate.
 
 use super::period::Period;
+use super::result::MEANINGS;
 use super::text::{cents, tenths};
 use crate::pages::{self, Clock, Page, Section, Table};
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
@@ -69,17 +70,17 @@ pub(super) struct Document {
 }
 
 #[derive(Serialize)]
-struct Outcome {
-    policy: &'static str,
+pub(super) struct Outcome {
+    pub policy: &'static str,
     /// Hours without throttling before unthrottle restores. `null`: never, or another policy.
     restore_after_hours: Option<u32>,
     shards_at_the_beginning: u32,
     shards_at_the_end: u32,
-    throttled: f64,
+    pub throttled: f64,
     /// Changes of capacity in the simulation. `null`: unknown.
-    changes: Option<u64>,
+    pub changes: Option<u64>,
     shard_hours: f64,
-    usd: f64,
+    pub usd: f64,
 }
 
 /// One hour of the run of unthrottle.
@@ -124,7 +125,7 @@ impl Report {
         self.ours().map(|run| self.history.hours(&run.timeline)).unwrap_or_default()
     }
 
-    fn outcomes(&self) -> Vec<Outcome> {
+    pub(super) fn outcomes(&self) -> Vec<Outcome> {
         let mut restores = [false, true].into_iter();
         let outcome = |(who, run): &(Backtested, Run)| {
             let is_past = matches!(who, Backtested::AsItWas);
@@ -371,32 +372,7 @@ impl Report {
             caveats: self.caveats(),
         }
     }
-
-    /// The result in one sentence: what unthrottle would have changed, refused and cost.
-    pub(super) fn result(&self) -> String {
-        let outcomes = self.outcomes();
-        let of = |name: &str| outcomes.iter().find(|outcome| outcome.policy == name);
-        let (Some(past), Some(ours)) = (of("as it was"), of("unthrottle")) else { return String::new() };
-        format!(
-            "unthrottle would have made {} and AWS would have refused {} instead of {}, for ${} instead of ${}.",
-            many(ours.changes.unwrap_or_default(), "change"),
-            many(ours.throttled.round() as u64, "record"),
-            count(past.throttled),
-            cents(ours.usd),
-            cents(past.usd)
-        )
-    }
 }
-
-/// What each policy does.
-const MEANINGS: [(&str, &str); 6] = [
-    ("as it was", "The stream as it was. The numbers of refusals are CloudWatch's; the chart is simulated."),
-    ("unthrottle", "unthrottle with your settings."),
-    ("unthrottle, restoring", "The same, and it takes its changes back after hours without throttling."),
-    ("unthrottle, foreseeing", "The same, and it adds shards before the load comes."),
-    ("on-demand", "No scaling, in on-demand mode from the beginning."),
-    ("best static", "No scaling, with the fewest shards that refuse nothing."),
-];
 
 fn shards(number: u32) -> String {
     many(number, "shard")

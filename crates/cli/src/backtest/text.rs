@@ -24,8 +24,8 @@ impl Report {
             console.text("Nothing was throttled, and unthrottle would have changed nothing.")?;
         } else {
             console.text(
-                "Hour by hour, what unthrottle would have done. \"Then\" counts what AWS refused in the past, \"now\" what \
-                 the simulated stream refuses. Hours without throttling and without changes are left out.",
+                "Hour by hour, what unthrottle would have done. \"Then\" counts what AWS refused in the past, \"now\" \
+                 what the simulated stream refuses. Hours without throttling and without changes are left out.",
             )?;
             console.line("")?;
             let columns = HOUR_HEADS.map(|head| Column::text(head, 0)).into();

@@ -73,7 +73,7 @@ mod tests {
     use serde_json::json;
 
     fn document() -> Value {
-        json!({ "outcome": "acted", "code": "scale_shards", "sentence": "a, \"b\" {c}", "evidence": {"shards_needed": 4} })
+        json!({ "outcome": "acted", "code": "c", "sentence": "a, \"b\" {c}", "evidence": {"shards_needed": 4} })
     }
 
     #[test]

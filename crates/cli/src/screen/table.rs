@@ -132,7 +132,8 @@ mod tests {
         assert_eq!(table().text(Some(33)), whole);
         assert_eq!(
             table().text(Some(30)),
-            "               throttled\n  as it was   14,400,000\n  unthrottle           7\n  --wide shows also: changes\n"
+            "               throttled\n  as it was   14,400,000\n  unthrottle           7\n\
+             \u{20} --wide shows also: changes\n"
         );
         assert_eq!(Table { is_wide: true, ..table() }.text(Some(30)), whole);
     }

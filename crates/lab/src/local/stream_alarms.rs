@@ -1,4 +1,4 @@
-//! PutMetricAlarm, DeleteAlarms and DescribeAlarms: the alarms on a metric of one stream, and those on all streams at once.
+//! PutMetricAlarm, DeleteAlarms and DescribeAlarms: the alarms on a metric of one stream, and those on all streams.
 
 use super::Account;
 use super::alarms::FleetAlarms;

@@ -34,19 +34,12 @@ fn of_state(reason: &Reason, seen: &Seen<'_>) -> String {
         Reason::JustLooked => "observed moments ago. Metrics change once a minute: this signal adds nothing.".into(),
         Reason::StreamGone => "the stream does not exist (any more).".into(),
         Reason::NotReady => not_ready(seen),
-        Reason::OptedOut => {
-            format!("switched off or out of scope (UNTHROTTLE_MODE, UNTHROTTLE_SCOPE, tag {MODE_TAG}).")
-        }
+        Reason::OptedOut => opted_out(),
         Reason::BadPolicyTag(error) => {
             format!("{}. Nothing is changed until you correct or remove the tag.", plain(error, QUOTED))
         }
         Reason::BadMemory(error) => bad_memory(error),
-        Reason::Resharding => {
-            format!(
-                "a change of its capacity is under way.{} The next signal checks again.",
-                expected::after_reshard(seen)
-            )
-        }
+        Reason::Resharding => resharding(seen),
         Reason::Settling { changed_at, is_ours } => settling(*changed_at, *is_ours, seen),
         Reason::EvidencePending => evidence_pending(seen),
         Reason::Healthy { healed: Some(healed) } => healed_by(healed),
@@ -119,6 +112,14 @@ fn bad_memory(error: &str) -> String {
         "its tag unthrottle.memory cannot be read: {error}. Nothing is changed until you correct or remove the tag. A \
          removed tag is rebuilt from the AutoFix metric."
     )
+}
+
+fn opted_out() -> String {
+    format!("switched off or out of scope (UNTHROTTLE_MODE, UNTHROTTLE_SCOPE, tag {MODE_TAG}).")
+}
+
+fn resharding(seen: &Seen<'_>) -> String {
+    format!("a change of its capacity is under way.{} The next signal checks again.", expected::after_reshard(seen))
 }
 
 fn settling(changed_at: DateTime<Utc>, is_ours: bool, seen: &Seen<'_>) -> String {
