@@ -25,6 +25,7 @@ use std::path::PathBuf;
 use unthrottle::aws::Clients;
 use unthrottle::aws::read::stream::{summary, tags};
 use unthrottle::settings;
+use unthrottle_core::memory::Memory;
 use unthrottle_core::observation::{CapacityMode, Minute};
 use unthrottle_core::policy::{MODE_TAG, Policy};
 use unthrottle_core::signal::StreamArn;
@@ -165,8 +166,13 @@ async fn of_stream(args: &Args, text: &str, policy: Policy) -> Result<Case, CliE
         None => {
             // A tag that cannot be read shows no change, and the report says that none is known.
             let memory = memory(&clients, &stream).await?.unwrap_or_default();
-            let days = i64::try_from(args.days).unwrap_or(i64::MAX) + 1;
-            ShardsOverTime::of(&memory, &counted(&cloudwatch, &stream, days, 60).await?, now.open_shards)
+            // A stream without a memory has no change of unthrottle, so CloudWatch is not asked for any.
+            let days = args.days as i64 + 1;
+            let counted = match memory == Memory::default() {
+                true => vec![],
+                false => counted(&cloudwatch, &stream, days, 60).await?,
+            };
+            ShardsOverTime::of(&memory, &counted, now.open_shards)
         }
     };
     let from = match (args.shards, over_time.changes.is_empty()) {

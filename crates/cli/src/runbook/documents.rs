@@ -95,7 +95,7 @@ mod tests {
             json!([{ "@timestamp": "t", "@message": line }]).to_string(),
             format!("@timestamp,@message\n2026-11-20 17:04:12.345,\"{quoted}\"\n"),
         ] {
-            assert_eq!(of(&text).expect("readable"), [document.clone()], "{text}");
+            assert_eq!(of(&text).expect("readable"), std::slice::from_ref(&document), "{text}");
         }
         assert_eq!(of("no document").expect("no JSON"), Vec::<Value>::new());
         assert!(of("{\"a\": ").is_err());

@@ -1,11 +1,11 @@
 //! The sentence of a change: what was seen, what was changed, and why.
 
-use super::numbers::{aggregate, idle, load, needs, refused, throttling};
+use super::numbers::{aggregate, idle, load, needs, refused, throttling, time};
 use super::{ahead, expected, limits};
 use crate::decision::{AwsLimit, Bound, Decision, Evidence, ExpectedBy, NeededFor, Outcome, Remedy};
 use crate::policy::{FORESIGHT_TAG, MODE_TAG, Mode};
 use crate::signal::{Signal, Undo};
-use crate::words::{change, many, percent, time};
+use crate::words::{change, many, percent};
 
 /// The sentence of a remedy that is carried out, or planned.
 pub(super) fn act(remedy: &Remedy, signal: &Signal, decision: &Decision) -> String {

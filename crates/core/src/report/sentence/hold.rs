@@ -1,14 +1,14 @@
 //! The sentence of a hold: one line for each reason, and the longer ones below or in [`limits`] and [`skew`].
 
 use super::call::{SUBSCRIBE_LESS, of_call};
-use super::numbers::{newest, refused, throttling};
+use super::numbers::{newest, refused, throttling, time};
 use super::{Seen, act, ahead, expected, lag, limits, skew};
 use crate::decision::{DeniedChange, Foreign, Healed, ReadCall, Reason};
 use crate::memory::{Change, ChangeKind, Size};
 use crate::policy::MODE_TAG;
 use crate::signal::Signal;
 use crate::text::{NAME, QUOTED, plain};
-use crate::words::{self, time};
+use crate::words;
 use chrono::{DateTime, Utc};
 
 pub(super) fn hold(reason: &Reason, signal: &Signal, seen: &Seen<'_>) -> String {

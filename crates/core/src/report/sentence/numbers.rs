@@ -3,6 +3,16 @@
 use crate::decision::{Evidence, Side};
 use crate::words::{count, many, percent};
 
+/// Minutes or hours.
+pub(super) fn time(milliseconds: f64) -> String {
+    match (milliseconds / 60_000.0).round() {
+        none if none < 1.0 => "less than a minute".into(),
+        1.0 => "1 minute".into(),
+        minutes if minutes < 120.0 => format!("{minutes:.0} minutes"),
+        minutes => format!("{:.1} hours", minutes / 60.0),
+    }
+}
+
 /// What was throttled, in how many minutes.
 pub(super) fn throttling(evidence: &Evidence) -> String {
     let minutes = evidence.throttled_minutes.unwrap_or_default();
