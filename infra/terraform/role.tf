@@ -1,8 +1,11 @@
 # The name is fixed, because an organization's policy refers to it (infra/guardrails). IAM names are global, so the name
 # carries the region.
 resource "aws_iam_role" "unthrottle" {
-  name        = "unthrottle-${local.region}"
-  description = "What the unthrottle function may do. It can read streams, change their capacity and their shard-level metrics, write its memory tag, and publish to its topic."
+  name                 = "unthrottle-${local.region}"
+  path                 = var.role_path
+  permissions_boundary = local.boundary
+  tags                 = local.tags
+  description          = "What the unthrottle function may do. It can read streams, change their capacity and their shard-level metrics, write its memory tag, and publish to its topic."
 
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
@@ -19,6 +22,10 @@ resource "aws_iam_role" "unthrottle" {
 locals {
   # Every stream of this account and region. `scope` and the streams' tags decide which of them may be changed.
   streams = "arn:${local.partition}:kinesis:${local.region}:${local.account}:stream/*"
+
+  # With scope = "tagged" the role may change only streams that a person has put in scope.
+  is_tagged   = { for key, value in { "aws:ResourceTag/unthrottle.mode" = "false" } : key => value if var.scope == "tagged" }
+  only_tagged = var.scope == "tagged" ? { Null = local.is_tagged } : null
 
   # Binds the actions that take no resource to this region.
   in_this_region = { StringEquals = { "aws:RequestedRegion" = local.region } }
@@ -67,6 +74,8 @@ resource "aws_iam_role_policy" "unthrottle" {
           "kinesis:UpdateStreamWarmThroughput",
         ]
         Resource = local.streams
+        # IAM can bind only actions that name a stream. `UpdateShardCount` and `UpdateStreamMode` name none.
+        Condition = local.only_tagged
       },
       # Shard-level metrics cost money, so only diagnose = "allow" permits this action. IAM can restrict neither the
       # metrics nor the stream.
@@ -87,11 +96,15 @@ resource "aws_iam_role_policy" "unthrottle" {
       },
       # The memory is one tag. The role can set no other: no tag that grants access, and none of people's policy tags.
       {
-        Sid       = "Remember"
-        Effect    = "Allow"
-        Action    = "kinesis:TagResource"
-        Resource  = local.streams
-        Condition = { "ForAllValues:StringEquals" = { "aws:TagKeys" = ["unthrottle.memory"] } }
+        Sid      = "Remember"
+        Effect   = "Allow"
+        Action   = "kinesis:TagResource"
+        Resource = local.streams
+        Condition = {
+          "ForAllValues:StringEquals" = { "aws:TagKeys" = ["unthrottle.memory"] }
+          # ForAllValues also holds for a call that names no tag.
+          Null = merge({ "aws:TagKeys" = "false" }, local.is_tagged)
+        }
       },
       # `*`: these calls read facts of the account, and AWS defines no resource for them. None changes a setting.
       {
@@ -130,15 +143,16 @@ resource "aws_iam_role_policy" "unthrottle" {
         Action   = "sns:Publish"
         Resource = aws_sns_topic.unthrottle.arn
       },
-      # The topic encrypts its messages with this key.
-      {
+      # The topic encrypts its messages with this key. The policy of alias/aws/sns lets every publisher of the account
+      # use that one.
+      var.topic_key == "aws" ? null : {
         Sid    = "EncryptForTopic"
         Effect = "Allow"
         Action = [
           "kms:Decrypt",
           "kms:GenerateDataKey",
         ]
-        Resource = aws_kms_key.topic.arn
+        Resource = local.topic_key
       },
       {
         Sid    = "WriteLog"
@@ -157,6 +171,6 @@ resource "aws_iam_role_policy" "unthrottle" {
         Action   = "sqs:SendMessage"
         Resource = aws_sqs_queue.dead_letters.arn
       },
-    ] : statement if statement != null]
+    ] : { for name, value in statement : name => value if value != null } if statement != null]
   })
 }

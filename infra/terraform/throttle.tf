@@ -3,7 +3,7 @@
 resource "aws_cloudwatch_event_rule" "throttle" {
   name        = "${var.name}-throttle"
   description = "Kinesis calls that AWS throttled or denied"
-  tags        = local.stack_tag
+  tags        = local.stack_tags
 
   event_pattern = jsonencode({
     source      = ["aws.kinesis"]

@@ -15,6 +15,7 @@ resource "aws_cloudtrail" "trail" {
   include_global_service_events = false
   enable_log_file_validation    = true
   s3_bucket_name                = aws_s3_bucket.trail[0].id
+  tags                          = local.tags
 
   # No selector uses readOnly: the events of PutRecord and PutRecords carry `readOnly: true`. No selector uses a
   # stream's ARN: a denied call that names its stream carries a malformed ARN.
@@ -66,6 +67,7 @@ resource "aws_s3_bucket" "trail" {
   count = local.trails
 
   bucket_prefix = "${var.name}-trail-"
+  tags          = local.tags
 }
 
 resource "aws_s3_bucket_server_side_encryption_configuration" "trail" {

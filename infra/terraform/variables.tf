@@ -1,9 +1,31 @@
-# The variables are the parameters of template.yaml, with the same defaults and bounds, and two more: `package` and
-# `name`. The module refuses a fraction where the function needs a whole number.
+# The variables are the parameters of template.yaml, with the same defaults and bounds. Five more are of the module:
+# where the package is, `name`, and `tags`. The module refuses a fraction where the function needs a whole number.
 
 variable "package" {
-  description = "Path of the function's package, the zip that `make lambda` builds. Set `architecture` to the architecture of the package."
+  description = "Path of the function's package, the zip that `make lambda` builds. Set `architecture` to the architecture of the package. Empty means that `s3_bucket` and `s3_key` name it."
   type        = string
+  default     = ""
+  nullable    = false
+}
+
+variable "s3_bucket" {
+  description = "The bucket of the package, in the region of the function."
+  type        = string
+  default     = ""
+  nullable    = false
+}
+
+variable "s3_key" {
+  description = "The key of the package in the bucket. Give each new package a new key: Terraform sees no change otherwise."
+  type        = string
+  default     = ""
+  nullable    = false
+}
+
+variable "tags" {
+  description = "Tags of every resource that takes tags."
+  type        = map(string)
+  default     = {}
   nullable    = false
 }
 
@@ -146,9 +168,9 @@ variable "max_warm_mibps" {
 }
 
 variable "max_hourly_cost" {
-  description = "UNTHROTTLE_MAX_HOURLY_COST. No change raises the cost of a stream above this, in USD an hour. Empty means no such limit."
+  description = "UNTHROTTLE_MAX_HOURLY_COST. No change raises the cost of a stream above this, in USD an hour at the load of that moment. Empty means no such limit."
   type        = string
-  default     = ""
+  default     = "5"
   nullable    = false
 
   validation {
@@ -207,6 +229,30 @@ variable "notification_email" {
   }
 }
 
+variable "messages" {
+  description = "UNTHROTTLE_MESSAGES. With chat, subscribers by HTTPS get the form that Amazon Q Developer shows in Slack and Microsoft Teams. Other services that subscribe by HTTPS need text."
+  type        = string
+  default     = "text"
+  nullable    = false
+
+  validation {
+    condition     = contains(["text", "chat"], var.messages)
+    error_message = "One of text, chat."
+  }
+}
+
+variable "topic_key" {
+  description = "The KMS key that encrypts the topic. own creates a key, for $1.00 a month. The ARN of a key takes yours. Its policy must let CloudWatch and this account use it. aws takes alias/aws/sns, which costs nothing. CloudWatch may not use that key, so the alarms then notify no person."
+  type        = string
+  default     = "own"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^(own|aws|arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+)$", var.topic_key))
+    error_message = "One of own, aws, or the ARN of a KMS key."
+  }
+}
+
 variable "auto_fix_alarm_threshold" {
   description = "Changes within five minutes that raise the alarm on changes. With 1 the first change raises the alarm. Changes that follow at once raise no second alarm."
   type        = number
@@ -233,6 +279,30 @@ variable "sweep_minutes" {
   }
 }
 
+variable "sweep_trigger" {
+  description = "What starts a sweep. schedule is a schedule of EventBridge Scheduler. rule is a scheduled rule of EventBridge, for an account or a repository that refuses the schedule. The command `unthrottle plan` needs the schedule."
+  type        = string
+  default     = "schedule"
+  nullable    = false
+
+  validation {
+    condition     = contains(["schedule", "rule"], var.sweep_trigger)
+    error_message = "One of schedule, rule."
+  }
+}
+
+variable "readers_behind_alarm" {
+  description = "allow creates the fleet alarm on readers that are behind. It costs $0.10 for each stream and month."
+  type        = string
+  default     = "allow"
+  nullable    = false
+
+  validation {
+    condition     = contains(["allow", "deny"], var.readers_behind_alarm)
+    error_message = "One of allow, deny."
+  }
+}
+
 variable "iterator_age_alarm_milliseconds" {
   description = "The age of the oldest record read that raises the fleet alarm on readers, in milliseconds. The default of 12 hours is half of a stream's default retention."
   type        = number
@@ -242,6 +312,18 @@ variable "iterator_age_alarm_milliseconds" {
   validation {
     condition     = var.iterator_age_alarm_milliseconds >= 60000 && var.iterator_age_alarm_milliseconds <= 31536000000 && floor(var.iterator_age_alarm_milliseconds) == var.iterator_age_alarm_milliseconds
     error_message = "A whole number from 60000 to 31536000000."
+  }
+}
+
+variable "this_account_only" {
+  description = "UNTHROTTLE_THIS_ACCOUNT_ONLY. allow restricts the queries of alarms, dashboard and sweep to this account. A monitoring account of CloudWatch needs this. deny leaves out the clause, for an account where CloudWatch refuses it."
+  type        = string
+  default     = "allow"
+  nullable    = false
+
+  validation {
+    condition     = contains(["allow", "deny"], var.this_account_only)
+    error_message = "One of allow, deny."
   }
 }
 
@@ -353,9 +435,9 @@ variable "memory_mib" {
 }
 
 variable "reserved_concurrency" {
-  description = "UNTHROTTLE_CONCURRENCY. The number of runs at the same time, reserved and at most. With 1, no sweep stays, and events wait while a sweep runs. 0 reserves nothing. Use 0 if the account's concurrency quota leaves nothing to reserve, as in a new account."
+  description = "UNTHROTTLE_CONCURRENCY. The number of runs at the same time, reserved and at most. 0 reserves nothing, because the quota of a new account leaves nothing to reserve. Reserve 5 where the quota allows it. With 1, no sweep stays, and events wait while a sweep runs."
   type        = number
-  default     = 5
+  default     = 0
   nullable    = false
 
   validation {
@@ -373,5 +455,55 @@ variable "log_retention_days" {
   validation {
     condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.log_retention_days)
     error_message = "One of 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653."
+  }
+}
+
+variable "kms_key_arn" {
+  description = "The KMS key that encrypts the function's log. Its policy must let CloudWatch Logs of this region use it. Empty means the key of CloudWatch Logs."
+  type        = string
+  default     = ""
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^(arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+)?$", var.kms_key_arn))
+    error_message = "The ARN of a KMS key, or empty."
+  }
+}
+
+variable "dashboard" {
+  description = "allow creates a dashboard. It costs $3.00 a month. The first three dashboards of an account, of up to 50 metrics each, are free."
+  type        = string
+  default     = "deny"
+  nullable    = false
+
+  validation {
+    condition     = contains(["allow", "deny"], var.dashboard)
+    error_message = "One of allow, deny."
+  }
+}
+
+# Roles.
+
+variable "role_path" {
+  description = "The IAM path of the roles."
+  type        = string
+  default     = "/"
+  nullable    = false
+
+  validation {
+    condition     = length(var.role_path) <= 512 && can(regex("^/([!-~]+/)?$", var.role_path))
+    error_message = "A path of at most 512 characters that begins and ends with a slash."
+  }
+}
+
+variable "permissions_boundary" {
+  description = "The permissions boundary of the roles. It must allow what the roles allow. Empty means no boundary."
+  type        = string
+  default     = ""
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^(arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/[!-~]+)?$", var.permissions_boundary))
+    error_message = "The ARN of an IAM policy, or empty."
   }
 }

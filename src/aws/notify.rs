@@ -6,7 +6,7 @@ use aws_sdk_sns::types::MessageAttributeValue;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use std::sync::{Mutex, PoisonError};
-use unthrottle_core::policy::Policy;
+use unthrottle_core::policy::{Messages, Policy};
 use unthrottle_core::report::message::Message;
 use unthrottle_core::report::outbox::{Admission, Outbox};
 use unthrottle_core::report::{Document, metric};
@@ -40,9 +40,13 @@ impl Notifier {
                 return is_of_stream.then(|| metric::undelivered(now));
             }
         };
-        let Message { subject, body } = Message::of(document, topic.split(':').nth(3).unwrap_or_default());
-        let body = body + &unsent;
-        let call = client.publish().topic_arn(topic).subject(subject).message(&body);
+        let message = Message::of(document, topic.split(':').nth(3).unwrap_or_default());
+        let call = client.publish().topic_arn(topic).subject(&message.subject);
+        let (call, body) = match policy.messages {
+            Messages::Text => (call, message.body + &unsent),
+            Messages::Chat => (call.message_structure("json"), message.by_protocol(&unsent)),
+        };
+        let call = call.message(&body);
         let call = match serde_json::to_string(document).ok().filter(|json| json.len() + body.len() <= MAX_MESSAGE) {
             Some(json) => {
                 let value = MessageAttributeValue::builder().data_type("String").string_value(json).build();

@@ -139,7 +139,7 @@ async fn throttled(handler: &Handler, now: DateTime<Utc>) -> Throttled {
         if why != Queried::NoAlarm {
             tracing::warn!(%why, "the fleet alarms do not name every stream; the sweep asks CloudWatch about each");
         }
-        match fleet::queried(clients, now).await {
+        match fleet::queried(clients, handler.policy().this_account_only, now).await {
             Ok(refused) => {
                 handler.record_fleet_asked();
                 found.is_blind = false;

@@ -6,6 +6,7 @@ use crate::fleet::{LONG, decisions, throttled};
 use chrono::TimeDelta;
 use std::time::Duration;
 use unthrottle_core::decision::Outcome;
+use unthrottle_core::policy::Permission;
 use unthrottle_core::report::Queried;
 use unthrottle_lab::local::Options;
 
@@ -80,15 +81,31 @@ async fn a_full_alarm_is_completed_by_a_query_every_half_hour() {
     assert!(cold.sentence.contains("every 30 minutes"), "{}", cold.sentence);
 }
 
-#[tokio::test]
-async fn in_a_monitoring_account_only_streams_of_this_account_are_found() {
+const REFUSED_WRITES: &str = "WriteProvisionedThroughputExceeded";
+
+/// A throttled stream, in a monitoring account where a linked account has one, too.
+async fn monitoring() -> Fixture {
     let fixture = Fixture::under(3000.0, 2, 10).await.policy(|p| p.fleet_alarms.clear());
-    const REFUSED_WRITES: &str = "WriteProvisionedThroughputExceeded";
     for ago in 1..=5 {
         let at = fixture.now() - TimeDelta::minutes(ago);
         fixture.account.put_linked_metric(REFUSED_WRITES, &[("StreamName", "theirs")], at, 5000.0);
     }
-    let found = fixture.sweep_for(LONG, None).await.expect("a sweep");
+    fixture
+}
+
+#[tokio::test]
+async fn in_a_monitoring_account_only_streams_of_this_account_are_found() {
+    let found = monitoring().await.sweep_for(LONG, None).await.expect("a sweep");
     assert_eq!(decisions(&found), [(STREAM, Outcome::Acted, "scale_shards")]);
     assert_eq!(found.document.throttled, 1);
+}
+
+#[tokio::test]
+async fn without_the_clause_a_linked_stream_is_found_and_is_none_of_this_account() {
+    let fixture = monitoring().await.policy(|p| p.this_account_only = Permission::Deny);
+    let found = fixture.sweep_for(LONG, None).await.expect("a sweep");
+    assert_eq!(found.document.throttled, 2);
+    let all = decisions(&found);
+    assert!(all.contains(&(STREAM, Outcome::Acted, "scale_shards")), "{all:?}");
+    assert!(all.contains(&("theirs", Outcome::Held, "stream_gone")), "{all:?}");
 }

@@ -31,6 +31,32 @@ async fn the_lambda_answers_a_sweep_with_a_summary_and_logs_each_decision() {
     assert_eq!(fixture.account.calls(), none);
 }
 
+/// What docs/operations.md computes its cost of an account without streams from. Lambda adds three lines of its own.
+const LOG_BYTES_OF_AN_EMPTY_SWEEP: usize = 1_100;
+const METRICS_OF_AN_EMPTY_SWEEP: [&str; 3] = ["AwsCalls", "DurationMs", "SweepLooked"];
+
+#[tokio::test]
+async fn a_sweep_of_no_stream_writes_three_metrics_and_a_short_log() {
+    let fixture = Fixture::empty(live()).await;
+    let mut container = Container::start(fixture.account.url(), &[("UNTHROTTLE_FLEET_ALARMS", "writes,reads")]).await;
+    // The first run also counts the cold start.
+    container.invoke(&json!({ "sweep": true })).await;
+    let run = container.invoke(&json!({ "sweep": true })).await;
+    let mut written: Vec<String> = vec![];
+    for line in &run.lines {
+        for directive in line["_aws"]["CloudWatchMetrics"].as_array().into_iter().flatten() {
+            let sets = directive["Dimensions"].as_array().expect("sets").len();
+            let names =
+                directive["Metrics"].as_array().expect("metrics").iter().map(|m| m["Name"].as_str().expect("a name"));
+            written.extend(names.flat_map(|name| vec![name.to_owned(); sets]));
+        }
+    }
+    written.sort_unstable();
+    assert_eq!(written, METRICS_OF_AN_EMPTY_SWEEP);
+    let bytes: usize = run.lines.iter().map(|line| line.to_string().len() + 1).sum();
+    assert!(bytes <= LOG_BYTES_OF_AN_EMPTY_SWEEP, "{bytes}: {:#?}", run.lines);
+}
+
 /// In AWS the timeout of Lambda stops the function. Here the test does.
 #[tokio::test]
 async fn the_lambda_stays_when_the_schedule_asks_and_has_logged_each_check_by_then() {

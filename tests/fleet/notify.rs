@@ -5,7 +5,7 @@ use crate::fixture::{Fixture, ask, home, still};
 use crate::fleet::{decisions, lines_of};
 use serde_json::{Value, json};
 use unthrottle_core::decision::Outcome;
-use unthrottle_core::policy::Mode;
+use unthrottle_core::policy::{Messages, Mode};
 use unthrottle_lab::local::{Effect, Published};
 
 pub const TOPIC: &str = "arn:aws:sns:us-east-1:123456789012:notices";
@@ -218,4 +218,42 @@ async fn a_denied_read_is_an_error_that_names_the_action_and_the_type_of_policy(
         assert_eq!(error.code(), "read_failed");
         assert!(error.to_string().contains(says), "{error}");
     }
+}
+
+#[tokio::test]
+async fn subscribers_by_https_get_the_form_for_chat_where_that_is_set_and_all_others_text() {
+    let fixture = Fixture::under(3000.0, 2, 4).await.policy(|p| p.topic_arn = Some(TOPIC.into()));
+    let fixture = fixture.policy(|p| p.messages = Messages::Chat);
+    fixture.ask().await;
+    let (_, text) = expect_notified(&fixture, 0, "acted", "scale_shards");
+    let published = &fixture.account.published()[0];
+    assert_eq!(published.by_protocol.keys().collect::<Vec<_>>(), ["https"]);
+    let chat: Value = serde_json::from_str(&published.by_protocol["https"]).expect("JSON");
+    assert_eq!((&chat["version"], &chat["source"]), (&json!("1.0"), &json!("custom")), "as AWS wants it: {chat:#}");
+    let content = &chat["content"];
+    assert_eq!(content["textType"], "client-markdown");
+    assert_eq!(content["title"], "[unthrottle] acted scale_shards: orders us-east-1");
+    let description = content["description"].as_str().expect("text");
+    let undo = "unthrottle restore orders --region us-east-1 --yes";
+    for part in ["2 → 4 shards", "*Cost:* $0.0", &format!("*Undo:* `{undo}`")] {
+        assert!(description.contains(part), "{part}: {description}");
+    }
+    assert_eq!(description.matches(undo).count(), 1, "the undo is there once: {description}");
+    let steps = content["nextSteps"].as_array().expect("steps");
+    assert!(steps.len() >= 4 && steps.iter().all(|step| text.contains(step.as_str().expect("text"))), "{steps:#?}");
+    assert_eq!(content["keywords"], json!(["scale_shards", STREAM]));
+    let thread = chat["metadata"]["threadId"].as_str().expect("text");
+    assert_eq!(thread, format!("{STREAM_ARN} {}", fixture.now().format("%Y-%m-%d")));
+}
+
+#[tokio::test]
+async fn a_text_from_outside_mentions_no_person_in_a_channel() {
+    let fixture = Fixture::start(still()).await.policy(|p| p.topic_arn = Some(TOPIC.into()));
+    let fixture = fixture.policy(|p| p.messages = Messages::Chat);
+    let mut event = sample("put_record_denied__access_denied");
+    event["detail"]["userIdentity"]["arn"] = json!("arn:aws:iam::123456789012:user/<!channel>");
+    fixture.handler().handle(&event, &home()).await.expect("a reply");
+    let published = fixture.account.published();
+    let chat = &published[0].by_protocol["https"];
+    assert!(chat.contains("‹!channel›") && !chat.contains('<'), "{chat}");
 }

@@ -14,11 +14,19 @@ NAMESPACE = re.search(r'const NAMESPACE: &str = "(\w+)";', SOURCE)[1]
 WORDS = {"Name", "Unit", "Count", "Seconds", "Milliseconds", "Reason", "StreamName", "Action"}
 
 
+# Each set of metrics with one set of dimensions: the first of a line, and those that are left out if they are zero.
+DIRECTIVE = re.compile(r"(?:= emf\(now|add_unless_zero\(&mut line), &json!\((\[\[.*?\]\])\)[^;]*;", re.DOTALL)
+
+
 def lines():
-    """The log lines that CloudWatch makes metrics of: (names with their units or without, sets of dimensions)."""
+    """The sets of metrics in the log lines: (names, sets of dimensions, whether they are there when they are zero)."""
     for _, body in functions(SOURCE):
-        for sets in re.findall(r"emf\(now, &json!\((\[\[.*?\]\])\), ", body):
-            yield set(re.findall(r'"([A-Z]\w+)"', body)) - WORDS, [frozenset(each) for each in json.loads(sets)]
+        # Values, and no names of metrics.
+        body, start = re.sub(r'line\["\w+"\]', "", body), 0
+        for found in DIRECTIVE.finditer(body):
+            names = set(re.findall(r'"([A-Z]\w+)"', body[start : found.end()])) - WORDS
+            yield names, [frozenset(each) for each in json.loads(found[1])], found[0].startswith("= emf")
+            start = found.end()
 
 
 # One of these counts by a call: in total, by stream, and a change by its action, too.
@@ -26,5 +34,5 @@ SENT = {("AutoFix", frozenset(s)) for s in ([], ["StreamName"], ["StreamName", "
 # A change also sends the shards that it added, over all streams.
 SENT |= {("ShardsAdded", frozenset())}
 SENT |= {("Reverted", frozenset(s)) for s in ([], ["StreamName"])}
-SENT |= {(name, dimensions) for names, sets in lines() for name in names for dimensions in sets}
+SENT |= {(name, dimensions) for names, sets, _ in lines() for name in names for dimensions in sets}
 DIMENSIONS = {dimension for _, those in SENT for dimension in those}

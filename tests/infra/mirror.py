@@ -29,17 +29,20 @@ TWIN = {
     "SweepGroup": "aws_scheduler_schedule_group.sweep",
     "SweepSchedule": "aws_scheduler_schedule.sweep",
     "SweepRole": "aws_iam_role.sweep",
-    "TopicKey": "aws_kms_key.topic",
+    "SweepRule": "aws_cloudwatch_event_rule.sweep",
+    "SweepRulePermission": "aws_lambda_permission.sweep",
+    "OwnTopicKey": "aws_kms_key.topic",
     "Topic": "aws_sns_topic.unthrottle",
     "TopicPolicy": "aws_sns_topic_policy.unthrottle",
     "EmailSubscription": "aws_sns_topic_subscription.email",
     "Trail": "aws_cloudtrail.trail",
     "TrailBucket": "aws_s3_bucket.trail",
     "TrailBucketPolicy": "aws_s3_bucket_policy.trail",
-    "Dashboard": "aws_cloudwatch_dashboard.unthrottle",
+    "FleetDashboard": "aws_cloudwatch_dashboard.unthrottle",
+    "IteratorAgeAlarm": "aws_cloudwatch_metric_alarm.readers_behind",
     **{
         f"{name}Alarm": "aws_cloudwatch_metric_alarm." + re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
-        for name in ["WriteThrottled", "ReadThrottled", "ReadersBehind", "AutoFix", "NeedsPerson", "FleetLimit", "Untold", "NoSweep", "SweepFailed"]
+        for name in ["WriteThrottled", "ReadThrottled", "AutoFix", "NeedsPerson", "FleetLimit", "Untold", "NoSweep", "SweepFailed"]
         + ["FunctionErrors", "FunctionThrottles", "DeadLetters"]
     },
 }
@@ -63,8 +66,14 @@ REFERENCE = {
 NO_VALUE = object()
 
 
+# The provider's arguments have these names.
+OF_THE_PROVIDER = {"PermissionsBoundaryArn": "permissions_boundary", "LogKmsKeyArn": "kms_key_arn"}
+
+
 def snake(name):
     """The variable of a parameter, the output of an output."""
+    if name in OF_THE_PROVIDER:
+        return OF_THE_PROVIDER[name]
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name.replace("MiB", "Mib")).lower()
 
 
@@ -210,7 +219,8 @@ def event_invoke_config(address, p):
 
 
 def log_group(address, p):
-    yield address, {"name": f"/aws/lambda/{NAME}", "retention_in_days": p.pop("RetentionInDays")}
+    names = {"RetentionInDays": "retention_in_days", "KmsKeyId": "kms_key_id"}
+    yield address, {"name": f"/aws/lambda/{NAME}", **renamed(p, names)}
 
 
 def queue(address, p):
@@ -225,8 +235,8 @@ def queue_policy(address, p):
 
 def role(address, p):
     (policy,) = p.pop("Policies")
-    name = p.pop("RoleName")
-    yield address, {"name": name, "description": p.pop("Description"), "assume_role_policy": p.pop("AssumeRolePolicyDocument")}
+    names = {"RoleName": "name", "Path": "path", "PermissionsBoundary": "permissions_boundary", "Description": "description"}
+    yield address, {"assume_role_policy": p.pop("AssumeRolePolicyDocument"), **renamed(p, names)}
     yield address.replace("_role.", "_role_policy."), {
         "name": policy.pop("PolicyName"),
         "role": f"<{address}.id>",
@@ -237,16 +247,18 @@ def role(address, p):
 
 def rule(address, p):
     (target,) = p.pop("Targets")
-    yield address, {"name": own_name(address), "description": p.pop("Description"), "event_pattern": p.pop("EventPattern"), **tags(p)}
-    retries = target.pop("RetryPolicy")
-    yield address.replace("_rule.", "_target."), {
-        "rule": f"<{address}.name>",
-        "target_id": target.pop("Id"),
-        "arn": target.pop("Arn"),
-        # The provider sends 0 for attempts that are left out, EventBridge takes 185.
-        "retry_policy": [{"maximum_event_age_in_seconds": retries.pop("MaximumEventAgeInSeconds"), "maximum_retry_attempts": 185}],
-        "dead_letter_config": [{"arn": alone(target.pop("DeadLetterConfig"), "Arn")}],
-    }
+    names = {"Description": "description", "EventPattern": "event_pattern", "ScheduleExpression": "schedule_expression"}
+    yield address, {"name": own_name(address), **renamed(p, names), **tags(p)}
+    made = {"rule": f"<{address}.name>", **renamed(target, {"Id": "target_id", "Arn": "arn"})}
+    # The provider sends 0 for what is left out. EventBridge takes a day, and 185 attempts.
+    retries = {"MaximumEventAgeInSeconds": 86400, "MaximumRetryAttempts": 185} | target.pop("RetryPolicy")
+    names = {"MaximumEventAgeInSeconds": "maximum_event_age_in_seconds", "MaximumRetryAttempts": "maximum_retry_attempts"}
+    made["retry_policy"] = [renamed(retries, names)]
+    if "Input" in target:
+        made["input"] = json.loads(target.pop("Input"))
+    if "DeadLetterConfig" in target:
+        made["dead_letter_config"] = [{"arn": alone(target.pop("DeadLetterConfig"), "Arn")}]
+    yield address.replace("_rule.", "_target."), made
     assert target == retries == {}
 
 
@@ -255,11 +267,20 @@ def permission(address, p):
     yield address, {"statement_id": own_name(address), **renamed(p, names)}
 
 
+def metric_query(query):
+    names = {"Id": "id", "Label": "label", "Expression": "expression", "Period": "period", "ReturnData": "return_data"}
+    made = renamed(query, names)
+    if "MetricStat" in query:
+        stat = query.pop("MetricStat")
+        metric = renamed(stat.pop("Metric"), {"Namespace": "namespace", "MetricName": "metric_name"})
+        made["metric"] = [metric | renamed(stat, {"Period": "period", "Stat": "stat"})]
+        assert stat == {}
+    assert query == {}
+    return made
+
+
 def alarm(address, p):
-    queries = [
-        renamed(query, {"Id": "id", "Expression": "expression", "Period": "period", "ReturnData": "return_data"}) | query
-        for query in p.pop("Metrics", [])
-    ]
+    queries = [metric_query(query) for query in p.pop("Metrics", [])]
     dimensions = {each["Name"]: each["Value"] for each in p.pop("Dimensions", [])}
     names = {
         "AlarmDescription": "alarm_description",
@@ -273,6 +294,7 @@ def alarm(address, p):
         "Threshold": "threshold",
         "TreatMissingData": "treat_missing_data",
         "AlarmActions": "alarm_actions",
+        "InsufficientDataActions": "insufficient_data_actions",
     }
     made = {"alarm_name": own_name(address), **renamed(p, names)}
     made["alarm_description"] = in_our_words(made["alarm_description"])

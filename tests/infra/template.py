@@ -75,6 +75,15 @@ ACTIONS = {action for statement, _ in STATEMENTS for action in actions_of(statem
 VARIABLES = DEPLOYED["Resources"]["Function"]["Properties"]["Environment"]["Variables"]
 ALARMS = of_type("AWS::CloudWatch::Alarm")
 # The alarms that the function reads.
-FLEET = [name["Ref"] for name in VARIABLES["UNTHROTTLE_FLEET_ALARMS"]["Fn::Join"][1]]
+FLEET = [(name["Fn::If"][1] if "Fn::If" in name else name)["Ref"] for name in VARIABLES["UNTHROTTLE_FLEET_ALARMS"]["Fn::Join"][1]]
 # The alarms that notify people about the function.
 OWN = sorted(set(ALARMS) - set(FLEET))
+
+
+def watched(alarm):
+    """The metrics that an alarm watches, of one metric or of metric math: (namespace, name, statistic)."""
+    properties = ALARMS[alarm]
+    if "MetricName" in properties:
+        return [(properties["Namespace"], properties["MetricName"], properties["Statistic"])]
+    stats = [metric["MetricStat"] for metric in properties["Metrics"] if "MetricStat" in metric]
+    return [(stat["Metric"]["Namespace"], stat["Metric"]["MetricName"], stat["Stat"]) for stat in stats]

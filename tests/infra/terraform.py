@@ -228,9 +228,7 @@ def evaluate(variables, changed=()):
         for name, text in program(changed).items():
             (folder / name).write_text(text)
         (folder / "package.zip").write_bytes(b"a package")
-        # As in the repository, beside the module.
-        (folder.parent / "dashboard").mkdir()
-        shutil.copy(DASHBOARD, folder.parent / "dashboard")
+        shutil.copy(MODULE / "dashboard.json", folder)
         (folder / "given.tfvars.json").write_text(json.dumps({"package": "package.zip", **variables}))
         ask = "base64encode(jsonencode(local.evaluated))\n"
         code, said = terraform("console", "-var-file=given.tfvars.json", folder=folder, stdin=ask)

@@ -9,14 +9,15 @@ import pytest
 from generate import DASHBOARD, with_dashboard
 from metrics import DIMENSIONS, NAMESPACE, SENT, SOURCE
 from moto import mock_aws
-from template import ALARMS, DEPLOYED, ROOT, TEMPLATE, functions, rust
+from template import ALARMS, DEPLOYED, ROOT, TEMPLATE, functions, rust, watched
 from terraform import terraform
 
 TEXT = DASHBOARD.read_text()
-PLACES = {"Region": "eu-central-1", "FunctionName": "stack-Function-1a2B", "LogGroup": "/stack/log-Group_1.2", "QueueName": "stack-Queue-1a2B"}
+WHERE = " WHERE AWS.AccountId = CURRENT_ACCOUNT_ID()"
+PLACES = {"Region": "eu-central-1", "Where": WHERE, "FunctionName": "stack-Function-1a2B", "LogGroup": "/stack/log-Group_1.2", "QueueName": "stack-Queue-1a2B"}
 WIDGETS = json.loads(TEXT)["widgets"]
 TITLES = [widget["properties"].get("title") for widget in WIDGETS]
-BODY = DEPLOYED["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+BODY = DEPLOYED["Resources"]["FleetDashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
 
 
 def fn_sub(text):
@@ -60,12 +61,13 @@ def test_the_template_has_the_file():
     assert with_dashboard(source) == source
     assert values == {
         "Region": {"Ref": "AWS::Region"},
+        "Where": {"Fn::If": ["AsksThisAccountOnly", WHERE, ""]},
         "FunctionName": {"Ref": "Function"},
         "LogGroup": {"Ref": "LogGroup"},
         "QueueName": {"Fn::GetAtt": ["DeadLetterQueue", "QueueName"]},
     }
     # One list of names for all regions of an account.
-    assert TEMPLATE["Resources"]["Dashboard"]["Properties"]["DashboardName"] == {"Fn::Sub": "unthrottle-${AWS::Region}"}
+    assert TEMPLATE["Resources"]["FleetDashboard"]["Properties"]["DashboardName"] == {"Fn::Sub": "unthrottle-${AWS::Region}"}
 
 
 def test_no_widget_is_over_another_or_beside_the_grid():
@@ -154,7 +156,10 @@ def test_it_shows_what_was_asked_for():
 def test_the_fleets_queries_are_the_fleet_alarms_with_fewer_streams():
     queries = {m[0]["expression"] for w in WIDGETS for m in w["properties"].get("metrics", []) if "SELECT" in str(m[0])}
     alarms = [a["Properties"] for a in DEPLOYED["Resources"].values() if a["Type"] == "AWS::CloudWatch::Alarm"]
-    assert queries == {a["Metrics"][0]["Expression"].replace("LIMIT 500", "LIMIT 20") for a in alarms if "Metrics" in a}
+    asked = [a["Metrics"][0]["Expression"]["Fn::Sub"] for a in alarms if "Expression" in a.get("Metrics", [{}])[0]]
+    assert queries == {query.replace("LIMIT 500", "LIMIT 20") for query, _ in asked} and len(queries) == 3
+    # Both put the same clause in the same place.
+    assert all(places == {"Where": BODY[1]["Where"]} for _, places in asked)
 
 
 def fields_of(struct, path):
@@ -198,5 +203,5 @@ def test_the_output_page_names_every_metric_that_the_code_sends_with_its_dimensi
         said |= {(name, frozenset(re.findall(r"`(\w+)`", each))) for each in dimensions.split(";")}
     assert said == SENT and {dimension for _, those in said for dimension in those} == DIMENSIONS
     # And no alarm watches another.
-    watched = {alarm["MetricName"] for alarm in ALARMS.values() if alarm.get("Namespace") == "Unthrottle"}
-    assert watched <= {name for name, _ in SENT}
+    by_alarms = {name for alarm in ALARMS for namespace, name, _ in watched(alarm) if namespace == "Unthrottle"}
+    assert by_alarms <= {name for name, _ in SENT}

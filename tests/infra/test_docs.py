@@ -2,10 +2,11 @@
 
 import json
 import re
+import tomllib
 
 import pytest
-from metrics import lines
-from template import ACTIONS, ALARMS, FLEET, OWN, ROOT, SOURCES, TEMPLATE, in_rust, of_type, rust
+from mirror import Stack, snake
+from template import ACTIONS, FLEET, OWN, ROOT, SOURCES, TEMPLATE, in_rust, of_type, rust, watched
 
 PAGES = [*(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")), *sorted((ROOT / "docs").glob("*.md"))]
 GUIDES = sorted((ROOT / "infra").rglob("README.md"))
@@ -123,8 +124,7 @@ def test_every_parameter_of_a_setting_stands_beside_it():
     variables = TEMPLATE["Resources"]["Function"]["Properties"]["Environment"]["Variables"]
     rows = {cells[0].strip("`"): cells[1:] for cells in table_rows(CONFIGURATION)}
     for name, parameter in TEMPLATE["Parameters"].items():
-        snake = re.sub(r"(?<!^)(?=[A-Z][a-z])", "_", name).lower()
-        assert rows[name][0] == f"`{snake}`", name
+        assert rows[name][0] == f"`{snake(name)}`", name
         if setting := re.match(r"(UNTHROTTLE_\w+)\.", parameter["Description"]):
             assert setting[1] in variables and rows[name][1].startswith(f"`{setting[1]}`"), name
         else:
@@ -183,10 +183,42 @@ def test_the_seconds_of_an_intent_and_of_an_observation_are_those_of_the_code():
     assert f"The observation must be younger than {good_for} s" in page
 
 
+# The stack's own parameters, and whose default is which.
+
+
+def test_the_page_says_whose_default_is_which():
+    section = OPERATIONS.split("### Whose default is which")[1].split("\n### ")[0]
+    rows = {cells[0].strip("`"): cells[1:] for cells in table_rows(section) if cells[0].startswith("`")}
+    settings = json.loads((ROOT / "infra/settings.json").read_text())
+    variables = TEMPLATE["Resources"]["Function"]["Properties"]["Environment"]["Variables"]
+    overrides = tomllib.loads((ROOT / "samconfig.toml").read_text())["default"]["deploy"]["parameters"]["parameter_overrides"]
+    of_samconfig = dict(pair.split("=") for pair in overrides.split())
+    differ = {}
+    for variable, setting in settings.items():
+        name = variables[variable].get("Ref")
+        if "stack" in setting or name in of_samconfig:
+            stack = str(TEMPLATE["Parameters"][name]["Default"])
+            differ[name] = [setting["default"] or "no limit", stack, of_samconfig.get(name, "")]
+    assert rows == differ and len(differ) == 3
+
+
 # The cost, in USD a month.
 
-STREAMS = [10, 1_000, 10_000]
-ALARM, METRIC, KEY, DASHBOARD = 0.10, 0.30, 1.00, 3.00
+STREAMS = [0, 10, 1_000, 10_000]
+PRICES = json.loads((ROOT / "infra/prices.json").read_text())
+STACK_PRICES = json.loads((ROOT / "infra/stack-prices.json").read_text())
+ALARM, METRIC = STACK_PRICES["alarm_metric_month"], PRICES["metric_month"]
+HOURS_A_MONTH = 730
+SWEEPS = HOURS_A_MONTH * 60 // TEMPLATE["Parameters"]["SweepMinutes"]["Default"]
+# A sweep with nothing to check, as its row says. Its log was measured by tests/fleet/function.rs; Lambda adds three lines.
+SWEEP_SECONDS, LINES_OF_LAMBDA = 0.5, 400
+FLEET_TEST = (ROOT / "tests/fleet/function.rs").read_text()
+
+
+def is_made(logical):
+    """Whether the default parameters make a resource."""
+    condition = TEMPLATE["Resources"][logical].get("Condition")
+    return condition is None or Stack({}).holds(condition)
 
 
 def cost(beginning):
@@ -194,24 +226,65 @@ def cost(beginning):
     return [float(cell.replace(",", "")) for cell in cells[1:]]
 
 
-def test_the_alarms_are_as_many_as_the_page_says():
-    assert cost("three fleet alarms, $0.10 a stream each") == [round(len(FLEET) * ALARM * n, 2) for n in STREAMS]
-    assert cost("nine alarms on unthrottle itself, $0.10 each") == [round(len(OWN) * ALARM, 2)] * 3
-    assert (len(FLEET), len(OWN), len(ALARMS)) == (3, 9, 12)
+def a_sweep(sweeps):
+    """What this number of sweeps with nothing to check costs."""
+    (bytes_of_ours,) = re.findall(r"const LOG_BYTES_OF_AN_EMPTY_SWEEP: usize = ([\d_]+);", FLEET_TEST)
+    log = sweeps * (int(bytes_of_ours.replace("_", "")) + LINES_OF_LAMBDA) / 1e9 * STACK_PRICES["log_gb"]
+    gigabytes = TEMPLATE["Parameters"]["MemoryMiB"]["Default"] / 1024
+    runs = sweeps * SWEEP_SECONDS * gigabytes * STACK_PRICES["lambda_arm64_gb_second"]
+    return log + runs + sweeps * STACK_PRICES["lambda_requests_million"] / 1e6
 
 
-def test_there_is_one_key_and_one_dashboard():
-    assert cost("the key of the topic") == [KEY * len(of_type("AWS::KMS::Key"))] * 3
-    assert cost("the dashboard") == [DASHBOARD * len(of_type("AWS::CloudWatch::Dashboard"))] * 3
+def rows_of_the_cost():
+    """Each row of the table: its beginning, and its value for a number of streams."""
+    fleet = sum(is_made(alarm) for alarm in FLEET)
+    own = sum(len(watched(alarm)) for alarm in OWN if is_made(alarm))
+    keys = sum(is_made(key) for key in of_type("AWS::KMS::Key"))
+    (metrics,) = re.findall(r"const METRICS_OF_AN_EMPTY_SWEEP: \[&str; (\d+)\]", FLEET_TEST)
+    assert (fleet, own, len([alarm for alarm in OWN if is_made(alarm)]), keys, metrics) == (3, 10, 9, 1, "3")
+    assert [dashboard for dashboard in of_type("AWS::CloudWatch::Dashboard") if is_made(dashboard)] == []
+    return {
+        "three fleet alarms, $0.10 a stream each": lambda n: fleet * ALARM * n,
+        "nine alarms on unthrottle itself, of ten metrics, $0.10 each": lambda n: own * ALARM,
+        "the key of the topic": lambda n: keys * STACK_PRICES["kms_key_month"],
+        "three metrics that every sweep writes, $0.30 each": lambda n: int(metrics) * METRIC,
+        f"{SWEEPS:,} sweeps with nothing to check, of half a second": lambda n: a_sweep(SWEEPS),
+    }
 
 
-def test_a_sweep_writes_as_many_metrics_as_the_page_says():
-    written = {frozenset(names): len(sets) for names, sets in lines()}
-    # An invocation's, in total and by reason; and a sweep's own.
-    of_an_invocation, of_a_sweep = (next(n for n in written if name in n) for name in ("ColdStart", "SweepLooked"))
-    assert (len(of_an_invocation), written[of_an_invocation], len(of_a_sweep), written[of_a_sweep]) == (6, 2, 3, 1)
-    every_sweep = len(of_an_invocation) * 2 + len(of_a_sweep)
-    assert cost("the metrics that every sweep writes, $0.30 each") == [round(every_sweep * METRIC, 2)] * 3
+def test_the_cost_of_the_stack_is_that_of_its_resources_and_of_the_prices():
+    rows = rows_of_the_cost()
+    for beginning, value in rows.items():
+        assert cost(beginning) == [round(value(n), 2) for n in STREAMS], beginning
+    assert cost("together") == [round(sum(round(value(n), 2) for value in rows.values()), 2) for n in STREAMS]
+
+
+def test_without_streams_it_costs_under_three_dollars():
+    assert sum(value(0) for value in rows_of_the_cost().values()) < 3
+
+
+def test_the_switches_change_the_cost_as_the_page_says():
+    section = OPERATIONS.split("These parameters change the cost:")[1].split("\n## ")[0]
+    said = {cells[0]: cells[1].split()[0] for cells in table_rows(section) if cells[0].startswith("`")}
+    key = STACK_PRICES["kms_key_month"]
+    assert {name: float(amount) for name, amount in said.items()} == {
+        "`ReadersBehindAlarm=deny`": ALARM,
+        "`TopicKey=aws`": key,
+        "`TopicKey=` the ARN of your key": key,
+        "`Dashboard=allow`": STACK_PRICES["dashboard_month"],
+        "`SweepMinutes=5`": round(a_sweep(SWEEPS) - a_sweep(SWEEPS // 5), 2),
+    }
+    calls = SWEEPS * len(FLEET)
+    assert f"read the fleet alarms {calls:,} times a month" in " ".join(OPERATIONS.split())
+    assert f"Beyond these they are ${calls * STACK_PRICES['api_requests_thousand'] / 1000:.2f}." in " ".join(OPERATIONS.split())
+
+
+def test_the_descriptions_of_parameters_have_the_prices():
+    about = {name: " ".join(declared["Description"].split()) for name, declared in TEMPLATE["Parameters"].items()}
+    assert f"${ALARM:.2f} for each stream and month" in about["ReadersBehindAlarm"]
+    assert f"${STACK_PRICES['kms_key_month']:.2f} a month" in about["TopicKey"]
+    assert f"${STACK_PRICES['dashboard_month']:.2f} a month" in about["Dashboard"]
+    assert f"${STACK_PRICES['data_events_hundred_thousand']:.2f} for 100,000 calls" in about["DataEventTrail"]
 
 
 def test_a_check_reads_as_many_metrics_as_the_page_says():
@@ -220,8 +293,9 @@ def test_a_check_reads_as_many_metrics_as_the_page_says():
     # And reverts, and the changes and the added shards of the fleet.
     assert len(sizes) == 2 and sum(sizes) + 3 == 18
     words = " ".join(OPERATIONS.split())
-    assert f"${18 * 0.01:.2f} for 1,000 checks (a check reads 18 metrics, " in words
-    a_month = 30 * 24 * 12 * 18 * 0.01 / 1000
+    read = STACK_PRICES["metrics_read_thousand"]
+    assert f"${18 * read:.2f} for 1,000 checks (a check reads 18 metrics, " in words
+    a_month = 30 * 24 * 12 * 18 * read / 1000
     assert f"This is ${a_month:.1f}0 a month for a stream that stays in alarm" in words
 
 
@@ -230,13 +304,25 @@ def test_a_stream_that_heals_has_four_metrics_of_its_own():
     assert f"${4 * METRIC:.2f} for each stream while it is changed and heals (four metrics" in " ".join(OPERATIONS.split())
 
 
+def default_of(name):
+    return float(TEMPLATE["Parameters"][name]["Default"])
+
+
+README = " ".join((ROOT / "README.md").read_text().split())
+
+
 def test_the_readme_has_the_same_cost_in_round_figures():
-    rows = [cells for cells in table_rows(OPERATIONS) if re.fullmatch(r"[\d.,]+", cells[-1])]
-    assert len(rows) == 5
-    small, large = (sum(float(row[column].replace(",", "")) for row in rows) for column in (1, 2))
-    readme = " ".join((ROOT / "README.md").read_text().split())
-    assert f"about ${small:.0f} a month for 10 streams and ${round(large, -1):.0f} for 1,000" in readme
+    none, small, large, _ = cost("together")
+    assert none < 3 and "costs under $3 a month without streams" in README
+    assert f"about ${small:.0f} for 10 streams and ${round(large, -1):.0f} for 1,000" in README
     # The shards that a stream may have by default, at the price that a document uses.
-    shards = TEMPLATE["Parameters"]["MaxShards"]["Default"]
-    price = json.loads((ROOT / "infra/prices.json").read_text())["shard_hour"]
-    assert f"{shards} shards cost about ${round(shards * price * 730, -2):,.0f} a month" in readme
+    shards, price = default_of("MaxShards"), PRICES["shard_hour"]
+    assert f"{shards:.0f} shards cost about ${round(shards * price * HOURS_A_MONTH, -2):,.0f} a month" in README
+
+
+def test_the_readme_has_the_most_that_a_day_adds_to_the_bill():
+    added, an_hour = default_of("MaxAddedShards"), default_of("MaxHourlyCost")
+    assert f"**The most that a day adds to the bill** is ${added * PRICES['shard_hour'] * 24:.0f} for shards: {added:.0f} shards" in README
+    assert f"adds at most ${an_hour * 24:.0f} a day for a stream, at the load of that moment (`MaxHourlyCost`)" in README
+    assert f"makes a stream cost more than ${an_hour:.0f} an hour" in README
+    assert f"and to {added:.0f} added shards in 24 hours" in README

@@ -5,7 +5,24 @@ import re
 
 import pytest
 from metrics import NAMESPACE, SENT
-from template import ALARMS, DEPLOYED, FLEET, OWN, ROOT, SOURCES, STATEMENTS, TEMPLATE, VARIABLES, actions_of, in_rust, of_type, rust, statements
+from metrics import SOURCE as METRIC
+from template import (
+    ALARMS,
+    DEPLOYED,
+    FLEET,
+    OWN,
+    ROOT,
+    SOURCES,
+    STATEMENTS,
+    TEMPLATE,
+    VARIABLES,
+    actions_of,
+    in_rust,
+    of_type,
+    rust,
+    statements,
+    watched,
+)
 
 FUNCTION_ARN = {"Fn::GetAtt": ["Function", "Arn"]}
 TOPIC = {"Ref": "Topic"}
@@ -18,14 +35,22 @@ def only(kind):
     return next(iter(resources.items()))
 
 
+WHERE = " WHERE AWS.AccountId = CURRENT_ACCOUNT_ID()"
+
+
 def query_of(alarm):
     (metric,) = ALARMS[alarm]["Metrics"]
     assert (metric["Period"], metric["ReturnData"]) == (60, True)
-    return metric["Expression"]
+    query, places = metric["Expression"]["Fn::Sub"]
+    assert places == {"Where": {"Fn::If": ["AsksThisAccountOnly", WHERE, ""]}}
+    return query.replace("${Where}", WHERE)
 
 
 def test_the_code_is_given_the_fleet_alarms_by_name_and_takes_so_many():
-    assert VARIABLES["UNTHROTTLE_FLEET_ALARMS"] == {"Fn::Join": [",", [{"Ref": name} for name in FLEET]]}
+    writes, reads, readers = FLEET
+    optional = {"Fn::If": ["WatchesReaders", {"Ref": readers}, {"Ref": "AWS::NoValue"}]}
+    assert VARIABLES["UNTHROTTLE_FLEET_ALARMS"] == {"Fn::Join": [",", [{"Ref": writes}, {"Ref": reads}, optional]]}
+    assert [DEPLOYED["Resources"][name].get("Condition") for name in FLEET] == [None, None, "WatchesReaders"]
     assert len(FLEET) <= int(in_rust(r"const MAX_FLEET_ALARMS: usize = (\d+);"))
 
 
@@ -59,34 +84,34 @@ def test_readers_are_behind_at_half_of_the_retention_that_a_stream_has_by_defaul
 
 
 # What watches the code's own metrics, and what watches AWS's of the function and of its queue.
-OF_THE_CODE = [name for name in OWN if ALARMS[name]["Namespace"] == "Unthrottle"]
+OF_THE_CODE = [name for name in OWN if watched(name)[0][0] == "Unthrottle"]
 OF_AWS = sorted(set(OWN) - set(OF_THE_CODE))
 
 
-def watched(names):
-    return {name: (ALARMS[name]["MetricName"], ALARMS[name].get("Dimensions", [])) for name in names}
+def metrics_of(names):
+    return {name: (*(metric for _, metric, _ in watched(name)), ALARMS[name].get("Dimensions", [])) for name in names}
 
 
 def test_the_stacks_own_alarms_watch_metrics_that_the_code_sends():
-    assert watched(OF_THE_CODE) == {
+    assert metrics_of(OF_THE_CODE) == {
         "AutoFixAlarm": ("AutoFix", []),
         "FleetLimitAlarm": ("Held", [{"Name": "Reason", "Value": "fleet_limit"}]),
         "NeedsPersonAlarm": ("NeedsPerson", []),
         "NoSweepAlarm": ("SweepLooked", []),
-        "SweepFailedAlarm": ("SweepFailed", []),
+        "SweepFailedAlarm": ("SweepLooked", "SweepFailed", []),
         "UntoldAlarm": ("Untold", []),
     }
     for name in OF_THE_CODE:
-        alarm = ALARMS[name]
-        assert alarm["Namespace"] == NAMESPACE
-        assert (alarm["MetricName"], frozenset(d["Name"] for d in alarm.get("Dimensions", []))) in SENT
+        dimensions = frozenset(d["Name"] for d in ALARMS[name].get("Dimensions", []))
+        for namespace, metric, _ in watched(name):
+            assert namespace == NAMESPACE and (metric, dimensions) in SENT
     assert any(re.search(r"\n    FleetLimit\(", path.read_text()) for path in SOURCES)
 
 
 def test_the_function_and_its_queue_are_watched_too():
     function = [{"Name": "FunctionName", "Value": {"Ref": "Function"}}]
     queue = [{"Name": "QueueName", "Value": {"Fn::GetAtt": ["DeadLetterQueue", "QueueName"]}}]
-    assert watched(OF_AWS) == {
+    assert metrics_of(OF_AWS) == {
         "DeadLettersAlarm": ("ApproximateNumberOfMessagesVisible", queue),
         "FunctionErrorsAlarm": ("Errors", function),
         "FunctionThrottlesAlarm": ("Throttles", function),
@@ -99,18 +124,32 @@ def test_people_hear_of_each_of_the_stacks_own_alarms(name):
     assert ALARMS[name]["AlarmActions"] == [TOPIC]
 
 
-def test_an_hour_without_a_sweep_is_an_alarm_and_one_of_two_late_sweeps_is_none():
+def test_an_hour_without_a_sweep_notifies_and_a_new_stack_does_not():
     alarm = ALARMS["NoSweepAlarm"]
+    # A new alarm is in INSUFFICIENT_DATA, so only one that had data comes into it. `SweepLooked` is sent when it is 0.
+    assert alarm["TreatMissingData"] == "missing" and alarm["InsufficientDataActions"] == [TOPIC]
+    assert "`SweepLooked` is there also when it is zero" in " ".join(METRIC.replace("///", "").split())
     seconds = alarm["Period"] * alarm["EvaluationPeriods"]
     assert seconds == 3600 and "DatapointsToAlarm" not in alarm
     assert (alarm["Statistic"], alarm["ComparisonOperator"], alarm["Threshold"]) == ("SampleCount", "LessThanThreshold", 1)
-    assert alarm["TreatMissingData"] == "breaching"
+    # One of two late sweeps is no alarm.
     assert TEMPLATE["Parameters"]["SweepMinutes"]["MaxValue"] * 60 * 2 <= seconds
 
 
 @pytest.mark.parametrize("name", sorted(set(OWN) - {"NoSweepAlarm"}))
 def test_the_other_alarms_take_silence_for_calm(name):
     assert ALARMS[name]["TreatMissingData"] == "notBreaching"
+
+
+def test_a_failure_in_every_sweep_of_half_an_hour_is_an_alarm():
+    alarm = ALARMS["SweepFailedAlarm"]
+    assert watched("SweepFailedAlarm") == [("Unthrottle", name, "SampleCount") for name in ("SweepLooked", "SweepFailed")]
+    ended, failing, others = alarm["Metrics"]
+    assert [metric["MetricStat"]["Period"] for metric in (ended, failing)] == [1800, 1800]
+    assert others["Expression"] == f"{ended['Id']} - {failing['Id']}"
+    assert [metric["ReturnData"] for metric in alarm["Metrics"]] == [False, False, True]
+    # No sweep was without a failure. Without SweepFailed there is no difference, and no value is no alarm.
+    assert (alarm["ComparisonOperator"], alarm["Threshold"], alarm["EvaluationPeriods"]) == ("LessThanOrEqualToThreshold", 0, 1)
 
 
 def test_the_schedule_asks_for_a_sweep_and_leaves_a_lost_one_to_the_next():
@@ -145,6 +184,20 @@ def test_the_schedules_role_invokes_the_function_and_only_for_this_group():
     assert trust["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}, "aws:SourceArn": group}}
 
 
+def test_a_rule_takes_the_place_of_the_schedule_and_asks_for_the_same_sweep():
+    _, schedule = only("AWS::Scheduler::Schedule")
+    rule = of_type("AWS::Events::Rule")["SweepRule"]
+    (target,) = rule["Targets"]
+    assert rule["ScheduleExpression"] == schedule["ScheduleExpression"] and "EventPattern" not in rule
+    assert (target["Input"], target["RetryPolicy"]) == (schedule["Target"]["Input"], schedule["Target"]["RetryPolicy"])
+    made = {name: resource.get("Condition") for name, resource in DEPLOYED["Resources"].items() if "Sweep" in name}
+    assert {name for name, condition in made.items() if condition == "SweepsBySchedule"} == {"SweepGroup", "SweepSchedule", "SweepRole"}
+    assert {name for name, condition in made.items() if condition == "SweepsByRule"} == {"SweepRule", "SweepRulePermission"}
+    for condition, word in [("SweepsBySchedule", "schedule"), ("SweepsByRule", "rule")]:
+        assert TEMPLATE["Conditions"][condition] == {"Fn::Equals": [{"Ref": "SweepTrigger"}, word]}
+    assert TEMPLATE["Parameters"]["SweepTrigger"]["AllowedValues"] == ["schedule", "rule"]
+
+
 def test_pause_finds_all_that_wakes_the_function_by_the_tag():
     assert in_rust(r'const STACK_TAG: &str = "([^"]+)";') == TAG["Key"]
     found = re.findall(r'resource_type_filters\("([^"]+)"\)', rust("pause.rs").read_text())
@@ -167,7 +220,8 @@ def test_pause_finds_all_that_wakes_the_function_by_the_tag():
 def test_what_a_rule_could_not_hand_over_is_kept():
     _, queue = only("AWS::SQS::QueuePolicy")
     allowed = next(s for s in queue["PolicyDocument"]["Statement"] if s["Effect"] == "Allow")
-    rules = of_type("AWS::Events::Rule")
+    # If a sweep is lost, the next one finds the same streams.
+    rules = {name: rule for name, rule in of_type("AWS::Events::Rule").items() if name != "SweepRule"}
     assert allowed["Condition"] == {"ArnEquals": {"aws:SourceArn": [{"Fn::GetAtt": [name, "Arn"]} for name in rules]}}
     for rule in rules.values():
         assert rule["Targets"][0]["DeadLetterConfig"] == {"Arn": {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]}}
@@ -184,8 +238,11 @@ def test_people_are_told_by_the_topic_and_only_over_tls():
 
 
 def test_cloudwatch_and_the_function_may_use_the_topics_key():
-    assert only("AWS::SNS::Topic")[1]["KmsMasterKeyId"] == {"Fn::GetAtt": ["TopicKey", "Arn"]}
     name, key = only("AWS::KMS::Key")
+    own, given = {"Fn::GetAtt": [name, "Arn"]}, {"Ref": "TopicKey"}
+    otherwise = {"Fn::If": ["HasCustomerTopicKey", given, "alias/aws/sns"]}
+    assert only("AWS::SNS::Topic")[1]["KmsMasterKeyId"] == {"Fn::If": ["HasOwnTopicKey", own, otherwise]}
+    assert DEPLOYED["Resources"][name]["Condition"] == "HasOwnTopicKey"
     account, alarms = key["KeyPolicy"]["Statement"]
     # Without this statement no IAM policy could allow the key, and no principal could change its policy.
     assert account["Principal"] == {"AWS": {"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:root"}}
@@ -197,7 +254,7 @@ def test_cloudwatch_and_the_function_may_use_the_topics_key():
     assert alarms["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
     (use,) = [statement for statement, _ in STATEMENTS if "kms:Decrypt" in actions_of(statement)]
     assert actions_of(use) == ["kms:Decrypt", "kms:GenerateDataKey"]
-    assert use["Resource"] == {"Fn::GetAtt": [name, "Arn"]}
+    assert use["Resource"] == {"Fn::If": ["HasOwnTopicKey", own, given]}
 
 
 def test_a_sweep_has_time_for_its_longest_look_many_times_over():

@@ -7,7 +7,8 @@ import re
 import boto3
 import pytest
 from cfnlint.api import lint_all
-from generate import CONFIG_RULE, ROOT, RULES, with_rules
+from generate import CONFIG_RULE, ROOT, RULES, SCP_TEMPLATE, scp, with_rules
+from moto import mock_aws
 from samtranslator.yaml_helper import yaml_parse
 from template import SOURCES, in_rust
 from terraform import terraform
@@ -105,6 +106,36 @@ def test_only_unthrottle_and_deployers_change_capacity(action):
     for partition in ["aws", "aws-cn", "aws-us-gov"]:
         assert [p for p in UNTHROTTLE + DEPLOYERS if denied(arn(p, partition), action, STREAM)] == []
         assert [p for p in OTHERS if not denied(arn(p, partition), action, STREAM)] == []
+
+
+def scp_with(**parameters):
+    """The policy that the template makes: in a CloudFormation that this project did not write."""
+    made = yaml_parse(SCP_TEMPLATE.read_text())
+    values = {name: declared.get("Default") for name, declared in made["Parameters"].items()} | parameters
+    content = made["Resources"]["Policy"]["Properties"]["Content"]
+    template = {"Resources": {"Any": {"Type": "AWS::SNS::Topic"}}, "Outputs": {"Policy": {"Value": {"Fn::Sub": [content["Fn::Sub"], values]}}}}
+    with mock_aws():
+        cloudformation = boto3.client("cloudformation", "us-east-1", aws_access_key_id="none", aws_secret_access_key="none")
+        cloudformation.create_stack(StackName="any", TemplateBody=json.dumps(template))
+        return json.loads(cloudformation.describe_stacks(StackName="any")["Stacks"][0]["Outputs"][0]["OutputValue"])
+
+
+def test_the_template_of_the_policy_takes_the_names_of_the_roles():
+    assert SCP_TEMPLATE.read_text() == scp(), "make generate"
+    assert findings(SCP_TEMPLATE.read_text()) == []
+    assert scp_with(Deployer="ExampleDeployer") == SCP
+    text = json.dumps(scp_with(Role="team/unthrottle-*", Deployer="ci/Deployer"))
+    assert "role/team/unthrottle-*" in text and "role/ci/Deployer" in text
+    assert "role/unthrottle-" not in text and "ExampleDeployer" not in text
+    # No longer than AWS takes, with every space.
+    assert len(SCP_TEMPLATE.read_text().split("Content: !Sub |")[1]) < 5120
+    declared = yaml_parse(SCP_TEMPLATE.read_text())["Parameters"]
+    for name, takes, refuses in [
+        ("Role", ["unthrottle-*", "team/unthrottle-*", "unthrottle-eu-west-1"], ["*", "", "/unthrottle-*x y", "other"]),
+        ("Deployer", ["Deployer", "team/deployer"], ["", "*", "a b"]),
+    ]:
+        pattern = declared[name]["AllowedPattern"]
+        assert all(re.search(pattern, value) for value in takes) and not any(re.search(pattern, value) for value in refuses)
 
 
 def test_a_session_is_known_by_its_role():

@@ -7,7 +7,7 @@ import subprocess
 import boto3
 import pytest
 from cfnlint.api import lint_all
-from generate import CODE, PARAMETERS, ROOT, STACKSET, stackset
+from generate import CODE, EXECUTION_ROLE, PARAMETERS, ROOT, STACKSET, execution_role, handlers, stackset
 from template import DEPLOYED, TEMPLATE
 
 COMMITTED = STACKSET.read_text()
@@ -105,7 +105,7 @@ def test_names_that_are_one_for_all_regions_carry_the_region():
             for key, given in resource["Properties"].items():
                 if key.endswith("Name") and key != "PolicyName":
                     assert "${AWS::Region}" in given["Fn::Sub"], name
-    assert MADE["Resources"]["Dashboard"]["Properties"]["DashboardName"] == {"Fn::Sub": "unthrottle-${AWS::Region}"}
+    assert MADE["Resources"]["FleetDashboard"]["Properties"]["DashboardName"] == {"Fn::Sub": "unthrottle-${AWS::Region}"}
 
 
 def test_it_is_valid_and_small_enough():
@@ -114,6 +114,31 @@ def test_it_is_valid_and_small_enough():
     assert [f for f in findings if "'describealarmcontributors' is not one of" not in f.message] == []
     # Of a template in a bucket.
     assert len(COMMITTED) < 1_000_000
+
+
+def test_the_execution_role_may_do_what_the_resources_need_and_changes_no_other_role():
+    assert execution_role() == EXECUTION_ROLE.read_text(), "make stackset"
+    # AWS's schemas name some actions that no list of IAM's actions has. They allow nothing.
+    assert [f for f in lint_all(EXECUTION_ROLE.read_text()) if f.rule.severity != "informational" and f.rule.id != "W3037"] == []
+    role = json.loads(EXECUTION_ROLE.read_text())["Resources"]["Role"]["Properties"]
+    (policy,) = role["Policies"]
+    allowed = {statement["Sid"]: statement for statement in policy["PolicyDocument"]["Statement"]}
+    assert set(handlers()) == {*allowed["Roles"]["Action"], *allowed["Resources"]["Action"]}
+    for needed in ["lambda:CreateFunction", "lambda:AddPermission", "events:PutRule", "scheduler:CreateSchedule", "sqs:CreateQueue"]:
+        assert needed in allowed["Resources"]["Action"]
+    assert {"iam:CreateRole", "iam:PassRole", "iam:PutRolePolicy"} <= set(allowed["Roles"]["Action"])
+    # Its own name is none of these. Otherwise it could give itself every permission.
+    assert allowed["Roles"]["Resource"]["Fn::Sub"].endswith(":role${RolePath}unthrottle-*")
+    assert not role["RoleName"].startswith("unthrottle-")
+    assert not [action for action in allowed["Resources"]["Action"] if action.startswith("iam:") or action.endswith(":*")]
+    # IAM's limit of a role's inline policies, in characters that are no space.
+    assert len(re.sub(r"\s", "", json.dumps(policy["PolicyDocument"]))) < 10_240
+
+
+def test_the_guide_names_the_execution_role():
+    guide = (ROOT / "infra/stackset/README.md").read_text()
+    name = json.loads(EXECUTION_ROLE.read_text())["Resources"]["Role"]["Properties"]["RoleName"]
+    assert f"--execution-role-name {name}" in guide and "`organizations:ListDelegatedAdministrators`" in guide
 
 
 def test_the_buckets_policy_lets_the_organisation_read_the_zip_and_nothing_else():

@@ -2,10 +2,12 @@
 
 import json
 import re
+import tomllib
 
 import boto3
 import pytest
 from cfnlint.api import lint_all
+from mirror import Stack
 from template import ACTIONS, DEPLOYED, ROOT, STATEMENTS, TEMPLATE, actions_of, in_rust, of_type
 
 FUNCTION = TEMPLATE["Resources"]["Function"]["Properties"]
@@ -26,7 +28,8 @@ def test_every_setting_has_its_default_and_its_bounds():
             assert setting["default"] == "", name
             continue
         declared = parameter(variables[name])
-        assert str(declared["Default"]) == setting["default"], name
+        # The stack has another default where the function alone has no bound, or cannot know the account.
+        assert str(declared["Default"]) == setting.get("stack", setting["default"]), name
         assert declared.get("AllowedValues") == setting.get("allowed"), name
         if "same_as" in setting:
             continue
@@ -125,9 +128,33 @@ def test_streams_are_those_of_this_account_and_region():
 
 def test_what_a_person_can_deny_is_allowed_only_where_it_is_not():
     conditional = {action: condition for statement, condition in STATEMENTS for action in actions_of(statement) if condition}
-    assert conditional == {"kinesis:EnableEnhancedMonitoring": "MayDiagnose", "kinesis:UpdateStreamMode": "MaySwitch"}
+    # SNS encrypts with its own key without them.
+    for_a_key = dict.fromkeys(["kms:Decrypt", "kms:GenerateDataKey"], "HasCustomerTopicKey")
+    assert conditional == {"kinesis:EnableEnhancedMonitoring": "MayDiagnose", "kinesis:UpdateStreamMode": "MaySwitch"} | for_a_key
     for condition, parameter in [("MayDiagnose", "Diagnose"), ("MaySwitch", "OnDemand")]:
         assert TEMPLATE["Conditions"][condition] == {"Fn::Equals": [{"Ref": parameter}, "allow"]}
+
+
+def test_with_the_scope_tagged_the_role_changes_only_tagged_streams():
+    only_tagged = {"Null": {"aws:ResourceTag/unthrottle.mode": "false"}}
+    assert TEMPLATE["Conditions"]["OnlyTagged"] == {"Fn::Equals": [{"Ref": "Scope"}, "tagged"]}
+    bound = set()
+    for scope in ["all", "tagged"]:
+        policy = Stack({"Scope": scope}).resources()["aws_iam_role_policy.unthrottle"]["policy"]
+        for statement in policy["Statement"]:
+            given = statement.get("Condition", {}).get("Null", {}).get("aws:ResourceTag/unthrottle.mode")
+            assert scope == "tagged" or given is None
+            bound |= set(actions_of(statement)) if given == only_tagged["Null"]["aws:ResourceTag/unthrottle.mode"] else set()
+    assert bound == {"kinesis:SplitShard", "kinesis:UpdateStreamWarmThroughput", "kinesis:TagResource"}
+    assert in_rust(r'const MODE_TAG: &str = "([^"]+)";') == "unthrottle.mode"
+
+
+def test_both_roles_have_the_path_and_the_boundary():
+    given = {"RolePath": "/team/", "PermissionsBoundaryArn": "arn:aws:iam::123456789012:policy/b"}
+    roles = [body for address, body in Stack(given).resources().items() if address.startswith("aws_iam_role.")]
+    assert [(role["path"], role["permissions_boundary"]) for role in roles] == [tuple(given.values())] * 2
+    roles = [body for address, body in Stack({}).resources().items() if address.startswith("aws_iam_role.")]
+    assert [(role["path"], role.get("permissions_boundary")) for role in roles] == [("/", None)] * 2
 
 
 def test_sam_adds_no_role_of_its_own():
@@ -150,20 +177,53 @@ def test_every_parameter_has_its_place_and_its_label_in_the_console():
     assert all(declared["Description"].endswith(".") for declared in TEMPLATE["Parameters"].values())
 
 
+def test_the_metadata_for_the_application_repository_is_of_this_version():
+    about = TEMPLATE["Metadata"]["AWS::ServerlessRepo::Application"]
+    assert {"Name", "Description", "Author", "SpdxLicenseId", "LicenseUrl", "ReadmeUrl", "SemanticVersion"} <= set(about)
+    workspace = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["package"]
+    assert (about["SemanticVersion"], about["SpdxLicenseId"]) == (workspace["version"], workspace["license"])
+    assert all((ROOT / about[name]).is_file() for name in ("LicenseUrl", "ReadmeUrl"))
+    # The repository's limits, in characters, and at most ten labels.
+    assert len(about["Description"]) <= 256 and len(about["Labels"]) <= 10
+
+
+def test_only_a_schedule_and_a_trail_are_off_the_application_repositorys_list():
+    # https://docs.aws.amazon.com/serverlessrepo/latest/devguide/list-supported-resources.html, of the types used here.
+    supported = {
+        *("AWS::CloudWatch::Alarm", "AWS::CloudWatch::Dashboard", "AWS::Events::Rule", "AWS::IAM::Role", "AWS::KMS::Key"),
+        *("AWS::Lambda::Permission", "AWS::Logs::LogGroup", "AWS::S3::Bucket", "AWS::S3::BucketPolicy", "AWS::SNS::Subscription"),
+        *("AWS::SNS::Topic", "AWS::SNS::TopicPolicy", "AWS::SQS::Queue", "AWS::SQS::QueuePolicy", "AWS::Serverless::Function"),
+    }
+    others = {name: r.get("Condition") for name, r in TEMPLATE["Resources"].items() if r["Type"] not in supported}
+    assert others == {"SweepGroup": "SweepsBySchedule", "SweepSchedule": "SweepsBySchedule", "Trail": "HasTrail"}
+
+
+def test_a_template_too_large_for_a_call_is_explained():
+    # CloudFormation's limits: of a template in a call, and of one in a bucket.
+    size = len((ROOT / "template.yaml").read_bytes())
+    assert 51_200 < size < 1_000_000
+    assert "larger than the 51,200 bytes that CloudFormation takes in a call" in " ".join((ROOT / "docs/operations.md").read_text().split())
+
+
 def test_the_role_is_bound_to_the_namespace_and_the_tag_that_the_code_writes():
     namespace = in_rust(r'pub const NAMESPACE: &str = "(\w+)";')
     tag = in_rust(r'pub const TAG: &str = "([\w.]+)";')
     conditions = {statement["Sid"]: statement.get("Condition") for statement, _ in STATEMENTS}
     assert conditions["CountFixes"] == {"StringEquals": {"cloudwatch:namespace": namespace}}
-    assert conditions["Remember"] == {"ForAllValues:StringEquals": {"aws:TagKeys": [tag]}}
+    remember = conditions["Remember"]
+    assert remember["ForAllValues:StringEquals"] == {"aws:TagKeys": [tag]}
+    # ForAllValues also holds where no tag is named.
+    assert remember["Null"]["aws:TagKeys"] == "false"
 
 
 def test_a_storm_neither_takes_the_accounts_concurrency_nor_is_worked_off_for_hours():
     reserved = TEMPLATE["Parameters"]["ReservedConcurrency"]
-    assert (reserved["Default"], reserved["MinValue"]) == (5, 0)
-    # Each container may change a fifth of what the fleet allows in an hour.
-    containers = in_rust(r"const CONTAINERS: u32 = (\d+);")
-    assert int(containers) == reserved["Default"]
+    # A new account has nothing to reserve.
+    assert (reserved["Default"], reserved["MinValue"]) == (0, 0)
+    assert TEMPLATE["Conditions"]["HasReservedConcurrency"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "ReservedConcurrency"}, 0]}]}
+    # Without a setting, as on the command line, the code reckons with the reservation that the description recommends.
+    containers = in_rust(r"\nconst CONTAINERS: u32 = (\d+);")
+    assert f"Reserve {containers} where the quota allows it." in " ".join(reserved["Description"].split())
     asynchronous = FUNCTION["EventInvokeConfig"]
     assert (asynchronous["MaximumEventAgeInSeconds"], asynchronous["MaximumRetryAttempts"]) == (300, 2)
     assert asynchronous["DestinationConfig"]["OnFailure"]["Destination"] == {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]}

@@ -8,9 +8,12 @@ import fnmatch
 import graphlib
 import json
 import re
+import shutil
+import subprocess
 
 import pytest
 from aws_provider_schema import used
+from generate import with_tables
 from mirror import Stack, in_our_words, snake
 from template import DEPLOYED, SOURCES, TEMPLATE, in_rust
 from terraform import (
@@ -39,7 +42,7 @@ VARIABLES = named(BLOCKS, "variable")
 RESOURCES = [(t, name, body) for t, found in of_kind(BLOCKS, "resource").items() for name, body in found.items()]
 EXAMPLES = sorted(path for path in (MODULE / "examples").iterdir() if path.is_dir())
 # Terraform's own: where the package is, and what CloudFormation calls the stack's name.
-OF_THE_MODULE = {"package", "name"}
+OF_THE_MODULE = {"package", "s3_bucket", "s3_key", "name", "tags"}
 # The template takes a fraction for these, too, and the function does not start with it. Terraform says so at once.
 WHOLE = {name for name, p in PARAMETERS.items() if p["Type"] == "Number" and isinstance(p["Default"], int)}
 
@@ -62,7 +65,9 @@ def test_the_provider_has_every_argument_and_misses_none(folder):
         (providers,) = block["required_providers"]
         assert providers["aws"]["source"] == '"hashicorp/aws"'
         # The schema that all this is checked against is of the lowest version that may be used.
-        assert f"provider {bare(providers['aws']['version']).removeprefix('~> ')}." in SCHEMA["about"]
+        lowest, next_major = re.fullmatch(r">= ([\d.]+), < (\d+)", bare(providers["aws"]["version"])).groups()
+        assert f"provider {lowest}." in SCHEMA["about"] and next_major == "8"
+        assert bare(block["required_version"]) == ">= 1.6"
 
 
 def paths(body, schema, path=()):
@@ -116,10 +121,14 @@ def test_a_value_that_is_not_of_the_providers_type_is_found(argument, value):
 
 
 def test_every_value_is_of_the_providers_type():
-    resources, _ = evaluate(variables_of(all_different()))
-    assert len(resources) == len(RESOURCES)
-    for address, body in resources.items():
-        assert list(misfits(body, SCHEMA["resource"][address.split(".")[0]], address)) == []
+    made = set()
+    # Two settings that exclude each other's resources.
+    for given in [all_different(), {"DataEventTrail": "allow", "Dashboard": "allow"}]:
+        resources, _ = evaluate(variables_of(given) | {"tags": {"team": "streams"}})
+        made |= set(resources)
+        for address, body in resources.items():
+            assert list(misfits(body, SCHEMA["resource"][address.split(".")[0]], address)) == []
+    assert len(made) == len(RESOURCES)
 
 
 def test_no_resource_waits_for_itself():
@@ -137,8 +146,7 @@ def test_no_resource_waits_for_itself():
 
 def test_there_is_a_variable_for_every_parameter_and_no_other():
     assert set(VARIABLES) == {snake(name) for name in PARAMETERS} | OF_THE_MODULE
-    assert "default" not in VARIABLES["package"]
-    assert "default" in VARIABLES["name"] and all(variable["nullable"] is False for variable in VARIABLES.values())
+    assert all("default" in variable and variable["nullable"] is False for variable in VARIABLES.values())
 
 
 @pytest.mark.parametrize("name", PARAMETERS)
@@ -150,7 +158,16 @@ def test_a_variable_has_its_parameters_type_default_and_description(name):
     assert json.loads(variable["description"]) == in_our_words(declared["Description"])
 
 
+KEY = "arn:aws:kms:eu-central-1:123456789012:key/1a2b3c4d-0000-1111-2222-333344445555"
+NO_KEYS = ["alias/aws/sns", KEY.replace(":key/", ":alias/"), KEY.replace("123456789012", "1234"), KEY + " ", "x"]
 TEXTS = {
+    "LogKmsKeyArn": ["", KEY, KEY.replace("aws:", "aws-cn:"), *NO_KEYS],
+    "TopicKey": ["own", "aws", KEY, "", "Own", *NO_KEYS],
+    "RolePath": ["/", "/team/", "/a/b_c/", "", "team", "/team", "team/", "/a b/", "/" + "a" * 510 + "/", "/" + "a" * 511 + "/"],
+    "PermissionsBoundaryArn": [
+        *["", "arn:aws:iam::123456789012:policy/b", "arn:aws-us-gov:iam::aws:policy/team/PowerUserAccess"],
+        *["arn:aws:iam::123456789012:role/b", "arn:aws:iam::1:policy/b", "arn:aws:iam::123456789012:policy/", "b"],
+    ],
     "MaxShardsCeiling": ["", "1", "9", "10", "100", "9999", "10000", "0", "01", "10001", "99999", "-1", "1.5", "x", " 1", "1 ", "1\n"],
     "MaxHourlyCost": [
         *["", "0.01", "0.010", "0.1", "0.25", "1", "1.00", "2.5", "99.999", "999999.99", "1000000"],
@@ -166,7 +183,8 @@ def accepts(declared, value):
     if "AllowedValues" in declared:
         return value in declared["AllowedValues"]
     if "AllowedPattern" in declared:
-        return bool(re.fullmatch(declared["AllowedPattern"].removeprefix("^").removesuffix("$"), value))
+        fits = re.fullmatch(declared["AllowedPattern"].removeprefix("^").removesuffix("$"), value)
+        return bool(fits) and len(value) <= declared.get("MaxLength", len(value))
     if declared["Type"] == "Number":
         return declared.get("MinValue", value) <= value <= declared.get("MaxValue", value)
     return True
@@ -202,7 +220,7 @@ def test_a_variable_takes_what_its_parameter_takes_and_nothing_else(tmp_path):
     (tmp_path / "values.tftest.hcl").write_text("".join(runs))
     code, said = terraform("test", folder=tmp_path)
     assert code == 0 and f"{taken + refused} passed, 0 failed" in said, said
-    assert taken > 90 and refused > 90
+    assert taken > 110 and refused > 110
 
 
 # For the same settings, the same resources.
@@ -212,6 +230,10 @@ OTHER = {
     "MaxHourlyCost": "12.5",
     "PricesFile": "/var/task/prices.json",
     "NotificationEmail": "ops@example.com",
+    "LogKmsKeyArn": KEY,
+    "TopicKey": KEY.replace("1a2b", "2b3c"),
+    "RolePath": "/team/",
+    "PermissionsBoundaryArn": "arn:aws:iam::123456789012:policy/boundary",
     "TargetUtilization": 0.6,
     "Floor": 0.02,
     "RestoreAfterHours": 7,
@@ -243,7 +265,14 @@ SETTINGS = {
     "a trail, and shard-level metrics": {"DataEventTrail": "allow", "Diagnose": "allow"},
     "no on-demand mode": {"OnDemand": "deny"},
     "an address": {"NotificationEmail": "ops@example.com"},
-    "no reservation": {"ReservedConcurrency": 0},
+    "a reservation": {"ReservedConcurrency": 5},
+    "only tagged streams": {"Scope": "tagged"},
+    "roles with a path and a boundary": {"RolePath": "/team/", "PermissionsBoundaryArn": "arn:aws:iam::123456789012:policy/b"},
+    "the cheapest": {"ReadersBehindAlarm": "deny", "TopicKey": "aws"},
+    "a key for each": {"TopicKey": KEY, "LogKmsKeyArn": KEY},
+    "a dashboard of all accounts": {"Dashboard": "allow", "ThisAccountOnly": "deny"},
+    "a rule": {"SweepTrigger": "rule"},
+    "a rule every nine minutes": {"SweepTrigger": "rule", "SweepMinutes": 9},
     "a ceiling": {"MaxShardsCeiling": "500", "MaxShards": 200},
     "another pace": {"SweepMinutes": 9},
 }
@@ -259,8 +288,9 @@ def decoded(body):
     for name in ["policy", "assume_role_policy", "event_pattern"]:
         if name in found:
             found[name] = json.loads(found[name])
-    for target in found.get("target", []):
-        target["input"] = json.loads(target["input"])
+    for target in [found, *found.get("target", [])]:
+        if "input" in target:
+            target["input"] = json.loads(target["input"])
     for environment in found.get("environment", []):
         environment["variables"] = {k: v if isinstance(v, str) else json.dumps(v) for k, v in environment["variables"].items()}
     return {name: value for name, value in found.items() if value is not None}
@@ -272,9 +302,8 @@ def differences(given, changed=()):
     resources, outputs = evaluate(variables_of(given), changed)
     made = {address: decoded(body) for address, body in resources.items()}
     # Its body is one file for both, and has a test of its own.
-    assert json.loads(made["aws_cloudwatch_dashboard.unthrottle"].pop("dashboard_body"))
-    if not any(resource["Type"] == "AWS::CloudWatch::Dashboard" for resource in DEPLOYED["Resources"].values()):
-        assert made.pop("aws_cloudwatch_dashboard.unthrottle") == {"dashboard_name": "unthrottle-eu-central-1"}
+    if dashboard := made.get("aws_cloudwatch_dashboard.unthrottle"):
+        assert json.loads(dashboard.pop("dashboard_body"))
     found = [f"{address}: only the template has it" for address in wanted.keys() - made.keys()]
     found += [f"{address}: only the module has it" for address in made.keys() - wanted.keys()]
     for address in wanted.keys() & made.keys():
@@ -302,6 +331,13 @@ WITH_TRAIL = {"DataEventTrail": "allow", "Diagnose": "allow"}
         ("Condition = local.in_this_region", "", WITH_TRAIL),
         ('aws:RequestedRegion" = local.region', 'aws:RequestedRegion" = "*"', WITH_TRAIL),
         ("Resource = local.streams", 'Resource = "*"', WITH_TRAIL),
+        ('watches_readers = var.readers_behind_alarm == "allow"', "watches_readers = true", {"ReadersBehindAlarm": "deny"}),
+        ("Condition = local.only_tagged", "", {"Scope": "tagged"}),
+        ('merge({ "aws:TagKeys" = "false" }, local.is_tagged)', "local.is_tagged", {"Scope": "tagged"}),
+        ("permissions_boundary = local.boundary", "", {"PermissionsBoundaryArn": "arn:aws:iam::123456789012:policy/b"}),
+        ('this_account_only == "allow"', 'this_account_only == "deny"', WITH_TRAIL),
+        ("insufficient_data_actions = [aws_sns_topic.unthrottle.arn]", "", WITH_TRAIL),
+        ("one(aws_cloudwatch_event_rule.sweep[*].arn)", '"none"', {"SweepTrigger": "rule"}),
         ('var.diagnose != "allow" ? null :', "", {}),
         ('var.on_demand != "allow"', 'var.diagnose == "allow"', {"OnDemand": "deny"}),
         ('unthrottle.arn}:*"', 'unthrottle.arn}"', WITH_TRAIL),
@@ -310,21 +346,22 @@ WITH_TRAIL = {"DataEventTrail": "allow", "Diagnose": "allow"}
         ("evaluation_periods  = var.window_minutes", "evaluation_periods  = var.confirm_minutes", WITH_TRAIL),
         ("period              = 300", "period              = 60", WITH_TRAIL),
         ('"SampleCount"', '"Sum"', WITH_TRAIL),
-        ('= "breaching"', '= "notBreaching"', WITH_TRAIL),
+        ('= "missing"', '= "notBreaching"', WITH_TRAIL),
         ("maximum_retry_attempts = 185", "", WITH_TRAIL),
         ("maximum_retry_attempts       = 2", "maximum_retry_attempts       = 1", WITH_TRAIL),
         ("stay = true, every_minutes = var.sweep_minutes", "stay = true", WITH_TRAIL),
+        ("stay = true, every_minutes = var.sweep_minutes", "stay = true", {"SweepTrigger": "rule"}),
         ("rate(${var.sweep_minutes} minutes)", "rate(5 minutes)", {"SweepMinutes": 9}),
         ('{ prefix = "KMS" }', '{ prefix = "K" }', WITH_TRAIL),
-        ("      aws_cloudwatch_metric_alarm.read_throttled.arn,\n", "", WITH_TRAIL),
-        ("aws_cloudwatch_metric_alarm.readers_behind.alarm_name,", "", WITH_TRAIL),
+        ("        aws_cloudwatch_metric_alarm.read_throttled.arn,\n", "", WITH_TRAIL),
+        ("local.watches_readers ? [aws_cloudwatch_metric_alarm.readers_behind[0].alarm_name] : [],", "", WITH_TRAIL),
         ("UNTHROTTLE_MIN_SHARDS            = var.min_shards", "UNTHROTTLE_MIN_SHARDS            = var.max_shards", WITH_TRAIL),
         ('["SubscribeToShard"]', '["SubscribeToShard", "GetRecords"]', WITH_TRAIL),
         ("bucket-owner-full-control", "private", WITH_TRAIL),
         ("restrict_public_buckets = true", "restrict_public_buckets = false", WITH_TRAIL),
-        ("aws_kms_key.topic.arn", '"alias/aws/sns"', WITH_TRAIL),
-        ("tags        = local.stack_tag", "", WITH_TRAIL),
-        ('name        = "unthrottle-${local.region}"', 'name        = "unthrottle"', WITH_TRAIL),
+        ("one(aws_kms_key.topic[*].arn)", '"alias/aws/sns"', WITH_TRAIL),
+        ("tags        = local.stack_tags", "", WITH_TRAIL),
+        ('name                 = "unthrottle-${local.region}"', 'name                 = "unthrottle"', WITH_TRAIL),
         ("? -1 : var.reserved_concurrency", "? 0 : var.reserved_concurrency", {"ReservedConcurrency": 0}),
     ],
 )
@@ -354,18 +391,63 @@ def test_outputs_are_described_as_in_the_template():
 
 def test_the_dashboard_is_the_same_file_with_its_placeholders_filled():
     text = DASHBOARD.read_text()
+    assert (MODULE / "dashboard.json").read_text() == text, "make generate"
     filled = {
         "Region": "eu-central-1",
+        "Where": " WHERE AWS.AccountId = CURRENT_ACCOUNT_ID()",
         "FunctionName": "<aws_lambda_function.unthrottle.function_name>",
         "LogGroup": "<aws_cloudwatch_log_group.unthrottle.name>",
         "QueueName": "<aws_sqs_queue.dead_letters.name>",
     }
     assert set(re.findall(r"[$%]\{([^}]*)\}", text)) <= set(filled)
-    resources, _ = evaluate({})
+    resources, _ = evaluate({"dashboard": "allow"})
     for name, value in filled.items():
         text = text.replace(f"${{{name}}}", value)
     assert resources["aws_cloudwatch_dashboard.unthrottle"]["dashboard_body"] == text
     assert json.loads(text)["widgets"]
+
+
+# A module that a registry takes, or that a `git::` source with `//infra/terraform` names.
+
+
+def test_the_module_has_the_files_of_the_standard_structure_and_reads_no_file_outside():
+    assert {"README.md", "main.tf", "variables.tf", "outputs.tf", "versions.tf"} <= {path.name for path in MODULE.iterdir()}
+    for path in MODULE.glob("*.tf"):
+        for inside in re.findall(r"\$\{path\.module\}/([^\"]*)", path.read_text()):
+            assert ".." not in inside and (MODULE / inside).is_file(), (path.name, inside)
+        assert '"../' not in path.read_text(), path.name
+
+
+def test_terraform_takes_the_module_alone_from_a_git_source(tmp_path):
+    # A repository of the folder alone, as a registry has it: no file beside it can be read.
+    alone = tmp_path / "module"
+    shutil.copytree(MODULE, alone / "infra/terraform", ignore=shutil.ignore_patterns(".terraform*", "examples"))
+    git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.com"]
+    for command in [["init", "--quiet"], ["add", "."], ["commit", "--quiet", "-m", "module"]]:
+        subprocess.run([*git, *command], cwd=alone, check=True)
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "main.tf").write_text(f'module "unthrottle" {{\n  source  = "git::file://{alone}//infra/terraform"\n  package = "x"\n}}\n')
+    # `get` installs modules and needs no provider. It then reads the configuration of each.
+    code, said = terraform("get", folder=root)
+    assert code == 0, said
+    (there,) = (root / ".terraform/modules").glob("unthrottle/infra/terraform")
+    assert (there / "dashboard.json").read_text() == DASHBOARD.read_text()
+
+
+def test_the_package_is_a_file_or_an_object():
+    by_file, _ = evaluate({})
+    by_object, _ = evaluate({"package": "", "s3_bucket": "artifacts", "s3_key": "1.zip"})
+    names = ["filename", "s3_bucket", "s3_key"]
+    of = lambda resources: [resources["aws_lambda_function.unthrottle"][name] for name in names]  # noqa: E731
+    assert of(by_file) == ["package.zip", None, None] and of(by_object) == [None, "artifacts", "1.zip"]
+
+
+def test_every_resource_that_takes_tags_has_them():
+    resources, _ = evaluate({"tags": {"team": "streams"}, "data_event_trail": "allow", "dashboard": "allow"})
+    tagged = {address for address, body in resources.items() if (body.get("tags") or {}).get("team") == "streams"}
+    takes = {address for address in resources if "tags" in SCHEMA["resource"][address.split(".")[0]].get("optional", {})}
+    assert len(tagged) > 20 and tagged == takes
 
 
 # The examples.
@@ -435,13 +517,10 @@ def test_the_sample_of_a_healed_stream_lets_be_what_unthrottle_changes():
 
 
 def test_the_readme_lists_every_variable_and_output():
-    rows = [line for line in (MODULE / "README.md").read_text().splitlines() if line.startswith("| `")]
-    expected = []
-    for name, variable in VARIABLES.items():
-        default = "required" if "default" not in variable else bare(str(variable["default"]))
-        expected.append(" ".join(f"| `{name}` | {default} | {json.loads(variable['description'])} |".split()))
-    expected += [f"| `{name}` | {json.loads(body['description'])} |" for name, body in named(BLOCKS, "output").items()]
-    assert [" ".join(row.split()) for row in rows] == expected
+    readme = (MODULE / "README.md").read_text()
+    assert with_tables(readme) == readme, "make generate"
+    listed = re.findall(r"^\| `(\w+)` \|", readme, re.MULTILINE)
+    assert listed == [*VARIABLES, *named(BLOCKS, "output")]
 
 
 @pytest.mark.parametrize(
@@ -454,6 +533,10 @@ def test_the_readme_lists_every_variable_and_output():
         ({"min_shards": 101}, "min_shards must be at most max_shards."),
         ({"max_shards_ceiling": "100"}, None),
         ({"max_shards_ceiling": "99"}, "max_shards_ceiling must be at least max_shards, or empty."),
+        ({"package": "", "s3_bucket": "artifacts", "s3_key": "1.zip"}, None),
+        ({"package": ""}, "Set package, or s3_bucket and s3_key."),
+        ({"package": "", "s3_bucket": "artifacts"}, "Set package, or s3_bucket and s3_key."),
+        ({"s3_bucket": "artifacts", "s3_key": "1.zip"}, "Set package, or s3_bucket and s3_key."),
     ],
 )
 def test_what_one_variable_must_be_because_of_another_is_refused_before_anything_is_made(given, complaint, tmp_path):
@@ -461,7 +544,7 @@ def test_what_one_variable_must_be_because_of_another_is_refused_before_anything
     (tmp_path / "given.tfvars.json").write_text(json.dumps({"package": "package.zip"} | given))
     broken = []
     preconditions = named(BLOCKS, "output")["function_arn"]["precondition"]
-    assert len(preconditions) == 3
+    assert len(preconditions) == 4
     for rule in preconditions:
         ask = rule["condition"].removeprefix("${").removesuffix("}") + "\n"
         code, said = terraform("console", "-var-file=given.tfvars.json", folder=tmp_path, stdin=ask)

@@ -1,6 +1,7 @@
 //! The AWS account that a command calls: a real one, or a local one.
 
 use crate::CliError;
+use crate::config;
 use crate::endpoint::Endpoint;
 use crate::screen::{AccountOption, run_on};
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -45,25 +46,28 @@ impl AwsArgs {
     /// Bad usage: no region is set, the endpoint is no address, or the profile is unknown. Nothing answers at the
     /// endpoint.
     pub async fn config(&self) -> Result<SdkConfig, CliError> {
-        let profile = self.profile.clone().map(|name| ("--profile", name));
-        let profile = profile.or_else(|| variable("AWS_PROFILE").map(|name| ("AWS_PROFILE", name)));
+        let file = config::aws();
+        let source = |flag, given: &Option<String>, name, of_file: &Option<String>| {
+            let given = given.clone().map(|value| (flag, value));
+            given.or_else(|| variable(name).map(|value| (name, value))).or(of_file.clone().map(|value| (FILE, value)))
+        };
+        let profile = source("--profile", &self.profile, "AWS_PROFILE", &file.profile);
         if let Some((source, name)) = &profile {
             must_be_known(source, name).await?;
         }
-        let url = self.endpoint_url.clone().map(|url| ("--endpoint-url", url));
-        let url = url.or_else(|| variable("AWS_ENDPOINT_URL").map(|url| ("AWS_ENDPOINT_URL", url)));
+        let url = source("--endpoint-url", &self.endpoint_url, "AWS_ENDPOINT_URL", &file.endpoint_url);
         let endpoint = url.map(|(source, url)| Endpoint::parse(source, &url)).transpose()?;
         let is_local = endpoint.as_ref().is_some_and(Endpoint::is_local);
         let mut loader = aws_config::defaults(BehaviorVersion::latest());
         if let Some(endpoint) = &endpoint {
             loader = loader.endpoint_url(&endpoint.url);
         }
-        if let Some(profile) = &self.profile {
+        if let Some(profile) = self.profile.as_ref().or(file.profile.as_ref()) {
             loader = loader.profile_name(profile);
         }
         let here = || Some(local_home().region).filter(|_| is_local && profile.is_none());
         let is_set = ["AWS_REGION", "AWS_DEFAULT_REGION"].iter().any(|name| variable(name).is_some());
-        let region = self.region.clone().or_else(|| here().filter(|_| !is_set));
+        let region = self.region.clone().or(file.region.clone()).or_else(|| here().filter(|_| !is_set));
         if let Some(region) = &region {
             loader = loader.region(Region::new(region.clone()));
         }
@@ -106,6 +110,9 @@ static CLOCK: OnceLock<Clock> = OnceLock::new();
 pub(crate) fn clock() -> Clock {
     CLOCK.get().cloned().unwrap_or_default()
 }
+
+/// The source of a setting that is in the file of `unthrottle config`.
+const FILE: &str = "unthrottle.toml";
 
 /// A variable of the environment that is set to something.
 fn variable(name: &str) -> Option<String> {

@@ -2,12 +2,12 @@
 
 use crate::CliError;
 use crate::aws::{AwsArgs, clock, find_stream};
+use crate::config;
 use crate::screen::{Console, print_json};
 use serde_json::Value;
 use unthrottle::aws::Clients;
 use unthrottle::aws::read::stream::tags;
 use unthrottle::handler::Handler;
-use unthrottle::settings;
 use unthrottle_core::policy::Mode;
 use unthrottle_core::report::Document;
 use unthrottle_core::signal::{Ask, Signal, StreamArn};
@@ -51,7 +51,7 @@ async fn opted_out_by(aws: &AwsArgs, stream: &str) -> Result<Option<String>, Cli
     let clients = Clients::new(&aws.config().await?);
     let stream = find_stream(&clients, stream).await?;
     let tags = tags(&clients.kinesis, &stream).await.map_err(unthrottle::Error::from)?;
-    Ok(settings::read()?.opted_out_by(&tags))
+    Ok(config::policy()?.opted_out_by(&tags))
 }
 
 /// Runs a person's ask about the stream that `text` names.
@@ -60,7 +60,7 @@ pub(super) async fn ask(
     text: &str,
     of_stream: impl FnOnce(StreamArn) -> Ask,
 ) -> Result<Document, CliError> {
-    let mut policy = settings::read()?;
+    let mut policy = config::policy()?;
     // The person who asks sees the answer here, so no message is sent.
     policy.topic_arn = None;
     let clients = Clients::new(&aws.config().await?);
@@ -108,7 +108,7 @@ fn print(console: &mut Console, document: &Document) -> std::io::Result<()> {
 }
 
 /// The evidence, each field with the name that the document uses.
-fn evidence(document: &Document) -> Vec<(String, String)> {
+pub(super) fn evidence(document: &Document) -> Vec<(String, String)> {
     let Ok(Value::Object(evidence)) = serde_json::to_value(&document.evidence) else { return vec![] };
     evidence.into_iter().map(|(name, value)| (name, in_words(&value))).collect()
 }

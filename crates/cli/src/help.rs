@@ -3,7 +3,7 @@
 use clap::{ArgAction, Command};
 
 /// An example of each command. A test parses them.
-const EXAMPLES: [(&str, &str); 17] = [
+const EXAMPLES: [(&str, &str); 23] = [
     ("replay", "unthrottle replay events/put_records_throttled__scale_shards.json"),
     ("explain", "unthrottle explain orders --region eu-west-1"),
     ("doctor", "unthrottle doctor orders --region eu-west-1"),
@@ -21,6 +21,12 @@ const EXAMPLES: [(&str, &str); 17] = [
     ("smoke", "unthrottle smoke orders --dry-run --region eu-west-1"),
     ("local", "unthrottle local --heal"),
     ("help", "unthrottle help explain"),
+    ("watch", "unthrottle watch --all --region eu-west-1"),
+    ("report", "unthrottle report --days 30 --region eu-west-1"),
+    ("config", "unthrottle config show"),
+    ("schema", "unthrottle schema decision"),
+    ("completions", "unthrottle completions bash"),
+    ("man", "unthrottle man explain"),
 ];
 
 /// The command with an example in the help of each command. `-1` is then a value that an option refuses with its own

@@ -39,7 +39,8 @@ pub(super) struct Args {
 
 /// The changes of a stream, newest first.
 #[derive(Serialize)]
-struct History {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(super) struct History {
     stream: String,
     /// Why the memory is missing: it cannot be read.
     unreadable_memory: Option<String>,
@@ -47,6 +48,7 @@ struct History {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 struct Entry {
     /// When unthrottle announced the change. From the metric: the start of its period.
     at: DateTime<Utc>,

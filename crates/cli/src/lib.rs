@@ -1,31 +1,43 @@
 //! The command line `unthrottle`: one file for each command. A person can try everything here on a laptop, and most of
 //! it without an AWS account.
 
+mod account_clock;
 mod arena;
+mod auto_fix;
 mod aws;
 mod backtest;
 mod changes;
+mod completions;
+mod config;
 mod consent;
 mod doctor;
 mod endpoint;
 mod error;
 mod explain;
 mod files;
+mod full_screen;
 mod healer;
 mod help;
 mod history;
 mod keys;
 mod local;
+mod man;
+mod metrics;
 mod pages;
 mod pause;
 mod plan;
 mod put;
 mod replay;
+mod report;
 mod restore;
 mod runbook;
+#[cfg(feature = "schema")]
+mod schema;
 mod screen;
 mod smoke;
 mod sweep;
+mod version;
+mod watch;
 
 pub use aws::local_config;
 pub use error::CliError;
@@ -39,7 +51,7 @@ use unthrottle::settings;
 
 /// The tools of unthrottle, a self-healing Lambda for throttled Kinesis streams
 #[derive(Parser)]
-#[command(name = "unthrottle", version, after_help = AFTER_HELP)]
+#[command(name = "unthrottle", version, long_version = version::LONG, after_help = AFTER_HELP)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -47,7 +59,8 @@ struct Cli {
 
 const AFTER_HELP: &str = "\
 The settings come from the environment, as in the Lambda (UNTHROTTLE_MODE and
-others). docs/configuration.md lists them all.
+others), or from unthrottle.toml: `unthrottle config --help` says where.
+docs/configuration.md lists them all.
 
 Exit codes: 0 done; 1 an error of AWS, of input or output, or not all done;
 2 bad usage or bad input; 3 the doctor found what --fail-on names, or an
@@ -80,6 +93,9 @@ Changes nothing.")]
     /// Read records of a stream: its top partition keys, its peaks, and where to split
     #[command(long_about = keys::ABOUT)]
     Keys(keys::Args),
+    /// Watch streams: their load, and what unthrottle would do about each. Changes nothing
+    #[command(long_about = watch::ABOUT)]
+    Watch(watch::Args),
     /// Check every stream of your account that needs a check
     #[command(long_about = "\
 Check every stream of your account that needs a check, as the schedule of the
@@ -126,6 +142,9 @@ The command shows the plan and asks; --yes gives the answer in advance.
 A wrong expression, an unknown time zone, or more shards than the stream may
 have is an error before anything is created.")]
     Plan(Box<plan::Args>),
+    /// Report what happened to the streams of an account in a month
+    #[command(long_about = report::ABOUT)]
+    Report(report::Args),
     /// Write decision documents as an incident entry in Markdown
     #[command(long_about = "\
 Write decision documents as an incident entry in Markdown: what happened, what
@@ -180,7 +199,8 @@ Offer a load to a stream, and see how it heals.
 This command exists to throttle a stream. It refuses unless you own the stream:
 see --i-own. The times of all records are fixed in advance. A record that is
 late keeps its time, so the latency counts the wait, too. Refused records are
-sent again until --ttl.
+sent again until --ttl. On a terminal, a live view shows the load and the
+stream; q or Ctrl-C stops it.
 
 The capacity of a provisioned stream is 1,000 records/s and 1 MiB/s a shard,
 with the shards at the start. Exit code 3: an expectation does not hold.")]
@@ -190,9 +210,22 @@ with the shards at the start. Exit code 3: an expectation does not hold.")]
 Run the local account as a server for the AWS CLI and SDKs, until Ctrl-C.
 
 With --heal, an unthrottle inside the account heals its streams, as the Lambda
-does, and the account begins with the stream `orders`. The alarm on readers
-that fall behind and CloudTrail are not simulated.")]
+does, and the account begins with the stream `orders`. The alarms, the rules
+and the sweep of template.yaml wake it.")]
     Local(local::Args),
+    /// Show the settings, and where each comes from
+    #[command(long_about = config::ABOUT)]
+    Config(config::Args),
+    /// Print the JSON Schema of a document
+    #[cfg(feature = "schema")]
+    #[command(long_about = schema::ABOUT)]
+    Schema(schema::Args),
+    /// Print the script that lets a shell complete commands and options
+    #[command(long_about = completions::ABOUT)]
+    Completions(completions::Args),
+    /// Print the manual page, or write the pages of all commands
+    #[command(long_about = man::ABOUT)]
+    Man(man::Args),
 }
 
 /// Runs the command that the arguments of the process name.
@@ -202,26 +235,7 @@ pub async fn run() -> ExitCode {
         Ok(cli) => cli.command,
         Err(error) => error.exit(),
     };
-    settings::unknown().iter().for_each(|unknown| eprintln!("unthrottle: warning: {unknown}"));
-    let done = match command {
-        Command::Replay(args) => replay::run(args).await,
-        Command::Explain(args) => explain::run(args).await,
-        Command::Doctor(args) => doctor::run(args).await,
-        Command::Keys(args) => keys::run(args).await,
-        Command::Pause(args) => pause::run(args, pause::State::Paused).await,
-        Command::Resume(args) => pause::run(args, pause::State::Resumed).await,
-        Command::Sweep(args) => sweep::run(args).await,
-        Command::History(args) => history::run(args).await,
-        Command::Restore(args) => restore::run(args).await,
-        Command::Plan(args) => plan::run(*args).await,
-        Command::Runbook(args) => runbook::run(&args),
-        Command::Arena(args) => arena::run(&args),
-        Command::Backtest(args) => backtest::run(args).await,
-        Command::Put(args) => put::run(args).await,
-        Command::Smoke(args) => smoke::run(args).await,
-        Command::Local(args) => local::run(args).await,
-    };
-    match done {
+    match perform(command).await {
         Ok(()) => ExitCode::SUCCESS,
         // The reader of a pipe has closed it, as `head` does.
         Err(CliError::Io(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
@@ -229,5 +243,39 @@ pub async fn run() -> ExitCode {
             screen::print_error(&error.to_string());
             ExitCode::from(error.code())
         }
+    }
+}
+
+async fn perform(command: Command) -> Result<(), CliError> {
+    // These two need no settings, and a shell runs them when it starts.
+    if !matches!(command, Command::Completions(_) | Command::Man(_)) {
+        let unknown = settings::unknown().into_iter().filter(|unknown| unknown.name != config::VARIABLE);
+        unknown.for_each(|unknown| eprintln!("unthrottle: warning: {unknown}"));
+        config::load()?;
+    }
+    match command {
+        Command::Replay(args) => replay::run(args).await,
+        Command::Explain(args) => explain::run(args).await,
+        Command::Doctor(args) => doctor::run(args).await,
+        Command::Keys(args) => keys::run(args).await,
+        Command::Pause(args) => pause::run(args, pause::State::Paused).await,
+        Command::Resume(args) => pause::run(args, pause::State::Resumed).await,
+        Command::Watch(args) => watch::run(args).await,
+        Command::Sweep(args) => sweep::run(args).await,
+        Command::History(args) => history::run(args).await,
+        Command::Restore(args) => restore::run(args).await,
+        Command::Plan(args) => plan::run(*args).await,
+        Command::Report(args) => report::run(args).await,
+        Command::Runbook(args) => runbook::run(&args),
+        Command::Arena(args) => arena::run(&args),
+        Command::Backtest(args) => backtest::run(args).await,
+        Command::Put(args) => put::run(args).await,
+        Command::Smoke(args) => smoke::run(args).await,
+        Command::Local(args) => local::run(args).await,
+        Command::Config(args) => config::run(args),
+        #[cfg(feature = "schema")]
+        Command::Schema(args) => schema::run(&args),
+        Command::Completions(args) => completions::run(&args, Cli::command()),
+        Command::Man(args) => man::run(&args, Cli::command()),
     }
 }

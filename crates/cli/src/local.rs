@@ -1,10 +1,9 @@
 //! `unthrottle local`: runs the local account as a server.
 
 use crate::help::whole;
-use crate::{CliError, healer};
+use crate::{CliError, config, healer};
 use std::io::Write;
 use std::time::Duration;
-use unthrottle::settings;
 use unthrottle_core::policy::SMOKE_ALLOWED;
 use unthrottle_lab::local::{Clock, LocalAccount, Options};
 
@@ -25,9 +24,9 @@ pub(super) struct Args {
     log: bool,
     #[arg(
         long,
-        help = "Run an unthrottle inside: its fleet alarms and its sweep watch the\n\
-                account, and it changes the streams. The settings are those of the\n\
-                environment, as in the Lambda"
+        help = "Run an unthrottle inside: its fleet alarms, its rule on CloudTrail and\n\
+                its sweep watch the account, and it changes the streams. The\n\
+                settings are those of the environment, as in the Lambda"
     )]
     heal: bool,
     #[arg(
@@ -46,7 +45,7 @@ pub(super) struct Args {
 const PACE: u32 = 10;
 
 pub(super) async fn run(args: Args) -> Result<(), CliError> {
-    let policy = args.heal.then(settings::read).transpose()?;
+    let policy = args.heal.then(config::policy).transpose()?;
     let clock = if args.heal { Clock::paced(args.pace.unwrap_or(PACE)) } else { Clock::real() };
     let options = Options {
         clock,

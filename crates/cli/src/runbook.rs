@@ -33,7 +33,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
 }
 
 /// Reads the documents of a file.
-fn read(path: &Path) -> Result<Vec<Value>, CliError> {
+pub(super) fn read(path: &Path) -> Result<Vec<Value>, CliError> {
     let text = files::read(path, files::MOST_JSON)?;
     let documents = documents::of(&text).map_err(|source| CliError::Json { path: files::name(path), source })?;
     if documents.is_empty() {
@@ -42,7 +42,8 @@ fn read(path: &Path) -> Result<Vec<Value>, CliError> {
     Ok(documents)
 }
 
-fn when(document: &Value) -> &str {
+/// When a decision was made. Empty: unknown.
+pub(super) fn when(document: &Value) -> &str {
     document["evidence"]["observed_at"].as_str().or(document["signal"]["time"].as_str()).unwrap_or_default()
 }
 

@@ -2,6 +2,7 @@
 
 use crate::CliError;
 use crate::aws::{AwsArgs, called, clock};
+use crate::config;
 use crate::consent::Consent;
 use crate::help::whole;
 use crate::screen::{Console, print_json};
@@ -9,7 +10,6 @@ use serde_json::json;
 use std::time::Duration;
 use unthrottle::aws::{Clients, send_healed};
 use unthrottle::handler::{Handler, Reply};
-use unthrottle::settings;
 use unthrottle::sweep::{Plan, sweep};
 use unthrottle_core::decision::Outcome;
 use unthrottle_core::policy::{Mode, Policy};
@@ -36,7 +36,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args) -> Result<(), CliError> {
-    let policy = settings::read()?;
+    let policy = config::policy()?;
     let clients = Clients::new(&args.aws.config().await?);
     let mut console = Console::new(args.json);
     let Some(home) = home(&clients).await? else {

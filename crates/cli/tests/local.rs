@@ -5,7 +5,7 @@ mod aws;
 
 use aws::Aws;
 use aws_sdk_kinesis::primitives::Blob;
-use aws_sdk_kinesis::types::PutRecordsRequestEntry;
+use aws_sdk_kinesis::types::{PutRecordsRequestEntry, ShardIteratorType};
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -57,6 +57,48 @@ async fn the_command_says_once_that_it_drops_records() {
     put.expect("an answer");
     drop(local);
     assert_eq!(line(rest).await.0, None, "once");
+}
+
+/// Starts the account with an unthrottle inside. Returns what it prints after its address, and clients.
+async fn healing(pace: &str) -> (Running, BufReader<std::process::ChildStdout>, Aws) {
+    let mut local = Command::new(env!("CARGO_BIN_EXE_unthrottle"));
+    local.args(["local", "--port", "0", "--heal", "--pace", pace]).stdout(Stdio::piped());
+    let mut local = Running(local.spawn().expect("it starts"));
+    let (first, printed) = line(BufReader::new(local.0.stdout.take().expect("piped"))).await;
+    let first = first.expect("a line");
+    let url = first.split_whitespace().find_map(|word| word.strip_suffix(',').filter(|word| word.starts_with("http")));
+    (local, printed, Aws::at(url.unwrap_or_else(|| panic!("no address: {first}"))))
+}
+
+/// The first line that contains this text.
+async fn line_with(text: &str, mut printed: BufReader<std::process::ChildStdout>) -> String {
+    loop {
+        let (next, rest) = line(printed).await;
+        let next = next.expect("more lines");
+        if next.contains(text) {
+            return next;
+        }
+        printed = rest;
+    }
+}
+
+#[tokio::test]
+async fn a_throttled_reader_wakes_the_unthrottle_inside_by_an_event_of_cloudtrail() {
+    let (_local, printed, aws) = healing("1").await;
+    let iterator = aws.kinesis.get_shard_iterator().stream_name("orders").shard_id("shardId-000000000000");
+    let iterator = iterator.shard_iterator_type(ShardIteratorType::Latest).send().await.expect("an answer");
+    let iterator = iterator.shard_iterator.expect("an iterator");
+    let reader = tokio::spawn(async move {
+        loop {
+            // A shard takes five calls a second.
+            let calls = (0..20).map(|_| aws.kinesis.get_records().shard_iterator(&iterator).send());
+            futures_util::future::join_all(calls).await;
+        }
+    });
+    let said = line_with(" event: ", printed).await;
+    reader.abort();
+    // CloudWatch has no minute of it yet.
+    assert!(said.contains("event: evidence_pending (") || said.contains("event: unconfirmed ("), "{said}");
 }
 
 #[test]

@@ -100,8 +100,8 @@ impl Drop for Running {
     }
 }
 
-/// Two terminals: an account with an unthrottle inside, and a load that the stream cannot take. The commands are those
-/// of the README, with a free port and a faster clock.
+/// Two terminals: an account with an unthrottle inside, and twice the load that the stream takes. The commands are those
+/// of the README, with a free port, a faster clock, and larger records, of which a slow machine sends enough.
 #[tokio::test]
 async fn an_overloaded_stream_heals_in_an_account_with_an_unthrottle_inside() {
     let mut local = Command::new(env!("CARGO_BIN_EXE_unthrottle"));
@@ -118,7 +118,7 @@ async fn an_overloaded_stream_heals_in_an_account_with_an_unthrottle_inside() {
         url
     });
     let url = url.await.expect("no panic");
-    let args = ["smoke", "orders", "--until-healed", "--stages", "5s@0.5x,1m@1.4x", "--json"];
+    let args = ["smoke", "orders", "--until-healed", "--stages", "5s@0.5x,1m@2x", "--size", "5000", "--json"];
     let out = run(&url, &args).await;
     assert!(out.status.success(), "{}\n{}", text(&out.stderr), text(&out.stdout));
     let result = last_json(&out);
@@ -127,5 +127,12 @@ async fn an_overloaded_stream_heals_in_an_account_with_an_unthrottle_inside() {
     assert_eq!(healing["shards_before"], 2);
     assert!(healing["shards_after"].as_i64() >= Some(4), "{result}");
     assert!(result["remembered"].as_str().is_some_and(|change| change.starts_with("scale_shards")), "{result}");
-    assert!(text(&out.stderr).contains("ACTIVE, PROVISIONED: 2 → 4 shards"), "{}", text(&out.stderr));
+    let said = text(&out.stderr);
+    assert!(said.contains("ACTIVE, PROVISIONED: 2 → 4 shards"), "{said}");
+    assert!(said.contains("s  unthrottle: scale_shards 2 → 4 (its memory tag)"), "{said}");
+    // CloudWatch counts the same records, and unthrottle counts its changes there.
+    let counted = &result["cloudwatch"];
+    assert_eq!((&counted["agrees"], &counted["pace"]), (&true.into(), &20.into()), "{result}");
+    assert_eq!((&counted["accepted"], &counted["refused"]), (&result["accepted"], &result["refused"]));
+    assert!(counted["auto_fix"]["scale_shards"].as_u64() >= Some(1), "{result}");
 }

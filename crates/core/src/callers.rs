@@ -24,6 +24,7 @@ const OTHERS: &str = "others";
 
 /// A caller, an operation, and how many of these calls AWS refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CallerCount {
     /// The ARN of the role behind a session, else of the user. Each instance has a session of its own, so the role
     /// counts. `null`: CloudTrail names no caller. `others`: all callers without a count of their own.

@@ -7,6 +7,7 @@ use aws_sdk_cloudwatch::types::{Metric, MetricDataQuery};
 use aws_sdk_resourcegroupstagging::types::TagFilter;
 use chrono::{DateTime, TimeDelta, Utc};
 use std::collections::BTreeMap;
+use unthrottle_core::policy::Permission;
 use unthrottle_core::report::metric::STREAM_NAME;
 
 /// How far back to look for throttling without an alarm: the five minutes of a decision's window, and up to five
@@ -24,7 +25,7 @@ const REFUSED: [&str; 2] = ["WriteProvisionedThroughputExceeded", "ReadProvision
 
 /// In a monitoring account of CloudWatch a query also covers the streams of linked accounts. Their names would stand
 /// for streams of this account (the query language's page of Metrics Insights).
-const THIS_ACCOUNT: &str = "AWS.AccountId = CURRENT_ACCOUNT_ID()";
+const THIS_ACCOUNT: &str = "WHERE AWS.AccountId = CURRENT_ACCOUNT_ID() ";
 
 /// The first letter of the id of a query, for each of [`REFUSED`].
 const QUERY_LETTERS: [char; 2] = ['w', 'r'];
@@ -78,16 +79,21 @@ pub(crate) async fn tagged(clients: &Clients, key: &str) -> Result<Vec<(String, 
 }
 
 /// The streams that throttled in the last [`RECENT`], and how many records and calls AWS refused. Metrics Insights
-/// charges for every stream of the account.
+/// charges for every stream of the account. `this_account_only`: whether the query leaves out linked accounts.
 ///
 /// # Errors
 /// AWS did not answer, or refused the call.
-pub(crate) async fn queried(clients: &Clients, now: DateTime<Utc>) -> Result<BTreeMap<String, f64>, ReadError> {
+pub(crate) async fn queried(
+    clients: &Clients,
+    this_account_only: Permission,
+    now: DateTime<Utc>,
+) -> Result<BTreeMap<String, f64>, ReadError> {
+    let account = if this_account_only == Permission::Allow { THIS_ACCOUNT } else { "" };
     let mut refused = BTreeMap::new();
     // CloudWatch accepts one Metrics Insights query in a call.
     for metric in REFUSED {
         let expression = format!(
-            "SELECT SUM({metric}) FROM SCHEMA(\"AWS/Kinesis\", {STREAM_NAME}) WHERE {THIS_ACCOUNT} \
+            "SELECT SUM({metric}) FROM SCHEMA(\"AWS/Kinesis\", {STREAM_NAME}) {account}\
              GROUP BY {STREAM_NAME} ORDER BY SUM() DESC LIMIT 500"
         );
         let query = MetricDataQuery::builder().id("refused").expression(expression).period(60).build();

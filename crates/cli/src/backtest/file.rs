@@ -13,14 +13,14 @@ const COLUMNS: [&str; 4] = ["timestamp", "incoming_bytes", "incoming_records", "
 
 /// The longest past in days: a year. A row that is later than that has a wrong timestamp, and the simulation of all
 /// seconds before it would take hours.
-const MOST_DAYS: i64 = 366;
+pub(super) const MOST_DAYS: i64 = 366;
 
 /// The largest number of seconds: the year 5138. A larger number is in milliseconds.
 const MOST_SECONDS: i64 = 100_000_000_000;
 
 /// The most bytes of a file: more than a year of rows of 100 bytes, one a minute. Without a bound, `/dev/zero` would
 /// fill the memory.
-const MOST_BYTES: u64 = 64 << 20;
+pub(super) const MOST_BYTES: u64 = 64 << 20;
 
 /// The largest record, in bytes: 10 MiB (`MaxRecordSizeInKiB`, API reference of UpdateMaxRecordSize).
 const MOST_RECORD_BYTES: f64 = 10.0 * 1_048_576.0;
@@ -48,21 +48,33 @@ pub(crate) fn read(path: &Path, period: Option<u32>) -> Result<FilePast, CliErro
 
 fn past(text: &[u8], period: Option<u32>) -> Result<FilePast, Problem> {
     let Rows { sums, lines } = rows(text)?;
-    let (Some(first), Some(last)) = (sums.keys().next().copied(), lines.values().last().copied()) else {
+    let Some(last) = lines.values().last().copied() else {
         return Err(Problem { line: 1, problem: "no row is in the file".into() });
     };
     let period = match period {
         Some(minutes) => Period { minutes, is_given: true },
         None => Period::of(sums.keys().copied()).map_err(|problem| Problem { line: last, problem })?,
     };
-    let at = |minute: &Minute| lines.get(minute).copied().unwrap_or(last);
-    let known = period.spread(&sums).map_err(|(minute, problem)| Problem { line: at(&minute), problem })?;
-    for (minute, sum) in &sums {
+    of_sums(&sums, period, |minute| lines.get(minute).copied().unwrap_or(last))
+}
+
+/// The past of these rows. `at`: the line of the row that begins at a minute.
+///
+/// # Errors
+/// A row begins within the row before it, or has more than AWS can take.
+pub(super) fn of_sums(
+    sums: &BTreeMap<Minute, Passed>,
+    period: Period,
+    at: impl Fn(&Minute) -> u64,
+) -> Result<FilePast, Problem> {
+    let known = period.spread(sums).map_err(|(minute, problem)| Problem { line: at(&minute), problem })?;
+    for (minute, sum) in sums {
         let part = known.get(minute).copied().unwrap_or_default();
         if let Some((metric, most)) = part.impossible() {
             return Err(Problem { line: at(minute), problem: beyond(metric, sum, most, period) });
         }
     }
+    let first = sums.keys().next().copied().unwrap_or_else(|| Minute::of(DateTime::UNIX_EPOCH));
     let hour = first.start().duration_trunc(TimeDelta::hours(1)).map_or(first, Minute::of);
     let end = known.keys().next_back().map_or(first, |minute| minute.plus(1));
     Ok(FilePast { history: History::of(hour, end, &known), period })
@@ -84,9 +96,9 @@ fn beyond(metric: &str, sum: &Passed, most_a_minute: f64, period: Period) -> Str
 }
 
 #[derive(Debug)]
-struct Problem {
-    line: u64,
-    problem: String,
+pub(super) struct Problem {
+    pub line: u64,
+    pub problem: String,
 }
 
 /// The rows of a file, by the minute at which each begins.
@@ -184,6 +196,15 @@ fn row(record: &csv::StringRecord) -> Result<(Minute, Passed), String> {
         number.ok_or_else(|| format!("{} is `{text}`, and must be a number from 0 on", COLUMNS[place]))
     };
     let passed = Passed { bytes: number(1)?, records: number(2)?, throttled: number(3)? };
+    possible(&passed)?;
+    Ok((Minute::of(time), passed))
+}
+
+/// Checks that records have the bytes that AWS allows.
+///
+/// # Errors
+/// They have fewer or more.
+pub(super) fn possible(passed: &Passed) -> Result<(), String> {
     if passed.records == 0.0 && passed.bytes > 0.0 {
         return Err("bytes without records".into());
     }
@@ -199,7 +220,7 @@ fn row(record: &csv::StringRecord) -> Result<(Minute, Passed), String> {
             passed.bytes, passed.records
         ));
     }
-    Ok((Minute::of(time), passed))
+    Ok(())
 }
 
 /// A time in RFC 3339, or seconds since 1970.

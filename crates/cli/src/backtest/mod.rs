@@ -1,6 +1,7 @@
 //! `unthrottle backtest`: estimates what unthrottle and others would have done for a stream in the past.
 
 mod cache;
+mod export;
 mod file;
 mod past;
 mod period;
@@ -12,7 +13,7 @@ mod text;
 use crate::aws::{AwsArgs, clock, find_stream};
 use crate::changes::{ShardsOverTime, counted, memory};
 use crate::screen::{Console, print_json};
-use crate::{CliError, files};
+use crate::{CliError, config, files};
 pub(crate) use file::read as read_history;
 pub(crate) use period::minutes as row_minutes;
 pub(crate) use text::{cents, tenths};
@@ -21,10 +22,9 @@ use cache::Cache;
 use period::Period;
 use report::From;
 use simulate::simulate;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use unthrottle::aws::Clients;
 use unthrottle::aws::read::stream::{summary, tags};
-use unthrottle::settings;
 use unthrottle_core::memory::Memory;
 use unthrottle_core::observation::{CapacityMode, Minute};
 use unthrottle_core::policy::{MODE_TAG, Policy};
@@ -56,8 +56,19 @@ pub(super) struct Args {
     csv: Option<PathBuf>,
     #[arg(
         long,
+        value_name = "FILE",
+        num_args = 1..,
+        conflicts_with_all = ["stream", "csv", "days", "endpoint_url", "profile", "region"],
+        help = "Read the past from exports of CloudWatch: the console's CSV, or the JSON\n\
+                of `aws cloudwatch get-metric-data` or get-metric-statistics. Together\n\
+                they have the Sum of IncomingBytes, IncomingRecords and\n\
+                WriteProvisionedThroughputExceeded. Times without a zone are UTC"
+    )]
+    export: Vec<PathBuf>,
+    #[arg(
+        long,
         value_name = "MINUTES",
-        requires = "csv",
+        conflicts_with_all = ["stream", "days"],
         value_parser = period::minutes,
         help = "The minutes that each row of the file counts. Default: as far apart as\n\
                 the rows are"
@@ -75,7 +86,7 @@ pub(super) struct Args {
     #[arg(
         long,
         value_name = "FOLDER",
-        conflicts_with = "csv",
+        conflicts_with_all = ["csv", "export"],
         help = "Keep days of CloudWatch in this folder. Default: the cache folder of\n\
                 the user; with --endpoint-url nothing is kept"
     )]
@@ -107,12 +118,15 @@ struct Case {
 }
 
 pub(super) async fn run(args: Args) -> Result<(), CliError> {
-    let policy = settings::read()?;
+    let policy = config::policy()?;
     args.report.as_deref().map_or(Ok(()), files::can_write)?;
     let case = match (&args.csv, &args.stream) {
-        (Some(path), _) => of_file(path, &args, policy)?,
+        (Some(path), _) => of_file(&files::name(path), file::read(path, args.period)?, &args, policy),
+        (None, None) if !args.export.is_empty() => {
+            of_file(&files::name(&args.export[0]), export::read(&args.export, args.period)?, &args, policy)
+        }
         (None, Some(stream)) => of_stream(&args, stream, policy).await?,
-        (None, None) => return Err(CliError::Usage("give a stream, or --csv FILE".into())),
+        (None, None) => return Err(CliError::Usage("give a stream, --csv FILE or --export FILE".into())),
     };
     if case.history.known() == 0 {
         return Err(CliError::Missing(format!("CloudWatch has no traffic of `{}` in these days", case.name)));
@@ -127,20 +141,20 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
     Ok(report.print(&mut Console::new(false), args.wide)?)
 }
 
-fn of_file(path: &std::path::Path, args: &Args, policy: Policy) -> Result<Case, CliError> {
-    let file::FilePast { history, period } = file::read(path, args.period)?;
+fn of_file(name: &Path, past: file::FilePast, args: &Args, policy: Policy) -> Case {
+    let file::FilePast { history, period } = past;
     let from = if args.shards.is_some() { From::Given } else { From::Fewest };
     let shards = args.shards.unwrap_or_else(|| history.fewest_shards());
     let before = Before { shards, mode: CapacityMode::Provisioned };
-    Ok(Case {
-        name: files::name(path).display().to_string(),
+    Case {
+        name: files::name(name).display().to_string(),
         history,
         before,
         from,
         unknown_before: None,
         period: Some(period),
         policy,
-    })
+    }
 }
 
 async fn of_stream(args: &Args, text: &str, policy: Policy) -> Result<Case, CliError> {

@@ -8,19 +8,19 @@ mod report;
 mod round;
 mod sarif;
 mod selection;
-mod streams;
+pub(super) mod streams;
 mod table;
 mod text;
 
 use crate::CliError;
 use crate::aws::AwsArgs;
+use crate::config;
 use crate::files;
 use crate::screen::{Console, print_json};
 use clients::Clients;
-use report::Report;
+pub(super) use report::Report;
 use selection::Selection;
 use std::path::PathBuf;
-use unthrottle::settings;
 use unthrottle_core::checks::Status;
 
 pub(super) const ABOUT: &str = "\
@@ -80,7 +80,7 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
     }
     args.html.as_deref().map_or(Ok(()), files::can_write)?;
     let selection = Selection::of(&args.selection)?;
-    let prices = settings::read()?.prices;
+    let prices = config::policy()?.prices;
     let clients = Clients::new(&args.aws.config().await?);
     let streams = match args.all {
         true => streams::all(&clients.kinesis).await?,

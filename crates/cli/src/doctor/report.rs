@@ -9,7 +9,8 @@ use unthrottle_core::signal::StreamArn;
 
 /// The findings of all streams.
 #[derive(Serialize)]
-pub(super) struct Report {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Report {
     /// The version of this format. New versions only add fields.
     version: u32,
     pub streams: Vec<Page>,
@@ -17,7 +18,8 @@ pub(super) struct Report {
 
 /// The findings of one stream.
 #[derive(Serialize)]
-pub(super) struct Page {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Page {
     pub name: String,
     pub arn: String,
     /// In the order of the table of checks.

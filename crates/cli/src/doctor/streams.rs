@@ -10,7 +10,7 @@ use unthrottle_core::signal::StreamArn;
 ///
 /// # Errors
 /// Bad usage if a text names no stream of the region: with the nearest names, if AWS lists them.
-pub(super) async fn named(client: &Client, texts: &[String]) -> Result<Vec<StreamArn>, CliError> {
+pub(crate) async fn named(client: &Client, texts: &[String]) -> Result<Vec<StreamArn>, CliError> {
     let mut streams: Vec<StreamArn> = vec![];
     for text in texts {
         let found = look_up(client, text).await?;
@@ -40,7 +40,7 @@ async fn missing(client: &Client, text: &str) -> CliError {
 ///
 /// # Errors
 /// AWS did not list them, or there are none.
-pub(super) async fn all(client: &Client) -> Result<Vec<StreamArn>, CliError> {
+pub(crate) async fn all(client: &Client) -> Result<Vec<StreamArn>, CliError> {
     let mut pages = client.list_streams().into_paginator().send();
     let mut streams = vec![];
     while let Some(page) = pages.next().await {

@@ -4,6 +4,7 @@ mod cron;
 
 use crate::CliError;
 use crate::aws::{AwsArgs, called, failed, find_stream};
+use crate::config;
 use crate::consent::Consent;
 use crate::pause;
 use crate::screen::{Console, print_json};
@@ -15,7 +16,6 @@ use serde::Serialize;
 use serde_json::json;
 use unthrottle::aws::read::stream;
 use unthrottle::aws::{Cause, Clients};
-use unthrottle::settings;
 use unthrottle_core::policy::Policy;
 use unthrottle_core::signal::StreamArn;
 use unthrottle_core::words::many;
@@ -254,7 +254,7 @@ fn minutes(text: &str) -> Result<u32, CliError> {
 
 /// Checks that the stream may have these shards.
 async fn within_maximum(clients: &Clients, stream: &StreamArn, at_least: u32) -> Result<(), CliError> {
-    let policy: Policy = settings::read()?;
+    let policy: Policy = config::policy()?;
     let tags = called("ListTagsForResource", stream::tags(&clients.kinesis, stream).await)?;
     let own = policy.for_stream(&tags, None).map_err(|error| CliError::Usage(error.to_string()))?;
     let Some(own) = own else {

@@ -13,6 +13,7 @@ pub use traffic::Tally;
 
 use crate::CliError;
 use crate::aws::{AwsArgs, clock, find_stream, local_config, local_home};
+use crate::config;
 use crate::consent::Consent;
 use crate::screen::{Console, print_json};
 use chrono::{DateTime, Utc};
@@ -23,7 +24,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use unthrottle::aws::Clients;
 use unthrottle::handler::Handler;
-use unthrottle::settings;
 use unthrottle::sweep::{Plan, sweep};
 use unthrottle_core::cost::Prices;
 use unthrottle_core::decide::triage;
@@ -61,7 +61,7 @@ pub(super) struct Args {
 pub(super) async fn run(args: Args) -> Result<(), CliError> {
     // All files first: a broken one changes nothing.
     let events = args.files.iter().map(|path| Event::read(path)).collect::<Result<Vec<_>, _>>()?;
-    let policy = settings::read()?;
+    let policy = config::policy()?;
     let mode = if args.observe { Mode::Observe } else { Mode::Heal };
     let settings = Settings { prices: policy.prices.clone(), environment: |name| std::env::var(name).ok(), mode };
     let policy = Policy { mode: policy.mode.min(mode), ..policy };

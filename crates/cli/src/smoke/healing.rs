@@ -6,6 +6,8 @@ use aws_sdk_kinesis::types::{StreamDescriptionSummary, StreamMode, StreamStatus}
 use serde::Serialize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use unthrottle_core::decision::Remedy;
+use unthrottle_core::memory::{Change, Memory, TAG};
 use unthrottle_writer::Target;
 
 /// The time without a refusal after which a stream has healed. The waits of producers are shorter, so a stream that
@@ -14,6 +16,9 @@ pub(super) const CALM: Duration = Duration::from_secs(10);
 
 /// The time from one look to the next. AWS allows 20 calls a second in an account, for all callers together.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// The looks from one reading of the tags to the next. The tags change a few times in an incident.
+const LOOKS_FOR_TAGS: u32 = 4;
 
 /// What was seen. All times are since the start.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -28,8 +33,14 @@ pub(super) struct Seen {
     pub shards_after: i32,
     /// From the first refusal to the last; `None`: the stream has not healed.
     pub healed_s: Option<f64>,
+    /// The last change in the memory tag of unthrottle, in words.
     #[serde(skip)]
-    mode: Option<StreamMode>,
+    pub remembered: Option<String>,
+    #[serde(skip)]
+    pub mode: Option<StreamMode>,
+    /// Whether AWS is changing the stream now.
+    #[serde(skip)]
+    pub is_updating: bool,
     #[serde(skip)]
     refused: u64,
     #[serde(skip)]
@@ -76,7 +87,7 @@ impl Healing {
             seen.last_refusal_s = Some(now);
             if seen.first_refusal_s.is_none() {
                 seen.first_refusal_s = Some(now);
-                seen.events.push(format!("{now:>6.1} s  the first record is refused"));
+                seen.add_event(now, "the first record is refused");
             }
         }
         let (Some(first), Some(last), Some(active)) = (seen.first_refusal_s, seen.last_refusal_s, seen.active_s) else {
@@ -84,7 +95,7 @@ impl Healing {
         };
         if seen.healed_s.is_none() && now - last.max(active) >= CALM.as_secs_f64() {
             seen.healed_s = Some(((last - first) * 10.0).round() / 10.0);
-            seen.events.push(format!("{now:>6.1} s  healed: nothing was refused for {} s", CALM.as_secs()));
+            seen.add_event(now, &format!("healed: nothing was refused for {} s", CALM.as_secs()));
         }
         seen.healed_s.is_some()
     }
@@ -92,23 +103,36 @@ impl Healing {
     fn described(&self, summary: &StreamDescriptionSummary) {
         let (now, mut seen) = (self.now(), self.lock());
         let (shards, mode) = (summary.open_shard_count(), mode(Some(summary)));
-        let is_updating = *summary.stream_status() == StreamStatus::Updating;
-        if is_updating && (seen.updating_s.is_none() || seen.active_s >= seen.updating_s) {
+        seen.is_updating = *summary.stream_status() == StreamStatus::Updating;
+        if seen.is_updating && (seen.updating_s.is_none() || seen.active_s >= seen.updating_s) {
             seen.updating_s = Some(now);
-            seen.events.push(format!("{now:>6.1} s  UPDATING"));
+            seen.add_event(now, "UPDATING");
         }
         let is_changed = shards != seen.shards_after || mode != seen.mode;
-        if !is_updating && is_changed {
+        if !seen.is_updating && is_changed {
             let word = mode.as_ref().map_or("", StreamMode::as_str);
-            let event = format!("{now:>6.1} s  ACTIVE, {word}: {} → {shards} shards", seen.shards_after);
-            seen.events.push(event);
+            let event = format!("ACTIVE, {word}: {} → {shards} shards", seen.shards_after);
+            seen.add_event(now, &event);
             (seen.shards_after, seen.mode, seen.active_s, seen.healed_s) = (shards, mode, Some(now), None);
         }
     }
 
+    /// Takes the memory tag of unthrottle. The first look shows what was there before the load.
+    fn remembers(&self, tag: Option<&str>, is_first: bool) {
+        let (now, mut seen) = (self.now(), self.lock());
+        let change = tag.and_then(|tag| Memory::parse(tag).ok()?.change);
+        let words = change.as_ref().map(words);
+        if words != seen.remembered {
+            if let Some(words) = words.as_ref().filter(|_| !is_first) {
+                seen.add_event(now, &format!("unthrottle: {words} (its memory tag)"));
+            }
+            seen.remembered = words;
+        }
+    }
+
     /// Looks at the stream until it is dropped.
-    pub async fn watch(self, client: aws_sdk_kinesis::Client, target: Target) {
-        loop {
+    pub async fn watch(self, client: aws_sdk_kinesis::Client, target: Target, arn: String) {
+        for look in 0_u32.. {
             let call = client.describe_stream_summary();
             let call = match &target {
                 Target::Name(name) => call.stream_name(name),
@@ -120,14 +144,36 @@ impl Healing {
             {
                 self.described(summary);
             }
+            if look.is_multiple_of(LOOKS_FOR_TAGS) {
+                self.read_memory(&client, &arn, look == 0).await;
+            }
             tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Reads what unthrottle remembers. A caller that may not read tags sees nothing of it.
+    pub async fn read_memory(&self, client: &aws_sdk_kinesis::Client, arn: &str, is_first: bool) {
+        if let Ok(answer) = client.list_tags_for_resource().resource_arn(arn).send().await {
+            let tag = answer.tags().iter().find(|tag| tag.key() == TAG).and_then(|tag| tag.value());
+            self.remembers(tag, is_first);
         }
     }
 }
 
+impl Seen {
+    fn add_event(&mut self, now: f64, what: &str) {
+        self.events.push(format!("{now:>6.1} s  {what}"));
+    }
+}
+
+/// A change in words: `scale_shards 2 → 4`.
+fn words(change: &Change) -> String {
+    format!("{} {} → {}", Remedy::code_of(change.kind), change.from.number(), change.to.number())
+}
+
 /// Starts to look at a stream.
-pub(super) fn watch(healing: &Healing, stream: &Stream) -> tokio::task::JoinHandle<()> {
-    tokio::spawn(healing.clone().watch(stream.client.clone(), stream.target.clone()))
+pub(super) fn watch(healing: &Healing, stream: &Stream, arn: &str) -> tokio::task::JoinHandle<()> {
+    tokio::spawn(healing.clone().watch(stream.client.clone(), stream.target.clone(), arn.to_owned()))
 }
 
 fn mode(summary: Option<&StreamDescriptionSummary>) -> Option<StreamMode> {

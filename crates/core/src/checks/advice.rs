@@ -19,6 +19,7 @@ const MINUTES: i64 = 180;
 
 /// What a producer or a reader of the stream could do better.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Advice {
     /// The check of `unthrottle doctor`, such as `small-records`.
     pub code: &'static str,

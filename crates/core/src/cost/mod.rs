@@ -10,8 +10,7 @@
 
 mod stream;
 
-pub(crate) use stream::monthly;
-pub use stream::{BillingMode, Load, Shape};
+pub use stream::{BillingMode, Load, Shape, monthly};
 
 use serde::{Deserialize, Deserializer};
 

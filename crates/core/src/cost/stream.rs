@@ -85,7 +85,7 @@ pub struct Load {
 }
 
 /// The cost of a month of 730 hours, from the cost of an hour.
-pub(crate) fn monthly(per_hour: f64) -> f64 {
+pub fn monthly(per_hour: f64) -> f64 {
     per_hour * MONTH_HOURS
 }
 

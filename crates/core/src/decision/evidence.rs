@@ -1,5 +1,6 @@
 //! The numbers that a decision rests on.
 
+use super::foreseen::{ExpectedBy, ForesightHeld};
 use crate::memory::{ChangeKind, Size};
 use crate::observation::{Minute, MinuteTraffic};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
@@ -15,6 +16,7 @@ pub(crate) const STEADY: f64 = 0.1;
 
 /// The side of a stream whose throughput is exceeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Side {
     /// Producers: PutRecord and PutRecords.
@@ -49,6 +51,7 @@ impl Side {
 
 /// What a stream needs shards for, where that is not its load alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum NeededFor {
     /// Its widest shard is full. A reshard makes all shards equal.
@@ -57,46 +60,6 @@ pub enum NeededFor {
     HotShards,
     /// Its only shard refused most records for 15 minutes, which is no burst.
     Outage,
-}
-
-/// What an expected load rests on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ExpectedBy {
-    /// The load rises steadily.
-    Trend,
-    /// The same minutes of earlier days needed it.
-    Profile,
-    /// The load stays high, so little headroom is left.
-    Level,
-    /// A person has planned the shards.
-    Plan,
-}
-
-/// Why a stream gets no shards for an expected load.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ForesightHeld {
-    /// The maximum of shards or of cost, or the account's quota, allows no more.
-    Bound,
-    /// The reshards that are left today are kept for throttles.
-    KeptForThrottles,
-    /// A forecast was made within the last hour. It is checked first.
-    OneAnHour,
-    /// The last forecasts were wrong.
-    WrongLately,
-    /// A level has been answered three times today.
-    LevelToday,
-    /// Another person or tool reverted a change today.
-    Reverted,
-    /// A hot shard was split today, and a reshard would undo that.
-    HotShard,
-    /// The memory of today is lost.
-    MemoryLost,
-    /// AWS refused such a change today.
-    Refused,
-    /// The bounds of the fleet allow no more now.
-    Fleet,
 }
 
 /// A change that stopped the throttling.
@@ -114,6 +77,7 @@ pub struct Healed {
 
 /// The numbers that a decision rests on, each with its unit in its name. A number that was not read is absent.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Evidence {
     /// When AWS was asked.
     #[serde(skip_serializing_if = "Option::is_none")]

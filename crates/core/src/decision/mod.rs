@@ -2,11 +2,13 @@
 //! stable snake_case code: the metric dimension, the log field, the JSON value and the word in the documents.
 
 mod evidence;
+mod foreseen;
 mod reason;
 mod remedy;
 
 pub(crate) use evidence::{BACKLOG_MILLISECONDS, STEADY};
-pub use evidence::{Evidence, ExpectedBy, ForesightHeld, Healed, NeededFor, Side};
+pub use evidence::{Evidence, Healed, NeededFor, Side};
+pub use foreseen::{ExpectedBy, ForesightHeld};
 pub use reason::{
     Ceiling, DeniedChange, FleetBound, Foreign, HotKeyEvidence, NoDiagnosis, NoSwitch, ReadCall, Reason, SplitBudget,
 };
@@ -49,6 +51,7 @@ pub struct Decision {
 
 /// What an invocation came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, strum::Display)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum Outcome {
@@ -109,6 +112,7 @@ impl Decision {
 
 /// The cost of a stream before and after a remedy, each at the load that it takes.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Cost {
     /// USD an hour before the remedy.
     pub before_usd_per_hour: f64,

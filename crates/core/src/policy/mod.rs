@@ -19,9 +19,9 @@ pub(crate) const AWS_MAX_SHARDS: u32 = 10_000;
 /// a smaller value would deny large streams a change that AWS allows.
 pub(crate) const AWS_MAX_WARM_MIBPS: u32 = 10 * 1024;
 
-/// The containers that may run at once where no setting says so: the default of the stack's reserved concurrency. With
-/// a smaller number, five containers together would exceed the bounds before the metric shows it. A larger number only
-/// makes each share smaller.
+/// The containers that may run at once where no setting says so: the reserved concurrency that the pages recommend.
+/// With a smaller number, five containers together would exceed the bounds before the metric shows it. A larger number
+/// only makes each share smaller.
 const CONTAINERS: u32 = 5;
 
 /// The containers that may run at once where nothing is reserved. Lambda gives a new account ten concurrent runs, and
@@ -80,6 +80,16 @@ pub enum Permission {
     Allow,
     /// unthrottle never makes the change.
     Deny,
+}
+
+/// The form of the messages to people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::Display, strum::EnumString)]
+#[strum(serialize_all = "snake_case")]
+pub enum Messages {
+    /// Every subscriber of the topic gets text.
+    Text,
+    /// Subscribers by HTTPS get the form of Amazon Q Developer for chat channels. All others get text.
+    Chat,
 }
 
 /// The settings of a deployment. [`Policy::from_env`] validates each value.
@@ -144,11 +154,17 @@ pub struct Policy {
     /// nothing is reserved. Each container gets an equal share of the bounds of the fleet until the metric shows its
     /// changes.
     pub concurrency: u32,
+    /// `UNTHROTTLE_THIS_ACCOUNT_ONLY`: whether the sweep restricts its query of Metrics Insights to this account. In a
+    /// monitoring account of CloudWatch the query would also find the streams of linked accounts. `deny` leaves out the
+    /// clause, because AWS documents it for monitoring accounts only.
+    pub this_account_only: Permission,
     /// `UNTHROTTLE_FLEET_ALARMS`: names of the alarms whose contributors are the throttled streams. Without names the
     /// sweep queries CloudWatch Metrics Insights, which charges for every stream of the account.
     pub fleet_alarms: Vec<String>,
     /// `UNTHROTTLE_TOPIC_ARN`: the SNS topic for messages to people. `None`: unthrottle sends no messages.
     pub topic_arn: Option<String>,
+    /// `UNTHROTTLE_MESSAGES`: the form of the messages. Text by default: a pager that subscribes by HTTPS expects it.
+    pub messages: Messages,
     /// `UNTHROTTLE_RESTORE_AFTER_HOURS`: hours without throttling after which unthrottle undoes a change, 0–24. 0, the
     /// default: never. A restore is a second reshard for every consumer, so an operator must ask for it.
     pub restore_after_hours: u32,
@@ -181,8 +197,10 @@ impl Default for Policy {
             max_changes_per_sweep: 20,
             max_added_shards: 200,
             concurrency: CONTAINERS,
+            this_account_only: Permission::Allow,
             fleet_alarms: vec![],
             topic_arn: None,
+            messages: Messages::Text,
             restore_after_hours: 0,
             foresight: Foresight::Off,
             role_arn: None,

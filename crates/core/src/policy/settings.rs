@@ -71,9 +71,11 @@ impl Policy {
         env.number("UNTHROTTLE_MAX_CHANGES_PER_SWEEP", 1..=MAX_CHANGES, &mut policy.max_changes_per_sweep)?;
         env.number("UNTHROTTLE_MAX_ADDED_SHARDS", 1..=MAX_ADDED_SHARDS, &mut policy.max_added_shards)?;
         env.number("UNTHROTTLE_CONCURRENCY", 0..=MAX_CONCURRENCY, &mut policy.concurrency)?;
+        env.word("UNTHROTTLE_THIS_ACCOUNT_ONLY", PERMISSIONS, &mut policy.this_account_only)?;
         policy.fleet_alarms = env.alarms("UNTHROTTLE_FLEET_ALARMS")?;
         policy.topic_arn =
             env.arn("UNTHROTTLE_TOPIC_ARN", ":sns:", "an SNS topic (arn:aws:sns:REGION:ACCOUNT:NAME)")?;
+        env.word("UNTHROTTLE_MESSAGES", "text or chat", &mut policy.messages)?;
         policy.role_arn = env.arn("UNTHROTTLE_ROLE_ARN", ":role/", "an IAM role (arn:aws:iam::ACCOUNT:role/NAME)")?;
         policy.check_confirm_minutes()?;
         Ok(policy)

@@ -23,6 +23,7 @@ const NEAR: usize = 5;
 
 /// A setting or a tag that unthrottle does not know.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UnknownName {
     /// The name, as it was given.
     pub name: String,

@@ -20,6 +20,7 @@ const VERSION: u8 = 1;
 
 /// The document.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Document {
     /// The version of this format. Fields are only added.
     pub version: u8,
@@ -55,11 +56,12 @@ pub struct Document {
     pub sentence: String,
     /// How many bytes of the sentence are its end: the cost, and how to undo the change.
     #[serde(skip)]
-    end: usize,
+    pub(super) end: usize,
 }
 
 /// A stream in a [`Document`]. `null`: not observed.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct StreamDocument {
     /// The stream's name, such as `orders`.
     pub name: String,
@@ -75,6 +77,7 @@ pub struct StreamDocument {
 
 /// A stream's configuration in a [`Document`].
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ConfigDocument {
     /// AWS's capacity mode.
     pub(super) mode: String,
@@ -98,6 +101,7 @@ pub struct ConfigDocument {
 
 /// A signal in a [`Document`].
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SignalDocument {
     /// `throttle`, `alarm`, `ask` or `sweep`.
     pub(super) kind: &'static str,
@@ -117,6 +121,7 @@ pub struct SignalDocument {
 
 /// A caller in a [`SignalDocument`].
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CallerDocument {
     /// The ARN of the user or of the role session.
     pub(super) principal: Option<String>,
@@ -127,6 +132,7 @@ pub struct CallerDocument {
 
 /// A remedy in a [`Document`].
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(untagged)]
 pub enum RemedyDocument {
     /// Open shards before and after; for `warm_up`, MiB/s.

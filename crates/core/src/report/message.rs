@@ -1,9 +1,11 @@
 //! The message to people about a decision: a subject and a text for a phone.
 
 use super::Document;
+use super::chat::notification;
 use crate::decision::Outcome;
 use crate::policy::MODE_TAG;
 use crate::text::{QUOTED, plain};
+use serde_json::json;
 
 /// The longest subject: SNS takes at most 100 characters of ASCII.
 const MAX_SUBJECT: usize = 100;
@@ -15,12 +17,22 @@ pub struct Message {
     pub subject: String,
     /// For a phone.
     pub body: String,
+    /// The same for a chat channel: the JSON of a custom notification of Amazon Q Developer.
+    pub chat: String,
 }
 
 impl Message {
     /// The message about `document`, from the region `home`.
     pub fn of(document: &Document, home: &str) -> Message {
-        Message { subject: subject(document, home), body: body(document) }
+        let subject = subject(document, home);
+        let chat = notification(document, &subject, &next_steps(document)).to_string();
+        Message { subject, body: body(document), chat }
+    }
+
+    /// The texts for each protocol of SNS (`MessageStructure` `json`), with `more` at their end. Subscribers by HTTPS
+    /// get the form for a chat channel, all others the text.
+    pub fn by_protocol(&self, more: &str) -> String {
+        json!({ "default": format!("{}{more}", self.body), "https": self.chat }).to_string()
     }
 }
 
@@ -53,30 +65,38 @@ fn body(document: &Document) -> String {
     for unknown in &document.unknown_tags {
         text += &format!("Tag: {}.\n", plain(&unknown.to_string(), QUOTED));
     }
+    if document.stream.is_some() {
+        text.push('\n');
+    }
+    next_steps(document).iter().for_each(|step| text += &format!("{step}\n"));
+    text
+}
+
+/// Where to look, what to type, and how to undo and stop it: a line each.
+fn next_steps(document: &Document) -> Vec<String> {
+    let mut steps = vec![];
     if let Some(stream) = &document.stream {
         let region = stream.arn.split(':').nth(3).unwrap_or_default();
         let name = &stream.name;
-        text.push('\n');
         if let Some(console) = stream.arn.split(':').nth(1).and_then(console) {
-            text += &format!(
-                "Stream: https://{region}.{console}/kinesis/home?region={region}#/streams/details/{name}/monitoring\n"
-            );
+            steps.push(format!(
+                "Stream: https://{region}.{console}/kinesis/home?region={region}#/streams/details/{name}/monitoring"
+            ));
         }
-        text += &format!(
-            "Why: unthrottle explain {name} --region {region}\nWhat was changed: unthrottle history {name} --region \
-             {region}\n"
-        );
+        steps.push(format!("Why: unthrottle explain {name} --region {region}"));
+        steps.push(format!("What was changed: unthrottle history {name} --region {region}"));
         if let Some(undo) = &document.undo {
             let when = if undo.starts_with("unthrottle") {
                 " (works once the load has been low for an hour, or for RestoreAfterHours)"
             } else {
                 ""
             };
-            text += &format!("Undo{when}: {undo}\n");
+            steps.push(format!("Undo{when}: {undo}"));
         }
-        text += &format!("Switch off (undo a change first): tag the stream {MODE_TAG}=off\n");
+        steps.push(format!("Switch off (undo a change first): tag the stream {MODE_TAG}=off"));
     }
-    text + "Switch all off: unthrottle pause\n"
+    steps.push("Switch all off: unthrottle pause".into());
+    steps
 }
 
 /// The domain of the partition's console. `None`: AWS documents none for the public, and no link beats a wrong one.

@@ -25,6 +25,7 @@ pub const ACTION: &str = "Action";
 
 /// How the AutoFix datum of a change went out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum AutoFix {
     /// CloudWatch has it.
@@ -120,11 +121,11 @@ pub fn forecast(stream: &StreamArn, is_right: bool, now: DateTime<Utc>) -> Value
 
 /// A stream that a sweep has checked, as a line of EMF: it counts what an invocation of its own would count.
 pub fn checked(code: &str, held: bool, needs_person: bool, now: DateTime<Utc>) -> Value {
-    let metrics = ["Looked", "Held", NEEDS_PERSON].map(|name| json!({ "Name": name, "Unit": "Count" }));
-    let mut line = emf(now, &json!([[], ["Reason"]]), &json!(metrics));
+    let mut line = emf(now, &json!([[], ["Reason"]]), &json!([{ "Name": "Looked", "Unit": "Count" }]));
     line["Reason"] = code.into();
-    (line["Looked"], line["Held"], line[NEEDS_PERSON]) =
-        (1.into(), u8::from(held).into(), u8::from(needs_person).into());
+    line["Looked"] = 1.into();
+    let counts = [("Held", held), (NEEDS_PERSON, needs_person)].map(|(name, is)| (name, "Count", u8::from(is).into()));
+    add_unless_zero(&mut line, &json!([[], ["Reason"]]), &counts);
     line
 }
 
@@ -136,13 +137,12 @@ pub fn undelivered(now: DateTime<Utc>) -> Value {
 }
 
 /// What a sweep found, as a line of EMF: `SweepLooked` streams, `SweepFailed` ones, and `SweepLeft` ones for the next.
+/// `SweepLooked` is there also when it is zero: its samples show that sweeps end, and the stack has an alarm on them.
 pub fn swept(SweepDocument { looked, failed, left, .. }: &SweepDocument, now: DateTime<Utc>) -> Value {
-    let counts = [("SweepLooked", *looked), ("SweepFailed", failed.len()), ("SweepLeft", left.len())];
-    let metrics = counts.map(|(name, _)| json!({ "Name": name, "Unit": "Count" }));
-    let mut line = emf(now, &json!([[]]), &json!(metrics));
-    for (name, count) in counts {
-        line[name] = count.into();
-    }
+    let mut line = emf(now, &json!([[]]), &json!([{ "Name": "SweepLooked", "Unit": "Count" }]));
+    line["SweepLooked"] = (*looked).into();
+    let counts = [("SweepFailed", failed.len()), ("SweepLeft", left.len())].map(|(n, all)| (n, "Count", all.into()));
+    add_unless_zero(&mut line, &json!([[]]), &counts);
     line
 }
 
@@ -166,25 +166,16 @@ pub struct Invocation {
 impl Invocation {
     /// The EMF line of an invocation that ended with the decision or the error of this code.
     pub fn line(&self, code: &str, now: DateTime<Utc>) -> Value {
-        let metric = |(name, unit): &(&str, &str)| json!({ "Name": name, "Unit": unit });
-        let metrics = [
-            ("Looked", "Count"),
-            ("Held", "Count"),
-            (NEEDS_PERSON, "Count"),
-            ("DurationMs", "Milliseconds"),
-            ("AwsCalls", "Count"),
-            ("ColdStart", "Count"),
-        ];
-        let metrics: Vec<_> = metrics.iter().map(metric).collect();
-        let mut line = emf(now, &json!([[], ["Reason"]]), &json!(metrics));
-        line["Reason"] = code.into();
-        line["Looked"] = u8::from(self.looked).into();
-        line["Held"] = u8::from(self.held).into();
-        line[NEEDS_PERSON] = u8::from(self.needs_person).into();
         // Whole microseconds are precision enough, and keep the line short.
-        line["DurationMs"] = json!((self.duration.as_micros() as f64) / 1000.0);
-        line["AwsCalls"] = self.aws_calls.into();
-        line["ColdStart"] = u8::from(self.cold_start).into();
+        let milliseconds = (self.duration.as_micros() as f64) / 1000.0;
+        let mut line = emf(now, &json!([[]]), &json!([{ "Name": "DurationMs", "Unit": "Milliseconds" }]));
+        line["DurationMs"] = milliseconds.into();
+        let costs = [("AwsCalls", self.aws_calls), ("ColdStart", u32::from(self.cold_start))];
+        add_unless_zero(&mut line, &json!([[]]), &costs.map(|(name, count)| (name, "Count", count.into())));
+        line["Reason"] = code.into();
+        let counts = [("Looked", self.looked), ("Held", self.held), (NEEDS_PERSON, self.needs_person)];
+        let counts = counts.map(|(name, is)| (name, "Count", u8::from(is).into()));
+        add_unless_zero(&mut line, &json!([[], ["Reason"]]), &counts);
         line
     }
 }
@@ -196,6 +187,21 @@ fn emf(time: DateTime<Utc>, dimensions: &Value, metrics: &Value) -> Value {
             "CloudWatchMetrics": [directive(dimensions, metrics)],
         },
     })
+}
+
+/// Sets these fields of a line, by name and unit. Those that are not zero become metrics: CloudWatch charges $0.30 a
+/// month for each metric that has a value, also for zero, and the alarms take a missing value for zero.
+fn add_unless_zero(line: &mut Value, dimensions: &Value, fields: &[(&str, &str, Value)]) {
+    let mut metrics = vec![];
+    for (name, unit, value) in fields {
+        if value.as_u64() != Some(0) {
+            metrics.push(json!({ "Name": name, "Unit": unit }));
+        }
+        line[*name] = value.clone();
+    }
+    if let (false, Some(directives)) = (metrics.is_empty(), line["_aws"]["CloudWatchMetrics"].as_array_mut()) {
+        directives.push(directive(dimensions, &metrics.into()));
+    }
 }
 
 fn directive(dimensions: &Value, metrics: &Value) -> Value {

@@ -1,6 +1,7 @@
 //! A decision as document, log line, metric and sentence, which agree. Reporting only renders: what sends stands beside
 //! the AWS clients.
 
+mod chat;
 mod document;
 pub mod message;
 pub mod metric;

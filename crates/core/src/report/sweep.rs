@@ -13,6 +13,7 @@ pub const MOST_CONTRIBUTORS: usize = 100;
 
 /// What a sweep found and did.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SweepDocument {
     /// The version of this format. Fields are only added.
     pub version: u8,
@@ -52,6 +53,7 @@ pub struct SweepDocument {
 
 /// Why a sweep asks CloudWatch Metrics Insights about every stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, strum::Display)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum Queried {
@@ -65,6 +67,7 @@ pub enum Queried {
 
 /// What a metric of the fleet counts, and what the memory tags of all streams show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Unsupported {
     /// The metric.
     pub metric: &'static str,
@@ -76,6 +79,7 @@ pub struct Unsupported {
 
 /// What failed in a sweep.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Failure {
     /// The stream, alarm or index.
     pub of: String,

@@ -10,6 +10,7 @@ use super::past::Shifts;
 use super::records::Records;
 use super::scheduler::Scheduler;
 use super::stream_alarms::StreamAlarm;
+use super::trail::{Trail, trail};
 use super::transitions::Transitions;
 use super::writes::Capacities;
 use super::{Options, Published, lock};
@@ -45,6 +46,7 @@ pub(super) struct Account {
     /// The EventBridge rules, by name or by `BUS/NAME`.
     pub(super) rules: Mutex<BTreeMap<String, Rule>>,
     pub(super) scheduler: Mutex<Scheduler>,
+    pub(super) trail: Trail,
     pub(super) faults: Mutex<Vec<Fault>>,
     /// Calls that hang.
     pub(super) hanging: AtomicUsize,
@@ -71,6 +73,7 @@ impl Account {
             published: Default::default(),
             rules: Default::default(),
             scheduler: Default::default(),
+            trail: trail(),
             faults: Default::default(),
             hanging: Default::default(),
             released: Notify::new(),

@@ -4,7 +4,7 @@ use super::connection::Connection;
 use super::faults::subject_to_faults;
 use super::limits::{Refusal, must_be_active, refuse};
 use super::subscribe::subscribe_to_shard;
-use super::{Account, Commitment, capacity, consumers, lock, reads, shards, tags, transitions, writes};
+use super::{Account, Commitment, capacity, consumers, lock, reads, shards, tags, trail, transitions, writes};
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::Request;
 use axum::http::{StatusCode, header};
@@ -46,7 +46,10 @@ async fn perform(account: &Arc<Account>, name: &str, body: &Bytes) -> Response {
     }
     match call(account, name, body).await {
         Ok(answer) => render(200, answer.map_or_else(Vec::new, |a| a.to_string().into_bytes())),
-        Err(refusal) => render_refusal(&refusal),
+        Err(refusal) => {
+            trail::record(account, name, body, &refusal);
+            render_refusal(&refusal)
+        }
     }
 }
 

@@ -6,7 +6,7 @@
 //!
 //! 1. Here: [`LocalAccount`], which starts and controls an account. [`Options`] are in `options`. `account` has the
 //!    state that all services share.
-//! 2. `routes`: the service of a request. `connection`, `service` and `protocol` have the HTTP parts. `faults` makes
+//! 2. `routes`: the service of a request. `connection`, `service`, `protocol` and `date` have the HTTP parts. `faults` makes
 //!    calls fail.
 //! 3. Kinesis. `kinesis` checks each call. `capacity` has changes of streams, and `transitions` ends them in time.
 //!    `writes`, `reads`, `subscribe`, `records` and `shards` have the data, `consumers` the registered consumers,
@@ -14,7 +14,8 @@
 //!    validates requests and stores streams and records.
 //! 4. CloudWatch. `samples` counts the `AWS/Kinesis` metrics from real calls, and `metrics` stores them. `cloudwatch`,
 //!    `insights` and `alarms` answer queries.
-//! 5. The few calls of the Resource Groups Tagging API (`tagging`), SNS (`sns`), STS (`sts`), EventBridge
+//! 5. `trail` has the data events of CloudTrail.
+//! 6. The few calls of the Resource Groups Tagging API (`tagging`), SNS (`sns`), STS (`sts`), EventBridge
 //!    (`eventbridge`), EventBridge Scheduler (`scheduler`) and Lambda (`lambda`). `unserved` refuses all others.
 //!
 //! AWS's limits are in [`crate::rules`], which the simulator shares. All times come from one [`Clock`]: the machine's,
@@ -35,6 +36,7 @@ mod clock;
 mod cloudwatch;
 mod connection;
 mod consumers;
+mod date;
 mod eventbridge;
 mod faults;
 mod fleet;
@@ -61,11 +63,13 @@ mod sts;
 mod subscribe;
 mod tagging;
 mod tags;
+mod trail;
 mod transitions;
 mod unserved;
 mod writes;
 
 use account::Account;
+use alarms::{FleetAlarm, Statistic};
 use chrono::{DateTime, TimeDelta, Utc};
 use connection::{Connection, Connections};
 use eventbridge::Rule;
@@ -80,11 +84,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 use stream_alarms::StreamAlarm;
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::{broadcast, oneshot};
 
 pub use clock::{Clock, ClockError};
+pub use date::PACE_HEADER;
 pub use faults::{Effect, Fault};
 pub use options::{Commitment, Options};
+pub use trail::FailedCall;
 
 /// A message that a client has published.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,6 +101,8 @@ pub struct Published {
     pub subject: Option<String>,
     /// The message.
     pub message: String,
+    /// The messages for single protocols, such as `https` (`MessageStructure` `json`).
+    pub by_protocol: BTreeMap<String, String>,
     /// The message attributes by name; a binary one is in base64.
     pub attributes: BTreeMap<String, String>,
 }
@@ -256,7 +264,20 @@ impl LocalAccount {
     /// Adds an alarm on a metric of `AWS/Kinesis` of all streams. Its contributors are the streams with a sum above
     /// zero in the newest three published minutes.
     pub fn add_fleet_alarm(&self, name: &str, metric: &str) {
-        lock(&self.account.fleet_alarms).insert(name.into(), metric.into());
+        let alarm = FleetAlarm { metric: metric.into(), statistic: Statistic::Sum, threshold: 0.0 };
+        lock(&self.account.fleet_alarms).insert(name.into(), alarm);
+    }
+
+    /// The same for streams with a maximum above the threshold in one of these minutes.
+    pub fn add_fleet_alarm_on_maximum(&self, name: &str, metric: &str, threshold: f64) {
+        let alarm = FleetAlarm { metric: metric.into(), statistic: Statistic::Maximum, threshold };
+        lock(&self.account.fleet_alarms).insert(name.into(), alarm);
+    }
+
+    /// The data events that CloudTrail records from now on: the failed calls that write and read records. A receiver
+    /// that is far behind misses the oldest ones.
+    pub fn failed_calls(&self) -> broadcast::Receiver<FailedCall> {
+        self.account.trail.subscribe()
     }
 
     /// Adds an alarm on a metric of `AWS/Kinesis` of one stream. `DescribeAlarms` lists it, and it has no state.

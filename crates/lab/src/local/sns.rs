@@ -6,6 +6,7 @@ use super::protocol::{Refusal, refuse};
 use super::service::{Call, render_xml, unknown};
 use super::{Account, Options, Published, lock};
 use axum::response::Response;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -52,9 +53,26 @@ fn publish(account: &Account, form: &Form) -> Result<String, Refusal> {
     if message.len() + bytes > MAX_MESSAGE {
         return Err(invalid("Message too long"));
     }
+    let (message, by_protocol) = match form.get("MessageStructure").map(String::as_str) {
+        None => (message.clone(), BTreeMap::new()),
+        Some("json") => by_protocol(message)?,
+        Some(_) => return Err(invalid("MessageStructure")),
+    };
     let mut published = lock(&account.published);
-    published.push(Published { topic: topic.clone(), subject, message: message.clone(), attributes });
+    published.push(Published { topic: topic.clone(), subject, message, by_protocol, attributes });
     Ok(format!("00000000-0000-0000-0000-{:012x}", published.len()))
+}
+
+/// The message for all protocols, and those for single ones (API reference of Publish: the value of `Message` must be a
+/// JSON object with at least the key `default`; values that are no strings are ignored).
+fn by_protocol(message: &str) -> Result<(String, BTreeMap<String, String>), Refusal> {
+    let texts: BTreeMap<String, Value> =
+        serde_json::from_str(message).map_err(|_| invalid("Message Structure - JSON message body failed to parse"))?;
+    let text = |(protocol, text): (String, Value)| Some((protocol, text.as_str()?.to_owned()));
+    let mut texts: BTreeMap<String, String> = texts.into_iter().filter_map(text).collect();
+    let default = texts.remove("default");
+    let none = || invalid("Message Structure - No default entry in JSON message body");
+    Ok((default.ok_or_else(none)?, texts))
 }
 
 fn must_be_here(account: &Account, topic: &str) -> Result<(), Refusal> {

@@ -1,7 +1,7 @@
 //! PutMetricAlarm, DeleteAlarms and DescribeAlarms: the alarms on a metric of one stream, and those on all streams.
 
 use super::Account;
-use super::alarms::FleetAlarms;
+use super::alarms::{FleetAlarm, FleetAlarms};
 use super::cloudwatch::{Answer, token};
 use super::protocol::{cbor_of, field, refuse, text};
 use ciborium::Value as Cbor;
@@ -79,7 +79,7 @@ pub(super) fn describe(alarms: &[StreamAlarm], fleet: &FleetAlarms, input: &Desc
     let skip = token(input.next_token.as_deref())?;
     let page = input.max_records.unwrap_or(USUAL).clamp(1, MOST);
     let is_asked = |name: &str| input.alarm_names.is_empty() || input.alarm_names.iter().any(|asked| asked == name);
-    let of_fleet = fleet.iter().filter(|(name, _)| is_asked(name)).map(|(name, metric)| of_all_streams(name, metric));
+    let of_fleet = fleet.iter().filter(|(name, _)| is_asked(name)).map(|(name, alarm)| of_all_streams(name, alarm));
     let all = alarms.iter().filter(|alarm| is_asked(alarm.name())).map(of_one_stream).chain(of_fleet);
     let mut answer = vec![field("MetricAlarms", Cbor::Array(all.skip(skip).take(page).collect()))];
     if skip.saturating_add(page) < alarms.len() + fleet.len() {
@@ -94,11 +94,7 @@ fn of_one_stream(alarm: &StreamAlarm) -> Cbor {
     cbor_of(Value::Object(fields))
 }
 
-fn of_all_streams(name: &str, metric: &str) -> Cbor {
-    let expression = format!(
-        "SELECT SUM({metric}) FROM SCHEMA(\"AWS/Kinesis\", StreamName) GROUP BY StreamName ORDER BY \
-         SUM() DESC LIMIT 500"
-    );
-    let query = Cbor::Map(vec![field("Id", text("all")), field("Expression", text(&expression))]);
+fn of_all_streams(name: &str, alarm: &FleetAlarm) -> Cbor {
+    let query = Cbor::Map(vec![field("Id", text("all")), field("Expression", text(&alarm.query()))]);
     Cbor::Map(vec![field("AlarmName", text(name)), field("Metrics", Cbor::Array(vec![query]))])
 }

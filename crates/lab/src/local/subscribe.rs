@@ -4,7 +4,7 @@
 use super::kinesis::{render_refusal, validated};
 use super::limits::{Refusal, must_be_active, refuse};
 use super::reads::{Position, Read, position};
-use super::{Account, transitions};
+use super::{Account, trail, transitions};
 use axum::body::{Body, Bytes};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
@@ -39,7 +39,10 @@ pub(super) async fn subscribe_to_shard(account: &Arc<Account>, body: &Bytes) -> 
             let kind = [(header::CONTENT_TYPE, "application/vnd.amazon.eventstream")];
             (kind, Body::from_stream(first.chain(events))).into_response()
         }
-        Err(refusal) => render_refusal(&refusal),
+        Err(refusal) => {
+            trail::record(account, "SubscribeToShard", body, &refusal);
+            render_refusal(&refusal)
+        }
     }
 }
 

@@ -106,6 +106,24 @@ async fn an_alarm_sees_only_published_minutes() {
 }
 
 #[tokio::test]
+async fn an_alarm_on_a_maximum_has_the_streams_above_its_threshold() {
+    let fixture = LocalFixture::new().await;
+    let age = "GetRecords.IteratorAgeMilliseconds";
+    fixture.account.add_fleet_alarm_on_maximum("behind", age, 1000.0);
+    // Many small ages are no large one.
+    for (stream, ages) in [("behind", &[900.0, 1001.0][..]), ("at", &[1000.0]), ("many", &[600.0, 600.0])] {
+        for value in ages {
+            let at = fixture.account.now() - TimeDelta::minutes(1);
+            fixture.account.put_metric("AWS/Kinesis", age, &[("StreamName", stream)], at, *value);
+        }
+    }
+    assert_eq!(fixture.contributors("behind").await.0, [("behind".into(), fixture.minute())]);
+    let described = fixture.cloudwatch.describe_alarms().send().await.expect("an answer");
+    let query = described.metric_alarms()[0].metrics()[0].expression().expect("a query").to_owned();
+    assert!(query.starts_with("SELECT MAX(\"GetRecords.IteratorAgeMilliseconds\") FROM"), "{query}");
+}
+
+#[tokio::test]
 async fn an_unknown_alarm_and_a_bad_token_are_refused() {
     let fixture = LocalFixture::new().await;
     fixture.account.add_fleet_alarm("fleet", THROTTLED);

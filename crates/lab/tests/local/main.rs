@@ -17,5 +17,6 @@ mod reshards;
 mod shards;
 mod sns;
 mod tagging;
+mod trail;
 mod unserved;
 mod writes;

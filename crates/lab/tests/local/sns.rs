@@ -25,9 +25,16 @@ async fn a_published_message_can_be_read() {
         topic: TOPIC.into(),
         subject: Some("orders: 2 -> 4 shards".into()),
         message: "a=1&b=<ü> +%".into(),
+        by_protocol: [].into(),
         attributes,
     };
-    let second = Published { topic: TOPIC.into(), subject: None, message: "no subject".into(), attributes: [].into() };
+    let second = Published {
+        topic: TOPIC.into(),
+        subject: None,
+        message: "no subject".into(),
+        by_protocol: [].into(),
+        attributes: [].into(),
+    };
     assert_eq!(fixture.account.published(), [first, second]);
     assert_eq!(fixture.account.calls()["SNS.Publish"], 2);
 }
@@ -71,4 +78,24 @@ async fn sns_refuses_what_it_cannot_send() {
     assert!(error.is_invalid_parameter_exception(), "{error:?}");
     assert_eq!(code(fixture.sns.list_topics().send().await), "UnknownOperationException");
     assert_eq!(fixture.account.published().len(), 2);
+}
+
+#[tokio::test]
+async fn a_message_has_texts_for_single_protocols() {
+    let fixture = LocalFixture::new().await;
+    let publish = |message: &str| fixture.sns.publish().topic_arn(TOPIC).message_structure("json").message(message);
+    publish(r#"{"default": "text", "https": "{\"version\": \"1.0\"}", "sms": 1}"#).send().await.expect("published");
+    let published = &fixture.account.published()[0];
+    assert_eq!(published.message, "text");
+    let https = ("https".to_owned(), r#"{"version": "1.0"}"#.to_owned());
+    assert_eq!(published.by_protocol, [https].into(), "a value that is no string is ignored");
+    for (message, says) in [
+        (r#"{"https": "text"}"#, "No default entry in JSON message body"),
+        (r#"{"default": 1}"#, "No default entry in JSON message body"),
+        ("text", "JSON message body failed to parse"),
+    ] {
+        let error = publish(message).send().await.expect_err(message).into_service_error();
+        assert!(error.is_invalid_parameter_exception(), "{message}: {error:?}");
+        assert_eq!(error.message(), Some(format!("Invalid parameter: Message Structure - {says}").as_str()));
+    }
 }

@@ -15,7 +15,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::time::{MissedTickBehavior, interval};
 
-/// The time between two groups of records. The operating system wakes a program about this exactly.
+/// The time between two groups of records, by tokio's timer. A rate limiter would not do: it moves the times of later
+/// records when an earlier one is late, and the load would then wait for the stream.
+/// The operating system wakes a program about this exactly.
 const STEP: Duration = Duration::from_millis(5);
 
 /// The most records of a group: a program that was late does not hand all over at once.

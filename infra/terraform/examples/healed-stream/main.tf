@@ -2,12 +2,12 @@
 # the change. After the second revert in 24 hours, unthrottle adds no more capacity (`tug_of_war`).
 
 terraform {
-  required_version = ">= 1.5"
+  required_version = ">= 1.6"
 
   required_providers {
     aws = {
       source  = "hashicorp/aws"
-      version = "~> 6.25"
+      version = ">= 6.25, < 8"
     }
   }
 }

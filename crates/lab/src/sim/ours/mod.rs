@@ -43,7 +43,7 @@ pub const AGAIN_EVERY: i64 = 15;
 /// The longest time that a sweep stays, in seconds: until the next one begins.
 pub(super) const STAYS_FOR: i64 = SWEEP_EVERY;
 
-/// The containers that share the runs of the function: the default of `ReservedConcurrency` in `template.yaml`.
+/// The containers that share the runs of the function: the `ReservedConcurrency` that docs/operations.md recommends.
 const CONTAINERS: usize = 5;
 
 /// A deployed unthrottle, for one stream.

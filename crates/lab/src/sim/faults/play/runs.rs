@@ -16,7 +16,7 @@ use unthrottle_core::decide::pending;
 use unthrottle_core::decision::Decision;
 use unthrottle_core::signal::{Ask, Signal};
 
-/// The most runs at once: the default of the stack's reserved concurrency.
+/// The most runs at once: the reserved concurrency that docs/operations.md recommends.
 const CONTAINERS: usize = 5;
 
 /// Seconds until Lambda tries a failed run again, for the first and the second retry (Lambda's page on asynchronous

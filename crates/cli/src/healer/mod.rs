@@ -1,27 +1,29 @@
-//! The unthrottle inside `unthrottle local --heal`: the fleet alarms and the sweep of template.yaml wake its handler.
+//! The unthrottle inside `unthrottle local --heal`: the fleet alarms, the rules and the sweep of
+//! template.yaml wake its handler.
+
+mod alarms;
+mod trail;
 
 use crate::aws::{called, local_config, local_home};
 use crate::screen::{AccountOption, Console, run_on};
 use crate::{CliError, STACK_TAG};
-use chrono::{DateTime, TimeDelta, Utc};
-use serde_json::{Value, json};
+use alarms::ALARMS;
+use chrono::TimeDelta;
+use serde_json::Value;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use unthrottle::aws::{Clients, send_healed};
 use unthrottle::handler::{Handler, Reply};
 use unthrottle::sweep::{AGAIN_EVERY, Plan, sweep};
 use unthrottle_core::clock::Clock as _;
+use unthrottle_core::decision::Reason;
 use unthrottle_core::policy::Policy;
 use unthrottle_core::signal::Signal;
-use unthrottle_lab::local::LocalAccount;
-
-/// The fleet alarms of template.yaml that this account has, with their metrics.
-const ALARMS: [(&str, &str); 2] = [
-    ("unthrottle-write-throttled", "WriteProvisionedThroughputExceeded"),
-    ("unthrottle-read-throttled", "ReadProvisionedThroughputExceeded"),
-];
+use unthrottle_lab::local::{FailedCall, LocalAccount};
 
 /// The time of the account from one evaluation of the alarms to the next. CloudWatch evaluates each once a minute, at
 /// any second of it; this is the mean delay of a few seconds.
@@ -41,9 +43,7 @@ const STACK: &str = "unthrottle";
 
 /// Heals the streams of an account, and prints each decision. Returns only with an error of the output.
 pub(crate) async fn run(account: &LocalAccount, policy: Policy) -> Result<(), CliError> {
-    for (alarm, metric) in ALARMS {
-        account.add_fleet_alarm(alarm, metric);
-    }
+    ALARMS.iter().for_each(|alarm| alarm.add_to(account));
     account.add_rule(RULE, &[(STACK_TAG, STACK)]);
     account.add_schedule(STACK, &[(STACK_TAG, STACK)], SCHEDULE);
     let option = |flag, value: Option<&str>, of_aws| AccountOption { flag, value: value.map(str::to_owned), of_aws };
@@ -53,6 +53,7 @@ pub(crate) async fn run(account: &LocalAccount, policy: Policy) -> Result<(), Cl
     let (say, mut said) = unbounded_channel();
     let tasks = [
         tokio::spawn(evaluate_alarms(account.clone(), handler.clone(), say.clone())),
+        tokio::spawn(take_events(account.clone(), handler.clone(), say.clone())),
         tokio::spawn(sweep_again_and_again(account.clone(), handler, say)),
     ];
     let mut console = Console::new(false);
@@ -72,22 +73,41 @@ type Say = UnboundedSender<String>;
 /// Gives the handler an event for each stream that goes into ALARM.
 async fn evaluate_alarms(account: LocalAccount, handler: Arc<Handler>, say: Say) {
     let clock = account.clock();
-    let mut before: BTreeSet<(String, String)> = BTreeSet::new();
+    let mut before: BTreeSet<(usize, String)> = BTreeSet::new();
     loop {
         let mut now = BTreeSet::new();
-        for (alarm, _) in ALARMS {
-            match contributors(handler.clients(), alarm).await {
-                Ok(streams) => now.extend(streams.into_iter().map(|stream| (alarm.to_owned(), stream))),
-                Err(error) => drop(say.send(format!("the alarm {alarm} cannot be read: {error}"))),
+        for (place, alarm) in ALARMS.iter().enumerate() {
+            match contributors(handler.clients(), alarm.name).await {
+                Ok(streams) => now.extend(streams.into_iter().map(|stream| (place, stream))),
+                Err(error) => drop(say.send(format!("the alarm {} cannot be read: {error}", alarm.name))),
             }
         }
-        let woken = now.difference(&before).filter(|_| account.is_enabled(RULE));
-        for (alarm, stream) in woken {
-            let event = event(alarm, stream, clock.now());
-            tokio::spawn(handle(handler.clone(), event, say.clone()));
+        for (place, stream) in now.difference(&before).filter(|_| account.is_enabled(RULE)) {
+            let event = ALARMS[*place].event(stream, clock.now());
+            tokio::spawn(handle(handler.clone(), event, "alarm", say.clone()));
         }
         before = now;
         clock.sleep_until(clock.now() + EVALUATE_EVERY).await;
+    }
+}
+
+/// Gives the handler the data events of CloudTrail that the rule matches.
+async fn take_events(account: LocalAccount, handler: Arc<Handler>, say: Say) {
+    let mut calls: Receiver<FailedCall> = account.failed_calls();
+    loop {
+        match calls.recv().await {
+            Ok(call) => {
+                let Some(event) = trail::event(&call).filter(|_| account.is_enabled(RULE)) else { continue };
+                let (handler, say) = (handler.clone(), say.clone());
+                tokio::spawn(async move {
+                    handler.clock().sleep_until(call.at + trail::DELAY).await;
+                    handle(handler, event, "event", say).await;
+                });
+            }
+            // CloudTrail's delivery is best effort, too.
+            Err(RecvError::Lagged(_)) => {}
+            Err(RecvError::Closed) => return,
+        }
     }
 }
 
@@ -106,36 +126,8 @@ async fn contributors(clients: &Clients, alarm: &str) -> Result<Vec<String>, Cli
     }
 }
 
-/// The event that EventBridge sends for a stream that goes into ALARM.
-fn event(alarm: &str, stream: &str, now: DateTime<Utc>) -> Value {
-    let home = local_home();
-    let arn = format!("arn:aws:cloudwatch:{}:{}:alarm:{alarm}", home.region, home.account);
-    json!({
-        "version": "0",
-        "detail-type": "CloudWatch Alarm Contributor State Change",
-        "source": "aws.cloudwatch",
-        "account": home.account,
-        "time": now.format("%Y-%m-%dT%H:%M:%SZ").to_string(),
-        "region": home.region,
-        "resources": [arn],
-        "detail": {
-            "alarmName": alarm,
-            "configuration": {"metrics": [{
-                "expression": format!("SELECT SUM({}) FROM SCHEMA(\"AWS/Kinesis\", StreamName)", metric_of(alarm)),
-                "period": 60,
-            }]},
-            "alarmContributor": {"id": "local", "attributes": {"StreamName": stream}},
-            "state": {"value": "ALARM", "timestamp": now.format("%Y-%m-%dT%H:%M:%S%.3f%z").to_string()},
-        },
-    })
-}
-
-fn metric_of(alarm: &str) -> &'static str {
-    ALARMS.iter().find(|(name, _)| *name == alarm).map_or("", |(_, metric)| metric)
-}
-
 /// Handles an event, as the Lambda does.
-async fn handle(handler: Arc<Handler>, event: Value, say: Say) {
+async fn handle(handler: Arc<Handler>, event: Value, woken_by: &str, say: Say) {
     let home = local_home();
     let signal = match Signal::parse(&event, &home) {
         Ok(signal) => signal,
@@ -143,7 +135,7 @@ async fn handle(handler: Arc<Handler>, event: Value, say: Say) {
     };
     match handler.run(&signal, &home).await {
         Ok(reply) => {
-            tell(&handler, &say, "alarm", &reply);
+            tell(&handler, &say, woken_by, &reply);
             publish(&handler, &reply.lines).await;
         }
         Err(error) => drop(say.send(format!("a run failed: {error}"))),
@@ -174,8 +166,12 @@ async fn sweep_again_and_again(account: LocalAccount, handler: Arc<Handler>, say
     }
 }
 
-/// Prints a decision. Nothing reads it after the end of the command.
+/// Prints a decision. Nothing reads it after the end of the command. A throttled reader causes an event at each call, so
+/// the events within 30 s of an observation are left out.
 fn tell(handler: &Handler, say: &Say, woken_by: &str, reply: &Reply) {
+    if reply.document.code == <&str>::from(Reason::JustLooked) {
+        return;
+    }
     let (now, document) = (handler.clock().now().format("%H:%M:%S"), &reply.document);
     let _ = say.send(format!("{now} {woken_by}: {} ({}): {}", document.code, document.outcome, document.sentence));
 }

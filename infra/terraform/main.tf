@@ -1,8 +1,10 @@
 resource "aws_lambda_function" "unthrottle" {
   function_name    = var.name
   description      = "Heals throttled Kinesis data streams"
-  filename         = var.package
-  source_code_hash = filebase64sha256(var.package)
+  filename         = var.package == "" ? null : var.package
+  source_code_hash = var.package == "" ? null : filebase64sha256(var.package)
+  s3_bucket        = var.s3_bucket == "" ? null : var.s3_bucket
+  s3_key           = var.s3_key == "" ? null : var.s3_key
   handler          = "bootstrap"
   runtime          = "provided.al2023"
   architectures    = [var.architecture]
@@ -12,6 +14,7 @@ resource "aws_lambda_function" "unthrottle" {
   # seconds.
   timeout = 300
   role    = aws_iam_role.unthrottle.arn
+  tags    = local.tags
   # -1 means no reservation to the provider. 0 would stop the function.
   reserved_concurrent_executions = var.reserved_concurrency == 0 ? -1 : var.reserved_concurrency
 
@@ -37,14 +40,18 @@ resource "aws_lambda_function" "unthrottle" {
       UNTHROTTLE_MAX_CHANGES_PER_SWEEP = var.max_changes_per_sweep
       UNTHROTTLE_MAX_ADDED_SHARDS      = var.max_added_shards
       # The containers share the bounds of the fleet, and a sweep stays only beside another run.
-      UNTHROTTLE_CONCURRENCY = var.reserved_concurrency
+      UNTHROTTLE_CONCURRENCY       = var.reserved_concurrency
+      UNTHROTTLE_THIS_ACCOUNT_ONLY = var.this_account_only
       # The sweep finds the throttled streams in these alarms. Messages to people go to this topic.
-      UNTHROTTLE_FLEET_ALARMS = join(",", [
-        aws_cloudwatch_metric_alarm.write_throttled.alarm_name,
-        aws_cloudwatch_metric_alarm.read_throttled.alarm_name,
-        aws_cloudwatch_metric_alarm.readers_behind.alarm_name,
-      ])
+      UNTHROTTLE_FLEET_ALARMS = join(",", concat(
+        [
+          aws_cloudwatch_metric_alarm.write_throttled.alarm_name,
+          aws_cloudwatch_metric_alarm.read_throttled.alarm_name,
+        ],
+        local.watches_readers ? [aws_cloudwatch_metric_alarm.readers_behind[0].alarm_name] : [],
+      ))
       UNTHROTTLE_TOPIC_ARN = aws_sns_topic.unthrottle.arn
+      UNTHROTTLE_MESSAGES  = var.messages
       # The function recognizes its own calls by this ARN.
       UNTHROTTLE_ROLE_ARN = aws_iam_role.unthrottle.arn
     }
@@ -77,6 +84,8 @@ resource "aws_lambda_function_event_invoke_config" "unthrottle" {
 resource "aws_cloudwatch_log_group" "unthrottle" {
   name              = "/aws/lambda/${var.name}"
   retention_in_days = var.log_retention_days
+  kms_key_id        = var.kms_key_arn == "" ? null : var.kms_key_arn
+  tags              = local.tags
 }
 
 # Keeps the events that the function failed on, and the events that EventBridge could not deliver.
@@ -84,6 +93,7 @@ resource "aws_sqs_queue" "dead_letters" {
   name                      = "${var.name}-dead-letters"
   sqs_managed_sse_enabled   = true
   message_retention_seconds = 1209600
+  tags                      = local.tags
 }
 
 resource "aws_sqs_queue_policy" "dead_letters" {

@@ -1,0 +1,20 @@
+//! The report as one HTML page.
+
+use super::document::Report;
+use super::markdown::{notes, summary, tables, title};
+use crate::pages::{Page, Section, Table};
+
+pub(super) fn page(report: &Report) -> Page {
+    let sections = tables(report).into_iter().map(|(title, mut rows)| {
+        let heads = rows.remove(0);
+        let rows = rows.into_iter().map(|row| row.into_iter().map(Into::into).collect()).collect();
+        Section { title: title.into(), tables: vec![Table { heads, rows }], ..Section::default() }
+    });
+    let about = Section { title: "How the numbers were made".into(), about: notes(report), ..Section::default() };
+    Page {
+        title: title(report),
+        about: summary(report),
+        sections: sections.chain([about]).collect(),
+        ..Page::default()
+    }
+}

@@ -1,0 +1,61 @@
+//! The page of one stream: an hour of its load, the decision, and its evidence.
+
+use super::cells;
+use super::row::{Row, SHOWN_MINUTES};
+use crate::explain::evidence;
+use chrono::{DateTime, Utc};
+use ratatui::Frame;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::style::{Color, Stylize as _};
+use ratatui::text::Line;
+use ratatui::widgets::{Paragraph, Sparkline, SparklineBar, Wrap};
+use unthrottle_core::words::count;
+
+/// The lines of the chart.
+const CHART: u16 = 4;
+
+/// Draws the page from its line `scroll` on.
+pub(super) fn draw(frame: &mut Frame, area: Rect, row: &Row, scroll: u16, now: DateTime<Utc>) {
+    let [head, chart, text] =
+        Layout::vertical([Constraint::Length(2), Constraint::Length(CHART), Constraint::Min(3)]).areas(area);
+    frame.render_widget(Paragraph::new(heading(row, now)), head);
+    // A bar for each minute. In permille: a sparkline takes whole numbers.
+    let bars = row.hour(SHOWN_MINUTES as usize, now).into_iter().map(|part| {
+        let colour = if part.is_refused { Color::Red } else { Color::Cyan };
+        let height = (part.utilization * 1000.0).round() as u64;
+        SparklineBar::from(Some(height.max(u64::from(part.is_refused) * 125))).style(Some(colour.into()))
+    });
+    frame.render_widget(Sparkline::default().data(bars.collect::<Vec<_>>()).max(1000), chart);
+    frame.render_widget(Paragraph::new(body(row)).wrap(Wrap { trim: false }).scroll((scroll, 0)), text);
+}
+
+fn heading(row: &Row, now: DateTime<Utc>) -> Vec<Line<'static>> {
+    let stream = row.document().and_then(|document| document.stream.as_ref());
+    let mode = stream.and_then(|stream| stream.mode.clone()).unwrap_or_else(|| "unknown mode".into());
+    let shards =
+        stream.and_then(|stream| stream.open_shards).map_or_else(String::new, |n| format!(", {n} open shards"));
+    let (records, reads) = row.refused();
+    vec![
+        Line::from(format!("{}: {mode}{shards}, load {}", row.stream.name, cells::load(row, now))).bold(),
+        Line::from(format!(
+            "the last hour, full at the top; refused: {} records, {} calls of GetRecords",
+            count(records),
+            count(reads)
+        )),
+    ]
+}
+
+fn body(row: &Row) -> Vec<Line<'static>> {
+    let mut lines = vec![Line::from(cells::why(row).to_owned()), Line::default()];
+    let checked = row.checked_at.map(|at| at.format("%H:%M:%S UTC").to_string());
+    let asked = if row.is_asked { "; a new check is asked for" } else { "" };
+    let checked = format!("{}{asked}", checked.as_deref().unwrap_or("not yet"));
+    let mut field = |name: &str, value: &str| lines.push(Line::from(format!("  {name:<42} {value}")));
+    field("checked", &checked);
+    if let Some(document) = row.document() {
+        field("decision", &format!("{} ({})", document.code, document.outcome));
+        evidence(document).iter().for_each(|(name, value)| field(name, value));
+        document.advice.iter().for_each(|advice| field("advice", &format!("{}: {}", advice.code, advice.sentence)));
+    }
+    lines
+}

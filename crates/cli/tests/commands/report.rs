@@ -1,0 +1,80 @@
+//! `unthrottle report`: a month of a small fleet.
+
+use crate::aws::STREAM;
+use crate::fixture::{Fixture, live};
+use crate::shell::{output, text, unthrottle};
+use serde_json::{Value, json};
+use std::process::Output;
+
+/// The command for the account of the fixture.
+async fn report(fixture: &Fixture, args: &[&str]) -> Output {
+    let mut command = unthrottle(&["report"]);
+    command.args(args).args(["--endpoint-url", fixture.account.url(), "--region", "us-east-1"]);
+    output(command).await
+}
+
+async fn report_json(fixture: &Fixture, args: &[&str]) -> Value {
+    let out = report(fixture, &[&["--json"], args].concat()).await;
+    assert!(out.status.success(), "{}", text(&out.stderr));
+    serde_json::from_slice(&out.stdout).expect("JSON")
+}
+
+#[tokio::test]
+async fn an_incident_is_reported_with_its_change_its_cost_and_what_was_refused() {
+    let fixture = Fixture::raised(live(), 30).await;
+    fixture.account.add_streams(["idle".to_owned()], 8, &[]).await;
+    let all = report_json(&fixture, &["--days", "2"]).await;
+    let totals = &all["totals"];
+    assert_eq!((&totals["streams"], &totals["incidents"]), (&json!(2), &json!(1)), "{all:#}");
+    assert_eq!((&totals["changes"], &totals["incidents_with_a_change"]), (&json!(1), &json!(1)), "{all:#}");
+    let orders = &all["streams"][0];
+    assert_eq!(orders["name"], STREAM);
+    let change = &orders["changes"][0];
+    assert_eq!((&change["action"], &change["from"], &change["to"]), (&json!("scale_shards"), &json!(2), &json!(4)));
+    // Two shards more, at $0.015 an hour.
+    assert_eq!(change["usd_per_hour"], 0.03, "{change:#}");
+    assert!(change["refused_hour_before"].as_f64() > Some(0.0), "{change:#}");
+    assert!(orders["refused_records"].as_f64() > Some(100_000.0), "{orders:#}");
+    let idle = &all["streams"][1];
+    assert_eq!((&idle["right_size_shards"], &idle["slack_shards"]), (&json!(1), &json!(7)), "{idle:#}");
+    let slack = idle["slack_usd_per_month"].as_f64().expect("a number");
+    assert!((slack - 7.0 * 0.015 * 730.0).abs() < 1e-6, "{slack}");
+    assert_eq!(all["logged_decisions"], Value::Null);
+}
+
+#[tokio::test]
+async fn log_lines_add_the_cost_and_what_observe_would_have_done() {
+    let fixture = Fixture::on(live(), 3000.0, 2, 10).await;
+    let mut explain = unthrottle(&["explain", STREAM, "--json"]);
+    explain.args(["--endpoint-url", fixture.account.url(), "--region", "us-east-1"]);
+    let planned: Value = serde_json::from_slice(&output(explain).await.stdout).expect("JSON");
+    let folder = tempfile::tempdir().expect("a folder");
+    let log = folder.path().join("unthrottle.log");
+    let lines = format!("START RequestId: 1 Version: $LATEST\n{}\n", json!({ "decision": planned, "message": "x" }));
+    std::fs::write(&log, lines).expect("written");
+    // The decision is of this step, which has begun: it ends within five minutes.
+    fixture.account.age(std::time::Duration::from_secs(600)).await;
+    let log = log.to_str().expect("text");
+    let html = folder.path().join("page.html");
+    let out = report(&fixture, &["--days", "1", "--log", log, "--html", html.to_str().expect("text")]).await;
+    let said = text(&out.stdout);
+    assert!(out.status.success(), "{}", text(&out.stderr));
+    assert!(said.starts_with("# Kinesis streams in us-east-1, "), "{said}");
+    for part in ["## Incidents", "| orders |", "## How the numbers were made", "The log has "] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    let page = std::fs::read_to_string(&html).expect("written");
+    roxmltree::Document::parse(page.trim_start_matches("<!DOCTYPE html>")).unwrap_or_else(|e| panic!("{e}: {page}"));
+    assert!(page.contains("Incidents") && page.contains("orders"), "{page}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_in_the_report_and_in_the_exit_code() {
+    let fixture = Fixture::on(live(), 500.0, 2, 10).await;
+    fixture.refuse("Kinesis.DescribeStreamSummary", crate::fixture::ALWAYS, "AccessDeniedException");
+    let out = report(&fixture, &["--json"]).await;
+    assert_eq!(out.status.code(), Some(1), "{}", text(&out.stderr));
+    let all: Value = serde_json::from_slice(&out.stdout).expect("JSON");
+    assert_eq!(all["totals"]["unread"], 1);
+    assert!(all["streams"][0]["error"].as_str().is_some_and(|error| error.contains("AccessDenied")), "{all:#}");
+}
