@@ -2,15 +2,18 @@
 
 use crate::CliError;
 use crate::config;
+use crate::endpoint::Endpoint;
 use crate::nearest::nearest;
-use aws_config::profile::load;
+use crate::screen::{AccountOption, run_on};
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_kinesis::config::{Credentials, SharedCredentialsProvider};
 use aws_sdk_kinesis::error::SdkError;
 use aws_sdk_kinesis::operation::describe_stream_summary::DescribeStreamSummaryError;
+use aws_types::os_shim_internal::{Env, Fs};
+use std::sync::OnceLock;
 use unthrottle::aws::{Cause, Clients};
 use unthrottle_core::signal::{Home, StreamArn};
-use unthrottle_lab::local::Options;
+use unthrottle_lab::local::{Clock, Options};
 
 /// The options that the AWS CLI has, too.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -38,22 +41,41 @@ impl AwsArgs {
         self
     }
 
-    /// The configuration of the account that they name.
+    /// The configuration of the account that they name. Printed commands get the same options.
     ///
     /// # Errors
-    /// Bad usage if no region is set, or if the profile does not exist: with the nearest names.
+    /// Bad usage: no region is set, the endpoint is no address, or the profile is unknown, with the nearest names.
+    /// Nothing answers at the endpoint.
     pub async fn config(&self) -> Result<SdkConfig, CliError> {
         let file = config::aws();
+        let source = |flag, given: &Option<String>, name, of_file: &Option<String>| {
+            let given = given.clone().map(|value| (flag, value));
+            given.or_else(|| variable(name).map(|value| (name, value))).or(of_file.clone().map(|value| (FILE, value)))
+        };
+        let profile = source("--profile", &self.profile, "AWS_PROFILE", &file.profile);
+        if let Some((source, name)) = &profile {
+            must_be_known(source, name).await?;
+        }
+        let url = source("--endpoint-url", &self.endpoint_url, "AWS_ENDPOINT_URL", &file.endpoint_url);
+        let endpoint = url.map(|(source, url)| Endpoint::parse(source, &url)).transpose()?;
+        let is_local = endpoint.as_ref().is_some_and(Endpoint::is_local);
         let mut loader = aws_config::defaults(BehaviorVersion::latest());
-        if let Some(url) = self.endpoint_url.as_ref().or(file.endpoint_url.as_ref()) {
-            loader = loader.endpoint_url(url);
+        if let Some(endpoint) = &endpoint {
+            loader = loader.endpoint_url(&endpoint.url);
         }
         if let Some(profile) = self.profile.as_ref().or(file.profile.as_ref()) {
-            find_profile(profile).await?;
             loader = loader.profile_name(profile);
         }
-        if let Some(region) = self.region.as_ref().or(file.region.as_ref()) {
+        let here = || Some(local_home().region).filter(|_| is_local && profile.is_none());
+        let is_set = ["AWS_REGION", "AWS_DEFAULT_REGION"].iter().any(|name| variable(name).is_some());
+        let region = self.region.clone().or(file.region.clone()).or_else(|| here().filter(|_| !is_set));
+        if let Some(region) = &region {
             loader = loader.region(Region::new(region.clone()));
+        }
+        // A server on this machine needs none, and must not get real ones.
+        let is_anyone = is_local && self.profile.is_none() && variable("AWS_ACCESS_KEY_ID").is_none();
+        if is_anyone {
+            loader = loader.credentials_provider(anyone());
         }
         let config = loader.load().await;
         if config.region().is_none() {
@@ -61,25 +83,59 @@ impl AwsArgs {
                 "no region is set: give --region, or set AWS_REGION or one in the profile".into(),
             ));
         }
+        if let Some(endpoint) = &endpoint {
+            endpoint.must_answer().await?;
+            if let Some(clock) = endpoint.clock().await {
+                let _ = CLOCK.set(clock);
+            }
+        }
+        let option = |flag, value: &Option<String>| {
+            value.clone().map(|value| AccountOption { flag, value: Some(value), of_aws: false })
+        };
+        let unsigned = AccountOption { flag: "--no-sign-request", value: None, of_aws: true };
+        let options = [
+            option("--endpoint-url", &self.endpoint_url),
+            option("--profile", &self.profile),
+            option("--region", &region),
+            Some(unsigned).filter(|_| is_anyone),
+        ];
+        run_on(options.into_iter().flatten().collect());
         Ok(config)
     }
 }
 
-/// Fails if neither ~/.aws/config nor ~/.aws/credentials has the profile. Without this, the SDK would only find no
-/// credentials.
-async fn find_profile(name: &str) -> Result<(), CliError> {
-    // The defaults are the files, the environment and the paths of the machine.
-    let profiles = load(&Default::default(), &Default::default(), &Default::default(), None).await;
-    let profiles = profiles.map_err(|e| CliError::Usage(format!("~/.aws cannot be read: {}", Cause::of(e))))?;
+/// The clock of the account that this process calls, where it is a local account.
+static CLOCK: OnceLock<Clock> = OnceLock::new();
+
+/// The clock of the account that this process calls: the machine's, or that of a local account, which may be faster.
+pub(crate) fn clock() -> Clock {
+    CLOCK.get().cloned().unwrap_or_default()
+}
+
+/// The source of a setting that is in the file of `unthrottle config`.
+const FILE: &str = "unthrottle.toml";
+
+/// A variable of the environment that is set to something.
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Checks that ~/.aws has the profile. The SDK would search for other credentials without a word.
+///
+/// # Errors
+/// The files have no such profile. The error names the nearest.
+async fn must_be_known(source: &str, name: &str) -> Result<(), CliError> {
+    let files = aws_config::profile::load(&Fs::real(), &Env::real(), &Default::default(), None).await;
+    let profiles = files.map_err(|error| CliError::Usage(format!("the profiles of ~/.aws cannot be read: {error}")))?;
     if profiles.get_profile(name).is_some() {
         return Ok(());
     }
     let near = nearest(name, profiles.profiles());
     let hint = match near.is_empty() {
-        true => "There are no profiles".to_owned(),
+        true => "It has no profiles".to_owned(),
         false => format!("The nearest: {}", near.join(", ")),
     };
-    Err(CliError::Usage(format!("there is no profile `{name}` in ~/.aws. {hint}")))
+    Err(CliError::Usage(format!("{source}: ~/.aws has no profile `{name}`. {hint}")))
 }
 
 /// The account and region of a local account with the default options. The sample events name the same.
@@ -90,13 +146,17 @@ pub(crate) fn local_home() -> Home {
 
 /// A configuration for the local account at `url`. The environment does not change it.
 pub fn local_config(url: &str) -> SdkConfig {
-    let credentials = Credentials::new("local", "local", None, None, "local");
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .endpoint_url(url)
         .region(Region::new(local_home().region))
-        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .credentials_provider(anyone())
         .build()
+}
+
+/// Credentials for a server that takes any.
+fn anyone() -> SharedCredentialsProvider {
+    SharedCredentialsProvider::new(Credentials::new("local", "local", None, None, "local"))
 }
 
 /// The answer of a call, or an error that names the call.
@@ -104,7 +164,25 @@ pub(crate) fn called<T, E>(call: &'static str, answer: Result<T, E>) -> Result<T
 where
     E: std::error::Error + Send + Sync + 'static,
 {
-    answer.map_err(|error| CliError::Aws { call, source: Cause::of(error) })
+    answer.map_err(|error| failed(call, Cause::of(error)))
+}
+
+/// What the SDK says before the reason why it has no credentials.
+const NO_CREDENTIALS: [&str; 2] =
+    ["an error occurred while loading credentials: ", "the credential provider was not enabled: "];
+
+/// The failure of a call.
+pub(crate) fn failed(call: &'static str, source: Cause) -> CliError {
+    let text = source.to_string();
+    let why = NO_CREDENTIALS.iter().find_map(|words| text.split_once(words));
+    match why.and_then(|(_, why)| why.split(". Attempted").next()) {
+        Some(why) => CliError::Usage(format!(
+            "no credentials of AWS: give --profile, or set AWS_PROFILE, or AWS_ACCESS_KEY_ID and \
+             AWS_SECRET_ACCESS_KEY. For a profile of IAM Identity Center or of a credential process: eval \"$(aws \
+             configure export-credentials --profile NAME --format env)\" ({why})"
+        )),
+        None => CliError::Aws { call, source },
+    }
 }
 
 /// Asks AWS for the stream that `text` names in the account of `clients`.
@@ -112,7 +190,27 @@ where
 /// # Errors
 /// Bad usage if `text` cannot name a stream of this region. AWS's answer if there is no such stream.
 pub(crate) async fn find_stream(clients: &Clients, text: &str) -> Result<StreamArn, CliError> {
-    called("DescribeStreamSummary", look_up(&clients.kinesis, text).await?)
+    match look_up(&clients.kinesis, text).await? {
+        Ok(stream) => Ok(stream),
+        Err(error) => Err(match of_another_account(&clients.kinesis, text).await {
+            Some(why) => why,
+            None => failed("DescribeStreamSummary", Cause::of(error)),
+        }),
+    }
+}
+
+/// That an ARN is of another account than the credentials. `None`: it is not, or no stream shows the account.
+async fn of_another_account(kinesis: &aws_sdk_kinesis::Client, text: &str) -> Option<CliError> {
+    let asked = StreamArn::parse(text)?;
+    let streams = kinesis.list_streams().limit(1).send().await.ok()?;
+    let here = StreamArn::parse(streams.stream_summaries().first()?.stream_arn())?.home;
+    (asked.home.account != here.account).then(|| {
+        CliError::Usage(format!(
+            "`{text}` is of account {}, and the credentials are of account {}: use credentials of the account of the \
+             stream",
+            asked.home.account, here.account
+        ))
+    })
 }
 
 /// Asks AWS for the stream that `text` names in the account of the client. The inner error is AWS's answer.

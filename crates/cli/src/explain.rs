@@ -1,15 +1,17 @@
 //! `unthrottle explain`: shows what unthrottle would do about a stream.
 
 use crate::CliError;
-use crate::aws::{AwsArgs, find_stream};
+use crate::aws::{AwsArgs, clock, find_stream};
 use crate::config;
 use crate::screen::{Console, print_json};
 use serde_json::Value;
 use unthrottle::aws::Clients;
+use unthrottle::aws::read::stream::tags;
 use unthrottle::handler::Handler;
 use unthrottle_core::policy::Mode;
 use unthrottle_core::report::Document;
 use unthrottle_core::signal::{Ask, Signal, StreamArn};
+use unthrottle_core::words::count;
 
 #[derive(clap::Args)]
 #[command(next_line_help = true)]
@@ -32,15 +34,31 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: Args) -> Result<(), CliError> {
     let of_stream = |stream| Ask { stream, mode: Some(Mode::Observe), message: args.message, undo: None, plan: None };
-    ask(&args.aws, &args.stream, of_stream, args.json).await.map(|_| ())
+    let document = ask(&args.aws, &args.stream, of_stream).await?;
+    show(&document, args.json)?;
+    if document.code == "opted_out" && !args.json {
+        let because =
+            opted_out_by(&args.aws, document.stream.as_ref().map_or(&args.stream, |stream| &stream.arn)).await?;
+        if let Some(because) = because {
+            Console::new(false).field("because", VALUES, &because)?;
+        }
+    }
+    Ok(())
 }
 
-/// Runs a person's ask about the stream that `text` names, and prints the decision.
+/// The setting or the tag that opted the stream out.
+async fn opted_out_by(aws: &AwsArgs, stream: &str) -> Result<Option<String>, CliError> {
+    let clients = Clients::new(&aws.config().await?);
+    let stream = find_stream(&clients, stream).await?;
+    let tags = tags(&clients.kinesis, &stream).await.map_err(unthrottle::Error::from)?;
+    Ok(config::policy()?.opted_out_by(&tags))
+}
+
+/// Runs a person's ask about the stream that `text` names.
 pub(super) async fn ask(
     aws: &AwsArgs,
     text: &str,
     of_stream: impl FnOnce(StreamArn) -> Ask,
-    json: bool,
 ) -> Result<Document, CliError> {
     let mut policy = config::policy()?;
     // The person who asks sees the answer here, so no message is sent.
@@ -48,34 +66,43 @@ pub(super) async fn ask(
     let clients = Clients::new(&aws.config().await?);
     let stream = find_stream(&clients, text).await?;
     let home = stream.home.clone();
-    let document = Handler::new(clients, policy).run(&Signal::Ask(of_stream(stream)), &home).await?.document;
-    if json {
-        print_json(&document)?
-    } else {
-        print(&document)?
-    };
-    Ok(document)
+    Ok(Handler::new(clients, policy).on(clock()).run(&Signal::Ask(of_stream(stream)), &home).await?.document)
 }
 
-fn print(document: &Document) -> Result<(), CliError> {
-    let mut console = Console::new(false);
+/// Prints a decision.
+pub(super) fn show(document: &Document, json: bool) -> Result<(), CliError> {
+    if json { Ok(print_json(document)?) } else { Ok(print(&mut Console::new(false), document)?) }
+}
+
+/// What `unthrottle explain` prints on a screen of this width, in columns.
+pub fn explained(document: &Document, width: usize) -> String {
+    let (mut console, written) = Console::in_memory(width);
+    // A write to memory cannot fail.
+    let _ = print(&mut console, document);
+    written.text()
+}
+
+/// The column of the values.
+const VALUES: usize = 35;
+
+fn print(console: &mut Console, document: &Document) -> std::io::Result<()> {
     console.heading(&document.sentence)?;
-    console.step(&format!("{:<34} {} ({})", "decision", document.code, document.outcome))?;
+    let mut field = |name: &str, value: &str| console.field(name, VALUES, value);
+    field("decision", &format!("{} ({})", document.code, document.outcome))?;
     if let Some(stream) = &document.stream {
         let known = |value: Option<&str>| value.unwrap_or("unknown").to_owned();
-        console.step(&format!("{:<34} {}", "mode", known(stream.mode.as_deref())))?;
-        console.step(&format!("{:<34} {}", "status", known(stream.status.as_deref())))?;
-        let shards = stream.open_shards.map(|n| n.to_string());
-        console.step(&format!("{:<34} {}", "open_shards", known(shards.as_deref())))?;
+        field("mode", &known(stream.mode.as_deref()))?;
+        field("status", &known(stream.status.as_deref()))?;
+        field("open_shards", &known(stream.open_shards.map(|n| n.to_string()).as_deref()))?;
     }
     for unknown in &document.unknown_tags {
-        console.step(&format!("{:<34} {unknown}", "tag"))?;
+        field("tag", &unknown.to_string())?;
     }
     for advice in &document.advice {
-        console.step(&format!("{:<34} {}: {}", "advice", advice.code, advice.sentence))?;
+        field("advice", &format!("{}: {}", advice.code, advice.sentence))?;
     }
     for (name, value) in evidence(document) {
-        console.step(&format!("{name:<34} {value}"))?;
+        field(&name, &value)?;
     }
     Ok(())
 }
@@ -83,10 +110,27 @@ fn print(document: &Document) -> Result<(), CliError> {
 /// The evidence, each field with the name that the document uses.
 pub(super) fn evidence(document: &Document) -> Vec<(String, String)> {
     let Ok(Value::Object(evidence)) = serde_json::to_value(&document.evidence) else { return vec![] };
-    let text = |value: Value| match value {
-        Value::String(text) => text,
-        Value::Number(n) => n.as_f64().map_or_else(|| n.to_string(), |f| ((f * 1000.0).round() / 1000.0).to_string()),
-        other => other.to_string(),
-    };
-    evidence.into_iter().map(|(name, value)| (name, text(value))).collect()
+    evidence.into_iter().map(|(name, value)| (name, in_words(&value))).collect()
+}
+
+/// A value of a document as a person reads it: numbers with their thousands apart, lists with commas, and no quotes.
+pub(super) fn in_words(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Number(number) => match number.as_f64() {
+            Some(whole) if whole.fract() == 0.0 && whole.abs() < 1e15 => {
+                format!("{}{}", if whole < 0.0 { "-" } else { "" }, count(whole.abs()))
+            }
+            Some(real) => ((real * 1000.0).round() / 1000.0).to_string(),
+            None => number.to_string(),
+        },
+        Value::Bool(true) => "yes".into(),
+        Value::Bool(false) => "no".into(),
+        Value::Null => "unknown".into(),
+        Value::Array(items) if items.is_empty() => "none".into(),
+        Value::Array(items) => items.iter().map(in_words).collect::<Vec<_>>().join(", "),
+        Value::Object(fields) => {
+            fields.iter().map(|(name, value)| format!("{name} {}", in_words(value))).collect::<Vec<_>>().join(", ")
+        }
+    }
 }

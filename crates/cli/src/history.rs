@@ -1,15 +1,17 @@
 //! `unthrottle history`: lists the changes of a stream, from its memory and the metric AutoFix.
 
 use crate::CliError;
-use crate::auto_fix;
-use crate::aws::{AwsArgs, called, find_stream};
-use crate::screen::{Console, print_json};
+use crate::aws::{AwsArgs, find_stream};
+use crate::changes::{Counted, ShardsOverTime, Step, counted, memory};
+use crate::screen::{Column, Console, Table, print_json};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use unthrottle::aws::Clients;
+use unthrottle::aws::read::stream::summary;
 use unthrottle_core::decision::Remedy;
-use unthrottle_core::memory::{ChangeKind, Memory, MemoryError, TAG};
-use unthrottle_core::signal::StreamArn;
+use unthrottle_core::memory::{ChangeKind, Memory, TAG};
+use unthrottle_core::observation::Minute;
+use unthrottle_core::words::many;
 
 #[derive(clap::Args)]
 #[command(next_line_help = true)]
@@ -27,6 +29,9 @@ pub(super) struct Args {
     days: i64,
     #[command(flatten)]
     aws: AwsArgs,
+    /// Show all columns on any screen
+    #[arg(long)]
+    wide: bool,
     /// Print the changes as JSON
     #[arg(long)]
     json: bool,
@@ -51,7 +56,8 @@ struct Entry {
     action: String,
     /// How many changes the period has.
     count: u32,
-    /// Shards before and after (MiB/s for `warm_up`). Only the memory has them, for the last change.
+    /// Shards before and after (MiB/s for `warm_up`). The memory has them for the last change. For earlier splits they
+    /// follow from it and from the shards of today.
     from: Option<u32>,
     to: Option<u32>,
     /// Whether the metric AutoFix shows the change.
@@ -66,6 +72,7 @@ struct Entry {
 pub(super) async fn run(args: Args) -> Result<(), CliError> {
     let clients = Clients::new(&args.aws.config().await?);
     let stream = find_stream(&clients, &args.stream).await?;
+    let open = summary(&clients.kinesis, &stream).await.map_err(unthrottle::Error::from)?;
     let (memory, unreadable_memory) = match memory(&clients, &stream).await? {
         Ok(memory) => (memory, None),
         Err(error) => (Memory::default(), Some(error.to_string())),
@@ -75,40 +82,47 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
         16..=63 => 300,
         _ => 3600,
     };
-    let mut changes = counted(&clients, &stream, args.days, period).await?;
-    add_remembered(&memory, &mut changes, TimeDelta::seconds(period.into()));
+    let counted = counted(&clients.cloudwatch, &stream, args.days, period).await?;
+    let mut changes = counted.iter().map(entry).collect();
+    let period = TimeDelta::seconds(period.into());
+    add_remembered(&memory, &mut changes, period);
+    if let Some(open) = open.map(|stream| stream.open_shards) {
+        add_sizes(&ShardsOverTime::of(&memory, &counted, open).changes, &mut changes, period);
+    }
     changes.sort_by_key(|entry| std::cmp::Reverse(entry.at));
     let history = History { stream: stream.name, unreadable_memory, changes };
     if args.json {
         return Ok(print_json(&history)?);
     }
-    print(&history, args.days)
+    print(&history, args.days, args.wide)
 }
 
-async fn memory(clients: &Clients, stream: &StreamArn) -> Result<Result<Memory, MemoryError>, CliError> {
-    let answer = clients.kinesis.list_tags_for_resource().resource_arn(stream.to_string()).send().await;
-    let answer = called("ListTagsForResource", answer)?;
-    let tag = answer.tags().iter().find(|tag| tag.key() == TAG).and_then(|tag| tag.value());
-    Ok(tag.map_or_else(|| Ok(Memory::default()), Memory::parse))
-}
-
-/// The changes that the metric AutoFix shows: one entry for each action and period.
-async fn counted(clients: &Clients, stream: &StreamArn, days: i64, period: i32) -> Result<Vec<Entry>, CliError> {
-    let now = Utc::now();
-    let changes = auto_fix::changes(&clients.cloudwatch, &stream.name, (now - TimeDelta::days(days), now), period);
-    let entry = |(at, action, count): (DateTime<Utc>, &str, f64)| Entry {
-        at,
-        action: action.into(),
+/// The entry of a datapoint of the metric.
+fn entry(Counted { at, action, count }: &Counted) -> Entry {
+    Entry {
+        at: *at,
+        action: (*action).into(),
         // The cast saturates: other people and tools can write to this metric.
-        count: count as u32,
+        count: *count as u32,
         from: None,
         to: None,
         counted: true,
         refused: false,
         settled: None,
         healed: None,
-    };
-    Ok(changes.await?.into_iter().map(entry).collect())
+    }
+}
+
+/// Adds the sizes that follow from the shards of today and from the changes since.
+fn add_sizes(steps: &[Step], changes: &mut [Entry], period: TimeDelta) {
+    for entry in changes.iter_mut().filter(|entry| entry.from.is_none() && entry.count == 1) {
+        let begins = Minute::of(entry.at);
+        let end = begins.plus(period.num_minutes());
+        let mut within = steps.iter().filter(|step| (begins..end).contains(&step.minute));
+        if let (Some(step), None) = (within.next(), within.next()) {
+            (entry.from, entry.to) = (Some(step.from), Some(step.to));
+        }
+    }
 }
 
 /// Adds the memory of the last change to the entry of that change, or adds an entry. Adds another entry for an earlier
@@ -149,21 +163,23 @@ fn action(kind: ChangeKind) -> &'static str {
     }
 }
 
-fn print(history: &History, days: i64) -> Result<(), CliError> {
+fn print(history: &History, days: i64, is_wide: bool) -> Result<(), CliError> {
     let mut console = Console::new(false);
-    console.heading(&format!("{}: changes of the last {days} days, newest first (UTC)", history.stream))?;
+    console.heading(&format!("{}: changes of the last {}, newest first (UTC)", history.stream, many(days, "day")))?;
     if let Some(error) = &history.unreadable_memory {
         console
             .step(&format!("its memory (tag {TAG}) cannot be read: {error}. This is what the AutoFix metric has:"))?;
     }
     if history.changes.is_empty() {
-        console.step("none")?;
+        return Ok(console.step("none")?);
     }
-    for entry in &history.changes {
+    let columns = ["when", "change", "from → to", "state"];
+    let columns = columns.into_iter().enumerate().map(|(place, head)| Column::text(head, u8::from(place == 3)));
+    let rows = history.changes.iter().map(|entry| {
         let step = match (entry.from, entry.to) {
             (Some(from), Some(to)) => format!("{from} → {to}"),
             _ if entry.count > 1 => format!("{} times", entry.count),
-            _ => String::new(),
+            _ => "?".into(),
         };
         let state = match entry {
             Entry { healed: Some(healed), .. } => format!("healed {}", healed.format("%H:%M")),
@@ -172,8 +188,7 @@ fn print(history: &History, days: i64) -> Result<(), CliError> {
             Entry { counted: false, .. } => "announced".into(),
             _ => String::new(),
         };
-        let line = format!("{}  {:<22} {step:<12} {state}", entry.at.format("%Y-%m-%d %H:%M"), entry.action);
-        console.step(line.trim_end())?;
-    }
-    Ok(())
+        vec![entry.at.format("%Y-%m-%d %H:%M").to_string(), entry.action.clone(), step, state]
+    });
+    Ok(console.table(&Table { columns: columns.collect(), rows: rows.collect(), is_wide })?)
 }

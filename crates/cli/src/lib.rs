@@ -6,14 +6,18 @@ mod arena;
 mod auto_fix;
 mod aws;
 mod backtest;
+mod changes;
 mod completions;
 mod config;
+mod consent;
 mod doctor;
+mod endpoint;
 mod error;
 mod explain;
 mod files;
 mod full_screen;
 mod healer;
+mod help;
 mod history;
 mod keys;
 mod local;
@@ -39,10 +43,11 @@ mod watch;
 
 pub use aws::local_config;
 pub use error::CliError;
+pub use explain::explained;
 pub use pause::STACK_TAG;
 pub use replay::{BadSetting, Effect, Replay, Size, Tally, replay};
 
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use std::process::ExitCode;
 use unthrottle::settings;
 
@@ -76,7 +81,8 @@ also be such a scenario. An event without a scenario meets a stream of two
 shards that gets more load than it takes.
 
 With --endpoint-url, --profile or --region, the handler acts on that account.
-It changes the stream, unless you give --observe.")]
+It shows what it would change, and asks. --yes changes the stream without a
+question, and --observe changes nothing.")]
     Replay(replay::Args),
     /// Show what unthrottle would do about a stream. Changes nothing
     #[command(long_about = "\
@@ -96,7 +102,8 @@ Changes nothing.")]
     #[command(long_about = "\
 Check every stream of your account that needs a check, as the schedule of the
 Lambda does: throttled streams, changes to verify, and restores.
-Changes these streams, unless you give --observe.")]
+Shows what it would change, and asks. --yes changes these streams without a
+question, and --observe changes nothing.")]
     Sweep(sweep::Args),
     /// List the changes that unthrottle made to a stream
     #[command(long_about = "\
@@ -116,8 +123,9 @@ If a check fails, the command says which, and when to try again. --force skips
 the peak load and the backlog of readers. It never restores a throttled
 stream, takes away more than half, or goes below UNTHROTTLE_MIN_SHARDS.
 
-Without --yes, the command only says what it would do. Exit code 1: the change
-cannot be undone, or not now.")]
+The command shows what it would do, and asks. Without a terminal, --yes gives
+the answer, and --dry-run only shows it. Exit code 1: the change cannot be
+undone, or not now.")]
     Restore(restore::Args),
     /// Plan shards for a stream, again and again at the same times
     #[command(long_about = "\
@@ -132,6 +140,7 @@ set. For working days from 08:00 to 18:00 in Berlin:
   unthrottle plan orders --at-least 8 --cron \"0 8 ? * MON-FRI *\" \\
     --timezone Europe/Berlin --for 10h
 
+The command shows the plan and asks; --yes gives the answer in advance.
 A wrong expression, an unknown time zone, or more shards than the stream may
 have is an error before anything is created.")]
     Plan(Box<plan::Args>),
@@ -149,6 +158,7 @@ Stop unthrottle: disable its rules and schedules. Changes no stream.
 
 These are the EventBridge rules of the account and region with the tag
 unthrottle:stack, and the schedules of the Scheduler groups with this tag.
+The command lists them and asks; --yes gives the answer in advance.
 Changes that AWS is making go on. A running sweep may make more changes for up
 to five minutes. `unthrottle resume` undoes the pause.")]
     Pause(pause::Args),
@@ -225,12 +235,17 @@ and the sweep of template.yaml wake it.")]
 
 /// Runs the command that the arguments of the process name.
 pub async fn run() -> ExitCode {
-    match perform(Cli::parse().command).await {
+    let matches = help::complete(Cli::command()).get_matches();
+    let command = match Cli::from_arg_matches(&matches) {
+        Ok(cli) => cli.command,
+        Err(error) => error.exit(),
+    };
+    match perform(command).await {
         Ok(()) => ExitCode::SUCCESS,
         // The reader of a pipe has closed it, as `head` does.
         Err(CliError::Io(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("unthrottle: {error}");
+            screen::print_error(&error.to_string());
             ExitCode::from(error.code())
         }
     }

@@ -1,5 +1,6 @@
 //! `unthrottle local`: runs the local account as a server.
 
+use crate::help::whole;
 use crate::{CliError, config, healer};
 use std::io::Write;
 use std::time::Duration;
@@ -13,11 +14,14 @@ pub(super) struct Args {
     #[arg(long, default_value_t = 4566)]
     port: u16,
     /// How late the metrics of a minute are published, as CloudWatch does it
-    #[arg(long, default_value_t = 60, value_name = "SECONDS")]
+    #[arg(long, default_value_t = 60, value_name = "SECONDS", value_parser = whole)]
     metric_lag: u64,
     /// Keep this many MiB of records, and drop the oldest first
     #[arg(long, default_value_t = 256, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..))]
     keep_mib: u32,
+    /// Print each request: the time of the account, the call, the status and the duration
+    #[arg(long)]
+    log: bool,
     #[arg(
         long,
         help = "Run an unthrottle inside: its fleet alarms, its rule on CloudTrail and\n\
@@ -49,6 +53,7 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
         port: args.port,
         metric_lag: Duration::from_secs(args.metric_lag),
         keep_bytes: u64::from(args.keep_mib) << 20,
+        log: args.log,
         ..Options::default()
     };
     let (account, region) = (options.account.clone(), options.region.clone());

@@ -1,11 +1,12 @@
 //! `unthrottle pause` and `unthrottle resume`: switch off and on what starts a deployed unthrottle.
 
 use crate::CliError;
-use crate::aws::{AwsArgs, called};
+use crate::aws::{AwsArgs, called, clock};
+use crate::consent::Consent;
 use crate::screen::{Console, print_json};
 use aws_sdk_resourcegroupstagging::types::TagFilter;
 use aws_sdk_scheduler::types::ScheduleState;
-use chrono::{TimeDelta, Utc};
+use chrono::TimeDelta;
 use serde::Serialize;
 use unthrottle::aws::Cause;
 
@@ -22,6 +23,11 @@ pub(super) struct Args {
     /// Only the stack of this name: the value of the tag unthrottle:stack
     #[arg(long, value_name = "NAME")]
     stack: Option<String>,
+    /// List the rules and schedules, and change nothing
+    #[arg(long, conflicts_with = "yes")]
+    dry_run: bool,
+    #[command(flatten)]
+    consent: Consent,
     #[command(flatten)]
     aws: AwsArgs,
     /// Print the rules and schedules as JSON
@@ -42,6 +48,20 @@ impl State {
         match self {
             State::Paused => "paused",
             State::Resumed => "resumed",
+        }
+    }
+
+    fn would(self) -> &'static str {
+        match self {
+            State::Paused => "would pause",
+            State::Resumed => "would resume",
+        }
+    }
+
+    fn ask(self) -> &'static str {
+        match self {
+            State::Paused => "Pause",
+            State::Resumed => "Resume",
         }
     }
 
@@ -86,8 +106,23 @@ pub(super) async fn run(args: Args, to: State) -> Result<(), CliError> {
         switched: Switched { state: to, rules: vec![], schedules: vec![] },
         failures: 0,
     };
+    let scheduler = aws_sdk_scheduler::Client::new(&config);
+    let schedules = work.list_schedules(&scheduler, found.groups).await?;
+    if !args.consent.is_given() {
+        let all = found.rules.len() + schedules.len();
+        for rule in &found.rules {
+            work.console.step(&format!("{} rule {rule}", to.would()))?;
+        }
+        for (group, name) in &schedules {
+            work.console.step(&format!("{} schedule {group}/{name}", to.would()))?;
+        }
+        if args.dry_run {
+            return Ok(work.console.result(true, "nothing was changed.")?);
+        }
+        args.consent.ask(&format!("{} all {all} now?", to.ask()))?;
+    }
     work.switch_rules(&aws_sdk_eventbridge::Client::new(&config), found.rules).await?;
-    work.switch_schedules(&aws_sdk_scheduler::Client::new(&config), found.groups).await?;
+    work.switch_schedules(&scheduler, schedules).await?;
     work.end(&args)
 }
 
@@ -146,26 +181,38 @@ impl Work {
         Ok(())
     }
 
-    async fn switch_schedules(
+    /// The schedules of the groups: each with its group and its name.
+    async fn list_schedules(
         &mut self,
         scheduler: &aws_sdk_scheduler::Client,
         groups: Vec<String>,
-    ) -> Result<(), CliError> {
+    ) -> Result<Vec<(String, String)>, CliError> {
+        let mut found = vec![];
         for group in groups {
             let mut pages = scheduler.list_schedules().group_name(&group).into_paginator().items().send();
             while let Some(schedule) = pages.next().await {
-                let name = match schedule {
-                    Ok(schedule) => schedule.name().unwrap_or_default().to_owned(),
+                match schedule {
+                    Ok(schedule) => found.push((group.clone(), schedule.name().unwrap_or_default().to_owned())),
                     Err(error) => {
                         self.show("schedules of the group", &group, Err(Cause::of(error)))?;
                         break;
                     }
-                };
-                let done = switch_schedule(scheduler, &group, &name, &self.to.of_schedule()).await;
-                let path = format!("{group}/{name}");
-                if self.show("schedule", &path, done)? {
-                    self.switched.schedules.push(path);
                 }
+            }
+        }
+        Ok(found)
+    }
+
+    async fn switch_schedules(
+        &mut self,
+        scheduler: &aws_sdk_scheduler::Client,
+        schedules: Vec<(String, String)>,
+    ) -> Result<(), CliError> {
+        for (group, name) in schedules {
+            let done = switch_schedule(scheduler, &group, &name, &self.to.of_schedule()).await;
+            let path = format!("{group}/{name}");
+            if self.show("schedule", &path, done)? {
+                self.switched.schedules.push(path);
             }
         }
         Ok(())
@@ -196,10 +243,10 @@ impl Work {
             State::Paused => {
                 format!(
                     "nothing wakes it now. Changes under way go on, and a sweep that is running may make more for up \
-                     to five minutes. `unthrottle resume{stack}` undoes this."
+                     to five minutes. `unthrottle resume{stack} --yes` undoes this."
                 )
             }
-            State::Resumed => format!("it is awake again. `unthrottle pause{stack}` undoes this."),
+            State::Resumed => format!("it is awake again. `unthrottle pause{stack} --yes` undoes this."),
         };
         self.console.result(true, &text)?;
         Ok(())
@@ -217,7 +264,7 @@ async fn switch_schedule(
     if now.state() == Some(to) {
         return Ok(());
     }
-    let oldest = (Utc::now() - OLDEST_START).timestamp();
+    let oldest = (clock().now() - OLDEST_START).timestamp();
     let update = scheduler
         .update_schedule()
         .group_name(group)

@@ -2,9 +2,12 @@
 
 use crate::CliError;
 use crate::aws::AwsArgs;
-use crate::explain::ask;
+use crate::consent::Consent;
+use crate::explain::{ask, show};
+use crate::screen::Console;
 use unthrottle_core::decision::Outcome;
 use unthrottle_core::policy::Mode;
+use unthrottle_core::report::Document;
 use unthrottle_core::signal::{Ask, Undo};
 
 #[derive(clap::Args)]
@@ -15,9 +18,11 @@ pub(super) struct Args {
     /// The number of shards afterwards; default: the number before the change
     #[arg(long, value_name = "SHARDS", value_parser = clap::value_parser!(u32).range(1..))]
     to: Option<u32>,
-    /// Undo the change; without this option, only say what would be done
-    #[arg(long)]
-    yes: bool,
+    /// Say what would be done, and change nothing
+    #[arg(long, conflicts_with = "yes")]
+    dry_run: bool,
+    #[command(flatten)]
+    consent: Consent,
     #[arg(
         long,
         help = "Undo it whatever the peak load and the backlog of readers; still never\n\
@@ -32,13 +37,33 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args) -> Result<(), CliError> {
-    let mode = Some(if args.yes { Mode::Heal } else { Mode::Observe });
+    if !args.consent.is_given() {
+        let planned = decide(&args, Mode::Observe).await?;
+        if args.dry_run || planned.outcome != Outcome::Planned {
+            show(&planned, args.json)?;
+            return end(&planned, true);
+        }
+        match args.json {
+            true => Console::new(true).heading(&planned.sentence)?,
+            false => show(&planned, false)?,
+        }
+        args.consent.ask("Undo this change now?")?;
+    }
+    let done = decide(&args, Mode::Heal).await?;
+    show(&done, args.json)?;
+    end(&done, false)
+}
+
+async fn decide(args: &Args, mode: Mode) -> Result<Document, CliError> {
     let undo = Undo { to: args.to, force: args.force };
-    let of_stream = |stream| Ask { stream, mode, message: None, undo: Some(undo), plan: None };
-    let document = ask(&args.aws, &args.stream, of_stream, args.json).await?;
+    let of_stream = |stream| Ask { stream, mode: Some(mode), message: None, undo: Some(undo), plan: None };
+    ask(&args.aws, &args.stream, of_stream).await
+}
+
+fn end(document: &Document, is_dry_run: bool) -> Result<(), CliError> {
     match document.outcome {
         Outcome::Acted => Ok(()),
-        Outcome::Planned if !args.yes => Ok(()),
+        Outcome::Planned if is_dry_run => Ok(()),
         Outcome::Planned => {
             Err(CliError::Partly("not restored: the mode of the settings or of the stream is observe".into()))
         }

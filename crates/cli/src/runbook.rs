@@ -1,5 +1,8 @@
 //! `unthrottle runbook`: writes decision documents as an incident entry in Markdown.
 
+mod documents;
+
+use crate::explain::in_words;
 use crate::{CliError, files};
 use serde_json::Value;
 use std::fmt::Write as _;
@@ -12,8 +15,9 @@ pub(super) struct Args {
     #[arg(
         required = true,
         value_name = "DOCUMENT",
-        help = "Files with decision documents: answers of the function, also of a\n\
-                sweep, or its log lines"
+        help = "Files with decision documents, or - for standard input: answers of the\n\
+                function, also of a sweep, its log lines, and what `aws logs tail`,\n\
+                `filter-log-events`, `get-query-results` and Logs Insights give"
     )]
     documents: Vec<PathBuf>,
 }
@@ -28,26 +32,10 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     Ok(())
 }
 
-/// Reads the documents of a file. Its JSON values are documents, log lines with one document, or answers of a sweep
-/// with several. Lines of Lambda itself (START, REPORT) are not JSON and are skipped.
+/// Reads the documents of a file.
 pub(super) fn read(path: &Path) -> Result<Vec<Value>, CliError> {
-    const OF_LAMBDA: [&str; 5] = ["INIT_START", "START ", "END ", "REPORT ", "XRAY "];
     let text = files::read(path, files::MOST_JSON)?;
-    let lines = text.lines().filter(|line| !OF_LAMBDA.iter().any(|word| line.starts_with(word)));
-    let text = lines.collect::<Vec<_>>().join("\n");
-    let mut documents = vec![];
-    for value in serde_json::Deserializer::from_str(&text).into_iter::<Value>() {
-        let mut value = value.map_err(|source| CliError::Json { path: files::name(path), source })?;
-        let mut take = |field| value.get_mut(field).map(Value::take);
-        let found = match (take("decision"), take("decisions")) {
-            (Some(document), _) => vec![document],
-            (None, Some(Value::Array(decisions))) => decisions,
-            _ => vec![value],
-        };
-        documents.extend(found.into_iter().filter(|document| {
-            document["outcome"].is_string() && document["sentence"].is_string() && document["evidence"].is_object()
-        }));
-    }
+    let documents = documents::of(&text).map_err(|source| CliError::Json { path: files::name(path), source })?;
     if documents.is_empty() {
         return Err(CliError::Usage(format!("{}: holds no decision document", files::name(path).display())));
     }
@@ -121,7 +109,7 @@ fn evidence(text: &mut String, documents: &[Value]) {
         let is_last = !documents[place + 1..].iter().any(|later| name(later) == name(document));
         let numbers = document["evidence"].as_object().filter(|_| is_last);
         for (what, value) in numbers.into_iter().flatten() {
-            line(text, &format!("| {} | {what} | {} |", name(document), cell(value)));
+            line(text, &format!("| {} | {} | {} |", name(document), what.replace('_', " "), cell(value)));
         }
     }
 }
@@ -157,8 +145,7 @@ fn text_of<'a>(document: &'a Value, field: &str) -> &'a str {
 
 /// A value as a table cell. A bar in it would end the cell.
 fn cell(value: &Value) -> String {
-    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    text.replace('|', "\\|")
+    in_words(value).replace('|', "\\|")
 }
 
 fn line(text: &mut String, line: &str) {

@@ -1,47 +1,96 @@
 //! Everything that a person sees on a terminal: steps as they happen, JSON lines, and the progress of a long command.
 
+mod commands;
+mod table;
+mod wrap;
+
+pub(crate) use commands::{AccountOption, for_account, run_on};
+pub(crate) use table::{Column, Table};
+
 use clap::builder::styling::{AnsiColor, Style};
 use serde::Serialize;
 use std::io::{self, IsTerminal, Write};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Prints a value as one line of JSON on standard output.
 pub(crate) fn print_json(value: &impl Serialize) -> io::Result<()> {
-    let mut out = io::stdout();
-    serde_json::to_writer(&mut out, value)?;
-    writeln!(out)
+    let json = serde_json::to_string(value)?;
+    writeln!(io::stdout(), "{}", commands::for_account_in_json(&json))
+}
+
+/// Prints an error of the command on standard error.
+pub(crate) fn print_error(text: &str) {
+    let text = for_account(&format!("unthrottle: {text}"));
+    let text = wrap::width(&io::stderr()).map_or(text.clone(), |width| wrap::fill(&text, width, "", "  "));
+    eprintln!("{text}");
+}
+
+/// Whether a stream shows colours and lines that replace themselves (https://no-color.org).
+fn has_escapes(stream: &impl IsTerminal) -> bool {
+    let is_dumb = std::env::var_os("TERM").is_some_and(|terminal| terminal == "dumb");
+    stream.is_terminal() && !is_dumb
 }
 
 /// Where steps are shown: on standard output, or on standard error if standard output is for JSON.
 pub(crate) struct Console {
     out: Box<dyn Write + Send>,
     colour: bool,
+    /// The columns of the screen; `None`: lines stay whole.
+    width: Option<usize>,
 }
 
 impl Console {
     /// Shows steps to a person. `json`: standard output is for JSON.
     pub fn new(json: bool) -> Console {
-        let colour = if json { io::stderr().is_terminal() } else { io::stdout().is_terminal() };
-        // https://no-color.org
-        let colour = colour && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+        let (escapes, width) = match json {
+            true => (has_escapes(&io::stderr()), wrap::width(&io::stderr())),
+            false => (has_escapes(&io::stdout()), wrap::width(&io::stdout())),
+        };
+        let colour = escapes && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
         let out: Box<dyn Write + Send> = if json { Box::new(io::stderr()) } else { Box::new(io::stdout()) };
-        Console { out, colour }
+        Console { out, colour, width }
     }
 
     /// Shows nothing.
     pub fn silent() -> Console {
-        Console { out: Box::new(io::sink()), colour: false }
+        Console { out: Box::new(io::sink()), colour: false, width: None }
+    }
+
+    /// Writes into memory, as on a screen of this width.
+    pub fn in_memory(width: usize) -> (Console, Written) {
+        let written = Written::default();
+        (Console { out: Box::new(written.clone()), colour: false, width: Some(width) }, written)
     }
 
     /// Shows a heading.
     pub fn heading(&mut self, text: &str) -> io::Result<()> {
-        let text = self.paint(Style::new().bold(), text);
+        let text = self.paint(Style::new().bold(), &self.fill(text, "", "  "));
         writeln!(self.out, "{text}")
     }
 
     /// Shows a line as it is.
     pub fn line(&mut self, text: &str) -> io::Result<()> {
-        writeln!(self.out, "{text}")
+        writeln!(self.out, "{}", for_account(text))
+    }
+
+    /// Shows a paragraph.
+    pub fn text(&mut self, text: &str) -> io::Result<()> {
+        writeln!(self.out, "{}", self.fill(text, "", ""))
+    }
+
+    /// Shows a name and its value, the value at column `column`. A long value goes on below its beginning, or on a
+    /// narrow screen below the name.
+    pub fn field(&mut self, name: &str, column: usize, value: &str) -> io::Result<()> {
+        let is_narrow = self.width.is_some_and(|width| width < 2 * column);
+        let below = if is_narrow { "      ".to_owned() } else { " ".repeat(2 + column) };
+        let text = if is_narrow { format!("{name}: {value}") } else { format!("{name:<column$}{value}") };
+        writeln!(self.out, "{}", self.fill(&text, "  ", &below))
+    }
+
+    /// Shows a table.
+    pub fn table(&mut self, table: &Table) -> io::Result<()> {
+        self.out.write_all(table.text(self.width).as_bytes())
     }
 
     /// The text in this colour, where the output has colours.
@@ -51,19 +100,52 @@ impl Console {
 
     /// Shows a step that begins, or that is complete.
     pub fn step(&mut self, text: &str) -> io::Result<()> {
-        writeln!(self.out, "  {text}")?;
+        let own = text.len() - text.trim_start_matches(' ').len();
+        let (first, next) = (" ".repeat(2 + own), " ".repeat(4 + own));
+        writeln!(self.out, "{}", self.fill(&text[own..], &first, &next))?;
         self.out.flush()
     }
 
     /// Shows the result of a command.
     pub fn result(&mut self, good: bool, text: &str) -> io::Result<()> {
         let colour = if good { AnsiColor::Green } else { AnsiColor::Yellow };
-        let text = self.paint(colour.on_default().bold(), text);
-        writeln!(self.out, "  {text}")
+        let text = self.paint(colour.on_default().bold(), &self.fill(text, "  ", "  "));
+        writeln!(self.out, "{text}")
+    }
+
+    /// The text within the screen, with its commands for the account that this process calls.
+    fn fill(&self, text: &str, first: &str, next: &str) -> String {
+        let text = for_account(text);
+        match self.width {
+            Some(width) => wrap::fill(&text, width, first, next),
+            None => format!("{first}{text}"),
+        }
     }
 
     fn paint(&self, style: Style, text: &str) -> String {
         if self.colour { format!("{style}{text}{style:#}") } else { text.into() }
+    }
+}
+
+/// What a console has written into memory.
+#[derive(Clone, Default)]
+pub(crate) struct Written(Arc<Mutex<Vec<u8>>>);
+
+impl Written {
+    /// The text so far.
+    pub fn text(&self) -> String {
+        let bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+}
+
+impl Write for Written {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -85,7 +167,7 @@ pub(crate) struct Progress {
 impl Progress {
     /// Nothing of `all` is done yet.
     pub fn new(what: &'static str, all: usize) -> Progress {
-        let next = io::stderr().is_terminal().then(|| Instant::now() + SILENT_FOR);
+        let next = has_escapes(&io::stderr()).then(|| Instant::now() + SILENT_FOR);
         Progress { what, all, done: 0, next, is_shown: false }
     }
 
@@ -125,7 +207,7 @@ pub(crate) struct StatusLine {
 impl StatusLine {
     /// Nothing is shown yet.
     pub fn new() -> StatusLine {
-        StatusLine { is_terminal: io::stderr().is_terminal(), is_shown: false }
+        StatusLine { is_terminal: has_escapes(&io::stderr()), is_shown: false }
     }
 
     /// Shows a text in the place of the one before. It must fit into 80 columns.

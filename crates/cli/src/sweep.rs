@@ -1,18 +1,21 @@
 //! `unthrottle sweep`: checks every stream of an account that needs a check.
 
 use crate::CliError;
-use crate::aws::{AwsArgs, called};
+use crate::aws::{AwsArgs, called, clock};
 use crate::config;
+use crate::consent::Consent;
+use crate::help::whole;
 use crate::screen::{Console, print_json};
-use chrono::Utc;
 use serde_json::json;
 use std::time::Duration;
 use unthrottle::aws::{Clients, send_healed};
 use unthrottle::handler::{Handler, Reply};
 use unthrottle::sweep::{Plan, sweep};
-use unthrottle_core::policy::Mode;
-use unthrottle_core::report::Document;
+use unthrottle_core::decision::Outcome;
+use unthrottle_core::policy::{Mode, Policy};
+use unthrottle_core::report::{Document, SweepDocument};
 use unthrottle_core::signal::{Home, StreamArn};
+use unthrottle_core::words::many;
 
 #[derive(clap::Args)]
 #[command(next_line_help = true)]
@@ -20,10 +23,12 @@ pub(super) struct Args {
     #[command(flatten)]
     aws: AwsArgs,
     /// Decide in full, and change nothing
-    #[arg(long)]
+    #[arg(long, alias = "dry-run", conflicts_with = "yes")]
     observe: bool,
+    #[command(flatten)]
+    consent: Consent,
     /// End within this number of seconds: no check begins that could end later
-    #[arg(long, default_value_t = 900, value_name = "SECONDS")]
+    #[arg(long, default_value_t = 900, value_name = "SECONDS", value_parser = whole)]
     within: u64,
     /// Print the summary with a decision document for each stream
     #[arg(long)]
@@ -31,10 +36,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args) -> Result<(), CliError> {
-    let mut policy = config::policy()?;
-    if args.observe {
-        policy.mode = policy.mode.min(Mode::Observe);
-    }
+    let policy = config::policy()?;
     let clients = Clients::new(&args.aws.config().await?);
     let mut console = Console::new(args.json);
     let Some(home) = home(&clients).await? else {
@@ -49,7 +51,31 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
         "account {}, region {}: finding the streams that need a check …",
         home.account, home.region
     ))?;
-    let handler = Handler::new(clients.clone(), policy);
+    let of_mode = |mode: Mode| Policy { mode: policy.mode.min(mode), ..policy.clone() };
+    if args.observe || !args.consent.is_given() {
+        // The person sees the answer here, so no message is sent.
+        let silent = Policy { topic_arn: None, ..of_mode(Mode::Observe) };
+        let asked = if args.observe { of_mode(Mode::Observe) } else { silent };
+        let seen = go(&clients, asked, &home, args.within, &mut console).await?;
+        let planned = seen.decisions.iter().filter(|document| document.outcome == Outcome::Planned).count();
+        if args.observe || planned == 0 || policy.mode < Mode::Heal {
+            return end(&seen, args.json);
+        }
+        args.consent.ask(&format!("Change {} now?", many(planned, "stream")))?;
+    }
+    let swept = go(&clients, of_mode(Mode::Heal), &home, args.within, &mut console).await?;
+    end(&swept, args.json)
+}
+
+/// Sweeps once, and shows each decision.
+async fn go(
+    clients: &Clients,
+    policy: Policy,
+    home: &Home,
+    within: u64,
+    console: &mut Console,
+) -> Result<SweepDocument, CliError> {
+    let handler = Handler::new(clients.clone(), policy).on(clock());
     let (mut lines, mut shown) = (vec![], Ok(()));
     let each = |reply: &Reply| {
         let Document { code, outcome, sentence, .. } = &reply.document;
@@ -59,8 +85,8 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
             shown = console.step(&format!("{code} ({outcome}): {sentence}"));
         }
     };
-    let deadline = Utc::now() + Duration::from_secs(args.within);
-    let swept = sweep(&handler, &home, Plan::until(deadline), each).await?;
+    let deadline = clock().now() + Duration::from_secs(within);
+    let swept = sweep(&handler, home, Plan::until(deadline), each).await?;
     for line in &lines {
         let unsent = send_healed(&clients.cloudwatch, line).await;
         if let Some(error) = unsent.filter(|_| shown.is_ok()) {
@@ -72,8 +98,12 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
         console.step(&format!("failed: {}: {}", failure.of, failure.error))?;
     }
     console.result(swept.failed.is_empty(), &swept.sentence)?;
-    if args.json {
-        print_json(&swept)?;
+    Ok(swept)
+}
+
+fn end(swept: &SweepDocument, json: bool) -> Result<(), CliError> {
+    if json {
+        print_json(swept)?;
     }
     match swept.failed.len() {
         0 => Ok(()),

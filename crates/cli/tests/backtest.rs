@@ -5,6 +5,7 @@ use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::SystemTime;
+use unthrottle_core::memory::{Change, ChangeKind, Memory, TAG};
 use unthrottle_lab::local::{Effect, Fault, LocalAccount, Options};
 
 const CALL: &str = "CloudWatch.GetMetricData";
@@ -217,11 +218,12 @@ fn a_file_is_reported_hour_by_hour_with_the_basis_of_the_estimate() {
     assert_eq!((code, err.as_str()), (0, ""));
     for line in [
         "2026-11-20 00:00 to 2026-11-20 03:00 (UTC), 180 minutes known, on 2 shards",
-        "  as it was                      2      3600000        ?        6.0",
-        "  best static                    4            0        0       12.0",
-        "  2026-11-20 01:00  scale_shards 2 → 4",
+        "unthrottle would have made 1 change and AWS would have refused ",
+        "  as it was                    2  3,600,000        ?      6.0",
+        "  best static                  4          0        0     12.0",
+        "  2026-11-20 01:00  scale_shards 2 → 4  3,600,000 → ",
         "An estimate: ",
-        "a quota of 20000 shards, and no throughput commitment",
+        "a quota of 20,000 shards, and no throughput commitment",
     ] {
         assert!(out.contains(line), "{line}:\n{out}");
     }
@@ -307,4 +309,51 @@ fn a_hostile_file_ends_in_a_named_error_or_in_a_result_within_bounded_memory() {
         assert_eq!(found, code, "{text}: {out}{err}");
         assert!(out.contains(says) || err.contains(says), "{says}: {text}: {out}{err}");
     }
+}
+
+#[tokio::test]
+async fn the_past_follows_what_unthrottle_itself_changed() {
+    let account = LocalAccount::start(Options::default()).await.expect("a free port");
+    let changed_at = midnight(1) + TimeDelta::hours(13);
+    let change = Change::intent(ChangeKind::Scale, 2, 4, changed_at);
+    let tag = Memory::default().intend(change, false).encode().expect("short");
+    account.add_streams(["orders".to_owned()], 4, &[(TAG, &tag)]).await;
+    for minute in 0..24 * 60 {
+        let time = midnight(1) + TimeDelta::minutes(minute);
+        let (records, throttled) = match minute / 60 {
+            12 => (120_000.0, 60_000.0),
+            13 => (180_000.0, 0.0),
+            _ => (60_000.0, 0.0),
+        };
+        put(&account, time, records, throttled);
+    }
+    let dimensions = [("StreamName", "orders"), ("Action", "scale_shards")];
+    account.put_metric("Unthrottle", "AutoFix", &dimensions, SystemTime::from(changed_at), 1.0);
+    let folder = folder("changed");
+    let (document, _) = document(&account, &folder, &["orders", "--days", "1"]).await;
+    assert_eq!((&document["shards"], &document["shards_from"]), (&2.into(), &"changes".into()));
+    assert_eq!(document["minutes_beyond_shards"], 0, "four shards took what two did not");
+    let past = &document["policies"][0];
+    let shards = (&past["shards_at_the_beginning"], &past["shards_at_the_end"]);
+    assert_eq!((&past["policy"], shards), (&"as it was".into(), (&2.into(), &4.into())));
+    let simulated = document["throttled_simulated"].as_f64().expect("a number");
+    assert!((simulated / 3_600_000.0 - 1.0).abs() < 0.1, "{simulated}");
+    assert!(!document["caveats"].to_string().contains("Doubtful"), "{document:#}");
+}
+
+#[test]
+fn the_report_fits_its_screen_at_any_width() {
+    let folder = folder("widths");
+    csv(&folder);
+    for width in [40, 60, 80, 120] {
+        let mut command = command(&folder, &["--csv", "past.csv"]);
+        let (code, out, _) = output(command.env("COLUMNS", width.to_string()).output().expect("runs"));
+        assert_eq!(code, 0);
+        let long: Vec<&str> = out.lines().filter(|line| line.chars().count() > width).collect();
+        assert!(long.is_empty(), "{width}: {long:#?}");
+        assert!(out.contains("$") && !out.contains('\u{1b}'), "{out}");
+    }
+    let mut wide = command(&folder, &["--csv", "past.csv", "--wide"]);
+    let (_, out, _) = output(wide.env("COLUMNS", "40").output().expect("runs"));
+    assert!(out.contains("shard-h"), "{out}");
 }

@@ -52,17 +52,22 @@ async fn a_person_sweeps_by_hand() {
     fixture.offer(STREAM, 3000.0, 2, 1..=10);
     let observed = fixture.type_in_for_json(&["sweep", "--observe", "--json"]).await;
     assert_eq!(observed["decisions"][0]["outcome"], "planned", "{observed:#}");
+    fixture.account.age(Duration::ZERO).await;
+    let (is_success, listed, refused) = fixture.try_in(&["sweep"]).await;
+    assert!(!is_success && listed.contains("scale_shards (planned): orders"), "{listed}");
+    assert!(refused.contains("nothing was changed. To do this without a terminal, give --yes"), "{refused}");
     assert_eq!((fixture.calls("Kinesis.TagResource"), fixture.shards().await), (0, 2));
-    let short_of_time = fixture.type_in_for_json(&["sweep", "--within", "20", "--json"]).await;
+    fixture.account.age(Duration::ZERO).await;
+    let short_of_time = fixture.type_in_for_json(&["sweep", "--within", "20", "--json", "--yes"]).await;
     assert_eq!((&short_of_time["looked"], &short_of_time["left"]), (&json!(0), &json!([STREAM])), "{short_of_time:#}");
     // AWS lists streams five times a second: that second is over.
     fixture.account.age(Duration::ZERO).await;
     fixture.deny("GetResources", 0, 1);
-    let (is_success, stdout, stderr) = fixture.try_in(&["sweep", "--json"]).await;
+    let (is_success, stdout, stderr) = fixture.try_in(&["sweep", "--json", "--yes"]).await;
     assert!(!is_success && stderr.contains("1 of what the sweep tried failed"), "{stderr}");
     let swept: Value = serde_json::from_str(&stdout).expect("JSON all the same");
     assert_eq!((&swept["changed"], &swept["failed"][0]["of"]), (&json!(1), &json!("memories")), "{swept:#}");
-    let said = fixture.type_in(&["sweep"]).await;
+    let said = fixture.type_in(&["sweep", "--yes"]).await;
     assert!(said.contains("orders: ") && said.contains("sweep: 1 stream in alarm,"), "{said}");
 }
 
@@ -75,7 +80,7 @@ async fn a_restore_by_hand_does_not_hide_that_a_change_has_healed() {
     fixture.later(5, 3000.0).await;
     let (is_done, said, _) = fixture.try_in(&["restore", STREAM, "--yes"]).await;
     assert!(!is_done && said.contains("needs all 4 shards"), "{said}");
-    let said = fixture.type_in(&["sweep"]).await;
+    let said = fixture.type_in(&["sweep", "--yes"]).await;
     assert!(said.contains("healed 1"), "{said}");
     let healed = fixture.aws.counts("Healed", &[("StreamName", STREAM)]).await;
     assert_eq!(healed.len(), 1, "CloudWatch makes no metrics from the log of a person");
@@ -91,11 +96,14 @@ async fn a_person_undoes_a_change_by_hand() {
 
     fixture.later(60, 500.0).await;
     let before = fixture.aws.memory(STREAM_ARN).await;
-    let planned = fixture.type_in_for_json(&["restore", STREAM, "--json"]).await;
+    let planned = fixture.type_in_for_json(&["restore", STREAM, "--json", "--dry-run"]).await;
     assert_eq!((&planned["outcome"], &planned["code"]), (&json!("planned"), &json!("restore")), "{planned:#}");
     assert_eq!(planned["remedy"], json!({ "from": 4, "to": 2 }));
-    let said = fixture.type_in(&["restore", STREAM]).await;
+    let said = fixture.type_in(&["restore", STREAM, "--dry-run"]).await;
     assert!(said.contains("restore (planned)") && said.contains("With --yes it is done."), "{said}");
+    let (is_done, listed, refused) = fixture.try_in(&["restore", STREAM]).await;
+    assert!(!is_done && listed.contains("restore (planned)"), "{listed}");
+    assert!(refused.contains("nothing was changed. To do this without a terminal, give --yes"), "{refused}");
     assert_eq!((fixture.shards().await, fixture.aws.memory(STREAM_ARN).await), (4, before), "a dry run");
 
     let done = fixture.type_in_for_json(&["restore", STREAM_ARN, "--to", "3", "--yes", "--json"]).await;
@@ -121,11 +129,11 @@ async fn a_person_undoes_a_change_by_hand() {
     assert_eq!((&changes[0]["from"], &changes[0]["to"], &changes[0]["counted"]), (&json!(3), &json!(2), &json!(true)));
     let table = fixture.type_in(&["history", STREAM]).await;
     let rows: Vec<&str> = table.lines().collect();
-    assert_eq!(rows.len(), 4, "{table}");
+    assert_eq!(rows.len(), 5, "{table}");
     fixture.aws.tag(STREAM_ARN, TAG, "v=1 words").await;
     let unreadable = fixture.type_in(&["history", STREAM]).await;
     assert!(unreadable.contains("cannot be read: `words` is not key=value"), "{unreadable}");
-    assert!(rows[1].contains("restore") && rows[1].contains("3 → 2") && rows[3].contains("scale_shards"), "{table}");
+    assert!(rows[2].contains("restore") && rows[2].contains("3 → 2") && rows[4].contains("scale_shards"), "{table}");
 }
 
 #[tokio::test]
@@ -134,11 +142,11 @@ async fn a_person_forces_an_undo_whatever_the_peak_load() {
     let (is_done, said, _) = fixture.try_in(&["restore", STREAM, "--yes"]).await;
     assert!(!is_done && said.contains("needs all 4 shards; try again after"), "{said}");
     fixture.aws.tag(STREAM_ARN, "unthrottle.mode", "observe").await;
-    let said = fixture.type_in(&["restore", STREAM, "--force"]).await;
+    let said = fixture.type_in(&["restore", STREAM, "--force", "--dry-run"]).await;
     assert!(said.contains("--yes changes nothing either"), "{said}");
     assert_eq!(fixture.shards().await, 4);
     fixture.aws.tag(STREAM_ARN, "unthrottle.mode", "heal").await;
-    let said = fixture.type_in(&["restore", STREAM, "--force"]).await;
+    let said = fixture.type_in(&["restore", STREAM, "--force", "--dry-run"]).await;
     assert!(said.contains("you force it, whatever its load") && said.contains("With --yes it is done."), "{said}");
     let said = fixture.type_in(&["restore", STREAM, "--force", "--yes"]).await;
     assert!(said.contains("restore (acted)"), "{said}");
@@ -156,7 +164,7 @@ fn file(name: &str, text: &str) -> PathBuf {
 async fn a_runbook_is_written_of_the_documents_of_an_incident() {
     let fixture = Fixture::on(live(), 3000.0, 2, 4).await;
     let explained = fixture.type_in(&["explain", STREAM, "--json"]).await;
-    let swept = fixture.type_in(&["sweep", "--json"]).await;
+    let swept = fixture.type_in(&["sweep", "--json", "--yes"]).await;
     fixture.later(2, 3000.0).await;
     fixture.ask().await;
     fixture.later(5, 3000.0).await;
@@ -185,11 +193,14 @@ async fn a_runbook_is_written_of_the_documents_of_an_incident() {
     );
     let outcomes: Vec<_> = ["(planned)", "(acted)", "(healed)"].map(|outcome| text.find(outcome)).into();
     assert!(outcomes.iter().all(Option::is_some) && outcomes.is_sorted(), "in the order of time: {text}");
-    assert!(text.contains("| orders | time_to_heal_seconds | 240 |"), "the evidence of the last: {text}");
+    assert!(text.contains("| orders | time to heal seconds | 240 |"), "the evidence of the last: {text}");
     let swept: Value = serde_json::from_str(&swept).expect("JSON");
     let cost = |when: &str| swept["decisions"][0]["cost"][when].as_f64().expect("a cost");
     let (before, after) = (cost("before_usd_per_hour"), cost("after_usd_per_hour"));
-    let row = format!("`scale_shards` | {{\"from\":2,\"to\":4}} | {before:.4} | {after:.4} |");
+    let row = format!("`scale_shards` | from 2, to 4 | {before:.4} | {after:.4} |");
     assert!(text.contains(&row), "{row}: {text}");
-    assert!(text.contains("`unthrottle restore orders --region us-east-1 --yes`"), "{text}");
+    assert!(
+        text.contains(&format!("`unthrottle restore --endpoint-url {} orders --region", fixture.account.url())),
+        "{text}"
+    );
 }

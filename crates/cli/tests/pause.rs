@@ -45,7 +45,7 @@ async fn unthrottle(account: &LocalAccount, args: &[&str]) -> (i32, String, Stri
 #[tokio::test]
 async fn pause_disables_all_that_carries_the_tag_and_resume_enables_it() {
     let account = account().await;
-    let (code, out, err) = unthrottle(&account, &["pause"]).await;
+    let (code, out, err) = unthrottle(&account, &["pause", "--yes"]).await;
     assert_eq!((code, err.as_str()), (0, ""), "{out}");
     assert_eq!(enabled(&account), OTHERS);
     let lines: Vec<&str> = out.lines().map(str::trim).collect();
@@ -57,33 +57,39 @@ async fn pause_disables_all_that_carries_the_tag_and_resume_enables_it() {
             "paused rule watch-test",
             "paused schedule unthrottle/restore",
             "paused schedule unthrottle/sweep",
-            "nothing wakes it now. Changes under way go on, and a sweep that is running may make more for up to five \
-             minutes. `unthrottle resume` undoes this.",
+            &format!(
+                "nothing wakes it now. Changes under way go on, and a sweep that is running may make more for up to \
+                 five minutes. `unthrottle resume --endpoint-url {} --region us-east-1 --yes` undoes this.",
+                account.url()
+            ),
         ]
     );
     assert!(account.calls().keys().all(|call| !call.starts_with("Kinesis.")), "no stream is observed");
-    let (code, out, _) = unthrottle(&account, &["resume"]).await;
+    let (code, out, _) = unthrottle(&account, &["resume", "--yes"]).await;
     assert_eq!(code, 0);
     assert_eq!(enabled(&account).len(), OURS.len() + OTHERS.len());
-    assert!(out.contains("resumed schedule unthrottle/sweep") && out.contains("`unthrottle pause`"), "{out}");
+    assert!(
+        out.contains("resumed schedule unthrottle/sweep") && out.contains("`unthrottle pause --endpoint-url "),
+        "{out}"
+    );
 }
 
 #[tokio::test]
 async fn one_stack_can_be_paused_alone() {
     let account = account().await;
-    let (code, out, err) = unthrottle(&account, &["pause", "--stack", "test", "--json"]).await;
+    let (code, out, err) = unthrottle(&account, &["pause", "--stack", "test", "--json", "--yes"]).await;
     assert_eq!(code, 0, "{err}");
     let out: Value = serde_json::from_str(&out).expect("JSON and nothing else");
     assert_eq!(out, json!({"state": "paused", "rules": ["watch-test"], "schedules": []}));
-    assert!(err.contains("paused rule watch-test") && err.contains("`unthrottle resume --stack test`"), "{err}");
+    assert!(err.contains("paused rule watch-test") && err.contains("--stack test --yes`"), "{err}");
     assert_eq!(enabled(&account), ["watch", "audit/alarms", "sweep", "restore", "other", "backup"]);
 }
 
 #[tokio::test]
 async fn pausing_again_changes_nothing() {
     let account = account().await;
-    let (_, first, _) = unthrottle(&account, &["pause", "--json"]).await;
-    let (code, second, _) = unthrottle(&account, &["pause", "--json"]).await;
+    let (_, first, _) = unthrottle(&account, &["pause", "--json", "--yes"]).await;
+    let (code, second, _) = unthrottle(&account, &["pause", "--json", "--yes"]).await;
     assert_eq!((code, second), (0, first));
     assert_eq!(account.calls()["Scheduler.UpdateSchedule"], 2, "one for each schedule");
 }
@@ -92,10 +98,10 @@ async fn pausing_again_changes_nothing() {
 async fn where_nothing_carries_the_tag_it_says_so() {
     let account = LocalAccount::start(Options::default()).await.expect("a free port");
     account.add_rule("other", &[("team", "a")]);
-    let (code, out, err) = unthrottle(&account, &["pause"]).await;
+    let (code, out, err) = unthrottle(&account, &["pause", "--yes"]).await;
     assert_eq!((code, out.as_str()), (1, ""));
     assert!(err.contains("the tag unthrottle:stack\n") && err.contains("us-east-1"), "{err}");
-    let (code, _, err) = unthrottle(&account, &["resume", "--stack", "live"]).await;
+    let (code, _, err) = unthrottle(&account, &["resume", "--stack", "live", "--yes"]).await;
     assert_eq!(code, 1);
     assert!(err.contains("the tag unthrottle:stack=live"), "{err}");
     assert!(account.is_enabled("other"));
@@ -115,7 +121,7 @@ async fn a_resource_that_fails_does_not_stop_the_others() {
     for operation in ["DisableRule", "ListSchedules", "UpdateSchedule"] {
         account.add_fault(fault(operation));
     }
-    let (code, out, err) = unthrottle(&account, &["pause"]).await;
+    let (code, out, err) = unthrottle(&account, &["pause", "--yes"]).await;
     assert_eq!(code, 1);
     assert!(err.contains("3 could not be paused"), "{err}");
     for line in [
@@ -163,7 +169,7 @@ async fn a_schedule_keeps_everything_else() {
         .target(target.retry_policy(retries).build().expect("complete"));
     update.send().await.expect("updated");
     let before = get().await;
-    let (code, ..) = unthrottle(&account, &["pause"]).await;
+    let (code, ..) = unthrottle(&account, &["pause", "--yes"]).await;
     assert_eq!(code, 0);
     let paused = get().await;
     assert_eq!(paused.state(), Some(&ScheduleState::Disabled));
@@ -175,9 +181,26 @@ async fn a_schedule_keeps_everything_else() {
         )
     };
     assert_eq!(settings(&paused), settings(&before));
-    let (code, ..) = unthrottle(&account, &["resume"]).await;
+    let (code, ..) = unthrottle(&account, &["resume", "--yes"]).await;
     assert_eq!(code, 0);
     let resumed = get().await;
     assert_eq!(resumed.state(), Some(&ScheduleState::Enabled));
     assert_eq!(settings(&resumed), settings(&before));
+}
+
+#[tokio::test]
+async fn without_consent_it_lists_what_it_would_do_and_changes_nothing() {
+    let account = account().await;
+    for args in [&["pause"][..], &["resume"], &["pause", "--json"], &["pause", "--stack", "unthrottle"]] {
+        let (code, out, err) = unthrottle(&account, args).await;
+        assert_eq!(code, 2, "{args:?}: {out}{err}");
+        assert!(err.contains("nothing was changed. To do this without a terminal, give --yes"), "{err}");
+        let word = if args[0] == "pause" { "would pause" } else { "would resume" };
+        assert!(format!("{out}{err}").contains(&format!("{word} schedule unthrottle/sweep")), "{out}{err}");
+    }
+    let (code, out, _) = unthrottle(&account, &["pause", "--dry-run"]).await;
+    assert!(code == 0 && out.contains("would pause rule watch"), "{out}");
+    assert_eq!(enabled(&account).len(), OURS.len() + OTHERS.len());
+    let calls = account.calls();
+    assert!(!calls.contains_key("EventBridge.DisableRule") && !calls.contains_key("Scheduler.UpdateSchedule"));
 }

@@ -41,9 +41,12 @@ async fn a_plan_is_shown_created_listed_and_deleted() {
     let (code, out, err) = unthrottle(&account, &eight(&["--dry-run"])).await;
     assert_eq!((code, err.as_str()), (0, ""));
     assert!(out.contains("would create the plan plan-orders-") && out.contains("nothing was created."), "{out}");
+    let (code, out, err) = unthrottle(&account, &eight(&[])).await;
+    assert!(code == 2 && out.contains("would create the plan plan-orders-"), "{out}");
+    assert!(err.contains("nothing was changed. To do this without a terminal, give --yes"), "{err}");
     assert_eq!(account.calls().get("Scheduler.CreateSchedule"), None);
 
-    let (code, out, err) = unthrottle(&account, &eight(&[])).await;
+    let (code, out, err) = unthrottle(&account, &eight(&["--yes"])).await;
     assert_eq!((code, err.as_str()), (0, ""));
     assert!(out.contains("when: cron(0 8 ? * MON-FRI *) in Europe/Berlin"), "{out}");
     assert!(out.contains("what: at least 8 shards of orders for 10h"), "{out}");
@@ -57,23 +60,26 @@ async fn a_plan_is_shown_created_listed_and_deleted() {
     });
     assert_eq!(plans[0]["ask"], ask);
 
-    let (code, _, err) = unthrottle(&account, &eight(&[])).await;
+    let (code, _, err) = unthrottle(&account, &eight(&["--yes"])).await;
     assert_eq!(code, 2);
-    assert!(err.contains(&format!("unthrottle plan --delete {name}")), "{err}");
+    assert!(err.contains("unthrottle plan --endpoint-url ") && err.contains(&format!("--delete {name}")), "{err}");
     let (_, out, _) = unthrottle(&account, &["--list"]).await;
     assert!(out.contains("at least 8 shards of orders for 600 minutes"), "{out}");
     let (code, out, _) = unthrottle(&account, &["--delete", &name]).await;
+    assert!(code == 2 && out.contains(&format!("would delete the plan {name}")), "{out}");
+    assert_eq!(account.calls().get("Scheduler.DeleteSchedule"), None);
+    let (code, out, _) = unthrottle(&account, &["--delete", &name, "--yes"]).await;
     assert!(code == 0 && out.contains(&format!("deleted {name}")), "{out}");
     let (_, out, _) = unthrottle(&account, &["--list"]).await;
     assert!(out.contains("no plans."), "{out}");
-    let (code, _, err) = unthrottle(&account, &["--delete", &name]).await;
+    let (code, _, err) = unthrottle(&account, &["--delete", &name, "--yes"]).await;
     assert!(code == 1 && err.contains("no plan is called"), "{err}");
 }
 
 #[tokio::test]
 async fn what_the_schedule_sends_is_an_ask_that_the_function_takes() {
     let account = account().await;
-    let (_, out, _) = unthrottle(&account, &eight(&["--json"])).await;
+    let (_, out, _) = unthrottle(&account, &eight(&["--json", "--yes"])).await;
     let plan: Value = serde_json::from_str(&out).expect("JSON and nothing else");
     // What Scheduler makes of it.
     let sent = plan["ask"].to_string().replace("<aws.scheduler.scheduled-time>", "2026-11-27T07:00:00Z");
@@ -96,7 +102,7 @@ async fn a_wrong_plan_is_bad_input_and_creates_nothing() {
         (with("10h", "40d"), "--for 40d: must be"),
         (with("8", "101"), "the maximum of orders is 100 shards"),
         (with("8", "0"), "0 is not in 1..=10000"),
-        (vec!["--delete", "sweep"], "`sweep` is no plan"),
+        (vec!["--delete", "sweep", "--yes"], "`sweep` is no plan"),
         (vec!["orders"], "--at-least"),
     ] {
         let (code, out, err) = unthrottle(&account, &args).await;

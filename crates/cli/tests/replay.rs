@@ -2,7 +2,7 @@
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::path::{Path, PathBuf};
-use unthrottle_cli::{Effect, Replay, replay};
+use unthrottle_cli::{Effect, Replay, explained, replay};
 use unthrottle_core::decision::Outcome;
 use unthrottle_core::report::Document;
 use unthrottle_core::report::message::Message;
@@ -78,6 +78,7 @@ fn replays(scenario: PathBuf) -> Trial {
         check(document.sentence.len() > 30 && document.sentence.ends_with('.'), &document.sentence)?;
         check(words_before_undo(&document.sentence) <= MOST_WORDS, &document.sentence)?;
         check_message(&document)?;
+        check_screens(&document)?;
         let Some(Effect { traffic, sizes }) = effect else {
             return check(document.outcome == Outcome::Held && is_unobserved(&document), &document);
         };
@@ -94,6 +95,27 @@ fn replays(scenario: PathBuf) -> Trial {
         check(is_calm != (before.throttled > 0), before)?;
         check((grows || is_calm) == (after.throttled == 0), after)
     })
+}
+
+/// What `unthrottle explain` prints fits screens of these widths, except for what a person pastes whole, and reads as a
+/// person writes.
+fn check_screens(document: &Document) -> Result<(), Failed> {
+    for width in [40, 60, 80, 120] {
+        let text = explained(document, width);
+        for line in text.lines().filter(|line| line.chars().count() > width) {
+            let is_one_word = !line.trim().contains(' ');
+            let is_command = ["unthrottle ", "aws "].iter().any(|program| line.trim().starts_with(program));
+            check(is_one_word || is_command, (width, line, &text))?;
+        }
+        check(!text.contains('\u{1b}'), &text)?;
+    }
+    let text = explained(document, 10_000);
+    for (number, noun) in [("0", "minutes"), ("1", "minutes"), ("1", "shards"), ("1", "records"), ("1", "calls")] {
+        let wrong = text.split_whitespace().zip(text.split_whitespace().skip(1));
+        let is_wrong = |(first, second): (&str, &str)| first == number && second.trim_matches([',', ';', '.']) == noun;
+        check(!wrong.into_iter().any(is_wrong), (number, noun, &text))?;
+    }
+    Ok(())
 }
 
 /// Every decision can be sent to a person as a message.

@@ -57,6 +57,16 @@ pub fn many(number: impl TryInto<u64>, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{} {noun}s", count(number as f64)) }
 }
 
+/// A number of shards with its verb: 1 shard is, 2 shards are.
+pub(crate) fn are(shards: u32) -> String {
+    format!("{} {}", many(shards, "shard"), if shards == 1 { "is" } else { "are" })
+}
+
+/// A change from one number of things to another, with the noun in the form of the second: 2 → 1 shard.
+pub fn change(from: u32, to: u32, noun: &str) -> String {
+    format!("{} → {}", count(f64::from(from)), many(to, noun))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -80,5 +90,6 @@ mod tests {
         );
         assert_eq!((many(1, "shard"), many(1_200, "shard")), ("1 shard".into(), "1,200 shards".into()));
         assert_eq!(time(20_000.0), "less than a minute");
+        assert_eq!(change(2, 1, "shard"), "2 → 1 shard");
     }
 }

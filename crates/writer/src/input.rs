@@ -18,6 +18,9 @@ const GROUP: usize = 500;
 /// The bytes that go to the writer together. A single record may have more.
 pub(crate) const GROUP_BYTES: usize = 256 << 10;
 
+/// The byte order mark, with which some editors begin a file. It belongs to no record.
+const MARK: &[u8] = b"\xEF\xBB\xBF";
+
 /// Lines to read.
 pub struct Source {
     /// The name of the file, or `stdin`.
@@ -93,6 +96,9 @@ pub fn read(
         let Some(length) = length.inspect_err(|_| group.send())? else { break };
         if feed.is_closed() {
             break;
+        }
+        if number == 1 && line.starts_with(MARK) {
+            line.drain(..MARK.len());
         }
         let item = if length > LONGEST_LINE as u64 {
             Some(Item::TooLong(record(vec![], Key::Random, &origin), length))
@@ -251,6 +257,12 @@ mod tests {
         let (items, input) = items(b"a\r\n\n\xff\xfe\nlast", Form::Raw, KeyRule::Random).await;
         assert_eq!(data(&items), [(1, b"a".as_slice()), (3, b"\xff\xfe"), (4, b"last")]);
         assert_eq!(input.expect("read").last.expect("a line").to_string(), "orders.jsonl:4");
+    }
+
+    #[tokio::test]
+    async fn a_mark_at_the_beginning_belongs_to_no_record() {
+        let (items, _) = items(b"\xEF\xBB\xBFa\n\xEF\xBB\xBFb\n", Form::Raw, KeyRule::Random).await;
+        assert_eq!(data(&items), [(1, b"a".as_slice()), (2, b"\xEF\xBB\xBFb")]);
     }
 
     #[tokio::test]

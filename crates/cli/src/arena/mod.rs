@@ -9,7 +9,9 @@ mod report;
 mod scores;
 mod table;
 
+use crate::help::whole;
 use crate::pages::{self, Clock, Section};
+use crate::screen::{Console, print_json};
 use crate::{CliError, files};
 use compete::compete;
 use scores::{Row, contests_in};
@@ -38,21 +40,25 @@ pub(super) struct Args {
         long,
         value_name = "WEATHER",
         default_value_t,
+        value_parser = weather,
         help = "How alarms and events reach unthrottle and the policy `doubling`:\n\
                 `fair`, or `foul`, which loses, delays and repeats them"
     )]
     weather: DeliveryQuality,
     /// The seed of all random numbers. The same seed gives the same table
-    #[arg(long, value_name = "NUMBER", default_value_t = SEED)]
+    #[arg(long, value_name = "NUMBER", default_value_t = SEED, value_parser = whole)]
     seed: u64,
     #[arg(
         long,
         value_name = "NUMBER",
         default_value_t = 1,
-        value_parser = clap::value_parser!(u64).range(1..=1000),
+        value_parser = clap::builder::RangedI64ValueParser::<u64>::new().range(1..=1000),
         help = "Run each workload with as many seeds, from --seed on"
     )]
     seeds: u64,
+    /// Show all columns on any screen
+    #[arg(long)]
+    wide: bool,
     /// Print a line of JSON for each run
     #[arg(long)]
     json: bool,
@@ -85,13 +91,18 @@ pub(super) struct Args {
     #[arg(
         long,
         value_name = "NUMBER",
-        value_parser = clap::value_parser!(u64).range(1..),
+        value_parser = clap::builder::RangedI64ValueParser::<u64>::new().range(1..),
         conflicts_with_all = ["workload", "policy", "weather", "markdown", "report"],
         help = "Instead, play this number of random schedules of crashes, lost\n\
                 replies, stale reads, and changes by people. Check that unthrottle\n\
                 breaks no invariant"
     )]
     faults: Option<u64>,
+}
+
+/// The value of `--weather`.
+fn weather(text: &str) -> Result<DeliveryQuality, String> {
+    text.parse().map_err(|_| format!("it must be one of {}", DeliveryQuality::VARIANTS.join(", ")))
 }
 
 /// The first seed of the table in docs/evaluation.md. Other seeds would change every number of the table.
@@ -104,6 +115,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     if let Some(path) = &args.scores {
         return Ok(std::io::stdout().write_all(markdown::table(&contests_in(path)?).as_bytes())?);
     }
+    args.report.as_deref().map_or(Ok(()), files::can_write)?;
     let mut workloads = workloads_of(args.workload.as_deref())?;
     let calibrated = args.calibrate.as_deref().map(calibrate::read).transpose()?;
     calibrated.iter().flat_map(|it| &it.says).for_each(|line| eprintln!("unthrottle: {line}"));
@@ -118,7 +130,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
         (args.seed..args.seed.saturating_add(args.seeds)).map(move |seed| (workload.clone(), seed))
     };
     let games: Vec<(Workload, u64)> = workloads.into_iter().flat_map(with_seeds).collect();
-    let mut show = Show { args, out: std::io::stdout().lock(), contests: vec![], sections: vec![] };
+    let mut show = Show { args, console: Console::new(false), contests: vec![], sections: vec![] };
     compete(&games, &policies, args.report.is_some(), |workload, seed, runs| show.contest(workload, seed, runs))?;
     show.end(args.workload.is_none() && args.policy.is_none())
 }
@@ -126,7 +138,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
 /// The output: each workload as soon as its runs are complete.
 struct Show<'a> {
     args: &'a Args,
-    out: std::io::StdoutLock<'static>,
+    console: Console,
     contests: Vec<Contest>,
     sections: Vec<Section>,
 }
@@ -144,16 +156,15 @@ impl Show<'_> {
         let rows: Vec<Row> = runs.iter().map(row).collect();
         if self.args.json {
             for row in &rows {
-                serde_json::to_writer(&mut self.out, row).map_err(std::io::Error::from)?;
-                writeln!(self.out)?;
+                print_json(row)?;
             }
         } else if !self.args.markdown {
             if self.args.seeds > 1 {
-                writeln!(self.out, "\nSeed {seed}")?;
+                self.console.line(&format!("\nSeed {seed}"))?;
             }
-            self.out.write_all(table::text(workload, &rows).as_bytes())?;
+            table::print(&mut self.console, workload, &rows, self.args.wide)?;
         }
-        self.out.flush()?;
+        std::io::stdout().flush()?;
         let scores = runs.iter().map(|(policy, run)| (*policy, run.score.clone())).collect();
         self.contests.push(Contest { workload: workload.clone(), seed, scores });
         if self.args.report.is_some() {
@@ -170,19 +181,18 @@ impl Show<'_> {
     /// Shows the figures of the whole arena if all of it ran, and writes the page.
     fn end(mut self, is_whole: bool) -> Result<(), CliError> {
         if self.args.markdown {
-            self.out.write_all(markdown::table(&self.contests).as_bytes())?;
+            std::io::stdout().write_all(markdown::table(&self.contests).as_bytes())?;
         } else if !self.args.json {
             if is_whole {
-                self.out.write_all(figures::text(&self.contests).as_bytes())?;
-                self.out.write_all(figures::speed(self.args.seed).as_bytes())?;
+                figures::print(&mut self.console, &self.contests, self.args.seed)?;
             }
             let (first, last) = (self.args.seed, self.args.seed.saturating_add(self.args.seeds - 1));
             let seeds = if first == last { format!("Seed {first}") } else { format!("Seeds {first} to {last}") };
-            writeln!(
-                self.out,
-                "\n* the least number of its column. {} {seeds}; the same seed gives the same numbers.",
+            self.console.line("")?;
+            self.console.text(&format!(
+                "* the least number of its column. {} {seeds}; the same seed gives the same numbers.",
                 table::CALLS
-            )?;
+            ))?;
         }
         match &self.args.report {
             Some(path) => files::write(path, &report::page(self.sections, self.args.seed).html()?),

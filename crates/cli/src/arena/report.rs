@@ -2,7 +2,11 @@
 
 use super::scores::Row;
 use super::table::{CALLS, COLUMNS, Column, cure_of, is_least};
+use crate::backtest::cents;
 use crate::pages::{self, Cell, Page, Section, Table};
+use strum::IntoEnumIterator as _;
+use unthrottle_core::words::{count, many};
+use unthrottle_lab::sim::Policies;
 use unthrottle_lab::sim::workloads::Workload;
 
 /// The runs of one workload, as a section of the page.
@@ -16,23 +20,71 @@ pub(super) fn section(workload: &Workload, rows: &[Row], runs: Vec<pages::Run>) 
     let first_only = (workload.streams > 1).then(|| "The charts show the first stream.".to_owned());
     Section {
         title: workload.name.into(),
-        about: std::iter::once(workload.about.to_owned()).chain(cure).chain(first_only).collect(),
+        about: result(rows).into_iter().chain([workload.about.to_owned()]).chain(cure).chain(first_only).collect(),
         tables: vec![Table { heads, rows: rows.iter().map(cells).collect() }],
         runs,
         ..Section::default()
     }
 }
 
+/// The result of a workload in one sentence. `None`: unthrottle or the stream without scaling did not run.
+fn result(rows: &[Row]) -> Option<String> {
+    let score = |policy: Policies| rows.iter().find(|row| row.policy == policy.to_string()).map(|row| &row.score);
+    let (ours, unattended) = (score(Policies::Ours)?, score(Policies::Static)?);
+    Some(format!(
+        "With unthrottle AWS refuses {} instead of {}, for ${} instead of ${}.",
+        many(ours.throttled, "record"),
+        count(unattended.throttled as f64),
+        cents(ours.usd),
+        cents(unattended.usd)
+    ))
+}
+
 /// The page.
 pub(super) fn page(sections: Vec<Section>, seed: u64) -> Page {
-    let about = [
-        "Policies that manage a simulated Kinesis stream in virtual time. The limits and durations of AWS and the \
-         delays of CloudWatch are modelled; unthrottle decides with the same code as in the Lambda."
+    let about = vec![
+        "Policies that manage a simulated Kinesis stream in virtual time. The first two columns of numbers are what \
+         AWS refused, and the cost. * marks the least number of a column."
+            .to_owned(),
+    ];
+    let caveats = vec![
+        "The limits and durations of AWS and the delays of CloudWatch are modelled; unthrottle decides with the same \
+         code as in the Lambda."
             .to_owned(),
         format!(
-            "Heal times are in seconds, from the first refusal of an incident to its last. * marks the least number of \
-             a column. {CALLS} Seed {seed}; the same seed gives the same page."
+            "Heal times are in seconds, from the first refusal of an incident to its last. {CALLS} Seed {seed}; the \
+             same seed gives the same page."
         ),
     ];
-    Page { title: "unthrottle arena".into(), about: about.into(), sections }
+    let shown = |policy: &Policies| {
+        let name = policy.to_string();
+        sections.iter().flat_map(|section| &section.runs).any(|run| run.name == name)
+    };
+    let policies = Policies::iter().filter(shown).map(|policy| (policy.to_string(), meaning(policy).to_owned()));
+    let policies = policies.collect();
+    Page { title: "unthrottle arena".into(), about, sections, policies, caveats, ..Page::default() }
+}
+
+/// What a policy does.
+fn meaning(policy: Policies) -> &'static str {
+    match policy {
+        Policies::Ours => "unthrottle as it is deployed.",
+        Policies::OursRestoring => "unthrottle that takes its raises back after three hours without throttling.",
+        Policies::OursForeseeing => {
+            "unthrottle that adds shards before the load comes, and takes them back afterwards."
+        }
+        Policies::OursDiagnosing => "unthrottle that may switch on shard-level metrics to find hot shards.",
+        Policies::OursWithLossyDelivery => "unthrottle whose alarms and events come late, twice, or not at all.",
+        Policies::Static => "No scaling.",
+        Policies::Doubling => "Doubles the shards at each throttle event.",
+        Policies::Substation => "The autoscaler of Substation.",
+        Policies::ScalingUtils => "The Kinesis Scaling Utility of AWS Labs, with the numbers of its README.",
+        Policies::AwsAutoscaling => "AWS's sample of an autoscaler on metric-math alarms.",
+        Policies::Epsagon => "The autoscaler of Epsagon.",
+        Policies::ApplicationAutoScaling => "AWS's sample of a custom resource of Application Auto Scaling.",
+        Policies::HuaweiDis => "The autoscaling of Huawei Cloud's Data Ingestion Service, as if AWS sold it.",
+        Policies::OnDemand => "No scaling, on a stream that is in on-demand mode from the beginning.",
+        Policies::Reactive => "A limit: knows the offered load, and doubles as soon as a minute shows a need.",
+        Policies::Clairvoyant => "A limit: knows the future load and plans for it.",
+    }
 }

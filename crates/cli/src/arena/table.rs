@@ -1,15 +1,16 @@
 //! The table of one workload, as a person sees it.
 
 use super::scores::Row;
-use strum::VariantNames as _;
-use unthrottle_lab::sim::Policies;
+use crate::backtest::{cents, tenths};
+use crate::screen::{self, Console, Table};
+use unthrottle_core::words::count;
 use unthrottle_lab::sim::score::Score;
 use unthrottle_lab::sim::workloads::{Cure, Workload};
 
-/// A column of the table: its head, its width, its text, and the number by which rows are compared.
+/// A column of the table: its head, its rank on a narrow screen, its text, and the number by which rows are compared.
 pub(super) struct Column {
     pub head: &'static str,
-    width: usize,
+    rank: u8,
     pub text: fn(&Score) -> String,
     number: fn(&Score) -> f64,
 }
@@ -18,40 +19,35 @@ const OFFERED: &str = "offered";
 
 /// The columns after the name of the policy.
 pub(super) const COLUMNS: [Column; 14] = [
-    Column { head: OFFERED, width: 12, text: |s| s.offered.to_string(), number: |s| s.offered as f64 },
-    Column { head: "throttled", width: 12, text: |s| s.throttled.to_string(), number: |s| s.throttled as f64 },
-    Column {
-        head: "reads thr.",
-        width: 10,
-        text: |s| s.reads_throttled.to_string(),
-        number: |s| s.reads_throttled as f64,
-    },
-    Column { head: "lost", width: 12, text: |s| s.lost.to_string(), number: |s| s.lost as f64 },
-    Column {
-        head: "throttled s",
-        width: 12,
-        text: |s| s.throttled_seconds.to_string(),
-        number: |s| s.throttled_seconds as f64,
-    },
+    Column { head: "throttled", rank: 0, text: |s| whole(s.throttled), number: |s| s.throttled as f64 },
+    Column { head: "$", rank: 0, text: |s| cents(s.usd), number: |s| s.usd },
     Column {
         head: "heal p50 s",
-        width: 11,
+        rank: 1,
         text: |s| seconds(s.heal_seconds_median),
         number: |s| s.heal_seconds_median.unwrap_or_default() as f64,
     },
+    Column { head: "changes", rank: 1, text: |s| whole(s.changes), number: |s| s.changes as f64 },
+    Column { head: "lost", rank: 2, text: |s| whole(s.lost), number: |s| s.lost as f64 },
+    Column {
+        head: "throttled s",
+        rank: 2,
+        text: |s| whole(s.throttled_seconds),
+        number: |s| s.throttled_seconds as f64,
+    },
     Column {
         head: "heal max s",
-        width: 11,
+        rank: 3,
         text: |s| seconds(s.heal_seconds_longest),
         number: |s| s.heal_seconds_longest.unwrap_or_default() as f64,
     },
-    Column { head: "changes", width: 8, text: |s| s.changes.to_string(), number: |s| s.changes as f64 },
-    Column { head: "in vain", width: 8, text: |s| s.changes_in_vain.to_string(), number: |s| s.changes_in_vain as f64 },
-    Column { head: "illegal", width: 8, text: |s| s.illegal_calls.to_string(), number: |s| s.illegal_calls as f64 },
-    Column { head: "shard-h", width: 10, text: |s| format!("{:.1}", s.shard_hours), number: |s| s.shard_hours },
-    Column { head: "× load", width: 8, text: |s| format!("{:.2}", s.over_provision), number: |s| s.over_provision },
-    Column { head: "calls", width: 8, text: |s| s.calls.to_string(), number: |s| s.calls as f64 },
-    Column { head: "$", width: 9, text: |s| format!("{:.2}", s.usd), number: |s| s.usd },
+    Column { head: "shard-h", rank: 3, text: |s| tenths(s.shard_hours), number: |s| s.shard_hours },
+    Column { head: "× load", rank: 2, text: |s| format!("{:.2}", s.over_provision), number: |s| s.over_provision },
+    Column { head: "reads thr.", rank: 4, text: |s| whole(s.reads_throttled), number: |s| s.reads_throttled as f64 },
+    Column { head: "in vain", rank: 3, text: |s| whole(s.changes_in_vain), number: |s| s.changes_in_vain as f64 },
+    Column { head: "illegal", rank: 3, text: |s| whole(s.illegal_calls), number: |s| s.illegal_calls as f64 },
+    Column { head: OFFERED, rank: 4, text: |s| whole(s.offered), number: |s| s.offered as f64 },
+    Column { head: "calls", rank: 4, text: |s| whole(s.calls), number: |s| s.calls as f64 },
 ];
 
 /// What two of the columns count.
@@ -59,7 +55,11 @@ pub(super) const CALLS: &str = "Changes in vain are those of a stream that capac
                                 the stream, without the calls of a sweep for the whole account (about five).";
 
 fn seconds(seconds: Option<i64>) -> String {
-    seconds.map_or_else(|| "-".into(), |seconds| seconds.to_string())
+    seconds.map_or_else(|| "-".into(), |seconds| count(seconds as f64))
+}
+
+fn whole(number: impl TryInto<u64>) -> String {
+    count(number.try_into().unwrap_or(u64::MAX) as f64)
 }
 
 /// Whether a row has the least number of a column in which the rows differ. The offered records are the same for all
@@ -81,27 +81,24 @@ pub(super) fn cure_of(workload: &Workload) -> &'static str {
     }
 }
 
-/// The runs of one workload. A mark shows the least number of each column in which the rows differ.
-pub(super) fn text(workload: &Workload, rows: &[Row]) -> String {
-    let cure = cure_of(workload);
-    let names = Policies::VARIANTS.iter().map(|name| name.len()).max().unwrap_or_default();
-    let mut text = format!("\n{}: {}{cure}\n  {:<names$}", workload.name, workload.about, "");
-    for column in &COLUMNS {
-        text += &format!(" {:>width$} ", column.head, width = column.width);
-    }
-    for row in rows {
-        text += &format!("\n  {:<names$}", row.policy);
-        for column in &COLUMNS {
-            let mark = if is_least(column, rows, row) { "*" } else { " " };
-            text += &format!(" {:>width$}{mark}", (column.text)(&row.score), width = column.width);
-        }
-    }
-    text + "\n"
+/// Prints the runs of one workload. A mark shows the least number of each column in which the rows differ.
+pub(super) fn print(console: &mut Console, workload: &Workload, rows: &[Row], is_wide: bool) -> std::io::Result<()> {
+    console.line("")?;
+    console.text(&format!("{}: {}{}", workload.name, workload.about, cure_of(workload)))?;
+    let number = |column: &Column| screen::Column::number(&format!("{} ", column.head), column.rank);
+    let columns = std::iter::once(screen::Column::text("", 0)).chain(COLUMNS.iter().map(number));
+    let cells = |row: &Row| {
+        let mark = |column: &Column| if is_least(column, rows, row) { "*" } else { " " };
+        let cell = |column: &Column| format!("{}{}", (column.text)(&row.score), mark(column));
+        std::iter::once(row.policy.clone()).chain(COLUMNS.iter().map(cell)).collect()
+    };
+    console.table(&Table { columns: columns.collect(), rows: rows.iter().map(cells).collect(), is_wide })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use unthrottle_lab::sim::Policies;
 
     fn row(policy: Policies, throttled: u64) -> Row {
         let score = Score { throttled, changes: 3, ..Score::default() };
@@ -111,7 +108,10 @@ mod tests {
     #[test]
     fn the_least_number_of_a_column_has_a_mark() {
         let calm = Workload::named("calm").expect("known");
-        let table = super::text(&calm, &[row(Policies::Ours, 7), row(Policies::Static, 70)]);
+        let (mut console, written) = Console::in_memory(200);
+        let rows = [row(Policies::Ours, 7), row(Policies::Static, 70)];
+        print(&mut console, &calm, &rows, false).expect("written");
+        let table = written.text();
         assert_eq!(table.matches('*').count(), 1, "{table}");
         assert!(table.lines().any(|line| line.contains("ours ") && line.contains(" 7*")), "{table}");
     }

@@ -6,24 +6,27 @@ mod file;
 mod past;
 mod period;
 mod report;
+mod result;
 mod simulate;
+mod text;
 
-use crate::aws::{AwsArgs, find_stream};
-use crate::screen::print_json;
+use crate::aws::{AwsArgs, clock, find_stream};
+use crate::changes::{ShardsOverTime, counted, memory};
+use crate::screen::{Console, print_json};
 use crate::{CliError, config, files};
 pub(crate) use file::read as read_history;
 pub(crate) use period::minutes as row_minutes;
+pub(crate) use text::{cents, tenths};
 
 use cache::Cache;
-use chrono::Utc;
 use period::Period;
 use report::From;
 use simulate::simulate;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use unthrottle::aws::Clients;
 use unthrottle::aws::read::stream::{summary, tags};
-use unthrottle_core::observation::CapacityMode;
+use unthrottle_core::memory::Memory;
+use unthrottle_core::observation::{CapacityMode, Minute};
 use unthrottle_core::policy::{MODE_TAG, Policy};
 use unthrottle_core::signal::StreamArn;
 use unthrottle_lab::sim::backtest::{Backtested, Before, History};
@@ -37,7 +40,7 @@ pub(super) struct Args {
         long,
         default_value_t = 14,
         value_name = "DAYS",
-        value_parser = clap::value_parser!(u64).range(1..=14),
+        value_parser = clap::builder::RangedI64ValueParser::<u64>::new().range(1..=14),
         help = "Whole days before today (UTC), and today up to now. CloudWatch keeps\n\
                 minutes for 15 days"
     )]
@@ -75,8 +78,9 @@ pub(super) struct Args {
         long,
         value_name = "NUMBER",
         value_parser = clap::value_parser!(u32).range(1..=10_000),
-        help = "The shards of the stream in the past. Default: the shards of today, or\n\
-                for a file the fewest shards that could accept its records"
+        help = "The shards of the stream in the past. Default: those that the memory tag\n\
+                and the metric AutoFix show over time, otherwise those of today. For a\n\
+                file: the fewest shards that could accept its records"
     )]
     shards: Option<u32>,
     #[arg(
@@ -89,6 +93,9 @@ pub(super) struct Args {
     cache: Option<PathBuf>,
     #[command(flatten)]
     aws: AwsArgs,
+    /// Show all columns on any screen
+    #[arg(long)]
+    wide: bool,
     /// Print one JSON document
     #[arg(long)]
     json: bool,
@@ -103,6 +110,8 @@ struct Case {
     history: History,
     before: Before,
     from: From,
+    /// The newest change of the stream's shards whose size is not known.
+    unknown_before: Option<Minute>,
     /// `None`: the past is not from a file.
     period: Option<Period>,
     policy: Policy,
@@ -129,7 +138,7 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
     if args.json {
         return Ok(print_json(&report.document())?);
     }
-    Ok(std::io::stdout().write_all(report.text().as_bytes())?)
+    Ok(report.print(&mut Console::new(false), args.wide)?)
 }
 
 fn of_file(name: &Path, past: file::FilePast, args: &Args, policy: Policy) -> Case {
@@ -137,7 +146,15 @@ fn of_file(name: &Path, past: file::FilePast, args: &Args, policy: Policy) -> Ca
     let from = if args.shards.is_some() { From::Given } else { From::Fewest };
     let shards = args.shards.unwrap_or_else(|| history.fewest_shards());
     let before = Before { shards, mode: CapacityMode::Provisioned };
-    Case { name: name.display().to_string(), history, before, from, period: Some(period), policy }
+    Case {
+        name: files::name(name).display().to_string(),
+        history,
+        before,
+        from,
+        unknown_before: None,
+        period: Some(period),
+        policy,
+    }
 }
 
 async fn of_stream(args: &Args, text: &str, policy: Policy) -> Result<Case, CliError> {
@@ -154,13 +171,35 @@ async fn of_stream(args: &Args, text: &str, policy: Policy) -> Result<Case, CliE
     };
     // Not the client of the Lambda: its time limits are for short reads.
     let cloudwatch = aws_sdk_cloudwatch::Client::new(&config);
-    let past = past::read(&cloudwatch, &stream, args.days, &cache, Utc::now()).await?;
+    let past = past::read(&cloudwatch, &stream, args.days, &cache, clock().now()).await?;
     if past.kept > 0 {
         eprintln!("unthrottle: {} of {} days were kept from before", past.kept, args.days);
     }
-    let from = if args.shards.is_some() { From::Given } else { From::Now };
-    let before = Before { shards: args.shards.unwrap_or(now.open_shards), mode: now.mode };
-    Ok(Case { name: stream.name, history: past.history, before, from, period: None, policy })
+    let over_time = match args.shards {
+        Some(_) => ShardsOverTime::default(),
+        None => {
+            // A tag that cannot be read shows no change, and the report says that none is known.
+            let memory = memory(&clients, &stream).await?.unwrap_or_default();
+            // A stream without a memory has no change of unthrottle, so CloudWatch is not asked for any.
+            let days = args.days as i64 + 1;
+            let counted = match memory == Memory::default() {
+                true => vec![],
+                false => counted(&cloudwatch, &stream, days, 60).await?,
+            };
+            ShardsOverTime::of(&memory, &counted, now.open_shards)
+        }
+    };
+    let from = match (args.shards, over_time.changes.is_empty()) {
+        (Some(_), _) => From::Given,
+        (None, true) => From::Now,
+        (None, false) => From::Changes,
+    };
+    let first = over_time.changes.first().map_or(now.open_shards, |step| step.from);
+    let before = Before { shards: args.shards.unwrap_or(first), mode: now.mode };
+    let changes = over_time.changes.iter().map(|step| (step.minute, step.to)).collect();
+    let history = past.history.with_changes(changes);
+    let unknown_before = over_time.unknown_before;
+    Ok(Case { name: stream.name, history, before, from, unknown_before, period: None, policy })
 }
 
 /// The settings, narrowed by the tags of the stream. The tag for the mode does not count: the question is what

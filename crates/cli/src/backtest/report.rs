@@ -1,11 +1,14 @@
 //! The result of a backtest: a table, the hours, and the assumptions of the estimate.
 
 use super::period::Period;
+use super::result::MEANINGS;
+use super::text::{cents, tenths};
 use crate::pages::{self, Clock, Page, Section, Table};
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde::Serialize;
 use unthrottle_core::cost::Prices;
-use unthrottle_core::observation::CapacityMode;
+use unthrottle_core::observation::{CapacityMode, Minute};
+use unthrottle_core::words::{count, many};
 use unthrottle_lab::sim::Run;
 use unthrottle_lab::sim::account::Account;
 use unthrottle_lab::sim::backtest::{Backtested, Before, Demand, History, Hour};
@@ -19,6 +22,8 @@ pub(super) enum From {
     Given,
     /// The stream of today.
     Now,
+    /// The memory tag and the metric AutoFix, which show the shards over time.
+    Changes,
     /// The fewest shards that could accept the records.
     Fewest,
 }
@@ -28,6 +33,8 @@ pub(super) struct Report {
     pub history: History,
     pub before: Before,
     pub from: From,
+    /// The newest change of the stream's shards whose size is not known.
+    pub unknown_before: Option<Minute>,
     /// `None`: the past is not from a file.
     pub period: Option<Period>,
     pub prices: Prices,
@@ -63,17 +70,17 @@ pub(super) struct Document {
 }
 
 #[derive(Serialize)]
-struct Outcome {
-    policy: &'static str,
+pub(super) struct Outcome {
+    pub policy: &'static str,
     /// Hours without throttling before unthrottle restores. `null`: never, or another policy.
     restore_after_hours: Option<u32>,
     shards_at_the_beginning: u32,
     shards_at_the_end: u32,
-    throttled: f64,
+    pub throttled: f64,
     /// Changes of capacity in the simulation. `null`: unknown.
-    changes: Option<u64>,
+    pub changes: Option<u64>,
     shard_hours: f64,
-    usd: f64,
+    pub usd: f64,
 }
 
 /// One hour of the run of unthrottle.
@@ -92,7 +99,9 @@ struct What {
     to: Option<u32>,
 }
 
-const HEADS: [&str; 6] = ["", "shards", "throttled", "changes", "shard-h", "$"];
+pub(super) const HEADS: [&str; 6] = ["", "shards", "throttled", "changes", "shard-h", "$"];
+
+pub(super) const HOUR_HEADS: [&str; 3] = ["hour (UTC)", "unthrottle", "throttled then → now"];
 
 impl Report {
     fn begins(&self) -> DateTime<Utc> {
@@ -112,11 +121,11 @@ impl Report {
         self.runs.first().map_or(0, |(_, run)| run.score.throttled)
     }
 
-    fn hours(&self) -> Vec<Hour> {
+    pub(super) fn hours(&self) -> Vec<Hour> {
         self.ours().map(|run| self.history.hours(&run.timeline)).unwrap_or_default()
     }
 
-    fn outcomes(&self) -> Vec<Outcome> {
+    pub(super) fn outcomes(&self) -> Vec<Outcome> {
         let mut restores = [false, true].into_iter();
         let outcome = |(who, run): &(Backtested, Run)| {
             let is_past = matches!(who, Backtested::AsItWas);
@@ -145,35 +154,36 @@ impl Report {
     }
 
     /// The cells of the table, under [`HEADS`].
-    fn rows(&self) -> Vec<[String; 6]> {
+    pub(super) fn rows(&self) -> Vec<[String; 6]> {
         let row = |outcome: Outcome| {
             let (begin, end) = (outcome.shards_at_the_beginning, outcome.shards_at_the_end);
             [
                 outcome.policy.to_owned(),
                 if begin == end { begin.to_string() } else { format!("{begin} → {end}") },
-                format!("{:.0}", outcome.throttled),
+                count(outcome.throttled),
                 outcome.changes.map_or_else(|| "?".into(), |changes| changes.to_string()),
-                format!("{:.1}", outcome.shard_hours),
-                format!("{:.2}", outcome.usd),
+                tenths(outcome.shard_hours),
+                cents(outcome.usd),
             ]
         };
         self.outcomes().into_iter().map(row).collect()
     }
 
     /// The first line: the stream, the time, and the shards.
-    fn about(&self) -> String {
+    pub(super) fn about(&self) -> String {
         let time = |time: DateTime<Utc>| time.format("%Y-%m-%d %H:%M");
         let from = match self.from {
             From::Given => "as --shards says",
-            From::Now => "as many as today: CloudWatch does not keep the number of shards",
+            From::Now => "as many as today: no known change of unthrottle, and CloudWatch does not keep the number",
+            From::Changes => "then changed as its memory tag and AutoFix show: the past follows these changes",
             From::Fewest => "the fewest that could accept these records; --shards gives another number",
         };
         format!(
-            "{}: {} to {} (UTC), {} minutes known, on {} in {} mode, {from}.",
+            "{}: {} to {} (UTC), {} known, on {} in {} mode, {from}.",
             self.name,
             time(self.begins()),
             time(self.ends()),
-            self.history.known(),
+            many(self.history.known(), "minute"),
             shards(self.before.shards),
             self.mode()
         )
@@ -184,7 +194,7 @@ impl Report {
     }
 
     /// The assumptions of the estimate, and its doubtful parts.
-    fn caveats(&self) -> Vec<String> {
+    pub(super) fn caveats(&self) -> Vec<String> {
         let mut caveats = self.assumptions();
         caveats.extend(self.coarse());
         if let Some(hours) = self.runs.iter().filter_map(|(who, _)| who.restores_after()).next_back() {
@@ -208,9 +218,12 @@ impl Report {
         vec![
             format!(
                 "An estimate: CloudWatch shows what a stream accepts, not what producers offer. They offered \
-                 {at_least:.0} to {at_most:.0} records, {busiest_at_least:.0} to {busiest_at_most:.0} a second in the \
-                 busiest minute. The larger number adds every refused try to the accepted records. The simulation \
-                 sends the larger number, and sends no refused record again."
+                 {} to {} records, {} to {} a second in the busiest minute. The larger number adds every refused try \
+                 to the accepted records. The simulation sends the larger number, and sends no refused record again.",
+                count(at_least),
+                count(at_most),
+                count(busiest_at_least),
+                count(busiest_at_most)
             ),
             "A minute does not show its seconds and keys. Records that were refused in a minute that was not full \
              count as a burst with even keys at its beginning. If a hot key was the cause, no policy would have helped \
@@ -220,7 +233,7 @@ impl Report {
                 "Dollars are list prices ({region} {as_of}) for writes, without readers. On-demand mode begins with \
                  the shards of that time, and with four or more. The account is assumed to have a quota of {} shards, \
                  and no throughput commitment.",
-                Account::default().shard_limit
+                count(Account::default().shard_limit.into())
             ),
         ]
     }
@@ -231,15 +244,25 @@ impl Report {
         // A difference of a tenth is normal: the simulation has whole seconds and whole records at the ends of bursts.
         if (then - simulated as f64).abs() > 0.1 * then.max(1_000.0) {
             doubts.push(format!(
-                "Doubtful: a simulated stream without changes refuses {simulated} records, and the real stream refused \
-                 {then:.0}. The stream had another number of shards then (--shards), or very uneven keys."
+                "Doubtful: a simulated stream without changes refuses {} records, and the real stream refused \
+                 {}. The stream had another number of shards then (--shards), or very uneven keys.",
+                count(simulated as f64),
+                count(then)
+            ));
+        }
+        if let Some(minute) = self.unknown_before {
+            doubts.push(format!(
+                "Doubtful: a change of {} UTC has no known size, so the shards before it may have been others. Give \
+                 their number with --shards.",
+                minute.start().format("%Y-%m-%d %H:%M")
             ));
         }
         let beyond = self.history.beyond(self.before.shards);
         if beyond > 0 && self.before.mode != CapacityMode::OnDemand {
             doubts.push(format!(
-                "Doubtful: in {beyond} minutes more was accepted than {} {}, so the stream had more shards then: {} at \
-                 least. Give their number with --shards.",
+                "Doubtful: in {} more was accepted than {} {}, so the stream had more shards then: {} at least. Give \
+                 their number with --shards.",
+                many(beyond, "minute"),
                 shards(self.before.shards),
                 if self.before.shards == 1 { "takes" } else { "take" },
                 self.history.fewest_shards()
@@ -301,7 +324,7 @@ impl Report {
     }
 
     /// The cells of one hour: time, decisions, refusals.
-    fn cells(&self, hour: &Hour) -> [String; 3] {
+    pub(super) fn cells(&self, hour: &Hour) -> [String; 3] {
         let what = |mark: &Mark| match mark.change {
             Some(change) if change.from != change.to => format!("{} {} → {}", mark.code, change.from, change.to),
             _ => mark.code.to_owned(),
@@ -310,30 +333,8 @@ impl Report {
         [
             self.begin_of(hour).format("%Y-%m-%d %H:%M").to_string(),
             if what.is_empty() { "-".into() } else { what.join(", ") },
-            format!("{:.0} → {}", hour.then, hour.now),
+            format!("{} → {}", count(hour.then), count(hour.now as f64)),
         ]
-    }
-
-    /// The report as it is printed.
-    pub fn text(&self) -> String {
-        let mut text = format!("{}\n\n", self.about());
-        let rows = self.rows();
-        for row in std::iter::once(HEADS.map(str::to_owned)).chain(rows) {
-            let [policy, shards, throttled, changes, hours, usd] = row;
-            text += &format!("  {policy:<22} {shards:>9} {throttled:>12} {changes:>8} {hours:>10} {usd:>10}\n");
-        }
-        let hours = self.hours();
-        if hours.is_empty() {
-            text += "\nNothing was throttled, and unthrottle would have changed nothing.\n";
-        } else {
-            text += "\nHour by hour, what unthrottle would have done (throttled then → now). Hours without throttling \
-                     and without changes are left out.\n\n";
-        }
-        for hour in &hours {
-            let [when, what, throttled] = self.cells(hour);
-            text += &format!("  {when}  {what:<44} {throttled}\n");
-        }
-        text + "\n" + &self.caveats().join("\n") + "\n"
     }
 
     /// The report as a page.
@@ -343,10 +344,8 @@ impl Report {
         let policies =
             Table { heads: heads(&HEADS), rows: self.rows().iter().map(|row| cells(row.as_slice())).collect() };
         let hours = self.hours();
-        let hours = Table {
-            heads: heads(&["hour (UTC)", "unthrottle", "throttled then → now"]),
-            rows: hours.iter().map(|hour| cells(&self.cells(hour))).collect(),
-        };
+        let hours =
+            Table { heads: heads(&HOUR_HEADS), rows: hours.iter().map(|hour| cells(&self.cells(hour))).collect() };
         let run = |((_, run), outcome): (&(Backtested, Run), Outcome)| pages::Run {
             name: match outcome.policy {
                 "as it was" => "as it was, simulated".into(),
@@ -364,12 +363,19 @@ impl Report {
             ..Section::default()
         };
         let title = format!("unthrottle backtest: {}", self.name);
-        Page { title, about: self.caveats(), sections: vec![section] }
+        Page {
+            title,
+            result: self.result(),
+            about: vec![],
+            sections: vec![section],
+            policies: MEANINGS.map(|(name, meaning)| (name.to_owned(), meaning.to_owned())).into(),
+            caveats: self.caveats(),
+        }
     }
 }
 
 fn shards(number: u32) -> String {
-    format!("{number} shard{}", if number == 1 { "" } else { "s" })
+    many(number, "shard")
 }
 
 /// The changes of an hour. Without changes: each decision once.

@@ -6,7 +6,7 @@ use crate::CliError;
 use crate::screen::Progress;
 use std::sync::mpsc;
 use std::thread;
-use unthrottle_core::words::count;
+use unthrottle_core::words::{count, many};
 use unthrottle_lab::sim::Run;
 use unthrottle_lab::sim::backtest::{Backtested, History};
 
@@ -19,7 +19,7 @@ const MOST_SHARD_HOURS: f64 = 2_100_000.0;
 /// # Errors
 /// The runs would take too long. Nothing has run then.
 pub(super) fn simulate(case: Case) -> Result<Report, CliError> {
-    let Case { name, history, before, from, period, policy } = case;
+    let Case { name, history, before, from, unknown_before, period, policy } = case;
     let best = history.shards_without_throttling(&before);
     let all = [
         Backtested::AsItWas,
@@ -50,23 +50,27 @@ pub(super) fn simulate(case: Case) -> Result<Report, CliError> {
     });
     progress.clear();
     let runs = all.into_iter().zip(runs).collect();
-    Ok(Report { name, history, before, from, period, prices: policy.prices, runs })
+    Ok(Report { name, history, before, from, unknown_before, period, prices: policy.prices, runs })
 }
+
+/// The work of a simulated hour besides its shards, as a number of shards: the policy, the metrics and the records of
+/// each second. Measured: an hour takes 3.2 ms with 2 shards and 21 ms with 100.
+const SHARDS_FOR_THE_REST: f64 = 12.0;
 
 /// Refuses a past whose simulation would take too long. Each run has at most about `shards` shards.
 fn must_end_soon(history: &History, shards: u32, runs: usize) -> Result<(), CliError> {
     let hours = history.minutes().len() as f64 / 60.0;
-    let work = hours * f64::from(shards) * runs as f64;
+    let work_an_hour = (f64::from(shards) + SHARDS_FOR_THE_REST) * runs as f64;
+    let work = hours * work_an_hour;
     if work <= MOST_SHARD_HOURS {
         return Ok(());
     }
-    let days = MOST_SHARD_HOURS / (f64::from(shards) * runs as f64) / 24.0;
+    let days = MOST_SHARD_HOURS / work_an_hour / 24.0;
     Err(CliError::Usage(format!(
-        "{:.1} days of a stream that needs {} shards are too much to simulate: {runs} runs have {} shard-hours, and the \
-         limit is {}. Give at most {:.1} days",
+        "{:.1} days of a stream that needs {} are too much to simulate: {runs} runs take more than the {} shard-hours \
+         of the limit. Give at most {:.1} days",
         hours / 24.0,
-        count(f64::from(shards)),
-        count(work),
+        many(shards, "shard"),
         count(MOST_SHARD_HOURS),
         (days * 10.0).floor() / 10.0
     )))

@@ -24,7 +24,7 @@ pub(super) fn page(report: &Report) -> Page {
         ..Section::default()
     });
     let sections = overview.into_iter().chain(pages.iter().map(|page| section(page))).collect();
-    Page { title, about, sections }
+    Page { title, about, sections, ..Page::default() }
 }
 
 fn table(pages: &[&OfStream]) -> Table {

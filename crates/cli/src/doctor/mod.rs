@@ -85,6 +85,7 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
     if args.streams.is_empty() && !args.all {
         return Err(CliError::Usage("name a stream, or give --all for all streams of the account and region".into()));
     }
+    args.html.as_deref().map_or(Ok(()), files::can_write)?;
     let selection = Selection::of(&args.selection, &args.asked)?;
     let prices = config::policy()?.prices;
     let clients = Clients::new(&args.aws.config().await?);

@@ -5,8 +5,8 @@ use super::pace::{Machine, Pace, Time};
 use super::read::{Account, Asked, read};
 use super::report::{Page, Report};
 use super::selection::Selection;
+use crate::aws::clock;
 use crate::screen::{EVERY, Progress};
-use chrono::Utc;
 use futures_util::stream::{self, Stream, StreamExt};
 use unthrottle::aws::ReadError;
 use unthrottle_core::checks::{Readings, check, on_demand_cost};
@@ -32,9 +32,9 @@ pub(super) async fn make(
     prices: &Prices,
 ) -> Report {
     let Some(any) = arns.first() else { return Report::new(vec![]) };
-    let account = Account::read(clients, any, Utc::now()).await;
+    let account = Account::read(clients, any, clock().now()).await;
     let pace = Pace::new(Machine::new(), STREAMS_PER_SECOND);
-    let reads = paced(arns, &pace, |arn| read(clients, &account, asked, arn, Utc::now()));
+    let reads = paced(arns, &pace, |arn| read(clients, &account, asked, arn, clock().now()));
     let mut read = with_progress(reads, arns.len()).await;
     let readings = || read.iter().filter_map(|read| read.as_ref().ok()?.as_ref());
     let on_demand = if is_all { on_demand_cost(readings(), prices) } else { None };

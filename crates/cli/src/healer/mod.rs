@@ -4,9 +4,9 @@
 mod alarms;
 mod trail;
 
-use crate::CliError;
 use crate::aws::{called, local_config, local_home};
-use crate::screen::Console;
+use crate::screen::{AccountOption, Console, run_on};
+use crate::{CliError, STACK_TAG};
 use alarms::ALARMS;
 use chrono::TimeDelta;
 use serde_json::Value;
@@ -35,16 +35,26 @@ const SWEEP_EVERY: TimeDelta = TimeDelta::minutes(1);
 /// The time limit of the function in template.yaml.
 const LAMBDA_TIMEOUT: Duration = Duration::from_secs(300);
 
+/// The rule and the schedule that wake it, as the stack of template.yaml has them, so that `unthrottle pause` finds
+/// and stops them. The schedule group has the name of the stack.
+const RULE: &str = "unthrottle-alarms";
+const SCHEDULE: &str = "unthrottle-sweep";
+const STACK: &str = "unthrottle";
+
 /// Heals the streams of an account, and prints each decision. Returns only with an error of the output.
 pub(crate) async fn run(account: &LocalAccount, policy: Policy) -> Result<(), CliError> {
     ALARMS.iter().for_each(|alarm| alarm.add_to(account));
+    account.add_rule(RULE, &[(STACK_TAG, STACK)]);
+    account.add_schedule(STACK, &[(STACK_TAG, STACK)], SCHEDULE);
+    let option = |flag, value: Option<&str>, of_aws| AccountOption { flag, value: value.map(str::to_owned), of_aws };
+    run_on(vec![option("--endpoint-url", Some(account.url()), false), option("--no-sign-request", None, true)]);
     let clients = Clients::new(&local_config(account.url()));
     let handler = Arc::new(Handler::new(clients.clone(), policy).on(account.clock().clone()));
     let (say, mut said) = unbounded_channel();
     let tasks = [
-        tokio::spawn(evaluate_alarms(account.clock().clone(), handler.clone(), say.clone())),
-        tokio::spawn(take_events(account.failed_calls(), handler.clone(), say.clone())),
-        tokio::spawn(sweep_again_and_again(handler, say)),
+        tokio::spawn(evaluate_alarms(account.clone(), handler.clone(), say.clone())),
+        tokio::spawn(take_events(account.clone(), handler.clone(), say.clone())),
+        tokio::spawn(sweep_again_and_again(account.clone(), handler, say)),
     ];
     let mut console = Console::new(false);
     let printed = async {
@@ -61,7 +71,8 @@ pub(crate) async fn run(account: &LocalAccount, policy: Policy) -> Result<(), Cl
 type Say = UnboundedSender<String>;
 
 /// Gives the handler an event for each stream that goes into ALARM.
-async fn evaluate_alarms(clock: unthrottle_lab::local::Clock, handler: Arc<Handler>, say: Say) {
+async fn evaluate_alarms(account: LocalAccount, handler: Arc<Handler>, say: Say) {
+    let clock = account.clock();
     let mut before: BTreeSet<(usize, String)> = BTreeSet::new();
     loop {
         let mut now = BTreeSet::new();
@@ -71,7 +82,7 @@ async fn evaluate_alarms(clock: unthrottle_lab::local::Clock, handler: Arc<Handl
                 Err(error) => drop(say.send(format!("the alarm {} cannot be read: {error}", alarm.name))),
             }
         }
-        for (place, stream) in now.difference(&before) {
+        for (place, stream) in now.difference(&before).filter(|_| account.is_enabled(RULE)) {
             let event = ALARMS[*place].event(stream, clock.now());
             tokio::spawn(handle(handler.clone(), event, "alarm", say.clone()));
         }
@@ -81,11 +92,12 @@ async fn evaluate_alarms(clock: unthrottle_lab::local::Clock, handler: Arc<Handl
 }
 
 /// Gives the handler the data events of CloudTrail that the rule matches.
-async fn take_events(mut calls: Receiver<FailedCall>, handler: Arc<Handler>, say: Say) {
+async fn take_events(account: LocalAccount, handler: Arc<Handler>, say: Say) {
+    let mut calls: Receiver<FailedCall> = account.failed_calls();
     loop {
         match calls.recv().await {
             Ok(call) => {
-                let Some(event) = trail::event(&call) else { continue };
+                let Some(event) = trail::event(&call).filter(|_| account.is_enabled(RULE)) else { continue };
                 let (handler, say) = (handler.clone(), say.clone());
                 tokio::spawn(async move {
                     handler.clock().sleep_until(call.at + trail::DELAY).await;
@@ -130,13 +142,16 @@ async fn handle(handler: Arc<Handler>, event: Value, woken_by: &str, say: Say) {
     }
 }
 
-async fn sweep_again_and_again(handler: Arc<Handler>, say: Say) {
+async fn sweep_again_and_again(account: LocalAccount, handler: Arc<Handler>, say: Say) {
     let (home, clock) = (local_home(), handler.clock());
     let mut next = clock.now() + SWEEP_EVERY;
     loop {
         clock.sleep_until(next).await;
         let begun = clock.now();
         next = begun + SWEEP_EVERY;
+        if !account.is_enabled(SCHEDULE) {
+            continue;
+        }
         let again_every = handler.policy().sweep_may_stay().then_some(AGAIN_EVERY);
         let plan = Plan { again_every, next_sweep: Some(next), ..Plan::until(begun + LAMBDA_TIMEOUT) };
         let mut lines = vec![];

@@ -16,7 +16,7 @@ pub(super) fn page(report: &Report) -> Page {
         report.keys_error_share * 100.0
     )];
     let keys = Section { title: "Partition keys".into(), tables: vec![keys(&report.top_keys)], ..Section::default() };
-    Page { title: format!("Keys: {}", report.stream), about, sections: vec![shards(report), keys] }
+    Page { title: format!("Keys: {}", report.stream), about, sections: vec![shards(report), keys], ..Page::default() }
 }
 
 fn shards(report: &Report) -> Section {

@@ -1,8 +1,9 @@
 //! What the records say, on a terminal.
 
 use super::report::{Key, Report, Shard};
-use crate::screen::Console;
+use crate::screen::{Column, Console, Table};
 use std::io;
+use unthrottle_core::words::{self, count, many};
 
 /// The columns of a key. A longer one is cut, and `--json` has it.
 const KEY: usize = 30;
@@ -10,9 +11,10 @@ const KEY: usize = 30;
 pub(super) fn print(console: &mut Console, report: &Report) -> io::Result<()> {
     let Report { stream, records, shards, sizes, .. } = report;
     console.heading(&format!(
-        "{stream}: {records} records, {} read from {}",
+        "{stream}: {}, {} read from {}",
+        many(*records, "record"),
         size(report.bytes),
-        many(shards.len())
+        many(shards.len(), "shard")
     ))?;
     let (Some(first), Some(last)) = (report.first_record_at, report.last_record_at) else {
         return console.step("no record arrived: give a longer --for, or read the past with --from -10m");
@@ -26,34 +28,37 @@ pub(super) fn print(console: &mut Console, report: &Report) -> io::Result<()> {
     console.step(&format!("sizes: median {}, 95 % up to {}, largest {}", sizes[0], sizes[1], sizes[2]))?;
     console.step(&match report.aggregated_records {
         0 => "no record is aggregated".to_owned(),
-        count => format!("{count} records are aggregated, with {} user records in them", report.user_records),
+        1 => format!("1 record is aggregated, with {} in it", many(report.user_records, "user record")),
+        records => format!(
+            "{} records are aggregated, with {} in them",
+            count(records as f64),
+            many(report.user_records, "user record")
+        ),
     })?;
     let what = if report.by_bytes { "bytes" } else { "records" };
     console.line("")?;
     console.heading(&format!("top partition keys, by {what}"))?;
-    for key in &report.top_keys {
-        console.step(&line(key))?;
-    }
+    let columns = [Column::number("share", 0), Column::text("key", 0), Column::number("records", 1)];
+    let columns = columns.into_iter().chain([Column::number("size", 2)]).collect();
+    let rows = report.top_keys.iter().map(row).collect();
+    console.table(&Table { columns, rows, is_wide: false })?;
     console.line("")?;
-    console.heading("shards: share of the load, busiest second, first key")?;
-    for shard in shards {
-        console.step(&of_shard(shard))?;
-    }
-    Ok(())
+    console.heading("shards")?;
+    let columns = [Column::text("shard", 0), Column::number("share", 0), Column::text("busiest second", 1)];
+    let columns = columns.into_iter().chain([Column::text("first key", 2)]).collect();
+    console.table(&Table { columns, rows: shards.iter().map(row_of_shard).collect(), is_wide: false })
 }
 
-fn line(Key { key, share, records, bytes }: &Key) -> String {
-    format!("{:>4.0} %  {:<KEY$}  {records:>9} records  {:>9}", share * 100.0, cut(key), size(*bytes))
+fn row(Key { key, share, records, bytes }: &Key) -> Vec<String> {
+    vec![format!("{:.0} %", share * 100.0), cut(key), count(*records as f64), size(*bytes)]
 }
 
-fn of_shard(shard: &Shard) -> String {
+fn row_of_shard(shard: &Shard) -> Vec<String> {
     let peak = shard.peak.as_ref().map_or_else(String::new, |peak| {
-        let full = peak.share_of_shard * 100.0;
-        format!("{full:>4.0} % full at {}", peak.at.format("%H:%M:%S"))
+        format!("{:.0} % full at {}", peak.share_of_shard * 100.0, peak.at.format("%H:%M:%S"))
     });
     let key = shard.top_keys.first().map(|key| format!("{} {:.0} %", cut(&key.key), key.share * 100.0));
-    let line = format!("{:<21} {:>4.0} %  {peak:<22}  {}", shard.shard, shard.share * 100.0, key.unwrap_or_default());
-    line.trim_end().to_owned()
+    vec![shard.shard.clone(), format!("{:.0} %", shard.share * 100.0), peak, key.unwrap_or_default()]
 }
 
 fn cut(key: &str) -> String {
@@ -65,13 +70,5 @@ fn cut(key: &str) -> String {
 
 /// A size in bytes, KiB or MiB.
 pub(super) fn size(bytes: u64) -> String {
-    match bytes as f64 {
-        small if small < 1_024.0 => format!("{small:.0} bytes"),
-        middle if middle < 1_048_576.0 => format!("{:.1} KiB", middle / 1_024.0),
-        large => format!("{:.1} MiB", large / 1_048_576.0),
-    }
-}
-
-fn many(shards: usize) -> String {
-    if shards == 1 { "1 shard".into() } else { format!("{shards} shards") }
+    words::size(bytes as f64)
 }

@@ -1,5 +1,6 @@
 //! Findings: a card each, with what mends it.
 
+use crate::screen::for_account;
 use maud::{Markup, html};
 
 /// The cards of one group.
@@ -48,7 +49,7 @@ impl Card {
         html! {
             div class={ "card " (self.status) } {
                 p { b .status { (self.status) } " " code { (self.code) } " " (self.text) }
-                @if let Some(fix) = &self.fix { pre { (fix) } }
+                @if let Some(fix) = &self.fix { pre { (for_account(fix)) } }
                 p .numbers {
                     @for (name, value) in &self.evidence { span { (name) ": " (value) } " " }
                     @if self.source.starts_with("https://") {

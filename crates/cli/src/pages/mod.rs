@@ -26,9 +26,15 @@ const DECISIONS: &str = include_str!("../../../../docs/decisions.md");
 #[derive(Debug, Default)]
 pub(crate) struct Page {
     pub title: String,
-    /// What was simulated, and how the numbers were made: one paragraph each.
+    /// The result in one sentence. Empty: the page has no single result.
+    pub result: String,
+    /// What the page shows: one paragraph each.
     pub about: Vec<String>,
     pub sections: Vec<Section>,
+    /// The policies by name, with what each does.
+    pub policies: Vec<(String, String)>,
+    /// How the numbers were made, and their doubtful parts: one paragraph each, at the end.
+    pub caveats: Vec<String>,
 }
 
 /// A part of the page, such as the runs of one workload.
@@ -112,14 +118,26 @@ impl Page {
                 }
                 body {
                     h1 { (self.title) }
+                    @if !self.result.is_empty() { p .result { (self.result) } }
                     @for text in &self.about { p { (text) } }
-                    @if self.sections.iter().any(|section| !section.runs.is_empty()) { (legend()) }
                     @if self.sections.len() > 1 {
                         ul .contents {
                             @for section in &self.sections { li { a href={ "#" (section.title) } { (section.title) } } }
                         }
                     }
                     @for section in &sections { (section) }
+                    @if self.sections.iter().any(|section| !section.runs.is_empty()) {
+                        h2 { "How to read the charts" }
+                        (legend())
+                    }
+                    @if !self.policies.is_empty() {
+                        h2 { "What the policies do" }
+                        dl { @for (name, meaning) in &self.policies { dt { (name) } dd { (meaning) } } }
+                    }
+                    @if !self.caveats.is_empty() {
+                        h2 { "How the numbers were made" }
+                        @for text in &self.caveats { p { (text) } }
+                    }
                     (self.glossary())
                 }
             }
@@ -169,7 +187,7 @@ impl Table {
                                     @if place == 0 {
                                         th scope="row" { (cell.text) }
                                     } @else {
-                                        td .least[cell.is_least] { (cell.text) }
+                                        td .least[cell.is_least] data-head=[self.heads.get(place)] { (cell.text) }
                                     }
                                 }
                             }

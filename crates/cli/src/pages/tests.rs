@@ -15,7 +15,7 @@ fn page(seed: u64) -> Page {
         runs: [Policies::Ours, Policies::Doubling].map(run).into(),
         ..Section::default()
     };
-    Page { title: "runs".into(), about: vec![], sections: vec![section] }
+    Page { title: "runs".into(), sections: vec![section], ..Page::default() }
 }
 
 /// The body as XML: a browser forgives more.

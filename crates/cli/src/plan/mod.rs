@@ -3,8 +3,9 @@
 mod cron;
 
 use crate::CliError;
-use crate::aws::{AwsArgs, called, find_stream};
+use crate::aws::{AwsArgs, called, failed, find_stream};
 use crate::config;
+use crate::consent::Consent;
 use crate::pause;
 use crate::screen::{Console, print_json};
 use aws_sdk_scheduler::operation::get_schedule::GetScheduleOutput;
@@ -17,6 +18,7 @@ use unthrottle::aws::read::stream;
 use unthrottle::aws::{Cause, Clients};
 use unthrottle_core::policy::Policy;
 use unthrottle_core::signal::StreamArn;
+use unthrottle_core::words::many;
 
 /// How the name of each schedule of ours begins. The sweep's schedule has another name.
 const PREFIX: &str = "plan-";
@@ -58,9 +60,11 @@ pub(super) struct Args {
     /// How long the plan lasts, such as 90m, 10h or 2d; at most 31d
     #[arg(long = "for", value_name = "DURATION", required_unless_present_any = ["list", "delete"])]
     lasts: Option<String>,
-    /// Say what would be created, and create nothing
-    #[arg(long, conflicts_with_all = ["list", "delete"])]
+    /// Say what would be created or deleted, and change nothing
+    #[arg(long, conflicts_with_all = ["list", "yes"])]
     dry_run: bool,
+    #[command(flatten)]
+    consent: Consent,
     /// List the plans
     #[arg(long, conflicts_with_all = ["stream", "at_least", "cron", "lasts", "delete"])]
     list: bool,
@@ -100,7 +104,7 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
         return list(&scheduler, &group, args.json).await;
     }
     if let Some(name) = &args.delete {
-        return delete(&scheduler, &group, name, args.json).await;
+        return delete(&scheduler, &group, name, &args).await;
     }
     let Some(wanted) = wanted else { return Ok(()) };
     let clients = Clients::new(&config);
@@ -174,43 +178,60 @@ impl Wanted {
         target: Target,
         args: &Args,
     ) -> Result<(), CliError> {
-        let (name, timezone) = (self.name(stream), self.timezone.name().to_owned());
-        let ask = self.ask(stream);
-        let function = target.arn().rsplit(':').next().unwrap_or_default().to_owned();
-        if !args.dry_run {
-            let window = FlexibleTimeWindow::builder().mode(FlexibleTimeWindowMode::Off).build();
-            let window = window.map_err(|error| CliError::Late(error.to_string()))?;
-            let retries = RetryPolicy::builder().maximum_event_age_in_seconds(TRIED_FOR_SECONDS).build();
-            let target = Target::builder().arn(target.arn()).role_arn(target.role_arn());
-            let target = target.input(ask.to_string()).retry_policy(retries).build();
-            let target = target.map_err(|error| CliError::Late(error.to_string()))?;
-            let call = scheduler.create_schedule().group_name(group).name(&name).target(target);
-            let call = call.schedule_expression(&self.cron).schedule_expression_timezone(&timezone);
-            let call = call.flexible_time_window(window).description("Plans shards of a Kinesis stream");
-            if let Err(error) = call.send().await {
-                if error.as_service_error().is_some_and(|error| error.is_conflict_exception()) {
-                    return Err(CliError::Usage(format!(
-                        "the plan {name} is there already. Delete it first: unthrottle plan --delete {name}"
-                    )));
-                }
-                return Err(CliError::Aws { call: "CreateSchedule", source: Cause::of(error) });
-            }
+        let plan = Plan {
+            name: self.name(stream),
+            group: group.into(),
+            cron: self.cron.clone(),
+            timezone: self.timezone.name().to_owned(),
+            state: "ENABLED".into(),
+            ask: self.ask(stream),
+        };
+        let Plan { name, cron, timezone, .. } = &plan;
+        let begin = if args.consent.is_given() { "the plan" } else { "would create the plan" };
+        // JSON without consent is only a dry run: its steps are the document.
+        let mut console = Console::new(args.json);
+        if !args.json || !args.dry_run {
+            console.step(&format!("{begin} {name}"))?;
+            console.step(&format!("when: {cron} in {timezone}"))?;
+            let shards = many(self.at_least, "shard");
+            console.step(&format!("what: at least {shards} of {} for {}", stream.name, self.lasts))?;
+            let function = target.arn().rsplit(':').next().unwrap_or_default();
+            console.step(&format!("function: {function}; schedule group: {group}"))?;
         }
-        let plan = Plan { name, group: group.into(), cron: self.cron.clone(), timezone, state: "ENABLED".into(), ask };
+        if !args.dry_run {
+            args.consent.ask("Create it now?")?;
+            schedule(scheduler, &plan, &target).await?;
+        }
         if args.json {
             return Ok(print_json(&plan)?);
         }
-        let Plan { name, cron, timezone, .. } = &plan;
-        let (begin, end) = match args.dry_run {
-            true => ("would create", "nothing was created.".to_owned()),
-            false => ("created", format!("`unthrottle plan --delete {name}` undoes this.")),
+        let end = match args.dry_run {
+            true => "nothing was created.".to_owned(),
+            false => format!("created. `unthrottle plan --delete {name} --yes` undoes this."),
         };
-        let mut console = Console::new(false);
-        console.step(&format!("{begin} the plan {name}"))?;
-        console.step(&format!("when: {cron} in {timezone}"))?;
-        console.step(&format!("what: at least {} shards of {} for {}", self.at_least, stream.name, self.lasts))?;
-        console.step(&format!("function: {function}; schedule group: {group}"))?;
         Ok(console.result(true, &end)?)
+    }
+}
+
+/// Creates the schedule of a plan. It invokes the function as `target` does.
+async fn schedule(scheduler: &aws_sdk_scheduler::Client, plan: &Plan, target: &Target) -> Result<(), CliError> {
+    let late = |error: aws_sdk_scheduler::error::BuildError| CliError::Late(error.to_string());
+    let window = FlexibleTimeWindow::builder().mode(FlexibleTimeWindowMode::Off).build().map_err(late)?;
+    let retries = RetryPolicy::builder().maximum_event_age_in_seconds(TRIED_FOR_SECONDS).build();
+    let target = Target::builder().arn(target.arn()).role_arn(target.role_arn());
+    let target = target.input(plan.ask.to_string()).retry_policy(retries).build().map_err(late)?;
+    let Plan { name, group, cron, timezone, .. } = plan;
+    let call = scheduler.create_schedule().group_name(group).name(name).target(target);
+    let call = call.schedule_expression(cron).schedule_expression_timezone(timezone);
+    let call = call.flexible_time_window(window).description("Plans shards of a Kinesis stream");
+    match call.send().await {
+        Ok(_) => Ok(()),
+        Err(error) if error.as_service_error().is_some_and(|error| error.is_conflict_exception()) => {
+            Err(CliError::Usage(format!(
+                "the plan {name} is there already. Delete it first: unthrottle plan --delete {name}"
+            )))
+        }
+        Err(error) => Err(failed("CreateSchedule", Cause::of(error))),
     }
 }
 
@@ -304,7 +325,11 @@ async fn list(scheduler: &aws_sdk_scheduler::Client, group: &str, json: bool) ->
         let minutes = ask["for_minutes"].as_u64().unwrap_or_default();
         let off = if state == "ENABLED" { "" } else { " (paused)" };
         console.step(&format!("{name}{off}"))?;
-        console.step(&format!("  at least {shards} shards of {stream} for {minutes} minutes: {cron} in {timezone}"))?;
+        console.step(&format!(
+            "  at least {} of {stream} for {}: {cron} in {timezone}",
+            many(shards, "shard"),
+            many(minutes, "minute")
+        ))?;
     }
     let end = if plans.is_empty() { "no plans." } else { "`unthrottle plan --delete NAME` deletes one." };
     Ok(console.result(true, end)?)
@@ -324,19 +349,27 @@ impl Plan {
     }
 }
 
-async fn delete(scheduler: &aws_sdk_scheduler::Client, group: &str, name: &str, json: bool) -> Result<(), CliError> {
+async fn delete(scheduler: &aws_sdk_scheduler::Client, group: &str, name: &str, args: &Args) -> Result<(), CliError> {
     if !name.starts_with(PREFIX) {
         return Err(CliError::Usage(format!("`{name}` is no plan: the names of plans begin with {PREFIX}")));
+    }
+    if !args.consent.is_given() {
+        let mut console = Console::new(args.json);
+        console.step(&format!("would delete the plan {name} of the schedule group {group}"))?;
+        if args.dry_run {
+            return Ok(console.result(true, "nothing was deleted.")?);
+        }
+        args.consent.ask("Delete it now?")?;
     }
     let deleted = scheduler.delete_schedule().group_name(group).name(name).send().await;
     if let Err(error) = deleted {
         let is_missing = error.as_service_error().is_some_and(|error| error.is_resource_not_found_exception());
         return Err(match is_missing {
             true => CliError::Missing(format!("no plan is called {name}. `unthrottle plan --list` lists the plans")),
-            false => CliError::Aws { call: "DeleteSchedule", source: Cause::of(error) },
+            false => failed("DeleteSchedule", Cause::of(error)),
         });
     }
-    if json {
+    if args.json {
         return Ok(print_json(&json!({ "deleted": name }))?);
     }
     let text = format!("deleted {name}. A plan that a stream has taken stays until its end.");

@@ -1,7 +1,7 @@
 //! The stream that a command writes to, and why it cannot.
 
 use crate::CliError;
-use crate::aws::AwsArgs;
+use crate::aws::{AwsArgs, failed};
 use aws_sdk_kinesis::config::SharedCredentialsProvider;
 use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_kinesis::operation::describe_stream_summary::DescribeStreamSummaryError as Refused;
@@ -112,6 +112,6 @@ fn unreadable(
         _ if matches!(&error, SdkError::DispatchFailure(failed) if failed.is_io()) => {
             CliError::Missing(format!("no connection to {endpoint}: {}", Cause::of(error)))
         }
-        _ => CliError::Aws { call: "DescribeStreamSummary", source: Cause::of(error) },
+        _ => failed("DescribeStreamSummary", Cause::of(error)),
     })
 }

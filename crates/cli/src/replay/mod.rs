@@ -12,8 +12,9 @@ pub use setup::Size;
 pub use traffic::Tally;
 
 use crate::CliError;
-use crate::aws::{AwsArgs, find_stream, local_config, local_home};
+use crate::aws::{AwsArgs, clock, find_stream, local_config, local_home};
 use crate::config;
+use crate::consent::Consent;
 use crate::screen::{Console, print_json};
 use chrono::{DateTime, Utc};
 use event::{Event, is_read};
@@ -26,9 +27,11 @@ use unthrottle::handler::Handler;
 use unthrottle::sweep::{Plan, sweep};
 use unthrottle_core::cost::Prices;
 use unthrottle_core::decide::triage;
+use unthrottle_core::decision::Outcome;
 use unthrottle_core::policy::{Mode, Policy};
 use unthrottle_core::report::Document;
 use unthrottle_core::signal::{Home, Signal};
+use unthrottle_core::words::{count, many};
 use world::World;
 
 /// An observation of the sweep that could end later than this is not begun. A replay has one stream and no slow call.
@@ -43,8 +46,10 @@ pub(super) struct Args {
     #[command(flatten)]
     aws: AwsArgs,
     /// Decide in full, and change nothing
-    #[arg(long)]
+    #[arg(long, conflicts_with = "yes")]
     observe: bool,
+    #[command(flatten)]
+    consent: Consent,
     #[arg(
         long,
         help = "Print a decision document for each event, one a line. The steps\n\
@@ -64,7 +69,7 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
     for event in &events {
         console.heading(&event.given.display().to_string())?;
         let document = if args.aws.is_given() {
-            replay_remote(event.without_world()?, &args.aws, policy.clone(), &mut console).await?
+            replay_remote(event.without_world()?, &args, policy.clone(), &mut console).await?
         } else {
             replay_local(event, &settings, &mut console).await?.document
         };
@@ -183,14 +188,14 @@ async fn wait(fixture: &ReplayedStream<'_>, console: &mut Console) -> Result<Siz
     let started: DateTime<Utc> = fixture.clock().now();
     let size = fixture.active().await?;
     let took = (fixture.clock().now() - started).num_seconds();
-    console.step(&format!("ACTIVE with {} shards after {took} s", size.shards))?;
+    console.step(&format!("ACTIVE with {} after {took} s", many(size.shards, "shard")))?;
     Ok(size)
 }
 
 /// Shows the traffic before and after.
 fn compare((before, after): (Tally, Tally), sizes: (Size, Size), console: &mut Console) -> Result<(), CliError> {
     let side = |name: &str, size: Size, tally: Tally| {
-        format!("{name}: {} shards, {:.1} % throttled", size.shards, tally.share() * 100.0)
+        format!("{name}: {}, {:.1} % throttled", many(size.shards, "shard"), tally.share() * 100.0)
     };
     let text = format!("{}   {}", side("before", sizes.0, before), side("after", sizes.1, after));
     Ok(console.result(after.throttled == 0, &text)?)
@@ -208,7 +213,12 @@ async fn drive(
     console.step(&format!("{what}: {load} …"))?;
     let tally = traffic.await?;
     if let Some(tally @ Tally { served, throttled }) = tally {
-        console.step(&format!("  {served} {unit} served, {throttled} throttled: {:.1} %", tally.share() * 100.0))?;
+        console.step(&format!(
+            "  {} {unit} served, {} throttled: {:.1} %",
+            count(served as f64),
+            count(throttled as f64),
+            tally.share() * 100.0
+        ))?;
     }
     Ok(tally)
 }
@@ -225,7 +235,7 @@ async fn handle(handler: &Handler, signal: &Signal, home: &Home, console: &mut C
 
 async fn replay_remote(
     event: &Event,
-    aws: &AwsArgs,
+    args: &Args,
     policy: Policy,
     console: &mut Console,
 ) -> Result<Document, CliError> {
@@ -235,7 +245,7 @@ async fn replay_remote(
     if let Signal::Sweep(_) = signal {
         return Err(CliError::Usage(format!("{given}: `unthrottle sweep` sweeps your account")));
     }
-    let clients = Clients::new(&aws.config().await?);
+    let clients = Clients::new(&args.aws.config().await?);
     if triage(&signal, &policy, &home).is_none()
         && let Some(named) = signal.stream()
     {
@@ -254,7 +264,17 @@ async fn replay_remote(
         }
     }
     console.step(&format!("account {}, region {}", home.account, home.region))?;
-    let document = Handler::new(clients, policy).run(&signal, &home).await?.document;
+    if policy.mode == Mode::Heal && !args.consent.is_given() {
+        // The person sees the answer here, so no message is sent.
+        let silent = Policy { mode: Mode::Observe, topic_arn: None, ..policy.clone() };
+        let planned = Handler::new(clients.clone(), silent).on(clock()).run(&signal, &home).await?.document;
+        show(&planned, console)?;
+        if planned.outcome != Outcome::Planned {
+            return Ok(planned);
+        }
+        args.consent.ask("Change this stream now?")?;
+    }
+    let document = Handler::new(clients, policy).on(clock()).run(&signal, &home).await?.document;
     show(&document, console)?;
     Ok(document)
 }

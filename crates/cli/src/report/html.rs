@@ -11,5 +11,10 @@ pub(super) fn page(report: &Report) -> Page {
         Section { title: title.into(), tables: vec![Table { heads, rows }], ..Section::default() }
     });
     let about = Section { title: "How the numbers were made".into(), about: notes(report), ..Section::default() };
-    Page { title: title(report), about: summary(report), sections: sections.chain([about]).collect() }
+    Page {
+        title: title(report),
+        about: summary(report),
+        sections: sections.chain([about]).collect(),
+        ..Page::default()
+    }
 }

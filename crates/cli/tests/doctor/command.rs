@@ -73,14 +73,14 @@ async fn an_unknown_profile_ends_with_two_and_the_nearest_names() {
     let files = [("AWS_CONFIG_FILE", config.as_str()), ("AWS_SHARED_CREDENTIALS_FILE", credentials.as_str())];
     for (profile, nearest) in [("prodution", "production"), ("stagin", "staging")] {
         let out = unthrottle_with(&["doctor", STREAM, "--profile", profile], &files).await;
-        let says = format!("unthrottle: there is no profile `{profile}` in ~/.aws. The nearest: {nearest}\n");
+        let says = format!("unthrottle: --profile: ~/.aws has no profile `{profile}`. The nearest: {nearest}\n");
         assert_eq!((out.code, out.out.as_str(), out.err), (2, "", says));
     }
     let none = [("AWS_CONFIG_FILE", "/dev/null"), ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")];
     let out = unthrottle_with(&["keys", STREAM, "--profile", "any"], &none).await;
     assert_eq!(
         (out.code, out.err.as_str()),
-        (2, "unthrottle: there is no profile `any` in ~/.aws. There are no profiles\n")
+        (2, "unthrottle: --profile: ~/.aws has no profile `any`. It has no profiles\n")
     );
 }
 

@@ -88,6 +88,19 @@ impl Policy {
         Ok(Some(StreamPolicy { mode, max_shards, min_shards, on_demand, foresight }))
     }
 
+    /// Which setting or tag makes [`Policy::for_stream`] leave a stream with these tags alone. `None`: none does.
+    pub fn opted_out_by(&self, tags: &BTreeMap<String, String>) -> Option<String> {
+        let tag = tags.get(MODE_TAG);
+        match (self.mode, self.scope, tag) {
+            (Mode::Off, _, _) => Some("UNTHROTTLE_MODE is off, so no stream is changed".into()),
+            (_, _, Some(mode)) if mode == "off" => Some(format!("its tag {MODE_TAG} is off: remove it, or set heal")),
+            (_, Scope::Tagged, None) => {
+                Some(format!("UNTHROTTLE_SCOPE is tagged, and the stream has no tag {MODE_TAG}: set it to heal"))
+            }
+            _ => None,
+        }
+    }
+
     /// The stream's minimum and maximum of shards.
     fn shards(&self, tags: &BTreeMap<String, String>) -> Result<(u32, u32), InvalidTag> {
         let max = read_shards(tags, MAX_SHARDS_TAG)?.map_or(self.max_shards, |max| max.min(self.max_shards_ceiling));

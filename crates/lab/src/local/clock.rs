@@ -75,7 +75,13 @@ impl Clock {
 
     /// A clock that shows the machine's time now, and then runs this many times as fast. 0 counts as 1.
     pub fn paced(pace: u32) -> Clock {
-        let paced = Hands::Paced { from: Utc::now(), since: Instant::now(), pace: pace.max(1) };
+        Clock::like(Utc::now(), pace)
+    }
+
+    /// A clock that shows `now`, and then runs this many times as fast as the machine's: the clock of an account in
+    /// another process. 0 counts as 1.
+    pub fn like(now: DateTime<Utc>, pace: u32) -> Clock {
+        let paced = Hands::Paced { from: now, since: Instant::now(), pace: pace.max(1) };
         Clock(Arc::new(Mutex::new(paced)))
     }
 

@@ -2,7 +2,7 @@
 
 use super::connection::Connection;
 use super::faults::subject_to_faults;
-use super::limits::{Refusal, refuse};
+use super::limits::{Refusal, must_be_active, refuse};
 use super::subscribe::subscribe_to_shard;
 use super::{Account, Commitment, capacity, consumers, lock, reads, shards, tags, trail, transitions, writes};
 use axum::body::{Body, Bytes, to_bytes};
@@ -105,6 +105,11 @@ async fn perform_operation(
         }
         (StartStreamEncryption | StopStreamEncryption, Some(name)) => {
             capacity::update_encryption(account, name, operation, &input).await
+        }
+        (IncreaseStreamRetentionPeriod | DecreaseStreamRetentionPeriod, Some(name)) => {
+            let stream = account.store.get_stream(name).await?;
+            must_be_active(&stream, &account.arn_of(name))?;
+            dispatch(&account.store, operation, input).await
         }
         (RegisterStreamConsumer, _) => consumers::register(account, &input).await,
         (DeregisterStreamConsumer, _) => consumers::deregister(account, &input).await,
@@ -225,18 +230,6 @@ fn account_settings(account: &Account) -> Value {
         Commitment::EnabledUntilEarliestAllowedEnd => "ENABLED_UNTIL_EARLIEST_ALLOWED_END",
     };
     json!({"MinimumThroughputBillingCommitment": {"Status": status}})
-}
-
-/// The answer to a call of another service.
-pub(super) fn not_served(target: &str) -> Response {
-    render_error(
-        404,
-        "UnknownOperationException",
-        &format!(
-            "the local account does not serve {target}. It serves Kinesis, CloudWatch, and some calls of the tagging \
-             API, SNS, EventBridge and EventBridge Scheduler."
-        ),
-    )
 }
 
 pub(super) fn render_refusal(refusal: &Refusal) -> Response {

@@ -15,8 +15,9 @@
 //! 4. CloudWatch. `samples` counts the `AWS/Kinesis` metrics from real calls, and `metrics` stores them. `cloudwatch`,
 //!    `insights`, `alarms` and `put_alarm` have queries and alarms.
 //! 5. `trail` has the data events of CloudTrail.
-//! 6. The few calls of the Resource Groups Tagging API (`tagging`), SNS (`sns`), EventBridge (`eventbridge`),
-//!    EventBridge Scheduler (`scheduler`), Lambda (`lambda`) and the event history of CloudTrail (`cloudtrail`).
+//! 6. The few calls of the Resource Groups Tagging API (`tagging`), SNS (`sns`), STS (`sts`), EventBridge
+//!    (`eventbridge`), EventBridge Scheduler (`scheduler`), Lambda (`lambda`) and the event history of CloudTrail
+//!    (`cloudtrail`). `unserved` refuses all others.
 //!
 //! AWS's limits are in [`crate::rules`], which the simulator shares. All times come from one [`Clock`]: the machine's,
 //! or a clock that a test moves.
@@ -41,10 +42,12 @@ mod date;
 mod eventbridge;
 mod faults;
 mod fleet;
+mod form;
 mod insights;
 mod kinesis;
 mod lambda;
 mod limits;
+mod log;
 mod metrics;
 mod options;
 mod past;
@@ -59,11 +62,13 @@ mod service;
 mod shards;
 mod sns;
 mod stream_alarms;
+mod sts;
 mod subscribe;
 mod tagging;
 mod tags;
 mod trail;
 mod transitions;
+mod unserved;
 mod writes;
 
 use account::Account;
@@ -280,8 +285,7 @@ impl LocalAccount {
 
     /// Adds an alarm on a metric of `AWS/Kinesis` of one stream. `DescribeAlarms` lists it, and it has no state.
     pub fn add_alarm(&self, name: &str, stream: &str, metric: &str) {
-        let alarm = StreamAlarm { name: name.into(), stream: stream.into(), metric: metric.into() };
-        lock(&self.account.stream_alarms).push(alarm);
+        lock(&self.account.stream_alarms).push(StreamAlarm::on(name, stream, metric));
     }
 
     /// The messages that clients published to the account's topics, oldest first.
@@ -291,7 +295,8 @@ impl LocalAccount {
 
     /// Adds an enabled EventBridge rule. `BUS/NAME` is a rule of another bus than the default.
     pub fn add_rule(&self, name: &str, tags: &[(&str, &str)]) {
-        let rule = Rule { tags: owned(tags), is_enabled: true };
+        let pattern = ("EventPattern".to_owned(), r#"{"source":["aws.kinesis"]}"#.into());
+        let rule = Rule { tags: owned(tags), is_enabled: true, settings: [pattern].into_iter().collect() };
         lock(&self.account.rules).insert(name.into(), rule);
     }
 

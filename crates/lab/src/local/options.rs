@@ -37,6 +37,8 @@ pub struct Options {
     /// The most datapoints in one answer of `GetMetricData`. The default is AWS's limit, 100,800, which few requests
     /// reach.
     pub datapoints_per_page: usize,
+    /// Whether each request is printed on standard output.
+    pub log: bool,
 }
 
 /// The minimum-throughput billing commitment in the answer of `DescribeAccountSettings`.
@@ -73,6 +75,7 @@ impl Default for Options {
             metric_lag: Duration::ZERO,
             commitment: Commitment::Disabled,
             datapoints_per_page: 100_800,
+            log: false,
         }
     }
 }

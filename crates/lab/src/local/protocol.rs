@@ -96,6 +96,28 @@ impl Protocol {
     }
 }
 
+/// Text in XML.
+pub(super) fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+/// A value of JSON as CBOR.
+pub(super) fn cbor_of(value: Value) -> Cbor {
+    match value {
+        Value::Null => Cbor::Null,
+        Value::Bool(bool) => Cbor::Bool(bool),
+        Value::Number(number) => match number.as_i64() {
+            Some(integer) => Cbor::Integer(integer.into()),
+            None => Cbor::Float(number.as_f64().unwrap_or_default()),
+        },
+        Value::String(text) => Cbor::Text(text),
+        Value::Array(items) => Cbor::Array(items.into_iter().map(cbor_of).collect()),
+        Value::Object(fields) => {
+            Cbor::Map(fields.into_iter().map(|(name, value)| (Cbor::Text(name), cbor_of(value))).collect())
+        }
+    }
+}
+
 /// The unpacked body.
 pub(super) async fn unpacked(request: Request) -> Result<Vec<u8>, Refusal> {
     let too_large = || {

@@ -47,6 +47,6 @@ pub(super) fn put(alarms: &mut FleetAlarms, input: PutMetricAlarm) -> Answer {
 /// Deletes alarms. As on AWS, a name without an alarm is no error.
 pub(super) fn delete(fleet: &mut FleetAlarms, streams: &mut Vec<StreamAlarm>, input: &DeleteAlarms) -> Answer {
     fleet.retain(|name, _| !input.alarm_names.contains(name));
-    streams.retain(|alarm| !input.alarm_names.contains(&alarm.name));
+    streams.retain(|alarm| !input.alarm_names.iter().any(|name| name == alarm.name()));
     Ok(Cbor::Map(vec![]))
 }

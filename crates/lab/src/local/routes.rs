@@ -3,23 +3,26 @@
 use super::account::Account;
 use super::connection::Connection;
 use super::protocol::Protocol;
-use super::{cloudtrail, cloudwatch, date, eventbridge, kinesis, lambda, scheduler, sns, tagging};
+use super::unserved::Unserved;
+use super::{cloudtrail, cloudwatch, date, eventbridge, form, kinesis, lambda, log, scheduler, tagging};
 use axum::Router;
 use axum::extract::{ConnectInfo, Path, Request, State};
-use axum::middleware::map_response_with_state;
+use axum::middleware::{from_fn_with_state, map_response_with_state};
 use axum::response::Response;
-use axum::routing::post;
+use axum::routing::{get, post};
 use std::sync::Arc;
 
 /// The paths of all services.
 pub(super) fn routes(account: &Arc<Account>) -> Router {
     Router::new()
         .route("/service/{service}/operation/{operation}", post(by_path))
+        .route(log::CLOCK, get(log::clock))
         .fallback(by_target)
         .with_state(account.clone())
         .merge(scheduler::routes(account.clone()))
         .merge(lambda::routes(account.clone()))
         .layer(map_response_with_state(account.clone(), date::stamp))
+        .layer(from_fn_with_state(account.clone(), log::log))
 }
 
 /// The names of the services in a target or a path.
@@ -58,8 +61,8 @@ async fn by_target(
             let operation = operation.to_owned();
             cloudtrail::serve(account, connection, operation, request).await
         }
-        None if sns::is_form(&request) => sns::serve(account, connection, request).await,
-        _ => kinesis::not_served(target.unwrap_or("a request without a target")),
+        None if form::is_form(&request) => form::serve(account, connection, request).await,
+        _ => Unserved::of(&request).answer(),
     }
 }
 
@@ -72,6 +75,6 @@ async fn by_path(
 ) -> Response {
     match service.as_str() {
         CLOUDWATCH => cloudwatch::serve(account, connection, Protocol::Cbor, operation, request).await,
-        other => kinesis::not_served(other),
+        _ => Unserved::of(&request).answer(),
     }
 }

@@ -1,6 +1,8 @@
 //! EventBridge Scheduler: ListSchedules, GetSchedule, CreateSchedule, UpdateSchedule and DeleteSchedule. The schedules
 //! invoke no target.
 
+mod groups;
+
 use super::connection::Connection;
 use super::metrics::epoch_seconds;
 use super::protocol::{Protocol, Refusal, refuse};
@@ -91,6 +93,8 @@ pub(super) fn routes(account: Arc<Account>) -> Router {
             "/schedules/{name}",
             get(get_schedule).post(create_schedule).put(update_schedule).delete(delete_schedule),
         )
+        .route("/schedule-groups", get(groups::list))
+        .route("/schedule-groups/{name}", get(groups::describe).post(groups::create))
         .with_state(account)
 }
 

@@ -3,7 +3,7 @@
 use super::Account;
 use super::connection::Connection;
 use super::faults::subject_to_faults;
-use super::protocol::Refusal;
+use super::protocol::{Refusal, escaped};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
@@ -50,6 +50,21 @@ pub(super) fn render_json(answer: Result<Value, Refusal>) -> Response {
             (status, [kind, ("x-amzn-errortype", &code)], body).into_response()
         }
     }
+}
+
+/// Renders an answer in the query protocol: the XML of an answer, or an error.
+pub(super) fn render_xml(answer: Result<String, Refusal>) -> Response {
+    let (status, body) = match answer {
+        Ok(body) => (200, body),
+        Err(Refusal { status, code, message }) => {
+            let fault = if status < 500 { "Sender" } else { "Receiver" };
+            let (code, message) = (escaped(&code), escaped(&message));
+            let error = format!("<Type>{fault}</Type><Code>{code}</Code><Message>{message}</Message>");
+            (status, format!("<ErrorResponse><Error>{error}</Error><RequestId>none</RequestId></ErrorResponse>"))
+        }
+    };
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    (status, [(header::CONTENT_TYPE, "text/xml")], body).into_response()
 }
 
 /// The refusal of an operation that the account does not have.

@@ -1,18 +1,17 @@
 //! SNS: Publish to a topic. The account has every topic, without subscribers.
 
 use super::connection::Connection;
-use super::protocol::{Refusal, refuse, unpacked};
-use super::service::{Call, unknown};
-use super::{Account, Options, Published, kinesis, lock};
-use axum::extract::Request;
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use super::form::Form;
+use super::protocol::{Refusal, refuse};
+use super::service::{Call, render_xml, unknown};
+use super::{Account, Options, Published, lock};
+use axum::response::Response;
 use serde_json::Value;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The version of the API in a request.
-const VERSION: &str = "2010-03-31";
+pub(super) const VERSION: &str = "2010-03-31";
 
 /// The longest subject, in characters ([API reference]: less than 100; AWS accepts 100).
 ///
@@ -22,34 +21,21 @@ const MAX_SUBJECT: usize = 100;
 /// The most bytes of a message together with its attributes (API reference, as above).
 const MAX_MESSAGE: usize = 256 * 1024;
 
-/// Whether a request is in the query protocol.
-pub(super) fn is_form(request: &Request) -> bool {
-    let kind = request.headers().get(header::CONTENT_TYPE);
-    kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/x-www-form-urlencoded"))
-}
-
-/// Answers one HTTP request in the query protocol.
-pub(super) async fn serve(account: Arc<Account>, connection: Connection, request: Request) -> Response {
-    let form: HashMap<String, String> = match unpacked(request).await {
-        Ok(body) => form_urlencoded::parse(&body).into_owned().collect(),
-        Err(refusal) => return render(Err(refusal)),
-    };
+/// Answers one call.
+pub(super) async fn serve(account: Arc<Account>, connection: Connection, form: Form) -> Response {
     let operation = form.get("Action").cloned().unwrap_or_default();
-    if form.get("Version").is_none_or(|version| version != VERSION) {
-        return kinesis::not_served(&format!("the query protocol's {operation}"));
-    }
     let call = Call { account: account.clone(), connection, service: "SNS", operation: operation.clone() };
     let work = async move {
         match operation.as_str() {
-            "Publish" => publish(&account, &form),
+            "Publish" => publish(&account, &form).map(|id| published(&id)),
             _ => Err(unknown("SNS", &operation)),
         }
     };
-    call.answer(render, work).await
+    call.answer(render_xml, work).await
 }
 
 /// Stores the message, and returns its id.
-fn publish(account: &Account, form: &HashMap<String, String>) -> Result<String, Refusal> {
+fn publish(account: &Account, form: &Form) -> Result<String, Refusal> {
     let Some(topic) = form.get("TopicArn") else {
         return Err(invalid("TopicArn Reason: the local account publishes to topics only"));
     };
@@ -109,7 +95,7 @@ fn is_subject(subject: &str) -> bool {
 }
 
 /// The attributes by name, and the bytes of their names, types and values. A binary value stays base64.
-fn attributes(form: &HashMap<String, String>) -> Result<(BTreeMap<String, String>, usize), Refusal> {
+fn attributes(form: &Form) -> Result<(BTreeMap<String, String>, usize), Refusal> {
     let (mut attributes, mut bytes) = (BTreeMap::new(), 0);
     for entry in 1.. {
         let field = |field: &str| form.get(&format!("MessageAttributes.entry.{entry}.{field}"));
@@ -142,32 +128,10 @@ fn invalid(problem: impl AsRef<str>) -> Refusal {
     refuse("InvalidParameter", format!("Invalid parameter: {}", problem.as_ref()))
 }
 
-/// The id of a message, or the error, in the query protocol's XML.
-fn render(answer: Result<String, Refusal>) -> Response {
-    let (status, body) = match answer {
-        Ok(id) => (
-            200,
-            format!(
-                "<PublishResponse \
-                 xmlns=\"http://sns.amazonaws.com/doc/{VERSION}/\"><PublishResult><MessageId>{id}</MessageId></PublishResult><ResponseMetadata><RequestId>{id}</RequestId></ResponseMetadata></PublishResponse>"
-            ),
-        ),
-        Err(Refusal { status, code, message }) => {
-            let fault = if status < 500 { "Sender" } else { "Receiver" };
-            let (code, message) = (escaped(&code), escaped(&message));
-            (
-                status,
-                format!(
-                    "<ErrorResponse \
-                     xmlns=\"http://sns.amazonaws.com/doc/{VERSION}/\"><Error><Type>{fault}</Type><Code>{code}</Code><Message>{message}</Message></Error><RequestId>none</RequestId></ErrorResponse>"
-                ),
-            )
-        }
-    };
-    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    (status, [(header::CONTENT_TYPE, "text/xml")], body).into_response()
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+/// The answer with the id of a message.
+fn published(id: &str) -> String {
+    format!(
+        "<PublishResponse xmlns=\"http://sns.amazonaws.com/doc/{VERSION}/\"><PublishResult><MessageId>{id}</MessageId>\
+         </PublishResult><ResponseMetadata><RequestId>{id}</RequestId></ResponseMetadata></PublishResponse>"
+    )
 }

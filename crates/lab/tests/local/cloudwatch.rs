@@ -270,3 +270,42 @@ async fn the_aws_cli_speaks_json_with_cloudwatch() {
     assert_eq!(result["Values"][0], 3.0);
     assert_eq!(result["Timestamps"][0], start as f64);
 }
+
+#[tokio::test]
+async fn the_statistics_of_one_metric_come_by_period() {
+    let fixture = LocalFixture::new().await;
+    let dimensions = [("StreamName", "orders")];
+    for (ago, value) in [(1, 10.0), (2, 20.0), (7, 5.0)] {
+        let time = fixture.account.now() - chrono::TimeDelta::minutes(ago);
+        fixture.account.put_metric("AWS/Kinesis", "IncomingBytes", &dimensions, time, value);
+    }
+    let get = |period: i32| {
+        let dimension = cw::Dimension::builder().name("StreamName").value("orders").build();
+        let get = fixture.cloudwatch.get_metric_statistics().namespace("AWS/Kinesis").metric_name("IncomingBytes");
+        let get = get.dimensions(dimension).start_time(at(fixture.minute() - 10)).end_time(at(fixture.minute()));
+        get.period(period).statistics(cw::Statistic::Sum).statistics(cw::Statistic::Maximum).send()
+    };
+    let answer = get(300).await.expect("statistics");
+    let points: Vec<_> = answer.datapoints().iter().map(|point| (point.sum, point.maximum)).collect();
+    assert_eq!(points, [(Some(5.0), Some(5.0)), (Some(30.0), Some(20.0))]);
+    assert_eq!(answer.datapoints()[0].unit, Some(cw::StandardUnit::Bytes));
+    assert_eq!(code(get(10).await), "ValidationError");
+}
+
+#[tokio::test]
+async fn an_alarm_is_put_listed_and_deleted() {
+    let fixture = LocalFixture::new().await;
+    let put = || {
+        let put = fixture.cloudwatch.put_metric_alarm().alarm_name("writes").namespace("AWS/Kinesis");
+        let put = put.metric_name("WriteProvisionedThroughputExceeded").statistic(cw::Statistic::Sum).period(60);
+        put.evaluation_periods(1).threshold(0.5).comparison_operator(cw::ComparisonOperator::GreaterThanThreshold)
+    };
+    put().send().await.expect("created");
+    put().threshold(1.0).send().await.expect("replaced");
+    let listed = fixture.cloudwatch.describe_alarms().alarm_names("writes").send().await.expect("alarms");
+    let alarm = &listed.metric_alarms()[0];
+    assert_eq!((listed.metric_alarms().len(), alarm.threshold), (1, Some(1.0)));
+    assert_eq!(alarm.state_value, Some(cw::StateValue::InsufficientData));
+    fixture.cloudwatch.delete_alarms().alarm_names("writes").send().await.expect("deleted");
+    assert!(fixture.cloudwatch.describe_alarms().send().await.expect("alarms").metric_alarms().is_empty());
+}

@@ -120,3 +120,32 @@ async fn an_update_that_cannot_be_is_refused() {
     let get = fixture.scheduler.get_schedule().name("sweep").send().await;
     assert_eq!(code(get), "ResourceNotFoundException", "the default group");
 }
+
+#[tokio::test]
+async fn a_rule_and_a_group_are_created_with_tags_and_found_by_them() {
+    let fixture = LocalFixture::new().await;
+    let tag = aws_sdk_eventbridge::types::Tag::builder().key("unthrottle:stack").value("mine").build().expect("a tag");
+    let put = fixture.eventbridge.put_rule().name("watch").schedule_expression("rate(5 minutes)");
+    put.tags(tag.clone()).send().await.expect("created");
+    let bare = fixture.eventbridge.put_rule().name("bare").send().await;
+    assert_eq!(code(bare), "ValidationException");
+    let rules = fixture.eventbridge.list_rules().name_prefix("wat").send().await.expect("rules");
+    let rule = &rules.rules()[0];
+    assert_eq!((rule.name(), rule.schedule_expression()), (Some("watch"), Some("rate(5 minutes)")));
+    let group = aws_sdk_scheduler::types::Tag::builder().key("unthrottle:stack").value("mine").build().expect("a tag");
+    let create = || fixture.scheduler.create_schedule_group().name("mine").tags(group.clone()).send();
+    create().await.expect("created");
+    assert_eq!(code(create().await), "ConflictException");
+    fixture.update("mine", "sweep").send().await.expect_err("no schedule yet");
+    let found = fixture.tagging.get_resources().send().await.expect("resources");
+    let arns: Vec<&str> = found.resource_tag_mapping_list().iter().filter_map(|one| one.resource_arn()).collect();
+    assert_eq!(
+        arns,
+        [
+            "arn:aws:events:us-east-1:123456789012:rule/watch",
+            "arn:aws:scheduler:us-east-1:123456789012:schedule-group/mine"
+        ]
+    );
+    fixture.eventbridge.delete_rule().name("watch").send().await.expect("deleted");
+    assert_eq!(code(fixture.eventbridge.describe_rule().name("watch").send().await), "ResourceNotFoundException");
+}

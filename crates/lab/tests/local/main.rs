@@ -18,4 +18,5 @@ mod shards;
 mod sns;
 mod tagging;
 mod trail;
+mod unserved;
 mod writes;

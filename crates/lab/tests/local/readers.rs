@@ -119,6 +119,17 @@ async fn a_record_is_served_for_as_long_as_its_stream_keeps_it() {
 }
 
 #[tokio::test]
+async fn the_retention_of_a_stream_that_is_updating_stays() {
+    let fixture = LocalFixture::new().await;
+    fixture.stream("orders", 1).await;
+    fixture.reshard("orders", 2).await.expect("accepted");
+    let increase = || fixture.kinesis.increase_stream_retention_period().stream_name("orders");
+    assert_eq!(code(increase().retention_period_hours(48).send().await), "ResourceInUseException");
+    fixture.active("orders").await;
+    increase().retention_period_hours(48).send().await.expect("48 hours");
+}
+
+#[tokio::test]
 async fn a_reader_begins_where_it_asks_to() {
     let fixture = LocalFixture::new().await;
     fixture.stream("orders", 1).await;

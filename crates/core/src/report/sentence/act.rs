@@ -1,11 +1,11 @@
 //! The sentence of a change: what was seen, what was changed, and why.
 
-use super::numbers::{aggregate, idle, load, needs, refused, throttling};
-use super::{ahead, limits};
+use super::numbers::{aggregate, idle, load, needs, refused, throttling, time};
+use super::{ahead, expected, limits};
 use crate::decision::{AwsLimit, Bound, Decision, Evidence, ExpectedBy, NeededFor, Outcome, Remedy};
 use crate::policy::{FORESIGHT_TAG, MODE_TAG, Mode};
 use crate::signal::{Signal, Undo};
-use crate::words::{percent, time};
+use crate::words::{change, many, percent};
 
 /// The sentence of a remedy that is carried out, or planned.
 pub(super) fn act(remedy: &Remedy, signal: &Signal, decision: &Decision) -> String {
@@ -21,7 +21,11 @@ pub(super) fn act(remedy: &Remedy, signal: &Signal, decision: &Decision) -> Stri
             Remedy::ScaleAhead { .. } if evidence.expected_by != Some(ExpectedBy::Plan) => FORESIGHT_TAG,
             _ => MODE_TAG,
         };
-        return format!("{seen}; {why}. Changed {did}.{more}{unsupported} To stop: tag it {stop}=off.");
+        let verdict = match remedy {
+            Remedy::Restore { .. } => expected::after_restore(evidence.observed_at),
+            _ => String::new(),
+        };
+        return format!("{seen}; {why}. Changed {did}.{more}{unsupported}{verdict} To stop: tag it {stop}=off.");
     }
     let is_asked_to_plan = signal.undo().is_some() && signal.mode() == Some(Mode::Observe);
     let not_done = match decision.allowed {
@@ -57,15 +61,17 @@ pub(super) fn what(remedy: &Remedy) -> String {
     match remedy {
         Remedy::ScaleShards { from, to, .. }
         | Remedy::ScaleAhead { from, to, .. }
-        | Remedy::Restore { from, to, .. } => format!("{from} → {to} shards"),
+        | Remedy::Restore { from, to, .. } => change(*from, *to, "shard"),
         Remedy::SplitShard { shard, from, to, .. } => {
-            format!("{from} → {to} shards: {shard} halved")
+            format!("{}: {shard} halved", change(*from, *to, "shard"))
         }
         Remedy::SwitchToOnDemand { warm_mibps: None, .. } => "PROVISIONED → ON_DEMAND (15 minutes)".into(),
         Remedy::SwitchToOnDemand { warm_mibps: Some(warm), .. } => {
             format!("PROVISIONED → ON_DEMAND with {warm} MiB/s of warm throughput")
         }
-        Remedy::SwitchToProvisioned { shards } => format!("ON_DEMAND → PROVISIONED, with its {shards} shards"),
+        Remedy::SwitchToProvisioned { shards } => {
+            format!("ON_DEMAND → PROVISIONED, with its {}", many(*shards, "shard"))
+        }
         Remedy::WarmUp { from_mibps, to_mibps, .. } => format!("{from_mibps} → {to_mibps} MiB/s of warm throughput"),
         Remedy::EnableShardMetrics { metrics, .. } => format!("shard-level metrics on ({})", metrics.join(", ")),
         Remedy::DisableShardMetrics { metrics, .. } => format!("shard-level metrics off ({})", metrics.join(", ")),
@@ -117,7 +123,12 @@ fn why(remedy: &Remedy, evidence: &Evidence, undo: Option<Undo>) -> String {
         }
         Remedy::EnableShardMetrics { shards, .. } => match evidence.shards_needed {
             Some(needed) if needed <= *shards => {
-                format!("{} {} {needed} of {shards} shards, so some are hot", load(evidence), needs(evidence))
+                format!(
+                    "{} {} {needed} of {}, so some are hot",
+                    load(evidence),
+                    needs(evidence),
+                    many(*shards, "shard")
+                )
             }
             _ => format!("{}, so some are hot", idle(evidence, *shards)),
         },
@@ -133,7 +144,13 @@ fn need(evidence: &Evidence, to: u32) -> String {
     let at = percent(evidence.target_utilization.unwrap_or_default());
     match evidence.shards_needed_for {
         None => {
-            format!("{} {} {needed} shards at {at} utilization{}", load(evidence), needs(evidence), uneven(evidence))
+            format!(
+                "{} {} {} at {at} utilization{}",
+                load(evidence),
+                needs(evidence),
+                many(needed, "shard"),
+                uneven(evidence)
+            )
         }
         Some(NeededFor::EqualWidth) => {
             let share = percent(evidence.widest_shard_share.unwrap_or_default());

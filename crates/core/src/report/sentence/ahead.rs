@@ -3,7 +3,7 @@
 use super::Seen;
 use crate::decision::{Evidence, ExpectedBy, ForesightHeld};
 use crate::text::{QUOTED, plain};
-use crate::words::percent;
+use crate::words::{are, many, percent};
 
 /// Why a stream with `from` shards gets `to` before it is throttled.
 pub(super) fn why(evidence: &Evidence, from: u32, to: u32, bounded: &str) -> String {
@@ -12,7 +12,7 @@ pub(super) fn why(evidence: &Evidence, from: u32, to: u32, bounded: &str) -> Str
     }
     let needed = evidence.shards_needed.unwrap_or(to);
     let at = percent(evidence.target_utilization.unwrap_or_default());
-    format!("{}; {needed} shards carry it at {at} utilization{bounded}", expected(evidence, from))
+    format!("{}; {} carry it at {at} utilization{bounded}", expected(evidence, from), many(needed, "shard"))
 }
 
 /// The load that is expected of a stream with `open` shards: what, when, and from which days.
@@ -34,7 +34,7 @@ fn expected(evidence: &Evidence, open: u32) -> String {
 /// The shards that a person has planned.
 fn planned(evidence: &Evidence) -> String {
     let until = evidence.planned_until.map(|until| until.format("%Y-%m-%d %H:%M").to_string()).unwrap_or_default();
-    format!("at least {} shards are planned until {until} UTC", evidence.planned_shards.unwrap_or_default())
+    format!("at least {} planned until {until} UTC", are(evidence.planned_shards.unwrap_or_default()))
 }
 
 /// What is expected or planned of a stream that is not throttled, and why nothing is changed for it. `None`: nothing.
@@ -55,7 +55,7 @@ pub(super) fn not_changed(seen: &Seen<'_>) -> Option<String> {
             };
             Some(format!("Expected: {what}. Nothing is changed for it: {}.", held_by(held, evidence)))
         }
-        (None, Some(_)) => Some(format!("It keeps its {} shards: {}.", seen.open_shards(), planned(evidence))),
+        (None, Some(_)) => Some(format!("It keeps its {}: {}.", many(seen.open_shards(), "shard"), planned(evidence))),
         (None, None) => None,
     };
     let all: Vec<String> = [checked, expected].into_iter().flatten().collect();

@@ -1,14 +1,14 @@
 //! The sentence of a hold: one line for each reason, and the longer ones below or in [`limits`] and [`skew`].
 
 use super::call::{SUBSCRIBE_LESS, of_call};
-use super::numbers::{newest, refused, throttling};
-use super::{Seen, act, ahead, lag, limits, skew};
+use super::numbers::{newest, refused, throttling, time};
+use super::{Seen, act, ahead, expected, lag, limits, skew};
 use crate::decision::{DeniedChange, Foreign, Healed, ReadCall, Reason};
 use crate::memory::{Change, ChangeKind, Size};
 use crate::policy::MODE_TAG;
 use crate::signal::Signal;
 use crate::text::{NAME, QUOTED, plain};
-use crate::words::time;
+use crate::words;
 use chrono::{DateTime, Utc};
 
 pub(super) fn hold(reason: &Reason, signal: &Signal, seen: &Seen<'_>) -> String {
@@ -34,15 +34,13 @@ fn of_state(reason: &Reason, seen: &Seen<'_>) -> String {
         Reason::JustLooked => "observed moments ago. Metrics change once a minute: this signal adds nothing.".into(),
         Reason::StreamGone => "the stream does not exist (any more).".into(),
         Reason::NotReady => not_ready(seen),
-        Reason::OptedOut => {
-            format!("switched off or out of scope (UNTHROTTLE_MODE, UNTHROTTLE_SCOPE, tag {MODE_TAG}).")
-        }
+        Reason::OptedOut => opted_out(),
         Reason::BadPolicyTag(error) => {
             format!("{}. Nothing is changed until you correct or remove the tag.", plain(error, QUOTED))
         }
         Reason::BadMemory(error) => bad_memory(error),
-        Reason::Resharding => "a change of its capacity is under way. The next signal checks again.".into(),
-        Reason::Settling { changed_at, is_ours } => settling(*changed_at, *is_ours),
+        Reason::Resharding => resharding(seen),
+        Reason::Settling { changed_at, is_ours } => settling(*changed_at, *is_ours, seen),
         Reason::EvidencePending => evidence_pending(seen),
         Reason::Healthy { healed: Some(healed) } => healed_by(healed),
         Reason::Healthy { healed: None } => lag::without_throttling(seen),
@@ -116,22 +114,35 @@ fn bad_memory(error: &str) -> String {
     )
 }
 
-fn settling(changed_at: DateTime<Utc>, is_ours: bool) -> String {
+fn opted_out() -> String {
+    format!("switched off or out of scope (UNTHROTTLE_MODE, UNTHROTTLE_SCOPE, tag {MODE_TAG}).")
+}
+
+fn resharding(seen: &Seen<'_>) -> String {
+    format!("a change of its capacity is under way.{} The next signal checks again.", expected::after_reshard(seen))
+}
+
+fn settling(changed_at: DateTime<Utc>, is_ours: bool, seen: &Seen<'_>) -> String {
     let at = changed_at.format("%H:%M:%S");
     let change = if is_ours {
         format!("a change of ours began at {at} UTC")
     } else {
         format!("another person or tool has just changed its shards (found at {at} UTC)")
     };
-    format!("{change}, and no full published minute shows it yet. Waiting for the minute that shows whether it helps.")
+    format!(
+        "{change}, and no full published minute shows it yet. unthrottle waits for the minute that shows whether it \
+         helps.{}",
+        expected::after_change(changed_at, seen)
+    )
 }
 
 fn evidence_pending(seen: &Seen<'_>) -> String {
     if seen.evidence.onset.is_some() {
         return format!(
             "{}, and the load began in the newest minutes, which show only a part of it. The next minute shows the \
-             load: unthrottle looks again within a minute.",
-            throttling(seen.evidence)
+             load: unthrottle looks again within a minute.{}",
+            throttling(seen.evidence),
+            expected::after_next_minute(seen)
         );
     }
     if let Some(since) = seen.evidence.silent_since {
@@ -144,14 +155,16 @@ fn evidence_pending(seen: &Seen<'_>) -> String {
     if seen.evidence.throttled_side.is_some() {
         return format!(
             "{}, but CloudWatch has not published the shard-level metrics of these minutes. Unknown is not zero: the \
-             next signal checks again.",
-            throttling(seen.evidence)
+             next signal checks again.{}",
+            throttling(seen.evidence),
+            expected::after_next_minute(seen)
         );
     }
     format!(
         "CloudWatch has published nothing newer than {} UTC (it is 1–3 minutes behind), and shows no throttling in \
-         the newest minutes. Unknown is not zero: the next signal checks again.",
-        newest(seen.evidence)
+         the newest minutes. Unknown is not zero: the next signal checks again.{}",
+        newest(seen.evidence),
+        expected::after_next_minute(seen)
     )
 }
 
@@ -166,8 +179,8 @@ fn negligible(seen: &Seen<'_>) -> String {
     match seen.evidence.throttled_minutes.unwrap_or_default() {
         0 => format!("{what}, at most {share} of one minute: below the floor, so not worth a reshard."),
         _ => format!(
-            "{what} in the last {} minutes, but the share of the newest is below the floor, so not worth a reshard.",
-            seen.evidence.window_minutes.unwrap_or_default()
+            "{what} in the last {}, but the share of the newest is below the floor, so not worth a reshard.",
+            words::many(seen.evidence.window_minutes.unwrap_or_default(), "minute")
         ),
     }
 }
@@ -241,11 +254,16 @@ fn cannot_remember(error: &str) -> String {
     )
 }
 
+/// A change of shards in words.
+fn change(from: Size, to: Size) -> String {
+    words::change(from.number(), to.number(), "shard")
+}
+
 pub(super) fn change_in_words(kind: ChangeKind, from: Size, to: Size) -> String {
     match kind {
         ChangeKind::Switch => "the switch to on-demand mode".to_owned(),
-        ChangeKind::Split => format!("the split {from} → {to} shards"),
+        ChangeKind::Split => format!("the split {}", change(from, to)),
         ChangeKind::WarmUp => format!("the warm-up {from} → {to} MiB/s"),
-        _ => format!("the change {from} → {to} shards"),
+        _ => format!("the change {}", change(from, to)),
     }
 }

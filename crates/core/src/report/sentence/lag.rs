@@ -1,11 +1,10 @@
 //! Sentences about readers that are behind, and about readers that have stopped.
 
 use super::hold::change_in_words;
-use super::numbers::{newest, refused, throttling};
+use super::numbers::{newest, refused, throttling, time};
 use super::{Seen, ahead};
 use crate::decision::{BACKLOG_MILLISECONDS, Decision, Evidence, Healed, Reason, STEADY, Verdict};
 use crate::signal::Signal;
-use crate::words::time;
 use chrono::{DateTime, TimeDelta, Utc};
 
 /// What a person does for a reader that is too slow.

@@ -5,6 +5,7 @@ use super::numbers::{aggregate, load, throttling};
 use super::skew::see_hot_shards;
 use crate::decision::{Ceiling, Evidence, FleetBound, NoSwitch};
 use crate::policy::MAX_SHARDS_TAG;
+use crate::words::many;
 
 /// The account's quota allows no change.
 pub(super) const QUOTA_SPENT: &str = "the shard quota leaves no room";
@@ -15,11 +16,11 @@ pub(super) const RESHARDS_SPENT: &str =
 
 pub(super) fn max_shards(max: u32, seen: &Seen<'_>) -> String {
     format!(
-        "{}, at {}. It has {} shards and the maximum that you set is {max}: raise UNTHROTTLE_MAX_SHARDS or the tag \
+        "{}, at {}. It has {} and the maximum that you set is {max}: raise UNTHROTTLE_MAX_SHARDS or the tag \
          {MAX_SHARDS_TAG}, or slow the producers.{}",
         throttling(seen.evidence),
         load(seen.evidence),
-        seen.open_shards(),
+        many(seen.open_shards(), "shard"),
         aggregate(seen.evidence)
     )
 }
@@ -192,8 +193,8 @@ fn options(ceiling: Ceiling, evidence: &Evidence) -> String {
 pub(super) fn provisioned(evidence: &Evidence) -> String {
     match (evidence.provisioned_usd_per_hour, evidence.on_demand_usd_per_hour) {
         (Some(provisioned), Some(on_demand)) => format!(
-            " This load costs about ${provisioned:.2} an hour with {} shards, ${on_demand:.2} on demand.",
-            evidence.shards_needed.unwrap_or_default()
+            " This load costs about ${provisioned:.2} an hour with {}, ${on_demand:.2} on demand.",
+            many(evidence.shards_needed.unwrap_or_default(), "shard")
         ),
         _ => String::new(),
     }

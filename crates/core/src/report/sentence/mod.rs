@@ -4,6 +4,7 @@
 mod act;
 mod ahead;
 mod call;
+mod expected;
 mod hold;
 mod lag;
 mod limits;

@@ -1,14 +1,24 @@
 //! Numbers in words: counts, shares, rates and times of the evidence.
 
 use crate::decision::{Evidence, Side};
-use crate::words::{count, percent};
+use crate::words::{count, many, percent};
+
+/// Minutes or hours.
+pub(super) fn time(milliseconds: f64) -> String {
+    match (milliseconds / 60_000.0).round() {
+        none if none < 1.0 => "less than a minute".into(),
+        1.0 => "1 minute".into(),
+        minutes if minutes < 120.0 => format!("{minutes:.0} minutes"),
+        minutes => format!("{:.1} hours", minutes / 60.0),
+    }
+}
 
 /// What was throttled, in how many minutes.
 pub(super) fn throttling(evidence: &Evidence) -> String {
     let minutes = evidence.throttled_minutes.unwrap_or_default();
     let window = evidence.window_minutes.unwrap_or_default();
     let (what, share) = refused(evidence);
-    format!("{what} in {minutes} of {window} minutes (up to {share})")
+    format!("{what} in {minutes} of {} (up to {share})", many(window, "minute"))
 }
 
 /// What was refused, and the highest share of a minute.
@@ -16,9 +26,9 @@ pub(super) fn refused(evidence: &Evidence) -> (String, String) {
     let records = evidence.write_throttled_records.unwrap_or_default();
     let calls = evidence.read_throttled_calls.unwrap_or_default();
     let (what, share) = if refused_side(evidence) == Side::Writes {
-        (format!("{} records refused", count(records)), evidence.write_throttled_share)
+        (format!("{} refused", many(records.round() as u64, "record")), evidence.write_throttled_share)
     } else {
-        (format!("{} GetRecords calls refused", count(calls)), evidence.read_throttled_share)
+        (format!("{} refused", many(calls.round() as u64, "GetRecords call")), evidence.read_throttled_share)
     };
     (what, percent(share.unwrap_or_default()))
 }
@@ -64,7 +74,7 @@ pub(super) fn needs(evidence: &Evidence) -> &'static str {
 /// many shards.
 pub(super) fn aggregate(evidence: &Evidence) -> String {
     let aggregated = evidence.shards_needed_if_aggregated.filter(|shards| Some(*shards) < evidence.shards_needed);
-    let hint = |shards| format!(" Aggregated (KPL), its small records need {shards} shards.");
+    let hint = |shards| format!(" Aggregated (KPL), its small records need {}.", many(shards, "shard"));
     aggregated.map(hint).unwrap_or_default()
 }
 
@@ -73,9 +83,13 @@ pub(super) fn idle(evidence: &Evidence, open: u32) -> String {
     let needed = evidence.shards_needed.unwrap_or_default();
     match evidence.accepted_utilization {
         Some(accepted) if needed > open => {
-            format!("it accepts no more than {} of what its {open} shards take, despite all retries", percent(accepted))
+            format!(
+                "it accepts no more than {} of what its {} can take, despite all retries",
+                percent(accepted),
+                many(open, "shard")
+            )
         }
-        _ => format!("{} {} only {needed} of its {open} shards", load(evidence), needs(evidence)),
+        _ => format!("{} {} only {needed} of its {}", load(evidence), needs(evidence), many(open, "shard")),
     }
 }
 

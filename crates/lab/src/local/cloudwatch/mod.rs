@@ -1,7 +1,7 @@
-//! CloudWatch: PutMetricData, GetMetricData, ListMetrics, and the calls for alarms.
+//! CloudWatch: PutMetricData, GetMetricData, GetMetricStatistics, ListMetrics, and the calls of alarms.
 //!
 //! - here: the service, and inputs that several operations have.
-//! - `put`, `get` and `list`: one operation each.
+//! - `put`, `get`, `statistics` and `list`: one operation each.
 //! - `series`: the datapoints of a query.
 //! - `search`: a query for many series.
 
@@ -10,6 +10,7 @@ mod list;
 mod put;
 mod search;
 mod series;
+mod statistics;
 
 pub(super) use series::{RequestedSeries, Window};
 
@@ -18,7 +19,7 @@ use super::connection::Connection;
 use super::metrics::{epoch_seconds, minute_of};
 use super::protocol::{Protocol, Refusal, refuse};
 use super::service::{Call, unknown};
-use super::stream_alarms::describe;
+use super::stream_alarms::{self, describe};
 use super::{Account, lock, put_alarm};
 use axum::extract::Request;
 use axum::response::Response;
@@ -30,6 +31,7 @@ use put::put_metric_data;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use statistics::get_metric_statistics;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -76,8 +78,15 @@ fn perform(account: &Account, operation: &str, input: Value) -> Answer {
                 account.options.datapoints_per_page,
             )
         }
+        "GetMetricStatistics" => {
+            let unpublished = unpublished_since(account.options.metric_lag, now);
+            get_metric_statistics(&lock(&account.metrics), &parse(input)?, unpublished)
+        }
         "ListMetrics" => list_metrics(&lock(&account.metrics), &parse(input)?, now),
         "DescribeAlarms" => describe(&lock(&account.stream_alarms), &lock(&account.fleet_alarms), &parse(input)?),
+        "PutMetricAlarm" if input["Metrics"].is_null() => {
+            stream_alarms::put(account, &mut lock(&account.stream_alarms), input)
+        }
         "PutMetricAlarm" => put_alarm::put(&mut lock(&account.fleet_alarms), parse(input)?),
         "DeleteAlarms" => {
             put_alarm::delete(&mut lock(&account.fleet_alarms), &mut lock(&account.stream_alarms), &parse(input)?)

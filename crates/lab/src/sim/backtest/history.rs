@@ -51,6 +51,8 @@ pub struct History {
     first: Minute,
     pub(super) minutes: Vec<Passed>,
     known: usize,
+    /// The changes of the stream's shards in the past, oldest first: the number from each minute on.
+    changes: Vec<(Minute, u32)>,
 }
 
 /// The bounds of the records that producers had to write.
@@ -72,7 +74,20 @@ impl History {
         let minutes: Vec<Passed> =
             first.to(end.plus(-1)).map(|minute| known.get(&minute).copied().unwrap_or_default()).collect();
         let known = known.keys().filter(|minute| (first..end).contains(minute)).count();
-        History { first, minutes, known }
+        History { first, minutes, known, changes: vec![] }
+    }
+
+    /// The same with changes of the stream's shards: the number of shards from each minute on, oldest first.
+    #[must_use]
+    pub fn with_changes(self, changes: Vec<(Minute, u32)>) -> History {
+        History { changes, ..self }
+    }
+
+    /// The shards that the stream had in a minute, by its number. `before`: those before the first change.
+    pub(super) fn shards_in(&self, number: usize, before: u32) -> u32 {
+        let minute = self.first.plus(number as i64);
+        let begun = self.changes.iter().take_while(|(since, _)| *since <= minute);
+        begun.last().map_or(before, |(_, shards)| *shards)
     }
 
     /// The first minute.
@@ -116,16 +131,19 @@ impl History {
 
     /// Minutes with more accepted records than this number of shards can accept.
     pub fn beyond(&self, shards: u32) -> usize {
-        let is_beyond = |load: &Load| load.accepted > SECONDS_IN_A_MINUTE * load.of_shard() * f64::from(shards);
-        self.loads(shards).filter(is_beyond).count()
+        let is_beyond = |(number, load): &(usize, Load)| {
+            let shards = self.shards_in(*number, shards);
+            load.accepted > SECONDS_IN_A_MINUTE * load.of_shard() * f64::from(shards)
+        };
+        self.loads(shards).enumerate().filter(is_beyond).count()
     }
 
-    /// The load of each minute, for a stream that had this number of shards.
+    /// The load of each minute, for a stream that had this number of shards before its first change.
     pub(super) fn loads(&self, shards: u32) -> impl Iterator<Item = Load> {
         let mut record_bytes = self.sizes().next().unwrap_or(ANY_SIZE);
-        self.minutes.iter().map(move |passed| {
+        self.minutes.iter().enumerate().map(move |(number, passed)| {
             record_bytes = size(passed).unwrap_or(record_bytes);
-            Load::of(passed, record_bytes, shards)
+            Load::of(passed, record_bytes, self.shards_in(number, shards))
         })
     }
 

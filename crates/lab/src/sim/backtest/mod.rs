@@ -29,7 +29,7 @@ use super::ours::Ours;
 use super::peers::Static;
 use super::retry::Retry;
 use super::timeline::{Mark, Slice, Timeline};
-use super::world::{Setup, World};
+use super::world::{By, Setup, World};
 use unthrottle_core::cost::Prices;
 use unthrottle_core::observation::CapacityMode;
 use unthrottle_core::policy::{FORESIGHT_TAG, Foresight, Mode, Policy, Scope};
@@ -93,6 +93,14 @@ impl History {
         let mut contender = who.contender();
         for (number, load) in self.loads(before.shards).enumerate() {
             world.set_record_bytes(load.record_bytes);
+            if matches!(who, Backtested::AsItWas) {
+                // AWS's own refusals cannot come here: it accepted these changes in the past. Where a daily cap of the
+                // simulation refuses one, the next minute tries again.
+                let wanted = self.shards_in(number, before.shards);
+                if wanted != world.open_shards() && !world.is_updating() {
+                    let _ = world.update_shard_count(By::Others, wanted);
+                }
+            }
             for second in 0..60 {
                 world.pass(load.at(second));
                 contender.pass(&mut world);

@@ -102,3 +102,17 @@ fn records_of_other_sizes_fill_a_shard_by_their_bytes() {
     // A part of a record may be left over.
     assert!(matches!(taken[..], [(60_000, 0), (960, 319..=320), (60_000, 0)]), "{taken:?}");
 }
+
+#[test]
+fn the_past_follows_the_shards_that_the_stream_had() {
+    // Two shards are full for an hour. Then the stream has four, and the same load passes.
+    let hours = std::iter::repeat_n(minute(120_000.0, 60_000.0), 60);
+    let history = history(hours.chain(std::iter::repeat_n(minute(180_000.0, 0.0), 60)));
+    let changed = history.clone().with_changes(vec![(history.first().plus(60), 4)]);
+    assert_eq!((history.beyond(2), changed.beyond(2)), (60, 0));
+    let past = run(&changed, 2, &Backtested::AsItWas);
+    let shards: Vec<u32> = past.timeline.minutes().iter().map(|slice| slice.open_shards).collect();
+    assert_eq!((shards[0], shards[59], shards[63], shards[119]), (2, 2, 4, 4));
+    let simulated = past.score.throttled as f64;
+    assert!((simulated / (60.0 * 60_000.0) - 1.0).abs() < 0.06, "{simulated}");
+}

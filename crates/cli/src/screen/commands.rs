@@ -1,0 +1,171 @@
+//! The commands in a text that a person pastes into a shell. They call the account that this process calls, and stand
+//! on one line.
+
+use std::ops::Range;
+use std::sync::OnceLock;
+
+/// The commands of unthrottle that call an account.
+const COMMANDS: [&str; 12] =
+    ["backtest", "doctor", "explain", "history", "keys", "pause", "plan", "put", "restore", "resume", "smoke", "sweep"];
+
+/// The services whose commands unthrottle prints.
+const SERVICES: [&str; 8] = ["cloudwatch", "events", "kinesis", "kms", "lambda", "logs", "scheduler", "service-quotas"];
+
+/// Where a command ends. A quote and a backslash end it in JSON.
+const ENDS: [&str; 8] = ["`", "\n", "\"", "\\", "; ", ". ", ", ", ")"];
+
+/// An option of the account. Both programs have it.
+#[derive(Clone, Debug)]
+pub(crate) struct AccountOption {
+    /// Such as `--region`.
+    pub flag: &'static str,
+    /// `None`: the flag has no value.
+    pub value: Option<String>,
+    /// Whether only the AWS CLI has it.
+    pub of_aws: bool,
+}
+
+/// The options of the account that this process calls. Empty: the environment names it, and a pasted command reads the
+/// same environment.
+static ACCOUNT: OnceLock<Vec<AccountOption>> = OnceLock::new();
+
+/// From now on, printed commands have these options. Only the first call counts: a process calls one account.
+pub(crate) fn run_on(options: Vec<AccountOption>) {
+    let _ = ACCOUNT.set(options);
+}
+
+/// The text with its commands for the account that this process calls.
+pub(crate) fn for_account(text: &str) -> String {
+    with_options(text, ACCOUNT.get().map_or(&[], Vec::as_slice), str::to_owned)
+}
+
+/// The same for a line of JSON.
+pub(super) fn for_account_in_json(json: &str) -> String {
+    let escaped = |text: &str| {
+        let quoted = serde_json::Value::from(text).to_string();
+        quoted.trim_matches('"').to_owned()
+    };
+    with_options(json, ACCOUNT.get().map_or(&[], Vec::as_slice), escaped)
+}
+
+fn with_options(text: &str, options: &[AccountOption], escaped: impl Fn(&str) -> String) -> String {
+    let mut done = String::new();
+    let mut from = 0;
+    for Command { range, options_at, is_aws } in commands(text) {
+        let command = &text[range];
+        done += &text[from..options_at];
+        for AccountOption { flag, value, of_aws } in options {
+            if (*of_aws && !is_aws) || command.contains(flag) {
+                continue;
+            }
+            done += &format!(" {flag}");
+            if let Some(value) = value {
+                done += &format!(" {}", escaped(&quoted(value)));
+            }
+        }
+        from = options_at;
+    }
+    done + &text[from..]
+}
+
+/// A value for a shell.
+fn quoted(value: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_./:@=+-".contains(c);
+    if !value.is_empty() && value.chars().all(is_plain) {
+        value.into()
+    } else {
+        format!("'{}'", value.replace('\'', r"'\''"))
+    }
+}
+
+/// A command in a text.
+struct Command {
+    range: Range<usize>,
+    /// Where options may stand: after the name of the command of unthrottle, or after `aws`.
+    options_at: usize,
+    is_aws: bool,
+}
+
+/// The places of the commands in a text.
+pub(super) fn places(text: &str) -> Vec<Range<usize>> {
+    commands(text).into_iter().map(|command| command.range).collect()
+}
+
+fn commands(text: &str) -> Vec<Command> {
+    let mut found: Vec<Command> = vec![];
+    for (begin, _) in text.match_indices("unthrottle ").chain(text.match_indices("aws ")) {
+        let is_word = |c: char| c.is_alphanumeric() || "-_./:".contains(c);
+        if text[..begin].ends_with(is_word) {
+            continue;
+        }
+        let is_aws = text[begin..].starts_with("aws ");
+        let program = if is_aws { "aws" } else { "unthrottle" };
+        let rest = &text[begin + program.len() + 1..];
+        let word = rest.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').next().unwrap_or_default();
+        let known = if is_aws { &SERVICES[..] } else { &COMMANDS[..] };
+        if !known.contains(&word) {
+            continue;
+        }
+        let length = ENDS.iter().filter_map(|end| text[begin..].find(end)).min().unwrap_or(text.len() - begin);
+        let command = text[begin..begin + length].trim_end().trim_end_matches('.');
+        let options_at = begin + if is_aws { program.len() } else { program.len() + 1 + word.len() };
+        found.push(Command { range: begin..begin + command.len(), options_at, is_aws });
+    }
+    found.sort_by_key(|command| command.range.start);
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options() -> Vec<AccountOption> {
+        let option =
+            |flag, value: Option<&str>, of_aws| AccountOption { flag, value: value.map(str::to_owned), of_aws };
+        vec![
+            option("--endpoint-url", Some("http://127.0.0.1:4566"), false),
+            option("--profile", Some("my team"), false),
+            option("--region", Some("eu-west-1"), false),
+            option("--no-sign-request", None, true),
+        ]
+    }
+
+    fn with(text: &str) -> String {
+        with_options(text, &options(), str::to_owned)
+    }
+
+    #[test]
+    fn each_command_gets_the_account_of_the_process_and_keeps_what_it_names() {
+        assert_eq!(
+            with("Changed. To undo it: unthrottle restore orders --region us-east-1 --yes."),
+            "Changed. To undo it: unthrottle restore --endpoint-url http://127.0.0.1:4566 --profile 'my team' orders \
+             --region us-east-1 --yes."
+        );
+        assert_eq!(
+            with("aws kinesis update-stream-mode --stream-arn a"),
+            "aws --endpoint-url http://127.0.0.1:4566 --profile 'my team' --region eu-west-1 --no-sign-request kinesis \
+             update-stream-mode --stream-arn a"
+        );
+        assert!(with("`unthrottle resume` undoes this").starts_with("`unthrottle resume --endpoint-url"));
+        assert_eq!(with("a; then aws kinesis b").matches("--endpoint-url").count(), 1);
+    }
+
+    #[test]
+    fn prose_stays_as_it_is() {
+        for text in
+            ["unthrottle looks again", "docs.aws kinesis", "the aws cli", "unthrottle.max-shards", "nothing", "aws "]
+        {
+            assert_eq!(with(text), text);
+        }
+        let all = options();
+        assert_eq!(with_options("unthrottle pause", &[], str::to_owned), "unthrottle pause");
+        assert_eq!(all.len(), 4);
+    }
+
+    #[test]
+    fn a_command_ends_before_the_next_sentence() {
+        let text = "Run aws kinesis split-shard --stream-name a.b. It is in `unthrottle keys a`, or not.";
+        let found: Vec<&str> = places(text).into_iter().map(|place| &text[place]).collect();
+        assert_eq!(found, ["aws kinesis split-shard --stream-name a.b", "unthrottle keys a"]);
+    }
+}
