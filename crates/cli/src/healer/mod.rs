@@ -53,7 +53,7 @@ pub(crate) async fn run(account: &LocalAccount, policy: Policy) -> Result<(), Cl
     let (say, mut said) = unbounded_channel();
     let tasks = [
         tokio::spawn(evaluate_alarms(account.clone(), handler.clone(), say.clone())),
-        tokio::spawn(take_events(account.clone(), handler.clone(), say.clone())),
+        tokio::spawn(take_events(account.clone(), account.failed_calls(), handler.clone(), say.clone())),
         tokio::spawn(sweep_again_and_again(account.clone(), handler, say)),
     ];
     let mut console = Console::new(false);
@@ -92,8 +92,7 @@ async fn evaluate_alarms(account: LocalAccount, handler: Arc<Handler>, say: Say)
 }
 
 /// Gives the handler the data events of CloudTrail that the rule matches.
-async fn take_events(account: LocalAccount, handler: Arc<Handler>, say: Say) {
-    let mut calls: Receiver<FailedCall> = account.failed_calls();
+async fn take_events(account: LocalAccount, mut calls: Receiver<FailedCall>, handler: Arc<Handler>, say: Say) {
     loop {
         match calls.recv().await {
             Ok(call) => {
