@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo check test infra generate schema readme stackset bench writers lambda deploy deny clean
+.PHONY: help demo check test infra generate schema readme stackset bench writers lambda dist deploy deny clean
 .PHONY: rust format lint release debug tools
 
 # Tools that this Makefile installs stay in this folder.
@@ -56,7 +56,7 @@ debug: lint .tools/nextest
 	MAKEFLAGS= RUSTDOCFLAGS="-D warnings" cargo doc --quiet --locked --workspace --no-deps
 	MAKEFLAGS= cargo nextest run --cargo-quiet --locked --workspace --no-run
 
-tools: .venv/tests .venv/cargo-lambda .tools/bin/checkov tests/second_emulator/node_modules/installed .tools/nextest
+tools: .venv/tests .venv/cargo-lambda .tools/bin/checkov .tools/ministack/installed tests/second_emulator/node_modules/installed .tools/nextest
 	@:
 
 # The make of macOS has no --output-sync, so the lines of the jobs mix there.
@@ -105,6 +105,9 @@ writers: .venv/tests tests/writers/node_modules/installed ## Measure `put` and `
 lambda: .venv/cargo-lambda ## Build the packages for Terraform and StackSets: target/lambda/unthrottle-*.zip
 	python3 infra/package.py
 
+dist: .venv/tests .venv/cargo-lambda .tools/bin/cargo-cyclonedx ## Build the files of a release: target/dist
+	python3 infra/dist.py
+
 # `ARCHITECTURE` counts only if the command line sets it. The default of template.yaml is not this machine's.
 deploy: rust .venv/tests .venv/cargo-lambda ## Check the account, build and deploy. Parameters: PARAMETERS="Mode=heal …"
 	.venv/bin/python infra/deploy.py $(if $(filter command line,$(origin ARCHITECTURE)),Architecture=$(ARCHITECTURE)) $(PARAMETERS)
@@ -135,9 +138,18 @@ clean: ## Delete everything that this Makefile built or installed
 	mkdir -p .tools/bin
 	ln -sf ../checkov/bin/checkov $@
 
-.venv/cargo-lambda: | .venv/bin/uv
-	uv pip install --quiet --no-cache --python .venv cargo-lambda==1.9.2 ziglang==0.17.0
+# MiniStack has its own environment for the same reason.
+.tools/ministack/installed: tests/second_emulator/ministack.txt | .venv/bin/uv
+	uv venv --quiet --clear .tools/ministack
+	uv pip install --quiet --no-cache --python .tools/ministack --requirement $<
 	touch $@
+
+.venv/cargo-lambda: | .venv/bin/uv
+	uv pip install --quiet --no-cache --python .venv cargo-lambda==1.9.2 cargo-zigbuild==0.24.1 ziglang==0.17.0
+	touch $@
+
+.tools/bin/cargo-cyclonedx:
+	cargo install --locked --root .tools cargo-cyclonedx@0.5.9
 
 # If the machine has no Node.js, PyPI provides it.
 tests/%/node_modules/installed: tests/%/package-lock.json | .venv/bin/uv

@@ -1,12 +1,16 @@
 //! The settings of this process: its environment, and the file of prices that the environment names.
 
 use std::path::PathBuf;
+use unthrottle_core::RELEASE;
 use unthrottle_core::cost::{Prices, PricesError};
 use unthrottle_core::policy::{InvalidSetting, Policy, UnknownName, unknown_settings};
 
 /// The variable with the path of a file of prices, in the form of `infra/prices.json`. An operator sets it for another
 /// region, or for negotiated prices.
 const PRICES_FILE: &str = "UNTHROTTLE_PRICES_FILE";
+
+/// The variable with the release of the stack that runs this process. The stack's template sets it.
+const RELEASE_OF_STACK: &str = "UNTHROTTLE_VERSION";
 
 /// Settings that cannot be used. The process called nothing and changed nothing.
 #[derive(Debug, thiserror::Error)]
@@ -66,5 +70,11 @@ pub fn unknown() -> Vec<UnknownName> {
 
 /// The names among these that look like a setting and are none.
 pub fn unknown_in(names: impl IntoIterator<Item = String>) -> Vec<UnknownName> {
-    unknown_settings(names, &[PRICES_FILE])
+    unknown_settings(names, &[PRICES_FILE, RELEASE_OF_STACK])
+}
+
+/// The release of the stack, if it differs from the release of this binary. An older stack may lack a right or a setting
+/// that this binary needs.
+pub fn other_release_of_stack() -> Option<String> {
+    std::env::var(RELEASE_OF_STACK).ok().filter(|stack| !stack.is_empty() && stack != RELEASE)
 }

@@ -5,6 +5,8 @@ data "aws_caller_identity" "this" {}
 data "aws_region" "this" {}
 
 locals {
+  # The release of this module and of its package.
+  version   = "0.2.0"
   partition = data.aws_partition.this.partition
   account   = data.aws_caller_identity.this.account_id
   region    = data.aws_region.this.region

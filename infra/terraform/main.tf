@@ -52,6 +52,8 @@ resource "aws_lambda_function" "unthrottle" {
       ))
       UNTHROTTLE_TOPIC_ARN = aws_sns_topic.unthrottle.arn
       UNTHROTTLE_MESSAGES  = var.messages
+      # A function of another release says so at its start.
+      UNTHROTTLE_VERSION = local.version
       # The function recognizes its own calls by this ARN.
       UNTHROTTLE_ROLE_ARN = aws_iam_role.unthrottle.arn
     }

@@ -1,3 +1,8 @@
+output "version" {
+  description = "The release of this module"
+  value       = local.version
+}
+
 output "function_name" {
   description = "Invoke this function with {\"stream\": \"NAME\"} to check one stream, or with {\"sweep\": true} to sweep"
   value       = aws_lambda_function.unthrottle.function_name

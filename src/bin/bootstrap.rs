@@ -10,6 +10,7 @@ use unthrottle::aws::Clients;
 use unthrottle::handler::{Handler, Reply};
 use unthrottle::settings;
 use unthrottle::sweep::{AGAIN_EVERY, Plan, sweep};
+use unthrottle_core::RELEASE;
 use unthrottle_core::report::metric::{self, Invocation};
 use unthrottle_core::report::{log_line, sweep_line};
 use unthrottle_core::signal::{Event, Home};
@@ -18,6 +19,13 @@ use unthrottle_core::signal::{Event, Home};
 async fn main() -> Result<(), lambda_runtime::Error> {
     tracing_subscriber::fmt().json().without_time().with_target(false).with_max_level(tracing::Level::INFO).init();
     settings::unknown().iter().for_each(|unknown| tracing::warn!(name = unknown.name, "{unknown}"));
+    if let Some(stack) = settings::other_release_of_stack() {
+        tracing::warn!(
+            stack,
+            function = RELEASE,
+            "the stack is of release {stack}, and its function of release {RELEASE}: deploy both from one release"
+        );
+    }
     let policy =
         settings::read().inspect_err(|error| tracing::error!(%error, "the function cannot start with this setting"))?;
     // During the start Lambda gives a full CPU, even to the smallest function.

@@ -170,9 +170,9 @@ def fields_of(struct, path):
 
 BOOTSTRAP = rust("bin/bootstrap.rs").read_text()
 LOG = {
-    "decision": fields_of("Document", rust("report/document.rs")),
-    "decision.stream": fields_of("StreamDocument", rust("report/document.rs")),
-    "sweep": fields_of("SweepDocument", rust("report/sweep.rs")),
+    "decision": fields_of("Document", rust("core/src/report/document.rs")),
+    "decision.stream": fields_of("StreamDocument", rust("core/src/report/document.rs")),
+    "sweep": fields_of("SweepDocument", rust("core/src/report/sweep.rs")),
     # As tracing's JSON writes them, from the names in bootstrap.rs.
     "fields": dict.fromkeys(["message", *re.findall(r"tracing::error!\(requestId = [\w.]+, (\w+), %(\w+),", BOOTSTRAP)[0]]),
 }
@@ -187,7 +187,7 @@ def test_the_log_has_every_field_that_a_table_names(query):
         parent, _, name = field.rpartition(".")
         assert name in LOG[parent], field
     # The lines that have them.
-    assert '"decision": document' in (source := rust("report/mod.rs").read_text()) and '"sweep": sweep' in source
+    assert '"decision": document' in (source := rust("core/src/report/mod.rs").read_text()) and '"sweep": sweep' in source
     assert ".json().without_time()" in BOOTSTRAP
     # What is not a field is an alias, made before it is used.
     rest = re.sub(r"\b(?:decision|sweep|fields)\.[\w.]+( as \w+)?", "", query)

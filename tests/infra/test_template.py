@@ -11,6 +11,7 @@ from mirror import Stack
 from template import ACTIONS, DEPLOYED, ROOT, STATEMENTS, TEMPLATE, actions_of, in_rust, of_type
 
 FUNCTION = TEMPLATE["Resources"]["Function"]["Properties"]
+VERSION = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["package"]["version"]
 SETTINGS = json.loads((ROOT / "infra/settings.json").read_text())
 
 
@@ -22,6 +23,7 @@ def parameter(value):
 def test_every_setting_has_its_default_and_its_bounds():
     variables = dict(FUNCTION["Environment"]["Variables"])
     assert variables.pop("UNTHROTTLE_ROLE_ARN") == {"Fn::GetAtt": ["Role", "Arn"]}
+    assert variables.pop("UNTHROTTLE_VERSION") == VERSION == TEMPLATE["Outputs"]["Version"]["Value"]
     assert list(variables) == list(SETTINGS)
     for name, setting in SETTINGS.items():
         if setting.get("set_by") == "the stack":

@@ -1,5 +1,6 @@
 """Starts moto with what the doctor reads beside Kinesis and CloudWatch: a stream for moto's own books, a function, and
-three keys. It also has a bucket. Prints `ready JSON` with the address and the keys when it answers. The tests make the mappings themselves.
+three keys, a bucket, and the tables `orders-app` (of the KCL) and `people`. Prints `ready JSON` with the address and the
+keys when it answers. The tests make the mappings themselves.
 
 Ends when its standard input closes.
 """
@@ -39,6 +40,11 @@ def main():
     functions = client("lambda")
     functions.create_function(FunctionName="reader", Runtime="python3.12", Role=role, Handler="handler.handle", Code={"ZipFile": code()}, Timeout=30)
     functions.put_function_concurrency(FunctionName="reader", ReservedConcurrentExecutions=100)
+    tables = client("dynamodb")
+    for name, key in [("orders-app", "leaseKey"), ("people", "id")]:
+        keys = {"KeySchema": [{"AttributeName": key, "KeyType": "HASH"}], "AttributeDefinitions": [{"AttributeName": key, "AttributeType": "S"}]}
+        tables.create_table(TableName=name, BillingMode="PAY_PER_REQUEST", **keys)
+    tables.put_item(TableName="people", Item={"id": {"S": "1"}})
     # A trail of `unthrottle prove` writes there.
     client("s3").create_bucket(Bucket="trails")
     kms = client("kms")

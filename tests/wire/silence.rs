@@ -6,6 +6,7 @@ use crate::lambda::fail_to_start;
 use crate::{ask, throttle, total};
 use serde_json::json;
 use std::collections::BTreeMap;
+use unthrottle_core::RELEASE;
 
 #[tokio::test]
 async fn a_decision_from_the_signal_alone_makes_no_call() {
@@ -104,4 +105,13 @@ fn an_unknown_setting_is_reported_at_the_start_with_the_nearest_name() {
         "unthrottle does not know UNTHROTTLE_MAX_SHARD and ignores it. The nearest name is UNTHROTTLE_MAX_SHARDS";
     assert!(output.contains(says) && output.contains("\"WARN\""), "{output}");
     assert!(!output.contains("does not know UNTHROTTLE_MODE"), "{output}");
+}
+
+#[test]
+fn a_stack_of_another_release_is_reported_at_the_start() {
+    let (_, output) = fail_to_start(&[("UNTHROTTLE_VERSION", "0.0.1"), ("UNTHROTTLE_MODE", "on")]);
+    let says = format!("the stack is of release 0.0.1, and its function of release {RELEASE}");
+    assert!(output.contains(&says) && output.contains("\"WARN\""), "{output}");
+    let (_, output) = fail_to_start(&[("UNTHROTTLE_VERSION", RELEASE), ("UNTHROTTLE_MODE", "on")]);
+    assert!(!output.contains("the stack is of release") && !output.contains("UNTHROTTLE_VERSION"), "{output}");
 }

@@ -2,6 +2,8 @@
 
 use crate::CliError;
 use crate::config;
+use crate::nearest::nearest;
+use aws_config::profile::load;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_kinesis::config::{Credentials, SharedCredentialsProvider};
 use aws_sdk_kinesis::error::SdkError;
@@ -39,7 +41,7 @@ impl AwsArgs {
     /// The configuration of the account that they name.
     ///
     /// # Errors
-    /// Bad usage if no region is set.
+    /// Bad usage if no region is set, or if the profile does not exist: with the nearest names.
     pub async fn config(&self) -> Result<SdkConfig, CliError> {
         let file = config::aws();
         let mut loader = aws_config::defaults(BehaviorVersion::latest());
@@ -47,6 +49,7 @@ impl AwsArgs {
             loader = loader.endpoint_url(url);
         }
         if let Some(profile) = self.profile.as_ref().or(file.profile.as_ref()) {
+            find_profile(profile).await?;
             loader = loader.profile_name(profile);
         }
         if let Some(region) = self.region.as_ref().or(file.region.as_ref()) {
@@ -60,6 +63,23 @@ impl AwsArgs {
         }
         Ok(config)
     }
+}
+
+/// Fails if neither ~/.aws/config nor ~/.aws/credentials has the profile. Without this, the SDK would only find no
+/// credentials.
+async fn find_profile(name: &str) -> Result<(), CliError> {
+    // The defaults are the files, the environment and the paths of the machine.
+    let profiles = load(&Default::default(), &Default::default(), &Default::default(), None).await;
+    let profiles = profiles.map_err(|e| CliError::Usage(format!("~/.aws cannot be read: {}", Cause::of(e))))?;
+    if profiles.get_profile(name).is_some() {
+        return Ok(());
+    }
+    let near = nearest(name, profiles.profiles());
+    let hint = match near.is_empty() {
+        true => "There are no profiles".to_owned(),
+        false => format!("The nearest: {}", near.join(", ")),
+    };
+    Err(CliError::Usage(format!("there is no profile `{name}` in ~/.aws. {hint}")))
 }
 
 /// The account and region of a local account with the default options. The sample events name the same.

@@ -19,6 +19,7 @@ mod keys;
 mod local;
 mod man;
 mod metrics;
+mod nearest;
 mod pages;
 mod pause;
 mod plan;

@@ -1,5 +1,5 @@
-//! `unthrottle doctor` before moto, which this project did not write: Lambda and KMS answer from there. Kinesis and
-//! CloudWatch are the local account.
+//! `unthrottle doctor` before moto, which this project did not write: Lambda, KMS and DynamoDB answer from there.
+//! Kinesis and CloudWatch are the local account.
 
 #[path = "../../../tests/common/aws.rs"]
 mod aws;
@@ -11,24 +11,31 @@ mod fixture;
 mod moto;
 
 use aws::{config, root};
+use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_kinesis::primitives::Blob;
 use aws_sdk_lambda::operation::create_event_source_mapping::builders::CreateEventSourceMappingFluentBuilder;
-use aws_sdk_lambda::types::{DestinationConfig, EventSourcePosition, FunctionResponseType, OnFailure};
+use aws_sdk_lambda::types::{
+    DestinationConfig, EventSourcePosition, Filter, FilterCriteria, FunctionResponseType, OnFailure,
+};
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
-use fixture::{Clinic, STREAM, Seed, finding, unthrottle_with, with_status};
+use fixture::{Clinic, Output, STREAM, Seed, finding, not_encrypted, unthrottle_with, with_status};
 use moto::Moto;
 use serde_json::{Value, json};
+use unthrottle_lab::local::{Effect, Fault};
 
-/// moto, and a client of its functions.
+/// moto, and clients of its functions and tables.
 struct Emulator {
     moto: Moto,
     lambda: aws_sdk_lambda::Client,
+    dynamodb: aws_sdk_dynamodb::Client,
 }
 
 impl Emulator {
     fn start() -> Emulator {
         let moto = Moto::start(root());
-        let lambda = aws_sdk_lambda::Client::new(&config(moto.url()));
-        Emulator { moto, lambda }
+        let config = config(moto.url());
+        let (lambda, dynamodb) = (aws_sdk_lambda::Client::new(&config), aws_sdk_dynamodb::Client::new(&config));
+        Emulator { moto, lambda, dynamodb }
     }
 
     /// A mapping of the function to the stream.
@@ -46,16 +53,22 @@ impl Emulator {
         mapping.bisect_batch_on_function_error(true)
     }
 
-    /// The findings of the stream of `clinic`, with Lambda and KMS from here.
-    async fn findings(&self, clinic: &Clinic) -> Vec<Value> {
+    /// Runs the doctor, with Lambda, KMS and DynamoDB from here.
+    async fn doctor(&self, clinic: &Clinic, args: &[&str]) -> Output {
         let url = self.moto.url();
         let here = [
             ("AWS_ENDPOINT_URL", clinic.account.url()),
             ("AWS_ENDPOINT_URL_LAMBDA", url),
             ("AWS_ENDPOINT_URL_KMS", url),
+            ("AWS_ENDPOINT_URL_DYNAMODB", url),
             ("AWS_REGION", "us-east-1"),
         ];
-        let out = unthrottle_with(&["doctor", STREAM, "--json"], &here).await;
+        unthrottle_with(&[&["doctor", STREAM, "--json"], args].concat(), &here).await
+    }
+
+    /// The findings of the stream of `clinic`.
+    async fn findings(&self, clinic: &Clinic, args: &[&str]) -> Vec<Value> {
+        let out = self.doctor(clinic, args).await;
         assert_eq!((out.code, out.err.as_str()), (0, ""), "{}", out.out);
         let report: Value = serde_json::from_str(&out.out).expect("JSON");
         report["streams"][0]["findings"].as_array().expect("findings").clone()
@@ -63,7 +76,12 @@ impl Emulator {
 
     /// Exactly these checks are not ok.
     async fn fires(&self, clinic: &Clinic, status: &str, codes: &[&str]) -> Vec<Value> {
-        let findings = self.findings(clinic).await;
+        self.fires_with(clinic, status, codes, &[]).await
+    }
+
+    /// The same with these arguments.
+    async fn fires_with(&self, clinic: &Clinic, status: &str, codes: &[&str], args: &[&str]) -> Vec<Value> {
+        let findings = self.findings(clinic, args).await;
         for other in ["unknown", "warn", "fail"] {
             let wanted = if other == status { codes } else { &[] };
             assert_eq!(with_status(&findings, other), wanted, "{other}: {findings:#?}");
@@ -96,7 +114,7 @@ async fn a_good_mapping_shows_nothing() {
 async fn a_mapping_with_the_defaults_blocks_its_shard_and_loses_batches() {
     let (moto, clinic) = (Emulator::start(), Clinic::of(Seed::default()).await);
     moto.mapping().send().await.expect("mapped");
-    let findings = moto.findings(&clinic).await;
+    let findings = moto.findings(&clinic, &[]).await;
     assert_eq!(with_status(&findings, "fail"), ["lambda-poison"]);
     assert_eq!(with_status(&findings, "warn"), ["lambda-destination", "lambda-bisect"]);
     let fix = finding(&findings, "lambda-poison")["fix"].as_str().expect("a fix");
@@ -199,4 +217,122 @@ async fn a_key_that_is_disabled_or_pending_deletion_fires_encryption() {
         let findings = moto.fires(&clinic, "fail", &["encryption"]).await;
         assert_eq!(finding(&findings, "encryption")["evidence"]["key_state"], state);
     }
+}
+
+/// A lease of the KCL's table: shard, worker and checkpoint.
+async fn lease(moto: &Emulator, shard: &str, owner: Option<&str>, checkpoint: &str) {
+    let text = |text: &str| AttributeValue::S(text.to_owned());
+    let put = moto.dynamodb.put_item().table_name("orders-app").item("leaseKey", text(shard));
+    let put = put.item("checkpoint", text(checkpoint)).item("leaseCounter", AttributeValue::N("7".into()));
+    let put = if let Some(owner) = owner { put.item("leaseOwner", text(owner)) } else { put };
+    put.send().await.expect("written");
+}
+
+const SHARDS: [&str; 4] =
+    ["shardId-000000000000", "shardId-000000000001", "shardId-000000000002", "shardId-000000000003"];
+
+#[tokio::test]
+async fn leases_without_a_worker_and_shards_without_a_lease_fire_kcl() {
+    let (moto, clinic) =
+        (Emulator::start(), Clinic::of(Seed { records_per_second: 70.0, shards: 4, ..Seed::default() }).await);
+    let args = ["--kcl", "orders-app"];
+    moto.fires_with(&clinic, "fail", &["kcl"], &args).await;
+    for (shard, owner) in SHARDS.iter().zip(["a", "b", "a", "b"]) {
+        lease(&moto, shard, Some(owner), "49590338271490256608559692538361571095921575989136588898").await;
+    }
+    moto.fires_with(&clinic, "fail", &[], &args).await;
+    lease(&moto, SHARDS[2], None, "TRIM_HORIZON").await;
+    let findings = moto.fires_with(&clinic, "fail", &["kcl"], &args).await;
+    assert_eq!(finding(&findings, "kcl")["evidence"]["unowned"], json!([SHARDS[2]]));
+}
+
+#[tokio::test]
+async fn one_worker_with_most_leases_fires_kcl() {
+    let (moto, clinic) =
+        (Emulator::start(), Clinic::of(Seed { records_per_second: 70.0, shards: 4, ..Seed::default() }).await);
+    for (shard, owner) in SHARDS.iter().zip(["a", "a", "a", "b"]) {
+        lease(&moto, shard, Some(owner), "LATEST").await;
+    }
+    // An item of KCL 3.5 that is no lease, and a lease of another stream.
+    let text = |text: &str| AttributeValue::S(text.to_owned());
+    for (key, kind) in [("worker-a", "WORKER_METRIC_STATS"), ("123456789012:other:1:shardId-000000000009", "LEASE")] {
+        let put = moto.dynamodb.put_item().table_name("orders-app").item("leaseKey", text(key));
+        put.item("entityType", text(kind)).send().await.expect("written");
+    }
+    let findings = moto.fires_with(&clinic, "warn", &["kcl"], &["--kcl", "orders-app"]).await;
+    let evidence = &finding(&findings, "kcl")["evidence"];
+    assert_eq!((&evidence["leases"], &evidence["workers"]), (&json!(4), &json!(2)));
+}
+
+#[tokio::test]
+async fn a_parent_that_is_not_read_to_its_end_fires_kcl_and_its_children_wait() {
+    let (moto, clinic) = (Emulator::start(), Clinic::of(Seed { shards: 1, ..Seed::default() }).await);
+    let split = clinic.aws.kinesis.split_shard().stream_name(STREAM).shard_to_split(SHARDS[0]);
+    split.new_starting_hash_key((u128::MAX / 2).to_string()).send().await.expect("split");
+    clinic.account.finish_changes().await;
+    lease(&moto, SHARDS[0], Some("a"), "49590338271490256608559692538361571095921575989136588898").await;
+    let findings = moto.fires_with(&clinic, "warn", &["kcl"], &["--kcl", "orders-app"]).await;
+    assert_eq!(finding(&findings, "kcl")["evidence"]["undrained"], json!([SHARDS[0]]));
+    lease(&moto, SHARDS[0], None, "SHARD_END").await;
+    for shard in &SHARDS[1..3] {
+        lease(&moto, shard, Some("a"), "TRIM_HORIZON").await;
+    }
+    moto.fires_with(&clinic, "warn", &[], &["--kcl", "orders-app"]).await;
+}
+
+#[tokio::test]
+async fn a_table_that_is_missing_or_no_lease_table_ends_with_two() {
+    let (moto, clinic) = (Emulator::start(), Clinic::of(Seed::default()).await);
+    clinic.account.add_streams(["clicks".to_owned()], 1, &[]).await;
+    for (args, says) in [
+        (&["--kcl", "order-app"][..], "there is no table `order-app` in this region. The nearest: orders-app"),
+        (&["--kcl", "people"], "the table `people` has no leaseKey, so it is no lease table of the KCL"),
+        (&["--kcl", "orders-app", "clicks"], "--kcl is the table of one stream, and clicks is a second one"),
+    ] {
+        let out = moto.doctor(&clinic, args).await;
+        assert_eq!((out.code, out.out.as_str()), (2, ""), "{args:?}: {}", out.err);
+        assert!(out.err.contains(says), "{args:?}: {}", out.err);
+    }
+}
+
+#[tokio::test]
+async fn a_filter_of_the_shared_throughput_breaks_aggregates() {
+    let moto = Emulator::start();
+    let clinic = Clinic::of(Seed::default()).await;
+    let aggregated = include_bytes!("../src/keys/aggregated.bin");
+    let put = clinic.aws.kinesis.put_record().stream_name(STREAM).partition_key("user-0");
+    put.data(Blob::new(&aggregated[..])).send().await.expect("accepted");
+    let filter = Filter::builder().pattern(r#"{"data":{"kind":["order"]}}"#).build();
+    let filtered = moto.good_mapping().filter_criteria(FilterCriteria::builder().filters(filter).build());
+    filtered.send().await.expect("mapped");
+    moto.fires_with(&clinic, "fail", &[], &[]).await;
+    moto.fires_with(&clinic, "fail", &["aggregation"], &["--sample"]).await;
+}
+
+/// By the schema of OASIS, and by a validator that this project did not write.
+#[tokio::test]
+async fn the_sarif_is_valid_by_its_schema() {
+    let clinic = Clinic::of(Seed { summary: not_encrypted(), shards: 10, ..Seed::default() }).await;
+    let message = "User: arn:aws:iam::123456789012:user/me is not authorized to perform this";
+    let effect = Effect::Error { status: 400, code: "AccessDeniedException".into(), message: message.into() };
+    clinic.account.add_fault(Fault { operation: "ListShards".into(), skip: 0, times: 1, effect });
+    let out = clinic.doctor(&[STREAM, "--sarif"]).await;
+    assert_eq!((out.code, out.err.as_str()), (0, ""));
+    let folder = tempfile::tempdir().expect("a folder");
+    let log = folder.path().join("log.sarif");
+    std::fs::write(&log, &out.out).expect("written");
+    let check =
+        "import json, jsonschema, sys; a, b = (json.load(open(p)) for p in sys.argv[1:]); jsonschema.validate(a, b)";
+    let schema = root().join("crates/cli/tests/doctor/sarif-schema-2.1.0.json");
+    let validate = |log: &std::path::Path| {
+        let python = std::process::Command::new(root().join(".venv/bin/python"))
+            .args(["-c", check])
+            .args([log, &schema])
+            .output()
+            .expect("Python starts: `make .venv/tests` installs it");
+        (python.status.success(), String::from_utf8_lossy(&python.stderr).into_owned())
+    };
+    assert_eq!(validate(&log), (true, String::new()));
+    std::fs::write(&log, out.out.replace("\"level\"", "\"leval\"")).expect("written");
+    assert!(!validate(&log).0, "the schema refuses an unknown field");
 }

@@ -24,3 +24,6 @@ pub mod run;
 pub mod signal;
 pub mod text;
 pub mod words;
+
+/// The release of unthrottle, such as `0.2.0`. Every crate of the workspace has the same.
+pub const RELEASE: &str = env!("CARGO_PKG_VERSION");

@@ -17,9 +17,9 @@ pub(super) fn section(workload: &Workload, rows: &[Row], runs: Vec<pages::Run>) 
     Section {
         title: workload.name.into(),
         about: std::iter::once(workload.about.to_owned()).chain(cure).chain(first_only).collect(),
-        cards: vec![],
         tables: vec![Table { heads, rows: rows.iter().map(cells).collect() }],
         runs,
+        ..Section::default()
     }
 }
 

@@ -359,9 +359,9 @@ impl Report {
         let section = Section {
             title: self.name.clone(),
             about: vec![self.about()],
-            cards: vec![],
             tables: vec![policies, hours],
             runs: self.runs.iter().zip(self.outcomes()).map(run).collect(),
+            ..Section::default()
         };
         let title = format!("unthrottle backtest: {}", self.name);
         Page { title, about: self.caveats(), sections: vec![section] }

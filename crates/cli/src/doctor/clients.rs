@@ -20,6 +20,10 @@ const ATTEMPT: Duration = Duration::from_secs(20);
 pub(super) struct Clients {
     pub kinesis: aws_sdk_kinesis::Client,
     pub cloudwatch: aws_sdk_cloudwatch::Client,
+    pub cloudtrail: aws_sdk_cloudtrail::Client,
+    pub dynamodb: aws_sdk_dynamodb::Client,
+    pub eventbridge: aws_sdk_eventbridge::Client,
+    pub iam: aws_sdk_iam::Client,
     pub kms: aws_sdk_kms::Client,
     pub lambda: aws_sdk_lambda::Client,
     pub tagging: aws_sdk_resourcegroupstagging::Client,
@@ -33,6 +37,10 @@ impl Clients {
         Clients {
             kinesis: aws_sdk_kinesis::Client::new(&config),
             cloudwatch: aws_sdk_cloudwatch::Client::new(&config),
+            cloudtrail: aws_sdk_cloudtrail::Client::new(&config),
+            dynamodb: aws_sdk_dynamodb::Client::new(&config),
+            eventbridge: aws_sdk_eventbridge::Client::new(&config),
+            iam: aws_sdk_iam::Client::new(&config),
             kms: aws_sdk_kms::Client::new(&config),
             lambda: aws_sdk_lambda::Client::new(&config),
             tagging: aws_sdk_resourcegroupstagging::Client::new(&config),

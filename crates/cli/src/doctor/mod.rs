@@ -2,6 +2,7 @@
 
 mod clients;
 mod html;
+mod pace;
 mod policy;
 mod read;
 mod report;
@@ -18,6 +19,7 @@ use crate::config;
 use crate::files;
 use crate::screen::{Console, print_json};
 use clients::Clients;
+use read::{Asked, find_table};
 pub(super) use report::Report;
 use selection::Selection;
 use std::path::PathBuf;
@@ -30,6 +32,9 @@ The doctor reads the stream, 14 days of its metrics by the hour and 3 hours by
 the minute, its consumers, its key and the alarms. It changes nothing. Each
 check is a line: ok, warn, fail or unknown, with the numbers, the command that
 mends it, and the source. docs/doctor.md lists the checks.
+
+--sample, --role and --kcl read more, for the checks aggregation, kms-rights
+and kcl.
 
 A read that AWS denies makes a check unknown, and the line names the IAM
 action. The tag unthrottle.doctor-skip on a stream leaves checks out, such as
@@ -46,6 +51,8 @@ pub(super) struct Args {
     all: bool,
     #[command(flatten)]
     selection: selection::Choice,
+    #[command(flatten)]
+    asked: Asked,
     /// Exit with code 3 if a check warns or fails (warn), or only if one fails (fail)
     #[arg(long, value_name = "STATUS", value_enum)]
     fail_on: Option<FailOn>,
@@ -78,14 +85,21 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
     if args.streams.is_empty() && !args.all {
         return Err(CliError::Usage("name a stream, or give --all for all streams of the account and region".into()));
     }
-    let selection = Selection::of(&args.selection)?;
+    let selection = Selection::of(&args.selection, &args.asked)?;
     let prices = config::policy()?.prices;
     let clients = Clients::new(&args.aws.config().await?);
     let streams = match args.all {
         true => streams::all(&clients.kinesis).await?,
         false => streams::named(&clients.kinesis, &args.streams).await?,
     };
-    let report = round::make(&clients, &streams, &selection, &prices).await;
+    if let Some(table) = &args.asked.kcl {
+        if let [_, other, ..] = streams.as_slice() {
+            let problem = format!("--kcl is the table of one stream, and {} is a second one", other.name);
+            return Err(CliError::Usage(problem));
+        }
+        find_table(&clients.dynamodb, table).await?;
+    }
+    let report = round::make(&clients, &streams, args.all, &args.asked, &selection, &prices).await;
     if let Some(path) = &args.html {
         files::write(path, &html::page(&report).html()?)?;
     }

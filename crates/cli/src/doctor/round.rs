@@ -1,15 +1,15 @@
 //! The doctor's round: reads every stream, within AWS's rates, and makes the checks.
 
 use super::clients::Clients;
-use super::read::{Account, read};
+use super::pace::{Machine, Pace, Time};
+use super::read::{Account, Asked, read};
 use super::report::{Page, Report};
 use super::selection::Selection;
 use crate::screen::{EVERY, Progress};
 use chrono::Utc;
-use futures_util::stream::{self, StreamExt};
-use std::time::Duration;
-use tokio::time::MissedTickBehavior;
-use unthrottle_core::checks::check;
+use futures_util::stream::{self, Stream, StreamExt};
+use unthrottle::aws::ReadError;
+use unthrottle_core::checks::{Readings, check, on_demand_cost};
 use unthrottle_core::cost::Prices;
 use unthrottle_core::signal::StreamArn;
 
@@ -18,41 +18,57 @@ use unthrottle_core::signal::StreamArn;
 const AT_ONCE: usize = 8;
 
 /// Streams whose read begins in a second. `DescribeStreamSummary` allows 20 calls a second to the whole account, and
-/// the Lambda and its sweep need most of them. 1,000 streams take 200 s. More would throttle others; fewer would take
-/// longer than ten minutes for 3,000 streams.
+/// the Lambda and its sweep need most of them. More would throttle others; fewer would take longer than ten minutes for
+/// 3,000 streams. A test simulates 1,000 streams before AWS's rates.
 const STREAMS_PER_SECOND: u32 = 5;
 
-// 1,000 streams take less than ten minutes, and at most half of each of AWS's rates.
-const _: () = {
-    assert!(1_000 / STREAMS_PER_SECOND < 600);
-    // One summary a stream; AWS allows 20 a second.
-    assert!(STREAMS_PER_SECOND * 2 <= 20);
-    // At most three GetMetricData calls a stream; CloudWatch allows 500 a second.
-    assert!(STREAMS_PER_SECOND * 3 * 2 <= 500);
-};
-
-pub(super) async fn make(clients: &Clients, arns: &[StreamArn], selection: &Selection, prices: &Prices) -> Report {
+/// Reads the streams and makes the checks. `is_all`: they are all streams of the account and region.
+pub(super) async fn make(
+    clients: &Clients,
+    arns: &[StreamArn],
+    is_all: bool,
+    asked: &Asked,
+    selection: &Selection,
+    prices: &Prices,
+) -> Report {
     let Some(any) = arns.first() else { return Report::new(vec![]) };
-    let account = Account::read(clients, any).await;
-    let mut progress = Progress::new("streams read", arns.len());
-    let mut pace = tokio::time::interval(Duration::from_secs(1) / STREAMS_PER_SECOND);
-    let mut clock = tokio::time::interval(EVERY);
-    // A turn that came late does not let the next ones come early.
-    pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let starts = stream::unfold((pace, arns.iter().enumerate()), |(mut pace, mut rest)| async move {
+    let account = Account::read(clients, any, Utc::now()).await;
+    let pace = Pace::new(Machine::new(), STREAMS_PER_SECOND);
+    let reads = paced(arns, &pace, |arn| read(clients, &account, asked, arn, Utc::now()));
+    let mut read = with_progress(reads, arns.len()).await;
+    let readings = || read.iter().filter_map(|read| read.as_ref().ok()?.as_ref());
+    let on_demand = if is_all { on_demand_cost(readings(), prices) } else { None };
+    read.iter_mut().flatten().flatten().for_each(|readings| readings.on_demand = on_demand);
+    Report::new(arns.iter().zip(read).map(|(arn, read)| page(arn, read, selection, prices)).collect())
+}
+
+/// Reads each stream when its turn has come. Gives the places of the streams with the results, as they come.
+fn paced<'a, T: Time, R: Future>(
+    arns: &'a [StreamArn],
+    pace: &'a Pace<T>,
+    read: impl Fn(&'a StreamArn) -> R + 'a,
+) -> impl Stream<Item = (usize, R::Output)> {
+    let starts = stream::unfold(arns.iter().enumerate(), move |mut rest| async move {
         let next = rest.next()?;
-        pace.tick().await;
-        Some((next, (pace, rest)))
+        pace.turn().await;
+        Some((next, rest))
     });
-    let account = &account;
-    let reads = starts.map(|(place, arn)| async move { (place, page(clients, account, arn, selection, prices).await) });
-    let mut reads = Box::pin(reads.buffer_unordered(AT_ONCE));
-    let mut pages = vec![];
+    let reads = starts.map(move |(place, arn)| {
+        let read = read(arn);
+        async move { (place, read.await) }
+    });
+    reads.buffer_unordered(AT_ONCE)
+}
+
+/// Shows how many of `all` reads are done. Gives their results by their places.
+async fn with_progress<R>(reads: impl Stream<Item = (usize, R)>, all: usize) -> Vec<R> {
+    let (mut progress, mut clock) = (Progress::new("streams read", all), tokio::time::interval(EVERY));
+    let (mut reads, mut done) = (std::pin::pin!(reads), vec![]);
     loop {
         tokio::select! {
             read = reads.next() => match read {
-                Some(page) => {
-                    pages.push(page);
+                Some(read) => {
+                    done.push(read);
                     progress.step();
                 }
                 None => break,
@@ -61,12 +77,12 @@ pub(super) async fn make(clients: &Clients, arns: &[StreamArn], selection: &Sele
         }
     }
     progress.clear();
-    pages.sort_by_key(|(place, _)| *place);
-    Report::new(pages.into_iter().map(|(_, page)| page).collect())
+    done.sort_by_key(|(place, _)| *place);
+    done.into_iter().map(|(_, read)| read).collect()
 }
 
-async fn page(clients: &Clients, account: &Account, arn: &StreamArn, selection: &Selection, prices: &Prices) -> Page {
-    match read(clients, account, arn, Utc::now()).await {
+fn page(arn: &StreamArn, read: Result<Option<Readings>, ReadError>, selection: &Selection, prices: &Prices) -> Page {
+    match read {
         Ok(Some(readings)) => {
             let tags = readings.tags.as_ref().ok();
             Page::of(&readings.stream, check(&readings, prices, |check| selection.wants(check, tags)))
@@ -75,3 +91,7 @@ async fn page(clients: &Clients, account: &Account, arn: &StreamArn, selection: 
         Err(error) => Page::unread(arn, error.to_string()),
     }
 }
+
+#[cfg(test)]
+#[path = "rates.rs"]
+mod rates;

@@ -1,6 +1,8 @@
 //! The checks that a person wants.
 
+use super::read::Asked;
 use crate::CliError;
+use crate::nearest::nearest;
 use std::collections::{BTreeMap, BTreeSet};
 use unthrottle_core::checks::{CHECKS, Check, find};
 use unthrottle_core::policy::DOCTOR_SKIP_TAG;
@@ -21,9 +23,15 @@ pub(super) struct Selection(BTreeSet<&'static str>);
 impl Selection {
     /// # Errors
     /// Bad usage if a code is unknown, or if no check is left.
-    pub fn of(args: &Choice) -> Result<Selection, CliError> {
+    pub fn of(args: &Choice, asked: &Asked) -> Result<Selection, CliError> {
         let (only, skip) = (codes(&args.only)?, codes(&args.skip)?);
-        let all = CHECKS.iter().map(|check| check.code);
+        let options = [("kms-rights", asked.role.is_some()), ("kcl", asked.kcl.is_some())];
+        let is_asked = |code: &str| options.iter().all(|(of, is_given)| *of != code || *is_given);
+        if let Some(check) = only.iter().filter_map(|code| find(code)).find(|check| !is_asked(check.code)) {
+            let option = check.option.unwrap_or_default();
+            return Err(CliError::Usage(format!("the check {} needs {option}", check.code)));
+        }
+        let all = CHECKS.iter().map(|check| check.code).filter(|code| is_asked(code));
         let wanted: BTreeSet<_> = all.filter(|code| only.is_empty() || only.contains(code)).collect();
         let wanted: BTreeSet<_> = wanted.difference(&skip).copied().collect();
         if wanted.is_empty() {
@@ -47,15 +55,4 @@ fn codes(given: &[String]) -> Result<BTreeSet<&'static str>, CliError> {
 fn unknown(text: &str) -> CliError {
     let nearest = nearest(text, CHECKS.iter().map(|check| check.code));
     CliError::Usage(format!("`{text}` is not the code of a check. The nearest: {}", nearest.join(", ")))
-}
-
-/// How much like the text a further name is, 0–1. With less, names with hardly a letter in common would be suggested.
-const ALIKE: f64 = 0.75;
-
-/// The name that is most like `text`, and up to two further ones that are much like it, the nearest first.
-pub(super) fn nearest<'a>(text: &str, names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
-    let mut names: Vec<(f64, &str)> = names.map(|name| (strsim::jaro_winkler(text, name), name)).collect();
-    names.sort_by(|(a, x), (b, y)| b.total_cmp(a).then(x.cmp(y)));
-    let alike = names.iter().enumerate().take(3).filter(|(place, (alike, _))| *place == 0 || *alike >= ALIKE);
-    alike.map(|(_, (_, name))| *name).collect()
 }

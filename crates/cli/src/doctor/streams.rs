@@ -1,8 +1,8 @@
 //! The streams that a person names, or all of the account and region.
 
-use super::selection::nearest;
 use crate::CliError;
 use crate::aws::{called, look_up};
+use crate::nearest::nearest;
 use aws_sdk_kinesis::Client;
 use unthrottle_core::signal::StreamArn;
 

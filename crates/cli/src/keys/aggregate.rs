@@ -32,13 +32,13 @@ struct Record {
 
 /// A record as a producer gave it to the KPL.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct UserRecord {
+pub(crate) struct UserRecord {
     pub key: String,
     pub bytes: usize,
 }
 
 /// The user records inside a record. `None`: it is not an aggregated record.
-pub(super) fn user_records(data: &[u8]) -> Option<Vec<UserRecord>> {
+pub(crate) fn user_records(data: &[u8]) -> Option<Vec<UserRecord>> {
     let rest = data.strip_prefix(&MAGIC)?;
     let (message, digest) = rest.split_at(rest.len().checked_sub(DIGEST)?);
     // Other data may begin with the same bytes by chance.

@@ -1,6 +1,8 @@
 //! `unthrottle keys`: reads records, and shows what CloudWatch cannot: keys, seconds, sizes, and where to split.
 
-mod aggregate;
+pub(crate) mod aggregate;
+mod heat;
+mod html;
 mod read;
 mod report;
 mod sample;
@@ -8,9 +10,11 @@ mod text;
 
 use crate::CliError;
 use crate::aws::{AwsArgs, called, find_stream};
+use crate::files;
 use crate::screen::{Console, print_json};
 use read::{Budget, From};
 use report::Report;
+use std::path::PathBuf;
 use std::time::Duration;
 use unthrottle::aws::Clients;
 use unthrottle::aws::read::{shards, stream};
@@ -27,9 +31,6 @@ you give --share. The data of the records is not shown.
 
 --split names the split that halves the load of the fullest shard. With --yes
 the command also makes it, which every consumer notices as a reshard.";
-
-/// A fuller half with more than this share is hardly cooler: one key has most of the load. AWS gives no number.
-const HARDLY_HALVED: f64 = 0.75;
 
 #[derive(clap::Args)]
 #[command(next_line_help = true)]
@@ -69,6 +70,9 @@ pub(super) struct Args {
     /// Print what the records say as JSON
     #[arg(long)]
     json: bool,
+    /// Write a page, too: the load over time and over the hash keys
+    #[arg(long, value_name = "FILE.html")]
+    html: Option<PathBuf>,
 }
 
 pub(super) async fn run(args: Args) -> Result<(), CliError> {
@@ -88,6 +92,9 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
     ))?;
     let samples = read::read(&clients.kinesis, &arn, chosen, args.from, &budget).await?;
     let report = Report::of(&arn.name, &samples, budget.is_spent());
+    if let Some(path) = &args.html {
+        files::write(path, &html::page(&report).html()?)?;
+    }
     if args.json {
         print_json(&report)?;
     } else {
@@ -125,7 +132,7 @@ async fn split(
         .top_keys
         .first()
         .map_or_else(String::new, |key| format!(" Its first key is `{}` with {:.0} %.", key.key, key.share * 100.0));
-    let halving = hottest.split.as_ref().filter(|split| split.fuller_share <= HARDLY_HALVED);
+    let halving = hottest.split.as_ref().filter(|split| split.is_worth_it());
     let Some(halving) = halving else {
         return Err(CliError::Missing(format!("no split of {id} halves its load.{key}")));
     };

@@ -1,9 +1,11 @@
 //! What the records say: the JSON of the command.
 
-use super::sample::{Load, Sample};
+use super::heat::Heat;
+use super::sample::{KeyLoad, Load, Sample, quantile};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use unthrottle_core::hash_keys::halve;
 use unthrottle_core::text::plain;
 
@@ -35,8 +37,13 @@ pub(super) struct Report {
     pub aggregated_records: u64,
     pub user_records: u64,
     pub sizes: Sizes,
+    /// By how much a share of `top_keys` is too low at most, 0–1. 0: there are so few keys that all counts are exact.
+    pub keys_error_share: f64,
     pub top_keys: Vec<Key>,
     pub shards: Vec<Shard>,
+    /// The load over time and over hash keys, for the page.
+    #[serde(skip)]
+    pub heat: Heat,
 }
 
 /// Sizes of records, in bytes, with their partition keys.
@@ -89,6 +96,16 @@ pub(super) struct Split {
     pub fuller_share: f64,
 }
 
+/// A fuller half with more than this share is hardly cooler: one key has most of the load. AWS gives no number.
+const HARDLY_HALVED: f64 = 0.75;
+
+impl Split {
+    /// Whether both halves are much cooler than the shard.
+    pub fn is_worth_it(&self) -> bool {
+        self.fuller_share <= HARDLY_HALVED
+    }
+}
+
 impl Report {
     pub fn of(stream: &str, samples: &[Sample], is_cut: bool) -> Report {
         let mut all = Load::default();
@@ -97,8 +114,10 @@ impl Report {
         let weight = move |load: Load| if by_bytes { load.bytes as f64 } else { load.records as f64 };
         let seconds = || samples.iter().flat_map(|sample| sample.seconds.keys().copied());
         let time = |second: Option<i64>| second.and_then(|second| DateTime::from_timestamp(second, 0));
-        let keys = samples.iter().flat_map(|sample| &sample.keys);
-        let total: f64 = samples.iter().map(|sample| weight(sample.all)).sum();
+        let keys = samples.iter().flat_map(|sample| sample.top_keys(by_bytes)).collect();
+        let total = weight(all);
+        let mut of_keys = Load::default();
+        samples.iter().for_each(|sample| of_keys.add(sample.of_keys));
         Report {
             version: 1,
             stream: stream.to_owned(),
@@ -111,8 +130,10 @@ impl Report {
             aggregated_records: samples.iter().map(|sample| sample.aggregated).sum(),
             user_records: samples.iter().map(|sample| sample.user_records).sum(),
             sizes: Sizes::of(samples),
-            top_keys: top(keys, &weight),
-            shards: samples.iter().map(|sample| Shard::of(sample, total, &weight)).collect(),
+            keys_error_share: samples.iter().map(|sample| error(sample, by_bytes, &weight)).fold(0.0, f64::max),
+            top_keys: top(keys, weight(of_keys), &weight),
+            shards: samples.iter().map(|sample| Shard::of(sample, total, by_bytes, &weight)).collect(),
+            heat: Heat::of(samples, by_bytes),
         }
     }
 
@@ -124,55 +145,57 @@ impl Report {
 
 impl Sizes {
     fn of(samples: &[Sample]) -> Sizes {
-        let mut sizes: Vec<u32> = samples.iter().flat_map(|sample| &sample.sizes).copied().collect();
-        sizes.sort_unstable();
-        let at = |share: f64| {
-            let place = ((sizes.len() as f64 * share).ceil() as usize).max(1) - 1;
-            sizes.get(place).copied().unwrap_or_default()
-        };
-        Sizes { median_bytes: at(0.5), p95_bytes: at(0.95), largest_bytes: at(1.0) }
+        let Some(sizes) = Sample::sizes_of(samples) else { return Sizes::default() };
+        let largest = sizes.max_item().copied().unwrap_or_default();
+        Sizes { median_bytes: quantile(&sizes, 0.5), p95_bytes: quantile(&sizes, 0.95), largest_bytes: largest }
     }
 }
 
+/// By how much the share of a key of the shard is too low at most.
+fn error(sample: &Sample, by_bytes: bool, weight: &impl Fn(Load) -> f64) -> f64 {
+    let all = weight(sample.of_keys);
+    if all > 0.0 { sample.key_error(by_bytes) as f64 / all } else { 0.0 }
+}
+
 impl Shard {
-    fn of(sample: &Sample, total: f64, weight: &impl Fn(Load) -> f64) -> Shard {
-        let (loads, hidden) = sample.by_hash_key(weight);
-        let split = halve(&loads)
-            .filter(|_| hidden < HIDDEN)
-            .map(|halving| Split { new_starting_hash_key: halving.at.to_string(), fuller_share: halving.fuller_share });
+    fn of(sample: &Sample, total: f64, by_bytes: bool, weight: &impl Fn(Load) -> f64) -> Shard {
+        let parts: BTreeMap<u128, f64> = sample.parts().map(|(part, load)| (part, weight(load))).collect();
+        let split = halve(&parts).filter(|_| sample.hidden(weight) < HIDDEN).map(|halving| Split {
+            new_starting_hash_key: sample.part_start(halving.at).to_string(),
+            fuller_share: halving.fuller_share,
+        });
         let peak = sample.peak().and_then(|(second, load)| {
             let at = DateTime::from_timestamp(second, 0)?;
             Some(Peak { at, records: load.records, bytes: load.bytes, share_of_shard: load.shard_seconds() })
         });
+        let own = weight(sample.all);
         Shard {
             shard: sample.shard.id.clone(),
-            share: if total > 0.0 { weight(sample.all) / total } else { 0.0 },
+            share: if total > 0.0 { own / total } else { 0.0 },
             records: sample.all.records,
             bytes: sample.all.bytes,
             peak,
-            top_keys: top(sample.keys.iter(), weight),
+            top_keys: top(sample.top_keys(by_bytes), weight(sample.of_keys), weight),
             split,
         }
     }
 }
 
-/// The keys with the most load, the first first.
-fn top<'a>(keys: impl Iterator<Item = (&'a String, &'a Load)>, weight: &impl Fn(Load) -> f64) -> Vec<Key> {
-    let mut keys: Vec<(&String, Load)> = keys.map(|(key, load)| (key, *load)).collect();
+/// The keys with the most load, the first first. `total`: the load of all keys.
+fn top(mut keys: Vec<KeyLoad>, total: f64, weight: &impl Fn(Load) -> f64) -> Vec<Key> {
     // A reshard leaves one key in two shards.
-    keys.sort_unstable_by_key(|(key, _)| *key);
-    keys.dedup_by(|(key, load), (kept, sum)| {
-        let is_same = key == kept;
+    keys.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+    keys.dedup_by(|next, kept| {
+        let is_same = next.key == kept.key;
         if is_same {
-            sum.add(*load);
+            kept.load.add(next.load);
         }
         is_same
     });
-    let total: f64 = keys.iter().map(|(_, load)| weight(*load)).sum();
-    keys.sort_by_key(|(_, load)| Reverse(weight(*load) as u64));
-    let key = |(key, load): (&String, Load)| Key {
-        key: plain(key, LONGEST_KEY),
-        share: weight(load) / total,
+    keys.sort_by_key(|key| Reverse(weight(key.load) as u64));
+    let key = |KeyLoad { key, load }: KeyLoad| Key {
+        key: plain(&key, LONGEST_KEY),
+        share: if total > 0.0 { (weight(load) / total).min(1.0) } else { 0.0 },
         records: load.records,
         bytes: load.bytes,
     };

@@ -1,9 +1,13 @@
-//! What was read of one shard: its keys, its seconds, and the sizes of its records.
+//! What was read of one shard: its keys, its seconds, and the sizes of its records. Its size has a bound, however many
+//! keys there are.
 
 use super::aggregate::user_records;
 use aws_sdk_kinesis::types::Record;
+use datasketches::common::SearchCriteria;
+use datasketches::frequencies::{ErrorType, FrequentItemsSketch};
+use datasketches::kll::KllSketch;
 use md5::{Digest as _, Md5};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use unthrottle_core::observation::Shard;
 
 /// Records and their bytes. The bytes of a partition key count, as AWS counts them.
@@ -25,7 +29,19 @@ impl Load {
     }
 }
 
-/// What was read of one shard. Every key and every size is kept: `--max-mb` bounds them.
+/// The size of a sketch of keys, a power of two. The sketch keeps three quarters of this number, each with up to 256
+/// bytes. A count is too low by at most 3.5 ÷ this number of the shard's load, which is 0.35 %. Half of it would double
+/// the error; with twice as many, 1,000 shards would need a gigabyte.
+const SKETCH: usize = 1_024;
+
+/// The size of the sketch of sizes. Its quantiles are off by at most 1.7 % of the records (the default of the crate).
+const SIZES: u16 = 200;
+
+/// The parts of a shard's hash keys that have a load of their own. A split is at the edge of one, so it is off by at
+/// most the load of one of them.
+pub(super) const PARTS: u32 = 1_024;
+
+/// What was read of one shard.
 #[derive(Debug)]
 pub(super) struct Sample {
     pub shard: Shard,
@@ -35,22 +51,39 @@ pub(super) struct Sample {
     pub user_records: u64,
     /// The load by second of arrival.
     pub seconds: BTreeMap<i64, Load>,
-    /// The load by partition key: of a user record, where a record holds several.
-    pub keys: HashMap<String, Load>,
-    /// The size of each record.
-    pub sizes: Vec<u32>,
+    /// The keys with the most records and with the most bytes: of user records, where a record holds several.
+    keys: [FrequentItemsSketch<String>; 2],
+    /// The sizes of the records, in bytes.
+    sizes: KllSketch<u32>,
+    /// The load of each part of the shard's hash keys that has any.
+    parts: BTreeMap<u32, Load>,
+    /// The load of keys that do not belong to the shard.
+    outside: Load,
+    /// The load of all keys. User records inside aggregates count one by one.
+    pub of_keys: Load,
+}
+
+/// The load of a partition key.
+#[derive(Clone, Debug)]
+pub(super) struct KeyLoad {
+    pub key: String,
+    pub load: Load,
 }
 
 impl Sample {
     pub fn of(shard: Shard) -> Sample {
+        let sketch = || FrequentItemsSketch::new(SKETCH).expect("a power of two");
         Sample {
             shard,
             all: Load::default(),
             aggregated: 0,
             user_records: 0,
             seconds: BTreeMap::new(),
-            keys: HashMap::new(),
-            sizes: vec![],
+            keys: [sketch(), sketch()],
+            sizes: KllSketch::new(SIZES).expect("within the crate's range"),
+            parts: BTreeMap::new(),
+            outside: Load::default(),
+            of_keys: Load::default(),
         }
     }
 
@@ -60,7 +93,7 @@ impl Sample {
         let data = record.data().as_ref();
         let load = Load { records: 1, bytes: (data.len() + key.len()) as u64 };
         self.all.add(load);
-        self.sizes.push(u32::try_from(load.bytes).unwrap_or(u32::MAX));
+        self.sizes.update(u32::try_from(load.bytes).unwrap_or(u32::MAX));
         if let Some(time) = record.approximate_arrival_timestamp() {
             self.seconds.entry(time.secs()).or_default().add(load);
         }
@@ -69,16 +102,64 @@ impl Sample {
                 self.aggregated += 1;
                 self.user_records += inside.len() as u64;
                 for user in inside {
-                    self.count(user.key, Load { records: 1, bytes: user.bytes as u64 });
+                    self.count(&user.key, Load { records: 1, bytes: user.bytes as u64 });
                 }
             }
-            None => self.count(key.to_owned(), load),
+            None => self.count(key, load),
         }
         load.bytes
     }
 
-    fn count(&mut self, key: String, load: Load) {
-        self.keys.entry(key).or_default().add(load);
+    fn count(&mut self, key: &str, load: Load) {
+        let [records, bytes] = &mut self.keys;
+        records.update_with_count_ref(key, load.records);
+        bytes.update_with_count_ref(key, load.bytes);
+        self.of_keys.add(load);
+        let hash = u128::from_be_bytes(Md5::digest(key).into());
+        let Shard { first_hash_key: first, last_hash_key: last, .. } = self.shard;
+        if (first..=last).contains(&hash) {
+            // The number of parts bounds the quotient.
+            let part = u32::try_from((hash - first) / self.width()).unwrap_or(PARTS);
+            self.parts.entry(part).or_default().add(load);
+        } else {
+            self.outside.add(load);
+        }
+    }
+
+    /// The hash keys of one part.
+    fn width(&self) -> u128 {
+        (self.shard.last_hash_key - self.shard.first_hash_key) / u128::from(PARTS) + 1
+    }
+
+    /// The first hash key of a part.
+    pub fn part_start(&self, part: u128) -> u128 {
+        self.shard.first_hash_key.saturating_add(part.saturating_mul(self.width()))
+    }
+
+    /// The load of each part of the shard's hash keys that has any.
+    pub fn parts(&self) -> impl Iterator<Item = (u128, Load)> {
+        self.parts.iter().map(|(part, load)| (u128::from(*part), *load))
+    }
+
+    /// The keys that may be the first ones by bytes or by records, in no order.
+    pub fn top_keys(&self, by_bytes: bool) -> Vec<KeyLoad> {
+        let [records, bytes] = &self.keys;
+        let sketch = if by_bytes { bytes } else { records };
+        let rows = sketch.frequent_items(ErrorType::NoFalseNegatives);
+        let of = |key: &String| Load { records: records.lower_bound(key), bytes: bytes.lower_bound(key) };
+        rows.iter().map(|row| KeyLoad { key: row.item().clone(), load: of(row.item()) }).collect()
+    }
+
+    /// By how much the load of a key is too low at most, in bytes or in records.
+    pub fn key_error(&self, by_bytes: bool) -> u64 {
+        self.keys[usize::from(by_bytes)].maximum_error()
+    }
+
+    /// The sizes of all these samples together.
+    pub fn sizes_of(samples: &[Sample]) -> Option<KllSketch<u32>> {
+        let mut all = KllSketch::new(SIZES).ok()?;
+        samples.iter().try_for_each(|sample| all.merge(&sample.sizes)).ok()?;
+        (!all.is_empty()).then_some(all)
     }
 
     /// The second with the most load.
@@ -87,20 +168,76 @@ impl Sample {
         peak.map(|(second, load)| (*second, *load))
     }
 
-    /// The load by hash key, and the share of it whose keys do not belong to the shard: producers then give explicit
-    /// hash keys, which no reader sees. `weight`: of one key's load.
-    pub fn by_hash_key(&self, weight: impl Fn(Load) -> f64) -> (BTreeMap<u128, f64>, f64) {
-        let (mut loads, mut outside, mut all) = (BTreeMap::new(), 0.0, 0.0);
-        for (key, load) in &self.keys {
-            let hash = u128::from_be_bytes(Md5::digest(key).into());
-            let weight = weight(*load);
-            all += weight;
-            if (self.shard.first_hash_key..=self.shard.last_hash_key).contains(&hash) {
-                *loads.entry(hash).or_default() += weight;
-            } else {
-                outside += weight;
+    /// The share of the load of keys that do not belong to the shard: producers then give explicit hash keys, which no
+    /// reader sees. `weight`: of one load.
+    pub fn hidden(&self, weight: impl Fn(Load) -> f64) -> f64 {
+        let all = weight(self.of_keys);
+        if all > 0.0 { weight(self.outside) / all } else { 0.0 }
+    }
+}
+
+/// The size that this share of the records does not exceed.
+pub(super) fn quantile(sizes: &KllSketch<u32>, share: f64) -> u32 {
+    sizes.quantile(share, SearchCriteria::Inclusive).ok().flatten().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashMap;
+
+    const KEYS: u64 = 230_000;
+
+    fn sample() -> Sample {
+        Sample::of(Shard {
+            id: "shardId-000000000000".into(),
+            parent: None,
+            first_hash_key: 0,
+            last_hash_key: u128::MAX,
+            traffic: Default::default(),
+        })
+    }
+
+    /// 300 times as many keys as the sketch keeps, with one record each, and a few with many. More keys would take as
+    /// much memory, and only more time.
+    #[test]
+    fn many_keys_take_bounded_memory_and_counts_are_within_the_error() {
+        let (mut sample, mut exact) = (sample(), HashMap::<String, u64>::new());
+        let one = Load { records: 1, bytes: 100 };
+        for n in 0..KEYS {
+            sample.count(&format!("once-{n}"), one);
+            if n % 50 == 0 {
+                // The first of ten keys has a tenth of the records of the last.
+                let key = format!("often-{}", (n / 50 * 7_919 % 55).isqrt());
+                sample.count(&key, one);
+                *exact.entry(key).or_default() += 1;
             }
         }
-        (loads, if all > 0.0 { outside / all } else { 0.0 })
+        let total = KEYS + exact.values().sum::<u64>();
+        for by_bytes in [false, true] {
+            let sketch = &sample.keys[usize::from(by_bytes)];
+            assert!(sketch.num_active_items() <= SKETCH * 3 / 4, "{}", sketch.num_active_items());
+            let (error, unit) = (sample.key_error(by_bytes), if by_bytes { 100 } else { 1 });
+            assert!(error as f64 <= 3.5 / SKETCH as f64 * (total * unit) as f64, "{error} of {total}");
+            for (key, count) in &exact {
+                let (low, high) = (sketch.lower_bound(key), sketch.upper_bound(key));
+                assert!((low..=high).contains(&(count * unit)) && high - low <= error, "{key}: {low}..{high}, {count}");
+            }
+        }
+        let mut top = sample.top_keys(false);
+        top.sort_by_key(|key| std::cmp::Reverse(key.load.records));
+        let often = top.iter().take(exact.values().filter(|count| **count > 2 * sample.key_error(false)).count());
+        assert!(often.clone().count() > 0 && often.clone().all(|key| key.key.starts_with("often-")), "{top:?}");
+        assert!(sample.parts.len() <= PARTS as usize);
+    }
+
+    #[test]
+    fn few_keys_are_counted_exactly() {
+        let mut sample = sample();
+        for n in 0..500 {
+            sample.count(&format!("key-{}", n % 100), Load { records: 1, bytes: n });
+        }
+        assert_eq!((sample.key_error(false), sample.top_keys(true).len()), (0, 100));
+        assert!(sample.top_keys(false).iter().all(|key| key.load.records == 5));
     }
 }

@@ -2,8 +2,10 @@
 
 mod cards;
 mod chart;
+mod figure;
 
 pub(crate) use cards::{Card, Cards};
+pub(crate) use figure::{Bars, Figure, HeatMap, Line, Row};
 
 use crate::CliError;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -37,6 +39,7 @@ pub(crate) struct Section {
     pub about: Vec<String>,
     pub tables: Vec<Table>,
     pub cards: Vec<Cards>,
+    pub figures: Vec<Figure>,
     pub runs: Vec<Run>,
 }
 
@@ -144,6 +147,7 @@ impl Section {
             section id=(self.title) {
                 h2 { (self.title) }
                 @for text in &self.about { p { (text) } }
+                @for figure in &self.figures { (figure.html()) }
                 @for table in &self.tables { (table.html()) }
                 @for cards in &self.cards { (cards.html()) }
                 @for run in &runs { (run) }

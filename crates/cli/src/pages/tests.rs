@@ -11,9 +11,9 @@ fn page(seed: u64) -> Page {
     let section = Section {
         title: workload.name.into(),
         about: vec!["<b>half & half</b>".into()],
-        cards: vec![],
         tables: vec![Table { heads: vec!["policy".into()], rows: vec![vec!["a\"<script>".into()]] }],
         runs: [Policies::Ours, Policies::Doubling].map(run).into(),
+        ..Section::default()
     };
     Page { title: "runs".into(), about: vec![], sections: vec![section] }
 }

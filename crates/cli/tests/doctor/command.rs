@@ -1,23 +1,24 @@
 //! The options of the command, its exit codes, and what it does where AWS refuses.
 
-use crate::fixture::{Clinic, STREAM, Seed, finding, unthrottle, with_status};
+use crate::fixture::{Clinic, STREAM, Seed, finding, not_encrypted, unthrottle, unthrottle_with, with_status};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use unthrottle_core::checks::CHECKS;
 use unthrottle_lab::local::{Effect, Fault};
 
 fn codes() -> Vec<&'static str> {
-    CHECKS.iter().map(|check| check.code).collect()
+    // The others need an option.
+    CHECKS.iter().filter(|check| check.option.is_none()).map(|check| check.code).collect()
 }
 
 #[tokio::test]
 async fn fail_on_ends_with_three_where_a_check_is_as_bad() {
-    let clinic = Clinic::of(Seed { alarms: false, ..Seed::default() }).await;
+    let clinic = Clinic::of(Seed { summary: not_encrypted(), ..Seed::default() }).await;
     assert_eq!(clinic.doctor(&[STREAM]).await.code, 0);
     assert_eq!(clinic.doctor(&[STREAM, "--fail-on", "fail"]).await.code, 0);
     let out = clinic.doctor(&[STREAM, "--fail-on", "warn"]).await;
     assert_eq!((out.code, out.err.as_str()), (3, "unthrottle: --fail-on warn: 1 check is at least warn\n"));
-    assert_eq!(clinic.doctor(&[STREAM, "--fail-on", "warn", "--skip", "alarms"]).await.code, 0);
+    assert_eq!(clinic.doctor(&[STREAM, "--fail-on", "warn", "--skip", "encryption"]).await.code, 0);
 }
 
 #[tokio::test]
@@ -62,6 +63,28 @@ async fn bad_input_ends_with_two_and_the_nearest_names() {
 }
 
 #[tokio::test]
+async fn an_unknown_profile_ends_with_two_and_the_nearest_names() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (config, credentials) = (folder.path().join("config"), folder.path().join("credentials"));
+    std::fs::write(&config, "[profile production]\nregion = eu-central-1\n").expect("written");
+    std::fs::write(&credentials, "[staging]\naws_access_key_id = key\n").expect("written");
+    let path = |path: &std::path::Path| path.to_str().expect("text").to_owned();
+    let (config, credentials) = (path(&config), path(&credentials));
+    let files = [("AWS_CONFIG_FILE", config.as_str()), ("AWS_SHARED_CREDENTIALS_FILE", credentials.as_str())];
+    for (profile, nearest) in [("prodution", "production"), ("stagin", "staging")] {
+        let out = unthrottle_with(&["doctor", STREAM, "--profile", profile], &files).await;
+        let says = format!("unthrottle: there is no profile `{profile}` in ~/.aws. The nearest: {nearest}\n");
+        assert_eq!((out.code, out.out.as_str(), out.err), (2, "", says));
+    }
+    let none = [("AWS_CONFIG_FILE", "/dev/null"), ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")];
+    let out = unthrottle_with(&["keys", STREAM, "--profile", "any"], &none).await;
+    assert_eq!(
+        (out.code, out.err.as_str()),
+        (2, "unthrottle: there is no profile `any` in ~/.aws. There are no profiles\n")
+    );
+}
+
+#[tokio::test]
 async fn a_denied_read_makes_its_checks_unknown_and_names_the_action() {
     let clinic = Clinic::of(Seed::default()).await;
     for operation in ["ListShards", "DescribeAlarms"] {
@@ -70,7 +93,7 @@ async fn a_denied_read_makes_its_checks_unknown_and_names_the_action() {
         clinic.account.add_fault(Fault { operation: operation.into(), skip: 0, times: 1, effect });
     }
     let findings = clinic.findings(&["--fail-on", "warn"]).await;
-    assert_eq!(with_status(&findings, "unknown"), ["ranges", "alarms"]);
+    assert_eq!(with_status(&findings, "unknown"), ["ranges", "alarms", "unthrottle"]);
     let fix = |code| finding(&findings, code)["fix"].as_str().expect("a fix").to_owned();
     assert!(fix("ranges").starts_with("allow kinesis:ListShards to this principal"), "{}", fix("ranges"));
     assert!(fix("alarms").starts_with("allow cloudwatch:DescribeAlarms to this principal"), "{}", fix("alarms"));
@@ -104,12 +127,20 @@ async fn the_policy_has_the_actions_of_the_calls_and_a_stream_takes_few() {
         "CloudWatch" => "cloudwatch",
         "Tagging" => "tag",
         "Lambda" => "lambda",
+        "CloudTrail" => "cloudtrail",
+        "EventBridge" => "events",
         other => panic!("{other}: {calls:?}"),
     };
     let called = calls.keys().map(|call| call.split_once('.').expect("SERVICE.Operation"));
     let mut called: BTreeSet<String> = called.map(|(of, name)| format!("{}:{name}", service(of))).collect();
-    // The key of the stream is AWS's own, and no function reads the stream. tests/doctor_emulator.rs makes these calls.
-    let further = ["kms:DescribeKey", "lambda:GetFunctionConcurrency", "lambda:GetFunctionConfiguration"];
+    // The key of the stream is AWS's own, no function reads the stream, and the rule has no target.
+    // tests/doctor_emulator.rs and tests/doctor_rights.rs make these calls.
+    let further = [
+        "iam:SimulatePrincipalPolicy",
+        "kms:DescribeKey",
+        "lambda:GetFunctionConcurrency",
+        "lambda:GetFunctionConfiguration",
+    ];
     called.extend(further.map(str::to_owned));
     let policy = unthrottle(&["doctor", "--policy"]).await;
     let policy: Value = serde_json::from_str(&policy.out).expect("JSON");

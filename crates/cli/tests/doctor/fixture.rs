@@ -15,6 +15,10 @@ pub const RECORD: f64 = 24.0 * 1024.0;
 /// The load of the clean stream, in records a second: 0.8 MiB/s, 40 % of two shards.
 pub const RECORDS: f64 = 34.0;
 
+/// The metrics of unthrottle's alarms on all streams.
+const FLEET_ALARMS: [&str; 3] =
+    ["WriteProvisionedThroughputExceeded", "ReadProvisionedThroughputExceeded", "GetRecords.IteratorAgeMilliseconds"];
+
 /// An account with a stream, its steady past, and nothing wrong with it.
 pub struct Clinic {
     pub account: LocalAccount,
@@ -27,7 +31,10 @@ pub struct Seed {
     pub shards: u32,
     pub record_bytes: f64,
     pub records_per_second: f64,
+    /// Alarms on the stream.
     pub alarms: bool,
+    /// The alarms of unthrottle on all streams.
+    pub fleet_alarms: bool,
     pub deployed: bool,
     /// Fields of the summary beside those of the clean stream.
     pub summary: Value,
@@ -41,10 +48,16 @@ impl Default for Seed {
             record_bytes: RECORD,
             records_per_second: RECORDS,
             alarms: true,
+            fleet_alarms: true,
             deployed: true,
             summary: json!({}),
         }
     }
+}
+
+/// The summary of a stream without encryption.
+pub fn not_encrypted() -> Value {
+    json!({ "EncryptionType": "NONE", "KeyId": null })
 }
 
 /// A minute of the last three hours that CloudWatch has published.
@@ -63,9 +76,14 @@ impl Clinic {
         if seed.deployed {
             account.add_rule("watch", &[(STACK_TAG, "unthrottle")]);
         }
+        if seed.fleet_alarms {
+            for metric in FLEET_ALARMS {
+                account.add_fleet_alarm(metric, metric);
+            }
+        }
         if seed.alarms {
             account.add_alarm("orders-age", STREAM, "GetRecords.IteratorAgeMilliseconds");
-            account.add_fleet_alarm("writes", "WriteProvisionedThroughputExceeded");
+            account.add_alarm("orders-writes", STREAM, "WriteProvisionedThroughputExceeded");
         }
         let aws = Aws::of(&account);
         let clinic = Clinic { account, aws };
@@ -73,29 +91,37 @@ impl Clinic {
         clinic
     }
 
-    /// The steady load of the last 14 days: by the hour, and the last four hours by the minute.
+    /// The steady load of the stream in the last 14 days: by the hour, and the last four hours by the minute.
     fn live(&self, records_per_second: f64, record_bytes: f64) {
+        self.live_of(STREAM, records_per_second, record_bytes);
+    }
+
+    /// The same for another stream.
+    pub fn live_of(&self, stream: &str, records_per_second: f64, record_bytes: f64) {
+        let write = |at, records: f64| {
+            self.put_of(stream, "IncomingRecords", at, records);
+            self.put_of(stream, "IncomingBytes", at, records * record_bytes);
+            self.put_of(stream, "PutRecords.TotalRecords", at, records);
+        };
         let hour = Utc::now().duration_trunc(TimeDelta::hours(1)).expect("in range");
         for ago in 4..14 * 24 {
-            self.write(hour - TimeDelta::hours(ago), records_per_second * 3_600.0, record_bytes);
+            write(hour - TimeDelta::hours(ago), records_per_second * 3_600.0);
         }
         let mut minute = hour - TimeDelta::hours(3);
         while minute < Utc::now() {
-            self.write(minute, records_per_second * 60.0, record_bytes);
-            self.put("GetRecords.IteratorAgeMilliseconds", minute, 900.0);
+            write(minute, records_per_second * 60.0);
+            self.put_of(stream, "GetRecords.IteratorAgeMilliseconds", minute, 900.0);
             minute += TimeDelta::minutes(1);
         }
     }
 
-    fn write(&self, at: DateTime<Utc>, records: f64, record_bytes: f64) {
-        self.put("IncomingRecords", at, records);
-        self.put("IncomingBytes", at, records * record_bytes);
-        self.put("PutRecords.TotalRecords", at, records);
-    }
-
     /// One sample of a metric of the stream.
     pub fn put(&self, metric: &str, at: DateTime<Utc>, value: f64) {
-        self.account.put_metric("AWS/Kinesis", metric, &[("StreamName", STREAM)], at, value);
+        self.put_of(STREAM, metric, at, value);
+    }
+
+    fn put_of(&self, stream: &str, metric: &str, at: DateTime<Utc>, value: f64) {
+        self.account.put_metric("AWS/Kinesis", metric, &[("StreamName", stream)], at, value);
     }
 
     /// Runs the doctor.

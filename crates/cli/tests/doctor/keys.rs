@@ -51,7 +51,7 @@ async fn the_top_keys_have_their_share_and_their_shard() {
     assert_eq!((&report["records"], &report["by_bytes"]), (&400.into(), &false.into()));
     let top = &report["top_keys"][0];
     assert_eq!((&top["key"], &top["share"], &top["records"]), (&"hot".into(), &0.5.into(), &200.into()));
-    assert_eq!(report["top_keys"].as_array().expect("a list").len(), 10);
+    assert_eq!((report["top_keys"].as_array().map(Vec::len), &report["keys_error_share"]), (Some(10), &0.0.into()));
     let shards = report["shards"].as_array().expect("a list");
     let records: u64 = shards.iter().map(|shard| shard["records"].as_u64().expect("a number")).sum();
     assert_eq!((shards.len(), records), (2, 400));
@@ -97,6 +97,26 @@ async fn one_key_with_all_the_load_is_not_split() {
     assert_eq!(out.code, 1, "{}", out.out);
     assert!(out.err.contains("halves its load. Its first key is `hot` with 9"), "{}", out.err);
     assert_eq!(aws.summary("orders").await.open_shard_count(), 2);
+}
+
+#[tokio::test]
+async fn the_page_has_the_load_over_time_and_over_the_hash_keys() {
+    let (account, aws) = stream(2).await;
+    write(&aws, (0..400).map(|n| (if n % 4 == 0 { "hot <b>".to_owned() } else { format!("key-{n}") }, 100))).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("keys.html");
+    let out = keys(&account, &["--from", "-10m", "--html", path.to_str().expect("text")]).await;
+    assert_eq!(out.code, 0, "{}", out.err);
+    let html = std::fs::read_to_string(&path).expect("written");
+    let body = &html[html.find("<body").expect("a body")..html.find("</html>").expect("an end")];
+    let body = roxmltree::Document::parse(body).expect("well-formed");
+    let classes = body.descendants().filter_map(|node| Some((node, node.attribute("class")?)));
+    let of = |name: &str| classes.clone().filter(|(_, class)| class.split_whitespace().any(|of| of == name)).count();
+    assert!(of("cell") >= 2 && of("bar") > 50, "{} cells, {} bars", of("cell"), of("bar"));
+    assert_eq!((of("edge") - of("proposal"), of("proposal"), of("name")), (2, 1, 2), "both shards, and a split");
+    assert!(!html.contains("src=") && !html.contains("<script") && !html.contains("<b>\">"), "it loads nothing");
+    let cells: Vec<&str> = body.descendants().filter(|n| n.has_tag_name("th")).filter_map(|n| n.text()).collect();
+    assert!(cells.contains(&"hot <b>"), "{cells:?}");
 }
 
 #[tokio::test]

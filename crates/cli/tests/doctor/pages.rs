@@ -1,17 +1,17 @@
 //! What the doctor prints for people, and docs/doctor.md.
 
 use crate::aws::root;
-use crate::fixture::{Clinic, STREAM, Seed, minutes_ago};
+use crate::fixture::{Clinic, STREAM, Seed, minutes_ago, not_encrypted};
 use serde_json::Value;
 use unthrottle_core::checks::CHECKS;
 
 #[tokio::test]
 async fn the_page_on_a_terminal_has_the_worst_first_and_its_command_on_one_line() {
-    let clinic = Clinic::of(Seed { alarms: false, shards: 10, ..Seed::default() }).await;
+    let clinic = Clinic::of(Seed { summary: not_encrypted(), shards: 10, ..Seed::default() }).await;
     let out = clinic.doctor(&[STREAM]).await;
     assert_eq!((out.code, out.err.as_str()), (0, ""));
     let lines: Vec<&str> = out.out.lines().collect();
-    assert_eq!(lines[..2], ["orders: 10 shards, provisioned", "2 warn (oversized, alarms), 26 ok"]);
+    assert_eq!(lines[..2], ["orders: 10 shards, provisioned", "2 warn (encryption, oversized), 28 ok"]);
     let cost = lines.iter().position(|line| *line == "cost").expect("a group");
     assert!(lines[cost + 1].starts_with("  warn    oversized"), "{}", out.out);
     let fix = lines.iter().find(|line| line.trim_start().starts_with("fix") && line.contains("update-shard-count"));
@@ -34,16 +34,16 @@ async fn all_streams_are_a_table_with_the_worst_first() {
     let lines: Vec<&str> = out.out.lines().collect();
     let names: Vec<&str> = lines[..4].iter().map(|line| line.split_whitespace().next().expect("a name")).collect();
     assert_eq!(names, ["stream", "a-stream-with-a-name-that-i…", "clicks", "orders"], "{}", out.out);
-    // Both new streams have no encryption and no alarm on late readers, and are too young for `mode` and `oversized`.
+    // Both new streams have no encryption, and are too young for `mode` and `oversized`.
     let cells: Vec<&str> = lines[2].split_whitespace().skip(1).collect();
-    assert_eq!(cells[..4], ["-", "2", "2", "-"], "{}", out.out);
+    assert_eq!(cells[..4], ["-", "1", "2", "-"], "{}", out.out);
     assert!(lines.iter().all(|line| line.chars().count() <= 80), "{}", out.out);
     assert!(out.out.contains("2 of 3 streams have a finding."), "{}", out.out);
 }
 
 #[tokio::test]
 async fn the_html_page_is_well_formed_and_has_each_finding_with_its_command() {
-    let clinic = Clinic::of(Seed { alarms: false, shards: 10, ..Seed::default() }).await;
+    let clinic = Clinic::of(Seed { summary: not_encrypted(), shards: 10, ..Seed::default() }).await;
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("page.html");
     let out = clinic.doctor(&[STREAM, "--html", path.to_str().expect("text")]).await;
@@ -55,7 +55,7 @@ async fn the_html_page_is_well_formed_and_has_each_finding_with_its_command() {
         let class = format!("card {status}");
         body.descendants().filter(|node| node.attribute("class") == Some(class.as_str())).count()
     };
-    assert_eq!((cards("warn"), cards("ok"), cards("fail")), (2, 26, 0));
+    assert_eq!((cards("warn"), cards("ok"), cards("fail")), (2, 28, 0));
     let commands = body.descendants().filter(|node| node.has_tag_name("pre")).filter_map(|node| node.text());
     assert!(commands.into_iter().any(|text| text.contains("update-shard-count --stream-name orders")));
     assert!(!html.contains("src=") && !html.contains("<script"), "it loads nothing");
@@ -63,7 +63,7 @@ async fn the_html_page_is_well_formed_and_has_each_finding_with_its_command() {
 
 #[tokio::test]
 async fn the_sarif_has_a_rule_for_each_check_and_a_result_for_each_open_finding() {
-    let clinic = Clinic::of(Seed { alarms: false, shards: 10, ..Seed::default() }).await;
+    let clinic = Clinic::of(Seed { summary: not_encrypted(), shards: 10, ..Seed::default() }).await;
     clinic.put("GetRecords.IteratorAgeMilliseconds", minutes_ago(2), 13.0 * 3_600_000.0);
     let out = clinic.doctor(&[STREAM, "--sarif"]).await;
     assert_eq!((out.code, out.err.as_str()), (0, ""));
@@ -74,7 +74,7 @@ async fn the_sarif_has_a_rule_for_each_check_and_a_result_for_each_open_finding(
     assert_eq!(rules.len(), CHECKS.len());
     let results = run["results"].as_array().expect("results");
     let ids: Vec<&str> = results.iter().filter_map(|result| result["ruleId"].as_str()).collect();
-    assert_eq!(ids, ["retention", "oversized", "alarms"], "the worst first");
+    assert_eq!(ids, ["retention", "encryption", "oversized"], "the worst first");
     for result in results {
         let place = usize::try_from(result["ruleIndex"].as_u64().expect("a number")).expect("in range");
         assert_eq!(rules[place]["id"], result["ruleId"]);

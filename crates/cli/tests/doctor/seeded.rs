@@ -1,6 +1,6 @@
 //! One seeded fault for each check: exactly that check fires. A clean stream shows nothing.
 
-use crate::fixture::{Clinic, RECORDS, STREAM, Seed, finding, minutes_ago, with_status};
+use crate::fixture::{Clinic, RECORD, RECORDS, STREAM, Seed, finding, minutes_ago, not_encrypted, with_status};
 use aws_sdk_kinesis::primitives::Blob;
 use chrono::TimeDelta;
 use serde_json::{Value, json};
@@ -181,6 +181,15 @@ async fn four_calls_a_second_and_shard_fire_pollers() {
     assert_eq!(finding["evidence"]["calls_per_second_and_shard"], 4.0);
 }
 
+#[tokio::test]
+async fn three_times_the_bytes_that_were_written_fire_pollers() {
+    let clinic = Clinic::of(Seed::default()).await;
+    let written = RECORDS * RECORD * 60.0;
+    (1..=179).for_each(|ago| clinic.put("GetRecords.Bytes", minutes_ago(ago), 3.0 * written));
+    let finding = only(&clinic, "pollers", "warn").await;
+    assert_eq!(finding["evidence"]["shared_readers"], 3.0);
+}
+
 /// Registers consumers, within AWS's rate.
 async fn register(clinic: &Clinic, count: usize) {
     for n in 0..count {
@@ -213,13 +222,22 @@ async fn sixteen_consumers_fire_fan_out_limits() {
     let clinic = Clinic::of(Seed::default()).await;
     register(&clinic, 16).await;
     let finding = only(&clinic, "fan-out-limits", "warn").await;
-    assert_eq!(finding["evidence"], json!({ "consumers": 16, "most_consumers": 20 }));
+    assert_eq!(finding["evidence"], json!({ "consumers": 16, "most_consumers": 20, "refused_subscriptions": 0.0 }));
+}
+
+#[tokio::test]
+async fn refused_subscriptions_fire_fan_out_limits() {
+    let clinic = Clinic::of(Seed::default()).await;
+    register(&clinic, 1).await;
+    let refused = [("StreamName", STREAM), ("ConsumerName", "reader-0")];
+    clinic.account.put_metric("AWS/Kinesis", "SubscribeToShard.RateExceeded", &refused, minutes_ago(100), 7.0);
+    let finding = only(&clinic, "fan-out-limits", "warn").await;
+    assert_eq!(finding["evidence"]["refused_subscriptions"], 7.0);
 }
 
 #[tokio::test]
 async fn records_that_are_not_encrypted_fire_encryption() {
-    let summary = json!({ "EncryptionType": "NONE", "KeyId": null });
-    only(&Clinic::of(Seed { summary, ..Seed::default() }).await, "encryption", "warn").await;
+    only(&Clinic::of(Seed { summary: not_encrypted(), ..Seed::default() }).await, "encryption", "warn").await;
 }
 
 #[tokio::test]
@@ -255,10 +273,48 @@ async fn a_large_stream_on_demand_fires_commitment() {
     only(&Clinic::of(seed).await, "commitment", "warn").await;
 }
 
+/// Together, and only together, the streams use what the commitment costs at least.
+#[tokio::test]
+async fn all_streams_on_demand_fire_commitment_together() {
+    let summary = || {
+        json!({ "StreamModeDetails": { "StreamMode": "ON_DEMAND" }, "ChannelCount": 1,
+                             "EncryptionType": "KMS", "KeyId": "alias/aws/kinesis" })
+    };
+    let seed = Seed { summary: summary(), records_per_second: 500.0, ..Seed::default() };
+    let clinic = Clinic::of(seed).await;
+    assert_eq!(with_status(&clinic.findings(&["--only", "commitment"]).await, "ok"), ["commitment"], "alone");
+    clinic.account.add_streams(["clicks".to_owned()], 2, &[]).await;
+    let created = (minutes_ago(0) - TimeDelta::days(30)).timestamp();
+    let mut old = summary();
+    old["StreamCreationTimestamp"] = created.into();
+    clinic.account.describe_as("clicks", old);
+    clinic.live_of("clicks", 500.0, RECORD);
+    let out = clinic.doctor(&["--all", "--json", "--only", "commitment"]).await;
+    let report: Value = serde_json::from_str(&out.out).expect("JSON");
+    for stream in report["streams"].as_array().expect("a list") {
+        let finding = &stream["findings"][0];
+        assert_eq!((&finding["status"], &finding["evidence"]["on_demand_streams"]), (&json!("warn"), &json!(2)));
+        let bill = |name: &str| finding["evidence"][name].as_f64().expect("a number");
+        let saved = bill("standard_usd_per_month") - bill("advantage_usd_per_month");
+        let own = finding["usd_per_month"].as_f64().expect("a number");
+        assert!((own - saved / 2.0).abs() < saved / 100.0, "each has its half: {own} of {saved}");
+    }
+}
+
 #[tokio::test]
 async fn a_stream_without_alarms_fires_alarms() {
-    let finding = only(&Clinic::of(Seed { alarms: false, ..Seed::default() }).await, "alarms", "warn").await;
-    assert_eq!(finding["evidence"]["missing"], json!(["late readers", "refused writes"]));
+    // The alarms of unthrottle watch all streams, so a stream without alarms has no unthrottle with them either.
+    let seed = Seed { alarms: false, fleet_alarms: false, ..Seed::default() };
+    let findings = Clinic::of(seed).await.findings(&["--skip", "unthrottle"]).await;
+    assert_eq!((with_status(&findings, "warn"), with_status(&findings, "fail")), (vec!["alarms"], vec![]));
+    let missing = &finding(&findings, "alarms")["evidence"]["missing"];
+    assert_eq!(*missing, json!(["late readers", "refused writes"]));
+}
+
+#[tokio::test]
+async fn a_stack_without_its_alarms_fires_unthrottle() {
+    let finding = only(&Clinic::of(Seed { fleet_alarms: false, ..Seed::default() }).await, "unthrottle", "warn").await;
+    assert_eq!(finding["evidence"]["missing_alarms"].as_array().map(Vec::len), Some(3), "{finding}");
 }
 
 #[tokio::test]
@@ -283,4 +339,48 @@ async fn metrics_of_an_earlier_stream_of_the_name_do_not_count() {
     assert_eq!(finding(&findings, "oversized")["status"], "unknown", "five hours say little about peaks");
     let records = finding(&findings, "put-record")["evidence"]["records"].as_f64().expect("a number");
     assert!(records < 7.0 * 3_600.0 * RECORDS, "{records}");
+}
+
+/// Three records of two keys, made by the PyPI package aws_kinesis_agg.
+const AGGREGATED: &[u8] = include_bytes!("../../src/keys/aggregated.bin");
+
+/// Writes the data to the stream.
+async fn write(clinic: &Clinic, key: &str, data: &[u8]) {
+    let put = clinic.aws.kinesis.put_record().stream_name(STREAM).partition_key(key);
+    put.data(Blob::new(data)).send().await.expect("accepted");
+}
+
+#[tokio::test]
+async fn aggregated_records_that_aws_spreads_fire_aggregation() {
+    let spread = || {
+        json!({ "StreamModeDetails": { "StreamMode": "ON_DEMAND" }, "ChannelCount": 1,
+                            "RecordDistributionStrategy": "AUTO" })
+    };
+    let clinic = Clinic::of(Seed { summary: spread(), ..Seed::default() }).await;
+    let findings = clinic.findings(&[]).await;
+    assert_eq!(with_status(&findings, "unknown"), ["aggregation"], "without a record");
+    write(&clinic, "user-0", AGGREGATED).await;
+    let findings = clinic.findings(&["--sample"]).await;
+    assert_eq!((with_status(&findings, "fail"), with_status(&findings, "warn")), (vec!["aggregation"], vec![]));
+    let evidence = json!({ "records": 1, "aggregated_records": 1, "user_records": 3 });
+    assert_eq!(finding(&findings, "aggregation")["evidence"], evidence);
+    let clinic = Clinic::of(Seed { summary: spread(), ..Seed::default() }).await;
+    write(&clinic, "user-0", b"one record").await;
+    assert_eq!(with_status(&clinic.findings(&["--sample"]).await, "fail"), [""; 0], "none is aggregated");
+}
+
+#[tokio::test]
+async fn a_sample_reads_little_within_the_rates_of_the_readers() {
+    let clinic = Clinic::of(Seed { shards: 4, records_per_second: 80.0, ..Seed::default() }).await;
+    for n in 0..200 {
+        write(&clinic, &n.to_string(), AGGREGATED).await;
+    }
+    clinic.account.reset_calls();
+    let findings = clinic.findings(&["--sample"]).await;
+    let finding = finding(&findings, "aggregation");
+    assert_eq!((&finding["status"], &finding["evidence"]["records"]), (&json!("ok"), &json!(20)));
+    let calls = clinic.account.calls();
+    assert_eq!((calls["Kinesis.GetShardIterator"], calls["Kinesis.GetRecords"]), (2, 2), "{calls:?}");
+    let total: u64 = calls.values().sum();
+    assert!(total <= 25, "{total}: {calls:?}");
 }

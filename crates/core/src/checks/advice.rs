@@ -64,12 +64,18 @@ fn readings(observation: &Observation, stream: &Stream) -> Readings {
         shards: observation.shards.clone().map_or_else(unread, Ok),
         consumers: unread(),
         alarms: unread(),
-        key_state: unread(),
+        key: unread(),
         lambdas: unread(),
         unreserved_concurrency: unread(),
         limits: observation.limits.map_or_else(unread, Ok),
         commitment: observation.commitment.map_or_else(unread, Ok),
         is_deployed: unread(),
+        denied_actions: unread(),
+        throttled_calls: unread(),
+        on_demand: None,
+        sample: None,
+        rights: None,
+        leases: None,
     }
 }
 

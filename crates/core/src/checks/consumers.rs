@@ -3,10 +3,10 @@
 use super::finding::{Answer, Verdict};
 use super::load::known;
 use super::money::billing;
-use super::readings::{Consumer, Readings};
+use super::readings::{Consumer, Readings, Series};
 use crate::cost::{BillingMode, Prices, monthly};
 use crate::observation::Commitment;
-use crate::words::{many, percent, time, usd};
+use crate::words::{count, many, percent, time, usd};
 use chrono::TimeDelta;
 
 /// The share of the retention at which a reader is late. At all of it, records are lost unread. AWS names the metric
@@ -20,6 +20,10 @@ const NEWEST: TimeDelta = TimeDelta::minutes(15);
 /// Calls of GetRecords a second and shard from which the next reader has no room: AWS allows five for all readers
 /// together (service-sizes-and-limits.html).
 const CALLS: f64 = 4.0;
+
+/// Readers that share the shards from which they hold each other up: a full shard gives 2 MiB a second, which is enough
+/// for two readers (service-sizes-and-limits.html).
+const SHARED_READERS: f64 = 3.0;
 
 /// A consumer without an event for this time is idle. A consumer of a weekly job is not. AWS gives no number.
 const IDLE: TimeDelta = TimeDelta::days(7);
@@ -63,22 +67,43 @@ pub(super) fn pollers(readings: &Readings, _: &Prices) -> Answer {
     let (calls, polled) =
         polled.fold((0.0, 0.0), |(calls, n), p| (calls + p.get_records_calls + p.read_throttled, n + 1.0));
     let refused = minutes.total(|p| p.read_throttled);
-    if polled == 0.0 {
+    // A read that failed is no reader.
+    let functions = readings.lambdas.iter().flatten().filter(|lambda| lambda.consumer.is_none()).count();
+    if polled == 0.0 && functions == 0 {
         return Ok(Verdict::ok("No reader called GetRecords in the last 3 hours."));
     }
-    let rate = calls / polled / minutes.period_seconds / shards;
+    let rate = if polled > 0.0 { calls / polled / minutes.period_seconds / shards } else { 0.0 };
+    let by_bytes = readers(minutes);
+    let readers = by_bytes.max(functions as f64);
     let sentence = format!("Readers call GetRecords {rate:.1} times a second on each shard; AWS allows 5.");
-    let verdict = if rate >= CALLS {
-        let fix = format!(
+    let fix = || {
+        format!(
             "let each reader wait 1 s between calls, or give one its own throughput: aws kinesis \
              register-stream-consumer --stream-arn {} --consumer-name NAME",
             readings.stream.arn
-        );
-        Verdict::warn(format!("{sentence} More shards do not help, because each reader reads each shard."), fix)
+        )
+    };
+    let verdict = if rate >= CALLS {
+        Verdict::warn(format!("{sentence} More shards do not help, because each reader reads each shard."), fix())
+    } else if readers >= SHARED_READERS {
+        let seen = if functions as f64 >= by_bytes {
+            format!("{functions} Lambda functions read the shards without a registered consumer.")
+        } else {
+            format!("Readers got {by_bytes:.0} times the bytes that were written, so {by_bytes:.0} share the shards.")
+        };
+        let sentence = format!("{seen} A full shard has throughput for two.");
+        Verdict::warn(sentence, fix())
     } else {
         Verdict::ok(sentence)
     };
-    Ok(verdict.with("calls_per_second_and_shard", rate).with("refused_calls", refused))
+    let verdict = verdict.with("calls_per_second_and_shard", rate).with("refused_calls", refused);
+    Ok(verdict.with("shared_readers", readers))
+}
+
+/// The readers that share the shards: each reads all bytes that were written.
+fn readers(minutes: &Series) -> f64 {
+    let written = minutes.total(|p| p.incoming_bytes);
+    if written > 0.0 { (minutes.total(|p| p.get_records_bytes) / written).round() } else { 0.0 }
 }
 
 pub(super) fn fan_out_idle(readings: &Readings, prices: &Prices) -> Answer {
@@ -114,20 +139,33 @@ pub(super) fn fan_out_idle(readings: &Readings, prices: &Prices) -> Answer {
 }
 
 pub(super) fn fan_out_limits(readings: &Readings, _: &Prices) -> Answer {
-    let consumers = known(&readings.consumers)?.len();
+    let registered = known(&readings.consumers)?;
+    let consumers = registered.len();
     // Without the account's settings, the lower limit holds.
     let is_committed = readings.commitment.as_ref().is_ok_and(|c| *c == Commitment::Enabled);
     let most = if is_committed { MOST_COMMITTED } else { MOST };
     let share = consumers as f64 / most as f64;
     let sentence = format!("The stream has {consumers} of {most} registered consumers ({}).", percent(share));
+    let refused: f64 = registered.iter().map(|consumer| consumer.refused).sum();
+    let worst = registered.iter().max_by(|a, b| a.refused.total_cmp(&b.refused)).filter(|worst| worst.refused > 0.0);
     let verdict = if share >= NEARLY_ALL {
         let fix = format!(
             "list them, and deregister idle ones: aws kinesis list-stream-consumers --stream-arn {}",
             readings.stream.arn
         );
         Verdict::warn(format!("{sentence} The next reader may find no place."), fix)
+    } else if let Some(worst) = worst {
+        let sentence = format!(
+            "AWS refused {} subscriptions of {} in 7 days: one subscription a shard, and one call a second.",
+            count(worst.refused),
+            worst.name
+        );
+        let fix = "let one application use the consumer, and wait between calls of SubscribeToShard; each further \
+                   application needs a consumer of its own";
+        Verdict::warn(sentence, fix)
     } else {
         Verdict::ok(sentence)
     };
-    Ok(verdict.with("consumers", consumers).with("most_consumers", most))
+    let verdict = verdict.with("consumers", consumers).with("most_consumers", most);
+    Ok(verdict.with("refused_subscriptions", refused))
 }

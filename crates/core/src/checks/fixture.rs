@@ -1,5 +1,6 @@
 //! A stream for the tests of the checks.
 
+use super::{Readings, Unread};
 use crate::observation::{CapacityMode, Status, Stream};
 
 /// A provisioned stream with this number of shards.
@@ -19,5 +20,32 @@ pub(super) fn stream(open_shards: u32) -> Stream {
         queues: None,
         kms_key: None,
         created_at: None,
+    }
+}
+
+/// A stream whose further reads all failed.
+pub(super) fn unread() -> Readings {
+    let why = || Unread { action: "", why: String::new(), is_denied: false };
+    Readings {
+        read_at: chrono::DateTime::UNIX_EPOCH,
+        stream: stream(1),
+        tags: Err(why()),
+        hours: Err(why()),
+        minutes: Err(why()),
+        shards: Err(why()),
+        consumers: Err(why()),
+        alarms: Err(why()),
+        key: Err(why()),
+        lambdas: Err(why()),
+        unreserved_concurrency: Err(why()),
+        limits: Err(why()),
+        commitment: Err(why()),
+        is_deployed: Err(why()),
+        denied_actions: Err(why()),
+        throttled_calls: Err(why()),
+        on_demand: None,
+        sample: None,
+        rights: None,
+        leases: None,
     }
 }

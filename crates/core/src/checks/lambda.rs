@@ -152,8 +152,26 @@ pub(super) fn bisect(readings: &Readings, _: &Prices) -> Answer {
     })
 }
 
+/// A registered consumer's function that works on several batches of a shard, where records are aggregated: Lambda
+/// takes aggregates apart only for registered consumers, and the batches of a shard are by the keys of the aggregates.
+fn splits_aggregates(readings: &Readings, lambda: &LambdaReader) -> Option<Problem> {
+    let sample = readings.sample.as_ref()?.as_ref().ok()?;
+    let consumer = lambda.consumer.as_ref()?;
+    (lambda.factor > 1 && sample.aggregated > 0).then(|| {
+        let sentence = format!(
+            "{} reads aggregated records by the consumer {consumer} with the factor {}. The order of the records of a \
+             key is lost.",
+            lambda.function, lambda.factor
+        );
+        Problem::fail(sentence, update(lambda, "--parallelization-factor 1"))
+    })
+}
+
 pub(super) fn parallel(readings: &Readings, _: &Prices) -> Answer {
     judge(readings, "No Lambda function falls behind.", |lambda| {
+        if let Some(problem) = splits_aggregates(readings, lambda) {
+            return Ok(Some(problem));
+        }
         let metrics = known(&lambda.metrics)?;
         let (Some(first), Some(last)) = (metrics.ages_ms.first(), metrics.ages_ms.last()) else { return Ok(None) };
         let grows = metrics.ages_ms.len() > 1 && *last > NO_DELAY_MS && *last > GREW * first;

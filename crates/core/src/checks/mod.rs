@@ -7,23 +7,32 @@
 //!    test.
 //! 3. [`advise`]: the checks that the document of a decision has, too.
 //! 4. `capacity`, `producers`, `consumers`, `lambda`, `security`, `money` and `own`: the checks of each group.
+//!    `aggregation`, `control_plane`, `kcl` and `rights` have one check each.
 
 mod advice;
+mod aggregation;
 mod capacity;
 mod consumers;
+mod control_plane;
+mod extras;
 mod finding;
 #[cfg(test)]
 mod fixture;
+mod kcl;
+mod key_policy;
 mod lambda;
 mod load;
 mod money;
 mod own;
 mod producers;
 mod readings;
+mod rights;
 mod security;
 mod table;
 
 pub use advice::{Advice, advise};
+pub use extras::{Allowed, Key, Lease, Leases, OnDemandCost, Rights, Sample, ThrottledCaller, ThrottledCalls};
 pub use finding::{Evidence, Finding, Group, Status};
+pub use money::on_demand_cost;
 pub use readings::{Alarm, Consumer, LambdaMetrics, LambdaReader, Point, Read, Readings, Series, Unread};
 pub use table::{CHECKS, Check, check, find};

@@ -1,11 +1,12 @@
 //! Cost: the capacity mode, idle shards, and the throughput commitment.
 
+use super::OnDemandCost;
 use super::finding::{Answer, Verdict};
 use super::load::{known, planned_shards};
 use super::readings::{Readings, Unread};
 use crate::cost::{BillingMode, Load, Prices, Shape, monthly};
 use crate::observation::{CapacityMode, Commitment};
-use crate::words::{count, many, percent, time, usd};
+use crate::words::{many, percent, time, usd};
 use chrono::TimeDelta;
 
 /// The share of its shards below which a stream is too large for its highest load. Half of the shards then still have
@@ -144,6 +145,28 @@ pub(super) fn oversized(readings: &Readings, prices: &Prices) -> Answer {
     Ok(verdict.with("enough_shards", target).with("refused", refused))
 }
 
+/// What the on-demand streams of one account cost together. `None`: fewer than two are known well enough.
+///
+/// A stream that is too young, or whose metrics could not be read, is left out.
+pub fn on_demand_cost<'a>(streams: impl Iterator<Item = &'a Readings>, prices: &Prices) -> Option<OnDemandCost> {
+    let known = streams.filter(|of| of.stream.mode == CapacityMode::OnDemand && too_young(of).is_none());
+    let mut all = OnDemandCost::default();
+    for (standard, advantage) in known.filter_map(|readings| metered(readings, prices).ok()) {
+        all.streams += 1;
+        all.standard += standard;
+        all.advantage += advantage;
+    }
+    all.advantage = all.advantage.max(monthly(prices.commitment_per_hour()));
+    (all.streams > 1).then_some(all)
+}
+
+/// What an on-demand stream costs without the throughput commitment and with it, in USD a month. The minimum of the
+/// commitment is the account's, and no part of it.
+fn metered(readings: &Readings, prices: &Prices) -> Result<(f64, f64), Unread> {
+    let cost = |committed| bill(readings, prices, BillingMode::OnDemand { committed }, readings.stream.open_shards);
+    Ok((cost(false)?, cost(true)?))
+}
+
 pub(super) fn commitment(readings: &Readings, prices: &Prices) -> Answer {
     let stream = &readings.stream;
     if stream.mode != CapacityMode::OnDemand {
@@ -155,24 +178,33 @@ pub(super) fn commitment(readings: &Readings, prices: &Prices) -> Answer {
     if let Some(young) = too_young(readings) {
         return Ok(young);
     }
-    let standard = bill(readings, prices, BillingMode::OnDemand { committed: false }, stream.open_shards)?;
-    let advantage = bill(readings, prices, BillingMode::OnDemand { committed: true }, stream.open_shards)?;
-    // The minimum is the account's. A stream below it pays the minimum.
-    let advantage = advantage.max(monthly(prices.commitment_per_hour()));
-    let mib = known(&readings.hours)?.per_second(|p| p.incoming_bytes) / 1_048_576.0;
-    let verdict = if advantage < (1.0 - WORTH_A_SWITCH) * standard {
-        let sentence = format!(
-            "The stream alone costs {} a month, and {} with the account's throughput commitment.",
-            usd(standard),
-            usd(advantage)
-        );
-        let fix = "compare all on-demand streams of the account, then: aws kinesis update-account-settings \
-                   --minimum-throughput-billing-commitment Status=ENABLED (a commitment to spend, for at least \
-                   24 hours)";
-        Verdict::warn(sentence, fix).costs(standard - advantage)
-    } else {
-        Verdict::ok(format!("The stream alone ({} MiB/s) does not pay for the throughput commitment.", count(mib)))
+    let (own, advantage) = metered(readings, prices)?;
+    // A stream below the minimum pays the minimum.
+    let alone =
+        OnDemandCost { streams: 1, standard: own, advantage: advantage.max(monthly(prices.commitment_per_hour())) };
+    let all = readings.on_demand.unwrap_or(alone);
+    let of = match all.streams {
+        1 => "The stream alone costs".to_owned(),
+        streams => format!("The {streams} on-demand streams of the account cost"),
     };
-    let verdict = verdict.with("standard_usd_per_month", standard).with("advantage_usd_per_month", advantage);
-    Ok(verdict.with("is_committed", false))
+    let bills = format!(
+        "{of} {} a month, and {} with the account's throughput commitment.",
+        usd(all.standard),
+        usd(all.advantage)
+    );
+    let verdict = if all.advantage < (1.0 - WORTH_A_SWITCH) * all.standard {
+        let advice = match all.streams {
+            1 => "compare all on-demand streams of the account (doctor --all), then",
+            _ => "the minimum holds for at least 24 hours",
+        };
+        let fix = format!(
+            "{advice}: aws kinesis update-account-settings --minimum-throughput-billing-commitment Status=ENABLED"
+        );
+        // The part of this stream.
+        Verdict::warn(bills, fix).costs((all.standard - all.advantage) * own / all.standard)
+    } else {
+        Verdict::ok(bills)
+    };
+    let verdict = verdict.with("standard_usd_per_month", all.standard).with("advantage_usd_per_month", all.advantage);
+    Ok(verdict.with("on_demand_streams", all.streams).with("is_committed", false))
 }

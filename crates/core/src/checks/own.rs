@@ -15,6 +15,10 @@ const OF_READERS: [&str; 2] = ["GetRecords.IteratorAgeMilliseconds", "SubscribeT
 const OF_WRITERS: [&str; 4] =
     ["WriteProvisionedThroughputExceeded", "PutRecords.ThrottledRecords", "PutRecord.Success", "PutRecords.Success"];
 
+/// The metrics of the stack's fleet alarms (template.yaml), each a query over all streams.
+const FLEET_ALARMS: [&str; 3] =
+    ["WriteProvisionedThroughputExceeded", "ReadProvisionedThroughputExceeded", "GetRecords.IteratorAgeMilliseconds"];
+
 pub(super) fn alarms(readings: &Readings, _: &Prices) -> Answer {
     let (alarms, name) = (known(&readings.alarms)?, &readings.stream.name);
     let watched = |metrics: &[&str]| alarms.iter().any(|alarm| alarm.watches(name, metrics));
@@ -69,11 +73,29 @@ pub(super) fn unthrottle(readings: &Readings, _: &Prices) -> Answer {
         let fix = "correct the tag; docs/doctor.md lists the codes";
         return Ok(Verdict::warn(sentence, fix).with("unknown_code", unknown));
     }
-    if *known(&readings.is_deployed)? {
-        return Ok(Verdict::ok("unthrottle is deployed here, and it can read the tags of the stream.")
-            .with("is_deployed", true));
+    if !*known(&readings.is_deployed)? {
+        let sentence =
+            "unthrottle is not deployed in this account and region, so a person must mend a throttled stream.";
+        let fix = format!("make deploy; until then: unthrottle explain {}", readings.stream.name);
+        return Ok(Verdict::warn(sentence, fix).with("is_deployed", false));
     }
-    let sentence = "unthrottle is not deployed in this account and region, so a person must mend a throttled stream.";
-    let fix = format!("make deploy; until then: unthrottle explain {}", readings.stream.name);
-    Ok(Verdict::warn(sentence, fix).with("is_deployed", false))
+    Ok(of_stack(readings)?.with("is_deployed", true))
+}
+
+/// What is wrong with a stack that is deployed.
+fn of_stack(readings: &Readings) -> Answer {
+    let alarms = known(&readings.alarms)?;
+    let watches = |metric: &&str| alarms.iter().any(|alarm| alarm.stream.is_none() && alarm.metric == **metric);
+    let missing: Vec<&str> = FLEET_ALARMS.into_iter().filter(|metric| !watches(metric)).collect();
+    if !missing.is_empty() {
+        let sentence = format!("unthrottle is deployed, and its fleet alarms on {} are missing.", missing.join(", "));
+        let fix = "make deploy; until then, only the sweep and CloudTrail's events wake it";
+        return Ok(Verdict::warn(sentence, fix).with("missing_alarms", missing));
+    }
+    let denied = known(&readings.denied_actions)?;
+    if !denied.is_empty() {
+        let sentence = format!("The role of unthrottle's function may no longer call {}.", denied.join(", "));
+        return Ok(Verdict::fail(sentence, "make deploy, which restores its policy").with("denied", denied.clone()));
+    }
+    Ok(Verdict::ok("unthrottle is deployed here, and it can read the tags of the stream."))
 }

@@ -197,13 +197,12 @@ pub(super) fn failed_records(readings: &Readings, _: &Prices) -> Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checks::fixture::stream;
-    use crate::checks::{Point, Status, Unread};
+    use crate::checks::fixture::{stream, unread};
+    use crate::checks::{Point, Status};
     use chrono::DateTime;
 
     /// A stream of one shard that is written to at this rate in each hour.
     fn readings(records_per_second: f64, bytes: f64) -> Readings {
-        let unread = || Unread { action: "", why: String::new(), is_denied: false };
         let point = Point {
             incoming_records: records_per_second * 3_600.0,
             incoming_bytes: records_per_second * 3_600.0 * bytes,
@@ -211,22 +210,8 @@ mod tests {
         };
         let hour = |n: i64| DateTime::UNIX_EPOCH + chrono::TimeDelta::hours(n);
         let points = (0..24).map(|n| (hour(n), point)).collect();
-        Readings {
-            read_at: hour(24),
-            stream: stream(1),
-            hours: Ok(Series { period_seconds: 3_600.0, window_seconds: 86_400.0, points }),
-            tags: Err(unread()),
-            minutes: Err(unread()),
-            shards: Err(unread()),
-            consumers: Err(unread()),
-            alarms: Err(unread()),
-            key_state: Err(unread()),
-            lambdas: Err(unread()),
-            unreserved_concurrency: Err(unread()),
-            limits: Err(unread()),
-            commitment: Err(unread()),
-            is_deployed: Err(unread()),
-        }
+        let hours = Series { period_seconds: 3_600.0, window_seconds: 86_400.0, points };
+        Readings { read_at: hour(24), stream: stream(1), hours: Ok(hours), ..unread() }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What the checks use: one stream as the doctor read it.
 
+use super::extras::{Key, Leases, OnDemandCost, Rights, Sample, ThrottledCalls};
 use crate::observation::{Commitment, Limits, Shard, Stream};
 use chrono::{DateTime, Utc};
 use std::collections::BTreeMap;
@@ -37,9 +38,8 @@ pub struct Readings {
     pub consumers: Read<Vec<Consumer>>,
     /// The alarms of the account and region on metrics of `AWS/Kinesis`.
     pub alarms: Read<Vec<Alarm>>,
-    /// The state of the stream's key, by AWS's word (`Enabled`, `Disabled`, `PendingDeletion`…). `None`: the stream is
-    /// not encrypted, or AWS manages the key.
-    pub key_state: Read<Option<String>>,
+    /// The stream's key. `None`: the stream is not encrypted, or AWS manages the key.
+    pub key: Read<Option<Key>>,
     /// The mappings of Lambda functions to the stream and to its registered consumers.
     pub lambdas: Read<Vec<LambdaReader>>,
     /// The concurrency that all functions of the account without a reservation share.
@@ -50,6 +50,18 @@ pub struct Readings {
     pub commitment: Read<Commitment>,
     /// Whether a stack of unthrottle has rules or schedules in the account and region.
     pub is_deployed: Read<bool>,
+    /// The actions of unthrottle that the role of its function may not take. Empty: none, or there is no function.
+    pub denied_actions: Read<Vec<String>>,
+    /// The throttled calls of the control plane.
+    pub throttled_calls: Read<ThrottledCalls>,
+    /// What all on-demand streams of this run cost together. `None`: not all of the account were read.
+    pub on_demand: Option<OnDemandCost>,
+    /// Some records of the stream. `None`: the doctor was not asked to read records.
+    pub sample: Option<Read<Sample>>,
+    /// The rights of a role. `None`: the doctor was not asked about one.
+    pub rights: Option<Read<Rights>>,
+    /// The leases of an application of the KCL. `None`: the doctor was not asked about one.
+    pub leases: Option<Read<Leases>>,
 }
 
 /// A consumer that is registered for enhanced fan-out.
@@ -61,6 +73,8 @@ pub struct Consumer {
     pub created_at: DateTime<Utc>,
     /// The events that it received in the last seven days (SubscribeToShardEvent.Success, SampleCount).
     pub events: f64,
+    /// Its subscriptions that AWS refused in the last seven days (SubscribeToShard.RateExceeded, Sum).
+    pub refused: f64,
 }
 
 /// A Lambda function that reads the stream: an event source mapping.
@@ -70,6 +84,10 @@ pub struct LambdaReader {
     pub function: String,
     /// The id of the mapping.
     pub uuid: String,
+    /// The registered consumer that the mapping reads. `None`: it shares the throughput of the shards.
+    pub consumer: Option<String>,
+    /// Whether the mapping filters records (FilterCriteria).
+    pub filters: bool,
     /// AWS's `State`, such as `Enabled`.
     pub state: String,
     /// AWS's `LastProcessingResult`, such as `OK`. `None`: AWS gave none.

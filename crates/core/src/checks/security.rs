@@ -1,4 +1,4 @@
-//! Encryption, and the alarms that call a person.
+//! Encryption.
 
 use super::finding::{Answer, Verdict};
 use super::load::known;
@@ -13,7 +13,7 @@ pub(super) fn encryption(readings: &Readings, _: &Prices) -> Answer {
         );
         return Ok(Verdict::warn("Records are not encrypted at rest.", fix).with("key", "none"));
     };
-    let verdict = match known(&readings.key_state)?.as_deref() {
+    let verdict = match known(&readings.key)?.as_ref().map(|key| key.state.as_str()) {
         None => Verdict::ok("A key that AWS manages encrypts the records."),
         Some("Enabled") => Verdict::ok("A key of yours encrypts the records, and it is enabled."),
         Some(state) => {

@@ -2,7 +2,7 @@
 
 use super::finding::{Answer, Finding, Group, Verdict};
 use super::readings::Readings;
-use super::{capacity, consumers, lambda, money, own, producers, security};
+use super::{aggregation, capacity, consumers, control_plane, kcl, lambda, money, own, producers, rights, security};
 use crate::cost::Prices;
 
 /// A check.
@@ -13,11 +13,19 @@ pub struct Check {
     pub group: Group,
     /// The page that the check stands on.
     pub source: &'static str,
+    /// The option of `unthrottle doctor` without which the check is not made, such as `--role ARN`. `None`: it is made
+    /// always.
+    pub option: Option<&'static str>,
     run: fn(&Readings, &Prices) -> Answer,
 }
 
 const fn row(code: &'static str, group: Group, source: &'static str, run: fn(&Readings, &Prices) -> Answer) -> Check {
-    Check { code, group, source, run }
+    Check { code, group, source, option: None, run }
+}
+
+/// A check that an option asks for.
+const fn asked(option: &'static str, check: Check) -> Check {
+    Check { option: Some(option), ..check }
 }
 
 const LIMITS: &str = "https://docs.aws.amazon.com/streams/latest/dev/service-sizes-and-limits.html";
@@ -36,10 +44,13 @@ const MAPPINGS: &str = "https://docs.aws.amazon.com/lambda/latest/dg/services-ki
 const RETRIES: &str = "https://docs.aws.amazon.com/lambda/latest/dg/kinesis-on-failure-destination.html";
 const CONCURRENCY: &str = "https://docs.aws.amazon.com/lambda/latest/dg/lambda-concurrency.html";
 const LAMBDA_METRICS: &str = "https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html";
+const CONTROL_PLANE: &str = "https://docs.aws.amazon.com/kinesis/latest/APIReference/API_ListShards.html";
+const KCL: &str = "https://docs.aws.amazon.com/streams/latest/dev/kcl-dynamoDB.html";
+const KEY_RIGHTS: &str = "https://docs.aws.amazon.com/streams/latest/dev/permissions-user-key-KMS.html";
 const OWN: &str = "docs/operations.md";
 
 /// Every check, in the order of the page.
-pub const CHECKS: [Check; 28] = [
+pub const CHECKS: [Check; 32] = [
     row("quota", Group::Capacity, LIMITS, capacity::quota),
     row("ranges", Group::Capacity, RESHARDING, capacity::ranges),
     row("shard-metrics", Group::Capacity, METRICS, capacity::shard_metrics),
@@ -47,13 +58,16 @@ pub const CHECKS: [Check; 28] = [
     row("batch", Group::Producers, PUT_RECORDS, producers::batch),
     row("small-records", Group::Producers, AGGREGATION, producers::small_records),
     row("put-units", Group::Producers, PRICES, producers::put_units),
+    row("aggregation", Group::Producers, AGGREGATION, aggregation::aggregation),
     row("large-records", Group::Producers, LARGE_RECORDS, producers::large_records),
     row("bursts", Group::Producers, PRODUCERS, producers::bursts),
     row("failed-records", Group::Producers, PUT_RECORDS, producers::failed_records),
+    row("control-plane", Group::Producers, CONTROL_PLANE, control_plane::control_plane),
     row("retention", Group::Consumers, CONSUMERS, consumers::retention),
     row("pollers", Group::Consumers, CONSUMERS, consumers::pollers),
     row("fan-out-idle", Group::Consumers, FAN_OUT, consumers::fan_out_idle),
     row("fan-out-limits", Group::Consumers, LIMITS, consumers::fan_out_limits),
+    asked("--kcl TABLE", row("kcl", Group::Consumers, KCL, kcl::kcl)),
     row("lambda-state", Group::Lambda, MAPPINGS, lambda::state),
     row("lambda-poison", Group::Lambda, RETRIES, lambda::poison),
     row("lambda-destination", Group::Lambda, RETRIES, lambda::destination),
@@ -63,6 +77,7 @@ pub const CHECKS: [Check; 28] = [
     row("lambda-errors", Group::Lambda, LAMBDA_METRICS, lambda::errors),
     row("lambda-window", Group::Lambda, MAPPINGS, lambda::window),
     row("encryption", Group::Security, ENCRYPTION, security::encryption),
+    asked("--role ARN", row("kms-rights", Group::Security, KEY_RIGHTS, rights::kms_rights)),
     row("mode", Group::Cost, MODES, money::mode),
     row("oversized", Group::Cost, PRICES, money::oversized),
     row("commitment", Group::Cost, PRICES, money::commitment),

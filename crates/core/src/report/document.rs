@@ -24,6 +24,8 @@ const VERSION: u8 = 1;
 pub struct Document {
     /// The version of this format. Fields are only added.
     pub version: u8,
+    /// The release of unthrottle that decided, such as `0.2.0`.
+    pub unthrottle_version: &'static str,
     /// What the invocation came to.
     pub outcome: Outcome,
     /// The remedy's or the reason's stable code.
@@ -181,6 +183,7 @@ impl Document {
         };
         Document {
             version: VERSION,
+            unthrottle_version: crate::RELEASE,
             outcome,
             code: decision.verdict.code(),
             stream: StreamDocument::new(signal, stream),

@@ -17,6 +17,8 @@ pub const MOST_CONTRIBUTORS: usize = 100;
 pub struct SweepDocument {
     /// The version of this format. Fields are only added.
     pub version: u8,
+    /// The release of unthrottle that swept, such as `0.2.0`.
+    pub unthrottle_version: &'static str,
     /// Always `swept`.
     pub outcome: &'static str,
     /// Streams that have raised a fleet alarm (throttled, or a reader far behind), or that a query shows throttled.
@@ -130,6 +132,7 @@ impl SweepDocument {
         let looked = decisions.chunk_by(|one, next| name(one) == name(next)).count();
         let mut document = SweepDocument {
             version: 1,
+            unthrottle_version: crate::RELEASE,
             outcome: "swept",
             throttled,
             full_alarms,

@@ -1,4 +1,5 @@
-//! EventBridge: EnableRule, DisableRule and DescribeRule. The rules get no events.
+//! EventBridge: EnableRule, DisableRule, DescribeRule and ListTargetsByRule. The rules get no events, and have no
+//! targets.
 
 use super::connection::Connection;
 use super::protocol::{Protocol, Refusal, refuse};
@@ -32,8 +33,10 @@ pub(super) async fn serve(
 }
 
 fn perform(account: &Account, operation: &str, input: &Value) -> Result<Value, Refusal> {
-    let Some(name) = input["Name"].as_str().filter(|name| !name.is_empty()) else {
-        return Err(refuse("ValidationException", "1 validation error detected: 'name' must not be null"));
+    let field = if operation == "ListTargetsByRule" { "Rule" } else { "Name" };
+    let Some(name) = input[field].as_str().filter(|name| !name.is_empty()) else {
+        let field = field.to_lowercase();
+        return Err(refuse("ValidationException", format!("1 validation error detected: '{field}' must not be null")));
     };
     // By name or by ARN: arn:aws:events:REGION:ACCOUNT:event-bus/NAME.
     let bus = input["EventBusName"].as_str().unwrap_or(DEFAULT_BUS);
@@ -47,6 +50,7 @@ fn perform(account: &Account, operation: &str, input: &Value) -> Result<Value, R
     match operation {
         "EnableRule" => rule.is_enabled = true,
         "DisableRule" => rule.is_enabled = false,
+        "ListTargetsByRule" => return Ok(json!({ "Targets": [] })),
         "DescribeRule" => {
             return Ok(json!({
                 "Arn": account.arn("events", "rule", &path),

@@ -16,7 +16,7 @@
 //!    `insights`, `alarms` and `put_alarm` have queries and alarms.
 //! 5. `trail` has the data events of CloudTrail.
 //! 6. The few calls of the Resource Groups Tagging API (`tagging`), SNS (`sns`), EventBridge (`eventbridge`),
-//!    EventBridge Scheduler (`scheduler`) and Lambda (`lambda`).
+//!    EventBridge Scheduler (`scheduler`), Lambda (`lambda`) and the event history of CloudTrail (`cloudtrail`).
 //!
 //! AWS's limits are in [`crate::rules`], which the simulator shares. All times come from one [`Clock`]: the machine's,
 //! or a clock that a test moves.
@@ -33,6 +33,7 @@ mod account;
 mod alarms;
 mod capacity;
 mod clock;
+mod cloudtrail;
 mod cloudwatch;
 mod connection;
 mod consumers;

@@ -3,7 +3,7 @@
 use super::account::Account;
 use super::connection::Connection;
 use super::protocol::Protocol;
-use super::{cloudwatch, date, eventbridge, kinesis, lambda, scheduler, sns, tagging};
+use super::{cloudtrail, cloudwatch, date, eventbridge, kinesis, lambda, scheduler, sns, tagging};
 use axum::Router;
 use axum::extract::{ConnectInfo, Path, Request, State};
 use axum::middleware::map_response_with_state;
@@ -27,6 +27,7 @@ const KINESIS: &str = "Kinesis_20131202";
 const CLOUDWATCH: &str = "GraniteServiceVersion20100801";
 const TAGGING: &str = "ResourceGroupsTaggingAPI_20170126";
 const EVENTBRIDGE: &str = "AWSEvents";
+const CLOUDTRAIL: &str = "CloudTrail_20131101";
 
 /// The JSON protocols have the operation in a header, the query protocol in its form.
 async fn by_target(
@@ -52,6 +53,10 @@ async fn by_target(
         Some((EVENTBRIDGE, operation)) => {
             let operation = operation.to_owned();
             eventbridge::serve(account, connection, operation, request).await
+        }
+        Some((CLOUDTRAIL, operation)) => {
+            let operation = operation.to_owned();
+            cloudtrail::serve(account, connection, operation, request).await
         }
         None if sns::is_form(&request) => sns::serve(account, connection, request).await,
         _ => kinesis::not_served(target.unwrap_or("a request without a target")),

@@ -2,12 +2,16 @@
 
 use super::alarms::alarms;
 use super::lambda::{Mappings, mappings, unreserved_concurrency};
+use super::own::denied_actions;
+use super::throttled::throttled_calls;
 use super::unread::{unread, unread_by_lambda};
 use crate::STACK_TAG;
 use crate::doctor::clients::Clients;
+use crate::doctor::pace::{Machine, Pace};
 use aws_sdk_resourcegroupstagging::types::TagFilter;
+use chrono::{DateTime, Utc};
 use unthrottle::aws::read::account;
-use unthrottle_core::checks::{Alarm, Read, Unread};
+use unthrottle_core::checks::{Alarm, Read, ThrottledCalls, Unread};
 use unthrottle_core::observation::{Commitment, Limits};
 use unthrottle_core::signal::StreamArn;
 
@@ -17,22 +21,47 @@ pub(in crate::doctor) struct Account {
     pub commitment: Read<Commitment>,
     pub alarms: Read<Vec<Alarm>>,
     pub is_deployed: Read<bool>,
+    pub denied_actions: Read<Vec<String>>,
+    pub throttled_calls: Read<ThrottledCalls>,
     pub mappings: Read<Mappings>,
     pub unreserved_concurrency: Read<u32>,
+    /// The turns of calls about functions.
+    pub functions: Pace<Machine>,
 }
 
+/// Calls about functions that begin in a second. AWS allows 15 calls of Lambda's control plane a second to the account
+/// and region (gettingstarted-limits.html), and deployments need the others. Fewer would make [`Account::functions`]
+/// slower than the reading of streams that one function each reads.
+pub(in crate::doctor) const FUNCTION_CALLS_PER_SECOND: u32 = 10;
+
 impl Account {
-    /// Reads it. `any`: a stream of the account, for the words of errors.
-    pub async fn read(clients: &Clients, any: &StreamArn) -> Account {
-        let (limits, commitment, alarms, is_deployed, mappings, unreserved_concurrency) = tokio::join!(
+    /// Reads it. `any`: a stream of the account, for the words of errors and as an example.
+    pub async fn read(clients: &Clients, any: &StreamArn, now: DateTime<Utc>) -> Account {
+        let (limits, commitment, alarms, rules, throttled_calls, mappings, unreserved_concurrency) = tokio::join!(
             limits(clients, any),
             commitment(clients, any),
             alarms(&clients.cloudwatch),
-            is_deployed(clients),
+            rules(clients),
+            throttled_calls(&clients.cloudtrail, &any.home, now),
             mappings(clients),
             unreserved_concurrency(clients),
         );
-        Account { limits, commitment, alarms, is_deployed, mappings, unreserved_concurrency }
+        let denied_actions = match &rules {
+            Ok(rules) => denied_actions(clients, rules, any).await,
+            Err(unread) => Err(unread.clone()),
+        };
+        let is_deployed = rules.map(|rules| !rules.is_empty());
+        Account {
+            limits,
+            commitment,
+            alarms,
+            is_deployed,
+            denied_actions,
+            throttled_calls,
+            mappings,
+            unreserved_concurrency,
+            functions: Pace::new(Machine::new(), FUNCTION_CALLS_PER_SECOND),
+        }
     }
 }
 
@@ -47,10 +76,11 @@ async fn commitment(clients: &Clients, any: &StreamArn) -> Read<Commitment> {
     commitment.map_err(|e| unread_by_lambda("kinesis:DescribeAccountSettings", &e))
 }
 
-/// Whether a stack of unthrottle has rules or schedules here.
-async fn is_deployed(clients: &Clients) -> Read<bool> {
+/// The ARNs of the rules and schedules of unthrottle's stacks here.
+async fn rules(clients: &Clients) -> Read<Vec<String>> {
     let call = clients.tagging.get_resources().tag_filters(TagFilter::builder().key(STACK_TAG).build());
     let call = call.resource_type_filters("events:rule").resource_type_filters("scheduler:schedule-group");
     let answer = call.send().await.map_err(|e| unread("tag:GetResources", e))?;
-    Ok(!answer.resource_tag_mapping_list().is_empty())
+    let found = answer.resource_tag_mapping_list().iter();
+    Ok(found.filter_map(|mapping| mapping.resource_arn()).map(str::to_owned).collect())
 }

@@ -10,6 +10,10 @@ use unthrottle_core::observation::Stream;
 /// How far back events count, in days.
 const DAYS: i64 = 7;
 
+/// The metrics of each consumer: its events, and its refused subscriptions.
+const METRICS: [(&str, &str); 2] =
+    [("SubscribeToShardEvent.Success", "SampleCount"), ("SubscribeToShard.RateExceeded", "Sum")];
+
 pub(super) async fn consumers(clients: &Clients, stream: &Stream, now: DateTime<Utc>) -> Read<Vec<Consumer>> {
     if stream.consumers == 0 {
         return Ok(vec![]);
@@ -22,24 +26,26 @@ pub(super) async fn consumers(clients: &Clients, stream: &Stream, now: DateTime<
             name: consumer.consumer_name().to_owned(),
             created_at: DateTime::from_timestamp(consumer.consumer_creation_timestamp().secs(), 0).unwrap_or_default(),
             events: 0.0,
+            refused: 0.0,
         }));
     }
     if consumers.is_empty() {
         return Ok(consumers);
     }
-    let queries: Vec<Query> = consumers
-        .iter()
-        .map(|consumer| Query {
+    let queries = consumers.iter().flat_map(|consumer| {
+        METRICS.map(|(metric, statistic)| Query {
             namespace: NAMESPACE,
-            metric: "SubscribeToShardEvent.Success",
-            statistic: "SampleCount",
+            metric,
+            statistic,
             dimensions: vec![("StreamName", stream.name.clone()), ("ConsumerName", consumer.name.clone())],
         })
-        .collect();
+    });
+    let queries: Vec<Query> = queries.collect();
     let hour = TimeDelta::hours(1);
     let end = now.duration_trunc(hour).unwrap_or(now) + hour;
-    read(&clients.cloudwatch, &queries, 3_600, (end - TimeDelta::days(DAYS), end), |place, _, events| {
-        consumers[place].events += events;
+    read(&clients.cloudwatch, &queries, 3_600, (end - TimeDelta::days(DAYS), end), |place, _, value| {
+        let consumer = &mut consumers[place / METRICS.len()];
+        if place % METRICS.len() == 0 { consumer.events += value } else { consumer.refused += value }
     })
     .await?;
     Ok(consumers)

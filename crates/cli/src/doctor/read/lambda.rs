@@ -1,9 +1,11 @@
 //! The Lambda functions that read streams: `ListEventSourceMappings` once for all streams, and for each function of a
 //! stream its timeout, its concurrency and 14 days of its metrics.
 
+use super::account::Account;
 use super::metrics::{Query, read};
 use super::unread::unread;
 use crate::doctor::clients::Clients;
+use crate::doctor::pace::{Machine, Pace};
 use aws_sdk_lambda::types::{EventSourceMappingConfiguration, FunctionResponseType};
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use futures_util::future::join_all;
@@ -52,26 +54,33 @@ pub(super) async fn unreserved_concurrency(clients: &Clients) -> Read<u32> {
 /// The functions that read a stream.
 pub(super) async fn readers(
     clients: &Clients,
-    mappings: &Read<Mappings>,
+    account: &Account,
     stream: &Stream,
     now: DateTime<Utc>,
 ) -> Read<Vec<LambdaReader>> {
-    let mappings = mappings.as_ref().map_err(Clone::clone)?;
+    let mappings = account.mappings.as_ref().map_err(Clone::clone)?;
     let of_stream = mappings.get(&stream.arn).map(Vec::as_slice).unwrap_or_default();
-    Ok(join_all(of_stream.iter().map(|mapping| reader(clients, mapping, now))).await)
+    Ok(join_all(of_stream.iter().map(|mapping| reader(clients, &account.functions, mapping, now))).await)
 }
 
-async fn reader(clients: &Clients, mapping: &EventSourceMappingConfiguration, now: DateTime<Utc>) -> LambdaReader {
+async fn reader(
+    clients: &Clients,
+    pace: &Pace<Machine>,
+    mapping: &EventSourceMappingConfiguration,
+    now: DateTime<Utc>,
+) -> LambdaReader {
     let arn = mapping.function_arn().unwrap_or_default();
     // arn:PARTITION:lambda:REGION:ACCOUNT:function:NAME or …:NAME:ALIAS
     let function = arn.splitn(7, ':').nth(6).unwrap_or(arn).to_owned();
     let name = function.split(':').next().unwrap_or_default().to_owned();
     let (timeout_seconds, reserved_concurrency, metrics) =
-        tokio::join!(timeout(clients, arn), reserved(clients, &name), metrics(clients, name.clone(), now));
+        tokio::join!(timeout(clients, pace, arn), reserved(clients, pace, &name), metrics(clients, name.clone(), now));
     let number = |number: Option<i32>, default: u32| number.and_then(|n| n.try_into().ok()).unwrap_or(default);
     LambdaReader {
         function,
         uuid: mapping.uuid().unwrap_or_default().to_owned(),
+        consumer: mapping.event_source_arn().and_then(consumer_of),
+        filters: mapping.filter_criteria().is_some_and(|criteria| !criteria.filters().is_empty()),
         state: mapping.state().unwrap_or_default().to_owned(),
         last_result: mapping.last_processing_result().map(str::to_owned),
         max_retries: mapping.maximum_retry_attempts().unwrap_or(-1),
@@ -87,15 +96,23 @@ async fn reader(clients: &Clients, mapping: &EventSourceMappingConfiguration, no
     }
 }
 
-async fn timeout(clients: &Clients, arn: &str) -> Read<u32> {
+/// The name of the registered consumer in an ARN: `…:stream/NAME/consumer/NAME:TIME`.
+fn consumer_of(arn: &str) -> Option<String> {
+    let (_, consumer) = arn.split_once("/consumer/")?;
+    Some(consumer.split(':').next().unwrap_or(consumer).to_owned())
+}
+
+async fn timeout(clients: &Clients, pace: &Pace<Machine>, arn: &str) -> Read<u32> {
     const ACTION: &str = "lambda:GetFunctionConfiguration";
+    pace.turn().await;
     let answer = clients.lambda.get_function_configuration().function_name(arn).send().await;
     let timeout = answer.map_err(|e| unread(ACTION, e))?.timeout();
     let why = || Unread { action: ACTION, why: "AWS gave no timeout".into(), is_denied: false };
     timeout.and_then(|seconds| seconds.try_into().ok()).ok_or_else(why)
 }
 
-async fn reserved(clients: &Clients, name: &str) -> Read<Option<u32>> {
+async fn reserved(clients: &Clients, pace: &Pace<Machine>, name: &str) -> Read<Option<u32>> {
+    pace.turn().await;
     let answer = clients.lambda.get_function_concurrency().function_name(name).send().await;
     let answer = answer.map_err(|e| unread("lambda:GetFunctionConcurrency", e))?;
     Ok(answer.reserved_concurrent_executions().and_then(|n| n.try_into().ok()))

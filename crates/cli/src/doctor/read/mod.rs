@@ -1,28 +1,58 @@
 //! Everything that the doctor reads, in one place: what all streams of the account share is read once, and each stream
-//! in eight calls, and three more for each Lambda function that reads it.
+//! in eight calls, and three more for each Lambda function that reads it. [`Asked`] adds a few.
 
 mod account;
 mod alarms;
 mod consumers;
 mod lambda;
+mod leases;
 mod metrics;
+mod own;
+mod rights;
+mod sample;
+mod throttled;
 mod unread;
 
 pub(super) use account::Account;
+#[cfg(test)]
+pub(super) use account::FUNCTION_CALLS_PER_SECOND;
+pub(super) use leases::find_table;
 
 use super::clients::Clients;
 use chrono::{DateTime, Utc};
 use unread::{unread, unread_by_lambda};
 use unthrottle::aws::ReadError;
 use unthrottle::aws::read::{shards, stream};
-use unthrottle_core::checks::{Read, Readings};
+use unthrottle_core::checks::{Key, Read, Readings};
 use unthrottle_core::observation::Stream;
 use unthrottle_core::signal::StreamArn;
 
-/// The IAM actions of the doctor's reads. A test compares them with the calls.
-pub(super) const ACTIONS: [&str; 15] = [
+/// What a person asks the doctor to read beside.
+#[derive(clap::Args, Default)]
+pub(super) struct Asked {
+    /// Read a few records of two shards, too: are they aggregated?
+    #[arg(long, conflicts_with = "all")]
+    pub sample: bool,
+    #[arg(
+        long,
+        value_name = "ARN",
+        conflicts_with = "all",
+        value_parser = role,
+        help = "The role of a producer or a consumer: has it the rights on the key that it\nneeds?"
+    )]
+    pub role: Option<String>,
+    /// The lease table of an application of the KCL that reads the stream
+    #[arg(long, value_name = "TABLE", conflicts_with = "all")]
+    pub kcl: Option<String>,
+}
+
+/// The IAM actions of the reads that the doctor always makes. A test compares them with the calls.
+pub(super) const ACTIONS: [&str; 18] = [
+    "cloudtrail:LookupEvents",
     "cloudwatch:DescribeAlarms",
     "cloudwatch:GetMetricData",
+    "events:ListTargetsByRule",
+    "iam:SimulatePrincipalPolicy",
     "kinesis:DescribeAccountSettings",
     "kinesis:DescribeLimits",
     "kinesis:DescribeStreamSummary",
@@ -38,6 +68,11 @@ pub(super) const ACTIONS: [&str; 15] = [
     "tag:GetResources",
 ];
 
+/// The further actions of `--sample`, `--role` and `--kcl`.
+pub(super) const SAMPLE_ACTIONS: [&str; 3] = ["kinesis:GetRecords", "kinesis:GetShardIterator", "kms:Decrypt"];
+pub(super) const ROLE_ACTIONS: [&str; 1] = ["kms:GetKeyPolicy"];
+pub(super) const KCL_ACTIONS: [&str; 2] = ["dynamodb:ListTables", "dynamodb:Scan"];
+
 /// The start of the ids and aliases of keys that AWS manages. They are never disabled or deleted.
 const MANAGED_BY_AWS: &str = "alias/aws/";
 
@@ -48,11 +83,12 @@ const MANAGED_BY_AWS: &str = "alias/aws/";
 pub(super) async fn read(
     clients: &Clients,
     account: &Account,
+    asked: &Asked,
     arn: &StreamArn,
     now: DateTime<Utc>,
 ) -> Result<Option<Readings>, ReadError> {
     let Some(stream) = stream::summary(&clients.kinesis, arn).await? else { return Ok(None) };
-    let (tags, shards, hours, minutes, consumers, lambdas, key_state) = tokio::join!(
+    let (tags, shards, hours, minutes, consumers, lambdas, key) = tokio::join!(
         async {
             stream::tags(&clients.kinesis, arn).await.map_err(|e| unread_by_lambda("kinesis:ListTagsForResource", &e))
         },
@@ -62,11 +98,14 @@ pub(super) async fn read(
         metrics::hours(&clients.cloudwatch, &stream, now),
         metrics::minutes(&clients.cloudwatch, &stream, now),
         consumers::consumers(clients, &stream, now),
-        lambda::readers(clients, &account.mappings, &stream, now),
-        key_state(clients, &stream),
+        lambda::readers(clients, account, &stream, now),
+        key(clients, &stream),
     );
-    let commitment = account.commitment.clone();
-    let (limits, alarms, is_deployed) = (account.limits.clone(), account.alarms.clone(), account.is_deployed.clone());
+    let (sample, rights, leases) = tokio::join!(
+        when(asked.sample.then(|| sample::sample(clients, &stream, &shards, now))),
+        when(asked.role.as_ref().map(|role| rights::rights(clients, role, &stream, &key))),
+        when(asked.kcl.as_ref().map(|table| leases::leases(&clients.dynamodb, table, &stream))),
+    );
     Ok(Some(Readings {
         read_at: now,
         stream,
@@ -75,21 +114,53 @@ pub(super) async fn read(
         minutes,
         shards,
         consumers,
-        alarms,
-        key_state,
+        alarms: account.alarms.clone(),
+        key,
         lambdas,
         unreserved_concurrency: account.unreserved_concurrency.clone(),
-        limits,
-        commitment,
-        is_deployed,
+        limits: account.limits.clone(),
+        commitment: account.commitment.clone(),
+        is_deployed: account.is_deployed.clone(),
+        denied_actions: account.denied_actions.clone(),
+        throttled_calls: account.throttled_calls.clone(),
+        on_demand: None,
+        sample,
+        rights,
+        leases,
     }))
 }
 
-/// The state of the stream's key. `None`: there is no key, or AWS manages it.
-async fn key_state(clients: &Clients, stream: &Stream) -> Read<Option<String>> {
-    let Some(key) = stream.kms_key.as_deref().filter(|key| !key.contains(MANAGED_BY_AWS)) else { return Ok(None) };
-    let answer = clients.kms.describe_key().key_id(key).send().await.map_err(|e| unread("kms:DescribeKey", e))?;
+/// The answer of a read that a person may have asked for.
+async fn when<T>(read: Option<impl Future<Output = T>>) -> Option<T> {
+    match read {
+        Some(read) => Some(read.await),
+        None => None,
+    }
+}
+
+/// The stream's key. `None`: there is no key, or AWS manages it.
+async fn key(clients: &Clients, stream: &Stream) -> Read<Option<Key>> {
+    let Some(id) = stream.kms_key.as_deref().filter(|key| !key.contains(MANAGED_BY_AWS)) else { return Ok(None) };
+    let answer = clients.kms.describe_key().key_id(id).send().await.map_err(|e| unread("kms:DescribeKey", e))?;
     let Some(key) = answer.key_metadata() else { return Ok(None) };
     let is_managed = key.key_manager().is_some_and(|by| by.as_str() == "AWS");
-    Ok(key.key_state().filter(|_| !is_managed).map(|state| state.as_str().to_owned()))
+    let arn = key.arn().unwrap_or(id).to_owned();
+    Ok(key.key_state().filter(|_| !is_managed).map(|state| Key { arn, state: state.as_str().to_owned() }))
+}
+
+/// The ARN of a role or user.
+fn role(text: &str) -> Result<String, String> {
+    let parts: Vec<&str> = text.splitn(6, ':').collect();
+    match parts.as_slice() {
+        ["arn", _, "iam", "", account, name] if is_principal(name) && account.len() == 12 => Ok(text.to_owned()),
+        ["arn", partition, "sts", "", account, session] => {
+            let name = session.split('/').nth(1).unwrap_or("NAME");
+            Err(format!("is a session of a role. The role is arn:{partition}:iam::{account}:role/{name}"))
+        }
+        _ => Err("must be the ARN of a role, such as arn:aws:iam::123456789012:role/reader".into()),
+    }
+}
+
+fn is_principal(name: &str) -> bool {
+    ["role/", "user/"].iter().any(|kind| name.strip_prefix(kind).is_some_and(|name| !name.is_empty()))
 }

@@ -1,0 +1,85 @@
+//! The leases of an application of the Kinesis Client Library (KCL): `Scan` of its table.
+
+use super::unread::unread;
+use crate::CliError;
+use crate::nearest::nearest;
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::AttributeValue;
+use std::collections::HashMap;
+use unthrottle_core::checks::{Lease, Leases, Read};
+use unthrottle_core::observation::Stream;
+
+/// The attributes of a lease (AWS's page of the KCL's tables).
+const KEY: &str = "leaseKey";
+const OWNER: &str = "leaseOwner";
+const CHECKPOINT: &str = "checkpoint";
+/// A table of KCL 3.5 also holds metrics of workers and the coordinator's state. A lease has no type, or this one.
+const ENTITY: &str = "entityType";
+const LEASE: &str = "LEASE";
+
+/// The checkpoint of a shard that is read to its end.
+const SHARD_END: &str = "SHARD_END";
+
+/// Items of one answer. A lease has a few hundred bytes, so an answer then stays below AWS's 1 MB.
+const PER_PAGE: i32 = 1_000;
+
+/// Fails if there is no such table.
+///
+/// # Errors
+/// Bad usage, with the nearest names if AWS lists them.
+pub(in crate::doctor) async fn find_table(client: &Client, table: &str) -> Result<(), CliError> {
+    let found = client.scan().table_name(table).limit(1).send().await;
+    let is_missing = |e: &aws_sdk_dynamodb::operation::scan::ScanError| e.is_resource_not_found_exception();
+    if found.as_ref().is_err_and(|e| e.as_service_error().is_some_and(is_missing)) {
+        let mut pages = client.list_tables().into_paginator().items().send();
+        let mut names = vec![];
+        while let Some(Ok(name)) = pages.next().await {
+            names.push(name);
+        }
+        let near = nearest(table, names.iter().map(String::as_str));
+        let hint = match near.is_empty() {
+            true => "The account has no table in this region, or does not list them to you".to_owned(),
+            false => format!("The nearest: {}", near.join(", ")),
+        };
+        return Err(CliError::Usage(format!("there is no table `{table}` in this region. {hint}")));
+    }
+    // Any other failure is a finding: the check is unknown and names the action.
+    let Ok(answer) = found else { return Ok(()) };
+    match answer.items().first() {
+        Some(item) if !item.contains_key(KEY) => {
+            Err(CliError::Usage(format!("the table `{table}` has no {KEY}, so it is no lease table of the KCL")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The leases of the stream in the table.
+pub(super) async fn leases(client: &Client, table: &str, stream: &Stream) -> Read<Leases> {
+    let call = client.scan().table_name(table).limit(PER_PAGE);
+    let mut pages = call.projection_expression([KEY, OWNER, CHECKPOINT, ENTITY].join(", ")).into_paginator().send();
+    let mut leases = vec![];
+    while let Some(page) = pages.next().await {
+        let page = page.map_err(|e| unread("dynamodb:Scan", e))?;
+        leases.extend(page.items().iter().filter_map(|item| lease(item, &stream.name)));
+    }
+    Ok(Leases { table: table.to_owned(), leases })
+}
+
+/// The lease of a shard. `None`: the item is another one, or of another stream.
+fn lease(item: &HashMap<String, AttributeValue>, stream: &str) -> Option<Lease> {
+    let text = |name: &str| item.get(name)?.as_s().ok().map(String::as_str);
+    if text(ENTITY).is_some_and(|kind| kind != LEASE) {
+        return None;
+    }
+    // An application that reads several streams has keys `ACCOUNT:STREAM:CREATED:SHARD`.
+    let shard = match text(KEY)?.split(':').collect::<Vec<_>>().as_slice() {
+        [shard] => *shard,
+        [_, name, _, shard] if *name == stream => *shard,
+        _ => return None,
+    };
+    shard.starts_with("shardId-").then(|| Lease {
+        shard: shard.to_owned(),
+        owner: text(OWNER).filter(|owner| !owner.is_empty()).map(str::to_owned),
+        is_finished: text(CHECKPOINT) == Some(SHARD_END),
+    })
+}
