@@ -21,8 +21,8 @@ const LONGEST: usize = 64 * 1024;
 /// Items of a list that a proof keeps: a request of 500 records has 500 answers.
 const ITEMS: usize = 3;
 
-/// The longest text in an answer. An event of CloudTrail has about 3 KB. A part of a text would be no JSON, in which the
-/// ids are hidden, so a longer one is left out.
+/// The longest text in an answer. An event of CloudTrail has about 3 KB. A longer text is left out, because a part of
+/// it would be no JSON, and ids are hidden in JSON.
 const TEXT: usize = 16 * 1024;
 
 /// An answer of AWS.
