@@ -73,8 +73,8 @@ pub fn unknown_in(names: impl IntoIterator<Item = String>) -> Vec<UnknownName> {
     unknown_settings(names, &[PRICES_FILE, RELEASE_OF_STACK])
 }
 
-/// The release of the stack, if it differs from the release of this binary. An older stack may lack a right or a setting
-/// that this binary needs.
+/// The release of the stack, if it differs from the release of this binary. An older stack may lack a right or a
+/// setting that this binary needs.
 pub fn other_release_of_stack() -> Option<String> {
     std::env::var(RELEASE_OF_STACK).ok().filter(|stack| !stack.is_empty() && stack != RELEASE)
 }

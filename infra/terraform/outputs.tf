@@ -1,5 +1,5 @@
 output "version" {
-  description = "The release of this module"
+  description = "The release of this stack"
   value       = local.version
 }
 

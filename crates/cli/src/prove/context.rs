@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 pub(super) const PREFIX: &str = "unthrottle-prove-";
 
 /// The key of the tag of each resource that can have one. Its value is the name of the resource.
-pub(super) const TAG: &str = "unthrottle.prove";
+pub(super) const TAG_KEY: &str = "unthrottle.prove";
 
 /// The time between two reads of a state. AWS allows 20 `DescribeStreamSummary` calls a second in an account.
 pub(super) const POLL: Duration = Duration::from_secs(1);
@@ -121,7 +121,7 @@ impl Context {
     pub async fn stream(&self, what: &str, shards: u32) -> Tried<String> {
         let name = self.name(what);
         let shards = i32::try_from(shards).unwrap_or(1);
-        let create = self.clients.kinesis.create_stream().stream_name(&name).shard_count(shards).tags(TAG, &name);
+        let create = self.clients.kinesis.create_stream().stream_name(&name).shard_count(shards).tags(TAG_KEY, &name);
         let create = async {
             match answered("CreateStream", create.send().await)? {
                 // An attempt before this one has created it: no other stream has this name.

@@ -1,7 +1,7 @@
 //! The one place that deletes resources.
 
 use super::clients::Clients;
-use super::context::{POLL, STREAM_LIMIT, TAG};
+use super::context::{POLL, STREAM_LIMIT, TAG_KEY};
 use super::ledger::{Kind, Ledger, Resource};
 use super::time::Time;
 use super::trouble::{Refusal, Tried, Trouble, answered, done};
@@ -161,7 +161,7 @@ pub(super) async fn name_of_key(clients: &Clients, id: &str) -> Tried<Option<Str
         Ok(Err(_)) | Err(Trouble::Denied(_)) => return Ok(None),
         Err(trouble) => return Err(trouble),
     };
-    let Some(tag) = tags.into_iter().find(|tag| tag.tag_key() == TAG) else { return Ok(None) };
+    let Some(tag) = tags.into_iter().find(|tag| tag.tag_key() == TAG_KEY) else { return Ok(None) };
     let key = done("DescribeKey", clients.kms.describe_key().key_id(id).send().await)?;
     let state = key.key_metadata.and_then(|key| key.key_state);
     Ok((state != Some(KeyState::PendingDeletion)).then_some(tag.tag_value))

@@ -1,6 +1,6 @@
 //! An EventBridge rule with a queue of its own: what a rule of unthrottle would get, and when.
 
-use super::context::{Context, TAG};
+use super::context::{Context, TAG_KEY};
 use super::delete::TARGET;
 use super::ledger::Kind;
 use super::trouble::{Tried, Trouble, done};
@@ -24,7 +24,7 @@ impl Events {
         let arn = queue_arn(context, &url).await?;
         let events = &context.clients.events;
         let rule = async {
-            let tag = Tag::builder().key(TAG).value(&name).build().map_err(unbuilt)?;
+            let tag = Tag::builder().key(TAG_KEY).value(&name).build().map_err(unbuilt)?;
             let put = events.put_rule().name(&name).event_pattern(pattern.to_string()).tags(tag);
             done("PutRule", put.send().await)?.rule_arn.ok_or_else(|| Trouble::Failed("PutRule gave no ARN".into()))
         };
@@ -71,7 +71,7 @@ fn unbuilt(error: impl std::error::Error) -> Trouble {
 }
 
 async fn create_queue(context: &Context, name: &str) -> Tried<String> {
-    let create = context.clients.sqs.create_queue().queue_name(name).tags(TAG, name);
+    let create = context.clients.sqs.create_queue().queue_name(name).tags(TAG_KEY, name);
     done("CreateQueue", create.send().await)?.queue_url.ok_or_else(|| Trouble::Failed("CreateQueue gave no URL".into()))
 }
 

@@ -12,7 +12,7 @@ use unthrottle_lab::local::{Clock, LocalAccount, Options};
 
 /// The first part of the name of each resource of prove, and the key of its tag.
 const PREFIX: &str = "unthrottle-prove-";
-const TAG: &str = "unthrottle.prove";
+const TAG_KEY: &str = "unthrottle.prove";
 
 /// The bucket that moto has for trails.
 pub const BUCKET: &str = "trails";
@@ -115,7 +115,7 @@ async fn keys(kms: &aws_sdk_kms::Client) -> Vec<String> {
     for key in kms.list_keys().limit(1000).send().await.expect("keys").keys() {
         let id = key.key_id().expect("an id");
         let tags = kms.list_resource_tags().key_id(id).send().await.expect("tags");
-        let Some(tag) = tags.tags().iter().find(|tag| tag.tag_key() == TAG) else { continue };
+        let Some(tag) = tags.tags().iter().find(|tag| tag.tag_key() == TAG_KEY) else { continue };
         let state =
             kms.describe_key().key_id(id).send().await.expect("a key").key_metadata.and_then(|key| key.key_state);
         if state != Some(aws_sdk_kms::types::KeyState::PendingDeletion) {

@@ -1,6 +1,6 @@
 //! The alarm on all streams, as template.yaml deploys it: its delay, its event, and who may read its contributors.
 
-use crate::prove::context::{Context, TAG};
+use crate::prove::context::{Context, TAG_KEY};
 use crate::prove::events::Events;
 use crate::prove::flood::{self, A_ROUND, Answers};
 use crate::prove::ledger::Kind;
@@ -103,7 +103,7 @@ async fn create(context: &Context, alarm: &str) -> Tried<bool> {
     let put = context.clients.cloudwatch.put_metric_alarm().alarm_name(alarm).metrics(query);
     let put = put.comparison_operator(ComparisonOperator::GreaterThanThreshold).threshold(0.0);
     let put = put.evaluation_periods(5).datapoints_to_alarm(1).treat_missing_data("notBreaching");
-    let put = put.tags(Tag::builder().key(TAG).value(alarm).build());
+    let put = put.tags(Tag::builder().key(TAG_KEY).value(alarm).build());
     let put = async { answered("PutMetricAlarm", put.send().await) };
     match context.create(Kind::Alarm, alarm, put).await? {
         Ok(_) => Ok(true),

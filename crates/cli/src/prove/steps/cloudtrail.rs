@@ -1,7 +1,7 @@
 //! What CloudTrail and EventBridge say about refused writes.
 
 use super::kms;
-use crate::prove::context::{Context, TAG};
+use crate::prove::context::{Context, TAG_KEY};
 use crate::prove::events::Events;
 use crate::prove::flood;
 use crate::prove::ledger::Kind;
@@ -92,7 +92,7 @@ async fn run(context: &Context) -> Tried<()> {
 async fn trail(context: &Context, bucket: &str) -> Tried<()> {
     let (name, cloudtrail) = (context.name(""), &context.clients.cloudtrail);
     let unbuilt = |error: aws_sdk_cloudtrail::error::BuildError| Trouble::Failed(error.to_string());
-    let tag = Tag::builder().key(TAG).value(&name).build().map_err(unbuilt)?;
+    let tag = Tag::builder().key(TAG_KEY).value(&name).build().map_err(unbuilt)?;
     let create = cloudtrail.create_trail().name(&name).s3_bucket_name(bucket).tags_list(tag);
     let create = create.is_multi_region_trail(false).include_global_service_events(false);
     let create = async { answered("CreateTrail", create.send().await) };

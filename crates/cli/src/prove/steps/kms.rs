@@ -1,6 +1,6 @@
 //! How a write fails that the stream's key does not let through.
 
-use crate::prove::context::{Context, TAG};
+use crate::prove::context::{Context, TAG_KEY};
 use crate::prove::ledger::{Kind, Resource};
 use crate::prove::step::{Fact, Step, Use, Verdict};
 use crate::prove::trouble::{Refusal, Tried, Trouble, answered, done};
@@ -58,7 +58,7 @@ async fn run(context: &Context) -> Tried<()> {
 pub(super) async fn encrypted(context: &Context, what: &str) -> Tried<(String, String)> {
     let name = context.name(what);
     let create = async {
-        let tag = Tag::builder().tag_key(TAG).tag_value(&name).build();
+        let tag = Tag::builder().tag_key(TAG_KEY).tag_value(&name).build();
         let tag = tag.map_err(|error| Trouble::Failed(error.to_string()))?;
         let create = context.clients.kms.create_key().description("unthrottle prove").tags(tag);
         // A second attempt after a lost answer would create a second key.
