@@ -60,7 +60,9 @@ impl AwsArgs {
         let endpoint = url.map(|(source, url)| Endpoint::parse(source, &url)).transpose()?;
         let is_local = endpoint.as_ref().is_some_and(Endpoint::is_local);
         let mut loader = aws_config::defaults(BehaviorVersion::latest());
-        if let Some(endpoint) = &endpoint {
+        // The SDK reads AWS_ENDPOINT_URL itself, and the endpoints of single services go before it.
+        let given = self.endpoint_url.is_some() || variable("AWS_ENDPOINT_URL").is_none();
+        if let Some(endpoint) = endpoint.as_ref().filter(|_| given) {
             loader = loader.endpoint_url(&endpoint.url);
         }
         if let Some(profile) = self.profile.as_ref().or(file.profile.as_ref()) {

@@ -3,11 +3,12 @@
 use clap::{ArgAction, Command};
 
 /// An example of each command. A test parses them.
-const EXAMPLES: [(&str, &str); 23] = [
+const EXAMPLES: [(&str, &str); 24] = [
     ("replay", "unthrottle replay events/put_records_throttled__scale_shards.json"),
     ("explain", "unthrottle explain orders --region eu-west-1"),
     ("doctor", "unthrottle doctor orders --region eu-west-1"),
     ("keys", "unthrottle keys orders --region eu-west-1"),
+    ("prove", "unthrottle prove --dry-run --region eu-west-1"),
     ("sweep", "unthrottle sweep --observe --region eu-west-1"),
     ("history", "unthrottle history orders --days 30 --region eu-west-1"),
     ("restore", "unthrottle restore orders --dry-run --region eu-west-1"),

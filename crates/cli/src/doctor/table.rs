@@ -21,7 +21,8 @@ pub(super) fn print(console: &mut Console, report: &Report) -> io::Result<()> {
         "{ill} of {} streams have a finding. $/month is the largest amount of one finding.",
         report.streams.len()
     ))?;
-    console.line("Details: unthrottle doctor STREAM, or --html FILE.html for all")
+    console.line("Details of one stream, or of all with --html FILE.html:")?;
+    console.line("  unthrottle doctor STREAM")
 }
 
 fn line(page: &Page) -> String {

@@ -87,8 +87,11 @@ mod tests {
 
     #[test]
     fn the_alarms_are_those_of_the_template() {
-        let queries = TEMPLATE.lines().filter_map(|line| line.trim().strip_prefix("Expression: SELECT "));
-        let queries: Vec<String> = queries.map(|query| format!("SELECT {query}")).collect();
+        let queries = TEMPLATE.lines().filter_map(|line| line.trim().strip_prefix("- SELECT "));
+        let this_account = " WHERE AWS.AccountId = CURRENT_ACCOUNT_ID()";
+        assert_eq!(TEMPLATE.matches(&format!("- Where: !If [AsksThisAccountOnly, '{this_account}'")).count(), 3);
+        let queries: Vec<String> =
+            queries.map(|query| format!("SELECT {}", query.replace("${Where}", this_account))).collect();
         assert_eq!(queries, ALARMS.each_ref().map(Alarm::query));
         let thresholds = TEMPLATE.split("Resources:").last().into_iter().flat_map(str::lines);
         let of_readers = thresholds.filter(|line| line.trim() == "Threshold: !Ref IteratorAgeAlarmMilliseconds");
