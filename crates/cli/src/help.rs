@@ -3,7 +3,7 @@
 use clap::{ArgAction, Command};
 
 /// An example of each command. A test parses them.
-const EXAMPLES: [(&str, &str); 23] = [
+const EXAMPLES: [(&str, &str); 24] = [
     ("replay", "unthrottle replay events/put_records_throttled__scale_shards.json"),
     ("explain", "unthrottle explain orders --region eu-west-1"),
     ("doctor", "unthrottle doctor orders --region eu-west-1"),
@@ -27,6 +27,7 @@ const EXAMPLES: [(&str, &str); 23] = [
     ("schema", "unthrottle schema decision"),
     ("completions", "unthrottle completions bash"),
     ("man", "unthrottle man explain"),
+    ("prove", "unthrottle prove --dry-run"),
 ];
 
 /// The command with an example in the help of each command. `-1` is then a value that an option refuses with its own

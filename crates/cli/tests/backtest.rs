@@ -266,7 +266,7 @@ fn an_error_in_a_command_or_its_file_is_named_and_exits_with_2() {
         assert_eq!(code, 2, "{args:?}: {err}");
     }
     let (_, _, err) = output(command(&folder, &[]).output().expect("runs"));
-    assert!(err.contains("give a stream, or --csv FILE"), "{err}");
+    assert!(err.contains("give a stream, --csv FILE or --export FILE"), "{err}");
     csv(&folder);
     let (code, _, err) = of_file(&folder, &["--report", "no/page.html"]);
     assert_eq!(code, 2);
