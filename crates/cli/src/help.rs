@@ -28,7 +28,6 @@ const EXAMPLES: [(&str, &str); 24] = [
     ("schema", "unthrottle schema decision"),
     ("completions", "unthrottle completions bash"),
     ("man", "unthrottle man explain"),
-    ("prove", "unthrottle prove --dry-run"),
 ];
 
 /// The command with an example in the help of each command. `-1` is then a value that an option refuses with its own
