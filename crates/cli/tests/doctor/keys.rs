@@ -77,7 +77,10 @@ async fn a_split_halves_the_fullest_shard_once_a_person_confirms_it() {
     write(&aws, keys_of()).await;
     let out = keys(&account, &["--from", "-10m", "--split"]).await;
     assert_eq!((out.code, out.err.as_str()), (0, ""));
-    assert!(out.out.contains("aws kinesis split-shard --stream-name orders --shard-to-split shardId-000000000000"));
+    let split = out.out.lines().find(|line| line.trim_start().starts_with("aws ")).expect("a command");
+    let says = " kinesis split-shard --stream-name orders --shard-to-split shardId-000000000000 ";
+    assert!(split.contains(says), "{split}");
+    assert!(split.contains(account.url()), "the command is for the account that was read: {split}");
     assert_eq!(aws.summary("orders").await.open_shard_count(), 1, "nothing is split without --yes");
     let out = keys(&account, &["--from", "-10m", "--split", "--yes"]).await;
     assert_eq!((out.code, out.err.as_str()), (0, ""), "{}", out.out);

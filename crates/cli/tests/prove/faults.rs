@@ -2,6 +2,7 @@
 
 use crate::accounts::{BUCKET, Urls, left, moto, proof, prove, quick, text, verdicts};
 use crate::proxy::{Calls, Effect, Fault};
+use futures_util::future::join_all;
 use std::sync::{Arc, Mutex};
 
 /// More calls than the command tries again.
@@ -44,47 +45,28 @@ async fn in_every_call(step: &str, fault: impl Fn(usize) -> Fault) {
     }
 }
 
+// One step for each kind of resource: a stream, a queue with a rule and an alarm, a key, a trail.
+const STEPS: [&str; 4] = ["tag-updating", "contributor-alarm", "kms", "cloudtrail"];
+
+/// All steps at the same time, each with accounts of its own: they wait nearly all the time.
+async fn in_every_step(fault: impl Fn(usize) -> Fault + Copy) {
+    join_all(STEPS.map(|step| in_every_call(step, fault))).await;
+}
+
 /// The account is gone from a call on, and comes back for `--clean`.
-async fn in_an_account_that_goes(step: &str) {
-    in_every_call(step, |first| Fault { first, times: ALL, effect: Effect::InternalError }).await;
+#[tokio::test]
+async fn an_account_that_goes_leaves_nothing() {
+    in_every_step(|first| Fault { first, times: ALL, effect: Effect::InternalError }).await;
 }
 
 /// Each answer in turn is lost. The command tries the call again, which has been carried out.
-async fn with_lost_answers(step: &str) {
-    in_every_call(step, |first| Fault { first, times: 1, effect: Effect::DropAfter }).await;
+#[tokio::test]
+async fn lost_answers_leave_nothing() {
+    in_every_step(|first| Fault { first, times: 1, effect: Effect::DropAfter }).await;
 }
 
 /// Calls fail for longer than the command tries one again.
-async fn with_short_outages(step: &str) {
-    let effect = Effect::DropBefore;
-    in_every_call(step, |first| Fault { first, times: LONGER_THAN_RETRIES, effect }).await;
-}
-
-macro_rules! faults {
-    ($($step:ident $name:literal)*) => {$(
-        mod $step {
-            #[tokio::test]
-            async fn leaves_nothing_in_an_account_that_goes() {
-                super::in_an_account_that_goes($name).await;
-            }
-
-            #[tokio::test]
-            async fn leaves_nothing_with_lost_answers() {
-                super::with_lost_answers($name).await;
-            }
-
-            #[tokio::test]
-            async fn leaves_nothing_with_short_outages() {
-                super::with_short_outages($name).await;
-            }
-        }
-    )*};
-}
-
-// One step for each kind of resource: a stream, a queue with a rule and an alarm, a key, a trail.
-faults! {
-    tag_updating "tag-updating"
-    contributor_alarm "contributor-alarm"
-    kms "kms"
-    cloudtrail "cloudtrail"
+#[tokio::test]
+async fn short_outages_leave_nothing() {
+    in_every_step(|first| Fault { first, times: LONGER_THAN_RETRIES, effect: Effect::DropBefore }).await;
 }
