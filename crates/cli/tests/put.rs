@@ -241,7 +241,7 @@ async fn bad_input_names_the_fault_and_writes_nothing() {
         (vec!["orders", "--partition-key", ""], 2, "--partition-key needs 1 to 256 characters"),
         (vec!["--config", "bad.yaml"], 2, "bad.yaml:4: `output.aws_kinesis.batch.size`: `0`"),
         (vec!["--config", "long.yaml"], 2, "long.yaml:4: `output.aws_kinesis.batch.duration`: `5 parsecs`"),
-        (vec!["orders", "--endpoint-url", "http://127.0.0.1:1"], 1, "no connection to http://127.0.0.1:1"),
+        (vec!["orders", "--endpoint-url", "http://127.0.0.1:1"], 1, "no server answers at http://127.0.0.1:1"),
     ] {
         let out = fixture.put(&args, "x\n").await;
         assert_eq!(out.status.code(), Some(code), "{args:?}: {}", stderr(&out));
