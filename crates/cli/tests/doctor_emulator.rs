@@ -9,6 +9,8 @@ mod fixture;
 
 #[path = "../../../tests/common/moto.rs"]
 mod moto;
+#[path = "../../../tests/common/python.rs"]
+mod python;
 
 use aws::{config, root};
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -208,7 +210,7 @@ async fn tiny_batches_without_a_window_fire_lambda_window_with_what_a_window_sav
 async fn a_key_that_is_disabled_or_pending_deletion_fires_encryption() {
     let moto = Emulator::start();
     for (key, state) in [("enabled", None), ("disabled", Some("Disabled")), ("deleted", Some("PendingDeletion"))] {
-        let id = moto.moto.ready[key].as_str().expect("a key");
+        let id = moto.moto.0.ready[key].as_str().expect("a key");
         let clinic = Clinic::of(Seed { summary: json!({ "KeyId": id }), ..Seed::default() }).await;
         let Some(state) = state else {
             moto.fires(&clinic, "fail", &[]).await;

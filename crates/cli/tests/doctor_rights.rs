@@ -10,7 +10,7 @@ mod aws;
 #[path = "doctor/fixture.rs"]
 #[allow(dead_code, reason = "each test binary uses its part")]
 mod fixture;
-#[path = "doctor/python.rs"]
+#[path = "../../../tests/common/python.rs"]
 mod python;
 
 use aws::root;
@@ -26,7 +26,7 @@ fn ministack(history: &[Value]) -> Python {
     std::fs::write(&path, json!(history).to_string()).expect("written");
     let how = "`make test` installs it, and so does `make .tools/ministack/installed`";
     let python = root().join(".tools/ministack/bin/python");
-    Python::start(&python, "ministack_front.py", &[path.to_str().expect("text")], how)
+    Python::start(root(), &python, "ministack_front.py", &[path.to_str().expect("text")], how)
 }
 
 /// The doctor's findings, with these services from MiniStack.

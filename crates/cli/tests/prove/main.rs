@@ -7,5 +7,7 @@ mod kill;
 #[path = "../../../../tests/common/moto.rs"]
 mod moto;
 mod proxy;
+#[path = "../../../../tests/common/python.rs"]
+mod python;
 mod steps;
 mod usage;

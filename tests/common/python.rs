@@ -1,6 +1,5 @@
 //! A second emulator: a Python process that prints `ready JSON` when it answers.
 
-use crate::aws::root;
 use serde_json::Value;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -20,11 +19,11 @@ impl Drop for Python {
 }
 
 impl Python {
-    /// Starts a script of `tests/second_emulator`. `how`: how to install what it needs.
-    pub fn start(python: &Path, script: &str, args: &[&str], how: &str) -> Python {
+    /// Starts a script of `tests/second_emulator` in the repository at `root`. `how`: how to install what it needs.
+    pub fn start(root: &Path, python: &Path, script: &str, args: &[&str], how: &str) -> Python {
         assert!(python.is_file(), "{} is not installed: {how}", python.display());
         let mut process = Command::new(python)
-            .arg(root().join("tests/second_emulator").join(script))
+            .arg(root.join("tests/second_emulator").join(script))
             .args(args)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
