@@ -15,7 +15,7 @@ const LIMIT: Duration = Duration::from_secs(180);
 /// The time between two attempts.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// The days that AWS keeps a key that is to be deleted. AWS takes no fewer, and they cost nothing.
+/// AWS keeps a deleted key for this many days. AWS allows no shorter time, and the days cost nothing.
 const KEY_DAYS: i32 = 7;
 
 /// How long AWS may take to list a new key ("AWS KMS eventual consistency": usually a few seconds).
