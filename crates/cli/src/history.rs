@@ -2,7 +2,7 @@
 
 use crate::CliError;
 use crate::aws::{AwsArgs, find_stream};
-use crate::changes::{Counted, ShardsOverTime, Step, counted, memory};
+use crate::changes::{Counted, ShardsOverTime, Step, counted, last, memory};
 use crate::screen::{Column, Console, Table, print_json};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
@@ -82,7 +82,7 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
         16..=63 => 300,
         _ => 3600,
     };
-    let counted = counted(&clients.cloudwatch, &stream, args.days, period).await?;
+    let counted = counted(&clients.cloudwatch, &stream.name, last(args.days), period).await?;
     let mut changes = counted.iter().map(entry).collect();
     let period = TimeDelta::seconds(period.into());
     add_remembered(&memory, &mut changes, period);

@@ -1,9 +1,7 @@
 //! The command line `unthrottle`: one file for each command. A person can try everything here on a laptop, and most of
 //! it without an AWS account.
 
-mod account_clock;
 mod arena;
-mod auto_fix;
 mod aws;
 mod backtest;
 mod changes;

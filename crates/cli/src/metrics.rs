@@ -1,8 +1,8 @@
 //! Reads metrics of many streams: `GetMetricData` with as many queries a call as CloudWatch takes.
 
-use crate::CliError;
-use crate::aws::called;
 use aws_sdk_cloudwatch::Client;
+use aws_sdk_cloudwatch::error::SdkError;
+use aws_sdk_cloudwatch::operation::get_metric_data::GetMetricDataError;
 use aws_sdk_cloudwatch::primitives::DateTime as AwsTime;
 use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricStat, ScanBy, StatusCode};
 use chrono::{DateTime, Utc};
@@ -37,8 +37,16 @@ impl Query {
     }
 }
 
+/// A series that CloudWatch could not read. Its values are unknown, not zero.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Unread {
+    /// The place of its query.
+    pub place: usize,
+    pub is_denied: bool,
+}
+
 /// Reads the datapoints of `queries` from `start` up to `end`. Calls `put` for each, with the place of its query. A
-/// series that CloudWatch could not read has no datapoint: `put` is not called, and its place is in the answer.
+/// series that CloudWatch could not read has no datapoint: `put` is not called, and the answer names it.
 ///
 /// # Errors
 /// AWS did not answer, or refused the call.
@@ -48,7 +56,7 @@ pub(crate) async fn read(
     period_seconds: i32,
     (start, end): (DateTime<Utc>, DateTime<Utc>),
     mut put: impl FnMut(usize, DateTime<Utc>, f64),
-) -> Result<Vec<usize>, CliError> {
+) -> Result<Vec<Unread>, SdkError<GetMetricDataError>> {
     let mut unread = vec![];
     for (part, queries) in queries.chunks(MOST_QUERIES).enumerate() {
         let first = part * MOST_QUERIES;
@@ -57,10 +65,12 @@ pub(crate) async fn read(
         let call = call.start_time(AwsTime::from_secs(start.timestamp())).end_time(AwsTime::from_secs(end.timestamp()));
         let mut pages = call.scan_by(ScanBy::TimestampAscending).into_paginator().send();
         while let Some(page) = pages.next().await {
-            for series in called("GetMetricData", page)?.metric_data_results() {
+            for series in page?.metric_data_results() {
                 let Some(place) = series.id().and_then(|id| id.strip_prefix('m')?.parse().ok()) else { continue };
-                if matches!(series.status_code(), Some(StatusCode::InternalError | StatusCode::Forbidden)) {
-                    unread.push(place);
+                match series.status_code() {
+                    Some(StatusCode::Forbidden) => unread.push(Unread { place, is_denied: true }),
+                    Some(StatusCode::InternalError) => unread.push(Unread { place, is_denied: false }),
+                    _ => {}
                 }
                 for (time, value) in series.timestamps().iter().zip(series.values()) {
                     if let Some(time) = DateTime::from_timestamp(time.secs(), 0) {

@@ -11,7 +11,7 @@ mod simulate;
 mod text;
 
 use crate::aws::{AwsArgs, clock, find_stream};
-use crate::changes::{ShardsOverTime, counted, memory};
+use crate::changes::{ShardsOverTime, counted, last, memory};
 use crate::screen::{Console, print_json};
 use crate::{CliError, config, files};
 pub(crate) use file::read as read_history;
@@ -184,7 +184,7 @@ async fn of_stream(args: &Args, text: &str, policy: Policy) -> Result<Case, CliE
             let days = args.days as i64 + 1;
             let counted = match memory == Memory::default() {
                 true => vec![],
-                false => counted(&cloudwatch, &stream, days, 60).await?,
+                false => counted(&cloudwatch, &stream.name, last(days), 60).await?,
             };
             ShardsOverTime::of(&memory, &counted, now.open_shards)
         }

@@ -4,11 +4,15 @@ mod shards;
 
 pub(crate) use shards::{ShardsOverTime, Step};
 
+use crate::CliError;
 use crate::aws::{called, clock};
-use crate::{CliError, auto_fix};
+use crate::metrics::{self, Query};
 use chrono::{DateTime, TimeDelta, Utc};
+use strum::VariantNames as _;
 use unthrottle::aws::Clients;
+use unthrottle_core::decision::Remedy;
 use unthrottle_core::memory::{Memory, MemoryError, TAG};
+use unthrottle_core::report::metric::{ACTION, AUTO_FIX, NAMESPACE, STREAM_NAME};
 use unthrottle_core::signal::StreamArn;
 
 /// A datapoint of the metric AutoFix.
@@ -33,17 +37,36 @@ pub(crate) async fn memory(clients: &Clients, stream: &StreamArn) -> Result<Resu
     Ok(tag.map_or_else(|| Ok(Memory::default()), Memory::parse))
 }
 
-/// The changes that the metric AutoFix shows: one entry for each action and period of `period` seconds.
+/// The changes that the metric AutoFix shows between two times: one entry for each action and period of
+/// `period_seconds`.
 ///
 /// # Errors
 /// AWS's answer.
 pub(crate) async fn counted(
     cloudwatch: &aws_sdk_cloudwatch::Client,
-    stream: &StreamArn,
-    days: i64,
-    period: i32,
+    stream: &str,
+    between: (DateTime<Utc>, DateTime<Utc>),
+    period_seconds: i32,
 ) -> Result<Vec<Counted>, CliError> {
+    let query = |action: &&str| Query {
+        namespace: NAMESPACE,
+        metric: AUTO_FIX,
+        statistic: "Sum",
+        dimensions: vec![(STREAM_NAME, stream.to_owned()), (ACTION, (*action).to_owned())],
+    };
+    let queries: Vec<Query> = Remedy::VARIANTS.iter().map(query).collect();
+    let mut changes = vec![];
+    let read = metrics::read(cloudwatch, &queries, period_seconds, between, |place, at, count| {
+        if count > 0.0 {
+            changes.push(Counted { at, action: Remedy::VARIANTS[place], count });
+        }
+    });
+    called("GetMetricData", read.await)?;
+    Ok(changes)
+}
+
+/// The last days, up to now.
+pub(crate) fn last(days: i64) -> (DateTime<Utc>, DateTime<Utc>) {
     let now = clock().now();
-    let changes = auto_fix::changes(cloudwatch, &stream.name, (now - TimeDelta::days(days), now), period).await?;
-    Ok(changes.into_iter().map(|(at, action, count)| Counted { at, action, count }).collect())
+    (now - TimeDelta::days(days), now)
 }

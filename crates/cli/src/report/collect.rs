@@ -6,18 +6,17 @@ use super::logs::{Logs, OfStream};
 use super::stream::{Readings, report};
 use crate::CliError;
 use crate::aws::{AwsArgs, called};
+use crate::changes::{Counted, counted};
 use crate::doctor::streams;
 use crate::metrics::{self, Query};
 use crate::screen::Progress;
 use aws_sdk_cloudwatch::Client;
 use chrono::{DateTime, Utc};
 use std::collections::BTreeMap;
-use strum::VariantNames as _;
 use unthrottle::aws::Clients;
 use unthrottle::aws::read::stream::summary;
-use unthrottle_core::decision::Remedy;
 use unthrottle_core::policy::Policy;
-use unthrottle_core::report::metric::{ACTION, AUTO_FIX, NAMESPACE, STREAM_NAME};
+use unthrottle_core::report::metric::{AUTO_FIX, NAMESPACE, STREAM_NAME};
 use unthrottle_core::signal::StreamArn;
 
 /// Streams whose metrics are read together. A month of one is 60,000 datapoints, so more would fill the memory.
@@ -151,10 +150,10 @@ async fn steps(client: &Client, part: &[StreamArn], span: Span) -> Result<Vec<St
         let step = steps[place / fields.len()].entry(time).or_default();
         fields[place % fields.len()](step, value);
     });
-    let unread = unread.await?;
+    let unread = called("GetMetricData", unread.await)?;
     let of = |(place, steps): (usize, BTreeMap<DateTime<Utc>, Step>)| {
-        let missing = unread.iter().find(|query| **query / fields.len() == place);
-        missing.map_or(Ok(steps), |query| Err(format!("CloudWatch could not read {}", queries[*query].metric)))
+        let missing = unread.iter().find(|unread| unread.place / fields.len() == place);
+        missing.map_or(Ok(steps), |unread| Err(format!("CloudWatch could not read {}", queries[unread.place].metric)))
     };
     Ok(steps.into_iter().enumerate().map(of).collect())
 }
@@ -190,18 +189,9 @@ impl Reading<'_> {
 
     /// The changes of the stream, by remedy.
     async fn fixes(&self) -> Result<Vec<(DateTime<Utc>, &'static str, u32)>, CliError> {
-        let name = &self.stream.name;
-        let of = |action: &&str| own(AUTO_FIX, vec![(STREAM_NAME, name.clone()), (ACTION, (*action).to_owned())]);
-        let queries: Vec<Query> = Remedy::VARIANTS.iter().map(of).collect();
-        let mut fixes = vec![];
         let window = (self.span.from, self.span.to);
-        metrics::read(self.cloudwatch, &queries, STEP_MINUTES as i32 * 60, window, |place, at, count| {
-            if count > 0.0 {
-                // The cast saturates: other people and tools can write to this metric.
-                fixes.push((at, Remedy::VARIANTS[place], count as u32));
-            }
-        })
-        .await?;
-        Ok(fixes)
+        let changes = counted(self.cloudwatch, &self.stream.name, window, STEP_MINUTES as i32 * 60).await?;
+        // The cast saturates: other people and tools can write to this metric.
+        Ok(changes.into_iter().map(|Counted { at, action, count }| (at, action, count as u32)).collect())
     }
 }

@@ -13,7 +13,7 @@ mod watching;
 pub(super) use args::Args;
 
 use crate::CliError;
-use crate::account_clock::AccountClock;
+use crate::aws::clock;
 use crate::put::{Stream, find, stop_signal};
 use crate::screen::Console;
 use aws_sdk_kinesis::types::{StreamDescriptionSummary, StreamMode};
@@ -61,12 +61,9 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
 
 /// CloudWatch as a second count of the load.
 async fn witness(args: &Args, arn: &str) -> Result<Witness, CliError> {
-    let (config, clock) = (args.aws.config().await?, AccountClock::default());
-    let with_clock = aws_sdk_cloudwatch::config::Builder::from(&config).interceptor(clock.clone()).build();
-    let cloudwatch = aws_sdk_cloudwatch::Client::from_conf(with_clock);
+    let cloudwatch = aws_sdk_cloudwatch::Client::new(&args.aws.config().await?);
     let stream = StreamArn::parse(arn).map_or_else(|| args.stream.clone(), |arn| arn.name);
-    // A first answer shows the account's time. A caller that may not read metrics still gets the load.
-    let _ = cloudwatch.list_metrics().namespace("AWS/Kinesis").send().await;
+    let clock = clock();
     let since = clock.now();
     Ok(Witness { cloudwatch, clock, stream, since })
 }

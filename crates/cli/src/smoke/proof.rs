@@ -1,16 +1,15 @@
 //! What CloudWatch counted of a load, beside the writer's own count, and what unthrottle says that it did.
 
-use crate::account_clock::AccountClock;
+use crate::CliError;
 use crate::aws::called;
+use crate::changes::counted;
+use crate::metrics::{self, Query};
 use crate::screen::{EVERY, StatusLine};
-use crate::{CliError, auto_fix};
-use aws_sdk_cloudwatch::primitives::DateTime as AwsTime;
-use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricStat};
 use chrono::{DateTime, DurationRound as _, TimeDelta, Utc};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::time::Duration;
-use unthrottle_core::report::metric::STREAM_NAME;
+use unthrottle_lab::local::Clock;
 use unthrottle_writer::Stats;
 
 /// How late CloudWatch publishes the minutes of Kinesis, at most: one to three minutes were observed, and AWS documents
@@ -41,7 +40,7 @@ pub(super) struct Proof {
 /// The account's CloudWatch, and the stream of the load.
 pub(super) struct Witness {
     pub cloudwatch: aws_sdk_cloudwatch::Client,
-    pub clock: AccountClock,
+    pub clock: Clock,
     pub stream: String,
     /// The account's time at the start of the load.
     pub since: DateTime<Utc>,
@@ -87,31 +86,18 @@ impl Witness {
         let (accepted, refused) = (each(accepted), each(refused));
         let agrees = (accepted, refused) == (stats.accepted, stats.refused);
         let mut proof = Proof { accepted, refused, agrees, pace, auto_fix: BTreeMap::new() };
-        for (_, action, count) in auto_fix::changes(&self.cloudwatch, &self.stream, (from, to), 60).await? {
-            *proof.auto_fix.entry(action).or_default() += count as u64;
+        for change in counted(&self.cloudwatch, &self.stream, (from, to), 60).await? {
+            *proof.auto_fix.entry(change.action).or_default() += change.count as u64;
         }
         Ok(proof)
     }
 
     /// The sums of [`METRICS`].
     async fn sums(&self, from: DateTime<Utc>, to: DateTime<Utc>) -> Result<[f64; 2], CliError> {
-        let stream = Dimension::builder().name(STREAM_NAME).value(&self.stream).build();
-        let query = |(place, name): (usize, &str)| {
-            let metric = Metric::builder().namespace("AWS/Kinesis").metric_name(name).dimensions(stream.clone());
-            let stat = MetricStat::builder().metric(metric.build()).period(60).stat("Sum").build();
-            MetricDataQuery::builder().id(format!("m{place}")).metric_stat(stat).build()
-        };
-        let call = self.cloudwatch.get_metric_data();
-        let call = call.set_metric_data_queries(Some(METRICS.into_iter().enumerate().map(query).collect()));
-        let call = call.start_time(AwsTime::from_secs(from.timestamp())).end_time(AwsTime::from_secs(to.timestamp()));
-        let mut pages = call.into_paginator().send();
+        let queries = METRICS.map(|metric| Query::of_stream(metric, "Sum", &self.stream));
         let mut sums = [0.0, 0.0];
-        while let Some(page) = pages.next().await {
-            for series in called("GetMetricData", page)?.metric_data_results() {
-                let sum = if series.id() == Some("m0") { &mut sums[0] } else { &mut sums[1] };
-                *sum += series.values().iter().sum::<f64>();
-            }
-        }
+        let read = metrics::read(&self.cloudwatch, &queries, 60, (from, to), |place, _, value| sums[place] += value);
+        called("GetMetricData", read.await)?;
         Ok(sums)
     }
 }

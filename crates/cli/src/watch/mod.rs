@@ -2,7 +2,6 @@
 
 mod budget;
 mod cells;
-mod clock;
 mod once;
 mod row;
 mod screen;
@@ -11,7 +10,7 @@ mod ui;
 mod watcher;
 
 use crate::CliError;
-use crate::aws::AwsArgs;
+use crate::aws::{AwsArgs, clock};
 use crate::config;
 use crate::full_screen::FullScreen;
 use crate::screen::StatusLine;
@@ -87,7 +86,7 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
         return once::run(watcher, args.json).await;
     }
     let screen = FullScreen::enter()?;
-    let (view, clock, stop) = (watcher.view(), watcher.clock(), Arc::new(AtomicBool::new(false)));
+    let (view, clock, stop) = (watcher.view(), clock(), Arc::new(AtomicBool::new(false)));
     let (ask, asked) = unbounded_channel();
     let watching = tokio::spawn(watcher.run(asked));
     let (stopping, has_stopped) = (stop.clone(), stop);

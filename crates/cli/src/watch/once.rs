@@ -4,6 +4,7 @@ use super::cells;
 use super::row::{Part, Row, SHOWN_MINUTES};
 use super::watcher::{View, Watcher, lock};
 use crate::CliError;
+use crate::aws::clock;
 use crate::screen::{Console, Progress, print_json};
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
@@ -12,13 +13,13 @@ use serde_json::{Value, json};
 const WIDTH: usize = 78;
 
 pub(super) async fn run(watcher: Watcher, is_json: bool) -> Result<(), CliError> {
-    let (view, clock) = (watcher.view(), watcher.clock());
+    let view = watcher.view();
     let streams = lock(&view).rows.len();
     let mut progress = Progress::new("streams checked", streams);
     watcher.check_all(|done| progress.set(done)).await;
     progress.clear();
     let mut view = lock(&view);
-    let now = clock.now();
+    let now = clock().now();
     view.rows.sort_by(|a, b| a.urgency(now).cmp(&b.urgency(now)).then_with(|| a.stream.name.cmp(&b.stream.name)));
     if is_json {
         print_json(&document(&view, now))?;

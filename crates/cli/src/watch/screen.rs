@@ -5,7 +5,6 @@ use super::row::{Part, Row};
 use super::stream_page;
 use super::ui::{Page, Ui, Wish};
 use super::watcher::{Shared, View, lock};
-use crate::account_clock::AccountClock;
 use crate::full_screen::FullScreen;
 use chrono::{DateTime, Utc};
 use crossterm::event::{self, Event, KeyEventKind};
@@ -18,6 +17,7 @@ use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::UnboundedSender;
+use unthrottle_lab::local::Clock;
 
 /// How long to wait for a key before the view is looked at again. A person sees no delay, and an idle screen costs
 /// next to nothing.
@@ -36,7 +36,7 @@ const WIDE: u16 = 120;
 pub(super) fn run(
     mut terminal: FullScreen,
     view: &Shared,
-    clock: &AccountClock,
+    clock: &Clock,
     ask: &UnboundedSender<String>,
     region: &str,
     stop: &AtomicBool,

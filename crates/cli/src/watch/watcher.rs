@@ -3,7 +3,7 @@
 use super::budget::Budget;
 use super::row::{Checked, Load, Row, SHOWN_MINUTES};
 use crate::CliError;
-use crate::account_clock::AccountClock;
+use crate::aws::{called, clock};
 use crate::doctor::streams;
 use crate::metrics::{self, Query};
 use aws_config::SdkConfig;
@@ -17,6 +17,7 @@ use unthrottle::handler::Handler;
 use unthrottle_core::observation::Minute;
 use unthrottle_core::policy::{Mode, Policy};
 use unthrottle_core::signal::{Ask, Signal, StreamArn};
+use unthrottle_lab::local::Clock;
 
 /// The requests that one check may take: 12 calls, each tried three times. Most checks take four.
 const CHECK_CALLS: u32 = 36;
@@ -74,7 +75,7 @@ pub(super) fn lock(view: &Shared) -> MutexGuard<'_, View> {
 /// Reads the fleet again and again.
 pub(super) struct Watcher {
     handler: Handler,
-    clock: AccountClock,
+    clock: Clock,
     budget: Budget,
     /// The streams that a person named. `None`: all of the account and region.
     named: Option<Vec<StreamArn>>,
@@ -94,9 +95,7 @@ impl Watcher {
         names: &[String],
         per_minute: u32,
     ) -> Result<Watcher, CliError> {
-        let clock = AccountClock::default();
-        let kinesis = aws_sdk_kinesis::config::Builder::from(config).interceptor(clock.clone()).build();
-        let kinesis = aws_sdk_kinesis::Client::from_conf(kinesis);
+        let kinesis = aws_sdk_kinesis::Client::new(config);
         let named = if names.is_empty() { None } else { Some(streams::named(&kinesis, names).await?) };
         let (streams, calls) = match &named {
             Some(named) => (named.clone(), names.len()),
@@ -118,6 +117,7 @@ impl Watcher {
         let view = Shared::default();
         lock(&view).rows = streams.into_iter().map(Row::new).collect();
         lock(&view).calls = (budget.used(Instant::now()), per_minute);
+        let clock = clock();
         let handler = Handler::new(Clients::new(config), policy).on(clock.clone());
         let now = clock.now();
         let mut watcher = Watcher { handler, clock, budget, named, listed_at: now, loaded_at: now, view };
@@ -128,11 +128,6 @@ impl Watcher {
     /// The view that this watcher writes.
     pub fn view(&self) -> Shared {
         self.view.clone()
-    }
-
-    /// The clock of the account.
-    pub fn clock(&self) -> AccountClock {
-        self.clock.clone()
     }
 
     /// Keeps the view up to date until it is dropped. `asked`: names of streams that a person wants checked now.
@@ -257,7 +252,7 @@ impl Watcher {
         });
         let unread = read.await;
         self.spent_since(before);
-        let unread = unread?;
+        let unread = called("GetMetricData", unread)?;
         self.loaded_at = now;
         let trouble = (!unread.is_empty()).then(|| format!("CloudWatch could not read {} series", unread.len()));
         self.write(|view| {

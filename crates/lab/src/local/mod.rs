@@ -6,7 +6,7 @@
 //!
 //! 1. Here: [`LocalAccount`], which starts and controls an account. [`Options`] are in `options`. `account` has the
 //!    state that all services share.
-//! 2. `routes`: the service of a request. `connection`, `service`, `protocol` and `date` have the HTTP parts. `faults`
+//! 2. `routes`: the service of a request. `connection`, `service` and `protocol` have the HTTP parts. `faults`
 //!    makes calls fail.
 //! 3. Kinesis. `kinesis` checks each call. `capacity` has changes of streams, and `transitions` ends them in time.
 //!    `writes`, `reads`, `subscribe`, `records` and `shards` have the data, `consumers` the registered consumers,
@@ -38,7 +38,6 @@ mod cloudtrail;
 mod cloudwatch;
 mod connection;
 mod consumers;
-mod date;
 mod eventbridge;
 mod faults;
 mod fleet;
@@ -90,7 +89,6 @@ use tokio::net::TcpListener;
 use tokio::sync::{broadcast, oneshot};
 
 pub use clock::{Clock, ClockError};
-pub use date::PACE_HEADER;
 pub use faults::{Effect, Fault};
 pub use options::{Commitment, Options};
 pub use trail::FailedCall;

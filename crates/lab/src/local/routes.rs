@@ -4,10 +4,10 @@ use super::account::Account;
 use super::connection::Connection;
 use super::protocol::Protocol;
 use super::unserved::Unserved;
-use super::{cloudtrail, cloudwatch, date, eventbridge, form, kinesis, lambda, log, scheduler, tagging};
+use super::{cloudtrail, cloudwatch, eventbridge, form, kinesis, lambda, log, scheduler, tagging};
 use axum::Router;
 use axum::extract::{ConnectInfo, Path, Request, State};
-use axum::middleware::{from_fn_with_state, map_response_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::response::Response;
 use axum::routing::{get, post};
 use std::sync::Arc;
@@ -21,7 +21,6 @@ pub(super) fn routes(account: &Arc<Account>) -> Router {
         .with_state(account.clone())
         .merge(scheduler::routes(account.clone()))
         .merge(lambda::routes(account.clone()))
-        .layer(map_response_with_state(account.clone(), date::stamp))
         .layer(from_fn_with_state(account.clone(), log::log))
 }
 

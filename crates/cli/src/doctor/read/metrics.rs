@@ -1,9 +1,9 @@
 //! The metrics of a stream: 14 days by the hour and 3 hours by the minute, in one `GetMetricData` each.
 
 use super::unread::unread;
+use crate::metrics;
+pub(super) use crate::metrics::Query;
 use aws_sdk_cloudwatch::Client;
-use aws_sdk_cloudwatch::primitives::DateTime as AwsTime;
-use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricStat, ScanBy, StatusCode};
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use unthrottle_core::checks::{Point, Read, Series, Unread};
 use unthrottle_core::observation::Stream;
@@ -12,14 +12,6 @@ const ACTION: &str = "cloudwatch:GetMetricData";
 pub(super) const NAMESPACE: &str = "AWS/Kinesis";
 const MINUTE: TimeDelta = TimeDelta::minutes(1);
 const HOUR: TimeDelta = TimeDelta::hours(1);
-
-/// A series of CloudWatch's.
-pub(super) struct Query {
-    pub namespace: &'static str,
-    pub metric: &'static str,
-    pub statistic: &'static str,
-    pub dimensions: Vec<(&'static str, String)>,
-}
 
 type Field = fn(&mut Point, f64);
 
@@ -58,13 +50,7 @@ async fn series(
     (start, end): (DateTime<Utc>, DateTime<Utc>),
     now: DateTime<Utc>,
 ) -> Read<Series> {
-    let of_stream = || vec![("StreamName", stream.name.clone())];
-    let queries = METRICS.map(|(metric, statistic, _)| Query {
-        namespace: NAMESPACE,
-        metric,
-        statistic,
-        dimensions: of_stream(),
-    });
+    let queries = METRICS.map(|(metric, statistic, _)| Query::of_stream(metric, statistic, &stream.name));
     // CloudWatch's metrics are metrics of the name. What is older than the stream belongs to another one.
     let first = stream.created_at.map_or(start, |created| created.max(start));
     let seconds = |length: TimeDelta| length.num_milliseconds() as f64 / 1_000.0;
@@ -84,45 +70,16 @@ pub(super) async fn read(
     client: &Client,
     queries: &[Query],
     period_seconds: i32,
-    (start, end): (DateTime<Utc>, DateTime<Utc>),
-    mut put: impl FnMut(usize, DateTime<Utc>, f64),
+    between: (DateTime<Utc>, DateTime<Utc>),
+    put: impl FnMut(usize, DateTime<Utc>, f64),
 ) -> Read<()> {
-    let mut pages = client
-        .get_metric_data()
-        .set_metric_data_queries(Some(queries.iter().enumerate().map(|(n, q)| q.built(n, period_seconds)).collect()))
-        .start_time(AwsTime::from_secs(start.timestamp()))
-        .end_time(AwsTime::from_secs(end.timestamp()))
-        .scan_by(ScanBy::TimestampAscending)
-        .into_paginator()
-        .send();
-    while let Some(page) = pages.next().await {
-        let page = page.map_err(|e| unread(ACTION, e))?;
-        for series in page.metric_data_results() {
-            let place = series.id().and_then(|id| id.strip_prefix('m')?.parse::<usize>().ok());
-            let Some((place, query)) = place.and_then(|place| Some((place, queries.get(place)?))) else { continue };
-            // CloudWatch could not read the series. Its values are unknown, not zero.
-            if matches!(series.status_code(), Some(StatusCode::InternalError | StatusCode::Forbidden)) {
-                let why = format!("CloudWatch could not read {}", query.metric);
-                let is_denied = series.status_code() == Some(&StatusCode::Forbidden);
-                return Err(Unread { action: ACTION, why, is_denied });
-            }
-            for (time, value) in series.timestamps().iter().zip(series.values()) {
-                if let Some(time) = DateTime::from_timestamp(time.secs(), 0) {
-                    put(place, time, *value);
-                }
-            }
-        }
-    }
-    Ok(())
-}
-
-impl Query {
-    fn built(&self, place: usize, period_seconds: i32) -> MetricDataQuery {
-        let of = |(name, value): &(&str, String)| Dimension::builder().name(*name).value(value).build();
-        let dimensions = self.dimensions.iter().map(of).collect();
-        let metric = Metric::builder().namespace(self.namespace).metric_name(self.metric);
-        let metric = metric.set_dimensions(Some(dimensions)).build();
-        let stat = MetricStat::builder().metric(metric).period(period_seconds).stat(self.statistic).build();
-        MetricDataQuery::builder().id(format!("m{place}")).metric_stat(stat).build()
+    let failed = metrics::read(client, queries, period_seconds, between, put).await;
+    match failed.map_err(|error| unread(ACTION, error))?.first() {
+        None => Ok(()),
+        Some(&metrics::Unread { place, is_denied }) => Err(Unread {
+            action: ACTION,
+            why: format!("CloudWatch could not read {}", queries[place].metric),
+            is_denied,
+        }),
     }
 }
