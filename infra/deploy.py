@@ -7,6 +7,7 @@ Exit codes: 0, nothing would fail; 1, something would fail, and nothing was buil
 """
 
 import difflib
+import functools
 import json
 import os
 import pathlib
@@ -108,6 +109,7 @@ def misfit(declared, value):
     return None if fits else declared.get("ConstraintDescription", "a line of text")
 
 
+@functools.cache
 def template():
     return yaml_parse((ROOT / "template.yaml").read_text())
 
@@ -268,11 +270,12 @@ def fleet_query():
 
 
 def check_account(report, region, name, asked, parameters, defaults):
+    """Checks the account. Returns the parameters that a stack in it has."""
     try:
         caller = aws("sts", "get-caller-identity", region=region)
     except Refused as error:
         report.fails(f"AWS takes no call: {error} Sign in (aws sso login), or set AWS_PROFILE.")
-        return
+        return {}
     report.ok(f"Account {caller['Account']}, region {region}, as {caller['Arn']}")
     account = Account(report, region, name)
     stack, had = account.stack(), {}
@@ -286,10 +289,11 @@ def check_account(report, region, name, asked, parameters, defaults):
     merged = defaults | had | parameters
     account.check_concurrency(int(merged["ReservedConcurrency"]), int(had.get("ReservedConcurrency") or 0))
     account.check_queries(merged["ThisAccountOnly"])
+    return had
 
 
 def check(report, arguments):
-    """Checks everything. Returns the region, the stack's name, and the parameters to give."""
+    """Checks everything. Returns the region, the parameters to give, and the architecture to build for."""
     declared = template()["Parameters"]
     defaults = {name: str(each["Default"]) for name, each in declared.items()}
     deploy, overrides = configured()
@@ -298,18 +302,19 @@ def check(report, arguments):
     parameters = overrides | asked
     name, region = deploy["stack_name"], region_of(deploy)
     print(f"Before a deployment of the stack {name}:")
-    has_aws = check_tools(report)
+    has_aws, had = check_tools(report), {}
     if region is None:
         report.fails("No region is set. Set AWS_REGION, or add region to samconfig.toml.")
     elif has_aws:
-        check_account(report, region, name, asked, parameters, defaults)
-    return region, parameters, defaults
+        had = check_account(report, region, name, asked, parameters, defaults)
+    # A stack keeps its architecture, as each parameter that is not given.
+    return region, parameters, (defaults | had | parameters)["Architecture"]
 
 
 def main(arguments):
     only_check = "--check" in arguments
     report = Report()
-    region, parameters, defaults = check(report, [each for each in arguments if each != "--check"])
+    region, parameters, architecture = check(report, [each for each in arguments if each != "--check"])
     if report.failures:
         things = "1 thing" if report.failures == 1 else f"{report.failures} things"
         print(f"{things} would fail. Nothing was built or deployed.")
@@ -317,7 +322,6 @@ def main(arguments):
     if only_check:
         print("Nothing that was checked would fail.")
         return 0
-    architecture = parameters.get("Architecture", defaults["Architecture"])
     build = ["sam", "build", "--parameter-overrides", f"Architecture={architecture}"]
     deploy = ["sam", "deploy", "--region", region, "--parameter-overrides", *(f"{name}={value}" for name, value in parameters.items())]
     for command in [build, deploy]:

@@ -195,6 +195,12 @@ def test_parameters_are_added_to_those_of_samconfig(deploy):
     assert deployed[5:] == ["Mode=observe", "NotificationEmail=ops@example.com", "Architecture=x86_64"]
 
 
+def test_a_stack_keeps_its_architecture(deploy):
+    answers = {"aws cloudformation describe-stacks": stack("UPDATE_COMPLETE", Mode="observe", Architecture="x86_64")}
+    _, _, calls = deploy(answers=answers)
+    assert ["sam", "build", "--parameter-overrides", "Architecture=x86_64"] in calls
+
+
 @pytest.mark.parametrize(
     ("unreserved", "wanted", "code", "part"),
     [
