@@ -118,11 +118,11 @@ pub(super) struct Args {
     #[arg(
         long,
         value_name = "N",
-        default_value_t = 1,
         value_parser = clap::value_parser!(u32).range(1..=3600),
-        help = "Wait N times shorter, for a local account whose clock is N times as fast"
+        help = "Wait N times shorter. Without it: as many times as the clock of a local\n\
+                account is faster"
     )]
-    pace: u32,
+    pace: Option<u32>,
     #[command(flatten)]
     aws: AwsArgs,
     /// Print the proof as JSON
@@ -199,9 +199,9 @@ fn list(args: &Args, steps: &[&'static Step], prices: &Prices, usd: f64) -> std:
         let flag = step.flag.map(|flag| format!(", needs {flag}")).unwrap_or_default();
         let cost = step.uses.usd(prices);
         console.heading(&format!("{}: at most {} min, ${cost:.2}{flag}", step.name, step.minutes))?;
-        run::wrapped(&mut console, "", step.about)?;
+        console.step(step.about)?;
         for fact in step.facts {
-            run::wrapped(&mut console, "- ", &format!("{}: {}", fact.id, fact.expected))?;
+            console.step(&format!("- {}: {}", fact.id, fact.expected))?;
         }
     }
     let minutes = run::minutes(steps, args.at_once);

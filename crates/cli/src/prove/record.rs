@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn a_message_is_kept_after_empty_answers_and_hides_its_caller() {
-        let recorder = Recorder::new(&Arc::new(Time::new(1)));
+        let recorder = Recorder::new(&Arc::new(Time::new(chrono::Utc::now(), 1)));
         let event = json!({"account": "210987654321", "detail": {
             "errorCode": "ProvisionedThroughputExceededException",
             "userIdentity": {"arn": "arn:aws:iam::210987654321:user/alice"},

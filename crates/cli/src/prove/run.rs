@@ -11,6 +11,7 @@ use super::time::Time;
 use super::trouble::Trouble;
 use super::{clean, delete};
 use crate::CliError;
+use crate::aws::clock;
 use crate::put::stop_signal;
 use crate::screen::{Console, EVERY, StatusLine, print_json};
 use aws_config::SdkConfig;
@@ -38,16 +39,22 @@ struct Runner<'a> {
     creating: Rc<Creating>,
 }
 
+/// The clock of the account that the arguments name. Its configuration is loaded before.
+fn time_of(args: &Args) -> Arc<Time> {
+    let clock = clock();
+    Arc::new(Time::new(clock.now(), args.pace.unwrap_or(clock.pace())))
+}
+
 /// Runs the steps, writes the proof after each, and leaves nothing behind.
 pub(super) async fn steps(args: &Args, steps: &[&'static Step], prices: &Prices) -> Result<(), CliError> {
     let config = args.aws.config().await?;
     let region = config.region().map(ToString::to_string).unwrap_or_default();
-    let time = Arc::new(Time::new(args.pace));
+    let time = time_of(args);
     let mut proof = match args.resume {
         true => resumed(args, &config, &time).await?,
         false => {
             must_have_no_proof(args)?;
-            Proof::new(&region, config.endpoint_url(), args.pace, time.now())
+            Proof::new(&region, config.endpoint_url(), time.pace(), time.now())
         }
     };
     let is_settled = |step: &Step| proof.steps.iter().any(|done| done.step == step.name && done.is_settled());
@@ -255,20 +262,12 @@ fn show(console: &mut Console, done: &Done) -> std::io::Result<()> {
     console.heading(&format!("{}: {:.0} s", done.step, done.seconds))?;
     for finding in &done.findings {
         let verdict = finding.verdict.to_string();
-        let text = format!("{verdict:<13} {}: {}", finding.fact, finding.seen);
-        wrapped(console, "", &text)?;
+        console.step(&format!("{verdict:<13} {}: {}", finding.fact, finding.seen))?;
     }
     for left in &done.left {
-        wrapped(console, "NOT DELETED   ", left)?;
+        console.step(&format!("NOT DELETED   {left}"))?;
     }
     Ok(())
-}
-
-/// Shows a text within 80 columns.
-pub(super) fn wrapped(console: &mut Console, first: &str, text: &str) -> std::io::Result<()> {
-    let options = textwrap::Options::new(77).initial_indent(first).subsequent_indent("  ");
-    let options = options.word_splitter(textwrap::WordSplitter::NoHyphenation);
-    textwrap::wrap(text, options).iter().try_for_each(|line| console.step(line))
 }
 
 /// The minutes that steps take at most, if each begins as soon as one of `at_once` places is free.
@@ -286,7 +285,7 @@ pub(super) fn minutes(steps: &[&'static Step], at_once: u16) -> u32 {
 pub(super) async fn clean(args: &Args) -> Result<(), CliError> {
     let config = args.aws.config().await?;
     let region = config.region().map(ToString::to_string).unwrap_or_default();
-    let time = Arc::new(Time::new(args.pace));
+    let time = time_of(args);
     let clients = Clients::new(&config, &time, &Recorder::new(&time));
     let ledger = if args.all_runs { None } else { Ledger::open(&args.out)? };
     let (ledger, prefix) = match ledger {
@@ -315,7 +314,7 @@ pub(super) async fn clean(args: &Args) -> Result<(), CliError> {
         console.step(&format!("deleted the {kind} {name}"))?;
     }
     for unread in &unread {
-        wrapped(&mut console, "", &format!("cannot look for {unread}"))?;
+        console.step(&format!("cannot look for {unread}"))?;
     }
     must_be_empty(&left)?;
     if args.all_runs && !unread.is_empty() {

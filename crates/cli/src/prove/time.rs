@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 /// How old the time in an answer can be: a second that began, and a slow network. A larger difference is one of clocks.
 const ON_THE_WAY: TimeDelta = TimeDelta::seconds(10);
 
-/// The account's clock. On AWS it is the machine's. A local account can have a faster one: see `--pace`.
+/// The account's clock. On AWS it is the machine's, corrected by the time in AWS's answers. A local account can have a
+/// faster one.
 #[derive(Debug)]
 pub(super) struct Time {
     pace: u32,
@@ -16,9 +17,14 @@ pub(super) struct Time {
 }
 
 impl Time {
-    /// A clock that shows the machine's time now, and then runs this many times as fast. 0 counts as 1.
-    pub fn new(pace: u32) -> Time {
-        Time { pace: pace.max(1), anchor: Mutex::new((Utc::now(), Instant::now())) }
+    /// A clock that shows `now`, and then runs this many times as fast as the machine's. 0 counts as 1.
+    pub fn new(now: DateTime<Utc>, pace: u32) -> Time {
+        Time { pace: pace.max(1), anchor: Mutex::new((now, Instant::now())) }
+    }
+
+    /// How many times as fast as the machine's clock it runs.
+    pub fn pace(&self) -> u32 {
+        self.pace
     }
 
     /// The account's time.
@@ -27,11 +33,11 @@ impl Time {
         time + TimeDelta::from_std(self.since(at)).unwrap_or_default()
     }
 
-    /// Corrects the clock by the time in an answer: the whole second in which AWS sent it. A faster clock only goes
-    /// forward, because each second on the way is many of its own.
+    /// Corrects the clock by the time in an answer: the whole second in which AWS sent it. A faster account sends the
+    /// machine's time, which is not its own.
     pub fn answered_at(&self, time: DateTime<Utc>) {
         let now = self.now();
-        if time > now || self.pace == 1 && now - time > ON_THE_WAY {
+        if self.pace == 1 && (time > now || now - time > ON_THE_WAY) {
             *self.anchor.lock().unwrap_or_else(PoisonError::into_inner) = (time, Instant::now());
         }
     }
@@ -58,23 +64,24 @@ mod tests {
 
     #[test]
     fn the_time_of_an_answer_corrects_a_wrong_clock_and_not_one_that_is_right() {
-        let time = Time::new(1);
-        let begin = time.now();
+        let begin = Utc::now();
+        let time = Time::new(begin, 1);
         time.answered_at(begin - TimeDelta::seconds(2));
         assert!(time.now() >= begin);
         for wrong_by in [120, -120] {
-            let (time, sent) = (Time::new(1), begin + TimeDelta::seconds(wrong_by));
+            let (time, sent) = (Time::new(Utc::now(), 1), begin + TimeDelta::seconds(wrong_by));
             time.answered_at(sent);
             assert!((sent..sent + TimeDelta::seconds(60)).contains(&time.now()), "{wrong_by}");
         }
     }
 
     #[test]
-    fn a_faster_clock_waits_shorter_and_never_goes_back() {
-        let (time, begin) = (Time::new(3_600), Utc::now());
+    fn a_faster_clock_waits_shorter_and_is_not_corrected() {
+        let begin = Utc::now() - TimeDelta::hours(5);
+        let time = Time::new(begin, 3_600);
         assert_eq!(time.of_machine(Duration::from_secs(7_200)), Duration::from_secs(2));
-        time.answered_at(begin + TimeDelta::hours(5));
-        time.answered_at(begin);
-        assert!(time.now() >= begin + TimeDelta::hours(5));
+        time.answered_at(Utc::now() + TimeDelta::days(400));
+        time.answered_at(begin - TimeDelta::days(400));
+        assert!((begin..begin + TimeDelta::days(100)).contains(&time.now()));
     }
 }
