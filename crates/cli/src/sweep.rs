@@ -6,14 +6,13 @@ use crate::config;
 use crate::consent::Consent;
 use crate::help::whole;
 use crate::screen::{Console, print_json};
-use serde_json::json;
 use std::time::Duration;
 use unthrottle::aws::{Clients, send_healed};
 use unthrottle::handler::{Handler, Reply};
 use unthrottle::sweep::{Plan, sweep};
 use unthrottle_core::decision::Outcome;
 use unthrottle_core::policy::{Mode, Policy};
-use unthrottle_core::report::{Document, SweepDocument};
+use unthrottle_core::report::{Document, Findings, SweepDocument};
 use unthrottle_core::signal::{Home, StreamArn};
 use unthrottle_core::words::many;
 
@@ -43,7 +42,7 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
         const NONE: &str = "there is no stream in this account and region";
         console.heading(NONE)?;
         if args.json {
-            print_json(&json!({ "version": 1, "outcome": "swept", "looked": 0, "decisions": [], "sentence": NONE }))?;
+            print_json(&SweepDocument { sentence: NONE.into(), ..SweepDocument::new(Findings::default()) })?;
         }
         return Ok(());
     };

@@ -2,7 +2,7 @@
 
 use super::sample::Sample;
 use crate::CliError;
-use crate::aws::called;
+use crate::aws::{called, clock};
 use crate::screen::{EVERY, Progress};
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::primitives::DateTime as AwsTime;
@@ -95,7 +95,7 @@ pub(super) async fn read(
 ) -> Result<Vec<Sample>, CliError> {
     let rounds = shards.len().div_ceil(AT_ONCE);
     let seconds = usize::try_from(budget.time.as_secs()).unwrap_or(usize::MAX).saturating_mul(rounds);
-    let (mut progress, mut clock) = (Progress::new("seconds", seconds), tokio::time::interval(EVERY));
+    let (mut progress, mut tick) = (Progress::new("seconds", seconds), tokio::time::interval(EVERY));
     let began = Instant::now();
     let reads = stream::iter(shards).map(|shard| read_shard(client, arn, shard, from, budget));
     let mut reads = Box::pin(reads.buffer_unordered(AT_ONCE));
@@ -106,7 +106,7 @@ pub(super) async fn read(
                 Some(sample) => samples.push(sample?),
                 None => break,
             },
-            _ = clock.tick() => progress.set(usize::try_from(began.elapsed().as_secs()).unwrap_or(usize::MAX)),
+            _ = tick.tick() => progress.set(usize::try_from(began.elapsed().as_secs()).unwrap_or(usize::MAX)),
         }
     }
     progress.clear();
@@ -121,7 +121,7 @@ async fn read_shard(
     from: From,
     budget: &Budget,
 ) -> Result<Sample, CliError> {
-    let (started, end) = (Utc::now(), Instant::now() + budget.time);
+    let (started, end) = (clock().now(), Instant::now() + budget.time);
     let mut iterator = first_iterator(client, arn, &shard, from, started).await?;
     let mut sample = Sample::of(shard);
     while let Some(position) = iterator.take() {

@@ -5,11 +5,12 @@ use super::incidents::Step;
 use super::logs::{Logs, OfStream};
 use super::stream::{Readings, report};
 use crate::CliError;
-use crate::aws::{AwsArgs, called};
+use crate::aws::called;
 use crate::changes::{Counted, counted};
 use crate::doctor::streams;
 use crate::metrics::{self, Query};
 use crate::screen::Progress;
+use aws_config::SdkConfig;
 use aws_sdk_cloudwatch::Client;
 use chrono::{DateTime, Utc};
 use std::collections::BTreeMap;
@@ -58,21 +59,20 @@ const OWN: [(&str, Field); 3] = [
 /// # Errors
 /// No stream, or AWS did not list them. A stream that cannot be read is in the report.
 pub(super) async fn collect(
-    aws: &AwsArgs,
+    config: &SdkConfig,
     names: &[String],
     policy: &Policy,
     logs: &Logs,
     span: Span,
 ) -> Result<Report, CliError> {
-    let config = aws.config().await?;
-    let clients = Clients::new(&config);
+    let clients = Clients::new(config);
     let all = match names {
         [] => streams::all(&clients.kinesis).await?,
         names => streams::named(&clients.kinesis, names).await?,
     };
     let tags = tags(&clients).await?;
     // Not the client of the Lambda: its time limits are for short reads.
-    let cloudwatch = Client::new(&config);
+    let cloudwatch = Client::new(config);
     let mut progress = Progress::new("streams read", all.len());
     let mut reports = vec![];
     for part in all.chunks(AT_ONCE) {

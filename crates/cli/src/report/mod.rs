@@ -8,12 +8,12 @@ mod logs;
 mod markdown;
 mod stream;
 
-use crate::aws::AwsArgs;
+use crate::aws::{AwsArgs, clock};
 use crate::screen::print_json;
 use crate::{CliError, config, files};
 pub(super) use document::Report;
 
-use chrono::{DurationRound as _, TimeDelta, Utc};
+use chrono::{DurationRound as _, TimeDelta};
 use std::io::Write as _;
 use std::path::PathBuf;
 
@@ -61,12 +61,13 @@ pub(super) struct Args {
 pub(super) async fn run(args: Args) -> Result<(), CliError> {
     let policy = config::policy()?;
     let logged = logs::read(&args.log)?;
-    let now = Utc::now();
+    let config = args.aws.config().await?;
+    let now = clock().now();
     let step = TimeDelta::minutes(document::STEP_MINUTES);
     // Whole steps: CloudWatch gives the sum of a step that has begun, too.
     let to = now.duration_trunc(step).unwrap_or(now);
     let span = collect::Span { from: to - TimeDelta::days(args.days), to };
-    let report = collect::collect(&args.aws, &args.streams, &policy, &logged, span).await?;
+    let report = collect::collect(&config, &args.streams, &policy, &logged, span).await?;
     if let Some(path) = &args.html {
         files::write(path, &html::page(&report).html()?)?;
     }

@@ -109,10 +109,10 @@ pub(super) async fn get_records(account: &Account, name: Option<&str>, raw: Valu
     let (id, now) = (&account.options.account, account.now());
     let admitted = lock(&account.rates).admit_read(Operation::GetRecords, shard, stream, id, now);
     if let Err(refusal) = admitted {
-        let mut samples = Samples::new(account);
+        let mut samples = Samples::new(account, stream);
         samples.add_for_shard("ReadProvisionedThroughputExceeded", shard, 1.0);
         samples.add("GetRecords.Success", 0.0);
-        samples.publish(account, stream);
+        samples.publish(account);
         return Err(refusal);
     }
     let limit = input["Limit"].as_u64().unwrap_or(MAX_RECORDS);
@@ -197,7 +197,7 @@ impl Read {
 
     /// Counts the read as a GetRecords call.
     fn sample(&self, account: &Account, position: &Position) {
-        let (mut samples, records) = (Samples::new(account), self.records.len() as f64);
+        let (mut samples, records) = (Samples::new(account, &position.stream), self.records.len() as f64);
         samples.add_for_shard("ReadProvisionedThroughputExceeded", &position.shard, 0.0);
         samples.add("GetRecords.Success", 1.0);
         samples.add("GetRecords.Records", records);
@@ -206,17 +206,18 @@ impl Read {
         samples.add_of_shard("OutgoingRecords", &position.shard, records);
         samples.add_of_shard("OutgoingBytes", &position.shard, self.bytes);
         samples.add_of_shard("IteratorAgeMilliseconds", &position.shard, self.age_millis);
-        samples.publish(account, &position.stream);
+        samples.publish(account);
     }
 
     /// Counts the read as an event of SubscribeToShard.
     pub fn sample_event(&self, account: &Account, position: &Position, consumer: &str) {
-        let (mut samples, records) = (Samples::of_consumer(account, consumer), self.records.len() as f64);
+        let (mut samples, records) =
+            (Samples::of_consumer(account, &position.stream, consumer), self.records.len() as f64);
         samples.add("SubscribeToShardEvent.Success", 1.0);
         samples.add("SubscribeToShardEvent.Records", records);
         samples.add("SubscribeToShardEvent.Bytes", self.bytes);
         samples.add("SubscribeToShardEvent.MillisBehindLatest", self.age_millis);
-        samples.publish(account, &position.stream);
+        samples.publish(account);
     }
 
     /// The records in the form of an answer.

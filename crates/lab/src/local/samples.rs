@@ -6,8 +6,11 @@ use std::collections::BTreeMap;
 
 const NAMESPACE: &str = "AWS/Kinesis";
 
-/// The samples of one call.
-pub(super) struct Samples {
+/// The samples of one call about a stream.
+pub(super) struct Samples<'a> {
+    stream: &'a str,
+    /// The shard-level metrics that are on for the stream.
+    monitored: Vec<String>,
     /// The minute of the call.
     minute: i64,
     /// The statistics by metric and shard; no shard stands for the stream.
@@ -16,16 +19,17 @@ pub(super) struct Samples {
     consumer: Option<String>,
 }
 
-impl Samples {
+impl<'a> Samples<'a> {
     /// The samples of a call that comes now.
-    pub fn new(account: &Account) -> Self {
-        Self { minute: minute_of(account.now()), stats: BTreeMap::new(), consumer: None }
+    pub fn new(account: &Account, stream: &'a str) -> Self {
+        let monitored = lock(&account.monitored).get(stream).cloned().unwrap_or_default();
+        Self { stream, monitored, minute: minute_of(account.now()), stats: BTreeMap::new(), consumer: None }
     }
 
     /// The samples of an event that the registered consumer receives now. AWS publishes them by stream and consumer
     /// (the page on monitoring with CloudWatch).
-    pub fn of_consumer(account: &Account, consumer: &str) -> Self {
-        Self { consumer: Some(consumer.to_owned()), ..Self::new(account) }
+    pub fn of_consumer(account: &Account, stream: &'a str, consumer: &str) -> Self {
+        Self { consumer: Some(consumer.to_owned()), ..Self::new(account, stream) }
     }
 
     /// A sample of a stream-level metric.
@@ -45,6 +49,9 @@ impl Samples {
     }
 
     fn merge(&mut self, metric: &'static str, shard: Option<&str>, value: f64) {
+        if shard.is_some() && !self.monitored.iter().any(|monitored| monitored == metric) {
+            return;
+        }
         let key = (metric, shard.map(str::to_owned));
         let stat = self.stats.entry(key).or_default();
         stat.merge(&Stat::of(value, 1.0));
@@ -62,22 +69,15 @@ impl Samples {
     }
 
     /// Adds all samples to the account's metrics.
-    pub fn publish(self, account: &Account, stream: &str) {
-        let monitored = lock(&account.monitored).get(stream).cloned();
-        let monitored = monitored.unwrap_or_default();
+    pub fn publish(self, account: &Account) {
         let mut metrics = lock(&account.metrics);
         // A minute of a faster clock has fewer seconds of the machine. It shows the traffic of a whole minute.
         let pace = f64::from(account.options.clock.pace());
         for ((metric, shard), stat) in self.stats {
             let stat = stat.repeated(pace);
-            let mut dimensions = vec![("StreamName", stream)];
+            let mut dimensions = vec![("StreamName", self.stream)];
             dimensions.extend(self.consumer.as_deref().map(|consumer| ("ConsumerName", consumer)));
-            if let Some(shard) = &shard {
-                if !monitored.iter().any(|enabled| enabled == metric) {
-                    continue;
-                }
-                dimensions.push(("ShardId", shard));
-            }
+            dimensions.extend(shard.as_deref().map(|shard| ("ShardId", shard)));
             metrics.add(Series::new(NAMESPACE, metric, &dimensions), self.minute, &stat);
         }
     }

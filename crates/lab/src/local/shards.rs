@@ -36,13 +36,27 @@ pub(super) fn range(shard: &Shard) -> HashRange {
     HashRange { first: shard.hash_key_range.start_u128(), last: shard.hash_key_range.end_u128() }
 }
 
-/// The index and the open shard of a hash key.
-pub(super) fn shard_of(stream: &Stream, hash_key: u128) -> Option<(usize, &Shard)> {
-    let takes = |shard: &Shard| {
-        let range = range(shard);
-        is_open(shard) && (range.first..=range.last).contains(&hash_key)
-    };
-    stream.shards.iter().enumerate().find(|(_, shard)| takes(shard))
+/// The open shards of a stream, by their hash keys.
+pub(super) struct Open<'a> {
+    /// The first hash key of each shard, its index, and the shard, in the order of the hash keys.
+    shards: Vec<(u128, usize, &'a Shard)>,
+}
+
+impl<'a> Open<'a> {
+    /// The ranges are texts, which take long to read: once for each request, not for each record.
+    pub fn of(stream: &'a Stream) -> Open<'a> {
+        let open = stream.shards.iter().enumerate().filter(|(_, shard)| is_open(shard));
+        let mut shards: Vec<_> = open.map(|(index, shard)| (range(shard).first, index, shard)).collect();
+        shards.sort_unstable_by_key(|(first, ..)| *first);
+        Open { shards }
+    }
+
+    /// The index and the shard of a hash key. The open shards contain every key, so a shard ends where the next begins.
+    pub fn shard_of(&self, hash_key: u128) -> Option<(usize, &'a Shard)> {
+        let after = self.shards.partition_point(|(first, ..)| *first <= hash_key);
+        let (_, index, shard) = self.shards.get(after.checked_sub(1)?)?;
+        Some((*index, shard))
+    }
 }
 
 /// Closes the open shards with ranges that are not in `ranges`, and opens shards for the new ranges. Each new shard is

@@ -2,12 +2,12 @@
 
 use super::limits::{Refusal, refuse, shard_throttled};
 use super::samples::Samples;
-use super::shards::{millis, number, opened_at, sequence_number, shard_of};
+use super::shards::{Open, millis, number, opened_at, sequence_number};
 use super::{Account, lock, records};
 use crate::rules::{WriteCapacity, hash_key};
 use chrono::{DateTime, Utc};
 use ferrokinesis::sequence::{parse_sequence, shard_ix_to_hex};
-use ferrokinesis::types::{StoredRecordRef, Stream, StreamStatus};
+use ferrokinesis::types::{StoredRecordRef, StreamStatus};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -101,7 +101,7 @@ struct Written {
 }
 
 pub(super) async fn put_record(account: &Account, name: &str, input: Value) -> Answer {
-    let mut samples = Samples::new(account);
+    let mut samples = Samples::new(account, name);
     let record = Record::of(&input)?;
     must_be_in_order(account, name, input["SequenceNumberForOrdering"].as_str())?;
     let written = write(account, name, std::slice::from_ref(&record), &mut samples).await?;
@@ -110,7 +110,7 @@ pub(super) async fn put_record(account: &Account, name: &str, input: Value) -> A
     if sequence_number.is_some() {
         samples.add("PutRecord.Bytes", record.bytes as f64);
     }
-    samples.publish(account, name);
+    samples.publish(account);
     match sequence_number {
         Some(number) => Ok(Some(json!({"ShardId": shard, "SequenceNumber": number}))),
         None => Err(shard_throttled(&shard, name, &account.options.account)),
@@ -130,7 +130,7 @@ fn must_be_in_order(account: &Account, stream: &str, after: Option<&str>) -> Res
 }
 
 pub(super) async fn put_records(account: &Account, name: &str, input: Value) -> Answer {
-    let mut samples = Samples::new(account);
+    let mut samples = Samples::new(account, name);
     let records = input["Records"].as_array().into_iter().flatten();
     let records = records.map(Record::of).collect::<Result<Vec<_>, _>>()?;
     if records.iter().map(|record| record.bytes).sum::<u64>() > MAX_BYTES {
@@ -147,7 +147,7 @@ pub(super) async fn put_records(account: &Account, name: &str, input: Value) -> 
     samples.add("PutRecords.TotalRecords", records.len() as f64);
     samples.add("PutRecords.SuccessfulRecords", accepted as f64);
     samples.add("PutRecords.ThrottledRecords", throttled as f64);
-    samples.publish(account, name);
+    samples.publish(account);
     let id = &account.options.account;
     let results = written.into_iter().map(|Written { shard, sequence_number }| match sequence_number {
         Some(number) => json!({"ShardId": shard, "SequenceNumber": number}),
@@ -161,7 +161,7 @@ async fn write(
     account: &Account,
     name: &str,
     records: &[Record<'_>],
-    samples: &mut Samples,
+    samples: &mut Samples<'_>,
 ) -> Result<Vec<Written>, Refusal> {
     // A missing stream gets no entry.
     if !account.store.contains_stream(name).await {
@@ -173,7 +173,8 @@ async fn write(
     if !matches!(stream.stream_status, StreamStatus::Active | StreamStatus::Updating) {
         return Err(Refusal::stream_not_found(name, &account.options.account));
     }
-    let mut writer = Writer { account, stream: &stream, now: account.now(), opened: HashMap::new(), batch: vec![] };
+    let mut writer =
+        Writer { account, open: Open::of(&stream), now: account.now(), opened: HashMap::new(), batch: vec![] };
     let written: Vec<Written> = records.iter().map(|record| writer.write(record, &mut capacities)).collect();
     for (record, written) in records.iter().zip(&written) {
         samples.add_record(&written.shard, record.bytes as f64, written.sequence_number.is_some());
@@ -184,7 +185,7 @@ async fn write(
 
 struct Writer<'a> {
     account: &'a Account,
-    stream: &'a Stream,
+    open: Open<'a>,
     now: DateTime<Utc>,
     /// The opening time of each shard, in milliseconds of the epoch.
     opened: HashMap<usize, u64>,
@@ -194,7 +195,7 @@ struct Writer<'a> {
 
 impl<'a> Writer<'a> {
     fn write(&mut self, record: &Record<'a>, capacities: &mut HashMap<usize, WriteCapacity>) -> Written {
-        let Some((index, shard)) = shard_of(self.stream, record.hash_key) else {
+        let Some((index, shard)) = self.open.shard_of(record.hash_key) else {
             // The open shards of a stream contain every key.
             return Written { shard: String::new(), sequence_number: None };
         };
