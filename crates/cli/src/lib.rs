@@ -35,6 +35,7 @@ mod runbook;
 mod schema;
 mod screen;
 mod smoke;
+mod stop;
 mod sweep;
 mod version;
 mod watch;

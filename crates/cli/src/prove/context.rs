@@ -107,8 +107,8 @@ impl Context {
         self.creating.calls.update(|calls| calls + 1);
         let answer = call.await;
         self.creating.calls.update(|calls| calls - 1);
-        if let Err(Trouble::NotServed(_) | Trouble::Denied(_)) = &answer {
-            // AWS has certainly created nothing.
+        if let Err(Trouble::Denied(_)) = &answer {
+            // AWS has certainly created nothing, and may deny the deletion, too.
             self.ledger.deleted(&resource).map_err(|error| Trouble::Failed(error.to_string()))?;
         }
         answer

@@ -1,5 +1,6 @@
 //! The proof as a Markdown page.
 
+use super::cost::cents;
 use super::proof::{Done, Proof};
 use std::fmt::Write as _;
 
@@ -27,7 +28,8 @@ pub(super) fn of(proof: &Proof) -> String {
 
 fn write_step(page: &mut String, done: &Done) {
     let Done { step, about, seconds, cost_usd, .. } = done;
-    let _ = writeln!(page, "\n## {step}\n\n{about}\nIt took {seconds:.0} s, and costs at most ${cost_usd:.2}.");
+    let _ =
+        writeln!(page, "\n## {step}\n\n{about}\nIt took {seconds:.0} s, and costs at most ${:.2}.", cents(*cost_usd));
     for left in &done.left {
         let _ = writeln!(page, "\n**Not deleted:** {}", cell(left));
     }

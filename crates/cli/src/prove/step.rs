@@ -52,11 +52,13 @@ pub(super) struct Use {
     pub records: u64,
     /// USD besides Kinesis, at list prices.
     pub other_usd: f64,
+    /// USD for each stream of the account, at list prices. `other_usd` has the first ones.
+    pub each_stream_usd: f64,
 }
 
 impl Use {
-    /// The cost at list prices, in USD.
-    pub fn usd(&self, prices: &Prices) -> f64 {
+    /// The cost at list prices, in USD, in an account with this many streams.
+    pub fn usd(&self, prices: &Prices, streams: usize) -> f64 {
         let records_per_second = self.records as f64 / 3_600.0;
         let load = Load { records_per_second, bytes_per_second: records_per_second * 100.0, ..Load::default() };
         let shape = Shape {
@@ -67,7 +69,7 @@ impl Use {
             shard_metrics: 0,
             load,
         };
-        prices.per_hour(&shape) + self.other_usd
+        prices.per_hour(&shape) + self.other_usd.max(self.each_stream_usd * streams as f64)
     }
 }
 
@@ -83,6 +85,8 @@ pub(super) struct Step {
     pub minutes: u32,
     /// What it pays for.
     pub uses: Use,
+    /// Whether its trail also records the writes to streams of others.
+    pub records_all_writes: bool,
     /// The flag without which it does nothing.
     pub flag: Option<&'static str>,
     /// Does it. The findings go into the context.

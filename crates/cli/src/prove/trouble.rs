@@ -47,6 +47,12 @@ impl std::fmt::Display for Refusal {
     }
 }
 
+/// Whether moto has no code for the operation: the server of its own then answers HTTP 500.
+fn is_of_moto(response: &HttpResponse) -> bool {
+    let server = response.headers().get("server").unwrap_or_default();
+    response.status().as_u16() == 500 && server.starts_with("Werkzeug/")
+}
+
 /// The answer, or AWS's refusal of the call. Refusals are what a step is there to see.
 ///
 /// # Errors
@@ -62,12 +68,9 @@ where
     };
     let (code, message) = (error.code().unwrap_or_default(), error.message().unwrap_or_default());
     let status = error.raw_response().map_or(0, |response| response.status().as_u16());
-    // moto answers a page of HTML where it has no code for an operation.
-    let is_page = error.raw_response().is_some_and(|response| {
-        let kind = response.headers().get("content-type").unwrap_or_default();
-        kind.starts_with("text/html") && code.is_empty()
-    });
-    if NOT_SERVED.contains(&code) || is_page || matches!(status, 404 | 405 | 501) && code.is_empty() {
+    // A gateway's page, such as a 502 or 503, says nothing of the operation. The call may even have been carried out.
+    let is_unknown_path = matches!(status, 404 | 405 | 501) && code.is_empty();
+    if NOT_SERVED.contains(&code) || is_unknown_path || error.raw_response().is_some_and(is_of_moto) {
         return Err(Trouble::NotServed(call.to_owned()));
     }
     // A key that denies Kinesis has a code of its own, and says nothing of this caller.

@@ -9,7 +9,8 @@ pub(super) use observer::{Screen, summary};
 pub(super) use stream::{Stream, find};
 
 use crate::CliError;
-use crate::screen::{EVERY, print_json};
+use crate::screen::{EVERY, print_json, print_note};
+use crate::stop::stop_signal;
 use args::Plan;
 use std::fs::File;
 use std::io::{Read, Write};
@@ -25,15 +26,15 @@ const STDIN: &str = "stdin";
 
 pub(super) async fn run(args: Args) -> Result<(), CliError> {
     let mut plan = args.plan()?;
-    plan.warnings.iter().for_each(|warning| eprintln!("unthrottle: warning: {warning}"));
+    plan.warnings.iter().for_each(|warning| print_note(&format!("warning: {warning}")));
     let sources = sources(&plan)?;
     let stream = find(&plan.stream, &plan.aws, plan.credentials.as_ref()).await?;
     let letters = plan.dead_letter.as_deref().map(DeadLetters::open).transpose()?;
     if let KeyRule::FieldOrLiteral(name) = &plan.rule {
-        eprintln!(
-            "unthrottle: partition key: the value of the field `{name}` of a JSON record; the text `{name}` itself \
-             where a record has no such field"
-        );
+        print_note(&format!(
+            "partition key: the value of the field `{name}` of a JSON record; the text `{name}` itself where a record \
+             has no such field"
+        ));
     }
     plan.options.seed = seed();
     if !plan.is_json {
@@ -116,24 +117,6 @@ fn lock(input: &Mutex<Input>) -> MutexGuard<'_, Input> {
     input.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Ends with Ctrl-C or SIGTERM.
-pub(crate) async fn stop_signal() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                done = tokio::signal::ctrl_c() => if done.is_err() { std::future::pending().await },
-                _ = terminate.recv() => {}
-            }
-            return;
-        }
-    }
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending().await
-    }
-}
-
 /// Prints the summary.
 fn report(plan: &Plan, end: &End, input: &Input) -> Result<(), CliError> {
     if plan.is_json {
@@ -145,14 +128,14 @@ fn report(plan: &Plan, end: &End, input: &Input) -> Result<(), CliError> {
         && input.keys_of_field > 0
         && input.keys_of_literal > 0
     {
-        eprintln!(
-            "unthrottle: {} records have no field `{name}`, so their key is `{name}`: they are all on one shard",
+        print_note(&format!(
+            "{} records have no field `{name}`, so their key is `{name}`: they are all on one shard",
             input.keys_of_literal
-        );
+        ));
     }
     if end.is_stopped {
         let last = input.last.as_ref().map_or_else(|| "no line".into(), ToString::to_string);
-        eprintln!("unthrottle: stopped. The input was read up to {last}");
+        print_note(&format!("stopped. The input was read up to {last}"));
     }
     Ok(())
 }

@@ -1,7 +1,8 @@
 //! What a person sees of a writer at work, and where lost records go.
 
-use crate::screen::{StatusLine, print_json};
+use crate::screen::{StatusLine, print_json, print_note};
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::time::Duration;
 use unthrottle_writer::{DeadLetters, End, Lost, Observer, Stats, Why};
 
@@ -27,17 +28,17 @@ impl Screen {
     /// Shows a message on standard error.
     pub fn say(&mut self, text: &str) {
         self.line.clear();
-        eprintln!("unthrottle: {text}");
+        print_note(text);
     }
 
     /// Shows something that happened to the stream: on standard error if standard output is for JSON.
     pub fn event(&mut self, text: &str) {
         self.line.clear();
-        if self.is_json {
-            eprintln!("  {text}");
-        } else {
-            println!("  {text}");
-        }
+        // The terminal may be gone, and the records that are under way still have to be counted.
+        let _ = match self.is_json {
+            true => writeln!(std::io::stderr(), "  {text}"),
+            false => writeln!(std::io::stdout(), "  {text}"),
+        };
     }
 
     /// Ends the progress. Returns the dead letters, to close them.

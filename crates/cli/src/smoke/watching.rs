@@ -3,6 +3,7 @@
 use super::healing::Healing;
 use super::view::{Model, View};
 use crate::put::Screen;
+use std::io::{Write as _, stdout};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -63,7 +64,9 @@ impl Watching {
         self.show_events();
         match self.output {
             Output::Lines(screen) => drop(screen.end()),
-            Output::Live { view, .. } => view.leave().into_events().iter().for_each(|event| println!("  {event}")),
+            Output::Live { view, .. } => {
+                view.leave().into_events().iter().for_each(|event| drop(writeln!(stdout(), "  {event}")));
+            }
         }
     }
 }

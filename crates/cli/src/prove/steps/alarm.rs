@@ -54,13 +54,17 @@ const EVERY: Duration = Duration::from_secs(5);
 /// See [`DELAY`], with the error of a read.
 const EXPECTED: f64 = 180.0 + 5.0;
 
+/// USD for an hour of a stream that the alarm analyses: $0.10 a month of 730 hours.
+const ALARM_HOUR: f64 = 0.10 / 730.0;
+
 pub(super) static STEP: Step = Step {
     name: "contributor-alarm",
     about: "Creates the alarm of template.yaml on all streams, floods a stream for 20 s, and waits for the alarm.",
     facts: &[DELAY, CLAUSE, CONTRIBUTORS, HISTORY, EVENT],
     minutes: 10,
-    // $0.10 a month for each stream that the alarm analyses: less than a cent an hour for up to 70 streams.
-    uses: Use { shards: 1, records: 400 * A_ROUND, other_usd: 0.01 },
+    // A cent is enough for up to 70 streams.
+    uses: Use { shards: 1, records: 400 * A_ROUND, other_usd: 0.01, each_stream_usd: ALARM_HOUR },
+    records_all_writes: false,
     flag: None,
     run: |context| Box::pin(run(context)),
 };

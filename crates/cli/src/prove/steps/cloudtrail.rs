@@ -53,7 +53,13 @@ pub(super) static STEP: Step = Step {
     facts: &[SINGLE, DELAY, KMS],
     minutes: 25,
     // Data events at $0.10 for 100,000, a key at $1 a month, and files of some KB.
-    uses: Use { shards: 2, records: FLOODS as u64 * 2 * 11 * flood::LARGE as u64, other_usd: 0.02 },
+    uses: Use {
+        shards: 2,
+        records: FLOODS as u64 * 2 * 11 * flood::LARGE as u64,
+        other_usd: 0.02,
+        each_stream_usd: 0.0,
+    },
+    records_all_writes: true,
     flag: Some(FLAG),
     run: |context| Box::pin(run(context)),
 };

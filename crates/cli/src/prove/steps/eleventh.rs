@@ -22,7 +22,8 @@ pub(super) static STEP: Step = Step {
     facts: &[ELEVENTH],
     minutes: 8,
     // Each reshard leaves a closed shard or two, which AWS does not bill. This is the most that are open at once.
-    uses: Use { shards: 3, records: 0, other_usd: 0.0 },
+    uses: Use { shards: 3, records: 0, other_usd: 0.0, each_stream_usd: 0.0 },
+    records_all_writes: false,
     flag: Some(FLAG),
     run: |context| Box::pin(run(context)),
 };

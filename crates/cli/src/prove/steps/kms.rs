@@ -33,7 +33,8 @@ pub(super) static STEP: Step = Step {
     facts: &[DENIED, DISABLED],
     minutes: 11,
     // Two keys at $1 a month, and a call a write at $0.03 for 10,000.
-    uses: Use { shards: 2, records: 200, other_usd: 0.01 },
+    uses: Use { shards: 2, records: 200, other_usd: 0.01, each_stream_usd: 0.0 },
+    records_all_writes: false,
     flag: None,
     run: |context| Box::pin(run(context)),
 };

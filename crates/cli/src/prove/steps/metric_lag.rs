@@ -54,7 +54,8 @@ pub(super) static STEP: Step = Step {
     facts: &[WRITES, READS, TOGETHER],
     minutes: 12,
     // A round a second for at most three minutes.
-    uses: Use { shards: 1, records: 180 * A_ROUND, other_usd: 0.01 },
+    uses: Use { shards: 1, records: 180 * A_ROUND, other_usd: 0.01, each_stream_usd: 0.0 },
+    records_all_writes: false,
     flag: None,
     run: |context| Box::pin(run(context)),
 };

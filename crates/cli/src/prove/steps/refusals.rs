@@ -40,7 +40,8 @@ pub(super) static STEP: Step = Step {
     about: "Floods a stream of one shard until AWS has refused records in each way, for at most a minute.",
     facts: &[PARTLY, WHOLLY, SINGLE],
     minutes: 2,
-    uses: Use { shards: 1, records: MOST_ROUNDS * UNITS_OF_ROUND, other_usd: 0.0 },
+    uses: Use { shards: 1, records: MOST_ROUNDS * UNITS_OF_ROUND, other_usd: 0.0, each_stream_usd: 0.0 },
+    records_all_writes: false,
     flag: None,
     run: |context| Box::pin(run(context)),
 };

@@ -31,7 +31,8 @@ pub(super) static STEP: Step = Step {
     facts: &[TIME, AT_A_TIME],
     minutes: 5,
     // 4 → 8 opens four shards, while two to four closed ones still have data.
-    uses: Use { shards: 12, records: 0, other_usd: 0.0 },
+    uses: Use { shards: 12, records: 0, other_usd: 0.0, each_stream_usd: 0.0 },
+    records_all_writes: false,
     flag: None,
     run: |context| Box::pin(run(context)),
 };

@@ -24,7 +24,8 @@ pub(super) static STEP: Step = Step {
     about: "Asks for 3 shards where there is 1, then ten times for 1, and then for 2.",
     facts: &[ABOVE_DOUBLE, SAME_COUNT],
     minutes: 2,
-    uses: Use { shards: 3, records: 0, other_usd: 0.0 },
+    uses: Use { shards: 3, records: 0, other_usd: 0.0, each_stream_usd: 0.0 },
+    records_all_writes: false,
     flag: None,
     run: |context| Box::pin(run(context)),
 };

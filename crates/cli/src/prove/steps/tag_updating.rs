@@ -14,7 +14,8 @@ pub(super) static STEP: Step = Step {
     about: "Reshards a stream 1 → 2, and writes a tag meanwhile.",
     facts: &[TAG],
     minutes: 2,
-    uses: Use { shards: 3, records: 0, other_usd: 0.0 },
+    uses: Use { shards: 3, records: 0, other_usd: 0.0, each_stream_usd: 0.0 },
+    records_all_writes: false,
     flag: None,
     run: |context| Box::pin(run(context)),
 };
