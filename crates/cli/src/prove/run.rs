@@ -90,13 +90,15 @@ pub(super) async fn steps(args: &Args, steps: &[&'static Step], prices: &Prices)
         proof.write(&args.out)?;
     }
     let is_stopped = ended?;
-    if args.json {
-        print_json(&proof)?;
+    let shown = if args.json {
+        print_json(&proof)
     } else {
         let files = [proof::FILE, super::page::FILE].map(|file| shown(args, file));
-        console.result(true, &files.join(" and "))?;
-    }
-    conclude(args, &proof, is_stopped)
+        console.result(true, &files.join(" and "))
+    };
+    // What the steps saw goes before a terminal that is gone.
+    conclude(args, &proof, is_stopped)?;
+    Ok(shown?)
 }
 
 /// The path of a file of the proof.
@@ -152,10 +154,12 @@ impl Runner<'_> {
                 done = runs.next() => {
                     status.clear();
                     let Some(done) = done else { return end.unwrap_or(Ok(false)) };
-                    let taken = show(console, &done).map_err(CliError::from);
+                    // A closed terminal and a full disk stop the steps as a person does: what they created is deleted.
+                    if show(console, &done).is_err() {
+                        end = Some(Ok(true));
+                    }
                     proof.take(done);
-                    // A closed pipe or a full disk stops the steps as a person does: what they created is deleted.
-                    if let Err(error) = proof.write(&self.args.out).and(taken) {
+                    if let Err(error) = proof.write(&self.args.out) {
                         end = Some(Err(error));
                     }
                 }

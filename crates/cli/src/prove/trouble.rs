@@ -96,3 +96,33 @@ where
 {
     answered(call, answer)?.map_err(|refusal| Trouble::Failed(format!("AWS refused {call}: {refusal}")))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_sdk_kinesis::operation::delete_stream::DeleteStreamError;
+
+    /// What an answer without an error code of AWS is taken for.
+    fn of(status: u16, kind: &'static str, server: &'static str) -> Trouble {
+        let mut response = HttpResponse::new(status.try_into().expect("a status"), "<html></html>".into());
+        response.headers_mut().insert("content-type", kind);
+        response.headers_mut().insert("server", server);
+        let error = SdkError::<DeleteStreamError, _>::response_error("not JSON", response);
+        answered::<(), _>("DeleteStream", Err(error)).expect_err("no answer of AWS")
+    }
+
+    #[test]
+    fn only_an_unknown_path_says_that_an_endpoint_does_not_have_an_operation() {
+        let (page, gateway) = ("text/html", "awselb/2.0");
+        for status in [404, 405, 501] {
+            assert!(matches!(of(status, page, gateway), Trouble::NotServed(_)), "{status}");
+        }
+        for status in [200, 301, 400, 403, 429, 500, 502, 503, 504] {
+            for kind in [page, "text/html; charset=utf-8", "application/json"] {
+                assert!(matches!(of(status, kind, gateway), Trouble::Failed(_)), "{status} {kind}");
+            }
+        }
+        assert!(matches!(of(500, page, "Werkzeug/3.1.3 Python/3.12.3"), Trouble::NotServed(_)));
+        assert!(matches!(of(503, page, "Werkzeug/3.1.3 Python/3.12.3"), Trouble::Failed(_)));
+    }
+}
