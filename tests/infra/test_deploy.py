@@ -83,6 +83,18 @@ def test_the_readmes_next_line_turns_healing_on(folder):
     assert parameters["Mode"] == "heal"
 
 
+def test_the_readmes_second_line_turns_healing_on_without_tools_of_the_users(deploy):
+    """`make deploy` installs SAM where no PATH of a person has it, so the line after it is a `make deploy`, too."""
+    readme = (ROOT / "README.md").read_text()
+    first, second = re.findall(r"^    make deploy *(?:PARAMETERS=(\S+))? +#", readme, re.MULTILINE)
+    _, _, calls = deploy(*first.split())
+    assert ["sam", "deploy", "--region", REGION, "--parameter-overrides", "Mode=observe"] in calls
+    code, said, calls = deploy(*second.split(), answers={"aws cloudformation describe-stacks": stack("CREATE_COMPLETE", Mode="observe")})
+    assert code == 0 and calls[-1] == ["sam", "deploy", "--region", REGION, "--parameter-overrides", "Mode=heal"], said
+    makefile = (ROOT / "Makefile").read_text()
+    assert re.search(r"^deploy: .*\n\t\.venv/bin/python infra/deploy\.py .*\$\(PARAMETERS\)$", makefile, re.MULTILINE)
+
+
 def test_the_file_is_committed_and_names_only_parameters():
     assert "samconfig.toml" not in (ROOT / ".gitignore").read_text()
     deploy = tomllib.loads((ROOT / "samconfig.toml").read_text())["default"]["deploy"]["parameters"]

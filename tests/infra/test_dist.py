@@ -21,6 +21,7 @@ from template import ROOT
 
 sys.path.insert(0, str(ROOT / "infra"))
 import dist  # noqa: E402
+import package  # noqa: E402
 
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 PROGRAM = b'#!/bin/sh\necho "unthrottle 9.9.9"\n'
@@ -75,6 +76,11 @@ def test_the_changelog_begins_with_the_version_of_the_release():
     assert "### Added" in dist.notes(dist.version())
     with pytest.raises(SystemExit, match="no section"):
         dist.notes("0.0.1")
+
+
+def test_the_security_page_supports_the_version_of_the_release():
+    rows = re.findall(r"^\| (\S+) \| yes \|$", (ROOT / "SECURITY.md").read_text(), re.MULTILINE)
+    assert rows == [f"{dist.version().rsplit('.', 1)[0]}.x"]
 
 
 @pytest.fixture
@@ -217,6 +223,16 @@ def test_a_release_s_installer_knows_its_version_and_its_place(tmp_path, monkeyp
     text = (tmp_path / "install.sh").read_text().splitlines()
     assert f"VERSION={dist.version()}" in text
     assert f"FROM=https://git.example/somebody/unthrottle/releases/download/v{dist.version()}" in text
+
+
+def test_the_readme_names_the_systems_that_the_installer_and_the_release_have():
+    (said,) = re.findall(r"^A release has the command for (.+?), and needs no Rust\.", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert said == "Linux and macOS"
+    targets = re.findall(r"TARGET=(\S+) ;;", (ROOT / "infra/install.sh").read_text())
+    assert {target.split("-", 1)[1] for target in targets} == {"unknown-linux-gnu", "apple-darwin"}
+    hosts = yaml.safe_load((ROOT / ".github/workflows/release.yml").read_text())["jobs"]["build"]["strategy"]["matrix"]["os"]
+    built = [*package.TARGETS.values(), *(f"{machine}-apple-darwin" for machine, host in {"aarch64": "macos-15", "x86_64": "macos-15-intel"}.items() if host in hosts)]
+    assert sorted(targets) == sorted(built)
 
 
 def test_the_sums_are_those_that_the_tools_of_linux_check(release):
