@@ -190,8 +190,9 @@ stream takes less than the input has, the command reads slower. A reply that
 is lost makes duplicates possible, and the summary counts them.
 
 A record is lost after --max-retries, after --ttl, or if it is too large. Exit
-code 1: records are lost. --dead-letter FILE keeps them. Ctrl-C and SIGTERM
-stop the input; records that were read are sent for at most 8 s.")]
+code 1: records are lost. --dead-letter FILE keeps them. Ctrl-C, SIGTERM
+and a terminal that closes stop the input; records that were read are sent for
+at most 8 s.")]
     Put(put::Args),
     /// Offer a load to a stream, and see how it heals
     #[command(long_about = "\

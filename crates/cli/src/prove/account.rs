@@ -105,7 +105,7 @@ mod tests {
             assert!(error.contains(&says), "{error}");
         }
         of_ledger.must_be(&of_ledger).expect("the same");
-        // An endpoint without STS is told apart by its address alone.
+        // An endpoint without STS differs by its address alone.
         let unnamed = account(None, "us-east-1", Some("http://127.0.0.1:4566"));
         unnamed.must_be(&account(None, "us-east-1", Some("http://127.0.0.1:4566"))).expect("the same");
         unnamed.must_be(&account(None, "us-east-1", Some("http://127.0.0.1:4567"))).expect_err("another");

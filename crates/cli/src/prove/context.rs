@@ -74,8 +74,8 @@ impl Context {
         let mut findings = self.findings.borrow_mut();
         let known = self.step.facts.iter().find(|known| known.id == fact);
         if let Some(known) = known.filter(|_| findings.iter().all(|finding| finding.fact != fact)) {
-            let (expected, seen) = (known.expected.to_owned(), seen.into());
-            findings.push(Finding { fact: fact.to_owned(), expected, verdict, seen });
+            let (expected, source) = (known.expected.to_owned(), known.source.to_owned());
+            findings.push(Finding { fact: fact.to_owned(), expected, source, verdict, seen: seen.into() });
         }
     }
 

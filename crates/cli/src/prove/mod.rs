@@ -169,7 +169,7 @@ fn chosen(only: &[String], skip: &[String]) -> Result<Vec<&'static Step>, CliErr
 /// Shows the steps.
 fn list(args: &Args, steps: &[&'static Step], prices: &Prices, usd: f64) -> std::io::Result<()> {
     if args.json {
-        let fact = |fact: &step::Fact| json!({"id": fact.id, "expected": fact.expected});
+        let fact = |fact: &step::Fact| json!({"id": fact.id, "expected": fact.expected, "source": fact.source});
         let step = |step: &&Step| {
             json!({
                 "step": step.name,
@@ -191,7 +191,7 @@ fn list(args: &Args, steps: &[&'static Step], prices: &Prices, usd: f64) -> std:
         console.heading(&format!("{}: at most {} min, ${cost:.2}{flag}", step.name, step.minutes))?;
         console.step(step.about)?;
         for fact in step.facts {
-            console.step(&format!("- {}: {}", fact.id, fact.expected))?;
+            console.step(&format!("- {}: {} Source: {}", fact.id, fact.expected, fact.source))?;
         }
     }
     let minutes = run::minutes(steps, args.at_once);

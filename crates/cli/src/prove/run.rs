@@ -40,7 +40,7 @@ struct Runner<'a> {
     creating: Rc<Creating>,
 }
 
-/// Counts the streams of the account, on which the cost depends, and shows the account and the cost. Returns the number.
+/// Counts the streams of the account, on which the cost depends, and shows the account and the cost. Returns the count.
 ///
 /// # Errors
 /// The user accepts less. Nothing is created then.

@@ -28,6 +28,8 @@ pub(crate) struct Fact {
     pub id: &'static str,
     /// What AWS is expected to do, as docs/limits.md has it.
     pub expected: &'static str,
+    /// What the expectation rests on: a page of AWS, a recording, or nothing.
+    pub source: &'static str,
 }
 
 /// What a fact turned out to be.
@@ -37,6 +39,9 @@ pub(crate) struct Finding {
     pub fact: String,
     /// What was expected.
     pub expected: String,
+    /// What the expectation rests on. Empty: a proof of an earlier version.
+    #[serde(default)]
+    pub source: String,
     /// Whether AWS did it.
     pub verdict: Verdict,
     /// What was seen.

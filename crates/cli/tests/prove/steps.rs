@@ -62,7 +62,7 @@ async fn every_step_ends_in_a_verdict_on_the_local_account_and_leaves_nothing() 
     };
     assert_eq!(of("failed"), Vec::<&str>::new(), "{said}");
     // The local account has no history of alarms and no function, and moto delivers no events.
-    assert_eq!(of("not_available"), ["alarm-history", "deployed-role"], "{said}");
+    assert_eq!(of("not_available"), ["alarm-history", "cloudtrail-put-records", "deployed-role"], "{said}");
     for fact in [
         "above-double",
         "account-clause",

@@ -9,6 +9,7 @@ use crate::prove::trouble::{Tried, Trouble};
 const ELEVENTH: Fact = Fact {
     id: "eleventh-reshard",
     expected: "The eleventh `UpdateShardCount` of 24 hours fails with `LimitExceededException`.",
+    source: "The API reference of `UpdateShardCount` has the limit, and not the code.",
 };
 
 /// Reshards of a stream that AWS makes in 24 hours, as documented.

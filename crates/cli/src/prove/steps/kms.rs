@@ -15,10 +15,12 @@ use std::time::{Duration, Instant};
 const DENIED: Fact = Fact {
     id: "kms-denied",
     expected: "A write to a stream whose key denies the caller fails with `KMSAccessDeniedException`.",
+    source: "The API reference of `PutRecord` lists the code.",
 };
 const DISABLED: Fact = Fact {
     id: "kms-disabled",
     expected: "A write to a stream whose key is disabled fails with `KMSDisabledException`.",
+    source: "The API reference of `PutRecord` lists the code.",
 };
 
 /// The longest wait for a refusal. Kinesis keeps a data key for about five minutes.

@@ -11,14 +11,17 @@ const PARTLY: Fact = Fact {
     id: "put-records-partly-refused",
     expected: "`PutRecords` answers HTTP 200 if it refuses a part of the records. Each refused record has the code \
                `ProvisionedThroughputExceededException`.",
+    source: "The API reference of `PutRecords`.",
 };
 const WHOLLY: Fact = Fact {
     id: "put-records-wholly-refused",
     expected: "`PutRecords` answers HTTP 200 also if it refuses every record of a request.",
+    source: "No page of AWS.",
 };
 const SINGLE: Fact = Fact {
     id: "put-record-refused",
     expected: "A refused `PutRecord` fails with `ProvisionedThroughputExceededException`.",
+    source: "The API reference of `PutRecord`.",
 };
 
 /// The longest flood.

@@ -12,11 +12,13 @@ use unthrottle_lab::sim::Times;
 const TIME: Fact = Fact {
     id: "reshard-time",
     expected: "A reshard takes 14 to 30 s, and 2 s more for each shard that it opens on its way.",
+    source: "No page of AWS. Public recordings of a few reshards.",
 };
 const AT_A_TIME: Fact = Fact {
     id: "shards-at-a-time",
     expected: "`ListShards` with `AT_TIMESTAMP` lists the shards of before a reshard for a time before it, and those \
                of after it for a time after it.",
+    source: "The API reference of `ShardFilter`.",
 };
 
 /// The shards before and after each reshard.

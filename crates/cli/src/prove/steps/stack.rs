@@ -14,9 +14,13 @@ use std::time::{Duration, Instant};
 const HEALS: Fact = Fact {
     id: "stack-heals",
     expected: "The deployed function adds shards to a throttled stream, and the refusals stop, within ten minutes.",
+    source: "The limits of the steps that it needs: alarm, run and reshard.",
 };
-const READS: Fact =
-    Fact { id: "deployed-role", expected: "A sweep with the deployed role reads the contributors of its alarms." };
+const READS: Fact = Fact {
+    id: "deployed-role",
+    expected: "A sweep with the deployed role reads the contributors of its alarms.",
+    source: "The role in `template.yaml`, and the API reference of `DescribeAlarmContributors`.",
+};
 
 const FLAG: &str = "--with-stack";
 

@@ -6,8 +6,11 @@ use crate::prove::step::{Fact, Step, Use};
 use crate::prove::trouble::{Tried, Trouble, answered};
 use aws_sdk_kinesis::types::StreamStatus;
 
-const TAG: Fact =
-    Fact { id: "tag-while-updating", expected: "`TagResource` is accepted while a stream is `UPDATING`." };
+const TAG: Fact = Fact {
+    id: "tag-while-updating",
+    expected: "`TagResource` is accepted while a stream is `UPDATING`.",
+    source: "The API reference of `TagResource` lists `ResourceInUseException`, and not the states.",
+};
 
 pub(super) static STEP: Step = Step {
     name: "tag-updating",
