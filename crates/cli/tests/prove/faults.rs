@@ -57,13 +57,14 @@ async fn in_every_call(step: &str, (lane, lanes): (usize, usize), fault: impl Fn
 }
 
 /// One step for each kind of resource: a stream, a queue with a rule and an alarm, a key, a trail. The longest one has
-/// two lanes.
-const STEPS: [(&str, (usize, usize)); 5] = [
+/// three lanes.
+const STEPS: [(&str, (usize, usize)); 6] = [
     ("tag-updating", (0, 1)),
     ("contributor-alarm", (0, 1)),
     ("kms", (0, 1)),
-    ("cloudtrail", (0, 2)),
-    ("cloudtrail", (1, 2)),
+    ("cloudtrail", (0, 3)),
+    ("cloudtrail", (1, 3)),
+    ("cloudtrail", (2, 3)),
 ];
 
 /// All steps at the same time, each with accounts of its own: they wait nearly all the time.

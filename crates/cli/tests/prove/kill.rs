@@ -12,7 +12,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 async fn until_something_is_there(urls: &Urls) {
     let wait = async {
         while left(urls).await.len() < 3 {
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            tokio::time::sleep(Duration::from_millis(300)).await;
         }
     };
     tokio::time::timeout(PATIENCE, wait).await.expect("resources in time");
