@@ -9,9 +9,10 @@ mod sample;
 mod text;
 
 use crate::CliError;
-use crate::aws::{AwsArgs, called, find_stream};
+use crate::aws::{AwsArgs, called};
 use crate::files;
 use crate::screen::{Console, print_json};
+use crate::streams::find_stream;
 use read::{Budget, From};
 use report::Report;
 use std::path::PathBuf;
