@@ -1,10 +1,14 @@
 """Every figure of README and docs/operations.md is computed: money from prices and defaults, the rest from the code."""
 
 import re
+import sys
 
 import pytest
 from template import DEPLOYED, FLEET, ROOT, TEMPLATE, in_rust, of_type, rust
-from test_docs import ALARM, HOURS_A_MONTH, METRIC, PRICES, STACK_PRICES, SWEEPS, cost, default_of, table_rows
+from test_docs import ALARM, HOURS_A_MONTH, METRIC, PRICES, STACK_PRICES, STREAMS, SWEEPS, cost, default_of, table_rows
+
+sys.path.insert(0, str(ROOT / "infra"))
+from deploy import ALWAYS_UNRESERVED  # noqa: E402
 
 README, OPERATIONS = ((ROOT / name).read_text() for name in ("README.md", "docs/operations.md"))
 OUTPUT = (ROOT / "docs/output.md").read_text()
@@ -113,7 +117,7 @@ def test_the_key_costs_more_after_its_first_rotations():
 
 def of_the_code():
     """The sentences of docs/operations.md with a figure of the code, of the template or of AWS's prices."""
-    words = {3: "three", 4: "four", 5: "five", 6: "six"}
+    words = {3: "three", 4: "four", 5: "five", 6: "six", 10: "ten"}
     a_second = 1 / seconds_of("PACE", ["sweep/mod.rs"])
     yield f"The sweep checks {words[a_second]} streams a second"
     yield f"at about {60 * a_second:.0f} streams in a minute"
@@ -141,8 +145,19 @@ def of_the_code():
     yield f"at most {words[24 / number_of('PAST_GOOD_FOR_HOURS')]} times a day"
     series = int(in_rust(r"const OF_THE_PAST: \[&str; (\d+)\]"))
     yield f"{words[series]} metrics, at most {words[24 / number_of('PAST_GOOD_FOR_HOURS')]} times"
+    shard_metrics = int(in_rust(r"pub const SHARD_METRICS: \[&str; (\d+)\]"))
+    yield f"and {words[shard_metrics]} for each shard where shard-level metrics are on"
+    assert number_of("REVERTS_ON_PURPOSE") == 2
+    yield "After the second revert in 24 hours, unthrottle adds no more capacity"
+    assert "max.div_ceil(2)" in rust("decide/bounds.rs").read_text()
+    yield "above half of the hourly bound are skipped"
     share = re.search(r"const CONTAINERS: u32 = (\d+);.*?const UNRESERVED_CONTAINERS: u32 = (\d+);", rust("policy/mod.rs").read_text(), re.DOTALL)
     assert share.groups() == ("5", "10")
+    yield f"Without a reservation the shares are for {words[int(share[2])]} runs"
+    yield f"because Lambda gives a new account {words[int(share[2])]} runs"
+    yield f"A new AWS account has a quota of {words[ALWAYS_UNRESERVED]} concurrent Lambda runs, and Lambda keeps {words[ALWAYS_UNRESERVED]} unreserved."
+    pace = re.search(r"const PACE: u32 = (\d+);", (ROOT / "crates/cli/src/local.rs").read_text())[1]
+    yield f"a local account with an unthrottle inside, {pace} times as fast"
     yield "a fifth with `ReservedConcurrency=5`. Without a reservation a share is a tenth"
     days = DEPLOYED["Resources"]["DeadLetterQueue"]["Properties"]["MessageRetentionPeriod"] / 86400
     yield f"to the dead-letter queue for {days:.0f} days"
@@ -150,6 +165,28 @@ def of_the_code():
     assert (free, STACK_PRICES["api_requests_free"]) == (3, 1_000_000)
     yield f"An account's first three dashboards of up to {metrics} metrics are free"
     yield "CloudWatch gives an account a million requests a month"
+
+
+def bounds_of_the_readme():
+    """The sentences of README with a default that bounds changes."""
+    added = default_of("MaxAddedShards")
+    yield f"{added:.0f} shards (`MaxAddedShards`) that are all added"
+    yield f"Runs at the same time may exceed the {added:.0f}"
+    yield f"by default unthrottle gives no stream more than {default_of('MaxShards'):.0f} shards"
+    an_hour, a_sweep = default_of("MaxChangesPerHour"), default_of("MaxChangesPerSweep")
+    yield f"by default to {an_hour:.0f} an hour, to {a_sweep:.0f} streams a sweep, and to {added:.0f} added shards in 24 hours"
+    assert number_of("REVERTS_ON_PURPOSE") == 2
+    yield "Another person or tool reverted two changes in 24 hours"
+
+
+@pytest.mark.parametrize("sentence", bounds_of_the_readme())
+def test_a_bound_of_the_readme_is_that_of_the_defaults(sentence):
+    assert sentence in flat(README)
+
+
+def test_the_table_of_the_cost_is_for_these_streams():
+    (head,) = [cells for cells in table_rows(OPERATIONS) if cells[1] == "no stream"]
+    assert head[1:] == ["no stream", *(f"{streams:,} streams" for streams in STREAMS[1:])]
 
 
 @pytest.mark.parametrize("sentence", of_the_code())
