@@ -31,7 +31,7 @@ impl Account {
         let endpoints = endpoints(config);
         let id = match done("GetCallerIdentity", clients.sts.get_caller_identity().send().await) {
             Ok(answer) => answer.account,
-            Err(Trouble::NotServed(_)) if !endpoints.is_empty() => None,
+            Err(Trouble::NotServed(_)) if !clients.is_aws => None,
             Err(trouble) => return Err(CliError::Partly(format!("nothing was created or deleted: {trouble}"))),
         };
         Ok(Account { id, region, endpoints })
@@ -72,7 +72,7 @@ impl std::fmt::Display for Account {
 }
 
 /// The endpoint of each service that is not called at AWS's own, as the clients find it.
-pub(super) fn endpoints(config: &SdkConfig) -> BTreeMap<String, String> {
+fn endpoints(config: &SdkConfig) -> BTreeMap<String, String> {
     let given = config.endpoint_url().map(str::to_owned);
     let is_for_all = config.get_origin("endpoint_url").is_client_config();
     let of = |service: &str| {
@@ -81,6 +81,17 @@ pub(super) fn endpoints(config: &SdkConfig) -> BTreeMap<String, String> {
         if is_for_all { given.clone() } else { of_service().or_else(|| given.clone()) }
     };
     SERVICES.iter().filter_map(|service| Some(((*service).to_owned(), of(service)?))).collect()
+}
+
+/// The last parts of AWS's own host names, also of a VPC endpoint and of other partitions.
+const HOSTS_OF_AWS: [&str; 3] = [".amazonaws.com", ".amazonaws.com.cn", ".api.aws"];
+
+/// Whether every service is called at AWS's own endpoint. These have all operations of the steps.
+pub(super) fn is_aws(config: &SdkConfig) -> bool {
+    endpoints(config).values().all(|url| {
+        let host = url.parse().ok().and_then(|url: http::Uri| url.host().map(str::to_ascii_lowercase));
+        host.is_some_and(|host| HOSTS_OF_AWS.iter().any(|end| host.ends_with(end)))
+    })
 }
 
 #[cfg(test)]
@@ -109,5 +120,25 @@ mod tests {
         let unnamed = account(None, "us-east-1", Some("http://127.0.0.1:4566"));
         unnamed.must_be(&account(None, "us-east-1", Some("http://127.0.0.1:4566"))).expect("the same");
         unnamed.must_be(&account(None, "us-east-1", Some("http://127.0.0.1:4567"))).expect_err("another");
+    }
+
+    #[test]
+    fn an_endpoint_is_aws_by_its_host_and_no_other_server_is() {
+        let of = |url: Option<&str>| {
+            let mut builder = SdkConfig::builder();
+            builder.set_endpoint_url(url.map(str::to_owned));
+            is_aws(&builder.build())
+        };
+        for url in [
+            None,
+            Some("https://kinesis.us-east-1.amazonaws.com"),
+            Some("https://vpce-1a2b.kinesis.us-east-1.vpce.amazonaws.com:443/"),
+            Some("https://kinesis.cn-north-1.amazonaws.com.cn"),
+        ] {
+            assert!(of(url), "{url:?}");
+        }
+        for url in ["http://127.0.0.1:4566", "http://amazonaws.com.example:4566", "http://localhost.localstack.cloud"] {
+            assert!(!of(Some(url)), "{url}");
+        }
     }
 }

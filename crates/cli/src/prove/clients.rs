@@ -1,6 +1,6 @@
 //! The clients of a step. They keep the answers for the proof.
 
-use super::account::endpoints;
+use super::account::is_aws;
 use super::record::Recorder;
 use super::time::Time;
 use aws_config::SdkConfig;
@@ -36,7 +36,7 @@ pub(super) struct Clients {
 
 impl Clients {
     pub fn new(config: &SdkConfig, time: &Time, recorder: &Recorder) -> Clients {
-        let is_aws = endpoints(config).is_empty();
+        let is_aws = is_aws(config);
         let pause = time.of_machine(LONGEST_PAUSE);
         let retries = RetryConfig::standard().with_max_attempts(ATTEMPTS);
         let retries = retries.with_initial_backoff(pause / 5).with_max_backoff(pause);

@@ -1,6 +1,5 @@
 //! What a run may cost, and what the user accepts.
 
-use super::account::Account;
 use super::clean;
 use super::clients::Clients;
 use super::step::Step;
@@ -39,10 +38,10 @@ pub(super) fn accept(accepted: Option<f64>, usd: f64, account: &str) -> Result<(
 ///
 /// # Errors
 /// AWS does not say, so that the cost has no bound.
-pub(super) async fn streams(clients: &Clients, account: &Account) -> Result<usize, CliError> {
+pub(super) async fn streams(clients: &Clients) -> Result<usize, CliError> {
     match clean::streams(clients).await {
         Ok(names) => Ok(names.len()),
-        Err(Trouble::NotServed(_)) if !account.endpoints.is_empty() => Ok(0),
+        Err(Trouble::NotServed(_)) if !clients.is_aws => Ok(0),
         Err(trouble) => Err(CliError::Partly(format!(
             "nothing was created: the cost depends on the number of streams in the account. {trouble}"
         ))),

@@ -51,7 +51,7 @@ async fn accept(
     (account, clients): (&Account, &Clients),
     console: &mut Console,
 ) -> Result<usize, CliError> {
-    let streams = cost::streams(clients, account).await?;
+    let streams = cost::streams(clients).await?;
     let usd = cost::of(steps, prices, streams);
     cost::accept(args.i_know_this_costs_up_to, usd, &format!("{account} has {streams} streams: "))?;
     let (count, minutes, usd) = (steps.len(), minutes(steps, args.at_once), cost::cents(usd));
