@@ -196,9 +196,30 @@ pub(crate) async fn find_stream(clients: &Clients, text: &str) -> Result<StreamA
         Ok(stream) => Ok(stream),
         Err(error) => Err(match of_another_account(&clients.kinesis, text).await {
             Some(why) => why,
+            None if is_missing(&error) => missing(&clients.kinesis, text).await,
             None => failed("DescribeStreamSummary", Cause::of(error)),
         }),
     }
+}
+
+/// Whether AWS says that there is no such stream.
+pub(crate) fn is_missing(error: &SdkError<DescribeStreamSummaryError>) -> bool {
+    error.as_service_error().is_some_and(DescribeStreamSummaryError::is_resource_not_found_exception)
+}
+
+/// Bad usage: `text` names no stream of the region. With the nearest names, if AWS lists them.
+pub(crate) async fn missing(kinesis: &aws_sdk_kinesis::Client, text: &str) -> CliError {
+    let mut pages = kinesis.list_streams().into_paginator().send();
+    let mut all = vec![];
+    while let Some(Ok(page)) = pages.next().await {
+        all.extend_from_slice(page.stream_names());
+    }
+    let near = nearest(text.rsplit('/').next().unwrap_or(text), all.iter().map(String::as_str));
+    let hint = match near.is_empty() {
+        true => "The account has no stream in this region, or does not list them to you".to_owned(),
+        false => format!("The nearest: {}", near.join(", ")),
+    };
+    CliError::Usage(format!("there is no stream `{text}` in this region. {hint}"))
 }
 
 /// That an ARN is of another account than the credentials. `None`: it is not, or no stream shows the account.

@@ -16,6 +16,11 @@ impl Consent {
         self.yes
     }
 
+    /// Whether it was given, or a person can be asked for it.
+    pub fn is_possible(self) -> bool {
+        self.yes || (io::stdin().is_terminal() && io::stderr().is_terminal())
+    }
+
     /// Asks for it on a terminal, after the command has shown what it would do.
     ///
     /// # Errors
@@ -25,7 +30,7 @@ impl Consent {
             return Ok(());
         }
         let (mut err, input) = (io::stderr(), io::stdin());
-        if !input.is_terminal() || !err.is_terminal() {
+        if !self.is_possible() {
             return Err(CliError::Usage("nothing was changed. To do this without a terminal, give --yes".into()));
         }
         write!(err, "{question} [y/N] ")?;

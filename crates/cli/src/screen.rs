@@ -6,6 +6,7 @@ mod wrap;
 
 pub(crate) use commands::{AccountOption, for_account, run_on};
 pub(crate) use table::{Column, Table};
+pub(crate) use wrap::fill;
 
 use clap::builder::styling::{AnsiColor, Style};
 use serde::Serialize;
@@ -50,6 +51,11 @@ impl Console {
         let colour = escapes && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
         let out: Box<dyn Write + Send> = if json { Box::new(io::stderr()) } else { Box::new(io::stdout()) };
         Console { out, colour, width }
+    }
+
+    /// The columns of the screen. `None`: no screen, such as a pipe or a file.
+    pub fn width(&self) -> Option<usize> {
+        self.width
     }
 
     /// Shows nothing.

@@ -9,7 +9,8 @@ const COMMANDS: [&str; 12] =
     ["backtest", "doctor", "explain", "history", "keys", "pause", "plan", "put", "restore", "resume", "smoke", "sweep"];
 
 /// The services whose commands unthrottle prints.
-const SERVICES: [&str; 8] = ["cloudwatch", "events", "kinesis", "kms", "lambda", "logs", "scheduler", "service-quotas"];
+const SERVICES: [&str; 9] =
+    ["cloudwatch", "dynamodb", "events", "kinesis", "kms", "lambda", "logs", "scheduler", "service-quotas"];
 
 /// Where a command ends. A quote and a backslash end it in JSON.
 const ENDS: [&str; 8] = ["`", "\n", "\"", "\\", "; ", ". ", ", ", ")"];

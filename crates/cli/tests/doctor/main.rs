@@ -5,5 +5,6 @@ mod aws;
 mod command;
 mod fixture;
 mod keys;
+mod keys_reading;
 mod pages;
 mod seeded;

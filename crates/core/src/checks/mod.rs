@@ -16,6 +16,7 @@ mod consumers;
 mod control_plane;
 mod extras;
 mod finding;
+mod fix;
 #[cfg(test)]
 mod fixture;
 mod kcl;

@@ -17,6 +17,7 @@ pub(super) use account::Account;
 #[cfg(test)]
 pub(super) use account::FUNCTION_CALLS_PER_SECOND;
 pub(super) use leases::find_table;
+pub(super) use unread::{denied, of_summary};
 
 use super::clients::Clients;
 use chrono::{DateTime, Utc};
@@ -41,8 +42,13 @@ pub(super) struct Asked {
         help = "The role of a producer or a consumer: has it the rights on the key that it\nneeds?"
     )]
     pub role: Option<String>,
-    /// The lease table of an application of the KCL that reads the stream
-    #[arg(long, value_name = "TABLE", conflicts_with = "all")]
+    #[arg(
+        long,
+        value_name = "TABLE",
+        conflicts_with = "all",
+        help = "The lease table of an application of the KCL that reads the stream. The\n\
+                doctor watches it for 15 to 45 s: do its workers renew their leases?"
+    )]
     pub kcl: Option<String>,
 }
 
