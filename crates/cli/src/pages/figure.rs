@@ -94,7 +94,8 @@ impl Bars {
         html! {
             h3 { (self.title) }
             div .bars {
-                svg viewBox={ "0 0 " (count) " " (BARS) } preserveAspectRatio="none" role="img" aria-label=(self.title) {
+                svg viewBox={ "0 0 " (count) " " (BARS) } preserveAspectRatio="none" role="img"
+                    aria-label=(self.title) {
                     @for (place, (value, words)) in self.values.iter().enumerate() {
                         @if *value > 0.0 {
                             @let height = (value / most * BARS as f64).max(1.0);

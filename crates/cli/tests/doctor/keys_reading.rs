@@ -3,7 +3,9 @@
 use crate::aws::Aws;
 use crate::fixture::{Output, unthrottle};
 use crate::keys::{keys, stream, write};
+use crate::terminal::Terminal;
 use chrono::{TimeDelta, Utc};
+use pty_process::blocking::Command;
 use serde_json::{Value, json};
 use std::time::Duration;
 use unthrottle_lab::local::{Clock, Effect, Fault, LocalAccount, Options};
@@ -32,7 +34,7 @@ async fn unequal() -> (LocalAccount, Aws) {
     let account = LocalAccount::start(Options { clock, ..Options::default() }).await.expect("a free port");
     account.add_streams(["orders".to_owned()], 2, &[]).await;
     let aws = Aws::of(&account);
-    let key = |n: usize| if n % 5 == 0 { OF_FIRST[n / 5 % 5] } else { OF_SECOND[n % 5] };
+    let key = |n: usize| if n.is_multiple_of(5) { OF_FIRST[n / 5 % 5] } else { OF_SECOND[n % 5] };
     for _ in 0..250 {
         account.clock().advance(Duration::from_millis(200)).expect("it stands");
         write(&aws, (0..100).map(|n| (key(n).to_owned(), 400))).await;
@@ -126,7 +128,7 @@ async fn the_first_call_keeps_the_announced_share() {
 #[tokio::test]
 async fn the_reading_of_two_shards_takes_the_most_bytes_and_at_most_a_record_more_of_each() {
     let (account, aws) = stream(2).await;
-    let key = |n: usize| (if n % 2 == 0 { OF_FIRST[0] } else { OF_SECOND[0] }).to_owned();
+    let key = |n: usize| (if n.is_multiple_of(2) { OF_FIRST[0] } else { OF_SECOND[0] }).to_owned();
     write(&aws, (0..20).map(|n| (key(n), 95_000))).await;
     let report = report(&keys(&account, &["--from", "-10m", "--max-mb", "1", "--json"]).await);
     let bytes = report["bytes"].as_u64().expect("a number");
@@ -152,4 +154,26 @@ async fn a_split_of_a_stream_on_demand_is_refused_before_the_reading() {
     assert_eq!((out.code, out.out.as_str()), (1, ""), "{}", out.err);
     assert!(out.err.contains("AWS splits the shards of an on-demand stream"), "{}", out.err);
     assert_eq!(account.calls().get("Kinesis.GetRecords"), None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_a_terminal_the_split_is_named_before_the_question_and_made_after_yes() {
+    let (account, aws) = stream(1).await;
+    write(&aws, (0..800).map(|n| (format!("key-{n}"), 100))).await;
+    for (answer, shards) in [("n\r", 1), ("y\r", 2)] {
+        let url = account.url().to_owned();
+        let see = move || {
+            let args = ["keys", "orders", "--from", "-10m", "--share", "100", "--split", "--endpoint-url", &url];
+            let mut terminal = Terminal::start(Command::new(env!("CARGO_BIN_EXE_unthrottle")).args(args));
+            terminal.wait_for("question", |text| text.contains("Make this split now? [y/N]"));
+            let before = terminal.text();
+            terminal.press(answer);
+            terminal.end();
+            before
+        };
+        let text = tokio::task::spawn_blocking(see).await.expect("no panic");
+        assert!(text.contains("split-shard") && text.contains("--new-starting-hash-key"), "{text}");
+        account.finish_changes().await;
+        assert_eq!(aws.summary("orders").await.open_shard_count(), shards, "{answer:?}");
+    }
 }

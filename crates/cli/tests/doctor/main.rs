@@ -1,5 +1,6 @@
 //! `unthrottle doctor`, as a person types it, against the local account.
 
+mod advice;
 #[path = "../../../../tests/common/aws.rs"]
 mod aws;
 mod command;
@@ -8,3 +9,5 @@ mod keys;
 mod keys_reading;
 mod pages;
 mod seeded;
+#[path = "../terminal/mod.rs"]
+mod terminal;

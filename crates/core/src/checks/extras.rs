@@ -95,7 +95,8 @@ pub struct Lease {
     pub owner: Option<String>,
     /// Whether the worker has read the whole shard (`checkpoint` is `SHARD_END`).
     pub is_finished: bool,
-    /// Whether the worker renewed it while the doctor watched: `leaseCounter` changed. `None`: the table has no counter.
+    /// Whether the worker renewed it while the doctor watched: `leaseCounter` changed. `None`: there is no counter, or
+    /// the doctor did not watch.
     pub is_renewed: Option<bool>,
 }
 

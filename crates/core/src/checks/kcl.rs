@@ -80,7 +80,7 @@ fn dead(leases: &Leases) -> Option<Verdict> {
         return Some(Verdict::fail(sentence, "start a worker, or look into its log for the error on which it ended"));
     }
     let sentence = format!(
-        "{} of {held} leases of {table} were not renewed in {seconds} s ({}), so their workers seem to be stuck or gone.",
+        "{} of {held} leases of {table} were not renewed in {seconds} s ({}). Their workers seem to be stuck or gone.",
         still.len(),
         first(&still)
     );

@@ -5,7 +5,7 @@ use super::fix::Fix;
 use super::load::known;
 use super::readings::{LambdaReader, Readings, Unread};
 use crate::cost::{Prices, monthly};
-use crate::words::{many, percent, short, time, usd};
+use crate::words::{count, many, percent, short, time, usd};
 
 /// The most batches of one shard at the same time (ParallelizationFactor).
 const MOST_PARALLEL: u32 = 10;
@@ -280,7 +280,8 @@ pub(super) fn errors(readings: &Readings, _: &Prices) -> Answer {
             seen.push(format!("{} of its invocations fail", percent(share)));
         }
         if metrics.throttles > 0.0 {
-            seen.push(format!("AWS throttled {} more", many(metrics.throttles as u64, "attempt")));
+            let attempt = if metrics.throttles == 1.0 { "attempt" } else { "attempts" };
+            seen.push(format!("AWS throttled {} more {attempt}", count(metrics.throttles)));
             // Twice of what is reserved, or of what its shards need.
             let needed = readings.stream.open_shards.saturating_mul(lambda.factor);
             let reserved = lambda.reserved_concurrency.as_ref().ok().copied().flatten().unwrap_or_default();

@@ -22,6 +22,8 @@ mod fixture;
 mod kcl;
 mod key_policy;
 mod lambda;
+#[cfg(test)]
+mod lambda_tests;
 mod load;
 mod money;
 mod own;

@@ -77,9 +77,12 @@ fn of_all_streams(expression: &str) -> Option<&str> {
     let (word, metric) = select.trim().split_once(char::is_whitespace)?;
     let (_, metric) = metric.split_once('(').filter(|_| word.eq_ignore_ascii_case("SELECT"))?;
     let words: String = from.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
-    let words = words.replace(" where aws.accountid = current_account_id()", "");
-    let has_condition = words.contains(" where ") || words.contains("tag.");
-    let is_of_all = words.contains("\"aws/kinesis\"") && words.contains("streamname") && !words.contains("shardid");
+    let (source, condition) = words.split_once(" where ").unwrap_or((&words, ""));
+    let rest = condition.strip_prefix("aws.accountid = current_account_id()").unwrap_or(condition);
+    let is_end =
+        |rest: &str| rest.is_empty() || [" group by ", " order by ", " limit "].iter().any(|w| rest.starts_with(w));
+    let has_condition = !is_end(rest) || words.contains("tag.");
+    let is_of_all = source.contains("\"aws/kinesis\"") && source.contains("streamname") && !source.contains("shardid");
     (is_of_all && !has_condition).then(|| metric.trim().trim_end_matches(')').trim().trim_matches('"'))
 }
 

@@ -57,7 +57,7 @@ async fn of_shard(
     for attempt in 0..CALLS {
         let Some(iterator) = position.take() else { break };
         let left = RECORDS - records;
-        let limit = if largest == 0 { 1 } else { (BYTES / largest).min(left) };
+        let limit = BYTES.checked_div(largest).map_or(1, |most| most.min(left));
         if limit == 0 {
             break;
         }

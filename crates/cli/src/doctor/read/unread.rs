@@ -44,13 +44,36 @@ pub(in crate::doctor) fn of_summary(error: &ReadError) -> String {
 
 /// A denied call without which there are no findings.
 pub(in crate::doctor) fn denied(action: &str, source: &str) -> String {
-    format!(
-        "AWS denied {action}: {}. Allow {action} to this principal; `unthrottle doctor --policy` prints the whole policy",
-        source.trim_end_matches('.')
-    )
+    let source = source.trim_end_matches('.');
+    let cure = format!("Allow {action} to this principal; `unthrottle doctor --policy` prints the whole policy");
+    format!("AWS denied {action}: {source}. {cure}")
 }
 
 /// The failure of a read that the Lambda makes, too.
 pub(super) fn unread_by_lambda(action: &'static str, error: &ReadError) -> Unread {
     Unread { action, why: error.source.to_string(), is_denied: error.denial.is_some() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    /// A proxy, or a server of another kind.
+    #[tokio::test]
+    async fn a_page_instead_of_an_answer_is_told_by_its_status() {
+        let server = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let url = format!("http://{}", server.local_addr().expect("an address"));
+        tokio::spawn(async move {
+            while let Ok((mut client, _)) = server.accept().await {
+                let page = "HTTP/1.1 404 Not Found\r\nContent-Length: 6\r\nConnection: close\r\n\r\n<html>";
+                let _ = client.read(&mut [0; 4096]).await;
+                let _ = client.write_all(page.as_bytes()).await;
+            }
+        });
+        let lambda = aws_sdk_lambda::Client::new(&crate::aws::local_config(&url));
+        let error = lambda.list_event_source_mappings().send().await.expect_err("no answer");
+        let unread = unread("lambda:ListEventSourceMappings", error);
+        assert_eq!(unread.why, "the server answered with HTTP 404 and no error code");
+    }
 }
