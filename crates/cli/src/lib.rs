@@ -35,6 +35,7 @@ mod runbook;
 mod schema;
 mod screen;
 mod smoke;
+mod streams;
 mod sweep;
 mod version;
 mod watch;
@@ -51,7 +52,7 @@ use unthrottle::settings;
 
 /// The tools of unthrottle, a self-healing Lambda for throttled Kinesis streams
 #[derive(Parser)]
-#[command(name = "unthrottle", version, long_version = version::LONG, after_help = AFTER_HELP)]
+#[command(name = "unthrottle", version, long_version = version::LONG, after_help = AFTER_HELP, max_term_width = 80)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -233,10 +234,10 @@ and the sweep of template.yaml wake it.")]
 
 /// Runs the command that the arguments of the process name.
 pub async fn run() -> ExitCode {
-    let matches = help::complete(Cli::command()).get_matches();
-    let command = match Cli::from_arg_matches(&matches) {
+    let matches = help::complete(Cli::command()).try_get_matches();
+    let command = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli.command,
-        Err(error) => error.exit(),
+        Err(error) => help::exit(&error),
     };
     match perform(command).await {
         Ok(()) => ExitCode::SUCCESS,

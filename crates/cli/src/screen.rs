@@ -53,11 +53,6 @@ impl Console {
         Console { out, colour, width }
     }
 
-    /// The columns of the screen. `None`: no screen, such as a pipe or a file.
-    pub fn width(&self) -> Option<usize> {
-        self.width
-    }
-
     /// Shows nothing.
     pub fn silent() -> Console {
         Console { out: Box::new(io::sink()), colour: false, width: None }
@@ -67,6 +62,11 @@ impl Console {
     pub fn in_memory(width: usize) -> (Console, Written) {
         let written = Written::default();
         (Console { out: Box::new(written.clone()), colour: false, width: Some(width) }, written)
+    }
+
+    /// The columns of the screen. `None`: it is no screen.
+    pub fn width(&self) -> Option<usize> {
+        self.width
     }
 
     /// Shows a heading.
@@ -89,8 +89,9 @@ impl Console {
     /// narrow screen below the name.
     pub fn field(&mut self, name: &str, column: usize, value: &str) -> io::Result<()> {
         let is_narrow = self.width.is_some_and(|width| width < 2 * column);
+        let before = column.saturating_sub(1);
         let below = if is_narrow { "      ".to_owned() } else { " ".repeat(2 + column) };
-        let text = if is_narrow { format!("{name}: {value}") } else { format!("{name:<column$}{value}") };
+        let text = if is_narrow { format!("{name}: {value}") } else { format!("{name:<before$} {value}") };
         writeln!(self.out, "{}", self.fill(&text, "  ", &below))
     }
 

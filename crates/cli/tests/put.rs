@@ -237,7 +237,7 @@ async fn bad_input_names_the_fault_and_writes_nothing() {
         (vec!["orders", "taken.csv", "--dead-letter", "taken.csv"], 2, "is read and is also --dead-letter"),
         (vec!["orders", "--dead-letter", "no/where"], 2, "--dead-letter no/where: cannot be written"),
         (vec!["orders", "--ttl", "5 parsecs"], 2, "`5 parsecs` is no duration"),
-        (vec!["orders", "--batch-size", "501"], 2, "501 is not in 1..=500"),
+        (vec!["orders", "--batch-size", "501"], 2, "it must be a whole number from 1 to 500"),
         (vec!["orders", "--partition-key", ""], 2, "--partition-key needs 1 to 256 characters"),
         (vec!["--config", "bad.yaml"], 2, "bad.yaml:4: `output.aws_kinesis.batch.size`: `0`"),
         (vec!["--config", "long.yaml"], 2, "long.yaml:4: `output.aws_kinesis.batch.duration`: `5 parsecs`"),

@@ -9,7 +9,6 @@ mod report;
 mod round;
 mod sarif;
 mod selection;
-pub(super) mod streams;
 mod table;
 mod text;
 
@@ -18,6 +17,7 @@ use crate::aws::AwsArgs;
 use crate::config;
 use crate::files;
 use crate::screen::{Console, print_json};
+use crate::streams;
 use clients::Clients;
 use read::{Asked, find_table};
 pub(super) use report::Report;

@@ -12,10 +12,11 @@ mod text;
 mod weights;
 
 use crate::CliError;
-use crate::aws::{AwsArgs, clock, find_stream};
+use crate::aws::{AwsArgs, clock};
 use crate::consent::Consent;
 use crate::files;
 use crate::screen::{Console, print_json};
+use crate::streams::find_stream;
 use read::{Budget, From};
 use report::Report;
 use std::path::PathBuf;

@@ -122,7 +122,7 @@ impl Verdict {
     pub fn unread(unread: &Unread) -> Verdict {
         let Unread { action, why, is_denied } = unread;
         let verdict = if *is_denied {
-            let fix = Fix::note(format!("allow {action} to this principal; this command prints the whole policy:"));
+            let fix = Fix::note(format!("allow {action} to this principal; all that the doctor needs:"));
             let fix = fix.and_run("unthrottle doctor --policy");
             Verdict::unknown(format!("AWS denied {action}."), fix)
         } else {

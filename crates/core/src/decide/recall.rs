@@ -140,14 +140,15 @@ fn published_times<'a>(counts: impl Iterator<Item = (&'a Minute, &'a u32)>, most
     counts.flat_map(|(minute, count)| (0..*count).take(most).map(|_| minute.start())).collect()
 }
 
-/// Whether the shards show that a change was made: before it they were those that the memory names. Sets `missing`
-/// where AWS was not asked.
+/// Whether the shards show that a change was made. Before it the stream had those that the memory names, or even fewer
+/// if shards were added: the reshard before it may have ended seconds earlier. Sets `missing` where AWS was not asked.
 fn is_shown_by_shards(change: &Change, observation: &Observation, missing: &mut MissingData) -> bool {
     if !is_reshard(change) {
         return true;
     }
-    let before = shards_at(observation, before_change(change.at), missing);
-    before.is_some_and(|before| Size::Shards(before.count) == change.from)
+    let Some(before) = shards_at(observation, before_change(change.at), missing) else { return false };
+    let (count, from, to) = (Size::Shards(before.count), change.from, change.to);
+    count == from || (before.count > 0 && count.number() < from.number() && from.number() < to.number())
 }
 
 impl History {

@@ -20,6 +20,9 @@ rows! { publishes;
     a_datum_that_is_missing_after_eight_minutes_is_published: done(481) => &[("scale_shards", seconds_ago(481))];
     a_datum_that_the_metric_shows_is_not_published: done(481).published(seconds_ago(481)) => &[];
     a_datum_that_is_missing_for_less_than_eight_minutes_may_still_come: done(479) => &[];
+    a_change_right_after_a_reshard_that_added_shards_is_published:
+        done(481).resharded(1, 8) => &[("scale_shards", seconds_ago(481))];
+    a_change_that_the_shards_of_then_do_not_show_has_no_datum: done(481).resharded(3, 8) => &[];
     a_change_that_was_never_made_has_no_datum: Fixture::under_load(2, 3000.0).memory(&scaled(2, 4, 481)) => &[];
 }
 

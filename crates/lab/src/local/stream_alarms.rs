@@ -60,6 +60,10 @@ pub(super) fn put(account: &Account, alarms: &mut Vec<StreamAlarm>, input: Value
     fields.insert("AlarmArn".into(), json!(account.arn("cloudwatch", "alarm", &name).replace("alarm/", "alarm:")));
     fields.insert("StateReason".into(), json!("Unchecked: the local account evaluates no alarms of clients"));
     fields.entry("ActionsEnabled").or_insert(json!(true));
+    // A double, also where the client sent a whole number: SDKs read nothing else.
+    if let Some(threshold) = fields.get("Threshold").and_then(Value::as_f64) {
+        fields.insert("Threshold".into(), json!(threshold));
+    }
     alarms.retain(|alarm| alarm.name() != name);
     alarms.push(StreamAlarm(fields));
     Ok(Cbor::Map(vec![]))

@@ -17,7 +17,7 @@ pub(super) use account::Account;
 #[cfg(test)]
 pub(super) use account::FUNCTION_CALLS_PER_SECOND;
 pub(super) use leases::find_table;
-pub(super) use unread::{denied, of_summary};
+pub(super) use unread::of_summary;
 
 use super::clients::Clients;
 use chrono::{DateTime, Utc};

@@ -1,5 +1,6 @@
 //! A read that failed → what the checks say about it.
 
+use crate::streams::denied;
 use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
 use unthrottle::aws::{Cause, ReadError};
 use unthrottle_core::checks::Unread;
@@ -40,13 +41,6 @@ pub(in crate::doctor) fn of_summary(error: &ReadError) -> String {
         true => denied(&format!("kinesis:{}", error.call), &source),
         false => format!("{} failed: {source}", error.call),
     }
-}
-
-/// A denied call without which there are no findings.
-pub(in crate::doctor) fn denied(action: &str, source: &str) -> String {
-    let source = source.trim_end_matches('.');
-    let cure = format!("Allow {action} to this principal; `unthrottle doctor --policy` prints the whole policy");
-    format!("AWS denied {action}: {source}. {cure}")
 }
 
 /// The failure of a read that the Lambda makes, too.
