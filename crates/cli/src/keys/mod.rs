@@ -99,7 +99,7 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
     let count = many(chosen.len(), "shard");
     console.step(&format!("reads {count} of {} for {seconds} s, up to {} MB", arn.name, args.max_mb))?;
     console.step(&format!(
-        "of each shard at most {} and {:.1} calls a second: {} % of the readers' share",
+        "of each shard at most {} and {:.1} calls a second: {} % of all reads",
         text::size(budget.bytes_per_second() as u64),
         budget.calls_per_second(),
         args.share,

@@ -146,7 +146,15 @@ pub(super) async fn read(
     }
     progress.clear();
     samples.sort_by(|a, b| a.shard.id.cmp(&b.shard.id));
+    begin_with_the_first_record(&mut samples);
     samples
+}
+
+/// Leaves out the time before the first record of all. A shard that is read for fewer seconds would have more of it.
+fn begin_with_the_first_record(samples: &mut [Sample]) {
+    let first = samples.iter().filter_map(|sample| sample.seconds.keys().next().copied()).min();
+    let Some(first) = first.and_then(|second| DateTime::from_timestamp(second, 0)) else { return };
+    samples.iter_mut().for_each(|sample| sample.from = sample.from.max(first));
 }
 
 /// Why a call gave no records.

@@ -55,7 +55,7 @@ pub(super) fn print(console: &mut Console, report: &Report) -> io::Result<()> {
 }
 
 fn row(Key { key, share, records, bytes }: &Key) -> Vec<String> {
-    vec![format!("{:.0} %", share * 100.0), cut(key), count(*records as f64), size(*bytes)]
+    vec![words::percent(*share), cut(key), count(*records as f64), size(*bytes)]
 }
 
 fn row_of_shard(shard: &Shard) -> Vec<String> {

@@ -52,7 +52,7 @@ impl Card {
             div class={ "card " (self.status) } {
                 p { b .status { (self.status) } " " code { (self.code) } " " (self.text) }
                 @if let Some(money) = &self.money { p { b { (money) } } }
-                @if let Some(fix) = &self.fix { pre { (for_account(fix)) } }
+                @if let Some(fix) = &self.fix { @for line in for_account(fix).lines() { pre { (line) } } }
                 p .numbers {
                     @for (name, value) in &self.evidence { span { (name) ": " (value) } " " }
                     @if self.source.starts_with("https://") {

@@ -128,7 +128,7 @@ async fn the_reading_ends_at_its_bytes_and_says_what_it_takes_first() {
     write(&aws, (0..10).map(|n| (n.to_string(), 100_000))).await;
     let out = keys(&account, &["--from", "-10m", "--max-mb", "1", "--json"]).await;
     assert_eq!(out.code, 0, "{}", out.err);
-    let says = "of each shard at most 2.0 MiB and 5.0 calls a second: 100 % of the readers' share";
+    let says = "of each shard at most 2.0 MiB and 5.0 calls a second: 100 % of all reads";
     assert!(out.err.contains(says), "{}", out.err);
     let report: Value = serde_json::from_str(&out.out).expect("JSON");
     assert_eq!(report["is_cut"], true);

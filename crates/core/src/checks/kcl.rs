@@ -46,7 +46,9 @@ pub(super) fn kcl(readings: &Readings, _: &Prices) -> Answer {
     } else if let Some((owner, count, mean)) = uneven(&owners) {
         let sentence =
             format!("The worker {owner} has {count} of the leases of {table}, and the mean is {}.", short(mean));
-        Verdict::warn(sentence, "check that all workers run one version of the KCL, and that none is at its limit")
+        let fix = "check that all workers run one version of the KCL, and that none is at its limit; KCL 3 balances \
+                   the CPU of workers and not their leases";
+        Verdict::warn(sentence, fix)
     } else if !undrained.is_empty() {
         let sentence = format!(
             "{table} has not read {} to the end ({}). The KCL reads the shards that follow only then.",

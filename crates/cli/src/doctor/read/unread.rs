@@ -34,9 +34,17 @@ where
     }
 }
 
+/// The words of the SDK's parser, which say nothing to a person.
+const OF_PARSER: &str = "Error at offset";
+
+/// The same text, or what it means where the SDK could not read an answer.
+fn readable(text: String) -> String {
+    if text.contains(OF_PARSER) { "the server's answer is none of AWS's".into() } else { text }
+}
+
 /// The failure of a stream's summary, without which no check is made: AWS's words, and what to allow.
 pub(in crate::doctor) fn of_summary(error: &ReadError) -> String {
-    let source = error.source.to_string();
+    let source = readable(error.source.to_string());
     match error.denial.is_some() {
         true => denied(&format!("kinesis:{}", error.call), &source),
         false => format!("{} failed: {source}", error.call),
@@ -45,13 +53,15 @@ pub(in crate::doctor) fn of_summary(error: &ReadError) -> String {
 
 /// The failure of a read that the Lambda makes, too.
 pub(super) fn unread_by_lambda(action: &'static str, error: &ReadError) -> Unread {
-    Unread { action, why: error.source.to_string(), is_denied: error.denial.is_some() }
+    Unread { action, why: readable(error.source.to_string()), is_denied: error.denial.is_some() }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use unthrottle::aws::read::shards;
+    use unthrottle_core::signal::StreamArn;
 
     /// A proxy, or a server of another kind.
     #[tokio::test]
@@ -65,9 +75,13 @@ mod tests {
                 let _ = client.write_all(page.as_bytes()).await;
             }
         });
-        let lambda = aws_sdk_lambda::Client::new(&crate::aws::local_config(&url));
-        let error = lambda.list_event_source_mappings().send().await.expect_err("no answer");
-        let unread = unread("lambda:ListEventSourceMappings", error);
+        let config = crate::aws::local_config(&url);
+        let error = aws_sdk_lambda::Client::new(&config).list_event_source_mappings().send().await;
+        let unread = unread("lambda:ListEventSourceMappings", error.expect_err("no answer"));
         assert_eq!(unread.why, "the server answered with HTTP 404 and no error code");
+        let arn = StreamArn::parse("arn:aws:kinesis:us-east-1:123456789012:stream/orders").expect("an ARN");
+        let error = shards::open_shards(&aws_sdk_kinesis::Client::new(&config), &arn).await.expect_err("no answer");
+        let unread = unread_by_lambda("kinesis:ListShards", &error);
+        assert_eq!(unread.why, "the server's answer is none of AWS's", "{}", error.source);
     }
 }
