@@ -6,7 +6,7 @@ use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 /// The option that gives the consent in advance.
 #[derive(clap::Args, Clone, Copy, Debug)]
 pub(crate) struct Consent {
-    #[arg(long, help = "Do it without a question. Without a terminal and without this option,\nnothing is changed")]
+    #[arg(long, help = "Do it without a question. Without a terminal and without this option, nothing is changed")]
     yes: bool,
 }
 

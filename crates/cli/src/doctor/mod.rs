@@ -57,7 +57,7 @@ pub(super) struct Args {
         long,
         value_name = "STATUS",
         value_enum,
-        help = "Exit with code 3 if a check warns or fails (warn), or only if one fails\n\
+        help = "Exit with code 3 if a check warns or fails (warn), or only if one fails \
                 (fail). A check that is unknown does not count"
     )]
     fail_on: Option<FailOn>,

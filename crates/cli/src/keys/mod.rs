@@ -49,7 +49,7 @@ pub(super) struct Args {
         default_value = "now",
         allow_hyphen_values = true,
         value_parser = from,
-        help = "Where to begin: now, or in the past, such as -10m. A reading of the past\n\
+        help = "Where to begin: now, or in the past, such as -10m. A reading of the past \
                 ends at the present"
     )]
     from: From,

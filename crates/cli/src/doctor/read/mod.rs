@@ -39,14 +39,14 @@ pub(super) struct Asked {
         value_name = "ARN",
         conflicts_with = "all",
         value_parser = role,
-        help = "The role of a producer or a consumer: has it the rights on the key that it\nneeds?"
+        help = "The role of a producer or a consumer: has it the rights on the key that it needs?"
     )]
     pub role: Option<String>,
     #[arg(
         long,
         value_name = "TABLE",
         conflicts_with = "all",
-        help = "The lease table of an application of the KCL that reads the stream. The\n\
+        help = "The lease table of an application of the KCL that reads the stream. The \
                 doctor watches it for 15 to 45 s: do its workers renew their leases?"
     )]
     pub kcl: Option<String>,
