@@ -6,6 +6,7 @@ mod wrap;
 
 pub(crate) use commands::{AccountOption, for_account, run_on};
 pub(crate) use table::{Column, Table};
+pub(crate) use wrap::fill;
 
 use clap::builder::styling::{AnsiColor, Style};
 use serde::Serialize;
