@@ -1,5 +1,5 @@
 //! Everything that the doctor reads, in one place: what all streams of the account share is read once, and each stream
-//! in eight calls, and three more for each Lambda function that reads it. [`Asked`] adds a few.
+//! in nine calls at most, and three more for each Lambda function that reads it. [`Asked`] adds a few.
 
 mod account;
 mod alarms;
