@@ -1,7 +1,7 @@
 //! The split that halves the load of the fullest shard.
 
 use super::read_failed;
-use super::report::Report;
+use super::report::{Report, Shard};
 use crate::CliError;
 use crate::aws::called;
 use crate::consent::Consent;
@@ -10,6 +10,11 @@ use unthrottle::aws::Clients;
 use unthrottle::aws::read::stream;
 use unthrottle_core::observation::CapacityMode;
 use unthrottle_core::signal::StreamArn;
+use unthrottle_core::words::many;
+
+/// The arrivals of a shard that a comparison needs, in seconds. Less is one burst of a producer; more would refuse
+/// readings that say enough.
+const LEAST_READ_SECONDS: f64 = 1.0;
 
 /// # Errors
 /// AWS splits the shards of the stream itself, so a reading would take throughput for nothing.
@@ -31,6 +36,14 @@ pub(super) async fn offer(
 ) -> Result<(), CliError> {
     let hottest =
         report.hottest().ok_or_else(|| CliError::Missing("no record was read, so no split is known".into()))?;
+    let is_hardly_read = |shard: &&Shard| shard.ended_by == "max-mb" && shard.seconds_read < LEAST_READ_SECONDS;
+    if let hardly @ 1.. = report.shards.iter().filter(is_hardly_read).count() {
+        return Err(CliError::Missing(format!(
+            "--max-mb ended the reading before {} had a second read, so the fullest shard is not known. Give a larger \
+             --max-mb, or choose shards with --shard",
+            many(hardly, "shard")
+        )));
+    }
     let id = &hottest.shard;
     let key = hottest.top_keys.first();
     let key =

@@ -113,7 +113,8 @@ fn commands(text: &str) -> Vec<Command> {
     let mut found: Vec<Command> = vec![];
     for (begin, _) in text.match_indices("unthrottle ").chain(text.match_indices("aws ")) {
         let is_word = |c: char| c.is_alphanumeric() || "-_./:".contains(c);
-        if text[..begin].ends_with(is_word) {
+        // In JSON the letter of a line break stands before a command, and is no part of a word.
+        if text[..begin].ends_with(is_word) && !text[..begin].ends_with("\\n") {
             continue;
         }
         let is_aws = text[begin..].starts_with("aws ");
@@ -164,6 +165,8 @@ mod tests {
             "aws --endpoint-url http://127.0.0.1:4566 --profile 'my team' --region eu-west-1 --no-sign-request kinesis \
              update-stream-mode --stream-arn a"
         );
+        let json = with(r#""fix":"aws kinesis a\n# then:\naws kinesis b\nunthrottle doctor c""#);
+        assert_eq!(json.matches("--endpoint-url").count(), 3, "{json}");
         assert!(with("`unthrottle resume` undoes this").starts_with("`unthrottle resume --endpoint-url"));
         assert_eq!(with("a; then aws kinesis b").matches("--endpoint-url").count(), 1);
     }

@@ -9,6 +9,7 @@ use crate::observation::{Minute, MinuteTraffic, Observation, Stream};
 use crate::policy::DOCTOR_SKIP_TAG;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use std::ops::RangeInclusive;
 
 /// The checks, the most urgent first. `batch` is not one of them: an observation does not count PutRecords calls.
 const CHECKS: [&str; 5] = ["bursts", "pollers", "ranges", "small-records", "put-record"];
@@ -64,7 +65,7 @@ fn readings(observation: &Observation, stream: &Stream) -> Readings {
         hours: Ok(minutes.clone()),
         minutes: Ok(minutes),
         shards: observation.shards.clone().map_or_else(unread, Ok),
-        shards_then: fewest_shards(observation, first.start()).map(Ok),
+        shards_then: shards_since(observation, first.start()).map(Ok),
         consumers: unread(),
         alarms: unread(),
         key: unread(),
@@ -82,14 +83,16 @@ fn readings(observation: &Observation, stream: &Stream) -> Readings {
     }
 }
 
-/// The fewest shards that the stream is known to have had since then: before a change that the memory has, and at the
-/// times for which AWS was asked. `None`: nothing is known but the shards of now.
-fn fewest_shards(observation: &Observation, since: DateTime<Utc>) -> Option<u32> {
+/// The fewest and the most shards that the stream is known to have had since then: before a change that the memory has,
+/// and at the times for which AWS was asked. `None`: nothing is known but the shards of now.
+fn shards_since(observation: &Observation, since: DateTime<Utc>) -> Option<RangeInclusive<u32>> {
     let memory = observation.tags.get(TAG).and_then(|text| Memory::parse(text).ok());
     let changed = memory.filter(|memory| memory.change.as_ref().is_some_and(|change| change.at >= since));
     let before = |memory: Memory| [memory.base, memory.change.and_then(|change| change.from.shards())];
     let asked = observation.shards_at.values().map(|then| then.count);
-    changed.into_iter().flat_map(before).flatten().chain(asked).filter(|shards| *shards > 0).min()
+    let known = changed.into_iter().flat_map(before).flatten().chain(asked).filter(|shards| *shards > 0);
+    let known: Vec<u32> = known.collect();
+    Some(*known.iter().min()?..=*known.iter().max()?)
 }
 
 impl From<MinuteTraffic> for Point {
@@ -171,6 +174,17 @@ mod tests {
         assert_eq!(codes(&observation), ["bursts"], "a shard's load in a stream of two");
         let change = Change::intent(ChangeKind::Scale, 1, 2, now.plus(-15).start());
         let memory = Memory { base: Some(1), ..Memory::default().intend(change, false) };
+        observation.tags.insert(TAG.into(), memory.encode().expect("it fits"));
+        assert_eq!(codes(&observation), [""; 0]);
+    }
+
+    #[test]
+    fn the_calls_from_before_a_restore_went_to_more_shards() {
+        // Three calls a second on each of four shards.
+        let mut observation = observation(MinuteTraffic { get_records_calls: 4.0 * 3.0 * 60.0, ..CALM });
+        assert_eq!(codes(&observation), ["pollers"], "six a second on each of two");
+        let change = Change::intent(ChangeKind::Restore, 4, 2, Minute::of(observation.observed_at).plus(-15).start());
+        let memory = Memory { base: Some(2), ..Memory::default().intend(change, false) };
         observation.tags.insert(TAG.into(), memory.encode().expect("it fits"));
         assert_eq!(codes(&observation), [""; 0]);
     }

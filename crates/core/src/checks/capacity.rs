@@ -7,6 +7,7 @@ use super::readings::Readings;
 use crate::cost::Prices;
 use crate::observation::CapacityMode;
 use crate::words::{many, percent, usd};
+use chrono::TimeDelta;
 
 /// The share of the account's shards from which a raise may fail. AWS needs days for a higher quota, so a later warning
 /// comes too late; an earlier one would warn most accounts. AWS gives no number.
@@ -71,6 +72,9 @@ pub(super) fn ranges(readings: &Readings, _: &Prices) -> Answer {
     Ok(verdict.with("widest_to_narrowest", times).with("open_shards", shards.len()))
 }
 
+/// The days that `hours` have, which the advice to switch metrics off rests on.
+const DAYS: i64 = 14;
+
 pub(super) fn shard_metrics(readings: &Readings, prices: &Prices) -> Answer {
     let (stream, hours) = (&readings.stream, known(&readings.hours)?);
     let count = stream.shard_metric_count();
@@ -94,6 +98,8 @@ pub(super) fn shard_metrics(readings: &Readings, prices: &Prices) -> Answer {
         ));
         let fix = fix.and_note("after five minutes of refusals:").and_run(format!("unthrottle explain {name}"));
         Verdict::warn(sentence, fix).with("fix_usd_per_month", cost)
+    } else if count > 0 && readings.stream.created_at.is_some_and(|at| readings.read_at - at < TimeDelta::days(DAYS)) {
+        Verdict::ok(format!("Shard-level metrics are on. Whether they are needed is known after {DAYS} days."))
     } else if count > 0 && hours.total(|p| p.write_throttled + p.read_throttled) == 0.0 {
         let sentence = format!(
             "{} {} on, and AWS refused nothing in 14 days. They cost {} a month.",

@@ -70,7 +70,8 @@ pub(super) fn age_ms(minutes: &Series) -> Option<f64> {
 
 pub(super) fn pollers(readings: &Readings, _: &Prices) -> Answer {
     let minutes = known(&readings.minutes)?;
-    let shards = f64::from(readings.stream.open_shards.max(1));
+    // The calls of the minutes before a reshard went to other shards. With the most of them no rate is too high.
+    let shards = f64::from(readings.most_shards()?);
     let polled = minutes.points.values().filter(|p| p.get_records_calls + p.read_throttled > 0.0);
     let (calls, polled) =
         polled.fold((0.0, 0.0), |(calls, n), p| (calls + p.get_records_calls + p.read_throttled, n + 1.0));

@@ -23,9 +23,10 @@ pub(super) fn kcl(readings: &Readings, _: &Prices) -> Answer {
     let (leases, shards) = (known(leases)?, known(&readings.shards)?);
     let open: BTreeSet<&str> = shards.iter().map(|shard| shard.id.as_str()).collect();
     let undrained: Vec<&str> = leases.unfinished().filter(|id| !open.contains(id)).collect();
+    // A shard of a merge has two parents, and its lease begins after both. The lists of shards here name one of them.
     let waits = |shard: &str| {
-        let parent = shards.iter().find(|s| s.id == shard).and_then(|s| s.parent.as_deref());
-        parent.is_some_and(|parent| undrained.contains(&parent))
+        let is_child = shards.iter().any(|s| s.id == shard && s.parent.is_some());
+        is_child && !undrained.is_empty()
     };
     let unowned: Vec<&str> = open.iter().copied().filter(|id| !leases.is_owned(id) && !waits(id)).collect();
     let owners = leases.owners();

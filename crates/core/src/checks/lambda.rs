@@ -144,9 +144,16 @@ fn update(lambda: &LambdaReader, options: &str) -> Fix {
     Fix::run(format!("aws lambda update-event-source-mapping --uuid {} {options}", lambda.uuid))
 }
 
+/// The states of a mapping that is about to read (API reference of GetEventSourceMapping).
+const PASSING: [&str; 3] = ["Creating", "Enabling", "Updating"];
+
 pub(super) fn state(readings: &Readings, _: &Prices) -> Answer {
     judge(readings, "Each mapping is enabled, and its last result is no problem.", |lambda| {
         let name = &lambda.function;
+        if PASSING.contains(&lambda.state.as_str()) {
+            let why = format!("the mapping of {name} is {}, which passes within a minute", lambda.state);
+            return Err(Unread { action: "lambda:ListEventSourceMappings", why, is_denied: false });
+        }
         if lambda.state != "Enabled" {
             let sentence = format!("The mapping of {name} is {}, so {name} reads nothing.", lambda.state);
             return Ok(Some(Problem::fail(sentence, update(lambda, "--enabled"))));

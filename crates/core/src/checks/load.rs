@@ -120,8 +120,14 @@ impl Readings {
     pub(super) fn refused_far_from_full(&self) -> Result<Refused, super::Unread> {
         let (minutes, now) = (known(&self.minutes)?, self.stream.capacity());
         let then = self.shards_then.as_ref().filter(|_| self.stream.mode == CapacityMode::Provisioned);
-        let then = then.map(known).transpose()?.filter(|shards| **shards > 0);
-        Ok(minutes.refused_below(FAR_FROM_FULL, then.map_or(now, |shards| now.min(f64::from(*shards)))))
+        let then = then.map(known).transpose()?.map(|shards| *shards.start()).filter(|shards| *shards > 0);
+        Ok(minutes.refused_below(FAR_FROM_FULL, then.map_or(now, |shards| now.min(f64::from(shards)))))
+    }
+
+    /// The most shards that the stream is known to have had in the last 3 hours. At least one.
+    pub(super) fn most_shards(&self) -> Result<u32, super::Unread> {
+        let then = self.shards_then.as_ref().map(known).transpose()?.map_or(0, |shards| *shards.end());
+        Ok(then.max(self.stream.open_shards).max(1))
     }
 }
 

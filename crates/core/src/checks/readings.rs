@@ -4,6 +4,7 @@ use super::extras::{Key, Leases, OnDemandCost, Rights, Sample, ThrottledCalls};
 use crate::observation::{Commitment, Limits, Shard, Stream};
 use chrono::{DateTime, Utc};
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 /// A read, or why AWS did not answer it.
 pub type Read<T> = Result<T, Unread>;
@@ -34,9 +35,9 @@ pub struct Readings {
     pub minutes: Read<Series>,
     /// The open shards. Their traffic is not read.
     pub shards: Read<Vec<Shard>>,
-    /// The shards that were open when [`minutes`](Self::minutes) begin. `None`: nothing was refused since, so the
-    /// doctor did not ask.
-    pub shards_then: Option<Read<u32>>,
+    /// The fewest and the most shards that the stream is known to have had before now, while [`minutes`](Self::minutes)
+    /// last. `None`: nothing was refused or read in them, so the doctor did not ask.
+    pub shards_then: Option<Read<RangeInclusive<u32>>>,
     /// The registered consumers, with the events that they received.
     pub consumers: Read<Vec<Consumer>>,
     /// The alarms of the account and region on metrics of `AWS/Kinesis`.

@@ -21,10 +21,11 @@ pub(super) use unread::of_summary;
 
 use super::clients::Clients;
 use chrono::{DateTime, TimeDelta, Utc};
+use std::ops::RangeInclusive;
 use unread::{unread, unread_by_lambda};
 use unthrottle::aws::ReadError;
 use unthrottle::aws::read::{shards, stream};
-use unthrottle_core::checks::{Key, Read, Readings};
+use unthrottle_core::checks::{Key, Point, Read, Readings};
 use unthrottle_core::observation::Stream;
 use unthrottle_core::signal::StreamArn;
 
@@ -111,9 +112,10 @@ pub(super) async fn read(
         lambda::readers(clients, account, &stream, now),
         key(clients, &stream),
     );
-    let has_refused = minutes.as_ref().is_ok_and(|minutes| minutes.total(|point| point.write_throttled) > 0.0);
+    let counts = |point: &Point| point.write_throttled + point.get_records_calls + point.read_throttled;
+    let is_used = minutes.as_ref().is_ok_and(|minutes| minutes.total(counts) > 0.0);
     let (shards_then, sample, rights, leases) = tokio::join!(
-        when(has_refused.then(|| shards_then(clients, arn, &stream, now))),
+        when(is_used.then(|| shards_then(clients, arn, &stream, now))),
         when(asked.sample.then(|| sample::sample(clients, &stream, &shards, now))),
         when(asked.role.as_ref().map(|role| rights::rights(clients, role, &stream, &key))),
         when(asked.kcl.as_ref().map(|table| leases::leases(&clients.dynamodb, table, &stream))),
@@ -144,12 +146,18 @@ pub(super) async fn read(
 }
 
 /// The shards that were open when the minutes begin, or soon after the stream was made.
-async fn shards_then(clients: &Clients, arn: &StreamArn, stream: &Stream, now: DateTime<Utc>) -> Read<u32> {
+async fn shards_then(
+    clients: &Clients,
+    arn: &StreamArn,
+    stream: &Stream,
+    now: DateTime<Utc>,
+) -> Read<RangeInclusive<u32>> {
     let begin = metrics::first_minute(now);
     let at = stream.created_at.map_or(begin, |created| begin.max(created + CREATED_WITHIN)).min(now);
     let listed = shards::shards_at(&clients.kinesis, arn, at).await;
     let listed = listed.map_err(|error| unread_by_lambda("kinesis:ListShards", &error))?;
-    Ok((listed.open.len() + listed.closed).try_into().unwrap_or(u32::MAX))
+    let count = (listed.open.len() + listed.closed).try_into().unwrap_or(u32::MAX);
+    Ok(count..=count)
 }
 
 /// The answer of a read that only some runs make.
