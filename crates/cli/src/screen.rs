@@ -4,7 +4,7 @@ mod commands;
 mod table;
 mod wrap;
 
-pub(crate) use commands::{AccountOption, for_account, run_on};
+pub(crate) use commands::{AccountOption, for_account, quoted, run_on};
 pub(crate) use table::{Column, Table};
 
 use clap::builder::styling::{AnsiColor, Style};
@@ -23,7 +23,8 @@ pub(crate) fn print_json(value: &impl Serialize) -> io::Result<()> {
 pub(crate) fn print_error(text: &str) {
     let text = for_account(&format!("unthrottle: {text}"));
     let text = wrap::width(&io::stderr()).map_or(text.clone(), |width| wrap::fill(&text, width, "", "  "));
-    eprintln!("{text}");
+    // The exit code matters more than a reader that has gone.
+    let _ = writeln!(io::stderr(), "{text}");
 }
 
 /// Whether a stream shows colours and lines that replace themselves (https://no-color.org).
@@ -208,6 +209,11 @@ impl StatusLine {
     /// Nothing is shown yet.
     pub fn new() -> StatusLine {
         StatusLine { is_terminal: has_escapes(&io::stderr()), is_shown: false }
+    }
+
+    /// Whether a person sees it.
+    pub fn is_on_terminal(&self) -> bool {
+        self.is_terminal
     }
 
     /// Shows a text in the place of the one before. It must fit into 80 columns.

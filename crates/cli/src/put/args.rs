@@ -55,16 +55,16 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     dead_letter: Option<PathBuf>,
     /// A record that is not accepted this long after its first attempt is lost
-    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = config::duration)]
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = config::duration, allow_hyphen_values = true)]
     ttl: Duration,
     /// Attempts after the first [default: 3]
     #[arg(long, value_name = "N")]
     max_retries: Option<u32>,
     /// The longest wait before the first retry [default: 1s]
-    #[arg(long, value_name = "DURATION", value_parser = config::duration)]
+    #[arg(long, value_name = "DURATION", value_parser = config::duration, allow_hyphen_values = true)]
     initial_wait: Option<Duration>,
     /// The longest wait before any retry [default: 30s]
-    #[arg(long, value_name = "DURATION", value_parser = config::duration)]
+    #[arg(long, value_name = "DURATION", value_parser = config::duration, allow_hyphen_values = true)]
     max_wait: Option<Duration>,
     /// How the waits grow: constant, linear or exponential [default: exponential]
     #[arg(long, value_name = "WORD", value_parser = str::parse::<Backoff>)]
@@ -73,7 +73,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=MAX_BATCH_SIZE as u64))]
     batch_size: Option<u64>,
     /// The longest time that a record waits for others [default: 5s]
-    #[arg(long, value_name = "DURATION", value_parser = config::duration)]
+    #[arg(long, value_name = "DURATION", value_parser = config::duration, allow_hyphen_values = true)]
     batch_duration: Option<Duration>,
     /// The most bytes of data and keys in a request [default: 5242880]
     #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u64).range(1..=MAX_BATCH_BYTES as u64))]
@@ -88,6 +88,10 @@ pub(crate) struct Args {
 /// What the command is to do.
 pub(super) struct Plan {
     pub stream: String,
+    /// The file of the output.
+    pub config: Option<PathBuf>,
+    /// Whether the stream is another one than that of the file.
+    pub is_other_stream: bool,
     /// Files; `-`: standard input.
     pub files: Vec<PathBuf>,
     pub form: Form,
@@ -107,6 +111,7 @@ impl Args {
     /// The stream is missing, or the file cannot be used.
     pub(super) fn plan(self) -> Result<Plan, CliError> {
         let (mut words, path) = (self.words.into_iter(), self.config.as_deref());
+        let is_other_stream = self.stream.is_some();
         let (config, stream) = match path {
             Some(path) => {
                 let config = read(path)?;
@@ -140,6 +145,7 @@ impl Args {
         }
         Ok(Plan {
             stream,
+            is_other_stream,
             files,
             form: if self.base64 { Form::Base64 } else { Form::Raw },
             rule: partition_key.map_or(KeyRule::Random, KeyRule::FieldOrLiteral),
@@ -151,6 +157,7 @@ impl Args {
                 aggregates: self.aggregate,
                 ..Options::default()
             },
+            config: self.config,
             aws: self.aws.or(config.region, config.endpoint_url),
             credentials: config.credentials,
             dead_letter: self.dead_letter,

@@ -1,5 +1,6 @@
 //! The stream that a command writes to, and why it cannot.
 
+use super::observer::say;
 use crate::CliError;
 use crate::aws::{AwsArgs, failed};
 use aws_sdk_kinesis::config::SharedCredentialsProvider;
@@ -86,10 +87,7 @@ fn unreadable(
 ) -> Result<Option<StreamDescriptionSummary>, CliError> {
     let code = error.code().unwrap_or_default();
     if code.starts_with("AccessDenied") {
-        eprintln!(
-            "unthrottle: this caller may not call kinesis:DescribeStreamSummary, so the limit of a record is taken as \
-             1 MiB"
-        );
+        say("this caller may not call kinesis:DescribeStreamSummary, so the limit of a record is taken as 1 MiB");
         return Ok(None);
     }
     let endpoint = endpoint.map_or_else(|| format!("Kinesis in {region}"), str::to_owned);

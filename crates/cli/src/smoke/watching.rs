@@ -1,8 +1,10 @@
 //! What a person sees of a load: a live view on a terminal, and lines everywhere else.
 
+use super::behind::behind;
 use super::healing::Healing;
 use super::view::{Model, View};
-use crate::put::Screen;
+use crate::put::{Screen, stopping};
+use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -59,11 +61,15 @@ impl Watching {
     }
 
     /// Ends the view, and shows the events that it had as lines.
-    pub fn end(mut self) {
+    pub fn end(mut self, stats: &Stats) {
         self.show_events();
         match self.output {
-            Output::Lines(screen) => drop(screen.end()),
-            Output::Live { view, .. } => view.leave().into_events().iter().for_each(|event| println!("  {event}")),
+            Output::Lines(screen) => drop(screen.end(stats)),
+            Output::Live { view, .. } => {
+                let events = view.leave().into_events();
+                // A terminal that has gone changes no result.
+                let _ = events.iter().try_for_each(|event| writeln!(std::io::stdout(), "  {event}"));
+            }
         }
     }
 }
@@ -93,8 +99,19 @@ impl Observer for Watching {
             Output::Lines(screen) => screen.tick(stats, elapsed),
             Output::Live { view, .. } => {
                 let due = self.offered.due();
-                let behind = stats.late + due.saturating_sub(self.offered.handed());
+                let behind = behind(stats, &self.offered);
                 view.model.update(stats, (due, behind), &self.healing.seen(), elapsed);
+                view.draw();
+            }
+        }
+    }
+
+    fn stopping(&mut self, waiting: u64, most: Duration) {
+        match &mut self.output {
+            Output::Lines(screen) => screen.stopping(waiting, most),
+            Output::Live { view, .. } => {
+                view.model.event(stopping(waiting, most));
+                view.model.stop();
                 view.draw();
             }
         }

@@ -34,6 +34,12 @@ pub struct Offered {
 }
 
 impl Offered {
+    /// These counts.
+    pub fn of(due: u64, handed: u64, woken_late: u64) -> Offered {
+        let count = |count: u64| Arc::new(AtomicU64::new(count));
+        Offered { due: count(due), handed: count(handed), woken_late: count(woken_late) }
+    }
+
     /// Records that were due until now.
     pub fn due(&self) -> u64 {
         self.due.load(Ordering::Relaxed)
