@@ -75,7 +75,8 @@ mod tests {
         );
         assert_eq!(cause(|stats| stats.is_in_flight_filled = true), Some(Cause::Replies));
         assert_eq!(cause(|_| {}), Some(Cause::Machine));
-        let filled = Stats { is_memory_filled: true, ..Stats::default() };
+        let mut filled = Stats::default();
+        filled.is_memory_filled = true;
         assert_eq!(super::cause(&filled, &Offered::of(1000, 900, 90)), Some(Cause::Machine), "it woke too late");
         assert_eq!(super::cause(&filled, &Offered::of(1000, 990, 0)), None, "1 % is no fault");
     }

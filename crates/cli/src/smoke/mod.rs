@@ -104,10 +104,10 @@ fn announce(
     let mut console = Console::new(args.json);
     let shards = stream.summary.as_ref().map_or(0, StreamDescriptionSummary::open_shard_count);
     let shards = many(u32::try_from(shards).unwrap_or_default(), "shard");
-    let records = format!("records of {} bytes with even keys", count(record_bytes));
+    let each = format!("of {} bytes with even keys", count(record_bytes));
     console.heading(&match capacity {
-        Some(capacity) => format!("{}: {shards}, takes {} {records} a second", args.stream, count(capacity)),
-        None => format!("{}: {shards}, on-demand, {records}", args.stream),
+        Some(capacity) => format!("{}: {shards}, takes {} records/s {each}", args.stream, count(capacity)),
+        None => format!("{}: {shards}, on-demand, records {each}", args.stream),
     })?;
     let last = if args.until_healed { ", then the last rate until it has healed" } else { "" };
     console.step(&format!(
