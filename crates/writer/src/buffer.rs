@@ -290,3 +290,6 @@ impl Buffer {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod slow_stream;

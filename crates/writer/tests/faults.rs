@@ -171,7 +171,9 @@ async fn with_order_no_record_overtakes_another_of_its_key() {
     for seed in 0..10 {
         let server = Server::start(Faults::all(), 1000 + seed).await;
         let keys = 40;
-        let options = Options { is_ordered: true, ..options(seed) };
+        // With more attempts, some runs would lose nothing, and show nothing about the order after a loss.
+        let retry = Retry { max_retries: 3, ..options(seed).retry };
+        let options = Options { is_ordered: true, retry, ..options(seed) };
         let records = (1..=400).map(|n| record(n, Key::Given(format!("key-{}", n % keys)))).collect();
         let (end, lost) = write(&server, options, records).await;
         every_record_is_accounted_for(&server, 400, &end, &lost, &format!("order, seed {seed}"));
@@ -248,4 +250,52 @@ async fn a_second_stop_ends_the_wait_for_what_was_read() {
     let end = run(client, target, (options, limits), feed, stops, &mut keeper);
     let end = tokio::time::timeout(PATIENCE, end).await.expect("it ends");
     assert_eq!((end.is_stopped, end.stats.lost, keeper.0.len()), (true, 10, 10), "{:?}", end.stats);
+}
+
+/// Counts the requests that failed as a whole.
+struct Troubles(tokio::sync::mpsc::UnboundedSender<()>);
+
+impl Observer for Troubles {
+    fn lost(&mut self, lost: &Lost) -> Result<(), String> {
+        panic!("{lost:?}")
+    }
+
+    fn tick(&mut self, _: &Stats, _: Duration) {}
+
+    fn trouble(&mut self, _: &str) {
+        self.0.send(()).expect("it listens");
+    }
+
+    fn stopping(&mut self, _: u64, _: Duration) {}
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_outage_of_the_connection_uses_up_no_attempt_and_loses_nothing() {
+    // A port that refuses connections until it listens.
+    let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+    socket.bind("127.0.0.1:0".parse().expect("an address")).expect("a port");
+    let url = format!("http://{}", socket.local_addr().expect("an address"));
+    let (troubles, mut seen) = tokio::sync::mpsc::unbounded_channel();
+    let server = tokio::spawn(async move {
+        for _ in 0..20 {
+            seen.recv().await.expect("a failed request");
+        }
+        let server = Server::on(socket.listen(64).expect("it listens"), Faults::none(), 1);
+        (server, seen)
+    });
+    let retry = Retry { max_retries: 3, max_wait: Duration::from_millis(5), ..options(1).retry };
+    let options = Options { retry, ttl: Duration::from_secs(86_400), ..options(1) };
+    let (sender, feed) = feed();
+    let records = (1..=100).map(|n| Item::Record(record(n, Key::Random))).collect();
+    assert!(sender.try_send(records).is_ok());
+    drop(sender);
+    let (_stopper, stops) = stops();
+    let limits = Limits { record_bytes: 1 << 20, batch_bytes: options.batch.max_bytes };
+    let client = client(&Server::config_of(&url), PATIENCE);
+    let mut observer = Troubles(troubles);
+    let end = run(client, Target::Name("orders".into()), (options, limits), feed, stops, &mut observer).await;
+    let (server, _seen) = server.await.expect("no panic");
+    assert_eq!((end.stats.accepted, end.stats.lost, end.stats.possible_duplicates), (100, 0, 0), "{:?}", end.stats);
+    assert!(end.stats.failed_requests >= 20 && end.stats.lost_replies == 0, "{:?}", end.stats);
+    assert_eq!(server.stored().len(), 100);
 }

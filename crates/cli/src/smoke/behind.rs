@@ -47,10 +47,10 @@ impl Cause {
             Cause::FailedRequests => "requests failed, and the load waited after each of them".into(),
             Cause::Memory => {
                 let most = MOST_BYTES >> 20;
-                format!("waiting records filled the memory bound ({most} MiB): the stream was the limit")
+                format!("waiting records filled their {most} MiB: the stream was the limit")
             }
             Cause::Replies => {
-                format!("{MOST_IN_FLIGHT} requests waited for replies: the connection or the stream was the limit")
+                format!("{MOST_IN_FLIGHT} requests waited for replies: AWS or the connection was slow")
             }
         }
     }

@@ -20,7 +20,7 @@ const LATE: Duration = Duration::from_millis(250);
 
 /// The memory of the records that wait for another attempt, about. With the requests in flight and their answers, the
 /// command then stays below 64 MiB.
-pub(super) const MOST_BYTES: usize = 24 << 20;
+pub(super) const MOST_BYTES: usize = 20 << 20;
 
 /// The requests in flight. Many, so that slow answers do not slow the load down.
 pub(super) const MOST_IN_FLIGHT: usize = 64;

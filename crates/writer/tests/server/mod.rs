@@ -97,6 +97,12 @@ pub struct Server {
 
 impl Server {
     pub async fn start(faults: Faults, seed: u64) -> Server {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        Server::on(listener, faults, seed)
+    }
+
+    /// The same on a port that is open already.
+    pub fn on(listener: tokio::net::TcpListener, faults: Faults, seed: u64) -> Server {
         let random = fastrand::Rng::with_seed(seed);
         let inner = Inner {
             faults,
@@ -109,7 +115,6 @@ impl Server {
             shards: 1,
         };
         let inner = Arc::new(Mutex::new(inner));
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let app = Router::new().fallback(answer).with_state(inner.clone());
         tokio::spawn(async move { axum::serve(listener, app).await });
@@ -124,9 +129,14 @@ impl Server {
 
     /// The configuration of a client for this server.
     pub fn config(&self) -> Builder {
+        Server::config_of(&self.url)
+    }
+
+    /// The configuration of a client for a server at this address.
+    pub fn config_of(url: &str) -> Builder {
         let credentials = Credentials::new("test", "test", None, None, "test");
         let config = Builder::new().behavior_version(BehaviorVersion::latest()).region(Region::new("us-east-1"));
-        config.endpoint_url(&self.url).credentials_provider(credentials)
+        config.endpoint_url(url).credentials_provider(credentials)
     }
 
     /// The records that were written, in their order.
