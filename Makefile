@@ -9,6 +9,9 @@ export SAM_CLI_TELEMETRY := 0
 # The architecture of this machine, by Lambda's name for it.
 ARCHITECTURE := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
 
+# Rust's name for this machine. `target/dist` is for the files of a release, so builds for it name their target.
+HOST = $(shell rustc -vV | sed -n 's/^host: //p')
+
 help: ## Show these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
 
@@ -99,8 +102,8 @@ bench: ## Measure the release build, and fail if it misses a figure of docs/deve
 	cargo bench --locked --profile dev --bench figures
 
 writers: .venv/tests tests/writers/node_modules/installed ## Measure `put` and `smoke` beside boto3 and the AWS SDK for JavaScript
-	cargo build --locked --release -p unthrottle-cli
-	.venv/bin/python tests/writers/bench.py target/release/unthrottle
+	cargo build --locked --profile dist -p unthrottle-cli --target $(HOST)
+	.venv/bin/python tests/writers/bench.py target/$(HOST)/dist/unthrottle
 
 lambda: .venv/cargo-lambda ## Build the packages for Terraform and StackSets: target/lambda/unthrottle-*.zip
 	python3 infra/package.py

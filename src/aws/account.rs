@@ -93,7 +93,7 @@ impl Account for AwsAccount<'_> {
     }
 
     async fn notify(&mut self, document: &Document) {
-        let line = self.notifier.notify(&self.clients.sns, self.policy, document, self.clock.now()).await;
+        let line = self.notifier.notify(self.clients.sns(), self.policy, document, self.clock.now()).await;
         self.lines.extend(line);
     }
 }

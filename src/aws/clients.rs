@@ -10,8 +10,8 @@ use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::http::{HttpClient, HttpConnectorSettings, SharedHttpConnector};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// The time limit of one attempt of a call. Kinesis and CloudWatch answer in milliseconds, so after three seconds the
@@ -43,11 +43,18 @@ pub struct Clients {
     pub kinesis_once: aws_sdk_kinesis::Client,
     /// CloudWatch, with retries.
     pub cloudwatch: aws_sdk_cloudwatch::Client,
-    /// The Resource Groups Tagging API, with retries.
-    pub tagging: aws_sdk_resourcegroupstagging::Client,
-    /// SNS, with retries.
-    pub sns: aws_sdk_sns::Client,
+    /// The clients that few events need.
+    seldom: Arc<Seldom>,
     calls: Arc<CallCount>,
+}
+
+/// Clients that are built when they are needed. Each client of another service reads the SDK's list of AWS partitions
+/// anew, which takes a large part of a start.
+#[derive(Debug)]
+struct Seldom {
+    config: SdkConfig,
+    tagging: OnceLock<aws_sdk_resourcegroupstagging::Client>,
+    sns: OnceLock<aws_sdk_sns::Client>,
 }
 
 impl Clients {
@@ -71,16 +78,29 @@ impl Clients {
             aws_sdk_kinesis::Client::from_conf(config.build())
         };
         let cloudwatch = aws_sdk_cloudwatch::config::Builder::from(&patient).interceptor(counter());
-        let tagging = aws_sdk_resourcegroupstagging::config::Builder::from(&patient).interceptor(counter());
-        let sns = aws_sdk_sns::config::Builder::from(&patient).interceptor(counter());
         Clients {
             kinesis: kinesis(&patient),
             kinesis_once: kinesis(&once),
             cloudwatch: aws_sdk_cloudwatch::Client::from_conf(cloudwatch.build()),
-            tagging: aws_sdk_resourcegroupstagging::Client::from_conf(tagging.build()),
-            sns: aws_sdk_sns::Client::from_conf(sns.build()),
+            seldom: Arc::new(Seldom { config: patient, tagging: OnceLock::new(), sns: OnceLock::new() }),
             calls,
         }
+    }
+
+    /// The Resource Groups Tagging API, with retries.
+    pub fn tagging(&self) -> &aws_sdk_resourcegroupstagging::Client {
+        self.seldom.tagging.get_or_init(|| {
+            let config = aws_sdk_resourcegroupstagging::config::Builder::from(&self.seldom.config);
+            aws_sdk_resourcegroupstagging::Client::from_conf(config.interceptor(Counter(self.calls.clone())).build())
+        })
+    }
+
+    /// SNS, with retries.
+    pub fn sns(&self) -> &aws_sdk_sns::Client {
+        self.seldom.sns.get_or_init(|| {
+            let config = aws_sdk_sns::config::Builder::from(&self.seldom.config);
+            aws_sdk_sns::Client::from_conf(config.interceptor(Counter(self.calls.clone())).build())
+        })
     }
 
     /// How many requests these clients and their clones have sent so far. Each retry counts.

@@ -59,6 +59,8 @@ def seed():
         "url": URL,
         "key": kms.create_key()["KeyMetadata"]["KeyId"],
         "named_key": kms.create_key()["KeyMetadata"]["KeyId"],
+        "denying_key": kms.create_key()["KeyMetadata"]["KeyId"],
+        "conditional_key": kms.create_key()["KeyMetadata"]["KeyId"],
         "writer": role("writer", writes, statement("kms:GenerateDataKey")),
         "reader": role("reader", reads, statement("kms:Decrypt")),
         "writer_without_key": role("writer-without-key", writes),
@@ -67,7 +69,12 @@ def seed():
     }
     root = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Action": "kms:*", "Resource": "*"}
     named = {**root, "Principal": {"AWS": ready["writer_without_key"]}, "Action": "kms:GenerateDataKey*"}
-    for key, statements in [("key", [root]), ("named_key", [root, named])]:
+    denying = {**root, "Effect": "Deny", "Principal": {"AWS": ready["reader"]}, "Action": "kms:Decrypt"}
+    condition = {"StringNotEquals": {"aws:PrincipalOrgID": "o-1234567890"}}
+    conditional = {**root, "Effect": "Deny", "Principal": "*", "Condition": condition}
+    of_keys = {"key": [], "named_key": [named], "denying_key": [denying], "conditional_key": [conditional]}
+    for key, others in of_keys.items():
+        statements = [root, *others]
         policy = json.dumps({"Version": "2012-10-17", "Statement": statements})
         kms.put_key_policy(KeyId=ready[key], PolicyName="default", Policy=policy)
     own = role("unthrottle", statement(["kinesis:Describe*", "kinesis:List*", "cloudwatch:GetMetricData", "kinesis:TagResource", "kinesis:SplitShard"]))

@@ -7,12 +7,10 @@ use crate::nearest::nearest;
 use crate::screen::{AccountOption, run_on};
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_kinesis::config::{Credentials, SharedCredentialsProvider};
-use aws_sdk_kinesis::error::SdkError;
-use aws_sdk_kinesis::operation::describe_stream_summary::DescribeStreamSummaryError;
 use aws_types::os_shim_internal::{Env, Fs};
 use std::sync::OnceLock;
-use unthrottle::aws::{Cause, Clients};
-use unthrottle_core::signal::{Home, StreamArn};
+use unthrottle::aws::Cause;
+use unthrottle_core::signal::Home;
 use unthrottle_lab::local::{Clock, Options};
 
 /// The options that the AWS CLI has, too.
@@ -185,62 +183,4 @@ pub(crate) fn failed(call: &'static str, source: Cause) -> CliError {
         )),
         None => CliError::Aws { call, source },
     }
-}
-
-/// Asks AWS for the stream that `text` names in the account of `clients`.
-///
-/// # Errors
-/// Bad usage if `text` cannot name a stream of this region. AWS's answer if there is no such stream.
-pub(crate) async fn find_stream(clients: &Clients, text: &str) -> Result<StreamArn, CliError> {
-    match look_up(&clients.kinesis, text).await? {
-        Ok(stream) => Ok(stream),
-        Err(error) => Err(match of_another_account(&clients.kinesis, text).await {
-            Some(why) => why,
-            None => failed("DescribeStreamSummary", Cause::of(error)),
-        }),
-    }
-}
-
-/// That an ARN is of another account than the credentials. `None`: it is not, or no stream shows the account.
-async fn of_another_account(kinesis: &aws_sdk_kinesis::Client, text: &str) -> Option<CliError> {
-    let asked = StreamArn::parse(text)?;
-    let streams = kinesis.list_streams().limit(1).send().await.ok()?;
-    let here = StreamArn::parse(streams.stream_summaries().first()?.stream_arn())?.home;
-    (asked.home.account != here.account).then(|| {
-        CliError::Usage(format!(
-            "`{text}` is of account {}, and the credentials are of account {}: use credentials of the account of the \
-             stream",
-            asked.home.account, here.account
-        ))
-    })
-}
-
-/// Asks AWS for the stream that `text` names in the account of the client. The inner error is AWS's answer.
-///
-/// # Errors
-/// Bad usage if `text` cannot name a stream of this region.
-pub(crate) async fn look_up(
-    kinesis: &aws_sdk_kinesis::Client,
-    text: &str,
-) -> Result<Result<StreamArn, SdkError<DescribeStreamSummaryError>>, CliError> {
-    let bad = || CliError::Usage(format!("`{text}` is not the name or the ARN of a Kinesis data stream"));
-    let region = kinesis.config().region().map(|r| r.to_string()).unwrap_or_default();
-    let anywhere = Home { partition: String::new(), region: region.clone(), account: String::new() };
-    let asked = StreamArn::of_name_or_arn(text, &anywhere).ok_or_else(bad)?;
-    if asked.home.region != region {
-        let of = &asked.home.region;
-        return Err(CliError::Usage(format!(
-            "`{text}` is of region {of}, and the region set is {region}: give --region {of}"
-        )));
-    }
-    let call = kinesis.describe_stream_summary();
-    let call = if text.starts_with("arn:") { call.stream_arn(text) } else { call.stream_name(text) };
-    let answer = match call.send().await {
-        Ok(answer) => answer,
-        Err(error) => return Ok(Err(error)),
-    };
-    let arn = answer.stream_description_summary().map(|s| s.stream_arn().to_owned()).unwrap_or_default();
-    let arn =
-        StreamArn::parse(&arn).ok_or_else(|| CliError::Late(format!("AWS gave `{arn}` as the ARN of `{text}`")))?;
-    Ok(Ok(arn))
 }

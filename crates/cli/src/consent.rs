@@ -6,7 +6,7 @@ use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 /// The option that gives the consent in advance.
 #[derive(clap::Args, Clone, Copy, Debug)]
 pub(crate) struct Consent {
-    #[arg(long, help = "Do it without a question. Without a terminal and without this option,\nnothing is changed")]
+    #[arg(long, help = "Do it without a question. Without a terminal and without this option, nothing is changed")]
     yes: bool,
 }
 
@@ -14,6 +14,11 @@ impl Consent {
     /// Whether it was given in advance.
     pub fn is_given(self) -> bool {
         self.yes
+    }
+
+    /// Whether it was given, or a person can be asked for it.
+    pub fn is_possible(self) -> bool {
+        self.yes || (io::stdin().is_terminal() && io::stderr().is_terminal())
     }
 
     /// Asks for it on a terminal, after the command has shown what it would do.
@@ -25,7 +30,7 @@ impl Consent {
             return Ok(());
         }
         let (mut err, input) = (io::stderr(), io::stdin());
-        if !input.is_terminal() || !err.is_terminal() {
+        if !self.is_possible() {
             return Err(CliError::Usage("nothing was changed. To do this without a terminal, give --yes".into()));
         }
         write!(err, "{question} [y/N] ")?;

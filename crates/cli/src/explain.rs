@@ -1,9 +1,10 @@
 //! `unthrottle explain`: shows what unthrottle would do about a stream.
 
 use crate::CliError;
-use crate::aws::{AwsArgs, clock, find_stream};
+use crate::aws::{AwsArgs, clock};
 use crate::config;
 use crate::screen::{Console, print_json};
+use crate::streams::find_stream;
 use serde_json::Value;
 use unthrottle::aws::Clients;
 use unthrottle::aws::read::stream::tags;
@@ -121,6 +122,7 @@ pub(super) fn in_words(value: &Value) -> String {
             Some(whole) if whole.fract() == 0.0 && whole.abs() < 1e15 => {
                 format!("{}{}", if whole < 0.0 { "-" } else { "" }, count(whole.abs()))
             }
+            Some(real) if real >= 1000.0 => count(real.round()),
             Some(real) => ((real * 1000.0).round() / 1000.0).to_string(),
             None => number.to_string(),
         },

@@ -57,6 +57,14 @@ pub(super) fn is_wrong_path(error: &io::Error) -> bool {
     matches!(error.kind(), NotFound | IsADirectory | NotADirectory | InvalidData | InvalidInput | FileTooLarge)
 }
 
+/// Creates a folder and those above it, if they are not there.
+///
+/// # Errors
+/// A folder cannot be created.
+pub(super) fn create_folder(path: &Path) -> Result<(), CliError> {
+    std::fs::create_dir_all(path).map_err(|source| CliError::Unwritten { path: path.to_owned(), source })
+}
+
 /// Writes a file in full or not at all.
 ///
 /// # Errors

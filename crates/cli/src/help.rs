@@ -1,5 +1,6 @@
 //! Help and errors of the arguments.
 
+use clap::error::ErrorKind;
 use clap::{ArgAction, Command};
 
 /// An example of each command. A test parses them.
@@ -27,8 +28,11 @@ const EXAMPLES: [(&str, &str); 24] = [
     ("config", "unthrottle config show"),
     ("schema", "unthrottle schema decision"),
     ("completions", "unthrottle completions bash"),
-    ("man", "unthrottle man explain"),
+    ("man", "unthrottle man man1"),
 ];
+
+/// The names of values that are times. Their options refuse `-3s` by themselves.
+const TIMES: [&str; 4] = ["DURATION", "TIME", "SECONDS", "MINUTES"];
 
 /// The command with an example in the help of each command. `-1` is then a value that an option refuses with its own
 /// range, and no unknown option.
@@ -42,9 +46,43 @@ pub(super) fn complete(command: Command) -> Command {
         };
         sub.mut_args(|arg| {
             let takes_value = matches!(arg.get_action(), ArgAction::Set | ArgAction::Append);
-            if takes_value && arg.get_long().is_some() { arg.allow_negative_numbers(true) } else { arg }
+            let is_time = arg.get_value_names().is_some_and(|names| TIMES.contains(&names[0].as_str()));
+            match takes_value && arg.get_long().is_some() {
+                true if is_time => arg.allow_hyphen_values(true),
+                true => arg.allow_negative_numbers(true),
+                false => arg,
+            }
         })
     })
+}
+
+/// Prints an error of the arguments, and ends the process.
+pub(super) fn exit(error: &clap::Error) -> ! {
+    if error.kind() != ErrorKind::ValueValidation {
+        error.exit();
+    }
+    eprint!("{}", plain(&error.to_string()));
+    std::process::exit(error.exit_code())
+}
+
+/// An error of clap whose reason is in plain words, where Rust says it in its own.
+fn plain(error: &str) -> String {
+    let (first, rest) = error.split_once('\n').unwrap_or((error, ""));
+    let Some((value, reason)) = first.rsplit_once("': ") else { return error.to_owned() };
+    let range = reason.split_once(" is not in ").map(|(_, range)| range.split_once("..").unwrap_or((range, "")));
+    let reason = match (reason, range) {
+        (_, Some((least, most))) => match most.trim_start_matches('=') {
+            "" | "255" | "4294967295" | "9223372036854775807" => {
+                format!("it must be a whole number of at least {least}")
+            }
+            most => format!("it must be a whole number from {least} to {most}"),
+        },
+        ("invalid digit found in string", _) => "it must be a whole number from 0 on".into(),
+        ("invalid float literal", _) => "it must be a number, such as 1.5".into(),
+        ("number too large to fit in target type", _) => "the number is too large".into(),
+        (other, _) => other.to_owned(),
+    };
+    format!("{value}': {reason}\n{rest}")
 }
 
 /// A whole number from 0 on.
@@ -75,18 +113,24 @@ mod tests {
     #[test]
     fn a_negative_number_is_refused_with_the_numbers_that_are_right() {
         for (typed, says) in [
-            ("history orders --days -1", "-1 is not in 1..=455"),
-            ("backtest orders --days -1", "-1 is not in 1..=14"),
+            ("history orders --days -1", "a whole number from 1 to 455"),
+            ("backtest orders --days -1", "a whole number from 1 to 14"),
             ("sweep --within -1", "must be a whole number from 0 on"),
             ("arena --seed -1", "must be a whole number from 0 on"),
-            ("arena --seeds -1", "1..=1000"),
-            ("restore orders --to -1", "-1 is not in 1.."),
-            ("local --port -1", "-1 is not in 0..=65535"),
+            ("arena --seeds -1", "from 1 to 1000"),
+            ("restore orders --to -1", "a whole number of at least 1"),
+            ("local --port -1", "from 0 to 65535"),
             ("local --metric-lag -1", "must be a whole number from 0 on"),
+            ("smoke orders --seed -1", "must be a whole number from 0 on"),
+            ("keys orders --for -3s", "'-3s' for '--for <TIME>'"),
+            ("put orders --ttl -5s", "'-5s' for '--ttl <DURATION>'"),
+            ("prove --i-know-this-costs-up-to x", "must be a number, such as 1.5"),
         ] {
             let words = std::iter::once("unthrottle").chain(typed.split_whitespace());
             let error = complete(Cli::command()).try_get_matches_from(words).expect_err(typed).to_string();
+            let error = plain(&error);
             assert!(error.contains(says), "{typed}: {error}");
+            assert!(!error.contains("..") && !error.contains("literal") && error.ends_with('\n'), "{typed}: {error}");
         }
     }
 

@@ -1,9 +1,10 @@
 //! `unthrottle history`: lists the changes of a stream, from its memory and the metric AutoFix.
 
 use crate::CliError;
-use crate::aws::{AwsArgs, find_stream};
-use crate::changes::{Counted, ShardsOverTime, Step, counted, last, memory};
+use crate::aws::AwsArgs;
+use crate::changes::{Counted, ShardsOverTime, counted, last, memory};
 use crate::screen::{Column, Console, Table, print_json};
+use crate::streams::find_stream;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use unthrottle::aws::Clients;
@@ -87,7 +88,7 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
     let period = TimeDelta::seconds(period.into());
     add_remembered(&memory, &mut changes, period);
     if let Some(open) = open.map(|stream| stream.open_shards) {
-        add_sizes(&ShardsOverTime::of(&memory, &counted, open).changes, &mut changes, period);
+        add_sizes(&ShardsOverTime::of(&memory, &counted, open), &mut changes, period);
     }
     changes.sort_by_key(|entry| std::cmp::Reverse(entry.at));
     let history = History { stream: stream.name, unreadable_memory, changes };
@@ -114,13 +115,15 @@ fn entry(Counted { at, action, count }: &Counted) -> Entry {
 }
 
 /// Adds the sizes that follow from the shards of today and from the changes since.
-fn add_sizes(steps: &[Step], changes: &mut [Entry], period: TimeDelta) {
+fn add_sizes(known: &ShardsOverTime, changes: &mut [Entry], period: TimeDelta) {
     for entry in changes.iter_mut().filter(|entry| entry.from.is_none() && entry.count == 1) {
         let begins = Minute::of(entry.at);
-        let end = begins.plus(period.num_minutes());
-        let mut within = steps.iter().filter(|step| (begins..end).contains(&step.minute));
-        if let (Some(step), None) = (within.next(), within.next()) {
+        let within = begins..begins.plus(period.num_minutes());
+        let mut steps = known.changes.iter().filter(|step| within.contains(&step.minute));
+        if let (Some(step), None) = (steps.next(), steps.next()) {
             (entry.from, entry.to) = (Some(step.from), Some(step.to));
+        } else if let Some(change) = known.unsized_change.filter(|change| within.contains(&change.minute)) {
+            entry.to = Some(change.to);
         }
     }
 }
@@ -178,12 +181,13 @@ fn print(history: &History, days: i64, is_wide: bool) -> Result<(), CliError> {
     let rows = history.changes.iter().map(|entry| {
         let step = match (entry.from, entry.to) {
             (Some(from), Some(to)) => format!("{from} → {to}"),
+            (None, Some(to)) => format!("? → {to}"),
             _ if entry.count > 1 => format!("{} times", entry.count),
             _ => "?".into(),
         };
         let state = match entry {
             Entry { healed: Some(healed), .. } => format!("healed {}", healed.format("%H:%M")),
-            Entry { settled: Some(settled), .. } => format!("settled {}", settled.format("%H:%M")),
+            Entry { settled: Some(settled), .. } => format!("ACTIVE again {}", settled.format("%H:%M")),
             Entry { refused: true, .. } => "refused by AWS".into(),
             Entry { counted: false, .. } => "announced".into(),
             _ => String::new(),

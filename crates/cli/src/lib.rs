@@ -35,6 +35,7 @@ mod runbook;
 mod schema;
 mod screen;
 mod smoke;
+mod streams;
 mod sweep;
 mod version;
 mod watch;
@@ -51,7 +52,7 @@ use unthrottle::settings;
 
 /// The tools of unthrottle, a self-healing Lambda for throttled Kinesis streams
 #[derive(Parser)]
-#[command(name = "unthrottle", version, long_version = version::LONG, after_help = AFTER_HELP)]
+#[command(name = "unthrottle", version, long_version = version::LONG, after_help = AFTER_HELP, max_term_width = 80)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -189,8 +190,9 @@ stream takes less than the input has, the command reads slower. A reply that
 is lost makes duplicates possible, and the summary counts them.
 
 A record is lost after --max-retries, after --ttl, or if it is too large. Exit
-code 1: records are lost. --dead-letter FILE keeps them. Ctrl-C and SIGTERM
-stop the input; records that were read are sent for at most 8 s.")]
+code 1: records are lost, or a signal left a file unread. --dead-letter FILE
+keeps lost records. Ctrl-C and SIGTERM stop the input; records that were read
+are sent for at most 8 s, or until a second signal.")]
     Put(put::Args),
     /// Offer a load to a stream, and see how it heals
     #[command(long_about = "\
@@ -200,7 +202,7 @@ This command exists to throttle a stream. It refuses unless you own the stream:
 see --i-own. The times of all records are fixed in advance. A record that is
 late keeps its time, so the latency counts the wait, too. Refused records are
 sent again until --ttl. On a terminal, a live view shows the load and the
-stream; q or Ctrl-C stops it.
+stream; q or Ctrl-C stops it within 8 s, and a second one at once.
 
 The capacity of a provisioned stream is 1,000 records/s and 1 MiB/s a shard,
 with the shards at the start. Exit code 3: an expectation does not hold.")]
@@ -233,10 +235,10 @@ and the sweep of template.yaml wake it.")]
 
 /// Runs the command that the arguments of the process name.
 pub async fn run() -> ExitCode {
-    let matches = help::complete(Cli::command()).get_matches();
-    let command = match Cli::from_arg_matches(&matches) {
+    let matches = help::complete(Cli::command()).try_get_matches();
+    let command = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli.command,
-        Err(error) => error.exit(),
+        Err(error) => help::exit(&error),
     };
     match perform(command).await {
         Ok(()) => ExitCode::SUCCESS,

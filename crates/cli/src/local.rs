@@ -34,7 +34,7 @@ pub(super) struct Args {
         value_name = "N",
         requires = "heal",
         value_parser = clap::value_parser!(u32).range(1..=60),
-        help = "Minutes of the account pass N times as fast [default: 20, with --heal].\n\
+        help = "With --heal: minutes of the account pass N times as fast [default: 20].\n\
                 A shard takes the same records a second. The metrics of a minute show\n\
                 each record N times, as if the load had lasted for a whole minute"
     )]

@@ -14,7 +14,7 @@ Print the manual page of unthrottle, or write the pages of all commands.
 
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// Write the pages of all commands into this folder, such as .../share/man/man1
+    /// Write the pages of all commands into this folder, such as .../share/man/man1. It is created if it is not there
     folder: Option<PathBuf>,
 }
 
@@ -22,7 +22,10 @@ pub(super) fn run(args: &Args, mut command: Command) -> Result<(), CliError> {
     command.build();
     match &args.folder {
         None => Ok(std::io::stdout().write_all(&page(command, "unthrottle".into())?)?),
-        Some(folder) => write_all(folder, &command, "unthrottle"),
+        Some(folder) => {
+            files::create_folder(folder)?;
+            write_all(folder, &command, "unthrottle")
+        }
     }
 }
 

@@ -15,7 +15,8 @@ use unthrottle_core::signal::{Ask, Undo};
 pub(super) struct Args {
     /// The stream's name or ARN
     stream: String,
-    /// The number of shards afterwards; default: the number before the change
+    /// The number of shards afterwards; default: the number before
+    /// unthrottle's first change of the incident
     #[arg(long, value_name = "SHARDS", value_parser = clap::value_parser!(u32).range(1..))]
     to: Option<u32>,
     /// Say what would be done, and change nothing

@@ -91,8 +91,8 @@ fn markdown(documents: &[Value]) -> String {
         }
         line(
             &mut text,
-            "\nWithout `--yes`, `unthrottle restore` only says what it would do. The tag `unthrottle.mode=off` then \
-             stops",
+            "\nWithout `--yes`, `unthrottle restore` asks before it changes something. The tag `unthrottle.mode=off` \
+             then stops",
         );
         line(&mut text, "further changes of a stream.");
     }

@@ -6,6 +6,7 @@ mod wrap;
 
 pub(crate) use commands::{AccountOption, for_account, quoted, run_on};
 pub(crate) use table::{Column, Table};
+pub(crate) use wrap::fill;
 
 use clap::builder::styling::{AnsiColor, Style};
 use serde::Serialize;
@@ -64,6 +65,11 @@ impl Console {
         (Console { out: Box::new(written.clone()), colour: false, width: Some(width) }, written)
     }
 
+    /// The columns of the screen. `None`: it is no screen.
+    pub fn width(&self) -> Option<usize> {
+        self.width
+    }
+
     /// Shows a heading.
     pub fn heading(&mut self, text: &str) -> io::Result<()> {
         let text = self.paint(Style::new().bold(), &self.fill(text, "", "  "));
@@ -84,8 +90,9 @@ impl Console {
     /// narrow screen below the name.
     pub fn field(&mut self, name: &str, column: usize, value: &str) -> io::Result<()> {
         let is_narrow = self.width.is_some_and(|width| width < 2 * column);
+        let before = column.saturating_sub(1);
         let below = if is_narrow { "      ".to_owned() } else { " ".repeat(2 + column) };
-        let text = if is_narrow { format!("{name}: {value}") } else { format!("{name:<column$}{value}") };
+        let text = if is_narrow { format!("{name}: {value}") } else { format!("{name:<before$} {value}") };
         writeln!(self.out, "{}", self.fill(&text, "  ", &below))
     }
 

@@ -60,7 +60,7 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
         if args.observe || planned == 0 || policy.mode < Mode::Heal {
             return end(&seen, args.json);
         }
-        args.consent.ask(&format!("Change {} now?", many(planned, "stream")))?;
+        args.consent.ask(&format!("This is the plan. Change {} now?", many(planned, "stream")))?;
     }
     let swept = go(&clients, of_mode(Mode::Heal), &home, args.within, &mut console).await?;
     end(&swept, args.json)

@@ -176,8 +176,8 @@ async fn a_stream_without_traffic_and_one_that_is_not_there_are_errors() {
     assert_eq!(code, 1);
     assert!(err.contains("no traffic of `orders`"), "{err}");
     let (code, _, err) = backtest(&account, &folder, &["clicks"]).await;
-    assert_eq!(code, 1);
-    assert!(err.contains("clicks"), "{err}");
+    assert_eq!(code, 2);
+    assert!(err.contains("there is no stream `clicks` in this region. The nearest: orders"), "{err}");
 }
 
 #[tokio::test]

@@ -20,10 +20,12 @@ use aws_sdk_lambda::types::{
     DestinationConfig, EventSourcePosition, Filter, FilterCriteria, FunctionResponseType, OnFailure,
 };
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
-use fixture::{Clinic, Output, STREAM, Seed, finding, not_encrypted, unthrottle_with, with_status};
+use fixture::{
+    Clinic, Output, RECORDS, STREAM, Seed, finding, findings_in, not_encrypted, unthrottle_with, with_status,
+};
 use moto::Moto;
 use serde_json::{Value, json};
-use unthrottle_lab::local::{Effect, Fault};
+use unthrottle_lab::local::{Clock, Effect, Fault, Options};
 
 /// moto, and clients of its functions and tables.
 struct Emulator {
@@ -45,6 +47,23 @@ impl Emulator {
         let mapping =
             self.lambda.create_event_source_mapping().function_name("reader").event_source_arn(aws::STREAM_ARN);
         mapping.starting_position(EventSourcePosition::TrimHorizon)
+    }
+
+    /// Workers that renew all leases of the table, until the answer is dropped.
+    fn workers(&self) -> Workers {
+        let dynamodb = self.dynamodb.clone();
+        Workers(tokio::spawn(async move {
+            loop {
+                let items = dynamodb.scan().table_name("orders-app").send().await.expect("an answer");
+                for item in items.items().iter().filter(|item| item.contains_key("leaseOwner")) {
+                    let renew =
+                        dynamodb.update_item().table_name("orders-app").key("leaseKey", item["leaseKey"].clone());
+                    let renew = renew.update_expression("ADD leaseCounter :one");
+                    let one = AttributeValue::N("1".into());
+                    renew.expression_attribute_values(":one", one).send().await.expect("renewed");
+                }
+            }
+        }))
     }
 
     /// A mapping with nothing wrong.
@@ -72,8 +91,7 @@ impl Emulator {
     async fn findings(&self, clinic: &Clinic, args: &[&str]) -> Vec<Value> {
         let out = self.doctor(clinic, args).await;
         assert_eq!((out.code, out.err.as_str()), (0, ""), "{}", out.out);
-        let report: Value = serde_json::from_str(&out.out).expect("JSON");
-        report["streams"][0]["findings"].as_array().expect("findings").clone()
+        findings_in(&out)
     }
 
     /// Exactly these checks are not ok.
@@ -89,6 +107,15 @@ impl Emulator {
             assert_eq!(with_status(&findings, other), wanted, "{other}: {findings:#?}");
         }
         findings
+    }
+}
+
+/// Workers of the KCL. They end when this is dropped.
+struct Workers(tokio::task::JoinHandle<()>);
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 
@@ -121,6 +148,9 @@ async fn a_mapping_with_the_defaults_blocks_its_shard_and_loses_batches() {
     assert_eq!(with_status(&findings, "warn"), ["lambda-destination", "lambda-bisect"]);
     let fix = finding(&findings, "lambda-poison")["fix"].as_str().expect("a fix");
     assert!(fix.contains("--uuid ") && fix.contains("--maximum-retry-attempts 5"), "{fix}");
+    let keeps = ["--destination-config", "--bisect-batch-on-function-error", "are lost without a destination"];
+    assert!(keeps.iter().all(|words| fix.contains(words)), "what the mapping gives up is not lost: {fix}");
+    assert!(!fix.contains("age"), "AWS would discard the records of a backlog: {fix}");
 }
 
 #[tokio::test]
@@ -153,7 +183,8 @@ async fn a_disabled_mapping_fires_lambda_state() {
 async fn an_age_that_grows_for_hours_fires_lambda_parallel() {
     let (moto, clinic) = (Emulator::start(), Clinic::of(Seed::default()).await);
     moto.good_mapping().parallelization_factor(4).send().await.expect("mapped");
-    for (hours, minutes) in [(4, 5.0), (3, 10.0), (2, 15.0), (1, 20.0)] {
+    // The hour that has begun does not count, unless it ends before the doctor reads.
+    for (hours, minutes) in [(4, 5.0), (3, 10.0), (2, 15.0), (1, 20.0), (0, 25.0)] {
         put(&clinic, "IteratorAge", hours_ago(hours), minutes * 60_000.0);
     }
     let findings = moto.fires(&clinic, "warn", &["lambda-parallel"]).await;
@@ -230,19 +261,28 @@ async fn lease(moto: &Emulator, shard: &str, owner: Option<&str>, checkpoint: &s
     put.send().await.expect("written");
 }
 
+/// A clean stream of this many shards. The doctor watches leases for seconds of the account's clock, which is fast.
+async fn fast(shards: u32, records_per_second: f64) -> Clinic {
+    let options = Options { clock: Clock::paced(20), ..Options::default() };
+    Clinic::of(Seed { options, records_per_second, shards, ..Seed::default() }).await
+}
+
 const SHARDS: [&str; 4] =
     ["shardId-000000000000", "shardId-000000000001", "shardId-000000000002", "shardId-000000000003"];
 
 #[tokio::test]
 async fn leases_without_a_worker_and_shards_without_a_lease_fire_kcl() {
-    let (moto, clinic) =
-        (Emulator::start(), Clinic::of(Seed { records_per_second: 70.0, shards: 4, ..Seed::default() }).await);
+    let (moto, clinic) = (Emulator::start(), fast(4, 70.0).await);
     let args = ["--kcl", "orders-app"];
     moto.fires_with(&clinic, "fail", &["kcl"], &args).await;
     for (shard, owner) in SHARDS.iter().zip(["a", "b", "a", "b"]) {
         lease(&moto, shard, Some(owner), "49590338271490256608559692538361571095921575989136588898").await;
     }
-    moto.fires_with(&clinic, "fail", &[], &args).await;
+    let workers = moto.workers();
+    let findings = moto.fires_with(&clinic, "fail", &[], &args).await;
+    let sentence = &finding(&findings, "kcl")["sentence"];
+    assert_eq!(sentence, "2 workers of orders-app have all leases, evenly, and renew them.");
+    drop(workers);
     lease(&moto, SHARDS[2], None, "TRIM_HORIZON").await;
     let findings = moto.fires_with(&clinic, "fail", &["kcl"], &args).await;
     assert_eq!(finding(&findings, "kcl")["evidence"]["unowned"], json!([SHARDS[2]]));
@@ -250,8 +290,7 @@ async fn leases_without_a_worker_and_shards_without_a_lease_fire_kcl() {
 
 #[tokio::test]
 async fn one_worker_with_most_leases_fires_kcl() {
-    let (moto, clinic) =
-        (Emulator::start(), Clinic::of(Seed { records_per_second: 70.0, shards: 4, ..Seed::default() }).await);
+    let (moto, clinic) = (Emulator::start(), fast(4, 70.0).await);
     for (shard, owner) in SHARDS.iter().zip(["a", "a", "a", "b"]) {
         lease(&moto, shard, Some(owner), "LATEST").await;
     }
@@ -261,6 +300,7 @@ async fn one_worker_with_most_leases_fires_kcl() {
         let put = moto.dynamodb.put_item().table_name("orders-app").item("leaseKey", text(key));
         put.item("entityType", text(kind)).send().await.expect("written");
     }
+    let _workers = moto.workers();
     let findings = moto.fires_with(&clinic, "warn", &["kcl"], &["--kcl", "orders-app"]).await;
     let evidence = &finding(&findings, "kcl")["evidence"];
     assert_eq!((&evidence["leases"], &evidence["workers"]), (&json!(4), &json!(2)));
@@ -268,18 +308,32 @@ async fn one_worker_with_most_leases_fires_kcl() {
 
 #[tokio::test]
 async fn a_parent_that_is_not_read_to_its_end_fires_kcl_and_its_children_wait() {
-    let (moto, clinic) = (Emulator::start(), Clinic::of(Seed { shards: 1, ..Seed::default() }).await);
+    let (moto, clinic) = (Emulator::start(), fast(1, RECORDS).await);
     let split = clinic.aws.kinesis.split_shard().stream_name(STREAM).shard_to_split(SHARDS[0]);
     split.new_starting_hash_key((u128::MAX / 2).to_string()).send().await.expect("split");
     clinic.account.finish_changes().await;
     lease(&moto, SHARDS[0], Some("a"), "49590338271490256608559692538361571095921575989136588898").await;
+    let _workers = moto.workers();
     let findings = moto.fires_with(&clinic, "warn", &["kcl"], &["--kcl", "orders-app"]).await;
     assert_eq!(finding(&findings, "kcl")["evidence"]["undrained"], json!([SHARDS[0]]));
     lease(&moto, SHARDS[0], None, "SHARD_END").await;
     for shard in &SHARDS[1..3] {
         lease(&moto, shard, Some("a"), "TRIM_HORIZON").await;
     }
-    moto.fires_with(&clinic, "warn", &[], &["--kcl", "orders-app"]).await;
+    let findings = moto.fires_with(&clinic, "warn", &[], &["--kcl", "orders-app"]).await;
+    assert_eq!(finding(&findings, "kcl")["sentence"], "One worker of orders-app has all leases, and renews them.");
+}
+
+#[tokio::test]
+async fn an_application_that_ended_without_a_word_fires_kcl() {
+    let (moto, clinic) = (Emulator::start(), fast(2, RECORDS).await);
+    for shard in &SHARDS[..2] {
+        lease(&moto, shard, Some("a"), "LATEST").await;
+    }
+    let findings = moto.fires_with(&clinic, "fail", &["kcl"], &["--kcl", "orders-app"]).await;
+    let found = finding(&findings, "kcl");
+    assert_eq!(found["sentence"], "No worker of orders-app renewed a lease in 45 s, so none seems to run.");
+    assert_eq!(found["evidence"]["not_renewed"], json!(SHARDS[..2]));
 }
 
 #[tokio::test]

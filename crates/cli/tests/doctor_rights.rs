@@ -15,7 +15,7 @@ mod python;
 
 use aws::root;
 use aws_sdk_kinesis::primitives::Blob;
-use fixture::{Clinic, STREAM, Seed, finding, unthrottle_with, with_status};
+use fixture::{Clinic, STREAM, Seed, finding, findings_in, unthrottle_with, with_status};
 use python::Python;
 use serde_json::{Value, json};
 
@@ -37,8 +37,7 @@ async fn findings(clinic: &Clinic, from: &Python, services: &[&str], args: &[&st
     here.extend(names.iter().map(|name| (name.as_str(), url)));
     let out = unthrottle_with(&[&["doctor", STREAM, "--json"], args].concat(), &here).await;
     assert_eq!((out.code, out.err.as_str()), (0, ""), "{}", out.out);
-    let report: Value = serde_json::from_str(&out.out).expect("JSON");
-    report["streams"][0]["findings"].as_array().expect("findings").clone()
+    findings_in(&out)
 }
 
 /// A stream with the customer's key of this name.
@@ -73,15 +72,35 @@ async fn a_policy_of_the_key_that_names_the_role_gives_it_the_right() {
     let ministack = ministack(&[]);
     let clinic = with_key(&ministack, "named_key").await;
     let role = ministack.ready["writer_without_key"].as_str().expect("an ARN");
-    let findings = findings(&clinic, &ministack, &["IAM", "KMS"], &["--role", role, "--only", "kms-rights"]).await;
-    assert_eq!(finding(&findings, "kms-rights")["status"], "ok", "{findings:?}");
+    let findings = findings(&clinic, &ministack, &["IAM", "KMS"], &["--role", role]).await;
+    assert_eq!(with_status(&findings, "ok").len(), findings.len(), "{findings:#?}");
+    assert_eq!(finding(&findings, "kms-rights")["evidence"]["writes"], true);
+}
+
+#[tokio::test]
+async fn a_deny_of_the_key_fails_and_a_deny_under_a_condition_is_unknown() {
+    let ministack = ministack(&[]);
+    for (key, status, says) in [
+        ("denying_key", "fail", "# remove the statement of the key's policy that denies it:"),
+        ("conditional_key", "unknown", "# read the condition of the statement that denies it:"),
+    ] {
+        let clinic = with_key(&ministack, key).await;
+        let role = ministack.ready["reader"].as_str().expect("an ARN");
+        let findings = findings(&clinic, &ministack, &["IAM", "KMS"], &["--role", role]).await;
+        let finding = finding(&findings, "kms-rights");
+        let fix = finding["fix"].as_str().expect("a fix");
+        assert!(finding["status"] == status && fix.starts_with(says), "{key}: {finding:#}");
+        assert!(fix.contains("\naws ") && fix.contains(" kms get-key-policy --key-id arn:"), "{fix}");
+        assert_eq!(with_status(&findings, "ok").len(), findings.len() - 1, "{findings:#?}");
+    }
 }
 
 #[tokio::test]
 async fn a_stream_without_a_key_of_the_customer_needs_no_right_on_one() {
     let (ministack, clinic) = (ministack(&[]), Clinic::of(Seed::default()).await);
     let role = ministack.ready["writer_without_key"].as_str().expect("an ARN");
-    let findings = findings(&clinic, &ministack, &["IAM"], &["--role", role, "--only", "kms-rights"]).await;
+    let findings = findings(&clinic, &ministack, &["IAM"], &["--role", role]).await;
+    assert_eq!(with_status(&findings, "ok").len(), findings.len(), "{findings:#?}");
     let finding = finding(&findings, "kms-rights");
     assert_eq!((&finding["status"], &finding["evidence"]["writes"]), (&json!("ok"), &json!(true)));
 }

@@ -24,7 +24,7 @@ use std::time::Duration;
 /// How long after its end CloudWatch publishes a minute at the latest. CloudWatch documents no number; 1–3 minutes were
 /// observed. An older minute without a datapoint had no traffic. A smaller number would take an unpublished minute for
 /// an idle one. A larger number only delays "healthy" on a stream whose producers have stopped.
-const PUBLISHED_WITHIN_MINUTES: i64 = 5;
+pub(crate) const PUBLISHED_WITHIN_MINUTES: i64 = 5;
 
 /// How far back an observation reads traffic, in hours. AWS's budgets of changes run over 24 hours. unthrottle also
 /// rebuilds a lost memory from the AutoFix metric of this time. A shorter time would miss changes that AWS still

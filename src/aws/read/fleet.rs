@@ -63,7 +63,7 @@ pub(crate) async fn tagged(clients: &Clients, key: &str) -> Result<Vec<(String, 
     let mut streams = vec![];
     let mut token = None;
     for _ in 0..MOST_PAGES {
-        let call = clients.tagging.get_resources().resource_type_filters("kinesis:stream").resources_per_page(100);
+        let call = clients.tagging().get_resources().resource_type_filters("kinesis:stream").resources_per_page(100);
         let call = call.tag_filters(TagFilter::builder().key(key).build()).set_pagination_token(token.take());
         let page = call.send().await.map_err(|e| ReadError::of(CALL, key, e))?;
         for resource in page.resource_tag_mapping_list() {

@@ -10,9 +10,10 @@ mod result;
 mod simulate;
 mod text;
 
-use crate::aws::{AwsArgs, clock, find_stream};
+use crate::aws::{AwsArgs, clock};
 use crate::changes::{ShardsOverTime, counted, last, memory};
 use crate::screen::{Console, print_json};
+use crate::streams::find_stream;
 use crate::{CliError, config, files};
 pub(crate) use file::read as read_history;
 pub(crate) use period::minutes as row_minutes;
@@ -26,7 +27,7 @@ use std::path::{Path, PathBuf};
 use unthrottle::aws::Clients;
 use unthrottle::aws::read::stream::{summary, tags};
 use unthrottle_core::memory::Memory;
-use unthrottle_core::observation::{CapacityMode, Minute};
+use unthrottle_core::observation::CapacityMode;
 use unthrottle_core::policy::{MODE_TAG, Policy};
 use unthrottle_core::signal::StreamArn;
 use unthrottle_lab::sim::backtest::{Backtested, Before, History};
@@ -110,8 +111,8 @@ struct Case {
     history: History,
     before: Before,
     from: From,
-    /// The newest change of the stream's shards whose size is not known.
-    unknown_before: Option<Minute>,
+    /// What unthrottle changed meanwhile. Empty: the past is from a file, or `--shards` says how many there were.
+    over_time: ShardsOverTime,
     /// `None`: the past is not from a file.
     period: Option<Period>,
     policy: Policy,
@@ -151,7 +152,7 @@ fn of_file(name: &Path, past: file::FilePast, args: &Args, policy: Policy) -> Ca
         history,
         before,
         from,
-        unknown_before: None,
+        over_time: ShardsOverTime::default(),
         period: Some(period),
         policy,
     }
@@ -198,8 +199,7 @@ async fn of_stream(args: &Args, text: &str, policy: Policy) -> Result<Case, CliE
     let before = Before { shards: args.shards.unwrap_or(first), mode: now.mode };
     let changes = over_time.changes.iter().map(|step| (step.minute, step.to)).collect();
     let history = past.history.with_changes(changes);
-    let unknown_before = over_time.unknown_before;
-    Ok(Case { name: stream.name, history, before, from, unknown_before, period: None, policy })
+    Ok(Case { name: stream.name, history, before, from, over_time, period: None, policy })
 }
 
 /// The settings, narrowed by the tags of the stream. The tag for the mode does not count: the question is what

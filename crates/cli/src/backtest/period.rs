@@ -2,11 +2,17 @@
 
 use std::collections::BTreeMap;
 use unthrottle_core::observation::Minute;
+use unthrottle_core::words::many;
 use unthrottle_lab::sim::backtest::Passed;
 
 /// The periods that a row can have, in minutes. They divide an hour, as the periods of CloudWatch's consoles do. A sum
 /// over more than an hour hides the load of its minutes.
 const PERIODS: [u32; 12] = [1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30, 60];
+
+/// This number of equal gaps in a row that are longer than the shortest are another period, and no pause of the
+/// traffic. With fewer, a few short pauses of the same length would be refused; with more, a part of a file in another
+/// period would be taken for traffic with pauses.
+const MANY_ALIKE: usize = 5;
 
 /// The minutes that each row of a file counts, and how they are known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +35,16 @@ impl Period {
             return Err(format!("one row does not show how many minutes it counts: {GIVE}"));
         };
         let step = gaps.iter().fold(0, |step, gap| common(step, *gap));
+        let many_alike = gaps.chunk_by(|a, b| a == b).find(|alike| alike.len() >= MANY_ALIKE && alike[0] != step);
+        if let Some(alike) = many_alike {
+            return Err(format!(
+                "the rows are {} apart at some times and {} at others, {} times in a row: each row must count the \
+                 same minutes. If rows are missing where there was no traffic, {GIVE}",
+                many(step, "minute"),
+                alike[0],
+                alike.len()
+            ));
+        }
         if step == 1 {
             return Ok(Period { minutes: 1, is_given: false });
         }
@@ -98,6 +114,7 @@ mod tests {
             (&[0, 5, 20, 35, 50], "5 to 15 minutes apart"),
             (&[0, 7, 14], "7 minutes apart"),
             (&[0, 1_440, 2_880], "1440 minutes apart"),
+            (&[0, 1, 2, 3, 8, 13, 18, 23, 28], "1 minute apart at some times and 5 at others, 5 times in a row"),
         ] {
             let error = of(unclear).expect_err("unclear");
             assert!(error.contains(says) && error.contains("give --period"), "{error}");

@@ -3,11 +3,12 @@
 use super::period::Period;
 use super::result::MEANINGS;
 use super::text::{cents, tenths};
+use crate::changes::ShardsOverTime;
 use crate::pages::{self, Clock, Page, Section, Table};
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde::Serialize;
 use unthrottle_core::cost::Prices;
-use unthrottle_core::observation::{CapacityMode, Minute};
+use unthrottle_core::observation::CapacityMode;
 use unthrottle_core::words::{count, many};
 use unthrottle_lab::sim::Run;
 use unthrottle_lab::sim::account::Account;
@@ -33,8 +34,8 @@ pub(super) struct Report {
     pub history: History,
     pub before: Before,
     pub from: From,
-    /// The newest change of the stream's shards whose size is not known.
-    pub unknown_before: Option<Minute>,
+    /// What unthrottle changed meanwhile.
+    pub over_time: ShardsOverTime,
     /// `None`: the past is not from a file.
     pub period: Option<Period>,
     pub prices: Prices,
@@ -172,9 +173,12 @@ impl Report {
     /// The first line: the stream, the time, and the shards.
     pub(super) fn about(&self) -> String {
         let time = |time: DateTime<Utc>| time.format("%Y-%m-%d %H:%M");
+        let is_doubtful = !self.over_time.doubts().is_empty();
         let from = match self.from {
             From::Given => "as --shards says",
+            From::Now if is_doubtful => "as many as today, which is doubtful: see the end",
             From::Now => "as many as today: no known change of unthrottle, and CloudWatch does not keep the number",
+            From::Changes if is_doubtful => "then changed as its memory tag and AutoFix show, in part: see the end",
             From::Changes => "then changed as its memory tag and AutoFix show: the past follows these changes",
             From::Fewest => "the fewest that could accept these records; --shards gives another number",
         };
@@ -250,13 +254,7 @@ impl Report {
                 count(then)
             ));
         }
-        if let Some(minute) = self.unknown_before {
-            doubts.push(format!(
-                "Doubtful: a change of {} UTC has no known size, so the shards before it may have been others. Give \
-                 their number with --shards.",
-                minute.start().format("%Y-%m-%d %H:%M")
-            ));
-        }
+        doubts.extend(self.over_time.doubts());
         let beyond = self.history.beyond(self.before.shards);
         if beyond > 0 && self.before.mode != CapacityMode::OnDemand {
             doubts.push(format!(

@@ -19,7 +19,7 @@ const MOST_SHARD_HOURS: f64 = 2_100_000.0;
 /// # Errors
 /// The runs would take too long. Nothing has run then.
 pub(super) fn simulate(case: Case) -> Result<Report, CliError> {
-    let Case { name, history, before, from, unknown_before, period, policy } = case;
+    let Case { name, history, before, from, over_time, period, policy } = case;
     let best = history.shards_without_throttling(&before);
     let all = [
         Backtested::AsItWas,
@@ -50,7 +50,7 @@ pub(super) fn simulate(case: Case) -> Result<Report, CliError> {
     });
     progress.clear();
     let runs = all.into_iter().zip(runs).collect();
-    Ok(Report { name, history, before, from, unknown_before, period, prices: policy.prices, runs })
+    Ok(Report { name, history, before, from, over_time, period, prices: policy.prices, runs })
 }
 
 /// The work of a simulated hour besides its shards, as a number of shards: the policy, the metrics and the records of

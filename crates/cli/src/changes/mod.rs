@@ -2,7 +2,7 @@
 
 mod shards;
 
-pub(crate) use shards::{ShardsOverTime, Step};
+pub(crate) use shards::ShardsOverTime;
 
 use crate::CliError;
 use crate::aws::{called, clock};

@@ -1,7 +1,8 @@
 //! The doctor's page as HTML.
 
 use super::report::{Page as OfStream, Report};
-use crate::pages::{Card, Cards, Page, Section, Table};
+use super::text::per_month;
+use crate::pages::{Card, Cards, Page, Section, Table, context};
 use serde_json::Value;
 use std::cmp::Reverse;
 use strum::IntoEnumIterator as _;
@@ -13,11 +14,13 @@ pub(super) fn page(report: &Report) -> Page {
         [one] => format!("Doctor: {}", one.name),
         all => format!("Doctor: {} streams", all.len()),
     };
-    let about = vec![
+    let context = report.streams.first().map(|page| context(&page.arn, report.read_at));
+    let about = context.into_iter().chain([
         "Each check is ok, warn, fail or unknown. The command below a finding mends it. Money is USD a month of 730 \
          hours at list prices. docs/doctor.md explains the checks and their thresholds."
             .to_owned(),
-    ];
+    ]);
+    let about = about.collect();
     let overview = (pages.len() > 1).then(|| Section {
         title: "Streams, the worst first".into(),
         tables: vec![table(&pages)],
@@ -56,18 +59,25 @@ fn section(page: &OfStream) -> Section {
 }
 
 fn card(finding: &Finding) -> Card {
-    let text = |value: &Value| match value {
-        Value::String(text) => text.clone(),
-        // Without the `.0` of a whole number.
-        Value::Number(n) => n.as_f64().map_or_else(|| n.to_string(), |number| number.to_string()),
-        other => other.to_string(),
-    };
     Card {
         status: finding.status.to_string(),
         code: finding.code.into(),
         text: finding.sentence.clone(),
+        money: finding.usd_per_month.map(per_month),
         fix: finding.fix.clone(),
         evidence: finding.evidence.iter().map(|(name, value)| (name.clone(), text(value))).collect(),
         source: finding.source.into(),
+    }
+}
+
+/// A number, a word or a list of the evidence.
+fn text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        // Without the `.0` of a whole number.
+        Value::Number(n) => n.as_f64().map_or_else(|| n.to_string(), |number| number.to_string()),
+        Value::Array(values) if values.is_empty() => "none".into(),
+        Value::Array(values) => values.iter().map(text).collect::<Vec<_>>().join(", "),
+        other => other.to_string(),
     }
 }

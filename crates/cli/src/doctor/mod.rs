@@ -9,7 +9,6 @@ mod report;
 mod round;
 mod sarif;
 mod selection;
-pub(super) mod streams;
 mod table;
 mod text;
 
@@ -18,6 +17,7 @@ use crate::aws::AwsArgs;
 use crate::config;
 use crate::files;
 use crate::screen::{Console, print_json};
+use crate::streams;
 use clients::Clients;
 use read::{Asked, find_table};
 pub(super) use report::Report;
@@ -53,8 +53,13 @@ pub(super) struct Args {
     selection: selection::Choice,
     #[command(flatten)]
     asked: Asked,
-    /// Exit with code 3 if a check warns or fails (warn), or only if one fails (fail)
-    #[arg(long, value_name = "STATUS", value_enum)]
+    #[arg(
+        long,
+        value_name = "STATUS",
+        value_enum,
+        help = "Exit with code 3 if a check warns or fails (warn), or only if one fails \
+                (fail). A check that is unknown does not count"
+    )]
     fail_on: Option<FailOn>,
     /// Print the IAM policy that the doctor needs, and stop
     #[arg(long, conflicts_with_all = ["streams", "all"])]

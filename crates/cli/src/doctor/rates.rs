@@ -177,3 +177,30 @@ fn the_simulated_account_throttles_what_comes_faster_than_aws_allows() {
     assert_eq!(rates.throttled.get(), 10);
     assert!(time.now() >= Duration::from_secs(1), "{:?}", time.now());
 }
+
+/// The simulation lists the calls of one stream by hand. A read of a stream of a local account makes the same ones. The
+/// key of the stream is the exception: AWS manages it there.
+#[tokio::test]
+async fn the_simulated_calls_of_a_stream_are_those_of_a_read() {
+    use unthrottle_lab::local::{LocalAccount, Options};
+    let account = LocalAccount::start(Options::default()).await.expect("a free port");
+    account.add_streams(["orders".to_owned()], 1, &[]).await;
+    let arn = StreamArn::parse(&account.stream_arn("orders")).expect("an ARN");
+    let clients = Clients::new(&crate::aws::local_config(account.url()));
+    let register = clients.kinesis.register_stream_consumer().stream_arn(arn.to_string()).consumer_name("reader");
+    register.send().await.expect("registered");
+    let now = clock().now();
+    let shared = Account::read(&clients, &arn, now).await;
+    account.reset_calls();
+    let readings = read(&clients, &shared, &Asked::default(), &arn, now).await.expect("read").expect("it exists");
+    assert!(readings.consumers.is_ok_and(|consumers| consumers.len() == 1));
+    let name = |call: &String| call.split_once('.').map_or(call.clone(), |(_, name)| name.to_owned());
+    let made: BTreeMap<String, usize> = account.calls().iter().map(|(call, n)| (name(call), *n as usize)).collect();
+    let time = Virtual::default();
+    let rates = Rates::new(&time);
+    time.run(rates.stream(0));
+    let mut simulated: BTreeMap<String, usize> =
+        rates.calls.into_inner().into_iter().map(|(call, n)| (call.to_owned(), n)).collect();
+    simulated.remove("DescribeKey");
+    assert_eq!(made, simulated);
+}

@@ -1,5 +1,6 @@
 //! The findings of all streams: the JSON of the doctor.
 
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -14,6 +15,8 @@ pub(crate) struct Report {
     /// The version of this format. New versions only add fields.
     version: u32,
     pub streams: Vec<Page>,
+    /// When the doctor ended, by the clock of the account.
+    pub read_at: DateTime<Utc>,
 }
 
 /// The findings of one stream.
@@ -33,8 +36,20 @@ pub(crate) struct Page {
 }
 
 impl Report {
-    pub fn new(streams: Vec<Page>) -> Report {
-        Report { version: 1, streams }
+    pub fn new(streams: Vec<Page>, read_at: DateTime<Utc>) -> Report {
+        Report { version: 1, streams, read_at }
+    }
+
+    /// The errors of streams that could not be read, each once, with the number of the streams.
+    pub fn errors(&self) -> Vec<(&str, usize)> {
+        let mut errors: Vec<(&str, usize)> = vec![];
+        for error in self.streams.iter().filter_map(|page| page.error.as_deref()) {
+            match errors.iter_mut().find(|(seen, _)| *seen == error) {
+                Some((_, count)) => *count += 1,
+                None => errors.push((error, 1)),
+            }
+        }
+        errors
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::clients::Clients;
 use super::pace::{Machine, Pace, Time};
-use super::read::{Account, Asked, read};
+use super::read::{Account, Asked, of_summary, read};
 use super::report::{Page, Report};
 use super::selection::Selection;
 use crate::aws::clock;
@@ -31,7 +31,7 @@ pub(super) async fn make(
     selection: &Selection,
     prices: &Prices,
 ) -> Report {
-    let Some(any) = arns.first() else { return Report::new(vec![]) };
+    let Some(any) = arns.first() else { return Report::new(vec![], clock().now()) };
     let account = Account::read(clients, any, clock().now()).await;
     let pace = Pace::new(Machine::new(), STREAMS_PER_SECOND);
     let reads = paced(arns, &pace, |arn| read(clients, &account, asked, arn, clock().now()));
@@ -39,7 +39,8 @@ pub(super) async fn make(
     let readings = || read.iter().filter_map(|read| read.as_ref().ok()?.as_ref());
     let on_demand = if is_all { on_demand_cost(readings(), prices) } else { None };
     read.iter_mut().flatten().flatten().for_each(|readings| readings.on_demand = on_demand);
-    Report::new(arns.iter().zip(read).map(|(arn, read)| page(arn, read, selection, prices)).collect())
+    let pages = arns.iter().zip(read).map(|(arn, read)| page(arn, read, selection, prices));
+    Report::new(pages.collect(), clock().now())
 }
 
 /// Reads each stream when its turn has come. Gives the places of the streams with the results, as they come.
@@ -88,7 +89,7 @@ fn page(arn: &StreamArn, read: Result<Option<Readings>, ReadError>, selection: &
             Page::of(&readings.stream, check(&readings, prices, |check| selection.wants(check, tags)))
         }
         Ok(None) => Page::unread(arn, "the stream was deleted meanwhile".into()),
-        Err(error) => Page::unread(arn, error.to_string()),
+        Err(error) => Page::unread(arn, of_summary(&error)),
     }
 }
 

@@ -29,12 +29,36 @@ pub(super) fn log(report: &Report) -> Value {
     })
 }
 
+/// The page with a row for each check: when it warns or fails. A test compares the codes with those of the program.
+const ROWS: &str = include_str!("../../../../docs/doctor.md");
+
+/// When a check warns or fails, without the marks of Markdown.
+fn help(check: &Check) -> String {
+    let row = ROWS.lines().find_map(|line| line.strip_prefix(&format!("| `{}` | ", check.code)));
+    let cell = row.and_then(|row| row.split(" | ").next()).unwrap_or_default();
+    format!("Warns or fails when: {}. Source: {}", cell.replace(['*', '`'], "").trim_end_matches('.'), check.source)
+}
+
 fn rule(check: &Check) -> Value {
-    let mut rule = json!({ "id": check.code, "properties": { "group": check.group } });
+    let mut rule = json!({
+        "id": check.code,
+        "shortDescription": { "text": check.about },
+        "fullDescription": { "text": check.about },
+        "help": { "text": help(check) },
+        "properties": { "group": check.group },
+    });
     if check.source.starts_with("https://") {
         rule["helpUri"] = check.source.into();
     }
     rule
+}
+
+/// A place for collectors that know only files: GitHub takes no other scheme, and needs a line.
+fn place(arn: &str) -> Value {
+    // arn:PARTITION:kinesis:REGION:ACCOUNT:stream/NAME
+    let parts: Vec<&str> = arn.split(':').skip(3).collect();
+    let uri = format!("kinesis/{}", parts.join("/").replace("stream/", ""));
+    json!({ "artifactLocation": { "uri": uri }, "region": { "startLine": 1 } })
 }
 
 fn result(page: &Page, finding: &Finding) -> Value {
@@ -53,7 +77,7 @@ fn result(page: &Page, finding: &Finding) -> Value {
         "level": level,
         "message": { "text": format!("{}: {}{fix}", page.name, finding.sentence) },
         "locations": [{
-            "physicalLocation": { "artifactLocation": { "uri": page.arn } },
+            "physicalLocation": place(&page.arn),
             "logicalLocations": [{ "fullyQualifiedName": page.arn, "name": page.name, "kind": "resource" }],
         }],
         // The same finding of the next run has the same fingerprint.

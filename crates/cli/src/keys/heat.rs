@@ -1,6 +1,7 @@
 //! The load of a stream over time and over its hash keys.
 
 use super::sample::{Load, Sample};
+use super::weights::Weights;
 use std::collections::BTreeMap;
 
 /// The columns of time. A phone shows no more.
@@ -20,7 +21,7 @@ pub(super) struct Heat {
     pub column_seconds: i64,
     /// The fullest shards, in the order of the stream.
     pub shards: Vec<OfShard>,
-    /// The share of the load in each range of hash keys, 0–1. All ranges have the same width.
+    /// The share of the load a second in each range of hash keys, 0–1. All ranges have the same width.
     pub ranges: Vec<f64>,
 }
 
@@ -35,12 +36,13 @@ pub(super) struct OfShard {
 }
 
 impl Heat {
-    pub fn of(samples: &[Sample], by_bytes: bool) -> Heat {
+    pub fn of(samples: &[Sample], weights: Weights) -> Heat {
         let seconds = || samples.iter().flat_map(|sample| sample.seconds.keys().copied());
         let (Some(first), Some(last)) = (seconds().min(), seconds().max()) else { return Heat::default() };
         let column_seconds = ((last - first + 1) as u64).div_ceil(COLUMNS as u64) as i64;
         let mut fullest: Vec<&Sample> = samples.iter().filter(|sample| sample.all.records > 0).collect();
-        fullest.sort_by(|a, b| b.all.shard_seconds().total_cmp(&a.all.shard_seconds()));
+        let full = |sample: &Sample| sample.all.shard_seconds() / sample.seconds_read();
+        fullest.sort_by(|a, b| full(b).total_cmp(&full(a)));
         fullest.truncate(SHARDS);
         fullest.sort_by_key(|sample| sample.shard.first_hash_key);
         let count = (last - first) / column_seconds + 1;
@@ -49,7 +51,7 @@ impl Heat {
             begins: place(sample.shard.first_hash_key),
             columns: columns(sample, first, column_seconds, count),
         });
-        Heat { first, column_seconds, shards: shards.collect(), ranges: ranges(samples, by_bytes) }
+        Heat { first, column_seconds, shards: shards.collect(), ranges: ranges(samples, weights) }
     }
 }
 
@@ -61,11 +63,11 @@ fn columns(sample: &Sample, first: i64, column_seconds: i64, count: i64) -> Vec<
     (0..count).map(|column| loads.get(&column).map(|load| load.shard_seconds() / column_seconds as f64)).collect()
 }
 
-fn ranges(samples: &[Sample], by_bytes: bool) -> Vec<f64> {
+fn ranges(samples: &[Sample], weights: Weights) -> Vec<f64> {
     let (mut ranges, mut all) = (vec![0.0; RANGES], 0.0);
     for sample in samples {
         for (part, load) in sample.parts() {
-            let weight = if by_bytes { load.bytes as f64 } else { load.records as f64 };
+            let weight = weights.of_second(sample, load);
             let range = (place(sample.part_start(part)) * RANGES as f64) as usize;
             ranges[range.min(RANGES - 1)] += weight;
             all += weight;

@@ -1,20 +1,25 @@
 //! What the records say, as a page with pictures.
 
 use super::heat::{Heat, RANGES, SHARDS, place};
+use super::remarks::remarks;
 use super::report::{Key, Report, Shard};
 use super::text::size;
-use crate::pages::{Bars, Figure, HeatMap, Line, Page, Row, Section, Table};
+use crate::pages::{Bars, Figure, HeatMap, Line, Page, Row, Section, Table, context};
 use chrono::DateTime;
 
 pub(super) fn page(report: &Report) -> Page {
     let what = if report.by_bytes { "bytes" } else { "records" };
-    let about = vec![format!(
-        "{} records, {}. Shares are shares of {what}, which fill the shards first. A share of a key is at most {:.2} % \
-         too low.",
-        report.records,
-        size(report.bytes),
-        report.keys_error_share * 100.0
-    )];
+    let mut about = vec![
+        context(&report.arn, report.read_at),
+        format!(
+            "{} records, {}. Shares are shares of {what} a second, which fill the shards first. A share of a key is \
+             at most {:.2} % too low.",
+            report.records,
+            size(report.bytes),
+            report.keys_error_share * 100.0
+        ),
+    ];
+    about.extend(remarks(report).into_iter().map(|remark| format!("Note: {remark}.")));
     let keys = Section { title: "Partition keys".into(), tables: vec![keys(&report.top_keys)], ..Section::default() };
     Page { title: format!("Keys: {}", report.stream), about, sections: vec![shards(report), keys], ..Page::default() }
 }
@@ -37,7 +42,8 @@ fn shards(report: &Report) -> Section {
 
 fn over_time(heat: &Heat) -> HeatMap {
     let time = |second: i64| {
-        DateTime::from_timestamp(second, 0).map_or_else(String::new, |time| time.format("%H:%M:%S").to_string())
+        DateTime::from_timestamp(second, 0)
+            .map_or_else(String::new, |time| time.format("%Y-%m-%d %H:%M:%S").to_string())
     };
     let columns = heat.shards.first().map_or(0, |shard| shard.columns.len()) as i64;
     let row = |shard: &super::heat::OfShard| {
@@ -90,16 +96,18 @@ fn keys(keys: &[Key]) -> Table {
 fn table(shards: &[Shard]) -> Table {
     let row = |shard: &Shard| {
         let peak = shard.peak.as_ref().map_or_else(String::new, |peak| {
-            format!("{:.0} % full at {}", peak.share_of_shard * 100.0, peak.at.format("%H:%M:%S"))
+            format!("{:.0} % full at {}", peak.share_of_shard * 100.0, peak.at.format("%Y-%m-%d %H:%M:%S"))
         });
         let split = shard.split.as_ref().map_or_else(
             || "-".to_owned(),
             |split| format!("{:.0} % : {:.0} %", split.fuller_share * 100.0, (1.0 - split.fuller_share) * 100.0),
         );
         let first = shard.top_keys.first().map_or_else(String::new, |key| key.key.clone());
-        let cells = [format!("{:.1} %", shard.share * 100.0), shard.records.to_string(), peak, split, first];
+        let percent = |share: f64| format!("{:.1} %", share * 100.0);
+        let records = shard.records.to_string();
+        let cells = [percent(shard.share), percent(shard.full_share), records, peak, split, first];
         std::iter::once(shard.shard.clone()).chain(cells).map(Into::into).collect()
     };
-    let heads = ["shard", "share", "records", "busiest second", "best split", "first key"];
+    let heads = ["shard", "share", "full", "records", "busiest second", "best split", "first key"];
     Table { heads: heads.map(str::to_owned).into(), rows: shards.iter().map(row).collect() }
 }

@@ -4,22 +4,27 @@ pub(crate) mod aggregate;
 mod heat;
 mod html;
 mod read;
+mod remarks;
 mod report;
 mod sample;
+mod split;
 mod text;
+mod weights;
 
 use crate::CliError;
-use crate::aws::{AwsArgs, called, find_stream};
+use crate::aws::{AwsArgs, clock};
+use crate::consent::Consent;
 use crate::files;
 use crate::screen::{Console, print_json};
+use crate::streams::find_stream;
 use read::{Budget, From};
 use report::Report;
 use std::path::PathBuf;
 use std::time::Duration;
 use unthrottle::aws::Clients;
-use unthrottle::aws::read::{shards, stream};
-use unthrottle_core::observation::{CapacityMode, Shard};
-use unthrottle_core::signal::StreamArn;
+use unthrottle::aws::read::shards;
+use unthrottle_core::observation::Shard;
+use unthrottle_core::words::many;
 
 pub(super) const ABOUT: &str = "\
 Read records of a stream: its top partition keys, its peaks, and where to split.
@@ -29,8 +34,9 @@ seconds, keys and sizes, also inside records that the KPL aggregated. It takes
 throughput from the readers that share the shards: at most 10 % of it, unless
 you give --share. The data of the records is not shown.
 
---split names the split that halves the load of the fullest shard. With --yes
-the command also makes it, which every consumer notices as a reshard.";
+--split names the split that halves the load of the fullest shard, and asks
+whether to make it. With --yes it does not ask. Every consumer notices a split
+as a reshard.";
 
 #[derive(clap::Args)]
 #[command(next_line_help = true)]
@@ -43,7 +49,7 @@ pub(super) struct Args {
         default_value = "now",
         allow_hyphen_values = true,
         value_parser = from,
-        help = "Where to begin: now, or in the past, such as -10m. A reading of the past\n\
+        help = "Where to begin: now, or in the past, such as -10m. A reading of the past \
                 ends at the present"
     )]
     from: From,
@@ -59,12 +65,11 @@ pub(super) struct Args {
     /// Read only these shards
     #[arg(long, value_name = "ID")]
     shard: Vec<String>,
-    /// Name the split that halves the load of the fullest shard
+    /// Name the split that halves the load of the fullest shard, and ask whether to make it
     #[arg(long)]
     split: bool,
-    /// Make this split
-    #[arg(long, requires = "split")]
-    yes: bool,
+    #[command(flatten)]
+    consent: Consent,
     #[command(flatten)]
     aws: AwsArgs,
     /// Print what the records say as JSON
@@ -76,22 +81,35 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args) -> Result<(), CliError> {
-    let clients = Clients::new(&args.aws.config().await?);
+    if args.consent.is_given() && !args.split {
+        return Err(CliError::Usage("--yes is for --split".into()));
+    }
+    args.html.as_deref().map_or(Ok(()), files::can_write)?;
+    let config = args.aws.config().await?;
+    let clients = Clients::new(&config);
     let arn = find_stream(&clients, &args.stream).await?;
+    if args.split {
+        split::must_be_possible(&clients, &arn).await?;
+    }
     let all = shards::open_shards(&clients.kinesis, &arn).await.map_err(read_failed)?;
     let chosen = choose(all, &args.shard)?;
-    let budget = Budget::new(f64::from(args.share) / 100.0, args.time, args.max_mb * 1_000_000);
+    let budget = Budget::new(f64::from(args.share) / 100.0, args.time, args.max_mb * 1_000_000, chosen.len());
     let mut console = Console::new(args.json);
-    let count = if chosen.len() == 1 { "1 shard".to_owned() } else { format!("{} shards", chosen.len()) };
-    console.step(&format!("reads {count} of {} for {} s, up to {} MB", arn.name, args.time.as_secs(), args.max_mb))?;
+    let seconds = args.time.as_secs();
+    let count = many(chosen.len(), "shard");
+    console.step(&format!("reads {count} of {} for {seconds} s, up to {} MB", arn.name, args.max_mb))?;
     console.step(&format!(
-        "of each shard at most {} and {:.1} calls a second: {} % of what its readers share",
+        "of each shard at most {} and {:.1} calls a second: {} % of all reads",
         text::size(budget.bytes_per_second() as u64),
         budget.calls_per_second(),
         args.share,
     ))?;
-    let samples = read::read(&clients.kinesis, &arn, chosen, args.from, &budget).await?;
-    let report = Report::of(&arn.name, &samples, budget.is_spent());
+    let samples = read::read(&read::client(&config), &arn, chosen, args.from, &budget).await;
+    let report = Report::of(&arn, &samples, budget.is_spent(), clock().now());
+    let failed = report.shards.iter().filter_map(|shard| shard.error.as_ref());
+    if let Some(why) = failed.clone().next().filter(|_| report.records == 0) {
+        return Err(CliError::Partly(why.clone()));
+    }
     if let Some(path) = &args.html {
         files::write(path, &html::page(&report).html()?)?;
     }
@@ -100,7 +118,14 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
     } else {
         text::print(&mut console, &report)?;
     }
-    if args.split { split(&clients, &arn, &report, args.yes, &mut console).await } else { Ok(()) }
+    match failed.count() {
+        0 if args.split => split::offer(&clients, &arn, &report, args.consent, &mut console).await,
+        0 => Ok(()),
+        count => {
+            let of = many(report.shards.len(), "shard");
+            Err(CliError::Partly(format!("{count} of {of} could not be read to the end")))
+        }
+    }
 }
 
 /// The open shards with these ids; without ids, all.
@@ -113,43 +138,7 @@ fn choose(all: Vec<Shard>, ids: &[String]) -> Result<Vec<Shard>, CliError> {
     Ok(all.into_iter().filter(|shard| ids.is_empty() || ids.contains(&shard.id)).collect())
 }
 
-/// Names the split that halves the load of the fullest shard, and makes it if a person confirmed it.
-async fn split(
-    clients: &Clients,
-    arn: &StreamArn,
-    report: &Report,
-    is_confirmed: bool,
-    console: &mut Console,
-) -> Result<(), CliError> {
-    let summary = stream::summary(&clients.kinesis, arn).await.map_err(read_failed)?;
-    if summary.is_some_and(|stream| stream.mode == CapacityMode::OnDemand) {
-        return Err(CliError::Missing("AWS splits the shards of an on-demand stream; a person cannot".into()));
-    }
-    let hottest =
-        report.hottest().ok_or_else(|| CliError::Missing("no record arrived, so no split is known".into()))?;
-    let id = &hottest.shard;
-    let key = hottest
-        .top_keys
-        .first()
-        .map_or_else(String::new, |key| format!(" Its first key is `{}` with {:.0} %.", key.key, key.share * 100.0));
-    let halving = hottest.split.as_ref().filter(|split| split.is_worth_it());
-    let Some(halving) = halving else {
-        return Err(CliError::Missing(format!("no split of {id} halves its load.{key}")));
-    };
-    let at = &halving.new_starting_hash_key;
-    console.step(&format!("split {id}: the fuller half gets {:.0} % of its load", halving.fuller_share * 100.0))?;
-    if !is_confirmed {
-        console.step(&format!(
-            "aws kinesis split-shard --stream-name {} --shard-to-split {id} --new-starting-hash-key {at}",
-            arn.name
-        ))?;
-        return Ok(console.step("or give --yes: this command then makes the split")?);
-    }
-    let call = clients.kinesis_once.split_shard().stream_arn(arn.to_string()).shard_to_split(id);
-    called("SplitShard", call.new_starting_hash_key(at).send().await)?;
-    Ok(console.result(true, &format!("split {id} at {at}"))?)
-}
-
+/// The failure of a read that the Lambda makes, too.
 fn read_failed(error: unthrottle::aws::ReadError) -> CliError {
     CliError::Aws { call: error.call, source: error.source }
 }

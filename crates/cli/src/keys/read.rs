@@ -1,17 +1,21 @@
 //! Reads records, within a share of what the readers of a shard may read.
 
-use super::sample::Sample;
-use crate::CliError;
-use crate::aws::{called, clock};
+use super::sample::{End, Sample};
+use crate::aws::clock;
 use crate::screen::{EVERY, Progress};
+use aws_config::SdkConfig;
 use aws_sdk_kinesis::Client;
+use aws_sdk_kinesis::config::retry::RetryConfig;
+use aws_sdk_kinesis::config::timeout::TimeoutConfig;
+use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_kinesis::primitives::DateTime as AwsTime;
 use aws_sdk_kinesis::types::ShardIteratorType;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::stream::{self, StreamExt};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
+use unthrottle::aws::Cause;
 use unthrottle_core::observation::Shard;
 use unthrottle_core::signal::StreamArn;
 
@@ -20,13 +24,40 @@ const BYTES_PER_SECOND: f64 = 2.0 * 1_048_576.0;
 /// The `GetRecords` calls that all readers of a shard may make in a second (the same page).
 const CALLS_PER_SECOND: f64 = 5.0;
 
-/// Records of the first call. The size of the records is unknown then, and 100 of them are 100 MiB at most.
-const FIRST_RECORDS: i32 = 100;
+/// Records of the first call. The size of the records is unknown then, and one may have 10 MiB.
+const FIRST_RECORDS: i32 = 1;
+/// How many times the records of the call before a call may ask for. Larger records may follow the small ones that
+/// are known. A smaller number would spend seconds on the first calls.
+const MORE: f64 = 100.0;
 /// The most records of a call (API reference).
 const MOST_RECORDS: f64 = 10_000.0;
 
 /// Shards that are read at the same time. Each takes a connection. More shards are read one after the other.
 const AT_ONCE: usize = 64;
+
+/// The time limit of one call. An answer of 10 MiB takes seconds on a slow line.
+const ATTEMPT: Duration = Duration::from_secs(20);
+
+/// The time from a throttled call to the next, at least. AWS counts calls and bytes by the second, so an earlier call
+/// would be throttled again.
+const AFTER_THROTTLE: Duration = Duration::from_secs(1);
+
+/// Calls in a row that may fail for another reason than a throttle, such as a lost connection. The SDK makes as many
+/// attempts by default.
+const MOST_FAILURES: u32 = 3;
+
+/// The codes of throttled calls of these two operations (API reference).
+const THROTTLES: [&str; 3] =
+    ["ProvisionedThroughputExceededException", "KMSThrottlingException", "LimitExceededException"];
+/// The code of a position that is older than five minutes.
+const EXPIRED: &str = "ExpiredIteratorException";
+
+/// A client that calls once: each attempt is a call that the other readers lose.
+pub(super) fn client(config: &SdkConfig) -> Client {
+    let timeouts = TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT).build();
+    let config = config.clone().into_builder().retry_config(RetryConfig::disabled()).timeout_config(timeouts);
+    Client::new(&config.build())
+}
 
 /// Where the reading begins.
 #[derive(Clone, Copy, Debug)]
@@ -46,12 +77,14 @@ pub(super) struct Budget {
     pub time: Duration,
     /// The bytes of all shards together.
     pub bytes: u64,
+    /// The shards that share the bytes at a time.
+    shards: usize,
     taken: AtomicU64,
 }
 
 impl Budget {
-    pub fn new(share: f64, time: Duration, bytes: u64) -> Budget {
-        Budget { share, time, bytes, taken: AtomicU64::new(0) }
+    pub fn new(share: f64, time: Duration, bytes: u64, shards: usize) -> Budget {
+        Budget { share, time, bytes, shards: shards.clamp(1, AT_ONCE), taken: AtomicU64::new(0) }
     }
 
     /// The bytes a second of one shard.
@@ -74,36 +107,38 @@ impl Budget {
         Duration::from_secs_f64((bytes as f64 / self.bytes_per_second()).max(1.0 / self.calls_per_second()))
     }
 
-    /// The records of the next call: what the rate allows until then, at the mean size so far.
-    fn records(&self, sample: &Sample) -> i32 {
-        let mean = sample.all.bytes as f64 / sample.all.records.max(1) as f64;
-        let bytes = self.bytes_per_second() / self.calls_per_second();
-        if sample.all.records == 0 { FIRST_RECORDS } else { (bytes / mean.max(1.0)).clamp(1.0, MOST_RECORDS) as i32 }
+    /// The records of the next call: what the rate allows until then and what is left of the bytes, at the mean size
+    /// so far. `last`: the records that the call before asked for.
+    fn records(&self, sample: &Sample, last: i32) -> i32 {
+        if sample.all.records == 0 {
+            return FIRST_RECORDS;
+        }
+        let mean = (sample.all.bytes as f64 / sample.all.records as f64).max(1.0);
+        let left = self.bytes.saturating_sub(self.taken.load(Ordering::Relaxed)) as f64 / self.shards as f64;
+        let bytes = (self.bytes_per_second() / self.calls_per_second()).min(left);
+        (bytes / mean).min(f64::from(last) * MORE).clamp(1.0, MOST_RECORDS) as i32
     }
 }
 
-/// Reads the shards, and shows progress.
-///
-/// # Errors
-/// The first call that failed after its retries.
+/// Reads the shards, and shows progress. A shard that cannot be read has a sample that says so.
 pub(super) async fn read(
     client: &Client,
     arn: &StreamArn,
     shards: Vec<Shard>,
     from: From,
     budget: &Budget,
-) -> Result<Vec<Sample>, CliError> {
+) -> Vec<Sample> {
     let rounds = shards.len().div_ceil(AT_ONCE);
     let seconds = usize::try_from(budget.time.as_secs()).unwrap_or(usize::MAX).saturating_mul(rounds);
     let (mut progress, mut tick) = (Progress::new("seconds", seconds), tokio::time::interval(EVERY));
-    let began = Instant::now();
-    let reads = stream::iter(shards).map(|shard| read_shard(client, arn, shard, from, budget));
+    let (began, started) = (Instant::now(), clock().now());
+    let reads = stream::iter(shards).map(|shard| Reader::new(client, arn, shard, from, budget, started).read());
     let mut reads = Box::pin(reads.buffer_unordered(AT_ONCE));
     let mut samples = vec![];
     loop {
         tokio::select! {
             read = reads.next() => match read {
-                Some(sample) => samples.push(sample?),
+                Some(sample) => samples.push(sample),
                 None => break,
             },
             _ = tick.tick() => progress.set(usize::try_from(began.elapsed().as_secs()).unwrap_or(usize::MAX)),
@@ -111,52 +146,171 @@ pub(super) async fn read(
     }
     progress.clear();
     samples.sort_by(|a, b| a.shard.id.cmp(&b.shard.id));
-    Ok(samples)
+    begin_with_the_first_record(&mut samples);
+    samples
 }
 
-async fn read_shard(
-    client: &Client,
-    arn: &StreamArn,
-    shard: Shard,
-    from: From,
-    budget: &Budget,
-) -> Result<Sample, CliError> {
-    let (started, end) = (clock().now(), Instant::now() + budget.time);
-    let mut iterator = first_iterator(client, arn, &shard, from, started).await?;
-    let mut sample = Sample::of(shard);
-    while let Some(position) = iterator.take() {
-        let called_at = Instant::now();
-        let call = client.get_records().stream_arn(arn.to_string()).shard_iterator(position);
-        let answer = called("GetRecords", call.limit(budget.records(&sample)).send().await)?;
-        let bytes: u64 = answer.records().iter().map(|record| sample.add(record)).sum();
-        budget.taken.fetch_add(bytes, Ordering::Relaxed);
-        // The past ends where the reading began.
-        let is_present = matches!(from, From::Ago(_)) && answer.millis_behind_latest() == Some(0);
-        iterator = answer.next_shard_iterator().map(str::to_owned);
-        let next = called_at + budget.pause(bytes);
-        if is_present || budget.is_spent() || next >= end {
-            break;
+/// Leaves out the time before the first record of all. A shard that is read for fewer seconds would have more of it.
+fn begin_with_the_first_record(samples: &mut [Sample]) {
+    let first = samples.iter().filter_map(|sample| sample.seconds.keys().next().copied()).min();
+    let Some(first) = first.and_then(|second| DateTime::from_timestamp(second, 0)) else { return };
+    samples.iter_mut().for_each(|sample| sample.from = sample.from.max(first));
+}
+
+/// Why a call gave no records.
+enum Failure {
+    Throttled,
+    /// The next call may succeed.
+    Passing(String),
+    /// No further call succeeds.
+    Lasting(String),
+}
+
+impl Failure {
+    fn of<E>(call: &str, error: SdkError<E>) -> Failure
+    where
+        E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
+    {
+        let code = error.code().unwrap_or_default().to_owned();
+        let is_lost = !matches!(error, SdkError::ServiceError(_) | SdkError::ConstructionFailure(_));
+        let is_down = error.raw_response().is_some_and(|response| response.status().as_u16() >= 500);
+        let why = format!("{call} failed: {}", Cause::of(error));
+        match code.as_str() {
+            code if THROTTLES.contains(&code) => Failure::Throttled,
+            EXPIRED => Failure::Passing(why),
+            _ if is_lost || is_down => Failure::Passing(why),
+            _ => Failure::Lasting(why),
         }
-        sleep_until(next).await;
     }
-    Ok(sample)
 }
 
-async fn first_iterator(
-    client: &Client,
-    arn: &StreamArn,
-    shard: &Shard,
+/// The reader of one shard.
+struct Reader<'a> {
+    client: &'a Client,
+    arn: &'a StreamArn,
     from: From,
+    budget: &'a Budget,
+    /// When the reading of all shards began.
     started: DateTime<Utc>,
-) -> Result<Option<String>, CliError> {
-    let call = client.get_shard_iterator().stream_arn(arn.to_string()).shard_id(&shard.id);
-    let call = match from {
-        From::Now => call.shard_iterator_type(ShardIteratorType::Latest),
-        From::Ago(ago) => {
-            let first = started - chrono::TimeDelta::from_std(ago).unwrap_or(chrono::TimeDelta::MAX);
-            let first = AwsTime::from_millis(first.timestamp_millis());
-            call.shard_iterator_type(ShardIteratorType::AtTimestamp).timestamp(first)
+    sample: Sample,
+    iterator: Option<String>,
+    /// The records that the call before asked for.
+    limit: i32,
+    /// The last record that was read.
+    last: Option<String>,
+}
+
+impl<'a> Reader<'a> {
+    fn new(
+        client: &'a Client,
+        arn: &'a StreamArn,
+        shard: Shard,
+        from: From,
+        budget: &'a Budget,
+        started: DateTime<Utc>,
+    ) -> Reader<'a> {
+        let before = |ago| TimeDelta::from_std(ago).ok().and_then(|ago| started.checked_sub_signed(ago));
+        let first = match from {
+            From::Now => clock().now(),
+            From::Ago(ago) => before(ago).unwrap_or(started),
+        };
+        let sample = Sample::of(shard, first);
+        Reader { client, arn, from, budget, started, sample, iterator: None, limit: FIRST_RECORDS, last: None }
+    }
+
+    /// Reads until the time or the bytes are spent, or the shard or the past ends. A throttled call takes a turn.
+    async fn read(mut self) -> Sample {
+        let end = Instant::now() + self.budget.time;
+        let mut failures = 0;
+        loop {
+            let called_at = Instant::now();
+            let pause = match self.turn().await {
+                Ok(bytes) => {
+                    failures = 0;
+                    self.budget.pause(bytes)
+                }
+                Err(Failure::Throttled) => {
+                    self.sample.throttled += 1;
+                    self.budget.pause(0).max(AFTER_THROTTLE)
+                }
+                Err(Failure::Passing(_)) if failures + 1 < MOST_FAILURES => {
+                    failures += 1;
+                    self.budget.pause(0).max(AFTER_THROTTLE)
+                }
+                Err(Failure::Passing(why) | Failure::Lasting(why)) => {
+                    self.sample.end = End::Failed(why);
+                    break;
+                }
+            };
+            let next = called_at + pause;
+            if self.sample.end != End::Time {
+                break;
+            }
+            if self.budget.is_spent() {
+                self.sample.end = End::Bytes;
+                break;
+            }
+            if next >= end {
+                break;
+            }
+            sleep_until(next).await;
         }
-    };
-    Ok(called("GetShardIterator", call.send().await)?.shard_iterator().map(str::to_owned))
+        self.sample
+    }
+
+    /// One call of `GetRecords`, after one for the position where there is none. Gives the bytes.
+    async fn turn(&mut self) -> Result<u64, Failure> {
+        if self.iterator.is_none() {
+            self.iterator = self.position().await?;
+        }
+        let Some(position) = self.iterator.clone() else {
+            self.sample.end = End::Shard;
+            return Ok(0);
+        };
+        self.limit = self.budget.records(&self.sample, self.limit);
+        let call = self.client.get_records().stream_arn(self.arn.to_string()).shard_iterator(position);
+        let answer = call.limit(self.limit).send().await.map_err(|error| {
+            if error.code() == Some(EXPIRED) {
+                self.iterator = None;
+            }
+            Failure::of("GetRecords", error)
+        })?;
+        let bytes: u64 = answer.records().iter().map(|record| self.sample.add(record)).sum();
+        self.budget.taken.fetch_add(bytes, Ordering::Relaxed);
+        if let Some(record) = answer.records().last() {
+            self.last = Some(record.sequence_number().to_owned());
+        }
+        let behind = answer.millis_behind_latest().unwrap_or(0);
+        let is_past = matches!(self.from, From::Ago(_));
+        let now = if is_past && behind == 0 { self.started } else { clock().now() };
+        self.sample.has_reached(now - TimeDelta::try_milliseconds(behind).unwrap_or_default());
+        self.iterator = answer.next_shard_iterator().map(str::to_owned);
+        if self.iterator.is_none() {
+            self.sample.end = End::Shard;
+        } else if is_past && behind == 0 {
+            // The past ends where the reading began.
+            self.sample.end = End::Present;
+        }
+        Ok(bytes)
+    }
+
+    /// Where to read on: after the last record, or where the reading begins.
+    async fn position(&self) -> Result<Option<String>, Failure> {
+        let call = self.client.get_shard_iterator().stream_arn(self.arn.to_string()).shard_id(&self.sample.shard.id);
+        let call = match (&self.last, self.from) {
+            (Some(last), _) => {
+                call.shard_iterator_type(ShardIteratorType::AfterSequenceNumber).starting_sequence_number(last)
+            }
+            (None, From::Now) => call.shard_iterator_type(ShardIteratorType::Latest),
+            (None, From::Ago(_)) => {
+                call.shard_iterator_type(ShardIteratorType::AtTimestamp).timestamp(aws_time(self.sample.from))
+            }
+        };
+        let answer = call.send().await.map_err(|error| Failure::of("GetShardIterator", error))?;
+        Ok(answer.shard_iterator().map(str::to_owned))
+    }
+}
+
+fn aws_time(time: DateTime<Utc>) -> AwsTime {
+    AwsTime::from_millis(time.timestamp_millis())
 }

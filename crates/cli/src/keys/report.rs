@@ -1,12 +1,13 @@
 //! What the records say: the JSON of the command.
 
 use super::heat::Heat;
-use super::sample::{KeyLoad, Load, Sample, quantile};
+use super::sample::{End, Load, Sample, quantile};
+use super::weights::{Weighed, Weights};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use unthrottle_core::hash_keys::halve;
+use unthrottle_core::signal::StreamArn;
 use unthrottle_core::text::plain;
 
 /// The keys that are listed, of the stream and of each shard. A person acts on the first few.
@@ -25,6 +26,9 @@ pub(super) struct Report {
     /// The version of this format. New versions only add fields.
     version: u32,
     pub stream: String,
+    pub arn: String,
+    /// When the reading ended, by the clock of the account.
+    pub read_at: DateTime<Utc>,
     /// The arrival of the first and of the last record.
     pub first_record_at: Option<DateTime<Utc>>,
     pub last_record_at: Option<DateTime<Utc>>,
@@ -32,6 +36,8 @@ pub(super) struct Report {
     pub bytes: u64,
     /// Whether `--max-mb` ended the reading.
     pub is_cut: bool,
+    /// The calls that AWS throttled.
+    pub throttled_calls: u64,
     /// Whether shares are shares of bytes; otherwise of records. It is what fills a shard first.
     pub by_bytes: bool,
     pub aggregated_records: u64,
@@ -58,7 +64,7 @@ pub(super) struct Sizes {
 pub(super) struct Key {
     /// The partition key, without characters that a terminal acts on.
     pub key: String,
-    /// The share of the load, 0–1.
+    /// The share of the load a second, 0–1.
     pub share: f64,
     pub records: u64,
     pub bytes: u64,
@@ -67,10 +73,22 @@ pub(super) struct Key {
 #[derive(Debug, Serialize)]
 pub(super) struct Shard {
     pub shard: String,
-    /// The share of the stream's load, 0–1.
+    /// The share of the stream's load a second, 0–1.
     pub share: f64,
+    /// The part of what a shard takes that its load fills on average. 1: full.
+    pub full_share: f64,
+    /// The records that were read, and their bytes.
     pub records: u64,
     pub bytes: u64,
+    /// The seconds of arrivals that were read. A busy shard is read more slowly than records arrive.
+    pub seconds_read: f64,
+    /// All records that arrived before this time were read, from the beginning on.
+    pub read_until: DateTime<Utc>,
+    /// Why the reading of the shard ended: `time`, `present`, `max-mb`, `shard-end` or `failed`.
+    pub ended_by: &'static str,
+    /// The call that failed, and why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
     pub peak: Option<Peak>,
     pub top_keys: Vec<Key>,
     /// `null`: no split divides the load, or too many of its hash keys are not seen.
@@ -107,39 +125,40 @@ impl Split {
 }
 
 impl Report {
-    pub fn of(stream: &str, samples: &[Sample], is_cut: bool) -> Report {
+    pub fn of(arn: &StreamArn, samples: &[Sample], is_cut: bool, read_at: DateTime<Utc>) -> Report {
         let mut all = Load::default();
         samples.iter().for_each(|sample| all.add(sample.all));
-        let by_bytes = all.bytes as f64 / 1_048_576.0 > all.records as f64 / 1_000.0;
-        let weight = move |load: Load| if by_bytes { load.bytes as f64 } else { load.records as f64 };
+        let weights = Weights::of(samples);
         let seconds = || samples.iter().flat_map(|sample| sample.seconds.keys().copied());
         let time = |second: Option<i64>| second.and_then(|second| DateTime::from_timestamp(second, 0));
-        let keys = samples.iter().flat_map(|sample| sample.top_keys(by_bytes)).collect();
-        let total = weight(all);
-        let mut of_keys = Load::default();
-        samples.iter().for_each(|sample| of_keys.add(sample.of_keys));
+        let keys = samples.iter().flat_map(|sample| weights.keys(sample)).collect();
+        let total = samples.iter().map(|sample| weights.of_second(sample, sample.all)).sum();
+        let of_keys = samples.iter().map(|sample| weights.of_second(sample, sample.of_keys)).sum();
         Report {
             version: 1,
-            stream: stream.to_owned(),
+            stream: arn.name.clone(),
+            arn: arn.to_string(),
+            read_at,
             first_record_at: time(seconds().min()),
             last_record_at: time(seconds().max()),
             records: all.records,
             bytes: all.bytes,
             is_cut,
-            by_bytes,
+            throttled_calls: samples.iter().map(|sample| sample.throttled).sum(),
+            by_bytes: weights.by_bytes,
             aggregated_records: samples.iter().map(|sample| sample.aggregated).sum(),
             user_records: samples.iter().map(|sample| sample.user_records).sum(),
             sizes: Sizes::of(samples),
-            keys_error_share: samples.iter().map(|sample| error(sample, by_bytes, &weight)).fold(0.0, f64::max),
-            top_keys: top(keys, weight(of_keys), &weight),
-            shards: samples.iter().map(|sample| Shard::of(sample, total, by_bytes, &weight)).collect(),
-            heat: Heat::of(samples, by_bytes),
+            keys_error_share: samples.iter().map(|sample| weights.error(sample)).fold(0.0, f64::max),
+            top_keys: top(keys, of_keys),
+            shards: samples.iter().map(|sample| Shard::of(sample, total, weights)).collect(),
+            heat: Heat::of(samples, weights),
         }
     }
 
-    /// The shard with the most load.
+    /// The fullest shard.
     pub fn hottest(&self) -> Option<&Shard> {
-        self.shards.iter().filter(|shard| shard.records > 0).max_by(|a, b| a.share.total_cmp(&b.share))
+        self.shards.iter().filter(|shard| shard.records > 0).max_by(|a, b| a.full_share.total_cmp(&b.full_share))
     }
 }
 
@@ -151,16 +170,10 @@ impl Sizes {
     }
 }
 
-/// By how much the share of a key of the shard is too low at most.
-fn error(sample: &Sample, by_bytes: bool, weight: &impl Fn(Load) -> f64) -> f64 {
-    let all = weight(sample.of_keys);
-    if all > 0.0 { sample.key_error(by_bytes) as f64 / all } else { 0.0 }
-}
-
 impl Shard {
-    fn of(sample: &Sample, total: f64, by_bytes: bool, weight: &impl Fn(Load) -> f64) -> Shard {
-        let parts: BTreeMap<u128, f64> = sample.parts().map(|(part, load)| (part, weight(load))).collect();
-        let split = halve(&parts).filter(|_| sample.hidden(weight) < HIDDEN).map(|halving| Split {
+    fn of(sample: &Sample, total: f64, weights: Weights) -> Shard {
+        let parts: BTreeMap<u128, f64> = sample.parts().map(|(part, load)| (part, weights.load(load))).collect();
+        let split = halve(&parts).filter(|_| sample.hidden(|load| weights.load(load)) < HIDDEN).map(|halving| Split {
             new_starting_hash_key: sample.part_start(halving.at).to_string(),
             fuller_share: halving.fuller_share,
         });
@@ -168,34 +181,56 @@ impl Shard {
             let at = DateTime::from_timestamp(second, 0)?;
             Some(Peak { at, records: load.records, bytes: load.bytes, share_of_shard: load.shard_seconds() })
         });
-        let own = weight(sample.all);
+        let (ended_by, error) = match &sample.end {
+            End::Time => ("time", None),
+            End::Present => ("present", None),
+            End::Bytes => ("max-mb", None),
+            End::Shard => ("shard-end", None),
+            End::Failed(why) => ("failed", Some(why.clone())),
+        };
         Shard {
             shard: sample.shard.id.clone(),
-            share: if total > 0.0 { own / total } else { 0.0 },
+            share: part(weights.of_second(sample, sample.all), total),
+            full_share: rounded(sample.all.shard_seconds() / sample.seconds_read()),
             records: sample.all.records,
             bytes: sample.all.bytes,
+            seconds_read: sample.seconds_read(),
+            read_until: sample.until,
+            ended_by,
+            error,
             peak,
-            top_keys: top(sample.top_keys(by_bytes), weight(sample.of_keys), weight),
+            top_keys: top(weights.keys(sample).collect(), weights.of_second(sample, sample.of_keys)),
             split,
         }
     }
 }
 
-/// The keys with the most load, the first first. `total`: the load of all keys.
-fn top(mut keys: Vec<KeyLoad>, total: f64, weight: &impl Fn(Load) -> f64) -> Vec<Key> {
+/// The part of a total, 0–1.
+fn part(of: f64, total: f64) -> f64 {
+    if total > 0.0 { rounded((of / total).min(1.0)) } else { 0.0 }
+}
+
+/// A number with six digits after the point.
+fn rounded(number: f64) -> f64 {
+    (number * 1e6).round() / 1e6
+}
+
+/// The keys with the most load a second, the first first. `total`: the load a second of all keys.
+fn top(mut keys: Vec<Weighed>, total: f64) -> Vec<Key> {
     // A reshard leaves one key in two shards.
     keys.sort_unstable_by(|a, b| a.key.cmp(&b.key));
     keys.dedup_by(|next, kept| {
         let is_same = next.key == kept.key;
         if is_same {
             kept.load.add(next.load);
+            kept.per_second += next.per_second;
         }
         is_same
     });
-    keys.sort_by_key(|key| Reverse(weight(key.load) as u64));
-    let key = |KeyLoad { key, load }: KeyLoad| Key {
+    keys.sort_by(|a, b| b.per_second.total_cmp(&a.per_second));
+    let key = |Weighed { key, load, per_second }: Weighed| Key {
         key: plain(&key, LONGEST_KEY),
-        share: if total > 0.0 { (weight(load) / total).min(1.0) } else { 0.0 },
+        share: part(per_second, total),
         records: load.records,
         bytes: load.bytes,
     };

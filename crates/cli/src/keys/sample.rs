@@ -3,6 +3,7 @@
 
 use super::aggregate::user_records;
 use aws_sdk_kinesis::types::Record;
+use chrono::{DateTime, Utc};
 use datasketches::common::SearchCriteria;
 use datasketches::frequencies::{ErrorType, FrequentItemsSketch};
 use datasketches::kll::KllSketch;
@@ -41,10 +42,35 @@ const SIZES: u16 = 200;
 /// most the load of one of them.
 pub(super) const PARTS: u32 = 1_024;
 
+/// The least time that a reading covers, in seconds. A shorter time would make a large load of one record.
+const LEAST_SECONDS: f64 = 1.0;
+
+/// Why the reading of a shard ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// The time of the reading was over.
+    Time,
+    /// A reading of the past reached the present.
+    Present,
+    /// The bytes of the reading were read.
+    Bytes,
+    /// The shard is closed, and all of it was read.
+    Shard,
+    /// A call failed.
+    Failed(String),
+}
+
 /// What was read of one shard.
 #[derive(Debug)]
 pub(super) struct Sample {
     pub shard: Shard,
+    /// Where the reading began, in times of arrival.
+    pub from: DateTime<Utc>,
+    /// Where the reading ended, in times of arrival.
+    pub until: DateTime<Utc>,
+    pub end: End,
+    /// Calls that AWS throttled.
+    pub throttled: u64,
     pub all: Load,
     /// Records that held several user records, and the number of these.
     pub aggregated: u64,
@@ -71,10 +97,15 @@ pub(super) struct KeyLoad {
 }
 
 impl Sample {
-    pub fn of(shard: Shard) -> Sample {
+    /// `from`: where the reading begins, in times of arrival.
+    pub fn of(shard: Shard, from: DateTime<Utc>) -> Sample {
         let sketch = || FrequentItemsSketch::new(SKETCH).expect("a power of two");
         Sample {
             shard,
+            from,
+            until: from,
+            end: End::Time,
+            throttled: 0,
             all: Load::default(),
             aggregated: 0,
             user_records: 0,
@@ -108,6 +139,20 @@ impl Sample {
             None => self.count(key, load),
         }
         load.bytes
+    }
+
+    /// All records that arrived before this time are read.
+    pub fn has_reached(&mut self, time: DateTime<Utc>) {
+        self.until = self.until.max(time);
+    }
+
+    /// The seconds of arrivals that were read. A reading within a share covers less time of a busy shard than of an
+    /// idle one, so loads compare only by the second.
+    pub fn seconds_read(&self) -> f64 {
+        // A child shard may be younger than the beginning of the reading.
+        let first = || DateTime::from_timestamp(*self.seconds.keys().next()?, 0);
+        let from = self.shard.parent.as_ref().and_then(|_| first()).map_or(self.from, |first| first.max(self.from));
+        ((self.until - from).num_milliseconds() as f64 / 1_000.0).max(LEAST_SECONDS)
     }
 
     fn count(&mut self, key: &str, load: Load) {
@@ -189,13 +234,14 @@ mod tests {
     const KEYS: u64 = 230_000;
 
     fn sample() -> Sample {
-        Sample::of(Shard {
+        let shard = Shard {
             id: "shardId-000000000000".into(),
             parent: None,
             first_hash_key: 0,
             last_hash_key: u128::MAX,
             traffic: Default::default(),
-        })
+        };
+        Sample::of(shard, DateTime::UNIX_EPOCH)
     }
 
     /// 300 times as many keys as the sketch keeps, with one record each, and a few with many. More keys would take as

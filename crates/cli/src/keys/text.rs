@@ -1,5 +1,6 @@
 //! What the records say, on a terminal.
 
+use super::remarks::remarks;
 use super::report::{Key, Report, Shard};
 use crate::screen::{Column, Console, Table};
 use std::io;
@@ -17,11 +18,14 @@ pub(super) fn print(console: &mut Console, report: &Report) -> io::Result<()> {
         many(shards.len(), "shard")
     ))?;
     let (Some(first), Some(last)) = (report.first_record_at, report.last_record_at) else {
-        return console.step("no record arrived: give a longer --for, or read the past with --from -10m");
+        for remark in remarks(report) {
+            console.step(&remark)?;
+        }
+        return console.step("no record was read: give a longer --for, or read the past with --from -10m");
     };
     console.step(&format!("arrived {} to {} UTC", first.format("%Y-%m-%d %H:%M:%S"), last.format("%H:%M:%S")))?;
-    if report.is_cut {
-        console.step("--max-mb ended the reading")?;
+    for remark in remarks(report) {
+        console.step(&remark)?;
     }
     let (median, p95, largest) = (sizes.median_bytes, sizes.p95_bytes, sizes.largest_bytes);
     let sizes = [median, p95, largest].map(|bytes| size(bytes.into()));
@@ -44,13 +48,14 @@ pub(super) fn print(console: &mut Console, report: &Report) -> io::Result<()> {
     console.table(&Table { columns, rows, is_wide: false })?;
     console.line("")?;
     console.heading("shards")?;
-    let columns = [Column::text("shard", 0), Column::number("share", 0), Column::text("busiest second", 1)];
-    let columns = columns.into_iter().chain([Column::text("first key", 2)]).collect();
+    let columns = [Column::text("shard", 0), Column::number("share", 0), Column::number("full", 0)];
+    let columns =
+        columns.into_iter().chain([Column::text("busiest second", 1), Column::text("first key", 2)]).collect();
     console.table(&Table { columns, rows: shards.iter().map(row_of_shard).collect(), is_wide: false })
 }
 
 fn row(Key { key, share, records, bytes }: &Key) -> Vec<String> {
-    vec![format!("{:.0} %", share * 100.0), cut(key), count(*records as f64), size(*bytes)]
+    vec![words::percent(*share), cut(key), count(*records as f64), size(*bytes)]
 }
 
 fn row_of_shard(shard: &Shard) -> Vec<String> {
@@ -58,7 +63,8 @@ fn row_of_shard(shard: &Shard) -> Vec<String> {
         format!("{:.0} % full at {}", peak.share_of_shard * 100.0, peak.at.format("%H:%M:%S"))
     });
     let key = shard.top_keys.first().map(|key| format!("{} {:.0} %", cut(&key.key), key.share * 100.0));
-    vec![shard.shard.clone(), format!("{:.0} %", shard.share * 100.0), peak, key.unwrap_or_default()]
+    let percent = |share: f64| format!("{:.0} %", share * 100.0);
+    vec![shard.shard.clone(), percent(shard.share), percent(shard.full_share), peak, key.unwrap_or_default()]
 }
 
 fn cut(key: &str) -> String {

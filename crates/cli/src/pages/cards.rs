@@ -21,7 +21,9 @@ pub(crate) struct Card {
     pub code: String,
     /// What was seen.
     pub text: String,
-    /// What mends it.
+    /// The money that it is about.
+    pub money: Option<String>,
+    /// What mends it, line by line.
     pub fix: Option<String>,
     /// The numbers.
     pub evidence: Vec<(String, String)>,
@@ -49,7 +51,8 @@ impl Card {
         html! {
             div class={ "card " (self.status) } {
                 p { b .status { (self.status) } " " code { (self.code) } " " (self.text) }
-                @if let Some(fix) = &self.fix { pre { (for_account(fix)) } }
+                @if let Some(money) = &self.money { p { b { (money) } } }
+                @if let Some(fix) = &self.fix { @for line in for_account(fix).lines() { pre { (line) } } }
                 p .numbers {
                     @for (name, value) in &self.evidence { span { (name) ": " (value) } " " }
                     @if self.source.starts_with("https://") {

@@ -2,14 +2,8 @@
 
 use maud::{Markup, html};
 
-/// The width of a figure in its own units. The page scales it.
-const WIDTH: usize = 960;
-/// The width of the names at the left.
-const NAMES: usize = 170;
-/// The heights of a row, of the bars, and of the line of words below.
-const ROW: usize = 18;
+/// The height of the bars in their own units. The page scales it.
 const BARS: usize = 160;
-const WORDS: usize = 22;
 /// The steps of heat that a person can tell apart.
 const STEPS: f64 = 8.0;
 
@@ -67,27 +61,27 @@ impl Figure {
     }
 }
 
+/// The names, and the words below the ends, are text beside the pictures. A picture is as wide as the screen, so a
+/// phone shows all of it, and its words keep their size.
 impl HeatMap {
     fn html(&self) -> Markup {
         let columns = self.rows.iter().map(|row| row.cells.len()).max().unwrap_or_default().max(1);
-        let cell = (WIDTH - NAMES) as f64 / columns as f64;
-        let height = ROW * self.rows.len();
         html! {
             h3 { (self.title) }
-            div .scroll {
-                svg .heat viewBox={ "0 0 " (WIDTH) " " (height + WORDS) } role="img" aria-label=(self.title) {
-                    @for (place, row) in self.rows.iter().enumerate() {
-                        @let y = place * ROW;
-                        text .name x=(NAMES - 8) y=(y + ROW - 5) text-anchor="end" { (row.name) }
+            div .heat {
+                @for row in &self.rows {
+                    div .name { (row.name) }
+                    svg viewBox={ "0 0 " (columns) " 1" } preserveAspectRatio="none" role="img" aria-label=(row.name) {
                         @for (column, value) in row.cells.iter().enumerate() {
                             @if let Some((heat, words)) = value {
-                                rect class={ "cell h" (step(*heat)) } x=(tenth(NAMES as f64 + column as f64 * cell))
-                                    y=(y) width=(tenth(cell)) height=(ROW - 1) { title { (words) } }
+                                rect class={ "cell h" (step(*heat)) } x=(column) y="0" width="1" height="1" {
+                                    title { (words) }
+                                }
                             }
                         }
                     }
-                    (ends(&self.ends, NAMES, height))
                 }
+                (ends(&self.ends))
             }
         }
     }
@@ -95,36 +89,37 @@ impl HeatMap {
 
 impl Bars {
     fn html(&self) -> Markup {
-        let bar = WIDTH as f64 / self.values.len().max(1) as f64;
+        let count = self.values.len().max(1);
         let most = self.values.iter().map(|(value, _)| *value).fold(f64::MIN_POSITIVE, f64::max);
         html! {
             h3 { (self.title) }
-            div .scroll {
-                svg .bars viewBox={ "0 0 " (WIDTH) " " (BARS + WORDS) } role="img" aria-label=(self.title) {
+            div .bars {
+                svg viewBox={ "0 0 " (count) " " (BARS) } preserveAspectRatio="none" role="img"
+                    aria-label=(self.title) {
                     @for (place, (value, words)) in self.values.iter().enumerate() {
                         @if *value > 0.0 {
                             @let height = (value / most * BARS as f64).max(1.0);
-                            rect .bar x=(tenth(place as f64 * bar)) y=(tenth(BARS as f64 - height))
-                                width=(tenth(bar)) height=(tenth(height)) { title { (words) } }
+                            rect .bar x=(place) y=(tenth(BARS as f64 - height)) width="1" height=(tenth(height)) {
+                                title { (words) }
+                            }
                         }
                     }
                     @for line in &self.lines {
-                        @let x = tenth(line.place * WIDTH as f64);
+                        @let x = format!("{:.3}", line.place * count as f64);
                         line .edge .proposal[line.is_proposal] x1=(x) x2=(x) y1="0" y2=(BARS) {
                             title { (line.words) }
                         }
                     }
-                    (ends(&self.ends, 0, BARS))
                 }
+                (ends(&self.ends))
             }
         }
     }
 }
 
-fn ends((first, last): &(String, String), left: usize, height: usize) -> Markup {
+fn ends((first, last): &(String, String)) -> Markup {
     html! {
-        text x=(left) y=(height + WORDS - 6) { (first) }
-        text x=(WIDTH) y=(height + WORDS - 6) text-anchor="end" { (last) }
+        div .ends { span { (first) } span { (last) } }
     }
 }
 

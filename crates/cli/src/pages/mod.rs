@@ -22,6 +22,16 @@ const STYLE: &str = include_str!("style.css");
 /// the codes with those of the program.
 const DECISIONS: &str = include_str!("../../../../docs/decisions.md");
 
+/// The account and the region of a stream, and when it was read: the context of numbers.
+pub(crate) fn context(arn: &str, read_at: DateTime<Utc>) -> String {
+    let at = read_at.format("%Y-%m-%d %H:%M:%S");
+    // arn:PARTITION:kinesis:REGION:ACCOUNT:stream/NAME
+    match arn.split(':').collect::<Vec<_>>().as_slice() {
+        [_, _, _, region, account, ..] => format!("Account {account}, region {region}. Read at {at} UTC."),
+        _ => format!("Read at {at} UTC."),
+    }
+}
+
 /// A page.
 #[derive(Debug, Default)]
 pub(crate) struct Page {

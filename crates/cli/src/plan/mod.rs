@@ -1,13 +1,15 @@
 //! `unthrottle plan`: schedules that plan shards for a stream, at EventBridge Scheduler.
 
 mod cron;
+mod duration;
 
 use crate::CliError;
-use crate::aws::{AwsArgs, called, failed, find_stream};
+use crate::aws::{AwsArgs, called, failed};
 use crate::config;
 use crate::consent::Consent;
 use crate::pause;
 use crate::screen::{Console, print_json};
+use crate::streams::find_stream;
 use aws_sdk_scheduler::operation::get_schedule::GetScheduleOutput;
 use aws_sdk_scheduler::types::{FlexibleTimeWindow, FlexibleTimeWindowMode, RetryPolicy, Target};
 use chrono_tz::Tz;
@@ -25,9 +27,6 @@ const PREFIX: &str = "plan-";
 
 /// The longest name of a schedule (API reference of CreateSchedule).
 const MAX_NAME: usize = 64;
-
-/// The longest plan, in minutes: 31 days, as the function takes it.
-const MAX_MINUTES: u32 = 31 * 24 * 60;
 
 /// Scheduler tries a failed invocation again for this long, in seconds. A plan that comes an hour late still helps; one
 /// that comes a day late is the next day's.
@@ -146,7 +145,7 @@ impl Wanted {
             at_least,
             cron: cron::expression(cron).map_err(|problem| CliError::Usage(format!("--cron: {problem}")))?,
             timezone,
-            minutes: minutes(lasts)?,
+            minutes: duration::minutes(lasts)?,
             lasts: lasts.clone(),
         }))
     }
@@ -235,23 +234,6 @@ async fn schedule(scheduler: &aws_sdk_scheduler::Client, plan: &Plan, target: &T
     }
 }
 
-/// A duration such as `90m`, `10h` or `2d`, in minutes.
-fn minutes(text: &str) -> Result<u32, CliError> {
-    let bad = || {
-        CliError::Usage(format!("--for {text}: must be minutes, hours or days, such as 90m, 10h or 2d; at most 31d"))
-    };
-    let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(bad)?;
-    let of_unit = match unit {
-        "m" => 1,
-        "h" => 60,
-        "d" => 24 * 60,
-        _ => return Err(bad()),
-    };
-    let number: u32 = number.parse().map_err(|_| bad())?;
-    let minutes = number.checked_mul(of_unit).filter(|minutes| (1..=MAX_MINUTES).contains(minutes));
-    minutes.ok_or_else(bad)
-}
-
 /// Checks that the stream may have these shards.
 async fn within_maximum(clients: &Clients, stream: &StreamArn, at_least: u32) -> Result<(), CliError> {
     let policy: Policy = config::policy()?;
@@ -328,7 +310,7 @@ async fn list(scheduler: &aws_sdk_scheduler::Client, group: &str, json: bool) ->
         console.step(&format!(
             "  at least {} of {stream} for {}: {cron} in {timezone}",
             many(shards, "shard"),
-            many(minutes, "minute")
+            duration::in_words(minutes)
         ))?;
     }
     let end = if plans.is_empty() { "no plans." } else { "`unthrottle plan --delete NAME` deletes one." };
@@ -374,18 +356,4 @@ async fn delete(scheduler: &aws_sdk_scheduler::Client, group: &str, name: &str, 
     }
     let text = format!("deleted {name}. A plan that a stream has taken stays until its end.");
     Ok(Console::new(false).result(true, &text)?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_duration_is_minutes_hours_or_days_up_to_a_month() {
-        let of = |text| minutes(text).ok();
-        assert_eq!([of("90m"), of("10h"), of("2d"), of("31d")], [Some(90), Some(600), Some(2_880), Some(MAX_MINUTES)]);
-        for text in ["", "h", "10", "0h", "-1h", "32d", "10 h", "1w", "99999999999h", "10ü"] {
-            assert_eq!(of(text), None, "{text}");
-        }
-    }
 }

@@ -55,16 +55,16 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     dead_letter: Option<PathBuf>,
     /// A record that is not accepted this long after its first attempt is lost
-    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = config::duration, allow_hyphen_values = true)]
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = config::duration)]
     ttl: Duration,
     /// Attempts after the first [default: 3]
     #[arg(long, value_name = "N")]
     max_retries: Option<u32>,
     /// The longest wait before the first retry [default: 1s]
-    #[arg(long, value_name = "DURATION", value_parser = config::duration, allow_hyphen_values = true)]
+    #[arg(long, value_name = "DURATION", value_parser = config::duration)]
     initial_wait: Option<Duration>,
     /// The longest wait before any retry [default: 30s]
-    #[arg(long, value_name = "DURATION", value_parser = config::duration, allow_hyphen_values = true)]
+    #[arg(long, value_name = "DURATION", value_parser = config::duration)]
     max_wait: Option<Duration>,
     /// How the waits grow: constant, linear or exponential [default: exponential]
     #[arg(long, value_name = "WORD", value_parser = str::parse::<Backoff>)]
@@ -73,7 +73,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=MAX_BATCH_SIZE as u64))]
     batch_size: Option<u64>,
     /// The longest time that a record waits for others [default: 5s]
-    #[arg(long, value_name = "DURATION", value_parser = config::duration, allow_hyphen_values = true)]
+    #[arg(long, value_name = "DURATION", value_parser = config::duration)]
     batch_duration: Option<Duration>,
     /// The most bytes of data and keys in a request [default: 5242880]
     #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u64).range(1..=MAX_BATCH_BYTES as u64))]

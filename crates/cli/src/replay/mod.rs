@@ -12,10 +12,11 @@ pub use setup::Size;
 pub use traffic::Tally;
 
 use crate::CliError;
-use crate::aws::{AwsArgs, clock, find_stream, local_config, local_home};
+use crate::aws::{AwsArgs, clock, local_config, local_home};
 use crate::config;
 use crate::consent::Consent;
 use crate::screen::{Console, print_json};
+use crate::streams::find_stream;
 use chrono::{DateTime, Utc};
 use event::{Event, is_read};
 use scenario::Scenario;
@@ -142,7 +143,7 @@ async fn replay_local(event: &Event, settings: &Settings, console: &mut Console)
     let Some(stream) = signal.stream().filter(|_| needs_stream) else {
         console.step("this event needs no stream: it is decided from the event alone")?;
         let document = handler.run(&signal, &home).await?.document;
-        show(&document, console)?;
+        show_local(&document, console)?;
         return Ok(Replay { document, effect: None });
     };
     let found = world.describe(now);
@@ -154,12 +155,12 @@ async fn replay_local(event: &Event, settings: &Settings, console: &mut Console)
     let size = fixture.active().await?;
     let before = drive("traffic", &world, world.load.seconds_before(), fixture.before(), console).await?;
     let mut document = handle(&handler, &signal, &home, console).await?;
-    show(&document, console)?;
+    show_local(&document, console)?;
     if scenario.is_some_and(|scenario| scenario.comes_twice) {
         fixture.active().await?;
         console.step("the same event again")?;
         document = handle(&handler, &signal, &home, console).await?;
-        show(&document, console)?;
+        show_local(&document, console)?;
     }
     let sizes = (size, wait(&fixture, console).await?);
     let after = match before {
@@ -272,7 +273,7 @@ async fn replay_remote(
         if planned.outcome != Outcome::Planned {
             return Ok(planned);
         }
-        args.consent.ask("Change this stream now?")?;
+        args.consent.ask("This is the plan. Change the stream now?")?;
     }
     let document = Handler::new(clients, policy).on(clock()).run(&signal, &home).await?.document;
     show(&document, console)?;
@@ -280,7 +281,18 @@ async fn replay_remote(
 }
 
 fn show(document: &Document, console: &mut Console) -> Result<(), CliError> {
+    show_with(document, &document.sentence, console)
+}
+
+/// Shows a decision about a local account that ends with this process. The command that undoes a change there would act
+/// on another account, so it is left out.
+fn show_local(document: &Document, console: &mut Console) -> Result<(), CliError> {
+    let undo = document.undo.as_ref().map(|undo| format!(" To undo it: {undo}"));
+    let sentence = undo.and_then(|undo| document.sentence.strip_suffix(&undo)).unwrap_or(&document.sentence);
+    show_with(document, sentence, console)
+}
+
+fn show_with(document: &Document, sentence: &str, console: &mut Console) -> Result<(), CliError> {
     console.step(&format!("decision: {} ({})", document.code, document.outcome))?;
-    console.step(&format!("  {}", document.sentence))?;
-    Ok(())
+    Ok(console.step(&format!("  {sentence}"))?)
 }

@@ -7,9 +7,9 @@ use super::stream::{Readings, report};
 use crate::CliError;
 use crate::aws::called;
 use crate::changes::{Counted, counted};
-use crate::doctor::streams;
 use crate::metrics::{self, Query};
 use crate::screen::Progress;
+use crate::streams;
 use aws_config::SdkConfig;
 use aws_sdk_cloudwatch::Client;
 use chrono::{DateTime, Utc};
@@ -120,7 +120,7 @@ fn unread(stream: &StreamArn, error: String) -> StreamReport {
 
 /// The tags of every stream that has some, by ARN.
 async fn tags(clients: &Clients) -> Result<BTreeMap<String, BTreeMap<String, String>>, CliError> {
-    let mut pages = clients.tagging.get_resources().resource_type_filters("kinesis:stream").into_paginator().send();
+    let mut pages = clients.tagging().get_resources().resource_type_filters("kinesis:stream").into_paginator().send();
     let mut all = BTreeMap::new();
     while let Some(page) = pages.next().await {
         for resource in called("GetResources", page)?.resource_tag_mapping_list() {

@@ -60,6 +60,10 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
         let text = files::read(path, files::MOST_JSON)?;
         let old: Value =
             serde_json::from_str(&text).map_err(|source| CliError::Json { path: files::name(path), source })?;
+        if !old["properties"].is_object() {
+            let problem = "is no JSON Schema of a document: it has no `properties`";
+            return Err(CliError::Usage(format!("{}: {problem}", files::name(path).display())));
+        }
         let lost = compatible::lost(&old, schema.as_value());
         if !lost.is_empty() {
             return Err(CliError::Found(format!("not compatible with {}: {}", path.display(), lost.join("; "))));

@@ -9,7 +9,8 @@ const COMMANDS: [&str; 12] =
     ["backtest", "doctor", "explain", "history", "keys", "pause", "plan", "put", "restore", "resume", "smoke", "sweep"];
 
 /// The services whose commands unthrottle prints.
-const SERVICES: [&str; 8] = ["cloudwatch", "events", "kinesis", "kms", "lambda", "logs", "scheduler", "service-quotas"];
+const SERVICES: [&str; 9] =
+    ["cloudwatch", "dynamodb", "events", "kinesis", "kms", "lambda", "logs", "scheduler", "service-quotas"];
 
 /// Where a command ends. A quote and a backslash end it in JSON.
 const ENDS: [&str; 8] = ["`", "\n", "\"", "\\", "; ", ". ", ", ", ")"];
@@ -91,6 +92,23 @@ pub(super) fn places(text: &str) -> Vec<Range<usize>> {
     commands(text).into_iter().map(|command| command.range).collect()
 }
 
+/// The text after the options of the account, which stand before the service of the AWS CLI.
+fn after_options(mut text: &str) -> &str {
+    let is_service =
+        |text: &str| SERVICES.iter().any(|name| text.strip_prefix(name).is_some_and(|t| t.starts_with(' ')));
+    while text.starts_with("--")
+        && let Some((_, rest)) = text.split_once(' ')
+    {
+        // A value follows, unless the flag has none.
+        let value = if rest.starts_with('\'') { rest.split_once("' ") } else { rest.split_once(' ') };
+        text = match value {
+            Some((_, after)) if !rest.starts_with("--") && !is_service(rest) => after,
+            _ => rest,
+        };
+    }
+    text
+}
+
 fn commands(text: &str) -> Vec<Command> {
     let mut found: Vec<Command> = vec![];
     for (begin, _) in text.match_indices("unthrottle ").chain(text.match_indices("aws ")) {
@@ -100,7 +118,7 @@ fn commands(text: &str) -> Vec<Command> {
         }
         let is_aws = text[begin..].starts_with("aws ");
         let program = if is_aws { "aws" } else { "unthrottle" };
-        let rest = &text[begin + program.len() + 1..];
+        let rest = after_options(&text[begin + program.len() + 1..]);
         let word = rest.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').next().unwrap_or_default();
         let known = if is_aws { &SERVICES[..] } else { &COMMANDS[..] };
         if !known.contains(&word) {
@@ -167,5 +185,16 @@ mod tests {
         let text = "Run aws kinesis split-shard --stream-name a.b. It is in `unthrottle keys a`, or not.";
         let found: Vec<&str> = places(text).into_iter().map(|place| &text[place]).collect();
         assert_eq!(found, ["aws kinesis split-shard --stream-name a.b", "unthrottle keys a"]);
+    }
+
+    #[test]
+    fn a_command_with_the_options_of_the_account_is_still_one_command() {
+        for text in ["aws kinesis split-shard --stream-name a", "unthrottle keys orders"] {
+            let done = with(text);
+            let found: Vec<&str> = places(&done).into_iter().map(|place| &done[place]).collect();
+            assert_eq!(found, [done.as_str()]);
+            assert_eq!(with(&done), done, "the options stand once");
+        }
+        assert_eq!(places("aws --help").len(), 0);
     }
 }

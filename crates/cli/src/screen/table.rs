@@ -59,7 +59,7 @@ impl Table {
         let mut text = self.lines(&shown);
         if !out.is_empty() {
             out.sort_unstable();
-            let names: Vec<&str> = out.iter().map(|column| self.columns[*column].head.as_str()).collect();
+            let names: Vec<&str> = out.iter().map(|column| self.columns[*column].head.trim()).collect();
             text += &fill(&format!("--wide shows also: {}", names.join(", ")), width, INDENT, "    ");
             text.push('\n');
         }

@@ -50,10 +50,10 @@ mod tests {
 
     #[test]
     fn lines_fit_and_commands_stay_whole() {
-        let text = "orders: 5,760 records refused. To undo it: unthrottle restore orders --region us-east-1 --yes.";
+        let text = "orders: 5,760 records refused. To undo it: unthrottle restore orders --region us-east-1 --yes";
         assert_eq!(
             fill(text, 32, "  ", "    "),
-            "  orders: 5,760 records refused.\n    To undo it:\n    unthrottle restore orders --region us-east-1 --yes."
+            "  orders: 5,760 records refused.\n    To undo it:\n    unthrottle restore orders --region us-east-1 --yes"
         );
     }
 }

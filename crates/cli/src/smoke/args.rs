@@ -5,7 +5,6 @@ use super::guard::amount;
 use crate::CliError;
 use crate::aws::AwsArgs;
 use crate::backtest::{read_history, row_minutes};
-use crate::help::whole;
 use std::path::PathBuf;
 use std::time::Duration;
 use unthrottle_writer::config::duration;
@@ -50,7 +49,7 @@ pub(crate) struct Args {
     #[arg(long, default_value = "100", value_name = "BYTES", value_parser = str::parse::<Sizes>)]
     pub size: Sizes,
     /// The seed of keys and sizes
-    #[arg(long, default_value_t = 1, value_name = "N", value_parser = whole, allow_hyphen_values = true)]
+    #[arg(long, default_value_t = 1, value_name = "N")]
     pub seed: u64,
     #[arg(
         long,
@@ -68,7 +67,7 @@ pub(crate) struct Args {
     )]
     pub expect: Vec<Expectation>,
     /// A record that is not accepted this long after its first attempt is lost
-    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration, allow_hyphen_values = true)]
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
     pub ttl: Duration,
     #[arg(
         long,
@@ -78,10 +77,10 @@ pub(crate) struct Args {
     )]
     pub i_own: Option<String>,
     /// Refuse a load that could cost more than this, in USD at list prices
-    #[arg(long, default_value = "1", value_name = "USD", value_parser = amount, allow_hyphen_values = true)]
+    #[arg(long, default_value = "1", value_name = "USD", value_parser = amount)]
     pub max_usd: f64,
     /// Refuse a load that takes longer than this
-    #[arg(long, default_value = "15m", value_name = "DURATION", value_parser = duration, allow_hyphen_values = true)]
+    #[arg(long, default_value = "15m", value_name = "DURATION", value_parser = duration)]
     pub max_duration: Duration,
     /// Say what would be offered, and what it would cost. Writes nothing
     #[arg(long)]

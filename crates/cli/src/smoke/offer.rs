@@ -88,11 +88,10 @@ async fn stop(
         stopper.stop();
     };
     let at_each_key = async {
-        while has_keys {
+        loop {
             quit_key().await;
             ask();
         }
-        std::future::pending().await
     };
     let at_the_end = async {
         tokio::select! {
@@ -106,7 +105,7 @@ async fn stop(
     };
     tokio::select! {
         () = at_each_signal(ask) => {}
-        () = at_each_key => {}
+        () = at_each_key, if has_keys => {}
         () = at_the_end => {}
     }
 }

@@ -47,6 +47,9 @@ pub(super) struct Args {
     /// Check each stream once, print a table, and stop
     #[arg(long)]
     once: bool,
+    /// Print all columns of the table, on any screen
+    #[arg(long, requires = "once")]
+    wide: bool,
     /// Print the table as JSON
     #[arg(long, requires = "once")]
     json: bool,
@@ -83,7 +86,7 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
     status.clear();
     let watcher = watcher?;
     if args.once {
-        return once::run(watcher, args.json).await;
+        return once::run(watcher, args.json, args.wide).await;
     }
     let screen = FullScreen::enter()?;
     let (view, clock, stop) = (watcher.view(), clock(), Arc::new(AtomicBool::new(false)));

@@ -5,14 +5,17 @@ use super::row::{Part, Row, SHOWN_MINUTES};
 use super::watcher::{View, Watcher, lock};
 use crate::CliError;
 use crate::aws::clock;
-use crate::screen::{Console, Progress, print_json};
+use crate::screen::{Column, Console, Progress, Table, print_json};
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
-/// The width of a sentence. A terminal has at least 80 columns, and the sentences are indented by two.
+/// The ranks of the columns: a narrow screen first leaves out the hour, and then the next look.
+const RANKS: [u8; 6] = [0, 0, 2, 0, 0, 1];
+
+/// The width of a sentence in a file and on a wide screen: 80 columns, and the sentences are indented by two.
 const WIDTH: usize = 78;
 
-pub(super) async fn run(watcher: Watcher, is_json: bool) -> Result<(), CliError> {
+pub(super) async fn run(watcher: Watcher, is_json: bool, is_wide: bool) -> Result<(), CliError> {
     let view = watcher.view();
     let streams = lock(&view).rows.len();
     let mut progress = Progress::new("streams checked", streams);
@@ -24,7 +27,7 @@ pub(super) async fn run(watcher: Watcher, is_json: bool) -> Result<(), CliError>
     if is_json {
         print_json(&document(&view, now))?;
     } else {
-        print(&view, now)?;
+        print(&view, now, is_wide)?;
     }
     match view.rows.iter().filter(|row| matches!(row.check, Some(Err(_)))).count() {
         0 => Ok(()),
@@ -32,43 +35,35 @@ pub(super) async fn run(watcher: Watcher, is_json: bool) -> Result<(), CliError>
     }
 }
 
-fn print(view: &View, now: DateTime<Utc>) -> Result<(), CliError> {
+fn print(view: &View, now: DateTime<Utc>, is_wide: bool) -> Result<(), CliError> {
     let mut console = Console::new(false);
-    let widest = view.rows.iter().map(|row| row.stream.name.chars().count()).max().unwrap_or_default();
-    let mut widths = cells::COLUMNS.map(|(_, width)| usize::from(width));
-    widths[0] = widest.max(cells::COLUMNS[0].0.len());
-    console.heading(line(&cells::COLUMNS.map(|(name, _)| name.to_owned()), &widths).trim_end())?;
-    for row in &view.rows {
-        let hour: String = row.hour(widths[2], now).into_iter().map(cells::block).collect();
-        let cells = [
+    let row = |row: &Row| {
+        let hour = row.hour(usize::from(cells::COLUMNS[2].1), now).into_iter().map(cells::block).collect();
+        vec![
             row.stream.name.clone(),
             cells::load(row, now),
             hour,
             cells::refused(row),
             cells::state(row),
             cells::next(row, now),
-        ];
-        console.line(line(&cells, &widths).trim_end())?;
-    }
+        ]
+    };
+    let column = |place: usize, rank| match place {
+        1 | 3 => Column::number(cells::COLUMNS[place].0, rank),
+        _ => Column::text(cells::COLUMNS[place].0, rank),
+    };
+    let columns = RANKS.into_iter().enumerate().map(|(place, rank)| column(place, rank)).collect();
+    console.table(&Table { columns, rows: view.rows.iter().map(row).collect(), is_wide })?;
+    let width = console.width().map_or(WIDTH, |width| width.saturating_sub(2).min(WIDTH));
     for row in view.rows.iter().filter(|row| row.urgency(now) < 5) {
         console.line("")?;
-        let options = textwrap::Options::new(WIDTH).break_words(false);
-        for line in textwrap::wrap(cells::why(row), options) {
+        for line in textwrap::wrap(cells::why(row), textwrap::Options::new(width).break_words(false)) {
             console.step(&line)?;
         }
     }
     console.line("")?;
     console.step(&format!("AWS calls in the last minute: {} of at most {}", view.calls.0, view.calls.1))?;
     Ok(())
-}
-
-/// The cells side by side: load and refused at the right of their columns.
-fn line(cells: &[String; 6], widths: &[usize; 6]) -> String {
-    let padded = cells.iter().zip(widths).enumerate().map(|(place, (cell, width))| match place {
-        1 | 3 => format!("{cell:>width$}"),
-        _ => format!("{cell:<width$}"),
-    });
-    padded.collect::<Vec<_>>().join(" ")
 }
 
 fn document(view: &View, now: DateTime<Utc>) -> Value {

@@ -97,7 +97,7 @@ async fn the_table_shows_each_stream_and_counts_its_calls() {
     let out = output(watch(&fixture, &["--all", "--once"])).await;
     let said = text(&out.stdout);
     assert!(out.status.success(), "{}", text(&out.stderr));
-    let row = said.lines().find(|line| line.starts_with(STREAM)).expect("a row");
+    let row = said.lines().find(|line| line.trim_start().starts_with(STREAM)).expect("a row");
     assert!(row.contains("100 %") && row.contains("→ scale_shards 2→4"), "{said}");
     assert!(said.contains("  healthy") && unwrapped(&said).contains("Would change 2 → 4 shards"), "{said}");
     assert!(said.lines().all(|line| line.chars().count() <= 80), "{said}");

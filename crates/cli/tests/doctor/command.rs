@@ -49,7 +49,9 @@ async fn an_unknown_code_in_the_tag_is_a_finding_with_the_nearest() {
 async fn bad_input_ends_with_two_and_the_nearest_names() {
     let clinic = Clinic::of(Seed::default()).await;
     for (args, says) in [
-        (&[STREAM, "--only", "put-recrod"][..], "`put-recrod` is not the code of a check. The nearest: put-record"),
+        (&[STREAM, "--only", "PUT-RECORD"][..], "`PUT-RECORD` is not the code of a check. The nearest: put-record"),
+        (&[STREAM, "--only", "put-recrod"], "`put-recrod` is not the code of a check. The nearest: put-record"),
+        (&["ORDERS"], "there is no stream `ORDERS` in this region. The nearest: orders\n"),
         (&["order"], "there is no stream `order` in this region. The nearest: orders\n"),
         (&[STREAM, "--only", "batch", "--skip", "batch"], "leave no check"),
         (&["no:stream"], "is not the name or the ARN"),
@@ -95,8 +97,8 @@ async fn a_denied_read_makes_its_checks_unknown_and_names_the_action() {
     let findings = clinic.findings(&["--fail-on", "warn"]).await;
     assert_eq!(with_status(&findings, "unknown"), ["ranges", "alarms", "unthrottle"]);
     let fix = |code| finding(&findings, code)["fix"].as_str().expect("a fix").to_owned();
-    assert!(fix("ranges").starts_with("allow kinesis:ListShards to this principal"), "{}", fix("ranges"));
-    assert!(fix("alarms").starts_with("allow cloudwatch:DescribeAlarms to this principal"), "{}", fix("alarms"));
+    assert!(fix("ranges").starts_with("# allow kinesis:ListShards to this principal"), "{}", fix("ranges"));
+    assert!(fix("alarms").starts_with("# allow cloudwatch:DescribeAlarms to this principal"), "{}", fix("alarms"));
 }
 
 #[tokio::test]

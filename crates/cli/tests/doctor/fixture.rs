@@ -134,9 +134,56 @@ impl Clinic {
     pub async fn findings(&self, args: &[&str]) -> Vec<Value> {
         let out = self.doctor(&[args, &[STREAM, "--json"]].concat()).await;
         assert_eq!((out.code, out.err.as_str()), (0, ""), "{}", out.out);
-        let report: Value = serde_json::from_str(&out.out).expect("JSON");
-        assert_eq!(report["version"], 1);
-        report["streams"][0]["findings"].as_array().expect("findings").clone()
+        findings_in(&out)
+    }
+}
+
+/// The findings of the first stream. Their commands can be pasted.
+pub fn findings_in(out: &Output) -> Vec<Value> {
+    assert!(!out.out.contains("-0.0"), "no number is minus zero: {}", out.out);
+    let report: Value = serde_json::from_str(&out.out).expect("JSON");
+    assert_eq!(report["version"], 1);
+    let findings = report["streams"][0]["findings"].as_array().expect("findings").clone();
+    findings.iter().for_each(must_run);
+    findings
+}
+
+/// The programs of the commands that a fix may have.
+const PROGRAMS: [&str; 3] = ["aws", "unthrottle", "make"];
+
+/// The options that take several values.
+const LISTS: [&str; 4] = ["--shard-level-metrics", "--alarm-names", "--tag-keys", "--dimensions"];
+
+/// Each line of a fix is a command that a shell takes, or a comment beside one. A fix without a command has none in its
+/// sentence.
+pub fn must_run(finding: &Value) {
+    let Some(fix) = finding["fix"].as_str() else { return };
+    let program = |line: &str| line.split(' ').next().filter(|word| PROGRAMS.contains(word)).map(str::to_owned);
+    if !fix.lines().any(|line| program(line).is_some()) {
+        let has_command = PROGRAMS.iter().any(|program| fix.contains(&format!("{program} ")));
+        assert!(!has_command && !fix.contains('\n'), "a command is in a sentence: {finding:#}");
+        return;
+    }
+    let parsed = Command::new("bash").args(["-n", "-c", fix]).output().expect("bash");
+    assert!(parsed.status.success() && parsed.stderr.is_empty(), "{fix}: {}", String::from_utf8_lossy(&parsed.stderr));
+    for line in fix.lines().filter(|line| !line.starts_with("# ")) {
+        assert!(program(line).is_some(), "neither a command nor a comment: {line}");
+        assert!(!line.contains("; ") && !line.contains("&&"), "one command: {line}");
+        let (mut option, mut values, mut words) = ("", 0, 0);
+        for word in line.split(' ') {
+            assert!(!word.ends_with([',', ':', '.']), "prose: {line}");
+            if word.starts_with("--") {
+                (option, values) = (word, 0);
+            } else if option.is_empty() {
+                words += 1;
+            } else {
+                values += 1;
+                // After the options of the account, the service and its operation follow.
+                let is_account = ["--endpoint-url", "--region"].contains(&option);
+                assert!(values < 2 || LISTS.contains(&option) || (is_account && values < 5), "prose: {line}");
+            }
+        }
+        assert!(words <= 4, "prose: {line}");
     }
 }
 

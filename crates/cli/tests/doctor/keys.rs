@@ -10,7 +10,7 @@ use unthrottle_lab::local::{LocalAccount, Options};
 /// Three records of two keys, made by the PyPI package aws_kinesis_agg.
 const AGGREGATED: &[u8] = include_bytes!("../../src/keys/aggregated.bin");
 
-async fn stream(shards: u32) -> (LocalAccount, Aws) {
+pub async fn stream(shards: u32) -> (LocalAccount, Aws) {
     let account = LocalAccount::start(Options::default()).await.expect("a free port");
     account.add_streams(["orders".to_owned()], shards, &[]).await;
     let aws = Aws::of(&account);
@@ -18,7 +18,7 @@ async fn stream(shards: u32) -> (LocalAccount, Aws) {
 }
 
 /// Writes records: their keys, and the bytes of each.
-async fn write(aws: &Aws, records: impl IntoIterator<Item = (String, usize)>) {
+pub async fn write(aws: &Aws, records: impl IntoIterator<Item = (String, usize)>) {
     let entry = |(key, bytes): (String, usize)| {
         let entry = PutRecordsRequestEntry::builder().partition_key(key).data(Blob::new(vec![b'x'; bytes]));
         entry.build().expect("complete")
@@ -30,7 +30,7 @@ async fn write(aws: &Aws, records: impl IntoIterator<Item = (String, usize)>) {
     }
 }
 
-async fn keys(account: &LocalAccount, args: &[&str]) -> Output {
+pub async fn keys(account: &LocalAccount, args: &[&str]) -> Output {
     let of = ["keys", "orders", "--share", "100", "--endpoint-url", account.url(), "--region", "us-east-1"];
     unthrottle(&[&of[..], args].concat()).await
 }
@@ -128,7 +128,7 @@ async fn the_reading_ends_at_its_bytes_and_says_what_it_takes_first() {
     write(&aws, (0..10).map(|n| (n.to_string(), 100_000))).await;
     let out = keys(&account, &["--from", "-10m", "--max-mb", "1", "--json"]).await;
     assert_eq!(out.code, 0, "{}", out.err);
-    let says = "of each shard at most 2.0 MiB and 5.0 calls a second: 100 % of what its readers share";
+    let says = "of each shard at most 2.0 MiB and 5.0 calls a second: 100 % of all reads";
     assert!(out.err.contains(says), "{}", out.err);
     let report: Value = serde_json::from_str(&out.out).expect("JSON");
     assert_eq!(report["is_cut"], true);
@@ -141,7 +141,7 @@ async fn bad_input_of_keys_ends_with_two() {
         (&["--from", "yesterday"][..], "must be now, or a time ago such as -10m"),
         (&["--for", "0s"], "must be a time from 1s to 24h"),
         (&["--shard", "shardId-7"], "no open shard `shardId-7`. The first open ones: shardId-000000000000"),
-        (&["--yes"], "--split"),
+        (&["--yes"], "--yes is for --split"),
     ] {
         let out = keys(&account, args).await;
         assert_eq!((out.code, out.out.as_str()), (2, ""), "{args:?}: {}", out.err);

@@ -157,7 +157,7 @@ async fn bad_input_names_the_fault_and_writes_nothing() {
         (vec!["orders", "--batch-duration", "-1s"], 2, "`-1s` is no duration"),
         (vec!["orders", "--ttl", "292277026596y"], 2, "it is longer than a year"),
         (vec!["orders", "--batch-duration", "292277026596y"], 2, "it is longer than a year"),
-        (vec!["orders", "--batch-size", "501"], 2, "501 is not in 1..=500"),
+        (vec!["orders", "--batch-size", "501"], 2, "it must be a whole number from 1 to 500"),
         (vec!["orders", "--partition-key", ""], 2, "--partition-key needs 1 to 256 characters"),
         (vec!["orders", "--config", "good.yaml"], 2, "to name the stream, give --stream orders"),
         (vec!["--config", "bad.yaml"], 2, "bad.yaml:4: `output.aws_kinesis.batch.size`: `0`"),

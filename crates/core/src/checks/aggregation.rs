@@ -1,6 +1,7 @@
 //! Aggregated records, and what breaks them.
 
 use super::finding::{Answer, Verdict};
+use super::fix::Fix;
 use super::load::known;
 use super::readings::Readings;
 use crate::cost::Prices;
@@ -50,12 +51,12 @@ fn unsampled(readings: &Readings) -> Verdict {
     verdict.with("spreads_records", readings.stream.spreads_records)
 }
 
-fn by_partition_key(readings: &Readings) -> String {
-    format!(
+fn by_partition_key(readings: &Readings) -> Fix {
+    Fix::note("write without aggregation, or let AWS place records by their keys:").and_run(format!(
         "aws kinesis update-stream-record-distribution-strategy --stream-arn {} --record-distribution-strategy \
-         USER_PARTITION_KEY; or write without aggregation",
+         USER_PARTITION_KEY",
         readings.stream.arn
-    )
+    ))
 }
 
 /// A function that filters records of the shared throughput.

@@ -1,6 +1,7 @@
 //! Capacity: the account's quota, the ranges of the shards, and the shard-level metrics that show a hot one.
 
 use super::finding::{Answer, Verdict};
+use super::fix::Fix;
 use super::load::known;
 use super::readings::Readings;
 use crate::cost::Prices;
@@ -57,13 +58,12 @@ pub(super) fn ranges(readings: &Readings, _: &Prices) -> Answer {
             "{} has {times:.1} times the hash keys of {}, so even keys fill it {times:.1} times as fast.",
             widest.id, narrowest.id
         );
-        let fix = format!(
-            "unless the split was on purpose: aws kinesis update-shard-count --stream-name {} --target-shard-count {} \
-             --scaling-type UNIFORM_SCALING",
+        let fix = Fix::note("unless the split was on purpose:").and_run(format!(
+            "aws kinesis update-shard-count --stream-name {} --target-shard-count {} --scaling-type UNIFORM_SCALING",
             readings.stream.name,
             // A multiple of 25 % is AWS's fastest step. The same count changes nothing.
             (shards.len() + shards.len().div_ceil(4)).max(2)
-        );
+        ));
         Verdict::warn(sentence, fix).with("widest", widest.id.as_str()).with("narrowest", narrowest.id.as_str())
     } else {
         Verdict::ok(format!("The hash keys of {} are even.", many(shards.len(), "shard")))
@@ -80,18 +80,19 @@ pub(super) fn shard_metrics(readings: &Readings, prices: &Prices) -> Answer {
     let name = &stream.name;
     let verdict = if is_skewed && !stream.shows_shards() {
         let off: Vec<&str> = stream.metrics_off().collect();
+        let cost = f64::from(stream.open_shards) * off.len() as f64 * prices.metric_month;
         let sentence = format!(
             "The stream refused records in {} in a row while it was at most {} full. A hot shard is likely, and the \
-             metrics that show it are off.",
+             metrics that show it are off. They cost {} a month.",
             many(refused.longest_run, "minute"),
-            percent(refused.highest_use)
+            percent(refused.highest_use),
+            usd(cost)
         );
-        let fix = format!(
-            "aws kinesis enable-enhanced-monitoring --stream-name {name} --shard-level-metrics {}; then unthrottle \
-             explain {name}",
+        let fix = Fix::run(format!(
+            "aws kinesis enable-enhanced-monitoring --stream-name {name} --shard-level-metrics {}",
             off.join(" ")
-        );
-        let cost = f64::from(stream.open_shards) * off.len() as f64 * prices.metric_month;
+        ));
+        let fix = fix.and_note("after five minutes of refusals:").and_run(format!("unthrottle explain {name}"));
         Verdict::warn(sentence, fix).with("fix_usd_per_month", cost)
     } else if count > 0 && hours.total(|p| p.write_throttled + p.read_throttled) == 0.0 {
         let sentence = format!(

@@ -1,6 +1,7 @@
 //! Consumers: readers that share the shards, and readers that have their own throughput.
 
 use super::finding::{Answer, Verdict};
+use super::fix::Fix;
 use super::load::known;
 use super::money::billing;
 use super::readings::{Consumer, Readings, Series};
@@ -35,29 +36,36 @@ const MOST_COMMITTED: usize = 50;
 /// The share of them from which the next team may find no place. AWS gives no number.
 const NEARLY_ALL: f64 = 0.8;
 
+/// Idle consumers that get a command. A person looks at the first few.
+const NAMED: usize = 3;
+
 const HOUR_MS: f64 = 3_600_000.0;
 
 pub(super) fn retention(readings: &Readings, _: &Prices) -> Answer {
-    let minutes = known(&readings.minutes)?;
     let kept_ms = f64::from(readings.stream.retention_hours) * HOUR_MS;
-    let aged = minutes.points.iter().filter_map(|(time, point)| Some((*time, point.iterator_age_ms?)));
-    let newest = aged.clone().next_back().map(|(time, _)| time);
-    let Some(newest) = newest else { return Ok(Verdict::ok("No reader called GetRecords in the last 3 hours.")) };
-    let age = aged.filter(|(time, _)| *time > newest - NEWEST).map(|(_, age)| age).fold(0.0, f64::max);
+    let Some(age) = age_ms(known(&readings.minutes)?) else {
+        return Ok(Verdict::ok("No reader called GetRecords in the last 3 hours."));
+    };
     let sentence =
         format!("The slowest reader is {} behind; the stream keeps records for {}.", time(age), time(kept_ms));
     let verdict = if age > LATE * kept_ms {
         let hours = (readings.stream.retention_hours * 2).min(8_760);
-        let fix = format!(
-            "mend or scale the reader. To gain time: aws kinesis increase-stream-retention-period --stream-name {} \
-             --retention-period-hours {hours}",
+        let fix = Fix::note("mend or scale the reader; this command gains time:").and_run(format!(
+            "aws kinesis increase-stream-retention-period --stream-name {} --retention-period-hours {hours}",
             readings.stream.name
-        );
+        ));
         Verdict::fail(format!("{sentence} Unread records will be lost."), fix)
     } else {
         Verdict::ok(sentence)
     };
     Ok(verdict.with("iterator_age_ms", age).with("retention_hours", readings.stream.retention_hours))
+}
+
+/// The age of the slowest reader in the newest minutes, in milliseconds. `None`: no reader called GetRecords.
+pub(super) fn age_ms(minutes: &Series) -> Option<f64> {
+    let aged = minutes.points.iter().filter_map(|(time, point)| Some((*time, point.iterator_age_ms?)));
+    let newest = aged.clone().next_back().map(|(time, _)| time)?;
+    Some(aged.filter(|(time, _)| *time > newest - NEWEST).map(|(_, age)| age).fold(0.0, f64::max))
 }
 
 pub(super) fn pollers(readings: &Readings, _: &Prices) -> Answer {
@@ -77,11 +85,10 @@ pub(super) fn pollers(readings: &Readings, _: &Prices) -> Answer {
     let readers = by_bytes.max(functions as f64);
     let sentence = format!("Readers call GetRecords {rate:.1} times a second on each shard; AWS allows 5.");
     let fix = || {
-        format!(
-            "let each reader wait 1 s between calls, or give one its own throughput: aws kinesis \
-             register-stream-consumer --stream-arn {} --consumer-name NAME",
+        Fix::note("let each reader wait 1 s between calls, or give one its own throughput:").and_run(format!(
+            "aws kinesis register-stream-consumer --stream-arn {} --consumer-name NAME",
             readings.stream.arn
-        )
+        ))
     };
     let verdict = if rate >= CALLS {
         Verdict::warn(format!("{sentence} More shards do not help, because each reader reads each shard."), fix())
@@ -110,19 +117,20 @@ pub(super) fn fan_out_idle(readings: &Readings, prices: &Prices) -> Answer {
     let consumers = known(&readings.consumers)?;
     let is_idle = |c: &&Consumer| c.events == 0.0 && c.created_at < readings.read_at - IDLE;
     let idle: Vec<&str> = consumers.iter().filter(is_idle).map(|c| c.name.as_str()).collect();
-    let Some(first) = idle.first() else {
+    if idle.is_empty() {
         let sentence = match consumers.len() {
             0 => "The stream has no registered consumer.".to_owned(),
             n => format!("{} received events in the last 7 days, or younger.", many(n, "registered consumer")),
         };
         return Ok(Verdict::ok(sentence).with("consumers", consumers.len()));
-    };
+    }
     let shards = f64::from(readings.stream.open_shards);
     let each = monthly(prices.fan_out_consumer_shard_hour) * shards;
-    let fix = format!(
-        "if nothing will use it: aws kinesis deregister-stream-consumer --stream-arn {} --consumer-name {first}",
-        readings.stream.arn
-    );
+    let arn = &readings.stream.arn;
+    let deregister = |name: &&str| {
+        Fix::run(format!("aws kinesis deregister-stream-consumer --stream-arn {arn} --consumer-name {name}"))
+    };
+    let fix = idle.iter().take(NAMED).map(deregister).fold(Fix::note("if nothing will use it:"), Fix::and);
     let names = idle.join(", ");
     let mut sentence = format!("{} received nothing for 7 days: {names}.", many(idle.len(), "registered consumer"));
     let mut cost = None;
@@ -149,10 +157,8 @@ pub(super) fn fan_out_limits(readings: &Readings, _: &Prices) -> Answer {
     let refused: f64 = registered.iter().map(|consumer| consumer.refused).sum();
     let worst = registered.iter().max_by(|a, b| a.refused.total_cmp(&b.refused)).filter(|worst| worst.refused > 0.0);
     let verdict = if share >= NEARLY_ALL {
-        let fix = format!(
-            "list them, and deregister idle ones: aws kinesis list-stream-consumers --stream-arn {}",
-            readings.stream.arn
-        );
+        let fix = Fix::note("deregister idle ones; this command lists them:")
+            .and_run(format!("aws kinesis list-stream-consumers --stream-arn {}", readings.stream.arn));
         Verdict::warn(format!("{sentence} The next reader may find no place."), fix)
     } else if let Some(worst) = worst {
         let sentence = format!(

@@ -82,6 +82,8 @@ pub struct Leases {
     pub table: String,
     /// The leases. A shard that the application has not found yet has none.
     pub leases: Vec<Lease>,
+    /// How long the doctor watched whether workers renew their leases, in seconds. 0: it did not.
+    pub watched_seconds: u64,
 }
 
 /// The lease of a shard.
@@ -93,6 +95,9 @@ pub struct Lease {
     pub owner: Option<String>,
     /// Whether the worker has read the whole shard (`checkpoint` is `SHARD_END`).
     pub is_finished: bool,
+    /// Whether the worker renewed it while the doctor watched: `leaseCounter` changed. `None`: there is no counter, or
+    /// the doctor did not watch.
+    pub is_renewed: Option<bool>,
 }
 
 /// What all on-demand streams of an account cost together, in USD a month.

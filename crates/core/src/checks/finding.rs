@@ -1,5 +1,6 @@
 //! What a check found.
 
+use super::fix::Fix;
 use super::readings::Unread;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -61,7 +62,8 @@ pub struct Finding {
     pub usd_per_month: Option<f64>,
     /// What was seen, and what it means.
     pub sentence: String,
-    /// The command or the setting that mends it. `None`: there is nothing to do.
+    /// What mends it. A command stands on a line of its own, and a line that begins with `#` is for the person. Without
+    /// a command it is a sentence. `None`: there is nothing to do.
     pub fix: Option<String>,
     /// The page that the check stands on.
     pub source: &'static str,
@@ -120,7 +122,8 @@ impl Verdict {
     pub fn unread(unread: &Unread) -> Verdict {
         let Unread { action, why, is_denied } = unread;
         let verdict = if *is_denied {
-            let fix = format!("allow {action} to this principal; `unthrottle doctor --policy` prints the whole policy");
+            let fix = Fix::note(format!("allow {action} to this principal; all that the doctor needs:"));
+            let fix = fix.and_run("unthrottle doctor --policy");
             Verdict::unknown(format!("AWS denied {action}."), fix)
         } else {
             Verdict::unknown(format!("{action} failed: {why}."), "run the doctor again")
@@ -131,6 +134,6 @@ impl Verdict {
 
 fn rounded(value: f64, steps: f64) -> f64 {
     let rounded = (value * steps).round() / steps;
-    // JSON has no infinity. No metric of AWS's is so large.
-    if rounded.is_finite() { rounded } else { 0.0 }
+    // JSON has no infinity. No metric of AWS's is so large. The sum of no numbers is -0.
+    if rounded.is_finite() { rounded + 0.0 } else { 0.0 }
 }

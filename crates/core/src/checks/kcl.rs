@@ -1,6 +1,7 @@
 //! An application of the Kinesis Client Library (KCL): its leases.
 
 use super::finding::{Answer, Verdict};
+use super::fix::{Fix, quoted};
 use super::load::known;
 use super::readings::Readings;
 use super::{Lease, Leases};
@@ -31,10 +32,8 @@ pub(super) fn kcl(readings: &Readings, _: &Prices) -> Answer {
     let table = &leases.table;
     let verdict = if leases.leases.is_empty() {
         let sentence = format!("The table {table} has no lease of the stream, so its application reads nothing.");
-        Verdict::fail(
-            sentence,
-            format!("start the application, or give its table: aws dynamodb scan --table-name {table}"),
-        )
+        let fix = Fix::note("start the application, or give --kcl its table; this one has:");
+        Verdict::fail(sentence, fix.and_run(format!("aws dynamodb scan --table-name {}", quoted(table))))
     } else if !unowned.is_empty() {
         let sentence = format!(
             "No worker of {table} has the lease of {} ({}), so it reads nothing there.",
@@ -42,10 +41,14 @@ pub(super) fn kcl(readings: &Readings, _: &Prices) -> Answer {
             first(&unowned)
         );
         Verdict::fail(sentence, "start a worker, or look for one that fails to start: its log names the shard")
+    } else if let Some(dead) = dead(leases) {
+        dead
     } else if let Some((owner, count, mean)) = uneven(&owners) {
         let sentence =
             format!("The worker {owner} has {count} of the leases of {table}, and the mean is {}.", short(mean));
-        Verdict::warn(sentence, "check that all workers run one version of the KCL, and that none is at its limit")
+        let fix = "check that all workers run one version of the KCL, and that none is at its limit; KCL 3 balances \
+                   the CPU of workers and not their leases";
+        Verdict::warn(sentence, fix)
     } else if !undrained.is_empty() {
         let sentence = format!(
             "{table} has not read {} to the end ({}). The KCL reads the shards that follow only then.",
@@ -54,11 +57,36 @@ pub(super) fn kcl(readings: &Readings, _: &Prices) -> Answer {
         );
         Verdict::warn(sentence, "wait after a reshard; if it stays, look for a record on which the worker fails")
     } else {
-        let workers = many(owners.len(), "worker");
-        Verdict::ok(format!("{workers} of {table} have all leases, evenly.").replace("1 worker of", "One worker of"))
+        let renewed = if leases.watched_seconds > 0 { ", and renew them" } else { "" };
+        Verdict::ok(match owners.len() {
+            1 => format!("One worker of {table} has all leases{}.", renewed.replace("renew", "renews")),
+            workers => format!("{workers} workers of {table} have all leases, evenly{renewed}."),
+        })
     };
     let verdict = verdict.with("unowned", unowned).with("undrained", undrained).with("leases", leases.leases.len());
-    Ok(verdict.with("workers", owners.len()))
+    let verdict = verdict.with("workers", owners.len()).with("watched_seconds", leases.watched_seconds);
+    Ok(verdict.with("not_renewed", leases.not_renewed()))
+}
+
+/// The finding of workers that have leases and do not renew them. A worker that ends without a word keeps its name in
+/// the table.
+fn dead(leases: &Leases) -> Option<Verdict> {
+    let (table, seconds) = (&leases.table, leases.watched_seconds);
+    let still: Vec<&str> = leases.not_renewed();
+    if seconds == 0 || still.is_empty() {
+        return None;
+    }
+    let held = leases.leases.iter().filter(|lease| lease.is_held()).count();
+    if still.len() == held {
+        let sentence = format!("No worker of {table} renewed a lease in {seconds} s, so none seems to run.");
+        return Some(Verdict::fail(sentence, "start a worker, or look into its log for the error on which it ended"));
+    }
+    let sentence = format!(
+        "{} of {held} leases of {table} were not renewed in {seconds} s ({}). Their workers seem to be stuck or gone.",
+        still.len(),
+        first(&still)
+    );
+    Some(Verdict::warn(sentence, "look into the logs of the workers that have these leases"))
 }
 
 /// The worker with too many leases, their number, and the mean.
@@ -84,6 +112,12 @@ impl Leases {
         self.leases.iter().filter(|lease| !lease.is_finished).map(|lease| lease.shard.as_str())
     }
 
+    /// The shards whose leases a worker has and did not renew while the doctor watched.
+    fn not_renewed(&self) -> Vec<&str> {
+        let still = self.leases.iter().filter(|lease| lease.is_held() && lease.is_renewed == Some(false));
+        still.map(|lease| lease.shard.as_str()).collect()
+    }
+
     fn is_owned(&self, shard: &str) -> bool {
         self.leases.iter().any(|lease| lease.shard == shard && lease.owner.is_some())
     }
@@ -91,10 +125,16 @@ impl Leases {
     /// The number of leases of each worker, without those of finished shards.
     fn owners(&self) -> BTreeMap<&str, usize> {
         let mut owners = BTreeMap::new();
-        let owner = |lease: &'_ Lease| !lease.is_finished && lease.owner.is_some();
-        for lease in self.leases.iter().filter(|lease| owner(lease)) {
+        for lease in self.leases.iter().filter(|lease| lease.is_held()) {
             *owners.entry(lease.owner.as_deref().unwrap_or_default()).or_default() += 1;
         }
         owners
+    }
+}
+
+impl Lease {
+    /// Whether a worker has it, and has to renew it.
+    pub fn is_held(&self) -> bool {
+        !self.is_finished && self.owner.is_some()
     }
 }

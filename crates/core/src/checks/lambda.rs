@@ -1,6 +1,7 @@
 //! Consumers that are Lambda functions: their event source mappings, their concurrency and their errors.
 
 use super::finding::{Answer, Status, Verdict};
+use super::fix::Fix;
 use super::load::known;
 use super::readings::{LambdaReader, Readings, Unread};
 use crate::cost::{Prices, monthly};
@@ -20,6 +21,15 @@ const MANY_ERRORS: f64 = 0.01;
 
 /// The share of the timeout at which the slowest twentieth of the invocations soon fails. AWS gives no number.
 const NEARLY_TIMED_OUT: f64 = 0.8;
+
+/// The longest timeout of a function, in seconds (gettingstarted-limits.html).
+const LONGEST_TIMEOUT: f64 = 900.0;
+
+/// The functions that a finding names, each with its command. A person looks at the first few.
+const NAMED: usize = 3;
+
+/// The option that sends batches that a mapping gives up to a queue. A person puts in its ARN.
+const TO_QUEUE: &str = "--destination-config 'OnFailure={Destination=QUEUE_ARN}'";
 
 /// Records of an invocation below which a batching window is worth it: a batch may have 100 by default. AWS gives no
 /// number.
@@ -42,16 +52,16 @@ const WORTH_IT: f64 = 1.0;
 struct Problem {
     status: Status,
     sentence: String,
-    fix: String,
+    fix: Fix,
     saves: f64,
 }
 
 impl Problem {
-    fn warn(sentence: String, fix: String) -> Problem {
+    fn warn(sentence: String, fix: Fix) -> Problem {
         Problem { status: Status::Warn, sentence, fix, saves: 0.0 }
     }
 
-    fn fail(sentence: String, fix: String) -> Problem {
+    fn fail(sentence: String, fix: Fix) -> Problem {
         Problem { status: Status::Fail, ..Problem::warn(sentence, fix) }
     }
 }
@@ -80,23 +90,58 @@ fn judge(
     let Some((_, worst)) = problems.first() else {
         return unread.map_or_else(|| Ok(Verdict::ok(fine).with("functions", lambdas.len())), Err);
     };
-    let others = match problems.len() - 1 {
-        0 => String::new(),
-        1 => " One more function has this problem.".to_owned(),
-        n => format!(" {n} more functions have this problem."),
+    let (status, sentence) = (worst.status, format!("{}{}", worst.sentence, also(&functions)));
+    let mut fixes = problems.iter_mut().map(|(_, problem)| std::mem::take(&mut problem.fix));
+    let fix = fixes.by_ref().take(NAMED).reduce(Fix::and).unwrap_or_default();
+    let fix = match fixes.count() {
+        0 => fix,
+        _ => fix.and_note(format!("the same for {}", functions[NAMED..].join(", "))),
     };
-    let sentence = format!("{}{others}", worst.sentence);
-    let verdict = match worst.status {
-        Status::Fail => Verdict::fail(sentence, worst.fix.as_str()),
-        _ => Verdict::warn(sentence, worst.fix.as_str()),
+    let verdict = match status {
+        Status::Fail => Verdict::fail(sentence, fix),
+        _ => Verdict::warn(sentence, fix),
     };
     let verdict = verdict.with("functions", functions);
     Ok(if saves > 0.0 { verdict.costs(saves) } else { verdict })
 }
 
+/// The functions after the first one that have a problem, too.
+fn also(functions: &[&str]) -> String {
+    match &functions[1..] {
+        [] => String::new(),
+        [one] => format!(" {one} has this problem, too."),
+        others if others.len() < NAMED => format!(" {} have this problem, too.", others.join(" and ")),
+        others => {
+            let (named, more) = (others[..NAMED - 1].join(", "), others.len() + 1 - NAMED);
+            format!(" {named} and {more} more have this problem, too.")
+        }
+    }
+}
+
+/// The name of a function without its alias or version. Its log group and its reserved concurrency have it.
+fn unqualified(function: &str) -> &str {
+    function.split(':').next().unwrap_or(function)
+}
+
+/// The command that shows the log of a function.
+fn logs(lambda: &LambdaReader) -> Fix {
+    Fix::run(format!("aws logs tail /aws/lambda/{} --since 1h", unqualified(&lambda.function)))
+}
+
+/// What gives a function more executions at the same time: `wanted` of its own, if it has a reservation.
+fn more_executions(lambda: &LambdaReader, wanted: u32) -> Fix {
+    match &lambda.reserved_concurrency {
+        Ok(Some(_)) => Fix::run(format!(
+            "aws lambda put-function-concurrency --function-name {} --reserved-concurrent-executions {wanted}",
+            unqualified(&lambda.function)
+        )),
+        _ => Fix::note("ask AWS for more: Service Quotas, AWS Lambda, Concurrent executions"),
+    }
+}
+
 /// The command that changes a mapping.
-fn update(lambda: &LambdaReader, options: &str) -> String {
-    format!("aws lambda update-event-source-mapping --uuid {} {options}", lambda.uuid)
+fn update(lambda: &LambdaReader, options: &str) -> Fix {
+    Fix::run(format!("aws lambda update-event-source-mapping --uuid {} {options}", lambda.uuid))
 }
 
 pub(super) fn state(readings: &Readings, _: &Prices) -> Answer {
@@ -109,7 +154,7 @@ pub(super) fn state(readings: &Readings, _: &Prices) -> Answer {
         let problem = lambda.last_result.as_ref().filter(|result| result.to_uppercase().starts_with("PROBLEM"));
         Ok(problem.map(|result| {
             let sentence = format!("The last batch of {name} failed: {result}.");
-            Problem::fail(sentence, format!("aws logs tail /aws/lambda/{name} --since 1h"))
+            Problem::fail(sentence, logs(lambda))
         }))
     })
 }
@@ -123,8 +168,20 @@ pub(super) fn poison(readings: &Readings, _: &Prices) -> Answer {
                 "{} tries a failed batch again without end. One bad record stops its shard for {kept}.",
                 lambda.function
             );
-            let options = "--maximum-retry-attempts 5 --maximum-record-age-in-seconds 3600";
-            Problem::fail(sentence, update(lambda, options))
+            // No age: with a backlog, AWS would discard all records that are older.
+            let mut options = vec!["--maximum-retry-attempts 5"];
+            if !lambda.bisects && !lambda.reports_failures {
+                options.push("--bisect-batch-on-function-error");
+            }
+            let fix = match lambda.has_destination {
+                true => update(lambda, &options.join(" ")),
+                false => {
+                    options.push(TO_QUEUE);
+                    Fix::note("records that the mapping gives up are lost without a destination")
+                        .and(update(lambda, &options.join(" ")))
+                }
+            };
+            Problem::fail(sentence, fix)
         }))
     })
 }
@@ -134,8 +191,7 @@ pub(super) fn destination(readings: &Readings, _: &Prices) -> Answer {
         Ok((!lambda.has_destination).then(|| {
             let sentence =
                 format!("{} has no on-failure destination, so a batch that it gives up is lost.", lambda.function);
-            let options = "--destination-config 'OnFailure={Destination=QUEUE_ARN}'";
-            Problem::warn(sentence, update(lambda, options))
+            Problem::warn(sentence, update(lambda, TO_QUEUE))
         }))
     })
 }
@@ -201,12 +257,7 @@ pub(super) fn concurrency(readings: &Readings, _: &Prices) -> Answer {
         let sentence =
             format!("{name} needs {needed} executions at the same time (shards × factor), and {whose} is {have}.");
         let twice = needed.saturating_mul(2);
-        let fix = match whose {
-            "its reserved concurrency" => format!(
-                "aws lambda put-function-concurrency --function-name {name} --reserved-concurrent-executions {twice}"
-            ),
-            _ => "ask AWS for more: Service Quotas, AWS Lambda, Concurrent executions".to_owned(),
-        };
+        let fix = more_executions(lambda, twice);
         Ok(if needed > have {
             Some(Problem::fail(format!("{sentence} Some shards wait."), fix))
         } else if twice > have {
@@ -222,21 +273,32 @@ pub(super) fn errors(readings: &Readings, _: &Prices) -> Answer {
         let metrics = known(&lambda.metrics)?;
         let timeout_ms = f64::from(*known(&lambda.timeout_seconds)?) * 1_000.0;
         let share = if metrics.invocations > 0.0 { metrics.errors / metrics.invocations } else { 0.0 };
-        let mut seen = vec![];
+        let name = &lambda.function;
+        let (mut seen, mut fixes) = (vec![], vec![]);
         if share > MANY_ERRORS {
+            fixes.push(logs(lambda));
             seen.push(format!("{} of its invocations fail", percent(share)));
         }
         if metrics.throttles > 0.0 {
-            seen.push(format!("{} of them were throttled", count(metrics.throttles)));
+            let attempt = if metrics.throttles == 1.0 { "attempt" } else { "attempts" };
+            seen.push(format!("AWS throttled {} more {attempt}", count(metrics.throttles)));
+            // Twice of what is reserved, or of what its shards need.
+            let needed = readings.stream.open_shards.saturating_mul(lambda.factor);
+            let reserved = lambda.reserved_concurrency.as_ref().ok().copied().flatten().unwrap_or_default();
+            fixes.push(more_executions(lambda, needed.max(reserved).saturating_mul(2)));
         }
         if metrics.longest_p95_ms > NEARLY_TIMED_OUT * timeout_ms {
             let (p95, timeout) = (metrics.longest_p95_ms / 1_000.0, timeout_ms / 1_000.0);
             seen.push(format!("its p95 reaches {p95:.1} s of a timeout of {timeout:.0} s"));
+            fixes.push(Fix::run(format!(
+                "aws lambda update-function-configuration --function-name {} --timeout {:.0}",
+                unqualified(name),
+                (timeout * 2.0).min(LONGEST_TIMEOUT)
+            )));
         }
-        let name = &lambda.function;
-        Ok((!seen.is_empty()).then(|| {
+        Ok(fixes.into_iter().reduce(Fix::and).map(|fix| {
             let sentence = format!("{name}, 14 days: {}.", seen.join("; "));
-            Problem::warn(sentence, format!("aws logs tail /aws/lambda/{name} --since 1h"))
+            Problem::warn(sentence, fix)
         }))
     })
 }

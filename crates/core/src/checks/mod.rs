@@ -16,11 +16,14 @@ mod consumers;
 mod control_plane;
 mod extras;
 mod finding;
+mod fix;
 #[cfg(test)]
 mod fixture;
 mod kcl;
 mod key_policy;
 mod lambda;
+#[cfg(test)]
+mod lambda_tests;
 mod load;
 mod money;
 mod own;

@@ -1,7 +1,9 @@
 //! Cost: the capacity mode, idle shards, and the throughput commitment.
 
 use super::OnDemandCost;
+use super::consumers::age_ms;
 use super::finding::{Answer, Verdict};
+use super::fix::{Fix, resize};
 use super::load::{known, planned_shards};
 use super::readings::{Readings, Unread};
 use crate::cost::{BillingMode, Load, Prices, Shape, monthly};
@@ -16,6 +18,10 @@ const IDLE: f64 = 0.25;
 /// The age from which the past of a stream says enough about its peaks: one of each day of the week. AWS gives no
 /// number.
 const KNOWN_AFTER: TimeDelta = TimeDelta::days(7);
+
+/// A reader with this age, in milliseconds, is late. A batching window of Lambda may be five minutes long. AWS gives no
+/// number.
+const LATE_MS: f64 = 300_000.0;
 
 /// The share of a bill from which another mode is worth a switch, which AWS allows twice in 24 hours. The estimate is
 /// no better than that. AWS gives no number.
@@ -86,12 +92,16 @@ pub(super) fn mode(readings: &Readings, prices: &Prices) -> Answer {
     let bills = format!("A month costs {} on demand and {} provisioned with {with}.", usd(on_demand), usd(provisioned));
     let verdict = if saved < WORTH_A_SWITCH * now || saved < monthly(prices.shard_hour) || is_bound {
         Verdict::ok(bills)
+    } else if let Some(behind) = late(readings).filter(|_| is_on_demand) {
+        Verdict::ok(format!("{bills} {behind}"))
     } else if is_on_demand {
-        let fix = format!(
-            "aws kinesis update-stream-mode --stream-arn {arn} --stream-mode-details StreamMode=PROVISIONED; then aws \
-             kinesis update-shard-count --stream-name {name} --target-shard-count {shards} --scaling-type \
-             UNIFORM_SCALING"
-        );
+        let fix = Fix::run(format!(
+            "aws kinesis update-stream-mode --stream-arn {arn} --stream-mode-details StreamMode=PROVISIONED"
+        ));
+        let fix = match shards == stream.open_shards {
+            true => fix,
+            false => fix.and_note("wait until the stream is ACTIVE:").and(resize(name, stream.open_shards, shards)),
+        };
         Verdict::warn(format!("{bills} Provisioned mode with unthrottle saves {}.", usd(saved)), fix).costs(saved)
     } else {
         let fix =
@@ -100,6 +110,12 @@ pub(super) fn mode(readings: &Readings, prices: &Prices) -> Answer {
     };
     let verdict = verdict.with("on_demand_usd_per_month", on_demand).with("provisioned_usd_per_month", provisioned);
     Ok(verdict.with("provisioned_shards", if is_on_demand { shards } else { stream.open_shards }))
+}
+
+/// That a reader is late, so the stream keeps its shards: a late reader needs their throughput to catch up.
+fn late(readings: &Readings) -> Option<String> {
+    let age = age_ms(readings.minutes.as_ref().ok()?).filter(|age| *age > LATE_MS)?;
+    Some(format!("A reader is {} behind, and needs all shards to catch up.", time(age)))
 }
 
 pub(super) fn oversized(readings: &Readings, prices: &Prices) -> Answer {
@@ -120,10 +136,12 @@ pub(super) fn oversized(readings: &Readings, prices: &Prices) -> Answer {
         many(stream.open_shards as usize, "shard")
     );
     // A stream that refuses records while it is far from full has a hot shard, and fewer shards make it hotter.
-    let verdict = if share < IDLE && target < stream.open_shards && refused == 0.0 {
+    let is_idle = share < IDLE && target < stream.open_shards && refused == 0.0;
+    let verdict = if let Some(behind) = late(readings).filter(|_| is_idle) {
+        Verdict::ok(format!("{sentence} {behind}"))
+    } else if is_idle {
         let mode = BillingMode::Provisioned;
         let saved = bill(readings, prices, mode, stream.open_shards)? - bill(readings, prices, mode, target)?;
-        let step = target.max(stream.open_shards.div_ceil(2));
         let sentence =
             format!("{sentence} {} are enough, and save {} a month.", many(target as usize, "shard"), usd(saved));
         let sentence = if target == 1 {
@@ -131,13 +149,7 @@ pub(super) fn oversized(readings: &Readings, prices: &Prices) -> Answer {
         } else {
             sentence
         };
-        let further = if step > target { format!(", and again down to {target}") } else { String::new() };
-        let fix = format!(
-            "aws kinesis update-shard-count --stream-name {} --target-shard-count {step} --scaling-type \
-             UNIFORM_SCALING{further}",
-            stream.name
-        );
-        Verdict::warn(sentence, fix).costs(saved)
+        Verdict::warn(sentence, resize(&stream.name, stream.open_shards, target)).costs(saved)
     } else {
         Verdict::ok(sentence)
     };
@@ -193,13 +205,13 @@ pub(super) fn commitment(readings: &Readings, prices: &Prices) -> Answer {
         usd(all.advantage)
     );
     let verdict = if all.advantage < (1.0 - WORTH_A_SWITCH) * all.standard {
+        let compare = Fix::note("compare all on-demand streams of the account first:");
         let advice = match all.streams {
-            1 => "compare all on-demand streams of the account (doctor --all), then",
-            _ => "the minimum holds for at least 24 hours",
+            1 => compare.and_run("unthrottle doctor --all --only commitment"),
+            _ => Fix::note("the minimum holds for at least 24 hours:"),
         };
-        let fix = format!(
-            "{advice}: aws kinesis update-account-settings --minimum-throughput-billing-commitment Status=ENABLED"
-        );
+        let fix = advice
+            .and_run("aws kinesis update-account-settings --minimum-throughput-billing-commitment Status=ENABLED");
         // The part of this stream.
         Verdict::warn(bills, fix).costs((all.standard - all.advantage) * own / all.standard)
     } else {

@@ -1,8 +1,9 @@
 //! Alarms, and unthrottle itself.
 
 use super::finding::{Answer, Verdict};
+use super::fix::{Fix, quoted};
 use super::load::known;
-use super::readings::Readings;
+use super::readings::{Alarm, Readings};
 use crate::cost::Prices;
 use crate::memory::{Memory, TAG};
 use crate::policy::{DOCTOR_SKIP_TAG, Policy};
@@ -21,21 +22,41 @@ const FLEET_ALARMS: [&str; 3] =
 
 pub(super) fn alarms(readings: &Readings, _: &Prices) -> Answer {
     let (alarms, name) = (known(&readings.alarms)?, &readings.stream.name);
-    let watched = |metrics: &[&str]| alarms.iter().any(|alarm| alarm.watches(name, metrics));
+    // EventBridge takes the state of the stack's own alarms to unthrottle. They need no action.
+    let is_deployed = readings.is_deployed.as_ref().is_ok_and(|is_deployed| *is_deployed);
+    let acts = |alarm: &&Alarm| alarm.acts() || (is_deployed && alarm.stream.is_none());
+    let watched = |metrics: &[&str]| alarms.iter().filter(acts).any(|alarm| alarm.watches(name, metrics));
     let half_of_retention_ms = readings.stream.retention_hours * 1_800_000;
     let wanted = [
         ("late readers", &OF_READERS[..], alarm(name, "late-readers", OF_READERS[0], "Maximum", half_of_retention_ms)),
         ("refused writes", &OF_WRITERS[..], alarm(name, "refused-writes", OF_WRITERS[0], "Sum", 0)),
     ];
-    let missing = wanted.into_iter().filter(|(_, metrics, _)| !watched(metrics));
-    let (missing, commands): (Vec<&str>, Vec<String>) = missing.map(|(what, _, command)| (what, command)).unzip();
     let of_stream = alarms.iter().filter(|alarm| alarm.stream.as_ref().is_none_or(|of| of == name)).count();
-    let verdict = if missing.is_empty() {
-        Verdict::ok("Alarms watch for late readers and refused writes.")
-    } else {
-        Verdict::warn(format!("No alarm watches for {}.", missing.join(" or ")), commands.join(" && "))
+    let (mut missing, mut silent, mut fix) = (vec![], vec![], None::<Fix>);
+    for (what, metrics, create) in wanted.into_iter().filter(|(_, metrics, _)| !watched(metrics)) {
+        missing.push(what);
+        let quiet = alarms.iter().find(|alarm| alarm.watches(name, metrics));
+        let mend = match quiet {
+            // It has an action, so a person has switched it off.
+            Some(quiet) if quiet.has_action => {
+                Fix::run(format!("aws cloudwatch enable-alarm-actions --alarm-names {}", quoted(&quiet.name)))
+            }
+            _ => Fix::run(create),
+        };
+        fix = Some(if let Some(fix) = fix { fix.and(mend) } else { mend });
+        silent.extend(quiet.map(|quiet| quiet.name.as_str()));
+    }
+    let verdict = match fix {
+        None => Verdict::ok("Alarms watch for late readers and refused writes."),
+        Some(fix) => {
+            let mut sentence = format!("No alarm tells a person of {}.", missing.join(" or "));
+            if let Some(name) = silent.first() {
+                sentence += &format!(" The alarm {name} has no action that is enabled.");
+            }
+            Verdict::warn(sentence, fix)
+        }
     };
-    Ok(verdict.with("missing", missing).with("alarms", of_stream))
+    Ok(verdict.with("missing", missing).with("without_action", silent).with("alarms", of_stream))
 }
 
 /// The command that creates an alarm. A person puts in the topic.
@@ -62,10 +83,8 @@ pub(super) fn unthrottle(readings: &Readings, _: &Prices) -> Answer {
     };
     if let Some((tag, problem)) = problem {
         let sentence = format!("unthrottle changes nothing here, because it cannot read the tag {tag}: {problem}.");
-        let fix = format!(
-            "correct or delete it: aws kinesis untag-resource --resource-arn {} --tag-keys {tag}",
-            readings.stream.arn
-        );
+        let fix = Fix::note("correct the tag, or delete it:")
+            .and_run(format!("aws kinesis untag-resource --resource-arn {} --tag-keys {tag}", readings.stream.arn));
         return Ok(Verdict::fail(sentence, fix).with("tag", tag));
     }
     if let Some(unknown) = unknown_skips(tags).next() {
@@ -76,7 +95,8 @@ pub(super) fn unthrottle(readings: &Readings, _: &Prices) -> Answer {
     if !*known(&readings.is_deployed)? {
         let sentence =
             "unthrottle is not deployed in this account and region, so a person must mend a throttled stream.";
-        let fix = format!("make deploy; until then: unthrottle explain {}", readings.stream.name);
+        let fix = Fix::run("make deploy").and_note("until then, this command says what to do:");
+        let fix = fix.and_run(format!("unthrottle explain {}", readings.stream.name));
         return Ok(Verdict::warn(sentence, fix).with("is_deployed", false));
     }
     Ok(of_stack(readings)?.with("is_deployed", true))
@@ -89,13 +109,14 @@ fn of_stack(readings: &Readings) -> Answer {
     let missing: Vec<&str> = FLEET_ALARMS.into_iter().filter(|metric| !watches(metric)).collect();
     if !missing.is_empty() {
         let sentence = format!("unthrottle is deployed, and its fleet alarms on {} are missing.", missing.join(", "));
-        let fix = "make deploy; until then, only the sweep and CloudTrail's events wake it";
+        let fix = Fix::run("make deploy").and_note("until then, only the sweep and CloudTrail's events wake it");
         return Ok(Verdict::warn(sentence, fix).with("missing_alarms", missing));
     }
     let denied = known(&readings.denied_actions)?;
     if !denied.is_empty() {
         let sentence = format!("The role of unthrottle's function may no longer call {}.", denied.join(", "));
-        return Ok(Verdict::fail(sentence, "make deploy, which restores its policy").with("denied", denied.clone()));
+        let fix = Fix::note("this command restores its policy:").and_run("make deploy");
+        return Ok(Verdict::fail(sentence, fix).with("denied", denied.clone()));
     }
     Ok(Verdict::ok("unthrottle is deployed here, and it can read the tags of the stream."))
 }

@@ -87,19 +87,28 @@ pub(super) fn small_records(readings: &Readings, prices: &Prices) -> Answer {
         return Ok(verdict.with("mean_record_bytes", mean).with("peak_shards_by_records", by_number));
     }
     let (now, then) = (planned_shards(by_number), planned_shards(by_number / times));
-    let sentence = format!(
-        "A record has {} on average, so records fill shards {times:.1} times as fast as bytes. Aggregated, the {} \
-         needs {} instead of {now}.",
-        size(mean),
-        busiest(hours),
-        many(then as usize, "shard")
-    );
+    let sentence =
+        format!("A record has {} on average, so records fill shards {times:.1} times as fast as bytes.", size(mean));
+    // A stream that needs one shard anyway saves the units of its writes only.
+    let sentence = match now > then {
+        true => format!(
+            "{sentence} Aggregated, the {} needs {} instead of {now}.",
+            busiest(hours),
+            many(then as usize, "shard")
+        ),
+        false => sentence,
+    };
+    // Without the mode's price, the finding still stands.
+    let saved = billing(readings).ok().map(|mode| aggregated_saves(readings, prices, mode, hours.load()));
+    let sentence = match saved {
+        Some(saved) => format!("{sentence} Aggregated, they save {} a month.", usd(saved)),
+        None => sentence,
+    };
     let fix =
         "aggregate records with the KPL, or put several into one record; consumers must de-aggregate (the KCL does)";
     let mut verdict = Verdict::warn(sentence, fix);
-    // Without the mode's price, the finding still stands.
-    if let Ok(mode) = billing(readings) {
-        verdict = verdict.costs(aggregated_saves(readings, prices, mode, hours.load()));
+    if let Some(saved) = saved {
+        verdict = verdict.costs(saved);
     }
     let verdict = verdict.with("mean_record_bytes", mean).with("peak_shards_by_records", by_number);
     Ok(verdict.with("shards_needed", now).with("shards_needed_if_aggregated", then))

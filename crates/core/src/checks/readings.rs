@@ -138,9 +138,18 @@ pub struct Alarm {
     pub metric: String,
     /// The stream. `None`: a Metrics Insights query over all streams.
     pub stream: Option<String>,
+    /// Whether its actions are enabled.
+    pub is_enabled: bool,
+    /// Whether it has an action for the state ALARM, or a composite alarm with one names it.
+    pub has_action: bool,
 }
 
 impl Alarm {
+    /// Whether a person learns of the state ALARM.
+    pub(super) fn acts(&self) -> bool {
+        self.is_enabled && self.has_action
+    }
+
     /// Whether the alarm watches this metric of this stream.
     pub(super) fn watches(&self, stream: &str, metrics: &[&str]) -> bool {
         metrics.contains(&self.metric.as_str()) && self.stream.as_deref().is_none_or(|name| name == stream)

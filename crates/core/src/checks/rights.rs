@@ -1,16 +1,31 @@
 //! The rights of a role on the key of a stream.
 
 use super::finding::{Answer, Verdict};
+use super::fix::Fix;
+use super::key_policy::{self, Says};
 use super::load::known;
 use super::readings::Readings;
-use super::{Allowed, Rights, key_policy};
+use super::{Allowed, Rights};
 use crate::cost::Prices;
 
-/// A right, what needs it, and what the role's own policies say.
+/// A right that a role needs and does not have, and what needs it.
 struct Need {
     action: &'static str,
     does: &'static str,
-    allowed: Allowed,
+    why: Why,
+}
+
+/// Why a role does not have a right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Why {
+    /// No policy allows it.
+    Lacks,
+    /// A policy of the role denies it.
+    DeniedByOwn,
+    /// The policy of the key denies it.
+    DeniedByKey,
+    /// The policy of the key denies it under a condition.
+    Condition,
 }
 
 pub(super) fn kms_rights(readings: &Readings, _: &Prices) -> Answer {
@@ -26,19 +41,7 @@ pub(super) fn kms_rights(readings: &Readings, _: &Prices) -> Answer {
         );
         Verdict::warn(format!("{role} may neither write to the stream nor read from it."), fix)
     } else if let Some(key) = known(&readings.key)? {
-        let lacking = lacking(rights)?;
-        if lacking.is_empty() {
-            Verdict::ok(format!("{role} has the rights on the key that it needs."))
-        } else {
-            let words: Vec<String> = lacking.iter().map(|need| format!("{} to {}", need.action, need.does)).collect();
-            let actions: Vec<&str> = lacking.iter().map(|need| need.action).collect();
-            let is_denied = lacking.iter().any(|need| need.allowed == Allowed::Denied);
-            let fix = if is_denied { "remove the statement that denies it, and allow" } else { "allow" };
-            let fix =
-                format!("{fix} {} on {} to {role}, in its policy or in the key's", actions.join(" and "), key.arn);
-            let sentence = format!("{role} lacks {}. KMS refuses its calls.", words.join(" and "));
-            Verdict::fail(sentence, fix).with("lacks", actions)
-        }
+        of_key(rights, role, &key.arn)?
     } else {
         Verdict::ok("No key of yours encrypts the records, so a role needs no right on a key.")
     };
@@ -46,27 +49,61 @@ pub(super) fn kms_rights(readings: &Readings, _: &Prices) -> Answer {
     Ok(verdict.with("writes", rights.writes).with("reads", rights.reads))
 }
 
-/// The rights that the role needs and does not have.
-fn lacking(rights: &Rights) -> Result<Vec<Need>, super::Unread> {
-    let write = rights.writes.then_some(Need {
-        action: "kms:GenerateDataKey",
-        does: "write",
-        allowed: rights.generate_data_key,
-    });
-    let read = rights.reads.then_some(Need { action: "kms:Decrypt", does: "read", allowed: rights.decrypt });
-    let mut lacking = vec![];
-    for need in write.into_iter().chain(read) {
-        let has = match need.allowed {
-            Allowed::Denied => false,
-            Allowed::Yes | Allowed::No => {
-                let policy = known(&rights.key_policy)?.as_deref();
-                let by_own = need.allowed == Allowed::Yes;
-                policy.is_none_or(|policy| key_policy::allows(policy, &rights.role, need.action, by_own))
-            }
-        };
-        if !has {
-            lacking.push(need);
+/// Whether the role has the rights on the key that it needs.
+fn of_key(rights: &Rights, role: &str, key: &str) -> Answer {
+    let lacking = lacking(rights)?;
+    let words = |of: &dyn Fn(&Need) -> bool| -> Vec<String> {
+        lacking.iter().filter(|need| of(need)).map(|need| format!("{} to {}", need.action, need.does)).collect()
+    };
+    let (certain, doubtful) = (words(&|need| need.why != Why::Condition), words(&|need| need.why == Why::Condition));
+    let policy = format!("aws kms get-key-policy --key-id {key} --policy-name default");
+    let Some(first) = lacking.iter().find(|need| need.why != Why::Condition) else {
+        if doubtful.is_empty() {
+            return Ok(Verdict::ok(format!("{role} has the rights on the key that it needs.")));
         }
+        let sentence = format!(
+            "The policy of the key denies {role} {} under a condition, which the doctor does not judge.",
+            doubtful.join(" and ")
+        );
+        let fix = Fix::note("read the condition of the statement that denies it:").and_run(policy);
+        return Ok(Verdict::unknown(sentence, fix));
+    };
+    let actions: Vec<&str> = lacking.iter().filter(|need| need.why != Why::Condition).map(|need| need.action).collect();
+    let fix = match first.why {
+        Why::DeniedByKey => Fix::note("remove the statement of the key's policy that denies it:").and_run(policy),
+        Why::DeniedByOwn => Fix::note(format!(
+            "remove the statement of the policies of {role} that denies {} on {key}",
+            actions.join(" and ")
+        )),
+        Why::Lacks | Why::Condition => {
+            Fix::note(format!("allow {} on {key} to {role}, in its policy or in the key's", actions.join(" and ")))
+        }
+    };
+    let verb = if first.why == Why::Lacks { "lacks" } else { "is denied" };
+    let sentence = format!("{role} {verb} {}. KMS refuses its calls.", certain.join(" and "));
+    Ok(Verdict::fail(sentence, fix).with("lacks", actions))
+}
+
+/// The rights that the role needs and does not have, or may not have.
+fn lacking(rights: &Rights) -> Result<Vec<Need>, super::Unread> {
+    let write = rights.writes.then_some(("kms:GenerateDataKey", "write", rights.generate_data_key));
+    let read = rights.reads.then_some(("kms:Decrypt", "read", rights.decrypt));
+    let mut lacking = vec![];
+    for (action, does, allowed) in write.into_iter().chain(read) {
+        let says = |by_own| -> Result<Says, super::Unread> {
+            let policy = known(&rights.key_policy)?.as_deref();
+            Ok(policy.map_or(Says::Allows, |policy| key_policy::says(policy, &rights.role, action, by_own)))
+        };
+        let why = match allowed {
+            Allowed::Denied => Some(Why::DeniedByOwn),
+            Allowed::Yes | Allowed::No => match says(allowed == Allowed::Yes)? {
+                Says::Allows => None,
+                Says::Lacks => Some(Why::Lacks),
+                Says::Denies => Some(Why::DeniedByKey),
+                Says::DeniesUnderCondition => Some(Why::Condition),
+            },
+        };
+        lacking.extend(why.map(|why| Need { action, does, why }));
     }
     Ok(lacking)
 }

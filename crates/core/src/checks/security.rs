@@ -1,6 +1,8 @@
 //! Encryption.
 
+use super::Key;
 use super::finding::{Answer, Verdict};
+use super::fix::Fix;
 use super::load::known;
 use super::readings::Readings;
 use crate::cost::Prices;
@@ -13,17 +15,22 @@ pub(super) fn encryption(readings: &Readings, _: &Prices) -> Answer {
         );
         return Ok(Verdict::warn("Records are not encrypted at rest.", fix).with("key", "none"));
     };
-    let verdict = match known(&readings.key)?.as_ref().map(|key| key.state.as_str()) {
+    let verdict = match known(&readings.key)? {
         None => Verdict::ok("A key that AWS manages encrypts the records."),
-        Some("Enabled") => Verdict::ok("A key of yours encrypts the records, and it is enabled."),
-        Some(state) => {
+        Some(Key { state, .. }) if state == "Enabled" => {
+            Verdict::ok("A key of yours encrypts the records, and it is enabled.")
+        }
+        Some(Key { arn, state }) => {
             let sentence =
                 format!("The key of the stream has the state {state}. Producers and consumers of {name} fail.");
-            let fix = format!(
-                "aws kms cancel-key-deletion --key-id {key} where it is pending deletion; then aws kms enable-key \
-                 --key-id {key}"
-            );
-            Verdict::fail(sentence, fix).with("key_state", state)
+            // These two commands take no alias. A cancelled deletion leaves the key disabled.
+            let enable = Fix::run(format!("aws kms enable-key --key-id {arn}"));
+            let fix = match state.as_str() {
+                "Disabled" => enable,
+                "PendingDeletion" => Fix::run(format!("aws kms cancel-key-deletion --key-id {arn}")).and(enable),
+                _ => Fix::note("make the key available again, or give the stream another one"),
+            };
+            Verdict::fail(sentence, fix).with("key_state", state.as_str())
         }
     };
     Ok(verdict.with("key", key.as_str()))

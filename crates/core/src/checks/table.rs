@@ -9,6 +9,8 @@ use crate::cost::Prices;
 pub struct Check {
     /// The code, such as `put-record`.
     pub code: &'static str,
+    /// What it looks for: how the stream should be, in one sentence.
+    pub about: &'static str,
     /// The part of the page that it stands in.
     pub group: Group,
     /// The page that the check stands on.
@@ -19,8 +21,14 @@ pub struct Check {
     run: fn(&Readings, &Prices) -> Answer,
 }
 
-const fn row(code: &'static str, group: Group, source: &'static str, run: fn(&Readings, &Prices) -> Answer) -> Check {
-    Check { code, group, source, option: None, run }
+const fn row(
+    code: &'static str,
+    about: &'static str,
+    group: Group,
+    source: &'static str,
+    run: fn(&Readings, &Prices) -> Answer,
+) -> Check {
+    Check { code, about, group, source, option: None, run }
 }
 
 /// A check that an option asks for.
@@ -51,38 +59,116 @@ const OWN: &str = "docs/operations.md";
 
 /// Every check, in the order of the page.
 pub const CHECKS: [Check; 32] = [
-    row("quota", Group::Capacity, LIMITS, capacity::quota),
-    row("ranges", Group::Capacity, RESHARDING, capacity::ranges),
-    row("shard-metrics", Group::Capacity, METRICS, capacity::shard_metrics),
-    row("put-record", Group::Producers, PRODUCERS, producers::put_record),
-    row("batch", Group::Producers, PUT_RECORDS, producers::batch),
-    row("small-records", Group::Producers, AGGREGATION, producers::small_records),
-    row("put-units", Group::Producers, PRICES, producers::put_units),
-    row("aggregation", Group::Producers, AGGREGATION, aggregation::aggregation),
-    row("large-records", Group::Producers, LARGE_RECORDS, producers::large_records),
-    row("bursts", Group::Producers, PRODUCERS, producers::bursts),
-    row("failed-records", Group::Producers, PUT_RECORDS, producers::failed_records),
-    row("control-plane", Group::Producers, CONTROL_PLANE, control_plane::control_plane),
-    row("retention", Group::Consumers, CONSUMERS, consumers::retention),
-    row("pollers", Group::Consumers, CONSUMERS, consumers::pollers),
-    row("fan-out-idle", Group::Consumers, FAN_OUT, consumers::fan_out_idle),
-    row("fan-out-limits", Group::Consumers, LIMITS, consumers::fan_out_limits),
-    asked("--kcl TABLE", row("kcl", Group::Consumers, KCL, kcl::kcl)),
-    row("lambda-state", Group::Lambda, MAPPINGS, lambda::state),
-    row("lambda-poison", Group::Lambda, RETRIES, lambda::poison),
-    row("lambda-destination", Group::Lambda, RETRIES, lambda::destination),
-    row("lambda-bisect", Group::Lambda, RETRIES, lambda::bisect),
-    row("lambda-parallel", Group::Lambda, MAPPINGS, lambda::parallel),
-    row("lambda-concurrency", Group::Lambda, CONCURRENCY, lambda::concurrency),
-    row("lambda-errors", Group::Lambda, LAMBDA_METRICS, lambda::errors),
-    row("lambda-window", Group::Lambda, MAPPINGS, lambda::window),
-    row("encryption", Group::Security, ENCRYPTION, security::encryption),
-    asked("--role ARN", row("kms-rights", Group::Security, KEY_RIGHTS, rights::kms_rights)),
-    row("mode", Group::Cost, MODES, money::mode),
-    row("oversized", Group::Cost, PRICES, money::oversized),
-    row("commitment", Group::Cost, PRICES, money::commitment),
-    row("alarms", Group::Unthrottle, METRICS, own::alarms),
-    row("unthrottle", Group::Unthrottle, OWN, own::unthrottle),
+    row("quota", "The account has room for more shards.", Group::Capacity, LIMITS, capacity::quota),
+    row("ranges", "The shards have even ranges of hash keys.", Group::Capacity, RESHARDING, capacity::ranges),
+    row(
+        "shard-metrics",
+        "Shard-level metrics are on where they help, and only there.",
+        Group::Capacity,
+        METRICS,
+        capacity::shard_metrics,
+    ),
+    row(
+        "put-record",
+        "Producers write in batches, and not with PutRecord.",
+        Group::Producers,
+        PRODUCERS,
+        producers::put_record,
+    ),
+    row("batch", "A PutRecords call has many records.", Group::Producers, PUT_RECORDS, producers::batch),
+    row(
+        "small-records",
+        "Records are large enough to fill shards by their bytes.",
+        Group::Producers,
+        AGGREGATION,
+        producers::small_records,
+    ),
+    row("put-units", "Records fill the 25 KB units that AWS bills.", Group::Producers, PRICES, producers::put_units),
+    row("aggregation", "Nothing breaks aggregated records.", Group::Producers, AGGREGATION, aggregation::aggregation),
+    row(
+        "large-records",
+        "No record is larger than a second of a shard.",
+        Group::Producers,
+        LARGE_RECORDS,
+        producers::large_records,
+    ),
+    row("bursts", "Producers spread their records over each minute.", Group::Producers, PRODUCERS, producers::bursts),
+    row("failed-records", "No record failed inside AWS.", Group::Producers, PUT_RECORDS, producers::failed_records),
+    row(
+        "control-plane",
+        "AWS throttles no call of the control plane.",
+        Group::Producers,
+        CONTROL_PLANE,
+        control_plane::control_plane,
+    ),
+    row(
+        "retention",
+        "Readers read records long before AWS deletes them.",
+        Group::Consumers,
+        CONSUMERS,
+        consumers::retention,
+    ),
+    row("pollers", "Few readers share the throughput of the shards.", Group::Consumers, CONSUMERS, consumers::pollers),
+    row(
+        "fan-out-idle",
+        "Each registered consumer receives events.",
+        Group::Consumers,
+        FAN_OUT,
+        consumers::fan_out_idle,
+    ),
+    row(
+        "fan-out-limits",
+        "There is room for more registered consumers.",
+        Group::Consumers,
+        LIMITS,
+        consumers::fan_out_limits,
+    ),
+    asked(
+        "--kcl TABLE",
+        row("kcl", "Workers of the KCL have all leases, evenly, and renew them.", Group::Consumers, KCL, kcl::kcl),
+    ),
+    row("lambda-state", "Each event source mapping is enabled and works.", Group::Lambda, MAPPINGS, lambda::state),
+    row("lambda-poison", "No bad record stops its shard.", Group::Lambda, RETRIES, lambda::poison),
+    row(
+        "lambda-destination",
+        "Batches that a function gives up have a destination.",
+        Group::Lambda,
+        RETRIES,
+        lambda::destination,
+    ),
+    row("lambda-bisect", "Good records do not fail with a bad one.", Group::Lambda, RETRIES, lambda::bisect),
+    row("lambda-parallel", "Functions keep up with the stream.", Group::Lambda, MAPPINGS, lambda::parallel),
+    row(
+        "lambda-concurrency",
+        "Functions may run for all shards at the same time.",
+        Group::Lambda,
+        CONCURRENCY,
+        lambda::concurrency,
+    ),
+    row(
+        "lambda-errors",
+        "Functions have few errors, no throttles, and time to spare.",
+        Group::Lambda,
+        LAMBDA_METRICS,
+        lambda::errors,
+    ),
+    row("lambda-window", "Functions do not waste invocations.", Group::Lambda, MAPPINGS, lambda::window),
+    row("encryption", "A key that works encrypts the records.", Group::Security, ENCRYPTION, security::encryption),
+    asked(
+        "--role ARN",
+        row(
+            "kms-rights",
+            "The role has the rights on the key that it needs.",
+            Group::Security,
+            KEY_RIGHTS,
+            rights::kms_rights,
+        ),
+    ),
+    row("mode", "The stream has the cheaper capacity mode.", Group::Cost, MODES, money::mode),
+    row("oversized", "The stream has no idle shards.", Group::Cost, PRICES, money::oversized),
+    row("commitment", "On-demand traffic has the cheaper billing.", Group::Cost, PRICES, money::commitment),
+    row("alarms", "Alarms tell a person of late readers and refused writes.", Group::Unthrottle, METRICS, own::alarms),
+    row("unthrottle", "unthrottle is deployed, and it can work.", Group::Unthrottle, OWN, own::unthrottle),
 ];
 
 /// The check of this code.

@@ -36,6 +36,7 @@ mod writes;
 pub(crate) use demand::{SHARD_BYTES_PER_SECOND, SHARD_READ_BYTES_PER_SECOND, SHARD_RECORDS_PER_SECOND};
 pub use missing::MissingData;
 pub use pending::{Pending, is_turn_to_look_ahead, pending};
+pub(crate) use published::SILENCE_IS_UNKNOWN_MINUTES;
 pub use triage::triage;
 
 use crate::decision::{Cost, Decision, Evidence, ForesightHeld, Outcome, Reason, Remedy, Side, Verdict};

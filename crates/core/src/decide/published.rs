@@ -27,7 +27,7 @@ const WRITES_ARE_LATE_MINUTES: i64 = 7;
 /// A stream with traffic all the time that shows no data for longer than this has stopped. CloudWatch has had delays of
 /// most of an hour in public reports of incidents. A shorter time would take such a delay for an idle stream; a longer
 /// time would hold a stopped stream as unknown.
-const SILENCE_IS_UNKNOWN_MINUTES: i64 = 60;
+pub(crate) const SILENCE_IS_UNKNOWN_MINUTES: i64 = 60;
 
 /// The newest minute whose traffic of `side` is known. A side that lacks data while the other side has newer data is
 /// late, as long as CloudWatch may still publish it.

@@ -136,7 +136,7 @@ rows! { says;
     denied_metrics_of_a_large_stream_cost_more: denied(300) => ["about $270.00 a month"];
     denied_metrics_that_are_partly_on_cost_only_the_others:
         denied(8).stream(|s| s.shard_metrics = ["IncomingBytes".to_owned()].into())
-        => ["--shard-level-metrics IncomingRecords WriteProvisionedThroughputExceeded.", "about $4.80 a month"];
+        => ["--shard-level-metrics IncomingRecords WriteProvisionedThroughputExceeded", "about $4.80 a month"];
     denied_metrics_of_another_region_name_it:
         denied(8).stream(|s| s.arn = s.arn.replace("us-east-1", "eu-west-1")) => ["--region eu-west-1"];
     denied_metrics_that_were_on_today_name_the_command_all_the_same:

@@ -192,8 +192,20 @@ rows! { decides;
         Fixture::new(4).stream(|s| s.created_at = Some(seconds_ago(600))).asked() => "healthy";
 }
 
+#[test]
+fn the_time_that_a_new_stream_promises_stays() {
+    let new = Fixture::new(4).stream(|s| s.created_at = Some(seconds_ago(30)));
+    let promised = |minutes: i64| {
+        let sentence = new.clone().pass(minutes).sentence();
+        let (_, time) = sentence.split_once("A verdict can be expected about ").expect("a time");
+        time.to_owned()
+    };
+    assert_eq!([1, 2, 3, 4].map(promised), [0, 0, 0, 0].map(promised));
+    assert_eq!(new.pass(8).code(), "healthy");
+}
+
 rows! { says;
-    a_silence_says_since_when: silent() => ["nothing of this stream since 16:58 UTC"];
+    a_silence_says_since_when: silent() => ["nothing of this stream since 16:58 UTC", "until about 18:03 UTC"];
     a_healthy_stream_says_when_its_throttling_ended:
         Fixture::new(2).minutes(-9..=-3, offered(3000.0, 2)).minutes(-2..=0, offered(1000.0, 2)).asked()
         => ["until 17:01 UTC 120,000 records refused"];

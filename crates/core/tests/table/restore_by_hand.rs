@@ -146,7 +146,7 @@ fn planned(fixture: Fixture) -> Fixture {
     })
 }
 
-const YES: &str = "With --yes it is done.";
+const YES: &str = "so far nothing was changed.";
 const YES_DOES_NOTHING: &str = "--yes changes nothing either: UNTHROTTLE_MODE or its tag is observe.";
 
 rows! { says;

@@ -16,6 +16,9 @@ const MOST: usize = 100;
 /// Alarms of an answer to a call that names no number.
 const USUAL: usize = 50;
 
+/// The topic of an alarm that no client made.
+const TOPIC: &str = "arn:aws:sns:us-east-1:123456789012:on-call";
+
 /// An alarm of one metric, with the fields of PutMetricAlarm.
 pub(super) struct StreamAlarm(Map<String, Value>);
 
@@ -23,13 +26,15 @@ pub(super) struct StreamAlarm(Map<String, Value>);
 const STATE: &str = "INSUFFICIENT_DATA";
 
 impl StreamAlarm {
-    /// An alarm on a metric of `AWS/Kinesis` of one stream.
+    /// An alarm on a metric of `AWS/Kinesis` of one stream. It notifies a topic.
     pub fn on(name: &str, stream: &str, metric: &str) -> StreamAlarm {
         let fields = json!({
             "AlarmName": name,
             "Namespace": "AWS/Kinesis",
             "MetricName": metric,
             "Dimensions": [{"Name": "StreamName", "Value": stream}],
+            "ActionsEnabled": true,
+            "AlarmActions": [TOPIC],
         });
         StreamAlarm(fields.as_object().cloned().unwrap_or_default())
     }
@@ -55,6 +60,10 @@ pub(super) fn put(account: &Account, alarms: &mut Vec<StreamAlarm>, input: Value
     fields.insert("AlarmArn".into(), json!(account.arn("cloudwatch", "alarm", &name).replace("alarm/", "alarm:")));
     fields.insert("StateReason".into(), json!("Unchecked: the local account evaluates no alarms of clients"));
     fields.entry("ActionsEnabled").or_insert(json!(true));
+    // A double, also where the client sent a whole number: SDKs read nothing else.
+    if let Some(threshold) = fields.get("Threshold").and_then(Value::as_f64) {
+        fields.insert("Threshold".into(), json!(threshold));
+    }
     alarms.retain(|alarm| alarm.name() != name);
     alarms.push(StreamAlarm(fields));
     Ok(Cbor::Map(vec![]))

@@ -5,27 +5,47 @@
 use super::metrics::NAMESPACE;
 use super::unread::unread;
 use aws_sdk_cloudwatch::Client;
-use aws_sdk_cloudwatch::types::{AlarmType, Dimension, MetricAlarm};
+use aws_sdk_cloudwatch::types::{AlarmType, CompositeAlarm, Dimension, MetricAlarm};
+use std::collections::BTreeSet;
 use unthrottle_core::checks::{Alarm, Read};
 
 /// Alarms of one answer, the most that AWS gives.
 const PER_PAGE: i32 = 100;
 
 pub(super) async fn alarms(client: &Client) -> Read<Vec<Alarm>> {
-    let call = client.describe_alarms().alarm_types(AlarmType::MetricAlarm).max_records(PER_PAGE);
-    let mut pages = call.into_paginator().send();
-    let mut alarms = vec![];
+    let call = client.describe_alarms().alarm_types(AlarmType::MetricAlarm).alarm_types(AlarmType::CompositeAlarm);
+    let mut pages = call.max_records(PER_PAGE).into_paginator().send();
+    let (mut alarms, mut composites) = (vec![], vec![]);
     while let Some(page) = pages.next().await {
         let page = page.map_err(|e| unread("cloudwatch:DescribeAlarms", e))?;
-        alarms.extend(page.metric_alarms().iter().flat_map(watched));
+        alarms.extend_from_slice(page.metric_alarms());
+        composites.extend_from_slice(page.composite_alarms());
     }
-    Ok(alarms)
+    Ok(watched(&alarms, &composites))
+}
+
+/// What the alarms watch. An alarm without an action of its own may be a part of a composite alarm that has one.
+fn watched(alarms: &[MetricAlarm], composites: &[CompositeAlarm]) -> Vec<Alarm> {
+    let acts = |c: &&CompositeAlarm| c.actions_enabled() != Some(false) && !c.alarm_actions().is_empty();
+    let parts: BTreeSet<&str> = composites.iter().filter(acts).flat_map(parts).collect();
+    let of = |alarm: &MetricAlarm| {
+        let is_part = alarm.alarm_name().is_some_and(|name| parts.contains(name));
+        let is_enabled = is_part || alarm.actions_enabled() != Some(false);
+        watched_by(alarm, is_enabled, is_part || !alarm.alarm_actions().is_empty())
+    };
+    alarms.iter().flat_map(of).collect()
+}
+
+/// The names in the rule of a composite alarm: `ALARM("a") OR ALARM(b) OR ALARM(arn:…:alarm:c)`.
+fn parts(composite: &CompositeAlarm) -> impl Iterator<Item = &str> {
+    let words = composite.alarm_rule().unwrap_or_default().split(['(', ')', '"']);
+    words.map(|word| word.split_once(":alarm:").map_or(word, |(_, name)| name).trim())
 }
 
 /// What one alarm watches: a metric, the metrics of its math, or a Metrics Insights query over all streams.
-fn watched(alarm: &MetricAlarm) -> Vec<Alarm> {
+fn watched_by(alarm: &MetricAlarm, is_enabled: bool, has_action: bool) -> Vec<Alarm> {
     let name = alarm.alarm_name().unwrap_or_default();
-    let of = |metric: &str, stream| Alarm { name: name.into(), metric: metric.into(), stream };
+    let of = |metric: &str, stream| Alarm { name: name.into(), metric: metric.into(), stream, is_enabled, has_action };
     let mut found = vec![];
     if let (Some(NAMESPACE), Some(metric)) = (alarm.namespace(), alarm.metric_name()) {
         found.extend(stream(alarm.dimensions()).map(|stream| of(metric, Some(stream))));
@@ -40,17 +60,41 @@ fn watched(alarm: &MetricAlarm) -> Vec<Alarm> {
     found
 }
 
+/// The stream of a metric. `None`: the metric is of one shard, or of no stream.
 fn stream(dimensions: &[Dimension]) -> Option<String> {
+    let is_of_stream = |d: &&Dimension| ["StreamName", "ConsumerName"].contains(&d.name().unwrap_or_default());
+    if !dimensions.iter().all(|dimension| is_of_stream(&dimension)) {
+        return None;
+    }
     dimensions.iter().find(|d| d.name() == Some("StreamName")).and_then(|d| d.value()).map(str::to_owned)
 }
 
 /// The metric of a Metrics Insights query over all streams: `SELECT SUM(METRIC) FROM SCHEMA("AWS/Kinesis",
-/// StreamName)`.
+/// StreamName)`. A query with a condition or a tag is not over all, unless it asks for this account only, as the
+/// stack's alarms may.
 fn of_all_streams(expression: &str) -> Option<&str> {
-    let (select, from) = expression.split_once(" FROM ")?;
-    let (_, metric) = select.trim().strip_prefix("SELECT")?.split_once('(')?;
-    let is_of_all = from.contains("\"AWS/Kinesis\"") && from.contains("StreamName") && !from.contains("StreamName =");
-    is_of_all.then(|| metric.trim_end_matches(')').trim().trim_matches('"'))
+    let (select, from) = split_at_word(expression, "FROM")?;
+    let (word, metric) = select.trim().split_once(char::is_whitespace)?;
+    let (_, metric) = metric.split_once('(').filter(|_| word.eq_ignore_ascii_case("SELECT"))?;
+    let words: String = from.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
+    let (source, condition) = words.split_once(" where ").unwrap_or((&words, ""));
+    let rest = condition.strip_prefix("aws.accountid = current_account_id()").unwrap_or(condition);
+    let is_end =
+        |rest: &str| rest.is_empty() || [" group by ", " order by ", " limit "].iter().any(|w| rest.starts_with(w));
+    let has_condition = !is_end(rest) || words.contains("tag.");
+    let is_of_all = source.contains("\"aws/kinesis\"") && source.contains("streamname") && !source.contains("shardid");
+    (is_of_all && !has_condition).then(|| metric.trim().trim_end_matches(')').trim().trim_matches('"'))
+}
+
+/// The text before a word between spaces, in any case, and the text after it.
+fn split_at_word<'a>(text: &'a str, word: &str) -> Option<(&'a str, &'a str)> {
+    let mut ends = text.match_indices(char::is_whitespace).map(|(place, space)| place + space.len());
+    let begin = ends.find(|begin| {
+        let rest = &text[*begin..];
+        rest.get(..word.len()).is_some_and(|found| found.eq_ignore_ascii_case(word))
+            && rest[word.len()..].starts_with(char::is_whitespace)
+    })?;
+    Some((&text[..begin], &text[begin + word.len()..]))
 }
 
 #[cfg(test)]
@@ -66,5 +110,63 @@ mod tests {
         assert_eq!(of_all_streams(query), Some("GetRecords.IteratorAgeMilliseconds"));
         assert_eq!(of_all_streams("SELECT MAX(A) FROM SCHEMA(\"AWS/SQS\", QueueName)"), None);
         assert_eq!(of_all_streams("m1 / m2"), None);
+    }
+
+    #[test]
+    fn a_query_with_a_condition_is_not_over_all_streams() {
+        let query = |end: &str| format!("select sum(IncomingBytes) from schema(\"AWS/Kinesis\", StreamName) {end}");
+        assert_eq!(of_all_streams(&query("group by StreamName")), Some("IncomingBytes"));
+        let account = "WHERE AWS.AccountId = CURRENT_ACCOUNT_ID() GROUP BY StreamName";
+        assert_eq!(of_all_streams(&query(account)), Some("IncomingBytes"), "the stack's own alarms");
+        for end in [
+            "WHERE StreamName='clicks'",
+            "where StreamName = 'clicks'",
+            "WHERE StreamName != 'orders'",
+            "WHERE tag.team = 'a'",
+            "GROUP BY tag.team",
+            "WHERE AWS.AccountId = CURRENT_ACCOUNT_ID() AND StreamName='clicks'",
+            "WHERE AWS.AccountId = '210987654321'",
+        ] {
+            assert_eq!(of_all_streams(&query(end)), None, "{end}");
+        }
+        let of_shards = "SELECT SUM(IncomingBytes) FROM SCHEMA(\"AWS/Kinesis\", ShardId, StreamName)";
+        assert_eq!(of_all_streams(of_shards), None);
+    }
+
+    fn alarm(name: &str, dimensions: &[(&str, &str)]) -> MetricAlarm {
+        let of = |(name, value): &(&str, &str)| Dimension::builder().name(*name).value(*value).build();
+        let alarm = MetricAlarm::builder().alarm_name(name).namespace(NAMESPACE).metric_name("IncomingBytes");
+        alarm.set_dimensions(Some(dimensions.iter().map(of).collect())).build()
+    }
+
+    #[test]
+    fn an_alarm_on_one_shard_does_not_watch_its_stream() {
+        let shard = alarm("a", &[("StreamName", "orders"), ("ShardId", "shardId-000000000000")]);
+        let consumer = alarm("b", &[("StreamName", "orders"), ("ConsumerName", "reader")]);
+        let found: Vec<String> = watched(&[shard, consumer], &[]).into_iter().map(|alarm| alarm.name).collect();
+        assert_eq!(found, ["b"]);
+    }
+
+    #[test]
+    fn an_alarm_acts_by_its_own_action_or_by_that_of_a_composite_alarm() {
+        let of = |name: &str| alarm(name, &[("StreamName", "orders")]);
+        let action = |mut alarm: MetricAlarm, is_enabled| {
+            alarm.alarm_actions = Some(vec!["topic".into()]);
+            alarm.actions_enabled = Some(is_enabled);
+            alarm
+        };
+        let alarms = [action(of("on"), true), action(of("off"), false), of("none"), of("part"), of("a part")];
+        let rule = "ALARM(\"a part\") OR ALARM(arn:aws:cloudwatch:us-east-1:123456789012:alarm:part)";
+        let composite = |actions: &[&str]| {
+            let actions = actions.iter().map(|action| (*action).to_owned()).collect();
+            CompositeAlarm::builder().alarm_rule(rule).set_alarm_actions(Some(actions)).build()
+        };
+        let acting = |composite: CompositeAlarm| {
+            let found = watched(&alarms, &[composite]);
+            let acting = found.into_iter().filter(|alarm| alarm.is_enabled && alarm.has_action);
+            acting.map(|alarm| alarm.name).collect::<Vec<_>>()
+        };
+        assert_eq!(acting(composite(&["topic"])), ["on", "part", "a part"]);
+        assert_eq!(acting(composite(&[])), ["on"]);
     }
 }

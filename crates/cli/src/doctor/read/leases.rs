@@ -2,10 +2,12 @@
 
 use super::unread::unread;
 use crate::CliError;
+use crate::aws::clock;
 use crate::nearest::nearest;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use std::collections::HashMap;
+use std::time::Duration;
 use unthrottle_core::checks::{Lease, Leases, Read};
 use unthrottle_core::observation::Stream;
 
@@ -13,12 +15,19 @@ use unthrottle_core::observation::Stream;
 const KEY: &str = "leaseKey";
 const OWNER: &str = "leaseOwner";
 const CHECKPOINT: &str = "checkpoint";
+const COUNTER: &str = "leaseCounter";
 /// A table of KCL 3.5 also holds metrics of workers and the coordinator's state. A lease has no type, or this one.
 const ENTITY: &str = "entityType";
 const LEASE: &str = "LEASE";
 
 /// The checkpoint of a shard that is read to its end.
 const SHARD_END: &str = "SHARD_END";
+
+/// The time between two looks at the table. A worker renews its leases several times before another one may take them,
+/// which is 10 s by default (`failoverTimeMillis`, kcl-configuration.html).
+const BETWEEN: Duration = Duration::from_secs(15);
+/// The most further looks. An application that takes leases after more than about two minutes seems not to run.
+const MOST_LOOKS: u32 = 3;
 
 /// Items of one answer. A lease has a few hundred bytes, so an answer then stays below AWS's 1 MB.
 const PER_PAGE: i32 = 1_000;
@@ -53,20 +62,54 @@ pub(in crate::doctor) async fn find_table(client: &Client, table: &str) -> Resul
     }
 }
 
-/// The leases of the stream in the table.
+/// The leases of the stream in the table, and whether their workers renew them. A worker that crashed keeps its leases,
+/// and only its counters stand still. So this reads the table again until all counters have moved, at most
+/// [`MOST_LOOKS`] times.
 pub(super) async fn leases(client: &Client, table: &str, stream: &Stream) -> Read<Leases> {
+    let first = scan(client, table, stream).await?;
+    let (mut leases, mut watched_seconds) = (first.clone(), 0);
+    let is_watched = |item: &Item| item.lease.is_held() && item.counter.is_some();
+    if first.iter().any(is_watched) {
+        for _ in 0..MOST_LOOKS {
+            tokio::time::sleep(BETWEEN / clock().pace()).await;
+            watched_seconds += BETWEEN.as_secs();
+            leases = scan(client, table, stream).await?;
+            for item in leases.iter_mut().filter(|item| is_watched(item)) {
+                let before = first.iter().find(|before| before.lease.shard == item.lease.shard);
+                let is_same = |before: &Item| before.counter == item.counter && before.lease.owner == item.lease.owner;
+                item.lease.is_renewed = Some(!before.is_some_and(is_same));
+            }
+            if leases.iter().all(|item| item.lease.is_renewed != Some(false)) {
+                break;
+            }
+        }
+    }
+    let leases = leases.into_iter().map(|item| item.lease).collect();
+    Ok(Leases { table: table.to_owned(), leases, watched_seconds })
+}
+
+/// An item of the table.
+#[derive(Clone, Debug)]
+struct Item {
+    lease: Lease,
+    /// What the worker counts up whenever it renews the lease.
+    counter: Option<String>,
+}
+
+async fn scan(client: &Client, table: &str, stream: &Stream) -> Read<Vec<Item>> {
     let call = client.scan().table_name(table).limit(PER_PAGE);
-    let mut pages = call.projection_expression([KEY, OWNER, CHECKPOINT, ENTITY].join(", ")).into_paginator().send();
-    let mut leases = vec![];
+    let fields = [KEY, OWNER, CHECKPOINT, COUNTER, ENTITY].join(", ");
+    let mut pages = call.projection_expression(fields).into_paginator().send();
+    let mut items = vec![];
     while let Some(page) = pages.next().await {
         let page = page.map_err(|e| unread("dynamodb:Scan", e))?;
-        leases.extend(page.items().iter().filter_map(|item| lease(item, &stream.name)));
+        items.extend(page.items().iter().filter_map(|item| lease(item, &stream.name)));
     }
-    Ok(Leases { table: table.to_owned(), leases })
+    Ok(items)
 }
 
 /// The lease of a shard. `None`: the item is another one, or of another stream.
-fn lease(item: &HashMap<String, AttributeValue>, stream: &str) -> Option<Lease> {
+fn lease(item: &HashMap<String, AttributeValue>, stream: &str) -> Option<Item> {
     let text = |name: &str| item.get(name)?.as_s().ok().map(String::as_str);
     if text(ENTITY).is_some_and(|kind| kind != LEASE) {
         return None;
@@ -77,9 +120,12 @@ fn lease(item: &HashMap<String, AttributeValue>, stream: &str) -> Option<Lease> 
         [_, name, _, shard] if *name == stream => *shard,
         _ => return None,
     };
-    shard.starts_with("shardId-").then(|| Lease {
+    let lease = || Lease {
         shard: shard.to_owned(),
         owner: text(OWNER).filter(|owner| !owner.is_empty()).map(str::to_owned),
         is_finished: text(CHECKPOINT) == Some(SHARD_END),
-    })
+        is_renewed: None,
+    };
+    let counter = item.get(COUNTER).and_then(|counter| counter.as_n().ok()).cloned();
+    shard.starts_with("shardId-").then(|| Item { lease: lease(), counter })
 }

@@ -17,6 +17,7 @@ pub(super) use account::Account;
 #[cfg(test)]
 pub(super) use account::FUNCTION_CALLS_PER_SECOND;
 pub(super) use leases::find_table;
+pub(super) use unread::of_summary;
 
 use super::clients::Clients;
 use chrono::{DateTime, Utc};
@@ -38,11 +39,16 @@ pub(super) struct Asked {
         value_name = "ARN",
         conflicts_with = "all",
         value_parser = role,
-        help = "The role of a producer or a consumer: has it the rights on the key that it\nneeds?"
+        help = "The role of a producer or a consumer: has it the rights on the key that it needs?"
     )]
     pub role: Option<String>,
-    /// The lease table of an application of the KCL that reads the stream
-    #[arg(long, value_name = "TABLE", conflicts_with = "all")]
+    #[arg(
+        long,
+        value_name = "TABLE",
+        conflicts_with = "all",
+        help = "The lease table of an application of the KCL that reads the stream. The \
+                doctor watches it for 15 to 45 s: do its workers renew their leases?"
+    )]
     pub kcl: Option<String>,
 }
 

@@ -13,12 +13,16 @@ use unthrottle_core::observation::{Shard, Stream};
 /// The shards that are read: a producer that aggregates writes to all of them.
 const SHARDS: usize = 2;
 
-/// Records of one call. 10 aggregates have half a MiB.
-const RECORDS: i32 = 10;
+/// The most records of a shard.
+const RECORDS: u64 = 10;
+
+/// The bytes of a call after the first one: a tenth of the 2 MiB that a shard gives its readers in a second. The first
+/// call asks for one record, because a record may have 10 MiB.
+const BYTES: u64 = 2 * 1_048_576 / 10;
 
 /// The calls of a shard, and the time between them: one of the five calls a second that AWS allows to all readers. An
 /// answer may be empty although records follow.
-const CALLS: usize = 2;
+const CALLS: usize = 3;
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Where the reading begins, in minutes before now.
@@ -49,21 +53,29 @@ async fn of_shard(
     let call = call.shard_iterator_type(ShardIteratorType::AtTimestamp).timestamp(first);
     let answer = call.send().await.map_err(|e| unread("kinesis:GetShardIterator", e))?;
     let mut position = answer.shard_iterator().map(str::to_owned);
+    let (mut records, mut largest) = (0, 0);
     for attempt in 0..CALLS {
         let Some(iterator) = position.take() else { break };
+        let left = RECORDS - records;
+        let limit = BYTES.checked_div(largest).map_or(1, |most| most.min(left));
+        if limit == 0 {
+            break;
+        }
         if attempt > 0 {
             tokio::time::sleep(PAUSE).await;
         }
-        let call = clients.kinesis.get_records().stream_arn(&stream.arn).shard_iterator(iterator).limit(RECORDS);
-        let answer = call.send().await.map_err(|e| unread("kinesis:GetRecords", e))?;
+        let call = clients.kinesis.get_records().stream_arn(&stream.arn).shard_iterator(iterator);
+        let answer = call.limit(limit as i32).send().await.map_err(|e| unread("kinesis:GetRecords", e))?;
         for record in answer.records() {
             sample.records += 1;
+            records += 1;
+            largest = largest.max(record.data().as_ref().len() as u64);
             if let Some(inside) = user_records(record.data().as_ref()) {
                 sample.aggregated += 1;
                 sample.user_records += inside.len() as u64;
             }
         }
-        if !answer.records().is_empty() || answer.millis_behind_latest() == Some(0) {
+        if answer.millis_behind_latest() == Some(0) {
             break;
         }
         position = answer.next_shard_iterator().map(str::to_owned);

@@ -29,7 +29,7 @@ pub(super) fn act(remedy: &Remedy, signal: &Signal, decision: &Decision) -> Stri
     }
     let is_asked_to_plan = signal.undo().is_some() && signal.mode() == Some(Mode::Observe);
     let not_done = match decision.allowed {
-        Mode::Heal if is_asked_to_plan => "nothing was changed. With --yes it is done.",
+        Mode::Heal if is_asked_to_plan => "so far nothing was changed.",
         // The person's own options do not lift the setting or the tag.
         _ if is_asked_to_plan => {
             "nothing was changed. --yes changes nothing either: UNTHROTTLE_MODE or its tag is observe."

@@ -1,6 +1,8 @@
 //! When a verdict can be expected.
 
 use super::Seen;
+use crate::decide::SILENCE_IS_UNKNOWN_MINUTES;
+use crate::observation::{Minute, PUBLISHED_WITHIN_MINUTES};
 use chrono::{DateTime, TimeDelta, Utc};
 
 /// Minutes until a change shows in CloudWatch at the latest: the first whole minute after it, which CloudWatch
@@ -25,6 +27,22 @@ fn about(then: Option<DateTime<Utc>>) -> String {
 pub(super) fn after_change(changed_at: DateTime<Utc>, seen: &Seen<'_>) -> String {
     let next = seen.evidence.observed_at.map(|now| now + TimeDelta::minutes(1));
     about(Some(next.map_or_else(|| shown(changed_at), |next| next.max(shown(changed_at)))))
+}
+
+/// After a change of another person or tool that was found only now, so that its own time is not known.
+pub(super) fn after_found_change() -> String {
+    format!(" A verdict can be expected about {SHOWN_AFTER} minutes after that change.")
+}
+
+/// After the first minutes of a stream that was created at `created`.
+pub(super) fn after_creation(created: DateTime<Utc>) -> String {
+    // A minute without traffic is known when CloudWatch would have published it.
+    about(Some(Minute::of(created).plus(2 + PUBLISHED_WITHIN_MINUTES).start()))
+}
+
+/// When a stream that is silent since then counts as one that has stopped.
+pub(super) fn stopped(since: DateTime<Utc>) -> DateTime<Utc> {
+    since + TimeDelta::minutes(SILENCE_IS_UNKNOWN_MINUTES + PUBLISHED_WITHIN_MINUTES)
 }
 
 /// After a change that is under way.

@@ -129,10 +129,12 @@ fn settling(changed_at: DateTime<Utc>, is_ours: bool, seen: &Seen<'_>) -> String
     } else {
         format!("another person or tool has just changed its shards (found at {at} UTC)")
     };
+    // A run that writes no memory finds such a change anew each time.
+    let is_found_now = !is_ours && seen.evidence.observed_at.is_some_and(|now| changed_at >= now);
+    let expected = if is_found_now { expected::after_found_change() } else { expected::after_change(changed_at, seen) };
     format!(
         "{change}, and no full published minute shows it yet. unthrottle waits for the minute that shows whether it \
-         helps.{}",
-        expected::after_change(changed_at, seen)
+         helps.{expected}"
     )
 }
 
@@ -146,10 +148,13 @@ fn evidence_pending(seen: &Seen<'_>) -> String {
         );
     }
     if let Some(since) = seen.evidence.silent_since {
+        let force = if seen.is_undo { " --force does not change that." } else { "" };
         return format!(
             "CloudWatch shows nothing of this stream since {} UTC, though it had traffic nearly all the time. \
-             Unknown is not zero: the next signal checks again.",
-            since.format("%H:%M")
+             Unknown is not zero: until about {} UTC CloudWatch may only be late. After that the stream counts as one \
+             without traffic.{force}",
+            since.format("%H:%M"),
+            expected::stopped(since).format("%H:%M")
         );
     }
     if seen.evidence.throttled_side.is_some() {
@@ -158,6 +163,17 @@ fn evidence_pending(seen: &Seen<'_>) -> String {
              next signal checks again.{}",
             throttling(seen.evidence),
             expected::after_next_minute(seen)
+        );
+    }
+    let created = seen.stream.and_then(|stream| stream.created_at);
+    if let Some(created) =
+        created.filter(|created| seen.evidence.newest().is_some_and(|newest| *created > newest.start()))
+    {
+        return format!(
+            "the stream was created at {} UTC, and CloudWatch has not published a whole minute of it. Unknown is not \
+             zero: the next signal checks again.{}",
+            created.format("%H:%M:%S"),
+            expected::after_creation(created)
         );
     }
     format!(

@@ -44,11 +44,19 @@ pub(super) fn of(signal: &Signal, stream: Option<&Stream>, decision: &Decision) 
         Verdict::Act(remedy) => (act::act(remedy, signal, decision), undo::end(remedy, signal, stream, decision)),
         Verdict::Hold(reason) => {
             let seen = Seen { evidence: &decision.evidence, stream, is_undo: signal.undo().is_some() };
-            (hold::hold(reason, signal, &seen), String::new())
+            apart(hold::hold(reason, signal, &seen))
         }
     };
     let (lasting, lost) = (lasting_loss(decision), data_loss(signal, decision));
     (format!("{name}: {text}{lasting}{lost}{}", lag::stopped(decision)), end)
+}
+
+/// A text and its last sentence, if that ends with a command: a command without a full stop is copied whole, so nothing
+/// may follow it.
+fn apart(mut text: String) -> (String, String) {
+    let last = text.rfind(". ").filter(|_| !text.ends_with('.')).map_or(text.len(), |stop| stop + 1);
+    let end = text.split_off(last);
+    (text, end)
 }
 
 /// That a loss lasts, where the decision leaves the stream as it is.

@@ -50,6 +50,7 @@ pub(super) fn load(evidence: &Evidence) -> String {
         let bytes = bytes(evidence.load_bytes_per_second);
         let (load, records) = (count(load), count(records));
         return match evidence.tries {
+            Some(1) => format!("a load of at least {load} records/s{bytes}"),
             Some(tries) => {
                 format!("a load of at least {load} records/s{bytes} ({records} with up to {tries} tries each)")
             }

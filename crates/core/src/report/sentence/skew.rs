@@ -73,7 +73,7 @@ fn enable_by_hand(seen: &Seen<'_>) -> Option<String> {
     let stream = seen.stream?;
     let metrics: Vec<&str> = stream.metrics_off().collect();
     Some(format!(
-        "aws kinesis enable-enhanced-monitoring --region {} --stream-name {} --shard-level-metrics {}.",
+        "aws kinesis enable-enhanced-monitoring --region {} --stream-name {} --shard-level-metrics {}",
         stream.region(),
         stream.name,
         metrics.join(" ")

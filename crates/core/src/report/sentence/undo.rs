@@ -12,7 +12,7 @@ pub(super) fn end(remedy: &Remedy, signal: &Signal, stream: Option<&Stream>, dec
         _ if decision.outcome != Outcome::Acted => String::new(),
         (Some(1), _) => " It is undone by itself after 1 hour without throttling.".into(),
         (Some(hours), _) => format!(" It is undone by itself after {hours} hours without throttling."),
-        (None, Some(stream)) => format!(" To undo it: {}.", undo(remedy, stream)),
+        (None, Some(stream)) => format!(" To undo it: {}", undo(remedy, stream)),
         (None, None) => String::new(),
     };
     cost + &undo

@@ -1,0 +1,59 @@
+//! The split that halves the load of the fullest shard.
+
+use super::read_failed;
+use super::report::Report;
+use crate::CliError;
+use crate::aws::called;
+use crate::consent::Consent;
+use crate::screen::Console;
+use unthrottle::aws::Clients;
+use unthrottle::aws::read::stream;
+use unthrottle_core::observation::CapacityMode;
+use unthrottle_core::signal::StreamArn;
+
+/// # Errors
+/// AWS splits the shards of the stream itself, so a reading would take throughput for nothing.
+pub(super) async fn must_be_possible(clients: &Clients, arn: &StreamArn) -> Result<(), CliError> {
+    let summary = stream::summary(&clients.kinesis, arn).await.map_err(read_failed)?;
+    if summary.is_some_and(|stream| stream.mode == CapacityMode::OnDemand) {
+        return Err(CliError::Missing("AWS splits the shards of an on-demand stream; a person cannot".into()));
+    }
+    Ok(())
+}
+
+/// Names the split that halves the load of the fullest shard. Makes it if a person confirms it.
+pub(super) async fn offer(
+    clients: &Clients,
+    arn: &StreamArn,
+    report: &Report,
+    consent: Consent,
+    console: &mut Console,
+) -> Result<(), CliError> {
+    let hottest =
+        report.hottest().ok_or_else(|| CliError::Missing("no record was read, so no split is known".into()))?;
+    let id = &hottest.shard;
+    let key = hottest.top_keys.first();
+    let key =
+        key.map_or_else(String::new, |key| format!(" Its first key is `{}` with {:.0} %.", key.key, key.share * 100.0));
+    let halving = hottest.split.as_ref().filter(|split| split.is_worth_it());
+    let Some(halving) = halving else {
+        return Err(CliError::Missing(format!("no split of {id} halves its load.{key}")));
+    };
+    let at = &halving.new_starting_hash_key;
+    console.step(&format!(
+        "split {id}, the fullest shard ({:.0} % full): the fuller half gets {:.0} % of its load",
+        hottest.full_share * 100.0,
+        halving.fuller_share * 100.0
+    ))?;
+    console.step(&format!(
+        "aws kinesis split-shard --stream-name {} --shard-to-split {id} --new-starting-hash-key {at}",
+        arn.name
+    ))?;
+    if !consent.is_possible() {
+        return Ok(console.step("or give --yes: this command then makes the split of its reading")?);
+    }
+    consent.ask("Make this split now?")?;
+    let call = clients.kinesis_once.split_shard().stream_arn(arn.to_string()).shard_to_split(id);
+    called("SplitShard", call.new_starting_hash_key(at).send().await)?;
+    Ok(console.result(true, &format!("split {id} at {at}"))?)
+}
