@@ -77,8 +77,8 @@ impl Buffer {
         }
     }
 
-    /// Whether more records may come. `most`: the records that wait, at most, in a writer with a pace. An open aggregate
-    /// is none yet.
+    /// Whether more records may come. `most`: the records that wait, at most, in a writer with a pace. An open
+    /// aggregate is none yet.
     pub fn has_room(&self, most: usize) -> bool {
         let behind = self.order.as_ref().map_or(0, Order::waiting);
         let waiting = self.fresh.len() + self.waiting.len() + behind;

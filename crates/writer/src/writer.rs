@@ -24,8 +24,8 @@ use tokio::time::{MissedTickBehavior, interval, sleep_until, timeout_at};
 /// its bytes of memory: the records, a copy of them, and base64.
 const MOST_BYTES_IN_FLIGHT: usize = 6 << 20;
 
-/// The records that are read ahead and are not in flight, where an aggregate counts as one: four requests. One shard takes them within two seconds, so
-/// that a stop leaves none behind.
+/// The records that are read ahead and are not in flight: four requests. An aggregate counts as one. One shard takes
+/// them within two seconds, so that a stop leaves none behind.
 const MOST_AHEAD: usize = 2000;
 
 /// A Kinesis client for [`run`]: each call is a single attempt, so that the writer knows about every answer.

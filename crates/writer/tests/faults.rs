@@ -196,8 +196,8 @@ async fn with_order_no_record_overtakes_another_of_its_key() {
     assert!(refused > 0 && lost_records > 0, "the faults were there");
 }
 
-/// More records than are read ahead, of which no batch and no aggregate becomes full, and a batch that waits without
-/// end for more. Only a writer that sends what it has comes to the end of the input.
+/// More records than are read ahead. They fill no batch and no aggregate, and a batch waits for a day. Only a writer
+/// that sends what it has comes to the end of the input.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_batch_that_cannot_become_full_does_not_wait_for_its_time() {
     let batch = Batch { size: 500, duration: Duration::from_secs(86_400), ..Batch::default() };

@@ -77,8 +77,8 @@ impl Outcome<'_> {
         }
         let kept = if lost > 0 { format!("{} lost{}", are(lost), self.kept()) } else { String::new() };
         let unread = self.unread(&read);
+        let (done, last) = (many(self.end.stats.accepted, "record"), self.last());
         self.letters?;
-        let done = many(self.end.stats.accepted, "record");
         match read {
             Read::Wholly(Err(source)) => {
                 let mut rest = format!(". {done} of the input were written before");
@@ -91,8 +91,7 @@ impl Outcome<'_> {
                 Err(CliError::Input { source, rest })
             }
             Read::Broken => Err(CliError::Broken(format!(
-                "a fault of this program ended the reading. The input was read up to {last}; {done} written. {kept}",
-                last = self.input.last.as_ref().map_or_else(|| "no line".into(), ToString::to_string)
+                "a fault of this program ended the reading. The input was read up to {last}; {done} written. {kept}"
             ))),
             Read::Wholly(Ok(())) | Read::Partly if !unread.is_empty() => {
                 let names = unread.join(", ");
@@ -167,5 +166,52 @@ pub(crate) fn unwritten(source: io::Error) -> CliError {
     match source.kind() {
         ErrorKind::BrokenPipe => CliError::Io(source),
         _ => CliError::Unwritten { path: "standard output".into(), source },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+    use unthrottle_writer::{Form, Options, Origin, Stats};
+
+    /// The error of a run with these counts. The input ends as `read` says.
+    fn error(read: Read, lost: u64) -> CliError {
+        let plan = Plan {
+            stream: "orders".into(),
+            config: None,
+            is_other_stream: false,
+            files: vec!["-".into()],
+            form: Form::Raw,
+            rule: KeyRule::Random,
+            options: Options::default(),
+            aws: crate::aws::AwsArgs::default(),
+            credentials: None,
+            dead_letter: Some("lost letters.jsonl".into()),
+            is_json: false,
+            warnings: vec![],
+        };
+        let mut stats = Stats::default();
+        stats.lost = lost;
+        let end = End { stats, elapsed: Duration::ZERO, fatal: None, is_stopped: false, unkept: 0 };
+        let last = Some(Origin { source: "stdin".into(), line: 7 });
+        let input = Input { last, ..Input::default() };
+        let outcome = Outcome { plan: &plan, end: &end, input: &input, incomplete: 0, letters: Ok(Some(lost)) };
+        outcome.result(read).expect_err("an error")
+    }
+
+    #[test]
+    fn a_reader_that_panics_is_no_end_of_the_input() {
+        let error = error(Read::Broken, 0);
+        assert_eq!(error.code(), 1);
+        let says = "a fault of this program ended the reading. The input was read up to stdin:7";
+        assert!(error.to_string().starts_with(says), "{error}");
+    }
+
+    #[test]
+    fn the_hint_is_a_command_that_a_shell_takes() {
+        let hint = "To send these again: unthrottle put orders 'lost letters.jsonl'";
+        let error = error(Read::Wholly(Ok(())), 2).to_string();
+        assert!(error.starts_with("2 records are lost; ") && error.ends_with(hint), "{error}");
     }
 }

@@ -190,3 +190,29 @@ pub(crate) fn summary(end: &End) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_summary_names_five_shards_has_its_thousands_apart_and_fits_80_columns() {
+        let mut stats = Stats::default();
+        stats.attempted = 245_001;
+        for shard in 0..200 {
+            stats.refuse(Some(&format!("shardId-{shard:012}")), 1_000 + shard);
+        }
+        stats.accept(136, Duration::from_micros(10_616_800));
+        let end = End { stats, elapsed: Duration::from_secs(2), fatal: None, is_stopped: false, unkept: 0 };
+        let summary = summary(&end);
+        let lines: Vec<&str> = summary.lines().collect();
+        assert!(lines[0].starts_with("accepted    1 of 245,001 records"), "{summary}");
+        assert_eq!(lines[1], "  refused     219,900 times; sent again: 0");
+        assert_eq!(
+            (lines[2], lines[7]),
+            ("              shardId-000000000199 1,199", "              195 shards more: 213,915")
+        );
+        assert!(lines[8].ends_with("max 10,617 ms") && lines.len() == 9, "{summary}");
+        assert!(lines.iter().all(|line| line.chars().count() <= 78), "{summary}");
+    }
+}
