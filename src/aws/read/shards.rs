@@ -30,8 +30,8 @@ const LOOKBACK: TimeDelta = TimeDelta::minutes(65);
 /// could cut a stream short. Without a limit, an endless answer would use up the function's time.
 const MOST_PAGES: usize = 100;
 
-/// The open shards among those that AWS lists.
-pub(super) struct Listed {
+/// The shards that AWS lists for a time.
+pub struct Listed {
     /// The shards that are open now.
     pub open: Vec<Shard>,
     /// How many of the listed shards are closed.
@@ -48,7 +48,10 @@ pub async fn open_shards(client: &aws_sdk_kinesis::Client, arn: &StreamArn) -> R
 }
 
 /// Reads the shards that were open at `at`, and which of them are open now.
-pub(super) async fn shards_at(
+///
+/// # Errors
+/// AWS did not answer, or refused the call.
+pub async fn shards_at(
     client: &aws_sdk_kinesis::Client,
     arn: &StreamArn,
     at: DateTime<Utc>,

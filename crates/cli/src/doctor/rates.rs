@@ -142,6 +142,8 @@ impl Rates {
         let single = ["ListTagsForResource", "ListShards", "GetMetricData", "GetMetricData", "DescribeKey"];
         let single = join_all(single.map(|call| self.call(call)));
         futures_util::join!(single, consumers, join_all((0..functions).map(|_| self.function())));
+        // The shards of three hours ago, of a stream that has refused something.
+        self.call("ListShards").await;
     }
 }
 
@@ -190,6 +192,9 @@ async fn the_simulated_calls_of_a_stream_are_those_of_a_read() {
     let register = clients.kinesis.register_stream_consumer().stream_arn(arn.to_string()).consumer_name("reader");
     register.send().await.expect("registered");
     let now = clock().now();
+    // A stream that has refused something takes one call more.
+    let (refused, ago) = ("WriteProvisionedThroughputExceeded", chrono::TimeDelta::minutes(5));
+    account.put_metric("AWS/Kinesis", refused, &[("StreamName", "orders")], now - ago, 1.0);
     let shared = Account::read(&clients, &arn, now).await;
     account.reset_calls();
     let readings = read(&clients, &shared, &Asked::default(), &arn, now).await.expect("read").expect("it exists");

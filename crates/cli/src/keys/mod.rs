@@ -104,6 +104,19 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
         budget.calls_per_second(),
         args.share,
     ))?;
+    if let From::Ago(ago) = args.from {
+        // Only a hint: without it the reading is the same.
+        let then = shards::shards_at(&clients.kinesis, &arn, clock().now() - ago).await;
+        if let Some(then) = then.ok().filter(|then| then.closed > 0) {
+            console.step(&format!(
+                "{} that had records then {} closed since, by a reshard. What {} had is not read: the shards of today \
+                 have the records since the reshard",
+                many(then.closed, "shard"),
+                if then.closed == 1 { "is" } else { "are" },
+                if then.closed == 1 { "it" } else { "they" },
+            ))?;
+        }
+    }
     let samples = read::read(&read::client(&config), &arn, chosen, args.from, &budget).await;
     let report = Report::of(&arn, &samples, budget.is_spent(), clock().now());
     let failed = report.shards.iter().filter_map(|shard| shard.error.as_ref());

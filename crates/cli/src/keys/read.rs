@@ -152,8 +152,7 @@ pub(super) async fn read(
 
 /// Leaves out the time before the first record of all. A shard that is read for fewer seconds would have more of it.
 fn begin_with_the_first_record(samples: &mut [Sample]) {
-    let first = samples.iter().filter_map(|sample| sample.seconds.keys().next().copied()).min();
-    let Some(first) = first.and_then(|second| DateTime::from_timestamp(second, 0)) else { return };
+    let Some(first) = samples.iter().filter_map(|sample| sample.first).min() else { return };
     samples.iter_mut().for_each(|sample| sample.from = sample.from.max(first));
 }
 

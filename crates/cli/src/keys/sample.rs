@@ -75,6 +75,8 @@ pub(super) struct Sample {
     /// Records that held several user records, and the number of these.
     pub aggregated: u64,
     pub user_records: u64,
+    /// The arrival of the first record.
+    pub first: Option<DateTime<Utc>>,
     /// The load by second of arrival.
     pub seconds: BTreeMap<i64, Load>,
     /// The keys with the most records and with the most bytes: of user records, where a record holds several.
@@ -109,6 +111,7 @@ impl Sample {
             all: Load::default(),
             aggregated: 0,
             user_records: 0,
+            first: None,
             seconds: BTreeMap::new(),
             keys: [sketch(), sketch()],
             sizes: KllSketch::new(SIZES).expect("within the crate's range"),
@@ -127,6 +130,8 @@ impl Sample {
         self.sizes.update(u32::try_from(load.bytes).unwrap_or(u32::MAX));
         if let Some(time) = record.approximate_arrival_timestamp() {
             self.seconds.entry(time.secs()).or_default().add(load);
+            let arrival = time.to_millis().ok().and_then(DateTime::from_timestamp_millis);
+            self.first = self.first.min(arrival).or(arrival);
         }
         match user_records(data) {
             Some(inside) => {
@@ -150,8 +155,8 @@ impl Sample {
     /// idle one, so loads compare only by the second.
     pub fn seconds_read(&self) -> f64 {
         // A child shard may be younger than the beginning of the reading.
-        let first = || DateTime::from_timestamp(*self.seconds.keys().next()?, 0);
-        let from = self.shard.parent.as_ref().and_then(|_| first()).map_or(self.from, |first| first.max(self.from));
+        let first = self.first.filter(|_| self.shard.parent.is_some());
+        let from = first.map_or(self.from, |first| first.max(self.from));
         ((self.until - from).num_milliseconds() as f64 / 1_000.0).max(LEAST_SECONDS)
     }
 

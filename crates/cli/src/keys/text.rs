@@ -21,7 +21,7 @@ pub(super) fn print(console: &mut Console, report: &Report) -> io::Result<()> {
         for remark in remarks(report) {
             console.step(&remark)?;
         }
-        return console.step("no record was read: give a longer --for, or read the past with --from -10m");
+        return console.step("no record was read. A longer --for waits for more, and --from -1h begins in the past");
     };
     console.step(&format!("arrived {} to {} UTC", first.format("%Y-%m-%d %H:%M:%S"), last.format("%H:%M:%S")))?;
     for remark in remarks(report) {

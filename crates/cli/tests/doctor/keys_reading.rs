@@ -4,6 +4,7 @@ use crate::aws::Aws;
 use crate::fixture::{Output, unthrottle};
 use crate::keys::{keys, stream, write};
 use crate::terminal::Terminal;
+use aws_sdk_kinesis::types::ScalingType;
 use chrono::{TimeDelta, Utc};
 use pty_process::blocking::Command;
 use serde_json::{Value, json};
@@ -41,6 +42,24 @@ async fn unequal() -> (LocalAccount, Aws) {
     }
     account.clock().run().expect("it is not ahead");
     (account, aws)
+}
+
+#[tokio::test]
+async fn a_past_with_a_reshard_says_what_is_not_read() {
+    let clock = Clock::standing_at(Utc::now() - TimeDelta::minutes(8));
+    let account = LocalAccount::start(Options { clock, ..Options::default() }).await.expect("a free port");
+    account.add_streams(["orders".to_owned()], 1, &[]).await;
+    let aws = Aws::of(&account);
+    account.clock().advance(Duration::from_secs(60)).expect("it stands");
+    write(&aws, (0..10).map(|n| (format!("key-{n}"), 100))).await;
+    let double = aws.kinesis.update_shard_count().stream_name("orders").target_shard_count(2);
+    double.scaling_type(ScalingType::UniformScaling).send().await.expect("accepted");
+    account.clock().run().expect("it is not ahead");
+    let of = |from| ["keys", "orders", "--from", from, "--for", "1s", "--endpoint-url", account.url()];
+    let out = unthrottle(&of("-7m")).await;
+    assert!(out.out.contains("1 shard that had records then is closed since, by a reshard"), "{}{}", out.out, out.err);
+    let out = unthrottle(&of("-1m")).await;
+    assert!(!out.out.contains("closed since"), "{}{}", out.out, out.err);
 }
 
 #[tokio::test]

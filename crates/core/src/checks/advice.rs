@@ -4,8 +4,10 @@ use super::finding::Status;
 use super::readings::{Point, Readings, Series, Unread};
 use super::table::check;
 use crate::cost::Prices;
+use crate::memory::{Memory, TAG};
 use crate::observation::{Minute, MinuteTraffic, Observation, Stream};
 use crate::policy::DOCTOR_SKIP_TAG;
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 /// The checks, the most urgent first. `batch` is not one of them: an observation does not count PutRecords calls.
@@ -62,6 +64,7 @@ fn readings(observation: &Observation, stream: &Stream) -> Readings {
         hours: Ok(minutes.clone()),
         minutes: Ok(minutes),
         shards: observation.shards.clone().map_or_else(unread, Ok),
+        shards_then: fewest_shards(observation, first.start()).map(Ok),
         consumers: unread(),
         alarms: unread(),
         key: unread(),
@@ -77,6 +80,16 @@ fn readings(observation: &Observation, stream: &Stream) -> Readings {
         rights: None,
         leases: None,
     }
+}
+
+/// The fewest shards that the stream is known to have had since then: before a change that the memory has, and at the
+/// times for which AWS was asked. `None`: nothing is known but the shards of now.
+fn fewest_shards(observation: &Observation, since: DateTime<Utc>) -> Option<u32> {
+    let memory = observation.tags.get(TAG).and_then(|text| Memory::parse(text).ok());
+    let changed = memory.filter(|memory| memory.change.as_ref().is_some_and(|change| change.at >= since));
+    let before = |memory: Memory| [memory.base, memory.change.and_then(|change| change.from.shards())];
+    let asked = observation.shards_at.values().map(|then| then.count);
+    changed.into_iter().flat_map(before).flatten().chain(asked).filter(|shards| *shards > 0).min()
 }
 
 impl From<MinuteTraffic> for Point {
@@ -99,7 +112,7 @@ impl From<MinuteTraffic> for Point {
 mod tests {
     use super::*;
     use crate::checks::fixture::stream;
-    use chrono::DateTime;
+    use crate::memory::{Change, ChangeKind};
 
     /// A stream of two shards whose minutes of the last three hours are all alike.
     fn observation(minute: MinuteTraffic) -> Observation {
@@ -147,6 +160,19 @@ mod tests {
         let minute = Minute::of(bursts.observed_at).plus(-5);
         bursts.traffic.minute_mut(minute).write_throttled = 10.0;
         assert_eq!(codes(&bursts), ["bursts", "pollers", "small-records"]);
+    }
+
+    #[test]
+    fn a_full_stream_from_before_a_change_of_ours_had_no_burst() {
+        let full = MinuteTraffic { incoming_bytes: 60.0 * 1_048_576.0, write_throttled: 900.0, ..CALM };
+        let mut observation = observation(CALM);
+        let now = Minute::of(observation.observed_at);
+        *observation.traffic.minute_mut(now.plus(-20)) = full;
+        assert_eq!(codes(&observation), ["bursts"], "a shard's load in a stream of two");
+        let change = Change::intent(ChangeKind::Scale, 1, 2, now.plus(-15).start());
+        let memory = Memory { base: Some(1), ..Memory::default().intend(change, false) };
+        observation.tags.insert(TAG.into(), memory.encode().expect("it fits"));
+        assert_eq!(codes(&observation), [""; 0]);
     }
 
     #[test]

@@ -72,10 +72,10 @@ pub(super) fn ranges(readings: &Readings, _: &Prices) -> Answer {
 }
 
 pub(super) fn shard_metrics(readings: &Readings, prices: &Prices) -> Answer {
-    let (stream, hours, minutes) = (&readings.stream, known(&readings.hours)?, known(&readings.minutes)?);
+    let (stream, hours) = (&readings.stream, known(&readings.hours)?);
     let count = stream.shard_metric_count();
     let monthly = f64::from(stream.open_shards) * f64::from(count) * prices.metric_month;
-    let refused = minutes.refused_below(FAR_FROM_FULL, stream.capacity());
+    let refused = readings.refused_far_from_full()?;
     let is_skewed = stream.open_shards > 1 && refused.longest_run >= LASTING_MINUTES;
     let name = &stream.name;
     let verdict = if is_skewed && !stream.shows_shards() {

@@ -33,6 +33,7 @@ pub(super) fn unread() -> Readings {
         hours: Err(why()),
         minutes: Err(why()),
         shards: Err(why()),
+        shards_then: None,
         consumers: Err(why()),
         alarms: Err(why()),
         key: Err(why()),

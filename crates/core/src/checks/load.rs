@@ -1,8 +1,10 @@
 //! The load of a stream, from its metrics.
 
+use super::capacity::FAR_FROM_FULL;
 use super::readings::{Point, Readings, Series};
 use crate::cost::Load;
 use crate::decide::{SHARD_BYTES_PER_SECOND, SHARD_READ_BYTES_PER_SECOND, SHARD_RECORDS_PER_SECOND};
+use crate::observation::CapacityMode;
 use chrono::{DateTime, TimeDelta, Utc};
 
 /// The most of a shard that a new number of shards uses at the highest load that was seen: half. The other half is for
@@ -67,7 +69,7 @@ impl Series {
     }
 
     /// The periods in which AWS refused a record although the accepted ones filled less than `share` of `shards`.
-    pub(super) fn refused_below(&self, share: f64, shards: f64) -> Refused {
+    fn refused_below(&self, share: f64, shards: f64) -> Refused {
         let mut refused = Refused::default();
         let (mut run, mut last) = (0, None::<DateTime<Utc>>);
         for (time, point) in &self.points {
@@ -111,6 +113,15 @@ impl Readings {
     pub(super) fn peak_shards(&self) -> Result<f64, super::Unread> {
         let (hours, minutes) = (known(&self.hours)?, known(&self.minutes)?);
         Ok([hours, minutes].map(|s| s.peak_per_second(|p| p.used_shards(1.0))).into_iter().fold(0.0, f64::max))
+    }
+
+    /// The minutes of the last 3 hours in which AWS refused a record although the stream was far from full. A minute
+    /// from before a reshard counts for the fewest shards that the stream had.
+    pub(super) fn refused_far_from_full(&self) -> Result<Refused, super::Unread> {
+        let (minutes, now) = (known(&self.minutes)?, self.stream.capacity());
+        let then = self.shards_then.as_ref().filter(|_| self.stream.mode == CapacityMode::Provisioned);
+        let then = then.map(known).transpose()?.filter(|shards| **shards > 0);
+        Ok(minutes.refused_below(FAR_FROM_FULL, then.map_or(now, |shards| now.min(f64::from(*shards)))))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Producers: how records are written.
 
-use super::capacity::{FAR_FROM_FULL, LASTING_MINUTES};
+use super::capacity::LASTING_MINUTES;
 use super::finding::{Answer, Verdict};
 use super::load::{known, planned_shards};
 use super::money::{billing, shape};
@@ -162,8 +162,7 @@ pub(super) fn large_records(readings: &Readings, _: &Prices) -> Answer {
 }
 
 pub(super) fn bursts(readings: &Readings, _: &Prices) -> Answer {
-    let (minutes, stream) = (known(&readings.minutes)?, &readings.stream);
-    let refused = minutes.refused_below(FAR_FROM_FULL, stream.capacity());
+    let (refused, stream) = (readings.refused_far_from_full()?, &readings.stream);
     let lasts = stream.open_shards > 1 && refused.longest_run >= LASTING_MINUTES;
     let verdict = if refused.periods > 0 && !lasts {
         let sentence = format!(

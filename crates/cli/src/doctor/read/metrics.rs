@@ -40,7 +40,12 @@ pub(super) async fn hours(client: &Client, stream: &Stream, now: DateTime<Utc>) 
 /// The last 3 hours by the minute, up to the last whole one.
 pub(super) async fn minutes(client: &Client, stream: &Stream, now: DateTime<Utc>) -> Read<Series> {
     let minute = now.duration_trunc(MINUTE).unwrap_or(now);
-    series(client, stream, MINUTE, (minute - HOUR * 3, minute), now).await
+    series(client, stream, MINUTE, (first_minute(now), minute), now).await
+}
+
+/// The beginning of [`minutes`].
+pub(super) fn first_minute(now: DateTime<Utc>) -> DateTime<Utc> {
+    now.duration_trunc(MINUTE).unwrap_or(now) - HOUR * 3
 }
 
 async fn series(

@@ -1,5 +1,5 @@
 //! Everything that the doctor reads, in one place: what all streams of the account share is read once, and each stream
-//! in eight calls, and three more for each Lambda function that reads it. [`Asked`] adds a few.
+//! in nine calls at most, and three more for each Lambda function that reads it. [`Asked`] adds a few.
 
 mod account;
 mod alarms;
@@ -20,7 +20,7 @@ pub(super) use leases::find_table;
 pub(super) use unread::of_summary;
 
 use super::clients::Clients;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use unread::{unread, unread_by_lambda};
 use unthrottle::aws::ReadError;
 use unthrottle::aws::read::{shards, stream};
@@ -79,6 +79,10 @@ pub(super) const SAMPLE_ACTIONS: [&str; 3] = ["kinesis:GetRecords", "kinesis:Get
 pub(super) const ROLE_ACTIONS: [&str; 1] = ["kms:GetKeyPolicy"];
 pub(super) const KCL_ACTIONS: [&str; 2] = ["dynamodb:ListTables", "dynamodb:Scan"];
 
+/// The shards of a new stream open within this time after its StreamCreationTimestamp, which has whole seconds in some
+/// answers. With less, AWS would list no shard; with more, a reshard of a stream that is seconds old would be missed.
+const CREATED_WITHIN: TimeDelta = TimeDelta::seconds(1);
+
 /// The start of the ids and aliases of keys that AWS manages. They are never disabled or deleted.
 const MANAGED_BY_AWS: &str = "alias/aws/";
 
@@ -107,7 +111,9 @@ pub(super) async fn read(
         lambda::readers(clients, account, &stream, now),
         key(clients, &stream),
     );
-    let (sample, rights, leases) = tokio::join!(
+    let has_refused = minutes.as_ref().is_ok_and(|minutes| minutes.total(|point| point.write_throttled) > 0.0);
+    let (shards_then, sample, rights, leases) = tokio::join!(
+        when(has_refused.then(|| shards_then(clients, arn, &stream, now))),
         when(asked.sample.then(|| sample::sample(clients, &stream, &shards, now))),
         when(asked.role.as_ref().map(|role| rights::rights(clients, role, &stream, &key))),
         when(asked.kcl.as_ref().map(|table| leases::leases(&clients.dynamodb, table, &stream))),
@@ -119,6 +125,7 @@ pub(super) async fn read(
         hours,
         minutes,
         shards,
+        shards_then,
         consumers,
         alarms: account.alarms.clone(),
         key,
@@ -136,7 +143,16 @@ pub(super) async fn read(
     }))
 }
 
-/// The answer of a read that a person may have asked for.
+/// The shards that were open when the minutes begin, or soon after the stream was made.
+async fn shards_then(clients: &Clients, arn: &StreamArn, stream: &Stream, now: DateTime<Utc>) -> Read<u32> {
+    let begin = metrics::first_minute(now);
+    let at = stream.created_at.map_or(begin, |created| begin.max(created + CREATED_WITHIN)).min(now);
+    let listed = shards::shards_at(&clients.kinesis, arn, at).await;
+    let listed = listed.map_err(|error| unread_by_lambda("kinesis:ListShards", &error))?;
+    Ok((listed.open.len() + listed.closed).try_into().unwrap_or(u32::MAX))
+}
+
+/// The answer of a read that only some runs make.
 async fn when<T>(read: Option<impl Future<Output = T>>) -> Option<T> {
     match read {
         Some(read) => Some(read.await),
