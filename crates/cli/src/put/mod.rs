@@ -9,7 +9,7 @@ mod stream;
 pub(super) use args::Args;
 pub(super) use conclude::unwritten;
 pub(super) use observer::{Screen, say, stopping, summary};
-pub(super) use stop::{at_each_signal, stop_signal};
+pub(super) use stop::{at_each_key, at_each_signal, stop_signal};
 pub(super) use stream::{Stream, find};
 
 use crate::CliError;

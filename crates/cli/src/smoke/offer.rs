@@ -5,8 +5,8 @@ use super::healing::{self, Healing};
 use super::view::Model;
 use super::watching::Watching;
 use crate::CliError;
-use crate::full_screen::{FullScreen, quit_key};
-use crate::put::{Stream, at_each_signal};
+use crate::full_screen::FullScreen;
+use crate::put::{Stream, at_each_key, at_each_signal};
 use crate::screen::EVERY;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -87,12 +87,6 @@ async fn stop(
         is_asked.store(true, Ordering::SeqCst);
         stopper.stop();
     };
-    let at_each_key = async {
-        loop {
-            quit_key().await;
-            ask();
-        }
-    };
     let at_the_end = async {
         tokio::select! {
             () = is_healed.notified() => {}
@@ -105,7 +99,7 @@ async fn stop(
     };
     tokio::select! {
         () = at_each_signal(ask) => {}
-        () = at_each_key, if has_keys => {}
+        () = at_each_key(ask), if has_keys => {}
         () = at_the_end => {}
     }
 }
