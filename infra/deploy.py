@@ -17,9 +17,12 @@ import sys
 import time
 import tomllib
 
+import click
+from samcli.cli.types import CfnParameterOverridesType
 from samtranslator.yaml_helper import yaml_parse
 
 ROOT = pathlib.Path(__file__).parents[1]
+SAMCONFIG = ROOT / "samconfig.toml"
 # The lowest versions, and what each tool is for. SAM builds Rust without a beta flag from 1.156 on. The AWS CLI has
 # every call of this file since November 2022.
 TOOLS = {
@@ -30,8 +33,8 @@ TOOLS = {
 # Lambda's error names the number that it keeps for functions without a reservation: 10 in a new account. Its guide says
 # 100 for an account with the default quota.
 ALWAYS_UNRESERVED, USUALLY_UNRESERVED = 10, 100
-# A stack in one of these states takes no update.
-STUCK = {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED", "UPDATE_ROLLBACK_FAILED"}
+# A stack in one of these states takes no update, and was never complete.
+STUCK = {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED"}
 
 
 class Report:
@@ -55,9 +58,9 @@ class Refused(Exception):
     """The AWS CLI ended with an error."""
 
 
-def aws(*arguments, region):
-    """The answer of the AWS CLI."""
-    command = ["aws", *arguments, "--region", region, "--output", "json"]
+def aws(*arguments, place):
+    """The answer of the AWS CLI. `place`: the options of the account and region."""
+    command = ["aws", *arguments, *place, "--output", "json"]
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"AWS_PAGER": ""})
     if done.returncode:
         raise Refused(" ".join(done.stderr.split()))
@@ -99,11 +102,15 @@ def misfit(declared, value):
         return None if value in allowed else f"one of {', '.join(allowed)}"
     if declared["Type"] == "Number":
         low, high = declared.get("MinValue", "any"), declared.get("MaxValue", "any")
+        # CloudFormation's numbers may have fractions, which fail later: in a resource, in a schedule, or at the start.
+        is_whole = isinstance(declared["Default"], int)
         try:
             fits = declared.get("MinValue", float(value)) <= float(value) <= declared.get("MaxValue", float(value))
         except ValueError:
             fits = False
-        return None if fits else f"a number from {low} to {high}" if high != "any" else f"a number of at least {low}"
+        fits = fits and (not is_whole or re.fullmatch(r"-?\d+", value))
+        kind = "a whole number" if is_whole else "a number"
+        return None if fits else f"{kind} from {low} to {high}" if high != "any" else f"{kind} of at least {low}"
     pattern = declared.get("AllowedPattern", ".*").removeprefix("^").removesuffix("$")
     fits = re.fullmatch(pattern, value) and len(value) <= declared.get("MaxLength", len(value))
     return None if fits else declared.get("ConstraintDescription", "a line of text")
@@ -115,11 +122,18 @@ def template():
 
 
 def configured():
-    """What samconfig.toml says of a deployment, and its parameters."""
-    deploy = tomllib.loads((ROOT / "samconfig.toml").read_text())["default"]["deploy"]["parameters"]
-    pairs = deploy["parameter_overrides"]
-    pairs = pairs.split() if isinstance(pairs, str) else pairs
-    return deploy, dict(pair.split("=", 1) for pair in pairs)
+    """What samconfig.toml says of a deployment, and its parameters, both as SAM reads them."""
+    try:
+        default = tomllib.loads(SAMCONFIG.read_text()).get("default", {})
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        bad_input(f"samconfig.toml cannot be read: {error}")
+    deploy = default.get("global", {}).get("parameters", {}) | default.get("deploy", {}).get("parameters", {})
+    if not deploy.get("stack_name"):
+        bad_input('samconfig.toml has no stack_name under [default.deploy.parameters]. Add stack_name = "unthrottle".')
+    try:
+        return deploy, CfnParameterOverridesType().convert(deploy.get("parameter_overrides"), None, None)
+    except click.ClickException as error:
+        bad_input(f"samconfig.toml: parameter_overrides: {error.format_message()}")
 
 
 def given(arguments, declared):
@@ -144,15 +158,15 @@ def bad_input(text):
 
 
 def region_of(deploy):
-    """The region that SAM would take."""
-    for found in (deploy.get("region"), os.environ.get("AWS_REGION"), os.environ.get("AWS_DEFAULT_REGION")):
-        if found:
-            return found
+    """(The region to deploy to, the region that `sam deploy` alone takes: it does not read AWS_REGION)."""
+    profile = ["--profile", deploy["profile"]] if deploy.get("profile") else []
     try:
-        done = subprocess.run(["aws", "configure", "get", "region"], capture_output=True, text=True)
+        done = subprocess.run(["aws", "configure", "get", "region", *profile], capture_output=True, text=True)
+        of_profile = done.stdout.strip() or None
     except FileNotFoundError:
-        return None
-    return done.stdout.strip() or None
+        of_profile = None
+    of_sam = deploy.get("region") or os.environ.get("AWS_DEFAULT_REGION") or of_profile
+    return deploy.get("region") or os.environ.get("AWS_REGION") or of_sam, of_sam
 
 
 def parameters_of(stack):
@@ -162,13 +176,14 @@ def parameters_of(stack):
 class Account:
     """What the account has, as far as the AWS CLI may read it."""
 
-    def __init__(self, report, region, name):
+    def __init__(self, report, region, profile, name):
         self.report, self.region, self.name = report, region, name
+        self.place = ["--region", region, *(["--profile", profile] if profile else [])]
 
     def ask(self, what, *arguments):
         """An answer; None where the call is denied, which is no reason against the deployment."""
         try:
-            return aws(*arguments, region=self.region)
+            return aws(*arguments, place=self.place)
         except Refused as error:
             self.report.note(f"{what} was not checked: {error}")
             return None
@@ -176,7 +191,7 @@ class Account:
     def stack(self):
         """The stack with this name; None if there is none; an empty one if AWS does not say."""
         try:
-            (stack,) = aws("cloudformation", "describe-stacks", "--stack-name", self.name, region=self.region)["Stacks"]
+            (stack,) = aws("cloudformation", "describe-stacks", "--stack-name", self.name, place=self.place)["Stacks"]
         except Refused as error:
             if "does not exist" in str(error):
                 return None
@@ -186,15 +201,22 @@ class Account:
 
     def check_stack(self, stack, asked, wanted):
         status = stack["StackStatus"]
-        delete = f"aws cloudformation delete-stack --stack-name {self.name} --region {self.region}"
+        order = f"--stack-name {self.name} {' '.join(self.place)}"
         if status in STUCK:
+            delete = f"aws cloudformation delete-stack {order}"
             self.report.fails(f"The stack {self.name} is {status} and takes no update. Read its events, then delete it: {delete}")
+        elif status == "UPDATE_ROLLBACK_FAILED":
+            # A deletion would lose the subscribers of the topic, the log and the dead letters.
+            roll_back = f"aws cloudformation continue-update-rollback {order}"
+            self.report.fails(
+                f"The stack {self.name} is {status} and takes no update. Mend what its events name, then end the rollback: {roll_back}"
+            )
         elif status.endswith("_IN_PROGRESS"):
             self.report.fails(f"The stack {self.name} is {status}. Wait until that ends.")
         else:
             self.report.ok(f"The stack {self.name} is {status}.")
         has = parameters_of(stack)
-        if has.get("Mode") not in (None, wanted["Mode"]) and "Mode" not in asked:
+        if "Mode" in wanted and has.get("Mode") not in (None, wanted["Mode"]) and "Mode" not in asked:
             self.report.fails(
                 f"The stack runs with Mode={has['Mode']}, and samconfig.toml has Mode={wanted['Mode']}. "
                 f"Say which: make deploy PARAMETERS=Mode={has['Mode']}"
@@ -207,7 +229,7 @@ class Account:
             roles.append(f"unthrottle-sweep-{self.region}")
         for role in roles:
             try:
-                aws("iam", "get-role", "--role-name", role, region=self.region)
+                aws("iam", "get-role", "--role-name", role, place=self.place)
             except Refused as error:
                 if "NoSuchEntity" not in str(error):
                     self.report.note(f"The role {role} was not checked: {error}")
@@ -252,7 +274,7 @@ class Account:
         queries = json.dumps([{"Id": "refused", "Expression": query.replace("${Where}", clause), "Period": 60}])
         times = ["--start-time", str(now - 600), "--end-time", str(now)]
         try:
-            aws("cloudwatch", "get-metric-data", "--metric-data-queries", queries, *times, region=self.region)
+            aws("cloudwatch", "get-metric-data", "--metric-data-queries", queries, *times, place=self.place)
         except Refused as error:
             if "ValidationError" in str(error):
                 self.report.fails(f"CloudWatch refuses the query of the fleet alarms: {error} Set ThisAccountOnly=deny.")
@@ -269,15 +291,15 @@ def fleet_query():
     return query, places["Where"]["Fn::If"][1]
 
 
-def check_account(report, region, name, asked, parameters, defaults):
+def check_account(account, asked, parameters, defaults):
     """Checks the account. Returns the parameters that a stack in it has."""
+    report = account.report
     try:
-        caller = aws("sts", "get-caller-identity", region=region)
+        caller = aws("sts", "get-caller-identity", place=account.place)
     except Refused as error:
         report.fails(f"AWS takes no call: {error} Sign in (aws sso login), or set AWS_PROFILE.")
         return {}
-    report.ok(f"Account {caller['Account']}, region {region}, as {caller['Arn']}")
-    account = Account(report, region, name)
+    report.ok(f"Account {caller['Account']}, region {account.region}, as {caller['Arn']}")
     stack, had = account.stack(), {}
     # A change set that was not executed leaves a stack without resources.
     if stack is None or stack.get("StackStatus") == "REVIEW_IN_PROGRESS":
@@ -300,15 +322,24 @@ def check(report, arguments):
     given([f"{name}={value}" for name, value in overrides.items()], declared)
     asked = given(arguments, declared)
     parameters = overrides | asked
-    name, region = deploy["stack_name"], region_of(deploy)
+    name, (region, of_sam) = deploy["stack_name"], region_of(deploy)
     print(f"Before a deployment of the stack {name}:")
     has_aws, had = check_tools(report), {}
     if region is None:
-        report.fails("No region is set. Set AWS_REGION, or add region to samconfig.toml.")
-    elif has_aws:
-        had = check_account(report, region, name, asked, parameters, defaults)
+        report.fails("No region is set. Set AWS_DEFAULT_REGION, or add region to samconfig.toml.")
+    else:
+        if of_sam != region:
+            report.note(f"AWS_REGION is {region}, which `sam deploy` alone does not read: it takes {of_sam}. Set AWS_DEFAULT_REGION, too.")
+        if has_aws:
+            account = Account(report, region, deploy.get("profile"), name)
+            had = check_account(account, asked, parameters, defaults)
     # A stack keeps its architecture, as each parameter that is not given.
     return region, parameters, (defaults | had | parameters)["Architecture"]
+
+
+def quoted(value):
+    """A value as SAM takes it: it reads a bare one up to a space, and takes no empty one."""
+    return value if re.fullmatch(r"[\w.:/@+-]+", value) else json.dumps(value, ensure_ascii=False)
 
 
 def main(arguments):
@@ -323,7 +354,9 @@ def main(arguments):
         print("Nothing that was checked would fail.")
         return 0
     build = ["sam", "build", "--parameter-overrides", f"Architecture={architecture}"]
-    deploy = ["sam", "deploy", "--region", region, "--parameter-overrides", *(f"{name}={value}" for name, value in parameters.items())]
+    deploy = ["sam", "deploy", "--region", region]
+    if parameters:
+        deploy += ["--parameter-overrides", *(f"{name}={quoted(value)}" for name, value in parameters.items())]
     for command in [build, deploy]:
         if code := subprocess.run(command, cwd=ROOT).returncode:
             return code

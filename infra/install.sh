@@ -1,16 +1,23 @@
 #!/bin/sh
-# Installs the command `unthrottle` of one release for this user, after a check of its SHA-256 sum.
-#
-#   sh install.sh [--from FOLDER_OR_URL] [--prefix FOLDER] [--version VERSION]
-#   sh install.sh --uninstall [--prefix FOLDER]
-#
-# The default of --prefix is ~/.local. A release's own install.sh knows its version and its URL.
+# See usage.
 set -eu
 
 VERSION=
 FROM=
-PREFIX=${HOME:-}/.local
+PREFIX=${HOME:+$HOME/.local}
 UNINSTALL=
+
+# Not read from this file: the shell may read it from a pipe.
+usage() {
+    cat <<'END'
+Installs the command `unthrottle` of one release for this user, after a check of its SHA-256 sum.
+
+  sh install.sh [--from FOLDER_OR_URL] [--prefix FOLDER] [--version VERSION]
+  sh install.sh --uninstall [--prefix FOLDER]
+
+The default of --prefix is ~/.local. A release's own install.sh knows its version and its URL.
+END
+}
 
 fail() {
     echo "install.sh: $*" >&2
@@ -27,10 +34,17 @@ while [ $# -gt 0 ]; do
         --prefix) needs_value "$@"; PREFIX=$2; shift 2 ;;
         --version) needs_value "$@"; VERSION=${2#v}; shift 2 ;;
         --uninstall) UNINSTALL=yes; shift ;;
-        -h | --help) sed -n 's/^# \{0,1\}//p' "$0" | sed 1d; exit 0 ;;
+        -h | --help) usage; exit 0 ;;
         *) fail "unknown option $1. The options are --from, --prefix, --version, --uninstall" ;;
     esac
 done
+
+[ -n "$PREFIX" ] || fail "HOME is not set. Give --prefix with the folder to install to"
+# PATH needs the whole path.
+case $PREFIX in
+    /*) ;;
+    *) PREFIX=$(pwd)/$PREFIX ;;
+esac
 
 BASH_COMPLETION=$PREFIX/share/bash-completion/completions/unthrottle
 ZSH_COMPLETION=$PREFIX/share/zsh/site-functions/_unthrottle
@@ -95,7 +109,16 @@ put() {
     chmod "$1" "$3.new"
     mv -f "$3.new" "$3"
 }
-put 755 unthrottle "$PREFIX/bin/unthrottle"
+# Where it will run: the folder for temporary files may forbid programs.
+mkdir -p "$PREFIX/bin"
+cp "$WORK/$NAME/unthrottle" "$PREFIX/bin/unthrottle.new"
+chmod 755 "$PREFIX/bin/unthrottle.new"
+RUNS=$("$PREFIX/bin/unthrottle.new" --version 2>&1) || {
+    rm -f "$PREFIX/bin/unthrottle.new"
+    fail "the program does not run here: $RUNS. On Linux it needs glibc 2.17 or newer, which Alpine does not have." \
+        "Nothing was installed"
+}
+mv -f "$PREFIX/bin/unthrottle.new" "$PREFIX/bin/unthrottle"
 put 644 completions/unthrottle.bash "$BASH_COMPLETION"
 put 644 completions/_unthrottle "$ZSH_COMPLETION"
 put 644 completions/unthrottle.fish "$FISH_COMPLETION"
@@ -103,7 +126,7 @@ for page in "$WORK/$NAME"/man/*.1; do
     put 644 "man/$(basename "$page")" "$MAN/$(basename "$page")"
 done
 
-echo "installed $("$PREFIX/bin/unthrottle" --version | head -n 1) to $PREFIX/bin/unthrottle"
+echo "installed $(echo "$RUNS" | head -n 1) to $PREFIX/bin/unthrottle"
 case :$PATH: in
     *":$PREFIX/bin:"*) ;;
     *) echo "$PREFIX/bin is not in PATH. Add this line to the profile of your shell:"

@@ -242,7 +242,7 @@ variable "messages" {
 }
 
 variable "topic_key" {
-  description = "The KMS key that encrypts the topic. own creates a key, for $1.00 a month. The ARN of a key takes yours. Its policy must let CloudWatch and this account use it. aws takes alias/aws/sns, which costs nothing. CloudWatch may not use that key, so the alarms then notify no person."
+  description = "The KMS key that encrypts the topic. own creates a key, for $1.00 a month in its first year, and for more after its first rotations. The ARN of a key takes yours. Its policy must let CloudWatch and this account use it. aws takes alias/aws/sns, which costs nothing. CloudWatch may not use that key, so the alarms then notify no person."
   type        = string
   default     = "own"
   nullable    = false

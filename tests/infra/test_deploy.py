@@ -83,6 +83,18 @@ def test_the_readmes_next_line_turns_healing_on(folder):
     assert parameters["Mode"] == "heal"
 
 
+def test_the_readmes_second_line_turns_healing_on_without_tools_of_the_users(deploy):
+    """`make deploy` installs SAM where no PATH of a person has it, so the line after it is a `make deploy`, too."""
+    readme = (ROOT / "README.md").read_text()
+    first, second = re.findall(r"^    make deploy *(?:PARAMETERS=(\S+))? +#", readme, re.MULTILINE)
+    _, _, calls = deploy(*first.split())
+    assert ["sam", "deploy", "--region", REGION, "--parameter-overrides", "Mode=observe"] in calls
+    code, said, calls = deploy(*second.split(), answers={"aws cloudformation describe-stacks": stack("CREATE_COMPLETE", Mode="observe")})
+    assert code == 0 and calls[-1] == ["sam", "deploy", "--region", REGION, "--parameter-overrides", "Mode=heal"], said
+    makefile = (ROOT / "Makefile").read_text()
+    assert re.search(r"^deploy: .*\n\t\.venv/bin/python infra/deploy\.py .*\$\(PARAMETERS\)$", makefile, re.MULTILINE)
+
+
 def test_the_file_is_committed_and_names_only_parameters():
     assert "samconfig.toml" not in (ROOT / ".gitignore").read_text()
     deploy = tomllib.loads((ROOT / "samconfig.toml").read_text())["default"]["deploy"]["parameters"]
@@ -229,13 +241,17 @@ def test_what_the_stack_has_reserved_comes_back(deploy):
         ({"sam --version": [0, "SAM CLI, version 1.155.2"]}, "FAILS sam is 1.155.2; 1.156 or newer is needed."),
         ({"aws iam get-role --role-name unthrottle-eu-west-1": answer({"Role": {"RoleName": "unthrottle-eu-west-1"}})}, "FAILS The role unthrottle-eu-west-1 exists"),
         ({"aws cloudformation describe-stacks": stack("ROLLBACK_COMPLETE")}, "FAILS The stack unthrottle is ROLLBACK_COMPLETE and takes no update."),
+        (
+            {"aws cloudformation describe-stacks": stack("UPDATE_ROLLBACK_FAILED", Mode="observe")},
+            "then end the rollback: aws cloudformation continue-update-rollback --stack-name unthrottle --region eu-west-1",
+        ),
         ({"aws cloudformation describe-stacks": stack("UPDATE_IN_PROGRESS")}, "FAILS The stack unthrottle is UPDATE_IN_PROGRESS. Wait"),
         ({"aws cloudformation describe-stacks": stack("CREATE_COMPLETE", Mode="heal")}, "FAILS The stack runs with Mode=heal, and samconfig.toml has"),
         (
             {"aws sts get-caller-identity": [255, "Unable to locate credentials. You can configure credentials by running"]},
             "FAILS AWS takes no call: Unable to locate credentials.",
         ),
-        ({"aws configure get region": [1, ""]}, "FAILS No region is set."),
+        ({"aws configure get region": [1, ""]}, "FAILS No region is set. Set AWS_DEFAULT_REGION, or add region to samconfig.toml."),
         (
             {"aws cloudwatch get-metric-data": error("ValidationError", "GetMetricData", "Invalid metrics expression 'refused'.")},
             "Set ThisAccountOnly=deny.",
@@ -292,9 +308,11 @@ def test_in_a_monitoring_account_the_switch_is_named(deploy):
         ("Mod=heal", "Mod is no parameter of template.yaml. Did you mean Mode?"),
         ("heal", "heal is no parameter. Write NAME=VALUE, such as Mode=heal."),
         ("Mode=on", "Mode=on: must be one of heal, observe, off"),
-        ("MaxShards=0", "MaxShards=0: must be a number from 1 to 10000"),
-        ("MaxShards=many", "MaxShards=many: must be a number from 1 to 10000"),
-        ("AutoFixAlarmThreshold=0", "AutoFixAlarmThreshold=0: must be a number of at least 1"),
+        ("MaxShards=0", "MaxShards=0: must be a whole number from 1 to 10000"),
+        ("MaxShards=many", "MaxShards=many: must be a whole number from 1 to 10000"),
+        ("AutoFixAlarmThreshold=0", "AutoFixAlarmThreshold=0: must be a whole number of at least 1"),
+        ("TargetUtilization=1", "TargetUtilization=1: must be a number from 0.3 to 0.95"),
+        ("Floor=nan", "Floor=nan: must be a number from 0 to 0.5"),
         ("MaxHourlyCost=$5", "MaxHourlyCost=$5: must be USD an hour from 0.01 to 1000000, or empty"),
         ("RolePath=team", "RolePath=team: must be a path that begins and ends with a slash"),
     ],
@@ -302,6 +320,85 @@ def test_in_a_monitoring_account_the_switch_is_named(deploy):
 def test_a_bad_parameter_is_named_before_anything_is_asked(deploy, argument, said):
     code, output, calls = deploy(argument)
     assert (code, output, calls) == (2, said, [])
+
+
+WHOLE = [name for name, declared in PARAMETERS.items() if declared["Type"] == "Number" and "MinValue" in declared and isinstance(declared["Default"], int)]
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_a_fraction_where_only_whole_numbers_work_is_refused(deploy, name):
+    fraction = PARAMETERS[name]["MinValue"] + 0.5
+    code, said, calls = deploy(f"{name}={fraction}")
+    assert (code, calls) == (2, []) and said.startswith(f"{name}={fraction}: must be "), said
+    assert deploy(f"{name}={PARAMETERS[name]['MinValue']}", "--check")[0] == 0
+
+
+@pytest.fixture
+def samconfig(tmp_path, monkeypatch):
+    """Puts this text in the place of samconfig.toml."""
+    path = tmp_path / "given.toml"
+    monkeypatch.setattr(program, "SAMCONFIG", path)
+    return path.write_text
+
+
+def test_the_file_that_sam_writes_after_its_questions_is_read_as_sam_reads_it(deploy, samconfig):
+    # `sam deploy --guided` writes quotes, and what all commands share.
+    samconfig(
+        """version = 0.1
+[default.global.parameters]
+stack_name = "healer"
+[default.deploy.parameters]
+region = "eu-central-1"
+profile = "sandbox"
+parameter_overrides = "Mode=\\"observe\\" NotificationEmail=\\"ops@example.com\\" MaxHourlyCost=\\"\\""
+"""
+    )
+    code, said, calls = deploy(answers={"aws iam get-role": error("NoSuchEntity", "GetRole", "cannot be found")})
+    assert code == 0 and said.startswith("Before a deployment of the stack healer:"), said
+    given = ["Mode=observe", "NotificationEmail=ops@example.com", 'MaxHourlyCost=""']
+    assert ["sam", "deploy", "--region", "eu-central-1", "--parameter-overrides", *given] in calls
+    asked = [call for call in calls if call[0] == "aws" and call[1] not in ("--version", "configure")]
+    assert len(asked) > 3 and [call for call in asked if call[call.index("--profile") + 1] != "sandbox"] == []
+
+
+def test_what_this_program_gives_is_what_sam_reads(deploy, samconfig):
+    from samcli.cli.types import CfnParameterOverridesType
+
+    samconfig('[default.deploy.parameters]\nstack_name = "unthrottle"\n')
+    values = {"MaxHourlyCost": "", "NotificationEmail": "a+b@example.com", "RolePath": "/team/", "Mode": "heal"}
+    _, _, calls = deploy(*(f"{name}={value}" for name, value in values.items()))
+    (deployed,) = [call for call in calls if call[:2] == ["sam", "deploy"]]
+    assert CfnParameterOverridesType().convert(tuple(deployed[5:]), None, None) == values
+
+
+def test_without_parameters_in_the_file_a_stack_keeps_its_own(deploy, samconfig):
+    samconfig('[default.deploy.parameters]\nstack_name = "unthrottle"\n')
+    code, said, calls = deploy(answers={"aws cloudformation describe-stacks": stack("CREATE_COMPLETE", Mode="heal")})
+    assert code == 0 and ["sam", "deploy", "--region", REGION] in calls, said
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("[default", "samconfig.toml cannot be read: "),
+        ("", "samconfig.toml has no stack_name under [default.deploy.parameters]."),
+        ('[default.deploy.parameters]\nstack_name = "a"\nparameter_overrides = "observe"', "samconfig.toml: parameter_overrides: "),
+        ('[default.deploy.parameters]\nstack_name = "a"\nparameter_overrides = "Mod=heal"', "Did you mean Mode?"),
+    ],
+)
+def test_a_file_that_sam_could_not_read_is_named(deploy, samconfig, text, part):
+    samconfig(text)
+    code, said, calls = deploy()
+    assert (code, calls) == (2, []) and part in said, said
+
+
+def test_a_region_that_sam_alone_does_not_see_is_given_to_it_and_named(deploy, monkeypatch):
+    monkeypatch.setenv("AWS_REGION", "ap-south-1")
+    code, said, calls = deploy()
+    assert code == 0 and "note AWS_REGION is ap-south-1, which `sam deploy` alone does not read: it takes eu-west-1." in said, said
+    assert ["sam", "deploy", "--region", "ap-south-1", "--parameter-overrides", "Mode=observe"] in calls
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "ap-south-1")
+    assert "AWS_REGION is" not in deploy()[1]
 
 
 def test_the_pages_table_has_the_lowest_versions():

@@ -16,10 +16,12 @@ import threading
 import tomllib
 
 import pytest
+import yaml
 from template import ROOT
 
 sys.path.insert(0, str(ROOT / "infra"))
 import dist  # noqa: E402
+import package  # noqa: E402
 
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 PROGRAM = b'#!/bin/sh\necho "unthrottle 9.9.9"\n'
@@ -74,6 +76,11 @@ def test_the_changelog_begins_with_the_version_of_the_release():
     assert "### Added" in dist.notes(dist.version())
     with pytest.raises(SystemExit, match="no section"):
         dist.notes("0.0.1")
+
+
+def test_the_security_page_supports_the_version_of_the_release():
+    rows = re.findall(r"^\| (\S+) \| yes \|$", (ROOT / "SECURITY.md").read_text(), re.MULTILINE)
+    assert rows == [f"{dist.version().rsplit('.', 1)[0]}.x"]
 
 
 @pytest.fixture
@@ -167,6 +174,43 @@ def test_bad_options_install_nothing_and_say_why(tmp_path, release, options, say
     assert not (tmp_path / "home").exists()
 
 
+def test_help_is_there_also_where_the_shell_reads_the_installer_from_a_pipe(tmp_path):
+    text = (ROOT / "infra/install.sh").read_text()
+    for command in (["sh", "-s", "--", "--help"], ["sh", "-s", "--", "-h"]):
+        made = subprocess.run(command, input=text, capture_output=True, text=True, cwd=tmp_path, env={"PATH": os.environ["PATH"]})
+        assert (made.returncode, made.stderr) == (0, "")
+        assert made.stdout.startswith("Installs the command `unthrottle`") and "--uninstall [--prefix FOLDER]" in made.stdout
+
+
+def test_a_program_that_does_not_run_here_leaves_the_installed_one(tmp_path, release):
+    assert install(tmp_path, "--from", release, "--version", "9.9.9").returncode == 0
+    before = (tmp_path / "home/.local/bin/unthrottle").read_bytes()
+    # As a program for glibc on a Linux without it: the loader that it names is not there.
+    files = {"unthrottle": (b"#!/no/such/loader\n", 0o755)} | EXTRAS
+    (release / f"{NAME}.tar.gz").write_bytes(dist.archive(NAME, files, 0))
+    dist.write_sums(release)
+    made = install(tmp_path, "--from", release, "--version", "9.9.9")
+    assert (made.returncode, made.stdout) == (1, "")
+    assert "install.sh: the program does not run here: " in made.stderr and made.stderr.endswith("Nothing was installed\n"), made.stderr
+    assert (tmp_path / "home/.local/bin/unthrottle").read_bytes() == before
+    assert installed(tmp_path / "home/.local") == ALL_FILES
+
+
+@pytest.mark.parametrize("options", [[], ["--uninstall"]])
+@pytest.mark.parametrize("home", [{}, {"HOME": ""}])
+def test_without_a_home_it_asks_for_a_folder(tmp_path, release, options, home):
+    command = ["sh", ROOT / "infra/install.sh", "--from", release, "--version", "9.9.9", *options]
+    made = subprocess.run(command, capture_output=True, text=True, env={"PATH": os.environ["PATH"]} | home)
+    assert (made.returncode, made.stderr) == (1, "install.sh: HOME is not set. Give --prefix with the folder to install to\n")
+
+
+def test_a_relative_folder_gives_a_line_for_path_that_holds_everywhere(tmp_path, release, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    made = install(tmp_path, "--from", release, "--version", "9.9.9", "--prefix", "mine")
+    assert made.returncode == 0 and installed(tmp_path / "mine") == ALL_FILES, made
+    assert f'export PATH="{tmp_path}/mine/bin:$PATH"\n' in made.stdout
+
+
 def test_a_machine_without_an_archive_is_named(tmp_path, release):
     made = install(tmp_path, "--from", release, "--version", "9.9.9", machine="riscv64")
     assert made.returncode == 1 and "there is no archive for Linux on riscv64" in made.stderr
@@ -181,6 +225,16 @@ def test_a_release_s_installer_knows_its_version_and_its_place(tmp_path, monkeyp
     assert f"FROM=https://git.example/somebody/unthrottle/releases/download/v{dist.version()}" in text
 
 
+def test_the_readme_names_the_systems_that_the_installer_and_the_release_have():
+    (said,) = re.findall(r"^A release has the command for (.+?), and needs no Rust\.", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert said == "Linux and macOS"
+    targets = re.findall(r"TARGET=(\S+) ;;", (ROOT / "infra/install.sh").read_text())
+    assert {target.split("-", 1)[1] for target in targets} == {"unknown-linux-gnu", "apple-darwin"}
+    hosts = yaml.safe_load((ROOT / ".github/workflows/release.yml").read_text())["jobs"]["build"]["strategy"]["matrix"]["os"]
+    built = [*package.TARGETS.values(), *(f"{machine}-apple-darwin" for machine, host in {"aarch64": "macos-15", "x86_64": "macos-15-intel"}.items() if host in hosts)]
+    assert sorted(targets) == sorted(built)
+
+
 def test_the_sums_are_those_that_the_tools_of_linux_check(release):
     lines = (release / "SHA256SUMS").read_text().splitlines()
     archive = release / f"{NAME}.tar.gz"
@@ -192,6 +246,20 @@ def test_the_workflows_have_githubs_form_and_no_weak_point():
     for command in [["check-jsonschema", "--builtin-schema", "vendor.github-workflows"], ["zizmor", "--offline", "--quiet"]]:
         made = subprocess.run([pathlib.Path(sys.executable).parent / command[0], *command[1:], *WORKFLOWS], capture_output=True, text=True)
         assert made.returncode == 0, made.stdout + made.stderr
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_a_job_that_runs_the_tests_has_first_what_no_registry_has(path):
+    """With CI=true a test that lacks Terraform fails, and GitHub's image does not have it."""
+    (steps,) = [job["steps"] for job in yaml.safe_load(path.read_text())["jobs"].values() if "matrix" in str(job) or ".ci/run" in str(job)]
+    (tests,) = [at for at, step in enumerate(steps) if ".ci/run" in step.get("run", "")]
+    (tools,) = [step for step in steps[:tests] if step.get("uses", "").startswith("hashicorp/setup-terraform@")]
+    assert tools.get("if") == steps[tests].get("if")
+    # The wrapper adds its own lines to what Terraform says.
+    assert tools["with"]["terraform_wrapper"] is False
+    (lowest,) = re.findall(r'required_version = ">= ([\d.]+)"', (ROOT / "infra/terraform/versions.tf").read_text())
+    version = [[int(part) for part in text.split(".")] for text in (tools["with"]["terraform_version"], lowest)]
+    assert version[0] >= version[1]
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)

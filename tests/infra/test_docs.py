@@ -164,6 +164,14 @@ def test_every_action_of_the_role_stands_in_the_security_page():
     assert in_words <= names and [name for name in sorted(names - in_words) if f"`{name}`" not in page] == []
 
 
+def test_the_security_page_says_whose_key_encrypts_the_topic():
+    page = " ".join((ROOT / "SECURITY.md").read_text().split())
+    assert "The topic is encrypted with a key of the stack, with a key of yours, or with AWS's (`TopicKey`)." in page
+    (key,) = [topic["KmsMasterKeyId"] for topic in of_type("AWS::SNS::Topic").values()]
+    assert key["Fn::If"][0] == "HasOwnTopicKey" and key["Fn::If"][1] == {"Fn::GetAtt": ["OwnTopicKey", "Arn"]}, key
+    assert {"own", "aws"} <= set(re.findall(r"\b(own|aws|arn)\b", TEMPLATE["Parameters"]["TopicKey"]["AllowedPattern"]))
+
+
 # The memory.
 
 
@@ -295,8 +303,8 @@ def test_a_check_reads_as_many_metrics_as_the_page_says():
     words = " ".join(OPERATIONS.split())
     read = STACK_PRICES["metrics_read_thousand"]
     assert f"${18 * read:.2f} for 1,000 checks (a check reads 18 metrics, " in words
-    a_month = 30 * 24 * 12 * 18 * read / 1000
-    assert f"This is ${a_month:.1f}0 a month for a stream that stays in alarm" in words
+    a_month = SWEEPS * 18 * read / 1000
+    assert f"This is ${a_month:.2f} a month for a stream that stays in alarm, and is checked by the sweep of every minute." in words
 
 
 def test_a_stream_that_heals_has_four_metrics_of_its_own():
@@ -314,7 +322,10 @@ README = " ".join((ROOT / "README.md").read_text().split())
 def test_the_readme_has_the_same_cost_in_round_figures():
     none, small, large, _ = cost("together")
     assert none < 3 and "costs under $3 a month without streams" in README
-    assert f"about ${small:.0f} for 10 streams and ${round(large, -1):.0f} for 1,000" in README
+    assert f"about ${small:.0f} for 10 streams and ${round(large, -1):.0f} for 1,000, in its first year" in README
+    rotations = STACK_PRICES["kms_rotations_billed"] * STACK_PRICES["kms_rotation_month"]
+    assert of_type("AWS::KMS::Key")["OwnTopicKey"]["EnableKeyRotation"] is True
+    assert f"From the third year AWS bills ${rotations:.0f} more for the topic's key." in README
     # The shards that a stream may have by default, at the price that a document uses.
     shards, price = default_of("MaxShards"), PRICES["shard_hour"]
     assert f"{shards:.0f} shards cost about ${round(shards * price * HOURS_A_MONTH, -2):,.0f} a month" in README
@@ -322,7 +333,10 @@ def test_the_readme_has_the_same_cost_in_round_figures():
 
 def test_the_readme_has_the_most_that_a_day_adds_to_the_bill():
     added, an_hour = default_of("MaxAddedShards"), default_of("MaxHourlyCost")
-    assert f"**The most that a day adds to the bill** is ${added * PRICES['shard_hour'] * 24:.0f} for shards: {added:.0f} shards" in README
-    assert f"adds at most ${an_hour * 24:.0f} a day for a stream, at the load of that moment (`MaxHourlyCost`)" in README
+    # The switch to on-demand mode is not among the shards, and no parameter bounds the number of streams that switch.
+    assert TEMPLATE["Parameters"]["OnDemand"]["Default"] == "allow"
+    most = f"With `OnDemand=deny`, **the most that a day adds to the bill** is ${added * PRICES['shard_hour'] * 24:.0f}: {added:.0f} shards"
+    assert most in README and "With `OnDemand=allow`, the default, a day has no such figure" in README
+    assert f"adds at most ${an_hour * 24:.0f} a day at the load of that moment (`MaxHourlyCost`)" in README
     assert f"makes a stream cost more than ${an_hour:.0f} an hour" in README
     assert f"and to {added:.0f} added shards in 24 hours" in README

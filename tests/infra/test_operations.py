@@ -30,10 +30,14 @@ CLIENTS = {"kinesis": "kinesis", "kinesis_once": "kinesis", "cloudwatch": "cloud
 CRATES = {"kinesis": "kinesis", "cloudwatch": "cloudwatch", "resourcegroupstagging": "resourcegroupstaggingapi", "sns": "sns"}
 
 
+# The name before a call, which may be a method that gives the client, and the call.
+CALL = r"\b(\w+)(?:\(\))?\s*\.\s*(?=(\w+)\(\))"
+
+
 def calls(source):
     """IAM's actions for the calls of one file. The SDK's call of an operation takes no argument: those are set one by one."""
     of_its_file = {CRATES[crate] for crate in re.findall(r"aws_sdk_(\w+)::Client\b", source)}
-    for receiver, call in re.findall(r"\b(\w+)\s*\.\s*(\w+)\(\)", source):
+    for receiver, call in re.findall(CALL, source):
         services = {CLIENTS[receiver]} if receiver in CLIENTS else of_its_file if receiver == "client" else set()
         for service in services:
             if call in operations_of[service]:
@@ -51,7 +55,7 @@ def test_it_may_call_what_it_calls_and_nothing_else():
 def test_no_call_is_made_by_a_client_that_this_test_does_not_know():
     every = {call for known in operations_of.values() for call in known}
     for source in sources_of_the_function():
-        for receiver, call in re.findall(r"\b(\w+)\s*\.\s*(\w+)\(\)", source):
+        for receiver, call in re.findall(CALL, source):
             assert call not in every or receiver in {*CLIENTS, "client"}, (receiver, call)
 
 

@@ -35,6 +35,7 @@ mod runbook;
 mod schema;
 mod screen;
 mod smoke;
+mod stop;
 mod streams;
 mod sweep;
 mod version;
@@ -191,8 +192,8 @@ is lost makes duplicates possible, and the summary counts them.
 
 A record is lost after --max-retries, after --ttl, or if it is too large. Exit
 code 1: records are lost, or a signal left a file unread. --dead-letter FILE
-keeps lost records. Ctrl-C and SIGTERM stop the input; records that were read
-are sent for at most 8 s, or until a second signal.")]
+keeps lost records. Ctrl-C, SIGTERM and a terminal that closes stop the input;
+records that were read are sent for at most 8 s, or until a second signal.")]
     Put(put::Args),
     /// Offer a load to a stream, and see how it heals
     #[command(long_about = "\

@@ -24,8 +24,13 @@ pub(crate) fn print_json(value: &impl Serialize) -> io::Result<()> {
 pub(crate) fn print_error(text: &str) {
     let text = for_account(&format!("unthrottle: {text}"));
     let text = wrap::width(&io::stderr()).map_or(text.clone(), |width| wrap::fill(&text, width, "", "  "));
-    // The exit code matters more than a reader that has gone.
+    // The terminal may be gone. A panic here would end the command before it has cleaned up.
     let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// Prints a note of the command on standard error. An error does not stop the command.
+pub(crate) fn print_note(text: &str) {
+    let _ = writeln!(io::stderr(), "unthrottle: {text}");
 }
 
 /// Whether a stream shows colours and lines that replace themselves (https://no-color.org).

@@ -89,10 +89,15 @@ fn the_settings_of_the_templates_are_those_of_the_code() {
         assert!(with(min.to_string()).is_ok(), "{name}={min}");
         assert!(with(max.to_string()).is_ok(), "{name}={max}");
         // A step of 1 keeps whole numbers whole: they are refused for their range, not for their digits.
-        let step = if min.fract() == 0.0 && max.fract() == 0.0 { 1.0 } else { 0.01 };
+        let is_whole = min.fract() == 0.0 && max.fract() == 0.0;
+        let (step, kind) = if is_whole { (1.0, "a whole number") } else { (0.01, "a number") };
         for beyond in [min - step, max + step] {
             let error = with(beyond.to_string()).expect_err(name).to_string();
-            assert!(error.contains(&format!("{name}={beyond}: must be a number from ")), "{error}");
+            assert!(error.contains(&format!("{name}={beyond}: must be {kind} from ")), "{error}");
+        }
+        if is_whole {
+            let error = with((min + 0.5).to_string()).expect_err(name).to_string();
+            assert!(error.contains(&format!("must be {kind} from ")), "{error}");
         }
     }
 }

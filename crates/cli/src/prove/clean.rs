@@ -1,16 +1,63 @@
 //! `unthrottle prove --clean`: deletes what an earlier run left.
 
+use super::Args;
+use super::account::Account;
 use super::clients::Clients;
 use super::context::PREFIX;
-use super::ledger::{Kind, Resource};
+use super::delete;
+use super::ledger::{Kind, Ledger, Resource, new_run};
+use super::record::Recorder;
+use super::time::Time;
 use super::trouble::{Tried, Trouble, done};
+use crate::CliError;
+use crate::screen::Console;
+use std::collections::BTreeSet;
+
+/// `--clean`: deletes what the ledger of the folder names, and what carries the name of its run.
+pub(super) async fn run(args: &Args) -> Result<(), CliError> {
+    let config = args.aws.config().await?;
+    let time = Time::of_account(args.pace);
+    let clients = Clients::new(&config, &time, &Recorder::new(&time));
+    let ledger = if args.all_runs { None } else { Ledger::open(&args.out)? };
+    if ledger.is_none() && !args.all_runs {
+        let out = args.out.display();
+        let problem = format!("{out} has no ledger. --all-runs deletes what all runs in this account left");
+        return Err(CliError::Usage(problem));
+    }
+    let account = Account::asked(&config, &clients).await?;
+    let (ledger, prefix) = match ledger {
+        Some(ledger) => {
+            account.must_be(ledger.account())?;
+            let prefix = format!("{PREFIX}{}-", ledger.run());
+            (ledger, prefix)
+        }
+        None => (Ledger::begin(&args.out.join("all-runs"), &new_run(), &account)?, PREFIX.to_owned()),
+    };
+    let (found, unread) = found(&clients, &account.region, &prefix).await;
+    let all: BTreeSet<Resource> = ledger.left().into_iter().chain(found).collect();
+    let mut console = Console::new(args.json);
+    console.heading(&format!("{} resources to delete in {account}", all.len()))?;
+    let left = delete::all(&clients, &time, &ledger, all.iter().cloned().collect()).await;
+    let is_left = |resource: &Resource| left.iter().any(|(other, _)| other == resource);
+    for Resource { kind, name } in all.iter().filter(|resource| !is_left(resource)) {
+        console.step(&format!("deleted the {kind} {name}"))?;
+    }
+    for unread in &unread {
+        console.step(&format!("cannot look for {unread}"))?;
+    }
+    delete::must_be_empty(&left)?;
+    if args.all_runs && !unread.is_empty() {
+        return Err(CliError::Partly("resources of the services that cannot be asked may be left".into()));
+    }
+    console.result(true, "nothing is left").map_err(CliError::from)
+}
 
 /// The resources whose names begin with `prefix`, also those that a lost ledger had. The second list has the services
 /// that could not be asked, with the reason.
-pub(super) async fn found(clients: &Clients, prefix: &str) -> (Vec<Resource>, Vec<String>) {
+async fn found(clients: &Clients, region: &str, prefix: &str) -> (Vec<Resource>, Vec<String>) {
     let (mut resources, mut unread) = (vec![], vec![]);
     let lists = [
-        (Kind::Trail, trails(clients).await),
+        (Kind::Trail, trails(clients, region).await),
         (Kind::Rule, rules(clients, prefix).await),
         (Kind::Queue, queues(clients, prefix).await),
         (Kind::Alarm, alarms(clients, prefix).await),
@@ -23,8 +70,8 @@ pub(super) async fn found(clients: &Clients, prefix: &str) -> (Vec<Resource>, Ve
                 let ours = names.into_iter().filter(|name| is_ours(name, prefix));
                 resources.extend(ours.map(|name| Resource { kind, name }));
             }
-            // A service that an endpoint does not have has no resources there.
-            Err(Trouble::NotServed(_)) => {}
+            // A service that an endpoint does not have has no resources there. AWS's own endpoints have all of them.
+            Err(Trouble::NotServed(_)) if !clients.is_aws => {}
             Err(trouble) => unread.push(format!("{kind}s: {trouble}")),
         }
     }
@@ -37,7 +84,8 @@ fn is_ours(name: &str, prefix: &str) -> bool {
     name.starts_with(prefix) && run.is_some_and(|run| run.len() == 8 && run.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
-async fn streams(clients: &Clients) -> Tried<Vec<String>> {
+/// The names of all streams of the account.
+pub(super) async fn streams(clients: &Clients) -> Tried<Vec<String>> {
     let mut names: Vec<String> = vec![];
     loop {
         let list = clients.kinesis.list_streams().set_exclusive_start_stream_name(names.last().cloned());
@@ -83,11 +131,15 @@ async fn queues(clients: &Clients, prefix: &str) -> Tried<Vec<String>> {
     Ok(names)
 }
 
-async fn trails(clients: &Clients) -> Tried<Vec<String>> {
+/// The trails of this region. AWS lists those of all regions, and deletes one only in its own.
+async fn trails(clients: &Clients, region: &str) -> Tried<Vec<String>> {
     let mut pages = clients.cloudtrail.list_trails().into_paginator().items().send();
     let mut names = vec![];
     while let Some(trail) = pages.next().await {
-        names.extend(done("ListTrails", trail)?.name);
+        let trail = done("ListTrails", trail)?;
+        if trail.home_region.as_deref().is_none_or(|home| home == region) {
+            names.extend(trail.name);
+        }
     }
     Ok(names)
 }
@@ -98,7 +150,7 @@ async fn keys(clients: &Clients) -> Tried<Vec<String>> {
     let mut names = vec![];
     while let Some(entry) = pages.next().await {
         let id = done("ListKeys", entry)?.key_id.unwrap_or_default();
-        names.extend(super::delete::name_of_key(clients, &id).await?);
+        names.extend(delete::name_of_key(clients, &id).await?);
     }
     Ok(names)
 }

@@ -1,5 +1,6 @@
 //! The clients of a step. They keep the answers for the proof.
 
+use super::account::is_aws;
 use super::record::Recorder;
 use super::time::Time;
 use aws_config::SdkConfig;
@@ -28,10 +29,14 @@ pub(super) struct Clients {
     pub kms: aws_sdk_kms::Client,
     pub lambda: aws_sdk_lambda::Client,
     pub sqs: aws_sdk_sqs::Client,
+    pub sts: aws_sdk_sts::Client,
+    /// Whether every service is called at AWS's own endpoint, which has all operations of the steps.
+    pub is_aws: bool,
 }
 
 impl Clients {
     pub fn new(config: &SdkConfig, time: &Time, recorder: &Recorder) -> Clients {
+        let is_aws = is_aws(config);
         let pause = time.of_machine(LONGEST_PAUSE);
         let retries = RetryConfig::standard().with_max_attempts(ATTEMPTS);
         let retries = retries.with_initial_backoff(pause / 5).with_max_backoff(pause);
@@ -52,6 +57,8 @@ impl Clients {
             kms: client!(aws_sdk_kms),
             lambda: client!(aws_sdk_lambda),
             sqs: client!(aws_sdk_sqs),
+            sts: client!(aws_sdk_sts),
+            is_aws,
         }
     }
 }

@@ -74,8 +74,8 @@ impl Context {
         let mut findings = self.findings.borrow_mut();
         let known = self.step.facts.iter().find(|known| known.id == fact);
         if let Some(known) = known.filter(|_| findings.iter().all(|finding| finding.fact != fact)) {
-            let (expected, seen) = (known.expected.to_owned(), seen.into());
-            findings.push(Finding { fact: fact.to_owned(), expected, verdict, seen });
+            let (expected, source) = (known.expected.to_owned(), known.source.to_owned());
+            findings.push(Finding { fact: fact.to_owned(), expected, source, verdict, seen: seen.into() });
         }
     }
 
@@ -107,8 +107,8 @@ impl Context {
         self.creating.calls.update(|calls| calls + 1);
         let answer = call.await;
         self.creating.calls.update(|calls| calls - 1);
-        if let Err(Trouble::NotServed(_) | Trouble::Denied(_)) = &answer {
-            // AWS has certainly created nothing.
+        if let Err(Trouble::Denied(_)) = &answer {
+            // AWS has certainly created nothing, and may deny the deletion, too.
             self.ledger.deleted(&resource).map_err(|error| Trouble::Failed(error.to_string()))?;
         }
         answer

@@ -5,6 +5,7 @@ use super::context::{POLL, STREAM_LIMIT, TAG_KEY};
 use super::ledger::{Kind, Ledger, Resource};
 use super::time::Time;
 use super::trouble::{Refusal, Tried, Trouble, answered, done};
+use crate::CliError;
 use aws_sdk_kms::types::KeyState;
 use std::time::{Duration, Instant};
 
@@ -39,14 +40,33 @@ pub(super) async fn all(
     left
 }
 
+/// What is left, with the reason.
+pub(super) fn in_words((resource, why): &(Resource, String)) -> String {
+    format!("the {} `{}`: {why}", resource.kind, resource.name)
+}
+
+/// An error that names what is left, and the way to delete it.
+pub(super) fn must_be_empty(left: &[(Resource, String)]) -> Result<(), CliError> {
+    if left.is_empty() {
+        return Ok(());
+    }
+    let lines: Vec<String> = left.iter().map(in_words).collect();
+    Err(CliError::Partly(format!(
+        "{} resources are not deleted. `unthrottle prove --clean` tries again:\n{}",
+        left.len(),
+        lines.join("\n")
+    )))
+}
+
 /// Deletes a resource, again and again for a few minutes. A resource that AWS does not have is deleted.
 async fn one(clients: &Clients, time: &Time, ledger: &Ledger, resource: &Resource) -> Tried<()> {
     let begin = Instant::now();
     loop {
         match attempt(clients, time, ledger, resource).await {
-            // A service that an endpoint does not have has no resources there.
-            Ok(()) | Err(Trouble::NotServed(_)) => return Ok(()),
-            Err(trouble @ Trouble::Failed(_)) if time.since(begin) < LIMIT => {
+            Ok(()) => return Ok(()),
+            // A service that an endpoint does not have has no resources there. AWS's own endpoints have all of them.
+            Err(Trouble::NotServed(_)) if !clients.is_aws => return Ok(()),
+            Err(trouble @ (Trouble::Failed(_) | Trouble::NotServed(_))) if time.since(begin) < LIMIT => {
                 drop(trouble);
                 time.sleep(PAUSE).await;
             }

@@ -35,11 +35,11 @@ pub(super) struct Answers {
 }
 
 impl Answers {
-    /// Counts an answer.
-    pub fn add(&mut self, answer: Result<PutRecordsOutput, Refusal>) {
+    /// Counts the answer to a request of `records`.
+    pub fn add(&mut self, records: usize, answer: Result<PutRecordsOutput, Refusal>) {
         let records = match answer {
             Ok(answer) => answer.records,
-            Err(refusal) => return self.refuse(refusal),
+            Err(refusal) => return self.refuse(records, refusal),
         };
         let refused = records.iter().filter_map(|record| record.error_code());
         let codes: Vec<&str> = refused.collect();
@@ -54,8 +54,9 @@ impl Answers {
         }
     }
 
-    /// Counts a refusal of a whole request.
-    pub fn refuse(&mut self, refusal: Refusal) {
+    /// Counts the refusal of a whole request of `records`: AWS has refused each of them.
+    fn refuse(&mut self, records: usize, refusal: Refusal) {
+        self.refused += records as u64;
         if self.refusals.iter().all(|known| known.code != refusal.code) {
             self.refusals.push(refusal);
         }
@@ -86,7 +87,7 @@ async fn send(
 ) -> Tried<()> {
     for answer in join_all((0..requests).map(|_| put(context, stream, records, Blob::new(*b"unthrottle prove")))).await
     {
-        answers.add(answer?);
+        answers.add(records, answer?);
     }
     Ok(())
 }
@@ -97,7 +98,7 @@ async fn send(
 /// As [`full_round`].
 pub(super) async fn large_round(context: &Context, stream: &str, answers: &mut Answers) -> Tried<()> {
     for answer in join_all((0..LARGE).map(|_| put(context, stream, 1, large()))).await {
-        answers.add(answer?);
+        answers.add(1, answer?);
     }
     Ok(())
 }
@@ -116,4 +117,18 @@ async fn put(context: &Context, stream: &str, records: usize, data: Blob) -> Tri
     let records: Vec<PutRecordsRequestEntry> = (0..records).filter_map(entry).collect();
     let put = context.clients.once.put_records().stream_name(stream).set_records(Some(records));
     answered("PutRecords", put.send().await)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_of_a_request_that_is_refused_as_a_whole_are_refused() {
+        let mut answers = Answers::default();
+        let refusal = Refusal { code: "ProvisionedThroughputExceededException".into(), message: String::new() };
+        answers.add(500, Err(refusal.clone()));
+        answers.add(1, Err(refusal.clone()));
+        assert_eq!((answers.refused, answers.accepted, answers.refusals), (501, 0, vec![refusal]));
+    }
 }

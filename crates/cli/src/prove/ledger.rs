@@ -1,9 +1,11 @@
 //! The ledger: what prove creates, on disk before AWS is asked to create it. So also a killed run can be cleaned up.
 
+use super::account::Account;
 use crate::CliError;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions, TryLockError};
+use std::hash::{BuildHasher as _, RandomState};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -41,7 +43,14 @@ pub(super) struct Resource {
 #[serde(tag = "event", rename_all = "snake_case", deny_unknown_fields)]
 enum Line {
     /// The first line.
-    Run { run: String, region: String },
+    Run {
+        run: String,
+        #[serde(default)]
+        account: Option<String>,
+        region: String,
+        #[serde(default)]
+        endpoints: BTreeMap<String, String>,
+    },
     /// AWS is asked next.
     Create { kind: Kind, name: String },
     /// AWS has created it, and named it.
@@ -54,7 +63,7 @@ enum Line {
 pub(super) struct Ledger {
     path: PathBuf,
     run: String,
-    region: String,
+    account: Account,
     state: Mutex<State>,
 }
 
@@ -72,12 +81,18 @@ struct Entry {
     id: Option<String>,
 }
 
+/// The id of a new run: eight hexadecimal digits, so that no two runs meet.
+pub(super) fn new_run() -> String {
+    let random = RandomState::new().hash_one(std::process::id());
+    format!("{:08x}", random as u32)
+}
+
 impl Ledger {
     /// Begins the ledger of a new run.
     ///
     /// # Errors
     /// The ledger of the folder still has resources. The file cannot be used, or is in use.
-    pub fn begin(folder: &Path, run: &str, region: &str) -> Result<Ledger, CliError> {
+    pub fn begin(folder: &Path, run: &str, account: &Account) -> Result<Ledger, CliError> {
         if let Some(old) = Ledger::open(folder)? {
             old.must_be_clean()?;
         }
@@ -88,8 +103,9 @@ impl Ledger {
         lock(&file, &path)?;
         file.set_len(0).map_err(|source| unwritten(&path, source))?;
         let state = Mutex::new(State { file, resources: BTreeMap::new() });
-        let ledger = Ledger { path, run: run.into(), region: region.into(), state };
-        ledger.append(&Line::Run { run: run.into(), region: region.into() })?;
+        let ledger = Ledger { path, run: run.into(), account: account.clone(), state };
+        let Account { id, region, endpoints } = account.clone();
+        ledger.append(&Line::Run { run: run.into(), account: id, region, endpoints })?;
         // The name of the file is in the folder, which the file's own sync does not cover. Only Unix can open a folder.
         #[cfg(unix)]
         File::open(folder).and_then(|folder| folder.sync_all()).map_err(|source| unwritten(folder, source))?;
@@ -110,12 +126,12 @@ impl Ledger {
         lock(&file, &path)?;
         let mut text = String::new();
         file.read_to_string(&mut text).map_err(|source| CliError::File { path: path.clone(), source })?;
-        let (run, region, resources) = parse(&path, &text)?;
+        let (run, account, resources) = parse(&path, &text)?;
         // A line that a kill cut off must not join the next one.
         if !text.is_empty() && !text.ends_with('\n') {
             file.write_all(b"\n").map_err(|source| unwritten(&path, source))?;
         }
-        Ok(Some(Ledger { path, run, region, state: Mutex::new(State { file, resources }) }))
+        Ok(Some(Ledger { path, run, account, state: Mutex::new(State { file, resources }) }))
     }
 
     /// The id of the run, which is in the name of each resource.
@@ -123,9 +139,9 @@ impl Ledger {
         &self.run
     }
 
-    /// The region of the run.
-    pub fn region(&self) -> &str {
-        &self.region
+    /// The account of the run.
+    pub fn account(&self) -> &Account {
+        &self.account
     }
 
     /// Writes down a resource, before AWS is asked to create it.
@@ -211,7 +227,7 @@ fn lock(file: &File, path: &Path) -> Result<(), CliError> {
     }
 }
 
-type Parsed = (String, String, BTreeMap<Resource, Entry>);
+type Parsed = (String, Account, BTreeMap<Resource, Entry>);
 
 fn parse(path: &Path, text: &str) -> Result<Parsed, CliError> {
     let (mut begun, mut resources) = (None, BTreeMap::<Resource, Entry>::new());
@@ -219,7 +235,9 @@ fn parse(path: &Path, text: &str) -> Result<Parsed, CliError> {
     for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let bad = |problem: String| CliError::Line { path: path.to_owned(), line: index as u64 + 1, problem };
         match serde_json::from_str(line) {
-            Ok(Line::Run { run, region }) => begun = Some((run, region)),
+            Ok(Line::Run { run, account, region, endpoints }) => {
+                begun = Some((run, Account { id: account, region, endpoints }));
+            }
             Ok(Line::Create { kind, name }) => resources.entry(Resource { kind, name }).or_default().is_there = true,
             Ok(Line::Known { kind, name, id }) => resources.entry(Resource { kind, name }).or_default().id = Some(id),
             Ok(Line::Deleted { kind, name }) => resources.entry(Resource { kind, name }).or_default().is_there = false,
@@ -228,19 +246,24 @@ fn parse(path: &Path, text: &str) -> Result<Parsed, CliError> {
             Err(error) => return Err(bad(format!("no line of a ledger: {error}"))),
         }
     }
-    let (run, region) = begun.ok_or_else(|| CliError::Line {
+    let (run, account) = begun.ok_or_else(|| CliError::Line {
         path: path.to_owned(),
         line: 1,
-        problem: "the first line must name the run and its region. Without it, use `unthrottle prove --clean \
+        problem: "the first line must name the run and its account. Without it, use `unthrottle prove --clean \
                   --all-runs` with another --out"
             .into(),
     })?;
-    Ok((run, region, resources))
+    Ok((run, account, resources))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn account() -> Account {
+        let endpoints = [("Kinesis".to_owned(), "http://127.0.0.1:4566".to_owned())].into();
+        Account { id: Some("123456789012".into()), region: "us-east-1".into(), endpoints }
+    }
 
     fn stream(name: &str) -> Resource {
         Resource { kind: Kind::Stream, name: name.into() }
@@ -249,7 +272,7 @@ mod tests {
     #[test]
     fn a_killed_run_leaves_what_it_was_about_to_create_and_a_line_that_is_cut_off_does_no_harm() {
         let folder = tempfile::tempdir().expect("a folder");
-        let ledger = Ledger::begin(folder.path(), "1a2b3c4d", "us-east-1").expect("begun");
+        let ledger = Ledger::begin(folder.path(), "1a2b3c4d", &account()).expect("begun");
         let alarm = Resource { kind: Kind::Alarm, name: "a".into() };
         for resource in [&stream("s"), &stream("t"), &alarm] {
             ledger.create(resource).expect("written");
@@ -261,17 +284,17 @@ mod tests {
         std::fs::write(&path, format!("{text}{{\"event\":\"create\",\"ki")).expect("written");
         let ledger = Ledger::open(folder.path()).expect("readable").expect("there");
         assert_eq!(ledger.left(), [alarm.clone(), stream("t")]);
-        assert_eq!((ledger.run(), ledger.region()), ("1a2b3c4d", "us-east-1"));
+        assert_eq!((ledger.run(), ledger.account()), ("1a2b3c4d", &account()));
         ledger.deleted(&alarm).expect("written");
         drop(ledger);
-        let error = Ledger::begin(folder.path(), "x", "us-east-1").err().expect("not clean").to_string();
+        let error = Ledger::begin(folder.path(), "x", &account()).err().expect("not clean").to_string();
         assert!(error.contains("may have left 1 resources, such as the stream `t`"), "{error}");
     }
 
     #[test]
     fn a_ledger_in_use_and_a_broken_ledger_are_refused_with_their_place() {
         let folder = tempfile::tempdir().expect("a folder");
-        let ledger = Ledger::begin(folder.path(), "1a2b3c4d", "us-east-1").expect("begun");
+        let ledger = Ledger::begin(folder.path(), "1a2b3c4d", &account()).expect("begun");
         let error = Ledger::open(folder.path()).err().expect("in use").to_string();
         assert!(error.contains("another prove uses this folder"), "{error}");
         drop(ledger);

@@ -4,14 +4,18 @@
 //! - `run`: the steps, one after another or a few at once, and the end.
 //! - `steps`: a step in each file. `step` says what a step is, `context` what it works with. `flood` offers load,
 //!   and `events` receives events.
-//! - `ledger`: the resources, on disk before they exist. `delete` is the one place that deletes them, and `clean` finds
-//!   those that a lost ledger had.
+//! - `account`: whose account it is. A ledger of another one is refused.
+//! - `ledger`: the resources, on disk before they exist. `delete` is the one place that deletes them. `clean` is
+//!   --clean, which also finds those that a lost ledger had.
+//! - `cost`: what the steps cost at most, and what the user accepts.
 //! - `clients`, `record` and `redact`: the calls, and their answers without ids. `trouble` has their failures.
 //! - `proof` and `page`: what was seen, as JSON and as Markdown.
 
+mod account;
 mod clean;
 mod clients;
 mod context;
+mod cost;
 mod delete;
 mod events;
 mod flood;
@@ -65,7 +69,8 @@ pub(super) struct Args {
         long,
         value_name = "USD",
         help = "The most that you accept to pay. Needed, and compared with the list prices\n\
-                of the chosen steps before anything is created"
+                of the chosen steps before anything is created. The alarm on all streams\n\
+                costs more in an account with many streams. --with-trail has no bound there"
     )]
     i_know_this_costs_up_to: Option<f64>,
     /// List the steps, their times and their costs. Calls nothing
@@ -97,7 +102,8 @@ pub(super) struct Args {
         long,
         value_name = "BUCKET",
         help = "Also create a trail of CloudTrail for writes. The bucket is yours, its policy\n\
-                lets CloudTrail write, and the files of the trail stay in it"
+                lets CloudTrail write, and the files of the trail stay in it. The trail\n\
+                records the writes to all streams of the account, at $0.10 for 100,000"
     )]
     with_trail: Option<String>,
     #[arg(
@@ -132,15 +138,16 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: Args) -> Result<(), CliError> {
     if args.clean {
-        return run::clean(&args).await;
+        return clean::run(&args).await;
     }
     let steps = chosen(&args.only, &args.skip)?;
     let prices = settings::read()?.prices;
-    let usd: f64 = steps.iter().map(|step| step.uses.usd(&prices)).sum();
+    // Before the account is known. The count of its streams comes later.
+    let usd = cost::of(&steps, &prices, 0);
     if args.dry_run {
         return Ok(list(&args, &steps, &prices, usd)?);
     }
-    accept(args.i_know_this_costs_up_to, usd)?;
+    cost::accept(args.i_know_this_costs_up_to, usd, "")?;
     run::steps(&args, &steps, &prices).await
 }
 
@@ -159,33 +166,16 @@ fn chosen(only: &[String], skip: &[String]) -> Result<Vec<&'static Step>, CliErr
     Ok(steps)
 }
 
-/// Compares the cost with what the user accepts.
-fn accept(accepted: Option<f64>, usd: f64) -> Result<(), CliError> {
-    // Full cents upwards: a user who reads $0.00 and accepts it pays nothing.
-    let cents = (usd * 100.0).ceil() / 100.0;
-    match accepted {
-        None => Err(CliError::Usage(format!(
-            "these steps cost up to ${cents:.2} at list prices, in an account that should be a sandbox. To accept, \
-             give --i-know-this-costs-up-to {cents:.2}. --dry-run lists the steps"
-        ))),
-        Some(accepted) if accepted.is_nan() || accepted < cents => Err(CliError::Usage(format!(
-            "these steps cost up to ${cents:.2} at list prices, and --i-know-this-costs-up-to allows ${accepted:.2}. \
-             --only and --skip choose steps"
-        ))),
-        Some(_) => Ok(()),
-    }
-}
-
 /// Shows the steps.
 fn list(args: &Args, steps: &[&'static Step], prices: &Prices, usd: f64) -> std::io::Result<()> {
     if args.json {
-        let fact = |fact: &step::Fact| json!({"id": fact.id, "expected": fact.expected});
+        let fact = |fact: &step::Fact| json!({"id": fact.id, "expected": fact.expected, "source": fact.source});
         let step = |step: &&Step| {
             json!({
                 "step": step.name,
                 "about": step.about,
                 "minutes": step.minutes,
-                "cost_usd": step.uses.usd(prices),
+                "cost_usd": step.uses.usd(prices, 0),
                 "flag": step.flag,
                 "facts": step.facts.iter().map(fact).collect::<Vec<_>>(),
             })
@@ -197,13 +187,14 @@ fn list(args: &Args, steps: &[&'static Step], prices: &Prices, usd: f64) -> std:
     let mut console = Console::new(false);
     for step in steps {
         let flag = step.flag.map(|flag| format!(", needs {flag}")).unwrap_or_default();
-        let cost = step.uses.usd(prices);
+        let cost = cost::cents(step.uses.usd(prices, 0));
         console.heading(&format!("{}: at most {} min, ${cost:.2}{flag}", step.name, step.minutes))?;
         console.step(step.about)?;
         for fact in step.facts {
-            console.step(&format!("- {}: {}", fact.id, fact.expected))?;
+            console.step(&format!("- {}: {} Source: {}", fact.id, fact.expected, fact.source))?;
         }
     }
     let minutes = run::minutes(steps, args.at_once);
+    let usd = cost::cents(usd);
     console.heading(&format!("All: at most about {minutes} min with {} at once, ${usd:.2}", args.at_once))
 }

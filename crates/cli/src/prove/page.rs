@@ -1,5 +1,6 @@
 //! The proof as a Markdown page.
 
+use super::cost::cents;
 use super::proof::{Done, Proof};
 use std::fmt::Write as _;
 
@@ -15,11 +16,11 @@ pub(super) fn of(proof: &Proof) -> String {
     if let Some(url) = &proof.endpoint_url {
         let _ = writeln!(page, "\n**This proof comes from {url}, and not from AWS.** It shows nothing of AWS.");
     }
-    page.push_str("\n| fact | verdict | expected | seen | step |\n|---|---|---|---|---|\n");
+    page.push_str("\n| fact | verdict | expected | source | seen | step |\n|---|---|---|---|---|---|\n");
     for (done, finding) in proof.findings() {
-        let (expected, seen) = (cell(&finding.expected), cell(&finding.seen));
+        let (expected, source, seen) = (cell(&finding.expected), cell(&finding.source), cell(&finding.seen));
         let (fact, verdict, step) = (&finding.fact, finding.verdict, &done.step);
-        let _ = writeln!(page, "| `{fact}` | {verdict} | {expected} | {seen} | [{step}](#{step}) |");
+        let _ = writeln!(page, "| `{fact}` | {verdict} | {expected} | {source} | {seen} | [{step}](#{step}) |");
     }
     proof.steps.iter().for_each(|done| write_step(&mut page, done));
     page
@@ -27,7 +28,8 @@ pub(super) fn of(proof: &Proof) -> String {
 
 fn write_step(page: &mut String, done: &Done) {
     let Done { step, about, seconds, cost_usd, .. } = done;
-    let _ = writeln!(page, "\n## {step}\n\n{about}\nIt took {seconds:.0} s, and costs at most ${cost_usd:.2}.");
+    let _ =
+        writeln!(page, "\n## {step}\n\n{about}\nIt took {seconds:.0} s, and costs at most ${:.2}.", cents(*cost_usd));
     for left in &done.left {
         let _ = writeln!(page, "\n**Not deleted:** {}", cell(left));
     }

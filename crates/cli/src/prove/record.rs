@@ -9,17 +9,16 @@ use aws_smithy_runtime_api::client::orchestrator::Metadata;
 use chrono::DateTime;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Answers of one operation with the same status and error code that a proof keeps. Two show whether a third would
 /// differ; a flood has thousands.
 const ALIKE: usize = 2;
 
-/// The longest body that a proof reads, in bytes. Only records, which are prove's own, are longer.
-const LONGEST: usize = 64 * 1024;
-
-/// Items of a list that a proof keeps: a request of 500 records has 500 answers.
-const ITEMS: usize = 3;
+/// Items of a list with the same fields that a proof keeps. A request of 500 records has 500 answers, and the refused
+/// ones may come last.
+const ITEMS: usize = 2;
 
 /// The longest text in an answer. An event of CloudTrail has about 3 KB. A longer text is left out, because a part of
 /// it would be no JSON, and ids are hidden in JSON.
@@ -75,12 +74,17 @@ impl Recorder {
 }
 
 /// What tells apart two answers of an operation: the error, refused records, and which fields have something.
-fn shape(body: &Value) -> (Option<&str>, bool, Vec<&str>) {
-    let fields = body.as_object().into_iter().flatten();
-    let is_filled = |value: &Value| value.as_array().is_none_or(|items| !items.is_empty());
-    let filled = fields.filter(|(_, value)| is_filled(value)).map(|(name, _)| name.as_str()).collect();
+fn shape(body: &Value) -> (Option<&str>, bool, Vec<String>) {
     let is_refused = body["FailedRecordCount"].as_u64().is_some_and(|count| count > 0);
+    let filled = body.as_object().map(|_| filled(body)).unwrap_or_default();
     (body["__type"].as_str(), is_refused, filled)
+}
+
+/// The names of the fields that have something.
+fn filled(value: &Value) -> Vec<String> {
+    let is_filled = |value: &Value| !value.is_null() && value.as_array().is_none_or(|items| !items.is_empty());
+    let fields = value.as_object().into_iter().flatten();
+    fields.filter(|(_, value)| is_filled(value)).map(|(name, _)| name.clone()).collect()
 }
 
 impl Intercept for Recorder {
@@ -107,9 +111,6 @@ impl Intercept for Recorder {
 
 /// A body as JSON, if it is JSON or CBOR.
 fn readable(body: &[u8]) -> Value {
-    if body.len() > LONGEST {
-        return Value::String(format!("{} bytes", body.len()));
-    }
     let json = serde_json::from_slice(body).ok();
     let json = json.or_else(|| ciborium::from_reader(body).ok().map(json_of));
     shortened(json.unwrap_or_else(|| Value::String(String::from_utf8_lossy(body).into_owned())))
@@ -120,8 +121,15 @@ fn shortened(value: Value) -> Value {
     match value {
         Value::String(text) if text.len() > TEXT => Value::String(format!("{} bytes of text", text.len())),
         Value::Array(items) => {
-            let rest = items.len().saturating_sub(ITEMS);
-            let mut items: Vec<Value> = items.into_iter().take(ITEMS).map(shortened).collect();
+            let (all, mut alike) = (items.len(), BTreeMap::<_, usize>::new());
+            let is_kept = |item: &Value| {
+                let count = alike.entry(filled(item)).or_default();
+                *count += 1;
+                *count <= ITEMS
+            };
+            let kept: Vec<Value> = items.into_iter().filter(is_kept).collect();
+            let rest = all - kept.len();
+            let mut items: Vec<Value> = kept.into_iter().map(shortened).collect();
             if rest > 0 {
                 items.push(Value::String(format!("{rest} more")));
             }
@@ -181,8 +189,22 @@ mod tests {
     fn long_lists_and_texts_are_shortened() {
         let records: Vec<Value> = (0..500).map(|number| json!({"SequenceNumber": number})).collect();
         let kept = answer("PutRecords", &json!({"Records": records})).body;
-        assert_eq!(kept["Records"][3], "497 more");
+        assert_eq!(kept["Records"][2], "498 more");
         assert_eq!(answer("GetRecords", &json!({"Data": "x".repeat(TEXT + 1)})).body["Data"], "16385 bytes of text");
-        assert_eq!(answer("GetRecords", &json!({"Data": "x".repeat(LONGEST)})).body, "65547 bytes");
+    }
+
+    /// AWS answers about 190 bytes for a record, and 93 KB for 500.
+    #[test]
+    fn a_long_answer_keeps_a_refused_record_wherever_it_stands() {
+        let shard = "shardId-000000000000";
+        let accepted = json!({"SequenceNumber": "4".repeat(56), "ShardId": shard, "EncryptionType": "KMS"});
+        let message = format!("Rate exceeded for shard {shard} in stream orders under account 210987654321.");
+        let refused = json!({"ErrorCode": "ProvisionedThroughputExceededException", "ErrorMessage": message.repeat(2)});
+        let records: Vec<&Value> = std::iter::repeat_n(&accepted, 250).chain([&refused; 250]).collect();
+        let body = json!({"FailedRecordCount": 250, "Records": records}).to_string();
+        assert!(body.len() > 64 * 1024, "{}", body.len());
+        let kept = readable(body.as_bytes());
+        assert_eq!(kept["FailedRecordCount"], 250);
+        assert_eq!(kept["Records"], json!([accepted, accepted, refused, refused, "496 more"]));
     }
 }

@@ -1,24 +1,23 @@
 //! Runs the steps, and cleans up after them.
 
 use super::Args;
+use super::account::Account;
 use super::clients::Clients;
-use super::context::{Allowed, Context, Creating, PREFIX};
-use super::ledger::{Ledger, Resource};
+use super::context::{Allowed, Context, Creating};
+use super::ledger::{Ledger, Resource, new_run};
 use super::proof::{self, Done, Proof};
 use super::record::Recorder;
 use super::step::{Step, Verdict};
 use super::time::Time;
 use super::trouble::Trouble;
-use super::{clean, delete};
+use super::{cost, delete};
 use crate::CliError;
-use crate::aws::clock;
-use crate::put::stop_signal;
-use crate::screen::{Console, EVERY, StatusLine, print_json};
+use crate::screen::{Console, EVERY, StatusLine, print_json, print_note};
+use crate::stop::stop_signal;
 use aws_config::SdkConfig;
 use futures_util::StreamExt as _;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::hash::{BuildHasher as _, RandomState};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
@@ -32,6 +31,8 @@ struct Runner<'a> {
     args: &'a Args,
     config: SdkConfig,
     prices: &'a Prices,
+    /// The streams of the account before the run.
+    streams: usize,
     time: Arc<Time>,
     ledger: Arc<Ledger>,
     /// The names of the steps that run now.
@@ -39,60 +40,70 @@ struct Runner<'a> {
     creating: Rc<Creating>,
 }
 
-/// The clock of the account that the arguments name. Its configuration is loaded before.
-fn time_of(args: &Args) -> Arc<Time> {
-    let clock = clock();
-    Arc::new(Time::new(clock.now(), args.pace.unwrap_or(clock.pace())))
+/// Counts the streams of the account, on which the cost depends, and shows the account and the cost. Returns the count.
+///
+/// # Errors
+/// The user accepts less. Nothing is created then.
+async fn accept(
+    args: &Args,
+    steps: &[&'static Step],
+    prices: &Prices,
+    (account, clients): (&Account, &Clients),
+    console: &mut Console,
+) -> Result<usize, CliError> {
+    let streams = cost::streams(clients).await?;
+    let usd = cost::of(steps, prices, streams);
+    cost::accept(args.i_know_this_costs_up_to, usd, &format!("{account} has {streams} streams: "))?;
+    let (count, minutes, usd) = (steps.len(), minutes(steps, args.at_once), cost::cents(usd));
+    console.heading(&format!("{count} steps in {account}: at most about {minutes} min, ${usd:.2} at list prices"))?;
+    if let Some(beyond) = cost::beyond(steps, args.with_trail.is_some(), streams) {
+        console.step(&beyond)?;
+    }
+    Ok(streams)
 }
 
 /// Runs the steps, writes the proof after each, and leaves nothing behind.
 pub(super) async fn steps(args: &Args, steps: &[&'static Step], prices: &Prices) -> Result<(), CliError> {
     let config = args.aws.config().await?;
-    let region = config.region().map(ToString::to_string).unwrap_or_default();
-    let time = time_of(args);
-    let mut proof = match args.resume {
-        true => resumed(args, &config, &time).await?,
-        false => {
-            must_have_no_proof(args)?;
-            Proof::new(&region, config.endpoint_url(), time.pace(), time.now())
-        }
-    };
+    let time = Time::of_account(args.pace);
+    let old = if args.resume { Some(of_folder(args, &config)?) } else { must_have_no_proof(args).map(|()| None)? };
+    let clients = Clients::new(&config, &time, &Recorder::new(&time));
+    let account = Account::asked(&config, &clients).await?;
+    if old.is_some() {
+        nothing_must_be_left(args, &account, &clients, &time).await?;
+    }
+    let new = || Proof::new(&account.region, config.endpoint_url(), time.pace(), time.now());
+    let mut proof = old.unwrap_or_else(new);
     let is_settled = |step: &Step| proof.steps.iter().any(|done| done.step == step.name && done.is_settled());
     let steps: Vec<&'static Step> = steps.iter().filter(|step| !is_settled(step)).copied().collect();
-    let ledger = Arc::new(Ledger::begin(&args.out, &new_run(), &region)?);
+    let mut console = Console::new(args.json);
+    let streams = accept(args, &steps, prices, (&account, &clients), &mut console).await?;
+    let ledger = Arc::new(Ledger::begin(&args.out, &new_run(), &account)?);
     // From here on, a run that was killed can go on.
     proof.write(&args.out)?;
     let (running, creating) = Default::default();
-    let runner = Runner { args, config, prices, time, ledger, running, creating };
-    let mut console = Console::new(args.json);
-    let usd: f64 = steps.iter().map(|step| step.uses.usd(prices)).sum();
-    let (count, minutes) = (steps.len(), minutes(&steps, args.at_once));
-    console.heading(&format!("{count} steps in {region}: at most about {minutes} min, ${usd:.2} at list prices"))?;
+    let runner = Runner { args, config, prices, streams, time, ledger, running, creating };
     let ended = runner.all(&steps, &mut proof, &mut console).await;
     let left = runner.clean_all().await;
-    must_be_empty(&left)?;
+    delete::must_be_empty(&left)?;
     if proof.nothing_is_left() {
         proof.write(&args.out)?;
     }
     let is_stopped = ended?;
-    if args.json {
-        print_json(&proof)?;
+    let shown = if args.json {
+        print_json(&proof)
     } else {
         let files = [proof::FILE, super::page::FILE].map(|file| shown(args, file));
-        console.result(true, &files.join(" and "))?;
-    }
-    conclude(args, &proof, is_stopped)
+        console.result(true, &files.join(" and "))
+    };
+    // What the steps saw goes before a terminal that is gone.
+    conclude(args, &proof, is_stopped)?;
+    Ok(shown?)
 }
 
 /// The path of a file of the proof.
 fn shown(args: &Args, file: &str) -> String {
     args.out.join(file).display().to_string()
-}
-
-/// The id of a new run: eight hexadecimal digits, so that no two runs meet.
-fn new_run() -> String {
-    let random = RandomState::new().hash_one(std::process::id());
-    format!("{:08x}", random as u32)
 }
 
 /// Refuses to replace a proof, which has cost time and money.
@@ -105,8 +116,8 @@ fn must_have_no_proof(args: &Args) -> Result<(), CliError> {
     Err(CliError::Usage(format!("{path} is there already. Go on with it by --resume, or give another --out")))
 }
 
-/// The proof of the folder, after what its run left is deleted.
-async fn resumed(args: &Args, config: &SdkConfig, time: &Arc<Time>) -> Result<Proof, CliError> {
+/// The proof of the folder, to go on with.
+fn of_folder(args: &Args, config: &SdkConfig) -> Result<Proof, CliError> {
     let proof = Proof::read(&args.out.join(proof::FILE))?;
     let region = config.region().map(ToString::to_string).unwrap_or_default();
     if proof.region != region || proof.endpoint_url.as_deref() != config.endpoint_url() {
@@ -115,11 +126,19 @@ async fn resumed(args: &Args, config: &SdkConfig, time: &Arc<Time>) -> Result<Pr
             format!("--resume: the proof in the folder is of {of}, region {}. Give another --out", proof.region);
         return Err(CliError::Usage(problem));
     }
-    if let Some(ledger) = Ledger::open(&args.out)? {
-        let clients = Clients::new(config, time, &Recorder::new(time));
-        must_be_empty(&delete::all(&clients, time, &ledger, ledger.left()).await)?;
-    }
     Ok(proof)
+}
+
+/// Deletes what the run of the folder left in this account.
+async fn nothing_must_be_left(
+    args: &Args,
+    account: &Account,
+    clients: &Clients,
+    time: &Arc<Time>,
+) -> Result<(), CliError> {
+    let Some(ledger) = Ledger::open(&args.out)? else { return Ok(()) };
+    account.must_be(ledger.account())?;
+    delete::must_be_empty(&delete::all(clients, time, &ledger, ledger.left()).await)
 }
 
 impl Runner<'_> {
@@ -135,10 +154,12 @@ impl Runner<'_> {
                 done = runs.next() => {
                     status.clear();
                     let Some(done) = done else { return end.unwrap_or(Ok(false)) };
-                    let taken = show(console, &done).map_err(CliError::from);
+                    // A closed terminal and a full disk stop the steps as a person does: what they created is deleted.
+                    if show(console, &done).is_err() {
+                        end = Some(Ok(true));
+                    }
                     proof.take(done);
-                    // A closed pipe or a full disk stops the steps as a person does: what they created is deleted.
-                    if let Err(error) = proof.write(&self.args.out).and(taken) {
+                    if let Err(error) = proof.write(&self.args.out) {
                         end = Some(Err(error));
                     }
                 }
@@ -198,13 +219,13 @@ impl Runner<'_> {
         Done {
             step: step.name.to_owned(),
             about: step.about.to_owned(),
-            cost_usd: step.uses.usd(self.prices),
+            cost_usd: step.uses.usd(self.prices, self.streams),
             began,
             seconds: self.time.since(begin).as_secs_f64(),
             findings,
             measured: context.measured.into_inner(),
             answers,
-            left: left.iter().map(|left| recorder.hidden(&in_words(left))).collect(),
+            left: left.iter().map(|left| recorder.hidden(&delete::in_words(left))).collect(),
         }
     }
 
@@ -212,28 +233,11 @@ impl Runner<'_> {
     async fn clean_all(&self) -> Vec<(Resource, String)> {
         let left = self.ledger.left();
         if !left.is_empty() {
-            eprintln!("unthrottle: deleting {} resources", left.len());
+            print_note(&format!("deleting {} resources", left.len()));
         }
         let clients = Clients::new(&self.config, &self.time, &Recorder::new(&self.time));
         delete::all(&clients, &self.time, &self.ledger, left).await
     }
-}
-
-fn in_words((resource, why): &(Resource, String)) -> String {
-    format!("the {} `{}`: {why}", resource.kind, resource.name)
-}
-
-/// An error that names what is left, and the way to delete it.
-fn must_be_empty(left: &[(Resource, String)]) -> Result<(), CliError> {
-    if left.is_empty() {
-        return Ok(());
-    }
-    let lines: Vec<String> = left.iter().map(in_words).collect();
-    Err(CliError::Partly(format!(
-        "{} resources are not deleted. `unthrottle prove --clean` tries again:\n{}",
-        left.len(),
-        lines.join("\n")
-    )))
 }
 
 /// The exit code, with its reason.
@@ -279,46 +283,4 @@ pub(super) fn minutes(steps: &[&'static Step], at_once: u16) -> u32 {
         }
     }
     places.into_iter().max().unwrap_or_default()
-}
-
-/// `--clean`: deletes what the ledger of the folder names, and what carries the name of its run.
-pub(super) async fn clean(args: &Args) -> Result<(), CliError> {
-    let config = args.aws.config().await?;
-    let region = config.region().map(ToString::to_string).unwrap_or_default();
-    let time = time_of(args);
-    let clients = Clients::new(&config, &time, &Recorder::new(&time));
-    let ledger = if args.all_runs { None } else { Ledger::open(&args.out)? };
-    let (ledger, prefix) = match ledger {
-        Some(ledger) if ledger.region() != region => {
-            let of = ledger.region();
-            return Err(CliError::Usage(format!("the ledger is of region {of}, and the region set is {region}")));
-        }
-        Some(ledger) => {
-            let prefix = format!("{PREFIX}{}-", ledger.run());
-            (ledger, prefix)
-        }
-        None if args.all_runs => (Ledger::begin(&args.out.join("all-runs"), &new_run(), &region)?, PREFIX.to_owned()),
-        None => {
-            let out = args.out.display();
-            let problem = format!("{out} has no ledger. --all-runs deletes what all runs in this account left");
-            return Err(CliError::Usage(problem));
-        }
-    };
-    let (found, unread) = clean::found(&clients, &prefix).await;
-    let all: BTreeSet<Resource> = ledger.left().into_iter().chain(found).collect();
-    let mut console = Console::new(args.json);
-    console.heading(&format!("{} resources to delete in {region}", all.len()))?;
-    let left = delete::all(&clients, &time, &ledger, all.iter().cloned().collect()).await;
-    let is_left = |resource: &Resource| left.iter().any(|(other, _)| other == resource);
-    for Resource { kind, name } in all.iter().filter(|resource| !is_left(resource)) {
-        console.step(&format!("deleted the {kind} {name}"))?;
-    }
-    for unread in &unread {
-        console.step(&format!("cannot look for {unread}"))?;
-    }
-    must_be_empty(&left)?;
-    if args.all_runs && !unread.is_empty() {
-        return Err(CliError::Partly("resources of the services that cannot be asked may be left".into()));
-    }
-    console.result(true, "nothing is left").map_err(CliError::from)
 }

@@ -28,6 +28,8 @@ pub(crate) struct Fact {
     pub id: &'static str,
     /// What AWS is expected to do, as docs/limits.md has it.
     pub expected: &'static str,
+    /// What the expectation rests on: a page of AWS, a recording, or nothing.
+    pub source: &'static str,
 }
 
 /// What a fact turned out to be.
@@ -37,6 +39,9 @@ pub(crate) struct Finding {
     pub fact: String,
     /// What was expected.
     pub expected: String,
+    /// What the expectation rests on. Empty: a proof of an earlier version.
+    #[serde(default)]
+    pub source: String,
     /// Whether AWS did it.
     pub verdict: Verdict,
     /// What was seen.
@@ -52,11 +57,13 @@ pub(super) struct Use {
     pub records: u64,
     /// USD besides Kinesis, at list prices.
     pub other_usd: f64,
+    /// USD for each stream of the account, at list prices. `other_usd` has the first ones.
+    pub each_stream_usd: f64,
 }
 
 impl Use {
-    /// The cost at list prices, in USD.
-    pub fn usd(&self, prices: &Prices) -> f64 {
+    /// The cost at list prices, in USD, in an account with this many streams.
+    pub fn usd(&self, prices: &Prices, streams: usize) -> f64 {
         let records_per_second = self.records as f64 / 3_600.0;
         let load = Load { records_per_second, bytes_per_second: records_per_second * 100.0, ..Load::default() };
         let shape = Shape {
@@ -67,7 +74,7 @@ impl Use {
             shard_metrics: 0,
             load,
         };
-        prices.per_hour(&shape) + self.other_usd
+        prices.per_hour(&shape) + self.other_usd.max(self.each_stream_usd * streams as f64)
     }
 }
 
@@ -83,6 +90,8 @@ pub(super) struct Step {
     pub minutes: u32,
     /// What it pays for.
     pub uses: Use,
+    /// Whether its trail also records the writes to streams of others.
+    pub records_all_writes: bool,
     /// The flag without which it does nothing.
     pub flag: Option<&'static str>,
     /// Does it. The findings go into the context.

@@ -1,7 +1,8 @@
 //! The time of the account that the steps run in.
 
+use crate::aws::clock;
 use chrono::{DateTime, TimeDelta, Utc};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How old the time in an answer can be: a second that began, and a slow network. A larger difference is one of clocks.
@@ -20,6 +21,12 @@ impl Time {
     /// A clock that shows `now`, and then runs this many times as fast as the machine's. 0 counts as 1.
     pub fn new(now: DateTime<Utc>, pace: u32) -> Time {
         Time { pace: pace.max(1), anchor: Mutex::new((now, Instant::now())) }
+    }
+
+    /// The clock of the account whose configuration was loaded last. `pace`: the user says how fast it is.
+    pub fn of_account(pace: Option<u32>) -> Arc<Time> {
+        let clock = clock();
+        Arc::new(Time::new(clock.now(), pace.unwrap_or(clock.pace())))
     }
 
     /// How many times as fast as the machine's clock it runs.

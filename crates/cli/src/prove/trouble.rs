@@ -47,6 +47,12 @@ impl std::fmt::Display for Refusal {
     }
 }
 
+/// Whether moto has no code for the operation: the server of its own then answers HTTP 500.
+fn is_of_moto(response: &HttpResponse) -> bool {
+    let server = response.headers().get("server").unwrap_or_default();
+    response.status().as_u16() == 500 && server.starts_with("Werkzeug/")
+}
+
 /// The answer, or AWS's refusal of the call. Refusals are what a step is there to see.
 ///
 /// # Errors
@@ -62,12 +68,9 @@ where
     };
     let (code, message) = (error.code().unwrap_or_default(), error.message().unwrap_or_default());
     let status = error.raw_response().map_or(0, |response| response.status().as_u16());
-    // moto answers a page of HTML where it has no code for an operation.
-    let is_page = error.raw_response().is_some_and(|response| {
-        let kind = response.headers().get("content-type").unwrap_or_default();
-        kind.starts_with("text/html") && code.is_empty()
-    });
-    if NOT_SERVED.contains(&code) || is_page || matches!(status, 404 | 405 | 501) && code.is_empty() {
+    // A gateway's page, such as a 502 or 503, says nothing of the operation. The call may even have been carried out.
+    let is_unknown_path = matches!(status, 404 | 405 | 501) && code.is_empty();
+    if NOT_SERVED.contains(&code) || is_unknown_path || error.raw_response().is_some_and(is_of_moto) {
         return Err(Trouble::NotServed(call.to_owned()));
     }
     // A key that denies Kinesis has a code of its own, and says nothing of this caller.
@@ -92,4 +95,34 @@ where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
     answered(call, answer)?.map_err(|refusal| Trouble::Failed(format!("AWS refused {call}: {refusal}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_sdk_kinesis::operation::delete_stream::DeleteStreamError;
+
+    /// What an answer without an error code of AWS is taken for.
+    fn of(status: u16, kind: &'static str, server: &'static str) -> Trouble {
+        let mut response = HttpResponse::new(status.try_into().expect("a status"), "<html></html>".into());
+        response.headers_mut().insert("content-type", kind);
+        response.headers_mut().insert("server", server);
+        let error = SdkError::<DeleteStreamError, _>::response_error("not JSON", response);
+        answered::<(), _>("DeleteStream", Err(error)).expect_err("no answer of AWS")
+    }
+
+    #[test]
+    fn only_an_unknown_path_says_that_an_endpoint_does_not_have_an_operation() {
+        let (page, gateway) = ("text/html", "awselb/2.0");
+        for status in [404, 405, 501] {
+            assert!(matches!(of(status, page, gateway), Trouble::NotServed(_)), "{status}");
+        }
+        for status in [200, 301, 400, 403, 429, 500, 502, 503, 504] {
+            for kind in [page, "text/html; charset=utf-8", "application/json"] {
+                assert!(matches!(of(status, kind, gateway), Trouble::Failed(_)), "{status} {kind}");
+            }
+        }
+        assert!(matches!(of(500, page, "Werkzeug/3.1.3 Python/3.12.3"), Trouble::NotServed(_)));
+        assert!(matches!(of(503, page, "Werkzeug/3.1.3 Python/3.12.3"), Trouble::Failed(_)));
+    }
 }

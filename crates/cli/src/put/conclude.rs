@@ -1,9 +1,9 @@
 //! The end of `unthrottle put`: the summary, and what is left undone.
 
 use super::args::Plan;
-use super::observer::{say, summary};
+use super::observer::summary;
 use crate::CliError;
-use crate::screen::{print_json, quoted};
+use crate::screen::{print_json, print_note, quoted};
 use std::fmt::Write as _;
 use std::io::{self, ErrorKind, Write as _};
 use std::path::Path;
@@ -40,7 +40,7 @@ impl Outcome<'_> {
             && let Err(error) = &printed
             && !is_broken_pipe(error)
         {
-            say(&error.to_string());
+            print_note(&error.to_string());
         }
         result.and(printed)
     }
@@ -52,10 +52,12 @@ impl Outcome<'_> {
             && input.keys_of_literal > 0
         {
             let records = many(input.keys_of_literal, "record");
-            say(&format!("{records} without a field `{name}`: their key is `{name}`, so they are all on one shard"));
+            print_note(&format!(
+                "{records} without a field `{name}`: their key is `{name}`, so they are all on one shard"
+            ));
         }
         if end.is_stopped {
-            say(&format!("stopped. The input was read up to {}", self.last()));
+            print_note(&format!("stopped. The input was read up to {}", self.last()));
         }
         let printed = match plan.is_json {
             true => print_json(&end.stats.summary(end.elapsed, true)),

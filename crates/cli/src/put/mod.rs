@@ -8,12 +8,12 @@ mod stream;
 
 pub(super) use args::Args;
 pub(super) use conclude::unwritten;
-pub(super) use observer::{Screen, say, stopping, summary};
-pub(super) use stop::{at_each_key, at_each_signal, stop_signal};
+pub(super) use observer::{Screen, stopping, summary};
+pub(super) use stop::{at_each_key, at_each_signal};
 pub(super) use stream::{Stream, find};
 
 use crate::CliError;
-use crate::screen::EVERY;
+use crate::screen::{EVERY, print_note};
 use args::Plan;
 use conclude::{Outcome, Read as ReadInput};
 use std::fs::File;
@@ -30,11 +30,11 @@ const STDIN: &str = "stdin";
 
 pub(super) async fn run(args: Args) -> Result<(), CliError> {
     let mut plan = args.plan()?;
-    plan.warnings.iter().for_each(|warning| say(&format!("warning: {warning}")));
+    plan.warnings.iter().for_each(|warning| print_note(&format!("warning: {warning}")));
     check_sources(&plan)?;
     let stream = find(&plan.stream, &plan.aws, plan.credentials.as_ref()).await?;
     let letters = plan.dead_letter.as_deref().map(DeadLetters::open).transpose()?;
-    say(&match &plan.rule {
+    print_note(&match &plan.rule {
         KeyRule::FieldOrLiteral(name) => format!(
             "partition key: the value of the field `{name}` of a JSON record; the text `{name}` itself where a record \
              has no such field"

@@ -1,6 +1,6 @@
 //! What a person sees of a writer at work, and where lost records go.
 
-use crate::screen::{StatusLine, print_json};
+use crate::screen::{StatusLine, print_json, print_note};
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::time::Duration;
@@ -15,11 +15,6 @@ const LOG_EVERY: Duration = Duration::from_secs(10);
 
 /// The shards whose refusals are listed. The others are counted together.
 const SHARDS_SHOWN: usize = 5;
-
-/// Shows a message on standard error. The records matter more than a reader of it that has gone.
-pub(crate) fn say(text: &str) {
-    let _ = writeln!(io::stderr(), "unthrottle: {text}");
-}
 
 /// Shows progress on standard error, and JSON on standard output. Keeps lost records.
 pub(crate) struct Screen {
@@ -56,7 +51,7 @@ impl Screen {
     /// Shows a message on standard error.
     pub fn say(&mut self, text: &str) {
         self.line.clear();
-        say(text);
+        print_note(text);
     }
 
     /// Shows something that happened to the stream: on standard error if standard output is for JSON.

@@ -1,60 +1,20 @@
 //! The signals that stop a command.
 
 use crate::full_screen::quit_key;
+use crate::stop::stop_signal;
 use futures_util::StreamExt as _;
 use futures_util::stream::{BoxStream, unfold};
 use std::time::Duration;
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
-/// Ctrl-C and SIGTERM, as often as they come. Where the system refuses to listen, they end the process at once.
-struct Signals {
-    #[cfg(unix)]
-    listeners: Option<[tokio::signal::unix::Signal; 2]>,
-}
-
-impl Signals {
-    fn new() -> Signals {
-        #[cfg(unix)]
-        {
-            use tokio::signal::unix::{SignalKind, signal};
-            let listeners = signal(SignalKind::interrupt()).and_then(|one| Ok([one, signal(SignalKind::terminate())?]));
-            Signals { listeners: listeners.ok() }
-        }
-        #[cfg(not(unix))]
-        Signals {}
-    }
-
-    async fn next(&mut self) {
-        #[cfg(unix)]
-        if let Some([interrupt, terminate]) = &mut self.listeners {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-            return;
-        }
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending().await
-        }
-    }
-}
-
-/// Ends with Ctrl-C or SIGTERM.
-pub(crate) async fn stop_signal() {
-    Signals::new().next().await;
-}
-
 /// The time within which signals or keys are one. `timeout` and shells signal a process and then its group, wrappers
 /// hand a Ctrl-C on that the process has already, and a key that is held repeats. None of them means "at once".
 const ONE: Duration = Duration::from_secs(1);
 
-/// Calls `stop` at every Ctrl-C and SIGTERM. Never ends.
+/// Calls `stop` at every signal to stop. Never ends.
 pub(crate) async fn at_each_signal(stop: impl Fn()) {
-    let signals = unfold(Signals::new(), |mut signals| async {
-        signals.next().await;
-        Some(((), signals))
-    });
+    let signals = unfold((), |()| async { Some((stop_signal().await, ())) });
     each_after(ONE, signals.boxed(), stop).await;
 }
 

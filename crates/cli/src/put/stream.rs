@@ -1,8 +1,8 @@
 //! The stream that a command writes to, and why it cannot.
 
-use super::observer::say;
 use crate::CliError;
 use crate::aws::{AwsArgs, failed};
+use crate::screen::print_note;
 use aws_sdk_kinesis::config::SharedCredentialsProvider;
 use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_kinesis::operation::describe_stream_summary::DescribeStreamSummaryError as Refused;
@@ -87,7 +87,9 @@ fn unreadable(
 ) -> Result<Option<StreamDescriptionSummary>, CliError> {
     let code = error.code().unwrap_or_default();
     if code.starts_with("AccessDenied") {
-        say("this caller may not call kinesis:DescribeStreamSummary, so the limit of a record is taken as 1 MiB");
+        print_note(
+            "this caller may not call kinesis:DescribeStreamSummary, so the limit of a record is taken as 1 MiB",
+        );
         return Ok(None);
     }
     let endpoint = endpoint.map_or_else(|| format!("Kinesis in {region}"), str::to_owned);

@@ -15,8 +15,9 @@ pub(super) use args::Args;
 
 use crate::CliError;
 use crate::aws::clock;
-use crate::put::{Stream, find, say, stop_signal};
-use crate::screen::Console;
+use crate::put::{Stream, find};
+use crate::screen::{Console, print_note};
+use crate::stop::stop_signal;
 use aws_sdk_kinesis::types::{StreamDescriptionSummary, StreamMode};
 use healing::Healing;
 use proof::{Proof, Witness};
@@ -78,7 +79,7 @@ async fn proved(witness: &Witness, stats: &Stats) -> Option<Proof> {
         proof = witness.wait_for(stats) => proof,
         () = stop_signal() => return None,
     };
-    proof.inspect_err(|error| say(&format!("CloudWatch cannot be compared: {error}"))).ok()
+    proof.inspect_err(|error| print_note(&format!("CloudWatch cannot be compared: {error}"))).ok()
 }
 
 /// The records of this size that a provisioned stream takes in a second, if its keys are even.

@@ -6,8 +6,8 @@ use super::expect::Outcome;
 use super::healing::Seen;
 use super::proof::Proof;
 use crate::CliError;
-use crate::put::{say, summary, unwritten};
-use crate::screen::{Console, print_json};
+use crate::put::{summary, unwritten};
+use crate::screen::{Console, print_json, print_note};
 use serde_json::json;
 use std::io;
 use std::time::Duration;
@@ -44,7 +44,7 @@ pub(super) fn conclude(
     };
     match (result, printed.map_err(unwritten)) {
         (Err(error), Err(unwritten @ CliError::Unwritten { .. })) => {
-            say(&unwritten.to_string());
+            print_note(&unwritten.to_string());
             Err(error)
         }
         (result, printed) => result.and(printed),

@@ -2,6 +2,7 @@
 
 use crate::moto::Moto;
 use crate::proxy::{self, Calls};
+use aws_sdk_kinesis::config::retry::RetryConfig;
 use serde_json::Value;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -90,7 +91,10 @@ pub fn verdicts(proof: &Value) -> Vec<(String, String)> {
 
 /// The names of all resources that prove has left.
 pub async fn left(urls: &Urls) -> Vec<String> {
-    let (local, moto) = (local_config(&urls.local), local_config(&urls.moto));
+    // The local account takes five `ListStreams` a second, as AWS does, and the command makes some of them.
+    let patient = RetryConfig::standard().with_max_attempts(20).with_max_backoff(Duration::from_secs(1));
+    let config = |url: &str| local_config(url).into_builder().retry_config(patient.clone()).build();
+    let (local, moto) = (config(&urls.local), config(&urls.moto));
     let kinesis = aws_sdk_kinesis::Client::new(&local);
     let mut names: Vec<String> = kinesis.list_streams().send().await.expect("streams").stream_names;
     // moto has no CloudWatch for today's SDKs, and so no alarm of theirs.

@@ -12,14 +12,14 @@ const PATIENCE: Duration = Duration::from_secs(120);
 async fn until_something_is_there(urls: &Urls) {
     let wait = async {
         while left(urls).await.len() < 3 {
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            tokio::time::sleep(Duration::from_millis(300)).await;
         }
     };
     tokio::time::timeout(PATIENCE, wait).await.expect("resources in time");
 }
 
 /// An account in which a step with a queue, a rule and a stream does not end soon, and a run of it.
-async fn running() -> (unthrottle_lab::local::LocalAccount, Moto, Urls, tempfile::TempDir, Child) {
+pub async fn running() -> (unthrottle_lab::local::LocalAccount, Moto, Urls, tempfile::TempDir, Child) {
     // An hour until a stream is UPDATED.
     let (account, moto) = (local(1, Duration::from_secs(3_600), Duration::ZERO).await, moto());
     let urls = Urls { local: account.url().to_owned(), moto: moto.url().to_owned() };
@@ -72,5 +72,55 @@ async fn a_person_who_stops_a_run_finds_nothing_left() {
     let out = tokio::task::spawn_blocking(move || child.wait_with_output()).await.expect("no panic").expect("its end");
     assert_eq!(out.status.code(), Some(1), "{}{}", text(&out.stdout), text(&out.stderr));
     assert!(text(&out.stderr).contains("stopped, and nothing is left"), "{}", text(&out.stderr));
+    assert_eq!(left(&urls).await, Vec::<String>::new());
+}
+
+/// Sends a signal to a process.
+#[cfg(unix)]
+fn send(signal: &str, child: &Child) {
+    let sent = std::process::Command::new("kill").args([signal, &child.id().to_string()]).status().expect("it runs");
+    assert!(sent.success());
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_terminal_that_closes_finds_nothing_left() {
+    let (_account, _moto, urls, _folder, mut child) = running().await;
+    // Nothing can be shown any more, as after a lost SSH connection.
+    drop((child.stdout.take(), child.stderr.take()));
+    send("-HUP", &child);
+    let status = tokio::task::spawn_blocking(move || child.wait()).await.expect("no panic").expect("its end");
+    assert_eq!(left(&urls).await, Vec::<String>::new());
+    assert_eq!(status.code(), Some(1), "{status}");
+}
+
+/// Where the system says which signals are ignored.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_run_under_nohup_goes_on_without_its_terminal() {
+    let (account, moto) = (local(1, Duration::from_secs(3_600), Duration::ZERO).await, moto());
+    let urls = Urls { local: account.url().to_owned(), moto: moto.url().to_owned() };
+    let folder = tempfile::tempdir().expect("a folder");
+    let run = command(&urls, folder.path(), &["--only", "reshards", "--i-know-this-costs-up-to", "2"]);
+    let mut nohup = std::process::Command::new("sh");
+    nohup.args(["-c", "trap '' HUP; exec \"$0\" \"$@\""]).arg(run.get_program()).args(run.get_args());
+    nohup.env_clear().envs(run.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let mut child = nohup.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
+    let looks = || account.calls().get("Kinesis.DescribeStreamSummary").copied().unwrap_or_default();
+    let looked = |more: u64| async move {
+        let enough = async {
+            while looks() < more {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, enough).await.expect("the run goes on");
+    };
+    looked(3).await;
+    send("-HUP", &child);
+    // A run that stops begins to delete at once, and before it looks at the stream again.
+    looked(looks() + 3).await;
+    assert_eq!(account.calls().get("Kinesis.DeleteStream"), None);
+    send("-TERM", &child);
+    tokio::task::spawn_blocking(move || child.wait()).await.expect("no panic").expect("its end");
     assert_eq!(left(&urls).await, Vec::<String>::new());
 }

@@ -3,6 +3,8 @@
 
 mod accounts;
 mod faults;
+mod function;
+mod home;
 mod kill;
 #[path = "../../../../tests/common/moto.rs"]
 mod moto;

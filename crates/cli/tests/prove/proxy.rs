@@ -13,6 +13,9 @@ pub enum Effect {
     DropBefore,
     /// The call is carried out, and the connection closes without the answer.
     DropAfter,
+    /// A gateway answers with its page. A call that deletes is not carried out, and every other one is: so each leaves
+    /// as much as it can.
+    Page,
 }
 
 /// The calls that fail: from `first` on, `times` of them. The first call is 0.
@@ -35,6 +38,9 @@ pub struct Calls {
 const OF_A_FLOOD: [&str; 3] = ["PutRecords", "PutRecord", "GetRecords"];
 const COUNTED: usize = 2;
 
+/// The first words of calls that delete.
+const DELETE: [&str; 3] = ["Delete", "Remove", "Schedule"];
+
 /// Starts a proxy to an account at `http://HOST:PORT`, and returns its own address.
 pub async fn start(to: &str, calls: &Arc<Mutex<Calls>>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -53,7 +59,8 @@ pub async fn start(to: &str, calls: &Arc<Mutex<Calls>>) -> String {
 /// Serves one call of a connection.
 async fn serve(mut client: TcpStream, to: &str, calls: &Mutex<Calls>) -> std::io::Result<()> {
     let request = read_request(&mut client).await?;
-    let effect = effect(&operation(&request), &mut calls.lock().expect("no panic"));
+    let operation = operation(&request);
+    let effect = effect(&operation, &mut calls.lock().expect("no panic"));
     match effect {
         Some(Effect::DropBefore) => return Ok(()),
         Some(Effect::InternalError) => {
@@ -63,16 +70,27 @@ async fn serve(mut client: TcpStream, to: &str, calls: &Mutex<Calls>) -> std::io
             let answer = format!("{head}content-length: {}\r\n\r\n{body}", body.len());
             return client.write_all(answer.as_bytes()).await;
         }
+        Some(Effect::Page) if DELETE.iter().any(|word| operation.starts_with(word)) => {
+            return client.write_all(page().as_bytes()).await;
+        }
         _ => {}
     }
     let mut account = TcpStream::connect(to).await?;
     account.write_all(&request).await?;
     let mut answer = vec![];
     account.read_to_end(&mut answer).await?;
-    if effect.is_none() {
-        client.write_all(&answer).await?;
+    match effect {
+        None => client.write_all(&answer).await,
+        Some(Effect::Page) => client.write_all(page().as_bytes()).await,
+        Some(_) => Ok(()),
     }
-    Ok(())
+}
+
+/// What a load balancer or a proxy answers when it cannot reach the server, or waits for too long.
+fn page() -> String {
+    let body = "<html><head><title>503 Service Temporarily Unavailable</title></head></html>";
+    let head = "HTTP/1.1 503 Service Temporarily Unavailable\r\ncontent-type: text/html\r\nconnection: close\r\n";
+    format!("{head}content-length: {}\r\n\r\n{body}", body.len())
 }
 
 /// Reads a request, and asks for the connection to close after the answer.

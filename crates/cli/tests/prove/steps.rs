@@ -62,7 +62,7 @@ async fn every_step_ends_in_a_verdict_on_the_local_account_and_leaves_nothing() 
     };
     assert_eq!(of("failed"), Vec::<&str>::new(), "{said}");
     // The local account has no history of alarms and no function, and moto delivers no events.
-    assert_eq!(of("not_available"), ["alarm-history", "deployed-role"], "{said}");
+    assert_eq!(of("not_available"), ["alarm-history", "cloudtrail-put-records", "deployed-role"], "{said}");
     for fact in [
         "above-double",
         "account-clause",
@@ -81,8 +81,19 @@ async fn every_step_ends_in_a_verdict_on_the_local_account_and_leaves_nothing() 
         assert_eq!(verdicts[fact], "different", "{fact}: {said}");
     }
     hides_the_account(folder.path());
+    shows_a_refused_record(&proof(folder.path()));
     measured(&proof(folder.path()));
     assert_eq!(left(&urls).await, Vec::<String>::new(), "{said}");
+}
+
+/// The proof has the raw answer of a `PutRecords` that refused a part of 500 records.
+fn shows_a_refused_record(proof: &Value) {
+    let steps = proof["steps"].as_array().expect("steps");
+    let step = steps.iter().find(|step| step["step"] == "refusals").expect("the step");
+    let answers = step["answers"].as_array().expect("answers").iter().filter(|answer| answer["call"] == "PutRecords");
+    let mut records = answers.filter_map(|answer| answer["body"]["Records"].as_array());
+    let has = |records: &[Value], field: &str| records.iter().any(|record| record[field].is_string());
+    assert!(records.any(|records| has(records, "ErrorCode") && has(records, "SequenceNumber")), "{step}");
 }
 
 /// What was measured is not less than what the account takes. A slow machine measures more.

@@ -63,12 +63,14 @@ async fn the_facts_of_the_limits_are_those_of_the_steps() {
             None => format!("`{}`", text(&step["step"])),
         };
         for fact in step["facts"].as_array().expect("facts") {
-            rows.push(format!("| `{}` | {} | {name} |", text(&fact["id"]), text(&fact["expected"])));
+            let (id, expected, source) = (text(&fact["id"]), text(&fact["expected"]), text(&fact["source"]));
+            rows.push(format!("| `{id}` | {expected} | {source} | {name} |"));
         }
     }
     rows.sort();
     let page = page("docs/limits.md");
-    let (_, after) = page.split_once("| fact | unthrottle expects | step |\n|---|---|---|\n").expect("the table");
+    let (_, after) =
+        page.split_once("| fact | unthrottle expects | source | step |\n|---|---|---|---|\n").expect("the table");
     let shown: Vec<&str> = after.lines().take_while(|line| line.starts_with('|')).collect();
     assert_eq!(shown, rows, "docs/limits.md has not the facts of the steps. They are:\n{}", rows.join("\n"));
 }

@@ -135,7 +135,7 @@ impl<F: Fn(&str) -> Option<String>> Environment<F> {
         number.map(Some).ok_or_else(|| InvalidSetting {
             variable,
             value,
-            allowed: format!("a number from {} to {}", range.start(), range.end()),
+            allowed: format!("{} from {} to {}", kind_of::<T>(), range.start(), range.end()),
         })
     }
 
@@ -161,6 +161,11 @@ impl<F: Fn(&str) -> Option<String>> Environment<F> {
         }
         Ok(names)
     }
+}
+
+/// What a number must be: a type of whole numbers takes no fraction.
+fn kind_of<T: FromStr>() -> &'static str {
+    if "0.5".parse::<T>().is_ok() { "a number" } else { "a whole number" }
 }
 
 #[cfg(test)]
@@ -189,18 +194,28 @@ mod tests {
         assert_eq!(says("UNTHROTTLE_FLOOR", "NaN"), "UNTHROTTLE_FLOOR=NaN: must be a number from 0 to 0.5");
         assert_eq!(
             says("UNTHROTTLE_WINDOW_MINUTES", "2"),
-            "UNTHROTTLE_WINDOW_MINUTES=2: must be a number from 3 to 60"
+            "UNTHROTTLE_WINDOW_MINUTES=2: must be a whole number from 3 to 60"
         );
         assert_eq!(
             says("UNTHROTTLE_CONFIRM_MINUTES", "6"),
-            "UNTHROTTLE_CONFIRM_MINUTES=6: must be a number from 1 to 5"
+            "UNTHROTTLE_CONFIRM_MINUTES=6: must be a whole number from 1 to 5"
         );
-        assert_eq!(says("UNTHROTTLE_MAX_SHARDS", "0"), "UNTHROTTLE_MAX_SHARDS=0: must be a number from 1 to 10000");
+        assert_eq!(
+            says("UNTHROTTLE_MAX_SHARDS", "2.5"),
+            "UNTHROTTLE_MAX_SHARDS=2.5: must be a whole number from 1 to 10000"
+        );
+        assert_eq!(
+            says("UNTHROTTLE_MAX_SHARDS", "0"),
+            "UNTHROTTLE_MAX_SHARDS=0: must be a whole number from 1 to 10000"
+        );
         assert_eq!(
             says("UNTHROTTLE_MAX_SHARDS_CEILING", "50"),
-            "UNTHROTTLE_MAX_SHARDS_CEILING=50: must be a number from 100 to 10000"
+            "UNTHROTTLE_MAX_SHARDS_CEILING=50: must be a whole number from 100 to 10000"
         );
-        assert_eq!(says("UNTHROTTLE_MIN_SHARDS", "101"), "UNTHROTTLE_MIN_SHARDS=101: must be a number from 1 to 100");
+        assert_eq!(
+            says("UNTHROTTLE_MIN_SHARDS", "101"),
+            "UNTHROTTLE_MIN_SHARDS=101: must be a whole number from 1 to 100"
+        );
         assert_eq!(says("UNTHROTTLE_ON_DEMAND", "yes"), "UNTHROTTLE_ON_DEMAND=yes: must be allow or deny");
         assert!(says("UNTHROTTLE_ROLE_ARN", "healer").contains("must be the ARN of an IAM role"));
         let confirm = from(&[("UNTHROTTLE_WINDOW_MINUTES", "3"), ("UNTHROTTLE_CONFIRM_MINUTES", "4")]);

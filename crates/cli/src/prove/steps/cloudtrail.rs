@@ -3,7 +3,7 @@
 use super::kms;
 use crate::prove::context::{Context, TAG_KEY};
 use crate::prove::events::Events;
-use crate::prove::flood;
+use crate::prove::flood::{self, Answers};
 use crate::prove::ledger::Kind;
 use crate::prove::step::{Fact, Step, Use, Verdict};
 use crate::prove::trouble::{Tried, Trouble, answered, done};
@@ -18,12 +18,23 @@ const SINGLE: Fact = Fact {
     id: "cloudtrail-put-record",
     expected: "CloudTrail records a refused `PutRecord` with the error code \
                `ProvisionedThroughputExceededException`, and EventBridge delivers it.",
+    source: "Kinesis's page on CloudTrail lists the call, and no page has the code.",
 };
-const DELAY: Fact = Fact { id: "cloudtrail-delay", expected: "The event of a refused write comes within 15 minutes." };
+const BATCH: Fact = Fact {
+    id: "cloudtrail-put-records",
+    expected: "CloudTrail records no error code for a `PutRecords` whose records AWS refuses in part or all.",
+    source: "No page of AWS. A refusal of records is HTTP 200, and a public recording has no response.",
+};
+const DELAY: Fact = Fact {
+    id: "cloudtrail-delay",
+    expected: "The event of a refused write comes within 15 minutes.",
+    source: "CloudTrail's user guide: about 5 minutes on average, without a promise.",
+};
 const KMS: Fact = Fact {
     id: "cloudtrail-kms",
     expected: "CloudTrail records a write that the key stops with an error code that begins with `KMS`, or as \
                `AccessDenied`.",
+    source: "No page of AWS.",
 };
 
 const FLAG: &str = "--with-trail";
@@ -44,16 +55,25 @@ const LIMIT: Duration = Duration::from_secs(15 * 60);
 /// The time between two reads of the queue: the error of the delay.
 const EVERY: Duration = Duration::from_secs(5);
 
+/// How much later than the first event the others may come.
+const STRAGGLERS: Duration = Duration::from_secs(2 * 60);
+
 const CODE: &str = "ProvisionedThroughputExceededException";
 
 pub(super) static STEP: Step = Step {
     name: "cloudtrail",
     about: "Creates a trail for writes, a rule and a queue, has writes refused by a shard and by a key, and waits for \
             the events. The trail leaves its files in your bucket.",
-    facts: &[SINGLE, DELAY, KMS],
+    facts: &[SINGLE, BATCH, DELAY, KMS],
     minutes: 25,
     // Data events at $0.10 for 100,000, a key at $1 a month, and files of some KB.
-    uses: Use { shards: 2, records: FLOODS as u64 * 2 * 11 * flood::LARGE as u64, other_usd: 0.02 },
+    uses: Use {
+        shards: 2,
+        records: flood::A_ROUND + (1 + 2 * FLOODS as u64) * 11 * flood::LARGE as u64,
+        other_usd: 0.02,
+        each_stream_usd: 0.0,
+    },
+    records_all_writes: true,
     flag: Some(FLAG),
     run: |context| Box::pin(run(context)),
 };
@@ -79,13 +99,19 @@ async fn run(context: &Context) -> Tried<()> {
         }
     };
     context.time.sleep(WARM).await;
+    let mut batches = Answers::default();
+    flood::full_round(context, &stream, &mut batches).await?;
+    flood::large_round(context, &stream, &mut batches).await?;
     for _ in 0..FLOODS {
         for stream in [Some(&stream), encrypted.as_ref()].into_iter().flatten() {
             put_records_alone(context, stream).await?;
         }
         context.time.sleep(APART).await;
     }
-    wait(context, &events, &stream, encrypted.as_deref()).await
+    let of_stream = wait(context, &events, &stream, encrypted.as_deref()).await?;
+    let (verdict, seen) = of_batches(&of_stream, &batches);
+    context.found(BATCH.id, verdict, seen);
+    Ok(())
 }
 
 /// Creates a trail for the writes of all streams, and starts it. A selector by ARN would miss calls by name.
@@ -131,7 +157,8 @@ async fn put_records_alone(context: &Context, stream: &str) -> Tried<()> {
 /// The error codes that events of a stream have, each with the least delay, in seconds.
 type Codes = BTreeMap<String, i64>;
 
-async fn wait(context: &Context, events: &Events, stream: &str, encrypted: Option<&str>) -> Tried<()> {
+/// Waits for the events, and says what they show of `PutRecord`. Returns the codes of the stream.
+async fn wait(context: &Context, events: &Events, stream: &str, encrypted: Option<&str>) -> Tried<Codes> {
     let (mut of_stream, mut of_encrypted, begin) = (Codes::new(), Codes::new(), Instant::now());
     while context.time.since(begin) < LIMIT && (of_stream.is_empty() || encrypted.is_some() && of_encrypted.is_empty())
     {
@@ -143,8 +170,16 @@ async fn wait(context: &Context, events: &Events, stream: &str, encrypted: Optio
         }
         context.time.sleep(EVERY).await;
     }
+    // The events of calls of the same second come one after another.
+    let begin = Instant::now();
+    while !of_stream.is_empty() && context.time.since(begin) < STRAGGLERS {
+        for event in events.receive(context).await? {
+            add(&event, stream, context.time.now(), &mut of_stream);
+        }
+        context.time.sleep(EVERY).await;
+    }
     conclude(context, &of_stream, encrypted.map(|_| &of_encrypted));
-    Ok(())
+    Ok(of_stream)
 }
 
 /// Adds the code of an event of a stream.
@@ -175,5 +210,38 @@ fn conclude(context: &Context, of_stream: &Codes, of_encrypted: Option<&Codes>) 
             code.split(' ').nth(1).is_some_and(|code| code.starts_with("KMS") || code == "AccessDenied")
         };
         context.compare(KMS.id, !codes.is_empty() && codes.keys().all(is_expected), words(codes));
+    }
+}
+
+/// What CloudTrail says of `PutRecords`. Without an event of another call, its silence says nothing.
+fn of_batches(of_stream: &Codes, batches: &Answers) -> (Verdict, String) {
+    let counts = format!("{} calls refused in part, {} refused as a whole", batches.partly, batches.wholly);
+    let codes: Vec<&str> = of_stream.keys().filter_map(|code| code.strip_prefix("PutRecords ")).collect();
+    if !codes.is_empty() {
+        return (Verdict::Different, format!("{}; {counts}", codes.join(", ")));
+    }
+    if of_stream.is_empty() || batches.partly + batches.wholly == 0 {
+        let why = "the step needs an event of a refused `PutRecord`, and a refused `PutRecords`";
+        return (Verdict::NotAvailable, format!("{why}; {counts}"));
+    }
+    (Verdict::Seen, format!("no event with a code; {counts}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn silence_about_put_records_counts_only_beside_an_event_of_put_record() {
+        let refused = Answers { partly: 4, wholly: 8, ..Answers::default() };
+        let codes = |calls: &[&str]| calls.iter().map(|call| (format!("{call} {CODE}"), 60)).collect::<Codes>();
+        let verdict = |calls: &[&str], batches: &Answers| of_batches(&codes(calls), batches).0;
+        assert_eq!(verdict(&["PutRecord"], &refused), Verdict::Seen);
+        assert_eq!(verdict(&["PutRecord", "PutRecords"], &refused), Verdict::Different);
+        assert_eq!(verdict(&[], &refused), Verdict::NotAvailable);
+        assert_eq!(verdict(&["PutRecord"], &Answers::default()), Verdict::NotAvailable);
+        assert!(
+            of_batches(&codes(&["PutRecord"]), &refused).1.contains("4 calls refused in part, 8 refused as a whole")
+        );
     }
 }

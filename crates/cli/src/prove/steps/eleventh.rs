@@ -9,6 +9,7 @@ use crate::prove::trouble::{Tried, Trouble};
 const ELEVENTH: Fact = Fact {
     id: "eleventh-reshard",
     expected: "The eleventh `UpdateShardCount` of 24 hours fails with `LimitExceededException`.",
+    source: "The API reference of `UpdateShardCount` has the limit, and not the code.",
 };
 
 /// Reshards of a stream that AWS makes in 24 hours, as documented.
@@ -22,7 +23,8 @@ pub(super) static STEP: Step = Step {
     facts: &[ELEVENTH],
     minutes: 8,
     // Each reshard leaves a closed shard or two, which AWS does not bill. This is the most that are open at once.
-    uses: Use { shards: 3, records: 0, other_usd: 0.0 },
+    uses: Use { shards: 3, records: 0, other_usd: 0.0, each_stream_usd: 0.0 },
+    records_all_writes: false,
     flag: Some(FLAG),
     run: |context| Box::pin(run(context)),
 };

@@ -15,10 +15,12 @@ use std::time::{Duration, Instant};
 const DENIED: Fact = Fact {
     id: "kms-denied",
     expected: "A write to a stream whose key denies the caller fails with `KMSAccessDeniedException`.",
+    source: "The API reference of `PutRecord` lists the code.",
 };
 const DISABLED: Fact = Fact {
     id: "kms-disabled",
     expected: "A write to a stream whose key is disabled fails with `KMSDisabledException`.",
+    source: "The API reference of `PutRecord` lists the code.",
 };
 
 /// The longest wait for a refusal. Kinesis keeps a data key for about five minutes.
@@ -33,7 +35,8 @@ pub(super) static STEP: Step = Step {
     facts: &[DENIED, DISABLED],
     minutes: 11,
     // Two keys at $1 a month, and a call a write at $0.03 for 10,000.
-    uses: Use { shards: 2, records: 200, other_usd: 0.01 },
+    uses: Use { shards: 2, records: 200, other_usd: 0.01, each_stream_usd: 0.0 },
+    records_all_writes: false,
     flag: None,
     run: |context| Box::pin(run(context)),
 };

@@ -16,13 +16,18 @@ use std::time::{Duration, Instant};
 const WRITES: Fact = Fact {
     id: "write-metric-lag",
     expected: "CloudWatch shows the write metrics of a minute one to three minutes after its end.",
+    source: "No page of AWS.",
 };
 const READS: Fact = Fact {
     id: "read-metric-lag",
     expected: "CloudWatch shows the read metrics of a minute one to three minutes after its end.",
+    source: "No page of AWS.",
 };
-const TOGETHER: Fact =
-    Fact { id: "sides-together", expected: "The metrics of both sides of a minute appear within 30 s of each other." };
+const TOGETHER: Fact = Fact {
+    id: "sides-together",
+    expected: "The metrics of both sides of a minute appear within 30 s of each other.",
+    source: "No page of AWS.",
+};
 
 /// The metrics of each side that unthrottle reads.
 const OF_WRITES: [&str; 4] =
@@ -54,7 +59,8 @@ pub(super) static STEP: Step = Step {
     facts: &[WRITES, READS, TOGETHER],
     minutes: 12,
     // A round a second for at most three minutes.
-    uses: Use { shards: 1, records: 180 * A_ROUND, other_usd: 0.01 },
+    uses: Use { shards: 1, records: 180 * A_ROUND, other_usd: 0.01, each_stream_usd: 0.0 },
+    records_all_writes: false,
     flag: None,
     run: |context| Box::pin(run(context)),
 };

@@ -11,14 +11,17 @@ const PARTLY: Fact = Fact {
     id: "put-records-partly-refused",
     expected: "`PutRecords` answers HTTP 200 if it refuses a part of the records. Each refused record has the code \
                `ProvisionedThroughputExceededException`.",
+    source: "The API reference of `PutRecords`.",
 };
 const WHOLLY: Fact = Fact {
     id: "put-records-wholly-refused",
     expected: "`PutRecords` answers HTTP 200 also if it refuses every record of a request.",
+    source: "No page of AWS.",
 };
 const SINGLE: Fact = Fact {
     id: "put-record-refused",
     expected: "A refused `PutRecord` fails with `ProvisionedThroughputExceededException`.",
+    source: "The API reference of `PutRecord`.",
 };
 
 /// The longest flood.
@@ -40,7 +43,8 @@ pub(super) static STEP: Step = Step {
     about: "Floods a stream of one shard until AWS has refused records in each way, for at most a minute.",
     facts: &[PARTLY, WHOLLY, SINGLE],
     minutes: 2,
-    uses: Use { shards: 1, records: MOST_ROUNDS * UNITS_OF_ROUND, other_usd: 0.0 },
+    uses: Use { shards: 1, records: MOST_ROUNDS * UNITS_OF_ROUND, other_usd: 0.0, each_stream_usd: 0.0 },
+    records_all_writes: false,
     flag: None,
     run: |context| Box::pin(run(context)),
 };

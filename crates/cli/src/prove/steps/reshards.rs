@@ -12,11 +12,13 @@ use unthrottle_lab::sim::Times;
 const TIME: Fact = Fact {
     id: "reshard-time",
     expected: "A reshard takes 14 to 30 s, and 2 s more for each shard that it opens on its way.",
+    source: "No page of AWS. Public recordings of a few reshards.",
 };
 const AT_A_TIME: Fact = Fact {
     id: "shards-at-a-time",
     expected: "`ListShards` with `AT_TIMESTAMP` lists the shards of before a reshard for a time before it, and those \
                of after it for a time after it.",
+    source: "The API reference of `ShardFilter`.",
 };
 
 /// The shards before and after each reshard.
@@ -31,7 +33,8 @@ pub(super) static STEP: Step = Step {
     facts: &[TIME, AT_A_TIME],
     minutes: 5,
     // 4 → 8 opens four shards, while two to four closed ones still have data.
-    uses: Use { shards: 12, records: 0, other_usd: 0.0 },
+    uses: Use { shards: 12, records: 0, other_usd: 0.0, each_stream_usd: 0.0 },
+    records_all_writes: false,
     flag: None,
     run: |context| Box::pin(run(context)),
 };

@@ -9,11 +9,13 @@ use aws_sdk_kinesis::types::ScalingType;
 const ABOVE_DOUBLE: Fact = Fact {
     id: "above-double",
     expected: "`UpdateShardCount` to more than double the shards fails with `InvalidArgumentException`.",
+    source: "The API reference of `UpdateShardCount` has the limit, and not the code.",
 };
 const SAME_COUNT: Fact = Fact {
     id: "same-count",
     expected: "`UpdateShardCount` to the number of shards that the stream has is accepted, and does not count as one \
                of the ten of a day.",
+    source: "No page of AWS.",
 };
 
 /// Calls to the same number: as many as AWS makes reshards in a day. If they counted, the next one would be refused.
@@ -24,7 +26,8 @@ pub(super) static STEP: Step = Step {
     about: "Asks for 3 shards where there is 1, then ten times for 1, and then for 2.",
     facts: &[ABOVE_DOUBLE, SAME_COUNT],
     minutes: 2,
-    uses: Use { shards: 3, records: 0, other_usd: 0.0 },
+    uses: Use { shards: 3, records: 0, other_usd: 0.0, each_stream_usd: 0.0 },
+    records_all_writes: false,
     flag: None,
     run: |context| Box::pin(run(context)),
 };

@@ -3,8 +3,10 @@
 use crate::prove::context::Context;
 use crate::prove::flood::{self, A_ROUND, Answers};
 use crate::prove::step::{Fact, Step, Use, Verdict};
-use crate::prove::trouble::{Tried, Trouble, done};
+use crate::prove::trouble::{Tried, Trouble, answered, done};
 use aws_sdk_kinesis::types::StreamStatus;
+use aws_sdk_lambda::config::retry::RetryConfig;
+use aws_sdk_lambda::config::timeout::TimeoutConfig;
 use aws_sdk_lambda::primitives::Blob;
 use serde_json::Value;
 use std::time::{Duration, Instant};
@@ -12,9 +14,13 @@ use std::time::{Duration, Instant};
 const HEALS: Fact = Fact {
     id: "stack-heals",
     expected: "The deployed function adds shards to a throttled stream, and the refusals stop, within ten minutes.",
+    source: "The limits of the steps that it needs: alarm, run and reshard.",
 };
-const READS: Fact =
-    Fact { id: "deployed-role", expected: "A sweep with the deployed role reads the contributors of its alarms." };
+const READS: Fact = Fact {
+    id: "deployed-role",
+    expected: "A sweep with the deployed role reads the contributors of its alarms.",
+    source: "The role in `template.yaml`, and the API reference of `DescribeAlarmContributors`.",
+};
 
 const FLAG: &str = "--with-stack";
 
@@ -24,8 +30,15 @@ const LIMIT: Duration = Duration::from_secs(10 * 60);
 /// The time without a refusal after which the stream is healed.
 const QUIET: Duration = Duration::from_secs(30);
 
-/// The tag with which the stream asks for its change, also if the function only observes others.
-const MODE: (&str, &str) = ("unthrottle.mode", "heal");
+/// The tag with which the role may change the stream, also with `Scope=tagged`.
+const TAG: (&str, &str) = ("unthrottle.mode", "heal");
+
+/// The variable with the function's mode. Its strictest value applies: no tag makes an observing function heal.
+const MODE: &str = "UNTHROTTLE_MODE";
+
+/// The longest sweep: the time limit of the function in template.yaml, and some seconds for the way. A second attempt
+/// would start a second sweep.
+const SWEEP: Duration = Duration::from_secs(310);
 
 pub(super) static STEP: Step = Step {
     name: "stack",
@@ -33,7 +46,8 @@ pub(super) static STEP: Step = Step {
     facts: &[HEALS, READS],
     minutes: 13,
     // A round a second.
-    uses: Use { shards: 8, records: 600 * A_ROUND, other_usd: 0.01 },
+    uses: Use { shards: 8, records: 600 * A_ROUND, other_usd: 0.01, each_stream_usd: 0.0 },
+    records_all_writes: false,
     flag: Some(FLAG),
     run: |context| Box::pin(run(context)),
 };
@@ -42,12 +56,34 @@ async fn run(context: &Context) -> Tried<()> {
     let Some(function) = context.allowed.function.as_deref() else {
         return Err(Trouble::NotAvailable(format!("give {FLAG} and the name of the deployed function")));
     };
-    let stream = context.stream("", 1).await?;
-    let arn = context.state(&stream).await?.arn;
-    let tag = context.clients.kinesis.tag_resource().resource_arn(arn).tags(MODE.0, MODE.1);
-    done("TagResource", tag.send().await)?;
-    heal(context, &stream).await?;
+    match mode(context, function).await? {
+        Some(mode) if mode != "heal" => {
+            let seen = format!("the function has Mode={mode}, and changes no stream: deploy with Mode=heal");
+            context.found(HEALS.id, Verdict::NotAvailable, seen);
+        }
+        _ => {
+            let stream = context.stream("", 1).await?;
+            let arn = context.state(&stream).await?.arn;
+            let tag = context.clients.kinesis.tag_resource().resource_arn(arn).tags(TAG.0, TAG.1);
+            done("TagResource", tag.send().await)?;
+            heal(context, &stream).await?;
+        }
+    }
     sweep(context, function).await
+}
+
+/// The mode of the deployed function. `None`: its own default, or the endpoint has no Lambda.
+async fn mode(context: &Context, function: &str) -> Tried<Option<String>> {
+    let get = context.clients.lambda.get_function_configuration().function_name(function);
+    match answered("GetFunctionConfiguration", get.send().await) {
+        Ok(Ok(answer)) => {
+            let variables = answer.environment.and_then(|environment| environment.variables);
+            Ok(variables.and_then(|variables| variables.get(MODE).cloned()))
+        }
+        Ok(Err(refusal)) => Err(Trouble::NotAvailable(format!("{FLAG}: no function `{function}`: {refusal}"))),
+        Err(Trouble::NotServed(_)) => Ok(None),
+        Err(trouble) => Err(trouble),
+    }
 }
 
 /// Offers one and a half times what a shard takes, until the stream has healed.
@@ -91,7 +127,9 @@ async fn heal(context: &Context, stream: &str) -> Tried<()> {
 async fn sweep(context: &Context, function: &str) -> Tried<()> {
     let payload = Blob::new(r#"{"sweep": true}"#);
     let invoke = context.clients.lambda.invoke().function_name(function).payload(payload);
-    let answer = done("Invoke", invoke.send().await)?;
+    let limits = TimeoutConfig::builder().operation_attempt_timeout(SWEEP).build();
+    let once = aws_sdk_lambda::config::Builder::new().retry_config(RetryConfig::disabled()).timeout_config(limits);
+    let answer = done("Invoke", invoke.customize().config_override(once).send().await)?;
     let payload = answer.payload().map(|payload| payload.as_ref().to_vec()).unwrap_or_default();
     let document: Value = serde_json::from_slice(&payload)
         .map_err(|error| Trouble::Failed(format!("the function answered no document: {error}")))?;

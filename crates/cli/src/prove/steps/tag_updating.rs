@@ -6,15 +6,19 @@ use crate::prove::step::{Fact, Step, Use};
 use crate::prove::trouble::{Tried, Trouble, answered};
 use aws_sdk_kinesis::types::StreamStatus;
 
-const TAG: Fact =
-    Fact { id: "tag-while-updating", expected: "`TagResource` is accepted while a stream is `UPDATING`." };
+const TAG: Fact = Fact {
+    id: "tag-while-updating",
+    expected: "`TagResource` is accepted while a stream is `UPDATING`.",
+    source: "The API reference of `TagResource` lists `ResourceInUseException`, and not the states.",
+};
 
 pub(super) static STEP: Step = Step {
     name: "tag-updating",
     about: "Reshards a stream 1 → 2, and writes a tag meanwhile.",
     facts: &[TAG],
     minutes: 2,
-    uses: Use { shards: 3, records: 0, other_usd: 0.0 },
+    uses: Use { shards: 3, records: 0, other_usd: 0.0, each_stream_usd: 0.0 },
+    records_all_writes: false,
     flag: None,
     run: |context| Box::pin(run(context)),
 };
