@@ -261,8 +261,8 @@ async fn lease(moto: &Emulator, shard: &str, owner: Option<&str>, checkpoint: &s
     put.send().await.expect("written");
 }
 
-/// A clean stream of this many shards. The doctor watches leases for seconds of the account's clock. At this pace a slow
-/// machine has three seconds for each renewal, and up to nine.
+/// A clean stream of this many shards. The doctor watches leases for seconds of the account's clock. At this pace a
+/// slow machine has three seconds for each renewal, and up to nine.
 async fn fast(shards: u32, records_per_second: f64) -> Clinic {
     let options = Options { clock: Clock::paced(5), ..Options::default() };
     Clinic::of(Seed { options, records_per_second, shards, ..Seed::default() }).await

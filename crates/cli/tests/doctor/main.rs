@@ -8,6 +8,7 @@ mod fixture;
 mod keys;
 mod keys_reading;
 mod pages;
+mod reshard;
 mod seeded;
 #[path = "../terminal/mod.rs"]
 mod terminal;

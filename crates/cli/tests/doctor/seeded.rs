@@ -4,11 +4,10 @@ use crate::fixture::{
     Clinic, RECORD, RECORDS, STREAM, Seed, finding, minutes_ago, must_run, not_encrypted, with_status,
 };
 use aws_sdk_kinesis::primitives::Blob;
-use aws_sdk_kinesis::types::ScalingType;
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 use std::time::Duration;
-use unthrottle_lab::local::{Clock, Options};
+use unthrottle_lab::local::Options;
 
 /// Exactly this check fires, with this status. Gives its finding.
 pub async fn only(clinic: &Clinic, code: &str, status: &str) -> Value {
@@ -152,24 +151,6 @@ async fn refusals_in_single_minutes_far_from_full_fire_bursts() {
         (&finding["evidence"]["refused_minutes"], &finding["evidence"]["refused_records"]),
         (&json!(3), &json!(300.0))
     );
-}
-
-/// A shard was full and refused records before its reshard. Two shards of today would have been half full.
-#[tokio::test]
-async fn a_load_from_before_a_reshard_is_no_burst() {
-    let clock = Clock::standing_at(minutes_ago(120));
-    let options = Options { clock: clock.clone(), ..Options::default() };
-    let clinic = Clinic::of(Seed { options, shards: 1, ..Seed::default() }).await;
-    for ago in [80, 90, 100] {
-        clinic.put("IncomingBytes", minutes_ago(ago), 0.2 * 60.0 * 1_048_576.0);
-        clinic.put("WriteProvisionedThroughputExceeded", minutes_ago(ago), 100.0);
-    }
-    clock.advance_to(minutes_ago(60)).expect("forwards");
-    let double = clinic.aws.kinesis.update_shard_count().stream_name(STREAM).target_shard_count(2);
-    double.scaling_type(ScalingType::UniformScaling).send().await.expect("accepted");
-    clock.advance_to(minutes_ago(0)).expect("forwards");
-    let findings = clinic.findings(&["--only", "bursts"]).await;
-    assert_eq!(with_status(&findings, "ok"), ["bursts"], "{findings:#?}");
 }
 
 #[tokio::test]

@@ -34,8 +34,8 @@ pub struct Readings {
     pub minutes: Read<Series>,
     /// The open shards. Their traffic is not read.
     pub shards: Read<Vec<Shard>>,
-    /// The shards that were open when [`minutes`](Self::minutes) begin. `None`: nothing was refused since, so the doctor
-    /// did not ask.
+    /// The shards that were open when [`minutes`](Self::minutes) begin. `None`: nothing was refused since, so the
+    /// doctor did not ask.
     pub shards_then: Option<Read<u32>>,
     /// The registered consumers, with the events that they received.
     pub consumers: Read<Vec<Consumer>>,

@@ -1,0 +1,23 @@
+//! What the doctor says of the load from before a reshard.
+
+use crate::fixture::{Clinic, STREAM, Seed, minutes_ago, with_status};
+use aws_sdk_kinesis::types::ScalingType;
+use unthrottle_lab::local::{Clock, Options};
+
+/// A shard was full and refused records before its reshard. Two shards of today would have been half full.
+#[tokio::test]
+async fn a_load_from_before_a_reshard_is_no_burst() {
+    let clock = Clock::standing_at(minutes_ago(120));
+    let options = Options { clock: clock.clone(), ..Options::default() };
+    let clinic = Clinic::of(Seed { options, shards: 1, ..Seed::default() }).await;
+    for ago in [80, 90, 100] {
+        clinic.put("IncomingBytes", minutes_ago(ago), 0.2 * 60.0 * 1_048_576.0);
+        clinic.put("WriteProvisionedThroughputExceeded", minutes_ago(ago), 100.0);
+    }
+    clock.advance_to(minutes_ago(60)).expect("forwards");
+    let double = clinic.aws.kinesis.update_shard_count().stream_name(STREAM).target_shard_count(2);
+    double.scaling_type(ScalingType::UniformScaling).send().await.expect("accepted");
+    clock.advance_to(minutes_ago(0)).expect("forwards");
+    let findings = clinic.findings(&["--only", "bursts"]).await;
+    assert_eq!(with_status(&findings, "ok"), ["bursts"], "{findings:#?}");
+}
