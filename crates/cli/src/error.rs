@@ -100,8 +100,13 @@ pub enum CliError {
     #[error("{0}")]
     Missed(String),
     /// The input of `put` ended with an error.
-    #[error(transparent)]
-    Input(#[from] unthrottle_writer::InputError),
+    #[error("{source}{rest}")]
+    Input {
+        /// The line, and the problem.
+        source: unthrottle_writer::InputError,
+        /// What was written before, and what was not read.
+        rest: String,
+    },
     /// The file of lost records cannot be used.
     #[error(transparent)]
     DeadLetters(#[from] unthrottle_writer::DeadLettersError),
@@ -125,15 +130,15 @@ impl CliError {
             | CliError::Event { .. }
             | CliError::Scenario { .. }
             | CliError::Line { .. } => 2,
-            CliError::Input(unthrottle_writer::InputError::Letter { .. })
+            CliError::Input { source: unthrottle_writer::InputError::Letter { .. }, .. }
             | CliError::DeadLetters(unthrottle_writer::DeadLettersError::Other { .. }) => 2,
             CliError::DeadLetters(unthrottle_writer::DeadLettersError::Io { source, .. })
-            | CliError::Input(unthrottle_writer::InputError::Io { source, .. })
+            | CliError::Input { source: unthrottle_writer::InputError::Io { source, .. }, .. }
                 if is_wrong_path(source) =>
             {
                 2
             }
-            CliError::Input(_) | CliError::DeadLetters(_) => 1,
+            CliError::Input { .. } | CliError::DeadLetters(_) => 1,
             CliError::Missed(_) => 3,
             CliError::Usage(_)
             | CliError::Setting(_)

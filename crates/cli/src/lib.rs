@@ -191,9 +191,9 @@ stream takes less than the input has, the command reads slower. A reply that
 is lost makes duplicates possible, and the summary counts them.
 
 A record is lost after --max-retries, after --ttl, or if it is too large. Exit
-code 1: records are lost. --dead-letter FILE keeps them. Ctrl-C, SIGTERM
-and a terminal that closes stop the input; records that were read are sent for
-at most 8 s.")]
+code 1: records are lost, or a signal left a file unread. --dead-letter FILE
+keeps lost records. Ctrl-C, SIGTERM and a terminal that closes stop the input;
+records that were read are sent for at most 8 s, or until a second signal.")]
     Put(put::Args),
     /// Offer a load to a stream, and see how it heals
     #[command(long_about = "\
@@ -203,7 +203,7 @@ This command exists to throttle a stream. It refuses unless you own the stream:
 see --i-own. The times of all records are fixed in advance. A record that is
 late keeps its time, so the latency counts the wait, too. Refused records are
 sent again until --ttl. On a terminal, a live view shows the load and the
-stream; q or Ctrl-C stops it.
+stream; q or Ctrl-C stops it within 8 s, and a second one at once.
 
 The capacity of a provisioned stream is 1,000 records/s and 1 MiB/s a shard,
 with the shards at the start. Exit code 3: an expectation does not hold.")]

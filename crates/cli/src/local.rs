@@ -72,7 +72,9 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
     };
     let says_what_is_dropped = async {
         local.first_drop().await;
-        eprintln!(
+        // A reader of this line that has gone is no reason to stop.
+        let _ = writeln!(
+            std::io::stderr(),
             "unthrottle: the records have reached --keep-mib ({} MiB). From now on the account drops the oldest \
              records and serves the others. To keep more, restart with a larger --keep-mib.",
             args.keep_mib

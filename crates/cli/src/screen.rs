@@ -4,7 +4,7 @@ mod commands;
 mod table;
 mod wrap;
 
-pub(crate) use commands::{AccountOption, for_account, run_on};
+pub(crate) use commands::{AccountOption, for_account, quoted, run_on};
 pub(crate) use table::{Column, Table};
 pub(crate) use wrap::fill;
 
@@ -221,6 +221,11 @@ impl StatusLine {
     /// Nothing is shown yet.
     pub fn new() -> StatusLine {
         StatusLine { is_terminal: has_escapes(&io::stderr()), is_shown: false }
+    }
+
+    /// Whether a person sees it.
+    pub fn is_on_terminal(&self) -> bool {
+        self.is_terminal
     }
 
     /// Shows a text in the place of the one before. It must fit into 80 columns.

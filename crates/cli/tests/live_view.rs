@@ -30,7 +30,7 @@ async fn account() -> LocalAccount {
 /// The rate in a line such as ` refused         12/s        345`.
 fn rate(screen: &str, name: &str) -> Option<f64> {
     let line = screen.lines().find(|line| line.trim_start().starts_with(name))?;
-    line.split_whitespace().find_map(|word| word.strip_suffix("/s")?.parse().ok())
+    line.split_whitespace().find_map(|word| word.strip_suffix("/s")?.replace(',', "").parse().ok())
 }
 
 fn wait_for_view(terminal: &Terminal) {
@@ -58,14 +58,21 @@ async fn a_person_sees_the_load_and_the_stream_and_stops_it_with_a_key() {
     terminal.wait_for("first refusal", |screen| screen.contains("s  the first record is refused"));
     assert!(terminal.is_whole() && !terminal.has_cursor());
     let screen = terminal.text();
-    for says in ["smoke orders for 900 s", "capacity", "2000/s   2 shards, ACTIVE", "p99", "behind", " records/s "] {
+    for says in ["smoke orders for 900 s", "capacity", "2,000/s   2 shards, ACTIVE", "p99", "behind", " records/s "] {
         assert!(screen.contains(says), "no {says:?}:\n{screen}");
     }
     // A reshard of another person shows, too.
     Aws::of(&account).reshard("orders", 4).await.expect("it is accepted");
-    terminal.wait_for("new capacity", |screen| screen.contains("4000/s   4 shards, ACTIVE"));
+    terminal.wait_for("new capacity", |screen| screen.contains("4,000/s   4 shards, ACTIVE"));
     terminal.press("\u{3}");
+    terminal.wait_for("stop", |screen| screen.contains("for at most 8 s. Ctrl-C ends this at once"));
     is_restored(&mut terminal, "code 0");
+    // Each line of the result stands below the others, also if the first ones have left the screen.
+    let screen = terminal.text();
+    let names = ["accepted    ", "refused     ", "latency     "];
+    let columns = screen.lines().filter_map(|line| names.iter().find_map(|name| line.find(name)));
+    let columns: Vec<usize> = columns.collect();
+    assert!(!columns.is_empty() && columns.iter().all(|column| *column == 2), "{screen}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

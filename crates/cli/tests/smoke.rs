@@ -9,6 +9,9 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Output, Stdio};
 use unthrottle_lab::local::{LocalAccount, Options};
 
+/// No test waits this long on any machine that is alive.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(240);
+
 fn command(url: &str, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_unthrottle"));
     command.args(args).env_clear().env("AWS_ACCESS_KEY_ID", "local").env("AWS_SECRET_ACCESS_KEY", "local");
@@ -44,7 +47,16 @@ async fn a_load_without_the_owners_word_or_beyond_its_bounds_is_refused_and_writ
     for (args, says) in [
         (vec![], "smoke can throttle every producer of `orders`"),
         (vec!["--i-own", "order"], "--i-own is `order`, and the stream is `orders`"),
-        (vec!["--i-own", "orders", "--max-usd", "0.001"], "and --max-usd allows $0.00"),
+        (vec!["--i-own", "orders", "--max-usd", "0.001"], "and --max-usd allows $0.0010"),
+        (vec!["--i-own", "orders", "--max-usd", "nan"], "it must be an amount in USD from 0 on"),
+        (vec!["--i-own", "orders", "--max-usd", "inf"], "it must be an amount in USD from 0 on"),
+        (vec!["--i-own", "orders", "--max-usd", "-1"], "it must be an amount in USD from 0 on"),
+        (vec!["--i-own", "orders", "--max-usd=-nan"], "it must be an amount in USD from 0 on"),
+        (vec!["--i-own", "orders", "--ttl", "-5s"], "`-5s` is no duration"),
+        (vec!["--i-own", "orders", "--ttl", "292277026596y"], "it is longer than a year"),
+        (vec!["--i-own", "orders", "--max-duration", "-5s"], "`-5s` is no duration"),
+        (vec!["--i-own", "orders", "--stages", "292277026596y@1x"], "it is longer than a year"),
+        (vec!["--i-own", "orders", "--seed", "-1"], "it must be a whole number from 0 on"),
         (vec!["--i-own", "orders", "--max-duration", "1m"], "the stages take 360 s, and --max-duration allows 60 s"),
         (vec!["--i-own", "orders", "--stages", "1m@fast"], "--stages: `1m@fast`: `fast` is no rate"),
         (vec!["--i-own", "orders", "--keys", "hot"], "`hot` names no keys"),
@@ -59,7 +71,7 @@ async fn a_load_without_the_owners_word_or_beyond_its_bounds_is_refused_and_writ
     }
     let out = run(account.url(), &["smoke", "orders", "--dry-run"]).await;
     assert!(out.status.success(), "{}", text(&out.stderr));
-    assert!(text(&out.stdout).contains("offers 1260000 records in 360 s, at most 4000/s"), "{}", text(&out.stdout));
+    assert!(text(&out.stdout).contains("offers 1,260,000 records in 360 s, at most 4,000/s"), "{}", text(&out.stdout));
     assert_eq!(account.calls().get("Kinesis.PutRecords"), None);
 }
 
@@ -80,6 +92,58 @@ async fn a_stream_with_the_tag_gets_its_load_and_a_missed_expectation_is_code_3(
     let said = text(&missed.stderr);
     assert!(said.contains("expected accepted>200: it is 200\n"), "{said}");
     assert!(said.contains("expected healed<1m: it has not healed\n"), "{said}");
+}
+
+#[tokio::test]
+async fn a_missed_expectation_is_code_3_also_where_nothing_reads_the_result() {
+    let (account, _) = account().await;
+    for is_json in [false, true] {
+        let load = ["smoke", "orders", "--i-own", "orders", "--stages", "100ms@100/s", "--expect", "accepted=0"];
+        let mut command = command(account.url(), &load);
+        command.args(is_json.then_some("--json")).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("it starts");
+        // Each line that it prints then fails.
+        drop(child.stdout.take());
+        let out = tokio::task::spawn_blocking(move || child.wait_with_output()).await.expect("no panic");
+        let out = out.expect("it ends");
+        // The first lines, before the load, may be the ones that find no reader.
+        let has_offered = account.calls().contains_key("Kinesis.PutRecords");
+        assert_eq!(out.status.code(), Some(if has_offered { 3 } else { 0 }), "{}", text(&out.stderr));
+        assert!(has_offered || !is_json, "JSON has no lines before the load");
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_person_who_stops_the_load_does_not_wait_for_the_time_of_its_records() {
+    let (account, _) = account().await;
+    // Refused records are sent again for an hour.
+    let load = ["smoke", "orders", "--i-own", "orders", "--stages", "15m@20x", "--ttl", "1h", "--max-usd", "99"];
+    let mut command = command(account.url(), &load);
+    command.args(["--until-healed", "--json"]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("it starts");
+    let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
+    let ended = tokio::task::spawn_blocking(move || {
+        let refused = |line: &str| serde_json::from_str::<Value>(line).is_ok_and(|it| it["refused"].as_u64() > Some(0));
+        let mut line = String::new();
+        while !refused(&line) {
+            line.clear();
+            assert!(stdout.read_line(&mut line).expect("readable") > 0, "it ended early");
+        }
+        for _ in 0..2 {
+            let kill = Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
+            assert!(kill.expect("kill runs").success());
+        }
+        let last = stdout.lines().last().expect("a line").expect("text");
+        (last, child.wait_with_output().expect("it ends"))
+    });
+    let (last, out) = tokio::time::timeout(PATIENCE, ended).await.expect("it ends").expect("no panic");
+    let said = text(&out.stderr);
+    assert_eq!(out.status.code(), Some(3), "{said}");
+    assert!(said.contains("stopping: ") && said.contains("for at most 8 s. Ctrl-C ends this at once"), "{said}");
+    let result: Value = serde_json::from_str(&last).expect("JSON");
+    assert_eq!((&result["final"], &result["cloudwatch"]), (&true.into(), &Value::Null), "no wait for CloudWatch");
+    assert!(result["lost"].as_u64() > Some(0) && result.get("behind_because").is_some(), "{result}");
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 //! [The format](https://github.com/awslabs/amazon-kinesis-producer/blob/master/aggregation-format.md): a magic number, a
 //! Protocol Buffers message, and the MD5 of the message.
 
+use crate::options::after;
 use crate::record::{Key, Record};
 use md5::{Digest, Md5};
 use prost::Message;
@@ -112,12 +113,12 @@ impl Aggregator {
 
     /// The aggregates that have waited this long.
     pub fn due(&mut self, now: Instant, wait: Duration) -> Vec<Record> {
-        self.take(|open| open.since().is_some_and(|since| since + wait <= now))
+        self.take(|open| open.since().is_some_and(|since| after(since, wait) <= now))
     }
 
     /// When the next aggregate has waited this long.
     pub fn next_due(&self, wait: Duration) -> Option<Instant> {
-        self.open.values().filter_map(|open| Some(open.since()? + wait)).min()
+        self.open.values().filter_map(|open| Some(after(open.since()?, wait))).min()
     }
 
     fn take(&mut self, is_taken: impl Fn(&Open) -> bool) -> Vec<Record> {
@@ -170,7 +171,7 @@ impl Open {
         let body = message.encode_to_vec();
         let data = [&MAGIC[..], &body, &Md5::digest(&body)].concat();
         let (key, origin, born) = (parts[0].key.clone(), parts[0].origin.clone(), parts[0].born);
-        Some(Record { data, key, hash_key: Some(first_hash_key), origin, born, parts })
+        Some(Record { hash_key: Some(first_hash_key), born, parts, ..Record::new(data, key, origin) })
     }
 }
 
@@ -181,7 +182,7 @@ mod tests {
 
     fn record(key: Key, data: usize) -> Record {
         let origin = Origin { source: "test".into(), line: 1 };
-        Record { data: vec![b'x'; data], key, hash_key: None, origin, born: Instant::now(), parts: vec![] }
+        Record::new(vec![b'x'; data], key, origin)
     }
 
     fn halves() -> Vec<Shard> {

@@ -77,13 +77,13 @@ fn failure(error: &SdkError<PutRecordsError, HttpResponse>) -> Answer {
         SdkError::TimeoutError(_) => Answer::Unknown("no reply in time".into()),
         SdkError::ResponseError(_) => Answer::Unknown(format!("a reply that cannot be read: {text}")),
         SdkError::ConstructionFailure(_) => Answer::Fatal(root_cause(error)),
-        SdkError::DispatchFailure(failed) if failed.is_timeout() => Answer::Unknown("no reply in time".into()),
         SdkError::DispatchFailure(_) if has_no_credentials(error) => {
             Answer::Fatal(format!("no credentials: {}", root_cause(error)))
         }
         SdkError::DispatchFailure(failed) if is_not_sent(failed.as_connector_error()) => {
-            Answer::NotDone(format!("no connection: {}", root_cause(error)))
+            Answer::NotSent(format!("no connection: {}", root_cause(error)))
         }
+        SdkError::DispatchFailure(failed) if failed.is_timeout() => Answer::Unknown("no reply in time".into()),
         // The request may have arrived before the failure.
         _ => Answer::Unknown(format!("the connection broke: {}", root_cause(error))),
     }
@@ -101,12 +101,15 @@ fn has_no_credentials(error: &SdkError<PutRecordsError, HttpResponse>) -> bool {
     false
 }
 
-/// Whether the connection could not be made, so that AWS has no byte of the request.
+/// Whether the connection could not be made, so that AWS has no byte of the request. The errors of the HTTP client have
+/// no types for this, only texts: of its pool ("client error (Connect)"), and of its wait for a connection.
 fn is_not_sent(error: Option<&aws_sdk_kinesis::error::ConnectorError>) -> bool {
     let mut cause = error.and_then(|error| error.source());
     while let Some(error) = cause {
         let refused = error.downcast_ref::<io::Error>().map(io::Error::kind);
-        let is_connect = error.to_string().contains("connect error") || error.to_string().contains("dns error");
+        let text = error.to_string();
+        let texts = ["(Connect)", "connect error", "dns error", "HTTP connect timeout"];
+        let is_connect = texts.iter().any(|part| text.contains(part));
         if refused == Some(io::ErrorKind::ConnectionRefused) || is_connect {
             return true;
         }

@@ -1,9 +1,9 @@
 //! The way of records from the thread that reads them to the writer.
 
-use crate::record::Record;
+use crate::record::{Record, Why};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::time::timeout;
 
@@ -12,10 +12,8 @@ use tokio::time::timeout;
 pub enum Item {
     /// A record to write.
     Record(Record),
-    /// A record that can have no key, and why. It is lost.
-    Rejected(Record, String),
-    /// A line that is too long to keep, and its length. It is lost.
-    TooLong(Record, u64),
+    /// A record that cannot be sent, and why. It is lost.
+    Rejected(Record, Why),
 }
 
 /// The groups of records that wait between reader and writer. Each has at most [`crate::input::GROUP_BYTES`].
@@ -79,8 +77,9 @@ impl Feed {
         self.groups.recv().await
     }
 
-    /// Takes all records that the reader has read, and no more.
-    pub(crate) async fn close(&mut self) -> Vec<Item> {
+    /// Takes all records that the reader has read, and no more. `until`: the longest wait for a reader that neither
+    /// reads nor says that it waits.
+    pub(crate) async fn close(&mut self, until: Instant) -> Vec<Item> {
         self.state.is_closed.store(true, Ordering::SeqCst);
         let mut rest = vec![];
         loop {
@@ -89,7 +88,7 @@ impl Feed {
             match timeout(Duration::from_millis(1), self.groups.recv()).await {
                 Ok(Some(items)) => rest.extend(items),
                 Ok(None) => return rest,
-                Err(_) if self.state.is_waiting.load(Ordering::SeqCst) => break,
+                Err(_) if self.state.is_waiting.load(Ordering::SeqCst) || Instant::now() >= until => break,
                 Err(_) => {}
             }
         }

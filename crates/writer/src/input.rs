@@ -1,12 +1,11 @@
 //! Records from lines of files and of standard input.
 
-use crate::dead_letters;
+use crate::dead_letters::{self, Fault};
 use crate::feed::{FeedSender, Item};
 use crate::key_rule::{KeyRule, KeyUse};
-use crate::record::{Key, Origin, Record};
+use crate::record::{Key, Origin, Record, Why};
 use std::io::{self, BufRead, BufReader, Read};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
 /// The longest line that is kept. The largest record of a stream has 10 MiB (`MaxRecordSizeInKiB`, API reference).
 /// In base64 it is a third longer.
@@ -70,6 +69,8 @@ pub struct Input {
     pub keys_of_literal: u64,
     /// Records that come from dead letters, and kept their keys.
     pub dead_letters: u64,
+    /// Sources that were read to their ends.
+    pub finished: usize,
 }
 
 /// Reads all records of a source, hands them over, and counts them in `input` at once. Empty lines are no records. Ends
@@ -93,7 +94,10 @@ pub fn read(
         let origin = Origin { source: name.clone(), line: number };
         let read = next_line(&mut reader, &mut line, &mut group);
         let length = read.map_err(|source| InputError::Io { origin: origin.clone(), source });
-        let Some(length) = length.inspect_err(|_| group.send())? else { break };
+        let Some(length) = length.inspect_err(|_| group.send())? else {
+            lock(input).finished += 1;
+            break;
+        };
         if feed.is_closed() {
             break;
         }
@@ -101,17 +105,17 @@ pub fn read(
             line.drain(..MARK.len());
         }
         let item = if length > LONGEST_LINE as u64 {
-            Some(Item::TooLong(record(vec![], Key::Random, &origin), length))
+            Some(Item::Rejected(Record::new(vec![], Key::Random, origin.clone()), Why::TooLong(length)))
         } else if dead_letters::is_header(&line) && (number == 1 || are_letters) {
             // Files of dead letters may be joined.
             are_letters = true;
             None
+        } else if line.is_empty() || (are_letters && line.trim_ascii().is_empty()) {
+            None
         } else if are_letters {
             let letter = dead_letters::parse(&line, &origin).inspect_err(|_| group.send());
-            lock(input).dead_letters += 1;
-            Some(Item::Record(letter.map_err(|problem| InputError::Letter { origin: origin.clone(), problem })?))
-        } else if line.is_empty() {
-            None
+            let letter = letter.map_err(|problem| InputError::Letter { origin: origin.clone(), problem })?;
+            Some(item_of_letter(letter, form, rule, input))
         } else {
             Some(item_of(&line, form, rule, &origin, input))
         };
@@ -128,8 +132,26 @@ fn lock(input: &Mutex<Input>) -> MutexGuard<'_, Input> {
     input.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn record(data: Vec<u8>, key: Key, origin: &Origin) -> Record {
-    Record { data, key, hash_key: None, origin: origin.clone(), born: Instant::now(), parts: vec![] }
+/// The record of a dead letter keeps its key. One that was never complete is read as a line again, if the options say
+/// how.
+fn item_of_letter((record, fault): (Record, Option<Fault>), form: Form, rule: &KeyRule, input: &Mutex<Input>) -> Item {
+    let (has_rule, is_base64) = (*rule != KeyRule::Random, form == Form::Base64);
+    let unusable = "the dead letter has a record that was never complete";
+    match fault {
+        None => {
+            lock(input).dead_letters += 1;
+            Item::Record(record)
+        }
+        Some(Fault::NoPartitionKey) if has_rule => with_key(record.data, rule, &record.origin, input),
+        Some(Fault::NotBase64) if has_rule || is_base64 => item_of(&record.data, form, rule, &record.origin, input),
+        Some(Fault::NoPartitionKey) => {
+            Item::Rejected(record, Why::NoKey(format!("{unusable}: it has no key. Give --partition-key")))
+        }
+        Some(Fault::NotBase64) => {
+            let why = format!("{unusable}: its line was not base64. Give --partition-key to send the line as it is");
+            Item::Rejected(record, Why::NotBase64(why))
+        }
+    }
 }
 
 fn item_of(line: &[u8], form: Form, rule: &KeyRule, origin: &Origin, input: &Mutex<Input>) -> Item {
@@ -138,20 +160,25 @@ fn item_of(line: &[u8], form: Form, rule: &KeyRule, origin: &Origin, input: &Mut
         Form::Base64 => match base64_simd::STANDARD.decode_to_vec(line) {
             Ok(data) => data,
             // The line goes to the dead letters as it is.
-            Err(error) => {
-                let record = record(line.to_vec(), Key::Random, origin);
-                return Item::Rejected(record, format!("the line is not base64 ({error}), and --base64 is set"));
+            Err(_) => {
+                let record = Record::new(line.to_vec(), Key::Random, origin.clone());
+                return Item::Rejected(record, Why::NotBase64("the line is not base64, and --base64 is set".into()));
             }
         },
     };
+    with_key(data, rule, origin, input)
+}
+
+/// The record of this data, with the key that the rule gives it.
+fn with_key(data: Vec<u8>, rule: &KeyRule, origin: &Origin, input: &Mutex<Input>) -> Item {
     match rule.key(&data) {
         Ok((key, by)) => {
             let mut input = lock(input);
             input.keys_of_field += u64::from(by == KeyUse::Field);
             input.keys_of_literal += u64::from(by == KeyUse::Literal);
-            Item::Record(record(data, key, origin))
+            Item::Record(Record::new(data, key, origin.clone()))
         }
-        Err(problem) => Item::Rejected(record(data, Key::Random, origin), problem),
+        Err(problem) => Item::Rejected(Record::new(data, Key::Random, origin.clone()), Why::NoKey(problem)),
     }
 }
 
@@ -198,7 +225,7 @@ struct Group<'a> {
 impl Group<'_> {
     fn push(&mut self, item: Item) {
         self.bytes += match &item {
-            Item::Record(record) | Item::Rejected(record, _) | Item::TooLong(record, _) => record.bytes(),
+            Item::Record(record) | Item::Rejected(record, _) => record.bytes(),
         };
         self.items.push(item);
         if self.items.len() >= GROUP || self.bytes >= GROUP_BYTES {
@@ -243,11 +270,11 @@ mod tests {
 
     fn data(items: &[Item]) -> Vec<(u64, &[u8])> {
         let of = |item: &Item| match item {
-            Item::Record(record) | Item::Rejected(record, _) | Item::TooLong(record, _) => record.clone(),
+            Item::Record(record) | Item::Rejected(record, _) => record.clone(),
         };
         let numbers = items.iter().map(|item| of(item).origin.line);
         let data = items.iter().map(|item| match item {
-            Item::Record(record) | Item::Rejected(record, _) | Item::TooLong(record, _) => record.data.as_slice(),
+            Item::Record(record) | Item::Rejected(record, _) => record.data.as_slice(),
         });
         numbers.zip(data).collect()
     }
@@ -269,7 +296,10 @@ mod tests {
     async fn a_line_that_is_not_base64_is_rejected_and_the_rest_goes_on() {
         let (items, _) = items(b"aGk=\n!\naGk=\n", Form::Base64, KeyRule::Random).await;
         assert_eq!(data(&items), [(1, b"hi".as_slice()), (2, b"!"), (3, b"hi")]);
-        assert!(matches!(&items[1], Item::Rejected(_, problem) if problem.contains("base64")), "{items:?}");
+        assert!(
+            matches!(&items[1], Item::Rejected(_, Why::NotBase64(problem)) if problem.contains("base64")),
+            "{items:?}"
+        );
     }
 
     #[tokio::test]
@@ -277,7 +307,7 @@ mod tests {
         let mut text = vec![b'x'; LONGEST_LINE + 10];
         text.extend(b"\nnext\n");
         let (items, _) = items(&text, Form::Raw, KeyRule::Random).await;
-        assert!(matches!(&items[0], Item::TooLong(_, bytes) if *bytes == LONGEST_LINE as u64 + 10));
+        assert!(matches!(&items[0], Item::Rejected(_, Why::TooLong(bytes)) if *bytes == LONGEST_LINE as u64 + 10));
         assert_eq!(data(&items)[1], (2, b"next".as_slice()));
     }
 

@@ -2,6 +2,7 @@
 
 use crate::record::Key;
 use serde::de::{self, DeserializeSeed, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::fmt;
 
@@ -87,7 +88,7 @@ impl<'de> Visitor<'de> for Field<'_> {
         while let Some(name) = map.next_key::<Name<'de>>()? {
             // As most readers do, the last of two fields with the same name counts.
             if name.0 == self.0 {
-                found = Some(map.next_value_seed(AsText)?);
+                found = Some(Value::of(map.next_value::<&RawValue>()?.get()).map_err(de::Error::custom)?);
             } else {
                 map.next_value::<IgnoredAny>()?;
             }
@@ -100,55 +101,17 @@ impl<'de> Visitor<'de> for Field<'_> {
 #[derive(serde::Deserialize)]
 struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
-struct AsText;
-
-impl<'de> DeserializeSeed<'de> for AsText {
-    type Value = Value;
-
-    fn deserialize<D: de::Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for AsText {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a value")
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<Value, E> {
-        Ok(Value::Text(text.to_owned()))
-    }
-
-    fn visit_bool<E: de::Error>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::Text(value.to_string()))
-    }
-
-    fn visit_u64<E: de::Error>(self, value: u64) -> Result<Value, E> {
-        Ok(Value::Text(value.to_string()))
-    }
-
-    fn visit_i64<E: de::Error>(self, value: i64) -> Result<Value, E> {
-        Ok(Value::Text(value.to_string()))
-    }
-
-    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Value, E> {
-        Ok(Value::Text(value.to_string()))
-    }
-
-    fn visit_unit<E: de::Error>(self) -> Result<Value, E> {
-        Ok(Value::Other("null"))
-    }
-
-    fn visit_seq<A: de::SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Value::Other("a list"))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Value::Other("an object"))
+impl Value {
+    /// The value of this JSON. A number stays as it is written: as a number of the machine, two ids of twenty digits
+    /// could become the same.
+    fn of(json: &str) -> Result<Value, serde_json::Error> {
+        Ok(match json.as_bytes().first() {
+            Some(b'"') => Value::Text(serde_json::from_str(json)?),
+            Some(b'n') => Value::Other("null"),
+            Some(b'[') => Value::Other("a list"),
+            Some(b'{') => Value::Other("an object"),
+            _ => Value::Text(json.to_owned()),
+        })
     }
 }
 
@@ -168,12 +131,22 @@ mod tests {
         assert_eq!(key(br#"  {"customer_id":"\u00e9\"x"}"#), field("é\"x"));
         assert_eq!(key(br#"{"customer_id":4711}"#), field("4711"));
         assert_eq!(key(br#"{"customer_id":true}"#), field("true"));
+        assert_eq!(key(br#"{"customer_id": -1.50 }"#), field("-1.50"));
         assert_eq!(key(br#"{"order_id":1}"#), literal);
         assert_eq!(key(br#"{"customer_id":"c-7""#), literal, "it is no JSON");
         assert_eq!(key(br#"{"customer_id":"c-7"} more"#), literal, "it is no JSON");
         assert_eq!(key(b"plain customer_id text"), literal);
         assert_eq!(key(br#"["customer_id"]"#), literal);
         assert_eq!(KeyRule::Random.key(b"{}"), Ok((Key::Random, KeyUse::Random)));
+    }
+
+    #[test]
+    fn numbers_of_any_length_keep_all_their_digits() {
+        let key = |digits: &str| key(format!(r#"{{"customer_id":{digits}}}"#).as_bytes()).expect(digits).0;
+        for digits in ["18446744073709551616", "18446744073709551617", "-9223372036854775809", "0.1234567890123456789"]
+        {
+            assert_eq!(key(digits), Key::Given(digits.into()));
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Batches, retries and limits of a writer.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The most records of a PutRecords request (API reference).
 pub const MAX_BATCH_SIZE: usize = 500;
@@ -81,11 +81,12 @@ pub struct Options {
     pub batch: Batch,
     /// Attempts and waits.
     pub retry: Retry,
-    /// A record that is not accepted this long after its first attempt is lost.
+    /// A record that is not accepted this long after its first attempt is lost. Attempts without a connection end only
+    /// by this.
     pub ttl: Duration,
     /// The most requests in flight.
     pub most_in_flight: usize,
-    /// The most bytes of records that are neither accepted nor lost.
+    /// The most bytes of memory of records that are neither accepted nor lost, about.
     pub most_bytes: usize,
     /// Whether refusals slow the writer down. A load generator keeps its rate.
     pub is_paced: bool,
@@ -96,7 +97,7 @@ pub struct Options {
     pub aggregates: bool,
     /// A record that leaves for the first time this long after its birth counts as late.
     pub late_after: Duration,
-    /// The longest wait for records in flight after a signal to stop.
+    /// The longest wait for records that were read, after a stop.
     pub drain: Duration,
     /// The seed of keys and of jitter.
     pub seed: u64,
@@ -125,6 +126,11 @@ impl Default for Options {
             tick: Duration::from_secs(1),
         }
     }
+}
+
+/// A time after another one. A wait without end is a year.
+pub(crate) fn after(at: Instant, wait: Duration) -> Instant {
+    at.checked_add(wait).unwrap_or_else(|| at + Duration::from_secs(365 * 86_400))
 }
 
 #[cfg(test)]

@@ -18,6 +18,10 @@ const GROWTH: f64 = 1.15;
 /// The time whose records go out together, so that requests are not tiny: at most ten requests a second.
 const TOGETHER: f64 = 0.1;
 
+/// The wait after an answer in which every record was refused: the stream has taken all of this second. Requests in the
+/// rest of it would only use up attempts. On average half a second is left; a longer wait would leave capacity unused.
+const FULL: Duration = Duration::from_millis(500);
+
 /// A limit of the records a second, found from refusals.
 pub(crate) struct Pace {
     /// Records a second; `None`: nothing was refused yet.
@@ -26,6 +30,8 @@ pub(crate) struct Pace {
     tokens: f64,
     at: Instant,
     window: Window,
+    /// No record goes out before.
+    full_until: Instant,
 }
 
 struct Window {
@@ -36,11 +42,20 @@ struct Window {
 
 impl Pace {
     pub fn new(now: Instant) -> Pace {
-        Pace { limit: None, tokens: 0.0, at: now, window: Window { since: now, accepted: 0, refused: 0 } }
+        Pace {
+            limit: None,
+            tokens: 0.0,
+            at: now,
+            window: Window { since: now, accepted: 0, refused: 0 },
+            full_until: now,
+        }
     }
 
     /// Counts the results of an answer, and corrects the limit.
     pub fn learn(&mut self, accepted: u64, refused: u64, now: Instant) {
+        if accepted == 0 && refused > 0 {
+            self.full_until = now + FULL;
+        }
         self.window.accepted += accepted;
         self.window.refused += refused;
         let elapsed = now.saturating_duration_since(self.window.since);
@@ -78,7 +93,9 @@ impl Pace {
         let Some(limit) = self.limit else { return now };
         let missing = most_together(limit) - self.tokens_at(limit, now);
         // A little later, so that rounding leaves no tiny wait.
-        if missing <= 1e-6 { now } else { now + Duration::from_secs_f64(missing / limit) + Duration::from_micros(1) }
+        let wait = Duration::from_secs_f64((missing / limit).max(0.0)) + Duration::from_micros(1);
+        let earned = if missing <= 1e-6 { now } else { now + wait };
+        earned.max(self.full_until)
     }
 
     /// The records that may go out now.

@@ -14,6 +14,10 @@ pub const MAX_KEY_CHARACTERS: usize = 256;
 /// The length of a random key: a UUID in text.
 const RANDOM_KEY_BYTES: usize = 36;
 
+/// The bytes of memory of a record besides data and key, about: the record itself, its place in a queue, and what the
+/// allocator adds. Less would let small records take several times the memory that they may.
+const RECORD_MEMORY: usize = 400;
+
 /// The partition key of a record.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Key {
@@ -53,9 +57,17 @@ pub struct Record {
     pub born: Instant,
     /// The records that this one has in KPL's format; none: it is a plain record.
     pub parts: Vec<Record>,
+    /// Whether AWS may have it already: a dead letter of a request whose reply was lost.
+    pub is_maybe_written: bool,
 }
 
 impl Record {
+    /// A record that is read now.
+    pub fn new(data: Vec<u8>, key: Key, origin: Origin) -> Record {
+        let (hash_key, born, parts) = (None, Instant::now(), vec![]);
+        Record { data, key, hash_key, origin, born, parts, is_maybe_written: false }
+    }
+
     /// The records that the user gave: the parts of an aggregate, or one.
     pub fn count(&self) -> u64 {
         self.parts.len().max(1) as u64
@@ -63,7 +75,7 @@ impl Record {
 
     /// The bytes of memory, about: an aggregate keeps its parts.
     pub(crate) fn held_bytes(&self) -> usize {
-        self.bytes() + self.parts.iter().map(Record::bytes).sum::<usize>()
+        self.bytes() + RECORD_MEMORY + self.parts.iter().map(Record::held_bytes).sum::<usize>()
     }
 
     /// The bytes that count against AWS's limits: data and key.
@@ -120,6 +132,10 @@ pub struct Limits {
 pub enum Why {
     /// It was never sent: AWS would refuse it in every attempt.
     Rejected(String),
+    /// It was never sent: no partition key could be found for it.
+    NoKey(String),
+    /// It was never sent: its line is not base64. The data is the line.
+    NotBase64(String),
     /// Its line is too long to be kept: this number of bytes. No dead letter has it.
     TooLong(u64),
     /// AWS refuses it in every attempt.
@@ -137,7 +153,7 @@ pub enum Why {
 impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Why::Rejected(problem) => f.write_str(problem),
+            Why::Rejected(problem) | Why::NoKey(problem) | Why::NotBase64(problem) => f.write_str(problem),
             Why::TooLong(bytes) => {
                 write!(f, "the line has {bytes} bytes; no Kinesis record has that many, and it is not kept")
             }
@@ -147,6 +163,13 @@ impl fmt::Display for Why {
             Why::AfterLost => f.write_str("an earlier record of the same key was lost, and --ordered keeps the order"),
             Why::Stopped(reason) => write!(f, "the writer stopped: {reason}"),
         }
+    }
+}
+
+impl Why {
+    /// Whether the record was never sent.
+    pub fn is_rejected(&self) -> bool {
+        matches!(self, Why::Rejected(_) | Why::NoKey(_) | Why::NotBase64(_) | Why::TooLong(_))
     }
 }
 
@@ -169,7 +192,7 @@ mod tests {
 
     fn record(data: usize, key: Key) -> Record {
         let origin = Origin { source: "stdin".into(), line: 7 };
-        Record { data: vec![0; data], key, hash_key: None, origin, born: Instant::now(), parts: vec![] }
+        Record::new(vec![0; data], key, origin)
     }
 
     #[test]

@@ -9,7 +9,9 @@ use std::time::Instant;
 pub(crate) enum Answer {
     /// One fate for each record, in the order of the request.
     Records(Vec<Fate>),
-    /// The request was refused or not sent. AWS wrote nothing. It can be sent again.
+    /// There was no connection: AWS has no byte of the request. It can be sent again.
+    NotSent(String),
+    /// The request was refused. AWS wrote nothing. It can be sent again.
     NotDone(String),
     /// AWS may have written all, some or none of the records.
     Unknown(String),
@@ -55,8 +57,11 @@ impl Request {
         pending.deadline.get_or_insert(deadline);
         let count = pending.record.count();
         stats.retried += if pending.attempts > 0 { count } else { 0 };
+        // Parts of an aggregate that an earlier run may have written count once, like any other record.
+        let parts = pending.record.parts.iter().filter(|part| part.is_maybe_written).count() as u64;
+        stats.possible_duplicates += if pending.attempts == 0 { parts } else { 0 };
         if pending.is_maybe_written && !std::mem::replace(&mut pending.is_counted, true) {
-            stats.possible_duplicates += count;
+            stats.possible_duplicates += count - parts;
         }
         pending.attempts += 1;
         self.bytes += pending.record.bytes();

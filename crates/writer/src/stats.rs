@@ -36,6 +36,11 @@ pub struct Stats {
     pub possible_duplicates: u64,
     /// PutRecords requests.
     pub requests: u64,
+    /// Whether the records that wait ever filled [`Options::most_bytes`](crate::Options::most_bytes), so that no more
+    /// were read.
+    pub is_memory_filled: bool,
+    /// Whether a request was due and did not go out, because the most requests were in flight.
+    pub is_in_flight_filled: bool,
     /// From birth to acceptance, in microseconds. A plain histogram of three digits: 0.1 % exact, at most 0.2 MB.
     latency: Histogram<u64>,
 }
@@ -57,6 +62,8 @@ impl Default for Stats {
             late: 0,
             possible_duplicates: 0,
             requests: 0,
+            is_memory_filled: false,
+            is_in_flight_filled: false,
             // One hour: no record is that late, because its deadline passes before.
             latency: Histogram::new_with_bounds(1, 3_600_000_000, 3).expect("constants in range"),
         }

@@ -2,21 +2,20 @@
 
 use crate::aggregate::{Shard, random_key};
 use crate::answer;
-use crate::buffer::Buffer;
+use crate::buffer::{Buffer, Flush};
 use crate::feed::{Feed, Item};
-use crate::options::Options;
-use crate::record::{Key, Limits, Lost, Record, Why};
+use crate::options::{Options, after};
+use crate::record::{Key, Limits, Lost, Record};
 use crate::request::{Answer, Request};
+use crate::shards::{Target, open_shards, read_of};
 use crate::stats::Stats;
+use crate::stop::Stops;
 use aws_sdk_kinesis::config::retry::RetryConfig;
 use aws_sdk_kinesis::config::timeout::TimeoutConfig;
-use aws_sdk_kinesis::error::DisplayErrorContext;
 use aws_sdk_kinesis::primitives::Blob;
-use aws_sdk_kinesis::types::{PutRecordsRequestEntry, ShardFilter, ShardFilterType};
+use aws_sdk_kinesis::types::PutRecordsRequestEntry;
 use std::collections::HashMap;
 use std::fmt;
-use std::future::Future;
-use std::pin::pin;
 use std::time::{Duration, Instant};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{MissedTickBehavior, interval, sleep_until, timeout_at};
@@ -25,18 +24,9 @@ use tokio::time::{MissedTickBehavior, interval, sleep_until, timeout_at};
 /// its bytes of memory: the records, a copy of them, and base64.
 const MOST_BYTES_IN_FLIGHT: usize = 6 << 20;
 
-/// The records that are read ahead and are not in flight: four requests. One shard takes them within two seconds, so
-/// that a stop leaves none behind.
+/// The records that are read ahead and are not in flight: four requests. An aggregate counts as one. One shard takes
+/// them within two seconds, so that a stop leaves none behind.
 const MOST_AHEAD: usize = 2000;
-
-/// The stream to write to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Target {
-    /// Its name.
-    Name(String),
-    /// Its ARN.
-    Arn(String),
-}
 
 /// A Kinesis client for [`run`]: each call is a single attempt, so that the writer knows about every answer.
 /// `attempt`: the longest wait for a reply.
@@ -59,6 +49,9 @@ pub trait Observer {
 
     /// A request failed as a whole. The writer tries again after a wait.
     fn trouble(&mut self, cause: &str);
+
+    /// The writer stops, and sends the records that were read. `waiting`: their number. `most`: the longest wait.
+    fn stopping(&mut self, waiting: u64, most: Duration);
 }
 
 /// Why a writer ended before its input did.
@@ -94,14 +87,14 @@ pub struct End {
     pub unkept: u64,
 }
 
-/// Writes all records of `input` to a stream, and returns when each is accepted or lost. `stop`: read no more, and send
-/// what was read, for at most [`Options::drain`].
+/// Writes all records of `input` to a stream, and returns when each is accepted or lost. After a stop it reads no more,
+/// and sends what was read, for at most [`Options::drain`] or until a second stop.
 pub async fn run(
     client: aws_sdk_kinesis::Client,
     target: Target,
     (options, limits): (Options, Limits),
     mut input: Feed,
-    stop: impl Future<Output = ()>,
+    mut stops: Stops,
     observer: &mut impl Observer,
 ) -> End {
     let start = Instant::now();
@@ -129,7 +122,7 @@ pub async fn run(
     if work.aggregates {
         work.learn_shards().await;
     }
-    work.run(&mut input, stop).await;
+    work.run(&mut input, &mut stops).await;
     let Work { buffer, fatal, is_stopped, unkept, .. } = work;
     End { stats: buffer.stats, elapsed: start.elapsed(), fatal, is_stopped, unkept }
 }
@@ -162,8 +155,7 @@ struct Work<'a, O> {
 }
 
 impl<O: Observer> Work<'_, O> {
-    async fn run(&mut self, input: &mut Feed, stop: impl Future<Output = ()>) {
-        let mut stop = pin!(stop);
+    async fn run(&mut self, input: &mut Feed, stops: &mut Stops) {
         let mut ticks = interval(self.tick);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         ticks.tick().await;
@@ -184,19 +176,27 @@ impl<O: Observer> Work<'_, O> {
                 () = sleep_until(wake.unwrap_or_else(tokio::time::Instant::now)), if wake.is_some() => {}
                 read = read_of(&mut self.shards), if self.shards.is_some() => self.take_shards(read),
                 _ = ticks.tick() => self.observer.tick(&self.buffer.stats, self.start.elapsed()),
-                () = &mut stop, if !self.is_stopped => {
-                    self.is_stopped = true;
-                    self.drain_until = Some(Instant::now() + self.drain);
-                    self.close(input).await;
-                }
+                () = stops.next() => self.stop(input).await,
             }
             if self.fatal.is_some() && self.is_open {
                 self.close(input).await;
             }
             if self.fatal.is_some() || self.drain_until.is_some_and(|until| until <= Instant::now()) {
-                self.give_up().await;
+                self.give_up(stops).await;
             }
         }
+    }
+
+    /// The first stop ends the input, the second ends the wait for the rest.
+    async fn stop(&mut self, input: &mut Feed) {
+        if std::mem::replace(&mut self.is_stopped, true) {
+            self.drain_until = Some(Instant::now());
+            return;
+        }
+        self.drain_until = Some(after(Instant::now(), self.drain));
+        self.close(input).await;
+        let Stats { attempted, accepted, lost, .. } = self.buffer.stats;
+        self.observer.stopping(attempted - accepted - lost, self.drain);
     }
 
     /// Reads the shards before the first record.
@@ -226,7 +226,7 @@ impl<O: Observer> Work<'_, O> {
     /// Takes the records that were read already, and no more.
     async fn close(&mut self, input: &mut Feed) {
         self.is_open = false;
-        let rest = input.close().await;
+        let rest = input.close(after(Instant::now(), self.drain)).await;
         self.take(rest);
     }
 
@@ -234,16 +234,23 @@ impl<O: Observer> Work<'_, O> {
         for item in items {
             match item {
                 Item::Record(record) => self.buffer.push(record),
-                Item::Rejected(record, problem) => self.buffer.reject(record, Why::Rejected(problem)),
-                Item::TooLong(record, bytes) => self.buffer.reject(record, Why::TooLong(bytes)),
+                Item::Rejected(record, why) => self.buffer.reject(record, why),
             }
         }
     }
 
     /// Whether more records may be read.
     fn has_room(&self) -> bool {
-        let in_flight: usize = self.requests.values().map(|request| request.records.len()).sum();
-        self.is_open && self.buffer.has_room(MOST_AHEAD + in_flight)
+        self.is_open && self.buffer.has_room(MOST_AHEAD)
+    }
+
+    /// Whether requests wait for more records.
+    fn flush(&self) -> Flush {
+        match (self.is_open, self.has_room()) {
+            (false, _) => Flush::All,
+            (true, false) => Flush::Full,
+            (true, true) => Flush::No,
+        }
     }
 
     fn can_send(&self) -> bool {
@@ -254,13 +261,13 @@ impl<O: Observer> Work<'_, O> {
     /// When something is due without an answer or a record.
     fn wake_at(&self) -> Option<Instant> {
         let now = Instant::now();
-        let send = if self.can_send() { self.buffer.wake_at(now, !self.is_open) } else { None };
+        let send = if self.can_send() { self.buffer.wake_at(now, self.flush()) } else { None };
         send.into_iter().chain(self.drain_until).min()
     }
 
     fn send_what_is_due(&mut self) {
         while self.can_send()
-            && let Some(request) = self.buffer.next_request(Instant::now(), !self.is_open)
+            && let Some(request) = self.buffer.next_request(Instant::now(), self.flush())
         {
             self.bytes_in_flight += request.bytes;
             let random = &mut self.random;
@@ -275,6 +282,16 @@ impl<O: Observer> Work<'_, O> {
             self.requests.insert(number, request);
             self.in_flight.spawn(async move { (number, answer::read(call.send().await)) });
         }
+        self.see_limits();
+    }
+
+    /// Notes what kept records waiting.
+    fn see_limits(&mut self) {
+        let now = Instant::now();
+        let is_due = self.buffer.wake_at(now, self.flush()).is_some_and(|at| at <= now);
+        let is_healthy = self.buffer.most_in_flight() > 1;
+        self.buffer.stats.is_in_flight_filled |= is_due && is_healthy && !self.can_send();
+        self.buffer.stats.is_memory_filled |= self.is_open && !self.buffer.has_memory();
     }
 
     fn settle(&mut self, done: Result<(u64, Answer), tokio::task::JoinError>) {
@@ -284,7 +301,7 @@ impl<O: Observer> Work<'_, O> {
         self.bytes_in_flight -= request.bytes;
         match &answer {
             Answer::Fatal(cause) => self.fatal = self.fatal.take().or_else(|| Some(Fatal::Aws(cause.clone()))),
-            Answer::NotDone(cause) | Answer::Unknown(cause) => self.observer.trouble(cause),
+            Answer::NotSent(cause) | Answer::NotDone(cause) | Answer::Unknown(cause) => self.observer.trouble(cause),
             Answer::Records(_) => {}
         }
         self.buffer.settle(request, answer, Instant::now());
@@ -300,7 +317,7 @@ impl<O: Observer> Work<'_, O> {
     }
 
     /// Loses every record that waits. The answers of requests in flight still count, if they come in time.
-    async fn give_up(&mut self) {
+    async fn give_up(&mut self, stops: &mut Stops) {
         let reason = match &self.fatal {
             Some(Fatal::Aws(cause)) => cause.clone(),
             Some(Fatal::Unkept(problem)) => problem.clone(),
@@ -308,7 +325,12 @@ impl<O: Observer> Work<'_, O> {
         };
         let most = if self.fatal.is_some() { self.drain } else { Duration::ZERO };
         let until = tokio::time::Instant::now() + most;
-        while let Ok(Some(done)) = timeout_at(until, self.in_flight.join_next()).await {
+        loop {
+            let done = tokio::select! {
+                done = timeout_at(until, self.in_flight.join_next()) => done,
+                () = stops.next() => break,
+            };
+            let Ok(Some(done)) = done else { break };
             self.settle(done);
         }
         self.in_flight.abort_all();
@@ -336,38 +358,4 @@ fn entry_of(record: &Record, random: &mut fastrand::Rng) -> PutRecordsRequestEnt
     let entry = PutRecordsRequestEntry::builder().data(Blob::new(record.data.as_slice())).partition_key(key);
     let entry = entry.set_explicit_hash_key(record.hash_key.map(|key| key.to_string())).build();
     entry.expect("data and key are set")
-}
-
-/// The result of a call that reads the shards; `None`: it failed.
-async fn read_of(shards: &mut Option<JoinHandle<Result<Vec<Shard>, String>>>) -> Option<Vec<Shard>> {
-    match shards {
-        Some(read) => read.await.ok()?.ok(),
-        None => std::future::pending().await,
-    }
-}
-
-/// The open shards of a stream.
-async fn open_shards(client: aws_sdk_kinesis::Client, target: Target) -> Result<Vec<Shard>, String> {
-    let open = ShardFilter::builder().r#type(ShardFilterType::AtLatest).build().map_err(|error| error.to_string())?;
-    let (mut shards, mut token) = (vec![], None);
-    loop {
-        let call = client.list_shards();
-        // A page names the stream and the filter by its token.
-        let call = match (&token, &target) {
-            (Some(_), _) => call.set_next_token(token),
-            (None, Target::Name(name)) => call.stream_name(name).shard_filter(open.clone()),
-            (None, Target::Arn(arn)) => call.stream_arn(arn).shard_filter(open.clone()),
-        };
-        let page = call.send().await.map_err(|error| format!("ListShards: {}", DisplayErrorContext(error)))?;
-        for shard in page.shards() {
-            let hash = |text: &str| text.parse::<u128>().map_err(|_| format!("ListShards: `{text}` is no hash key"));
-            let range = shard.hash_key_range().ok_or("ListShards: a shard without hash keys")?;
-            let (first, last) = (hash(range.starting_hash_key())?, hash(range.ending_hash_key())?);
-            shards.push(Shard { id: shard.shard_id().to_owned(), first, last });
-        }
-        token = page.next_token;
-        if token.is_none() {
-            return Ok(shards);
-        }
-    }
 }

@@ -10,7 +10,7 @@ use crate::{CliError, STACK_TAG};
 use alarms::ALARMS;
 use chrono::TimeDelta;
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::broadcast::Receiver;
@@ -20,7 +20,7 @@ use unthrottle::aws::{Clients, send_healed};
 use unthrottle::handler::{Handler, Reply};
 use unthrottle::sweep::{AGAIN_EVERY, Plan, sweep};
 use unthrottle_core::clock::Clock as _;
-use unthrottle_core::decision::Reason;
+use unthrottle_core::decision::{Outcome, Reason};
 use unthrottle_core::policy::Policy;
 use unthrottle_core::signal::Signal;
 use unthrottle_lab::local::{FailedCall, LocalAccount};
@@ -57,9 +57,12 @@ pub(crate) async fn run(account: &LocalAccount, policy: Policy) -> Result<(), Cl
         tokio::spawn(sweep_again_and_again(account.clone(), handler, say)),
     ];
     let mut console = Console::new(false);
+    let mut repeats = Repeats::default();
     let printed = async {
         while let Some(line) = said.recv().await {
-            console.step(&line)?;
+            if repeats.is_new(&line) {
+                console.step(&line.text)?;
+            }
         }
         Ok(())
     };
@@ -68,7 +71,34 @@ pub(crate) async fn run(account: &LocalAccount, policy: Policy) -> Result<(), Cl
     done
 }
 
-type Say = UnboundedSender<String>;
+type Say = UnboundedSender<Line>;
+
+/// A line to print.
+struct Line {
+    text: String,
+    /// The stream of a decision and, of a hold, its code.
+    decision: Option<(String, Option<String>)>,
+}
+
+impl From<String> for Line {
+    fn from(text: String) -> Line {
+        Line { text, decision: None }
+    }
+}
+
+/// The last hold of each stream. Each sweep holds again for the same reason, and the same line once a minute would hide
+/// the changes.
+#[derive(Default)]
+struct Repeats(HashMap<String, Option<String>>);
+
+impl Repeats {
+    /// Whether the line says something else than the line before about this stream.
+    fn is_new(&mut self, line: &Line) -> bool {
+        let Some((stream, hold)) = &line.decision else { return true };
+        let before = self.0.insert(stream.clone(), hold.clone());
+        hold.is_none() || before.as_ref() != Some(hold)
+    }
+}
 
 /// Gives the handler an event for each stream that goes into ALARM.
 async fn evaluate_alarms(account: LocalAccount, handler: Arc<Handler>, say: Say) {
@@ -79,7 +109,7 @@ async fn evaluate_alarms(account: LocalAccount, handler: Arc<Handler>, say: Say)
         for (place, alarm) in ALARMS.iter().enumerate() {
             match contributors(handler.clients(), alarm.name).await {
                 Ok(streams) => now.extend(streams.into_iter().map(|stream| (place, stream))),
-                Err(error) => drop(say.send(format!("the alarm {} cannot be read: {error}", alarm.name))),
+                Err(error) => drop(say.send(format!("the alarm {} cannot be read: {error}", alarm.name).into())),
             }
         }
         for (place, stream) in now.difference(&before).filter(|_| account.is_enabled(RULE)) {
@@ -130,14 +160,14 @@ async fn handle(handler: Arc<Handler>, event: Value, woken_by: &str, say: Say) {
     let home = local_home();
     let signal = match Signal::parse(&event, &home) {
         Ok(signal) => signal,
-        Err(error) => return drop(say.send(format!("an event cannot be read: {error}"))),
+        Err(error) => return drop(say.send(format!("an event cannot be read: {error}").into())),
     };
     match handler.run(&signal, &home).await {
         Ok(reply) => {
             tell(&handler, &say, woken_by, &reply);
             publish(&handler, &reply.lines).await;
         }
-        Err(error) => drop(say.send(format!("a run failed: {error}"))),
+        Err(error) => drop(say.send(format!("a run failed: {error}").into())),
     }
 }
 
@@ -159,7 +189,7 @@ async fn sweep_again_and_again(account: LocalAccount, handler: Arc<Handler>, say
             tell(&handler, &say, "sweep", reply);
         };
         if let Err(error) = sweep(&handler, &home, plan, each).await {
-            let _ = say.send(format!("a sweep failed: {error}"));
+            let _ = say.send(format!("a sweep failed: {error}").into());
         }
         publish(&handler, &lines).await;
     }
@@ -172,7 +202,10 @@ fn tell(handler: &Handler, say: &Say, woken_by: &str, reply: &Reply) {
         return;
     }
     let (now, document) = (handler.clock().now().format("%H:%M:%S"), &reply.document);
-    let _ = say.send(format!("{now} {woken_by}: {} ({}): {}", document.code, document.outcome, document.sentence));
+    let text = format!("{now} {woken_by}: {} ({}): {}", document.code, document.outcome, document.sentence);
+    let stream = document.stream.as_ref().map(|stream| stream.name.to_string());
+    let hold = (document.outcome == Outcome::Held).then(|| document.code.to_string());
+    let _ = say.send(Line { text, decision: stream.map(|stream| (stream, hold)) });
 }
 
 /// CloudWatch makes metrics of the Lambda's log. Here they are sent.
@@ -180,5 +213,25 @@ async fn publish(handler: &Handler, lines: &[Value]) {
     for line in lines {
         // The metric Healed is for the dashboard, which this account does not have.
         let _ = send_healed(&handler.clients().cloudwatch, line).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hold_is_printed_once_until_something_else_happens_to_its_stream() {
+        let line = |stream: &str, hold: Option<&str>| Line {
+            text: String::new(),
+            decision: Some((stream.into(), hold.map(str::to_owned))),
+        };
+        let mut repeats = Repeats::default();
+        let mut is_new = |stream, hold| repeats.is_new(&line(stream, hold));
+        assert_eq!([is_new("a", None), is_new("a", None)], [true, true], "changes");
+        assert_eq!([1, 2, 3].map(|_| is_new("a", Some("settling"))), [true, false, false]);
+        assert!(is_new("b", Some("settling")) && is_new("a", Some("healthy")) && is_new("a", Some("settling")));
+        assert!(is_new("a", None) && is_new("a", Some("settling")), "after another change");
+        assert!(repeats.is_new(&Line::from("an error".to_owned())));
     }
 }

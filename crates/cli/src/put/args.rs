@@ -88,6 +88,10 @@ pub(crate) struct Args {
 /// What the command is to do.
 pub(super) struct Plan {
     pub stream: String,
+    /// The file of the output.
+    pub config: Option<PathBuf>,
+    /// Whether the stream is another one than that of the file.
+    pub is_other_stream: bool,
     /// Files; `-`: standard input.
     pub files: Vec<PathBuf>,
     pub form: Form,
@@ -107,6 +111,7 @@ impl Args {
     /// The stream is missing, or the file cannot be used.
     pub(super) fn plan(self) -> Result<Plan, CliError> {
         let (mut words, path) = (self.words.into_iter(), self.config.as_deref());
+        let is_other_stream = self.stream.is_some();
         let (config, stream) = match path {
             Some(path) => {
                 let config = read(path)?;
@@ -140,6 +145,7 @@ impl Args {
         }
         Ok(Plan {
             stream,
+            is_other_stream,
             files,
             form: if self.base64 { Form::Base64 } else { Form::Raw },
             rule: partition_key.map_or(KeyRule::Random, KeyRule::FieldOrLiteral),
@@ -151,6 +157,7 @@ impl Args {
                 aggregates: self.aggregate,
                 ..Options::default()
             },
+            config: self.config,
             aws: self.aws.or(config.region, config.endpoint_url),
             credentials: config.credentials,
             dead_letter: self.dead_letter,

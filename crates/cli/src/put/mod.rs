@@ -1,24 +1,28 @@
 //! `unthrottle put`: writes lines to a stream, and accounts for every record.
 
 mod args;
+mod conclude;
 mod observer;
+mod stop;
 mod stream;
 
 pub(super) use args::Args;
-pub(super) use observer::{Screen, summary};
+pub(super) use conclude::unwritten;
+pub(super) use observer::{Screen, stopping, summary};
+pub(super) use stop::{at_each_key, at_each_signal};
 pub(super) use stream::{Stream, find};
 
 use crate::CliError;
-use crate::screen::{EVERY, print_json, print_note};
-use crate::stop::stop_signal;
+use crate::screen::{EVERY, print_note};
 use args::Plan;
+use conclude::{Outcome, Read as ReadInput};
 use std::fs::File;
-use std::io::{Read, Write};
-use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::io::{ErrorKind, Read};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::oneshot;
 use unthrottle_writer::{
-    DeadLetters, DeadLettersError, End, Fatal, FeedSender, Input, InputError, KeyRule, Limits, Source, feed,
+    DeadLetters, FeedSender, Input, InputError, KeyRule, Limits, Source, are_dead_letters, feed, stops,
 };
 
 /// The name of standard input in messages.
@@ -27,31 +31,39 @@ const STDIN: &str = "stdin";
 pub(super) async fn run(args: Args) -> Result<(), CliError> {
     let mut plan = args.plan()?;
     plan.warnings.iter().for_each(|warning| print_note(&format!("warning: {warning}")));
-    let sources = sources(&plan)?;
+    check_sources(&plan)?;
     let stream = find(&plan.stream, &plan.aws, plan.credentials.as_ref()).await?;
     let letters = plan.dead_letter.as_deref().map(DeadLetters::open).transpose()?;
-    if let KeyRule::FieldOrLiteral(name) = &plan.rule {
-        print_note(&format!(
+    print_note(&match &plan.rule {
+        KeyRule::FieldOrLiteral(name) => format!(
             "partition key: the value of the field `{name}` of a JSON record; the text `{name}` itself where a record \
              has no such field"
-        ));
-    }
+        ),
+        KeyRule::Random => "partition key: a random UUID for each record; dead letters keep their keys".into(),
+    });
     plan.options.seed = seed();
     if !plan.is_json {
         plan.options.tick = EVERY;
     }
     let limits = Limits { record_bytes: stream.record_bytes, batch_bytes: plan.options.batch.max_bytes };
-    let mut screen = Screen::new(plan.is_json, letters);
+    let mut screen = Screen::new(plan.is_json, letters).with_refusals();
     let (sender, feed) = feed();
+    let (stopper, stops) = stops();
+    let signals = tokio::spawn(at_each_signal(move || stopper.stop()));
     let input = Arc::new(Mutex::new(Input::default()));
-    let reader = start_reader(sources, &plan, sender, input.clone());
+    let reader = start_reader(plan.files.clone(), &plan, sender, input.clone());
     let options = (plan.options.clone(), limits);
-    let end = unthrottle_writer::run(stream.client, stream.target, options, feed, stop_signal(), &mut screen).await;
-    // A reader that waits for standard input stays behind: the end of the process ends it.
-    let read = if end.is_stopped { Ok(()) } else { reader.await.unwrap_or(Ok(())) };
-    let letters = screen.end().map(DeadLetters::close).transpose();
-    report(&plan, &end, &lock(&input))?;
-    conclude(&plan, &end, read, letters, &lock(&input))
+    let end = unthrottle_writer::run(stream.client, stream.target, options, feed, stops, &mut screen).await;
+    signals.abort();
+    // A reader that waits for standard input or for a pipe stays behind: the end of the process ends it.
+    let read = match end.is_stopped || end.fatal.is_some() {
+        true => ReadInput::Partly,
+        false => reader.await.map_or(ReadInput::Broken, ReadInput::Wholly),
+    };
+    let incomplete = screen.incomplete();
+    let letters = screen.end(&end.stats).map(DeadLetters::close).transpose();
+    let input = input.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    Outcome { plan: &plan, end: &end, input: &input, incomplete, letters }.conclude(read)
 }
 
 /// A new seed for each run: two writers must not draw the same keys.
@@ -60,19 +72,27 @@ fn seed() -> u64 {
     RandomState::new().hash_one("unthrottle")
 }
 
-/// Opens every source once, so that a missing one is found before the first record is written.
-fn sources(plan: &Plan) -> Result<Vec<std::path::PathBuf>, CliError> {
-    let mut stdin = 0;
-    for path in &plan.files {
+/// Finds a source that cannot be read before the first record is written. Only files are opened for that: the reader
+/// of a pipe takes its data, and a pipe that is opened twice has lost it.
+fn check_sources(plan: &Plan) -> Result<(), CliError> {
+    let (mut stdin, mut without_keys) = (0, false);
+    for (place, path) in plan.files.iter().enumerate() {
         if path == Path::new("-") {
-            stdin += 1;
+            (stdin, without_keys) = (stdin + 1, true);
             continue;
         }
-        let error = |source| CliError::File { path: path.clone(), source };
-        let metadata = File::open(path).and_then(|file| file.metadata()).map_err(error)?;
+        let error = |source: std::io::Error| match source.kind() {
+            ErrorKind::NotFound if plan.config.is_some() && place == 0 => CliError::Usage(format!(
+                "{0}: there is no such file. With --config, the words are files; to name the stream, give --stream {0}",
+                path.display()
+            )),
+            _ => CliError::File { path: path.clone(), source },
+        };
+        let metadata = path.metadata().map_err(error)?;
         if metadata.is_dir() {
             return Err(CliError::Usage(format!("{}: is a folder; name its files", path.display())));
         }
+        without_keys |= !metadata.is_file() || !are_dead_letters(File::open(path).map_err(error)?);
         if let Some(letters) = &plan.dead_letter
             && path.canonicalize().is_ok_and(|path| letters.canonicalize().is_ok_and(|letters| letters == path))
         {
@@ -83,12 +103,19 @@ fn sources(plan: &Plan) -> Result<Vec<std::path::PathBuf>, CliError> {
     if stdin > 1 {
         return Err(CliError::Usage("standard input (-) can be read only once".into()));
     }
-    Ok(plan.files.clone())
+    if plan.options.is_ordered && plan.rule == KeyRule::Random && without_keys {
+        return Err(CliError::Usage(
+            "--ordered needs --partition-key: records with random keys have no order. Only files of dead letters have \
+             keys of their own"
+                .into(),
+        ));
+    }
+    Ok(())
 }
 
 /// Reads the sources in a thread of its own: standard input may wait without end.
 fn start_reader(
-    paths: Vec<std::path::PathBuf>,
+    paths: Vec<PathBuf>,
     plan: &Plan,
     sender: FeedSender,
     input: Arc<Mutex<Input>>,
@@ -103,7 +130,9 @@ fn start_reader(
                 Box::new(std::io::stdin())
             } else {
                 let origin = unthrottle_writer::Origin { source: name.clone(), line: 1 };
-                Box::new(File::open(&path).map_err(|source| InputError::Io { origin, source })?)
+                // A pipe opens when another process writes to it.
+                let opened = sender.while_waiting(|| File::open(&path));
+                Box::new(opened.map_err(|source| InputError::Io { origin, source })?)
             };
             unthrottle_writer::read(Source { name, reader }, form, &rule, &sender, &input)
         });
@@ -111,72 +140,4 @@ fn start_reader(
         let _ = done.send(read);
     });
     result
-}
-
-fn lock(input: &Mutex<Input>) -> MutexGuard<'_, Input> {
-    input.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Prints the summary.
-fn report(plan: &Plan, end: &End, input: &Input) -> Result<(), CliError> {
-    if plan.is_json {
-        print_json(&end.stats.summary(end.elapsed, true))?;
-    } else {
-        write!(std::io::stdout(), "  {}", summary(end))?;
-    }
-    if let KeyRule::FieldOrLiteral(name) = &plan.rule
-        && input.keys_of_field > 0
-        && input.keys_of_literal > 0
-    {
-        print_note(&format!(
-            "{} records have no field `{name}`, so their key is `{name}`: they are all on one shard",
-            input.keys_of_literal
-        ));
-    }
-    if end.is_stopped {
-        let last = input.last.as_ref().map_or_else(|| "no line".into(), ToString::to_string);
-        print_note(&format!("stopped. The input was read up to {last}"));
-    }
-    Ok(())
-}
-
-/// The result of the command. A loss is an error.
-fn conclude(
-    plan: &Plan,
-    end: &End,
-    read: Result<(), InputError>,
-    letters: Result<Option<u64>, DeadLettersError>,
-    input: &Input,
-) -> Result<(), CliError> {
-    let lost = end.stats.lost;
-    if let Some(fatal) = &end.fatal {
-        let last = input.last.as_ref().map_or_else(|| "no line".into(), ToString::to_string);
-        let rest = format!("The input was read up to {last}; {} lost", records_are(lost));
-        return Err(CliError::Partly(match fatal {
-            Fatal::Aws(cause) => format!("AWS refused the records: {cause}. {rest}{}", kept(plan, &letters)),
-            Fatal::Unkept(problem) => format!("{problem}. {rest}; {} of them are not in that file", end.unkept),
-        }));
-    }
-    let kept = kept(plan, &letters);
-    letters?;
-    read?;
-    if lost > 0 {
-        return Err(CliError::Partly(format!("{} lost{kept}", records_are(lost))));
-    }
-    Ok(())
-}
-
-fn records_are(count: u64) -> String {
-    if count == 1 { "1 record is".into() } else { format!("{count} records are") }
-}
-
-/// Where the lost records are.
-fn kept(plan: &Plan, letters: &Result<Option<u64>, DeadLettersError>) -> String {
-    match (&plan.dead_letter, letters) {
-        (Some(path), Ok(Some(letters))) => {
-            let path = path.display();
-            format!("; {path} has {letters} of them. To send these again: unthrottle put {} {path}", plan.stream)
-        }
-        _ => ", and --dead-letter was not given".into(),
-    }
 }

@@ -2,12 +2,19 @@
 
 use crate::screen::{StatusLine, print_json, print_note};
 use std::fmt::Write as _;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::time::Duration;
+use unthrottle_core::words::{count, many, short};
 use unthrottle_writer::{DeadLetters, End, Lost, Observer, Stats, Why};
 
 /// The lost records that are shown one by one. More would hide everything else; the dead letters have them all.
 const SHOWN: u64 = 10;
+
+/// The time from one line about refusals to the next, where no terminal shows them. More would fill a log.
+const LOG_EVERY: Duration = Duration::from_secs(10);
+
+/// The shards whose refusals are listed. The others are counted together.
+const SHARDS_SHOWN: usize = 5;
 
 /// Shows progress on standard error, and JSON on standard output. Keeps lost records.
 pub(crate) struct Screen {
@@ -16,13 +23,29 @@ pub(crate) struct Screen {
     letters: Option<DeadLetters>,
     /// Lost records so far.
     lost: u64,
+    /// Of these, records that were never complete.
+    incomplete: u64,
     /// The last trouble that was shown.
     trouble: String,
+    /// Refusals that were logged, and when the next line is due; `None`: nothing is logged.
+    logged: Option<(u64, Duration)>,
 }
 
 impl Screen {
     pub fn new(is_json: bool, letters: Option<DeadLetters>) -> Screen {
-        Screen { is_json, line: StatusLine::new(), letters, lost: 0, trouble: String::new() }
+        let (line, trouble) = (StatusLine::new(), String::new());
+        Screen { is_json, line, letters, lost: 0, incomplete: 0, trouble, logged: None }
+    }
+
+    /// Logs refusals, unless a terminal or JSON shows them.
+    pub fn with_refusals(mut self) -> Screen {
+        self.logged = (!self.is_json && !self.line.is_on_terminal()).then_some((0, Duration::ZERO));
+        self
+    }
+
+    /// Lost records that were never complete.
+    pub fn incomplete(&self) -> u64 {
+        self.incomplete
     }
 
     /// Shows a message on standard error.
@@ -34,26 +57,40 @@ impl Screen {
     /// Shows something that happened to the stream: on standard error if standard output is for JSON.
     pub fn event(&mut self, text: &str) {
         self.line.clear();
-        // The terminal may be gone, and the records that are under way still have to be counted.
         let _ = match self.is_json {
-            true => writeln!(std::io::stderr(), "  {text}"),
-            false => writeln!(std::io::stdout(), "  {text}"),
+            true => writeln!(io::stderr(), "  {text}"),
+            false => writeln!(io::stdout(), "  {text}"),
         };
     }
 
     /// Ends the progress. Returns the dead letters, to close them.
-    pub fn end(mut self) -> Option<DeadLetters> {
+    pub fn end(mut self, stats: &Stats) -> Option<DeadLetters> {
+        self.log_refusals(stats, Duration::MAX);
         self.line.clear();
         if self.lost > SHOWN {
-            self.say(&format!("lost: {} records more", self.lost - SHOWN));
+            self.say(&format!("lost: {} more", many(self.lost - SHOWN, "record")));
         }
         self.letters.take()
+    }
+
+    fn log_refusals(&mut self, stats: &Stats, elapsed: Duration) {
+        if let Some((logged, due)) = self.logged
+            && stats.refused > logged
+            && elapsed >= due
+        {
+            let (refused, accepted) = (count(stats.refused as f64), many(stats.accepted, "record"));
+            self.say(&format!(
+                "AWS refused {refused} times so far, and accepted {accepted}. Refused ones are sent again"
+            ));
+            self.logged = Some((stats.refused, elapsed.saturating_add(LOG_EVERY)));
+        }
     }
 }
 
 impl Observer for Screen {
     fn lost(&mut self, lost: &Lost) -> Result<(), String> {
         self.lost += 1;
+        self.incomplete += u64::from(matches!(lost.why, Why::NoKey(_) | Why::NotBase64(_)));
         if self.lost <= SHOWN {
             let maybe = if lost.is_maybe_written { " (AWS may have written it)" } else { "" };
             self.say(&format!("lost: {}: {}{maybe}", lost.record.origin, lost.why));
@@ -71,12 +108,17 @@ impl Observer for Screen {
         if self.is_json {
             let _ = print_json(&stats.summary(elapsed, false));
         }
+        self.log_refusals(stats, elapsed);
         let waiting = stats.attempted - stats.accepted - stats.lost;
-        let rate = stats.accepted as f64 / elapsed.as_secs_f64().max(0.001);
-        self.line.show(&format!(
-            "{} accepted ({rate:.0}/s), {waiting} on their way, {} refused, {} lost",
-            stats.accepted, stats.refused, stats.lost
-        ));
+        let rate = count(stats.accepted as f64 / elapsed.as_secs_f64().max(0.001));
+        let [accepted, waiting, refused, lost] =
+            [stats.accepted, waiting, stats.refused, stats.lost].map(|records| count(records as f64));
+        self.line
+            .show(&format!("{accepted} accepted ({rate}/s), {waiting} on their way, {refused} refused, {lost} lost"));
+    }
+
+    fn stopping(&mut self, waiting: u64, most: Duration) {
+        self.say(&stopping(waiting, most));
     }
 
     fn trouble(&mut self, cause: &str) {
@@ -87,41 +129,85 @@ impl Observer for Screen {
     }
 }
 
+/// What a writer does after a stop.
+pub(crate) fn stopping(waiting: u64, most: Duration) -> String {
+    format!(
+        "stopping: {} on the way, for at most {} s. Ctrl-C ends this at once",
+        many(waiting, "record"),
+        most.as_secs()
+    )
+}
+
 /// The summary for a person.
 pub(crate) fn summary(end: &End) -> String {
     let stats = &end.stats;
     let seconds = end.elapsed.as_secs_f64();
-    let rate = stats.accepted as f64 / seconds.max(0.001);
+    let number = |records: u64| count(records as f64);
     let mut text = format!(
-        "accepted    {} of {} records ({:.1} MB) in {seconds:.1} s: {rate:.0} records/s\n",
-        stats.accepted,
-        stats.attempted,
+        "accepted    {} of {} ({:.1} MB) in {seconds:.1} s: {} records/s\n",
+        number(stats.accepted),
+        many(stats.attempted, "record"),
         stats.accepted_bytes as f64 / 1e6,
+        count(stats.accepted as f64 / seconds.max(0.001)),
     );
     let mut line = |name: &str, value: String| {
         let _ = writeln!(text, "  {name:<11} {value}"); // writing to a String cannot fail
     };
     if stats.refused > 0 {
-        line("refused", format!("{} times; sent again: {}", stats.refused, stats.retried));
-        for (shard, times) in &stats.refused_by_shard {
-            line("", format!("{shard} {times}"));
+        line("refused", format!("{} times; sent again: {}", number(stats.refused), number(stats.retried)));
+        let mut shards: Vec<_> = stats.refused_by_shard.iter().collect();
+        // The sort keeps the order of the shards where their counts are the same.
+        shards.sort_by_key(|(_, times)| std::cmp::Reverse(**times));
+        for (shard, times) in shards.iter().take(SHARDS_SHOWN) {
+            line("", format!("{shard} {}", number(**times)));
+        }
+        if let Some(others) = shards.get(SHARDS_SHOWN..).filter(|others| !others.is_empty()) {
+            let times = number(others.iter().map(|(_, times)| **times).sum());
+            line("", format!("{} more: {times}", many(others.len() as u64, "shard")));
         }
     }
-    if stats.lost_replies > 0 {
-        let duplicates = stats.possible_duplicates;
-        line("no reply", format!("{} requests; records that may be there twice: {duplicates}", stats.lost_replies));
+    if stats.lost_replies > 0 || stats.possible_duplicates > 0 {
+        let requests = many(stats.lost_replies, "request");
+        line("no reply", format!("{requests}; may be there twice: {}", many(stats.possible_duplicates, "record")));
     }
     let latency = stats.latency();
-    line("latency", format!("p50 {} ms, p99 {} ms, max {} ms", latency.p50, latency.p99, latency.max));
+    let [p50, p99, max] = [latency.p50, latency.p99, latency.max].map(short);
+    line("latency", format!("p50 {p50} ms, p99 {p99} ms, max {max} ms"));
     if stats.lost > 0 {
-        let mut lost = format!("{} records", stats.lost);
+        let mut lost = many(stats.lost, "record");
         if stats.rejected > 0 {
-            let _ = write!(lost, "; never sent: {}", stats.rejected);
+            let _ = write!(lost, "; never sent: {}", number(stats.rejected));
         }
         if stats.lost_maybe_written > 0 {
-            let _ = write!(lost, "; AWS may have written {}", stats.lost_maybe_written);
+            let _ = write!(lost, "; AWS may have written {}", number(stats.lost_maybe_written));
         }
         line("lost", lost);
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_summary_names_five_shards_has_its_thousands_apart_and_fits_80_columns() {
+        let mut stats = Stats::default();
+        stats.attempted = 245_001;
+        for shard in 0..200 {
+            stats.refuse(Some(&format!("shardId-{shard:012}")), 1_000 + shard);
+        }
+        stats.accept(136, Duration::from_micros(10_616_800));
+        let end = End { stats, elapsed: Duration::from_secs(2), fatal: None, is_stopped: false, unkept: 0 };
+        let summary = summary(&end);
+        let lines: Vec<&str> = summary.lines().collect();
+        assert!(lines[0].starts_with("accepted    1 of 245,001 records"), "{summary}");
+        assert_eq!(lines[1], "  refused     219,900 times; sent again: 0");
+        assert_eq!(
+            (lines[2], lines[7]),
+            ("              shardId-000000000199 1,199", "              195 shards more: 213,915")
+        );
+        assert!(lines[8].ends_with("max 10,617 ms") && lines.len() == 9, "{summary}");
+        assert!(lines.iter().all(|line| line.chars().count() <= 78), "{summary}");
+    }
 }

@@ -2,6 +2,7 @@
 
 use crate::CliError;
 use crate::aws::{AwsArgs, failed};
+use crate::screen::print_note;
 use aws_sdk_kinesis::config::SharedCredentialsProvider;
 use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_kinesis::operation::describe_stream_summary::DescribeStreamSummaryError as Refused;
@@ -86,9 +87,8 @@ fn unreadable(
 ) -> Result<Option<StreamDescriptionSummary>, CliError> {
     let code = error.code().unwrap_or_default();
     if code.starts_with("AccessDenied") {
-        eprintln!(
-            "unthrottle: this caller may not call kinesis:DescribeStreamSummary, so the limit of a record is taken as \
-             1 MiB"
+        print_note(
+            "this caller may not call kinesis:DescribeStreamSummary, so the limit of a record is taken as 1 MiB",
         );
         return Ok(None);
     }

@@ -70,7 +70,7 @@ fn with_options(text: &str, options: &[AccountOption], escaped: impl Fn(&str) ->
 }
 
 /// A value for a shell.
-fn quoted(value: &str) -> String {
+pub(crate) fn quoted(value: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "_./:@=+-".contains(c);
     if !value.is_empty() && value.chars().all(is_plain) {
         value.into()

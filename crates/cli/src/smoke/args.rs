@@ -1,6 +1,7 @@
 //! The arguments of `unthrottle smoke`.
 
 use super::expect::Expectation;
+use super::guard::amount;
 use crate::CliError;
 use crate::aws::AwsArgs;
 use crate::backtest::{read_history, row_minutes};
@@ -76,7 +77,7 @@ pub(crate) struct Args {
     )]
     pub i_own: Option<String>,
     /// Refuse a load that could cost more than this, in USD at list prices
-    #[arg(long, default_value_t = 1.0, value_name = "USD")]
+    #[arg(long, default_value = "1", value_name = "USD", value_parser = amount)]
     pub max_usd: f64,
     /// Refuse a load that takes longer than this
     #[arg(long, default_value = "15m", value_name = "DURATION", value_parser = duration)]

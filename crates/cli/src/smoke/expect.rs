@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
+use unthrottle_core::words::{count, short};
 use unthrottle_writer::Stats;
 use unthrottle_writer::config::duration;
 
@@ -57,11 +58,16 @@ impl Expectation {
             What::Accepted => Some(stats.accepted as f64),
             What::PossibleDuplicates => Some(stats.possible_duplicates as f64),
             What::Healed => outcome.healed.map(|healed| healed.as_secs_f64() * 1000.0),
+            // Nothing has no latency, so no bound of it holds.
+            What::P50 | What::P99 | What::Max if stats.accepted == 0 => None,
             What::P50 => Some(stats.latency().p50),
             What::P99 => Some(stats.latency().p99),
             What::Max => Some(stats.latency().max),
         };
-        let Some(found) = found else { return Some(format!("expected {self}: it has not healed")) };
+        let Some(found) = found else {
+            let why = if self.what == What::Healed { "it has not healed" } else { "no record was accepted" };
+            return Some(format!("expected {self}: {why}"));
+        };
         let holds = match self.relation {
             Relation::Less => found < self.bound,
             Relation::AtMost => found <= self.bound,
@@ -69,7 +75,11 @@ impl Expectation {
             Relation::AtLeast => found >= self.bound,
             Relation::More => found > self.bound,
         };
-        let found = if self.what.is_time() { format!("{found} ms") } else { found.to_string() };
+        let found = match self.what.is_time() {
+            true if found < 10_000.0 => format!("{} ms", count(found)),
+            true => format!("{} s", short(found / 1000.0)),
+            false => count(found),
+        };
         (!holds).then(|| format!("expected {self}: it is {found}"))
     }
 }
@@ -146,7 +156,17 @@ mod tests {
         assert_eq!(missed("lost=0", None).as_deref(), Some("expected lost=0: it is 2"));
         assert_eq!(missed("healed<10m", None).as_deref(), Some("expected healed<10m: it has not healed"));
         assert_eq!(missed("healed<10m", Some(599)), None);
-        assert_eq!(missed("healed<10m", Some(600)).as_deref(), Some("expected healed<10m: it is 600000 ms"));
+        assert_eq!(missed("healed<10m", Some(600)).as_deref(), Some("expected healed<10m: it is 600 s"));
+        assert_eq!(missed("p50<400ms", None).as_deref(), Some("expected p50<400ms: it is 400 ms"));
+    }
+
+    #[test]
+    fn no_bound_of_a_latency_holds_where_nothing_was_accepted() {
+        let outcome = Outcome { stats: &Stats::default(), behind: 0, healed: None };
+        for text in ["p50<1h", "p99<500ms", "max>=0s"] {
+            let missed = text.parse::<Expectation>().expect(text).missed(&outcome);
+            assert_eq!(missed, Some(format!("expected {text}: no record was accepted")));
+        }
     }
 
     #[test]

@@ -77,9 +77,24 @@ pub(super) fn bounded_cost(
     let usd = (cost_at(records / time.as_secs_f64().max(1.0)) - cost_at(0.0)) * hours;
     if usd > args.max_usd {
         return Err(CliError::Usage(format!(
-            "these records could cost ${usd:.2} at list prices, and --max-usd allows ${:.2}",
-            args.max_usd
+            "these records could cost {} at list prices, and --max-usd allows {}",
+            dollars(usd),
+            dollars(args.max_usd)
         )));
     }
     Ok(usd)
+}
+
+/// An amount with cents, or with enough digits that a small one is not 0.
+fn dollars(amount: f64) -> String {
+    if amount == 0.0 || amount >= 0.1 { format!("${amount:.2}") } else { format!("${:.4}", amount.max(0.0001)) }
+}
+
+/// Reads an amount of US dollars.
+///
+/// # Errors
+/// It is no finite number from 0 on. A comparison with any other would let every load pass, or none.
+pub(super) fn amount(text: &str) -> Result<f64, String> {
+    let amount = text.trim().parse().ok().filter(|amount: &f64| amount.is_finite() && *amount >= 0.0);
+    amount.ok_or_else(|| "it must be an amount in USD from 0 on, such as 1 or 0.50".into())
 }

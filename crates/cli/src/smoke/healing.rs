@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use unthrottle_core::decision::Remedy;
 use unthrottle_core::memory::{Change, Memory, TAG};
+use unthrottle_core::words::change;
 use unthrottle_writer::Target;
 
 /// The time without a refusal after which a stream has healed. The waits of producers are shorter, so a stream that
@@ -111,7 +112,8 @@ impl Healing {
         let is_changed = shards != seen.shards_after || mode != seen.mode;
         if !seen.is_updating && is_changed {
             let word = mode.as_ref().map_or("", StreamMode::as_str);
-            let event = format!("ACTIVE, {word}: {} → {shards} shards", seen.shards_after);
+            let [from, to] = [seen.shards_after, shards].map(|shards| u32::try_from(shards).unwrap_or_default());
+            let event = format!("ACTIVE, {word}: {}", change(from, to, "shard"));
             seen.add_event(now, &event);
             (seen.shards_after, seen.mode, seen.active_s, seen.healed_s) = (shards, mode, Some(now), None);
         }

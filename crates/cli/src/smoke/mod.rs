@@ -1,6 +1,7 @@
 //! `unthrottle smoke`: offers a load to a stream, and shows how it heals.
 
 mod args;
+mod behind;
 mod expect;
 mod guard;
 mod healing;
@@ -22,6 +23,7 @@ use healing::Healing;
 use proof::{Proof, Witness};
 use std::time::Duration;
 use unthrottle_core::signal::StreamArn;
+use unthrottle_core::words::{count, many};
 use unthrottle_lab::rules::{WRITE_BYTES_A_SECOND, WRITE_RECORDS_A_SECOND};
 use unthrottle_writer::Stats;
 use unthrottle_writer::load::{Offered, Profile};
@@ -51,9 +53,11 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
     let healing = Healing::new(stream.summary.as_ref());
     let offered = Offered::default();
     let shard_takes = of_shard(record_bytes);
-    let end = offer::offer(&args, &stream, (profile, time), (&healing, &arn), &offered, shard_takes).await?;
+    let load = (profile, time);
+    let (end, is_asked) = offer::offer(&args, &stream, load, (&healing, &arn), &offered, shard_takes).await?;
     healing.read_memory(&stream.client, &arn, false).await;
-    let proof = match witness {
+    // A person who stopped the load does not want to wait for minutes.
+    let proof = match witness.filter(|_| !is_asked) {
         Some(witness) => proved(&witness, &end.stats).await,
         None => None,
     };
@@ -100,14 +104,18 @@ fn announce(
 ) -> Result<(), CliError> {
     let mut console = Console::new(args.json);
     let shards = stream.summary.as_ref().map_or(0, StreamDescriptionSummary::open_shard_count);
-    let takes = capacity.map_or_else(|| "on-demand".to_owned(), |capacity| format!("takes {capacity:.0} records/s"));
-    console.heading(&format!("{}: {shards} shards, {takes} of {record_bytes:.0} bytes with even keys", args.stream))?;
+    let shards = many(u32::try_from(shards).unwrap_or_default(), "shard");
+    let each = format!("of {} bytes with even keys", count(record_bytes));
+    console.heading(&match capacity {
+        Some(capacity) => format!("{}: {shards}, takes {} records/s {each}", args.stream, count(capacity)),
+        None => format!("{}: {shards}, on-demand, records {each}", args.stream),
+    })?;
     let last = if args.until_healed { ", then the last rate until it has healed" } else { "" };
     console.step(&format!(
-        "offers {} records in {} s, at most {:.0}/s{last}",
-        profile.records(),
+        "offers {} in {} s, at most {}/s{last}",
+        many(profile.records(), "record"),
         profile.duration().as_secs(),
-        profile.peak()
+        count(profile.peak())
     ))?;
     let minutes = time.as_secs_f64() / 60.0;
     console.step(&format!("at most {minutes:.1} min and ${usd:.4} at list prices; added capacity costs extra"))?;

@@ -5,21 +5,28 @@ use super::healing::{self, Healing};
 use super::view::Model;
 use super::watching::Watching;
 use crate::CliError;
-use crate::full_screen::{FullScreen, quit_key};
-use crate::put::Stream;
+use crate::full_screen::FullScreen;
+use crate::put::{Stream, at_each_key, at_each_signal};
 use crate::screen::EVERY;
-use crate::stop::stop_signal;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::Notify;
 use unthrottle_writer::load::{Load, Offered, Profile};
-use unthrottle_writer::{Batch, End, Limits, Options, Retry, feed};
+use unthrottle_writer::{Batch, End, Limits, Options, Retry, Stopper, feed, stops};
 
 /// A record that leaves later than this after its time was not offered in time.
 const LATE: Duration = Duration::from_millis(250);
 
+/// The memory of the records that wait for another attempt, about. With the requests in flight and their answers, the
+/// command then stays below 64 MiB.
+pub(super) const MOST_BYTES: usize = 20 << 20;
+
+/// The requests in flight. Many, so that slow answers do not slow the load down.
+pub(super) const MOST_IN_FLIGHT: usize = 64;
+
 /// Offers the load until it ends, the stream has healed, or a person stops it. `time`: the longest time.
-/// `shard_takes`: records a second.
+/// `shard_takes`: records a second. Returns whether a person stopped it, too.
 ///
 /// # Errors
 /// The terminal refuses the live view.
@@ -30,9 +37,15 @@ pub(super) async fn offer(
     (healing, arn): (&Healing, &str),
     offered: &Offered,
     shard_takes: f64,
-) -> Result<End, CliError> {
-    let load =
-        Load { profile, keys: args.keys.clone(), sizes: args.size, is_endless: args.until_healed, seed: args.seed };
+) -> Result<(End, bool), CliError> {
+    let load = Load {
+        profile,
+        keys: args.keys.clone(),
+        sizes: args.size,
+        is_endless: args.until_healed,
+        late_after: LATE,
+        seed: args.seed,
+    };
     let options = options(args);
     let limits = Limits { record_bytes: stream.record_bytes, batch_bytes: options.batch.max_bytes };
     let is_healed = Arc::new(Notify::new());
@@ -48,21 +61,47 @@ pub(super) async fn offer(
     let generator = tokio::spawn(load.run(sender, offered.clone()));
     let watch = healing::watch(healing, stream, arn);
     let (client, target) = (stream.client.clone(), stream.target.clone());
-    let stop = async {
-        tokio::select! {
-            () = stop_signal() => {}
-            () = quit_key(), if is_live => {}
-            () = is_healed.notified() => {}
-            () = tokio::time::sleep(time), if args.until_healed => {}
-        }
-    };
-    let end = unthrottle_writer::run(client, target, (options, limits), feed, stop, &mut watching).await;
+    let (stopper, stops) = stops();
+    let is_asked = Arc::new(AtomicBool::new(false));
+    let most = args.until_healed.then_some(time);
+    let stopping = tokio::spawn(stop(stopper, is_asked.clone(), is_live, (is_healed, most)));
+    let end = unthrottle_writer::run(client, target, (options, limits), feed, stops, &mut watching).await;
+    stopping.abort();
     watch.abort();
     // The generator ends when the writer takes no more.
     let _ = generator.await;
     healing.refused(end.stats.refused);
-    watching.end();
-    Ok(end)
+    watching.end(&end.stats);
+    Ok((end, is_asked.load(Ordering::SeqCst)))
+}
+
+/// Stops the load when the stream has healed, after `most`, or when a person asks for it. A person who asks twice ends
+/// it at once.
+async fn stop(
+    stopper: Stopper,
+    is_asked: Arc<AtomicBool>,
+    has_keys: bool,
+    (is_healed, most): (Arc<Notify>, Option<Duration>),
+) {
+    let ask = || {
+        is_asked.store(true, Ordering::SeqCst);
+        stopper.stop();
+    };
+    let at_the_end = async {
+        tokio::select! {
+            () = is_healed.notified() => {}
+            () = tokio::time::sleep(most.unwrap_or(Duration::MAX)), if most.is_some() => {}
+        }
+        if !is_asked.load(Ordering::SeqCst) {
+            stopper.stop();
+        }
+        std::future::pending().await
+    };
+    tokio::select! {
+        () = at_each_signal(ask) => {}
+        () = at_each_key(ask), if has_keys => {}
+        () = at_the_end => {}
+    }
 }
 
 /// The title of the live view.
@@ -85,12 +124,9 @@ fn options(args: &Args) -> Options {
         },
         ttl: args.ttl,
         is_paced: false,
-        // Many, so that slow answers do not slow the load down.
-        most_in_flight: 64,
-        // The records that wait for a retry during an overload of seconds.
-        most_bytes: 48 << 20,
+        most_in_flight: MOST_IN_FLIGHT,
+        most_bytes: MOST_BYTES,
         late_after: LATE,
-        drain: args.ttl,
         seed: args.seed,
         tick: if args.json { Duration::from_secs(1) } else { EVERY },
         ..Options::default()

@@ -1,14 +1,17 @@
 //! The result of a load: what holds, what was missed, and what CloudWatch and unthrottle say.
 
 use super::args::Args;
+use super::behind::{behind, cause};
 use super::expect::Outcome;
 use super::healing::Seen;
 use super::proof::Proof;
 use crate::CliError;
-use crate::put::summary;
-use crate::screen::{Console, print_json};
+use crate::put::{summary, unwritten};
+use crate::screen::{Console, print_json, print_note};
 use serde_json::json;
+use std::io;
 use std::time::Duration;
+use unthrottle_core::words::{change, count};
 use unthrottle_writer::End;
 use unthrottle_writer::load::Offered;
 
@@ -20,7 +23,7 @@ pub(super) fn conclude(
     offered: &Offered,
     proof: Option<Proof>,
 ) -> Result<(), CliError> {
-    let behind = end.stats.late + offered.due().saturating_sub(offered.handed());
+    let behind = behind(&end.stats, offered);
     let outcome = Outcome { stats: &end.stats, behind, healed: seen.healed_s.map(Duration::from_secs_f64) };
     let mut missed: Vec<String> = args.expect.iter().filter_map(|expected| expected.missed(&outcome)).collect();
     if args.until_healed && seen.healed_s.is_none() {
@@ -29,32 +32,49 @@ pub(super) fn conclude(
             Some(_) => format!("it has not healed within {} s", end.elapsed.as_secs()),
         });
     }
-    if args.json {
-        let mut result = serde_json::to_value(end.stats.summary(end.elapsed, true)).map_err(std::io::Error::from)?;
-        result["offered"] = json!(offered.due());
-        result["behind"] = json!(behind);
-        result["healing"] = serde_json::to_value(seen).map_err(std::io::Error::from)?;
-        result["remembered"] = json!(seen.remembered);
-        result["cloudwatch"] = serde_json::to_value(proof).map_err(std::io::Error::from)?;
-        result["missed"] = json!(missed);
-        print_json(&result)?;
-    } else {
-        print(end, seen, (offered.due(), behind), proof.as_ref())?;
+    let printed = match args.json {
+        true => print_result(end, seen, offered, &proof, &missed),
+        false => print(end, seen, offered, proof.as_ref()),
+    };
+    // What is missed or failed counts, whether or not the result has a reader.
+    let result = match &end.fatal {
+        Some(fatal) => Err(CliError::Partly(format!("the load ended early: {fatal}"))),
+        None if missed.is_empty() => Ok(()),
+        None => Err(CliError::Missed(missed.join("\nunthrottle: "))),
+    };
+    match (result, printed.map_err(unwritten)) {
+        (Err(error), Err(unwritten @ CliError::Unwritten { .. })) => {
+            print_note(&unwritten.to_string());
+            Err(error)
+        }
+        (result, printed) => result.and(printed),
     }
-    if let Some(fatal) = &end.fatal {
-        return Err(CliError::Partly(format!("the load ended early: {fatal}")));
-    }
-    if missed.is_empty() { Ok(()) } else { Err(CliError::Missed(missed.join("\nunthrottle: "))) }
 }
 
-fn print(end: &End, seen: &Seen, (offered, behind): (u64, u64), proof: Option<&Proof>) -> Result<(), CliError> {
+fn print_result(end: &End, seen: &Seen, offered: &Offered, proof: &Option<Proof>, missed: &[String]) -> io::Result<()> {
+    let mut result = serde_json::to_value(end.stats.summary(end.elapsed, true))?;
+    result["offered"] = json!(offered.due());
+    result["behind"] = json!(behind(&end.stats, offered));
+    result["behind_because"] = json!(cause(&end.stats, offered));
+    result["healing"] = serde_json::to_value(seen)?;
+    result["remembered"] = json!(seen.remembered);
+    result["cloudwatch"] = serde_json::to_value(proof)?;
+    result["missed"] = json!(missed);
+    print_json(&result)
+}
+
+fn print(end: &End, seen: &Seen, offered: &Offered, proof: Option<&Proof>) -> io::Result<()> {
     let mut console = Console::new(false);
-    console.step(summary(end).trim_end())?;
+    for line in summary(end).lines() {
+        console.step(line.strip_prefix("  ").unwrap_or(line))?;
+    }
+    let (behind, due) = (behind(&end.stats, offered), offered.due());
     if behind > 0 {
-        let part = 100.0 * behind as f64 / offered.max(1) as f64;
-        console.step(&format!("behind      {behind} of {offered} records ({part:.1} %) did not leave in time"))?;
-        if part > 1.0 && end.stats.failed_requests == 0 {
-            console.step("            this machine or its connection was the limit, not the stream")?;
+        let part = 100.0 * behind as f64 / due.max(1) as f64;
+        let [behind, due] = [behind, due].map(|records| count(records as f64));
+        console.step(&format!("behind      {behind} of {due} records ({part:.1} %) did not leave in time"))?;
+        if let Some(cause) = cause(&end.stats, offered) {
+            console.step(&format!("            {}", cause.words()))?;
         }
     }
     if let Some(memory) = &seen.remembered {
@@ -64,27 +84,30 @@ fn print(end: &End, seen: &Seen, (offered, behind): (u64, u64), proof: Option<&P
         print_proof(&mut console, proof, end)?;
     }
     if let Some(healed) = seen.healed_s {
-        let text = format!(
-            "healed in {healed:.1} s, from the first refusal to the last: {} → {} shards",
-            seen.shards_before, seen.shards_after
-        );
-        console.result(true, &text)?;
+        let shards = u32::try_from(seen.shards_after).unwrap_or_default();
+        let change = change(u32::try_from(seen.shards_before).unwrap_or_default(), shards, "shard");
+        console.result(true, &format!("healed in {healed:.1} s, from the first refusal to the last: {change}"))?;
     }
     Ok(())
 }
 
 /// Prints what CloudWatch counted, and the changes that the metric AutoFix shows.
-fn print_proof(console: &mut Console, proof: &Proof, end: &End) -> Result<(), CliError> {
+fn print_proof(console: &mut Console, proof: &Proof, end: &End) -> io::Result<()> {
     let changes: Vec<String> = proof.auto_fix.iter().map(|(action, count)| format!("{action} × {count}")).collect();
     if !changes.is_empty() {
         console.step(&format!("            {} (its metric AutoFix)", changes.join(", ")))?;
     }
     let Proof { accepted, refused, agrees, pace, .. } = proof;
     let verdict = if *agrees { "the same count" } else { "another count:" };
-    console.step(&format!("CloudWatch  accepted {accepted}, refused {refused}: {verdict}"))?;
+    let number = |records: &u64| count(*records as f64);
+    console.step(&format!("CloudWatch  accepted {}, refused {}: {verdict}", number(accepted), number(refused)))?;
     if !agrees {
         let stats = &end.stats;
-        console.step(&format!("            this command counts {} and {}", stats.accepted, stats.refused))?;
+        console.step(&format!(
+            "            this command counts {} and {}",
+            number(&stats.accepted),
+            number(&stats.refused)
+        ))?;
         console.step("            CloudWatch counts other producers, too, and late minutes are missing")?;
     }
     if *pace > 1 {

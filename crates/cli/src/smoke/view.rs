@@ -12,6 +12,7 @@ use ratatui::widgets::{Axis, Block, Chart, Dataset, GraphType, Paragraph};
 use std::collections::VecDeque;
 use std::io;
 use std::time::Duration;
+use unthrottle_core::words::{count, many};
 use unthrottle_writer::Stats;
 
 /// The seconds that the chart shows. With more, a phone's screen shows no single second.
@@ -59,6 +60,7 @@ pub(super) struct Model {
     on_their_way: String,
     events: Vec<String>,
     elapsed: Duration,
+    is_stopping: bool,
 }
 
 impl Model {
@@ -75,12 +77,18 @@ impl Model {
             on_their_way: String::new(),
             events: vec![],
             elapsed: Duration::ZERO,
+            is_stopping: false,
         }
     }
 
     /// Something happened.
     pub fn event(&mut self, text: String) {
         self.events.push(text);
+    }
+
+    /// The load has ended, and the records that were offered are sent.
+    pub fn stop(&mut self) {
+        self.is_stopping = true;
     }
 
     /// All that happened, oldest first.
@@ -95,12 +103,14 @@ impl Model {
         let is_on_demand = seen.mode == Some(StreamMode::OnDemand);
         let capacity = (!is_on_demand).then(|| f64::from(seen.shards_after) * self.shard_takes);
         let status = if seen.is_updating { "UPDATING" } else { "ACTIVE" };
-        let takes = capacity.map_or_else(|| "on-demand".into(), |capacity| format!("{capacity:.0}/s"));
-        self.capacity = format!("{takes:>9}   {} shards, {status}", seen.shards_after);
+        let takes = capacity.map_or_else(|| "on-demand".into(), |capacity| format!("{}/s", count(capacity)));
+        let shards = many(u32::try_from(seen.shards_after).unwrap_or_default(), "shard");
+        self.capacity = format!("{takes:>9}   {shards}, {status}");
         let latency = stats.latency();
-        self.numbers = format!("p50 {:.0} ms, p99 {:.0} ms", latency.p50, latency.p99);
+        self.numbers = format!("p50 {} ms, p99 {} ms", count(latency.p50), count(latency.p99));
         let waiting = stats.attempted - stats.accepted - stats.lost;
-        self.on_their_way = format!("{waiting}   lost {}   behind {behind}", stats.lost);
+        let [waiting, lost, behind] = [waiting, stats.lost, behind].map(|records| count(records as f64));
+        self.on_their_way = format!("{waiting}   lost {lost}   behind {behind}");
         let (before, since) = self.sampled;
         let seconds = elapsed.saturating_sub(since).as_secs_f64();
         if seconds >= SAMPLE.as_secs_f64() {
@@ -137,13 +147,15 @@ impl Model {
     }
 
     fn title(&self) -> String {
-        format!(" {} · {} s · q stops", self.title, self.elapsed.as_secs())
+        let state = if self.is_stopping { "stopping · q ends at once" } else { "q stops" };
+        format!(" {} · {} s · {state}", self.title, self.elapsed.as_secs())
     }
 
     fn render_numbers(&self, frame: &mut Frame<'_>, area: Rect, is_wide: bool) {
         let now = self.rates.back().copied().unwrap_or_default();
-        let rate = |name: &'static str, colour: Color, rate: f64, count: u64| {
-            Line::from(vec![Span::from(format!(" {name:<9}")).fg(colour), format!("{rate:>9.0}/s {count:>11}").into()])
+        let rate = |name: &'static str, colour: Color, rate: f64, all: u64| {
+            let numbers = format!("{:>9}/s {:>11}", count(rate), count(all as f64));
+            Line::from(vec![Span::from(format!(" {name:<9}")).fg(colour), numbers.into()])
         };
         let line = |name: &'static str, colour: Color, text: &str| {
             Line::from(vec![Span::from(format!(" {name:<12}")).fg(colour), text.to_owned().into()])
@@ -184,7 +196,7 @@ impl Model {
             let dataset = Dataset::default().data(line).marker(*marker).graph_type(GraphType::Line);
             dataset.style(Style::new().fg(*colour))
         });
-        let labels = [0.0, most / 2.0, most].map(|rate| format!("{rate:.0}"));
+        let labels = [0.0, most / 2.0, most].map(count);
         let seconds = [begin, end].map(|at| format!("{at:.0} s"));
         let chart = Chart::new(datasets.collect())
             .block(Block::bordered().title(" records/s "))

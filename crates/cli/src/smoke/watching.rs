@@ -1,9 +1,10 @@
 //! What a person sees of a load: a live view on a terminal, and lines everywhere else.
 
+use super::behind::behind;
 use super::healing::Healing;
 use super::view::{Model, View};
-use crate::put::Screen;
-use std::io::{Write as _, stdout};
+use crate::put::{Screen, stopping};
+use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -60,12 +61,14 @@ impl Watching {
     }
 
     /// Ends the view, and shows the events that it had as lines.
-    pub fn end(mut self) {
+    pub fn end(mut self, stats: &Stats) {
         self.show_events();
         match self.output {
-            Output::Lines(screen) => drop(screen.end()),
+            Output::Lines(screen) => drop(screen.end(stats)),
             Output::Live { view, .. } => {
-                view.leave().into_events().iter().for_each(|event| drop(writeln!(stdout(), "  {event}")));
+                let events = view.leave().into_events();
+                // A terminal that has gone changes no result.
+                let _ = events.iter().try_for_each(|event| writeln!(std::io::stdout(), "  {event}"));
             }
         }
     }
@@ -96,8 +99,19 @@ impl Observer for Watching {
             Output::Lines(screen) => screen.tick(stats, elapsed),
             Output::Live { view, .. } => {
                 let due = self.offered.due();
-                let behind = stats.late + due.saturating_sub(self.offered.handed());
+                let behind = behind(stats, &self.offered);
                 view.model.update(stats, (due, behind), &self.healing.seen(), elapsed);
+                view.draw();
+            }
+        }
+    }
+
+    fn stopping(&mut self, waiting: u64, most: Duration) {
+        match &mut self.output {
+            Output::Lines(screen) => screen.stopping(waiting, most),
+            Output::Live { view, .. } => {
+                view.model.event(stopping(waiting, most));
+                view.model.stop();
                 view.draw();
             }
         }

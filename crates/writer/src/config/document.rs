@@ -3,7 +3,7 @@
 use super::{Problem, problem};
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
-use serde_saphyr::{DefaultMessageFormatter, MessageFormatter};
+use serde_saphyr::{Error, MessageFormatter, UserMessageFormatter};
 
 pub(super) use serde_saphyr::Spanned;
 
@@ -68,9 +68,33 @@ pub(super) struct RetryText {
 /// Reads YAML. An error has its line.
 pub(super) fn read<T: DeserializeOwned>(text: &str) -> Result<T, Problem> {
     serde_saphyr::from_str(text).map_err(|error| {
-        let line = error.location().map_or(1, |location| location.line());
-        let text = DefaultMessageFormatter.format_message(error.without_snippet());
+        let place = error.location().map_or((1, 1), |location| (location.line(), location.column()));
+        let said = match error.without_snippet() {
+            Error::Eof { .. } if text.trim().is_empty() => "the file is empty".into(),
+            Error::Unexpected { expected: "mapping start", .. } => {
+                format!("{} must be a section: lines of `name: value`, indented below it", name_before(text, place))
+            }
+            Error::Unexpected { expected: "string scalar", .. } => {
+                format!("{} must be a single value, not a list or a section", name_before(text, place))
+            }
+            error => UserMessageFormatter.format_message(error).into_owned(),
+        };
         // The text has names of the file, which a terminal might take as commands.
-        problem(line, text.replace(char::is_control, " "))
+        problem(place.0, said.replace(char::is_control, " "))
     })
+}
+
+/// The last name before a place of the file: that of the value there. `place`: line and column, from 1.
+fn name_before(text: &str, (line, column): (u64, u64)) -> String {
+    let lines: Vec<&str> = text.lines().take(usize::try_from(line).unwrap_or(usize::MAX)).collect();
+    let (here, before) = lines.split_last().map_or(("", &[][..]), |(here, before)| (*here, before));
+    // A name without a value is a place before the name.
+    let column = if here.trim_end().ends_with(':') { u64::MAX } else { column };
+    let here: String = here.chars().take(usize::try_from(column - 1).unwrap_or(usize::MAX)).collect();
+    let name = |part: &str| {
+        let (before, _) = part.rsplit_once(':')?;
+        let name = before.rsplit([' ', ',', '{', '[', '"', '\'']).find(|word| !word.is_empty())?;
+        Some(format!("`{name}`"))
+    };
+    name(&here).or_else(|| before.iter().rev().find_map(|line| name(line))).unwrap_or_else(|| "the file".into())
 }

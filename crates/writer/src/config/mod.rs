@@ -134,8 +134,13 @@ const INSIDE: &str = "output.aws_kinesis.retry";
 /// The text is none.
 pub fn duration(text: &str) -> Result<Duration, String> {
     let bad = |why| format!("`{text}` is no duration ({why}): give a number with a unit, such as 500ms, 5s or 1m30s");
-    humantime::parse_duration(text.trim()).map_err(|error| bad(error.to_string()))
+    let duration = humantime::parse_duration(text.trim()).map_err(|error| bad(error.to_string()))?;
+    // The clock of the machine ends some time after.
+    if duration > LONGEST { Err(bad("it is longer than a year".into())) } else { Ok(duration) }
 }
+
+/// The longest duration of an option.
+const LONGEST: Duration = Duration::from_secs(366 * 86_400);
 
 struct Reader<'a> {
     variable: &'a dyn Fn(&str) -> Option<String>,

@@ -150,3 +150,39 @@ fn text_stays_text_and_variables_stand_anywhere_in_it() {
     assert_eq!((config.partition_key.as_deref(), config.region.as_deref()), (Some("007"), Some("eu-prod-1")));
     assert_eq!((config.batch.size, config.batch.duration), (50, Duration::from_secs(90)));
 }
+
+#[test]
+fn what_is_no_such_file_is_said_in_words_of_the_file_and_with_its_field() {
+    let section = "must be a section: lines of `name: value`, indented below it";
+    let value = "must be a single value, not a list or a section";
+    for (text, says) in [
+        (String::new(), "1: the file is empty".to_owned()),
+        ("- a\n".into(), format!("1: the file {section}")),
+        ("output:\n".into(), format!("1: `output` {section}")),
+        ("output: 5\n".into(), format!("1: `output` {section}")),
+        (kinesis("batch: 5"), format!("4: `batch` {section}")),
+        (kinesis("batch:\n  - size"), format!("5: `batch` {section}")),
+        (kinesis("credentials: {access_key_id: A, session_token: [B]}"), format!("4: `session_token` {value}")),
+        (kinesis("region: {a: b}"), format!("4: `region` {value}")),
+        (kinesis("batch:\n  size:\n    - 5"), format!("6: `size` {value}")),
+        (kinesis("region: a\nregion: b"), "5: duplicate mapping key `region` is not allowed here".into()),
+    ] {
+        let problem = error(&text);
+        assert_eq!(problem, says, "{text}");
+        for word in ["DuplicateKeyPolicy", "from_str", "mapping start", "scalar"] {
+            assert!(!problem.contains(word), "{problem}");
+        }
+    }
+    let two = error(&format!("{0}---\n{0}", kinesis("region: a")));
+    assert!(two.contains("document") && !two.contains("from_"), "{two}");
+}
+
+#[test]
+fn a_duration_beyond_a_year_is_refused() {
+    for text in ["292277026596y", "367d", "99999999999999999999s"] {
+        let problem = duration(text).expect_err(text);
+        assert!(problem.contains(text) && problem.contains("is no duration"), "{problem}");
+    }
+    assert!(duration("292277026596y").is_err_and(|why| why.contains("longer than a year")));
+    assert_eq!(duration("366d"), Ok(LONGEST));
+}

@@ -9,6 +9,7 @@ pub use sizes::Sizes;
 pub use stages::{Profile, Rate, Shape, Stage, parse_stages};
 
 use crate::feed::{FeedSender, Item};
+use crate::input::GROUP_BYTES;
 use crate::record::{Origin, Record};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,7 +21,8 @@ use tokio::time::{MissedTickBehavior, interval};
 /// The operating system wakes a program about this exactly.
 const STEP: Duration = Duration::from_millis(5);
 
-/// The most records of a group: a program that was late does not hand all over at once.
+/// The most records of a group: a program that was late does not hand all over at once. Large records make smaller
+/// groups, of [`GROUP_BYTES`].
 const GROUP: u64 = 500;
 
 /// What the generator has done so far. Clones count together.
@@ -28,15 +30,27 @@ const GROUP: u64 = 500;
 pub struct Offered {
     due: Arc<AtomicU64>,
     handed: Arc<AtomicU64>,
+    woken_late: Arc<AtomicU64>,
 }
 
 impl Offered {
+    /// These counts.
+    pub fn of(due: u64, handed: u64, woken_late: u64) -> Offered {
+        let count = |count: u64| Arc::new(AtomicU64::new(count));
+        Offered { due: count(due), handed: count(handed), woken_late: count(woken_late) }
+    }
+
     /// Records that were due until now.
     pub fn due(&self) -> u64 {
         self.due.load(Ordering::Relaxed)
     }
 
-    /// Of these, records that the writer took. The others were behind at the end.
+    /// Of these, records whose time had passed by [`Load::late_after`] when the operating system woke the generator.
+    pub fn woken_late(&self) -> u64 {
+        self.woken_late.load(Ordering::Relaxed)
+    }
+
+    /// Records that were due, and that the writer took. The others were behind at the end.
     pub fn handed(&self) -> u64 {
         self.handed.load(Ordering::Relaxed)
     }
@@ -52,6 +66,8 @@ pub struct Load {
     pub sizes: Sizes,
     /// Whether the last stage goes on until the writer is stopped.
     pub is_endless: bool,
+    /// A record that is handed over this long after its time is late.
+    pub late_after: Duration,
     /// The seed of keys and sizes.
     pub seed: u64,
 }
@@ -67,20 +83,24 @@ impl Load {
         let mut steps = interval(STEP);
         // Each step hands over all that is due, so a missed one needs no repetition.
         steps.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let group = ((GROUP_BYTES as f64 / self.sizes.mean()) as u64).clamp(1, GROUP);
         let mut handed = 0;
         let mut times = Times::default();
         while !feed.is_closed() {
             let elapsed = start.elapsed();
             let at = if self.is_endless { elapsed } else { elapsed.min(end) };
+            let late = self.profile.due(elapsed.saturating_sub(self.late_after).min(at)).saturating_sub(times.due);
+            offered.woken_late.fetch_add(late, Ordering::Relaxed);
             times.add(at, self.profile.due(at));
             offered.due.store(times.due, Ordering::Relaxed);
             while handed < times.due {
-                let count = (times.due - handed).min(GROUP);
+                let count = (times.due - handed).min(group);
                 let record = |number: u64| {
                     let (key, hash_key) = self.keys.next(&mut random);
                     let data = data(number, self.sizes.next(&mut random), &filler);
                     let origin = Origin { source: source.clone(), line: number + 1 };
-                    Item::Record(Record { data, key, hash_key, origin, born: start + times.of(number), parts: vec![] })
+                    let born = start + times.of(number);
+                    Item::Record(Record { hash_key, born, ..Record::new(data, key, origin) })
                 };
                 // The keys and sizes of records that are not taken are drawn again.
                 if feed.try_send((handed..handed + count).map(record).collect()).is_err() {
@@ -162,7 +182,7 @@ mod tests {
         let sizes: Sizes = "100".parse().expect("sizes");
         let (sender, mut feed) = feed();
         let offered = Offered::default();
-        let load = Load { profile, keys, sizes, is_endless: false, seed: 1 };
+        let load = Load { profile, keys, sizes, is_endless: false, late_after: Duration::MAX, seed: 1 };
         let task = tokio::spawn(load.run(sender, offered.clone()));
         let mut items = vec![];
         while let Some(group) = feed.next().await {
@@ -170,6 +190,7 @@ mod tests {
         }
         task.await.expect("no panic");
         assert_eq!((items.len(), offered.due(), offered.handed()), (400, 400, 400));
+        assert_eq!(offered.woken_late(), 0, "nothing is late without a bound");
         let times = items.iter().map(|item| match item {
             Item::Record(record) => record.born,
             other => panic!("{other:?}"),

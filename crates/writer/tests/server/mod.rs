@@ -4,9 +4,10 @@ use aws_sdk_kinesis::config::{BehaviorVersion, Builder, Credentials, Region};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde_json::{Value, json};
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -53,6 +54,15 @@ impl Faults {
         Faults { throttled: 0.3, reply_lost: 0.0, short: 0.0, empty: 0.0, ..none }
     }
 
+    pub fn none() -> Faults {
+        Faults { throttled: 0.0, late: 0.0, ..Faults::throttles() }
+    }
+
+    /// No answer ever comes.
+    pub fn silent() -> Faults {
+        Faults { hang: 1.0, ..Faults::none() }
+    }
+
     pub fn hangs() -> Faults {
         Faults { throttled: 0.0, hang: 0.3, ..Faults::throttles() }
     }
@@ -63,6 +73,8 @@ impl Faults {
 pub struct Arrived {
     pub data: Vec<u8>,
     pub key: String,
+    /// Whether the writer got to know that it was written.
+    pub is_known: bool,
 }
 
 struct Inner {
@@ -71,6 +83,10 @@ struct Inner {
     stored: Vec<Arrived>,
     sent: Vec<Arrived>,
     refused: u64,
+    unsure: HashSet<Vec<u8>>,
+    again: HashSet<Vec<u8>>,
+    /// The shards, all of the same width.
+    shards: u128,
 }
 
 /// The server. It stops with the test.
@@ -81,21 +97,46 @@ pub struct Server {
 
 impl Server {
     pub async fn start(faults: Faults, seed: u64) -> Server {
-        let random = fastrand::Rng::with_seed(seed);
-        let inner = Inner { faults, random, stored: vec![], sent: vec![], refused: 0 };
-        let inner = Arc::new(Mutex::new(inner));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        Server::on(listener, faults, seed)
+    }
+
+    /// The same on a port that is open already.
+    pub fn on(listener: tokio::net::TcpListener, faults: Faults, seed: u64) -> Server {
+        let random = fastrand::Rng::with_seed(seed);
+        let inner = Inner {
+            faults,
+            random,
+            stored: vec![],
+            sent: vec![],
+            refused: 0,
+            unsure: HashSet::new(),
+            again: HashSet::new(),
+            shards: 1,
+        };
+        let inner = Arc::new(Mutex::new(inner));
         let url = format!("http://{}", listener.local_addr().expect("an address"));
-        let app = Router::new().fallback(put_records).with_state(inner.clone());
+        let app = Router::new().fallback(answer).with_state(inner.clone());
         tokio::spawn(async move { axum::serve(listener, app).await });
         Server { inner, url }
     }
 
+    /// The same with this number of shards for ListShards.
+    pub fn with_shards(self, shards: u128) -> Server {
+        lock(&self.inner).shards = shards;
+        self
+    }
+
     /// The configuration of a client for this server.
     pub fn config(&self) -> Builder {
+        Server::config_of(&self.url)
+    }
+
+    /// The configuration of a client for a server at this address.
+    pub fn config_of(url: &str) -> Builder {
         let credentials = Credentials::new("test", "test", None, None, "test");
         let config = Builder::new().behavior_version(BehaviorVersion::latest()).region(Region::new("us-east-1"));
-        config.endpoint_url(&self.url).credentials_provider(credentials)
+        config.endpoint_url(url).credentials_provider(credentials)
     }
 
     /// The records that were written, in their order.
@@ -106,6 +147,16 @@ impl Server {
     /// The records of all requests.
     pub fn sent(&self) -> Vec<Arrived> {
         lock(&self.inner).sent.clone()
+    }
+
+    /// The data of the records about which a reply was lost, whether they were written or not.
+    pub fn unsure(&self) -> HashSet<Vec<u8>> {
+        lock(&self.inner).unsure.clone()
+    }
+
+    /// Of these, the records that arrived again afterwards.
+    pub fn again(&self) -> u64 {
+        lock(&self.inner).again.len() as u64
     }
 
     /// The refusals of records whose answer the writer got.
@@ -128,8 +179,9 @@ enum Reply {
     Broken,
 }
 
-async fn put_records(State(inner): State<Arc<Mutex<Inner>>>, body: Bytes) -> Response {
-    let (reply, wait) = lock(&inner).reply(&body);
+async fn answer(State(inner): State<Arc<Mutex<Inner>>>, headers: HeaderMap, body: Bytes) -> Response {
+    let is_list = headers.get("x-amz-target").is_some_and(|target| target.as_bytes().ends_with(b"ListShards"));
+    let (reply, wait) = if is_list { lock(&inner).list_shards() } else { lock(&inner).reply(&body) };
     tokio::time::sleep(wait).await;
     let json = |status: u16, body: Value| {
         let response = Response::builder().status(status).header("content-type", "application/x-amz-json-1.1");
@@ -152,10 +204,39 @@ impl Inner {
         self.random.f64() < chance
     }
 
+    fn list_shards(&self) -> (Reply, Duration) {
+        let width = u128::MAX / self.shards;
+        let shard = |n: u128| {
+            let last = if n + 1 == self.shards { u128::MAX } else { (n + 1) * width - 1 };
+            let range = json!({"StartingHashKey": (n * width).to_string(), "EndingHashKey": last.to_string()});
+            let sequence = json!({"StartingSequenceNumber": "0"});
+            json!({"ShardId": format!("shardId-{n:012}"), "HashKeyRange": range, "SequenceNumberRange": sequence})
+        };
+        let shards: Vec<Value> = (0..self.shards).map(shard).collect();
+        (Reply::Answer(json!({"Shards": shards})), Duration::ZERO)
+    }
+
     fn reply(&mut self, body: &[u8]) -> (Reply, Duration) {
-        let faults = self.faults;
         let records = arrived(body);
         self.sent.extend(records.iter().cloned());
+        self.again.extend(records.iter().map(|record| record.data.clone()).filter(|data| self.unsure.contains(data)));
+        let datas: Vec<Vec<u8>> = records.iter().map(|record| record.data.clone()).collect();
+        let written_before = self.stored.len();
+        let (reply, wait) = self.carry_out(records);
+        let is_lost = match &reply {
+            Reply::Answer(answer) => answer["Records"].as_array().is_none_or(|results| results.len() != datas.len()),
+            Reply::Error(status, _) => *status >= 500,
+            Reply::Nothing | Reply::Broken => true,
+        };
+        if is_lost {
+            self.unsure.extend(datas);
+            self.stored[written_before..].iter_mut().for_each(|record| record.is_known = false);
+        }
+        (reply, wait)
+    }
+
+    fn carry_out(&mut self, records: Vec<Arrived>) -> (Reply, Duration) {
+        let faults = self.faults;
         let wait = if self.has(faults.late) { Duration::from_millis(self.random.u64(1..8)) } else { Duration::ZERO };
         if self.has(faults.request_throttled) {
             return (Reply::Error(400, "ProvisionedThroughputExceededException"), wait);
@@ -200,8 +281,11 @@ impl Inner {
         if self.has(faults.internal) {
             return json!({"ErrorCode": "InternalFailure", "ErrorMessage": "Internal service failure."});
         }
-        self.stored.push(record);
-        if self.has(faults.empty) {
+        let is_known = !self.has(faults.empty);
+        let data = record.data.clone();
+        self.stored.push(Arrived { is_known, ..record });
+        if !is_known {
+            self.unsure.insert(data);
             return json!({});
         }
         json!({"SequenceNumber": self.stored.len().to_string(), "ShardId": shard})
@@ -214,7 +298,7 @@ fn arrived(body: &[u8]) -> Vec<Arrived> {
     let of = |record: &Value| {
         let data = record["Data"].as_str().expect("data");
         let data = base64_simd::STANDARD.decode_to_vec(data).expect("base64");
-        Arrived { data, key: record["PartitionKey"].as_str().expect("a key").into() }
+        Arrived { data, key: record["PartitionKey"].as_str().expect("a key").into(), is_known: false }
     };
     request["Records"].as_array().expect("records").iter().map(of).collect()
 }

@@ -1,109 +1,17 @@
 //! `unthrottle put`, as a person runs it.
 
-#[path = "../../../tests/common/aws.rs"]
+#[path = "../../../../tests/common/aws.rs"]
 mod aws;
+mod ends;
+mod fixture;
+mod letters;
 
 use aws::Aws;
-use aws_sdk_kinesis::types::ShardIteratorType;
+use fixture::{Fixture, Stored, refuse, sorted, stderr, text};
 use serde_json::Value;
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
-use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
-use unthrottle_lab::local::{Effect, Fault, LocalAccount, Options};
-
-/// A record of a stream.
-struct Stored {
-    shard: String,
-    key: String,
-    data: String,
-}
-
-/// An account with the stream `orders` of two shards, and a folder for files.
-struct Fixture {
-    account: LocalAccount,
-    aws: Aws,
-    folder: tempfile::TempDir,
-}
-
-impl Fixture {
-    async fn new() -> Fixture {
-        let account = LocalAccount::start(Options::default()).await.expect("it starts");
-        let aws = Aws::of(&account);
-        aws.create("orders", 2).await;
-        Fixture { account, aws, folder: tempfile::tempdir().expect("a folder") }
-    }
-
-    /// Writes a file into the folder.
-    fn file(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
-        let path = self.folder.path().join(name);
-        fs::write(&path, text).expect("written");
-        path
-    }
-
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_unthrottle"));
-        command.arg("put").args(args).current_dir(self.folder.path());
-        command.env_clear().env("AWS_ACCESS_KEY_ID", "local").env("AWS_SECRET_ACCESS_KEY", "local");
-        command.env("AWS_REGION", "us-east-1").env("AWS_ENDPOINT_URL", self.account.url());
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command
-    }
-
-    fn start(&self, args: &[&str]) -> Child {
-        self.command(args).spawn().expect("it starts")
-    }
-
-    /// Runs the command with this standard input.
-    async fn put(&self, args: &[&str], stdin: impl AsRef<[u8]>) -> Output {
-        let (mut child, stdin) = (self.start(args), stdin.as_ref().to_vec());
-        let ended = tokio::task::spawn_blocking(move || {
-            // A command that refuses its arguments reads nothing.
-            let _ = child.stdin.take().expect("piped").write_all(&stdin);
-            child.wait_with_output()
-        });
-        ended.await.expect("no panic").expect("it ends")
-    }
-
-    /// All records of a stream, shard by shard.
-    async fn records(&self, stream: &str) -> Vec<Stored> {
-        let kinesis = &self.aws.kinesis;
-        let shards = kinesis.list_shards().stream_name(stream).send().await.expect("an answer");
-        let mut all = vec![];
-        for shard in shards.shards() {
-            let of = kinesis.get_shard_iterator().stream_name(stream).shard_id(shard.shard_id());
-            let of = of.shard_iterator_type(ShardIteratorType::TrimHorizon).send().await.expect("an answer");
-            let mut next = of.shard_iterator;
-            while let Some(iterator) = next {
-                let page = kinesis.get_records().shard_iterator(iterator).send().await.expect("an answer");
-                let is_empty = page.records().is_empty();
-                all.extend(page.records.into_iter().map(|record| Stored {
-                    shard: shard.shard_id().to_owned(),
-                    key: record.partition_key.expect("a key"),
-                    data: text(record.data.as_ref()),
-                }));
-                next = page.next_shard_iterator.filter(|_| !is_empty);
-            }
-        }
-        all
-    }
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).expect("text")
-}
-
-fn stderr(out: &Output) -> String {
-    text(&out.stderr)
-}
-
-/// The records as `key:data`, sorted.
-fn sorted(records: &[Stored]) -> Vec<String> {
-    let mut lines: Vec<String> = records.iter().map(|record| format!("{}:{}", record.key, record.data)).collect();
-    lines.sort();
-    lines
-}
+use unthrottle_lab::local::{LocalAccount, Options};
 
 #[tokio::test]
 async fn lines_of_files_and_of_standard_input_become_records() {
@@ -112,6 +20,7 @@ async fn lines_of_files_and_of_standard_input_become_records() {
     let out = fixture.put(&["orders", "a.txt", "-"], "four\n").await;
     assert!(out.status.success(), "{}", stderr(&out));
     assert!(text(&out.stdout).starts_with("  accepted    4 of 4 records"), "{}", text(&out.stdout));
+    assert!(stderr(&out).contains("partition key: a random UUID for each record"), "{}", stderr(&out));
     let records = fixture.records("orders").await;
     let mut data: Vec<&str> = records.iter().map(|record| record.data.as_str()).collect();
     data.sort_unstable();
@@ -139,6 +48,12 @@ async fn the_strategies_of_the_document_put_records_where_it_says() {
         let at = |record: &&Stored| serde_json::from_str::<Value>(&record.data).expect("JSON")["at"].as_u64();
         assert!(of_key.iter().map(at).is_sorted(), "{key}: in order");
     }
+    fixture.aws.create("three", 2).await;
+    let times = "{\"timestamp\":\"2026-11-20T12:00:00Z\"}\n{\"timestamp\":1732104000123}\nplain\n";
+    assert!(fixture.put(&["three", "--partition-key", "timestamp"], times).await.status.success());
+    let keys = fixture.records("three").await.into_iter().map(|record| record.key);
+    let keys: std::collections::BTreeSet<String> = keys.collect();
+    assert_eq!(keys.into_iter().collect::<Vec<_>>(), ["1732104000123", "2026-11-20T12:00:00Z", "timestamp"]);
 }
 
 /// The example of the document, with its names, as docs/put.md shows it. An input stands before it.
@@ -223,6 +138,7 @@ async fn bad_input_names_the_fault_and_writes_nothing() {
     let fixture = Fixture::new().await;
     fixture.file("taken.csv", "a,b\n");
     fixture.file("bad.yaml", "output:\n  aws_kinesis:\n    stream_name: orders\n    batch: {size: 0}\n");
+    fixture.file("good.yaml", "output:\n  aws_kinesis:\n    stream_name: orders\n");
     fixture.file("long.yaml", "output:\n  aws_kinesis:\n    stream_name: orders\n    batch: {duration: 5 parsecs}\n");
     let arn = "arn:aws:kinesis:eu-west-1:123456789012:stream/orders";
     for (args, code, says) in [
@@ -237,8 +153,13 @@ async fn bad_input_names_the_fault_and_writes_nothing() {
         (vec!["orders", "taken.csv", "--dead-letter", "taken.csv"], 2, "is read and is also --dead-letter"),
         (vec!["orders", "--dead-letter", "no/where"], 2, "--dead-letter no/where: cannot be written"),
         (vec!["orders", "--ttl", "5 parsecs"], 2, "`5 parsecs` is no duration"),
+        (vec!["orders", "--ttl", "-5s"], 2, "`-5s` is no duration"),
+        (vec!["orders", "--batch-duration", "-1s"], 2, "`-1s` is no duration"),
+        (vec!["orders", "--ttl", "292277026596y"], 2, "it is longer than a year"),
+        (vec!["orders", "--batch-duration", "292277026596y"], 2, "it is longer than a year"),
         (vec!["orders", "--batch-size", "501"], 2, "it must be a whole number from 1 to 500"),
         (vec!["orders", "--partition-key", ""], 2, "--partition-key needs 1 to 256 characters"),
+        (vec!["orders", "--config", "good.yaml"], 2, "to name the stream, give --stream orders"),
         (vec!["--config", "bad.yaml"], 2, "bad.yaml:4: `output.aws_kinesis.batch.size`: `0`"),
         (vec!["--config", "long.yaml"], 2, "long.yaml:4: `output.aws_kinesis.batch.duration`: `5 parsecs`"),
         (vec!["orders", "--endpoint-url", "http://127.0.0.1:1"], 1, "no server answers at http://127.0.0.1:1"),
@@ -272,12 +193,6 @@ async fn a_stream_that_comes_or_goes_and_an_endpoint_that_is_no_kinesis_are_said
     assert!(stderr(&out).contains(&format!("{url} does not answer as Kinesis does")), "{}", stderr(&out));
 }
 
-/// An answer of AWS in place of the call.
-fn refuse(fixture: &Fixture, operation: &str, code: &str, message: &str) {
-    let effect = Effect::Error { status: 400, code: code.into(), message: message.into() };
-    fixture.account.add_fault(Fault { operation: operation.into(), skip: 0, times: 100, effect });
-}
-
 #[tokio::test]
 async fn a_denied_call_names_its_action_and_keeps_the_records() {
     let fixture = Fixture::new().await;
@@ -306,43 +221,4 @@ async fn expired_credentials_are_said_before_anything_is_read() {
     let out = fixture.put(&["orders"], "a\n").await;
     assert_eq!(out.status.code(), Some(1));
     assert!(stderr(&out).contains("the credentials have expired (ExpiredTokenException)"), "{}", stderr(&out));
-}
-
-#[cfg(target_os = "linux")]
-#[tokio::test]
-async fn a_full_disk_for_the_dead_letters_stops_the_command_and_names_the_file() {
-    let fixture = Fixture::new().await;
-    let input = format!("{}\nok\n", "x".repeat(2 << 20));
-    let out = fixture.put(&["orders", "--dead-letter", "/dev/full"], input).await;
-    assert_eq!(out.status.code(), Some(1));
-    assert!(stderr(&out).contains("--dead-letter /dev/full: cannot be written: No space left"), "{}", stderr(&out));
-    assert!(stderr(&out).contains("are not in that file"), "{}", stderr(&out));
-}
-
-#[cfg(unix)]
-#[tokio::test]
-async fn a_signal_stops_the_input_and_what_was_read_is_written() {
-    let fixture = Fixture::new().await;
-    // Without the signal, the records would wait for an hour.
-    let mut child = fixture.start(&["orders", "--batch-duration", "1h", "--json"]);
-    let mut stdin = child.stdin.take().expect("piped");
-    stdin.write_all(b"one\ntwo\nthr").expect("written");
-    let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
-    let ended = tokio::task::spawn_blocking(move || {
-        let mut line = String::new();
-        while !line.contains("\"attempted\":2") {
-            line.clear();
-            assert!(stdout.read_line(&mut line).expect("readable") > 0, "it ended early");
-        }
-        let kill = Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
-        assert!(kill.expect("kill runs").success());
-        let last = stdout.lines().last().expect("a line").expect("text");
-        (last, child.wait_with_output().expect("it ends"))
-    });
-    let (last, out) = ended.await.expect("no panic");
-    assert!(out.status.success(), "{}", stderr(&out));
-    assert!(stderr(&out).contains("stopped. The input was read up to stdin:2"), "{}", stderr(&out));
-    assert!(last.contains("\"accepted\":2"), "{last}");
-    assert_eq!(fixture.records("orders").await.len(), 2);
-    drop(stdin);
 }
