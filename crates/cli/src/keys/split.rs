@@ -12,6 +12,10 @@ use unthrottle_core::observation::CapacityMode;
 use unthrottle_core::signal::StreamArn;
 use unthrottle_core::words::many;
 
+/// A fullest shard that is less full than this, 0–1, needs no split: its mean leaves room for a hundred times as much.
+/// A larger number would refuse a shard with short, high peaks.
+const HARDLY_FULL: f64 = 0.01;
+
 /// The arrivals of a shard that a comparison needs, in seconds. Less is one burst of a producer; more would refuse
 /// readings that say enough.
 const LEAST_READ_SECONDS: f64 = 1.0;
@@ -49,6 +53,12 @@ pub(super) async fn offer(
     let key =
         key.map_or_else(String::new, |key| format!(" Its first key is `{}` with {:.0} %.", key.key, key.share * 100.0));
     let halving = hottest.split.as_ref().filter(|split| split.is_worth_it());
+    if hottest.full_share < HARDLY_FULL {
+        return Err(CliError::Missing(format!(
+            "the fullest shard, {id}, is {:.0} % full: it needs no split.{key}",
+            hottest.full_share * 100.0
+        )));
+    }
     let Some(halving) = halving else {
         return Err(CliError::Missing(format!("no split of {id} halves its load.{key}")));
     };

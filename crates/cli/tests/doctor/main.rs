@@ -7,6 +7,7 @@ mod command;
 mod fixture;
 mod keys;
 mod keys_reading;
+mod late;
 mod pages;
 mod reshard;
 mod seeded;

@@ -165,20 +165,6 @@ async fn records_that_failed_inside_aws_fire_failed_records() {
 }
 
 #[tokio::test]
-async fn a_reader_that_is_half_the_retention_behind_fires_retention() {
-    let clinic = Clinic::of(Seed::default()).await;
-    clinic.put("GetRecords.IteratorAgeMilliseconds", minutes_ago(2), 13.0 * 3_600_000.0);
-    only(&clinic, "retention", "fail").await;
-}
-
-#[tokio::test]
-async fn a_reader_that_has_caught_up_shows_nothing() {
-    let clinic = Clinic::of(Seed::default()).await;
-    clinic.put("GetRecords.IteratorAgeMilliseconds", minutes_ago(60), 13.0 * 3_600_000.0);
-    assert_eq!(with_status(&clinic.findings(&[]).await, "fail"), [""; 0]);
-}
-
-#[tokio::test]
 async fn four_calls_a_second_and_shard_fire_pollers() {
     let clinic = Clinic::of(Seed::default()).await;
     (0..2 * 4 * 60).for_each(|_| clinic.put("GetRecords.Bytes", minutes_ago(10), 10.0));
@@ -196,7 +182,7 @@ async fn three_times_the_bytes_that_were_written_fire_pollers() {
 }
 
 /// Registers consumers, within AWS's rate.
-async fn register(clinic: &Clinic, count: usize) {
+pub async fn register(clinic: &Clinic, count: usize) {
     for n in 0..count {
         let arn = clinic.account.stream_arn(STREAM);
         let register =

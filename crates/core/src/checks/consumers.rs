@@ -16,7 +16,7 @@ const LATE: f64 = 0.5;
 
 /// The newest minutes in which a reader's age counts: a reader that has caught up is no finding. A Lambda function with
 /// a long window reads every five minutes, so a shorter time could miss it.
-const NEWEST: TimeDelta = TimeDelta::minutes(15);
+pub const NEWEST_OF_READERS: TimeDelta = TimeDelta::minutes(15);
 
 /// Calls of GetRecords a second and shard from which the next reader has no room: AWS allows five for all readers
 /// together (service-sizes-and-limits.html).
@@ -43,8 +43,9 @@ const HOUR_MS: f64 = 3_600_000.0;
 
 pub(super) fn retention(readings: &Readings, _: &Prices) -> Answer {
     let kept_ms = f64::from(readings.stream.retention_hours) * HOUR_MS;
-    let Some(age) = age_ms(known(&readings.minutes)?) else {
-        return Ok(Verdict::ok("No reader called GetRecords in the last 3 hours."));
+    known(&readings.minutes)?;
+    let Some(age) = slowest_ms(readings) else {
+        return Ok(Verdict::ok("CloudWatch shows no reader of the last 3 hours."));
     };
     let sentence =
         format!("The slowest reader is {} behind; the stream keeps records for {}.", time(age), time(kept_ms));
@@ -61,11 +62,18 @@ pub(super) fn retention(readings: &Readings, _: &Prices) -> Answer {
     Ok(verdict.with("iterator_age_ms", age).with("retention_hours", readings.stream.retention_hours))
 }
 
+/// How far the slowest reader is behind in the newest minutes, in milliseconds: one that calls GetRecords, or a
+/// registered consumer. `None`: none of them is seen.
+pub(super) fn slowest_ms(readings: &Readings) -> Option<f64> {
+    let consumers = readings.consumers.iter().flatten().filter_map(|consumer| consumer.behind_ms);
+    readings.minutes.as_ref().ok().and_then(age_ms).into_iter().chain(consumers).reduce(f64::max)
+}
+
 /// The age of the slowest reader in the newest minutes, in milliseconds. `None`: no reader called GetRecords.
-pub(super) fn age_ms(minutes: &Series) -> Option<f64> {
+fn age_ms(minutes: &Series) -> Option<f64> {
     let aged = minutes.points.iter().filter_map(|(time, point)| Some((*time, point.iterator_age_ms?)));
     let newest = aged.clone().next_back().map(|(time, _)| time)?;
-    Some(aged.filter(|(time, _)| *time > newest - NEWEST).map(|(_, age)| age).fold(0.0, f64::max))
+    Some(aged.filter(|(time, _)| *time > newest - NEWEST_OF_READERS).map(|(_, age)| age).fold(0.0, f64::max))
 }
 
 pub(super) fn pollers(readings: &Readings, _: &Prices) -> Answer {
@@ -121,7 +129,7 @@ pub(super) fn fan_out_idle(readings: &Readings, prices: &Prices) -> Answer {
     if idle.is_empty() {
         let sentence = match consumers.len() {
             0 => "The stream has no registered consumer.".to_owned(),
-            n => format!("{} received events in the last 7 days, or younger.", many(n, "registered consumer")),
+            n => format!("No registered consumer ({n}) is older than 7 days and without an event since."),
         };
         return Ok(Verdict::ok(sentence).with("consumers", consumers.len()));
     }

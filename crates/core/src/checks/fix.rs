@@ -41,11 +41,18 @@ impl Fix {
 impl From<Fix> for String {
     fn from(Fix(lines): Fix) -> String {
         let has_command = lines.iter().any(|line| matches!(line, Line::Command(_)));
-        let line = |line: Line| match line {
-            Line::Note(text) if has_command => format!("# {text}"),
-            Line::Command(text) | Line::Note(text) => text,
-        };
-        lines.into_iter().map(line).collect::<Vec<_>>().join("\n")
+        let mut texts: Vec<String> = vec![];
+        for line in lines {
+            let text = match line {
+                Line::Note(text) if has_command => format!("# {text}"),
+                Line::Command(text) | Line::Note(text) => text,
+            };
+            // Several parts may have the same note.
+            if !texts.contains(&text) {
+                texts.push(text);
+            }
+        }
+        texts.join("\n")
     }
 }
 

@@ -91,7 +91,12 @@ fn judge(
         return unread.map_or_else(|| Ok(Verdict::ok(fine).with("functions", lambdas.len())), Err);
     };
     let (status, sentence) = (worst.status, format!("{}{}", worst.sentence, also(&functions)));
-    let mut fixes = problems.iter_mut().map(|(_, problem)| std::mem::take(&mut problem.fix));
+    // A command names a mapping by its id alone.
+    let is_named = problems.len() > 1;
+    let mut fixes = problems.iter_mut().map(|(lambda, problem)| {
+        let fix = std::mem::take(&mut problem.fix);
+        if is_named { Fix::note(format!("{}:", lambda.function)).and(fix) } else { fix }
+    });
     let fix = fixes.by_ref().take(NAMED).reduce(Fix::and).unwrap_or_default();
     let fix = match fixes.count() {
         0 => fix,

@@ -34,6 +34,7 @@ mod security;
 mod table;
 
 pub use advice::{Advice, advise};
+pub use consumers::NEWEST_OF_READERS;
 pub use extras::{Allowed, Key, Lease, Leases, OnDemandCost, Rights, Sample, ThrottledCaller, ThrottledCalls};
 pub use finding::{Evidence, Finding, Group, Status};
 pub use money::on_demand_cost;

@@ -1,7 +1,7 @@
 //! Cost: the capacity mode, idle shards, and the throughput commitment.
 
 use super::OnDemandCost;
-use super::consumers::age_ms;
+use super::consumers::slowest_ms;
 use super::finding::{Answer, Verdict};
 use super::fix::{Fix, resize};
 use super::load::{known, planned_shards};
@@ -114,7 +114,7 @@ pub(super) fn mode(readings: &Readings, prices: &Prices) -> Answer {
 
 /// That a reader is late, so the stream keeps its shards: a late reader needs their throughput to catch up.
 fn late(readings: &Readings) -> Option<String> {
-    let age = age_ms(readings.minutes.as_ref().ok()?).filter(|age| *age > LATE_MS)?;
+    let age = slowest_ms(readings).filter(|age| *age > LATE_MS)?;
     Some(format!("A reader is {} behind, and needs all shards to catch up.", time(age)))
 }
 

@@ -79,6 +79,9 @@ pub struct Consumer {
     pub events: f64,
     /// Its subscriptions that AWS refused in the last seven days (SubscribeToShard.RateExceeded, Sum).
     pub refused: f64,
+    /// How far it was behind in the newest minutes, in milliseconds (SubscribeToShardEvent.MillisBehindLatest,
+    /// Maximum). `None`: it received no event in them.
+    pub behind_ms: Option<f64>,
 }
 
 /// A Lambda function that reads the stream: an event source mapping.

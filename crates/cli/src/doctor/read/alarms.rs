@@ -27,7 +27,16 @@ pub(super) async fn alarms(client: &Client) -> Read<Vec<Alarm>> {
 /// What the alarms watch. An alarm without an action of its own may be a part of a composite alarm that has one.
 fn watched(alarms: &[MetricAlarm], composites: &[CompositeAlarm]) -> Vec<Alarm> {
     let acts = |c: &&CompositeAlarm| c.actions_enabled() != Some(false) && !c.alarm_actions().is_empty();
-    let parts: BTreeSet<&str> = composites.iter().filter(acts).flat_map(parts).collect();
+    let mut parts: BTreeSet<&str> = composites.iter().filter(acts).flat_map(parts_of).collect();
+    // A part may be a composite alarm itself.
+    loop {
+        let is_part = |composite: &&CompositeAlarm| composite.alarm_name().is_some_and(|name| parts.contains(name));
+        let more: BTreeSet<&str> = composites.iter().filter(is_part).flat_map(parts_of).collect();
+        if more.is_subset(&parts) {
+            break;
+        }
+        parts.extend(more);
+    }
     let of = |alarm: &MetricAlarm| {
         let is_part = alarm.alarm_name().is_some_and(|name| parts.contains(name));
         let is_enabled = is_part || alarm.actions_enabled() != Some(false);
@@ -36,10 +45,25 @@ fn watched(alarms: &[MetricAlarm], composites: &[CompositeAlarm]) -> Vec<Alarm> 
     alarms.iter().flat_map(of).collect()
 }
 
-/// The names in the rule of a composite alarm: `ALARM("a") OR ALARM(b) OR ALARM(arn:…:alarm:c)`.
-fn parts(composite: &CompositeAlarm) -> impl Iterator<Item = &str> {
-    let words = composite.alarm_rule().unwrap_or_default().split(['(', ')', '"']);
-    words.map(|word| word.split_once(":alarm:").map_or(word, |(_, name)| name).trim())
+/// The alarms whose ALARM raises a composite alarm: `ALARM("a") OR ALARM(b) OR ALARM(arn:…:alarm:c)`. One that the rule
+/// names in another way, as `OK("d")` and `NOT ALARM("e")`, does not raise it.
+fn parts_of(composite: &CompositeAlarm) -> Vec<&str> {
+    const IN_ALARM: &str = "ALARM(";
+    let rule = composite.alarm_rule().unwrap_or_default();
+    let part = |place: usize| {
+        let (before, name) = (rule[..place].trim_end(), &rule[place + IN_ALARM.len()..]);
+        let is_word = |c: char| c.is_alphanumeric() || c == '_' || c == '"';
+        let is_negated = before.ends_with("NOT") || before.trim_end_matches(['(', ' ']).ends_with("NOT");
+        if is_negated || rule[..place].ends_with(is_word) {
+            return None;
+        }
+        let name = match name.trim_start().strip_prefix('"') {
+            Some(quoted) => quoted.split('"').next()?,
+            None => name.split(')').next()?.trim(),
+        };
+        Some(name.split_once(":alarm:").map_or(name, |(_, name)| name))
+    };
+    rule.match_indices(IN_ALARM).filter_map(|(place, _)| part(place)).collect()
 }
 
 /// What one alarm watches: a metric, the metrics of its math, or a Metrics Insights query over all streams.
@@ -100,6 +124,23 @@ fn split_at_word<'a>(text: &'a str, word: &str) -> Option<(&'a str, &'a str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_alarms_that_raise_a_composite_are_parts_of_it() {
+        for (rule, parts) in [
+            (
+                r#"ALARM("a") OR ALARM(b) AND ALARM(arn:aws:cloudwatch:us-east-1:123456789012:alarm:c)"#,
+                &["a", "b", "c"][..],
+            ),
+            (r#"ALARM("late (orders)") OR OK("d")"#, &["late (orders)"]),
+            (r#"NOT ALARM("a") AND ALARM("b") AND NOT (ALARM("c"))"#, &["b"]),
+            (r#"OK("ALARM(x)")"#, &[]),
+            ("", &[]),
+        ] {
+            let composite = CompositeAlarm::builder().alarm_rule(rule).build();
+            assert_eq!(parts_of(&composite), parts, "{rule}");
+        }
+    }
 
     #[test]
     fn a_query_over_all_streams_gives_its_metric_and_other_expressions_give_none() {
