@@ -74,12 +74,14 @@ async fn refusals_minute_after_minute_far_from_full_fire_shard_metrics() {
 #[tokio::test]
 async fn shard_metrics_that_nothing_needs_fire_with_their_bill() {
     let metrics = ["IncomingBytes", "IncomingRecords", "WriteProvisionedThroughputExceeded"];
-    let on = json!([{ "ShardLevelMetrics": metrics }]);
-    let clinic = Clinic::of(Seed { summary: json!({ "EnhancedMonitoring": on }), ..Seed::default() }).await;
-    assert_eq!(with_status(&clinic.findings(&[]).await, "warn"), [""; 0], "a stream that is younger than 14 days");
-    let created = minutes_ago(15 * 24 * 60).timestamp();
-    let summary = json!({ "EnhancedMonitoring": on, "StreamCreationTimestamp": created });
-    let finding = only(&Clinic::of(Seed { summary, ..Seed::default() }).await, "shard-metrics", "warn").await;
+    let of_days = |days: i64| {
+        let created = minutes_ago(days * 24 * 60).timestamp();
+        let on = json!([{ "ShardLevelMetrics": metrics }]);
+        Seed { summary: json!({ "EnhancedMonitoring": on, "StreamCreationTimestamp": created }), ..Seed::default() }
+    };
+    let young = Clinic::of(of_days(10)).await.findings(&[]).await;
+    assert_eq!(with_status(&young, "warn"), [""; 0], "14 days are not known");
+    let finding = only(&Clinic::of(of_days(15)).await, "shard-metrics", "warn").await;
     assert_eq!(finding["usd_per_month"], 1.8, "2 shards × 3 metrics × $0.30");
 }
 
