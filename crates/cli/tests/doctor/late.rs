@@ -1,0 +1,36 @@
+//! Readers that are late, of both kinds.
+
+use crate::fixture::{Clinic, STREAM, Seed, minutes_ago, with_status};
+use crate::seeded::{only, register};
+
+#[tokio::test]
+async fn a_reader_that_is_half_the_retention_behind_fires_retention() {
+    let clinic = Clinic::of(Seed::default()).await;
+    clinic.put("GetRecords.IteratorAgeMilliseconds", minutes_ago(2), 13.0 * 3_600_000.0);
+    only(&clinic, "retention", "fail").await;
+}
+
+#[tokio::test]
+async fn a_reader_that_has_caught_up_shows_nothing() {
+    let clinic = Clinic::of(Seed::default()).await;
+    clinic.put("GetRecords.IteratorAgeMilliseconds", minutes_ago(60), 13.0 * 3_600_000.0);
+    assert_eq!(with_status(&clinic.findings(&[]).await, "fail"), [""; 0]);
+}
+
+/// A registered consumer makes no call of GetRecords, and has a metric of its own.
+#[tokio::test]
+async fn a_registered_consumer_that_is_late_fires_retention_and_keeps_the_shards() {
+    let clinic = Clinic::of(Seed { shards: 10, ..Seed::default() }).await;
+    register(&clinic, 1).await;
+    let consumer = [("StreamName", STREAM), ("ConsumerName", "reader-0")];
+    for (metric, value) in
+        [("SubscribeToShardEvent.Success", 1.0), ("SubscribeToShardEvent.MillisBehindLatest", 20.0 * 3_600_000.0)]
+    {
+        clinic.account.put_metric("AWS/Kinesis", metric, &consumer, minutes_ago(2), value);
+    }
+    let finding = only(&clinic, "retention", "fail").await;
+    let sentence = finding["sentence"].as_str().expect("a sentence");
+    assert!(sentence.contains("20 hours behind"), "{sentence}");
+    let findings = clinic.findings(&["--only", "oversized"]).await;
+    assert_eq!(with_status(&findings, "ok"), ["oversized"], "it needs the shards to catch up: {findings:#?}");
+}
