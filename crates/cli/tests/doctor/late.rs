@@ -7,7 +7,10 @@ use crate::seeded::{only, register};
 async fn a_reader_that_is_half_the_retention_behind_fires_retention() {
     let clinic = Clinic::of(Seed::default()).await;
     clinic.put("GetRecords.IteratorAgeMilliseconds", minutes_ago(2), 13.0 * 3_600_000.0);
-    only(&clinic, "retention", "fail").await;
+    let finding = only(&clinic, "retention", "fail").await;
+    assert_eq!(finding["evidence"]["fix_usd_per_month"], 29.2, "2 shards × 730 h × $0.02");
+    let fix = finding["fix"].as_str().expect("a fix");
+    assert!(fix.contains("this command gains time (about $29.20 a month more):"), "{fix}");
 }
 
 #[tokio::test]

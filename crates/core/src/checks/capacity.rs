@@ -3,8 +3,9 @@
 use super::finding::{Answer, Verdict};
 use super::fix::Fix;
 use super::load::known;
+use super::money::{added_cost, in_note};
 use super::readings::Readings;
-use crate::cost::Prices;
+use crate::cost::{Prices, Shape};
 use crate::observation::CapacityMode;
 use crate::words::{many, percent, usd};
 use chrono::TimeDelta;
@@ -43,7 +44,7 @@ pub(super) fn quota(readings: &Readings, _: &Prices) -> Answer {
     Ok(verdict.with("open_shards", limits.open_shards).with("shard_limit", limits.shard_limit))
 }
 
-pub(super) fn ranges(readings: &Readings, _: &Prices) -> Answer {
+pub(super) fn ranges(readings: &Readings, prices: &Prices) -> Answer {
     if readings.stream.mode == CapacityMode::OnDemand {
         return Ok(Verdict::ok("AWS sets the ranges of an on-demand stream."));
     }
@@ -59,13 +60,16 @@ pub(super) fn ranges(readings: &Readings, _: &Prices) -> Answer {
             "{} has {times:.1} times the hash keys of {}, so even keys fill it {times:.1} times as fast.",
             widest.id, narrowest.id
         );
-        let fix = Fix::note("unless the split was on purpose:").and_run(format!(
-            "aws kinesis update-shard-count --stream-name {} --target-shard-count {} --scaling-type UNIFORM_SCALING",
-            readings.stream.name,
-            // A multiple of 25 % is AWS's fastest step. The same count changes nothing.
-            (shards.len() + shards.len().div_ceil(4)).max(2)
+        // A multiple of 25 % is AWS's fastest step. The same count changes nothing.
+        let target = (shards.len() + shards.len().div_ceil(4)).max(2).try_into().unwrap_or(u32::MAX);
+        let cost = added_cost(readings, prices, |shape| Shape { shards: target, ..shape });
+        let fix = Fix::note(format!("unless the split was on purpose{}:", in_note(cost))).and_run(format!(
+            "aws kinesis update-shard-count --stream-name {} --target-shard-count {target} --scaling-type \
+             UNIFORM_SCALING",
+            readings.stream.name
         ));
-        Verdict::warn(sentence, fix).with("widest", widest.id.as_str()).with("narrowest", narrowest.id.as_str())
+        let verdict = Verdict::warn(sentence, fix).fix_costs(cost);
+        verdict.with("widest", widest.id.as_str()).with("narrowest", narrowest.id.as_str())
     } else {
         Verdict::ok(format!("The hash keys of {} are even.", many(shards.len(), "shard")))
     };

@@ -3,9 +3,9 @@
 use super::finding::{Answer, Verdict};
 use super::fix::Fix;
 use super::load::known;
-use super::money::billing;
+use super::money::{added_cost, billing, in_note};
 use super::readings::{Consumer, Readings, Series};
-use crate::cost::{BillingMode, Prices, monthly};
+use crate::cost::{BillingMode, Prices, Shape, monthly};
 use crate::observation::Commitment;
 use crate::words::{count, many, percent, time, usd};
 use chrono::TimeDelta;
@@ -41,7 +41,7 @@ const NAMED: usize = 3;
 
 const HOUR_MS: f64 = 3_600_000.0;
 
-pub(super) fn retention(readings: &Readings, _: &Prices) -> Answer {
+pub(super) fn retention(readings: &Readings, prices: &Prices) -> Answer {
     let kept_ms = f64::from(readings.stream.retention_hours) * HOUR_MS;
     known(&readings.minutes)?;
     let Some(age) = slowest_ms(readings) else {
@@ -51,11 +51,13 @@ pub(super) fn retention(readings: &Readings, _: &Prices) -> Answer {
         format!("The slowest reader is {} behind; the stream keeps records for {}.", time(age), time(kept_ms));
     let verdict = if age > LATE * kept_ms {
         let hours = (readings.stream.retention_hours * 2).min(8_760);
-        let fix = Fix::note("mend or scale the reader; this command gains time:").and_run(format!(
+        let cost = added_cost(readings, prices, |shape| Shape { retention_hours: hours, ..shape });
+        let note = format!("mend or scale the reader; this command gains time{}:", in_note(cost));
+        let fix = Fix::note(note).and_run(format!(
             "aws kinesis increase-stream-retention-period --stream-name {} --retention-period-hours {hours}",
             readings.stream.name
         ));
-        Verdict::fail(format!("{sentence} Unread records will be lost."), fix)
+        Verdict::fail(format!("{sentence} Unread records will be lost."), fix).fix_costs(cost)
     } else {
         Verdict::ok(sentence)
     };
@@ -76,7 +78,7 @@ fn age_ms(minutes: &Series) -> Option<f64> {
     Some(aged.filter(|(time, _)| *time > newest - NEWEST_OF_READERS).map(|(_, age)| age).fold(0.0, f64::max))
 }
 
-pub(super) fn pollers(readings: &Readings, _: &Prices) -> Answer {
+pub(super) fn pollers(readings: &Readings, prices: &Prices) -> Answer {
     let minutes = known(&readings.minutes)?;
     // The calls of the minutes before a reshard went to other shards. With the most of them no rate is too high.
     let shards = f64::from(readings.most_shards()?);
@@ -93,14 +95,18 @@ pub(super) fn pollers(readings: &Readings, _: &Prices) -> Answer {
     let by_bytes = readers(minutes);
     let readers = by_bytes.max(functions as f64);
     let sentence = format!("Readers call GetRecords {rate:.1} times a second on each shard; AWS allows 5.");
+    let cost = added_cost(readings, prices, |shape| Shape { consumers: shape.consumers + 1, ..shape });
     let fix = || {
-        Fix::note("let each reader wait 1 s between calls, or give one its own throughput:").and_run(format!(
+        let cost = in_note(cost);
+        let note = format!("let each reader wait 1 s between calls, or give one its own throughput{cost}:");
+        Fix::note(note).and_run(format!(
             "aws kinesis register-stream-consumer --stream-arn {} --consumer-name NAME",
             readings.stream.arn
         ))
     };
     let verdict = if rate >= CALLS {
-        Verdict::warn(format!("{sentence} More shards do not help, because each reader reads each shard."), fix())
+        let sentence = format!("{sentence} More shards do not help, because each reader reads each shard.");
+        Verdict::warn(sentence, fix()).fix_costs(cost)
     } else if readers >= SHARED_READERS {
         let seen = if functions as f64 >= by_bytes {
             format!("{functions} Lambda functions read the shards without a registered consumer.")
@@ -108,7 +114,7 @@ pub(super) fn pollers(readings: &Readings, _: &Prices) -> Answer {
             format!("Readers got {by_bytes:.0} times the bytes that were written, so {by_bytes:.0} share the shards.")
         };
         let sentence = format!("{seen} A full shard has throughput for two.");
-        Verdict::warn(sentence, fix())
+        Verdict::warn(sentence, fix()).fix_costs(cost)
     } else {
         Verdict::ok(sentence)
     };

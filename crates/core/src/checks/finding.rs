@@ -112,6 +112,14 @@ impl Verdict {
         self
     }
 
+    /// What the fix costs in a month, in USD. `None`: nothing, or it is not known.
+    pub fn fix_costs(self, usd_per_month: Option<f64>) -> Verdict {
+        match usd_per_month {
+            Some(cost) => self.with("fix_usd_per_month", rounded(cost, 100.0)),
+            None => self,
+        }
+    }
+
     /// What the finding costs in a month, in USD.
     pub fn costs(mut self, usd_per_month: f64) -> Verdict {
         self.usd_per_month = Some(rounded(usd_per_month, 100.0));

@@ -52,8 +52,27 @@ pub(super) fn shape(readings: &Readings, mode: BillingMode, load: Load) -> Shape
 
 /// The bill of a month like the last 14 days, hour by hour, in this mode and with these shards, in USD.
 fn bill(readings: &Readings, prices: &Prices, mode: BillingMode, shards: u32) -> Result<f64, Unread> {
+    bill_of(readings, prices, |load| Shape { shards, ..shape(readings, mode, load) })
+}
+
+/// What the stream costs more in a month like the last 14 days with this change, in USD. `None`: nothing, or its past
+/// is not known.
+pub(super) fn added_cost(readings: &Readings, prices: &Prices, change: impl Fn(Shape) -> Shape) -> Option<f64> {
+    let mode = billing(readings).ok()?;
+    let now = bill_of(readings, prices, |load| shape(readings, mode, load)).ok()?;
+    let then = bill_of(readings, prices, |load| change(shape(readings, mode, load))).ok()?;
+    Some(then - now).filter(|more| *more >= 0.01)
+}
+
+/// A cost of a fix in a note. Empty: there is none.
+pub(super) fn in_note(added: Option<f64>) -> String {
+    added.map(|more| format!(" (about {} a month more)", usd(more))).unwrap_or_default()
+}
+
+/// The same for a stream that has this shape at each load.
+fn bill_of(readings: &Readings, prices: &Prices, shape: impl Fn(Load) -> Shape) -> Result<f64, Unread> {
     let hours = known(&readings.hours)?;
-    let cost = |load| prices.per_hour(&Shape { shards, ..shape(readings, mode, load) });
+    let cost = |load| prices.per_hour(&shape(load));
     let all = (hours.window_seconds / hours.period_seconds).max(1.0);
     let idle = (all - hours.points.len() as f64).max(0.0);
     let busy: f64 = hours.points.values().map(|point| cost(point.load(hours.period_seconds))).sum();
