@@ -104,20 +104,19 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
         budget.calls_per_second(),
         args.share,
     ))?;
-    if let From::Ago(ago) = args.from {
-        // Only a hint: without it the reading is the same.
-        let then = shards::shards_at(&clients.kinesis, &arn, clock().now() - ago).await;
-        if let Some(then) = then.ok().filter(|then| then.closed > 0) {
-            console.step(&format!(
-                "{} that had records then {} closed since, by a reshard. What {} had is not read: the shards of today \
-                 have the records since the reshard",
-                many(then.closed, "shard"),
-                if then.closed == 1 { "is" } else { "are" },
-                if then.closed == 1 { "it" } else { "they" },
-            ))?;
-        }
+    let then = match args.from {
+        // Without it, no shard counts as younger than the reading.
+        From::Ago(ago) => shards::shards_at(&clients.kinesis, &arn, clock().now() - ago).await.ok(),
+        From::Now => None,
+    };
+    say_what_is_not_read(then.as_ref().map_or(0, |then| then.closed), &mut console)?;
+    let mut samples = read::read(&read::client(&config), &arn, chosen, args.from, &budget).await;
+    if let Some(then) = then {
+        let was_open = |shard: &Shard| then.open.iter().any(|open| open.id == shard.id);
+        samples.iter_mut().for_each(|sample| {
+            sample.is_younger = sample.shard.parent.is_some() && !was_open(&sample.shard);
+        });
     }
-    let samples = read::read(&read::client(&config), &arn, chosen, args.from, &budget).await;
     let report = Report::of(&arn, &samples, budget.is_spent(), clock().now());
     let failed = report.shards.iter().filter_map(|shard| shard.error.as_ref());
     if let Some(why) = failed.clone().next().filter(|_| report.records == 0) {
@@ -139,6 +138,19 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
             Err(CliError::Partly(format!("{count} of {of} could not be read to the end")))
         }
     }
+}
+
+/// Says what a reading of the past leaves out, where this number of its shards is closed now.
+fn say_what_is_not_read(closed: usize, console: &mut Console) -> std::io::Result<()> {
+    if closed == 0 {
+        return Ok(());
+    }
+    let (are, they) = if closed == 1 { ("is", "it") } else { ("are", "they") };
+    console.step(&format!(
+        "{} that had records then {are} closed since, by a reshard. What {they} had is not read: the shards of today \
+         have the records since the reshard",
+        many(closed, "shard")
+    ))
 }
 
 /// The open shards with these ids; without ids, all.

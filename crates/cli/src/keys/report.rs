@@ -20,6 +20,9 @@ const HIDDEN: f64 = 0.1;
 /// The characters of a partition key, which AWS allows (API reference of PutRecord).
 const LONGEST_KEY: usize = 256;
 
+/// What [`Shard::ended_by`] says of a shard that was closed.
+const SHARD_END: &str = "shard-end";
+
 /// What the records of a stream say.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
@@ -82,6 +85,9 @@ pub(super) struct Shard {
     pub bytes: u64,
     /// The seconds of arrivals that were read. A busy shard is read more slowly than records arrive.
     pub seconds_read: f64,
+    /// Whether too little was read to know how full the shard is.
+    #[serde(skip)]
+    pub is_hardly_read: bool,
     /// All records that arrived before this time were read, from the beginning on.
     pub read_until: DateTime<Utc>,
     /// Why the reading of the shard ended: `time`, `present`, `max-mb`, `shard-end` or `failed`.
@@ -156,9 +162,10 @@ impl Report {
         }
     }
 
-    /// The fullest shard.
+    /// The fullest of the shards that are still open.
     pub fn hottest(&self) -> Option<&Shard> {
-        self.shards.iter().filter(|shard| shard.records > 0).max_by(|a, b| a.full_share.total_cmp(&b.full_share))
+        let is_open = |shard: &&Shard| shard.records > 0 && shard.ended_by != SHARD_END;
+        self.shards.iter().filter(is_open).max_by(|a, b| a.full_share.total_cmp(&b.full_share))
     }
 }
 
@@ -185,7 +192,7 @@ impl Shard {
             End::Time => ("time", None),
             End::Present => ("present", None),
             End::Bytes => ("max-mb", None),
-            End::Shard => ("shard-end", None),
+            End::Shard => (SHARD_END, None),
             End::Failed(why) => ("failed", Some(why.clone())),
         };
         Shard {
@@ -195,6 +202,7 @@ impl Shard {
             records: sample.all.records,
             bytes: sample.all.bytes,
             seconds_read: sample.seconds_read(),
+            is_hardly_read: sample.is_hardly_read(),
             read_until: sample.until,
             ended_by,
             error,

@@ -64,6 +64,8 @@ pub(super) enum End {
 #[derive(Debug)]
 pub(super) struct Sample {
     pub shard: Shard,
+    /// Whether the shard opened after the beginning of the reading.
+    pub is_younger: bool,
     /// Where the reading began, in times of arrival.
     pub from: DateTime<Utc>,
     /// Where the reading ended, in times of arrival.
@@ -104,6 +106,7 @@ impl Sample {
         let sketch = || FrequentItemsSketch::new(SKETCH).expect("a power of two");
         Sample {
             shard,
+            is_younger: false,
             from,
             until: from,
             end: End::Time,
@@ -154,10 +157,19 @@ impl Sample {
     /// The seconds of arrivals that were read. A reading within a share covers less time of a busy shard than of an
     /// idle one, so loads compare only by the second.
     pub fn seconds_read(&self) -> f64 {
-        // A child shard may be younger than the beginning of the reading.
-        let first = self.first.filter(|_| self.shard.parent.is_some());
+        self.covered_seconds().max(LEAST_SECONDS)
+    }
+
+    /// The seconds of arrivals between the beginning and the end. A shard that is younger begins with its first record.
+    fn covered_seconds(&self) -> f64 {
+        let first = self.first.filter(|_| self.is_younger);
         let from = first.map_or(self.from, |first| first.max(self.from));
-        ((self.until - from).num_milliseconds() as f64 / 1_000.0).max(LEAST_SECONDS)
+        (self.until - from).num_milliseconds() as f64 / 1_000.0
+    }
+
+    /// Whether the reading ended before it covered enough of the shard to say how full it is.
+    pub fn is_hardly_read(&self) -> bool {
+        matches!(self.end, End::Bytes | End::Time) && self.covered_seconds() < LEAST_SECONDS
     }
 
     fn count(&mut self, key: &str, load: Load) {

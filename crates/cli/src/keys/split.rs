@@ -1,7 +1,7 @@
 //! The split that halves the load of the fullest shard.
 
 use super::read_failed;
-use super::report::{Report, Shard};
+use super::report::Report;
 use crate::CliError;
 use crate::aws::called;
 use crate::consent::Consent;
@@ -16,9 +16,9 @@ use unthrottle_core::words::many;
 /// A larger number would refuse a shard with short, high peaks.
 const HARDLY_FULL: f64 = 0.01;
 
-/// The arrivals of a shard that a comparison needs, in seconds. Less is one burst of a producer; more would refuse
-/// readings that say enough.
-const LEAST_READ_SECONDS: f64 = 1.0;
+/// Records of the fullest shard that a split needs. Fewer show where single records went; more would refuse a stream of
+/// large records.
+const LEAST_RECORDS: u64 = 10;
 
 /// # Errors
 /// AWS splits the shards of the stream itself, so a reading would take throughput for nothing.
@@ -40,12 +40,18 @@ pub(super) async fn offer(
 ) -> Result<(), CliError> {
     let hottest =
         report.hottest().ok_or_else(|| CliError::Missing("no record was read, so no split is known".into()))?;
-    let is_hardly_read = |shard: &&Shard| shard.ended_by == "max-mb" && shard.seconds_read < LEAST_READ_SECONDS;
-    if let hardly @ 1.. = report.shards.iter().filter(is_hardly_read).count() {
+    if let hardly @ 1.. = report.shards.iter().filter(|shard| shard.is_hardly_read).count() {
         return Err(CliError::Missing(format!(
-            "--max-mb ended the reading before {} had a second read, so the fullest shard is not known. Give a larger \
-             --max-mb, or choose shards with --shard",
+            "the reading ended before it covered a second of {}, so the fullest shard is not known. Give a larger \
+             --max-mb, --for or --share, or choose shards with --shard",
             many(hardly, "shard")
+        )));
+    }
+    if hottest.records < LEAST_RECORDS {
+        return Err(CliError::Missing(format!(
+            "{} of the fullest shard, {}, say too little for a split: give a longer --for",
+            many(hottest.records, "record"),
+            hottest.shard
         )));
     }
     let id = &hottest.shard;

@@ -45,6 +45,40 @@ async fn unequal() -> (LocalAccount, Aws) {
 }
 
 #[tokio::test]
+async fn a_reading_that_hardly_began_names_no_split() {
+    let (account, _aws) = unequal().await;
+    let of = ["keys", "orders", "--from", "-65s", "--endpoint-url", account.url()];
+    let out = unthrottle(&[&of[..], &["--for", "1s", "--share", "1", "--split", "--yes"]].concat()).await;
+    assert_eq!(out.code, 1, "{}{}", out.out, out.err);
+    assert!(out.err.contains("the reading ended before it covered a second of"), "{}", out.err);
+    assert_eq!(account.calls().get("Kinesis.SplitShard"), None);
+}
+
+/// The shards of a stream that was resharded have a parent, and are as old as the reading all the same.
+#[tokio::test]
+async fn a_shard_whose_records_come_late_is_not_the_fullest() {
+    let clock = Clock::standing_at(Utc::now() - TimeDelta::seconds(100));
+    let account = LocalAccount::start(Options { clock, ..Options::default() }).await.expect("a free port");
+    account.add_streams(["orders".to_owned()], 1, &[]).await;
+    let aws = Aws::of(&account);
+    let double = aws.kinesis.update_shard_count().stream_name("orders").target_shard_count(2);
+    double.scaling_type(ScalingType::UniformScaling).send().await.expect("accepted");
+    account.clock().advance(Duration::from_secs(60)).expect("it stands");
+    let of = |keys: [&str; 5], count: usize| (0..count).map(move |n| (keys[n % 5].to_owned(), 100)).collect::<Vec<_>>();
+    for second in 0..35 {
+        account.clock().advance(Duration::from_secs(1)).expect("it stands");
+        write(&aws, of(OF_FIRST, 100).into_iter()).await;
+        if second >= 33 {
+            write(&aws, of(OF_SECOND, 300).into_iter()).await;
+        }
+    }
+    account.clock().run().expect("it is not ahead");
+    let args = ["keys", "orders", "--from", "-35s", "--for", "10s", "--share", "100", "--split"];
+    let out = unthrottle(&[&args[..], &["--endpoint-url", account.url()]].concat()).await;
+    assert!(out.out.contains("split shardId-000000000001, the fullest shard"), "{}{}", out.out, out.err);
+}
+
+#[tokio::test]
 async fn a_past_with_a_reshard_says_what_is_not_read() {
     let clock = Clock::standing_at(Utc::now() - TimeDelta::minutes(8));
     let account = LocalAccount::start(Options { clock, ..Options::default() }).await.expect("a free port");
