@@ -130,7 +130,7 @@ fn behind(seen: &Seen<'_>) -> String {
     let left = (retention - age / 3_600_000.0).max(0.0);
     let pace = Pace::of(evidence);
     let then = match pace {
-        Pace::Gains(speed) => format!("At this speed it catches up in {}, and loses no data.", time(age / speed)),
+        Pace::Gains(speed) => format!("It catches up in {}, and loses no data.", time(age / speed)),
         Pace::Loses(speed) => {
             format!("At this speed unread records are deleted in {:.1} hours: check that consumer.", left / speed)
         }
