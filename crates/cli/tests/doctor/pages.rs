@@ -15,10 +15,13 @@ async fn the_page_on_a_terminal_has_the_worst_first_and_its_command_on_one_line(
     assert_eq!(lines[..2], ["orders: 10 shards, provisioned", "2 warn (encryption, oversized), 28 ok"]);
     let cost = lines.iter().position(|line| *line == "cost").expect("a group");
     assert!(lines[cost + 1].starts_with("  warn    oversized"), "{}", out.out);
-    let fix = lines.iter().find(|line| line.trim_start().starts_with("fix") && line.contains("update-shard-count"));
+    let first =
+        lines.iter().find(|line| line.trim_start().starts_with("fix") && line.contains("a peak within an hour"));
+    assert!(first.is_some(), "{}", out.out);
+    let fix = lines.iter().find(|line| line.trim_start().starts_with("aws ") && line.contains("update-shard-count"));
     let fix = fix.expect("a command");
     assert!(fix.contains("--stream-name orders --target-shard-count 5"), "{fix}");
-    let words = ["fix", "source", "aws ", "# "];
+    let words = ["fix", "source", "aws ", "unthrottle ", "# "];
     let wide = lines.iter().filter(|line| line.chars().count() > 80);
     assert!(wide.clone().all(|line| words.iter().any(|word| line.trim_start().starts_with(word))), "{wide:?}");
     assert!(out.out.contains("money               $87.60 a month\n"), "{}", out.out);

@@ -114,7 +114,7 @@ pub(super) fn mode(readings: &Readings, prices: &Prices) -> Answer {
     } else if let Some(behind) = late(readings).filter(|_| is_on_demand) {
         Verdict::ok(format!("{bills} {behind}"))
     } else if is_on_demand {
-        let fix = Fix::run(format!(
+        let fix = by_the_minute(name).and_run(format!(
             "aws kinesis update-stream-mode --stream-arn {arn} --stream-mode-details StreamMode=PROVISIONED"
         ));
         let fix = match shards == stream.open_shards {
@@ -129,6 +129,12 @@ pub(super) fn mode(readings: &Readings, prices: &Prices) -> Answer {
     };
     let verdict = verdict.with("on_demand_usd_per_month", on_demand).with("provisioned_usd_per_month", provisioned);
     Ok(verdict.with("provisioned_shards", if is_on_demand { shards } else { stream.open_shards }))
+}
+
+/// What to look at before shards are taken away: the doctor has the means of hours, and a peak may last minutes.
+fn by_the_minute(stream: &str) -> Fix {
+    Fix::note("this counts by the hour; first look whether a peak within an hour needs more:")
+        .and_run(format!("unthrottle backtest {stream} --days 14"))
 }
 
 /// That a reader is late, so the stream keeps its shards: a late reader needs their throughput to catch up.
@@ -150,7 +156,7 @@ pub(super) fn oversized(readings: &Readings, prices: &Prices) -> Answer {
     let share = used / f64::from(stream.open_shards.max(1));
     let target = planned_shards(used);
     let sentence = format!(
-        "The highest load of 14 days fills {} of {}.",
+        "The busiest hour of 14 days fills {} of {}.",
         percent(share),
         many(stream.open_shards as usize, "shard")
     );
@@ -168,7 +174,8 @@ pub(super) fn oversized(readings: &Readings, prices: &Prices) -> Answer {
         } else {
             sentence
         };
-        Verdict::warn(sentence, resize(&stream.name, stream.open_shards, target)).costs(saved)
+        let fix = by_the_minute(&stream.name).and(resize(&stream.name, stream.open_shards, target));
+        Verdict::warn(sentence, fix).costs(saved)
     } else {
         Verdict::ok(sentence)
     };
