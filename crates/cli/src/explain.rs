@@ -50,7 +50,7 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
 /// The setting or the tag that opted the stream out.
 async fn opted_out_by(aws: &AwsArgs, stream: &str) -> Result<Option<String>, CliError> {
     let clients = Clients::new(&aws.config().await?);
-    let stream = find_stream(&clients, stream).await?;
+    let stream = find_stream(&clients.kinesis, stream).await?;
     let tags = tags(&clients.kinesis, &stream).await.map_err(unthrottle::Error::from)?;
     Ok(config::policy()?.opted_out_by(&tags))
 }
@@ -65,7 +65,7 @@ pub(super) async fn ask(
     // The person who asks sees the answer here, so no message is sent.
     policy.topic_arn = None;
     let clients = Clients::new(&aws.config().await?);
-    let stream = find_stream(&clients, text).await?;
+    let stream = find_stream(&clients.kinesis, text).await?;
     let home = stream.home.clone();
     Ok(Handler::new(clients, policy).on(clock()).run(&Signal::Ask(of_stream(stream)), &home).await?.document)
 }

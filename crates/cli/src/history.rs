@@ -72,7 +72,7 @@ struct Entry {
 
 pub(super) async fn run(args: Args) -> Result<(), CliError> {
     let clients = Clients::new(&args.aws.config().await?);
-    let stream = find_stream(&clients, &args.stream).await?;
+    let stream = find_stream(&clients.kinesis, &args.stream).await?;
     let open = summary(&clients.kinesis, &stream).await.map_err(unthrottle::Error::from)?;
     let (memory, unreadable_memory) = match memory(&clients, &stream).await? {
         Ok(memory) => (memory, None),

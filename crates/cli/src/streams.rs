@@ -6,7 +6,8 @@ use crate::nearest::nearest;
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_kinesis::operation::describe_stream_summary::DescribeStreamSummaryError;
-use unthrottle::aws::{Cause, Clients};
+use aws_sdk_kinesis::types::StreamDescriptionSummary;
+use unthrottle::aws::Cause;
 use unthrottle_core::denial::Denial;
 use unthrottle_core::signal::{Home, StreamArn};
 
@@ -17,12 +18,17 @@ use unthrottle_core::signal::{Home, StreamArn};
 pub(crate) async fn named(client: &Client, texts: &[String]) -> Result<Vec<StreamArn>, CliError> {
     let mut streams: Vec<StreamArn> = vec![];
     for text in texts {
-        let stream = find(client, text).await?;
+        let stream = find_stream(client, text).await?;
         if !streams.contains(&stream) {
             streams.push(stream);
         }
     }
     Ok(streams)
+}
+
+/// The shards of a stream that are open. AWS's type is signed, and a count is never negative.
+pub(crate) fn open_shards(summary: &StreamDescriptionSummary) -> u32 {
+    summary.open_shard_count().try_into().unwrap_or_default()
 }
 
 async fn missing(client: &Client, text: &str) -> CliError {
@@ -70,15 +76,11 @@ pub(crate) async fn all(client: &Client) -> Result<Vec<StreamArn>, CliError> {
     Ok(streams)
 }
 
-/// Asks AWS for the stream that `text` names in the account of `clients`.
+/// Asks AWS for the stream that `text` names in the account of the client.
 ///
 /// # Errors
 /// Bad usage if `text` names no stream of this region: with the nearest names, if AWS lists them.
-pub(crate) async fn find_stream(clients: &Clients, text: &str) -> Result<StreamArn, CliError> {
-    find(&clients.kinesis, text).await
-}
-
-async fn find(kinesis: &Client, text: &str) -> Result<StreamArn, CliError> {
+pub(crate) async fn find_stream(kinesis: &Client, text: &str) -> Result<StreamArn, CliError> {
     let error = match look_up(kinesis, text).await? {
         Ok(stream) => return Ok(stream),
         Err(error) => error,

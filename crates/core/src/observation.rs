@@ -15,7 +15,7 @@ pub use minute::Minute;
 pub use past::{PAST_DAYS, PAST_GOOD_FOR_HOURS, PAST_STEP_MINUTES, Past};
 pub use shards_at::ShardsAt;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -121,7 +121,16 @@ pub struct Stream {
     pub created_at: Option<DateTime<Utc>>,
 }
 
+/// The shards of a new stream open within this time after its StreamCreationTimestamp, which has whole seconds in some
+/// answers. With less time, AWS would list no shard; more time would skip a reshard of a stream that is seconds old.
+const CREATED_WITHIN: TimeDelta = TimeDelta::seconds(1);
+
 impl Stream {
+    /// This time, or soon after the creation of a younger stream: before that, AWS lists no shard of it.
+    pub fn listed_from(&self, time: DateTime<Utc>) -> DateTime<Utc> {
+        self.created_at.map_or(time, |created| time.max(created + CREATED_WITHIN))
+    }
+
     /// What the stream takes, in full shards: its warm throughput (a shard takes 1 MiB/s), or what its shards take.
     pub(crate) fn capacity(&self) -> f64 {
         f64::from(self.warm_throughput.map_or(self.open_shards, |warm| warm.current_mibps).max(1))

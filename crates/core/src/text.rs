@@ -37,6 +37,16 @@ pub fn plain(text: &str, most: usize) -> String {
     plain
 }
 
+/// A word of a command that a person or AWS chose, such as a path or the name of an alarm, for a shell.
+pub fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_./:@=+-".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        word.into()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,5 +82,11 @@ mod tests {
             assert_eq!(self::plain(text, QUOTED), plain, "{text:?}");
         }
         assert_eq!(self::plain(&"ü".repeat(9), 4), "????");
+    }
+
+    #[test]
+    fn words_with_spaces_and_quotes_are_quoted() {
+        assert_eq!(quoted("orders-age"), "orders-age");
+        assert_eq!(quoted("it's late"), r"'it'\''s late'");
     }
 }

@@ -57,9 +57,9 @@ pub fn many(number: impl TryInto<u64>, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{} {noun}s", count(number as f64)) }
 }
 
-/// A number of shards with its verb: 1 shard is, 2 shards are.
-pub(crate) fn are(shards: u32) -> String {
-    format!("{} {}", many(shards, "shard"), if shards == 1 { "is" } else { "are" })
+/// A number of things with its verb: 1 shard is, 2 shards are.
+pub fn are(number: u64, noun: &str) -> String {
+    format!("{} {}", many(number, noun), if number == 1 { "is" } else { "are" })
 }
 
 /// A change from one number of things to another, with the noun in the form of the second: 2 → 1 shard.

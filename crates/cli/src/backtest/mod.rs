@@ -161,7 +161,7 @@ fn of_file(name: &Path, past: file::FilePast, args: &Args, policy: Policy) -> Ca
 async fn of_stream(args: &Args, text: &str, policy: Policy) -> Result<Case, CliError> {
     let config = args.aws.config().await?;
     let clients = Clients::new(&config);
-    let stream = find_stream(&clients, text).await?;
+    let stream = find_stream(&clients.kinesis, text).await?;
     let now = summary(&clients.kinesis, &stream).await.map_err(unthrottle::Error::from)?;
     let now = now.ok_or_else(|| CliError::Missing(format!("there is no stream `{}`", stream.name)))?;
     let policy = of_tags(&clients, &stream, policy).await?;

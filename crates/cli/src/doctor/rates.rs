@@ -142,7 +142,7 @@ impl Rates {
         let single = ["ListTagsForResource", "ListShards", "GetMetricData", "GetMetricData", "DescribeKey"];
         let single = join_all(single.map(|call| self.call(call)));
         futures_util::join!(single, consumers, join_all((0..functions).map(|_| self.function())));
-        // The shards of three hours ago, of a stream that has refused something.
+        // The shards of three hours ago, of a stream that has refused something or has readers.
         self.call("ListShards").await;
     }
 }
@@ -192,7 +192,7 @@ async fn the_simulated_calls_of_a_stream_are_those_of_a_read() {
     let register = clients.kinesis.register_stream_consumer().stream_arn(arn.to_string()).consumer_name("reader");
     register.send().await.expect("registered");
     let now = clock().now();
-    // A stream that has refused something takes one call more.
+    // A stream that has refused something or has readers takes one call more.
     let (refused, ago) = ("WriteProvisionedThroughputExceeded", chrono::TimeDelta::minutes(5));
     account.put_metric("AWS/Kinesis", refused, &[("StreamName", "orders")], now - ago, 1.0);
     let shared = Account::read(&clients, &arn, now).await;

@@ -87,7 +87,7 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
     args.html.as_deref().map_or(Ok(()), files::can_write)?;
     let config = args.aws.config().await?;
     let clients = Clients::new(&config);
-    let arn = find_stream(&clients, &args.stream).await?;
+    let arn = find_stream(&clients.kinesis, &args.stream).await?;
     if args.split {
         split::must_be_possible(&clients, &arn).await?;
     }

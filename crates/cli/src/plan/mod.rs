@@ -107,7 +107,7 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
     }
     let Some(wanted) = wanted else { return Ok(()) };
     let clients = Clients::new(&config);
-    let stream = find_stream(&clients, &wanted.stream).await?;
+    let stream = find_stream(&clients.kinesis, &wanted.stream).await?;
     within_maximum(&clients, &stream, wanted.at_least).await?;
     let target = sweep_target(&scheduler, &group).await?;
     wanted.create(&scheduler, &group, &stream, target, &args).await

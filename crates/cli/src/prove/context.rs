@@ -7,6 +7,7 @@ use super::proof::Measured;
 use super::step::{Finding, Step, Verdict};
 use super::time::Time;
 use super::trouble::{Tried, Trouble, answered, done};
+use crate::streams::open_shards;
 use aws_sdk_kinesis::types::StreamStatus;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -166,7 +167,7 @@ impl Context {
         Ok(State {
             arn: summary.stream_arn().to_owned(),
             status: summary.stream_status().clone(),
-            shards: u32::try_from(summary.open_shard_count()).unwrap_or_default(),
+            shards: open_shards(&summary),
         })
     }
 

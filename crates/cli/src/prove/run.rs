@@ -22,6 +22,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 use unthrottle_core::cost::Prices;
+use unthrottle_core::words::many;
 
 /// The columns of a line. A longer one would not replace itself.
 const SCREEN: usize = 79;
@@ -53,7 +54,7 @@ async fn accept(
 ) -> Result<usize, CliError> {
     let streams = cost::streams(clients).await?;
     let usd = cost::of(steps, prices, streams);
-    cost::accept(args.i_know_this_costs_up_to, usd, &format!("{account} has {streams} streams: "))?;
+    cost::accept(args.i_know_this_costs_up_to, usd, &format!("{account} has {}: ", many(streams, "stream")))?;
     let (count, minutes, usd) = (steps.len(), minutes(steps, args.at_once), cost::cents(usd));
     console.heading(&format!("{count} steps in {account}: at most about {minutes} min, ${usd:.2} at list prices"))?;
     if let Some(beyond) = cost::beyond(steps, args.with_trail.is_some(), streams) {

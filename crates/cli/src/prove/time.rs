@@ -4,6 +4,7 @@ use crate::aws::clock;
 use chrono::{DateTime, TimeDelta, Utc};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use unthrottle_lab::local::Clock;
 
 /// How old the time in an answer can be: a second that began, and a slow network. A larger difference is one of clocks.
 const ON_THE_WAY: TimeDelta = TimeDelta::seconds(10);
@@ -13,14 +14,13 @@ const ON_THE_WAY: TimeDelta = TimeDelta::seconds(10);
 #[derive(Debug)]
 pub(super) struct Time {
     pace: u32,
-    /// The account's time at an instant of the machine.
-    anchor: Mutex<(DateTime<Utc>, Instant)>,
+    clock: Mutex<Clock>,
 }
 
 impl Time {
     /// A clock that shows `now`, and then runs this many times as fast as the machine's. 0 counts as 1.
     pub fn new(now: DateTime<Utc>, pace: u32) -> Time {
-        Time { pace: pace.max(1), anchor: Mutex::new((now, Instant::now())) }
+        Time { pace: pace.max(1), clock: Mutex::new(Clock::like(now, pace)) }
     }
 
     /// The clock of the account whose configuration was loaded last. `pace`: the user says how fast it is.
@@ -36,8 +36,7 @@ impl Time {
 
     /// The account's time.
     pub fn now(&self) -> DateTime<Utc> {
-        let (time, at) = *self.anchor.lock().unwrap_or_else(PoisonError::into_inner);
-        time + TimeDelta::from_std(self.since(at)).unwrap_or_default()
+        self.clock.lock().unwrap_or_else(PoisonError::into_inner).now()
     }
 
     /// Corrects the clock by the time in an answer: the whole second in which AWS sent it. A faster account sends the
@@ -45,7 +44,7 @@ impl Time {
     pub fn answered_at(&self, time: DateTime<Utc>) {
         let now = self.now();
         if self.pace == 1 && (time > now || now - time > ON_THE_WAY) {
-            *self.anchor.lock().unwrap_or_else(PoisonError::into_inner) = (time, Instant::now());
+            *self.clock.lock().unwrap_or_else(PoisonError::into_inner) = Clock::like(time, 1);
         }
     }
 

@@ -3,11 +3,12 @@
 use super::args::Plan;
 use super::observer::summary;
 use crate::CliError;
-use crate::screen::{print_json, print_note, quoted};
+use crate::screen::{print_json, print_note};
 use std::fmt::Write as _;
 use std::io::{self, ErrorKind, Write as _};
 use std::path::Path;
-use unthrottle_core::words::many;
+use unthrottle_core::text::quoted;
+use unthrottle_core::words::{are, many};
 use unthrottle_writer::{DeadLettersError, End, Fatal, Input, InputError, KeyRule};
 
 /// How the input ended.
@@ -69,15 +70,17 @@ impl Outcome<'_> {
     fn result(self, read: Read) -> Result<(), CliError> {
         let lost = self.end.stats.lost;
         if let Some(fatal) = &self.end.fatal {
-            let rest = format!("The input was read up to {}; {} lost", self.last(), are(lost));
+            let rest = format!("The input was read up to {}; {} lost", self.last(), are(lost, "record"));
             return Err(CliError::Partly(match fatal {
                 Fatal::Aws(cause) => {
                     format!("AWS refused the records: {}. {rest}{}", cause.trim_end_matches('.'), self.kept())
                 }
-                Fatal::Unkept(problem) => format!("{problem}. {rest}; {} not in that file", are(self.end.unkept)),
+                Fatal::Unkept(problem) => {
+                    format!("{problem}. {rest}; {} not in that file", are(self.end.unkept, "record"))
+                }
             }));
         }
-        let kept = if lost > 0 { format!("{} lost{}", are(lost), self.kept()) } else { String::new() };
+        let kept = if lost > 0 { format!("{} lost{}", are(lost, "record"), self.kept()) } else { String::new() };
         let unread = self.unread(&read);
         let (done, last) = (many(self.end.stats.accepted, "record"), self.last());
         self.letters?;
@@ -153,10 +156,6 @@ impl Outcome<'_> {
         let path = if path.starts_with('-') { format!("./{path}") } else { path };
         command + " " + &quoted(&path)
     }
-}
-
-fn are(records: u64) -> String {
-    format!("{} {}", many(records, "record"), if records == 1 { "is" } else { "are" })
 }
 
 fn is_broken_pipe(error: &CliError) -> bool {

@@ -252,7 +252,7 @@ async fn replay_remote(
     {
         // An ask names its account only in an ARN. With a name, the account is that of the credentials.
         let text = event.payload["stream"].as_str().unwrap_or(&named.name);
-        let found = find_stream(&clients, text).await?;
+        let found = find_stream(&clients.kinesis, text).await?;
         if !matches!(signal, Signal::Ask(_)) && found.home != home {
             return Err(CliError::Usage(format!(
                 "{given}: the event is of account {} in {}, and the credentials and region are of {} in {}",

@@ -4,6 +4,7 @@ use super::traffic::{Tally, Target};
 use super::world::{Load, Published, Reads, ShardMetricsState, StreamState, World, Writes};
 use crate::CliError;
 use crate::aws::{called, local_config};
+use crate::streams::open_shards;
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::config::retry::RetryConfig;
 use aws_sdk_kinesis::types::{MetricsName, ScalingType, StreamMode, StreamModeDetails, StreamStatus};
@@ -232,10 +233,7 @@ impl<'a> ReplayedStream<'a> {
                 && *summary.stream_status() == StreamStatus::Active
             {
                 let mode = summary.stream_mode_details().map(StreamModeDetails::stream_mode);
-                return Ok(Size {
-                    shards: u32::try_from(summary.open_shard_count()).unwrap_or(0),
-                    is_on_demand: mode == Some(&StreamMode::OnDemand),
-                });
+                return Ok(Size { shards: open_shards(summary), is_on_demand: mode == Some(&StreamMode::OnDemand) });
             }
             self.clock().advance(Duration::from_secs(1))?;
         }

@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 use std::sync::OnceLock;
+use unthrottle_core::text::quoted;
 
 /// The commands of unthrottle that call an account.
 const COMMANDS: [&str; 12] =
@@ -67,16 +68,6 @@ fn with_options(text: &str, options: &[AccountOption], escaped: impl Fn(&str) ->
         from = options_at;
     }
     done + &text[from..]
-}
-
-/// A value for a shell.
-pub(crate) fn quoted(value: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_./:@=+-".contains(c);
-    if !value.is_empty() && value.chars().all(is_plain) {
-        value.into()
-    } else {
-        format!("'{}'", value.replace('\'', r"'\''"))
-    }
 }
 
 /// A command in a text.

@@ -2,6 +2,7 @@
 
 use crate::aws::called;
 use crate::put::Stream;
+use crate::streams::open_shards;
 use aws_sdk_kinesis::types::{StreamDescriptionSummary, StreamMode, StreamStatus};
 use serde::Serialize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -30,8 +31,8 @@ pub(super) struct Seen {
     pub updating_s: Option<f64>,
     /// When the stream was ACTIVE after its last change.
     pub active_s: Option<f64>,
-    pub shards_before: i32,
-    pub shards_after: i32,
+    pub shards_before: u32,
+    pub shards_after: u32,
     /// From the first refusal to the last; `None`: the stream has not healed.
     pub healed_s: Option<f64>,
     /// The last change in the memory tag of unthrottle, in words.
@@ -57,7 +58,7 @@ pub(super) struct Healing {
 
 impl Healing {
     pub fn new(summary: Option<&StreamDescriptionSummary>) -> Healing {
-        let shards = summary.map_or(0, StreamDescriptionSummary::open_shard_count);
+        let shards = summary.map_or(0, open_shards);
         let seen = Seen { shards_before: shards, shards_after: shards, mode: mode(summary), ..Seen::default() };
         Healing { start: Instant::now(), seen: Arc::new(Mutex::new(seen)) }
     }
@@ -103,7 +104,7 @@ impl Healing {
 
     fn described(&self, summary: &StreamDescriptionSummary) {
         let (now, mut seen) = (self.now(), self.lock());
-        let (shards, mode) = (summary.open_shard_count(), mode(Some(summary)));
+        let (shards, mode) = (open_shards(summary), mode(Some(summary)));
         seen.is_updating = *summary.stream_status() == StreamStatus::Updating;
         if seen.is_updating && (seen.updating_s.is_none() || seen.active_s >= seen.updating_s) {
             seen.updating_s = Some(now);
@@ -112,8 +113,7 @@ impl Healing {
         let is_changed = shards != seen.shards_after || mode != seen.mode;
         if !seen.is_updating && is_changed {
             let word = mode.as_ref().map_or("", StreamMode::as_str);
-            let [from, to] = [seen.shards_after, shards].map(|shards| u32::try_from(shards).unwrap_or_default());
-            let event = format!("ACTIVE, {word}: {}", change(from, to, "shard"));
+            let event = format!("ACTIVE, {word}: {}", change(seen.shards_after, shards, "shard"));
             seen.add_event(now, &event);
             (seen.shards_after, seen.mode, seen.active_s, seen.healed_s) = (shards, mode, Some(now), None);
         }

@@ -18,6 +18,7 @@ use crate::aws::clock;
 use crate::put::{Stream, find};
 use crate::screen::{Console, print_note};
 use crate::stop::stop_signal;
+use crate::streams::open_shards;
 use aws_sdk_kinesis::types::{StreamDescriptionSummary, StreamMode};
 use healing::Healing;
 use proof::{Proof, Witness};
@@ -86,7 +87,7 @@ async fn proved(witness: &Witness, stats: &Stats) -> Option<Proof> {
 fn capacity(summary: Option<&StreamDescriptionSummary>, record_bytes: f64) -> Option<f64> {
     let summary = summary?;
     let mode = summary.stream_mode_details().map(|details| details.stream_mode());
-    (mode != Some(&StreamMode::OnDemand)).then(|| f64::from(summary.open_shard_count()) * of_shard(record_bytes))
+    (mode != Some(&StreamMode::OnDemand)).then(|| f64::from(open_shards(summary)) * of_shard(record_bytes))
 }
 
 /// The records of this size that a shard takes in a second.
@@ -103,8 +104,7 @@ fn announce(
     (time, usd): (Duration, f64),
 ) -> Result<(), CliError> {
     let mut console = Console::new(args.json);
-    let shards = stream.summary.as_ref().map_or(0, StreamDescriptionSummary::open_shard_count);
-    let shards = many(u32::try_from(shards).unwrap_or_default(), "shard");
+    let shards = many(stream.summary.as_ref().map_or(0, open_shards), "shard");
     let each = format!("of {} bytes with even keys", count(record_bytes));
     console.heading(&match capacity {
         Some(capacity) => format!("{}: {shards}, takes {} records/s {each}", args.stream, count(capacity)),

@@ -84,8 +84,7 @@ fn print(end: &End, seen: &Seen, offered: &Offered, proof: Option<&Proof>) -> io
         print_proof(&mut console, proof, end)?;
     }
     if let Some(healed) = seen.healed_s {
-        let shards = u32::try_from(seen.shards_after).unwrap_or_default();
-        let change = change(u32::try_from(seen.shards_before).unwrap_or_default(), shards, "shard");
+        let change = change(seen.shards_before, seen.shards_after, "shard");
         console.result(true, &format!("healed in {healed:.1} s, from the first refusal to the last: {change}"))?;
     }
     Ok(())

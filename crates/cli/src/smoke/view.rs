@@ -104,7 +104,7 @@ impl Model {
         let capacity = (!is_on_demand).then(|| f64::from(seen.shards_after) * self.shard_takes);
         let status = if seen.is_updating { "UPDATING" } else { "ACTIVE" };
         let takes = capacity.map_or_else(|| "on-demand".into(), |capacity| format!("{}/s", count(capacity)));
-        let shards = many(u32::try_from(seen.shards_after).unwrap_or_default(), "shard");
+        let shards = many(seen.shards_after, "shard");
         self.capacity = format!("{takes:>9}   {shards}, {status}");
         let latency = stats.latency();
         self.numbers = format!("p50 {} ms, p99 {} ms", count(latency.p50), count(latency.p99));

@@ -1,13 +1,13 @@
 //! Capacity: the account's quota, the ranges of the shards, and the shard-level metrics that show a hot one.
 
 use super::finding::{Answer, Verdict};
-use super::fix::Fix;
+use super::fix::{Fix, resize};
 use super::load::known;
 use super::money::{added_cost, in_note};
 use super::readings::Readings;
 use crate::cost::{Prices, Shape};
 use crate::observation::CapacityMode;
-use crate::words::{many, percent, usd};
+use crate::words::{are, many, percent, usd};
 use chrono::TimeDelta;
 
 /// The share of the account's shards from which a raise may fail. AWS needs days for a higher quota, so a later warning
@@ -61,13 +61,11 @@ pub(super) fn ranges(readings: &Readings, prices: &Prices) -> Answer {
             widest.id, narrowest.id
         );
         // A multiple of 25 % is AWS's fastest step. The same count changes nothing.
-        let target = (shards.len() + shards.len().div_ceil(4)).max(2).try_into().unwrap_or(u32::MAX);
+        let open = u32::try_from(shards.len()).unwrap_or(u32::MAX);
+        let target = open.saturating_add(open.div_ceil(4)).max(2);
         let cost = added_cost(readings, prices, |shape| Shape { shards: target, ..shape });
-        let fix = Fix::note(format!("unless the split was on purpose{}:", in_note(cost))).and_run(format!(
-            "aws kinesis update-shard-count --stream-name {} --target-shard-count {target} --scaling-type \
-             UNIFORM_SCALING",
-            readings.stream.name
-        ));
+        let even = resize(&readings.stream.name, open, target);
+        let fix = Fix::note(format!("unless the split was on purpose{}:", in_note(cost))).and(even);
         let verdict = Verdict::warn(sentence, fix).fix_costs(cost);
         verdict.with("widest", widest.id.as_str()).with("narrowest", narrowest.id.as_str())
     } else {
@@ -101,14 +99,13 @@ pub(super) fn shard_metrics(readings: &Readings, prices: &Prices) -> Answer {
             off.join(" ")
         ));
         let fix = fix.and_note("after five minutes of refusals:").and_run(format!("unthrottle explain {name}"));
-        Verdict::warn(sentence, fix).with("fix_usd_per_month", cost)
+        Verdict::warn(sentence, fix).fix_costs(Some(cost))
     } else if count > 0 && readings.stream.created_at.is_some_and(|at| readings.read_at - at < TimeDelta::days(DAYS)) {
         Verdict::ok(format!("Shard-level metrics are on. Whether they are needed is known after {DAYS} days."))
     } else if count > 0 && hours.total(|p| p.write_throttled + p.read_throttled) == 0.0 {
         let sentence = format!(
-            "{} {} on, and AWS refused nothing in 14 days. They cost {} a month.",
-            many(count as usize, "shard-level metric"),
-            if count == 1 { "is" } else { "are" },
+            "{} on, and AWS refused nothing in 14 days. They cost {} a month.",
+            are(count.into(), "shard-level metric"),
             usd(monthly)
         );
         let fix = format!("aws kinesis disable-enhanced-monitoring --stream-name {name} --shard-level-metrics ALL");

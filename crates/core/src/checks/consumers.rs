@@ -1,6 +1,6 @@
 //! Consumers: readers that share the shards, and readers that have their own throughput.
 
-use super::finding::{Answer, Verdict};
+use super::finding::{Answer, NAMED, Verdict};
 use super::fix::Fix;
 use super::load::known;
 use super::money::{added_cost, billing, in_note};
@@ -35,9 +35,6 @@ const MOST_COMMITTED: usize = 50;
 
 /// The share of them from which the next team may find no place. AWS gives no number.
 const NEARLY_ALL: f64 = 0.8;
-
-/// Idle consumers that get a command. A person looks at the first few.
-const NAMED: usize = 3;
 
 const HOUR_MS: f64 = 3_600_000.0;
 
@@ -95,26 +92,24 @@ pub(super) fn pollers(readings: &Readings, prices: &Prices) -> Answer {
     let by_bytes = readers(minutes);
     let readers = by_bytes.max(functions as f64);
     let sentence = format!("Readers call GetRecords {rate:.1} times a second on each shard; AWS allows 5.");
-    let cost = added_cost(readings, prices, |shape| Shape { consumers: shape.consumers + 1, ..shape });
-    let fix = || {
-        let cost = in_note(cost);
-        let note = format!("let each reader wait 1 s between calls, or give one its own throughput{cost}:");
-        Fix::note(note).and_run(format!(
+    let warn = |sentence: String| {
+        let cost = added_cost(readings, prices, |shape| Shape { consumers: shape.consumers + 1, ..shape });
+        let note = format!("let each reader wait 1 s between calls, or give one its own throughput{}:", in_note(cost));
+        let fix = Fix::note(note).and_run(format!(
             "aws kinesis register-stream-consumer --stream-arn {} --consumer-name NAME",
             readings.stream.arn
-        ))
+        ));
+        Verdict::warn(sentence, fix).fix_costs(cost)
     };
     let verdict = if rate >= CALLS {
-        let sentence = format!("{sentence} More shards do not help, because each reader reads each shard.");
-        Verdict::warn(sentence, fix()).fix_costs(cost)
+        warn(format!("{sentence} More shards do not help, because each reader reads each shard."))
     } else if readers >= SHARED_READERS {
         let seen = if functions as f64 >= by_bytes {
             format!("{functions} Lambda functions read the shards without a registered consumer.")
         } else {
             format!("Readers got {by_bytes:.0} times the bytes that were written, so {by_bytes:.0} share the shards.")
         };
-        let sentence = format!("{seen} A full shard has throughput for two.");
-        Verdict::warn(sentence, fix()).fix_costs(cost)
+        warn(format!("{seen} A full shard has throughput for two."))
     } else {
         Verdict::ok(sentence)
     };

@@ -5,6 +5,9 @@ use super::readings::Unread;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+/// The consumers, functions or shards that a finding names, and gives a command for. A person looks at the first few.
+pub(super) const NAMED: usize = 3;
+
 /// The numbers that a finding stands on, by name. The name has the unit.
 pub type Evidence = Map<String, Value>;
 

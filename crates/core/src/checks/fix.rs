@@ -56,16 +56,6 @@ impl From<Fix> for String {
     }
 }
 
-/// A word of a command that a person chose, such as the name of an alarm, for a shell.
-pub(super) fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_./:@=+-".contains(c);
-    if !word.is_empty() && word.chars().all(is_plain) {
-        word.into()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
-}
-
 /// The command that gives a stream this number of shards. AWS at most halves and at most doubles them in one call, so
 /// the first step may be a part.
 pub(super) fn resize(stream: &str, open_shards: u32, target: u32) -> Fix {
@@ -103,11 +93,5 @@ mod tests {
             assert!(text.contains(&format!("--target-shard-count {step} ")), "{open} to {target}: {text}");
             assert!(text.ends_with(note) && (note.is_empty() != text.contains('#')), "{open} to {target}: {text}");
         }
-    }
-
-    #[test]
-    fn words_with_spaces_and_quotes_are_quoted() {
-        assert_eq!(quoted("orders-age"), "orders-age");
-        assert_eq!(quoted("it's late"), r"'it'\''s late'");
     }
 }

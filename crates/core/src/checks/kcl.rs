@@ -1,20 +1,18 @@
 //! An application of the Kinesis Client Library (KCL): its leases.
 
-use super::finding::{Answer, Verdict};
-use super::fix::{Fix, quoted};
+use super::finding::{Answer, NAMED, Verdict};
+use super::fix::Fix;
 use super::load::known;
 use super::readings::Readings;
 use super::{Lease, Leases};
 use crate::cost::Prices;
+use crate::text::quoted;
 use crate::words::{many, short};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A worker with this times the mean of the leases has too many: the KCL gives each worker one lease more or
 /// less than the mean. AWS gives no number.
 const TOO_MANY: f64 = 1.5;
-
-/// Ids that a sentence names. A person looks at the first few.
-const NAMED: usize = 3;
 
 pub(super) fn kcl(readings: &Readings, _: &Prices) -> Answer {
     let Some(leases) = &readings.leases else {

@@ -1,6 +1,6 @@
 //! Consumers that are Lambda functions: their event source mappings, their concurrency and their errors.
 
-use super::finding::{Answer, Status, Verdict};
+use super::finding::{Answer, NAMED, Status, Verdict};
 use super::fix::Fix;
 use super::load::known;
 use super::readings::{LambdaReader, Readings, Unread};
@@ -24,9 +24,6 @@ const NEARLY_TIMED_OUT: f64 = 0.8;
 
 /// The longest timeout of a function, in seconds (gettingstarted-limits.html).
 const LONGEST_TIMEOUT: f64 = 900.0;
-
-/// The functions that a finding names, each with its command. A person looks at the first few.
-const NAMED: usize = 3;
 
 /// The option that sends batches that a mapping gives up to a queue. A person puts in its ARN.
 const TO_QUEUE: &str = "--destination-config 'OnFailure={Destination=QUEUE_ARN}'";

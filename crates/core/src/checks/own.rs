@@ -1,12 +1,13 @@
 //! Alarms, and unthrottle itself.
 
 use super::finding::{Answer, Verdict};
-use super::fix::{Fix, quoted};
+use super::fix::Fix;
 use super::load::known;
 use super::readings::{Alarm, Readings};
 use crate::cost::Prices;
 use crate::memory::{Memory, TAG};
 use crate::policy::{DOCTOR_SKIP_TAG, Policy};
+use crate::text::quoted;
 use std::collections::BTreeMap;
 
 /// Metrics that show a late reader.

@@ -12,10 +12,6 @@ use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 /// like load; with more, evidence would count a minute later.
 pub(super) const RETRIES_DRAIN: TimeDelta = TimeDelta::seconds(30);
 
-/// The shards of a new stream open within this time after its StreamCreationTimestamp, which has whole seconds in some
-/// answers. With less time, AWS would list no shard; more time would skip a reshard of a stream that is seconds old.
-const CREATED_WITHIN: TimeDelta = TimeDelta::seconds(1);
-
 /// The clock of a run may be ahead of AWS's by seconds, and AWS may split a shard within seconds. With less time, AWS
 /// would list the shards from after the change; more time would count another person's reshard just before it.
 const BEFORE_CHANGE: TimeDelta = TimeDelta::seconds(5);
@@ -27,8 +23,7 @@ const USUALLY_SETTLED_WITHIN: TimeDelta = TimeDelta::minutes(15);
 /// The time at which the shards must be the shards of today, so that `minute` and all later minutes are evidence.
 /// Before its creation the stream had none.
 pub(super) fn shards_before(minute: Minute, stream: &Stream) -> DateTime<Utc> {
-    let drained = minute.start() - RETRIES_DRAIN;
-    stream.created_at.map_or(drained, |created| drained.max(created + CREATED_WITHIN))
+    stream.listed_from(minute.start() - RETRIES_DRAIN)
 }
 
 /// A time at which the shards are those from before the change that was announced at `at`.

@@ -90,7 +90,7 @@ fn name_before(text: &str, (line, column): (u64, u64)) -> String {
     let (here, before) = lines.split_last().map_or(("", &[][..]), |(here, before)| (*here, before));
     // A name without a value is a place before the name.
     let column = if here.trim_end().ends_with(':') { u64::MAX } else { column };
-    let here: String = here.chars().take(usize::try_from(column - 1).unwrap_or(usize::MAX)).collect();
+    let here: String = here.chars().take(usize::try_from(column.saturating_sub(1)).unwrap_or(usize::MAX)).collect();
     let name = |part: &str| {
         let (before, _) = part.rsplit_once(':')?;
         let name = before.rsplit([' ', ',', '{', '[', '"', '\'']).find(|word| !word.is_empty())?;

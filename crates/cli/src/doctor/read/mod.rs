@@ -20,7 +20,7 @@ pub(super) use leases::find_table;
 pub(super) use unread::of_summary;
 
 use super::clients::Clients;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use std::ops::RangeInclusive;
 use unread::{unread, unread_by_lambda};
 use unthrottle::aws::ReadError;
@@ -79,10 +79,6 @@ pub(super) const ACTIONS: [&str; 18] = [
 pub(super) const SAMPLE_ACTIONS: [&str; 3] = ["kinesis:GetRecords", "kinesis:GetShardIterator", "kms:Decrypt"];
 pub(super) const ROLE_ACTIONS: [&str; 1] = ["kms:GetKeyPolicy"];
 pub(super) const KCL_ACTIONS: [&str; 2] = ["dynamodb:ListTables", "dynamodb:Scan"];
-
-/// The shards of a new stream open within this time after its StreamCreationTimestamp, which has whole seconds in some
-/// answers. With less, AWS would list no shard; with more, a reshard of a stream that is seconds old would be missed.
-const CREATED_WITHIN: TimeDelta = TimeDelta::seconds(1);
 
 /// The start of the ids and aliases of keys that AWS manages. They are never disabled or deleted.
 const MANAGED_BY_AWS: &str = "alias/aws/";
@@ -152,8 +148,7 @@ async fn shards_then(
     stream: &Stream,
     now: DateTime<Utc>,
 ) -> Read<RangeInclusive<u32>> {
-    let begin = metrics::first_minute(now);
-    let at = stream.created_at.map_or(begin, |created| begin.max(created + CREATED_WITHIN)).min(now);
+    let at = stream.listed_from(metrics::first_minute(now)).min(now);
     let listed = shards::shards_at(&clients.kinesis, arn, at).await;
     let listed = listed.map_err(|error| unread_by_lambda("kinesis:ListShards", &error))?;
     let count = (listed.open.len() + listed.closed).try_into().unwrap_or(u32::MAX);

@@ -34,7 +34,7 @@ fn expected(evidence: &Evidence, open: u32) -> String {
 /// The shards that a person has planned.
 fn planned(evidence: &Evidence) -> String {
     let until = evidence.planned_until.map(|until| until.format("%Y-%m-%d %H:%M").to_string()).unwrap_or_default();
-    format!("at least {} planned until {until} UTC", are(evidence.planned_shards.unwrap_or_default()))
+    format!("at least {} planned until {until} UTC", are(evidence.planned_shards.unwrap_or_default().into(), "shard"))
 }
 
 /// What is expected or planned of a stream that is not throttled, and why nothing is changed for it. `None`: nothing.
