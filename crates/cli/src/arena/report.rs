@@ -83,6 +83,7 @@ fn meaning(policy: Policies) -> &'static str {
         Policies::Epsagon => "The autoscaler of Epsagon.",
         Policies::ApplicationAutoScaling => "AWS's sample of a custom resource of Application Auto Scaling.",
         Policies::HuaweiDis => "The autoscaling of Huawei Cloud's Data Ingestion Service, as if AWS sold it.",
+        Policies::PredictiveScaling => "AWS's predictive scaling, as a custom resource would use it for a stream.",
         Policies::OnDemand => "No scaling, on a stream that is in on-demand mode from the beginning.",
         Policies::Reactive => "A limit: knows the offered load, and doubles as soon as a minute shows a need.",
         Policies::Clairvoyant => "A limit: knows the future load and plans for it.",

@@ -39,6 +39,9 @@ const TICKS: i64 = 12;
 const OFFERED: RGBColor = RGBColor(0x2f, 0x6f, 0xde);
 const ACCEPTED: RGBColor = RGBColor(0x2e, 0x9e, 0x5b);
 const THROTTLED: RGBColor = RGBColor(0xd6, 0x45, 0x3d);
+const EXPECTED: RGBColor = RGBColor(0x8e, 0x44, 0xad);
+/// The radius of an expected load, in pixels.
+const DOT: i32 = 3;
 
 /// If the run is this many times longer than its first incident, a second chart shows the incident. In the whole chart
 /// the incident is only a line.
@@ -122,7 +125,8 @@ fn load(area: &Area<'_>, timeline: &Timeline, times: Times) -> Result<(), String
     let offered = busiest(timeline, times, |slice| slice.offered as f64 / 60.0);
     let accepted = busiest(timeline, times, |slice| slice.accepted as f64 / 60.0);
     let capacity = busiest(timeline, times, Slice::capacity_records);
-    let most = highest([&offered, &accepted, &capacity]);
+    let expected = expected(timeline, times);
+    let most = highest([&offered, &accepted, &capacity, &expected]);
     let mut builder = ChartBuilder::on(area);
     builder.margin_left(EDGE).margin_right(RIGHT).y_label_area_size(LEFT - EDGE).margin_bottom(GAP);
     let mut chart = builder.build_cartesian_2d(times, 0.0..most).map_err(|e| e.to_string())?;
@@ -133,7 +137,16 @@ fn load(area: &Area<'_>, timeline: &Timeline, times: Times) -> Result<(), String
     chart.draw_series(area).map_err(|e| e.to_string())?;
     chart.draw_series(LineSeries::new(capacity, BLACK.stroke_width(2))).map_err(|e| e.to_string())?;
     chart.draw_series(LineSeries::new(offered, OFFERED.stroke_width(2))).map_err(|e| e.to_string())?;
+    let dots = expected.into_iter().map(|point| Circle::new(point, DOT, EXPECTED.filled()));
+    chart.draw_series(dots).map_err(|e| e.to_string())?;
     Ok(())
+}
+
+/// The loads that the policy expected, in records a second.
+fn expected(timeline: &Timeline, times: Times) -> Vec<(i64, f64)> {
+    let of_shard = timeline.minutes().first().map_or(0.0, Slice::shard_records);
+    let shown = timeline.forecasts().iter().filter(|forecast| times.has(forecast.second));
+    shown.map(|forecast| (forecast.second, forecast.full_shards * of_shard)).collect()
 }
 
 fn refused(area: &Area<'_>, timeline: &Timeline, clock: Clock, times: Times) -> Result<(), String> {

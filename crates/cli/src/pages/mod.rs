@@ -138,7 +138,7 @@ impl Page {
                     @for section in &sections { (section) }
                     @if self.sections.iter().any(|section| !section.runs.is_empty()) {
                         h2 { "How to read the charts" }
-                        (legend())
+                        (legend(self.has_forecasts()))
                     }
                     @if !self.policies.is_empty() {
                         h2 { "What the policies do" }
@@ -153,6 +153,11 @@ impl Page {
             }
         };
         Ok(page.into_string())
+    }
+
+    fn has_forecasts(&self) -> bool {
+        let mut runs = self.sections.iter().flat_map(|section| &section.runs);
+        runs.any(|run| !run.timeline.forecasts().is_empty())
     }
 
     /// The meanings of the codes on this page.
@@ -279,12 +284,19 @@ fn plain(cell: &str) -> String {
     text
 }
 
-fn legend() -> Markup {
+/// `with_forecasts`: whether a chart has dots.
+fn legend(with_forecasts: bool) -> Markup {
     html! {
         ul .legend {
             li .offered { "offered: new records of the producers, a second" }
             li .accepted { "accepted: records that the stream accepted, new ones and repeated ones, a second" }
             li .capacity { "capacity: records that the open shards can accept with even keys, a second" }
+            @if with_forecasts {
+                li .expected {
+                    "expected: a load that the policy expects, at the time for which it expects it. Its distance from "
+                    "the offered load is the error of the forecast"
+                }
+            }
             li .throttled {
                 "throttled: refused records and refused calls of readers, a second, in the lower chart; a record that "
                 "is refused three times counts three times"

@@ -103,3 +103,20 @@ fn an_incident_that_is_a_line_of_a_day_is_shown_again_closer() {
     assert_eq!(svgs(&run(&Workload { hours: 2, ..day })), 1, "there it can be seen");
     assert_eq!(svgs(&run(&Workload::named("calm").expect("known"))), 1);
 }
+
+#[test]
+fn forecasts_are_dots_beside_the_load_that_came() {
+    let growth = Workload { hours: 6, ..Workload::named("growth").expect("known") };
+    let page = |policy: Policies| {
+        let timeline = watch(&growth, policy, 1).timeline;
+        let run = Run { name: policy.to_string(), timeline, clock: Clock::OfRun, is_open: true };
+        let section = Section { title: growth.name.into(), runs: vec![run], ..Section::default() };
+        let page = Page { title: "runs".into(), sections: vec![section], ..Page::default() };
+        let forecasts = page.sections[0].runs[0].timeline.forecasts().len();
+        let html = page.html().expect("drawn");
+        (forecasts, html.matches("<circle").count(), html.contains("expected: a load that the policy expects"))
+    };
+    let (forecasts, dots, is_explained) = page(Policies::OursForeseeing);
+    assert!(forecasts > 0 && dots == forecasts && is_explained, "{forecasts} {dots} {is_explained}");
+    assert_eq!(page(Policies::Ours), (0, 0, false));
+}

@@ -8,7 +8,7 @@ use aws_types::service_config::ServiceConfigKey;
 use std::collections::BTreeMap;
 
 /// The services of the steps, as the SDK names them in `AWS_ENDPOINT_URL_SERVICE`.
-const SERVICES: [&str; 7] = ["CloudTrail", "CloudWatch", "EventBridge", "Kinesis", "KMS", "Lambda", "SQS"];
+const SERVICES: [&str; 8] = ["CloudTrail", "CloudWatch", "EventBridge", "fis", "Kinesis", "KMS", "Lambda", "SQS"];
 
 /// An account, and the servers that it is reached by.
 #[derive(Clone, Debug, PartialEq, Eq)]

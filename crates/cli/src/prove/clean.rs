@@ -57,6 +57,7 @@ pub(super) async fn run(args: &Args) -> Result<(), CliError> {
 async fn found(clients: &Clients, region: &str, prefix: &str) -> (Vec<Resource>, Vec<String>) {
     let (mut resources, mut unread) = (vec![], vec![]);
     let lists = [
+        (Kind::Template, templates(clients).await),
         (Kind::Trail, trails(clients, region).await),
         (Kind::Rule, rules(clients, prefix).await),
         (Kind::Queue, queues(clients, prefix).await),
@@ -129,6 +130,11 @@ async fn queues(clients: &Clients, prefix: &str) -> Tried<Vec<String>> {
         names.extend(urls.iter().filter_map(|url| url.rsplit('/').next()).map(str::to_owned));
     }
     Ok(names)
+}
+
+/// The names in the tags of the templates of experiments.
+async fn templates(clients: &Clients) -> Tried<Vec<String>> {
+    Ok(delete::all_templates(clients).await?.into_iter().map(|(_, name)| name).collect())
 }
 
 /// The trails of this region. AWS lists those of all regions, and deletes one only in its own.

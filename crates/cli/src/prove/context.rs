@@ -33,6 +33,8 @@ pub(super) struct Allowed {
     pub spend_reshards: bool,
     /// The bucket of a trail.
     pub trail_bucket: Option<String>,
+    /// The role that FIS takes on.
+    pub fis_role: Option<String>,
     /// The deployed function.
     pub function: Option<String>,
 }

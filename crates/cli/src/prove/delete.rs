@@ -83,6 +83,10 @@ async fn attempt(clients: &Clients, time: &Time, ledger: &Ledger, resource: &Res
             let answer = clients.cloudwatch.delete_alarms().alarm_names(name).send().await;
             gone(answered("DeleteAlarms", answer)?.map(drop), &["ResourceNotFound", "ResourceNotFoundException"])
         }
+        Kind::Template => match ledger.id(resource) {
+            Some(id) => template(clients, &id).await,
+            None => templates(clients, name).await,
+        },
         Kind::Trail => {
             let answer = clients.cloudtrail.delete_trail().name(name).send().await;
             gone(answered("DeleteTrail", answer)?.map(drop), &["TrailNotFoundException"])
@@ -127,6 +131,32 @@ async fn stream(clients: &Clients, time: &Time, name: &str) -> Tried<()> {
 
 /// The id of the only target of a rule.
 pub(super) const TARGET: &str = "queue";
+
+/// Deletes the template of an experiment. A running experiment goes on without it, and ends by itself in minutes.
+async fn template(clients: &Clients, id: &str) -> Tried<()> {
+    let answer = clients.fis.delete_experiment_template().id(id).send().await;
+    gone(answered("DeleteExperimentTemplate", answer)?.map(drop), &[NOT_FOUND])
+}
+
+/// Deletes the template with this tag: the answer of `CreateExperimentTemplate` was lost.
+async fn templates(clients: &Clients, name: &str) -> Tried<()> {
+    for (id, _) in all_templates(clients).await?.into_iter().filter(|(_, tag)| tag == name) {
+        template(clients, &id).await?;
+    }
+    Ok(())
+}
+
+/// The ids of the templates that prove created, and the names in their tags.
+pub(super) async fn all_templates(clients: &Clients) -> Tried<Vec<(String, String)>> {
+    let mut pages = clients.fis.list_experiment_templates().into_paginator().items().send();
+    let mut templates = vec![];
+    while let Some(template) = pages.next().await {
+        let template = done("ListExperimentTemplates", template)?;
+        let name = template.tags.and_then(|mut tags| tags.remove(TAG_KEY));
+        templates.extend(template.id.zip(name));
+    }
+    Ok(templates)
+}
 
 async fn rule(clients: &Clients, name: &str) -> Tried<()> {
     let answer = clients.events.remove_targets().rule(name).ids(TARGET).send().await;

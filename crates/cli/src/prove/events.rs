@@ -3,7 +3,7 @@
 use super::context::{Context, TAG_KEY};
 use super::delete::TARGET;
 use super::ledger::Kind;
-use super::trouble::{Tried, Trouble, done};
+use super::trouble::{Tried, Trouble, done, unbuilt};
 use aws_sdk_eventbridge::types::{Tag, Target};
 use aws_sdk_sqs::types::QueueAttributeName;
 use serde_json::{Value, json};
@@ -63,11 +63,6 @@ impl Events {
         }
         Ok(events)
     }
-}
-
-/// A builder of the SDK that lacks a field.
-fn unbuilt(error: impl std::error::Error) -> Trouble {
-    Trouble::Failed(error.to_string())
 }
 
 async fn create_queue(context: &Context, name: &str) -> Tried<String> {

@@ -18,6 +18,8 @@ const FILE: &str = "ledger.jsonl";
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub(super) enum Kind {
+    /// The template of an experiment of FIS, by the value of its tag.
+    Template,
     /// A trail of CloudTrail.
     Trail,
     /// An EventBridge rule with one target.

@@ -115,6 +115,13 @@ pub(super) struct Args {
     with_stack: Option<String>,
     #[arg(
         long,
+        value_name = "ROLE-ARN",
+        help = "Also let AWS FIS refuse the writes to a stream of its own. FIS takes on this\n\
+                role, which needs kinesis:InjectApiError"
+    )]
+    with_fis: Option<String>,
+    #[arg(
+        long,
         value_name = "N",
         default_value_t = 3,
         value_parser = clap::value_parser!(u16).range(1..=20),

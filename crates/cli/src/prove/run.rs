@@ -197,6 +197,7 @@ impl Runner<'_> {
             allowed: Allowed {
                 spend_reshards: self.args.spend_reshards,
                 trail_bucket: self.args.with_trail.clone(),
+                fis_role: self.args.with_fis.clone(),
                 function: self.args.with_stack.clone(),
             },
             findings: RefCell::default(),

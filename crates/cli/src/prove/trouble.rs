@@ -86,6 +86,11 @@ where
     Ok(Err(Refusal { code: code.to_owned(), message: message.to_owned() }))
 }
 
+/// A builder of the SDK that lacks a field.
+pub(super) fn unbuilt(error: impl std::error::Error) -> Trouble {
+    Trouble::Failed(error.to_string())
+}
+
 /// The answer of a call that must work.
 ///
 /// # Errors

@@ -18,9 +18,13 @@ const TAG_KEY: &str = "unthrottle.prove";
 /// The bucket that moto has for trails.
 pub const BUCKET: &str = "trails";
 
-/// Starts moto.
-pub fn moto() -> Moto {
-    Moto::start(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the repository"))
+/// A role for FIS. moto does not ask whether it is there.
+pub const FIS_ROLE: &str = "arn:aws:iam::123456789012:role/fis";
+
+/// Starts moto, which takes seconds. The accounts of this process go on answering meanwhile.
+pub async fn moto() -> Moto {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the repository");
+    tokio::task::spawn_blocking(move || Moto::start(&root)).await.expect("it starts")
 }
 
 /// A local account whose clock is this many times as fast, with changes that end at once.
@@ -57,7 +61,7 @@ pub fn command(urls: &Urls, folder: &Path, args: &[&str]) -> Command {
     command.arg("prove").args(args).arg("--out").arg(folder.join("proof"));
     command.env_clear().env("AWS_ACCESS_KEY_ID", "local").env("AWS_SECRET_ACCESS_KEY", "local");
     command.env("AWS_REGION", "us-east-1").env("AWS_ENDPOINT_URL", &urls.local);
-    for service in ["SQS", "EVENTBRIDGE", "CLOUDTRAIL", "KMS"] {
+    for service in ["SQS", "EVENTBRIDGE", "CLOUDTRAIL", "FIS", "KMS"] {
         command.env(format!("AWS_ENDPOINT_URL_{service}"), &urls.moto);
     }
     command

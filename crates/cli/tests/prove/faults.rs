@@ -18,10 +18,11 @@ const PACE: u32 = 3_600;
 /// Runs a step once for each of its calls, and makes that call fail. Of `lanes` with accounts of their own, this lane
 /// takes every such call from `lane` on.
 async fn in_every_call(step: &str, (lane, lanes): (usize, usize), fault: impl Fn(usize) -> Fault) {
-    let (account, moto) = (quick(PACE).await, moto());
+    let (account, moto) = (quick(PACE).await, moto().await);
     let direct = Urls { local: account.url().to_owned(), moto: moto.url().to_owned() };
     let pace = PACE.to_string();
-    let args = ["--only", step, "--pace", &pace, "--i-know-this-costs-up-to", "2", "--with-trail", BUCKET];
+    let args = ["--only", step, "--pace", &pace, "--i-know-this-costs-up-to", "2"];
+    let args = [&args[..], &["--with-trail", BUCKET, "--spend-reshards", "--with-stack", "unthrottle"]].concat();
     for first in (lane..).step_by(lanes) {
         let calls = Arc::new(Mutex::new(Calls { fault: Some(fault(first)), ..Calls::default() }));
         let urls = direct.through(&calls).await;
@@ -67,31 +68,48 @@ const STEPS: [(&str, (usize, usize)); 6] = [
     ("cloudtrail", (2, 3)),
 ];
 
-/// All steps at the same time, each with accounts of its own: they wait nearly all the time.
-async fn in_every_step(fault: impl Fn(usize) -> Fault + Copy) {
-    join_all(STEPS.map(|(step, lane)| in_every_call(step, lane, fault))).await;
+/// The steps that create streams alone. What is left of a stream depends on the calls that create and delete it, and
+/// all faults of these are in [`STEPS`].
+const WITH_STREAMS_ALONE: [(&str, (usize, usize)); 6] = [
+    ("stack", (0, 1)),
+    ("metric-lag", (0, 1)),
+    ("eleventh-reshard", (0, 1)),
+    ("reshards", (0, 1)),
+    ("refusals", (0, 1)),
+    ("shard-limits", (0, 1)),
+];
+
+/// All these steps at the same time, each with accounts of its own: they wait nearly all the time.
+async fn in_every(steps: [(&'static str, (usize, usize)); 6], fault: impl Fn(usize) -> Fault + Copy) {
+    join_all(steps.map(|(step, lane)| in_every_call(step, lane, fault))).await;
 }
 
 /// The account is gone from a call on, and comes back for `--clean`.
 #[tokio::test]
 async fn an_account_that_goes_leaves_nothing() {
-    in_every_step(|first| Fault { first, times: ALL, effect: Effect::InternalError }).await;
+    in_every(STEPS, |first| Fault { first, times: ALL, effect: Effect::InternalError }).await;
+}
+
+/// The same, of the other steps.
+#[tokio::test]
+async fn an_account_that_goes_leaves_no_stream() {
+    in_every(WITH_STREAMS_ALONE, |first| Fault { first, times: ALL, effect: Effect::InternalError }).await;
 }
 
 /// Each answer in turn is lost. The command tries the call again, which has been carried out.
 #[tokio::test]
 async fn lost_answers_leave_nothing() {
-    in_every_step(|first| Fault { first, times: 1, effect: Effect::DropAfter }).await;
+    in_every(STEPS, |first| Fault { first, times: 1, effect: Effect::DropAfter }).await;
 }
 
 /// Calls fail for longer than the command tries one again.
 #[tokio::test]
 async fn short_outages_leave_nothing() {
-    in_every_step(|first| Fault { first, times: LONGER_THAN_RETRIES, effect: Effect::DropBefore }).await;
+    in_every(STEPS, |first| Fault { first, times: LONGER_THAN_RETRIES, effect: Effect::DropBefore }).await;
 }
 
 /// A gateway answers with its page, for longer than the command tries a call again. The page says nothing of AWS.
 #[tokio::test]
 async fn pages_of_a_gateway_leave_nothing() {
-    in_every_step(|first| Fault { first, times: LONGER_THAN_RETRIES, effect: Effect::Page }).await;
+    in_every(STEPS, |first| Fault { first, times: LONGER_THAN_RETRIES, effect: Effect::Page }).await;
 }

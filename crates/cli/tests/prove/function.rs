@@ -40,7 +40,7 @@ async fn function(mode: &'static str, sweep: Duration) -> Function {
 
 /// Runs the step for this function, and returns its end and its proof. No step waits for longer than a second.
 async fn step(function: &Function) -> (Output, Value, std::collections::BTreeMap<String, u64>) {
-    let (account, moto) = (quick(3_600).await, moto());
+    let (account, moto) = (quick(3_600).await, moto().await);
     let urls = Urls { local: account.url().to_owned(), moto: moto.url().to_owned() };
     let folder = tempfile::tempdir().expect("a folder");
     let args = ["--only", "stack", "--with-stack", "unthrottle", "--pace", "3600", "--i-know-this-costs-up-to", "2"];

@@ -105,7 +105,7 @@ async fn left_here(account: &LocalAccount) -> Vec<String> {
 
 #[tokio::test]
 async fn a_trail_of_another_region_is_not_said_to_be_deleted() {
-    let (account, moto) = (quick(3_600).await, crate::accounts::moto());
+    let (account, moto) = (quick(3_600).await, crate::accounts::moto().await);
     let urls = Urls { local: account.url().to_owned(), moto: moto.url().to_owned() };
     let config = unthrottle_cli::local_config(moto.url()).into_builder();
     let config = config.region(Some(aws_sdk_kinesis::config::Region::new("eu-west-1"))).build();

@@ -21,7 +21,7 @@ async fn until_something_is_there(urls: &Urls) {
 /// An account in which a step with a queue, a rule and a stream does not end soon, and a run of it.
 pub async fn running() -> (unthrottle_lab::local::LocalAccount, Moto, Urls, tempfile::TempDir, Child) {
     // An hour until a stream is UPDATED.
-    let (account, moto) = (local(1, Duration::from_secs(3_600), Duration::ZERO).await, moto());
+    let (account, moto) = (local(1, Duration::from_secs(3_600), Duration::ZERO).await, moto().await);
     let urls = Urls { local: account.url().to_owned(), moto: moto.url().to_owned() };
     let folder = tempfile::tempdir().expect("a folder");
     let args = ["--only", "reshards,contributor-alarm", "--i-know-this-costs-up-to", "2"];
@@ -98,7 +98,7 @@ async fn a_terminal_that_closes_finds_nothing_left() {
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_run_under_nohup_goes_on_without_its_terminal() {
-    let (account, moto) = (local(1, Duration::from_secs(3_600), Duration::ZERO).await, moto());
+    let (account, moto) = (local(1, Duration::from_secs(3_600), Duration::ZERO).await, moto().await);
     let urls = Urls { local: account.url().to_owned(), moto: moto.url().to_owned() };
     let folder = tempfile::tempdir().expect("a folder");
     let run = command(&urls, folder.path(), &["--only", "reshards", "--i-know-this-costs-up-to", "2"]);

@@ -1,6 +1,6 @@
 //! Each step ends in a verdict, and leaves nothing behind.
 
-use crate::accounts::{BUCKET, Urls, left, local, moto, proof, prove, text, verdicts};
+use crate::accounts::{BUCKET, FIS_ROLE, Urls, left, local, moto, proof, prove, text, verdicts};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 use unthrottle_lab::local::{Effect, Fault};
 
-const ALL: [&str; 9] = [
+const ALL: [&str; 11] = [
     "--i-know-this-costs-up-to",
     "2",
     "--pace",
@@ -19,6 +19,8 @@ const ALL: [&str; 9] = [
     BUCKET,
     "--with-stack",
     "unthrottle",
+    "--with-fis",
+    FIS_ROLE,
 ];
 
 /// The verdicts of the facts, asserted to be one for each fact that `--dry-run` lists.
@@ -49,7 +51,7 @@ fn hides_the_account(folder: &Path) {
 
 #[tokio::test]
 async fn every_step_ends_in_a_verdict_on_the_local_account_and_leaves_nothing() {
-    let (account, moto) = (local(60, Duration::from_secs(30), Duration::from_secs(90)).await, moto());
+    let (account, moto) = (local(60, Duration::from_secs(30), Duration::from_secs(90)).await, moto().await);
     let urls = Urls { local: account.url().to_owned(), moto: moto.url().to_owned() };
     let folder = tempfile::tempdir().expect("a folder");
     let out = prove(&urls, folder.path(), &ALL).await;
@@ -61,8 +63,10 @@ async fn every_step_ends_in_a_verdict_on_the_local_account_and_leaves_nothing() 
         facts.collect::<Vec<_>>()
     };
     assert_eq!(of("failed"), Vec::<&str>::new(), "{said}");
-    // The local account has no history of alarms and no function, and moto delivers no events.
-    assert_eq!(of("not_available"), ["alarm-history", "cloudtrail-put-records", "deployed-role"], "{said}");
+    // The local account has no history of alarms and no function. moto delivers no events, and has templates of
+    // experiments and no experiments.
+    let none = ["alarm-history", "cloudtrail-put-records", "deployed-role", "fis-error", "fis-metric"];
+    assert_eq!(of("not_available"), none, "{said}");
     for fact in [
         "above-double",
         "account-clause",
@@ -83,6 +87,7 @@ async fn every_step_ends_in_a_verdict_on_the_local_account_and_leaves_nothing() 
     hides_the_account(folder.path());
     shows_a_refused_record(&proof(folder.path()));
     measured(&proof(folder.path()));
+    no_template_is_left(&urls, &proof(folder.path())).await;
     assert_eq!(left(&urls).await, Vec::<String>::new(), "{said}");
 }
 
@@ -94,6 +99,17 @@ fn shows_a_refused_record(proof: &Value) {
     let mut records = answers.filter_map(|answer| answer["body"]["Records"].as_array());
     let has = |records: &[Value], field: &str| records.iter().any(|record| record[field].is_string());
     assert!(records.any(|records| has(records, "ErrorCode") && has(records, "SequenceNumber")), "{step}");
+}
+
+/// moto no longer has the template that the proof saw. It does not list templates.
+async fn no_template_is_left(urls: &Urls, proof: &Value) {
+    let steps = proof["steps"].as_array().expect("steps").iter();
+    let answers = steps.flat_map(|step| step["answers"].as_array().expect("answers"));
+    let mut created = answers.filter(|answer| answer["call"] == "CreateExperimentTemplate");
+    let id = created.find_map(|answer| answer["body"]["experimentTemplate"]["id"].as_str()).expect("a template");
+    let fis = aws_sdk_fis::Client::new(&unthrottle_cli::local_config(&urls.moto));
+    let error = fis.delete_experiment_template().id(id).send().await.expect_err("it is deleted").into_service_error();
+    assert!(error.is_resource_not_found_exception(), "{error:?}");
 }
 
 /// What was measured is not less than what the account takes. A slow machine measures more.
@@ -113,7 +129,7 @@ fn measured(proof: &Value) {
 
 #[tokio::test]
 async fn every_step_ends_in_a_verdict_on_moto_and_leaves_nothing() {
-    let moto = moto();
+    let moto = moto().await;
     let urls = Urls { local: moto.url().to_owned(), moto: moto.url().to_owned() };
     let folder = tempfile::tempdir().expect("a folder");
     let out = prove(&urls, folder.path(), &ALL).await;
@@ -133,7 +149,7 @@ async fn every_step_ends_in_a_verdict_on_moto_and_leaves_nothing() {
 
 #[tokio::test]
 async fn a_proof_goes_on_with_the_steps_that_are_not_settled() {
-    let (account, moto) = (local(1, Duration::from_secs(3_600), Duration::ZERO).await, moto());
+    let (account, moto) = (local(1, Duration::from_secs(3_600), Duration::ZERO).await, moto().await);
     let urls = Urls { local: account.url().to_owned(), moto: moto.url().to_owned() };
     let folder = tempfile::tempdir().expect("a folder");
     let pay = ["--i-know-this-costs-up-to", "2", "--only"];
@@ -155,7 +171,7 @@ async fn a_proof_goes_on_with_the_steps_that_are_not_settled() {
 
 #[tokio::test]
 async fn a_denied_call_is_not_available_and_its_action_is_named_without_the_caller() {
-    let (account, moto) = (local(3_600, Duration::ZERO, Duration::ZERO).await, moto());
+    let (account, moto) = (local(3_600, Duration::ZERO, Duration::ZERO).await, moto().await);
     let urls = Urls { local: account.url().to_owned(), moto: moto.url().to_owned() };
     let message = "User: arn:aws:sts::123456789012:assumed-role/admin/alice is not authorized to perform: \
                    cloudwatch:DescribeAlarmContributors on resource: * because no identity-based policy allows the \

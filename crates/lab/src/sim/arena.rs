@@ -5,7 +5,8 @@ use super::delivery::DeliveryQuality;
 use super::limits::{Clairvoyant, Reactive};
 use super::ours::Ours;
 use super::peers::{
-    ApplicationAutoScaling, AwsAutoscaling, Doubling, Epsagon, HuaweiDis, OnDemand, ScalingUtils, Static, Substation,
+    ApplicationAutoScaling, AwsAutoscaling, Doubling, Epsagon, HuaweiDis, OnDemand, PredictiveScaling, ScalingUtils,
+    Static, Substation,
 };
 use super::score::Score;
 use super::timeline::Timeline;
@@ -53,6 +54,8 @@ pub enum Policies {
     ApplicationAutoScaling,
     /// The autoscaling of Huawei Cloud's Data Ingestion Service, as if AWS sold it.
     HuaweiDis,
+    /// AWS's predictive scaling, as a custom resource would use it.
+    PredictiveScaling,
     /// No scaling, on a stream that is in on-demand mode from the beginning.
     OnDemand,
     /// Limit: knows the offered load, and doubles as soon as a published minute shows a need.
@@ -91,12 +94,13 @@ impl Policies {
             | Policies::OursWithLossyDelivery => Box::new(Ours::new(self.policy(), self.delivery(workload), seed)),
             Policies::Static => Box::new(Static),
             Policies::Doubling => Box::new(Doubling::new(workload.weather, seed)),
-            Policies::Substation => Box::<Substation>::default(),
+            Policies::Substation => Box::new(Substation::new(workload.weather, seed)),
             Policies::ScalingUtils => Box::<ScalingUtils>::default(),
-            Policies::AwsAutoscaling => Box::<AwsAutoscaling>::default(),
-            Policies::Epsagon => Box::<Epsagon>::default(),
+            Policies::AwsAutoscaling => Box::new(AwsAutoscaling::new(workload.weather, seed)),
+            Policies::Epsagon => Box::new(Epsagon::new(workload.weather, seed)),
             Policies::ApplicationAutoScaling => Box::<ApplicationAutoScaling>::default(),
             Policies::HuaweiDis => Box::<HuaweiDis>::default(),
+            Policies::PredictiveScaling => Box::<PredictiveScaling>::default(),
             Policies::OnDemand => Box::new(OnDemand),
             Policies::Reactive => Box::new(Reactive::new(workload, seed)),
             Policies::Clairvoyant => Box::new(Clairvoyant::new(workload, seed)),

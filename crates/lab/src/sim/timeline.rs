@@ -29,9 +29,12 @@ impl Slice {
 
     /// The capacity of the open shards, in records a second of this size, for even keys.
     pub fn capacity_records(&self) -> f64 {
-        // Whole records only, as in a shard.
-        let of_shard = (WRITE_BYTES_A_SECOND / self.record_bytes.max(1)).min(WRITE_RECORDS_A_SECOND);
-        f64::from(self.open_shards) * of_shard as f64
+        f64::from(self.open_shards) * self.shard_records()
+    }
+
+    /// The capacity of a shard, in records a second of this size. Whole records only, as in a shard.
+    pub fn shard_records(&self) -> f64 {
+        (WRITE_BYTES_A_SECOND / self.record_bytes.max(1)).min(WRITE_RECORDS_A_SECOND) as f64
     }
 }
 
@@ -57,11 +60,21 @@ pub struct Change {
     pub to: u32,
 }
 
+/// A load that a policy expected.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Forecast {
+    /// The second of the run that it was expected for.
+    pub second: i64,
+    /// In full shards.
+    pub full_shards: f64,
+}
+
 /// A run from its beginning.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Timeline {
     minutes: Vec<Slice>,
     marks: Vec<Mark>,
+    forecasts: Vec<Forecast>,
     /// The current minute, and the refused calls of readers in it.
     minute: Slice,
     reads: f64,
@@ -78,6 +91,15 @@ impl Timeline {
     /// The events, in their order.
     pub fn marks(&self) -> &[Mark] {
         &self.marks
+    }
+
+    /// The loads that the policy expected, in the order in which it did.
+    pub fn forecasts(&self) -> &[Forecast] {
+        &self.forecasts
+    }
+
+    pub(super) fn expect(&mut self, forecast: Forecast) {
+        self.forecasts.push(forecast);
     }
 
     pub(super) fn pass(&mut self, second: Second, reads_refused: f64) {

@@ -6,7 +6,7 @@ use crate::prove::events::Events;
 use crate::prove::flood::{self, Answers};
 use crate::prove::ledger::Kind;
 use crate::prove::step::{Fact, Step, Use, Verdict};
-use crate::prove::trouble::{Tried, Trouble, answered, done};
+use crate::prove::trouble::{Tried, Trouble, answered, done, unbuilt};
 use aws_sdk_cloudtrail::types::{AdvancedEventSelector, AdvancedFieldSelector, Tag};
 use chrono::{DateTime, Utc};
 use futures_util::future::join_all;
@@ -117,7 +117,6 @@ async fn run(context: &Context) -> Tried<()> {
 /// Creates a trail for the writes of all streams, and starts it. A selector by ARN would miss calls by name.
 async fn trail(context: &Context, bucket: &str) -> Tried<()> {
     let (name, cloudtrail) = (context.name(""), &context.clients.cloudtrail);
-    let unbuilt = |error: aws_sdk_cloudtrail::error::BuildError| Trouble::Failed(error.to_string());
     let tag = Tag::builder().key(TAG_KEY).value(&name).build().map_err(unbuilt)?;
     let create = cloudtrail.create_trail().name(&name).s3_bucket_name(bucket).tags_list(tag);
     let create = create.is_multi_region_trail(false).include_global_service_events(false);

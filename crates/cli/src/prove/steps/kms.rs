@@ -3,7 +3,7 @@
 use crate::prove::context::{Context, TAG_KEY};
 use crate::prove::ledger::{Kind, Resource};
 use crate::prove::step::{Fact, Step, Use, Verdict};
-use crate::prove::trouble::{Refusal, Tried, Trouble, answered, done};
+use crate::prove::trouble::{Refusal, Tried, Trouble, answered, done, unbuilt};
 use aws_sdk_kinesis::primitives::Blob;
 use aws_sdk_kinesis::types::EncryptionType;
 use aws_sdk_kms::config::retry::RetryConfig;
@@ -62,7 +62,7 @@ pub(super) async fn encrypted(context: &Context, what: &str) -> Tried<(String, S
     let name = context.name(what);
     let create = async {
         let tag = Tag::builder().tag_key(TAG_KEY).tag_value(&name).build();
-        let tag = tag.map_err(|error| Trouble::Failed(error.to_string()))?;
+        let tag = tag.map_err(unbuilt)?;
         let create = context.clients.kms.create_key().description("unthrottle prove").tags(tag);
         // A second attempt after a lost answer would create a second key.
         let once = aws_sdk_kms::config::Builder::new().retry_config(RetryConfig::disabled());

@@ -3,6 +3,7 @@
 mod alarm;
 mod cloudtrail;
 mod eleventh;
+mod fis;
 mod kms;
 mod metric_lag;
 mod refusals;
@@ -20,6 +21,7 @@ pub(super) static ALL: &[&Step] = &[
     &metric_lag::STEP,
     &kms::STEP,
     &alarm::STEP,
+    &fis::STEP,
     &eleventh::STEP,
     &reshards::STEP,
     &refusals::STEP,

@@ -110,6 +110,10 @@ impl Ours {
         let code = handled.as_ref().map_or_else(|code| *code, |decision| decision.verdict.code());
         world.mark(code);
         *self.decided.entry(code).or_default() += 1;
+        let evidence = handled.as_ref().ok().map(|decision| &decision.evidence);
+        if let Some((at, load)) = evidence.and_then(|known| known.expected_at.zip(known.expected_full_shards)) {
+            world.expect(at, load);
+        }
         handled.ok()
     }
 

@@ -13,6 +13,7 @@
 //! bounds.
 
 use super::super::arena::Contender;
+use super::super::delivery::DeliveryQuality;
 use super::super::world::{By, World};
 use super::{Alarm, Fill, Window};
 
@@ -40,14 +41,13 @@ pub struct AwsAutoscaling {
     down: Alarm,
 }
 
-impl Default for AwsAutoscaling {
-    fn default() -> AwsAutoscaling {
-        let up = Alarm::new(UP, |share| share >= UP_FROM);
-        AwsAutoscaling { shards: None, up, down: Alarm::new(DOWN, |share| share < DOWN_BELOW) }
-    }
-}
-
 impl AwsAutoscaling {
+    /// Creates the sample with this delivery of its alarms.
+    pub fn new(delivery: DeliveryQuality, seed: u64) -> AwsAutoscaling {
+        let up = Alarm::new(UP, |share| share >= UP_FROM, (delivery, seed));
+        AwsAutoscaling { shards: None, up, down: Alarm::new(DOWN, |share| share < DOWN_BELOW, (delivery, !seed)) }
+    }
+
     fn scale(&mut self, world: &mut World, up: bool) {
         let open = world.described().open_shards;
         let target = if up { open.saturating_mul(2) } else { (open / 2).max(1) };
@@ -81,13 +81,17 @@ mod tests {
     use crate::sim::account::Account;
     use crate::sim::world::Setup;
 
+    fn reliable() -> AwsAutoscaling {
+        AwsAutoscaling::new(DeliveryQuality::Reliable, 1)
+    }
+
     #[test]
     fn it_doubles_after_25_minutes_at_three_quarters() {
         let mut world = World::new(fixture::setup(4), 1);
         // 70 % of four shards, then 80 %, then more than their capacity: 4,000 records a second are half of eight
         // shards.
         let loads = [vec![2_800.0; 60], vec![3_200.0; 60], vec![9_000.0; 60]].concat();
-        let shards = fixture::minutes(&mut world, &mut AwsAutoscaling::default(), &loads);
+        let shards = fixture::minutes(&mut world, &mut reliable(), &loads);
         let steps = fixture::steps(&shards);
         assert_eq!(steps.iter().map(|(_, count)| *count).collect::<Vec<_>>(), [4, 8, 16], "{steps:?}");
         // A period with 70 % in two of its minutes has 76 %. So 23 minutes may be enough, and CloudWatch publishes them
@@ -101,7 +105,7 @@ mod tests {
         let mut world = World::new(fixture::setup(8), 1);
         // 40 % of eight shards, then 10 %: 20 % of four, and 40 % of two.
         let loads = [vec![3_200.0; 60], vec![800.0; 600]].concat();
-        let shards = fixture::minutes(&mut world, &mut AwsAutoscaling::default(), &loads);
+        let shards = fixture::minutes(&mut world, &mut reliable(), &loads);
         let steps = fixture::steps(&shards);
         assert_eq!(steps.iter().map(|(_, count)| *count).collect::<Vec<_>>(), [8, 4, 2], "{steps:?}");
         assert!((60 + 283..=60 + 289).contains(&steps[1].0), "{steps:?}");
@@ -113,14 +117,14 @@ mod tests {
     #[test]
     fn half_of_an_odd_number_rounds_down_to_at_least_one() {
         let mut world = World::new(fixture::setup(5), 1);
-        let shards = fixture::minutes(&mut world, &mut AwsAutoscaling::default(), &[10.0; 320]);
+        let shards = fixture::minutes(&mut world, &mut reliable(), &[10.0; 320]);
         assert_eq!(fixture::counts(&shards), [5, 2, 1]);
         assert_eq!(world.score().illegal_calls, 0, "the alarm that is written for one shard is silent");
     }
 
     #[test]
     fn an_external_change_of_the_shards_makes_its_alarm_blind() {
-        let (mut world, mut peer) = (World::new(fixture::setup(4), 1), AwsAutoscaling::default());
+        let (mut world, mut peer) = (World::new(fixture::setup(4), 1), reliable());
         let up = fixture::minutes(&mut world, &mut peer, &[3_900.0; 32]);
         assert_eq!(up.last(), Some(&8));
         let _ = world.update_shard_count(By::Others, 4).expect("legal");
@@ -133,7 +137,7 @@ mod tests {
     fn it_repeats_a_refused_change_every_minute() {
         let account = Account { shard_limit: 4, ..Account::default() };
         let mut world = World::new(Setup { account, ..fixture::setup(4) }, 1);
-        let shards = fixture::minutes(&mut world, &mut AwsAutoscaling::default(), &[3_900.0; 90]);
+        let shards = fixture::minutes(&mut world, &mut reliable(), &[3_900.0; 90]);
         assert_eq!(fixture::counts(&shards), [4]);
         let refused = world.score().refusals["LimitExceededException"];
         assert!((90 - 29..=90 - 25).contains(&refused), "{refused}");

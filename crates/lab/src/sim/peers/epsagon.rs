@@ -13,6 +13,7 @@
 //! with its own change. An alarm stays in ALARM after three refusals, and notifies no more. It has no bounds.
 
 use super::super::arena::Contender;
+use super::super::delivery::DeliveryQuality;
 use super::super::world::{By, World};
 use super::{Alarm, Fill, LAMBDA_RETRIES, Window, used};
 
@@ -50,14 +51,14 @@ pub struct Epsagon {
     notifications: Vec<Notification>,
 }
 
-impl Default for Epsagon {
-    fn default() -> Epsagon {
-        let (up, down) = (Alarm::new(UP, |share| share >= UP_FROM), Alarm::new(DOWN, |share| share <= DOWN_TO));
+impl Epsagon {
+    /// Creates the autoscaler with this delivery of its alarms.
+    pub fn new(delivery: DeliveryQuality, seed: u64) -> Epsagon {
+        let up = Alarm::new(UP, |share| share >= UP_FROM, (delivery, seed));
+        let down = Alarm::new(DOWN, |share| share <= DOWN_TO, (delivery, !seed));
         Epsagon { shards: None, up, down, notifications: vec![] }
     }
-}
 
-impl Epsagon {
     /// The shards after a step up.
     fn above(shards: u32) -> u32 {
         let factor = match shards {
@@ -153,7 +154,7 @@ mod tests {
         let mut world = World::new(fixture::setup(4), 1);
         // 70 % of four shards, then 80 %, which are 53 % of six shards.
         let loads = [vec![2_800.0; 30], vec![3_200.0; 60]].concat();
-        let shards = fixture::minutes(&mut world, &mut Epsagon::default(), &loads);
+        let shards = fixture::minutes(&mut world, &mut Epsagon::new(DeliveryQuality::Reliable, 1), &loads);
         let steps = fixture::steps(&shards);
         assert_eq!(steps.iter().map(|(_, count)| *count).collect::<Vec<_>>(), [4, 6], "{steps:?}");
         // A period with 70 % in two of its minutes has 76 %.
@@ -164,7 +165,7 @@ mod tests {
     fn it_scales_down_after_a_quiet_day_and_this_day_counts_twice() {
         let mut world = World::new(fixture::setup(8), 1);
         // A tenth of eight shards is a fifth of four and 40 % of two.
-        let shards = fixture::minutes(&mut world, &mut Epsagon::default(), &[800.0; 25 * 60]);
+        let shards = fixture::minutes(&mut world, &mut Epsagon::new(DeliveryQuality::Reliable, 1), &[800.0; 25 * 60]);
         let steps = fixture::steps(&shards);
         assert_eq!(steps.iter().map(|(_, count)| *count).collect::<Vec<_>>(), [8, 4, 2], "{steps:?}");
         assert!((24 * 60..=24 * 60 + 4).contains(&steps[1].0), "{steps:?}");
@@ -175,7 +176,7 @@ mod tests {
     fn after_three_refusals_it_never_tries_again() {
         let account = Account { shard_limit: 4, ..Account::default() };
         let mut world = World::new(Setup { account, ..fixture::setup(4) }, 1);
-        let shards = fixture::minutes(&mut world, &mut Epsagon::default(), &[3_900.0; 240]);
+        let shards = fixture::minutes(&mut world, &mut Epsagon::new(DeliveryQuality::Reliable, 1), &[3_900.0; 240]);
         assert_eq!(fixture::counts(&shards), [4]);
         assert_eq!(world.score().refusals["LimitExceededException"], 3);
     }
@@ -184,7 +185,7 @@ mod tests {
     fn it_collides_with_its_own_change_if_the_step_is_small() {
         let mut world = World::new(fixture::setup(52), 1);
         // 98 % of 52 shards are 78 % of 65. So the alarm notifies again during the reshard, which takes two minutes.
-        let shards = fixture::minutes(&mut world, &mut Epsagon::default(), &[51_000.0; 40]);
+        let shards = fixture::minutes(&mut world, &mut Epsagon::new(DeliveryQuality::Reliable, 1), &[51_000.0; 40]);
         assert_eq!(fixture::counts(&shards), [52, 65, 82]);
         assert!(world.score().refusals["ResourceInUseException"] >= 1);
     }

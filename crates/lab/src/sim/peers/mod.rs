@@ -10,6 +10,7 @@ pub mod doubling;
 pub mod epsagon;
 pub mod huawei_dis;
 pub mod on_demand;
+pub mod predictive_scaling;
 pub mod scaling_utils;
 pub mod substation;
 pub mod unattended;
@@ -20,11 +21,13 @@ pub use doubling::Doubling;
 pub use epsagon::Epsagon;
 pub use huawei_dis::HuaweiDis;
 pub use on_demand::OnDemand;
+pub use predictive_scaling::PredictiveScaling;
 pub use scaling_utils::ScalingUtils;
 pub use substation::Substation;
 pub use unattended::Static;
 
 use super::cloudwatch::CloudWatch;
+use super::delivery::{Delivery, DeliveryQuality};
 use super::time;
 use super::world::World;
 use crate::rules::{WRITE_BYTES_A_SECOND, WRITE_RECORDS_A_SECOND};
@@ -116,23 +119,28 @@ struct Alarm {
     window: Window,
     breaches: fn(f64) -> bool,
     is_raised: bool,
+    /// The notifications on their way.
+    notifications: Delivery<()>,
 }
 
 impl Alarm {
     /// An alarm that is not in ALARM.
-    fn new(window: Window, breaches: fn(f64) -> bool) -> Alarm {
-        Alarm { window, breaches, is_raised: false }
+    fn new(window: Window, breaches: fn(f64) -> bool, (delivery, seed): (DeliveryQuality, u64)) -> Alarm {
+        Alarm { window, breaches, is_raised: false, notifications: Delivery::new(delivery, seed) }
     }
 
-    /// Whether the alarm changes to ALARM in this second. `shards`: the number of shards in its formula.
+    /// Whether a notification that the alarm has changed to ALARM arrives in this second. With reliable delivery, it
+    /// is the second of the change. `shards`: the number of shards in its formula.
     fn is_newly_raised(&mut self, world: &World, shards: u32) -> bool {
         let (cloudwatch, now) = (world.cloudwatch(), world.now());
-        if now % EVALUATED_EVERY != 0 {
-            return false;
+        if now % EVALUATED_EVERY == 0 {
+            let share = |records| used(cloudwatch, records, self.window.period, shards);
+            let is_raised = self.window.is_breached(cloudwatch, now, |records| (self.breaches)(share(records)));
+            if is_raised && !std::mem::replace(&mut self.is_raised, is_raised) {
+                self.notifications.send(now, ());
+            }
         }
-        let share = |records| used(cloudwatch, records, self.window.period, shards);
-        let is_raised = self.window.is_breached(cloudwatch, now, |records| (self.breaches)(share(records)));
-        is_raised && !std::mem::replace(&mut self.is_raised, is_raised)
+        !self.notifications.arrived(now).is_empty()
     }
 
     /// `SetAlarmState`, to OK or to INSUFFICIENT_DATA. If the alarm breaches at the next evaluation, it notifies again.

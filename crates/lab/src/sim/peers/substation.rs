@@ -13,6 +13,7 @@
 //! load has gone.
 
 use super::super::arena::Contender;
+use super::super::delivery::{Delivery, DeliveryQuality};
 use super::super::world::{By, World};
 use super::{EVALUATED_EVERY, Fill, LAMBDA_RETRIES, Window, used};
 
@@ -38,7 +39,7 @@ const CALLS_IF_NOTIFIED: u64 = 1;
 ///
 /// It sets an alarm that has notified to INSUFFICIENT_DATA. So CloudWatch evaluates the same minutes again, with the
 /// new number of shards. The effect is a notification in every minute that breaches.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Substation {
     /// The number of shards in the formulas of its alarms.
     shards: Option<u32>,
@@ -48,6 +49,10 @@ pub struct Substation {
     scaled_at: Option<i64>,
     /// An alarm that stays in ALARM, because its change failed.
     stuck: Option<Stuck>,
+    /// The alarm that is in ALARM, and that the function has not reset: `true` is up.
+    raised: Option<bool>,
+    /// The notifications on their way: `true` is up.
+    notifications: Delivery<bool>,
 }
 
 /// See [`Substation`].
@@ -61,6 +66,12 @@ struct Stuck {
 }
 
 impl Substation {
+    /// Creates the autoscaler with this delivery of its alarms.
+    pub fn new(delivery: DeliveryQuality, seed: u64) -> Substation {
+        let notifications = Delivery::new(delivery, seed);
+        Substation { shards: None, is_waiting: false, scaled_at: None, stuck: None, raised: None, notifications }
+    }
+
     /// The shards after a step.
     fn step(shards: u32, up: bool) -> u32 {
         let factor = match shards {
@@ -84,26 +95,30 @@ impl Substation {
     }
 }
 
-impl Contender for Substation {
-    fn pass(&mut self, world: &mut World) {
+impl Substation {
+    /// Evaluates the alarms. A change to ALARM sends a notification, and Lambda tries a failed function again.
+    fn evaluate(&mut self, world: &mut World, shards: u32) {
         let now = world.now();
-        let shards = *self.shards.get_or_insert(world.open_shards());
-        if self.is_waiting && !world.is_updating() {
-            (self.is_waiting, self.scaled_at) = (false, Some(now));
-            world.called(CALLS_OF_A_CHANGE);
-        }
-        if now % EVALUATED_EVERY != 0 || self.is_waiting {
-            return;
-        }
         let direction = Substation::direction(world, shards);
         self.stuck.take_if(|stuck| direction != Some(stuck.up));
-        let Some(up) = direction.filter(|_| self.stuck.is_none_or(|stuck| stuck.again_at.is_some_and(|at| at <= now)))
-        else {
-            return;
-        };
+        self.raised.take_if(|raised| direction != Some(*raised));
+        match (direction, self.stuck) {
+            (Some(up), Some(stuck)) if stuck.again_at.is_some_and(|at| at <= now) => self.run(world, up),
+            (Some(up), None) if self.raised != Some(up) => {
+                self.raised = Some(up);
+                self.notifications.send(now, up);
+            }
+            _ => {}
+        }
+    }
+
+    /// Runs the function for a notification. It resets the alarm, unless its change fails.
+    fn run(&mut self, world: &mut World, up: bool) {
+        let now = world.now();
         world.called(CALLS_IF_NOTIFIED);
         let cooldown = if up { UP_COOLDOWN } else { DOWN_COOLDOWN };
         if self.scaled_at.is_some_and(|at| now - at < cooldown) {
+            self.raised = None;
             return world.called(CALLS_IF_NOTIFIED);
         }
         let open = world.described().open_shards;
@@ -112,10 +127,27 @@ impl Contender for Substation {
         if target == open {
             self.stuck = Some(Stuck { up, failures, again_at: None });
         } else if world.update_shard_count(By::Policy, target).is_ok() {
-            (self.is_waiting, self.shards, self.stuck) = (true, Some(target), None);
+            (self.is_waiting, self.shards, self.stuck, self.raised) = (true, Some(target), None, None);
         } else {
             let again_at = LAMBDA_RETRIES.get(failures).map(|delay| now + delay);
             self.stuck = Some(Stuck { up, failures: failures + 1, again_at });
+        }
+    }
+}
+
+impl Contender for Substation {
+    fn pass(&mut self, world: &mut World) {
+        let now = world.now();
+        let shards = *self.shards.get_or_insert(world.open_shards());
+        if self.is_waiting && !world.is_updating() {
+            (self.is_waiting, self.scaled_at) = (false, Some(now));
+            world.called(CALLS_OF_A_CHANGE);
+        }
+        if now % EVALUATED_EVERY == 0 && !self.is_waiting {
+            self.evaluate(world, shards);
+        }
+        for up in self.notifications.arrived(now) {
+            self.run(world, up);
         }
     }
 }
@@ -142,7 +174,7 @@ mod tests {
         // 65 % of four shards for ten minutes, 75 % for twenty, and a tenth of eight for four hours.
         let loads = [vec![2_600.0; 10], vec![3_000.0; 20], vec![800.0; 240]].concat();
         let mut world = World::new(fixture::setup(4), 1);
-        let shards = fixture::minutes(&mut world, &mut Substation::default(), &loads);
+        let shards = fixture::minutes(&mut world, &mut Substation::new(DeliveryQuality::Reliable, 1), &loads);
         assert!(shards[..15].iter().all(|n| *n == 4), "five minutes must be published: {shards:?}");
         assert_eq!(shards[20], 8, "{shards:?}");
         // 800 records are 16 % of 5,000 and 27 % of 3,000. Of 2,000 they are 40 %, which is above the threshold.
@@ -157,7 +189,7 @@ mod tests {
         let account = Account { shard_limit: 4, ..Account::default() };
         let mut world = World::new(Setup { account, ..fixture::setup(4) }, 1);
         let refused = |world: &World| world.score().refusals["LimitExceededException"];
-        let mut substation = Substation::default();
+        let mut substation = Substation::new(DeliveryQuality::Reliable, 1);
         fixture::minutes(&mut world, &mut substation, &[3_900.0; 240]);
         assert_eq!(refused(&world), 3);
         fixture::minutes(&mut world, &mut substation, &[vec![2_000.0; 30], vec![3_900.0; 60]].concat());
@@ -167,7 +199,7 @@ mod tests {
     #[test]
     fn it_ignores_a_hot_key() {
         let setup = Setup { keys: Keys::with_a_hot_one(0.9, 20_000), ..fixture::setup(4) };
-        let (mut world, mut substation) = (World::new(setup, 1), Substation::default());
+        let (mut world, mut substation) = (World::new(setup, 1), Substation::new(DeliveryQuality::Reliable, 1));
         for _ in 0..3_600 {
             world.pass(2_500.0);
             substation.pass(&mut world);

@@ -27,7 +27,7 @@ use super::retry::{Retry, Waiting};
 use super::score::{Score, Tally};
 use super::shard::{Counts, OpenShard, Second};
 use super::time;
-use super::timeline::Timeline;
+use super::timeline::{Forecast, Timeline};
 use crate::rules::HashRange;
 use calls::Running;
 use chrono::{DateTime, Utc};
@@ -368,5 +368,11 @@ impl World {
     /// Records a decision of the policy. A change in this second gets its code.
     pub fn mark(&mut self, code: &'static str) {
         self.timeline.decide(self.now, code);
+    }
+
+    /// Records the load that the policy expects at `at`, in full shards.
+    pub fn expect(&mut self, at: DateTime<Utc>, full_shards: f64) {
+        let second = (at - time(0)).num_seconds();
+        self.timeline.expect(Forecast { second, full_shards });
     }
 }
