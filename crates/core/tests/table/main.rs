@@ -16,6 +16,7 @@ mod foresight;
 mod forged;
 mod hot_key;
 mod hot_shards;
+mod instances;
 mod lag;
 mod lasting;
 mod load;

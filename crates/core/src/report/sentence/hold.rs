@@ -45,8 +45,9 @@ fn of_state(reason: &Reason, seen: &Seen<'_>) -> String {
         Reason::Healthy { healed: Some(healed) } => healed_by(healed),
         Reason::Healthy { healed: None } => lag::without_throttling(seen),
         Reason::ConsumerSlow { hours_left } => lag::consumer_slow(*hours_left, seen),
-        Reason::ReadersStopped { since, changed_at, hours_left, healed } => {
-            lag::readers_stopped(*since, *changed_at, *hours_left, healed.as_ref(), seen)
+        Reason::ReadersStopped { since, changed_at, hours_left, healed, in_vain } => {
+            let made = (*changed_at, healed.as_ref(), in_vain.as_deref());
+            lag::readers_stopped(*since, made, *hours_left, seen)
         }
         Reason::Negligible => negligible(seen),
         Reason::Unconfirmed { minutes, needed } => unconfirmed(*minutes, *needed),
@@ -139,6 +140,14 @@ fn settling(changed_at: DateTime<Utc>, is_ours: bool, seen: &Seen<'_>) -> String
 }
 
 fn evidence_pending(seen: &Seen<'_>) -> String {
+    if seen.evidence.onset.is_some() && seen.evidence.last_throttled_minute < seen.evidence.newest_minute {
+        return format!(
+            "{}, and the newest minute refused none: it may be over. The next minute shows whether it was a burst: \
+             unthrottle looks again within a minute.{}",
+            throttling(seen.evidence),
+            expected::after_next_minute(seen)
+        );
+    }
     if seen.evidence.onset.is_some() {
         return format!(
             "{}, and the load began in the newest minutes, which show only a part of it. The next minute shows the \
