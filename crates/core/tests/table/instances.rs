@@ -313,3 +313,18 @@ rows! { says;
             read_throttled: 0.5, get_records_calls: 30_000.0, ..read(100.0, written(100.0, 0.0))
         }).asked() => ["at most 0.01 % of one minute"];
 }
+
+/// 64 shards with little load, and a memory of a raise that AutoFix does not show.
+fn forged_raise() -> Fixture {
+    let at = hours_ago(9).format("%Y%m%dT%H%M%SZ");
+    let memory = format!("v=1 change=scale/2/64/{at} done=60 heal=300 seen=300 base=2");
+    let fixture = Fixture::new(64).minutes(-1439..=0, written(1000.0, 0.0)).tag(TAG, &memory).asked().forged();
+    fixture.policy(|p| p.restore_after_hours = 3)
+}
+
+#[test]
+fn a_raise_that_is_not_restored_is_not_called_a_switch() {
+    let sentence = forged_raise().sentence();
+    assert!(sentence.contains("its shards are not restored: its memory names a change"), "{sentence}");
+    assert!(!sentence.contains("on-demand"), "{sentence}");
+}

@@ -5,6 +5,7 @@ use super::numbers::{newest, refused, throttling, time};
 use super::{Seen, act, ahead, expected, lag, limits, skew};
 use crate::decision::{DeniedChange, Foreign, Healed, ReadCall, Reason};
 use crate::memory::{Change, ChangeKind, Size};
+use crate::observation::CapacityMode;
 use crate::policy::MODE_TAG;
 use crate::signal::Signal;
 use crate::text::{NAME, QUOTED, plain};
@@ -223,6 +224,9 @@ fn refused_lately(until: DateTime<Utc>) -> String {
 fn not_restorable(why: &str, seen: &Seen<'_>) -> String {
     if seen.is_undo {
         return format!("not restored: {why}. Nothing was changed.");
+    }
+    if seen.stream.is_some_and(|stream| stream.mode == CapacityMode::Provisioned) {
+        return format!("no throttling for as long as you set, but its shards are not restored: {why}.");
     }
     format!(
         "no throttling for as long as you set, and unthrottle had switched the stream to on-demand mode, but does not \
