@@ -85,9 +85,9 @@ fn record_unseen(traffic: &Traffic, newest: Minute, retention: f64, evidence: &m
     evidence.data_loss_in_hours = loss_of_unseen(&since_begin(own, compared, traffic), newest, retention);
 }
 
-/// These ages from `first` on of readers that are not seen any more, and an age of zero before them where a reader began
-/// in that time: no minute of the day before shows any reader, though the stream had traffic. A person who reads the
-/// oldest records for some minutes is such a reader.
+/// These ages from `first` on of readers that are not seen any more, and an age of zero before them where a reader
+/// began in that time: no minute of the day before shows any reader, though the stream had traffic. A person who reads
+/// the oldest records for some minutes is such a reader.
 fn since_begin(mut ages: Vec<Age>, first: Minute, traffic: &Traffic) -> Vec<Age> {
     let Some((begin, _)) = ages.first().copied() else { return ages };
     let has_traffic = |minute: &Minute| traffic.minute(*minute) != MinuteTraffic::default();

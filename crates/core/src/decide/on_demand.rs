@@ -13,8 +13,8 @@ use crate::policy::AWS_MAX_WARM_MIBPS;
 const WELL_UNDER: f64 = 0.5;
 
 /// A hot key fills a shard for the whole minute. A stream that accepts less than this in its best throttled minute, in
-/// full shards, has no full shard: AWS refuses bursts. With a smaller number, bursts would be called keys. With a larger
-/// one, a key of records of nearly 1 MiB would be called a burst: they leave up to half of a full shard unused.
+/// full shards, has no full shard: AWS refuses bursts. With a smaller number, bursts would be called keys. With a
+/// larger one, a key of records of nearly 1 MiB would be called a burst: they leave up to half of a full shard unused.
 const KEY_FILLS: f64 = 0.5;
 
 /// The regions where a stream may have 10 GiB/s; elsewhere it is [`SMALL_CEILING_MIBPS`] (the Kinesis quotas page). No

@@ -30,8 +30,8 @@ const WRITES_ARE_LATE_MINUTES: i64 = 7;
 pub(crate) const SILENCE_IS_UNKNOWN_MINUTES: i64 = 60;
 
 /// A stream that was silent for as long this many times within a day has batches, and one more silence is no news. A
-/// silence that CloudWatch causes is filled later. With one, a pause of producers in the morning would make late data of
-/// the evening look idle; with more, an hourly batch would be unknown for half of the day.
+/// silence that CloudWatch causes is filled later. With one, a pause of producers in the morning would make late data
+/// of the evening look idle; with more, an hourly batch would be unknown for half of the day.
 const SILENT_BEFORE: usize = 2;
 
 /// The newest minute whose traffic of `side` is known. A side that lacks data while the other side has newer data is

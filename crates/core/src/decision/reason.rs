@@ -254,8 +254,8 @@ impl Reason {
         }
     }
 
-    /// This hold for readers that have stopped, of a stream that would be held as `other`. It says if our change did not
-    /// help.
+    /// This hold for readers that have stopped, of a stream that would be held as `other`. It says if our change did
+    /// not help.
     #[must_use]
     pub(crate) fn beside(mut self, other: Reason) -> Reason {
         if let (Reason::ReadersStopped { in_vain, .. }, Reason::NotHealed { change, .. }) = (&mut self, other) {

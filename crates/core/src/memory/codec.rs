@@ -302,8 +302,8 @@ impl Memory {
     }
 
     /// The tag's value. A memory that is too long loses what no change depends on: how long readers are watched,
-    /// notifications, the earlier one first, tried restores, the unpublished datum. Then it loses the forecasts, then which reshards were
-    /// restores, and then the reverts and the plan: a memory so full has no reshards left either.
+    /// notifications, the earlier one first, tried restores, the unpublished datum. Then it loses the forecasts, then
+    /// which reshards were restores, and then the reverts and the plan: a memory so full has no reshards left either.
     ///
     /// # Errors
     /// [`MemoryError::TooLong`] when the words of a newer version leave no room.

@@ -58,8 +58,9 @@ rows! { decides;
     a_batch_that_is_late_is_unknown:
         batches(4, 15, 20).minutes(-5..=0, MinuteTraffic::default()) => "evidence_pending";
     a_single_pause_of_the_morning_leaves_a_silence_unknown:
-        each(Fixture::new(3).asked(), -400, -9, |ago| written(if (-300..-280).contains(&ago) { 0.0 } else { 500.0 }, 0.0))
-        => "evidence_pending";
+        each(Fixture::new(3).asked(), -400, -9, |ago| {
+            written(if (-300..-280).contains(&ago) { 0.0 } else { 500.0 }, 0.0)
+        }) => "evidence_pending";
 }
 
 /// Four shards of an on-demand stream, with this traffic in each minute of an hour.
@@ -83,7 +84,7 @@ rows! { says;
     bursts_on_demand_say_what_producers_can_do: on_demand(written(300.0, 40.0)) => ["batch, jitter, backoff"];
 }
 
-/// A stream whose load AWS accepted until `ago`, and of which AWS has refused every record since.
+/// A stream whose load AWS accepted until `ago`, and whose records AWS has all refused since.
 fn refused_since(fixture: Fixture, ago: i64) -> Fixture {
     fixture.minutes(-90..=-ago, written(1500.0, 0.0)).minutes(1 - ago..=0, written(0.0, 1500.0)).asked()
 }
@@ -183,7 +184,8 @@ rows! { says;
             "and its readers stopped at 16:51 UTC", "Restart the consumer"];
 }
 
-/// A stream whose shard metrics are on for two hours, whose readers stopped, and of which one minute was refused.
+/// A stream whose shard metrics are on for two hours, and whose readers stopped. AWS refused this number of records a
+/// second in the newest minute.
 fn unconfirmed_beside_stopped_readers(refused: f64) -> Fixture {
     let fixture = with_readers(2, 4, 30, |minute| (minute < -30).then_some(300.0)).shard_metrics();
     let metrics = metrics_on_for(120).shard_metrics;
