@@ -11,34 +11,34 @@ use unthrottle_core::policy::Permission;
 const MINUTE: f64 = 60_000.0;
 
 /// A minute with this number of accepted and refused records of 1 KiB a second.
-fn written(accepted: f64, refused: f64) -> MinuteTraffic {
+pub fn written(accepted: f64, refused: f64) -> MinuteTraffic {
     MinuteTraffic { write_throttled: 60.0 * refused, ..offered(accepted, 10_000) }
 }
 
 /// The same minute with readers whose slowest is `age` milliseconds behind.
-fn read(age: f64, traffic: MinuteTraffic) -> MinuteTraffic {
+pub fn read(age: f64, traffic: MinuteTraffic) -> MinuteTraffic {
     MinuteTraffic { get_records_calls: 240.0, get_records_bytes: 0.5 * MIB, iterator_age_ms: Some(age), ..traffic }
 }
 
 /// These minutes, counted from the newest, each with its own traffic.
-fn each(fixture: Fixture, first: i64, last: i64, traffic: impl Fn(i64) -> MinuteTraffic) -> Fixture {
+pub fn each(fixture: Fixture, first: i64, last: i64, traffic: impl Fn(i64) -> MinuteTraffic) -> Fixture {
     (first..=last).fold(fixture, |fixture, ago| fixture.minutes(ago..=ago, traffic(ago)))
 }
 
 /// When the minute `ago` before the newest began.
-fn start(ago: i64) -> DateTime<Utc> {
+pub fn start(ago: i64) -> DateTime<Utc> {
     newest().plus(-ago).start()
 }
 
 /// The memory of a change that settled when the minute `ago` before the newest began.
-fn changed(from: u32, to: u32, ago: i64) -> Memory {
+pub fn changed(from: u32, to: u32, ago: i64) -> Memory {
     let mut memory = settled(from, to, (now() - start(ago)).num_seconds() + 60, 60);
     memory.change.as_mut().expect("a change").published = Some(now());
     memory
 }
 
 /// The same, where a run has verified it.
-fn verified(from: u32, to: u32, ago: i64) -> Memory {
+pub fn verified(from: u32, to: u32, ago: i64) -> Memory {
     let mut memory = changed(from, to, ago);
     memory.change.as_mut().expect("a change").healed = Some(start(ago - 3));
     memory

@@ -17,6 +17,7 @@ mod forged;
 mod hot_key;
 mod hot_shards;
 mod instances;
+mod kinds;
 mod lag;
 mod lasting;
 mod load;
