@@ -3,7 +3,8 @@
 /// A share in percent. Small shares have two digits more.
 pub fn percent(share: f64) -> String {
     match share * 100.0 {
-        small if small > 0.0 && small < 1.0 => format!("{small:.2} %"),
+        // Something is not nothing.
+        small if small > 0.0 && small < 1.0 => format!("{:.2} %", small.max(0.01)),
         percent => format!("{percent:.0} %"),
     }
 }

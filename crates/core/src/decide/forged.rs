@@ -5,8 +5,26 @@ use super::Case;
 use super::history::History;
 use super::restore::utc;
 use crate::decision::{Reason, Remedy};
-use crate::memory::ChangeKind;
+use crate::memory::{ChangeKind, Memory};
 use chrono::{DateTime, Utc};
+
+/// Forgets what this memory says of times after `latest`: unthrottle did not write that. A refusal or reverts to come
+/// would hold the stream for years, and a message to come would keep every other message back.
+pub(super) fn forget_times_to_come(memory: &mut Memory, latest: DateTime<Utc>) {
+    memory.refused.take_if(|refused| refused.at > latest);
+    memory.reverts.retain(|at| *at <= latest);
+    for notified in [&mut memory.notified, &mut memory.notified_before] {
+        notified.take_if(|(_, at)| *at > latest);
+    }
+    for at in [&mut memory.restore_tried, &mut memory.resent] {
+        at.take_if(|at| *at > latest);
+    }
+    if let Some(change) = &mut memory.change {
+        for at in [&mut change.settled, &mut change.healed, &mut change.resent, &mut change.published] {
+            at.take_if(|at| *at > latest);
+        }
+    }
+}
 
 impl Case<'_> {
     /// Holds a restore or a switch back where the AutoFix metric does not show the change that the memory names. A

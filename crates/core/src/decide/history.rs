@@ -164,7 +164,9 @@ impl History {
     /// had settled. Of earlier reshards the memory keeps only the first time, and of earlier splits none.
     pub fn moved_shards(&self) -> Vec<(DateTime<Utc>, DateTime<Utc>)> {
         let last = self.memory.change.as_ref().filter(|change| moves_shards(change.kind));
-        let is_earlier = |at: &&DateTime<Utc>| self.memory.change.as_ref().is_none_or(|change| change.at != **at);
+        // A lost change is known by its time alone, too.
+        let known = self.memory.change.as_ref().filter(|change| change.kind != ChangeKind::Lost);
+        let is_earlier = |at: &&DateTime<Utc>| known.is_none_or(|change| change.at != **at);
         let earlier = self.memory.reshards.iter().filter(is_earlier).map(|at| (*at, *at));
         let last = last.filter(|_| !self.phase.is_void()).and_then(|change| Some((change.at, change.settled?)));
         let mut moved: Vec<_> = earlier.chain(last).collect();

@@ -2,7 +2,7 @@
 
 use super::throttling::RECENT_MINUTES;
 use crate::decision::{Evidence, STEADY};
-use crate::observation::{LOOKBACK_HOURS, Minute, Observation, Stream, Traffic};
+use crate::observation::{LOOKBACK_HOURS, Minute, MinuteTraffic, Observation, Stream, Traffic};
 use crate::signal::Signal;
 
 /// The share of the retention that a reader may be behind before its data is at risk, 0–1. At half of it, a person has
@@ -81,8 +81,22 @@ fn record_unseen(traffic: &Traffic, newest: Minute, retention: f64, evidence: &m
     let Some((last, age)) = known.last().copied() else { return };
     evidence.record_unseen_reader(last, age);
     let compared = last.plus(1 - COMPARED_MINUTES);
-    let compared: Vec<Age> = known.into_iter().filter(|(minute, _)| *minute >= compared).collect();
-    evidence.data_loss_in_hours = loss_of_unseen(&compared, newest, retention);
+    let own: Vec<Age> = known.into_iter().filter(|(minute, _)| *minute >= compared).collect();
+    evidence.data_loss_in_hours = loss_of_unseen(&since_begin(own, compared, traffic), newest, retention);
+}
+
+/// These ages from `first` on of readers that are not seen any more, and an age of zero before them where a reader
+/// began in that time: no minute of the day before shows any reader, though the stream had traffic. A person who reads
+/// the oldest records for some minutes is such a reader.
+fn since_begin(mut ages: Vec<Age>, first: Minute, traffic: &Traffic) -> Vec<Age> {
+    let Some((begin, _)) = ages.first().copied() else { return ages };
+    let has_traffic = |minute: &Minute| traffic.minute(*minute) != MinuteTraffic::default();
+    let before = first.to(begin.plus(-1)).rev().find(has_traffic);
+    let is_first = || self::ages(traffic, begin.plus(-60 * LOOKBACK_HOURS), begin.plus(-1)).is_empty();
+    if let Some(before) = before.filter(|_| is_first()) {
+        ages.insert(0, (before, 0.0));
+    }
+    ages
 }
 
 /// How far the slowest reader was behind in each of these minutes that shows it: the polling readers and the registered

@@ -3,7 +3,7 @@
 use super::published::newest_of;
 use super::throttling::RECENT_MINUTES;
 use super::writes::Throttled;
-use crate::decision::Side;
+use crate::decision::{Reason, Remedy, Side};
 use crate::observation::{Minute, Traffic};
 use chrono::{DateTime, Utc};
 
@@ -81,6 +81,21 @@ fn is_refused_in(side: Side, traffic: &Traffic, newest: Minute, (blocks, minutes
 const LASTING_MINUTES: i64 = BLOCKS * BLOCK_MINUTES;
 
 impl Throttled<'_> {
+    /// What was `found`, where AWS accepts any record. If it accepts none for 15 minutes, neither keys nor bursts nor a
+    /// lack of capacity are the cause: a full shard still accepts what it takes.
+    pub(super) fn explained_by_no_record(&self, found: Result<Remedy, Reason>) -> Result<Remedy, Reason> {
+        use Reason::{HotKey, MicroBurst, NothingAccepted, OnDemandCeiling, SkewSuspected};
+        match found {
+            Ok(Remedy::EnableShardMetrics { .. })
+            | Err(SkewSuspected(_) | MicroBurst | HotKey { .. } | OnDemandCeiling(_))
+                if self.is_refused_for_long(Side::Writes, 1.0) =>
+            {
+                Err(NothingAccepted)
+            }
+            found => found,
+        }
+    }
+
     /// Whether `side` has refused at least `share` of its records or calls for 15 minutes, all of them evidence.
     pub(super) fn is_refused_for_long(&self, side: Side, share: f64) -> bool {
         let first = self.newest.plus(1 - LASTING_MINUTES);

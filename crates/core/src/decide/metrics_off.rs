@@ -1,7 +1,7 @@
 //! Shard-level metrics that are on because of us, and go off again: they cost money.
 
 use super::history::History;
-use crate::decision::{Reason, Remedy};
+use crate::decision::{Evidence, Reason, Remedy};
 use crate::memory::{ChangeKind, Memory};
 use crate::observation::Stream;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -27,14 +27,21 @@ pub(super) fn is_diagnosed(memory: &Memory) -> bool {
 /// In a hold that does not wait for something to come, shard-level metrics are switched off: they cost money.
 pub(super) fn switch_metrics_off_in_hold(
     reason: Reason,
+    evidence: &Evidence,
     stream: &Stream,
     history: &History,
     now: DateTime<Utc>,
 ) -> Result<Remedy, Reason> {
-    use Reason::{EvidencePending, Healthy, RefusedLately, Resharding, Settling, Unconfirmed};
+    use Reason::{EvidencePending, Healthy, ReadersStopped, RefusedLately, Resharding, Settling, Unconfirmed};
     match reason {
         Resharding | Settling { .. } | EvidencePending | Unconfirmed { .. } | RefusedLately { .. } => Err(reason),
         Healthy { healed: Some(_) } => Err(reason),
+        ReadersStopped { .. } if is_unconfirmed(evidence) => Err(reason),
         _ => metrics_off(stream, history, now, METRICS_ON_FOR).ok_or(reason),
     }
+}
+
+/// Whether throttling may still need a change, and has too few minutes for one yet.
+fn is_unconfirmed(evidence: &Evidence) -> bool {
+    evidence.throttled_minutes.is_some_and(|minutes| minutes > 0) && evidence.throttled_side.is_none()
 }

@@ -44,7 +44,7 @@ use crate::memory::{ChangeKind, Memory, SplitHistory};
 use crate::observation::{CapacityMode, Minute, Observation, Status, Stream};
 use crate::policy::{Mode, Policy, StreamPolicy};
 use crate::signal::Signal;
-use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use history::History;
 use onset::side_of;
 use throttling::Quiet;
@@ -107,8 +107,10 @@ pub fn held_by_aws(decision: Decision, reason: Reason, may_notify: bool) -> Deci
 /// Whether people got a message about this hold within the last hour, as far back as the memory knows. `is_lasting`: a
 /// loss lasts. The name of such a hold may change from minute to minute, and it is one message an hour all the same.
 pub(crate) fn is_notified(memory: &Memory, reason: &Reason, is_lasting: bool, now: DateTime<Utc>) -> bool {
-    let notified = memory.notified.as_ref().filter(|(_, at)| now - *at < NOTIFY_AGAIN_AFTER);
-    notified.is_some_and(|(code, _)| code == <&str>::from(reason) || (is_lasting && !reason.needs_person()))
+    // Two, so that holds that take turns do not notify at each turn.
+    let notified = [&memory.notified, &memory.notified_before].into_iter().flatten();
+    let mut notified = notified.filter(|(_, at)| now - *at < NOTIFY_AGAIN_AFTER);
+    notified.any(|(code, _)| code == <&str>::from(reason) || (is_lasting && !reason.needs_person()))
 }
 
 fn undecided(policy: &Policy, mode: Mode) -> Decision {
@@ -307,7 +309,8 @@ impl<'a> Case<'a> {
     ) -> Result<Remedy, Reason> {
         match remedy {
             Err(reason) if self.signal.undo().is_none() => {
-                metrics_off::switch_metrics_off_in_hold(reason, stream, history, self.now)
+                let evidence = &self.decision.evidence;
+                metrics_off::switch_metrics_off_in_hold(reason, evidence, stream, history, self.now)
             }
             remedy => remedy,
         }
@@ -347,7 +350,7 @@ impl<'a> Case<'a> {
         }
         self.is_repeated = is_notified(memory, reason, is_lasting, self.now);
         if !self.is_repeated {
-            memory.notified = Some((<&str>::from(reason).into(), self.now.trunc_subsecs(0)));
+            memory.record_notified(reason.into(), self.now);
         }
         !self.is_repeated
     }

@@ -12,6 +12,11 @@ use crate::policy::AWS_MAX_WARM_MIBPS;
 /// Uneven keys alone leave more than this share in use.
 const WELL_UNDER: f64 = 0.5;
 
+/// A hot key fills a shard for the whole minute. A stream that accepts less than this in its best throttled minute, in
+/// full shards, has no full shard: AWS refuses bursts. With a smaller number, bursts would be called keys. With a
+/// larger one, a key of records of nearly 1 MiB would be called a burst: they leave up to half of a full shard unused.
+const KEY_FILLS: f64 = 0.5;
+
 /// The regions where a stream may have 10 GiB/s; elsewhere it is [`SMALL_CEILING_MIBPS`] (the Kinesis quotas page). No
 /// API shows a quota that AWS raised on request, so its owner raises the warm throughput by hand.
 const LARGE_REGIONS: [&str; 3] = ["us-east-1", "us-west-2", "eu-west-1"];
@@ -106,7 +111,9 @@ impl Throttled<'_> {
         if !self.is_refused_for_long(side, f64::MIN_POSITIVE) {
             return Reason::OnDemandAdapting;
         }
-        if is_well_under && !self.stream.spreads_records {
+        if is_well_under && self.accepted() < KEY_FILLS {
+            Reason::MicroBurst
+        } else if is_well_under && !self.stream.spreads_records {
             Reason::HotKey { shard: None, shown: HotKeyEvidence::OnDemand }
         } else {
             Reason::OnDemandCeiling(ceiling)

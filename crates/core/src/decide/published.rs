@@ -2,7 +2,7 @@
 //! a newest minute of its own.
 
 use crate::decision::Side;
-use crate::observation::{Minute, MinuteTraffic, Traffic};
+use crate::observation::{LOOKBACK_HOURS, Minute, MinuteTraffic, Traffic};
 use chrono::{DateTime, Utc};
 
 /// How many minutes up to the last one with data show whether a side has traffic all the time. With fewer, a producer
@@ -29,6 +29,11 @@ const WRITES_ARE_LATE_MINUTES: i64 = 7;
 /// time would hold a stopped stream as unknown.
 pub(crate) const SILENCE_IS_UNKNOWN_MINUTES: i64 = 60;
 
+/// A stream that was silent for as long this many times within a day has batches, and one more silence is no news. A
+/// silence that CloudWatch causes is filled later. With one, a pause of producers in the morning would make late data
+/// of the evening look idle; with more, an hourly batch would be unknown for half of the day.
+const SILENT_BEFORE: usize = 2;
+
 /// The newest minute whose traffic of `side` is known. A side that lacks data while the other side has newer data is
 /// late, as long as CloudWatch may still publish it.
 pub(super) fn newest_of(side: Side, traffic: &Traffic, observed_at: DateTime<Utc>) -> Minute {
@@ -43,14 +48,22 @@ pub(super) fn newest_of(side: Side, traffic: &Traffic, observed_at: DateTime<Utc
 }
 
 /// The last minute with data, where the stream had data all the time and CloudWatch shows none since. `None`: the
-/// newest minutes are known.
+/// newest minutes are known, or the stream is often silent for as long.
 pub(super) fn silent_since(traffic: &Traffic, observed_at: DateTime<Utc>) -> Option<Minute> {
     let newest = traffic.newest(observed_at);
     let last = traffic.last_minute(|minute| *minute != MinuteTraffic::default())?;
     let is_silent = last < newest && newest <= last.plus(SILENCE_IS_UNKNOWN_MINUTES);
     let mut sides = [Side::Writes, Side::Reads].into_iter();
     let is_steady = sides.any(|side| has_data_in(NEARLY_ALWAYS, side, traffic, last));
-    (is_silent && is_steady).then_some(last)
+    (is_silent && is_steady && !is_often_silent(traffic, last, newest)).then_some(last)
+}
+
+/// Whether the day before `last` has [`SILENT_BEFORE`] silences as long as the one since.
+fn is_often_silent(traffic: &Traffic, last: Minute, newest: Minute) -> bool {
+    let day = traffic.since(last.plus(-60 * LOOKBACK_HOURS)).filter(|(_, minute)| *minute != MinuteTraffic::default());
+    let shown: Vec<Minute> = day.map(|(minute, _)| minute).take_while(|minute| *minute <= last).collect();
+    let silences = shown.windows(2).filter(|pair| pair[1].start() - pair[0].start() > newest.start() - last.start());
+    silences.count() >= SILENT_BEFORE
 }
 
 /// Whether `side` had data in at least this many of the [`STEADY_MINUTES`] up to `last`.

@@ -107,7 +107,10 @@ impl Case<'_> {
             return stopped;
         }
         if followed == Followed::Yes {
-            history.memory.notified.take_if(|(code, _)| code == STOPPED);
+            let memory = &mut history.memory;
+            for notified in [&mut memory.notified, &mut memory.notified_before] {
+                notified.take_if(|(code, _)| code == STOPPED);
+            }
         }
         match (healed, self.decision.evidence.data_loss_in_hours) {
             // The sentence of a verified change warns of the slow reader. The next check holds for the reader.
@@ -134,7 +137,7 @@ impl Case<'_> {
         decided.map_err(|hold| match hold {
             Resharding | Settling { .. } | EvidencePending | RefusedLately { .. } => hold,
             hold if hold.needs_person() || self.signal.undo().is_some() => hold,
-            _ => stopped,
+            hold => stopped.beside(history.in_vain(hold, self.now)),
         })
     }
 
@@ -217,7 +220,11 @@ impl Case<'_> {
     fn followed_after(&self, silence: &Silence, newest: Minute, stream: &Stream, history: &History) -> Followed {
         let Silence { last, gap, minutes: silent } = *silence;
         // A reader that is behind first reads the closed shards to their end.
-        let leave_by = |at, settled| Minute::of(settled + LEAVE_WITHIN + self.backlog_at(at));
+        let leave_by = |at, settled| {
+            let drained = settled + self.backlog_at(at);
+            let followed = self.has_followed_by(settled, last).map_or(drained, |minute| drained.min(minute.end()));
+            Minute::of(followed.max(settled) + LEAVE_WITHIN)
+        };
         let Some((changed_at, settled)) = history
             .moved_shards()
             .into_iter()
@@ -234,6 +241,13 @@ impl Case<'_> {
         }
         let behind = ages(&self.observation.traffic, last.plus(-1), last).last().map_or(0.0, |age| age.1);
         Followed::No { since: last.end(), changed_at, hours_left: hours_left(stream, last.end(), newest, behind) }
+    }
+
+    /// The first minute that shows the slowest reader on the new shards: it reads records that were written after the
+    /// closed shards took their last. `None`: no minute up to `last` shows that.
+    fn has_followed_by(&self, settled: DateTime<Utc>, last: Minute) -> Option<Minute> {
+        let is_new = |(minute, age): &(Minute, f64)| *age < (minute.start() - settled).num_milliseconds() as f64;
+        ages(&self.observation.traffic, Minute::from(settled), last).into_iter().find(is_new).map(|age| age.0)
     }
 
     /// How far the slowest reader was behind when a change was announced. It reads that from the closed shards.
@@ -291,7 +305,7 @@ impl Followed {
     fn hold(self, healed: Option<Healed>) -> Option<Reason> {
         match self {
             Followed::No { since, changed_at, hours_left } => {
-                Some(Reason::ReadersStopped { since, changed_at, hours_left, healed })
+                Some(Reason::ReadersStopped { since, changed_at, hours_left, healed, in_vain: None })
             }
             Followed::Yes | Followed::Unclear => None,
         }

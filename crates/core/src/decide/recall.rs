@@ -2,9 +2,10 @@
 //! is still to be published.
 
 use super::MissingData;
+use super::forged::forget_times_to_come;
 use super::history::History;
 use super::phase::{OurChange, Phase};
-use super::settle::{RETRIES_DRAIN, before_change, is_reshard, shards_at};
+use super::settle::{RETRIES_DRAIN, USUALLY_SETTLED_WITHIN, before_change, is_reshard, shards_at};
 use super::unpublished::{is_published, is_uncounted, publish_again_after};
 use crate::decision::{Reason, Remedy};
 use crate::memory::{Change, ChangeKind, Memory, MemoryError, SWITCHES_A_DAY, ShardMetrics, Size, TAG};
@@ -38,6 +39,7 @@ pub(super) fn recall(
     let created_at = stream.created_at.unwrap_or(DateTime::UNIX_EPOCH);
     let is_older = |memory: &Memory| memory.change.as_ref().is_some_and(|change| change.at < created_at);
     let mut memory = memory.filter(|memory| !is_older(memory)).unwrap_or_default();
+    forget_times_to_come(&mut memory, observation.observed_at + CLOCKS_DIFFER);
     // A change needs a minute of traffic, so the minute of the creation has no change.
     let since = Minute::from(created_at);
     remember_reverts(&mut memory, observation, since, missing);
@@ -180,6 +182,7 @@ impl History {
                 history.forget(stream, true, now);
             }
             Phase::Done | Phase::Lost => {
+                history.find_lost_done(stream, now);
                 history.find_done(traffic, now);
                 history.restart_evidence();
                 history.publish_last(observation, stream, now, missing);
@@ -196,6 +199,15 @@ impl History {
             }
         }
         Ok(history)
+    }
+
+    /// A lost change of an on-demand stream was done long ago if it is older than any change takes. AWS sets the shards
+    /// of such a stream, so they show no time.
+    fn find_lost_done(&mut self, stream: &Stream, now: DateTime<Utc>) {
+        let is_lost = |change: &&mut Change| change.kind == ChangeKind::Lost && change.settled.is_none();
+        let Some(change) = self.memory.change.as_mut().filter(is_lost) else { return };
+        let settled = change.at + USUALLY_SETTLED_WITHIN;
+        change.settled = Some(settled).filter(|at| *at <= now && stream.mode == CapacityMode::OnDemand);
     }
 
     /// The last change was found done: it settles, AWS accepts changes again, and its datum may be there.

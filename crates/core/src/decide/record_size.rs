@@ -38,7 +38,7 @@ impl Throttled<'_> {
             let metrics = f64::from(metrics) * f64::from(self.stream.open_shards);
             evidence.shard_metrics_usd_per_month = Some(metrics * self.settings.prices.metric_month);
         }
-        match found {
+        match self.explained_by_no_record(found) {
             Err(Reason::SkewSuspected(_) | Reason::MicroBurst) | Ok(Remedy::EnableShardMetrics { .. })
                 if evidence.mean_record_bytes.is_some() =>
             {

@@ -18,7 +18,7 @@ const BEFORE_CHANGE: TimeDelta = TimeDelta::seconds(5);
 
 /// A change that was announced longer than this before the window has most likely settled before it: AWS calls a
 /// reshard a matter of minutes. The number only chooses the time that AWS is asked about.
-const USUALLY_SETTLED_WITHIN: TimeDelta = TimeDelta::minutes(15);
+pub(super) const USUALLY_SETTLED_WITHIN: TimeDelta = TimeDelta::minutes(15);
 
 /// The time at which the shards must be the shards of today, so that `minute` and all later minutes are evidence.
 /// Before its creation the stream had none.

@@ -51,5 +51,6 @@ fn may_help_readers(held: &Reason) -> bool {
             | Reason::SplitBudgetSpent(_)
             | Reason::MicroBurst
             | Reason::LargeRecords
+            | Reason::NothingAccepted
     )
 }

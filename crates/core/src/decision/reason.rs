@@ -73,6 +73,8 @@ pub enum Reason {
         hours_left: f64,
         /// The change that stopped the throttling, where this run verified one.
         healed: Option<Healed>,
+        /// Our last change, where throttling goes on after it and nothing is left to try.
+        in_vain: Option<Box<Change>>,
     },
     /// The throttled share is below the floor.
     Negligible,
@@ -250,6 +252,16 @@ impl Reason {
             Reason::Healthy { healed } | Reason::ReadersStopped { healed, .. } => healed.as_ref(),
             _ => None,
         }
+    }
+
+    /// This hold for readers that have stopped, of a stream that would be held as `other`. It says if our change did
+    /// not help.
+    #[must_use]
+    pub(crate) fn beside(mut self, other: Reason) -> Reason {
+        if let (Reason::ReadersStopped { in_vain, .. }, Reason::NotHealed { change, .. }) = (&mut self, other) {
+            *in_vain = Some(change);
+        }
+        self
     }
 
     /// Whether the stream stays throttled or unhandled until a person acts.

@@ -26,6 +26,7 @@
 //! | `refused=KIND/N/WHEN` | AWS refused a change for a limit, once (N = 1), or again and again for N minutes; WHEN is in seconds after the change, where there is one |
 //! | `reverts=N.N` | another person or tool was found to have reverted our changes, N s later, or -N s earlier |
 //! | `told=CODE/N` | people got a message about the hold with this code, N s later; without a change, WHEN |
+//! | `told-before=CODE/N` | the same of another hold, before that one |
 //! | `tries=N` | how often the producers try a record at most |
 //! | `aheads=N-N-…` | those of `scales` that were made before the load came: seconds before WHEN |
 //! | `fore=SHARDS.WRONG.N` | the last forecast, made N s later, or -N s earlier, of a stream with SHARDS shards (0: it is checked); WRONG in a row were wrong |
@@ -123,8 +124,26 @@ macro_rules! times_before_change {
     };
 }
 
+/// A word that is the code of a hold that people got a message about, and when.
+macro_rules! notified_word {
+    ($key:literal, $field:ident) => {
+        Word {
+            key: $key,
+            read: |memory, value, anchor| {
+                let (code, at) = value.split_once('/')?;
+                memory.$field = Some((code.into(), anchor.moment(at)?));
+                Some(())
+            },
+            write: |memory, anchor| {
+                let (code, at) = memory.$field.as_ref()?;
+                Some(format!("{code}/{}", anchor.write_moment(*at)))
+            },
+        }
+    };
+}
+
 /// Every word after `v` and `change`, in the order in which they are written.
-const WORDS: [Word; 21] = [
+const WORDS: [Word; 22] = [
     before_change!("after", after),
     before_change!("since", since),
     after_change!("done", settled),
@@ -238,18 +257,8 @@ const WORDS: [Word; 21] = [
         },
         write: |memory, _| memory.tries.map(|tries| tries.to_string()),
     },
-    Word {
-        key: "told",
-        read: |memory, value, anchor| {
-            let (code, at) = value.split_once('/')?;
-            memory.notified = Some((code.into(), anchor.moment(at)?));
-            Some(())
-        },
-        write: |memory, anchor| {
-            let (code, at) = memory.notified.as_ref()?;
-            Some(format!("{code}/{}", anchor.write_moment(*at)))
-        },
-    },
+    notified_word!("told", notified),
+    notified_word!("told-before", notified_before),
     Word {
         key: "tried",
         read: |memory, value, anchor| {
@@ -293,20 +302,23 @@ impl Memory {
     }
 
     /// The tag's value. A memory that is too long loses what no change depends on: how long readers are watched,
-    /// notifications, tried restores, the unpublished datum. Then it loses the forecasts, then which reshards were
-    /// restores, and then the reverts and the plan: a memory so full has no reshards left either.
+    /// notifications, the earlier one first, tried restores, the unpublished datum. Then it loses the forecasts, then
+    /// which reshards were restores, and then the reverts and the plan: a memory so full has no reshards left either.
     ///
     /// # Errors
     /// [`MemoryError::TooLong`] when the words of a newer version leave no room.
     pub fn encode(&self) -> Result<String, MemoryError> {
         let change = self.change.clone().map(|change| Change { readers_until: None, ..change });
-        let (notified, restore_tried, unpublished, resent, tries) = (None, None, None, None, None);
-        let short = Memory { change, notified, restore_tried, unpublished, resent, tries, ..self.clone() };
+        let (notified, notified_before, restore_tried) = (None, None, None);
+        let told = Memory { notified_before: None, ..self.clone() };
+        let (unpublished, resent, tries) = (None, None, None);
+        let short =
+            Memory { change, notified, notified_before, restore_tried, unpublished, resent, tries, ..self.clone() };
         let unforeseen = Memory { aheads: vec![], forecast: None, early_restores: 0, ..short.clone() };
         let shorter = Memory { restores: vec![], ..unforeseen.clone() };
         let shortest = Memory { reverts: vec![], planned: None, ..shorter.clone() };
-        let texts = [self, &short, &unforeseen, &shorter, &shortest].map(Memory::words);
-        let length = texts[4].len();
+        let texts = [self, &told, &short, &unforeseen, &shorter, &shortest].map(Memory::words);
+        let length = texts[5].len();
         texts.into_iter().find(|text| text.len() <= MAX_LENGTH).ok_or(MemoryError::TooLong(length))
     }
 

@@ -63,6 +63,8 @@ pub struct Memory {
     pub reverts: Vec<DateTime<Utc>>,
     /// The code of the hold that people last got a message about, and when.
     pub notified: Option<(String, DateTime<Utc>)>,
+    /// The same of another hold, before that one.
+    pub notified_before: Option<(String, DateTime<Utc>)>,
     /// When something last prevented a restore.
     pub restore_tried: Option<DateTime<Utc>>,
     /// Those of `reshards` that were made before the load came.
@@ -161,9 +163,18 @@ impl Memory {
         recent(&mut next.switches, SWITCHES_A_DAY);
         recent(&mut next.reverts, REVERTS_REMEMBERED);
         next.notified = next.notified.filter(|(_, at)| fresh(*at));
+        next.notified_before = next.notified_before.filter(|(_, at)| fresh(*at));
         next.restore_tried = None;
         next.change = Some(change);
         next
+    }
+
+    /// Records that people got a message about the hold with this code at `at`.
+    pub(crate) fn record_notified(&mut self, code: &str, at: DateTime<Utc>) {
+        let last = self.notified.replace((code.into(), at.trunc_subsecs(0)));
+        if let Some(last) = last.filter(|(before, _)| before != code) {
+            self.notified_before = Some(last);
+        }
     }
 
     /// Whether AWS has refused the last change: it was never made.

@@ -9,7 +9,7 @@ use crate::memory::{ChangeKind, Memory, TAG};
 use crate::observation::Observation;
 use crate::report::AutoFix;
 use crate::signal::StreamArn;
-use chrono::{DateTime, SubsecRound, Utc};
+use chrono::{DateTime, Utc};
 use std::time::Duration;
 
 /// A change goes out only if the stream's summary was asked for less than this long ago. AWS's shortest change takes
@@ -344,7 +344,7 @@ impl<A: Account> Applying<'_, A> {
             Stop::Repeated(reason)
         } else {
             if reason.needs_person() || is_lasting {
-                refused.notified = Some((<&str>::from(&reason).into(), now.trunc_subsecs(0)));
+                refused.record_notified((&reason).into(), now);
             }
             Stop::Hold(reason)
         };

@@ -16,6 +16,8 @@ mod foresight;
 mod forged;
 mod hot_key;
 mod hot_shards;
+mod instances;
+mod kinds;
 mod lag;
 mod lasting;
 mod load;

@@ -5,6 +5,7 @@ use super::numbers::{newest, refused, throttling, time};
 use super::{Seen, act, ahead, expected, lag, limits, skew};
 use crate::decision::{DeniedChange, Foreign, Healed, ReadCall, Reason};
 use crate::memory::{Change, ChangeKind, Size};
+use crate::observation::CapacityMode;
 use crate::policy::MODE_TAG;
 use crate::signal::Signal;
 use crate::text::{NAME, QUOTED, plain};
@@ -45,8 +46,9 @@ fn of_state(reason: &Reason, seen: &Seen<'_>) -> String {
         Reason::Healthy { healed: Some(healed) } => healed_by(healed),
         Reason::Healthy { healed: None } => lag::without_throttling(seen),
         Reason::ConsumerSlow { hours_left } => lag::consumer_slow(*hours_left, seen),
-        Reason::ReadersStopped { since, changed_at, hours_left, healed } => {
-            lag::readers_stopped(*since, *changed_at, *hours_left, healed.as_ref(), seen)
+        Reason::ReadersStopped { since, changed_at, hours_left, healed, in_vain } => {
+            let made = (*changed_at, healed.as_ref(), in_vain.as_deref());
+            lag::readers_stopped(*since, made, *hours_left, seen)
         }
         Reason::Negligible => negligible(seen),
         Reason::Unconfirmed { minutes, needed } => unconfirmed(*minutes, *needed),
@@ -139,6 +141,14 @@ fn settling(changed_at: DateTime<Utc>, is_ours: bool, seen: &Seen<'_>) -> String
 }
 
 fn evidence_pending(seen: &Seen<'_>) -> String {
+    if seen.evidence.onset.is_some() && seen.evidence.last_throttled_minute < seen.evidence.newest_minute {
+        return format!(
+            "{}, and the newest minute refused none: it may be over. The next minute shows whether it was a burst: \
+             unthrottle looks again within a minute.{}",
+            throttling(seen.evidence),
+            expected::after_next_minute(seen)
+        );
+    }
     if seen.evidence.onset.is_some() {
         return format!(
             "{}, and the load began in the newest minutes, which show only a part of it. The next minute shows the \
@@ -214,6 +224,9 @@ fn refused_lately(until: DateTime<Utc>) -> String {
 fn not_restorable(why: &str, seen: &Seen<'_>) -> String {
     if seen.is_undo {
         return format!("not restored: {why}. Nothing was changed.");
+    }
+    if seen.stream.is_some_and(|stream| stream.mode == CapacityMode::Provisioned) {
+        return format!("no throttling for as long as you set, but its shards are not restored: {why}.");
     }
     format!(
         "no throttling for as long as you set, and unthrottle had switched the stream to on-demand mode, but does not \

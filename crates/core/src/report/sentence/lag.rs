@@ -4,6 +4,7 @@ use super::hold::change_in_words;
 use super::numbers::{newest, refused, throttling, time};
 use super::{Seen, ahead};
 use crate::decision::{BACKLOG_MILLISECONDS, Decision, Evidence, Healed, Reason, STEADY, Verdict};
+use crate::memory::Change;
 use crate::signal::Signal;
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -171,25 +172,36 @@ pub(super) fn consumer_slow(hours_left: f64, seen: &Seen<'_>) -> String {
     )
 }
 
+/// The hold for readers that stopped at `since`, after the change of `changed_at`. `healed`: that change, if it stopped
+/// the throttling. `in_vain`: our last change, if it did not.
 pub(super) fn readers_stopped(
     since: DateTime<Utc>,
-    changed_at: DateTime<Utc>,
+    (changed_at, healed, in_vain): (DateTime<Utc>, Option<&Healed>, Option<&Change>),
     hours_left: f64,
-    healed: Option<&Healed>,
     seen: &Seen<'_>,
 ) -> String {
+    let since = since.format("%H:%M");
+    let cure = format!(
+        "Restart the consumer. Check that it reads child shards (an old KCL may not). In {hours_left:.1} hours unread \
+         records are deleted: raise the retention if that is too soon."
+    );
+    if let Some(change) = in_vain {
+        return format!(
+            "still throttled after {} ({} UTC): {}, and its readers stopped at {since} UTC. {cure}",
+            change_in_words(change.kind, change.from, change.to),
+            change.at.format("%H:%M"),
+            throttling(seen.evidence)
+        );
+    }
     let refuses = seen.evidence.throttled_side.map(|_| format!("{}, and ", throttling(seen.evidence)));
     let healed = healed.map(|healed| {
         let change = change_in_words(healed.kind, healed.from, healed.to);
         format!("throttling has stopped after {change}, but ")
     });
     format!(
-        "{}{}its readers stopped at {} UTC, and our last change before was at {} UTC. Restart the consumer. Check that \
-         it reads child shards (an old KCL may not). In {hours_left:.1} hours unread records are deleted: raise the \
-         retention if that is too soon.",
+        "{}{}its readers stopped at {since} UTC, and our last change before was at {} UTC. {cure}",
         refuses.unwrap_or_default(),
         healed.unwrap_or_default(),
-        since.format("%H:%M"),
         changed_at.format("%H:%M")
     )
 }

@@ -3,7 +3,7 @@
 use super::Seen;
 use super::numbers::{aggregate, load, throttling};
 use super::skew::see_hot_shards;
-use crate::decision::{Ceiling, Evidence, FleetBound, NoSwitch};
+use crate::decision::{Ceiling, Evidence, FleetBound, NoSwitch, Side};
 use crate::policy::MAX_SHARDS_TAG;
 use crate::words::many;
 
@@ -14,13 +14,22 @@ pub(super) const QUOTA_SPENT: &str = "the shard quota leaves no room";
 pub(super) const RESHARDS_SPENT: &str =
     "AWS allows no more reshards today (ten in 24 hours, or it refused them for 15 minutes)";
 
+/// What a person can do about the load.
+fn slow_down(evidence: &Evidence) -> &'static str {
+    match evidence.throttled_side {
+        Some(Side::Reads) => "let readers use enhanced fan-out or read less",
+        _ => "slow the producers",
+    }
+}
+
 pub(super) fn max_shards(max: u32, seen: &Seen<'_>) -> String {
     format!(
         "{}, at {}. It has {} and the maximum that you set is {max}: raise UNTHROTTLE_MAX_SHARDS or the tag \
-         {MAX_SHARDS_TAG}, or slow the producers.{}",
+         {MAX_SHARDS_TAG}, or {}.{}",
         throttling(seen.evidence),
         load(seen.evidence),
         many(seen.open_shards(), "shard"),
+        slow_down(seen.evidence),
         aggregate(seen.evidence)
     )
 }
@@ -28,9 +37,10 @@ pub(super) fn max_shards(max: u32, seen: &Seen<'_>) -> String {
 pub(super) fn max_cost(max_usd_per_hour: f64, would_be_usd_per_hour: f64, seen: &Seen<'_>) -> String {
     format!(
         "{}, at {}. The smallest change would cost ${would_be_usd_per_hour} an hour, above your ${max_usd_per_hour}: \
-         raise UNTHROTTLE_MAX_HOURLY_COST, or slow the producers.{}",
+         raise UNTHROTTLE_MAX_HOURLY_COST, or {}.{}",
         throttling(seen.evidence),
         load(seen.evidence),
+        slow_down(seen.evidence),
         aggregate(seen.evidence)
     )
 }

@@ -127,14 +127,21 @@ pub(super) fn split_budget_spent(budget: SplitBudget, seen: &Seen<'_>) -> String
     format!("{}; {shard} is hot, {why}", throttling(seen.evidence))
 }
 
+/// The share of records that only a producer in a crash loop loses for 15 minutes, 0–1.
+const MOST: f64 = 0.5;
+
 pub(super) fn micro_burst(seen: &Seen<'_>) -> String {
     let calm = match seen.evidence.busy_shards.unwrap_or_default() {
         0 => "no shard is busy over a whole minute",
         _ => "no refusing shard is busy over a whole minute",
     };
+    let cure = match seen.evidence.lasting_refused_share {
+        // A producer that dies of its refusals looks like a burst.
+        Some(share) if share >= MOST => "let producers spread their records, and see whether one restarts and restarts",
+        _ => "let producers spread their records (batch, jitter, backoff)",
+    };
     format!(
-        "{}; but {}, and {calm}. Bursts within the minute are refused: let producers spread their records (batch, \
-         jitter, backoff).",
+        "{}; but {}, and {calm}. Bursts within the minute are refused: {cure}.",
         throttling(seen.evidence),
         idle(seen.evidence, seen.open_shards())
     )
@@ -153,12 +160,22 @@ pub(super) fn large_records(seen: &Seen<'_>) -> String {
     )
 }
 
+/// Why capacity is not the cause where AWS accepts no record.
+const FULL_SHARDS_ACCEPT: &str = "Capacity is not the cause: a full shard still accepts records.";
+
 pub(super) fn nothing_accepted(seen: &Seen<'_>) -> String {
+    let is_provisioned = seen.stream.is_some_and(|stream| stream.mode == CapacityMode::Provisioned);
+    let since = match seen.evidence.offered_bytes_per_second {
+        Some(_) => format!("15 minutes. {FULL_SHARDS_ACCEPT}"),
+        None if !is_provisioned => format!("an hour. {FULL_SHARDS_ACCEPT}"),
+        None => {
+            format!("an hour. More shards did not change that, so unthrottle stops at {}.", seen.open_shards())
+        }
+    };
     format!(
-        "{}, and AWS has accepted no record for an hour. More shards did not change that, so unthrottle stops at {}. \
-         Look for an error that a test injects (AWS FIS), for records that are too large, and at the producer's log.",
+        "{}, and AWS has accepted no record for {since} Look for an error that a test injects (AWS FIS), for records \
+         that are too large, and at the producer's log.",
         throttling(seen.evidence),
-        seen.open_shards()
     )
 }
 
