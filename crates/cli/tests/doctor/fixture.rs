@@ -91,7 +91,7 @@ impl Clinic {
         clinic
     }
 
-    /// The steady load of the stream in the last 14 days: by the hour, and the last four hours by the minute.
+    /// The steady load of the stream in the last 14 days, by the minute, and a reader that is up to date.
     fn live(&self, records_per_second: f64, record_bytes: f64) {
         self.live_of(STREAM, records_per_second, record_bytes);
     }
@@ -104,13 +104,13 @@ impl Clinic {
             self.put_of(stream, "PutRecords.TotalRecords", at, records);
         };
         let hour = Utc::now().duration_trunc(TimeDelta::hours(1)).expect("in range");
-        for ago in 4..14 * 24 {
-            write(hour - TimeDelta::hours(ago), records_per_second * 3_600.0);
-        }
-        let mut minute = hour - TimeDelta::hours(3);
+        let aged = |minute| self.put_of(stream, "GetRecords.IteratorAgeMilliseconds", minute, 900.0);
+        let (mut minute, by_minute) = (hour - TimeDelta::days(14), hour - TimeDelta::hours(3));
         while minute < Utc::now() {
             write(minute, records_per_second * 60.0);
-            self.put_of(stream, "GetRecords.IteratorAgeMilliseconds", minute, 900.0);
+            if minute >= by_minute || minute.timestamp() % 3_600 == 0 {
+                aged(minute);
+            }
             minute += TimeDelta::minutes(1);
         }
     }
