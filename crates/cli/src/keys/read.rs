@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 use unthrottle::aws::Cause;
-use unthrottle_core::observation::Shard;
+use unthrottle::aws::read::shards::PastShard;
 use unthrottle_core::signal::StreamArn;
 
 /// What a shard gives to all its readers together in a second (service-sizes-and-limits.html).
@@ -124,7 +124,7 @@ impl Budget {
 pub(super) async fn read(
     client: &Client,
     arn: &StreamArn,
-    shards: Vec<Shard>,
+    shards: Vec<PastShard>,
     from: From,
     budget: &Budget,
 ) -> Vec<Sample> {
@@ -203,7 +203,7 @@ impl<'a> Reader<'a> {
     fn new(
         client: &'a Client,
         arn: &'a StreamArn,
-        shard: Shard,
+        PastShard { shard, is_closed }: PastShard,
         from: From,
         budget: &'a Budget,
         started: DateTime<Utc>,
@@ -213,7 +213,7 @@ impl<'a> Reader<'a> {
             From::Now => clock().now(),
             From::Ago(ago) => before(ago).unwrap_or(started),
         };
-        let sample = Sample::of(shard, first);
+        let sample = Sample { is_closed, ..Sample::of(shard, first) };
         Reader { client, arn, from, budget, started, sample, iterator: None, limit: FIRST_RECORDS, last: None }
     }
 

@@ -6,7 +6,7 @@ use crate::checks::Finding;
 use crate::cost::Prices;
 
 /// A function with nothing wrong.
-fn reader(function: &str) -> LambdaReader {
+pub(super) fn reader(function: &str) -> LambdaReader {
     LambdaReader {
         function: function.into(),
         uuid: format!("id-of-{function}").replace(':', "-"),

@@ -30,6 +30,8 @@ mod money;
 mod own;
 mod pollers;
 mod producers;
+#[cfg(test)]
+mod reader_tests;
 mod readings;
 mod rights;
 mod security;

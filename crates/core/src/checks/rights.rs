@@ -116,3 +116,40 @@ fn lacking(rights: &Rights, is_foreign: bool) -> Result<Vec<Need>, super::Unread
     }
     Ok(lacking)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checks::fixture::unread;
+    use crate::checks::{Key, Status};
+
+    const ROLE: &str = "arn:aws:iam::123456789012:role/writer";
+
+    /// The finding of a role that writes with a key of this account, whose policy names the role.
+    fn of(account: &str, own: Allowed) -> Verdict {
+        let arn = format!("arn:aws:kms:us-east-1:{account}:key/1");
+        let policy = serde_json::json!({ "Statement": [{ "Effect": "Allow", "Action": "kms:*", "Resource": "*",
+                                                         "Principal": { "AWS": ROLE } }] });
+        let rights = Rights {
+            role: ROLE.into(),
+            writes: true,
+            reads: false,
+            generate_data_key: own,
+            decrypt: Allowed::No,
+            key_policy: Ok(Some(policy.to_string())),
+        };
+        let key = Ok(Some(Key { arn, state: "Enabled".into() }));
+        let readings = Readings { rights: Some(Ok(rights)), key, ..unread() };
+        kms_rights(&readings, &Prices::default()).expect("read")
+    }
+
+    #[test]
+    fn the_policy_of_a_key_of_another_account_is_not_enough() {
+        assert_eq!(of("123456789012", Allowed::No).status, Status::Ok, "the policy of the key alone is enough");
+        let foreign = of("999999999999", Allowed::No);
+        assert_eq!(foreign.status, Status::Fail, "{}", foreign.sentence);
+        let fix = foreign.fix.expect("a fix");
+        assert!(fix.ends_with("to writer, in its policy and in the key's"), "{fix}");
+        assert_eq!(of("999999999999", Allowed::Yes).status, Status::Ok, "both allow it");
+    }
+}
