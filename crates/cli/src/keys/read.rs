@@ -213,7 +213,8 @@ impl<'a> Reader<'a> {
             From::Now => clock().now(),
             From::Ago(ago) => before(ago).unwrap_or(started),
         };
-        let sample = Sample { is_closed, ..Sample::of(shard, first) };
+        let mut sample = Sample::of(shard, first);
+        sample.is_closed = is_closed;
         Reader { client, arn, from, budget, started, sample, iterator: None, limit: FIRST_RECORDS, last: None }
     }
 

@@ -46,13 +46,13 @@ pub(crate) struct Report {
     pub shards: Vec<Shard>,
     /// The load over time and over hash keys, for the page.
     #[serde(skip)]
-    pub heat: Heat,
+    pub(super) heat: Heat,
 }
 
 /// Sizes of records, in bytes, with their partition keys.
 #[derive(Debug, Default, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub(super) struct Sizes {
+pub(crate) struct Sizes {
     pub median_bytes: u32,
     pub p95_bytes: u32,
     pub largest_bytes: u32,
@@ -60,7 +60,7 @@ pub(super) struct Sizes {
 
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub(super) struct Key {
+pub(crate) struct Key {
     /// The partition key, as the producer gave it.
     pub key: String,
     /// The share of the load a second, 0–1.
@@ -71,7 +71,7 @@ pub(super) struct Key {
 
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub(super) struct Shard {
+pub(crate) struct Shard {
     pub shard: String,
     /// Whether the shard is open. `false`: a reshard closed it, so it is not split.
     pub is_open: bool,
@@ -103,7 +103,7 @@ pub(super) struct Shard {
 /// The second with the most load.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub(super) struct Peak {
+pub(crate) struct Peak {
     pub at: DateTime<Utc>,
     pub records: u64,
     pub bytes: u64,
@@ -114,7 +114,7 @@ pub(super) struct Peak {
 /// The split that halves the load best.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub(super) struct Split {
+pub(crate) struct Split {
     /// `NewStartingHashKey`, in decimal digits.
     pub new_starting_hash_key: String,
     /// The share of the shard's load that the fuller half gets, 0.5–1.

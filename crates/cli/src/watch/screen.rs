@@ -134,7 +134,7 @@ fn draw_list(frame: &mut Frame, area: Rect, rows: &[&Row], ui: &Ui, now: DateTim
         header.push("why");
     }
     let body = rows.iter().map(|row| {
-        let cell = |place: &usize| match place {
+        let cell = |place: &usize| match *place {
             0 => Cell::from(row.stream.name.clone()),
             1 => Cell::from(Line::from(cells::load(row, now)).right_aligned()),
             2 => Cell::from(sparkline(&row.hour(usize::from(columns[2].1), now))),
