@@ -29,6 +29,7 @@ pub(crate) struct Settings {
     /// The version of this format. New versions only add fields.
     version: u32,
     /// The file of settings. `null`: there is none.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     file: Option<PathBuf>,
     settings: Vec<Entry>,
 }

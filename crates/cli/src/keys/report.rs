@@ -132,7 +132,7 @@ impl Split {
 }
 
 impl Report {
-    pub fn of(arn: &StreamArn, samples: &[Sample], is_cut: bool, read_at: DateTime<Utc>) -> Report {
+    pub(super) fn of(arn: &StreamArn, samples: &[Sample], is_cut: bool, read_at: DateTime<Utc>) -> Report {
         let mut all = Load::default();
         samples.iter().for_each(|sample| all.add(sample.all));
         let weights = Weights::of(samples);
