@@ -287,8 +287,8 @@ impl<'a> Reader<'a> {
         self.iterator = answer.next_shard_iterator().map(str::to_owned);
         if self.iterator.is_none() {
             self.sample.end = End::Shard;
-        } else if is_past && behind == 0 {
-            // The past ends where the reading began.
+        } else if is_past && behind == 0 && !self.sample.is_closed {
+            // The past ends where the reading began. A closed shard has an end of its own.
             self.sample.end = End::Present;
         }
         Ok(bytes)

@@ -115,7 +115,7 @@ async fn a_narrow_terminal_has_fewer_columns_and_no_words_that_are_cut() {
     let screen = see(&terminal, "the time until the next check");
     assert!(unwrapped(&screen).contains("r: calls of GetRecords"), "{screen}");
     terminal.press("\x1b");
-    see(&terminal, "3 streams");
+    see(&terminal, "→ scale_shards 2→4");
     terminal.press("\r");
     let screen = see(&terminal, "PROVISIONED, 2 open shards");
     assert!(screen.contains("  decision: scale_shards") && screen.contains("last hour; refused: "), "{screen}");

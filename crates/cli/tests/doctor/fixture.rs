@@ -111,7 +111,9 @@ impl Clinic {
         let (mut minute, by_minute) = (hour - TimeDelta::days(14), hour - TimeDelta::hours(3));
         let stopped = minutes_ago(reader_stopped);
         while minute < Utc::now() {
-            write(minute, records_per_second * 60.0);
+            if records_per_second > 0.0 {
+                write(minute, records_per_second * 60.0);
+            }
             let is_called = minute >= by_minute || minute.timestamp() % 3_600 == 0;
             if is_called && (reader_stopped == 0 || minute < stopped) {
                 aged(minute);

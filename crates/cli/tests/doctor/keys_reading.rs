@@ -103,7 +103,7 @@ async fn resharded() -> (LocalAccount, Aws) {
 #[tokio::test]
 async fn a_past_with_a_reshard_is_read_from_the_closed_shard_and_its_children() {
     let (account, _aws) = resharded().await;
-    let out = keys(&account, &["--from", "-7m", "--json"]).await;
+    let out = keys(&account, &["--from", "-10m", "--json"]).await;
     assert_eq!(out.code, 0, "{}", out.err);
     assert!(
         out.err.contains("reads 3 shards of orders") && out.err.contains("1 of them is closed since"),
@@ -132,7 +132,7 @@ async fn keys_from(account: &LocalAccount, from: &str) -> Output {
 async fn a_closed_shard_can_be_chosen_and_is_never_split() {
     let (account, _aws) = resharded().await;
     let closed = "shardId-000000000000";
-    let out = keys(&account, &["--from", "-7m", "--shard", closed, "--split", "--yes"]).await;
+    let out = keys(&account, &["--from", "-10m", "--shard", closed, "--split", "--yes"]).await;
     assert_eq!(out.code, 1, "{}", out.out);
     assert!(out.err.contains("no record was read of an open shard, so no split is known"), "{}", out.err);
     assert_eq!(account.calls().get("Kinesis.SplitShard"), None);
