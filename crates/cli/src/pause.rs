@@ -266,7 +266,8 @@ impl Work {
     }
 }
 
-/// Sets the state of one schedule, if it has another. An update replaces the whole schedule, so everything else is sent again as it is.
+/// Sets the state of one schedule, if it has another. An update replaces the whole schedule, so everything else is sent
+/// again as it is.
 async fn switch_schedule(
     scheduler: &aws_sdk_scheduler::Client,
     group: &str,

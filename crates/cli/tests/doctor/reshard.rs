@@ -22,7 +22,7 @@ async fn a_load_from_before_a_reshard_is_no_burst() {
     assert_eq!(with_status(&findings, "ok"), ["bursts"], "{findings:#?}");
 }
 
-/// Two of four shards were left for an hour and a half, and were nearly full then. Four shards would have been half full.
+/// Two of four shards were left for an hour and a half, and were nearly full then. Four would have been half full.
 #[tokio::test]
 async fn a_load_between_a_shrink_and_a_growth_is_no_hot_shard() {
     let clock = Clock::standing_at(minutes_ago(172));

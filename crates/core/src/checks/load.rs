@@ -7,8 +7,8 @@ use crate::decide::{SHARD_BYTES_PER_SECOND, SHARD_READ_BYTES_PER_SECOND, SHARD_R
 use crate::observation::CapacityMode;
 use chrono::{DateTime, TimeDelta, Utc};
 
-/// The most of a shard that a new number of shards uses in the busiest minute that was seen: half. The other half is for
-/// bursts within a minute, for uneven keys, and for growth. With more, the next peak would throttle; with less, the
+/// The most of a shard that a new number of shards uses in the busiest minute that was seen: half. The other half is
+/// for bursts within a minute, for uneven keys, and for growth. With more, the next peak would throttle; with less, the
 /// advice would keep idle shards. AWS gives no number.
 const PLANNED: f64 = 0.5;
 

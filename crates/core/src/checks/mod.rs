@@ -6,7 +6,8 @@
 //! 2. [`CHECKS`]: the table of all checks. A new check is a function, a row there, a row in `docs/doctor.md`, and a
 //!    test.
 //! 3. [`advise`]: the checks that the document of a decision has, too.
-//! 4. `capacity`, `producers`, `consumers`, `pollers`, `lambda`, `lambda_load`, `security`, `money` and `own`: the checks of each group.
+//! 4. `capacity`, `producers`, `consumers`, `pollers`, `lambda`, `lambda_load`, `security`, `money` and `own`: the
+//!    checks of each group.
 //!    `aggregation`, `control_plane`, `kcl` and `rights` have one check each.
 
 mod advice;

@@ -122,8 +122,8 @@ fn each_alarm_without_an_action_is_named() {
     let age = "GetRecords.IteratorAgeMilliseconds";
     let alarms = vec![alarm("age", age), alarm("writes", "WriteProvisionedThroughputExceeded")];
     let finding = find(&Readings { alarms: Ok(alarms), ..read_in(|_| true, |_| true) }, "alarms");
-    let says = "No alarm tells a person of late readers or refused writes. The alarms age and writes have no action that \
-                is enabled.";
+    let says = "No alarm tells a person of late readers or refused writes. The alarms age and writes have no action \
+                that is enabled.";
     assert_eq!(finding.sentence, says);
     let one = find(&Readings { alarms: Ok(vec![alarm("age", age)]), ..read_in(|_| true, |_| true) }, "alarms");
     assert!(one.sentence.ends_with("The alarm age has no action that is enabled."), "{}", one.sentence);

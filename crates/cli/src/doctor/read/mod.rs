@@ -25,7 +25,7 @@ use std::ops::RangeInclusive;
 use unread::{unread, unread_by_lambda};
 use unthrottle::aws::ReadError;
 use unthrottle::aws::read::{shards, stream};
-use unthrottle_core::checks::{Key, Point, Read, Readings, may_need_fewer_shards};
+use unthrottle_core::checks::{Key, Point, Read, Readings, Series, may_need_fewer_shards};
 use unthrottle_core::hash_keys::tilings;
 use unthrottle_core::observation::Stream;
 use unthrottle_core::signal::StreamArn;
@@ -142,13 +142,14 @@ pub(super) async fn read(
         rights,
         leases,
     };
-    if let Ok(hours) = readings.hours.as_ref()
-        && may_need_fewer_shards(&readings)
-    {
-        let load = metrics::load_by_minute(&clients.cloudwatch, &readings.stream, hours, now);
-        readings.all_minutes = Some(load.await);
-    }
+    readings.all_minutes = all_minutes(clients, &readings).await;
     Ok(Some(readings))
+}
+
+/// The load of 14 days by the minute. `None`: no check proposes fewer shards by the hour.
+async fn all_minutes(clients: &Clients, readings: &Readings) -> Option<Read<Series>> {
+    let hours = readings.hours.as_ref().ok().filter(|_| may_need_fewer_shards(readings))?;
+    Some(metrics::load_by_minute(&clients.cloudwatch, &readings.stream, hours, readings.read_at).await)
 }
 
 /// The fewest and the most shards that may have been open at one time since the minutes begin, or soon after the stream
