@@ -2,6 +2,7 @@
 
 #[path = "../../../../tests/common/aws.rs"]
 mod aws;
+mod explain;
 mod export;
 #[path = "../../../../tests/common/fixture.rs"]
 mod fixture;
