@@ -1,4 +1,5 @@
-//! Commands as a person types them: `watch`, `config`, `completions`, `man`, `backtest --export`, `report`, `schema`.
+//! Commands as a person types them: `watch`, `config`, `completions`, `man`, `backtest --export`, `report`, `schema`,
+//! `explain --message`.
 
 #[path = "../../../../tests/common/aws.rs"]
 mod aws;
