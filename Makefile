@@ -77,7 +77,7 @@ generate: .venv/tests ## Write the generated parts of template.yaml and of infra
 # A schema that loses a field, a type or a word is not written: such a document needs a new version.
 schema: ## Write docs/schema/ from the types
 	mkdir -p target docs/schema
-	for document in decision sweep doctor history report; do \
+	for document in decision sweep doctor history report put smoke keys plan backtest config watch; do \
 		old=docs/schema/$$document.json; [ -f $$old ] && same="--compatible-with $$old" || same=; \
 		cargo run --quiet --locked -p unthrottle-cli -- schema $$document $$same > target/$$document.json || exit 1; \
 		mv target/$$document.json $$old; \

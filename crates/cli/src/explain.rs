@@ -12,6 +12,7 @@ use unthrottle::handler::Handler;
 use unthrottle_core::policy::Mode;
 use unthrottle_core::report::Document;
 use unthrottle_core::signal::{Ask, Signal, StreamArn};
+use unthrottle_core::text::plain;
 use unthrottle_core::words::count;
 
 #[derive(clap::Args)]
@@ -33,7 +34,30 @@ pub(super) struct Args {
     json: bool,
 }
 
+/// The words of messages about a throttle, in lower case: those of AWS's error codes and texts, and of the libraries
+/// that wrap them. Each code stands in the code of the SDK or in the text of an answer.
+const OF_THROTTLES: [&str; 5] =
+    ["rate exceeded", "throughputexceeded", "limitexceeded", "throttl", "throughput for the stream"];
+
+/// # Errors
+/// The message names no throttle, so it says nothing about why records are refused.
+fn must_name_a_throttle(message: &str) -> Result<(), CliError> {
+    let lower = message.to_lowercase();
+    if OF_THROTTLES.iter().any(|words| lower.contains(words)) {
+        return Ok(());
+    }
+    Err(CliError::Usage(format!(
+        "--message names no throttle: `{}`. One has a text such as \"Rate exceeded for shard …\" or a code such as \
+         ProvisionedThroughputExceededException. Without --message, the metrics of the stream alone count",
+        plain(message, SHOWN_CHARACTERS)
+    )))
+}
+
+/// The characters of a wrong message that are shown again. A person recognizes it by fewer.
+const SHOWN_CHARACTERS: usize = 100;
+
 pub(super) async fn run(args: Args) -> Result<(), CliError> {
+    args.message.as_deref().map_or(Ok(()), must_name_a_throttle)?;
     let of_stream = |stream| Ask { stream, mode: Some(Mode::Observe), message: args.message, undo: None, plan: None };
     let document = ask(&args.aws, &args.stream, of_stream).await?;
     show(&document, args.json)?;

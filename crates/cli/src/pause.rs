@@ -4,6 +4,7 @@ use crate::CliError;
 use crate::aws::{AwsArgs, called, clock};
 use crate::consent::Consent;
 use crate::screen::{Console, print_json};
+use aws_sdk_eventbridge::types::RuleState;
 use aws_sdk_resourcegroupstagging::types::TagFilter;
 use aws_sdk_scheduler::types::ScheduleState;
 use chrono::TimeDelta;
@@ -150,6 +151,13 @@ pub(super) async fn find(
     Ok(found)
 }
 
+/// What happened to a rule or a schedule.
+enum Step {
+    Switched,
+    /// It had the state before.
+    Already,
+}
+
 /// The command at work. A failure does not stop the rest.
 struct Work {
     to: State,
@@ -164,14 +172,18 @@ impl Work {
             // Rules have no slash in their names, partner buses have.
             let (bus, name) = path.rsplit_once('/').map_or((None, path.as_str()), |(bus, name)| (Some(bus), name));
             let bus = bus.map(str::to_owned);
-            let done = match self.to {
-                State::Paused => {
+            // Who may not describe a rule switches it all the same.
+            let now = events.describe_rule().name(name).set_event_bus_name(bus.clone()).send().await.ok();
+            let is_disabled = now.and_then(|rule| rule.state).map(|state| state == RuleState::Disabled);
+            let done = match (self.to, is_disabled) {
+                (State::Paused, Some(true)) | (State::Resumed, Some(false)) => Ok(Step::Already),
+                (State::Paused, _) => {
                     let call = events.disable_rule().name(name).set_event_bus_name(bus).send();
-                    call.await.map(drop).map_err(Cause::of)
+                    call.await.map(|_| Step::Switched).map_err(Cause::of)
                 }
-                State::Resumed => {
+                (State::Resumed, _) => {
                     let call = events.enable_rule().name(name).set_event_bus_name(bus).send();
-                    call.await.map(drop).map_err(Cause::of)
+                    call.await.map(|_| Step::Switched).map_err(Cause::of)
                 }
             };
             if self.show("rule", &path, done)? {
@@ -219,10 +231,11 @@ impl Work {
     }
 
     /// Shows the result for one rule or schedule. Returns whether it has the state now.
-    fn show(&mut self, kind: &str, name: &str, done: Result<(), Cause>) -> Result<bool, CliError> {
+    fn show(&mut self, kind: &str, name: &str, done: Result<Step, Cause>) -> Result<bool, CliError> {
         let word = self.to.word();
         match &done {
-            Ok(()) => self.console.step(&format!("{word} {kind} {name}"))?,
+            Ok(Step::Switched) => self.console.step(&format!("{word} {kind} {name}"))?,
+            Ok(Step::Already) => self.console.step(&format!("already {word}: {kind} {name}"))?,
             Err(cause) => {
                 self.console.step(&format!("not {word}: {kind} {name}: {cause}"))?;
                 self.failures += 1;
@@ -253,16 +266,17 @@ impl Work {
     }
 }
 
-/// Sets the state of one schedule. An update replaces the whole schedule, so everything else is sent again as it is.
+/// Sets the state of one schedule, if it has another. An update replaces the whole schedule, so everything else is sent
+/// again as it is.
 async fn switch_schedule(
     scheduler: &aws_sdk_scheduler::Client,
     group: &str,
     name: &str,
     to: &ScheduleState,
-) -> Result<(), Cause> {
+) -> Result<Step, Cause> {
     let now = scheduler.get_schedule().group_name(group).name(name).send().await.map_err(Cause::of)?;
     if now.state() == Some(to) {
-        return Ok(());
+        return Ok(Step::Already);
     }
     let oldest = (clock().now() - OLDEST_START).timestamp();
     let update = scheduler
@@ -279,5 +293,5 @@ async fn switch_schedule(
         .set_target(now.target)
         .set_flexible_time_window(now.flexible_time_window)
         .set_action_after_completion(now.action_after_completion);
-    update.send().await.map(drop).map_err(Cause::of)
+    update.send().await.map(|_| Step::Switched).map_err(Cause::of)
 }

@@ -17,7 +17,31 @@ use std::time::{Duration, Instant};
 /// Prints a value as one line of JSON on standard output.
 pub(crate) fn print_json(value: &impl Serialize) -> io::Result<()> {
     let json = serde_json::to_string(value)?;
-    writeln!(io::stdout(), "{}", commands::for_account_in_json(&json))
+    writeln!(io::stdout(), "{}", escaped(&commands::for_account_in_json(&json)))
+}
+
+/// JSON with the escapes of all characters that have no shape, such as those that a terminal obeys or that turn the
+/// direction of a text. A reader of JSON gets the same text. They stand only within strings.
+fn escaped(json: &str) -> String {
+    let mut escaped = String::with_capacity(json.len());
+    for c in json.chars() {
+        if has_shape(c) {
+            escaped.push(c);
+        } else {
+            c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| escaped.push_str(&format!("\\u{unit:04x}")));
+        }
+    }
+    escaped
+}
+
+/// Whether a person sees the character as it is.
+fn has_shape(c: char) -> bool {
+    c.is_ascii_graphic() || c == ' ' || matches!(c.escape_debug().len(), 1)
+}
+
+/// A text from outside on one line, with the escapes of all characters that have no shape.
+pub(crate) fn visible(text: &str) -> String {
+    text.chars().map(|c| if has_shape(c) { c.to_string() } else { c.escape_default().to_string() }).collect()
 }
 
 /// Prints an error of the command on standard error.
@@ -248,4 +272,18 @@ impl StatusLine {
 fn write_status(text: &str) {
     let mut err = io::stderr();
     let _ = err.write_all(text.as_bytes()).and_then(|()| err.flush());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_keeps_letters_of_all_languages_and_escapes_what_has_no_shape() {
+        let key = "ключ-東京-zoë \u{202e}\u{9b}2J\u{7f}\u{1b}[31m\u{e0001}";
+        let json = escaped(&serde_json::to_string(key).expect("JSON"));
+        assert!(json.contains("ключ-東京-zoë") && json.chars().all(has_shape), "{json}");
+        assert_eq!(serde_json::from_str::<String>(&json).expect("JSON"), key);
+        assert_eq!(visible("zoë\u{202e}\n"), "zoë\\u{202e}\\n");
+    }
 }

@@ -226,7 +226,12 @@ async fn tiny_batches_without_a_window_fire_lambda_window_with_what_a_window_sav
     let mapping = moto.good_mapping().send().await.expect("mapped");
     let clinic = Clinic::of(Seed::default()).await;
     // 34 records a second for 14 days, and as many invocations as would take one each.
-    put(&clinic, "Invocations", hours_ago(2), 34.0 * 14.0 * 86_400.0);
+    let invocations = 34.0 * 14.0 * 86_400.0;
+    put(&clinic, "Invocations", hours_ago(2), invocations);
+    moto.fires(&clinic, "warn", &[]).await;
+    // A sample of the age for each batch: these invocations are of the stream.
+    let function = [("FunctionName", "reader")];
+    clinic.account.put_samples("AWS/Lambda", "IteratorAge", &function, hours_ago(2), (900.0, invocations));
     let findings = moto.fires(&clinic, "warn", &["lambda-window"]).await;
     // 34 a second less 0.4 are 88.3 million a month, at $0.20 a million.
     let saved = finding(&findings, "lambda-window")["usd_per_month"].as_f64().expect("a number");

@@ -92,6 +92,38 @@ async fn pausing_again_changes_nothing() {
     let (code, second, _) = unthrottle(&account, &["pause", "--json", "--yes"]).await;
     assert_eq!((code, second), (0, first));
     assert_eq!(account.calls()["Scheduler.UpdateSchedule"], 2, "one for each schedule");
+    assert_eq!(account.calls()["EventBridge.DisableRule"], 3, "one for each rule");
+}
+
+#[tokio::test]
+async fn pausing_again_says_what_was_paused_before() {
+    let account = account().await;
+    unthrottle(&account, &["pause", "--stack", "test", "--yes"]).await;
+    let (code, out, _) = unthrottle(&account, &["pause", "--yes"]).await;
+    let lines: Vec<&str> = out.lines().map(str::trim).take(5).collect();
+    let paused = [
+        "paused rule audit/alarms",
+        "paused rule watch",
+        "already paused: rule watch-test",
+        "paused schedule unthrottle/restore",
+        "paused schedule unthrottle/sweep",
+    ];
+    assert_eq!((code, lines.as_slice()), (0, &paused[..]));
+    let (_, out, _) = unthrottle(&account, &["pause", "--yes"]).await;
+    assert_eq!(out.matches("already paused: ").count(), 5, "{out}");
+    let (_, out, _) = unthrottle(&account, &["resume", "--yes"]).await;
+    assert_eq!(out.matches("resumed ").count(), 5, "{out}");
+    let (_, out, _) = unthrottle(&account, &["resume", "--yes"]).await;
+    assert_eq!(out.matches("already resumed: ").count(), 5, "{out}");
+}
+
+#[tokio::test]
+async fn a_rule_that_may_not_be_described_is_paused_all_the_same() {
+    let account = account().await;
+    let effect = Effect::Error { status: 400, code: "AccessDeniedException".into(), message: "not allowed".into() };
+    account.add_fault(Fault { operation: "DescribeRule".into(), skip: 0, times: 3, effect });
+    let (code, out, err) = unthrottle(&account, &["pause", "--yes"]).await;
+    assert_eq!((code, enabled(&account)), (0, OTHERS.to_vec()), "{out}{err}");
 }
 
 #[tokio::test]

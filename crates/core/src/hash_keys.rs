@@ -1,6 +1,7 @@
-//! Where to split a shard so that its load halves, from the load of its hash keys.
+//! Hash keys: where to split a shard so that its load halves, and how many shards may have had all of them.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 /// A split of a shard in two.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -24,6 +25,26 @@ pub fn halve(loads: &BTreeMap<u128, f64>) -> Option<Halving> {
         Halving { at, fuller_share: below.max(total - below) / total }
     });
     splits.filter(|split| split.fuller_share.is_finite()).min_by(|a, b| a.fuller_share.total_cmp(&b.fuller_share))
+}
+
+/// The fewest and the most of these ranges that together have all hash keys, each key once. `ranges`: the first and the
+/// last hash key of each. They are the shards of a stream over some time, and their number at each moment is between
+/// both. `None`: no choice of ranges has all hash keys.
+pub fn tilings(ranges: impl IntoIterator<Item = (u128, u128)>) -> Option<RangeInclusive<u32>> {
+    let mut ranges: Vec<(u128, u128)> = ranges.into_iter().filter(|(first, last)| first <= last).collect();
+    ranges.sort_unstable();
+    // The ranges that end before this hash key: the fewest and the most of them.
+    let mut before = BTreeMap::from([(0_u128, (0_u32, 0_u32))]);
+    let mut all = None::<(u32, u32)>;
+    for (first, last) in ranges {
+        let Some((fewest, most)) = before.get(&first).map(|(fewest, most)| (fewest + 1, most + 1)) else { continue };
+        let merge = |known: (u32, u32)| (known.0.min(fewest), known.1.max(most));
+        match last.checked_add(1) {
+            Some(next) => drop(before.entry(next).and_modify(|known| *known = merge(*known)).or_insert((fewest, most))),
+            None => all = Some(all.map_or((fewest, most), merge)),
+        }
+    }
+    all.map(|(fewest, most)| fewest..=most)
 }
 
 #[cfg(test)]
@@ -53,6 +74,22 @@ mod tests {
     #[test]
     fn neighbours_split_between_them() {
         assert_eq!(halve(&loads(&[(7, 1.0), (8, 1.0)])).map(|split| split.at), Some(8));
+    }
+
+    /// Two shards that were doubled, halved and doubled again: the fewest are those of the middle.
+    #[test]
+    fn the_shards_of_some_time_have_a_fewest_and_a_most_number() {
+        let even = |count: u32| {
+            let width = u128::MAX / u128::from(count);
+            let last = move |n: u32| if n + 1 == count { u128::MAX } else { u128::from(n + 1) * width - 1 };
+            (0..count).map(move |n| (u128::from(n) * width, last(n)))
+        };
+        assert_eq!(tilings(even(4)), Some(4..=4));
+        assert_eq!(tilings(even(4).chain(even(2)).chain(even(4))), Some(2..=4));
+        let split_twice = even(1).chain([(0, 9), (10, u128::MAX), (0, 4), (5, 9)]);
+        assert_eq!(tilings(split_twice), Some(1..=3));
+        assert_eq!(tilings(even(2).skip(1)), None, "a half has no shard");
+        assert_eq!(tilings([]), None);
     }
 
     proptest! {

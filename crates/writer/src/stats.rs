@@ -101,6 +101,7 @@ impl Stats {
     /// The counts as they are printed. `elapsed`: since the writer started.
     pub fn summary(&self, elapsed: Duration, is_final: bool) -> Summary<'_> {
         Summary {
+            version: 1,
             attempted: self.attempted,
             accepted: self.accepted,
             refused: self.refused,
@@ -123,6 +124,7 @@ impl Stats {
 
 /// Times in milliseconds, from birth to acceptance.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Latency {
     /// Half of the records took at most this.
     pub p50: f64,
@@ -134,8 +136,11 @@ pub struct Latency {
 
 /// [`Stats`] as JSON, with the same names.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[allow(missing_docs, reason = "the fields of Stats, which has their meaning")]
 pub struct Summary<'a> {
+    /// The version of this format. New versions only add fields.
+    pub version: u32,
     pub attempted: u64,
     pub accepted: u64,
     pub refused: u64,

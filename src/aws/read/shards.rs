@@ -38,13 +38,44 @@ pub struct Listed {
     pub closed: usize,
 }
 
+/// A shard of a stream's past.
+#[derive(Clone, Debug)]
+pub struct PastShard {
+    /// The shard. Its traffic is not read.
+    pub shard: Shard,
+    /// Whether a reshard closed it.
+    pub is_closed: bool,
+}
+
 /// Reads the shards that are open now.
 ///
 /// # Errors
 /// AWS did not answer, or refused the call.
 pub async fn open_shards(client: &aws_sdk_kinesis::Client, arn: &StreamArn) -> Result<Vec<Shard>, ReadError> {
     // `AT_LATEST` also returns closed shards right after a reshard.
-    Ok(list(client, arn, ShardFilter::builder().r#type(ShardFilterType::AtLatest)).await?.open)
+    let latest = ShardFilter::builder().r#type(ShardFilterType::AtLatest);
+    Ok(open_of(list(client, arn, latest).await?))
+}
+
+fn open_of(listed: Vec<PastShard>) -> Vec<Shard> {
+    listed.into_iter().filter(|past| !past.is_closed).map(|past| past.shard).collect()
+}
+
+/// Reads the shards that are open now, and those that were closed at `since` or later. AWS takes the end of the
+/// retention instead of an older time.
+///
+/// # Errors
+/// AWS did not answer, or refused the call.
+pub async fn shards_since(
+    client: &aws_sdk_kinesis::Client,
+    arn: &StreamArn,
+    since: DateTime<Utc>,
+) -> Result<Vec<PastShard>, ReadError> {
+    list(client, arn, of_time(ShardFilterType::FromTimestamp, since)).await
+}
+
+fn of_time(kind: ShardFilterType, time: DateTime<Utc>) -> ShardFilterBuilder {
+    ShardFilter::builder().r#type(kind).timestamp(AwsTime::from_millis(time.timestamp_millis()))
 }
 
 /// Reads the shards that were open at `at`, and which of them are open now.
@@ -56,8 +87,9 @@ pub async fn shards_at(
     arn: &StreamArn,
     at: DateTime<Utc>,
 ) -> Result<Listed, ReadError> {
-    let timestamp = AwsTime::from_millis(at.timestamp_millis());
-    list(client, arn, ShardFilter::builder().r#type(ShardFilterType::AtTimestamp).timestamp(timestamp)).await
+    let listed = list(client, arn, of_time(ShardFilterType::AtTimestamp, at)).await?;
+    let closed = listed.iter().filter(|past| past.is_closed).count();
+    Ok(Listed { open: open_of(listed), closed })
 }
 
 /// Lists the shards of a filter. A closed shard has an ending sequence number.
@@ -65,10 +97,10 @@ async fn list(
     client: &aws_sdk_kinesis::Client,
     arn: &StreamArn,
     filter: ShardFilterBuilder,
-) -> Result<Listed, ReadError> {
+) -> Result<Vec<PastShard>, ReadError> {
     const CALL: &str = "ListShards";
     let filter = filter.build().map_err(|e| unreadable(CALL, arn, Cause::of(e)))?;
-    let mut listed = Listed { open: vec![], closed: 0 };
+    let mut listed = vec![];
     let mut token = None::<String>;
     for _ in 0..MOST_PAGES {
         let call = client.list_shards();
@@ -80,11 +112,8 @@ async fn list(
         let page = call.send().await.map_err(|e| ReadError::new(CALL, arn, e))?;
         for shard in page.shards() {
             let is_closed = shard.sequence_number_range().is_some_and(|r| r.ending_sequence_number().is_some());
-            if is_closed {
-                listed.closed += 1;
-            } else {
-                listed.open.push(self::shard(shard).ok_or_else(|| invalid_hash_keys(arn, shard.shard_id()))?);
-            }
+            let shard = self::shard(shard).ok_or_else(|| invalid_hash_keys(arn, shard.shard_id()))?;
+            listed.push(PastShard { shard, is_closed });
         }
         token = page.next_token().map(Into::into);
         if token.is_none() {

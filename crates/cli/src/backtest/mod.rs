@@ -21,6 +21,8 @@ pub(crate) use text::{cents, tenths};
 
 use cache::Cache;
 use period::Period;
+#[cfg(feature = "schema")]
+pub(super) use report::Document;
 use report::From;
 use simulate::simulate;
 use std::path::{Path, PathBuf};

@@ -18,6 +18,7 @@ use unthrottle_lab::sim::timeline::Mark;
 /// The source of the number of shards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(super) enum From {
     /// `--shards`.
     Given,
@@ -45,7 +46,8 @@ pub(super) struct Report {
 
 /// The document of `--json`. Only additive changes.
 #[derive(Serialize)]
-pub(super) struct Document {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Document {
     version: u32,
     stream: String,
     begins: String,
@@ -71,6 +73,7 @@ pub(super) struct Document {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(super) struct Outcome {
     pub policy: &'static str,
     /// Hours without throttling before unthrottle restores. `null`: never, or another policy.
@@ -86,6 +89,7 @@ pub(super) struct Outcome {
 
 /// One hour of the run of unthrottle.
 #[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 struct Line {
     begins: String,
     what: Vec<What>,
@@ -94,6 +98,7 @@ struct Line {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 struct What {
     code: &'static str,
     from: Option<u32>,

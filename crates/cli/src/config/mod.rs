@@ -6,6 +6,8 @@ mod show;
 use crate::CliError;
 pub(super) use file::VARIABLE;
 use file::{Aws, File};
+#[cfg(feature = "schema")]
+pub(super) use show::Settings;
 use std::sync::OnceLock;
 use unthrottle::settings;
 use unthrottle_core::policy::Policy;

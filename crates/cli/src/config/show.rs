@@ -6,12 +6,14 @@ use crate::CliError;
 use crate::screen::{Console, print_json};
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 /// The settings of a deployment, with their defaults.
 const SETTINGS: &str = include_str!("../../../../infra/settings.json");
 
 /// A setting, its value, and where the value comes from.
 #[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 struct Entry {
     name: String,
     /// `null`: it has no value.
@@ -20,12 +22,24 @@ struct Entry {
     from: String,
 }
 
+/// The settings of this command.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Settings {
+    /// The version of this format. New versions only add fields.
+    version: u32,
+    /// The file of settings. `null`: there is none.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
+    file: Option<PathBuf>,
+    settings: Vec<Entry>,
+}
+
 pub(super) fn run(file: &File, is_json: bool) -> Result<(), CliError> {
     let entries = entries(file);
     // A value that cannot be used is an error here, too, after the list that shows where it stands.
     let usable = policy();
     if is_json {
-        print_json(&serde_json::json!({ "version": 1, "file": file.path, "settings": entries }))?;
+        print_json(&Settings { version: 1, file: file.path.clone(), settings: entries })?;
     } else {
         print(file, &entries)?;
     }

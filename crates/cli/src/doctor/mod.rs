@@ -29,9 +29,10 @@ pub(super) const ABOUT: &str = "\
 Find what is wrong with a stream, its producers and its consumers.
 
 The doctor reads the stream, 14 days of its metrics by the hour and 3 hours by
-the minute, its consumers, its key and the alarms. It changes nothing. Each
-check is a line: ok, warn, fail or unknown, with the numbers, the command that
-mends it, and the source. docs/doctor.md lists the checks.
+the minute, its consumers, its key and the alarms. Where fewer shards may do, it
+also reads 14 days by the minute. It changes nothing. Each check is a line: ok,
+warn, fail or unknown, with the numbers, the command that mends it, and the
+source. docs/doctor.md lists the checks.
 
 --sample, --role and --kcl read more, for the checks aggregation, kms-rights
 and kcl.

@@ -142,8 +142,10 @@ impl Rates {
         let single = ["ListTagsForResource", "ListShards", "GetMetricData", "GetMetricData", "DescribeKey"];
         let single = join_all(single.map(|call| self.call(call)));
         futures_util::join!(single, consumers, join_all((0..functions).map(|_| self.function())));
-        // The shards of three hours ago, of a stream that has refused something or has readers.
+        // The shards of the last three hours, of a stream that has refused something or has readers.
         self.call("ListShards").await;
+        // The minutes of 14 days, of a stream that may have too many shards.
+        self.call("GetMetricData").await;
     }
 }
 
@@ -186,7 +188,10 @@ fn the_simulated_account_throttles_what_comes_faster_than_aws_allows() {
 async fn the_simulated_calls_of_a_stream_are_those_of_a_read() {
     use unthrottle_lab::local::{LocalAccount, Options};
     let account = LocalAccount::start(Options::default()).await.expect("a free port");
-    account.add_streams(["orders".to_owned()], 1, &[]).await;
+    account.add_streams(["orders".to_owned()], 2, &[]).await;
+    // A month old, so it may have too many shards.
+    let created = (clock().now() - chrono::TimeDelta::days(30)).timestamp();
+    account.describe_as("orders", serde_json::json!({ "StreamCreationTimestamp": created }));
     let arn = StreamArn::parse(&account.stream_arn("orders")).expect("an ARN");
     let clients = Clients::new(&crate::aws::local_config(account.url()));
     let register = clients.kinesis.register_stream_consumer().stream_arn(arn.to_string()).consumer_name("reader");

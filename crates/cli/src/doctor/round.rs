@@ -9,7 +9,7 @@ use crate::aws::clock;
 use crate::screen::{EVERY, Progress};
 use futures_util::stream::{self, Stream, StreamExt};
 use unthrottle::aws::ReadError;
-use unthrottle_core::checks::{Readings, check, on_demand_cost};
+use unthrottle_core::checks::{Readings, check, on_demand_cost, unreserved_executions};
 use unthrottle_core::cost::Prices;
 use unthrottle_core::signal::StreamArn;
 
@@ -38,7 +38,12 @@ pub(super) async fn make(
     let mut read = with_progress(reads, arns.len()).await;
     let readings = || read.iter().filter_map(|read| read.as_ref().ok()?.as_ref());
     let on_demand = if is_all { on_demand_cost(readings(), prices) } else { None };
-    read.iter_mut().flatten().flatten().for_each(|readings| readings.on_demand = on_demand);
+    // The functions of the other streams share the executions that are free.
+    let executions = readings().map(unreserved_executions).fold(0, u32::saturating_add);
+    for readings in read.iter_mut().flatten().flatten() {
+        readings.on_demand = on_demand;
+        readings.unreserved_elsewhere = executions.saturating_sub(unreserved_executions(readings));
+    }
     let pages = arns.iter().zip(read).map(|(arn, read)| page(arn, read, selection, prices));
     Report::new(pages.collect(), clock().now())
 }

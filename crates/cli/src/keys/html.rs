@@ -5,6 +5,7 @@ use super::remarks::remarks;
 use super::report::{Key, Report, Shard};
 use super::text::size;
 use crate::pages::{Bars, Figure, HeatMap, Line, Page, Row, Section, Table, context};
+use crate::screen::visible;
 use chrono::DateTime;
 
 pub(super) fn page(report: &Report) -> Page {
@@ -88,7 +89,7 @@ fn over_hash_keys(report: &Report) -> Bars {
 fn keys(keys: &[Key]) -> Table {
     let row = |key: &Key| {
         let cells = [format!("{:.1} %", key.share * 100.0), key.records.to_string(), size(key.bytes)];
-        std::iter::once(key.key.clone()).chain(cells).map(Into::into).collect()
+        std::iter::once(visible(&key.key)).chain(cells).map(Into::into).collect()
     };
     Table { heads: ["key", "share", "records", "size"].map(str::to_owned).into(), rows: keys.iter().map(row).collect() }
 }
@@ -102,7 +103,7 @@ fn table(shards: &[Shard]) -> Table {
             || "-".to_owned(),
             |split| format!("{:.0} % : {:.0} %", split.fuller_share * 100.0, (1.0 - split.fuller_share) * 100.0),
         );
-        let first = shard.top_keys.first().map_or_else(String::new, |key| key.key.clone());
+        let first = shard.top_keys.first().map_or_else(String::new, |key| visible(&key.key));
         let percent = |share: f64| format!("{:.1} %", share * 100.0);
         let records = shard.records.to_string();
         let cells = [percent(shard.share), percent(shard.full_share), records, peak, split, first];

@@ -3,6 +3,7 @@
 pub(crate) mod aggregate;
 mod heat;
 mod html;
+mod lives;
 mod read;
 mod remarks;
 mod report;
@@ -18,12 +19,12 @@ use crate::files;
 use crate::screen::{Console, print_json};
 use crate::streams::find_stream;
 use read::{Budget, From};
-use report::Report;
+pub(super) use report::Report;
 use std::path::PathBuf;
 use std::time::Duration;
-use unthrottle::aws::Clients;
-use unthrottle::aws::read::shards;
-use unthrottle_core::observation::Shard;
+use unthrottle::aws::read::shards::{self, PastShard};
+use unthrottle::aws::{Clients, ReadError};
+use unthrottle_core::signal::StreamArn;
 use unthrottle_core::words::many;
 
 pub(super) const ABOUT: &str = "\
@@ -50,7 +51,7 @@ pub(super) struct Args {
         allow_hyphen_values = true,
         value_parser = from,
         help = "Where to begin: now, or in the past, such as -10m. A reading of the past \
-                ends at the present"
+                ends at the present, and also reads the shards that a reshard closed since"
     )]
     from: From,
     /// How long to read, such as 60s or 5m
@@ -91,8 +92,7 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
     if args.split {
         split::must_be_possible(&clients, &arn).await?;
     }
-    let all = shards::open_shards(&clients.kinesis, &arn).await.map_err(read_failed)?;
-    let chosen = choose(all, &args.shard)?;
+    let chosen = choose(listed(&clients, &arn, args.from).await.map_err(read_failed)?, &args.shard)?;
     let budget = Budget::new(f64::from(args.share) / 100.0, args.time, args.max_mb * 1_000_000, chosen.len());
     let mut console = Console::new(args.json);
     let seconds = args.time.as_secs();
@@ -104,19 +104,9 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
         budget.calls_per_second(),
         args.share,
     ))?;
-    let then = match args.from {
-        // Without it, no shard counts as younger than the reading.
-        From::Ago(ago) => shards::shards_at(&clients.kinesis, &arn, clock().now() - ago).await.ok(),
-        From::Now => None,
-    };
-    say_what_is_not_read(then.as_ref().map_or(0, |then| then.closed), &mut console)?;
+    say_what_is_closed(chosen.iter().filter(|past| past.is_closed).count(), &mut console)?;
     let mut samples = read::read(&read::client(&config), &arn, chosen, args.from, &budget).await;
-    if let Some(then) = then {
-        let was_open = |shard: &Shard| then.open.iter().any(|open| open.id == shard.id);
-        samples.iter_mut().for_each(|sample| {
-            sample.is_younger = sample.shard.parent.is_some() && !was_open(&sample.shard);
-        });
-    }
+    lives::settle(&mut samples);
     let report = Report::of(&arn, &samples, budget.is_spent(), clock().now());
     let failed = report.shards.iter().filter_map(|shard| shard.error.as_ref());
     if let Some(why) = failed.clone().next().filter(|_| report.records == 0) {
@@ -140,31 +130,41 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
     }
 }
 
-/// Says what a reading of the past leaves out, where this number of its shards is closed now.
-fn say_what_is_not_read(closed: usize, console: &mut Console) -> std::io::Result<()> {
-    if closed == 0 {
-        return Ok(());
+/// The open shards, and for a reading of the past those that were closed since: these have the records from before.
+async fn listed(clients: &Clients, arn: &StreamArn, from: From) -> Result<Vec<PastShard>, ReadError> {
+    match from {
+        From::Ago(ago) => shards::shards_since(&clients.kinesis, arn, clock().now() - ago).await,
+        From::Now => {
+            let open = shards::open_shards(&clients.kinesis, arn).await?;
+            Ok(open.into_iter().map(|shard| PastShard { shard, is_closed: false }).collect())
+        }
     }
-    let (are, they) = if closed == 1 { ("is", "it") } else { ("are", "they") };
-    console.step(&format!(
-        "{} that had records then {are} closed since, by a reshard. What {they} had is not read: the shards of today \
-         have the records since the reshard",
-        many(closed, "shard")
-    ))
 }
 
-/// The open shards with these ids; without ids, all.
-fn choose(all: Vec<Shard>, ids: &[String]) -> Result<Vec<Shard>, CliError> {
-    if let Some(missing) = ids.iter().find(|id| all.iter().all(|shard| shard.id != **id)) {
-        let open: Vec<&str> = all.iter().take(3).map(|shard| shard.id.as_str()).collect();
+/// Says how many of the shards are closed.
+fn say_what_is_closed(closed: usize, console: &mut Console) -> std::io::Result<()> {
+    match closed {
+        0 => Ok(()),
+        1 => console.step("1 of them is closed since, by a reshard: it has the records from before"),
+        _ => {
+            console.step(&format!("{closed} of them are closed since, by reshards: they have the records from before"))
+        }
+    }
+}
+
+/// The shards with these ids; without ids, all.
+fn choose(all: Vec<PastShard>, ids: &[String]) -> Result<Vec<PastShard>, CliError> {
+    if let Some(missing) = ids.iter().find(|id| all.iter().all(|past| past.shard.id != **id)) {
+        let open = all.iter().filter(|past| !past.is_closed).take(3);
+        let open: Vec<&str> = open.map(|past| past.shard.id.as_str()).collect();
         let problem = format!("the stream has no open shard `{missing}`. The first open ones: {}", open.join(", "));
         return Err(CliError::Usage(problem));
     }
-    Ok(all.into_iter().filter(|shard| ids.is_empty() || ids.contains(&shard.id)).collect())
+    Ok(all.into_iter().filter(|past| ids.is_empty() || ids.contains(&past.shard.id)).collect())
 }
 
 /// The failure of a read that the Lambda makes, too.
-fn read_failed(error: unthrottle::aws::ReadError) -> CliError {
+fn read_failed(error: ReadError) -> CliError {
     CliError::Aws { call: error.call, source: error.source }
 }
 

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 use unthrottle::aws::Cause;
-use unthrottle_core::observation::Shard;
+use unthrottle::aws::read::shards::PastShard;
 use unthrottle_core::signal::StreamArn;
 
 /// What a shard gives to all its readers together in a second (service-sizes-and-limits.html).
@@ -124,7 +124,7 @@ impl Budget {
 pub(super) async fn read(
     client: &Client,
     arn: &StreamArn,
-    shards: Vec<Shard>,
+    shards: Vec<PastShard>,
     from: From,
     budget: &Budget,
 ) -> Vec<Sample> {
@@ -203,7 +203,7 @@ impl<'a> Reader<'a> {
     fn new(
         client: &'a Client,
         arn: &'a StreamArn,
-        shard: Shard,
+        PastShard { shard, is_closed }: PastShard,
         from: From,
         budget: &'a Budget,
         started: DateTime<Utc>,
@@ -213,7 +213,8 @@ impl<'a> Reader<'a> {
             From::Now => clock().now(),
             From::Ago(ago) => before(ago).unwrap_or(started),
         };
-        let sample = Sample::of(shard, first);
+        let mut sample = Sample::of(shard, first);
+        sample.is_closed = is_closed;
         Reader { client, arn, from, budget, started, sample, iterator: None, limit: FIRST_RECORDS, last: None }
     }
 
@@ -286,8 +287,8 @@ impl<'a> Reader<'a> {
         self.iterator = answer.next_shard_iterator().map(str::to_owned);
         if self.iterator.is_none() {
             self.sample.end = End::Shard;
-        } else if is_past && behind == 0 {
-            // The past ends where the reading began.
+        } else if is_past && behind == 0 && !self.sample.is_closed {
+            // The past ends where the reading began. A closed shard has an end of its own.
             self.sample.end = End::Present;
         }
         Ok(bytes)

@@ -8,7 +8,6 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use unthrottle_core::hash_keys::halve;
 use unthrottle_core::signal::StreamArn;
-use unthrottle_core::text::plain;
 
 /// The keys that are listed, of the stream and of each shard. A person acts on the first few.
 const TOP: usize = 10;
@@ -17,15 +16,10 @@ const TOP: usize = 10;
 /// then say little about where the load is.
 const HIDDEN: f64 = 0.1;
 
-/// The characters of a partition key, which AWS allows (API reference of PutRecord).
-const LONGEST_KEY: usize = 256;
-
-/// What [`Shard::ended_by`] says of a shard that was closed.
-const SHARD_END: &str = "shard-end";
-
 /// What the records of a stream say.
 #[derive(Debug, Serialize)]
-pub(super) struct Report {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Report {
     /// The version of this format. New versions only add fields.
     version: u32,
     pub stream: String,
@@ -52,20 +46,22 @@ pub(super) struct Report {
     pub shards: Vec<Shard>,
     /// The load over time and over hash keys, for the page.
     #[serde(skip)]
-    pub heat: Heat,
+    pub(super) heat: Heat,
 }
 
 /// Sizes of records, in bytes, with their partition keys.
 #[derive(Debug, Default, Serialize)]
-pub(super) struct Sizes {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Sizes {
     pub median_bytes: u32,
     pub p95_bytes: u32,
     pub largest_bytes: u32,
 }
 
 #[derive(Debug, Serialize)]
-pub(super) struct Key {
-    /// The partition key, without characters that a terminal acts on.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Key {
+    /// The partition key, as the producer gave it.
     pub key: String,
     /// The share of the load a second, 0–1.
     pub share: f64,
@@ -74,8 +70,11 @@ pub(super) struct Key {
 }
 
 #[derive(Debug, Serialize)]
-pub(super) struct Shard {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Shard {
     pub shard: String,
+    /// Whether the shard is open. `false`: a reshard closed it, so it is not split.
+    pub is_open: bool,
     /// The share of the stream's load a second, 0–1.
     pub share: f64,
     /// The part of what a shard takes that its load fills on average. 1: full.
@@ -103,7 +102,8 @@ pub(super) struct Shard {
 
 /// The second with the most load.
 #[derive(Debug, Serialize)]
-pub(super) struct Peak {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Peak {
     pub at: DateTime<Utc>,
     pub records: u64,
     pub bytes: u64,
@@ -113,7 +113,8 @@ pub(super) struct Peak {
 
 /// The split that halves the load best.
 #[derive(Debug, Serialize)]
-pub(super) struct Split {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Split {
     /// `NewStartingHashKey`, in decimal digits.
     pub new_starting_hash_key: String,
     /// The share of the shard's load that the fuller half gets, 0.5–1.
@@ -131,7 +132,7 @@ impl Split {
 }
 
 impl Report {
-    pub fn of(arn: &StreamArn, samples: &[Sample], is_cut: bool, read_at: DateTime<Utc>) -> Report {
+    pub(super) fn of(arn: &StreamArn, samples: &[Sample], is_cut: bool, read_at: DateTime<Utc>) -> Report {
         let mut all = Load::default();
         samples.iter().for_each(|sample| all.add(sample.all));
         let weights = Weights::of(samples);
@@ -164,8 +165,8 @@ impl Report {
 
     /// The fullest of the shards that are still open.
     pub fn hottest(&self) -> Option<&Shard> {
-        let is_open = |shard: &&Shard| shard.records > 0 && shard.ended_by != SHARD_END;
-        self.shards.iter().filter(is_open).max_by(|a, b| a.full_share.total_cmp(&b.full_share))
+        let is_usable = |shard: &&Shard| shard.records > 0 && shard.is_open;
+        self.shards.iter().filter(is_usable).max_by(|a, b| a.full_share.total_cmp(&b.full_share))
     }
 }
 
@@ -192,11 +193,12 @@ impl Shard {
             End::Time => ("time", None),
             End::Present => ("present", None),
             End::Bytes => ("max-mb", None),
-            End::Shard => (SHARD_END, None),
+            End::Shard => ("shard-end", None),
             End::Failed(why) => ("failed", Some(why.clone())),
         };
         Shard {
             shard: sample.shard.id.clone(),
+            is_open: !sample.is_closed && sample.end != End::Shard,
             share: part(weights.of_second(sample, sample.all), total),
             full_share: rounded(sample.all.shard_seconds() / sample.seconds_read()),
             records: sample.all.records,
@@ -237,7 +239,7 @@ fn top(mut keys: Vec<Weighed>, total: f64) -> Vec<Key> {
     });
     keys.sort_by(|a, b| b.per_second.total_cmp(&a.per_second));
     let key = |Weighed { key, load, per_second }: Weighed| Key {
-        key: plain(&key, LONGEST_KEY),
+        key,
         share: part(per_second, total),
         records: load.records,
         bytes: load.bytes,

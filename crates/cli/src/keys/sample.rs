@@ -64,8 +64,12 @@ pub(super) enum End {
 #[derive(Debug)]
 pub(super) struct Sample {
     pub shard: Shard,
-    /// Whether the shard opened after the beginning of the reading.
+    /// Whether a reshard had closed the shard before the reading.
+    pub is_closed: bool,
+    /// Whether the shard opened after the time with which the reading begins.
     pub is_younger: bool,
+    /// The part of the time of the reading in which the shard was open, 0–1.
+    pub lived: f64,
     /// Where the reading began, in times of arrival.
     pub from: DateTime<Utc>,
     /// Where the reading ended, in times of arrival.
@@ -106,7 +110,9 @@ impl Sample {
         let sketch = || FrequentItemsSketch::new(SKETCH).expect("a power of two");
         Sample {
             shard,
+            is_closed: false,
             is_younger: false,
+            lived: 1.0,
             from,
             until: from,
             end: End::Time,

@@ -5,7 +5,7 @@ use super::report::Report;
 use crate::CliError;
 use crate::aws::called;
 use crate::consent::Consent;
-use crate::screen::Console;
+use crate::screen::{Console, visible};
 use unthrottle::aws::Clients;
 use unthrottle::aws::read::stream;
 use unthrottle_core::observation::CapacityMode;
@@ -38,9 +38,9 @@ pub(super) async fn offer(
     consent: Consent,
     console: &mut Console,
 ) -> Result<(), CliError> {
-    let hottest =
-        report.hottest().ok_or_else(|| CliError::Missing("no record was read, so no split is known".into()))?;
-    if let hardly @ 1.. = report.shards.iter().filter(|shard| shard.is_hardly_read).count() {
+    let nothing = || CliError::Missing("no record was read of an open shard, so no split is known".into());
+    let hottest = report.hottest().ok_or_else(nothing)?;
+    if let hardly @ 1.. = report.shards.iter().filter(|shard| shard.is_open && shard.is_hardly_read).count() {
         return Err(CliError::Missing(format!(
             "the reading ended before it covered a second of {}, so the fullest shard is not known. Give a larger \
              --max-mb, --for or --share, or choose shards with --shard",
@@ -56,8 +56,9 @@ pub(super) async fn offer(
     }
     let id = &hottest.shard;
     let key = hottest.top_keys.first();
-    let key =
-        key.map_or_else(String::new, |key| format!(" Its first key is `{}` with {:.0} %.", key.key, key.share * 100.0));
+    let key = key.map_or_else(String::new, |key| {
+        format!(" Its first key is `{}` with {:.0} %.", visible(&key.key), key.share * 100.0)
+    });
     let halving = hottest.split.as_ref().filter(|split| split.is_worth_it());
     if hottest.full_share < HARDLY_FULL {
         return Err(CliError::Missing(format!(

@@ -2,7 +2,7 @@
 
 use super::remarks::remarks;
 use super::report::{Key, Report, Shard};
-use crate::screen::{Column, Console, Table};
+use crate::screen::{Column, Console, Table, visible};
 use std::io;
 use unthrottle_core::words::{self, count, many};
 
@@ -68,6 +68,7 @@ fn row_of_shard(shard: &Shard) -> Vec<String> {
 }
 
 fn cut(key: &str) -> String {
+    let key = &visible(key);
     match key.chars().count() {
         0..=KEY => key.to_owned(),
         _ => key.chars().take(KEY - 1).chain(['…']).collect(),

@@ -34,9 +34,10 @@ impl Weights {
         if self.by_bytes { load.bytes as f64 } else { load.records as f64 }
     }
 
-    /// A load of the shard of this sample, a second.
+    /// A load of the shard of this sample, a second of the whole reading. A shard that a reshard closed or opened
+    /// meanwhile counts for its part of the time.
     pub fn of_second(self, sample: &Sample, load: Load) -> f64 {
-        self.load(load) / sample.seconds_read()
+        self.load(load) / sample.seconds_read() * sample.lived
     }
 
     /// The keys of the shard that may be the first ones, in no order.

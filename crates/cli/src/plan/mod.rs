@@ -80,9 +80,15 @@ pub(super) struct Args {
     json: bool,
 }
 
+/// The version of a plan in JSON.
+const VERSION: u32 = 1;
+
 /// A schedule that plans shards.
 #[derive(Serialize)]
-struct Plan {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(super) struct Plan {
+    /// The version of this format. New versions only add fields.
+    version: u32,
     name: String,
     group: String,
     cron: String,
@@ -178,6 +184,7 @@ impl Wanted {
         args: &Args,
     ) -> Result<(), CliError> {
         let plan = Plan {
+            version: VERSION,
             name: self.name(stream),
             group: group.into(),
             cron: self.cron.clone(),
@@ -321,6 +328,7 @@ impl Plan {
     fn of(name: String, group: &str, schedule: &GetScheduleOutput) -> Plan {
         let input = schedule.target().and_then(|target| target.input()).unwrap_or_default();
         Plan {
+            version: VERSION,
             name,
             group: group.into(),
             cron: schedule.schedule_expression().unwrap_or_default().into(),

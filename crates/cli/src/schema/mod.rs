@@ -2,13 +2,14 @@
 
 mod compatible;
 
-use crate::{CliError, doctor, files, history, report};
+use crate::{CliError, backtest, config, doctor, files, history, keys, plan, report, smoke, watch};
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
 use serde_json::Value;
 use std::io::Write as _;
 use std::path::PathBuf;
 use unthrottle_core::report::{Document, SweepDocument};
+use unthrottle_writer::Summary;
 
 pub(super) const ABOUT: &str = "\
 Print the JSON Schema (2020-12) of a document.
@@ -19,6 +20,14 @@ Print the JSON Schema (2020-12) of a document.
   doctor    `doctor --json`
   history   `history --json`
   report    `report --json`
+  put       each line of `put --json`, and those of `smoke --json` before the
+            last one
+  smoke     the last line of `smoke --json`
+  keys      `keys --json`
+  plan      `plan --json`; `plan --list --json` prints a list of them
+  backtest  `backtest --json`
+  config    `config show --json`
+  watch     `watch --once --json`
 
 A version of a document only gets more fields and more words. A program that
 reads it must pass over fields that it does not know.
@@ -46,6 +55,13 @@ enum Name {
     Doctor,
     History,
     Report,
+    Put,
+    Smoke,
+    Keys,
+    Plan,
+    Backtest,
+    Config,
+    Watch,
 }
 
 pub(super) fn run(args: &Args) -> Result<(), CliError> {
@@ -55,6 +71,13 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
         Name::Doctor => of::<doctor::Report>(),
         Name::History => of::<history::History>(),
         Name::Report => of::<report::Report>(),
+        Name::Put => of::<Summary<'_>>(),
+        Name::Smoke => of::<smoke::Smoked<'_>>(),
+        Name::Keys => of::<keys::Report>(),
+        Name::Plan => of::<plan::Plan>(),
+        Name::Backtest => of::<backtest::Document>(),
+        Name::Config => of::<config::Settings>(),
+        Name::Watch => of::<watch::Watched<'_>>(),
     };
     if let Some(path) = &args.compatible_with {
         let text = files::read(path, files::MOST_JSON)?;

@@ -8,6 +8,7 @@ use unthrottle_writer::load::Offered;
 /// Why the load fell behind its plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(super) enum Cause {
     /// The machine woke the generator too late, or the writer was too slow with memory and requests to spare.
     Machine,

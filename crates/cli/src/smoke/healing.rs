@@ -24,6 +24,7 @@ const LOOKS_FOR_TAGS: u32 = 4;
 
 /// What was seen. All times are since the start.
 #[derive(Clone, Debug, Default, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(super) struct Seen {
     pub first_refusal_s: Option<f64>,
     pub last_refusal_s: Option<f64>,

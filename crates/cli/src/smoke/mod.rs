@@ -22,6 +22,8 @@ use crate::streams::open_shards;
 use aws_sdk_kinesis::types::{StreamDescriptionSummary, StreamMode};
 use healing::Healing;
 use proof::{Proof, Witness};
+#[cfg(feature = "schema")]
+pub(super) use result::Smoked;
 use std::time::Duration;
 use unthrottle_core::signal::StreamArn;
 use unthrottle_core::words::{count, many};

@@ -24,6 +24,7 @@ const METRICS: [&str; 2] = ["IncomingRecords", "WriteProvisionedThroughputExceed
 
 /// A load, as CloudWatch and unthrottle saw it.
 #[derive(Debug, Default, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(super) struct Proof {
     /// Records of all producers that the stream accepted in the minutes of the load.
     pub accepted: u64,

@@ -1,19 +1,19 @@
 //! The result of a load: what holds, what was missed, and what CloudWatch and unthrottle say.
 
 use super::args::Args;
-use super::behind::{behind, cause};
+use super::behind::{Cause, behind, cause};
 use super::expect::Outcome;
 use super::healing::Seen;
 use super::proof::Proof;
 use crate::CliError;
 use crate::put::{summary, unwritten};
 use crate::screen::{Console, print_json, print_note};
-use serde_json::json;
+use serde::Serialize;
 use std::io;
 use std::time::Duration;
 use unthrottle_core::words::{change, count};
-use unthrottle_writer::End;
 use unthrottle_writer::load::Offered;
+use unthrottle_writer::{End, Summary};
 
 /// Prints the result. A missed expectation is an error.
 pub(super) fn conclude(
@@ -51,16 +51,37 @@ pub(super) fn conclude(
     }
 }
 
+/// The result of a load: the summary of its writer, and more.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Smoked<'a> {
+    #[serde(flatten)]
+    summary: Summary<'a>,
+    /// Records that were due.
+    offered: u64,
+    /// Of these, records that did not leave in time, and why. `null`: at most 1 % did not.
+    behind: u64,
+    behind_because: Option<Cause>,
+    healing: &'a Seen,
+    /// The last change in the memory tag of unthrottle, in words.
+    remembered: Option<&'a str>,
+    /// `null`: CloudWatch was not asked.
+    cloudwatch: Option<&'a Proof>,
+    /// The expectations that were missed.
+    missed: &'a [String],
+}
+
 fn print_result(end: &End, seen: &Seen, offered: &Offered, proof: &Option<Proof>, missed: &[String]) -> io::Result<()> {
-    let mut result = serde_json::to_value(end.stats.summary(end.elapsed, true))?;
-    result["offered"] = json!(offered.due());
-    result["behind"] = json!(behind(&end.stats, offered));
-    result["behind_because"] = json!(cause(&end.stats, offered));
-    result["healing"] = serde_json::to_value(seen)?;
-    result["remembered"] = json!(seen.remembered);
-    result["cloudwatch"] = serde_json::to_value(proof)?;
-    result["missed"] = json!(missed);
-    print_json(&result)
+    print_json(&Smoked {
+        summary: end.stats.summary(end.elapsed, true),
+        offered: offered.due(),
+        behind: behind(&end.stats, offered),
+        behind_because: cause(&end.stats, offered),
+        healing: seen,
+        remembered: seen.remembered.as_deref(),
+        cloudwatch: proof.as_ref(),
+        missed,
+    })
 }
 
 fn print(end: &End, seen: &Seen, offered: &Offered, proof: Option<&Proof>) -> io::Result<()> {

@@ -10,6 +10,21 @@ use unthrottle_core::words;
 pub(super) const COLUMNS: [(&str, u16); 6] =
     [("stream", 18), ("load", 5), ("last hour", 12), ("refused", 8), ("state", 25), ("next", 6)];
 
+/// The places of the columns in [`COLUMNS`] that a screen of this width has room for, a space between them. A narrow
+/// screen first leaves out the next check, then the hour, and then what was refused: the state says the most.
+pub(super) fn fitting(width: u16) -> Vec<usize> {
+    const LESS_NEEDED: [usize; 3] = [5, 2, 3];
+    let mut places: Vec<usize> = (0..COLUMNS.len()).collect();
+    for less in LESS_NEEDED {
+        let needed: u16 = places.iter().map(|place| COLUMNS[*place].1 + 1).sum();
+        if needed <= width + 1 {
+            break;
+        }
+        places.retain(|place| *place != less);
+    }
+    places
+}
+
 /// The blocks of a sparkline, from nothing to full.
 const BLOCKS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
@@ -86,6 +101,15 @@ pub(super) fn next(row: &Row, now: DateTime<Utc>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_narrow_screen_has_fewer_columns_and_each_of_them_is_whole() {
+        let names = |width| -> Vec<&str> { fitting(width).into_iter().map(|place| COLUMNS[place].0).collect() };
+        assert_eq!(names(79), ["stream", "load", "last hour", "refused", "state", "next"]);
+        assert_eq!(names(78), ["stream", "load", "last hour", "refused", "state"]);
+        assert_eq!(names(60), ["stream", "load", "refused", "state"]);
+        assert_eq!(names(50), ["stream", "load", "state"]);
+    }
 
     #[test]
     fn counts_are_short_and_blocks_show_what_is_not_nothing() {

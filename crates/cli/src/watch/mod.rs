@@ -14,6 +14,8 @@ use crate::aws::{AwsArgs, clock};
 use crate::config;
 use crate::full_screen::FullScreen;
 use crate::screen::StatusLine;
+#[cfg(feature = "schema")]
+pub(super) use once::Watched;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::mpsc::unbounded_channel;

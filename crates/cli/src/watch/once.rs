@@ -1,13 +1,14 @@
 //! `unthrottle watch --once`: the table as text or JSON.
 
 use super::cells;
-use super::row::{Part, Row, SHOWN_MINUTES};
+use super::row::{Row, SHOWN_MINUTES};
 use super::watcher::{View, Watcher, lock};
 use crate::CliError;
 use crate::aws::clock;
 use crate::screen::{Column, Console, Progress, Table, print_json};
 use chrono::{DateTime, Utc};
-use serde_json::{Value, json};
+use serde::Serialize;
+use unthrottle_core::report::Document;
 
 /// The ranks of the columns: a narrow screen first leaves out the hour, and then the next look.
 const RANKS: [u8; 6] = [0, 0, 2, 0, 0, 1];
@@ -66,28 +67,62 @@ fn print(view: &View, now: DateTime<Utc>, is_wide: bool) -> Result<(), CliError>
     Ok(())
 }
 
-fn document(view: &View, now: DateTime<Utc>) -> Value {
-    let stream = |row: &Row| {
-        let (records, reads) = row.refused();
-        let hour = row.hour(SHOWN_MINUTES as usize, now);
-        json!({
-            "stream": row.stream.name,
-            "utilization": row.utilization(now),
-            "hour_utilization": hour.iter().map(|part: &Part| part.utilization).collect::<Vec<_>>(),
-            "refused_records_last_hour": records,
-            "refused_reads_last_hour": reads,
-            "needs_person": matches!(&row.check, Some(Ok(checked)) if checked.needs_person),
-            "decision": row.document(),
-            "error": match &row.check { Some(Err(error)) => Some(error), _ => None },
-            "next_check": row.next_check(now),
-        })
-    };
-    json!({
-        "version": 1,
-        "time": now,
-        "aws_calls": view.all_calls,
-        "aws_calls_last_minute": view.calls.0,
-        "aws_calls_per_minute": view.calls.1,
-        "streams": view.rows.iter().map(stream).collect::<Vec<_>>(),
-    })
+/// The streams that are watched.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Watched<'a> {
+    /// The version of this format. New versions only add fields.
+    version: u32,
+    time: DateTime<Utc>,
+    /// The calls of AWS since the command began, in the last minute, and the most in a minute.
+    aws_calls: u32,
+    aws_calls_last_minute: u32,
+    aws_calls_per_minute: u32,
+    /// The most urgent first.
+    streams: Vec<WatchedStream<'a>>,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+struct WatchedStream<'a> {
+    stream: &'a str,
+    /// The accepted load of the newest minute as a share of what the shards take. `null`: unknown, or AWS sets it.
+    utilization: Option<f64>,
+    /// The same for each minute of the hour, the oldest first.
+    hour_utilization: Vec<f64>,
+    refused_records_last_hour: f64,
+    /// Calls of GetRecords.
+    refused_reads_last_hour: f64,
+    needs_person: bool,
+    /// `null`: the stream was not read.
+    decision: Option<&'a Document>,
+    /// Why the stream could not be read.
+    error: Option<&'a str>,
+    next_check: DateTime<Utc>,
+}
+
+fn document(view: &View, now: DateTime<Utc>) -> Watched<'_> {
+    let streams = view.rows.iter().map(|row| {
+        let (refused_records_last_hour, refused_reads_last_hour) = row.refused();
+        let hour_utilization = row.hour(SHOWN_MINUTES as usize, now).iter().map(|part| part.utilization).collect();
+        WatchedStream {
+            stream: &row.stream.name,
+            utilization: row.utilization(now),
+            hour_utilization,
+            refused_records_last_hour,
+            refused_reads_last_hour,
+            needs_person: matches!(&row.check, Some(Ok(checked)) if checked.needs_person),
+            decision: row.document(),
+            error: row.check.as_ref().and_then(|check| check.as_ref().err()).map(String::as_str),
+            next_check: row.next_check(now),
+        }
+    });
+    Watched {
+        version: 1,
+        time: now,
+        aws_calls: view.all_calls,
+        aws_calls_last_minute: view.calls.0,
+        aws_calls_per_minute: view.calls.1,
+        streams: streams.collect(),
+    }
 }

@@ -29,6 +29,9 @@ const DRAW_EVERY: Duration = Duration::from_secs(1);
 /// A terminal that is at least as wide also has the column `why`.
 const WIDE: u16 = 120;
 
+/// The characters of the reason below the list: 60 words, with the space that wrapped lines leave. Fewer would cut it.
+const WHY_CHARACTERS: u16 = 480;
+
 /// Shows the view until a person quits, or `stop` is set.
 ///
 /// # Errors
@@ -78,14 +81,15 @@ fn draw(frame: &mut Frame, view: &View, ui: &mut Ui, region: &str, now: DateTime
     let selected = rows.iter().find(|row| Some(&row.stream.name) == ui.selected.as_ref());
     match (ui.page, selected) {
         (Page::Stream { scroll }, Some(row)) => stream_page::draw(frame, middle, row, scroll, now),
-        (Page::Keys, _) => frame.render_widget(Paragraph::new(KEYS), middle),
+        (Page::Keys, _) => frame.render_widget(Paragraph::new(KEYS).wrap(Wrap { trim: false }), middle),
         _ => {
-            let [list, why] = Layout::vertical([Constraint::Min(3), Constraint::Length(6)]).areas(middle);
+            let lines = WHY_CHARACTERS.div_ceil(middle.width.max(1));
+            let [list, why] = Layout::vertical([Constraint::Min(3), Constraint::Length(lines)]).areas(middle);
             draw_list(frame, list, &rows, ui, now);
             draw_why(frame, why, selected.copied());
         }
     }
-    frame.render_widget(Paragraph::new(footer(view, ui)), bottom);
+    frame.render_widget(Paragraph::new(footer(view, ui, bottom.width)), bottom);
     rows.iter().map(|row| row.stream.name.clone()).collect()
 }
 
@@ -108,7 +112,9 @@ fn draw_title(frame: &mut Frame, area: Rect, view: &View, shown: usize, region: 
     let of = if shown == view.rows.len() { String::new() } else { format!("{shown} of ") };
     let plural = if view.rows.len() == 1 { "" } else { "s" };
     let title = format!("unthrottle watch: {of}{} stream{plural}, {region}", view.rows.len());
+    let room = usize::from(area.width).saturating_sub(title.chars().count() + 2);
     let calls = format!("AWS calls: {} of {} a minute", view.calls.0, view.calls.1);
+    let calls = if calls.len() > room { format!("calls: {}/{}", view.calls.0, view.calls.1) } else { calls };
     frame.render_widget(Paragraph::new(title).bold(), area);
     frame.render_widget(Paragraph::new(calls).right_aligned(), area);
 }
@@ -120,23 +126,24 @@ fn draw_list(frame: &mut Frame, area: Rect, rows: &[&Row], ui: &Ui, now: DateTim
         // A cell for each two minutes, and longer names.
         (columns[0].1, columns[2].1) = (30, 30);
     }
-    let mut widths: Vec<Constraint> = columns.iter().map(|(_, width)| Constraint::Length(*width)).collect();
-    let mut header: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
+    let places = cells::fitting(area.width);
+    let mut widths: Vec<Constraint> = places.iter().map(|place| Constraint::Length(columns[*place].1)).collect();
+    let mut header: Vec<&str> = places.iter().map(|place| columns[*place].0).collect();
     if is_wide {
         widths.push(Constraint::Min(10));
         header.push("why");
     }
     let body = rows.iter().map(|row| {
-        let state = Cell::from(cells::state(row)).style(state_style(row, now));
-        let cells = [
-            Cell::from(row.stream.name.clone()),
-            Cell::from(Line::from(cells::load(row, now)).right_aligned()),
-            Cell::from(sparkline(&row.hour(usize::from(columns[2].1), now))),
-            Cell::from(Line::from(cells::refused(row)).right_aligned()),
-            state,
-            Cell::from(Line::from(cells::next(row, now)).right_aligned()),
-        ];
-        TableRow::new(cells.into_iter().chain(is_wide.then(|| Cell::from(cells::why(row).to_owned()))))
+        let cell = |place: &usize| match *place {
+            0 => Cell::from(row.stream.name.clone()),
+            1 => Cell::from(Line::from(cells::load(row, now)).right_aligned()),
+            2 => Cell::from(sparkline(&row.hour(usize::from(columns[2].1), now))),
+            3 => Cell::from(Line::from(cells::refused(row)).right_aligned()),
+            4 => Cell::from(cells::state(row)).style(state_style(row, now)),
+            _ => Cell::from(Line::from(cells::next(row, now)).right_aligned()),
+        };
+        let why = is_wide.then(|| Cell::from(cells::why(row).to_owned()));
+        TableRow::new(places.iter().map(cell).chain(why))
     });
     let table = Table::new(body, widths).header(TableRow::new(header).style(Style::new().add_modifier(Modifier::DIM)));
     let table = table.row_highlight_style(Style::new().add_modifier(Modifier::REVERSED));
@@ -170,7 +177,7 @@ fn draw_why(frame: &mut Frame, area: Rect, row: Option<&Row>) {
     frame.render_widget(Paragraph::new(text).wrap(Wrap { trim: true }), area);
 }
 
-fn footer(view: &View, ui: &Ui) -> Line<'static> {
+fn footer(view: &View, ui: &Ui, width: u16) -> Line<'static> {
     if ui.page == Page::Filter {
         return Line::from(format!("filter: {}▏  Enter keeps it, Esc removes it", ui.filter));
     }
@@ -179,5 +186,8 @@ fn footer(view: &View, ui: &Ui) -> Line<'static> {
     }
     let waits = if view.is_waiting { "  checks wait for the bound of calls" } else { "" };
     let filter = if ui.filter.is_empty() { String::new() } else { format!("  filter: {}", ui.filter) };
-    Line::from(format!("q quit  Enter open  e explain  s sort: {}  / filter  ? keys{filter}{waits}", ui.sort)).dim()
+    let all = format!("q quit  Enter open  e explain  s sort: {}  / filter  ? keys{filter}{waits}", ui.sort);
+    let is_narrow = all.chars().count() > usize::from(width);
+    let few = || format!("q quit  ? keys  s sort: {}{filter}{waits}", ui.sort);
+    Line::from(if is_narrow { few() } else { all }).dim()
 }

@@ -18,7 +18,7 @@ const CHART: u16 = 4;
 pub(super) fn draw(frame: &mut Frame, area: Rect, row: &Row, scroll: u16, now: DateTime<Utc>) {
     let [head, chart, text] =
         Layout::vertical([Constraint::Length(2), Constraint::Length(CHART), Constraint::Min(3)]).areas(area);
-    frame.render_widget(Paragraph::new(heading(row, now)), head);
+    frame.render_widget(Paragraph::new(heading(row, now, area.width)), head);
     // A bar for each minute. In permille: a sparkline takes whole numbers.
     let bars = row.hour(SHOWN_MINUTES as usize, now).into_iter().map(|part| {
         let colour = if part.is_refused { Color::Red } else { Color::Cyan };
@@ -26,31 +26,45 @@ pub(super) fn draw(frame: &mut Frame, area: Rect, row: &Row, scroll: u16, now: D
         SparklineBar::from(Some(height.max(u64::from(part.is_refused) * 125))).style(Some(colour.into()))
     });
     frame.render_widget(Sparkline::default().data(bars.collect::<Vec<_>>()).max(1000), chart);
-    frame.render_widget(Paragraph::new(body(row)).wrap(Wrap { trim: false }).scroll((scroll, 0)), text);
+    frame.render_widget(Paragraph::new(body(row, area.width)).wrap(Wrap { trim: false }).scroll((scroll, 0)), text);
 }
 
-fn heading(row: &Row, now: DateTime<Utc>) -> Vec<Line<'static>> {
+fn heading(row: &Row, now: DateTime<Utc>, width: u16) -> Vec<Line<'static>> {
     let stream = row.document().and_then(|document| document.stream.as_ref());
     let mode = stream.and_then(|stream| stream.mode.clone()).unwrap_or_else(|| "unknown mode".into());
     let shards =
         stream.and_then(|stream| stream.open_shards).map_or_else(String::new, |n| format!(", {n} open shards"));
     let (records, reads) = row.refused();
+    let chart = format!(
+        "the last hour, full at the top; refused: {} records, {} calls of GetRecords",
+        count(records),
+        count(reads)
+    );
+    let chart = match chart.chars().count() > usize::from(width) {
+        true => format!("last hour; refused: {} records, {} reads", count(records), count(reads)),
+        false => chart,
+    };
     vec![
         Line::from(format!("{}: {mode}{shards}, load {}", row.stream.name, cells::load(row, now))).bold(),
-        Line::from(format!(
-            "the last hour, full at the top; refused: {} records, {} calls of GetRecords",
-            count(records),
-            count(reads)
-        )),
+        Line::from(chart),
     ]
 }
 
-fn body(row: &Row) -> Vec<Line<'static>> {
+/// The column of the values of the evidence. A screen that is narrower than twice as much has them after a colon.
+const VALUES: usize = 42;
+
+fn body(row: &Row, width: u16) -> Vec<Line<'static>> {
+    let is_narrow = usize::from(width) < 2 * VALUES - 4;
     let mut lines = vec![Line::from(cells::why(row).to_owned()), Line::default()];
     let checked = row.checked_at.map(|at| at.format("%H:%M:%S UTC").to_string());
     let asked = if row.is_asked { "; a new check is asked for" } else { "" };
     let checked = format!("{}{asked}", checked.as_deref().unwrap_or("not yet"));
-    let mut field = |name: &str, value: &str| lines.push(Line::from(format!("  {name:<42} {value}")));
+    let mut field = |name: &str, value: &str| {
+        lines.push(Line::from(match is_narrow {
+            true => format!("  {name}: {value}"),
+            false => format!("  {name:<VALUES$} {value}"),
+        }));
+    };
     field("checked", &checked);
     if let Some(document) = row.document() {
         field("decision", &format!("{} ({})", document.code, document.outcome));

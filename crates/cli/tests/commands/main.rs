@@ -1,7 +1,9 @@
-//! Commands as a person types them: `watch`, `config`, `completions`, `man`, `backtest --export`, `report`, `schema`.
+//! Commands as a person types them: `watch`, `config`, `completions`, `man`, `backtest --export`, `report`, `schema`,
+//! `explain --message`.
 
 #[path = "../../../../tests/common/aws.rs"]
 mod aws;
+mod explain;
 mod export;
 #[path = "../../../../tests/common/fixture.rs"]
 mod fixture;

@@ -6,7 +6,8 @@ use crate::shell::{output, text, unthrottle};
 use serde_json::Value;
 use std::process::Command;
 
-const DOCUMENTS: [&str; 5] = ["decision", "sweep", "doctor", "history", "report"];
+const DOCUMENTS: [&str; 12] =
+    ["decision", "sweep", "doctor", "history", "report", "put", "smoke", "keys", "plan", "backtest", "config", "watch"];
 
 async fn json_of(command: Command) -> Value {
     let out = output(command).await;
@@ -76,11 +77,63 @@ async fn what_the_commands_print_fits_the_schema_field_by_field() {
         ("report", &["report", "--days", "1"]),
         ("decision", &["restore", STREAM]),
     ] {
-        let schema = strict(&json_of(unthrottle(&["schema", document])).await);
         let printed = json_of(of(args)).await;
-        let validator = jsonschema::validator_for(&schema).expect("a schema");
-        let errors: Vec<String> =
-            validator.iter_errors(&printed).map(|error| format!("{}: {error}", error.instance_path())).collect();
-        assert!(errors.is_empty(), "{args:?}: {errors:#?}\n{printed:#}");
+        must_fit(document, &printed).await;
+    }
+}
+
+/// The document fits the schema of this name, which then also refuses fields that it does not name.
+async fn must_fit(document: &str, printed: &Value) {
+    let schema = strict(&json_of(unthrottle(&["schema", document])).await);
+    let validator = jsonschema::validator_for(&schema).expect("a schema");
+    let errors: Vec<String> =
+        validator.iter_errors(printed).map(|error| format!("{}: {error}", error.instance_path())).collect();
+    assert!(errors.is_empty(), "{document}: {errors:#?}\n{printed:#}");
+    let mut other = printed.clone();
+    other.as_object_mut().expect("an object").insert("not_in_the_schema".into(), true.into());
+    assert!(!validator.is_valid(&other), "{document}: the schema names each field");
+}
+
+/// What a command prints: a document a line.
+async fn lines_of(command: Command) -> Vec<Value> {
+    let out = output(command).await;
+    let said = text(&out.stdout);
+    assert!(out.status.success() && !said.is_empty(), "{said}{}", text(&out.stderr));
+    said.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+}
+
+#[tokio::test]
+async fn what_the_commands_of_writers_and_of_people_print_fits_the_schema_too() {
+    let fixture = Fixture::on(live(), 1000.0, 2, 10).await;
+    fixture.account.add_schedule("unthrottle", &[(unthrottle_cli::STACK_TAG, "unthrottle")], "sweep");
+    let folder = tempfile::tempdir().expect("a folder");
+    let input = folder.path().join("records.ndjson");
+    std::fs::write(&input, "{\"user\":1}\n{\"user\":2}\n").expect("written");
+    let input = input.to_str().expect("text");
+    let of = |args: &[&str]| {
+        let mut command = unthrottle(args);
+        command.args(["--endpoint-url", fixture.account.url(), "--region", "us-east-1", "--json"]);
+        command
+    };
+    let plan = ["plan", STREAM, "--at-least", "3", "--cron", "0 8 ? * MON-FRI *", "--for", "1h", "--yes"];
+    for (document, args) in [
+        ("put", &["put", STREAM, input][..]),
+        ("keys", &["keys", STREAM, "--from", "-10m", "--share", "100"]),
+        ("watch", &["watch", STREAM, "--once"]),
+        ("backtest", &["backtest", STREAM, "--days", "1"]),
+        ("plan", &plan),
+    ] {
+        let printed = lines_of(of(args)).await;
+        must_fit(document, printed.last().expect("a line")).await;
+    }
+    let plans = lines_of(of(&["plan", "--list"])).await.remove(0);
+    must_fit("plan", &plans[0]).await;
+    must_fit("config", &json_of(unthrottle(&["config", "show", "--json"])).await).await;
+    // Two seconds: a line of the writer, and the result.
+    let load = ["smoke", STREAM, "--i-own", STREAM, "--stages", "2s@50/s"];
+    let mut lines = lines_of(of(&load)).await;
+    must_fit("smoke", &lines.pop().expect("a result")).await;
+    for line in &lines {
+        must_fit("put", line).await;
     }
 }

@@ -91,6 +91,38 @@ async fn a_person_sorts_filters_opens_and_explains_in_a_terminal() {
     assert_eq!(fixture.calls("Kinesis.TagResource") + fixture.calls("Kinesis.UpdateShardCount"), 0, "no change");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_narrow_terminal_has_fewer_columns_and_no_words_that_are_cut() {
+    let fixture = account().await;
+    let narrow = std::num::NonZero::new(60).expect("more than 0");
+    let mut terminal = Terminal::with_columns(narrow, on_terminal(&watch(&fixture, &["--all"])));
+    let screen = see(&terminal, "→ scale_shards 2→4");
+    let lines: Vec<&str> = screen.lines().collect();
+    assert!(
+        lines[0].starts_with("unthrottle watch: 3 streams, us-east-1 ") && lines[0].contains(" calls: "),
+        "{screen}"
+    );
+    assert_eq!(lines[1].split_whitespace().collect::<Vec<_>>(), ["stream", "load", "refused", "state"], "{screen}");
+    assert!(lines[2].starts_with("orders") && lines[2].contains("100 %"), "{screen}");
+    assert_eq!(lines[23].trim_end(), "q quit  ? keys  s sort: urgency", "{screen}");
+    // The whole reason stands below the list.
+    let document = output(watch(&fixture, &[STREAM, "--once", "--json"])).await;
+    let document: Value = serde_json::from_slice(&document.stdout).expect("JSON");
+    let sentence = document["streams"][0]["decision"]["sentence"].as_str().expect("a sentence").to_owned();
+    let end = sentence.rsplit(". ").next().expect("a last sentence").to_owned();
+    terminal.wait_for("end of the reason", |screen| unwrapped(screen).contains(&end));
+    terminal.press("?");
+    let screen = see(&terminal, "the time until the next check");
+    assert!(unwrapped(&screen).contains("r: calls of GetRecords"), "{screen}");
+    terminal.press("\x1b");
+    see(&terminal, "→ scale_shards 2→4");
+    terminal.press("\r");
+    let screen = see(&terminal, "PROVISIONED, 2 open shards");
+    assert!(screen.contains("  decision: scale_shards") && screen.contains("last hour; refused: "), "{screen}");
+    terminal.press("q");
+    assert!(terminal.end().success());
+}
+
 #[tokio::test]
 async fn the_table_shows_each_stream_and_counts_its_calls() {
     let fixture = account().await;

@@ -31,6 +31,8 @@ pub struct Seed {
     pub shards: u32,
     pub record_bytes: f64,
     pub records_per_second: f64,
+    /// The minutes since the last call of the reader.
+    pub reader_stopped: i64,
     /// Alarms on the stream.
     pub alarms: bool,
     /// The alarms of unthrottle on all streams.
@@ -47,6 +49,7 @@ impl Default for Seed {
             shards: 2,
             record_bytes: RECORD,
             records_per_second: RECORDS,
+            reader_stopped: 0,
             alarms: true,
             fleet_alarms: true,
             deployed: true,
@@ -87,30 +90,34 @@ impl Clinic {
         }
         let aws = Aws::of(&account);
         let clinic = Clinic { account, aws };
-        clinic.live(seed.records_per_second, seed.record_bytes);
+        clinic.live(STREAM, seed.records_per_second, seed.record_bytes, seed.reader_stopped);
         clinic
     }
 
-    /// The steady load of the stream in the last 14 days: by the hour, and the last four hours by the minute.
-    fn live(&self, records_per_second: f64, record_bytes: f64) {
-        self.live_of(STREAM, records_per_second, record_bytes);
+    /// The steady load of another stream, and its reader.
+    pub fn live_of(&self, stream: &str, records_per_second: f64, record_bytes: f64) {
+        self.live(stream, records_per_second, record_bytes, 0);
     }
 
-    /// The same for another stream.
-    pub fn live_of(&self, stream: &str, records_per_second: f64, record_bytes: f64) {
+    /// The steady load of a stream in the last 14 days, by the minute, and a reader that is up to date until it stops.
+    fn live(&self, stream: &str, records_per_second: f64, record_bytes: f64, reader_stopped: i64) {
         let write = |at, records: f64| {
             self.put_of(stream, "IncomingRecords", at, records);
             self.put_of(stream, "IncomingBytes", at, records * record_bytes);
             self.put_of(stream, "PutRecords.TotalRecords", at, records);
         };
         let hour = Utc::now().duration_trunc(TimeDelta::hours(1)).expect("in range");
-        for ago in 4..14 * 24 {
-            write(hour - TimeDelta::hours(ago), records_per_second * 3_600.0);
-        }
-        let mut minute = hour - TimeDelta::hours(3);
+        let aged = |minute| self.put_of(stream, "GetRecords.IteratorAgeMilliseconds", minute, 900.0);
+        let (mut minute, by_minute) = (hour - TimeDelta::days(14), hour - TimeDelta::hours(3));
+        let stopped = minutes_ago(reader_stopped);
         while minute < Utc::now() {
-            write(minute, records_per_second * 60.0);
-            self.put_of(stream, "GetRecords.IteratorAgeMilliseconds", minute, 900.0);
+            if records_per_second > 0.0 {
+                write(minute, records_per_second * 60.0);
+            }
+            let is_called = minute >= by_minute || minute.timestamp() % 3_600 == 0;
+            if is_called && (reader_stopped == 0 || minute < stopped) {
+                aged(minute);
+            }
             minute += TimeDelta::minutes(1);
         }
     }

@@ -78,22 +78,85 @@ async fn a_shard_whose_records_come_late_is_not_the_fullest() {
     assert!(out.out.contains("split shardId-000000000001, the fullest shard"), "{}{}", out.out, out.err);
 }
 
-#[tokio::test]
-async fn a_past_with_a_reshard_says_what_is_not_read() {
+/// A shard has 60 s of records, and then its two children have 60 s of as many together.
+async fn resharded() -> (LocalAccount, Aws) {
     let clock = Clock::standing_at(Utc::now() - TimeDelta::minutes(8));
     let account = LocalAccount::start(Options { clock, ..Options::default() }).await.expect("a free port");
     account.add_streams(["orders".to_owned()], 1, &[]).await;
     let aws = Aws::of(&account);
+    let load = async || {
+        for _ in 0..60 {
+            account.clock().advance(Duration::from_secs(1)).expect("it stands");
+            write(&aws, (0..10).map(|n| (if n < 5 { OF_FIRST[n] } else { OF_SECOND[n - 5] }.to_owned(), 100))).await;
+        }
+    };
     account.clock().advance(Duration::from_secs(60)).expect("it stands");
-    write(&aws, (0..10).map(|n| (format!("key-{n}"), 100))).await;
+    load().await;
     let double = aws.kinesis.update_shard_count().stream_name("orders").target_shard_count(2);
     double.scaling_type(ScalingType::UniformScaling).send().await.expect("accepted");
+    account.clock().advance(Duration::from_secs(60)).expect("it stands");
+    load().await;
     account.clock().run().expect("it is not ahead");
-    let of = |from| ["keys", "orders", "--from", from, "--for", "1s", "--endpoint-url", account.url()];
-    let out = unthrottle(&of("-7m")).await;
-    assert!(out.out.contains("1 shard that had records then is closed since, by a reshard"), "{}{}", out.out, out.err);
-    let out = unthrottle(&of("-1m")).await;
-    assert!(!out.out.contains("closed since"), "{}{}", out.out, out.err);
+    (account, aws)
+}
+
+#[tokio::test]
+async fn a_past_with_a_reshard_is_read_from_the_closed_shard_and_its_children() {
+    let (account, _aws) = resharded().await;
+    let out = keys(&account, &["--from", "-10m", "--json"]).await;
+    assert_eq!(out.code, 0, "{}", out.err);
+    assert!(
+        out.err.contains("reads 3 shards of orders") && out.err.contains("1 of them is closed since"),
+        "{}",
+        out.err
+    );
+    let report = report(&out);
+    assert_eq!(of_shards(&report, "is_open"), [false, true, true]);
+    assert_eq!(of_shards(&report, "records"), [600, 300, 300], "{report:#}");
+    assert_eq!(of_shards(&report, "ended_by"), ["shard-end", "present", "present"]);
+    // The parent had twice the load of each child, for a minute and up to its reshard. A key has a tenth throughout.
+    let share = |place: usize| report["shards"][place]["share"].as_f64().expect("a number");
+    assert!((0..3).map(share).sum::<f64>() > 0.99, "{report:#}");
+    let keys = report["top_keys"].as_array().expect("a list");
+    assert!(keys.iter().all(|key| (0.08..=0.12).contains(&key["share"].as_f64().expect("a number"))), "{keys:#?}");
+    assert!(keys.iter().all(|key| key["records"] == 120), "{keys:#?}");
+    let out = keys_from(&account, "-3m").await;
+    assert!(!out.err.contains("closed since") && out.err.contains("reads 2 shards of orders"), "{}", out.err);
+}
+
+async fn keys_from(account: &LocalAccount, from: &str) -> Output {
+    keys(account, &["--from", from, "--for", "1s", "--json"]).await
+}
+
+#[tokio::test]
+async fn a_closed_shard_can_be_chosen_and_is_never_split() {
+    let (account, _aws) = resharded().await;
+    let closed = "shardId-000000000000";
+    let out = keys(&account, &["--from", "-10m", "--shard", closed, "--split", "--yes"]).await;
+    assert_eq!(out.code, 1, "{}", out.out);
+    assert!(out.err.contains("no record was read of an open shard, so no split is known"), "{}", out.err);
+    assert_eq!(account.calls().get("Kinesis.SplitShard"), None);
+}
+
+#[tokio::test]
+async fn keys_of_all_languages_are_whole_in_json_and_visible_on_the_terminal() {
+    let (account, aws) = stream(1).await;
+    let all = ["東京-1", "ключ", "zoë", "a\u{202e}b", "\u{1b}[31mred", "🔑"];
+    write(&aws, all.iter().flat_map(|key| (0..3).map(|_| ((*key).to_owned(), 100)))).await;
+    let out = keys(&account, &["--from", "-10m", "--json"]).await;
+    let report = report(&out);
+    let mut found: Vec<&str> =
+        report["top_keys"].as_array().expect("a list").iter().filter_map(|key| key["key"].as_str()).collect();
+    found.sort_unstable();
+    let mut wanted = all;
+    wanted.sort_unstable();
+    assert_eq!(found, wanted);
+    assert!(!out.out.contains(['\u{202e}', '\u{1b}']), "a terminal obeys no key: {}", out.out);
+    let out = keys(&account, &["--from", "-10m"]).await;
+    for shown in ["東京-1", "ключ", "zoë", "a\\u{202e}b", "\\u{1b}[31mred", "🔑"] {
+        assert!(out.out.contains(shown), "{shown}: {}", out.out);
+    }
+    assert!(!out.out.contains(['\u{202e}', '\u{1b}']), "{}", out.out);
 }
 
 #[tokio::test]

@@ -20,6 +20,16 @@ async fn a_reader_that_has_caught_up_shows_nothing() {
     assert_eq!(with_status(&clinic.findings(&[]).await, "fail"), [""; 0]);
 }
 
+#[tokio::test]
+async fn a_steady_reader_that_stopped_an_hour_ago_fires_retention_and_keeps_the_shards() {
+    let clinic = Clinic::of(Seed { reader_stopped: 60, shards: 10, ..Seed::default() }).await;
+    let finding = only(&clinic, "retention", "warn").await;
+    let sentence = finding["sentence"].as_str().expect("a sentence");
+    assert!(sentence.starts_with("No reader has called GetRecords for "), "{sentence}");
+    let silent = finding["evidence"]["silent_seconds"].as_i64().expect("a number");
+    assert!((3_500..4_500).contains(&silent), "{silent}");
+}
+
 /// A registered consumer makes no call of GetRecords, and has a metric of its own.
 #[tokio::test]
 async fn a_registered_consumer_that_is_late_fires_retention_and_keeps_the_shards() {

@@ -9,6 +9,7 @@ mod keys;
 mod keys_reading;
 mod late;
 mod pages;
+mod peaks;
 mod reshard;
 mod seeded;
 #[path = "../terminal/mod.rs"]

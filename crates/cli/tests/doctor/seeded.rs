@@ -118,7 +118,6 @@ async fn many_small_calls_fire_batch() {
     // Five hours ago: the hour is over, and its sample is no busy minute of the last three hours.
     (0..7_300).for_each(|_| clinic.put("PutRecords.TotalRecords", minutes_ago(300), 5.0));
     let finding = only(&clinic, "batch", "warn").await;
-    // The idle minutes of the fixture have calls without records.
     let mean = finding["evidence"]["records_per_call"].as_f64().expect("a number");
     assert!((4.0..=5.0).contains(&mean), "{mean}");
 }

@@ -30,11 +30,16 @@ pub struct Terminal {
 impl Terminal {
     /// Starts a command on a new terminal.
     pub fn start(command: Command) -> Terminal {
+        Terminal::with_columns(COLUMNS, command)
+    }
+
+    /// The same on a terminal with this number of columns.
+    pub fn with_columns(columns: NonZero<u16>, command: Command) -> Terminal {
         let (pty, pts) = open().expect("a terminal");
-        pty.resize(Size::new(ROWS.get(), COLUMNS.get())).expect("a size");
+        pty.resize(Size::new(ROWS.get(), columns.get())).expect("a size");
         let child = command.env("TERM", "xterm-256color").spawn(pts).expect("it starts");
         let pty = Arc::new(pty);
-        let screen = Arc::new(Mutex::new(vt100::Parser::new(ROWS, COLUMNS, 1000)));
+        let screen = Arc::new(Mutex::new(vt100::Parser::new(ROWS, columns, 1000)));
         let (from, to) = (pty.clone(), screen.clone());
         let reader = std::thread::spawn(move || {
             let mut bytes = [0; 4096];

@@ -4,7 +4,7 @@ use super::finding::{Answer, NAMED, Verdict};
 use super::fix::Fix;
 use super::load::known;
 use super::money::{added_cost, billing, in_note};
-use super::readings::{Consumer, Readings, Series};
+use super::readings::{Consumer, Point, Readings, Series};
 use crate::cost::{BillingMode, Prices, Shape, monthly};
 use crate::observation::Commitment;
 use crate::words::{count, many, percent, time, usd};
@@ -18,14 +18,6 @@ const LATE: f64 = 0.5;
 /// a long window reads every five minutes, so a shorter time could miss it.
 pub const NEWEST_OF_READERS: TimeDelta = TimeDelta::minutes(15);
 
-/// Calls of GetRecords a second and shard from which the next reader has no room: AWS allows five for all readers
-/// together (service-sizes-and-limits.html).
-const CALLS: f64 = 4.0;
-
-/// Readers that share the shards from which they hold each other up: a full shard gives 2 MiB a second, which is enough
-/// for two readers (service-sizes-and-limits.html).
-const SHARED_READERS: f64 = 3.0;
-
 /// A consumer without an event for this time is idle. A consumer of a weekly job is not. AWS gives no number.
 const IDLE: TimeDelta = TimeDelta::days(7);
 
@@ -37,15 +29,40 @@ const MOST_COMMITTED: usize = 50;
 const NEARLY_ALL: f64 = 0.8;
 
 const HOUR_MS: f64 = 3_600_000.0;
+const MINUTE: TimeDelta = TimeDelta::minutes(1);
+
+/// The hours of a day in which a reader called GetRecords before it stopped, from which it was a steady one. A person
+/// who looks at records, and a daily job, read in fewer. AWS gives no number.
+const STEADY_HOURS: usize = 12;
+
+/// How many times the longest pause of the last 3 hours a pause is, from which the reader has stopped. An hourly job
+/// pauses between its runs. AWS gives no number.
+const LONGER_PAUSE: i32 = 2;
 
 pub(super) fn retention(readings: &Readings, prices: &Prices) -> Answer {
     let kept_ms = f64::from(readings.stream.retention_hours) * HOUR_MS;
-    known(&readings.minutes)?;
+    let polled = known(&readings.minutes).map(|minutes| Polled::of(readings, minutes))?;
+    let stopped = polled.filter(|polled| polled.has_stopped);
     let Some(age) = slowest_ms(readings) else {
-        return Ok(Verdict::ok("CloudWatch shows no reader of the last 3 hours."));
+        return Ok(match polled {
+            Some(Polled { silent, .. }) => {
+                let silent = time(silent.num_milliseconds() as f64);
+                Verdict::ok(format!(
+                    "The last call of GetRecords was {silent} ago. No steady reader has records unread."
+                ))
+            }
+            None => Verdict::ok("CloudWatch shows no reader of the last 3 hours."),
+        });
     };
-    let sentence =
-        format!("The slowest reader is {} behind; the stream keeps records for {}.", time(age), time(kept_ms));
+    let sentence = match stopped {
+        Some(Polled { silent, .. }) => format!(
+            "No reader has called GetRecords for {}, so a reader is {} behind. The stream keeps records for {}.",
+            time(silent.num_milliseconds() as f64),
+            time(age),
+            time(kept_ms)
+        ),
+        None => format!("The slowest reader is {} behind; the stream keeps records for {}.", time(age), time(kept_ms)),
+    };
     let verdict = if age > LATE * kept_ms {
         let hours = (readings.stream.retention_hours * 2).min(8_760);
         let cost = added_cost(readings, prices, |shape| Shape { retention_hours: hours, ..shape });
@@ -55,72 +72,74 @@ pub(super) fn retention(readings: &Readings, prices: &Prices) -> Answer {
             readings.stream.name
         ));
         Verdict::fail(format!("{sentence} Unread records will be lost."), fix).fix_costs(cost)
+    } else if stopped.is_some() {
+        Verdict::warn(sentence, "start the reader again; if a person stopped it for good, the finding ends in 3 hours")
     } else {
         Verdict::ok(sentence)
     };
-    Ok(verdict.with("iterator_age_ms", age).with("retention_hours", readings.stream.retention_hours))
+    let silent = stopped.map_or(0, |polled| polled.silent.num_seconds());
+    let verdict = verdict.with("iterator_age_ms", age).with("retention_hours", readings.stream.retention_hours);
+    Ok(verdict.with("silent_seconds", silent))
 }
 
-/// How far the slowest reader is behind in the newest minutes, in milliseconds: one that calls GetRecords, or a
-/// registered consumer. `None`: none of them is seen.
+/// How far the slowest reader is behind now, in milliseconds: one that calls GetRecords, or a registered consumer.
+/// `None`: none of them is seen, or the one that is seen has nothing to read.
 pub(super) fn slowest_ms(readings: &Readings) -> Option<f64> {
     let consumers = readings.consumers.iter().flatten().filter_map(|consumer| consumer.behind_ms);
-    readings.minutes.as_ref().ok().and_then(age_ms).into_iter().chain(consumers).reduce(f64::max)
+    let polled = readings.minutes.as_ref().ok().and_then(|minutes| Polled::of(readings, minutes));
+    polled.and_then(Polled::behind_ms).into_iter().chain(consumers).reduce(f64::max)
 }
 
-/// The age of the slowest reader in the newest minutes, in milliseconds. `None`: no reader called GetRecords.
-fn age_ms(minutes: &Series) -> Option<f64> {
-    let aged = minutes.points.iter().filter_map(|(time, point)| Some((*time, point.iterator_age_ms?)));
-    let newest = aged.clone().next_back().map(|(time, _)| time)?;
-    Some(aged.filter(|(time, _)| *time > newest - NEWEST_OF_READERS).map(|(_, age)| age).fold(0.0, f64::max))
+/// Whether a reader called GetRecords in the hours or minutes that were read.
+pub(super) fn is_polled(readings: &Readings) -> bool {
+    let series = [&readings.hours, &readings.minutes];
+    // Hours that could not be read may have a reader.
+    series.into_iter().any(|read| {
+        let calls = |series: &Series| series.points.values().any(is_call);
+        read.as_ref().map_or(true, calls)
+    })
 }
 
-pub(super) fn pollers(readings: &Readings, prices: &Prices) -> Answer {
-    let minutes = known(&readings.minutes)?;
-    // The calls of the minutes before a reshard went to other shards. With the most of them no rate is too high.
-    let shards = f64::from(readings.most_shards()?);
-    let polled = minutes.points.values().filter(|p| p.get_records_calls + p.read_throttled > 0.0);
-    let (calls, polled) =
-        polled.fold((0.0, 0.0), |(calls, n), p| (calls + p.get_records_calls + p.read_throttled, n + 1.0));
-    let refused = minutes.total(|p| p.read_throttled);
-    // A read that failed is no reader.
-    let functions = readings.lambdas.iter().flatten().filter(|lambda| lambda.consumer.is_none()).count();
-    if polled == 0.0 && functions == 0 {
-        return Ok(Verdict::ok("No reader called GetRecords in the last 3 hours."));
+fn is_call(point: &Point) -> bool {
+    point.get_records_calls > 0.0 || point.iterator_age_ms.is_some()
+}
+
+/// The readers that call GetRecords. CloudWatch shows all of them together.
+#[derive(Clone, Copy, Debug)]
+struct Polled {
+    /// The age of the oldest unread record in the newest minutes with a call, in milliseconds.
+    age_ms: f64,
+    /// The time since the newest minute with a call.
+    silent: TimeDelta,
+    /// Whether this is too long for a reader that reads steadily, and records wait for it.
+    has_stopped: bool,
+}
+
+impl Polled {
+    /// `None`: no reader called GetRecords in the minutes.
+    fn of(readings: &Readings, minutes: &Series) -> Option<Polled> {
+        let aged = || minutes.points.iter().filter_map(|(time, point)| Some((*time, point.iterator_age_ms?)));
+        let newest = aged().next_back().map(|(time, _)| time)?;
+        let age_ms = aged().filter(|(time, _)| *time > newest - NEWEST_OF_READERS).map(|(_, age)| age);
+        let silent = (readings.read_at - newest - MINUTE).max(TimeDelta::zero());
+        let pauses = aged().zip(aged().skip(1)).map(|((one, _), (next, _))| next - one);
+        let pause = NEWEST_OF_READERS.max(pauses.max().unwrap_or_default() * LONGER_PAUSE);
+        let waits = minutes.points.range(newest + MINUTE..).any(|(_, point)| point.incoming_records > 0.0);
+        let hours = readings.hours.as_ref().ok().map(|hours| &hours.points);
+        let day = newest - TimeDelta::hours(24)..=newest;
+        let hours = hours.map_or(0, |points| points.range(day).filter(|(_, point)| is_call(point)).count());
+        let has_stopped = silent > pause && waits && hours >= STEADY_HOURS;
+        Some(Polled { age_ms: age_ms.fold(0.0, f64::max), silent, has_stopped })
     }
-    let rate = if polled > 0.0 { calls / polled / minutes.period_seconds / shards } else { 0.0 };
-    let by_bytes = readers(minutes);
-    let readers = by_bytes.max(functions as f64);
-    let sentence = format!("Readers call GetRecords {rate:.1} times a second on each shard; AWS allows 5.");
-    let warn = |sentence: String| {
-        let cost = added_cost(readings, prices, |shape| Shape { consumers: shape.consumers + 1, ..shape });
-        let note = format!("let each reader wait 1 s between calls, or give one its own throughput{}:", in_note(cost));
-        let fix = Fix::note(note).and_run(format!(
-            "aws kinesis register-stream-consumer --stream-arn {} --consumer-name NAME",
-            readings.stream.arn
-        ));
-        Verdict::warn(sentence, fix).fix_costs(cost)
-    };
-    let verdict = if rate >= CALLS {
-        warn(format!("{sentence} More shards do not help, because each reader reads each shard."))
-    } else if readers >= SHARED_READERS {
-        let seen = if functions as f64 >= by_bytes {
-            format!("{functions} Lambda functions read the shards without a registered consumer.")
-        } else {
-            format!("Readers got {by_bytes:.0} times the bytes that were written, so {by_bytes:.0} share the shards.")
-        };
-        warn(format!("{seen} A full shard has throughput for two."))
-    } else {
-        Verdict::ok(sentence)
-    };
-    let verdict = verdict.with("calls_per_second_and_shard", rate).with("refused_calls", refused);
-    Ok(verdict.with("shared_readers", readers))
-}
 
-/// The readers that share the shards: each reads all bytes that were written.
-fn readers(minutes: &Series) -> f64 {
-    let written = minutes.total(|p| p.incoming_bytes);
-    if written > 0.0 { (minutes.total(|p| p.get_records_bytes) / written).round() } else { 0.0 }
+    /// How far the slowest of them is behind now, in milliseconds. `None`: it has nothing to read, or was none that
+    /// reads steadily.
+    fn behind_ms(self) -> Option<f64> {
+        match self.has_stopped {
+            true => Some(self.age_ms + self.silent.num_milliseconds() as f64),
+            false => (self.silent <= NEWEST_OF_READERS).then_some(self.age_ms),
+        }
+    }
 }
 
 pub(super) fn fan_out_idle(readings: &Readings, prices: &Prices) -> Answer {

@@ -1,11 +1,11 @@
-//! Consumers that are Lambda functions: their event source mappings, their concurrency and their errors.
+//! Consumers that are Lambda functions: their event source mappings.
 
 use super::finding::{Answer, NAMED, Status, Verdict};
 use super::fix::Fix;
 use super::load::known;
 use super::readings::{LambdaReader, Readings, Unread};
-use crate::cost::{Prices, monthly};
-use crate::words::{count, many, percent, short, time, usd};
+use crate::cost::Prices;
+use crate::words::{many, time};
 
 /// The most batches of one shard at the same time (ParallelizationFactor).
 const MOST_PARALLEL: u32 = 10;
@@ -16,66 +16,46 @@ const NO_DELAY_MS: f64 = 300_000.0;
 /// An age that grew by this much over the last hours still grows. AWS gives no number.
 const GREW: f64 = 1.5;
 
-/// The share of failed invocations that is worth a look. AWS gives no number.
-const MANY_ERRORS: f64 = 0.01;
-
-/// The share of the timeout at which the slowest twentieth of the invocations soon fails. AWS gives no number.
-const NEARLY_TIMED_OUT: f64 = 0.8;
-
-/// The longest timeout of a function, in seconds (gettingstarted-limits.html).
-const LONGEST_TIMEOUT: f64 = 900.0;
-
-/// The option that sends batches that a mapping gives up to a queue. A person puts in its ARN.
-const TO_QUEUE: &str = "--destination-config 'OnFailure={Destination=QUEUE_ARN}'";
-
-/// Records of an invocation below which a batching window is worth it: a batch may have 100 by default. AWS gives no
-/// number.
-const SMALL_BATCH: f64 = 10.0;
-
-/// The window that the doctor proposes, in seconds. It delays a record by as much at most, and makes at most 0.2
-/// invocations a second and shard.
-const WINDOW_SECONDS: f64 = 5.0;
-
-/// A million invocations, in USD (the price list of Lambda, us-east-1). Time of the function is not part of it.
-const INVOCATIONS_MILLION: f64 = 0.20;
-
-/// The days of the metrics. A month has a little more than twice as many.
-const DAYS_SECONDS: f64 = 14.0 * 86_400.0;
-
-/// What is worth a change of a mapping, in USD a month. AWS gives no number.
-const WORTH_IT: f64 = 1.0;
+/// The option that sends batches that a mapping gives up to a bucket. A person puts in its ARN.
+const TO_BUCKET: &str = "--destination-config 'OnFailure={Destination=BUCKET_ARN}'";
 
 /// What is wrong with one function.
-struct Problem {
+pub(super) struct Problem {
     status: Status,
     sentence: String,
     fix: Fix,
+    /// What a mended function saves, in USD a month.
     saves: f64,
 }
 
 impl Problem {
-    fn warn(sentence: String, fix: Fix) -> Problem {
+    pub fn warn(sentence: String, fix: Fix) -> Problem {
         Problem { status: Status::Warn, sentence, fix, saves: 0.0 }
     }
 
-    fn fail(sentence: String, fix: Fix) -> Problem {
+    pub fn fail(sentence: String, fix: Fix) -> Problem {
         Problem { status: Status::Fail, ..Problem::warn(sentence, fix) }
+    }
+
+    /// `usd_per_month`: what a mended function saves.
+    pub fn saving(self, usd_per_month: f64) -> Problem {
+        Problem { saves: usd_per_month, ..self }
     }
 }
 
 /// The worst problem of all functions, with the number of the others. A function that could not be read makes the check
 /// unknown only if no other one has a problem.
-fn judge(
+pub(super) fn judge(
     readings: &Readings,
     fine: &str,
     problem: impl Fn(&LambdaReader) -> Result<Option<Problem>, Unread>,
 ) -> Answer {
-    let lambdas = known(&readings.lambdas)?;
+    let lambdas: Vec<&LambdaReader> = known(&readings.lambdas)?.iter().filter(|lambda| lambda.stays()).collect();
     if lambdas.is_empty() {
         return Ok(Verdict::ok("No Lambda function reads the stream."));
     }
     let (mut problems, mut unread) = (vec![], None);
-    for lambda in lambdas {
+    for lambda in &lambdas {
         match problem(lambda) {
             Ok(found) => problems.extend(found.map(|found| (lambda, found))),
             Err(error) => unread = Some(error),
@@ -121,28 +101,17 @@ fn also(functions: &[&str]) -> String {
 }
 
 /// The name of a function without its alias or version. Its log group and its reserved concurrency have it.
-fn unqualified(function: &str) -> &str {
+pub(super) fn unqualified(function: &str) -> &str {
     function.split(':').next().unwrap_or(function)
 }
 
 /// The command that shows the log of a function.
-fn logs(lambda: &LambdaReader) -> Fix {
+pub(super) fn logs(lambda: &LambdaReader) -> Fix {
     Fix::run(format!("aws logs tail /aws/lambda/{} --since 1h", unqualified(&lambda.function)))
 }
 
-/// What gives a function more executions at the same time: `wanted` of its own, if it has a reservation.
-fn more_executions(lambda: &LambdaReader, wanted: u32) -> Fix {
-    match &lambda.reserved_concurrency {
-        Ok(Some(_)) => Fix::run(format!(
-            "aws lambda put-function-concurrency --function-name {} --reserved-concurrent-executions {wanted}",
-            unqualified(&lambda.function)
-        )),
-        _ => Fix::note("ask AWS for more: Service Quotas, AWS Lambda, Concurrent executions"),
-    }
-}
-
 /// The command that changes a mapping.
-fn update(lambda: &LambdaReader, options: &str) -> Fix {
+pub(super) fn update(lambda: &LambdaReader, options: &str) -> Fix {
     Fix::run(format!("aws lambda update-event-source-mapping --uuid {} {options}", lambda.uuid))
 }
 
@@ -158,7 +127,13 @@ pub(super) fn state(readings: &Readings, _: &Prices) -> Answer {
         }
         if lambda.state != "Enabled" {
             let sentence = format!("The mapping of {name} is {}, so {name} reads nothing.", lambda.state);
-            return Ok(Some(Problem::fail(sentence, update(lambda, "--enabled"))));
+            let enable = update(lambda, "--enabled");
+            // AWS refuses a change of a mapping that is changing.
+            let fix = match lambda.state.as_str() {
+                "Disabling" => Fix::note("once its state is Disabled:").and(enable),
+                _ => enable,
+            };
+            return Ok(Some(Problem::fail(sentence, fix)));
         }
         let problem = lambda.last_result.as_ref().filter(|result| result.to_uppercase().starts_with("PROBLEM"));
         Ok(problem.map(|result| {
@@ -166,6 +141,25 @@ pub(super) fn state(readings: &Readings, _: &Prices) -> Answer {
             Problem::fail(sentence, logs(lambda))
         }))
     })
+}
+
+/// Whether a destination gets only where the records of a batch are: a queue or a topic
+/// (kinesis-on-failure-destination.html). A bucket gets the whole invocation.
+fn gets_positions(destination: &str) -> bool {
+    ["sqs", "sns"].contains(&destination.split(':').nth(2).unwrap_or_default())
+}
+
+/// What a queue or a topic gets, and until when the data of the records can be read.
+fn positions(gets: &str, readings: &Readings) -> String {
+    let kept = time(f64::from(readings.stream.retention_hours) * 3_600_000.0);
+    format!(
+        "{gets} only the positions of the records, and the stream deletes their data {kept} after they were written"
+    )
+}
+
+/// Why a bucket is the destination.
+fn to_bucket(readings: &Readings) -> Fix {
+    Fix::note("a bucket gets the whole records").and_note(positions("a queue or a topic gets", readings))
 }
 
 pub(super) fn poison(readings: &Readings, _: &Prices) -> Answer {
@@ -182,11 +176,16 @@ pub(super) fn poison(readings: &Readings, _: &Prices) -> Answer {
             if !lambda.bisects && !lambda.reports_failures {
                 options.push("--bisect-batch-on-function-error");
             }
-            let fix = match lambda.has_destination {
-                true => update(lambda, &options.join(" ")),
-                false => {
-                    options.push(TO_QUEUE);
+            let fix = match &lambda.destination {
+                Some(arn) if gets_positions(arn) => {
+                    Fix::note(positions("the destination of the mapping gets", readings))
+                        .and(update(lambda, &options.join(" ")))
+                }
+                Some(_) => update(lambda, &options.join(" ")),
+                None => {
+                    options.push(TO_BUCKET);
                     Fix::note("records that the mapping gives up are lost without a destination")
+                        .and(to_bucket(readings))
                         .and(update(lambda, &options.join(" ")))
                 }
             };
@@ -197,10 +196,10 @@ pub(super) fn poison(readings: &Readings, _: &Prices) -> Answer {
 
 pub(super) fn destination(readings: &Readings, _: &Prices) -> Answer {
     judge(readings, "Each mapping has a destination for batches that it gives up.", |lambda| {
-        Ok((!lambda.has_destination).then(|| {
+        Ok(lambda.destination.is_none().then(|| {
             let sentence =
                 format!("{} has no on-failure destination, so a batch that it gives up is lost.", lambda.function);
-            Problem::warn(sentence, update(lambda, TO_QUEUE))
+            Problem::warn(sentence, to_bucket(readings).and(update(lambda, TO_BUCKET)))
         }))
     })
 }
@@ -251,88 +250,6 @@ pub(super) fn parallel(readings: &Readings, _: &Prices) -> Answer {
                 many(lambda.factor as usize, "batch").replace("batchs", "batches"),
             );
             Problem::warn(sentence, update(lambda, &format!("--parallelization-factor {factor}")))
-        }))
-    })
-}
-
-pub(super) fn concurrency(readings: &Readings, _: &Prices) -> Answer {
-    judge(readings, "Each function may run for all shards at the same time.", |lambda| {
-        let needed = readings.stream.open_shards.saturating_mul(lambda.factor);
-        let (have, whose) = match known(&lambda.reserved_concurrency)? {
-            Some(reserved) => (*reserved, "its reserved concurrency"),
-            None => (*known(&readings.unreserved_concurrency)?, "the account's unreserved concurrency"),
-        };
-        let name = &lambda.function;
-        let sentence =
-            format!("{name} needs {needed} executions at the same time (shards × factor), and {whose} is {have}.");
-        let twice = needed.saturating_mul(2);
-        let fix = more_executions(lambda, twice);
-        Ok(if needed > have {
-            Some(Problem::fail(format!("{sentence} Some shards wait."), fix))
-        } else if twice > have {
-            Some(Problem::warn(format!("{sentence} After the next doubling, shards wait."), fix))
-        } else {
-            None
-        })
-    })
-}
-
-pub(super) fn errors(readings: &Readings, _: &Prices) -> Answer {
-    judge(readings, "The functions have few errors, no throttles, and time to spare.", |lambda| {
-        let metrics = known(&lambda.metrics)?;
-        let timeout_ms = f64::from(*known(&lambda.timeout_seconds)?) * 1_000.0;
-        let share = if metrics.invocations > 0.0 { metrics.errors / metrics.invocations } else { 0.0 };
-        let name = &lambda.function;
-        let (mut seen, mut fixes) = (vec![], vec![]);
-        if share > MANY_ERRORS {
-            fixes.push(logs(lambda));
-            seen.push(format!("{} of its invocations fail", percent(share)));
-        }
-        if metrics.throttles > 0.0 {
-            let attempt = if metrics.throttles == 1.0 { "attempt" } else { "attempts" };
-            seen.push(format!("AWS throttled {} more {attempt}", count(metrics.throttles)));
-            // Twice of what is reserved, or of what its shards need.
-            let needed = readings.stream.open_shards.saturating_mul(lambda.factor);
-            let reserved = lambda.reserved_concurrency.as_ref().ok().copied().flatten().unwrap_or_default();
-            fixes.push(more_executions(lambda, needed.max(reserved).saturating_mul(2)));
-        }
-        if metrics.longest_p95_ms > NEARLY_TIMED_OUT * timeout_ms {
-            let (p95, timeout) = (metrics.longest_p95_ms / 1_000.0, timeout_ms / 1_000.0);
-            seen.push(format!("its p95 reaches {p95:.1} s of a timeout of {timeout:.0} s"));
-            fixes.push(Fix::run(format!(
-                "aws lambda update-function-configuration --function-name {} --timeout {:.0}",
-                unqualified(name),
-                (timeout * 2.0).min(LONGEST_TIMEOUT)
-            )));
-        }
-        Ok(fixes.into_iter().reduce(Fix::and).map(|fix| {
-            let sentence = format!("{name}, 14 days: {}.", seen.join("; "));
-            Problem::warn(sentence, fix)
-        }))
-    })
-}
-
-pub(super) fn window(readings: &Readings, _: &Prices) -> Answer {
-    let records = known(&readings.hours)?.total(|p| p.incoming_records);
-    judge(readings, "No function wastes invocations.", |lambda| {
-        let invocations = known(&lambda.metrics)?.invocations;
-        if invocations == 0.0 || lambda.window_seconds > 0 {
-            return Ok(None);
-        }
-        let mean = records / invocations;
-        let batches = f64::from(readings.stream.open_shards) * f64::from(lambda.factor);
-        let saved = (invocations / DAYS_SECONDS - batches / WINDOW_SECONDS).max(0.0);
-        let saves = monthly(saved * 3_600.0 / 1e6 * INVOCATIONS_MILLION);
-        Ok((mean < SMALL_BATCH && saves >= WORTH_IT).then(|| {
-            let sentence = format!(
-                "{} gets {} records an invocation. A window of {WINDOW_SECONDS:.0} s saves {} of invocations a \
-                 month, and the time of the function.",
-                lambda.function,
-                short(mean),
-                usd(saves)
-            );
-            let fix = update(lambda, &format!("--maximum-batching-window-in-seconds {WINDOW_SECONDS:.0}"));
-            Problem { saves, ..Problem::warn(sentence, fix) }
         }))
     })
 }

@@ -6,7 +6,7 @@ use crate::checks::Finding;
 use crate::cost::Prices;
 
 /// A function with nothing wrong.
-fn reader(function: &str) -> LambdaReader {
+pub(super) fn reader(function: &str) -> LambdaReader {
     LambdaReader {
         function: function.into(),
         uuid: format!("id-of-{function}").replace(':', "-"),
@@ -16,7 +16,8 @@ fn reader(function: &str) -> LambdaReader {
         last_result: Some("OK".into()),
         max_retries: 5,
         max_age_seconds: -1,
-        has_destination: true,
+        destination: Some("arn:aws:s3:::failed-batches".into()),
+        has_other_streams: false,
         bisects: true,
         reports_failures: false,
         factor: 1,
@@ -38,7 +39,7 @@ fn fix(finding: &Finding) -> Vec<&str> {
 
 #[test]
 fn a_finding_names_three_functions_with_a_command_for_each() {
-    let without = |n: usize| LambdaReader { has_destination: false, ..reader(&format!("f-{n}")) };
+    let without = |n: usize| LambdaReader { destination: None, ..reader(&format!("f-{n}")) };
     let sentences = [
         (1, "lost."),
         (2, "lost. f-2 has this problem, too."),
@@ -89,10 +90,117 @@ fn the_cure_of_a_poison_record_loses_none_and_changes_only_what_is_missing() {
     let endless = LambdaReader { max_retries: -1, ..reader("f") };
     let uuid = "aws lambda update-event-source-mapping --uuid id-of-f --maximum-retry-attempts 5";
     assert_eq!(fix(&find("lambda-poison", vec![endless.clone()])), [uuid]);
-    let bare = find("lambda-poison", vec![LambdaReader { has_destination: false, bisects: false, ..endless }]);
+    let bare = find("lambda-poison", vec![LambdaReader { destination: None, bisects: false, ..endless }]);
     let command = format!(
         "{uuid} --bisect-batch-on-function-error --destination-config \
-                           'OnFailure={{Destination=QUEUE_ARN}}'"
+                           'OnFailure={{Destination=BUCKET_ARN}}'"
     );
-    assert_eq!(fix(&bare), ["# records that the mapping gives up are lost without a destination", &command]);
+    let notes = [
+        "# records that the mapping gives up are lost without a destination",
+        "# a bucket gets the whole records",
+        "# a queue or a topic gets only the positions of the records, and the stream deletes their data 24 hours after \
+         they were written",
+    ];
+    assert_eq!(fix(&bare), [&notes[..], &[&command]].concat());
+}
+
+#[test]
+fn a_queue_or_a_topic_is_no_place_for_records_and_the_fix_says_so() {
+    let of = |destination: Option<&str>, max_retries| LambdaReader {
+        destination: destination.map(str::to_owned),
+        max_retries,
+        ..reader("f")
+    };
+    let positions =
+        "only the positions of the records, and the stream deletes their data 24 hours after they were written";
+    let missing = find("lambda-destination", vec![of(None, 5)]);
+    let lines = fix(&missing);
+    assert_eq!(lines[..2], ["# a bucket gets the whole records", &format!("# a queue or a topic gets {positions}")]);
+    assert!(lines[2].ends_with("'OnFailure={Destination=BUCKET_ARN}'"), "{lines:?}");
+    for (destination, is_told) in [
+        ("arn:aws:sqs:us-east-1:123456789012:lost", true),
+        ("arn:aws:sns:us-east-1:123456789012:lost", true),
+        ("arn:aws:s3:::lost", false),
+    ] {
+        let endless = find("lambda-poison", vec![of(Some(destination), -1)]);
+        let told = format!("# the destination of the mapping gets {positions}");
+        assert_eq!(fix(&endless).contains(&told.as_str()), is_told, "{destination}: {endless:?}");
+    }
+}
+
+#[test]
+fn a_mapping_that_is_being_deleted_is_no_reader_and_one_that_is_being_disabled_waits_for_its_fix() {
+    let of = |state: &str| LambdaReader {
+        state: state.into(),
+        max_retries: -1,
+        destination: None,
+        bisects: false,
+        ..reader("f")
+    };
+    for code in ["lambda-state", "lambda-poison", "lambda-destination", "lambda-bisect", "lambda-concurrency"] {
+        let finding = find(code, vec![LambdaReader { factor: 10_000, ..of("Deleting") }]);
+        assert_eq!((finding.status, finding.fix), (Status::Ok, None), "{code}: {}", finding.sentence);
+        assert_eq!(finding.sentence, "No Lambda function reads the stream.");
+    }
+    let enable = "aws lambda update-event-source-mapping --uuid id-of-f --enabled";
+    assert_eq!(fix(&find("lambda-state", vec![of("Disabled")])), [enable]);
+    assert_eq!(fix(&find("lambda-state", vec![of("Disabling")])), ["# once its state is Disabled:", enable]);
+}
+
+/// 1,000 executions are free.
+#[test]
+fn functions_without_a_reservation_share_the_free_executions() {
+    let of = |name: &str, factor, reserved| LambdaReader { factor, reserved_concurrency: Ok(reserved), ..reader(name) };
+    let concurrency = |lambdas| find("lambda-concurrency", lambdas);
+    assert_eq!(concurrency(vec![of("f", 450, None)]).status, Status::Ok);
+    let two = concurrency(vec![of("f", 450, None), of("g", 100, None)]);
+    let says = "f needs 450 executions at the same time (shards × factor). All functions without a reservation that \
+                the doctor knows need 550, and the account's unreserved concurrency is 1000. After the next doubling, \
+                shards wait. g has this problem, too.";
+    assert_eq!((two.status, two.sentence.as_str()), (Status::Warn, says));
+    assert_eq!(concurrency(vec![of("f", 600, None), of("g", 500, None)]).status, Status::Fail);
+    assert_eq!(concurrency(vec![of("f", 450, None), of("g", 100, Some(200))]).status, Status::Ok, "g has its own");
+    let disabled = LambdaReader { state: "Disabled".into(), ..of("g", 900, None) };
+    assert_eq!(concurrency(vec![of("f", 450, None), disabled]).status, Status::Ok, "it runs nothing");
+    let alias = concurrency(vec![of("f:live", 60, Some(100)), of("f:next", 60, Some(100))]);
+    assert_eq!(alias.status, Status::Fail, "both share the reservation of f: {}", alias.sentence);
+}
+
+#[test]
+fn functions_of_the_other_streams_of_the_run_share_the_free_executions_too() {
+    let unreserved = LambdaReader { factor: 450, reserved_concurrency: Ok(None), ..reader("f") };
+    let readings = |elsewhere| super::Readings {
+        lambdas: Ok(vec![unreserved.clone()]),
+        unreserved_concurrency: Ok(1_000),
+        unreserved_elsewhere: elsewhere,
+        ..unread()
+    };
+    assert_eq!(super::unreserved_executions(&readings(0)), 450);
+    for (elsewhere, status) in [(100, Status::Ok), (101, Status::Warn), (551, Status::Fail)] {
+        let found =
+            check(&readings(elsewhere), &Prices::default(), |check| check.code == "lambda-concurrency").remove(0);
+        assert_eq!(found.status, status, "{elsewhere}: {}", found.sentence);
+    }
+}
+
+/// A stream with 34 records a second for 14 days. Two million batches have 20 records each.
+#[test]
+fn invocations_by_other_callers_are_no_batches() {
+    let records = 34.0 * 14.0 * 86_400.0;
+    let point = super::Point { incoming_records: records, ..super::Point::default() };
+    let hours = super::Series {
+        period_seconds: 3_600.0,
+        window_seconds: 14.0 * 86_400.0,
+        points: [(chrono::DateTime::UNIX_EPOCH, point)].into(),
+    };
+    let status = |invocations: f64, batches: f64, has_other_streams| {
+        let metrics = LambdaMetrics { invocations, batches, ..LambdaMetrics::default() };
+        let lambda = LambdaReader { window_seconds: 0, metrics: Ok(metrics), has_other_streams, ..reader("f") };
+        let readings = super::Readings { lambdas: Ok(vec![lambda]), hours: Ok(hours.clone()), ..unread() };
+        check(&readings, &Prices::default(), |check| check.code == "lambda-window").remove(0).status
+    };
+    assert_eq!(status(records, records, false), Status::Warn, "one record a batch");
+    assert_eq!(status(records, 2e6, false), Status::Ok, "the others are calls by an API");
+    assert_eq!(status(records, 0.0, false), Status::Ok);
+    assert_eq!(status(records, records, true), Status::Ok, "batches of another stream count, too");
 }

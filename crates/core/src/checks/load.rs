@@ -7,9 +7,9 @@ use crate::decide::{SHARD_BYTES_PER_SECOND, SHARD_READ_BYTES_PER_SECOND, SHARD_R
 use crate::observation::CapacityMode;
 use chrono::{DateTime, TimeDelta, Utc};
 
-/// The most of a shard that a new number of shards uses at the highest load that was seen: half. The other half is for
-/// minutes above the mean of their hour, and for growth. With more, the next peak would throttle; with less, the advice
-/// would keep idle shards. AWS gives no number.
+/// The most of a shard that a new number of shards uses in the busiest minute that was seen: half. The other half is
+/// for bursts within a minute, for uneven keys, and for growth. With more, the next peak would throttle; with less, the
+/// advice would keep idle shards. AWS gives no number.
 const PLANNED: f64 = 0.5;
 
 impl Point {
@@ -109,10 +109,12 @@ pub(super) fn planned_shards(used: f64) -> u32 {
 }
 
 impl Readings {
-    /// The most shards that the load filled: in an hour of the last 14 days, or in a minute of the last 3 hours.
+    /// The most shards that the load filled: in a minute of the last 14 days, if these minutes were read. Otherwise in
+    /// an hour of them, or in a minute of the last 3 hours.
     pub(super) fn peak_shards(&self) -> Result<f64, super::Unread> {
-        let (hours, minutes) = (known(&self.hours)?, known(&self.minutes)?);
-        Ok([hours, minutes].map(|s| s.peak_per_second(|p| p.used_shards(1.0))).into_iter().fold(0.0, f64::max))
+        let all = self.all_minutes.as_ref().map(known).transpose()?;
+        let series = [known(&self.hours)?, known(&self.minutes)?].into_iter().chain(all);
+        Ok(series.map(|s| s.peak_per_second(|p| p.used_shards(1.0))).fold(0.0, f64::max))
     }
 
     /// The minutes of the last 3 hours in which AWS refused a record although the stream was far from full. A minute

@@ -6,7 +6,8 @@
 //! 2. [`CHECKS`]: the table of all checks. A new check is a function, a row there, a row in `docs/doctor.md`, and a
 //!    test.
 //! 3. [`advise`]: the checks that the document of a decision has, too.
-//! 4. `capacity`, `producers`, `consumers`, `lambda`, `security`, `money` and `own`: the checks of each group.
+//! 4. `capacity`, `producers`, `consumers`, `pollers`, `lambda`, `lambda_load`, `security`, `money` and `own`: the
+//!    checks of each group.
 //!    `aggregation`, `control_plane`, `kcl` and `rights` have one check each.
 
 mod advice;
@@ -22,12 +23,16 @@ mod fixture;
 mod kcl;
 mod key_policy;
 mod lambda;
+mod lambda_load;
 #[cfg(test)]
 mod lambda_tests;
 mod load;
 mod money;
 mod own;
+mod pollers;
 mod producers;
+#[cfg(test)]
+mod reader_tests;
 mod readings;
 mod rights;
 mod security;
@@ -37,6 +42,7 @@ pub use advice::{Advice, advise};
 pub use consumers::NEWEST_OF_READERS;
 pub use extras::{Allowed, Key, Lease, Leases, OnDemandCost, Rights, Sample, ThrottledCaller, ThrottledCalls};
 pub use finding::{Evidence, Finding, Group, Status};
-pub use money::on_demand_cost;
+pub use lambda_load::unreserved_executions;
+pub use money::{may_need_fewer_shards, on_demand_cost};
 pub use readings::{Alarm, Consumer, LambdaMetrics, LambdaReader, Point, Read, Readings, Series, Unread};
 pub use table::{CHECKS, Check, check, find};

@@ -114,7 +114,7 @@ pub(super) fn mode(readings: &Readings, prices: &Prices) -> Answer {
     } else if let Some(behind) = late(readings).filter(|_| is_on_demand) {
         Verdict::ok(format!("{bills} {behind}"))
     } else if is_on_demand {
-        let fix = by_the_minute(name).and_run(format!(
+        let fix = Fix::run(format!(
             "aws kinesis update-stream-mode --stream-arn {arn} --stream-mode-details StreamMode=PROVISIONED"
         ));
         let fix = match shards == stream.open_shards {
@@ -131,10 +131,11 @@ pub(super) fn mode(readings: &Readings, prices: &Prices) -> Answer {
     Ok(verdict.with("provisioned_shards", if is_on_demand { shards } else { stream.open_shards }))
 }
 
-/// What to look at before shards are taken away: the doctor has the means of hours, and a peak may last minutes.
-fn by_the_minute(stream: &str) -> Fix {
-    Fix::note("this counts by the hour; first look whether a peak within an hour needs more:")
-        .and_run(format!("unthrottle backtest {stream} --days 14"))
+/// Whether a check may propose fewer shards, as far as the hours say. A peak within an hour may then need more of them.
+pub fn may_need_fewer_shards(readings: &Readings) -> bool {
+    let stream = &readings.stream;
+    let fewer = |used: f64| stream.mode == CapacityMode::OnDemand || planned_shards(used) < stream.open_shards;
+    too_young(readings).is_none() && readings.peak_shards().is_ok_and(fewer)
 }
 
 /// That a reader is late, so the stream keeps its shards: a late reader needs their throughput to catch up.
@@ -155,8 +156,9 @@ pub(super) fn oversized(readings: &Readings, prices: &Prices) -> Answer {
     let (used, refused) = (readings.peak_shards()?, hours.total(|p| p.write_throttled + p.read_throttled));
     let share = used / f64::from(stream.open_shards.max(1));
     let target = planned_shards(used);
+    let period = if readings.all_minutes.is_some() { "minute" } else { "hour" };
     let sentence = format!(
-        "The busiest hour of 14 days fills {} of {}.",
+        "The busiest {period} of 14 days fills {} of {}.",
         percent(share),
         many(stream.open_shards as usize, "shard")
     );
@@ -174,8 +176,7 @@ pub(super) fn oversized(readings: &Readings, prices: &Prices) -> Answer {
         } else {
             sentence
         };
-        let fix = by_the_minute(&stream.name).and(resize(&stream.name, stream.open_shards, target));
-        Verdict::warn(sentence, fix).costs(saved)
+        Verdict::warn(sentence, resize(&stream.name, stream.open_shards, target)).costs(saved)
     } else {
         Verdict::ok(sentence)
     };

@@ -1,8 +1,10 @@
 //! Alarms, and unthrottle itself.
 
-use super::finding::{Answer, Verdict};
+use super::consumers::is_polled;
+use super::finding::{Answer, NAMED, Verdict};
 use super::fix::Fix;
 use super::load::known;
+use super::pollers;
 use super::readings::{Alarm, Readings};
 use crate::cost::Prices;
 use crate::memory::{Memory, TAG};
@@ -27,47 +29,95 @@ pub(super) fn alarms(readings: &Readings, _: &Prices) -> Answer {
     let is_deployed = readings.is_deployed.as_ref().is_ok_and(|is_deployed| *is_deployed);
     let acts = |alarm: &&Alarm| alarm.acts() || (is_deployed && alarm.stream.is_none());
     let watched = |metrics: &[&str]| alarms.iter().filter(acts).any(|alarm| alarm.watches(name, metrics));
-    let half_of_retention_ms = readings.stream.retention_hours * 1_800_000;
+    let of_stream = [("StreamName", name.as_str())];
+    let refused = Fix::run(alarm(name, "refused-writes", OF_WRITERS[0], &of_stream, "Sum", 0));
+    let consumers = only_consumers(readings);
+    // An alarm on GetRecords does not see a registered consumer.
+    let of_readers = if consumers.is_empty() { &OF_READERS[..] } else { &OF_READERS[1..] };
     let wanted = [
-        ("late readers", &OF_READERS[..], alarm(name, "late-readers", OF_READERS[0], "Maximum", half_of_retention_ms)),
-        ("refused writes", &OF_WRITERS[..], alarm(name, "refused-writes", OF_WRITERS[0], "Sum", 0)),
+        ("late readers", of_readers, late_readers(readings, &consumers)),
+        ("refused writes", &OF_WRITERS[..], refused),
     ];
-    let of_stream = alarms.iter().filter(|alarm| alarm.stream.as_ref().is_none_or(|of| of == name)).count();
+    let count = alarms.iter().filter(|alarm| alarm.stream.as_ref().is_none_or(|of| of == name)).count();
     let (mut missing, mut silent, mut fix) = (vec![], vec![], None::<Fix>);
     for (what, metrics, create) in wanted.into_iter().filter(|(_, metrics, _)| !watched(metrics)) {
         missing.push(what);
-        let quiet = alarms.iter().find(|alarm| alarm.watches(name, metrics));
-        let mend = match quiet {
+        let quiet = || alarms.iter().filter(|alarm| alarm.watches(name, metrics));
+        let mend = match quiet().find(|alarm| alarm.has_action) {
             // It has an action, so a person has switched it off.
-            Some(quiet) if quiet.has_action => {
-                Fix::run(format!("aws cloudwatch enable-alarm-actions --alarm-names {}", quoted(&quiet.name)))
-            }
-            _ => Fix::run(create),
+            Some(off) => Fix::run(format!("aws cloudwatch enable-alarm-actions --alarm-names {}", quoted(&off.name))),
+            None => create,
         };
         fix = Some(if let Some(fix) = fix { fix.and(mend) } else { mend });
-        silent.extend(quiet.map(|quiet| quiet.name.as_str()));
+        silent.extend(quiet().map(|quiet| quiet.name.as_str()));
     }
+    silent.dedup();
     let verdict = match fix {
         None => Verdict::ok("Alarms watch for late readers and refused writes."),
         Some(fix) => {
             let mut sentence = format!("No alarm tells a person of {}.", missing.join(" or "));
-            if let Some(name) = silent.first() {
-                sentence += &format!(" The alarm {name} has no action that is enabled.");
+            match silent.as_slice() {
+                [] => {}
+                [one] => sentence += &format!(" The alarm {one} has no action that is enabled."),
+                [first @ .., last] => {
+                    sentence += &format!(" The alarms {} and {last} have no action that is enabled.", first.join(", "));
+                }
             }
             Verdict::warn(sentence, fix)
         }
     };
-    Ok(verdict.with("missing", missing).with("without_action", silent).with("alarms", of_stream))
+    Ok(verdict.with("missing", missing).with("without_action", silent).with("alarms", count))
+}
+
+/// The registered consumers of a stream that no other reader reads. Empty: another one may read it, or there are none.
+fn only_consumers(readings: &Readings) -> Vec<&str> {
+    let names = readings.consumers.iter().flatten().map(|consumer| consumer.name.as_str());
+    if is_polled(readings) || !pollers::functions(readings).is_empty() { vec![] } else { names.collect() }
+}
+
+/// The commands that create alarms on late readers: on each of the first consumers, or on all that call GetRecords.
+fn late_readers(readings: &Readings, consumers: &[&str]) -> Fix {
+    let name = &readings.stream.name;
+    let half_of_retention_ms = readings.stream.retention_hours * 1_800_000;
+    let late = |what: &str, metric, dimensions: &[(&str, &str)]| {
+        Fix::run(alarm(name, what, metric, dimensions, "Maximum", half_of_retention_ms))
+    };
+    let of_consumer = |consumer: &&str| {
+        let dimensions = [("StreamName", name.as_str()), ("ConsumerName", *consumer)];
+        late(&format!("{consumer}-late"), OF_READERS[1], &dimensions)
+    };
+    let fixes = consumers.iter().take(NAMED).map(of_consumer).reduce(Fix::and);
+    let Some(fix) = fixes else { return late("late-readers", OF_READERS[0], &[("StreamName", name)]) };
+    match consumers.get(NAMED..).unwrap_or_default() {
+        [] => fix,
+        others => fix.and_note(format!("the same for {}", others.join(", "))),
+    }
 }
 
 /// The command that creates an alarm. A person puts in the topic.
-fn alarm(stream: &str, what: &str, metric: &str, statistic: &str, threshold: u32) -> String {
+fn alarm(
+    stream: &str,
+    what: &str,
+    metric: &str,
+    dimensions: &[(&str, &str)],
+    statistic: &str,
+    threshold: u32,
+) -> String {
+    let dimensions: Vec<String> = dimensions.iter().map(|(name, value)| format!("Name={name},Value={value}")).collect();
     format!(
         "aws cloudwatch put-metric-alarm --alarm-name {stream}-{what} --namespace AWS/Kinesis --metric-name {metric} \
-         --dimensions Name=StreamName,Value={stream} --statistic {statistic} --period 60 --evaluation-periods 5 \
-         --comparison-operator GreaterThanThreshold --threshold {threshold} --treat-missing-data notBreaching \
-         --alarm-actions TOPIC_ARN"
+         --dimensions {} --statistic {statistic} --period 60 --evaluation-periods 5 --comparison-operator \
+         GreaterThanThreshold --threshold {threshold} --treat-missing-data notBreaching --alarm-actions TOPIC_ARN",
+        dimensions.join(" ")
     )
+}
+
+/// The command that deploys unthrottle to the region of the stream.
+fn deploy(readings: &Readings) -> String {
+    match readings.stream.arn.split(':').nth(3) {
+        Some(region) if !region.is_empty() => format!("make deploy AWS_REGION={region}"),
+        _ => "make deploy".to_owned(),
+    }
 }
 
 /// The words of the tag that are no code of a check.
@@ -96,7 +146,7 @@ pub(super) fn unthrottle(readings: &Readings, _: &Prices) -> Answer {
     if !*known(&readings.is_deployed)? {
         let sentence =
             "unthrottle is not deployed in this account and region, so a person must mend a throttled stream.";
-        let fix = Fix::run("make deploy").and_note("until then, this command says what to do:");
+        let fix = Fix::run(deploy(readings)).and_note("until then, this command says what to do:");
         let fix = fix.and_run(format!("unthrottle explain {}", readings.stream.name));
         return Ok(Verdict::warn(sentence, fix).with("is_deployed", false));
     }
@@ -110,13 +160,13 @@ fn of_stack(readings: &Readings) -> Answer {
     let missing: Vec<&str> = FLEET_ALARMS.into_iter().filter(|metric| !watches(metric)).collect();
     if !missing.is_empty() {
         let sentence = format!("unthrottle is deployed, and its fleet alarms on {} are missing.", missing.join(", "));
-        let fix = Fix::run("make deploy").and_note("until then, only the sweep and CloudTrail's events wake it");
+        let fix = Fix::run(deploy(readings)).and_note("until then, only the sweep and CloudTrail's events wake it");
         return Ok(Verdict::warn(sentence, fix).with("missing_alarms", missing));
     }
     let denied = known(&readings.denied_actions)?;
     if !denied.is_empty() {
         let sentence = format!("The role of unthrottle's function may no longer call {}.", denied.join(", "));
-        let fix = Fix::note("this command restores its policy:").and_run("make deploy");
+        let fix = Fix::note("this command restores its policy:").and_run(deploy(readings));
         return Ok(Verdict::fail(sentence, fix).with("denied", denied.clone()));
     }
     Ok(Verdict::ok("unthrottle is deployed here, and it can read the tags of the stream."))

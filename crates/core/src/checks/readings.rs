@@ -33,10 +33,13 @@ pub struct Readings {
     pub hours: Read<Series>,
     /// The last 3 hours by the minute.
     pub minutes: Read<Series>,
+    /// The load of the last 14 days by the minute, without the other metrics. `None`: no check proposes fewer shards by
+    /// the hour, so the doctor did not ask.
+    pub all_minutes: Option<Read<Series>>,
     /// The open shards. Their traffic is not read.
     pub shards: Read<Vec<Shard>>,
-    /// The fewest and the most shards that the stream is known to have had before now, while [`minutes`](Self::minutes)
-    /// last. `None`: nothing was refused or read in them, so the doctor did not ask.
+    /// The fewest and the most shards that the stream may have had before now, while [`minutes`](Self::minutes) last.
+    /// `None`: nothing was refused or read in them, so the doctor did not ask.
     pub shards_then: Option<Read<RangeInclusive<u32>>>,
     /// The registered consumers, with the events that they received.
     pub consumers: Read<Vec<Consumer>>,
@@ -48,6 +51,9 @@ pub struct Readings {
     pub lambdas: Read<Vec<LambdaReader>>,
     /// The concurrency that all functions of the account without a reservation share.
     pub unreserved_concurrency: Read<u32>,
+    /// How much of it the functions need that read the other streams of this run. 0: there are none, or the run is of
+    /// one stream.
+    pub unreserved_elsewhere: u32,
     /// The limits of the account.
     pub limits: Read<Limits>,
     /// Whether the account has the throughput commitment.
@@ -93,6 +99,8 @@ pub struct LambdaReader {
     pub uuid: String,
     /// The registered consumer that the mapping reads. `None`: it shares the throughput of the shards.
     pub consumer: Option<String>,
+    /// Whether another mapping of the function reads a stream, too. CloudWatch counts the batches of all together.
+    pub has_other_streams: bool,
     /// Whether the mapping filters records (FilterCriteria).
     pub filters: bool,
     /// AWS's `State`, such as `Enabled`.
@@ -103,8 +111,8 @@ pub struct LambdaReader {
     pub max_retries: i32,
     /// The age from which a record is not tried any more, in seconds. -1: until it expires.
     pub max_age_seconds: i32,
-    /// Whether batches that are given up go to a destination.
-    pub has_destination: bool,
+    /// The ARN of the destination of batches that are given up. `None`: they are lost.
+    pub destination: Option<String>,
     /// Whether a failed batch is split in two (BisectBatchOnFunctionError).
     pub bisects: bool,
     /// Whether the function says which records failed (ReportBatchItemFailures).
@@ -121,11 +129,20 @@ pub struct LambdaReader {
     pub metrics: Read<LambdaMetrics>,
 }
 
+impl LambdaReader {
+    /// Whether the mapping is not about to end. One that a person deletes has nothing to mend.
+    pub(super) fn stays(&self) -> bool {
+        self.state != "Deleting"
+    }
+}
+
 /// 14 days of the metrics of a function (`AWS/Lambda`).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LambdaMetrics {
-    /// Invocations.
+    /// Invocations, by all callers.
     pub invocations: f64,
+    /// Batches of records that came from streams (IteratorAge, SampleCount).
+    pub batches: f64,
     /// Invocations that ended in an error.
     pub errors: f64,
     /// Invocations that were throttled.

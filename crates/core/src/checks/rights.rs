@@ -51,7 +51,8 @@ pub(super) fn kms_rights(readings: &Readings, _: &Prices) -> Answer {
 
 /// Whether the role has the rights on the key that it needs.
 fn of_key(rights: &Rights, role: &str, key: &str) -> Answer {
-    let lacking = lacking(rights)?;
+    let is_foreign = account(key) != account(&rights.role);
+    let lacking = lacking(rights, is_foreign)?;
     let words = |of: &dyn Fn(&Need) -> bool| -> Vec<String> {
         lacking.iter().filter(|need| of(need)).map(|need| format!("{} to {}", need.action, need.does)).collect()
     };
@@ -76,7 +77,8 @@ fn of_key(rights: &Rights, role: &str, key: &str) -> Answer {
             actions.join(" and ")
         )),
         Why::Lacks | Why::Condition => {
-            Fix::note(format!("allow {} on {key} to {role}, in its policy or in the key's", actions.join(" and ")))
+            let policies = if is_foreign { "in its policy and in the key's" } else { "in its policy or in the key's" };
+            Fix::note(format!("allow {} on {key} to {role}, {policies}", actions.join(" and ")))
         }
     };
     let verb = if first.why == Why::Lacks { "lacks" } else { "is denied" };
@@ -84,8 +86,14 @@ fn of_key(rights: &Rights, role: &str, key: &str) -> Answer {
     Ok(Verdict::fail(sentence, fix).with("lacks", actions))
 }
 
-/// The rights that the role needs and does not have, or may not have.
-fn lacking(rights: &Rights) -> Result<Vec<Need>, super::Unread> {
+/// The account of an ARN.
+fn account(arn: &str) -> Option<&str> {
+    arn.split(':').nth(4)
+}
+
+/// The rights that the role needs and does not have, or may not have. `is_foreign`: the key is of another account, so
+/// the policy of the key and those of the role must both allow (key-policy-modifying-external-accounts.html).
+fn lacking(rights: &Rights, is_foreign: bool) -> Result<Vec<Need>, super::Unread> {
     let write = rights.writes.then_some(("kms:GenerateDataKey", "write", rights.generate_data_key));
     let read = rights.reads.then_some(("kms:Decrypt", "read", rights.decrypt));
     let mut lacking = vec![];
@@ -96,6 +104,7 @@ fn lacking(rights: &Rights) -> Result<Vec<Need>, super::Unread> {
         };
         let why = match allowed {
             Allowed::Denied => Some(Why::DeniedByOwn),
+            Allowed::No if is_foreign => Some(Why::Lacks),
             Allowed::Yes | Allowed::No => match says(allowed == Allowed::Yes)? {
                 Says::Allows => None,
                 Says::Lacks => Some(Why::Lacks),
@@ -106,4 +115,41 @@ fn lacking(rights: &Rights) -> Result<Vec<Need>, super::Unread> {
         lacking.extend(why.map(|why| Need { action, does, why }));
     }
     Ok(lacking)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checks::fixture::unread;
+    use crate::checks::{Key, Status};
+
+    const ROLE: &str = "arn:aws:iam::123456789012:role/writer";
+
+    /// The finding of a role that writes with a key of this account, whose policy names the role.
+    fn of(account: &str, own: Allowed) -> Verdict {
+        let arn = format!("arn:aws:kms:us-east-1:{account}:key/1");
+        let policy = serde_json::json!({ "Statement": [{ "Effect": "Allow", "Action": "kms:*", "Resource": "*",
+                                                         "Principal": { "AWS": ROLE } }] });
+        let rights = Rights {
+            role: ROLE.into(),
+            writes: true,
+            reads: false,
+            generate_data_key: own,
+            decrypt: Allowed::No,
+            key_policy: Ok(Some(policy.to_string())),
+        };
+        let key = Ok(Some(Key { arn, state: "Enabled".into() }));
+        let readings = Readings { rights: Some(Ok(rights)), key, ..unread() };
+        kms_rights(&readings, &Prices::default()).expect("read")
+    }
+
+    #[test]
+    fn the_policy_of_a_key_of_another_account_is_not_enough() {
+        assert_eq!(of("123456789012", Allowed::No).status, Status::Ok, "the policy of the key alone is enough");
+        let foreign = of("999999999999", Allowed::No);
+        assert_eq!(foreign.status, Status::Fail, "{}", foreign.sentence);
+        let fix = foreign.fix.expect("a fix");
+        assert!(fix.ends_with("to writer, in its policy and in the key's"), "{fix}");
+        assert_eq!(of("999999999999", Allowed::Yes).status, Status::Ok, "both allow it");
+    }
 }

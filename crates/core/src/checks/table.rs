@@ -2,7 +2,10 @@
 
 use super::finding::{Answer, Finding, Group, Verdict};
 use super::readings::Readings;
-use super::{aggregation, capacity, consumers, control_plane, kcl, lambda, money, own, producers, rights, security};
+use super::{
+    aggregation, capacity, consumers, control_plane, kcl, lambda, lambda_load, money, own, pollers, producers,
+};
+use super::{rights, security};
 use crate::cost::Prices;
 
 /// A check.
@@ -108,7 +111,7 @@ pub const CHECKS: [Check; 32] = [
         CONSUMERS,
         consumers::retention,
     ),
-    row("pollers", "Few readers share the throughput of the shards.", Group::Consumers, CONSUMERS, consumers::pollers),
+    row("pollers", "Few readers share the throughput of the shards.", Group::Consumers, CONSUMERS, pollers::pollers),
     row(
         "fan-out-idle",
         "Each registered consumer receives events.",
@@ -143,16 +146,16 @@ pub const CHECKS: [Check; 32] = [
         "Functions may run for all shards at the same time.",
         Group::Lambda,
         CONCURRENCY,
-        lambda::concurrency,
+        lambda_load::concurrency,
     ),
     row(
         "lambda-errors",
         "Functions have few errors, no throttles, and time to spare.",
         Group::Lambda,
         LAMBDA_METRICS,
-        lambda::errors,
+        lambda_load::errors,
     ),
-    row("lambda-window", "Functions do not waste invocations.", Group::Lambda, MAPPINGS, lambda::window),
+    row("lambda-window", "Functions do not waste invocations.", Group::Lambda, MAPPINGS, lambda_load::window),
     row("encryption", "A key that works encrypts the records.", Group::Security, ENCRYPTION, security::encryption),
     asked(
         "--role ARN",

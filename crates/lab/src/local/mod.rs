@@ -231,9 +231,21 @@ impl LocalAccount {
         timestamp: impl Into<SystemTime>,
         value: f64,
     ) {
+        self.put_samples(namespace, name, dimensions, timestamp, (value, 1.0));
+    }
+
+    /// The same for many samples: the value of each, and their number.
+    pub fn put_samples(
+        &self,
+        namespace: &str,
+        name: &str,
+        dimensions: &[(&str, &str)],
+        timestamp: impl Into<SystemTime>,
+        (value, times): (f64, f64),
+    ) {
         let minute = metrics::minute_of(timestamp.into().into());
         let series = Series::new(namespace, name, dimensions);
-        lock(&self.account.metrics).add(series, minute, &metrics::Stat::of(value, 1.0));
+        lock(&self.account.metrics).add(series, minute, &metrics::Stat::of(value, times));
     }
 
     /// Adds one sample to a metric of a stream of a linked account: this account is then a monitoring account of

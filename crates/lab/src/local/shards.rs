@@ -160,6 +160,8 @@ enum ShardFilter {
     All,
     /// The shards that were open at this time, in milliseconds of the epoch.
     OpenAt(i64),
+    /// The shards that were open at this time or later.
+    OpenSince(i64),
 }
 
 impl ShardFilter {
@@ -171,13 +173,20 @@ impl ShardFilter {
         }
         match filter["Type"].as_str() {
             Some("AT_LATEST") => Ok(ShardFilter::All),
-            Some("AT_TIMESTAMP") => match filter["Timestamp"].as_f64() {
-                Some(seconds) => Ok(ShardFilter::OpenAt((seconds * 1000.0) as i64)),
-                None => Err(refuse("InvalidArgumentException", "Timestamp must be provided with AT_TIMESTAMP.")),
+            Some(kind @ ("AT_TIMESTAMP" | "FROM_TIMESTAMP")) => match filter["Timestamp"].as_f64() {
+                Some(seconds) if kind == "AT_TIMESTAMP" => Ok(ShardFilter::OpenAt((seconds * 1000.0) as i64)),
+                Some(seconds) => Ok(ShardFilter::OpenSince((seconds * 1000.0) as i64)),
+                None => {
+                    let problem = format!("Timestamp must be provided with {kind}.");
+                    Err(refuse("InvalidArgumentException", problem))
+                }
             },
             Some(known) if SHARD_FILTERS.contains(&known) => Err(refuse(
                 "InvalidArgumentException",
-                format!("the local account serves the shard filters AT_LATEST and AT_TIMESTAMP, and not {known}"),
+                format!(
+                    "the local account serves the shard filters AT_LATEST, AT_TIMESTAMP and FROM_TIMESTAMP, and not \
+                     {known}"
+                ),
             )),
             other => Err(refuse(
                 "ValidationException",
@@ -192,16 +201,22 @@ impl ShardFilter {
     }
 
     /// API reference: `AT_TIMESTAMP` lists "all shards whose start timestamp is less than or equal to the given
-    /// timestamp and end timestamp is greater than or equal to the given timestamp or still open".
+    /// timestamp and end timestamp is greater than or equal to the given timestamp or still open". `FROM_TIMESTAMP`
+    /// lists "all closed shards whose end timestamp is greater than or equal to the given timestamp and also all open
+    /// shards".
     fn lists(self, account: &Account, stream: &str, shard: &Shard) -> bool {
-        let ShardFilter::OpenAt(time) = self else { return true };
+        let (time, is_since) = match self {
+            ShardFilter::All => return true,
+            ShardFilter::OpenAt(time) => (time, false),
+            ShardFilter::OpenSince(time) => (time, true),
+        };
         let opened = match &shard.parent_shard_id {
             Some(_) => account.happened_at(opened_at(shard)),
             None => account.created_at(stream, opened_at(shard)),
         };
         // Sequence numbers have whole seconds.
         let closed = closed_at(shard).map(|closed| account.happened_at(closed));
-        opened <= time && closed.is_none_or(|closed| closed >= time / 1000 * 1000)
+        (is_since || opened <= time) && closed.is_none_or(|closed| closed >= time / 1000 * 1000)
     }
 }
 

@@ -53,6 +53,30 @@ async fn list_shards_at_a_timestamp_lists_the_shards_that_were_open_then() {
 }
 
 #[tokio::test]
+async fn list_shards_from_a_timestamp_lists_the_shards_of_all_the_time_since() {
+    let fixture = LocalFixture::new().await;
+    fixture.stream("orders", 2).await;
+    fixture.pass(Duration::from_secs(600));
+    let first = fixture.account.now();
+    fixture.reshard("orders", 4).await.expect("doubled");
+    fixture.active("orders").await;
+    fixture.pass(Duration::from_secs(600));
+    let second = fixture.account.now();
+    fixture.reshard("orders", 2).await.expect("halved");
+    fixture.active("orders").await;
+    fixture.pass(Duration::from_secs(600));
+    let since = async |time| {
+        let filter = filter(ShardFilterType::FromTimestamp).timestamp(aws_time(time)).build().expect("complete");
+        listed(&fixture, Some(filter)).await.expect("shards")
+    };
+    let closed = |numbers: std::ops::Range<u32>| numbers.map(|number| (number, true));
+    let open = [(6, false), (7, false)];
+    assert_eq!(since(first).await, closed(0..6).chain(open).collect::<Vec<_>>());
+    assert_eq!(since(second).await, closed(2..6).chain(open).collect::<Vec<_>>());
+    assert_eq!(since(fixture.account.now()).await, open);
+}
+
+#[tokio::test]
 async fn a_shard_that_a_split_left_alone_is_open_before_and_after_it() {
     let fixture = LocalFixture::new().await;
     fixture.stream("orders", 2).await;

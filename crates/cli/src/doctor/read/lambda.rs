@@ -19,23 +19,43 @@ const NAMESPACE: &str = "AWS/Lambda";
 const AGE_HOURS: i64 = 4;
 
 /// The metrics of a function, in the order of their values in [`put`].
-const METRICS: [(&str, &str); 5] =
-    [("Invocations", "Sum"), ("Errors", "Sum"), ("Throttles", "Sum"), ("Duration", "p95"), ("IteratorAge", "Maximum")];
+const METRICS: [(&str, &str); 6] = [
+    ("Invocations", "Sum"),
+    ("Errors", "Sum"),
+    ("Throttles", "Sum"),
+    ("Duration", "p95"),
+    ("IteratorAge", "SampleCount"),
+    ("IteratorAge", "Maximum"),
+];
 
-/// The mappings by the ARN of the stream. A mapping of a registered consumer belongs to the consumer's stream.
-pub(in crate::doctor) type Mappings = BTreeMap<String, Vec<EventSourceMappingConfiguration>>;
+/// The services whose streams make the batches that Lambda's IteratorAge counts (monitoring-metrics-types.html).
+const OF_STREAMS: [&str; 2] = ["kinesis", "dynamodb"];
 
-/// All mappings of the account and region that read Kinesis streams.
+/// The mappings of an account and region.
+#[derive(Clone, Debug, Default)]
+pub(in crate::doctor) struct Mappings {
+    /// Those that read Kinesis streams, by the ARN of the stream. A mapping of a registered consumer belongs to the
+    /// consumer's stream.
+    of_kinesis: BTreeMap<String, Vec<EventSourceMappingConfiguration>>,
+    /// How many mappings to streams each function has, by the name of the function.
+    to_streams: BTreeMap<String, usize>,
+}
+
+/// All mappings of the account and region that read streams.
 pub(super) async fn mappings(clients: &Clients) -> Read<Mappings> {
     let mut pages = clients.lambda.list_event_source_mappings().into_paginator().send();
-    let mut mappings = Mappings::new();
+    let mut mappings = Mappings::default();
     while let Some(page) = pages.next().await {
         let page = page.map_err(|e| unread("lambda:ListEventSourceMappings", e))?;
         for mapping in page.event_source_mappings() {
             let source = mapping.event_source_arn().unwrap_or_default();
             let stream = source.split_once("/consumer/").map_or(source, |(stream, _)| stream);
-            if stream.split(':').nth(2) == Some("kinesis") {
-                mappings.entry(stream.to_owned()).or_default().push(mapping.clone());
+            let service = stream.split(':').nth(2).unwrap_or_default();
+            if OF_STREAMS.contains(&service) {
+                *mappings.to_streams.entry(name_of(&function_of(mapping)).to_owned()).or_default() += 1;
+            }
+            if service == "kinesis" {
+                mappings.of_kinesis.entry(stream.to_owned()).or_default().push(mapping.clone());
             }
         }
     }
@@ -59,8 +79,24 @@ pub(super) async fn readers(
     now: DateTime<Utc>,
 ) -> Read<Vec<LambdaReader>> {
     let mappings = account.mappings.as_ref().map_err(Clone::clone)?;
-    let of_stream = mappings.get(&stream.arn).map(Vec::as_slice).unwrap_or_default();
-    Ok(join_all(of_stream.iter().map(|mapping| reader(clients, &account.functions, mapping, now))).await)
+    let of_stream = mappings.of_kinesis.get(&stream.arn).map(Vec::as_slice).unwrap_or_default();
+    let mut readers = join_all(of_stream.iter().map(|mapping| reader(clients, &account.functions, mapping, now))).await;
+    for reader in &mut readers {
+        reader.has_other_streams = mappings.to_streams.get(name_of(&reader.function)).is_some_and(|count| *count > 1);
+    }
+    Ok(readers)
+}
+
+/// The function of a mapping, with its alias or version: arn:PARTITION:lambda:REGION:ACCOUNT:function:NAME or
+/// …:NAME:ALIAS
+fn function_of(mapping: &EventSourceMappingConfiguration) -> String {
+    let arn = mapping.function_arn().unwrap_or_default();
+    arn.splitn(7, ':').nth(6).unwrap_or(arn).to_owned()
+}
+
+/// The name of a function without its alias or version.
+fn name_of(function: &str) -> &str {
+    function.split(':').next().unwrap_or(function)
 }
 
 async fn reader(
@@ -70,9 +106,8 @@ async fn reader(
     now: DateTime<Utc>,
 ) -> LambdaReader {
     let arn = mapping.function_arn().unwrap_or_default();
-    // arn:PARTITION:lambda:REGION:ACCOUNT:function:NAME or …:NAME:ALIAS
-    let function = arn.splitn(7, ':').nth(6).unwrap_or(arn).to_owned();
-    let name = function.split(':').next().unwrap_or_default().to_owned();
+    let function = function_of(mapping);
+    let name = name_of(&function).to_owned();
     let (timeout_seconds, reserved_concurrency, metrics) =
         tokio::join!(timeout(clients, pace, arn), reserved(clients, pace, &name), metrics(clients, name.clone(), now));
     let number = |number: Option<i32>, default: u32| number.and_then(|n| n.try_into().ok()).unwrap_or(default);
@@ -80,12 +115,13 @@ async fn reader(
         function,
         uuid: mapping.uuid().unwrap_or_default().to_owned(),
         consumer: mapping.event_source_arn().and_then(consumer_of),
+        has_other_streams: false,
         filters: mapping.filter_criteria().is_some_and(|criteria| !criteria.filters().is_empty()),
         state: mapping.state().unwrap_or_default().to_owned(),
         last_result: mapping.last_processing_result().map(str::to_owned),
         max_retries: mapping.maximum_retry_attempts().unwrap_or(-1),
         max_age_seconds: mapping.maximum_record_age_in_seconds().unwrap_or(-1),
-        has_destination: mapping.destination_config().and_then(|c| c.on_failure()?.destination()).is_some(),
+        destination: mapping.destination_config().and_then(|c| c.on_failure()?.destination()).map(str::to_owned),
         bisects: mapping.bisect_batch_on_function_error().unwrap_or(false),
         reports_failures: mapping.function_response_types().contains(&FunctionResponseType::ReportBatchItemFailures),
         factor: number(mapping.parallelization_factor(), 1).max(1),
@@ -130,6 +166,7 @@ async fn metrics(clients: &Clients, name: String, now: DateTime<Utc>) -> Read<La
         1 => metrics.errors += value,
         2 => metrics.throttles += value,
         3 => metrics.longest_p95_ms = metrics.longest_p95_ms.max(value),
+        4 => metrics.batches += value,
         // The hour that has begun is not whole.
         _ if (this_hour - hour * AGE_HOURS as i32..this_hour).contains(&time) => {
             ages.insert(time, value);

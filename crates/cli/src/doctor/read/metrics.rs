@@ -1,4 +1,5 @@
-//! The metrics of a stream: 14 days by the hour and 3 hours by the minute, in one `GetMetricData` each.
+//! The metrics of a stream: 14 days by the hour, 3 hours by the minute, and the load of 14 days by the minute where a
+//! check may propose fewer shards. Each is one `GetMetricData`.
 
 use super::unread::unread;
 use crate::metrics;
@@ -13,10 +14,14 @@ pub(super) const NAMESPACE: &str = "AWS/Kinesis";
 const MINUTE: TimeDelta = TimeDelta::minutes(1);
 const HOUR: TimeDelta = TimeDelta::hours(1);
 
+const DAYS: TimeDelta = TimeDelta::days(14);
+
 type Field = fn(&mut Point, f64);
+type Value = fn(&Point) -> f64;
+type Metric = (&'static str, &'static str, Field);
 
 /// The metrics of a stream, and the fields for their values.
-const METRICS: [(&str, &str, Field); 12] = [
+const METRICS: [Metric; 12] = [
     ("IncomingBytes", "Sum", |p, v| p.incoming_bytes = v),
     ("IncomingRecords", "Sum", |p, v| p.incoming_records = v),
     ("WriteProvisionedThroughputExceeded", "Sum", |p, v| p.write_throttled = v),
@@ -31,16 +36,40 @@ const METRICS: [(&str, &str, Field); 12] = [
     ("GetRecords.IteratorAgeMilliseconds", "Maximum", |p, v| p.iterator_age_ms = Some(v)),
 ];
 
+/// The metrics of [`METRICS`] that make the load. CloudWatch keeps minutes for 15 days, and gives 100,800 datapoints a
+/// call (API reference of GetMetricData): these take 80,640. AWS also limits the datapoints a second, so a metric
+/// without a value in an hour is left out.
+const LOAD: [(&str, Value); 4] = [
+    ("IncomingBytes", |p| p.incoming_bytes),
+    ("IncomingRecords", |p| p.incoming_records),
+    ("WriteProvisionedThroughputExceeded", |p| p.write_throttled),
+    ("GetRecords.Bytes", |p| p.get_records_bytes),
+];
+
 /// The last 14 days by the hour. The hour that has begun is part of it.
 pub(super) async fn hours(client: &Client, stream: &Stream, now: DateTime<Utc>) -> Read<Series> {
     let hour = now.duration_trunc(HOUR).unwrap_or(now);
-    series(client, stream, HOUR, (hour - TimeDelta::days(14), hour + HOUR), now).await
+    series(client, stream, &METRICS, HOUR, (hour - DAYS, hour + HOUR), now).await
+}
+
+/// The load of the last 14 days by the minute, up to the last whole one. `hours`: the same days by the hour.
+pub(super) async fn load_by_minute(
+    client: &Client,
+    stream: &Stream,
+    hours: &Series,
+    now: DateTime<Utc>,
+) -> Read<Series> {
+    let minute = now.duration_trunc(MINUTE).unwrap_or(now);
+    let has_values = |metric: &str| LOAD.iter().any(|(name, value)| *name == metric && hours.total(value) > 0.0);
+    let is_load = |(metric, statistic, _): &&Metric| *statistic == "Sum" && has_values(metric);
+    let load: Vec<Metric> = METRICS.iter().filter(is_load).copied().collect();
+    series(client, stream, &load, MINUTE, (minute - DAYS, minute), now).await
 }
 
 /// The last 3 hours by the minute, up to the last whole one.
 pub(super) async fn minutes(client: &Client, stream: &Stream, now: DateTime<Utc>) -> Read<Series> {
     let minute = now.duration_trunc(MINUTE).unwrap_or(now);
-    series(client, stream, MINUTE, (first_minute(now), minute), now).await
+    series(client, stream, &METRICS, MINUTE, (first_minute(now), minute), now).await
 }
 
 /// The beginning of [`minutes`].
@@ -51,19 +80,24 @@ pub(super) fn first_minute(now: DateTime<Utc>) -> DateTime<Utc> {
 async fn series(
     client: &Client,
     stream: &Stream,
+    metrics: &[Metric],
     period: TimeDelta,
     (start, end): (DateTime<Utc>, DateTime<Utc>),
     now: DateTime<Utc>,
 ) -> Read<Series> {
-    let queries = METRICS.map(|(metric, statistic, _)| Query::of_stream(metric, statistic, &stream.name));
+    let query = |(metric, statistic, _): &Metric| Query::of_stream(metric, statistic, &stream.name);
+    let queries: Vec<Query> = metrics.iter().map(query).collect();
     // CloudWatch's metrics are metrics of the name. What is older than the stream belongs to another one.
     let first = stream.created_at.map_or(start, |created| created.max(start));
     let seconds = |length: TimeDelta| length.num_milliseconds() as f64 / 1_000.0;
     let window_seconds = seconds(end.min(now) - first).max(0.0);
     let mut series = Series { period_seconds: seconds(period), window_seconds, ..Series::default() };
+    if queries.is_empty() {
+        return Ok(series);
+    }
     read(client, &queries, period.num_seconds() as i32, (start, end), |place, time, value| {
         if time + period > first {
-            METRICS[place].2(series.points.entry(time).or_default(), value);
+            metrics[place].2(series.points.entry(time).or_default(), value);
         }
     })
     .await?;

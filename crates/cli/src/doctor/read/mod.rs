@@ -1,5 +1,5 @@
 //! Everything that the doctor reads, in one place: what all streams of the account share is read once, and each stream
-//! in nine calls at most, and three more for each Lambda function that reads it. [`Asked`] adds a few.
+//! in ten calls at most, and three more for each Lambda function that reads it. [`Asked`] adds a few.
 
 mod account;
 mod alarms;
@@ -25,7 +25,8 @@ use std::ops::RangeInclusive;
 use unread::{unread, unread_by_lambda};
 use unthrottle::aws::ReadError;
 use unthrottle::aws::read::{shards, stream};
-use unthrottle_core::checks::{Key, Point, Read, Readings};
+use unthrottle_core::checks::{Key, Point, Read, Readings, Series, may_need_fewer_shards};
+use unthrottle_core::hash_keys::tilings;
 use unthrottle_core::observation::Stream;
 use unthrottle_core::signal::StreamArn;
 
@@ -116,12 +117,13 @@ pub(super) async fn read(
         when(asked.role.as_ref().map(|role| rights::rights(clients, role, &stream, &key))),
         when(asked.kcl.as_ref().map(|table| leases::leases(&clients.dynamodb, table, &stream))),
     );
-    Ok(Some(Readings {
+    let mut readings = Readings {
         read_at: now,
         stream,
         tags,
         hours,
         minutes,
+        all_minutes: None,
         shards,
         shards_then,
         consumers,
@@ -129,6 +131,7 @@ pub(super) async fn read(
         key,
         lambdas,
         unreserved_concurrency: account.unreserved_concurrency.clone(),
+        unreserved_elsewhere: 0,
         limits: account.limits.clone(),
         commitment: account.commitment.clone(),
         is_deployed: account.is_deployed.clone(),
@@ -138,10 +141,19 @@ pub(super) async fn read(
         sample,
         rights,
         leases,
-    }))
+    };
+    readings.all_minutes = all_minutes(clients, &readings).await;
+    Ok(Some(readings))
 }
 
-/// The shards that were open when the minutes begin, or soon after the stream was made.
+/// The load of 14 days by the minute. `None`: no check proposes fewer shards by the hour.
+async fn all_minutes(clients: &Clients, readings: &Readings) -> Option<Read<Series>> {
+    let hours = readings.hours.as_ref().ok().filter(|_| may_need_fewer_shards(readings))?;
+    Some(metrics::load_by_minute(&clients.cloudwatch, &readings.stream, hours, readings.read_at).await)
+}
+
+/// The fewest and the most shards that may have been open at one time since the minutes begin, or soon after the stream
+/// was made. One reshard may undo another within the minutes, so the number of then and of now does not say it.
 async fn shards_then(
     clients: &Clients,
     arn: &StreamArn,
@@ -149,10 +161,11 @@ async fn shards_then(
     now: DateTime<Utc>,
 ) -> Read<RangeInclusive<u32>> {
     let at = stream.listed_from(metrics::first_minute(now)).min(now);
-    let listed = shards::shards_at(&clients.kinesis, arn, at).await;
+    let listed = shards::shards_since(&clients.kinesis, arn, at).await;
     let listed = listed.map_err(|error| unread_by_lambda("kinesis:ListShards", &error))?;
-    let count = (listed.open.len() + listed.closed).try_into().unwrap_or(u32::MAX);
-    Ok(count..=count)
+    let ranges = listed.iter().map(|past| (past.shard.first_hash_key, past.shard.last_hash_key));
+    let all = u32::try_from(listed.len()).unwrap_or(u32::MAX);
+    Ok(tilings(ranges).unwrap_or(all..=all))
 }
 
 /// The answer of a read that only some runs make.

@@ -4,7 +4,7 @@ use super::unread::unread;
 use crate::doctor::clients::Clients;
 use aws_sdk_iam::types::{ContextEntry, ContextKeyTypeEnum, PolicyEvaluationDecisionType};
 use std::collections::BTreeMap;
-use unthrottle_core::checks::{Allowed, Key, Read, Rights};
+use unthrottle_core::checks::{Allowed, Key, Read, Rights, Unread};
 use unthrottle_core::observation::Stream;
 
 const SIMULATE: &str = "iam:SimulatePrincipalPolicy";
@@ -26,7 +26,7 @@ pub(super) async fn rights(clients: &Clients, role: &str, stream: &Stream, key: 
     let key = key.as_ref().ok().and_then(Option::as_ref);
     let (of_key, key_policy) = match key {
         Some(key) => tokio::join!(allowed(&clients.iam, role, &[GENERATE, DECRYPT], &key.arn, &via), async {
-            policy(clients, key).await.map(Some)
+            policy(clients, stream, key).await.map(Some)
         }),
         None => (Ok(BTreeMap::new()), Ok(None)),
     };
@@ -36,7 +36,13 @@ pub(super) async fn rights(clients: &Clients, role: &str, stream: &Stream, key: 
     Ok(Rights { role: role.to_owned(), writes, reads, generate_data_key, decrypt, key_policy })
 }
 
-async fn policy(clients: &Clients, key: &Key) -> Read<String> {
+/// AWS gives the policy of a key to its own account only (API reference of `GetKeyPolicy`).
+async fn policy(clients: &Clients, stream: &Stream, key: &Key) -> Read<String> {
+    let account = |arn: &str| arn.split(':').nth(4).map(str::to_owned);
+    if account(&key.arn) != account(&stream.arn) {
+        let why = format!("the key {} is of another account, and only that account may read its policy", key.arn);
+        return Err(Unread { action: "kms:GetKeyPolicy", why, is_denied: false });
+    }
     let answer = clients.kms.get_key_policy().key_id(&key.arn).policy_name(KEY_POLICY).send().await;
     Ok(answer.map_err(|e| unread("kms:GetKeyPolicy", e))?.policy().unwrap_or_default().to_owned())
 }
