@@ -116,7 +116,7 @@ deploy: rust .venv/tests .venv/cargo-lambda ## Check the account, build and depl
 	.venv/bin/python infra/deploy.py $(if $(filter command line,$(origin ARCHITECTURE)),Architecture=$(ARCHITECTURE)) $(PARAMETERS)
 
 deny: ## Check the licences and sources of the dependencies, if cargo-deny is installed
-	if cargo deny --version 2>/dev/null; then cargo deny check licenses bans sources; else echo "cargo-deny is not installed"; fi
+	if cargo deny --version 2>/dev/null; then cargo deny --workspace --all-features check licenses bans sources; else echo "cargo-deny is not installed"; fi
 
 clean: ## Delete everything that this Makefile built or installed
 	cargo clean

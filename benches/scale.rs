@@ -10,8 +10,11 @@ mod aws;
 mod in_process;
 #[path = "../tests/common/place.rs"]
 mod place;
+#[path = "../tests/common/setting.rs"]
+mod setting;
 
-use place::{Played, Setting, play};
+use place::play;
+use setting::{Played, Setting};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -171,8 +174,14 @@ fn sums(all: &[Played], of: impl Fn(&Played) -> BTreeMap<String, u64>) -> BTreeM
 
 /// A day of 10,000 streams. 288 of them throttle, one every five minutes.
 fn day() {
-    let setting =
-        Setting { idle: 8_712, remembered: 1_000, throttled: 288, minutes_apart: 5, minutes: 1440, ..Setting::default() };
+    let setting = Setting {
+        idle: 8_712,
+        remembered: 1_000,
+        throttled: 288,
+        minutes_apart: 5,
+        minutes: 1440,
+        ..Setting::default()
+    };
     let began = Instant::now();
     let played = play(&setting);
     println!("\n== a day of sweeps over 10,000 streams ({:.0} s on this machine)", began.elapsed().as_secs_f64());
@@ -190,13 +199,17 @@ fn crowd() {
         let played = play(&setting);
         println!("\n== 1,000 streams that need a check in each sweep, round trips of {round_trip:?}");
         show_sweeps(&played);
-        println!("longest time without a check: {:.0} s; never checked: {}", played.longest_gap.as_secs_f64(), played.unseen);
+        println!(
+            "longest time without a check: {:.0} s; never checked: {}",
+            played.longest_gap.as_secs_f64(),
+            played.unseen
+        );
     }
 }
 
 fn show_sweeps(played: &Played) {
     let sweeps = &played.sweeps;
-    let row = |what: &str, of: fn(&place::Swept) -> f64| {
+    let row = |what: &str, of: fn(&setting::Swept) -> f64| {
         let mut values: Vec<f64> = sweeps.iter().map(of).collect();
         values.sort_by(f64::total_cmp);
         println!("{what:<28} median {:>7.1}  most {:>7.1}", values[values.len() / 2], values[values.len() - 1]);

@@ -16,12 +16,19 @@ fn main() {
         let (count, unread) = count(Path::new(text(package, "manifest_path")).parent().expect("a folder"));
         let is_ours = package["source"].is_null();
         assert!(!is_ours || count == 0, "{} is ours and has unsafe code", text(package, "name"));
-        if count > 0 { with += 1 } else { without += 1 }
+        if count > 0 {
+            with += 1
+        } else {
+            without += 1
+        }
         rows.push((count, unread, format!("{} {}", text(package, "name"), text(package, "version"))));
     }
     rows.sort();
     for (count, unread, name) in rows.iter().rev().filter(|(count, ..)| *count > 0) {
-        println!("{count:>6} {name}{}", if *unread > 0 { format!(" ({unread} files are no Rust)") } else { String::new() });
+        println!(
+            "{count:>6} {name}{}",
+            if *unread > 0 { format!(" ({unread} files are no Rust)") } else { String::new() }
+        );
     }
     let all: usize = rows.iter().map(|(count, ..)| count).sum();
     println!("unsafe: {all} times in {with} of {} packages of the Lambda; none in its own", with + without);

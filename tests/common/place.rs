@@ -6,10 +6,11 @@
 
 use crate::aws::{noon, sample};
 use crate::in_process::InProcess;
+use crate::setting::{Load, Made, Played, SWEEP_AT, Setting, Swept, gap, load, short, throttled, unreadable, words};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -21,7 +22,6 @@ use unthrottle::handler::{Handler, Reply};
 use unthrottle::sweep::{AGAIN_EVERY, Plan, sweep};
 use unthrottle_core::decision::Outcome;
 use unthrottle_core::memory::{Change, ChangeKind, Memory, TAG};
-use unthrottle_core::policy::Policy;
 use unthrottle_core::report::SweepDocument;
 use unthrottle_core::signal::{Event, Home};
 use unthrottle_lab::local::{Clock, LocalAccount, Options};
@@ -38,9 +38,6 @@ const PUBLISHED_AFTER: Duration = Duration::from_secs(45);
 /// How long a reshard takes: AWS took 14 s from two shards to three, in one live recording.
 const RESHARD: Duration = Duration::from_secs(14);
 
-/// When in each minute the schedule sends its sweep.
-const SWEEP_AT: Duration = Duration::from_secs(20);
-
 /// The function's timeout, as template.yaml has it.
 const FUNCTION_TIMEOUT: Duration = Duration::from_secs(300);
 
@@ -55,129 +52,6 @@ const PER_SHARD: f64 = 1000.0;
 const RECORD_BYTES: f64 = 100.0;
 
 const WRITES: &str = "writes";
-
-/// What is played.
-#[derive(Clone, Debug)]
-pub struct Setting {
-    /// Seeds the pauses between the retries of the SDK.
-    pub seed: u64,
-    /// The account and region. The fleet is the same in all.
-    pub account: String,
-    pub region: String,
-    /// Streams without work, of one shard each.
-    pub idle: usize,
-    /// Streams whose last change is long done.
-    pub remembered: usize,
-    /// Streams whose memory no version can read. Each sweep checks them, and nothing ends that.
-    pub unreadable: usize,
-    /// Streams that throttle, from the first minute on.
-    pub throttled: usize,
-    /// The minutes from the beginning of one throttled stream's load to that of the next. 0: all at once.
-    pub minutes_apart: u32,
-    pub policy: Policy,
-    /// Runs of the function at the same time.
-    pub concurrency: usize,
-    pub round_trip: Duration,
-    /// See [`InProcess::to`].
-    pub tag_rate: Option<usize>,
-    pub minutes: u32,
-}
-
-impl Default for Setting {
-    fn default() -> Setting {
-        Setting {
-            seed: 1,
-            account: "123456789012".into(),
-            region: "us-east-1".into(),
-            idle: 0,
-            remembered: 0,
-            unreadable: 0,
-            throttled: 0,
-            minutes_apart: 0,
-            policy: Policy { fleet_alarms: ["writes", "reads", "behind"].map(Into::into).into(), ..Policy::default() },
-            concurrency: 1000,
-            round_trip: Duration::from_millis(20),
-            tag_rate: None,
-            minutes: 10,
-        }
-    }
-}
-
-/// A stream under load.
-#[derive(Clone, Copy, Debug)]
-pub struct Load {
-    /// Its shards at the beginning.
-    pub shards: u32,
-    /// Records a second.
-    pub offered: f64,
-}
-
-/// The load of the `n`th throttled stream, one of four kinds: once to twice the capacity of one, two or four shards,
-/// and one that needs two steps.
-pub fn load(n: usize) -> Load {
-    let (shards, offered) = [(1, 1400.0), (2, 2900.0), (4, 5600.0), (1, 2600.0)][n % 4];
-    Load { shards, offered: offered + (n / 4) as f64 }
-}
-
-/// A change that a run made.
-#[derive(Clone, Debug)]
-pub struct Made {
-    pub stream: String,
-    /// Since the streams began to throttle.
-    pub after: Duration,
-    pub code: &'static str,
-}
-
-/// What a sweep came to.
-#[derive(Clone, Debug)]
-pub struct Swept {
-    pub finding_calls: u32,
-    pub looked: usize,
-    pub left: usize,
-    pub throttled: usize,
-    /// The time of the runtime from its beginning to its answer.
-    pub took: Duration,
-    /// All calls during it, of other runs, too.
-    pub calls: u64,
-}
-
-/// What the play came to.
-#[derive(Clone, Debug, Default)]
-pub struct Played {
-    /// The attempts of each call that reached AWS, or its tag rate.
-    pub calls: BTreeMap<String, u64>,
-    pub metrics: u64,
-    pub insights: u64,
-    pub made: Vec<Made>,
-    /// The decisions by code.
-    pub codes: BTreeMap<&'static str, u64>,
-    /// The failures by their words: of runs, and of checks in sweeps.
-    pub failed: BTreeMap<String, u64>,
-    pub runs: u64,
-    /// Events that failed three times.
-    pub lost: u64,
-    /// The time of all runs together.
-    pub busy: Duration,
-    /// The longest wait of an event for a container.
-    pub longest_wait: Duration,
-    pub containers: usize,
-    pub sweeps: Vec<Swept>,
-    /// The longest time between two checks of a stream that needs one all the time.
-    pub longest_gap: Duration,
-    /// Streams that no check has seen, of those that need one.
-    pub unseen: usize,
-    /// The longest time from the beginning of a stream's load to its first check, and to its last change.
-    pub longest_to_check: Duration,
-    pub longest_to_change: Duration,
-    /// The last minute, counted from the beginning, in which a stream refused records.
-    pub throttled_until: u32,
-    /// Streams that refused records in the last minute.
-    pub still_throttled: usize,
-    pub shards_before: u32,
-    pub shards_after: u32,
-    /// When each stream was checked, since the beginning.
-    checks: BTreeMap<String, Vec<Duration>>,
-}
 
 /// Plays a setting in a runtime of its own, whose time is paused.
 pub fn play(setting: &Setting) -> Played {
@@ -303,7 +177,8 @@ impl Place {
         event["account"] = json!(self.setting.account);
         event["region"] = json!(self.setting.region);
         event["time"] = json!(self.account.now());
-        event["resources"] = json!([format!("arn:aws:cloudwatch:{}:{}:alarm:{WRITES}", self.home.region, self.home.account)]);
+        event["resources"] =
+            json!([format!("arn:aws:cloudwatch:{}:{}:alarm:{WRITES}", self.home.region, self.home.account)]);
         event["detail"]["alarmContributor"]["attributes"]["StreamName"] = json!(stream);
         event
     }
@@ -363,8 +238,11 @@ impl Place {
                 let now = self.account.now();
                 let next_sweep = every_minutes.map(|minutes| now + TimeDelta::minutes(i64::from(minutes)));
                 let stays = stays && handler.policy().sweep_may_stay();
-                let plan =
-                    Plan { again_every: stays.then_some(AGAIN_EVERY), next_sweep, ..Plan::until(now + FUNCTION_TIMEOUT) };
+                let plan = Plan {
+                    again_every: stays.then_some(AGAIN_EVERY),
+                    next_sweep,
+                    ..Plan::until(now + FUNCTION_TIMEOUT)
+                };
                 let (began, before) = (Instant::now(), self.calls());
                 let document = sweep(handler, &self.home, plan, |reply| self.record(reply)).await?;
                 self.record_sweep(&document, began.elapsed(), self.calls() - before);
@@ -421,32 +299,13 @@ impl Place {
             let since = |at: &Duration| at.saturating_sub(begun);
             let checks = played.checks.get(&throttled(n)).map_or(&[][..], Vec::as_slice);
             let first = checks.iter().find(|at| **at >= begun).map_or(end.saturating_sub(begun), since);
-            let last = played.made.iter().filter(|made| made.stream == throttled(n)).map(|made| since(&made.after)).max();
+            let last =
+                played.made.iter().filter(|made| made.stream == throttled(n)).map(|made| since(&made.after)).max();
             played.longest_to_check = played.longest_to_check.max(first);
             played.longest_to_change = played.longest_to_change.max(last.unwrap_or_default());
         }
         played
     }
-}
-
-/// The longest time without a check, from the first sweep on.
-fn gap(checks: &[Duration], end: Duration) -> Duration {
-    let bounds = std::iter::once(SWEEP_AT).chain(checks.iter().copied()).chain([end]);
-    let bounds: Vec<Duration> = bounds.collect();
-    bounds.windows(2).map(|pair| pair[1].saturating_sub(pair[0])).max().unwrap_or_default()
-}
-
-/// An error without the names in it.
-fn words(error: &Error) -> String {
-    format!("{}: {}", error.code(), short(&error.to_string()))
-}
-
-/// The beginning and the end of an error, which say what failed and why.
-fn short(error: &str) -> String {
-    let error: Vec<&str> = error.split('`').step_by(2).collect();
-    let error = error.join("…");
-    let digits = error.find(" for stream ").or_else(|| error.find(" under account "));
-    digits.map_or(error.clone(), |end| error[..end].to_owned())
 }
 
 /// The datapoints of a minute.
@@ -468,12 +327,4 @@ fn settled(at: DateTime<Utc>) -> String {
     change.healed = Some(at + TimeDelta::minutes(3));
     change.published = Some(at + TimeDelta::minutes(4));
     Memory::default().intend(change, false).encode().expect("it fits")
-}
-
-pub fn throttled(n: usize) -> String {
-    format!("throttled-{n:04}")
-}
-
-fn unreadable(n: usize) -> String {
-    format!("unreadable-{n:04}")
 }

@@ -7,8 +7,11 @@ mod aws;
 mod in_process;
 #[path = "../common/place.rs"]
 mod place;
+#[path = "../common/setting.rs"]
+mod setting;
 
-use place::{Played, Setting, play};
+use place::play;
+use setting::{Played, Setting};
 use std::time::Duration;
 use unthrottle_core::policy::Policy;
 

@@ -168,7 +168,9 @@ impl Reader {
         // The lock is held during the call. AWS allows one such call a second, and the checks of a sweep start
         // together.
         let mut kept = self.limits.lock().await;
-        if let Some((_, limits)) = kept.filter(|(read, limits)| elapsed.saturating_sub(*read) < Limits::good_for(*limits)) {
+        if let Some((_, limits)) =
+            kept.filter(|(read, limits)| elapsed.saturating_sub(*read) < Limits::good_for(*limits))
+        {
             return Ok(limits);
         }
         let limits = account::limits(&self.clients.kinesis, arn).await?;
