@@ -1,8 +1,9 @@
 //! Fleets in virtual time: 100,000 streams in 10 accounts and 3 regions, 5,000 of which throttle in the same minute; a
 //! day of sweeps over 10,000 streams; and more streams that need a check than a sweep checks.
 //!
-//! usage: `make scale`, or `cargo bench --bench scale -- [storm|day|crowd]…`. The figures do not depend on the machine.
-//! `tests/scale` keeps small instances.
+//! usage: `make scale`, or `cargo bench --bench scale -- [storm|day|crowd]… [places=N] [case=N]`. The figures do not
+//! depend on the machine. `places=1` plays one of the 30 regions of accounts, all of which are alike. `case=1` plays the
+//! first setting of the storm alone. `tests/scale` keeps small instances.
 
 #[path = "../tests/common/aws.rs"]
 mod aws;
@@ -25,6 +26,9 @@ const REGIONS: [&str; 3] = ["us-east-1", "us-west-2", "eu-west-1"];
 const STREAMS: usize = 100_000;
 const THROTTLED: usize = 5_000;
 
+/// The regions of all accounts. AWS's rates hold in each for itself.
+const PLACES: usize = ACCOUNTS * REGIONS.len();
+
 /// A tenth of the streams has a memory of an older change.
 const REMEMBERED: usize = STREAMS / 10;
 
@@ -38,9 +42,11 @@ const SHARD_HOUR: f64 = 0.015;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
-    let is_asked = |what: &str| arguments.is_empty() || arguments.iter().any(|argument| argument == what);
+    let number = |name: &str| arguments.iter().find_map(|argument| argument.strip_prefix(name)?.parse().ok());
+    let named: Vec<&String> = arguments.iter().filter(|argument| !argument.contains('=')).collect();
+    let is_asked = |what: &str| named.is_empty() || named.iter().any(|argument| *argument == what);
     if is_asked("storm") {
-        storms();
+        storms(number("places=").unwrap_or(PLACES), number("case="));
     }
     if is_asked("day") {
         day();
@@ -52,8 +58,8 @@ fn main() {
 
 // ---- 5,000 streams at once ----
 
-fn storms() {
-    println!("{STREAMS} streams in {ACCOUNTS} accounts and {} regions; {THROTTLED} throttle at once", REGIONS.len());
+/// The settings of the storm, by name.
+fn cases() -> [(&'static str, Setting); 6] {
     let base = Setting::default();
     let wide = Policy { concurrency: 0, ..base.policy.clone() };
     let raised = |policy: &Policy| Policy {
@@ -63,21 +69,32 @@ fn storms() {
         ..policy.clone()
     };
     let five = Setting { concurrency: 5, ..base.clone() };
-    storm("the stack's defaults: nothing reserved", &Setting { policy: wide.clone(), minutes: 75, ..base.clone() });
-    storm("the same, 5 runs at a time", &Setting { minutes: 75, ..five.clone() });
-    storm("bounds raised, nothing reserved", &Setting { policy: raised(&wide), minutes: 15, ..base.clone() });
-    let raised_five = Setting { policy: raised(&five.policy), minutes: 15, ..five };
-    storm("bounds raised, 5 runs at a time", &raised_five);
-    let slow_tags = Setting { policy: raised(&wide), tag_rate: Some(5), minutes: 15, ..base };
-    storm("bounds raised, nothing reserved, 5 tag calls a second", &slow_tags);
-    storm("bounds raised, 5 runs at a time, 5 tag calls a second", &Setting { tag_rate: Some(5), ..raised_five });
+    let raised_five = Setting { policy: raised(&five.policy), minutes: 12, ..five.clone() };
+    let raised_wide = Setting { policy: raised(&wide), minutes: 12, ..base.clone() };
+    [
+        ("the stack's defaults: nothing reserved", Setting { policy: wide, minutes: 75, ..base }),
+        ("the same, 5 runs at a time", Setting { minutes: 75, ..five }),
+        ("bounds raised, nothing reserved", raised_wide.clone()),
+        ("bounds raised, 5 runs at a time", raised_five.clone()),
+        ("bounds raised, nothing reserved, 5 tag calls a second", Setting { tag_rate: Some(5), ..raised_wide }),
+        ("bounds raised, 5 runs at a time, 5 tag calls a second", Setting { tag_rate: Some(5), ..raised_five }),
+    ]
 }
 
-fn storm(name: &str, setting: &Setting) {
+/// Plays the first `places`. `case`: `None` is all of them.
+fn storms(places: usize, case: Option<usize>) {
+    println!("{STREAMS} streams in {ACCOUNTS} accounts and {} regions; {THROTTLED} throttle at once", REGIONS.len());
+    for (n, (name, setting)) in cases().iter().enumerate() {
+        if case.is_none_or(|case| case == n + 1) {
+            storm(name, setting, places);
+        }
+    }
+}
+
+fn storm(name: &str, setting: &Setting, played: usize) {
     let began = Instant::now();
-    let places = ACCOUNTS * REGIONS.len();
-    let settings = (0..places).map(|place| {
-        let share = |all: usize| all / places + usize::from(place < all % places);
+    let settings = (0..PLACES.min(played)).map(|place| {
+        let share = |all: usize| all / PLACES + usize::from(place < all % PLACES);
         let account = format!("{:012}", 111_111_111_111_u64 + (place / REGIONS.len()) as u64);
         let region = REGIONS[place % REGIONS.len()].to_owned();
         let (throttled, remembered) = (share(THROTTLED), share(REMEMBERED));
@@ -85,7 +102,7 @@ fn storm(name: &str, setting: &Setting) {
         Setting { seed: place as u64, account, region, idle, remembered, throttled, ..setting.clone() }
     });
     let all = play_all(settings.collect());
-    println!("\n== {name} ({:.0} s on this machine)", began.elapsed().as_secs_f64());
+    println!("\n== {name}: {} of {PLACES} places, in {:.0} s", all.len(), began.elapsed().as_secs_f64());
     show_changes(&all);
     show_calls(&all);
     show_dollars(&all, f64::from(setting.minutes) / 60.0);
@@ -151,7 +168,7 @@ fn show_calls(all: &[Played]) {
 fn show_dollars(all: &[Played], hours: f64) {
     let sum = |of: fn(&Played) -> u64| all.iter().map(of).sum::<u64>() as f64;
     let puts = |played: &Played| played.calls.get("CloudWatch.PutMetricData").copied().unwrap_or_default();
-    let of_account = STREAMS as f64 / all.len() as f64;
+    let of_account = STREAMS as f64 / PLACES as f64;
     let read = METRIC * (sum(|played| played.metrics) + sum(puts) + sum(|played| played.insights) * of_account);
     let busy: f64 = all.iter().map(|played| played.busy.as_secs_f64()).sum();
     let lambda = RUN * sum(|played| played.runs) + GB_SECOND * GB * busy;

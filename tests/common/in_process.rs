@@ -3,7 +3,6 @@
 
 use crate::aws::config;
 use aws_config::SdkConfig;
-use aws_sdk_kinesis::primitives::{ByteStream, SdkBody};
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
 };
@@ -11,6 +10,8 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_runtime_api::http::StatusCode;
+use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::byte_stream::ByteStream;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, header};
 use axum::response::Response;
@@ -34,13 +35,19 @@ pub struct InProcess {
     meter: Arc<Mutex<Meter>>,
 }
 
-/// What the calls cost that CloudWatch charges for, and the calls that count against [`InProcess::tag_rate`].
-#[derive(Debug, Default)]
-pub struct Meter {
+/// What CloudWatch charges for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counted {
     /// Metrics in calls of `GetMetricData`.
     pub metrics: u64,
     /// Metrics Insights queries, which are charged for each metric of the account that they analyse.
     pub insights: u64,
+}
+
+/// What is counted, and the calls that count against [`InProcess::tag_rate`].
+#[derive(Debug, Default)]
+struct Meter {
+    counted: Counted,
     tag_reads: VecDeque<Instant>,
     tag_writes: VecDeque<Instant>,
 }
@@ -55,7 +62,12 @@ impl InProcess {
         config(self.account.url()).into_builder().http_client(self.clone()).build()
     }
 
-    pub fn meter(&self) -> MutexGuard<'_, Meter> {
+    /// What CloudWatch charges for so far.
+    pub fn counted(&self) -> Counted {
+        self.meter().counted
+    }
+
+    fn meter(&self) -> MutexGuard<'_, Meter> {
         self.meter.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -89,8 +101,8 @@ impl InProcess {
     fn count(&self, request: &Request<Body>, body: &[u8]) -> Option<Response> {
         let mut meter = self.meter();
         if request.uri().path().ends_with("/operation/GetMetricData") {
-            meter.metrics += times(body, b"MetricStat");
-            meter.insights += times(body, b"FROM SCHEMA(");
+            meter.counted.metrics += times(body, b"MetricStat");
+            meter.counted.insights += times(body, b"FROM SCHEMA(");
         }
         let target = request.headers().get("x-amz-target").and_then(|target| target.to_str().ok());
         let calls = match target {

@@ -5,7 +5,7 @@
 #![allow(dead_code, reason = "each program uses its part")]
 
 use crate::aws::{noon, sample};
-use crate::in_process::InProcess;
+use crate::in_process::{Counted, InProcess};
 use crate::setting::{Load, Made, Played, SWEEP_AT, Setting, Swept, gap, load, short, throttled, unreadable, words};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
@@ -284,7 +284,8 @@ impl Place {
     async fn end(&self) -> Played {
         let mut played = self.played.borrow().clone();
         played.calls = self.account.calls();
-        (played.metrics, played.insights) = (self.way.meter().metrics, self.way.meter().insights);
+        let Counted { metrics, insights } = self.way.counted();
+        (played.metrics, played.insights) = (metrics, insights);
         for n in 0..self.setting.throttled {
             played.shards_before += load(n).shards;
             played.shards_after += self.account.open_shards(&throttled(n)).await.expect("a stream");
