@@ -265,7 +265,7 @@ mod tests {
 
     #[test]
     fn no_stream_waits_for_more_than_twice_the_sweeps_that_its_queue_needs() {
-        for length in [241, 360, 479, 480, 481, 720, 1000, 2400] {
+        for length in [241_usize, 360, 479, 480, 481, 720, 1000, 2400] {
             for checks in [20, 80, 119, 200, 236, 239, 240] {
                 let needed = length.div_ceil(checks) as u64;
                 let wait = longest_wait(length, checks, 4 * needed + 4);
