@@ -43,7 +43,7 @@ async fn main() {
 }
 
 fn show(soaked: &Soaked, took: Duration) {
-    let Soaked { events, outcomes, most_calls, most_calls_of_sweep, calls, memory } = soaked;
+    let Soaked { events, outcomes, most_calls, most_calls_of_sweep, calls, memory, .. } = soaked;
     println!("{events} events in {:.0} s, {calls} AWS calls", took.as_secs_f64());
     println!("most calls: {most_calls} for one event, {most_calls_of_sweep} for one sweep");
     outcomes.iter().for_each(|(outcome, count)| println!("{count:>8} {outcome}"));

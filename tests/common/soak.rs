@@ -42,6 +42,7 @@ const SETTINGS: [(&str, &str); 4] = [
 /// What the events came to.
 #[derive(Debug, Default)]
 pub struct Soaked {
+    pub seed: u64,
     pub events: usize,
     /// Decisions by outcome, and errors by type.
     pub outcomes: BTreeMap<String, u64>,
@@ -70,7 +71,7 @@ pub async fn soak(program: PathBuf, events: usize, seed: u64) -> (Soaked, Contai
     let mut container = Container::launch(program, account.url(), &SETTINGS).await;
     container.asks().await;
     let mut source = Source::of(seed);
-    let mut soaked = Soaked { events, ..Soaked::default() };
+    let mut soaked = Soaked { seed, events, ..Soaked::default() };
     for n in 0..events {
         if n % EVENTS_OF_A_SET == 0 {
             source.set = (n / EVENTS_OF_A_SET) % SETS;
