@@ -116,7 +116,7 @@ deploy: rust .venv/tests .venv/cargo-lambda ## Check the account, build and depl
 	.venv/bin/python infra/deploy.py $(if $(filter command line,$(origin ARCHITECTURE)),Architecture=$(ARCHITECTURE)) $(PARAMETERS)
 
 deny: ## Check the licences and sources of the dependencies, if cargo-deny is installed
-	if cargo deny --version 2>/dev/null; then cargo deny check licenses bans sources; else echo "cargo-deny is not installed"; fi
+	if cargo deny --version 2>/dev/null; then cargo deny --workspace --all-features check licenses bans sources; else echo "cargo-deny is not installed"; fi
 
 clean: ## Delete everything that this Makefile built or installed
 	cargo clean
@@ -164,3 +164,21 @@ tests/%/node_modules/installed: tests/%/package-lock.json | .venv/bin/uv
 	cargo nextest --version >/dev/null || cargo install --locked --root .tools cargo-nextest@0.9.143
 	mkdir -p .tools
 	touch $@
+
+.PHONY: soak scale supply
+
+# The number of events of `make soak`.
+N ?= 100000
+
+soak: ## Send N events to one process of the release build, and fail if its memory grows or a run makes too many calls
+	cargo build --release --locked --bin bootstrap
+	cargo bench --locked --profile dev --bench soak -- $(N)
+	if command -v valgrind >/dev/null; then cargo bench --locked --profile dev --bench soak -- 2000 --heap; \
+	else echo "valgrind is not installed: the heap was not searched for leaks"; fi
+
+scale: ## Play 100,000 streams of 10 accounts in virtual time
+	cargo bench --locked --profile dev --bench scale
+
+supply: deny ## Check what the programs are made of, and count the unsafe code in the Lambda's dependencies
+	cargo test --locked --test supply_chain
+	cargo run --quiet --locked --example unsafe_count

@@ -59,8 +59,7 @@ impl Handler {
         }
     }
 
-    /// The same on another clock, such as that of a local account. The account's limits, which it keeps for a minute,
-    /// still age by the machine's clock.
+    /// The same on another clock, such as that of a local account.
     #[must_use]
     pub fn on(self, clock: impl Clock + 'static) -> Handler {
         Handler { clock: Arc::new(clock), ..self }

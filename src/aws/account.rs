@@ -53,7 +53,7 @@ impl Account for AwsAccount<'_> {
 
     async fn observe(&mut self, stream: &StreamArn) -> Result<Observed, AwsError> {
         let asked_at = self.elapsed();
-        let observation = self.reader.observe(stream, self.now().trunc_subsecs(3)).await?;
+        let observation = self.reader.observe(stream, self.now().trunc_subsecs(3), asked_at).await?;
         Ok(Observed { observation, asked_at })
     }
 
@@ -63,7 +63,7 @@ impl Account for AwsAccount<'_> {
         seen: &mut Observation,
         missing: MissingData,
     ) -> Result<(), AwsError> {
-        Ok(self.reader.complete(stream, seen, missing).await?)
+        Ok(self.reader.complete(stream, self.elapsed(), seen, missing).await?)
     }
 
     async fn write_memory(

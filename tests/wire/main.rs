@@ -8,6 +8,8 @@ mod aws;
 mod fixture;
 #[path = "../common/lambda.rs"]
 mod lambda;
+#[path = "../common/soak.rs"]
+mod soak;
 
 mod auto_fix;
 mod changes;
@@ -15,6 +17,7 @@ mod forged;
 mod refusals;
 mod repeats;
 mod silence;
+mod soak_short;
 
 use aws::{Load, STREAM, TOO_MUCH_FOR_TWO, datapoints, sample};
 use aws_sdk_kinesis::types::StreamStatus;

@@ -15,7 +15,7 @@ use past::Pasts;
 use shards::Listed;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use unthrottle_core::decide::MissingData;
 use unthrottle_core::observation::{Commitment, FanOut, Limits, Minute, Observation, Shard, ShardsAt, Stream};
 use unthrottle_core::signal::StreamArn;
@@ -25,12 +25,13 @@ use unthrottle_core::signal::StreamArn;
 /// refused changes.
 const COMMITMENT_KEPT_FOR: Duration = Duration::from_secs(60 * 60);
 
-/// Reads streams. Keeps the account's limits and commitment for a while, because all streams share them.
+/// Reads streams. Keeps the account's limits and commitment for a while, because all streams share them. Their age
+/// counts from the elapsed time that the caller gives with each read.
 #[derive(Debug)]
 pub struct Reader {
     clients: Clients,
-    limits: tokio::sync::Mutex<Option<(Instant, Option<Limits>)>>,
-    commitment: Mutex<Option<(Instant, Commitment)>>,
+    limits: tokio::sync::Mutex<Option<(Duration, Option<Limits>)>>,
+    commitment: Mutex<Option<(Duration, Commitment)>>,
     pasts: Pasts,
 }
 
@@ -40,16 +41,21 @@ impl Reader {
         Reader { clients, limits: tokio::sync::Mutex::default(), commitment: Mutex::default(), pasts: Pasts::default() }
     }
 
-    /// Observes a stream. All reads run at the same time.
+    /// Observes a stream. All reads run at the same time. `elapsed`: the time since some moment, which never goes back.
     ///
     /// # Errors
     /// The first read that failed after its retries. A stream that does not exist is not an error.
-    pub(super) async fn observe(&self, arn: &StreamArn, observed_at: DateTime<Utc>) -> Result<Observation, ReadError> {
+    pub(super) async fn observe(
+        &self,
+        arn: &StreamArn,
+        observed_at: DateTime<Utc>,
+        elapsed: Duration,
+    ) -> Result<Observation, ReadError> {
         let (summary, tags, traffic, limits) = tokio::join!(
             self.summary(arn, observed_at),
             stream::tags(&self.clients.kinesis, arn),
             traffic::traffic(&self.clients.cloudwatch, arn, observed_at),
-            self.limits(arn),
+            self.limits(arn, elapsed),
         );
         let observation = Observation { observed_at, ..Observation::default() };
         let Some((summary, fan_out)) = summary? else { return Ok(observation) };
@@ -76,13 +82,14 @@ impl Reader {
     }
 
     /// Reads the missing data of a decision into `observation`: the commitment, the shards and the AutoFix datum at the
-    /// same time.
+    /// same time. `elapsed`: as in [`Reader::observe`].
     ///
     /// # Errors
     /// The first read that failed after its retries.
     pub(super) async fn complete(
         &self,
         arn: &StreamArn,
+        elapsed: Duration,
         observation: &mut Observation,
         missing: MissingData,
     ) -> Result<(), ReadError> {
@@ -90,7 +97,7 @@ impl Reader {
         let with_metrics = observation.stream.as_ref().is_some_and(Stream::shows_shards);
         let observed_at = observation.observed_at;
         let (commitment, (shards_at, shards), is_change_shown, past) = tokio::try_join!(
-            async { if missing.commitment { self.commitment(arn).await.map(Some) } else { Ok(None) } },
+            async { if missing.commitment { self.commitment(arn, elapsed).await.map(Some) } else { Ok(None) } },
             self.shards(arn, missing, with_metrics, observed_at),
             self.is_change_shown(arn, missing, observed_at),
             async {
@@ -145,27 +152,29 @@ impl Reader {
         traffic::is_change_shown(&self.clients.cloudwatch, arn, kind, at, observed_at).await.map(Some)
     }
 
-    async fn commitment(&self, arn: &StreamArn) -> Result<Commitment, ReadError> {
+    async fn commitment(&self, arn: &StreamArn, elapsed: Duration) -> Result<Commitment, ReadError> {
         let kept = self.commitment.lock().ok().and_then(|kept| *kept);
-        if let Some((_, commitment)) = kept.filter(|(read, _)| read.elapsed() < COMMITMENT_KEPT_FOR) {
+        if let Some((_, commitment)) = kept.filter(|(read, _)| elapsed.saturating_sub(*read) < COMMITMENT_KEPT_FOR) {
             return Ok(commitment);
         }
         let commitment = account::commitment(&self.clients.kinesis, arn).await?;
         if let Ok(mut kept) = self.commitment.lock() {
-            *kept = Some((Instant::now(), commitment));
+            *kept = Some((elapsed, commitment));
         }
         Ok(commitment)
     }
 
-    async fn limits(&self, arn: &StreamArn) -> Result<Option<Limits>, ReadError> {
+    async fn limits(&self, arn: &StreamArn, elapsed: Duration) -> Result<Option<Limits>, ReadError> {
         // The lock is held during the call. AWS allows one such call a second, and the checks of a sweep start
         // together.
         let mut kept = self.limits.lock().await;
-        if let Some((_, limits)) = kept.filter(|(read, limits)| read.elapsed() < Limits::good_for(*limits)) {
+        if let Some((_, limits)) =
+            kept.filter(|(read, limits)| elapsed.saturating_sub(*read) < Limits::good_for(*limits))
+        {
             return Ok(limits);
         }
         let limits = account::limits(&self.clients.kinesis, arn).await?;
-        *kept = Some((Instant::now(), limits));
+        *kept = Some((elapsed, limits));
         Ok(limits)
     }
 }

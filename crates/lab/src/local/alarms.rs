@@ -73,8 +73,8 @@ pub(super) struct DescribeAlarmContributors {
 }
 
 /// A stream that is in ALARM.
-struct Contributor<'a> {
-    stream: &'a str,
+pub(super) struct Contributor<'a> {
+    pub stream: &'a str,
     /// What the alarm compares, of the newest minutes together.
     value: f64,
     threshold: f64,
@@ -94,10 +94,7 @@ pub(super) fn describe_contributors(
         return Err(Refusal::new(404, "ResourceNotFoundException", message));
     };
     let skip = token(input.next_token.as_deref())?;
-    let mut contributors: Vec<Contributor> =
-        metrics.series().filter_map(|series| Contributor::of(series, alarm, metrics, end)).collect();
-    contributors.sort_by(|a, b| b.value.total_cmp(&a.value));
-    contributors.truncate(MAX_CONTRIBUTORS);
+    let contributors = contributors(alarm, metrics, end);
     let page = contributors.iter().skip(skip).take(CONTRIBUTORS_PER_PAGE);
     let mut answer = vec![field("AlarmContributors", Cbor::Array(page.map(Contributor::describe).collect()))];
     let next = skip.saturating_add(CONTRIBUTORS_PER_PAGE);
@@ -105,6 +102,15 @@ pub(super) fn describe_contributors(
         answer.push(field("NextToken", text(&next.to_string())));
     }
     Ok(Cbor::Map(answer))
+}
+
+/// The streams that are in ALARM by an alarm, the largest value first: at most [`MAX_CONTRIBUTORS`].
+pub(super) fn contributors<'a>(alarm: &FleetAlarm, metrics: &'a Metrics, end: i64) -> Vec<Contributor<'a>> {
+    let mut contributors: Vec<Contributor> =
+        metrics.series().filter_map(|series| Contributor::of(series, alarm, metrics, end)).collect();
+    contributors.sort_by(|a, b| b.value.total_cmp(&a.value));
+    contributors.truncate(MAX_CONTRIBUTORS);
+    contributors
 }
 
 impl<'a> Contributor<'a> {

@@ -6,8 +6,8 @@ use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant};
 use unthrottle_core::clock::{self, Wait};
 
-/// The clock of a [`LocalAccount`](super::LocalAccount): the machine's clock, the same but faster, or a clock that
-/// stands still until its owner moves it. Clones are the same clock.
+/// The clock of a [`LocalAccount`](super::LocalAccount): the machine's clock, the same but faster, that of the async
+/// runtime, or a clock that stands still until its owner moves it. Clones are the same clock.
 ///
 /// Everything in the account uses this clock: shard capacity, the duration of changes, rates of calls, the daily caps,
 /// retention, and the times of metrics, alarms, records and tags.
@@ -28,6 +28,11 @@ enum Hands {
     /// The machine's clock.
     Real,
     StandingAt(DateTime<Utc>),
+    /// The clock of the async runtime: at `since` it showed `from`.
+    Runtime {
+        from: DateTime<Utc>,
+        since: tokio::time::Instant,
+    },
     /// The machine's clock, faster: at `since` it showed `from`.
     Paced {
         from: DateTime<Utc>,
@@ -85,11 +90,21 @@ impl Clock {
         Clock(Arc::new(Mutex::new(paced)))
     }
 
+    /// A clock that shows `now`, and goes with the timers of the async runtime. A runtime whose time is paused moves
+    /// them on as soon as every task waits: days pass in seconds, and a slow machine changes nothing.
+    ///
+    /// # Panics
+    /// Not within a runtime whose time is enabled.
+    pub fn of_runtime(now: DateTime<Utc>) -> Clock {
+        let runtime = Hands::Runtime { from: now, since: tokio::time::Instant::now() };
+        Clock(Arc::new(Mutex::new(runtime)))
+    }
+
     /// How many times as fast as the machine's clock it runs. A clock that stands counts as the machine's.
     pub fn pace(&self) -> u32 {
         match *lock(&self.0) {
             Hands::Paced { pace, .. } => pace,
-            Hands::Real | Hands::StandingAt(_) => 1,
+            Hands::Real | Hands::StandingAt(_) | Hands::Runtime { .. } => 1,
         }
     }
 
@@ -98,6 +113,10 @@ impl Clock {
         match *lock(&self.0) {
             Hands::Paced { from, since, pace } => {
                 let passed = TimeDelta::from_std(since.elapsed().saturating_mul(pace)).unwrap_or(TimeDelta::MAX);
+                from.checked_add_signed(passed).unwrap_or(from)
+            }
+            Hands::Runtime { from, since } => {
+                let passed = TimeDelta::from_std(since.elapsed()).unwrap_or(TimeDelta::MAX);
                 from.checked_add_signed(passed).unwrap_or(from)
             }
             Hands::Real => Utc::now(),
@@ -124,7 +143,7 @@ impl Clock {
     pub fn advance_to(&self, time: DateTime<Utc>) -> Result<(), ClockError> {
         let mut hands = lock(&self.0);
         match *hands {
-            Hands::Real | Hands::Paced { .. } => Err(ClockError::Real),
+            Hands::Real | Hands::Paced { .. } | Hands::Runtime { .. } => Err(ClockError::Real),
             Hands::StandingAt(from) if time < from => Err(ClockError::Backwards { from, to: time }),
             Hands::StandingAt(_) => {
                 *hands = Hands::StandingAt(time);
@@ -164,6 +183,7 @@ impl clock::Clock for Clock {
     fn elapsed(&self) -> Duration {
         match *lock(&self.0) {
             Hands::Real | Hands::Paced { .. } => machine_elapsed(),
+            Hands::Runtime { since, .. } => since.elapsed(),
             Hands::StandingAt(time) => (time - DateTime::UNIX_EPOCH).to_std().unwrap_or_default(),
         }
     }
@@ -251,5 +271,15 @@ mod tests {
         assert_eq!(clock.now(), noon() + TimeDelta::hours(5));
         clock.sleep_until(noon()).await;
         assert_eq!(clock.now(), noon() + TimeDelta::hours(5), "it was over already");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_clock_of_the_runtime_goes_with_its_timers_and_cannot_be_moved() {
+        let clock = Clock::of_runtime(noon());
+        clock::Clock::sleep_until(&clock, noon() + TimeDelta::hours(24)).await;
+        assert_eq!(clock.now(), noon() + TimeDelta::hours(24));
+        assert_eq!(clock::Clock::elapsed(&clock), Duration::from_secs(24 * 3600));
+        assert_eq!(clock.advance(Duration::from_secs(1)), Err(ClockError::Real));
+        assert_eq!(clock.pace(), 1);
     }
 }

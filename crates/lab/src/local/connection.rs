@@ -30,7 +30,7 @@ impl Connection {
         self.0.store(true, Ordering::Release);
     }
 
-    fn is_cut(&self) -> bool {
+    pub fn is_cut(&self) -> bool {
         self.0.load(Ordering::Acquire)
     }
 }

@@ -6,7 +6,8 @@
 //!
 //! 1. Here: [`LocalAccount`], which starts and controls an account. [`Options`] are in `options`. `account` has the
 //!    state that all services share.
-//! 2. `routes`: the service of a request. `connection`, `service` and `protocol` have the HTTP parts. `faults`
+//! 2. `routes`: the service of a request. `connection`, `service` and `protocol` have the HTTP parts, and `in_process`
+//!    answers without a network. `faults`
 //!    makes calls fail.
 //! 3. Kinesis. `kinesis` checks each call. `capacity` has changes of streams, and `transitions` ends them in time.
 //!    `writes`, `reads`, `subscribe`, `records` and `shards` have the data, `consumers` the registered consumers,
@@ -42,6 +43,7 @@ mod eventbridge;
 mod faults;
 mod fleet;
 mod form;
+mod in_process;
 mod insights;
 mod kinesis;
 mod lambda;
@@ -113,6 +115,7 @@ pub struct Published {
 #[derive(Clone)]
 pub struct LocalAccount {
     account: Arc<Account>,
+    routes: axum::Router,
     url: String,
     /// Dropped with the account. The drop stops the server.
     _stop: Arc<oneshot::Sender<()>>,
@@ -132,14 +135,15 @@ impl LocalAccount {
         let url = format!("http://{}", listener.local_addr()?);
         let store = Store::new(store_options(&options));
         let account = Arc::new(Account::new(options, store));
-        let app = routes::routes(&account);
+        let routes = routes::routes(&account);
+        let app = routes.clone();
         let (stop, stopped) = oneshot::channel::<()>();
         let server = axum::serve(Connections(listener), app.into_make_service_with_connect_info::<Connection>())
             .with_graceful_shutdown(async move {
                 let _ = stopped.await;
             });
         tokio::spawn(server.into_future());
-        Ok(Self { account, url, _stop: Arc::new(stop) })
+        Ok(Self { account, routes, url, _stop: Arc::new(stop) })
     }
 
     /// The address for clients, as `AWS_ENDPOINT_URL`: `http://127.0.0.1:PORT`.
@@ -207,6 +211,11 @@ impl LocalAccount {
         lock(&account.capacities).clear();
         *lock(&account.rates) = Rates::default();
         transitions::settle(account).await;
+    }
+
+    /// Forgets the calls of the last second: the next calls are within AWS's rates.
+    pub fn forget_rates(&self) {
+        *lock(&self.account.rates) = Rates::default();
     }
 
     /// Waits until the account drops its first record to keep within [`Options::keep_bytes`]. Returns once in the life

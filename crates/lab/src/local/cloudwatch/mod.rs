@@ -92,7 +92,7 @@ fn perform(account: &Account, operation: &str, input: Value) -> Answer {
             put_alarm::delete(&mut lock(&account.fleet_alarms), &mut lock(&account.stream_alarms), &parse(input)?)
         }
         "DescribeAlarmContributors" => {
-            let end = unpublished_since(account.options.metric_lag, now).min(minute_of(now) + 1);
+            let end = published_until(account.options.metric_lag, now);
             describe_contributors(&lock(&account.fleet_alarms), &lock(&account.metrics), &parse(input)?, end)
         }
         _ => Err(unknown("CloudWatch", operation)),
@@ -105,6 +105,11 @@ fn unpublished_since(lag: Duration, now: DateTime<Utc>) -> i64 {
         return i64::MAX;
     }
     ((epoch_seconds(now) - lag.as_secs_f64()) / 60.0).floor() as i64
+}
+
+/// The first minute that an alarm does not evaluate yet.
+pub(super) fn published_until(lag: Duration, now: DateTime<Utc>) -> i64 {
+    unpublished_since(lag, now).min(minute_of(now) + 1)
 }
 
 #[derive(Deserialize)]
