@@ -133,16 +133,14 @@ fn is_sound(signal: &Signal, observation: &Observation, policy: &Policy, decisio
     is_safe(&Document::new(signal, observation.stream.as_ref(), decision, None));
 }
 
-/// A document is JSON that reads back, and its sentence is one safe line with real numbers.
+/// A document is JSON that reads back, and its sentence is one line without a link.
 pub(crate) fn is_safe(document: &Document) {
     let json = serde_json::to_string(document).expect("JSON");
     let read: serde_json::Value = serde_json::from_str(&json).expect("JSON that reads");
     assert_eq!(read["code"], *document.code);
     let sentence = &document.sentence;
     assert!(!sentence.is_empty() && !sentence.chars().any(char::is_control), "{sentence:?}");
-    for odd in ["NaN", " inf", "://"] {
-        assert!(!sentence.contains(odd), "`{odd}` in {sentence:?}");
-    }
+    assert!(!sentence.contains("://"), "a link in {sentence:?}");
 }
 
 /// The shard-level metrics are on.

@@ -6,8 +6,12 @@ use std::collections::BTreeMap;
 use unthrottle_core::memory::TAG;
 use unthrottle_core::observation::{CapacityMode, Minute, MinuteTraffic, Status, Traffic, WarmThroughput};
 use unthrottle_core::policy::{Permission, Policy};
+use unthrottle_core::report::Document;
 
-/// A value of a metric. CloudWatch has doubles; the odd ones stand for a wrong answer.
+/// The largest value that CloudWatch takes (PutMetricData's API reference): 2^360.
+const LARGEST: f64 = 2.3e108;
+
+/// A value of a metric. A value that is no number never comes here: the reader of CloudWatch's answers refuses it.
 #[derive(Arbitrary, Clone, Copy, Debug)]
 enum Value {
     Zero,
@@ -22,7 +26,8 @@ impl Value {
             Value::Zero => 0.0,
             Value::Count(count) => f64::from(count),
             Value::Many(count) => f64::from(count) * 16.0,
-            Value::Any(number) => number,
+            Value::Any(number) if number.is_finite() => number.abs().min(LARGEST),
+            Value::Any(_) => 0.0,
         }
     }
 }
@@ -76,7 +81,11 @@ pub(crate) fn check(input: &[u8]) {
     let diagnose = if input.may_diagnose { Permission::Allow } else { Permission::Deny };
     let policy =
         Policy { restore_after_hours: u32::from(input.restore_after_hours % 25), diagnose, ..Policy::default() };
-    let _ = decided(&signal, observation, &policy);
+    let (decision, observation) = decided(&signal, observation, &policy);
+    let sentence = Document::new(&signal, observation.stream.as_ref(), &decision, None).sentence;
+    for odd in ["NaN", " inf"] {
+        assert!(!sentence.contains(odd), "`{odd}` in {sentence:?}");
+    }
 }
 
 fn traffic(input: &Input) -> Traffic {
