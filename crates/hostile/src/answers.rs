@@ -4,7 +4,7 @@
 use crate::stream::{arn, home, is_safe, now};
 use arbitrary::{Arbitrary, Unstructured};
 use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_sdk_kinesis::config::{Credentials, SharedCredentialsProvider};
+use aws_sdk_kinesis::config::{AsyncSleep, Credentials, SharedAsyncSleep, SharedCredentialsProvider, Sleep};
 use aws_smithy_runtime_api::client::http::{
     HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
 };
@@ -98,7 +98,22 @@ impl Clock for Standing {
     }
 }
 
-/// The runtime, whose clock leaps over every wait of the SDK, and the clients of one account.
+/// No pause between two attempts of the SDK, and no end of its time limits: a pause is below a second, and every limit
+/// of the clients is a second or more.
+#[derive(Debug)]
+struct Impatient;
+
+impl AsyncSleep for Impatient {
+    fn sleep(&self, duration: Duration) -> Sleep {
+        if duration < Duration::from_secs(1) {
+            Sleep::new(std::future::ready(()))
+        } else {
+            Sleep::new(std::future::pending())
+        }
+    }
+}
+
+/// The runtime, and the clients of one account.
 struct Rig {
     runtime: Runtime,
     clients: Clients,
@@ -112,9 +127,10 @@ static RIG: LazyLock<Mutex<Rig>> = LazyLock::new(|| {
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new("us-east-1"))
         .credentials_provider(SharedCredentialsProvider::new(Credentials::new("key", "secret", None, None, "test")))
+        .sleep_impl(SharedAsyncSleep::new(Impatient))
         .http_client(http_client_fn(move |_, _| connector.clone()))
         .build();
-    let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
+    let runtime = Builder::new_current_thread().enable_time().build().expect("a runtime");
     Mutex::new(Rig { runtime, clients: Clients::new(&config), aws })
 });
 

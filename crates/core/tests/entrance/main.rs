@@ -9,8 +9,8 @@ mod process;
 use account::{Aws, Failure};
 use common::{Fixture, newest, offered, seconds_ago};
 use unthrottle_core::decision::Outcome;
-use unthrottle_core::memory::Memory;
-use unthrottle_core::policy::Mode;
+use unthrottle_core::memory::{ChangeKind, Memory};
+use unthrottle_core::policy::{FORESIGHT_TAG, Foresight, Mode};
 use unthrottle_core::run::{Container, RunError};
 
 /// Two shards that need four.
@@ -57,6 +57,41 @@ fn a_plan_makes_no_call_but_its_message() {
     let handled = aws.run();
     assert_eq!(handled.decision.outcome, Outcome::Planned);
     assert_eq!(aws.names(), ["observe", "complete", "notify"]);
+}
+
+/// Four shards in foresight that only observes, with a load that stays at 80 %.
+fn expecting() -> Fixture {
+    let calm = Fixture::new(4).asked().tag(FORESIGHT_TAG, "observe").policy(|p| p.foresight = Foresight::Observe);
+    calm.minutes(-90..=0, offered(3200.0, 4))
+}
+
+#[test]
+fn a_forecast_that_only_observes_is_recorded_and_changes_nothing() {
+    let mut aws = Aws::of(expecting());
+    let handled = aws.run();
+    assert_eq!((handled.document.code.as_ref(), handled.decision.outcome), ("scale_ahead", Outcome::Planned));
+    assert!(aws.names().contains(&"tag") && !aws.names().contains(&"change"), "{:?}", aws.calls);
+    assert!(aws.fixture.remembered().forecast.is_some());
+}
+
+/// The data that a run sends again of a change from 2 to 4 shards, 481 s ago, that the metric does not show.
+fn sent_again(change: impl FnOnce(&mut Memory)) -> Vec<String> {
+    let mut memory = common::settled(2, 4, 481, 60);
+    change(&mut memory);
+    let mut aws = Aws::of(Fixture::new(4).minutes(-9..=0, offered(3000.0, 4)).memory(&memory));
+    aws.run();
+    aws.calls.into_iter().filter(|call| call.starts_with("count")).collect()
+}
+
+#[test]
+fn a_datum_that_is_sent_again_has_the_time_of_its_change_and_its_shards() {
+    assert_eq!(sent_again(|_| ()), ["count scale_shards 2 16:57:29"]);
+    // The memory keeps only the kind of the change before it.
+    let owed = |memory: &mut Memory| {
+        memory.unpublished = Some((ChangeKind::Scale, seconds_ago(3000)));
+        memory.change.as_mut().expect("a change").published = Some(seconds_ago(60));
+    };
+    assert_eq!(sent_again(owed), ["count scale_shards 0 16:15:30"]);
 }
 
 #[test]

@@ -152,3 +152,12 @@ rows! { decides;
 rows! { says;
     two_reverts_name_the_setting_of_the_other_tool: reverted_twice(3) => ["ignore_changes"];
 }
+
+#[test]
+fn a_memory_that_was_put_back_makes_no_other_person_of_us() {
+    // The memory knows of two shards made four an hour ago. The metric has a later change of ours, to eight.
+    let fixture = Fixture::under_load(8, 9000.0).memory(&settled(2, 4, 3600, 60)).published(seconds_ago(3600));
+    let kind = |fixture: &Fixture| fixture.decide().memory.and_then(|memory| memory.change).map(|change| change.kind);
+    assert_eq!(kind(&fixture), Some(ChangeKind::External), "without the metric");
+    assert_ne!(kind(&fixture.published(seconds_ago(600))), Some(ChangeKind::External));
+}
