@@ -44,7 +44,16 @@ pub struct Aws {
 impl Aws {
     pub fn of(fixture: Fixture) -> Aws {
         let (now, elapsed) = (fixture.now, Duration::from_secs(1000));
-        Aws { fixture, now, elapsed, fails: vec![], takes: vec![], shards_before: None, updates_after_tag: false, calls: vec![] }
+        Aws {
+            fixture,
+            now,
+            elapsed,
+            fails: vec![],
+            takes: vec![],
+            shards_before: None,
+            updates_after_tag: false,
+            calls: vec![],
+        }
     }
 
     pub fn failing(mut self, call: &'static str, failure: Failure) -> Aws {
@@ -137,12 +146,7 @@ impl Account for Aws {
         Ok(())
     }
 
-    async fn write_memory(
-        &mut self,
-        _: &StreamArn,
-        text: &str,
-        _: Option<Duration>,
-    ) -> Result<(), CallFailed<String>> {
+    async fn write_memory(&mut self, _: &StreamArn, text: &str, _: Option<Duration>) -> Result<(), CallFailed<String>> {
         self.call("tag", text)?;
         self.fixture.observation.tags.insert(TAG.into(), text.into());
         if self.updates_after_tag {

@@ -100,14 +100,8 @@ fn a_run_that_fails_leaves_its_callers_to_the_next() {
 fn swept(aws: &mut Aws, container: &Container, left: u32) -> (String, u32) {
     let left = AtomicU32::new(left);
     let (policy, signal, home) = (aws.fixture.policy.clone(), aws.fixture.signal.clone(), home());
-    let run = Run {
-        signal: &signal,
-        home: &home,
-        policy: &policy,
-        container,
-        left_in_sweep: Some(&left),
-        supported: None,
-    };
+    let run =
+        Run { signal: &signal, home: &home, policy: &policy, container, left_in_sweep: Some(&left), supported: None };
     let code = at_once(run.handle(aws)).expect("handled").document.code.to_string();
     (code, left.load(Ordering::Relaxed))
 }

@@ -144,7 +144,8 @@ rows! { is_refused;
     an_undo_after_a_restore_is_no_undo_of_it: undo(restored(4, 2), None) => "no change of ours is left";
     an_undo_after_a_change_of_no_shard_is_no_undo_of_it: undo(restored(2, 2), None) => "no change of ours is left";
     an_undo_while_our_metrics_are_on_and_the_stream_throttles_leaves_them_on:
-        undo(with_our_metrics_on().minutes(-9..=0, offered(9000.0, 8)), None) => "it is throttled now";
+        undo(with_our_metrics_on().minutes(-9..=0, offered(9000.0, 8)).memory(&metrics_on_for(90)), None)
+        => "it is throttled now";
     an_undo_of_the_mode_to_a_number_of_shards_is_refused: undo(switched(), Some(2)) => "it is in on-demand mode";
     an_undo_of_a_throttled_stream_is_refused:
         undo(Fixture::under_load(2, 3000.0), Some(1)) => "it is throttled now";
