@@ -199,6 +199,17 @@ fn chosen(input: &[u8]) -> arbitrary::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// Whether a series of this answer has a value that is no number.
+fn has_no_number(answer: &Cbor) -> bool {
+    let field = |of: &Cbor, key: &str| {
+        let fields = of.as_map()?.iter().rev();
+        fields.into_iter().find(|(name, _)| name.as_text() == Some(key)).map(|(_, value)| value.clone())
+    };
+    let series = field(answer, "MetricDataResults").and_then(|all| all.into_array().ok()).unwrap_or_default();
+    let mut values = series.iter().filter_map(|one| field(one, "Values")?.into_array().ok()).flatten();
+    values.any(|value| value.as_float().is_some_and(|number| !number.is_finite()))
+}
+
 pub(crate) fn check(input: &[u8]) {
     let body = match input.split_first() {
         Some((&CHOICE, choice)) => chosen(choice).ok(),
@@ -206,6 +217,7 @@ pub(crate) fn check(input: &[u8]) {
     };
     let Some(body) = body else { return };
     let is_map = body.first().is_some_and(|first| first >> 5 == MAP);
+    let is_unknown = ciborium::from_reader::<Cbor, _>(body.as_slice()).is_ok_and(|answer| has_no_number(&answer));
     let rig = RIG.lock().unwrap_or_else(PoisonError::into_inner);
     *rig.aws.0.lock().unwrap_or_else(PoisonError::into_inner) = (body, vec![]);
     let handler = Handler::new(rig.clients.clone(), Policy::default()).on(Standing);
@@ -217,6 +229,7 @@ pub(crate) fn check(input: &[u8]) {
         assert!(is_map && reply.is_ok(), "an answer that cannot be read made a change: {calls:?}");
         assert!(calls[..*at].iter().any(|call| call == "TagResource"), "a change without an intent: {calls:?}");
     }
+    assert!(!is_unknown || reply.is_err(), "a value that is no number was taken for one: {calls:?}");
     if let Ok(reply) = reply {
         is_safe(&reply.document);
     }

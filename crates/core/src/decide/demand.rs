@@ -245,6 +245,13 @@ mod tests {
     }
 
     #[test]
+    fn a_shard_is_wider_than_the_others_above_its_equal_part() {
+        use super::super::writes::is_uneven;
+        assert!(!is_uneven(0.5, 2) && !is_uneven(1.0, 1) && !is_uneven(0.25, 4));
+        assert!(is_uneven(0.6, 2) && is_uneven(0.3, 4));
+    }
+
+    #[test]
     fn shards_are_rounded_up_but_not_by_dust() {
         assert_eq!(shards_at(0.3, 0.1), 3);
         assert_eq!(shards_at(3.0, 0.75), 4);
