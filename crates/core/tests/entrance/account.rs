@@ -174,6 +174,6 @@ impl Account for Aws {
     }
 
     async fn notify(&mut self, document: &Document) {
-        let _ = self.call("notify", &document.code);
+        let _ = self.call("notify", document.code);
     }
 }

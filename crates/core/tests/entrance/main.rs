@@ -37,7 +37,7 @@ fn a_change_is_announced_then_made_then_counted() {
     let mut aws = throttled();
     let handled = aws.run();
     assert_eq!(aws.names(), ["observe", "complete", "tag", "change", "count"]);
-    assert_eq!((handled.document.code.as_ref(), handled.decision.outcome), ("scale_shards", Outcome::Acted));
+    assert_eq!((handled.document.code, handled.decision.outcome), ("scale_shards", Outcome::Acted));
     assert!(handled.is_observed);
     assert!(aws.calls[2].starts_with("tag v=1 change=scale/2/4/20261120T170530Z"), "{:?}", aws.calls);
     assert_eq!(aws.calls[4], "count scale_shards 2 17:05:30");
@@ -69,7 +69,7 @@ fn expecting() -> Fixture {
 fn a_forecast_that_only_observes_is_recorded_and_changes_nothing() {
     let mut aws = Aws::of(expecting());
     let handled = aws.run();
-    assert_eq!((handled.document.code.as_ref(), handled.decision.outcome), ("scale_ahead", Outcome::Planned));
+    assert_eq!((handled.document.code, handled.decision.outcome), ("scale_ahead", Outcome::Planned));
     assert!(aws.names().contains(&"tag") && !aws.names().contains(&"change"), "{:?}", aws.calls);
     assert!(aws.fixture.remembered().forecast.is_some());
 }

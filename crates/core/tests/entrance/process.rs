@@ -61,7 +61,7 @@ fn a_signal_that_decides_alone_makes_no_call() {
     let mut aws = throttled();
     let signal = denied(&aws);
     let handled = aws.run_signal(&Container::default(), &signal).expect("handled");
-    assert_eq!((handled.document.code.as_ref(), handled.is_observed), ("access_denied", false));
+    assert_eq!((handled.document.code, handled.is_observed), ("access_denied", false));
     assert_eq!(aws.calls, Vec::<String>::new());
 }
 
