@@ -1,5 +1,6 @@
 .DEFAULT_GOAL := help
 .PHONY: help demo check test infra generate schema readme stackset bench writers lambda dist deploy deny clean
+.PHONY: fuzz mutants coverage
 .PHONY: rust format lint release debug tools
 
 # Tools that this Makefile installs stay in this folder.
@@ -105,6 +106,24 @@ writers: .venv/tests tests/writers/node_modules/installed ## Measure `put` and `
 	cargo build --locked --profile dist -p unthrottle-cli --target $(HOST)
 	.venv/bin/python tests/writers/bench.py target/$(HOST)/dist/unthrottle
 
+# Inputs that a run finds stay in fuzz/target. `cargo fuzz cmin` brings the best of them into fuzz/corpus.
+SECONDS ?= 60
+fuzz: .tools/bin/cargo-fuzz ## Run each fuzz target for SECONDS. This needs a nightly toolchain
+	cd fuzz && for target in $$(cargo fuzz list); do \
+		mkdir -p target/corpus/$$target && \
+		cargo +nightly fuzz run $$target target/corpus/$$target corpus/$$target -- -max_total_time=$(SECONDS) -timeout=10 \
+			|| exit 1; \
+	done
+
+# All mutants take days on two cores, so each day has its own part. Failed laws would leave seeds for the next mutant.
+PARTS ?= 40
+SHARD ?= $(shell expr $$(date -u +%s) / 86400 % $(PARTS))/$(PARTS)
+mutants: .tools/bin/cargo-mutants .tools/nextest ## Test a part of the mutants of the core: today's, or SHARD=0/40
+	PROPTEST_DISABLE_FAILURE_PERSISTENCE=1 cargo mutants --package unthrottle-core --shard $(SHARD) --output target
+
+coverage: .tools/bin/cargo-llvm-cov .tools/nextest ## Measure the coverage of the core by its tests. This needs a nightly toolchain
+	cargo +nightly llvm-cov nextest --locked --package unthrottle-core --branch --ignore-filename-regex '(tests|/tests)\.rs'
+
 lambda: .venv/cargo-lambda ## Build the packages for Terraform and StackSets: target/lambda/unthrottle-*.zip
 	python3 infra/package.py
 
@@ -150,6 +169,15 @@ clean: ## Delete everything that this Makefile built or installed
 .venv/cargo-lambda: | .venv/bin/uv
 	uv pip install --quiet --no-cache --python .venv cargo-lambda==1.9.2 cargo-zigbuild==0.24.1 ziglang==0.17.0
 	touch $@
+
+.tools/bin/cargo-fuzz:
+	cargo install --locked --root .tools cargo-fuzz@0.13.2
+
+.tools/bin/cargo-mutants:
+	cargo install --locked --root .tools cargo-mutants@27.1.0
+
+.tools/bin/cargo-llvm-cov:
+	cargo install --locked --root .tools cargo-llvm-cov@0.9.1
 
 .tools/bin/cargo-cyclonedx:
 	cargo install --locked --root .tools cargo-cyclonedx@0.5.9

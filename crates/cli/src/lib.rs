@@ -27,6 +27,8 @@ mod pause;
 mod plan;
 mod prove;
 mod put;
+#[doc(hidden)]
+pub mod readers;
 mod replay;
 mod report;
 mod restore;

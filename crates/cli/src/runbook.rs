@@ -1,6 +1,6 @@
 //! `unthrottle runbook`: writes decision documents as an incident entry in Markdown.
 
-mod documents;
+pub(crate) mod documents;
 
 use crate::explain::in_words;
 use crate::{CliError, files};
@@ -55,7 +55,7 @@ fn name(document: &Value) -> &str {
 const NO_STREAM: &str = "no stream";
 
 /// The incident entry.
-fn markdown(documents: &[Value]) -> String {
+pub(crate) fn markdown(documents: &[Value]) -> String {
     let mut names: Vec<&str> = documents.iter().map(name).collect();
     names.sort_unstable();
     names.dedup();

@@ -29,6 +29,14 @@ fn stream_of(detail: Value) -> Option<String> {
     call(detail).stream.map(|s| s.to_string())
 }
 
+#[test]
+fn an_event_names_the_account_and_region_that_it_comes_from_and_an_ask_names_none() {
+    let signal = Signal::Throttle(call(json!({ "eventName": "PutRecords" })));
+    assert_eq!(signal.origin(), (Some("123456789012"), Some("us-east-1")));
+    let ask = parse(&json!({ "stream": "orders" })).expect("an ask");
+    assert_eq!(ask.origin(), (None, None));
+}
+
 fn arn(name: &str) -> Option<String> {
     Some(format!("arn:aws:kinesis:us-east-1:123456789012:stream/{name}"))
 }

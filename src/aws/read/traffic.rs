@@ -233,6 +233,10 @@ pub(super) async fn read(
             if matches!(series.status_code(), Some(StatusCode::InternalError | StatusCode::Forbidden)) {
                 return Err(incomplete(arn, series.id().unwrap_or_default()));
             }
+            // A value that is no number is unknown as well.
+            if series.values().iter().any(|value| !value.is_finite()) {
+                return Err(incomplete(arn, series.id().unwrap_or_default()));
+            }
             for (time, value) in series.timestamps().iter().zip(series.values()) {
                 if let Some(time) = DateTime::from_timestamp(time.secs(), 0) {
                     let (id, label) = (series.id().unwrap_or_default(), series.label().unwrap_or_default());

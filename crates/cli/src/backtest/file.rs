@@ -46,7 +46,11 @@ pub(crate) fn read(path: &Path, period: Option<u32>) -> Result<FilePast, CliErro
     })
 }
 
-fn past(text: &[u8], period: Option<u32>) -> Result<FilePast, Problem> {
+/// The past in the text of a file.
+///
+/// # Errors
+/// The first line that cannot be used.
+pub(crate) fn past(text: &[u8], period: Option<u32>) -> Result<FilePast, Problem> {
     let Rows { sums, lines } = rows(text)?;
     let Some(last) = lines.values().last().copied() else {
         return Err(Problem { line: 1, problem: "no row is in the file".into() });
@@ -95,8 +99,9 @@ fn beyond(metric: &str, sum: &Passed, most_a_minute: f64, period: Period) -> Str
     )
 }
 
+/// A line that cannot be used, and why.
 #[derive(Debug)]
-pub(super) struct Problem {
+pub(crate) struct Problem {
     pub line: u64,
     pub problem: String,
 }

@@ -1,8 +1,8 @@
 //! `unthrottle backtest`: estimates what unthrottle and others would have done for a stream in the past.
 
 mod cache;
-mod export;
-mod file;
+pub(crate) mod export;
+pub(crate) mod file;
 mod past;
 mod period;
 mod report;

@@ -8,7 +8,7 @@ use serde_json::{Deserializer, Value};
 ///
 /// # Errors
 /// The text begins as JSON and is none, and no document is in it.
-pub(super) fn of(text: &str) -> Result<Vec<Value>, serde_json::Error> {
+pub(crate) fn of(text: &str) -> Result<Vec<Value>, serde_json::Error> {
     let mut found = vec![];
     let whole = Deserializer::from_str(text).into_iter::<Value>().try_for_each(|value| {
         collect(value?, &mut found);

@@ -203,6 +203,54 @@ mod tests {
         assert_eq!(Offered::in_minute(&traffic, minute(61)).bytes, None, "that was 61 minutes ago");
     }
 
+    /// A minute of this load, per second.
+    fn load(records: f64, size: f64, read_bytes: f64) -> MinuteTraffic {
+        MinuteTraffic {
+            incoming_records: 60.0 * records,
+            incoming_bytes: 60.0 * records * size,
+            get_records_bytes: 60.0 * read_bytes,
+            ..MinuteTraffic::default()
+        }
+    }
+
+    #[test]
+    fn the_taken_load_is_the_largest_of_records_bytes_and_reads() {
+        for (minute, written, taken) in [
+            (load(500.0, 100.0, 0.0), 0.5, 0.5),
+            (load(100.0, 20_971.52, 0.0), 2.0, 2.0),
+            (load(100.0, 100.0, 3.0 * 2_097_152.0), 0.1, 3.0),
+        ] {
+            assert!((Offered::accepted_in(&minute) - written).abs() < 1e-9, "{minute:?}");
+            assert!((Offered::taken_shards(&minute) - taken).abs() < 1e-9, "{minute:?}");
+        }
+    }
+
+    #[test]
+    fn sizes_need_records_and_charges_need_stored_bytes() {
+        let offered = |records, bytes, stored_bytes| Offered { records, bytes, stored_bytes };
+        assert_eq!(offered(10.0, Some(2000.0), Some(1000.0)).charged_per_stored(), 2.0);
+        assert_eq!(offered(10.0, Some(2000.0), Some(0.0)).charged_per_stored(), 1.0);
+        assert_eq!(offered(10.0, None, Some(1000.0)).charged_per_stored(), 1.0);
+        assert_eq!(offered(10.0, Some(2000.0), None).size(), Some(200.0));
+        assert_eq!(offered(0.0, Some(2000.0), None).size(), None);
+        assert_eq!(offered(10.0, None, None).size(), None);
+    }
+
+    #[test]
+    fn retries_hide_all_of_a_load_but_what_exceeds_the_capacity_for_sure() {
+        // A refused half is explained by retries, so only a quarter more than one shard is load for sure.
+        assert_eq!(without_retries_of_one(2.0, 1.0, 1.0), 1.25);
+        assert_eq!(without_retries(2.0, 1.0, 1.0), 1.25);
+        assert_eq!(without_retries_of_one(1.1, 1.0, 1.0), 1.1, "never more than was offered");
+    }
+
+    #[test]
+    fn a_shard_is_wider_than_the_others_above_its_equal_part() {
+        use super::super::writes::is_uneven;
+        assert!(!is_uneven(0.5, 2) && !is_uneven(1.0, 1) && !is_uneven(0.25, 4));
+        assert!(is_uneven(0.6, 2) && is_uneven(0.3, 4));
+    }
+
     #[test]
     fn shards_are_rounded_up_but_not_by_dust() {
         assert_eq!(shards_at(0.3, 0.1), 3);

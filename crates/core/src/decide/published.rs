@@ -81,3 +81,25 @@ pub(super) fn has_data(side: Side, minute: &MinuteTraffic) -> bool {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_single_number_of_a_side_is_data_of_it_and_not_of_the_other() {
+        let none = MinuteTraffic::default();
+        for (side, minute) in [
+            (Side::Writes, MinuteTraffic { incoming_records: 1.0, ..none }),
+            (Side::Writes, MinuteTraffic { write_throttled: 1.0, ..none }),
+            (Side::Reads, MinuteTraffic { get_records_calls: 1.0, ..none }),
+            (Side::Reads, MinuteTraffic { read_throttled: 1.0, ..none }),
+            (Side::Reads, MinuteTraffic { iterator_age_ms: Some(0.0), ..none }),
+        ] {
+            for other in [Side::Writes, Side::Reads] {
+                assert_eq!(has_data(other, &minute), other == side, "{minute:?}");
+                assert!(!has_data(other, &none));
+            }
+        }
+    }
+}

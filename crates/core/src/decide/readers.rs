@@ -311,3 +311,16 @@ impl Followed {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chrono::DateTime;
+
+    #[test]
+    fn a_silence_is_long_after_twice_the_longest_one_before_and_after_the_least() {
+        let silence = |gap| Silence { last: Minute::of(DateTime::UNIX_EPOCH), gap, minutes: 0 };
+        assert_eq!(silence(4).longer_than_usual(3), 10);
+        assert_eq!(silence(0).longer_than_usual(3), 3);
+    }
+}

@@ -220,6 +220,18 @@ mod tests {
     }
 
     #[test]
+    fn a_void_change_gives_back_its_own_place_in_its_budget_and_no_other() {
+        let lists = |m: &Memory| (m.reshards.clone(), m.restores.clone(), m.aheads.clone(), m.switches.clone());
+        for kind in [ChangeKind::Scale, ChangeKind::ScaleAhead, ChangeKind::Restore, ChangeKind::Switch] {
+            let earlier = Memory::default().intend(Change::intent(kind, 4, 8, at(-600)), false);
+            let void = earlier.intend(Change::intent(kind, 4, 8, at(0)), false);
+            assert_ne!(lists(&void), lists(&earlier), "{kind}");
+            let next = void.intend(Change::intent(ChangeKind::WarmUp, 4, 8, at(300)), true);
+            assert_eq!(lists(&next), lists(&earlier), "{kind}");
+        }
+    }
+
+    #[test]
     fn refusals_add_up_only_in_a_row_and_of_one_kind() {
         let once = Memory::default().refuse(ChangeKind::Scale, at(0), true);
         let minutes = |m: Memory| m.refused.expect("refused").minutes;

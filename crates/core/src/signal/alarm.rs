@@ -360,3 +360,23 @@ impl Detail {
         (names.len() == 1).then(|| names.into_iter().next()).flatten().map(String::as_str)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_datapoint_is_a_number_from_0_on_of_an_alarm_on_one_metric() {
+        let of = |reason: &str, metrics: &[&str]| {
+            let metrics = metrics.iter().map(|metric| (*metric).to_owned()).collect();
+            Alarm { reason: Some(reason.into()), metrics, ..Alarm::default() }.datapoint()
+        };
+        let crossed = "Threshold Crossed: 1 datapoint [8.61E7 (26/11/26 17:03:00)] was greater";
+        assert_eq!(of(crossed, &["a"]), Some(8.61e7));
+        assert_eq!(of(crossed, &["a", "b"]), None);
+        for number in ["NaN", "inf", "-1", "x", ""] {
+            assert_eq!(of(&format!("[{number}, 3.0]"), &["a"]), None, "{number}");
+        }
+        assert_eq!(of("[0]", &["a"]), Some(0.0));
+    }
+}

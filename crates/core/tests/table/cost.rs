@@ -177,3 +177,14 @@ rows! { says;
         Fixture::under_load(2, 3000.0).stream(|s| s.arn = s.arn.replace("us-east-1", "eu-west-1"))
         => ["a month, at the prices of us-east-1 2026-09)"];
 }
+
+#[test]
+fn reads_of_an_on_demand_stream_cost_by_the_gigabyte() {
+    let switched = |read_bytes: f64| {
+        let minute = MinuteTraffic { get_records_bytes: 60.0 * read_bytes, ..offered(3000.0, 2) };
+        let decision = Fixture::new(2).minutes(-9..=0, minute).account_full().decide();
+        assert_eq!(decision.verdict.code(), "switch_to_on_demand");
+        decision.cost.expect("known").after_usd_per_hour
+    };
+    assert!((switched(GB_AN_HOUR) - switched(0.0) - 0.04).abs() < 1e-6);
+}

@@ -1,6 +1,6 @@
 //! What another person or tool changes: its shards stay, and two reverts in a day win.
 
-use crate::common::{Fixture, hours_ago, minutes_ago, newest, seconds_ago, settled};
+use crate::common::{Fixture, hours_ago, minutes_ago, newest, offered, seconds_ago, settled};
 use crate::{decides, says};
 use chrono::TimeDelta;
 use unthrottle_core::memory::{Change, ChangeKind, Memory};
@@ -151,4 +151,14 @@ rows! { decides;
 
 rows! { says;
     two_reverts_name_the_setting_of_the_other_tool: reverted_twice(3) => ["ignore_changes"];
+}
+
+#[test]
+fn a_memory_that_was_put_back_makes_no_other_person_of_us() {
+    // The memory knows of two shards made four an hour ago. The metric has a later change of ours, to eight.
+    let calm = Fixture::new(8).minutes(-9..=0, offered(3000.0, 8));
+    let fixture = calm.memory(&settled(2, 4, 3600, 60)).published(seconds_ago(3600));
+    let kind = |fixture: &Fixture| fixture.decide().memory.and_then(|memory| memory.change).map(|change| change.kind);
+    assert_eq!(kind(&fixture), Some(ChangeKind::External), "without the metric");
+    assert_ne!(kind(&fixture.published(seconds_ago(600))), Some(ChangeKind::External));
 }

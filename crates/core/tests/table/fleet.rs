@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use unthrottle_core::decision::{Bound, Remedy, Verdict};
 use unthrottle_core::memory::{Change, ChangeKind, Memory, TAG, supported};
 use unthrottle_core::observation::{Fleet, Minute, OwnChanges, Supported};
+use unthrottle_core::policy::Policy;
 
 /// A short stream in this fleet.
 fn load(fleet: Fleet) -> Fixture {
@@ -263,4 +264,12 @@ fn the_shards_of_a_fleet_are_those_of_24_hours() {
     traffic.shards_added = [(minute(5), 4), (minute(60 * 24 - 1), 8), (minute(60 * 24), 16)].into();
     let fleet = Fleet::of_all(&traffic, &OwnChanges::default(), None, now());
     assert_eq!(fleet.shards_last_day, 12);
+}
+
+#[test]
+fn a_sweep_stays_only_where_another_run_fits_beside_it() {
+    for (concurrency, containers, stays) in [(0, 10, true), (1, 1, false), (2, 2, true)] {
+        let policy = Policy { concurrency, ..Policy::default() };
+        assert_eq!((policy.containers(), policy.sweep_may_stay()), (containers, stays), "{concurrency}");
+    }
 }

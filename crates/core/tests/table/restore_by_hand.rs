@@ -57,6 +57,14 @@ rows! { restores;
         undo(raised(2, 500.0).minutes(-1400..=-1300, offered(2900.0, 4)), None) => (4, 2);
 }
 
+/// A calm stream whose last change was a restore, an hour ago.
+fn restored(from: u32, to: u32) -> Fixture {
+    let mut memory = Memory::default().intend(Change::intent(ChangeKind::Restore, from, to, hours_ago(1)), false);
+    let change = memory.change.as_mut().expect("just made");
+    (change.settled, change.healed, change.published) = (Some(change.at), Some(change.at), Some(change.at));
+    Fixture::new(to).minutes(-59..=0, offered(500.0, to)).memory(&memory)
+}
+
 /// A raised stream with this number of reshards today, one an hour, the last two hours ago.
 fn reshards_spent(count: i64) -> Fixture {
     raised(2, 500.0).remembering(|memory| memory.reshards = (0..count).rev().map(|n| hours_ago(2 + n)).collect())
@@ -133,6 +141,12 @@ rows! { is_refused;
         force(reshards_spent(10), None) => "AWS allows 10 reshards";
     a_forced_undo_below_the_minimum_is_refused:
         force(raised(2, 500.0), None).policy(|p| p.min_shards = 4) => "your minimum is 4 shards";
+    an_undo_after_a_restore_is_no_undo_of_it: undo(restored(4, 2), None) => "no change of ours is left";
+    an_undo_after_a_change_of_no_shard_is_no_undo_of_it: undo(restored(2, 2), None) => "no change of ours is left";
+    an_undo_while_our_metrics_are_on_and_the_stream_throttles_leaves_them_on:
+        undo(with_our_metrics_on().minutes(-9..=0, offered(9000.0, 8)).memory(&metrics_on_for(90)), None)
+        => "it is throttled now";
+    an_undo_of_the_mode_to_a_number_of_shards_is_refused: undo(switched(), Some(2)) => "it is in on-demand mode";
     an_undo_of_a_throttled_stream_is_refused:
         undo(Fixture::under_load(2, 3000.0), Some(1)) => "it is throttled now";
     an_undo_of_the_shards_of_an_on_demand_stream_is_refused:

@@ -37,6 +37,12 @@ rows! { decides;
     more_load_than_the_shards_take_scales: Fixture::under_load(2, 3000.0) => "scale_shards";
     more_load_than_the_shards_take_scales_for_a_person_who_asks:
         Fixture::under_load(2, 3000.0).asked() => "scale_shards";
+    a_trace_of_refusals_at_full_shards_counts:
+        Fixture::new(2).minutes(-9..=0, MinuteTraffic { write_throttled: 30.0, ..offered(2000.0, 2) })
+        => "scale_shards";
+    a_trace_of_refusals_at_half_full_shards_is_negligible:
+        Fixture::new(2).minutes(-9..=0, MinuteTraffic { write_throttled: 30.0, ..offered(1000.0, 2) })
+        => "negligible";
     shards_enough_for_the_load_are_skewed:
         Fixture::new(8).minutes(-9..=0, MinuteTraffic { write_throttled: 60_000.0, ..offered(2000.0, 8) })
         => "skew_suspected";

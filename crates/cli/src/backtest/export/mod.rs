@@ -52,13 +52,17 @@ pub(super) fn read(paths: &[PathBuf], period: Option<u32>) -> Result<FilePast, C
         let text = files::read(path, MOST_BYTES)?;
         points.add(&text).map_err(|problem| problem.of_file(path))?;
     }
-    let all = |problem: String| CliError::Usage(format!("--export: {problem}"));
-    let rows = points.rows().map_err(|problem| all(problem.problem))?;
-    let period = match period {
-        Some(minutes) => Period { minutes, is_given: true },
-        None => Period::of(rows.keys().copied()).map_err(all)?,
-    };
-    of_sums(&rows, period, |_| 0).map_err(|problem| all(problem.problem))
+    points.past(period).map_err(|problem| CliError::Usage(format!("--export: {problem}")))
+}
+
+/// The past in the text of one export.
+///
+/// # Errors
+/// The text cannot be used, or does not have all that the past needs.
+pub(crate) fn past(text: &str) -> Result<FilePast, String> {
+    let mut points = Points::default();
+    points.add(text).map_err(|problem| problem.problem)?;
+    points.past(None)
 }
 
 /// What cannot be used, and where.
@@ -115,6 +119,19 @@ impl Points {
             )),
             _ => Ok(()),
         }
+    }
+
+    /// The past that they show.
+    ///
+    /// # Errors
+    /// Together they do not have all that the past needs.
+    fn past(self, period: Option<u32>) -> Result<FilePast, String> {
+        let rows = self.rows().map_err(|problem| problem.problem)?;
+        let period = match period {
+            Some(minutes) => Period { minutes, is_given: true },
+            None => Period::of(rows.keys().copied())?,
+        };
+        of_sums(&rows, period, |_| 0).map_err(|problem| problem.problem)
     }
 
     /// The rows, the oldest first. A row without a datapoint of a metric had none of it.

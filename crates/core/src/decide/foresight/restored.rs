@@ -95,3 +95,30 @@ pub(super) fn early_restores(memory: &Memory, remedy: &Remedy, now: DateTime<Utc
         _ => early,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_restore_forgives_the_last_one_unless_shards_were_added_within_six_hours_of_it() {
+        let at = |hours: i64| DateTime::UNIX_EPOCH + TimeDelta::hours(hours);
+        let early = |added: i64| {
+            let reshards = vec![at(0), at(added)];
+            let memory = Memory { restores: vec![at(0)], reshards, early_restores: 2, ..Memory::default() };
+            early_restores(&memory, &Remedy::Restore { from: 4, to: 2, partial: None }, at(20))
+        };
+        assert_eq!((early(5), early(6), early(7)), (2, 1, 1));
+    }
+
+    #[test]
+    fn shards_that_are_added_within_six_hours_of_a_restore_show_that_it_was_early_once() {
+        let at = |hours: i64| DateTime::UNIX_EPOCH + TimeDelta::hours(hours);
+        let scale = Remedy::ScaleShards { from: 2, to: 4, partial: None };
+        let memory = Memory { restores: vec![at(0)], reshards: vec![at(0)], ..Memory::default() };
+        let early = |memory: &Memory, hours| early_restores(memory, &scale, at(hours));
+        assert_eq!((early(&memory, 5), early(&memory, 6)), (1, 0));
+        let again = Memory { reshards: vec![at(0), at(1)], ..memory };
+        assert_eq!(early(&again, 5), 0, "the first reshard after it has counted");
+    }
+}
