@@ -5,6 +5,7 @@
 //! - `schedule`: the faults, drawn from a seed. A schedule is data that a person can read and shorten.
 //! - `invocation`: one run of the Lambda, in single AWS calls.
 //! - `play`: a schedule, second by second and call by call.
+//! - `play::every`: all interleavings of a small scene, instead of some of a large one.
 //! - [`check`]: the invariants. They use the world's own counters, and none of the code that decides.
 //! - `shrink`: the shortest schedule that still fails.
 
@@ -15,7 +16,7 @@ mod schedule;
 mod shrink;
 
 pub use check::Broken;
-pub use play::{ATTEMPT, PATIENCE, Played, play, trace};
+pub use play::{ATTEMPT, Explored, Fails, PATIENCE, Played, Scene, explore, play, scenes, trace};
 pub use schedule::Schedule;
 pub use shrink::shrink;
 

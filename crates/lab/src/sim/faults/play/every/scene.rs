@@ -1,0 +1,101 @@
+//! The scenes: a stream, its past, two signals at the same time, a person, and the clock.
+
+use super::super::super::schedule::{
+    Action, CallKind, Entry, Event, ExtraSignal, Kind, MANY_SHARDS, Situation, Trouble,
+};
+use unthrottle_core::policy::Policy;
+
+/// The second at which the runs of a scene may begin. By then CloudWatch has published two throttled minutes.
+const START: i64 = 330;
+
+/// The clock of a scene, in seconds. After 3 an observation is too old for a change; after 40 more a reshard is done.
+const TICKS: [i64; 2] = [3, 40];
+
+/// A scene.
+#[derive(Clone, Debug)]
+pub struct Scene {
+    /// Its name.
+    pub name: &'static str,
+    /// The person's actions, in their order.
+    pub people: Vec<Action>,
+    pub(super) situation: Situation,
+    /// What has happened before.
+    pub(super) past: Vec<Entry>,
+    /// The second at which the runs may begin.
+    pub(super) start: i64,
+    /// What wakes the two runs.
+    pub(super) signals: [ExtraSignal; 2],
+    /// How many seconds pass at each step of the clock.
+    pub(super) ticks: Vec<i64>,
+    /// Of the world: the durations of AWS's changes, and the delays of CloudWatch.
+    pub(super) seed: u64,
+}
+
+impl Scene {
+    fn new(name: &'static str, kind: Kind, shards: u32, load: f64) -> Scene {
+        let situation = Situation {
+            kind,
+            shards,
+            load,
+            max_shards: MANY_SHARDS,
+            on_demand: true,
+            diagnose: true,
+            restore: true,
+            changes_an_hour: Policy::default().max_changes_per_hour,
+            usd_an_hour: None,
+        };
+        Scene {
+            name,
+            people: vec![],
+            situation,
+            past: vec![],
+            start: START,
+            signals: [ExtraSignal::Sweep, ExtraSignal::Ask],
+            ticks: TICKS.to_vec(),
+            seed: 1,
+        }
+    }
+
+    fn with(mut self, person: Action) -> Scene {
+        self.people.push(person);
+        self
+    }
+
+    /// An earlier run that met this trouble.
+    fn after(mut self, on: CallKind, trouble: Trouble) -> Scene {
+        let at = START - 20;
+        self.past.push(Entry { at, event: Event::Next(on, trouble) });
+        self.past.push(Entry { at, event: Event::Signal(ExtraSignal::Ask) });
+        self
+    }
+}
+
+/// All scenes.
+pub fn scenes() -> Vec<Scene> {
+    use Kind::{HotKey, NearQuota, Raised, Short};
+    let short = |name| Scene::new(name, Short, 2, 1.6);
+    let quota = |name| Scene::new(name, NearQuota, 2, 1.5);
+    let raised = |name| Scene::new(name, Raised, 4, 0.2);
+    let hot = |name| Scene::new(name, HotKey, 4, 0.0);
+    let lost = |name| short(name).after(CallKind::Change, Trouble::AnswerLost);
+    vec![
+        short("reshard").with(Action::AddOne),
+        short("reshard-halved").with(Action::Halve),
+        short("reshard-untagged").with(Action::Untag),
+        short("reshard-off").with(Action::SwitchOff),
+        short("reshard-mode").with(Action::SwitchMode),
+        short("reshard-recreated").with(Action::Recreate),
+        short("reshard-forged").with(Action::ForgeRaise),
+        lost("reply-lost").with(Action::Halve),
+        lost("reply-lost-untagged").with(Action::Untag),
+        short("died-after-reshard").after(CallKind::Change, Trouble::CrashAfter).with(Action::Untag),
+        short("died-before-reshard").after(CallKind::Change, Trouble::CrashBefore).with(Action::AddOne),
+        quota("switch-mode").with(Action::SwitchMode),
+        quota("switch-mode-untagged").with(Action::Untag),
+        raised("restore").with(Action::Double),
+        raised("restore-untagged").with(Action::Untag),
+        raised("restore-halved").with(Action::Halve),
+        raised("restore-recreated").with(Action::Recreate),
+        hot("shard-metrics").with(Action::SwitchOff),
+    ]
+}
