@@ -31,6 +31,10 @@ pub const ONSET: u64 = 8;
 pub const RESENDS: u64 = 9;
 /// The first fault schedule. Each schedule has a stream of numbers of its own.
 pub const FAULTS: u64 = 1 << 32;
+/// The settings of the first batch of fault schedules. Each batch has a stream of numbers of its own.
+pub const SWARM: u64 = 1 << 40;
+/// The further faults of the first schedule of a swarm.
+pub const SWARM_FAULTS: u64 = 1 << 41;
 
 /// Random numbers for one purpose.
 pub struct Chance {

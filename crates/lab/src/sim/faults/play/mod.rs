@@ -16,7 +16,8 @@ use super::super::chance::{CALLS, Chance};
 use super::super::load::Load;
 use super::super::world::{By, World};
 use super::check::{Broken, Check};
-use super::invocation::{Container, Flaw};
+use super::flaw::Flaw;
+use super::invocation::Container;
 use super::schedule::{Action, CallKind, Delivery, ENDS, Entry, Event, LATEST, Schedule, TROUBLE_ENDS, Trouble};
 use past::{Past, apply_earlier_changes, forge_memory};
 use runs::{Job, Run, Trigger};
@@ -74,6 +75,8 @@ struct Play {
     load: Load,
     policy: Rc<Policy>,
     shards_at_first: u32,
+    /// Whether half of the containers are of an older release.
+    has_older: bool,
     flaw: Flaw,
     alarm: Alarm,
     past: Past,
@@ -101,6 +104,7 @@ impl Play {
             past: Past(vec![(0, world.stream(), world.tags().clone())]),
             load: situation.offered(),
             shards_at_first: situation.shards,
+            has_older: situation.older,
             flaw,
             alarm: Alarm::on(AlarmMetric::Writes, &policy),
             policy: Rc::new(policy),

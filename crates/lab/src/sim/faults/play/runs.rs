@@ -103,7 +103,9 @@ impl Play {
             return;
         }
         self.played.runs += 1;
-        let (id, container) = (self.played.runs, self.idle.pop().unwrap_or_default());
+        let id = self.played.runs;
+        // Each second container that is started is of the older release.
+        let container = self.idle.pop().unwrap_or_else(|| Rc::new(Container::new(self.has_older && id % 2 == 0)));
         self.trace(|_| format!("run {id} begins: {:?}", job.trigger));
         let run = self.invoke(id, job, container);
         self.runs.push(run);

@@ -37,7 +37,7 @@ mod scene;
 pub use scene::{Scene, scenes};
 
 use super::super::check::Broken;
-use super::super::invocation::Flaw;
+use super::super::flaw::Flaw;
 use node::{Key, Node, Step};
 use std::collections::HashMap;
 
@@ -157,3 +157,6 @@ impl<P: Fn(u64)> Search<P> {
         Ok(interleavings)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,8 @@
 //! A state of a scene, and the steps that lead on from it.
 
 use super::super::super::check::{Broken, Seen};
-use super::super::super::invocation::{Answer, Call, Flaw};
+use super::super::super::flaw::Flaw;
+use super::super::super::invocation::{Answer, Call};
 use super::super::super::schedule::{Event, Schedule, Trouble};
 use super::super::calls::{Pending, patience, second};
 use super::super::runs::{Job, Run, Trigger};
@@ -202,7 +203,7 @@ impl<'a> Node<'a> {
             Step::Begin(n) => {
                 let lane = &mut self.lanes[n];
                 (lane.began, lane.key) = (now, then(lane.key, format_args!("{now}")));
-                let run = self.play.invoke(lane.id, lane.job, Rc::default());
+                let run = self.play.invoke(lane.id, lane.job, self.scene.container(n));
                 self.play.trace(|_| format!("run {} begins", run.id));
                 self.go_on(n, run)
             }
@@ -311,7 +312,7 @@ impl<'a> Node<'a> {
     /// The run of a lane, which has got all its answers and waits for the next one.
     fn run(&self, n: usize) -> Run {
         let lane = &self.lanes[n];
-        let mut run = self.play.invoke(lane.id, lane.job, Rc::default());
+        let mut run = self.play.invoke(lane.id, lane.job, self.scene.container(n));
         let poll = |run: &mut Run, at| {
             run.channel.set_now(at);
             let _ = run.future.as_mut().poll(&mut Context::from_waker(Waker::noop()));

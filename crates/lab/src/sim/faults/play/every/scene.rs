@@ -1,8 +1,10 @@
 //! The scenes: a stream, its past, two signals at the same time, a person, and the clock.
 
+use super::super::super::invocation::Container;
 use super::super::super::schedule::{
     Action, CallKind, Entry, Event, ExtraSignal, Kind, MANY_SHARDS, Situation, Trouble,
 };
+use std::rc::Rc;
 use unthrottle_core::policy::Policy;
 
 /// The second at which the runs of a scene may begin. By then CloudWatch has published two throttled minutes.
@@ -43,6 +45,7 @@ impl Scene {
             restore: true,
             changes_an_hour: Policy::default().max_changes_per_hour,
             usd_an_hour: None,
+            older: false,
         };
         Scene {
             name,
@@ -56,8 +59,19 @@ impl Scene {
         }
     }
 
+    /// A new container for the run at this place.
+    pub(super) fn container(&self, place: usize) -> Rc<Container> {
+        Rc::new(Container::new(self.situation.older && place == 1))
+    }
+
     fn with(mut self, person: Action) -> Scene {
         self.people.push(person);
+        self
+    }
+
+    /// The second run is of an older release.
+    fn beside_an_older_release(mut self) -> Scene {
+        self.situation.older = true;
         self
     }
 
@@ -97,5 +111,7 @@ pub fn scenes() -> Vec<Scene> {
         raised("restore-halved").with(Action::Halve),
         raised("restore-recreated").with(Action::Recreate),
         hot("shard-metrics").with(Action::SwitchOff),
+        short("older-release").with(Action::AddOne).beside_an_older_release(),
+        raised("older-release-restore").with(Action::Double).beside_an_older_release(),
     ]
 }
