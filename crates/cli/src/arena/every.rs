@@ -36,7 +36,8 @@ pub(super) fn run(name: &str, json: bool) -> Result<(), CliError> {
     } else {
         let mut out = std::io::stdout().lock();
         out.write_all(text(&rows).as_bytes())?;
-        if let Some((scene, Fails { broken, steps, trace })) = failed {
+        if let Some((scene, fails)) = failed {
+            let Fails { broken, steps, trace } = &**fails;
             let (steps, trace) = (steps.join("\n"), trace.join("\n"));
             writeln!(out, "\n{}: {broken}\n\nThe steps:\n{steps}\n\nWhat happened:\n{trace}", scene.name)?;
         }

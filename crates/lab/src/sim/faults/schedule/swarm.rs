@@ -136,14 +136,17 @@ impl Fault {
             _ => {
                 let (on, _) = trouble(chance);
                 let seconds = chance.between(1, 6);
-                Event::Next(on, match self {
-                    Fault::LostReply => Trouble::AnswerLost,
-                    Fault::Failed => Trouble::Failed,
-                    Fault::Refusal => Trouble::Refused,
-                    Fault::SlowCall => Trouble::Slow(seconds),
-                    _ if seconds % 2 == 0 => Trouble::CrashBefore,
-                    _ => Trouble::CrashAfter,
-                })
+                Event::Next(
+                    on,
+                    match self {
+                        Fault::LostReply => Trouble::AnswerLost,
+                        Fault::Failed => Trouble::Failed,
+                        Fault::Refusal => Trouble::Refused,
+                        Fault::SlowCall => Trouble::Slow(seconds),
+                        _ if seconds % 2 == 0 => Trouble::CrashBefore,
+                        _ => Trouble::CrashAfter,
+                    },
+                )
             }
         }
     }

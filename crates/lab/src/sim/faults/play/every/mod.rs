@@ -22,12 +22,14 @@
 //!
 //! - **The way of an answer.** A call is one step: AWS carries it out, and the run gets its answer and goes on to its
 //!   next call. What a run does between two calls touches nothing that it shares, so its moment makes no difference.
-//!   The clock is the exception, and it has its own steps: a call may wait for its answer as long as its client does.
-//! - **States that are met again.** Two paths meet if they lead to the same world, the same record of the invariants and
-//!   the same queue of Lambda, and each run that is under way got the same answers at the same seconds. All that follows
-//!   is a function of these. Reads change nothing, so their order among each other makes no difference; a run that is
-//!   over counts by what it did. A state that is met again adds its number of interleavings, and is not searched again.
-//! - **The time that a lost answer costs.** The run gets up at once instead of after its patience. It then ends, or
+//!   The clock is the exception: it may go on while a call waits to be carried out, as long as its client waits. An
+//!   answer that comes seconds after AWS carried out its call is left to the random schedules.
+//! - **States that are met again.** Two paths meet if they lead to the same world, the same record of the invariants
+//!   and the same queue of Lambda, and each run that is under way got the same answers at the same seconds. All that
+//!   follows is a function of these. Reads change nothing, so their order among each other makes no difference. A run
+//!   that is over counts by what it did. A state that is met again adds its number of interleavings, and is not
+//!   searched again.
+//! - **The time that a lost answer costs.** The run goes on at once instead of after its patience. It then ends, or
 //!   sends its datum, and takes no decision by the time.
 //! - **More clock.** The clock has the steps of its scene, not any number of seconds. The random schedules have those.
 

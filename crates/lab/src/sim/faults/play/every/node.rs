@@ -191,8 +191,7 @@ impl<'a> Node<'a> {
 
     /// The state after a step.
     pub(super) fn after(&self, step: Step) -> Result<Node<'a>, Broken> {
-        let mut next =
-            Node { play: self.play.fork(), lanes: self.lanes.clone(), scene: self.scene, ..*self };
+        let mut next = Node { play: self.play.fork(), lanes: self.lanes.clone(), scene: self.scene, ..*self };
         next.take(step)?;
         Ok(next)
     }
@@ -263,7 +262,8 @@ impl<'a> Node<'a> {
         if matches!(pending.call, Call::Observe) {
             let seen = self.seen(sent, &half, fate);
             pending.answer = if is_lost { Answer::Silence } else { Answer::Seen(Box::new(seen.observation.clone())) };
-            self.play.trace(|_| format!("run {}: {}", run.id, super::super::calls::brief(&pending.call, &pending.answer)));
+            self.play
+                .trace(|_| format!("run {}: {}", run.id, super::super::calls::brief(&pending.call, &pending.answer)));
             run.seen = Some(seen);
         } else if is_carried_out {
             self.play.carry_out(&mut run, &mut pending)?;

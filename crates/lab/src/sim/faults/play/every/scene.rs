@@ -10,8 +10,11 @@ use unthrottle_core::policy::Policy;
 /// The second at which the runs of a scene may begin. By then CloudWatch has published two throttled minutes.
 const START: i64 = 330;
 
-/// The clock of a scene, in seconds. After 3 an observation is too old for a change; after 40 more a reshard is done.
-const TICKS: [i64; 2] = [3, 40];
+/// A step of the clock, in seconds, after which an observation is too old for a change.
+const LATE: i64 = 3;
+
+/// A step of the clock, in seconds, after which a reshard of two shards is done.
+const DONE: i64 = 40;
 
 /// A scene.
 #[derive(Clone, Debug)]
@@ -54,7 +57,7 @@ impl Scene {
             past: vec![],
             start: START,
             signals: [ExtraSignal::Sweep, ExtraSignal::Ask],
-            ticks: TICKS.to_vec(),
+            ticks: vec![DONE],
             seed: 1,
         }
     }
@@ -67,6 +70,11 @@ impl Scene {
     fn with(mut self, person: Action) -> Scene {
         self.people.push(person);
         self
+    }
+
+    /// The same with another clock.
+    fn clock(self, ticks: &[i64]) -> Scene {
+        Scene { ticks: ticks.to_vec(), ..self }
     }
 
     /// The second run is of an older release.
@@ -91,9 +99,12 @@ pub fn scenes() -> Vec<Scene> {
     let quota = |name| Scene::new(name, NearQuota, 2, 1.5);
     let raised = |name| Scene::new(name, Raised, 4, 0.2);
     let hot = |name| Scene::new(name, HotKey, 4, 0.0);
-    let lost = |name| short(name).after(CallKind::Change, Trouble::AnswerLost);
+    // An earlier run leaves the two runs little to do, so the clock can have both steps.
+    let after = |name, trouble| short(name).after(CallKind::Change, trouble).clock(&[LATE, DONE]);
+    let lost = |name| after(name, Trouble::AnswerLost);
     vec![
         short("reshard").with(Action::AddOne),
+        short("reshard-late").with(Action::AddOne).clock(&[LATE]),
         short("reshard-halved").with(Action::Halve),
         short("reshard-untagged").with(Action::Untag),
         short("reshard-off").with(Action::SwitchOff),
@@ -102,11 +113,12 @@ pub fn scenes() -> Vec<Scene> {
         short("reshard-forged").with(Action::ForgeRaise),
         lost("reply-lost").with(Action::Halve),
         lost("reply-lost-untagged").with(Action::Untag),
-        short("died-after-reshard").after(CallKind::Change, Trouble::CrashAfter).with(Action::Untag),
-        short("died-before-reshard").after(CallKind::Change, Trouble::CrashBefore).with(Action::AddOne),
+        after("died-after-reshard", Trouble::CrashAfter).with(Action::Untag),
+        after("died-before-reshard", Trouble::CrashBefore).with(Action::AddOne),
         quota("switch-mode").with(Action::SwitchMode),
         quota("switch-mode-untagged").with(Action::Untag),
         raised("restore").with(Action::Double),
+        raised("restore-late").with(Action::Double).clock(&[LATE]),
         raised("restore-untagged").with(Action::Untag),
         raised("restore-halved").with(Action::Halve),
         raised("restore-recreated").with(Action::Recreate),
