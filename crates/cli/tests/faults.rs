@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Gives the seed of the schedules. Without it, the seed is the time.
-const SEED: &str = "UNTHROTTLE_FAULTS_SEED";
+const SEED: &str = "FAULTS_SEED";
 
 fn arena(args: &[&str]) -> (Option<i32>, String) {
     let out = Command::new(env!("CARGO_BIN_EXE_unthrottle")).arg("arena").args(args).output().expect("runs");
