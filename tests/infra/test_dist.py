@@ -24,6 +24,7 @@ import dist  # noqa: E402
 import package  # noqa: E402
 
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
+TESTING = [path for path in WORKFLOWS if ".ci/run" in path.read_text()]
 PROGRAM = b'#!/bin/sh\necho "unthrottle 9.9.9"\n'
 EXTRAS = {
     "completions/unthrottle.bash": (b"bash", 0o644),
@@ -242,13 +243,14 @@ def test_the_sums_are_those_that_the_tools_of_linux_check(release):
 
 
 def test_the_workflows_have_githubs_form_and_no_weak_point():
-    assert [path.stem for path in WORKFLOWS] == ["check", "release"]
+    assert [path.stem for path in WORKFLOWS] == ["check", "nightly", "release"]
+    assert [path.stem for path in TESTING] == ["check", "release"]
     for command in [["check-jsonschema", "--builtin-schema", "vendor.github-workflows"], ["zizmor", "--offline", "--quiet"]]:
         made = subprocess.run([pathlib.Path(sys.executable).parent / command[0], *command[1:], *WORKFLOWS], capture_output=True, text=True)
         assert made.returncode == 0, made.stdout + made.stderr
 
 
-@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", TESTING, ids=lambda path: path.stem)
 def test_a_job_that_runs_the_tests_has_first_what_no_registry_has(path):
     """With CI=true a test that lacks Terraform fails, and GitHub's image does not have it."""
     (steps,) = [job["steps"] for job in yaml.safe_load(path.read_text())["jobs"].values() if "matrix" in str(job) or ".ci/run" in str(job)]

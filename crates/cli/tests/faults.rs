@@ -1,24 +1,40 @@
-//! Twenty thousand schedules of crashes, lost replies, stale reads and people: every invariant holds.
+//! Twenty thousand schedules of crashes, lost replies, stale reads and people: every invariant holds. The seed is a new
+//! one in each run. Small scenes are played in every interleaving.
 
 use serde_json::Value;
 use std::process::Command;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Gives the seed of the schedules. Without it, the seed is the time.
+const SEED: &str = "FAULTS_SEED";
 
 fn arena(args: &[&str]) -> (Option<i32>, String) {
     let out = Command::new(env!("CARGO_BIN_EXE_unthrottle")).arg("arena").args(args).output().expect("runs");
     (out.status.code(), String::from_utf8(out.stdout).expect("text"))
 }
 
+fn seed() -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
+    std::env::var(SEED).unwrap_or_else(|_| now.to_string())
+}
+
 #[test]
 fn twenty_thousand_schedules_hold() {
-    let (code, text) = arena(&["--faults", "20000", "--seed", "1", "--json"]);
-    assert_eq!(code, Some(0), "{text}");
-    let sum: Value = serde_json::from_str(&text).expect("one line of JSON");
-    assert_eq!((&sum["schedules"], &sum["broken"]), (&20_000.into(), &Value::Null));
-    assert!(sum["changes"].as_u64() > Some(10_000), "they do something: {sum}");
+    let seed = seed();
+    let (code, text) = arena(&["--faults", "20000", "--seed", &seed, "--json"]);
+    let again = format!("again: {SEED}={seed} cargo nextest run -p unthrottle-cli twenty_thousand_schedules_hold");
+    let sum: Value = serde_json::from_str(&text).unwrap_or_else(|_| panic!("one line of JSON: {text}\n{again}"));
+    if let Some(schedule) = sum["broken"]["schedule"].as_str() {
+        let broken = &sum["broken"];
+        panic!("{} \n{schedule}\nalone: {}\n{again}", broken["why"], broken["command"]);
+    }
+    assert_eq!((code, &sum["schedules"]), (Some(0), &20_000.into()), "{text}\n{again}");
+    assert!(sum["changes"].as_u64() > Some(10_000), "they do something: {sum}\n{again}");
+    assert!(sum["fault_years"].as_f64() > Some(1.0), "each takes 40 minutes or more: {sum}\n{again}");
     for trouble in
         ["5xx", "crash", "lost reply", "person", "refusal", "sent twice", "signal", "slow call", "stale read"]
     {
-        assert!(sum["troubles"][trouble].as_u64() > Some(1_000), "{trouble}: {sum}");
+        assert!(sum["troubles"][trouble].as_u64() > Some(1_000), "{trouble}: {sum}\n{again}");
     }
 }
 
@@ -31,7 +47,21 @@ fn a_seed_gives_the_same_summary_for_a_person() {
 }
 
 #[test]
+fn a_schedule_can_be_played_alone() {
+    let runs = |args: &[&str]| {
+        let (code, text) = arena(args);
+        assert_eq!(code, Some(0), "{text}");
+        serde_json::from_str::<Value>(&text).expect("JSON")["runs"].as_u64().expect("a number")
+    };
+    let one = |from| runs(&["--faults", "1", "--from", from, "--seed", "2", "--json"]);
+    assert_eq!(one("7") + one("8"), runs(&["--faults", "2", "--from", "7", "--seed", "2", "--json"]));
+}
+
+#[test]
 fn schedules_of_nothing_or_of_a_workload_are_bad_usage() {
     assert_eq!(arena(&["--faults", "0"]).0, Some(2), "no schedule holds nothing");
     assert_eq!(arena(&["--faults", "1", "--workload", "calm"]).0, Some(2));
+    assert_eq!(arena(&["--from", "1"]).0, Some(2), "only schedules have a place");
+    assert_eq!(arena(&["--exhaustive", "none"]).0, Some(2));
+    assert_eq!(arena(&["--exhaustive", "--faults", "1"]).0, Some(2));
 }

@@ -5,11 +5,15 @@ mod bounds;
 #[path = "laws/certain.rs"]
 mod certain;
 mod common;
+#[path = "laws/ends.rs"]
+mod ends;
 #[path = "laws/foresight.rs"]
 mod foresight;
 #[path = "laws/sentences.rs"]
 mod sentences;
 mod strategies;
+#[path = "laws/versions.rs"]
+mod versions;
 
 use bounds::{bounds_of_cost, bounds_of_metrics, bounds_of_mode, bounds_of_shards};
 use certain::waits_or_is_certain;

@@ -6,19 +6,28 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
-use unthrottle_lab::sim::faults::{Broken, Played, Schedule, play, shrink, trace};
+use unthrottle_lab::sim::faults::{Broken, Played, Schedule, Swarm, play, shrink, trace};
 
 /// The time from one check for the end to the next. Longer would make a short run wait, shorter would use CPU.
 const TICK: Duration = Duration::from_millis(100);
+
+const SECONDS_OF_A_YEAR: f64 = 365.0 * 86_400.0;
 
 /// The sum over all schedules.
 #[derive(Debug, Default, Serialize)]
 struct Sum {
     seed: u64,
+    /// The first schedule.
+    from: u64,
     schedules: u64,
+    /// The time of all streams together, in years of 365 days.
+    fault_years: f64,
+    #[serde(skip)]
+    seconds: u64,
     runs: u64,
     changes: u64,
     troubles: BTreeMap<&'static str, u64>,
@@ -30,6 +39,10 @@ struct Sum {
 #[derive(Debug, Serialize)]
 struct Failure {
     index: u64,
+    /// The command that plays this schedule alone.
+    command: String,
+    /// The settings of its batch.
+    swarm: String,
     invariant: String,
     second: i64,
     why: String,
@@ -38,8 +51,8 @@ struct Failure {
     trace: Vec<String>,
 }
 
-pub(super) fn run(count: u64, seed: u64, json: bool) -> Result<(), CliError> {
-    let sum = play_all(count, seed);
+pub(super) fn run(places: Range<u64>, seed: u64, json: bool) -> Result<(), CliError> {
+    let sum = play_all(places, seed);
     let mut out = std::io::stdout().lock();
     if json {
         serde_json::to_writer(&mut out, &sum).map_err(std::io::Error::from)?;
@@ -54,16 +67,16 @@ pub(super) fn run(count: u64, seed: u64, json: bool) -> Result<(), CliError> {
 
 /// Plays the schedules up to the first that fails. Schedules begin in order, so the first failure does not depend on
 /// the number of cores.
-fn play_all(count: u64, seed: u64) -> Sum {
-    let (next, is_broken) = (AtomicU64::new(0), AtomicBool::new(false));
+fn play_all(places: Range<u64>, seed: u64) -> Sum {
+    let (next, is_broken) = (AtomicU64::new(places.start), AtomicBool::new(false));
     let work = || {
         let (mut sum, mut broken) = (Sum::default(), None);
         while !is_broken.load(Ordering::SeqCst) {
             let index = next.fetch_add(1, Ordering::SeqCst);
-            if index >= count {
+            if index >= places.end {
                 break;
             }
-            match play(&Schedule::drawn(seed, index)) {
+            match play(&Schedule::swarm(seed, index)) {
                 Ok(played) => sum.add(&played),
                 Err(error) => {
                     is_broken.store(true, Ordering::SeqCst);
@@ -73,26 +86,28 @@ fn play_all(count: u64, seed: u64) -> Sum {
         }
         (sum, broken)
     };
-    let (mut all, mut first) = (Sum { seed, ..Sum::default() }, None::<(u64, Broken)>);
+    let (mut all, mut first) = (Sum { seed, from: places.start, ..Sum::default() }, None::<(u64, Broken)>);
     thread::scope(|scope| {
         let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let workers: Vec<_> = (0..cores).map(|_| scope.spawn(work)).collect();
-        show_progress(count, &next, || workers.iter().all(thread::ScopedJoinHandle::is_finished));
+        show_progress(&places, &next, || workers.iter().all(thread::ScopedJoinHandle::is_finished));
         for worker in workers {
             let (sum, broken) = worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             all.merge(sum);
             first = [first.take(), broken].into_iter().flatten().min_by_key(|(index, _)| *index);
         }
     });
-    all.broken = first.map(|(index, broken)| Failure::of(&Schedule::drawn(seed, index), index, broken));
+    all.fault_years = all.seconds as f64 / SECONDS_OF_A_YEAR;
+    all.broken = first.map(|(index, broken)| Failure::of(seed, index, broken));
     all
 }
 
-fn show_progress(count: u64, next: &AtomicU64, is_over: impl Fn() -> bool) {
-    let mut progress = Progress::new("schedules", usize::try_from(count).unwrap_or(usize::MAX));
+fn show_progress(places: &Range<u64>, next: &AtomicU64, is_over: impl Fn() -> bool) {
+    let begun = |index: u64| usize::try_from(index - places.start).unwrap_or(usize::MAX);
+    let mut progress = Progress::new("schedules", begun(places.end));
     while !is_over() {
         thread::sleep(TICK);
-        progress.set(usize::try_from(next.load(Ordering::Relaxed)).unwrap_or(usize::MAX));
+        progress.set(begun(next.load(Ordering::Relaxed)));
     }
     progress.clear();
 }
@@ -100,6 +115,7 @@ fn show_progress(count: u64, next: &AtomicU64, is_over: impl Fn() -> bool) {
 impl Sum {
     fn add(&mut self, played: &Played) {
         self.schedules += 1;
+        self.seconds += played.seconds;
         self.runs += played.runs;
         self.changes += played.changes;
         *self.ended.entry(played.ended).or_default() += 1;
@@ -108,6 +124,7 @@ impl Sum {
 
     fn merge(&mut self, other: Sum) {
         self.schedules += other.schedules;
+        self.seconds += other.seconds;
         self.runs += other.runs;
         self.changes += other.changes;
         add_to(&mut self.ended, &other.ended);
@@ -120,10 +137,12 @@ fn add_to(sums: &mut BTreeMap<&'static str, u64>, counts: &BTreeMap<&'static str
 }
 
 impl Failure {
-    fn of(schedule: &Schedule, index: u64, broken: Broken) -> Failure {
-        let (shortest, broken) = shrink(schedule, broken, |shorter| play(shorter).err());
+    fn of(seed: u64, index: u64, broken: Broken) -> Failure {
+        let (shortest, broken) = shrink(&Schedule::swarm(seed, index), broken, |shorter| play(shorter).err());
         Failure {
             index,
+            command: format!("unthrottle arena --faults 1 --from {index} --seed {seed}"),
+            swarm: Swarm::of(seed, index).to_string(),
             invariant: broken.invariant.to_string(),
             second: broken.at,
             why: broken.to_string(),
@@ -138,15 +157,17 @@ fn text(sum: &Sum) -> String {
         let words: Vec<String> = counts.iter().map(|(name, count)| format!("{name} {count}")).collect();
         words.join(", ")
     };
-    let Sum { seed, schedules, runs, changes, troubles, ended, broken } = sum;
+    let Sum { seed, schedules, fault_years, runs, changes, troubles, ended, broken, .. } = sum;
     let mut text = format!("{schedules} schedules of seed {seed}: {runs} runs of the Lambda made {changes} changes.\n");
     // Writing to a String cannot fail.
+    let _ = writeln!(text, "  time of the streams: {fault_years:.2} years");
     let _ = writeln!(text, "  went wrong: {}", list(troubles));
     let _ = writeln!(text, "  ended: {}", list(ended));
     match broken {
         None => text += "Every invariant held.\n",
-        Some(Failure { index, why, schedule, trace, .. }) => {
-            let _ = write!(text, "\nSchedule {index} of seed {seed}: {why}\n\nThe shortest that fails: {schedule}");
+        Some(Failure { index, command, swarm, why, schedule, trace, .. }) => {
+            let _ = writeln!(text, "\nSchedule {index} of seed {seed}: {why}\n  again: {command}\n  batch: {swarm}");
+            let _ = write!(text, "\nThe shortest that fails: {schedule}");
             let _ = writeln!(text, "\nWhat happened:\n{}", trace.join("\n"));
         }
     }
@@ -159,7 +180,7 @@ mod tests {
 
     #[test]
     fn the_sum_is_the_same_each_time() {
-        let (one, other) = (play_all(40, 3), play_all(40, 3));
+        let (one, other) = (play_all(0..40, 3), play_all(0..40, 3));
         assert_eq!(text(&one), text(&other));
         assert_eq!((one.schedules, one.ended.values().sum::<u64>()), (40, 40));
         assert!(text(&one).ends_with("Every invariant held.\n"), "{}", text(&one));
@@ -170,6 +191,8 @@ mod tests {
         use unthrottle_lab::sim::faults::check::Invariant;
         let failure = Failure {
             index: 7,
+            command: "unthrottle arena --faults 1 --from 7 --seed 5".into(),
+            swarm: "without crash; more of tags".into(),
             invariant: Invariant::Counted.to_string(),
             second: 61,
             why: "counted at 01:01: twice".into(),
@@ -178,6 +201,7 @@ mod tests {
         };
         let text = text(&Sum { seed: 5, broken: Some(failure), ..Sum::default() });
         assert!(text.contains("Schedule 7 of seed 5: counted at 01:01: twice"), "{text}");
+        assert!(text.contains("--from 7") && text.contains("without crash"), "{text}");
         assert!(text.contains("01:00  a person asks") && text.contains("run 1 begins"), "{text}");
     }
 }

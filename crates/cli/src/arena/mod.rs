@@ -2,6 +2,7 @@
 
 mod calibrate;
 mod compete;
+mod every;
 mod faults;
 mod figures;
 mod markdown;
@@ -95,9 +96,30 @@ pub(super) struct Args {
         conflicts_with_all = ["workload", "policy", "weather", "markdown", "report"],
         help = "Instead, play this number of random schedules of crashes, lost\n\
                 replies, stale reads, and changes by people. Check that unthrottle\n\
-                breaks no invariant"
+                breaks no invariant. Each hundred leaves some kinds of faults out\n\
+                and has more of others"
     )]
     faults: Option<u64>,
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        requires = "faults",
+        default_value_t = 0,
+        value_parser = whole,
+        help = "With --faults, begin with this schedule of the seed"
+    )]
+    from: u64,
+    #[arg(
+        long,
+        value_name = "SCENE",
+        num_args = 0..=1,
+        default_missing_value = every::ALL,
+        conflicts_with_all = ["workload", "policy", "weather", "seed", "seeds", "markdown", "report", "faults"],
+        help = "Instead, play every interleaving of the AWS calls of two runs, one\n\
+                person and the clock, each call with every failure. Without a name,\n\
+                play all scenes. A wrong name lists the scenes"
+    )]
+    exhaustive: Option<String>,
 }
 
 /// The value of `--weather`.
@@ -110,7 +132,10 @@ const SEED: u64 = 1;
 
 pub(super) fn run(args: &Args) -> Result<(), CliError> {
     if let Some(count) = args.faults {
-        return faults::run(count, args.seed, args.json);
+        return faults::run(args.from..args.from.saturating_add(count), args.seed, args.json);
+    }
+    if let Some(scene) = &args.exhaustive {
+        return every::run(scene, args.json);
     }
     if let Some(path) = &args.scores {
         return Ok(std::io::stdout().write_all(markdown::table(&contests_in(path)?).as_bytes())?);

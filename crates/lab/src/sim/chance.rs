@@ -6,6 +6,7 @@
 use crate::rules::HashRange;
 use chacha20::ChaCha8Rng;
 use chacha20::rand_core::{Rng as _, SeedableRng as _};
+use std::fmt;
 
 /// The hash keys of a producer.
 pub const KEYS: u64 = 0;
@@ -30,11 +31,28 @@ pub const ONSET: u64 = 8;
 pub const RESENDS: u64 = 9;
 /// The first fault schedule. Each schedule has a stream of numbers of its own.
 pub const FAULTS: u64 = 1 << 32;
+/// The settings of the first batch of fault schedules. Each batch has a stream of numbers of its own.
+pub const SWARM: u64 = 1 << 40;
+/// The further faults of the first schedule of a swarm.
+pub const SWARM_FAULTS: u64 = 1 << 41;
 
 /// Random numbers for one purpose.
-#[derive(Debug)]
 pub struct Chance {
     numbers: ChaCha8Rng,
+}
+
+/// The place in the series. The generator itself shows nothing.
+impl fmt::Debug for Chance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Chance({})", self.numbers.get_word_pos())
+    }
+}
+
+/// The same numbers from here on. The generator itself has no copy.
+impl Clone for Chance {
+    fn clone(&self) -> Chance {
+        Chance { numbers: ChaCha8Rng::deserialize_state(&self.numbers.serialize_state()) }
+    }
 }
 
 impl Chance {
@@ -81,6 +99,15 @@ mod tests {
         assert_eq!(some(1, RIPPLE), some(1, RIPPLE));
         assert_ne!(some(1, RIPPLE), some(2, RIPPLE));
         assert_ne!(some(1, RIPPLE), some(1, CHANGES));
+    }
+
+    #[test]
+    fn a_copy_goes_on_with_the_same_numbers() {
+        let mut chance = Chance::new(1, RIPPLE);
+        let _ = chance.fraction();
+        let mut copy = chance.clone();
+        assert_eq!(chance.hash_key(HashRange::ALL), copy.hash_key(HashRange::ALL));
+        assert_eq!(chance.fraction().to_bits(), copy.fraction().to_bits());
     }
 
     #[test]

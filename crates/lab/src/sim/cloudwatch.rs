@@ -59,7 +59,7 @@ enum Datum {
 }
 
 /// The metrics of one stream.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct CloudWatch {
     record_bytes: u64,
     /// Seconds from the end of a minute to its datapoint, at least and at most.

@@ -261,7 +261,10 @@ fn reader_catching_up(seen: &Seen<'_>) -> String {
 
 fn refused_by_aws(code: &str, message: &str, seen: &Seen<'_>) -> String {
     let (code, message) = (plain(code, NAME), plain(message, QUOTED));
-    format!("{}; AWS refused the change: {code}: {message}. Nothing was changed.", throttling(seen.evidence))
+    format!(
+        "{}; AWS refused the change: {code}: {message}. Nothing was changed. unthrottle tries again.",
+        throttling(seen.evidence)
+    )
 }
 
 fn change_denied(denied: &DeniedChange, seen: &Seen<'_>) -> String {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use unthrottle_core::observation::{Minute, PAST_DAYS, PAST_GOOD_FOR_HOURS, PAST_STEP_MINUTES, Past};
 
 /// The past of one stream, and the copy that a container has of it.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Pasts {
     all: Past,
     /// The second of the run at which the copy was read.

@@ -4,6 +4,8 @@
 use super::super::ours::call_failed;
 use super::super::time;
 use super::super::world::home;
+use super::flaw::Flaw;
+use super::older;
 use crate::rules::Refusal;
 use chrono::{DateTime, Utc};
 use std::cell::{Cell, RefCell};
@@ -16,7 +18,7 @@ use unthrottle_core::decide::MissingData;
 use unthrottle_core::decision::{Decision, Remedy};
 use unthrottle_core::memory::{Memory, TAG};
 use unthrottle_core::observation::{Limits, Minute, Observation};
-use unthrottle_core::policy::{MODE_TAG, Permission, Policy};
+use unthrottle_core::policy::{MODE_TAG, Policy};
 use unthrottle_core::report::{AutoFix, Document};
 use unthrottle_core::run::{self, Account, CallFailed, CountedChange, Handled, Observed, Run, RunError};
 use unthrottle_core::signal::{Signal, StreamArn};
@@ -96,9 +98,16 @@ pub(super) struct Container {
     remembers: run::Container,
     /// The time of its last request for the account's limits, and AWS's answer.
     limits: Cell<Option<(i64, Option<Limits>)>>,
+    /// Whether its code is an older release.
+    is_older: bool,
 }
 
 impl Container {
+    /// A new container.
+    pub(super) fn new(is_older: bool) -> Container {
+        Container { is_older, ..Container::default() }
+    }
+
     /// The time of AWS's last answer with the account's limits; `None`: there was none.
     pub(super) fn limits_of(&self) -> Option<i64> {
         self.limits.get().filter(|(_, limits)| limits.is_some()).map(|(read, _)| read)
@@ -127,69 +136,6 @@ pub(super) enum Failed {
     Act,
     /// The stream was observed twice, and each observation was too old for a change.
     TooSlow,
-}
-
-/// A defect between a run and AWS. The tests use defects to show that the checks find them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, strum::EnumIter)]
-pub(super) enum Flaw {
-    #[default]
-    None,
-    /// Never takes an observation for too old.
-    StaleObservation,
-    /// Writes no memory.
-    NoIntent,
-    /// Reads no memory.
-    Forgetful,
-    /// Counts each change twice.
-    CountsTwice,
-    /// Counts no change.
-    CountsNever,
-    /// Counts before it changes.
-    CountsFirst,
-    /// Ignores the tag that switches unthrottle off.
-    DeafToTags,
-    /// Acts as if on-demand mode were allowed.
-    AlwaysSwitches,
-    /// Acts as if shard-level metrics were allowed.
-    EnablesShardMetrics,
-    /// Ignores the maximum of shards.
-    IgnoresMaxShards,
-    /// Ignores the maximum of USD an hour.
-    IgnoresMaxCost,
-    /// Ignores the changes of the last hour.
-    IgnoresHourlyChanges,
-    /// Ignores the reshards of the last day.
-    ForgetsReshards,
-    /// Acts as if the account had no shard quota.
-    IgnoresShardQuota,
-    /// Triples the traffic of each minute.
-    InflatesTraffic,
-    /// Takes each change in the memory for one that AutoFix shows.
-    BelievesTags,
-    /// Notifies no person.
-    Silent,
-    /// Says that a load needs more shards than it says are open.
-    Misspeaks,
-    /// Always scales to twice the shards.
-    Doubles,
-    /// Always scales to three times the shards.
-    Triples,
-    /// Changes nothing.
-    Idle,
-}
-
-impl Flaw {
-    /// The policy that a run with this defect follows.
-    fn allow(self, policy: &Policy) -> Policy {
-        let policy = policy.clone();
-        match self {
-            Flaw::AlwaysSwitches => Policy { on_demand: Permission::Allow, ..policy },
-            Flaw::EnablesShardMetrics => Policy { diagnose: Permission::Allow, ..policy },
-            Flaw::IgnoresMaxShards => Policy { max_shards: u32::MAX, max_shards_ceiling: u32::MAX, ..policy },
-            Flaw::IgnoresMaxCost => Policy { max_hourly_cost: None, ..policy },
-            _ => policy,
-        }
-    }
 }
 
 /// A run, from its signal to its decision.
@@ -266,6 +212,9 @@ impl Account for Flawed<'_> {
         let Answer::Seen(seen) = self.channel.call(Call::Observe).await else { return Err(Failed::Read) };
         let mut observation = *seen;
         observation.limits = self.container.limits(second, observation.limits);
+        if let Some(tag) = observation.tags.get_mut(TAG).filter(|_| self.container.is_older) {
+            *tag = if *tag == older::written(&self.written) { self.written.clone() } else { older::read(tag) };
+        }
         match self.flaw {
             Flaw::Forgetful => drop(observation.tags.remove(TAG)),
             Flaw::DeafToTags => drop(observation.tags.remove(MODE_TAG)),
@@ -310,7 +259,8 @@ impl Account for Flawed<'_> {
         if matches!(self.flaw, Flaw::NoIntent | Flaw::Idle) {
             return Ok(());
         }
-        match self.channel.call(Call::Tag { text: text.into(), within }).await {
+        let text = if self.container.is_older { older::written(text) } else { text.to_owned() };
+        match self.channel.call(Call::Tag { text, within }).await {
             Answer::Refused(refusal) => Err(refused(refusal)),
             Answer::Done => Ok(()),
             _ => Err(SILENCE),

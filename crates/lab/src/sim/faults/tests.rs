@@ -1,7 +1,7 @@
 //! The invariants hold. With a defect in a run, the checks find a broken invariant.
 
 use super::check::Invariant;
-use super::invocation::Flaw;
+use super::flaw::Flaw;
 use super::play::play_with;
 use super::schedule::{Action, CallKind, Entry, Event, ExtraSignal, Kind, Situation, Trouble};
 use super::*;
@@ -242,4 +242,29 @@ fn bursts_that_last_are_told() {
 #[test]
 fn a_hot_key_that_lasts_is_told() {
     holds(&with_a_stranger(Kind::HotKey, 0.0, Action::SwitchOn));
+}
+
+/// The schedules that once broke an invariant, in a line each: how they are drawn, seed, place, date, and what broke.
+const KEPT: &str = include_str!("kept.txt");
+
+#[test]
+fn the_schedules_that_once_failed_hold() {
+    let lines: Vec<&str> = KEPT.lines().filter(|line| !line.starts_with('#')).collect();
+    assert!(lines.len() >= 3, "{KEPT}");
+    for line in lines {
+        let [drawn, seed, index, date, ..] = line.split(' ').collect::<Vec<_>>()[..] else { panic!("{line}") };
+        let (seed, index) = (seed.parse().expect(line), index.parse().expect(line));
+        assert!(date.len() == 10 && date.starts_with("20"), "{line}");
+        holds(&match drawn {
+            "plain" => Schedule::drawn(seed, index),
+            "swarm" => Schedule::swarm(seed, index),
+            _ => panic!("{line}"),
+        });
+    }
+}
+
+#[test]
+fn a_person_reads_which_containers_are_older() {
+    let older = (0..2_000).map(|index| Schedule::swarm(1, index)).find(|schedule| schedule.situation.older);
+    assert!(older.expect("some batch").to_string().contains("of an older release"));
 }

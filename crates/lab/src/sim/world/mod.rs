@@ -7,6 +7,7 @@
 //! - `observe`: the AWS calls that read it.
 //! - `resends`: producers that send records again after a reshard.
 //! - `past`: the shards of a time in the past, and the stream's creation.
+//! - `state`: the state in words, to find out whether two worlds are the same.
 
 mod calls;
 mod growth;
@@ -14,6 +15,7 @@ mod observe;
 mod past;
 mod resends;
 mod second;
+mod state;
 #[cfg(test)]
 mod tests;
 
@@ -81,7 +83,7 @@ pub(crate) struct Event {
 ///
 /// All shards of a reshard open at once, when the reshard is finished. Without [`World::with_readers`] the stream has
 /// no reader; without [`World::with_commitment`] the account has no throughput commitment.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct World {
     stream: StreamArn,
     setup: Setup,

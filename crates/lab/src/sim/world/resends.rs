@@ -14,7 +14,7 @@ const AT_FIRST: f64 = 2.0;
 const LASTS: (i64, i64) = (60, 120);
 
 /// The resends of all producers of a stream.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Resends {
     /// When the newest reshard ended, and when the resends after it end, in seconds of the run.
     newest: Option<(i64, i64)>,

@@ -109,7 +109,7 @@ pub(super) struct Call<'a> {
 }
 
 /// A change of unthrottle that AWS carries out.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct OwnChange {
     run: u64,
     at: i64,
@@ -126,7 +126,7 @@ struct OwnChange {
 }
 
 /// The record of all events so far.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Check {
     situation: Situation,
     policy: Policy,

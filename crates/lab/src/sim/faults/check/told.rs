@@ -17,7 +17,7 @@ const GRACE: usize = 10;
 const AGAIN: i64 = 3_600;
 
 /// What people know.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Told {
     /// When a person last got a message.
     at: Option<i64>,

@@ -26,14 +26,14 @@ pub const ATTEMPT: i64 = 3;
 
 /// A call under way.
 pub(super) struct Pending {
-    call: Call,
+    pub(super) call: Call,
     pub(super) trouble: Option<Trouble>,
-    sent: i64,
+    pub(super) sent: i64,
     /// The seconds at which AWS carries it out: one, or two for a call that the client sends twice.
     pub(super) carried_out_at: Vec<i64>,
     pub(super) answered_at: i64,
     /// Whether the client times out before the answer.
-    is_cut: bool,
+    pub(super) is_cut: bool,
     pub(super) answer: Answer,
 }
 
@@ -44,12 +44,7 @@ impl Play {
         let found = self.troubles.iter().position(|(of, _)| *of == on);
         let trouble = found.map(|n| self.troubles.remove(n).1);
         self.count_trouble(trouble.map(Trouble::name));
-        let patience = match &call {
-            Call::Tag { within: Some(within), .. } => seconds(*within),
-            Call::Change(_) => PATIENCE.1,
-            Call::Count(..) | Call::CountReverted(_) => PATIENCE.2,
-            _ => PATIENCE.0,
-        };
+        let patience = patience(&call);
         let slow = TAKES[usize::try_from(self.chance.between(0, TAKES.len() as i64 - 1)).unwrap_or_default()];
         let usual = if self.world.now() < TROUBLE_ENDS { slow } else { 0 };
         let takes = match trouble {
@@ -150,6 +145,16 @@ impl Play {
     }
 }
 
+/// The longest wait for an answer, in seconds.
+pub(super) fn patience(call: &Call) -> i64 {
+    match call {
+        Call::Tag { within: Some(within), .. } => seconds(*within),
+        Call::Change(_) => PATIENCE.1,
+        Call::Count(..) | Call::CountReverted(_) => PATIENCE.2,
+        _ => PATIENCE.0,
+    }
+}
+
 fn kind(call: &Call) -> CallKind {
     match call {
         Call::Observe => CallKind::Observe,
@@ -161,7 +166,7 @@ fn kind(call: &Call) -> CallKind {
 }
 
 /// A call and its answer in one line of the trace.
-fn brief(call: &Call, answer: &Answer) -> String {
+pub(super) fn brief(call: &Call, answer: &Answer) -> String {
     match (call, answer) {
         (Call::Observe, Answer::Seen(observation)) => {
             let stream = observation.stream.as_ref().map(|s| (s.status.as_str(), s.mode.as_str(), s.open_shards));
@@ -175,6 +180,6 @@ fn brief(call: &Call, answer: &Answer) -> String {
 }
 
 /// The second of the run at a time.
-fn second(at: DateTime<Utc>) -> i64 {
+pub(super) fn second(at: DateTime<Utc>) -> i64 {
     (at - time(0)).num_seconds()
 }

@@ -3,9 +3,11 @@
 //! - here: the seconds, and the schedule's events in them.
 //! - `runs`: the runs of the Lambda: start, steps, end, crash and retry.
 //! - `calls`: one AWS call: its duration, its trouble, and its answer.
+//! - `every`: all interleavings of two runs, a person and the clock.
 //! - `past`: the stream of a few moments ago, for stale reads, and unthrottle's changes from before the run.
 
 mod calls;
+mod every;
 mod past;
 mod runs;
 
@@ -14,8 +16,9 @@ use super::super::chance::{CALLS, Chance};
 use super::super::load::Load;
 use super::super::world::{By, World};
 use super::check::{Broken, Check};
-use super::invocation::{Container, Flaw};
-use super::schedule::{Action, CallKind, Delivery, ENDS, Event, LATEST, Schedule, TROUBLE_ENDS, Trouble};
+use super::flaw::Flaw;
+use super::invocation::Container;
+use super::schedule::{Action, CallKind, Delivery, ENDS, Entry, Event, LATEST, Schedule, TROUBLE_ENDS, Trouble};
 use past::{Past, apply_earlier_changes, forge_memory};
 use runs::{Job, Run, Trigger};
 use std::collections::BTreeMap;
@@ -25,12 +28,15 @@ use unthrottle_core::observation::CapacityMode;
 use unthrottle_core::policy::{MODE_TAG, Policy};
 
 pub use calls::{ATTEMPT, PATIENCE};
+pub use every::{Explored, Fails, Scene, explore, scenes};
 
 /// The result of a schedule.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Played {
     /// Runs of the Lambda.
     pub runs: u64,
+    /// The time of the stream, in seconds.
+    pub seconds: u64,
     /// Changes of these runs that AWS carried out.
     pub changes: u64,
     /// The troubles that happened, by their name.
@@ -53,14 +59,14 @@ pub fn trace(schedule: &Schedule) -> Vec<String> {
     let mut play = Play::new(schedule, Flaw::None);
     play.trace = Some(vec![]);
     // The caller knows the result.
-    let _ = play.run(schedule);
+    let _ = play.run(&schedule.entries);
     play.trace.unwrap_or_default()
 }
 
 /// Plays a schedule with runs that have a defect.
 pub(super) fn play_with(schedule: &Schedule, flaw: Flaw) -> Result<Played, Broken> {
     let mut play = Play::new(schedule, flaw);
-    play.run(schedule)?;
+    play.run(&schedule.entries)?;
     Ok(play.played)
 }
 
@@ -69,6 +75,8 @@ struct Play {
     load: Load,
     policy: Rc<Policy>,
     shards_at_first: u32,
+    /// Whether half of the containers are of an older release.
+    has_older: bool,
     flaw: Flaw,
     alarm: Alarm,
     past: Past,
@@ -96,6 +104,7 @@ impl Play {
             past: Past(vec![(0, world.stream(), world.tags().clone())]),
             load: situation.offered(),
             shards_at_first: situation.shards,
+            has_older: situation.older,
             flaw,
             alarm: Alarm::on(AlarmMetric::Writes, &policy),
             policy: Rc::new(policy),
@@ -113,8 +122,8 @@ impl Play {
         }
     }
 
-    fn run(&mut self, schedule: &Schedule) -> Result<(), Broken> {
-        let mut entries = schedule.entries.iter().peekable();
+    fn run(&mut self, entries: &[Entry]) -> Result<(), Broken> {
+        let mut entries = entries.iter().peekable();
         while self.world.now() < ENDS || !self.is_over() {
             self.pass()?;
             let now = self.world.now();
@@ -128,8 +137,52 @@ impl Play {
             self.go_on()?;
         }
         self.ended()?;
+        self.played.seconds = self.world.now().unsigned_abs();
         self.played.changes = self.check.changes() as u64;
         self.played.ended = self.last.as_ref().map_or("nothing", Verdict::code);
+        Ok(())
+    }
+
+    /// A copy without the runs that are under way, which cannot be copied, and with new containers.
+    fn fork(&self) -> Play {
+        Play {
+            world: self.world.clone(),
+            policy: self.policy.clone(),
+            alarm: self.alarm.clone(),
+            past: self.past.clone(),
+            chance: self.chance.clone(),
+            check: self.check.clone(),
+            troubles: self.troubles.clone(),
+            deliveries: self.deliveries.clone(),
+            queue: self.queue.clone(),
+            idle: vec![],
+            runs: vec![],
+            last: self.last.clone(),
+            played: self.played.clone(),
+            trace: self.trace.clone(),
+            ..*self
+        }
+    }
+
+    /// Plays the rest without faults, in new containers. The order in which runs were queued makes no difference.
+    fn finish(&mut self) -> Result<(), Broken> {
+        self.idle.clear();
+        self.queue = self.queued();
+        self.run(&[])
+    }
+
+    /// Lambda's queue, in the order in which its runs begin.
+    fn queued(&self) -> Vec<Job> {
+        let mut queue = self.queue.clone();
+        queue.sort_by_cached_key(|job| (job.at, job.tries, format!("{:?}", job.trigger)));
+        queue
+    }
+
+    /// A second in which no signal is sent.
+    fn tick(&mut self) -> Result<(), Broken> {
+        self.pass()?;
+        // Its notification is one of the signals of a scene, or lost.
+        let _ = self.alarm.pass(self.world.cloudwatch(), self.world.now());
         Ok(())
     }
 

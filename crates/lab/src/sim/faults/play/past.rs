@@ -50,6 +50,7 @@ pub(super) fn forge_memory(world: &mut World, is_switch: bool) -> bool {
 }
 
 /// The summary and the tags of the last few moments. Each entry has the second since which it was valid.
+#[derive(Clone)]
 pub(super) struct Past(pub(super) Vec<(i64, Stream, BTreeMap<String, String>)>);
 
 impl Past {

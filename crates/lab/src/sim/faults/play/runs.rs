@@ -1,7 +1,7 @@
 //! The runs of the Lambda: each continues by a step whenever its call is answered.
 
 use super::super::check::{Broken, Seen};
-use super::super::invocation::{Channel, Container, Ended, Failed, Invocation};
+use super::super::invocation::{Call, Channel, Container, Ended, Failed, Invocation};
 use super::super::schedule::{Delivery, ExtraSignal, Trouble};
 use super::Play;
 use super::calls::Pending;
@@ -9,6 +9,7 @@ use crate::sim::alarm::AlarmMetric;
 use crate::sim::ours::{AGAIN_EVERY, STAYS_FOR, SWEEP_AT, SWEEP_EVERY, alarm_signal, throttle_signal};
 use crate::sim::time;
 use crate::sim::world::{self, arn};
+use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
@@ -49,7 +50,7 @@ pub(super) enum Trigger {
 pub(super) struct Run {
     pub(super) id: u64,
     pub(super) job: Job,
-    future: Pin<Box<dyn Future<Output = Result<Ended, Failed>>>>,
+    pub(super) future: Pin<Box<dyn Future<Output = Result<Ended, Failed>>>>,
     pub(super) channel: Channel,
     pub(super) container: Rc<Container>,
     pub(super) seen: Option<Seen>,
@@ -80,6 +81,11 @@ impl Play {
         if now % SWEEP_EVERY == SWEEP_AT {
             self.queue.push(Job { at: now, trigger: Trigger::Sweep, tries: 0 });
         }
+        self.begin_due(now);
+    }
+
+    /// Begins the runs whose time has come.
+    pub(super) fn begin_due(&mut self, now: i64) {
         while let Some(next) = self.queue.iter().position(|job| job.at <= now) {
             let job = self.queue.remove(next);
             self.begin(job, now);
@@ -97,7 +103,17 @@ impl Play {
             return;
         }
         self.played.runs += 1;
-        let (channel, container) = (Channel::default(), self.idle.pop().unwrap_or_default());
+        let id = self.played.runs;
+        // Each second container that is started is of the older release.
+        let container = self.idle.pop().unwrap_or_else(|| Rc::new(Container::new(self.has_older && id % 2 == 0)));
+        self.trace(|_| format!("run {id} begins: {:?}", job.trigger));
+        let run = self.invoke(id, job, container);
+        self.runs.push(run);
+    }
+
+    /// A run that has made no call yet.
+    pub(super) fn invoke(&self, id: u64, job: Job, container: Rc<Container>) -> Run {
+        let channel = Channel::default();
         let invocation = Invocation {
             channel: channel.clone(),
             signal: job.trigger.signal(),
@@ -105,9 +121,7 @@ impl Play {
             container: container.clone(),
             flaw: self.flaw,
         };
-        let (id, future) = (self.played.runs, Box::pin(invocation.run()));
-        self.trace(|_| format!("run {id} begins: {:?}", job.trigger));
-        self.runs.push(Run { id, job, future, channel, container, seen: None, pending: None });
+        Run { id, job, future: Box::pin(invocation.run()), channel, container, seen: None, pending: None }
     }
 
     /// Continues the runs in turn, each by a step, until all of them wait.
@@ -139,12 +153,13 @@ impl Play {
         let Some(mut pending) = run.pending.take() else { return self.poll(run) };
         if pending.carried_out_at.first().is_some_and(|at| *at <= now) {
             pending.carried_out_at.remove(0);
-            if pending.trouble == Some(Trouble::CrashBefore) {
-                return Ok(self.crash(run));
+            let is_dead = pending.trouble == Some(Trouble::CrashBefore);
+            if !is_dead {
+                self.carry_out(run, &mut pending)?;
             }
-            self.carry_out(run, &mut pending)?;
-            if pending.trouble == Some(Trouble::CrashAfter) {
-                return Ok(self.crash(run));
+            if is_dead || pending.trouble == Some(Trouble::CrashAfter) {
+                self.crash(run);
+                return Ok(Step::Over);
             }
         } else if pending.answered_at <= now {
             run.channel.answer(pending.answer);
@@ -159,12 +174,20 @@ impl Play {
 
     /// Continues a run to its next call, or to its end.
     fn poll(&mut self, run: &mut Run) -> Result<Step, Broken> {
-        run.channel.set_now(self.world.now());
-        match run.future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Pending => {
-                run.pending = run.channel.taken().map(|call| self.send(call));
+        match self.resume(run)? {
+            ControlFlow::Continue(call) => {
+                run.pending = call.map(|call| self.send(call));
                 Ok(Step::Moved)
             }
+            ControlFlow::Break(()) => Ok(Step::Over),
+        }
+    }
+
+    /// Continues a run, and returns its next call. A run that breaks off is over.
+    pub(super) fn resume(&mut self, run: &mut Run) -> Result<ControlFlow<(), Option<Call>>, Broken> {
+        run.channel.set_now(self.world.now());
+        match run.future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Pending => Ok(ControlFlow::Continue(run.channel.taken())),
             Poll::Ready(came) => {
                 self.idle.push(run.container.clone());
                 self.trace(|_| {
@@ -184,7 +207,7 @@ impl Play {
                     Err(_) if matches!(run.job.trigger, Trigger::Ask | Trigger::Sweep | Trigger::Again(_)) => {}
                     Err(_) => self.try_again(run),
                 }
-                Ok(Step::Over)
+                Ok(ControlFlow::Break(()))
             }
         }
     }
@@ -202,14 +225,13 @@ impl Play {
         }
     }
 
-    fn crash(&mut self, run: &Run) -> Step {
+    pub(super) fn crash(&mut self, run: &Run) {
         self.trace(|_| format!("run {} dies", run.id));
         self.check.touched(run.id);
         self.check.said_nothing();
         if !matches!(run.job.trigger, Trigger::Ask) {
             self.try_again(run);
         }
-        Step::Over
     }
 
     fn try_again(&mut self, run: &Run) {

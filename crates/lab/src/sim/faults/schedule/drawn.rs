@@ -57,11 +57,11 @@ fn signals_at_once(entries: &mut Vec<Entry>, chance: &mut Chance) {
 }
 
 /// A random place in a list of this length.
-fn pick(chance: &mut Chance, of: i64) -> usize {
+pub(super) fn pick(chance: &mut Chance, of: i64) -> usize {
     usize::try_from(chance.between(0, of - 1)).unwrap_or_default()
 }
 
-fn trouble(chance: &mut Chance) -> (CallKind, Trouble) {
+pub(super) fn trouble(chance: &mut Chance) -> (CallKind, Trouble) {
     use Trouble::{AnswerLost, CrashAfter, CrashBefore, Failed, Refused, Slow, Stale, Twice};
     let on = [
         CallKind::Observe,
@@ -103,7 +103,8 @@ impl Situation {
         let mut is = |share: f64| chance.fraction() < share;
         let (on_demand, diagnose, restore) = (is(0.7), is(0.5), is(0.5));
         let (changes_an_hour, usd_an_hour) = (Policy::default().max_changes_per_hour, None);
-        Situation { kind, shards, load, max_shards, on_demand, diagnose, restore, changes_an_hour, usd_an_hour }
+        let older = false;
+        Situation { kind, shards, load, max_shards, on_demand, diagnose, restore, changes_an_hour, usd_an_hour, older }
     }
 
     /// Adds narrow bounds of a person, now and then.
@@ -140,7 +141,7 @@ impl Situation {
 }
 
 impl ExtraSignal {
-    fn drawn(chance: &mut Chance) -> ExtraSignal {
+    pub(super) fn drawn(chance: &mut Chance) -> ExtraSignal {
         let ago = chance.between(1, 400);
         [
             ExtraSignal::Throttle(ago),
@@ -154,7 +155,7 @@ impl ExtraSignal {
 }
 
 impl Delivery {
-    fn drawn(chance: &mut Chance) -> Delivery {
+    pub(super) fn drawn(chance: &mut Chance) -> Delivery {
         [Delivery::Lost, Delivery::Twice, Delivery::Late(chance.between(10, 600))][pick(chance, 3)]
     }
 }
@@ -165,7 +166,7 @@ impl Action {
         [Double, Halve, AddOne, SwitchMode, Untag, Untag, SwitchOff, SwitchOn][pick(chance, 8)]
     }
 
-    fn of_a_stranger(chance: &mut Chance) -> Action {
+    pub(super) fn of_a_stranger(chance: &mut Chance) -> Action {
         use Action::{ForgeFix, ForgeRaise, ForgeSwitch, HalfReshard, Recreate};
         [ForgeRaise, ForgeSwitch, ForgeFix, Recreate, HalfReshard][pick(chance, 5)]
     }

@@ -3,14 +3,17 @@
 //! - here: the schedule and the events in it.
 //! - `situation`: the stream, its load, and the permissions.
 //! - `drawn`: how a seed makes a schedule.
+//! - `swarm`: which kinds of faults a batch of schedules has.
 //! - `words`: a schedule as text.
 
 mod drawn;
 mod situation;
+mod swarm;
 mod words;
 
 pub(super) use situation::MANY_SHARDS;
 pub use situation::{Kind, Situation};
+pub use swarm::{BATCH, Swarm};
 
 /// The end of all faults, in seconds of the run. Without faults, unthrottle heals four times the load in this time.
 pub const TROUBLE_ENDS: i64 = 20 * 60;

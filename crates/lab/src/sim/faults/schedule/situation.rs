@@ -50,6 +50,8 @@ pub struct Situation {
     pub changes_an_hour: u32,
     /// The maximum of USD an hour.
     pub usd_an_hour: Option<f64>,
+    /// Whether half of the containers are of an older release.
+    pub older: bool,
 }
 
 /// The problem of a stream.

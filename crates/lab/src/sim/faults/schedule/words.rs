@@ -25,7 +25,8 @@ impl fmt::Display for Situation {
             word(diagnose),
             word(restore)
         )?;
-        self.usd_an_hour.map_or(Ok(()), |usd| write!(f, ", ${usd:.4} an hour"))
+        self.usd_an_hour.map_or(Ok(()), |usd| write!(f, ", ${usd:.4} an hour"))?;
+        f.write_str(if self.older { "; half of the containers are of an older release" } else { "" })
     }
 }
 
