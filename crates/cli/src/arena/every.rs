@@ -43,10 +43,12 @@ pub(super) fn run(name: &str, json: bool) -> Result<(), CliError> {
         }
         out.flush()?;
     }
-    let broken = |(scene, fails): (&Scene, &Box<Fails>)| {
-        CliError::Broken(format!("scene {} breaks {}", scene.name, fails.broken.invariant))
-    };
-    failed.map(broken).map_or(Ok(()), Err)
+    match failed {
+        None => Ok(()),
+        Some((scene, fails)) => {
+            Err(CliError::Broken(format!("scene {} breaks {}", scene.name, fails.broken.invariant)))
+        }
+    }
 }
 
 fn scenes_of(name: &str) -> Result<Vec<Scene>, CliError> {

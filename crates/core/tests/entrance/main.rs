@@ -173,6 +173,13 @@ fn a_read_that_fails_fails_the_run() {
     }
 }
 
+#[test]
+fn a_refused_change_says_what_follows() {
+    let refusals = [Failure::Says("LimitExceededException", "more than 10"), DENIED];
+    let sentences = refusals.map(|refusal| throttled().failing("change", refusal).run().document.sentence);
+    assert!(sentences.iter().all(|sentence| sentence.contains("unthrottle tries again.")), "{sentences:?}");
+}
+
 /// The word `refused` of the memory after AWS refused the change with this code and message.
 fn remembered_refusal(code: &'static str, message: &'static str) -> Option<u32> {
     let mut aws = throttled().failing("change", Failure::Says(code, message));

@@ -105,7 +105,8 @@ impl Play {
         self.played.runs += 1;
         let id = self.played.runs;
         // Each second container that is started is of the older release.
-        let container = self.idle.pop().unwrap_or_else(|| Rc::new(Container::new(self.has_older && id % 2 == 0)));
+        let container =
+            self.idle.pop().unwrap_or_else(|| Rc::new(Container::new(self.has_older && id.is_multiple_of(2))));
         self.trace(|_| format!("run {id} begins: {:?}", job.trigger));
         let run = self.invoke(id, job, container);
         self.runs.push(run);
