@@ -2,8 +2,8 @@
 //! day of sweeps over 10,000 streams; and more streams that need a check than a sweep checks.
 //!
 //! usage: `make scale`, or `cargo bench --bench scale -- [storm|day|crowd]… [places=N] [case=N]`. The figures do not
-//! depend on the machine. `places=1` plays one of the 30 regions of accounts, all of which are alike. `case=1` plays the
-//! first setting of the storm alone. `tests/scale` keeps small instances.
+//! depend on the machine. `places=1` plays one of the 30 regions of accounts, which are alike. `case=1` plays the first
+//! setting of the storm alone. `tests/scale` keeps small instances.
 
 #[path = "../tests/common/aws.rs"]
 mod aws;
@@ -137,7 +137,8 @@ fn show_changes(all: &[Played]) {
         .flat_map(|(place, played)| played.made.iter().map(move |made| (place, made.stream.as_str())))
         .collect();
     println!(
-        "changes: {} of {} streams; first after {:.0} s, half after {:.0} s, nine tenths after {:.0} s, last after {:.0} s",
+        "changes: {} of {} streams; first after {:.0} s, half after {:.0} s, nine tenths after {:.0} s, last after \
+         {:.0} s",
         after.len(),
         streams.len(),
         at(0.0),

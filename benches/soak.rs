@@ -1,7 +1,7 @@
 //! 100,000 events in one process of the release `bootstrap`: its memory, its calls, and what it never frees.
 //!
 //! usage: `make soak`, `make soak N=1000000`, or `cargo bench --bench soak -- [N] [--heap]`. Exit code 101: a bound is
-//! missed. `--heap` runs the process under valgrind's memcheck, which takes 30 times as long: give it a thousand events.
+//! missed. `--heap` runs the process under valgrind's memcheck, which takes 30 times as long: take a thousand.
 
 #[path = "../tests/common/aws.rs"]
 mod aws;
@@ -21,8 +21,8 @@ const EVENTS: usize = 100_000;
 const SEED: u64 = 8;
 
 /// How much the largest resident set may grow in the last four fifths of the events, in KiB. 80,000 leaks of the
-/// allocator's smallest block, 32 bytes, would be 2.4 MiB. The pages of a heap that is as large as it gets still move by
-/// some hundred KiB.
+/// allocator's smallest block, 32 bytes, would be 2.4 MiB. The pages of a heap of full size still move by some hundred
+/// KiB.
 const MOST_GROWTH: u64 = 1024;
 
 #[tokio::main]

@@ -1,6 +1,6 @@
 //! One region of one AWS account in virtual time: a fleet of streams under load, its alarms, and the function with as
-//! many containers as Lambda gives it. The function's handler, sweep and SDK clients are the product's. Modelled are the
-//! load, the alarms' events, EventBridge's schedule, and Lambda's containers and retries.
+//! many containers as Lambda gives it. The function's handler, sweep and SDK clients are the product's. The model has
+//! the load, the alarms' events, EventBridge's schedule, and Lambda's containers and retries.
 
 #![allow(dead_code, reason = "each program uses its part")]
 

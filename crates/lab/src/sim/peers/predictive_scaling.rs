@@ -8,7 +8,7 @@
 //! AWS does not say how its model works. Here an hour gets the busiest minute of the same hour of yesterday and of the
 //! same weekday of last week. This favours the peer: it looks at the peak where AWS looks at means.
 //!
-//! Its defects: nothing that comes for the first time is forecast, and nobody takes shards away again.
+//! Its defects: nothing that comes for the first time is forecast, and no shards are taken away again.
 
 use super::super::arena::Contender;
 use super::super::world::{By, World};

@@ -41,7 +41,7 @@ pub use scene::{Scene, scenes};
 use super::super::check::Broken;
 use super::super::flaw::Flaw;
 use node::{Key, Node, Step};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 /// What a search has covered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -89,7 +89,7 @@ pub(in crate::sim::faults) fn explore_with(
     flaw: Flaw,
     progress: impl Fn(u64),
 ) -> Result<Explored, Box<Fails>> {
-    let mut search = Search { known: HashMap::new(), explored: Explored::default(), progress };
+    let mut search = Search { known: BTreeMap::new(), explored: Explored::default(), progress };
     let found = Node::first(scene, flaw).map_err(Found::here).and_then(|first| search.all_after(&first));
     match found {
         Ok(interleavings) => Ok(Explored { interleavings, states: search.states(), ..search.explored }),
@@ -103,7 +103,7 @@ pub(in crate::sim::faults) fn explore_with(
 
 /// The states so far, each with the number of interleavings from it to an end.
 struct Search<P> {
-    known: HashMap<Key, u128>,
+    known: BTreeMap<Key, u128>,
     explored: Explored,
     progress: P,
 }
