@@ -112,6 +112,9 @@ pub async fn left(urls: &Urls) -> Vec<String> {
     names.extend(queues.queue_urls().iter().filter_map(|url| url.rsplit('/').next()).map(str::to_owned));
     let trails = aws_sdk_cloudtrail::Client::new(&moto).list_trails().send().await.expect("trails");
     names.extend(trails.trails().iter().filter_map(|trail| trail.name.clone()));
+    let templates = aws_sdk_fis::Client::new(&moto).list_experiment_templates().send().await.expect("templates");
+    let tag = |tags: &std::collections::HashMap<String, String>| tags.get(TAG_KEY).cloned();
+    names.extend(templates.experiment_templates().iter().filter_map(|template| template.tags().and_then(tag)));
     names.retain(|name| name.starts_with(PREFIX));
     names.extend(keys(&aws_sdk_kms::Client::new(&moto)).await);
     names

@@ -1,6 +1,6 @@
 //! A fault in every call in turn leaves nothing behind.
 
-use crate::accounts::{BUCKET, Urls, left, moto, proof, prove, quick, text, verdicts};
+use crate::accounts::{BUCKET, FIS_ROLE, Urls, left, moto, proof, prove, quick, text, verdicts};
 use crate::proxy::{Calls, Effect, Fault};
 use futures_util::future::join_all;
 use std::sync::{Arc, Mutex};
@@ -22,7 +22,11 @@ async fn in_every_call(step: &str, (lane, lanes): (usize, usize), fault: impl Fn
     let direct = Urls { local: account.url().to_owned(), moto: moto.url().to_owned() };
     let pace = PACE.to_string();
     let args = ["--only", step, "--pace", &pace, "--i-know-this-costs-up-to", "2"];
-    let args = [&args[..], &["--with-trail", BUCKET, "--spend-reshards", "--with-stack", "unthrottle"]].concat();
+    let args = [
+        &args[..],
+        &["--with-trail", BUCKET, "--with-fis", FIS_ROLE, "--spend-reshards", "--with-stack", "unthrottle"],
+    ]
+    .concat();
     for first in (lane..).step_by(lanes) {
         let calls = Arc::new(Mutex::new(Calls { fault: Some(fault(first)), ..Calls::default() }));
         let urls = direct.through(&calls).await;
@@ -57,9 +61,13 @@ async fn in_every_call(step: &str, (lane, lanes): (usize, usize), fault: impl Fn
     }
 }
 
-/// One step for each kind of resource: a stream, a queue with a rule and an alarm, a key, a trail. The longest one has
-/// three lanes.
-const STEPS: [(&str, (usize, usize)); 6] = [
+/// A step, and its lane.
+type Lane = (&'static str, (usize, usize));
+
+/// One step for each kind of resource: the template of an experiment, a stream, a queue with a rule and an alarm, a key,
+/// a trail. The longest one has three lanes.
+const STEPS: &[Lane] = &[
+    ("fis", (0, 1)),
     ("tag-updating", (0, 1)),
     ("contributor-alarm", (0, 1)),
     ("kms", (0, 1)),
@@ -70,7 +78,7 @@ const STEPS: [(&str, (usize, usize)); 6] = [
 
 /// The steps that create streams alone. What is left of a stream depends on the calls that create and delete it, and
 /// all faults of these are in [`STEPS`].
-const WITH_STREAMS_ALONE: [(&str, (usize, usize)); 6] = [
+const WITH_STREAMS_ALONE: &[Lane] = &[
     ("stack", (0, 1)),
     ("metric-lag", (0, 1)),
     ("eleventh-reshard", (0, 1)),
@@ -80,8 +88,8 @@ const WITH_STREAMS_ALONE: [(&str, (usize, usize)); 6] = [
 ];
 
 /// All these steps at the same time, each with accounts of its own: they wait nearly all the time.
-async fn in_every(steps: [(&'static str, (usize, usize)); 6], fault: impl Fn(usize) -> Fault + Copy) {
-    join_all(steps.map(|(step, lane)| in_every_call(step, lane, fault))).await;
+async fn in_every(steps: &[Lane], fault: impl Fn(usize) -> Fault + Copy) {
+    join_all(steps.iter().map(|(step, lane)| in_every_call(step, *lane, fault))).await;
 }
 
 /// The account is gone from a call on, and comes back for `--clean`.

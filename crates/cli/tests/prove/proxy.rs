@@ -116,7 +116,7 @@ async fn read_request(client: &mut TcpStream) -> std::io::Result<Vec<u8>> {
     Ok(request)
 }
 
-/// The operation of a request: in a header, or at the end of the path.
+/// The operation of a request: in a header, or at the end of the path. FIS has the HTTP method DELETE.
 fn operation(request: &[u8]) -> String {
     let text = String::from_utf8_lossy(request);
     let target = text
@@ -124,8 +124,10 @@ fn operation(request: &[u8]) -> String {
         .find_map(|line| line.split_once(':').filter(|(name, _)| name.eq_ignore_ascii_case("x-amz-target")));
     let target = target.map(|(_, target)| target.trim().rsplit('.').next().unwrap_or_default().to_owned());
     target.unwrap_or_else(|| {
-        let path = text.split_whitespace().nth(1).unwrap_or_default();
-        path.rsplit('/').next().unwrap_or_default().to_owned()
+        let mut words = text.split_whitespace();
+        let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        let last = path.rsplit('/').next().unwrap_or_default();
+        if method == "DELETE" { format!("Delete {last}") } else { last.to_owned() }
     })
 }
 

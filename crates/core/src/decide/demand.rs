@@ -38,11 +38,12 @@ impl Offered {
         let records = now.incoming_records + now.write_throttled;
         let recent = (0..=SIZE_KNOWN_FOR_MINUTES).map(|ago| traffic.minute(minute.plus(-ago)));
         let sizes = recent.into_iter().find_map(|m| Some((charged_size(&m)?, m.incoming_bytes / m.incoming_records)));
-        let per_second = |size: f64| size * records / 60.0;
+        // A product without an end is no size that is known.
+        let per_second = |size: f64| Some(size * records / 60.0).filter(|bytes| bytes.is_finite());
         Offered {
             records: records / 60.0,
-            bytes: sizes.map(|(charged, _)| per_second(charged)),
-            stored_bytes: sizes.map(|(_, stored)| per_second(stored)),
+            bytes: sizes.and_then(|(charged, _)| per_second(charged)),
+            stored_bytes: sizes.and_then(|(_, stored)| per_second(stored)),
         }
     }
 
