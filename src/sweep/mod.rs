@@ -102,7 +102,10 @@ fn take_turns<T>(queue: &mut [T], begun: DateTime<Utc>, next_sweep: Option<DateT
     let Some(time) = next_sweep.and_then(|next| (next - begun).to_std().ok()) else { return };
     let checks = (time.as_millis() / PACE.as_millis()).max(1) as usize;
     if queue.len() > checks {
-        let sweep = begun.timestamp().unsigned_abs() / time.as_secs().max(1);
+        // The next sweep is a whole number of seconds away, less the time since the event. A shorter period would count a
+        // sweep twice as often as its seconds differ, and skip streams.
+        let period = time.as_secs_f64().round().max(1.0) as u64;
+        let sweep = begun.timestamp().unsigned_abs() / period;
         queue.rotate_left(turn(sweep, queue.len()));
     }
 }
@@ -253,7 +256,7 @@ mod tests {
         for sweep in first..first + sweeps {
             let begun = DateTime::from_timestamp(60 * sweep as i64, 0).expect("in range");
             let mut queue: Vec<usize> = (0..length).collect();
-            take_turns(&mut queue, begun, Some(begun + Duration::from_secs(60)));
+            take_turns(&mut queue, begun, Some(begun + Duration::from_secs(60) - Duration::from_micros(30)));
             for stream in &queue[..checks] {
                 longest = longest.max(sweep - last[*stream]);
                 last[*stream] = sweep;
@@ -278,7 +281,7 @@ mod tests {
     fn a_queue_that_one_sweep_checks_keeps_its_order() {
         let begun = DateTime::from_timestamp(1_795_176_000, 0).expect("in range");
         let mut queue: Vec<usize> = (0..240).collect();
-        take_turns(&mut queue, begun, Some(begun + Duration::from_secs(60)));
+        take_turns(&mut queue, begun, Some(begun + Duration::from_secs(60) - Duration::from_micros(30)));
         assert!(queue.is_sorted());
     }
 }

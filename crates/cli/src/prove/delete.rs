@@ -19,8 +19,8 @@ const PAUSE: Duration = Duration::from_secs(5);
 /// AWS keeps a deleted key for this many days. AWS allows no shorter time, and the days cost nothing.
 const KEY_DAYS: i32 = 7;
 
-/// How long AWS may take to list a new key ("AWS KMS eventual consistency": usually a few seconds).
-const KEY_SEEN: Duration = Duration::from_secs(30);
+/// How long AWS may take to list what is new ("AWS KMS eventual consistency": usually a few seconds).
+const SEEN_WITHIN: Duration = Duration::from_secs(30);
 
 /// Deletes resources, and writes each deletion down. Returns what could not be deleted, with the reason.
 pub(super) async fn all(
@@ -85,7 +85,7 @@ async fn attempt(clients: &Clients, time: &Time, ledger: &Ledger, resource: &Res
         }
         Kind::Template => match ledger.id(resource) {
             Some(id) => template(clients, &id).await,
-            None => templates(clients, name).await,
+            None => templates(clients, time, name).await,
         },
         Kind::Trail => {
             let answer = clients.cloudtrail.delete_trail().name(name).send().await;
@@ -139,11 +139,19 @@ async fn template(clients: &Clients, id: &str) -> Tried<()> {
 }
 
 /// Deletes the template with this tag: the answer of `CreateExperimentTemplate` was lost.
-async fn templates(clients: &Clients, name: &str) -> Tried<()> {
-    for (id, _) in all_templates(clients).await?.into_iter().filter(|(_, tag)| tag == name) {
-        template(clients, &id).await?;
+async fn templates(clients: &Clients, time: &Time, name: &str) -> Tried<()> {
+    let begin = Instant::now();
+    loop {
+        let mut found = all_templates(clients).await?;
+        found.retain(|(_, tag)| tag == name);
+        for (id, _) in &found {
+            template(clients, id).await?;
+        }
+        if !found.is_empty() || time.since(begin) > SEEN_WITHIN {
+            return Ok(());
+        }
+        time.sleep(PAUSE).await;
     }
-    Ok(())
 }
 
 /// The ids of the templates that prove created, and the names in their tags.
@@ -196,7 +204,7 @@ async fn keys(clients: &Clients, time: &Time, name: &str) -> Tried<()> {
                 is_found = true;
             }
         }
-        if is_found || time.since(begin) > KEY_SEEN {
+        if is_found || time.since(begin) > SEEN_WITHIN {
             return Ok(());
         }
         time.sleep(PAUSE).await;

@@ -1,6 +1,6 @@
 //! Each step ends in a verdict, and leaves nothing behind.
 
-use crate::accounts::{BUCKET, FIS_ROLE, Urls, left, local, moto, proof, prove, text, verdicts};
+use crate::accounts::{BUCKET, FIS_ROLE, Urls, left, local, moto, proof, prove, quick, text, verdicts};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
@@ -211,4 +211,24 @@ async fn the_step_of_the_stack_sees_a_stream_heal() {
     let of = |fact: &str, verdict: &str| (fact.to_owned(), verdict.to_owned());
     let wanted = [of("deployed-role", "not_available"), of("stack-heals", "seen")];
     assert_eq!(verdicts(&proof(folder.path())), wanted, "{said}");
+}
+
+#[tokio::test]
+async fn an_error_of_fis_is_told_from_other_refusals() {
+    for (code, error, metric) in [
+        ("ProvisionedThroughputExceededException", "seen", "seen"),
+        ("KMSDisabledException", "different", "not_available"),
+    ] {
+        let (account, moto) = (quick(3_600).await, moto().await);
+        let urls = Urls { local: account.url().to_owned(), moto: moto.url().to_owned() };
+        let effect = Effect::Error { status: 400, code: code.into(), message: "injected".into() };
+        account.add_fault(Fault { operation: "PutRecord".into(), skip: 0, times: 1_000, effect });
+        let folder = tempfile::tempdir().expect("a folder");
+        let args = ["--only", "fis", "--with-fis", FIS_ROLE, "--pace", "3600", "--i-know-this-costs-up-to", "2"];
+        let out = prove(&urls, folder.path(), &args).await;
+        let said = format!("{}{}", text(&out.stdout), text(&out.stderr));
+        let of = |fact: &str, verdict: &str| (fact.to_owned(), verdict.to_owned());
+        assert_eq!(verdicts(&proof(folder.path())), [of("fis-error", error), of("fis-metric", metric)], "{said}");
+        assert_eq!(left(&urls).await, Vec::<String>::new(), "{said}");
+    }
 }

@@ -111,6 +111,8 @@ struct Polled {
     age_ms: f64,
     /// The time since the newest minute with a call.
     silent: TimeDelta,
+    /// Whether it read in most hours of a day.
+    is_steady: bool,
     /// Whether this is too long for a reader that reads steadily, and records wait for it.
     has_stopped: bool,
 }
@@ -128,16 +130,17 @@ impl Polled {
         let hours = readings.hours.as_ref().ok().map(|hours| &hours.points);
         let day = newest - TimeDelta::hours(24)..=newest;
         let hours = hours.map_or(0, |points| points.range(day).filter(|(_, point)| is_call(point)).count());
-        let has_stopped = silent > pause && waits && hours >= STEADY_HOURS;
-        Some(Polled { age_ms: age_ms.fold(0.0, f64::max), silent, has_stopped })
+        let is_steady = hours >= STEADY_HOURS;
+        let has_stopped = silent > pause && waits && is_steady;
+        Some(Polled { age_ms: age_ms.fold(0.0, f64::max), silent, is_steady, has_stopped })
     }
 
-    /// How far the slowest of them is behind now, in milliseconds. `None`: it has nothing to read, or was none that
-    /// reads steadily.
+    /// How far the slowest of them is behind, in milliseconds: now, if it has stopped, and otherwise as it was seen last.
+    /// `None`: it is not seen any more, and did not read steadily.
     fn behind_ms(self) -> Option<f64> {
         match self.has_stopped {
             true => Some(self.age_ms + self.silent.num_milliseconds() as f64),
-            false => (self.silent <= NEWEST_OF_READERS).then_some(self.age_ms),
+            false => (self.is_steady || self.silent <= NEWEST_OF_READERS).then_some(self.age_ms),
         }
     }
 }

@@ -59,6 +59,12 @@ fn a_person_a_job_and_a_reader_without_a_record_have_not_stopped() {
     assert!(once.sentence.starts_with("The last call of GetRecords was 99 minutes ago."), "{}", once.sentence);
     let hourly = find(&read_in(|_| true, |ago| ago % 60 > 54), "retention");
     assert_eq!(hourly.status, Status::Ok, "{}", hourly.sentence);
+    let mut late = read_in(|_| true, |ago| ago % 60 > 54);
+    for point in late.minutes.as_mut().expect("read").points.values_mut() {
+        point.iterator_age_ms = point.iterator_age_ms.map(|_| 20.0 * 3_600_000.0);
+    }
+    let late = find(&late, "retention");
+    assert_eq!(late.status, Status::Fail, "between two runs of an hourly job, too: {}", late.sentence);
     let mut idle = read_in(|_| true, |ago| ago > 120);
     for (_, point) in idle.minutes.as_mut().expect("read").points.range_mut(now() - TimeDelta::minutes(120)..) {
         point.incoming_records = 0.0;

@@ -41,6 +41,9 @@ const LIMIT: Duration = Duration::from_secs(60 * INJECTS_MINUTES);
 /// The time between two writes. A shard takes a thousand records a second, so no refusal is the shard's.
 const EVERY: Duration = Duration::from_secs(2);
 
+/// How long the step writes on after the first error: a whole minute of CloudWatch at least in part.
+const GOES_ON: Duration = Duration::from_secs(60);
+
 /// How long the metric may come after the last error: as long as `metric-lag` waits for one.
 const METRIC_LIMIT: Duration = Duration::from_secs(5 * 60);
 
@@ -86,6 +89,10 @@ async fn run(context: &Context) -> Tried<()> {
     };
     let is_expected = refusal.code == "ProvisionedThroughputExceededException";
     context.compare(ERROR.id, is_expected, refusal.to_string());
+    if !is_expected {
+        return Err(Trouble::NotAvailable(format!("no error of FIS was seen, but {}", refusal.code)));
+    }
+    go_on(context, &stream).await?;
     metric(context, &stream, first).await
 }
 
@@ -140,6 +147,18 @@ async fn refused(context: &Context, stream: &str, experiment: &str) -> Tried<Opt
         context.time.sleep(EVERY).await;
     }
     Ok(None)
+}
+
+/// Writes on, so that the metric would have more than one error.
+async fn go_on(context: &Context, stream: &str) -> Tried<()> {
+    let begin = Instant::now();
+    while context.time.since(begin) < GOES_ON {
+        let put = context.clients.once.put_record().stream_name(stream).partition_key("a").data(Blob::new(*b"one"));
+        // FIS refuses it, or has ended.
+        let _ = answered("PutRecord", put.send().await)?;
+        context.time.sleep(EVERY).await;
+    }
+    Ok(())
 }
 
 /// Waits whether CloudWatch counts the errors.
