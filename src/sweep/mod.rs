@@ -100,13 +100,12 @@ pub async fn sweep(
 /// would be the worst each time, and the last ones would get no check.
 fn take_turns<T>(queue: &mut [T], begun: DateTime<Utc>, next_sweep: Option<DateTime<Utc>>) {
     let Some(time) = next_sweep.and_then(|next| (next - begun).to_std().ok()) else { return };
-    let checks = (time.as_millis() / PACE.as_millis()).max(1) as usize;
+    // The next sweep is a whole number of seconds away, less the time since the event. A shorter period would count
+    // sweeps that do not begin, and skip streams.
+    let period = Duration::from_secs(time.as_secs_f64().round().max(1.0) as u64);
+    let checks = (period.as_millis() / PACE.as_millis()).max(1) as usize;
     if queue.len() > checks {
-        // The next sweep is a whole number of seconds away, less the time since the event. A shorter period would count a
-        // sweep twice as often as its seconds differ, and skip streams.
-        let period = time.as_secs_f64().round().max(1.0) as u64;
-        let sweep = begun.timestamp().unsigned_abs() / period;
-        queue.rotate_left(turn(sweep, queue.len()));
+        queue.rotate_left(turn(begun.timestamp().unsigned_abs() / period.as_secs(), queue.len()));
     }
 }
 
