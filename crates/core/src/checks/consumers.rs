@@ -135,7 +135,7 @@ impl Polled {
         Some(Polled { age_ms: age_ms.fold(0.0, f64::max), silent, is_steady, has_stopped })
     }
 
-    /// How far the slowest of them is behind, in milliseconds: now, if it has stopped, and otherwise as it was last seen.
+    /// How far the slowest of them is behind, in milliseconds: now, if it has stopped, and otherwise as last seen.
     /// `None`: it is not seen any more, and did not read steadily.
     fn behind_ms(self) -> Option<f64> {
         match self.has_stopped {
