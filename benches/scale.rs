@@ -1,5 +1,5 @@
-//! Fleets in virtual time: 100,000 streams in 10 accounts and 3 regions, 5,000 of which throttle in the same minute; a
-//! day of sweeps over 10,000 streams; and more streams that need a check than a sweep checks.
+//! Fleets in virtual time. 5,000 of 100,000 streams in 10 accounts and 3 regions throttle in the same minute. Sweeps
+//! check 10,000 streams for a day. More streams need a check than a sweep checks.
 //!
 //! usage: `make scale`, or `cargo bench --bench scale -- [storm|day|crowd]… [places=N] [case=N]`. The figures do not
 //! depend on the machine. `places=1` plays one of the 30 regions of accounts, which are alike. `case=1` plays the first
@@ -19,6 +19,7 @@ use setting::{Played, Setting};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
+use unthrottle_core::cost::Prices;
 use unthrottle_core::policy::Policy;
 
 const ACCOUNTS: usize = 10;
@@ -33,12 +34,11 @@ const PLACES: usize = ACCOUNTS * REGIONS.len();
 const REMEMBERED: usize = STREAMS / 10;
 
 /// List prices of us-east-1 in USD: a metric that is read, a call that puts some, a run and a GB-second of Lambda on
-/// arm64, and the hour of a shard. docs/operations.md and infra/prices.json have their sources.
+/// arm64. docs/operations.md has their sources.
 const METRIC: f64 = 0.01 / 1000.0;
 const RUN: f64 = 0.20 / 1e6;
 const GB_SECOND: f64 = 0.000_013_333_4;
 const GB: f64 = 0.125;
-const SHARD_HOUR: f64 = 0.015;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
@@ -176,7 +176,7 @@ fn show_dollars(all: &[Played], hours: f64) {
     let shards = sum(|played| played.shards_after.into()) - sum(|played| played.shards_before.into());
     println!(
         "in {hours:.2} hours: ${read:.2} for metrics, ${lambda:.4} for Lambda; {shards} more shards are ${:.2} an hour",
-        shards * SHARD_HOUR
+        shards * Prices::default().shard_hour
     );
 }
 

@@ -22,7 +22,7 @@ fn raised() -> Policy {
     Policy { max_changes_per_hour: 1000, max_changes_per_sweep: 240, max_added_shards: 5000, ..policy }
 }
 
-/// When each change was made, and of which stream.
+/// The time and the stream of each change.
 fn changes(played: &Played) -> Vec<(Duration, &str, &str)> {
     played.made.iter().map(|made| (made.after, made.stream.as_str(), made.code)).collect()
 }

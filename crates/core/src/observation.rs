@@ -154,7 +154,7 @@ impl Stream {
     }
 
     /// The region in the ARN. Empty if the ARN has no region.
-    pub(crate) fn region(&self) -> &str {
+    pub fn region(&self) -> &str {
         self.arn.split(':').nth(3).unwrap_or_default()
     }
 }

@@ -1,12 +1,12 @@
 //! `unthrottle arena --exhaustive`: plays every interleaving of small scenes, on all cores.
 
+use super::cores::on_all_cores;
 use crate::CliError;
 use crate::screen::{Progress, print_json};
 use serde::Serialize;
 use std::io::Write as _;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 use unthrottle_lab::sim::faults::{Explored, Fails, Scene, explore, scenes};
 
 /// The argument that means all scenes.
@@ -76,14 +76,7 @@ fn explore_all(scenes: &[Scene]) -> Vec<Result<Explored, Box<Fails>>> {
         }
         done
     };
-    let mut all = thread::scope(|scope| {
-        let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let workers: Vec<_> = (0..cores).map(|_| scope.spawn(work)).collect();
-        let join = |worker: thread::ScopedJoinHandle<'_, _>| {
-            worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        };
-        workers.into_iter().flat_map(join).collect::<Vec<_>>()
-    });
+    let mut all: Vec<_> = on_all_cores(work, |_| ()).into_iter().flatten().collect();
     if let Ok(mut progress) = progress.lock() {
         progress.clear();
     }

@@ -1,5 +1,6 @@
 //! `unthrottle arena --faults`: plays schedules of faults, on all cores.
 
+use super::cores::on_all_cores;
 use crate::CliError;
 use crate::screen::Progress;
 use serde::Serialize;
@@ -87,16 +88,10 @@ fn play_all(places: Range<u64>, seed: u64) -> Sum {
         (sum, broken)
     };
     let (mut all, mut first) = (Sum { seed, from: places.start, ..Sum::default() }, None::<(u64, Broken)>);
-    thread::scope(|scope| {
-        let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let workers: Vec<_> = (0..cores).map(|_| scope.spawn(work)).collect();
-        show_progress(&places, &next, || workers.iter().all(thread::ScopedJoinHandle::is_finished));
-        for worker in workers {
-            let (sum, broken) = worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            all.merge(sum);
-            first = [first.take(), broken].into_iter().flatten().min_by_key(|(index, _)| *index);
-        }
-    });
+    for (sum, broken) in on_all_cores(work, |is_over| show_progress(&places, &next, is_over)) {
+        all.merge(sum);
+        first = [first.take(), broken].into_iter().flatten().min_by_key(|(index, _)| *index);
+    }
     all.fault_years = all.seconds as f64 / SECONDS_OF_A_YEAR;
     all.broken = first.map(|(index, broken)| Failure::of(seed, index, broken));
     all

@@ -2,6 +2,7 @@
 
 mod calibrate;
 mod compete;
+mod cores;
 mod every;
 mod faults;
 mod figures;

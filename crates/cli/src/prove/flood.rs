@@ -108,6 +108,15 @@ pub(super) fn large() -> Blob {
     Blob::new(vec![b'x'; 256 * 1024])
 }
 
+/// Writes a small record by PutRecord, and returns AWS's refusal, if it refuses it.
+///
+/// # Errors
+/// As [`full_round`].
+pub(super) async fn one_record(context: &Context, stream: &str) -> Tried<Option<Refusal>> {
+    let put = context.clients.once.put_record().stream_name(stream).partition_key("a").data(Blob::new(*b"one"));
+    Ok(answered("PutRecord", put.send().await)?.err())
+}
+
 async fn put(context: &Context, stream: &str, records: usize, data: Blob) -> Tried<Result<PutRecordsOutput, Refusal>> {
     let entry = |number: usize| {
         let entry = PutRecordsRequestEntry::builder().partition_key(number.to_string());

@@ -1,5 +1,6 @@
 //! What the policy of a KMS key says of a role. AWS's simulation leaves key policies out for roles.
 
+use crate::signal::account_of;
 use serde_json::Value;
 
 /// What the policy of a key says of an action of a role.
@@ -21,7 +22,7 @@ pub(super) fn says(policy: &str, role: &str, action: &str, by_own: bool) -> Says
     let Ok(policy) = serde_json::from_str::<Value>(policy) else {
         return if by_own { Says::Allows } else { Says::Lacks };
     };
-    let account = role.split(':').nth(4).unwrap_or_default();
+    let account = account_of(role);
     let is_account = |principal: &str| principal == account || is_root(principal, account);
     let is_role = |principal: &str| principal == "*" || principal == role;
     let (mut allowed, mut denied, mut conditional) = (false, false, false);

@@ -101,7 +101,7 @@ fn also(functions: &[&str]) -> String {
 }
 
 /// The name of a function without its alias or version. Its log group and its reserved concurrency have it.
-pub(super) fn unqualified(function: &str) -> &str {
+pub fn unqualified(function: &str) -> &str {
     function.split(':').next().unwrap_or(function)
 }
 

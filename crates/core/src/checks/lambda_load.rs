@@ -45,10 +45,15 @@ fn more_executions(lambda: &LambdaReader, wanted: u32) -> Fix {
     }
 }
 
+/// The batches of a mapping that all shards give out at the same time.
+fn batches(readings: &Readings, lambda: &LambdaReader) -> u32 {
+    readings.stream.open_shards.saturating_mul(lambda.factor)
+}
+
 /// The executions that a mapping needs at the same time. 0: it reads nothing.
 fn executions(readings: &Readings, lambda: &LambdaReader) -> u32 {
     let reads = lambda.stays() && !lambda.state.starts_with("Disabl");
-    if reads { readings.stream.open_shards.saturating_mul(lambda.factor) } else { 0 }
+    if reads { batches(readings, lambda) } else { 0 }
 }
 
 /// The executions at the same time that the mappings of the stream need for which this holds.
@@ -114,7 +119,7 @@ pub(super) fn errors(readings: &Readings, _: &Prices) -> Answer {
             let attempt = if metrics.throttles == 1.0 { "attempt" } else { "attempts" };
             seen.push(format!("AWS throttled {} more {attempt}", count(metrics.throttles)));
             // Twice of what is reserved, or of what its shards need.
-            let needed = readings.stream.open_shards.saturating_mul(lambda.factor);
+            let needed = batches(readings, lambda);
             let reserved = lambda.reserved_concurrency.as_ref().ok().copied().flatten().unwrap_or_default();
             fixes.push(more_executions(lambda, needed.max(reserved).saturating_mul(2)));
         }
@@ -144,8 +149,8 @@ pub(super) fn window(readings: &Readings, _: &Prices) -> Answer {
             return Ok(None);
         }
         let mean = records / invocations;
-        let batches = f64::from(readings.stream.open_shards) * f64::from(lambda.factor);
-        let saved = (invocations / DAYS_SECONDS - batches / WINDOW_SECONDS).max(0.0);
+        let with_window = f64::from(batches(readings, lambda)) / WINDOW_SECONDS;
+        let saved = (invocations / DAYS_SECONDS - with_window).max(0.0);
         let saves = monthly(saved * 3_600.0 / 1e6 * INVOCATIONS_MILLION);
         Ok((mean < SMALL_BATCH && saves >= WORTH_IT).then(|| {
             let sentence = format!(

@@ -42,6 +42,7 @@ pub use advice::{Advice, advise};
 pub use consumers::NEWEST_OF_READERS;
 pub use extras::{Allowed, Key, Lease, Leases, OnDemandCost, Rights, Sample, ThrottledCaller, ThrottledCalls};
 pub use finding::{Evidence, Finding, Group, Status};
+pub use lambda::unqualified;
 pub use lambda_load::unreserved_executions;
 pub use money::{may_need_fewer_shards, on_demand_cost};
 pub use readings::{Alarm, Consumer, LambdaMetrics, LambdaReader, Point, Read, Readings, Series, Unread};

@@ -114,9 +114,9 @@ fn alarm(
 
 /// The command that deploys unthrottle to the region of the stream.
 fn deploy(readings: &Readings) -> String {
-    match readings.stream.arn.split(':').nth(3) {
-        Some(region) if !region.is_empty() => format!("make deploy AWS_REGION={region}"),
-        _ => "make deploy".to_owned(),
+    match readings.stream.region() {
+        "" => "make deploy".to_owned(),
+        region => format!("make deploy AWS_REGION={region}"),
     }
 }
 

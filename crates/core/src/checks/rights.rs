@@ -7,6 +7,7 @@ use super::load::known;
 use super::readings::Readings;
 use super::{Allowed, Rights};
 use crate::cost::Prices;
+use crate::signal::account_of;
 
 /// A right that a role needs and does not have, and what needs it.
 struct Need {
@@ -51,7 +52,7 @@ pub(super) fn kms_rights(readings: &Readings, _: &Prices) -> Answer {
 
 /// Whether the role has the rights on the key that it needs.
 fn of_key(rights: &Rights, role: &str, key: &str) -> Answer {
-    let is_foreign = account(key) != account(&rights.role);
+    let is_foreign = account_of(key) != account_of(&rights.role);
     let lacking = lacking(rights, is_foreign)?;
     let words = |of: &dyn Fn(&Need) -> bool| -> Vec<String> {
         lacking.iter().filter(|need| of(need)).map(|need| format!("{} to {}", need.action, need.does)).collect()
@@ -84,11 +85,6 @@ fn of_key(rights: &Rights, role: &str, key: &str) -> Answer {
     let verb = if first.why == Why::Lacks { "lacks" } else { "is denied" };
     let sentence = format!("{role} {verb} {}. KMS refuses its calls.", certain.join(" and "));
     Ok(Verdict::fail(sentence, fix).with("lacks", actions))
-}
-
-/// The account of an ARN.
-fn account(arn: &str) -> Option<&str> {
-    arn.split(':').nth(4)
 }
 
 /// The rights that the role needs and does not have, or may not have. `is_foreign`: the key is of another account, so

@@ -13,9 +13,7 @@ use chrono::{DateTime, Utc};
 pub(super) fn forget_times_to_come(memory: &mut Memory, latest: DateTime<Utc>) {
     memory.refused.take_if(|refused| refused.at > latest);
     memory.reverts.retain(|at| *at <= latest);
-    for notified in [&mut memory.notified, &mut memory.notified_before] {
-        notified.take_if(|(_, at)| *at > latest);
-    }
+    memory.forget_notifications(|(_, at)| *at > latest);
     for at in [&mut memory.restore_tried, &mut memory.resent] {
         at.take_if(|at| *at > latest);
     }

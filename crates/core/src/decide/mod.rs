@@ -108,8 +108,7 @@ pub fn held_by_aws(decision: Decision, reason: Reason, may_notify: bool) -> Deci
 /// loss lasts. The name of such a hold may change from minute to minute, and it is one message an hour all the same.
 pub(crate) fn is_notified(memory: &Memory, reason: &Reason, is_lasting: bool, now: DateTime<Utc>) -> bool {
     // Two, so that holds that take turns do not notify at each turn.
-    let notified = [&memory.notified, &memory.notified_before].into_iter().flatten();
-    let mut notified = notified.filter(|(_, at)| now - *at < NOTIFY_AGAIN_AFTER);
+    let mut notified = memory.notifications().filter(|(_, at)| now - *at < NOTIFY_AGAIN_AFTER);
     notified.any(|(code, _)| code == <&str>::from(reason) || (is_lasting && !reason.needs_person()))
 }
 

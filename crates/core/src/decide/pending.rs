@@ -89,8 +89,7 @@ fn is_unfinished(memory: &Memory, now: DateTime<Utc>) -> bool {
 fn has_readers_to_watch(memory: &Memory, now: DateTime<Utc>) -> bool {
     let change = memory.change.as_ref().filter(|change| now - change.at < TimeDelta::hours(LOOKBACK_HOURS));
     let is_watched = change.and_then(|change| change.readers_until).is_some_and(|until| now < until);
-    let notified = [&memory.notified, &memory.notified_before].into_iter().flatten();
-    let mut stopped = notified.filter(|(code, _)| code == STOPPED);
+    let mut stopped = memory.notifications().filter(|(code, _)| code == STOPPED);
     is_watched || (change.is_some() && stopped.any(|(_, at)| now - *at >= NOTIFY_AGAIN_AFTER))
 }
 

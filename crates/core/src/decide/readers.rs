@@ -107,10 +107,7 @@ impl Case<'_> {
             return stopped;
         }
         if followed == Followed::Yes {
-            let memory = &mut history.memory;
-            for notified in [&mut memory.notified, &mut memory.notified_before] {
-                notified.take_if(|(code, _)| code == STOPPED);
-            }
+            history.memory.forget_notifications(|(code, _)| code == STOPPED);
         }
         match (healed, self.decision.evidence.data_loss_in_hours) {
             // The sentence of a verified change warns of the slow reader. The next check holds for the reader.

@@ -309,11 +309,9 @@ impl Memory {
     /// [`MemoryError::TooLong`] when the words of a newer version leave no room.
     pub fn encode(&self) -> Result<String, MemoryError> {
         let change = self.change.clone().map(|change| Change { readers_until: None, ..change });
-        let (notified, notified_before, restore_tried) = (None, None, None);
         let told = Memory { notified_before: None, ..self.clone() };
-        let (unpublished, resent, tries) = (None, None, None);
-        let short =
-            Memory { change, notified, notified_before, restore_tried, unpublished, resent, tries, ..self.clone() };
+        let (notified, restore_tried, unpublished, resent, tries) = (None, None, None, None, None);
+        let short = Memory { change, notified, restore_tried, unpublished, resent, tries, ..told.clone() };
         let unforeseen = Memory { aheads: vec![], forecast: None, early_restores: 0, ..short.clone() };
         let shorter = Memory { restores: vec![], ..unforeseen.clone() };
         let shortest = Memory { reverts: vec![], planned: None, ..shorter.clone() };

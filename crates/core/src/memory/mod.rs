@@ -162,8 +162,7 @@ impl Memory {
         recent(&mut next.aheads, RESHARDS_A_DAY);
         recent(&mut next.switches, SWITCHES_A_DAY);
         recent(&mut next.reverts, REVERTS_REMEMBERED);
-        next.notified = next.notified.filter(|(_, at)| fresh(*at));
-        next.notified_before = next.notified_before.filter(|(_, at)| fresh(*at));
+        next.forget_notifications(|(_, at)| !fresh(*at));
         next.restore_tried = None;
         next.change = Some(change);
         next
@@ -174,6 +173,18 @@ impl Memory {
         let last = self.notified.replace((code.into(), at.trunc_subsecs(0)));
         if let Some(last) = last.filter(|(before, _)| before != code) {
             self.notified_before = Some(last);
+        }
+    }
+
+    /// The holds that people last got a message about, by their codes, and when.
+    pub(crate) fn notifications(&self) -> impl Iterator<Item = &(String, DateTime<Utc>)> {
+        [&self.notified, &self.notified_before].into_iter().flatten()
+    }
+
+    /// Forgets the notifications for which this holds.
+    pub(crate) fn forget_notifications(&mut self, is_over: impl Fn(&(String, DateTime<Utc>)) -> bool) {
+        for notified in [&mut self.notified, &mut self.notified_before] {
+            notified.take_if(|notified| is_over(notified));
         }
     }
 

@@ -46,6 +46,11 @@ impl StreamArn {
     }
 }
 
+/// The account in the ARN of any resource, such as a key or a role. Empty if the ARN has no account.
+pub fn account_of(arn: &str) -> &str {
+    arn.split(':').nth(4).unwrap_or_default()
+}
+
 /// Whether the text is `aws`, or one of AWS's other partitions, whose names all begin with `aws-`. AWS adds partitions,
 /// such as `aws-eusc` for its European Sovereign Cloud, and the function must not need a new version for each.
 pub(super) fn is_partition(text: &str) -> bool {

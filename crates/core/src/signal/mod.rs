@@ -8,7 +8,7 @@ mod error;
 mod topic;
 
 pub use alarm::Alarm;
-pub use arn::StreamArn;
+pub use arn::{StreamArn, account_of};
 pub use ask::{Ask, Undo};
 pub use cloudtrail::{Call, Caller};
 pub use error::SignalError;

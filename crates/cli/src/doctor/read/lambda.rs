@@ -10,7 +10,7 @@ use aws_sdk_lambda::types::{EventSourceMappingConfiguration, FunctionResponseTyp
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use futures_util::future::join_all;
 use std::collections::BTreeMap;
-use unthrottle_core::checks::{LambdaMetrics, LambdaReader, Read, Unread};
+use unthrottle_core::checks::{LambdaMetrics, LambdaReader, Read, Unread, unqualified};
 use unthrottle_core::observation::Stream;
 
 const NAMESPACE: &str = "AWS/Lambda";
@@ -52,7 +52,7 @@ pub(super) async fn mappings(clients: &Clients) -> Read<Mappings> {
             let stream = source.split_once("/consumer/").map_or(source, |(stream, _)| stream);
             let service = stream.split(':').nth(2).unwrap_or_default();
             if OF_STREAMS.contains(&service) {
-                *mappings.to_streams.entry(name_of(&function_of(mapping)).to_owned()).or_default() += 1;
+                *mappings.to_streams.entry(unqualified(&function_of(mapping)).to_owned()).or_default() += 1;
             }
             if service == "kinesis" {
                 mappings.of_kinesis.entry(stream.to_owned()).or_default().push(mapping.clone());
@@ -82,7 +82,8 @@ pub(super) async fn readers(
     let of_stream = mappings.of_kinesis.get(&stream.arn).map(Vec::as_slice).unwrap_or_default();
     let mut readers = join_all(of_stream.iter().map(|mapping| reader(clients, &account.functions, mapping, now))).await;
     for reader in &mut readers {
-        reader.has_other_streams = mappings.to_streams.get(name_of(&reader.function)).is_some_and(|count| *count > 1);
+        reader.has_other_streams =
+            mappings.to_streams.get(unqualified(&reader.function)).is_some_and(|count| *count > 1);
     }
     Ok(readers)
 }
@@ -94,11 +95,6 @@ fn function_of(mapping: &EventSourceMappingConfiguration) -> String {
     arn.splitn(7, ':').nth(6).unwrap_or(arn).to_owned()
 }
 
-/// The name of a function without its alias or version.
-fn name_of(function: &str) -> &str {
-    function.split(':').next().unwrap_or(function)
-}
-
 async fn reader(
     clients: &Clients,
     pace: &Pace<Machine>,
@@ -107,7 +103,7 @@ async fn reader(
 ) -> LambdaReader {
     let arn = mapping.function_arn().unwrap_or_default();
     let function = function_of(mapping);
-    let name = name_of(&function).to_owned();
+    let name = unqualified(&function).to_owned();
     let (timeout_seconds, reserved_concurrency, metrics) =
         tokio::join!(timeout(clients, pace, arn), reserved(clients, pace, &name), metrics(clients, name.clone(), now));
     let number = |number: Option<i32>, default: u32| number.and_then(|n| n.try_into().ok()).unwrap_or(default);

@@ -6,6 +6,7 @@ use aws_sdk_iam::types::{ContextEntry, ContextKeyTypeEnum, PolicyEvaluationDecis
 use std::collections::BTreeMap;
 use unthrottle_core::checks::{Allowed, Key, Read, Rights, Unread};
 use unthrottle_core::observation::Stream;
+use unthrottle_core::signal::account_of;
 
 const SIMULATE: &str = "iam:SimulatePrincipalPolicy";
 const WRITES: [&str; 2] = ["kinesis:PutRecord", "kinesis:PutRecords"];
@@ -18,8 +19,7 @@ const KEY_POLICY: &str = "default";
 
 /// What the role may do with the stream and its key.
 pub(super) async fn rights(clients: &Clients, role: &str, stream: &Stream, key: &Read<Option<Key>>) -> Read<Rights> {
-    let region = stream.arn.split(':').nth(3).unwrap_or_default();
-    let via = [("kms:ViaService", format!("kinesis.{region}.amazonaws.com"))];
+    let via = [("kms:ViaService", format!("kinesis.{}.amazonaws.com", stream.region()))];
     let may = allowed(&clients.iam, role, &[WRITES, READS].concat(), &stream.arn, &[]).await?;
     let any = |actions: [&str; 2]| actions.iter().any(|action| may.get(*action) == Some(&Allowed::Yes));
     let (writes, reads) = (any(WRITES), any(READS));
@@ -38,8 +38,7 @@ pub(super) async fn rights(clients: &Clients, role: &str, stream: &Stream, key: 
 
 /// AWS gives the policy of a key to its own account only (API reference of `GetKeyPolicy`).
 async fn policy(clients: &Clients, stream: &Stream, key: &Key) -> Read<String> {
-    let account = |arn: &str| arn.split(':').nth(4).map(str::to_owned);
-    if account(&key.arn) != account(&stream.arn) {
+    if account_of(&key.arn) != account_of(&stream.arn) {
         let why = format!("the key {} is of another account, and only that account may read its policy", key.arn);
         return Err(Unread { action: "kms:GetKeyPolicy", why, is_denied: false });
     }

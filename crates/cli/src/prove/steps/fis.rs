@@ -1,16 +1,16 @@
 //! What the errors that AWS FIS injects look like: to a producer, and in the metric that wakes unthrottle.
 
 use crate::prove::context::{Context, TAG_KEY};
+use crate::prove::flood;
 use crate::prove::ledger::{Kind, Resource};
 use crate::prove::step::{Fact, Step, Use, Verdict};
-use crate::prove::trouble::{Refusal, Tried, Trouble, answered, done, unbuilt};
+use crate::prove::trouble::{Refusal, Tried, Trouble, done, unbuilt};
 use aws_sdk_cloudwatch::primitives::DateTime as SdkTime;
 use aws_sdk_cloudwatch::types::{Dimension, Statistic};
 use aws_sdk_fis::types::{
     CreateExperimentTemplateActionInput, CreateExperimentTemplateStopConditionInput,
     CreateExperimentTemplateTargetInput, ExperimentStatus,
 };
-use aws_sdk_kinesis::primitives::Blob;
 use chrono::{DateTime, TimeDelta, Utc};
 use std::time::{Duration, Instant};
 
@@ -132,8 +132,7 @@ async fn create(context: &Context, role: &str, stream: &str) -> Tried<String> {
 async fn refused(context: &Context, stream: &str, experiment: &str) -> Tried<Option<(Refusal, DateTime<Utc>)>> {
     let begin = Instant::now();
     while context.time.since(begin) < LIMIT {
-        let put = context.clients.once.put_record().stream_name(stream).partition_key("a").data(Blob::new(*b"one"));
-        if let Err(refusal) = answered("PutRecord", put.send().await)? {
+        if let Some(refusal) = flood::one_record(context, stream).await? {
             return Ok(Some((refusal, context.time.now())));
         }
         let answer = context.clients.fis.get_experiment().id(experiment).send().await;
@@ -153,9 +152,8 @@ async fn refused(context: &Context, stream: &str, experiment: &str) -> Tried<Opt
 async fn go_on(context: &Context, stream: &str) -> Tried<()> {
     let begin = Instant::now();
     while context.time.since(begin) < GOES_ON {
-        let put = context.clients.once.put_record().stream_name(stream).partition_key("a").data(Blob::new(*b"one"));
         // FIS refuses it, or has ended.
-        let _ = answered("PutRecord", put.send().await)?;
+        let _ = flood::one_record(context, stream).await?;
         context.time.sleep(EVERY).await;
     }
     Ok(())

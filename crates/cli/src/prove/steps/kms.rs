@@ -1,10 +1,10 @@
 //! How a write fails that the stream's key does not let through.
 
 use crate::prove::context::{Context, TAG_KEY};
+use crate::prove::flood;
 use crate::prove::ledger::{Kind, Resource};
 use crate::prove::step::{Fact, Step, Use, Verdict};
-use crate::prove::trouble::{Refusal, Tried, Trouble, answered, done, unbuilt};
-use aws_sdk_kinesis::primitives::Blob;
+use crate::prove::trouble::{Refusal, Tried, Trouble, done, unbuilt};
 use aws_sdk_kinesis::types::EncryptionType;
 use aws_sdk_kms::config::retry::RetryConfig;
 use aws_sdk_kms::types::Tag;
@@ -122,8 +122,7 @@ async fn conclude(context: &Context, stream: &str, fact: Fact, code: &str) -> Tr
 async fn refused(context: &Context, stream: &str) -> Tried<Option<(Refusal, Duration)>> {
     let begin = Instant::now();
     while context.time.since(begin) < LIMIT {
-        let put = context.clients.once.put_record().stream_name(stream).partition_key("a").data(Blob::new(*b"one"));
-        if let Err(refusal) = answered("PutRecord", put.send().await)? {
+        if let Some(refusal) = flood::one_record(context, stream).await? {
             return Ok(Some((refusal, context.time.since(begin))));
         }
         context.time.sleep(EVERY).await;

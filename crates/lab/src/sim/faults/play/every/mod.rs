@@ -57,7 +57,7 @@ pub struct Explored {
     pub ends: u64,
     /// The time of the stream that was played after these, in seconds.
     pub seconds: u64,
-    /// Changes of unthrottle that AWS carried out, in the end that has most of them.
+    /// Changes of unthrottle that AWS carried out since the beginning of the scene, in the end that has most of them.
     pub most_changes: u64,
 }
 

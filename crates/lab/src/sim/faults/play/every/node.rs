@@ -78,6 +78,8 @@ pub(super) struct Node<'a> {
     /// How many of the person's actions, and of the clock's steps, are over.
     acted: usize,
     ticked: usize,
+    /// The changes that AWS carried out in the scene's past.
+    changed_before: usize,
 }
 
 /// What can become of a call. A client that sends a call twice, and a call that only takes long, are left to the
@@ -141,7 +143,8 @@ impl<'a> Node<'a> {
         };
         let lanes: Vec<Lane> = (play.played.runs + 1..).zip(scene.signals).map(lane).collect();
         play.played.runs += lanes.len() as u64;
-        Ok(Node { scene, play, lanes, acted: 0, ticked: 0 })
+        let changed_before = play.check.changes();
+        Ok(Node { scene, play, lanes, acted: 0, ticked: 0, changed_before })
     }
 
     /// Whether both runs and the person are done.
@@ -332,6 +335,7 @@ impl<'a> Node<'a> {
     pub(super) fn end(&self) -> Result<Played, Broken> {
         let mut play = self.play.fork();
         play.finish()?;
+        play.played.changes -= self.changed_before as u64;
         Ok(play.played)
     }
 }

@@ -113,7 +113,7 @@ pub fn scenes() -> Vec<Scene> {
         short("reshard-forged").with(Action::ForgeRaise),
         lost("reply-lost").with(Action::Halve),
         lost("reply-lost-untagged").with(Action::Untag),
-        after("died-after-reshard", Trouble::CrashAfter).with(Action::Untag),
+        after("died-after-reshard", Trouble::CrashAfter).with(Action::SwitchMode),
         after("died-before-reshard", Trouble::CrashBefore).with(Action::AddOne),
         quota("switch-mode").with(Action::SwitchMode),
         quota("switch-mode-untagged").with(Action::Untag),
