@@ -278,15 +278,14 @@ impl<'a> Case<'a> {
         history.resends(side, &self.observation.traffic, &window)?;
         let throttled = self.throttled(stream, policy, history, (&window, self.newest_of(side)));
         let remedy = throttled.remedy(side, &mut self.decision.evidence, &mut self.missing);
-        let remedy = self.whole_minutes(remedy, side, history)?;
-        if remedy.adds_capacity() {
-            history.not_reverted_on_purpose(self.now)?;
-        }
-        if remedy.adds_capacity() && self.is_over(side, &window, history) {
-            self.decision.evidence.onset = Some(true);
-            return Err(Reason::EvidencePending);
-        }
-        Ok(remedy)
+        let remedy = remedy.and_then(|remedy| {
+            if remedy.adds_capacity() {
+                history.not_reverted_on_purpose(self.now)?;
+            }
+            Ok(remedy)
+        });
+        let remedy = self.not_over(remedy, side, (&window, history));
+        self.whole_minutes(remedy, side, history)
     }
 
     /// No throttling in the newest minutes: not known yet, over, or over for producers while a reader falls behind.

@@ -58,7 +58,7 @@ impl Case<'_> {
 
     /// A verdict that nothing helps, or that keys are uneven, needs a throttled minute that is whole: CloudWatch has
     /// published a newer one. And it needs a minute in which the load did not just begin: the first throttled minute
-    /// after calm ones shows only a part of the load.
+    /// after calm ones shows only a part of the load. A verdict that a bound is in the way needs the second alone.
     pub(super) fn whole_minutes(
         &mut self,
         remedy: Result<Remedy, Reason>,
@@ -70,9 +70,23 @@ impl Case<'_> {
             Ok(remedy) => matches!(remedy, Remedy::EnableShardMetrics { .. }),
             Err(MicroBurst | SkewSuspected(_) | HotKey { .. } | UnevenReads) => true,
             Err(TooManyReaders(_) | NothingAccepted | LargeRecords) => true,
+            Err(reason) if is_bound(reason) => return self.not_begun(remedy, side, history),
             Err(_) => false,
         };
         if !is_negative || self.has_whole_minute(side, history) {
+            return remedy;
+        }
+        self.decision.evidence.onset = Some(true);
+        Err(Reason::EvidencePending)
+    }
+
+    /// Holds a verdict where the load began in the newest minute.
+    fn not_begun(&mut self, remedy: Result<Remedy, Reason>, side: Side, history: &History) -> Result<Remedy, Reason> {
+        let traffic = &self.observation.traffic;
+        let is_throttled = |minute: Minute| self.counts(side, &traffic.minute(minute));
+        let newest = self.newest_of(side);
+        let earlier = self.window_up_to(newest, history).into_iter().filter(|minute| *minute < newest);
+        if is_throttled(newest.plus(-1)) || earlier.into_iter().any(is_throttled) {
             return remedy;
         }
         self.decision.evidence.onset = Some(true);
@@ -90,9 +104,27 @@ impl Case<'_> {
         whole.any(|minute| is_throttled(minute.plus(-1)) || !is_throttled(minute.plus(1)))
     }
 
+    /// Holds a remedy that adds capacity, or a bound that is in its way, where the only throttled minute is over.
+    pub(super) fn not_over(
+        &mut self,
+        remedy: Result<Remedy, Reason>,
+        side: Side,
+        (window, history): (&[Minute], &History),
+    ) -> Result<Remedy, Reason> {
+        let asks_for_capacity = match &remedy {
+            Ok(remedy) => remedy.adds_capacity(),
+            Err(reason) => is_bound(reason),
+        };
+        if !(asks_for_capacity && self.is_over(side, window, history)) {
+            return remedy;
+        }
+        self.decision.evidence.onset = Some(true);
+        Err(Reason::EvidencePending)
+    }
+
     /// Whether the only throttled minute of the window is over: more capacity would not help it. The next minute shows
     /// whether it was a burst. CloudWatch may still publish refusals of the newest minute.
-    pub(super) fn is_over(&self, side: Side, window: &[Minute], history: &History) -> bool {
+    fn is_over(&self, side: Side, window: &[Minute], history: &History) -> bool {
         let counts = window.iter().filter(|minute| self.counts(side, &self.observation.traffic.minute(**minute)));
         let newest = window.last().map(|newest| self.observation.traffic.minute(*newest));
         newest.is_some_and(|newest| side.refused(&newest) <= 0.0)
@@ -131,6 +163,13 @@ impl Case<'_> {
         }
         Reason::Resharding
     }
+}
+
+/// Whether more capacity would help, and a limit of AWS or of a person is in the way.
+fn is_bound(reason: &Reason) -> bool {
+    use Reason::{AtAccountQuota, AtMaxCost, AtMaxShards, ReshardBudgetSpent, SplitBudgetSpent, TugOfWar};
+    matches!(reason, AtMaxShards { .. } | AtMaxCost { .. } | AtAccountQuota(_) | TugOfWar)
+        || matches!(reason, ReshardBudgetSpent(_) | SplitBudgetSpent(_))
 }
 
 /// The side that a signal reports. `None`: a person or the sweep asks, or the signal does not say.

@@ -204,6 +204,19 @@ fn a_person_is_notified_of_a_denied_change_once_an_hour() {
 }
 
 #[test]
+fn a_refusal_while_the_loss_lasts_is_told_once_an_hour() {
+    for (minutes, is_lasting, is_notified) in [(None, true, true), (None, false, false), (Some(59), true, false)] {
+        let mut aws = with_topic().failing("change", Failure::Says("LimitExceededException", "Rate exceeded"));
+        let throttled = if is_lasting { -30..=0 } else { -4..=0 };
+        aws.fixture = aws.fixture.minutes(-30..=0, offered(100.0, 2)).minutes(throttled, offered(3000.0, 2));
+        let notified = minutes.map(|minutes| ("refused".to_owned(), seconds_ago(60 * minutes)));
+        aws.fixture = aws.fixture.memory(&Memory { notified, ..Memory::default() });
+        assert_eq!(aws.run().document.code, "refused");
+        assert_eq!(aws.names().contains(&"notify"), is_notified, "{minutes:?} {is_lasting}: {:?}", aws.calls);
+    }
+}
+
+#[test]
 fn a_person_who_got_the_message_of_a_denied_change_within_the_hour_gets_no_other() {
     for (minutes, is_notified) in [(59, false), (60, true)] {
         let notified = Some(("change_denied".to_owned(), seconds_ago(60 * minutes)));

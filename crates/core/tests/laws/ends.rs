@@ -29,7 +29,7 @@ const ENDS: [(&str, &[&str]); 36] = [
     ("bad_memory", &["until you correct or remove the tag"]),
     ("resharding", &["The next signal checks again"]),
     ("settling", &["unthrottle waits for the minute"]),
-    ("evidence_pending", &["signal checks again", "looks again within a minute", "until about "]),
+    ("evidence_pending", &["signal checks again", "the next sweep looks again", "until about "]),
     ("healthy", &["no throttling in the newest published minutes", "healed: throttling has stopped"]),
     ("consumer_slow", &["Raise the retention now"]),
     ("readers_stopped", &["Restart the consumer"]),

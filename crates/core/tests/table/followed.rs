@@ -140,7 +140,7 @@ rows! { says;
     readers_that_stopped_learn_what_to_do:
         silent(8)
         => ["throttling has stopped after the change 2 → 4 shards", "its readers stopped at 16:55 UTC",
-            "Restart the consumer", "child shards", "KCL", "In 23.8 hours unread records are deleted", "retention"];
+            "Restart the consumer", "child shards", "KCL", "in 23.8 hours unread records are deleted", "retention"];
 }
 
 fn topic(fixture: Fixture) -> Fixture {

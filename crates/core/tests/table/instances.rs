@@ -265,7 +265,7 @@ fn a_message_of_an_hour_ago_is_sent_again_though_another_came_between() {
 rows! { says;
     a_burst_that_may_be_over_does_not_say_that_the_load_begins:
         Fixture::new(8).minutes(-30..=0, offered(3000.0, 8)).minutes(-1..=-1, offered(20_000.0, 8)).asked()
-        => ["the newest minute refused none: it may be over", "looks again within a minute"];
+        => ["the newest minute refused none: it may be over", "the next sweep looks again"];
 }
 
 /// Seven shards under a load of twelve, and a memory with these words of a change of five hours ago.

@@ -214,6 +214,8 @@ rows! { says;
     a_person_who_asks_learns_of_a_backlog: gaining(6.0, 0.0).asked() => ["6.0 hours behind"];
     a_slow_reader_that_loses_half_a_minute_a_minute_has_twice_the_time:
         gaining(14.0, -0.5) => ["14.0 hours behind", "in 20.0 hours unread records are deleted"];
+    a_reader_at_the_end_of_the_retention_may_lose_records_already:
+        gaining(23.99, 0.0) => ["neither gains nor loses: unread records may be deleted already"];
 }
 
 /// The sentences about readers, which have at most 60 words before the undo command.

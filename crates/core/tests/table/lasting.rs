@@ -61,6 +61,8 @@ rows! { notifies;
     a_day_of_bursts_notifies: bursts(60.0) => ("micro_burst", true);
     a_day_of_bursts_of_less_than_one_record_in_a_hundred_does_not_notify: bursts(1.0) => ("micro_burst", false);
     a_burst_in_each_ten_minutes_of_an_hour_notifies: each_tenth_minute(1400) => ("skew_suspected", true);
+    a_burst_in_each_ten_minutes_of_an_hour_on_demand_notifies:
+        each_tenth_minute(1400).on_demand() => ("on_demand_adapting", true);
     a_burst_in_each_ten_minutes_of_half_an_hour_does_not_notify: each_tenth_minute(30) => ("skew_suspected", false);
     an_hour_of_uneven_reads_notifies: uneven_reads() => ("uneven_reads", true);
     a_loss_below_the_floor_that_lasts_notifies:
@@ -84,7 +86,7 @@ fn a_lasting_loss_notifies_once_an_hour_whatever_the_hold_is_called() {
 #[test]
 fn a_lasting_loss_on_demand_notifies() {
     let decision = on_demand_after_a_change().decide();
-    assert!(decision.notify, "{}", decision.verdict.code());
+    assert_eq!((decision.verdict.code(), decision.notify), ("settling", true));
 }
 
 rows! { says;

@@ -161,6 +161,9 @@ rows! { decides;
 rows! { says;
     a_reshard_of_uneven_shards_says_that_they_are_not_equal:
         uneven(&HALVED, 3000.0) => ["fills the shard with 50 % of the hash keys; 5 shards of equal width take it"];
+    at_the_maximum_it_says_how_many_equal_shards_would_take_the_load:
+        uneven(&HALVED, 2250.0).policy(|p| p.max_shards = 4)
+        => ["One shard has 50 % of the hash keys: 4 shards of equal width would take this load."];
 }
 
 /// One shard whose writer dies of the refusals and comes back. Each minute accepts little, and refuses `refused` times

@@ -1,10 +1,12 @@
 //! Minutes that are not what they seem: the load began late in one, CloudWatch has published a part of one, or one is
 //! older than the shards or the stream.
 
-use crate::common::{Fixture, MIB, newest, now, offered, seconds_ago, settled};
+use crate::common::{Fixture, MIB, hours_ago, newest, now, offered, seconds_ago, settled};
 use crate::{decides, says};
 use unthrottle_core::decision::{Reason, Verdict};
+use unthrottle_core::memory::Memory;
 use unthrottle_core::observation::MinuteTraffic;
+use unthrottle_core::policy::Permission;
 
 /// A stream at the share `before` of its capacity, with a load of `after` records a second in the last `seconds` of the
 /// newest minute.
@@ -78,6 +80,16 @@ fn one_bad_minute() -> Fixture {
     Fixture::new(8).minutes(-30..=0, offered(3000.0, 8)).minutes(-1..=-1, offered(20_000.0, 8))
 }
 
+/// Ten reshards of the last 24 hours.
+fn ten_reshards() -> Memory {
+    Memory { reshards: (1..=10).rev().map(|n| hours_ago(2 * n)).collect(), ..settled(4, 8, 7200, 60) }
+}
+
+/// Others reverted our changes twice in the last 24 hours.
+fn reverted_twice() -> Memory {
+    Memory { reverts: vec![hours_ago(3), hours_ago(2)], ..settled(4, 8, 7200, 60) }
+}
+
 rows! { decides;
     a_load_that_begins_in_the_last_20_seconds_is_no_skew: late(8, 0.3, 24_000.0, 20.0) => "evidence_pending";
     a_load_that_begins_in_the_last_15_seconds_is_no_skew: late(8, 0.4, 24_000.0, 15.0) => "evidence_pending";
@@ -86,6 +98,20 @@ rows! { decides;
     a_load_that_begins_late_and_fills_the_minute_scales_at_once: late(8, 0.6, 24_000.0, 30.0) => "scale_shards";
     the_next_minute_shows_the_load: a_minute_later(late(8, 0.3, 24_000.0, 20.0), 8, 24_000.0) => "scale_shards";
     one_bad_minute_that_is_over_gets_no_shards: one_bad_minute() => "evidence_pending";
+    one_bad_minute_that_is_over_is_no_verdict_about_the_maximum_of_shards:
+        one_bad_minute().policy(|p| p.max_shards = 8) => "evidence_pending";
+    one_bad_minute_that_is_over_is_no_verdict_about_the_maximum_of_cost:
+        one_bad_minute().policy(|p| p.max_hourly_cost = Some(0.05)) => "evidence_pending";
+    one_bad_minute_that_is_over_is_no_verdict_about_the_quota:
+        one_bad_minute().account_full().policy(|p| p.on_demand = Permission::Deny) => "evidence_pending";
+    one_bad_minute_that_is_over_is_no_verdict_about_the_days_reshards:
+        one_bad_minute().memory(&ten_reshards()).policy(|p| p.on_demand = Permission::Deny) => "evidence_pending";
+    one_bad_minute_that_is_over_is_no_verdict_about_reverts:
+        one_bad_minute().memory(&reverted_twice()) => "evidence_pending";
+    a_load_that_fills_a_late_minute_is_no_verdict_about_the_maximum_of_shards:
+        late(8, 0.6, 24_000.0, 30.0).policy(|p| p.max_shards = 8) => "evidence_pending";
+    its_next_minute_is_a_verdict_about_the_maximum_of_shards:
+        a_minute_later(late(8, 0.6, 24_000.0, 30.0), 8, 24_000.0).policy(|p| p.max_shards = 8) => "at_max_shards";
     a_bad_minute_before_two_calm_ones_is_healthy:
         one_bad_minute().minutes(-2..=-1, offered(3000.0, 8)).minutes(-3..=-3, offered(20_000.0, 8)) => "healthy";
     a_second_bad_minute_after_a_calm_one_scales:
@@ -112,7 +138,7 @@ fn an_onset_is_looked_at_again_within_a_minute() {
 
 rows! { says;
     an_onset_says_that_the_next_minute_shows_the_load:
-        late(8, 0.3, 24_000.0, 20.0) => ["which show only a part of it", "looks again within a minute"];
+        late(8, 0.3, 24_000.0, 20.0) => ["which show only a part of it", "the next sweep looks again"];
 }
 
 /// We made eight shards of four, and the newest minute is the first since. CloudWatch has published `part` of what was

@@ -144,7 +144,7 @@ fn evidence_pending(seen: &Seen<'_>) -> String {
     if seen.evidence.onset.is_some() && seen.evidence.last_throttled_minute < seen.evidence.newest_minute {
         return format!(
             "{}, and the newest minute refused none: it may be over. The next minute shows whether it was a burst: \
-             unthrottle looks again within a minute.{}",
+             the next sweep looks again.{}",
             throttling(seen.evidence),
             expected::after_next_minute(seen)
         );
@@ -152,7 +152,7 @@ fn evidence_pending(seen: &Seen<'_>) -> String {
     if seen.evidence.onset.is_some() {
         return format!(
             "{}, and the load began in the newest minutes, which show only a part of it. The next minute shows the \
-             load: unthrottle looks again within a minute.{}",
+             load: the next sweep looks again.{}",
             throttling(seen.evidence),
             expected::after_next_minute(seen)
         );

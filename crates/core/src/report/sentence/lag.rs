@@ -12,6 +12,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 const SPEED_UP: &str = "Then look at that consumer: its function's concurrency, the parallelization factor, the batch \
     size and window, and whether a poison record holds up a shard.";
 
+/// A reader with fewer hours left may lose records now: CloudWatch shows its age minutes late. With less, the sentence
+/// would say "0.0 hours"; with more, it would not say the hours that a person still has.
+const SOON_HOURS: f64 = 0.1;
+
 /// The speed of a reader.
 enum Pace {
     Unknown,
@@ -149,27 +153,32 @@ fn behind(seen: &Seen<'_>) -> String {
 pub(super) fn consumer_slow(hours_left: f64, seen: &Seen<'_>) -> String {
     let quiet = if seen.evidence.has_refused() { "no longer throttled" } else { "not throttled" };
     if let Some(was) = last_seen(seen.evidence) {
-        return format!(
-            "{quiet}, but {was}: in {hours_left:.1} hours unread records are deleted. Raise the retention now. \
-             {SPEED_UP}"
-        );
+        let deletion = deletion(hours_left);
+        return format!("{quiet}, but {was}: {deletion}. Raise the retention now. {SPEED_UP}");
     }
     if seen.evidence.iterator_age_jumped == Some(true) {
         return format!(
-            "{quiet}, but a reader was late before a new one began to read, which hides it: in {hours_left:.1} \
-             hours its unread records are deleted. Raise the retention now. {SPEED_UP}"
+            "{quiet}, but a reader was late before a new one began to read, which hides it: {}. Raise the retention \
+             now. {SPEED_UP}",
+            deletion(hours_left)
         );
     }
     let pace = Pace::of(seen.evidence);
-    let lost = match pace {
-        Pace::Keeps => format!("if it stops, unread records are deleted in {hours_left:.1} hours"),
-        _ => format!("in {hours_left:.1} hours unread records are deleted"),
-    };
+    let if_it_stops = if matches!(pace, Pace::Keeps) && hours_left >= SOON_HOURS { "if it stops, " } else { "" };
     format!(
-        "{quiet}, but its slowest reader is {} behind{}: {lost}. Raise the retention now. {SPEED_UP}",
+        "{quiet}, but its slowest reader is {} behind{}: {if_it_stops}{}. Raise the retention now. {SPEED_UP}",
         time(seen.evidence.iterator_age_milliseconds.unwrap_or_default()),
-        pace.in_words()
+        pace.in_words(),
+        deletion(hours_left)
     )
+}
+
+/// When unread records are deleted. An age cannot grow beyond the retention: a reader at its end may lose records now.
+fn deletion(hours_left: f64) -> String {
+    if hours_left < SOON_HOURS {
+        return "unread records may be deleted already".into();
+    }
+    format!("in {hours_left:.1} hours unread records are deleted")
 }
 
 /// The hold for readers that stopped at `since`, after the change of `changed_at`. `healed`: that change, if it stopped
@@ -182,8 +191,9 @@ pub(super) fn readers_stopped(
 ) -> String {
     let since = since.format("%H:%M");
     let cure = format!(
-        "Restart the consumer. Check that it reads child shards (an old KCL may not). In {hours_left:.1} hours unread \
-         records are deleted: raise the retention if that is too soon."
+        "Restart the consumer. Check that it reads child shards (an old KCL may not). Raise the retention if the time \
+         is short: {}.",
+        deletion(hours_left)
     );
     if let Some(change) = in_vain {
         return format!(

@@ -3,9 +3,9 @@
 use super::Seen;
 use super::numbers::{aggregate, load, throttling};
 use super::skew::see_hot_shards;
-use crate::decision::{Ceiling, Evidence, FleetBound, NoSwitch, Side};
+use crate::decision::{Ceiling, Evidence, FleetBound, NeededFor, NoSwitch, Side};
 use crate::policy::MAX_SHARDS_TAG;
-use crate::words::many;
+use crate::words::{many, percent};
 
 /// The account's quota allows no change.
 pub(super) const QUOTA_SPENT: &str = "the shard quota leaves no room";
@@ -25,18 +25,34 @@ fn slow_down(evidence: &Evidence) -> &'static str {
 pub(super) fn max_shards(max: u32, seen: &Seen<'_>) -> String {
     format!(
         "{}, at {}. It has {} and the maximum that you set is {max}: raise UNTHROTTLE_MAX_SHARDS or the tag \
-         {MAX_SHARDS_TAG}, or {}.{}",
+         {MAX_SHARDS_TAG}, or {}.{}{}",
         throttling(seen.evidence),
         load(seen.evidence),
         many(seen.open_shards(), "shard"),
         slow_down(seen.evidence),
+        equal_width(seen),
         aggregate(seen.evidence)
     )
 }
 
+/// That as many equal shards would take the load of a stream whose shards are not equal.
+fn equal_width(seen: &Seen<'_>) -> String {
+    let is_wide = seen.evidence.shards_needed_for == Some(NeededFor::EqualWidth);
+    match seen.evidence.widest_shard_share.filter(|_| is_wide) {
+        Some(share) => format!(
+            " One shard has {} of the hash keys: {} of equal width would take this load.",
+            percent(share),
+            many(seen.open_shards(), "shard")
+        ),
+        None => String::new(),
+    }
+}
+
 pub(super) fn max_cost(max_usd_per_hour: f64, would_be_usd_per_hour: f64, seen: &Seen<'_>) -> String {
+    // The bound holds even if no refused record is a retry.
+    let would = if seen.evidence.offered_includes_retries == Some(true) { "may cost up to" } else { "would cost" };
     format!(
-        "{}, at {}. The smallest change would cost ${would_be_usd_per_hour} an hour, above your ${max_usd_per_hour}: \
+        "{}, at {}. The smallest change {would} ${would_be_usd_per_hour} an hour, above your ${max_usd_per_hour}: \
          raise UNTHROTTLE_MAX_HOURLY_COST, or {}.{}",
         throttling(seen.evidence),
         load(seen.evidence),

@@ -90,6 +90,9 @@ pub(super) fn idle(evidence: &Evidence, open: u32) -> String {
                 many(open, "shard")
             )
         }
+        _ if needed == open => {
+            format!("{} {} no more than its {}", load(evidence), needs(evidence), many(open, "shard"))
+        }
         _ => format!("{} {} only {needed} of its {}", load(evidence), needs(evidence), many(open, "shard")),
     }
 }
