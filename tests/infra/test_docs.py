@@ -335,7 +335,8 @@ def test_the_readme_has_the_most_that_a_day_adds_to_the_bill():
     added, an_hour = default_of("MaxAddedShards"), default_of("MaxHourlyCost")
     # The switch to on-demand mode is not among the shards, and no parameter bounds the number of streams that switch.
     assert TEMPLATE["Parameters"]["OnDemand"]["Default"] == "allow"
-    most = f"With `OnDemand=deny`, **the most that a day adds to the bill** is ${added * PRICES['shard_hour'] * 24:.0f}: {added:.0f} shards"
+    most = f"With `OnDemand=deny`, **the most that a day adds to the bill** is ${added * PRICES['shard_hour'] * 24:.0f} for shards, and $"
+    assert f"It is for {added:.0f} shards (`MaxAddedShards`) that are all added" in README
     assert most in README and "With `OnDemand=allow`, the default, a day has no such figure" in README
     assert f"adds at most ${an_hour * 24:.0f} a day at the load of that moment (`MaxHourlyCost`)" in README
     assert f"makes a stream cost more than ${an_hour:.0f} an hour" in README
