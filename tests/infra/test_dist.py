@@ -198,6 +198,22 @@ def test_a_program_that_does_not_run_here_leaves_the_installed_one(tmp_path, rel
 
 
 @pytest.mark.parametrize("options", [[], ["--uninstall"]])
+def test_a_folder_with_the_name_of_the_command_is_left_alone(tmp_path, release, options):
+    folder = tmp_path / "home/.local/bin/unthrottle"
+    folder.mkdir(parents=True)
+    made = install(tmp_path, "--from", release, "--version", "9.9.9", *options)
+    says = f"install.sh: {folder} is a folder. Remove it, or give another --prefix\n"
+    assert (made.returncode, made.stdout, made.stderr) == (1, "", says)
+    assert folder.is_dir() and installed(tmp_path / "home") == []
+
+
+def test_nothing_is_said_to_be_removed_where_nothing_was(tmp_path):
+    made = install(tmp_path, "--uninstall", "--prefix", tmp_path / "nowhere")
+    says = f"install.sh: there is no unthrottle in {tmp_path}/nowhere. Give the --prefix that it was installed to\n"
+    assert (made.returncode, made.stdout, made.stderr) == (1, "", says)
+
+
+@pytest.mark.parametrize("options", [[], ["--uninstall"]])
 @pytest.mark.parametrize("home", [{}, {"HOME": ""}])
 def test_without_a_home_it_asks_for_a_folder(tmp_path, release, options, home):
     command = ["sh", ROOT / "infra/install.sh", "--from", release, "--version", "9.9.9", *options]
