@@ -242,6 +242,19 @@ def test_a_release_s_installer_knows_its_version_and_its_place(tmp_path, monkeyp
     assert f"FROM=https://git.example/somebody/unthrottle/releases/download/v{dist.version()}" in text
 
 
+def test_a_checkout_has_the_same_bytes_everywhere():
+    """Git for Windows otherwise writes CRLF, which the tests and a shell in a container do not read."""
+    made = subprocess.run(["git", "ls-files", "--eol"], cwd=ROOT, capture_output=True, text=True)
+    if made.returncode != 0:
+        pytest.skip("this is no checkout")
+    for line in made.stdout.splitlines():
+        (facts, path) = line.split("\t")
+        (index, _, attributes) = facts.split(maxsplit=2)
+        is_bytes = path.startswith("fuzz/corpus/") or path.endswith(".bin")
+        assert attributes.split() == (["attr/-text"] if is_bytes else ["attr/text=auto", "eol=lf"]), line
+        assert is_bytes or index in ("i/lf", "i/none"), line
+
+
 def test_the_readme_names_the_systems_that_the_installer_and_the_release_have():
     (said,) = re.findall(r"^A release has the command for (.+?), and needs no Rust\.", (ROOT / "README.md").read_text(), re.MULTILINE)
     assert said == "Linux and macOS"
