@@ -293,6 +293,19 @@ def test_a_job_that_runs_the_tests_has_first_what_no_registry_has(path):
     assert version[0] >= version[1]
 
 
+def test_a_release_installs_the_command_in_the_ways_that_the_pages_name():
+    """On each host, before its files go out. From a repository Cargo finds the package by its name."""
+    steps = yaml.safe_load((ROOT / ".github/workflows/release.yml").read_text())["jobs"]["build"]["steps"]
+    runs = [step.get("run", step.get("uses", "")) for step in steps]
+    (at,) = [at for at, run in enumerate(runs) if run.startswith("cargo install --locked --path crates/cli ")]
+    assert "if" not in steps[at] and "actions/upload-artifact" in str(runs[at + 1 :])
+    operations, readme = ((ROOT / page).read_text() for page in ("docs/operations.md", "README.md"))
+    assert "    cargo install --locked --path crates/cli\n" in operations and "cargo install --locked --path crates/cli " in readme
+    (name,) = re.findall(r"    cargo install --locked --git URL (\S+)\n", operations)
+    manifest = tomllib.loads((ROOT / "crates/cli/Cargo.toml").read_text())
+    assert (name, manifest["bin"][0]["name"]) == (manifest["package"]["name"], "unthrottle")
+
+
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
 def test_each_command_of_a_workflow_is_there(path):
     text = path.read_text()
