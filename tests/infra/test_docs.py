@@ -312,6 +312,15 @@ def test_a_stream_that_heals_has_four_metrics_of_its_own():
     assert f"${4 * METRIC:.2f} for each stream while it is changed and heals (four metrics" in " ".join(OPERATIONS.split())
 
 
+def test_the_list_of_all_commands_has_each_command():
+    source = (ROOT / "crates/cli/src/lib.rs").read_text()
+    (variants,) = re.findall(r"\nenum Command \{\n(.*?)\n\}\n", source, re.DOTALL)
+    commands = {name.lower() for name in re.findall(r"^    (\w+)\(?[\w:<>]*\)?,$", variants, re.MULTILINE)}
+    listed = OPERATIONS.split("\n## The command line\n")[1].split("\n## ")[0]
+    missing = {name for name in commands if not re.search(rf"^    unthrottle {name} |`unthrottle {name}`", listed, re.MULTILINE)}
+    assert len(commands) > 20 and missing == set()
+
+
 def default_of(name):
     return float(TEMPLATE["Parameters"][name]["Default"])
 
