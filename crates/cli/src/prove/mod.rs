@@ -133,7 +133,7 @@ pub(super) struct Args {
         value_name = "N",
         value_parser = clap::value_parser!(u32).range(1..=3600),
         help = "Wait N times shorter. Without it: as many times as the clock of a local\n\
-                account is faster"
+                account is faster. AWS has no faster clock, so it is refused there"
     )]
     pace: Option<u32>,
     #[command(flatten)]

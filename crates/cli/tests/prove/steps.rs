@@ -85,6 +85,8 @@ async fn every_step_ends_in_a_verdict_on_the_local_account_and_leaves_nothing() 
         assert_eq!(verdicts[fact], "different", "{fact}: {said}");
     }
     hides_the_account(folder.path());
+    let page = std::fs::read_to_string(folder.path().join("proof/proof.md")).expect("a page");
+    assert!(page.contains(", pace 60.") && page.contains("was said to run 60 times as fast"), "{page}");
     shows_a_refused_record(&proof(folder.path()));
     measured(&proof(folder.path()));
     assert_eq!(left(&urls).await, Vec::<String>::new(), "{said}");
@@ -145,9 +147,13 @@ async fn a_proof_goes_on_with_the_steps_that_are_not_settled() {
     assert_eq!(out.status.code(), Some(0), "{}{}", text(&out.stdout), text(&out.stderr));
     let page = std::fs::read_to_string(folder.path().join("proof/proof.md")).expect("a page");
     assert!(page.contains("| `tag-while-updating` | seen |") && page.contains("and not from AWS"), "{page}");
+    assert!(page.contains(", pace 1.\n") && !page.contains("was said to run"), "{page}");
     let again = prove(&urls, folder.path(), &[&pay[..], &["reshards"]].concat()).await;
     assert_eq!(again.status.code(), Some(2), "{}", text(&again.stderr));
     assert!(text(&again.stderr).contains("proof.json is there already"), "{}", text(&again.stderr));
+    let faster = prove(&urls, folder.path(), &[&pay[..], &["reshards", "--resume", "--pace", "60"]].concat()).await;
+    assert_eq!(faster.status.code(), Some(2), "{}", text(&faster.stderr));
+    assert!(text(&faster.stderr).contains("has pace 1, and this command 60"), "{}", text(&faster.stderr));
     account.reset_calls();
     let out = prove(&urls, folder.path(), &[&pay[..], &["tag-updating,eleventh-reshard", "--resume"]].concat()).await;
     assert_eq!(out.status.code(), Some(0), "{}{}", text(&out.stdout), text(&out.stderr));
