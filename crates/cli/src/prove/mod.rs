@@ -9,9 +9,11 @@
 //!   --clean, which also finds those that a lost ledger had.
 //! - `cost`: what the steps cost at most, and what the user accepts.
 //! - `clients`, `record` and `redact`: the calls, and their answers without ids. `trouble` has their failures.
+//! - `again`: the one place that asks again, where AWS refused the rate of calls.
 //! - `proof` and `page`: what was seen, as JSON and as Markdown.
 
 mod account;
+mod again;
 mod clean;
 mod clients;
 mod context;
