@@ -51,7 +51,12 @@ ZSH_COMPLETION=$PREFIX/share/zsh/site-functions/_unthrottle
 FISH_COMPLETION=$PREFIX/share/fish/vendor_completions.d/unthrottle.fish
 MAN=$PREFIX/share/man/man1
 
+# `mv` would put the command into the folder, and `rm -f` fails at it.
+[ ! -d "$PREFIX/bin/unthrottle" ] || fail "$PREFIX/bin/unthrottle is a folder. Remove it, or give another --prefix"
+
 if [ -n "$UNINSTALL" ]; then
+    [ -e "$PREFIX/bin/unthrottle" ] || [ -L "$PREFIX/bin/unthrottle" ] || [ -e "$MAN/unthrottle.1" ] ||
+        fail "there is no unthrottle in $PREFIX. Give the --prefix that it was installed to"
     rm -f "$PREFIX/bin/unthrottle" "$BASH_COMPLETION" "$ZSH_COMPLETION" "$FISH_COMPLETION" \
         "$MAN/unthrottle.1" "$MAN"/unthrottle-*.1
     echo "removed unthrottle from $PREFIX"

@@ -119,7 +119,7 @@ resource "aws_iam_role_policy" "unthrottle" {
       },
       # These calls find the streams that need a check. `*`: GetResources finds by tag and takes no resource. No service
       # authorization reference that could be read has DescribeAlarmContributors. If the action takes no alarm, an ARN
-      # would deny every call, and the sweep would find no stream.
+      # would deny every call. The sweep would then ask Metrics Insights, which costs more and finds streams later.
       {
         Sid    = "FindStreams"
         Effect = "Allow"

@@ -198,6 +198,22 @@ def test_a_program_that_does_not_run_here_leaves_the_installed_one(tmp_path, rel
 
 
 @pytest.mark.parametrize("options", [[], ["--uninstall"]])
+def test_a_folder_with_the_name_of_the_command_is_left_alone(tmp_path, release, options):
+    folder = tmp_path / "home/.local/bin/unthrottle"
+    folder.mkdir(parents=True)
+    made = install(tmp_path, "--from", release, "--version", "9.9.9", *options)
+    says = f"install.sh: {folder} is a folder. Remove it, or give another --prefix\n"
+    assert (made.returncode, made.stdout, made.stderr) == (1, "", says)
+    assert folder.is_dir() and installed(tmp_path / "home") == []
+
+
+def test_nothing_is_said_to_be_removed_where_nothing_was(tmp_path):
+    made = install(tmp_path, "--uninstall", "--prefix", tmp_path / "nowhere")
+    says = f"install.sh: there is no unthrottle in {tmp_path}/nowhere. Give the --prefix that it was installed to\n"
+    assert (made.returncode, made.stdout, made.stderr) == (1, "", says)
+
+
+@pytest.mark.parametrize("options", [[], ["--uninstall"]])
 @pytest.mark.parametrize("home", [{}, {"HOME": ""}])
 def test_without_a_home_it_asks_for_a_folder(tmp_path, release, options, home):
     command = ["sh", ROOT / "infra/install.sh", "--from", release, "--version", "9.9.9", *options]
@@ -224,6 +240,19 @@ def test_a_release_s_installer_knows_its_version_and_its_place(tmp_path, monkeyp
     text = (tmp_path / "install.sh").read_text().splitlines()
     assert f"VERSION={dist.version()}" in text
     assert f"FROM=https://git.example/somebody/unthrottle/releases/download/v{dist.version()}" in text
+
+
+def test_a_checkout_has_the_same_bytes_everywhere():
+    """Git for Windows otherwise writes CRLF, which the tests and a shell in a container do not read."""
+    made = subprocess.run(["git", "ls-files", "--eol"], cwd=ROOT, capture_output=True, text=True)
+    if made.returncode != 0:
+        pytest.skip("this is no checkout")
+    for line in made.stdout.splitlines():
+        (facts, path) = line.split("\t")
+        (index, _, attributes) = facts.split(maxsplit=2)
+        is_bytes = path.startswith("fuzz/corpus/") or path.endswith(".bin")
+        assert attributes.split() == (["attr/-text"] if is_bytes else ["attr/text=auto", "eol=lf"]), line
+        assert is_bytes or index in ("i/lf", "i/none"), line
 
 
 def test_the_readme_names_the_systems_that_the_installer_and_the_release_have():
@@ -262,6 +291,19 @@ def test_a_job_that_runs_the_tests_has_first_what_no_registry_has(path):
     (lowest,) = re.findall(r'required_version = ">= ([\d.]+)"', (ROOT / "infra/terraform/versions.tf").read_text())
     version = [[int(part) for part in text.split(".")] for text in (tools["with"]["terraform_version"], lowest)]
     assert version[0] >= version[1]
+
+
+def test_a_release_installs_the_command_in_the_ways_that_the_pages_name():
+    """On each host, before its files go out. From a repository Cargo finds the package by its name."""
+    steps = yaml.safe_load((ROOT / ".github/workflows/release.yml").read_text())["jobs"]["build"]["steps"]
+    runs = [step.get("run", step.get("uses", "")) for step in steps]
+    (at,) = [at for at, run in enumerate(runs) if run.startswith("cargo install --locked --path crates/cli ")]
+    assert "if" not in steps[at] and "actions/upload-artifact" in str(runs[at + 1 :])
+    operations, readme = ((ROOT / page).read_text() for page in ("docs/operations.md", "README.md"))
+    assert "    cargo install --locked --path crates/cli\n" in operations and "cargo install --locked --path crates/cli " in readme
+    (name,) = re.findall(r"    cargo install --locked --git URL (\S+)\n", operations)
+    manifest = tomllib.loads((ROOT / "crates/cli/Cargo.toml").read_text())
+    assert (name, manifest["bin"][0]["name"]) == (manifest["package"]["name"], "unthrottle")
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)

@@ -312,6 +312,15 @@ def test_a_stream_that_heals_has_four_metrics_of_its_own():
     assert f"${4 * METRIC:.2f} for each stream while it is changed and heals (four metrics" in " ".join(OPERATIONS.split())
 
 
+def test_the_list_of_all_commands_has_each_command():
+    source = (ROOT / "crates/cli/src/lib.rs").read_text()
+    (variants,) = re.findall(r"\nenum Command \{\n(.*?)\n\}\n", source, re.DOTALL)
+    commands = {name.lower() for name in re.findall(r"^    (\w+)\(?[\w:<>]*\)?,$", variants, re.MULTILINE)}
+    listed = OPERATIONS.split("\n## The command line\n")[1].split("\n## ")[0]
+    missing = {name for name in commands if not re.search(rf"^    unthrottle {name} |`unthrottle {name}`", listed, re.MULTILINE)}
+    assert len(commands) > 20 and missing == set()
+
+
 def default_of(name):
     return float(TEMPLATE["Parameters"][name]["Default"])
 
@@ -335,7 +344,8 @@ def test_the_readme_has_the_most_that_a_day_adds_to_the_bill():
     added, an_hour = default_of("MaxAddedShards"), default_of("MaxHourlyCost")
     # The switch to on-demand mode is not among the shards, and no parameter bounds the number of streams that switch.
     assert TEMPLATE["Parameters"]["OnDemand"]["Default"] == "allow"
-    most = f"With `OnDemand=deny`, **the most that a day adds to the bill** is ${added * PRICES['shard_hour'] * 24:.0f}: {added:.0f} shards"
+    most = f"With `OnDemand=deny`, **the most that a day adds to the bill** is ${added * PRICES['shard_hour'] * 24:.0f} for shards, and $"
+    assert f"It is for {added:.0f} shards (`MaxAddedShards`) that are all added" in README
     assert most in README and "With `OnDemand=allow`, the default, a day has no such figure" in README
     assert f"adds at most ${an_hour * 24:.0f} a day at the load of that moment (`MaxHourlyCost`)" in README
     assert f"makes a stream cost more than ${an_hour:.0f} an hour" in README

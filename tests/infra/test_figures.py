@@ -50,11 +50,15 @@ def metrics_by(dimension):
 def of_the_readme():
     """The sentences with money."""
     small, large = cost("together")[1:3]
-    deny = default_of("MaxAddedShards") * PRICES["shard_hour"] * 24
+    added, unit = default_of("MaxAddedShards"), PRICES["put_units_million"]
+    deny = added * PRICES["shard_hour"] * 24
+    # A full shard takes its records, of 25 KB at most: larger ones fill it by their bytes, with fewer units.
+    (records,) = {int(n.replace("_", "")) for n in re.findall(r"WRITE_RECORDS_A_SECOND: u64 = ([\d_]+);", rust("rules/capacity.rs").read_text())}
+    full = added * records * 86_400 * unit / 1e6
     yield f"costs under $3 a month without streams, about ${small:.0f} for 10 streams and ${round(large, -1):.0f} for 1,000"
     yield f"bills ${STACK_PRICES['kms_rotations_billed'] * STACK_PRICES['kms_rotation_month']:.0f} more for the topic's key"
     yield f"most of it: ${len(FLEET) * ALARM:.2f} for each stream"
-    yield f"is ${deny:.0f}: {default_of('MaxAddedShards'):.0f} shards (`MaxAddedShards`)"
+    yield f"is ${deny:.0f} for shards, and ${unit:.3f} for each million records that are then accepted (at most ${full:.0f} if all {added:.0f} are full)."
     yield f"adds at most ${default_of('MaxHourlyCost') * 24:.0f} a day at the load"
     yield f"cost more than ${default_of('MaxHourlyCost'):.0f} an hour"
     yield f"{default_of('MaxShards'):.0f} shards cost about ${round(default_of('MaxShards') * PRICES['shard_hour'] * HOURS_A_MONTH, -2):,.0f} a month"

@@ -88,10 +88,18 @@ const HOSTS_OF_AWS: [&str; 3] = [".amazonaws.com", ".amazonaws.com.cn", ".api.aw
 
 /// Whether every service is called at AWS's own endpoint. These have all operations of the steps.
 pub(super) fn is_aws(config: &SdkConfig) -> bool {
-    endpoints(config).values().all(|url| {
-        let host = url.parse().ok().and_then(|url: http::Uri| url.host().map(str::to_ascii_lowercase));
-        host.is_some_and(|host| HOSTS_OF_AWS.iter().any(|end| host.ends_with(end)))
-    })
+    endpoints(config).values().all(|url| is_of_aws(url))
+}
+
+fn is_of_aws(url: &str) -> bool {
+    let host = url.parse().ok().and_then(|url: http::Uri| url.host().map(str::to_ascii_lowercase));
+    host.is_some_and(|host| HOSTS_OF_AWS.iter().any(|end| host.ends_with(end)))
+}
+
+/// Whether a service is called at AWS's own endpoint, whose clock runs as the machine's.
+pub(super) fn is_partly_aws(config: &SdkConfig) -> bool {
+    let endpoints = endpoints(config);
+    endpoints.len() < SERVICES.len() || endpoints.values().any(|url| is_of_aws(url))
 }
 
 #[cfg(test)]
@@ -127,7 +135,9 @@ mod tests {
         let of = |url: Option<&str>| {
             let mut builder = SdkConfig::builder();
             builder.set_endpoint_url(url.map(str::to_owned));
-            is_aws(&builder.build())
+            let config = builder.build();
+            assert_eq!(is_partly_aws(&config), is_aws(&config), "{url:?}");
+            is_aws(&config)
         };
         for url in [
             None,

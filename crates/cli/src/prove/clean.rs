@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 /// `--clean`: deletes what the ledger of the folder names, and what carries the name of its run.
 pub(super) async fn run(args: &Args) -> Result<(), CliError> {
     let config = args.aws.config().await?;
-    let time = Time::of_account(args.pace);
+    let time = Time::of_account(args.pace, &config)?;
     let clients = Clients::new(&config, &time, &Recorder::new(&time));
     let ledger = if args.all_runs { None } else { Ledger::open(&args.out)? };
     if ledger.is_none() && !args.all_runs {

@@ -20,6 +20,9 @@ pub(super) const PREFIX: &str = "unthrottle-prove-";
 /// The key of the tag of each resource that can have one. Its value is the name of the resource.
 pub(super) const TAG_KEY: &str = "unthrottle.prove";
 
+/// The tag with which a deployed unthrottle leaves a stream alone. It would change what a step measures, and cost more.
+const OFF: (&str, &str) = ("unthrottle.mode", "off");
+
 /// The time between two reads of a state. AWS allows 20 `DescribeStreamSummary` calls a second in an account.
 pub(super) const POLL: Duration = Duration::from_secs(1);
 
@@ -117,14 +120,15 @@ impl Context {
         answer
     }
 
-    /// Creates a stream, and waits until it is ACTIVE. Returns its name.
+    /// Creates a stream that a deployed unthrottle leaves alone, and waits until it is ACTIVE. Returns its name.
     ///
     /// # Errors
     /// A call fails, or the stream is not ACTIVE in time.
     pub async fn stream(&self, what: &str, shards: u32) -> Tried<String> {
         let name = self.name(what);
         let shards = i32::try_from(shards).unwrap_or(1);
-        let create = self.clients.kinesis.create_stream().stream_name(&name).shard_count(shards).tags(TAG_KEY, &name);
+        let create = self.clients.kinesis.create_stream().stream_name(&name).shard_count(shards);
+        let create = create.tags(TAG_KEY, &name).tags(OFF.0, OFF.1);
         let create = async {
             match answered("CreateStream", create.send().await)? {
                 // An attempt before this one has created it: no other stream has this name.

@@ -10,7 +10,9 @@ use unthrottle_core::cost::Prices;
 /// Full cents upwards: a user who reads $0.00 and accepts it pays nothing.
 pub(super) fn cents(usd: f64) -> f64 {
     // A thousandth of a cent is the error of a sum, and no cost.
-    (usd * 100.0 - 0.001).ceil().max(0.0) / 100.0
+    let cents = (usd * 100.0 - 0.001).ceil();
+    // Without steps, the sum and its cents are -0.
+    if cents > 0.0 { cents / 100.0 } else { 0.0 }
 }
 
 /// The most that these steps cost at list prices, in USD, in an account with this many streams.
@@ -72,6 +74,10 @@ mod tests {
             assert!((cents(usd) - shown).abs() < 1e-9, "{usd}: {}", cents(usd));
             accept(Some(cents(usd)), usd, "").expect("accepted");
         }
+        assert_eq!(
+            format!("{:.2}", cents(of(&[], &unthrottle::settings::read().expect("settings").prices, 0))),
+            "0.00"
+        );
         accept(Some(0.63), 0.631, "").expect_err("less than the cost");
     }
 }

@@ -1,5 +1,6 @@
 //! More records than a shard takes.
 
+use super::again::told;
 use super::context::Context;
 use super::trouble::{Refusal, Tried, answered};
 use aws_sdk_kinesis::operation::put_records::PutRecordsOutput;
@@ -35,10 +36,11 @@ pub(super) struct Answers {
 }
 
 impl Answers {
-    /// Counts the answer to a request of `records`.
+    /// Counts the answer to a request of `records`. A refused rate of calls says nothing of the shard.
     pub fn add(&mut self, records: usize, answer: Result<PutRecordsOutput, Refusal>) {
         let records = match answer {
             Ok(answer) => answer.records,
+            Err(refusal) if refusal.is_of_account() => return,
             Err(refusal) => return self.refuse(records, refusal),
         };
         let refused = records.iter().filter_map(|record| record.error_code());
@@ -111,10 +113,11 @@ pub(super) fn large() -> Blob {
 /// Writes a small record by PutRecord, and returns AWS's refusal, if it refuses it.
 ///
 /// # Errors
-/// As [`full_round`].
+/// As [`full_round`], and a refused rate of calls that stays.
 pub(super) async fn one_record(context: &Context, stream: &str) -> Tried<Option<Refusal>> {
     let put = context.clients.once.put_record().stream_name(stream).partition_key("a").data(Blob::new(*b"one"));
-    Ok(answered("PutRecord", put.send().await)?.err())
+    let put = async || answered("PutRecord", put.clone().send().await);
+    Ok(told(&context.time, "PutRecord", put).await?.err())
 }
 
 async fn put(context: &Context, stream: &str, records: usize, data: Blob) -> Tried<Result<PutRecordsOutput, Refusal>> {
@@ -138,6 +141,7 @@ mod tests {
         let refusal = Refusal { code: "ProvisionedThroughputExceededException".into(), message: String::new() };
         answers.add(500, Err(refusal.clone()));
         answers.add(1, Err(refusal.clone()));
+        answers.add(1, Err(Refusal { code: "ThrottlingException".into(), message: "Rate exceeded".into() }));
         assert_eq!((answers.refused, answers.accepted, answers.refusals), (501, 0, vec![refusal]));
     }
 }

@@ -9,9 +9,11 @@
 //!   --clean, which also finds those that a lost ledger had.
 //! - `cost`: what the steps cost at most, and what the user accepts.
 //! - `clients`, `record` and `redact`: the calls, and their answers without ids. `trouble` has their failures.
+//! - `again`: the one place that asks again, where AWS refused the rate of calls.
 //! - `proof` and `page`: what was seen, as JSON and as Markdown.
 
 mod account;
+mod again;
 mod clean;
 mod clients;
 mod context;
@@ -45,9 +47,11 @@ pub(super) const ABOUT: &str = "\
 Try on a sandbox account what unthrottle assumes of AWS. docs/limits.md lists
 these facts, with the step that settles each.
 
-Each step creates streams of its own, and deletes them. It ends in seen,
-different, not_available or failed. The folder of --out gets proof.json and
-proof.md, with AWS's answers but without ids of accounts and callers.
+Each step creates streams of its own, and deletes them. A deployed unthrottle
+leaves all but that of `stack` alone. A step ends in seen, different,
+not_available or failed. The folder of --out gets proof.json and proof.md, with
+AWS's answers but without ids of accounts and callers. What AWS refuses for the
+rate of calls is asked again for a minute, and then failed: --resume asks again.
 
 Before a resource is created, its name is in the ledger of the folder. After a
 kill, --clean deletes what the ledger names. --dry-run lists the steps, their
@@ -133,7 +137,7 @@ pub(super) struct Args {
         value_name = "N",
         value_parser = clap::value_parser!(u32).range(1..=3600),
         help = "Wait N times shorter. Without it: as many times as the clock of a local\n\
-                account is faster"
+                account is faster. AWS has no faster clock, so it is refused there"
     )]
     pace: Option<u32>,
     #[command(flatten)]

@@ -12,7 +12,12 @@ pub(super) fn of(proof: &Proof) -> String {
     let mut page = String::from("# What AWS did\n\n");
     let when = proof.began.format("%Y-%m-%d %H:%M UTC");
     // Writing to a String never fails.
-    let _ = writeln!(page, "unthrottle {}, region {}, from {when}.", proof.unthrottle, proof.region);
+    let _ =
+        writeln!(page, "unthrottle {}, region {}, from {when}, pace {}.", proof.unthrottle, proof.region, proof.pace);
+    if proof.pace > 1 {
+        let pace = proof.pace;
+        let _ = writeln!(page, "\nThe clock of the account was said to run {pace} times as fast as the machine's.");
+    }
     if let Some(url) = &proof.endpoint_url {
         let _ = writeln!(page, "\n**This proof comes from {url}, and not from AWS.** It shows nothing of AWS.");
     }

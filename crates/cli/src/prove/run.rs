@@ -66,8 +66,9 @@ async fn accept(
 /// Runs the steps, writes the proof after each, and leaves nothing behind.
 pub(super) async fn steps(args: &Args, steps: &[&'static Step], prices: &Prices) -> Result<(), CliError> {
     let config = args.aws.config().await?;
-    let time = Time::of_account(args.pace);
-    let old = if args.resume { Some(of_folder(args, &config)?) } else { must_have_no_proof(args).map(|()| None)? };
+    let time = Time::of_account(args.pace, &config)?;
+    let old =
+        if args.resume { Some(of_folder(args, &config, &time)?) } else { must_have_no_proof(args).map(|()| None)? };
     let clients = Clients::new(&config, &time, &Recorder::new(&time));
     let account = Account::asked(&config, &clients).await?;
     if old.is_some() {
@@ -118,13 +119,18 @@ fn must_have_no_proof(args: &Args) -> Result<(), CliError> {
 }
 
 /// The proof of the folder, to go on with.
-fn of_folder(args: &Args, config: &SdkConfig) -> Result<Proof, CliError> {
+fn of_folder(args: &Args, config: &SdkConfig, time: &Time) -> Result<Proof, CliError> {
     let proof = Proof::read(&args.out.join(proof::FILE))?;
     let region = config.region().map(ToString::to_string).unwrap_or_default();
     if proof.region != region || proof.endpoint_url.as_deref() != config.endpoint_url() {
         let of = proof.endpoint_url.as_deref().unwrap_or("AWS");
         let problem =
             format!("--resume: the proof in the folder is of {of}, region {}. Give another --out", proof.region);
+        return Err(CliError::Usage(problem));
+    }
+    if proof.pace != time.pace() {
+        let (of, pace) = (proof.pace, time.pace());
+        let problem = format!("--resume: the proof in the folder has pace {of}, and this command {pace}");
         return Err(CliError::Usage(problem));
     }
     Ok(proof)

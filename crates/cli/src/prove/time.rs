@@ -1,6 +1,9 @@
 //! The time of the account that the steps run in.
 
+use super::account::is_partly_aws;
+use crate::CliError;
 use crate::aws::clock;
+use aws_config::SdkConfig;
 use chrono::{DateTime, TimeDelta, Utc};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -24,9 +27,16 @@ impl Time {
     }
 
     /// The clock of the account whose configuration was loaded last. `pace`: the user says how fast it is.
-    pub fn of_account(pace: Option<u32>) -> Arc<Time> {
+    ///
+    /// # Errors
+    /// The user says it of AWS. Each step would then wait too short for AWS, and measure too long times.
+    pub fn of_account(pace: Option<u32>, config: &SdkConfig) -> Result<Arc<Time>, CliError> {
+        if pace.is_some() && is_partly_aws(config) {
+            let problem = "--pace is for an account with a faster clock, and this command would call AWS";
+            return Err(CliError::Usage(problem.into()));
+        }
         let clock = clock();
-        Arc::new(Time::new(clock.now(), pace.unwrap_or(clock.pace())))
+        Ok(Arc::new(Time::new(clock.now(), pace.unwrap_or(clock.pace()))))
     }
 
     /// How many times as fast as the machine's clock it runs.

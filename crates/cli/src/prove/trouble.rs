@@ -38,6 +38,52 @@ pub(super) struct Refusal {
     pub message: String,
 }
 
+/// Codes that refuse the rate of calls. The last one is that of a stream's key.
+const TOO_FAST: [&str; 11] = [
+    "Throttling",
+    "ThrottlingException",
+    "ThrottledException",
+    "RequestThrottled",
+    "RequestThrottledException",
+    "TooManyRequestsException",
+    "RequestLimitExceeded",
+    "BandwidthLimitExceeded",
+    "PriorRequestNotComplete",
+    "SlowDown",
+    "KMSThrottlingException",
+];
+
+/// The words of a refused rate, in lower case. Kinesis has a code for rates, quotas and limits of a day alike, so only
+/// the words tell them apart.
+const OF_RATE: [&str; 2] = ["rate exceeded", "too many requests"];
+
+/// The code of a shard that is full. Its words are those of a rate.
+const SHARD_IS_FULL: &str = "ProvisionedThroughputExceededException";
+
+/// Codes of CloudWatch, CloudTrail and other services for a quota of the account.
+const OF_QUOTA: [&str; 4] =
+    ["LimitExceeded", "LimitExceededFault", "ServiceQuotaExceededException", "MaximumNumberOfTrailsExceededException"];
+
+impl Refusal {
+    /// Whether AWS refused the rate of calls, which says nothing of the call.
+    pub fn is_of_rate(&self) -> bool {
+        let message = self.message.to_ascii_lowercase();
+        let has_words = || OF_RATE.iter().any(|words| message.contains(words));
+        TOO_FAST.contains(&self.code.as_str()) || self.code != SHARD_IS_FULL && has_words()
+    }
+
+    /// Whether the account is at a quota: "This request would exceed the shard limit for the account".
+    pub fn is_of_quota(&self) -> bool {
+        let has_words = || self.message.contains("would exceed") && self.message.contains("account");
+        OF_QUOTA.contains(&self.code.as_str()) || has_words()
+    }
+
+    /// Whether the refusal is one of the account, and not of the call.
+    pub fn is_of_account(&self) -> bool {
+        self.is_of_rate() || self.is_of_quota()
+    }
+}
+
 impl std::fmt::Display for Refusal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.message.as_str() {
@@ -99,7 +145,12 @@ pub(super) fn done<T, E>(call: &str, answer: Result<T, SdkError<E, HttpResponse>
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
-    answered(call, answer)?.map_err(|refusal| Trouble::Failed(format!("AWS refused {call}: {refusal}")))
+    answered(call, answer)?.map_err(|refusal| refused(call, &refusal))
+}
+
+/// The failure of a call that AWS refused, and that must work.
+pub(super) fn refused(call: &str, refusal: &Refusal) -> Trouble {
+    Trouble::Failed(format!("AWS refused {call}: {refusal}"))
 }
 
 #[cfg(test)]
@@ -129,5 +180,30 @@ mod tests {
         }
         assert!(matches!(of(500, page, "Werkzeug/3.1.3 Python/3.12.3"), Trouble::NotServed(_)));
         assert!(matches!(of(503, page, "Werkzeug/3.1.3 Python/3.12.3"), Trouble::Failed(_)));
+    }
+
+    fn refusal(code: &str, message: &str) -> Refusal {
+        Refusal { code: code.into(), message: message.into() }
+    }
+
+    #[test]
+    fn a_rate_a_quota_and_a_full_shard_are_told_apart() {
+        let rate = "Rate exceeded for stream orders under account 123456789012.";
+        let quota = "This request would exceed the shard limit for the account 123456789012 in us-east-1.";
+        for (code, message, is_of_rate, is_of_quota) in [
+            ("LimitExceededException", rate, true, false),
+            ("Throttling", "Rate exceeded", true, false),
+            ("ThrottlingException", "", true, false),
+            ("KMSThrottlingException", "", true, false),
+            ("LimitExceededException", quota, false, true),
+            ("LimitExceeded", "The maximum number of alarms was reached", false, true),
+            ("ProvisionedThroughputExceededException", "Rate exceeded for shard shardId-000000000000", false, false),
+            ("LimitExceededException", "UpdateShardCount cannot scale up over double", false, false),
+            ("InvalidArgumentException", "", false, false),
+        ] {
+            let refusal = refusal(code, message);
+            assert_eq!((refusal.is_of_rate(), refusal.is_of_quota()), (is_of_rate, is_of_quota), "{refusal}");
+            assert_eq!(refusal.is_of_account(), is_of_rate || is_of_quota, "{refusal}");
+        }
     }
 }

@@ -51,6 +51,23 @@ async fn what_a_killed_run_leaves_is_deleted_by_clean_and_the_proof_can_go_on() 
 }
 
 #[tokio::test]
+async fn a_deployed_unthrottle_leaves_the_streams_of_a_run_alone() {
+    let (_account, _moto, urls, folder, mut child) = running().await;
+    let kinesis = aws_sdk_kinesis::Client::new(&unthrottle_cli::local_config(&urls.local));
+    let streams = kinesis.list_streams().send().await.expect("streams").stream_names;
+    assert!(!streams.is_empty());
+    for stream in streams {
+        let arn = format!("arn:aws:kinesis:us-east-1:123456789012:stream/{stream}");
+        let tags = kinesis.list_tags_for_resource().resource_arn(arn).send().await.expect("tags").tags;
+        let tags = tags.unwrap_or_default();
+        assert!(tags.iter().any(|tag| (tag.key(), tag.value()) == ("unthrottle.mode", Some("off"))), "{tags:?}");
+    }
+    child.kill().and_then(|()| child.wait()).expect("killed");
+    let out = prove(&urls, folder.path(), &["--clean"]).await;
+    assert!(out.status.success(), "{}{}", text(&out.stdout), text(&out.stderr));
+}
+
+#[tokio::test]
 async fn what_a_lost_ledger_named_is_found_by_its_name() {
     let (_account, _moto, urls, folder, mut child) = running().await;
     child.kill().and_then(|()| child.wait()).expect("killed");

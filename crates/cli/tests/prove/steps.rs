@@ -7,7 +7,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
-use unthrottle_lab::local::{Effect, Fault};
+use unthrottle_lab::local::{Effect, Fault, LocalAccount};
 
 const ALL: [&str; 11] = [
     "--i-know-this-costs-up-to",
@@ -85,6 +85,8 @@ async fn every_step_ends_in_a_verdict_on_the_local_account_and_leaves_nothing() 
         assert_eq!(verdicts[fact], "different", "{fact}: {said}");
     }
     hides_the_account(folder.path());
+    let page = std::fs::read_to_string(folder.path().join("proof/proof.md")).expect("a page");
+    assert!(page.contains(", pace 60.") && page.contains("was said to run 60 times as fast"), "{page}");
     shows_a_refused_record(&proof(folder.path()));
     measured(&proof(folder.path()));
     assert_eq!(left(&urls).await, Vec::<String>::new(), "{said}");
@@ -125,7 +127,7 @@ async fn every_step_ends_in_a_verdict_on_moto_and_leaves_nothing() {
     let verdicts = all_verdicts(folder.path(), &listed(&urls, folder.path()).await);
     assert!(!verdicts.values().any(|verdict| verdict == "failed"), "{said}");
     // moto refuses no record and has no CloudWatch for today's SDKs.
-    for fact in ["put-record-refused", "write-metric-lag", "alarm-delay", "tag-while-updating"] {
+    for fact in ["put-record-refused", "write-metric-lag", "alarm-delay", "tag-while-updating", "stack-heals"] {
         assert_eq!(verdicts[fact], "not_available", "{fact}: {said}");
     }
     // moto knows no limit of a reshard.
@@ -145,9 +147,13 @@ async fn a_proof_goes_on_with_the_steps_that_are_not_settled() {
     assert_eq!(out.status.code(), Some(0), "{}{}", text(&out.stdout), text(&out.stderr));
     let page = std::fs::read_to_string(folder.path().join("proof/proof.md")).expect("a page");
     assert!(page.contains("| `tag-while-updating` | seen |") && page.contains("and not from AWS"), "{page}");
+    assert!(page.contains(", pace 1.\n") && !page.contains("was said to run"), "{page}");
     let again = prove(&urls, folder.path(), &[&pay[..], &["reshards"]].concat()).await;
     assert_eq!(again.status.code(), Some(2), "{}", text(&again.stderr));
     assert!(text(&again.stderr).contains("proof.json is there already"), "{}", text(&again.stderr));
+    let faster = prove(&urls, folder.path(), &[&pay[..], &["reshards", "--resume", "--pace", "60"]].concat()).await;
+    assert_eq!(faster.status.code(), Some(2), "{}", text(&faster.stderr));
+    assert!(text(&faster.stderr).contains("has pace 1, and this command 60"), "{}", text(&faster.stderr));
     account.reset_calls();
     let out = prove(&urls, folder.path(), &[&pay[..], &["tag-updating,eleventh-reshard", "--resume"]].concat()).await;
     assert_eq!(out.status.code(), Some(0), "{}{}", text(&out.stdout), text(&out.stderr));
@@ -231,4 +237,101 @@ async fn an_error_of_fis_is_told_from_other_refusals() {
         assert_eq!(verdicts(&proof(folder.path())), [of("fis-error", error), of("fis-metric", metric)], "{said}");
         assert_eq!(left(&urls).await, Vec::<String>::new(), "{said}");
     }
+}
+
+/// Refuses these calls of an operation.
+fn refuse(account: &LocalAccount, operation: &str, (skip, times): (u32, u32), code: &str, message: &str) {
+    let effect = Effect::Error { status: 400, code: code.into(), message: message.into() };
+    account.add_fault(Fault { operation: operation.into(), skip, times, effect });
+}
+
+/// Runs a step on an account of its own, of which `refuse` prepares the refusals. Returns the verdicts and the output.
+async fn step_with(step: &str, refuse: impl FnOnce(&LocalAccount)) -> (BTreeMap<String, String>, String) {
+    // An alarm needs more of the machine's time than the other steps.
+    let pace = if step == "contributor-alarm" { 60 } else { 3_600 };
+    let account = quick(pace).await;
+    refuse(&account);
+    let urls = Urls { local: account.url().to_owned(), moto: account.url().to_owned() };
+    let folder = tempfile::tempdir().expect("a folder");
+    let args = ["--only", step, "--spend-reshards", "--i-know-this-costs-up-to", "2"];
+    let out = prove(&urls, folder.path(), &args).await;
+    let said = format!("{step}: {}{}", text(&out.stdout), text(&out.stderr));
+    (verdicts(&proof(folder.path())).into_iter().collect(), said)
+}
+
+const RATE: &str = "Rate exceeded for stream orders under account 123456789012.";
+
+#[tokio::test]
+async fn a_refused_rate_is_asked_again_and_what_stays_is_no_verdict() {
+    const LIMIT: &str = "LimitExceededException";
+    // Which calls are refused, and the verdict of the fact. The calls that are not measured are tried four times each.
+    for (step, operation, calls, code, message, fact, verdict) in [
+        ("shard-limits", "UpdateShardCount", (0, 3), LIMIT, RATE, "above-double", "seen"),
+        ("shard-limits", "UpdateShardCount", (0, 999), LIMIT, RATE, "above-double", "failed"),
+        ("shard-limits", "UpdateShardCount", (0, 999), LIMIT, RATE, "same-count", "failed"),
+        ("shard-limits", "UpdateShardCount", (0, 999), "ThrottlingException", "", "above-double", "failed"),
+        ("shard-limits", "UpdateShardCount", (1, 2), LIMIT, RATE, "same-count", "seen"),
+        ("shard-limits", "UpdateShardCount", (1, 999), LIMIT, RATE, "same-count", "failed"),
+        ("shard-limits", "UpdateShardCount", (5, 999), "ThrottlingException", "", "same-count", "failed"),
+        // AWS can have the words of a rate for a limit of a day, which a call counts for that AWS accepted before.
+        ("shard-limits", "UpdateShardCount", (5, 999), LIMIT, RATE, "same-count", "different"),
+        ("eleventh-reshard", "UpdateShardCount", (10, 2), LIMIT, RATE, "eleventh-reshard", "seen"),
+        ("eleventh-reshard", "UpdateShardCount", (10, 999), "ThrottlingException", "", "eleventh-reshard", "failed"),
+        ("tag-updating", "TagResource", (0, 999), LIMIT, RATE, "tag-while-updating", "failed"),
+        ("contributor-alarm", "PutMetricAlarm", (0, 6), "Throttling", "Rate exceeded", "account-clause", "seen"),
+        ("contributor-alarm", "PutMetricAlarm", (0, 999), "Throttling", "Rate exceeded", "account-clause", "failed"),
+        ("contributor-alarm", "PutMetricAlarm", (0, 999), "LimitExceeded", "too many", "account-clause", "failed"),
+        ("contributor-alarm", "PutMetricAlarm", (0, 999), "ValidationError", "no", "account-clause", "different"),
+        ("contributor-alarm", "DescribeAlarmContributors", (0, 9), "Throttling", "", "alarm-contributors", "seen"),
+        (
+            "contributor-alarm",
+            "DescribeAlarmContributors",
+            (0, 9_999),
+            "Throttling",
+            "",
+            "alarm-contributors",
+            "failed",
+        ),
+        ("refusals", "PutRecord", (0, 9_999), "ThrottlingException", "", "put-record-refused", "not_available"),
+    ] {
+        let (verdicts, said) = step_with(step, |account| refuse(account, operation, calls, code, message)).await;
+        assert_eq!(verdicts[fact], verdict, "{operation} {calls:?} {code}: {said}");
+    }
+}
+
+#[tokio::test]
+async fn a_resumed_proof_asks_again_what_a_rate_had_refused() {
+    let account = quick(3_600).await;
+    // As often as the step asks.
+    refuse(&account, "UpdateShardCount", (0, 6), "LimitExceededException", RATE);
+    let urls = Urls { local: account.url().to_owned(), moto: account.url().to_owned() };
+    let folder = tempfile::tempdir().expect("a folder");
+    let args = ["--only", "shard-limits", "--pace", "3600", "--i-know-this-costs-up-to", "2"];
+    let of = |verdict: &str| ["above-double", "same-count"].map(|fact| (fact.to_owned(), verdict.to_owned()));
+    let out = prove(&urls, folder.path(), &args).await;
+    assert_eq!((verdicts(&proof(folder.path())), out.status.code()), (of("failed").to_vec(), Some(1)));
+    let out = prove(&urls, folder.path(), &[&args[..], &["--resume"]].concat()).await;
+    assert_eq!((verdicts(&proof(folder.path())), out.status.code()), (of("seen").to_vec(), Some(0)));
+    let out = prove(&urls, folder.path(), &[&args[..], &["--resume"]].concat()).await;
+    let said = text(&out.stdout);
+    assert!(out.status.success() && said.contains("0 steps in account") && said.contains(", $0.00 at list"), "{said}");
+}
+
+#[tokio::test]
+async fn the_lag_of_the_first_minute_is_measured_while_the_load_goes_on() {
+    // A minute of the account is six seconds, and a minute is shown 20 s after its end.
+    let account = local(10, Duration::ZERO, Duration::from_secs(20)).await;
+    let urls = Urls { local: account.url().to_owned(), moto: account.url().to_owned() };
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = prove(&urls, folder.path(), &["--only", "metric-lag", "--i-know-this-costs-up-to", "2"]).await;
+    let said = format!("{}{}", text(&out.stdout), text(&out.stderr));
+    let proof = proof(folder.path());
+    let lags = proof["steps"][0]["measured"]["metric_lags"].as_array().expect("lags");
+    let mut least = BTreeMap::<&str, f64>::new();
+    for lag in lags {
+        let (minute, seconds) = (lag["minute"].as_str().expect("a minute"), lag["seconds"].as_f64().expect("a number"));
+        let known = least.entry(minute).or_insert(seconds);
+        *known = seconds.min(*known);
+    }
+    assert!(least.len() == 2 && least.values().all(|seconds| (10.0..60.0).contains(seconds)), "{least:?}: {said}");
 }

@@ -1,6 +1,6 @@
 //! The budget, the choice of steps, and the pages.
 
-use crate::accounts::{Urls, prove, quick, text};
+use crate::accounts::{Urls, command, prove, quick, text};
 use serde_json::Value;
 use std::path::Path;
 
@@ -36,6 +36,26 @@ async fn nothing_is_called_before_the_user_accepts_the_cost() {
         assert_eq!(code, Some(2), "{args:?}: {err}");
         assert!(err.contains(says), "{args:?}: {err}");
     }
+}
+
+#[tokio::test]
+async fn a_faster_clock_is_refused_where_a_service_is_called_at_aws() {
+    let account = quick(1).await;
+    let urls = Urls { local: account.url().to_owned(), moto: account.url().to_owned() };
+    let folder = tempfile::tempdir().expect("a folder");
+    for args in [&["--only", "kms", "--i-know-this-costs-up-to", "2"][..], &["--clean", "--all-runs"]] {
+        let mut command = command(&urls, folder.path(), &[args, &["--pace", "60"]].concat());
+        command.env("AWS_ENDPOINT_URL_KMS", "https://kms.us-east-1.amazonaws.com");
+        let out = tokio::task::spawn_blocking(move || command.output()).await.expect("no panic").expect("it runs");
+        let said = text(&out.stderr);
+        assert_eq!(out.status.code(), Some(2), "{said}");
+        assert!(
+            said.contains("--pace is for an account with a faster clock, and this command would call AWS"),
+            "{said}"
+        );
+    }
+    assert!(account.calls().is_empty(), "{:?}", account.calls());
+    assert!(!folder.path().join("proof").exists());
 }
 
 async fn listed() -> Value {

@@ -1,14 +1,16 @@
 //! The alarm on all streams, as template.yaml deploys it: its delay, its event, and who may read its contributors.
 
+use crate::prove::again::told;
 use crate::prove::context::{Context, TAG_KEY};
 use crate::prove::events::Events;
 use crate::prove::flood::{self, A_ROUND, Answers};
 use crate::prove::ledger::Kind;
 use crate::prove::step::{Fact, Step, Use, Verdict};
-use crate::prove::trouble::{Tried, Trouble, answered};
+use crate::prove::trouble::{Refusal, Tried, Trouble, answered, refused};
 use aws_sdk_cloudwatch::types::{ComparisonOperator, HistoryItemType, MetricDataQuery, Tag};
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use serde_json::{Value, json};
+use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
 const DELAY: Fact = Fact {
@@ -86,11 +88,9 @@ async fn run(context: &Context) -> Tried<()> {
             None
         }
     };
-    if !create(context, &alarm).await? {
-        return Err(Trouble::NotAvailable("the step needs the alarm, and AWS refused its expression".into()));
-    }
+    create(context, &alarm).await?;
     let minute = throttle(context, &stream).await?;
-    let watch = Watch { context, stream: &stream, alarm: &alarm, minute };
+    let watch = Watch { context, stream: &stream, alarm: &alarm, minute, too_fast: RefCell::default() };
     watch.wait().await?;
     if let Some(events) = events {
         watch.event(&events).await?;
@@ -98,28 +98,48 @@ async fn run(context: &Context) -> Tried<()> {
     if [CONTRIBUTORS, HISTORY].iter().all(|fact| watch.is_not_available(fact)) {
         return Err(Trouble::NotAvailable("the step has no way to read the alarm".into()));
     }
+    if let Some((call, refusal)) = watch.too_fast.take() {
+        return Err(refused(call, &refusal));
+    }
     // The first words count, so these are for the facts that nothing has shown.
     let seen = format!("the alarm showed nothing of the stream within {} min", LIMIT.as_secs() / 60);
-    for fact in [DELAY, CLAUSE, CONTRIBUTORS, HISTORY] {
+    for fact in [DELAY, CONTRIBUTORS, HISTORY] {
         context.found(fact.id, Verdict::Different, seen.clone());
     }
+    context.found(CLAUSE.id, Verdict::NotAvailable, format!("AWS accepted the alarm with the clause, and {seen}"));
     Ok(())
 }
 
-/// Creates the alarm. Returns whether AWS takes the expression.
-async fn create(context: &Context, alarm: &str) -> Tried<bool> {
+/// Codes of CloudWatch for a call with a bad value.
+const INVALID: [&str; 5] = [
+    "ValidationError",
+    "ValidationException",
+    "InvalidParameterValue",
+    "InvalidParameterValueException",
+    "InvalidParameterCombination",
+];
+
+/// Creates the alarm.
+///
+/// # Errors
+/// AWS does not take the expression, or refuses the alarm for another reason.
+async fn create(context: &Context, alarm: &str) -> Tried<()> {
     let query = MetricDataQuery::builder().id("refused").expression(EXPRESSION).period(60).return_data(true).build();
     let put = context.clients.cloudwatch.put_metric_alarm().alarm_name(alarm).metrics(query);
     let put = put.comparison_operator(ComparisonOperator::GreaterThanThreshold).threshold(0.0);
     let put = put.evaluation_periods(5).datapoints_to_alarm(1).treat_missing_data("notBreaching");
     let put = put.tags(Tag::builder().key(TAG_KEY).value(alarm).build());
-    let put = async { answered("PutMetricAlarm", put.send().await) };
-    match context.create(Kind::Alarm, alarm, put).await? {
-        Ok(_) => Ok(true),
-        Err(refusal) => {
+    let put = async || {
+        let put = put.clone();
+        context.create(Kind::Alarm, alarm, async { answered("PutMetricAlarm", put.send().await) }).await
+    };
+    match told(&context.time, "PutMetricAlarm", put).await? {
+        Ok(_) => Ok(()),
+        Err(refusal) if INVALID.contains(&refusal.code.as_str()) => {
             context.found(CLAUSE.id, Verdict::Different, refusal.to_string());
-            Ok(false)
+            Err(Trouble::NotAvailable("the step needs the alarm, and AWS refused its expression".into()))
         }
+        Err(refusal) => Err(refused("PutMetricAlarm", &refusal)),
     }
 }
 
@@ -133,6 +153,10 @@ async fn throttle(context: &Context, stream: &str) -> Tried<DateTime<Utc>> {
     let (begin, mut answers, begun) = (Instant::now(), Answers::default(), minute(context.time.now()));
     while answers.refused == 0 || context.time.since(begin) < FLOOD / 2 {
         flood::full_round(context, stream, &mut answers).await?;
+        // A refused rate of calls is no answer of the shard.
+        if answers.refused == 0 && begin.elapsed() > LIMIT {
+            return Err(Trouble::Failed(format!("AWS refused no record within {} min", LIMIT.as_secs() / 60)));
+        }
         if answers.refused == 0 && context.time.since(begin) > FLOOD && answers.accepted > 20 * A_ROUND {
             let accepted = answers.accepted;
             return Err(Trouble::NotAvailable(format!(
@@ -150,6 +174,8 @@ struct Watch<'a> {
     stream: &'a str,
     alarm: &'a str,
     minute: DateTime<Utc>,
+    /// The call whose rate AWS refused the last time. The delay of what the next call shows is then unknown.
+    too_fast: RefCell<Option<(&'static str, Refusal)>>,
 }
 
 impl Watch<'_> {
@@ -177,7 +203,13 @@ impl Watch<'_> {
     fn is_raised(&self) {
         let delay = (self.context.time.now() - self.minute).as_seconds_f64();
         let seen = format!("{delay:.0} s after the begin of the first throttled minute");
-        self.context.compare(DELAY.id, delay <= EXPECTED, seen);
+        // The alarm may have shown the stream during the refusals.
+        match self.too_fast.take() {
+            Some((call, refusal)) if delay > EXPECTED => {
+                self.context.found(DELAY.id, Verdict::Failed, format!("{seen}; meanwhile {}", refused(call, &refusal)));
+            }
+            _ => self.context.compare(DELAY.id, delay <= EXPECTED, seen),
+        }
         self.context.found(CLAUSE.id, Verdict::Seen, "CloudWatch evaluates an alarm with the clause");
     }
 
@@ -188,6 +220,11 @@ impl Watch<'_> {
         let describe = self.context.clients.cloudwatch.describe_alarm_contributors().alarm_name(self.alarm);
         let answer = match answered("DescribeAlarmContributors", describe.send().await) {
             Ok(Ok(answer)) => answer,
+            // The next read asks again.
+            Ok(Err(refusal)) if refusal.is_of_account() => {
+                self.too_fast.replace(Some(("DescribeAlarmContributors", refusal)));
+                return Ok(());
+            }
             Ok(Err(refusal)) => {
                 self.context.found(CONTRIBUTORS.id, Verdict::Different, refusal.to_string());
                 return Ok(());
@@ -201,6 +238,7 @@ impl Watch<'_> {
             self.is_raised();
             self.context.found(CONTRIBUTORS.id, Verdict::Seen, "it names the stream");
         }
+        self.is_answered("DescribeAlarmContributors");
         Ok(())
     }
 
@@ -212,6 +250,10 @@ impl Watch<'_> {
         let describe = describe.history_item_type(HistoryItemType::AlarmContributorStateUpdate);
         let items = match answered("DescribeAlarmHistory", describe.send().await) {
             Ok(Ok(answer)) => answer.alarm_history_items.unwrap_or_default(),
+            Ok(Err(refusal)) if refusal.is_of_account() => {
+                self.too_fast.replace(Some(("DescribeAlarmHistory", refusal)));
+                return Ok(());
+            }
             Ok(Err(refusal)) => {
                 self.context.found(HISTORY.id, Verdict::Different, refusal.to_string());
                 return Ok(());
@@ -227,7 +269,13 @@ impl Watch<'_> {
             self.is_raised();
             self.context.found(HISTORY.id, Verdict::Seen, "it names the stream");
         }
+        self.is_answered("DescribeAlarmHistory");
         Ok(())
+    }
+
+    /// AWS no longer refuses the rate of this call.
+    fn is_answered(&self, call: &str) {
+        self.too_fast.borrow_mut().take_if(|(refused, _)| *refused == call);
     }
 
     /// A way that the endpoint or the caller does not have.

@@ -1,12 +1,13 @@
 //! What CloudTrail and EventBridge say about refused writes.
 
 use super::kms;
+use crate::prove::again::told;
 use crate::prove::context::{Context, TAG_KEY};
 use crate::prove::events::Events;
 use crate::prove::flood::{self, Answers};
 use crate::prove::ledger::Kind;
 use crate::prove::step::{Fact, Step, Use, Verdict};
-use crate::prove::trouble::{Tried, Trouble, answered, done, unbuilt};
+use crate::prove::trouble::{Refusal, Tried, Trouble, answered, done, unbuilt};
 use aws_sdk_cloudtrail::types::{AdvancedEventSelector, AdvancedFieldSelector, Tag};
 use chrono::{DateTime, Utc};
 use futures_util::future::join_all;
@@ -120,8 +121,11 @@ async fn trail(context: &Context, bucket: &str) -> Tried<()> {
     let tag = Tag::builder().key(TAG_KEY).value(&name).build().map_err(unbuilt)?;
     let create = cloudtrail.create_trail().name(&name).s3_bucket_name(bucket).tags_list(tag);
     let create = create.is_multi_region_trail(false).include_global_service_events(false);
-    let create = async { answered("CreateTrail", create.send().await) };
-    match context.create(Kind::Trail, &name, create).await? {
+    let create = async || {
+        let create = create.clone();
+        context.create(Kind::Trail, &name, async { answered("CreateTrail", create.send().await) }).await
+    };
+    match told(&context.time, "CreateTrail", create).await? {
         // An attempt before this one has created it: no other trail has this name.
         Err(refusal) if refusal.code != "TrailAlreadyExistsException" => {
             return Err(Trouble::NotAvailable(format!("AWS refused a trail to the bucket `{bucket}`: {refusal}")));
@@ -205,11 +209,22 @@ fn conclude(context: &Context, of_stream: &Codes, of_encrypted: Option<&Codes>) 
         None => context.found(DELAY.id, Verdict::Different, words(of_stream)),
     }
     if let Some(codes) = of_encrypted {
-        let is_expected = |code: &String| {
-            code.split(' ').nth(1).is_some_and(|code| code.starts_with("KMS") || code == "AccessDenied")
-        };
-        context.compare(KMS.id, !codes.is_empty() && codes.keys().all(is_expected), words(codes));
+        context.found(KMS.id, of_key(codes), words(codes));
     }
+}
+
+/// What the codes of the encrypted stream say of its key. A full shard and a rate of calls refuse writes, too, and say
+/// nothing of the key.
+fn of_key(codes: &Codes) -> Verdict {
+    let codes: Vec<&str> = codes.keys().filter_map(|code| code.split(' ').nth(1)).collect();
+    let is_of_key =
+        |code: &&str| *code != CODE && !Refusal { code: (*code).to_owned(), message: String::new() }.is_of_account();
+    let of_key: Vec<&str> = codes.iter().copied().filter(is_of_key).collect();
+    if of_key.is_empty() && !codes.is_empty() {
+        return Verdict::NotAvailable;
+    }
+    let is_expected = |code: &&str| code.starts_with("KMS") || *code == "AccessDenied";
+    if !of_key.is_empty() && of_key.iter().all(is_expected) { Verdict::Seen } else { Verdict::Different }
 }
 
 /// What CloudTrail says of `PutRecords`. Without an event of another call, its silence says nothing.
@@ -229,6 +244,23 @@ fn of_batches(of_stream: &Codes, batches: &Answers) -> (Verdict, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_full_shard_says_nothing_of_the_key() {
+        for (calls, verdict) in [
+            (
+                &["PutRecord KMSDisabledException", "PutRecord ProvisionedThroughputExceededException"][..],
+                Verdict::Seen,
+            ),
+            (&["PutRecord AccessDenied", "PutRecord ThrottlingException"], Verdict::Seen),
+            (&["PutRecord ProvisionedThroughputExceededException"], Verdict::NotAvailable),
+            (&["PutRecord InvalidArgumentException"], Verdict::Different),
+            (&[], Verdict::Different),
+        ] {
+            let codes = calls.iter().map(|call| ((*call).to_owned(), 60)).collect();
+            assert_eq!(of_key(&codes), verdict, "{calls:?}");
+        }
+    }
 
     #[test]
     fn silence_about_put_records_counts_only_beside_an_event_of_put_record() {

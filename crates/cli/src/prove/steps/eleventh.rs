@@ -1,7 +1,7 @@
 //! The eleventh reshard of a day.
 
 use super::reshards::reshard;
-use super::shard_limits::update;
+use super::shard_limits::update_once_more;
 use crate::prove::context::Context;
 use crate::prove::step::{Fact, Step, Use, Verdict};
 use crate::prove::trouble::{Tried, Trouble};
@@ -39,7 +39,7 @@ async fn run(context: &Context) -> Tried<()> {
         shards = 3 - shards;
         reshard(context, &stream, shards).await?;
     }
-    match update(context, &stream, 3 - shards).await? {
+    match update_once_more(context, &stream, 3 - shards).await? {
         Ok(_) => context.found(ELEVENTH.id, Verdict::Different, "AWS accepted it"),
         Err(refusal) => {
             context.compare(ELEVENTH.id, refusal.code == "LimitExceededException", refusal.to_string());

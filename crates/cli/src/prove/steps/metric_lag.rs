@@ -9,7 +9,7 @@ use aws_sdk_cloudwatch::primitives::DateTime as SdkTime;
 use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricStat};
 use aws_sdk_kinesis::types::ShardIteratorType;
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
-use futures_util::future::join_all;
+use futures_util::future::{join_all, try_join};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -69,19 +69,9 @@ async fn run(context: &Context) -> Tried<()> {
     let stream = context.stream("", 1).await?;
     let first = next_minute(context.time.now());
     let end = first + TimeDelta::minutes(i64::from(MINUTES));
-    let iterator = iterator(context, &stream).await?;
-    while context.time.now() < end {
-        let begin = Instant::now();
-        flood::full_round(context, &stream, &mut Answers::default()).await?;
-        let gets = join_all((0..GETS).map(|_| context.clients.once.get_records().shard_iterator(&iterator).send()));
-        for answer in gets.await {
-            // Five of these a second work. The others are refused, which is what they are for.
-            let _ = answered("GetRecords", answer)?;
-        }
-        context.time.sleep(Duration::from_secs(1).saturating_sub(context.time.since(begin))).await;
-    }
     let minutes: Vec<DateTime<Utc>> = (0..MINUTES).map(|n| first + TimeDelta::minutes(i64::from(n))).collect();
-    let lags = wait(context, &stream, &minutes).await?;
+    // CloudWatch can show the first minute before the load ends.
+    let ((), lags) = try_join(load(context, &stream, end), wait(context, &stream, &minutes)).await?;
     conclude(context, &lags);
     context.measured.borrow_mut().metric_lags = lags;
     if context.is_settled() {
@@ -89,6 +79,22 @@ async fn run(context: &Context) -> Tried<()> {
     }
     let limit = LIMIT.as_secs() / 60;
     Err(Trouble::NotAvailable(format!("CloudWatch showed no metric of this side within {limit} min")))
+}
+
+/// Writes and reads more than a shard takes, until `end`.
+async fn load(context: &Context, stream: &str, end: DateTime<Utc>) -> Tried<()> {
+    let iterator = iterator(context, stream).await?;
+    while context.time.now() < end {
+        let begin = Instant::now();
+        flood::full_round(context, stream, &mut Answers::default()).await?;
+        let gets = join_all((0..GETS).map(|_| context.clients.once.get_records().shard_iterator(&iterator).send()));
+        for answer in gets.await {
+            // Five of these a second work. The others are refused, which is what they are for.
+            let _ = answered("GetRecords", answer)?;
+        }
+        context.time.sleep(Duration::from_secs(1).saturating_sub(context.time.since(begin))).await;
+    }
+    Ok(())
 }
 
 fn next_minute(time: DateTime<Utc>) -> DateTime<Utc> {
@@ -103,21 +109,28 @@ async fn iterator(context: &Context, stream: &str) -> Tried<String> {
     answer.shard_iterator.ok_or_else(|| Trouble::Failed("GetShardIterator gave no iterator".into()))
 }
 
-/// Waits until CloudWatch shows each metric of each minute, or for the limit.
+/// Waits until CloudWatch shows each metric of each minute, or for the limit after the last one. Reads from the end of
+/// the first minute on.
 async fn wait(context: &Context, stream: &str, minutes: &[DateTime<Utc>]) -> Tried<Vec<Lag>> {
-    let (mut seen, begin) = (BTreeMap::new(), Instant::now());
+    let end = |minute: &DateTime<Utc>| *minute + TimeDelta::minutes(1);
+    let (Some(first), Some(last)) = (minutes.first().map(end), minutes.last().map(end)) else { return Ok(vec![]) };
+    context.time.sleep((first - context.time.now()).to_std().unwrap_or_default()).await;
+    let mut seen = BTreeMap::new();
     let all = minutes.len() * (OF_WRITES.len() + OF_READS.len());
-    while seen.len() < all && context.time.since(begin) < LIMIT {
+    while seen.len() < all && context.time.now() < last + LIMIT {
+        // A minute that has not ended has no lag, also if CloudWatch shows a part of it.
+        let asked = context.time.now();
         let shown = shown(context, stream, minutes).await?;
         let now = context.time.now();
-        for (metric, minute) in shown {
+        for (metric, minute) in shown.into_iter().filter(|(_, minute)| end(minute) <= asked) {
             seen.entry((metric, minute)).or_insert(now);
         }
         context.time.sleep(EVERY).await;
     }
-    let lag = |((metric, minute), at): ((&str, DateTime<Utc>), DateTime<Utc>)| {
-        let end = minute + TimeDelta::minutes(1);
-        Lag { metric: metric.to_owned(), minute, seconds: (at - end).as_seconds_f64() }
+    let lag = |((metric, minute), at): ((&str, DateTime<Utc>), DateTime<Utc>)| Lag {
+        metric: metric.to_owned(),
+        minute,
+        seconds: (at - end(&minute)).as_seconds_f64(),
     };
     Ok(seen.into_iter().map(lag).collect())
 }

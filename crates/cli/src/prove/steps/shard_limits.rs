@@ -1,8 +1,9 @@
 //! The limits of `UpdateShardCount` that cost no reshards.
 
+use crate::prove::again::{again, told};
 use crate::prove::context::{Context, POLL};
 use crate::prove::step::{Fact, Step, Use, Verdict};
-use crate::prove::trouble::{Refusal, Tried, answered};
+use crate::prove::trouble::{Refusal, Tried, answered, refused};
 use aws_sdk_kinesis::operation::update_shard_count::UpdateShardCountOutput;
 use aws_sdk_kinesis::types::ScalingType;
 
@@ -48,7 +49,12 @@ async fn run(context: &Context) -> Tried<()> {
     }
     let shards = context.active(&stream).await?.shards;
     for repeat in 1..=REPEATS {
-        if let Err(refusal) = update(context, &stream, shards).await? {
+        // Before an accepted call, nothing tells a limit of a day from a rate.
+        let answer = match repeat {
+            1 => update(context, &stream, shards).await?,
+            _ => update_once_more(context, &stream, shards).await?,
+        };
+        if let Err(refusal) = answer {
             let seen = format!("call {repeat} to {shards} shards, which the stream has: {refusal}");
             context.found(SAME_COUNT.id, Verdict::Different, seen);
             return Ok(());
@@ -57,7 +63,7 @@ async fn run(context: &Context) -> Tried<()> {
         context.time.sleep(POLL).await;
         context.active(&stream).await?;
     }
-    let (is_expected, seen) = match update(context, &stream, shards + 1).await? {
+    let (is_expected, seen) = match update_once_more(context, &stream, shards + 1).await? {
         Ok(_) => (true, format!("AWS accepted {REPEATS} calls to {shards}, and then one to {}", shards + 1)),
         Err(refusal) => (false, format!("AWS accepted {REPEATS} calls to {shards}, and then refused: {refusal}")),
     };
@@ -65,13 +71,35 @@ async fn run(context: &Context) -> Tried<()> {
     Ok(())
 }
 
+const CALL: &str = "UpdateShardCount";
+
+type Answer = Result<UpdateShardCountOutput, Refusal>;
+
+/// Asks for this number of shards until AWS does not refuse the rate of calls.
+///
+/// # Errors
+/// As [`told`].
+pub(super) async fn update(context: &Context, stream: &str, shards: u32) -> Tried<Answer> {
+    told(&context.time, CALL, async || attempt(context, stream, shards).await).await
+}
+
+/// The same, seconds after AWS accepted such a call. AWS can have the words of a rate also for a limit of a day. What
+/// stays for a minute is no rate, because the step makes no other calls.
+///
+/// # Errors
+/// As [`told`].
+pub(super) async fn update_once_more(context: &Context, stream: &str, shards: u32) -> Tried<Answer> {
+    let answer = again(&context.time, async || attempt(context, stream, shards).await).await?;
+    let is_limit = |refusal: &Refusal| refusal.code == "LimitExceededException" && !refusal.is_of_quota();
+    match answer {
+        Err(refusal) if refusal.is_of_account() && !is_limit(&refusal) => Err(refused(CALL, &refusal)),
+        answer => Ok(answer),
+    }
+}
+
 /// Asks for this number of shards, once.
-pub(super) async fn update(
-    context: &Context,
-    stream: &str,
-    shards: u32,
-) -> Tried<Result<UpdateShardCountOutput, Refusal>> {
+async fn attempt(context: &Context, stream: &str, shards: u32) -> Tried<Answer> {
     let target = i32::try_from(shards).unwrap_or(i32::MAX);
     let update = context.clients.once.update_shard_count().stream_name(stream).target_shard_count(target);
-    answered("UpdateShardCount", update.scaling_type(ScalingType::UniformScaling).send().await)
+    answered(CALL, update.scaling_type(ScalingType::UniformScaling).send().await)
 }

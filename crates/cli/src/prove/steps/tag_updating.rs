@@ -1,9 +1,10 @@
 //! Whether a tag can be written while AWS reshards.
 
 use super::shard_limits::update;
+use crate::prove::again::told;
 use crate::prove::context::Context;
 use crate::prove::step::{Fact, Step, Use};
-use crate::prove::trouble::{Tried, Trouble, answered};
+use crate::prove::trouble::{Tried, Trouble, answered, refused};
 use aws_sdk_kinesis::types::StreamStatus;
 
 const TAG: Fact = Fact {
@@ -27,11 +28,12 @@ async fn run(context: &Context) -> Tried<()> {
     let stream = context.stream("", 1).await?;
     let arn = context.state(&stream).await?.arn;
     if let Err(refusal) = update(context, &stream, 2).await? {
-        return Err(Trouble::Failed(format!("AWS refused the reshard 1 → 2: {refusal}")));
+        return Err(refused("the reshard 1 → 2", &refusal));
     }
     let before = context.state(&stream).await?.status;
     let tag = context.clients.once.tag_resource().resource_arn(&arn).tags("unthrottle.prove-updating", "1");
-    let answer = answered("TagResource", tag.send().await)?;
+    let tag = async || answered("TagResource", tag.clone().send().await);
+    let answer = told(&context.time, "TagResource", tag).await?;
     let after = context.state(&stream).await?.status;
     match answer {
         Err(refusal) => context.compare(TAG.id, false, refusal.to_string()),
