@@ -94,8 +94,8 @@ impl AwsArgs {
         };
         let unsigned = AccountOption { flag: "--no-sign-request", value: None, of_aws: true };
         let options = [
-            option("--endpoint-url", &self.endpoint_url),
-            option("--profile", &self.profile),
+            option("--endpoint-url", &self.endpoint_url.clone().or(file.endpoint_url)),
+            option("--profile", &self.profile.clone().or(file.profile)),
             option("--region", &region),
             Some(unsigned).filter(|_| is_anyone),
         ];

@@ -97,6 +97,38 @@ async fn a_command_goes_by_the_clock_of_a_fast_account() {
     let account = throttled(Clock::like(chrono::Utc::now() + chrono::TimeDelta::hours(7), 10)).await;
     let (code, out, err) = run(bare(&["explain", "orders", "--json", "--endpoint-url", account.url()])).await;
     assert_eq!(code, 0, "{err}");
+#[tokio::test]
+async fn a_printed_undo_has_the_account_of_the_settings_file_but_not_of_the_environment() {
+    let account = throttled(Clock::real()).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let home = folder.path().join("home/.aws");
+    std::fs::create_dir_all(&home).expect("made");
+    let keys = "[team]\naws_access_key_id = key\naws_secret_access_key = secret\n";
+    std::fs::write(home.join("credentials"), keys).expect("written");
+    let file = format!("[aws]\nendpoint_url = \"{}\"\nregion = \"us-east-1\"\nprofile = \"team\"\n", account.url());
+    std::fs::write(folder.path().join("unthrottle.toml"), file).expect("written");
+    let with = |args: &[&str]| {
+        let mut command = bare(args);
+        command.env("HOME", folder.path().join("home")).env("UNTHROTTLE_CONFIG", folder.path().join("unthrottle.toml"));
+        command
+    };
+    let (code, _, err) = run(with(&["sweep"])).await;
+    assert_eq!(code, 2, "{err}");
+    let (code, out, err) = run(with(&["sweep", "--yes", "--json"])).await;
+    assert_eq!(code, 0, "{err}");
+    let swept: Value = serde_json::from_str(&out).expect("JSON");
+    let undo = swept["decisions"][0]["undo"].as_str().expect("an undo command").to_owned();
+    let at =
+        format!("unthrottle restore --endpoint-url {} --profile team orders --region us-east-1 --yes", account.url());
+    assert_eq!(undo, at);
+    account.finish_changes().await;
+    let mut command = with(&["explain", "orders", "--json"]);
+    command.env("AWS_ENDPOINT_URL", account.url());
+    let (code, out, err) = run(command).await;
+    assert_eq!(code, 0, "{err}");
+    assert!(!out.contains("--endpoint-url"), "{out}");
+}
+
     let document: Value = serde_json::from_str(&out).expect("JSON");
     assert_eq!(document["code"], "scale_shards", "{document:#}");
 }
