@@ -88,7 +88,7 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
     let period = TimeDelta::seconds(period.into());
     add_remembered(&memory, &mut changes, period);
     if let Some(open) = open.map(|stream| stream.open_shards) {
-        add_sizes(&ShardsOverTime::of(&memory, &counted, open), &mut changes, period);
+        add_sizes(&ShardsOverTime::of(&memory, &counted, open, period.num_minutes()), &mut changes, period);
     }
     changes.sort_by_key(|entry| std::cmp::Reverse(entry.at));
     let history = History { stream: stream.name, unreadable_memory, changes };
@@ -119,7 +119,7 @@ fn add_sizes(known: &ShardsOverTime, changes: &mut [Entry], period: TimeDelta) {
     for entry in changes.iter_mut().filter(|entry| entry.from.is_none() && entry.count == 1) {
         let begins = Minute::of(entry.at);
         let within = begins..begins.plus(period.num_minutes());
-        let mut steps = known.changes.iter().filter(|step| within.contains(&step.minute));
+        let mut steps = known.certain().filter(|step| within.contains(&step.minute));
         if let (Some(step), None) = (steps.next(), steps.next()) {
             (entry.from, entry.to) = (Some(step.from), Some(step.to));
         } else if let Some(change) = known.unsized_change.filter(|change| within.contains(&change.minute)) {

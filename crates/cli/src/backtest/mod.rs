@@ -189,7 +189,7 @@ async fn of_stream(args: &Args, text: &str, policy: Policy) -> Result<Case, CliE
                 true => vec![],
                 false => counted(&cloudwatch, &stream.name, last(days), 60).await?,
             };
-            ShardsOverTime::of(&memory, &counted, now.open_shards)
+            ShardsOverTime::of(&memory, &counted, now.open_shards, 1)
         }
     };
     let from = match (args.shards, over_time.changes.is_empty()) {
