@@ -34,11 +34,12 @@ pub(crate) use proof::{Lag, Proof, Reshard};
 
 use crate::CliError;
 use crate::aws::AwsArgs;
+use crate::config;
+use crate::help::amount;
 use crate::screen::{Console, print_json};
 use serde_json::json;
 use std::path::PathBuf;
 use step::Step;
-use unthrottle::settings;
 use unthrottle_core::cost::Prices;
 
 pub(super) const ABOUT: &str = "\
@@ -148,7 +149,7 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
         return clean::run(&args).await;
     }
     let steps = chosen(&args.only, &args.skip)?;
-    let prices = settings::read()?.prices;
+    let prices = config::policy()?.prices;
     // Before the account is known. The count of its streams comes later.
     let usd = cost::of(&steps, &prices, 0);
     if args.dry_run {

@@ -64,7 +64,7 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
     let events = args.files.iter().map(|path| Event::read(path)).collect::<Result<Vec<_>, _>>()?;
     let policy = config::policy()?;
     let mode = if args.observe { Mode::Observe } else { Mode::Heal };
-    let settings = Settings { prices: policy.prices.clone(), environment: |name| std::env::var(name).ok(), mode };
+    let settings = Settings { prices: policy.prices.clone(), environment: config::variable, mode };
     let policy = Policy { mode: policy.mode.min(mode), ..policy };
     let mut console = Console::new(args.json);
     for event in &events {
