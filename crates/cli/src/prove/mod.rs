@@ -69,8 +69,9 @@ pub(super) struct Args {
     #[arg(
         long,
         value_name = "USD",
-        help = "The most that you accept to pay. Needed, and compared with the list prices\n\
-                of the chosen steps before anything is created. The alarm on all streams\n\
+        value_parser = amount,
+        help = "The most that you accept to pay. Needed, and compared with the list prices \
+                of the chosen steps before anything is created. The alarm on all streams \
                 costs more in an account with many streams. --with-trail has no bound there"
     )]
     i_know_this_costs_up_to: Option<f64>,

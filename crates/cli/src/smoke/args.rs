@@ -1,10 +1,10 @@
 //! The arguments of `unthrottle smoke`.
 
 use super::expect::Expectation;
-use super::guard::amount;
 use crate::CliError;
 use crate::aws::AwsArgs;
 use crate::backtest::{read_history, row_minutes};
+use crate::help::amount;
 use std::path::PathBuf;
 use std::time::Duration;
 use unthrottle_writer::config::duration;
