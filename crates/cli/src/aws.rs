@@ -16,7 +16,7 @@ use unthrottle_lab::local::{Clock, Options};
 /// The options that the AWS CLI has, too.
 #[derive(clap::Args, Clone, Debug, Default)]
 pub(crate) struct AwsArgs {
-    #[arg(long, value_name = "URL", help = "Call this endpoint, such as http://127.0.0.1:4566 of\n`unthrottle local`")]
+    #[arg(long, value_name = "URL", help = "Call this endpoint, such as http://127.0.0.1:4566 of `unthrottle local`")]
     endpoint_url: Option<String>,
     /// Use this profile of ~/.aws
     #[arg(long, value_name = "NAME")]

@@ -23,7 +23,7 @@ pub(super) struct Args {
     #[arg(
         long,
         value_name = "TEXT",
-        help = "The error message of a producer, such as\n\
+        help = "The error message of a producer, such as \
                 \"Rate exceeded for shard shardId-000000000003 in stream orders …\""
     )]
     message: Option<String>,

@@ -205,4 +205,28 @@ mod tests {
             assert!(error.contains(says), "{typed}: {error}");
         }
     }
+
+    #[test]
+    fn no_line_of_a_help_text_ends_after_a_word_or_two() {
+        fn all(command: Command) -> Vec<Command> {
+            let subs: Vec<Command> = command.get_subcommands().cloned().collect();
+            subs.into_iter().flat_map(all).chain([command]).collect()
+        }
+        let mut built = complete(Cli::command());
+        // The width of the command goes to those below it.
+        built.build();
+        for mut command in all(built) {
+            let name = command.get_name().to_owned();
+            let help = command.render_long_help().to_string();
+            let lines: Vec<&str> = help.lines().collect();
+            assert!(lines.iter().all(|line| line.chars().count() <= 80), "{name}: {help}");
+            for pair in lines.windows(2) {
+                let indent = |line: &str| line.len() - line.trim_start().len();
+                // The help of an option stands ten columns to the right.
+                let is_of_option = pair.iter().all(|line| indent(line) == 10 && !line.trim().is_empty());
+                let is_short = pair[0].split_whitespace().count() <= 2 && pair[0].len() < 60 && !pair[0].ends_with(':');
+                assert!(!(is_of_option && is_short), "{name}: {pair:?}");
+            }
+        }
+    }
 }

@@ -24,7 +24,7 @@ pub(super) struct Args {
         default_value_t = 15,
         value_name = "DAYS",
         value_parser = clap::value_parser!(i64).range(1..=455),
-        help = "How far to go back. CloudWatch keeps minutes for 15 days, five minutes\n\
+        help = "How far to go back. CloudWatch keeps minutes for 15 days, five minutes \
                 for 63 days, and hours for 455 days"
     )]
     days: i64,

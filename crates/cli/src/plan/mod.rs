@@ -49,7 +49,7 @@ pub(super) struct Args {
         long,
         value_name = "EXPRESSION",
         required_unless_present_any = ["list", "delete"],
-        help = "When the plan begins: minutes, hours, day of month, month, day of\n\
+        help = "When the plan begins: minutes, hours, day of month, month, day of \
                 week, year, such as \"0 8 ? * MON-FRI *\""
     )]
     cron: Option<String>,

@@ -90,7 +90,7 @@ pub(super) struct Args {
     #[arg(
         long,
         requires = "clean",
-        help = "Without a ledger: delete what all runs of prove left in the account and\n\
+        help = "Without a ledger: delete what all runs of prove left in the account and \
                 region, also those that run now"
     )]
     all_runs: bool,
@@ -103,22 +103,22 @@ pub(super) struct Args {
     #[arg(
         long,
         value_name = "BUCKET",
-        help = "Also create a trail of CloudTrail for writes. The bucket is yours, its policy\n\
-                lets CloudTrail write, and the files of the trail stay in it. The trail\n\
+        help = "Also create a trail of CloudTrail for writes. The bucket is yours, its policy \
+                lets CloudTrail write, and the files of the trail stay in it. The trail \
                 records the writes to all streams of the account, at $0.10 for 100,000"
     )]
     with_trail: Option<String>,
     #[arg(
         long,
         value_name = "FUNCTION",
-        help = "Also throttle a stream for the deployed function of this name, and ask it\n\
+        help = "Also throttle a stream for the deployed function of this name, and ask it \
                 for a sweep. It may then change other streams of the account, too"
     )]
     with_stack: Option<String>,
     #[arg(
         long,
         value_name = "ROLE-ARN",
-        help = "Also let AWS FIS refuse the writes to a stream of its own. FIS takes on this\n\
+        help = "Also let AWS FIS refuse the writes to a stream of its own. FIS takes on this \
                 role, which needs kinesis:InjectApiError"
     )]
     with_fis: Option<String>,
@@ -134,7 +134,7 @@ pub(super) struct Args {
         long,
         value_name = "N",
         value_parser = clap::value_parser!(u32).range(1..=3600),
-        help = "Wait N times shorter. Without it: as many times as the clock of a local\n\
+        help = "Wait N times shorter. Without it: as many times as the clock of a local \
                 account is faster"
     )]
     pace: Option<u32>,

@@ -53,7 +53,7 @@ pub(super) struct Args {
     consent: Consent,
     #[arg(
         long,
-        help = "Print a decision document for each event, one a line. The steps\n\
+        help = "Print a decision document for each event, one a line. The steps \
                 then go to standard error"
     )]
     json: bool,
