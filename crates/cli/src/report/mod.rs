@@ -63,6 +63,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args) -> Result<(), CliError> {
+    args.html.as_deref().map_or(Ok(()), files::can_write)?;
     let policy = config::policy()?;
     let logged = logs::read(&args.log)?;
     let config = args.aws.config().await?;
