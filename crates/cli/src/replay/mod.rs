@@ -267,7 +267,7 @@ async fn replay_remote(
     console.step(&format!("account {}, region {}", home.account, home.region))?;
     if policy.mode == Mode::Heal && !args.consent.is_given() {
         // The person sees the answer here, so no message is sent.
-        let silent = Policy { mode: Mode::Observe, topic_arn: None, ..policy.clone() };
+        let silent = Policy { is_before_consent: true, topic_arn: None, ..policy.clone() };
         let planned = Handler::new(clients.clone(), silent).on(clock()).run(&signal, &home).await?.document;
         show(&planned, console)?;
         if planned.outcome != Outcome::Planned {
