@@ -116,6 +116,11 @@ pub(crate) fn clock() -> Clock {
 const FILE: &str = "unthrottle.toml";
 
 /// A variable of the environment that is set to something.
+/// Whether this process calls a local account.
+pub(crate) fn is_local_account() -> bool {
+    CLOCK.get().is_some()
+}
+
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
