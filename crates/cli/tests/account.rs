@@ -49,12 +49,17 @@ async fn each_wrong_account_has_a_sentence_of_its_own() {
     let account = throttled(Clock::real()).await;
     let local = ["--endpoint-url", account.url()];
     let other = "arn:aws:kinesis:us-east-1:999999999999:stream/orders";
+    let with_tls = account.url().replace("http://", "https://");
     for (args, code, says) in [
         (vec!["orders", "--endpoint-url", "http://127.0.0.1:1"], 1, "no server answers at http://127.0.0.1:1 ("),
         (vec!["orders", "--endpoint-url", "nonsense"], 2, "--endpoint-url: `nonsense` does not begin with http://"),
         (vec!["orders", "--profile", "none"], 2, "--profile: ~/.aws has no profile `none`. It has no profiles"),
         (vec!["orders", "--region", "us-east-1"], 2, "no credentials of AWS: give --profile, or set"),
         (vec!["orders"], 2, "no region is set"),
+        (vec!["orders", "--region", ""], 2, "the region `` is no name of a region. One has a name such as eu-west-1"),
+        (vec!["orders", "--region", "EU west", local[0], local[1]], 2, "the region `EU west` is no name of a region"),
+        (vec!["orders", local[0], "http://127.0.0.1:99999"], 2, "has no port from 1 to 65535"),
+        (vec!["orders", local[0], &with_tls], 2, "speaks plain HTTP. Did you mean http://127.0.0.1:"),
         (vec![other, local[0], local[1]], 2, "is of account 999999999999, and the credentials are of account 1234567"),
     ] {
         let (found, out, err) = run(bare(&[&["explain"], args.as_slice()].concat())).await;
@@ -93,11 +98,6 @@ async fn a_printed_undo_runs_on_the_account_of_the_command() {
 }
 
 #[tokio::test]
-async fn a_command_goes_by_the_clock_of_a_fast_account() {
-    let account = throttled(Clock::like(chrono::Utc::now() + chrono::TimeDelta::hours(7), 10)).await;
-    let (code, out, err) = run(bare(&["explain", "orders", "--json", "--endpoint-url", account.url()])).await;
-    assert_eq!(code, 0, "{err}");
-#[tokio::test]
 async fn a_printed_undo_has_the_account_of_the_settings_file_but_not_of_the_environment() {
     let account = throttled(Clock::real()).await;
     let folder = tempfile::tempdir().expect("a folder");
@@ -129,6 +129,11 @@ async fn a_printed_undo_has_the_account_of_the_settings_file_but_not_of_the_envi
     assert!(!out.contains("--endpoint-url"), "{out}");
 }
 
+#[tokio::test]
+async fn a_command_goes_by_the_clock_of_a_fast_account() {
+    let account = throttled(Clock::like(chrono::Utc::now() + chrono::TimeDelta::hours(7), 10)).await;
+    let (code, out, err) = run(bare(&["explain", "orders", "--json", "--endpoint-url", account.url()])).await;
+    assert_eq!(code, 0, "{err}");
     let document: Value = serde_json::from_str(&out).expect("JSON");
     assert_eq!(document["code"], "scale_shards", "{document:#}");
 }
