@@ -8,6 +8,7 @@ use aws_sdk_kinesis::types::{StreamDescriptionSummary, StreamMode};
 use std::time::Duration;
 use unthrottle_core::cost::{BillingMode, Load, Prices, Shape};
 use unthrottle_core::policy::SMOKE_ALLOWED;
+use unthrottle_core::words::short;
 use unthrottle_writer::load::Profile;
 
 /// Refuses a load on a stream whose owner has not allowed it.
@@ -85,8 +86,16 @@ pub(super) fn bounded_cost(
     Ok(usd)
 }
 
+/// A time in seconds, or a longer one in minutes.
+pub(super) fn length(time: Duration) -> String {
+    if time < Duration::from_secs(120) {
+        return format!("{} s", time.as_secs_f64().ceil());
+    }
+    format!("{} min", short(time.as_secs_f64() / 60.0))
+}
+
 /// An amount with cents, or with enough digits that a small one is not 0.
-fn dollars(amount: f64) -> String {
+pub(super) fn dollars(amount: f64) -> String {
     if amount == 0.0 || amount >= 0.1 { format!("${amount:.2}") } else { format!("${:.4}", amount.max(0.0001)) }
 }
 
