@@ -42,6 +42,8 @@ pub(super) struct Args {
 #[derive(Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(super) struct History {
+    /// The version of this format. New versions only add fields.
+    version: u32,
     stream: String,
     /// Why the memory is missing: it cannot be read.
     unreadable_memory: Option<String>,
@@ -91,7 +93,7 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
         add_sizes(&ShardsOverTime::of(&memory, &counted, open, period.num_minutes()), &mut changes, period);
     }
     changes.sort_by_key(|entry| std::cmp::Reverse(entry.at));
-    let history = History { stream: stream.name, unreadable_memory, changes };
+    let history = History { version: 1, stream: stream.name, unreadable_memory, changes };
     if args.json {
         return Ok(print_json(&history)?);
     }

@@ -120,6 +120,7 @@ async fn a_person_undoes_a_change_by_hand() {
     assert_eq!(fixture.aws.auto_fix(&[("StreamName", STREAM), ("Action", "restore")]).await, 2.0);
 
     let history = fixture.type_in_for_json(&["history", STREAM, "--json"]).await;
+    assert_eq!(history["version"], 1);
     let changes = history["changes"].as_array().expect("changes");
     let actions: Vec<_> = changes.iter().map(|change| change["action"].as_str().expect("an action")).collect();
     assert_eq!(
