@@ -11,12 +11,13 @@ use aws_types::os_shim_internal::{Env, Fs};
 use std::sync::OnceLock;
 use unthrottle::aws::Cause;
 use unthrottle_core::signal::Home;
+use unthrottle_core::text::plain;
 use unthrottle_lab::local::{Clock, Options};
 
 /// The options that the AWS CLI has, too.
 #[derive(clap::Args, Clone, Debug, Default)]
 pub(crate) struct AwsArgs {
-    #[arg(long, value_name = "URL", help = "Call this endpoint, such as http://127.0.0.1:4566 of\n`unthrottle local`")]
+    #[arg(long, value_name = "URL", help = "Call this endpoint, such as http://127.0.0.1:4566 of `unthrottle local`")]
     endpoint_url: Option<String>,
     /// Use this profile of ~/.aws
     #[arg(long, value_name = "NAME")]
@@ -78,10 +79,13 @@ impl AwsArgs {
             loader = loader.credentials_provider(anyone());
         }
         let config = loader.load().await;
-        if config.region().is_none() {
-            return Err(CliError::Usage(
-                "no region is set: give --region, or set AWS_REGION or one in the profile".into(),
-            ));
+        match config.region() {
+            None => {
+                return Err(CliError::Usage(
+                    "no region is set: give --region, or set AWS_REGION or one in the profile".into(),
+                ));
+            }
+            Some(region) => must_be_region(region.as_ref())?,
         }
         if let Some(endpoint) = &endpoint {
             endpoint.must_answer().await?;
@@ -94,8 +98,8 @@ impl AwsArgs {
         };
         let unsigned = AccountOption { flag: "--no-sign-request", value: None, of_aws: true };
         let options = [
-            option("--endpoint-url", &self.endpoint_url),
-            option("--profile", &self.profile),
+            option("--endpoint-url", &self.endpoint_url.clone().or(file.endpoint_url)),
+            option("--profile", &self.profile.clone().or(file.profile)),
             option("--region", &region),
             Some(unsigned).filter(|_| is_anyone),
         ];
@@ -112,12 +116,32 @@ pub(crate) fn clock() -> Clock {
     CLOCK.get().cloned().unwrap_or_default()
 }
 
+/// Whether this process calls a local account.
+pub(crate) fn is_local_account() -> bool {
+    CLOCK.get().is_some()
+}
+
 /// The source of a setting that is in the file of `unthrottle config`.
 const FILE: &str = "unthrottle.toml";
 
 /// A variable of the environment that is set to something.
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Checks that a region can be a part of the name of a server. The SDK would name its own layers.
+///
+/// # Errors
+/// It cannot.
+fn must_be_region(region: &str) -> Result<(), CliError> {
+    let is_label = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if !region.is_empty() && region.chars().all(is_label) {
+        return Ok(());
+    }
+    Err(CliError::Usage(format!(
+        "the region `{}` is no name of a region. One has a name such as eu-west-1",
+        plain(region, 40)
+    )))
 }
 
 /// Checks that ~/.aws has the profile. The SDK would search for other credentials without a word.

@@ -20,6 +20,12 @@ const PROXIES: [&str; 5] = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_pr
 /// The path of a local account's time.
 const CLOCK: &str = "/_unthrottle/clock";
 
+/// The port of HTTPS. Servers there speak it.
+const HTTPS: u16 = 443;
+
+/// A TLS record that no server takes: a handshake with nothing in it. The line breaks end a request of plain HTTP.
+const NO_HELLO: &[u8] = b"\x16\x03\x01\x00\x04\r\n\r\n";
+
 /// The longest answer with a time, in bytes. Another server may answer with a page.
 const MOST_ANSWER: u64 = 4_096;
 
@@ -52,8 +58,17 @@ impl Endpoint {
             _ => return Err(bad("does not begin with http:// or https://")),
         };
         let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(|| bad("has no host"))?;
+        // The parser takes a port of any size, and then has none.
+        let authority = uri.authority().map_or("", |authority| authority.as_str());
+        let given = authority.rsplit_once(host).and_then(|(_, after)| after.strip_prefix(':'));
+        let port = match given.filter(|digits| !digits.is_empty()) {
+            None => port,
+            Some(digits) => {
+                digits.parse().ok().filter(|port| *port > 0).ok_or_else(|| bad("has no port from 1 to 65535"))?
+            }
+        };
         let host = host.trim_matches(['[', ']']).to_owned();
-        Ok(Endpoint { url: url.into(), host, port: uri.port_u16().unwrap_or(port) })
+        Ok(Endpoint { url: url.into(), host, port })
     }
 
     /// Whether it is on this machine, such as `unthrottle local`.
@@ -94,12 +109,36 @@ impl Endpoint {
             .collect();
         let connected = timeout(CONNECT_WITHIN, TcpStream::connect(addresses.as_slice())).await;
         let why = match connected {
+            Ok(Ok(server)) if self.url.starts_with("https://") && *port != HTTPS => {
+                return self.must_speak_tls(server).await;
+            }
             Ok(Ok(_)) => return Ok(()),
             Ok(Err(error)) => error.to_string(),
             Err(_) => format!("no answer within {} s", CONNECT_WITHIN.as_secs()),
         };
         let hint = if self.is_local() { ". Is `unthrottle local` running, on this port?" } else { "" };
         Err(CliError::Missing(format!("no server answers at {url} ({why}){hint}")))
+    }
+
+    /// Begins a conversation in TLS, which a server of plain HTTP answers with an error in HTTP. The SDK would name its
+    /// own layers.
+    ///
+    /// # Errors
+    /// The server speaks plain HTTP.
+    async fn must_speak_tls(&self, mut server: TcpStream) -> Result<(), CliError> {
+        let ask = async {
+            server.write_all(NO_HELLO).await.ok()?;
+            let mut answer = [0; 5];
+            server.read_exact(&mut answer).await.ok()?;
+            Some(answer)
+        };
+        let answer = timeout(CONNECT_WITHIN, ask).await.ok().flatten();
+        if answer.is_none_or(|answer| &answer != b"HTTP/") {
+            return Ok(());
+        }
+        let url = &self.url;
+        let plain = url.replacen("https://", "http://", 1);
+        Err(CliError::Usage(format!("the server at {url} speaks plain HTTP. Did you mean {plain}?")))
     }
 }
 
@@ -118,7 +157,12 @@ mod tests {
         ] {
             assert_eq!(parse(url).map(|endpoint| endpoint.is_local()).ok(), Some(is_local), "{url}");
         }
-        for url in ["nonsense", "", "127.0.0.1:4566", "ftp://a", "http://", "http://a b", "/x"] {
+        let port = |url: &str| parse(url).map(|endpoint| endpoint.port).ok();
+        assert_eq!(port("http://[::1]:4566"), Some(4566));
+        assert_eq!((port("http://a:/"), port("https://u:8@a"), port("http://u@a:81")), (Some(80), Some(443), Some(81)));
+        for url in
+            ["nonsense", "", "127.0.0.1:4566", "ftp://a", "http://", "http://a b", "/x", "http://a:99999", "http://a:0"]
+        {
             let error = parse(url).expect_err(url).to_string();
             assert!(
                 error.starts_with(&format!("--endpoint-url: `{url}`")) && error.contains("such as http"),

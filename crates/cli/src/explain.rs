@@ -7,7 +7,6 @@ use crate::screen::{Console, print_json};
 use crate::streams::find_stream;
 use serde_json::Value;
 use unthrottle::aws::Clients;
-use unthrottle::aws::read::stream::tags;
 use unthrottle::handler::Handler;
 use unthrottle_core::policy::Mode;
 use unthrottle_core::report::Document;
@@ -23,7 +22,7 @@ pub(super) struct Args {
     #[arg(
         long,
         value_name = "TEXT",
-        help = "The error message of a producer, such as\n\
+        help = "The error message of a producer, such as \
                 \"Rate exceeded for shard shardId-000000000003 in stream orders …\""
     )]
     message: Option<String>,
@@ -60,23 +59,7 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
     args.message.as_deref().map_or(Ok(()), must_name_a_throttle)?;
     let of_stream = |stream| Ask { stream, mode: Some(Mode::Observe), message: args.message, undo: None, plan: None };
     let document = ask(&args.aws, &args.stream, of_stream).await?;
-    show(&document, args.json)?;
-    if document.code == "opted_out" && !args.json {
-        let because =
-            opted_out_by(&args.aws, document.stream.as_ref().map_or(&args.stream, |stream| &stream.arn)).await?;
-        if let Some(because) = because {
-            Console::new(false).field("because", VALUES, &because)?;
-        }
-    }
-    Ok(())
-}
-
-/// The setting or the tag that opted the stream out.
-async fn opted_out_by(aws: &AwsArgs, stream: &str) -> Result<Option<String>, CliError> {
-    let clients = Clients::new(&aws.config().await?);
-    let stream = find_stream(&clients.kinesis, stream).await?;
-    let tags = tags(&clients.kinesis, &stream).await.map_err(unthrottle::Error::from)?;
-    Ok(config::policy()?.opted_out_by(&tags))
+    show(&document, args.json)
 }
 
 /// Runs a person's ask about the stream that `text` names.
@@ -119,6 +102,9 @@ fn print(console: &mut Console, document: &Document) -> std::io::Result<()> {
         field("mode", &known(stream.mode.as_deref()))?;
         field("status", &known(stream.status.as_deref()))?;
         field("open_shards", &known(stream.open_shards.map(|n| n.to_string()).as_deref()))?;
+    }
+    if let Some(because) = &document.opted_out_by {
+        field("because", because)?;
     }
     for unknown in &document.unknown_tags {
         field("tag", &unknown.to_string())?;

@@ -77,7 +77,8 @@ pub(super) fn write(path: &Path, text: &str) -> Result<(), CliError> {
     // The user's mask applies, as to any other file. By default only the user could read a temporary file.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.tempfile_in(folder).map_err(error)?;
+    // Its error has the name of the temporary file, which says nothing to a person.
+    let mut file = builder.tempfile_in(folder).map_err(|failed| error(failed.kind().into()))?;
     file.write_all(text.as_bytes()).map_err(error)?;
     file.persist(path).map_err(|failed| error(failed.error))?;
     Ok(())
@@ -137,6 +138,8 @@ mod tests {
         assert!(error.contains("taken: cannot be written"), "{error}");
         let left = std::fs::read_dir(folder.path()).expect("readable").count();
         assert_eq!(left, 2, "nothing partial is left");
-        assert!(matches!(write(&folder.path().join("no/page.html"), ""), Err(error) if error.code() == 2));
+        let error = write(&folder.path().join("no/page.html"), "").expect_err("no folder");
+        assert_eq!(error.code(), 2);
+        assert!(error.to_string().contains("no/page.html") && !error.to_string().contains(".unthrottle-"), "{error}");
     }
 }

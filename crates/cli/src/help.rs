@@ -1,7 +1,8 @@
 //! Help and errors of the arguments.
 
-use clap::error::ErrorKind;
-use clap::{ArgAction, Command};
+use crate::Cli;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{ArgAction, Command, CommandFactory as _};
 
 /// An example of each command. A test parses them.
 const EXAMPLES: [(&str, &str); 24] = [
@@ -61,28 +62,77 @@ pub(super) fn exit(error: &clap::Error) -> ! {
     if error.kind() != ErrorKind::ValueValidation {
         error.exit();
     }
-    eprint!("{}", plain(&error.to_string()));
+    let typed: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+    eprint!("{}", plain(error, &typed));
     std::process::exit(error.exit_code())
 }
 
-/// An error of clap whose reason is in plain words, where Rust says it in its own.
-fn plain(error: &str) -> String {
-    let (first, rest) = error.split_once('\n').unwrap_or((error, ""));
-    let Some((value, reason)) = first.rsplit_once("': ") else { return error.to_owned() };
-    let range = reason.split_once(" is not in ").map(|(_, range)| range.split_once("..").unwrap_or((range, "")));
-    let reason = match (reason, range) {
-        (_, Some((least, most))) => match most.trim_start_matches('=') {
-            "" | "255" | "4294967295" | "9223372036854775807" => {
-                format!("it must be a whole number of at least {least}")
-            }
-            most => format!("it must be a whole number from {least} to {most}"),
-        },
-        ("invalid digit found in string", _) => "it must be a whole number from 0 on".into(),
-        ("invalid float literal", _) => "it must be a number, such as 1.5".into(),
-        ("number too large to fit in target type", _) => "the number is too large".into(),
-        (other, _) => other.to_owned(),
+/// What Rust says of a text that is no whole number, or none of the type's size.
+const NO_NUMBER: [&str; 4] = [
+    "invalid digit found in string",
+    "cannot parse integer from empty string",
+    "number too large to fit in target type",
+    "number too small to fit in target type",
+];
+
+/// Whole numbers that no range has, if it has an end. An option refuses them with its range.
+const OUT_OF_RANGE: [&str; 2] = ["-1", "18446744073709551615"];
+
+/// An error of clap whose reason is in plain words, where Rust says it in its own. `typed`: the words of the command.
+fn plain(error: &clap::Error, typed: &[String]) -> String {
+    let text = error.to_string();
+    let Some((value, reason, rest)) = parts(&text) else { return text };
+    let reason = match range(reason) {
+        Some(range) => range,
+        None if NO_NUMBER.contains(&reason) => {
+            range_of_option(error, typed).unwrap_or_else(|| "it must be a whole number from 0 on".into())
+        }
+        None => reason.to_owned(),
     };
     format!("{value}': {reason}\n{rest}")
+}
+
+/// The value, the reason, and the lines below it.
+fn parts(error: &str) -> Option<(&str, &str, &str)> {
+    let (first, rest) = error.split_once('\n').unwrap_or((error, ""));
+    let (value, reason) = first.rsplit_once("': ")?;
+    Some((value, reason, rest))
+}
+
+/// The range that a reason names, in words.
+fn range(reason: &str) -> Option<String> {
+    let (_, range) = reason.split_once(" is not in ")?;
+    let (least, most) = range.split_once("..").unwrap_or((range, ""));
+    Some(match most.trim_start_matches('=') {
+        "" | "255" | "4294967295" | "9223372036854775807" => format!("it must be a whole number of at least {least}"),
+        most => format!("it must be a whole number from {least} to {most}"),
+    })
+}
+
+/// The range of the option that refused a text as no number. The same command with a number out of range names it.
+fn range_of_option(error: &clap::Error, typed: &[String]) -> Option<String> {
+    let Some(ContextValue::String(wrong)) = error.get(ContextKind::InvalidValue) else { return None };
+    let places = 0..typed.len();
+    places.flat_map(|place| OUT_OF_RANGE.map(|number| (place, number))).find_map(|(place, number)| {
+        let option = typed[place].strip_suffix(wrong.as_str())?;
+        if !option.is_empty() && !option.ends_with('=') {
+            return None;
+        }
+        let mut words = typed.to_vec();
+        words[place] = format!("{option}{number}");
+        let other = complete(Cli::command()).try_get_matches_from(words).err()?;
+        let is_same = other.get(ContextKind::InvalidArg) == error.get(ContextKind::InvalidArg);
+        parts(&other.to_string()).filter(|_| is_same).and_then(|(_, reason, _)| range(reason))
+    })
+}
+
+/// An amount of US dollars.
+///
+/// # Errors
+/// It is no finite number from 0 on. A comparison with any other would let every amount pass, or none.
+pub(crate) fn amount(text: &str) -> Result<f64, String> {
+    let amount = text.trim().parse().ok().filter(|amount: &f64| amount.is_finite() && *amount >= 0.0);
+    amount.ok_or_else(|| "it must be an amount in USD from 0 on, such as 1 or 0.50".into())
 }
 
 /// A whole number from 0 on.
@@ -96,8 +146,6 @@ pub(crate) fn whole(text: &str) -> Result<u64, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Cli;
-    use clap::CommandFactory as _;
 
     #[test]
     fn each_command_has_an_example_that_parses() {
@@ -124,11 +172,22 @@ mod tests {
             ("smoke orders --seed -1", "must be a whole number from 0 on"),
             ("keys orders --for -3s", "'-3s' for '--for <TIME>'"),
             ("put orders --ttl -5s", "'-5s' for '--ttl <DURATION>'"),
-            ("prove --i-know-this-costs-up-to x", "must be a number, such as 1.5"),
+            ("prove --i-know-this-costs-up-to x", "must be an amount in USD from 0 on, such as 1 or 0.50"),
+            ("prove --i-know-this-costs-up-to -1", "must be an amount in USD from 0 on"),
+            ("prove --i-know-this-costs-up-to nan", "must be an amount in USD from 0 on"),
+            ("history orders --days abc", "a whole number from 1 to 455"),
+            ("history orders --days=1.5", "a whole number from 1 to 455"),
+            ("history orders --days 99999999999999999999", "a whole number from 1 to 455"),
+            ("backtest orders --days ", "a whole number from 1 to 14"),
+            ("restore orders --to abc", "a whole number of at least 1"),
+            ("plan orders --at-least abc", "a whole number from 1 to 10000"),
+            ("keys orders --max-mb abc", "a whole number from 1 to 1024"),
+            ("local --port abc", "from 0 to 65535"),
+            ("smoke orders --seed abc", "a whole number from 0 on"),
         ] {
-            let words = std::iter::once("unthrottle").chain(typed.split_whitespace());
-            let error = complete(Cli::command()).try_get_matches_from(words).expect_err(typed).to_string();
-            let error = plain(&error);
+            let words: Vec<String> = format!("unthrottle {typed}").split(' ').map(str::to_owned).collect();
+            let error = complete(Cli::command()).try_get_matches_from(&words).expect_err(typed);
+            let error = plain(&error, &words);
             assert!(error.contains(says), "{typed}: {error}");
             assert!(!error.contains("..") && !error.contains("literal") && error.ends_with('\n'), "{typed}: {error}");
         }
@@ -144,6 +203,30 @@ mod tests {
             let words = std::iter::once("unthrottle").chain(typed.split_whitespace());
             let error = complete(Cli::command()).try_get_matches_from(words).expect_err(typed).to_string();
             assert!(error.contains(says), "{typed}: {error}");
+        }
+    }
+
+    #[test]
+    fn no_line_of_a_help_text_ends_after_a_word_or_two() {
+        fn all(command: Command) -> Vec<Command> {
+            let subs: Vec<Command> = command.get_subcommands().cloned().collect();
+            subs.into_iter().flat_map(all).chain([command]).collect()
+        }
+        let mut built = complete(Cli::command());
+        // The width of the command goes to those below it.
+        built.build();
+        for mut command in all(built) {
+            let name = command.get_name().to_owned();
+            let help = command.render_long_help().to_string();
+            let lines: Vec<&str> = help.lines().collect();
+            assert!(lines.iter().all(|line| line.chars().count() <= 80), "{name}: {help}");
+            for pair in lines.windows(2) {
+                let indent = |line: &str| line.len() - line.trim_start().len();
+                // The help of an option stands ten columns to the right.
+                let is_of_option = pair.iter().all(|line| indent(line) == 10 && !line.trim().is_empty());
+                let is_short = pair[0].split_whitespace().count() <= 2 && pair[0].len() < 60 && !pair[0].ends_with(':');
+                assert!(!(is_of_option && is_short), "{name}: {pair:?}");
+            }
         }
     }
 }

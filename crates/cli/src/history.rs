@@ -24,7 +24,7 @@ pub(super) struct Args {
         default_value_t = 15,
         value_name = "DAYS",
         value_parser = clap::value_parser!(i64).range(1..=455),
-        help = "How far to go back. CloudWatch keeps minutes for 15 days, five minutes\n\
+        help = "How far to go back. CloudWatch keeps minutes for 15 days, five minutes \
                 for 63 days, and hours for 455 days"
     )]
     days: i64,
@@ -42,6 +42,8 @@ pub(super) struct Args {
 #[derive(Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(super) struct History {
+    /// The version of this format. New versions only add fields.
+    version: u32,
     stream: String,
     /// Why the memory is missing: it cannot be read.
     unreadable_memory: Option<String>,
@@ -88,10 +90,10 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
     let period = TimeDelta::seconds(period.into());
     add_remembered(&memory, &mut changes, period);
     if let Some(open) = open.map(|stream| stream.open_shards) {
-        add_sizes(&ShardsOverTime::of(&memory, &counted, open), &mut changes, period);
+        add_sizes(&ShardsOverTime::of(&memory, &counted, open, period.num_minutes()), &mut changes, period);
     }
     changes.sort_by_key(|entry| std::cmp::Reverse(entry.at));
-    let history = History { stream: stream.name, unreadable_memory, changes };
+    let history = History { version: 1, stream: stream.name, unreadable_memory, changes };
     if args.json {
         return Ok(print_json(&history)?);
     }
@@ -119,7 +121,7 @@ fn add_sizes(known: &ShardsOverTime, changes: &mut [Entry], period: TimeDelta) {
     for entry in changes.iter_mut().filter(|entry| entry.from.is_none() && entry.count == 1) {
         let begins = Minute::of(entry.at);
         let within = begins..begins.plus(period.num_minutes());
-        let mut steps = known.changes.iter().filter(|step| within.contains(&step.minute));
+        let mut steps = known.certain().filter(|step| within.contains(&step.minute));
         if let (Some(step), None) = (steps.next(), steps.next()) {
             (entry.from, entry.to) = (Some(step.from), Some(step.to));
         } else if let Some(change) = known.unsized_change.filter(|change| within.contains(&change.minute)) {

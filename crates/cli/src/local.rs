@@ -24,9 +24,9 @@ pub(super) struct Args {
     log: bool,
     #[arg(
         long,
-        help = "Run an unthrottle inside: its fleet alarms, its rule on CloudTrail and\n\
-                its sweep watch the account, and it changes the streams. The\n\
-                settings are those of the environment, as in the Lambda"
+        help = "Run an unthrottle inside: its fleet alarms, its rule on CloudTrail and \
+                its sweep watch the account, and it changes the streams. The \
+                settings come from the environment or from unthrottle.toml"
     )]
     heal: bool,
     #[arg(
@@ -34,8 +34,8 @@ pub(super) struct Args {
         value_name = "N",
         requires = "heal",
         value_parser = clap::value_parser!(u32).range(1..=60),
-        help = "With --heal: minutes of the account pass N times as fast [default: 20].\n\
-                A shard takes the same records a second. The metrics of a minute show\n\
+        help = "With --heal: minutes of the account pass N times as fast [default: 20]. \
+                A shard takes the same records a second. The metrics of a minute show \
                 each record N times, as if the load had lasted for a whole minute"
     )]
     pace: Option<u32>,

@@ -15,8 +15,8 @@ pub(super) struct Args {
     #[arg(
         required = true,
         value_name = "DOCUMENT",
-        help = "Files with decision documents, or - for standard input: answers of the\n\
-                function, also of a sweep, its log lines, and what `aws logs tail`,\n\
+        help = "Files with decision documents, or - for standard input: answers of the \
+                function, also of a sweep, its log lines, and what `aws logs tail`, \
                 `filter-log-events`, `get-query-results` and Logs Insights give"
     )]
     documents: Vec<PathBuf>,

@@ -10,7 +10,7 @@ use std::time::Duration;
 use unthrottle::aws::{Clients, send_healed};
 use unthrottle::handler::{Handler, Reply};
 use unthrottle::sweep::{Plan, sweep};
-use unthrottle_core::decision::Outcome;
+use unthrottle_core::decision::{Decision, Outcome};
 use unthrottle_core::policy::{Mode, Policy};
 use unthrottle_core::report::{Document, Findings, SweepDocument};
 use unthrottle_core::signal::{Home, StreamArn};
@@ -53,32 +53,32 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
     let of_mode = |mode: Mode| Policy { mode: policy.mode.min(mode), ..policy.clone() };
     if args.observe || !args.consent.is_given() {
         // The person sees the answer here, so no message is sent.
-        let silent = Policy { topic_arn: None, ..of_mode(Mode::Observe) };
+        let silent = Policy { is_before_consent: true, topic_arn: None, ..policy.clone() };
         let asked = if args.observe { of_mode(Mode::Observe) } else { silent };
-        let seen = go(&clients, asked, &home, args.within, &mut console).await?;
-        let planned = seen.decisions.iter().filter(|document| document.outcome == Outcome::Planned).count();
+        let (seen, planned) = go(&clients, asked, &home, args.within, &mut console).await?;
         if args.observe || planned == 0 || policy.mode < Mode::Heal {
             return end(&seen, args.json);
         }
         args.consent.ask(&format!("This is the plan. Change {} now?", many(planned, "stream")))?;
     }
-    let swept = go(&clients, of_mode(Mode::Heal), &home, args.within, &mut console).await?;
+    let (swept, _) = go(&clients, of_mode(Mode::Heal), &home, args.within, &mut console).await?;
     end(&swept, args.json)
 }
 
-/// Sweeps once, and shows each decision.
+/// Sweeps once, and shows each decision. Returns how many streams a yes would change, too.
 async fn go(
     clients: &Clients,
     policy: Policy,
     home: &Home,
     within: u64,
     console: &mut Console,
-) -> Result<SweepDocument, CliError> {
+) -> Result<(SweepDocument, usize), CliError> {
     let handler = Handler::new(clients.clone(), policy).on(clock());
-    let (mut lines, mut shown) = (vec![], Ok(()));
+    let (mut lines, mut shown, mut planned) = (vec![], Ok(()), 0);
     let each = |reply: &Reply| {
         let Document { code, outcome, sentence, .. } = &reply.document;
         lines.extend(reply.lines.iter().cloned());
+        planned += usize::from(is_changed_by_yes(&reply.decision));
         // A closed output does not stop the sweep.
         if shown.is_ok() {
             shown = console.step(&format!("{code} ({outcome}): {sentence}"));
@@ -97,7 +97,12 @@ async fn go(
         console.step(&format!("failed: {}: {}", failure.of, failure.error))?;
     }
     console.result(swept.failed.is_empty(), &swept.sentence)?;
-    Ok(swept)
+    Ok((swept, planned))
+}
+
+/// Whether a yes makes this planned change. Where the tag of a stream is observe, it makes none.
+fn is_changed_by_yes(decision: &Decision) -> bool {
+    decision.outcome == Outcome::Planned && decision.is_before_consent && decision.allowed == Mode::Heal
 }
 
 fn end(swept: &SweepDocument, json: bool) -> Result<(), CliError> {

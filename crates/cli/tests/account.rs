@@ -49,12 +49,17 @@ async fn each_wrong_account_has_a_sentence_of_its_own() {
     let account = throttled(Clock::real()).await;
     let local = ["--endpoint-url", account.url()];
     let other = "arn:aws:kinesis:us-east-1:999999999999:stream/orders";
+    let with_tls = account.url().replace("http://", "https://");
     for (args, code, says) in [
         (vec!["orders", "--endpoint-url", "http://127.0.0.1:1"], 1, "no server answers at http://127.0.0.1:1 ("),
         (vec!["orders", "--endpoint-url", "nonsense"], 2, "--endpoint-url: `nonsense` does not begin with http://"),
         (vec!["orders", "--profile", "none"], 2, "--profile: ~/.aws has no profile `none`. It has no profiles"),
         (vec!["orders", "--region", "us-east-1"], 2, "no credentials of AWS: give --profile, or set"),
         (vec!["orders"], 2, "no region is set"),
+        (vec!["orders", "--region", ""], 2, "the region `` is no name of a region. One has a name such as eu-west-1"),
+        (vec!["orders", "--region", "EU west", local[0], local[1]], 2, "the region `EU west` is no name of a region"),
+        (vec!["orders", local[0], "http://127.0.0.1:99999"], 2, "has no port from 1 to 65535"),
+        (vec!["orders", local[0], &with_tls], 2, "speaks plain HTTP. Did you mean http://127.0.0.1:"),
         (vec![other, local[0], local[1]], 2, "is of account 999999999999, and the credentials are of account 1234567"),
     ] {
         let (found, out, err) = run(bare(&[&["explain"], args.as_slice()].concat())).await;
@@ -90,6 +95,38 @@ async fn a_printed_undo_runs_on_the_account_of_the_command() {
     assert_eq!(code, 1, "{err}");
     assert!(err.contains("not restored (") && out.starts_with("orders: "), "{out}{err}");
     assert!(account.calls()["Kinesis.DescribeStreamSummary"] >= 3, "{:?}", account.calls());
+}
+
+#[tokio::test]
+async fn a_printed_undo_has_the_account_of_the_settings_file_but_not_of_the_environment() {
+    let account = throttled(Clock::real()).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let home = folder.path().join("home/.aws");
+    std::fs::create_dir_all(&home).expect("made");
+    let keys = "[team]\naws_access_key_id = key\naws_secret_access_key = secret\n";
+    std::fs::write(home.join("credentials"), keys).expect("written");
+    let file = format!("[aws]\nendpoint_url = \"{}\"\nregion = \"us-east-1\"\nprofile = \"team\"\n", account.url());
+    std::fs::write(folder.path().join("unthrottle.toml"), file).expect("written");
+    let with = |args: &[&str]| {
+        let mut command = bare(args);
+        command.env("HOME", folder.path().join("home")).env("UNTHROTTLE_CONFIG", folder.path().join("unthrottle.toml"));
+        command
+    };
+    let (code, _, err) = run(with(&["sweep"])).await;
+    assert_eq!(code, 2, "{err}");
+    let (code, out, err) = run(with(&["sweep", "--yes", "--json"])).await;
+    assert_eq!(code, 0, "{err}");
+    let swept: Value = serde_json::from_str(&out).expect("JSON");
+    let undo = swept["decisions"][0]["undo"].as_str().expect("an undo command").to_owned();
+    let at =
+        format!("unthrottle restore --endpoint-url {} --profile team orders --region us-east-1 --yes", account.url());
+    assert_eq!(undo, at);
+    account.finish_changes().await;
+    let mut command = with(&["explain", "orders", "--json"]);
+    command.env("AWS_ENDPOINT_URL", account.url());
+    let (code, out, err) = run(command).await;
+    assert_eq!(code, 0, "{err}");
+    assert!(!out.contains("--endpoint-url"), "{out}");
 }
 
 #[tokio::test]

@@ -243,6 +243,16 @@ fn a_file_is_reported_hour_by_hour_with_the_basis_of_the_estimate() {
 }
 
 #[test]
+fn every_number_of_the_table_has_its_thousands_apart() {
+    let folder = folder("thousands");
+    csv(&folder);
+    let (code, out, err) = of_file(&folder, &["--shards", "10000"]);
+    assert_eq!((code, err.as_str()), (0, ""));
+    assert!(out.contains("  as it was               10,000 "), "{out}");
+    assert!(!out.lines().any(|line| line.starts_with("  ") && line.contains(" 10000 ")), "{out}");
+}
+
+#[test]
 fn a_wrong_number_of_shards_is_doubted() {
     let folder = folder("doubt");
     csv(&folder);

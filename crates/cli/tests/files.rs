@@ -71,4 +71,19 @@ fn a_page_that_cannot_be_written_fails_before_the_work() {
     let (code, out, err) = run(&["arena", "--report", "none/page.html"], b"");
     assert_eq!((code, out.as_str()), (2, ""), "{err}");
     assert!(err.contains("none/page.html: cannot be written"), "{err}");
+    // No server answers there, so an error of the page comes before the first call.
+    let (code, out, err) = run(&["report", "--html", "none/page.html", "--endpoint-url", "http://127.0.0.1:1"], b"");
+    assert_eq!((code, out.as_str()), (2, ""), "{err}");
+    assert!(err.contains("none/page.html: cannot be written"), "{err}");
+}
+
+#[test]
+fn a_proof_that_is_no_text_of_a_person_is_not_read_whole() {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    // Without a byte on the disk.
+    file.as_file().set_len((256 << 20) + 1).expect("long");
+    let path = file.path().to_str().expect("text");
+    let (code, out, err) = run(&["arena", "--workload", "step-2", "--calibrate", path], b"");
+    assert_eq!((code, out.as_str()), (2, ""), "{err}");
+    assert!(err.contains("larger than 256 MiB"), "{err}");
 }

@@ -55,6 +55,7 @@ async fn a_person_sweeps_by_hand() {
     fixture.account.age(Duration::ZERO).await;
     let (is_success, listed, refused) = fixture.try_in(&["sweep"]).await;
     assert!(!is_success && listed.contains("scale_shards (planned): orders"), "{listed}");
+    assert!(listed.contains("so far nothing was changed.") && !listed.contains("observe"), "{listed}");
     assert!(refused.contains("nothing was changed. To do this without a terminal, give --yes"), "{refused}");
     assert_eq!((fixture.calls("Kinesis.TagResource"), fixture.shards().await), (0, 2));
     fixture.account.age(Duration::ZERO).await;
@@ -119,6 +120,7 @@ async fn a_person_undoes_a_change_by_hand() {
     assert_eq!(fixture.aws.auto_fix(&[("StreamName", STREAM), ("Action", "restore")]).await, 2.0);
 
     let history = fixture.type_in_for_json(&["history", STREAM, "--json"]).await;
+    assert_eq!(history["version"], 1);
     let changes = history["changes"].as_array().expect("changes");
     let actions: Vec<_> = changes.iter().map(|change| change["action"].as_str().expect("an action")).collect();
     assert_eq!(

@@ -49,6 +49,7 @@ async fn a_plan_is_shown_created_listed_and_deleted() {
     let (code, out, err) = unthrottle(&account, &eight(&["--yes"])).await;
     assert_eq!((code, err.as_str()), (0, ""));
     assert!(out.contains("when: cron(0 8 ? * MON-FRI *) in Europe/Berlin"), "{out}");
+    assert!(out.contains("note: the local account runs no schedules."), "{out}");
     assert!(out.contains("what: at least 8 shards of orders for 10h"), "{out}");
 
     let (_, out, _) = unthrottle(&account, &["--list", "--json"]).await;

@@ -95,6 +95,20 @@ async fn a_stream_with_the_tag_gets_its_load_and_a_missed_expectation_is_code_3(
 }
 
 #[tokio::test]
+async fn a_change_that_was_remembered_before_the_load_is_no_part_of_its_result() {
+    let (account, aws) = account().await;
+    aws.tag(&account.stream_arn("orders"), "unthrottle.memory", "v=1 change=restore/14/7/20261120T170412Z").await;
+    let load = ["smoke", "orders", "--i-own", "orders", "--stages", "500ms@100/s"];
+    let out = run(account.url(), &load).await;
+    let said = text(&out.stdout);
+    assert!(out.status.success(), "{}", text(&out.stderr));
+    assert!(said.contains("at most 1 s and $0.0001 at list prices"), "{said}");
+    assert!(!said.contains("memory tag"), "{said}");
+    let out = run(account.url(), &[&load[..], &["--json"]].concat()).await;
+    assert_eq!(last_json(&out)["remembered"], "restore 14 → 7");
+}
+
+#[tokio::test]
 async fn a_missed_expectation_is_code_3_also_where_nothing_reads_the_result() {
     let (account, _) = account().await;
     for is_json in [false, true] {

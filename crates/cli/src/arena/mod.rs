@@ -31,7 +31,7 @@ pub(super) struct Args {
     #[arg(
         long,
         value_name = "NAME",
-        help = "Run only this workload. docs/evaluation.md lists the workloads, and a\n\
+        help = "Run only this workload. docs/evaluation.md lists the workloads, and a \
                 wrong name does, too"
     )]
     workload: Option<String>,
@@ -43,7 +43,7 @@ pub(super) struct Args {
         value_name = "WEATHER",
         default_value_t,
         value_parser = weather,
-        help = "How alarms and events reach unthrottle and the policy `doubling`:\n\
+        help = "How alarms and events reach unthrottle and the policy `doubling`: \
                 `fair`, or `foul`, which loses, delays and repeats them"
     )]
     weather: DeliveryQuality,
@@ -67,7 +67,7 @@ pub(super) struct Args {
     #[arg(
         long,
         conflicts_with_all = ["workload", "policy", "json", "report"],
-        help = "Print the table of docs/evaluation.md in Markdown: all workloads and\n\
+        help = "Print the table of docs/evaluation.md in Markdown: all workloads and \
                 all policies"
     )]
     markdown: bool,
@@ -75,7 +75,7 @@ pub(super) struct Args {
         long,
         value_name = "FILE.jsonl",
         requires = "markdown",
-        help = "Run nothing, and take the scores from the output of an earlier --json.\n\
+        help = "Run nothing, and take the scores from the output of an earlier --json. \
                 The file must have all runs"
     )]
     scores: Option<PathBuf>,
@@ -83,7 +83,7 @@ pub(super) struct Args {
         long,
         value_name = "PROOF.json",
         conflicts_with_all = ["markdown", "scores", "faults"],
-        help = "Take the reshard times and the delays of metrics that `unthrottle prove`\n\
+        help = "Take the reshard times and the delays of metrics that `unthrottle prove` \
                 measured, where the proof has them. Standard error says which"
     )]
     calibrate: Option<PathBuf>,
@@ -95,9 +95,9 @@ pub(super) struct Args {
         value_name = "NUMBER",
         value_parser = clap::builder::RangedI64ValueParser::<u64>::new().range(1..),
         conflicts_with_all = ["workload", "policy", "weather", "markdown", "report"],
-        help = "Instead, play this number of random schedules of crashes, lost\n\
-                replies, stale reads, and changes by people. Check that unthrottle\n\
-                breaks no invariant. Each hundred leaves some kinds of faults out\n\
+        help = "Instead, play this number of random schedules of crashes, lost \
+                replies, stale reads, and changes by people. Check that unthrottle \
+                breaks no invariant. Each hundred leaves some kinds of faults out \
                 and has more of others"
     )]
     faults: Option<u64>,
@@ -116,8 +116,8 @@ pub(super) struct Args {
         num_args = 0..=1,
         default_missing_value = every::ALL,
         conflicts_with_all = ["workload", "policy", "weather", "seed", "seeds", "markdown", "report", "faults"],
-        help = "Instead, play every interleaving of the AWS calls of two runs, one\n\
-                person and the clock, each call with every failure. Without a name,\n\
+        help = "Instead, play every interleaving of the AWS calls of two runs, one \
+                person and the clock, each call with every failure. Without a name, \
                 play all scenes. A wrong name lists the scenes"
     )]
     exhaustive: Option<String>,

@@ -44,7 +44,7 @@ pub(super) struct Args {
         default_value_t = 14,
         value_name = "DAYS",
         value_parser = clap::builder::RangedI64ValueParser::<u64>::new().range(1..=14),
-        help = "Whole days before today (UTC), and today up to now. CloudWatch keeps\n\
+        help = "Whole days before today (UTC), and today up to now. CloudWatch keeps \
                 minutes for 15 days"
     )]
     days: u64,
@@ -52,8 +52,8 @@ pub(super) struct Args {
         long,
         value_name = "FILE",
         conflicts_with_all = ["stream", "days", "endpoint_url", "profile", "region"],
-        help = "Read the past from a file, or from standard input for `-`. A row has the\n\
-                sums of a minute, or of the minutes of --period. The columns:\n\
+        help = "Read the past from a file, or from standard input for `-`. A row has the \
+                sums of a minute, or of the minutes of --period. The columns: \
                 timestamp,incoming_bytes,incoming_records,write_throttled"
     )]
     csv: Option<PathBuf>,
@@ -62,9 +62,9 @@ pub(super) struct Args {
         value_name = "FILE",
         num_args = 1..,
         conflicts_with_all = ["stream", "csv", "days", "endpoint_url", "profile", "region"],
-        help = "Read the past from exports of CloudWatch: the console's CSV, or the JSON\n\
-                of `aws cloudwatch get-metric-data` or get-metric-statistics. Together\n\
-                they have the Sum of IncomingBytes, IncomingRecords and\n\
+        help = "Read the past from exports of CloudWatch: the console's CSV, or the JSON \
+                of `aws cloudwatch get-metric-data` or get-metric-statistics. Together \
+                they have the Sum of IncomingBytes, IncomingRecords and \
                 WriteProvisionedThroughputExceeded. Times without a zone are UTC"
     )]
     export: Vec<PathBuf>,
@@ -73,7 +73,7 @@ pub(super) struct Args {
         value_name = "MINUTES",
         conflicts_with_all = ["stream", "days"],
         value_parser = period::minutes,
-        help = "The minutes that each row of the file counts. Default: as far apart as\n\
+        help = "The minutes that each row of the file counts. Default: as far apart as \
                 the rows are"
     )]
     period: Option<u32>,
@@ -81,8 +81,8 @@ pub(super) struct Args {
         long,
         value_name = "NUMBER",
         value_parser = clap::value_parser!(u32).range(1..=10_000),
-        help = "The shards of the stream in the past. Default: those that the memory tag\n\
-                and the metric AutoFix show over time, otherwise those of today. For a\n\
+        help = "The shards of the stream in the past. Default: those that the memory tag \
+                and the metric AutoFix show over time, otherwise those of today. For a \
                 file: the fewest shards that could accept its records"
     )]
     shards: Option<u32>,
@@ -90,7 +90,7 @@ pub(super) struct Args {
         long,
         value_name = "FOLDER",
         conflicts_with_all = ["csv", "export"],
-        help = "Keep days of CloudWatch in this folder. Default: the cache folder of\n\
+        help = "Keep days of CloudWatch in this folder. Default: the cache folder of \
                 the user; with --endpoint-url nothing is kept"
     )]
     cache: Option<PathBuf>,
@@ -189,7 +189,7 @@ async fn of_stream(args: &Args, text: &str, policy: Policy) -> Result<Case, CliE
                 true => vec![],
                 false => counted(&cloudwatch, &stream.name, last(days), 60).await?,
             };
-            ShardsOverTime::of(&memory, &counted, now.open_shards)
+            ShardsOverTime::of(&memory, &counted, now.open_shards, 1)
         }
     };
     let from = match (args.shards, over_time.changes.is_empty()) {

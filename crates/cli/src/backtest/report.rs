@@ -162,12 +162,13 @@ impl Report {
     /// The cells of the table, under [`HEADS`].
     pub(super) fn rows(&self) -> Vec<[String; 6]> {
         let row = |outcome: Outcome| {
+            let number = |number: u32| count(f64::from(number));
             let (begin, end) = (outcome.shards_at_the_beginning, outcome.shards_at_the_end);
             [
                 outcome.policy.to_owned(),
-                if begin == end { begin.to_string() } else { format!("{begin} → {end}") },
+                if begin == end { number(begin) } else { format!("{} → {}", number(begin), number(end)) },
                 count(outcome.throttled),
-                outcome.changes.map_or_else(|| "?".into(), |changes| changes.to_string()),
+                outcome.changes.map_or_else(|| "?".into(), |changes| count(changes as f64)),
                 tenths(outcome.shard_hours),
                 cents(outcome.usd),
             ]

@@ -37,11 +37,12 @@ pub(crate) struct ShardsOverTime {
 impl ShardsOverTime {
     /// Goes back from the `open` shards of today: to the last change, which the memory has with its sizes, over the
     /// raises from the shards that the memory keeps from before the first of them, and over splits, which add one shard
-    /// each, up to the first change of unknown size.
-    pub fn of(memory: &Memory, counted: &[Counted], open: u32) -> ShardsOverTime {
+    /// each, up to the first change of unknown size. `period_minutes`: the period of what was counted.
+    pub fn of(memory: &Memory, counted: &[Counted], open: u32, period_minutes: i64) -> ShardsOverTime {
         let mut found = ShardsOverTime::default();
         let mut shards = open;
-        let mut events: Vec<Counted> = counted.iter().copied().filter(|change| changes_shards(change.action)).collect();
+        let of_shards = counted.iter().filter(|change| changes_shards(change.action));
+        let mut events: Vec<Counted> = of_shards.flat_map(|change| singly(*change, period_minutes)).collect();
         events.sort_by_key(|change| std::cmp::Reverse(change.at));
         if let Some(last) = last(memory) {
             if events.first().is_some_and(|newest| Minute::of(newest.at) > last.minute) {
@@ -51,7 +52,7 @@ impl ShardsOverTime {
             found.others_after = Some(Step { from: last.to, to: open, ..last }).filter(|_| last.to != open);
             found.changes.push(last);
             shards = last.from;
-            events.retain(|event| Minute::of(event.at) < last.minute);
+            leave_before(&mut events, memory, last.minute, period_minutes);
             if let Some(base) = memory.base.filter(|base| *base < shards) {
                 let raises = events.iter().take_while(|event| is_raise(event)).count();
                 let raises: Vec<Minute> = events.drain(..raises).map(|event| Minute::of(event.at)).collect();
@@ -72,6 +73,12 @@ impl ShardsOverTime {
         }
         found.changes.reverse();
         found
+    }
+
+    /// The changes whose sizes have one answer.
+    pub fn certain(&self) -> impl Iterator<Item = &Step> {
+        let is_certain = |step: &&Step| self.unsized_change.is_none_or(|change| step.minute > change.minute);
+        self.changes.iter().filter(is_certain)
     }
 
     /// What of it is doubtful, in sentences. Empty: nothing.
@@ -110,6 +117,32 @@ impl ShardsOverTime {
             self.changes.push(Step { minute: *minute, from: most, to });
             to = most;
         }
+    }
+}
+
+/// The most changes of a period that are told apart. AWS allows ten calls of UpdateShardCount in 24 hours, and other
+/// people and tools can write any number to this metric.
+const MOST_IN_A_PERIOD: f64 = 10.0;
+
+/// The changes of a period, each by itself. Two in the same minute are one change that two runs announced.
+fn singly(counted: Counted, period_minutes: i64) -> impl Iterator<Item = Counted> {
+    let is_told_apart = period_minutes > 1 && (1.0..=MOST_IN_A_PERIOD).contains(&counted.count);
+    // The cast is exact below the bound.
+    let times = if is_told_apart { counted.count as usize } else { 1 };
+    let count = if is_told_apart { 1.0 } else { counted.count };
+    std::iter::repeat_n(Counted { count, ..counted }, times)
+}
+
+/// Leaves the events before the last change, which has one of its period. The other events of a longer period come
+/// before it.
+fn leave_before(events: &mut Vec<Counted>, memory: &Memory, last: Minute, period_minutes: i64) {
+    let is_of_period = |event: &Counted| Minute::of(event.at).plus(period_minutes) > last;
+    if period_minutes <= 1 {
+        return events.retain(|event| !is_of_period(event));
+    }
+    let action = memory.change.as_ref().map(|change| Remedy::code_of(change.kind));
+    if let Some(place) = events.iter().position(|event| is_of_period(event) && Some(event.action) == action) {
+        events.remove(place);
     }
 }
 
@@ -156,14 +189,14 @@ mod tests {
 
     #[test]
     fn without_changes_the_shards_are_those_of_today() {
-        assert_eq!(ShardsOverTime::of(&Memory::default(), &[], 4), ShardsOverTime::default());
+        assert_eq!(ShardsOverTime::of(&Memory::default(), &[], 4, 1), ShardsOverTime::default());
     }
 
     #[test]
     fn the_last_change_and_splits_are_known_and_an_older_change_is_not() {
         let memory = remembered(ChangeKind::Scale, 3, 6, 500);
         let all = [counted("scale_shards", 100), counted("split_shard", 300), counted("scale_shards", 500)];
-        let found = ShardsOverTime::of(&memory, &all, 6);
+        let found = ShardsOverTime::of(&memory, &all, 6, 1);
         assert_eq!(found.changes, [step(300, 2, 3), step(500, 3, 6)]);
         assert_eq!(found.unsized_change, Some(Unsized { minute: Minute::of(at(100)), to: 2 }));
     }
@@ -171,7 +204,7 @@ mod tests {
     #[test]
     fn a_change_by_others_after_it_leaves_the_known_changes() {
         let memory = remembered(ChangeKind::Scale, 2, 4, 500);
-        let found = ShardsOverTime::of(&memory, &[counted("scale_shards", 500)], 5);
+        let found = ShardsOverTime::of(&memory, &[counted("scale_shards", 500)], 5, 1);
         assert_eq!(found.changes, [step(500, 2, 4)]);
         assert_eq!((found.others_after, found.unsized_change), (Some(step(500, 4, 5)), None));
     }
@@ -179,7 +212,7 @@ mod tests {
     #[test]
     fn a_memory_that_is_older_than_the_metric_makes_the_past_unknown() {
         let memory = remembered(ChangeKind::Scale, 2, 4, 400);
-        let found = ShardsOverTime::of(&memory, &[counted("scale_shards", 400), counted("scale_shards", 500)], 8);
+        let found = ShardsOverTime::of(&memory, &[counted("scale_shards", 400), counted("scale_shards", 500)], 8, 1);
         assert_eq!(found.changes, []);
         assert_eq!(found.unsized_change, Some(Unsized { minute: Minute::of(at(400)), to: 4 }));
     }
@@ -189,7 +222,7 @@ mod tests {
         let of = |base, from, to, minutes: &[i64]| {
             let memory = Memory { base: Some(base), ..remembered(ChangeKind::Scale, from, to, 500) };
             let all: Vec<_> = minutes.iter().map(|minute| counted("scale_shards", *minute)).collect();
-            ShardsOverTime::of(&memory, &all, to)
+            ShardsOverTime::of(&memory, &all, to, 1)
         };
         let found = of(2, 4, 7, &[400, 500]);
         assert_eq!((found.changes, found.unsized_change), (vec![step(400, 2, 4), step(500, 4, 7)], None));
@@ -202,5 +235,23 @@ mod tests {
         assert_eq!(found.unsized_change, Some(Unsized { minute: Minute::of(at(400)), to: 6 }));
         // An older incident began before the base was kept.
         assert_eq!(of(2, 4, 7, &[500]).changes, [step(500, 4, 7)]);
+    }
+    #[test]
+    fn in_a_longer_period_the_last_change_is_no_raise_before_itself() {
+        let memory = Memory { base: Some(2), ..remembered(ChangeKind::Scale, 4, 7, 503) };
+        let found = ShardsOverTime::of(&memory, &[counted("scale_shards", 400), counted("scale_shards", 500)], 7, 5);
+        assert_eq!((found.changes, found.unsized_change), (vec![step(400, 2, 4), step(503, 4, 7)], None));
+        // Two changes of the same period.
+        let all = [Counted { count: 2.0, ..counted("scale_shards", 500) }];
+        let found = ShardsOverTime::of(&memory, &all, 7, 5);
+        assert_eq!((found.changes, found.unsized_change), (vec![step(500, 2, 4), step(503, 4, 7)], None));
+    }
+
+    #[test]
+    fn a_size_that_is_one_of_several_answers_is_not_certain() {
+        let memory = Memory { base: Some(3), ..remembered(ChangeKind::Scale, 6, 12, 500) };
+        let all = [counted("scale_shards", 300), counted("scale_shards", 400), counted("scale_shards", 500)];
+        let found = ShardsOverTime::of(&memory, &all, 12, 1);
+        assert_eq!(found.certain().copied().collect::<Vec<_>>(), [step(500, 6, 12)]);
     }
 }

@@ -72,7 +72,7 @@ fn file() -> &'static File {
 }
 
 /// The value of a variable: that of the environment, else that of the file.
-fn variable(name: &str) -> Option<String> {
+pub(super) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty()).or_else(|| file().settings.get(name).cloned())
 }
 

@@ -87,11 +87,33 @@ fn print_finding(console: &mut Console, alike: &[&Finding]) -> io::Result<()> {
         detail(console, "money", &per_month(usd))?;
     }
     if let Some(fix) = &finding.fix {
+        // Beside a command, each note is a comment.
+        let has_notes = fix.lines().any(|line| line.starts_with(COMMENT));
         for (place, line) in fix.lines().enumerate() {
-            detail(console, if place == 0 { "fix" } else { "" }, line)?;
+            let name = if place == 0 { "fix" } else { "" };
+            match line.strip_prefix(COMMENT) {
+                Some(note) => prose(console, name, note, COMMENT)?,
+                None if has_notes || is_command(line) => detail(console, name, line)?,
+                None => prose(console, name, line, "")?,
+            }
         }
     }
-    detail(console, "source", finding.source)
+    prose(console, "source", finding.source, "")
+}
+
+/// What a note in a fix begins with, so that a shell passes over it.
+const COMMENT: &str = "# ";
+
+/// Whether a fix without a note is a command.
+fn is_command(line: &str) -> bool {
+    ["aws ", "unthrottle ", "make "].iter().any(|program| line.starts_with(program))
+}
+
+/// Prose within the width of the screen. Each of its lines has the mark. Commands and addresses in it stay whole.
+fn prose(console: &mut Console, name: &str, text: &str, mark: &str) -> io::Result<()> {
+    let first = format!("{:1$}{name:<CODE$}{mark}", "", INDENT + STATUS);
+    let below = format!("{:1$}{mark}", "", INDENT + STATUS + CODE);
+    console.line(&fill(text, console.width().unwrap_or(WIDTH), &first, &below))
 }
 
 /// An amount of money in a month.
@@ -102,4 +124,43 @@ pub(super) fn per_month(usd: f64) -> String {
 /// One line, however long: a person copies a command from it.
 fn detail(console: &mut Console, name: &str, text: &str) -> io::Result<()> {
     console.line(&format!("{:1$}{name:<CODE$}{text}", "", INDENT + STATUS))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The lines of a finding with this fix on a screen of 72 columns.
+    fn lines(fix: &str) -> Vec<String> {
+        let finding = Finding {
+            code: "put-record",
+            group: Group::Capacity,
+            status: Status::Warn,
+            evidence: Default::default(),
+            usd_per_month: None,
+            sentence: "Something is wrong.".into(),
+            fix: Some(fix.into()),
+            source: "https://docs.aws.amazon.com/streams/latest/dev/a-page-whose-address-is-longer-than-a-line.html",
+        };
+        let (mut console, written) = Console::in_memory(72);
+        print_finding(&mut console, &[&finding]).expect("memory");
+        written.text().lines().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn prose_is_wrapped_and_commands_and_addresses_stay_whole() {
+        let prose = "send many records in one call of PutRecords, or put small records together before they are sent";
+        let found = lines(prose);
+        assert!(found[2].starts_with(&" ".repeat(30)) && found[2].trim().starts_with("PutRecords,"), "{found:#?}");
+        assert!(found[..4].iter().all(|line| line.chars().count() <= 72), "{found:#?}");
+        assert!(found.last().is_some_and(|line| line.ends_with("longer-than-a-line.html")), "{found:#?}");
+
+        let command =
+            "aws kinesis update-shard-count --stream-name orders --target-shard-count 8 --scaling-type UNIFORM";
+        let found = lines(&format!("# {prose}:\nmake deploy AWS_REGION=eu-west-1\n{command}"));
+        assert!(found[1..4].iter().all(|line| line[30..].starts_with("# ")), "{found:#?}");
+        let whole = |text: &str| found.iter().any(|line| line[30.min(line.len())..] == *text);
+        assert!(whole(command) && whole("make deploy AWS_REGION=eu-west-1"), "{found:#?}");
+        assert!(lines(command)[1].ends_with(command));
+    }
 }

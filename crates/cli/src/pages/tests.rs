@@ -18,6 +18,40 @@ fn page(seed: u64) -> Page {
     Page { title: "runs".into(), sections: vec![section], ..Page::default() }
 }
 
+#[test]
+fn a_page_has_its_result_first_then_its_table_and_its_caveats_last() {
+    let page = Page { result: "the result".into(), caveats: vec!["a caveat".into()], ..page(1) };
+    let html = page.html().expect("drawn");
+    let body = body(&html);
+    let places = ["<h1>", "the result", "<table>", "How to read the charts", "a caveat"].map(|part| body.find(part));
+    assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{places:?}");
+}
+
+#[test]
+fn a_page_has_colours_for_a_dark_screen_and_a_layout_for_a_narrow_one() {
+    let html = page(1).html().expect("drawn");
+    let style = &html[html.find("<style>").expect("a style")..html.find("</style>").expect("an end")];
+    let rule = |name: &str| {
+        let of_rule = &style[style.find(name).unwrap_or_else(|| panic!("no {name}"))..];
+        let end = of_rule.find("\n}").expect("an end");
+        of_rule[..end].to_owned()
+    };
+    let dark = rule("@media (prefers-color-scheme: dark)");
+    let narrow = rule("@media (max-width: 44rem)");
+    // Each colour of the light screen has one for the dark.
+    let light = &style[..style.find("@media").expect("a rule")];
+    let names = |text: &str| -> BTreeSet<String> {
+        let words = text.split(|c: char| c.is_whitespace() || c == ':');
+        words.filter(|word| word.starts_with("--")).map(str::to_owned).collect()
+    };
+    assert!(style.contains("color-scheme: light dark") && names(light).len() >= 5);
+    assert_eq!(names(&dark), names(light));
+    // The cells of a row stand below each other, each with its heading, and nothing is cut.
+    assert!(narrow.contains("td { display: block; }") && narrow.contains("content: attr(data-head)"), "{narrow}");
+    assert!(style.contains(".scroll { overflow-x: auto; }") && style.contains("overflow-wrap: anywhere"));
+    assert!(html.contains("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">"));
+}
+
 /// The body as XML: a browser forgives more.
 fn body(html: &str) -> &str {
     let begin = html.find("<body").expect("a body");

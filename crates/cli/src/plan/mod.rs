@@ -4,7 +4,7 @@ mod cron;
 mod duration;
 
 use crate::CliError;
-use crate::aws::{AwsArgs, called, failed};
+use crate::aws::{AwsArgs, called, failed, is_local_account};
 use crate::config;
 use crate::consent::Consent;
 use crate::pause;
@@ -49,7 +49,7 @@ pub(super) struct Args {
         long,
         value_name = "EXPRESSION",
         required_unless_present_any = ["list", "delete"],
-        help = "When the plan begins: minutes, hours, day of month, month, day of\n\
+        help = "When the plan begins: minutes, hours, day of month, month, day of \
                 week, year, such as \"0 8 ? * MON-FRI *\""
     )]
     cron: Option<String>,
@@ -203,6 +203,9 @@ impl Wanted {
             console.step(&format!("what: at least {shards} of {} for {}", stream.name, self.lasts))?;
             let function = target.arn().rsplit(':').next().unwrap_or_default();
             console.step(&format!("function: {function}; schedule group: {group}"))?;
+            if is_local_account() {
+                console.step("note: the local account runs no schedules. It keeps the plan, and asks for no shards")?;
+            }
         }
         if !args.dry_run {
             args.consent.ask("Create it now?")?;

@@ -36,11 +36,12 @@ pub(crate) use proof::{Lag, Proof, Reshard};
 
 use crate::CliError;
 use crate::aws::AwsArgs;
+use crate::config;
+use crate::help::amount;
 use crate::screen::{Console, print_json};
 use serde_json::json;
 use std::path::PathBuf;
 use step::Step;
-use unthrottle::settings;
 use unthrottle_core::cost::Prices;
 
 pub(super) const ABOUT: &str = "\
@@ -72,8 +73,9 @@ pub(super) struct Args {
     #[arg(
         long,
         value_name = "USD",
-        help = "The most that you accept to pay. Needed, and compared with the list prices\n\
-                of the chosen steps before anything is created. The alarm on all streams\n\
+        value_parser = amount,
+        help = "The most that you accept to pay. Needed, and compared with the list prices \
+                of the chosen steps before anything is created. The alarm on all streams \
                 costs more in an account with many streams. --with-trail has no bound there"
     )]
     i_know_this_costs_up_to: Option<f64>,
@@ -92,7 +94,7 @@ pub(super) struct Args {
     #[arg(
         long,
         requires = "clean",
-        help = "Without a ledger: delete what all runs of prove left in the account and\n\
+        help = "Without a ledger: delete what all runs of prove left in the account and \
                 region, also those that run now"
     )]
     all_runs: bool,
@@ -105,22 +107,22 @@ pub(super) struct Args {
     #[arg(
         long,
         value_name = "BUCKET",
-        help = "Also create a trail of CloudTrail for writes. The bucket is yours, its policy\n\
-                lets CloudTrail write, and the files of the trail stay in it. The trail\n\
+        help = "Also create a trail of CloudTrail for writes. The bucket is yours, its policy \
+                lets CloudTrail write, and the files of the trail stay in it. The trail \
                 records the writes to all streams of the account, at $0.10 for 100,000"
     )]
     with_trail: Option<String>,
     #[arg(
         long,
         value_name = "FUNCTION",
-        help = "Also throttle a stream for the deployed function of this name, and ask it\n\
+        help = "Also throttle a stream for the deployed function of this name, and ask it \
                 for a sweep. It may then change other streams of the account, too"
     )]
     with_stack: Option<String>,
     #[arg(
         long,
         value_name = "ROLE-ARN",
-        help = "Also let AWS FIS refuse the writes to a stream of its own. FIS takes on this\n\
+        help = "Also let AWS FIS refuse the writes to a stream of its own. FIS takes on this \
                 role, which needs kinesis:InjectApiError"
     )]
     with_fis: Option<String>,
@@ -136,7 +138,7 @@ pub(super) struct Args {
         long,
         value_name = "N",
         value_parser = clap::value_parser!(u32).range(1..=3600),
-        help = "Wait N times shorter. Without it: as many times as the clock of a local\n\
+        help = "Wait N times shorter. Without it: as many times as the clock of a local \
                 account is faster. AWS has no faster clock, so it is refused there"
     )]
     pace: Option<u32>,
@@ -152,7 +154,7 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
         return clean::run(&args).await;
     }
     let steps = chosen(&args.only, &args.skip)?;
-    let prices = settings::read()?.prices;
+    let prices = config::policy()?.prices;
     // Before the account is known. The count of its streams comes later.
     let usd = cost::of(&steps, &prices, 0);
     if args.dry_run {

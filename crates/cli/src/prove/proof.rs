@@ -109,7 +109,7 @@ impl Proof {
     /// # Errors
     /// The file cannot be read, or is no proof of this version.
     pub fn read(path: &Path) -> Result<Proof, CliError> {
-        let text = std::fs::read_to_string(path).map_err(|source| CliError::File { path: path.into(), source })?;
+        let text = files::read(path, files::MOST_JSON)?;
         let json = &mut serde_json::Deserializer::from_str(&text);
         let proof: Proof = serde_path_to_error::deserialize(json).map_err(|error| {
             let (field, problem) = (error.path().to_string(), error.into_inner().to_string());

@@ -20,7 +20,7 @@ pub(crate) struct Args {
     #[arg(
         long,
         value_name = "FILE",
-        help = "Read the `aws_kinesis` output of a stream processor from this YAML file.\n\
+        help = "Read the `aws_kinesis` output of a stream processor from this YAML file. \
         Options of the command line override it"
     )]
     config: Option<PathBuf>,
@@ -30,8 +30,8 @@ pub(crate) struct Args {
     #[arg(
         long,
         value_name = "TEXT",
-        help = "The partition key: the value of this field of a JSON record, or this text\n\
-        itself where a record has no such field [default: a random key for each\nrecord]"
+        help = "The partition key: the value of this field of a JSON record, or this text \
+        itself where a record has no such field [default: a random key for each record]"
     )]
     partition_key: Option<String>,
     /// Each line is base64: write the bytes that it stands for
@@ -39,15 +39,15 @@ pub(crate) struct Args {
     base64: bool,
     #[arg(
         long,
-        help = "Keep the order of records with the same key: each key has one record on its\n\
+        help = "Keep the order of records with the same key: each key has one record on its \
         way. After a loss, the later records of that key are lost, too"
     )]
     ordered: bool,
     #[arg(
         long,
         conflicts_with = "ordered",
-        help = "Put small records together, in the format of the Kinesis Producer Library\n\
-                (KPL). Consumers must take them apart, as the Kinesis Client Library\n\
+        help = "Put small records together, in the format of the Kinesis Producer Library \
+                (KPL). Consumers must take them apart, as the Kinesis Client Library \
                 does. Needs kinesis:ListShards"
     )]
     aggregate: bool,

@@ -53,7 +53,7 @@ pub(super) struct Args {
     consent: Consent,
     #[arg(
         long,
-        help = "Print a decision document for each event, one a line. The steps\n\
+        help = "Print a decision document for each event, one a line. The steps \
                 then go to standard error"
     )]
     json: bool,
@@ -64,7 +64,7 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
     let events = args.files.iter().map(|path| Event::read(path)).collect::<Result<Vec<_>, _>>()?;
     let policy = config::policy()?;
     let mode = if args.observe { Mode::Observe } else { Mode::Heal };
-    let settings = Settings { prices: policy.prices.clone(), environment: |name| std::env::var(name).ok(), mode };
+    let settings = Settings { prices: policy.prices.clone(), environment: config::variable, mode };
     let policy = Policy { mode: policy.mode.min(mode), ..policy };
     let mut console = Console::new(args.json);
     for event in &events {
@@ -267,7 +267,7 @@ async fn replay_remote(
     console.step(&format!("account {}, region {}", home.account, home.region))?;
     if policy.mode == Mode::Heal && !args.consent.is_given() {
         // The person sees the answer here, so no message is sent.
-        let silent = Policy { mode: Mode::Observe, topic_arn: None, ..policy.clone() };
+        let silent = Policy { is_before_consent: true, topic_arn: None, ..policy.clone() };
         let planned = Handler::new(clients.clone(), silent).on(clock()).run(&signal, &home).await?.document;
         show(&planned, console)?;
         if planned.outcome != Outcome::Planned {

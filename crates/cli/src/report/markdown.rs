@@ -35,7 +35,7 @@ pub(super) fn summary(report: &Report) -> Vec<String> {
     let Totals { streams, incidents, incidents_with_a_change, open_incidents, .. } = report.totals;
     let totals = &report.totals;
     let mut all = vec![format!(
-        "{}: {}, {incidents_with_a_change} of them with a change of unthrottle, {open_incidents} not over.",
+        "{}: {}, {incidents_with_a_change} with a change of unthrottle, {open_incidents} not over.",
         many(streams, "stream"),
         many(incidents, "incident")
     )];
@@ -205,6 +205,10 @@ pub(super) fn notes(report: &Report) -> Vec<String> {
         "Metrics are read in steps of five minutes. A peak is the mean of five minutes, so a minute of it was fuller. \
          An incident ends when half an hour without a refusal follows."
             .into(),
+        format!(
+            "The report ends at {} UTC. The five minutes that have begun then are not complete, and are left out.",
+            report.to.format("%H:%M")
+        ),
         "A refused record that a producer sends again counts each time.".into(),
         format!(
             "Money is USD at list prices ({}), without taxes, discounts and free tiers. A change costs or saves from \
@@ -212,7 +216,7 @@ pub(super) fn notes(report: &Report) -> Vec<String> {
             report.prices
         ),
         "The right size holds the peak at UNTHROTTLE_TARGET_UTILIZATION. A stream that refused in the last day needs \
-         all that it has. Streams in on-demand mode have no right size."
+         all that it has. Streams in on-demand mode have no right size, and streams younger than 7 days have none yet."
             .into(),
         log,
     ]

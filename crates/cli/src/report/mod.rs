@@ -1,5 +1,6 @@
 //! `unthrottle report`: a fleet's month, from tags, metrics and, where given, log lines. Changes nothing.
 
+mod changes;
 mod collect;
 mod document;
 mod html;
@@ -22,6 +23,9 @@ Report what happened to the streams of an account: incidents and the time to
 heal, what AWS refused before and after each change, what the changes cost and
 saved, streams at their limit, and streams with more shards than they need.
 Changes nothing.
+
+The report is Markdown for a wiki or a pull request. Its tables are wider than
+a terminal: --html writes them as a page, too.
 
 The numbers come from CloudWatch in steps of five minutes, and from the memory
 tags of the streams. The log of the function knows more: the cost of each
@@ -59,6 +63,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args) -> Result<(), CliError> {
+    args.html.as_deref().map_or(Ok(()), files::can_write)?;
     let policy = config::policy()?;
     let logged = logs::read(&args.log)?;
     let config = args.aws.config().await?;

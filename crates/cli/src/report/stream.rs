@@ -1,14 +1,13 @@
 //! One stream's part of the report, from everything that was read of it.
 
+use super::changes::changes;
 use super::collect::Span;
-use super::document::{Change, STEP_MINUTES, StreamReport};
+use super::document::{STEP_MINUTES, StreamReport};
 use super::incidents::{Step, find};
 use super::logs::OfStream;
 use chrono::{DateTime, TimeDelta, Utc};
 use std::collections::BTreeMap;
 use unthrottle_core::cost::{BillingMode, Load, Prices, Shape, monthly};
-use unthrottle_core::decision::Remedy;
-use unthrottle_core::memory::{ChangeKind, Memory, Size, TAG};
 use unthrottle_core::observation::{CapacityMode, Stream};
 use unthrottle_core::policy::Policy;
 
@@ -19,9 +18,8 @@ const SHARD_RECORDS: f64 = (STEP_MINUTES * 60) as f64 * 1_000.0;
 /// The load from which a stream counts as full in a step: the busiest minute of five is fuller than their mean.
 const FULL: f64 = 0.95;
 
-/// A change of the metric and one of a log or a tag are the same within this time: a step of the metric, and the
-/// minute in which two runs may both announce a change.
-const SAME: TimeDelta = TimeDelta::minutes(STEP_MINUTES + 1);
+/// The age from which the past of a stream has its peaks: one of each day of the week. The doctor waits as long.
+const KNOWN_AFTER: TimeDelta = TimeDelta::days(7);
 
 /// Everything that was read of a stream.
 pub(super) struct Readings<'a> {
@@ -77,10 +75,13 @@ fn size(report: &mut StreamReport, stream: &Stream, tags: &BTreeMap<String, Stri
     let slack = open.saturating_sub(right);
     let utilization = report.peak_shards / f64::from(open);
     report.peak_utilization = Some(utilization);
-    report.right_size_shards = Some(right);
-    report.slack_shards = Some(slack);
-    let prices = &policy.prices;
-    report.slack_usd_per_month = Some(monthly(per_hour(prices, stream, open) - per_hour(prices, stream, open - slack)));
+    let is_young = stream.created_at.is_some_and(|created| span.to - created < KNOWN_AFTER);
+    if !is_young {
+        let usd = |shards| per_hour(&policy.prices, stream, shards);
+        report.right_size_shards = Some(right);
+        report.slack_shards = Some(slack);
+        report.slack_usd_per_month = Some(monthly(usd(open) - usd(open - slack)));
+    }
     report.at_limit = if open >= most {
         Some(format!("its maximum of {most} shards (UNTHROTTLE_MAX_SHARDS, or its tag)"))
     } else if utilization >= FULL {
@@ -91,7 +92,7 @@ fn size(report: &mut StreamReport, stream: &Stream, tags: &BTreeMap<String, Stri
 }
 
 /// What the shards of a stream cost, USD an hour. The load costs the same with any number of shards.
-fn per_hour(prices: &Prices, stream: &Stream, shards: u32) -> f64 {
+pub(super) fn per_hour(prices: &Prices, stream: &Stream, shards: u32) -> f64 {
     prices.per_hour(&Shape {
         mode: BillingMode::Provisioned,
         shards,
@@ -100,63 +101,4 @@ fn per_hour(prices: &Prices, stream: &Stream, shards: u32) -> f64 {
         shard_metrics: stream.shard_metric_count(),
         load: Load::default(),
     })
-}
-
-/// The changes of the metric, of the log and of the memory tag, each once, the oldest first.
-fn changes(of: &Readings<'_>, prices: &Prices, span: Span) -> Vec<Change> {
-    let bare = |at, action: &str, count| Change {
-        at,
-        action: action.to_owned(),
-        count,
-        from: None,
-        to: None,
-        refused_hour_before: 0.0,
-        refused_hour_after: 0.0,
-        usd_per_hour: None,
-        usd_so_far: None,
-    };
-    let mut changes: Vec<Change> = of.fixes.iter().map(|(at, action, count)| bare(*at, action, *count)).collect();
-    let mut known = |at: DateTime<Utc>, action: &str, from: Option<u32>, to: Option<u32>, usd: Option<f64>| {
-        let is_it = |change: &Change| {
-            change.action == action && change.from.is_none() && at >= change.at && at - change.at < SAME
-        };
-        let is_known = |change: &Change| change.action == action && (change.at - at).abs() < SAME;
-        let place = changes.iter().position(is_it);
-        if place.is_none() && changes.iter().any(is_known) {
-            return;
-        }
-        let mut change = place.map_or_else(|| bare(at, action, 1), |place| changes.swap_remove(place));
-        (change.at, change.from, change.to, change.usd_per_hour) = (at, from, to, usd);
-        changes.push(change);
-    };
-    for made in of.logged.iter().flat_map(|logged| &logged.made).filter(|made| span.has(made.at)) {
-        known(made.at, &made.action, made.from, made.to, made.usd_per_hour);
-    }
-    if let Some((at, action, from, to)) = remembered(&of.tags).filter(|(at, ..)| span.has(*at)) {
-        let shards = |size: Size| size.shards().zip(of.stream.as_ref());
-        let cost = |size: Size| shards(size).map(|(shards, stream)| per_hour(prices, stream, shards));
-        let is_of_shards = matches!(action, "scale_shards" | "scale_ahead" | "split_shard" | "restore");
-        let usd = cost(to).zip(cost(from)).map(|(to, from)| to - from).filter(|_| is_of_shards);
-        known(at, action, Some(from.number()), Some(to.number()), usd);
-    }
-    changes.sort_by_key(|change| change.at);
-    for change in &mut changes {
-        let hour = TimeDelta::hours(1);
-        let refused =
-            |from, to| of.steps.range(from..to).map(|(_, step)| step.refused()).fold(0.0, |sum, one| sum + one);
-        change.refused_hour_before = refused(change.at - hour, change.at);
-        change.refused_hour_after = refused(change.at, change.at + hour);
-        let hours = (span.to - change.at).num_seconds().max(0) as f64 / 3600.0;
-        change.usd_so_far = change.usd_per_hour.map(|usd| usd * f64::from(change.count) * hours);
-    }
-    changes
-}
-
-/// The last change of ours in the memory tag.
-fn remembered(tags: &BTreeMap<String, String>) -> Option<(DateTime<Utc>, &'static str, Size, Size)> {
-    let memory = Memory::parse(tags.get(TAG)?).ok()?;
-    let is_made = !memory.is_change_refused();
-    let change =
-        memory.change.filter(|change| is_made && !matches!(change.kind, ChangeKind::External | ChangeKind::Lost))?;
-    Some((change.at, Remedy::code_of(change.kind), change.from, change.to))
 }

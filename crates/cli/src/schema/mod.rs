@@ -42,7 +42,7 @@ pub(super) struct Args {
     #[arg(
         long,
         value_name = "FILE",
-        help = "Compare with an older schema in this file. Exit code 3: a program that\n\
+        help = "Compare with an older schema in this file. Exit code 3: a program that \
                 reads the older documents may not read the newer ones"
     )]
     compatible_with: Option<PathBuf>,

@@ -1,10 +1,10 @@
 //! The arguments of `unthrottle smoke`.
 
 use super::expect::Expectation;
-use super::guard::amount;
 use crate::CliError;
 use crate::aws::AwsArgs;
 use crate::backtest::{read_history, row_minutes};
+use crate::help::amount;
 use std::path::PathBuf;
 use std::time::Duration;
 use unthrottle_writer::config::duration;
@@ -21,7 +21,7 @@ pub(crate) struct Args {
         default_value = "1m@0.5x,5m@2x",
         help = "Stages of DURATION@RATE[:SHAPE], with commas between them.\n\
                 RATE: 500/s (records), 2MB/s (bytes), 1.5x (of the stream's capacity).\n\
-                SHAPE: step, ramp (from the stage before), burst (the first second of\n\
+                SHAPE: step, ramp (from the stage before), burst (the first second of \
                 every ten), sine (from 0 to RATE and back)"
     )]
     pub stages: String,
@@ -29,7 +29,7 @@ pub(crate) struct Args {
         long,
         value_name = "FILE",
         conflicts_with = "stages",
-        help = "Offer what a stream had in the past, minute by minute: the CSV file of\n\
+        help = "Offer what a stream had in the past, minute by minute: the CSV file of \
                 `unthrottle backtest --csv`, accepted and refused records together"
     )]
     csv: Option<PathBuf>,
@@ -41,7 +41,7 @@ pub(crate) struct Args {
         default_value = "random",
         value_name = "KEYS",
         value_parser = Keys::parse as fn(&str) -> Result<Keys, KeysError>,
-        help = "Partition keys: random, even (over all shards), zipf:1.1 (a thousand\n\
+        help = "Partition keys: random, even (over all shards), zipf:1.1 (a thousand \
                 keys), hot:60% (one key has this share), fixed:TEXT"
     )]
     pub keys: Keys,
@@ -53,8 +53,8 @@ pub(crate) struct Args {
     pub seed: u64,
     #[arg(
         long,
-        help = "Offer the last rate until the stream has healed: it has changed, is\n\
-                ACTIVE, and refused nothing for 10 s. Exit code 3 if it does not heal\n\
+        help = "Offer the last rate until the stream has healed: it has changed, is \
+                ACTIVE, and refused nothing for 10 s. Exit code 3 if it does not heal \
                 within --max-duration"
     )]
     pub until_healed: bool,
@@ -62,7 +62,7 @@ pub(crate) struct Args {
         long,
         value_name = "CHECK",
         value_parser = str::parse::<Expectation>,
-        help = "Exit with code 3 unless this holds. May be given several times:\n\
+        help = "Exit with code 3 unless this holds. May be given several times: \
                 'lost=0', 'refused<100', 'behind=0', 'healed<10m', 'p99<500ms'"
     )]
     pub expect: Vec<Expectation>,
@@ -72,7 +72,7 @@ pub(crate) struct Args {
     #[arg(
         long,
         value_name = "STREAM",
-        help = "Type the stream's name again: it is yours, and its other users know. Not\n\
+        help = "Type the stream's name again: it is yours, and its other users know. Not \
                 needed for a stream with the tag unthrottle.smoke=allow"
     )]
     pub i_own: Option<String>,

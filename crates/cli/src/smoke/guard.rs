@@ -8,6 +8,7 @@ use aws_sdk_kinesis::types::{StreamDescriptionSummary, StreamMode};
 use std::time::Duration;
 use unthrottle_core::cost::{BillingMode, Load, Prices, Shape};
 use unthrottle_core::policy::SMOKE_ALLOWED;
+use unthrottle_core::words::short;
 use unthrottle_writer::load::Profile;
 
 /// Refuses a load on a stream whose owner has not allowed it.
@@ -85,16 +86,33 @@ pub(super) fn bounded_cost(
     Ok(usd)
 }
 
+/// A time in seconds, or a longer one in minutes.
+pub(super) fn length(time: Duration) -> String {
+    if time < Duration::from_secs(120) {
+        return format!("{} s", time.as_secs_f64().ceil());
+    }
+    format!("{} min", short(time.as_secs_f64() / 60.0))
+}
+
 /// An amount with cents, or with enough digits that a small one is not 0.
-fn dollars(amount: f64) -> String {
+pub(super) fn dollars(amount: f64) -> String {
     if amount == 0.0 || amount >= 0.1 { format!("${amount:.2}") } else { format!("${:.4}", amount.max(0.0001)) }
 }
 
-/// Reads an amount of US dollars.
-///
-/// # Errors
-/// It is no finite number from 0 on. A comparison with any other would let every load pass, or none.
-pub(super) fn amount(text: &str) -> Result<f64, String> {
-    let amount = text.trim().parse().ok().filter(|amount: &f64| amount.is_finite() && *amount >= 0.0);
-    amount.ok_or_else(|| "it must be an amount in USD from 0 on, such as 1 or 0.50".into())
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_load_is_not_said_to_take_and_to_cost_nothing() {
+        assert_eq!(length(Duration::from_millis(1_500)), "2 s");
+        assert_eq!(
+            (length(Duration::from_secs(90)), length(Duration::from_secs(330))),
+            ("90 s".into(), "5.5 min".into())
+        );
+        assert_eq!(
+            (dollars(0.000_003), dollars(0.0), dollars(1.5)),
+            ("$0.0001".into(), "$0.00".into(), "$1.50".into())
+        );
+    }
 }

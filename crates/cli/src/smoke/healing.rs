@@ -39,6 +39,9 @@ pub(super) struct Seen {
     /// The last change in the memory tag of unthrottle, in words.
     #[serde(skip)]
     pub remembered: Option<String>,
+    /// Whether the tag got this change after the first look.
+    #[serde(skip)]
+    pub is_remembered_anew: bool,
     #[serde(skip)]
     pub mode: Option<StreamMode>,
     /// Whether AWS is changing the stream now.
@@ -129,6 +132,7 @@ impl Healing {
             if let Some(words) = words.as_ref().filter(|_| !is_first) {
                 seen.add_event(now, &format!("unthrottle: {words} (its memory tag)"));
             }
+            seen.is_remembered_anew |= !is_first;
             seen.remembered = words;
         }
     }

@@ -119,7 +119,7 @@ fn announce(
         profile.duration().as_secs(),
         count(profile.peak())
     ))?;
-    let minutes = time.as_secs_f64() / 60.0;
-    console.step(&format!("at most {minutes:.1} min and ${usd:.4} at list prices; added capacity costs extra"))?;
+    let usd = guard::dollars(usd);
+    console.step(&format!("at most {} and {usd} at list prices; added capacity costs extra", guard::length(time)))?;
     Ok(())
 }

@@ -98,7 +98,8 @@ fn print(end: &End, seen: &Seen, offered: &Offered, proof: Option<&Proof>) -> io
             console.step(&format!("            {}", cause.words()))?;
         }
     }
-    if let Some(memory) = &seen.remembered {
+    // A change that was remembered before the load says nothing of it.
+    if let Some(memory) = seen.remembered.as_ref().filter(|_| seen.is_remembered_anew) {
         console.step(&format!("unthrottle  {memory} (its memory tag)"))?;
     }
     if let Some(proof) = proof {

@@ -60,7 +60,7 @@ pub(super) struct Args {
         value_name = "N",
         default_value_t = CALLS_PER_MINUTE,
         value_parser = clap::value_parser!(u32).range(1..=6000),
-        help = "The most AWS calls in any 60 seconds, each retry counted. AWS allows an\n\
+        help = "The most AWS calls in any 60 seconds, each retry counted. AWS allows an \
                 account 300 reads of tags a minute, and a check takes one of them"
     )]
     calls_per_minute: u32,

@@ -135,6 +135,14 @@ impl Row {
         at + if is_soon { SOON } else { LATER }
     }
 
+    /// The place in the queue of the checks, the smallest first. Of the checks that are due, those that a person asked
+    /// for come first, then streams that refuse, then the longest due. The first round of checks of a large account
+    /// takes minutes, and a stream that refuses must not wait for it.
+    pub fn turn(&self, now: DateTime<Utc>) -> (bool, bool, bool, DateTime<Utc>) {
+        let next = self.next_check(now);
+        (next > now, !self.is_asked, !self.is_throttled(now), next)
+    }
+
     /// How urgent a look of a person is, the most urgent first: who must act, what would be changed, what refuses.
     pub fn urgency(&self, now: DateTime<Utc>) -> u8 {
         match &self.check {
@@ -178,5 +186,24 @@ mod tests {
         assert_eq!(row.next_check(now), now);
         row.checked_at = Some(now);
         assert_eq!(row.next_check(now), now + SOON);
+    }
+
+    #[test]
+    fn a_stream_that_refuses_is_checked_before_those_that_wait_longer() {
+        let home = Home { partition: "aws".into(), region: "us-east-1".into(), account: "123456789012".into() };
+        let now = DateTime::UNIX_EPOCH + TimeDelta::hours(2);
+        let row = |name: &str| Row::new(StreamArn::new(name, &home).expect("a name"));
+        let refused = Load { refused_records: 5.0, ..Load::default() };
+        let (mut late, mut throttled, mut asked, mut done) = (row("late"), row("throttled"), row("asked"), row("done"));
+        for row in [&mut throttled, &mut done] {
+            row.minutes.insert(Minute::of(now).plus(-1), refused);
+        }
+        late.checked_at = Some(now - LATER - TimeDelta::minutes(9));
+        (throttled.checked_at, done.checked_at) = (Some(now - SOON), Some(now));
+        asked.is_asked = true;
+        let mut rows = [&row("new"), &done, &late, &throttled, &asked];
+        rows.sort_by_key(|row| row.turn(now));
+        let names = rows.map(|row| row.stream.name.as_str());
+        assert_eq!(names, ["asked", "throttled", "late", "new", "done"]);
     }
 }

@@ -9,7 +9,7 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Stylize as _};
 use ratatui::text::Line;
 use ratatui::widgets::{Paragraph, Sparkline, SparklineBar, Wrap};
-use unthrottle_core::words::count;
+use unthrottle_core::words::{count, many};
 
 /// The lines of the chart.
 const CHART: u16 = 4;
@@ -32,16 +32,16 @@ pub(super) fn draw(frame: &mut Frame, area: Rect, row: &Row, scroll: u16, now: D
 fn heading(row: &Row, now: DateTime<Utc>, width: u16) -> Vec<Line<'static>> {
     let stream = row.document().and_then(|document| document.stream.as_ref());
     let mode = stream.and_then(|stream| stream.mode.clone()).unwrap_or_else(|| "unknown mode".into());
-    let shards =
-        stream.and_then(|stream| stream.open_shards).map_or_else(String::new, |n| format!(", {n} open shards"));
+    let shards = stream
+        .and_then(|stream| stream.open_shards)
+        .map_or_else(String::new, |n| format!(", {}", many(n, "open shard")));
     let (records, reads) = row.refused();
-    let chart = format!(
-        "the last hour, full at the top; refused: {} records, {} calls of GetRecords",
-        count(records),
-        count(reads)
-    );
+    let (records, reads) = (many(records as u64, "record"), reads as u64);
+    let calls = if reads == 1 { "call" } else { "calls" };
+    let chart =
+        format!("the last hour, full at the top; refused: {records}, {} {calls} of GetRecords", count(reads as f64));
     let chart = match chart.chars().count() > usize::from(width) {
-        true => format!("last hour; refused: {} records, {} reads", count(records), count(reads)),
+        true => format!("last hour; refused: {records}, {}", many(reads, "read")),
         false => chart,
     };
     vec![

@@ -17,6 +17,7 @@ use unthrottle::handler::Handler;
 use unthrottle_core::observation::Minute;
 use unthrottle_core::policy::{Mode, Policy};
 use unthrottle_core::signal::{Ask, Signal, StreamArn};
+use unthrottle_core::words::many;
 use unthrottle_lab::local::Clock;
 
 /// The requests that one check may take: 12 calls, each tried three times. Most checks take four.
@@ -108,8 +109,8 @@ impl Watcher {
         let least = fleet_calls(streams.len()) + CHECK_CALLS;
         if per_minute < least {
             return Err(CliError::Usage(format!(
-                "--calls-per-minute {per_minute} is too few for {} streams: give at least {least}",
-                streams.len()
+                "--calls-per-minute {per_minute} is too few for {}: give at least {least}",
+                many(streams.len(), "stream")
             )));
         }
         let mut budget = Budget::new(per_minute);
@@ -148,9 +149,16 @@ impl Watcher {
         }
     }
 
-    /// Checks each stream once. `each` is called after each check, and while the bound makes the checks wait.
+    /// Checks each stream once, those that refuse first. `each` is called after each check, and while the bound makes
+    /// the checks wait.
     pub async fn check_all(mut self, mut each: impl FnMut(usize)) {
-        let streams: Vec<StreamArn> = lock(&self.view).rows.iter().map(|row| row.stream.clone()).collect();
+        let now = self.clock.now();
+        let streams: Vec<StreamArn> = {
+            let view = lock(&self.view);
+            let mut rows: Vec<&Row> = view.rows.iter().collect();
+            rows.sort_by_key(|row| row.turn(now));
+            rows.into_iter().map(|row| row.stream.clone()).collect()
+        };
         for (done, stream) in streams.iter().enumerate() {
             while self.wait_for(CHECK_CALLS) > Duration::ZERO {
                 each(done);
@@ -188,7 +196,7 @@ impl Watcher {
         }
         let next = {
             let view = lock(&self.view);
-            let next = view.rows.iter().min_by_key(|row| (!row.is_asked, row.next_check(now)));
+            let next = view.rows.iter().min_by_key(|row| row.turn(now));
             next.map(|row| (row.next_check(now), row.stream.clone()))
         };
         let Some((_, stream)) = next.filter(|(at, _)| *at <= now) else {

@@ -1,8 +1,9 @@
-//! `unthrottle explain --message`: the text of a producer's error.
+//! `unthrottle explain`: the text of a producer's error, and what opts a stream out.
 
-use crate::aws::STREAM;
+use crate::aws::{STREAM, STREAM_ARN};
 use crate::fixture::{Fixture, live};
 use crate::shell::{output, text, unthrottle};
+use serde_json::Value;
 
 #[tokio::test]
 async fn a_message_that_names_no_throttle_is_refused_before_any_call() {
@@ -29,4 +30,31 @@ async fn a_message_that_names_no_throttle_is_refused_before_any_call() {
         let out = explain(message).await;
         assert!(out.status.success(), "{message}: {}", text(&out.stderr));
     }
+}
+
+#[tokio::test]
+async fn the_document_names_the_setting_or_the_tag_that_opts_a_stream_out() {
+    let fixture = Fixture::on(live(), 3000.0, 2, 10).await;
+    let explain = |more: &'static [&str], setting: (&'static str, &'static str)| {
+        let mut command = unthrottle(&["explain", STREAM]);
+        command.args(more).args(["--endpoint-url", fixture.account.url(), "--region", "us-east-1"]);
+        command.env(setting.0, setting.1);
+        output(command)
+    };
+    let json = async |setting| {
+        let out = explain(&["--json"], setting).await;
+        let document: Value = serde_json::from_slice(&out.stdout).expect("JSON");
+        (document["code"].as_str().map(str::to_owned), document["opted_out_by"].as_str().map(str::to_owned))
+    };
+    let (code, by) = json(("UNTHROTTLE_SCOPE", "tagged")).await;
+    assert!(by.is_some_and(|by| by.starts_with("UNTHROTTLE_SCOPE is tagged")), "{code:?}");
+    let (code, by) = json(("UNTHROTTLE_MODE", "off")).await;
+    assert!(by.is_some_and(|by| by.starts_with("UNTHROTTLE_MODE is off")), "{code:?}");
+    assert_eq!(json(("UNTHROTTLE_MODE", "observe")).await, (Some("scale_shards".into()), None));
+    fixture.aws.tag(STREAM_ARN, "unthrottle.mode", "off").await;
+    let (code, by) = json(("UNTHROTTLE_MODE", "heal")).await;
+    assert_eq!(code.as_deref(), Some("opted_out"));
+    assert!(by.is_some_and(|by| by.starts_with("its tag unthrottle.mode is off")), "{code:?}");
+    let said = text(&explain(&[], ("UNTHROTTLE_MODE", "heal")).await.stdout);
+    assert_eq!(said.matches("its tag unthrottle.mode is off").count(), 1, "{said}");
 }

@@ -22,10 +22,13 @@ async fn report_json(fixture: &Fixture, args: &[&str]) -> Value {
 #[tokio::test]
 async fn an_incident_is_reported_with_its_change_its_cost_and_what_was_refused() {
     let fixture = Fixture::raised(live(), 30).await;
-    fixture.account.add_streams(["idle".to_owned()], 8, &[]).await;
+    fixture.account.add_streams(["idle".to_owned(), "new".to_owned()], 8, &[]).await;
+    // A metric of that time makes the stream as old: a younger one has no right size yet.
+    let week_ago = fixture.account.now() - chrono::TimeDelta::days(8);
+    fixture.account.put_metric("AWS/Kinesis", "IncomingBytes", &[("StreamName", "idle")], week_ago, 1.0);
     let all = report_json(&fixture, &["--days", "2"]).await;
     let totals = &all["totals"];
-    assert_eq!((&totals["streams"], &totals["incidents"]), (&json!(2), &json!(1)), "{all:#}");
+    assert_eq!((&totals["streams"], &totals["incidents"]), (&json!(3), &json!(1)), "{all:#}");
     assert_eq!((&totals["changes"], &totals["incidents_with_a_change"]), (&json!(1), &json!(1)), "{all:#}");
     let orders = &all["streams"][0];
     assert_eq!(orders["name"], STREAM);
@@ -39,6 +42,14 @@ async fn an_incident_is_reported_with_its_change_its_cost_and_what_was_refused()
     assert_eq!((&idle["right_size_shards"], &idle["slack_shards"]), (&json!(1), &json!(7)), "{idle:#}");
     let slack = idle["slack_usd_per_month"].as_f64().expect("a number");
     assert!((slack - 7.0 * 0.015 * 730.0).abs() < 1e-6, "{slack}");
+    let new = &all["streams"][2];
+    assert_eq!(
+        (&new["name"], &new["right_size_shards"], &new["slack_shards"]),
+        (&json!("new"), &Value::Null, &Value::Null)
+    );
+    let said = text(&report(&fixture, &["--days", "2"]).await.stdout);
+    assert!(said.contains("3 streams: 1 incident, 1 with a change of unthrottle,"), "{said}");
+    assert!(said.contains("The five minutes that have begun then are not complete"), "{said}");
     assert_eq!(all["logged_decisions"], Value::Null);
 }
 

@@ -75,6 +75,32 @@ async fn a_command_uses_the_endpoint_the_region_and_the_settings_of_the_file() {
 }
 
 #[tokio::test]
+async fn a_replay_and_a_proof_use_the_settings_of_the_file() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let folder = tempfile::tempdir().expect("a folder");
+    let prices = std::fs::read_to_string(root.join("infra/prices.json")).expect("readable");
+    let dear = folder.path().join("prices.json");
+    std::fs::write(&dear, prices.replace("\"shard_hour\": 0.015", "\"shard_hour\": 15")).expect("written");
+    let settings = format!("[settings]\nUNTHROTTLE_MODE = \"observe\"\nUNTHROTTLE_PRICES_FILE = {:?}\n", dear);
+    write(folder.path(), &settings);
+    let event = root.join("events/put_records_throttled__scale_shards.json");
+    let mut replay = unthrottle(&["replay", "--json", event.to_str().expect("text")]);
+    replay.env("UNTHROTTLE_CONFIG", folder.path().join("unthrottle.toml"));
+    let document: Value = serde_json::from_slice(&output(replay).await.stdout).expect("JSON");
+    assert_eq!(document["outcome"], "planned", "{document:#}");
+    let prove = async |with_file: bool| {
+        let mut prove = unthrottle(&["prove", "--dry-run", "--json"]);
+        if with_file {
+            prove.env("UNTHROTTLE_CONFIG", folder.path().join("unthrottle.toml"));
+        }
+        let listed: Value = serde_json::from_slice(&output(prove).await.stdout).expect("JSON");
+        listed["cost_usd"].as_f64().expect("a cost")
+    };
+    let (listed, dear) = (prove(false).await, prove(true).await);
+    assert!(dear > 10.0 * listed, "{listed} {dear}");
+}
+
+#[tokio::test]
 async fn a_file_that_cannot_be_used_stops_every_command_with_its_line() {
     let folder = tempfile::tempdir().expect("a folder");
     write(folder.path(), "[settings]\nUNTHROTTLE_MAX_SHARD = 40\n");

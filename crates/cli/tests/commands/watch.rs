@@ -152,6 +152,7 @@ async fn what_cannot_be_watched_is_said_before_anything_is_drawn() {
         (&["--all"][..], "this needs a terminal that can draw: give --once for a table"),
         (&["order", "--once"], "there is no stream `order` in this region. The nearest: orders"),
         (&["--all", "--once", "--calls-per-minute", "30"], "--calls-per-minute 30 is too few for 3 streams"),
+        (&[STREAM, "--once", "--calls-per-minute", "30"], "--calls-per-minute 30 is too few for 1 stream:"),
         (&[], "<STREAM>"),
     ] {
         let out = output(watch(&fixture, args)).await;

@@ -65,7 +65,7 @@ pub fn decide(
     now: DateTime<Utc>,
 ) -> Result<Decision, MissingData> {
     let observation = &*observation.since_creation();
-    let mode = policy.mode.min(signal.mode().unwrap_or(policy.mode));
+    let mode = policy.mode.min(asked(signal, policy).unwrap_or(policy.mode));
     let evidence = Evidence { observed_at: Some(observation.observed_at), ..Evidence::default() };
     let decision = Decision { evidence, ..undecided(policy, mode) };
     let missing = MissingData::default();
@@ -86,7 +86,8 @@ pub fn decide(
         }
     }
     if is_forecast_only {
-        decision.mode = Mode::Observe;
+        // With a yes, nothing is changed either.
+        (decision.mode, decision.is_before_consent) = (Mode::Observe, false);
     }
     Ok(concluded(decision, policy.topic_arn.is_some() && !is_repeated))
 }
@@ -112,6 +113,11 @@ pub(crate) fn is_notified(memory: &Memory, reason: &Reason, is_lasting: bool, no
     notified.any(|(code, _)| code == <&str>::from(reason) || (is_lasting && !reason.needs_person()))
 }
 
+/// The most that the signal, or a question that is open, allows.
+fn asked(signal: &Signal, policy: &Policy) -> Option<Mode> {
+    policy.is_before_consent.then_some(Mode::Observe).or_else(|| signal.mode())
+}
+
 fn undecided(policy: &Policy, mode: Mode) -> Decision {
     Decision {
         verdict: Verdict::Hold(Reason::StreamGone),
@@ -122,6 +128,7 @@ fn undecided(policy: &Policy, mode: Mode) -> Decision {
         restore_after_hours: policy.restore_after_hours,
         mode,
         allowed: policy.mode,
+        is_before_consent: policy.is_before_consent,
         memory: None,
         unpublished: vec![],
         reverted: None,
@@ -201,7 +208,7 @@ impl<'a> Case<'a> {
     }
 
     fn allowed(&self) -> Result<StreamPolicy, Reason> {
-        let policy = self.policy.for_stream(&self.observation.tags, self.signal.mode());
+        let policy = self.policy.for_stream(&self.observation.tags, asked(self.signal, self.policy));
         policy.map_err(|e| Reason::BadPolicyTag(e.to_string()))?.ok_or(Reason::OptedOut)
     }
 

@@ -40,6 +40,8 @@ pub struct Decision {
     pub mode: Mode,
     /// What the settings and the stream's tag allow. `mode` is stricter where a person asks for a plan.
     pub allowed: Mode,
+    /// Whether this is the plan that a person sees before a question. With a yes, the change is made.
+    pub is_before_consent: bool,
     /// The memory to write, where it differs from the one that was read. For an act: the intent.
     pub memory: Option<Memory>,
     /// The code and the time of each change of ours that is done, and whose AutoFix datum is missing: to be published

@@ -97,6 +97,9 @@ pub enum Messages {
 pub struct Policy {
     /// `UNTHROTTLE_MODE`. `heal` by default: an operator deploys this function to heal, and every change has bounds.
     pub mode: Mode,
+    /// Whether a person is asked before a change, and has not answered: everything is decided, and nothing is changed.
+    /// No setting has it. A command of a person sets it for the plan that it shows first.
+    pub is_before_consent: bool,
     /// `UNTHROTTLE_SCOPE`. `all` by default: the stream that its owner forgot to tag is the stream that pages.
     pub scope: Scope,
     /// `UNTHROTTLE_TARGET_UTILIZATION`: the share of the capacity that the load may use after a change, 0.3–0.95. 0.75
@@ -180,6 +183,7 @@ impl Default for Policy {
     fn default() -> Policy {
         Policy {
             mode: Mode::Heal,
+            is_before_consent: false,
             scope: Scope::All,
             target_utilization: 0.75,
             window_minutes: 5,

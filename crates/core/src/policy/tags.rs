@@ -157,6 +157,26 @@ mod tests {
     }
 
     #[test]
+    fn what_opts_a_stream_out_is_named() {
+        let off = Policy { mode: Mode::Off, ..Policy::default() };
+        let tagged = Policy { scope: Scope::Tagged, ..Policy::default() };
+        let own = |mode: &str| tags(&[(MODE_TAG, mode)]);
+        for (policy, tags, says) in [
+            (&off, own("heal"), Some("UNTHROTTLE_MODE is off")),
+            (&Policy::default(), own("off"), Some("its tag unthrottle.mode is off")),
+            (&tagged, own("off"), Some("its tag unthrottle.mode is off")),
+            (&tagged, tags(&[]), Some("UNTHROTTLE_SCOPE is tagged, and the stream has no tag unthrottle.mode")),
+            (&tagged, own("observe"), None),
+            (&Policy::default(), tags(&[]), None),
+        ] {
+            let said = policy.opted_out_by(&tags);
+            let is_right = said.as_deref().map(|said| says.is_some_and(|says| said.contains(says)));
+            assert_eq!(is_right, says.map(|_| true), "{says:?}: {said:?}");
+            assert_eq!(policy.for_stream(&tags, None).expect("valid").is_none(), says.is_some(), "{says:?}");
+        }
+    }
+
+    #[test]
     fn a_tag_raises_the_maximum_only_up_to_the_ceiling() {
         let policy = Policy { max_shards: 10, max_shards_ceiling: 20, ..Policy::default() };
         let max = |own| policy.for_stream(&tags(&[(MAX_SHARDS_TAG, own)]), None).map(|p| p.map(|p| p.max_shards));

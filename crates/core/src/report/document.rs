@@ -6,9 +6,9 @@ use super::sentence;
 use crate::callers::{CallerCount, Group};
 use crate::checks::{Advice, advise};
 use crate::cost::Prices;
-use crate::decision::{Cost, Decision, Evidence, Outcome, Remedy, Verdict};
+use crate::decision::{Cost, Decision, Evidence, Outcome, Reason, Remedy, Verdict};
 use crate::observation::{CapacityMode, Observation, Stream};
-use crate::policy::{UnknownName, unknown_tags};
+use crate::policy::{Policy, UnknownName, unknown_tags};
 use crate::signal::{Caller, Signal};
 use crate::text::{NAME, QUOTED, agent, plain};
 use chrono::{DateTime, Utc};
@@ -46,6 +46,8 @@ pub struct Document {
     /// The callers whose throttled calls this process has seen since it last observed the stream. The most throttled
     /// comes first.
     pub callers: Vec<CallerCount>,
+    /// The setting or the tag that keeps unthrottle from the stream, in words. `null`: none does.
+    pub opted_out_by: Option<String>,
     /// The stream's tags that look like a tag of unthrottle and are none.
     pub unknown_tags: Vec<UnknownName>,
     /// What a producer or a reader could do better: at most three, the most urgent first.
@@ -196,6 +198,7 @@ impl Document {
             cost: decision.cost.clone(),
             evidence: decision.evidence.clone(),
             callers: vec![],
+            opted_out_by: None,
             unknown_tags: vec![],
             advice: vec![],
             auto_fix,
@@ -216,6 +219,15 @@ impl Document {
 }
 
 impl Document {
+    /// The same, with what opts the stream out, where it is opted out. `tags`: none, if they were not read.
+    #[must_use]
+    pub fn with_opt_out(mut self, decision: &Decision, policy: &Policy, tags: &BTreeMap<String, String>) -> Document {
+        if decision.verdict == Verdict::Hold(Reason::OptedOut) {
+            self.opted_out_by = policy.opted_out_by(tags);
+        }
+        self
+    }
+
     /// The same, with advice on the stream as it was observed.
     #[must_use]
     pub fn with_advice(mut self, observation: &Observation, prices: &Prices) -> Document {

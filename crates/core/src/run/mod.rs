@@ -17,6 +17,7 @@ use crate::policy::Policy;
 use crate::report::{AutoFix, Document};
 use crate::signal::{Home, Signal, StreamArn};
 use apply::{Applied, Intent, apply, publish};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// How often a run observes the stream: once, and once more if the first observation is too old for a change. A third
@@ -171,6 +172,8 @@ impl Run<'_> {
         };
         let stream = seen.and_then(|seen| seen.stream.as_ref());
         let document = Document::new(self.signal, stream, &decision, auto_fix).with_callers(&decision, &callers);
+        let none = BTreeMap::new();
+        let document = document.with_opt_out(&decision, self.policy, seen.map_or(&none, |seen| &seen.tags));
         let document = match seen {
             Some(seen) => document.with_config(seen).with_advice(seen, &self.policy.prices),
             None => document,

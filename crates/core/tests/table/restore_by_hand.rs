@@ -160,6 +160,10 @@ fn planned(fixture: Fixture) -> Fixture {
     })
 }
 
+fn before_consent(fixture: Fixture) -> Fixture {
+    fixture.policy(|p| p.is_before_consent = true)
+}
+
 const YES: &str = "so far nothing was changed.";
 const YES_DOES_NOTHING: &str = "--yes changes nothing either: UNTHROTTLE_MODE or its tag is observe.";
 
@@ -169,6 +173,10 @@ rows! { says;
         planned(raised(2, 500.0).tag("unthrottle.mode", "observe")) => [YES_DOES_NOTHING];
     a_plan_where_the_setting_is_observe_says_that_yes_does_nothing:
         planned(raised(2, 500.0)).policy(|p| p.mode = Mode::Observe) => [YES_DOES_NOTHING];
+    a_plan_before_consent_says_that_yes_does_it:
+        before_consent(Fixture::under_load(2, 3000.0)) => ["Would change 2 → 4 shards", YES];
+    a_plan_before_consent_of_a_stream_that_only_observes_says_that_yes_does_nothing:
+        before_consent(Fixture::under_load(2, 3000.0)).tag("unthrottle.mode", "observe") => [YES_DOES_NOTHING];
     an_undo_where_the_setting_is_observe_says_so:
         undo(raised(2, 500.0), None).policy(|p| p.mode = Mode::Observe) => ["in observe mode nothing was changed"];
 }

@@ -22,7 +22,11 @@ pub(super) struct Stat {
 
 /// All series of the account. Minutes are whole minutes since the epoch.
 #[derive(Default)]
-pub(super) struct Metrics(BTreeMap<Series, BTreeMap<i64, Stat>>);
+pub(super) struct Metrics {
+    series: BTreeMap<Series, BTreeMap<i64, Stat>>,
+    /// The first minute of each stream that a test has made up.
+    made_up: BTreeMap<String, i64>,
+}
 
 impl Series {
     pub fn new(namespace: &str, name: &str, dimensions: &[(&str, &str)]) -> Self {
@@ -63,34 +67,40 @@ impl Stat {
 impl Metrics {
     /// Adds samples to a minute.
     pub fn add(&mut self, series: Series, minute: i64, stat: &Stat) {
-        let minutes = self.0.entry(series).or_default();
+        let minutes = self.series.entry(series).or_default();
         minutes.entry(minute).or_default().merge(stat);
     }
 
     /// The minutes of a series with samples, oldest first.
     pub fn minutes(&self, series: &Series) -> impl Iterator<Item = (i64, &Stat)> {
-        self.0.get(series).into_iter().flatten().map(|(minute, stat)| (*minute, stat))
+        self.series.get(series).into_iter().flatten().map(|(minute, stat)| (*minute, stat))
+    }
+
+    /// The same for a minute that no traffic made. A metric of `AWS/Kinesis` gives its stream a past.
+    pub fn add_made_up(&mut self, series: Series, minute: i64, stat: &Stat) {
+        if let Some(stream) = series.dimensions.get("StreamName").filter(|_| series.namespace == "AWS/Kinesis") {
+            let first = self.made_up.entry(stream.clone()).or_insert(minute);
+            *first = minute.min(*first);
+        }
+        self.add(series, minute, stat);
     }
 
     /// Moves every sample `by` minutes into the past.
     pub fn age(&mut self, by: i64) {
-        for minutes in self.0.values_mut() {
+        for minutes in self.series.values_mut() {
             *minutes = std::mem::take(minutes).into_iter().map(|(minute, stat)| (minute - by, stat)).collect();
         }
+        self.made_up.values_mut().for_each(|minute| *minute -= by);
     }
 
-    /// The first minute with a sample of a stream's metric of `AWS/Kinesis`, in minutes of the epoch.
-    pub fn first_minute(&self, stream: &str) -> Option<i64> {
-        let is_of_stream = |series: &&Series| {
-            series.namespace == "AWS/Kinesis" && series.dimensions.get("StreamName").is_some_and(|name| name == stream)
-        };
-        let series = self.0.iter().filter(|(series, _)| is_of_stream(series));
-        series.filter_map(|(_, minutes)| minutes.keys().min().copied()).min()
+    /// The first minute of a stream's metrics of `AWS/Kinesis` that a test has made up, in minutes of the epoch.
+    pub fn first_made_up(&self, stream: &str) -> Option<i64> {
+        self.made_up.get(stream).copied()
     }
 
     /// All series with samples.
     pub fn series(&self) -> impl Iterator<Item = &Series> {
-        self.0.keys()
+        self.series.keys()
     }
 }
 

@@ -29,9 +29,9 @@ impl Account {
     }
 
     /// When a stream, and the shards that it was created with, came to be, in milliseconds of the epoch: a minute
-    /// before its first metric at the latest.
+    /// before its first made-up metric at the latest. Traffic does not change the time.
     pub fn created_at(&self, stream: &str, millis: u64) -> i64 {
-        let first = lock(&self.metrics).first_minute(stream);
+        let first = lock(&self.metrics).first_made_up(stream);
         let first = first.map_or(i64::MAX, |minute| (minute - 1) * 60_000);
         self.happened_at(millis).min(first)
     }

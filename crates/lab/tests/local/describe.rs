@@ -182,3 +182,19 @@ async fn time_that_passes_takes_metrics_and_budgets_along() {
     assert_eq!(sums(&fixture, thing()).await.expect("there")[0].1, 0.0, "more than an hour ago");
     eleventh().await.expect("a new day");
 }
+
+#[tokio::test]
+async fn traffic_does_not_change_when_a_stream_was_created_and_a_made_up_past_does() {
+    let fixture = LocalFixture::new().await;
+    fixture.stream("orders", 1).await;
+    let created = async || fixture.summary("orders").await.stream_creation_timestamp.secs();
+    let before = created().await;
+    fixture.put_numbered("orders", 1..2, 10).await;
+    assert_eq!(created().await, before);
+    let hour_ago = fixture.account.now() - chrono::TimeDelta::hours(1);
+    fixture.account.put_metric("AWS/Kinesis", "IncomingBytes", &[("StreamName", "orders")], hour_ago, 1.0);
+    assert!(created().await < hour_ago.timestamp());
+    let made_up = created().await;
+    fixture.pass(Duration::from_secs(3600));
+    assert_eq!(created().await, made_up);
+}

@@ -27,7 +27,8 @@ pub(super) fn act(remedy: &Remedy, signal: &Signal, decision: &Decision) -> Stri
         };
         return format!("{seen}; {why}. Changed {did}.{more}{unsupported}{verdict} To stop: tag it {stop}=off.");
     }
-    let is_asked_to_plan = signal.undo().is_some() && signal.mode() == Some(Mode::Observe);
+    let is_asked_to_plan =
+        decision.is_before_consent || (signal.undo().is_some() && signal.mode() == Some(Mode::Observe));
     let not_done = match decision.allowed {
         Mode::Heal if is_asked_to_plan => "so far nothing was changed.",
         // The person's own options do not lift the setting or the tag.
