@@ -78,7 +78,7 @@ fn only_consumers(readings: &Readings) -> Vec<&str> {
 /// The commands that create alarms on late readers: on each of the first consumers, or on all that call GetRecords.
 fn late_readers(readings: &Readings, consumers: &[&str]) -> Fix {
     let name = &readings.stream.name;
-    let half_of_retention_ms = readings.stream.retention_hours * 1_800_000;
+    let half_of_retention_ms = u64::from(readings.stream.retention_hours) * 1_800_000;
     let late = |what: &str, metric, dimensions: &[(&str, &str)]| {
         Fix::run(alarm(name, what, metric, dimensions, "Maximum", half_of_retention_ms))
     };
@@ -101,7 +101,7 @@ fn alarm(
     metric: &str,
     dimensions: &[(&str, &str)],
     statistic: &str,
-    threshold: u32,
+    threshold: u64,
 ) -> String {
     let dimensions: Vec<String> = dimensions.iter().map(|(name, value)| format!("Name={name},Value={value}")).collect();
     format!(

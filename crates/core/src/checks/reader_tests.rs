@@ -166,6 +166,25 @@ fn the_fix_of_pollers_moves_a_function_to_its_own_throughput() {
     assert_eq!(find(&Readings { lambdas: Ok(two), ..read_in(|_| true, |_| true) }, "pollers").status, Status::Ok);
 }
 
+#[test]
+fn the_longest_retention_has_an_alarm_at_its_half_and_no_longer_one() {
+    let with = |retention_hours| {
+        let mut readings = read_in(|_| true, |_| true);
+        readings.stream.retention_hours = retention_hours;
+        for point in readings.minutes.as_mut().expect("read").points.values_mut() {
+            point.iterator_age_ms = Some(0.6 * f64::from(retention_hours) * 3_600_000.0);
+        }
+        readings
+    };
+    let fix = find(&with(8_760), "alarms").fix.expect("a fix");
+    assert!(fix.contains(" --threshold 15768000000 "), "{fix}");
+    let late = find(&with(8_760), "retention");
+    assert_eq!((late.status, late.evidence.get("fix_usd_per_month")), (Status::Fail, None));
+    assert_eq!(late.fix.as_deref(), Some("mend or scale the reader; AWS keeps records no longer"));
+    let fix = find(&with(8_759), "retention").fix.expect("a fix");
+    assert!(fix.ends_with(" --retention-period-hours 8760"), "{fix}");
+}
+
 /// Ten shards with a load of 0.5 shards, and with 6 of them for five minutes of each day: 1 on the mean of that hour.
 fn daily_peak(mode: CapacityMode) -> Readings {
     let load =
