@@ -192,6 +192,20 @@ async fn an_age_that_grows_for_hours_fires_lambda_parallel() {
     assert!(fix.ends_with("--parallelization-factor 8"), "{fix}");
 }
 
+/// Three functions share the shards, and one is 50 minutes behind.
+#[tokio::test]
+async fn the_fix_of_pollers_has_the_age_of_the_function() {
+    let (moto, clinic) = (Emulator::start(), Clinic::of(Seed::default()).await);
+    for _ in 0..3 {
+        moto.good_mapping().send().await.expect("mapped");
+    }
+    put(&clinic, "IteratorAge", hours_ago(1), 50.0 * 60_000.0);
+    put(&clinic, "IteratorAge", hours_ago(2), 90.0 * 60_000.0);
+    let findings = moto.findings(&clinic, &["--only", "pollers"]).await;
+    let fix = finding(&findings, "pollers")["fix"].as_str().expect("a fix");
+    assert!(fix.contains("# TIME is that time less 55 minutes: reader is up to 50 minutes behind"), "{fix}");
+}
+
 #[tokio::test]
 async fn more_batches_than_reserved_executions_fire_lambda_concurrency() {
     let (moto, clinic) = (Emulator::start(), Clinic::of(Seed { shards: 2, ..Seed::default() }).await);

@@ -52,8 +52,7 @@ fn batches(readings: &Readings, lambda: &LambdaReader) -> u32 {
 
 /// The executions that a mapping needs at the same time. 0: it reads nothing.
 fn executions(readings: &Readings, lambda: &LambdaReader) -> u32 {
-    let reads = lambda.stays() && !lambda.state.starts_with("Disabl");
-    if reads { batches(readings, lambda) } else { 0 }
+    if lambda.reads() { batches(readings, lambda) } else { 0 }
 }
 
 /// The executions at the same time that the mappings of the stream need for which this holds.

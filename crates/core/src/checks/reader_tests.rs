@@ -161,9 +161,65 @@ fn the_fix_of_pollers_moves_a_function_to_its_own_throughput() {
             "aws lambda delete-event-source-mapping --uuid id-of-f:live",
         ]
     );
+    assert!(fix.contains(" and the age of the oldest record that f:live has not read;"), "no age is known: {fix}");
     let deleted = LambdaReader { state: "Deleting".into(), ..lambda("h") };
     let two = vec![lambda("f"), lambda("g"), deleted];
     assert_eq!(find(&Readings { lambdas: Ok(two), ..read_in(|_| true, |_| true) }, "pollers").status, Status::Ok);
+}
+
+/// What is written up to the age before the stop is not read yet, so a new mapping that begins at the stop loses it.
+#[test]
+fn the_new_mapping_begins_before_the_records_that_the_old_one_has_not_read() {
+    let metrics = |newest_age_ms| super::LambdaMetrics { newest_age_ms, ..Default::default() };
+    let behind = |age| LambdaReader { metrics: Ok(metrics(age)), ..super::lambda_tests::reader("f") };
+    let fix = |age| {
+        let lambdas = vec![behind(age), super::lambda_tests::reader("g"), super::lambda_tests::reader("h")];
+        find(&Readings { lambdas: Ok(lambdas), ..read_in(|_| true, |_| true) }, "pollers").fix.expect("a fix")
+    };
+    let late = fix(Some(89.5 * 60_000.0));
+    let says = "# TIME is that time less 95 minutes: f is up to 90 minutes behind, and 5 minutes are for its batches;";
+    assert!(late.lines().any(|line| line.starts_with(says)), "{late}");
+    let place = |text: &str| late.find(text).unwrap_or_else(|| panic!("{text}: {late}"));
+    assert!(place("note its ARN and the time") < place("--no-enabled") && place("--no-enabled") < place("# TIME is"));
+    assert!(fix(Some(900.0)).contains("less 6 minutes: f is up to less than a minute behind,"), "{}", fix(Some(900.0)));
+}
+
+#[test]
+fn a_disabled_mapping_shares_nothing() {
+    let off = LambdaReader { state: "Disabled".into(), ..super::lambda_tests::reader("h") };
+    let lambdas = vec![super::lambda_tests::reader("f"), super::lambda_tests::reader("g"), off];
+    assert_eq!(find(&Readings { lambdas: Ok(lambdas), ..read_in(|_| true, |_| true) }, "pollers").status, Status::Ok);
+}
+
+/// Four shards that are written with 1 MiB/s. `read`: how many times these bytes are read in a minute.
+fn read_times(read: impl Fn(i64) -> f64) -> Readings {
+    let written = 60.0 * 1_048_576.0;
+    let point = |ago| {
+        let read = Point { get_records_bytes: read(ago) * written, get_records_calls: 60.0, ..Point::default() };
+        Some(Point { incoming_bytes: written, incoming_records: 60.0, ..read })
+    };
+    let minutes = series(TimeDelta::minutes(1), MINUTES, point);
+    Readings { minutes: Ok(minutes), ..read_in(|_| true, |_| true) }
+}
+
+#[test]
+fn a_reader_that_reads_again_for_an_hour_is_one_reader() {
+    let replay = find(&read_times(|ago| if ago <= 60 { 8.0 } else { 1.0 }), "pollers");
+    assert_eq!((replay.status, &replay.evidence["shared_readers"]), (Status::Ok, &1.0.into()), "{}", replay.sentence);
+    let three = find(&read_times(|_| 3.0), "pollers");
+    assert_eq!((three.status, &three.evidence["shared_readers"]), (Status::Warn, &3.0.into()));
+    assert!(three.sentence.starts_with("In most minutes, readers get 3 times what is written,"), "{}", three.sentence);
+}
+
+#[test]
+fn three_readers_of_a_little_have_room() {
+    let mut little = read_times(|_| 3.0);
+    for point in little.minutes.as_mut().expect("read").points.values_mut() {
+        (point.incoming_bytes, point.get_records_bytes) = (point.incoming_bytes / 5.0, point.get_records_bytes / 5.0);
+    }
+    let finding = find(&little, "pollers");
+    // 3 readers × 0.2 MiB/s are 7.5 % of 4 shards × 2 MiB/s.
+    assert_eq!((finding.status, &finding.evidence["read_share"]), (Status::Ok, &0.075.into()), "{}", finding.sentence);
 }
 
 #[test]
