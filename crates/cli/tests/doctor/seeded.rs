@@ -308,7 +308,7 @@ async fn a_stream_without_alarms_fires_alarms() {
 #[tokio::test]
 async fn a_stack_without_its_alarms_fires_unthrottle() {
     let finding = only(&Clinic::of(Seed { fleet_alarms: false, ..Seed::default() }).await, "unthrottle", "warn").await;
-    assert_eq!(finding["evidence"]["missing_alarms"].as_array().map(Vec::len), Some(3), "{finding}");
+    assert_eq!(finding["evidence"]["missing_alarms"].as_array().map(Vec::len), Some(2), "{finding}");
 }
 
 #[tokio::test]

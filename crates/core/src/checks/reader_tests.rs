@@ -241,6 +241,30 @@ fn the_longest_retention_has_an_alarm_at_its_half_and_no_longer_one() {
     assert!(fix.ends_with(" --retention-period-hours 8760"), "{fix}");
 }
 
+/// `ReadersBehindAlarm=deny` leaves out the alarm on the age.
+#[test]
+fn a_stack_without_the_alarm_on_readers_is_complete() {
+    let fleet = |metric: &str| Alarm {
+        name: metric.into(),
+        metric: metric.into(),
+        stream: None,
+        is_enabled: true,
+        has_action: false,
+    };
+    let (writes, reads) = ("WriteProvisionedThroughputExceeded", "ReadProvisionedThroughputExceeded");
+    let with = |alarms: &[&str]| {
+        let alarms = alarms.iter().map(|metric| fleet(metric)).collect();
+        let (tags, is_deployed, denied_actions) = (Ok([].into()), Ok(true), Ok(vec![]));
+        find(
+            &Readings { alarms: Ok(alarms), tags, is_deployed, denied_actions, ..read_in(|_| true, |_| true) },
+            "unthrottle",
+        )
+    };
+    assert_eq!(with(&[writes, reads]).status, Status::Ok);
+    let missing = with(&[writes, "GetRecords.IteratorAgeMilliseconds"]);
+    assert_eq!((missing.status, &missing.evidence["missing_alarms"]), (Status::Warn, &serde_json::json!([reads])));
+}
+
 /// Ten shards with a load of 0.5 shards, and with 6 of them for five minutes of each day: 1 on the mean of that hour.
 fn daily_peak(mode: CapacityMode) -> Readings {
     let load =
