@@ -192,6 +192,24 @@ async fn an_age_that_grows_for_hours_fires_lambda_parallel() {
     assert!(fix.ends_with("--parallelization-factor 8"), "{fix}");
 }
 
+/// Of two throttles, one is of the hours in which the age grew.
+#[tokio::test]
+async fn only_throttles_of_the_hours_of_the_age_need_another_fix_than_the_factor() {
+    let (moto, clinic) = (Emulator::start(), Clinic::of(Seed::default()).await);
+    moto.good_mapping().send().await.expect("mapped");
+    for (hours, minutes) in [(4, 5.0), (3, 10.0), (2, 15.0), (1, 20.0)] {
+        put(&clinic, "IteratorAge", hours_ago(hours), minutes * 60_000.0);
+    }
+    let fix = async || {
+        let findings = moto.fires(&clinic, "warn", &["lambda-parallel", "lambda-errors"]).await;
+        finding(&findings, "lambda-parallel")["fix"].as_str().expect("a fix").to_owned()
+    };
+    put(&clinic, "Throttles", hours_ago(300), 1.0);
+    assert!(fix().await.ends_with("--parallelization-factor 2"), "{}", fix().await);
+    put(&clinic, "Throttles", hours_ago(2), 1.0);
+    assert!(fix().await.ends_with("--reserved-concurrent-executions 200"), "{}", fix().await);
+}
+
 /// Three functions share the shards, and one is 50 minutes behind.
 #[tokio::test]
 async fn the_fix_of_pollers_has_the_age_of_the_function() {

@@ -2,11 +2,11 @@
 
 use super::finding::Answer;
 use super::fix::Fix;
-use super::lambda::{Problem, judge, logs, unqualified, update};
+use super::lambda::{Problem, judge, logs, more_attempts, unqualified, update};
 use super::load::known;
 use super::readings::{LambdaReader, Readings};
 use crate::cost::{Prices, monthly};
-use crate::words::{count, percent, short, usd};
+use crate::words::{percent, short, usd};
 
 /// The share of failed invocations that is worth a look. AWS gives no number.
 const MANY_ERRORS: f64 = 0.01;
@@ -48,6 +48,12 @@ fn more_executions(lambda: &LambdaReader, wanted: u32) -> Fix {
 /// The batches of a mapping that all shards give out at the same time.
 fn batches(readings: &Readings, lambda: &LambdaReader) -> u32 {
     readings.stream.open_shards.saturating_mul(lambda.factor)
+}
+
+/// What ends throttles of a function: twice of what is reserved, or of what its shards need.
+pub(super) fn end_throttles(readings: &Readings, lambda: &LambdaReader) -> Fix {
+    let reserved = lambda.reserved_concurrency.as_ref().ok().copied().flatten().unwrap_or_default();
+    more_executions(lambda, batches(readings, lambda).max(reserved).saturating_mul(2))
 }
 
 /// The executions that a mapping needs at the same time. 0: it reads nothing.
@@ -115,12 +121,8 @@ pub(super) fn errors(readings: &Readings, _: &Prices) -> Answer {
             seen.push(format!("{} of its invocations fail", percent(share)));
         }
         if metrics.throttles > 0.0 {
-            let attempt = if metrics.throttles == 1.0 { "attempt" } else { "attempts" };
-            seen.push(format!("AWS throttled {} more {attempt}", count(metrics.throttles)));
-            // Twice of what is reserved, or of what its shards need.
-            let needed = batches(readings, lambda);
-            let reserved = lambda.reserved_concurrency.as_ref().ok().copied().flatten().unwrap_or_default();
-            fixes.push(more_executions(lambda, needed.max(reserved).saturating_mul(2)));
+            seen.push(format!("AWS throttled {}", more_attempts(metrics.throttles)));
+            fixes.push(end_throttles(readings, lambda));
         }
         if metrics.longest_p95_ms > NEARLY_TIMED_OUT * timeout_ms {
             let (p95, timeout) = (metrics.longest_p95_ms / 1_000.0, timeout_ms / 1_000.0);
