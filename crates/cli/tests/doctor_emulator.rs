@@ -289,6 +289,15 @@ async fn a_key_that_is_disabled_or_pending_deletion_fires_encryption() {
     }
 }
 
+#[tokio::test]
+async fn a_key_that_does_not_exist_fires_encryption() {
+    let moto = Emulator::start();
+    let id = "arn:aws:kms:us-east-1:123456789012:key/00000000-0000-0000-0000-000000000000";
+    let clinic = Clinic::of(Seed { summary: json!({ "KeyId": id }), ..Seed::default() }).await;
+    let findings = moto.fires(&clinic, "fail", &["encryption"]).await;
+    assert_eq!(finding(&findings, "encryption")["evidence"]["key_state"], "NotFound");
+}
+
 /// A lease of the KCL's table: shard, worker and checkpoint.
 async fn lease(moto: &Emulator, shard: &str, owner: Option<&str>, checkpoint: &str) {
     let text = |text: &str| AttributeValue::S(text.to_owned());

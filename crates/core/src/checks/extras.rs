@@ -8,8 +8,13 @@ use chrono::{DateTime, Utc};
 pub struct Key {
     /// The ARN.
     pub arn: String,
-    /// AWS's `KeyState`, such as `Enabled`, `Disabled` or `PendingDeletion`.
+    /// AWS's `KeyState`, such as `Enabled`, `Disabled` or `PendingDeletion`, or [`Key::NOT_FOUND`].
     pub state: String,
+}
+
+impl Key {
+    /// The state of a key that AWS does not know (any more): `NotFoundException`.
+    pub const NOT_FOUND: &'static str = "NotFound";
 }
 
 /// The throttled calls of Kinesis's control plane that CloudTrail's event history shows.
