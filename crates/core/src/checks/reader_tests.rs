@@ -1,9 +1,9 @@
 //! Readers that stopped, readers that share, alarms on readers, and peaks within an hour.
 
 use super::fixture::{stream, unread};
-use super::{Alarm, Consumer, Finding, LambdaReader, Point, Readings, Series, Status, check};
+use super::{Alarm, Consumer, Finding, LambdaReader, Lease, Leases, Point, Readings, Series, Status, check};
 use crate::cost::Prices;
-use crate::observation::CapacityMode;
+use crate::observation::{CapacityMode, Shard};
 use chrono::{DateTime, TimeDelta, Utc};
 
 fn now() -> DateTime<Utc> {
@@ -263,6 +263,41 @@ fn a_stack_without_the_alarm_on_readers_is_complete() {
     assert_eq!(with(&[writes, reads]).status, Status::Ok);
     let missing = with(&[writes, "GetRecords.IteratorAgeMilliseconds"]);
     assert_eq!((missing.status, &missing.evidence["missing_alarms"]), (Status::Warn, &serde_json::json!([reads])));
+}
+
+/// Shards 2 and 3 are the halves of the closed shard 0. Shard 4 is the closed shards 1 and 5 together.
+fn after_reshards(leases: Vec<Lease>) -> Readings {
+    let shard = |id: &str, parent: &str, (first, last): (u128, u128)| Shard {
+        id: id.into(),
+        parent: Some(parent.into()),
+        first_hash_key: first,
+        last_hash_key: last,
+        traffic: Default::default(),
+    };
+    let shards = vec![shard("2", "0", (0, 24)), shard("3", "0", (25, 49)), shard("4", "1", (50, 99))];
+    let leases = Leases { table: "app".into(), leases, watched_seconds: 0 };
+    Readings { shards: Ok(shards), leases: Some(Ok(leases)), ..unread() }
+}
+
+fn lease(shard: &str, hash_keys: Option<(u128, u128)>, owner: Option<&str>) -> Lease {
+    Lease { shard: shard.into(), owner: owner.map(str::to_owned), hash_keys, is_finished: false, is_renewed: None }
+}
+
+#[test]
+fn only_the_children_of_a_shard_that_is_not_read_to_its_end_wait() {
+    let unowned = |leases| find(&after_reshards(leases), "kcl").evidence["unowned"].clone();
+    let first = |keys| lease("0", keys, Some("a"));
+    for keys in [Some((0, 49)), None] {
+        assert_eq!(unowned(vec![first(keys)]), serde_json::json!(["4"]), "its parents are read: {keys:?}");
+        assert_eq!(unowned(vec![first(keys), lease("4", None, Some("b"))]), serde_json::json!([]), "{keys:?}");
+    }
+    // The second parent of a merge, which no shard names here.
+    for keys in [Some((75, 99)), None] {
+        let owned = |shard| lease(shard, None, Some("a"));
+        assert_eq!(unowned(vec![lease("5", keys, Some("b")), owned("2"), owned("3")]), serde_json::json!([]));
+    }
+    let other = vec![lease("5", Some((75, 99)), Some("b"))];
+    assert_eq!(unowned(other), serde_json::json!(["2", "3"]), "it is no parent of them");
 }
 
 /// Ten shards with a load of 0.5 shards, and with 6 of them for five minutes of each day: 1 on the mean of that hour.
