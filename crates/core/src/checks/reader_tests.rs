@@ -355,3 +355,45 @@ fn a_proposal_has_no_caveat_and_holds_at_the_busiest_minute() {
     let fix = finding.fix.expect("a fix");
     assert!(fix.starts_with("aws kinesis update-shard-count ") && !fix.contains("backtest"), "{fix}");
 }
+
+#[test]
+fn the_tag_with_the_fewest_shards_bounds_each_proposal() {
+    let mut idle = daily_peak(CapacityMode::Provisioned);
+    for series in [&mut idle.hours, idle.all_minutes.as_mut().expect("asked")] {
+        let series = series.as_mut().expect("read");
+        for point in series.points.values_mut() {
+            point.incoming_records = point.incoming_records.min(0.5 * 1_000.0 * series.period_seconds);
+        }
+    }
+    let with = |readings: &Readings, least: &str| Readings {
+        tags: Ok([("unthrottle.min-shards".to_owned(), least.to_owned())].into()),
+        ..readings.clone()
+    };
+    let finding = find(&with(&idle, "6"), "oversized");
+    assert_eq!((finding.status, &finding.evidence["enough_shards"]), (Status::Warn, &6.into()));
+    assert!(finding.fix.expect("a fix").contains(" --target-shard-count 6 "));
+    let kept = find(&with(&idle, "10"), "oversized");
+    assert!(kept.status == Status::Ok && !super::may_need_fewer_shards(&with(&idle, "10")));
+    assert!(kept.sentence.ends_with(" The tag unthrottle.min-shards keeps 10 shards."), "{}", kept.sentence);
+    assert_eq!(find(&with(&idle, "many"), "oversized").evidence["enough_shards"], 1, "`unthrottle` fails for the tag");
+    let on_demand = with(&daily_peak(CapacityMode::OnDemand), "20");
+    assert_eq!(find(&on_demand, "mode").evidence["provisioned_shards"], 20);
+}
+
+/// 100 shards, of which the daily peak needs 12.
+#[test]
+fn the_bill_of_mode_is_the_one_that_it_compares() {
+    let provisioned = daily_peak(CapacityMode::Provisioned);
+    let stream = crate::observation::Stream { open_shards: 100, ..provisioned.stream.clone() };
+    let finding = find(&Readings { stream, ..provisioned }, "mode");
+    let bill = |name: &str| finding.evidence[name].as_f64().expect("a number");
+    assert_eq!(finding.evidence["provisioned_shards"], 12);
+    // 12 shards × 730 h × $0.015, and the units of 501 records a second.
+    assert!((149.0..151.0).contains(&bill("provisioned_usd_per_month")), "{}", finding.sentence);
+    assert!(finding.sentence.contains(" provisioned with 12 of its 100 shards."), "{}", finding.sentence);
+    let saved = bill("provisioned_usd_per_month") - bill("on_demand_usd_per_month");
+    match finding.usd_per_month {
+        Some(usd) => assert!((usd - saved).abs() < 0.01 && finding.sentence.contains(&format!("saves ${usd:.2}"))),
+        None => panic!("{}", finding.sentence),
+    }
+}
