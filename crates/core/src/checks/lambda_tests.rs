@@ -249,3 +249,13 @@ fn no_factor_is_proposed_that_the_check_fails() {
     assert_eq!(fix(&with(None)), [note, ask, raise]);
 }
 
+#[test]
+fn a_filter_of_a_mapping_that_is_being_deleted_breaks_no_aggregates() {
+    let status = |state: &str| {
+        let lambda = LambdaReader { filters: true, state: state.into(), ..reader("f") };
+        let sample = Some(Ok(super::Sample { records: 10, aggregated: 5, user_records: 50 }));
+        let readings = super::Readings { lambdas: Ok(vec![lambda]), sample, ..unread() };
+        check(&readings, &Prices::default(), |check| check.code == "aggregation").remove(0).status
+    };
+    assert_eq!((status("Enabled"), status("Deleting")), (Status::Fail, Status::Ok));
+}
