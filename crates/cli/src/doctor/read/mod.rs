@@ -17,6 +17,8 @@ pub(super) use account::Account;
 #[cfg(test)]
 pub(super) use account::FUNCTION_CALLS_PER_SECOND;
 pub(super) use leases::find_table;
+#[cfg(test)]
+pub(super) use throttled::MOST_PAGES;
 pub(super) use unread::of_summary;
 
 use super::clients::Clients;
