@@ -109,6 +109,32 @@ pub(super) fn concurrency(readings: &Readings, _: &Prices) -> Answer {
     })
 }
 
+/// What gives a function more time than this timeout, in seconds. An alias keeps the settings of its version.
+fn longer(function: &str, timeout: f64) -> Fix {
+    if timeout >= LONGEST_TIMEOUT {
+        let note = format!(
+            "no timeout is longer than {LONGEST_TIMEOUT:.0} s: give {function} more memory, or smaller batches"
+        );
+        return Fix::note(note);
+    }
+    let (name, longer) = (unqualified(function), (timeout * 2.0).min(LONGEST_TIMEOUT));
+    let fix =
+        Fix::run(format!("aws lambda update-function-configuration --function-name {name} --timeout {longer:.0}"));
+    match function.split_once(':') {
+        None | Some((_, "$LATEST")) => fix,
+        Some((_, version)) if version.bytes().all(|b| b.is_ascii_digit()) => fix
+            .and_note(format!("the mapping reads version {version}, which keeps its timeout; publish the next one:"))
+            .and_run(format!("aws lambda publish-version --function-name {name}"))
+            .and_note("a mapping of that version takes over where this one stops"),
+        Some((_, alias)) => fix
+            .and_note(format!("{alias} keeps the timeout of its version; publish the next one, and move the alias:"))
+            .and_run(format!("aws lambda publish-version --function-name {name}"))
+            .and_run(format!(
+                "aws lambda update-alias --function-name {name} --name {alias} --function-version VERSION"
+            )),
+    }
+}
+
 pub(super) fn errors(readings: &Readings, _: &Prices) -> Answer {
     judge(readings, "The functions have few errors, no throttles, and time to spare.", |lambda| {
         let metrics = known(&lambda.metrics)?;
@@ -127,11 +153,7 @@ pub(super) fn errors(readings: &Readings, _: &Prices) -> Answer {
         if metrics.longest_p95_ms > NEARLY_TIMED_OUT * timeout_ms {
             let (p95, timeout) = (metrics.longest_p95_ms / 1_000.0, timeout_ms / 1_000.0);
             seen.push(format!("its p95 reaches {p95:.1} s of a timeout of {timeout:.0} s"));
-            fixes.push(Fix::run(format!(
-                "aws lambda update-function-configuration --function-name {} --timeout {:.0}",
-                unqualified(name),
-                (timeout * 2.0).min(LONGEST_TIMEOUT)
-            )));
+            fixes.push(longer(name, timeout));
         }
         Ok(fixes.into_iter().reduce(Fix::and).map(|fix| {
             let sentence = format!("{name}, 14 days: {}.", seen.join("; "));

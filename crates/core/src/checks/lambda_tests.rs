@@ -250,6 +250,36 @@ fn no_factor_is_proposed_that_the_check_fails() {
 }
 
 #[test]
+fn a_longer_timeout_reaches_an_alias_and_none_is_longer_than_the_longest() {
+    let slow = |function: &str, timeout: u32| {
+        let metrics = LambdaMetrics {
+            invocations: 1_000.0,
+            longest_p95_ms: 950.0 * f64::from(timeout),
+            ..LambdaMetrics::default()
+        };
+        let lambda = LambdaReader { metrics: Ok(metrics), timeout_seconds: Ok(timeout), ..reader(function) };
+        find("lambda-errors", vec![lambda])
+    };
+    let none = "no timeout is longer than 900 s: give f more memory, or smaller batches";
+    assert_eq!(fix(&slow("f", 900)), [none]);
+    let update = "aws lambda update-function-configuration --function-name f --timeout 60";
+    assert_eq!(fix(&slow("f", 30)), [update]);
+    let publish = "aws lambda publish-version --function-name f";
+    let alias = slow("f:live", 30);
+    assert_eq!(
+        fix(&alias),
+        [
+            update,
+            "# live keeps the timeout of its version; publish the next one, and move the alias:",
+            publish,
+            "aws lambda update-alias --function-name f --name live --function-version VERSION",
+        ]
+    );
+    let version = slow("f:7", 30);
+    assert!(fix(&version)[1].starts_with("# the mapping reads version 7,") && fix(&version)[2] == publish);
+}
+
+#[test]
 fn a_filter_of_a_mapping_that_is_being_deleted_breaks_no_aggregates() {
     let status = |state: &str| {
         let lambda = LambdaReader { filters: true, state: state.into(), ..reader("f") };
