@@ -173,6 +173,14 @@ async fn a_mapping_without_a_destination_or_without_bisection_fires_its_check_al
 }
 
 #[tokio::test]
+async fn a_mapping_that_tries_without_end_fires_lambda_poison_alone() {
+    let (moto, clinic) = (Emulator::start(), Clinic::of(Seed::default()).await);
+    let mapping = moto.good_mapping().set_maximum_retry_attempts(None).set_maximum_record_age_in_seconds(None);
+    mapping.send().await.expect("mapped");
+    moto.fires(&clinic, "fail", &["lambda-poison"]).await;
+}
+
+#[tokio::test]
 async fn a_disabled_mapping_fires_lambda_state() {
     let (moto, clinic) = (Emulator::start(), Clinic::of(Seed::default()).await);
     moto.good_mapping().enabled(false).send().await.expect("mapped");

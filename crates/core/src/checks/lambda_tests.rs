@@ -280,6 +280,20 @@ fn a_longer_timeout_reaches_an_alias_and_none_is_longer_than_the_longest() {
 }
 
 #[test]
+fn a_last_result_that_is_a_problem_fires_lambda_state_alone() {
+    let result = Some("PROBLEM: Function call failed".into());
+    let readings = super::Readings {
+        lambdas: Ok(vec![LambdaReader { last_result: result, ..reader("f") }]),
+        hours: Ok(super::Series::default()),
+        ..unread()
+    };
+    let all = check(&readings, &Prices::default(), |check| check.group == super::Group::Lambda);
+    let open: Vec<(&str, Status)> = all.iter().filter(|f| f.status != Status::Ok).map(|f| (f.code, f.status)).collect();
+    assert_eq!(open, [("lambda-state", Status::Fail)], "{all:#?}");
+    assert_eq!(all[0].sentence, "The last batch of f failed: PROBLEM: Function call failed.");
+}
+
+#[test]
 fn a_filter_of_a_mapping_that_is_being_deleted_breaks_no_aggregates() {
     let status = |state: &str| {
         let lambda = LambdaReader { filters: true, state: state.into(), ..reader("f") };
