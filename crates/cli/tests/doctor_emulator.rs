@@ -173,6 +173,14 @@ async fn a_mapping_without_a_destination_or_without_bisection_fires_its_check_al
 }
 
 #[tokio::test]
+async fn a_mapping_that_tries_without_end_fires_lambda_poison_alone() {
+    let (moto, clinic) = (Emulator::start(), Clinic::of(Seed::default()).await);
+    let mapping = moto.good_mapping().set_maximum_retry_attempts(None).set_maximum_record_age_in_seconds(None);
+    mapping.send().await.expect("mapped");
+    moto.fires(&clinic, "fail", &["lambda-poison"]).await;
+}
+
+#[tokio::test]
 async fn a_disabled_mapping_fires_lambda_state() {
     let (moto, clinic) = (Emulator::start(), Clinic::of(Seed::default()).await);
     moto.good_mapping().enabled(false).send().await.expect("mapped");
@@ -190,6 +198,38 @@ async fn an_age_that_grows_for_hours_fires_lambda_parallel() {
     let findings = moto.fires(&clinic, "warn", &["lambda-parallel"]).await;
     let fix = finding(&findings, "lambda-parallel")["fix"].as_str().expect("a fix");
     assert!(fix.ends_with("--parallelization-factor 8"), "{fix}");
+}
+
+/// Of two throttles, one is of the hours in which the age grew.
+#[tokio::test]
+async fn only_throttles_of_the_hours_of_the_age_need_another_fix_than_the_factor() {
+    let (moto, clinic) = (Emulator::start(), Clinic::of(Seed::default()).await);
+    moto.good_mapping().send().await.expect("mapped");
+    for (hours, minutes) in [(4, 5.0), (3, 10.0), (2, 15.0), (1, 20.0)] {
+        put(&clinic, "IteratorAge", hours_ago(hours), minutes * 60_000.0);
+    }
+    let fix = async || {
+        let findings = moto.fires(&clinic, "warn", &["lambda-parallel", "lambda-errors"]).await;
+        finding(&findings, "lambda-parallel")["fix"].as_str().expect("a fix").to_owned()
+    };
+    put(&clinic, "Throttles", hours_ago(300), 1.0);
+    assert!(fix().await.ends_with("--parallelization-factor 2"), "{}", fix().await);
+    put(&clinic, "Throttles", hours_ago(2), 1.0);
+    assert!(fix().await.ends_with("--reserved-concurrent-executions 200"), "{}", fix().await);
+}
+
+/// Three functions share the shards, and one is 50 minutes behind.
+#[tokio::test]
+async fn the_fix_of_pollers_has_the_age_of_the_function() {
+    let (moto, clinic) = (Emulator::start(), Clinic::of(Seed::default()).await);
+    for _ in 0..3 {
+        moto.good_mapping().send().await.expect("mapped");
+    }
+    put(&clinic, "IteratorAge", hours_ago(1), 50.0 * 60_000.0);
+    put(&clinic, "IteratorAge", hours_ago(2), 90.0 * 60_000.0);
+    let findings = moto.findings(&clinic, &["--only", "pollers"]).await;
+    let fix = finding(&findings, "pollers")["fix"].as_str().expect("a fix");
+    assert!(fix.contains("# TIME is that time less 55 minutes: reader is up to 50 minutes behind"), "{fix}");
 }
 
 #[tokio::test]
@@ -255,6 +295,15 @@ async fn a_key_that_is_disabled_or_pending_deletion_fires_encryption() {
         let findings = moto.fires(&clinic, "fail", &["encryption"]).await;
         assert_eq!(finding(&findings, "encryption")["evidence"]["key_state"], state);
     }
+}
+
+#[tokio::test]
+async fn a_key_that_does_not_exist_fires_encryption() {
+    let moto = Emulator::start();
+    let id = "arn:aws:kms:us-east-1:123456789012:key/00000000-0000-0000-0000-000000000000";
+    let clinic = Clinic::of(Seed { summary: json!({ "KeyId": id }), ..Seed::default() }).await;
+    let findings = moto.fires(&clinic, "fail", &["encryption"]).await;
+    assert_eq!(finding(&findings, "encryption")["evidence"]["key_state"], "NotFound");
 }
 
 /// A lease of the KCL's table: shard, worker and checkpoint.

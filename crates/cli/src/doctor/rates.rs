@@ -200,7 +200,7 @@ async fn the_simulated_calls_of_a_stream_are_those_of_a_read() {
     // A stream that has refused something or has readers takes one call more.
     let (refused, ago) = ("WriteProvisionedThroughputExceeded", chrono::TimeDelta::minutes(5));
     account.put_metric("AWS/Kinesis", refused, &[("StreamName", "orders")], now - ago, 1.0);
-    let shared = Account::read(&clients, &arn, now).await;
+    let shared = Account::read(&clients, &arn, true, now).await;
     account.reset_calls();
     let readings = read(&clients, &shared, &Asked::default(), &arn, now).await.expect("read").expect("it exists");
     assert!(readings.consumers.is_ok_and(|consumers| consumers.len() == 1));
@@ -213,4 +213,41 @@ async fn the_simulated_calls_of_a_stream_are_those_of_a_read() {
         rates.calls.into_inner().into_iter().map(|(call, n)| (call.to_owned(), n)).collect();
     simulated.remove("DescribeKey");
     assert_eq!(made, simulated);
+}
+
+/// The most calls for a stream, for each function that reads it, and for the account.
+const MOST_CALLS: [usize; 3] = [10, 3, 14];
+
+#[test]
+fn the_page_of_the_doctor_says_how_many_calls_a_stream_takes() {
+    let [of_stream, of_function, of_account] = MOST_CALLS;
+    for functions in 0..3 {
+        let time = Virtual::default();
+        let rates = Rates::new(&time);
+        time.run(rates.stream(functions));
+        let calls: usize = rates.calls.borrow().values().sum();
+        assert_eq!(calls, of_stream + of_function * functions);
+    }
+    let page = include_str!("../../../../docs/doctor.md").split_whitespace().collect::<Vec<_>>().join(" ");
+    let says = format!(
+        "at most {of_stream} calls for a stream, {of_function} more for each Lambda function that reads it, and \
+         {of_account} once for the account"
+    );
+    assert!(page.contains(&says), "{says}");
+}
+
+/// The local account has no event and no function of unthrottle.
+#[tokio::test]
+async fn the_account_takes_as_many_calls_as_the_page_says() {
+    use crate::doctor::read::MOST_PAGES;
+    use unthrottle_lab::local::{LocalAccount, Options};
+    let account = LocalAccount::start(Options::default()).await.expect("a free port");
+    account.add_rule("watch", &[(crate::STACK_TAG, "unthrottle")]);
+    let arn = StreamArn::parse(&account.stream_arn("orders")).expect("an ARN");
+    let clients = Clients::new(&crate::aws::local_config(account.url()));
+    Account::read(&clients, &arn, true, clock().now()).await;
+    let made: u64 = account.calls().values().sum();
+    // The configuration of the function, and the simulation of its role.
+    const OF_FUNCTION: usize = 2;
+    assert_eq!(made as usize + MOST_PAGES - 1 + OF_FUNCTION, MOST_CALLS[2], "{:?}", account.calls());
 }

@@ -32,7 +32,7 @@ pub(super) async fn make(
     prices: &Prices,
 ) -> Report {
     let Some(any) = arns.first() else { return Report::new(vec![], clock().now()) };
-    let account = Account::read(clients, any, clock().now()).await;
+    let account = Account::read(clients, any, selection.has("control-plane"), clock().now()).await;
     let pace = Pace::new(Machine::new(), STREAMS_PER_SECOND);
     let reads = paced(arns, &pace, |arn| read(clients, &account, asked, arn, clock().now()));
     let mut read = with_progress(reads, arns.len()).await;

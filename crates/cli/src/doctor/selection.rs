@@ -40,6 +40,11 @@ impl Selection {
         Ok(Selection(wanted))
     }
 
+    /// Whether a stream may have the check with this code.
+    pub fn has(&self, code: &str) -> bool {
+        self.0.contains(code)
+    }
+
     /// Whether to make the check for a stream with these tags. The tag may name unknown codes: the check `unthrottle`
     /// reports them.
     pub fn wants(&self, check: &Check, tags: Option<&BTreeMap<String, String>>) -> bool {

@@ -20,6 +20,7 @@ use crate::screen::{Console, print_json};
 use crate::streams::find_stream;
 use read::{Budget, From};
 pub(super) use report::Report;
+use sample::End;
 use std::path::PathBuf;
 use std::time::Duration;
 use unthrottle::aws::read::shards::{self, PastShard};
@@ -96,8 +97,15 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
     let budget = Budget::new(f64::from(args.share) / 100.0, args.time, args.max_mb * 1_000_000, chosen.len());
     let mut console = Console::new(args.json);
     let seconds = args.time.as_secs();
-    let count = many(chosen.len(), "shard");
-    console.step(&format!("reads {count} of {} for {seconds} s, up to {} MB", arn.name, args.max_mb))?;
+    let (count, rounds) = (many(chosen.len(), "shard"), budget.rounds());
+    let time = match rounds {
+        1 => format!("for {seconds} s"),
+        _ => format!("in {rounds} rounds of {seconds} s, {} s together", seconds.saturating_mul(rounds as u64)),
+    };
+    console.step(&format!("reads {count} of {} {time}, up to {} MB", arn.name, args.max_mb))?;
+    if rounds > 1 {
+        console.step(&format!("each round has up to {} shards, and their part of the MB", budget.at_once()))?;
+    }
     console.step(&format!(
         "of each shard at most {} and {:.1} calls a second: {} % of all reads",
         text::size(budget.bytes_per_second() as u64),
@@ -107,7 +115,8 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
     say_what_is_closed(chosen.iter().filter(|past| past.is_closed).count(), &mut console)?;
     let mut samples = read::read(&read::client(&config), &arn, chosen, args.from, &budget).await;
     lives::settle(&mut samples);
-    let report = Report::of(&arn, &samples, budget.is_spent(), clock().now());
+    let is_cut = samples.iter().any(|sample| sample.end == End::Bytes);
+    let report = Report::of(&arn, &samples, is_cut, clock().now());
     let failed = report.shards.iter().filter_map(|shard| shard.error.as_ref());
     if let Some(why) = failed.clone().next().filter(|_| report.records == 0) {
         return Err(CliError::Partly(why.clone()));

@@ -11,8 +11,8 @@ use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_kinesis::primitives::DateTime as AwsTime;
 use aws_sdk_kinesis::types::ShardIteratorType;
 use chrono::{DateTime, TimeDelta, Utc};
-use futures_util::stream::{self, StreamExt};
-use std::sync::atomic::{AtomicU64, Ordering};
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 use unthrottle::aws::Cause;
@@ -32,7 +32,7 @@ const MORE: f64 = 100.0;
 /// The most records of a call (API reference).
 const MOST_RECORDS: f64 = 10_000.0;
 
-/// Shards that are read at the same time. Each takes a connection. More shards are read one after the other.
+/// The most shards that are read at the same time. Each takes a connection. More shards are read in rounds.
 const AT_ONCE: usize = 64;
 
 /// The time limit of one call. An answer of 10 MiB takes seconds on a slow line.
@@ -77,14 +77,39 @@ pub(super) struct Budget {
     pub time: Duration,
     /// The bytes of all shards together.
     pub bytes: u64,
-    /// The shards that share the bytes at a time.
+    /// All shards that share the bytes.
     shards: usize,
+    /// The shards of the rounds that have begun. Only their part of the bytes may be taken, so that the last round has
+    /// its part, too.
+    begun: AtomicUsize,
     taken: AtomicU64,
 }
 
 impl Budget {
     pub fn new(share: f64, time: Duration, bytes: u64, shards: usize) -> Budget {
-        Budget { share, time, bytes, shards: shards.clamp(1, AT_ONCE), taken: AtomicU64::new(0) }
+        let (begun, taken) = (AtomicUsize::new(0), AtomicU64::new(0));
+        Budget { share, time, bytes, shards: shards.max(1), begun, taken }
+    }
+
+    /// The rounds in which the shards are read. Each takes [`Budget::time`].
+    pub fn rounds(&self) -> usize {
+        self.shards.div_ceil(AT_ONCE)
+    }
+
+    /// The shards of a round. The rounds are as even as they can be.
+    pub fn at_once(&self) -> usize {
+        self.shards.div_ceil(self.rounds())
+    }
+
+    /// A round with these shards begins.
+    fn begin(&self, shards: usize) {
+        self.begun.fetch_add(shards, Ordering::Relaxed);
+    }
+
+    /// The bytes that the rounds until now may take, and have not taken.
+    fn left(&self) -> u64 {
+        let part = self.begun.load(Ordering::Relaxed).min(self.shards) as f64 / self.shards as f64;
+        ((self.bytes as f64 * part) as u64).saturating_sub(self.taken.load(Ordering::Relaxed))
     }
 
     /// The bytes a second of one shard.
@@ -97,9 +122,9 @@ impl Budget {
         CALLS_PER_SECOND * self.share
     }
 
-    /// Whether all bytes are read.
-    pub fn is_spent(&self) -> bool {
-        self.taken.load(Ordering::Relaxed) >= self.bytes
+    /// Whether the rounds until now have taken their bytes.
+    fn is_spent(&self) -> bool {
+        self.left() == 0
     }
 
     /// The time from a call with these bytes to the next.
@@ -114,7 +139,7 @@ impl Budget {
             return FIRST_RECORDS;
         }
         let mean = (sample.all.bytes as f64 / sample.all.records as f64).max(1.0);
-        let left = self.bytes.saturating_sub(self.taken.load(Ordering::Relaxed)) as f64 / self.shards as f64;
+        let left = self.left() as f64 / self.at_once() as f64;
         let bytes = (self.bytes_per_second() / self.calls_per_second()).min(left);
         (bytes / mean).min(f64::from(last) * MORE).clamp(1.0, MOST_RECORDS) as i32
     }
@@ -128,20 +153,23 @@ pub(super) async fn read(
     from: From,
     budget: &Budget,
 ) -> Vec<Sample> {
-    let rounds = shards.len().div_ceil(AT_ONCE);
-    let seconds = usize::try_from(budget.time.as_secs()).unwrap_or(usize::MAX).saturating_mul(rounds);
+    let seconds = usize::try_from(budget.time.as_secs()).unwrap_or(usize::MAX).saturating_mul(budget.rounds());
     let (mut progress, mut tick) = (Progress::new("seconds", seconds), tokio::time::interval(EVERY));
     let (began, started) = (Instant::now(), clock().now());
-    let reads = stream::iter(shards).map(|shard| Reader::new(client, arn, shard, from, budget, started).read());
-    let mut reads = Box::pin(reads.buffer_unordered(AT_ONCE));
     let mut samples = vec![];
-    loop {
-        tokio::select! {
-            read = reads.next() => match read {
-                Some(sample) => samples.push(sample),
-                None => break,
-            },
-            _ = tick.tick() => progress.set(usize::try_from(began.elapsed().as_secs()).unwrap_or(usize::MAX)),
+    for round in shards.chunks(budget.at_once()) {
+        budget.begin(round.len());
+        let times = Times { started, round: clock().now() };
+        let mut reads: FuturesUnordered<_> =
+            round.iter().cloned().map(|shard| Reader::new(client, arn, shard, from, budget, times).read()).collect();
+        loop {
+            tokio::select! {
+                read = reads.next() => match read {
+                    Some(sample) => samples.push(sample),
+                    None => break,
+                },
+                _ = tick.tick() => progress.set(usize::try_from(began.elapsed().as_secs()).unwrap_or(usize::MAX)),
+            }
         }
     }
     progress.clear();
@@ -183,14 +211,20 @@ impl Failure {
     }
 }
 
+/// When the reading of all shards began, and when the round of a shard did.
+#[derive(Clone, Copy)]
+struct Times {
+    started: DateTime<Utc>,
+    round: DateTime<Utc>,
+}
+
 /// The reader of one shard.
 struct Reader<'a> {
     client: &'a Client,
     arn: &'a StreamArn,
     from: From,
     budget: &'a Budget,
-    /// When the reading of all shards began.
-    started: DateTime<Utc>,
+    times: Times,
     sample: Sample,
     iterator: Option<String>,
     /// The records that the call before asked for.
@@ -206,16 +240,16 @@ impl<'a> Reader<'a> {
         PastShard { shard, is_closed }: PastShard,
         from: From,
         budget: &'a Budget,
-        started: DateTime<Utc>,
+        times: Times,
     ) -> Reader<'a> {
-        let before = |ago| TimeDelta::from_std(ago).ok().and_then(|ago| started.checked_sub_signed(ago));
+        let before = |ago| TimeDelta::from_std(ago).ok().and_then(|ago| times.started.checked_sub_signed(ago));
         let first = match from {
             From::Now => clock().now(),
-            From::Ago(ago) => before(ago).unwrap_or(started),
+            From::Ago(ago) => before(ago).unwrap_or(times.started),
         };
         let mut sample = Sample::of(shard, first);
         sample.is_closed = is_closed;
-        Reader { client, arn, from, budget, started, sample, iterator: None, limit: FIRST_RECORDS, last: None }
+        Reader { client, arn, from, budget, times, sample, iterator: None, limit: FIRST_RECORDS, last: None }
     }
 
     /// Reads until the time or the bytes are spent, or the shard or the past ends. A throttled call takes a turn.
@@ -282,7 +316,7 @@ impl<'a> Reader<'a> {
         }
         let behind = answer.millis_behind_latest().unwrap_or(0);
         let is_past = matches!(self.from, From::Ago(_));
-        let now = if is_past && behind == 0 { self.started } else { clock().now() };
+        let now = if is_past && behind == 0 { self.times.round } else { clock().now() };
         self.sample.has_reached(now - TimeDelta::try_milliseconds(behind).unwrap_or_default());
         self.iterator = answer.next_shard_iterator().map(str::to_owned);
         if self.iterator.is_none() {

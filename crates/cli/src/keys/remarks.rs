@@ -11,13 +11,28 @@ const AT_PRESENT: TimeDelta = TimeDelta::seconds(25);
 /// How many times the seconds of one shard another covers, from which a person has to know it.
 const UNEVEN: f64 = 1.5;
 
+/// The shards that a remark names. A person looks at the first few.
+const NAMED: usize = 3;
+
 /// One sentence or two for each.
 pub(super) fn remarks(report: &Report) -> Vec<String> {
-    [cut(report), late(report), throttled(report), failed(report), uneven(report)].into_iter().flatten().collect()
+    [cut(report), hardly(report), late(report), throttled(report), failed(report), uneven(report)]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn cut(report: &Report) -> Option<String> {
     report.is_cut.then(|| "--max-mb ended the reading".to_owned())
+}
+
+/// The shards of which too little was read to say how full they are. The first three, and how many more.
+fn hardly(report: &Report) -> Option<String> {
+    let hardly: Vec<&str> = report.shards.iter().filter(|s| s.is_hardly_read).map(|s| s.shard.as_str()).collect();
+    let (named, others) = hardly.split_at(hardly.len().min(NAMED));
+    let more = if others.is_empty() { String::new() } else { format!(" and {} more", others.len()) };
+    let named = named.join(", ");
+    (!named.is_empty()).then(|| format!("less than a second is read of {named}{more}: how full is not known"))
 }
 
 /// The reading ended before the present.

@@ -13,6 +13,10 @@ const COMMANDS: [&str; 12] =
 const SERVICES: [&str; 9] =
     ["cloudwatch", "dynamodb", "events", "kinesis", "kms", "lambda", "logs", "scheduler", "service-quotas"];
 
+/// The command that deploys a stack. It takes the account from variables, of which `make` tells the programs that it
+/// runs.
+const DEPLOY: &str = "make deploy";
+
 /// Where a command ends. A quote and a backslash end it in JSON.
 const ENDS: [&str; 8] = ["`", "\n", "\"", "\\", "; ", ". ", ", ", ")"];
 
@@ -53,11 +57,16 @@ pub(super) fn for_account_in_json(json: &str) -> String {
 fn with_options(text: &str, options: &[AccountOption], escaped: impl Fn(&str) -> String) -> String {
     let mut done = String::new();
     let mut from = 0;
-    for Command { range, options_at, is_aws } in commands(text) {
+    for Command { range, options_at, program } in commands(text) {
         let command = &text[range];
         done += &text[from..options_at];
         for AccountOption { flag, value, of_aws } in options {
-            if (*of_aws && !is_aws) || command.contains(flag) {
+            if program == Program::Make {
+                let profile = value.as_ref().filter(|_| *flag == "--profile" && !command.contains("AWS_PROFILE="));
+                done += &profile.map_or(String::new(), |name| format!(" AWS_PROFILE={}", escaped(&quoted(name))));
+                continue;
+            }
+            if (*of_aws && program != Program::Aws) || command.contains(flag) {
                 continue;
             }
             done += &format!(" {flag}");
@@ -73,9 +82,16 @@ fn with_options(text: &str, options: &[AccountOption], escaped: impl Fn(&str) ->
 /// A command in a text.
 struct Command {
     range: Range<usize>,
-    /// Where options may stand: after the name of the command of unthrottle, or after `aws`.
+    /// Where options may stand: after the name of the command of unthrottle, after `aws`, or after `make deploy`.
     options_at: usize,
-    is_aws: bool,
+    program: Program,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Program {
+    Aws,
+    Unthrottle,
+    Make,
 }
 
 /// The places of the commands in a text.
@@ -100,10 +116,24 @@ fn after_options(mut text: &str) -> &str {
     text
 }
 
+/// The end of the command that begins here.
+fn end_of(text: &str, begin: usize) -> usize {
+    let length = ENDS.iter().filter_map(|end| text[begin..].find(end)).min().unwrap_or(text.len() - begin);
+    begin + text[begin..begin + length].trim_end().trim_end_matches('.').len()
+}
+
 fn commands(text: &str) -> Vec<Command> {
     let mut found: Vec<Command> = vec![];
+    let is_word = |c: char| c.is_alphanumeric() || "-_./:".contains(c);
+    for (begin, _) in text.match_indices(DEPLOY) {
+        let options_at = begin + DEPLOY.len();
+        let is_part = (text[..begin].ends_with(is_word) && !text[..begin].ends_with("\\n"))
+            || text[options_at..].starts_with(|c: char| c.is_alphanumeric() || "-_/".contains(c));
+        if !is_part {
+            found.push(Command { range: begin..end_of(text, begin), options_at, program: Program::Make });
+        }
+    }
     for (begin, _) in text.match_indices("unthrottle ").chain(text.match_indices("aws ")) {
-        let is_word = |c: char| c.is_alphanumeric() || "-_./:".contains(c);
         // In JSON the letter of a line break stands before a command, and is no part of a word.
         if text[..begin].ends_with(is_word) && !text[..begin].ends_with("\\n") {
             continue;
@@ -116,10 +146,9 @@ fn commands(text: &str) -> Vec<Command> {
         if !known.contains(&word) {
             continue;
         }
-        let length = ENDS.iter().filter_map(|end| text[begin..].find(end)).min().unwrap_or(text.len() - begin);
-        let command = text[begin..begin + length].trim_end().trim_end_matches('.');
         let options_at = begin + if is_aws { program.len() } else { program.len() + 1 + word.len() };
-        found.push(Command { range: begin..begin + command.len(), options_at, is_aws });
+        let program = if is_aws { Program::Aws } else { Program::Unthrottle };
+        found.push(Command { range: begin..end_of(text, begin), options_at, program });
     }
     found.sort_by_key(|command| command.range.start);
     found
@@ -160,6 +189,21 @@ mod tests {
         assert_eq!(json.matches("--endpoint-url").count(), 3, "{json}");
         assert!(with("`unthrottle resume` undoes this").starts_with("`unthrottle resume --endpoint-url"));
         assert_eq!(with("a; then aws kinesis b").matches("--endpoint-url").count(), 1);
+    }
+
+    #[test]
+    fn a_deployment_gets_the_profile_as_a_variable() {
+        let of = |profile| format!("make deploy AWS_PROFILE={profile} AWS_REGION=eu-west-1");
+        assert_eq!(with("make deploy AWS_REGION=eu-west-1"), of("'my team'"));
+        assert_eq!(with(&of("other")), of("other"));
+        let json = with(r#""fix":"this command:\nmake deploy AWS_REGION=eu-west-1\nuntil then""#);
+        assert_eq!(
+            json,
+            r#""fix":"this command:\nmake deploy AWS_PROFILE='my team' AWS_REGION=eu-west-1\nuntil then""#
+        );
+        for text in ["make deploy-all", "remake deploy"] {
+            assert_eq!(with(text), text);
+        }
     }
 
     #[test]

@@ -152,6 +152,22 @@ async fn the_policy_has_the_actions_of_the_calls_and_a_stream_takes_few() {
     assert!(total <= 25, "{total}: {calls:?}");
 }
 
+/// CloudTrail allows two calls a second, so its five pages take longer than all other reads.
+#[tokio::test]
+async fn a_run_without_control_plane_does_not_read_cloudtrail() {
+    let clinic = Clinic::of(Seed::default()).await;
+    let made = |args: &'static [&'static str]| {
+        let clinic = &clinic;
+        async move {
+            clinic.account.reset_calls();
+            clinic.findings(args).await;
+            clinic.account.calls().contains_key("CloudTrail.LookupEvents")
+        }
+    };
+    assert!(made(&[]).await && made(&["--only", "control-plane"]).await);
+    assert!(!made(&["--skip", "control-plane"]).await && !made(&["--only", "quota"]).await);
+}
+
 /// The local account refuses what AWS's rates refuse, and a refused call is tried again and counts again.
 #[tokio::test]
 async fn many_streams_take_one_summary_each_within_the_rates_of_the_account() {

@@ -293,3 +293,22 @@ async fn on_a_terminal_the_split_is_named_before_the_question_and_made_after_yes
         assert_eq!(aws.summary("orders").await.open_shard_count(), shards, "{answer:?}");
     }
 }
+
+/// 70 shards are read in two rounds of 35, and the second one has its half of the MB.
+#[tokio::test]
+async fn the_shards_of_the_last_round_have_their_part_of_the_mb() {
+    let (account, aws) = stream(70).await;
+    write(&aws, (0..4_200).map(|n| (format!("key-{n}"), 1_000))).await;
+    let args = ["--from", "-10m", "--max-mb", "1", "--for", "5s"];
+    let out = keys(&account, &[&args[..], &["--json"]].concat()).await;
+    assert_eq!(out.code, 0, "{}", out.err);
+    let report = report(&out);
+    let bytes = |of: std::ops::Range<usize>| -> u64 {
+        of_shards(&report, "bytes")[of].iter().map(|bytes| bytes.as_u64().expect("a number")).sum()
+    };
+    assert!(report["is_cut"] == true && (300_000..=700_000).contains(&bytes(0..35)), "{}", bytes(0..35));
+    assert!((300_000..=700_000).contains(&bytes(35..70)), "{}", bytes(35..70));
+    let out = keys(&account, &args).await;
+    let says = ["reads 70 shards of orders in 2 rounds of 5 s, 10 s together, up to 1 MB", "up to 35 shards, and"];
+    assert!(says.iter().all(|says| out.out.contains(says)), "{}", out.out);
+}

@@ -167,6 +167,21 @@ mod tests {
         assert_eq!(codes(&bursts), ["bursts", "pollers", "small-records"]);
     }
 
+    /// Three hours say little about a month.
+    #[test]
+    fn advice_names_no_money() {
+        let all = MinuteTraffic {
+            incoming_bytes: 200.0 * 30_000.0,
+            incoming_records: 30_000.0,
+            get_records_calls: 2.0 * 4.5 * 60.0,
+            ..CALM
+        };
+        let advice = advise(&observation(all), &Prices::default());
+        assert_eq!(advice.iter().map(|advice| advice.code).collect::<Vec<_>>(), ["pollers", "small-records"]);
+        let texts = advice.iter().flat_map(|advice| [Some(&advice.sentence), advice.fix.as_ref()]).flatten();
+        texts.for_each(|text| assert!(!text.contains('$'), "{text}"));
+    }
+
     #[test]
     fn a_full_stream_from_before_a_change_of_ours_had_no_burst() {
         let full = MinuteTraffic { incoming_bytes: 60.0 * 1_048_576.0, write_throttled: 900.0, ..CALM };

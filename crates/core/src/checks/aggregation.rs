@@ -3,7 +3,7 @@
 use super::finding::{Answer, Verdict};
 use super::fix::Fix;
 use super::load::known;
-use super::readings::Readings;
+use super::readings::{LambdaReader, Readings};
 use crate::cost::Prices;
 use crate::words::{count, percent};
 
@@ -59,8 +59,9 @@ fn by_partition_key(readings: &Readings) -> Fix {
     ))
 }
 
-/// A function that filters records of the shared throughput.
+/// A function that filters records of the shared throughput. A mapping that a person deletes soon filters none.
 fn filtered(readings: &Readings) -> Result<Option<&str>, super::Unread> {
     let lambdas = known(&readings.lambdas)?;
-    Ok(lambdas.iter().find(|lambda| lambda.filters && lambda.consumer.is_none()).map(|lambda| lambda.function.as_str()))
+    let filters = |lambda: &&LambdaReader| lambda.stays() && lambda.filters && lambda.consumer.is_none();
+    Ok(lambdas.iter().find(filters).map(|lambda| lambda.function.as_str()))
 }

@@ -28,6 +28,9 @@ const MOST_COMMITTED: usize = 50;
 /// The share of them from which the next team may find no place. AWS gives no number.
 const NEARLY_ALL: f64 = 0.8;
 
+/// The longest retention: 365 days (service-sizes-and-limits.html).
+const LONGEST_RETENTION_HOURS: u32 = 8_760;
+
 const HOUR_MS: f64 = 3_600_000.0;
 const MINUTE: TimeDelta = TimeDelta::minutes(1);
 
@@ -64,13 +67,7 @@ pub(super) fn retention(readings: &Readings, prices: &Prices) -> Answer {
         None => format!("The slowest reader is {} behind; the stream keeps records for {}.", time(age), time(kept_ms)),
     };
     let verdict = if age > LATE * kept_ms {
-        let hours = (readings.stream.retention_hours * 2).min(8_760);
-        let cost = added_cost(readings, prices, |shape| Shape { retention_hours: hours, ..shape });
-        let note = format!("mend or scale the reader; this command gains time{}:", in_note(cost));
-        let fix = Fix::note(note).and_run(format!(
-            "aws kinesis increase-stream-retention-period --stream-name {} --retention-period-hours {hours}",
-            readings.stream.name
-        ));
+        let (fix, cost) = keep_longer(readings, prices);
         Verdict::fail(format!("{sentence} Unread records will be lost."), fix).fix_costs(cost)
     } else if stopped.is_some() {
         Verdict::warn(sentence, "start the reader again; if a person stopped it for good, the finding ends in 3 hours")
@@ -80,6 +77,21 @@ pub(super) fn retention(readings: &Readings, prices: &Prices) -> Answer {
     let silent = stopped.map_or(0, |polled| polled.silent.num_seconds());
     let verdict = verdict.with("iterator_age_ms", age).with("retention_hours", readings.stream.retention_hours);
     Ok(verdict.with("silent_seconds", silent))
+}
+
+/// What gains time for a late reader, and its cost in USD a month. At the longest retention, nothing gains time.
+fn keep_longer(readings: &Readings, prices: &Prices) -> (Fix, Option<f64>) {
+    let hours = readings.stream.retention_hours.saturating_mul(2).min(LONGEST_RETENTION_HOURS);
+    if hours <= readings.stream.retention_hours {
+        return (Fix::note("mend or scale the reader; AWS keeps records no longer"), None);
+    }
+    let cost = added_cost(readings, prices, |shape| Shape { retention_hours: hours, ..shape });
+    let note = format!("mend or scale the reader; this command gains time{}:", in_note(cost));
+    let command = format!(
+        "aws kinesis increase-stream-retention-period --stream-name {} --retention-period-hours {hours}",
+        readings.stream.name
+    );
+    (Fix::note(note).and_run(command), cost)
 }
 
 /// How far the slowest reader is behind now, in milliseconds: one that calls GetRecords, or a registered consumer.

@@ -8,8 +8,13 @@ use chrono::{DateTime, Utc};
 pub struct Key {
     /// The ARN.
     pub arn: String,
-    /// AWS's `KeyState`, such as `Enabled`, `Disabled` or `PendingDeletion`.
+    /// AWS's `KeyState`, such as `Enabled`, `Disabled` or `PendingDeletion`, or [`Key::NOT_FOUND`].
     pub state: String,
+}
+
+impl Key {
+    /// The state of a key that AWS does not know (any more): `NotFoundException`.
+    pub const NOT_FOUND: &'static str = "NotFound";
 }
 
 /// The throttled calls of Kinesis's control plane that CloudTrail's event history shows.
@@ -93,6 +98,8 @@ pub struct Lease {
     pub shard: String,
     /// The worker that has the lease (`leaseOwner`). `None`: no worker reads the shard.
     pub owner: Option<String>,
+    /// The first and the last hash key of the shard. `None`: the item has none, as of an old KCL.
+    pub hash_keys: Option<(u128, u128)>,
     /// Whether the worker has read the whole shard (`checkpoint` is `SHARD_END`).
     pub is_finished: bool,
     /// Whether the worker renewed it while the doctor watched: `leaseCounter` changed. `None`: there is no counter, or

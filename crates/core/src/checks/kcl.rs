@@ -6,6 +6,7 @@ use super::load::known;
 use super::readings::Readings;
 use super::{Lease, Leases};
 use crate::cost::Prices;
+use crate::observation::Shard;
 use crate::text::quoted;
 use crate::words::{many, short};
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,11 +21,11 @@ pub(super) fn kcl(readings: &Readings, _: &Prices) -> Answer {
     };
     let (leases, shards) = (known(leases)?, known(&readings.shards)?);
     let open: BTreeSet<&str> = shards.iter().map(|shard| shard.id.as_str()).collect();
-    let undrained: Vec<&str> = leases.unfinished().filter(|id| !open.contains(id)).collect();
-    // A shard of a merge has two parents, and its lease begins after both. The lists of shards here name one of them.
-    let waits = |shard: &str| {
-        let is_child = shards.iter().any(|s| s.id == shard && s.parent.is_some());
-        is_child && !undrained.is_empty()
+    let closed = || leases.leases.iter().filter(|lease| !lease.is_finished && !open.contains(lease.shard.as_str()));
+    let undrained: Vec<&str> = closed().map(|lease| lease.shard.as_str()).collect();
+    let waits = |id: &str| {
+        let shard = shards.iter().find(|shard| shard.id == id);
+        shard.is_some_and(|shard| closed().any(|lease| lease.precedes(shard, shards)))
     };
     let unowned: Vec<&str> = open.iter().copied().filter(|id| !leases.is_owned(id) && !waits(id)).collect();
     let owners = leases.owners();
@@ -106,11 +107,6 @@ fn first(ids: &[&str]) -> String {
 }
 
 impl Leases {
-    /// The shards that are not read to the end.
-    fn unfinished(&self) -> impl Iterator<Item = &str> {
-        self.leases.iter().filter(|lease| !lease.is_finished).map(|lease| lease.shard.as_str())
-    }
-
     /// The shards whose leases a worker has and did not renew while the doctor watched.
     fn not_renewed(&self) -> Vec<&str> {
         let still = self.leases.iter().filter(|lease| lease.is_held() && lease.is_renewed == Some(false));
@@ -132,6 +128,18 @@ impl Leases {
 }
 
 impl Lease {
+    /// Whether the open shard begins after this closed one: it has some of its hash keys. A shard of a merge has those
+    /// of both its parents. Without the hash keys, only the parent that a shard names is certain. A closed shard that
+    /// no open one names may then be the other parent, or an older one.
+    fn precedes(&self, open: &Shard, all: &[Shard]) -> bool {
+        let is_named_by = |shard: &Shard| shard.parent.as_deref() == Some(self.shard.as_str());
+        let shares = match self.hash_keys {
+            Some((first, last)) => first <= open.last_hash_key && open.first_hash_key <= last,
+            None => is_named_by(open) || !all.iter().any(is_named_by),
+        };
+        open.parent.is_some() && shares
+    }
+
     /// Whether a worker has it, and has to renew it.
     pub fn is_held(&self) -> bool {
         !self.is_finished && self.owner.is_some()

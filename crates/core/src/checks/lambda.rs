@@ -2,10 +2,11 @@
 
 use super::finding::{Answer, NAMED, Status, Verdict};
 use super::fix::Fix;
+use super::lambda_load::end_throttles;
 use super::load::known;
 use super::readings::{LambdaReader, Readings, Unread};
 use crate::cost::Prices;
-use crate::words::{many, time};
+use crate::words::{count, many, time};
 
 /// The most batches of one shard at the same time (ParallelizationFactor).
 const MOST_PARALLEL: u32 = 10;
@@ -231,6 +232,32 @@ fn splits_aggregates(readings: &Readings, lambda: &LambdaReader) -> Option<Probl
     })
 }
 
+/// What helps a function that falls behind, and why nothing simpler does.
+fn catch_up(readings: &Readings, lambda: &LambdaReader, throttles: f64) -> (String, Fix) {
+    let faster = || Fix::note("make the function faster, such as with more memory, or give the stream more shards");
+    // Without a record, nobody knows whether any is aggregated.
+    let sample = readings.sample.as_ref().and_then(|sample| sample.as_ref().ok()).filter(|sample| sample.records > 0);
+    let is_ordered = lambda.consumer.is_some();
+    if throttles > 0.0 {
+        (format!(" AWS throttled {} in these hours.", more_attempts(throttles)), end_throttles(readings, lambda))
+    } else if lambda.factor >= MOST_PARALLEL {
+        (" AWS allows no more.".to_owned(), faster())
+    } else if is_ordered && sample.is_some_and(|sample| sample.aggregated > 0) {
+        (" With more, the order of aggregated records of a key is lost.".to_owned(), faster())
+    } else {
+        let factor = (lambda.factor * 2).min(MOST_PARALLEL);
+        let raise = update(lambda, &format!("--parallelization-factor {factor}"));
+        let ask = format!("unthrottle doctor {} --sample --only aggregation", readings.stream.name);
+        let first = || Fix::note("only if no record is aggregated, or the order of a key is lost:").and_run(ask);
+        (String::new(), if is_ordered && sample.is_none() { first().and(raise) } else { raise })
+    }
+}
+
+/// Throttled attempts, in words. They are no invocations.
+pub(super) fn more_attempts(number: f64) -> String {
+    format!("{} more {}", count(number), if number == 1.0 { "attempt" } else { "attempts" })
+}
+
 pub(super) fn parallel(readings: &Readings, _: &Prices) -> Answer {
     judge(readings, "No Lambda function falls behind.", |lambda| {
         if let Some(problem) = splits_aggregates(readings, lambda) {
@@ -239,17 +266,16 @@ pub(super) fn parallel(readings: &Readings, _: &Prices) -> Answer {
         let metrics = known(&lambda.metrics)?;
         let (Some(first), Some(last)) = (metrics.ages_ms.first(), metrics.ages_ms.last()) else { return Ok(None) };
         let grows = metrics.ages_ms.len() > 1 && *last > NO_DELAY_MS && *last > GREW * first;
-        let may_raise = lambda.factor < MOST_PARALLEL && metrics.throttles == 0.0;
-        Ok((grows && may_raise).then(|| {
-            let factor = (lambda.factor * 2).min(MOST_PARALLEL);
+        Ok(grows.then(|| {
+            let (why, fix) = catch_up(readings, lambda, metrics.throttles_of_ages);
             let sentence = format!(
-                "{} falls behind: {} in the last hour, {} before. It works on {} of a shard at a time.",
+                "{} falls behind: {} in the last hour, {} before. It works on {} of a shard at a time.{why}",
                 lambda.function,
                 time(*last),
                 time(*first),
                 many(lambda.factor as usize, "batch").replace("batchs", "batches"),
             );
-            Problem::warn(sentence, update(lambda, &format!("--parallelization-factor {factor}")))
+            Problem::warn(sentence, fix)
         }))
     })
 }

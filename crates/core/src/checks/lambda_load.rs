@@ -2,11 +2,11 @@
 
 use super::finding::Answer;
 use super::fix::Fix;
-use super::lambda::{Problem, judge, logs, unqualified, update};
+use super::lambda::{Problem, judge, logs, more_attempts, unqualified, update};
 use super::load::known;
 use super::readings::{LambdaReader, Readings};
 use crate::cost::{Prices, monthly};
-use crate::words::{count, percent, short, usd};
+use crate::words::{percent, short, usd};
 
 /// The share of failed invocations that is worth a look. AWS gives no number.
 const MANY_ERRORS: f64 = 0.01;
@@ -50,10 +50,15 @@ fn batches(readings: &Readings, lambda: &LambdaReader) -> u32 {
     readings.stream.open_shards.saturating_mul(lambda.factor)
 }
 
+/// What ends throttles of a function: twice of what is reserved, or of what its shards need.
+pub(super) fn end_throttles(readings: &Readings, lambda: &LambdaReader) -> Fix {
+    let reserved = lambda.reserved_concurrency.as_ref().ok().copied().flatten().unwrap_or_default();
+    more_executions(lambda, batches(readings, lambda).max(reserved).saturating_mul(2))
+}
+
 /// The executions that a mapping needs at the same time. 0: it reads nothing.
 fn executions(readings: &Readings, lambda: &LambdaReader) -> u32 {
-    let reads = lambda.stays() && !lambda.state.starts_with("Disabl");
-    if reads { batches(readings, lambda) } else { 0 }
+    if lambda.reads() { batches(readings, lambda) } else { 0 }
 }
 
 /// The executions at the same time that the mappings of the stream need for which this holds.
@@ -104,6 +109,32 @@ pub(super) fn concurrency(readings: &Readings, _: &Prices) -> Answer {
     })
 }
 
+/// What gives a function more time than this timeout, in seconds. An alias keeps the settings of its version.
+fn longer(function: &str, timeout: f64) -> Fix {
+    if timeout >= LONGEST_TIMEOUT {
+        let note = format!(
+            "no timeout is longer than {LONGEST_TIMEOUT:.0} s: give {function} more memory, or smaller batches"
+        );
+        return Fix::note(note);
+    }
+    let (name, longer) = (unqualified(function), (timeout * 2.0).min(LONGEST_TIMEOUT));
+    let fix =
+        Fix::run(format!("aws lambda update-function-configuration --function-name {name} --timeout {longer:.0}"));
+    match function.split_once(':') {
+        None | Some((_, "$LATEST")) => fix,
+        Some((_, version)) if version.bytes().all(|b| b.is_ascii_digit()) => fix
+            .and_note(format!("the mapping reads version {version}, which keeps its timeout; publish the next one:"))
+            .and_run(format!("aws lambda publish-version --function-name {name}"))
+            .and_note("a mapping of that version takes over where this one stops"),
+        Some((_, alias)) => fix
+            .and_note(format!("{alias} keeps the timeout of its version; publish the next one, and move the alias:"))
+            .and_run(format!("aws lambda publish-version --function-name {name}"))
+            .and_run(format!(
+                "aws lambda update-alias --function-name {name} --name {alias} --function-version VERSION"
+            )),
+    }
+}
+
 pub(super) fn errors(readings: &Readings, _: &Prices) -> Answer {
     judge(readings, "The functions have few errors, no throttles, and time to spare.", |lambda| {
         let metrics = known(&lambda.metrics)?;
@@ -116,21 +147,13 @@ pub(super) fn errors(readings: &Readings, _: &Prices) -> Answer {
             seen.push(format!("{} of its invocations fail", percent(share)));
         }
         if metrics.throttles > 0.0 {
-            let attempt = if metrics.throttles == 1.0 { "attempt" } else { "attempts" };
-            seen.push(format!("AWS throttled {} more {attempt}", count(metrics.throttles)));
-            // Twice of what is reserved, or of what its shards need.
-            let needed = batches(readings, lambda);
-            let reserved = lambda.reserved_concurrency.as_ref().ok().copied().flatten().unwrap_or_default();
-            fixes.push(more_executions(lambda, needed.max(reserved).saturating_mul(2)));
+            seen.push(format!("AWS throttled {}", more_attempts(metrics.throttles)));
+            fixes.push(end_throttles(readings, lambda));
         }
         if metrics.longest_p95_ms > NEARLY_TIMED_OUT * timeout_ms {
             let (p95, timeout) = (metrics.longest_p95_ms / 1_000.0, timeout_ms / 1_000.0);
             seen.push(format!("its p95 reaches {p95:.1} s of a timeout of {timeout:.0} s"));
-            fixes.push(Fix::run(format!(
-                "aws lambda update-function-configuration --function-name {} --timeout {:.0}",
-                unqualified(name),
-                (timeout * 2.0).min(LONGEST_TIMEOUT)
-            )));
+            fixes.push(longer(name, timeout));
         }
         Ok(fixes.into_iter().reduce(Fix::and).map(|fix| {
             let sentence = format!("{name}, 14 days: {}.", seen.join("; "));

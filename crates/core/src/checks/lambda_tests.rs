@@ -204,3 +204,102 @@ fn invocations_by_other_callers_are_no_batches() {
     assert_eq!(status(records, 0.0, false), Status::Ok);
     assert_eq!(status(records, records, true), Status::Ok, "batches of another stream count, too");
 }
+
+/// A function whose age grows for four hours.
+fn late(function: &str) -> LambdaReader {
+    let ages_ms = [5.0, 10.0, 15.0, 20.0].map(|minutes| minutes * 60_000.0).to_vec();
+    LambdaReader { metrics: Ok(LambdaMetrics { ages_ms, ..LambdaMetrics::default() }), ..reader(function) }
+}
+
+#[test]
+fn a_function_that_falls_behind_has_a_fix_that_helps_it() {
+    let parallel = |lambda: LambdaReader| find("lambda-parallel", vec![lambda]);
+    let raise = "aws lambda update-event-source-mapping --uuid id-of-f --parallelization-factor 2";
+    assert_eq!(fix(&parallel(late("f"))), [raise]);
+    let with = |throttles, throttles_of_ages| {
+        let metrics = LambdaMetrics { throttles, throttles_of_ages, ..late("f").metrics.expect("read") };
+        parallel(LambdaReader { metrics: Ok(metrics), ..late("f") })
+    };
+    assert_eq!(fix(&with(500.0, 0.0)), [raise], "throttles of last week say nothing about these hours");
+    let throttled = with(500.0, 20.0);
+    assert!(throttled.sentence.ends_with(" AWS throttled 20 more attempts in these hours."), "{}", throttled.sentence);
+    let reserve = "aws lambda put-function-concurrency --function-name f --reserved-concurrent-executions 200";
+    assert_eq!((throttled.status, fix(&throttled)), (Status::Warn, vec![reserve]));
+    let most = parallel(LambdaReader { factor: 10, ..late("f") });
+    assert!(most.sentence.ends_with("10 batches of a shard at a time. AWS allows no more."), "{}", most.sentence);
+    let faster = "make the function faster, such as with more memory, or give the stream more shards";
+    assert_eq!((most.status, fix(&most)), (Status::Warn, vec![faster]));
+}
+
+/// A factor above 1 breaks the order of aggregated records of a registered consumer, so the check then fails.
+#[test]
+fn no_factor_is_proposed_that_the_check_fails() {
+    let consumer = || LambdaReader { consumer: Some("c".into()), ..late("f") };
+    let with = |aggregated: Option<u64>| {
+        let sample = aggregated.map(|aggregated| Ok(super::Sample { records: 10, aggregated, user_records: 0 }));
+        let readings = super::Readings { lambdas: Ok(vec![consumer()]), sample, ..unread() };
+        check(&readings, &Prices::default(), |check| check.code == "lambda-parallel").remove(0)
+    };
+    let raise = "aws lambda update-event-source-mapping --uuid id-of-f --parallelization-factor 2";
+    assert_eq!(fix(&with(Some(0))), [raise]);
+    let aggregated = with(Some(3));
+    assert!(aggregated.status == Status::Warn && !fix(&aggregated)[0].contains("factor"), "{aggregated:?}");
+    let note = "# only if no record is aggregated, or the order of a key is lost:";
+    let ask = "unthrottle doctor orders --sample --only aggregation";
+    assert_eq!(fix(&with(None)), [note, ask, raise]);
+}
+
+#[test]
+fn a_longer_timeout_reaches_an_alias_and_none_is_longer_than_the_longest() {
+    let slow = |function: &str, timeout: u32| {
+        let metrics = LambdaMetrics {
+            invocations: 1_000.0,
+            longest_p95_ms: 950.0 * f64::from(timeout),
+            ..LambdaMetrics::default()
+        };
+        let lambda = LambdaReader { metrics: Ok(metrics), timeout_seconds: Ok(timeout), ..reader(function) };
+        find("lambda-errors", vec![lambda])
+    };
+    let none = "no timeout is longer than 900 s: give f more memory, or smaller batches";
+    assert_eq!(fix(&slow("f", 900)), [none]);
+    let update = "aws lambda update-function-configuration --function-name f --timeout 60";
+    assert_eq!(fix(&slow("f", 30)), [update]);
+    let publish = "aws lambda publish-version --function-name f";
+    let alias = slow("f:live", 30);
+    assert_eq!(
+        fix(&alias),
+        [
+            update,
+            "# live keeps the timeout of its version; publish the next one, and move the alias:",
+            publish,
+            "aws lambda update-alias --function-name f --name live --function-version VERSION",
+        ]
+    );
+    let version = slow("f:7", 30);
+    assert!(fix(&version)[1].starts_with("# the mapping reads version 7,") && fix(&version)[2] == publish);
+}
+
+#[test]
+fn a_last_result_that_is_a_problem_fires_lambda_state_alone() {
+    let result = Some("PROBLEM: Function call failed".into());
+    let readings = super::Readings {
+        lambdas: Ok(vec![LambdaReader { last_result: result, ..reader("f") }]),
+        hours: Ok(super::Series::default()),
+        ..unread()
+    };
+    let all = check(&readings, &Prices::default(), |check| check.group == super::Group::Lambda);
+    let open: Vec<(&str, Status)> = all.iter().filter(|f| f.status != Status::Ok).map(|f| (f.code, f.status)).collect();
+    assert_eq!(open, [("lambda-state", Status::Fail)], "{all:#?}");
+    assert_eq!(all[0].sentence, "The last batch of f failed: PROBLEM: Function call failed.");
+}
+
+#[test]
+fn a_filter_of_a_mapping_that_is_being_deleted_breaks_no_aggregates() {
+    let status = |state: &str| {
+        let lambda = LambdaReader { filters: true, state: state.into(), ..reader("f") };
+        let sample = Some(Ok(super::Sample { records: 10, aggregated: 5, user_records: 50 }));
+        let readings = super::Readings { lambdas: Ok(vec![lambda]), sample, ..unread() };
+        check(&readings, &Prices::default(), |check| check.code == "aggregation").remove(0).status
+    };
+    assert_eq!((status("Enabled"), status("Deleting")), (Status::Fail, Status::Ok));
+}

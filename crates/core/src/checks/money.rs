@@ -8,6 +8,7 @@ use super::load::{known, planned_shards};
 use super::readings::{Readings, Unread};
 use crate::cost::{BillingMode, Load, Prices, Shape, monthly};
 use crate::observation::{CapacityMode, Commitment};
+use crate::policy::{MIN_SHARDS_TAG, min_shards};
 use crate::words::{many, percent, time, usd};
 use chrono::TimeDelta;
 
@@ -56,12 +57,28 @@ fn bill(readings: &Readings, prices: &Prices, mode: BillingMode, shards: u32) ->
 }
 
 /// What the stream costs more in a month like the last 14 days with this change, in USD. `None`: nothing, or its past
-/// is not known.
+/// is not known well enough.
 pub(super) fn added_cost(readings: &Readings, prices: &Prices, change: impl Fn(Shape) -> Shape) -> Option<f64> {
-    let mode = billing(readings).ok()?;
+    let mode = billing(readings).ok().filter(|_| says_a_month(readings))?;
     let now = bill_of(readings, prices, |load| shape(readings, mode, load)).ok()?;
     let then = bill_of(readings, prices, |load| change(shape(readings, mode, load))).ok()?;
     Some(then - now).filter(|more| *more >= 0.01)
+}
+
+/// Whether the hours are long enough for a bill of a month. The observation of a decision has three hours, by the
+/// minute.
+pub(super) fn says_a_month(readings: &Readings) -> bool {
+    readings.hours.as_ref().is_ok_and(|hours| hours.period_seconds >= 3_600.0)
+}
+
+/// The shards for the highest load that was seen, with room for more. Never less than the stream's own minimum.
+fn enough_shards(readings: &Readings) -> Result<u32, Unread> {
+    Ok(planned_shards(readings.peak_shards()?).max(least_shards(readings)))
+}
+
+/// The stream's own minimum of shards, by its tag. Without the tags, no minimum is known.
+fn least_shards(readings: &Readings) -> u32 {
+    readings.tags.as_ref().map_or(1, min_shards)
 }
 
 /// A cost of a fix in a note. Empty: there is none.
@@ -97,17 +114,19 @@ pub(super) fn mode(readings: &Readings, prices: &Prices) -> Answer {
     let stream = &readings.stream;
     let committed = *known(&readings.commitment)? == Commitment::Enabled;
     let on_demand = bill(readings, prices, BillingMode::OnDemand { committed }, stream.open_shards)?;
-    let shards = planned_shards(readings.peak_shards()?);
-    let planned = bill(readings, prices, BillingMode::Provisioned, shards)?;
-    let (name, arn) = (&stream.name, &stream.arn);
     let is_on_demand = stream.mode == CapacityMode::OnDemand;
-    // A provisioned stream with idle shards is for the check `oversized`.
-    let provisioned =
-        if is_on_demand { planned } else { bill(readings, prices, BillingMode::Provisioned, stream.open_shards)? };
-    let (now, other) = if is_on_demand { (on_demand, planned) } else { (provisioned.min(planned), on_demand) };
+    // A provisioned stream with idle shards is for the check `oversized`, so only those that it needs count here.
+    let most = if is_on_demand { u32::MAX } else { stream.open_shards };
+    let shards = enough_shards(readings)?.min(most);
+    let provisioned = bill(readings, prices, BillingMode::Provisioned, shards)?;
+    let (name, arn) = (&stream.name, &stream.arn);
+    let (now, other) = if is_on_demand { (on_demand, provisioned) } else { (provisioned, on_demand) };
     let saved = now - other;
     let is_bound = is_on_demand && (stream.channels.unwrap_or(0) > 0 || stream.queues.unwrap_or(0) > 0);
-    let with = many(if is_on_demand { shards } else { stream.open_shards } as usize, "shard");
+    let with = match !is_on_demand && shards < stream.open_shards {
+        true => format!("{shards} of its {} shards", stream.open_shards),
+        false => many(shards as usize, "shard"),
+    };
     let bills = format!("A month costs {} on demand and {} provisioned with {with}.", usd(on_demand), usd(provisioned));
     let verdict = if saved < WORTH_A_SWITCH * now || saved < monthly(prices.shard_hour) || is_bound {
         Verdict::ok(bills)
@@ -128,14 +147,14 @@ pub(super) fn mode(readings: &Readings, prices: &Prices) -> Answer {
         Verdict::warn(format!("{bills} On-demand mode saves {}.", usd(saved)), fix).costs(saved)
     };
     let verdict = verdict.with("on_demand_usd_per_month", on_demand).with("provisioned_usd_per_month", provisioned);
-    Ok(verdict.with("provisioned_shards", if is_on_demand { shards } else { stream.open_shards }))
+    Ok(verdict.with("provisioned_shards", shards))
 }
 
 /// Whether a check may propose fewer shards, as far as the hours say. A peak within an hour may then need more of them.
 pub fn may_need_fewer_shards(readings: &Readings) -> bool {
     let stream = &readings.stream;
-    let fewer = |used: f64| stream.mode == CapacityMode::OnDemand || planned_shards(used) < stream.open_shards;
-    too_young(readings).is_none() && readings.peak_shards().is_ok_and(fewer)
+    let is_fewer = |enough: u32| stream.mode == CapacityMode::OnDemand || enough < stream.open_shards;
+    too_young(readings).is_none() && enough_shards(readings).is_ok_and(is_fewer)
 }
 
 /// That a reader is late, so the stream keeps its shards: a late reader needs their throughput to catch up.
@@ -155,7 +174,7 @@ pub(super) fn oversized(readings: &Readings, prices: &Prices) -> Answer {
     let hours = known(&readings.hours)?;
     let (used, refused) = (readings.peak_shards()?, hours.total(|p| p.write_throttled + p.read_throttled));
     let share = used / f64::from(stream.open_shards.max(1));
-    let target = planned_shards(used);
+    let (target, least) = (enough_shards(readings)?, least_shards(readings));
     let period = if readings.all_minutes.is_some() { "minute" } else { "hour" };
     let sentence = format!(
         "The busiest {period} of 14 days fills {} of {}.",
@@ -177,6 +196,8 @@ pub(super) fn oversized(readings: &Readings, prices: &Prices) -> Answer {
             sentence
         };
         Verdict::warn(sentence, resize(&stream.name, stream.open_shards, target)).costs(saved)
+    } else if share < IDLE && least >= stream.open_shards && least > 1 {
+        Verdict::ok(format!("{sentence} The tag {MIN_SHARDS_TAG} keeps {}.", many(least as usize, "shard")))
     } else {
         Verdict::ok(sentence)
     };

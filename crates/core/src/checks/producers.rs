@@ -3,7 +3,7 @@
 use super::capacity::LASTING_MINUTES;
 use super::finding::{Answer, Verdict};
 use super::load::{known, planned_shards};
-use super::money::{billing, shape};
+use super::money::{billing, says_a_month, shape};
 use super::readings::{Readings, Series};
 use crate::cost::{BillingMode, Load, Prices, monthly};
 use crate::decide::{SHARD_BYTES_PER_SECOND, SHARD_RECORDS_PER_SECOND};
@@ -98,10 +98,17 @@ pub(super) fn small_records(readings: &Readings, prices: &Prices) -> Answer {
         ),
         false => sentence,
     };
-    // Without the mode's price, the finding still stands.
-    let saved = billing(readings).ok().map(|mode| aggregated_saves(readings, prices, mode, hours.load()));
+    // Without the mode's price, or with a few hours, the finding still stands.
+    let mode = billing(readings).ok().filter(|_| says_a_month(readings));
+    let saved = mode.map(|mode| aggregated_saves(readings, prices, mode, hours.load()));
     let sentence = match saved {
-        Some(saved) => format!("{sentence} Aggregated, they save {} a month.", usd(saved)),
+        Some(saved) => {
+            // The money is that of the same shards.
+            let of =
+                if mode == Some(BillingMode::Provisioned) { "PUT payload units" } else { "bytes that AWS rounds up" };
+            let more = if now > then { "; fewer shards save more" } else { "" };
+            format!("{sentence} Aggregated, they save {} a month in {of}{more}.", usd(saved))
+        }
         None => sentence,
     };
     let fix =
@@ -230,6 +237,16 @@ mod tests {
         assert_eq!(verdict.usd_per_month, Some(36.06), "{}", verdict.sentence);
         let verdict = small_records(&readings(10.0, 51_200.0), &Prices::default()).expect("read");
         assert_eq!(verdict.status, Status::Ok);
+    }
+
+    #[test]
+    fn the_saving_names_what_it_is_of() {
+        let sentence = |rate| small_records(&readings(rate, 200.0), &Prices::default()).expect("read").sentence;
+        let end = |text: String| text.split_once("they save ").map(|(_, end)| end.to_owned()).expect("a saving");
+        assert!(end(sentence(400.0)).ends_with(" a month in PUT payload units."), "{}", sentence(400.0));
+        // Aggregated, one shard is enough instead of four.
+        let fewer = " a month in PUT payload units; fewer shards save more.";
+        assert!(end(sentence(2_000.0)).ends_with(fewer), "{}", sentence(2_000.0));
     }
 
     #[test]

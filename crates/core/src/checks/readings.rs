@@ -134,6 +134,11 @@ impl LambdaReader {
     pub(super) fn stays(&self) -> bool {
         self.state != "Deleting"
     }
+
+    /// Whether the mapping takes throughput of the stream: one that is disabled does not.
+    pub(super) fn reads(&self) -> bool {
+        self.stays() && !self.state.starts_with("Disabl")
+    }
 }
 
 /// 14 days of the metrics of a function (`AWS/Lambda`).
@@ -151,6 +156,10 @@ pub struct LambdaMetrics {
     pub longest_p95_ms: f64,
     /// The largest iterator age of each of the last whole hours, in milliseconds, the oldest first.
     pub ages_ms: Vec<f64>,
+    /// Invocations that were throttled in those hours.
+    pub throttles_of_ages: f64,
+    /// The largest iterator age since the last whole hour began, in milliseconds. `None`: no batch came since then.
+    pub newest_age_ms: Option<f64>,
 }
 
 /// An alarm on a metric of `AWS/Kinesis`.

@@ -9,7 +9,7 @@ pub const MODE_TAG: &str = "unthrottle.mode";
 /// The tag with the stream's own maximum of shards.
 pub const MAX_SHARDS_TAG: &str = "unthrottle.max-shards";
 /// The tag with the stream's own minimum of shards.
-const MIN_SHARDS_TAG: &str = "unthrottle.min-shards";
+pub const MIN_SHARDS_TAG: &str = "unthrottle.min-shards";
 /// The tag with the stream's own [`Permission`] for on-demand mode.
 const ON_DEMAND_TAG: &str = "unthrottle.on-demand";
 /// The tag that allows `unthrottle smoke` to throttle the stream. The decision does not read it.
@@ -111,6 +111,11 @@ impl Policy {
         }
         Ok((min, max))
     }
+}
+
+/// The stream's own minimum of shards. 1: it has none, or a tag that cannot be used.
+pub fn min_shards(tags: &BTreeMap<String, String>) -> u32 {
+    read_shards(tags, MIN_SHARDS_TAG).ok().flatten().unwrap_or(1)
 }
 
 fn read<T: FromStr>(

@@ -3,7 +3,7 @@
 use super::alarms::alarms;
 use super::lambda::{Mappings, mappings, unreserved_concurrency};
 use super::own::denied_actions;
-use super::throttled::throttled_calls;
+use super::throttled::{not_read, throttled_calls};
 use super::unread::{unread, unread_by_lambda};
 use crate::STACK_TAG;
 use crate::doctor::clients::Clients;
@@ -35,14 +35,20 @@ pub(in crate::doctor) struct Account {
 pub(in crate::doctor) const FUNCTION_CALLS_PER_SECOND: u32 = 10;
 
 impl Account {
-    /// Reads it. `any`: a stream of the account, for the words of errors and as an example.
-    pub async fn read(clients: &Clients, any: &StreamArn, now: DateTime<Utc>) -> Account {
+    /// Reads it. `any`: a stream of the account, for the words of errors and as an example. `wants_calls`: whether a
+    /// check needs the throttled calls. CloudTrail takes longer than all other reads.
+    pub async fn read(clients: &Clients, any: &StreamArn, wants_calls: bool, now: DateTime<Utc>) -> Account {
         let (limits, commitment, alarms, rules, throttled_calls, mappings, unreserved_concurrency) = tokio::join!(
             limits(clients, any),
             commitment(clients, any),
             alarms(&clients.cloudwatch),
             rules(clients),
-            throttled_calls(&clients.cloudtrail, &any.home, now),
+            async {
+                match wants_calls {
+                    true => throttled_calls(&clients.cloudtrail, &any.home, now).await,
+                    false => not_read(),
+                }
+            },
             mappings(clients),
             unreserved_concurrency(clients),
         );

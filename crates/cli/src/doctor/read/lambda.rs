@@ -156,18 +156,27 @@ async fn metrics(clients: &Clients, name: String, now: DateTime<Utc>) -> Read<La
     let hour = TimeDelta::hours(1);
     let this_hour = now.duration_trunc(hour).unwrap_or(now);
     let window = (this_hour - TimeDelta::days(14), this_hour + hour);
+    // The hour that has begun is not whole.
+    let is_of_ages = |time: &DateTime<Utc>| (this_hour - hour * AGE_HOURS as i32..this_hour).contains(time);
     let (mut metrics, mut ages) = (LambdaMetrics::default(), BTreeMap::new());
     read(&clients.cloudwatch, &METRICS.map(query), 3_600, window, |place, time, value| match place {
         0 => metrics.invocations += value,
         1 => metrics.errors += value,
-        2 => metrics.throttles += value,
+        2 => {
+            metrics.throttles += value;
+            metrics.throttles_of_ages += if is_of_ages(&time) { value } else { 0.0 };
+        }
         3 => metrics.longest_p95_ms = metrics.longest_p95_ms.max(value),
         4 => metrics.batches += value,
-        // The hour that has begun is not whole.
-        _ if (this_hour - hour * AGE_HOURS as i32..this_hour).contains(&time) => {
-            ages.insert(time, value);
+        _ => {
+            if is_of_ages(&time) {
+                ages.insert(time, value);
+            }
+            if time >= this_hour - hour {
+                let newest = metrics.newest_age_ms.map_or(value, |age| age.max(value));
+                metrics.newest_age_ms = Some(newest);
+            }
         }
-        _ => {}
     })
     .await?;
     metrics.ages_ms = ages.into_values().collect();

@@ -16,6 +16,9 @@ const KEY: &str = "leaseKey";
 const OWNER: &str = "leaseOwner";
 const CHECKPOINT: &str = "checkpoint";
 const COUNTER: &str = "leaseCounter";
+/// The hash keys of the shard, in decimal digits (DynamoDBLeaseSerializer of the KCL).
+const FIRST_HASH_KEY: &str = "startingHashKey";
+const LAST_HASH_KEY: &str = "endingHashKey";
 /// A table of KCL 3.5 also holds metrics of workers and the coordinator's state. A lease has no type, or this one.
 const ENTITY: &str = "entityType";
 const LEASE: &str = "LEASE";
@@ -98,7 +101,7 @@ struct Item {
 
 async fn scan(client: &Client, table: &str, stream: &Stream) -> Read<Vec<Item>> {
     let call = client.scan().table_name(table).limit(PER_PAGE);
-    let fields = [KEY, OWNER, CHECKPOINT, COUNTER, ENTITY].join(", ");
+    let fields = [KEY, OWNER, CHECKPOINT, COUNTER, ENTITY, FIRST_HASH_KEY, LAST_HASH_KEY].join(", ");
     let mut pages = call.projection_expression(fields).into_paginator().send();
     let mut items = vec![];
     while let Some(page) = pages.next().await {
@@ -120,12 +123,31 @@ fn lease(item: &HashMap<String, AttributeValue>, stream: &str) -> Option<Item> {
         [_, name, _, shard] if *name == stream => *shard,
         _ => return None,
     };
+    let hash_key = |name: &str| text(name)?.parse().ok();
     let lease = || Lease {
         shard: shard.to_owned(),
         owner: text(OWNER).filter(|owner| !owner.is_empty()).map(str::to_owned),
+        hash_keys: hash_key(FIRST_HASH_KEY).zip(hash_key(LAST_HASH_KEY)),
         is_finished: text(CHECKPOINT) == Some(SHARD_END),
         is_renewed: None,
     };
     let counter = item.get(COUNTER).and_then(|counter| counter.as_n().ok()).cloned();
     shard.starts_with("shardId-").then(|| Item { lease: lease(), counter })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lease_has_the_hash_keys_of_its_shard_where_the_kcl_writes_them() {
+        let of = |fields: &[(&str, &str)]| {
+            let item = fields.iter().map(|(name, text)| ((*name).to_owned(), AttributeValue::S((*text).to_owned())));
+            lease(&item.collect(), "orders").map(|item| item.lease.hash_keys)
+        };
+        let last = u128::MAX.to_string();
+        let key = (KEY, "shardId-000000000000");
+        assert_eq!(of(&[key, ("startingHashKey", "0"), ("endingHashKey", &last)]), Some(Some((0, u128::MAX))));
+        assert_eq!(of(&[key, ("startingHashKey", "0")]), Some(None));
+    }
 }

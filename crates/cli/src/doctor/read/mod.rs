@@ -17,9 +17,12 @@ pub(super) use account::Account;
 #[cfg(test)]
 pub(super) use account::FUNCTION_CALLS_PER_SECOND;
 pub(super) use leases::find_table;
+#[cfg(test)]
+pub(super) use throttled::MOST_PAGES;
 pub(super) use unread::of_summary;
 
 use super::clients::Clients;
+use aws_sdk_kms::operation::describe_key::DescribeKeyError;
 use chrono::{DateTime, Utc};
 use std::ops::RangeInclusive;
 use unread::{unread, unread_by_lambda};
@@ -179,7 +182,12 @@ async fn when<T>(read: Option<impl Future<Output = T>>) -> Option<T> {
 /// The stream's key. `None`: there is no key, or AWS manages it.
 async fn key(clients: &Clients, stream: &Stream) -> Read<Option<Key>> {
     let Some(id) = stream.kms_key.as_deref().filter(|key| !key.contains(MANAGED_BY_AWS)) else { return Ok(None) };
-    let answer = clients.kms.describe_key().key_id(id).send().await.map_err(|e| unread("kms:DescribeKey", e))?;
+    let answer = match clients.kms.describe_key().key_id(id).send().await {
+        Err(error) if error.as_service_error().is_some_and(DescribeKeyError::is_not_found_exception) => {
+            return Ok(Some(Key { arn: id.to_owned(), state: Key::NOT_FOUND.to_owned() }));
+        }
+        answer => answer.map_err(|e| unread("kms:DescribeKey", e))?,
+    };
     let Some(key) = answer.key_metadata() else { return Ok(None) };
     let is_managed = key.key_manager().is_some_and(|by| by.as_str() == "AWS");
     let arn = key.arn().unwrap_or(id).to_owned();

@@ -4,6 +4,7 @@ use super::rights::allowed;
 use super::unread::unread;
 use crate::doctor::clients::Clients;
 use unthrottle_core::checks::{Allowed, Read};
+use unthrottle_core::memory;
 use unthrottle_core::signal::StreamArn;
 
 /// The actions that template.yaml always allows to the function, and without which it cannot see, change or remember.
@@ -19,8 +20,16 @@ const NEEDED: [&str; 8] = [
     "kinesis:UpdateShardCount",
 ];
 
-/// The tag that the policy allows the function to set.
-const MEMORY_TAG: &str = unthrottle_core::memory::TAG;
+/// What the conditions of the template's policy ask for. With `Scope=tagged` the function may change only streams that
+/// have a tag of their own mode, and the simulation is about such a stream: otherwise each healthy stack would seem
+/// denied. A test compares the keys with the template.
+fn context(any: &StreamArn) -> [(&'static str, String); 3] {
+    [
+        ("aws:RequestedRegion", any.home.region.clone()),
+        ("aws:TagKeys", memory::TAG.to_owned()),
+        ("aws:ResourceTag/unthrottle.mode", "heal".to_owned()),
+    ]
+}
 
 /// The needed actions that the role of the function may not take. Empty: none, or the rules have no function. `rules`:
 /// the ARNs of the stack's rules. `any`: a stream of the account.
@@ -29,9 +38,7 @@ pub(super) async fn denied_actions(clients: &Clients, rules: &[String], any: &St
     let answer = clients.lambda.get_function_configuration().function_name(function).send().await;
     let answer = answer.map_err(|e| unread("lambda:GetFunctionConfiguration", e))?;
     let Some(role) = answer.role() else { return Ok(vec![]) };
-    // What the conditions of the policy ask for.
-    let context = [("aws:RequestedRegion", any.home.region.clone()), ("aws:TagKeys", MEMORY_TAG.to_owned())];
-    let allowed = allowed(&clients.iam, role, &NEEDED, &any.to_string(), &context).await?;
+    let allowed = allowed(&clients.iam, role, &NEEDED, &any.to_string(), &context(any)).await?;
     let is_denied = |action: &&str| allowed.get(*action).is_some_and(|of| *of != Allowed::Yes);
     Ok(NEEDED.iter().filter(|action| is_denied(action)).map(|action| (*action).to_owned()).collect())
 }
@@ -61,5 +68,39 @@ mod tests {
             let is_allowed = line.is_some() || template.lines().any(|line| line.trim() == alone);
             assert!(is_allowed, "{action}");
         }
+    }
+
+    /// The statements of the template, by their lines.
+    fn statements() -> Vec<Vec<&'static str>> {
+        let lines = include_str!("../../../../../template.yaml").lines();
+        let (mut all, mut indent) = (vec![], 0);
+        for line in lines {
+            let own = line.len() - line.trim_start().len();
+            if line.trim_start().starts_with("- Sid:") {
+                indent = own;
+                all.push(vec![]);
+            } else if own <= indent {
+                indent = usize::MAX;
+            }
+            if indent != usize::MAX
+                && let Some(statement) = all.last_mut()
+            {
+                statement.push(line.trim());
+            }
+        }
+        all
+    }
+
+    #[test]
+    fn the_simulation_knows_each_key_of_the_conditions_on_needed_actions() {
+        let arn = StreamArn::parse("arn:aws:kinesis:us-east-1:123456789012:stream/orders").expect("an ARN");
+        let known = context(&arn).map(|(key, _)| key);
+        let names = |line: &&str| NEEDED.iter().any(|action| line.ends_with(action));
+        let needed = statements().into_iter().filter(|statement| statement.iter().any(|line| names(&line)));
+        let words =
+            needed.flatten().flat_map(|line| line.split(|c: char| !c.is_alphanumeric() && !":/.-_".contains(c)));
+        let keys: std::collections::BTreeSet<&str> =
+            words.map(|word| word.trim_end_matches(':')).filter(|word| word.starts_with("aws:")).collect();
+        assert_eq!(keys, known.into());
     }
 }

@@ -24,10 +24,15 @@ const PER_PAGE: i32 = 50;
 
 /// The pages that are read, the newest events first. AWS allows two calls a second, so more would take longer than all
 /// other reads. A busy account has more events in three hours; the finding says how far back they reach.
-const MOST_PAGES: usize = 5;
+pub(in crate::doctor) const MOST_PAGES: usize = 5;
 
 /// The time from one page to the next: AWS allows two calls a second to the account and region (API reference).
 const PAUSE: Duration = Duration::from_millis(500);
+
+/// What stands for them where no check needs them.
+pub(super) fn not_read<T>() -> Read<T> {
+    Err(Unread { action: ACTION, why: "no check needs it".into(), is_denied: false })
+}
 
 pub(super) async fn throttled_calls(client: &Client, home: &Home, now: DateTime<Utc>) -> Read<ThrottledCalls> {
     let (mut token, mut events) = (None, vec![]);
