@@ -108,8 +108,9 @@ impl Args {
             let stages = parse_stages(&self.stages).map_err(|why| CliError::Usage(format!("--stages: {why}")))?;
             return Ok(Wanted::Stages(stages));
         };
-        let history = read_history(path, self.period)?.history;
-        let minutes = history.minutes().iter().map(|minute| minute.records + minute.throttled);
+        let past = read_history(path, self.period)?;
+        let minutes = past.history.minutes().iter().skip(past.before);
+        let minutes = minutes.map(|minute| minute.records + minute.throttled);
         Ok(Wanted::Past(Profile::of_minutes(minutes)))
     }
 }
