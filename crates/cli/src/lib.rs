@@ -193,9 +193,10 @@ stream takes less than the input has, the command reads slower. A reply that
 is lost makes duplicates possible, and the summary counts them.
 
 A record is lost after --max-retries, after --ttl, or if it is too large. Exit
-code 1: records are lost, or a signal left a file unread. --dead-letter FILE
-keeps lost records. Ctrl-C, SIGTERM and a terminal that closes stop the input;
-records that were read are sent for at most 8 s, or until a second signal.")]
+code 1: records are lost, or a signal left a file or standard input unread.
+--dead-letter FILE keeps lost records. Ctrl-C, SIGTERM and a terminal that
+closes stop the input; complete lines that were read are sent for at most 8 s,
+or until a second signal.")]
     Put(put::Args),
     /// Offer a load to a stream, and see how it heals
     #[command(long_about = "\

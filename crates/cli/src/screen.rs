@@ -44,17 +44,22 @@ pub(crate) fn visible(text: &str) -> String {
     text.chars().map(|c| if has_shape(c) { c.to_string() } else { c.escape_default().to_string() }).collect()
 }
 
-/// Prints an error of the command on standard error.
+/// The same with the lines that the text has.
+fn visible_lines(text: &str) -> String {
+    text.split('\n').map(visible).collect::<Vec<String>>().join("\n")
+}
+
+/// Prints an error of the command on standard error. Names of files and answers of an endpoint are texts from outside.
 pub(crate) fn print_error(text: &str) {
-    let text = for_account(&format!("unthrottle: {text}"));
+    let text = for_account(&format!("unthrottle: {}", visible_lines(text)));
     let text = wrap::width(&io::stderr()).map_or(text.clone(), |width| wrap::fill(&text, width, "", "  "));
     // The terminal may be gone. A panic here would end the command before it has cleaned up.
     let _ = writeln!(io::stderr(), "{text}");
 }
 
-/// Prints a note of the command on standard error. An error does not stop the command.
+/// Prints a note of the command on standard error, on one line. An error does not stop the command.
 pub(crate) fn print_note(text: &str) {
-    let _ = writeln!(io::stderr(), "unthrottle: {text}");
+    let _ = writeln!(io::stderr(), "unthrottle: {}", visible(text));
 }
 
 /// Whether a stream shows colours and lines that replace themselves (https://no-color.org).

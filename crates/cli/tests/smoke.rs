@@ -7,7 +7,7 @@ use aws::Aws;
 use serde_json::Value;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Output, Stdio};
-use unthrottle_lab::local::{LocalAccount, Options};
+use unthrottle_lab::local::{Effect, Fault, LocalAccount, Options};
 
 /// No test waits this long on any machine that is alive.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(240);
@@ -47,6 +47,7 @@ async fn a_load_without_the_owners_word_or_beyond_its_bounds_is_refused_and_writ
     for (args, says) in [
         (vec![], "smoke can throttle every producer of `orders`"),
         (vec!["--i-own", "order"], "--i-own is `order`, and the stream is `orders`"),
+        (vec!["--i-own", "arn:aws:kinesis:us-east-1:1:stream/orders"], "and the stream is `orders`"),
         (vec!["--i-own", "orders", "--max-usd", "0.001"], "and --max-usd allows $0.0010"),
         (vec!["--i-own", "orders", "--max-usd", "nan"], "it must be an amount in USD from 0 on"),
         (vec!["--i-own", "orders", "--max-usd", "inf"], "it must be an amount in USD from 0 on"),
@@ -73,6 +74,83 @@ async fn a_load_without_the_owners_word_or_beyond_its_bounds_is_refused_and_writ
     assert!(out.status.success(), "{}", text(&out.stderr));
     assert!(text(&out.stdout).contains("offers 1,260,000 records in 360 s, at most 4,000/s"), "{}", text(&out.stdout));
     assert_eq!(account.calls().get("Kinesis.PutRecords"), None);
+}
+
+#[tokio::test]
+async fn a_caller_that_may_not_describe_the_stream_is_told_the_action_and_writes_nothing() {
+    let (account, _) = account().await;
+    let (code, message) = ("AccessDeniedException".to_owned(), "not authorized".to_owned());
+    let effect = Effect::Error { status: 400, code, message };
+    account.add_fault(Fault { operation: "DescribeStreamSummary".into(), skip: 0, times: 100, effect });
+    for args in [&["--i-own", "orders"][..], &["--dry-run"], &["--i-own", "orders", "--until-healed"]] {
+        let out = run(account.url(), &[&["smoke", "orders", "--stages", "1s@1/s"], args].concat()).await;
+        assert_eq!(out.status.code(), Some(1), "{args:?}: {}", text(&out.stderr));
+        let said = text(&out.stderr);
+        assert!(said.contains("may not call kinesis:DescribeStreamSummary. smoke needs it"), "{args:?}: {said}");
+        assert_eq!(text(&out.stdout), "", "{args:?}");
+    }
+    assert_eq!(account.calls().get("Kinesis.PutRecords"), None);
+}
+
+#[tokio::test]
+async fn the_cost_of_a_range_of_sizes_counts_the_units_of_each_size() {
+    let (account, _) = account().await;
+    let mut costs = vec![];
+    for size in ["25000", "1000-49000", "49000"] {
+        let out = run(account.url(), &["smoke", "orders", "--dry-run", "--stages", "10m@2000/s", "--size", size]).await;
+        let cost = text(&out.stdout).split('$').nth(1).and_then(|rest| rest.split_whitespace().next());
+        costs.push(cost.expect("a cost").parse::<f64>().expect("a number"));
+    }
+    // With its key, a record of more than 25,564 bytes is two units of 25 KB: 48.9 % of the range.
+    let [one, range, two] = costs[..] else { panic!("{costs:?}") };
+    assert!((two / one - 2.0).abs() < 0.01 && (range / one - 1.489).abs() < 0.01, "{costs:?}");
+}
+
+#[tokio::test]
+async fn the_time_that_is_allowed_bounds_the_load_and_not_only_its_stages() {
+    let (account, _) = account().await;
+    // Ten times what the stream takes within the time. Its records may wait for an hour.
+    let load = ["smoke", "orders", "--i-own", "orders", "--stages", "1s@20x", "--ttl", "1h", "--max-usd", "9"];
+    let out = run(account.url(), &[&load[..], &["--max-duration", "1s", "--json"]].concat()).await;
+    assert!(out.status.success(), "{}", text(&out.stderr));
+    let result = last_json(&out);
+    assert!(text(&out.stderr).contains("for at most 8 s"), "{}", text(&out.stderr));
+    assert!(result["lost"].as_u64() > Some(0) && result["accepted"].as_u64() > Some(0), "{result}");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_past_is_offered_from_its_first_row_on() {
+    let (account, _) = account().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("past.csv");
+    let row = |minute: u32| format!("2026-11-20T12:{minute}:00Z,60000,600,0\n");
+    let rows = format!("timestamp,incoming_bytes,incoming_records,write_throttled\n{}{}", row(30), row(31));
+    std::fs::write(&path, rows).expect("written");
+    let path = path.to_str().expect("text");
+    let mut command = command(account.url(), &["smoke", "orders", "--i-own", "orders", "--csv", path, "--json"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
+    let ended = tokio::task::spawn_blocking(move || {
+        let accepts =
+            |line: &str| serde_json::from_str::<Value>(line).is_ok_and(|it| it["accepted"].as_u64() > Some(0));
+        let mut line = String::new();
+        while !accepts(&line) {
+            line.clear();
+            if stdout.read_line(&mut line).expect("readable") == 0 {
+                return (line, child.wait_with_output().expect("it ends"));
+            }
+        }
+        let kill = Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
+        assert!(kill.expect("kill runs").success());
+        let last = stdout.lines().last().expect("a line").expect("text");
+        (last, child.wait_with_output().expect("it ends"))
+    });
+    let (last, out) = tokio::time::timeout(PATIENCE, ended).await.expect("it ends").expect("no panic");
+    assert!(out.status.success(), "{}", text(&out.stderr));
+    assert!(text(&out.stderr).contains("offers 1,200 records in 120 s, at most 10/s"), "{}", text(&out.stderr));
+    let result: Value = serde_json::from_str(&last).expect("JSON");
+    assert_eq!((&result["lost"], result["accepted"].as_u64() > Some(0)), (&0.into(), true), "{result}");
 }
 
 #[tokio::test]

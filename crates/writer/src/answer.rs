@@ -1,4 +1,4 @@
-//! The SDK's answer to PutRecords, in the words of the buffer.
+//! The SDK's answer to PutRecords, in the words of the buffer. Another call that fails says so in the same words.
 
 use crate::request::{Answer, Fate};
 use aws_credential_types::provider::error::CredentialsError;
@@ -25,13 +25,20 @@ const RETRYABLE: [&str; 11] = [
     "ThrottlingException",
 ];
 
-/// What the SDK's answer means for the records of the request.
-pub(crate) fn read(answer: Result<PutRecordsOutput, SdkError<PutRecordsError, HttpResponse>>) -> Answer {
+/// What the SDK's answer means for the records of the request. `is_large`: a slow connection may be the cause if no
+/// reply comes.
+pub(crate) fn read(answer: Result<PutRecordsOutput, Failed<PutRecordsError>>, is_large: bool) -> Answer {
     match answer {
         Ok(output) => Answer::Records(output.records.into_iter().map(fate).collect()),
+        Err(error) if is_large && is_timeout(&error) => Answer::Unknown(
+            "no reply in time. A slow connection needs smaller requests: put has --max-batch-bytes for that".into(),
+        ),
         Err(error) => failure(&error),
     }
 }
+
+/// A request without an answer to its records.
+type Failed<E> = SdkError<E, HttpResponse>;
 
 /// What an entry of the answer says. AWS sets either a sequence number or an error code.
 fn fate(entry: PutRecordsResultEntry) -> Fate {
@@ -54,8 +61,8 @@ fn named_shard(message: &str) -> Option<String> {
     (digits > 0).then(|| message[place..place + "shardId-".len() + digits].to_owned())
 }
 
-/// What a failed request means.
-fn failure(error: &SdkError<PutRecordsError, HttpResponse>) -> Answer {
+/// What a failed request means. Never [`Answer::Records`].
+pub(crate) fn failure<E: ProvideErrorMetadata + std::error::Error + 'static>(error: &Failed<E>) -> Answer {
     let text = DisplayErrorContext(error).to_string();
     match error {
         SdkError::ServiceError(refused) => {
@@ -74,7 +81,6 @@ fn failure(error: &SdkError<PutRecordsError, HttpResponse>) -> Answer {
                 Answer::Fatal(cause)
             }
         }
-        SdkError::TimeoutError(_) => Answer::Unknown("no reply in time".into()),
         SdkError::ResponseError(_) => Answer::Unknown(format!("a reply that cannot be read: {text}")),
         SdkError::ConstructionFailure(_) => Answer::Fatal(root_cause(error)),
         SdkError::DispatchFailure(_) if has_no_credentials(error) => {
@@ -83,14 +89,23 @@ fn failure(error: &SdkError<PutRecordsError, HttpResponse>) -> Answer {
         SdkError::DispatchFailure(failed) if is_not_sent(failed.as_connector_error()) => {
             Answer::NotSent(format!("no connection: {}", root_cause(error)))
         }
-        SdkError::DispatchFailure(failed) if failed.is_timeout() => Answer::Unknown("no reply in time".into()),
+        error if is_timeout(error) => Answer::Unknown("no reply in time".into()),
         // The request may have arrived before the failure.
         _ => Answer::Unknown(format!("the connection broke: {}", root_cause(error))),
     }
 }
 
+/// Whether the request may have arrived, and no reply came in time.
+fn is_timeout<E>(error: &Failed<E>) -> bool {
+    match error {
+        SdkError::TimeoutError(_) => true,
+        SdkError::DispatchFailure(failed) => failed.is_timeout() && !is_not_sent(failed.as_connector_error()),
+        _ => false,
+    }
+}
+
 /// Whether the SDK found no credentials to sign the request with. Nothing was sent then.
-fn has_no_credentials(error: &SdkError<PutRecordsError, HttpResponse>) -> bool {
+fn has_no_credentials(error: &dyn std::error::Error) -> bool {
     let mut cause = error.source();
     while let Some(error) = cause {
         if error.is::<CredentialsError>() {
@@ -119,8 +134,8 @@ fn is_not_sent(error: Option<&aws_sdk_kinesis::error::ConnectorError>) -> bool {
 }
 
 /// The innermost error, which names the system's reason.
-fn root_cause(error: &SdkError<PutRecordsError, HttpResponse>) -> String {
-    let mut cause: &dyn std::error::Error = error;
+fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
     while let Some(inner) = cause.source() {
         cause = inner;
     }
@@ -130,6 +145,9 @@ fn root_cause(error: &SdkError<PutRecordsError, HttpResponse>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use aws_sdk_kinesis::error::ErrorMetadata;
+    use aws_smithy_runtime_api::http::StatusCode;
+    use aws_smithy_types::body::SdkBody;
 
     #[test]
     fn the_shard_of_a_refusal_comes_from_its_message() {
@@ -148,5 +166,55 @@ mod tests {
         let refused = entry().error_code("ProvisionedThroughputExceededException").error_message("x shardId-7 y");
         assert!(matches!(fate(refused.build()), Fate::Refused { shard: Some(shard), .. } if shard == "shardId-7"));
         assert!(matches!(fate(entry().error_code("AccessDenied").build()), Fate::Never { .. }));
+    }
+
+    /// What a request that failed with this status and code means.
+    fn failed(status: u16, code: &str) -> Answer {
+        let error = PutRecordsError::generic(ErrorMetadata::builder().code(code).message("why").build());
+        let status = StatusCode::try_from(status).expect("a status");
+        failure(&SdkError::service_error(error, HttpResponse::new(status, SdkBody::empty())))
+    }
+
+    #[test]
+    fn every_code_that_another_attempt_can_cure_is_sent_again_and_no_other() {
+        let codes = [
+            "ProvisionedThroughputExceededException",
+            "InternalFailure",
+            "InternalFailureException",
+            "KMSThrottlingException",
+            "LimitExceededException",
+            "RequestExpired",
+            "RequestTimeout",
+            "RequestTimeoutException",
+            "ServiceUnavailable",
+            "Throttling",
+            "ThrottlingException",
+        ];
+        let refused = |code| fate(PutRecordsResultEntry::builder().error_code(code).error_message("why").build());
+        for code in codes {
+            let cause = format!("{code}: why");
+            assert_eq!(failed(400, code), Answer::NotDone(cause.clone()));
+            assert_eq!(refused(code), Fate::Refused { shard: None, cause });
+        }
+        for code in
+            ["AccessDeniedException", "KMSDisabledException", "ResourceNotFoundException", "ValidationException"]
+        {
+            let cause = format!("{code}: why");
+            assert_eq!(failed(400, code), Answer::Fatal(cause.clone()));
+            assert_eq!(refused(code), Fate::Never { cause });
+        }
+        assert_eq!(failed(500, "InternalFailure"), Answer::Unknown("InternalFailure: why".into()), "maybe written");
+        assert_eq!(failed(503, ""), Answer::Unknown("HTTP status 503".into()));
+        assert_eq!(failed(429, ""), Answer::NotDone("HTTP status 429".into()));
+    }
+
+    #[test]
+    fn a_reply_that_does_not_come_names_the_remedy_where_the_request_is_large() {
+        let late = |is_large| match read(Err(SdkError::timeout_error("late")), is_large) {
+            Answer::Unknown(cause) => cause,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(late(false), "no reply in time");
+        assert!(late(true).ends_with("--max-batch-bytes for that"), "{}", late(true));
     }
 }

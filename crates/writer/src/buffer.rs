@@ -163,6 +163,18 @@ impl Buffer {
         if self.failures > 0 { 1 } else { self.options.most_in_flight }
     }
 
+    /// The bytes of the next request, at most.
+    pub fn next_bytes(&self) -> usize {
+        // The records that wait for a retry are few, or they fill a request.
+        let waiting: usize = self.waiting.values().take(self.options.batch.size).map(|next| next.record.bytes()).sum();
+        (self.fresh_bytes + waiting).min(self.options.batch.max_bytes)
+    }
+
+    /// When the time of a record is over whose first attempt is at this time.
+    pub fn deadline(&self, first: Instant) -> Instant {
+        after(first, self.options.ttl)
+    }
+
     /// Whether aggregates that are not full go out: nothing else can.
     fn closes_aggregates(&self, flush: Flush) -> bool {
         flush == Flush::All || (flush == Flush::Full && self.fresh.is_empty() && self.waiting.is_empty())
@@ -182,7 +194,7 @@ impl Buffer {
         let most = self.pace.as_mut().map_or(usize::MAX, |pace| pace.allowance(now)).min(self.options.batch.size);
         let most_bytes = self.options.batch.max_bytes;
         let mut request = Request { records: vec![], bytes: 0, most, most_bytes, failures_before: self.failures };
-        let (deadline, late) = (after(now, self.options.ttl), self.options.late_after);
+        let (deadline, late) = (self.deadline(now), self.options.late_after);
         while let Some(entry) = self.waiting.first_entry().filter(|entry| entry.key().0 <= now) {
             let pending = entry.get();
             let closed = pending.shard.as_ref().and_then(|shard| self.closed.get(shard)).filter(|until| **until > now);

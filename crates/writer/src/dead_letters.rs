@@ -7,7 +7,7 @@
 use crate::record::{Key, Lost, Origin, Record, Why};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
@@ -81,6 +81,15 @@ pub enum DeadLettersError {
         /// The error of the system.
         source: io::Error,
     },
+    /// Another run writes to it.
+    #[error(
+        "--dead-letter {}: another run writes to this file. Name another file, or wait until that run ends",
+        path.display()
+    )]
+    Busy {
+        /// The file.
+        path: PathBuf,
+    },
     /// It holds something else.
     #[error(
         "--dead-letter {}: the file is there and holds no dead letters, so it stays as it is. Name another file",
@@ -92,31 +101,30 @@ pub enum DeadLettersError {
     },
 }
 
-/// A file that takes dead letters. Letters that it has stay.
+/// A file that takes dead letters. Letters that it has stay. The first letter creates it, so that a run without a loss
+/// leaves nothing behind. Nothing removes it: it may have the letters of another run.
 pub struct DeadLetters {
     path: PathBuf,
-    file: File,
-    is_new: bool,
+    /// `None`: nothing has that name yet.
+    file: Option<File>,
     letters: u64,
 }
 
 impl DeadLetters {
-    /// Opens the file, or creates it.
+    /// Makes sure that the file can take letters. Opens it if it is there.
     ///
     /// # Errors
-    /// It cannot be opened, or it holds something else.
+    /// It cannot be opened or created, it holds something else, or another run writes to it.
     pub fn open(path: &Path) -> Result<DeadLetters, DeadLettersError> {
         let error = |source| DeadLettersError::Io { path: path.to_owned(), source };
-        let file = OpenOptions::new().append(true).read(true).create(true).open(path).map_err(error)?;
-        // A device has no length and nothing to read.
-        let is_new = file.metadata().map_err(error)?.len() == 0;
-        if !is_new {
-            if !are_dead_letters(&file) {
-                return Err(DeadLettersError::Other { path: path.to_owned() });
+        let file = match writable().open(path) {
+            Err(missing) if missing.kind() == io::ErrorKind::NotFound => {
+                can_create(path).map_err(error)?;
+                None
             }
-            end_last_line(&file).map_err(error)?;
-        }
-        Ok(DeadLetters { path: path.to_owned(), file, is_new, letters: 0 })
+            opened => Some(taken(path, opened.map_err(error)?)?),
+        };
+        Ok(DeadLetters { path: path.to_owned(), file, letters: 0 })
     }
 
     /// Writes a letter, in full.
@@ -142,34 +150,86 @@ impl DeadLetters {
                 _ => None,
             },
         };
-        let mut line = if self.is_new { format!("{HEADER}\n").into_bytes() } else { vec![] };
-        let text = serde_json::to_writer(&mut line, &letter).map_err(io::Error::from);
-        line.push(b'\n');
-        let length = self.file.metadata().map(|metadata| metadata.len());
-        let written = text.and_then(|()| self.file.write_all(&line)).inspect_err(|_| {
-            // A part of a letter would make the whole file unreadable for `put`. A device cannot be cut.
-            let _ = length.and_then(|length| self.file.set_len(length));
-        });
-        written.map_err(|source| DeadLettersError::Io { path: self.path.clone(), source })?;
-        self.is_new = false;
+        let error = |source| DeadLettersError::Io { path: self.path.clone(), source };
+        let file = match &self.file {
+            Some(file) => file,
+            None => {
+                let created = writable().create(true).open(&self.path).map_err(error)?;
+                self.file.insert(taken(&self.path, created)?)
+            }
+        };
+        append(file, &letter).map_err(error)?;
         self.letters += 1;
         Ok(())
     }
 
-    /// The letters that were written. An empty file that this opened is removed.
+    /// The letters that were written.
     ///
     /// # Errors
     /// The system cannot make sure that the letters are on the disk.
     pub fn close(self) -> Result<u64, DeadLettersError> {
-        let is_file = self.file.metadata().is_ok_and(|metadata| metadata.is_file());
-        if self.is_new && is_file {
-            // Nothing is lost with it, so an error here is none of the user's.
-            let _ = std::fs::remove_file(&self.path);
-        } else if is_file {
-            self.file.sync_all().map_err(|source| DeadLettersError::Io { path: self.path.clone(), source })?;
+        if let Some(file) = self.file.filter(is_regular) {
+            file.sync_all().map_err(|source| DeadLettersError::Io { path: self.path, source })?;
         }
         Ok(self.letters)
     }
+}
+
+fn writable() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.append(true).read(true);
+    options
+}
+
+/// A device or a pipe has no length, nothing to read and no lock.
+fn is_regular(file: &File) -> bool {
+    file.metadata().is_ok_and(|metadata| metadata.is_file())
+}
+
+/// Whether the folder of a file that is not there takes a new file. A link to nothing names the file that it would be.
+fn can_create(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let target = std::fs::read_link(path).map_or_else(|_| path.to_owned(), |target| folder.join(target));
+    // The name is of this process, and is removed at once. The name of the letters could be another run's by then.
+    let probe = target.with_file_name(format!(".unthrottle-{}", std::process::id()));
+    match OpenOptions::new().write(true).create_new(true).open(&probe) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        Err(_) => Ok(()),
+        Ok(_) => std::fs::remove_file(&probe),
+    }
+}
+
+/// The file for this run alone, until it ends: two runs would cut letters of each other after a full disk.
+fn taken(path: &Path, file: File) -> Result<File, DeadLettersError> {
+    if !is_regular(&file) {
+        return Ok(file);
+    }
+    let path = || path.to_owned();
+    // Some network file systems have no locks. A run there is as safe as its user makes it.
+    if matches!(file.try_lock(), Err(TryLockError::WouldBlock)) {
+        return Err(DeadLettersError::Busy { path: path() });
+    }
+    let error = |source| DeadLettersError::Io { path: path(), source };
+    if file.metadata().map_err(error)?.len() > 0 {
+        if !are_dead_letters(&file) {
+            return Err(DeadLettersError::Other { path: path() });
+        }
+        end_last_line(&file).map_err(error)?;
+    }
+    Ok(file)
+}
+
+/// Writes a letter as a line, below the mark. A part of a letter is cut off again.
+fn append(mut file: &File, letter: &Letter<'_>) -> io::Result<()> {
+    // A device has no length, so each of its letters has a mark. Files of dead letters may be joined.
+    let length = file.metadata()?.len();
+    let mut line = if length == 0 { format!("{HEADER}\n").into_bytes() } else { vec![] };
+    serde_json::to_writer(&mut line, letter)?;
+    line.push(b'\n');
+    file.write_all(&line).inspect_err(|_| {
+        // A part of a letter would make the whole file unreadable for `put`. A device cannot be cut.
+        let _ = file.set_len(length);
+    })
 }
 
 /// Ends the last line, which a run that was killed may have left without its end. The next letter would be a part of
@@ -248,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_something_else_stays_and_an_unused_file_goes() {
+    fn a_file_of_something_else_stays_and_a_run_without_a_loss_creates_none() {
         let folder = tempfile::tempdir().expect("a folder");
         let other = folder.path().join("orders.csv");
         std::fs::write(&other, "a,b\n").expect("written");
@@ -259,5 +319,47 @@ mod tests {
         assert!(!unused.exists());
         let nowhere = DeadLetters::open(&folder.path().join("no/lost.jsonl")).err().expect("no folder").to_string();
         assert!(nowhere.contains("--dead-letter") && nowhere.contains("no/lost.jsonl"), "{nowhere}");
+    }
+
+    #[test]
+    fn a_run_without_a_loss_leaves_what_another_run_an_empty_file_or_a_link_has_at_that_name() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("lost.jsonl");
+        let first = DeadLetters::open(&path).expect("nothing is there");
+        let mut second = DeadLetters::open(&path).expect("nothing is there");
+        second.write(&lost(Key::Random, b"x")).expect("written");
+        assert_eq!(second.close().expect("closed"), 1);
+        assert_eq!(first.close().expect("closed"), 0);
+        assert_eq!(std::fs::read_to_string(&path).expect("it stays").lines().count(), 2);
+        let empty = folder.path().join("empty.jsonl");
+        std::fs::write(&empty, "").expect("written");
+        DeadLetters::open(&empty).expect("opened").close().expect("closed");
+        assert!(empty.exists(), "it is the user's");
+        #[cfg(unix)]
+        {
+            let link = folder.path().join("link.jsonl");
+            std::os::unix::fs::symlink(&empty, &link).expect("linked");
+            DeadLetters::open(&link).expect("opened").close().expect("closed");
+            assert!(link.is_symlink(), "it is the user's");
+            std::fs::remove_file(link).expect("there");
+        }
+        assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 2, "no other file stays");
+    }
+
+    #[test]
+    fn a_second_run_is_refused_while_the_first_writes_and_adds_to_the_file_afterwards() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("lost.jsonl");
+        let mut early = DeadLetters::open(&path).expect("nothing is there");
+        let mut first = DeadLetters::open(&path).expect("nothing is there");
+        first.write(&lost(Key::Random, b"x")).expect("written");
+        let busy = |refused: Option<DeadLettersError>| matches!(refused, Some(DeadLettersError::Busy { .. }));
+        assert!(busy(DeadLetters::open(&path).err()), "it starts later");
+        assert!(busy(early.write(&lost(Key::Random, b"y")).err()), "it loses a record later");
+        first.close().expect("closed");
+        early.write(&lost(Key::Random, b"z")).expect("written");
+        early.close().expect("closed");
+        let text = std::fs::read_to_string(&path).expect("text");
+        assert_eq!((text.lines().count(), text.matches(HEADER).count()), (3, 1), "{text}");
     }
 }

@@ -17,6 +17,10 @@ const GROUP: usize = 500;
 /// The bytes that go to the writer together. A single record may have more.
 pub(crate) const GROUP_BYTES: usize = 256 << 10;
 
+/// The bytes of a source that are read together. Less would cost time for large records. After a stop, the lines among
+/// them are still to be written: more would leave too many short ones for that time.
+const READ_BYTES: usize = 32 << 10;
+
 /// The byte order mark, with which some editors begin a file. It belongs to no record.
 const MARK: &[u8] = b"\xEF\xBB\xBF";
 
@@ -26,6 +30,8 @@ pub struct Source {
     pub name: Arc<str>,
     /// Its content.
     pub reader: Box<dyn Read + Send>,
+    /// Whether it has bytes that were not read, as far as that is known without waiting. Asked after a stop.
+    pub has_more: Box<dyn Fn() -> bool + Send>,
 }
 
 /// How a line becomes data.
@@ -71,10 +77,13 @@ pub struct Input {
     pub dead_letters: u64,
     /// Sources that were read to their ends.
     pub finished: usize,
+    /// Whether a stop leaves bytes of the source after these: they were not read, or are no complete line. `None`: that
+    /// is not known, as its reader waits.
+    pub has_more: Option<bool>,
 }
 
-/// Reads all records of a source, hands them over, and counts them in `input` at once. Empty lines are no records. Ends
-/// early if the writer takes no more.
+/// Reads all records of a source, hands them over, and counts them in `input` at once. Empty lines are no records. If
+/// the writer takes no more, this reads no more: the complete lines that it has are the last records.
 ///
 /// # Errors
 /// The source cannot be read, or a dead letter cannot be used. The records before are handed over.
@@ -85,22 +94,27 @@ pub fn read(
     feed: &FeedSender,
     input: &Mutex<Input>,
 ) -> Result<(), InputError> {
-    let Source { name, reader } = source;
-    let mut reader = BufReader::with_capacity(GROUP_BYTES, reader);
-    let mut group = Group { feed, items: vec![], bytes: 0 };
+    let Source { name, reader, has_more } = source;
+    let mut reader = BufReader::with_capacity(READ_BYTES, reader);
+    let mut group = Group { feed, input, items: vec![], bytes: 0 };
     let mut are_letters = false;
     let mut line = vec![];
     for number in 1.. {
         let origin = Origin { source: name.clone(), line: number };
         let read = next_line(&mut reader, &mut line, &mut group);
         let length = read.map_err(|source| InputError::Io { origin: origin.clone(), source });
-        let Some(length) = length.inspect_err(|_| group.send())? else {
-            lock(input).finished += 1;
-            break;
+        let length = match length.inspect_err(|_| group.send())? {
+            Line::Of(length) => length,
+            Line::End => {
+                let mut input = lock(input);
+                (input.finished, input.has_more) = (input.finished + 1, None);
+                break;
+            }
+            Line::Stopped { is_begun } => {
+                lock(input).has_more = Some(is_begun || has_more());
+                break;
+            }
         };
-        if feed.is_closed() {
-            break;
-        }
         if number == 1 && line.starts_with(MARK) {
             line.drain(..MARK.len());
         }
@@ -184,12 +198,28 @@ fn with_key(data: Vec<u8>, rule: &KeyRule, origin: &Origin, input: &Mutex<Input>
 
 type Reader = BufReader<Box<dyn Read + Send>>;
 
-/// Reads a line without its end, and returns its length; `None`: the source has ended. Of a line that is longer than
-/// [`LONGEST_LINE`], the rest is skipped.
-fn next_line(reader: &mut Reader, line: &mut Vec<u8>, group: &mut Group<'_>) -> io::Result<Option<u64>> {
+/// What comes next in a source.
+enum Line {
+    /// A line of this length.
+    Of(u64),
+    /// Nothing.
+    End,
+    /// The writer takes no more. `is_begun`: bytes were taken, and are no complete line.
+    Stopped { is_begun: bool },
+}
+
+/// Reads a line without its end. Of a line that is longer than [`LONGEST_LINE`], the rest is skipped.
+fn next_line(reader: &mut Reader, line: &mut Vec<u8>, group: &mut Group<'_>) -> io::Result<Line> {
     line.clear();
     let mut length = 0;
     loop {
+        let has_bytes = !reader.buffer().is_empty();
+        if !has_bytes && group.feed.is_closed() {
+            return Ok(Line::Stopped { is_begun: length > 0 });
+        }
+        if !has_bytes {
+            lock(group.input).has_more = (length > 0).then_some(true);
+        }
         let bytes = loop {
             match group.fill(reader) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -197,7 +227,11 @@ fn next_line(reader: &mut Reader, line: &mut Vec<u8>, group: &mut Group<'_>) -> 
             }
         };
         if bytes.is_empty() {
-            return Ok((length > 0).then_some(length));
+            return Ok(if length > 0 { Line::Of(length) } else { Line::End });
+        }
+        // The writer did not wait for a source that lets this wait.
+        if !has_bytes && group.feed.is_closed() {
+            return Ok(Line::Stopped { is_begun: true });
         }
         let end = memchr::memchr(b'\n', bytes);
         let part = &bytes[..end.unwrap_or(bytes.len())];
@@ -210,7 +244,7 @@ fn next_line(reader: &mut Reader, line: &mut Vec<u8>, group: &mut Group<'_>) -> 
             if line.last() == Some(&b'\r') && length <= LONGEST_LINE as u64 {
                 line.pop();
             }
-            return Ok(Some(length));
+            return Ok(Line::Of(length));
         }
     }
 }
@@ -218,6 +252,7 @@ fn next_line(reader: &mut Reader, line: &mut Vec<u8>, group: &mut Group<'_>) -> 
 /// Records on the way to the writer.
 struct Group<'a> {
     feed: &'a FeedSender,
+    input: &'a Mutex<Input>,
     items: Vec<Item>,
     bytes: usize,
 }
@@ -249,75 +284,4 @@ impl Group<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::feed::feed;
-
-    /// All items of a text, and what was read.
-    async fn items(text: &[u8], form: Form, rule: KeyRule) -> (Vec<Item>, Result<Input, InputError>) {
-        let (sender, mut feed) = feed();
-        let source = Source { name: "orders.jsonl".into(), reader: Box::new(io::Cursor::new(text.to_vec())) };
-        let reader = tokio::task::spawn_blocking(move || {
-            let input = Mutex::new(Input::default());
-            read(source, form, &rule, &sender, &input).map(|()| lock(&input).clone())
-        });
-        let mut items = vec![];
-        while let Some(group) = feed.next().await {
-            items.extend(group);
-        }
-        (items, reader.await.expect("no panic"))
-    }
-
-    fn data(items: &[Item]) -> Vec<(u64, &[u8])> {
-        let of = |item: &Item| match item {
-            Item::Record(record) | Item::Rejected(record, _) => record.clone(),
-        };
-        let numbers = items.iter().map(|item| of(item).origin.line);
-        let data = items.iter().map(|item| match item {
-            Item::Record(record) | Item::Rejected(record, _) => record.data.as_slice(),
-        });
-        numbers.zip(data).collect()
-    }
-
-    #[tokio::test]
-    async fn each_line_is_a_record_with_its_number_whatever_its_bytes_and_its_end() {
-        let (items, input) = items(b"a\r\n\n\xff\xfe\nlast", Form::Raw, KeyRule::Random).await;
-        assert_eq!(data(&items), [(1, b"a".as_slice()), (3, b"\xff\xfe"), (4, b"last")]);
-        assert_eq!(input.expect("read").last.expect("a line").to_string(), "orders.jsonl:4");
-    }
-
-    #[tokio::test]
-    async fn a_mark_at_the_beginning_belongs_to_no_record() {
-        let (items, _) = items(b"\xEF\xBB\xBFa\n\xEF\xBB\xBFb\n", Form::Raw, KeyRule::Random).await;
-        assert_eq!(data(&items), [(1, b"a".as_slice()), (2, b"\xEF\xBB\xBFb")]);
-    }
-
-    #[tokio::test]
-    async fn a_line_that_is_not_base64_is_rejected_and_the_rest_goes_on() {
-        let (items, _) = items(b"aGk=\n!\naGk=\n", Form::Base64, KeyRule::Random).await;
-        assert_eq!(data(&items), [(1, b"hi".as_slice()), (2, b"!"), (3, b"hi")]);
-        assert!(
-            matches!(&items[1], Item::Rejected(_, Why::NotBase64(problem)) if problem.contains("base64")),
-            "{items:?}"
-        );
-    }
-
-    #[tokio::test]
-    async fn a_line_beyond_every_limit_is_counted_and_not_kept() {
-        let mut text = vec![b'x'; LONGEST_LINE + 10];
-        text.extend(b"\nnext\n");
-        let (items, _) = items(&text, Form::Raw, KeyRule::Random).await;
-        assert!(matches!(&items[0], Item::Rejected(_, Why::TooLong(bytes)) if *bytes == LONGEST_LINE as u64 + 10));
-        assert_eq!(data(&items)[1], (2, b"next".as_slice()));
-    }
-
-    #[tokio::test]
-    async fn dead_letters_are_found_by_their_first_line_and_a_broken_one_names_its_line() {
-        let letters = "{\"unthrottle_dead_letters\":1}\n{\"data\":\"aGk=\",\"partition_key\":\"k\"}\n";
-        let joined = format!("{letters}{letters}{{\"data\":1}}\n");
-        let (items, input) = items(joined.as_bytes(), Form::Raw, KeyRule::FieldOrLiteral("x".into())).await;
-        assert_eq!(data(&items), [(2, b"hi".as_slice()), (4, b"hi")]);
-        let problem = input.expect_err("broken").to_string();
-        assert!(problem.starts_with("orders.jsonl:5: not a dead letter"), "{problem}");
-    }
-}
+mod tests;

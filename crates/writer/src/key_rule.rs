@@ -87,8 +87,8 @@ impl<'de> Visitor<'de> for Field<'_> {
         let mut found = None;
         while let Some(name) = map.next_key::<Name<'de>>()? {
             // As most readers do, the last of two fields with the same name counts.
-            if name.0 == self.0 {
-                found = Some(Value::of(map.next_value::<&RawValue>()?.get()).map_err(de::Error::custom)?);
+            if name.is(self.0) {
+                found = Some(Value::of(map.next_value::<&RawValue>()?.get()));
             } else {
                 map.next_value::<IgnoredAny>()?;
             }
@@ -97,21 +97,33 @@ impl<'de> Visitor<'de> for Field<'_> {
     }
 }
 
-/// A name, without a copy where the text has no escapes.
+/// A name as it is written, in its quotes.
 #[derive(serde::Deserialize)]
-struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+struct Name<'a>(#[serde(borrow)] &'a RawValue);
+
+impl Name<'_> {
+    /// Whether the name stands for this text. One with a lone surrogate stands for no text.
+    fn is(&self, text: &str) -> bool {
+        serde_json::from_str(self.0.get()).is_ok_and(|Text(name)| name == text)
+    }
+}
+
+/// A text, without a copy where it has no escapes.
+#[derive(serde::Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 impl Value {
     /// The value of this JSON. A number stays as it is written: as a number of the machine, two ids of twenty digits
     /// could become the same.
-    fn of(json: &str) -> Result<Value, serde_json::Error> {
-        Ok(match json.as_bytes().first() {
-            Some(b'"') => Value::Text(serde_json::from_str(json)?),
+    fn of(json: &str) -> Value {
+        match json.as_bytes().first() {
+            // JSON allows half of a surrogate pair, such as `\ud800`. No UTF-8 text has one (RFC 8259, section 8.2).
+            Some(b'"') => serde_json::from_str(json).map_or(Value::Other("a text with a lone surrogate"), Value::Text),
             Some(b'n') => Value::Other("null"),
             Some(b'[') => Value::Other("a list"),
             Some(b'{') => Value::Other("an object"),
             _ => Value::Text(json.to_owned()),
-        })
+        }
     }
 }
 
@@ -147,6 +159,18 @@ mod tests {
         {
             assert_eq!(key(digits), Key::Given(digits.into()));
         }
+    }
+
+    #[test]
+    fn half_of_a_surrogate_pair_is_no_key_and_in_another_field_it_changes_nothing() {
+        for value in [r#""\ud800""#, r#""a\udfffb""#, r#""\ud800\ud800""#] {
+            let problem = key(format!(r#"{{"customer_id":{value}}}"#).as_bytes()).expect_err(value);
+            assert!(problem.contains("`customer_id` is a text with a lone surrogate"), "{problem}");
+        }
+        let field = Ok((Key::Given("c-7".into()), KeyUse::Field));
+        assert_eq!(key(br#"{"a":"\ud800","\ud800":1,"customer_id":"c-7"}"#), field);
+        assert_eq!(key(br#"{"customer_id":"\ud800","customer\u005fid":"c-7"}"#), field, "the last one counts");
+        assert_eq!(key(br#"{"customer_id":"\ud83d\ude00"}"#), Ok((Key::Given("\u{1f600}".into()), KeyUse::Field)));
     }
 
     #[test]

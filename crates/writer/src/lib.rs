@@ -8,7 +8,8 @@
 //! 3. `input` reads records from lines, `dead_letters` writes lost ones and reads them again.
 //! 4. `buffer`: which records the next request has, and what an answer means for them. It has no I/O and no clock.
 //!    `aggregate` puts records together before.
-//! 5. `request`: the records of a request. `answer`: the SDK's answer in the words of the buffer.
+//! 5. `request`: the records of a request. `connection`: the time that it has. `answer`: the SDK's answer in the words
+//!    of the buffer.
 //! 6. `load`: records at times that are fixed in advance, for a load test.
 //! 7. `writer`: requests in flight, input, time and the end.
 
@@ -16,6 +17,7 @@ mod aggregate;
 mod answer;
 mod buffer;
 pub mod config;
+mod connection;
 mod dead_letters;
 mod feed;
 mod input;
@@ -32,6 +34,7 @@ mod stats;
 mod stop;
 mod writer;
 
+pub use connection::client;
 pub use dead_letters::{DeadLetters, DeadLettersError, are_dead_letters};
 pub use feed::{Feed, FeedSender, Item, feed};
 pub use input::{Form, Input, InputError, Source, read};
@@ -41,4 +44,4 @@ pub use record::{DEFAULT_RECORD_BYTES, Key, Limits, Lost, MAX_KEY_CHARACTERS, Or
 pub use shards::Target;
 pub use stats::{Latency, Stats, Summary};
 pub use stop::{Stopper, Stops, stops};
-pub use writer::{End, Fatal, Observer, client, run};
+pub use writer::{End, Fatal, Observer, run};

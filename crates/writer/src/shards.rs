@@ -1,7 +1,8 @@
 //! The stream to write to, and its open shards.
 
 use crate::aggregate::Shard;
-use aws_sdk_kinesis::error::DisplayErrorContext;
+use crate::answer;
+use crate::request::Answer;
 use aws_sdk_kinesis::types::{ShardFilter, ShardFilterType};
 use tokio::task::JoinHandle;
 
@@ -14,8 +15,17 @@ pub enum Target {
     Arn(String),
 }
 
+/// Why the shards cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Unread {
+    /// Another attempt may succeed.
+    NotYet(String),
+    /// Another attempt would fail, too.
+    Never(String),
+}
+
 /// The result of a call that reads the shards; `None`: it failed.
-pub(crate) async fn read_of(shards: &mut Option<JoinHandle<Result<Vec<Shard>, String>>>) -> Option<Vec<Shard>> {
+pub(crate) async fn read_of(shards: &mut Option<JoinHandle<Result<Vec<Shard>, Unread>>>) -> Option<Vec<Shard>> {
     match shards {
         Some(read) => read.await.ok()?.ok(),
         None => std::future::pending().await,
@@ -26,8 +36,10 @@ pub(crate) async fn read_of(shards: &mut Option<JoinHandle<Result<Vec<Shard>, St
 ///
 /// # Errors
 /// ListShards fails, or its answer cannot be used.
-pub(crate) async fn open_shards(client: aws_sdk_kinesis::Client, target: Target) -> Result<Vec<Shard>, String> {
-    let open = ShardFilter::builder().r#type(ShardFilterType::AtLatest).build().map_err(|error| error.to_string())?;
+pub(crate) async fn open_shards(client: aws_sdk_kinesis::Client, target: Target) -> Result<Vec<Shard>, Unread> {
+    let never = |problem: &str| Unread::Never(format!("ListShards: {problem}"));
+    let open = ShardFilter::builder().r#type(ShardFilterType::AtLatest).build();
+    let open = open.map_err(|error| never(&error.to_string()))?;
     let (mut shards, mut token) = (vec![], None);
     loop {
         let call = client.list_shards();
@@ -37,10 +49,10 @@ pub(crate) async fn open_shards(client: aws_sdk_kinesis::Client, target: Target)
             (None, Target::Name(name)) => call.stream_name(name).shard_filter(open.clone()),
             (None, Target::Arn(arn)) => call.stream_arn(arn).shard_filter(open.clone()),
         };
-        let page = call.send().await.map_err(|error| format!("ListShards: {}", DisplayErrorContext(error)))?;
+        let page = call.send().await.map_err(|error| unread(answer::failure(&error)))?;
         for shard in page.shards() {
-            let hash = |text: &str| text.parse::<u128>().map_err(|_| format!("ListShards: `{text}` is no hash key"));
-            let range = shard.hash_key_range().ok_or("ListShards: a shard without hash keys")?;
+            let hash = |text: &str| text.parse::<u128>().map_err(|_| never(&format!("`{text}` is no hash key")));
+            let range = shard.hash_key_range().ok_or_else(|| never("a shard without hash keys"))?;
             let (first, last) = (hash(range.starting_hash_key())?, hash(range.ending_hash_key())?);
             shards.push(Shard { id: shard.shard_id().to_owned(), first, last });
         }
@@ -48,5 +60,15 @@ pub(crate) async fn open_shards(client: aws_sdk_kinesis::Client, target: Target)
         if token.is_none() {
             return Ok(shards);
         }
+    }
+}
+
+fn unread(failure: Answer) -> Unread {
+    match failure {
+        Answer::NotSent(cause) | Answer::NotDone(cause) | Answer::Unknown(cause) => {
+            Unread::NotYet(format!("ListShards: {cause}"))
+        }
+        Answer::Fatal(cause) => Unread::Never(format!("ListShards: {cause}")),
+        Answer::Records(_) => Unread::Never("ListShards: an answer of another call".into()),
     }
 }

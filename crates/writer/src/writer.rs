@@ -3,38 +3,31 @@
 use crate::aggregate::{Shard, random_key};
 use crate::answer;
 use crate::buffer::{Buffer, Flush};
+use crate::connection::{LARGE_REQUEST, encoded, timeouts};
 use crate::feed::{Feed, Item};
 use crate::options::{Options, after};
 use crate::record::{Key, Limits, Lost, Record};
 use crate::request::{Answer, Request};
-use crate::shards::{Target, open_shards, read_of};
+use crate::shards::{Target, Unread, open_shards, read_of};
 use crate::stats::Stats;
 use crate::stop::Stops;
-use aws_sdk_kinesis::config::retry::RetryConfig;
-use aws_sdk_kinesis::config::timeout::TimeoutConfig;
 use aws_sdk_kinesis::primitives::Blob;
 use aws_sdk_kinesis::types::PutRecordsRequestEntry;
 use std::collections::HashMap;
 use std::fmt;
+use std::pin::pin;
 use std::time::{Duration, Instant};
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::{MissedTickBehavior, interval, sleep_until, timeout_at};
+use tokio::time::{Interval, MissedTickBehavior, interval, sleep, sleep_until, timeout_at};
 
-/// The bytes of data and keys in flight, at most, unless a single request has more. A request takes about three times
-/// its bytes of memory: the records, a copy of them, and base64.
-const MOST_BYTES_IN_FLIGHT: usize = 6 << 20;
+/// The bytes of data and keys in flight, at most: two full requests of the default size, so that one is on its way
+/// while the other is answered. A request takes about three times its bytes of memory: the records, a copy of them,
+/// and base64.
+const MOST_BYTES_IN_FLIGHT: usize = 10 << 20;
 
 /// The records that are read ahead and are not in flight: four requests. An aggregate counts as one. One shard takes
 /// them within two seconds, so that a stop leaves none behind.
 const MOST_AHEAD: usize = 2000;
-
-/// A Kinesis client for [`run`]: each call is a single attempt, so that the writer knows about every answer.
-/// `attempt`: the longest wait for a reply.
-pub fn client(config: &aws_sdk_kinesis::config::Builder, attempt: Duration) -> aws_sdk_kinesis::Client {
-    let timeouts = TimeoutConfig::builder().operation_attempt_timeout(attempt).connect_timeout(attempt / 2).build();
-    let config = config.clone().retry_config(RetryConfig::disabled()).timeout_config(timeouts);
-    aws_sdk_kinesis::Client::from_conf(config.build())
-}
 
 /// Takes what a writer reports while it works.
 pub trait Observer {
@@ -119,10 +112,13 @@ pub async fn run(
         observer,
         start,
     };
+    let mut ticks = interval(work.tick);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks.tick().await;
     if work.aggregates {
-        work.learn_shards().await;
+        work.learn_shards(&mut input, &mut stops, &mut ticks).await;
     }
-    work.run(&mut input, &mut stops).await;
+    work.run(&mut input, &mut stops, &mut ticks).await;
     let Work { buffer, fatal, is_stopped, unkept, .. } = work;
     End { stats: buffer.stats, elapsed: start.elapsed(), fatal, is_stopped, unkept }
 }
@@ -134,7 +130,7 @@ struct Work<'a, O> {
     drain: Duration,
     aggregates: bool,
     /// The call that reads the shards after a reshard.
-    shards: Option<JoinHandle<Result<Vec<Shard>, String>>>,
+    shards: Option<JoinHandle<Result<Vec<Shard>, Unread>>>,
     random: fastrand::Rng,
     buffer: Buffer,
     /// The calls, and the number of each.
@@ -155,10 +151,7 @@ struct Work<'a, O> {
 }
 
 impl<O: Observer> Work<'_, O> {
-    async fn run(&mut self, input: &mut Feed, stops: &mut Stops) {
-        let mut ticks = interval(self.tick);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        ticks.tick().await;
+    async fn run(&mut self, input: &mut Feed, stops: &mut Stops, ticks: &mut Interval) {
         loop {
             self.send_what_is_due();
             self.report_lost();
@@ -199,11 +192,44 @@ impl<O: Observer> Work<'_, O> {
         self.observer.stopping(attempted - accepted - lost, self.drain);
     }
 
-    /// Reads the shards before the first record.
-    async fn learn_shards(&mut self) {
-        match open_shards(self.client.clone(), self.target.clone()).await {
-            Ok(shards) => self.buffer.aggregate(shards),
-            Err(problem) => self.fatal = Some(Fatal::Aws(problem)),
+    /// Reads the shards before the first record, for as long as a record may take. After a stop, what was read goes out
+    /// as plain records.
+    async fn learn_shards(&mut self, input: &mut Feed, stops: &mut Stops, ticks: &mut Interval) {
+        let until = self.buffer.deadline(self.start);
+        for attempts in 1.. {
+            let read = open_shards(self.client.clone(), self.target.clone());
+            let problem = match self.while_ticking(read, stops, ticks).await {
+                Some(Ok(shards)) => return self.buffer.aggregate(shards),
+                Some(Err(Unread::NotYet(problem))) if Instant::now() < until => problem,
+                Some(Err(Unread::NotYet(problem) | Unread::Never(problem))) => {
+                    self.fatal = Some(Fatal::Aws(problem));
+                    return;
+                }
+                None => return self.stop(input).await,
+            };
+            self.observer.trouble(&problem);
+            // The last attempt is at the end of the time.
+            let wait = self.buffer.wait_after(attempts).min(until.saturating_duration_since(Instant::now()));
+            if self.while_ticking(sleep(wait), stops, ticks).await.is_none() {
+                return self.stop(input).await;
+            }
+        }
+    }
+
+    /// The result of `work`; `None`: a stop came before.
+    async fn while_ticking<T>(
+        &mut self,
+        work: impl Future<Output = T>,
+        stops: &mut Stops,
+        ticks: &mut Interval,
+    ) -> Option<T> {
+        let mut work = pin!(work);
+        loop {
+            tokio::select! {
+                done = &mut work => return Some(done),
+                _ = ticks.tick() => self.observer.tick(&self.buffer.stats, self.start.elapsed()),
+                () = stops.next() => return None,
+            }
         }
     }
 
@@ -253,9 +279,11 @@ impl<O: Observer> Work<'_, O> {
         }
     }
 
+    /// Whether the next request fits beside those in flight. A single one always does.
     fn can_send(&self) -> bool {
-        let is_below = self.bytes_in_flight < MOST_BYTES_IN_FLIGHT;
-        self.in_flight.len() < self.buffer.most_in_flight() && is_below
+        let bytes = self.bytes_in_flight + self.buffer.next_bytes();
+        let has_bytes = self.in_flight.is_empty() || bytes <= MOST_BYTES_IN_FLIGHT;
+        self.in_flight.len() < self.buffer.most_in_flight() && has_bytes
     }
 
     /// When something is due without an answer or a record.
@@ -270,6 +298,8 @@ impl<O: Observer> Work<'_, O> {
             && let Some(request) = self.buffer.next_request(Instant::now(), self.flush())
         {
             self.bytes_in_flight += request.bytes;
+            // The requests in flight share the connection.
+            let (encoded, shared) = (encoded(request.bytes, request.records.len()), self.encoded_in_flight(&request));
             let random = &mut self.random;
             let entries = request.records.iter().map(|pending| entry_of(&pending.record, random)).collect();
             let call = self.client.put_records().set_records(Some(entries));
@@ -280,9 +310,17 @@ impl<O: Observer> Work<'_, O> {
             let number = self.next_number;
             self.next_number += 1;
             self.requests.insert(number, request);
-            self.in_flight.spawn(async move { (number, answer::read(call.send().await)) });
+            let call = call.customize().config_override(timeouts(&self.client, shared));
+            let is_large = encoded >= LARGE_REQUEST;
+            self.in_flight.spawn(async move { (number, answer::read(call.send().await, is_large)) });
         }
         self.see_limits();
+    }
+
+    /// The encoded bytes of a request and of those in flight.
+    fn encoded_in_flight(&self, request: &Request) -> usize {
+        let records = self.requests.values().chain([request]).map(|request| request.records.len()).sum();
+        encoded(self.bytes_in_flight, records)
     }
 
     /// Notes what kept records waiting.

@@ -299,3 +299,55 @@ async fn an_outage_of_the_connection_uses_up_no_attempt_and_loses_nothing() {
     assert!(end.stats.failed_requests >= 20 && end.stats.lost_replies == 0, "{:?}", end.stats);
     assert_eq!(server.stored().len(), 100);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slow_connection_has_the_time_for_the_bytes_of_its_requests() {
+    // 120 records of 10 kB are 1.6 MB in base64, and need a second. A reply to a small request has 600 ms.
+    let server = Server::start(Faults::slow(1.6e6), 1).await;
+    let large = |n: u64| Record { data: format!("{n:010000}").into_bytes(), ..record(n, Key::Random) };
+    // On a slow machine a reply may be late all the same. Without time for the bytes, each one is.
+    let retry = Retry { max_retries: 10, ..options(1).retry };
+    let options = Options { retry, ttl: Duration::from_secs(3600), batch: Batch::default(), ..options(1) };
+    let records = (1..=120).map(large).collect();
+    let (end, lost) = write_within(&server, options, records, Duration::from_millis(600)).await;
+    assert_eq!((end.stats.accepted, lost.len()), (120, 0), "lost replies: {}", end.stats.lost_replies);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_bytes_in_flight_keep_to_their_bound_with_the_next_request() {
+    let server = Server::start(Faults::slow(100e6), 1).await;
+    let large = |n: u64| Record { data: format!("{}{n}", "0".repeat(90_000)).into_bytes(), ..record(n, Key::Random) };
+    let batch = Batch { max_bytes: 4 << 20, ..Batch::default() };
+    let options = Options { batch, most_bytes: 64 << 20, ..options(1) };
+    let (end, _) = write(&server, options, (1..=150).map(large).collect()).await;
+    assert_eq!(end.stats.accepted, 150);
+    // Two requests of 4 MiB fit into 10 MiB, and a third would not. Base64 and JSON add a little more than a third.
+    let (least, most) = (7 << 20, 10 << 20);
+    let bytes = server.most_bytes() as f64 * 3.0 / 4.0;
+    assert!(bytes > f64::from(least) && bytes < f64::from(most) * 1.01, "{bytes}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn shards_that_cannot_be_read_at_once_are_asked_for_again_and_nothing_is_lost() {
+    let refused = [(500, "InternalFailure"), (400, "LimitExceededException"), (400, "ThrottlingException")];
+    let server = Server::start(Faults::none(), 1).await.with_refused_lists(&refused);
+    let options = Options { aggregates: true, ..options(1) };
+    let records = (1..=100).map(|n| record(n, Key::Random)).collect();
+    let (end, lost) = write(&server, options, records).await;
+    assert_eq!((end.stats.accepted, lost.len(), end.fatal), (100, 0, None));
+    assert!(server.stored().len() < 100, "they are in aggregates");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn shards_that_can_never_be_read_end_the_writer_with_the_code_and_message_of_aws() {
+    let server = Server::start(Faults::none(), 1).await.with_refused_lists(&[(400, "AccessDeniedException")]);
+    let options = Options { aggregates: true, ..options(1) };
+    let (end, lost) = write(&server, options, vec![record(1, Key::Random)]).await;
+    let cause = "ListShards: AccessDeniedException: a fault of the test";
+    assert_eq!((end.fatal, lost.len()), (Some(unthrottle_writer::Fatal::Aws(cause.into())), 1));
+    let server = Server::start(Faults::none(), 1).await.with_refused_lists(&[(500, "InternalFailure"); 9]);
+    let options = Options { aggregates: true, ttl: Duration::ZERO, ..crate::options(1) };
+    let (end, lost) = write(&server, options, vec![record(1, Key::Random)]).await;
+    assert!(end.fatal.is_some_and(|fatal| fatal.to_string().contains("ListShards: InternalFailure")));
+    assert_eq!(lost.len(), 1, "its time is over");
+}

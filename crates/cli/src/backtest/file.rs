@@ -30,6 +30,8 @@ const MOST_RECORD_BYTES: f64 = 10.0 * 1_048_576.0;
 pub(crate) struct FilePast {
     pub history: History,
     pub period: Period,
+    /// The minutes of the history before the first row.
+    pub before: usize,
 }
 
 /// Reads a file, or standard input for `-`. The past begins with the whole hour of the first row. Minutes without a row
@@ -81,7 +83,8 @@ pub(super) fn of_sums(
     let first = sums.keys().next().copied().unwrap_or_else(|| Minute::of(DateTime::UNIX_EPOCH));
     let hour = first.start().duration_trunc(TimeDelta::hours(1)).map_or(first, Minute::of);
     let end = known.keys().next_back().map_or(first, |minute| minute.plus(1));
-    Ok(FilePast { history: History::of(hour, end, &known), period })
+    let before = hour.to(first.plus(-1)).count();
+    Ok(FilePast { history: History::of(hour, end, &known), period, before })
 }
 
 /// That a row has more than AWS can take.

@@ -145,7 +145,7 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
 }
 
 fn of_file(name: &Path, past: file::FilePast, args: &Args, policy: Policy) -> Case {
-    let file::FilePast { history, period } = past;
+    let file::FilePast { history, period, .. } = past;
     let from = if args.shards.is_some() { From::Given } else { From::Fewest };
     let shards = args.shards.unwrap_or_else(|| history.fewest_shards());
     let before = Before { shards, mode: CapacityMode::Provisioned };

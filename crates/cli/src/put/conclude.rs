@@ -2,6 +2,7 @@
 
 use super::args::Plan;
 use super::observer::summary;
+use super::source::{is_file, is_stdin, stdin_has_bytes};
 use crate::CliError;
 use crate::screen::{print_json, print_note};
 use std::fmt::Write as _;
@@ -108,13 +109,15 @@ impl Outcome<'_> {
         }
     }
 
-    /// The files that were not read to their ends. Standard input and pipes have no end that is known.
+    /// The sources that were not read to their ends.
     fn unread(&self, read: &Read) -> Vec<String> {
+        let finished = self.input.finished;
         // The first source after a fault is in the message of the fault.
-        let done = self.input.finished + usize::from(matches!(read, Read::Wholly(Err(_))));
-        let rest = self.plan.files.iter().skip(done);
-        let files = rest.filter(|path| path.as_path() != Path::new("-") && path.is_file());
-        files.map(|path| path.display().to_string()).collect()
+        let done = finished + usize::from(matches!(read, Read::Wholly(Err(_))));
+        let rest = self.plan.files.iter().enumerate().skip(done);
+        let unread = rest.filter(|(place, path)| has_more(path, self.input.has_more.filter(|_| *place == finished)));
+        let name = |path: &Path| if is_stdin(path) { "standard input".into() } else { path.display().to_string() };
+        unread.map(|(_, path)| name(path)).collect()
     }
 
     fn last(&self) -> String {
@@ -155,6 +158,15 @@ impl Outcome<'_> {
         // A name that begins with a dash would be an option.
         let path = if path.starts_with('-') { format!("./{path}") } else { path };
         command + " " + &quoted(&path)
+    }
+}
+
+/// Whether a source was not read to its end. `left`: what its reader says. A file has an end that is known. Standard
+/// input may have bytes that nothing read. A pipe with a name that was not opened has nothing yet.
+fn has_more(path: &Path, left: Option<bool>) -> bool {
+    match left {
+        Some(has_more) => has_more,
+        None => is_file(path) || (is_stdin(path) && stdin_has_bytes()),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a person sees of a writer at work, and where lost records go.
 
-use crate::screen::{StatusLine, print_json, print_note};
+use crate::screen::{StatusLine, print_json, print_note, visible};
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::time::Duration;
@@ -57,6 +57,7 @@ impl Screen {
     /// Shows something that happened to the stream: on standard error if standard output is for JSON.
     pub fn event(&mut self, text: &str) {
         self.line.clear();
+        let text = visible(text);
         let _ = match self.is_json {
             true => writeln!(io::stderr(), "  {text}"),
             false => writeln!(io::stdout(), "  {text}"),
@@ -159,7 +160,7 @@ pub(crate) fn summary(end: &End) -> String {
         // The sort keeps the order of the shards where their counts are the same.
         shards.sort_by_key(|(_, times)| std::cmp::Reverse(**times));
         for (shard, times) in shards.iter().take(SHARDS_SHOWN) {
-            line("", format!("{shard} {}", number(**times)));
+            line("", format!("{} {}", visible(shard), number(**times)));
         }
         if let Some(others) = shards.get(SHARDS_SHOWN..).filter(|others| !others.is_empty()) {
             let times = number(others.iter().map(|(_, times)| **times).sum());

@@ -2,7 +2,6 @@
 
 use crate::CliError;
 use crate::aws::{AwsArgs, failed};
-use crate::screen::print_note;
 use aws_sdk_kinesis::config::SharedCredentialsProvider;
 use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_kinesis::operation::describe_stream_summary::DescribeStreamSummaryError as Refused;
@@ -14,7 +13,8 @@ use unthrottle_core::signal::{Home, StreamArn};
 use unthrottle_writer::config::Credentials;
 use unthrottle_writer::{DEFAULT_RECORD_BYTES, Target, client};
 
-/// The longest wait for a reply. 5 MiB take 10 s at 4 Mbit/s. A longer wait would use up the time of a record.
+/// The longest wait for a reply, besides the time that the bytes of a request need. A longer wait would use up the time
+/// of a record.
 const ATTEMPT: Duration = Duration::from_secs(10);
 
 /// A stream that takes records.
@@ -58,6 +58,10 @@ pub(crate) async fn find(text: &str, aws: &AwsArgs, credentials: Option<&Credent
         Target::Arn(arn) => call.stream_arn(arn),
     };
     let summary = match call.send().await {
+        Ok(answer) if answer.stream_description_summary().is_none() => {
+            let endpoint = endpoint_of(config.endpoint_url(), &region);
+            return Err(foreign(&endpoint, "it has no stream"));
+        }
         Ok(answer) => answer.stream_description_summary,
         Err(error) => unreadable(text, &region, config.endpoint_url(), error)?,
     };
@@ -67,6 +71,15 @@ pub(crate) async fn find(text: &str, aws: &AwsArgs, credentials: Option<&Credent
     let kib = summary.as_ref().and_then(|summary| summary.max_record_size_in_kib());
     let record_bytes = kib.and_then(|kib| usize::try_from(kib).ok()).map_or(DEFAULT_RECORD_BYTES, |kib| kib << 10);
     Ok(Stream { target, client: client(&builder, ATTEMPT), record_bytes, summary })
+}
+
+/// The endpoint in words.
+fn endpoint_of(url: Option<&str>, region: &str) -> String {
+    url.map_or_else(|| format!("Kinesis in {region}"), str::to_owned)
+}
+
+fn foreign(endpoint: &str, answer: &str) -> CliError {
+    CliError::Missing(format!("{endpoint} does not answer as Kinesis does. Check --endpoint-url. The answer: {answer}"))
 }
 
 fn must_take_records(stream: &str, status: &StreamStatus) -> Result<(), CliError> {
@@ -87,12 +100,9 @@ fn unreadable(
 ) -> Result<Option<StreamDescriptionSummary>, CliError> {
     let code = error.code().unwrap_or_default();
     if code.starts_with("AccessDenied") {
-        print_note(
-            "this caller may not call kinesis:DescribeStreamSummary, so the limit of a record is taken as 1 MiB",
-        );
         return Ok(None);
     }
-    let endpoint = endpoint.map_or_else(|| format!("Kinesis in {region}"), str::to_owned);
+    let endpoint = endpoint_of(endpoint, region);
     let is_foreign = match &error {
         SdkError::ServiceError(refused) => code.is_empty() && !refused.raw().status().is_server_error(),
         SdkError::ResponseError(_) => true,
@@ -105,10 +115,7 @@ fn unreadable(
         code if code.starts_with("ExpiredToken") => CliError::Missing(format!(
             "the credentials have expired ({code}). Sign in again, or give other ones. Nothing was written"
         )),
-        _ if is_foreign => CliError::Missing(format!(
-            "{endpoint} does not answer as Kinesis does. Check --endpoint-url. The answer: {}",
-            Cause::of(error)
-        )),
+        _ if is_foreign => foreign(&endpoint, &Cause::of(error).to_string()),
         _ if matches!(&error, SdkError::DispatchFailure(failed) if failed.is_io()) => {
             CliError::Missing(format!("no connection to {endpoint}: {}", Cause::of(error)))
         }

@@ -54,8 +54,8 @@ pub(crate) struct Args {
     #[arg(
         long,
         help = "Offer the last rate until the stream has healed: it has changed, is \
-                ACTIVE, and refused nothing for 10 s. Exit code 3 if it does not heal \
-                within --max-duration"
+                ACTIVE, and took records for 10 s without a refusal or a failed \
+                request. Exit code 3 if it does not heal within --max-duration"
     )]
     pub until_healed: bool,
     #[arg(
@@ -79,8 +79,14 @@ pub(crate) struct Args {
     /// Refuse a load that could cost more than this, in USD at list prices
     #[arg(long, default_value = "1", value_name = "USD", value_parser = amount)]
     pub max_usd: f64,
-    /// Refuse a load that takes longer than this
-    #[arg(long, default_value = "15m", value_name = "DURATION", value_parser = duration)]
+    #[arg(
+        long,
+        default_value = "15m",
+        value_name = "DURATION",
+        value_parser = duration,
+        help = "Refuse stages that take longer than this, and stop the load then. Records\n\
+                that wait are then sent for at most 8 s"
+    )]
     pub max_duration: Duration,
     /// Say what would be offered, and what it would cost. Writes nothing
     #[arg(long)]
@@ -108,8 +114,9 @@ impl Args {
             let stages = parse_stages(&self.stages).map_err(|why| CliError::Usage(format!("--stages: {why}")))?;
             return Ok(Wanted::Stages(stages));
         };
-        let history = read_history(path, self.period)?.history;
-        let minutes = history.minutes().iter().map(|minute| minute.records + minute.throttled);
+        let past = read_history(path, self.period)?;
+        let minutes = past.history.minutes().iter().skip(past.before);
+        let minutes = minutes.map(|minute| minute.records + minute.throttled);
         Ok(Wanted::Past(Profile::of_minutes(minutes)))
     }
 }

@@ -8,8 +8,12 @@ use aws_sdk_kinesis::types::{StreamDescriptionSummary, StreamMode};
 use std::time::Duration;
 use unthrottle_core::cost::{BillingMode, Load, Prices, Shape};
 use unthrottle_core::policy::SMOKE_ALLOWED;
+use unthrottle_core::signal::StreamArn;
 use unthrottle_core::words::short;
 use unthrottle_writer::load::Profile;
+
+/// The parts of a range of sizes whose cost is computed. More would change the bound by less than a thousandth.
+const SIZES: usize = 1000;
 
 /// Refuses a load on a stream whose owner has not allowed it.
 ///
@@ -17,7 +21,7 @@ use unthrottle_writer::load::Profile;
 /// The stream has no tag that allows it, and its name was not typed again. Or the tags cannot be read.
 pub(super) async fn owner_allows(args: &Args, stream: &Stream, arn: &str) -> Result<(), CliError> {
     match &args.i_own {
-        Some(typed) if *typed == args.stream => return Ok(()),
+        Some(typed) if is_typed_again(typed, &args.stream, arn) => return Ok(()),
         Some(typed) => {
             let stream = &args.stream;
             return Err(CliError::Usage(format!("--i-own is `{typed}`, and the stream is `{stream}`")));
@@ -34,6 +38,11 @@ pub(super) async fn owner_allows(args: &Args, stream: &Stream, arn: &str) -> Res
          tag the stream {SMOKE_ALLOWED}=allow",
         args.stream
     )))
+}
+
+/// Whether a person typed the stream again: as before, or by its name or its ARN.
+fn is_typed_again(typed: &str, stream: &str, arn: &str) -> bool {
+    typed == stream || typed == arn || StreamArn::parse(arn).is_some_and(|arn| arn.name == typed)
 }
 
 /// The time that a load takes, at most.
@@ -58,24 +67,29 @@ pub(super) fn bounded_time(args: &Args, profile: &Profile) -> Result<Duration, C
 /// It is more than `--max-usd`.
 pub(super) fn bounded_cost(
     args: &Args,
-    summary: Option<&StreamDescriptionSummary>,
+    summary: &StreamDescriptionSummary,
     profile: &Profile,
-    record_bytes: f64,
     time: Duration,
 ) -> Result<f64, CliError> {
-    let mode = summary.and_then(|summary| summary.stream_mode_details()).map(|details| details.stream_mode());
+    let mode = summary.stream_mode_details().map(|details| details.stream_mode());
     let mode = match mode {
         Some(StreamMode::OnDemand) => BillingMode::OnDemand { committed: false },
         _ => BillingMode::Provisioned,
     };
     let records = profile.due(time) as f64;
-    let cost_at = |rate: f64| {
+    let cost_at = |rate: f64, data: usize| {
+        let record_bytes = (data + args.keys.bytes()) as f64;
         let load = Load { records_per_second: rate, bytes_per_second: rate * record_bytes, ..Load::default() };
         let shape = Shape { mode, shards: 1, consumers: 0, retention_hours: 24, shard_metrics: 0, load };
         Prices::default().per_hour(&shape)
     };
     let hours = time.as_secs_f64() / 3600.0;
-    let usd = (cost_at(records / time.as_secs_f64().max(1.0)) - cost_at(0.0)) * hours;
+    let rate = records / time.as_secs_f64().max(1.0);
+    // AWS rounds each record up to a unit, so the cost of a mean size is not the mean of the costs.
+    let sizes = args.size.parts(SIZES);
+    let per_hour =
+        sizes.iter().map(|data| cost_at(rate, *data) - cost_at(0.0, *data)).sum::<f64>() / sizes.len() as f64;
+    let usd = per_hour * hours;
     if usd > args.max_usd {
         return Err(CliError::Usage(format!(
             "these records could cost {} at list prices, and --max-usd allows {}",
@@ -114,5 +128,21 @@ mod tests {
             (dollars(0.000_003), dollars(0.0), dollars(1.5)),
             ("$0.0001".into(), "$0.00".into(), "$1.50".into())
         );
+    }
+
+    #[test]
+    fn a_stream_is_typed_again_by_its_name_or_its_arn_and_by_no_other() {
+        let arn = "arn:aws:kinesis:us-east-1:000000000000:stream/orders";
+        for (typed, stream, is_same) in [
+            ("orders", "orders", true),
+            ("orders", arn, true),
+            (arn, "orders", true),
+            (arn, arn, true),
+            ("order", arn, false),
+            ("arn:aws:kinesis:us-east-1:111111111111:stream/orders", arn, false),
+            ("", arn, false),
+        ] {
+            assert_eq!(is_typed_again(typed, stream, arn), is_same, "{typed} for {stream}");
+        }
     }
 }

@@ -15,7 +15,7 @@ pub(super) use args::Args;
 
 use crate::CliError;
 use crate::aws::clock;
-use crate::put::{Stream, find};
+use crate::put::find;
 use crate::screen::{Console, print_note};
 use crate::stop::stop_signal;
 use crate::streams::open_shards;
@@ -34,11 +34,18 @@ use unthrottle_writer::load::{Offered, Profile};
 pub(super) async fn run(args: Args) -> Result<(), CliError> {
     let wanted = args.wanted()?;
     let stream = find(&args.stream, &args.aws, None).await?;
+    let Some(summary) = &stream.summary else {
+        return Err(CliError::Missing(
+            "this caller may not call kinesis:DescribeStreamSummary. smoke needs it for the capacity and the cost, and \
+             to see how the stream heals. Nothing was written"
+                .into(),
+        ));
+    };
     let record_bytes = args.size.mean() + args.keys.bytes() as f64;
-    let capacity = capacity(stream.summary.as_ref(), record_bytes);
+    let capacity = capacity(summary, record_bytes);
     let profile = wanted.profile(record_bytes, capacity)?;
     let time = guard::bounded_time(&args, &profile)?;
-    let usd = guard::bounded_cost(&args, stream.summary.as_ref(), &profile, record_bytes, time)?;
+    let usd = guard::bounded_cost(&args, summary, &profile, time)?;
     if args.size.most() + args.keys.bytes() > stream.record_bytes {
         return Err(CliError::Usage(format!(
             "--size: a record of {} bytes and its key are larger than the stream takes ({} bytes)",
@@ -46,19 +53,19 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
             stream.record_bytes
         )));
     }
-    announce(&args, &stream, &profile, (record_bytes, capacity), (time, usd))?;
+    announce(&args, summary, &profile, (record_bytes, capacity), (time, usd))?;
     if args.dry_run {
         return Ok(());
     }
-    let arn = stream.summary.as_ref().map(|summary| summary.stream_arn().to_owned()).unwrap_or_default();
-    guard::owner_allows(&args, &stream, &arn).await?;
-    let witness = if args.until_healed { Some(witness(&args, &arn).await?) } else { None };
-    let healing = Healing::new(stream.summary.as_ref());
+    let arn = summary.stream_arn();
+    guard::owner_allows(&args, &stream, arn).await?;
+    let witness = if args.until_healed { Some(witness(&args, arn).await?) } else { None };
+    let healing = Healing::new(summary);
     let offered = Offered::default();
     let shard_takes = of_shard(record_bytes);
     let load = (profile, time);
-    let (end, is_asked) = offer::offer(&args, &stream, load, (&healing, &arn), &offered, shard_takes).await?;
-    healing.read_memory(&stream.client, &arn, false).await;
+    let (end, is_asked) = offer::offer(&args, &stream, load, (&healing, arn), &offered, shard_takes).await?;
+    healing.read_memory(&stream.client, arn, false).await;
     // A person who stopped the load does not want to wait for minutes.
     let proof = match witness.filter(|_| !is_asked) {
         Some(witness) => proved(&witness, &end.stats).await,
@@ -86,8 +93,7 @@ async fn proved(witness: &Witness, stats: &Stats) -> Option<Proof> {
 }
 
 /// The records of this size that a provisioned stream takes in a second, if its keys are even.
-fn capacity(summary: Option<&StreamDescriptionSummary>, record_bytes: f64) -> Option<f64> {
-    let summary = summary?;
+fn capacity(summary: &StreamDescriptionSummary, record_bytes: f64) -> Option<f64> {
     let mode = summary.stream_mode_details().map(|details| details.stream_mode());
     (mode != Some(&StreamMode::OnDemand)).then(|| f64::from(open_shards(summary)) * of_shard(record_bytes))
 }
@@ -100,13 +106,13 @@ fn of_shard(record_bytes: f64) -> f64 {
 /// Says what comes, and what it costs.
 fn announce(
     args: &Args,
-    stream: &Stream,
+    summary: &StreamDescriptionSummary,
     profile: &Profile,
     (record_bytes, capacity): (f64, Option<f64>),
     (time, usd): (Duration, f64),
 ) -> Result<(), CliError> {
     let mut console = Console::new(args.json);
-    let shards = many(stream.summary.as_ref().map_or(0, open_shards), "shard");
+    let shards = many(open_shards(summary), "shard");
     let each = format!("of {} bytes with even keys", count(record_bytes));
     console.heading(&match capacity {
         Some(capacity) => format!("{}: {shards}, takes {} records/s {each}", args.stream, count(capacity)),

@@ -18,14 +18,14 @@ use unthrottle_writer::{Batch, End, Limits, Options, Retry, Stopper, feed, stops
 /// A record that leaves later than this after its time was not offered in time.
 const LATE: Duration = Duration::from_millis(250);
 
-/// The memory of the records that wait for another attempt, about. With the requests in flight and their answers, the
-/// command then stays below 64 MiB.
+/// The memory of the records that wait for another attempt, about. Requests in flight come on top of it. With less, an
+/// overload with short answers would fill it, and the command would offer less than its plan.
 pub(super) const MOST_BYTES: usize = 20 << 20;
 
 /// The requests in flight. Many, so that slow answers do not slow the load down.
 pub(super) const MOST_IN_FLIGHT: usize = 64;
 
-/// Offers the load until it ends, the stream has healed, or a person stops it. `time`: the longest time.
+/// Offers the load until it ends, the stream has healed, `--max-duration` is over, or a person stops it.
 /// `shard_takes`: records a second. Returns whether a person stopped it, too.
 ///
 /// # Errors
@@ -63,26 +63,22 @@ pub(super) async fn offer(
     let (client, target) = (stream.client.clone(), stream.target.clone());
     let (stopper, stops) = stops();
     let is_asked = Arc::new(AtomicBool::new(false));
-    let most = args.until_healed.then_some(time);
+    // A load whose stages take all of the time is offered in full.
+    let most = args.max_duration + if args.until_healed { Duration::ZERO } else { LATE };
     let stopping = tokio::spawn(stop(stopper, is_asked.clone(), is_live, (is_healed, most)));
     let end = unthrottle_writer::run(client, target, (options, limits), feed, stops, &mut watching).await;
     stopping.abort();
     watch.abort();
     // The generator ends when the writer takes no more.
     let _ = generator.await;
-    healing.refused(end.stats.refused);
+    healing.count(&end.stats);
     watching.end(&end.stats);
     Ok((end, is_asked.load(Ordering::SeqCst)))
 }
 
-/// Stops the load when the stream has healed, after `most`, or when a person asks for it. A person who asks twice ends
-/// it at once.
-async fn stop(
-    stopper: Stopper,
-    is_asked: Arc<AtomicBool>,
-    has_keys: bool,
-    (is_healed, most): (Arc<Notify>, Option<Duration>),
-) {
+/// Stops the load when the stream has healed, after `most`, or when a person asks for it. Records that wait are then
+/// sent for the time of a drain. A person who asks twice ends it at once.
+async fn stop(stopper: Stopper, is_asked: Arc<AtomicBool>, has_keys: bool, (is_healed, most): (Arc<Notify>, Duration)) {
     let ask = || {
         is_asked.store(true, Ordering::SeqCst);
         stopper.stop();
@@ -90,7 +86,7 @@ async fn stop(
     let at_the_end = async {
         tokio::select! {
             () = is_healed.notified() => {}
-            () = tokio::time::sleep(most.unwrap_or(Duration::MAX)), if most.is_some() => {}
+            () = tokio::time::sleep(most) => {}
         }
         if !is_asked.load(Ordering::SeqCst) {
             stopper.stop();

@@ -89,7 +89,7 @@ impl Observer for Watching {
     }
 
     fn tick(&mut self, stats: &Stats, elapsed: Duration) {
-        if self.healing.refused(stats.refused)
+        if self.healing.count(stats)
             && let Some(is_healed) = &self.is_healed
         {
             is_healed.notify_one();

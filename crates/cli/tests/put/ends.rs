@@ -72,7 +72,7 @@ async fn a_signal_stops_the_input_and_what_was_read_is_written() {
     // Without the signal, the records would wait for an hour.
     let mut child = fixture.start(&["orders", "--batch-duration", "1h", "--json"]);
     let mut stdin = child.stdin.take().expect("piped");
-    stdin.write_all(b"one\ntwo\nthr").expect("written");
+    stdin.write_all(b"one\ntwo\n").expect("written");
     let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
     let ended = tokio::task::spawn_blocking(move || {
         let mut line = String::new();
@@ -91,6 +91,57 @@ async fn a_signal_stops_the_input_and_what_was_read_is_written() {
     assert!(last.contains("\"accepted\":2"), "{last}");
     assert_eq!(fixture.records("orders").await.len(), 2);
     drop(stdin);
+}
+
+/// The bytes of a pipe that a signal leaves are gone, so nothing may say that all is done.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_part_of_a_line_that_a_signal_leaves_is_an_error() {
+    let fixture = Fixture::new().await;
+    let mut child = fixture.start(&["orders", "--batch-duration", "10ms", "--json"]);
+    let mut stdin = child.stdin.take().expect("piped");
+    stdin.write_all(b"one\ntwo\nthr").expect("written");
+    let stdout = wait_for(child.stdout.take().expect("piped"), "\"accepted\":2").await;
+    signal(child.id(), "-TERM");
+    let out = end(child).await;
+    assert_eq!(out.status.code(), Some(1), "{}", stderr(&out));
+    assert!(stderr(&out).contains("not read to the end: standard input"), "{}", stderr(&out));
+    assert_eq!(fixture.records("orders").await.len(), 2);
+    drop((stdin, stdout));
+}
+
+/// Standard input is a file, and then a pipe with more lines than a stream of two shards takes in a minute.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_standard_input_that_a_signal_leaves_unread_is_an_error_and_its_complete_lines_are_records() {
+    let fixture = Fixture::new().await;
+    let lines: String = (0..200_000).map(|n| format!("{n:0100}\n")).collect();
+    let path = fixture.file("a.txt", &lines);
+    for is_pipe in [false, true] {
+        let mut command = fixture.command(&["orders", "--json"]);
+        if !is_pipe {
+            command.stdin(Stdio::from(fs::File::open(&path).expect("there")));
+        }
+        let mut child = command.spawn().expect("it starts");
+        let (stdin, lines) = (child.stdin.take(), lines.clone());
+        let writer = spawn_blocking(move || stdin.is_some_and(|mut stdin| stdin.write_all(lines.as_bytes()).is_ok()));
+        let mut stdout = wait_for(child.stdout.take().expect("piped"), "\"attempted\":1").await;
+        signal(child.id(), "-TERM");
+        let rest = spawn_blocking(move || {
+            let mut rest = String::new();
+            stdout.read_to_string(&mut rest).map(|_| rest)
+        });
+        let out = end(child).await;
+        assert!(!writer.await.expect("no panic"), "all was read");
+        assert_eq!(out.status.code(), Some(1), "{}", stderr(&out));
+        let said = stderr(&out);
+        assert!(said.contains("not read to the end: standard input"), "{said}");
+        // Every line up to the last one that is named became a record.
+        let summary = rest.await.expect("no panic").expect("text");
+        let summary: serde_json::Value = serde_json::from_str(summary.lines().last().expect("a line")).expect("JSON");
+        let last = said.split("up to stdin:").nth(1).and_then(|rest| rest.lines().next()).expect("a line");
+        assert_eq!(summary["attempted"].to_string(), last, "{said}");
+    }
 }
 
 #[cfg(unix)]

@@ -3,6 +3,7 @@
 use crate::fixture::{Fixture, sorted, stderr, text};
 use serde_json::Value;
 use std::fs;
+use std::io::{BufRead, BufReader};
 use unthrottle_lab::local::{Effect, Fault};
 
 fn summary(out: &std::process::Output) -> Value {
@@ -50,6 +51,57 @@ async fn with_order_a_rejected_record_loses_the_later_ones_of_its_key_and_the_hi
     let of_a: Vec<&str> =
         records.iter().filter(|record| record.key == "a").map(|record| record.data.as_str()).collect();
     assert_eq!(of_a, ["{\"k\":\"a\",\"n\":1}", &large, "{\"k\":\"a\",\"n\":3}"]);
+}
+
+#[tokio::test]
+async fn a_run_without_a_loss_leaves_the_letters_of_another_run() {
+    let fixture = Fixture::new().await;
+    let mut idle = fixture.start(&["orders", "--dead-letter", "lost.jsonl", "--json"]);
+    // It is at work: the lines come from its main loop.
+    let mut stdout = BufReader::new(idle.stdout.take().expect("piped"));
+    let started = tokio::task::spawn_blocking(move || stdout.read_line(&mut String::new()).map(|_| stdout));
+    let stdout = started.await.expect("no panic").expect("a line");
+    let out = fixture.put(&["orders", "--dead-letter", "lost.jsonl"], "x".repeat(2 << 20)).await;
+    assert_eq!(out.status.code(), Some(1), "{}", stderr(&out));
+    drop(idle.stdin.take());
+    let out = tokio::task::spawn_blocking(move || idle.wait_with_output()).await.expect("no panic").expect("it ends");
+    assert!(out.status.success(), "{}", stderr(&out));
+    let kept = fs::read_to_string(fixture.folder.path().join("lost.jsonl")).expect("there");
+    assert_eq!(kept.lines().count(), 2);
+    drop(stdout);
+}
+
+#[tokio::test]
+async fn a_source_that_is_the_dead_letters_by_any_name_is_refused() {
+    let fixture = Fixture::new().await;
+    let letters = "{\"unthrottle_dead_letters\":1}\n{\"data\":\"aGk=\",\"partition_key\":\"k\"}\n";
+    let path = fixture.file("a.jsonl", letters);
+    fs::hard_link(&path, fixture.folder.path().join("b.jsonl")).expect("linked");
+    let out = fixture.put(&["orders", "a.jsonl", "--dead-letter", "b.jsonl"], "").await;
+    assert_eq!(out.status.code(), Some(2), "{}", stderr(&out));
+    assert!(stderr(&out).contains("a.jsonl: is read and is also --dead-letter"), "{}", stderr(&out));
+    #[cfg(unix)]
+    for args in [vec!["orders"], vec!["orders", "-"], vec!["orders", "/dev/stdin"]] {
+        let mut command = fixture.command(&[&args[..], &["--dead-letter", "b.jsonl"]].concat());
+        command.stdin(fs::File::open(&path).expect("there"));
+        let out = tokio::task::spawn_blocking(move || command.output()).await.expect("no panic").expect("it ends");
+        assert_eq!(out.status.code(), Some(2), "{args:?}: {}", stderr(&out));
+        assert!(stderr(&out).contains("is read and is also --dead-letter"), "{args:?}: {}", stderr(&out));
+    }
+    assert_eq!(fixture.records("orders").await.len(), 0);
+    assert_eq!(fs::read_to_string(path).expect("there"), letters);
+}
+
+#[tokio::test]
+async fn a_name_of_a_file_reaches_no_terminal_as_it_is() {
+    let fixture = Fixture::new().await;
+    let name = "a\u{1b}[31mb.txt";
+    fixture.file(name, "x".repeat(2 << 20));
+    let out = fixture.put(&["orders", name], "").await;
+    assert!(stderr(&out).contains("lost: a\\u{1b}[31mb.txt:1: data and key have"), "{}", stderr(&out));
+    let out = fixture.put(&["orders", "c\u{1b}[31md.txt"], "").await;
+    assert!(stderr(&out).contains("c\\u{1b}[31md.txt: No such file"), "{}", stderr(&out));
+    assert!(!stderr(&out).contains('\u{1b}'), "{}", stderr(&out));
 }
 
 #[tokio::test]

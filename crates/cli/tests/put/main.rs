@@ -11,7 +11,7 @@ use fixture::{Fixture, Stored, refuse, sorted, stderr, text};
 use serde_json::Value;
 use std::fs;
 use std::time::Duration;
-use unthrottle_lab::local::{LocalAccount, Options};
+use unthrottle_lab::local::{Effect, Fault, LocalAccount, Options};
 
 #[tokio::test]
 async fn lines_of_files_and_of_standard_input_become_records() {
@@ -85,6 +85,59 @@ async fn the_example_of_the_document_runs_and_options_override_it() {
     let other = [&args[..], &["--stream", "orders", "--partition-key", "k", "data.txt"]].concat();
     assert!(fixture.put(&other, "").await.status.success());
     assert_eq!(sorted(&fixture.records("orders").await), ["k:x"]);
+}
+
+#[tokio::test]
+async fn region_endpoint_and_credentials_of_the_file_are_on_the_wire() {
+    let (seen, mut requests) = tokio::sync::mpsc::unbounded_channel();
+    let kinesis = move |headers: axum::http::HeaderMap| {
+        let header = |name: &str| headers.get(name).map(|value| text(value.as_bytes())).unwrap_or_default();
+        let summary = serde_json::json!({
+            "StreamName": "orders", "StreamARN": "arn:aws:kinesis:eu-west-1:000000000000:stream/orders",
+            "StreamStatus": "ACTIVE", "RetentionPeriodHours": 24, "StreamCreationTimestamp": 1.0,
+            "EnhancedMonitoring": [], "OpenShardCount": 1,
+        });
+        let put = serde_json::json!([{"SequenceNumber": "1", "ShardId": "shardId-000000000000"}]);
+        let answer = match header("x-amz-target").ends_with(".PutRecords") {
+            true => serde_json::json!({"FailedRecordCount": 0, "Records": put}),
+            false => serde_json::json!({"StreamDescriptionSummary": summary}),
+        };
+        let _ = seen.send(["x-amz-target", "authorization", "x-amz-security-token"].map(header));
+        async move { answer.to_string() }
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    tokio::spawn(async move { axum::serve(listener, axum::Router::new().fallback(kinesis)).await });
+    let fixture = Fixture::new().await;
+    let credentials = "{access_key_id: AKIDOFFILE, secret_access_key: s, session_token: token-of-file}";
+    let of_stream = format!("stream_name: orders\n    region: eu-west-1\n    endpoint_url: {url}");
+    let file = format!("output:\n  aws_kinesis:\n    {of_stream}\n    credentials: {credentials}\n");
+    fixture.file("put.yaml", file);
+    fixture.file("in.txt", "x\n");
+    // The environment has another region, another endpoint and other credentials.
+    let out = fixture.put(&["--config", "put.yaml", "in.txt"], "").await;
+    assert!(out.status.success(), "{}", stderr(&out));
+    let mut calls = vec![];
+    while let Ok([target, authorization, token]) = requests.try_recv() {
+        if !target.is_empty() {
+            assert!(authorization.contains("Credential=AKIDOFFILE/"), "{target}: {authorization}");
+            assert!(authorization.contains("/eu-west-1/kinesis/aws4_request"), "{target}: {authorization}");
+            assert_eq!(token, "token-of-file", "{target}");
+            calls.push(target);
+        }
+    }
+    assert_eq!(calls, ["Kinesis_20131202.DescribeStreamSummary", "Kinesis_20131202.PutRecords"]);
+}
+
+#[tokio::test]
+async fn a_throttled_key_of_the_stream_is_waited_for() {
+    let fixture = Fixture::new().await;
+    let effect = Effect::Error { status: 400, code: "KMSThrottlingException".into(), message: "too fast".into() };
+    fixture.account.add_fault(Fault { operation: "PutRecords".into(), skip: 0, times: 2, effect });
+    let out = fixture.put(&["orders", "--initial-wait", "1ms"], "x\n").await;
+    assert!(out.status.success(), "{}", stderr(&out));
+    assert!(stderr(&out).contains("is sent again: KMSThrottlingException: too fast"), "{}", stderr(&out));
+    assert_eq!(fixture.records("orders").await.len(), 1);
 }
 
 #[tokio::test]

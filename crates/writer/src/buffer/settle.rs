@@ -131,7 +131,7 @@ impl Buffer {
     }
 
     /// A random part of the longest wait ("full jitter").
-    fn wait_after(&mut self, attempts: u32) -> Duration {
+    pub fn wait_after(&mut self, attempts: u32) -> Duration {
         self.options.retry.longest_wait(attempts).mul_f64(self.random.f64())
     }
 

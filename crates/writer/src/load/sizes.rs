@@ -14,6 +14,12 @@ impl Sizes {
         random.usize(self.least..=self.most)
     }
 
+    /// The largest size of each of this number of equal parts. No size of a part costs more.
+    pub fn parts(&self, parts: usize) -> Vec<usize> {
+        let range = self.most - self.least;
+        (1..=parts).map(|part| self.least + (range * part).div_ceil(parts)).collect()
+    }
+
     /// The largest.
     pub fn most(&self) -> usize {
         self.most
@@ -48,6 +54,7 @@ mod tests {
         assert_eq!((sizes.mean(), sizes.most()), (15.0, 20));
         let mut random = fastrand::Rng::with_seed(1);
         assert!((0..100).all(|_| (10..=20).contains(&sizes.next(&mut random))));
+        assert_eq!((sizes.parts(4), sizes.parts(1)), (vec![13, 15, 18, 20], vec![20]));
         assert_eq!("7".parse::<Sizes>().expect("a number").next(&mut random), 7);
         for text in ["", "0", "20-10", "x", "1-", "99999999999"] {
             assert!(text.parse::<Sizes>().is_err_and(|why| why.contains("is no size")), "{text}");

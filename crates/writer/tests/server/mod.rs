@@ -3,7 +3,7 @@
 use aws_sdk_kinesis::config::{BehaviorVersion, Builder, Credentials, Region};
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::State;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde_json::{Value, json};
@@ -32,6 +32,8 @@ pub struct Faults {
     hang: f64,
     /// The answer comes late, so that later requests are answered before it.
     late: f64,
+    /// The bytes that the connection carries in a second.
+    bytes_per_second: f64,
 }
 
 impl Faults {
@@ -46,7 +48,13 @@ impl Faults {
             empty: 0.002,
             hang: 0.0,
             late: 0.3,
+            bytes_per_second: f64::INFINITY,
         }
+    }
+
+    /// A connection that carries this number of bytes in a second.
+    pub fn slow(bytes_per_second: f64) -> Faults {
+        Faults { bytes_per_second, ..Faults::none() }
     }
 
     pub fn throttles() -> Faults {
@@ -87,6 +95,11 @@ struct Inner {
     again: HashSet<Vec<u8>>,
     /// The shards, all of the same width.
     shards: u128,
+    /// The answers of ListShards before the shards.
+    refused_lists: Vec<(u16, &'static str)>,
+    /// The most bytes of requests that were in flight together, and those that are.
+    most_bytes: usize,
+    bytes: usize,
 }
 
 /// The server. It stops with the test.
@@ -113,10 +126,14 @@ impl Server {
             unsure: HashSet::new(),
             again: HashSet::new(),
             shards: 1,
+            refused_lists: vec![],
+            most_bytes: 0,
+            bytes: 0,
         };
         let inner = Arc::new(Mutex::new(inner));
         let url = format!("http://{}", listener.local_addr().expect("an address"));
-        let app = Router::new().fallback(answer).with_state(inner.clone());
+        // Requests of PutRecords may be larger than what axum takes by itself.
+        let app = Router::new().fallback(answer).with_state(inner.clone()).layer(DefaultBodyLimit::disable());
         tokio::spawn(async move { axum::serve(listener, app).await });
         Server { inner, url }
     }
@@ -125,6 +142,17 @@ impl Server {
     pub fn with_shards(self, shards: u128) -> Server {
         lock(&self.inner).shards = shards;
         self
+    }
+
+    /// The same with these answers of ListShards before the shards, the last one first.
+    pub fn with_refused_lists(self, refused: &[(u16, &'static str)]) -> Server {
+        lock(&self.inner).refused_lists = refused.to_vec();
+        self
+    }
+
+    /// The most bytes of requests that were in flight together.
+    pub fn most_bytes(&self) -> usize {
+        lock(&self.inner).most_bytes
     }
 
     /// The configuration of a client for this server.
@@ -182,7 +210,9 @@ enum Reply {
 async fn answer(State(inner): State<Arc<Mutex<Inner>>>, headers: HeaderMap, body: Bytes) -> Response {
     let is_list = headers.get("x-amz-target").is_some_and(|target| target.as_bytes().ends_with(b"ListShards"));
     let (reply, wait) = if is_list { lock(&inner).list_shards() } else { lock(&inner).reply(&body) };
-    tokio::time::sleep(wait).await;
+    let carried = lock(&inner).begin(body.len());
+    tokio::time::sleep(wait + carried).await;
+    lock(&inner).bytes -= body.len();
     let json = |status: u16, body: Value| {
         let response = Response::builder().status(status).header("content-type", "application/x-amz-json-1.1");
         response.body(Body::from(body.to_string())).expect("a response")
@@ -204,7 +234,17 @@ impl Inner {
         self.random.f64() < chance
     }
 
-    fn list_shards(&self) -> (Reply, Duration) {
+    /// Counts a request. Returns the time that its bytes and those before it need.
+    fn begin(&mut self, bytes: usize) -> Duration {
+        self.bytes += bytes;
+        self.most_bytes = self.most_bytes.max(self.bytes);
+        Duration::from_secs_f64(self.bytes as f64 / self.faults.bytes_per_second)
+    }
+
+    fn list_shards(&mut self) -> (Reply, Duration) {
+        if let Some((status, code)) = self.refused_lists.pop() {
+            return (Reply::Error(status, code), Duration::ZERO);
+        }
         let width = u128::MAX / self.shards;
         let shard = |n: u128| {
             let last = if n + 1 == self.shards { u128::MAX } else { (n + 1) * width - 1 };

@@ -91,7 +91,7 @@ proptest! {
                 prop_assert!((1..=1 + text.lines().count() as u64).contains(&line), "{line}: {problem}");
                 prop_assert!(!problem.is_empty());
             }
-            Ok(FilePast { history, period }) => {
+            Ok(FilePast { history, period, .. }) => {
                 prop_assert!(history.minutes().iter().all(|minute| minute.impossible().is_none()));
                 prop_assert!(history.minutes().len() as i64 <= (MOST_DAYS + 1) * 24 * 60);
                 prop_assert!((1..=10_000).contains(&history.fewest_shards()));
