@@ -110,6 +110,9 @@ fn is_held(fixture: Fixture, held: Option<ForesightHeld>) {
 
 rows! { is_held;
     the_last_forecast_is_checked_first: rising().memory(&forecast(30, Some(4), 0)) => Some(ForesightHeld::OneAnHour);
+    a_forecast_that_is_not_checked_yet_is_waited_for_beyond_its_hour:
+        rising().memory(&forecast(60, Some(4), 1)) => Some(ForesightHeld::OneAnHour);
+    a_checked_forecast_of_the_same_time_lets_the_next_one_go_on: rising().memory(&forecast(60, None, 1)) => None;
     an_hour_after_the_last_forecast_it_goes_on: rising().memory(&forecast(61, None, 1)) => None;
     after_two_wrong_ones_it_waits_two_hours:
         rising().memory(&forecast(110, None, 2)) => Some(ForesightHeld::WrongLately);

@@ -146,8 +146,7 @@ impl Case<'_> {
         if let Some(held) = self.held_by_today(history) {
             return Some(held);
         }
-        let until = checked::waits_until(history.memory.forecast).filter(|until| self.now < *until);
-        if let Some(until) = until {
+        if let Some(until) = checked::waits_until(history.memory.forecast, self.now) {
             let wrong = history.memory.forecast.map_or(0, |forecast| forecast.wrong);
             self.decision.evidence.foresight_waits_until = Some(until);
             self.decision.evidence.forecasts_wrong = Some(wrong).filter(|wrong| *wrong > 0);
