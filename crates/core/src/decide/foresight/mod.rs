@@ -19,7 +19,7 @@ use super::Case;
 use super::demand::{Offered, shards_at};
 use super::history::History;
 use crate::decision::{ExpectedBy, ForesightHeld, Remedy};
-use crate::memory::{ChangeKind, Forecast, Memory, RESHARDS_A_DAY};
+use crate::memory::{ChangeKind, Forecast, Memory, Planned, RESHARDS_A_DAY};
 use crate::observation::{CapacityMode, LOOKBACK_HOURS, Minute, MinuteTraffic, Past, Stream};
 use crate::policy::{Foresight, StreamPolicy};
 use crate::signal::Signal;
@@ -54,8 +54,8 @@ impl Case<'_> {
         if stream.mode != CapacityMode::Provisioned {
             return None;
         }
-        if let Some(step) = self.planned_step(stream, policy, history, newest) {
-            return Some(step);
+        if self.planned_shards(history) > stream.open_shards {
+            return self.planned_step(stream, policy, history, newest);
         }
         if policy.foresight == Foresight::Off {
             return None;
@@ -195,8 +195,10 @@ impl Case<'_> {
         evidence.target_utilization = Some(self.policy.target_utilization);
         match stream_now.scale(needed, &mut self.missing) {
             Ok(Remedy::ScaleShards { from, to, partial }) => Some(Remedy::ScaleAhead { from, to, partial }),
-            _ => {
+            Ok(_) => None,
+            Err(bound) => {
                 evidence.foresight_held = Some(ForesightHeld::Bound);
+                evidence.foresight_bound = Some(bound.name());
                 None
             }
         }
@@ -224,7 +226,9 @@ impl Case<'_> {
         let early = restored::early_restores(&history.memory, remedy, self.now);
         let memory = self.intent(remedy, stream, history);
         let early_restores = if policy.foresight == Foresight::Act { early } else { memory.early_restores };
-        Memory { early_restores, ..memory }
+        // Only a restore that a person forces goes below a plan. The next sweep would revert it.
+        let is_left = |planned: &Planned| !matches!(remedy, Remedy::Restore { to, .. } if *to < planned.at_least);
+        Memory { early_restores, planned: memory.planned.filter(is_left), ..memory }
     }
 
     fn remember_forecast(&self, memory: &mut Memory, from: u32) {
