@@ -243,5 +243,5 @@ impl Case<'_> {
 /// The load of a minute of the past, in full shards. `None`: unknown, or before the stream.
 fn load_of_past(past: &Past, stream: &Stream, minute: Minute) -> Option<f64> {
     let is_older = stream.created_at.is_some_and(|created| minute.start() < created);
-    past.mean(minute).filter(|_| !is_older).map(Offered::taken_shards)
+    past.load(minute).filter(|_| !is_older)
 }
