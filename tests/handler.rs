@@ -76,7 +76,8 @@ async fn callers_are_counted_through_failures_and_held_signals_until_the_next_ob
     let suppressed = run(throttle("c", EXCEEDED)).await.expect("held");
     assert_eq!((suppressed.document.code, callers(&suppressed)), ("just_looked", vec![("c".into(), 1)]));
 
-    let ask = || Signal::Ask(Ask { stream: stream(), mode: None, message: None, undo: None, plan: None });
+    let ask =
+        || Signal::Ask(Ask { stream: stream(), mode: None, message: None, undo: None, plan: None, plan_from: None });
     let asked = run(ask()).await.expect("held");
     assert_eq!((asked.document.code, callers(&asked)), ("resharding", vec![("c".into(), 1)]));
     assert!(!asked.document.sentence.contains("refused calls"), "the callers are not why it holds");

@@ -89,3 +89,38 @@ async fn a_plan_above_the_maximum_changes_nothing_and_says_why() {
     assert!(asked.document.sentence.contains("the maximum of the stream is 100"), "{}", asked.document.sentence);
     assert_eq!((fixture.shards().await, fixture.calls("Kinesis.TagResource")), (2, 0));
 }
+
+#[tokio::test]
+async fn the_past_of_a_stream_is_read_once_in_six_hours() {
+    let fixture = foreseen(2_000.0, "act").await;
+    let handler = fixture.handler();
+    let ask = json!({ "stream": STREAM });
+    // Each look reads the present. The first one also reads the past.
+    for (minutes, calls) in [(0, 2), (5, 1), (349, 1), (5, 1), (1, 2), (5, 1)] {
+        fixture.later(minutes, 2_000.0).await;
+        fixture.account.reset_calls();
+        let asked = handler.handle(&ask, &home()).await.expect("a decision");
+        assert_eq!(asked.document.code, "healthy", "{}", asked.document.sentence);
+        assert_eq!(fixture.calls("CloudWatch.GetMetricData"), calls, "after {minutes} minutes");
+    }
+}
+
+#[tokio::test]
+async fn the_pasts_of_a_hundred_streams_are_kept() {
+    let fixture = foreseen(2_000.0, "act").await;
+    let names = || (0..100).map(|n| format!("stream-{n}"));
+    fixture.account.add_streams(names(), 4, &[(FORESIGHT_TAG, "act")]).await;
+    names().for_each(|name| fixture.offer(&name, 2_000.0, 4, 1..=40));
+    let handler = fixture.handler();
+    for calls in [200, 100] {
+        fixture.account.reset_calls();
+        for name in names() {
+            // The looks of this test come faster than AWS's rates allow.
+            fixture.account.forget_rates();
+            handler.handle(&json!({ "stream": name }), &home()).await.expect("a decision");
+        }
+        assert_eq!(fixture.calls("CloudWatch.GetMetricData"), calls);
+        fixture.later(5, 2_000.0).await;
+        names().for_each(|name| fixture.offer(&name, 2_000.0, 4, 1..=5));
+    }
+}

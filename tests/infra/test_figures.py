@@ -90,6 +90,7 @@ def of_operations():
     yield f"${4 * METRIC:.2f} for each stream while it is changed and heals (four metrics of its own)"
     looks = HOURS_A_MONTH * 60 / number_of("LOOKS_AHEAD_EVERY")
     yield f"${looks * METRICS_OF_A_CHECK * READ:.2f} for each stream with the tag `unthrottle.foresight`"
+    yield f"${looks / HOURS_A_MONTH * 24 * METRICS_OF_A_CHECK * READ:.2f} a day for each stream with planned shards"
     series = int(in_rust(r"const OF_THE_PAST: \[&str; (\d+)\]"))
     reads = HOURS_A_MONTH / number_of("PAST_GOOD_FOR_HOURS")
     yield f"adds ${series * reads * READ:.2f} in each container"

@@ -57,7 +57,14 @@ const SHOWN_CHARACTERS: usize = 100;
 
 pub(super) async fn run(args: Args) -> Result<(), CliError> {
     args.message.as_deref().map_or(Ok(()), must_name_a_throttle)?;
-    let of_stream = |stream| Ask { stream, mode: Some(Mode::Observe), message: args.message, undo: None, plan: None };
+    let of_stream = |stream| Ask {
+        stream,
+        mode: Some(Mode::Observe),
+        message: args.message,
+        undo: None,
+        plan: None,
+        plan_from: None,
+    };
     let document = ask(&args.aws, &args.stream, of_stream).await?;
     show(&document, args.json)
 }

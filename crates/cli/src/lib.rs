@@ -122,8 +122,9 @@ split or a switch, and may use the two reshards in reserve. Shard-level
 metrics that unthrottle enabled go off first.
 
 If a check fails, the command says which, and when to try again. --force skips
-the peak load and the backlog of readers. It never restores a throttled
-stream, takes away more than half, or goes below UNTHROTTLE_MIN_SHARDS.
+the peak load, the backlog of readers and a plan, which it ends. It never
+restores a throttled stream, takes away more than half, or goes below
+UNTHROTTLE_MIN_SHARDS.
 
 The command shows what it would do, and asks. Without a terminal, --yes gives
 the answer, and --dry-run only shows it. Exit code 1: the change cannot be
@@ -143,8 +144,15 @@ set. For working days from 08:00 to 18:00 in Berlin:
     --timezone Europe/Berlin --for 10h
 
 The command shows the plan and asks; --yes gives the answer in advance.
-A wrong expression, an unknown time zone, or more shards than the stream may
-have is an error before anything is created.")]
+A wrong expression, an expression without a time to come, an unknown time zone,
+or more shards than the stream may have is an error before anything is created.
+Of two plans at once the larger number of shards and the later end count. An
+ask of the function with \"at_least\": 1 ends a plan.
+
+It needs tag:GetResources, scheduler:ListSchedules, scheduler:GetSchedule,
+scheduler:CreateSchedule, scheduler:DeleteSchedule, iam:PassRole on the role of
+the sweep's schedule, lambda:GetFunctionConfiguration, kinesis:ListStreams,
+kinesis:DescribeStreamSummary and kinesis:ListTagsForResource.")]
     Plan(Box<plan::Args>),
     /// Report what happened to the streams of an account in a month
     #[command(long_about = report::ABOUT)]

@@ -26,8 +26,9 @@ pub(super) struct Args {
     consent: Consent,
     #[arg(
         long,
-        help = "Undo it whatever the peak load and the backlog of readers; still never\n\
-                while the stream is throttled, below half, or below your minimum"
+        help = "Undo it whatever the peak load, the backlog of readers and a plan, which it\n\
+                ends; still never while the stream is throttled, below half, or below\n\
+                your minimum"
     )]
     force: bool,
     #[command(flatten)]
@@ -57,7 +58,8 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
 
 async fn decide(args: &Args, mode: Mode) -> Result<Document, CliError> {
     let undo = Undo { to: args.to, force: args.force };
-    let of_stream = |stream| Ask { stream, mode: Some(mode), message: None, undo: Some(undo), plan: None };
+    let of_stream =
+        |stream| Ask { stream, mode: Some(mode), message: None, undo: Some(undo), plan: None, plan_from: None };
     ask(&args.aws, &args.stream, of_stream).await
 }
 

@@ -3,6 +3,7 @@
 #[path = "../../../tests/common/aws.rs"]
 mod aws;
 
+use axum::Router;
 use serde_json::{Value, json};
 use std::process::Command;
 use unthrottle_cli::STACK_TAG;
@@ -99,6 +100,8 @@ async fn a_wrong_plan_is_bad_input_and_creates_nothing() {
     for (args, says) in [
         (with(WORKDAYS, "0 25 ? * MON-FRI *"), "the hours `25` must be 0 to 23"),
         (with(WORKDAYS, "0 8 * * *"), "has 5 fields"),
+        (with(WORKDAYS, "0 8 1 1 ? 2020"), "--cron: `0 8 1 1 ? 2020` has no time to come"),
+        (with(WORKDAYS, "0 8 31 2 ? *"), "--cron: `0 8 31 2 ? *` has no time to come"),
         (with("Europe/Berlin", "Europe/Bern"), "--timezone Europe/Bern: no time zone"),
         (with("10h", "40d"), "--for 40d: must be"),
         (with("8", "101"), "the maximum of orders is 100 shards"),
@@ -114,6 +117,40 @@ async fn a_wrong_plan_is_bad_input_and_creates_nothing() {
     assert!(code == 2 && err.contains("no stream `payments` in this region. The nearest: orders"), "{err}");
     let calls = account.calls();
     assert!(!calls.contains_key("Scheduler.CreateSchedule") && !calls.contains_key("Scheduler.DeleteSchedule"));
+}
+
+/// A Lambda API with one function of these variables.
+async fn function(variables: Value) -> String {
+    let configuration = json!({ "FunctionName": "unthrottle", "Environment": { "Variables": variables } }).to_string();
+    let routes = Router::new().fallback(move || async move { configuration });
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    tokio::spawn(async move { axum::serve(listener, routes).await });
+    url
+}
+
+#[tokio::test]
+async fn the_maximum_is_that_of_the_deployed_function() {
+    let account = account().await;
+    for (variables, says) in [
+        (json!({ "UNTHROTTLE_MAX_SHARDS": "7" }), Some("the maximum of orders is 7 shards")),
+        (json!({ "UNTHROTTLE_MAX_SHARDS": "8" }), None),
+        (json!({ "UNTHROTTLE_MODE": "off" }), Some("orders is switched off or out of scope")),
+    ] {
+        let lambda = function(variables.clone()).await;
+        let mut command = Command::new(env!("CARGO_BIN_EXE_unthrottle"));
+        command.arg("plan").args(eight(&["--dry-run"])).env("AWS_REGION", "us-east-1");
+        command.env("AWS_ENDPOINT_URL", account.url()).env("AWS_ENDPOINT_URL_LAMBDA", lambda);
+        command.env("AWS_ACCESS_KEY_ID", "key").env("AWS_SECRET_ACCESS_KEY", "secret");
+        // What the function has counts, and not what the command line has.
+        command.env("UNTHROTTLE_MAX_SHARDS", "7000").env("UNTHROTTLE_MODE", "heal");
+        let out = tokio::task::spawn_blocking(move || command.output()).await.expect("no panic").expect("runs");
+        let err = String::from_utf8(out.stderr).expect("text");
+        assert_eq!(out.status.code(), Some(if says.is_some() { 2 } else { 0 }), "{variables}: {err}");
+        assert!(err.contains(says.unwrap_or_default()), "{variables}: {err}");
+        let text = String::from_utf8(out.stdout).expect("text");
+        assert!(!text.contains("cannot be read"), "{text}");
+    }
 }
 
 #[tokio::test]

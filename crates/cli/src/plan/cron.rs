@@ -1,7 +1,9 @@
 //! The cron expressions of EventBridge Scheduler: six fields. A wrong one is found before any call of AWS's.
 
+use std::collections::BTreeSet;
+
 /// A field of an expression.
-struct Field {
+pub(super) struct Field {
     name: &'static str,
     least: u32,
     most: u32,
@@ -23,6 +25,30 @@ const FIELDS: [Field; 6] = [
     Field { name: "day of week", least: 1, most: 7, words: &WEEKDAYS, marks: "?L#" },
     Field { name: "year", least: 1970, most: 2199, words: &[], marks: "" },
 ];
+
+pub(super) fn minutes() -> &'static Field {
+    &FIELDS[0]
+}
+
+pub(super) fn hours() -> &'static Field {
+    &FIELDS[1]
+}
+
+pub(super) fn days_of_month() -> &'static Field {
+    &FIELDS[2]
+}
+
+pub(super) fn months() -> &'static Field {
+    &FIELDS[3]
+}
+
+pub(super) fn days_of_week() -> &'static Field {
+    &FIELDS[4]
+}
+
+pub(super) fn years() -> &'static Field {
+    &FIELDS[5]
+}
 
 /// The expression as Scheduler takes it: `cron(0 8 ? * MON-FRI *)`. `text`: with or without `cron()`.
 ///
@@ -93,6 +119,21 @@ impl Field {
             None => range == "*" || self.number(range).is_some(),
         };
         is_step && is_range && (range != "*" || step.is_some())
+    }
+
+    /// The numbers that a value stands for: of numbers, ranges and steps, or `*`.
+    pub(super) fn numbers(&self, value: &str) -> BTreeSet<u32> {
+        let of_part = |part: &str| {
+            let (range, step) = part.split_once('/').map_or((part, None), |(range, step)| (range, step.parse().ok()));
+            let (first, last) = match range.split_once('-') {
+                _ if range == "*" => (Some(self.least), Some(self.most)),
+                Some((first, last)) => (self.number(first), self.number(last)),
+                None => (self.number(range), if step.is_some() { Some(self.most) } else { self.number(range) }),
+            };
+            let all = first.zip(last).map(|(first, last)| (first..=last).step_by(step.unwrap_or(1)));
+            all.into_iter().flatten().collect::<Vec<_>>()
+        };
+        value.split(',').flat_map(of_part).collect()
     }
 
     fn number(&self, text: &str) -> Option<u32> {

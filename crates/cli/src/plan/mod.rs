@@ -2,6 +2,7 @@
 
 mod cron;
 mod duration;
+mod next;
 
 use crate::CliError;
 use crate::aws::{AwsArgs, called, failed, is_local_account};
@@ -18,6 +19,7 @@ use serde::Serialize;
 use serde_json::json;
 use unthrottle::aws::read::stream;
 use unthrottle::aws::{Cause, Clients};
+use unthrottle::settings;
 use unthrottle_core::policy::Policy;
 use unthrottle_core::signal::StreamArn;
 use unthrottle_core::words::many;
@@ -114,8 +116,12 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
     let Some(wanted) = wanted else { return Ok(()) };
     let clients = Clients::new(&config);
     let stream = find_stream(&clients.kinesis, &wanted.stream).await?;
-    within_maximum(&clients, &stream, wanted.at_least).await?;
     let target = sweep_target(&scheduler, &group).await?;
+    let deployed = Deployed::read(&aws_sdk_lambda::Client::new(&config), target.arn()).await?;
+    deployed.within_maximum(&clients, &stream, wanted.at_least).await?;
+    if let Some(unread) = &deployed.unread {
+        Console::new(args.json).step(unread)?;
+    }
     wanted.create(&scheduler, &group, &stream, target, &args).await
 }
 
@@ -146,10 +152,16 @@ impl Wanted {
                 args.timezone
             ))
         })?;
+        let expression = cron::expression(cron).map_err(|problem| CliError::Usage(format!("--cron: {problem}")))?;
+        if !next::has_next(&expression, chrono::Utc::now().with_timezone(&timezone).naive_local()) {
+            return Err(CliError::Usage(format!(
+                "--cron: `{cron}` has no time to come, so the plan would never begin"
+            )));
+        }
         Ok(Some(Wanted {
             stream: stream.clone(),
             at_least,
-            cron: cron::expression(cron).map_err(|problem| CliError::Usage(format!("--cron: {problem}")))?,
+            cron: expression,
             timezone,
             minutes: duration::minutes(lasts)?,
             lasts: lasts.clone(),
@@ -244,22 +256,49 @@ async fn schedule(scheduler: &aws_sdk_scheduler::Client, plan: &Plan, target: &T
     }
 }
 
-/// Checks that the stream may have these shards.
-async fn within_maximum(clients: &Clients, stream: &StreamArn, at_least: u32) -> Result<(), CliError> {
-    let policy: Policy = config::policy()?;
-    let tags = called("ListTagsForResource", stream::tags(&clients.kinesis, stream).await)?;
-    let own = policy.for_stream(&tags, None).map_err(|error| CliError::Usage(error.to_string()))?;
-    let Some(own) = own else {
-        return Err(CliError::Usage(format!("{} is switched off or out of scope for unthrottle", stream.name)));
-    };
-    if at_least > own.max_shards {
-        return Err(CliError::Usage(format!(
-            "--at-least {at_least}: the maximum of {} is {} shards (UNTHROTTLE_MAX_SHARDS, or its tag \
-             unthrottle.max-shards). The function would refuse the plan",
-            stream.name, own.max_shards
-        )));
+/// The policy of the deployed function.
+struct Deployed {
+    policy: Policy,
+    /// Why the policy is that of the command line instead. `None`: it is that of the function.
+    unread: Option<String>,
+}
+
+impl Deployed {
+    /// Reads the policy from the variables of the function's environment. Where they cannot be read, the settings of the
+    /// command line count.
+    async fn read(lambda: &aws_sdk_lambda::Client, function: &str) -> Result<Deployed, CliError> {
+        match lambda.get_function_configuration().function_name(function).send().await {
+            Ok(answer) => {
+                let variables = answer.environment.and_then(|environment| environment.variables).unwrap_or_default();
+                Ok(Deployed { policy: settings::read_with(|name| variables.get(name).cloned())?, unread: None })
+            }
+            Err(error) => {
+                let cause = Cause::of(error);
+                let unread = format!(
+                    "the settings of the function cannot be read ({cause}), so the maximum is that of the command line"
+                );
+                Ok(Deployed { policy: config::policy()?, unread: Some(unread) })
+            }
+        }
     }
-    Ok(())
+
+    /// Checks that the stream may have these shards.
+    async fn within_maximum(&self, clients: &Clients, stream: &StreamArn, at_least: u32) -> Result<(), CliError> {
+        let tags = called("ListTagsForResource", stream::tags(&clients.kinesis, stream).await)?;
+        let own = self.policy.for_stream(&tags, None).map_err(|error| CliError::Usage(error.to_string()))?;
+        let Some(own) = own else {
+            return Err(CliError::Usage(format!("{} is switched off or out of scope for unthrottle", stream.name)));
+        };
+        if at_least > own.max_shards {
+            let unread = self.unread.as_ref().map(|unread| format!(". But {unread}")).unwrap_or_default();
+            return Err(CliError::Usage(format!(
+                "--at-least {at_least}: the maximum of {} is {} shards (UNTHROTTLE_MAX_SHARDS of the function, or the \
+                 tag unthrottle.max-shards). The function would refuse the plan{unread}",
+                stream.name, own.max_shards
+            )));
+        }
+        Ok(())
+    }
 }
 
 /// The schedule group of the deployed function.

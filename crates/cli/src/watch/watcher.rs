@@ -275,7 +275,14 @@ impl Watcher {
     /// Decides about a stream without changing it.
     async fn check(&mut self, stream: &StreamArn) {
         let before = self.handler.clients().calls();
-        let ask = Ask { stream: stream.clone(), mode: Some(Mode::Observe), message: None, undo: None, plan: None };
+        let ask = Ask {
+            stream: stream.clone(),
+            mode: Some(Mode::Observe),
+            message: None,
+            undo: None,
+            plan: None,
+            plan_from: None,
+        };
         let reply = self.handler.run(&Signal::Ask(ask), &stream.home).await;
         self.spent_since(before);
         let check = match reply {

@@ -5,7 +5,7 @@ use super::cost::cost;
 use super::demand::fast_target;
 use super::short_lived::KeptBoundaries;
 use super::writes::Throttled;
-use crate::decision::{AwsLimit, Bound, Cost, Evidence, FleetBound, NoSwitch, Reason, Remedy};
+use crate::decision::{AwsLimit, Bound, Cost, Evidence, FleetBound, ForesightBound, NoSwitch, Reason, Remedy};
 use crate::memory::ChangeKind;
 use crate::observation::Fleet;
 use crate::policy::{Mode, Policy};
@@ -16,6 +16,18 @@ pub(super) enum NoHeadroom {
     Persons(Reason),
     /// A limit of AWS's.
     Aws(AwsLimit),
+}
+
+impl NoHeadroom {
+    /// The bound by name, for a stream that nothing throttles.
+    pub(super) fn name(&self) -> ForesightBound {
+        match self {
+            NoHeadroom::Persons(Reason::AtMaxCost { .. }) => ForesightBound::MaxCost,
+            NoHeadroom::Persons(_) => ForesightBound::MaxShards,
+            NoHeadroom::Aws(AwsLimit::AccountQuota) => ForesightBound::AccountQuota,
+            NoHeadroom::Aws(AwsLimit::ReshardBudget | AwsLimit::Double) => ForesightBound::ReshardBudget,
+        }
+    }
 }
 
 impl AwsLimit {

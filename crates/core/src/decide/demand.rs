@@ -31,6 +31,13 @@ pub struct Offered {
     pub stored_bytes: Option<f64>,
 }
 
+/// The accepted load of `minute`, written or read, in full shards.
+pub(crate) fn taken_shards(minute: &MinuteTraffic) -> f64 {
+    let bytes = charged_size(minute).unwrap_or_default() * minute.incoming_records / 60.0;
+    let written = (bytes / SHARD_BYTES_PER_SECOND).max(minute.incoming_records / 60.0 / SHARD_RECORDS_PER_SECOND);
+    written.max(minute.get_records_bytes / 60.0 / SHARD_READ_BYTES_PER_SECOND)
+}
+
 impl Offered {
     /// The load of `minute`.
     pub fn in_minute(traffic: &Traffic, minute: Minute) -> Offered {
@@ -58,11 +65,9 @@ impl Offered {
         (bytes / SHARD_BYTES_PER_SECOND).max(minute.incoming_records / 60.0 / SHARD_RECORDS_PER_SECOND)
     }
 
-    /// The accepted load of `minute`, written or read, in full shards.
+    /// See [`taken_shards`].
     pub fn taken_shards(minute: &MinuteTraffic) -> f64 {
-        let bytes = charged_size(minute).unwrap_or_default() * minute.incoming_records / 60.0;
-        let written = (bytes / SHARD_BYTES_PER_SECOND).max(minute.incoming_records / 60.0 / SHARD_RECORDS_PER_SECOND);
-        written.max(minute.get_records_bytes / 60.0 / SHARD_READ_BYTES_PER_SECOND)
+        taken_shards(minute)
     }
 
     /// The load in full shards, by what is known of it. It serves to compare loads.

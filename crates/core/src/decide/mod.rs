@@ -33,13 +33,14 @@ mod unpublished;
 mod window;
 mod writes;
 
+pub(crate) use demand::taken_shards;
 pub(crate) use demand::{SHARD_BYTES_PER_SECOND, SHARD_READ_BYTES_PER_SECOND, SHARD_RECORDS_PER_SECOND};
 pub use missing::MissingData;
 pub use pending::{Pending, is_turn_to_look_ahead, pending};
 pub(crate) use published::SILENCE_IS_UNKNOWN_MINUTES;
 pub use triage::triage;
 
-use crate::decision::{Cost, Decision, Evidence, ForesightHeld, Outcome, Reason, Remedy, Side, Verdict};
+use crate::decision::{Cost, Decision, Evidence, Outcome, Reason, Remedy, Side, Verdict};
 use crate::memory::{ChangeKind, Memory, SplitHistory};
 use crate::observation::{CapacityMode, Minute, Observation, Status, Stream};
 use crate::policy::{Mode, Policy, StreamPolicy};
@@ -180,6 +181,7 @@ impl<'a> Case<'a> {
         let mut history = history?;
         let remedy = self.remedy(stream, &policy, &mut history);
         let remedy = remedy.map_err(|reason| history.in_vain(reason, self.now));
+        let remedy = self.or_planned(remedy, stream, &policy, &history);
         let held = remedy.as_ref().err().cloned();
         let remedy = self.switch_metrics_off(remedy, stream, &history);
         let remedy = self.within_fleet(remedy, held);
@@ -330,11 +332,8 @@ impl<'a> Case<'a> {
         }
         match bounds::fleet(self.observation.fleet, self.policy, &remedy) {
             None => Ok(remedy),
+            Some(_) if matches!(remedy, Remedy::ScaleAhead { .. }) => Err(self.held_by_fleet()),
             // Undo actions above the hourly limit are skipped without a notification.
-            Some(_) if matches!(remedy, Remedy::ScaleAhead { .. }) => {
-                self.decision.evidence.foresight_held = Some(ForesightHeld::Fleet);
-                Err(Reason::Healthy { healed: None })
-            }
             Some(_) if remedy.is_undo() => Err(held.unwrap_or(Reason::Healthy { healed: None })),
             Some(bound) => Err(Reason::FleetLimit(bound)),
         }

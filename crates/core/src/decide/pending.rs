@@ -8,7 +8,7 @@ use super::phase::is_to_heal;
 use super::readers::STOPPED;
 use super::restore::{is_raised, unchanged_for};
 use super::unpublished::publish_again_after;
-use crate::memory::{ChangeKind, Memory, TAG};
+use crate::memory::{ChangeKind, Memory, Planned, TAG};
 use crate::observation::LOOKBACK_HOURS;
 use crate::policy::{Foresight, Mode, Policy};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -22,12 +22,12 @@ pub enum Pending {
     Now,
     /// Shards to restore, if the load allows it.
     Restore,
-    /// A load that may be expected.
+    /// A load that may be expected, or shards that a person has planned.
     Foresight,
 }
 
-/// How often a stream is looked at only because a load may be expected, in minutes. CloudWatch charges for each look. A
-/// forecast is for 20 minutes, so a shorter time would cost more and see no more; a longer one would be late.
+/// How often a stream is looked at only because a load may be expected or planned, in minutes. CloudWatch charges for
+/// each look. A forecast is for 20 minutes, so a shorter time would cost more and see no more; a longer one would be late.
 const LOOKS_AHEAD_EVERY: i64 = 5;
 
 /// Whether it is the turn of this stream to be looked at for [`Pending::Foresight`], in a sweep at `now`. The next
@@ -46,27 +46,34 @@ pub fn pending(tags: &BTreeMap<String, String>, policy: &Policy, now: DateTime<U
     let mode = policy.for_stream(tags, None).map_or(Some(policy.mode), |policy| policy.map(|policy| policy.mode));
     let mode = mode.filter(|mode| *mode != Mode::Off)?;
     let is_foreseen = policy.for_stream(tags, None).ok().flatten().is_some_and(|p| p.foresight != Foresight::Off);
-    let foreseen = is_foreseen.then_some(Pending::Foresight);
-    let Some(text) = tags.get(TAG) else { return foreseen };
+    let foreseen = |is_planned: bool| (is_foreseen || is_planned).then_some(Pending::Foresight);
+    let Some(text) = tags.get(TAG) else { return foreseen(false) };
     let Ok(memory) = Memory::parse(text) else { return Some(Pending::Now) };
     // In observe mode every sweep would plan the same undo again.
     let may_undo = mode == Mode::Heal;
     if is_unfinished(&memory, now) || has_readers_to_watch(&memory, now) || (may_undo && has_metrics_on(&memory, now)) {
         return Some(Pending::Now);
     }
-    if may_undo && is_planned(&memory, now) {
+    let planned = memory.planned.filter(|planned| may_undo && planned.is_running(now));
+    if planned.is_some_and(|planned| has_next_step(&memory, planned, now)) {
         return Some(Pending::Now);
     }
-    (may_undo && has_restore(&memory, policy, now)).then_some(Pending::Restore).or(foreseen)
+    let is_restore = may_undo && has_restore(&memory, policy, now);
+    is_restore.then_some(Pending::Restore).or(foreseen(planned.is_some()))
 }
 
-/// Whether a person has planned shards that the stream may not have yet.
-fn is_planned(memory: &Memory, now: DateTime<Utc>) -> bool {
-    let is_reached = |at_least| {
-        let done = memory.change.as_ref().filter(|change| change.settled.is_some());
-        done.and_then(|change| change.to.shards()).is_some_and(|shards| shards >= at_least)
+/// The next step of a plan is made within this time after the one before, unless something allows none. With less time,
+/// a plan of several steps would wait for its turn between them; with more, every sweep would look at a plan that a
+/// bound holds.
+const NEXT_STEP_WITHIN: TimeDelta = TimeDelta::minutes(15);
+
+/// Whether a step of this plan has just settled, and is not the last one.
+fn has_next_step(memory: &Memory, planned: Planned, now: DateTime<Utc>) -> bool {
+    let Some(change) = memory.change.as_ref().filter(|change| change.kind == ChangeKind::ScaleAhead) else {
+        return false;
     };
-    memory.planned.is_some_and(|planned| now < planned.until && !is_reached(planned.at_least))
+    let is_new = change.settled.is_some_and(|settled| now - settled < NEXT_STEP_WITHIN);
+    is_new && change.to.shards().is_some_and(|shards| shards < planned.at_least)
 }
 
 /// Whether the last change is not known to be done, verified and published. After a day no metric shows any of that.

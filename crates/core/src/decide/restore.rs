@@ -8,10 +8,11 @@ use super::lag::unknown_consumers;
 use super::metrics_off::{METRICS_ON_FOR, is_diagnosed, metrics_off};
 use super::peak::Peak;
 use crate::decision::{Bound, Evidence, Reason, Remedy};
-use crate::memory::{ChangeKind, Memory, RESHARDS_A_DAY};
+use crate::memory::{ChangeKind, Memory, Planned, RESHARDS_A_DAY};
 use crate::observation::{CapacityMode, LOOKBACK_HOURS, Minute, Stream};
 use crate::policy::{Permission, StreamPolicy};
 use crate::signal::Undo;
+use crate::words::are;
 use chrono::{DateTime, TimeDelta, Utc};
 
 /// Hours from one restore to the next. The peak load is known whatever the shards, so the wait is only for what the
@@ -89,14 +90,14 @@ impl Case<'_> {
         let ahead = self.peak_ahead(newest, hours, evenness, open);
         let peak = if ahead.shards > calm.shards { ahead } else { calm };
         let kept = self.kept_for_later(stream, policy, history, newest, calm.full_shards);
-        let restore = self.restore(stream, policy, (base, kept), Some(peak)).map_err(|_| HEALTHY)?;
+        let restore = self.restore(stream, policy, history, (base, kept), Some(peak)).map_err(|_| HEALTHY)?;
         if is_worth_a_reshard(&restore, policy, base) { Ok(restore) } else { Err(HEALTHY) }
     }
 
     /// A person asks to undo the last change. The checks of the load and of AWS's limits are the same. An undo by hand
     /// does not wait for hours without throttling, or for a day after a split or our switch, does not look at
     /// yesterday's next hours, and may use the reshards kept for more load. Shard-level metrics that are on because of
-    /// us go off first. A forced undo does not look at the load or at the readers at all.
+    /// us go off first. A forced undo does not look at the load, at the readers or at a plan at all: it ends the plan.
     pub(super) fn undo_by_hand(
         &mut self,
         undo: Undo,
@@ -131,7 +132,7 @@ impl Case<'_> {
         let peak = || self.peak(newest, hours, self.evenness(newest, target, history), stream.open_shards);
         let peak = (wish != Wish::Forced).then(peak);
         let kept = if wish == Wish::Forced { 1 } else { self.planned_shards(history) };
-        self.restore(stream, policy, (target, kept), peak).map_err(Reason::NotRestorable)
+        self.restore(stream, policy, history, (target, kept), peak).map_err(Reason::NotRestorable)
     }
 
     /// A person asks to undo a change of a stream that is throttled. Fewer shards would refuse more.
@@ -222,6 +223,7 @@ impl Case<'_> {
         &mut self,
         stream: &Stream,
         policy: &StreamPolicy,
+        history: &History,
         (target, kept): (u32, u32),
         peak: Option<Peak>,
     ) -> Result<Remedy, String> {
@@ -243,7 +245,7 @@ impl Case<'_> {
             peak.record(&mut self.decision.evidence);
         }
         if kept >= from {
-            return Err(format!("{kept} shards are planned, or needed in the next hours, and it has {from}"));
+            return Err(self.kept_by_plan(history, from));
         }
         if to >= from {
             let needs_all =
@@ -258,6 +260,19 @@ impl Case<'_> {
             ));
         }
         Ok(Remedy::Restore { from, to, partial })
+    }
+
+    /// Why a stream of `open` shards keeps them all for a plan, or for the coming hours. Only a person learns of it, and
+    /// for a person only a plan counts.
+    fn kept_by_plan(&self, history: &History, open: u32) -> String {
+        match history.memory.planned {
+            Some(Planned { at_least, until }) => format!(
+                "at least {} planned until {}, and it has {open}. Try again then, or use --force, which ends the plan",
+                are(at_least.into(), "shard"),
+                utc(until)
+            ),
+            None => format!("the next hours need its {open} shards"),
+        }
     }
 
     fn is_switch_pending(&self, stream: &Stream, policy: &StreamPolicy, history: &History) -> bool {

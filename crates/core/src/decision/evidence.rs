@@ -1,6 +1,6 @@
 //! The numbers that a decision rests on.
 
-use super::foreseen::{ExpectedBy, ForesightHeld};
+use super::foreseen::{ExpectedBy, ForesightBound, ForesightHeld};
 use crate::memory::{ChangeKind, Size};
 use crate::observation::{Minute, MinuteTraffic};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
@@ -301,6 +301,9 @@ pub struct Evidence {
     /// Why nothing is changed for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub foresight_held: Option<ForesightHeld>,
+    /// The bound that holds it, where one does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub foresight_bound: Option<ForesightBound>,
     /// Until when forecasts wait, after wrong ones.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub foresight_waits_until: Option<DateTime<Utc>>,

@@ -22,7 +22,7 @@ pub enum ExpectedBy {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ForesightHeld {
-    /// The maximum of shards or of cost, or the account's quota, allows no more.
+    /// The maximum of shards or of cost, or the account's quota, allows no more. [`ForesightBound`] says which.
     Bound,
     /// The reshards that are left today are kept for throttles.
     KeptForThrottles,
@@ -42,4 +42,19 @@ pub enum ForesightHeld {
     Refused,
     /// The bounds of the fleet allow no more now.
     Fleet,
+}
+
+/// The bound that allows no more shards for an expected or planned load.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum ForesightBound {
+    /// The person's maximum of shards.
+    MaxShards,
+    /// The person's maximum of USD an hour.
+    MaxCost,
+    /// The shards that the account may still open.
+    AccountQuota,
+    /// AWS reshards a stream at most ten times in 24 hours.
+    ReshardBudget,
 }

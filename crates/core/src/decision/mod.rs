@@ -8,7 +8,7 @@ mod remedy;
 
 pub(crate) use evidence::{BACKLOG_MILLISECONDS, STEADY};
 pub use evidence::{Evidence, Healed, NeededFor, Side};
-pub use foreseen::{ExpectedBy, ForesightHeld};
+pub use foreseen::{ExpectedBy, ForesightBound, ForesightHeld};
 pub use reason::{
     Ceiling, DeniedChange, FleetBound, Foreign, HotKeyEvidence, NoDiagnosis, NoSwitch, ReadCall, Reason, SplitBudget,
 };

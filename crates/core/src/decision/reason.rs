@@ -132,6 +132,8 @@ pub enum Reason {
     NotRestorable(String),
     /// The shards that a person plans cannot be kept, for this reason.
     NotPlanned(String),
+    /// The stream has fewer shards than a person has planned, and something allows no more. The evidence names both.
+    PlanNotReached,
     /// Our last change has settled, throttling goes on, and nothing is left to try.
     NotHealed {
         /// The change that did not help.
@@ -285,6 +287,7 @@ impl Reason {
                 | R::ReshardBudgetSpent(_)
                 | R::OnDemandCeiling(_)
                 | R::NotPlanned(_)
+                | R::PlanNotReached
                 | R::NotHealed { .. }
                 | R::TugOfWar
                 | R::FleetLimit(_)

@@ -29,6 +29,11 @@ impl Minute {
         self.plus(1).start()
     }
 
+    /// The whole steps of `minutes` from this minute to a later one. 0 where that one is earlier.
+    pub(crate) fn steps_to(self, later: Minute, minutes: i64) -> usize {
+        usize::try_from((later.0 - self.0).div_euclid(minutes)).unwrap_or_default()
+    }
+
     /// The minute that starts `minutes` later. A negative number means earlier.
     #[must_use]
     pub fn plus(self, minutes: i64) -> Minute {

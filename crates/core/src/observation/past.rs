@@ -1,6 +1,7 @@
 //! The traffic of the last two weeks, in means of five minutes: what the same minutes of earlier days needed.
 
 use super::{Minute, MinuteTraffic};
+use crate::decide::taken_shards;
 use std::collections::BTreeMap;
 
 /// How many days back the past is read, in days. Two weeks have each weekday twice. CloudWatch keeps five-minute data
@@ -19,6 +20,37 @@ pub const PAST_GOOD_FOR_HOURS: i64 = 6;
 pub struct Past {
     /// The mean minute of each five minutes with a datapoint, by the first of the five.
     means: BTreeMap<Minute, MinuteTraffic>,
+    /// The same as loads alone, once it is condensed.
+    loads: Loads,
+}
+
+/// The load of each five minutes in full shards, from `first` on. A negative one is unknown.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Loads {
+    first: Option<Minute>,
+    all: Vec<f32>,
+}
+
+/// A load that is unknown.
+const UNKNOWN: f32 = -1.0;
+
+impl Loads {
+    fn of(means: &BTreeMap<Minute, MinuteTraffic>) -> Loads {
+        let first = means.keys().next().copied();
+        let mut all = vec![];
+        for (minute, mean) in means {
+            let step = first.map_or(0, |first| first.steps_to(*minute, PAST_STEP_MINUTES));
+            all.resize(step, UNKNOWN);
+            all.push(taken_shards(mean) as f32);
+        }
+        Loads { first, all }
+    }
+
+    fn load(&self, minute: Minute) -> Option<f64> {
+        let first = self.first.filter(|first| *first <= minute)?;
+        let load = self.all.get(first.steps_to(minute, PAST_STEP_MINUTES)).copied()?;
+        (load >= 0.0).then(|| f64::from(load))
+    }
 }
 
 impl Past {
@@ -34,9 +66,35 @@ impl Past {
         }
     }
 
-    /// The mean minute of the five minutes that contain `minute`. `None`: CloudWatch has no datapoint, so that traffic
-    /// is unknown.
-    pub(crate) fn mean(&self, minute: Minute) -> Option<&MinuteTraffic> {
-        self.means.get(&minute.floor(PAST_STEP_MINUTES))
+    /// The same past as loads alone, in a thirtieth of the memory: 16 KiB for two weeks. It takes no more traffic.
+    #[must_use]
+    pub fn condensed(self) -> Past {
+        Past { loads: Loads::of(&self.means), means: BTreeMap::new() }
+    }
+
+    /// The mean load of the five minutes that contain `minute`, in full shards. `None`: CloudWatch has no datapoint, so
+    /// that load is unknown.
+    pub(crate) fn load(&self, minute: Minute) -> Option<f64> {
+        let first = minute.floor(PAST_STEP_MINUTES);
+        self.means.get(&first).map(taken_shards).or_else(|| self.loads.load(first))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_condensed_past_has_the_same_loads_and_the_same_gaps() {
+        let at = |minutes| Minute::of(chrono::DateTime::UNIX_EPOCH).plus(minutes);
+        let mut past = Past::default();
+        for (step, records) in [(100, 60_000.0), (101, 0.0), (104, 90_000.0)] {
+            *past.mean_mut(at(5 * step)) = MinuteTraffic { incoming_records: records, ..MinuteTraffic::default() };
+        }
+        let condensed = past.clone().condensed();
+        let loads = |past: &Past| [99, 100, 101, 102, 104, 105].map(|step| past.load(at(5 * step + 3)));
+        assert_eq!(loads(&condensed), [None, Some(1.0), Some(0.0), None, Some(1.5), None]);
+        assert_eq!(loads(&past), loads(&condensed));
+        assert_eq!(Past::default().condensed().load(at(0)), None);
     }
 }

@@ -202,7 +202,7 @@ impl Document {
             unknown_tags: vec![],
             advice: vec![],
             auto_fix,
-            undo: acted.map(|(remedy, stream)| sentence::undo(remedy, stream)),
+            undo: acted.map(|(remedy, stream)| sentence::undo(remedy, stream, &decision.evidence)),
             sentence: text + &end,
             end: end.len(),
         }

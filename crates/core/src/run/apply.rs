@@ -126,8 +126,8 @@ pub(super) enum Applied {
         /// AWS's answer did not fit the observation, so the next signal must observe again.
         is_surprise: bool,
     },
-    /// The observation is too old for a change. Only the intent was written.
-    TooLate(Intent),
+    /// The observation is too old for a change. Only the intent was written. `None`: nothing was.
+    TooLate(Option<Intent>),
 }
 
 impl Applied {
@@ -143,6 +143,8 @@ enum Stop<E> {
     /// A hold that people got a message about within the last hour.
     Repeated(Reason),
     TooLate(Box<Intent>),
+    /// The plan that a person asked for could not be recorded.
+    Unplanned,
     Fail(E),
 }
 
@@ -186,7 +188,8 @@ pub(super) async fn apply<A: Account>(
         Err(Stop::Repeated(reason)) => {
             Ok(Applied::Done { decision: held_by_aws(decision, reason, false), auto_fix, is_surprise })
         }
-        Err(Stop::TooLate(intent)) => Ok(Applied::TooLate(*intent)),
+        Err(Stop::TooLate(intent)) => Ok(Applied::TooLate(Some(*intent))),
+        Err(Stop::Unplanned) => Ok(Applied::TooLate(None)),
         Err(Stop::Fail(error)) => Err(error),
     }
 }
@@ -251,18 +254,31 @@ impl<A: Account> Applying<'_, A> {
     /// another run.
     async fn record(&mut self, decision: &Decision) -> Result<(), Stop<A::Error>> {
         let Some(memory) = &decision.memory else { return Ok(()) };
+        let is_new_plan = self.is_new_plan(memory);
         let left = OBSERVATION_GOOD_FOR.saturating_sub(self.age());
         if left < SHORTEST_CALL {
             self.is_unrecorded = true;
             return match decision.verdict {
                 // Without a record, the next run finds it and notifies.
+                _ if is_new_plan => Err(Stop::Unplanned),
                 Verdict::Hold(Reason::Healthy { .. }) => Err(Stop::Hold(Reason::Healthy { healed: None })),
                 _ => Ok(()),
             };
         }
-        self.remember(decision, memory, Some(left)).await?;
+        match self.remember(decision, memory, Some(left)).await {
+            // AWS may refuse the tag of a stream that is UPDATING.
+            Err(Stop::Hold(Reason::Resharding)) if is_new_plan => return Err(Stop::Unplanned),
+            written => written?,
+        };
         self.unpublished = Unpublished::of(decision, &self.observed.observation);
         Ok(())
+    }
+
+    /// Whether `memory` has another plan than the tag. No later run knows what a person asked for.
+    fn is_new_plan(&self, memory: &Memory) -> bool {
+        let known = self.observed.observation.tags.get(TAG).and_then(|text| Memory::parse(text).ok());
+        let now = self.account.now();
+        memory.planned != known.and_then(|known| known.planned).filter(|planned| now < planned.until)
     }
 
     /// Writes the memory of a decision. A write without an answer counts the revert all the same: a run that reads the

@@ -59,7 +59,8 @@ pub struct Handled {
 pub enum RunError<E> {
     /// A call failed.
     Call(E),
-    /// The stream was observed twice, and each observation was too old for a change. Nothing was changed.
+    /// The stream was observed twice, and each observation was too old for a change, or for the plan that a person asked
+    /// for. Nothing was changed.
     TooSlow,
 }
 
@@ -87,7 +88,7 @@ impl Run<'_> {
                 }
             };
             match self.apply(account, stream, &observed, decision, intent.take()).await.map_err(RunError::Call)? {
-                Applied::TooLate(announced) => intent = Some(announced),
+                Applied::TooLate(announced) => intent = announced,
                 Applied::Done { decision, auto_fix, .. } => {
                     return Ok(self.report(account, decision, Some(&observed.observation), auto_fix).await);
                 }

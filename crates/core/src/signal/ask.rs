@@ -22,6 +22,8 @@ pub struct Ask {
     pub undo: Option<Undo>,
     /// The shards that the stream should have for some time.
     pub plan: Option<Planned>,
+    /// When the plan begins, as a schedule gives it. `None`: now.
+    pub plan_from: Option<DateTime<Utc>>,
 }
 
 /// A person asks to undo a change of the function.
@@ -29,7 +31,7 @@ pub struct Ask {
 pub struct Undo {
     /// The shards that the stream should have afterwards. `None`: the number before the change.
     pub to: Option<u32>,
-    /// Whether to undo it whatever the peak load, the backlog of readers, and the reshards kept for more load. AWS's
+    /// Whether to undo it whatever the peak load, the backlog of readers, a plan, and the reshards kept for more load. AWS's
     /// limits, the person's minimum, and a stream that is throttled or changing still prevent it.
     pub force: bool,
 }
@@ -62,7 +64,7 @@ impl Ask {
             }
         };
         let plan = plan(raw.at_least, end(raw.until, raw.from, raw.for_minutes)?)?;
-        Ok(Ask { stream, mode, message: raw.message, undo: None, plan })
+        Ok(Ask { stream, mode, message: raw.message, undo: None, plan, plan_from: raw.from })
     }
 }
 

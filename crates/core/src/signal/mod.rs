@@ -227,10 +227,10 @@ impl Signal {
         }
     }
 
-    /// The shards that a person plans. Only an ask can have them.
-    pub(crate) fn plan(&self) -> Option<Planned> {
+    /// The shards that a person plans, and when the plan begins. Only an ask can have them.
+    pub(crate) fn plan(&self) -> Option<(Planned, Option<DateTime<Utc>>)> {
         match self {
-            Signal::Ask(ask) => ask.plan,
+            Signal::Ask(ask) => ask.plan.map(|plan| (plan, ask.plan_from)),
             Signal::Throttle(_) | Signal::Alarm(_) | Signal::Sweep(_) => None,
         }
     }

@@ -194,7 +194,7 @@ impl Fixture {
     /// A person asks with these fields, instead of the throttled call.
     pub fn asked_to(mut self, change: impl FnOnce(&mut Ask)) -> Fixture {
         let stream = StreamArn::new("orders", &home()).expect("legal");
-        let mut ask = Ask { stream, mode: None, message: None, undo: None, plan: None };
+        let mut ask = Ask { stream, mode: None, message: None, undo: None, plan: None, plan_from: None };
         change(&mut ask);
         self.signal = Signal::Ask(ask);
         self

@@ -9,7 +9,7 @@ mod process;
 use account::{Aws, Failure};
 use common::{Fixture, newest, offered, seconds_ago};
 use unthrottle_core::decision::Outcome;
-use unthrottle_core::memory::{ChangeKind, Memory};
+use unthrottle_core::memory::{ChangeKind, Memory, Planned};
 use unthrottle_core::policy::{FORESIGHT_TAG, Foresight, Mode};
 use unthrottle_core::run::{Container, RunError};
 
@@ -72,6 +72,49 @@ fn a_forecast_that_only_observes_is_recorded_and_changes_nothing() {
     assert_eq!((handled.document.code, handled.decision.outcome), ("scale_ahead", Outcome::Planned));
     assert!(aws.names().contains(&"tag") && !aws.names().contains(&"change"), "{:?}", aws.calls);
     assert!(aws.fixture.remembered().forecast.is_some());
+}
+
+/// Two calm shards. A person plans as many as they have, or two more.
+fn planning(at_least: u32) -> Aws {
+    let plan = Planned { at_least, until: seconds_ago(-7200) };
+    Aws::of(Fixture::new(2).minutes(-90..=0, offered(500.0, 2)).asked_to(|ask| ask.plan = Some(plan)))
+}
+
+#[test]
+fn a_plan_is_recorded_with_half_a_second_left_and_fails_the_run_with_less() {
+    for (milliseconds, is_recorded) in [(2500, true), (2501, false)] {
+        let mut aws = planning(2).taking("observe", milliseconds).taking("observe", milliseconds);
+        match aws.run_in(&Container::default()) {
+            Ok(handled) => assert_eq!((is_recorded, handled.document.code), (true, "healthy")),
+            Err(error) => assert!(!is_recorded && matches!(error, RunError::TooSlow), "{error:?}"),
+        }
+        assert_eq!(aws.names().contains(&"tag"), is_recorded, "{milliseconds} ms: {:?}", aws.calls);
+    }
+}
+
+#[test]
+fn a_plan_that_one_slow_look_did_not_record_is_recorded_by_the_second() {
+    let mut aws = planning(2).taking("observe", 2501);
+    assert_eq!(aws.run().document.code, "healthy");
+    assert_eq!(aws.names(), ["observe", "observe", "tag"]);
+    assert!(aws.fixture.remembered().planned.is_some());
+}
+
+#[test]
+fn a_plan_that_is_recorded_already_needs_no_time() {
+    let mut aws = planning(2);
+    aws.run();
+    let mut again = Aws::of(aws.fixture.asked()).taking("observe", 2999);
+    assert_eq!(again.run().document.code, "healthy");
+    assert_eq!(again.names(), ["observe"]);
+}
+
+#[test]
+fn a_plan_that_a_busy_stream_does_not_take_fails_the_run() {
+    const BUSY: Failure = Failure::Says("ResourceInUseException", "UPDATING");
+    let mut aws = planning(2).failing("tag", BUSY).failing("tag", BUSY);
+    let failed = aws.run_in(&Container::default()).expect_err("no record");
+    assert!(matches!(failed, RunError::TooSlow), "{failed:?}");
 }
 
 /// The data that a run sends again of a change from 2 to 4 shards, 481 s ago, that the metric does not show.

@@ -22,7 +22,7 @@ const OF_A_SIGNAL: [&str; 11] = [
 ];
 
 /// The words that name the end of a hold, by its code. A sentence has at least one of them.
-const ENDS: [(&str, &[&str]); 36] = [
+const ENDS: [(&str, &[&str]); 37] = [
     ("not_ready", &["its status is "]),
     ("opted_out", &["UNTHROTTLE_MODE, UNTHROTTLE_SCOPE, tag unthrottle.mode"]),
     ("bad_policy_tag", &["until you correct or remove the tag"]),
@@ -48,6 +48,7 @@ const ENDS: [(&str, &[&str]); 36] = [
     ("reshard_budget_spent", &["Slow the producers", "reshard by hand"]),
     ("not_restorable", &["not restored: ", "does not switch it back: "]),
     ("not_planned", &["Correct the plan, and ask again"]),
+    ("plan_not_reached", &["aise UNTHROTTLE_MAX_", "Ask for a higher", "reshard by hand"]),
     ("tug_of_war", &["let it ignore", "unthrottle.mode=off"]),
     ("fleet_limit", &["allow more", "The next sweep goes on", "check who writes to it"]),
     ("on_demand_adapting", &["takes up to 15 minutes"]),

@@ -1,14 +1,14 @@
 //! Before a throttle: which streams get shards for a load that is expected or planned, and which do not.
 
 use crate::common::{Fixture, hours_ago, minutes_ago, newest, now, offered};
-use crate::says;
-use chrono::TimeDelta;
+use crate::{decides, says};
+use chrono::{SubsecRound as _, TimeDelta};
 use std::sync::Arc;
 use unthrottle_core::decide::{Pending, pending};
 use unthrottle_core::decision::{Bound, ForesightHeld, Outcome, Remedy, Verdict};
 use unthrottle_core::memory::{Change, ChangeKind, Forecast, Memory, Planned, SplitHistory};
-use unthrottle_core::observation::Past;
-use unthrottle_core::policy::{FORESIGHT_TAG, Foresight, Mode};
+use unthrottle_core::observation::{MinuteTraffic, Past, Status};
+use unthrottle_core::policy::{FORESIGHT_TAG, Foresight, Mode, Permission, Policy};
 use unthrottle_core::signal::Undo;
 
 /// Four shards of a stream in foresight, with this load in each of the last minutes, in records of 1 KiB a second.
@@ -110,6 +110,9 @@ fn is_held(fixture: Fixture, held: Option<ForesightHeld>) {
 
 rows! { is_held;
     the_last_forecast_is_checked_first: rising().memory(&forecast(30, Some(4), 0)) => Some(ForesightHeld::OneAnHour);
+    a_forecast_that_is_not_checked_yet_is_waited_for_beyond_its_hour:
+        rising().memory(&forecast(60, Some(4), 1)) => Some(ForesightHeld::OneAnHour);
+    a_checked_forecast_of_the_same_time_lets_the_next_one_go_on: rising().memory(&forecast(60, None, 1)) => None;
     an_hour_after_the_last_forecast_it_goes_on: rising().memory(&forecast(61, None, 1)) => None;
     after_two_wrong_ones_it_waits_two_hours:
         rising().memory(&forecast(110, None, 2)) => Some(ForesightHeld::WrongLately);
@@ -195,11 +198,13 @@ fn its_sentences_say_what_is_expected_when_and_from_which_days() {
     );
     says(
         high().policy(|p| p.max_shards = 4),
-        [
-            "Expected: for ten minutes",
-            "Nothing is changed for it: your maximum, or a limit of AWS, allows no more shards.",
-        ],
+        ["Expected: for ten minutes", "Nothing is changed for it: your maximum of shards allows no more."],
     );
+    says(
+        high().policy(|p| p.max_hourly_cost = Some(0.05)),
+        ["Nothing is changed for it: one more shard would cost more than your maximum of cost."],
+    );
+    says(high().account_full(), ["Nothing is changed for it: the account's shard quota leaves no room."]);
     says(
         at(|_| 1000.0).memory(&forecast(70, Some(2), 1)),
         ["Its last 2 forecasts were wrong, so the next one waits twice as long."],
@@ -224,6 +229,167 @@ rows! { gets;
             Some((8, Some(Bound::Double)));
 }
 
+/// A calm minute of four shards in which one reader is nearly 17 hours behind, of 24 hours of retention.
+fn with_a_slow_reader() -> MinuteTraffic {
+    let (get_records_bytes, get_records_calls) = (1e6, 60.0);
+    MinuteTraffic { iterator_age_ms: Some(6e7), get_records_bytes, get_records_calls, ..offered(1000.0, 4) }
+}
+
+/// A calm minute of four shards that refused this number of records.
+fn refusing(write_throttled: f64) -> MinuteTraffic {
+    MinuteTraffic { write_throttled, ..offered(1000.0, 4) }
+}
+
+/// The same stream and plan. Half of the hourly changes of the fleet are made.
+fn planned_in_a_busy_fleet() -> Fixture {
+    planned(6).policy(|p| p.max_changes_per_hour = 2).with(|f| {
+        f.observation.traffic.fleet_fixes.insert(newest(), 1);
+        f.observation.fleet =
+            unthrottle_core::observation::Fleet::of_all(&f.observation.traffic, &Default::default(), None, f.now);
+    })
+}
+
+rows! { gets;
+    a_plan_does_not_wait_for_a_slow_reader: planned(6).minutes(-89..=0, with_a_slow_reader()) => Some((6, None));
+    a_plan_does_not_wait_for_refusals_below_the_floor: planned(6).minutes(-9..=0, refusing(5.0)) => Some((6, None));
+    a_plan_does_not_wait_for_hot_shards_that_nothing_shows:
+        planned(6).minutes(-9..=0, refusing(2000.0)).policy(|p| p.diagnose = Permission::Deny) => Some((6, None));
+    a_plan_does_not_wait_for_readers_with_too_many_calls: planned(6).minutes(-9..=0, MinuteTraffic {
+        read_throttled: 600.0, get_records_calls: 2400.0, get_records_bytes: 1e6, ..offered(1000.0, 4)
+    }) => Some((6, None));
+}
+
+rows! { decides;
+    a_throttle_that_needs_shards_goes_before_a_plan:
+        planned(6).minutes(-9..=0, offered(7000.0, 4)) => "scale_shards";
+    a_plan_waits_for_a_reshard: planned(6).stream(|s| s.status = Status::Updating) => "resharding";
+    a_plan_that_the_quota_holds_is_reported: planned(6).account_full() => "plan_not_reached";
+    a_plan_that_the_cost_holds_is_reported:
+        planned(6).policy(|p| p.max_hourly_cost = Some(0.05)) => "plan_not_reached";
+    a_plan_that_waits_for_the_reshards_kept_is_reported:
+        planned(6).memory(&spent(6, ChangeKind::Scale)) => "plan_not_reached";
+    a_plan_after_a_revert_is_reported:
+        planned(6).memory(&Memory { reverts: vec![hours_ago(5)], ..spent(1, ChangeKind::Scale) }) =>
+            "plan_not_reached";
+    a_plan_that_the_fleet_holds_is_reported: planned_in_a_busy_fleet() => "plan_not_reached";
+    a_plan_above_a_maximum_that_was_lowered_is_reported:
+        planned(3).asked().policy(|p| p.max_shards = 4).memory(&running(6, 180)) => "plan_not_reached";
+    a_plan_that_is_held_hides_no_hold_that_needs_a_person:
+        planned(6).minutes(-89..=0, with_a_slow_reader()).account_full() => "consumer_slow";
+    a_plan_that_is_held_beside_refusals_below_the_floor_is_reported:
+        planned(6).minutes(-9..=0, refusing(5.0)).account_full() => "plan_not_reached";
+}
+
+/// The memory of a plan of `at_least` shards for the next `minutes`.
+fn running(at_least: u32, minutes: i64) -> Memory {
+    let until = now() + TimeDelta::minutes(minutes);
+    Memory { planned: Some(Planned { at_least, until: until.trunc_subsecs(0) }), ..Memory::default() }
+}
+
+#[test]
+fn a_plan_that_is_not_reached_names_the_bound_and_notifies_once_an_hour() {
+    let topic = |p: &mut Policy| p.topic_arn = Some("arn:aws:sns:us-east-1:123456789012:scaling".into());
+    let fixture = planned(6).account_full().policy(topic);
+    let decision = fixture.decide();
+    assert!(decision.notify && decision.needs_person());
+    let memory = decision.memory.expect("a record");
+    assert!(!fixture.clone().memory(&memory).decide().notify, "the same within the hour");
+    let until = "at least 6 shards are planned until 2026-11-20 20:05 UTC";
+    says(
+        fixture,
+        ["it has 4 shards, and ", until, "the account's shard quota leaves no room", "\"Shards per Region\""],
+    );
+    says(
+        planned(6).policy(|p| p.max_hourly_cost = Some(0.05)),
+        [until, "would cost more than your maximum of cost", "Raise UNTHROTTLE_MAX_HOURLY_COST."],
+    );
+    says(planned(6).memory(&spent(6, ChangeKind::Scale)), [until, "four reshards of the day are kept for throttles"]);
+    says(planned_in_a_busy_fleet(), [until, "half of the bounds of the fleet", "UNTHROTTLE_MAX_CHANGES_PER_HOUR"]);
+}
+
+#[test]
+fn every_hold_names_the_plan() {
+    let until = ["At least 6 shards are planned until 2026-11-20 20:05 UTC."];
+    says(planned(6).minutes(-89..=0, with_a_slow_reader()).account_full(), until);
+    says(planned(6).changed(2, 4, 60), until);
+    says(planned(6).stream(|s| s.status = Status::Updating), until);
+    says(planned(101).memory(&running(6, 180)), ["your plan is not taken", until[0]]);
+    let kept = planned(6).stream(|s| s.open_shards = 6);
+    assert_eq!(kept.sentence().matches("planned until").count(), 1, "{}", kept.sentence());
+}
+
+#[test]
+fn of_two_plans_the_larger_number_and_the_later_end_count() {
+    let asked = |at_least, minutes, runs: Memory| {
+        let plan = running(at_least, minutes).planned;
+        planned(1).asked_to(|ask| ask.plan = plan).memory(&runs).decide().memory.expect("a record").planned
+    };
+    assert_eq!(asked(3, 5, running(20, 540)), running(20, 540).planned, "a smaller one takes nothing from it");
+    assert_eq!(asked(24, 900, running(20, 540)), running(24, 900).planned);
+    assert_eq!(asked(24, 5, running(20, 540)), running(24, 540).planned);
+    assert_eq!(asked(3, 900, running(20, 540)), running(20, 900).planned);
+    assert_eq!(asked(3, 5, running(20, -1)), running(3, 5).planned, "one that is over does not count");
+    assert_eq!(asked(1, 5, running(20, 540)), None, "one shard ends the plan");
+}
+
+#[test]
+fn a_plan_that_begins_later_is_not_taken() {
+    let from = |minutes| {
+        planned(6).asked_to(|ask| {
+            (ask.plan, ask.plan_from) = (running(6, 600).planned, Some(now() + TimeDelta::minutes(minutes)));
+        })
+    };
+    says(from(6), ["it begins at 2026-11-20 17:11 UTC, and a plan begins at once", "`unthrottle plan`"]);
+    assert_eq!((from(6).code(), from(5).code(), from(-30).code()), ("not_planned", "scale_ahead", "scale_ahead"));
+}
+
+#[test]
+fn a_plan_in_the_memory_that_is_longer_than_a_plan_may_be_is_forgotten() {
+    const MONTH: i64 = 31 * 24 * 60;
+    let sweep = |minutes| planned(1).asked().memory(&running(6, minutes));
+    assert_eq!((sweep(MONTH).code(), sweep(MONTH + 1).code()), ("scale_ahead", "healthy"));
+    let is_due = |minutes| {
+        let Fixture { observation, policy, now, .. } = sweep(minutes);
+        pending(&observation.tags, &policy, now).is_some()
+    };
+    assert_eq!((is_due(MONTH), is_due(MONTH + 1)), (true, false));
+}
+
+#[test]
+fn a_forced_restore_ends_the_plan_and_the_next_sweep_leaves_it() {
+    let forced = raised(Some(6)).asked_to(|ask| ask.undo = Some(Undo { to: None, force: true }));
+    let mut memory = forced.decide().memory.expect("an intent");
+    assert_eq!(memory.planned, None);
+    says(forced, ["Changed 6 → 3 shards.", "This ends the plan of at least 6 shards until 2026-11-20 17:15 UTC."]);
+    let change = memory.change.as_mut().expect("an intent");
+    change.at = minutes_ago(30);
+    (change.settled, change.published) = (Some(minutes_ago(28)), Some(minutes_ago(25)));
+    memory.reshards = vec![minutes_ago(30)];
+    let sweep = at(|_| 1000.0).stream(|s| s.open_shards = 3).memory(&memory);
+    assert_eq!(sweep.code(), "healthy");
+    // With the plan, the sweep would revert what the person forced.
+    let plan = raised(Some(6)).remembered().planned;
+    assert_eq!(sweep.remembering(|memory| memory.planned = plan).code(), "scale_ahead");
+    let above = raised(Some(3)).asked_to(|ask| ask.undo = Some(Undo { to: None, force: true }));
+    assert!(above.decide().memory.expect("an intent").planned.is_some(), "a step that leaves the plan keeps it");
+}
+
+#[test]
+fn the_undo_of_a_planned_change_is_forced() {
+    says(planned(6), ["To undo it: unthrottle restore orders --region us-east-1 --force --yes"]);
+    says(
+        planned(6).policy(|p| p.restore_after_hours = 2),
+        ["It is undone by itself after the plan and 2 hours without throttling."],
+    );
+    let below = planned(6).minutes(-9..=0, offered(7000.0, 4));
+    says(below.clone(), ["To undo it: unthrottle restore orders --region us-east-1 --force --yes"]);
+    says(below.asked(), ["To undo it: unthrottle restore orders --region us-east-1 --yes"]);
+    says(
+        raised(Some(6)).asked_to(|ask| ask.undo = Some(Undo::default())),
+        ["not restored: at least 6 shards are planned until 2026-11-20 17:15 UTC", "--force, which ends the plan"],
+    );
+}
+
 /// A memory with its plan alone.
 trait WithoutChange {
     fn without_change(self) -> Memory;
@@ -237,7 +403,6 @@ impl WithoutChange for Memory {
 
 #[test]
 fn a_plan_is_kept_whatever_the_run_finds() {
-    use unthrottle_core::observation::Status;
     let plan = planned(6).decide().memory.expect("a plan").planned;
     for fixture in [
         planned(6).stream(|s| s.status = Status::Updating),
@@ -346,7 +511,20 @@ fn a_sweep_looks_at_streams_in_foresight_and_at_plans_that_are_not_reached() {
         let fixture = raised(Some(at_least)).policy(|p| (p.foresight, p.restore_after_hours) = (Foresight::Off, 0));
         of(&fixture)
     };
-    assert_eq!((plan(6), plan(7)), (None, Some(Pending::Now)));
+    assert_eq!((plan(6), plan(7)), (Some(Pending::Foresight), Some(Pending::Foresight)), "every five minutes");
+    assert_eq!(of(&raised(Some(7)).policy(|p| p.mode = Mode::Observe).tag(FORESIGHT_TAG, "off")), None);
+}
+
+#[test]
+fn a_sweep_goes_on_at_once_with_a_plan_whose_step_has_just_settled() {
+    let step = |at_least, minutes| {
+        let mut memory = Memory { planned: running(at_least, 60).planned, ..spent(1, ChangeKind::ScaleAhead) };
+        memory.change.as_mut().expect("made").settled = Some(minutes_ago(minutes));
+        let fixture = high().policy(|p| p.foresight = Foresight::Off).memory(&memory);
+        pending(&fixture.observation.tags, &fixture.policy, fixture.now)
+    };
+    assert_eq!((step(5, 14), step(5, 15)), (Some(Pending::Now), Some(Pending::Foresight)));
+    assert_eq!(step(4, 14), Some(Pending::Foresight), "it is reached");
 }
 
 #[test]

@@ -14,18 +14,25 @@ use chrono::{DateTime, TimeDelta, Utc};
 /// [`HORIZON_MINUTES`]: super::forecast::HORIZON_MINUTES
 const CHECKED_AFTER_MINUTES: i64 = 60;
 
+/// A forecast that is still not checked after as many minutes is given up: CloudWatch shows nothing that could check
+/// it. CloudWatch is up to three minutes late, and a sweep may come once an hour. With a shorter time a forecast would
+/// replace one that is not checked, and a row of wrong ones would never count; with a longer one, a gap in the metrics
+/// would switch foresight off.
+const GIVEN_UP_AFTER_MINUTES: i64 = 2 * CHECKED_AFTER_MINUTES + 5;
+
 /// After this number of wrong forecasts in a row the next one waits longer. One may be an accident.
 pub(super) const WRONG_IN_A_ROW: u32 = 2;
 
 /// The wait doubles at most this often: 128 hours. More would switch foresight off in silence.
 const MOST_DOUBLINGS: u32 = 7;
 
-/// When the next forecast may be acted on: an hour after the last, and twice as long after each wrong one from the
-/// second in a row on.
-pub(super) fn waits_until(last: Option<Forecast>) -> Option<DateTime<Utc>> {
-    let Forecast { at, wrong, .. } = last?;
+/// Until when no other forecast may be acted on: an hour after the last, and twice as long after each wrong one from the
+/// second in a row on. A forecast that is not checked by then is waited for. `None`: one may be acted on `now`.
+pub(super) fn waits_until(last: Option<Forecast>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    let Forecast { at, wrong, shards } = last?;
     let doublings = if wrong >= WRONG_IN_A_ROW { (wrong + 1 - WRONG_IN_A_ROW).min(MOST_DOUBLINGS) } else { 0 };
-    Some(at + TimeDelta::minutes(CHECKED_AFTER_MINUTES << doublings))
+    let after = |minutes| Some(at + TimeDelta::minutes(minutes)).filter(|until| now < *until);
+    after(CHECKED_AFTER_MINUTES << doublings).or_else(|| after(GIVEN_UP_AFTER_MINUTES).filter(|_| shards.is_some()))
 }
 
 impl Case<'_> {
@@ -50,5 +57,21 @@ impl Case<'_> {
         last.wrong = if is_right { 0 } else { last.wrong.saturating_add(1) };
         self.decision.evidence.forecast_was_right = Some(is_right);
         self.decision.evidence.forecasts_wrong = Some(last.wrong).filter(|wrong| *wrong > 0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_forecast_that_nothing_checks_is_given_up_after_two_hours_and_five_minutes() {
+        let at = DateTime::UNIX_EPOCH;
+        let last = |shards, wrong| Some(Forecast { at, shards, wrong });
+        let waits = |last, minutes| waits_until(last, at + TimeDelta::minutes(minutes)).is_some();
+        assert_eq!((waits(last(None, 0), 59), waits(last(None, 0), 60)), (true, false));
+        assert_eq!((waits(last(Some(4), 0), 124), waits(last(Some(4), 0), 125)), (true, false));
+        assert_eq!((waits(last(Some(4), 3), 239), waits(last(Some(4), 3), 240)), (true, false));
+        assert!(!waits(None, 0));
     }
 }

@@ -19,7 +19,7 @@ use super::Case;
 use super::demand::{Offered, shards_at};
 use super::history::History;
 use crate::decision::{ExpectedBy, ForesightHeld, Remedy};
-use crate::memory::{ChangeKind, Forecast, Memory, RESHARDS_A_DAY};
+use crate::memory::{ChangeKind, Forecast, Memory, Planned, RESHARDS_A_DAY};
 use crate::observation::{CapacityMode, LOOKBACK_HOURS, Minute, MinuteTraffic, Past, Stream};
 use crate::policy::{Foresight, StreamPolicy};
 use crate::signal::Signal;
@@ -54,8 +54,8 @@ impl Case<'_> {
         if stream.mode != CapacityMode::Provisioned {
             return None;
         }
-        if let Some(step) = self.planned_step(stream, policy, history, newest) {
-            return Some(step);
+        if self.planned_shards(history) > stream.open_shards {
+            return self.planned_step(stream, policy, history, newest);
         }
         if policy.foresight == Foresight::Off {
             return None;
@@ -146,8 +146,7 @@ impl Case<'_> {
         if let Some(held) = self.held_by_today(history) {
             return Some(held);
         }
-        let until = checked::waits_until(history.memory.forecast).filter(|until| self.now < *until);
-        if let Some(until) = until {
+        if let Some(until) = checked::waits_until(history.memory.forecast, self.now) {
             let wrong = history.memory.forecast.map_or(0, |forecast| forecast.wrong);
             self.decision.evidence.foresight_waits_until = Some(until);
             self.decision.evidence.forecasts_wrong = Some(wrong).filter(|wrong| *wrong > 0);
@@ -196,8 +195,10 @@ impl Case<'_> {
         evidence.target_utilization = Some(self.policy.target_utilization);
         match stream_now.scale(needed, &mut self.missing) {
             Ok(Remedy::ScaleShards { from, to, partial }) => Some(Remedy::ScaleAhead { from, to, partial }),
-            _ => {
+            Ok(_) => None,
+            Err(bound) => {
                 evidence.foresight_held = Some(ForesightHeld::Bound);
+                evidence.foresight_bound = Some(bound.name());
                 None
             }
         }
@@ -225,7 +226,9 @@ impl Case<'_> {
         let early = restored::early_restores(&history.memory, remedy, self.now);
         let memory = self.intent(remedy, stream, history);
         let early_restores = if policy.foresight == Foresight::Act { early } else { memory.early_restores };
-        Memory { early_restores, ..memory }
+        // Only a restore that a person forces goes below a plan. The next sweep would revert it.
+        let is_left = |planned: &Planned| !matches!(remedy, Remedy::Restore { to, .. } if *to < planned.at_least);
+        Memory { early_restores, planned: memory.planned.filter(is_left), ..memory }
     }
 
     fn remember_forecast(&self, memory: &mut Memory, from: u32) {
@@ -240,5 +243,5 @@ impl Case<'_> {
 /// The load of a minute of the past, in full shards. `None`: unknown, or before the stream.
 fn load_of_past(past: &Past, stream: &Stream, minute: Minute) -> Option<f64> {
     let is_older = stream.created_at.is_some_and(|created| minute.start() < created);
-    past.mean(minute).filter(|_| !is_older).map(Offered::taken_shards)
+    past.load(minute).filter(|_| !is_older)
 }

@@ -14,7 +14,7 @@ pub(super) fn act(remedy: &Remedy, signal: &Signal, decision: &Decision) -> Stri
     let (did, why) = (what(remedy), why(remedy, evidence, signal.undo()));
     let backlog = backlog(remedy, evidence);
     let is_hint = backlog.is_empty() && matches!(remedy, Remedy::ScaleShards { .. } | Remedy::SwitchToOnDemand { .. });
-    let more = if is_hint { aggregate(evidence) } else { backlog };
+    let more = if is_hint { aggregate(evidence) } else { backlog } + &ahead::ended(remedy, evidence);
     if decision.outcome == Outcome::Acted {
         let unsupported = limits::unsupported(evidence);
         let stop = match remedy {

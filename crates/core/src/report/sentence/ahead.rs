@@ -1,7 +1,8 @@
 //! Sentences about loads that are expected, and about shards that are planned.
 
 use super::Seen;
-use crate::decision::{Evidence, ExpectedBy, ForesightHeld};
+use crate::decision::{Decision, Evidence, ExpectedBy, ForesightBound, ForesightHeld, Remedy, Verdict};
+use crate::policy::MAX_SHARDS_TAG;
 use crate::text::{QUOTED, plain};
 use crate::words::{are, many, percent};
 
@@ -49,10 +50,7 @@ pub(super) fn not_changed(seen: &Seen<'_>) -> Option<String> {
     });
     let expected = match (evidence.foresight_held, evidence.planned_shards) {
         (Some(held), _) => {
-            let what = match evidence.expected_by {
-                Some(ExpectedBy::Plan) => planned(evidence),
-                _ => expected(evidence, seen.open_shards()),
-            };
+            let what = expected(evidence, seen.open_shards());
             Some(format!("Expected: {what}. Nothing is changed for it: {}.", held_by(held, evidence)))
         }
         (None, Some(_)) => Some(format!("It keeps its {}: {}.", many(seen.open_shards(), "shard"), planned(evidence))),
@@ -66,7 +64,7 @@ fn held_by(held: ForesightHeld, evidence: &Evidence) -> String {
     let until = evidence.foresight_waits_until.map(|until| until.format("%Y-%m-%d %H:%M").to_string());
     let until = until.unwrap_or_default();
     match held {
-        ForesightHeld::Bound => "your maximum, or a limit of AWS, allows no more shards".into(),
+        ForesightHeld::Bound => bound(evidence.foresight_bound).into(),
         ForesightHeld::KeptForThrottles => "four reshards of the day are kept for throttles".into(),
         ForesightHeld::OneAnHour => format!("the last forecast is checked first, until {until} UTC"),
         ForesightHeld::WrongLately => {
@@ -80,6 +78,60 @@ fn held_by(held: ForesightHeld, evidence: &Evidence) -> String {
         ForesightHeld::Refused => "AWS refused a reshard today".into(),
         ForesightHeld::Fleet => "half of the bounds of the fleet are kept for throttles".into(),
     }
+}
+
+fn bound(bound: Option<ForesightBound>) -> &'static str {
+    match bound {
+        Some(ForesightBound::MaxShards) => "your maximum of shards allows no more",
+        Some(ForesightBound::MaxCost) => "one more shard would cost more than your maximum of cost",
+        Some(ForesightBound::AccountQuota) => "the account's shard quota leaves no room",
+        Some(ForesightBound::ReshardBudget) | None => "AWS allows no more reshards today",
+    }
+}
+
+/// The hold of a stream that has fewer shards than a person has planned: what allows no more, and what helps.
+pub(super) fn plan_not_reached(seen: &Seen<'_>) -> String {
+    let evidence = seen.evidence;
+    let held = evidence.foresight_held.unwrap_or(ForesightHeld::Bound);
+    let next = match (held, evidence.foresight_bound) {
+        (ForesightHeld::Bound, Some(ForesightBound::MaxShards)) => {
+            format!("Raise UNTHROTTLE_MAX_SHARDS or the tag {MAX_SHARDS_TAG}")
+        }
+        (ForesightHeld::Bound, Some(ForesightBound::MaxCost)) => "Raise UNTHROTTLE_MAX_HOURLY_COST".into(),
+        (ForesightHeld::Bound, Some(ForesightBound::AccountQuota)) => {
+            "Ask for a higher \"Shards per Region\" in Service Quotas (Amazon Kinesis Data Streams)".into()
+        }
+        (ForesightHeld::Fleet, _) => {
+            "Wait, or raise UNTHROTTLE_MAX_CHANGES_PER_HOUR or UNTHROTTLE_MAX_ADDED_SHARDS".into()
+        }
+        _ => "If the load comes before unthrottle may go on, reshard by hand".into(),
+    };
+    format!(
+        "it has {}, and {}. It gets no more: {}. {next}.",
+        many(seen.open_shards(), "shard"),
+        planned(evidence),
+        held_by(held, evidence)
+    )
+}
+
+/// The plan of a stream that is held, where `said` does not name it.
+pub(super) fn planned_beside(decision: &Decision, said: &str) -> String {
+    let is_hold = matches!(decision.verdict, Verdict::Hold(_)) && decision.evidence.planned_shards.is_some();
+    let planned = planned(&decision.evidence);
+    if !is_hold || said.contains(&planned) {
+        return String::new();
+    }
+    format!(" A{}.", &planned[1..])
+}
+
+/// The plan that a restore ends, because it goes below it.
+pub(super) fn ended(remedy: &Remedy, evidence: &Evidence) -> String {
+    let Remedy::Restore { to, .. } = remedy else { return String::new() };
+    let Some((at_least, until)) = evidence.planned_shards.filter(|planned| to < planned).zip(evidence.planned_until)
+    else {
+        return String::new();
+    };
+    format!(" This ends the plan of at least {} until {} UTC.", many(at_least, "shard"), until.format("%Y-%m-%d %H:%M"))
 }
 
 /// The hold of a plan that cannot be kept.

@@ -65,6 +65,7 @@ fn of_state(reason: &Reason, seen: &Seen<'_>) -> String {
         Reason::ReshardBudgetSpent(no_switch) => limits::reshard_budget_spent(*no_switch, seen),
         Reason::NotRestorable(why) => not_restorable(why, seen),
         Reason::NotPlanned(why) => ahead::not_planned(why),
+        Reason::PlanNotReached => ahead::plan_not_reached(seen),
         Reason::NotHealed { change, why } => not_healed(change, why, seen),
         Reason::TugOfWar => tug_of_war(seen),
         Reason::FleetLimit(bound) => limits::fleet(*bound, seen.evidence),

@@ -48,7 +48,8 @@ pub(super) fn of(signal: &Signal, stream: Option<&Stream>, decision: &Decision) 
         }
     };
     let (lasting, lost) = (lasting_loss(decision), data_loss(signal, decision));
-    (format!("{name}: {text}{lasting}{lost}{}", lag::stopped(decision)), end)
+    let (planned, stopped) = (ahead::planned_beside(decision, &text), lag::stopped(decision));
+    (format!("{name}: {text}{lasting}{lost}{planned}{stopped}"), end)
 }
 
 /// A text and its last sentence, if that ends with a command: a command without a full stop is copied whole, so nothing

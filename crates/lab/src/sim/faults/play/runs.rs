@@ -258,7 +258,9 @@ impl Trigger {
     fn signal(self) -> Signal {
         match self {
             Trigger::Alarm(at, is_raised) => alarm_signal(&arn(), time(at), AlarmMetric::Writes, is_raised),
-            Trigger::Ask => Signal::Ask(Ask { stream: arn(), mode: None, message: None, undo: None, plan: None }),
+            Trigger::Ask => {
+                Signal::Ask(Ask { stream: arn(), mode: None, message: None, undo: None, plan: None, plan_from: None })
+            }
             Trigger::Sweep | Trigger::Again(_) => Signal::Sweep(arn()),
             Trigger::Throttle(at) => throttle_signal(&arn(), time(at), REFUSED),
         }
