@@ -41,7 +41,7 @@ const BY_ALL: [&str; 4] = ["calm", "put-record", "readers-calls", "step-2"];
 
 /// The policies that run every workload again, because a change of unthrottle's code changes their scores. The workload
 /// `fleet` takes ten seconds, so only the first policy runs it.
-const ON_ALL: [&str; 2] = ["ours", "ours-restoring"];
+const ON_ALL: [&str; 3] = ["ours", "ours-restoring", "ours-foreseeing"];
 
 /// The committed lines of these runs are the lines that the code prints now.
 fn expect_same(workload: &str, policy: Option<&str>, seed: u64) {
