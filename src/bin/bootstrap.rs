@@ -114,7 +114,9 @@ impl Function {
         let code = sweep.as_ref().map_or_else(Error::code, |_| "swept");
         let aws_calls = self.clients.calls() - calls;
         // The sweep counts observations and holds stream by stream, so they are not in the line of the invocation.
-        let invocation = Invocation { duration: started.elapsed(), aws_calls, cold_start, ..Invocation::default() };
+        let duration = started.elapsed();
+        let is_empty_sweep = sweep.as_ref().is_ok_and(|sweep| sweep.looked == 0);
+        let invocation = Invocation { duration, aws_calls, cold_start, is_empty_sweep, ..Invocation::default() };
         println!("{}", invocation.line(code, now));
         self.handler.lines_of_failed_runs().iter().for_each(|line| println!("{line}"));
         let sweep = sweep.map_err(|error| {

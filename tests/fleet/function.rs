@@ -4,7 +4,7 @@ use crate::crash::LOAD;
 use crate::fixture::{Fixture, live};
 use crate::fleet::lines_of;
 use crate::lambda::Container;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -39,11 +39,19 @@ const METRICS_OF_AN_EMPTY_SWEEP: [&str; 3] = ["AwsCalls", "DurationMs", "SweepLo
 async fn a_sweep_of_no_stream_writes_three_metrics_and_a_short_log() {
     let fixture = Fixture::empty(live()).await;
     let mut container = Container::start(fixture.account.url(), &[("UNTHROTTLE_FLEET_ALARMS", "writes,reads")]).await;
-    // The first run also counts the cold start.
-    container.invoke(&json!({ "sweep": true })).await;
+    let first = container.invoke(&json!({ "sweep": true })).await;
+    assert_eq!(first.cost_line()["ColdStart"], 1);
+    assert_eq!(written(&first.lines), METRICS_OF_AN_EMPTY_SWEEP);
     let run = container.invoke(&json!({ "sweep": true })).await;
+    assert_eq!(written(&run.lines), METRICS_OF_AN_EMPTY_SWEEP);
+    let bytes: usize = run.lines.iter().map(|line| line.to_string().len() + 1).sum();
+    assert!(bytes <= LOG_BYTES_OF_AN_EMPTY_SWEEP, "{bytes}: {:#?}", run.lines);
+}
+
+/// The names of the metrics that these lines of EMF write, sorted, each once for each of its sets of dimensions.
+fn written(lines: &[Value]) -> Vec<String> {
     let mut written: Vec<String> = vec![];
-    for line in &run.lines {
+    for line in lines {
         for directive in line["_aws"]["CloudWatchMetrics"].as_array().into_iter().flatten() {
             let sets = directive["Dimensions"].as_array().expect("sets").len();
             let names =
@@ -52,9 +60,7 @@ async fn a_sweep_of_no_stream_writes_three_metrics_and_a_short_log() {
         }
     }
     written.sort_unstable();
-    assert_eq!(written, METRICS_OF_AN_EMPTY_SWEEP);
-    let bytes: usize = run.lines.iter().map(|line| line.to_string().len() + 1).sum();
-    assert!(bytes <= LOG_BYTES_OF_AN_EMPTY_SWEEP, "{bytes}: {:#?}", run.lines);
+    written
 }
 
 /// In AWS the timeout of Lambda stops the function. Here the test does.

@@ -161,6 +161,9 @@ pub struct Invocation {
     pub aws_calls: u32,
     /// Whether it was the container's first.
     pub cold_start: bool,
+    /// Whether it was a sweep that checked no stream. Its cold start is no metric: an account without streams would pay
+    /// for one more metric, for a count that its log has.
+    pub is_empty_sweep: bool,
 }
 
 impl Invocation {
@@ -171,7 +174,10 @@ impl Invocation {
         let mut line = emf(now, &json!([[]]), &json!([{ "Name": "DurationMs", "Unit": "Milliseconds" }]));
         line["DurationMs"] = milliseconds.into();
         let costs = [("AwsCalls", self.aws_calls), ("ColdStart", u32::from(self.cold_start))];
-        add_unless_zero(&mut line, &json!([[]]), &costs.map(|(name, count)| (name, "Count", count.into())));
+        let costs = costs.map(|(name, count)| (name, "Count", count.into()));
+        let written = if self.is_empty_sweep { &costs[..1] } else { &costs };
+        add_unless_zero(&mut line, &json!([[]]), written);
+        line["ColdStart"] = u32::from(self.cold_start).into();
         line["Reason"] = code.into();
         let counts = [("Looked", self.looked), ("Held", self.held), (NEEDS_PERSON, self.needs_person)];
         let counts = counts.map(|(name, is)| (name, "Count", u8::from(is).into()));
