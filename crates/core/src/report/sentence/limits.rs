@@ -12,7 +12,7 @@ pub(super) const QUOTA_SPENT: &str = "the shard quota leaves no room";
 
 /// AWS's cap of a day allows no change.
 pub(super) const RESHARDS_SPENT: &str =
-    "AWS allows no more reshards today (ten in 24 hours, or it refused them for 15 minutes)";
+    "AWS allows no more reshards today (ten in 24 hours, or refused for 15 minutes)";
 
 /// What a person can do about the load.
 fn slow_down(evidence: &Evidence) -> &'static str {
@@ -83,8 +83,8 @@ pub(super) fn reshard_budget_spent(switch: NoSwitch, seen: &Seen<'_>) -> String 
         );
     }
     format!(
-        "{}; {RESHARDS_SPENT}, and {}. Slow the producers or readers, or split hot shards by hand (SplitShard has no \
-         daily cap).{}",
+        "{}; {RESHARDS_SPENT}, and {}. Slow the producers or readers, or split hot shards by hand (that has no \
+         cap).{}",
         throttling(seen.evidence),
         no_switch(switch),
         aggregate(seen.evidence)
@@ -94,7 +94,7 @@ pub(super) fn reshard_budget_spent(switch: NoSwitch, seen: &Seen<'_>) -> String 
 fn no_switch(switch: NoSwitch) -> String {
     match switch {
         NoSwitch::Denied => "you deny on-demand mode".into(),
-        NoSwitch::AboveMax(max) => format!("on-demand mode would go beyond the {max} shards that you allow"),
+        NoSwitch::AboveMax(max) => format!("on-demand mode would exceed your {max} shards"),
         NoSwitch::BudgetSpent => "AWS allows no more switches to on-demand mode today".into(),
         NoSwitch::Quota => "the account has all the on-demand streams that it may have".into(),
         NoSwitch::Reads => "on-demand mode gives the readers of a shard no more".into(),
