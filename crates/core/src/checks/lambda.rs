@@ -235,7 +235,7 @@ fn splits_aggregates(readings: &Readings, lambda: &LambdaReader) -> Option<Probl
 /// What helps a function that falls behind, and why nothing simpler does.
 fn catch_up(readings: &Readings, lambda: &LambdaReader, throttles: f64) -> (String, Fix) {
     let faster = || Fix::note("make the function faster, such as with more memory, or give the stream more shards");
-    // Without a record, nobody knows whether any is aggregated.
+    // Without a record, it is not known whether any is aggregated.
     let sample = readings.sample.as_ref().and_then(|sample| sample.as_ref().ok()).filter(|sample| sample.records > 0);
     let is_ordered = lambda.consumer.is_some();
     if throttles > 0.0 {
