@@ -4,8 +4,8 @@ use super::time::Time;
 use super::trouble::{Refusal, Tried, refused};
 use std::time::Duration;
 
-/// The pauses before the next attempts, together about a minute. AWS counts calls by the second, so a refusal that stays
-/// for longer has another reason, or another caller makes too many calls. A longer time would add to each step.
+/// The pauses before the next attempts, together about a minute. AWS counts calls by the second, so a refusal that
+/// stays for longer has another reason, or another caller makes too many calls. A longer time would add to each step.
 const PAUSES: [Duration; 5] = [
     Duration::from_secs(2),
     Duration::from_secs(4),

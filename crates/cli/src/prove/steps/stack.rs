@@ -164,8 +164,8 @@ async fn sweep(context: &Context, function: &str) -> Tried<Value> {
     Ok(document)
 }
 
-/// Reads in the document of a sweep whether the function could read its alarms. `queried` alone does not say it: a sweep
-/// asks CloudWatch at most every five minutes, also where it cannot read an alarm, and it also asks for a full one.
+/// Reads in the document of a sweep whether the function could read its alarms. `queried` alone does not say it: a
+/// sweep asks CloudWatch at most every five minutes, also where it cannot read an alarm, and also asks for a full one.
 ///
 /// # Errors
 /// The function could not read an alarm, and nothing denied it.
