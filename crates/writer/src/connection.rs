@@ -11,11 +11,13 @@ const LEAST_UPLINK: f64 = 500_000.0;
 /// The bytes of a record in a request, besides data and key, about: its JSON, and a hash key.
 const ENTRY_BYTES: usize = 130;
 
-/// The encoded bytes of a request from which on the connection may be why no reply came: at [`LEAST_UPLINK`], a second.
+/// The encoded bytes of a request from which on the connection may be why no reply came: a second at
+/// [`LEAST_UPLINK`].
 pub(crate) const LARGE_REQUEST: usize = 500_000;
 
-/// A Kinesis client for [`run`](crate::run): each call is a single attempt, so that the writer knows about every answer.
-/// `attempt`: the longest wait for a reply, once the request is sent. PutRecords also has the time for its bytes.
+/// A Kinesis client for [`run`](crate::run): each call is a single attempt, so that the writer knows about every
+/// answer. `attempt`: the longest wait for a reply, once the request is sent. PutRecords also has the time for its
+/// bytes.
 pub fn client(config: &aws_sdk_kinesis::config::Builder, attempt: Duration) -> aws_sdk_kinesis::Client {
     let timeouts = TimeoutConfig::builder().operation_attempt_timeout(attempt).connect_timeout(attempt / 2).build();
     let config = config.clone().retry_config(RetryConfig::disabled()).timeout_config(timeouts);

@@ -8,8 +8,8 @@
 //! 3. `input` reads records from lines, `dead_letters` writes lost ones and reads them again.
 //! 4. `buffer`: which records the next request has, and what an answer means for them. It has no I/O and no clock.
 //!    `aggregate` puts records together before.
-//! 5. `request`: the records of a request. `connection`: the time that it has. `answer`: the SDK's answer in the words of
-//!    the buffer.
+//! 5. `request`: the records of a request. `connection`: the time that it has. `answer`: the SDK's answer in the words
+//!    of the buffer.
 //! 6. `load`: records at times that are fixed in advance, for a load test.
 //! 7. `writer`: requests in flight, input, time and the end.
 
