@@ -108,9 +108,12 @@ async fn the_cost_of_a_range_of_sizes_counts_the_units_of_each_size() {
 
 #[tokio::test]
 async fn the_time_that_is_allowed_bounds_the_load_and_not_only_its_stages() {
-    let (account, _) = account().await;
-    // Ten times what the stream takes within the time. Its records may wait for an hour.
-    let load = ["smoke", "orders", "--i-own", "orders", "--stages", "1s@20x", "--ttl", "1h", "--max-usd", "9"];
+    // Its clock stands, so the shard of the key takes 1,000 records and no more. The others may wait for two minutes.
+    let clock = unthrottle_lab::local::Clock::standing_at("2026-11-20T12:00:00Z".parse().expect("a time"));
+    let account = LocalAccount::start(Options { clock, ..Options::default() }).await.expect("it starts");
+    Aws::of(&account).create("orders", 2).await;
+    account.finish_changes().await;
+    let load = ["smoke", "orders", "--i-own", "orders", "--stages", "1s@2x", "--keys", "fixed:k", "--ttl", "2m"];
     let out = run(account.url(), &[&load[..], &["--max-duration", "1s", "--json"]].concat()).await;
     assert!(out.status.success(), "{}", text(&out.stderr));
     let result = last_json(&out);
