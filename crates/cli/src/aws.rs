@@ -79,14 +79,7 @@ impl AwsArgs {
             loader = loader.credentials_provider(anyone());
         }
         let config = loader.load().await;
-        match config.region() {
-            None => {
-                return Err(CliError::Usage(
-                    "no region is set: give --region, or set AWS_REGION or one in the profile".into(),
-                ));
-            }
-            Some(region) => must_be_region(region.as_ref())?,
-        }
+        must_be_region(config.region().map(Region::as_ref))?;
         if let Some(endpoint) = &endpoint {
             endpoint.must_answer().await?;
             if let Some(clock) = endpoint.clock().await {
@@ -132,8 +125,10 @@ fn variable(name: &str) -> Option<String> {
 /// Checks that a region can be a part of the name of a server. The SDK would name its own layers.
 ///
 /// # Errors
-/// It cannot.
-fn must_be_region(region: &str) -> Result<(), CliError> {
+/// It cannot, or there is none.
+fn must_be_region(region: Option<&str>) -> Result<(), CliError> {
+    const NONE: &str = "no region is set: give --region, or set AWS_REGION or one in the profile";
+    let region = region.ok_or_else(|| CliError::Usage(NONE.into()))?;
     let is_label = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     if !region.is_empty() && region.chars().all(is_label) {
         return Ok(());

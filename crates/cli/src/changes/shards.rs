@@ -120,16 +120,16 @@ impl ShardsOverTime {
     }
 }
 
-/// The most changes of a period that are told apart. AWS allows ten calls of UpdateShardCount in 24 hours, and other
-/// people and tools can write any number to this metric.
+/// The most changes of a period that count each by itself. AWS allows ten calls of UpdateShardCount in 24 hours, and
+/// other people and tools can write any number to this metric.
 const MOST_IN_A_PERIOD: f64 = 10.0;
 
 /// The changes of a period, each by itself. Two in the same minute are one change that two runs announced.
 fn singly(counted: Counted, period_minutes: i64) -> impl Iterator<Item = Counted> {
-    let is_told_apart = period_minutes > 1 && (1.0..=MOST_IN_A_PERIOD).contains(&counted.count);
+    let is_split = period_minutes > 1 && (1.0..=MOST_IN_A_PERIOD).contains(&counted.count);
     // The cast is exact below the bound.
-    let times = if is_told_apart { counted.count as usize } else { 1 };
-    let count = if is_told_apart { 1.0 } else { counted.count };
+    let times = if is_split { counted.count as usize } else { 1 };
+    let count = if is_split { 1.0 } else { counted.count };
     std::iter::repeat_n(Counted { count, ..counted }, times)
 }
 

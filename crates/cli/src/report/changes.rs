@@ -206,12 +206,12 @@ mod tests {
         }
     }
 
-    /// When, from how many shards, to how many, and how often.
-    type Row = (DateTime<Utc>, Option<u32>, Option<u32>, u32);
+    /// The time of a change, its sizes, and how often.
+    type Found = (DateTime<Utc>, Option<u32>, Option<u32>, u32);
 
     /// The changes of a stream with 14 shards whose memory has 8 → 14 as the last one: the minute, the sizes, and how
     /// often. The cost of each is that of its shards from its time to one hour after 22:40.
-    fn of(fixes: &[(i64, u32)], logged: Option<&OfStream>) -> Vec<Row> {
+    fn of(fixes: &[(i64, u32)], logged: Option<&OfStream>) -> Vec<Found> {
         let change = unthrottle_core::memory::Change::intent(ChangeKind::Scale, 8, 14, at(40, 20));
         let memory = Memory { base: Some(2), ..Memory::default().intend(change, false) };
         let readings = Readings {
@@ -233,7 +233,7 @@ mod tests {
         changes.into_iter().map(|change| (change.at, change.from, change.to, change.count)).collect()
     }
 
-    fn row(at: DateTime<Utc>, from: u32, to: u32) -> Row {
+    fn row(at: DateTime<Utc>, from: u32, to: u32) -> Found {
         (at, Some(from), Some(to), 1)
     }
 

@@ -66,7 +66,7 @@ pub fn decide(
     now: DateTime<Utc>,
 ) -> Result<Decision, MissingData> {
     let observation = &*observation.since_creation();
-    let mode = policy.mode.min(asked(signal, policy).unwrap_or(policy.mode));
+    let mode = policy.mode.min(policy.asked(signal.mode()).unwrap_or(policy.mode));
     let evidence = Evidence { observed_at: Some(observation.observed_at), ..Evidence::default() };
     let decision = Decision { evidence, ..undecided(policy, mode) };
     let missing = MissingData::default();
@@ -112,11 +112,6 @@ pub(crate) fn is_notified(memory: &Memory, reason: &Reason, is_lasting: bool, no
     // Two, so that holds that take turns do not notify at each turn.
     let mut notified = memory.notifications().filter(|(_, at)| now - *at < NOTIFY_AGAIN_AFTER);
     notified.any(|(code, _)| code == <&str>::from(reason) || (is_lasting && !reason.needs_person()))
-}
-
-/// The most that the signal, or a question that is open, allows.
-fn asked(signal: &Signal, policy: &Policy) -> Option<Mode> {
-    policy.is_before_consent.then_some(Mode::Observe).or_else(|| signal.mode())
 }
 
 fn undecided(policy: &Policy, mode: Mode) -> Decision {
@@ -210,7 +205,7 @@ impl<'a> Case<'a> {
     }
 
     fn allowed(&self) -> Result<StreamPolicy, Reason> {
-        let policy = self.policy.for_stream(&self.observation.tags, asked(self.signal, self.policy));
+        let policy = self.policy.for_stream(&self.observation.tags, self.policy.asked(self.signal.mode()));
         policy.map_err(|e| Reason::BadPolicyTag(e.to_string()))?.ok_or(Reason::OptedOut)
     }
 

@@ -221,6 +221,11 @@ impl Policy {
         if self.concurrency == 0 { UNRESERVED_CONTAINERS } else { self.concurrency }
     }
 
+    /// The most that a signal of this mode, or a question that is open, allows. `None`: neither bounds it.
+    pub(crate) fn asked(&self, mode: Option<Mode>) -> Option<Mode> {
+        if self.is_before_consent { Some(Mode::Observe) } else { mode }
+    }
+
     /// Whether a sweep may stay. With one run at a time, every event would wait until the sweep ends.
     pub fn sweep_may_stay(&self) -> bool {
         self.containers() > 1

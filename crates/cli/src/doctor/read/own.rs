@@ -96,7 +96,7 @@ mod tests {
         let arn = StreamArn::parse("arn:aws:kinesis:us-east-1:123456789012:stream/orders").expect("an ARN");
         let known = context(&arn).map(|(key, _)| key);
         let names = |line: &&str| NEEDED.iter().any(|action| line.ends_with(action));
-        let needed = statements().into_iter().filter(|statement| statement.iter().any(|line| names(line)));
+        let needed = statements().into_iter().filter(|statement| statement.iter().any(&names));
         let words =
             needed.flatten().flat_map(|line| line.split(|c: char| !c.is_alphanumeric() && !":/.-_".contains(c)));
         let keys: std::collections::BTreeSet<&str> =
