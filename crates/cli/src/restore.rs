@@ -26,8 +26,8 @@ pub(super) struct Args {
     consent: Consent,
     #[arg(
         long,
-        help = "Undo it whatever the peak load, the backlog of readers and a plan, which it\n\
-                ends; still never while the stream is throttled, below half, or below\n\
+        help = "Undo it whatever the peak load, the backlog of readers and a plan, which it \
+                ends; still never while the stream is throttled, below half, or below \
                 your minimum"
     )]
     force: bool,

@@ -1,5 +1,6 @@
 //! `unthrottle doctor` before moto, which this project did not write: Lambda, KMS and DynamoDB answer from there.
-//! Kinesis and CloudWatch are the local account.
+//! Kinesis and CloudWatch are the local account. The tests are in one file because
+//! each seeds the same moto.
 
 #[path = "../../../tests/common/aws.rs"]
 mod aws;

@@ -14,7 +14,7 @@ use std::time::Instant;
 /// Decisions of each kind. With fewer, none may run without the other work of the machine.
 const DECISIONS: usize = 101;
 
-/// 500 shards with shard-level metrics, of which three are hot.
+/// 500 shards with shard-level metrics. Three are hot.
 fn hot_shards() -> Fixture {
     let mut loads = [300.0; 500];
     loads[..3].fill(1500.0);

@@ -7,12 +7,14 @@ mod fan_out;
 mod fleet;
 mod minute;
 mod past;
+mod shard_load;
 mod shards_at;
 
 pub use fan_out::FanOut;
 pub use fleet::{Fleet, OwnChanges, Supported};
 pub use minute::Minute;
 pub use past::{PAST_DAYS, PAST_GOOD_FOR_HOURS, PAST_STEP_MINUTES, Past};
+pub(crate) use shard_load::{SHARD_BYTES_PER_SECOND, SHARD_READ_BYTES_PER_SECOND, SHARD_RECORDS_PER_SECOND};
 pub use shards_at::ShardsAt;
 
 use chrono::{DateTime, TimeDelta, Utc};

@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use unthrottle_core::observation::{PAST_DAYS, PAST_GOOD_FOR_HOURS, Past};
 use unthrottle_core::signal::StreamArn;
 
-/// The copies that a container keeps at most. A sweep looks at a stream in foresight every five minutes, and checks four
-/// streams a second, so these are all that it can look at. A copy takes about 16 KiB, so all take 19 MiB of the
+/// The copies that a container keeps at most. A sweep looks at a stream in foresight every five minutes, and checks
+/// four streams a second, so these are all that it can look at. A copy takes about 16 KiB, so all take 19 MiB of the
 /// Lambda's 128. With fewer, large fleets would read each past at each look.
 const COPIES_KEPT: usize = 1_200;
 

@@ -43,7 +43,7 @@ pub(super) struct Args {
         value_name = "WEATHER",
         default_value_t,
         value_parser = weather,
-        help = "How alarms and events reach unthrottle and the policy `doubling`: \
+        help = "How alarms and events reach unthrottle and the peers that they wake: \
                 `fair`, or `foul`, which loses, delays and repeats them"
     )]
     weather: DeliveryQuality,

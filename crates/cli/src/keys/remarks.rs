@@ -26,7 +26,7 @@ fn cut(report: &Report) -> Option<String> {
     report.is_cut.then(|| "--max-mb ended the reading".to_owned())
 }
 
-/// The shards of which too little was read to say how full they are. The first three, and how many more.
+/// The shards that were read too little to say how full they are. The first three, and how many more.
 fn hardly(report: &Report) -> Option<String> {
     let hardly: Vec<&str> = report.shards.iter().filter(|s| s.is_hardly_read).map(|s| s.shard.as_str()).collect();
     let (named, others) = hardly.split_at(hardly.len().min(NAMED));

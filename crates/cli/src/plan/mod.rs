@@ -1,12 +1,12 @@
 //! `unthrottle plan`: schedules that plan shards for a stream, at EventBridge Scheduler.
 
 mod cron;
+mod deployed;
 mod duration;
 mod next;
 
 use crate::CliError;
 use crate::aws::{AwsArgs, called, failed, is_local_account};
-use crate::config;
 use crate::consent::Consent;
 use crate::pause;
 use crate::screen::{Console, print_json};
@@ -14,13 +14,11 @@ use crate::streams::find_stream;
 use aws_sdk_scheduler::operation::get_schedule::GetScheduleOutput;
 use aws_sdk_scheduler::types::{FlexibleTimeWindow, FlexibleTimeWindowMode, RetryPolicy, Target};
 use chrono_tz::Tz;
+use deployed::Deployed;
 use md5::{Digest as _, Md5};
 use serde::Serialize;
 use serde_json::json;
-use unthrottle::aws::read::stream;
 use unthrottle::aws::{Cause, Clients};
-use unthrottle::settings;
-use unthrottle_core::policy::Policy;
 use unthrottle_core::signal::StreamArn;
 use unthrottle_core::words::many;
 
@@ -253,51 +251,6 @@ async fn schedule(scheduler: &aws_sdk_scheduler::Client, plan: &Plan, target: &T
             )))
         }
         Err(error) => Err(failed("CreateSchedule", Cause::of(error))),
-    }
-}
-
-/// The policy of the deployed function.
-struct Deployed {
-    policy: Policy,
-    /// Why the policy is that of the command line instead. `None`: it is that of the function.
-    unread: Option<String>,
-}
-
-impl Deployed {
-    /// Reads the policy from the variables of the function's environment. Where they cannot be read, the settings of the
-    /// command line count.
-    async fn read(lambda: &aws_sdk_lambda::Client, function: &str) -> Result<Deployed, CliError> {
-        match lambda.get_function_configuration().function_name(function).send().await {
-            Ok(answer) => {
-                let variables = answer.environment.and_then(|environment| environment.variables).unwrap_or_default();
-                Ok(Deployed { policy: settings::read_with(|name| variables.get(name).cloned())?, unread: None })
-            }
-            Err(error) => {
-                let cause = Cause::of(error);
-                let unread = format!(
-                    "the settings of the function cannot be read ({cause}), so the maximum is that of the command line"
-                );
-                Ok(Deployed { policy: config::policy()?, unread: Some(unread) })
-            }
-        }
-    }
-
-    /// Checks that the stream may have these shards.
-    async fn within_maximum(&self, clients: &Clients, stream: &StreamArn, at_least: u32) -> Result<(), CliError> {
-        let tags = called("ListTagsForResource", stream::tags(&clients.kinesis, stream).await)?;
-        let own = self.policy.for_stream(&tags, None).map_err(|error| CliError::Usage(error.to_string()))?;
-        let Some(own) = own else {
-            return Err(CliError::Usage(format!("{} is switched off or out of scope for unthrottle", stream.name)));
-        };
-        if at_least > own.max_shards {
-            let unread = self.unread.as_ref().map(|unread| format!(". But {unread}")).unwrap_or_default();
-            return Err(CliError::Usage(format!(
-                "--at-least {at_least}: the maximum of {} is {} shards (UNTHROTTLE_MAX_SHARDS of the function, or the \
-                 tag unthrottle.max-shards). The function would refuse the plan{unread}",
-                stream.name, own.max_shards
-            )));
-        }
-        Ok(())
     }
 }
 

@@ -1,9 +1,10 @@
-//! The memory of a stream, as a scenario file describes it. Times are minutes before the clock of the account begins.
+//! The memory of a stream, as a scenario file describes it. Times are minutes before the clock of the account begins,
+//! or after it.
 
 use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 use serde::de::{Deserializer, Error as _};
 use serde::{Deserialize, de};
-use unthrottle_core::memory::{Change, ChangeKind, Memory, Refusal, ShardMetrics, SplitHistory};
+use unthrottle_core::memory::{Change, ChangeKind, Memory, Planned, Refusal, ShardMetrics, SplitHistory};
 
 /// A time in the past, in minutes.
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -36,6 +37,18 @@ pub(super) struct Remembered {
     shard_metrics_on_minutes_ago: Option<MinutesAgo>,
     /// The last refusal by AWS.
     refused: Option<RememberedRefusal>,
+    /// The shards that a person has planned.
+    planned: Option<RememberedPlan>,
+}
+
+/// The shards that a person has planned.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RememberedPlan {
+    /// The fewest shards.
+    at_least: u32,
+    /// For how many minutes from now.
+    minutes: u32,
 }
 
 /// The last change. A later stage needs the earlier ones.
@@ -120,6 +133,10 @@ impl Remembered {
                 .shard_metrics_on_minutes_ago
                 .map(|ago| ShardMetrics { on: Some([true; 3]), at: ago.before(now) }),
             refused: self.refused.as_ref().map(refusal),
+            planned: self.planned.map(|plan| Planned {
+                at_least: plan.at_least,
+                until: (now + TimeDelta::minutes(plan.minutes.into())).trunc_subsecs(0),
+            }),
             ..Memory::default()
         }
     }

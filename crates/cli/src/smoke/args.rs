@@ -84,7 +84,7 @@ pub(crate) struct Args {
         default_value = "15m",
         value_name = "DURATION",
         value_parser = duration,
-        help = "Refuse stages that take longer than this, and stop the load then. Records\n\
+        help = "Refuse stages that take longer than this, and stop the load then. Records \
                 that wait are then sent for at most 8 s"
     )]
     pub max_duration: Duration,

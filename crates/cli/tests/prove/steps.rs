@@ -245,7 +245,7 @@ fn refuse(account: &LocalAccount, operation: &str, (skip, times): (u32, u32), co
     account.add_fault(Fault { operation: operation.into(), skip, times, effect });
 }
 
-/// Runs a step on an account of its own, of which `refuse` prepares the refusals. Returns the verdicts and the output.
+/// Runs a step on an account of its own, where `refuse` prepares the refusals. Returns the verdicts and the output.
 async fn step_with(step: &str, refuse: impl FnOnce(&LocalAccount)) -> (BTreeMap<String, String>, String) {
     // An alarm needs more of the machine's time than the other steps.
     let pace = if step == "contributor-alarm" { 60 } else { 3_600 };

@@ -25,7 +25,7 @@ async fn nothing_is_called_before_the_user_accepts_the_cost() {
     for (args, says) in [
         (&[][..], "in an account that should be a sandbox. To accept, give --i-know-this-costs-up-to"),
         (&["--i-know-this-costs-up-to", "0.01"], "and --i-know-this-costs-up-to allows $0.01"),
-        (&["--i-know-this-costs-up-to", "NaN"], "and --i-know-this-costs-up-to allows $NaN"),
+        (&["--i-know-this-costs-up-to", "NaN"], "it must be an amount in USD from 0 on, such as 1 or 0.50"),
         (&["--only", "flood"], "no step is called `flood`. The steps: cloudtrail, stack,"),
         (&["--skip", "reshard"], "no step is called `reshard`"),
         (&["--only", "kms", "--skip", "kms"], "--skip leaves out every step of --only"),

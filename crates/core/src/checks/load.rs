@@ -3,8 +3,8 @@
 use super::capacity::FAR_FROM_FULL;
 use super::readings::{Point, Readings, Series};
 use crate::cost::Load;
-use crate::decide::{SHARD_BYTES_PER_SECOND, SHARD_READ_BYTES_PER_SECOND, SHARD_RECORDS_PER_SECOND};
 use crate::observation::CapacityMode;
+use crate::observation::{SHARD_BYTES_PER_SECOND, SHARD_READ_BYTES_PER_SECOND, SHARD_RECORDS_PER_SECOND};
 use chrono::{DateTime, TimeDelta, Utc};
 
 /// The most of a shard that a new number of shards uses in the busiest minute that was seen: half. The other half is

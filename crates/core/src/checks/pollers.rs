@@ -7,7 +7,7 @@ use super::load::known;
 use super::money::{added_cost, in_note};
 use super::readings::{LambdaReader, Readings, Series};
 use crate::cost::{Prices, Shape};
-use crate::decide::SHARD_READ_BYTES_PER_SECOND;
+use crate::observation::SHARD_READ_BYTES_PER_SECOND;
 use crate::words::{count, time};
 
 /// Calls of GetRecords a second and shard from which the next reader has no room: AWS allows five for all readers

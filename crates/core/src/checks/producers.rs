@@ -6,7 +6,7 @@ use super::load::{known, planned_shards};
 use super::money::{billing, says_a_month, shape};
 use super::readings::{Readings, Series};
 use crate::cost::{BillingMode, Load, Prices, monthly};
-use crate::decide::{SHARD_BYTES_PER_SECOND, SHARD_RECORDS_PER_SECOND};
+use crate::observation::{SHARD_BYTES_PER_SECOND, SHARD_RECORDS_PER_SECOND};
 use crate::words::{count, many, percent, short, size, time, usd};
 
 /// The share of records from which PutRecord is worth a change. AWS rounds each record of PutRecord up to a full KiB

@@ -380,7 +380,7 @@ fn the_tag_with_the_fewest_shards_bounds_each_proposal() {
     assert_eq!(find(&on_demand, "mode").evidence["provisioned_shards"], 20);
 }
 
-/// 100 shards, of which the daily peak needs 12.
+/// 100 shards, where the daily peak needs 12.
 #[test]
 fn the_bill_of_mode_is_the_one_that_it_compares() {
     let provisioned = daily_peak(CapacityMode::Provisioned);

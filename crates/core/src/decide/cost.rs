@@ -1,9 +1,12 @@
 //! The cost of a stream before and after a remedy, at the load that each takes. AWS charges no record that it refuses.
 
-use super::demand::{Offered, SHARD_BYTES_PER_SECOND, SHARD_RECORDS_PER_SECOND};
+use super::demand::Offered;
 use crate::cost::{BillingMode, Load, Shape};
 use crate::decision::{Cost, Remedy};
-use crate::observation::{CapacityMode, Commitment, Minute, MinuteTraffic, Observation, Stream};
+use crate::observation::{
+    CapacityMode, Commitment, Minute, MinuteTraffic, Observation, SHARD_BYTES_PER_SECOND, SHARD_RECORDS_PER_SECOND,
+    Stream,
+};
 use crate::policy::Policy;
 
 /// The cost before and after `remedy`, in the busiest minute of `window`. Before: of the load that the stream accepts.

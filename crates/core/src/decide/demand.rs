@@ -1,20 +1,10 @@
 //! The load that a stream is offered, and the shards that this load needs.
 
-use crate::observation::{Minute, MinuteTraffic, Traffic};
-
-/// The bytes that a shard takes in a second, in either mode: 1 MiB, and 1,000 records (the Kinesis quotas page).
-pub const SHARD_BYTES_PER_SECOND: f64 = 1_048_576.0;
-/// See [`SHARD_BYTES_PER_SECOND`].
-pub const SHARD_RECORDS_PER_SECOND: f64 = 1_000.0;
-/// The bytes that a shard gives to all its polling readers together in a second: 2 MiB (the Kinesis quotas page).
-pub const SHARD_READ_BYTES_PER_SECOND: f64 = 2.0 * SHARD_BYTES_PER_SECOND;
+use crate::observation::{Minute, SHARD_BYTES_PER_SECOND, SHARD_RECORDS_PER_SECOND, Traffic};
 
 /// How far back the size of a record is looked up when a minute accepted no record. Sizes change with the producers'
 /// code and the time of day, so an older size may belong to another load.
 const SIZE_KNOWN_FOR_MINUTES: i64 = 60;
-
-/// AWS counts a record written by PutRecord in whole units of this size.
-const CHARGE_UNIT_BYTES: f64 = 1024.0;
 
 /// A reshard to a multiple of 25 % of the current count is faster (UpdateShardCount's API reference): four steps for
 /// each doubling.
@@ -31,20 +21,13 @@ pub struct Offered {
     pub stored_bytes: Option<f64>,
 }
 
-/// The accepted load of `minute`, written or read, in full shards.
-pub(crate) fn taken_shards(minute: &MinuteTraffic) -> f64 {
-    let bytes = charged_size(minute).unwrap_or_default() * minute.incoming_records / 60.0;
-    let written = (bytes / SHARD_BYTES_PER_SECOND).max(minute.incoming_records / 60.0 / SHARD_RECORDS_PER_SECOND);
-    written.max(minute.get_records_bytes / 60.0 / SHARD_READ_BYTES_PER_SECOND)
-}
-
 impl Offered {
     /// The load of `minute`.
     pub fn in_minute(traffic: &Traffic, minute: Minute) -> Offered {
         let now = traffic.minute(minute);
         let records = now.incoming_records + now.write_throttled;
         let recent = (0..=SIZE_KNOWN_FOR_MINUTES).map(|ago| traffic.minute(minute.plus(-ago)));
-        let sizes = recent.into_iter().find_map(|m| Some((charged_size(&m)?, m.incoming_bytes / m.incoming_records)));
+        let sizes = recent.into_iter().find_map(|m| Some((m.charged_size()?, m.incoming_bytes / m.incoming_records)));
         // A product without an end is no size that is known.
         let per_second = |size: f64| Some(size * records / 60.0).filter(|bytes| bytes.is_finite());
         Offered {
@@ -56,18 +39,7 @@ impl Offered {
 
     /// The accepted load of `minute`, in full shards.
     pub fn accepted_shards(traffic: &Traffic, minute: Minute) -> f64 {
-        Offered::accepted_in(&traffic.minute(minute))
-    }
-
-    /// The accepted load of a minute with this traffic, in full shards.
-    pub fn accepted_in(minute: &MinuteTraffic) -> f64 {
-        let bytes = charged_size(minute).unwrap_or_default() * minute.incoming_records / 60.0;
-        (bytes / SHARD_BYTES_PER_SECOND).max(minute.incoming_records / 60.0 / SHARD_RECORDS_PER_SECOND)
-    }
-
-    /// See [`taken_shards`].
-    pub fn taken_shards(minute: &MinuteTraffic) -> f64 {
-        taken_shards(minute)
+        traffic.minute(minute).accepted_shards()
     }
 
     /// The load in full shards, by what is known of it. It serves to compare loads.
@@ -93,18 +65,6 @@ impl Offered {
     pub fn shards(&self) -> Option<f64> {
         Some((self.bytes? / SHARD_BYTES_PER_SECOND).max(self.records / SHARD_RECORDS_PER_SECOND))
     }
-}
-
-/// The mean size of an accepted record, the part written by PutRecord rounded up to what AWS charges.
-fn charged_size(minute: &MinuteTraffic) -> Option<f64> {
-    if minute.incoming_records <= 0.0 {
-        return None;
-    }
-    let single = minute.put_record_bytes.min(minute.incoming_bytes);
-    let count = minute.put_record_count.min(minute.incoming_records);
-    let mean = if count > 0.0 { single / count } else { 0.0 };
-    let charged = (mean / CHARGE_UNIT_BYTES).ceil() * CHARGE_UNIT_BYTES * count;
-    Some((minute.incoming_bytes - single + charged) / minute.incoming_records)
 }
 
 /// How often producers send a record until they give up, the first time included: three attempts of AWS's SDKs (AWS
@@ -163,6 +123,7 @@ pub fn fast_target(from: u32, target: u32, bound: u32) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::observation::MinuteTraffic;
 
     const START: i64 = 1_000_000;
 
@@ -226,8 +187,8 @@ mod tests {
             (load(100.0, 20_971.52, 0.0), 2.0, 2.0),
             (load(100.0, 100.0, 3.0 * 2_097_152.0), 0.1, 3.0),
         ] {
-            assert!((Offered::accepted_in(&minute) - written).abs() < 1e-9, "{minute:?}");
-            assert!((Offered::taken_shards(&minute) - taken).abs() < 1e-9, "{minute:?}");
+            assert!((minute.accepted_shards() - written).abs() < 1e-9, "{minute:?}");
+            assert!((minute.taken_shards() - taken).abs() < 1e-9, "{minute:?}");
         }
     }
 

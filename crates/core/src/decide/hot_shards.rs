@@ -1,9 +1,9 @@
 //! The load of each shard, and what splits of a hot shard have shown.
 
-use super::demand::{Offered, SHARD_BYTES_PER_SECOND, SHARD_RECORDS_PER_SECOND, without_retries_of_one};
+use super::demand::{Offered, without_retries_of_one};
 use crate::decision::Side;
 use crate::memory::SplitHistory;
-use crate::observation::{Minute, Shard, Traffic};
+use crate::observation::{Minute, SHARD_BYTES_PER_SECOND, SHARD_RECORDS_PER_SECOND, Shard, Traffic};
 use chrono::{DateTime, Utc};
 
 /// A split did not divide the load if one child has this share of both children's load, or more. One key gives 1. Many

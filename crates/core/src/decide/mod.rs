@@ -33,8 +33,6 @@ mod unpublished;
 mod window;
 mod writes;
 
-pub(crate) use demand::taken_shards;
-pub(crate) use demand::{SHARD_BYTES_PER_SECOND, SHARD_READ_BYTES_PER_SECOND, SHARD_RECORDS_PER_SECOND};
 pub use missing::MissingData;
 pub use pending::{Pending, is_turn_to_look_ahead, pending};
 pub(crate) use published::SILENCE_IS_UNKNOWN_MINUTES;

@@ -1,11 +1,11 @@
 //! The peak load that a restore leaves shards for, and how even the keys are.
 
 use super::Case;
-use super::demand::{Offered, SHARD_READ_BYTES_PER_SECOND, shards_at};
+use super::demand::{Offered, shards_at};
 use super::history::History;
 use super::writes::FULL;
 use crate::decision::Evidence;
-use crate::observation::{LOOKBACK_HOURS, Minute};
+use crate::observation::{LOOKBACK_HOURS, Minute, SHARD_READ_BYTES_PER_SECOND};
 use chrono::{DateTime, TimeDelta, Utc};
 
 /// How many hours of yesterday an automatic restore looks ahead at least. Most loads follow the clock, so yesterday's

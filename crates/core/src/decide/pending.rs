@@ -27,7 +27,8 @@ pub enum Pending {
 }
 
 /// How often a stream is looked at only because a load may be expected or planned, in minutes. CloudWatch charges for
-/// each look. A forecast is for 20 minutes, so a shorter time would cost more and see no more; a longer one would be late.
+/// each look. A forecast is for 20 minutes, so a shorter time would cost more and see no more; a longer one would be
+/// late.
 const LOOKS_AHEAD_EVERY: i64 = 5;
 
 /// Whether it is the turn of this stream to be looked at for [`Pending::Foresight`], in a sweep at `now`. The next

@@ -2,11 +2,11 @@
 
 use super::MissingData;
 use super::bounds::NoHeadroom;
-use super::demand::{SHARD_READ_BYTES_PER_SECOND, shards_at};
+use super::demand::shards_at;
 use super::writes::{Throttled, is_uneven};
 use crate::decision::{BACKLOG_MILLISECONDS, Ceiling, Evidence, NoSwitch, ReadCall, Reason, Remedy, Side};
 use crate::memory::{ChangeKind, RESHARDS_A_DAY};
-use crate::observation::{CapacityMode, Minute, MinuteTraffic};
+use crate::observation::{CapacityMode, Minute, MinuteTraffic, SHARD_READ_BYTES_PER_SECOND};
 
 /// How often a polling consumer asks each shard, per second: the default of the KCL and of Lambda. A slower consumer
 /// counts as less than one, and a retry counts as one more.

@@ -1,10 +1,10 @@
 //! What the size of the records says: small ones that fill shards by their number, and ones that a shard takes longer
 //! than a second for. CloudWatch shows mean sizes only, so a few large records among small ones stay unseen.
 
-use super::demand::{Offered, SHARD_BYTES_PER_SECOND, SHARD_RECORDS_PER_SECOND, shards_at};
+use super::demand::{Offered, shards_at};
 use super::writes::Throttled;
 use crate::decision::{Ceiling, Evidence, HotKeyEvidence, NoDiagnosis, Reason, Remedy};
-use crate::observation::MinuteTraffic;
+use crate::observation::{MinuteTraffic, SHARD_BYTES_PER_SECOND, SHARD_RECORDS_PER_SECOND};
 
 /// Records are small where they use less than this share of the bytes that a shard takes in the second in which their
 /// number fills it. Aggregated, they then need less than a fifth of the shards, which is worth a change of a producer.

@@ -262,8 +262,8 @@ impl Case<'_> {
         Ok(Remedy::Restore { from, to, partial })
     }
 
-    /// Why a stream of `open` shards keeps them all for a plan, or for the coming hours. Only a person learns of it, and
-    /// for a person only a plan counts.
+    /// Why a stream of `open` shards keeps them all for a plan, or for the coming hours. Only a person learns of it,
+    /// and for a person only a plan counts.
     fn kept_by_plan(&self, history: &History, open: u32) -> String {
         match history.memory.planned {
             Some(Planned { at_least, until }) => format!(

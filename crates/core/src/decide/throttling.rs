@@ -1,7 +1,6 @@
 //! Which side of a stream is throttled, and whether that is enough to act.
 
 use super::Case;
-use super::demand::Offered;
 use super::history::History;
 use crate::decision::{Evidence, Reason, Side};
 use crate::observation::{CapacityMode, Minute, MinuteTraffic};
@@ -78,7 +77,7 @@ impl Case<'_> {
     /// stream is really given.
     fn is_full_in(&self, minute: &MinuteTraffic) -> bool {
         let stream = self.observation.stream.as_ref().filter(|stream| stream.mode == CapacityMode::Provisioned);
-        stream.is_some_and(|stream| Offered::accepted_in(minute) >= FULL_MINUTE * f64::from(stream.open_shards))
+        stream.is_some_and(|stream| minute.accepted_shards() >= FULL_MINUTE * f64::from(stream.open_shards))
     }
 
     /// The throttled minutes that a change needs.

@@ -1,7 +1,6 @@
 //! The traffic of the last two weeks, in means of five minutes: what the same minutes of earlier days needed.
 
 use super::{Minute, MinuteTraffic};
-use crate::decide::taken_shards;
 use std::collections::BTreeMap;
 
 /// How many days back the past is read, in days. Two weeks have each weekday twice. CloudWatch keeps five-minute data
@@ -41,7 +40,7 @@ impl Loads {
         for (minute, mean) in means {
             let step = first.map_or(0, |first| first.steps_to(*minute, PAST_STEP_MINUTES));
             all.resize(step, UNKNOWN);
-            all.push(taken_shards(mean) as f32);
+            all.push(mean.taken_shards() as f32);
         }
         Loads { first, all }
     }
@@ -76,7 +75,7 @@ impl Past {
     /// that load is unknown.
     pub(crate) fn load(&self, minute: Minute) -> Option<f64> {
         let first = minute.floor(PAST_STEP_MINUTES);
-        self.means.get(&first).map(taken_shards).or_else(|| self.loads.load(first))
+        self.means.get(&first).map(MinuteTraffic::taken_shards).or_else(|| self.loads.load(first))
     }
 }
 

@@ -59,8 +59,8 @@ pub struct Handled {
 pub enum RunError<E> {
     /// A call failed.
     Call(E),
-    /// The stream was observed twice, and each observation was too old for a change, or for the plan that a person asked
-    /// for. Nothing was changed.
+    /// The stream was observed twice, and each observation was too old for a change, or for the plan that a person
+    /// asked for. Nothing was changed.
     TooSlow,
 }
 

@@ -31,8 +31,8 @@ pub struct Ask {
 pub struct Undo {
     /// The shards that the stream should have afterwards. `None`: the number before the change.
     pub to: Option<u32>,
-    /// Whether to undo it whatever the peak load, the backlog of readers, a plan, and the reshards kept for more load. AWS's
-    /// limits, the person's minimum, and a stream that is throttled or changing still prevent it.
+    /// Whether to undo it whatever the peak load, the backlog of readers, a plan, and the reshards kept for more load.
+    /// AWS's limits, the person's minimum, and a stream that is throttled or changing still prevent it.
     pub force: bool,
 }
 

@@ -71,7 +71,7 @@ rows! { says;
     a_full_quota_with_visible_shards_names_the_denied_mode:
         deny(Fixture::of_shards(&[1500.0; 8])).account_full() => ["you deny on-demand mode"];
     a_full_quota_names_the_maximum_that_the_load_exceeds:
-        Fixture::under_load(60, 600_000.0).account_full() => ["beyond the 100 shards that you allow"];
+        Fixture::under_load(60, 600_000.0).account_full() => ["would exceed your 100 shards"];
     a_full_quota_with_a_hot_shard_says_that_the_mode_does_not_isolate_it:
         one_hot(1500.0).account_full() => ["does not isolate a hot shard"];
 }

@@ -1,4 +1,5 @@
-//! Before a throttle: which streams get shards for a load that is expected or planned, and which do not.
+//! Before a throttle: which streams get shards for a load that is expected or planned, and which do not. The rows are
+//! in one file because plans and forecasts have the same bounds, and each row compares one with the other.
 
 use crate::common::{Fixture, hours_ago, minutes_ago, newest, now, offered};
 use crate::{decides, says};

@@ -1,7 +1,6 @@
 //! Whether a forecast was right.
 
 use super::super::Case;
-use super::super::demand::Offered;
 use super::super::history::History;
 use super::forecast::FULL_AT;
 use crate::memory::Forecast;
@@ -26,8 +25,8 @@ pub(super) const WRONG_IN_A_ROW: u32 = 2;
 /// The wait doubles at most this often: 128 hours. More would switch foresight off in silence.
 const MOST_DOUBLINGS: u32 = 7;
 
-/// Until when no other forecast may be acted on: an hour after the last, and twice as long after each wrong one from the
-/// second in a row on. A forecast that is not checked by then is waited for. `None`: one may be acted on `now`.
+/// Until when no other forecast may be acted on: an hour after the last, and twice as long after each wrong one from
+/// the second in a row on. A forecast that is not checked by then is waited for. `None`: one may be acted on `now`.
 pub(super) fn waits_until(last: Option<Forecast>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
     let Forecast { at, wrong, shards } = last?;
     let doublings = if wrong >= WRONG_IN_A_ROW { (wrong + 1 - WRONG_IN_A_ROW).min(MOST_DOUBLINGS) } else { 0 };
@@ -47,7 +46,7 @@ impl Case<'_> {
         let traffic = &self.observation.traffic;
         let is_full = |minute: Minute| {
             let minute = traffic.minute(minute);
-            minute.is_throttled() || Offered::taken_shards(&minute) > full
+            minute.is_throttled() || minute.taken_shards() > full
         };
         let is_right = first.to(newest).any(is_full);
         if !is_right && newest < first.plus(CHECKED_AFTER_MINUTES) {

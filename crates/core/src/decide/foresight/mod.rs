@@ -16,7 +16,7 @@ mod tests;
 mod trend;
 
 use super::Case;
-use super::demand::{Offered, shards_at};
+use super::demand::shards_at;
 use super::history::History;
 use crate::decision::{ExpectedBy, ForesightHeld, Remedy};
 use crate::memory::{ChangeKind, Forecast, Memory, Planned, RESHARDS_A_DAY};
@@ -90,7 +90,7 @@ impl Case<'_> {
         let minutes = newest.plus(1 - TREND_MINUTES as i64).to(newest).map(|minute| traffic.minute(minute));
         let minutes: Vec<MinuteTraffic> = minutes.collect();
         let is_calm = !minutes.iter().any(MinuteTraffic::is_throttled);
-        is_calm.then(|| minutes.iter().map(Offered::taken_shards).collect())
+        is_calm.then(|| minutes.iter().map(MinuteTraffic::taken_shards).collect())
     }
 
     /// What earlier days say of the next hours. Sets `missing` where the past was not read.
@@ -101,7 +101,7 @@ impl Case<'_> {
         };
         let traffic = &self.observation.traffic;
         let recent = newest.plus(1 - RESEMBLE_MINUTES).to(newest);
-        let recent = recent.map(|minute| Offered::taken_shards(&traffic.minute(minute))).sum::<f64>();
+        let recent = recent.map(|minute| traffic.minute(minute).taken_shards()).sum::<f64>();
         let recent = recent / RESEMBLE_MINUTES as f64;
         let capacity = self.capacity(stream, history, newest);
         profile(newest, Minute::of(self.now), recent, capacity, |minute| load_of_past(past, stream, minute))

@@ -31,7 +31,8 @@ fn by_itself(remedy: &Remedy, restore_after_hours: u32) -> Option<u32> {
     Some(hours).filter(|hours| *hours > 0 && restore_after_hours > 0)
 }
 
-/// Whether the shards from before a change are fewer than a person has planned. Only a forced restore goes below a plan.
+/// Whether the shards from before a change are fewer than a person has planned. Only a forced restore goes below a
+/// plan.
 fn is_planned(remedy: &Remedy, evidence: &Evidence) -> bool {
     let (Remedy::ScaleShards { from, .. } | Remedy::ScaleAhead { from, .. } | Remedy::SplitShard { from, .. }) = remedy
     else {
