@@ -13,8 +13,8 @@ const COMMANDS: [&str; 12] =
 const SERVICES: [&str; 9] =
     ["cloudwatch", "dynamodb", "events", "kinesis", "kms", "lambda", "logs", "scheduler", "service-quotas"];
 
-/// The command that deploys a stack. It takes the account from variables, because `make` hands them to the programs that
-/// it runs.
+/// The command that deploys a stack. It takes the account from variables, because `make` hands them to the programs
+/// that it runs.
 const DEPLOY: &str = "make deploy";
 
 /// Where a command ends. A quote and a backslash end it in JSON.
