@@ -5,7 +5,6 @@ use crate::aws::called;
 use crate::config;
 use unthrottle::aws::read::stream;
 use unthrottle::aws::{Cause, Clients};
-use unthrottle::settings;
 use unthrottle_core::policy::Policy;
 use unthrottle_core::signal::StreamArn;
 
@@ -23,7 +22,10 @@ impl Deployed {
         match lambda.get_function_configuration().function_name(function).send().await {
             Ok(answer) => {
                 let variables = answer.environment.and_then(|environment| environment.variables).unwrap_or_default();
-                Ok(Deployed { policy: settings::read_with(|name| variables.get(name).cloned())?, unread: None })
+                // A file of prices is in the package of the function, and a plan needs none.
+                let policy = Policy::from_env(|name| variables.get(name).cloned());
+                let wrong = |error| CliError::Usage(format!("the settings of {function}: {error}"));
+                Ok(Deployed { policy: policy.map_err(wrong)?, unread: None })
             }
             Err(error) => {
                 let cause = Cause::of(error);
