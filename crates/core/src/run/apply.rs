@@ -5,7 +5,7 @@ use super::account::{Account, Answer, CallFailed, CountedChange, Observed};
 use crate::decide::{held_by_aws, is_notified};
 use crate::decision::{Decision, DeniedChange, Outcome, Reason, Remedy, Verdict};
 use crate::denial::Denial;
-use crate::memory::{ChangeKind, Memory, TAG};
+use crate::memory::{ChangeKind, Memory, Planned, TAG};
 use crate::observation::Observation;
 use crate::report::AutoFix;
 use crate::signal::StreamArn;
@@ -254,20 +254,19 @@ impl<A: Account> Applying<'_, A> {
     /// another run.
     async fn record(&mut self, decision: &Decision) -> Result<(), Stop<A::Error>> {
         let Some(memory) = &decision.memory else { return Ok(()) };
-        let is_new_plan = self.is_new_plan(memory);
         let left = OBSERVATION_GOOD_FOR.saturating_sub(self.age());
         if left < SHORTEST_CALL {
             self.is_unrecorded = true;
             return match decision.verdict {
                 // Without a record, the next run finds it and notifies.
-                _ if is_new_plan => Err(Stop::Unplanned),
+                _ if self.is_new_plan(memory) => Err(Stop::Unplanned),
                 Verdict::Hold(Reason::Healthy { .. }) => Err(Stop::Hold(Reason::Healthy { healed: None })),
                 _ => Ok(()),
             };
         }
         match self.remember(decision, memory, Some(left)).await {
             // AWS may refuse the tag of a stream that is UPDATING.
-            Err(Stop::Hold(Reason::Resharding)) if is_new_plan => return Err(Stop::Unplanned),
+            Err(Stop::Hold(Reason::Resharding)) if self.is_new_plan(memory) => return Err(Stop::Unplanned),
             written => written?,
         };
         self.unpublished = Unpublished::of(decision, &self.observed.observation);
@@ -276,9 +275,10 @@ impl<A: Account> Applying<'_, A> {
 
     /// Whether `memory` has another plan than the tag. No later run knows what a person asked for.
     fn is_new_plan(&self, memory: &Memory) -> bool {
-        let known = self.observed.observation.tags.get(TAG).and_then(|text| Memory::parse(text).ok());
         let now = self.account.now();
-        memory.planned != known.and_then(|known| known.planned).filter(|planned| now < planned.until)
+        let running = |plan: Option<Planned>| plan.filter(|plan| plan.is_running(now));
+        let known = self.observed.observation.tags.get(TAG).and_then(|text| Memory::parse(text).ok());
+        running(memory.planned) != running(known.and_then(|known| known.planned))
     }
 
     /// Writes the memory of a decision. A write without an answer counts the revert all the same: a run that reads the

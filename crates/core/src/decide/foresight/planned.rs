@@ -153,7 +153,7 @@ fn leaves_time(reason: &Reason) -> bool {
 
 impl Planned {
     /// Whether the plan counts at `now`: it is not over, and not longer than a plan may be.
-    pub(in crate::decide) fn is_running(&self, now: DateTime<Utc>) -> bool {
+    pub(crate) fn is_running(&self, now: DateTime<Utc>) -> bool {
         now < self.until && self.until - now <= TimeDelta::days(LONGEST_DAYS)
     }
 

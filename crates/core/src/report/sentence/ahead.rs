@@ -28,6 +28,7 @@ fn expected(evidence: &Evidence, open: u32) -> String {
             let days: Vec<_> = evidence.expected_days.iter().map(|day| day.format("%a %Y-%m-%d").to_string()).collect();
             format!("as on {}, its load fills {full} of its {open} shards at about {at} UTC", days.join(" and "))
         }
+        Some(ExpectedBy::Plan) => planned(evidence),
         _ => format!("for ten minutes its load has filled up to {full} of its {open} shards, so little is left"),
     }
 }
