@@ -44,7 +44,12 @@ fn unwrapped(text: &str) -> String {
 
 /// The screen, once it shows this text.
 fn see(terminal: &Terminal, text: &str) -> String {
-    terminal.wait_for(text, |screen| screen.contains(text));
+    see_all(terminal, &[text])
+}
+
+/// The screen once it has all of these texts. A terminal draws a page from the top, so a page may be there in part.
+fn see_all(terminal: &Terminal, texts: &[&str]) -> String {
+    terminal.wait_for(&texts.join(", "), |screen| texts.iter().all(|text| screen.contains(text)));
     terminal.text()
 }
 
@@ -72,11 +77,12 @@ async fn a_person_sorts_filters_opens_and_explains_in_a_terminal() {
     terminal.press("/pay");
     see(&terminal, "filter: pay");
     terminal.press("\r");
-    let screen = see(&terminal, "1 of 3 streams");
+    terminal.wait_for("one row", |screen| screen.contains("1 of 3 streams") && !screen.contains("clicks"));
+    let screen = see(&terminal, "payments");
     assert!(!screen.contains("clicks") && screen.contains("payments"), "{screen}");
 
     terminal.press("\r");
-    let screen = see(&terminal, "PROVISIONED, 2 open shards");
+    let screen = see_all(&terminal, &["PROVISIONED, 2 open shards", "observed_at", "healthy (held)"]);
     assert!(screen.contains("observed_at") && screen.contains("healthy (held)"), "{screen}");
 
     let checks = fixture.calls("Kinesis.DescribeStreamSummary");
@@ -117,7 +123,8 @@ async fn a_narrow_terminal_has_fewer_columns_and_no_words_that_are_cut() {
     terminal.press("\x1b");
     see(&terminal, "→ scale_shards 2→4");
     terminal.press("\r");
-    let screen = see(&terminal, "PROVISIONED, 2 open shards");
+    let page = ["PROVISIONED, 2 open shards", "last hour; refused: ", "  decision: scale_shards"];
+    let screen = see_all(&terminal, &page);
     assert!(screen.contains("  decision: scale_shards") && screen.contains("last hour; refused: "), "{screen}");
     terminal.press("q");
     assert!(terminal.end().success());
