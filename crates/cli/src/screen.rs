@@ -4,7 +4,7 @@ mod commands;
 mod table;
 mod wrap;
 
-pub(crate) use commands::{AccountOption, for_account, run_on};
+pub(crate) use commands::{AccountOption, for_account, places, run_on};
 pub(crate) use table::{Column, Table};
 pub(crate) use wrap::fill;
 

@@ -163,8 +163,11 @@ impl Buffer {
         if self.failures > 0 { 1 } else { self.options.most_in_flight }
     }
 
-    /// The bytes of the next request, at most.
+    /// The bytes of the next request, at most. Aggregates that it closes come on top.
     pub fn next_bytes(&self) -> usize {
+        if self.fresh_bytes >= self.options.batch.max_bytes {
+            return self.options.batch.max_bytes;
+        }
         // The records that wait for a retry are few, or they fill a request.
         let waiting: usize = self.waiting.values().take(self.options.batch.size).map(|next| next.record.bytes()).sum();
         (self.fresh_bytes + waiting).min(self.options.batch.max_bytes)

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 /// The bytes of encoded requests that the connection carries in a second, at least: 4 Mbit/s. With less, a request that
 /// hangs would use up the time of its records (`--ttl`, 30 s). With more, a slow connection would lose replies.
-const LEAST_UPLINK: f64 = 500_000.0;
+const LEAST_UPLINK: usize = 500_000;
 
 /// The bytes of a record in a request, besides data and key, about: its JSON, and a hash key.
 const ENTRY_BYTES: usize = 130;
 
 /// The encoded bytes of a request from which on the connection may be why no reply came: a second at
 /// [`LEAST_UPLINK`].
-pub(crate) const LARGE_REQUEST: usize = 500_000;
+pub(crate) const LARGE_REQUEST: usize = LEAST_UPLINK;
 
 /// A Kinesis client for [`run`](crate::run): each call is a single attempt, so that the writer knows about every
 /// answer. `attempt`: the longest wait for a reply, once the request is sent. PutRecords also has the time for its
@@ -42,7 +42,7 @@ pub(crate) fn encoded(bytes: usize, records: usize) -> usize {
 
 /// The longest time that the connection takes for these bytes.
 fn time_of(encoded: usize) -> Duration {
-    Duration::from_secs_f64(encoded as f64 / LEAST_UPLINK)
+    Duration::from_secs_f64(encoded as f64 / LEAST_UPLINK as f64)
 }
 
 #[cfg(test)]

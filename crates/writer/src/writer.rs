@@ -281,9 +281,8 @@ impl<O: Observer> Work<'_, O> {
 
     /// Whether the next request fits beside those in flight. A single one always does.
     fn can_send(&self) -> bool {
-        let bytes = self.bytes_in_flight + self.buffer.next_bytes();
-        let has_bytes = self.in_flight.is_empty() || bytes <= MOST_BYTES_IN_FLIGHT;
-        self.in_flight.len() < self.buffer.most_in_flight() && has_bytes
+        let fits = || self.bytes_in_flight + self.buffer.next_bytes() <= MOST_BYTES_IN_FLIGHT;
+        self.in_flight.len() < self.buffer.most_in_flight() && (self.in_flight.is_empty() || fits())
     }
 
     /// When something is due without an answer or a record.

@@ -42,7 +42,9 @@ impl Pasts {
         kept.retain(|_, (read, _)| is_good(*read, now));
         if kept.len() >= COPIES_KEPT {
             let oldest = kept.iter().min_by_key(|(_, (read, _))| *read).map(|(arn, _)| arn.clone());
-            oldest.map(|arn| kept.remove(&arn));
+            if let Some(oldest) = oldest {
+                kept.remove(&oldest);
+            }
         }
         kept.insert(arn.clone(), (now, Arc::clone(past)));
     }

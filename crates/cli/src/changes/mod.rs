@@ -2,7 +2,7 @@
 
 mod shards;
 
-pub(crate) use shards::ShardsOverTime;
+pub(crate) use shards::{ShardsOverTime, changes_shards};
 
 use crate::CliError;
 use crate::aws::{called, clock};

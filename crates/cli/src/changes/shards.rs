@@ -160,7 +160,7 @@ fn is_raise(event: &Counted) -> bool {
 }
 
 /// Whether a remedy changes the number of shards.
-fn changes_shards(action: &str) -> bool {
+pub(crate) fn changes_shards(action: &str) -> bool {
     use ChangeKind::{Restore, Scale, ScaleAhead, Split};
     [Scale, ScaleAhead, Split, Restore].into_iter().any(|kind| Remedy::code_of(kind) == action)
 }

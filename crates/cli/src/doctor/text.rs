@@ -1,7 +1,7 @@
 //! The doctor's page on a terminal.
 
 use super::report::{Page, Report};
-use crate::screen::{Console, fill};
+use crate::screen::{Console, fill, places};
 use clap::builder::styling::AnsiColor;
 use std::cmp::Reverse;
 use std::io;
@@ -106,7 +106,7 @@ const COMMENT: &str = "# ";
 
 /// Whether a fix without a note is a command.
 fn is_command(line: &str) -> bool {
-    ["aws ", "unthrottle ", "make "].iter().any(|program| line.starts_with(program))
+    places(line).first().is_some_and(|place| place.start == 0)
 }
 
 /// Prose within the width of the screen. Each of its lines has the mark. Commands and addresses in it stay whole.
@@ -154,6 +154,9 @@ mod tests {
         assert!(found[2].starts_with(&" ".repeat(30)) && found[2].trim().starts_with("PutRecords,"), "{found:#?}");
         assert!(found[..4].iter().all(|line| line.chars().count() <= 72), "{found:#?}");
         assert!(found.last().is_some_and(|line| line.ends_with("longer-than-a-line.html")), "{found:#?}");
+
+        let beginning = lines("make the function faster, such as with more memory, or give the stream more shards");
+        assert!(beginning[1].chars().count() <= 72, "{beginning:#?}");
 
         let command =
             "aws kinesis update-shard-count --stream-name orders --target-shard-count 8 --scaling-type UNIFORM";

@@ -20,7 +20,6 @@ use crate::screen::{Console, print_json};
 use crate::streams::find_stream;
 use read::{Budget, From};
 pub(super) use report::Report;
-use sample::End;
 use std::path::PathBuf;
 use std::time::Duration;
 use unthrottle::aws::read::shards::{self, PastShard};
@@ -115,8 +114,7 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
     say_what_is_closed(chosen.iter().filter(|past| past.is_closed).count(), &mut console)?;
     let mut samples = read::read(&read::client(&config), &arn, chosen, args.from, &budget).await;
     lives::settle(&mut samples);
-    let is_cut = samples.iter().any(|sample| sample.end == End::Bytes);
-    let report = Report::of(&arn, &samples, is_cut, clock().now());
+    let report = Report::of(&arn, &samples, clock().now());
     let failed = report.shards.iter().filter_map(|shard| shard.error.as_ref());
     if let Some(why) = failed.clone().next().filter(|_| report.records == 0) {
         return Err(CliError::Partly(why.clone()));

@@ -132,7 +132,7 @@ impl Split {
 }
 
 impl Report {
-    pub(super) fn of(arn: &StreamArn, samples: &[Sample], is_cut: bool, read_at: DateTime<Utc>) -> Report {
+    pub(super) fn of(arn: &StreamArn, samples: &[Sample], read_at: DateTime<Utc>) -> Report {
         let mut all = Load::default();
         samples.iter().for_each(|sample| all.add(sample.all));
         let weights = Weights::of(samples);
@@ -150,7 +150,7 @@ impl Report {
             last_record_at: time(seconds().max()),
             records: all.records,
             bytes: all.bytes,
-            is_cut,
+            is_cut: samples.iter().any(|sample| sample.end == End::Bytes),
             throttled_calls: samples.iter().map(|sample| sample.throttled).sum(),
             by_bytes: weights.by_bytes,
             aggregated_records: samples.iter().map(|sample| sample.aggregated).sum(),

@@ -13,6 +13,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use unthrottle_core::policy::MODE_TAG;
 
 /// The first part of the name of each resource.
 pub(super) const PREFIX: &str = "unthrottle-prove-";
@@ -21,7 +22,7 @@ pub(super) const PREFIX: &str = "unthrottle-prove-";
 pub(super) const TAG_KEY: &str = "unthrottle.prove";
 
 /// The tag with which a deployed unthrottle leaves a stream alone. It would change what a step measures, and cost more.
-const OFF: (&str, &str) = ("unthrottle.mode", "off");
+const OFF: (&str, &str) = (MODE_TAG, "off");
 
 /// The time between two reads of a state. AWS allows 20 `DescribeStreamSummary` calls a second in an account.
 pub(super) const POLL: Duration = Duration::from_secs(1);

@@ -51,8 +51,9 @@ these facts, with the step that settles each.
 Each step creates streams of its own, and deletes them. A deployed unthrottle
 leaves all but that of `stack` alone. A step ends in seen, different,
 not_available or failed. The folder of --out gets proof.json and proof.md, with
-AWS's answers but without ids of accounts and callers. What AWS refuses for the
-rate of calls is asked again for a minute, and then failed: --resume asks again.
+AWS's answers but without ids of accounts and callers. A call that AWS refuses
+for the rate of calls is tried again for a minute. Then its fact is failed, and
+--resume asks again.
 
 Before a resource is created, its name is in the ledger of the folder. After a
 kill, --clean deletes what the ledger names. --dry-run lists the steps, their

@@ -130,7 +130,10 @@ fn of_folder(args: &Args, config: &SdkConfig, time: &Time) -> Result<Proof, CliE
     }
     if proof.pace != time.pace() {
         let (of, pace) = (proof.pace, time.pace());
-        let problem = format!("--resume: the proof in the folder has pace {of}, and this command {pace}");
+        let problem = format!(
+            "--resume: the proof in the folder has pace {of}, and this command {pace}. Give the same --pace, or \
+             another --out"
+        );
         return Err(CliError::Usage(problem));
     }
     Ok(proof)

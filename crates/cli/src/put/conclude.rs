@@ -2,8 +2,9 @@
 
 use super::args::Plan;
 use super::observer::summary;
-use super::source::{is_file, is_stdin, stdin_has_bytes};
+use super::source::{in_words, is_file, stdin_has_bytes};
 use crate::CliError;
+use crate::files::is_stdin;
 use crate::screen::{print_json, print_note};
 use std::fmt::Write as _;
 use std::io::{self, ErrorKind, Write as _};
@@ -116,8 +117,7 @@ impl Outcome<'_> {
         let done = finished + usize::from(matches!(read, Read::Wholly(Err(_))));
         let rest = self.plan.files.iter().enumerate().skip(done);
         let unread = rest.filter(|(place, path)| has_more(path, self.input.has_more.filter(|_| *place == finished)));
-        let name = |path: &Path| if is_stdin(path) { "standard input".into() } else { path.display().to_string() };
-        unread.map(|(_, path)| name(path)).collect()
+        unread.map(|(_, path)| in_words(path)).collect()
     }
 
     fn last(&self) -> String {
@@ -164,10 +164,7 @@ impl Outcome<'_> {
 /// Whether a source was not read to its end. `left`: what its reader says. A file has an end that is known. Standard
 /// input may have bytes that nothing read. A pipe with a name that was not opened has nothing yet.
 fn has_more(path: &Path, left: Option<bool>) -> bool {
-    match left {
-        Some(has_more) => has_more,
-        None => is_file(path) || (is_stdin(path) && stdin_has_bytes()),
-    }
+    left.unwrap_or_else(|| is_file(path) || (is_stdin(path) && stdin_has_bytes()))
 }
 
 fn is_broken_pipe(error: &CliError) -> bool {

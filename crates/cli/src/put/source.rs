@@ -3,16 +3,12 @@
 use super::STDIN;
 use super::args::Plan;
 use crate::CliError;
+use crate::files::is_stdin;
 use std::fs::{File, Metadata};
 use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 use std::sync::Arc;
 use unthrottle_writer::{FeedSender, InputError, KeyRule, Origin, Source, are_dead_letters};
-
-/// Whether the word stands for standard input.
-pub(super) fn is_stdin(path: &Path) -> bool {
-    path == Path::new("-")
-}
 
 /// Opens a source.
 ///
@@ -62,19 +58,27 @@ fn of_stdin() -> Option<Metadata> {
     None
 }
 
+/// What a source is; `None`: that is not known.
+fn metadata(path: &Path) -> Option<Metadata> {
+    if is_stdin(path) { of_stdin() } else { path.metadata().ok() }
+}
+
 /// Whether the source is a regular file, which has an end that is known.
 pub(super) fn is_file(path: &Path) -> bool {
-    let metadata = if is_stdin(path) { of_stdin() } else { path.metadata().ok() };
-    metadata.is_some_and(|metadata| metadata.is_file())
+    metadata(path).is_some_and(|metadata| metadata.is_file())
+}
+
+/// A source in a message.
+pub(super) fn in_words(path: &Path) -> String {
+    if is_stdin(path) { "standard input".into() } else { path.display().to_string() }
 }
 
 /// Whether both are the same regular file, whatever their names. A device may be both.
 #[cfg(unix)]
 fn is_same(path: &Path, letters: &Path) -> bool {
     use std::os::unix::fs::MetadataExt as _;
-    let of_source = if is_stdin(path) { of_stdin() } else { path.metadata().ok() };
     let of_file = |metadata: &Metadata| (metadata.dev(), metadata.ino());
-    let (source, letters) = (of_source.filter(Metadata::is_file), letters.metadata().ok());
+    let (source, letters) = (metadata(path).filter(Metadata::is_file), letters.metadata().ok());
     source.is_some_and(|source| letters.is_some_and(|letters| of_file(&source) == of_file(&letters)))
 }
 
@@ -90,7 +94,7 @@ pub(super) fn check(plan: &Plan) -> Result<(), CliError> {
     let (mut stdin, mut without_keys) = (0, false);
     for (place, path) in plan.files.iter().enumerate() {
         if plan.dead_letter.as_deref().is_some_and(|letters| is_same(path, letters)) {
-            let name = if is_stdin(path) { "standard input".into() } else { path.display().to_string() };
+            let name = in_words(path);
             return Err(CliError::Usage(format!("{name}: is read and is also --dead-letter: name another file there")));
         }
         if is_stdin(path) {

@@ -57,12 +57,9 @@ pub(crate) async fn find(text: &str, aws: &AwsArgs, credentials: Option<&Credent
         Target::Name(name) => call.stream_name(name),
         Target::Arn(arn) => call.stream_arn(arn),
     };
+    let nothing = || foreign(&endpoint_of(config.endpoint_url(), &region), "it has no stream");
     let summary = match call.send().await {
-        Ok(answer) if answer.stream_description_summary().is_none() => {
-            let endpoint = endpoint_of(config.endpoint_url(), &region);
-            return Err(foreign(&endpoint, "it has no stream"));
-        }
-        Ok(answer) => answer.stream_description_summary,
+        Ok(answer) => Some(answer.stream_description_summary.ok_or_else(nothing)?),
         Err(error) => unreadable(text, &region, config.endpoint_url(), error)?,
     };
     if let Some(summary) = &summary {

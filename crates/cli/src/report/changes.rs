@@ -3,12 +3,13 @@
 
 use super::collect::Span;
 use super::document::{Change, STEP_MINUTES};
+use super::logs::Logged;
 use super::stream::{Readings, per_hour};
-use crate::changes::{Counted, ShardsOverTime};
+use crate::changes::{Counted, ShardsOverTime, changes_shards};
 use chrono::{DateTime, TimeDelta, Utc};
 use unthrottle_core::cost::Prices;
 use unthrottle_core::decision::Remedy;
-use unthrottle_core::memory::{ChangeKind, Memory, Size, TAG};
+use unthrottle_core::memory::{Memory, Size, TAG};
 use unthrottle_core::observation::{CapacityMode, Stream};
 
 /// A change of the metric and one of a log or a tag are the same within this time: a step of the metric, and the
@@ -18,18 +19,9 @@ const SAME: TimeDelta = TimeDelta::minutes(STEP_MINUTES + 1);
 /// The clocks of the metric and of the tag differ by less than this.
 const APART: TimeDelta = TimeDelta::minutes(1);
 
-/// A change that a log line or the memory tag has, to the second.
-struct Told {
-    at: DateTime<Utc>,
-    action: String,
-    from: Option<u32>,
-    to: Option<u32>,
-    usd_per_hour: Option<f64>,
-}
-
-impl Told {
+impl Logged {
     /// Whether both are the same change, told twice.
-    fn is_same(&self, other: &Told) -> bool {
+    fn is_same(&self, other: &Logged) -> bool {
         let is_alike = |one: Option<u32>, other: Option<u32>| one.is_none() || other.is_none() || one == other;
         self.action == other.action
             && (self.at - other.at).abs() < SAME
@@ -46,7 +38,7 @@ pub(super) fn changes(of: &Readings<'_>, prices: &Prices, span: Span) -> Vec<Cha
         if let Some(place) = step_of(&steps, &told) {
             steps[place].2 -= 1;
         }
-        let Told { at, action, from, to, usd_per_hour } = told;
+        let Logged { at, action, from, to, usd_per_hour } = told;
         changes.push(Change { from, to, usd_per_hour, ..bare(at, &action, 1) });
     }
     let over_time = over_time(of);
@@ -84,15 +76,9 @@ fn bare(at: DateTime<Utc>, action: &str, count: u32) -> Change {
 }
 
 /// The changes of the log and of the memory tag, each once.
-fn told(of: &Readings<'_>, prices: &Prices, span: Span) -> Vec<Told> {
-    let logged = of.logged.iter().flat_map(|logged| logged.made.iter().cloned()).map(|made| Told {
-        at: made.at,
-        action: made.action,
-        from: made.from,
-        to: made.to,
-        usd_per_hour: made.usd_per_hour,
-    });
-    let mut all: Vec<Told> = vec![];
+fn told(of: &Readings<'_>, prices: &Prices, span: Span) -> Vec<Logged> {
+    let logged = of.logged.iter().flat_map(|logged| logged.made.iter().cloned());
+    let mut all: Vec<Logged> = vec![];
     for told in logged.chain(remembered(of, prices)).filter(|told| span.has(told.at)) {
         if !all.iter().any(|other| other.is_same(&told)) {
             all.push(told);
@@ -102,16 +88,13 @@ fn told(of: &Readings<'_>, prices: &Prices, span: Span) -> Vec<Told> {
 }
 
 /// The last change of ours in the memory tag.
-fn remembered(of: &Readings<'_>, prices: &Prices) -> Option<Told> {
+fn remembered(of: &Readings<'_>, prices: &Prices) -> Option<Logged> {
     let memory = Memory::parse(of.tags.get(TAG)?).ok()?;
-    let is_made = !memory.is_change_refused();
-    let change =
-        memory.change.filter(|change| is_made && !matches!(change.kind, ChangeKind::External | ChangeKind::Lost))?;
+    let change = memory.own_change()?;
     let action = Remedy::code_of(change.kind);
-    let is_of_shards = matches!(action, "scale_shards" | "scale_ahead" | "split_shard" | "restore");
-    let shards = |size: Size| size.shards().filter(|_| is_of_shards);
+    let shards = |size: Size| size.shards().filter(|_| changes_shards(action));
     let usd_per_hour = shards(change.from).zip(shards(change.to)).zip(of.stream.as_ref());
-    Some(Told {
+    Some(Logged {
         at: change.at,
         action: action.to_owned(),
         from: Some(change.from.number()),
@@ -126,7 +109,7 @@ fn added(prices: &Prices, stream: &Stream, from: u32, to: u32) -> f64 {
 }
 
 /// The place of the step of the metric that has a change: the newest that has begun, or one that begins a moment later.
-fn step_of(steps: &[(DateTime<Utc>, &str, u32)], told: &Told) -> Option<usize> {
+fn step_of(steps: &[(DateTime<Utc>, &str, u32)], told: &Logged) -> Option<usize> {
     let is_near = |at: DateTime<Utc>| told.at - at < SAME && at - told.at < APART;
     let of_it = |(_, (at, action, left)): &(usize, &(DateTime<Utc>, &str, u32))| {
         *action == told.action && *left > 0 && is_near(*at)
@@ -148,8 +131,8 @@ fn over_time(of: &Readings<'_>) -> ShardsOverTime {
     stream.map(|stream| ShardsOverTime::of(&memory, &counted, stream.open_shards, STEP_MINUTES)).unwrap_or_default()
 }
 
-/// The changes that a step has beside those that were told, with the sizes that follow from the shards over time.
-/// `None`: the sizes are not known.
+/// The changes of a step that the log and the memory do not name. The shards over time give their sizes. `None`: the
+/// sizes are not known.
 fn sized(
     of: &Readings<'_>,
     over_time: &ShardsOverTime,
@@ -178,9 +161,10 @@ fn sized(
 
 #[cfg(test)]
 mod tests {
-    use super::super::logs::{Logged, OfStream};
+    use super::super::logs::OfStream;
     use super::*;
     use std::collections::{BTreeMap, BTreeSet};
+    use unthrottle_core::memory::ChangeKind;
     use unthrottle_core::observation::Status;
 
     fn at(minute: i64, second: i64) -> DateTime<Utc> {

@@ -9,7 +9,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-/// A change, as a log line has it.
+/// A change, as a log line or the memory tag has it, to the second.
 #[derive(Clone, Debug)]
 pub(super) struct Logged {
     pub at: DateTime<Utc>,

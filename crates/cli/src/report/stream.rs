@@ -7,6 +7,7 @@ use super::incidents::{Step, find};
 use super::logs::OfStream;
 use chrono::{DateTime, TimeDelta, Utc};
 use std::collections::BTreeMap;
+use unthrottle_core::checks::KNOWN_AFTER;
 use unthrottle_core::cost::{BillingMode, Load, Prices, Shape, monthly};
 use unthrottle_core::observation::{CapacityMode, Stream};
 use unthrottle_core::policy::Policy;
@@ -17,9 +18,6 @@ const SHARD_RECORDS: f64 = (STEP_MINUTES * 60) as f64 * 1_000.0;
 
 /// The load from which a stream counts as full in a step: the busiest minute of five is fuller than their mean.
 const FULL: f64 = 0.95;
-
-/// The age from which the past of a stream has its peaks: one of each day of the week. The doctor waits as long.
-const KNOWN_AFTER: TimeDelta = TimeDelta::days(7);
 
 /// Everything that was read of a stream.
 pub(super) struct Readings<'a> {

@@ -13,10 +13,6 @@ const COMMANDS: [&str; 12] =
 const SERVICES: [&str; 9] =
     ["cloudwatch", "dynamodb", "events", "kinesis", "kms", "lambda", "logs", "scheduler", "service-quotas"];
 
-/// The command that deploys a stack. It takes the account from variables, because `make` hands them to the programs
-/// that it runs.
-const DEPLOY: &str = "make deploy";
-
 /// Where a command ends. A quote and a backslash end it in JSON.
 const ENDS: [&str; 8] = ["`", "\n", "\"", "\\", "; ", ". ", ", ", ")"];
 
@@ -95,7 +91,7 @@ enum Program {
 }
 
 /// The places of the commands in a text.
-pub(super) fn places(text: &str) -> Vec<Range<usize>> {
+pub(crate) fn places(text: &str) -> Vec<Range<usize>> {
     commands(text).into_iter().map(|command| command.range).collect()
 }
 
@@ -125,30 +121,26 @@ fn end_of(text: &str, begin: usize) -> usize {
 fn commands(text: &str) -> Vec<Command> {
     let mut found: Vec<Command> = vec![];
     let is_word = |c: char| c.is_alphanumeric() || "-_./:".contains(c);
-    for (begin, _) in text.match_indices(DEPLOY) {
-        let options_at = begin + DEPLOY.len();
-        let is_part = (text[..begin].ends_with(is_word) && !text[..begin].ends_with("\\n"))
-            || text[options_at..].starts_with(|c: char| c.is_alphanumeric() || "-_/".contains(c));
-        if !is_part {
-            found.push(Command { range: begin..end_of(text, begin), options_at, program: Program::Make });
+    // A deployment takes the account from variables, because `make` hands them to the programs that it runs.
+    let programs = [
+        (Program::Unthrottle, "unthrottle ", &COMMANDS[..]),
+        (Program::Aws, "aws ", &SERVICES[..]),
+        (Program::Make, "make ", &["deploy"][..]),
+    ];
+    for (program, name, known) in programs {
+        for (begin, _) in text.match_indices(name) {
+            // In JSON the letter of a line break stands before a command, and is no part of a word.
+            if text[..begin].ends_with(is_word) && !text[..begin].ends_with("\\n") {
+                continue;
+            }
+            let rest = after_options(&text[begin + name.len()..]);
+            let word = rest.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').next().unwrap_or_default();
+            if !known.contains(&word) {
+                continue;
+            }
+            let options_at = begin + if program == Program::Aws { name.len() - 1 } else { name.len() + word.len() };
+            found.push(Command { range: begin..end_of(text, begin), options_at, program });
         }
-    }
-    for (begin, _) in text.match_indices("unthrottle ").chain(text.match_indices("aws ")) {
-        // In JSON the letter of a line break stands before a command, and is no part of a word.
-        if text[..begin].ends_with(is_word) && !text[..begin].ends_with("\\n") {
-            continue;
-        }
-        let is_aws = text[begin..].starts_with("aws ");
-        let program = if is_aws { "aws" } else { "unthrottle" };
-        let rest = after_options(&text[begin + program.len() + 1..]);
-        let word = rest.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').next().unwrap_or_default();
-        let known = if is_aws { &SERVICES[..] } else { &COMMANDS[..] };
-        if !known.contains(&word) {
-            continue;
-        }
-        let options_at = begin + if is_aws { program.len() } else { program.len() + 1 + word.len() };
-        let program = if is_aws { Program::Aws } else { Program::Unthrottle };
-        found.push(Command { range: begin..end_of(text, begin), options_at, program });
     }
     found.sort_by_key(|command| command.range.start);
     found

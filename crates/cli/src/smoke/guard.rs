@@ -77,19 +77,21 @@ pub(super) fn bounded_cost(
         _ => BillingMode::Provisioned,
     };
     let records = profile.due(time) as f64;
-    let cost_at = |rate: f64, data: usize| {
-        let record_bytes = (data + args.keys.bytes()) as f64;
-        let load = Load { records_per_second: rate, bytes_per_second: rate * record_bytes, ..Load::default() };
+    let prices = Prices::default();
+    let cost_at = |load| {
         let shape = Shape { mode, shards: 1, consumers: 0, retention_hours: 24, shard_metrics: 0, load };
-        Prices::default().per_hour(&shape)
+        prices.per_hour(&shape)
     };
     let hours = time.as_secs_f64() / 3600.0;
     let rate = records / time.as_secs_f64().max(1.0);
     // AWS rounds each record up to a unit, so the cost of a mean size is not the mean of the costs.
     let sizes = args.size.parts(SIZES);
-    let per_hour =
-        sizes.iter().map(|data| cost_at(rate, *data) - cost_at(0.0, *data)).sum::<f64>() / sizes.len() as f64;
-    let usd = per_hour * hours;
+    let idle = cost_at(Load::default());
+    let added = |data: &usize| {
+        let bytes_per_second = rate * (data + args.keys.bytes()) as f64;
+        cost_at(Load { records_per_second: rate, bytes_per_second, ..Load::default() }) - idle
+    };
+    let usd = sizes.iter().map(added).sum::<f64>() / sizes.len() as f64 * hours;
     if usd > args.max_usd {
         return Err(CliError::Usage(format!(
             "these records could cost {} at list prices, and --max-usd allows {}",

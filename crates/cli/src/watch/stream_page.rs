@@ -9,7 +9,7 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Stylize as _};
 use ratatui::text::Line;
 use ratatui::widgets::{Paragraph, Sparkline, SparklineBar, Wrap};
-use unthrottle_core::words::{count, many};
+use unthrottle_core::words::many;
 
 /// The lines of the chart.
 const CHART: u16 = 4;
@@ -37,9 +37,7 @@ fn heading(row: &Row, now: DateTime<Utc>, width: u16) -> Vec<Line<'static>> {
         .map_or_else(String::new, |n| format!(", {}", many(n, "open shard")));
     let (records, reads) = row.refused();
     let (records, reads) = (many(records as u64, "record"), reads as u64);
-    let calls = if reads == 1 { "call" } else { "calls" };
-    let chart =
-        format!("the last hour, full at the top; refused: {records}, {} {calls} of GetRecords", count(reads as f64));
+    let chart = format!("the last hour, full at the top; refused: {records}, {} of GetRecords", many(reads, "call"));
     let chart = match chart.chars().count() > usize::from(width) {
         true => format!("last hour; refused: {records}, {}", many(reads, "read")),
         false => chart,

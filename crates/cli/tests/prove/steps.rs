@@ -227,8 +227,7 @@ async fn an_error_of_fis_is_told_from_other_refusals() {
     ] {
         let (account, moto) = (quick(3_600).await, moto().await);
         let urls = Urls { local: account.url().to_owned(), moto: moto.url().to_owned() };
-        let effect = Effect::Error { status: 400, code: code.into(), message: "injected".into() };
-        account.add_fault(Fault { operation: "PutRecord".into(), skip: 0, times: 1_000, effect });
+        refuse(&account, "PutRecord", (0, 1_000), code, "injected");
         let folder = tempfile::tempdir().expect("a folder");
         let args = ["--only", "fis", "--with-fis", FIS_ROLE, "--pace", "3600", "--i-know-this-costs-up-to", "2"];
         let out = prove(&urls, folder.path(), &args).await;

@@ -73,19 +73,10 @@ async fn a_signal_stops_the_input_and_what_was_read_is_written() {
     let mut child = fixture.start(&["orders", "--batch-duration", "1h", "--json"]);
     let mut stdin = child.stdin.take().expect("piped");
     stdin.write_all(b"one\ntwo\n").expect("written");
-    let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
-    let ended = tokio::task::spawn_blocking(move || {
-        let mut line = String::new();
-        while !line.contains("\"attempted\":2") {
-            line.clear();
-            assert!(stdout.read_line(&mut line).expect("readable") > 0, "it ended early");
-        }
-        let kill = Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
-        assert!(kill.expect("kill runs").success());
-        let last = stdout.lines().last().expect("a line").expect("text");
-        (last, child.wait_with_output().expect("it ends"))
-    });
-    let (last, out) = ended.await.expect("no panic");
+    let rest = wait_for(child.stdout.take().expect("piped"), "\"attempted\":2").await;
+    signal(child.id(), "-TERM");
+    let out = end(child).await;
+    let last = rest.lines().last().expect("a line").expect("text");
     assert!(out.status.success(), "{}", stderr(&out));
     assert!(stderr(&out).contains("stopped. The input was read up to stdin:2"), "{}", stderr(&out));
     assert!(last.contains("\"accepted\":2"), "{last}");

@@ -21,11 +21,12 @@ pub(super) fn kcl(readings: &Readings, _: &Prices) -> Answer {
     };
     let (leases, shards) = (known(leases)?, known(&readings.shards)?);
     let open: BTreeSet<&str> = shards.iter().map(|shard| shard.id.as_str()).collect();
-    let closed = || leases.leases.iter().filter(|lease| !lease.is_finished && !open.contains(lease.shard.as_str()));
-    let undrained: Vec<&str> = closed().map(|lease| lease.shard.as_str()).collect();
+    let is_closed = |lease: &&Lease| !lease.is_finished && !open.contains(lease.shard.as_str());
+    let closed: Vec<&Lease> = leases.leases.iter().filter(is_closed).collect();
+    let undrained: Vec<&str> = closed.iter().map(|lease| lease.shard.as_str()).collect();
     let waits = |id: &str| {
         let shard = shards.iter().find(|shard| shard.id == id);
-        shard.is_some_and(|shard| closed().any(|lease| lease.precedes(shard, shards)))
+        shard.is_some_and(|shard| closed.iter().any(|lease| lease.precedes(shard, shards)))
     };
     let unowned: Vec<&str> = open.iter().copied().filter(|id| !leases.is_owned(id) && !waits(id)).collect();
     let owners = leases.owners();

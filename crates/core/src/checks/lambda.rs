@@ -6,7 +6,7 @@ use super::lambda_load::end_throttles;
 use super::load::known;
 use super::readings::{LambdaReader, Readings, Unread};
 use crate::cost::Prices;
-use crate::words::{count, many, time};
+use crate::words::{many, time};
 
 /// The most batches of one shard at the same time (ParallelizationFactor).
 const MOST_PARALLEL: u32 = 10;
@@ -239,7 +239,10 @@ fn catch_up(readings: &Readings, lambda: &LambdaReader, throttles: f64) -> (Stri
     let sample = readings.sample.as_ref().and_then(|sample| sample.as_ref().ok()).filter(|sample| sample.records > 0);
     let is_ordered = lambda.consumer.is_some();
     if throttles > 0.0 {
-        (format!(" AWS throttled {} in these hours.", more_attempts(throttles)), end_throttles(readings, lambda))
+        (
+            format!(" AWS throttled {} in these hours.", many(throttles.round() as u64, "more attempt")),
+            end_throttles(readings, lambda),
+        )
     } else if lambda.factor >= MOST_PARALLEL {
         (" AWS allows no more.".to_owned(), faster())
     } else if is_ordered && sample.is_some_and(|sample| sample.aggregated > 0) {
@@ -251,11 +254,6 @@ fn catch_up(readings: &Readings, lambda: &LambdaReader, throttles: f64) -> (Stri
         let first = || Fix::note("only if no record is aggregated, or the order of a key is lost:").and_run(ask);
         (String::new(), if is_ordered && sample.is_none() { first().and(raise) } else { raise })
     }
-}
-
-/// Throttled attempts, in words. They are no invocations.
-pub(super) fn more_attempts(number: f64) -> String {
-    format!("{} more {}", count(number), if number == 1.0 { "attempt" } else { "attempts" })
 }
 
 pub(super) fn parallel(readings: &Readings, _: &Prices) -> Answer {

@@ -2,11 +2,11 @@
 
 use super::finding::Answer;
 use super::fix::Fix;
-use super::lambda::{Problem, judge, logs, more_attempts, unqualified, update};
+use super::lambda::{Problem, judge, logs, unqualified, update};
 use super::load::known;
 use super::readings::{LambdaReader, Readings};
 use crate::cost::{Prices, monthly};
-use crate::words::{percent, short, usd};
+use crate::words::{many, percent, short, usd};
 
 /// The share of failed invocations that is worth a look. AWS gives no number.
 const MANY_ERRORS: f64 = 0.01;
@@ -147,7 +147,7 @@ pub(super) fn errors(readings: &Readings, _: &Prices) -> Answer {
             seen.push(format!("{} of its invocations fail", percent(share)));
         }
         if metrics.throttles > 0.0 {
-            seen.push(format!("AWS throttled {}", more_attempts(metrics.throttles)));
+            seen.push(format!("AWS throttled {}", many(metrics.throttles.round() as u64, "more attempt")));
             fixes.push(end_throttles(readings, lambda));
         }
         if metrics.longest_p95_ms > NEARLY_TIMED_OUT * timeout_ms {

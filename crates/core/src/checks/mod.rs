@@ -44,6 +44,6 @@ pub use extras::{Allowed, Key, Lease, Leases, OnDemandCost, Rights, Sample, Thro
 pub use finding::{Evidence, Finding, Group, Status};
 pub use lambda::unqualified;
 pub use lambda_load::unreserved_executions;
-pub use money::{may_need_fewer_shards, on_demand_cost};
+pub use money::{KNOWN_AFTER, may_need_fewer_shards, on_demand_cost};
 pub use readings::{Alarm, Consumer, LambdaMetrics, LambdaReader, Point, Read, Readings, Series, Unread};
 pub use table::{CHECKS, Check, check, find};

@@ -18,7 +18,7 @@ const IDLE: f64 = 0.25;
 
 /// The age from which the past of a stream says enough about its peaks: one of each day of the week. AWS gives no
 /// number.
-const KNOWN_AFTER: TimeDelta = TimeDelta::days(7);
+pub const KNOWN_AFTER: TimeDelta = TimeDelta::days(7);
 
 /// A reader with this age, in milliseconds, is late. A batching window of Lambda may be five minutes long. AWS gives no
 /// number.

@@ -286,8 +286,7 @@ impl<'a> Case<'a> {
             }
             Ok(remedy)
         });
-        let remedy = self.not_over(remedy, side, (&window, history));
-        self.whole_minutes(remedy, side, history)
+        self.whole_minutes(remedy, side, (&window, history))
     }
 
     /// No throttling in the newest minutes: not known yet, over, or over for producers while a reader falls behind.

@@ -58,39 +58,37 @@ impl Case<'_> {
 
     /// A verdict that nothing helps, or that keys are uneven, needs a throttled minute that is whole: CloudWatch has
     /// published a newer one. And it needs a minute in which the load did not just begin: the first throttled minute
-    /// after calm ones shows only a part of the load. A verdict that a bound is in the way needs the second alone.
+    /// after calm ones shows only a part of the load. A verdict that a bound is in the way needs the second alone. More
+    /// capacity, and a bound in its way, need a load that is not over.
     pub(super) fn whole_minutes(
         &mut self,
         remedy: Result<Remedy, Reason>,
         side: Side,
-        history: &History,
+        (window, history): (&[Minute], &History),
     ) -> Result<Remedy, Reason> {
         use Reason::{HotKey, LargeRecords, MicroBurst, NothingAccepted, SkewSuspected, TooManyReaders, UnevenReads};
-        let is_negative = match &remedy {
-            Ok(remedy) => matches!(remedy, Remedy::EnableShardMetrics { .. }),
-            Err(MicroBurst | SkewSuspected(_) | HotKey { .. } | UnevenReads) => true,
-            Err(TooManyReaders(_) | NothingAccepted | LargeRecords) => true,
-            Err(reason) if is_bound(reason) => return self.not_begun(remedy, side, history),
-            Err(_) => false,
+        let is_early = match &remedy {
+            Ok(Remedy::EnableShardMetrics { .. })
+            | Err(MicroBurst | SkewSuspected(_) | HotKey { .. } | UnevenReads)
+            | Err(TooManyReaders(_) | NothingAccepted | LargeRecords) => !self.has_whole_minute(side, history),
+            Ok(remedy) => remedy.adds_capacity() && self.is_over(side, window, history),
+            Err(reason) => {
+                is_bound(reason) && (self.is_over(side, window, history) || self.has_just_begun(side, history))
+            }
         };
-        if !is_negative || self.has_whole_minute(side, history) {
+        if !is_early {
             return remedy;
         }
         self.decision.evidence.onset = Some(true);
         Err(Reason::EvidencePending)
     }
 
-    /// Holds a verdict where the load began in the newest minute.
-    fn not_begun(&mut self, remedy: Result<Remedy, Reason>, side: Side, history: &History) -> Result<Remedy, Reason> {
-        let traffic = &self.observation.traffic;
-        let is_throttled = |minute: Minute| self.counts(side, &traffic.minute(minute));
+    /// Whether the load began in the newest minute.
+    fn has_just_begun(&self, side: Side, history: &History) -> bool {
+        let is_throttled = |minute: Minute| self.counts(side, &self.observation.traffic.minute(minute));
         let newest = self.newest_of(side);
-        let earlier = self.window_up_to(newest, history).into_iter().filter(|minute| *minute < newest);
-        if is_throttled(newest.plus(-1)) || earlier.into_iter().any(is_throttled) {
-            return remedy;
-        }
-        self.decision.evidence.onset = Some(true);
-        Err(Reason::EvidencePending)
+        let mut earlier = self.window_up_to(newest, history).into_iter().filter(|minute| *minute < newest);
+        !is_throttled(newest.plus(-1)) && !earlier.any(is_throttled)
     }
 
     /// Whether the window has a throttled minute that is whole, and in which the load did not just begin. A single
@@ -102,24 +100,6 @@ impl Case<'_> {
         let window = self.window_up_to(newest, history);
         let mut whole = window.into_iter().filter(|minute| *minute < newest && is_throttled(*minute));
         whole.any(|minute| is_throttled(minute.plus(-1)) || !is_throttled(minute.plus(1)))
-    }
-
-    /// Holds a remedy that adds capacity, or a bound that is in its way, where the only throttled minute is over.
-    pub(super) fn not_over(
-        &mut self,
-        remedy: Result<Remedy, Reason>,
-        side: Side,
-        (window, history): (&[Minute], &History),
-    ) -> Result<Remedy, Reason> {
-        let asks_for_capacity = match &remedy {
-            Ok(remedy) => remedy.adds_capacity(),
-            Err(reason) => is_bound(reason),
-        };
-        if !(asks_for_capacity && self.is_over(side, window, history)) {
-            return remedy;
-        }
-        self.decision.evidence.onset = Some(true);
-        Err(Reason::EvidencePending)
     }
 
     /// Whether the only throttled minute of the window is over: more capacity would not help it. The next minute shows

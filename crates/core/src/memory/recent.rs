@@ -46,7 +46,7 @@ impl Memory {
     }
 
     /// The last change, if the memory itself knows that it was ours and was not refused.
-    fn own_change(&self) -> Option<&Change> {
+    pub fn own_change(&self) -> Option<&Change> {
         let is_ours = |change: &&Change| !matches!(change.kind, ChangeKind::External | ChangeKind::Lost);
         self.change.as_ref().filter(is_ours).filter(|_| !self.is_change_refused())
     }

@@ -173,10 +173,10 @@ impl Invocation {
         let milliseconds = (self.duration.as_micros() as f64) / 1000.0;
         let mut line = emf(now, &json!([[]]), &json!([{ "Name": "DurationMs", "Unit": "Milliseconds" }]));
         line["DurationMs"] = milliseconds.into();
-        let costs = [("AwsCalls", self.aws_calls), ("ColdStart", u32::from(self.cold_start))];
-        let costs = costs.map(|(name, count)| (name, "Count", count.into()));
-        let written = if self.is_empty_sweep { &costs[..1] } else { &costs };
-        add_unless_zero(&mut line, &json!([[]]), written);
+        let counted = if self.is_empty_sweep { 0 } else { u32::from(self.cold_start) };
+        let costs = [("AwsCalls", self.aws_calls), ("ColdStart", counted)];
+        add_unless_zero(&mut line, &json!([[]]), &costs.map(|(name, count)| (name, "Count", count.into())));
+        // The log has the cold start of an empty sweep as well.
         line["ColdStart"] = u32::from(self.cold_start).into();
         line["Reason"] = code.into();
         let counts = [("Looked", self.looked), ("Held", self.held), (NEEDS_PERSON, self.needs_person)];

@@ -12,6 +12,7 @@ use aws_sdk_lambda::primitives::Blob;
 use serde_json::Value;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
+use unthrottle_core::policy::MODE_TAG;
 
 const HEALS: Fact = Fact {
     id: "stack-heals",
@@ -33,7 +34,7 @@ const LIMIT: Duration = Duration::from_secs(10 * 60);
 const QUIET: Duration = Duration::from_secs(30);
 
 /// The tag with which the role may change the stream, also with `Scope=tagged`. It replaces that of the other steps.
-const TAG: (&str, &str) = ("unthrottle.mode", "heal");
+const TAG: (&str, &str) = (MODE_TAG, "heal");
 
 /// The variable with the function's mode. Its strictest value applies: no tag makes an observing function heal.
 const MODE: &str = "UNTHROTTLE_MODE";
