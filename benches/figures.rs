@@ -256,7 +256,7 @@ async fn start() -> Vec<Figure> {
         }
     }
     let [ours, found, bare] = times.map(median);
-    let figure = Figure::new("process start → first /next, of a bare Lambda's", ours / bare, "×", 5.0);
+    let figure = Figure::new("process start → first /next, of a bare Lambda's", ours / bare, "×", 4.5);
     let detail = format!("{ours:.2} and {bare:.2} ms, medians of {STARTS}; {found:.2} with this machine's TLS roots");
     vec![figure.detail(detail)]
 }
