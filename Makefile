@@ -102,6 +102,7 @@ stackset: .venv/tests ## Write infra/stackset/template.json: template.yaml after
 bench: ## Measure the release build, and fail if it misses a figure of docs/development.md
 	cargo bench --locked --profile dev --bench figures
 	cargo bench --locked --profile release --package unthrottle-core --bench decide
+	cargo bench --locked --profile release --package unthrottle-cli --bench command
 
 writers: .venv/tests tests/writers/node_modules/installed ## Measure `put` and `smoke` beside boto3 and the AWS SDK for JavaScript
 	cargo build --locked --profile dist -p unthrottle-cli --target $(HOST)

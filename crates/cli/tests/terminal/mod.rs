@@ -57,6 +57,11 @@ impl Terminal {
         see(self.screen.lock().unwrap_or_else(PoisonError::into_inner).screen())
     }
 
+    /// The number of the command's process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The text on the screen.
     pub fn text(&self) -> String {
         self.with(vt100::Screen::contents)
