@@ -26,8 +26,8 @@ const OF_CLAIRVOYANT_FOR_PEERS: f64 = 2.0;
 /// The most refusals over all workloads, as a multiple of those of the best peer of each workload.
 const OF_BEST_PEERS: f64 = 0.5;
 
-/// The most shard-hours with restore, as a multiple of the clairvoyant limit's, over all workloads that both heal in
-/// provisioned mode.
+/// The most shard-hours with restore, or with foresight, as a multiple of the clairvoyant limit's, over all workloads
+/// that both heal in provisioned mode.
 const SHARD_HOURS_OF_CLAIRVOYANT: f64 = 1.2;
 
 /// The most changes with restore, as a multiple of the clairvoyant limit's, over the same workloads.
@@ -184,7 +184,7 @@ impl Figure {
 }
 
 /// The number of figures in [`figures`] that cover all workloads together.
-pub const ALL_TOGETHER: usize = 6;
+pub const ALL_TOGETHER: usize = 7;
 
 /// The figures of all workloads together, [`ALL_TOGETHER`] of them, and then the missed figures of single workloads, in
 /// the middle of their seeds. `contests`: as for [`by_workload`].
@@ -195,7 +195,9 @@ pub fn figures(contests: &[Contest]) -> Vec<Figure> {
     let mut figures = vec![illegal(contests), in_vain(contests)];
     figures.push(against_peers("refused, all workloads ÷ the best peer of each", &curable));
     figures.push(against_peers("the same where it heals, and stays in provisioned mode", &provisioned));
-    figures.extend([shard_hours(&curable), changes(&curable)]);
+    figures.push(shard_hours("shard-hours with restore ÷ clairvoyant", Policies::OursRestoring, &curable));
+    figures.push(shard_hours("shard-hours with foresight ÷ clairvoyant", Policies::OursForeseeing, &curable));
+    figures.push(changes(&curable));
     let workloads = by_workload(contests).filter(|of_it| of_it[0].workload.cure == Cure::Capacity);
     let of_each = workloads.flat_map(|of_it| [against_reactive(of_it), against_best_peer(of_it)]);
     figures.extend(of_each.flatten().filter(|figure| !figure.is_reached()));
@@ -241,13 +243,12 @@ fn against_peers(what: &str, contests: &[&Contest]) -> Figure {
     Figure::of(what, ours as f64, peers as f64, OF_BEST_PEERS)
 }
 
-fn shard_hours(contests: &[&Contest]) -> Figure {
-    let provisioned = contests.iter().filter(|contest| contest.is_provisioned(Policies::OursRestoring));
-    let both = provisioned.filter_map(|contest| {
-        Some((contest.of(Policies::OursRestoring)?.shard_hours, contest.of(Policies::Clairvoyant)?.shard_hours))
+fn shard_hours(what: &str, policy: Policies, contests: &[&Contest]) -> Figure {
+    let both = contests.iter().filter(|contest| contest.is_provisioned(policy)).filter_map(|contest| {
+        Some((contest.of(policy)?.shard_hours, contest.of(Policies::Clairvoyant)?.shard_hours))
     });
     let (ours, limit) = both.fold((0.0, 0.0), |(ours, limit), (our, its)| (ours + our, limit + its));
-    Figure::of("shard-hours with restore ÷ clairvoyant", ours, limit, SHARD_HOURS_OF_CLAIRVOYANT)
+    Figure::of(what, ours, limit, SHARD_HOURS_OF_CLAIRVOYANT)
 }
 
 fn changes(contests: &[&Contest]) -> Figure {
