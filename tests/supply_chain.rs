@@ -27,7 +27,11 @@ const IN_NO_PROGRAM: [(&str, &str, &str); 4] = [
 
 /// The packages of Cargo.lock, which are those of every platform.
 fn locked() -> Vec<Table> {
-    let packages = table("Cargo.lock").remove("package").expect("packages");
+    locked_in("Cargo.lock")
+}
+
+fn locked_in(file: &str) -> Vec<Table> {
+    let packages = table(file).remove("package").expect("packages");
     packages.as_array().expect("a list").iter().map(|package| package.as_table().expect("a table").clone()).collect()
 }
 
@@ -97,6 +101,33 @@ fn every_crate_comes_from_one_registry_with_a_checksum_or_is_ours() {
     }
     assert_eq!(ours, 6, "the packages of the workspace");
     assert_eq!(sources.len(), 1, "{sources:?}");
+}
+
+/// `make fuzz` would otherwise take other versions, or stop. A line of a lock file is `name`, or `name version`.
+#[test]
+fn the_lock_file_of_the_fuzz_targets_has_what_our_crates_need() {
+    let mut ours = 0;
+    for package in locked_in("fuzz/Cargo.lock") {
+        let Some(folder) = text(&package, "name").strip_prefix("unthrottle-").filter(|name| *name != "fuzz") else {
+            continue;
+        };
+        ours += 1;
+        let locked: BTreeSet<&str> = package["dependencies"].as_array().expect("a list").iter().map(name).collect();
+        let manifest = table(&format!("crates/{folder}/Cargo.toml"));
+        for (needed, how) in manifest["dependencies"].as_table().expect("a table") {
+            let is_optional = how.get("optional").is_some_and(|optional| optional.as_bool() == Some(true));
+            assert!(
+                is_optional || locked.contains(needed.as_str()),
+                "{folder} needs {needed}: run cargo metadata in fuzz/"
+            );
+        }
+    }
+    assert!(ours >= 4, "{ours} of our crates");
+}
+
+/// The name in a line of a package's dependencies.
+fn name(dependency: &toml::Value) -> &str {
+    dependency.as_str().and_then(|line| line.split(' ').next()).expect("a name")
 }
 
 /// The compiler's version, in numbers.

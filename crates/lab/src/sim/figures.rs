@@ -244,9 +244,10 @@ fn against_peers(what: &str, contests: &[&Contest]) -> Figure {
 }
 
 fn shard_hours(what: &str, policy: Policies, contests: &[&Contest]) -> Figure {
-    let both = contests.iter().filter(|contest| contest.is_provisioned(policy)).filter_map(|contest| {
-        Some((contest.of(policy)?.shard_hours, contest.of(Policies::Clairvoyant)?.shard_hours))
-    });
+    let both = contests
+        .iter()
+        .filter(|contest| contest.is_provisioned(policy))
+        .filter_map(|contest| Some((contest.of(policy)?.shard_hours, contest.of(Policies::Clairvoyant)?.shard_hours)));
     let (ours, limit) = both.fold((0.0, 0.0), |(ours, limit), (our, its)| (ours + our, limit + its));
     Figure::of(what, ours, limit, SHARD_HOURS_OF_CLAIRVOYANT)
 }
