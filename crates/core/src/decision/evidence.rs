@@ -342,6 +342,12 @@ impl Evidence {
         self.load_bytes_per_second = self.offered_bytes_per_second.map(|bytes| bytes * share);
     }
 
+    /// Whether a part of the offered load counts as retries by an assumed number of tries. Where the number is known,
+    /// the load is known as well.
+    pub(crate) fn is_load_cut(&self) -> bool {
+        self.load_records_per_second.is_some() && self.tries.is_none()
+    }
+
     /// Drops what a decision about writes rests on, where the decision is about reads. What was refused stays.
     pub(crate) fn forget_writes(&mut self) {
         (self.offered_records_per_second, self.offered_bytes_per_second) = (None, None);
