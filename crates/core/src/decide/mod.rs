@@ -105,11 +105,16 @@ pub fn held_by_aws(decision: Decision, reason: Reason, may_notify: bool) -> Deci
 }
 
 /// Whether people got a message about this hold within the last hour, as far back as the memory knows. `is_lasting`: a
+/// The codes of messages that are about no refused load: readers that are behind or have stopped, and a plan. Such a
+/// message does not say that a loss lasts.
+const NOT_OF_A_LOSS: [&str; 4] = ["consumer_slow", "readers_stopped", "not_planned", "plan_not_reached"];
+
 /// loss lasts. The name of such a hold may change from minute to minute, and it is one message an hour all the same.
 pub(crate) fn is_notified(memory: &Memory, reason: &Reason, is_lasting: bool, now: DateTime<Utc>) -> bool {
     // Two, so that holds that take turns do not notify at each turn.
     let mut notified = memory.notifications().filter(|(_, at)| now - *at < NOTIFY_AGAIN_AFTER);
-    notified.any(|(code, _)| code == <&str>::from(reason) || (is_lasting && !reason.needs_person()))
+    let is_of_a_loss = is_lasting && !reason.needs_person();
+    notified.any(|(code, _)| code == <&str>::from(reason) || (is_of_a_loss && !NOT_OF_A_LOSS.contains(&code.as_str())))
 }
 
 fn undecided(policy: &Policy, mode: Mode) -> Decision {

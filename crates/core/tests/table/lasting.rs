@@ -88,6 +88,13 @@ fn a_lasting_loss_on_demand_notifies() {
     let decision = on_demand_after_a_change().decide();
     assert_eq!((decision.verdict.code(), decision.notify), ("settling", true));
 }
+    let notified_of = |code: &str| Memory { notified: Some((code.into(), minutes_ago(10))), ..Memory::default() };
+    for (code, notifies) in [("hot_key", false), ("consumer_slow", true), ("readers_stopped", true)] {
+        let decision = one_key(60).memory(&notified_of(code)).decide();
+        assert_eq!(decision.notify, notifies, "after a message about {code}");
+        let again = decision.memory.map(|memory| one_key(60).memory(&memory).decide().notify);
+        assert_ne!(again, Some(true), "after a message about {code} and one about the loss");
+    }
 
 rows! { says;
     the_sentence_of_a_lasting_loss_says_how_much_and_for_how_long:
