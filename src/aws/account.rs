@@ -80,8 +80,8 @@ impl Account for AwsAccount<'_> {
     }
 
     async fn count_fix(&mut self, stream: &StreamArn, change: CountedChange) -> AutoFix {
-        let CountedChange { action, added_shards, at } = change;
-        let count = Count::auto_fix(stream, action, at).adding(added_shards);
+        let CountedChange { action, added_shards, at, is_resent } = change;
+        let count = Count::auto_fix(stream, action, at).adding(added_shards).resent(is_resent);
         let (sent, line) = publish::send(&self.clients.cloudwatch, &count).await;
         self.lines.extend(line);
         sent

@@ -37,16 +37,20 @@ pub(super) async fn send(client: &Client, count: &Count<'_>) -> (AutoFix, Option
 }
 
 fn data(count: &Count<'_>) -> Vec<MetricDatum> {
-    let datum = |metric: &str, value: f64| {
-        let datum = MetricDatum::builder().metric_name(metric).value(value).unit(StandardUnit::Count);
+    let datum = |metric: &str| {
+        let datum = MetricDatum::builder().metric_name(metric).unit(StandardUnit::Count);
         datum.timestamp(AwsTime::from_secs(count.at.timestamp()))
     };
     let sets = count.dimension_sets();
     let data = sets.iter().map(|dimensions| {
         let dimensions = dimensions.iter().map(|(n, v)| Dimension::builder().name(*n).value(*v).build());
-        datum(count.metric, 1.0).set_dimensions(Some(dimensions.collect())).build()
+        let datum = match count.values()[..] {
+            [value] => datum(count.metric).value(value),
+            ref values => datum(count.metric).set_values(Some(values.to_vec())),
+        };
+        datum.set_dimensions(Some(dimensions.collect())).build()
     });
-    let shards = (count.added_shards > 0).then(|| datum(SHARDS_ADDED, count.added_shards.into()).build());
+    let shards = (count.added_shards > 0).then(|| datum(SHARDS_ADDED).value(count.added_shards.into()).build());
     data.chain(shards).collect()
 }
 

@@ -64,3 +64,25 @@ async fn a_forged_memory_of_a_raise_gives_nothing_back_and_with_its_datum_it_doe
     assert!(total(&calls) <= 8, "{calls:?}");
     assert_eq!(fixture.aws.active(STREAM).await.open_shard_count, 2);
 }
+
+/// Memories that name a change which never was, and whose datum is missing, so that a run sends it: a raise from as
+/// many shards as there are, and a raise before the last one. `AT`: when.
+const WITHOUT_DATUM: [&str; 2] = [
+    "v=1 change=scale/4/4/AT done=60 heal=300 base=1",
+    "v=1 change=scale/2/4/AT done=60 heal=300 seen=300 base=1 owed=scale/60",
+];
+
+#[tokio::test]
+async fn a_datum_that_a_forged_memory_makes_a_run_send_counts_and_gives_nothing_back() {
+    let at = Utc::now() - TimeDelta::hours(2);
+    for words in WITHOUT_DATUM {
+        let fixture = Fixture::with_forged_raise(at).await;
+        let text = words.replace("AT", &at.format("%Y%m%dT%H%M%SZ").to_string());
+        fixture.aws.tag(STREAM_ARN, TAG, &text).await;
+
+        let (run, _) = fixture.run_that_restores().await;
+        assert_eq!(fixture.aws.auto_fix(&[("StreamName", STREAM)]).await, 1.0, "{words}: {:#}", run.document());
+
+        fixture.assert_not_restored().await;
+    }
+}

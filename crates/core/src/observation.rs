@@ -62,7 +62,7 @@ pub struct Observation {
     pub shards: Option<Vec<Shard>>,
     /// The shards of earlier times, where a decision asked for them.
     pub shards_at: BTreeMap<DateTime<Utc>, ShardsAt>,
-    /// Whether the AutoFix metric shows the last change in the memory. `None`: not read.
+    /// Whether AutoFix has a datum that the run of the last change in the memory sent. `None`: not read.
     pub is_change_shown: Option<bool>,
     /// The traffic of the last two weeks. `None`: not read, because only forecasts use it.
     pub past: Option<Arc<Past>>,

@@ -191,6 +191,28 @@ fn a_composite_alarm_says_which_alarm_to_wire() {
 }
 
 #[test]
+fn a_field_of_an_alarm_that_is_null_is_absent() {
+    let with_null = |mut value: Value, field: &str| {
+        value[field] = Value::Null;
+        value
+    };
+    let trigger = || trigger("AWS/Kinesis", "orders");
+    let entry = || configuration("orders")["metrics"][0].clone();
+    let mut without_dimensions = entry();
+    without_dimensions["metricStat"]["metric"]["dimensions"] = Value::Null;
+    for (payload, stream) in [
+        (topic(&message(Value::Null)), None),
+        (topic(&message(with_null(trigger(), "Dimensions"))), None),
+        (topic(&message(with_null(trigger(), "Metrics"))), Some("orders")),
+        (action("ALARM", json!({ "metrics": null, "alarmRule": "ALARM(up)" })), None),
+        (action("ALARM", json!({ "metrics": [without_dimensions] })), None),
+        (action("ALARM", Value::Null), None),
+    ] {
+        assert_eq!(alarm(&payload).stream.map(|stream| stream.name).as_deref(), stream, "{payload}");
+    }
+}
+
+#[test]
 fn an_event_of_eventbridge_by_way_of_a_topic_is_the_event() {
     let of_file = |name: &str| {
         let path = format!("{}/../../events/{name}.json", env!("CARGO_MANIFEST_DIR"));

@@ -151,9 +151,10 @@ pub(super) async fn past(
     Ok(past)
 }
 
-/// Whether AutoFix has a datum of a change of this kind, announced at `at`; without a time, of the last 15 months. Two
-/// runs of one incident may both announce a change, seconds apart, so a neighbouring minute counts. The query has an
-/// hour's period, or a day's: CloudWatch keeps hours for 15 months, and minutes for 15 days.
+/// Whether AutoFix has a datum that the run of a change of this kind sent, announced at `at`; without a time, of the
+/// last 15 months. Two runs of one incident may both announce a change, seconds apart, so a neighbouring minute
+/// counts. The query has an hour's period, or a day's: CloudWatch keeps hours for 15 months, and minutes for 15 days.
+/// It asks for the maximum: a datum that a later run sends again has only values below 1.
 pub(super) async fn is_change_shown(
     client: &Client,
     arn: &StreamArn,
@@ -168,7 +169,7 @@ pub(super) async fn is_change_shown(
         None => (now - KEPT_FOR, now),
     };
     let dimensions = [dimension(metric::STREAM_NAME, &arn.name), dimension(metric::ACTION, Remedy::code_of(kind))];
-    let query = query_of(period, "change", "Sum", own(metric::AUTO_FIX), dimensions);
+    let query = query_of(period, "change", "Maximum", own(metric::AUTO_FIX), dimensions);
     let call = client.get_metric_data().metric_data_queries(query);
     let call = call.start_time(AwsTime::from_secs(whole(first)));
     let call = call.end_time(AwsTime::from_secs(whole(last) + i64::from(period)));
@@ -177,7 +178,7 @@ pub(super) async fn is_change_shown(
     if series.any(|series| !matches!(series.status_code(), Some(StatusCode::Complete | StatusCode::PartialData))) {
         return Err(incomplete(arn, "change"));
     }
-    Ok(answer.metric_data_results().iter().flat_map(|series| series.values()).any(|count| *count > 0.0))
+    Ok(answer.metric_data_results().iter().flat_map(|series| series.values()).any(|most| *most >= 1.0))
 }
 
 /// How far the registered consumers of a stream are behind, minute by minute: of each consumer the largest value. A

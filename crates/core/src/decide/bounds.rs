@@ -41,9 +41,9 @@ impl AwsLimit {
 }
 
 impl Throttled<'_> {
-    /// The step towards `needed` shards that every bound allows. Sets `missing` where the step depends on the hash keys
-    /// of the shards.
-    pub(super) fn scale(&self, needed: u32, missing: &mut MissingData) -> Result<Remedy, NoHeadroom> {
+    /// The step towards `needed` shards that every bound allows. `is_cut`: a part of the offered load counts as
+    /// retries. Sets `missing` where the step depends on the hash keys of the shards.
+    pub(super) fn scale(&self, needed: u32, is_cut: bool, missing: &mut MissingData) -> Result<Remedy, NoHeadroom> {
         let from = self.stream.open_shards;
         let max = self.policy.max_shards;
         if from >= max {
@@ -60,7 +60,9 @@ impl Throttled<'_> {
             return Err(NoHeadroom::Persons(self.too_expensive(&to(from + 1))));
         }
         let most = self.most_of_fleet(from, affordable);
-        let wanted = fast_target(from, self.ample(needed).min(most), most);
+        // A load that may be a little above the capacity doubles no stream only because AWS is faster then.
+        let fast = if is_cut { most.min(double.saturating_sub(1)) } else { most };
+        let wanted = fast_target(from, self.ample(needed).min(most), fast);
         let left = self.limits().map_or(u32::MAX, |l| l.shards_left());
         // At worst, no boundary of the new shards is one of the old shards.
         let tight = left < most.saturating_sub(1);

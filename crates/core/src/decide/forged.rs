@@ -1,5 +1,6 @@
 //! Memories that unthrottle did not write. Any principal who may tag a stream can write its memory, so a change is
-//! undone only if the AutoFix metric shows it as well.
+//! undone only if the AutoFix metric has a datum of the run that made it. A datum that a later run has sent again is no
+//! proof: that run only read the memory.
 
 use super::Case;
 use super::history::History;
@@ -25,7 +26,7 @@ pub(super) fn forget_times_to_come(memory: &mut Memory, latest: DateTime<Utc>) {
 }
 
 impl Case<'_> {
-    /// Holds a restore or a switch back where the AutoFix metric does not show the change that the memory names. A
+    /// Holds a restore or a switch back where no run that made the change of the memory has sent its AutoFix datum. A
     /// person who gives the number of shards relies on no memory.
     pub(super) fn shown(&mut self, remedy: Remedy, history: &mut History) -> Result<Remedy, Reason> {
         let is_undo = matches!(remedy, Remedy::Restore { .. } | Remedy::SwitchToProvisioned { .. });
@@ -54,8 +55,8 @@ impl Case<'_> {
                 history.record_restore_tried(self.now);
                 let at = change.1.map(|at| format!(" at {}", utc(at))).unwrap_or_default();
                 Err(Reason::NotRestorable(format!(
-                    "its memory names a change{at} that the AutoFix metric does not show, so unthrottle may not have \
-                     made it"
+                    "its memory names a change{at} that the AutoFix metric does not show, or shows only because a \
+                     later run read that memory, so unthrottle may not have made it"
                 )))
             }
             None => {

@@ -18,7 +18,7 @@ pub struct MissingData {
     pub commitment: bool,
     /// [`Observation::past`].
     pub past: bool,
-    /// [`Observation::is_change_shown`]: whether AutoFix has a datum of a change of this kind and time; without a time,
-    /// of any time that CloudWatch keeps.
+    /// [`Observation::is_change_shown`]: whether AutoFix has a datum that the run of a change of this kind and time
+    /// sent; without a time, of any time that CloudWatch keeps.
     pub change_shown: Option<(ChangeKind, Option<DateTime<Utc>>)>,
 }

@@ -26,6 +26,7 @@ mod restore;
 mod settle;
 mod short_lived;
 mod sides;
+mod subject;
 mod throttling;
 mod triage;
 mod tries;
@@ -104,12 +105,17 @@ pub fn held_by_aws(decision: Decision, reason: Reason, may_notify: bool) -> Deci
     concluded(Decision { verdict: Verdict::Hold(reason), ..decision }, may_notify)
 }
 
+/// The codes of messages that are about no refused load: readers that are behind or have stopped, and a plan. Such a
+/// message does not say that a loss lasts.
+const NOT_OF_A_LOSS: [&str; 4] = ["consumer_slow", "readers_stopped", "not_planned", "plan_not_reached"];
+
 /// Whether people got a message about this hold within the last hour, as far back as the memory knows. `is_lasting`: a
 /// loss lasts. The name of such a hold may change from minute to minute, and it is one message an hour all the same.
 pub(crate) fn is_notified(memory: &Memory, reason: &Reason, is_lasting: bool, now: DateTime<Utc>) -> bool {
     // Two, so that holds that take turns do not notify at each turn.
     let mut notified = memory.notifications().filter(|(_, at)| now - *at < NOTIFY_AGAIN_AFTER);
-    notified.any(|(code, _)| code == <&str>::from(reason) || (is_lasting && !reason.needs_person()))
+    let is_of_a_loss = is_lasting && !reason.needs_person();
+    notified.any(|(code, _)| code == <&str>::from(reason) || (is_of_a_loss && !NOT_OF_A_LOSS.contains(&code.as_str())))
 }
 
 fn undecided(policy: &Policy, mode: Mode) -> Decision {
@@ -155,14 +161,12 @@ struct Case<'a> {
 impl<'a> Case<'a> {
     /// The questions in their order. `Err` is a hold, by name.
     fn evaluate(&mut self) -> Result<Remedy, Reason> {
-        let stream = self.stream()?;
-        let policy = self.allowed()?;
+        let (stream, policy) = self.subject()?;
         self.decision.mode = policy.mode;
         let unasked = self.policy.for_stream(&self.observation.tags, None).ok().flatten();
         self.decision.allowed = unasked.map_or(policy.mode, |unasked| unasked.mode);
         let recalled = recall::recall(self.observation, stream, &mut self.missing);
         let mut recalled = recalled.map_err(|e| Reason::BadMemory(e.to_string()))?;
-        self.record_lasting_loss();
         let known = recalled.memory.clone();
         self.plan(stream, &policy, &mut recalled.memory)?;
         if stream.status == Status::Updating {
@@ -193,27 +197,12 @@ impl<'a> Case<'a> {
         remedy
     }
 
-    fn stream(&self) -> Result<&'a Stream, Reason> {
-        let stream = self.observation.stream.as_ref().ok_or(Reason::StreamGone)?;
-        match (&stream.status, &stream.mode) {
-            (Status::Deleting, _) => Err(Reason::StreamGone),
-            (Status::Creating | Status::Unknown(_), _) | (_, CapacityMode::Unknown(_)) => Err(Reason::NotReady),
-            (Status::Active | Status::Updating, _) => Ok(stream),
-        }
-    }
-
-    fn allowed(&self) -> Result<StreamPolicy, Reason> {
-        let policy = self.policy.for_stream(&self.observation.tags, self.policy.asked(self.signal.mode()));
-        policy.map_err(|e| Reason::BadPolicyTag(e.to_string()))?.ok_or(Reason::OptedOut)
-    }
-
     /// From the evidence to a remedy or a reason.
     fn remedy(&mut self, stream: &Stream, policy: &StreamPolicy, history: &mut History) -> Result<Remedy, Reason> {
         let newest = self.newest();
         let first = newest.plus(1 - i64::from(self.policy.window_minutes));
         history.pin(self.observation, stream, (first, newest), &mut self.missing);
         self.record_evidence(history, newest);
-        lag::record(self.signal, self.observation, stream, newest, &mut self.decision.evidence);
         self.watch_readers(newest, history);
         self.published(stream, newest)?;
         self.check_forecast(stream, history, newest);

@@ -60,7 +60,7 @@ impl Throttled<'_> {
         if self.stream.mode == CapacityMode::OnDemand {
             return Err(self.growing(Side::Reads, false, Ceiling::Reads));
         }
-        let scale = self.scale(needed, missing).map_err(|full| match full {
+        let scale = self.scale(needed, false, missing).map_err(|full| match full {
             NoHeadroom::Persons(reason) => reason,
             NoHeadroom::Aws(limit) => limit.without(NoSwitch::Reads),
         })?;

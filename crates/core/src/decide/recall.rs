@@ -244,9 +244,9 @@ impl History {
         self.forget(stream, true, now);
     }
 
-    /// The datum of the last change is missing: it is published now. The datum allows a restore, so AWS must show the
-    /// change as well: the shards of then were those from before it. A newer datum is of a change that the memory does
-    /// not know, and most likely of this one: two runs of one incident may each have announced it.
+    /// The datum of the last change is missing: it is published now. It counts the change, and allows no restore. AWS
+    /// must show a reshard as well: the shards of then were those from before it. A newer datum is of a change that the
+    /// memory does not know, and most likely of this one: two runs of one incident may each have announced it.
     fn publish_last(
         &mut self,
         observation: &Observation,

@@ -320,7 +320,7 @@ impl Throttled<'_> {
                 return Ok(leap);
             }
         }
-        let limit = match self.scale(needed, missing) {
+        let limit = match self.scale(needed, evidence.is_load_cut(), missing) {
             Ok(scale) => return Ok(scale),
             Err(NoHeadroom::Persons(reason)) => return Err(reason),
             Err(NoHeadroom::Aws(limit)) => limit,

@@ -126,8 +126,8 @@ pub struct Evidence {
     /// retries again. AWS answers five.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub get_records_calls_per_shard_per_second: Option<f64>,
-    /// The polling consumers that make this number of calls, where calls are too many and each consumer polls every
-    /// shard once a second. One reader in a tight loop makes as many.
+    /// The pollers of one call a second to each shard that make this number of calls, where calls are too many. It is
+    /// no number of readers: one reader in a tight loop makes as many.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub implied_pollers: Option<u32>,
     /// The share of the target's capacity that the load may use, 0–1.
@@ -340,6 +340,12 @@ impl Evidence {
     pub(crate) fn record_load(&mut self, share: f64) {
         self.load_records_per_second = self.offered_records_per_second.map(|records| records * share);
         self.load_bytes_per_second = self.offered_bytes_per_second.map(|bytes| bytes * share);
+    }
+
+    /// Whether a part of the offered load counts as retries by an assumed number of tries. Where the number is known,
+    /// the load is known as well.
+    pub(crate) fn is_load_cut(&self) -> bool {
+        self.load_records_per_second.is_some() && self.tries.is_none()
     }
 
     /// Drops what a decision about writes rests on, where the decision is about reads. What was refused stays.

@@ -12,6 +12,9 @@ use std::time::Duration;
 pub const NAMESPACE: &str = "Unthrottle";
 /// One for each change of a stream.
 pub const AUTO_FIX: &str = "AutoFix";
+/// A datum that a later run sends again has two of these values instead of a single 1. Its sum counts the change. Its
+/// maximum is below 1, so it proves no change: any principal who may tag a stream can name a change that never was.
+pub const RESENT_VALUE: f64 = 0.5;
 /// The shards that a change added, over all streams. A change that adds none has no datum.
 pub const SHARDS_ADDED: &str = "ShardsAdded";
 /// One for each hold that stays until a person acts, with or without a message.
@@ -52,12 +55,14 @@ pub struct Count<'a> {
     pub added_shards: u32,
     /// The time of the datum.
     pub at: DateTime<Utc>,
+    /// A later run sends the datum again: see [`RESENT_VALUE`].
+    pub is_resent: bool,
 }
 
 impl<'a> Count<'a> {
     /// A change of `stream` by the remedy with this code. `at`: when its intent was written.
     pub fn auto_fix(stream: &'a StreamArn, action: &'a str, at: DateTime<Utc>) -> Count<'a> {
-        Count { metric: AUTO_FIX, stream, action: Some(action), added_shards: 0, at }
+        Count { metric: AUTO_FIX, stream, action: Some(action), added_shards: 0, at, is_resent: false }
     }
 
     /// The same with the shards that the change added.
@@ -66,9 +71,20 @@ impl<'a> Count<'a> {
         Count { added_shards, ..self }
     }
 
+    /// The same, sent again by a later run.
+    #[must_use]
+    pub fn resent(self, is_resent: bool) -> Count<'a> {
+        Count { is_resent, ..self }
+    }
+
+    /// The values of each datum. Their sum is 1.
+    pub fn values(&self) -> Vec<f64> {
+        if self.is_resent { vec![RESENT_VALUE; 2] } else { vec![1.0] }
+    }
+
     /// A change of ours that another person or tool reverted. `at`: when that was found.
     pub fn reverted(stream: &'a StreamArn, at: DateTime<Utc>) -> Count<'a> {
-        Count { metric: REVERTED, stream, action: None, added_shards: 0, at }
+        Count { metric: REVERTED, stream, action: None, added_shards: 0, at, is_resent: false }
     }
 
     /// The dimensions of each datum: in total, by stream, and by stream and action.
@@ -86,7 +102,8 @@ impl<'a> Count<'a> {
         for (name, value) in sets.iter().flatten() {
             line[name] = (*value).into();
         }
-        line[self.metric] = 1.into();
+        // An integer where one value is enough.
+        line[self.metric] = if self.is_resent { self.values().into() } else { 1.into() };
         if self.added_shards > 0 {
             let shards = directive(&json!([[]]), &json!([{ "Name": SHARDS_ADDED, "Unit": "Count" }]));
             line[SHARDS_ADDED] = self.added_shards.into();

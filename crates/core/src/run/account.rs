@@ -44,12 +44,15 @@ pub struct CountedChange {
     pub added_shards: u32,
     /// When the intent of the change was written.
     pub at: DateTime<Utc>,
+    /// A later run sends the datum again, because a memory names the change. That run has not made the change.
+    pub is_resent: bool,
 }
 
 impl CountedChange {
     /// The change that `remedy` makes; `at`: when its intent was written.
     pub fn of(remedy: &Remedy, at: DateTime<Utc>) -> CountedChange {
-        CountedChange { action: Remedy::code_of(remedy.kind()), added_shards: remedy.added_shards(), at }
+        let (action, added_shards) = (Remedy::code_of(remedy.kind()), remedy.added_shards());
+        CountedChange { action, added_shards, at, is_resent: false }
     }
 }
 
@@ -91,7 +94,7 @@ pub trait Account {
     async fn change(&mut self, stream: &StreamArn, remedy: &Remedy) -> Result<Option<u32>, CallFailed<Self::Error>>;
 
     /// Sends the AutoFix datum of a change, and in the same call the shards that it added, with a single attempt. A
-    /// later run reads whether CloudWatch has the datum.
+    /// later run reads whether CloudWatch has the datum. A datum that is sent again is no proof of the change.
     async fn count_fix(&mut self, stream: &StreamArn, change: CountedChange) -> AutoFix;
 
     /// Sends the Reverted datum of a change that another person or tool reverted, found at `at`.

@@ -57,6 +57,7 @@ impl Unpublished {
             action,
             added_shards: memories().find_map(|memory| added_at(memory, *at)).unwrap_or_default(),
             at: *at,
+            is_resent: true,
         };
         Unpublished { fixes: decision.unpublished.iter().map(fix).collect(), revert: decision.reverted }
     }

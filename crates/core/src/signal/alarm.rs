@@ -1,7 +1,7 @@
 //! An alarm that changed state: the events `CloudWatch Alarm State Change` and `CloudWatch Alarm Contributor State
 //! Change`, the payload of an alarm's own Lambda action, and the message of an alarm to a topic.
 
-use super::error::field;
+use super::error::{field, null_is_absent};
 use super::{Envelope, Home, SignalError, StreamArn};
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
@@ -52,7 +52,7 @@ pub struct Alarm {
 struct Detail {
     alarm_name: String,
     state: State,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_absent")]
     configuration: Configuration,
     alarm_contributor: Option<Contributor>,
     mute_detail: Option<Mute>,
@@ -68,7 +68,7 @@ struct State {
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Configuration {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_absent")]
     metrics: Vec<Entry>,
     /// The rule of a composite alarm.
     alarm_rule: Option<String>,
@@ -92,13 +92,13 @@ struct MetricStat {
 struct Metric {
     name: Option<String>,
     namespace: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_absent")]
     dimensions: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]
 struct Contributor {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_absent")]
     attributes: BTreeMap<String, String>,
 }
 
@@ -132,7 +132,7 @@ struct Message {
     account: Option<String>,
     /// The rule of a composite alarm.
     alarm_rule: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_absent")]
     trigger: Trigger,
 }
 
@@ -142,9 +142,9 @@ struct Message {
 struct Trigger {
     metric_name: Option<String>,
     namespace: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_absent")]
     dimensions: Vec<Dimension>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_absent")]
     metrics: Vec<TriggerEntry>,
 }
 
@@ -167,7 +167,7 @@ struct TriggerStat {
 struct TriggerMetric {
     metric_name: Option<String>,
     namespace: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_absent")]
     dimensions: Vec<Dimension>,
 }
 

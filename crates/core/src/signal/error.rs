@@ -1,7 +1,7 @@
 //! Why an event could not be parsed, and helpers that name the invalid part of the event.
 
 use crate::text::{QUOTED, plain};
-use serde::de::DeserializeOwned;
+use serde::de::{Deserialize, DeserializeOwned, Deserializer};
 use serde_json::Value;
 
 /// The longest key or word of an event that an error quotes. A longer one is no field of an event.
@@ -107,4 +107,9 @@ pub(super) fn shape_of(payload: &Value) -> String {
         Value::Bool(_) => "a boolean".into(),
         Value::Null => "null".into(),
     }
+}
+
+/// A field that is absent by default. The event may also have it as `null`.
+pub(super) fn null_is_absent<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(from: D) -> Result<T, D::Error> {
+    Option::deserialize(from).map(Option::unwrap_or_default)
 }

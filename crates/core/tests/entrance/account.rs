@@ -164,8 +164,9 @@ impl Account for Aws {
     }
 
     async fn count_fix(&mut self, _: &StreamArn, change: CountedChange) -> AutoFix {
-        let CountedChange { action, added_shards, at } = change;
-        let sent = self.call("count", &format!("{action} {added_shards} {}", at.format("%H:%M:%S")));
+        let CountedChange { action, added_shards, at, is_resent } = change;
+        let again = if is_resent { " again" } else { "" };
+        let sent = self.call("count", &format!("{action} {added_shards} {}{again}", at.format("%H:%M:%S")));
         if sent.is_ok() { AutoFix::Confirmed } else { AutoFix::Unconfirmed }
     }
 

@@ -9,7 +9,7 @@ mod process;
 use account::{Aws, Failure};
 use common::{Fixture, newest, offered, seconds_ago};
 use unthrottle_core::decision::Outcome;
-use unthrottle_core::memory::{ChangeKind, Memory, Planned};
+use unthrottle_core::memory::{ChangeKind, Memory, Planned, TAG};
 use unthrottle_core::policy::{FORESIGHT_TAG, Foresight, Mode};
 use unthrottle_core::run::{Container, RunError};
 
@@ -128,13 +128,36 @@ fn sent_again(change: impl FnOnce(&mut Memory)) -> Vec<String> {
 
 #[test]
 fn a_datum_that_is_sent_again_has_the_time_of_its_change_and_its_shards() {
-    assert_eq!(sent_again(|_| ()), ["count scale_shards 2 16:57:29"]);
+    assert_eq!(sent_again(|_| ()), ["count scale_shards 2 16:57:29 again"]);
     // The memory keeps only the kind of the change before it.
     let owed = |memory: &mut Memory| {
         memory.unpublished = Some((ChangeKind::Scale, seconds_ago(3000)));
         memory.change.as_mut().expect("a change").published = Some(seconds_ago(60));
     };
-    assert_eq!(sent_again(owed), ["count scale_shards 0 16:15:30"]);
+    assert_eq!(sent_again(owed), ["count scale_shards 0 16:15:30 again"]);
+}
+
+/// A memory with these words that names a change of an hour ago which never was. Its datum is missing, so that a run
+/// sends it.
+fn forged(words: &str, is_on_demand: bool) -> Fixture {
+    let at = seconds_ago(3700).format("%Y%m%dT%H%M%SZ").to_string();
+    let fixture = Fixture::new(4).minutes(-1439..=0, offered(1000.0, 4)).asked().tag(TAG, &words.replace("AT", &at));
+    let fixture = fixture.policy(|p| p.restore_after_hours = 1);
+    if is_on_demand { fixture.on_demand() } else { fixture }
+}
+
+#[test]
+fn a_datum_that_a_forged_memory_makes_a_run_send_is_marked_as_sent_again() {
+    for (words, is_on_demand) in [
+        ("v=1 change=scale/4/4/AT done=60 heal=300 base=1", false),
+        ("v=1 change=switch/4/4/AT done=60 heal=300 was=p base=1", true),
+        ("v=1 change=scale/1/4/AT done=60 heal=300 seen=300 base=1 owed=scale/60", false),
+    ] {
+        let mut aws = Aws::of(forged(words, is_on_demand));
+        aws.run();
+        let counts: Vec<_> = aws.calls.iter().filter(|call| call.starts_with("count")).collect();
+        assert!(counts.len() == 1 && counts[0].ends_with(" again"), "{words}: {:?}", aws.calls);
+    }
 }
 
 #[test]

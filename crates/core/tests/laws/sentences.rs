@@ -4,6 +4,7 @@ use crate::common::{Fixture, newest};
 use crate::strategies::{fixture, raised};
 use proptest::prelude::*;
 use unthrottle_core::decision::{Decision, Evidence, Reason, Remedy, Verdict};
+use unthrottle_core::observation::{CapacityMode, MinuteTraffic};
 use unthrottle_core::signal::Undo;
 
 /// The most words of a sentence, before the cost and the command that undoes the change.
@@ -25,6 +26,43 @@ fn parts_of_a_whole(sentence: &str) -> Vec<(u64, u64)> {
     words.iter().enumerate().filter(|(_, word)| **word == "of").filter_map(|(at, _)| pair(at)).collect()
 }
 
+/// The number of a sentence before ` %`, after these words.
+fn share_said(sentence: &str, after: &str) -> Option<f64> {
+    let (_, rest) = sentence.split_once(after)?;
+    rest.split_once(" %")?.0.parse().ok()
+}
+
+/// Whether a sentence may say these per cent of a share, 0–1. Below one per cent it has two digits more.
+fn is_said(percent: f64, share: f64) -> bool {
+    (percent - 100.0 * share).abs() <= if percent < 1.0 { 0.0101 } else { 0.501 }
+}
+
+/// The capacity that a sentence compares the accepted load with, in full shards: what the shards that it names take, or
+/// what a stream in on-demand mode takes.
+fn capacity_said(fixture: &Fixture, sentence: &str) -> Option<f64> {
+    let stream = fixture.observation.stream.as_ref()?;
+    if let Some((_, shards)) = sentence.split_once("of what its ") {
+        return number(shards.split(' ').next()?).map(|shards| shards as f64);
+    }
+    let is_on_demand = stream.mode == CapacityMode::OnDemand && sentence.contains(" of its capacity, despite");
+    let warm = stream.warm_throughput.map_or(stream.open_shards, |warm| warm.current_mibps);
+    is_on_demand.then_some(f64::from(warm))
+}
+
+fn throttled_minutes(fixture: &Fixture) -> impl Iterator<Item = MinuteTraffic> + Clone {
+    let traffic = &fixture.observation.traffic;
+    let minutes = (-60..=0).map(|ago| traffic.minute(newest().plus(ago)));
+    minutes.filter(|minute| minute.write_throttled > 0.0)
+}
+
+/// The accepted load of a minute, in full shards. AWS charges a record of PutRecord in whole KiB.
+fn accepted_shards(minute: &MinuteTraffic) -> f64 {
+    let (single, count) = (minute.put_record_bytes, minute.put_record_count);
+    let charged = if count > 0.0 { (single / count / 1024.0).ceil() * 1024.0 * count } else { 0.0 };
+    let bytes = minute.incoming_bytes - single + charged;
+    (bytes / 1_048_576.0).max(minute.incoming_records / 1000.0) / 60.0
+}
+
 /// What the sentence of any decision says of its evidence.
 fn is_consistent(fixture: &Fixture, decision: &Decision) -> Result<(), TestCaseError> {
     let (sentence, evidence, open) = (fixture.sentence(), &decision.evidence, fixture.open_shards());
@@ -42,7 +80,10 @@ fn is_consistent(fixture: &Fixture, decision: &Decision) -> Result<(), TestCaseE
     if sentence.contains("accepts no more than") {
         let accepted = evidence.accepted_utilization.expect("known");
         prop_assert!(accepted < 0.6, "it is full: {sentence}");
-        prop_assert!(sentence.contains(&format!("{:.0} %", accepted * 100.0)) || accepted < 0.01, "{sentence}");
+        let said = share_said(&sentence, "accepts no more than ").expect("a share");
+        let capacity = capacity_said(fixture, &sentence).expect("a capacity");
+        let shares = throttled_minutes(fixture).map(|minute| accepted_shards(&minute) / capacity);
+        prop_assert!(shares.clone().any(|share| is_said(said, share)), "{:?}: {sentence}", shares.collect::<Vec<_>>());
     }
     if sentence.contains("below the floor") && !sentence.contains("the newest is below the floor") {
         let shares = [evidence.write_throttled_share, evidence.read_throttled_share].into_iter().flatten();

@@ -2,6 +2,7 @@
 
 use crate::common::{Fixture, hours_ago, minutes_ago, offered, settled};
 use crate::{decides, says};
+use unthrottle_core::decision::{Remedy, Verdict};
 use unthrottle_core::memory::{Change, ChangeKind, Memory, TAG};
 use unthrottle_core::observation::Minute;
 use unthrottle_core::signal::Undo;
@@ -46,6 +47,18 @@ rows! { decides;
     a_person_who_undoes_a_raise_that_the_metric_does_not_show_is_refused:
         undone(raised().forged(), None) => "not_restorable";
     a_person_who_gives_the_number_of_shards_relies_on_no_memory: undone(raised().forged(), Some(40)) => "restore";
+}
+
+#[test]
+fn a_forged_number_of_shards_beside_a_change_that_was_made_takes_half_of_the_shards_at_most() {
+    let at = hours_ago(9).format("%Y%m%dT%H%M%SZ");
+    let fixture = raised().tag(TAG, &format!("v=1 change=scale/60/64/{at} done=60 heal=300 seen=300 base=2"));
+    let restored = |fixture: Fixture| match fixture.decide().verdict {
+        Verdict::Act(Remedy::Restore { from, to, .. }) => (from, to),
+        other => panic!("no restore: {other:?}"),
+    };
+    assert_eq!(restored(fixture.clone()), (64, 32), "docs/limits.md names this gap");
+    assert_eq!(restored(fixture.policy(|p| p.min_shards = 50)), (64, 50));
 }
 
 rows! { says;

@@ -3,7 +3,8 @@
 use crate::common::{Fixture, HOUR, home, newest, now, offered, settled};
 use crate::{decides, says};
 use chrono::TimeDelta;
-use unthrottle_core::observation::{FanOut, MinuteTraffic};
+use unthrottle_core::memory::TAG;
+use unthrottle_core::observation::{FanOut, MinuteTraffic, Status};
 use unthrottle_core::signal::{Alarm, Signal, StreamArn};
 
 const MINUTE: f64 = 60_000.0;
@@ -154,6 +155,17 @@ fn a_slow_reader_of_a_stream_that_was_throttled_says_so() {
     assert!(slow.asked().sentence().starts_with("orders: no longer throttled, but its slowest reader"));
 }
 
+/// The same reader as in [`gaining`], of a stream that refuses records under a load of this many a second. Below 2,000
+/// its two shards suffice.
+fn refusing(hours: f64, per_minute: f64, records: f64) -> Fixture {
+    (-14..=0).fold(gaining(hours, per_minute), |fixture, ago| {
+        let minute = offered(records, 2);
+        let refused = if records < 2000.0 { 60.0 * 600.0 } else { minute.write_throttled };
+        let age = Some(hours * HOUR - per_minute * MINUTE * ago as f64);
+        fixture.minutes(ago..=ago, MinuteTraffic { iterator_age_ms: age, write_throttled: refused, ..minute })
+    })
+}
+
 /// The alarm `AGE` went off at this moment, on minutes that are published.
 fn alarmed(fixture: Fixture, metrics: &[&str]) -> Fixture {
     let alarm = Alarm {
@@ -211,6 +223,29 @@ rows! { says;
         alarmed(gaining(6.0, 0.0).minutes(0..=0, MinuteTraffic {
             write_throttled: 60_000.0, iterator_age_ms: Some(6.0 * HOUR), ..offered(900.0, 2)
         }), &[AGE]) => ["records refused", "6.0 hours behind"];
+    an_alarm_on_age_of_a_stream_that_is_resharded_learns_the_age_and_the_end:
+        alarmed(gaining(6.0, -0.5).stream(|s| s.status = Status::Updating), &[AGE])
+        => ["under way", "6.0 hours behind, and loses 0.5 minutes a minute: in 36.0 hours unread records are deleted."];
+    an_alarm_on_age_of_a_stream_whose_memory_cannot_be_read_learns_the_age:
+        alarmed(gaining(6.0, 3.0).tag(TAG, "gone fishing"), &[AGE])
+        => ["cannot be read", "6.0 hours behind, and gains 3.0 minutes a minute."];
+    an_alarm_on_age_of_a_stream_that_is_resharded_learns_of_a_jump:
+        alarmed(jumped(13.0, -1).stream(|s| s.status = Status::Updating), &[AGE])
+        => ["A reader shows as 13.0 hours behind, but that age rose by more than the time that passed."];
+    an_alarm_on_age_of_a_stream_that_gets_shards_learns_the_speed_and_the_end:
+        alarmed(refusing(6.0, -0.5, 3000.0), &[AGE])
+        => ["Readers are 6.0 hours behind", "The slowest loses 0.5 minutes a minute: in 36.0 hours unread records"];
+    an_alarm_on_age_of_a_stream_that_gets_shards_learns_that_records_are_at_risk:
+        alarmed(refusing(20.0, -0.5, 3000.0), &[AGE])
+        => ["The slowest loses 0.5 minutes a minute. A reader is so far behind that", "in 8.0 hours: raise"];
+    an_alarm_on_age_of_a_stream_with_a_hot_shard_learns_the_speed:
+        alarmed(refusing(6.0, 0.0, 900.0), &[AGE])
+        => ["records refused", "Its slowest reader is 6.0 hours behind, and neither gains nor loses."];
+    an_alarm_on_age_of_a_throttled_stream_learns_when_an_unseen_reader_loses_data:
+        alarmed(unseen(6.0, 8).minutes(-3..=0, offered(3000.0, 2)), &[AGE])
+        => ["16:56 UTC. If it has stopped, in 17.9 hours unread records are deleted."];
+    a_reader_at_the_end_of_the_retention_of_a_throttled_stream_may_lose_records_already:
+        refusing(23.99, 0.0, 900.0).asked() => ["so far behind that unread records may be deleted already: raise"];
     a_person_who_asks_learns_of_a_backlog: gaining(6.0, 0.0).asked() => ["6.0 hours behind"];
     a_slow_reader_that_loses_half_a_minute_a_minute_has_twice_the_time:
         gaining(14.0, -0.5) => ["14.0 hours behind", "in 20.0 hours unread records are deleted"];
@@ -237,6 +272,8 @@ rows! { is_short;
         crate::restore::with_unseen_reader(3.0, 8) => "healthy";
     the_sentence_of_readers_that_stopped_while_writes_are_refused_is_short:
         crate::followed::silent_and_refused(12, 0.0045) => "readers_stopped";
+    the_answer_of_a_stream_that_is_resharded_is_short:
+        alarmed(gaining(20.0, -0.5).stream(|s| s.status = Status::Updating), &[AGE]) => "resharding";
     the_sentence_of_a_jump_is_short: alarmed(jumped(23.3, -1), &[AGE]) => "healthy";
     the_sentence_of_readers_that_stopped_is_short: crate::followed::silent(8) => "readers_stopped";
     the_sentence_of_a_healing_beside_a_slow_reader_is_short: healed_beside_a_slow_reader() => "healthy";

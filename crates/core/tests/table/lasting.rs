@@ -3,7 +3,7 @@
 use crate::common::{Fixture, MIB, minutes_ago, now, offered, scaled, seconds_ago};
 use crate::says;
 use unthrottle_core::memory::Memory;
-use unthrottle_core::observation::{MinuteTraffic, Status};
+use unthrottle_core::observation::{CapacityMode, MinuteTraffic, Status};
 
 fn topic(fixture: Fixture) -> Fixture {
     fixture.asked().policy(|p| p.topic_arn = Some("arn:aws:sns:us-east-1:123456789012:t".into()))
@@ -67,6 +67,15 @@ rows! { notifies;
     an_hour_of_uneven_reads_notifies: uneven_reads() => ("uneven_reads", true);
     a_loss_below_the_floor_that_lasts_notifies:
         bursts(60.0).policy(|p| p.floor = 0.5) => ("negligible", true);
+    a_loss_of_a_stream_whose_mode_is_of_the_future_notifies:
+        one_key(60).stream(|s| s.mode = CapacityMode::Unknown("ELASTIC".into())) => ("not_ready", true);
+    a_loss_of_a_stream_whose_status_is_of_the_future_notifies:
+        one_key(60).stream(|s| s.status = Status::Unknown("MELTING".into())) => ("not_ready", true);
+    a_loss_of_a_stream_of_the_future_that_is_switched_off_does_not_notify:
+        one_key(60).stream(|s| s.status = Status::Unknown("MELTING".into())).tag("unthrottle.mode", "off")
+        => ("not_ready", false);
+    a_loss_of_a_stream_that_is_switched_off_does_not_notify:
+        one_key(60).tag("unthrottle.mode", "off") => ("opted_out", false);
     a_loss_that_stopped_does_not_notify:
         one_key(60).minutes(-2..=0, offered(1000.0, 8)) => ("healthy", false);
     a_loss_in_one_minute_of_fifteen_does_not_notify:
@@ -79,6 +88,13 @@ fn a_lasting_loss_notifies_once_an_hour_whatever_the_hold_is_called() {
     assert!(!one_key(60).memory(&memory).decide().notify);
     let other = bursts(60.0).memory(&memory);
     assert_eq!((other.code(), other.decide().notify), ("micro_burst", false), "the hold has another name now");
+    let notified_of = |code: &str| Memory { notified: Some((code.into(), minutes_ago(10))), ..Memory::default() };
+    for (code, notifies) in [("hot_key", false), ("consumer_slow", true), ("readers_stopped", true)] {
+        let decision = one_key(60).memory(&notified_of(code)).decide();
+        assert_eq!(decision.notify, notifies, "after a message about {code}");
+        let again = decision.memory.map(|memory| one_key(60).memory(&memory).decide().notify);
+        assert_ne!(again, Some(true), "after a message about {code} and one about the loss");
+    }
     let hour = Memory { notified: Some(("skew_suspected".into(), minutes_ago(61))), ..Memory::default() };
     assert!(one_key(90).memory(&hour).decide().notify);
 }
@@ -92,6 +108,9 @@ fn a_lasting_loss_on_demand_notifies() {
 rows! { says;
     the_sentence_of_a_lasting_loss_says_how_much_and_for_how_long:
         one_key(60) => ["In the last 15 minutes AWS refused 98 % of its records."];
+    the_sentence_of_a_lasting_loss_of_a_mode_of_the_future_says_so:
+        one_key(60).stream(|s| s.mode = CapacityMode::Unknown("ELASTIC".into()))
+        => ["not ready for a change", "AWS refused 98 % of its records."];
     the_sentence_of_a_lasting_loss_of_reads_is_about_calls: uneven_reads() => ["of its GetRecords calls"];
 }
 

@@ -37,6 +37,21 @@ fn one_per_cent_too_much_is_not_twice_as_many_shards() {
 }
 
 #[test]
+fn one_per_cent_too_much_doubles_no_stream_of_three_shards_or_more() {
+    // A shard too many costs little, so a small stream gets more of the load that may be there. Three carry that of
+    // two.
+    for (shards, to) in [(1, 2), (2, 4), (3, 5), (4, 7), (5, 8), (6, 10), (7, 11), (8, 12)] {
+        assert_eq!(target(&retried(shards, 1.01, 6)), to, "{shards} shards");
+    }
+}
+
+#[test]
+fn a_load_that_is_surely_there_goes_to_double_where_aws_is_faster() {
+    // 3.6 full shards: nothing is sent again, so all of it counts.
+    assert_eq!(target(&Fixture::under_load(3, 3600.0).asked()), 6);
+}
+
+#[test]
 fn a_load_of_three_and_a_half_times_the_capacity_doubles_however_often_records_are_retried() {
     for attempts in 3..=8 {
         assert_eq!(target(&retried(100, 3.5, attempts)), 200, "{attempts} attempts");

@@ -179,3 +179,19 @@ rows! { sells_nothing;
     an_on_demand_stream_with_a_hot_key_needs_no_commitment: skewed() => "hot_key";
     an_on_demand_stream_at_the_end_of_its_reads_needs_no_commitment: reads() => "on_demand_ceiling";
 }
+
+/// Four shards with 40 MiB/s of warm throughput that accept 300 records a second of 100 bytes, and refuse bursts.
+fn bursts_on_warm_throughput() -> Fixture {
+    let minute = MinuteTraffic {
+        incoming_records: 60.0 * 300.0,
+        incoming_bytes: 60.0 * 300.0 * 100.0,
+        write_throttled: 400_000.0,
+        ..MinuteTraffic::default()
+    };
+    Fixture::new(4).minutes(-15..=0, minute).warm(40, 40).asked()
+}
+
+rows! { says;
+    a_stream_with_warm_throughput_is_compared_with_it_and_not_with_its_shards:
+        bursts_on_warm_throughput() => ["it accepts no more than 0.75 % of its capacity, despite all retries"];
+}

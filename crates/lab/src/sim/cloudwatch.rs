@@ -50,6 +50,8 @@ struct Receipt {
 enum Datum {
     /// AutoFix, with the code of the remedy.
     AutoFix(&'static str),
+    /// The same, sent again by a later run.
+    Resent(&'static str),
     /// AutoFix of another stream of the fleet.
     Elsewhere,
     /// Added shards, of this stream or of another one.
@@ -140,6 +142,11 @@ impl CloudWatch {
         self.receive(Datum::AutoFix(action), minute, now);
     }
 
+    /// Counts AutoFix of a change that was announced in `minute`. A later run sends it again.
+    pub fn count_again(&mut self, action: &'static str, minute: Minute, now: i64) {
+        self.receive(Datum::Resent(action), minute, now);
+    }
+
     /// Counts AutoFix of another stream, announced in `minute`.
     pub fn count_elsewhere(&mut self, minute: Minute, now: i64) {
         self.receive(Datum::Elsewhere, minute, now);
@@ -171,11 +178,12 @@ impl CloudWatch {
     /// The minutes of the stream's own AutoFix data that were sent at second `now`.
     pub fn counted_at(&self, now: i64) -> Vec<Minute> {
         let new = self.sent_at(now);
-        new.filter(|receipt| matches!(receipt.action, Datum::AutoFix(_))).map(|receipt| receipt.minute).collect()
+        let fixes = new.filter(|receipt| matches!(receipt.action, Datum::AutoFix(_) | Datum::Resent(_)));
+        fixes.map(|receipt| receipt.minute).collect()
     }
 
-    /// Whether AutoFix shows a change with this code in `minute`, or in the minute before or after; without a minute,
-    /// in any.
+    /// Whether AutoFix has a datum of the run of a change with this code in `minute`, or in the minute before or after;
+    /// without a minute, in any.
     pub fn shows(&self, action: &'static str, minute: Option<Minute>, now: i64) -> bool {
         let is_near = |at: Minute| minute.is_none_or(|minute| (minute.plus(-1)..=minute.plus(1)).contains(&at));
         let is_it = |receipt: &&Receipt| receipt.visible_at <= now && is_near(receipt.minute);
@@ -278,7 +286,7 @@ fn lookback(now: i64, minutes: i64) -> std::ops::Range<Minute> {
 fn of(datum: Datum, traffic: &mut Traffic) -> Vec<&mut BTreeMap<Minute, u32>> {
     let Traffic { auto_fixes, fleet_fixes, shards_added, reshards, restores, mode_switches, reverts, .. } = traffic;
     let action = match datum {
-        Datum::AutoFix(action) => action,
+        Datum::AutoFix(action) | Datum::Resent(action) => action,
         Datum::Elsewhere => return vec![fleet_fixes],
         Datum::ShardsAdded(_) => return vec![shards_added],
         Datum::Reverted => return vec![reverts],
@@ -360,6 +368,17 @@ mod tests {
         let each = |minutes: &[i64]| minutes.iter().map(|n| (minute(*n), 1)).collect::<BTreeMap<Minute, u32>>();
         assert_eq!((traffic.auto_fixes, traffic.fleet_fixes), (each(&[1, 2, 3]), each(&[1, 2, 3])));
         assert_eq!((traffic.reshards, traffic.mode_switches), (each(&[1]), each(&[2])));
+    }
+
+    #[test]
+    fn a_datum_that_is_sent_again_counts_and_proves_nothing() {
+        let mut cloudwatch = CloudWatch::new(1, 100);
+        cloudwatch.count_again("scale_shards", minute(1), 100);
+        let traffic = cloudwatch.traffic(600);
+        assert_eq!((traffic.auto_fixes.len(), traffic.fleet_fixes.len(), traffic.reshards.len()), (1, 1, 1));
+        assert!(!cloudwatch.shows("scale_shards", Some(minute(1)), 600));
+        cloudwatch.count("scale_shards", minute(1), 601);
+        assert!(cloudwatch.shows("scale_shards", Some(minute(1)), 1_200));
     }
 
     #[test]

@@ -193,7 +193,7 @@ impl Case<'_> {
         let evidence = &mut self.decision.evidence;
         evidence.shards_needed = Some(needed);
         evidence.target_utilization = Some(self.policy.target_utilization);
-        match stream_now.scale(needed, &mut self.missing) {
+        match stream_now.scale(needed, false, &mut self.missing) {
             Ok(Remedy::ScaleShards { from, to, partial }) => Some(Remedy::ScaleAhead { from, to, partial }),
             Ok(_) => None,
             Err(bound) => {

@@ -1,6 +1,6 @@
 //! The sentence of a change: what was seen, what was changed, and why.
 
-use super::numbers::{aggregate, idle, load, needs, refused, throttling, time};
+use super::numbers::{aggregate, idle_of, load, needs, refused, throttling, time};
 use super::{ahead, expected, limits};
 use crate::decision::{AwsLimit, Bound, Decision, Evidence, ExpectedBy, NeededFor, Outcome, Remedy};
 use crate::policy::{FORESIGHT_TAG, MODE_TAG, Mode};
@@ -131,7 +131,7 @@ fn why(remedy: &Remedy, evidence: &Evidence, undo: Option<Undo>) -> String {
                     many(*shards, "shard")
                 )
             }
-            _ => format!("{}, so some are hot", idle(evidence, *shards)),
+            _ => format!("{}, so some are hot", idle_of(evidence, *shards)),
         },
         Remedy::DisableShardMetrics { .. } => {
             "unthrottle had switched shard-level metrics on to find a hot shard".into()

@@ -221,20 +221,53 @@ pub(super) fn is_about(reason: &Reason) -> bool {
     matches!(reason, Reason::ConsumerSlow { .. } | Reason::ReadersStopped { .. } | Reason::Healthy { healed: None })
 }
 
-/// How far readers are behind, for an alarm that asks, where the decision is about something else.
-pub(super) fn answer(signal: &Signal, decision: &Decision) -> String {
+/// How far readers are behind, whether they gain, and when unread records are deleted, for an alarm that asks, where
+/// the decision is about something else. Where records are at risk, the [`warning`] has that time.
+pub(super) fn answer(signal: &Signal, seen: &Seen<'_>, verdict: &Verdict) -> String {
     let is_asked = matches!(signal, Signal::Alarm(alarm) if alarm.is_on_age());
-    let says_so = match &decision.verdict {
-        Verdict::Act(remedy) => remedy.is_reshard() && decision.evidence.backlog_milliseconds().is_some(),
-        Verdict::Hold(reason) => matches!(reason, Reason::ReaderCatchingUp),
+    if !is_asked || matches!(verdict, Verdict::Hold(Reason::ReaderCatchingUp)) {
+        return String::new();
+    }
+    let evidence = seen.evidence;
+    let retention = f64::from(seen.stream.map_or(0, |stream| stream.retention_hours));
+    let is_warned = evidence.data_loss_in_hours.is_some();
+    let deleted =
+        |before: &str, hours: f64| if is_warned { String::new() } else { before.to_owned() + &deletion(hours) };
+    let Some(age) = evidence.iterator_age_milliseconds else {
+        let left = deleted(". If it has stopped, ", retention - hours_behind(evidence));
+        return last_seen(evidence).map_or_else(String::new, |was| format!(" {}{left}.", capital(&was)));
     };
-    match decision.evidence.iterator_age_milliseconds {
-        Some(age) if is_asked && !says_so && age <= BACKLOG_MILLISECONDS => {
-            " Its slowest reader is less than a minute behind.".into()
-        }
-        Some(age) if is_asked && !says_so => format!(" Its slowest reader is {} behind.", time(age)),
-        _ if is_asked => last_seen(&decision.evidence).map_or_else(String::new, |was| format!(" {}.", capital(&was))),
+    if age <= BACKLOG_MILLISECONDS {
+        return " Its slowest reader is less than a minute behind.".into();
+    }
+    if evidence.iterator_age_jumped == Some(true) {
+        let age = time(age);
+        return format!(" A reader shows as {age} behind, but that age rose by more than the time that passed.");
+    }
+    let pace = Pace::of(evidence);
+    let left = match pace {
+        Pace::Loses(speed) => deleted(": ", (retention - age / 3_600_000.0) / speed),
         _ => String::new(),
+    };
+    let is_said = matches!(verdict, Verdict::Act(remedy) if remedy.is_reshard());
+    match pace.in_words().strip_prefix(", and ") {
+        // The sentence of a reshard has the age.
+        None if is_said => String::new(),
+        Some(pace) if is_said => format!(" The slowest {pace}{left}."),
+        _ => format!(" Its slowest reader is {} behind{}{left}.", time(age), pace.in_words()),
+    }
+}
+
+/// That unread records are deleted soon, where the decision is about something else.
+pub(super) fn warning(evidence: &Evidence) -> String {
+    match evidence.data_loss_in_hours {
+        None => String::new(),
+        Some(hours) if hours < SOON_HOURS => {
+            " A reader is so far behind that unread records may be deleted already: raise the retention now.".into()
+        }
+        Some(hours) => format!(
+            " A reader is so far behind that unread records are deleted in {hours:.1} hours: raise the retention now."
+        ),
     }
 }
 

@@ -40,14 +40,12 @@ impl Seen<'_> {
 /// The sentence of a decision on `stream`, and its end: the cost of a change, and how it is undone.
 pub(super) fn of(signal: &Signal, stream: Option<&Stream>, decision: &Decision) -> (String, String) {
     let name = signal.stream().map_or("no stream", |s| s.name.as_str());
+    let seen = Seen { evidence: &decision.evidence, stream, is_undo: signal.undo().is_some() };
     let (text, end) = match &decision.verdict {
         Verdict::Act(remedy) => (act::act(remedy, signal, decision), undo::end(remedy, signal, stream, decision)),
-        Verdict::Hold(reason) => {
-            let seen = Seen { evidence: &decision.evidence, stream, is_undo: signal.undo().is_some() };
-            apart(hold::hold(reason, signal, &seen))
-        }
+        Verdict::Hold(reason) => apart(hold::hold(reason, signal, &seen)),
     };
-    let (lasting, lost) = (lasting_loss(decision), data_loss(signal, decision));
+    let (lasting, lost) = (lasting_loss(decision), data_loss(signal, &seen, decision));
     let (planned, stopped) = (ahead::planned_beside(decision, &text), lag::stopped(decision));
     (format!("{name}: {text}{lasting}{lost}{planned}{stopped}"), end)
 }
@@ -79,19 +77,13 @@ fn lasting_loss(decision: &Decision) -> String {
     }
 }
 
-/// A warning that data will be lost, or the answer to an alarm on how far readers are behind, where the decision itself
-/// is about something else.
-fn data_loss(signal: &Signal, decision: &Decision) -> String {
-    match (decision.evidence.data_loss_in_hours, &decision.verdict) {
-        (_, Verdict::Hold(reason)) if lag::is_about(reason) => String::new(),
-        (None, _) => lag::answer(signal, decision),
-        (Some(hours), _) => {
-            format!(
-                " A reader is so far behind that unread records are deleted in {hours:.1} hours: raise the retention \
-                 now."
-            )
-        }
+/// The answer to an alarm on how far readers are behind, and a warning that data will be lost, where the decision
+/// itself is about something else.
+fn data_loss(signal: &Signal, seen: &Seen<'_>, decision: &Decision) -> String {
+    if matches!(&decision.verdict, Verdict::Hold(reason) if lag::is_about(reason)) {
+        return String::new();
     }
+    lag::answer(signal, seen, &decision.verdict) + &lag::warning(seen.evidence)
 }
 
 /// The caller that was throttled most, where throttling is what the decision is about.

@@ -1,6 +1,8 @@
 //! Numbers in words: counts, shares, rates and times of the evidence.
 
+use super::Seen;
 use crate::decision::{Evidence, Side};
+use crate::observation::CapacityMode;
 use crate::words::{count, many, percent};
 
 /// Minutes or hours.
@@ -79,8 +81,21 @@ pub(super) fn aggregate(evidence: &Evidence) -> String {
     aggregated.map(hint).unwrap_or_default()
 }
 
-/// How little of the stream's capacity is used while it throttles. `open`: its shards.
-pub(super) fn idle(evidence: &Evidence, open: u32) -> String {
+/// How little of the stream's capacity is used while it throttles. Its shards do not limit a stream in on-demand mode,
+/// which may have more warm throughput.
+pub(super) fn idle(seen: &Seen<'_>) -> String {
+    let is_on_demand = seen.stream.is_some_and(|stream| stream.mode == CapacityMode::OnDemand);
+    let evidence = seen.evidence;
+    match evidence.accepted_utilization {
+        Some(accepted) if is_on_demand && evidence.shards_needed.unwrap_or_default() > seen.open_shards() => {
+            format!("it accepts no more than {} of its capacity, despite all retries", percent(accepted))
+        }
+        _ => idle_of(evidence, seen.open_shards()),
+    }
+}
+
+/// The same of a provisioned stream with this number of open shards.
+pub(super) fn idle_of(evidence: &Evidence, open: u32) -> String {
     let needed = evidence.shards_needed.unwrap_or_default();
     match evidence.accepted_utilization {
         Some(accepted) if needed > open => {

@@ -11,7 +11,7 @@ pub(super) fn suspected(undiagnosed: NoDiagnosis, seen: &Seen<'_>) -> String {
     format!(
         "{}; but {}: more would not help{}. {}",
         throttling(seen.evidence),
-        idle(seen.evidence, seen.open_shards()),
+        idle(seen),
         named(seen),
         no_diagnosis(undiagnosed, seen)
     )
@@ -143,14 +143,14 @@ pub(super) fn micro_burst(seen: &Seen<'_>) -> String {
     format!(
         "{}; but {}, and {calm}. Bursts within the minute are refused: {cure}.",
         throttling(seen.evidence),
-        idle(seen.evidence, seen.open_shards())
+        idle(seen)
     )
 }
 
 pub(super) fn large_records(seen: &Seen<'_>) -> String {
     let calm = match seen.stream.map(|stream| &stream.mode) {
         Some(CapacityMode::OnDemand) => "it accepts less than half of its capacity".into(),
-        _ => idle(seen.evidence, seen.open_shards()),
+        _ => idle(seen),
     };
     format!(
         "{}; but {calm}. A shard takes 1 MiB a second, and its records have {:.1} MiB (mean): each blocks others. \

@@ -219,6 +219,28 @@ fn a_forged_memory_of_a_switch_takes_no_mode_away() {
     holds(&with_a_stranger(Kind::RoomyOnDemand, 0.2, Action::ForgeSwitch));
 }
 
+/// A roomy stream, and a stranger who writes a memory whose datum is missing. A run sends the datum, and this many
+/// seconds after the stranger another run looks.
+fn with_a_missing_datum(kind: Kind, action: Action, looked: i64) -> Schedule {
+    let mut schedule = with_a_stranger(kind, 0.2, action);
+    schedule.entries[0].at = 301;
+    schedule.entries.push(Entry { at: 301 + looked, event: Event::Signal(ExtraSignal::Ask) });
+    schedule
+}
+
+#[test]
+fn a_datum_that_a_forged_memory_makes_a_run_send_gives_nothing_back() {
+    for schedule in [
+        with_a_missing_datum(Kind::Roomy, Action::ForgeRaise, 1200),
+        // A switch back waits for a day.
+        with_a_missing_datum(Kind::RoomyOnDemand, Action::ForgeSwitch, 1500),
+    ] {
+        let is_sent = trace(&schedule).iter().any(|line| line.contains("Count(CountedChange"));
+        assert!(is_sent, "no datum is sent: {schedule}\n{}", trace(&schedule).join("\n"));
+        holds(&schedule);
+    }
+}
+
 #[test]
 fn a_stream_made_anew_keeps_its_shards() {
     holds(&with_a_stranger(Kind::Raised, 0.2, Action::Recreate));

@@ -1,8 +1,10 @@
 use super::*;
 use crate::rules::HashRange;
 use crate::sim::account::Account;
+use crate::sim::arena::loads;
 use crate::sim::keys::Keys;
 use crate::sim::retry::Retry;
+use crate::sim::workloads::Workload;
 use crate::sim::world::Setup;
 use unthrottle_core::memory::{Memory, TAG};
 use unthrottle_core::observation::CapacityMode;
@@ -177,4 +179,40 @@ fn a_hot_key_without_shard_metrics_is_told_at_least_once_an_hour() {
 #[test]
 fn a_hot_key_with_shard_metrics_is_told_at_least_once_an_hour() {
     lasting_loss_is_told(diagnosing());
+}
+
+/// The first three hours of a workload, and people who get messages.
+fn played(name: &str) -> Deployment {
+    let workload = Workload { hours: 3, ..Workload::named(name).expect("known") }.drawn(1);
+    let mut fixture = Deployment {
+        world: workload.world(workload.setup(1), 1),
+        ours: Ours::new(with_topic(Policy::default()), DeliveryQuality::Reliable, 1),
+    };
+    for records in loads(&workload, 1) {
+        fixture.world.pass(records);
+        workload.apply_surroundings(&mut fixture.world);
+        fixture.ours.pass(&mut fixture.world);
+    }
+    fixture
+}
+
+#[test]
+fn a_reader_that_stops_at_the_reshard_is_told_once_an_hour() {
+    let fixture = played("readers-stop");
+    let (told, decided) = (fixture.world.notified(), &fixture.ours.decided);
+    assert!(decided.contains_key("readers_stopped"), "{decided:?}");
+    let waits: Vec<i64> = told.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    // The change, the reader that stopped soon after it, and the reader again each hour.
+    assert!(waits.len() >= 2 && waits[0] <= 30 * 60, "{told:?} {decided:?}");
+    assert!(waits[1..].iter().all(|wait| (60 * 60..=70 * 60).contains(wait)), "{told:?} {decided:?}");
+}
+
+#[test]
+fn a_reader_that_begins_at_the_oldest_record_of_a_day_is_no_reason_for_a_message() {
+    let fixture = played("trim-horizon");
+    let (told, decided) = (fixture.world.notified(), &fixture.ours.decided);
+    for code in ["consumer_slow", "readers_stopped"] {
+        assert!(!decided.contains_key(code), "{decided:?}");
+    }
+    assert_eq!(told.len(), 2, "the change and its healing: {told:?} {decided:?}");
 }

@@ -1,5 +1,6 @@
 //! The AWS calls that change the stream, with AWS's refusals, and the metrics that a policy writes.
 
+use super::super::cloudwatch::CloudWatch;
 use super::{By, World};
 use crate::rules::{
     HashRange, MAX_ON_DEMAND_SHARDS, Refusal, must_accept_on_demand, must_accept_reshard, must_accept_switch,
@@ -232,7 +233,8 @@ impl World {
     /// `PutMetricData` of AutoFix and ShardsAdded.
     pub fn count(&mut self, change: CountedChange) {
         self.tally.call(None);
-        self.cloudwatch.count(change.action, Minute::of(change.at), self.now);
+        let count = if change.is_resent { CloudWatch::count_again } else { CloudWatch::count };
+        count(&mut self.cloudwatch, change.action, Minute::of(change.at), self.now);
         self.cloudwatch.count_shards(change.added_shards, Minute::of(change.at), self.now);
     }
 

@@ -19,6 +19,7 @@ use unthrottle_core::decision::Remedy;
 use unthrottle_core::memory::ChangeKind;
 use unthrottle_core::observation::{Minute, Observation, Stream};
 use unthrottle_core::policy::{MODE_TAG, Policy};
+use unthrottle_core::run::CountedChange;
 
 /// The longest time between a datum and its change, in seconds. A run writes an intent within seconds of its change,
 /// and two changes of unthrottle are minutes apart.
@@ -356,12 +357,15 @@ impl Check {
     }
 
     /// Checks and records AutoFix of a change that was announced at second `at`.
-    pub(super) fn counted(&mut self, action: &str, at: i64) -> Checked {
+    pub(super) fn counted(&mut self, change: &CountedChange, at: i64) -> Checked {
+        let action = change.action;
         // A person can make the change of an intent that was not carried out. No run can tell that change from its own.
         let is_a_persons = self.changed_by_people.iter().any(|by| *by >= at - SAME_CHANGE);
+        // A forged memory can name a change whose datum is missing. A later run sends it, and it proves nothing.
+        let is_of_a_forged_memory = self.is_forged && change.is_resent;
         let Some(made) = self.made_at(at) else {
             let why = format!("AutoFix {action} of second {at}, and nothing changed then");
-            return if is_a_persons { Ok(()) } else { self.fails(Invariant::Counted, why) };
+            return if is_a_persons || is_of_a_forged_memory { Ok(()) } else { self.fails(Invariant::Counted, why) };
         };
         made.counts += 1;
         if made.counts == 1 || made.is_touched {

@@ -109,7 +109,7 @@ impl Play {
             // If CloudWatch refuses the datum, the log line of the run still has it.
             Call::Count(change) => {
                 self.world.count(*change);
-                self.check.counted(change.action, second(change.at))?;
+                self.check.counted(change, second(change.at))?;
                 if pending.is_cut {
                     self.check.datum_touched(second(change.at));
                 }

@@ -32,20 +32,26 @@ pub(super) fn apply_earlier_changes(world: &mut World, situation: &Situation) {
     }
 }
 
-/// Writes a memory of a raise, or of a switch to on-demand mode, that never was. Its datum is marked as found. Returns
+/// Writes a memory of a raise, or of a switch to on-demand mode, that never was. In even seconds its datum is marked as
+/// found. In odd seconds it is missing, so that a later run sends it: the shards of a raise are then as before. Returns
 /// whether the tag was written.
 pub(super) fn forge_memory(world: &mut World, is_switch: bool) -> bool {
-    let open = world.open_shards();
-    let (kind, from, ago) = match is_switch {
-        true => (ChangeKind::Switch, open, 25 * 3_600),
-        false => (ChangeKind::Scale, open.div_ceil(2), 2 * 3_600),
+    let (open, is_found) = (world.open_shards(), world.now() % 2 == 0);
+    let half = open.div_ceil(2);
+    let (kind, from, ago) = match (is_switch, is_found) {
+        (true, true) => (ChangeKind::Switch, open, 25 * 3_600),
+        // A datum of more than a day ago is not sent again.
+        (true, false) => (ChangeKind::Switch, open, 24 * 3_600 - 20 * 60),
+        (false, true) => (ChangeKind::Scale, half, 2 * 3_600),
+        (false, false) => (ChangeKind::Scale, open, 2 * 3_600),
     };
     let mut change = Change::intent(kind, from, open, world.time() - TimeDelta::seconds(ago));
     let later = |seconds| Some(change.at + TimeDelta::seconds(seconds));
-    (change.settled, change.published, change.healed) = (later(30), later(180), later(300));
+    (change.settled, change.healed) = (later(30), later(300));
+    change.published = later(180).filter(|_| is_found);
     let mut memory = Memory::default().intend(change, false);
     memory.was_provisioned = is_switch;
-    memory.base = (!is_switch).then_some(from);
+    memory.base = (!is_switch).then_some(half);
     memory.encode().is_ok_and(|text| world.tag(By::Others, TAG, &text).is_ok())
 }
 
