@@ -1,7 +1,7 @@
 //! Before a throttle: which streams get shards for a load that is expected or planned, and which do not. The rows are
 //! in one file because plans and forecasts have the same bounds, and each row compares one with the other.
 
-use crate::common::{Fixture, hours_ago, minutes_ago, newest, now, offered};
+use crate::common::{Fixture, MIB, hours_ago, minutes_ago, newest, now, offered};
 use crate::{decides, says};
 use chrono::{SubsecRound as _, TimeDelta};
 use std::sync::Arc;
@@ -26,6 +26,13 @@ fn rising() -> Fixture {
 /// A load that stays at 80 % of four shards.
 fn high() -> Fixture {
     at(|_| 3200.0)
+}
+
+/// Four shards whose readers get 90 % of the bytes that the shards give, this far behind in milliseconds.
+fn read(age: f64) -> Fixture {
+    let (get_records_bytes, iterator_age_ms) = (0.9 * 4.0 * 2.0 * MIB, Some(age));
+    let minute = MinuteTraffic { get_records_bytes, get_records_calls: 240.0, iterator_age_ms, ..offered(2000.0, 4) };
+    at(|_| 2000.0).minutes(-89..=0, minute)
 }
 
 /// A calm day like the days `ago`, which had `load` from now on.
@@ -81,6 +88,8 @@ rows! { gets;
     the_cost_bounds_it: high().policy(|p| p.max_hourly_cost = Some(0.05)) => None;
     minutes_that_refused_something_show_no_forecast:
         high().minutes(-20..=-20, offered(4100.0, 4)) => None;
+    readers_that_keep_up_fill_the_shards: read(60_000.0) => Some((6, None));
+    a_reader_that_works_off_a_backlog_is_no_load: read(3_600_000.0) => None;
     five_reshards_of_the_day_leave_one_for_it: high().memory(&spent(5, ChangeKind::Scale)) => Some((5, None));
     four_reshards_of_the_day_are_kept_for_throttles: high().memory(&spent(6, ChangeKind::Scale)) => None;
     a_level_is_answered_three_times_a_day: high().memory(&spent(3, ChangeKind::ScaleAhead)) => None;
