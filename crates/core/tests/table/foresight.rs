@@ -28,6 +28,11 @@ fn high() -> Fixture {
     at(|_| 3200.0)
 }
 
+/// A minute of this load that refused less than the floor.
+fn barely_refused(per_second: f64) -> MinuteTraffic {
+    MinuteTraffic { write_throttled: 5.0, ..offered(per_second, 4) }
+}
+
 /// Four shards whose readers get 90 % of the bytes that the shards give, this far behind in milliseconds.
 fn read(age: f64) -> Fixture {
     let (get_records_bytes, iterator_age_ms) = (0.9 * 4.0 * 2.0 * MIB, Some(age));
@@ -86,8 +91,17 @@ rows! { gets;
     at_the_maximum_it_is_left_alone: high().policy(|p| p.max_shards = 4) => None;
     the_accounts_quota_bounds_it: high().account_full() => None;
     the_cost_bounds_it: high().policy(|p| p.max_hourly_cost = Some(0.05)) => None;
-    minutes_that_refused_something_show_no_forecast:
-        high().minutes(-20..=-20, offered(4100.0, 4)) => None;
+    minutes_that_refused_something_show_no_trend:
+        rising().minutes(-20..=-20, barely_refused(2798.0)) => None;
+    a_level_looks_at_its_ten_minutes_alone: high().minutes(-10..=-10, offered(4100.0, 4)) => Some((5, None));
+    a_throttled_minute_of_the_ten_shows_no_level: high().minutes(-9..=-9, offered(4100.0, 4)) => None;
+    refusals_below_the_floor_hold_no_level:
+        high().minutes(-5..=-5, barely_refused(3200.0)) => Some((5, None));
+    refusals_below_the_floor_in_every_minute_hold_no_level:
+        high().minutes(-89..=0, barely_refused(3200.0)) => Some((5, None));
+    refusals_below_the_floor_show_no_uneven_keys: at(|_| 2600.0).minutes(-89..=0, barely_refused(2600.0)) => None;
+    refusals_below_the_floor_are_left_alone_without_foresight:
+        high().minutes(-9..=0, barely_refused(3200.0)).policy(|p| p.foresight = Foresight::Off) => None;
     readers_that_keep_up_fill_the_shards: read(60_000.0) => Some((6, None));
     a_reader_that_works_off_a_backlog_is_no_load: read(3_600_000.0) => None;
     five_reshards_of_the_day_leave_one_for_it: high().memory(&spent(5, ChangeKind::Scale)) => Some((5, None));
@@ -215,6 +229,10 @@ fn its_sentences_say_what_is_expected_when_and_from_which_days() {
         ["Nothing is changed for it: one more shard would cost more than your maximum of cost."],
     );
     says(high().account_full(), ["Nothing is changed for it: the account's shard quota leaves no room."]);
+    says(
+        high().minutes(-1..=-1, barely_refused(3200.0)),
+        ["orders: 5 records refused (up to 0.01 % of a minute); for ten minutes its load has filled"],
+    );
     says(
         at(|_| 1000.0).memory(&forecast(70, Some(2), 1)),
         ["Its last 2 forecasts were wrong, so the next one waits twice as long."],

@@ -38,7 +38,7 @@ impl Case<'_> {
     /// Checks the last forecast: right as soon as a minute would have filled the shards from before, wrong an hour
     /// after it where none has.
     pub(in crate::decide) fn check_forecast(&mut self, stream: &Stream, history: &mut History, newest: Minute) {
-        let evenness = self.evenness(newest, history.memory.base.unwrap_or(stream.open_shards), history);
+        let evenness = self.evenness_known(stream, history, newest);
         let Some(last) = &mut history.memory.forecast else { return };
         let Some(shards) = last.shards else { return };
         let first = Minute::of(last.at);

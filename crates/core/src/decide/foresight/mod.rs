@@ -18,14 +18,14 @@ mod trend;
 use super::Case;
 use super::demand::shards_at;
 use super::history::History;
-use crate::decision::{ExpectedBy, ForesightHeld, Remedy};
+use crate::decision::{ExpectedBy, ForesightHeld, Reason, Remedy, Side};
 use crate::memory::{ChangeKind, Forecast, Memory, Planned, RESHARDS_A_DAY};
-use crate::observation::{CapacityMode, LOOKBACK_HOURS, Minute, MinuteTraffic, Past, Stream};
+use crate::observation::{CapacityMode, LOOKBACK_HOURS, Minute, Past, Stream};
 use crate::policy::{Foresight, StreamPolicy};
 use crate::signal::Signal;
 use chrono::{SubsecRound, TimeDelta};
-use forecast::{Expected, forecast};
-use level::HEADROOM;
+use forecast::{Expected, forecast, stays_high};
+use level::{HEADROOM, LEVEL_MINUTES};
 use profile::{Profile, RESEMBLE_MINUTES, profile};
 pub(super) use restored::is_worth_a_reshard;
 use trend::TREND_MINUTES;
@@ -75,22 +75,59 @@ impl Case<'_> {
         }
     }
 
-    /// The load that is expected, if it is more than the stream should carry. Minutes that refused anything have
-    /// retries, so they show no forecast.
-    fn expected(&mut self, stream: &Stream, history: &History, newest: Minute) -> Option<Expected> {
-        let loads = self.calm_loads(newest)?;
-        let profile = self.profile(stream, history, newest);
-        let late = Minute::of(self.now).start().signed_duration_since(newest.start()).num_minutes();
-        forecast(&loads, self.capacity(stream, history, newest), late, profile.as_ref())
+    /// The step for a load that stays high, where the stream would be held because it refuses less than the floor. No
+    /// change against throttling follows there, and such a stream may refuse a little all day.
+    pub(super) fn or_level(
+        &mut self,
+        reason: Reason,
+        stream: &Stream,
+        policy: &StreamPolicy,
+        history: &History,
+        newest: Minute,
+    ) -> Result<Remedy, Reason> {
+        let is_settled = history.settled(newest).is_ok() && history.is_unproven(newest).is_none();
+        if !(is_settled && reason == Reason::Negligible && policy.foresight != Foresight::Off) {
+            return Err(reason);
+        }
+        self.ahead(stream, policy, history, newest).ok_or(reason)
     }
 
-    /// The loads of the last minutes, oldest first, in full shards. `None`: one of them refused something.
-    fn calm_loads(&self, newest: Minute) -> Option<Vec<f64>> {
+    /// The load that is expected, if it is more than the stream should carry. Minutes that refused anything have
+    /// retries, so they show no trend and no resemblance. A level counts what was accepted, so refusals below the floor
+    /// do not change it.
+    fn expected(&mut self, stream: &Stream, history: &History, newest: Minute) -> Option<Expected> {
+        let is_calm = self.is_calm(newest);
+        if !is_calm && self.is_throttled_in_level(newest) {
+            return None;
+        }
+        let (loads, profile) = (self.taken(newest), self.profile(stream, history, newest));
+        let capacity = self.capacity(stream, history, newest);
+        if !is_calm {
+            return stays_high(&loads, capacity, profile.as_ref());
+        }
+        let late = Minute::of(self.now).start().signed_duration_since(newest.start()).num_minutes();
+        forecast(&loads, capacity, late, profile.as_ref())
+    }
+
+    /// Whether none of the last minutes refused anything.
+    fn is_calm(&self, newest: Minute) -> bool {
         let traffic = &self.observation.traffic;
-        let minutes = newest.plus(1 - TREND_MINUTES as i64).to(newest).map(|minute| traffic.minute(minute));
-        let minutes: Vec<MinuteTraffic> = minutes.collect();
-        let is_calm = !minutes.iter().any(MinuteTraffic::is_throttled);
-        is_calm.then(|| minutes.iter().map(MinuteTraffic::taken_shards).collect())
+        !last(TREND_MINUTES, newest).any(|minute| traffic.minute(minute).is_throttled())
+    }
+
+    /// Whether one of the minutes of a level refused so much that it counts as throttled.
+    fn is_throttled_in_level(&self, newest: Minute) -> bool {
+        let counts = |minute| {
+            let minute = self.observation.traffic.minute(minute);
+            self.counts(Side::Writes, &minute) || self.counts(Side::Reads, &minute)
+        };
+        last(LEVEL_MINUTES, newest).any(counts)
+    }
+
+    /// The loads of the last minutes, oldest first, in full shards.
+    fn taken(&self, newest: Minute) -> Vec<f64> {
+        let traffic = &self.observation.traffic;
+        last(TREND_MINUTES, newest).map(|minute| traffic.minute(minute).taken_shards()).collect()
     }
 
     /// What earlier days say of the next hours. Sets `missing` where the past was not read.
@@ -100,7 +137,7 @@ impl Case<'_> {
             return None;
         };
         let traffic = &self.observation.traffic;
-        let recent = newest.plus(1 - RESEMBLE_MINUTES).to(newest);
+        let recent = last(RESEMBLE_MINUTES as usize, newest);
         let recent = recent.map(|minute| traffic.minute(minute).taken_shards()).sum::<f64>();
         let recent = recent / RESEMBLE_MINUTES as f64;
         let capacity = self.capacity(stream, history, newest);
@@ -112,8 +149,11 @@ impl Case<'_> {
         f64::from(stream.open_shards) * self.evenness_known(stream, history, newest)
     }
 
+    /// How even the keys are, as throttled minutes show it. Refusals below the floor are bursts, and would make each
+    /// load look high.
     fn evenness_known(&self, stream: &Stream, history: &History, newest: Minute) -> f64 {
-        self.evenness(newest, history.memory.base.unwrap_or(stream.open_shards), history)
+        let base = history.memory.base.unwrap_or(stream.open_shards);
+        self.evenness_where(newest, base, history, |minute| self.counts(Side::Writes, minute))
     }
 
     /// The shards that carry an expected load at the target utilization.
@@ -238,6 +278,11 @@ impl Case<'_> {
         let shards = (by != Some(ExpectedBy::Level)).then_some(from);
         memory.forecast = Some(Forecast { at: self.now.trunc_subsecs(0), shards, wrong });
     }
+}
+
+/// This number of minutes up to `newest`.
+fn last(minutes: usize, newest: Minute) -> impl Iterator<Item = Minute> {
+    newest.plus(1 - minutes as i64).to(newest)
 }
 
 /// The load of a minute of the past, in full shards. `None`: unknown, or before the stream.

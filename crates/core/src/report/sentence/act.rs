@@ -49,7 +49,9 @@ pub(super) fn seen(remedy: &Remedy, evidence: &Evidence) -> String {
     match remedy {
         _ if !evidence.has_refused() => "not throttled".into(),
         _ if is_over => "no longer throttled".into(),
-        Remedy::DisableShardMetrics { .. } if evidence.throttled_minutes.unwrap_or_default() == 0 => {
+        Remedy::DisableShardMetrics { .. } | Remedy::ScaleAhead { .. }
+            if evidence.throttled_minutes.unwrap_or_default() == 0 =>
+        {
             let (what, share) = refused(evidence);
             format!("{what} (up to {share} of a minute)")
         }
