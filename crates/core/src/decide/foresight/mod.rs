@@ -18,14 +18,14 @@ mod trend;
 use super::Case;
 use super::demand::shards_at;
 use super::history::History;
-use crate::decision::{ExpectedBy, ForesightHeld, Reason, Remedy, Side};
+use crate::decision::{ExpectedBy, ForesightHeld, Reason, Remedy, Side, WRONG_IN_A_ROW};
 use crate::memory::{ChangeKind, Forecast, Memory, Planned, RESHARDS_A_DAY};
 use crate::observation::{CapacityMode, LOOKBACK_HOURS, Minute, Past, Stream};
 use crate::policy::{Foresight, StreamPolicy};
 use crate::signal::Signal;
-use chrono::{SubsecRound, TimeDelta};
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use forecast::{Expected, forecast, stays_high};
-use level::{HEADROOM, LEVEL_MINUTES};
+use level::{HEADROOM, HIGH, LEVEL_MINUTES};
 use profile::{Profile, RESEMBLE_MINUTES, profile};
 pub(super) use restored::is_worth_a_reshard;
 use trend::TREND_MINUTES;
@@ -66,7 +66,9 @@ impl Case<'_> {
         if needed <= stream.open_shards {
             return None;
         }
-        match self.held(expected.by, history) {
+        let is_only_reported = expected.by == ExpectedBy::Level && policy.foresight == Foresight::Observe;
+        let is_known = is_only_reported && self.is_reported(stream, history, newest);
+        match self.held(expected.by, history).or(is_known.then_some(ForesightHeld::Reported)) {
             None => self.step(needed, stream, policy, history, newest),
             held => {
                 self.decision.evidence.foresight_held = held;
@@ -190,16 +192,36 @@ impl Case<'_> {
             let wrong = history.memory.forecast.map_or(0, |forecast| forecast.wrong);
             self.decision.evidence.foresight_waits_until = Some(until);
             self.decision.evidence.forecasts_wrong = Some(wrong).filter(|wrong| *wrong > 0);
-            let is_wrong = wrong >= checked::WRONG_IN_A_ROW;
-            return Some(if is_wrong { ForesightHeld::WrongLately } else { ForesightHeld::OneAnHour });
+            let is_open = history.memory.forecast.is_some_and(|forecast| forecast.shards.is_some());
+            return Some(match (wrong >= WRONG_IN_A_ROW, is_open) {
+                (true, _) => ForesightHeld::WrongLately,
+                (false, true) => ForesightHeld::OneAnHour,
+                (false, false) => ForesightHeld::WithinTheHour,
+            });
         }
         (by == ExpectedBy::Level && self.aheads_today(history) >= LEVELS_A_DAY).then_some(ForesightHeld::LevelToday)
     }
 
-    /// The changes of the last 24 hours that were made ahead of the load.
+    /// The changes of the last 24 hours that were made ahead of the load, and the levels that were only reported.
     fn aheads_today(&self, history: &History) -> usize {
-        let day = TimeDelta::hours(LOOKBACK_HOURS);
-        history.memory.aheads.iter().filter(|at| self.now - **at < day).count()
+        let Memory { aheads, levels, .. } = &history.memory;
+        aheads.iter().chain(levels).filter(|at| self.is_of_today(**at)).count()
+    }
+
+    fn is_of_today(&self, at: DateTime<Utc>) -> bool {
+        self.now - at < TimeDelta::hours(LOOKBACK_HOURS)
+    }
+
+    /// Whether the load has stayed high since the last report of today: the person knows it. It is over once each of
+    /// ten minutes in a row was not high. A change would have ended it at once.
+    fn is_reported(&self, stream: &Stream, history: &History, newest: Minute) -> bool {
+        let Some(last) = history.memory.forecast.map(|last| last.at).filter(|at| self.is_of_today(*at)) else {
+            return false;
+        };
+        let high = HIGH * self.capacity(stream, history, newest);
+        let is_low = |minute: Minute| self.observation.traffic.minute(minute).taken_shards() <= high;
+        let minutes: Vec<bool> = Minute::of(last).to(newest).map(is_low).collect();
+        !minutes.windows(LEVEL_MINUTES).any(|ten| ten.iter().all(|is_low| *is_low))
     }
 
     /// What of today prevents a change ahead of the load, whatever it rests on.
@@ -261,6 +283,7 @@ impl Case<'_> {
         // Without a memory, each sweep would notify again.
         self.is_repeated |= is_forecast && !self.decision.may_change() && matches!(self.signal, Signal::Sweep(_));
         if self.is_forecast_only {
+            self.remember_level(&mut history.memory);
             return history.memory.clone();
         }
         let early = restored::early_restores(&history.memory, remedy, self.now);
@@ -269,6 +292,14 @@ impl Case<'_> {
         // Only a restore that a person forces goes below a plan. The next sweep would revert it.
         let is_left = |planned: &Planned| !matches!(remedy, Remedy::Restore { to, .. } if *to < planned.at_least);
         Memory { early_restores, planned: memory.planned.filter(is_left), ..memory }
+    }
+
+    /// A level that is only reported counts as one of the day, as a change for it would.
+    fn remember_level(&self, memory: &mut Memory) {
+        if self.decision.evidence.expected_by == Some(ExpectedBy::Level) {
+            memory.levels.retain(|at| self.is_of_today(*at));
+            memory.levels.push(self.now.trunc_subsecs(0));
+        }
     }
 
     fn remember_forecast(&self, memory: &mut Memory, from: u32) {
