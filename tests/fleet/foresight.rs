@@ -106,6 +106,25 @@ async fn the_past_of_a_stream_is_read_once_in_six_hours() {
 }
 
 #[tokio::test]
+async fn a_backlog_that_a_reader_worked_off_yesterday_is_no_load_of_today() {
+    for (age, code) in [(500.0, "scale_ahead"), (3_600_000.0, "healthy")] {
+        let fixture = foreseen(2_000.0, "act").await;
+        fixture.account.describe_as(STREAM, json!({ "StreamCreationTimestamp": 0 }));
+        // Yesterday from now on, readers got 97 % of the bytes that four shards give.
+        (1_300..=1_480).for_each(|ago| {
+            fixture.offer(STREAM, 2_000.0, 4, ago..=ago);
+            let at = fixture.now() - chrono::TimeDelta::minutes(ago);
+            let bytes = if ago < 1_440 { 60.0 * 0.97 * 4.0 * 2_097_152.0 } else { 1.0 };
+            for (metric, value) in [("GetRecords.Bytes", bytes), ("GetRecords.IteratorAgeMilliseconds", age)] {
+                fixture.account.put_metric("AWS/Kinesis", metric, &[("StreamName", STREAM)], at, value);
+            }
+        });
+        let asked = fixture.handler().handle(&json!({ "stream": STREAM }), &home()).await.expect("a decision");
+        assert_eq!(asked.document.code, code, "{}", asked.document.sentence);
+    }
+}
+
+#[tokio::test]
 async fn the_pasts_of_a_hundred_streams_are_kept() {
     let fixture = foreseen(2_000.0, "act").await;
     let names = || (0..100).map(|n| format!("stream-{n}"));

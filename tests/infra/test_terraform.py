@@ -27,6 +27,7 @@ from terraform import (
     complaints,
     evaluate,
     is_block,
+    load,
     misfits,
     named,
     of_kind,
@@ -48,6 +49,45 @@ WHOLE = {name for name, p in PARAMETERS.items() if p["Type"] == "Number" and isi
 
 
 # Written as Terraform and its provider want it.
+
+
+def guide_of_plans():
+    (block,) = re.findall(r"```hcl\n(.*?)```", (ROOT / "docs/operations.md").read_text(), re.DOTALL)
+    return block
+
+
+def test_the_plan_in_the_documents_is_formatted_as_terraform_does_it():
+    assert terraform("fmt", "-", folder=MODULE, stdin=guide_of_plans()) == (0, guide_of_plans())
+
+
+def test_the_plan_in_the_documents_is_whole():
+    text = guide_of_plans()
+    blocks = load(text)
+    assert list(all_complaints(blocks)) == []
+    defined = {
+        f"{prefix}{its_type}.{name}"
+        for kind, prefix in [("resource", ""), ("data", "data.")]
+        for its_type, found in of_kind(blocks, kind).items()
+        for name in found
+    }
+    used = {*re.findall(r"(?<![\w.])((?:data\.)?aws_\w+\.\w+)", text)}
+    assert used == {"aws_iam_role.plan", "aws_iam_role_policy.plan", "data.aws_caller_identity.current"}
+    assert used <= defined
+    # The rest is of the module: an output, and the name of the group as the module makes it by default.
+    assert {*re.findall(r"module\.unthrottle\.(\w+)", text)} <= set(named(BLOCKS, "output"))
+    schedule = of_kind(blocks, "resource")["aws_scheduler_schedule"]["orders"]
+    group = bare(of_kind(BLOCKS, "resource")["aws_scheduler_schedule_group"]["sweep"]["name"])
+    assert bare(schedule["group_name"]) == group.replace("${var.name}", bare(VARIABLES["name"]["default"]))
+
+
+def test_the_plans_role_may_be_taken_by_scheduler_and_may_only_invoke_the_function():
+    resources = of_kind(load(guide_of_plans()), "resource")
+    trust = resources["aws_iam_role"]["plan"]["assume_role_policy"]
+    assert 'Service = "scheduler.amazonaws.com"' in trust and '"sts:AssumeRole"' in trust
+    assert '"aws:SourceAccount" = data.aws_caller_identity.current.account_id' in trust
+    rights = resources["aws_iam_role_policy"]["plan"]["policy"]
+    assert re.findall(r'"(\w+:\w+)"', rights) == ["lambda:InvokeFunction"]
+    assert "module.unthrottle.function_arn" in rights
 
 
 def test_it_is_formatted():

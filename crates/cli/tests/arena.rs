@@ -34,6 +34,65 @@ fn the_table_in_the_documents_is_that_of_the_scores() {
     assert!(shard_hours <= 1.22, "{shard_hours}");
 }
 
+/// What was refused in the committed run of this workload, policy and seed: records and calls. `None`: there is none.
+fn refused(workload: &str, policy: &str, seed: u64) -> Option<f64> {
+    let row = |line: &str| serde_json::from_str::<serde_json::Value>(line).expect("JSON");
+    let is_it = |row: &serde_json::Value| row["workload"] == workload && row["policy"] == policy && row["seed"] == seed;
+    let begin = format!("{{\"workload\":\"{workload}\",\"policy\":\"{policy}\"");
+    let row = include_str!("arena.jsonl").lines().filter(|line| line.starts_with(&begin)).map(row).find(is_it)?;
+    Some(row["throttled"].as_f64()? + row["reads_throttled"].as_f64()?)
+}
+
+/// The policies of others, without the limits.
+const PEERS: [&str; 9] = [
+    "application-auto-scaling",
+    "aws-autoscaling",
+    "doubling",
+    "epsagon",
+    "huawei-dis",
+    "on-demand",
+    "predictive-scaling",
+    "scaling-utils",
+    "substation",
+];
+
+#[test]
+fn the_figures_of_foresight_that_were_reached_stay_reached() {
+    let of = |workload, policy, seed| refused(workload, policy, seed).expect("a line");
+    for seed in 1..=5 {
+        for (workload, most) in [("growth", 0.95), ("diurnal", 0.05), ("weekly", 0.05)] {
+            let (foreseeing, limit) = (of(workload, "ours-foreseeing", seed), of(workload, "reactive", seed));
+            assert!(foreseeing <= most * limit, "{workload}, seed {seed}: {foreseeing} of {limit}");
+        }
+        let best = PEERS.map(|peer| of("step-1.3", peer, seed)).into_iter().fold(f64::INFINITY, f64::min);
+        let foreseeing = of("step-1.3", "ours-foreseeing", seed);
+        assert!(foreseeing <= best, "step-1.3, seed {seed}: {foreseeing}, and the best peer {best}");
+    }
+}
+
+/// A run of unthrottle with foresight.
+fn foreseeing(workload: &str, seed: u64) -> serde_json::Value {
+    let seed = seed.to_string();
+    let printed = arena(&["--workload", workload, "--policy", "ours-foreseeing", "--seed", &seed, "--json"]);
+    serde_json::from_slice(&printed.stdout).expect("one line of JSON")
+}
+
+#[test]
+fn foresight_leaves_a_reader_that_works_off_a_backlog_alone() {
+    let (stopped, replay) = (foreseeing("readers-stop", 1), foreseeing("trim-horizon", 1));
+    for score in ["changes", "shard_hours"] {
+        assert_eq!(stopped[score], replay[score], "the same writes: {replay}");
+    }
+}
+
+#[test]
+fn foresight_heals_a_wide_stream_that_refuses_less_than_the_floor_all_day() {
+    for seed in [1, 4] {
+        let row = foreseeing("wide", seed);
+        assert_eq!((&row["is_healed"], &row["changes"]), (&true.into(), &2.into()), "{row}");
+    }
+}
+
 /// Workloads that every policy runs again here, in a second or two: writes that capacity cures, readers, and no
 /// trouble.
 /// `make readme` runs the others.

@@ -105,6 +105,7 @@ async fn a_wrong_plan_is_bad_input_and_creates_nothing() {
         (with("Europe/Berlin", "Europe/Bern"), "--timezone Europe/Bern: no time zone"),
         (with("10h", "40d"), "--for 40d: must be"),
         (with("8", "101"), "the maximum of orders is 100 shards"),
+        (with("8", "1"), "--at-least 1: every stream has one shard, and the function takes an ask of 1 as the end"),
         (with("8", "0"), "it must be a whole number from 1 to 10000"),
         (vec!["--delete", "sweep", "--yes"], "`sweep` is no plan"),
         (vec!["orders"], "--at-least"),
@@ -117,6 +118,28 @@ async fn a_wrong_plan_is_bad_input_and_creates_nothing() {
     assert!(code == 2 && err.contains("no stream `payments` in this region. The nearest: orders"), "{err}");
     let calls = account.calls();
     assert!(!calls.contains_key("Scheduler.CreateSchedule") && !calls.contains_key("Scheduler.DeleteSchedule"));
+}
+
+#[tokio::test]
+async fn a_plan_for_an_on_demand_stream_is_refused() {
+    let account = account().await;
+    account.describe_as("orders", json!({ "StreamModeDetails": { "StreamMode": "ON_DEMAND" } }));
+    let (code, out, err) = unthrottle(&account, &eight(&["--yes"])).await;
+    assert_eq!(code, 2, "{out}");
+    assert!(err.contains("orders is in on-demand mode, where AWS sets the shards."), "{err}");
+    assert_eq!(account.calls().get("Scheduler.CreateSchedule"), None);
+}
+
+#[tokio::test]
+async fn a_plan_for_a_stream_that_is_only_observed_says_so() {
+    let account = LocalAccount::start(Options::default()).await.expect("a free port");
+    account.add_schedule("unthrottle", &[(STACK_TAG, "unthrottle")], "sweep");
+    account.add_streams(["orders".into()], 2, &[("unthrottle.mode", "observe")]).await;
+    let note = "note: unthrottle only observes orders (UNTHROTTLE_MODE of the function, or the tag unthrottle.mode).";
+    let (code, out, _) = unthrottle(&account, &eight(&["--dry-run"])).await;
+    assert!(code == 0 && out.contains(note) && out.contains("would create the plan"), "{out}");
+    let (code, out, err) = unthrottle(&account, &eight(&["--dry-run", "--json"])).await;
+    assert!(code == 0 && err.contains(note) && serde_json::from_str::<Value>(&out).is_ok(), "{out}{err}");
 }
 
 /// A Lambda API with one function of these variables.
@@ -135,6 +158,7 @@ async fn the_maximum_is_that_of_the_deployed_function() {
     for (variables, says) in [
         (json!({ "UNTHROTTLE_MAX_SHARDS": "7" }), Some("the maximum of orders is 7 shards")),
         (json!({ "UNTHROTTLE_MAX_SHARDS": "8" }), None),
+        (json!({ "UNTHROTTLE_MODE": "observe" }), Some("note: unthrottle only observes orders")),
         (json!({ "UNTHROTTLE_MODE": "off" }), Some("orders is switched off or out of scope")),
     ] {
         let lambda = function(variables.clone()).await;
@@ -146,9 +170,16 @@ async fn the_maximum_is_that_of_the_deployed_function() {
         command.env("UNTHROTTLE_MAX_SHARDS", "7000").env("UNTHROTTLE_MODE", "heal");
         let out = tokio::task::spawn_blocking(move || command.output()).await.expect("no panic").expect("runs");
         let err = String::from_utf8(out.stderr).expect("text");
-        assert_eq!(out.status.code(), Some(if says.is_some() { 2 } else { 0 }), "{variables}: {err}");
-        assert!(err.contains(says.unwrap_or_default()), "{variables}: {err}");
         let text = String::from_utf8(out.stdout).expect("text");
+        let is_refused = says.is_some_and(|says| !says.starts_with("note: "));
+        assert_eq!(out.status.code(), Some(if is_refused { 2 } else { 0 }), "{variables}: {err}");
+        let said = if is_refused { &err } else { &text };
+        assert_eq!(
+            said.contains("note: unthrottle only observes"),
+            variables["UNTHROTTLE_MODE"] == "observe",
+            "{said}"
+        );
+        assert!(said.contains(says.unwrap_or_default()), "{variables}: {said}");
         assert!(!text.contains("cannot be read"), "{text}");
     }
 }

@@ -14,7 +14,7 @@ pub use fan_out::FanOut;
 pub use fleet::{Fleet, OwnChanges, Supported};
 pub use minute::Minute;
 pub use past::{PAST_DAYS, PAST_GOOD_FOR_HOURS, PAST_STEP_MINUTES, Past};
-pub(crate) use shard_load::{SHARD_BYTES_PER_SECOND, SHARD_READ_BYTES_PER_SECOND, SHARD_RECORDS_PER_SECOND};
+pub(crate) use shard_load::*;
 pub use shards_at::ShardsAt;
 
 use chrono::{DateTime, TimeDelta, Utc};

@@ -7,10 +7,10 @@ use unthrottle_core::memory::{MAX_LENGTH, Memory, TAG};
 use unthrottle_core::policy::Policy;
 
 /// The words of the tag, so that a mutation changes a value and not the key.
-const KEYS: [&str; 27] = [
+const KEYS: [&str; 28] = [
     "v", "change", "after", "since", "done", "heal", "readers", "sent", "seen", "owed", "resent", "base", "was",
-    "lines", "watch", "scales", "modes", "downs", "refused", "reverts", "told", "tries", "aheads", "fore", "plan",
-    "early", "tried",
+    "lines", "watch", "scales", "modes", "downs", "refused", "reverts", "told", "tries", "aheads", "levels", "fore",
+    "plan", "early", "tried",
 ];
 
 /// Input that begins with this byte is the choice of words. Other input is the tag itself.

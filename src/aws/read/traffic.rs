@@ -22,9 +22,10 @@ const PERIOD: i32 = 60;
 /// The minutes of one datapoint of the past.
 const STEP: i32 = PAST_STEP_MINUTES as i32;
 
-/// The series that show the load of the past: what was written, as AWS charges it, and the bytes that were read.
-const OF_THE_PAST: [&str; 5] =
-    ["incoming_bytes", "incoming_records", "put_record_bytes", "put_record_count", "get_bytes"];
+/// The series that show the load of the past: what was written, as AWS charges it, the bytes that were read, and
+/// whether a reader worked off a backlog.
+const OF_THE_PAST: [&str; 6] =
+    ["incoming_bytes", "incoming_records", "put_record_bytes", "put_record_count", "get_bytes", "iterator_age"];
 
 /// Seconds of an hour: the period of a query for a change of long ago.
 const HOUR: i32 = 3600;
@@ -142,9 +143,11 @@ pub(super) async fn past(
         let metric = Metric::builder().namespace("AWS/Kinesis").metric_name(series.metric);
         query_of(60 * STEP, series.id, series.statistic, metric, [dimension(metric::STREAM_NAME, &arn.name)])
     });
-    read(client, arn, queries.collect(), lookback, now, |id, _, first, sum| {
+    read(client, arn, queries.collect(), lookback, now, |id, _, first, value| {
         if let Some(series) = SERIES.iter().find(|series| series.id == id) {
-            (series.put)(past.mean_mut(first), sum / f64::from(STEP));
+            // The mean minute has a part of a sum. The largest age of the minutes is an age of each.
+            let minutes = if series.statistic == "Maximum" { 1.0 } else { f64::from(STEP) };
+            (series.put)(past.mean_mut(first), value / minutes);
         }
     })
     .await?;

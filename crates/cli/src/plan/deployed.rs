@@ -5,7 +5,8 @@ use crate::aws::called;
 use crate::config;
 use unthrottle::aws::read::stream;
 use unthrottle::aws::{Cause, Clients};
-use unthrottle_core::policy::Policy;
+use unthrottle_core::observation::CapacityMode;
+use unthrottle_core::policy::{Mode, Policy};
 use unthrottle_core::signal::StreamArn;
 
 /// The policy of the deployed function.
@@ -37,8 +38,13 @@ impl Deployed {
         }
     }
 
-    /// Checks that the stream may have these shards.
-    pub async fn within_maximum(&self, clients: &Clients, stream: &StreamArn, at_least: u32) -> Result<(), CliError> {
+    /// Checks that the function takes a plan of these shards now. Gives what hinders it later.
+    pub async fn takes(
+        &self,
+        clients: &Clients,
+        stream: &StreamArn,
+        at_least: u32,
+    ) -> Result<Option<String>, CliError> {
         let tags = called("ListTagsForResource", stream::tags(&clients.kinesis, stream).await)?;
         let own = self.policy.for_stream(&tags, None).map_err(|error| CliError::Usage(error.to_string()))?;
         let Some(own) = own else {
@@ -52,6 +58,21 @@ impl Deployed {
                 stream.name, own.max_shards
             )));
         }
-        Ok(())
+        let summary = called("DescribeStreamSummary", stream::summary(&clients.kinesis, stream).await)?;
+        if summary.is_some_and(|summary| summary.mode == CapacityMode::OnDemand) {
+            return Err(CliError::Usage(format!(
+                "{} is in on-demand mode, where AWS sets the shards. The function would refuse the plan",
+                stream.name
+            )));
+        }
+        // Where the settings cannot be read, only the tag shows the mode.
+        let is_known = self.unread.is_none() || own.mode < self.policy.mode;
+        Ok((is_known && own.mode == Mode::Observe).then(|| {
+            format!(
+                "note: unthrottle only observes {} (UNTHROTTLE_MODE of the function, or the tag unthrottle.mode). It \
+                 keeps no plan, and changes nothing for it",
+                stream.name
+            )
+        }))
     }
 }

@@ -28,6 +28,9 @@ const PREFIX: &str = "plan-";
 /// The longest name of a schedule (API reference of CreateSchedule).
 const MAX_NAME: usize = 64;
 
+/// The function ends the plan that runs when it is asked for this number of shards.
+const ENDS_A_PLAN: u32 = 1;
+
 /// Scheduler tries a failed invocation again for this long, in seconds. A plan that comes an hour late still helps; one
 /// that comes a day late is the next day's.
 const TRIED_FOR_SECONDS: i32 = 3_600;
@@ -41,7 +44,7 @@ pub(super) struct Args {
     /// The stream's name or ARN
     #[arg(required_unless_present_any = ["list", "delete"])]
     stream: Option<String>,
-    /// The fewest shards that the stream should have
+    /// The fewest shards that the stream should have, 2 or more
     #[arg(long, value_name = "SHARDS", value_parser = clap::value_parser!(u32).range(1..=10_000),
           required_unless_present_any = ["list", "delete"])]
     at_least: Option<u32>,
@@ -116,9 +119,9 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
     let stream = find_stream(&clients.kinesis, &wanted.stream).await?;
     let target = sweep_target(&scheduler, &group).await?;
     let deployed = Deployed::read(&aws_sdk_lambda::Client::new(&config), target.arn()).await?;
-    deployed.within_maximum(&clients, &stream, wanted.at_least).await?;
-    if let Some(unread) = &deployed.unread {
-        Console::new(args.json).step(unread)?;
+    let observes = deployed.takes(&clients, &stream, wanted.at_least).await?;
+    for note in deployed.unread.iter().chain(&observes) {
+        Console::new(args.json).step(note)?;
     }
     wanted.create(&scheduler, &group, &stream, target, &args).await
 }
@@ -144,6 +147,13 @@ impl Wanted {
         else {
             return Ok(None);
         };
+        if at_least == ENDS_A_PLAN {
+            return Err(CliError::Usage(
+                "--at-least 1: every stream has one shard, and the function takes an ask of 1 as the end of the plan \
+                 that runs. Give 2 or more. To stop a schedule: unthrottle plan --delete NAME"
+                    .into(),
+            ));
+        }
         let timezone: Tz = args.timezone.parse().map_err(|_| {
             CliError::Usage(format!(
                 "--timezone {}: no time zone of the IANA database has this name. Use one such as Europe/Berlin or UTC",

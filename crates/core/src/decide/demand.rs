@@ -182,10 +182,14 @@ mod tests {
 
     #[test]
     fn the_taken_load_is_the_largest_of_records_bytes_and_reads() {
+        let read_late = |age| MinuteTraffic { iterator_age_ms: Some(age), ..load(100.0, 100.0, 3.0 * 2_097_152.0) };
         for (minute, written, taken) in [
             (load(500.0, 100.0, 0.0), 0.5, 0.5),
             (load(100.0, 20_971.52, 0.0), 2.0, 2.0),
             (load(100.0, 100.0, 3.0 * 2_097_152.0), 0.1, 3.0),
+            (read_late(60_000.0), 0.1, 3.0),
+            // A reader that works off a backlog reads all that the shards give.
+            (read_late(60_001.0), 0.1, 0.1),
         ] {
             assert!((minute.accepted_shards() - written).abs() < 1e-9, "{minute:?}");
             assert!((minute.taken_shards() - taken).abs() < 1e-9, "{minute:?}");

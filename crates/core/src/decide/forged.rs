@@ -14,6 +14,8 @@ use chrono::{DateTime, Utc};
 pub(super) fn forget_times_to_come(memory: &mut Memory, latest: DateTime<Utc>) {
     memory.refused.take_if(|refused| refused.at > latest);
     memory.reverts.retain(|at| *at <= latest);
+    memory.levels.retain(|at| *at <= latest);
+    memory.forecast.take_if(|forecast| forecast.at > latest);
     memory.forget_notifications(|(_, at)| *at > latest);
     for at in [&mut memory.restore_tried, &mut memory.resent] {
         at.take_if(|at| *at > latest);

@@ -215,7 +215,10 @@ impl<'a> Case<'a> {
                 self.or_stopped(remedy, newest, stream, history)
             }
             Err(Quiet::Hold(_)) if self.signal.undo().is_some() => Err(self.undo_while_throttled()),
-            Err(Quiet::Hold(reason)) => self.or_stopped(Err(reason), newest, stream, history),
+            Err(Quiet::Hold(reason)) => {
+                let level = self.or_level(reason, stream, policy, history, newest);
+                self.or_stopped(level, newest, stream, history)
+            }
             Err(Quiet::Stopped) => {
                 history.settled(newest)?;
                 if let Some(undo) = self.signal.undo() {

@@ -5,7 +5,7 @@ use super::demand::{Offered, shards_at};
 use super::history::History;
 use super::writes::FULL;
 use crate::decision::Evidence;
-use crate::observation::{LOOKBACK_HOURS, Minute, SHARD_READ_BYTES_PER_SECOND};
+use crate::observation::{LOOKBACK_HOURS, Minute, MinuteTraffic, SHARD_READ_BYTES_PER_SECOND};
 use chrono::{DateTime, TimeDelta, Utc};
 
 /// How many hours of yesterday an automatic restore looks ahead at least. Most loads follow the clock, so yesterday's
@@ -128,9 +128,20 @@ impl Case<'_> {
     /// shards could take then. Keys that were uneven then are uneven still. A minute that took less than [`FULL`] shows
     /// a burst or one key, and says nothing of a whole minute's load. `base`: the shards before our changes.
     pub(super) fn evenness(&self, newest: Minute, base: u32, history: &History) -> f64 {
+        self.evenness_where(newest, base, history, |minute| minute.write_throttled > 0.0)
+    }
+
+    /// The same, where only these minutes show how even the keys are.
+    pub(super) fn evenness_where(
+        &self,
+        newest: Minute,
+        base: u32,
+        history: &History,
+        shows: impl Fn(&MinuteTraffic) -> bool,
+    ) -> f64 {
         let traffic = &self.observation.traffic;
         let day = newest.plus(1 - 60 * LOOKBACK_HOURS).to(newest);
-        let throttled = day.filter(|minute| traffic.minute(*minute).write_throttled > 0.0);
+        let throttled = day.filter(|minute| shows(&traffic.minute(*minute)));
         let taken = throttled.map(|minute| {
             let shards = history.shards_in(minute, base).max(1);
             Offered::accepted_shards(traffic, minute) / f64::from(shards)

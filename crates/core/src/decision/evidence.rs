@@ -2,13 +2,10 @@
 
 use super::foreseen::{ExpectedBy, ForesightBound, ForesightHeld};
 use crate::memory::{ChangeKind, Size};
+pub(crate) use crate::observation::BACKLOG_MILLISECONDS;
 use crate::observation::{Minute, MinuteTraffic};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use serde::Serialize;
-
-/// A reader that is less than a minute behind has no backlog: polling alone makes a reader this late. A smaller number
-/// takes healthy readers for late ones; a larger number hides a backlog.
-pub(crate) const BACKLOG_MILLISECONDS: f64 = 60_000.0;
 
 /// A reader whose age grows or falls by less than this share of the time neither gains nor loses: the ages of minutes
 /// differ as much. A smaller number takes that noise for a speed; a larger number hides a slow loss.

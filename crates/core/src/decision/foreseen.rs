@@ -2,6 +2,18 @@
 
 use serde::Serialize;
 
+/// After this number of wrong forecasts in a row the next one waits longer. One may be an accident.
+pub(crate) const WRONG_IN_A_ROW: u32 = 2;
+
+/// The wait doubles at most this often: 128 hours. More would switch foresight off in silence.
+const MOST_DOUBLINGS: u32 = 7;
+
+/// How many times as long the next forecast waits after this number of wrong ones in a row. One wait is an hour, so
+/// this is also the number of hours.
+pub(crate) fn waits_times(wrong: u32) -> u32 {
+    1 << wrong.saturating_sub(WRONG_IN_A_ROW - 1).min(MOST_DOUBLINGS)
+}
+
 /// What an expected load rests on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -30,8 +42,12 @@ pub enum ForesightHeld {
     OneAnHour,
     /// The last forecasts were wrong.
     WrongLately,
+    /// A forecast was made within the last hour. It needs no check, or is checked.
+    WithinTheHour,
     /// A level has been answered three times today.
     LevelToday,
+    /// A level was reported, has stayed since, and foresight only observes.
+    Reported,
     /// Another person or tool reverted a change today.
     Reverted,
     /// A hot shard was split today, and a reshard would undo that.

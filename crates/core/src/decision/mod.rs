@@ -9,6 +9,7 @@ mod remedy;
 pub(crate) use evidence::{BACKLOG_MILLISECONDS, STEADY};
 pub use evidence::{Evidence, Healed, NeededFor, Side};
 pub use foreseen::{ExpectedBy, ForesightBound, ForesightHeld};
+pub(crate) use foreseen::{WRONG_IN_A_ROW, waits_times};
 pub use reason::{
     Ceiling, DeniedChange, FleetBound, Foreign, HotKeyEvidence, NoDiagnosis, NoSwitch, ReadCall, Reason, SplitBudget,
 };

@@ -29,6 +29,7 @@
 //! | `told-before=CODE/N` | the same of another hold, before that one |
 //! | `tries=N` | how often the producers try a record at most |
 //! | `aheads=N-N-…` | those of `scales` that were made before the load came: seconds before WHEN |
+//! | `levels=N.N` | when levels of the last 24 h were only reported: N s later, or -N s earlier; without a change, WHEN |
 //! | `fore=SHARDS.WRONG.N` | the last forecast, made N s later, or -N s earlier, of a stream with SHARDS shards (0: it is checked); WRONG in a row were wrong |
 //! | `plan=SHARDS/UNTIL` | a person has planned at least SHARDS shards until this time |
 //! | `early=N` | N restores were too early |
@@ -312,7 +313,7 @@ impl Memory {
         let told = Memory { notified_before: None, ..self.clone() };
         let (notified, restore_tried, unpublished, resent, tries) = (None, None, None, None, None);
         let short = Memory { change, notified, restore_tried, unpublished, resent, tries, ..told.clone() };
-        let unforeseen = Memory { aheads: vec![], forecast: None, early_restores: 0, ..short.clone() };
+        let unforeseen = Memory { aheads: vec![], levels: vec![], forecast: None, early_restores: 0, ..short.clone() };
         let shorter = Memory { restores: vec![], ..unforeseen.clone() };
         let shortest = Memory { reverts: vec![], planned: None, ..shorter.clone() };
         let texts = [self, &told, &short, &unforeseen, &shorter, &shortest].map(Memory::words);

@@ -69,6 +69,8 @@ pub struct Memory {
     pub restore_tried: Option<DateTime<Utc>>,
     /// Those of `reshards` that were made before the load came.
     pub aheads: Vec<DateTime<Utc>>,
+    /// When levels of the last 24 h were only reported, because foresight observes, oldest first.
+    pub levels: Vec<DateTime<Utc>>,
     /// The last forecast, and how many in a row were wrong.
     pub forecast: Option<Forecast>,
     /// The shards that a person has planned.
@@ -160,6 +162,7 @@ impl Memory {
         recent(&mut next.reshards, RESHARDS_A_DAY);
         recent(&mut next.restores, RESHARDS_A_DAY);
         recent(&mut next.aheads, RESHARDS_A_DAY);
+        recent(&mut next.levels, RESHARDS_A_DAY);
         recent(&mut next.switches, SWITCHES_A_DAY);
         recent(&mut next.reverts, REVERTS_REMEMBERED);
         next.forget_notifications(|(_, at)| !fresh(*at));

@@ -96,4 +96,16 @@ mod tests {
         assert_eq!(loads(&past), loads(&condensed));
         assert_eq!(Past::default().condensed().load(at(0)), None);
     }
+
+    #[test]
+    fn a_backlog_that_a_reader_worked_off_is_no_load_of_the_past() {
+        let first = Minute::of(chrono::DateTime::UNIX_EPOCH);
+        let read = |age| {
+            let mut past = Past::default();
+            let (get_records_bytes, iterator_age_ms) = (60.0 * 2.0 * 2_097_152.0, Some(age));
+            *past.mean_mut(first) = MinuteTraffic { get_records_bytes, iterator_age_ms, ..MinuteTraffic::default() };
+            past.condensed().load(first)
+        };
+        assert_eq!((read(500.0), read(3_600_000.0)), (Some(2.0), Some(0.0)));
+    }
 }

@@ -1,7 +1,7 @@
 //! Before a throttle: which streams get shards for a load that is expected or planned, and which do not. The rows are
 //! in one file because plans and forecasts have the same bounds, and each row compares one with the other.
 
-use crate::common::{Fixture, hours_ago, minutes_ago, newest, now, offered};
+use crate::common::{Fixture, MIB, hours_ago, minutes_ago, newest, now, offered};
 use crate::{decides, says};
 use chrono::{SubsecRound as _, TimeDelta};
 use std::sync::Arc;
@@ -26,6 +26,18 @@ fn rising() -> Fixture {
 /// A load that stays at 80 % of four shards.
 fn high() -> Fixture {
     at(|_| 3200.0)
+}
+
+/// A minute of this load that refused less than the floor.
+fn barely_refused(per_second: f64) -> MinuteTraffic {
+    MinuteTraffic { write_throttled: 5.0, ..offered(per_second, 4) }
+}
+
+/// Four shards whose readers get 90 % of the bytes that the shards give, this far behind in milliseconds.
+fn read(age: f64) -> Fixture {
+    let (get_records_bytes, iterator_age_ms) = (0.9 * 4.0 * 2.0 * MIB, Some(age));
+    let minute = MinuteTraffic { get_records_bytes, get_records_calls: 240.0, iterator_age_ms, ..offered(2000.0, 4) };
+    at(|_| 2000.0).minutes(-89..=0, minute)
 }
 
 /// A calm day like the days `ago`, which had `load` from now on.
@@ -79,8 +91,19 @@ rows! { gets;
     at_the_maximum_it_is_left_alone: high().policy(|p| p.max_shards = 4) => None;
     the_accounts_quota_bounds_it: high().account_full() => None;
     the_cost_bounds_it: high().policy(|p| p.max_hourly_cost = Some(0.05)) => None;
-    minutes_that_refused_something_show_no_forecast:
-        high().minutes(-20..=-20, offered(4100.0, 4)) => None;
+    minutes_that_refused_something_show_no_trend:
+        rising().minutes(-20..=-20, barely_refused(2798.0)) => None;
+    a_level_looks_at_its_ten_minutes_alone: high().minutes(-10..=-10, offered(4100.0, 4)) => Some((5, None));
+    a_throttled_minute_of_the_ten_shows_no_level: high().minutes(-9..=-9, offered(4100.0, 4)) => None;
+    refusals_below_the_floor_hold_no_level:
+        high().minutes(-5..=-5, barely_refused(3200.0)) => Some((5, None));
+    refusals_below_the_floor_in_every_minute_hold_no_level:
+        high().minutes(-89..=0, barely_refused(3200.0)) => Some((5, None));
+    refusals_below_the_floor_show_no_uneven_keys: at(|_| 2600.0).minutes(-89..=0, barely_refused(2600.0)) => None;
+    refusals_below_the_floor_are_left_alone_without_foresight:
+        high().minutes(-9..=0, barely_refused(3200.0)).policy(|p| p.foresight = Foresight::Off) => None;
+    readers_that_keep_up_fill_the_shards: read(60_000.0) => Some((6, None));
+    a_reader_that_works_off_a_backlog_is_no_load: read(3_600_000.0) => None;
     five_reshards_of_the_day_leave_one_for_it: high().memory(&spent(5, ChangeKind::Scale)) => Some((5, None));
     four_reshards_of_the_day_are_kept_for_throttles: high().memory(&spent(6, ChangeKind::Scale)) => None;
     a_level_is_answered_three_times_a_day: high().memory(&spent(3, ChangeKind::ScaleAhead)) => None;
@@ -103,6 +126,21 @@ fn forecast(minutes: i64, shards: Option<u32>, wrong: u32) -> Memory {
     Memory { forecast: Some(Forecast { at: minutes_ago(minutes), shards, wrong }), ..Memory::default() }
 }
 
+/// The memory of `count` levels that were reported, the last one more than an hour ago.
+fn reported(count: i64) -> Memory {
+    Memory { levels: (2..2 + count).rev().map(hours_ago).collect(), ..forecast(61, None, 0) }
+}
+
+/// The same stream where foresight only observes.
+fn only_observed(fixture: Fixture) -> Fixture {
+    fixture.tag(FORESIGHT_TAG, "observe")
+}
+
+/// A load that stays at 80 % of four shards, and falls for `low` minutes.
+fn dipped(low: i64) -> Fixture {
+    at(|ago| if (20..20 + low).contains(&ago) { 3000.0 } else { 3200.0 })
+}
+
 #[track_caller]
 fn is_held(fixture: Fixture, held: Option<ForesightHeld>) {
     let _ = fixture.code();
@@ -114,6 +152,19 @@ rows! { is_held;
     a_forecast_that_is_not_checked_yet_is_waited_for_beyond_its_hour:
         rising().memory(&forecast(60, Some(4), 1)) => Some(ForesightHeld::OneAnHour);
     a_checked_forecast_of_the_same_time_lets_the_next_one_go_on: rising().memory(&forecast(60, None, 1)) => None;
+    a_forecast_of_this_hour_that_needs_no_check_is_followed_by_none:
+        rising().memory(&forecast(59, None, 0)) => Some(ForesightHeld::WithinTheHour);
+    a_level_that_stays_is_reported_once: only_observed(high()).memory(&forecast(61, None, 0)) =>
+        Some(ForesightHeld::Reported);
+    a_level_that_stays_is_answered_again_with_act: high().memory(&forecast(61, None, 0)) => None;
+    nine_low_minutes_do_not_end_a_level: only_observed(dipped(9)).memory(&forecast(61, None, 0)) =>
+        Some(ForesightHeld::Reported);
+    ten_low_minutes_end_a_level: only_observed(dipped(10)).memory(&forecast(61, None, 0)) => None;
+    a_level_is_reported_again_after_a_day: only_observed(high()).memory(&forecast(1440, None, 0)) => None;
+    a_level_is_reported_three_times_a_day: only_observed(dipped(10)).memory(&reported(3)) =>
+        Some(ForesightHeld::LevelToday);
+    two_levels_of_a_day_leave_one: only_observed(dipped(10)).memory(&reported(2)) => None;
+    a_forecast_of_a_time_to_come_is_forgotten: rising().memory(&forecast(-6, None, 9)) => None;
     an_hour_after_the_last_forecast_it_goes_on: rising().memory(&forecast(61, None, 1)) => None;
     after_two_wrong_ones_it_waits_two_hours:
         rising().memory(&forecast(110, None, 2)) => Some(ForesightHeld::WrongLately);
@@ -174,6 +225,33 @@ fn a_stream_that_observes_reports_a_plan_once_and_records_the_forecast() {
 }
 
 #[test]
+fn a_level_that_is_only_reported_counts_as_one_of_the_day() {
+    let decision = only_observed(high()).memory(&reported(1)).decide();
+    assert_eq!(decision.evidence.foresight_held, Some(ForesightHeld::Reported));
+    let decision = only_observed(dipped(10)).memory(&reported(1)).decide();
+    let memory = decision.memory.expect("a record");
+    assert_eq!((decision.outcome, memory.levels), (Outcome::Planned, vec![hours_ago(2), now().trunc_subsecs(0)]));
+    assert_eq!(memory.forecast.map(|forecast| forecast.shards), Some(None), "it is not checked");
+    let trend = only_observed(rising()).decide().memory.expect("a record");
+    assert!(trend.levels.is_empty());
+}
+
+#[test]
+fn a_level_is_not_said_to_be_checked() {
+    let sentence = only_observed(high()).sentence();
+    let end = "foresight only observes, so nothing was changed.";
+    assert!(sentence.contains(end) && !sentence.contains("checked"), "{sentence}");
+    says(
+        only_observed(high()).memory(&forecast(61, None, 0)),
+        ["Nothing is changed for it: that was reported, and foresight only observes."],
+    );
+    says(
+        high().memory(&forecast(30, None, 0)),
+        ["Nothing is changed for it: the last forecast was less than an hour ago, so it waits until 2026-11-20"],
+    );
+}
+
+#[test]
 fn a_function_that_observes_reports_the_plan_and_writes_nothing() {
     let decision = rising().policy(|p| p.mode = Mode::Observe).decide();
     assert_eq!((decision.outcome, decision.memory), (Outcome::Planned, None));
@@ -206,9 +284,16 @@ fn its_sentences_say_what_is_expected_when_and_from_which_days() {
         ["Nothing is changed for it: one more shard would cost more than your maximum of cost."],
     );
     says(high().account_full(), ["Nothing is changed for it: the account's shard quota leaves no room."]);
+    for (wrong, says_so) in [
+        (1, "Its last 2 forecasts were wrong, so the next one waits for 2 hours."),
+        (7, "Its last 8 forecasts were wrong, so the next one waits for 128 hours."),
+        (8, "Its last 9 forecasts were wrong, so the next one waits for 128 hours."),
+    ] {
+        says(at(|_| 1000.0).memory(&forecast(70, Some(2), wrong)), [says_so]);
+    }
     says(
-        at(|_| 1000.0).memory(&forecast(70, Some(2), 1)),
-        ["Its last 2 forecasts were wrong, so the next one waits twice as long."],
+        high().minutes(-1..=-1, barely_refused(3200.0)),
+        ["orders: 5 records refused (up to 0.01 % of a minute); for ten minutes its load has filled"],
     );
 }
 
@@ -548,11 +633,14 @@ fn a_memory_of_forecasts_and_plans_reads_as_it_was_written() {
         forecast: Some(Forecast { at: minutes_ago(7), shards: Some(4), wrong: 3 }),
         planned: Some(Planned { at_least: 8, until: minutes_ago(-90) }),
         early_restores: 2,
+        levels: vec![hours_ago(20), minutes_ago(9)],
         ..spent(3, ChangeKind::ScaleAhead)
     };
-    let text = memory.encode().expect("fits");
-    assert_eq!(Memory::parse(&text), Ok(memory), "{text}");
-    for bad in ["fore=4.0", "fore=x.0.1", "plan=8", "plan=8/tomorrow", "early=-1", "aheads=x"] {
+    for memory in [memory, reported(3)] {
+        let text = memory.encode().expect("fits");
+        assert_eq!(Memory::parse(&text), Ok(memory), "{text}");
+    }
+    for bad in ["levels=x", "fore=4.0", "fore=x.0.1", "plan=8", "plan=8/tomorrow", "early=-1", "aheads=x"] {
         assert!(Memory::parse(&format!("v=1 change=ahead/2/4/20261120T170440Z {bad}")).is_err(), "{bad}");
     }
 }

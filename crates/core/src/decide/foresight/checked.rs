@@ -3,6 +3,7 @@
 use super::super::Case;
 use super::super::history::History;
 use super::forecast::FULL_AT;
+use crate::decision::waits_times;
 use crate::memory::Forecast;
 use crate::observation::{Minute, Stream};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -19,26 +20,20 @@ const CHECKED_AFTER_MINUTES: i64 = 60;
 /// would switch foresight off.
 const GIVEN_UP_AFTER_MINUTES: i64 = 2 * CHECKED_AFTER_MINUTES + 5;
 
-/// After this number of wrong forecasts in a row the next one waits longer. One may be an accident.
-pub(super) const WRONG_IN_A_ROW: u32 = 2;
-
-/// The wait doubles at most this often: 128 hours. More would switch foresight off in silence.
-const MOST_DOUBLINGS: u32 = 7;
-
 /// Until when no other forecast may be acted on: an hour after the last, and twice as long after each wrong one from
 /// the second in a row on. A forecast that is not checked by then is waited for. `None`: one may be acted on `now`.
 pub(super) fn waits_until(last: Option<Forecast>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
     let Forecast { at, wrong, shards } = last?;
-    let doublings = if wrong >= WRONG_IN_A_ROW { (wrong + 1 - WRONG_IN_A_ROW).min(MOST_DOUBLINGS) } else { 0 };
     let after = |minutes| Some(at + TimeDelta::minutes(minutes)).filter(|until| now < *until);
-    after(CHECKED_AFTER_MINUTES << doublings).or_else(|| after(GIVEN_UP_AFTER_MINUTES).filter(|_| shards.is_some()))
+    after(CHECKED_AFTER_MINUTES * i64::from(waits_times(wrong)))
+        .or_else(|| after(GIVEN_UP_AFTER_MINUTES).filter(|_| shards.is_some()))
 }
 
 impl Case<'_> {
     /// Checks the last forecast: right as soon as a minute would have filled the shards from before, wrong an hour
     /// after it where none has.
     pub(in crate::decide) fn check_forecast(&mut self, stream: &Stream, history: &mut History, newest: Minute) {
-        let evenness = self.evenness(newest, history.memory.base.unwrap_or(stream.open_shards), history);
+        let evenness = self.evenness_known(stream, history, newest);
         let Some(last) = &mut history.memory.forecast else { return };
         let Some(shards) = last.shards else { return };
         let first = Minute::of(last.at);
@@ -71,6 +66,7 @@ mod tests {
         assert_eq!((waits(last(None, 0), 59), waits(last(None, 0), 60)), (true, false));
         assert_eq!((waits(last(Some(4), 0), 124), waits(last(Some(4), 0), 125)), (true, false));
         assert_eq!((waits(last(Some(4), 3), 239), waits(last(Some(4), 3), 240)), (true, false));
+        assert_eq!((waits(last(None, 8), 128 * 60 - 1), waits(last(None, 9), 128 * 60)), (true, false));
         assert!(!waits(None, 0));
     }
 }

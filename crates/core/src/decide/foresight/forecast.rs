@@ -37,9 +37,12 @@ pub(super) fn forecast(loads: &[f64], capacity: f64, late: i64, profile: Option<
         Some(profile) => profile.expected(capacity),
         None => trend(loads, capacity, late),
     };
-    ahead.or_else(|| {
-        let level = level(loads, capacity).filter(|_| !is_rising(loads))?;
-        let to_carry = profile.map_or(level.to_carry, |profile| profile.later().max(level.to_carry));
-        Some(Expected { to_carry, ..level })
-    })
+    ahead.or_else(|| stays_high(loads, capacity, profile))
+}
+
+/// The load that stays high, and does not rise. It gets the shards of the next hours, as earlier days show them.
+pub(super) fn stays_high(loads: &[f64], capacity: f64, profile: Option<&Profile>) -> Option<Expected> {
+    let level = level(loads, capacity).filter(|_| !is_rising(loads))?;
+    let to_carry = profile.map_or(level.to_carry, |profile| profile.later().max(level.to_carry));
+    Some(Expected { to_carry, ..level })
 }

@@ -8,7 +8,7 @@ pub(super) const LEVEL_MINUTES: usize = 10;
 
 /// The share of the capacity above which a load is high. A little above the default target utilization: after a change
 /// for this load, the same load is not high any more.
-const HIGH: f64 = 0.77;
+pub(super) const HIGH: f64 = 0.77;
 
 /// The share of the target utilization that is left to a load which stays high. Its next step is not known, so the
 /// stream gets a little more than the target: at the default target it then carries 40 % more. With a larger share, the

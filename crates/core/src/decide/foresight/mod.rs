@@ -18,14 +18,14 @@ mod trend;
 use super::Case;
 use super::demand::shards_at;
 use super::history::History;
-use crate::decision::{ExpectedBy, ForesightHeld, Remedy};
+use crate::decision::{ExpectedBy, ForesightHeld, Reason, Remedy, Side, WRONG_IN_A_ROW};
 use crate::memory::{ChangeKind, Forecast, Memory, Planned, RESHARDS_A_DAY};
-use crate::observation::{CapacityMode, LOOKBACK_HOURS, Minute, MinuteTraffic, Past, Stream};
+use crate::observation::{CapacityMode, LOOKBACK_HOURS, Minute, Past, Stream};
 use crate::policy::{Foresight, StreamPolicy};
 use crate::signal::Signal;
-use chrono::{SubsecRound, TimeDelta};
-use forecast::{Expected, forecast};
-use level::HEADROOM;
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+use forecast::{Expected, forecast, stays_high};
+use level::{HEADROOM, HIGH, LEVEL_MINUTES};
 use profile::{Profile, RESEMBLE_MINUTES, profile};
 pub(super) use restored::is_worth_a_reshard;
 use trend::TREND_MINUTES;
@@ -66,7 +66,9 @@ impl Case<'_> {
         if needed <= stream.open_shards {
             return None;
         }
-        match self.held(expected.by, history) {
+        let is_only_reported = expected.by == ExpectedBy::Level && policy.foresight == Foresight::Observe;
+        let is_known = is_only_reported && self.is_reported(stream, history, newest);
+        match self.held(expected.by, history).or(is_known.then_some(ForesightHeld::Reported)) {
             None => self.step(needed, stream, policy, history, newest),
             held => {
                 self.decision.evidence.foresight_held = held;
@@ -75,22 +77,59 @@ impl Case<'_> {
         }
     }
 
-    /// The load that is expected, if it is more than the stream should carry. Minutes that refused anything have
-    /// retries, so they show no forecast.
-    fn expected(&mut self, stream: &Stream, history: &History, newest: Minute) -> Option<Expected> {
-        let loads = self.calm_loads(newest)?;
-        let profile = self.profile(stream, history, newest);
-        let late = Minute::of(self.now).start().signed_duration_since(newest.start()).num_minutes();
-        forecast(&loads, self.capacity(stream, history, newest), late, profile.as_ref())
+    /// The step for a load that stays high, where the stream would be held because it refuses less than the floor. No
+    /// change against throttling follows there, and such a stream may refuse a little all day.
+    pub(super) fn or_level(
+        &mut self,
+        reason: Reason,
+        stream: &Stream,
+        policy: &StreamPolicy,
+        history: &History,
+        newest: Minute,
+    ) -> Result<Remedy, Reason> {
+        let is_settled = history.settled(newest).is_ok() && history.is_unproven(newest).is_none();
+        if !(is_settled && reason == Reason::Negligible && policy.foresight != Foresight::Off) {
+            return Err(reason);
+        }
+        self.ahead(stream, policy, history, newest).ok_or(reason)
     }
 
-    /// The loads of the last minutes, oldest first, in full shards. `None`: one of them refused something.
-    fn calm_loads(&self, newest: Minute) -> Option<Vec<f64>> {
+    /// The load that is expected, if it is more than the stream should carry. Minutes that refused anything have
+    /// retries, so they show no trend and no resemblance. A level counts what was accepted, so refusals below the floor
+    /// do not change it.
+    fn expected(&mut self, stream: &Stream, history: &History, newest: Minute) -> Option<Expected> {
+        let is_calm = self.is_calm(newest);
+        if !is_calm && self.is_throttled_in_level(newest) {
+            return None;
+        }
+        let (loads, profile) = (self.taken(newest), self.profile(stream, history, newest));
+        let capacity = self.capacity(stream, history, newest);
+        if !is_calm {
+            return stays_high(&loads, capacity, profile.as_ref());
+        }
+        let late = Minute::of(self.now).start().signed_duration_since(newest.start()).num_minutes();
+        forecast(&loads, capacity, late, profile.as_ref())
+    }
+
+    /// Whether none of the last minutes refused anything.
+    fn is_calm(&self, newest: Minute) -> bool {
         let traffic = &self.observation.traffic;
-        let minutes = newest.plus(1 - TREND_MINUTES as i64).to(newest).map(|minute| traffic.minute(minute));
-        let minutes: Vec<MinuteTraffic> = minutes.collect();
-        let is_calm = !minutes.iter().any(MinuteTraffic::is_throttled);
-        is_calm.then(|| minutes.iter().map(MinuteTraffic::taken_shards).collect())
+        !last(TREND_MINUTES, newest).any(|minute| traffic.minute(minute).is_throttled())
+    }
+
+    /// Whether one of the minutes of a level refused so much that it counts as throttled.
+    fn is_throttled_in_level(&self, newest: Minute) -> bool {
+        let counts = |minute| {
+            let minute = self.observation.traffic.minute(minute);
+            self.counts(Side::Writes, &minute) || self.counts(Side::Reads, &minute)
+        };
+        last(LEVEL_MINUTES, newest).any(counts)
+    }
+
+    /// The loads of the last minutes, oldest first, in full shards.
+    fn taken(&self, newest: Minute) -> Vec<f64> {
+        let traffic = &self.observation.traffic;
+        last(TREND_MINUTES, newest).map(|minute| traffic.minute(minute).taken_shards()).collect()
     }
 
     /// What earlier days say of the next hours. Sets `missing` where the past was not read.
@@ -100,7 +139,7 @@ impl Case<'_> {
             return None;
         };
         let traffic = &self.observation.traffic;
-        let recent = newest.plus(1 - RESEMBLE_MINUTES).to(newest);
+        let recent = last(RESEMBLE_MINUTES as usize, newest);
         let recent = recent.map(|minute| traffic.minute(minute).taken_shards()).sum::<f64>();
         let recent = recent / RESEMBLE_MINUTES as f64;
         let capacity = self.capacity(stream, history, newest);
@@ -112,8 +151,11 @@ impl Case<'_> {
         f64::from(stream.open_shards) * self.evenness_known(stream, history, newest)
     }
 
+    /// How even the keys are, as throttled minutes show it. Refusals below the floor are bursts, and would make each
+    /// load look high.
     fn evenness_known(&self, stream: &Stream, history: &History, newest: Minute) -> f64 {
-        self.evenness(newest, history.memory.base.unwrap_or(stream.open_shards), history)
+        let base = history.memory.base.unwrap_or(stream.open_shards);
+        self.evenness_where(newest, base, history, |minute| self.counts(Side::Writes, minute))
     }
 
     /// The shards that carry an expected load at the target utilization.
@@ -150,16 +192,36 @@ impl Case<'_> {
             let wrong = history.memory.forecast.map_or(0, |forecast| forecast.wrong);
             self.decision.evidence.foresight_waits_until = Some(until);
             self.decision.evidence.forecasts_wrong = Some(wrong).filter(|wrong| *wrong > 0);
-            let is_wrong = wrong >= checked::WRONG_IN_A_ROW;
-            return Some(if is_wrong { ForesightHeld::WrongLately } else { ForesightHeld::OneAnHour });
+            let is_open = history.memory.forecast.is_some_and(|forecast| forecast.shards.is_some());
+            return Some(match (wrong >= WRONG_IN_A_ROW, is_open) {
+                (true, _) => ForesightHeld::WrongLately,
+                (false, true) => ForesightHeld::OneAnHour,
+                (false, false) => ForesightHeld::WithinTheHour,
+            });
         }
         (by == ExpectedBy::Level && self.aheads_today(history) >= LEVELS_A_DAY).then_some(ForesightHeld::LevelToday)
     }
 
-    /// The changes of the last 24 hours that were made ahead of the load.
+    /// The changes of the last 24 hours that were made ahead of the load, and the levels that were only reported.
     fn aheads_today(&self, history: &History) -> usize {
-        let day = TimeDelta::hours(LOOKBACK_HOURS);
-        history.memory.aheads.iter().filter(|at| self.now - **at < day).count()
+        let Memory { aheads, levels, .. } = &history.memory;
+        aheads.iter().chain(levels).filter(|at| self.is_of_today(**at)).count()
+    }
+
+    fn is_of_today(&self, at: DateTime<Utc>) -> bool {
+        self.now - at < TimeDelta::hours(LOOKBACK_HOURS)
+    }
+
+    /// Whether the load has stayed high since the last report of today: the person knows it. It is over once each of
+    /// ten minutes in a row was not high. A change would have ended it at once.
+    fn is_reported(&self, stream: &Stream, history: &History, newest: Minute) -> bool {
+        let Some(last) = history.memory.forecast.map(|last| last.at).filter(|at| self.is_of_today(*at)) else {
+            return false;
+        };
+        let high = HIGH * self.capacity(stream, history, newest);
+        let is_low = |minute: Minute| self.observation.traffic.minute(minute).taken_shards() <= high;
+        let minutes: Vec<bool> = Minute::of(last).to(newest).map(is_low).collect();
+        !minutes.windows(LEVEL_MINUTES).any(|ten| ten.iter().all(|is_low| *is_low))
     }
 
     /// What of today prevents a change ahead of the load, whatever it rests on.
@@ -221,6 +283,7 @@ impl Case<'_> {
         // Without a memory, each sweep would notify again.
         self.is_repeated |= is_forecast && !self.decision.may_change() && matches!(self.signal, Signal::Sweep(_));
         if self.is_forecast_only {
+            self.remember_level(&mut history.memory);
             return history.memory.clone();
         }
         let early = restored::early_restores(&history.memory, remedy, self.now);
@@ -231,6 +294,14 @@ impl Case<'_> {
         Memory { early_restores, planned: memory.planned.filter(is_left), ..memory }
     }
 
+    /// A level that is only reported counts as one of the day, as a change for it would.
+    fn remember_level(&self, memory: &mut Memory) {
+        if self.decision.evidence.expected_by == Some(ExpectedBy::Level) {
+            memory.levels.retain(|at| self.is_of_today(*at));
+            memory.levels.push(self.now.trunc_subsecs(0));
+        }
+    }
+
     fn remember_forecast(&self, memory: &mut Memory, from: u32) {
         let by = self.decision.evidence.expected_by;
         let wrong = memory.forecast.map_or(0, |forecast| forecast.wrong);
@@ -238,6 +309,11 @@ impl Case<'_> {
         let shards = (by != Some(ExpectedBy::Level)).then_some(from);
         memory.forecast = Some(Forecast { at: self.now.trunc_subsecs(0), shards, wrong });
     }
+}
+
+/// This number of minutes up to `newest`.
+fn last(minutes: usize, newest: Minute) -> impl Iterator<Item = Minute> {
+    newest.plus(1 - minutes as i64).to(newest)
 }
 
 /// The load of a minute of the past, in full shards. `None`: unknown, or before the stream.

@@ -57,7 +57,7 @@ impl Case<'_> {
             self.missing.past = true;
             return planned;
         };
-        if self.calm_loads(newest).is_none_or(|loads| is_rising(&loads)) {
+        if !self.is_calm(newest) || is_rising(&self.taken(newest)) {
             return stream.open_shards;
         }
         // The hours of yesterday count for every restore. A stream in foresight also looks at the same weekday.
@@ -66,7 +66,7 @@ impl Case<'_> {
         let ahead = ahead.filter_map(|minute| load_of_past(past, stream, minute)).fold(0.0, f64::max);
         // At the target itself, the first noise would make it a level.
         let utilization = HEADROOM * self.policy.target_utilization;
-        let evenness = self.evenness_known(stream, history, newest);
+        let evenness = self.evenness(newest, history.memory.base.unwrap_or(stream.open_shards), history);
         shards_at(ahead.max(calm_peak) / evenness, utilization).max(planned)
     }
 }

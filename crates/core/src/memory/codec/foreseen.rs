@@ -5,7 +5,7 @@ use super::anchor::{TIME, list, parts, time};
 use crate::memory::{Forecast, Planned};
 
 /// Written after all other words.
-pub(super) const WORDS: [Word; 4] = [
+pub(super) const WORDS: [Word; 5] = [
     Word {
         key: "aheads",
         read: |memory, value, anchor| {
@@ -15,6 +15,14 @@ pub(super) const WORDS: [Word; 4] = [
         write: |memory, anchor| {
             list(memory.aheads.iter().map(|at| anchor.seconds_before(*at).map(|ago| ago.to_string())), "-")
         },
+    },
+    Word {
+        key: "levels",
+        read: |memory, value, anchor| {
+            memory.levels = value.split('.').map(|at| anchor.moment(at)).collect::<Option<_>>()?;
+            Some(())
+        },
+        write: |memory, anchor| list(memory.levels.iter().map(|at| Some(anchor.write_moment(*at))), "."),
     },
     Word {
         key: "fore",

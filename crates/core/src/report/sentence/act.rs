@@ -36,7 +36,11 @@ pub(super) fn act(remedy: &Remedy, signal: &Signal, decision: &Decision) -> Stri
             "nothing was changed. --yes changes nothing either: UNTHROTTLE_MODE or its tag is observe."
         }
         Mode::Heal if matches!(remedy, Remedy::ScaleAhead { .. }) && signal.mode().is_none() => {
-            "foresight only observes, so nothing was changed. It is checked in an hour."
+            match evidence.expected_by {
+                // A level says that little is left, and not that a load comes.
+                Some(ExpectedBy::Level) => "foresight only observes, so nothing was changed.",
+                _ => "foresight only observes, so nothing was changed. It is checked in an hour.",
+            }
         }
         _ => "in observe mode nothing was changed.",
     };
@@ -49,7 +53,9 @@ pub(super) fn seen(remedy: &Remedy, evidence: &Evidence) -> String {
     match remedy {
         _ if !evidence.has_refused() => "not throttled".into(),
         _ if is_over => "no longer throttled".into(),
-        Remedy::DisableShardMetrics { .. } if evidence.throttled_minutes.unwrap_or_default() == 0 => {
+        Remedy::DisableShardMetrics { .. } | Remedy::ScaleAhead { .. }
+            if evidence.throttled_minutes.unwrap_or_default() == 0 =>
+        {
             let (what, share) = refused(evidence);
             format!("{what} (up to {share} of a minute)")
         }

@@ -1,7 +1,7 @@
 //! Sentences about loads that are expected, and about shards that are planned.
 
 use super::Seen;
-use crate::decision::{Decision, Evidence, ExpectedBy, ForesightBound, ForesightHeld, Remedy, Verdict};
+use crate::decision::{Decision, Evidence, ExpectedBy, ForesightBound, ForesightHeld, Remedy, Verdict, waits_times};
 use crate::policy::MAX_SHARDS_TAG;
 use crate::text::{QUOTED, plain};
 use crate::words::{are, many, percent};
@@ -45,7 +45,8 @@ pub(super) fn not_changed(seen: &Seen<'_>) -> Option<String> {
     let checked = evidence.forecast_was_right.map(|is_right| match (is_right, evidence.forecasts_wrong) {
         (true, _) => "Its last forecast was right.".to_owned(),
         (false, Some(wrong @ 2..)) => {
-            format!("Its last {wrong} forecasts were wrong, so the next one waits twice as long.")
+            let hours = many(waits_times(wrong), "hour");
+            format!("Its last {wrong} forecasts were wrong, so the next one waits for {hours}.")
         }
         (false, _) => "Its last forecast was wrong: the load stayed below its old shards.".into(),
     });
@@ -68,11 +69,15 @@ fn held_by(held: ForesightHeld, evidence: &Evidence) -> String {
         ForesightHeld::Bound => bound(evidence.foresight_bound).into(),
         ForesightHeld::KeptForThrottles => "four reshards of the day are kept for throttles".into(),
         ForesightHeld::OneAnHour => format!("the last forecast is checked first, until {until} UTC"),
+        ForesightHeld::WithinTheHour => {
+            format!("the last forecast was less than an hour ago, so it waits until {until} UTC")
+        }
+        ForesightHeld::Reported => "that was reported, and foresight only observes".into(),
         ForesightHeld::WrongLately => {
             let wrong = evidence.forecasts_wrong.unwrap_or_default();
             format!("the last {wrong} forecasts were wrong, so it waits until {until} UTC")
         }
-        ForesightHeld::LevelToday => "it got shards ahead of the load three times today".into(),
+        ForesightHeld::LevelToday => "three changes ahead of the load were made or reported today".into(),
         ForesightHeld::Reverted => "another person or tool reverted a change of ours today".into(),
         ForesightHeld::HotShard => "a hot shard was split today, and a reshard would undo that".into(),
         ForesightHeld::MemoryLost => "its memory of today is lost".into(),

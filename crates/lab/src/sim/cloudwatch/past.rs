@@ -22,6 +22,8 @@ impl Pasts {
         mean.incoming_records += share * stream.accepted as f64;
         mean.incoming_bytes += share * (stream.accepted * record_bytes) as f64;
         mean.get_records_bytes += share * reads.bytes;
+        let age = Some(reads.age_ms).filter(|_| reads.calls > 0.0);
+        mean.iterator_age_ms = mean.iterator_age_ms.into_iter().chain(age).reduce(f64::max);
         self.all.forget_before(minute.plus(-60 * 24 * PAST_DAYS));
     }
 
