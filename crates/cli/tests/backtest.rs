@@ -140,7 +140,7 @@ async fn a_fault_in_the_middle_leaves_days_from_which_the_next_run_goes_on() {
     let args = ["orders", "--days", "3", "--cache", "cache"];
     let (code, out, err) = backtest(&account, &folder, &args).await;
     assert_eq!((code, out.as_str()), (1, ""), "{err}");
-    assert!(err.contains("GetMetricData failed") && err.contains("not allowed"), "{err}");
+    assert!(err.contains("AWS denied cloudwatch:GetMetricData: ") && err.contains("not allowed"), "{err}");
     assert!(err.contains(&format!("what was read up to {} is kept", midnight(1).date_naive())), "{err}");
     assert_eq!(kept(&folder).len(), 2, "two pages came");
     account.reset_calls();

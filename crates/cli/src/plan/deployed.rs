@@ -1,7 +1,6 @@
 //! What the deployed function allows.
 
 use crate::CliError;
-use crate::aws::called;
 use crate::config;
 use unthrottle::aws::read::stream;
 use unthrottle::aws::{Cause, Clients};
@@ -39,7 +38,7 @@ impl Deployed {
 
     /// Checks that the stream may have these shards.
     pub async fn within_maximum(&self, clients: &Clients, stream: &StreamArn, at_least: u32) -> Result<(), CliError> {
-        let tags = called("ListTagsForResource", stream::tags(&clients.kinesis, stream).await)?;
+        let tags = stream::tags(&clients.kinesis, stream).await.map_err(unthrottle::Error::from)?;
         let own = self.policy.for_stream(&tags, None).map_err(|error| CliError::Usage(error.to_string()))?;
         let Some(own) = own else {
             return Err(CliError::Usage(format!("{} is switched off or out of scope for unthrottle", stream.name)));

@@ -90,6 +90,18 @@ pub struct Failure {
     /// What happened.
     pub error: String,
 }
+    /// What AWS denied, if it did. `error` names the role of the function, and a person who runs the sweep has another.
+    #[serde(skip)]
+    pub denied: Option<Denied>,
+}
+
+/// A read that AWS denied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denied {
+    /// The action, such as `cloudwatch:GetMetricData`.
+    pub action: String,
+    /// AWS's answer.
+    pub why: String,
 
 /// What a sweep found and did, from which its document is made.
 #[derive(Debug, Default)]
