@@ -294,9 +294,9 @@ fn a_hostile_file_ends_in_a_named_error_or_in_a_result_within_bounded_memory() {
     let at = |minute: u32, rest: &str| format!("2026-11-20T{:02}:{:02}:00Z,{rest}\n", minute / 60, minute % 60);
     let rows = |apart: u32, rest: &str| (0..20).map(|row| at(apart * row, rest)).collect::<String>();
     for (text, code, says) in [
-        (format!("{right}{}", at(2, "1e30,1e30,0")), 2, ":3: incoming_bytes is 1000000"),
-        (format!("{right}{}", at(2, "1e9,1e9,0")), 2, ":3: incoming_records is 1000000000, and the largest stream"),
-        (format!("{right}{}", at(2, "500000,1000,1e300")), 2, ":3: write_throttled is 1000000"),
+        (format!("{right}{}", at(2, "1e30,1e30,0")), 2, ":3: incoming_bytes is 1,000,000"),
+        (format!("{right}{}", at(2, "1e9,1e9,0")), 2, ":3: incoming_records is 1,000,000,000, and the largest stream"),
+        (format!("{right}{}", at(2, "500000,1000,1e300")), 2, ":3: write_throttled is 1,000,000"),
         (format!("{right}{}", at(2, "1000,500000,0")), 2, ":3: incoming_bytes is 1000 and incoming_records is 500000"),
         (format!("{right}{}", at(2, "500000,1000,1e9")), 0, "best static"),
         (rows(5, "22500000,450000,0"), 0, "on 2 shards"),

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use unthrottle::aws::Cause;
 use unthrottle_core::observation::Minute;
 use unthrottle_core::signal::StreamArn;
+use unthrottle_core::words::count;
 use unthrottle_lab::sim::backtest::{History, Passed};
 
 const CALL: &str = "GetMetricData";
@@ -79,8 +80,8 @@ pub(super) async fn read(
     }
     if let Some((minute, (metric, most))) = known.iter().find_map(|(at, passed)| Some((at, passed.impossible()?))) {
         return Err(CliError::Late(format!(
-            "CloudWatch gave a {metric} above {most:.0} for the minute {minute} UTC of {}: no stream of AWS takes that \
-             much",
+            "CloudWatch gave a {metric} above {} for the minute {minute} UTC of {}: no stream of AWS takes that much",
+            count(most),
             minute.start().date_naive()
         )));
     }

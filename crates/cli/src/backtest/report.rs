@@ -254,9 +254,9 @@ impl Report {
         // A difference of a tenth is normal: the simulation has whole seconds and whole records at the ends of bursts.
         if (then - simulated as f64).abs() > 0.1 * then.max(1_000.0) {
             doubts.push(format!(
-                "Doubtful: a simulated stream without changes refuses {} records, and the real stream refused \
-                 {}. The stream had another number of shards then (--shards), or very uneven keys.",
-                count(simulated as f64),
+                "Doubtful: a simulated stream without changes refuses {}, and the real stream refused {}. \
+                 The stream had another number of shards then (--shards), or very uneven keys.",
+                many(simulated, "record"),
                 count(then)
             ));
         }

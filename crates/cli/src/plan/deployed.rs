@@ -6,6 +6,7 @@ use unthrottle::aws::read::stream;
 use unthrottle::aws::{Cause, Clients};
 use unthrottle_core::policy::Policy;
 use unthrottle_core::signal::StreamArn;
+use unthrottle_core::words::many;
 
 /// The policy of the deployed function.
 pub(super) struct Deployed {
@@ -46,9 +47,10 @@ impl Deployed {
         if at_least > own.max_shards {
             let unread = self.unread.as_ref().map(|unread| format!(". But {unread}")).unwrap_or_default();
             return Err(CliError::Usage(format!(
-                "--at-least {at_least}: the maximum of {} is {} shards (UNTHROTTLE_MAX_SHARDS of the function, or the \
-                 tag unthrottle.max-shards). The function would refuse the plan{unread}",
-                stream.name, own.max_shards
+                "--at-least {at_least}: the maximum of {} is {} (UNTHROTTLE_MAX_SHARDS of the function, or the tag \
+                 unthrottle.max-shards). The function would refuse the plan{unread}",
+                stream.name,
+                many(own.max_shards, "shard")
             )));
         }
         Ok(())
