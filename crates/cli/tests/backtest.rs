@@ -348,7 +348,9 @@ async fn the_past_follows_what_unthrottle_itself_changed() {
     assert_eq!((&past["policy"], shards), (&"as it was".into(), (&2.into(), &4.into())));
     let simulated = document["throttled_simulated"].as_f64().expect("a number");
     assert!((simulated / 3_600_000.0 - 1.0).abs() < 0.1, "{simulated}");
-    assert!(!document["caveats"].to_string().contains("Doubtful"), "{document:#}");
+    let caveats = document["caveats"].to_string();
+    assert!(!caveats.contains("Doubtful"), "{document:#}");
+    assert!(caveats.contains("unthrottle itself healed the stream") && caveats.contains("sent again"), "{document:#}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The result of a backtest: a table, the hours, and the assumptions of the estimate.
 
 use super::period::Period;
-use super::result::MEANINGS;
+use super::result::{HEALED_PAST, MEANINGS};
 use super::text::{cents, tenths};
 use crate::changes::ShardsOverTime;
 use crate::pages::{self, Clock, Page, Section, Table};
@@ -207,6 +207,7 @@ impl Report {
     pub(super) fn caveats(&self) -> Vec<String> {
         let mut caveats = self.assumptions();
         caveats.extend(self.coarse());
+        caveats.extend((self.from == From::Changes).then(|| HEALED_PAST.to_owned()));
         if let Some(hours) = self.runs.iter().filter_map(|(who, _)| who.restores_after()).next_back() {
             let hours = if hours == 1 { "one hour".to_owned() } else { format!("{hours} hours") };
             caveats.push(format!(
