@@ -229,8 +229,8 @@ fn unsupported(decisions: &[Document]) -> Option<Unsupported> {
 }
 
 /// A sweep without fleet alarms costs money: it asks CloudWatch for the metrics of every stream.
-const NO_FLEET_ALARM: &str = " No fleet alarm is set (UNTHROTTLE_FLEET_ALARMS). So the sweep asked CloudWatch twice \
-    about every stream of the account, at about $0.01 for 1,000 streams each time.";
+const NO_FLEET_ALARM: &str = " No fleet alarm is set (UNTHROTTLE_FLEET_ALARMS), so the sweep asked CloudWatch \
+    about every stream: about $0.02 for 1,000 streams.";
 
 /// An alarm that cannot be read hides its streams, and asking about every stream costs money at each sweep.
 const ALARM_FAILED: &str = " A fleet alarm could not be read, so the sweep asked CloudWatch twice about every stream, \
