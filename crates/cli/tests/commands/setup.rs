@@ -152,5 +152,11 @@ async fn the_version_names_the_commit_and_the_features() {
     let long = text(&output(unthrottle(&["--version"])).await.stdout);
     for part in [short.trim(), "commit: ", "features: schema", "build: "] {
         assert!(long.contains(part), "{part}: {long}");
+    for (name, example) in
+        [("explain", r"unthrottle explain orders \-\-region"), ("pause", r"unthrottle pause \-\-dry")]
+    {
+        let page = std::fs::read_to_string(folder.path().join(format!("unthrottle-{name}.1"))).expect(name);
+        assert!(page.contains("Example:") && page.contains(example), "{name}: {page}");
+    }
     }
 }
