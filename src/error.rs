@@ -1,6 +1,7 @@
 //! Why an invocation failed.
 
 use crate::aws::{AwsError, ReadError};
+use unthrottle_core::report::Denied;
 use unthrottle_core::run::OBSERVATION_GOOD_FOR;
 use unthrottle_core::signal::SignalError;
 
@@ -52,6 +53,14 @@ impl Error {
             Error::Aws(AwsError::Apply(_)) => "act_failed",
             Error::Homeless { .. } => "homeless",
             Error::TooSlow { .. } | Error::GivenUp { .. } | Error::SweepTooSlow => "too_slow",
+        }
+    }
+
+    /// The action that AWS denied, and its words. `None`: the invocation failed for another reason.
+    pub fn denied(&self) -> Option<Denied> {
+        match self {
+            Error::Aws(error) => error.denied(),
+            _ => None,
         }
     }
 }

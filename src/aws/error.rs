@@ -1,7 +1,8 @@
 //! Why a call of AWS's failed.
 
-use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_kinesis::error::{ErrorMetadata, ProvideErrorMetadata, SdkError};
 use unthrottle_core::denial::{Denial, Denier};
+use unthrottle_core::report::Denied;
 use unthrottle_core::signal::StreamArn;
 
 /// A call that failed.
@@ -13,6 +14,16 @@ pub enum AwsError {
     /// AWS did not answer a call that changes something, or throttled it after all retries.
     #[error(transparent)]
     Apply(#[from] ApplyError),
+}
+
+impl AwsError {
+    /// The action that AWS denied, and its words. `None`: the call failed for another reason.
+    pub fn denied(&self) -> Option<Denied> {
+        match self {
+            AwsError::Read(error) => error.denied(),
+            AwsError::Apply(_) => None,
+        }
+    }
 }
 
 /// A call that changes something, and that AWS did not answer, or throttled after all retries.
@@ -80,13 +91,19 @@ impl ReadError {
         ReadError { call, stream: subject.into(), denial, source: Cause::of(error) }
     }
 
+    /// The action that AWS denied, and its words. `None`: the call failed for another reason.
+    pub(crate) fn denied(&self) -> Option<Denied> {
+        let action = self.denial.as_ref()?.action.clone();
+        Some(Denied { action, why: self.source.to_string() })
+    }
+
     /// The failure of a call whose answer cannot be used.
     pub(crate) fn unusable(call: &'static str, subject: &str, source: Cause) -> ReadError {
         ReadError { call, stream: subject.into(), denial: None, source }
     }
 }
 
-/// An SDK error, shown with all its causes.
+/// An SDK error, shown with all its causes. AWS's answer is shown as `CODE: message`.
 #[derive(Debug)]
 pub struct Cause(Box<dyn std::error::Error + Send + Sync>);
 
@@ -101,7 +118,12 @@ impl std::fmt::Display for Cause {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let first: &(dyn std::error::Error + 'static) = self.0.as_ref();
         let causes = std::iter::successors(Some(first), |error| error.source());
-        let mut texts: Vec<String> = causes.map(ToString::to_string).collect();
+        let mut texts: Vec<String> =
+            causes.map(|cause| cause.downcast_ref().map_or_else(|| cause.to_string(), in_words)).collect();
+        // For a code that its model does not name, the SDK says no more than "unhandled error" before the answer.
+        let last = texts.pop();
+        texts.retain(|text| !text.starts_with("unhandled error"));
+        texts.extend(last);
         // The SDK says "service error" for what its cause then says in AWS's own words.
         if texts.len() > 1 && texts[0] == "service error" {
             texts.remove(0);
@@ -111,8 +133,41 @@ impl std::fmt::Display for Cause {
     }
 }
 
+/// AWS's answer in its own words.
+fn in_words(answer: &ErrorMetadata) -> String {
+    match (answer.code(), answer.message()) {
+        (Some(code), Some(message)) => format!("{code}: {message}"),
+        (Some(text), None) | (None, Some(text)) => text.to_owned(),
+        (None, None) => "an answer without a code and a message".to_owned(),
+    }
+}
+
 impl std::error::Error for Cause {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.0.source()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_sdk_cloudwatch::operation::get_metric_data::GetMetricDataError;
+    use aws_sdk_kinesis::operation::describe_stream_summary::DescribeStreamSummaryError;
+    use aws_sdk_kinesis::types::error::AccessDeniedException;
+
+    #[test]
+    fn an_answer_of_aws_is_its_code_and_its_message() {
+        let answer = |code: Option<&str>, message: Option<&str>| {
+            let answer = ErrorMetadata::builder().custom("aws_request_id", "1");
+            let answer = code.into_iter().fold(answer, |answer, code| answer.code(code));
+            let answer = message.into_iter().fold(answer, |answer, message| answer.message(message));
+            Cause::of(GetMetricDataError::generic(answer.build())).to_string()
+        };
+        assert_eq!(answer(Some("AccessDeniedException"), Some("User: u")), "AccessDeniedException: User: u");
+        assert_eq!((answer(Some("Slow"), None), answer(None, Some("slow"))), ("Slow".into(), "slow".into()));
+        assert_eq!(answer(None, None), "an answer without a code and a message");
+        let known = AccessDeniedException::builder().message("User: u").build();
+        let known = Cause::of(DescribeStreamSummaryError::AccessDeniedException(known)).to_string();
+        assert_eq!(known, "AccessDeniedException: User: u");
     }
 }

@@ -169,5 +169,5 @@ async fn order(clients: &Clients, now: DateTime<Utc>, found: &mut Throttled) {
 }
 
 fn failure(of: &str, error: &ReadError) -> Failure {
-    Failure { of: of.into(), code: "read_failed", error: error.to_string() }
+    Failure { of: of.into(), code: "read_failed", error: error.to_string(), denied: error.denied() }
 }

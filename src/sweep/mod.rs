@@ -193,7 +193,8 @@ impl<'a> Sweeper<'a> {
                     all.decisions.push(reply.document);
                 }
                 Some(Err(error)) => {
-                    all.failed.push(Failure { of: stream.name, code: error.code(), error: error.to_string() });
+                    let (code, denied) = (error.code(), error.denied());
+                    all.failed.push(Failure { of: stream.name, code, error: error.to_string(), denied });
                 }
                 // A stream that was checked before is not left.
                 None if all.has_seen(&stream) => {}

@@ -98,6 +98,9 @@ async fn in_a_monitoring_account_only_streams_of_this_account_are_found() {
     let found = monitoring().await.sweep_for(LONG, None).await.expect("a sweep");
     assert_eq!(decisions(&found), [(STREAM, Outcome::Acted, "scale_shards")]);
     assert_eq!(found.document.throttled, 1);
+    let sentence = &found.document.sentence;
+    let end = "so the sweep asked CloudWatch about every stream: about $0.02 for 1,000 streams.";
+    assert!(sentence.ends_with(end), "{sentence}");
 }
 
 #[tokio::test]

@@ -7,9 +7,11 @@ use crate::nearest::nearest;
 use crate::screen::{AccountOption, run_on};
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_kinesis::config::{Credentials, SharedCredentialsProvider};
+use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
 use aws_types::os_shim_internal::{Env, Fs};
 use std::sync::OnceLock;
 use unthrottle::aws::Cause;
+use unthrottle_core::denial::Denial;
 use unthrottle_core::signal::Home;
 use unthrottle_core::text::plain;
 use unthrottle_lab::local::{Clock, Options};
@@ -179,11 +181,57 @@ fn anyone() -> SharedCredentialsProvider {
 }
 
 /// The answer of a call, or an error that names the call.
-pub(crate) fn called<T, E>(call: &'static str, answer: Result<T, E>) -> Result<T, CliError>
+pub(crate) fn called<T, E>(call: &'static str, answer: Result<T, SdkError<E>>) -> Result<T, CliError>
 where
-    E: std::error::Error + Send + Sync + 'static,
+    E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
 {
-    answer.map_err(|error| failed(call, Cause::of(error)))
+    answer.map_err(|error| refused(call, error))
+}
+
+/// The failure of a call, for the person who made it.
+pub(crate) fn refused<E>(call: &'static str, error: SdkError<E>) -> CliError
+where
+    E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
+{
+    let message = error.message().unwrap_or_default();
+    let denial = error.code().and_then(|code| Denial::of(code, message, &action(call)));
+    let cause = Cause::of(error);
+    match denial {
+        Some(denial) => CliError::Partly(denied(&denial.action, &cause.to_string())),
+        None => failed(call, cause),
+    }
+}
+
+/// The IAM action of a call that a command makes. AWS's answer to a denied call mostly names it.
+fn action(call: &str) -> String {
+    let service = match call {
+        "GetResources" => "tag",
+        "GetMetricData" | "DescribeAlarmContributors" => "cloudwatch",
+        "CreateSchedule" | "DeleteSchedule" | "GetSchedule" | "ListSchedules" => "scheduler",
+        _ => "kinesis",
+    };
+    format!("{service}:{call}")
+}
+
+/// The actions of `unthrottle doctor --policy` that other commands need, too.
+const OF_DOCTOR: [&str; 7] = [
+    "cloudwatch:GetMetricData",
+    "kinesis:DescribeLimits",
+    "kinesis:DescribeStreamSummary",
+    "kinesis:ListShards",
+    "kinesis:ListStreams",
+    "kinesis:ListTagsForResource",
+    "tag:GetResources",
+];
+
+/// A denied call of a person: AWS's words, and what to allow.
+pub(crate) fn denied(action: &str, why: &str) -> String {
+    let why = why.trim_end_matches('.');
+    let policy = match OF_DOCTOR.contains(&action) {
+        true => "; `unthrottle doctor --policy` prints a policy of all reads",
+        false => "",
+    };
+    format!("AWS denied {action}: {why}. Allow {action} to this principal{policy}")
 }
 
 /// What the SDK says before the reason why it has no credentials.

@@ -1,10 +1,12 @@
 //! Why a command failed, and its exit code.
 
+use crate::aws::denied;
 use crate::files::is_wrong_path;
 use crate::replay::BadSetting;
 use std::path::PathBuf;
 use unthrottle::aws::Cause;
 use unthrottle::settings::SettingsError;
+use unthrottle_core::report::Denied;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -72,7 +74,7 @@ pub enum CliError {
     ScenarioSetting(#[from] BadSetting),
     /// The handler failed.
     #[error(transparent)]
-    Handler(#[from] unthrottle::Error),
+    Handler(unthrottle::Error),
     /// A call of this command failed.
     #[error("{call} failed: {source}")]
     Aws {
@@ -116,6 +118,16 @@ pub enum CliError {
     /// An expected answer or state did not come.
     #[error("{0}")]
     Late(String),
+}
+
+/// A denied read of the handler is one of the person who runs the command, and not of the function's role.
+impl From<unthrottle::Error> for CliError {
+    fn from(error: unthrottle::Error) -> CliError {
+        match error.denied() {
+            Some(Denied { action, why }) => CliError::Partly(denied(&action, &why)),
+            None => CliError::Handler(error),
+        }
+    }
 }
 
 impl CliError {

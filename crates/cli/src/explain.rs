@@ -108,7 +108,7 @@ fn print(console: &mut Console, document: &Document) -> std::io::Result<()> {
         let known = |value: Option<&str>| value.unwrap_or("unknown").to_owned();
         field("mode", &known(stream.mode.as_deref()))?;
         field("status", &known(stream.status.as_deref()))?;
-        field("open_shards", &known(stream.open_shards.map(|n| n.to_string()).as_deref()))?;
+        field("open_shards", &known(stream.open_shards.map(|n| count(n.into())).as_deref()))?;
     }
     if let Some(because) = &document.opted_out_by {
         field("because", because)?;

@@ -12,12 +12,24 @@ pub(super) const MOST_JSON: u64 = 256 << 20;
 /// # Errors
 /// The file cannot be read, is larger, or is not UTF-8.
 pub(super) fn read(path: &Path, most: u64) -> Result<String, CliError> {
+    match is_stdin(path) {
+        true => read_all(path, io::stdin().lock(), most),
+        false => read_file(path, most),
+    }
+}
+
+/// Reads a text file of at most `most` bytes. Skips a byte order mark.
+///
+/// # Errors
+/// The file cannot be read, is larger, or is not UTF-8.
+pub(super) fn read_file(path: &Path, most: u64) -> Result<String, CliError> {
+    let file = std::fs::File::open(path).map_err(|source| CliError::File { path: path.to_owned(), source })?;
+    read_all(path, file, most)
+}
+
+fn read_all(path: &Path, reader: impl Read, most: u64) -> Result<String, CliError> {
     let error = |source| CliError::File { path: name(path), source };
     let mut bytes = vec![];
-    let reader: Box<dyn Read> = match is_stdin(path) {
-        true => Box::new(io::stdin().lock()),
-        false => Box::new(std::fs::File::open(path).map_err(error)?),
-    };
     reader.take(most + 1).read_to_end(&mut bytes).map_err(error)?;
     if bytes.len() as u64 > most {
         let problem = format!("larger than {} MiB", most >> 20);

@@ -294,6 +294,6 @@ async fn perform(command: Command) -> Result<(), CliError> {
         #[cfg(feature = "schema")]
         Command::Schema(args) => schema::run(&args),
         Command::Completions(args) => completions::run(&args, Cli::command()),
-        Command::Man(args) => man::run(&args, Cli::command()),
+        Command::Man(args) => man::run(&args, help::complete(Cli::command())),
     }
 }

@@ -37,10 +37,15 @@ pub(super) fn read(path: &Path) -> Result<Vec<Value>, CliError> {
     let text = files::read(path, files::MOST_JSON)?;
     let documents = documents::of(&text).map_err(|source| CliError::Json { path: files::name(path), source })?;
     if documents.is_empty() {
-        return Err(CliError::Usage(format!("{}: holds no decision document", files::name(path).display())));
+        return Err(CliError::Usage(format!("{}: {NO_DOCUMENT}", files::name(path).display())));
     }
     Ok(documents)
 }
+
+/// Where a person finds a document. The lines of `unthrottle local --heal` look like some.
+const NO_DOCUMENT: &str = "holds no decision document. An answer of the function and a line of its log are some, and \
+    `unthrottle explain STREAM --json` and `unthrottle sweep --json` print some. `unthrottle local --heal` prints only \
+    sentences";
 
 /// When a decision was made. Empty: unknown.
 pub(super) fn when(document: &Value) -> &str {

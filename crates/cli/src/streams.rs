@@ -1,14 +1,13 @@
 //! The streams that a person names, or all of the account and region.
 
 use crate::CliError;
-use crate::aws::failed;
+pub(crate) use crate::aws::denied;
+use crate::aws::{called, refused};
 use crate::nearest::nearest;
 use aws_sdk_kinesis::Client;
-use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_kinesis::error::SdkError;
 use aws_sdk_kinesis::operation::describe_stream_summary::DescribeStreamSummaryError;
 use aws_sdk_kinesis::types::StreamDescriptionSummary;
-use unthrottle::aws::Cause;
-use unthrottle_core::denial::Denial;
 use unthrottle_core::signal::{Home, StreamArn};
 
 /// The streams with these names or ARNs, each once.
@@ -42,23 +41,6 @@ async fn missing(client: &Client, text: &str) -> CliError {
     CliError::Usage(format!("there is no stream `{text}` in this region. {hint}"))
 }
 
-/// The failure of a call without which there is no stream to read.
-fn refused<E>(call: &'static str, error: SdkError<E>) -> CliError
-where
-    E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
-{
-    let (action, message) = (format!("kinesis:{call}"), error.message().unwrap_or_default().to_owned());
-    let is_denied = error.code().and_then(|code| Denial::of(code, &message, &action)).is_some();
-    if is_denied { CliError::Partly(denied(&action, &message)) } else { failed(call, Cause::of(error)) }
-}
-
-/// A denied call without which there is no stream to read: AWS's words, and what to allow.
-pub(crate) fn denied(action: &str, why: &str) -> String {
-    let why = why.trim_end_matches('.');
-    let cure = format!("Allow {action} to this principal; `unthrottle doctor --policy` prints a policy of all reads");
-    format!("AWS denied {action}: {why}. {cure}")
-}
-
 /// All streams of the account and region.
 ///
 /// # Errors
@@ -67,7 +49,7 @@ pub(crate) async fn all(client: &Client) -> Result<Vec<StreamArn>, CliError> {
     let mut pages = client.list_streams().into_paginator().send();
     let mut streams = vec![];
     while let Some(page) = pages.next().await {
-        let page = page.map_err(|error| refused("ListStreams", error))?;
+        let page = called("ListStreams", page)?;
         streams.extend(page.stream_summaries().iter().filter_map(|summary| StreamArn::parse(summary.stream_arn())));
     }
     if streams.is_empty() {

@@ -1,7 +1,7 @@
 //! `unthrottle sweep`: checks every stream of an account that needs a check.
 
 use crate::CliError;
-use crate::aws::{AwsArgs, called, clock};
+use crate::aws::{AwsArgs, called, clock, denied};
 use crate::config;
 use crate::consent::Consent;
 use crate::help::whole;
@@ -12,7 +12,7 @@ use unthrottle::handler::{Handler, Reply};
 use unthrottle::sweep::{Plan, sweep};
 use unthrottle_core::decision::{Decision, Outcome};
 use unthrottle_core::policy::{Mode, Policy};
-use unthrottle_core::report::{Document, Findings, SweepDocument};
+use unthrottle_core::report::{Denied, Document, Findings, SweepDocument};
 use unthrottle_core::signal::{Home, StreamArn};
 use unthrottle_core::words::many;
 
@@ -85,7 +85,13 @@ async fn go(
         }
     };
     let deadline = clock().now() + Duration::from_secs(within);
-    let swept = sweep(&handler, home, Plan::until(deadline), each).await?;
+    let mut swept = sweep(&handler, home, Plan::until(deadline), each).await?;
+    // The words of the sweep are for the role of the function.
+    for failure in &mut swept.failed {
+        if let Some(Denied { action, why }) = &failure.denied {
+            failure.error = denied(action, why);
+        }
+    }
     for line in &lines {
         let unsent = send_healed(&clients.cloudwatch, line).await;
         if let Some(error) = unsent.filter(|_| shown.is_ok()) {

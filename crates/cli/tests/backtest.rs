@@ -140,7 +140,7 @@ async fn a_fault_in_the_middle_leaves_days_from_which_the_next_run_goes_on() {
     let args = ["orders", "--days", "3", "--cache", "cache"];
     let (code, out, err) = backtest(&account, &folder, &args).await;
     assert_eq!((code, out.as_str()), (1, ""), "{err}");
-    assert!(err.contains("GetMetricData failed") && err.contains("not allowed"), "{err}");
+    assert!(err.contains("AWS denied cloudwatch:GetMetricData: ") && err.contains("not allowed"), "{err}");
     assert!(err.contains(&format!("what was read up to {} is kept", midnight(1).date_naive())), "{err}");
     assert_eq!(kept(&folder).len(), 2, "two pages came");
     account.reset_calls();
@@ -294,9 +294,9 @@ fn a_hostile_file_ends_in_a_named_error_or_in_a_result_within_bounded_memory() {
     let at = |minute: u32, rest: &str| format!("2026-11-20T{:02}:{:02}:00Z,{rest}\n", minute / 60, minute % 60);
     let rows = |apart: u32, rest: &str| (0..20).map(|row| at(apart * row, rest)).collect::<String>();
     for (text, code, says) in [
-        (format!("{right}{}", at(2, "1e30,1e30,0")), 2, ":3: incoming_bytes is 1000000"),
-        (format!("{right}{}", at(2, "1e9,1e9,0")), 2, ":3: incoming_records is 1000000000, and the largest stream"),
-        (format!("{right}{}", at(2, "500000,1000,1e300")), 2, ":3: write_throttled is 1000000"),
+        (format!("{right}{}", at(2, "1e30,1e30,0")), 2, ":3: incoming_bytes is 1,000,000"),
+        (format!("{right}{}", at(2, "1e9,1e9,0")), 2, ":3: incoming_records is 1,000,000,000, and the largest stream"),
+        (format!("{right}{}", at(2, "500000,1000,1e300")), 2, ":3: write_throttled is 1,000,000"),
         (format!("{right}{}", at(2, "1000,500000,0")), 2, ":3: incoming_bytes is 1000 and incoming_records is 500000"),
         (format!("{right}{}", at(2, "500000,1000,1e9")), 0, "best static"),
         (rows(5, "22500000,450000,0"), 0, "on 2 shards"),
@@ -348,7 +348,9 @@ async fn the_past_follows_what_unthrottle_itself_changed() {
     assert_eq!((&past["policy"], shards), (&"as it was".into(), (&2.into(), &4.into())));
     let simulated = document["throttled_simulated"].as_f64().expect("a number");
     assert!((simulated / 3_600_000.0 - 1.0).abs() < 0.1, "{simulated}");
-    assert!(!document["caveats"].to_string().contains("Doubtful"), "{document:#}");
+    let caveats = document["caveats"].to_string();
+    assert!(!caveats.contains("Doubtful"), "{document:#}");
+    assert!(caveats.contains("unthrottle itself healed the stream") && caveats.contains("sent again"), "{document:#}");
 }
 
 #[test]

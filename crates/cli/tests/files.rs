@@ -87,3 +87,12 @@ fn a_proof_that_is_no_text_of_a_person_is_not_read_whole() {
     assert_eq!((code, out.as_str()), (2, ""), "{err}");
     assert!(err.contains("larger than 256 MiB"), "{err}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_without_a_document_is_refused_with_what_has_one() {
+    let line = b"02:28:14 alarm: scale_shards (acted): orders: 218,300 records refused in 1 of 5 minutes\n";
+    let (code, out, err) = run(&["runbook", "-"], line);
+    assert_eq!((code, out.as_str()), (2, ""), "{err}");
+    let says = err.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(says.contains("stdin: holds no decision document") && says.contains("`unthrottle sweep --json`"), "{says}");
+}

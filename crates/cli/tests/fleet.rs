@@ -70,6 +70,8 @@ async fn a_person_sweeps_by_hand() {
     assert_eq!((&swept["changed"], &swept["failed"][0]["of"]), (&json!(1), &json!("memories")), "{swept:#}");
     let said = fixture.type_in(&["sweep", "--yes"]).await;
     assert!(said.contains("orders: ") && said.contains("sweep: 1 stream in alarm,"), "{said}");
+    let words = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains("1 of 1 remembered stream needs a check."), "{said}");
 }
 
 #[tokio::test]

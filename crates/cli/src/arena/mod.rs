@@ -221,7 +221,7 @@ impl Show<'_> {
             ))?;
         }
         match &self.args.report {
-            Some(path) => files::write(path, &report::page(self.sections, self.args.seed).html()?),
+            Some(path) => files::write(path, &report::page(self.sections, &self.contests, self.args.seed).html()?),
             None => Ok(()),
         }
     }

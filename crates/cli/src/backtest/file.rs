@@ -6,7 +6,7 @@ use chrono::{DateTime, DurationRound as _, TimeDelta, Utc};
 use std::collections::BTreeMap;
 use std::path::Path;
 use unthrottle_core::observation::Minute;
-use unthrottle_core::words::many;
+use unthrottle_core::words::{count, many};
 use unthrottle_lab::sim::backtest::{History, Passed};
 
 const COLUMNS: [&str; 4] = ["timestamp", "incoming_bytes", "incoming_records", "write_throttled"];
@@ -96,8 +96,10 @@ fn beyond(metric: &str, sum: &Passed, most_a_minute: f64, period: Period) -> Str
     };
     let most = most_a_minute * f64::from(period.minutes);
     format!(
-        "{} is {number}, and the largest stream of AWS has at most {most:.0} in {}",
+        "{} is {}, and the largest stream of AWS has at most {} in {}",
         COLUMNS[place],
+        count(number),
+        count(most),
         many(period.minutes, "minute")
     )
 }

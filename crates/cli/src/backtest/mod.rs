@@ -32,6 +32,7 @@ use unthrottle_core::memory::Memory;
 use unthrottle_core::observation::CapacityMode;
 use unthrottle_core::policy::{MODE_TAG, Policy};
 use unthrottle_core::signal::StreamArn;
+use unthrottle_core::words::many;
 use unthrottle_lab::sim::backtest::{Backtested, Before, History};
 
 #[derive(clap::Args)]
@@ -176,7 +177,8 @@ async fn of_stream(args: &Args, text: &str, policy: Policy) -> Result<Case, CliE
     let cloudwatch = aws_sdk_cloudwatch::Client::new(&config);
     let past = past::read(&cloudwatch, &stream, args.days, &cache, clock().now()).await?;
     if past.kept > 0 {
-        eprintln!("unthrottle: {} of {} days were kept from before", past.kept, args.days);
+        let (days, were) = (many(args.days, "day"), if args.days == 1 { "was" } else { "were" });
+        eprintln!("unthrottle: {} of {days} {were} kept from before", past.kept);
     }
     let over_time = match args.shards {
         Some(_) => ShardsOverTime::default(),

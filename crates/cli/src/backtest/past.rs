@@ -2,14 +2,16 @@
 
 use super::cache::{Cache, Day};
 use crate::CliError;
-use crate::aws::called;
+use crate::aws::{called, failed};
 use aws_sdk_cloudwatch::Client;
 use aws_sdk_cloudwatch::primitives::DateTime as AwsTime;
 use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricDataResult, MetricStat, ScanBy, StatusCode};
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, Utc};
 use std::collections::BTreeMap;
+use unthrottle::aws::Cause;
 use unthrottle_core::observation::Minute;
 use unthrottle_core::signal::StreamArn;
+use unthrottle_core::words::count;
 use unthrottle_lab::sim::backtest::{History, Passed};
 
 const CALL: &str = "GetMetricData";
@@ -78,8 +80,8 @@ pub(super) async fn read(
     }
     if let Some((minute, (metric, most))) = known.iter().find_map(|(at, passed)| Some((at, passed.impossible()?))) {
         return Err(CliError::Late(format!(
-            "CloudWatch gave a {metric} above {most:.0} for the minute {minute} UTC of {}: no stream of AWS takes that \
-             much",
+            "CloudWatch gave a {metric} above {} for the minute {minute} UTC of {}: no stream of AWS takes that much",
+            count(most),
             minute.start().date_naive()
         )));
     }
@@ -132,7 +134,8 @@ impl Reading<'_> {
         };
         // CloudWatch could not read the series. Its values are unknown, not zero.
         if matches!(series.status_code(), Some(StatusCode::InternalError | StatusCode::Forbidden)) {
-            return called(CALL, Err(std::io::Error::other(format!("CloudWatch could not read {metric}"))));
+            let why = std::io::Error::other(format!("CloudWatch could not read {metric}"));
+            return Err(failed(CALL, Cause::of(why)));
         }
         for (time, sum) in series.timestamps().iter().zip(series.values()) {
             let Some(minute) = DateTime::from_timestamp(time.secs(), 0).map(Minute::of) else { continue };

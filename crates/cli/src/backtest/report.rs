@@ -1,7 +1,7 @@
 //! The result of a backtest: a table, the hours, and the assumptions of the estimate.
 
 use super::period::Period;
-use super::result::MEANINGS;
+use super::result::{HEALED_PAST, MEANINGS};
 use super::text::{cents, tenths};
 use crate::changes::ShardsOverTime;
 use crate::pages::{self, Clock, Page, Section, Table};
@@ -207,6 +207,7 @@ impl Report {
     pub(super) fn caveats(&self) -> Vec<String> {
         let mut caveats = self.assumptions();
         caveats.extend(self.coarse());
+        caveats.extend((self.from == From::Changes).then(|| HEALED_PAST.to_owned()));
         if let Some(hours) = self.runs.iter().filter_map(|(who, _)| who.restores_after()).next_back() {
             let hours = if hours == 1 { "one hour".to_owned() } else { format!("{hours} hours") };
             caveats.push(format!(
@@ -254,9 +255,9 @@ impl Report {
         // A difference of a tenth is normal: the simulation has whole seconds and whole records at the ends of bursts.
         if (then - simulated as f64).abs() > 0.1 * then.max(1_000.0) {
             doubts.push(format!(
-                "Doubtful: a simulated stream without changes refuses {} records, and the real stream refused \
-                 {}. The stream had another number of shards then (--shards), or very uneven keys.",
-                count(simulated as f64),
+                "Doubtful: a simulated stream without changes refuses {}, and the real stream refused {}. \
+                 The stream had another number of shards then (--shards), or very uneven keys.",
+                many(simulated, "record"),
                 count(then)
             ));
         }

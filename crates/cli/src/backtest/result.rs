@@ -14,6 +14,11 @@ pub(super) const MEANINGS: [(&str, &str); 6] = [
     ("best static", "No scaling, with the fewest shards that refuse nothing."),
 ];
 
+/// The past of a stream that unthrottle healed.
+pub(super) const HEALED_PAST: &str = "In this past unthrottle itself healed the stream, so the table compares two runs \
+    of unthrottle. Records that producers sent again count as load, and can make the second run look worse than the \
+    first.";
+
 impl Report {
     /// The result in one sentence: what unthrottle would have changed, refused and cost.
     pub(super) fn result(&self) -> String {

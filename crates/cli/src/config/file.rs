@@ -1,6 +1,6 @@
 //! The file `unthrottle.toml`: where it is, and what it says.
 
-use crate::CliError;
+use crate::{CliError, files};
 use etcetera::BaseStrategy as _;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -11,6 +11,10 @@ use unthrottle::settings;
 pub(crate) const VARIABLE: &str = "UNTHROTTLE_CONFIG";
 
 const NAME: &str = "unthrottle.toml";
+
+/// The most bytes of the file: a thousand times a file with every setting. Without a bound, `/dev/zero` would fill the
+/// memory.
+const MOST_BYTES: u64 = 1 << 20;
 
 /// What the name of every setting begins with.
 const PREFIX: &str = "UNTHROTTLE_";
@@ -62,10 +66,10 @@ pub(super) fn places() -> Vec<(PathBuf, bool)> {
 /// A file that a person named is not there. The file cannot be read or used.
 pub(super) fn find() -> Result<File, CliError> {
     for (path, is_named) in places() {
-        match std::fs::read_to_string(&path) {
+        match files::read_file(&path, MOST_BYTES) {
             Ok(text) => return parse(&path, &text),
-            Err(error) if !is_named && error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(source) => return Err(CliError::File { path, source }),
+            Err(CliError::File { source, .. }) if !is_named && source.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
         }
     }
     Ok(File::default())
@@ -95,7 +99,12 @@ fn parse(path: &Path, text: &str) -> Result<File, CliError> {
         };
         settings.insert(name, value);
     }
-    settings::read_with(|name| settings.get(name).cloned())?;
+    settings::read_with(|name| settings.get(name).cloned()).map_err(|error| {
+        let problem = error.to_string();
+        // The error begins with the name of the setting.
+        let name = problem.split('=').next().unwrap_or_default();
+        wrong(text.find(name).unwrap_or_default(), problem.clone())
+    })?;
     Ok(File { path: Some(path.to_owned()), settings, aws: raw.aws })
 }
 
@@ -134,7 +143,7 @@ mod tests {
             ),
             ("[settings]\nmode = \"off\"\n", ":2: unthrottle does not know mode: each setting begins with UNTHROTTLE_"),
             ("[settings]\nUNTHROTTLE_MODE = [1]\n", ":2: UNTHROTTLE_MODE must be a string or a number"),
-            ("[settings]\nUNTHROTTLE_MODE = \"on\"\n", "UNTHROTTLE_MODE=on: must be"),
+            ("[settings]\nUNTHROTTLE_MODE = \"on\"\n", "unthrottle.toml:2: UNTHROTTLE_MODE=on: must be"),
             ("[settings\n", "unthrottle.toml:1: "),
         ] {
             let error = wrong(text);

@@ -7,27 +7,43 @@ use serde_json::Value;
 use std::cmp::Reverse;
 use strum::IntoEnumIterator as _;
 use unthrottle_core::checks::{Finding, Group, Status};
+use unthrottle_core::words::many;
 
 pub(super) fn page(report: &Report) -> Page {
     let pages = report.worst_first();
-    let title = match pages.as_slice() {
-        [one] => format!("Doctor: {}", one.name),
-        all => format!("Doctor: {} streams", all.len()),
+    let (title, result) = match pages.as_slice() {
+        [one] => (format!("Doctor: {}", one.name), result_of(one)),
+        all => (format!("Doctor: {} streams", all.len()), result(all)),
     };
-    let context = report.streams.first().map(|page| context(&page.arn, report.read_at));
-    let about = context.into_iter().chain([
+    let about = report.streams.first().map(|page| context(&page.arn, report.read_at)).into_iter().collect();
+    let caveats = vec![
         "Each check is ok, warn, fail or unknown. The command below a finding mends it. Money is USD a month of 730 \
          hours at list prices. docs/doctor.md explains the checks and their thresholds."
             .to_owned(),
-    ]);
-    let about = about.collect();
+    ];
     let overview = (pages.len() > 1).then(|| Section {
         title: "Streams, the worst first".into(),
         tables: vec![table(&pages)],
         ..Section::default()
     });
-    let sections = overview.into_iter().chain(pages.iter().map(|page| section(page))).collect();
-    Page { title, about, sections, ..Page::default() }
+    let sections = overview.into_iter().chain(pages.iter().map(|page| section(page, pages.len() == 1))).collect();
+    Page { title, result, about, sections, caveats, ..Page::default() }
+}
+
+/// The result of one stream: how many of its checks are of each status, or why it was not read.
+fn result_of(page: &OfStream) -> String {
+    page.error.clone().unwrap_or_else(|| format!("{}: {}.", page.name, page.counts()))
+}
+
+/// The result of several streams.
+fn result(pages: &[&OfStream]) -> String {
+    let number = |is_of: fn(&OfStream) -> bool| pages.iter().filter(|page| is_of(page)).count();
+    let with_finding = number(|page| page.count(Status::Fail) + page.count(Status::Warn) > 0);
+    let unread = match number(|page| page.error.is_some()) {
+        0 => String::new(),
+        unread => format!(" {unread} could not be read."),
+    };
+    format!("{with_finding} of {} with a warning or a failure.{unread}", many(pages.len(), "stream"))
 }
 
 fn table(pages: &[&OfStream]) -> Table {
@@ -40,7 +56,8 @@ fn table(pages: &[&OfStream]) -> Table {
     Table { heads, rows: pages.iter().map(row).collect() }
 }
 
-fn section(page: &OfStream) -> Section {
+/// `is_only`: the result of the page says the counts already.
+fn section(page: &OfStream, is_only: bool) -> Section {
     let cards = Group::iter().filter_map(|group| {
         let findings = page.findings.iter().filter(|finding| finding.group == group);
         let (folded, mut open): (Vec<&Finding>, Vec<&Finding>) = findings.partition(|f| f.status == Status::Ok);
@@ -49,10 +66,10 @@ fn section(page: &OfStream) -> Section {
         let is_empty = open.is_empty() && folded.is_empty();
         (!is_empty).then(|| Cards { title: group.to_string(), open: cards(open), folded: cards(folded) })
     });
-    let about = page.error.clone().unwrap_or_else(|| page.counts());
+    let counts = (!is_only).then(|| page.error.clone().unwrap_or_else(|| page.counts()));
     Section {
         title: page.name.clone(),
-        about: vec![page.about.clone(), about],
+        about: std::iter::once(page.about.clone()).chain(counts).collect(),
         cards: cards.collect(),
         ..Section::default()
     }

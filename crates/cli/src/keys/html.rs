@@ -7,22 +7,43 @@ use super::text::size;
 use crate::pages::{Bars, Figure, HeatMap, Line, Page, Row, Section, Table, context};
 use crate::screen::visible;
 use chrono::DateTime;
+use unthrottle_core::words::many;
 
 pub(super) fn page(report: &Report) -> Page {
     let what = if report.by_bytes { "bytes" } else { "records" };
-    let mut about = vec![
+    let about = vec![
         context(&report.arn, report.read_at),
-        format!(
-            "{} records, {}. Shares are shares of {what} a second, which fill the shards first. A share of a key is \
-             at most {:.2} % too low.",
-            report.records,
-            size(report.bytes),
-            report.keys_error_share * 100.0
-        ),
+        format!("{}, {} from {}.", many(report.records, "record"), size(report.bytes), of_shards(report)),
     ];
-    about.extend(remarks(report).into_iter().map(|remark| format!("Note: {remark}.")));
+    let mut caveats = vec![format!(
+        "Shares are shares of {what} a second, which fill the shards first. A share of a key is at most {:.2} % too \
+         low.",
+        report.keys_error_share * 100.0
+    )];
+    caveats.extend(remarks(report).into_iter().map(|remark| format!("Note: {remark}.")));
     let keys = Section { title: "Partition keys".into(), tables: vec![keys(&report.top_keys)], ..Section::default() };
-    Page { title: format!("Keys: {}", report.stream), about, sections: vec![shards(report), keys], ..Page::default() }
+    Page {
+        title: format!("Keys: {}", report.stream),
+        result: result(report),
+        about,
+        sections: vec![shards(report), keys],
+        caveats,
+        ..Page::default()
+    }
+}
+
+/// The fullest shard and its first key, in one sentence.
+fn result(report: &Report) -> String {
+    let Some(shard) = report.hottest() else { return "No record of an open shard was read.".into() };
+    let key = shard.top_keys.first().map_or_else(String::new, |key| {
+        format!("; its first key {} has {:.0} % of its load", visible(&key.key), key.share * 100.0)
+    });
+    let full = shard.full_share * 100.0;
+    format!("The fullest of {} is {}: {full:.0} % full on average{key}.", of_shards(report), shard.shard)
+}
+
+fn of_shards(report: &Report) -> String {
+    many(report.shards.len(), "shard")
 }
 
 fn shards(report: &Report) -> Section {

@@ -189,20 +189,37 @@ impl Section {
     }
 }
 
+/// A column with a longer cell has sentences. Its cells wrap, so that a sentence is not cut, and stand left.
+const LONGEST_LABEL: usize = 40;
+
 impl Table {
+    /// Whether the column at this place has sentences.
+    fn has_words(&self, place: usize) -> bool {
+        self.rows.iter().filter_map(|row| row.get(place)).any(|cell| cell.text.chars().count() > LONGEST_LABEL)
+    }
+
     fn html(&self) -> Markup {
+        let places = self.heads.len().max(self.rows.iter().map(Vec::len).max().unwrap_or_default());
+        let words: Vec<bool> = (0..places).map(|place| self.has_words(place)).collect();
         html! {
             div .scroll {
                 table {
-                    thead { tr { @for head in &self.heads { th scope="col" { (head) } } } }
+                    thead {
+                        tr {
+                            @for (place, head) in self.heads.iter().enumerate() {
+                                th class=[class(false, words[place])] scope="col" { (head) }
+                            }
+                        }
+                    }
                     tbody {
                         @for row in &self.rows {
                             tr {
                                 @for (place, cell) in row.iter().enumerate() {
                                     @if place == 0 {
-                                        th scope="row" { (cell.text) }
+                                        th class=[class(false, words[place])] scope="row" { (cell.text) }
                                     } @else {
-                                        td .least[cell.is_least] data-head=[self.heads.get(place)] { (cell.text) }
+                                        td class=[class(cell.is_least, words[place])]
+                                            data-head=[self.heads.get(place)] { (cell.text) }
                                     }
                                 }
                             }
@@ -211,6 +228,16 @@ impl Table {
                 }
             }
         }
+    }
+}
+
+/// The class of a cell. `None`: it has none.
+fn class(is_least: bool, has_words: bool) -> Option<&'static str> {
+    match (is_least, has_words) {
+        (true, true) => Some("least words"),
+        (true, false) => Some("least"),
+        (false, true) => Some("words"),
+        (false, false) => None,
     }
 }
 

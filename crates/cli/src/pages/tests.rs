@@ -28,6 +28,24 @@ fn a_page_has_its_result_first_then_its_table_and_its_caveats_last() {
 }
 
 #[test]
+fn a_column_of_sentences_wraps_and_a_column_of_numbers_does_not() {
+    let why = "3,640 records refused in 5 of 5 minutes. Would change 2 → 4 shards";
+    let heads = ["stream", "refused", "why"].map(str::to_owned).into();
+    let table = Table { heads, rows: vec![["a", "3,640", why].map(Cell::from).into()] };
+    let section = Section { title: "s".into(), tables: vec![table], ..Section::default() };
+    let page = Page { title: "t".into(), sections: vec![section], ..Page::default() };
+    let html = page.html().expect("drawn");
+    let body = roxmltree::Document::parse(body(&html)).expect("well-formed");
+    let words: Vec<&str> = body
+        .descendants()
+        .filter(|node| node.attribute("class") == Some("words"))
+        .filter_map(|node| node.text())
+        .collect();
+    assert_eq!(words, ["why", why]);
+    assert!(html.contains(".words { text-align: left; white-space: normal;"));
+}
+
+#[test]
 fn a_page_has_colours_for_a_dark_screen_and_a_layout_for_a_narrow_one() {
     let html = page(1).html().expect("drawn");
     let style = &html[html.find("<style>").expect("a style")..html.find("</style>").expect("an end")];

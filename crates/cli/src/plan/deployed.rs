@@ -1,13 +1,13 @@
 //! What the deployed function allows.
 
 use crate::CliError;
-use crate::aws::called;
 use crate::config;
 use unthrottle::aws::read::stream;
 use unthrottle::aws::{Cause, Clients};
 use unthrottle_core::observation::CapacityMode;
 use unthrottle_core::policy::{Mode, Policy};
 use unthrottle_core::signal::StreamArn;
+use unthrottle_core::words::many;
 
 /// The policy of the deployed function.
 pub(super) struct Deployed {
@@ -45,7 +45,7 @@ impl Deployed {
         stream: &StreamArn,
         at_least: u32,
     ) -> Result<Option<String>, CliError> {
-        let tags = called("ListTagsForResource", stream::tags(&clients.kinesis, stream).await)?;
+        let tags = stream::tags(&clients.kinesis, stream).await.map_err(unthrottle::Error::from)?;
         let own = self.policy.for_stream(&tags, None).map_err(|error| CliError::Usage(error.to_string()))?;
         let Some(own) = own else {
             return Err(CliError::Usage(format!("{} is switched off or out of scope for unthrottle", stream.name)));
@@ -53,12 +53,13 @@ impl Deployed {
         if at_least > own.max_shards {
             let unread = self.unread.as_ref().map(|unread| format!(". But {unread}")).unwrap_or_default();
             return Err(CliError::Usage(format!(
-                "--at-least {at_least}: the maximum of {} is {} shards (UNTHROTTLE_MAX_SHARDS of the function, or the \
-                 tag unthrottle.max-shards). The function would refuse the plan{unread}",
-                stream.name, own.max_shards
+                "--at-least {at_least}: the maximum of {} is {} (UNTHROTTLE_MAX_SHARDS of the function, or the tag \
+                 unthrottle.max-shards). The function would refuse the plan{unread}",
+                stream.name,
+                many(own.max_shards, "shard")
             )));
         }
-        let summary = called("DescribeStreamSummary", stream::summary(&clients.kinesis, stream).await)?;
+        let summary = stream::summary(&clients.kinesis, stream).await.map_err(unthrottle::Error::from)?;
         if summary.is_some_and(|summary| summary.mode == CapacityMode::OnDemand) {
             return Err(CliError::Usage(format!(
                 "{} is in on-demand mode, where AWS sets the shards. The function would refuse the plan",

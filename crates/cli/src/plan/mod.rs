@@ -6,7 +6,7 @@ mod duration;
 mod next;
 
 use crate::CliError;
-use crate::aws::{AwsArgs, called, failed, is_local_account};
+use crate::aws::{AwsArgs, called, is_local_account, refused};
 use crate::consent::Consent;
 use crate::pause;
 use crate::screen::{Console, print_json};
@@ -18,7 +18,7 @@ use deployed::Deployed;
 use md5::{Digest as _, Md5};
 use serde::Serialize;
 use serde_json::json;
-use unthrottle::aws::{Cause, Clients};
+use unthrottle::aws::Clients;
 use unthrottle_core::signal::StreamArn;
 use unthrottle_core::words::many;
 
@@ -260,7 +260,7 @@ async fn schedule(scheduler: &aws_sdk_scheduler::Client, plan: &Plan, target: &T
                 "the plan {name} is there already. Delete it first: unthrottle plan --delete {name}"
             )))
         }
-        Err(error) => Err(failed("CreateSchedule", Cause::of(error))),
+        Err(error) => Err(refused("CreateSchedule", error)),
     }
 }
 
@@ -361,7 +361,7 @@ async fn delete(scheduler: &aws_sdk_scheduler::Client, group: &str, name: &str, 
         let is_missing = error.as_service_error().is_some_and(|error| error.is_resource_not_found_exception());
         return Err(match is_missing {
             true => CliError::Missing(format!("no plan is called {name}. `unthrottle plan --list` lists the plans")),
-            false => failed("DeleteSchedule", Cause::of(error)),
+            false => refused("DeleteSchedule", error),
         });
     }
     if args.json {

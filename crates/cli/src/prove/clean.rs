@@ -12,6 +12,7 @@ use super::trouble::{Tried, Trouble, done};
 use crate::CliError;
 use crate::screen::Console;
 use std::collections::BTreeSet;
+use unthrottle_core::words::many;
 
 /// `--clean`: deletes what the ledger of the folder names, and what carries the name of its run.
 pub(super) async fn run(args: &Args) -> Result<(), CliError> {
@@ -36,7 +37,7 @@ pub(super) async fn run(args: &Args) -> Result<(), CliError> {
     let (found, unread) = found(&clients, &account.region, &prefix).await;
     let all: BTreeSet<Resource> = ledger.left().into_iter().chain(found).collect();
     let mut console = Console::new(args.json);
-    console.heading(&format!("{} resources to delete in {account}", all.len()))?;
+    console.heading(&format!("{} to delete in {account}", many(all.len(), "resource")))?;
     let left = delete::all(&clients, &time, &ledger, all.iter().cloned().collect()).await;
     let is_left = |resource: &Resource| left.iter().any(|(other, _)| other == resource);
     for Resource { kind, name } in all.iter().filter(|resource| !is_left(resource)) {
@@ -45,7 +46,7 @@ pub(super) async fn run(args: &Args) -> Result<(), CliError> {
     for unread in &unread {
         console.step(&format!("cannot look for {unread}"))?;
     }
-    delete::must_be_empty(&left)?;
+    delete::must_be_empty(&left, &ledger)?;
     if args.all_runs && !unread.is_empty() {
         return Err(CliError::Partly("resources of the services that cannot be asked may be left".into()));
     }

@@ -8,6 +8,7 @@ use super::trouble::{Refusal, Tried, Trouble, answered, done};
 use crate::CliError;
 use aws_sdk_kms::types::KeyState;
 use std::time::{Duration, Instant};
+use unthrottle_core::words::are;
 
 /// How long the deletion of a resource is tried again. A stream cannot be deleted while AWS creates it, which takes
 /// under a minute; a failure of AWS that lasts longer is one for `--clean`.
@@ -46,14 +47,15 @@ pub(super) fn in_words((resource, why): &(Resource, String)) -> String {
 }
 
 /// An error that names what is left, and the way to delete it.
-pub(super) fn must_be_empty(left: &[(Resource, String)]) -> Result<(), CliError> {
+pub(super) fn must_be_empty(left: &[(Resource, String)], ledger: &Ledger) -> Result<(), CliError> {
     if left.is_empty() {
         return Ok(());
     }
     let lines: Vec<String> = left.iter().map(in_words).collect();
     Err(CliError::Partly(format!(
-        "{} resources are not deleted. `unthrottle prove --clean` tries again:\n{}",
-        left.len(),
+        "{} not deleted. `{}` tries again:\n{}",
+        are(left.len() as u64, "resource"),
+        ledger.cleaning(),
         lines.join("\n")
     )))
 }

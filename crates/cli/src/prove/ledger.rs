@@ -9,6 +9,8 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use unthrottle_core::text::quoted;
+use unthrottle_core::words::many;
 
 /// The name of the file.
 const FILE: &str = "ledger.jsonl";
@@ -193,14 +195,21 @@ impl Ledger {
         state.resources.iter().filter(|(_, entry)| entry.is_there).map(|(resource, _)| resource.clone()).collect()
     }
 
+    /// The command that deletes what the ledger names.
+    pub fn cleaning(&self) -> String {
+        let folder = self.path.parent().unwrap_or(Path::new("."));
+        format!("unthrottle prove --clean --out {}", quoted(&folder.display().to_string()))
+    }
+
     fn must_be_clean(&self) -> Result<(), CliError> {
         let (left, path) = (self.left(), self.path.display());
         match left.first() {
             None => Ok(()),
             Some(Resource { kind, name }) => Err(CliError::Usage(format!(
-                "{path}: an earlier run may have left {} resources, such as the {kind} `{name}`. Run `unthrottle \
-                 prove --clean` first, or go on with --resume",
-                left.len()
+                "{path}: an earlier run may have left {}, such as the {kind} `{name}`. Run `{}` first, or go on with \
+                 --resume",
+                many(left.len(), "resource"),
+                self.cleaning()
             ))),
         }
     }
@@ -290,7 +299,9 @@ mod tests {
         ledger.deleted(&alarm).expect("written");
         drop(ledger);
         let error = Ledger::begin(folder.path(), "x", &account()).err().expect("not clean").to_string();
-        assert!(error.contains("may have left 1 resources, such as the stream `t`"), "{error}");
+        assert!(error.contains("may have left 1 resource, such as the stream `t`"), "{error}");
+        let clean = format!("Run `unthrottle prove --clean --out {}` first", folder.path().display());
+        assert!(error.contains(&clean), "{error}");
     }
 
     #[test]

@@ -55,8 +55,8 @@ async fn accept(
     let streams = cost::streams(clients).await?;
     let usd = cost::of(steps, prices, streams);
     cost::accept(args.i_know_this_costs_up_to, usd, &format!("{account} has {}: ", many(streams, "stream")))?;
-    let (count, minutes, usd) = (steps.len(), minutes(steps, args.at_once), cost::cents(usd));
-    console.heading(&format!("{count} steps in {account}: at most about {minutes} min, ${usd:.2} at list prices"))?;
+    let (count, minutes, usd) = (many(steps.len(), "step"), minutes(steps, args.at_once), cost::cents(usd));
+    console.heading(&format!("{count} in {account}: at most about {minutes} min, ${usd:.2} at list prices"))?;
     if let Some(beyond) = cost::beyond(steps, args.with_trail.is_some(), streams) {
         console.step(&beyond)?;
     }
@@ -87,7 +87,7 @@ pub(super) async fn steps(args: &Args, steps: &[&'static Step], prices: &Prices)
     let runner = Runner { args, config, prices, streams, time, ledger, running, creating };
     let ended = runner.all(&steps, &mut proof, &mut console).await;
     let left = runner.clean_all().await;
-    delete::must_be_empty(&left)?;
+    delete::must_be_empty(&left, &runner.ledger)?;
     if proof.nothing_is_left() {
         proof.write(&args.out)?;
     }
@@ -148,7 +148,7 @@ async fn nothing_must_be_left(
 ) -> Result<(), CliError> {
     let Some(ledger) = Ledger::open(&args.out)? else { return Ok(()) };
     account.must_be(ledger.account())?;
-    delete::must_be_empty(&delete::all(clients, time, &ledger, ledger.left()).await)
+    delete::must_be_empty(&delete::all(clients, time, &ledger, ledger.left()).await, &ledger)
 }
 
 impl Runner<'_> {
@@ -244,7 +244,7 @@ impl Runner<'_> {
     async fn clean_all(&self) -> Vec<(Resource, String)> {
         let left = self.ledger.left();
         if !left.is_empty() {
-            print_note(&format!("deleting {} resources", left.len()));
+            print_note(&format!("deleting {}", many(left.len(), "resource")));
         }
         let clients = Clients::new(&self.config, &self.time, &Recorder::new(&self.time));
         delete::all(&clients, &self.time, &self.ledger, left).await

@@ -111,7 +111,8 @@ impl<'a> ReplayedStream<'a> {
     }
 
     async fn switch_to_on_demand(&self) -> Result<(), CliError> {
-        let mode = called("UpdateStreamMode", StreamModeDetails::builder().stream_mode(StreamMode::OnDemand).build())?;
+        let mode = StreamModeDetails::builder().stream_mode(StreamMode::OnDemand).build();
+        let mode = mode.map_err(|error| CliError::Late(error.to_string()))?;
         let switch = self.clients.kinesis.update_stream_mode().stream_arn(self.stream.to_string());
         called("UpdateStreamMode", switch.stream_mode_details(mode).send().await)?;
         self.wait_until_active().await.map(|_| ())

@@ -183,7 +183,7 @@ impl Reading<'_> {
                 report(Readings { name: &self.stream.name, stream, tags, steps, fixes, logged }, policy, span)
             }
             (Err(error), _) => unread(self.stream, error.to_string()),
-            (_, Err(error)) => unread(self.stream, error.to_string()),
+            (_, Err(error)) => unread(self.stream, CliError::from(unthrottle::Error::from(error)).to_string()),
         }
     }
 

@@ -10,11 +10,14 @@ pub(super) fn page(report: &Report) -> Page {
         let rows = rows.into_iter().map(|row| row.into_iter().map(Into::into).collect()).collect();
         Section { title: title.into(), tables: vec![Table { heads, rows }], ..Section::default() }
     });
-    let about = Section { title: "How the numbers were made".into(), about: notes(report), ..Section::default() };
+    let mut summary = summary(report);
+    let result = summary.remove(0);
     Page {
         title: title(report),
-        about: summary(report),
-        sections: sections.chain([about]).collect(),
+        result,
+        about: summary,
+        sections: sections.collect(),
+        caveats: notes(report),
         ..Page::default()
     }
 }

@@ -3,7 +3,7 @@
 use super::document::{Change, Incident, Report, StreamReport, Totals};
 use chrono::{DateTime, Utc};
 use std::fmt::Write as _;
-use unthrottle_core::words::{count, many, percent, usd};
+use unthrottle_core::words::{are, count, many, percent, usd};
 
 /// The rows of a table, its header first.
 pub(super) type Rows = Vec<Vec<String>>;
@@ -34,8 +34,9 @@ pub(super) fn title(report: &Report) -> String {
 pub(super) fn summary(report: &Report) -> Vec<String> {
     let Totals { streams, incidents, incidents_with_a_change, open_incidents, .. } = report.totals;
     let totals = &report.totals;
+    let [with_a_change, open] = [incidents_with_a_change, open_incidents].map(|number| count(number as f64));
     let mut all = vec![format!(
-        "{}: {}, {incidents_with_a_change} with a change of unthrottle, {open_incidents} not over.",
+        "{}: {}, {with_a_change} with a change of unthrottle, {open} not over.",
         many(streams, "stream"),
         many(incidents, "incident")
     )];
@@ -49,7 +50,7 @@ pub(super) fn summary(report: &Report) -> Vec<String> {
     all.push(format!(
         "unthrottle made {}. It verified that {} healed a stream{heal}.",
         many(totals.changes, "change"),
-        totals.healed
+        count(totals.healed.into())
     ));
     let unknown = match totals.changes_of_unknown_cost {
         0 => String::new(),
@@ -62,11 +63,7 @@ pub(super) fn summary(report: &Report) -> Vec<String> {
     ));
     all.push(format!(
         "{} at a limit. {} more than their peaks need: {} a month.",
-        if totals.streams_at_limit == 1 {
-            "1 stream is".into()
-        } else {
-            format!("{} streams are", totals.streams_at_limit)
-        },
+        are(totals.streams_at_limit as u64, "stream"),
         many(totals.slack_shards, "open shard"),
         usd(totals.slack_usd_per_month)
     ));
@@ -103,10 +100,10 @@ fn incidents(report: &Report) -> Rows {
         vec![
             stream.name.clone(),
             time(incident.from),
-            format!("{minutes}{open}"),
+            format!("{}{open}", count(minutes as f64)),
             count(incident.refused_records),
             count(incident.refused_reads),
-            incident.changes.to_string(),
+            count(incident.changes.into()),
             healed,
         ]
     };
@@ -127,9 +124,10 @@ fn changes(report: &Report) -> Rows {
         "$ so far",
     ])];
     let row = |stream: &StreamReport, change: &Change| {
-        let step = change.from.zip(change.to).map_or_else(String::new, |(from, to)| format!(" {from} → {to}"));
-        let times = if change.count > 1 { format!(" ×{}", change.count) } else { String::new() };
-        let signed = |usd: Option<f64>, digits: usize| usd.map_or_else(|| "?".into(), |usd| format!("{usd:+.digits$}"));
+        let step = |(from, to): (u32, u32)| format!(" {} → {}", count(from.into()), count(to.into()));
+        let step = change.from.zip(change.to).map_or_else(String::new, step);
+        let times = if change.count > 1 { format!(" ×{}", count(change.count.into())) } else { String::new() };
+        let signed = |usd: Option<f64>, digits: usize| usd.map_or_else(|| "?".into(), |usd| signed(usd, digits));
         vec![
             stream.name.clone(),
             time(change.at),
@@ -160,7 +158,7 @@ fn planned(report: &Report) -> Rows {
 fn limits(report: &Report) -> Rows {
     let mut rows = vec![heads(&["stream", "open shards", "at the limit of"])];
     for stream in &report.streams {
-        let shards = stream.open_shards.map_or_else(|| "–".to_owned(), |shards| shards.to_string());
+        let shards = stream.open_shards.map_or_else(|| "–".to_owned(), |shards| count(shards.into()));
         rows.extend(stream.at_limit.iter().map(|limit| vec![stream.name.clone(), shards.clone(), limit.clone()]));
     }
     rows
@@ -171,7 +169,7 @@ fn slack(report: &Report) -> Rows {
     let mut with_slack: Vec<&StreamReport> =
         report.streams.iter().filter(|stream| stream.slack_shards.is_some_and(|slack| slack > 0)).collect();
     with_slack.sort_by_key(|stream| std::cmp::Reverse(stream.slack_shards));
-    let number = |number: Option<u32>| number.map_or_else(|| "–".to_owned(), |number| number.to_string());
+    let number = |number: Option<u32>| number.map_or_else(|| "–".to_owned(), |number| count(number.into()));
     rows.extend(with_slack.into_iter().map(|stream| {
         vec![
             stream.name.clone(),
@@ -237,9 +235,28 @@ fn time(at: DateTime<Utc>) -> String {
 }
 
 fn minutes(seconds: f64) -> String {
-    format!("{:.0} min", (seconds / 60.0).ceil())
+    format!("{} min", count((seconds / 60.0).ceil()))
+}
+
+/// A number with its sign, `digits` after the point, and its thousands apart.
+fn signed(number: f64, digits: usize) -> String {
+    let text = format!("{:.digits$}", number.abs());
+    let (whole, rest) = text.split_once('.').unwrap_or((&text, ""));
+    let sign = if number < 0.0 { '-' } else { '+' };
+    format!("{sign}{}.{rest}", count(whole.parse().unwrap_or_default()))
 }
 
 fn line(text: &mut String, line: &str) {
     let _ = writeln!(text, "{line}"); // writing to a String cannot fail
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn money_has_its_sign_and_its_thousands_apart() {
+        let all = [(12_345.678, 2), (-0.03, 3), (-1_234.5, 2), (0.0, 2)].map(|(usd, digits)| signed(usd, digits));
+        assert_eq!(all, ["+12,345.68", "-0.030", "-1,234.50", "+0.00"]);
+    }
 }

@@ -17,6 +17,7 @@ pub(super) use document::Report;
 use chrono::{DurationRound as _, TimeDelta};
 use std::io::Write as _;
 use std::path::PathBuf;
+use unthrottle_core::words::{count, many};
 
 pub(super) const ABOUT: &str = "\
 Report what happened to the streams of an account: incidents and the time to
@@ -83,6 +84,9 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
     }
     match report.totals.unread {
         0 => Ok(()),
-        unread => Err(CliError::Partly(format!("{unread} of {} streams could not be read", report.totals.streams))),
+        unread => {
+            let all = many(report.totals.streams, "stream");
+            Err(CliError::Partly(format!("{} of {all} could not be read", count(unread as f64))))
+        }
     }
 }

@@ -11,6 +11,7 @@ use unthrottle_core::checks::KNOWN_AFTER;
 use unthrottle_core::cost::{BillingMode, Load, Prices, Shape, monthly};
 use unthrottle_core::observation::{CapacityMode, Stream};
 use unthrottle_core::policy::Policy;
+use unthrottle_core::words::many;
 
 /// What a shard takes in a step: 1 MiB and 1,000 records a second (the quotas of Kinesis Data Streams).
 const SHARD_BYTES: f64 = (STEP_MINUTES * 60) as f64 * 1_048_576.0;
@@ -81,7 +82,7 @@ fn size(report: &mut StreamReport, stream: &Stream, tags: &BTreeMap<String, Stri
         report.slack_usd_per_month = Some(monthly(usd(open) - usd(open - slack)));
     }
     report.at_limit = if open >= most {
-        Some(format!("its maximum of {most} shards (UNTHROTTLE_MAX_SHARDS, or its tag)"))
+        Some(format!("its maximum of {} (UNTHROTTLE_MAX_SHARDS, or its tag)", many(most, "shard")))
     } else if utilization >= FULL {
         Some(format!("its shards: {:.0} % full in five minutes", utilization * 100.0))
     } else {

@@ -6,8 +6,10 @@ use std::sync::OnceLock;
 use unthrottle_core::text::quoted;
 
 /// The commands of unthrottle that call an account.
-const COMMANDS: [&str; 12] =
-    ["backtest", "doctor", "explain", "history", "keys", "pause", "plan", "put", "restore", "resume", "smoke", "sweep"];
+const COMMANDS: [&str; 13] = [
+    "backtest", "doctor", "explain", "history", "keys", "pause", "plan", "prove", "put", "restore", "resume", "smoke",
+    "sweep",
+];
 
 /// The services whose commands unthrottle prints.
 const SERVICES: [&str; 9] =
@@ -181,6 +183,10 @@ mod tests {
         assert_eq!(json.matches("--endpoint-url").count(), 3, "{json}");
         assert!(with("`unthrottle resume` undoes this").starts_with("`unthrottle resume --endpoint-url"));
         assert_eq!(with("a; then aws kinesis b").matches("--endpoint-url").count(), 1);
+        let clean = with("Run `unthrottle prove --clean --out a` first");
+        assert!(
+            clean.starts_with("Run `unthrottle prove --endpoint-url") && clean.ends_with(" --clean --out a` first")
+        );
     }
 
     #[test]

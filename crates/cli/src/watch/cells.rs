@@ -52,8 +52,8 @@ pub(super) fn refused(row: &Row) -> String {
 fn short(count: f64) -> String {
     match count {
         count if count < 100_000.0 => words::count(count),
-        count if count < 1e7 => format!("{:.0}k", count / 1e3),
-        count => format!("{:.0}M", count / 1e6),
+        count if count < 9_999_500.0 => format!("{}k", words::count(count / 1e3)),
+        count => format!("{}M", words::count(count / 1e6)),
     }
 }
 
@@ -114,6 +114,7 @@ mod tests {
     #[test]
     fn counts_are_short_and_blocks_show_what_is_not_nothing() {
         assert_eq!([0.0, 999.0, 10_800.0, 250_000.0, 12e6].map(short), ["0", "999", "10,800", "250k", "12M"]);
+        assert_eq!([1_658_320.0, 9_999_600.0, 2.1e9].map(short), ["1,658k", "10M", "2,100M"]);
         let part = |utilization, is_refused| block(Part { utilization, is_refused });
         assert_eq!([part(0.0, false), part(0.0, true), part(0.001, false), part(0.5, false)], [' ', '▁', '▁', '▄']);
         assert_eq!([part(1.0, false), part(7.0, true)], ['█', '█']);

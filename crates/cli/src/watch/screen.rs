@@ -80,7 +80,10 @@ fn draw(frame: &mut Frame, view: &View, ui: &mut Ui, region: &str, now: DateTime
     draw_title(frame, top, view, rows.len(), region);
     let selected = rows.iter().find(|row| Some(&row.stream.name) == ui.selected.as_ref());
     match (ui.page, selected) {
-        (Page::Stream { scroll }, Some(row)) => stream_page::draw(frame, middle, row, scroll, now),
+        (Page::Stream { scroll }, Some(row)) => {
+            let scroll = stream_page::draw(frame, middle, row, scroll, now);
+            ui.page = Page::Stream { scroll };
+        }
         (Page::Keys, _) => frame.render_widget(Paragraph::new(KEYS).wrap(Wrap { trim: false }), middle),
         _ => {
             let lines = WHY_CHARACTERS.div_ceil(middle.width.max(1));

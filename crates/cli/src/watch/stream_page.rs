@@ -8,14 +8,14 @@ use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Stylize as _};
 use ratatui::text::Line;
-use ratatui::widgets::{Paragraph, Sparkline, SparklineBar, Wrap};
+use ratatui::widgets::{Paragraph, Sparkline, SparklineBar};
 use unthrottle_core::words::many;
 
 /// The lines of the chart.
 const CHART: u16 = 4;
 
-/// Draws the page from its line `scroll` on.
-pub(super) fn draw(frame: &mut Frame, area: Rect, row: &Row, scroll: u16, now: DateTime<Utc>) {
+/// Draws the page from its line `scroll` on. Gives the line from which it is drawn: the last page is full.
+pub(super) fn draw(frame: &mut Frame, area: Rect, row: &Row, scroll: u16, now: DateTime<Utc>) -> u16 {
     let [head, chart, text] =
         Layout::vertical([Constraint::Length(2), Constraint::Length(CHART), Constraint::Min(3)]).areas(area);
     frame.render_widget(Paragraph::new(heading(row, now, area.width)), head);
@@ -26,7 +26,19 @@ pub(super) fn draw(frame: &mut Frame, area: Rect, row: &Row, scroll: u16, now: D
         SparklineBar::from(Some(height.max(u64::from(part.is_refused) * 125))).style(Some(colour.into()))
     });
     frame.render_widget(Sparkline::default().data(bars.collect::<Vec<_>>()).max(1000), chart);
-    frame.render_widget(Paragraph::new(body(row, area.width)).wrap(Wrap { trim: false }).scroll((scroll, 0)), text);
+    let lines = wrapped(&body(row, area.width), area.width);
+    let last = lines.len().saturating_sub(usize::from(text.height));
+    let scroll = scroll.min(u16::try_from(last).unwrap_or(u16::MAX));
+    frame.render_widget(Paragraph::new(lines).scroll((scroll, 0)), text);
+    scroll
+}
+
+/// The lines of the body as a screen of this width shows them.
+fn wrapped(body: &[String], width: u16) -> Vec<Line<'static>> {
+    let wrap = |line: &String| -> Vec<Line<'static>> {
+        textwrap::wrap(line, usize::from(width.max(1))).into_iter().map(|part| Line::from(part.into_owned())).collect()
+    };
+    body.iter().flat_map(wrap).collect()
 }
 
 fn heading(row: &Row, now: DateTime<Utc>, width: u16) -> Vec<Line<'static>> {
@@ -51,17 +63,17 @@ fn heading(row: &Row, now: DateTime<Utc>, width: u16) -> Vec<Line<'static>> {
 /// The column of the values of the evidence. A screen that is narrower than twice as much has them after a colon.
 const VALUES: usize = 42;
 
-fn body(row: &Row, width: u16) -> Vec<Line<'static>> {
+fn body(row: &Row, width: u16) -> Vec<String> {
     let is_narrow = usize::from(width) < 2 * VALUES - 4;
-    let mut lines = vec![Line::from(cells::why(row).to_owned()), Line::default()];
+    let mut lines = vec![cells::why(row).to_owned(), String::new()];
     let checked = row.checked_at.map(|at| at.format("%H:%M:%S UTC").to_string());
     let asked = if row.is_asked { "; a new check is asked for" } else { "" };
     let checked = format!("{}{asked}", checked.as_deref().unwrap_or("not yet"));
     let mut field = |name: &str, value: &str| {
-        lines.push(Line::from(match is_narrow {
+        lines.push(match is_narrow {
             true => format!("  {name}: {value}"),
             false => format!("  {name:<VALUES$} {value}"),
-        }));
+        });
     };
     field("checked", &checked);
     if let Some(document) = row.document() {
@@ -70,4 +82,29 @@ fn body(row: &Row, width: u16) -> Vec<Line<'static>> {
         document.advice.iter().for_each(|advice| field("advice", &format!("{}: {}", advice.code, advice.sentence)));
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ratatui::Terminal;
+    use ratatui::backend::TestBackend;
+    use unthrottle_core::signal::{Home, StreamArn};
+
+    #[test]
+    fn a_page_never_scrolls_beyond_its_last_lines() {
+        let home = Home { partition: "aws".into(), region: "us-east-1".into(), account: "123456789012".into() };
+        let mut row = Row::new(StreamArn::new("orders", &home).expect("a name"));
+        row.check = Some(Err("AWS denied a call. ".repeat(40)));
+        let mut terminal = Terminal::new(TestBackend::new(60, 12)).expect("in memory");
+        let mut scrolls = vec![];
+        for scroll in [0, 3, 60_000] {
+            let draw = |frame: &mut Frame| scrolls.push(self::draw(frame, frame.area(), &row, scroll, Utc::now()));
+            terminal.draw(draw).expect("in memory");
+        }
+        // 760 characters in 60 columns, an empty line, and the line of the check: the screen has six lines for them.
+        let lines = wrapped(&body(&row, 60), 60).len();
+        assert_eq!(scrolls, [0, 3, u16::try_from(lines - 6).expect("few")]);
+        assert!(terminal.backend().to_string().contains("checked"), "{}", terminal.backend());
+    }
 }

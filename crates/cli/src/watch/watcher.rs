@@ -290,7 +290,7 @@ impl Watcher {
                 let needs_person = reply.decision.needs_person();
                 Ok(Box::new(Checked { document: reply.document, needs_person }))
             }
-            Err(error) => Err(error.to_string()),
+            Err(error) => Err(CliError::from(error).to_string()),
         };
         let now = self.clock.now();
         self.write(|view| {

@@ -1,8 +1,9 @@
 //! Commands as a person types them: `watch`, `config`, `completions`, `man`, `backtest --export`, `report`, `schema`,
-//! `explain --message`.
+//! `explain --message`, and what IAM denies.
 
 #[path = "../../../../tests/common/aws.rs"]
 mod aws;
+mod denied;
 mod explain;
 mod export;
 #[path = "../../../../tests/common/fixture.rs"]

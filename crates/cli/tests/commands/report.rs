@@ -77,6 +77,8 @@ async fn log_lines_add_the_cost_and_what_observe_would_have_done() {
     let page = std::fs::read_to_string(&html).expect("written");
     let body = &page[page.find("<body").expect("a body")..page.find("</html>").expect("an end")];
     roxmltree::Document::parse(body).expect("well-formed");
+    let (_, after) = body.split_once("</h1>").expect("a title");
+    assert!(after.starts_with("<p class=\"result\">1 stream: 1 incident, 0 with a change"), "{body}");
     assert!(body.contains("Incidents") && body.contains("orders") && !said.contains("$-"), "{body}{said}");
 }
 
@@ -84,8 +86,13 @@ async fn log_lines_add_the_cost_and_what_observe_would_have_done() {
 async fn what_cannot_be_read_is_in_the_report_and_in_the_exit_code() {
     let fixture = Fixture::on(live(), 500.0, 2, 10).await;
     fixture.refuse("DescribeStreamSummary", crate::fixture::ALWAYS, "AccessDeniedException");
-    let out = report(&fixture, &["--json"]).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let html = folder.path().join("page.html");
+    let out = report(&fixture, &["--json", "--html", html.to_str().expect("text")]).await;
     assert_eq!(out.status.code(), Some(1), "{}", text(&out.stderr));
+    assert!(text(&out.stderr).contains("1 of 1 stream could not be read"), "{}", text(&out.stderr));
+    let page = std::fs::read_to_string(&html).expect("written");
+    assert!(page.contains("<th class=\"words\" scope=\"col\">why</th>"), "a column of sentences wraps: {page}");
     let all: Value = serde_json::from_slice(&out.stdout).expect("JSON");
     assert_eq!(all["totals"]["unread"], 1);
     assert!(all["streams"][0]["error"].as_str().is_some_and(|error| error.contains("AccessDenied")), "{all:#}");

@@ -110,6 +110,15 @@ async fn a_file_that_cannot_be_used_stops_every_command_with_its_line() {
     let said = text(&out.stderr);
     assert_eq!(out.status.code(), Some(2), "{said}");
     assert!(said.contains("unthrottle.toml:2: ") && said.contains("UNTHROTTLE_MAX_SHARDS"), "{said}");
+    std::fs::write(folder.path().join("bin"), b"\xFF\xFF").expect("written");
+    let zero = Path::new("/dev/zero").to_owned();
+    for (file, says) in [(folder.path().join("bin"), "bin: not UTF-8 (line 1)"), (zero, "larger than 1 MiB")] {
+        let mut command = unthrottle(&["config", "show"]);
+        command.env("UNTHROTTLE_CONFIG", file);
+        let out = output(command).await;
+        let said = text(&out.stderr);
+        assert!(out.status.code() == Some(2) && said.contains(says), "{said}");
+    }
     let mut command = unthrottle(&["config", "show"]);
     command.env("UNTHROTTLE_CONFIG", folder.path().join("none.toml"));
     let out = output(command).await;
@@ -142,6 +151,12 @@ async fn each_command_has_a_manual_page() {
     for name in ["unthrottle", "unthrottle-watch", "unthrottle-config-show"] {
         let page = std::fs::read_to_string(folder.path().join(format!("{name}.1"))).expect(name);
         assert!(page.contains(".SH NAME") && page.contains(".SH SYNOPSIS"), "{name}: {page}");
+    }
+    for (name, example) in
+        [("explain", r"unthrottle explain orders \-\-region"), ("pause", r"unthrottle pause \-\-dry")]
+    {
+        let page = std::fs::read_to_string(folder.path().join(format!("unthrottle-{name}.1"))).expect(name);
+        assert!(page.contains("Example:") && page.contains(example), "{name}: {page}");
     }
 }
 

@@ -122,6 +122,9 @@ async fn the_page_has_the_load_over_time_and_over_the_hash_keys() {
     assert!(!html.contains("src=") && !html.contains("<script") && !html.contains("<b>\">"), "it loads nothing");
     let cells: Vec<&str> = body.descendants().filter(|n| n.has_tag_name("th")).filter_map(|n| n.text()).collect();
     assert!(cells.contains(&"hot <b>"), "{cells:?}");
+    let (_, after) = html.split_once("</h1>").expect("a title");
+    let begin = "<p class=\"result\">The fullest of 2 shards is shardId-";
+    assert!(after.starts_with(begin) && after.contains("% of its load.</p>"), "{html}");
 }
 
 #[tokio::test]

@@ -169,3 +169,22 @@ async fn the_html_page_names_the_account_the_time_and_the_money() {
     let context = format!("<p>Account 123456789012, region us-east-1. Read at {today}");
     assert!(html.contains(&context) && html.contains("<b>$87.60 a month</b>"), "{html}");
 }
+
+#[tokio::test]
+async fn the_html_page_begins_with_its_result() {
+    let clinic = Clinic::of(Seed { summary: not_encrypted(), shards: 10, ..Seed::default() }).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("page.html");
+    let begins = async |which: &str, says: &str| {
+        let out = clinic.doctor(&[which, "--html", path.to_str().expect("text")]).await;
+        assert_eq!(out.code, 0, "{}", out.err);
+        let html = std::fs::read_to_string(&path).expect("written");
+        let (_, after) = html.split_once("</h1>").expect("a title");
+        assert!(after.starts_with(&format!("<p class=\"result\">{says}</p>")), "{html}");
+        let (_, end) = after.split_once("How the numbers were made").expect("explanations");
+        assert!(end.contains("docs/doctor.md explains"), "{html}");
+    };
+    begins(STREAM, "orders: 2 warn (encryption, oversized), 28 ok.").await;
+    clinic.account.add_streams(["clicks".to_owned()], 1, &[]).await;
+    begins("--all", "2 of 2 streams with a warning or a failure.").await;
+}

@@ -46,7 +46,10 @@ async fn in_every_call(step: &str, (lane, lanes): (usize, usize), fault: impl Fn
         let is_left = left(&direct).await;
         if !is_left.is_empty() {
             assert_eq!(out.status.code(), Some(1), "{place}");
-            assert!(said.contains("`unthrottle prove --clean` tries again"), "{place}");
+            assert!(
+                said.contains("`unthrottle prove --clean --out ") && said.contains("proof` tries again"),
+                "{place}"
+            );
             // The account is back, at the address that the ledger has.
             calls.lock().expect("no panic").fault = None;
             let out = prove(&urls, folder.path(), &["--clean", "--pace", "60"]).await;

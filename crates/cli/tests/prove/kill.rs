@@ -41,6 +41,8 @@ async fn what_a_killed_run_leaves_is_deleted_by_clean_and_the_proof_can_go_on() 
     let out = prove(&urls, folder.path(), &args).await;
     assert_eq!(out.status.code(), Some(2), "{}", text(&out.stderr));
     assert!(text(&out.stderr).contains("an earlier run may have left"), "{}", text(&out.stderr));
+    let clean = format!("Run `unthrottle prove --clean --out {}` first", folder.path().join("proof").display());
+    assert!(text(&out.stderr).contains(&clean), "{}", text(&out.stderr));
     let out = prove(&urls, folder.path(), &["--clean"]).await;
     assert!(out.status.success(), "{}{}", text(&out.stdout), text(&out.stderr));
     assert!(text(&out.stdout).contains("nothing is left"), "{}", text(&out.stdout));

@@ -12,7 +12,7 @@ use crate::memory::{ChangeKind, Memory, Planned, RESHARDS_A_DAY};
 use crate::observation::{CapacityMode, LOOKBACK_HOURS, Minute, Stream};
 use crate::policy::{Permission, StreamPolicy};
 use crate::signal::Undo;
-use crate::words::are;
+use crate::words::{are, count, many, time};
 use chrono::{DateTime, TimeDelta, Utc};
 
 /// Hours from one restore to the next. The peak load is known whatever the shards, so the wait is only for what the
@@ -123,7 +123,8 @@ impl Case<'_> {
             return not_restorable("no change of ours is left to undo; give the number of shards with --to");
         };
         if target >= stream.open_shards {
-            return not_restorable(&format!("it has {} shards, and a restore only removes shards", stream.open_shards));
+            let open = many(stream.open_shards, "shard");
+            return not_restorable(&format!("it has {open}, and a restore only removes shards"));
         }
         if let Some(why) = self.prevents_restore(stream, history, newest, wish) {
             return Err(Reason::NotRestorable(why));
@@ -139,14 +140,14 @@ impl Case<'_> {
     pub(super) fn undo_while_throttled(&self) -> Reason {
         let Evidence { write_throttled_records, read_throttled_calls, window_minutes, .. } = self.decision.evidence;
         let records = write_throttled_records.unwrap_or_default();
-        let (count, what) = match records > 0.0 {
-            true => (records, "records"),
-            false => (read_throttled_calls.unwrap_or_default(), "GetRecords calls"),
+        let refused = match records > 0.0 {
+            true => many(records.round() as u64, "record"),
+            false => many(read_throttled_calls.unwrap_or_default().round() as u64, "GetRecords call"),
         };
-        let minutes = window_minutes.unwrap_or_default();
+        let minutes = many(window_minutes.unwrap_or_default(), "minute");
         Reason::NotRestorable(format!(
-            "it is throttled now ({count:.0} {what} refused in {minutes} minutes), and fewer shards refuse more. Try \
-             again after two minutes without throttling; --force does not change that"
+            "it is throttled now ({refused} refused in {minutes}), and fewer shards refuse more. Try again after two \
+             minutes without throttling; --force does not change that"
         ))
     }
 
@@ -164,9 +165,9 @@ impl Case<'_> {
         let behind = self.decision.evidence.backlog_milliseconds().filter(|_| wish != Wish::Forced);
         if let Some(behind) = behind {
             return Some(format!(
-                "its readers are behind ({:.0} s), and that backlog stays on the old shards. Try again when they have \
+                "its readers are behind ({}), and that backlog stays on the old shards. Try again when they have \
                  caught up, or use --force",
-                behind / 1000.0
+                time(behind)
             ));
         }
         if let Some(refused) = history.memory.refused.filter(|_| history.is_refused(ChangeKind::Restore, self.now)) {
@@ -209,9 +210,9 @@ impl Case<'_> {
         evidence.record_unseen_reader(last, age);
         evidence.restore_waits_for_unseen_reader = Some(true);
         Some(format!(
-            "its reader was {:.0} s behind when CloudWatch last showed it, until {}, and may be behind still. Try \
-             again when it reads, or use --force",
-            age / 1000.0,
+            "its reader was {} behind when CloudWatch last showed it, until {}, and may be behind still. Try again \
+             when it reads, or use --force",
+            time(age),
             utc(last.end())
         ))
     }
@@ -229,7 +230,8 @@ impl Case<'_> {
     ) -> Result<Remedy, String> {
         let from = stream.open_shards;
         if policy.min_shards >= from {
-            return Err(format!("your minimum is {} shards, and it has {from}", policy.min_shards));
+            let (minimum, from) = (many(policy.min_shards, "shard"), count(from.into()));
+            return Err(format!("your minimum is {minimum}, and it has {from}"));
         }
         let floors = [
             (target, None),
@@ -248,16 +250,15 @@ impl Case<'_> {
             return Err(self.kept_by_plan(history, from));
         }
         if to >= from {
-            let needs_all =
-                |peak: Peak| format!("{} needs all {from} shards; {}", peak.of_hours(), by_hand_after(peak));
-            return Err(peak.map_or_else(|| format!("it has {from} shards"), needs_all));
+            let from = many(from, "shard");
+            let needs_all = |peak: Peak| format!("{} needs all {from}; {}", peak.of_hours(), by_hand_after(peak));
+            return Err(peak.map_or_else(|| format!("it has {from}"), needs_all));
         }
         let left = self.observation.limits.map_or(u32::MAX, |limits| limits.shards_left());
         // On the way down AWS opens no more shards than there will be.
         if to > left {
-            return Err(format!(
-                "the account's quota has room for {left} shards, and AWS may open {to} on the way down"
-            ));
+            let (left, to) = (many(left, "shard"), count(to.into()));
+            return Err(format!("the account's quota has room for {left}, and AWS may open {to} on the way down"));
         }
         Ok(Remedy::Restore { from, to, partial })
     }
@@ -267,11 +268,12 @@ impl Case<'_> {
     fn kept_by_plan(&self, history: &History, open: u32) -> String {
         match history.memory.planned {
             Some(Planned { at_least, until }) => format!(
-                "at least {} planned until {}, and it has {open}. Try again then, or use --force, which ends the plan",
+                "at least {} planned until {}, and it has {}. Try again then, or use --force, which ends the plan",
                 are(at_least.into(), "shard"),
-                utc(until)
+                utc(until),
+                count(open.into())
             ),
-            None => format!("the next hours need its {open} shards"),
+            None => format!("the next hours need its {}", many(open, "shard")),
         }
     }
 
@@ -314,28 +316,29 @@ impl Case<'_> {
         again: Option<String>,
     ) -> Option<String> {
         let open = stream.open_shards;
-        let count = |what: &str, count: Option<u32>| match count {
+        let of_on_demand = |what: &str, number: Option<u32>| match number {
             Some(0) => None,
             Some(some) => Some(format!("it has {what} ({some}), which need on-demand mode")),
             None => Some(format!("AWS does not say whether it has {what}")),
         };
-        let would_keep = |shards: &str| Some(format!("it would keep {open} shards, {shards}"));
-        if let Some(why) = count("channels", stream.channels).or_else(|| count("queues", stream.queues)) {
+        let would_keep = |why: &str| Some(format!("it would keep {}, {why}", many(open, "shard")));
+        let sources = of_on_demand("channels", stream.channels).or_else(|| of_on_demand("queues", stream.queues));
+        if let Some(why) = sources {
             return Some(why);
         }
         if open == 0 {
             return Some("its number of shards is not known".into());
         }
         if open < policy.min_shards {
-            return would_keep(&format!("below the minimum of {}", policy.min_shards));
+            return would_keep(&format!("below the minimum of {}", count(policy.min_shards.into())));
         }
         if let Some(peak) = peak.filter(|peak| peak.shards > open) {
-            let needed = peak.shards;
+            let needed = count(peak.shards.into());
             let again = again.unwrap_or_else(|| format!("it counts until {}", utc(peak.until)));
             return would_keep(&format!("and {} needs {needed}; {again}", peak.of_hours()));
         }
         if open > policy.max_shards {
-            return would_keep(&format!("above the maximum of {}", policy.max_shards));
+            return would_keep(&format!("above the maximum of {}", count(policy.max_shards.into())));
         }
         None
     }
@@ -347,10 +350,8 @@ impl Case<'_> {
             return Some("AWS does not say how many shards the account may open".into());
         };
         if limits.shards_left() < open {
-            return Some(format!(
-                "the account's quota has room for {} shards, and it has {open}",
-                limits.shards_left()
-            ));
+            let (left, open) = (many(limits.shards_left(), "shard"), count(open.into()));
+            return Some(format!("the account's quota has room for {left}, and it has {open}"));
         }
         if !history.budget(ChangeKind::SwitchBack, self.now).1 {
             return Some("AWS has refused it in the last 24 hours".into());

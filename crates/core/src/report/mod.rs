@@ -11,7 +11,7 @@ mod sweep;
 
 pub use document::Document;
 pub use metric::AutoFix;
-pub use sweep::{Failure, Findings, MOST_CONTRIBUTORS, Queried, SweepDocument, Unsupported};
+pub use sweep::{Denied, Failure, Findings, MOST_CONTRIBUTORS, Queried, SweepDocument, Unsupported};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Value, json};

@@ -3,6 +3,7 @@
 use super::Document;
 use super::metric::{AUTO_FIX, NAMESPACE, SHARDS_ADDED};
 use crate::decision::Outcome;
+use crate::words::{count, many};
 use serde::Serialize;
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
@@ -89,6 +90,18 @@ pub struct Failure {
     pub code: &'static str,
     /// What happened.
     pub error: String,
+    /// What AWS denied, if it did. `error` names the role of the function, and a person who runs the sweep has another.
+    #[serde(skip)]
+    pub denied: Option<Denied>,
+}
+
+/// A read that AWS denied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denied {
+    /// The action, such as `cloudwatch:GetMetricData`.
+    pub action: String,
+    /// AWS's answer.
+    pub why: String,
 }
 
 /// What a sweep found and did, from which its document is made.
@@ -157,14 +170,15 @@ impl SweepDocument {
     fn sentence(&self) -> String {
         let SweepDocument { throttled, remembered, due, looked, changed, healed, failed, left, .. } = self;
         let held_back = self.decisions.iter().filter(|document| document.code == "fleet_limit").count();
+        let need = if *due == 1 || *remembered == 1 { "needs" } else { "need" };
         let mut text = format!(
-            "sweep: {} in alarm, {due} of {} need a check. Checked {looked}, changed {changed}, healed {healed}.",
-            streams(*throttled, ""),
-            streams(*remembered, "remembered ")
+            "sweep: {} in alarm, {due} of {} {need} a check. Checked {looked}, changed {changed}, healed {healed}.",
+            many(*throttled, "stream"),
+            many(*remembered, "remembered stream")
         );
         if self.again > 0 {
-            text +=
-                &format!(" It stayed, and checked again {} times the streams whose change was under way.", self.again);
+            let times = many(self.again, "time");
+            text += &format!(" It stayed, and checked again {times} the streams whose change was under way.");
         }
         if held_back > 0 {
             text += &format!(" Not changed, because you allow no more at once: {held_back} (the worst came first).");
@@ -181,10 +195,12 @@ impl SweepDocument {
             text += &format!(" Failed: {} ({}).", failed.len(), of.join(", "));
         }
         if !left.is_empty() {
-            text += &format!(" No time was left for {}: the next sweep finds them again.", left.len());
+            let it = if left.len() == 1 { "it" } else { "them" };
+            text += &format!(" No time was left for {}: the next sweep finds {it} again.", many(left.len(), "stream"));
         }
         text += self.queried.map_or("", Queried::words);
         if let Some(Unsupported { metric, counted, supported }) = self.unsupported {
+            let [counted, supported] = [counted, supported].map(|number| count(number.into()));
             text += &format!(
                 " The metric {metric} counts {counted}, and the streams' tags show {supported}: check who may call \
                  cloudwatch:PutMetricData for the namespace {NAMESPACE}."
@@ -213,8 +229,8 @@ fn unsupported(decisions: &[Document]) -> Option<Unsupported> {
 }
 
 /// A sweep without fleet alarms costs money: it asks CloudWatch for the metrics of every stream.
-const NO_FLEET_ALARM: &str = " No fleet alarm is set (UNTHROTTLE_FLEET_ALARMS). So the sweep asked CloudWatch twice \
-    about every stream of the account, at about $0.01 for 1,000 streams each time.";
+const NO_FLEET_ALARM: &str = " No fleet alarm is set (UNTHROTTLE_FLEET_ALARMS), so the sweep asked CloudWatch \
+    about every stream: about $0.02 for 1,000 streams.";
 
 /// An alarm that cannot be read hides its streams, and asking about every stream costs money at each sweep.
 const ALARM_FAILED: &str = " A fleet alarm could not be read, so the sweep asked CloudWatch twice about every stream, \
@@ -223,8 +239,3 @@ const ALARM_FAILED: &str = " A fleet alarm could not be read, so the sweep asked
 /// A full alarm hides further streams.
 const ALARM_FULL: &str = " So the sweep asked CloudWatch twice about every stream, at about $0.01 for 1,000 streams \
     each time. It does so every 30 minutes.";
-
-/// A number of streams in words.
-fn streams(count: usize, which: &str) -> String {
-    format!("{count} {which}stream{}", if count == 1 { "" } else { "s" })
-}

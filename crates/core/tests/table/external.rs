@@ -162,3 +162,19 @@ fn a_memory_that_was_put_back_makes_no_other_person_of_us() {
     assert_eq!(kind(&fixture), Some(ChangeKind::External), "without the metric");
     assert_ne!(kind(&fixture.published(seconds_ago(600))), Some(ChangeKind::External));
 }
+
+/// A run half a second after a full second, without a memory, finds that another person has just made four shards of
+/// two.
+fn found_within_a_second() -> Fixture {
+    let fixture = Fixture::under_load(4, 6000.0).asked().resharded(2, 2);
+    fixture.with(|f| {
+        f.now += TimeDelta::milliseconds(500);
+        f.observation.observed_at = f.now;
+    })
+}
+
+rows! { says;
+    a_reshard_of_another_person_that_a_run_has_just_found_has_a_verdict_some_minutes_after_it:
+        found_within_a_second()
+        => ["another person or tool has just changed its shards", "about 4 minutes after that change"];
+}

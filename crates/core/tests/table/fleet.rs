@@ -111,6 +111,8 @@ rows! { says;
     a_change_under_forged_counts_says_so:
         load(tags_show(140, 3))
         => ["Changed 2 → 4 shards.", "The metric AutoFix counts 140 changes in an hour, and the streams' tags show 3"];
+    one_change_of_this_hour_is_one_change:
+        load(hour(1)).policy(|p| p.max_changes_per_hour = 1) => ["unthrottle made 1 change in this account"];
     a_hold_under_forged_counts_has_both_numbers:
         load(tags_show(140, 80)) => ["UNTHROTTLE_MAX_CHANGES_PER_HOUR allows 100", "counts 140", "tags show 80"];
 }
@@ -120,7 +122,7 @@ rows! { says;
         needs_four(5000).with(|f| {
             (f.observation.fleet.changes_last_hour, f.observation.fleet.supported) = (1000, Some(shown(10, 199)));
         })
-        => ["UNTHROTTLE_MAX_ADDED_SHARDS allows 200", "ShardsAdded counts 5000", "tags show 199"];
+        => ["UNTHROTTLE_MAX_ADDED_SHARDS allows 200", "ShardsAdded counts 5,000", "tags show 199"];
 }
 
 #[test]
@@ -186,7 +188,7 @@ rows! { says;
         needs_four(200) => ["added up to 200 shards", "24 hours", "UNTHROTTLE_MAX_ADDED_SHARDS", "ShardsAdded"];
     a_day_of_forged_shards_has_both_numbers:
         needs_four(5000).with(|f| f.observation.fleet.supported = Some(shown(0, 160)))
-        => ["UNTHROTTLE_MAX_ADDED_SHARDS allows 200", "counts 5000 shards in 24 hours", "tags show 160"];
+        => ["UNTHROTTLE_MAX_ADDED_SHARDS allows 200", "counts 5,000 shards in 24 hours", "tags show 160"];
     the_share_of_a_container_in_the_shards_of_a_day_is_named:
         in_fleet(Fixture::under_load(4, 23_800.0), Fleet { own_shards_unpublished: 40, ..Fleet::default() })
         => ["40 shards or more, a fifth of what UNTHROTTLE_MAX_ADDED_SHARDS allows"];

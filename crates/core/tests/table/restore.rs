@@ -202,7 +202,7 @@ rows! { says;
         => ["was 3.0 hours behind, and is not seen since 16:56 UTC", "A restore waits: unknown is not zero"];
     a_restore_by_hand_that_waits_for_a_reader_says_how_to_go_on:
         by_hand(with_unseen_reader(3.0, 8))
-        => ["not restored: its reader was 10800 s behind", "2026-11-20 16:56 UTC", "or use --force"];
+        => ["not restored: its reader was 3 hours behind", "2026-11-20 16:56 UTC", "or use --force"];
     a_restore_by_hand_that_waits_for_unknown_consumers_says_how_to_go_on:
         by_hand(with_consumers(0, 0.0)) => ["Deregister a consumer that no longer reads, or use --force"];
 }

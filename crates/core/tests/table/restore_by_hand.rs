@@ -103,6 +103,8 @@ fn is_refused(fixture: Fixture, why: &str) {
 }
 
 rows! { is_refused;
+    an_undo_of_one_shard_is_refused:
+        undo(Fixture::new(1).minutes(-9..=0, offered(500.0, 1)), Some(1)) => "it has 1 shard, and a restore only";
     an_undo_to_more_shards_is_refused:
         undo(raised(2, 500.0), Some(9)) => "it has 4 shards, and a restore only removes shards";
     an_undo_below_the_peak_is_refused: undo(raised(2, 2900.0), None) => "the peak of the last hour";
@@ -133,7 +135,10 @@ rows! { is_refused;
         => "AWS refused a restore at 2026-11-20 15:05 UTC; try again after 2026-11-21 15:05 UTC";
     an_undo_while_a_trace_is_throttled_is_refused:
         undo(raised(2, 500.0).minutes(0..=0, MinuteTraffic { write_throttled: 1.0, ..offered(2900.0, 4) }), None)
-        => "it is throttled now (1 records refused in 5 minutes)";
+        => "it is throttled now (1 record refused in 5 minutes)";
+    an_undo_of_a_stream_that_refuses_thousands_has_them_apart:
+        undo(Fixture::under_load(2, 6500.0), Some(1)).policy(|p| p.window_minutes = 1)
+        => "it is throttled now (270,000 records refused in 1 minute)";
     a_forced_undo_of_a_throttled_stream_is_refused:
         force(Fixture::under_load(2, 3000.0), Some(1)) => "--force does not change that";
     a_forced_undo_in_a_full_account_is_refused: force(raised(2, 500.0).shards_left(1), None) => "quota has room for 1";
@@ -190,5 +195,5 @@ rows! { says;
     an_undo_that_two_peaks_keep_partial_names_when_the_later_one_ends:
         undo(raised(2, 500.0).minutes(-50..=-50, offered(2200.0, 4)).minutes(-20..=-20, offered(2000.0, 4)), None)
         => ["the peak at 16:13 UTC, the load of 2.2 shards, needs the rest until 2026-11-20 17:47 UTC"];
-    an_undo_with_readers_behind_says_how_far: undo(with_late_readers(), None) => ["(120 s)", "or use --force"];
+    an_undo_with_readers_behind_says_how_far: undo(with_late_readers(), None) => ["(2 minutes)", "or use --force"];
 }

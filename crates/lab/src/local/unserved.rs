@@ -66,7 +66,7 @@ impl Unserved {
         let service = self.service.map(|service| format!("{service} ")).unwrap_or_default();
         let message = format!(
             "the local account does not serve {service}{}. It serves Kinesis, CloudWatch, and some calls of the \
-             tagging API, SNS, STS, Lambda, EventBridge and EventBridge Scheduler.",
+             tagging API, SNS, STS, Lambda, CloudTrail, EventBridge and EventBridge Scheduler.",
             self.operation
         );
         let code = "UnknownOperationException";

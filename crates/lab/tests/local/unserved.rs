@@ -43,6 +43,9 @@ async fn an_unserved_call_is_refused_in_its_own_protocol() {
         let (status, answer) = raw(&fixture, method, path, &headers, body).await;
         assert_eq!(status, 404, "{service}: {answer}");
         assert!(answer.contains("the local account does not serve") && answer.contains(service), "{answer}");
+        for served in ["Kinesis", "CloudWatch", "tagging API", "SNS", "STS", "Lambda", "CloudTrail", "EventBridge"] {
+            assert!(answer.contains(served), "{served}: {answer}");
+        }
         answer
     };
     let iam = call("POST", "/", "iam", &[FORM], "Action=ListRoles&Version=2010-05-08").await;

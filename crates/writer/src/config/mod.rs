@@ -134,9 +134,23 @@ const INSIDE: &str = "output.aws_kinesis.retry";
 /// The text is none.
 pub fn duration(text: &str) -> Result<Duration, String> {
     let bad = |why| format!("`{text}` is no duration ({why}): give a number with a unit, such as 500ms, 5s or 1m30s");
-    let duration = humantime::parse_duration(text.trim()).map_err(|error| bad(error.to_string()))?;
+    let duration = humantime::parse_duration(text.trim()).map_err(|error| bad(in_words(&error)))?;
     // The clock of the machine ends some time after.
     if duration > LONGEST { Err(bad("it is longer than a year".into())) } else { Ok(duration) }
+}
+
+/// What is wrong with a duration, for a person.
+fn in_words(error: &humantime::DurationError) -> String {
+    use humantime::DurationError::{Empty, InvalidCharacter, NumberExpected, NumberOverflow, UnknownUnit};
+    match error {
+        Empty => "it is empty".into(),
+        NumberExpected(0) => "it does not begin with a number".into(),
+        NumberExpected(_) => "a number is missing before a unit".into(),
+        InvalidCharacter(_) => "it has a character that is of no number and of no unit".into(),
+        UnknownUnit { unit, .. } if unit.is_empty() => "the unit is missing".into(),
+        UnknownUnit { unit, .. } => format!("`{unit}` is no unit"),
+        NumberOverflow => "the number is too large, or has too many digits after the point".into(),
+    }
 }
 
 /// The longest duration of an option.

@@ -186,3 +186,20 @@ fn a_duration_beyond_a_year_is_refused() {
     assert!(duration("292277026596y").is_err_and(|why| why.contains("longer than a year")));
     assert_eq!(duration("366d"), Ok(LONGEST));
 }
+
+#[test]
+fn what_is_wrong_with_a_duration_is_said_in_words() {
+    for (text, why) in [
+        ("", "it is empty"),
+        ("soon", "it does not begin with a number"),
+        ("-5s", "it does not begin with a number"),
+        ("5s min", "a number is missing before a unit"),
+        ("5", "the unit is missing"),
+        ("5 parsecs", "`parsecs` is no unit"),
+        ("5.s!", "it has a character that is of no number and of no unit"),
+        ("99999999999999999999s", "the number is too large"),
+    ] {
+        let problem = duration(text).expect_err(text);
+        assert!(problem.contains(why), "{text}: {problem}");
+    }
+}

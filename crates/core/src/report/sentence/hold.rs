@@ -10,7 +10,7 @@ use crate::policy::MODE_TAG;
 use crate::signal::Signal;
 use crate::text::{NAME, QUOTED, plain};
 use crate::words;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound as _, Utc};
 
 pub(super) fn hold(reason: &Reason, signal: &Signal, seen: &Seen<'_>) -> String {
     if let Reason::Healthy { healed: None } = reason {
@@ -132,8 +132,8 @@ fn settling(changed_at: DateTime<Utc>, is_ours: bool, seen: &Seen<'_>) -> String
     } else {
         format!("another person or tool has just changed its shards (found at {at} UTC)")
     };
-    // A run that writes no memory finds such a change anew each time.
-    let is_found_now = !is_ours && seen.evidence.observed_at.is_some_and(|now| changed_at >= now);
+    // A run that writes no memory finds such a change anew each time. A change has whole seconds.
+    let is_found_now = !is_ours && seen.evidence.observed_at.is_some_and(|now| changed_at >= now.trunc_subsecs(0));
     let expected = if is_found_now { expected::after_found_change() } else { expected::after_change(changed_at, seen) };
     format!(
         "{change}, and no full published minute shows it yet. unthrottle waits for the minute that shows whether it \

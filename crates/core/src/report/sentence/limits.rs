@@ -5,7 +5,7 @@ use super::numbers::{aggregate, load, throttling};
 use super::skew::see_hot_shards;
 use crate::decision::{Ceiling, Evidence, FleetBound, NeededFor, NoSwitch, Side};
 use crate::policy::MAX_SHARDS_TAG;
-use crate::words::{many, percent};
+use crate::words::{count, many, percent};
 
 /// The account's quota allows no change.
 pub(super) const QUOTA_SPENT: &str = "the shard quota leaves no room";
@@ -24,11 +24,12 @@ fn slow_down(evidence: &Evidence) -> &'static str {
 
 pub(super) fn max_shards(max: u32, seen: &Seen<'_>) -> String {
     format!(
-        "{}, at {}. It has {} and the maximum that you set is {max}: raise UNTHROTTLE_MAX_SHARDS or the tag \
+        "{}, at {}. It has {} and the maximum that you set is {}: raise UNTHROTTLE_MAX_SHARDS or the tag \
          {MAX_SHARDS_TAG}, or {}.{}{}",
         throttling(seen.evidence),
         load(seen.evidence),
         many(seen.open_shards(), "shard"),
+        count(max.into()),
         slow_down(seen.evidence),
         equal_width(seen),
         aggregate(seen.evidence)
@@ -66,7 +67,7 @@ pub(super) fn account_quota(switch: NoSwitch, seen: &Seen<'_>) -> String {
         "{}; {QUOTA_SPENT} ({} left, and short-lived shards count), and {}. Ask for a higher \"Shards per Region\" in \
          Service Quotas (Amazon Kinesis Data Streams).{}",
         throttling(seen.evidence),
-        seen.evidence.account_shards_left.unwrap_or_default(),
+        count(seen.evidence.account_shards_left.unwrap_or_default().into()),
         no_switch(switch),
         aggregate(seen.evidence)
     )
@@ -94,7 +95,7 @@ pub(super) fn reshard_budget_spent(switch: NoSwitch, seen: &Seen<'_>) -> String 
 fn no_switch(switch: NoSwitch) -> String {
     match switch {
         NoSwitch::Denied => "you deny on-demand mode".into(),
-        NoSwitch::AboveMax(max) => format!("on-demand mode would exceed your {max} shards"),
+        NoSwitch::AboveMax(max) => format!("on-demand mode would exceed your {}", many(max, "shard")),
         NoSwitch::BudgetSpent => "AWS allows no more switches to on-demand mode today".into(),
         NoSwitch::Quota => "the account has all the on-demand streams that it may have".into(),
         NoSwitch::Reads => "on-demand mode gives the readers of a shard no more".into(),
@@ -107,40 +108,46 @@ fn no_switch(switch: NoSwitch) -> String {
 pub(super) fn fleet(bound: FleetBound, evidence: &Evidence) -> String {
     match bound {
         FleetBound::Hour(max) if evidence.fleet_changes_counted.is_some() => format!(
-            "this stream needs a change, and UNTHROTTLE_MAX_CHANGES_PER_HOUR allows {max} over all streams.{} A \
-             quarter of the bound counts without a tag.",
+            "this stream needs a change, and UNTHROTTLE_MAX_CHANGES_PER_HOUR allows {} over all streams.{} A quarter \
+             of the bound counts without a tag.",
+            count(max.into()),
             unsupported_changes(evidence).unwrap_or_default()
         ),
         FleetBound::AddedShards(max) if evidence.fleet_shards_counted.is_some() => format!(
-            "this stream needs more shards, and UNTHROTTLE_MAX_ADDED_SHARDS allows {max} over all streams.{} A quarter \
+            "this stream needs more shards, and UNTHROTTLE_MAX_ADDED_SHARDS allows {} over all streams.{} A quarter \
              of the bound counts without a tag.",
+            count(max.into()),
             unsupported_shards(evidence).unwrap_or_default()
         ),
         FleetBound::Hour(max) => format!(
-            "this stream needs a change, but unthrottle made {max} changes in this account and region within an hour, \
-             and UNTHROTTLE_MAX_CHANGES_PER_HOUR allows no more. Check whether a fault causes these changes: look at \
-             the AutoFix metric. If the changes are right, allow more."
+            "this stream needs a change, but unthrottle made {} in this account and region within an hour, and \
+             UNTHROTTLE_MAX_CHANGES_PER_HOUR allows no more. Check whether a fault causes these changes: look at the \
+             AutoFix metric. If the changes are right, allow more.",
+            many(max, "change")
         ),
         FleetBound::Container { share, of } => format!(
-            "this stream needs a change, but this process has just made {share} changes, {} what \
-             UNTHROTTLE_MAX_CHANGES_PER_HOUR allows, and the AutoFix metric does not show them yet. The next sweep \
-             goes on.",
+            "this stream needs a change, but this process has just made {}, {} what UNTHROTTLE_MAX_CHANGES_PER_HOUR \
+             allows, and the AutoFix metric does not show this yet. The next sweep goes on.",
+            many(share, "change"),
             share_of(of)
         ),
         FleetBound::AddedShards(max) => format!(
-            "this stream needs more shards, but unthrottle added up to {max} shards in this account and region within \
-             24 hours, and UNTHROTTLE_MAX_ADDED_SHARDS allows no more. Check whether a fault causes the load: look at \
-             the ShardsAdded metric. If the shards are right, allow more."
+            "this stream needs more shards, but unthrottle added up to {} in this account and region within 24 hours, \
+             and UNTHROTTLE_MAX_ADDED_SHARDS allows no more. Check whether a fault causes the load: look at the \
+             ShardsAdded metric. If the shards are right, allow more.",
+            many(max, "shard")
         ),
         FleetBound::ContainerShards { share, of } => format!(
-            "this stream needs more shards, but this process has just added {share} shards or more, {} what \
-             UNTHROTTLE_MAX_ADDED_SHARDS allows, and the ShardsAdded metric does not show them yet. The next sweep \
+            "this stream needs more shards, but this process has just added {} or more, {} what \
+             UNTHROTTLE_MAX_ADDED_SHARDS allows, and the ShardsAdded metric does not show this yet. The next sweep \
              goes on.",
+            many(share, "shard"),
             share_of(of)
         ),
         FleetBound::Sweep(max) => format!(
-            "this stream needs a change, but this sweep has changed {max} streams, the worst first, and \
-             UNTHROTTLE_MAX_CHANGES_PER_SWEEP allows no more. The next sweep goes on."
+            "this stream needs a change, but this sweep has changed {}, the worst first, and \
+             UNTHROTTLE_MAX_CHANGES_PER_SWEEP allows no more. The next sweep goes on.",
+            many(max, "stream")
         ),
     }
 }
@@ -157,16 +164,17 @@ pub(super) fn unsupported(evidence: &Evidence) -> String {
 
 fn unsupported_changes(evidence: &Evidence) -> Option<String> {
     let Evidence { fleet_changes_counted: counted, fleet_changes_supported: supported, .. } = *evidence;
-    counted.map(|counted| unsupported_count("AutoFix", &format!("{counted} changes in an hour"), supported))
+    counted.map(|counted| unsupported_count("AutoFix", &format!("{} in an hour", many(counted, "change")), supported))
 }
 
 fn unsupported_shards(evidence: &Evidence) -> Option<String> {
     let Evidence { fleet_shards_counted: counted, fleet_shards_supported: supported, .. } = *evidence;
-    counted.map(|counted| unsupported_count("ShardsAdded", &format!("{counted} shards in 24 hours"), supported))
+    counted
+        .map(|counted| unsupported_count("ShardsAdded", &format!("{} in 24 hours", many(counted, "shard")), supported))
 }
 
 fn unsupported_count(metric: &str, counted: &str, supported: Option<u32>) -> String {
-    let supported = supported.unwrap_or_default();
+    let supported = count(supported.unwrap_or_default().into());
     format!(" The metric {metric} counts {counted}, and the streams' tags show {supported}: check who writes to it.")
 }
 
