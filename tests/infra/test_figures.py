@@ -83,6 +83,7 @@ def of_operations():
     yield f"three metrics that every sweep writes, ${METRIC:.2f} each"
     beyond = SWEEPS * len(FLEET) * STACK_PRICES["api_requests_thousand"] / 1000
     yield f"Beyond these they are ${beyond:.2f}."
+    yield f"the ${PRICES['put_units_million']:.3f} for each million records in README is for records of up to 25 KB."
     yield f"${1000 * METRICS_OF_A_CHECK * READ:.2f} for 1,000 checks (a check reads {METRICS_OF_A_CHECK} metrics"
     yield f"This is ${SWEEPS * METRICS_OF_A_CHECK * READ:.2f} a month for a stream that stays in alarm"
     reasons = metrics_by("Reason")
