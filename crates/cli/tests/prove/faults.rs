@@ -64,13 +64,14 @@ async fn in_every_call(step: &str, (lane, lanes): (usize, usize), fault: impl Fn
 /// A step, and its lane.
 type Lane = (&'static str, (usize, usize));
 
-/// One step for each kind of resource: a stream, a queue with a rule and an alarm, a key, a trail. The longest one has
-/// three lanes.
+/// One step for each kind of resource: a stream, a queue with a rule and an alarm, a key, a template of FIS, a trail.
+/// The longest one has three lanes.
 const STEPS: &[Lane] = &[
     ("tag-updating", (0, 1)),
     ("contributor-alarm", (0, 1)),
     ("kms", (0, 1)),
     ("cloudtrail", (0, 3)),
+    ("fis", (0, 1)),
     ("cloudtrail", (1, 3)),
     ("cloudtrail", (2, 3)),
 ];
