@@ -21,7 +21,9 @@ pub(super) async fn run(args: &Args) -> Result<(), CliError> {
     let ledger = if args.all_runs { None } else { Ledger::open(&args.out)? };
     if ledger.is_none() && !args.all_runs {
         let out = args.out.display();
-        let problem = format!("{out} has no ledger. --all-runs deletes what all runs in this account left");
+        let problem = format!(
+            "{out} has no ledger. --all-runs deletes what all runs in this account left, also those that run now"
+        );
         return Err(CliError::Usage(problem));
     }
     let account = Account::asked(&config, &clients).await?;
