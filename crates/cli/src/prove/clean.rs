@@ -10,7 +10,8 @@ use super::record::Recorder;
 use super::time::Time;
 use super::trouble::{Tried, Trouble, done};
 use crate::CliError;
-use crate::screen::Console;
+use crate::screen::{Console, print_json};
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 /// `--clean`: deletes what the ledger of the folder names, and what carries the name of its run.
@@ -41,11 +42,17 @@ pub(super) async fn run(args: &Args) -> Result<(), CliError> {
     console.heading(&format!("{} resources to delete in {account}", all.len()))?;
     let left = delete::all(&clients, &time, &ledger, all.iter().cloned().collect()).await;
     let is_left = |resource: &Resource| left.iter().any(|(other, _)| other == resource);
-    for Resource { kind, name } in all.iter().filter(|resource| !is_left(resource)) {
+    let deleted: Vec<&Resource> = all.iter().filter(|resource| !is_left(resource)).collect();
+    for Resource { kind, name } in &deleted {
         console.step(&format!("deleted the {kind} {name}"))?;
     }
     for unread in &unread {
         console.step(&format!("cannot look for {unread}"))?;
+    }
+    if args.json {
+        let with_reason = |(it, why): &(Resource, String)| json!({"kind": it.kind, "name": it.name, "reason": why});
+        let left: Vec<Value> = left.iter().map(with_reason).collect();
+        print_json(&json!({"deleted": deleted, "left": left, "unread": unread}))?;
     }
     delete::must_be_empty(&left)?;
     if args.all_runs && !unread.is_empty() {

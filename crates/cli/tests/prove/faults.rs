@@ -3,6 +3,7 @@
 use crate::accounts::{BUCKET, FIS_ROLE, Urls, left, moto, proof, prove, quick, text, verdicts};
 use crate::proxy::{Calls, Effect, Fault};
 use futures_util::future::join_all;
+use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
 
 /// More calls than the command tries again.
@@ -70,8 +71,8 @@ const STEPS: &[Lane] = &[
     ("tag-updating", (0, 1)),
     ("contributor-alarm", (0, 1)),
     ("kms", (0, 1)),
-    ("cloudtrail", (0, 3)),
     ("fis", (0, 1)),
+    ("cloudtrail", (0, 3)),
     ("cloudtrail", (1, 3)),
     ("cloudtrail", (2, 3)),
 ];
@@ -120,4 +121,23 @@ async fn short_outages_leave_nothing() {
 #[tokio::test]
 async fn pages_of_a_gateway_leave_nothing() {
     in_every(STEPS, |first| Fault { first, times: LONGER_THAN_RETRIES, effect: Effect::Page }).await;
+}
+
+/// AWS refuses the rate of the calls that delete a stream.
+#[tokio::test]
+async fn what_clean_cannot_delete_is_in_its_json() {
+    let account = quick(PACE).await;
+    let name = "unthrottle-prove-1a2b3c4d-reshards";
+    account.add_streams([name.to_owned()].into_iter(), 1, &[]).await;
+    let direct = Urls { local: account.url().to_owned(), moto: account.url().to_owned() };
+    let of_operations = vec![("DeleteStream", Effect::Rate)];
+    let calls = Arc::new(Mutex::new(Calls { of_operations, ..Calls::default() }));
+    let folder = tempfile::tempdir().expect("a folder");
+    let args = ["--clean", "--all-runs", "--json", "--pace", "3600"];
+    let out = prove(&direct.through(&calls).await, folder.path(), &args).await;
+    let cleaned: Value = serde_json::from_slice(&out.stdout).expect("JSON");
+    assert_eq!(out.status.code(), Some(1), "{cleaned}: {}", text(&out.stderr));
+    assert_eq!((&cleaned["deleted"], &cleaned["left"][0]["name"]), (&json!([]), &json!(name)), "{cleaned}");
+    let (kind, why) = (&cleaned["left"][0]["kind"], cleaned["left"][0]["reason"].as_str().expect("a reason"));
+    assert!(kind == "stream" && why.contains("ThrottlingException"), "{cleaned}");
 }
