@@ -161,11 +161,5 @@ async fn trails(clients: &Clients, region: &str) -> Tried<Vec<String>> {
 
 /// The names in the tags of the keys that are not deleted yet.
 async fn keys(clients: &Clients) -> Tried<Vec<String>> {
-    let mut pages = clients.kms.list_keys().into_paginator().items().send();
-    let mut names = vec![];
-    while let Some(entry) = pages.next().await {
-        let id = done("ListKeys", entry)?.key_id.unwrap_or_default();
-        names.extend(delete::name_of_key(clients, &id).await?);
-    }
-    Ok(names)
+    Ok(delete::all_keys(clients).await?.into_iter().map(|(_, name)| name).collect())
 }

@@ -123,6 +123,53 @@ async fn pages_of_a_gateway_leave_nothing() {
     in_every(STEPS, |first| Fault { first, times: LONGER_THAN_RETRIES, effect: Effect::Page }).await;
 }
 
+/// AWS refuses the rate of all calls from one on. Such a refusal says nothing of a resource, so none counts as deleted.
+#[tokio::test]
+async fn refused_rates_leave_nothing() {
+    let steps = [("kms", (0, 1)), ("fis", (0, 1))];
+    in_every(&steps, |first| Fault { first, times: ALL, effect: Effect::Rate }).await;
+}
+
+/// The answer of `CreateKey` is lost, so only the tags say which key is prove's, and AWS refuses to list these.
+async fn leaves_a_key_that_is_named(refusal: Effect) {
+    let (account, moto) = (quick(PACE).await, moto().await);
+    let direct = Urls { local: account.url().to_owned(), moto: moto.url().to_owned() };
+    let of_operations = vec![("CreateKey", Effect::DropAfter), ("ListResourceTags", refusal)];
+    let calls = Arc::new(Mutex::new(Calls { of_operations, ..Calls::default() }));
+    let urls = direct.through(&calls).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let pace = PACE.to_string();
+    let out = prove(&urls, folder.path(), &["--only", "kms", "--pace", &pace, "--i-know-this-costs-up-to", "2"]).await;
+    let said = format!("{refusal:?}: {}{}", text(&out.stdout), text(&out.stderr));
+    let names = left(&direct).await;
+    assert_eq!((out.status.code(), names.len()), (Some(1), 2), "{said}");
+    for name in &names {
+        assert!(said.contains(&format!("the key `{name}`: ")), "{said}");
+    }
+    let out = prove(&urls, folder.path(), &["--clean", "--all-runs", "--pace", &pace]).await;
+    let said = format!("{refusal:?}: {}{}", text(&out.stdout), text(&out.stderr));
+    assert_eq!(out.status.code(), Some(1), "{said}");
+    assert!(said.contains("cannot look for keys: ") && !said.contains("nothing is left"), "{said}");
+    calls.lock().expect("no panic").of_operations.clear();
+    let out = prove(&urls, folder.path(), &["--clean", "--pace", &pace, "--json"]).await;
+    assert!(out.status.success(), "{}", text(&out.stderr));
+    let cleaned: Value = serde_json::from_slice(&out.stdout).expect("JSON");
+    let deleted = cleaned["deleted"].as_array().expect("a list").iter();
+    let mut deleted: Vec<&str> =
+        deleted.filter(|it| it["kind"] == "key").filter_map(|it| it["name"].as_str()).collect();
+    deleted.sort_unstable();
+    assert!(names.iter().all(|name| deleted.contains(&name.as_str())), "{names:?}: {cleaned}");
+    assert_eq!((&cleaned["left"], &cleaned["unread"]), (&json!([]), &json!([])), "{cleaned}");
+    assert_eq!(left(&direct).await, Vec::<String>::new(), "{cleaned}");
+}
+
+#[tokio::test]
+async fn a_key_whose_tags_are_not_shown_is_left_and_not_called_deleted() {
+    for refusal in [Effect::Rate, Effect::Denied] {
+        leaves_a_key_that_is_named(refusal).await;
+    }
+}
+
 /// AWS refuses the rate of the calls that delete a stream.
 #[tokio::test]
 async fn what_clean_cannot_delete_is_in_its_json() {
