@@ -2,7 +2,8 @@
 
     .venv/bin/python infra/deploy.py [--check] [NAME=VALUE …]
 
-NAME=VALUE is a parameter of template.yaml. It goes before the parameters of samconfig.toml. `--check` deploys nothing.
+NAME=VALUE is a parameter of template.yaml. It goes before the parameters of samconfig.toml. `--check` deploys nothing,
+and `--help` prints this text.
 Exit codes: 0, nothing would fail; 1, something would fail, and nothing was built; 2, an argument cannot be read.
 """
 
@@ -17,6 +18,8 @@ import sys
 import time
 import tomllib
 
+import boto3
+import botocore.exceptions
 import click
 from samcli.cli.types import CfnParameterOverridesType
 from samtranslator.yaml_helper import yaml_parse
@@ -24,12 +27,21 @@ from samtranslator.yaml_helper import yaml_parse
 ROOT = pathlib.Path(__file__).parents[1]
 SAMCONFIG = ROOT / "samconfig.toml"
 # The lowest versions, and what each tool is for. SAM builds Rust without a beta flag from 1.156 on. The AWS CLI has
-# every call of this file since November 2022.
+# every call of this file since November 2022. A deployment works without those of OPTIONAL.
 TOOLS = {
     "sam": (["sam", "--version"], "1.156", "It builds and deploys the stack. Install aws-sam-cli with pip or brew."),
     "cargo-lambda": (["cargo", "lambda", "--version"], "1.0", "SAM builds the function with it. Install cargo-lambda with pip or brew."),
     "aws": (["aws", "--version"], "1.27", "Without it, the account is not checked."),
+    "terraform": (["terraform", "version"], "1.6", "Only the Terraform module needs it."),
 }
+OPTIONAL = {"aws", "terraform"}
+# Whole numbers and decimal ones. Python also reads 1e3, 0.7_5 and digits of other scripts. CloudFormation's conditions
+# compare texts, so that 00 is not 0 there.
+WHOLE = re.compile(r"0|[1-9][0-9]*")
+DECIMAL = re.compile(r"(0|[1-9][0-9]*)(\.[0-9]+)?")
+# Two parameters each, the first one at most as large as the second one. An empty one is no bound. The function does not
+# start with other values.
+PAIRS = [("ConfirmMinutes", "WindowMinutes"), ("MinShards", "MaxShards"), ("MaxShards", "MaxShardsCeiling")]
 # Lambda's error names the number that it keeps for functions without a reservation: 10 in a new account. Its guide says
 # 100 for an account with the default quota.
 ALWAYS_UNRESERVED, USUALLY_UNRESERVED = 10, 100
@@ -85,7 +97,7 @@ def check_tools(report):
     """Compares the installed tools with the lowest versions. Returns whether the AWS CLI can be asked."""
     found = {name: version(command) for name, (command, _, _) in TOOLS.items()}
     for name, (_, lowest, use) in TOOLS.items():
-        say = report.note if name == "aws" else report.fails
+        say = report.note if name in OPTIONAL else report.fails
         if found[name] is None:
             say(f"{name} is not installed; {lowest} or newer is needed. {use}")
         elif numbers(found[name]) < numbers(lowest):
@@ -104,11 +116,8 @@ def misfit(declared, value):
         low, high = declared.get("MinValue", "any"), declared.get("MaxValue", "any")
         # CloudFormation's numbers may have fractions, which fail later: in a resource, in a schedule, or at the start.
         is_whole = isinstance(declared["Default"], int)
-        try:
-            fits = declared.get("MinValue", float(value)) <= float(value) <= declared.get("MaxValue", float(value))
-        except ValueError:
-            fits = False
-        fits = fits and (not is_whole or re.fullmatch(r"-?\d+", value))
+        fits = (WHOLE if is_whole else DECIMAL).fullmatch(value)
+        fits = fits and declared.get("MinValue", float(value)) <= float(value) <= declared.get("MaxValue", float(value))
         kind = "a whole number" if is_whole else "a number"
         return None if fits else f"{kind} from {low} to {high}" if high != "any" else f"{kind} of at least {low}"
     pattern = declared.get("AllowedPattern", ".*").removeprefix("^").removesuffix("$")
@@ -159,13 +168,13 @@ def bad_input(text):
 
 def region_of(deploy):
     """(The region to deploy to, the region that `sam deploy` alone takes: it does not read AWS_REGION)."""
-    profile = ["--profile", deploy["profile"]] if deploy.get("profile") else []
     try:
-        done = subprocess.run(["aws", "configure", "get", "region", *profile], capture_output=True, text=True)
-        of_profile = done.stdout.strip() or None
-    except FileNotFoundError:
-        of_profile = None
-    of_sam = deploy.get("region") or os.environ.get("AWS_DEFAULT_REGION") or of_profile
+        # AWS_DEFAULT_REGION, or the region of the profile: as SAM looks for it.
+        of_session = boto3.Session(profile_name=deploy.get("profile")).region_name
+    except botocore.exceptions.BotoCoreError:
+        # There is no such profile, or its file cannot be read. The account's check says so.
+        of_session = os.environ.get("AWS_DEFAULT_REGION")
+    of_sam = deploy.get("region") or of_session
     return deploy.get("region") or os.environ.get("AWS_REGION") or of_sam, of_sam
 
 
@@ -292,26 +301,40 @@ def fleet_query():
 
 
 def check_account(account, asked, parameters, defaults):
-    """Checks the account. Returns the parameters that a stack in it has."""
+    """Checks the account. Returns the parameters that a stack in it has; None if AWS does not say."""
     report = account.report
     try:
         caller = aws("sts", "get-caller-identity", place=account.place)
     except Refused as error:
         report.fails(f"AWS takes no call: {error} Sign in (aws sso login), or set AWS_PROFILE.")
-        return {}
+        return None
     report.ok(f"Account {caller['Account']}, region {account.region}, as {caller['Arn']}")
-    stack, had = account.stack(), {}
+    stack, had = account.stack(), None
     # A change set that was not executed leaves a stack without resources.
     if stack is None or stack.get("StackStatus") == "REVIEW_IN_PROGRESS":
+        had = {}
         account.check_names(defaults | parameters)
     elif stack:
         account.check_stack(stack, asked, parameters)
         had = parameters_of(stack)
     # A parameter that is not given keeps the value that the stack has.
-    merged = defaults | had | parameters
-    account.check_concurrency(int(merged["ReservedConcurrency"]), int(had.get("ReservedConcurrency") or 0))
+    merged = defaults | (had or {}) | parameters
+    account.check_concurrency(int(merged["ReservedConcurrency"]), int((had or {}).get("ReservedConcurrency") or 0))
     account.check_queries(merged["ThisAccountOnly"])
     return had
+
+
+def check_pairs(report, parameters, had, defaults):
+    """Compares the parameters that bound one another. `had`: those of the stack; None if they are not known."""
+    merged = defaults | (had or {}) | parameters
+    for low, high in PAIRS:
+        if not merged[low] or not merged[high] or float(merged[low]) <= float(merged[high]):
+            continue
+        text = f"{low}={merged[low]} must be at most {high}={merged[high]}"
+        if had is not None or {low, high} <= set(parameters):
+            report.fails(f"{text}. Set both to values that fit.")
+        else:
+            report.note(f"{text}, unless a stack has other values: its own were not read.")
 
 
 def check(report, arguments):
@@ -324,17 +347,19 @@ def check(report, arguments):
     parameters = overrides | asked
     name, (region, of_sam) = deploy["stack_name"], region_of(deploy)
     print(f"Before a deployment of the stack {name}:")
-    has_aws, had = check_tools(report), {}
+    has_aws, had = check_tools(report), None
     if region is None:
         report.fails("No region is set. Set AWS_DEFAULT_REGION, or add region to samconfig.toml.")
     else:
         if of_sam != region:
-            report.note(f"AWS_REGION is {region}, which `sam deploy` alone does not read: it takes {of_sam}. Set AWS_DEFAULT_REGION, too.")
+            takes = f"takes {of_sam}" if of_sam else "has no region then"
+            report.note(f"AWS_REGION is {region}, which `sam deploy` alone does not read: it {takes}. Set AWS_DEFAULT_REGION, too.")
         if has_aws:
             account = Account(report, region, deploy.get("profile"), name)
             had = check_account(account, asked, parameters, defaults)
+    check_pairs(report, parameters, had, defaults)
     # A stack keeps its architecture, as each parameter that is not given.
-    return region, parameters, (defaults | had | parameters)["Architecture"]
+    return region, parameters, (defaults | (had or {}) | parameters)["Architecture"]
 
 
 def quoted(value):
@@ -343,6 +368,9 @@ def quoted(value):
 
 
 def main(arguments):
+    if {"--help", "-h"} & set(arguments):
+        print(__doc__.strip())
+        return 0
     only_check = "--check" in arguments
     report = Report()
     region, parameters, architecture = check(report, [each for each in arguments if each != "--check"])

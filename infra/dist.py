@@ -1,8 +1,9 @@
 """Makes the files of a release in target/dist: archives of the command, the function's packages, install.sh, a list of
 all dependencies (SBOM, in CycloneDX's format), and SHA256SUMS.
 
-On Linux it makes the command for both architectures of Linux. On macOS and Windows it makes the command for the host
-alone, because only the host has the system's libraries. The same sources, toolchain and commit give the same bytes:
+On Linux it makes the command and the package for both architectures of Linux, and fails if it cannot make one. On macOS
+and Windows it makes the command for the host alone, because only the host has the system's libraries. `--only-host`
+makes the files of the host alone on Linux, too, which is no release. The same sources, toolchain and commit give the same bytes:
 `infra/reproduce.sh` builds twice, in two folders, and compares the sums.
 """
 
@@ -34,6 +35,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("what", nargs="?", choices=["make", "sums", "notes", "version"], default="make")
     parser.add_argument("--out", type=pathlib.Path, default=target_folder() / "dist", help="default: target/dist")
+    parser.add_argument("--only-host", action="store_true", help="for this machine's architecture alone: no release")
     args = parser.parse_args()
     if args.what == "version":
         print(version())
@@ -43,7 +45,7 @@ def main():
         if args.what == "make":
             shutil.rmtree(args.out, ignore_errors=True)
             args.out.mkdir(parents=True)
-            make(args.out)
+            make(args.out, args.only_host)
         print(write_sums(args.out).read_text(), end="")
 
 
@@ -57,10 +59,8 @@ def notes(wanted):
     sys.exit(f"CHANGELOG.md has no section [{wanted}]")
 
 
-def make(out):
-    built = {target: build(target) for target in targets()}
-    if not built:
-        sys.exit("no command was built: Rust has no standard library for any target (see above)")
+def make(out, only_host):
+    built = {target: build(target) for target in targets(only_host)}
     runs_here = built.get(host()) or build(host())
     with tempfile.TemporaryDirectory() as folder:
         extras = pathlib.Path(folder)
@@ -69,10 +69,9 @@ def make(out):
             name = f"unthrottle-{version()}-{target}"
             (out / f"{name}.tar.gz").write_bytes(archive(name, contents(command, extras), commit_time()))
     if sys.platform == "linux":
-        for architecture in package.TARGETS:
-            if package.has_target(package.TARGETS[architecture]):
-                made = package.build(architecture)
-                shutil.copy(made, out / f"unthrottle-function-{version()}-{architecture}.zip")
+        for architecture, target in package.TARGETS.items():
+            if target in built:
+                shutil.copy(package.build(architecture), out / f"unthrottle-function-{version()}-{architecture}.zip")
         (out / f"unthrottle-{version()}-sbom.cdx.json").write_text(sbom())
         write_installer(out)
 
@@ -90,10 +89,13 @@ def host():
     return next(line.removeprefix("host: ") for line in lines if line.startswith("host: "))
 
 
-def targets():
-    """The targets to build for: both architectures of Linux, or the host."""
-    wanted = package.TARGETS.values() if sys.platform == "linux" else [host()]
-    return [target for target in wanted if package.has_target(target)]
+def targets(only_host):
+    """The targets to build for: both architectures of Linux, or the host. Ends the process if Rust lacks one."""
+    wanted = [host()] if only_host or sys.platform != "linux" else list(package.TARGETS.values())
+    if missing := [target for target in wanted if not package.has_target(target)]:
+        more = "" if only_host else " For this machine's architecture alone, give --only-host."
+        sys.exit(f"Nothing was built: a release needs {' and '.join(missing)} (see above).{more}")
+    return wanted
 
 
 def command(target):

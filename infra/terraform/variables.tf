@@ -316,7 +316,7 @@ variable "iterator_age_alarm_milliseconds" {
 }
 
 variable "this_account_only" {
-  description = "UNTHROTTLE_THIS_ACCOUNT_ONLY. allow restricts the queries of alarms, dashboard and sweep to this account. A monitoring account of CloudWatch needs this. deny leaves out the clause, for an account where CloudWatch refuses it. The dashboard's graphs from a search have no such clause, and also show linked accounts."
+  description = "UNTHROTTLE_THIS_ACCOUNT_ONLY. allow restricts the queries of alarms, dashboard and sweep to this account. A monitoring account of CloudWatch needs this. deny leaves out the clause, for an account where CloudWatch refuses it. CloudWatch documents the filter of a search for monitoring accounts only. The dashboard's graphs from a search leave it out, and also show linked accounts."
   type        = string
   default     = "allow"
   nullable    = false

@@ -108,13 +108,14 @@ def test_every_widget_has_a_title_of_its_own():
 
 
 def test_it_says_which_graphs_also_show_linked_accounts():
-    """A search has no clause for the account."""
+    """CloudWatch documents the filter of a search for monitoring accounts only, so no search has it."""
+    assert ":aws.AccountId" not in TEXT
     searched = [title for title, widget in zip(TITLES, WIDGETS) if "SEARCH(" in str(widget["properties"].get("metrics"))]
     (said,) = re.findall(r"In a monitoring account, the graphs of (.*?) also show linked accounts\.", WIDGETS[0]["properties"]["markdown"])
     words = re.split(", | and ", said)
     assert len(words) == len(searched) and all(any(word.split()[0] in title.lower() for title in searched) for word in words), (words, searched)
     pages = [TEMPLATE["Parameters"]["ThisAccountOnly"]["Description"], (ROOT / "infra/terraform/variables.tf").read_text()]
-    says = "The dashboard's graphs from a search have no such clause, and also show linked accounts."
+    says = "CloudWatch documents the filter of a search for monitoring accounts only. The dashboard's graphs from a search leave it out, and also show linked accounts."
     assert all(says in " ".join(page.split()) for page in pages)
     assert f"graphs from a search ({', '.join(words)}) also show linked accounts" in " ".join((ROOT / "docs/operations.md").read_text().split())
 

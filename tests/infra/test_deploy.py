@@ -11,6 +11,7 @@ import tomllib
 
 import boto3
 import pytest
+from mirror import snake
 from moto import mock_aws
 from template import ROOT, TEMPLATE
 
@@ -146,7 +147,7 @@ NEW = {
     "sam --version": [0, "SAM CLI, version 1.170.0"],
     "cargo lambda --version": [0, "cargo-lambda 1.9.2 (bd1d5c2)"],
     "aws --version": [0, "aws-cli/2.31.4 Python/3.13.7 Linux/6.8.0 exe/x86_64.ubuntu.24"],
-    "aws configure get region": [0, REGION],
+    "terraform version": [0, "Terraform v1.11.4\non linux_amd64"],
     "aws sts get-caller-identity": answer({"UserId": "AIDA", "Account": "123456789012", "Arn": "arn:aws:iam::123456789012:user/ops"}),
     "aws cloudformation describe-stacks": error("ValidationError", "DescribeStacks", "Stack with id unthrottle does not exist"),
     "aws iam get-role": error("NoSuchEntity", "GetRole", "The role with name unthrottle-eu-west-1 cannot be found."),
@@ -164,9 +165,11 @@ def deploy(tmp_path, monkeypatch, capsys):
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    (tmp_path / "config").write_text(f"[default]\nregion = {REGION}\n")
 
     def run(*arguments, answers=(), without=()):
-        for name in {"sam", "aws", "cargo"} - set(without):
+        for name in {"sam", "aws", "cargo", "terraform"} - set(without):
             (tmp_path / name).write_text(FAKE.replace("PYTHON", sys.executable))
             (tmp_path / name).chmod(stat.S_IRWXU)
         # The first answer that fits is the more special one.
@@ -251,7 +254,6 @@ def test_what_the_stack_has_reserved_comes_back(deploy):
             {"aws sts get-caller-identity": [255, "Unable to locate credentials. You can configure credentials by running"]},
             "FAILS AWS takes no call: Unable to locate credentials.",
         ),
-        ({"aws configure get region": [1, ""]}, "FAILS No region is set. Set AWS_DEFAULT_REGION, or add region to samconfig.toml."),
         (
             {"aws cloudwatch get-metric-data": error("ValidationError", "GetMetricData", "Invalid metrics expression 'refused'.")},
             "Set ThisAccountOnly=deny.",
@@ -262,6 +264,60 @@ def test_what_would_fail_is_said_and_nothing_is_built(deploy, answers, part):
     code, said, calls = deploy(answers=answers)
     assert (code, built_and_deployed(calls)) == (1, []), said
     assert part in said and said.endswith("1 thing would fail. Nothing was built or deployed."), said
+
+
+def test_without_a_region_nothing_is_built(deploy, tmp_path):
+    (tmp_path / "config").write_text("[profile other]\nregion = eu-west-1\n")
+    code, said, calls = deploy()
+    assert (code, built_and_deployed(calls)) == (1, [])
+    assert "FAILS No region is set. Set AWS_DEFAULT_REGION, or add region to samconfig.toml." in said and said.endswith("1 thing would fail. Nothing was built or deployed.")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "had", "part"),
+    [
+        (["MinShards=200"], {}, "FAILS MinShards=200 must be at most MaxShards=100."),
+        (["MaxShardsCeiling=5"], {}, "FAILS MaxShards=100 must be at most MaxShardsCeiling=5."),
+        (["ConfirmMinutes=5", "WindowMinutes=3"], {}, "FAILS ConfirmMinutes=5 must be at most WindowMinutes=3."),
+        (["MaxShards=20"], {"MinShards": "30"}, "FAILS MinShards=30 must be at most MaxShards=20."),
+        (["MaxShards=200"], {"MaxShards": "40", "MaxShardsCeiling": "150"}, "FAILS MaxShards=200 must be at most MaxShardsCeiling=150."),
+    ],
+)
+def test_parameters_that_bound_one_another_are_compared(deploy, arguments, had, part):
+    answers = {"aws cloudformation describe-stacks": stack("UPDATE_COMPLETE", Mode="observe", **had)} if had else {}
+    code, said, calls = deploy(*arguments, answers=answers)
+    assert (code, built_and_deployed(calls)) == (1, []) and part in said, said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "had"),
+    [
+        (["MinShards=100"], {}),
+        (["MaxShardsCeiling="], {}),
+        (["ConfirmMinutes=3", "WindowMinutes=3"], {}),
+        (["MaxShardsCeiling=50"], {"MaxShards": "40"}),
+        (["MinShards=200"], {"MaxShards": "300"}),
+    ],
+)
+def test_parameters_that_fit_one_another_and_the_stack_are_deployed(deploy, arguments, had):
+    answers = {"aws cloudformation describe-stacks": stack("UPDATE_COMPLETE", Mode="observe", **had)} if had else {}
+    code, said, calls = deploy(*arguments, answers=answers)
+    assert code == 0 and built_and_deployed(calls) == ["build", "deploy"] and "must be" not in said, said
+
+
+def test_a_bound_of_a_stack_that_may_not_be_read_is_a_note(deploy):
+    denied = error("AccessDenied", "DescribeStacks", "not authorized: cloudformation:DescribeStacks")
+    answers = {"aws cloudformation describe-stacks": denied}
+    code, said, _ = deploy("MinShards=200", answers=answers)
+    assert code == 0 and "note MinShards=200 must be at most MaxShards=100, unless a stack has other values" in said, said
+    code, said, _ = deploy("MinShards=200", "MaxShards=150", answers=answers)
+    assert code == 1 and "FAILS MinShards=200 must be at most MaxShards=150." in said, said
+
+
+def test_the_pairs_are_those_that_terraform_compares():
+    conditions = re.findall(r"condition +=.*var\.(?:confirm|min|max)_.*", (ROOT / "infra/terraform/outputs.tf").read_text())
+    compared = [{name for name in re.findall(r"var\.(\w+)", condition)} for condition in conditions]
+    assert compared == [{snake(name) for name in pair} for pair in program.PAIRS]
 
 
 def test_a_healing_stack_goes_on_healing_if_the_command_line_says_so(deploy):
@@ -313,6 +369,13 @@ def test_in_a_monitoring_account_the_switch_is_named(deploy):
         ("AutoFixAlarmThreshold=0", "AutoFixAlarmThreshold=0: must be a whole number of at least 1"),
         ("TargetUtilization=1", "TargetUtilization=1: must be a number from 0.3 to 0.95"),
         ("Floor=nan", "Floor=nan: must be a number from 0 to 0.5"),
+        ("Floor=1e-3", "Floor=1e-3: must be a number from 0 to 0.5"),
+        ("TargetUtilization=0.7_5", "TargetUtilization=0.7_5: must be a number from 0.3 to 0.95"),
+        ("TargetUtilization=.75", "TargetUtilization=.75: must be a number from 0.3 to 0.95"),
+        ("ReservedConcurrency=00", "ReservedConcurrency=00: must be a whole number from 0 to 1000"),
+        ("MaxShards=0100", "MaxShards=0100: must be a whole number from 1 to 10000"),
+        ("MaxShards=1_0", "MaxShards=1_0: must be a whole number from 1 to 10000"),
+        ("MaxShards=٣", "MaxShards=٣: must be a whole number from 1 to 10000"),
         ("MaxHourlyCost=$5", "MaxHourlyCost=$5: must be USD an hour from 0.01 to 1000000, or empty"),
         ("RolePath=team", "RolePath=team: must be a path that begins and ends with a slash"),
     ],
@@ -401,11 +464,39 @@ def test_a_region_that_sam_alone_does_not_see_is_given_to_it_and_named(deploy, m
     assert "AWS_REGION is" not in deploy()[1]
 
 
+def test_a_region_for_make_deploy_alone_is_named_as_none_for_sam(deploy, monkeypatch, tmp_path):
+    (tmp_path / "config").write_text("")
+    monkeypatch.setenv("AWS_REGION", "ap-south-1")
+    code, said, _ = deploy()
+    assert code == 0 and "which `sam deploy` alone does not read: it has no region then. Set AWS_DEFAULT_REGION, too." in said, said
+
+
+def test_the_region_of_the_profile_is_found_without_the_aws_cli(deploy, samconfig, tmp_path):
+    (tmp_path / "config").write_text("[profile sandbox]\nregion = eu-north-1\n")
+    samconfig('[default.deploy.parameters]\nstack_name = "unthrottle"\nprofile = "sandbox"\n')
+    code, said, calls = deploy(without=["aws"])
+    assert code == 0 and ["sam", "deploy", "--region", "eu-north-1"] in calls, said
+
+
+def test_a_missing_terraform_is_named_and_stops_nothing(deploy):
+    code, said, _ = deploy(without=["terraform"])
+    assert code == 0 and "note terraform is not installed; 1.6 or newer is needed. Only the Terraform module needs it." in said, said
+    code, said, _ = deploy(answers={"terraform version": [0, "Terraform v1.5.7"]})
+    assert code == 0 and "note terraform is 1.5.7; 1.6 or newer is needed." in said, said
+
+
+@pytest.mark.parametrize("option", ["--help", "-h"])
+def test_the_usage_is_printed_and_nothing_is_asked(deploy, option):
+    code, said, calls = deploy(option, "Mode=heal")
+    assert (code, calls) == (0, []) and "infra/deploy.py [--check] [NAME=VALUE …]" in said
+
+
 def test_the_pages_table_has_the_lowest_versions():
     page = (ROOT / "docs/operations.md").read_text()
     section = page.split("### What you need")[1].split("\n### ")[0]
     rows = dict(re.findall(r"^\| ([^|]+?) \| ([^|]+?) \|", section, re.MULTILINE))
-    assert {"SAM CLI": program.TOOLS["sam"][1], "cargo-lambda": program.TOOLS["cargo-lambda"][1], "AWS CLI": program.TOOLS["aws"][1]}.items() <= rows.items()
+    names = {"sam": "SAM CLI", "cargo-lambda": "cargo-lambda", "aws": "AWS CLI", "terraform": "Terraform"}
+    assert {names[tool]: lowest for tool, (_, lowest, _) in program.TOOLS.items()}.items() <= rows.items()
     versions = (ROOT / "infra/terraform/versions.tf").read_text()
     assert f'required_version = ">= {rows["Terraform"]}"' in versions
     assert f'rust-version = "{rows["Rust"]}"' in (ROOT / "Cargo.toml").read_text()

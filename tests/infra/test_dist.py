@@ -72,6 +72,65 @@ def test_the_command_is_built_by_options_that_the_tool_has():
     assert built[built.index("--profile") + 1] in profiles
 
 
+@pytest.fixture
+def build(tmp_path, monkeypatch):
+    """Makes a release on a Linux with these targets, without a compiler: (exit, the files)."""
+    program = tmp_path / "unthrottle"
+    program.write_bytes(PROGRAM)
+
+    def packed(architecture):
+        path = tmp_path / f"{architecture}.zip"
+        path.write_bytes(package.zipped(b"bootstrap"))
+        return path
+
+    for place, name, value in [
+        (sys, "platform", "linux"),
+        (dist, "host", lambda: TARGET),
+        (dist, "build", lambda target: program),
+        (dist, "write_extras", lambda program, folder: None),
+        (dist, "sbom", lambda: "{}"),
+        (dist, "commit_time", lambda: 0),
+        (package, "build", packed),
+    ]:
+        monkeypatch.setattr(place, name, value)
+
+    def run(there, *options):
+        out = tmp_path / "out"
+        monkeypatch.setattr(package, "has_target", lambda target: target in there)
+        monkeypatch.setattr(sys, "argv", ["dist.py", "--out", str(out), *options])
+        try:
+            dist.main()
+        except SystemExit as ended:
+            return ended.code, sorted(path.name for path in out.iterdir())
+        return 0, sorted(path.name for path in out.iterdir())
+
+    return run
+
+
+ARM = "aarch64-unknown-linux-gnu"
+
+
+def files_of(*architectures):
+    names = {"arm64": ARM, "x86_64": TARGET}
+    commands = [f"unthrottle-{dist.version()}-{names[each]}.tar.gz" for each in architectures]
+    packages = [f"unthrottle-function-{dist.version()}-{each}.zip" for each in architectures]
+    return sorted([*commands, *packages, f"unthrottle-{dist.version()}-sbom.cdx.json", "install.sh", "SHA256SUMS"])
+
+
+def test_a_release_has_both_architectures_or_is_none(build):
+    assert build([ARM, TARGET]) == (0, files_of("arm64", "x86_64"))
+    for missing, there in [(ARM, [TARGET]), (TARGET, [ARM])]:
+        says = f"Nothing was built: a release needs {missing} (see above). For this machine's architecture alone, give --only-host."
+        assert build(there) == (says, [])
+
+
+def test_the_files_of_the_host_alone_need_its_target_alone(build):
+    assert build([TARGET], "--only-host") == (0, files_of("x86_64"))
+    assert build([ARM], "--only-host") == (f"Nothing was built: a release needs {TARGET} (see above).", [])
+    # The workflow and the Makefile make all of it.
+    assert "--only-host" not in "".join(path.read_text() for path in [*WORKFLOWS, ROOT / "Makefile", ROOT / "infra/reproduce.sh"])
+
+
 def test_the_changelog_begins_with_the_version_of_the_release():
     assert re.search(r"^## \[([\d.]+)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)[1] == dist.version()
     assert "### Added" in dist.notes(dist.version())

@@ -4,8 +4,8 @@ import re
 import sys
 
 import pytest
-from template import DEPLOYED, FLEET, ROOT, TEMPLATE, in_rust, of_type, rust
-from test_docs import ALARM, HOURS_A_MONTH, METRIC, PRICES, STACK_PRICES, STREAMS, SWEEPS, cost, default_of, table_rows
+from template import DEPLOYED, FLEET, OWN, ROOT, TEMPLATE, in_rust, of_type, rust
+from test_docs import ALARM, HOURS_A_MONTH, METRIC, PRICES, STACK_PRICES, STREAMS, SWEEPS, cost, default_of, is_made, table_rows
 
 sys.path.insert(0, str(ROOT / "infra"))
 from deploy import ALWAYS_UNRESERVED  # noqa: E402
@@ -83,6 +83,7 @@ def of_operations():
     yield f"three metrics that every sweep writes, ${METRIC:.2f} each"
     beyond = SWEEPS * len(FLEET) * STACK_PRICES["api_requests_thousand"] / 1000
     yield f"Beyond these they are ${beyond:.2f}."
+    yield f"the ${PRICES['put_units_million']:.3f} for each million records in README is for records of up to 25 KB."
     yield f"${1000 * METRICS_OF_A_CHECK * READ:.2f} for 1,000 checks (a check reads {METRICS_OF_A_CHECK} metrics"
     yield f"This is ${SWEEPS * METRICS_OF_A_CHECK * READ:.2f} a month for a stream that stays in alarm"
     reasons = metrics_by("Reason")
@@ -120,9 +121,15 @@ def test_the_key_costs_more_after_its_first_rotations():
     assert f"the key costs {year + rotation:.2f} in its second year, and {year + 2 * rotation:.2f} from its third." in flat(OPERATIONS)
 
 
+def points_after(words):
+    """The points of the list after the paragraph with these words."""
+    after = OPERATIONS.split(words)[1].split("\n\n")[1]
+    return len(re.findall(r"^- ", after, re.MULTILINE))
+
+
 def of_the_code():
     """The sentences of docs/operations.md with a figure of the code, of the template or of AWS's prices."""
-    words = {3: "three", 4: "four", 5: "five", 6: "six", 10: "ten"}
+    words = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six", 9: "nine", 10: "ten"}
     a_second = 1 / seconds_of("PACE", ["sweep/mod.rs"])
     yield f"The sweep checks {words[a_second]} streams a second"
     yield f"at about {60 * a_second:.0f} streams in a minute"
@@ -156,8 +163,22 @@ def of_the_code():
     yield "After the second revert in 24 hours, unthrottle adds no more capacity"
     assert "max.div_ceil(2)" in rust("decide/bounds.rs").read_text()
     yield "above half of the hourly bound are skipped"
+    rules = [name for name in of_type("AWS::Events::Rule") if is_made(name)]
+    yield f"Three fleet alarms, {words[len(rules)]} EventBridge rules, and the schedule of the sweep"
+    yield f"so the {words[len([name for name in OWN if is_made(name)])]} alarms notify no person"
+    yield f"or lasts longer than {number_of('LONGEST_DAYS')} days"
+    yield f"The sweep checks {words[points_after('kinds of streams, and no others')]} kinds of streams, and no others:"
+    yield f"In {words[points_after('cases it also asks CloudWatch')]} cases it also asks CloudWatch Metrics Insights"
+    (part,) = {number for number in re.findall(r"worst \d+ of up to ([\d,]+) streams", (ROOT / "infra/dashboard/dashboard.json").read_text())}
+    yield f"With more than {part} streams CloudWatch evaluates only a part of them"
+    (python,) = re.findall(r"sys\.version_info < \((\d+, \d+)\)", (ROOT / "Makefile").read_text())
+    yield f"| Python | {python.replace(', ', '.')} | `make deploy`"
+    (columns,) = re.findall(r"let narrow = .*::new\((\d+)\)", (ROOT / "crates/cli/tests/commands/watch.rs").read_text())
+    yield f"`watch` fits a screen of {columns} columns"
     share = re.search(r"const CONTAINERS: u32 = (\d+);.*?const UNRESERVED_CONTAINERS: u32 = (\d+);", rust("policy/mod.rs").read_text(), re.DOTALL)
     assert share.groups() == ("5", "10")
+    runs = 50
+    yield f"{runs} containers make up to {words[runs / int(share[2])]} times the bound"
     yield f"Without a reservation the shares are for {words[int(share[2])]} runs"
     yield f"because Lambda gives a new account {words[int(share[2])]} runs"
     yield f"A new AWS account has a quota of {words[ALWAYS_UNRESERVED]} concurrent Lambda runs, and Lambda keeps {words[ALWAYS_UNRESERVED]} unreserved."
@@ -173,7 +194,9 @@ def of_the_code():
 
 
 def bounds_of_the_readme():
-    """The sentences of README with a default that bounds changes."""
+    """The sentences of README with a default that bounds changes, or with a version."""
+    lowest = re.search(r'^rust-version = "(.+)"', (ROOT / "Cargo.toml").read_text(), re.MULTILINE)[1]
+    yield f"`make demo` and a build of your own need Rust {lowest} or newer"
     added = default_of("MaxAddedShards")
     yield f"{added:.0f} shards (`MaxAddedShards`) that are all added"
     yield f"Runs at the same time may exceed the {added:.0f}"

@@ -456,6 +456,10 @@ def test_the_module_has_the_files_of_the_standard_structure_and_reads_no_file_ou
         for inside in re.findall(r"\$\{path\.module\}/([^\"]*)", path.read_text()):
             assert ".." not in inside and (MODULE / inside).is_file(), (path.name, inside)
         assert '"../' not in path.read_text(), path.name
+    # `git subtree split` leaves the folder alone, with its examples and its page.
+    for path in [path for path in MODULE.rglob("*") if path.is_file() and ".terraform" not in str(path.relative_to(MODULE))]:
+        for above in re.findall(r"\.\./[\w./-]*", path.read_text()):
+            assert (path.parent / above).resolve().is_relative_to(MODULE), (path, above)
 
 
 def test_terraform_takes_the_module_alone_from_a_git_source(tmp_path):
@@ -508,11 +512,13 @@ def test_an_example_uses_what_there_is(folder):
         assert (folder / bare(body["source"])).resolve() == MODULE
         given = arguments(body)
         assert set(given) <= set(VARIABLES) and "package" in given
-        # Where `make lambda` leaves it.
-        package = blocks["locals"][0]["package"] if given["package"] == "${local.package}" else given["package"]
-        relative = bare(package).removeprefix("${path.module}/")
+        # A file of the user's: the folder is complete without it. `make lambda` builds one.
+        assert given["package"] == "${var.package}"
+        named_file = re.search(r"target/lambda/\S+", bare(named(blocks, "variable")["package"]["description"]))[0]
         (built,) = re.findall(r"^lambda:.*: (\S+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
-        assert fnmatch.fnmatch((folder / relative).resolve(), ROOT / built)
+        assert fnmatch.fnmatch(named_file, built)
+        pages = [(ROOT / page).read_text() for page in ("docs/operations.md", "infra/terraform/README.md")]
+        assert all(f"PACKAGE=$PWD/{named_file}" in page and 'terraform apply -var package="$PACKAGE"' in page for page in pages)
         # Each region has a provider of its own, by the module's only name for it.
         if aliases:
             assert body["providers"] == {"aws": f"${{aws.{name}}}"} and name in aliases

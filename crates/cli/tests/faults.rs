@@ -71,3 +71,20 @@ fn schedules_of_nothing_or_of_a_workload_are_bad_usage() {
     assert_eq!(arena(&["--exhaustive", "none"]).0, Some(2));
     assert_eq!(arena(&["--exhaustive", "--faults", "1"]).0, Some(2));
 }
+
+#[test]
+fn an_option_without_an_effect_is_bad_usage() {
+    for args in [
+        &["--exhaustive", "--calibrate", "proof.json"][..],
+        &["--faults", "1", "--calibrate", "proof.json"],
+        &["--faults", "1", "--seeds", "2"],
+        &["--markdown", "--scores", "scores.jsonl", "--weather", "foul"],
+        &["--markdown", "--scores", "scores.jsonl", "--seed", "2"],
+        &["--markdown", "--scores", "scores.jsonl", "--seeds", "2"],
+    ] {
+        let out = Command::new(env!("CARGO_BIN_EXE_unthrottle")).arg("arena").args(args).output().expect("runs");
+        let said = String::from_utf8_lossy(&out.stderr);
+        assert_eq!(out.status.code(), Some(2), "{args:?}: {said}");
+        assert!(said.contains("cannot be used with"), "{args:?}: {said}");
+    }
+}

@@ -75,6 +75,7 @@ pub(super) struct Args {
         long,
         value_name = "FILE.jsonl",
         requires = "markdown",
+        conflicts_with_all = ["weather", "seed", "seeds"],
         help = "Run nothing, and take the scores from the output of an earlier --json. \
                 The file must have all runs"
     )]
@@ -94,7 +95,7 @@ pub(super) struct Args {
         long,
         value_name = "NUMBER",
         value_parser = clap::builder::RangedI64ValueParser::<u64>::new().range(1..),
-        conflicts_with_all = ["workload", "policy", "weather", "markdown", "report"],
+        conflicts_with_all = ["workload", "policy", "weather", "seeds", "markdown", "report"],
         help = "Instead, play this number of random schedules of crashes, lost \
                 replies, stale reads, and changes by people. Check that unthrottle \
                 breaks no invariant. Each hundred leaves some kinds of faults out \
@@ -115,7 +116,9 @@ pub(super) struct Args {
         value_name = "SCENE",
         num_args = 0..=1,
         default_missing_value = every::ALL,
-        conflicts_with_all = ["workload", "policy", "weather", "seed", "seeds", "markdown", "report", "faults"],
+        conflicts_with_all = [
+            "workload", "policy", "weather", "seed", "seeds", "markdown", "report", "calibrate", "faults",
+        ],
         help = "Instead, play every interleaving of the AWS calls of two runs, one \
                 person and the clock, each call with every failure. Without a name, \
                 play all scenes. A wrong name lists the scenes"

@@ -10,7 +10,8 @@ use super::record::Recorder;
 use super::time::Time;
 use super::trouble::{Tried, Trouble, done};
 use crate::CliError;
-use crate::screen::Console;
+use crate::screen::{Console, print_json};
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use unthrottle_core::words::many;
 
@@ -22,7 +23,9 @@ pub(super) async fn run(args: &Args) -> Result<(), CliError> {
     let ledger = if args.all_runs { None } else { Ledger::open(&args.out)? };
     if ledger.is_none() && !args.all_runs {
         let out = args.out.display();
-        let problem = format!("{out} has no ledger. --all-runs deletes what all runs in this account left");
+        let problem = format!(
+            "{out} has no ledger. --all-runs deletes what all runs in this account left, also those that run now"
+        );
         return Err(CliError::Usage(problem));
     }
     let account = Account::asked(&config, &clients).await?;
@@ -40,11 +43,17 @@ pub(super) async fn run(args: &Args) -> Result<(), CliError> {
     console.heading(&format!("{} to delete in {account}", many(all.len(), "resource")))?;
     let left = delete::all(&clients, &time, &ledger, all.iter().cloned().collect()).await;
     let is_left = |resource: &Resource| left.iter().any(|(other, _)| other == resource);
-    for Resource { kind, name } in all.iter().filter(|resource| !is_left(resource)) {
+    let deleted: Vec<&Resource> = all.iter().filter(|resource| !is_left(resource)).collect();
+    for Resource { kind, name } in &deleted {
         console.step(&format!("deleted the {kind} {name}"))?;
     }
     for unread in &unread {
         console.step(&format!("cannot look for {unread}"))?;
+    }
+    if args.json {
+        let with_reason = |(it, why): &(Resource, String)| json!({"kind": it.kind, "name": it.name, "reason": why});
+        let left: Vec<Value> = left.iter().map(with_reason).collect();
+        print_json(&json!({"deleted": deleted, "left": left, "unread": unread}))?;
     }
     delete::must_be_empty(&left, &ledger)?;
     if args.all_runs && !unread.is_empty() {
@@ -153,11 +162,5 @@ async fn trails(clients: &Clients, region: &str) -> Tried<Vec<String>> {
 
 /// The names in the tags of the keys that are not deleted yet.
 async fn keys(clients: &Clients) -> Tried<Vec<String>> {
-    let mut pages = clients.kms.list_keys().into_paginator().items().send();
-    let mut names = vec![];
-    while let Some(entry) = pages.next().await {
-        let id = done("ListKeys", entry)?.key_id.unwrap_or_default();
-        names.extend(delete::name_of_key(clients, &id).await?);
-    }
-    Ok(names)
+    Ok(delete::all_keys(clients).await?.into_iter().map(|(_, name)| name).collect())
 }

@@ -4,7 +4,7 @@ use super::clients::Clients;
 use super::context::{POLL, STREAM_LIMIT, TAG_KEY};
 use super::ledger::{Kind, Ledger, Resource};
 use super::time::Time;
-use super::trouble::{Refusal, Tried, Trouble, answered, done};
+use super::trouble::{Refusal, Tried, Trouble, answered, done, refused};
 use crate::CliError;
 use aws_sdk_kms::types::KeyState;
 use std::time::{Duration, Instant};
@@ -188,41 +188,68 @@ async fn queue(clients: &Clients, name: &str) -> Tried<()> {
 /// Schedules the deletion of a key.
 async fn key(clients: &Clients, id: &str) -> Tried<()> {
     let delete = clients.kms.schedule_key_deletion().key_id(id).pending_window_in_days(KEY_DAYS);
-    // In the second case it is scheduled already.
-    let answer = answered("ScheduleKeyDeletion", delete.send().await)?;
-    gone(answer.map(drop), &["NotFoundException", "KMSInvalidStateException"])
+    match answered("ScheduleKeyDeletion", delete.send().await)? {
+        Err(refusal) if refusal.code == "KMSInvalidStateException" && is_scheduled(clients, id).await? => Ok(()),
+        answer => gone(answer.map(drop), &[NO_KEY]),
+    }
+}
+
+const NO_KEY: &str = "NotFoundException";
+
+async fn is_scheduled(clients: &Clients, id: &str) -> Tried<bool> {
+    let key = done("DescribeKey", clients.kms.describe_key().key_id(id).send().await)?;
+    Ok(key.key_metadata.and_then(|key| key.key_state) == Some(KeyState::PendingDeletion))
 }
 
 /// Schedules the deletion of the key with this tag: the answer of `CreateKey` was lost.
 async fn keys(clients: &Clients, time: &Time, name: &str) -> Tried<()> {
     let begin = Instant::now();
     loop {
-        let mut pages = clients.kms.list_keys().into_paginator().items().send();
-        let mut is_found = false;
-        while let Some(entry) = pages.next().await {
-            let id = done("ListKeys", entry)?.key_id.unwrap_or_default();
-            if name_of_key(clients, &id).await?.as_deref() == Some(name) {
-                key(clients, &id).await?;
-                is_found = true;
-            }
+        let mut found = all_keys(clients).await?;
+        found.retain(|(_, tag)| tag == name);
+        for (id, _) in &found {
+            key(clients, id).await?;
         }
-        if is_found || time.since(begin) > SEEN_WITHIN {
+        if !found.is_empty() || time.since(begin) > SEEN_WITHIN {
             return Ok(());
         }
         time.sleep(PAUSE).await;
     }
 }
 
-/// The name in the tag of a key that prove created, unless its deletion is scheduled.
-pub(super) async fn name_of_key(clients: &Clients, id: &str) -> Tried<Option<String>> {
-    // The keys of AWS and of others may hide their tags. They are not prove's.
-    let tags = match answered("ListResourceTags", clients.kms.list_resource_tags().key_id(id).send().await) {
-        Ok(Ok(answer)) => answer.tags.unwrap_or_default(),
-        Ok(Err(_)) | Err(Trouble::Denied(_)) => return Ok(None),
-        Err(trouble) => return Err(trouble),
+/// The ids of the keys that prove created and whose deletion is not scheduled, and the names in their tags.
+///
+/// # Errors
+/// A call fails. Or the caller may read the tags of no key, so that those of prove may be among them.
+pub(super) async fn all_keys(clients: &Clients) -> Tried<Vec<(String, String)>> {
+    let mut pages = clients.kms.list_keys().into_paginator().items().send();
+    let (mut keys, mut hidden, mut is_one_read) = (vec![], None, false);
+    while let Some(entry) = pages.next().await {
+        let id = done("ListKeys", entry)?.key_id.unwrap_or_default();
+        match name_of_key(clients, &id).await {
+            // The policy of a key of others can hide its tags. Keys of prove have KMS's own policy, which hides none.
+            Err(trouble @ Trouble::Denied(_)) => hidden = Some(trouble),
+            name => {
+                is_one_read = true;
+                let name = name?;
+                if name.is_some() && !is_scheduled(clients, &id).await? {
+                    keys.extend(name.map(|name| (id, name)));
+                }
+            }
+        }
+    }
+    match hidden {
+        Some(trouble) if !is_one_read => Err(trouble),
+        _ => Ok(keys),
+    }
+}
+
+/// The name in the tag of a key, if prove created it. Only a key that AWS no longer has is as one without tags.
+async fn name_of_key(clients: &Clients, id: &str) -> Tried<Option<String>> {
+    let tags = match answered("ListResourceTags", clients.kms.list_resource_tags().key_id(id).send().await)? {
+        Ok(answer) => answer.tags.unwrap_or_default(),
+        Err(refusal) if refusal.code == NO_KEY => vec![],
+        Err(refusal) => return Err(refused("ListResourceTags", &refusal)),
     };
-    let Some(tag) = tags.into_iter().find(|tag| tag.tag_key() == TAG_KEY) else { return Ok(None) };
-    let key = done("DescribeKey", clients.kms.describe_key().key_id(id).send().await)?;
-    let state = key.key_metadata.and_then(|key| key.key_state);
-    Ok((state != Some(KeyState::PendingDeletion)).then_some(tag.tag_value))
+    Ok(tags.into_iter().find(|tag| tag.tag_key() == TAG_KEY).map(|tag| tag.tag_value))
 }

@@ -116,7 +116,8 @@ impl Ledger {
         Ok(ledger)
     }
 
-    /// Opens the ledger of an earlier run; `None`: the folder has none.
+    /// Opens the ledger of an earlier run; `None`: the folder has none. A kill or a full disk can stop a run before the
+    /// first line of its ledger, and so before AWS is asked to create anything: such a file is none.
     ///
     /// # Errors
     /// The file cannot be used, or is in use.
@@ -130,7 +131,7 @@ impl Ledger {
         lock(&file, &path)?;
         let mut text = String::new();
         file.read_to_string(&mut text).map_err(|source| CliError::File { path: path.clone(), source })?;
-        let (run, account, resources) = parse(&path, &text)?;
+        let Some((run, account, resources)) = parse(&path, &text)? else { return Ok(None) };
         // A line that a kill cut off must not join the next one.
         if !text.is_empty() && !text.ends_with('\n') {
             file.write_all(b"\n").map_err(|source| unwritten(&path, source))?;
@@ -240,7 +241,8 @@ fn lock(file: &File, path: &Path) -> Result<(), CliError> {
 
 type Parsed = (String, Account, BTreeMap<Resource, Entry>);
 
-fn parse(path: &Path, text: &str) -> Result<Parsed, CliError> {
+/// What the lines of a ledger say; `None`: it has no whole line.
+fn parse(path: &Path, text: &str) -> Result<Option<Parsed>, CliError> {
     let (mut begun, mut resources) = (None, BTreeMap::<Resource, Entry>::new());
 
     for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
@@ -257,6 +259,9 @@ fn parse(path: &Path, text: &str) -> Result<Parsed, CliError> {
             Err(error) => return Err(bad(format!("no line of a ledger: {error}"))),
         }
     }
+    if begun.is_none() && resources.is_empty() {
+        return Ok(None);
+    }
     let (run, account) = begun.ok_or_else(|| CliError::Line {
         path: path.to_owned(),
         line: 1,
@@ -264,7 +269,7 @@ fn parse(path: &Path, text: &str) -> Result<Parsed, CliError> {
                   --all-runs` with another --out"
             .into(),
     })?;
-    Ok((run, account, resources))
+    Ok(Some((run, account, resources)))
 }
 
 #[cfg(test)]
@@ -302,6 +307,25 @@ mod tests {
         assert!(error.contains("may have left 1 resource, such as the stream `t`"), "{error}");
         let clean = format!("Run `unthrottle prove --clean --out {}` first", folder.path().display());
         assert!(error.contains(&clean), "{error}");
+    }
+
+    #[test]
+    fn a_ledger_that_was_stopped_before_its_first_line_is_none_and_one_that_lacks_this_line_is_broken() {
+        for text in ["", "\n", "{\"event\":\"run\",\"run\":\"1a2b"] {
+            let folder = tempfile::tempdir().expect("a folder");
+            std::fs::write(folder.path().join(FILE), text).expect("written");
+            assert!(Ledger::open(folder.path()).expect("readable").is_none(), "{text}");
+            let ledger = Ledger::begin(folder.path(), "1a2b3c4d", &account()).expect("begun");
+            ledger.create(&stream("s")).expect("written");
+            drop(ledger);
+            let ledger = Ledger::open(folder.path()).expect("readable").expect("there");
+            assert_eq!((ledger.run(), ledger.left()), ("1a2b3c4d", vec![stream("s")]), "{text}");
+        }
+        let folder = tempfile::tempdir().expect("a folder");
+        let create = "{\"event\":\"create\",\"kind\":\"stream\",\"name\":\"s\"}\n";
+        std::fs::write(folder.path().join(FILE), create).expect("written");
+        let error = Ledger::open(folder.path()).err().expect("broken").to_string();
+        assert!(error.contains("ledger.jsonl:1: the first line must name the run and its account"), "{error}");
     }
 
     #[test]

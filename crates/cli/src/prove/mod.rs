@@ -145,7 +145,7 @@ pub(super) struct Args {
     pace: Option<u32>,
     #[command(flatten)]
     aws: AwsArgs,
-    /// Print the proof as JSON
+    /// Print the proof as JSON, or with --clean what was deleted
     #[arg(long)]
     json: bool,
 }

@@ -40,18 +40,24 @@ pub(crate) struct Answer {
 pub(super) struct Recorder {
     answers: Arc<Mutex<Vec<Answer>>>,
     time: Arc<Time>,
+    account: Option<String>,
 }
 
 impl Recorder {
     /// Keeps nothing yet. Each answer also corrects the time.
     pub fn new(time: &Arc<Time>) -> Recorder {
-        Recorder { answers: Arc::default(), time: time.clone() }
+        Recorder { answers: Arc::default(), time: time.clone(), account: None }
+    }
+
+    /// Also hides this account, which no ARN of the answers need have.
+    pub fn hiding(self, account: Option<&str>) -> Recorder {
+        Recorder { account: account.map(str::to_owned), ..self }
     }
 
     /// The answers, oldest first, without ids of accounts and callers.
     pub fn answers(&self) -> Vec<Answer> {
         let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let redactor = Redactor::of(answers.iter().map(|answer| &answer.body));
+        let redactor = self.redactor(&answers);
         let hide = |answer: Answer| Answer { body: redactor.hide(answer.body), ..answer };
         answers.into_iter().map(hide).collect()
     }
@@ -59,7 +65,11 @@ impl Recorder {
     /// A text without ids of accounts and callers.
     pub fn hidden(&self, text: &str) -> String {
         let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        Redactor::of(answers.iter().map(|answer| &answer.body)).hide_in(text)
+        self.redactor(&answers).hide_in(text)
+    }
+
+    fn redactor(&self, answers: &[Answer]) -> Redactor {
+        Redactor::of(self.account.as_deref(), answers.iter().map(|answer| &answer.body))
     }
 
     fn keep(&self, answer: Answer) {

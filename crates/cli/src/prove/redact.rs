@@ -10,14 +10,15 @@ const OF_CALLER: [&str; 5] = ["userIdentity", "sourceIPAddress", "userAgent", "a
 const ACCOUNT: &str = "ACCOUNT";
 const PRINCIPAL: &str = "PRINCIPAL";
 
-/// Hides the account ids that it found in ARNs, wherever they stand. A shard's id has twelve digits as well, and stays.
+/// Hides the account ids that it knows or found in ARNs, wherever they stand. A shard's id has twelve digits as well,
+/// and stays.
 #[derive(Debug, Default)]
 pub(super) struct Redactor(BTreeSet<String>);
 
 impl Redactor {
-    /// Finds the accounts in the ARNs of these values.
-    pub fn of<'a>(values: impl Iterator<Item = &'a Value>) -> Redactor {
-        let mut redactor = Redactor::default();
+    /// Knows this account, and finds those in the ARNs of these values.
+    pub fn of<'a>(account: Option<&str>, values: impl Iterator<Item = &'a Value>) -> Redactor {
+        let mut redactor = Redactor(account.map(str::to_owned).into_iter().collect());
         values.for_each(|value| redactor.find(value));
         redactor
     }
@@ -100,12 +101,19 @@ mod tests {
             "userIdentity": {"userName": "alice"},
             "Body": r#"{"account":"210987654321","detail":{"sourceIPAddress":"203.0.113.7"}}"#,
         });
-        let hidden = Redactor::of([&answer].into_iter()).hide(answer);
+        let hidden = Redactor::of(None, [&answer].into_iter()).hide(answer);
         assert_eq!(hidden["StreamARN"], "arn:aws:kinesis:us-east-1:ACCOUNT:stream/orders");
         let says = "Rate exceeded for shard shardId-000000000000 in stream orders under account ACCOUNT.";
         assert_eq!(hidden["message"], says);
         assert_eq!(hidden["Body"], r#"{"account":"ACCOUNT","detail":{}}"#);
         assert_eq!(hidden.get("userIdentity"), None);
+    }
+
+    #[test]
+    fn the_callers_account_is_hidden_also_where_no_arn_has_it() {
+        let redactor = Redactor::of(Some("210987654321"), std::iter::empty());
+        let hidden = redactor.hide_in("S3 bucket aws-cloudtrail-logs-210987654321-0a1b2c3d does not exist!");
+        assert_eq!(hidden, "S3 bucket aws-cloudtrail-logs-ACCOUNT-0a1b2c3d does not exist!");
     }
 
     #[test]

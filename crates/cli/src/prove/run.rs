@@ -196,7 +196,7 @@ impl Runner<'_> {
     /// Runs a step, and deletes what it created.
     async fn step(&self, step: &'static Step) -> Done {
         self.running.borrow_mut().insert(step.name);
-        let recorder = Recorder::new(&self.time);
+        let recorder = Recorder::new(&self.time).hiding(self.ledger.account().id.as_deref());
         let context = Context {
             step,
             clients: Clients::new(&self.config, &self.time, &recorder),

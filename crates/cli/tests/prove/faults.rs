@@ -3,6 +3,7 @@
 use crate::accounts::{BUCKET, FIS_ROLE, Urls, left, moto, proof, prove, quick, text, verdicts};
 use crate::proxy::{Calls, Effect, Fault};
 use futures_util::future::join_all;
+use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
 
 /// More calls than the command tries again.
@@ -67,12 +68,13 @@ async fn in_every_call(step: &str, (lane, lanes): (usize, usize), fault: impl Fn
 /// A step, and its lane.
 type Lane = (&'static str, (usize, usize));
 
-/// One step for each kind of resource: a stream, a queue with a rule and an alarm, a key, a trail. The longest one has
-/// three lanes.
+/// One step for each kind of resource: a stream, a queue with a rule and an alarm, a key, a template of FIS, a trail.
+/// The longest one has three lanes.
 const STEPS: &[Lane] = &[
     ("tag-updating", (0, 1)),
     ("contributor-alarm", (0, 1)),
     ("kms", (0, 1)),
+    ("fis", (0, 1)),
     ("cloudtrail", (0, 3)),
     ("cloudtrail", (1, 3)),
     ("cloudtrail", (2, 3)),
@@ -122,4 +124,70 @@ async fn short_outages_leave_nothing() {
 #[tokio::test]
 async fn pages_of_a_gateway_leave_nothing() {
     in_every(STEPS, |first| Fault { first, times: LONGER_THAN_RETRIES, effect: Effect::Page }).await;
+}
+
+/// AWS refuses the rate of all calls from one on. Such a refusal says nothing of a resource, so none counts as deleted.
+#[tokio::test]
+async fn refused_rates_leave_nothing() {
+    let steps = [("kms", (0, 1)), ("fis", (0, 1))];
+    in_every(&steps, |first| Fault { first, times: ALL, effect: Effect::Rate }).await;
+}
+
+/// The answer of `CreateKey` is lost, so only the tags say which key is prove's, and AWS refuses to list these.
+async fn leaves_a_key_that_is_named(refusal: Effect) {
+    let (account, moto) = (quick(PACE).await, moto().await);
+    let direct = Urls { local: account.url().to_owned(), moto: moto.url().to_owned() };
+    let of_operations = vec![("CreateKey", Effect::DropAfter), ("ListResourceTags", refusal)];
+    let calls = Arc::new(Mutex::new(Calls { of_operations, ..Calls::default() }));
+    let urls = direct.through(&calls).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let pace = PACE.to_string();
+    let out = prove(&urls, folder.path(), &["--only", "kms", "--pace", &pace, "--i-know-this-costs-up-to", "2"]).await;
+    let said = format!("{refusal:?}: {}{}", text(&out.stdout), text(&out.stderr));
+    let names = left(&direct).await;
+    assert_eq!((out.status.code(), names.len()), (Some(1), 2), "{said}");
+    for name in &names {
+        assert!(said.contains(&format!("the key `{name}`: ")), "{said}");
+    }
+    let out = prove(&urls, folder.path(), &["--clean", "--all-runs", "--pace", &pace]).await;
+    let said = format!("{refusal:?}: {}{}", text(&out.stdout), text(&out.stderr));
+    assert_eq!(out.status.code(), Some(1), "{said}");
+    assert!(said.contains("cannot look for keys: ") && !said.contains("nothing is left"), "{said}");
+    calls.lock().expect("no panic").of_operations.clear();
+    let out = prove(&urls, folder.path(), &["--clean", "--pace", &pace, "--json"]).await;
+    assert!(out.status.success(), "{}", text(&out.stderr));
+    let cleaned: Value = serde_json::from_slice(&out.stdout).expect("JSON");
+    let deleted = cleaned["deleted"].as_array().expect("a list").iter();
+    let mut deleted: Vec<&str> =
+        deleted.filter(|it| it["kind"] == "key").filter_map(|it| it["name"].as_str()).collect();
+    deleted.sort_unstable();
+    assert!(names.iter().all(|name| deleted.contains(&name.as_str())), "{names:?}: {cleaned}");
+    assert_eq!((&cleaned["left"], &cleaned["unread"]), (&json!([]), &json!([])), "{cleaned}");
+    assert_eq!(left(&direct).await, Vec::<String>::new(), "{cleaned}");
+}
+
+#[tokio::test]
+async fn a_key_whose_tags_are_not_shown_is_left_and_not_called_deleted() {
+    for refusal in [Effect::Rate, Effect::Denied] {
+        leaves_a_key_that_is_named(refusal).await;
+    }
+}
+
+/// AWS refuses the rate of the calls that delete a stream.
+#[tokio::test]
+async fn what_clean_cannot_delete_is_in_its_json() {
+    let account = quick(PACE).await;
+    let name = "unthrottle-prove-1a2b3c4d-reshards";
+    account.add_streams([name.to_owned()].into_iter(), 1, &[]).await;
+    let direct = Urls { local: account.url().to_owned(), moto: account.url().to_owned() };
+    let of_operations = vec![("DeleteStream", Effect::Rate)];
+    let calls = Arc::new(Mutex::new(Calls { of_operations, ..Calls::default() }));
+    let folder = tempfile::tempdir().expect("a folder");
+    let args = ["--clean", "--all-runs", "--json", "--pace", "3600"];
+    let out = prove(&direct.through(&calls).await, folder.path(), &args).await;
+    let cleaned: Value = serde_json::from_slice(&out.stdout).expect("JSON");
+    assert_eq!(out.status.code(), Some(1), "{cleaned}: {}", text(&out.stderr));
+    assert_eq!((&cleaned["deleted"], &cleaned["left"][0]["name"]), (&json!([]), &json!(name)), "{cleaned}");
+    let (kind, why) = (&cleaned["left"][0]["kind"], cleaned["left"][0]["reason"].as_str().expect("a reason"));
+    assert!(kind == "stream" && why.contains("ThrottlingException"), "{cleaned}");
 }

@@ -16,6 +16,10 @@ pub enum Effect {
     /// A gateway answers with its page. A call that deletes is not carried out, and every other one is: so each leaves
     /// as much as it can.
     Page,
+    /// AWS refuses the rate of calls.
+    Rate,
+    /// AWS denies the call.
+    Denied,
 }
 
 /// The calls that fail: from `first` on, `times` of them. The first call is 0.
@@ -32,6 +36,8 @@ pub struct Calls {
     /// The operations in their order. Of the operations that a flood repeats, only the first ones count.
     pub seen: Vec<String>,
     pub fault: Option<Fault>,
+    /// Operations that fail at each call, and how.
+    pub of_operations: Vec<(&'static str, Effect)>,
 }
 
 /// Operations of a flood, and how many of each count.
@@ -64,10 +70,15 @@ async fn serve(mut client: TcpStream, to: &str, calls: &Mutex<Calls>) -> std::io
     match effect {
         Some(Effect::DropBefore) => return Ok(()),
         Some(Effect::InternalError) => {
-            let body = r#"{"__type":"InternalFailure","message":"a fault of the test"}"#;
-            let head = "HTTP/1.1 500 Internal Server Error\r\ncontent-type: application/x-amz-json-1.1\r\n\
-                        x-amzn-errortype: InternalFailure\r\nconnection: close\r\n";
-            let answer = format!("{head}content-length: {}\r\n\r\n{body}", body.len());
+            let answer = error("500 Internal Server Error", "InternalFailure", "a fault of the test");
+            return client.write_all(answer.as_bytes()).await;
+        }
+        Some(Effect::Rate) => {
+            let answer = error("400 Bad Request", "ThrottlingException", "Rate exceeded");
+            return client.write_all(answer.as_bytes()).await;
+        }
+        Some(Effect::Denied) => {
+            let answer = error("400 Bad Request", "AccessDeniedException", "a fault of the test");
             return client.write_all(answer.as_bytes()).await;
         }
         Some(Effect::Page) if DELETE.iter().any(|word| operation.starts_with(word)) => {
@@ -84,6 +95,16 @@ async fn serve(mut client: TcpStream, to: &str, calls: &Mutex<Calls>) -> std::io
         Some(Effect::Page) => client.write_all(page().as_bytes()).await,
         Some(_) => Ok(()),
     }
+}
+
+/// An error answer of AWS.
+fn error(status: &str, code: &str, message: &str) -> String {
+    let body = format!(r#"{{"__type":"{code}","message":"{message}"}}"#);
+    let head = format!(
+        "HTTP/1.1 {status}\r\ncontent-type: application/x-amz-json-1.1\r\nx-amzn-errortype: {code}\r\n\
+         connection: close\r\n"
+    );
+    format!("{head}content-length: {}\r\n\r\n{body}", body.len())
 }
 
 /// What a load balancer or a proxy answers when it cannot reach the server, or waits for too long.
@@ -139,6 +160,7 @@ fn effect(operation: &str, calls: &mut Calls) -> Option<Effect> {
     }
     let number = calls.seen.len();
     calls.seen.push(operation.to_owned());
+    let of_operation = calls.of_operations.iter().find(|(failing, _)| *failing == operation);
     let fault = calls.fault.filter(|fault| (fault.first..fault.first.saturating_add(fault.times)).contains(&number));
-    fault.map(|fault| fault.effect)
+    fault.map(|fault| fault.effect).or(of_operation.map(|(_, effect)| *effect))
 }

@@ -1,5 +1,4 @@
-# unthrottle in one region. Run `make lambda` at the root of the repository, then `terraform init` and `terraform apply`
-# here.
+# unthrottle in one region. Run `terraform init` here, and `terraform apply -var package=FILE`.
 
 terraform {
   required_version = ">= 1.6"
@@ -16,10 +15,16 @@ provider "aws" {
   region = "eu-central-1"
 }
 
+variable "package" {
+  description = "The function's package: target/lambda/unthrottle-arm64.zip after `make lambda`, or the file of a release"
+  type        = string
+  nullable    = false
+}
+
 module "unthrottle" {
   source = "../.."
 
-  package = "${path.module}/../../../../target/lambda/unthrottle-arm64.zip"
+  package = var.package
 
   # For the first week: unthrottle observes, decides and reports, and changes nothing.
   mode               = "observe"

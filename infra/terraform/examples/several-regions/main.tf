@@ -22,15 +22,17 @@ provider "aws" {
   region = "us-east-1"
 }
 
-locals {
-  package = "${path.module}/../../../../target/lambda/unthrottle-arm64.zip"
+variable "package" {
+  description = "The function's package: target/lambda/unthrottle-arm64.zip after `make lambda`, or the file of a release"
+  type        = string
+  nullable    = false
 }
 
 module "frankfurt" {
   source    = "../.."
   providers = { aws = aws.frankfurt }
 
-  package            = local.package
+  package            = var.package
   notification_email = "ops@example.com"
 }
 
@@ -38,7 +40,7 @@ module "virginia" {
   source    = "../.."
   providers = { aws = aws.virginia }
 
-  package            = local.package
+  package            = var.package
   notification_email = "ops@example.com"
 
   # A larger fleet: a stream may have more shards, and unthrottle takes shards back after six hours without throttling.

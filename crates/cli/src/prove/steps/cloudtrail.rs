@@ -87,11 +87,11 @@ async fn run(context: &Context) -> Tried<()> {
     trail(context, bucket).await?;
     let detail = json!({"eventName": ["PutRecord", "PutRecords"], "errorCode": [{"exists": true}]});
     let events = Events::of(context, &json!({"source": ["aws.kinesis"], "detail": detail})).await?;
-    let stream = context.stream("", 1).await?;
-    let encrypted = match kms::encrypted(context, "-encrypted").await {
+    let mut plain = Written::to(context.stream("", 1).await?);
+    let mut encrypted = match kms::encrypted(context, "-encrypted").await {
         Ok((stream, key)) => {
             kms::disable(context, &key).await?;
-            Some(stream)
+            Some(Written::to(stream))
         }
         Err(trouble @ Trouble::Failed(_)) => return Err(trouble),
         Err(trouble) => {
@@ -101,18 +101,59 @@ async fn run(context: &Context) -> Tried<()> {
     };
     context.time.sleep(WARM).await;
     let mut batches = Answers::default();
-    flood::full_round(context, &stream, &mut batches).await?;
-    flood::large_round(context, &stream, &mut batches).await?;
+    flood::full_round(context, &plain.stream, &mut batches).await?;
+    flood::large_round(context, &plain.stream, &mut batches).await?;
     for _ in 0..FLOODS {
-        for stream in [Some(&stream), encrypted.as_ref()].into_iter().flatten() {
-            put_records_alone(context, stream).await?;
+        for written in std::iter::once(&mut plain).chain(&mut encrypted) {
+            put_records_alone(context, written).await?;
         }
         context.time.sleep(APART).await;
     }
-    let of_stream = wait(context, &events, &stream, encrypted.as_deref()).await?;
-    let (verdict, seen) = of_batches(&of_stream, &batches);
+    wait(context, &events, &mut plain, &mut encrypted).await?;
+    conclude(context, &plain, encrypted.as_ref());
+    let (verdict, seen) = of_batches(&plain.codes, &batches);
     context.found(BATCH.id, verdict, seen);
     Ok(())
+}
+
+/// What the calls of `PutRecord` to a stream were answered, and what CloudTrail says of them.
+#[derive(Default)]
+struct Written {
+    stream: String,
+    /// The refusals. A refused rate of calls says nothing of a write, and is left out.
+    refusals: Vec<Refusal>,
+    codes: Codes,
+}
+
+impl Written {
+    fn to(stream: String) -> Written {
+        Written { stream, ..Written::default() }
+    }
+
+    /// Whether the shard was full for a call.
+    fn was_full(&self) -> bool {
+        self.refusals.iter().any(|refusal| refusal.code == CODE)
+    }
+
+    /// Whether the key stopped a call.
+    fn was_stopped(&self) -> bool {
+        self.refusals.iter().any(|refusal| is_of_key(&refusal.code))
+    }
+
+    /// The error codes of the events that the key caused.
+    fn of_key(&self) -> impl Iterator<Item = &str> {
+        self.codes.keys().filter_map(|code| code.split(' ').nth(1)).filter(|code| is_of_key(code))
+    }
+
+    /// Whether CloudTrail owes an event of the key.
+    fn lacks_key(&self) -> bool {
+        self.was_stopped() && self.of_key().next().is_none()
+    }
+}
+
+/// Whether an error code is one of a key. A full shard and a rate of calls refuse writes, too, and say nothing of it.
+fn is_of_key(code: &str) -> bool {
+    code != CODE && !Refusal { code: code.to_owned(), message: String::new() }.is_of_account()
 }
 
 /// Creates a trail for the writes of all streams, and starts it. A selector by ARN would miss calls by name.
@@ -148,11 +189,14 @@ async fn trail(context: &Context, bucket: &str) -> Tried<()> {
     done("StartLogging", cloudtrail.start_logging().name(&name).send().await).map(drop)
 }
 
-/// `PutRecord` calls with more bytes than a shard takes. AWS refuses some, or all of an encrypted stream.
-async fn put_records_alone(context: &Context, stream: &str) -> Tried<()> {
-    let put = |_| context.clients.once.put_record().stream_name(stream).partition_key("a").data(flood::large()).send();
+/// `PutRecord` calls with more bytes than a shard takes in a second. AWS refuses some, or all of an encrypted stream. A
+/// shard may take a short burst, so it may also refuse none.
+async fn put_records_alone(context: &Context, to: &mut Written) -> Tried<()> {
+    let put = context.clients.once.put_record().stream_name(&to.stream).partition_key("a");
+    let put = |_| put.clone().data(flood::large()).send();
     for answer in join_all((0..flood::LARGE).map(put)).await {
-        let _ = answered("PutRecord", answer)?;
+        let refusal = answered("PutRecord", answer)?.err();
+        to.refusals.extend(refusal.filter(|refusal| !refusal.is_of_account()));
     }
     Ok(())
 }
@@ -160,29 +204,36 @@ async fn put_records_alone(context: &Context, stream: &str) -> Tried<()> {
 /// The error codes that events of a stream have, each with the least delay, in seconds.
 type Codes = BTreeMap<String, i64>;
 
-/// Waits for the events, and says what they show of `PutRecord`. Returns the codes of the stream.
-async fn wait(context: &Context, events: &Events, stream: &str, encrypted: Option<&str>) -> Tried<Codes> {
-    let (mut of_stream, mut of_encrypted, begin) = (Codes::new(), Codes::new(), Instant::now());
-    while context.time.since(begin) < LIMIT && (of_stream.is_empty() || encrypted.is_some() && of_encrypted.is_empty())
+/// Waits for the events of both streams.
+async fn wait(context: &Context, events: &Events, plain: &mut Written, encrypted: &mut Option<Written>) -> Tried<()> {
+    let begin = Instant::now();
+    while context.time.since(begin) < LIMIT
+        && (plain.codes.is_empty() || encrypted.as_ref().is_some_and(Written::lacks_key))
     {
-        for event in events.receive(context).await? {
-            add(&event, stream, context.time.now(), &mut of_stream);
-            if let Some(encrypted) = encrypted {
-                add(&event, encrypted, context.time.now(), &mut of_encrypted);
-            }
-        }
-        context.time.sleep(EVERY).await;
+        receive(context, events, plain, encrypted).await?;
     }
     // The events of calls of the same second come one after another.
     let begin = Instant::now();
-    while !of_stream.is_empty() && context.time.since(begin) < STRAGGLERS {
-        for event in events.receive(context).await? {
-            add(&event, stream, context.time.now(), &mut of_stream);
-        }
-        context.time.sleep(EVERY).await;
+    while !plain.codes.is_empty() && context.time.since(begin) < STRAGGLERS {
+        receive(context, events, plain, encrypted).await?;
     }
-    conclude(context, &of_stream, encrypted.map(|_| &of_encrypted));
-    Ok(of_stream)
+    Ok(())
+}
+
+/// Adds the events that have come, and waits until the next ones may be there.
+async fn receive(
+    context: &Context,
+    events: &Events,
+    plain: &mut Written,
+    encrypted: &mut Option<Written>,
+) -> Tried<()> {
+    for event in events.receive(context).await? {
+        for written in std::iter::once(&mut *plain).chain(&mut *encrypted) {
+            add(&event, &written.stream, context.time.now(), &mut written.codes);
+        }
+    }
+    context.time.sleep(EVERY).await;
+    Ok(())
 }
 
 /// Adds the code of an event of a stream.
@@ -198,33 +249,44 @@ fn add(event: &Value, stream: &str, now: DateTime<Utc>, codes: &mut Codes) {
     *least = delay.min(*least);
 }
 
-fn conclude(context: &Context, of_stream: &Codes, of_encrypted: Option<&Codes>) {
-    let words = |codes: &Codes| {
-        let words: Vec<String> = codes.iter().map(|(code, delay)| format!("{code} after {delay} s")).collect();
-        if words.is_empty() { format!("no event within {} s", LIMIT.as_secs()) } else { words.join(", ") }
-    };
-    context.compare(SINGLE.id, of_stream.contains_key(&format!("PutRecord {CODE}")), words(of_stream));
-    match of_stream.values().min() {
-        Some(delay) => context.compare(DELAY.id, *delay <= 15 * 60, format!("{delay} s after the call")),
-        None => context.found(DELAY.id, Verdict::Different, words(of_stream)),
-    }
-    if let Some(codes) = of_encrypted {
-        context.found(KMS.id, of_key(codes), words(codes));
+/// Says what the events show of `PutRecord`, and of the key.
+fn conclude(context: &Context, plain: &Written, encrypted: Option<&Written>) {
+    let (single, delay) = of_single(plain);
+    context.found(SINGLE.id, single, in_words(plain));
+    context.found(DELAY.id, delay.0, delay.1);
+    if let Some(encrypted) = encrypted {
+        context.found(KMS.id, of_key(encrypted), in_words(encrypted));
     }
 }
 
-/// What the codes of the encrypted stream say of its key. A full shard and a rate of calls refuse writes, too, and say
-/// nothing of the key.
-fn of_key(codes: &Codes) -> Verdict {
-    let codes: Vec<&str> = codes.keys().filter_map(|code| code.split(' ').nth(1)).collect();
-    let is_of_key =
-        |code: &&str| *code != CODE && !Refusal { code: (*code).to_owned(), message: String::new() }.is_of_account();
-    let of_key: Vec<&str> = codes.iter().copied().filter(is_of_key).collect();
-    if of_key.is_empty() && !codes.is_empty() {
-        return Verdict::NotAvailable;
+/// The events, and the refusals without which none is due.
+fn in_words(written: &Written) -> String {
+    let words: Vec<String> = written.codes.iter().map(|(code, delay)| format!("{code} after {delay} s")).collect();
+    let events = if words.is_empty() { format!("no event within {} s", LIMIT.as_secs()) } else { words.join(", ") };
+    format!("{events}; calls of `PutRecord` that AWS refused: {}", written.refusals.len())
+}
+
+/// What the events say of a refused `PutRecord`, and of their delay. Without a refused call, silence says nothing.
+fn of_single(written: &Written) -> (Verdict, (Verdict, String)) {
+    let silence = |is_due: bool| if is_due { Verdict::Different } else { Verdict::NotAvailable };
+    let is_there = written.codes.contains_key(&format!("PutRecord {CODE}"));
+    let single = if is_there { Verdict::Seen } else { silence(written.was_full()) };
+    let delay = match written.codes.values().min() {
+        Some(delay) if *delay <= 15 * 60 => (Verdict::Seen, format!("{delay} s after the call")),
+        Some(delay) => (Verdict::Different, format!("{delay} s after the call")),
+        None => (silence(!written.refusals.is_empty()), in_words(written)),
+    };
+    (single, delay)
+}
+
+/// What the events of the encrypted stream say of its key. Without a call that the key stopped, silence says nothing.
+fn of_key(written: &Written) -> Verdict {
+    let is_expected = |code: &str| code.starts_with("KMS") || code == "AccessDenied";
+    match written.of_key().next() {
+        Some(_) if written.of_key().all(is_expected) => Verdict::Seen,
+        None if !written.was_stopped() => Verdict::NotAvailable,
+        _ => Verdict::Different,
     }
-    let is_expected = |code: &&str| code.starts_with("KMS") || *code == "AccessDenied";
-    if !of_key.is_empty() && of_key.iter().all(is_expected) { Verdict::Seen } else { Verdict::Different }
 }
 
 /// What CloudTrail says of `PutRecords`. Without an event of another call, its silence says nothing.
@@ -245,21 +307,52 @@ fn of_batches(of_stream: &Codes, batches: &Answers) -> (Verdict, String) {
 mod tests {
     use super::*;
 
+    /// A stream with these error codes in its events and in the answers to its calls.
+    fn written(events: &[&str], refusals: &[&str]) -> Written {
+        let refusal = |code: &&str| Refusal { code: (*code).to_owned(), message: String::new() };
+        let codes = events.iter().map(|event| ((*event).to_owned(), 60)).collect();
+        Written { codes, refusals: refusals.iter().map(refusal).collect(), ..Written::default() }
+    }
+
     #[test]
     fn a_full_shard_says_nothing_of_the_key() {
-        for (calls, verdict) in [
+        const DISABLED: &str = "KMSDisabledException";
+        for (events, refusals, verdict, waits) in [
             (
                 &["PutRecord KMSDisabledException", "PutRecord ProvisionedThroughputExceededException"][..],
+                &[DISABLED][..],
                 Verdict::Seen,
+                false,
             ),
-            (&["PutRecord AccessDenied", "PutRecord ThrottlingException"], Verdict::Seen),
-            (&["PutRecord ProvisionedThroughputExceededException"], Verdict::NotAvailable),
-            (&["PutRecord InvalidArgumentException"], Verdict::Different),
-            (&[], Verdict::Different),
+            (&["PutRecord AccessDenied", "PutRecord ThrottlingException"], &[DISABLED], Verdict::Seen, false),
+            (&["PutRecord ProvisionedThroughputExceededException"], &[CODE], Verdict::NotAvailable, false),
+            (&["PutRecord ProvisionedThroughputExceededException"], &[CODE, DISABLED], Verdict::Different, true),
+            (&["PutRecord InvalidArgumentException"], &[DISABLED], Verdict::Different, false),
+            (&[], &[DISABLED], Verdict::Different, true),
+            (&[], &[CODE], Verdict::NotAvailable, false),
+            (&[], &[], Verdict::NotAvailable, false),
         ] {
-            let codes = calls.iter().map(|call| ((*call).to_owned(), 60)).collect();
-            assert_eq!(of_key(&codes), verdict, "{calls:?}");
+            let written = written(events, refusals);
+            assert_eq!((of_key(&written), written.lacks_key()), (verdict, waits), "{events:?} {refusals:?}");
         }
+    }
+
+    #[test]
+    fn silence_about_put_record_counts_only_after_a_refused_call() {
+        use Verdict::{Different, NotAvailable, Seen};
+        for (events, refusals, single, delay) in [
+            (&["PutRecord ProvisionedThroughputExceededException"][..], &[CODE][..], Seen, Seen),
+            (&["PutRecord ThrottledException"], &[CODE], Different, Seen),
+            (&[], &[CODE], Different, Different),
+            (&[], &[], NotAvailable, NotAvailable),
+            (&["PutRecords ProvisionedThroughputExceededException"], &[], NotAvailable, Seen),
+        ] {
+            let (found, (of_delay, _)) = of_single(&written(events, refusals));
+            assert_eq!((found, of_delay), (single, delay), "{events:?} {refusals:?}");
+        }
+        let late = Written { codes: [(format!("PutRecord {CODE}"), 16 * 60)].into(), ..written(&[], &[CODE]) };
+        assert_eq!(of_single(&late), (Seen, (Different, "960 s after the call".into())));
+        assert_eq!(in_words(&written(&[], &[CODE])), "no event within 900 s; calls of `PutRecord` that AWS refused: 1");
     }
 
     #[test]
