@@ -1,7 +1,7 @@
 //! What the doctor prints for people, and docs/doctor.md.
 
 use crate::aws::root;
-use crate::fixture::{Clinic, STREAM, Seed, minutes_ago, not_encrypted};
+use crate::fixture::{Clinic, STREAM, Seed, minutes_ago, not_encrypted, now};
 use serde_json::Value;
 use unthrottle_core::checks::CHECKS;
 use unthrottle_lab::local::{Effect, Fault};
@@ -165,7 +165,7 @@ async fn the_html_page_names_the_account_the_time_and_the_money() {
     let out = clinic.doctor(&[STREAM, "--html", path.to_str().expect("text")]).await;
     assert_eq!(out.code, 0, "{}", out.err);
     let html = std::fs::read_to_string(&path).expect("written");
-    let today = chrono::Utc::now().format("%Y-");
+    let today = now().format("%Y-");
     let context = format!("<p>Account 123456789012, region us-east-1. Read at {today}");
     assert!(html.contains(&context) && html.contains("<b>$87.60 a month</b>"), "{html}");
 }
