@@ -88,15 +88,15 @@ pub(super) fn judge(
     Ok(if saves > 0.0 { verdict.costs(saves) } else { verdict })
 }
 
-/// The functions after the first one that have a problem, too.
+/// The functions after the first one that have a problem, too. It may be another one than that of the first.
 fn also(functions: &[&str]) -> String {
     match &functions[1..] {
         [] => String::new(),
-        [one] => format!(" {one} has this problem, too."),
-        others if others.len() < NAMED => format!(" {} have this problem, too.", others.join(" and ")),
+        [one] => format!(" {one} needs a fix, too."),
+        others if others.len() < NAMED => format!(" {} need a fix, too.", others.join(" and ")),
         others => {
             let (named, more) = (others[..NAMED - 1].join(", "), others.len() + 1 - NAMED);
-            format!(" {named} and {more} more have this problem, too.")
+            format!(" {named} and {more} more need a fix, too.")
         }
     }
 }

@@ -42,9 +42,9 @@ fn a_finding_names_three_functions_with_a_command_for_each() {
     let without = |n: usize| LambdaReader { destination: None, ..reader(&format!("f-{n}")) };
     let sentences = [
         (1, "lost."),
-        (2, "lost. f-2 has this problem, too."),
-        (3, "lost. f-2 and f-3 have this problem, too."),
-        (5, "lost. f-2, f-3 and 2 more have this problem, too."),
+        (2, "lost. f-2 needs a fix, too."),
+        (3, "lost. f-2 and f-3 need a fix, too."),
+        (5, "lost. f-2, f-3 and 2 more need a fix, too."),
     ];
     for (count, end) in sentences {
         let finding = find("lambda-destination", (1..=count).map(without).collect());
@@ -55,6 +55,16 @@ fn a_finding_names_three_functions_with_a_command_for_each() {
         assert_eq!(commands.count(), count.min(3), "{fix:#?}");
         assert_eq!(fix.contains(&"# the same for f-4, f-5"), count == 5, "{fix:#?}");
     }
+}
+
+/// The second function did not fail a batch.
+#[test]
+fn functions_with_different_problems_do_not_share_the_sentence_of_the_first() {
+    let failed = LambdaReader { last_result: Some("PROBLEM: Function call failed".into()), ..reader("f0") };
+    let disabled = |name: &str| LambdaReader { state: "Disabled".into(), ..reader(name) };
+    let finding = find("lambda-state", vec![failed, disabled("f1"), disabled("f5")]);
+    let says = "The last batch of f0 failed: PROBLEM: Function call failed. f1 and f5 need a fix, too.";
+    assert_eq!(finding.sentence, says);
 }
 
 #[test]
@@ -156,7 +166,7 @@ fn functions_without_a_reservation_share_the_free_executions() {
     let two = concurrency(vec![of("f", 450, None), of("g", 100, None)]);
     let says = "f needs 450 executions at the same time (shards × factor). All functions without a reservation that \
                 the doctor knows need 550, and the account's unreserved concurrency is 1000. After the next doubling, \
-                shards wait. g has this problem, too.";
+                shards wait. g needs a fix, too.";
     assert_eq!((two.status, two.sentence.as_str()), (Status::Warn, says));
     assert_eq!(concurrency(vec![of("f", 600, None), of("g", 500, None)]).status, Status::Fail);
     assert_eq!(concurrency(vec![of("f", 450, None), of("g", 100, Some(200))]).status, Status::Ok, "g has its own");
