@@ -16,6 +16,7 @@ pub(super) use document::Report;
 
 use chrono::{DurationRound as _, TimeDelta};
 use std::io::Write as _;
+use unthrottle_core::words::many;
 use std::path::PathBuf;
 
 pub(super) const ABOUT: &str = "\
@@ -83,6 +84,9 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
     }
     match report.totals.unread {
         0 => Ok(()),
-        unread => Err(CliError::Partly(format!("{unread} of {} streams could not be read", report.totals.streams))),
+        unread => {
+            let of = many(report.totals.streams, "stream");
+            Err(CliError::Partly(format!("{unread} of {of} could not be read")))
+        }
     }
 }

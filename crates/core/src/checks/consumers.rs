@@ -7,8 +7,8 @@ use super::money::{added_cost, billing, in_note};
 use super::readings::{Consumer, Point, Readings, Series};
 use crate::cost::{BillingMode, Prices, Shape, monthly};
 use crate::observation::Commitment;
-use crate::words::{count, many, percent, time, usd};
-use chrono::TimeDelta;
+use crate::words::{many, percent, time, usd};
+use chrono::{DateTime, TimeDelta, Utc};
 
 /// The share of the retention at which a reader is late. At all of it, records are lost unread. AWS names the metric
 /// and no number; the same share holds a restore.
@@ -206,8 +206,8 @@ pub(super) fn fan_out_limits(readings: &Readings, _: &Prices) -> Answer {
         Verdict::warn(format!("{sentence} The next reader may find no place."), fix)
     } else if let Some(worst) = worst {
         let sentence = format!(
-            "AWS refused {} subscriptions of {} in 7 days: one subscription a shard, and one call a second.",
-            count(worst.refused),
+            "AWS refused {} of {} in 7 days: one subscription a shard, and one call a second.",
+            many(worst.refused.round() as u64, "subscription"),
             worst.name
         );
         let fix = "let one application use the consumer, and wait between calls of SubscribeToShard; each further \

@@ -159,7 +159,9 @@ fn of_stack(readings: &Readings) -> Answer {
     let watches = |metric: &&str| alarms.iter().any(|alarm| alarm.stream.is_none() && alarm.metric == **metric);
     let missing: Vec<&str> = FLEET_ALARMS.into_iter().filter(|metric| !watches(metric)).collect();
     if !missing.is_empty() {
-        let sentence = format!("unthrottle is deployed, and its fleet alarms on {} are missing.", missing.join(", "));
+        let (alarms, verb) = if missing.len() == 1 { ("alarm", "is") } else { ("alarms", "are") };
+        let metrics = missing.join(", ");
+        let sentence = format!("unthrottle is deployed, and its fleet {alarms} on {metrics} {verb} missing.");
         let fix = Fix::run(deploy(readings)).and_note("until then, only the sweep and CloudTrail's events wake it");
         return Ok(Verdict::warn(sentence, fix).with("missing_alarms", missing));
     }
