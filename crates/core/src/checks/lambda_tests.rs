@@ -313,3 +313,58 @@ fn a_filter_of_a_mapping_that_is_being_deleted_breaks_no_aggregates() {
     };
     assert_eq!((status("Enabled"), status("Deleting")), (Status::Fail, Status::Ok));
 }
+
+/// Without a record it is not known whether the filter breaks any.
+#[test]
+fn a_filter_makes_aggregation_unknown_until_records_are_read() {
+    let of = |filters| find("aggregation", vec![LambdaReader { filters, ..reader("f") }]);
+    assert_eq!(of(false).status, Status::Ok);
+    let filters = of(true);
+    let says = "f filters records of the shared throughput, which breaks aggregated records. No record was read, so \
+                whether there are any is not known.";
+    assert_eq!((filters.status, filters.sentence.as_str()), (Status::Unknown, says));
+    assert_eq!(fix(&filters), ["read some records: give --sample"]);
+}
+
+#[test]
+fn one_thing_has_the_form_of_one() {
+    let sample = Some(Ok(super::Sample { records: 1, aggregated: 1, user_records: 3 }));
+    let readings = super::Readings { lambdas: Ok(vec![]), sample, ..unread() };
+    let finding = check(&readings, &Prices::default(), |check| check.code == "aggregation").remove(0);
+    assert!(finding.sentence.starts_with("The record that was read is aggregated."), "{}", finding.sentence);
+    let one = LambdaReader { reserved_concurrency: Ok(Some(0)), ..reader("f") };
+    let sentence = find("lambda-concurrency", vec![one]).sentence;
+    assert!(sentence.starts_with("f needs 1 execution at the same time"), "{sentence}");
+    let point = super::Point {
+        incoming_records: 1.0,
+        batched_records: 1.0,
+        batches: 1.0,
+        failed_records: 1.0,
+        write_throttled: 1.0,
+        ..super::Point::default()
+    };
+    let series = super::Series {
+        period_seconds: 3_600.0,
+        window_seconds: 14.0 * 86_400.0,
+        points: [(chrono::DateTime::UNIX_EPOCH, point)].into(),
+    };
+    let consumer = super::Consumer {
+        name: "c".into(),
+        created_at: chrono::DateTime::UNIX_EPOCH,
+        events: 1.0,
+        refused: 1.0,
+        behind_ms: None,
+    };
+    let (hours, minutes, consumers) = (Ok(series.clone()), Ok(series), Ok(vec![consumer]));
+    let readings = super::Readings { hours, minutes, consumers, ..unread() };
+    for (code, says) in [
+        ("put-record", "PutRecord wrote 0 % of 1 record."),
+        ("batch", "A PutRecords call has 1 record on average."),
+        ("bursts", "AWS refused 1 record in 1 minute while "),
+        ("failed-records", "1 of 1 record failed inside AWS in 14 days."),
+        ("fan-out-limits", "AWS refused 1 subscription of c in 7 days"),
+    ] {
+        let finding = check(&readings, &Prices::default(), |check| check.code == code).remove(0);
+        assert!(finding.sentence.starts_with(says), "{}", finding.sentence);
+    }
+}
