@@ -8,7 +8,7 @@ use super::pollers;
 use super::readings::{Alarm, Readings};
 use crate::cost::Prices;
 use crate::memory::{Memory, TAG};
-use crate::policy::{DOCTOR_SKIP_TAG, Policy};
+use crate::policy::{DOCTOR_SKIP_TAG, Policy, nearest};
 use crate::text::quoted;
 use std::collections::BTreeMap;
 
@@ -139,7 +139,9 @@ pub(super) fn unthrottle(readings: &Readings, _: &Prices) -> Answer {
         return Ok(Verdict::fail(sentence, fix).with("tag", tag));
     }
     if let Some(unknown) = unknown_skips(tags).next() {
-        let sentence = format!("The tag {DOCTOR_SKIP_TAG} names `{unknown}`, which is no check.");
+        let nearest = nearest(unknown, super::CHECKS.iter().map(|check| check.code));
+        let hint = nearest.map(|code| format!(" The nearest code is {code}.")).unwrap_or_default();
+        let sentence = format!("The tag {DOCTOR_SKIP_TAG} names `{unknown}`, which is no check.{hint}");
         let fix = "correct the tag; docs/doctor.md lists the codes";
         return Ok(Verdict::warn(sentence, fix).with("unknown_code", unknown));
     }
