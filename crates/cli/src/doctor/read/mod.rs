@@ -5,6 +5,8 @@ mod account;
 mod alarms;
 mod consumers;
 mod lambda;
+#[cfg(test)]
+mod fake;
 mod leases;
 mod metrics;
 mod own;
