@@ -2,7 +2,7 @@
 
 use super::report::{Page, Report};
 use super::text::WIDTH;
-use crate::screen::{Console, fill};
+use crate::screen::{Console, fill, visible};
 use std::io;
 use unthrottle_core::checks::Status;
 use unthrottle_core::words::many;
@@ -28,7 +28,7 @@ pub(super) fn print(console: &mut Console, report: &Report) -> io::Result<()> {
     console.line(&fill(&format!("{ill} of {read} that were read have a finding."), width, "", ""))?;
     console.line(&fill("$/month is the largest amount of one finding.", width, "", ""))?;
     for (error, count) in report.errors() {
-        console.line(&fill(&format!("{} not read: {error}.", many(count, "stream")), width, "", "  "))?;
+        console.line(&fill(&format!("{} not read: {}.", many(count, "stream"), visible(error)), width, "", "  "))?;
     }
     console.line("Details of one stream, or of all with --html FILE.html:")?;
     console.line("  unthrottle doctor STREAM")
