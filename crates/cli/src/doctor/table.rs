@@ -16,7 +16,11 @@ pub(super) fn print(console: &mut Console, report: &Report) -> io::Result<()> {
     for page in report.worst_first() {
         console.line(&line(page))?;
         let codes: Vec<&str> = page.open().iter().map(|finding| finding.code).collect();
-        let below = if page.error.is_some() { "not read".to_owned() } else { codes.join(" ") };
+        let below = match &page.error {
+            Some(_) => "not read".to_owned(),
+            None if page.findings.is_empty() => page.counts(),
+            None => codes.join(" "),
+        };
         if !below.is_empty() {
             console.line(&fill(&below, width, INDENT, INDENT))?;
         }
