@@ -64,6 +64,7 @@ async fn bad_input_ends_with_two_and_the_nearest_names() {
     for (args, says) in [
         (&[STREAM, "--only", "PUT-RECORD"][..], "`PUT-RECORD` is not the code of a check. The nearest: put-record"),
         (&[STREAM, "--only", "put-recrod"], "`put-recrod` is not the code of a check. The nearest: put-record"),
+        (&[STREAM, "--only", "nope"], ". The codes: quota, ranges, shard-metrics, put-record, batch, small-records,"),
         (&["ORDERS"], "there is no stream `ORDERS` in this region. The nearest: orders\n"),
         (&["order"], "there is no stream `order` in this region. The nearest: orders\n"),
         (&[STREAM, "--only", "batch", "--skip", "batch"], "leave no check"),
