@@ -9,6 +9,7 @@ use crate::screen::{Column, Console, Progress, Table, print_json};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use unthrottle_core::report::Document;
+use unthrottle_core::words::many;
 
 /// The ranks of the columns: a narrow screen first leaves out the hour, and then the next look.
 const RANKS: [u8; 6] = [0, 0, 2, 0, 0, 1];
@@ -32,7 +33,7 @@ pub(super) async fn run(watcher: Watcher, is_json: bool, is_wide: bool) -> Resul
     }
     match view.rows.iter().filter(|row| matches!(row.check, Some(Err(_)))).count() {
         0 => Ok(()),
-        failed => Err(CliError::Partly(format!("{failed} of {streams} streams could not be read"))),
+        failed => Err(CliError::Partly(format!("{failed} of {} could not be read", many(streams, "stream")))),
     }
 }
 
